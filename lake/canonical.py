@@ -1,0 +1,36 @@
+"""One canonical text and one digest for everything the lake names by content."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import json
+from typing import Any
+
+import numpy as np
+
+DIGEST_BYTES = 16  # 128 bits: no collision to expect below 1e18 objects
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dt.date):
+        return value.isoformat()
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"{type(value).__name__} has no canonical form")
+
+
+def canonical_json(value: Any) -> str:
+    """JSON with sorted keys and no spaces; floats in their shortest form that reads back to the same bits."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=False, default=_plain)
+
+
+def digest(*parts: str | bytes | memoryview) -> str:
+    """Hex BLAKE2b digest of the parts, each preceded by its length so that no two lists of parts look alike."""
+    h = hashlib.blake2b(digest_size=DIGEST_BYTES)
+    for part in parts:
+        data = part.encode() if isinstance(part, str) else part
+        size = data.nbytes if isinstance(data, memoryview) else len(data)
+        h.update(size.to_bytes(8, "little"))
+        h.update(data)
+    return h.hexdigest()

@@ -1,0 +1,85 @@
+"""Errors that teach: what was given, what was expected, what to do.
+
+Every error a user can cause derives from `VarlakeError`. The command line prints it and exits non-zero; the API
+turns it into problem+json (RFC 9457). They live in the lowest package because every package raises them.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Issue:
+    """One fault in one place of the input.
+
+    `pointer` names the place (a column and row, a JSON pointer, a query parameter), `value` is what stood there,
+    `allowed` what may stand there (possibly shortened to the nearest values).
+    """
+
+    pointer: str
+    message: str
+    value: str | None = None
+    allowed: tuple[str, ...] = ()
+
+
+class VarlakeError(Exception):
+    """Base of all errors a user can cause or mend; `status` is the HTTP status the API answers with."""
+
+    status = 400
+    title = "The request cannot be answered"
+
+    def __init__(self, message: str, *, issues: Sequence[Issue] = ()) -> None:
+        super().__init__(message)
+        self.message = message
+        self.issues = tuple(issues)
+
+
+class BadInput(VarlakeError):
+    """The input itself is wrong: a name, a number, a date, a file."""
+
+    status = 422
+    title = "The input is not valid"
+
+
+class NotFound(VarlakeError):
+    """The input is well-formed but names something the lake does not hold."""
+
+    status = 404
+    title = "Not found"
+
+
+class Conflict(VarlakeError):
+    """The state of the lake forbids it: another writer, a job already ended."""
+
+    status = 409
+    title = "Not possible now"
+
+
+class NotReady(VarlakeError):
+    """Something needed is missing on this machine or in this lake, and the message says how to bring it."""
+
+    status = 503
+    title = "Not ready"
+
+
+def nearest(name: str, valid: Iterable[str], n: int = 5) -> tuple[str, ...]:
+    """The valid names closest to `name`, best first; all of them, sorted, when few or none is close."""
+    names = sorted(set(valid))
+    folded = {v.lower(): v for v in names}
+    close = difflib.get_close_matches(name.lower(), list(folded), n=n, cutoff=0.5)
+    if close:
+        return tuple(folded[c] for c in close)
+    return tuple(names[: max(n, 12)])
+
+
+def unknown(
+    kind: str, name: str, valid: Iterable[str], *, pointer: str = "", error: type[VarlakeError] = BadInput
+) -> VarlakeError:
+    """The error for a name that is not among the valid ones, with the nearest of them."""
+    allowed = nearest(name, valid)
+    hint = f" Nearest valid: {', '.join(allowed)}." if allowed else " There is none yet."
+    message = f"Unknown {kind} {name!r}.{hint}"
+    return error(message, issues=(Issue(pointer or kind, message, name, allowed),))

@@ -1,0 +1,268 @@
+"""Every table of the lake: its columns with their meaning, its key, its partitions. The one place.
+
+Types are the plain ones every Parquet and Delta reader knows; lists have the child name `element`; instants are UTC.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+DOUBLES = pa.list_(pa.field("element", pa.float64()))
+STRINGS = pa.list_(pa.field("element", pa.string()))
+ATTRIBUTES = pa.map_(pa.string(), pa.string())
+INSTANT = pa.timestamp("us", tz="UTC")
+
+DIMENSION_COLUMNS = (
+    "portfolio",
+    "instrument",
+    "client",
+    "account",
+    "trade",
+    "desk",
+    "book",
+    "legal_entity",
+    "counterparty",
+)
+
+
+@dataclass(frozen=True)
+class Column:
+    name: str
+    type: pa.DataType
+    meaning: str
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table: `key` columns identify a row, `partition_by` columns are folders and not in the files."""
+
+    name: str
+    one_row: str
+    columns: tuple[Column, ...]
+    key: tuple[str, ...]
+    partition_by: tuple[str, ...] = ()
+
+    @property
+    def schema(self) -> pa.Schema:
+        """All columns, partition columns included."""
+        return pa.schema([pa.field(c.name, c.type, metadata={"comment": c.meaning}) for c in self.columns])
+
+    @property
+    def file_schema(self) -> pa.Schema:
+        """The columns that stand in the data files."""
+        return pa.schema([f for f in self.schema if f.name not in self.partition_by])
+
+
+RISK_FACTORS = Table(
+    "risk_factors",
+    "a risk factor",
+    (
+        Column("risk_factor_id", pa.string(), "unique name, such as EQ:AAPL, FX:EURUSD, YC:USD:10Y"),
+        Column("type", pa.string(), "risk factor type; decides class, shift and unit (scenarios.types.FACTOR_TYPES)"),
+        Column("name", pa.string(), "what a person calls it"),
+        Column("risk_class", pa.string(), "equity, rates, fx, commodity, credit, volatility"),
+        Column("shift_type", pa.string(), "how a move is measured and applied: relative, log, absolute"),
+        Column("currency", pa.string(), "ISO 4217 currency of the level; for FX the quote currency"),
+        Column("curve", pa.string(), "the curve it is a pillar of, if any"),
+        Column("pillar", pa.string(), "tenor on that curve, such as 6M or 10Y"),
+        Column("unit", pa.string(), "unit of the stored level"),
+        Column("attributes", ATTRIBUTES, "free attributes for selection: region, sector, rating, ..."),
+        Column("source", pa.string(), "the catalogue source that feeds it"),
+        Column("synthetic", pa.bool_(), "true when generated, never observed"),
+    ),
+    key=("risk_factor_id",),
+    partition_by=("source",),
+)
+
+MARKET_DATA = Table(
+    "market_data",
+    "the level of a risk factor on a date",
+    (
+        Column("as_of_date", pa.date32(), "business date of the level"),
+        Column("risk_factor_id", pa.string(), "the risk factor"),
+        Column(
+            "value_received",
+            pa.float64(),
+            "the level as the source gave it, in the source's unit; null when marked missing",
+        ),
+        Column("value_used", pa.float64(), "the level used, in the factor's unit; null when missing"),
+        Column("status", pa.string(), "observed or missing"),
+        Column("rule", pa.string(), "how value_used came from value_received, such as 'x 0.01'"),
+        Column("source", pa.string(), "the catalogue source"),
+    ),
+    key=("as_of_date", "risk_factor_id"),
+    partition_by=("source",),
+)
+
+CONTRACTS = Table(
+    "contracts",
+    "a contract: what a pricer needs and nothing else; immutable",
+    (
+        Column("contract_id", pa.string(), "digest of instrument type and terms"),
+        Column("instrument_type", pa.string(), "key of valuation.catalogue.INSTRUMENTS"),
+        Column("currency", pa.string(), "currency of its value, ISO 4217"),
+        Column("terms", pa.string(), "canonical JSON of its terms"),
+    ),
+    key=("contract_id",),
+)
+
+POSITIONS = Table(
+    "positions",
+    "a trade held on a positions date: a quantity of one contract, and its dimensions",
+    (
+        Column("positions_date", pa.date32(), "the date the book is of"),
+        Column("contract_id", pa.string(), "the contract held"),
+        Column("quantity", pa.float64(), "units of the contract; negative is short"),
+        *(Column(d, pa.string(), f"dimension: {d.replace('_', ' ')}") for d in DIMENSION_COLUMNS),
+        Column("instrument_type", pa.string(), "type of the contract, repeated for grouping"),
+        Column("currency", pa.string(), "currency of the contract, repeated for grouping"),
+        Column("attributes", ATTRIBUTES, "further attributes brought with the file, such as counterparty_rating"),
+    ),
+    key=("positions_date", "trade"),
+    partition_by=("positions_date",),
+)
+
+SCENARIO_SETS = Table(
+    "scenario_sets",
+    "a scenario set, without its levels",
+    (
+        Column(
+            "scenario_set_id", pa.string(), "digest of everything in the set: factors, base, levels, labels, weights"
+        ),
+        Column("name", pa.string(), "name; several versions may share it"),
+        Column("version", pa.int32(), "1, 2, ... within the name; a set is never edited"),
+        Column("method", pa.string(), "key of scenarios.generators.GENERATORS"),
+        Column("market_date", pa.date32(), "date of the base levels"),
+        Column("definition", pa.string(), "canonical JSON of the parameters it was made with"),
+        Column("horizon_days", pa.int32(), "business days a scenario spans"),
+        Column("seed", pa.int64(), "seed of a random method, else null"),
+        Column("labels", STRINGS, "scenario ids in order, such as 2008-10-15"),
+        Column("weights", DOUBLES, "probability of each scenario; null means equal"),
+        Column("factors_shocked", pa.int32(), "count of factors that move in some scenario"),
+        Column("factors_unchanged", pa.int32(), "count of factors declared unchanged"),
+        Column("excluded", ATTRIBUTES, "risk factor id to the reason why it is not in the set"),
+        Column("dropped", ATTRIBUTES, "scenario label to the reason why it was left out"),
+        Column("synthetic", pa.bool_(), "true when any factor is synthetic"),
+        Column("market_data_version", pa.int64(), "version of market_data it was read from"),
+        Column("code_version", pa.string(), "varlake version that made it"),
+        Column("created_at", INSTANT, "when it was stored"),
+    ),
+    key=("scenario_set_id",),
+)
+
+SCENARIO_LEVELS = Table(
+    "scenario_levels",
+    "one risk factor's levels in one block of scenarios",
+    (
+        Column("scenario_set_id", pa.string(), "the set"),
+        Column("block", pa.int32(), "block number; blocks follow scenario order"),
+        Column("first_scenario", pa.int32(), "index of the block's first scenario"),
+        Column("risk_factor_id", pa.string(), "the risk factor"),
+        Column("factor", pa.string(), "canonical JSON of the risk factor as it was"),
+        Column("status", pa.string(), "shocked or unchanged"),
+        Column("base", pa.float64(), "base level"),
+        Column("levels", DOUBLES, "absolute level in each scenario of the block"),
+    ),
+    key=("scenario_set_id", "block", "risk_factor_id"),
+    partition_by=("scenario_set_id",),
+)
+
+PNL_VECTORS = Table(
+    "pnl_vectors",
+    "a fingerprint: the P&L per unit of one contract under given inputs; shared by valuation sets",
+    (
+        Column("valuation_date", pa.date32(), "date the contract was valued at; part of the inputs digest"),
+        Column("contract_id", pa.string(), "the contract"),
+        Column(
+            "inputs_digest",
+            pa.string(),
+            "digest of valuation date, pricer version, base and shocked levels of the factors read",
+        ),
+        Column("base_digest", pa.string(), "digest of the same without the shocked levels"),
+        Column("currency", pa.string(), "currency of value and P&L"),
+        Column("base_value", pa.float64(), "value of one unit at the base levels"),
+        Column(
+            "pnl",
+            DOUBLES,
+            "scenario value minus base value, in scenario order; gains positive; empty when only the base was wanted",
+        ),
+        Column("cost_us", pa.float64(), "microseconds spent on this contract"),
+    ),
+    key=("valuation_date", "contract_id", "inputs_digest"),
+    partition_by=("valuation_date",),
+)
+
+VALUATION_MEMBERS = Table(
+    "valuation_members",
+    "a contract in a valuation set, with the fingerprint that answers for it",
+    (
+        Column("valuation_set_id", pa.string(), "the valuation set"),
+        Column("contract_id", pa.string(), "the contract"),
+        Column("inputs_digest", pa.string(), "with contract_id the fingerprint in pnl_vectors"),
+        Column(
+            "unmoved", pa.bool_(), "true when no factor it reads is shocked: its P&L is zero by reading, not by pricing"
+        ),
+    ),
+    key=("valuation_set_id", "contract_id"),
+    partition_by=("valuation_set_id",),
+)
+
+VALUATION_FAILURES = Table(
+    "valuation_failures",
+    "a contract that could not be valued in a valuation set; a result like any other",
+    (
+        Column("valuation_set_id", pa.string(), "the valuation set"),
+        Column("contract_id", pa.string(), "the contract"),
+        Column("instrument_type", pa.string(), "its type"),
+        Column("reason", pa.string(), "short code, such as missing_risk_factor, matured, non_finite"),
+        Column("message", pa.string(), "what was missing or wrong, in words"),
+    ),
+    key=("valuation_set_id", "contract_id"),
+    partition_by=("valuation_set_id",),
+)
+
+VALUATION_SETS = Table(
+    "valuation_sets",
+    "the seal of a complete valuation set; readers see sealed sets only",
+    (
+        Column("valuation_set_id", pa.string(), "digest of the coordinates and the contracts in it"),
+        Column("valuation_date", pa.date32(), "date the contracts are valued at"),
+        Column("market_date", pa.date32(), "date of the base market"),
+        Column("scenario_set_id", pa.string(), "the scenario set"),
+        Column("scenario_set_name", pa.string(), "its name"),
+        Column("risk_classes", STRINGS, "risk classes shocked"),
+        Column("pricer_version", pa.string(), "digest of all instrument versions"),
+        Column("scenario_count", pa.int32(), "length of every vector"),
+        Column("submitted", pa.int64(), "contracts asked for = valued + reused + failed"),
+        Column("valued", pa.int64(), "contracts priced for this set"),
+        Column("reused", pa.int64(), "contracts whose vectors were already in the lake"),
+        Column("failed", pa.int64(), "contracts in valuation_failures"),
+        Column("unmoved", pa.int64(), "of valued + reused, those no shocked factor reaches"),
+        Column("pricing_seconds", pa.float64(), "sum of the cost of the contracts priced"),
+        Column("elapsed_seconds", pa.float64(), "wall time of the run"),
+        Column("runner", pa.string(), "in-process or the Spark master"),
+        Column("run_id", pa.string(), "the run whose commits filled it"),
+        Column("table_versions", ATTRIBUTES, "table name to the version that was read"),
+        Column("code_version", pa.string(), "varlake version"),
+        Column("sealed_at", INSTANT, "when it was sealed"),
+    ),
+    key=("valuation_set_id",),
+)
+
+TABLES: dict[str, Table] = {
+    t.name: t
+    for t in (
+        RISK_FACTORS,
+        MARKET_DATA,
+        CONTRACTS,
+        POSITIONS,
+        SCENARIO_SETS,
+        SCENARIO_LEVELS,
+        PNL_VECTORS,
+        VALUATION_MEMBERS,
+        VALUATION_FAILURES,
+        VALUATION_SETS,
+    )
+}

@@ -1,0 +1,135 @@
+"""The few file calls everything in the lake goes through: write durably, link, list.
+
+A data file is named by the digest of its bytes, so writing it twice (a retried or a speculated task) changes nothing.
+The order is: write to a temporary name, fsync, link to the final name, fsync the folder. Only then may a commit name it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from lake.canonical import digest
+from lake.schemas import TABLES
+
+HIVE_NULL = "__HIVE_DEFAULT_PARTITION__"
+
+
+@dataclass(frozen=True)
+class DataFile:
+    """A written, durable and not yet committed Parquet file of a table; `path` is relative to the table's folder."""
+
+    table: str
+    path: str
+    size: int
+    rows: int
+    partition: tuple[tuple[str, str | None], ...]
+    stats: str
+
+
+def sync_folder(folder: Path) -> None:
+    fd = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def make_folder(folder: Path) -> None:
+    """Creates the folder and its parents, each made durable in its own parent."""
+    missing = []
+    probe = folder
+    while not probe.exists():
+        missing.append(probe)
+        probe = probe.parent
+    folder.mkdir(parents=True, exist_ok=True)
+    for made in missing:
+        sync_folder(made.parent)
+
+
+def write_durable(path: Path, data: memoryview | bytes, *, replace: bool = False) -> None:
+    """Writes a file so that it is whole or absent after a crash; an existing file of that name stays unless `replace`."""
+    make_folder(path.parent)
+    fd, temporary = tempfile.mkstemp(dir=path.parent, prefix=".tmp-")
+    try:
+        with os.fdopen(fd, "wb") as f:
+            f.write(data)
+            f.flush()
+            os.fsync(f.fileno())
+        os.chmod(temporary, 0o644)
+        if replace:
+            os.replace(temporary, path)
+        else:
+            with contextlib.suppress(FileExistsError):
+                os.link(temporary, path)
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
+    sync_folder(path.parent)
+
+
+def partition_text(value: Any) -> str | None:
+    """A partition value as Delta's log writes it."""
+    return None if value is None else value.isoformat() if hasattr(value, "isoformat") else str(value)
+
+
+def _plain(value: Any) -> Any:
+    return value.isoformat() if hasattr(value, "isoformat") else value
+
+
+def _stats(table: pa.Table) -> str:
+    """Row count, and least and greatest value of each flat column, as Delta's log keeps them for skipping files."""
+    least, greatest, nulls = {}, {}, {}
+    for name in table.column_names:
+        column = table[name]
+        if pa.types.is_nested(column.type) or pa.types.is_boolean(column.type) or pa.types.is_timestamp(column.type):
+            continue
+        nulls[name] = column.null_count
+        if column.null_count == len(column) or pa.types.is_floating(column.type):
+            continue
+        bounds = pc.min_max(column).as_py()
+        # Delta truncates long strings in statistics; leaving them out is always correct
+        if isinstance(bounds["max"], str) and len(bounds["max"]) > 64:
+            continue
+        least[name], greatest[name] = _plain(bounds["min"]), _plain(bounds["max"])
+    return json.dumps({"numRecords": table.num_rows, "minValues": least, "maxValues": greatest, "nullCount": nulls})
+
+
+def write_data_file(root: Path, name: str, table: pa.Table, partition: Mapping[str, Any] | None = None) -> DataFile:
+    """Writes one Parquet file of table `name` below the lake folder `root`; any process may, no commit is made.
+
+    `table` has the columns of the table's file schema (partition columns are given in `partition`).
+    Vectors are stored plain and uncompressed: doubles of P&L hardly compress, and reading them should cost a copy.
+    """
+    definition = TABLES[name]
+    values = {column: partition_text((partition or {})[column]) for column in definition.partition_by}
+    table = table.select(definition.file_schema.names).cast(definition.file_schema)
+    flat = [f.name for f in definition.file_schema if not pa.types.is_list(f.type)]
+    sink = pa.BufferOutputStream()
+    pq.write_table(
+        table,
+        sink,
+        compression={
+            f"{f.name}.list.element" if pa.types.is_list(f.type) else f.name: "none" if f.name == "pnl" else "lz4"
+            for f in definition.file_schema
+        },
+        use_dictionary=[c for c in flat if c not in ("contract_id", "trade")],
+        store_schema=False,
+        row_group_size=1 << 20,
+    )
+    data = sink.getvalue()
+    folder = "/".join(f"{column}={HIVE_NULL if v is None else quote(v, safe=' ')}" for column, v in values.items())
+    relative = f"{folder + '/' if folder else ''}{digest(memoryview(data))}.parquet"
+    write_durable(root / name / relative, memoryview(data))
+    return DataFile(name, relative, data.size, table.num_rows, tuple(values.items()), _stats(table))

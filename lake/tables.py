@@ -1,0 +1,296 @@
+"""The lake: Delta tables read at a pinned version, and the one committer.
+
+Measured reason for one committer: two committers on one local table silently overwrote 2% of acknowledged commits
+(docs/decisions/0002-one-committer.md). Tasks and helpers only write files; this process commits them.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import fcntl
+import functools
+import json
+import os
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any
+
+import deltalake
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+from deltalake import CommitProperties, DeltaTable, PostCommitHookProperties
+from deltalake.transaction import AddAction
+
+from lake.errors import BadInput, Conflict, NotFound, unknown
+from lake.schemas import TABLES, Table
+from lake.storage import DataFile, make_folder, partition_text, sync_folder, write_data_file, write_durable
+
+STATE_FOLDER = "_varlake"
+_MARKER = f"{STATE_FOLDER}/lake.json"
+NEVER_WRITTEN = -1
+
+
+def new_run_id() -> str:
+    """A name for one run of a writer; stands in every commit of the run."""
+    return f"{dt.datetime.now(dt.UTC):%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}"
+
+
+def _definition(name: str) -> Table:
+    if name not in TABLES:
+        raise unknown("table", name, TABLES)
+    return TABLES[name]
+
+
+class Lake:
+    """A lake folder, for reading. `Lake.open` checks that it is one; `Lake.create` makes it when absent."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path).expanduser().resolve()
+
+    @classmethod
+    def open(cls, path: str | Path) -> Lake:
+        lake = cls(path)
+        if not (lake.path / _MARKER).is_file():
+            raise NotFound(
+                f"There is no lake at {lake.path}. Bring data in first, with `varlake ingest market` or `varlake demo`, "
+                "or name another folder with --lake or the setting VARLAKE_LAKE."
+            )
+        return lake
+
+    @classmethod
+    def create(cls, path: str | Path) -> Lake:
+        """Opens the lake, making an empty one first where there is none; refuses a folder that holds something else."""
+        if "://" in str(path):
+            raise BadInput(f"The lake path {path} is not a folder of this machine; give a local or mounted folder.")
+        lake = cls(path)
+        if not (lake.path / _MARKER).is_file():
+            if lake.path.is_dir() and any(lake.path.iterdir()):
+                raise BadInput(f"{lake.path} holds other files and is not a lake; give an empty or a new folder.")
+            write_durable(lake.path / _MARKER, json.dumps({"format": 1}).encode())
+        return lake
+
+    @property
+    def state(self) -> Path:
+        """Folder for what is not data: the writer's lock, the job table, the default cache."""
+        return self.path / STATE_FOLDER
+
+    def _delta(self, name: str, version: int | None = None) -> DeltaTable | None:
+        folder = self.path / _definition(name).name
+        if not (folder / "_delta_log").is_dir():
+            return None
+        return DeltaTable(str(folder), version=version)
+
+    def version(self, name: str) -> int:
+        """Newest version of the table; -1 when it has never been written."""
+        table = self._delta(name)
+        return NEVER_WRITTEN if table is None else table.version()
+
+    def snapshot(self, *names: str) -> Snapshot:
+        """Pins the present version of the named tables, or of all."""
+        return Snapshot(self, {n: self.version(n) for n in (names or TABLES)})
+
+    def read(
+        self,
+        name: str,
+        columns: Sequence[str] | None = None,
+        where: ds.Expression | None = None,
+        version: int | None = None,
+    ) -> pa.Table:
+        """Rows of a table at a version (newest when None); an empty table with the right columns when never written.
+
+        `where` is a pyarrow dataset expression; files and partitions it rules out are not opened.
+        """
+        schema = _definition(name).schema
+        wanted = list(columns) if columns is not None else schema.names
+        table = None if version == NEVER_WRITTEN else self._delta(name, version)
+        if table is None:
+            return pa.schema([schema.field(c) for c in wanted]).empty_table()
+        rows = table.to_pyarrow_dataset(schema=schema.remove_metadata()).to_table(columns=wanted, filter=where)
+        return rows.cast(pa.schema([schema.field(c) for c in wanted]))
+
+    def data_files(
+        self, name: str, where: Mapping[str, Iterable[Any]] | None = None, version: int | None = None
+    ) -> list[Path]:
+        """Active data files of the table, those of the given partition values only; sorted by path."""
+        table = None if version == NEVER_WRITTEN else self._delta(name, version)
+        if table is None:
+            return []
+        filters = [(c, "in", [partition_text(v) for v in values]) for c, values in (where or {}).items()]
+        # file_uris compares dates as text, which is how the log writes them
+        return sorted(Path(u.removeprefix("file://")) for u in table.file_uris(partition_filters=filters or None))
+
+    def writer(self, holder: str) -> Committer:
+        """The one committer of this lake, to be used in a `with` statement; refused while another holds it."""
+        return Committer(self, holder)
+
+
+class Snapshot:
+    """The lake with every version pinned: reads through it are repeatable whatever is committed meanwhile."""
+
+    def __init__(self, lake: Lake, versions: Mapping[str, int]) -> None:
+        self.lake = lake
+        self.versions = dict(versions)
+
+    def read(self, name: str, columns: Sequence[str] | None = None, where: ds.Expression | None = None) -> pa.Table:
+        return self.lake.read(name, columns, where, self.versions[_definition(name).name])
+
+    def data_files(self, name: str, where: Mapping[str, Iterable[Any]] | None = None) -> list[Path]:
+        return self.lake.data_files(name, where, self.versions[_definition(name).name])
+
+
+class Committer:
+    """Commits data files to the Delta log: one lake, one committer at a time, each commit atomic and durable."""
+
+    def __init__(self, lake: Lake, holder: str) -> None:
+        self.lake = lake
+        self.holder = holder
+        self.run_id = new_run_id()
+        self._lock: IO[str] | None = None
+
+    def __enter__(self) -> Committer:
+        path = self.lake.state / "writer.lock"
+        make_folder(path.parent)
+        lock = path.open("a+")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            who = lock.read().strip() or "another process"
+            lock.close()
+            raise Conflict(
+                f"The lake {self.lake.path} is being written by {who}. One writer at a time: wait for it, stop it, "
+                "or, where it is the engine, send the work to it as a job."
+            ) from None
+        lock.seek(0)
+        lock.truncate()
+        lock.write(f"{self.holder} (process {os.getpid()}, since {dt.datetime.now(dt.UTC):%Y-%m-%d %H:%M:%S} UTC)")
+        lock.flush()
+        self._lock = lock
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._lock is not None
+        self._lock.close()
+        self._lock = None
+
+    def put(self, name: str, rows: pa.Table, *, replace: bool = False, note: Mapping[str, Any] | None = None) -> int:
+        """Writes and commits the rows, one file a partition; `replace` puts them in place of those partitions' files.
+
+        With `replace` on an unpartitioned table all its rows are replaced. Returns the version that holds the rows.
+        """
+        definition = _definition(name)
+        rows = rows.select(definition.schema.names).cast(definition.schema)
+        files = [
+            write_data_file(self.lake.path, name, part, values) for values, part in split(rows, definition.partition_by)
+        ]
+        if replace and not files and definition.partition_by:
+            return self.lake.version(name)
+        return self.commit(name, files, replace=replace, note=note)
+
+    def commit(
+        self, name: str, files: Sequence[DataFile], *, replace: bool = False, note: Mapping[str, Any] | None = None
+    ) -> int:
+        """One atomic commit of written files; returns its version, or the present one when it would change nothing."""
+        assert self._lock is not None, "commit outside of the writer's with statement"
+        definition = _definition(name)
+        folder = self.lake.path / name
+        table = self.lake._delta(name)
+        if table is None:
+            make_folder(folder)
+            fields = [pa.field(f.name, f.type, metadata=f.metadata) for f in definition.schema]
+            table = DeltaTable.create(
+                str(folder),
+                deltalake.Schema.from_arrow(pa.schema(fields)),
+                partition_by=list(definition.partition_by),
+                description=definition.one_row,
+                configuration={"delta.logRetentionDuration": "interval 36500 days"},
+            )
+        unique = {f.path: f for f in files}
+        filters = _covering(definition, unique.values()) if replace else None
+        # An unchanged file must not be removed and added in one commit: the same path on both sides is undefined.
+        present = set(_relative(table, folder, filters))
+        if set(unique) <= present and (not replace or set(unique) == present):
+            return table.version()
+        if replace and set(unique) & present:
+            unique = {f.path: f for f in _renamed(self.lake.path, unique, present)}
+        elif not replace:
+            unique = {p: f for p, f in unique.items() if p not in present}
+        moment = int(dt.datetime.now(dt.UTC).timestamp() * 1000)
+        actions = [AddAction(f.path, f.size, dict(f.partition), moment, True, f.stats) for f in unique.values()]
+        table.create_write_transaction(
+            actions,
+            mode="overwrite" if replace else "append",
+            schema=table.schema(),
+            partition_by=list(definition.partition_by),
+            partition_filters=filters or None,
+            commit_properties=CommitProperties(
+                custom_metadata={"run_id": self.run_id, **{k: str(v) for k, v in (note or {}).items()}},
+                max_commit_retries=0,
+            ),
+            post_commithook_properties=PostCommitHookProperties(create_checkpoint=True, cleanup_expired_logs=False),
+        )
+        version = self.lake.version(name)
+        _sync_log(folder / "_delta_log")
+        return version
+
+
+def split(rows: pa.Table, columns: Sequence[str]) -> list[tuple[dict[str, Any], pa.Table]]:
+    """The rows of each combination of partition values, in the order of the values."""
+    if not columns:
+        return [({}, rows)] if rows.num_rows else []
+    (column,) = columns  # every table has one partition column; a second would need a nested loop here
+    values = sorted(pc.unique(rows[column]).to_pylist(), key=lambda v: (v is not None, v))
+    if len(values) == 1:
+        return [({column: values[0]}, rows)]
+    return [({column: v}, rows.filter(pc.equal(rows[column], pa.scalar(v, rows[column].type)))) for v in values]
+
+
+def _covering(definition: Table, files: Iterable[DataFile]) -> list[tuple[str, str, Any]]:
+    """The filter that selects the partitions of these files."""
+    if not definition.partition_by:
+        return []
+    (column,) = definition.partition_by
+    return [(column, "in", sorted({dict(f.partition)[column] or "" for f in files}))]
+
+
+def _relative(table: DeltaTable, folder: Path, filters: list[tuple[str, str, Any]] | None) -> list[str]:
+    uris = table.file_uris(partition_filters=filters or None)
+    return [str(Path(u.removeprefix("file://")).relative_to(folder)) for u in uris]
+
+
+def _renamed(root: Path, files: Mapping[str, DataFile], present: set[str]) -> list[DataFile]:
+    """Files whose path is already active get a second name, so that one commit can remove the old and add the new."""
+    out = []
+    for path, file in files.items():
+        if path in present:
+            second = path.removesuffix(".parquet") + f"-{uuid.uuid4().hex[:8]}.parquet"
+            os.link(root / file.table / path, root / file.table / second)
+            sync_folder((root / file.table / second).parent)
+            file = DataFile(file.table, second, file.size, file.rows, file.partition, file.stats)
+        out.append(file)
+    return out
+
+
+def _sync_log(log: Path) -> None:
+    """deltalake does not fsync: make its newest entries durable before the commit is acknowledged."""
+    newest = sorted(log.iterdir(), key=lambda p: p.stat().st_mtime_ns)[-4:]
+    for path in newest:
+        fd = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+    sync_folder(log)
+
+
+@functools.cache
+def code_version() -> str:
+    """The installed varlake version."""
+    from importlib.metadata import version  # noqa: PLC0415 - only this function needs it, and it is slow to import
+
+    return version("varlake")

@@ -1,0 +1,244 @@
+"""Risk factors, market snapshots and scenario sets: immutable, columnar, in the market's words."""
+
+from __future__ import annotations
+
+import datetime as dt
+import functools
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lake.errors import NotFound, unknown
+
+Floats = npt.NDArray[np.float64]
+
+
+class RiskClass(StrEnum):
+    EQUITY = "equity"
+    RATES = "rates"
+    FX = "fx"
+    COMMODITY = "commodity"
+    CREDIT = "credit"
+    VOLATILITY = "volatility"
+
+
+class ShiftType(StrEnum):
+    """How a move between two levels is measured and applied; `scenarios.shifts` holds the arithmetic."""
+
+    RELATIVE = "relative"
+    LOG = "log"
+    ABSOLUTE = "absolute"
+
+
+@dataclass(frozen=True)
+class FactorType:
+    """What all risk factors of a type share."""
+
+    risk_class: RiskClass
+    shift_type: ShiftType
+    unit: str
+    meaning: str
+
+
+# Prices and lognormal vols move by relative return, rates and spreads absolutely, and whatever can be negative
+# (commodity prices were, on 2020-04-20) never by log.
+FACTOR_TYPES: dict[str, FactorType] = {
+    "equity_price": FactorType(RiskClass.EQUITY, ShiftType.RELATIVE, "currency per share", "price of a share"),
+    "index_level": FactorType(RiskClass.EQUITY, ShiftType.RELATIVE, "index points", "level of an equity index"),
+    "fx_rate": FactorType(
+        RiskClass.FX, ShiftType.RELATIVE, "quote per base", "units of quote currency for one of base"
+    ),
+    "zero_rate": FactorType(
+        RiskClass.RATES, ShiftType.ABSOLUTE, "fraction a year", "continuously compounded zero rate"
+    ),
+    "par_yield": FactorType(
+        RiskClass.RATES, ShiftType.ABSOLUTE, "fraction a year", "par yield, semi-annual bond basis"
+    ),
+    "implied_vol": FactorType(
+        RiskClass.VOLATILITY, ShiftType.RELATIVE, "fraction a year", "lognormal implied volatility"
+    ),
+    "commodity_price": FactorType(RiskClass.COMMODITY, ShiftType.RELATIVE, "currency per unit", "price of a commodity"),
+    "credit_spread": FactorType(RiskClass.CREDIT, ShiftType.ABSOLUTE, "fraction a year", "spread over government"),
+}
+
+_TENOR = re.compile(r"^(\d+)([DWMY])$")
+_TENOR_YEARS = {"D": 1 / 365, "W": 7 / 365, "M": 1 / 12, "Y": 1.0}
+
+
+def tenor_years(tenor: str) -> float:
+    """Length in years of a tenor such as 3M or 10Y (a month is 1/12, a day 1/365)."""
+    match = _TENOR.match(tenor)
+    if match is None:
+        raise unknown("tenor", tenor, ("1D", "1W", "1M", "3M", "6M", "1Y", "2Y", "10Y", "30Y"))
+    return int(match[1]) * _TENOR_YEARS[match[2]]
+
+
+@dataclass(frozen=True, order=True)
+class RiskFactor:
+    """A number the market sets and contracts depend on.
+
+    FX factors are named FX:BASEQUOTE (`FX:EURUSD` = USD for one EUR); curve pillars YC:CURVE:PILLAR.
+    """
+
+    risk_factor_id: str
+    type: str
+    name: str
+    currency: str
+    curve: str | None = None
+    pillar: str | None = None
+    attributes: tuple[tuple[str, str], ...] = ()
+    source: str = ""
+    synthetic: bool = False
+
+    @property
+    def risk_class(self) -> RiskClass:
+        return FACTOR_TYPES[self.type].risk_class
+
+    @property
+    def shift_type(self) -> ShiftType:
+        return FACTOR_TYPES[self.type].shift_type
+
+    @property
+    def unit(self) -> str:
+        return FACTOR_TYPES[self.type].unit
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "risk_factor_id": self.risk_factor_id,
+            "type": self.type,
+            "name": self.name,
+            "currency": self.currency,
+            "curve": self.curve,
+            "pillar": self.pillar,
+            "attributes": dict(self.attributes),
+            "source": self.source,
+            "synthetic": self.synthetic,
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> RiskFactor:
+        attributes = data["attributes"]
+        pairs = attributes.items() if isinstance(attributes, Mapping) else (attributes or ())
+        return cls(**{**{k: data[k] for k in cls.__dataclass_fields__}, "attributes": tuple(sorted(pairs))})
+
+
+class MissingRiskFactor(NotFound):
+    """A contract or a conversion reads a risk factor that the market at hand does not hold."""
+
+
+@dataclass(frozen=True)
+class FactorIndex:
+    """The risk factors at hand, found by id, by curve and by currency pair."""
+
+    factors: tuple[RiskFactor, ...]
+
+    @classmethod
+    def of(cls, factors: Iterable[RiskFactor]) -> FactorIndex:
+        return cls(tuple(sorted(factors)))
+
+    @functools.cached_property
+    def row(self) -> dict[str, int]:
+        """Risk factor id to its row in every array of levels."""
+        return {f.risk_factor_id: i for i, f in enumerate(self.factors)}
+
+    @functools.cached_property
+    def _curves(self) -> dict[str, tuple[RiskFactor, ...]]:
+        curves: dict[str, list[RiskFactor]] = {}
+        for f in self.factors:
+            if f.curve is not None and f.pillar is not None:
+                curves.setdefault(f.curve, []).append(f)
+        return {c: tuple(sorted(fs, key=lambda f: tenor_years(f.pillar or ""))) for c, fs in curves.items()}
+
+    @functools.cached_property
+    def _quotes(self) -> dict[str, dict[str, tuple[str, int]]]:
+        quotes: dict[str, dict[str, tuple[str, int]]] = {}
+        for f in self.factors:
+            if f.type == "fx_rate":
+                base, quote = f.risk_factor_id[-6:-3], f.risk_factor_id[-3:]
+                quotes.setdefault(base, {})[quote] = (f.risk_factor_id, 1)
+                quotes.setdefault(quote, {})[base] = (f.risk_factor_id, -1)
+        return quotes
+
+    def require(self, risk_factor_id: str) -> str:
+        """The id itself; raises `MissingRiskFactor` with the nearest ids when it is not at hand."""
+        if risk_factor_id not in self.row:
+            raise unknown("risk factor", risk_factor_id, self.row, error=MissingRiskFactor)
+        return risk_factor_id
+
+    def curve(self, name: str) -> tuple[RiskFactor, ...]:
+        """The pillars of a curve, shortest first."""
+        if name not in self._curves:
+            raise unknown("curve", name, self._curves, error=MissingRiskFactor)
+        return self._curves[name]
+
+    def fx_path(self, base: str, quote: str) -> tuple[tuple[str, int], ...]:
+        """Factors whose product (power +1) or quotient (power -1) is the price of one `base` in `quote`.
+
+        Empty for the same currency; one leg where the pair itself (or its inverse) is at hand; else two legs through
+        the alphabetically first common currency, so that crosses are triangulated from base pairs and open no arbitrage.
+        """
+        if base == quote:
+            return ()
+        here = self._quotes.get(base, {})
+        if quote in here:
+            return (here[quote],)
+        for pivot in sorted(here):
+            there = self._quotes[pivot].get(quote)
+            if there is not None:
+                return (here[pivot], there)
+        raise unknown(
+            "currency pair",
+            f"{base}{quote}",
+            (i for i, f in zip(self.row, self.factors, strict=True) if f.type == "fx_rate"),
+            error=MissingRiskFactor,
+        )
+
+
+@dataclass(frozen=True)
+class MarketSnapshot:
+    """Levels of risk factors on one date: `values` of shape (n_factors,), in the order of `index`."""
+
+    market_date: dt.date
+    index: FactorIndex
+    values: Floats
+
+
+@dataclass(frozen=True)
+class ScenarioSet:
+    """Full market states, as absolute levels.
+
+    base : (n_factors,) and levels : (n_factors, n_scenarios), rows in the order of `index`, columns in that of `labels`.
+    shocked : (n_factors,) bool; False declares the factor unchanged in every scenario.
+    weights : (n_scenarios,) probabilities, or None for equal weights. The base is not a scenario.
+    """
+
+    scenario_set_id: str
+    name: str
+    method: str
+    market_date: dt.date
+    definition: Mapping[str, Any]
+    index: FactorIndex
+    labels: tuple[str, ...]
+    base: Floats
+    levels: Floats
+    shocked: npt.NDArray[np.bool_]
+    weights: Floats | None = None
+    horizon_days: int = 1
+    seed: int | None = None
+    excluded: Mapping[str, str] = field(default_factory=dict)
+    dropped: Mapping[str, str] = field(default_factory=dict)
+    version: int = 0
+    market_data_version: int | None = None
+
+    @property
+    def n_scenarios(self) -> int:
+        return len(self.labels)
+
+    @property
+    def synthetic(self) -> bool:
+        return any(f.synthetic for f in self.index.factors)

@@ -1,0 +1,1 @@
+"""Arrays in, arrays out: no Spark, no files, no trades."""

@@ -1,0 +1,120 @@
+"""Contracts, blocks of P&L and failures: what goes into the map step and what comes out."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict
+
+from lake.canonical import canonical_json, digest
+from lake.errors import VarlakeError
+from scenarios.types import FactorIndex, Floats
+
+
+class NotValuable(VarlakeError):
+    """A contract that cannot be valued, and why; `reason` is a short code such as `matured`."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class InstrumentTerms(BaseModel):
+    """Terms of a contract: what a pricer needs, without quantity or owner. Subclassed once an instrument.
+
+    Field descriptions are the documentation of the positions file; every term stands in a column of its name.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    instrument_type: ClassVar[str]
+
+    currency: str
+
+    def check(self, valuation_date: dt.date) -> None:
+        """Raises `NotValuable` when the contract has no value on that date (matured, fixing missing)."""
+
+    def to_json(self) -> str:
+        """Canonical JSON: terms that are None are left out, so that a new optional term changes no id."""
+        return canonical_json(self.model_dump(mode="json", exclude_none=True))
+
+    def contract_id(self) -> str:
+        return digest(self.instrument_type, self.to_json())
+
+
+class Market(Protocol):
+    """What pricers see; see `valuation.market.ScenarioMarket`. State 0 is the base, the others the scenarios in order."""
+
+    valuation_date: dt.date
+    index: FactorIndex
+    n_states: int
+
+    def level(self, risk_factor_id: str) -> Floats:
+        """Levels of shape (n_states,)."""
+        ...
+
+    def levels(self, risk_factor_ids: Sequence[str]) -> Floats:
+        """Levels of shape (len(ids), n_states)."""
+        ...
+
+    def fx(self, base: str, quote: str) -> Floats:
+        """Price of one unit of `base` in `quote`, shape (n_states,); crosses are triangulated."""
+        ...
+
+    def discount(self, curve: str, times: Floats) -> Floats:
+        """Discount factors of shape (len(times), n_states); times in years (Act/365F) from the valuation date, >= 0."""
+        ...
+
+
+class Instrument(Protocol):
+    """What a module in `valuation.instruments` provides."""
+
+    VERSION: str
+    Terms: type[InstrumentTerms]
+
+    def risk_factors(self, terms: Any, index: FactorIndex) -> tuple[str, ...]:
+        """Ids of exactly the risk factors `value` reads; raises `MissingRiskFactor`."""
+        ...
+
+    def value(self, terms: Sequence[Any], market: Market) -> Floats:
+        """Value of one unit of each contract in its currency, shape (n_contracts, n_states)."""
+        ...
+
+
+@dataclass(frozen=True)
+class ValuationFailure:
+    """A contract that could not be valued: a result like any other."""
+
+    contract_id: str
+    instrument_type: str
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True)
+class PnLBlock:
+    """P&L per unit of a batch of contracts.
+
+    base : (n_contracts,) value at the base; pnl : (n_contracts, n_scenarios) scenario value minus base value, gains
+    positive, both in each contract's own currency; cost_us : (n_contracts,) microseconds spent.
+    """
+
+    contract_ids: tuple[str, ...]
+    currencies: tuple[str, ...]
+    base: Floats
+    pnl: Floats
+    cost_us: Floats
+    failures: tuple[ValuationFailure, ...] = field(default=())
+
+    def __post_init__(self) -> None:
+        n = len(self.contract_ids)
+        if not (len(self.currencies) == len(self.base) == len(self.pnl) == len(self.cost_us) == n):
+            raise ValueError(f"Expected {n} rows, one a contract, in every array of the block")
+
+
+Bools = npt.NDArray[np.bool_]
