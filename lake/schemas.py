@@ -143,6 +143,7 @@ SCENARIO_SETS = Table(
         Column("factors_shocked", pa.int32(), "count of factors that move in some scenario"),
         Column("factors_unchanged", pa.int32(), "count of factors declared unchanged"),
         Column("excluded", ATTRIBUTES, "risk factor id to the reason why it is not in the set"),
+        Column("held", ATTRIBUTES, "risk factor id to the earlier date whose level is held as its base"),
         Column("dropped", ATTRIBUTES, "scenario label to the reason why it was left out"),
         Column("synthetic", pa.bool_(), "true when any factor is synthetic"),
         Column("market_data_version", pa.int64(), "version of market_data it was read from"),

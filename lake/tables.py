@@ -86,7 +86,7 @@ class Lake:
     def version(self, name: str) -> int:
         """Newest version of the table; -1 when it has never been written."""
         table = self._delta(name)
-        return NEVER_WRITTEN if table is None else table.version()
+        return NEVER_WRITTEN if table is None else int(table.version())
 
     def snapshot(self, *names: str) -> Snapshot:
         """Pins the present version of the named tables, or of all."""
@@ -215,7 +215,7 @@ class Committer:
         # An unchanged file must not be removed and added in one commit: the same path on both sides is undefined.
         present = set(_relative(table, folder, filters))
         if set(unique) <= present and (not replace or set(unique) == present):
-            return table.version()
+            return int(table.version())
         if replace and set(unique) & present:
             unique = {f.path: f for f in _renamed(self.lake.path, unique, present)}
         elif not replace:

@@ -215,6 +215,8 @@ class ScenarioSet:
     base : (n_factors,) and levels : (n_factors, n_scenarios), rows in the order of `index`, columns in that of `labels`.
     shocked : (n_factors,) bool; False declares the factor unchanged in every scenario.
     weights : (n_scenarios,) probabilities, or None for equal weights. The base is not a scenario.
+    excluded, held : risk factor id to why it is not in the set, or which earlier base level is held for it.
+    dropped : scenario label to why that day is not a scenario.
     """
 
     scenario_set_id: str
@@ -231,6 +233,7 @@ class ScenarioSet:
     horizon_days: int = 1
     seed: int | None = None
     excluded: Mapping[str, str] = field(default_factory=dict)
+    held: Mapping[str, str] = field(default_factory=dict)
     dropped: Mapping[str, str] = field(default_factory=dict)
     version: int = 0
     market_data_version: int | None = None

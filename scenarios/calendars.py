@@ -1,0 +1,43 @@
+"""Business days, from exchange_calendars."""
+
+from __future__ import annotations
+
+import datetime as dt
+import functools
+
+import exchange_calendars
+import numpy as np
+import numpy.typing as npt
+
+from lake.errors import BadInput, unknown
+
+Dates = npt.NDArray[np.datetime64]
+
+WEEKDAYS = "weekdays"
+_FIRST_YEAR = 1990  # before it, several exchange calendars are not defined
+
+
+@functools.lru_cache(maxsize=8)
+def _sessions_of_years(calendar: str, first_year: int, last_year: int) -> Dates:
+    start, end = f"{first_year}-01-01", f"{last_year}-12-31"
+    if calendar == WEEKDAYS:
+        days = np.arange(np.datetime64(start, "D"), np.datetime64(end, "D") + 1)
+        return days[np.is_busday(days)]
+    if calendar not in exchange_calendars.get_calendar_names(include_aliases=True):
+        raise unknown("calendar", calendar, [WEEKDAYS, *exchange_calendars.get_calendar_names(include_aliases=False)])
+    schedule = exchange_calendars.get_calendar(calendar, start=start, end=end)
+    return schedule.sessions.values.astype("datetime64[D]")
+
+
+def sessions(calendar: str, first: dt.date, last: dt.date) -> Dates:
+    """Business days of the calendar from `first` to `last`, both included, ascending; `weekdays` is Monday to Friday."""
+    if last < first:
+        raise BadInput(f"The last date {last} lies before the first date {first}.")
+    this_year = dt.date.today().year
+    if first.year < _FIRST_YEAR or last.year > this_year:
+        raise BadInput(
+            f"Dates from {first} to {last} were asked for; calendars reach from {_FIRST_YEAR} to {this_year}."
+        )
+    # one request for all years keeps the cache small and the calendar's set-up (half a second) to once
+    days = _sessions_of_years(calendar, _FIRST_YEAR, this_year)
+    return days[(days >= np.datetime64(first)) & (days <= np.datetime64(last))]

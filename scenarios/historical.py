@@ -1,0 +1,163 @@
+"""Historical simulation: each scenario replays one past day's move of all risk factors onto today's levels.
+
+Hull, *Risk Management and Financial Institutions*, ch. "Historical simulation": level in scenario i = today's level moved
+as from day i-1 to day i. A scenario is labelled by the day its move ends on.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict, Field
+
+from lake.errors import BadInput, NotFound, nearest
+from lake.tables import Snapshot
+from scenarios import shifts
+from scenarios.history import MarketHistory, load_history
+from scenarios.types import FactorIndex, Floats, ScenarioSet
+
+_SHOWN = 3  # names given in a reason before "and n more"
+
+
+class HistoricalDefinition(BaseModel):
+    """Parameters of historical simulation over the latest full business days up to the market date."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    method: Literal["historical"] = "historical"
+    market_date: dt.date = Field(description="date of the base levels; the last move may end on it")
+    scenarios: int = Field(500, ge=1, le=10_000, description="number of scenarios")
+    calendar: str = Field("XNYS", description="business calendar (exchange_calendars code, or weekdays)")
+    max_missing: float = Field(
+        0.25, ge=0, lt=1, description="a factor without a one-day move on more than this share of days is excluded"
+    )
+    max_held_days: int = Field(
+        3, ge=0, le=10, description="business days a factor's last level may be held for the base, visibly"
+    )
+
+
+def generate(snapshot: Snapshot, definition: HistoricalDefinition, name: str) -> ScenarioSet:
+    """The scenario set of the definition.
+
+    A move is a one-day move only between two neighbouring business days of the calendar; a day on which any factor of
+    the set has none is dropped and listed. A factor without enough history, or without a level at the market date,
+    is excluded and listed. Raises `NotFound` or `BadInput` when no full window is left.
+    """
+    wanted = definition.scenarios
+    # enough days for the window even when a fifth is lost to holidays; widened until it is full or history ends
+    span = math.ceil(wanted * 1.25) + 30
+    while True:
+        first = definition.market_date - dt.timedelta(days=math.ceil(span * 365 / 250) + 10)
+        exhausted = first.year < 1991
+        first = max(first, dt.date(1990, 1, 1))
+        history = load_history(snapshot, definition.calendar, first, definition.market_date)
+        result = _from_history(history, definition, name)
+        if isinstance(result, ScenarioSet):
+            return result
+        begins = _first_observation(history)
+        if exhausted or begins is None or begins > history.dates[0] + np.timedelta64(30, "D"):
+            raise BadInput(
+                f"{wanted} scenarios up to {definition.market_date} were asked for, but the history gives only {result}. "
+                "Ask for fewer scenarios, a later market date, or bring in more history."
+            )
+        span *= 2
+
+
+def _first_observation(history: MarketHistory) -> np.datetime64 | None:
+    seen = np.isfinite(history.levels).any(axis=1)
+    return history.dates[np.argmax(seen)] if seen.any() else None
+
+
+def _from_history(history: MarketHistory, definition: HistoricalDefinition, name: str) -> ScenarioSet | int:
+    """The set, or the number of scenarios there are when they are too few."""
+    wanted, market_date = definition.scenarios, definition.market_date
+    factors, levels = history.index.factors, history.levels
+    if len(history.dates) == 0 or history.dates[-1] != np.datetime64(market_date) or not np.isfinite(levels[-1]).any():
+        raise _no_market(history, market_date, definition.calendar)
+
+    base, excluded, held = _base(history, definition.max_held_days)
+    moves = np.empty((len(history.dates) - 1, len(factors)))
+    for j, factor in enumerate(factors):
+        moves[:, j] = shifts.move(factor.shift_type, levels[:-1, j], levels[1:, j])
+    there = np.isfinite(moves)
+
+    recent = there[-math.ceil(wanted * 1.1) :]
+    share_missing = 1.0 - recent.mean(axis=0)
+    for j in np.flatnonzero(share_missing > definition.max_missing).tolist():
+        excluded.setdefault(
+            factors[j].risk_factor_id,
+            f"one-day moves on only {int(recent[:, j].sum())} of the latest {len(recent)} business days",
+        )
+    kept = np.array([f.risk_factor_id not in excluded for f in factors])
+    if not kept.any():
+        raise BadInput(f"No risk factor has both a level on {market_date} and enough history for {wanted} scenarios.")
+    full = np.flatnonzero(there[:, kept].all(axis=1))
+    if len(full) < wanted:
+        return len(full)
+    used = full[-wanted:]
+    ids = [f.risk_factor_id for f, k in zip(factors, kept, strict=True) if k]
+    days = history.dates[1:]
+    dropped = {
+        str(days[i]): _lacking(ids, there[i, kept]) for i in range(used[0], len(days)) if not there[i, kept].all()
+    }
+    base_kept = base[kept]
+    shocked_levels: Floats = np.empty((len(ids), wanted))
+    for row, j in enumerate(np.flatnonzero(kept).tolist()):
+        shocked_levels[row] = shifts.apply(factors[j].shift_type, base_kept[row], moves[used, j])
+    return ScenarioSet(
+        scenario_set_id="",
+        name=name,
+        method=definition.method,
+        market_date=market_date,
+        definition=definition.model_dump(mode="json"),
+        index=FactorIndex(tuple(f for f, k in zip(factors, kept, strict=True) if k)),
+        labels=tuple(str(days[i]) for i in used),
+        base=base_kept,
+        levels=shocked_levels,
+        shocked=np.ones(len(ids), dtype=bool),
+        horizon_days=1,
+        excluded=excluded,
+        held={k: v for k, v in held.items() if k not in excluded},
+        dropped=dropped,
+        market_data_version=history.market_data_version,
+    )
+
+
+def _base(history: MarketHistory, max_held_days: int) -> tuple[Floats, dict[str, str], dict[str, str]]:
+    """Base levels (n_factors,); factors excluded for want of one; factors whose earlier level is held, with its date."""
+    base = history.levels[-1].copy()
+    excluded: dict[str, str] = {}
+    held: dict[str, str] = {}
+    for j in np.flatnonzero(~np.isfinite(base)).tolist():
+        factor_id = history.index.factors[j].risk_factor_id
+        observed = np.flatnonzero(np.isfinite(history.levels[:, j]))
+        if len(observed) and len(history.dates) - 1 - observed[-1] <= max_held_days:
+            base[j] = history.levels[observed[-1], j]
+            held[factor_id] = f"level of {history.dates[observed[-1]]} held"
+        elif len(observed):
+            excluded[factor_id] = f"no level since {history.dates[observed[-1]]}"
+        else:
+            excluded[factor_id] = f"no level from {history.dates[0]} to {history.dates[-1]}"
+    return base, excluded, held
+
+
+def _lacking(ids: list[str], there: npt.NDArray[np.bool_]) -> str:
+    missing = [i for i, ok in zip(ids, there, strict=True) if not ok]
+    more = f" and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""
+    return f"no one-day move for {', '.join(missing[:_SHOWN])}{more}"
+
+
+def _no_market(history: MarketHistory, market_date: dt.date, calendar: str) -> NotFound:
+    seen = np.flatnonzero(np.isfinite(history.levels).any(axis=1))
+    if len(seen) == 0:
+        return NotFound(
+            f"The lake holds no market data up to {market_date}; see `varlake lake` for the dates it holds."
+        )
+    close = nearest(str(market_date), [str(history.dates[i]) for i in seen[-5:]])
+    return NotFound(
+        f"No market data on {market_date} in calendar {calendar}. The latest dates before it: {', '.join(sorted(close))}."
+    )

@@ -1,0 +1,196 @@
+"""Scenario sets to and from the lake: named, versioned, addressed by content, never edited."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import functools
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.dataset as ds
+
+from lake.canonical import canonical_json, digest
+from lake.errors import BadInput, NotFound, unknown
+from lake.schemas import DOUBLES, SCENARIO_LEVELS, SCENARIO_SETS
+from lake.tables import Committer, Lake, Snapshot, code_version
+from scenarios.types import FactorIndex, RiskFactor, ScenarioSet
+
+BLOCK = 4096  # scenarios in a stored block: 32 KiB a risk factor
+
+SUMMARY_COLUMNS = tuple(
+    c.name for c in SCENARIO_SETS.columns if c.name not in ("labels", "weights", "excluded", "held", "dropped")
+)
+
+
+def scenario_set_digest(s: ScenarioSet) -> str:
+    """Digest of everything that decides a valuation under the set: factors, levels, labels, weights, horizon."""
+    return digest(
+        canonical_json([f.to_dict() for f in s.index.factors]),
+        canonical_json([list(s.labels), s.horizon_days, s.method, s.market_date]),
+        np.ascontiguousarray(s.base).tobytes(),
+        np.ascontiguousarray(s.levels).tobytes(),
+        s.shocked.astype(np.uint8).tobytes(),
+        b"" if s.weights is None else np.ascontiguousarray(s.weights).tobytes(),
+    )
+
+
+def validate(s: ScenarioSet) -> None:
+    """Raises `BadInput` unless shapes agree, labels are unique and every level is finite."""
+    n_factors, n = len(s.index.factors), s.n_scenarios
+    if s.levels.shape != (n_factors, n) or s.base.shape != (n_factors,) or s.shocked.shape != (n_factors,):
+        raise BadInput(f"Expected levels of {n_factors} risk factors x {n} scenarios, but received {s.levels.shape}.")
+    if n == 0 or len(set(s.labels)) != n:
+        raise BadInput("A scenario set needs at least one scenario, and labels that differ.")
+    bad = ~(np.isfinite(s.levels).all(axis=1) & np.isfinite(s.base))
+    if bad.any():
+        names = [f.risk_factor_id for f, b in zip(s.index.factors, bad, strict=True) if b]
+        raise BadInput(f"Levels that are not finite in {len(names)} risk factors, first {', '.join(names[:5])}.")
+    if s.weights is not None and (s.weights.shape != (n,) or (s.weights < 0).any() or abs(s.weights.sum() - 1) > 1e-9):
+        raise BadInput(f"Weights must be {n} non-negative numbers with sum 1.")
+
+
+def save_scenario_set(committer: Committer, s: ScenarioSet) -> ScenarioSet:
+    """Stores the set and returns it with its id and version; the same content under the same name is stored once."""
+    validate(s)
+    s = dataclasses.replace(s, scenario_set_id=scenario_set_digest(s))
+    lake = committer.lake
+    stored = lake.read("scenario_sets", ["scenario_set_id", "name", "market_date", "version"]).to_pylist()
+    for row in stored:
+        if row["scenario_set_id"] == s.scenario_set_id and row["name"] == s.name:
+            return dataclasses.replace(s, version=row["version"])
+    version = 1 + max(
+        (r["version"] for r in stored if (r["name"], r["market_date"]) == (s.name, s.market_date)), default=0
+    )
+    s = dataclasses.replace(s, version=version)
+    # levels first: a set is visible only when its row in scenario_sets is
+    committer.put("scenario_levels", _levels_table(s))
+    committer.put(
+        "scenario_sets", pa.Table.from_pylist([_summary(s)], schema=SCENARIO_SETS.schema), note={"scenario_set": s.name}
+    )
+    return s
+
+
+def _summary(s: ScenarioSet) -> dict[str, Any]:
+    return {
+        "scenario_set_id": s.scenario_set_id,
+        "name": s.name,
+        "version": s.version,
+        "method": s.method,
+        "market_date": s.market_date,
+        "definition": canonical_json(dict(s.definition)),
+        "horizon_days": s.horizon_days,
+        "seed": s.seed,
+        "labels": list(s.labels),
+        "weights": None if s.weights is None else s.weights.tolist(),
+        "factors_shocked": int(s.shocked.sum()),
+        "factors_unchanged": int((~s.shocked).sum()),
+        "excluded": sorted(s.excluded.items()),
+        "held": sorted(s.held.items()),
+        "dropped": sorted(s.dropped.items()),
+        "synthetic": s.synthetic,
+        "market_data_version": s.market_data_version,
+        "code_version": code_version(),
+        "created_at": dt.datetime.now(dt.UTC),
+    }
+
+
+def _levels_table(s: ScenarioSet) -> pa.Table:
+    parts = []
+    for block, first in enumerate(range(0, s.n_scenarios, BLOCK)):
+        values = s.levels[:, first : first + BLOCK]
+        n, width = values.shape
+        offsets = pa.array(np.arange(0, n * width + 1, width, dtype=np.int32))
+        lists = pa.ListArray.from_arrays(offsets, pa.array(np.ascontiguousarray(values).ravel()), type=DOUBLES)
+        parts.append(
+            pa.table(
+                {
+                    "scenario_set_id": [s.scenario_set_id] * n,
+                    "block": pa.array([block] * n, pa.int32()),
+                    "first_scenario": pa.array([first] * n, pa.int32()),
+                    "risk_factor_id": [f.risk_factor_id for f in s.index.factors],
+                    "factor": [canonical_json(f.to_dict()) for f in s.index.factors],
+                    "status": ["shocked" if k else "unchanged" for k in s.shocked],
+                    "base": s.base,
+                    "levels": lists,
+                },
+                schema=SCENARIO_LEVELS.schema.remove_metadata(),
+            )
+        )
+    return pa.concat_tables(parts)
+
+
+def list_scenario_sets(at: Lake | Snapshot, columns: Sequence[str] = SUMMARY_COLUMNS) -> pa.Table:
+    """A row a scenario set, without its levels, oldest first."""
+    rows = at.read("scenario_sets", list(dict.fromkeys([*columns, "created_at"])))
+    return rows.sort_by("created_at").select(list(columns))
+
+
+def find_scenario_set(at: Lake | Snapshot, name_or_id: str, market_date: dt.date | None = None) -> dict[str, Any]:
+    """The summary row of a set by id, or by name at a market date (newest version); raises `NotFound` with the nearest names."""
+    rows = list_scenario_sets(at).to_pylist()
+    found = [r for r in rows if r["scenario_set_id"] == name_or_id]
+    if not found:
+        named = [r for r in rows if r["name"] == name_or_id]
+        if not named:
+            raise unknown("scenario set", name_or_id, (r["name"] for r in rows), error=NotFound)
+        found = [r for r in named if market_date is None or r["market_date"] == market_date]
+        if not found:
+            dates = ", ".join(sorted({str(r["market_date"]) for r in named}))
+            raise NotFound(f"Scenario set {name_or_id} is not there for {market_date}; it is for {dates}.")
+    return max(found, key=lambda r: (r["market_date"], r["version"]))
+
+
+def load_scenario_set(at: Lake | Snapshot, scenario_set_id: str) -> ScenarioSet:
+    """A stored set by id, whole. Sets are immutable: the last few are kept in memory."""
+    lake = at.lake if isinstance(at, Snapshot) else at
+    return _load(str(lake.path), scenario_set_id)
+
+
+@functools.lru_cache(maxsize=4)
+def _load(path: str, scenario_set_id: str) -> ScenarioSet:
+    lake = Lake(path)
+    where = ds.field("scenario_set_id") == scenario_set_id
+    rows = lake.read("scenario_sets", where=where).to_pylist(maps_as_pydicts="strict")
+    if not rows:
+        raise unknown(
+            "scenario set",
+            scenario_set_id,
+            lake.read("scenario_sets", ["scenario_set_id"])["scenario_set_id"].to_pylist(),
+            error=NotFound,
+        )
+    row = rows[0]
+    table = lake.read("scenario_levels", where=where).sort_by([("risk_factor_id", "ascending"), ("block", "ascending")])
+    first = table.filter(ds.field("block") == 0)
+    factors = tuple(RiskFactor.from_dict(json.loads(f)) for f in first["factor"].to_pylist())
+    levels = (
+        table["levels"]
+        .combine_chunks()
+        .flatten()
+        .to_numpy(zero_copy_only=False)
+        .reshape(len(factors), len(row["labels"]))
+    )
+    levels.setflags(write=False)
+    return ScenarioSet(
+        scenario_set_id=scenario_set_id,
+        name=row["name"],
+        method=row["method"],
+        market_date=row["market_date"],
+        definition=json.loads(row["definition"]),
+        index=FactorIndex(factors),
+        labels=tuple(row["labels"]),
+        base=first["base"].to_numpy(),
+        levels=levels,
+        shocked=np.array([s == "shocked" for s in first["status"].to_pylist()]),
+        weights=None if row["weights"] is None else np.array(row["weights"]),
+        horizon_days=row["horizon_days"],
+        seed=row["seed"],
+        excluded=row["excluded"] or {},
+        held=row["held"] or {},
+        dropped=row["dropped"] or {},
+        version=row["version"],
+        market_data_version=row["market_data_version"],
+    )
