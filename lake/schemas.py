@@ -241,6 +241,11 @@ VALUATION_SETS = Table(
         Column("reused", pa.int64(), "contracts whose vectors were already in the lake"),
         Column("failed", pa.int64(), "contracts in valuation_failures"),
         Column("unmoved", pa.int64(), "of valued + reused, those no shocked factor reaches"),
+        Column(
+            "cost_us",
+            pa.map_(pa.string(), pa.float64()),
+            "instrument type to measured microseconds a contract and state",
+        ),
         Column("pricing_seconds", pa.float64(), "sum of the cost of the contracts priced"),
         Column("elapsed_seconds", pa.float64(), "wall time of the run"),
         Column("runner", pa.string(), "in-process or the Spark master"),

@@ -1,0 +1,30 @@
+"""Settings, from the environment (`VARLAKE_...`) or given on the command line. The one place; see docs/settings.md."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Every setting with its default; the environment variable is the upper-case name with the prefix VARLAKE_."""
+
+    model_config = SettingsConfigDict(env_prefix="VARLAKE_", frozen=True, extra="ignore")
+
+    lake: Path = Field(Path("varlake-lake"), description="folder of the lake")
+    cache: Path | None = Field(None, description="folder of the vector cache; default inside the lake's state folder")
+    cache_gib: float = Field(8.0, gt=0, description="the vector cache is kept below this size; oldest used goes first")
+    spark_master: str | None = Field(None, description="Spark master; default local with all usable cores")
+    spark_memory: str = Field("2g", description="memory of the Spark driver")
+    host: str = Field("127.0.0.1", description="address the web process listens on")
+    port: int = Field(8050, ge=0, le=65535, description="port the web process listens on")
+    threads: int = Field(8, ge=1, description="threads of the web process")
+    log_level: str = Field("INFO", description="least level that is logged: DEBUG, INFO, WARNING, ERROR")
+    delta_jars: Path | None = Field(None, description="folder with the jars Spark needs to read Delta by itself")
+    test_market_data: Path | None = Field(None, description="folder of the real market data the tests read")
+
+    @property
+    def cache_folder(self) -> Path:
+        return self.cache or self.lake / "_varlake" / "cache"

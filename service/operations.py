@@ -1,0 +1,106 @@
+"""What the command line and the engine both do: scenarios made, valuations planned and run. No formula lives here."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from lake.errors import BadInput
+from lake.tables import Committer, Snapshot
+from scenarios import generators, store
+from scenarios.types import ScenarioSet
+from valuation.plan import ValuationPlan, make_plan
+from valuation.runners import Progress, run_plan
+from valuation.store import contracts_held
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+DEFAULT_SCENARIOS = 500
+
+
+class ScenarioRequest(BaseModel):
+    """Which scenario set: a stored one, or the method and parameters to make it with."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    method: str = Field("historical", description="scenario method, see /scenario-methods")
+    parameters: dict[str, Any] = Field(
+        default_factory=dict, description="parameters of the method besides the market date"
+    )
+    name: str | None = Field(
+        None, pattern=r"^[\w.:-]{1,80}$", description="name of the set; default from method and size"
+    )
+
+
+class ValuationRequest(BaseModel):
+    """What to value: the contracts held on the positions dates, on a valuation date, under a scenario set."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    as_of: dt.date = Field(description="valuation date, and the date of market and positions unless those are given")
+    positions_dates: tuple[dt.date, ...] = Field(
+        (), description="dates of the books whose contracts are valued; default as_of"
+    )
+    market_date: dt.date | None = Field(None, description="date of the base market; default as_of")
+    scenario_set: str | None = Field(
+        None, description="id or name of a stored scenario set, used instead of making one"
+    )
+    scenarios: ScenarioRequest = Field(default_factory=lambda: ScenarioRequest(name=None))
+    risk_classes: tuple[str, ...] = Field((), description="shock only these risk classes; default all")
+    runner: Literal["auto", "in-process", "spark"] = Field(
+        "auto", description="where to run; auto decides by expected cost"
+    )
+
+
+def make_scenario_set(snapshot: Snapshot, market_date: dt.date, request: ScenarioRequest) -> ScenarioSet:
+    """The set of the request on the market as it stands in the snapshot, with its id; not stored."""
+    parameters = {"market_date": market_date, **request.parameters}
+    if request.method == "historical":
+        parameters.setdefault("scenarios", DEFAULT_SCENARIOS)
+    name = request.name or default_name(request)
+    made = generators.generate(snapshot, request.method, parameters, name)
+    return dataclasses.replace(made, scenario_set_id=store.scenario_set_digest(made))
+
+
+def default_name(request: ScenarioRequest) -> str:
+    """Such as historical-500: the same recipe has the same name on every date, so that dates can be compared."""
+    return f"{request.method}-{request.parameters.get('scenarios', DEFAULT_SCENARIOS)}"
+
+
+def _scenario_set(snapshot: Snapshot, request: ValuationRequest) -> ScenarioSet:
+    market_date = request.market_date or request.as_of
+    if request.scenario_set is None:
+        return make_scenario_set(snapshot, market_date, request.scenarios)
+    if request.scenarios != ScenarioRequest(name=None):
+        raise BadInput("Give either scenario_set, a stored set, or scenarios, how to make one; not both.")
+    row = store.find_scenario_set(snapshot, request.scenario_set, market_date)
+    return store.load_scenario_set(snapshot, row["scenario_set_id"])
+
+
+def plan_valuation(snapshot: Snapshot, request: ValuationRequest) -> ValuationPlan:
+    """Wanted, present and missing with the expected cost; writes nothing."""
+    contracts = contracts_held(snapshot, sorted(request.positions_dates or (request.as_of,)))
+    return make_plan(snapshot, contracts, _scenario_set(snapshot, request), request.as_of, request.risk_classes or None)
+
+
+def run_valuation(
+    committer: Committer,
+    request: ValuationRequest,
+    *,
+    spark: Callable[[], SparkSession],
+    progress: Progress = lambda stage, done, total: None,
+    cancelled: threading.Event | None = None,
+) -> dict[str, Any]:
+    """Makes and stores the scenario set where needed, prices what is missing, seals; returns the seal and `this_run`."""
+    progress("plan", 0, 1)
+    plan = plan_valuation(committer.lake.snapshot(), request)
+    store.save_scenario_set(committer, plan.scenario_set)
+    progress("plan", 1, 1)
+    sealed = run_plan(committer, plan, runner=request.runner, spark=spark, progress=progress, cancelled=cancelled)
+    return {**sealed, "plan": plan.to_dict()}

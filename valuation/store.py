@@ -1,0 +1,130 @@
+"""Valuation sets to and from the lake: contracts in, vectors out, the seal. Every step is idempotent."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+
+from lake.errors import NotFound
+from lake.schemas import CONTRACTS, DOUBLES, PNL_VECTORS, VALUATION_FAILURES, VALUATION_MEMBERS, VALUATION_SETS
+from lake.storage import DataFile, write_data_file
+from lake.tables import Committer, Lake, Snapshot
+from valuation.types import PnLBlock, ValuationFailure
+
+
+def positions_dates(at: Lake | Snapshot) -> list[dt.date]:
+    """Dates that hold a book, ascending."""
+    return sorted(pc.unique(at.read("positions", ["positions_date"])["positions_date"]).to_pylist())
+
+
+def contracts_held(at: Lake | Snapshot, dates: Sequence[dt.date]) -> pa.Table:
+    """The contracts held on any of the dates, sorted by contract id; raises `NotFound` for a date without a book."""
+    held = at.read("positions", ["positions_date", "contract_id"], ds.field("positions_date").isin(list(dates)))
+    missing = sorted(set(dates) - set(pc.unique(held["positions_date"]).to_pylist()))
+    if missing:
+        there = positions_dates(at)
+        near = sorted(there, key=lambda d: abs((d - missing[0]).days))[:5]
+        hint = (
+            f" Nearest dates with positions: {', '.join(map(str, sorted(near)))}." if near else " There are none yet."
+        )
+        raise NotFound(f"No positions on {', '.join(map(str, missing))}.{hint}")
+    return contracts_by_id(at, pc.unique(held["contract_id"]))
+
+
+def contracts_by_id(at: Lake | Snapshot, contract_ids: pa.Array) -> pa.Table:
+    """The rows of these contracts, sorted by contract id; raises `NotFound` when the lake lacks one."""
+    rows = at.read("contracts")
+    rows = rows.filter(pc.is_in(rows["contract_id"], value_set=contract_ids)).sort_by("contract_id")
+    if rows.num_rows != len(contract_ids):
+        lacking = set(contract_ids.to_pylist()) - set(rows["contract_id"].to_pylist())
+        raise NotFound(f"{len(lacking)} contracts are not in the lake, first {sorted(lacking)[:3]}.")
+    return rows.select(CONTRACTS.schema.names)
+
+
+def present_fingerprints(at: Lake | Snapshot, valuation_date: dt.date, inputs: pa.Array, bases: pa.Array) -> pa.Table:
+    """Fingerprints in the lake with one of these inputs digests or base digests: contract_id, inputs_digest, base_digest."""
+    where = (ds.field("valuation_date") == valuation_date) & (
+        pc.field("inputs_digest").isin(inputs) | pc.field("base_digest").isin(bases)
+    )
+    return at.read("pnl_vectors", ["contract_id", "inputs_digest", "base_digest"], where)
+
+
+def write_block(
+    root: Path, valuation_date: dt.date, block: PnLBlock, fingerprints: Mapping[str, tuple[str, str]]
+) -> DataFile | None:
+    """Writes the vectors of a block as one data file, without a commit; None for a block without vectors.
+
+    `fingerprints` maps contract id to its (inputs digest, base digest).
+    """
+    n, width = block.pnl.shape
+    if n == 0:
+        return None
+    offsets = (
+        pa.array(np.arange(0, n * width + 1, width, dtype=np.int32)) if width else pa.array(np.zeros(n + 1, np.int32))
+    )
+    keys = [fingerprints[c] for c in block.contract_ids]
+    rows = pa.table(
+        {
+            "contract_id": block.contract_ids,
+            "inputs_digest": [k[0] for k in keys],
+            "base_digest": [k[1] for k in keys],
+            "currency": block.currencies,
+            "base_value": block.base,
+            "pnl": pa.ListArray.from_arrays(offsets, pa.array(np.ascontiguousarray(block.pnl).ravel()), type=DOUBLES),
+            "cost_us": block.cost_us,
+        },
+        schema=PNL_VECTORS.file_schema.remove_metadata(),
+    )
+    return write_data_file(root, "pnl_vectors", rows, {"valuation_date": valuation_date})
+
+
+def find_sealed(at: Lake | Snapshot, valuation_set_id: str) -> dict[str, Any] | None:
+    """The seal of a valuation set, or None while it has none."""
+    rows = at.read("valuation_sets", where=ds.field("valuation_set_id") == valuation_set_id).to_pylist(
+        maps_as_pydicts="strict"
+    )
+    return rows[0] if rows else None
+
+
+def list_valuation_sets(at: Lake | Snapshot) -> list[dict[str, Any]]:
+    """All sealed valuation sets, oldest first."""
+    return at.read("valuation_sets").sort_by("sealed_at").to_pylist(maps_as_pydicts="strict")
+
+
+def seal(
+    committer: Committer,
+    row: Mapping[str, Any],
+    members: pa.Table,
+    failures: Iterable[ValuationFailure],
+) -> dict[str, Any]:
+    """Commits members and failures, then the seal that makes the set visible; refuses counts that do not add up."""
+    set_id = row["valuation_set_id"]
+    failed = [{"valuation_set_id": set_id, **asdict(f)} for f in sorted(failures, key=lambda f: f.contract_id)]
+    if not (row["submitted"] == row["valued"] + row["reused"] + row["failed"] and row["failed"] == len(failed)):
+        raise AssertionError(f"Counts of valuation set {set_id} do not add up: {dict(row)} with {len(failed)} failures")
+    if members.num_rows != row["valued"] + row["reused"]:
+        raise AssertionError(
+            f"Valuation set {set_id} has {members.num_rows} members for {row['valued'] + row['reused']} vectors"
+        )
+    members = members.append_column("valuation_set_id", pa.array([set_id] * members.num_rows, pa.string()))
+    committer.put(
+        "valuation_members", members.select(VALUATION_MEMBERS.schema.names).sort_by("contract_id"), replace=True
+    )
+    if failed:
+        committer.put(
+            "valuation_failures", pa.Table.from_pylist(failed, schema=VALUATION_FAILURES.schema), replace=True
+        )
+    committer.put(
+        "valuation_sets",
+        pa.Table.from_pylist([dict(row)], schema=VALUATION_SETS.schema),
+        note={"valuation_set": set_id},
+    )
+    return dict(row)
