@@ -10,6 +10,8 @@ from typing import Any, Literal
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field
 
+from lake.errors import BadInput
+
 CoverageStatus = Literal["complete", "partial", "invalid"]
 
 
@@ -21,6 +23,17 @@ class Filter(BaseModel):
     dimension: str
     values: tuple[str, ...] = Field(min_length=1)
     exclude: bool = False
+
+    @classmethod
+    def parse(cls, text: str) -> Filter:
+        """A filter from text: `desk=Rates`, `desk=Rates,FX` (one of), `desk!=Rates` (none of)."""
+        dimension, operator, values = text.partition("=")
+        exclude = dimension.endswith("!")
+        members = tuple(v.strip() for v in values.split(",") if v.strip())
+        dimension = dimension.removesuffix("!").strip()
+        if not operator or not dimension or not members:
+            raise BadInput(f"The filter {text!r} was given; expected dimension=member[,member...] or dimension!=member.")
+        return cls(dimension=dimension, values=members, exclude=exclude)
 
 
 class RiskQuery(BaseModel):
