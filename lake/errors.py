@@ -7,8 +7,13 @@ turns it into problem+json (RFC 9457). They live in the lowest package because e
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+Model = TypeVar("Model", bound=BaseModel)
 
 
 @dataclass(frozen=True)
@@ -83,3 +88,27 @@ def unknown(
     hint = f" Nearest valid: {', '.join(allowed)}." if allowed else " There is none yet."
     message = f"Unknown {kind} {name!r}.{hint}"
     return error(message, issues=(Issue(pointer or kind, message, name, allowed),))
+
+
+def validated(model: type[Model], data: Mapping[str, Any], what: str) -> Model:
+    """The model made of `data`; raises `BadInput` that lists every fault with its place, value and what is expected."""
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        raise invalid(error, what, model) from None
+
+
+def invalid(error: ValidationError, what: str, model: type[BaseModel]) -> BadInput:
+    """A pydantic error in this project's words; unknown fields get the nearest valid names."""
+    issues = []
+    for fault in error.errors(include_url=False):
+        name = str(fault["loc"][0]) if fault["loc"] else ""
+        allowed = nearest(name, model.model_fields) if fault["type"] == "extra_forbidden" else ()
+        message = "is not a known name" if allowed else fault["msg"].removeprefix("Value error, ")
+        issues.append(Issue("/" + "/".join(map(str, fault["loc"])), message, str(fault["input"])[:80], allowed))
+    listed = "; ".join(
+        f"{i.pointer[1:] or 'value'}: {i.message} (given {i.value})"
+        + (f", nearest {', '.join(i.allowed)}" if i.allowed else "")
+        for i in issues
+    )
+    return BadInput(f"The {what} is not valid: {listed}.", issues=issues)

@@ -122,6 +122,16 @@ class Lake:
         # file_uris compares dates as text, which is how the log writes them
         return sorted(Path(u.removeprefix("file://")) for u in table.file_uris(partition_filters=filters or None))
 
+    def count(self, name: str) -> int:
+        """Rows of the table, from the log alone."""
+        table = self._delta(name)
+        return 0 if table is None else int(pc.sum(pa.table(table.get_add_actions())["num_records"]).as_py() or 0)
+
+    def bounds(self, name: str, column: str) -> tuple[Any, Any]:
+        """Least and greatest value of a column; (None, None) for an empty table."""
+        found = pc.min_max(self.read(name, [column])[column]).as_py()
+        return found["min"], found["max"]
+
     def writer(self, holder: str) -> Committer:
         """The one committer of this lake, to be used in a `with` statement; refused while another holds it."""
         return Committer(self, holder)

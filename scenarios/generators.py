@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
-from lake.errors import BadInput, Issue, unknown
+from lake.errors import unknown, validated
 from lake.tables import Snapshot
 from scenarios import historical
 from scenarios.types import ScenarioSet
@@ -37,18 +37,7 @@ def generate(snapshot: Snapshot, method: str, parameters: Mapping[str, Any], nam
     if method not in GENERATORS:
         raise unknown("scenario method", method, GENERATORS)
     generator = GENERATORS[method]
-    try:
-        definition = generator.definition.model_validate({"method": method, **parameters})
-    except ValidationError as error:
-        issues = [
-            Issue(
-                "/" + "/".join(map(str, e["loc"])),
-                e["msg"],
-                str(e.get("input"))[:80],
-                tuple(generator.definition.model_fields),
-            )
-            for e in error.errors()
-        ]
-        listed = "; ".join(f"{i.pointer[1:]}: {i.message} (given {i.value})" for i in issues)
-        raise BadInput(f"The parameters of method {method} are not valid: {listed}.", issues=issues) from None
+    definition = validated(
+        generator.definition, {"method": method, **parameters}, f"definition of a {method} scenario set"
+    )
     return generator.generate(snapshot, definition, name)

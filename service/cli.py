@@ -1,0 +1,545 @@
+"""The command line. Every command: parse, call the package that knows, show. `--json` gives the answer as data."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import re
+import secrets
+import sys
+import threading
+from pathlib import Path
+from typing import Annotated, Any
+
+import structlog
+import typer
+
+from aggregation.compare import compare as compare_days
+from aggregation.query import run_query
+from aggregation.types import Filter, RiskQuery
+from lake import spark as lake_spark
+from lake.errors import BadInput, VarlakeError, validated
+from lake.schemas import TABLES
+from lake.tables import Lake, code_version
+from scenarios import catalogue as market_catalogue
+from scenarios import sample_market
+from scenarios.store import find_scenario_set, list_scenario_sets, load_scenario_set, save_scenario_set
+from service import bench as benchmarks
+from service import demo as demonstration
+from service import display, doctor, engine, operations, reports, serve
+from service.config import Settings
+from valuation import sample_book
+from valuation.positions import ingest_positions
+from valuation.store import list_valuation_sets, positions_dates
+
+app = typer.Typer(
+    help="On-demand Value-at-Risk: value contracts once, net positions at query time.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+ingest_app = typer.Typer(help="Bring market data and positions into the lake.", no_args_is_help=True)
+sample_app = typer.Typer(help="Write sample files, as a user would bring them.", no_args_is_help=True)
+scenarios_app = typer.Typer(help="Make and look at scenario sets.", no_args_is_help=True)
+bench_app = typer.Typer(help="Measure speed against stated limits and peers.", no_args_is_help=True)
+app.add_typer(ingest_app, name="ingest")
+app.add_typer(sample_app, name="sample")
+app.add_typer(scenarios_app, name="scenarios")
+app.add_typer(bench_app, name="bench")
+
+LakeOption = Annotated[
+    Path | None, typer.Option("--lake", help="Folder of the lake; default the setting VARLAKE_LAKE.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")]
+DateText = Annotated[str, typer.Option("--as-of", help="Business date, YYYY-MM-DD.")]
+CurrencyOption = Annotated[str, typer.Option("--currency", help="Reporting currency.")]
+ByOption = Annotated[str, typer.Option("--by", help="Dimensions to group by, comma separated, outermost first.")]
+WhereOption = Annotated[
+    list[str] | None, typer.Option("--where", help="Filter, such as desk=Rates,FX or book!=B1; repeatable.")
+]
+MeasureOption = Annotated[str, typer.Option("--measure", help="Measures, comma separated.")]
+LevelOption = Annotated[str, typer.Option("--level", help="Confidence levels, comma separated fractions.")]
+EstimatorOption = Annotated[str, typer.Option("--estimator", help="How the quantile is read from the scenarios.")]
+ScenarioSetOption = Annotated[str | None, typer.Option("--scenario-set", help="Name or id of a stored scenario set.")]
+ParameterOption = Annotated[
+    list[str] | None, typer.Option("--parameter", "-p", help="Parameter of the method, name=value; repeatable.")
+]
+
+
+def _settings(lake: Path | None) -> Settings:
+    return Settings() if lake is None else Settings(lake=lake)
+
+
+def _open(lake: Path | None) -> tuple[Settings, Lake]:
+    settings = _settings(lake)
+    return settings, Lake.open(settings.lake)
+
+
+def _date(value: str, option: str) -> dt.date:
+    try:
+        return dt.date.fromisoformat(value)
+    except ValueError:
+        raise BadInput(f"{option} {value!r} is no date; expected YYYY-MM-DD, such as 2020-03-16.") from None
+
+
+def _list(value: str) -> tuple[str, ...]:
+    return tuple(v.strip() for v in value.split(",") if v.strip())
+
+
+def _parameters(pairs: list[str] | None) -> dict[str, Any]:
+    for pair in pairs or ():
+        if "=" not in pair:
+            raise BadInput(f"--parameter {pair!r} was given; expected name=value.")
+    return {k.strip(): v.strip() for k, v in (p.split("=", 1) for p in pairs or ())}
+
+
+def _query(
+    as_of: str,
+    by: str,
+    where: list[str] | None,
+    measure: str,
+    level: str,
+    currency: str,
+    estimator: str,
+    scenario_set: str | None,
+    **more: Any,
+) -> RiskQuery:
+    return validated(
+        RiskQuery,
+        {
+            "as_of": _date(as_of, "--as-of"),
+            "by": _list(by),
+            "where": tuple(Filter.parse(w) for w in where or ()),
+            "measures": _list(measure),
+            "levels": _list(level),
+            "currency": currency,
+            "estimator": estimator,
+            "scenario_set": scenario_set,
+            **more,
+        },
+        "query",
+    )
+
+
+@app.command("doctor")
+def doctor_command(
+    lake: LakeOption = None,
+    spark: Annotated[bool, typer.Option("--spark", help="Also start Spark, which takes some seconds.")] = False,
+    json: JsonOption = False,
+) -> None:
+    """Say what is here (Java, Spark, memory, cores, lake, Delta jars) and what to do about what is missing."""
+    findings = doctor.examine(_settings(lake), start_spark=spark)
+    rows = [{"check": f.name, "status": f.status, "found": f.found, "advice": f.advice} for f in findings]
+    display.print_json(rows) if json else display.print_table(rows)
+    if any(f.status == "fail" for f in findings):
+        raise typer.Exit(1)
+
+
+@app.command("lake")
+def lake_command(lake: LakeOption = None, json: JsonOption = False) -> None:
+    """Say what the lake holds: tables, rows, size, dates, valuation sets."""
+    _, opened = _open(lake)
+    rows = []
+    for name, table in TABLES.items():
+        files = opened.data_files(name)
+        rows.append(
+            {
+                "table": name,
+                "one row is": table.one_row,
+                "version": opened.version(name),
+                "rows": opened.count(name),
+                "files": len(files),
+                "MB": round(sum(f.stat().st_size for f in files) / 1e6, 2),
+            }
+        )
+    first, last = opened.bounds("market_data", "as_of_date")
+    dates = positions_dates(opened)
+    summary = {
+        "lake": str(opened.path),
+        "market data": f"{first} to {last}" if first else "none",
+        "positions dates": [str(d) for d in dates],
+        "valuation sets": len(list_valuation_sets(opened)),
+    }
+    if json:
+        display.print_json({**summary, "tables": rows})
+        return
+    display.print_pairs({**summary, "positions dates": f"{len(dates)}: {dates[0]} to {dates[-1]}" if dates else "none"})
+    display.print_table(rows)
+
+
+@ingest_app.command("market")
+def ingest_market(
+    directory: Annotated[Path, typer.Argument(help="Folder with the landing files.")],
+    catalogue: Annotated[
+        str, typer.Option("--catalogue", help="Catalogue TOML file, or the name of one that comes with varlake.")
+    ],
+    lake: LakeOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Bring market files into the lake, as a catalogue describes them."""
+    described = market_catalogue.load_catalogue(catalogue)
+    with Lake.create(_settings(lake).lake).writer("varlake ingest market") as committer:
+        report = market_catalogue.ingest_market(committer, directory, described)
+    reports.show_market_report(report, json)
+
+
+@ingest_app.command("positions")
+def ingest_positions_command(
+    files: Annotated[list[Path], typer.Argument(help="CSV or Parquet files, see docs/positions.md.")],
+    replace_dates: Annotated[
+        bool, typer.Option("--replace-dates", help="The dates in the file become exactly the file.")
+    ] = False,
+    rejects: Annotated[Path | None, typer.Option("--rejects", help="Write the unusable rows to this CSV file.")] = None,
+    lake: LakeOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Bring positions into the lake; unusable rows are listed, the others load."""
+    with Lake.create(_settings(lake).lake).writer("varlake ingest positions") as committer:
+        reports = [ingest_positions(committer, f, replace_dates=replace_dates, rejects=rejects) for f in files]
+    reports.show_positions_reports(reports, json)
+    if any(r.rejected for r in reports):
+        raise typer.Exit(3)
+
+
+@sample_app.command("market")
+def sample_market_command(
+    directory: Annotated[Path, typer.Argument(help="Folder to write the files into.")],
+    seed: Annotated[int, typer.Option("--seed", help="Same seed, same bytes.")] = 1,
+    first: Annotated[str, typer.Option("--first", help="First date.")] = str(sample_market.DEFAULT_FIRST),
+    last: Annotated[str, typer.Option("--last", help="Last date.")] = str(sample_market.DEFAULT_LAST),
+) -> None:
+    """Write a synthetic market history, labelled synthetic, and its catalogue."""
+    written = sample_market.write_sample_market(
+        directory, seed=seed, first=_date(first, "--first"), last=_date(last, "--last")
+    )
+    display.say(f"Wrote a synthetic market to {directory}. Bring it in with:")
+    display.say(f"  varlake ingest market {directory} --catalogue {written}")
+
+
+@sample_app.command("book")
+def sample_book_command(
+    directory: Annotated[Path, typer.Argument(help="Folder to write the files into.")],
+    positions: Annotated[int, typer.Option("--positions", help="Positions on each date.")] = 20_000,
+    dates: Annotated[
+        str, typer.Option("--dates", help="A:B for every business day, or a comma separated list.")
+    ] = "2020-02-14,2020-03-16",
+    seed: Annotated[int, typer.Option("--seed", help="Same seed, same book.")] = 1,
+    lake: LakeOption = None,
+) -> None:
+    """Write a sample bank book on the risk factors the lake holds, one file a date."""
+    _, opened = _open(lake)
+    files = sample_book.write_sample_book(opened.snapshot(), directory, positions=positions, dates=dates, seed=seed)
+    display.say(f"Wrote {len(files)} files. Bring them in with:")
+    display.say(f"  varlake ingest positions {directory}/*")
+
+
+@scenarios_app.command("build")
+def scenarios_build(
+    as_of: DateText,
+    method: Annotated[str, typer.Option("--method", help="Scenario method.")] = "historical",
+    parameter: ParameterOption = None,
+    name: Annotated[str | None, typer.Option("--name", help="Name of the set; default from method and size.")] = None,
+    lake: LakeOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Make and store a scenario set."""
+    _, opened = _open(lake)
+    request = validated(
+        operations.ScenarioRequest,
+        {"method": method, "parameters": _parameters(parameter), "name": name},
+        "scenario request",
+    )
+    with opened.writer("varlake scenarios build") as committer:
+        made = operations.make_scenario_set(opened.snapshot(), _date(as_of, "--as-of"), request)
+        stored = save_scenario_set(committer, made)
+    _show_scenario_set(opened, stored.scenario_set_id, json)
+
+
+@scenarios_app.command("list")
+def scenarios_list(lake: LakeOption = None, json: JsonOption = False) -> None:
+    """List the stored scenario sets."""
+    _, opened = _open(lake)
+    rows = list_scenario_sets(
+        opened,
+        (
+            "scenario_set_id",
+            "name",
+            "version",
+            "method",
+            "market_date",
+            "horizon_days",
+            "factors_shocked",
+            "synthetic",
+            "created_at",
+        ),
+    ).to_pylist()
+    display.print_json(rows) if json else display.print_table(rows, title=f"{len(rows)} scenario sets")
+
+
+@scenarios_app.command("show")
+def scenarios_show(
+    name_or_id: Annotated[str, typer.Argument(help="Name or id of the set.")],
+    as_of: Annotated[str | None, typer.Option("--as-of", help="Market date, for a name.")] = None,
+    lake: LakeOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Show a scenario set: definition, window, what was excluded, held and dropped, and why."""
+    _, opened = _open(lake)
+    row = find_scenario_set(opened, name_or_id, _date(as_of, "--as-of") if as_of else None)
+    _show_scenario_set(opened, row["scenario_set_id"], json)
+
+
+def _show_scenario_set(opened: Lake, scenario_set_id: str, json: bool) -> None:
+    s = load_scenario_set(opened, scenario_set_id)
+    facts = {
+        "scenario_set": s.scenario_set_id,
+        "name": s.name,
+        "version": s.version,
+        "method": s.method,
+        "market_date": s.market_date,
+        "scenarios": s.n_scenarios,
+        "window": f"{s.labels[0]} to {s.labels[-1]}",
+        "horizon_days": s.horizon_days,
+        "factors": len(s.index.factors),
+        "synthetic": s.synthetic,
+    }
+    if json:
+        display.print_json(
+            {
+                **facts,
+                "definition": s.definition,
+                "labels": s.labels,
+                "excluded": s.excluded,
+                "held": s.held,
+                "dropped": s.dropped,
+            }
+        )
+        return
+    display.print_pairs(facts, title=f"Scenario set {s.name}")
+    for what, entries in (("excluded factors", s.excluded), ("held base levels", s.held), ("dropped days", s.dropped)):
+        if entries:
+            display.print_pairs(entries, title=f"{len(entries)} {what}")
+
+
+@app.command("value")
+def value_command(
+    as_of: DateText,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Only say what is wanted, present, missing, and the expected time.")
+    ] = False,
+    positions_date: Annotated[
+        list[str] | None, typer.Option("--positions-date", help="Date of a book; default as-of; repeatable.")
+    ] = None,
+    market_date: Annotated[
+        str | None, typer.Option("--market-date", help="Date of the base market; default as-of.")
+    ] = None,
+    scenario_set: ScenarioSetOption = None,
+    method: Annotated[str, typer.Option("--method", help="Scenario method, when none is stored.")] = "historical",
+    parameter: ParameterOption = None,
+    risk_class: Annotated[
+        list[str] | None, typer.Option("--risk-class", help="Shock only this risk class; repeatable.")
+    ] = None,
+    runner: Annotated[str, typer.Option("--runner", help="auto, in-process or spark.")] = "auto",
+    lake: LakeOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Value every contract held on a date under every scenario; what is known is not valued again."""
+    settings, opened = _open(lake)
+    scenarios = (
+        operations.ScenarioRequest(name=None)
+        if scenario_set
+        else operations.ScenarioRequest(method=method, parameters=_parameters(parameter), name=None)
+    )
+    request = validated(
+        operations.ValuationRequest,
+        {
+            "as_of": _date(as_of, "--as-of"),
+            "positions_dates": tuple(_date(d, "--positions-date") for d in positions_date or ()),
+            "market_date": _date(market_date, "--market-date") if market_date else None,
+            "scenario_set": scenario_set,
+            "scenarios": scenarios,
+            "risk_classes": tuple(risk_class or ()),
+            "runner": runner,
+        },
+        "valuation request",
+    )
+    if plan:
+        planned = operations.plan_valuation(opened.snapshot(), request).to_dict()
+        display.print_json(planned) if json else reports.show_plan(planned)
+        return
+    with opened.writer("varlake value") as committer, display.progress_bar("valuing") as progress:
+        cancelled = threading.Event()
+        sealed = operations.run_valuation(
+            committer,
+            request,
+            spark=lambda: lake_spark.spark_session(master=settings.spark_master, memory=settings.spark_memory),
+            progress=progress,
+            cancelled=cancelled,
+        )
+    display.print_json(sealed) if json else reports.show_sealed(sealed)
+
+
+@app.command("var")
+def var_command(
+    as_of: DateText,
+    by: ByOption = "",
+    where: WhereOption = None,
+    measure: MeasureOption = "var,es",
+    level: LevelOption = "0.99",
+    currency: CurrencyOption = "USD",
+    estimator: EstimatorOption = "order_statistic",
+    positions_date: Annotated[
+        str | None, typer.Option("--positions-date", help="Date of the book, when not as-of.")
+    ] = None,
+    scenario_set: ScenarioSetOption = None,
+    valuation_set: Annotated[
+        str | None, typer.Option("--valuation-set", help="Valuation set id; default the newest that fits.")
+    ] = None,
+    lake: LakeOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Value-at-Risk and other measures, by any combination of dimensions. Values nothing."""
+    settings, opened = _open(lake)
+    more = {
+        "valuation_set": valuation_set,
+        "positions_date": _date(positions_date, "--positions-date") if positions_date else None,
+    }
+    query = _query(as_of, by, where, measure, level, currency, estimator, scenario_set, **more)
+    result = run_query(opened, query, cache=settings.vector_cache(opened))
+    display.print_json(result.to_dict()) if json else reports.show_result(result)
+
+
+@app.command("compare")
+def compare_command(
+    from_date: Annotated[str, typer.Option("--from", help="First date.")],
+    to_date: Annotated[str, typer.Option("--to", help="Second date.")],
+    by: ByOption = "",
+    where: WhereOption = None,
+    measure: MeasureOption = "var,es",
+    level: LevelOption = "0.99",
+    currency: CurrencyOption = "USD",
+    estimator: EstimatorOption = "order_statistic",
+    scenario_set: ScenarioSetOption = None,
+    lake: LakeOption = None,
+    json: JsonOption = False,
+) -> None:
+    """The same question on two days, and the difference."""
+    settings, opened = _open(lake)
+    one, two = (_query(d, by, where, measure, level, currency, estimator, scenario_set) for d in (from_date, to_date))
+    result = compare_days(opened, one, two, cache=settings.vector_cache(opened))
+    display.print_json(result.to_dict()) if json else reports.show_comparison(result)
+
+
+@app.command("engine")
+def engine_command(lake: LakeOption = None) -> None:
+    """Run the engine: takes valuation jobs from the job table, one engine a lake."""
+    engine.main(_settings(lake))
+
+
+@app.command("serve")
+def serve_command(
+    lake: LakeOption = None,
+    web_only: Annotated[
+        bool, typer.Option("--web-only", help="Start no engine: queries are answered, jobs wait.")
+    ] = False,
+    host: Annotated[str | None, typer.Option("--host", help="Address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option("--port", help="Port to listen on.")] = None,
+    insecure: Annotated[
+        bool, typer.Option("--insecure", help="Allow an address other machines reach; there is no log-in yet.")
+    ] = False,
+) -> None:
+    """Serve the HTTP API, with the engine beside it."""
+    given = {k: v for k, v in (("host", host), ("port", port)) if v is not None}
+    settings = _settings(lake).model_copy(update=given)
+    raise typer.Exit(serve.main(settings, web_only=web_only, insecure=insecure))
+
+
+@app.command("demo")
+def demo_command(
+    market_data: Annotated[
+        Path | None, typer.Option("--market-data", help="Folder of real market data; default a synthetic market.")
+    ] = None,
+    positions: Annotated[int, typer.Option("--positions", help="Positions on each date.")] = 20_000,
+    folder: Annotated[Path, typer.Option("--folder", help="Folder for the demo's lake and files; made anew.")] = Path(
+        "demo-lake"
+    ),
+) -> None:
+    """The main job from files to answers: ingest, book, scenarios, valuation on Spark, VaR by desk on two days."""
+    demonstration.run(market_data, positions, folder)
+
+
+@bench_app.command("map")
+def bench_map(
+    contracts: Annotated[int, typer.Option("--contracts", help="Contracts to value.")] = 20_000,
+    scenarios: Annotated[int, typer.Option("--scenarios", help="Scenarios.")] = 500,
+    output: Annotated[Path | None, typer.Option("--output", help="Write the rows to this JSON file.")] = None,
+) -> None:
+    """Valuations a second: in the kernel, in one process, and end to end through Spark into the lake."""
+    benchmarks.report(benchmarks.bench_map(contracts, scenarios), output)
+
+
+@bench_app.command("reduce")
+def bench_reduce(
+    contracts: Annotated[int, typer.Option("--contracts", help="Contracts with vectors.")] = 20_000,
+    scenarios: Annotated[int, typer.Option("--scenarios", help="Scenarios.")] = 500,
+    positions: Annotated[int, typer.Option("--positions", help="Positions.")] = 200_000,
+    output: Annotated[Path | None, typer.Option("--output", help="Write the rows to this JSON file.")] = None,
+) -> None:
+    """Seconds of a group-by VaR against one parallel read of the same bytes in the same run."""
+    benchmarks.report(benchmarks.bench_reduce(contracts, scenarios, positions), output)
+
+
+@bench_app.command("all")
+def bench_all(
+    output: Annotated[Path, typer.Option("--output", help="JSON file for the rows.")] = Path("bench.json"),
+) -> None:
+    """Every benchmark with its default sizes."""
+    benchmarks.report([*benchmarks.bench_map(20_000, 500), *benchmarks.bench_reduce(20_000, 500, 200_000)], output)
+
+
+@app.command("version")
+def version_command() -> None:
+    """Print the version."""
+    display.stdout().print(code_version())
+
+
+def _configure_logs(level: str) -> None:
+    number = structlog.processors.NAME_TO_LEVEL.get(level.lower())
+    if number is None:
+        raise BadInput(f"VARLAKE_LOG_LEVEL is {level!r}; expected DEBUG, INFO, WARNING or ERROR.")
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(number),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+
+
+def main() -> None:
+    """Entry point: errors a user can mend are told in words with exit code 2, others with an id, never as a trace."""
+    try:
+        settings = Settings()
+        _configure_logs(settings.log_level)
+        app()
+    except VarlakeError as error:
+        display.print_error(error)
+        sys.exit(2)
+    except BrokenPipeError:
+        # the reader went away (as with `| head`); Python's own flush at exit must find somewhere to write
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except KeyboardInterrupt:
+        display.say("Stopped.")
+        sys.exit(130)
+    except Exception as error:
+        identifier = secrets.token_hex(4)
+        trace = os.environ.get("VARLAKE_LOG_LEVEL", "").upper() == "DEBUG"
+        structlog.get_logger().error("unexpected", id=identifier, kind=type(error).__name__, exc_info=trace)
+        first_line = re.split(r"[\r\n]", str(error), maxsplit=1)[0][:300]
+        display.say(
+            f"Unexpected error {identifier}: {type(error).__name__}: {first_line}. Run again with VARLAKE_LOG_LEVEL=DEBUG for its trace."
+        )
+        sys.exit(70)

@@ -1,0 +1,137 @@
+"""What the command line prints: tables on stdout, everything else on stderr; JSON instead where asked."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from lake.errors import VarlakeError
+
+PLAIN_WIDTH = 240  # of output that is no terminal: nothing is cut off
+_RIGHT = (int, float, np.integer, np.floating)
+
+ProgressCallback = Callable[[str, int, int], None]
+
+
+def stdout() -> Console:
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=PLAIN_WIDTH)
+
+
+def stderr() -> Console:
+    return Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def text(value: Any) -> str:
+    """A cell: thousands separated, money without decimals from a thousand on, missing as a dash."""
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int | np.integer):
+        return f"{value:,}"
+    if isinstance(value, float | np.floating):
+        return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:,.4g}"
+    if isinstance(value, dt.datetime):
+        return f"{value:%Y-%m-%d %H:%M:%S}"
+    if isinstance(value, Mapping | list | tuple):
+        return (
+            ", ".join(f"{k}={text(v)}" for k, v in value.items())
+            if isinstance(value, Mapping)
+            else ", ".join(map(text, value))
+        )
+    return str(value)
+
+
+def print_table(
+    rows: Sequence[Mapping[str, Any]],
+    columns: Sequence[str] | None = None,
+    *,
+    title: str = "",
+    last: Mapping[str, Any] | None = None,
+) -> None:
+    """Rows as a table; `last` is a total below a line."""
+    columns = list(columns or (rows[0] if rows else last or {}))
+    table = Table(
+        title=title or None, title_justify="left", title_style="bold", header_style="bold", box=None, pad_edge=False
+    )
+    everything = [*rows, *([last] if last is not None else [])]
+    for column in columns:
+        numeric = any(isinstance(r.get(column), _RIGHT) for r in everything)
+        table.add_column(column, justify="right" if numeric else "left", no_wrap=True, overflow="ellipsis")
+    for i, row in enumerate(rows):
+        table.add_row(*(Text(text(row.get(c))) for c in columns), end_section=last is not None and i == len(rows) - 1)
+    if last is not None:
+        table.add_row(*(Text(text(last.get(c)) if last.get(c) is not None else "") for c in columns), style="bold")
+    stdout().print(table)
+
+
+def print_pairs(pairs: Mapping[str, Any], *, title: str = "") -> None:
+    """Name and value, one pair a line."""
+    out = stdout()
+    if title:
+        out.print(Text(title, style="bold"))
+    width = max((len(k) for k in pairs), default=0)
+    for name, value in pairs.items():
+        out.print(Text(f"  {name:<{width}}  {text(value)}"))
+
+
+def print_json(value: Any) -> None:
+    stdout().print(Text(json.dumps(value, indent=2, ensure_ascii=False, default=_json)), soft_wrap=True)
+
+
+def _json(value: Any) -> Any:
+    if isinstance(value, dt.date):
+        return value.isoformat()
+    if isinstance(value, np.generic):
+        return value.item()
+    return str(value)
+
+
+def say(message: str) -> None:
+    """A word to the person, on stderr, so that stdout stays the answer alone."""
+    stderr().print(Text(message))
+
+
+def print_error(error: VarlakeError) -> None:
+    console = stderr()
+    console.print(Text(f"Error: {error.message}", style="red"))
+    for issue in error.issues[:50]:
+        if issue.message not in error.message:
+            given = f" (given {issue.value})" if issue.value is not None else ""
+            allowed = f"; allowed: {', '.join(issue.allowed)}" if issue.allowed else ""
+            console.print(Text(f"  {issue.pointer}: {issue.message}{given}{allowed}"))
+    if len(error.issues) > 50:
+        console.print(Text(f"  ... and {len(error.issues) - 50} more"))
+
+
+@contextmanager
+def progress_bar(label: str) -> Iterator[ProgressCallback]:
+    """A callback (stage, done, total) drawn as a bar on stderr when it is a terminal, and silent when not."""
+    console = stderr()
+    if not console.is_terminal:
+        yield lambda stage, done, total: None
+        return
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task(label, total=None)
+
+        def update(stage: str, done: int, total: int) -> None:
+            bar.update(task, description=f"{label}: {stage}", completed=done, total=total)
+
+        yield update
