@@ -120,7 +120,7 @@ class Lake:
             return []
         filters = [(c, "in", [partition_text(v) for v in values]) for c, values in (where or {}).items()]
         # file_uris compares dates as text, which is how the log writes them
-        return sorted(Path(u.removeprefix("file://")) for u in table.file_uris(partition_filters=filters or None))
+        return sorted(Path(u.removeprefix("file://")) for u in table.file_uris(file_pruning_predicate=filters or None))
 
     def count(self, name: str) -> int:
         """Rows of the table, from the log alone."""
@@ -269,7 +269,7 @@ def _covering(definition: Table, files: Iterable[DataFile]) -> list[tuple[str, s
 
 
 def _relative(table: DeltaTable, folder: Path, filters: list[tuple[str, str, Any]] | None) -> list[str]:
-    uris = table.file_uris(partition_filters=filters or None)
+    uris = table.file_uris(file_pruning_predicate=filters or None)
     return [str(Path(u.removeprefix("file://")).relative_to(folder)) for u in uris]
 
 

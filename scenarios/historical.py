@@ -94,7 +94,7 @@ def _from_history(history: MarketHistory, definition: HistoricalDefinition, name
         )
     kept = np.array([f.risk_factor_id not in excluded for f in factors])
     if not kept.any():
-        raise BadInput(f"No risk factor has both a level on {market_date} and enough history for {wanted} scenarios.")
+        return int(there.sum(axis=0).max())
     full = np.flatnonzero(there[:, kept].all(axis=1))
     if len(full) < wanted:
         return len(full)

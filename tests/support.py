@@ -1,0 +1,72 @@
+"""Small lakes for tests, made through the real committer."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from lake.schemas import MARKET_DATA, RISK_FACTORS
+from lake.tables import Lake
+from scenarios.calendars import sessions
+from scenarios.types import RiskFactor
+
+
+def factor(risk_factor_id: str, kind: str, currency: str = "USD", **more: object) -> RiskFactor:
+    return RiskFactor(risk_factor_id, kind, risk_factor_id, currency, source="test", **more)  # type: ignore[arg-type]
+
+
+def put_market(lake: Lake, factors: Sequence[RiskFactor], levels: Mapping[str, Mapping[dt.date, float | None]]) -> None:
+    """Writes the factors and their levels as source `test`; a None level is a row marked missing."""
+    rows = [
+        {
+            "as_of_date": day,
+            "risk_factor_id": name,
+            "value_received": value,
+            "value_used": value,
+            "status": "missing" if value is None else "observed",
+            "rule": "",
+            "source": "test",
+        }
+        for name, series in levels.items()
+        for day, value in series.items()
+    ]
+    described = [
+        {
+            **f.to_dict(),
+            "risk_class": f.risk_class.value,
+            "shift_type": f.shift_type.value,
+            "unit": f.unit,
+            "attributes": list(f.attributes),
+            "source": "test",
+        }
+        for f in factors
+    ]
+    with lake.writer("test") as committer:
+        committer.put("risk_factors", pa.Table.from_pylist(described, schema=RISK_FACTORS.schema), replace=True)
+        committer.put("market_data", pa.Table.from_pylist(rows, schema=MARKET_DATA.schema), replace=True)
+
+
+def random_walks(
+    factors: Sequence[RiskFactor], first: dt.date, last: dt.date, seed: int = 7
+) -> dict[str, dict[dt.date, float | None]]:
+    """Positive seeded walks on NYSE days: 1% a day for prices, 5 basis points for rates and spreads."""
+    days = [d.item() for d in sessions("XNYS", first, last)]
+    rng = np.random.default_rng(seed)
+    out: dict[str, dict[dt.date, float | None]] = {}
+    for f in factors:
+        noise = rng.standard_normal(len(days)).cumsum()
+        path = (
+            0.03 + 0.0005 * noise
+            if f.shift_type == "absolute"
+            else (0.2 if f.type == "implied_vol" else 100.0) * np.exp(0.01 * noise)
+        )
+        out[f.risk_factor_id] = dict(zip(days, path.tolist(), strict=True))
+    return out
+
+
+def new_lake(folder: Path) -> Lake:
+    return Lake.create(folder / "lake")
