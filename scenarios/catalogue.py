@@ -1,0 +1,195 @@
+"""Market data catalogues: which landing file feeds which risk factors, in TOML. The format: docs/market-data.md."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from lake.errors import BadInput, Issue, NotFound, VarlakeError, unknown
+from lake.ingest.formats import LAYOUTS, FileOptions
+from scenarios.types import FACTOR_TYPES, RiskClass, RiskFactor, tenor_years
+
+SHIPPED = Path(__file__).parent / "catalogues"
+
+_PLACEHOLDER = re.compile(r"\{(\w+)\}")
+_FACTOR_ID = re.compile(r"[A-Z]+(:[A-Za-z0-9._&-]+)+")
+_SOURCE_NAME = re.compile(r"[a-z0-9_-]+")
+_OWN = "column"  # the placeholder every column has
+
+
+class FactorTemplate(BaseModel):
+    """The risk factor a column feeds.
+
+    In every text but `type`, {column} stands for the column's name and {key} for that key of the column's entry in
+    `columns`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: str = Field(description="risk factor id, such as EQ:{column}")
+    type: str = Field(description="risk factor type, a key of FACTOR_TYPES")
+    name: str | None = Field(None, description="what a person calls it; the id when absent")
+    currency: str = Field(description="ISO 4217 currency of the level; for FX the quote currency")
+    curve: str | None = Field(None, description="for rates: the curve")
+    pillar: str | None = Field(None, description="for rates: the tenor on the curve, such as 10Y")
+    attributes: dict[str, str] = Field(default_factory=dict, description="for selection: region, sector, rating, asset")
+
+    @field_validator("type")
+    @classmethod
+    def _known_type(cls, value: str) -> str:
+        if value not in FACTOR_TYPES:
+            raise ValueError(unknown("risk factor type", value, FACTOR_TYPES).message)
+        return value
+
+    def placeholders(self) -> set[str]:
+        """Keys a column's entry must have."""
+        texts = [self.id, self.name, self.currency, self.curve, self.pillar, *self.attributes.values()]
+        return {key for text in texts if text for key in _PLACEHOLDER.findall(text)} - {_OWN}
+
+    def risk_factor(self, column: str, entry: Mapping[str, str], source: str, synthetic: bool) -> RiskFactor:
+        """The template filled in for one column; raises `BadInput` when that is no proper risk factor."""
+
+        def fill(text: str) -> str:
+            return _PLACEHOLDER.sub(lambda m: column if m[1] == _OWN else entry[m[1]], text)
+
+        factor = RiskFactor(
+            risk_factor_id=fill(self.id),
+            type=self.type,
+            name=fill(self.name or self.id),
+            currency=fill(self.currency),
+            curve=fill(self.curve) if self.curve else None,
+            pillar=fill(self.pillar) if self.pillar else None,
+            attributes=tuple(sorted((k, fill(v)) for k, v in self.attributes.items())),
+            source=source,
+            synthetic=synthetic,
+        )
+        _check(factor)
+        return factor
+
+
+def _check(f: RiskFactor) -> None:
+    i = f.risk_factor_id
+    if not _FACTOR_ID.fullmatch(i):
+        raise BadInput(f"{i!r} is no risk factor id; expected a form like EQ:AAPL or YC:USD:10Y.")
+    if not re.fullmatch("[A-Z]{3}", f.currency):
+        raise BadInput(f"{i}: {f.currency!r} is no ISO 4217 currency; expected three capital letters.")
+    if f.type == "fx_rate" and not re.fullmatch("FX:[A-Z]{3}" + f.currency, i):
+        raise BadInput(f"{i}: an fx_rate is called FX:BASEQUOTE and has the currency QUOTE, here {f.currency}.")
+    if f.risk_class is RiskClass.RATES:
+        if f.curve is None or f.pillar is None:
+            raise BadInput(f"{i}: a {f.type} needs a curve and a pillar.")
+        tenor_years(f.pillar)
+    elif f.curve is not None or f.pillar is not None:
+        raise BadInput(f"{i}: only rates have a curve and a pillar, not a {f.type}.")
+
+
+class Source(FileOptions):
+    """A landing file and the risk factors it feeds; the keys of FileOptions say how it is read."""
+
+    file: str = Field(description="path of the landing file, relative to the folder given to the ingest")
+    scale: float = Field(1.0, gt=0, allow_inf_nan=False, description="what a value is multiplied by: 0.01 for percent")
+    licence: str = Field("", description="what the file may be used for")
+    optional: bool = Field(False, description="whether the file may be absent")
+    columns: dict[str, dict[str, str]] | None = Field(
+        None, description="columns to load, as a list or as a table of entries for the template; all when absent"
+    )
+    factor: FactorTemplate = Field(description="the risk factor each column feeds")
+
+    @field_validator("file")
+    @classmethod
+    def _inside(cls, value: str) -> str:
+        path = PurePosixPath(value)
+        if path.is_absolute() or ".." in path.parts or not path.parts:
+            raise ValueError("the file must lie in the folder given to the ingest: a relative path without ..")
+        return value
+
+    @field_validator("columns", mode="before")
+    @classmethod
+    def _listed(cls, value: Any) -> Any:
+        if isinstance(value, list) and all(isinstance(v, str) for v in value):
+            value = {v: {} for v in value}
+        if value is not None and not (isinstance(value, dict) and value):
+            raise ValueError("columns must be a list of names or a table of entries, and not empty")
+        return value
+
+    @model_validator(mode="after")
+    def _filled(self) -> Source:
+        wanted = self.factor.placeholders()
+        if self.columns is None:
+            if wanted:
+                raise ValueError(f"the factor uses {{{min(wanted)}}}; give every column an entry with it in columns")
+            return self
+        if LAYOUTS[self.layout].one_value:
+            raise ValueError(f"a file of layout {self.layout} has one value column; leave columns out")
+        problems = []
+        for column, entry in self.columns.items():
+            problems += [f"{column}: {unknown('key', k, wanted).message}" for k in entry if k not in wanted]
+            if missing := sorted(wanted - set(entry)):
+                problems.append(f"{column}: {', '.join(missing)} is missing, the factor uses it")
+        if problems:
+            raise ValueError(" ".join(problems))
+        try:
+            self.risk_factors("", self.columns, synthetic=False)
+        except VarlakeError as error:
+            raise ValueError(error.message) from None
+        return self
+
+    def risk_factors(self, name: str, columns: Iterable[str], *, synthetic: bool) -> tuple[RiskFactor, ...]:
+        """The risk factor of each column of the source called `name`; raises `BadInput`."""
+        entries = self.columns or {}
+        return tuple(self.factor.risk_factor(c, entries.get(c, {}), name, synthetic) for c in columns)
+
+
+class Catalogue(BaseModel):
+    """Sources by name. `synthetic` marks every risk factor of it as generated, never observed."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(description="name of the catalogue, for reports")
+    description: str = Field("", description="what it covers")
+    synthetic: bool = Field(False, description="true when the data is generated")
+    source: dict[str, Source] = Field(min_length=1, description="the sources by name")
+
+    @field_validator("source")
+    @classmethod
+    def _named(cls, value: dict[str, Source]) -> dict[str, Source]:
+        for name in value:
+            if not _SOURCE_NAME.fullmatch(name):
+                raise ValueError(f"{name!r} is no source name; expected small letters, digits, _ and - only")
+        return value
+
+
+def load_catalogue(path: str | Path) -> Catalogue:
+    """Reads a catalogue file, or the shipped catalogue of that name. All its errors are listed at once."""
+    shipped = {p.stem: p for p in SHIPPED.glob("*.toml")}
+    file = shipped.get(str(path), Path(path))
+    try:
+        raw = tomllib.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise NotFound(
+            f"There is no catalogue {path}. Give a TOML file or one of: {', '.join(sorted(shipped))}."
+        ) from None
+    except (OSError, ValueError) as error:
+        raise BadInput(f"The catalogue {path} cannot be read as TOML: {error}.") from None
+    try:
+        return Catalogue.model_validate(raw)
+    except ValidationError as error:
+        issues = [_issue(e["loc"], e["type"], e["msg"], e["input"]) for e in error.errors()]
+        listed = "".join(f"\n  {i.pointer or 'catalogue'}: {i.message}" for i in issues)
+        raise BadInput(f"The catalogue {path} has {len(issues)} errors.{listed}", issues=issues) from None
+
+
+def _issue(loc: tuple[int | str, ...], kind: str, message: str, given: Any) -> Issue:
+    pointer = ".".join(map(str, loc))
+    if kind == "extra_forbidden":
+        model: type[BaseModel] = (
+            Catalogue if len(loc) == 1 else FactorTemplate if loc[2:3] == ("factor",) and len(loc) > 3 else Source
+        )
+        return unknown("key", str(loc[-1]), model.model_fields, pointer=pointer).issues[0]
+    value = None if isinstance(given, dict | list) else str(given)
+    return Issue(pointer, message.removeprefix("Value error, "), value)
