@@ -14,7 +14,7 @@ from lake.errors import BadInput, unknown
 Dates = npt.NDArray[np.datetime64]
 
 WEEKDAYS = "weekdays"
-_FIRST_YEAR = 1990  # before it, several exchange calendars are not defined
+CALENDAR_START = dt.date(1990, 1, 1)  # before it, several exchange calendars are not defined
 
 
 @functools.lru_cache(maxsize=8)
@@ -34,10 +34,10 @@ def sessions(calendar: str, first: dt.date, last: dt.date) -> Dates:
     if last < first:
         raise BadInput(f"The last date {last} lies before the first date {first}.")
     this_year = dt.date.today().year
-    if first.year < _FIRST_YEAR or last.year > this_year:
+    if first < CALENDAR_START or last.year > this_year:
         raise BadInput(
-            f"Dates from {first} to {last} were asked for; calendars reach from {_FIRST_YEAR} to {this_year}."
+            f"Dates from {first} to {last} were asked for; calendars reach from {CALENDAR_START.year} to {this_year}."
         )
     # one request for all years keeps the cache small and the calendar's set-up (half a second) to once
-    days = _sessions_of_years(calendar, _FIRST_YEAR, this_year)
+    days = _sessions_of_years(calendar, CALENDAR_START.year, this_year)
     return days[(days >= np.datetime64(first)) & (days <= np.datetime64(last))]

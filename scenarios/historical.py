@@ -12,11 +12,13 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict, Field
 
 from lake.errors import BadInput, NotFound, nearest
 from lake.tables import Snapshot
 from scenarios import shifts
+from scenarios.calendars import CALENDAR_START
 from scenarios.history import MarketHistory, load_history
 from scenarios.types import FactorIndex, Floats, ScenarioSet
 
@@ -48,28 +50,21 @@ def generate(snapshot: Snapshot, definition: HistoricalDefinition, name: str) ->
     is excluded and listed. Raises `NotFound` or `BadInput` when no full window is left.
     """
     wanted = definition.scenarios
+    begins = pc.min(snapshot.read("market_data", ["as_of_date"])["as_of_date"]).as_py() or definition.market_date
     # enough days for the window even when a fifth is lost to holidays; widened until it is full or history ends
     span = math.ceil(wanted * 1.25) + 30
     while True:
         first = definition.market_date - dt.timedelta(days=math.ceil(span * 365 / 250) + 10)
-        exhausted = first.year < 1991
-        first = max(first, dt.date(1990, 1, 1))
-        history = load_history(snapshot, definition.calendar, first, definition.market_date)
+        history = load_history(snapshot, definition.calendar, max(first, CALENDAR_START), definition.market_date)
         result = _from_history(history, definition, name)
         if isinstance(result, ScenarioSet):
             return result
-        begins = _first_observation(history)
-        if exhausted or begins is None or begins > history.dates[0] + np.timedelta64(30, "D"):
+        if first <= max(begins, CALENDAR_START):
             raise BadInput(
                 f"{wanted} scenarios up to {definition.market_date} were asked for, but the history gives only {result}. "
                 "Ask for fewer scenarios, a later market date, or bring in more history."
             )
         span *= 2
-
-
-def _first_observation(history: MarketHistory) -> np.datetime64 | None:
-    seen = np.isfinite(history.levels).any(axis=1)
-    return history.dates[np.argmax(seen)] if seen.any() else None
 
 
 def _from_history(history: MarketHistory, definition: HistoricalDefinition, name: str) -> ScenarioSet | int:

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+from valuation.catalogue import parse_terms
 
-from lake.schemas import MARKET_DATA, RISK_FACTORS
+from lake.schemas import CONTRACTS, MARKET_DATA, RISK_FACTORS
 from lake.tables import Lake
 from scenarios.calendars import sessions
 from scenarios.types import RiskFactor
@@ -70,3 +71,27 @@ def random_walks(
 
 def new_lake(folder: Path) -> Lake:
     return Lake.create(folder / "lake")
+
+
+def contract_rows(contracts: Sequence[tuple[str, Mapping[str, object]]]) -> pa.Table:
+    """Rows of the contracts table for (instrument type, terms)."""
+    rows = []
+    for kind, terms in contracts:
+        parsed = parse_terms(kind, dict(terms))
+        rows.append(
+            {
+                "contract_id": parsed.contract_id(),
+                "instrument_type": kind,
+                "currency": parsed.currency,
+                "terms": parsed.to_json(),
+            }
+        )
+    return pa.Table.from_pylist(rows, schema=CONTRACTS.schema).sort_by("contract_id")
+
+
+def put_contracts(lake: Lake, contracts: Sequence[tuple[str, Mapping[str, object]]]) -> pa.Table:
+    """Stores the contracts and returns their rows."""
+    rows = contract_rows(contracts)
+    with lake.writer("test") as committer:
+        committer.put("contracts", rows, replace=True)
+    return rows

@@ -1,0 +1,122 @@
+"""The main job, from files to answers, through the same calls as every command; says where the time went."""
+
+from __future__ import annotations
+
+import datetime as dt
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from aggregation.compare import compare
+from aggregation.query import run_query
+from aggregation.types import RiskQuery
+from lake import spark as lake_spark
+from lake.errors import BadInput
+from lake.tables import Lake
+from scenarios import sample_market
+from scenarios.catalogue import ingest_market, load_catalogue
+from service import display, operations, reports
+from service.config import Settings
+from valuation.positions import ingest_positions
+from valuation.sample_book import write_sample_book
+
+BEFORE, AFTER = dt.date(2020, 2, 14), dt.date(2020, 3, 16)
+BOOK_DATES = "2020-02-13,2020-02-14,2020-03-13,2020-03-16"
+SEED = 1
+_MARK = "varlake-demo"
+
+
+class _Clock:
+    """Seconds by step, in order."""
+
+    def __init__(self) -> None:
+        self.steps: dict[str, float] = {}
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[display.ProgressCallback]:
+        started = time.perf_counter()
+        with display.progress_bar(name) as progress:
+            yield progress
+        self.steps[name] = time.perf_counter() - started
+        display.say(f"[{self.steps[name]:6.1f} s] {name}")
+
+
+def run(market_data: Path | None, positions: int, folder: Path) -> None:
+    """Runs the demo in `folder`, which is made anew; `market_data` is the folder of the real files, None for synthetic."""
+    if market_data is not None and not market_data.is_dir():
+        raise BadInput(f"The market data folder {market_data} is not there; leave --market-data out for a synthetic market.")
+    _fresh(folder)
+    settings = Settings(lake=folder / "lake")
+    files = folder / "files"
+    clock = _Clock()
+    lake = Lake.create(settings.lake)
+    cache = settings.vector_cache(lake)
+
+    if market_data is None:
+        with clock.step("write a synthetic market"):
+            catalogue = sample_market.write_sample_market(files / "market", seed=SEED)
+        market_data, described = files / "market", load_catalogue(str(catalogue))
+    else:
+        described = load_catalogue("marketdata")
+    with lake.writer("varlake demo") as committer:
+        with clock.step("ingest market data"):
+            market_report = ingest_market(committer, market_data, described)
+        reports.show_market_report(market_report, json=False, short=True)
+        with clock.step(f"write a bank book of {positions:,} positions on four dates"):
+            book = write_sample_book(lake.snapshot(), files / "positions", positions=positions, dates=BOOK_DATES, seed=SEED)
+        with clock.step("ingest positions"):
+            book_reports = [ingest_positions(committer, f) for f in book]
+        reports.show_positions_reports(book_reports, json=False)
+
+        with clock.step("start Spark"):
+            session = lake_spark.spark_session(master=settings.spark_master, memory=settings.spark_memory)
+        for day in (BEFORE, AFTER):
+            request = operations.ValuationRequest(as_of=day, runner="spark")
+            with clock.step(f"value the book of {day} under 500 scenarios on Spark") as progress:
+                sealed = operations.run_valuation(committer, request, spark=lambda: session, progress=progress)
+            reports.show_sealed(sealed)
+
+        before = RiskQuery(as_of=BEFORE, by=("desk",), measures=("var", "es"))
+        after = before.model_copy(update={"as_of": AFTER})
+        with clock.step("VaR and ES by desk on both days"):
+            comparison = compare(lake, before, after, cache=cache)
+        reports.show_comparison(comparison)
+
+        display.say("\nThe February book in the March market: only contracts that market has not met are valued.")
+        with clock.step(f"value the book of {BEFORE} in the market of {AFTER}") as progress:
+            mixed = operations.ValuationRequest(as_of=AFTER, positions_dates=(BEFORE, AFTER))
+            sealed = operations.run_valuation(committer, mixed, spark=lambda: session, progress=progress)
+        reports.show_sealed(sealed)
+        with clock.step("VaR by desk, February book, March market"):
+            crossed = run_query(lake, after.model_copy(update={"positions_date": BEFORE}), cache=cache)
+        reports.show_result(crossed)
+
+        display.say("\nOne more question, by legal entity and counterparty, and the same valuation asked for again:")
+        with clock.step("VaR by legal entity and counterparty rating") as progress:
+            answer = run_query(lake, after.model_copy(update={"by": ("legal_entity", "attribute.counterparty_rating")}), cache=cache)
+        reports.show_result(answer)
+        with clock.step("value the March book again") as progress:
+            again = operations.run_valuation(
+                committer, operations.ValuationRequest(as_of=AFTER), spark=lambda: session, progress=progress
+            )
+        reports.show_sealed(again)
+        session.stop()
+
+    total = sum(clock.steps.values())
+    rows = [{"step": name, "seconds": round(s, 2), "share": f"{s / total:.0%}"} for name, s in clock.steps.items()]
+    display.print_table(rows, title="\nWhere the time went", last={"step": "Total", "seconds": round(total, 2)})
+    size = sum(f.stat().st_size for f in lake.path.rglob("*.parquet")) / 1e6
+    display.print_pairs({"lake": str(lake.path), "MB of Parquet": round(size, 1)})
+    display.say(f"Ask on: varlake var --lake {lake.path} --as-of {AFTER} --by desk,book")
+
+
+def _fresh(folder: Path) -> None:
+    """Removes the last demo's folder, and nothing that is not a demo's."""
+    if folder.exists():
+        if any(folder.iterdir()) and not (folder / _MARK).is_file():
+            raise BadInput(f"{folder} holds something else than a demo; name another with --folder.")
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True)
+    (folder / _MARK).write_text("Made by varlake demo, and made anew by the next.\n")
