@@ -74,8 +74,11 @@ class Market(Protocol):
 class Instrument(Protocol):
     """What a module in `valuation.instruments` provides."""
 
-    VERSION: str
-    Terms: type[InstrumentTerms]
+    @property
+    def VERSION(self) -> str: ...  # noqa: N802 - a constant of the module
+
+    @property
+    def Terms(self) -> type[InstrumentTerms]: ...  # noqa: N802 - a class of the module
 
     def risk_factors(self, terms: Any, index: FactorIndex) -> tuple[str, ...]:
         """Ids of exactly the risk factors `value` reads; raises `MissingRiskFactor`."""

@@ -1,0 +1,126 @@
+"""Values a batch of contracts under a block of scenarios: pure, no files, no Spark.
+
+A contract's bits depend on its terms and the market alone: not on its neighbours in the batch, its place among them, nor
+on the block of scenarios it is valued in.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+import numpy as np
+
+from lake.errors import VarlakeError
+from scenarios.types import Floats, MissingRiskFactor
+from valuation.catalogue import instrument, terms_from_json
+from valuation.types import Instrument, InstrumentTerms, Market, NotValuable, PnLBlock, ValuationFailure
+
+_SHOWN = 5  # scenarios named in a message
+
+
+def value_batch(contracts: Sequence[tuple[str, str, str]], market: Market) -> PnLBlock:
+    """P&L per unit of each contract, given as (contract id, instrument type, terms as canonical JSON).
+
+    Rows and failures are each in the order of the input, and every input is exactly once in one of them. A contract
+    with any value that is not finite fails as a whole. `cost_us` is an equal share of its type's time in this batch.
+    Reasons of failure: invalid_terms, missing_risk_factor, non_finite, pricer_error, or what the instrument's `check`
+    says (matured, missing_fixing).
+    """
+    n = len(contracts)
+    pnl = np.empty((n, market.n_states - 1))
+    base, cost = np.empty(n), np.empty(n)
+    currencies = [""] * n
+    errors: dict[int, Exception] = {}
+    by_type: dict[str, list[int]] = {}
+    for i, (_, instrument_type, _) in enumerate(contracts):
+        by_type.setdefault(instrument_type, []).append(i)
+
+    for instrument_type, places in by_type.items():
+        started = time.perf_counter()
+        terms: list[InstrumentTerms] = []
+        ready: list[int] = []
+        for i in places:
+            try:
+                terms.append(_prepare(instrument_type, contracts[i][2], market))
+                ready.append(i)
+            except Exception as error:
+                errors[i] = error
+        if ready:
+            values = _value(instrument(instrument_type), terms, market, ready, errors)
+            base[ready] = values[:, 0]
+            pnl[ready] = values[:, 1:] - values[:, :1]
+            for i, t in zip(ready, terms, strict=True):
+                currencies[i] = t.currency
+        cost[places] = (time.perf_counter() - started) * 1e6 / len(places)
+
+    rows = [i for i in range(n) if i not in errors]
+    failures = tuple(
+        ValuationFailure(contracts[i][0], contracts[i][1], *failure_reason(errors[i])) for i in sorted(errors)
+    )
+    return PnLBlock(
+        contract_ids=tuple(contracts[i][0] for i in rows),
+        currencies=tuple(currencies[i] for i in rows),
+        base=base[rows] if errors else base,
+        pnl=pnl[rows] if errors else pnl,
+        cost_us=cost[rows] if errors else cost,
+        failures=failures,
+    )
+
+
+def failure_reason(error: Exception) -> tuple[str, str]:
+    """The short code and the words for a contract that failed with this error."""
+    if isinstance(error, NotValuable):
+        return error.reason, error.message
+    if isinstance(error, MissingRiskFactor):
+        return "missing_risk_factor", error.message
+    if isinstance(error, VarlakeError):
+        return "invalid_terms", error.message
+    return "pricer_error", f"{type(error).__name__}: {error}"
+
+
+def _prepare(instrument_type: str, terms_json: str, market: Market) -> InstrumentTerms:
+    terms = terms_from_json(instrument_type, terms_json)
+    terms.check(market.valuation_date)
+    instrument(instrument_type).risk_factors(terms, market.index)
+    return terms
+
+
+def _value(
+    module: Instrument, terms: list[InstrumentTerms], market: Market, places: list[int], errors: dict[int, Exception]
+) -> Floats:
+    """Values (n_contracts, n_states); adds to `errors`, by place, the contracts without finite values."""
+    values = _try(module, terms, market)
+    if isinstance(values, Exception):  # one at a time, so that only the culprit fails
+        alone = [_try(module, [t], market) for t in terms]
+        errors.update((i, v) for i, v in zip(places, alone, strict=True) if isinstance(v, Exception))
+        nothing = np.full((1, market.n_states), np.nan)
+        values = np.concatenate([nothing if isinstance(v, Exception) else v for v in alone])
+    finite = np.isfinite(values).all(axis=1)
+    for row in np.flatnonzero(~finite).tolist():
+        errors.setdefault(places[row], NotValuable("non_finite", _non_finite(values[row])))
+    return values
+
+
+def _try(module: Instrument, terms: Sequence[InstrumentTerms], market: Market) -> Floats | Exception:
+    expected = (len(terms), market.n_states)
+    try:
+        with np.errstate(all="ignore"):  # what is not finite is found below, with the contract's name
+            values = module.value(terms, market)
+        if values.shape != expected:
+            raise ValueError(f"Expected values of shape {expected}, but the pricer gave {values.shape}")
+    except Exception as error:
+        return error
+    return values
+
+
+def _non_finite(values: Floats) -> str:
+    bad = np.flatnonzero(~np.isfinite(values))
+    scenarios = bad[bad > 0]
+    parts = ["the base"] if bad[0] == 0 else []
+    if len(scenarios):
+        named = ", ".join(str(s) for s in scenarios[:_SHOWN].tolist())
+        parts.append(
+            f"{len(scenarios)} of {len(values) - 1} scenarios (numbers {named}{', ...' * (len(scenarios) > _SHOWN)})"
+        )
+    return f"Its value is not finite at {' and in '.join(parts)}; see the levels of its risk factors there."

@@ -1,0 +1,95 @@
+"""INSTRUMENTS: instrument type to its module. The one place to add an instrument."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from lake.errors import BadInput, Issue, nearest, unknown
+from valuation.instruments import (
+    cash_equity,
+    commodity_forward,
+    equity_forward,
+    equity_option,
+    fx_forward,
+    government_bond,
+    interest_rate_swap,
+)
+from valuation.types import Instrument, InstrumentTerms
+
+INSTRUMENTS: dict[str, Instrument] = {
+    "cash_equity": cash_equity,
+    "equity_forward": equity_forward,
+    "equity_option": equity_option,
+    "fx_forward": fx_forward,
+    "government_bond": government_bond,
+    "interest_rate_swap": interest_rate_swap,
+    "commodity_forward": commodity_forward,
+}
+
+
+def instrument(instrument_type: str) -> Instrument:
+    """The module of an instrument type; raises `BadInput` with the nearest names."""
+    if instrument_type not in INSTRUMENTS:
+        raise unknown("instrument type", instrument_type, INSTRUMENTS)
+    return INSTRUMENTS[instrument_type]
+
+
+def pricer_version(instrument_type: str) -> str:
+    """Changes whenever the same terms and levels may give other bits; part of every fingerprint."""
+    return f"{instrument_type}/{instrument(instrument_type).VERSION}"
+
+
+def all_term_fields() -> dict[str, tuple[str, ...]]:
+    """Every term, sorted, with the instrument types that have it: the term columns of a positions file."""
+    names = sorted({name for module in INSTRUMENTS.values() for name in module.Terms.model_fields})
+    return {n: tuple(t for t, module in INSTRUMENTS.items() if n in module.Terms.model_fields) for n in names}
+
+
+def parse_terms(instrument_type: str, terms: Mapping[str, Any]) -> InstrumentTerms:
+    """Terms from columns of a positions file, texts or typed values; None and empty texts count as absent.
+
+    Raises `BadInput` with an `Issue` for every fault: column, value, what is expected.
+    """
+    model = instrument(instrument_type).Terms
+    given = {k: v for k, v in terms.items() if v is not None and not (isinstance(v, str) and not v.strip())}
+    try:
+        return model.model_validate(given)
+    except ValidationError as error:
+        raise _bad_terms(instrument_type, model, error) from None
+
+
+def terms_from_json(instrument_type: str, text: str) -> InstrumentTerms:
+    """Terms from the canonical JSON the lake holds; raises `BadInput` as `parse_terms` does."""
+    model = instrument(instrument_type).Terms
+    try:
+        return model.model_validate_json(text)
+    except ValidationError as error:
+        raise _bad_terms(instrument_type, model, error) from None
+
+
+def _bad_terms(instrument_type: str, model: type[InstrumentTerms], error: ValidationError) -> BadInput:
+    issues = []
+    for fault in error.errors(include_url=False):
+        name = str(fault["loc"][0]) if fault["loc"] else ""
+        message = fault["msg"].removeprefix("Value error, ")
+        allowed: tuple[str, ...] = ()
+        if fault["type"] == "extra_forbidden":
+            allowed = nearest(name, model.model_fields)
+            message = f"{instrument_type} has no such term; nearest: {', '.join(allowed)}"
+        elif name in model.model_fields:
+            message = f"{message}; expected: {model.model_fields[name].description}"
+        value = None if fault["type"] == "missing" or not name else _shown(fault["input"])
+        issues.append(Issue(name, message, value, allowed))
+    listed = "; ".join(
+        f"{i.pointer or 'terms'}{'' if i.value is None else f' = {i.value}'}: {i.message}" for i in issues
+    )
+    return BadInput(f"The terms of this {instrument_type} are not valid: {listed}.", issues=issues)
+
+
+def _shown(value: Any) -> str:
+    text = value if isinstance(value, str) else json.dumps(value, default=str)
+    return text if len(text) <= 80 else text[:77] + "..."

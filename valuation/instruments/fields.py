@@ -1,0 +1,45 @@
+"""Types of the terms that several instruments share."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
+
+from valuation.types import NotValuable
+
+_ISO_DATE = re.compile(r"^\d{4}-\d{2}-\d{2}")
+
+
+def _iso_date(value: Any) -> Any:
+    # Pydantic alone would read 20260331 as seconds since 1970.
+    if isinstance(value, (int, float)) or (isinstance(value, str) and not _ISO_DATE.match(value.strip())):
+        raise ValueError("a date is written as 2026-03-31")
+    return value.strip() if isinstance(value, str) else value
+
+
+def _frequency(value: int) -> int:
+    if value not in (1, 2, 4):
+        raise ValueError("payments a year are 1, 2 or 4")
+    return value
+
+
+Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$", strip_whitespace=True)]
+Name = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
+Date = Annotated[dt.date, BeforeValidator(_iso_date)]
+Price = Annotated[float, Field(gt=0)]
+# A rate of 100% a year or more is almost always a percentage given where a fraction is meant.
+Rate = Annotated[float, Field(gt=-1, lt=1)]
+Frequency = Annotated[int, AfterValidator(_frequency)]
+OptionType = Literal["call", "put"]
+
+UNDERLYING = "risk factor id of the price of one unit of the underlying"
+DISCOUNT_CURVE = "curve that discounts, such as USD"
+
+
+def require_alive(last: dt.date, valuation_date: dt.date, *, included: bool = True) -> None:
+    """Raises `NotValuable` when `last`, the last day with a value (or the first without), has passed."""
+    if valuation_date > last or (valuation_date == last and not included):
+        raise NotValuable("matured", f"It matured on {last}; the valuation date is {valuation_date}.")

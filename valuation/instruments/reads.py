@@ -1,0 +1,75 @@
+"""What instruments read from a market: which risk factors, and discounted amounts of whole batches."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from lake.errors import unknown
+from scenarios.types import FactorIndex, Floats, MissingRiskFactor
+from valuation.kernels import cashflows
+from valuation.market import discount_pillars
+from valuation.types import Market
+
+Days = npt.NDArray[np.int64]
+
+SHARES = ("equity_price", "index_level")
+DAYS_A_YEAR = 365.0  # time is Act/365F everywhere
+
+
+def require_factor(index: FactorIndex, risk_factor_id: str, types: Sequence[str], currency: str) -> str:
+    """The id, when that factor is at hand, of one of the types and in the currency; else raises `MissingRiskFactor`."""
+    factor = index.factors[index.row[index.require(risk_factor_id)]]
+    if factor.type in types and factor.currency == currency:
+        return risk_factor_id
+    fits = [f.risk_factor_id for f in index.factors if f.type in types and f.currency == currency]
+    error = unknown(f"{' or '.join(types)} in {currency}", risk_factor_id, fits, error=MissingRiskFactor)
+    raise MissingRiskFactor(
+        f"{risk_factor_id} is of type {factor.type} in {factor.currency}. {error.message}", issues=error.issues
+    )
+
+
+def curve_factors(index: FactorIndex, curve: str) -> tuple[str, ...]:
+    """Ids of all pillars of a discount curve: interpolation and bootstrap read them together."""
+    return tuple(f.risk_factor_id for f in discount_pillars(index, curve))
+
+
+def years(market: Market, dates: Iterable[dt.date]) -> Floats:
+    """Years from the valuation date, shape (n,)."""
+    start = market.valuation_date.toordinal()
+    return np.array([d.toordinal() - start for d in dates], dtype=np.float64) / DAYS_A_YEAR
+
+
+def discount_factors(market: Market, curves: Sequence[str], times: Floats) -> Floats:
+    """Discount factor of contract i on curve i to time i, shape (n_contracts, n_states)."""
+    out = np.empty((len(curves), market.n_states))
+    for curve, rows in _rows_by(curves):
+        unique, column = np.unique(times[rows], return_inverse=True)
+        out[rows] = market.discount(curve, unique)[column]
+    return out
+
+
+def present_values(market: Market, curves: Sequence[str], days: Sequence[Days], amounts: Sequence[Floats]) -> Floats:
+    """Present value of the cash flows of contract i on curve i, shape (n_contracts, n_states).
+
+    days : ordinals of the payment dates, none before the valuation date; amounts : what is paid then.
+    All contracts of a curve share one matrix of discount factors over their distinct payment dates.
+    """
+    out = np.empty((len(curves), market.n_states))
+    start = market.valuation_date.toordinal()
+    for curve, rows in _rows_by(curves):
+        offsets = np.concatenate([[0], np.cumsum([len(days[i]) for i in rows])])
+        unique, column = np.unique(np.concatenate([days[i] for i in rows]), return_inverse=True)
+        matrix = market.discount(curve, (unique - start) / DAYS_A_YEAR)
+        out[rows] = cashflows.present_values(offsets, column, np.concatenate([amounts[i] for i in rows]), matrix)
+    return out
+
+
+def _rows_by(names: Sequence[str]) -> list[tuple[str, Days]]:
+    rows: dict[str, list[int]] = {}
+    for i, name in enumerate(names):
+        rows.setdefault(name, []).append(i)
+    return [(name, np.array(where)) for name, where in rows.items()]

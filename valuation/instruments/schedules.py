@@ -1,0 +1,125 @@
+"""Payment schedules and day counts, from QuantLib.
+
+Nothing here reads QuantLib's evaluation date, which is global to the process: schedules have a start and an end.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import functools
+from dataclasses import dataclass
+from typing import Annotated
+
+import numpy as np
+import numpy.typing as npt
+import QuantLib as ql  # noqa: N813 - the library's own habit
+from pydantic import AfterValidator, Field
+
+from lake.errors import nearest
+from scenarios.types import Floats
+
+VERSION = f"QuantLib-{ql.__version__}"  # holidays and day counts come with it, and so do values
+
+DAY_COUNTS = {
+    "ActualActualISMA": ql.ActualActual(ql.ActualActual.ISMA),
+    "Thirty360": ql.Thirty360(ql.Thirty360.BondBasis),
+    "Actual365Fixed": ql.Actual365Fixed(),
+    "Actual360": ql.Actual360(),
+}
+
+# Business centres by their FpML codes.
+CALENDARS = {
+    "none": ql.NullCalendar(),
+    "weekdays": ql.WeekendsOnly(),
+    "AUSY": ql.Australia(),
+    "CATO": ql.Canada(),
+    "CHZU": ql.Switzerland(),
+    "DKCO": ql.Denmark(),
+    "EUTA": ql.TARGET(),
+    "GBLO": ql.UnitedKingdom(),
+    "HKHK": ql.HongKong(),
+    "JPTO": ql.Japan(),
+    "NOOS": ql.Norway(),
+    "NZAU": ql.NewZealand(),
+    "SEST": ql.Sweden(),
+    "SGSI": ql.Singapore(),
+    "USGS": ql.UnitedStates(ql.UnitedStates.GovernmentBond),
+    "USNY": ql.UnitedStates(ql.UnitedStates.Settlement),
+}
+
+BUSINESS_DAY_CONVENTIONS = {
+    "Following": ql.Following,
+    "ModifiedFollowing": ql.ModifiedFollowing,
+    "Preceding": ql.Preceding,
+    "ModifiedPreceding": ql.ModifiedPreceding,
+    "Unadjusted": ql.Unadjusted,
+}
+
+
+def _one_of(names: dict[str, object]) -> AfterValidator:
+    def check(name: str) -> str:
+        if name not in names:
+            raise ValueError(f"unknown name; nearest: {', '.join(nearest(name, names))}")
+        return name
+
+    return AfterValidator(check)
+
+
+DayCount = Annotated[str, _one_of(DAY_COUNTS)]
+Calendar = Annotated[str, _one_of(CALENDARS), Field(validate_default=True)]
+BusinessDayConvention = Annotated[str, _one_of(BUSINESS_DAY_CONVENTIONS), Field(validate_default=True)]
+
+CALENDAR = f"business days of payments: {', '.join(CALENDARS)} (FpML business centres)"
+CONVENTION = f"how a payment date moves off a holiday: {', '.join(BUSINESS_DAY_CONVENTIONS)}"
+DAY_COUNT = f"{', '.join(DAY_COUNTS)} (QuantLib's names)"
+
+
+@dataclass(frozen=True)
+class Leg:
+    """Coupon periods: `starts` and `payments` are ordinals of days, `accruals` year fractions, all of shape (n,)."""
+
+    starts: npt.NDArray[np.int64]
+    payments: npt.NDArray[np.int64]
+    accruals: Floats
+
+
+_SERIAL_TO_ORDINAL = dt.date(2000, 1, 1).toordinal() - ql.Date(1, 1, 2000).serialNumber()
+
+
+@functools.lru_cache(maxsize=1 << 15)
+def leg(
+    start: dt.date,
+    maturity: dt.date,
+    frequency: int,
+    day_count: str,
+    calendar: str,
+    convention: str,
+    adjust_accrual: bool,
+    end_of_month: bool,
+) -> Leg:
+    """Periods rolled backward from maturity, so that an odd one stands first.
+
+    Payment dates are adjusted to business days; period ends too with `adjust_accrual` (swaps, not bonds). The cache
+    matters: building a schedule costs several times what valuing it under 500 scenarios does.
+    """
+    adjust = BUSINESS_DAY_CONVENTIONS[convention]
+    schedule = ql.Schedule(
+        _date(start),
+        _date(maturity),
+        ql.Period(12 // frequency, ql.Months),
+        CALENDARS[calendar],
+        adjust if adjust_accrual else ql.Unadjusted,
+        adjust if adjust_accrual else ql.Unadjusted,
+        ql.DateGeneration.Backward,
+        end_of_month,
+    )
+    coupons = [ql.as_coupon(c) for c in ql.FixedRateLeg(schedule, DAY_COUNTS[day_count], [1.0], [1.0], adjust)]
+    return Leg(
+        np.array([c.accrualStartDate().serialNumber() for c in coupons], dtype=np.int64) + _SERIAL_TO_ORDINAL,
+        np.array([c.date().serialNumber() for c in coupons], dtype=np.int64) + _SERIAL_TO_ORDINAL,
+        np.array([c.accrualPeriod() for c in coupons]),
+    )
+
+
+def _date(day: dt.date) -> ql.Date:
+    return ql.Date(day.day, day.month, day.year)

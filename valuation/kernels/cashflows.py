@@ -1,0 +1,29 @@
+"""Present values of many cash-flow lists under many market states, from one shared matrix of discount factors."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from valuation.kernels.compiled import compiled
+
+Floats = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
+
+
+@compiled
+def present_values(offsets: Integers, columns: Integers, amounts: Floats, discount: Floats) -> Floats:
+    """Sum of amount x discount factor, shape (n_lists, n_states).
+
+    List i holds the cash flows offsets[i] to offsets[i+1] (compressed sparse rows): cash flow j pays `amounts[j]` at
+    the time of row `columns[j]` of `discount`, shape (n_times, n_states). Cash flows are added in the order given, so
+    that a list's bits depend on nothing beside it.
+    """
+    n, m = len(offsets) - 1, discount.shape[1]
+    out = np.zeros((n, m))
+    for i in range(n):
+        for j in range(offsets[i], offsets[i + 1]):
+            amount, column = amounts[j], columns[j]
+            for s in range(m):
+                out[i, s] += amount * discount[column, s]
+    return out

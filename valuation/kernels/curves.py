@@ -1,0 +1,114 @@
+"""Discount curves as logarithms of discount factors on a grid of times, for many market states at once.
+
+Arrays of nodes have shape (n_nodes, n_states); node 0 is time 0 with logarithm 0. Times are years.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+
+from valuation.kernels.compiled import compiled
+
+Floats = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
+
+COUPON_PERIOD = 0.5  # par yields are quoted on semi-annual bonds
+_SAME = 1e-9  # years; pillars are whole days or months
+
+
+@compiled
+def _log_discounts_of_zeros(times: Floats, rates: Floats) -> Floats:
+    p, m = rates.shape
+    logs = np.zeros((p + 1, m))
+    for k in range(p):
+        for s in range(m):
+            logs[k + 1, s] = -rates[k, s] * times[k]
+    return logs
+
+
+def zero_curve(times: Floats, rates: Floats) -> tuple[Floats, Floats]:
+    """Nodes (n_nodes,) and log discount factors (n_nodes, n_states) of continuously compounded zero rates.
+
+    times : (n_pillars,) ascending, positive; rates : (n_pillars, n_states), fractions a year.
+    """
+    return np.concatenate([[0.0], times]), _log_discounts_of_zeros(times, rates)
+
+
+@compiled
+def _bill_discount(time: float, y: float) -> float:
+    """Discount factor of a bill from its bond-equivalent yield; NaN where it is not positive."""
+    whole, rest = min(time, COUPON_PERIOD), max(time - COUPON_PERIOD, 0.0)
+    growth = (1.0 + y * whole) * (1.0 + y * rest)
+    return 1.0 / growth if growth > 0.0 else math.nan
+
+
+@compiled
+def _par_log_discounts(bills: Floats, bill_yields: Floats, grid_yields: Floats) -> tuple[Floats, Floats]:
+    m = grid_yields.shape[1]
+    bill_logs = np.empty((len(bills), m))
+    for k in range(len(bills)):
+        for s in range(m):
+            bill_logs[k, s] = math.log(_bill_discount(bills[k], bill_yields[k, s]))
+    grid_logs = np.empty(grid_yields.shape)
+    annuity = np.zeros(m)  # sum of the discount factors of the coupons so far
+    for k in range(len(grid_yields)):
+        for s in range(m):
+            coupon = grid_yields[k, s] * COUPON_PERIOD
+            discount = (1.0 - coupon * annuity[s]) / (1.0 + coupon)
+            annuity[s] += discount
+            grid_logs[k, s] = math.log(discount) if discount > 0.0 else math.nan
+    return bill_logs, grid_logs
+
+
+def par_curve(times: Floats, yields: Floats) -> tuple[Floats, Floats]:
+    """Nodes (n_nodes,) and log discount factors (n_nodes, n_states) bootstrapped from par yields.
+
+    times : (n_pillars,) ascending, positive; yields : (n_pillars, n_states), fractions a year, semi-annual bond basis.
+    Up to 6 months a yield is simple: DF = 1 / (1 + yT). Between 6 months and a year it is the bond-equivalent yield of a
+    bill, DF = 1 / ((1 + y/2)(1 + y(T - 1/2))) (US Treasury, 31 CFR 356 appendix B). From a year on, par yields are
+    interpolated linearly on the semi-annual grid (flat below the shortest and above the longest pillar) and discount
+    factors follow from par bonds being worth par: DF_k = (1 - y_k/2 (DF_1 + ... + DF_k-1)) / (1 + y_k/2), where the
+    6-month node is the 6-month yield itself. A discount factor that is not positive is NaN.
+    """
+    bill = (times < 2 * COUPON_PERIOD - _SAME) & (np.abs(times - COUPON_PERIOD) > _SAME)
+    n_grid = 0 if times[-1] < COUPON_PERIOD - _SAME else math.ceil(times[-1] / COUPON_PERIOD - _SAME)
+    grid = COUPON_PERIOD * np.arange(1, n_grid + 1)
+    bill_logs, grid_logs = _par_log_discounts(times[bill], yields[bill], _interpolate_rows(times, yields, grid))
+    nodes = np.concatenate([[0.0], times[bill], grid])
+    logs = np.concatenate([np.zeros((1, yields.shape[1])), bill_logs, grid_logs])
+    order = np.argsort(nodes)
+    return nodes[order], np.ascontiguousarray(logs[order])
+
+
+def _interpolate_rows(times: Floats, values: Floats, wanted: Floats) -> Floats:
+    """Rows of `values` at the wanted times, linear in time and flat outside; at a pillar the pillar's own row."""
+    right = np.clip(np.searchsorted(times, wanted - _SAME), 0, len(times) - 1)
+    left = np.maximum(right - 1, 0)
+    gap = times[right] - times[left]
+    weight = np.divide(times[right] - wanted, gap, out=np.zeros_like(wanted), where=gap > 0)
+    weight = np.where(np.abs(weight) * gap <= _SAME, 0.0, np.clip(weight, 0.0, 1.0))[:, None]
+    return np.where(weight == 0.0, values[right], values[right] - weight * (values[right] - values[left]))
+
+
+@compiled
+def _discount_factors(nodes: Floats, logs: Floats, segment: Integers, times: Floats) -> Floats:
+    n, m = len(times), logs.shape[1]
+    out = np.empty((n, m))
+    for i in range(n):
+        k = segment[i]
+        weight = (times[i] - nodes[k]) / (nodes[k + 1] - nodes[k])
+        for s in range(m):
+            out[i, s] = math.exp(logs[k, s] + weight * (logs[k + 1, s] - logs[k, s]))
+    return out
+
+
+def discount_factors(nodes: Floats, logs: Floats, times: Floats) -> Floats:
+    """Discount factors of shape (len(times), n_states), linear in the logarithm between nodes.
+
+    Beyond the last node the forward rate of the last segment goes on. Times must not be negative.
+    """
+    segment = np.clip(np.searchsorted(nodes, times, side="right") - 1, 0, len(nodes) - 2)
+    return _discount_factors(nodes, logs, segment, times)
