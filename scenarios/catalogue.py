@@ -1,17 +1,30 @@
-"""Market data catalogues: which landing file feeds which risk factors, in TOML. The format: docs/market-data.md."""
+"""Market data catalogues, in TOML: which landing file feeds which risk factors; and bringing those files into the lake.
+
+The format is described in docs/market-data.md. Nothing is filled and nothing is repaired on the way in: a cell marked
+missing becomes a row of status `missing` without a value.
+"""
 
 from __future__ import annotations
 
+import dataclasses
+import datetime as dt
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from lake.errors import BadInput, Issue, NotFound, VarlakeError, unknown
-from lake.ingest.formats import LAYOUTS, FileOptions
+from lake.ingest.formats import LAYOUTS, FileOptions, Landing, read_source
+from lake.schemas import RISK_FACTORS
+from lake.tables import Committer
+from scenarios.ingest import check_positive, contradictions, market_rows, merge_factors, upsert
 from scenarios.types import FACTOR_TYPES, RiskClass, RiskFactor, tenor_years
 
 SHIPPED = Path(__file__).parent / "catalogues"
@@ -92,7 +105,7 @@ class Source(FileOptions):
     """A landing file and the risk factors it feeds; the keys of FileOptions say how it is read."""
 
     file: str = Field(description="path of the landing file, relative to the folder given to the ingest")
-    scale: float = Field(1.0, gt=0, allow_inf_nan=False, description="what a value is multiplied by: 0.01 for percent")
+    scale: float = Field(1.0, ge=1e-12, le=1e12, description="what a value is multiplied by: 0.01 for percent")
     licence: str = Field("", description="what the file may be used for")
     optional: bool = Field(False, description="whether the file may be absent")
     columns: dict[str, dict[str, str]] | None = Field(
@@ -193,3 +206,120 @@ def _issue(loc: tuple[int | str, ...], kind: str, message: str, given: Any) -> I
         return unknown("key", str(loc[-1]), model.model_fields, pointer=pointer).issues[0]
     value = None if isinstance(given, dict | list) else str(given)
     return Issue(pointer, message.removeprefix("Value error, "), value)
+
+
+@dataclass(frozen=True)
+class SourceReport:
+    """What one file brought, in rows of `market_data`: rows = new + changed + unchanged, missing ones included.
+
+    `kept` counts stored rows that the file does not have; they stay. `dropped` counts lines of the file left out as the
+    catalogue says, by reason. For an optional file that is absent `file` is None and every count zero.
+    """
+
+    source: str
+    file: str | None
+    licence: str = ""
+    factors: int = 0
+    first: dt.date | None = None
+    last: dt.date | None = None
+    rows: int = 0
+    missing: int = 0
+    new: int = 0
+    changed: int = 0
+    unchanged: int = 0
+    kept: int = 0
+    dropped: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class MarketIngestReport:
+    """What an ingest did, by source, and the versions of its two tables afterwards."""
+
+    catalogue: str
+    synthetic: bool
+    sources: tuple[SourceReport, ...]
+    risk_factors_version: int
+    market_data_version: int
+
+    def to_dict(self) -> dict[str, Any]:
+        return dataclasses.asdict(self)
+
+
+def ingest_market(committer: Committer, directory: str | Path, catalogue: Catalogue) -> MarketIngestReport:
+    """Stores the files of the catalogue that lie in `directory`; raises `BadInput` and stores nothing when one has errors.
+
+    A row of a file replaces the stored row of its date and risk factor; stored rows that the file does not have stay.
+    Files that bring nothing new make no commit. At most one commit a table, for all sources together.
+    """
+    lake = committer.lake
+    stored_factors = lake.read("risk_factors").to_pylist(maps_as_pydicts="strict")
+    landings, factors = _read_all(Path(directory), catalogue, stored_factors)
+    stored = lake.read("market_data", where=ds.field("source").isin(list(landings)))
+    reports, writes = [], []
+    for name, source in catalogue.source.items():
+        if name not in landings:
+            reports.append(SourceReport(name, None, source.licence))
+            continue
+        rows = market_rows(factors[name], landings[name], source.scale)
+        counts, merged = upsert(stored.filter(pc.equal(stored["source"], name)), rows)
+        extent = pc.min_max(rows["as_of_date"]).as_py()
+        reports.append(
+            SourceReport(
+                name,
+                source.file,
+                source.licence,
+                factors=len(factors[name]),
+                first=extent["min"],
+                last=extent["max"],
+                dropped=landings[name].dropped,
+                **counts,
+            )
+        )
+        if merged is not None:
+            writes.append(merged)
+    # Factors first: a crash in between leaves factors without levels, which does no harm and a rerun completes.
+    note = {"catalogue": catalogue.name}
+    if definitions := merge_factors(factors, stored_factors):
+        committer.put("risk_factors", pa.Table.from_pylist(definitions, RISK_FACTORS.schema), replace=True, note=note)
+    if writes:
+        committer.put("market_data", pa.concat_tables(writes), replace=True, note=note)
+    return MarketIngestReport(
+        catalogue.name, catalogue.synthetic, tuple(reports), lake.version("risk_factors"), lake.version("market_data")
+    )
+
+
+def _read_all(
+    directory: Path, catalogue: Catalogue, stored_factors: list[dict[str, Any]]
+) -> tuple[dict[str, Landing], dict[str, tuple[RiskFactor, ...]]]:
+    """Every file, and the factors its columns feed, by source; raises the errors of all sources at once."""
+    if not directory.is_dir():
+        raise NotFound(f"There is no folder {directory}.")
+    landings: dict[str, Landing] = {}
+    factors: dict[str, tuple[RiskFactor, ...]] = {}
+    errors: dict[str, VarlakeError] = {}
+    for name, source in catalogue.source.items():
+        path = directory / source.file
+        if source.optional and not path.exists():
+            continue
+        try:
+            landing = read_source(path, source, None if source.columns is None else list(source.columns))
+            own = source.risk_factors(name, landing.columns, synthetic=catalogue.synthetic)
+            check_positive(path, own, landing)
+        except VarlakeError as error:
+            errors[name] = error
+        else:
+            landings[name], factors[name] = landing, own
+    errors |= contradictions(factors, stored_factors)
+    if errors:
+        raise _refused(errors, len(catalogue.source))
+    return landings, factors
+
+
+def _refused(errors: Mapping[str, VarlakeError], sources: int) -> BadInput:
+    listed = "".join(f"\n  {name}: {error.message}" for name, error in errors.items())
+    issues = [
+        dataclasses.replace(issue, pointer=f"{name}: {issue.pointer}")
+        for name, error in errors.items()
+        for issue in error.issues or (Issue("source", error.message),)
+    ]
+    return BadInput(f"Nothing is stored, {len(errors)} of {sources} sources have errors.{listed}", issues=issues)
