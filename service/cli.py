@@ -372,7 +372,7 @@ def value_command(
         sealed = operations.run_valuation(
             committer,
             request,
-            spark=lambda: lake_spark.spark_session(master=settings.spark_master, memory=settings.spark_memory),
+            spark=lambda: lake_spark.spark_session(master=settings.spark_master, driver_memory=settings.spark_memory),
             progress=progress,
             cancelled=cancelled,
         )

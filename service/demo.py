@@ -71,7 +71,7 @@ def run(market_data: Path | None, positions: int, folder: Path) -> None:
         reports.show_positions_reports(book_reports, json=False)
 
         with clock.step("start Spark"):
-            session = lake_spark.spark_session(master=settings.spark_master, memory=settings.spark_memory)
+            session = lake_spark.spark_session(master=settings.spark_master, driver_memory=settings.spark_memory)
         for day in (BEFORE, AFTER):
             request = operations.ValuationRequest(as_of=day, runner="spark")
             with clock.step(f"value the book of {day} under 500 scenarios on Spark") as progress:

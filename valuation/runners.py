@@ -10,7 +10,6 @@ import datetime as dt
 import functools
 import itertools
 import json
-import os
 import shutil
 import threading
 import time
@@ -25,6 +24,7 @@ import pyarrow.compute as pc
 import pyarrow.ipc as ipc
 
 from lake.errors import Conflict
+from lake.machine import usable_cores
 from lake.storage import DataFile
 from lake.tables import Committer, Lake, code_version
 from scenarios.store import load_scenario_set
@@ -120,10 +120,6 @@ def run_batch(lake_path: str, header: dict[str, Any], rows: pa.Table) -> dict[st
         "failures": [asdict(f) for f in block.failures],
         "cost_us": cost,
     }
-
-
-def usable_cores() -> int:
-    return len(os.sched_getaffinity(0))
 
 
 def choose_runner(plan: ValuationPlan, runner: Runner) -> Literal["in-process", "spark"]:
