@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import tempfile
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,9 +21,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from lake.canonical import digest
+from lake.errors import BadInput
 from lake.schemas import TABLES
-
-HIVE_NULL = "__HIVE_DEFAULT_PARTITION__"
 
 
 @dataclass(frozen=True)
@@ -34,7 +33,7 @@ class DataFile:
     path: str
     size: int
     rows: int
-    partition: tuple[tuple[str, str | None], ...]
+    partition: tuple[tuple[str, str], ...]
     stats: str
 
 
@@ -61,13 +60,12 @@ def make_folder(folder: Path) -> None:
 def write_durable(path: Path, data: memoryview | bytes, *, replace: bool = False) -> None:
     """Writes a file so that it is whole or absent after a crash; an existing file of that name stays unless `replace`."""
     make_folder(path.parent)
-    fd, temporary = tempfile.mkstemp(dir=path.parent, prefix=".tmp-")
+    temporary = path.parent / f".tmp-{uuid.uuid4().hex}"  # opened by hand, so that the user's umask holds
     try:
-        with os.fdopen(fd, "wb") as f:
+        with temporary.open("xb") as f:
             f.write(data)
             f.flush()
             os.fsync(f.fileno())
-        os.chmod(temporary, 0o644)
         if replace:
             os.replace(temporary, path)
         else:
@@ -79,9 +77,13 @@ def write_durable(path: Path, data: memoryview | bytes, *, replace: bool = False
     sync_folder(path.parent)
 
 
-def partition_text(value: Any) -> str | None:
-    """A partition value as Delta's log writes it."""
-    return None if value is None else value.isoformat() if hasattr(value, "isoformat") else str(value)
+def partition_text(column: str, value: Any) -> str:
+    """A partition value as Delta's log writes it; that cannot tell an empty text from null, so that both are refused."""
+    if value is None or value == "":
+        raise BadInput(
+            f"The column {column!r} partitions its table: every row needs a value there, and some have none."
+        )
+    return value.isoformat() if hasattr(value, "isoformat") else str(value)
 
 
 def _plain(value: Any) -> Any:
@@ -113,7 +115,7 @@ def write_data_file(root: Path, name: str, table: pa.Table, partition: Mapping[s
     Vectors are stored plain and uncompressed: doubles of P&L hardly compress, and reading them should cost a copy.
     """
     definition = TABLES[name]
-    values = {column: partition_text((partition or {})[column]) for column in definition.partition_by}
+    values = {column: partition_text(column, (partition or {})[column]) for column in definition.partition_by}
     table = table.select(definition.file_schema.names).cast(definition.file_schema)
     flat = [f.name for f in definition.file_schema if not pa.types.is_list(f.type)]
     sink = pa.BufferOutputStream()
@@ -129,7 +131,7 @@ def write_data_file(root: Path, name: str, table: pa.Table, partition: Mapping[s
         row_group_size=1 << 20,
     )
     data = sink.getvalue()
-    folder = "/".join(f"{column}={HIVE_NULL if v is None else quote(v, safe=' ')}" for column, v in values.items())
+    folder = "/".join(f"{column}={quote(v, safe=' ')}" for column, v in values.items())
     relative = f"{folder + '/' if folder else ''}{digest(memoryview(data))}.parquet"
     write_durable(root / name / relative, memoryview(data))
     return DataFile(name, relative, data.size, table.num_rows, tuple(values.items()), _stats(table))

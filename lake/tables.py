@@ -11,6 +11,7 @@ import fcntl
 import functools
 import json
 import os
+import re
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -79,7 +80,8 @@ class Lake:
 
     def _delta(self, name: str, version: int | None = None) -> DeltaTable | None:
         folder = self.path / _definition(name).name
-        if not (folder / "_delta_log").is_dir():
+        # a process killed while it made the table leaves a log without an entry: that table was never written
+        if not DeltaTable.is_deltatable(str(folder)):
             return None
         return DeltaTable(str(folder), version=version)
 
@@ -90,7 +92,10 @@ class Lake:
 
     def snapshot(self, *names: str) -> Snapshot:
         """Pins the present version of the named tables, or of all."""
-        return Snapshot(self, {n: self.version(n) for n in (names or TABLES)})
+        # A seal is committed after what it seals, so it is pinned before: a seal seen is then whole.
+        order = list(TABLES)
+        pinned = sorted(names or order, key=lambda n: -order.index(_definition(n).name))
+        return Snapshot(self, {n: self.version(n) for n in pinned})
 
     def read(
         self,
@@ -118,9 +123,9 @@ class Lake:
         table = None if version == NEVER_WRITTEN else self._delta(name, version)
         if table is None:
             return []
-        filters = [(c, "in", [partition_text(v) for v in values]) for c, values in (where or {}).items()]
-        # file_uris compares dates as text, which is how the log writes them
-        return sorted(Path(u.removeprefix("file://")) for u in table.file_uris(file_pruning_predicate=filters or None))
+        # dates are compared as text, which is how the log writes them
+        filters = [(c, "in", [partition_text(c, v) for v in values]) for c, values in (where or {}).items()]
+        return sorted(self.path / name / path for path in _active(table, filters))
 
     def count(self, name: str) -> int:
         """Rows of the table, from the log alone."""
@@ -220,16 +225,25 @@ class Committer:
                 description=definition.one_row,
                 configuration={"delta.logRetentionDuration": "interval 36500 days"},
             )
+            _sync_log(folder / "_delta_log")
+            sync_folder(folder)
         unique = {f.path: f for f in files}
+        absent = [path for path in unique if not (folder / path).is_file()]
+        if absent:
+            raise NotFound(
+                f"{len(absent)} of {len(unique)} files written for the table {name} are not in {folder}, such as "
+                f"{absent[0]}; nothing was committed. Every process that writes needs the lake on a shared file system."
+            )
         filters = _covering(definition, unique.values()) if replace else None
-        # An unchanged file must not be removed and added in one commit: the same path on both sides is undefined.
-        present = set(_relative(table, folder, filters))
-        if set(unique) <= present and (not replace or set(unique) == present):
+        present = set(_active(table, filters))
+        contents = {_first_name(path) for path in present}
+        if set(unique) <= contents and (not replace or set(unique) == contents):
             return int(table.version())
-        if replace and set(unique) & present:
+        if replace:
+            # One commit cannot remove and add the same path: what that would mean is undefined.
             unique = {f.path: f for f in _renamed(self.lake.path, unique, present)}
-        elif not replace:
-            unique = {p: f for p, f in unique.items() if p not in present}
+        else:
+            unique = {p: f for p, f in unique.items() if p not in contents}
         moment = int(dt.datetime.now(dt.UTC).timestamp() * 1000)
         actions = [AddAction(f.path, f.size, dict(f.partition), moment, True, f.stats) for f in unique.values()]
         table.create_write_transaction(
@@ -254,7 +268,10 @@ def split(rows: pa.Table, columns: Sequence[str]) -> list[tuple[dict[str, Any], 
     if not columns:
         return [({}, rows)] if rows.num_rows else []
     (column,) = columns  # every table has one partition column; a second would need a nested loop here
-    values = sorted(pc.unique(rows[column]).to_pylist(), key=lambda v: (v is not None, v))
+    values = pc.unique(rows[column]).to_pylist()
+    for value in values:
+        partition_text(column, value)
+    values.sort()
     if len(values) == 1:
         return [({column: values[0]}, rows)]
     return [({column: v}, rows.filter(pc.equal(rows[column], pa.scalar(v, rows[column].type)))) for v in values]
@@ -265,12 +282,14 @@ def _covering(definition: Table, files: Iterable[DataFile]) -> list[tuple[str, s
     if not definition.partition_by:
         return []
     (column,) = definition.partition_by
-    return [(column, "in", sorted({dict(f.partition)[column] or "" for f in files}))]
+    return [(column, "in", sorted({dict(f.partition)[column] for f in files}))]
 
 
-def _relative(table: DeltaTable, folder: Path, filters: list[tuple[str, str, Any]] | None) -> list[str]:
+def _active(table: DeltaTable, filters: list[tuple[str, str, Any]] | None) -> list[str]:
+    """Paths of the table's active data files in its folder (the folder is escaped as in a URI, the rest is not)."""
     uris = table.file_uris(file_pruning_predicate=filters or None)
-    return [str(Path(u.removeprefix("file://")).relative_to(folder)) for u in uris]
+    folder = table.table_uri.removeprefix("file://")
+    return [uri.removeprefix("file://").removeprefix(folder) for uri in uris]
 
 
 def _renamed(root: Path, files: Mapping[str, DataFile], present: set[str]) -> list[DataFile]:
@@ -284,6 +303,11 @@ def _renamed(root: Path, files: Mapping[str, DataFile], present: set[str]) -> li
             file = DataFile(file.table, second, file.size, file.rows, file.partition, file.stats)
         out.append(file)
     return out
+
+
+def _first_name(path: str) -> str:
+    """The name by content of an active file, which `_renamed` may have given a second one."""
+    return re.sub(r"-[0-9a-f]{8}\.parquet$", ".parquet", path)
 
 
 def _sync_log(log: Path) -> None:
