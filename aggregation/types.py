@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import pyarrow as pa
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
+from lake.dates import Day
 from lake.errors import BadInput
 
 CoverageStatus = Literal["complete", "partial", "invalid"]
+
+
+def _decimal_text(value: Any) -> Any:
+    return repr(value) if isinstance(value, float) else value
+
+
+# a number is kept as the shortest text that reads back to it: 0.99 stays 0.99
+Level = Annotated[
+    str,
+    BeforeValidator(_decimal_text),
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "number"}]}, mode="validation"),
+]
 
 
 class Filter(BaseModel):
@@ -32,7 +44,9 @@ class Filter(BaseModel):
         members = tuple(v.strip() for v in values.split(",") if v.strip())
         dimension = dimension.removesuffix("!").strip()
         if not operator or not dimension or not members:
-            raise BadInput(f"The filter {text!r} was given; expected dimension=member[,member...] or dimension!=member.")
+            raise BadInput(
+                f"The filter {text!r} was given; expected dimension=member[,member...] or dimension!=member."
+            )
         return cls(dimension=dimension, values=members, exclude=exclude)
 
 
@@ -44,14 +58,14 @@ class RiskQuery(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    as_of: dt.date = Field(description="valuation and market date; also the positions date unless that is given")
+    as_of: Day = Field(description="valuation and market date; also the positions date unless that is given")
     by: tuple[str, ...] = Field((), description="dimensions to group by, outermost first; empty for the total alone")
     where: tuple[Filter, ...] = Field((), description="filters, all of which must hold")
     measures: tuple[str, ...] = Field(("var",), min_length=1, description="measures, see /measures")
-    levels: tuple[str, ...] = Field(("0.99",), min_length=1, description="confidence levels, fractions such as 0.99")
+    levels: tuple[Level, ...] = Field(("0.99",), min_length=1, description="confidence levels, fractions such as 0.99")
     currency: str = Field("USD", pattern="^[A-Z]{3}$", description="reporting currency, ISO 4217")
     estimator: str = Field("order_statistic", description="how a quantile is read from the scenarios")
-    positions_date: dt.date | None = Field(None, description="date of the book, when not as_of")
+    positions_date: Day | None = Field(None, description="date of the book, when not as_of")
     scenario_set: str | None = Field(None, description="scenario set name or id; default the one last valued for as_of")
     valuation_set: str | None = Field(None, description="valuation set id; default the newest that fits")
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from lake.dates import Day
 from lake.errors import BadInput
 from lake.tables import Committer, Snapshot
 from scenarios import generators, store
@@ -43,11 +44,11 @@ class ValuationRequest(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    as_of: dt.date = Field(description="valuation date, and the date of market and positions unless those are given")
-    positions_dates: tuple[dt.date, ...] = Field(
+    as_of: Day = Field(description="valuation date, and the date of market and positions unless those are given")
+    positions_dates: tuple[Day, ...] = Field(
         (), description="dates of the books whose contracts are valued; default as_of"
     )
-    market_date: dt.date | None = Field(None, description="date of the base market; default as_of")
+    market_date: Day | None = Field(None, description="date of the base market; default as_of")
     scenario_set: str | None = Field(
         None, description="id or name of a stored scenario set, used instead of making one"
     )
