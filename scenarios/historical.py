@@ -88,9 +88,17 @@ def _from_history(history: MarketHistory, definition: HistoricalDefinition, name
             f"one-day moves on only {int(recent[:, j].sum())} of the latest {len(recent)} business days",
         )
     kept = np.array([f.risk_factor_id not in excluded for f in factors])
+    full = np.flatnonzero(there[:, kept].all(axis=1))
+    starts = np.argmax(there, axis=0)
+    # a factor that begins inside the window would shorten it for all: the latest beginner leaves first
+    while len(full) < wanted and kept.any() and (latest := starts[kept].max()) > 0:
+        for j in np.flatnonzero(kept & (starts == latest)).tolist():
+            begins = history.dates[np.argmax(np.isfinite(levels[:, j]))]
+            excluded[factors[j].risk_factor_id] = f"history begins on {begins}, too late for {wanted} scenarios"
+            kept[j] = False
+        full = np.flatnonzero(there[:, kept].all(axis=1))
     if not kept.any():
         return int(there.sum(axis=0).max())
-    full = np.flatnonzero(there[:, kept].all(axis=1))
     if len(full) < wanted:
         return len(full)
     used = full[-wanted:]
