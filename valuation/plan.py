@@ -16,8 +16,9 @@ from lake.errors import VarlakeError, unknown
 from lake.tables import Snapshot
 from scenarios.types import FactorIndex, RiskClass, ScenarioSet
 from valuation import store
-from valuation.catalogue import INSTRUMENTS, pricer_version, terms_from_json
-from valuation.types import NotValuable, ValuationFailure
+from valuation.batch import failure_reason
+from valuation.catalogue import INSTRUMENTS, instrument, pricer_version, terms_from_json
+from valuation.types import ValuationFailure
 
 # Microseconds a contract and state, before any run of that instrument type has been measured.
 DEFAULT_COST_US = 0.5
@@ -153,10 +154,9 @@ def make_plan(
         try:
             terms = terms_from_json(kind, terms_json)
             terms.check(valuation_date)
-            keys.append(fingerprints.of(kind, INSTRUMENTS[kind].risk_factors(terms, scenario_set.index)))
+            keys.append(fingerprints.of(kind, instrument(kind).risk_factors(terms, scenario_set.index)))
         except VarlakeError as error:
-            reason = error.reason if isinstance(error, NotValuable) else _reason(error)
-            failures.append(ValuationFailure(contract_id, kind, reason, error.message))
+            failures.append(ValuationFailure(contract_id, kind, *failure_reason(error)))
             keys.append(None)
     priced = pa.array([k is not None for k in keys])
     wanted = contracts.filter(priced)
@@ -195,10 +195,6 @@ def make_plan(
         snapshot=snapshot,
         sealed=store.find_sealed(snapshot, set_id),
     )
-
-
-def _reason(error: VarlakeError) -> str:
-    return "missing_risk_factor" if type(error).__name__ == "MissingRiskFactor" else "invalid_terms"
 
 
 def _answers(snapshot: Snapshot, valuation_date: dt.date, wanted: pa.Table) -> pa.Array:
