@@ -19,6 +19,7 @@ from valuation.types import Instrument, InstrumentTerms, Market, NotValuable, Pn
 _SHOWN = 5  # scenarios named in a message
 
 
+@np.errstate(all="ignore")  # what is not finite is found and reported with its contract
 def value_batch(contracts: Sequence[tuple[str, str, str]], market: Market) -> PnLBlock:
     """P&L per unit of each contract, given as (contract id, instrument type, terms as canonical JSON).
 
@@ -105,8 +106,7 @@ def _value(
 def _try(module: Instrument, terms: Sequence[InstrumentTerms], market: Market) -> Floats | Exception:
     expected = (len(terms), market.n_states)
     try:
-        with np.errstate(all="ignore"):  # what is not finite is found below, with the contract's name
-            values = module.value(terms, market)
+        values = module.value(terms, market)
         if values.shape != expected:
             raise ValueError(f"Expected values of shape {expected}, but the pricer gave {values.shape}")
     except Exception as error:

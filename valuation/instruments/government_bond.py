@@ -11,7 +11,6 @@ import datetime as dt
 from collections.abc import Sequence
 from typing import ClassVar, Self
 
-import numpy as np
 from pydantic import Field, model_validator
 
 from scenarios.types import FactorIndex, Floats
@@ -72,7 +71,7 @@ def value(terms: Sequence[Terms], market: Market) -> Floats:
     days, amounts = [], []
     for t in terms:
         leg = t.coupons()
-        paid = np.searchsorted(leg.payments, today, side="right")
+        paid = leg.payments.searchsorted(today, side="right")
         due = FACE * t.coupon * leg.accruals[paid:]
         due[-1] += FACE
         days.append(leg.payments[paid:])

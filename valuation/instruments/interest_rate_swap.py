@@ -17,14 +17,13 @@ from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar, Self
 
 import numpy as np
-import numpy.typing as npt
 from pydantic import BeforeValidator, Field, model_validator
 
 from scenarios.types import FactorIndex, Floats
 from valuation.instruments import schedules
 from valuation.instruments.fields import Currency, Date, Frequency, Name, Rate, require_alive
 from valuation.instruments.reads import curve_factors, present_values
-from valuation.instruments.schedules import BusinessDayConvention, Calendar, DayCount, Leg
+from valuation.instruments.schedules import BusinessDayConvention, Calendar, DayCount, Days, Leg
 from valuation.types import InstrumentTerms, Market, NotValuable
 
 VERSION = f"1+{schedules.VERSION}"
@@ -76,19 +75,19 @@ class Terms(InstrumentTerms):
         require_alive(dt.date.fromordinal(int(floating.payments[-1])), valuation_date, included=False)
         self.floating_flows(valuation_date)
 
-    def fixed_flows(self, valuation_date: dt.date) -> tuple[npt.NDArray[np.int64], Floats]:
+    def fixed_flows(self, valuation_date: dt.date) -> tuple[Days, Floats]:
         """Days and amounts of the fixed payments still due, per unit of notional."""
         leg = self._leg(self.fixed_frequency, self.fixed_day_count)
-        paid = np.searchsorted(leg.payments, valuation_date.toordinal(), side="right")
+        paid = leg.payments.searchsorted(valuation_date.toordinal(), side="right")
         return leg.payments[paid:], self.fixed_rate * leg.accruals[paid:]
 
-    def floating_flows(self, valuation_date: dt.date) -> tuple[npt.NDArray[np.int64], Floats]:
+    def floating_flows(self, valuation_date: dt.date) -> tuple[Days, Floats]:
         """Days and amounts worth the floating leg: a unit at the first unknown reset, plus the known coupon, less a unit
         at the end. Raises `NotValuable` when the fixing of the running period is missing.
         """
         leg = self._leg(self.float_frequency, self.float_day_count)
         today = valuation_date.toordinal()
-        paid = int(np.searchsorted(leg.payments, today, side="right"))
+        paid = int(leg.payments.searchsorted(today, side="right"))
         reset = int(leg.starts[paid])
         first, coupon = reset, 0.0
         if reset <= today:

@@ -6,15 +6,13 @@ import datetime as dt
 from collections.abc import Iterable, Sequence
 
 import numpy as np
-import numpy.typing as npt
 
 from lake.errors import unknown
 from scenarios.types import FactorIndex, Floats, MissingRiskFactor
+from valuation.instruments.schedules import Days
 from valuation.kernels import cashflows
 from valuation.market import discount_pillars
 from valuation.types import Market
-
-Days = npt.NDArray[np.int64]
 
 SHARES = ("equity_price", "index_level")
 DAYS_A_YEAR = 365.0  # time is Act/365F everywhere

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import functools
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -17,6 +18,8 @@ from pydantic import AfterValidator, Field
 
 from lake.errors import nearest
 from scenarios.types import Floats
+
+Days = npt.NDArray[np.int64]  # proleptic Gregorian ordinals, as dt.date.toordinal gives
 
 VERSION = f"QuantLib-{ql.__version__}"  # holidays and day counts come with it, and so do values
 
@@ -78,8 +81,8 @@ DAY_COUNT = f"{', '.join(DAY_COUNTS)} (QuantLib's names)"
 class Leg:
     """Coupon periods: `starts` and `payments` are ordinals of days, `accruals` year fractions, all of shape (n,)."""
 
-    starts: npt.NDArray[np.int64]
-    payments: npt.NDArray[np.int64]
+    starts: Days
+    payments: Days
     accruals: Floats
 
 
@@ -113,12 +116,18 @@ def leg(
         ql.DateGeneration.Backward,
         end_of_month,
     )
-    coupons = [ql.as_coupon(c) for c in ql.FixedRateLeg(schedule, DAY_COUNTS[day_count], [1.0], [1.0], adjust)]
+    # A unit nominal at a rate of 100% pays the year fraction. Few calls matter here: each costs as much as a cash flow.
+    coupons = ql.FixedRateLeg(schedule, DAY_COUNTS[day_count], [1.0], [1.0], adjust)
+    ends = _ordinals(schedule.dates())
     return Leg(
-        np.array([c.accrualStartDate().serialNumber() for c in coupons], dtype=np.int64) + _SERIAL_TO_ORDINAL,
-        np.array([c.date().serialNumber() for c in coupons], dtype=np.int64) + _SERIAL_TO_ORDINAL,
-        np.array([c.accrualPeriod() for c in coupons]),
+        starts=ends[:-1],
+        payments=ends[1:] if adjust_accrual else _ordinals([c.date() for c in coupons]),
+        accruals=np.array([c.amount() for c in coupons]),
     )
+
+
+def _ordinals(dates: Iterable[ql.Date]) -> Days:
+    return np.array([*map(ql.Date.serialNumber, dates)], dtype=np.int64) + _SERIAL_TO_ORDINAL
 
 
 def _date(day: dt.date) -> ql.Date:

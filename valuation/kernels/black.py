@@ -91,15 +91,7 @@ def generalised_black_scholes(
     (Garman-Kohlhagen). sign +1 for a call, -1 for a put.
     """
     arguments = (sign, spot, strike, time, rate, carry, volatility)
-    w, s, k, t, r, b, v = np.broadcast_arrays(*(np.asarray(x, dtype=np.float64) for x in arguments))
-    one_state = (-1, 1)
-    values = european_options(
-        w.ravel(),
-        np.exp((b - r) * t).ravel(),
-        k.ravel(),
-        t.ravel(),
-        s.reshape(one_state),
-        v.reshape(one_state),
-        np.exp(-r * t).reshape(one_state),
-    )
-    return values.reshape(w.shape)
+    arrays = np.broadcast_arrays(*(np.asarray(x, dtype=np.float64) for x in arguments))
+    w, s, k, t, r, b, v = (np.array(x).reshape(-1, 1) for x in arrays)  # one state an option
+    values = european_options(w[:, 0], np.exp((b - r) * t)[:, 0], k[:, 0], t[:, 0], s, v, np.exp(-r * t))
+    return values.reshape(arrays[0].shape)

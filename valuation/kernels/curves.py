@@ -58,8 +58,10 @@ def _par_log_discounts(bills: Floats, bill_yields: Floats, grid_yields: Floats) 
         for s in range(m):
             coupon = grid_yields[k, s] * COUPON_PERIOD
             discount = (1.0 - coupon * annuity[s]) / (1.0 + coupon)
+            if not discount > 0.0:
+                discount = math.nan  # and with it every later node of this state
             annuity[s] += discount
-            grid_logs[k, s] = math.log(discount) if discount > 0.0 else math.nan
+            grid_logs[k, s] = math.log(discount)
     return bill_logs, grid_logs
 
 
@@ -71,7 +73,8 @@ def par_curve(times: Floats, yields: Floats) -> tuple[Floats, Floats]:
     bill, DF = 1 / ((1 + y/2)(1 + y(T - 1/2))) (US Treasury, 31 CFR 356 appendix B). From a year on, par yields are
     interpolated linearly on the semi-annual grid (flat below the shortest and above the longest pillar) and discount
     factors follow from par bonds being worth par: DF_k = (1 - y_k/2 (DF_1 + ... + DF_k-1)) / (1 + y_k/2), where the
-    6-month node is the 6-month yield itself. A discount factor that is not positive is NaN.
+    6-month node is the 6-month yield itself.
+    A discount factor that is not positive is NaN, and so is every later one.
     """
     bill = (times < 2 * COUPON_PERIOD - _SAME) & (np.abs(times - COUPON_PERIOD) > _SAME)
     n_grid = 0 if times[-1] < COUPON_PERIOD - _SAME else math.ceil(times[-1] / COUPON_PERIOD - _SAME)
