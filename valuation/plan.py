@@ -48,7 +48,7 @@ class ValuationPlan:
 
     @property
     def wanted(self) -> int:
-        return self.work.num_rows + self.members.num_rows + len(self.failures)
+        return int(self.work.num_rows) + int(self.members.num_rows) + len(self.failures)
 
     @property
     def expected_core_seconds(self) -> float:

@@ -96,7 +96,8 @@ def find_sealed(at: Lake | Snapshot, valuation_set_id: str) -> dict[str, Any] | 
 
 def list_valuation_sets(at: Lake | Snapshot) -> list[dict[str, Any]]:
     """All sealed valuation sets, oldest first."""
-    return at.read("valuation_sets").sort_by("sealed_at").to_pylist(maps_as_pydicts="strict")
+    rows: list[dict[str, Any]] = at.read("valuation_sets").sort_by("sealed_at").to_pylist(maps_as_pydicts="strict")
+    return rows
 
 
 def seal(
