@@ -153,12 +153,14 @@ class _Sampler:
         inside = self.knots[(self.knots >= self.dates[0]) & (self.knots <= self.dates[-1])]
         at = np.unique([0, *np.searchsorted(self.dates, inside)])
         days = self.dates.astype(float)
-        return np.interp(days, self.knots.astype(float), outline) + wander - np.interp(days, days[at], wander[at])
+        path: Floats = (
+            np.interp(days, self.knots.astype(float), outline) + wander - np.interp(days, days[at], wander[at])
+        )
+        return path
 
     def price(self, outline: tuple[float, ...], shocks: Floats) -> Floats:
         """As `around`, of relative moves."""
-        levels: Floats = np.exp(self.around(tuple(np.log(outline)), shocks))
-        return levels
+        return np.exp(self.around(tuple(np.log(outline)), shocks))
 
 
 def _garch(shocks: Floats, regime: Floats, alpha: float = 0.08, beta: float = 0.80) -> Floats:
