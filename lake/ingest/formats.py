@@ -178,11 +178,15 @@ def read_source(path: Path, options: FileOptions, columns: Sequence[str] | None 
 def _parse(path: Path, options: FileOptions, faults: _Faults) -> tuple[list[str], pa.Table, Ints]:
     """Header, all cells as text, and the line of each row; lines with too few or too many cells are faults."""
     data = _bytes(path, options).removeprefix(b"\xef\xbb\xbf")
+    *above, body = (data + b"\n").split(b"\n", options.skip_rows + 1)
     try:
-        head = data.split(b"\n", options.skip_rows + 1)[options.skip_rows].decode()
-        header = [name.strip() for name in next(csv.reader([head.rstrip("\r")]))]
-    except (IndexError, StopIteration, UnicodeDecodeError):
-        raise BadInput(f"{path.name} has no header in UTF-8 on line {options.skip_rows + 1}.") from None
+        header = [name.strip() for name in next(csv.reader([above[options.skip_rows].decode().rstrip("\r")]))]
+    except (IndexError, UnicodeDecodeError):
+        header = []
+    if not any(header):
+        raise BadInput(f"{path.name} has no header in UTF-8 on line {options.skip_rows + 1}.")
+    if not body.strip():
+        raise BadInput(f"{path.name} has no row to load below its header.")
     uneven: list[tuple[int, str]] = []
 
     def note(row: Any) -> str:
