@@ -209,7 +209,7 @@ def _collect(
     with ThreadPoolExecutor(1) as pool:
         running = pool.submit(collect)
         while not running.done():
-            time.sleep(0.1)
+            time.sleep(0.05)
             if cancelled.is_set():
                 context.cancelJobGroup(group)
                 break
