@@ -141,6 +141,17 @@ class Lake:
         """The one committer of this lake, to be used in a `with` statement; refused while another holds it."""
         return Committer(self, holder)
 
+    def written_by(self) -> str | None:
+        """Who holds the writer's lock at this moment, as it named itself; None when nobody does."""
+        try:
+            with _lock_file(self).open() as lock:
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except FileNotFoundError:
+            return None
+        except BlockingIOError:
+            return _lock_file(self).read_text().strip() or "another process"
+        return None
+
 
 class Snapshot:
     """The lake with every version pinned: reads through it are repeatable whatever is committed meanwhile."""
@@ -166,15 +177,14 @@ class Committer:
         self._lock: IO[str] | None = None
 
     def __enter__(self) -> Committer:
-        path = self.lake.state / "writer.lock"
+        path = _lock_file(self.lake)
         make_folder(path.parent)
         lock = path.open("a+")
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            lock.seek(0)
-            who = lock.read().strip() or "another process"
             lock.close()
+            who = self.lake.written_by() or "another process"
             raise Conflict(
                 f"The lake {self.lake.path} is being written by {who}. One writer at a time: wait for it, stop it, "
                 "or, where it is the engine, send the work to it as a job."
@@ -303,6 +313,10 @@ def _renamed(root: Path, files: Mapping[str, DataFile], present: set[str]) -> li
             file = DataFile(file.table, second, file.size, file.rows, file.partition, file.stats)
         out.append(file)
     return out
+
+
+def _lock_file(lake: Lake) -> Path:
+    return lake.state / "writer.lock"
 
 
 def _first_name(path: str) -> str:

@@ -452,6 +452,14 @@ class TestOneWriter:
         assert ran.returncode == 1
         assert f"first (process {os.getpid()}" in ran.stderr
 
+    def test_who_writes_is_told_without_being_in_the_way(self, lake: Lake) -> None:
+        assert lake.written_by() is None
+        with lake.writer("varlake engine"):
+            assert (lake.written_by() or "").startswith(f"varlake engine (process {os.getpid()}")
+        assert lake.written_by() is None
+        with lake.writer("next"):
+            pass
+
     def test_reading_goes_on_while_a_writer_holds_the_lake(self, lake: Lake) -> None:
         with lake.writer("test") as writer:
             writer.put("contracts", rows_of("contracts", [1]))

@@ -1,0 +1,210 @@
+"""What this machine and this lake offer, and what to do about what is missing. Each check is told, none is skipped."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import re
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Literal
+
+from lake.delta_jars import find_delta_jars
+from lake.errors import NotReady, VarlakeError
+from lake.machine import find_java, usable_cores
+from lake.schemas import TABLES
+from lake.spark import spark_session
+from lake.tables import Lake
+from service.config import Settings
+
+GIB = 1 << 30
+MEMORY_WANTED = 4 * GIB  # the Spark driver's 2 GiB, as much again for Python and its workers
+DISK_WANTED = 5 * GIB
+_CGROUP_MEMORY = Path("/sys/fs/cgroup/memory.max")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One check: `found` says what is there, `advice` what to do when the status is not `ok`."""
+
+    name: str
+    status: Literal["ok", "warn", "fail"]
+    found: str
+    advice: str = ""
+
+
+def examine(settings: Settings, *, start_spark: bool = False) -> list[Finding]:
+    """Every check, in a fixed order; `start_spark` also runs a small job on Spark, which takes some seconds.
+
+    `fail` means that the default run will not work, `warn` that something optional is missing or tight.
+    """
+    checks: tuple[Callable[[], Iterator[Finding]], ...] = (
+        _python,
+        _packages,
+        _java,
+        lambda: _spark(settings, start_spark),
+        _delta_jars,
+        _cores,
+        _memory,
+        lambda: _disk(settings.lake),
+        lambda: _lake(settings.lake),
+        lambda: _market_data(settings.test_market_data),
+    )
+    return [finding for check in checks for finding in check()]
+
+
+def _python() -> Iterator[Finding]:
+    found = f"{platform.python_version()} at {sys.executable}"
+    needed = metadata.metadata("varlake")["Requires-Python"]
+    if (3, 11) <= sys.version_info[:2] <= (3, 13):
+        yield Finding("Python", "ok", found)
+    else:
+        advice = (
+            f"varlake is made for Python {needed}: set it up again with one of these, `make setup PYTHON=python3.12`."
+        )
+        yield Finding("Python", "fail", found, advice)
+
+
+def _packages() -> Iterator[Finding]:
+    """The packages varlake itself asks for, without those of the extras."""
+    versions, missing = [f"varlake {metadata.version('varlake')}"], []
+    for requirement in metadata.requires("varlake") or ():
+        if "extra ==" in requirement:
+            continue
+        name = re.split(r"[^\w.-]", requirement, maxsplit=1)[0]
+        try:
+            versions.append(f"{name} {metadata.version(name)}")
+        except metadata.PackageNotFoundError:
+            missing.append(name)
+    if missing:
+        yield Finding("packages", "fail", f"without {', '.join(missing)}", "Run `make setup`, or install varlake anew.")
+    else:
+        yield Finding("packages", "ok", ", ".join(versions))
+
+
+def _java() -> Iterator[Finding]:
+    try:
+        java = find_java()
+        java.launcher_home()
+    except NotReady as error:
+        yield Finding("Java", "fail", "none that Spark can use", error.message)
+        return
+    found = f"{java.version} at {java.home}, from {java.source}"
+    if java.passed_over:
+        passed_over = "; ".join(java.passed_over)
+        yield Finding("Java", "warn", found, f"Mend or unset what was passed over: {passed_over}.")
+    else:
+        yield Finding("Java", "ok", found)
+
+
+def _spark(settings: Settings, start: bool) -> Iterator[Finding]:
+    found = f"pyspark {metadata.version('pyspark')}"
+    if home := os.environ.get("SPARK_HOME"):
+        advice = (
+            f"SPARK_HOME is {home}, and pyspark starts that Spark instead of its own; unset it if that is not meant."
+        )
+        yield Finding("Spark", "warn", f"{found}, SPARK_HOME is set", advice)
+    elif not start:
+        yield Finding("Spark", "ok", f"{found}, not started (--spark starts it)")
+    if not start:
+        return
+    started = time.perf_counter()
+    try:
+        session = spark_session(settings.spark_master, driver_memory=settings.spark_memory)
+        rows = session.range(100).mapInArrow(lambda batches: batches, "id long").count()
+        master = session.sparkContext.master
+        session.stop()
+    except Exception as error:  # whatever Java, py4j or a worker raises is the finding
+        advice = "See the finding on Java, and VARLAKE_SPARK_MASTER and VARLAKE_SPARK_MEMORY."
+        yield Finding("Spark", "fail", f"{found} does not start: {type(error).__name__}: {error}", advice)
+        return
+    seconds = time.perf_counter() - started
+    if rows == 100:
+        yield Finding("Spark", "ok", f"{found} on {master}: started and ran Python in {seconds:.1f} s")
+    else:
+        yield Finding(
+            "Spark", "fail", f"{rows} of 100 rows came back from Python workers", "Run it again and report it."
+        )
+
+
+def _delta_jars() -> Iterator[Finding]:
+    try:
+        yield Finding("Delta jars", "ok", ", ".join(str(p) for p in find_delta_jars()))
+    except NotReady as error:
+        yield Finding("Delta jars", "warn", "not found; only Spark's own reading of Delta needs them", error.message)
+
+
+def _cores() -> Iterator[Finding]:
+    cores = usable_cores()
+    found = f"{cores} usable of {os.cpu_count()}"
+    if cores > 1:
+        yield Finding("cores", "ok", found)
+    else:
+        yield Finding("cores", "warn", found, "Two or more are better: give the container or the process more.")
+
+
+def _memory() -> Iterator[Finding]:
+    total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    if _CGROUP_MEMORY.is_file() and (limit := _CGROUP_MEMORY.read_text().strip()) != "max":
+        total = min(total, int(limit))
+    found = f"{total / GIB:.1f} GiB"
+    if total >= MEMORY_WANTED:
+        yield Finding("memory", "ok", found)
+    else:
+        advice = f"{MEMORY_WANTED / GIB:.0f} GiB are advised; with less, lower VARLAKE_SPARK_MEMORY and value fewer contracts at once."
+        yield Finding("memory", "warn", found, advice)
+
+
+def _disk(lake: Path) -> Iterator[Finding]:
+    """Space and the right to write, at the lake or where it would be made."""
+    place = lake.expanduser().resolve()
+    while not place.exists():
+        place = place.parent
+    free = shutil.disk_usage(place).free
+    found = f"{free / GIB:.1f} GiB free at {place}"
+    if not os.access(place, os.W_OK):
+        yield Finding("disk", "fail", f"{found}, which this user may not write", "Name another folder in VARLAKE_LAKE.")
+    elif free < DISK_WANTED:
+        advice = f"{DISK_WANTED / GIB:.0f} GiB are advised: free some, or name a folder elsewhere in VARLAKE_LAKE."
+        yield Finding("disk", "warn", found, advice)
+    else:
+        yield Finding("disk", "ok", found)
+
+
+def _lake(path: Path) -> Iterator[Finding]:
+    try:
+        lake = Lake.open(path)
+    except VarlakeError as error:
+        yield Finding("lake", "warn", f"none at {path}", error.message)
+        return
+    form = json.loads((lake.state / "lake.json").read_text())["format"]
+    held = lake.written_by()
+    writer = f"being written by {held}" if held else "no writer now"
+    yield Finding("lake", "ok", f"{lake.path}, format {form}, {writer}")
+    for name in TABLES:
+        try:
+            version = lake.version(name)
+            if version >= 0:
+                yield Finding(f"table {name}", "ok", f"version {version}, {lake.count(name):,} rows")
+        except Exception as error:  # whatever the Delta reader raises is the finding
+            found = f"cannot be read: {type(error).__name__}: {error}"
+            advice = f"Look at the newest files of {lake.path / name / '_delta_log'}; restore the table from a copy if need be."
+            yield Finding(f"table {name}", "fail", found, advice)
+
+
+def _market_data(folder: Path | None) -> Iterator[Finding]:
+    if folder is None:
+        yield Finding(
+            "market data for tests", "ok", "VARLAKE_TEST_MARKET_DATA is not set; the usual place is looked at"
+        )
+    elif folder.is_dir():
+        yield Finding("market data for tests", "ok", f"{folder}, {sum(1 for _ in folder.iterdir())} entries")
+    else:
+        advice = "Set VARLAKE_TEST_MARKET_DATA to the folder, or unset it; tests of real data are skipped without it."
+        yield Finding("market data for tests", "warn", f"{folder} is not there", advice)
