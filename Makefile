@@ -1,0 +1,69 @@
+# Everything a developer or a first user calls. `make` alone lists the targets.
+# Nothing but make, Python 3.11-3.13 and a package index is needed; Java comes from a wheel where the machine has none.
+
+PYTHON ?= python3
+MARKET_DATA ?=
+MAVEN_REPO ?= https://repo1.maven.org/maven2
+ARGS ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.setup-done
+MARKET_DATA_OPTION = $(if $(MARKET_DATA),--market-data "$(MARKET_DATA)")
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo serve test test-slow test-heavy lint docs bench delta-jars lock clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
+
+setup: $(READY) ## make the virtual environment, with everything from the lock file
+
+$(READY): requirements.lock pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
+	@touch $(READY)
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(not (3, 11) <= v <= (3, 13) and "varlake needs Python 3.11 to 3.13, and $(PYTHON) is %d.%d. Name another: make setup PYTHON=python3.12" % v)'
+	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
+
+demo: setup ## the main job from files to answers; MARKET_DATA=folder for real market files
+	$(BIN)/varlake demo $(MARKET_DATA_OPTION) $(ARGS)
+
+serve: setup ## serve the HTTP API, with the engine beside it
+	$(BIN)/varlake serve $(ARGS)
+
+test: setup ## run the tests; ARGS='-k name' picks some
+	$(BIN)/python -m pytest $(ARGS)
+
+test-slow: setup ## run the tests that take longer
+	$(BIN)/python -m pytest -m "slow and not heavy and not benchmark" $(ARGS)
+
+test-heavy: setup ## run the tests that need several GiB
+	$(BIN)/python -m pytest -m "heavy and not benchmark" $(ARGS)
+
+lint: setup ## check style, types, imports and the documentation
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(MAKE) --no-print-directory docs
+
+docs: setup ## build the documentation into docs/_build/html; a warning is an error
+	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
+
+bench: setup ## measure speed against limits and peers, and write bench.json
+	$(BIN)/varlake bench all --output bench.json $(ARGS)
+
+delta-jars: setup ## fetch the two jars with which Spark itself reads Delta tables
+	$(BIN)/python -m lake.delta_jars $(MAVEN_REPO)
+
+lock: | $(BIN)/python ## pin every package anew by version and hash
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip compile -q --universal --generate-hashes --no-annotate --no-header -p 3.11 \
+		pyproject.toml --all-extras --group dev --group docs -o requirements.lock
+
+clean: ## remove what tools leave behind; lakes and the virtual environment stay
+	rm -rf build dist docs/_build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .grimp_cache
+	find . -name __pycache__ -type d -not -path './$(VENV)/*' -prune -exec rm -rf {} +
