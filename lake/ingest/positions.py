@@ -258,7 +258,7 @@ def _contracts(file: PositionsFile, faults: _Faults, contract_of: ContractOf) ->
             except BadInput as error:
                 rows = in_group[ends[g - 1] if g else 0 : ends[g]]
                 for issue in error.issues or (Issue("instrument_type", error.message),):
-                    faults.add(rows, issue.pointer, issue.message, issue.value)
+                    faults.add(rows, issue.pointer or "instrument_type", issue.message, issue.value)
             else:
                 contract_of_group[g] = len(made)
                 made.append(contract)
