@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from lake.errors import BadInput, Issue, VarlakeError
 from lake.ingest.formats import MAX_LISTED, Landing
 from lake.schemas import MARKET_DATA
-from scenarios.types import Floats, RiskFactor
+from scenarios.types import RiskFactor
 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
@@ -79,19 +79,13 @@ def market_rows(factors: Factors, landing: Landing, scale: float) -> pa.Table:
             "as_of_date": rows["date"],
             "risk_factor_id": pa.array(ids).take(rows["column"].combine_chunks().indices),
             "value_received": received,
-            "value_used": pa.array(_scaled(received.to_numpy(zero_copy_only=False), scale), from_pandas=True),
+            "value_used": pc.multiply(received, scale),
             "status": pc.if_else(missing, "missing", "observed"),
             "rule": pa.repeat("as received" if scale == 1 else f"x {scale:.15g}", n),
             "source": pa.repeat(factors[0].source, n),
         },
         schema=MARKET_DATA.schema.remove_metadata(),
     )
-
-
-def _scaled(values: Floats, scale: float) -> Floats:
-    """Values x scale. 0.01 is no binary number but 100 is: dividing gives 3.13% the nearest double to 0.0313."""
-    divisor = round(1 / scale)
-    return values / divisor if divisor * scale == 1 else values * scale
 
 
 def upsert(stored: pa.Table, rows: pa.Table) -> tuple[dict[str, int], pa.Table | None]:

@@ -1,0 +1,481 @@
+"""Catalogues with every error at once, ingest all or nothing, corrections, and the catalogue of the real folder."""
+
+from __future__ import annotations
+
+import csv
+import datetime as dt
+import gzip
+import re
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from lake.errors import BadInput, NotFound
+from lake.ingest.formats import LAYOUTS
+from lake.tables import NEVER_WRITTEN, Lake
+from scenarios.catalogue import (
+    Catalogue,
+    FactorTemplate,
+    MarketIngestReport,
+    Source,
+    SourceReport,
+    ingest_market,
+    load_catalogue,
+)
+from scenarios.history import load_factors
+from scenarios.types import FACTOR_TYPES, RiskFactor
+
+D = dt.date.fromisoformat
+
+STOCKS = """
+name = "test"
+
+[source.stocks]
+file = "stocks.csv"
+layout = "wide"
+licence = "mine"
+
+[source.stocks.factor]
+id = "EQ:{column}"
+type = "equity_price"
+name = "{name}"
+currency = "USD"
+attributes = { region = "US", sector = "{sector}" }
+
+[source.stocks.columns]
+AAPL = { name = "Apple", sector = "Information Technology" }
+KO = { name = "Coca-Cola", sector = "Consumer Staples" }
+"""
+YIELDS = """
+[source.yields]
+file = "curves/usd.csv"
+layout = "wide"
+date_format = "%m/%d/%y"
+missing = ["NaN"]
+scale = 0.01
+
+[source.yields.factor]
+id = "YC:USD:{column}"
+type = "par_yield"
+currency = "USD"
+curve = "USD"
+pillar = "{column}"
+"""
+STOCKS_CSV = "Date,AAPL,KO\n2020-01-02,75.1,54.9\n2020-01-03,74.4,54.6\n"
+YIELDS_CSV = "Date,3M,10Y\n01/03/20,NaN,1.8\n01/02/20,1.54,1.88\n"
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Lake:
+    return Lake.create(tmp_path / "lake")
+
+
+def put(folder: Path, catalogue: str = STOCKS + YIELDS, **files: str) -> Path:
+    """The two landing files, or others in their place, and the catalogue; returns its path."""
+    (folder / "curves").mkdir(exist_ok=True)
+    (folder / "stocks.csv").write_text(files.get("stocks", STOCKS_CSV))
+    (folder / "curves" / "usd.csv").write_text(files.get("yields", YIELDS_CSV))
+    path = folder / "catalogue.toml"
+    path.write_text(catalogue)
+    return path
+
+
+def ingest(lake: Lake, folder: Path, catalogue: Path) -> MarketIngestReport:
+    with lake.writer("test") as committer:
+        return ingest_market(committer, folder, load_catalogue(catalogue))
+
+
+def of(report: MarketIngestReport, source: str) -> SourceReport:
+    return next(s for s in report.sources if s.source == source)
+
+
+def stored(lake: Lake) -> dict[tuple[str, str], tuple[Any, ...]]:
+    rows = lake.read("market_data").to_pylist()
+    columns = ("value_received", "value_used", "status", "rule", "source")
+    out = {(r["risk_factor_id"], str(r["as_of_date"])): tuple(r[c] for c in columns) for r in rows}
+    assert len(out) == len(rows), "a key twice"
+    return out
+
+
+def refused(folder: Path, catalogue: str) -> dict[str, str]:
+    path = folder / "bad.toml"
+    path.write_text(catalogue)
+    with pytest.raises(BadInput) as caught:
+        load_catalogue(path)
+    assert all(i.message in caught.value.message for i in caught.value.issues)
+    return {i.pointer: i.message for i in caught.value.issues}
+
+
+def test_values_arrive_as_received_and_as_used(lake: Lake, tmp_path: Path) -> None:
+    report = ingest(lake, tmp_path, put(tmp_path))
+    assert stored(lake) == {
+        ("EQ:AAPL", "2020-01-02"): (75.1, 75.1, "observed", "as received", "stocks"),
+        ("EQ:AAPL", "2020-01-03"): (74.4, 74.4, "observed", "as received", "stocks"),
+        ("EQ:KO", "2020-01-02"): (54.9, 54.9, "observed", "as received", "stocks"),
+        ("EQ:KO", "2020-01-03"): (54.6, 54.6, "observed", "as received", "stocks"),
+        ("YC:USD:3M", "2020-01-02"): (1.54, 1.54 * 0.01, "observed", "x 0.01", "yields"),
+        ("YC:USD:3M", "2020-01-03"): (None, None, "missing", "x 0.01", "yields"),
+        ("YC:USD:10Y", "2020-01-02"): (1.88, 1.88 * 0.01, "observed", "x 0.01", "yields"),
+        ("YC:USD:10Y", "2020-01-03"): (1.8, 1.8 * 0.01, "observed", "x 0.01", "yields"),
+    }
+    assert of(report, "yields") == SourceReport(
+        "yields", "curves/usd.csv", "", 2, D("2020-01-02"), D("2020-01-03"), 4, 1, 4, 0, 0, 0,
+        {"after drop_after": 0, "weekend": 0},
+    )  # fmt: skip
+    index = load_factors(lake.snapshot())
+    assert index.factors[0] == RiskFactor(
+        "EQ:AAPL", "equity_price", "Apple", "USD", None, None,
+        (("region", "US"), ("sector", "Information Technology")), "stocks",
+    )  # fmt: skip
+    assert [f.pillar for f in index.curve("USD")] == ["3M", "10Y"]
+    assert index.factors[2].name == "YC:USD:10Y"
+
+
+def test_the_same_files_twice_change_nothing(lake: Lake, tmp_path: Path) -> None:
+    path = put(tmp_path)
+    first = ingest(lake, tmp_path, path)
+    again = ingest(lake, tmp_path, path)
+    assert (again.risk_factors_version, again.market_data_version) == (
+        first.risk_factors_version,
+        first.market_data_version,
+    )
+    assert [(s.new, s.changed, s.unchanged) for s in again.sources] == [(0, 0, 4), (0, 0, 4)]
+
+
+def test_a_correction_replaces_its_row_and_earlier_rows_stay(lake: Lake, tmp_path: Path) -> None:
+    path = put(tmp_path)
+    first = ingest(lake, tmp_path, path)
+    before = stored(lake)
+    put(tmp_path, yields="Date,3M,10Y\n01/03/20,1.52,1.8\n01/06/20,1.56,NaN\n")
+    report = ingest(lake, tmp_path, path)
+    s = of(report, "yields")
+    assert (s.rows, s.missing, s.new, s.changed, s.unchanged, s.kept) == (4, 1, 2, 1, 1, 2)
+    assert stored(lake) == before | {
+        ("YC:USD:3M", "2020-01-03"): (1.52, 1.52 * 0.01, "observed", "x 0.01", "yields"),
+        ("YC:USD:3M", "2020-01-06"): (1.56, 1.56 * 0.01, "observed", "x 0.01", "yields"),
+        ("YC:USD:10Y", "2020-01-06"): (None, None, "missing", "x 0.01", "yields"),
+    }
+    # one commit for the levels, none for the unchanged definitions; the old version still reads as it was
+    assert report.market_data_version == first.market_data_version + 1
+    assert report.risk_factors_version == first.risk_factors_version
+    assert lake.read("market_data", version=first.market_data_version).num_rows == len(before)
+
+
+def test_a_value_withdrawn_becomes_missing(lake: Lake, tmp_path: Path) -> None:
+    path = put(tmp_path)
+    ingest(lake, tmp_path, path)
+    put(tmp_path, yields="Date,3M,10Y\n01/02/20,1.54,NaN\n")
+    assert of(ingest(lake, tmp_path, path), "yields").changed == 1
+    assert stored(lake)["YC:USD:10Y", "2020-01-02"][:3] == (None, None, "missing")
+
+
+def test_a_changed_definition_is_stored_without_touching_levels(lake: Lake, tmp_path: Path) -> None:
+    first = ingest(lake, tmp_path, put(tmp_path))
+    report = ingest(lake, tmp_path, put(tmp_path, STOCKS.replace("Coca-Cola", "The Coca-Cola Company") + YIELDS))
+    assert report.market_data_version == first.market_data_version
+    factors = {f.risk_factor_id: f for f in load_factors(lake.snapshot()).factors}
+    assert factors["EQ:KO"].name == "The Coca-Cola Company"
+    assert len(factors) == 4
+
+
+def test_a_changed_scale_is_a_change_of_every_row(lake: Lake, tmp_path: Path) -> None:
+    ingest(lake, tmp_path, put(tmp_path))
+    report = ingest(lake, tmp_path, put(tmp_path, STOCKS + YIELDS.replace("scale = 0.01", "scale = 0.0001")))
+    assert (of(report, "yields").changed, of(report, "stocks").changed) == (4, 0)
+    assert stored(lake)["YC:USD:10Y", "2020-01-02"] == (1.88, 1.88 * 0.0001, "observed", "x 0.0001", "yields")
+
+
+def test_nothing_is_stored_when_any_source_fails_and_all_faults_are_told(lake: Lake, tmp_path: Path) -> None:
+    path = put(
+        tmp_path, stocks="Date,AAPL,KO\n2020-01-02,75.1,oops\n", yields="Date,3M,10Y\n01/02/20,1.54,1.88\n99,1,2\n"
+    )
+    path.write_text(path.read_text() + YIELDS.replace("yields", "more").replace("curves/usd.csv", "gone.csv"))
+    with pytest.raises(BadInput, match="Nothing is stored, 3 of 3 sources have errors") as caught:
+        ingest(lake, tmp_path, path)
+    pointers = [i.pointer for i in caught.value.issues]
+    assert pointers == ["stocks: stocks.csv, line 2, column KO", "yields: usd.csv, line 3, column Date", "more: source"]
+    assert "There is no file" in caught.value.issues[2].message
+    assert lake.version("market_data") == lake.version("risk_factors") == NEVER_WRITTEN
+    put(tmp_path, stocks="Date,AAPL,KO\n2020-01-02,75.1,oops\n")
+    with pytest.raises(BadInput, match="1 of 2 sources"):
+        ingest(lake, tmp_path, path.with_name("catalogue.toml"))
+    assert lake.version("market_data") == NEVER_WRITTEN
+
+
+def test_an_optional_file_may_be_absent_and_the_report_says_so(lake: Lake, tmp_path: Path) -> None:
+    path = put(tmp_path, STOCKS + YIELDS.replace('layout = "wide"', 'layout = "wide"\noptional = true'))
+    (tmp_path / "curves" / "usd.csv").unlink()
+    report = ingest(lake, tmp_path, path)
+    assert (of(report, "yields").file, of(report, "yields").rows, of(report, "stocks").new) == (None, 0, 4)
+
+
+@pytest.mark.parametrize("level", ["0", "-1.5"])
+def test_levels_positive_by_nature_are_checked(lake: Lake, tmp_path: Path, level: str) -> None:
+    path = put(tmp_path, stocks=f"Date,AAPL,KO\n2020-01-02,75.1,54.9\n2020-01-03,74.4,{level}\n")
+    with pytest.raises(BadInput) as caught:
+        ingest(lake, tmp_path, path)
+    assert [i.message for i in caught.value.issues] == [
+        f"stocks.csv, line 3, column KO: found {float(level)}, expected a positive equity_price."
+    ]
+
+
+def test_rates_and_commodities_may_be_negative(lake: Lake, tmp_path: Path) -> None:
+    oil = STOCKS.replace("EQ:", "CMD:").replace("equity_price", "commodity_price")
+    path = put(tmp_path, oil + YIELDS, stocks="Date,AAPL,KO\n2020-04-20,-36.98,0\n", yields="Date,3M\n01/02/20,-0.5\n")
+    ingest(lake, tmp_path, path)
+    assert stored(lake)["CMD:AAPL", "2020-04-20"][1] == -36.98
+    assert stored(lake)["YC:USD:3M", "2020-01-02"][1] == -0.5 * 0.01
+
+
+def test_a_risk_factor_has_one_source(lake: Lake, tmp_path: Path) -> None:
+    twice = STOCKS.replace('name = "test"', "").replace("stocks", "again").replace("again.csv", "stocks.csv")
+    path = put(tmp_path, STOCKS + twice)
+    with pytest.raises(BadInput, match="again: 2 of its risk factors have another source already, EQ:AAPL has stocks"):
+        ingest(lake, tmp_path, path)
+    ingest(lake, tmp_path, put(tmp_path, STOCKS))
+    with pytest.raises(BadInput, match="EQ:AAPL has stocks"):
+        ingest(lake, tmp_path, put(tmp_path, 'name = "other"\n' + twice))
+    same = STOCKS.replace("EQ:{column}", "EQ:AAPL")
+    with pytest.raises(BadInput, match="Two of its columns feed the same risk factor"):
+        ingest(lake, tmp_path, put(tmp_path, same))
+
+
+def test_synthetic_data_never_mixes_with_observed(lake: Lake, tmp_path: Path) -> None:
+    report = ingest(lake, tmp_path, put(tmp_path, "synthetic = true\n" + STOCKS))
+    assert report.synthetic
+    assert all(f.synthetic for f in load_factors(lake.snapshot()).factors)
+    with pytest.raises(BadInput, match="one is synthetic and the other is not"):
+        ingest(lake, tmp_path, put(tmp_path, STOCKS))
+
+
+def test_every_error_of_a_catalogue_is_listed_at_once_with_the_nearest_names(tmp_path: Path) -> None:
+    text = STOCKS.replace("currency", "curency").replace('layout = "wide"', 'layout = "wyde"\nskip_row = 1') + YIELDS
+    text = (
+        text.replace("par_yield", "par_yeild")
+        .replace("scale = 0.01", "scale = 0")
+        .replace("curves/usd.csv", "../usd.csv")
+    )
+    got = refused(tmp_path, text)
+    assert got["source.stocks.factor.curency"] == "Unknown key 'curency'. Nearest valid: currency, curve."
+    assert got["source.stocks.factor.currency"] == "Field required"
+    assert got["source.stocks.skip_row"].startswith("Unknown key 'skip_row'. Nearest valid: skip_rows")
+    assert got["source.stocks.layout"].startswith("Unknown layout 'wyde'. Nearest valid: wide")
+    assert got["source.yields.factor.type"].startswith("Unknown risk factor type 'par_yeild'. Nearest valid: par_yield")
+    assert "greater than or equal" in got["source.yields.scale"]
+    assert "relative path" in got["source.yields.file"]
+    assert len(got) == 7
+
+
+@pytest.mark.parametrize(
+    ("find", "replace", "message"),
+    [
+        ('KO = { name = "Coca-Cola", sector', 'KO = { sector', "KO: name is missing, the factor uses it"),
+        ('KO = { name = "Coca-Cola", sector', 'KO = { name = "C", sectr = "", sector', "KO: Unknown key 'sectr'. Nearest valid: sector"),
+        ('layout = "wide"', 'layout = "series"', "a file of layout series has one value column"),
+        ('"EQ:{column}"', '"EQ {column}"', "'EQ AAPL' is no risk factor id"),
+        ('"USD"', '"usd"', "'usd' is no ISO 4217 currency"),
+        ('"USD"', '"USD"\ncurve = "USD"', "only rates have a curve and a pillar"),
+        ('type = "equity_price"', 'type = "fx_rate"', "is called FX:BASEQUOTE"),
+        ('type = "equity_price"', 'type = "par_yield"', "needs a curve and a pillar"),
+        ('type = "equity_price"', 'type = "par_yield"\ncurve = "USD"\npillar = "{column}"', "Unknown tenor 'AAPL'"),
+    ],
+)  # fmt: skip
+def test_a_template_that_gives_no_proper_risk_factor_is_refused(
+    tmp_path: Path, find: str, replace: str, message: str
+) -> None:
+    assert find in STOCKS
+    (got,) = refused(tmp_path, STOCKS.replace(find, replace)).values()
+    assert message in got
+
+
+def test_placeholders_need_columns_and_columns_need_a_form(tmp_path: Path) -> None:
+    bare = STOCKS[: STOCKS.index("[source.stocks.columns]")]
+    assert "give every column an entry" in refused(tmp_path, bare)["source.stocks"]
+    for columns in ("3", "[]", "[1]"):
+        text = bare.replace('layout = "wide"', f'layout = "wide"\ncolumns = {columns}')
+        assert "a list of names or a table of entries" in refused(tmp_path, text)["source.stocks.columns"]
+    assert "no source name" in refused(tmp_path, STOCKS.replace("source.stocks", "source.Stocks"))["source"]
+    assert "source" in refused(tmp_path, 'name = "empty"\n')
+
+
+def test_catalogues_that_cannot_be_read(tmp_path: Path) -> None:
+    with pytest.raises(NotFound, match="Give a TOML file or one of: marketdata, sample_market"):
+        load_catalogue(tmp_path / "none.toml")
+    (tmp_path / "bad.toml").write_text("name = ")
+    with pytest.raises(BadInput, match="cannot be read as TOML"):
+        load_catalogue(tmp_path / "bad.toml")
+
+
+def test_an_absent_folder_is_told(lake: Lake, tmp_path: Path) -> None:
+    with pytest.raises(NotFound, match="There is no folder"):
+        ingest(lake, tmp_path / "nowhere", put(tmp_path))
+
+
+def test_shipped_catalogues_load_and_say_what_is_synthetic() -> None:
+    real, sample = load_catalogue("marketdata"), load_catalogue("sample_market")
+    assert (real.synthetic, sample.synthetic) == (False, True)
+    assert all(s.licence for s in real.source.values())
+    assert not set(real.source) & set(sample.source)
+
+
+@pytest.fixture(scope="module")
+def real(market_data_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Lake, MarketIngestReport]:
+    lake = Lake.create(tmp_path_factory.mktemp("real") / "lake")
+    with lake.writer("test") as committer:
+        return lake, ingest_market(committer, market_data_dir, load_catalogue("marketdata"))
+
+
+def series(lake: Lake, risk_factor_id: str) -> dict[str, tuple[Any, ...]]:
+    """Date to (received, used, status), read by DuckDB from the lake's own Parquet files."""
+    files = ", ".join(f"'{p}'" for p in lake.data_files("market_data"))
+    with duckdb.connect() as connection:
+        rows = connection.sql(
+            "select as_of_date::varchar, value_received, value_used, status "
+            f"from read_parquet([{files}]) where risk_factor_id = '{risk_factor_id}'"
+        ).fetchall()
+    return {r[0]: r[1:] for r in rows}
+
+
+def lines(path: Path) -> list[list[str]]:
+    data = path.read_bytes()
+    text = (gzip.decompress(data) if path.suffix == ".gz" else data).decode()
+    return list(csv.reader(text.splitlines()))
+
+
+@pytest.mark.marketdata
+def test_the_real_folder_has_the_rows_its_description_says(real: tuple[Lake, MarketIngestReport]) -> None:
+    lake, report = real
+    got = {s.source: (s.factors, s.rows // s.factors, str(s.first), str(s.last)) for s in report.sources}
+    assert got == {
+        "us_stocks": (20, 8313, "1990-01-02", "2022-12-28"),
+        "sp500": (1, 8313, "1990-01-02", "2022-12-28"),
+        "uk_stocks": (64, 5960, "2000-01-04", "2023-05-31"),
+        "us_stock_vols": (20, 3270, "2010-01-04", "2022-12-28"),
+        "vix": (1, 9235, "1990-01-02", "2026-07-23"),
+        "usd_curve": (11, 8507, "1990-01-02", "2023-12-29"),
+        "jpy_curve": (14, 13208, "1974-09-24", "2026-04-30"),
+        "ecb_fx": (32, 7126, "1999-01-04", "2026-10-30"),
+        "wti": (1, 10226, "1986-01-02", "2026-08-18"),
+        "brent": (1, 9958, "1987-05-20", "2026-08-18"),
+        "natural_gas": (1, 7437, "1997-01-07", "2026-08-18"),
+        "metals": (3, 6092, "2000-01-03", "2023-08-04"),
+        "us_high_yield": (1, 7433 - 95, "1996-12-31", "2025-02-13"),
+    }
+    assert {s.source: s.missing for s in report.sources if s.source in ("us_stocks", "uk_stocks", "us_stock_vols")} == {
+        "us_stocks": 0,
+        "uk_stocks": 29,
+        "us_stock_vols": 0,
+    }
+    assert of(report, "us_high_yield").dropped == {"after drop_after": 0, "weekend": 95}
+    assert lake.read("market_data", ["as_of_date"]).num_rows == sum(s.rows for s in report.sources)
+
+
+@pytest.mark.marketdata
+def test_the_real_folder_again_changes_nothing(real: tuple[Lake, MarketIngestReport], market_data_dir: Path) -> None:
+    lake, report = real
+    with lake.writer("test") as committer:
+        again = ingest_market(committer, market_data_dir, load_catalogue("marketdata"))
+    assert again.market_data_version == report.market_data_version
+    assert sum(s.unchanged for s in again.sources) == sum(s.rows for s in report.sources)
+
+
+@pytest.mark.marketdata
+def test_oil_below_zero_stays_as_it_was(real: tuple[Lake, MarketIngestReport]) -> None:
+    assert series(real[0], "CMD:WTI")["2020-04-20"] == (-36.98, -36.98, "observed")
+
+
+@pytest.mark.marketdata
+def test_the_holes_of_the_treasury_curve_stay_holes(real: tuple[Lake, MarketIngestReport]) -> None:
+    lake, _ = real
+    thirty = series(lake, "YC:USD:30Y")
+    hole = {day: row for day, row in thirty.items() if "2002-02-19" <= day <= "2006-02-08"}
+    assert len(hole) > 980
+    assert set(hole.values()) == {(None, None, "missing")}
+    assert thirty["2002-02-15"][2] == thirty["2006-02-09"][2] == "observed"
+    for pillar in ("1M", "3M", "6M", "1Y", "2Y", "3Y", "5Y", "7Y", "10Y", "20Y", "30Y"):
+        assert series(lake, f"YC:USD:{pillar}")["2010-10-11"] == (None, None, "missing")
+
+
+@pytest.mark.marketdata
+@pytest.mark.parametrize(
+    ("pillar", "file"),
+    [
+        ("1M", "DGS1MO"),
+        ("3M", "DGS3MO"),
+        ("6M", "DGS6MO"),
+        ("1Y", "DGS1"),
+        ("2Y", "DGS2"),
+        ("10Y", "DGS10"),
+        ("30Y", "DGS30"),
+    ],
+)
+def test_the_treasury_curve_equals_the_federal_reserve_series(
+    real: tuple[Lake, MarketIngestReport], market_data_dir: Path, pillar: str, file: str
+) -> None:
+    ours = {d: row[0] for d, row in series(real[0], f"YC:USD:{pillar}").items() if row[0] is not None}
+    theirs = {d: float(v) for d, v in lines(market_data_dir / f"fred-treasury-cmt/{file}.csv")[1:] if v}
+    common = ours.keys() & theirs.keys()
+    assert len(common) > 4_400
+    assert {d: ours[d] for d in common} == {d: theirs[d] for d in common}
+
+
+@pytest.mark.marketdata
+def test_units_are_those_of_the_risk_factor_types(real: tuple[Lake, MarketIngestReport], market_data_dir: Path) -> None:
+    lake, _ = real
+    for factor, file, column in [
+        ("EQ:NWG.L", "skfolio-datasets/ftse100_dataset.csv.gz", "NWG.L"),
+        ("IV:SPX", "datasets-finance-vix/vix-daily.csv", "CLOSE"),
+        ("CR:US_HY", "credit/BAMLH0A0HYM2.csv", "BAMLH0A0HYM2"),
+    ]:
+        header, *rows = lines(market_data_dir / file)
+        at = header.index(column)
+        expected = {r[0]: float(r[at]) * 0.01 for r in rows if r[at] and D(r[0]).weekday() < 5}
+        assert {d: row[1] for d, row in series(lake, factor).items() if row[1] is not None} == expected
+    assert max(row[0] or 0 for row in series(lake, "CR:US_HY").values()) == 21.82
+
+
+@pytest.mark.marketdata
+def test_known_days_of_the_real_history(real: tuple[Lake, MarketIngestReport]) -> None:
+    lake, _ = real
+    spring = {d: row[1] for d, row in series(lake, "IV:AAPL").items() if "2020-01-01" <= d <= "2020-12-31"}
+    assert max(spring, key=lambda d: spring[d]) == "2020-03-18"
+    natwest = series(lake, "EQ:NWG.L")
+    assert natwest["2009-01-19"][1] / natwest["2009-01-16"][1] - 1 == pytest.approx(-0.666, abs=5e-4)
+    assert series(lake, "CMD:NATGAS")["2018-01-05"] == (None, None, "missing")
+    rouble = series(lake, "FX:EURRUB")
+    assert (rouble["2022-03-01"][2], rouble["2022-03-02"][2]) == ("observed", "missing")
+    negative = [d for d, row in series(lake, "YC:JPY:2Y").items() if row[1] is not None and row[1] < 0]
+    assert min(negative) >= "2014-12-03"
+    assert len(negative) > 1_500
+    assert {f.type for f in load_factors(lake.snapshot()).factors if f.synthetic} == set()
+
+
+PAGE = Path(__file__).parents[2] / "docs" / "market-data.md"
+
+
+def test_every_key_layout_and_type_is_documented() -> None:
+    page = PAGE.read_text()
+    keys = {*Catalogue.model_fields, *Source.model_fields, *FactorTemplate.model_fields, *LAYOUTS, *FACTOR_TYPES}
+    assert {key for key in keys if f"`{key}`" not in page} == set()
+
+
+def test_the_worked_example_of_the_documentation(lake: Lake, tmp_path: Path) -> None:
+    page = PAGE.read_text()
+    for name, body in re.findall(r":caption: (\S+)\n(.*?)```", page, re.DOTALL):
+        (tmp_path / name).write_text(body)
+    ingest(lake, tmp_path, tmp_path / "own.toml")
+    example = page[page.index("## A worked example") :]
+    written = [
+        [c.strip() for c in line.split("|")[1:-1]] for line in re.findall(r"^\| 2020-.*$", example, re.MULTILINE)
+    ]
+    shown = {(r[1], r[0]): (float(r[2]) if r[2] else None, float(r[3]) if r[3] else None, r[4], r[5]) for r in written}
+    got = {k: (v[0], None if v[1] is None else float(f"{v[1]:.12g}"), v[2], v[3]) for k, v in stored(lake).items()}
+    assert got == shown
+    undeclared = (tmp_path / "own.toml").read_text().replace('missing = ["n/a"]\n', "")
+    (tmp_path / "own.toml").write_text(undeclared)
+    with pytest.raises(BadInput) as caught:
+        ingest(lake, tmp_path, tmp_path / "own.toml")
+    told = [*caught.value.message.split("\n"), *(i.message for i in caught.value.issues)]
+    assert all(line.strip() in example for line in told)
