@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from aggregation.compare import ComparisonResult
 from aggregation.types import RiskResult
+from lake.ingest.positions import PositionsReport
+from scenarios.catalogue import MarketIngestReport
 from service import display
 
+SHOWN_REJECTIONS = 20
 _COVERAGE = ("failed", "missing", "status")
 
 
@@ -62,7 +65,8 @@ def show_basis(result: RiskResult) -> None:
     c, receipt = result.coverage, result.receipt
     display.say(
         f"{c.covered:,} of {c.positions:,} positions covered ({c.status}); {receipt['scenario_count']} scenarios of "
-        f"{receipt['scenario_set_name']} at {receipt['market_date']}; {receipt['estimator']}; valuation set {receipt['valuation_set_id'][:12]}..."
+        f"{receipt['scenario_set_name']} at {receipt['market_date']}; {receipt['estimator']}; "
+        f"valuation set {receipt['valuation_set_id'][:12]}..."
     )
     for note in result.notes:
         display.say(f"Note: {note}")
@@ -78,3 +82,36 @@ def show_comparison(result: ComparisonResult) -> None:
     display.print_table(result.rows.to_pylist() if by else [], columns, title=title, last=last)
     for side in (one, two):
         show_basis(side)
+
+
+def show_market_report(report: MarketIngestReport, *, json: bool, short: bool = False) -> None:
+    """What a market ingest brought, by source."""
+    if json:
+        display.print_json(report.to_dict())
+        return
+    if not short:
+        columns = ("source", "factors", "first", "last", "rows", "missing", "new", "changed", "unchanged", "kept")
+        display.print_table([vars(s) for s in report.sources], columns, title=f"Catalogue {report.catalogue}")
+    total = {
+        k: sum(getattr(s, k) for s in report.sources)
+        for k in ("factors", "rows", "missing", "new", "changed", "unchanged")
+    }
+    display.print_pairs({**total, "synthetic": report.synthetic, "market_data version": report.market_data_version})
+
+
+def show_positions_reports(reports: Sequence[PositionsReport], *, json: bool) -> None:
+    """What became of positions files, and the first rejected rows of each."""
+    if json:
+        display.print_json([r.to_dict() for r in reports])
+        return
+    columns = ("positions_date", "loaded", "new", "changed", "unchanged", "removed", "held")
+    display.print_table([vars(d) for r in reports for d in r.dates], columns)
+    for r in reports:
+        display.say(
+            f"{r.path}: {r.read:,} read = {r.loaded:,} loaded + {r.rejected:,} rejected; {r.new_contracts:,} new contracts"
+        )
+        if r.rejected:
+            display.print_table(r.rejections.slice(0, SHOWN_REJECTIONS).to_pylist(), title=f"Unusable rows of {r.path}")
+            more = r.rejections.num_rows - SHOWN_REJECTIONS
+            if more > 0:
+                display.say(f"... and {more:,} more; --rejects FILE writes all of them")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +23,7 @@ from valuation.types import ValuationFailure
 
 # Microseconds a contract and state, before any run of that instrument type has been measured.
 DEFAULT_COST_US = 0.5
+LATEST = 5  # measurements of a type that count
 
 
 @dataclass(frozen=True)
@@ -228,13 +230,20 @@ def _answers(snapshot: Snapshot, valuation_date: dt.date, wanted: pa.Table) -> p
 
 
 def measured_cost_us(snapshot: Snapshot) -> dict[str, float]:
-    """Microseconds a contract and state by instrument type, from the latest set that priced that type."""
+    """Microseconds a contract and state by instrument type: the median of the latest sets that priced that type.
+
+    The first set of a machine also pays for compiling the kernels, so one measurement alone would mislead.
+    """
     sets = (
         snapshot.read("valuation_sets", ["sealed_at", "cost_us"])
         .sort_by("sealed_at")
         .to_pylist(maps_as_pydicts="strict")
     )
-    return {t: us for row in sets for t, us in (row["cost_us"] or {}).items()}
+    costs: dict[str, list[float]] = {}
+    for row in sets:
+        for kind, us in (row["cost_us"] or {}).items():
+            costs.setdefault(kind, []).append(us)
+    return {kind: statistics.median_low(values[-LATEST:]) for kind, values in costs.items()}
 
 
 def _expected(snapshot: Snapshot, work: pa.Table, n_scenarios: int) -> dict[str, tuple[int, float]]:
