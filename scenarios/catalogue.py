@@ -200,10 +200,9 @@ def load_catalogue(path: str | Path) -> Catalogue:
 def _issue(loc: tuple[int | str, ...], kind: str, message: str, given: Any) -> Issue:
     pointer = ".".join(map(str, loc))
     if kind == "extra_forbidden":
-        model: type[BaseModel] = (
-            Catalogue if len(loc) == 1 else FactorTemplate if loc[2:3] == ("factor",) and len(loc) > 3 else Source
-        )
-        return unknown("key", str(loc[-1]), model.model_fields, pointer=pointer).issues[0]
+        # ("name",), ("source", NAME, "file") or ("source", NAME, "factor", "id")
+        models: dict[int, type[BaseModel]] = {1: Catalogue, 3: Source, 4: FactorTemplate}
+        return unknown("key", str(loc[-1]), models[len(loc)].model_fields, pointer=pointer).issues[0]
     value = None if isinstance(given, dict | list) else str(given)
     return Issue(pointer, message.removeprefix("Value error, "), value)
 
@@ -322,4 +321,4 @@ def _refused(errors: Mapping[str, VarlakeError], sources: int) -> BadInput:
         for name, error in errors.items()
         for issue in error.issues or (Issue("source", error.message),)
     ]
-    return BadInput(f"Nothing is stored, {len(errors)} of {sources} sources have errors.{listed}", issues=issues)
+    return BadInput(f"Nothing is stored: errors in {len(errors)} of {sources} sources.{listed}", issues=issues)

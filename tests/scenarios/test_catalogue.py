@@ -192,7 +192,7 @@ def test_nothing_is_stored_when_any_source_fails_and_all_faults_are_told(lake: L
         tmp_path, stocks="Date,AAPL,KO\n2020-01-02,75.1,oops\n", yields="Date,3M,10Y\n01/02/20,1.54,1.88\n99,1,2\n"
     )
     path.write_text(path.read_text() + YIELDS.replace("yields", "more").replace("curves/usd.csv", "gone.csv"))
-    with pytest.raises(BadInput, match="Nothing is stored, 3 of 3 sources have errors") as caught:
+    with pytest.raises(BadInput, match="Nothing is stored: errors in 3 of 3 sources") as caught:
         ingest(lake, tmp_path, path)
     pointers = [i.pointer for i in caught.value.issues]
     assert pointers == ["stocks: stocks.csv, line 2, column KO", "yields: usd.csv, line 3, column Date", "more: source"]
