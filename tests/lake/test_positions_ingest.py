@@ -1,0 +1,406 @@
+"""Positions in: what loads, what is rejected and why, and what a second file changes."""
+
+from __future__ import annotations
+
+import csv
+import datetime as dt
+import gzip
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from lake.errors import BadInput
+from lake.ingest.positions import PositionsReport
+from lake.schemas import DIMENSION_COLUMNS
+from lake.tables import Lake
+from valuation.catalogue import all_term_fields
+from valuation.positions import ingest_positions
+
+DAY = "2020-03-16"
+DIMENSIONS = {d: f"{d} 1" for d in DIMENSION_COLUMNS if d != "trade"}
+SHARE = {"instrument_type": "cash_equity", "currency": "USD", "underlying": "EQ:AAPL"}
+SWAP = {
+    "instrument_type": "interest_rate_swap", "currency": "USD", "pay_fixed": "true", "fixed_rate": "0.015",
+    "start": "2020-01-15", "maturity": "2025-01-15", "fixed_frequency": "2", "float_frequency": "4",
+    "fixed_day_count": "Thirty360", "float_day_count": "Actual360", "discount_curve": "USD",
+    "fixings": '{"2020-01-15": 0.0155}',
+}  # fmt: skip
+OPTION = {
+    "instrument_type": "equity_option", "currency": "USD", "underlying": "EQ:AAPL", "volatility": "IV:AAPL",
+    "strike": "62.5", "expiry": "2020-06-19", "option_type": "put", "discount_curve": "USD",
+}  # fmt: skip
+Row = dict[str, Any]
+
+
+def position(
+    trade: str, quantity: object = "100", day: str = DAY, terms: Mapping[str, Any] = SHARE, **more: Any
+) -> Row:
+    return {"positions_date": day, "trade": trade, "quantity": quantity, **DIMENSIONS, **terms, **more}
+
+
+def write_csv(path: Path, rows: Sequence[Row]) -> Path:
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    opener = gzip.open if path.suffix == ".gz" else open
+    with opener(path, "wt", newline="", encoding="utf-8") as f:
+        writer = csv.DictWriter(f, names)
+        writer.writeheader()
+        writer.writerows(rows)
+    return path
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Lake:
+    return Lake.create(tmp_path / "lake")
+
+
+def ingest(lake: Lake, path: Path, **options: Any) -> PositionsReport:
+    with lake.writer("test") as committer:
+        return ingest_positions(committer, path, **options)
+
+
+def load(lake: Lake, rows: Sequence[Row], name: str = "book.csv", **options: Any) -> PositionsReport:
+    return ingest(lake, write_csv(lake.path.parent / name, rows), **options)
+
+
+def held(lake: Lake, day: str = DAY) -> dict[str, Row]:
+    rows = lake.read("positions").to_pylist(maps_as_pydicts="strict")
+    return {r["trade"]: r for r in rows if str(r["positions_date"]) == day}
+
+
+def faults(report: PositionsReport) -> list[tuple[int, str, str | None, str]]:
+    return [tuple(r.values()) for r in report.rejections.to_pylist()]  # type: ignore[misc]
+
+
+def test_every_column_reaches_the_lake(lake: Lake) -> None:
+    more = {"attribute.counterparty_rating": "AA", "attribute.sector": ""}
+    report = load(lake, [position("T2", "-2.5", terms=SWAP, **more), position("T1", " 1e3 ")])
+    assert (report.read, report.loaded, report.rejected, report.new_contracts) == (2, 2, 0, 2)
+    assert list(held(lake)) == ["T1", "T2"]
+    swap = held(lake)["T2"]
+    contract = {c["contract_id"]: c for c in lake.read("contracts").to_pylist()}[swap["contract_id"]]
+    assert swap == {
+        "positions_date": dt.date(2020, 3, 16), "contract_id": contract["contract_id"], "quantity": -2.5, "trade": "T2",
+        **DIMENSIONS, "instrument_type": "interest_rate_swap", "currency": "USD",
+        "attributes": {"counterparty_rating": "AA"},
+    }  # fmt: skip
+    assert '"fixings":{"2020-01-15":0.0155}' in contract["terms"]
+    assert contract["instrument_type"] == "interest_rate_swap"
+    assert held(lake)["T1"]["quantity"] == 1000.0
+    assert held(lake)["T1"]["attributes"] == {}
+
+
+NUMBER = "expected a finite number"
+DATE = "expected a date such as 2020-03-16"
+
+
+@pytest.mark.parametrize(
+    ("changes", "column", "value", "reason"),
+    [
+        ({"positions_date": ""}, "positions_date", None, "is empty"),
+        ({"positions_date": "16/03/2020"}, "positions_date", "16/03/2020", DATE),
+        ({"positions_date": "2020-3-16"}, "positions_date", "2020-3-16", DATE),
+        ({"positions_date": "2020-02-30"}, "positions_date", "2020-02-30", DATE),
+        ({"positions_date": "0202-03-16"}, "positions_date", "0202-03-16", DATE),
+        ({"trade": "  "}, "trade", None, "is empty"),
+        ({"quantity": ""}, "quantity", None, "is empty"),
+        ({"quantity": "many"}, "quantity", "many", NUMBER),
+        ({"quantity": "1,000"}, "quantity", "1,000", NUMBER),
+        ({"quantity": "nan"}, "quantity", "nan", NUMBER),
+        ({"quantity": "-inf"}, "quantity", "-inf", NUMBER),
+        ({"quantity": "1e999"}, "quantity", "1e999", NUMBER),
+        ({"quantity": "0x10"}, "quantity", "0x10", NUMBER),
+        *(({d: ""}, d, None, "is empty") for d in DIMENSIONS),
+        ({"instrument_type": ""}, "instrument_type", None, "is empty"),
+        ({"instrument_type": "cash_equty"}, "instrument_type", "cash_equty", "Nearest valid: cash_equity"),
+        ({"underlying": ""}, "underlying", None, "Field required"),
+        ({"currency": "US"}, "currency", "US", "ISO 4217"),
+        ({"strike": "12"}, "strike", "12", "cash_equity has no such term"),
+        ({**OPTION, "strike": "-5"}, "strike", "-5", "greater than 0"),
+        ({**OPTION, "strike": "inf"}, "strike", "inf", "finite"),
+        ({**OPTION, "option_type": "cal"}, "option_type", "cal", "'call' or 'put'"),
+        ({**OPTION, "expiry": "20200619"}, "expiry", "20200619", "a date is written as"),
+        ({**SWAP, "fixings": "{oops"}, "fixings", "{oops", "as JSON"),
+        ({**SWAP, "maturity": "2019-01-15"}, "instrument_type", "interest_rate_swap", "must lie before maturity"),
+    ],
+)  # fmt: skip
+def test_a_fault_is_named_by_row_column_value_and_reason(
+    lake: Lake, changes: Row, column: str, value: str | None, reason: str
+) -> None:
+    good = {"strike": "", **dict.fromkeys({**OPTION, **SWAP}, ""), **SHARE}
+    bad = position("BAD", terms={**good, **({"underlying": ""} if "start" in changes else {}), **changes})
+    report = load(lake, [position("T1", terms=good), bad, position("T2", terms=good)])
+    assert (report.read, report.loaded, report.rejected) == (3, 2, 1)
+    assert set(held(lake)) == {"T1", "T2"}
+    ((row, *where, said),) = faults(report)
+    assert (row, *where) == (3, column, value)
+    assert reason in said
+
+
+def test_all_faults_of_a_row_are_listed(lake: Lake) -> None:
+    report = load(
+        lake, [position("T1"), position("T2", "x", book="", terms={**OPTION, "strike": "0", "expiry": "soon"})]
+    )
+    assert all(row == 3 for row, _, _, _ in faults(report))
+    assert sorted(column for _, column, _, _ in faults(report)) == ["book", "expiry", "quantity", "strike"]
+    assert (report.loaded, report.rejected) == (1, 1)
+
+
+def test_of_identical_rows_the_first_counts(lake: Lake) -> None:
+    report = load(lake, [position("T1"), position("T2"), position("T1", "100.0"), position("T1", day="2020-03-17")])
+    assert (report.read, report.loaded, report.rejected) == (4, 3, 1)
+    assert faults(report) == [(4, "trade", "T1", "repeats row 2, which counts")]
+    assert held(lake)["T1"]["quantity"] == 100.0
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"quantity": "101"}, {"book": "another"}, {"attribute.x": "1"}, {"underlying": "EQ:MSFT"}, {"quantity": "wrong"}],
+)
+def test_of_differing_rows_of_a_trade_none_loads(lake: Lake, other: Row) -> None:
+    rows = [position("T1", **{"attribute.x": ""}), position("T2"), position("T1") | other, position("T1")]
+    report = load(lake, rows)
+    assert (report.read, report.loaded, report.rejected) == (4, 1, 3)
+    listed = [f for f in faults(report) if f[1] == "trade"]
+    assert [row for row, _, _, _ in listed] == [2, 4, 5]
+    assert all("first in row 2" in reason and "none is loaded" in reason for *_, reason in listed)
+    assert set(held(lake)) == {"T2"}
+
+
+def test_lines_with_the_wrong_number_of_cells_and_blank_lines_keep_the_count_of_rows(lake: Lake) -> None:
+    path = write_csv(lake.path.parent / "book.csv", [position(f"T{n}") for n in range(2, 7)])
+    lines = path.read_text().splitlines()
+    lines[2] += ",one too many"
+    lines[4] = "T5,too,few"
+    lines.insert(3, "")
+    lines.append(",".join([""] * len(lines[0].split(","))))
+    lines.append(lines[1].replace("T2", "T9").replace("100", "x"))
+    path.write_text("\n".join(lines) + "\n\n")
+    report = ingest(lake, path)
+    assert (report.read, report.loaded, report.rejected) == (6, 3, 3)
+    assert set(held(lake)) == {"T2", "T4", "T6"}
+    assert [row for row, _, _, _ in faults(report)] == [3, 6, 9]
+    assert faults(report)[1][2:] == ("T5,too,few", "3 cells where the header has 14; quote cells with commas")
+    assert faults(report)[2][1:3] == ("quantity", "x")
+
+
+def test_a_quoted_line_break_is_part_of_its_row(lake: Lake) -> None:
+    report = load(lake, [position("T1", portfolio="one\ntwo"), position("T2", quantity="x")])
+    assert held(lake)["T1"]["portfolio"] == "one\ntwo"
+    assert [row for row, _, _, _ in faults(report)] == [3]
+
+
+def test_unknown_and_missing_columns_stop_the_file_with_the_nearest_names(lake: Lake) -> None:
+    row = position("T1", counter_party="x", strke="5")
+    del row["desk"]
+    with pytest.raises(BadInput) as error:
+        load(lake, [row])
+    issues = {i.pointer: i for i in error.value.issues}
+    assert set(issues) == {"counter_party", "strke", "desk"}
+    assert issues["counter_party"].allowed[0] in ("counterparty", "attribute.counter_party")
+    assert "strike" in issues["strke"].allowed
+    assert "missing" in issues["desk"].message
+    assert lake.version("positions") == -1
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("book.txt", b"x", "ends in .csv, .csv.gz or .parquet"),
+        ("book.csv", b"", "not a CSV file"),
+        ("book.csv", ",".join(position("T1")).encode() + b"\n", "has a header and no rows"),
+        ("book.csv", ",".join([*position("T1"), "desk"]).encode() + b"\nx\n", "'desk' stands twice"),
+        ("book.csv", ";".join(position("T1")).encode() + b"\nx\n", "Column 'trade' is missing"),
+        ("book.csv", ",".join(position("T1")).encode() + b"\n" + b"\xff," * 13 + b"x\n", "UTF-8"),
+        ("book.csv.gz", b"not gzip", "not a CSV file"),
+        ("book.parquet", b"not parquet", "not a Parquet file"),
+    ],
+)
+def test_a_file_unusable_as_a_whole_says_why(lake: Lake, name: str, content: bytes, message: str) -> None:
+    path = lake.path.parent / name
+    path.write_bytes(content)
+    with pytest.raises(BadInput, match=message):
+        ingest(lake, path)
+    with pytest.raises(BadInput, match="There is no positions file"):
+        ingest(lake, path.with_name("absent.csv"))
+
+
+def test_the_same_file_twice_changes_nothing(lake: Lake) -> None:
+    rows = [position(f"T{n}", terms=t, **{"attribute.a": a}) for n, t, a in [(1, SHARE, ""), (2, SWAP, "x")]]
+    first = load(lake, rows)
+    again = load(lake, rows)
+    assert again.versions == first.versions
+    assert (again.dates[0].new, again.dates[0].changed, again.dates[0].unchanged) == (0, 0, 2)
+    assert (first.dates[0].new, again.new_contracts, again.contracts) == (2, 0, 2)
+    renamed = load(lake, [rows[0], rows[1] | {"attribute.a": "y"}])
+    assert (renamed.dates[0].changed, renamed.dates[0].unchanged) == (1, 1)
+    assert renamed.versions["positions"] == first.versions["positions"] + 1
+    assert renamed.versions["contracts"] == first.versions["contracts"]
+
+
+def test_merge_and_replace(lake: Lake) -> None:
+    load(lake, [position("T1"), position("T2"), position("T3"), position("T1", day="2020-03-17")])
+    patch = [position("T2", "7"), position("T4", terms=OPTION), position("T3"), position("T5", "x")]
+    merged = load(lake, patch)
+    assert vars(merged.dates[0]) == {
+        "positions_date": dt.date(2020, 3, 16), "loaded": 3, "new": 1, "changed": 1, "unchanged": 1, "removed": 0, "held": 4,
+    }  # fmt: skip
+    assert {t: r["quantity"] for t, r in held(lake).items()} == {"T1": 100, "T2": 7, "T3": 100, "T4": 100}
+    replaced = load(lake, patch, replace_dates=True)
+    assert (replaced.dates[0].new, replaced.dates[0].unchanged, replaced.dates[0].removed) == (0, 3, 1)
+    assert set(held(lake)) == {"T2", "T3", "T4"}
+    assert set(held(lake, "2020-03-17")) == {"T1"}
+    unchanged = load(lake, patch, replace_dates=True)
+    assert unchanged.versions == replaced.versions
+
+
+def test_a_date_without_a_usable_row_stays_even_when_dates_are_replaced(lake: Lake) -> None:
+    before = load(lake, [position("T1")])
+    report = load(lake, [position("T1", "x"), position("T2", "y")], replace_dates=True)
+    assert (report.read, report.loaded, report.rejected, report.dates) == (2, 0, 2, ())
+    assert report.versions == before.versions
+    assert set(held(lake)) == {"T1"}
+
+
+def test_the_order_of_rows_leaves_no_trace(lake: Lake, tmp_path: Path) -> None:
+    rows = [position(f"T{n}", str(n), terms=t) for n, t in enumerate([SHARE, SWAP, OPTION] * 5)]
+    load(lake, rows)
+    other = Lake.create(tmp_path / "other")
+    load(other, rows[::-1])
+    for name in ("positions", "contracts"):
+        assert [p.name for p in lake.data_files(name)] == [p.name for p in other.data_files(name)]
+
+
+def test_csv_gzip_and_typed_parquet_are_the_same_book(lake: Lake, tmp_path: Path) -> None:
+    rows = [position(f"T{n}", str(n / 3), terms=t, **{"attribute.r": r}) for n, (t, r) in enumerate(
+        [(SHARE, "A"), (SWAP, ""), (OPTION, "B"), (SHARE, "")]
+    )]  # fmt: skip
+    first = load(lake, rows)
+    assert load(lake, rows, "book.csv.gz").versions == first.versions
+    frame = pd.DataFrame(rows).replace("", None)
+    types = {
+        "quantity": float,
+        "strike": float,
+        "fixed_rate": float,
+        "fixed_frequency": float,
+        "float_frequency": float,
+    }
+    frame = frame.astype(types).astype({"desk": "category"})
+    frame["positions_date"] = pd.to_datetime(frame["positions_date"])
+    frame["start"] = pd.to_datetime(frame["start"]).dt.date
+    frame["pay_fixed"] = frame["pay_fixed"].map({"true": True})
+    table = pa.Table.from_pandas(frame)
+    fixings = [None if f is None or f != f else {"2020-01-15": 0.0155} for f in frame["fixings"]]
+    table = table.set_column(
+        table.column_names.index("fixings"), "fixings", pa.array(fixings, pa.map_(pa.string(), pa.float64()))
+    )
+    pq.write_table(table, tmp_path / "book.parquet")
+    report = ingest(lake, tmp_path / "book.parquet")
+    assert (report.rejected, report.versions) == (0, first.versions)
+
+
+def test_a_parquet_column_of_another_kind_is_refused(lake: Lake, tmp_path: Path) -> None:
+    table = pa.Table.from_pylist([position("T1")])
+    table = table.set_column(1, "trade", pa.array([b"\xff\xfe"], pa.binary()))
+    pq.write_table(table, tmp_path / "book.parquet")
+    with pytest.raises(BadInput, match="'trade'"):
+        ingest(lake, tmp_path / "book.parquet")
+
+
+def test_a_timestamp_within_a_day_is_no_date(lake: Lake, tmp_path: Path) -> None:
+    table = pa.Table.from_pylist([position("T1", 1.0) | {"positions_date": dt.datetime(2020, 3, 16, 9, 30)}])
+    pq.write_table(table, tmp_path / "book.parquet")
+    report = ingest(lake, tmp_path / "book.parquet")
+    assert report.loaded == 0
+    assert faults(report)[0][:3] == (2, "positions_date", "2020-03-16 09:30:00.000000")
+
+
+def test_rejected_rows_are_written_to_correct_and_load_again(lake: Lake, tmp_path: Path) -> None:
+    rejects = tmp_path / "rejects.csv"
+    load(lake, [position("T1"), position("T2", "x", desk=""), position("T3")], rejects=rejects)
+    with rejects.open(newline="") as f:
+        (row,) = csv.DictReader(f)
+    assert row["reject.row"] == "3"
+    assert (
+        row["reject.reason"]
+        == f"desk: is empty; every position has it; quantity: {NUMBER} such as 1500 or -2.5, without thousands separators"
+    )
+    assert (row["trade"], row["quantity"], row["underlying"]) == ("T2", "x", "EQ:AAPL")
+    report = ingest(
+        lake, write_csv(tmp_path / "corrected.csv", [row | {"quantity": "5", "desk": "d"}]), rejects=rejects
+    )
+    assert (report.loaded, report.dates[0].held) == (1, 3)
+    assert len(rejects.read_text().splitlines()) == 1
+
+
+def test_contracts_are_shared_and_only_added(lake: Lake) -> None:
+    rows = [position(f"T{n}", terms=t) for n, t in enumerate([SHARE, SHARE, OPTION, OPTION | {"strike": "62.50"}])]
+    assert load(lake, rows).new_contracts == 2
+    more = load(lake, [position("T9", terms=SWAP), position("T8")])
+    assert (more.contracts, more.new_contracts) == (2, 1)
+    ids = lake.read("contracts")["contract_id"].to_pylist()
+    assert len(ids) == len(set(ids)) == 3
+
+
+def test_the_report_as_plain_values(lake: Lake) -> None:
+    report = load(lake, [position("T1"), position("T2", "x"), position("T3", "y")])
+    plain = report.to_dict(rejections=1)
+    assert (plain["read"], plain["loaded"], plain["rejected"], len(plain["rejections"])) == (3, 1, 2, 1)
+    assert plain["dates"][0]["held"] == 1
+    assert len(report.to_dict()["rejections"]) == 2
+
+
+def test_sums_agree_with_an_independent_reader(lake: Lake) -> None:
+    load(lake, [position(f"T{n}", str(n * 0.25), book=f"B{n % 3}", terms=[SHARE, OPTION][n % 2]) for n in range(200)])
+    read = duckdb.sql(
+        f"SELECT book, count(*), sum(quantity) FROM '{lake.path.parent}/book.csv' GROUP BY book ORDER BY book"
+    )
+    loaded = lake.read("positions").select(["book", "quantity"])  # noqa: F841 - DuckDB finds it by name
+    here = duckdb.sql("SELECT book, count(*), sum(quantity) FROM loaded GROUP BY book ORDER BY book")
+    assert here.fetchall() == read.fetchall()
+
+
+def test_every_term_is_a_column(lake: Lake) -> None:
+    report = load(lake, [position("T1", terms=SHARE | {t: "" for t in all_term_fields() if t not in SHARE})])
+    assert report.loaded == 1
+
+
+GOOD = [SHARE, SWAP, OPTION]
+BAD: list[Row] = [
+    {"quantity": "x"}, {"positions_date": "?"}, {"client": ""}, {"instrument_type": "cash"}, {"currency": "dollars"},
+]  # fmt: skip
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    rows=st.lists(
+        st.tuples(st.integers(0, 8), st.sampled_from(GOOD), st.sampled_from([None, None, *BAD]), st.sampled_from("12")),
+        min_size=1,
+        max_size=30,
+    )
+)
+def test_read_is_loaded_plus_rejected_whatever_the_mix(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[int, Row, Row | None, str]]
+) -> None:
+    lake = Lake.create(tmp_path_factory.mktemp("mix") / "lake")
+    made = [position(f"T{n}", quantity, terms=terms) | (bad or {}) for n, terms, bad, quantity in rows]
+    report = load(lake, made)
+    rejected_rows = {row for row, _, _, _ in faults(report)}
+    assert report.read == len(made) == report.loaded + report.rejected
+    assert len(rejected_rows) == report.rejected
+    assert lake.read("positions").num_rows == report.loaded == sum(d.held for d in report.dates)
+    # slow and obvious: a trade loads when all its rows of a date are equal and good
+    contents: dict[tuple[str, str], list[str]] = {}
+    for row in made:
+        contents.setdefault((row["positions_date"], row["trade"]), []).append(str(sorted(row.items())))
+    good = {key for key, seen in contents.items() if len(set(seen)) == 1}
+    bad_rows = {(r["positions_date"], r["trade"]) for r, (_, _, bad, _) in zip(made, rows, strict=True) if bad}
+    loaded = {(str(r["positions_date"]), r["trade"]) for r in lake.read("positions").to_pylist()}
+    assert loaded == good - bad_rows
