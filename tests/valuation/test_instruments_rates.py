@@ -177,11 +177,14 @@ def test_bonds_agree_with_quantlib_over_a_random_grid():
             100.0,
             ql.Schedule(
                 to_quantlib(issue), to_quantlib(maturity), ql.Period(QUANTLIB_FREQUENCY[frequency]),
-                schedules.CALENDARS[calendar], ql.Unadjusted, ql.Unadjusted, ql.DateGeneration.Backward, end_of_month,
+                ql.NullCalendar(), ql.Unadjusted, ql.Unadjusted, ql.DateGeneration.Backward, end_of_month,
             ),
             [coupon],
             schedules.DAY_COUNTS[day_count],
             schedules.BUSINESS_DAY_CONVENTIONS[convention],
+            100.0,
+            to_quantlib(issue),
+            schedules.CALENDARS[calendar],
         )  # fmt: skip
         oracle.setPricingEngine(ql.DiscountingBondEngine(quantlib_curve(TODAY, zeros)))
         terms = bond(
@@ -216,6 +219,21 @@ def test_a_bond_lives_until_its_last_payment_has_been_made():
     with pytest.raises(NotValuable) as error:
         value(on_saturday, make_market(TODAY, {"YC:USD:1Y": 0.01}))
     assert error.value.reason == "matured"
+
+
+def test_month_end_bonds_pay_on_month_ends():
+    ends = bond(issue_date="2020-02-29", maturity="2021-06-30", frequency=4, end_of_month=True).coupons().payments
+    dates = [dt.date.fromordinal(int(d)).isoformat() for d in ends]
+    assert dates == ["2020-03-31", "2020-06-30", "2020-09-30", "2020-12-31", "2021-03-31", "2021-06-30"]
+    plain = bond(issue_date="2020-02-29", maturity="2021-06-30", frequency=4).coupons().payments
+    assert dt.date.fromordinal(int(plain[3])) == dt.date(2020, 12, 30)
+
+
+def test_a_swap_without_a_business_day_between_its_dates_is_a_failure_with_words():
+    weekend = swap(start=dt.date(2020, 3, 14), maturity=dt.date(2020, 3, 15))
+    with pytest.raises(NotValuable, match="no schedule from 2020-03-14 to 2020-03-15") as error:
+        weekend.check(dt.date(2020, 1, 2))
+    assert error.value.reason == "invalid_schedule"
 
 
 # Swaps ---------------------------------------------------------------------------------------------------------------
@@ -348,6 +366,7 @@ def test_a_matured_swap_says_so():
         ({"float_frequency": 3}, "float_frequency", "1, 2 or 4"),
         ({"float_day_count": "Act360"}, "float_day_count", "nearest: Actual360"),
         ({"calendar": "NYC"}, "calendar", "USNY"),
+        ({"maturity": "2300-03-16"}, "maturity", "1902 to 2198"),
         ({"fixings": "0.03"}, "fixings", '{"2026-03-02": 0.0431}'),
         ({"fixings": "{2020: 3"}, "fixings", '{"2026-03-02": 0.0431}'),
         ({"maturity": dt.date(2020, 3, 1)}, "", "start 2020-03-16 must lie before maturity 2020-03-01"),

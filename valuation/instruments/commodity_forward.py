@@ -27,7 +27,7 @@ class Terms(InstrumentTerms):
     instrument_type: ClassVar[str] = "commodity_forward"
 
     currency: Currency = Field(description="currency of the commodity price and the strike, ISO 4217")
-    underlying: Name = Field(description="risk factor id of the commodity price, such as CM:WTI")
+    underlying: Name = Field(description="risk factor id of the commodity price, such as CMD:WTI")
     strike: float = Field(description="price paid at maturity for one unit; may be negative")
     maturity: Date = Field(description="date of delivery and payment")
     carry: Rate = Field(

@@ -29,7 +29,7 @@ class Terms(InstrumentTerms):
 
     currency: Currency = Field(description="currency of the share and the strike, ISO 4217")
     underlying: Name = Field(description="risk factor id of the share or index, such as EQ:AAPL")
-    volatility: Name = Field(description="risk factor id of the lognormal implied volatility, such as VOL:AAPL:3M")
+    volatility: Name = Field(description="risk factor id of the lognormal implied volatility, such as IV:AAPL")
     strike: Price = Field(description="exercise price of one share, positive")
     expiry: Date = Field(description="date of exercise")
     option_type: OptionType = Field(description="call or put")
@@ -42,7 +42,7 @@ class Terms(InstrumentTerms):
 
 def risk_factors(terms: Terms, index: FactorIndex) -> tuple[str, ...]:
     underlying = require_factor(index, terms.underlying, SHARES, terms.currency)
-    volatility = require_factor(index, terms.volatility, ("implied_vol",), terms.currency)
+    volatility = require_factor(index, terms.volatility, ("implied_vol",))
     return (underlying, volatility, *curve_factors(index, terms.discount_curve))
 
 

@@ -20,6 +20,12 @@ def _iso_date(value: Any) -> Any:
     return value.strip() if isinstance(value, str) else value
 
 
+def _schedulable(value: dt.date) -> dt.date:
+    if not 1902 <= value.year <= 2198:  # QuantLib's years, less one for moves off holidays
+        raise ValueError("years reach from 1902 to 2198")
+    return value
+
+
 def _frequency(value: int) -> int:
     if value not in (1, 2, 4):
         raise ValueError("payments a year are 1, 2 or 4")
@@ -28,14 +34,13 @@ def _frequency(value: int) -> int:
 
 Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$", strip_whitespace=True)]
 Name = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
-Date = Annotated[dt.date, BeforeValidator(_iso_date)]
+Date = Annotated[dt.date, BeforeValidator(_iso_date), AfterValidator(_schedulable)]
 Price = Annotated[float, Field(gt=0)]
 # A rate of 100% a year or more is almost always a percentage given where a fraction is meant.
 Rate = Annotated[float, Field(gt=-1, lt=1)]
 Frequency = Annotated[int, AfterValidator(_frequency)]
 OptionType = Literal["call", "put"]
 
-UNDERLYING = "risk factor id of the price of one unit of the underlying"
 DISCOUNT_CURVE = "curve that discounts, such as USD"
 
 

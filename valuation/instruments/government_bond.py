@@ -58,7 +58,7 @@ class Terms(InstrumentTerms):
         )
 
     def check(self, valuation_date: dt.date) -> None:
-        last = dt.date.fromordinal(int(self.coupons().payments[-1]))
+        last = schedules.payment_date(self.maturity, self.calendar, self.business_day_convention)
         require_alive(last, valuation_date, included=False)
 
 

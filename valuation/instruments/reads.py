@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from lake.errors import unknown
-from scenarios.types import FactorIndex, Floats, MissingRiskFactor
+from scenarios.types import FactorIndex, Floats, MissingRiskFactor, RiskFactor
 from valuation.instruments.schedules import Days
 from valuation.kernels import cashflows
 from valuation.market import discount_pillars
@@ -18,16 +18,24 @@ SHARES = ("equity_price", "index_level")
 DAYS_A_YEAR = 365.0  # time is Act/365F everywhere
 
 
-def require_factor(index: FactorIndex, risk_factor_id: str, types: Sequence[str], currency: str) -> str:
-    """The id, when that factor is at hand, of one of the types and in the currency; else raises `MissingRiskFactor`."""
+def require_factor(index: FactorIndex, risk_factor_id: str, types: Sequence[str], currency: str | None = None) -> str:
+    """The id, when that factor is at hand, of one of the types and, where given, in the currency.
+
+    Raises `MissingRiskFactor` with the nearest ids that would do: a price in another currency is another factor.
+    """
     factor = index.factors[index.row[index.require(risk_factor_id)]]
-    if factor.type in types and factor.currency == currency:
+    if _fits(factor, types, currency):
         return risk_factor_id
-    fits = [f.risk_factor_id for f in index.factors if f.type in types and f.currency == currency]
-    error = unknown(f"{' or '.join(types)} in {currency}", risk_factor_id, fits, error=MissingRiskFactor)
+    wanted = " or ".join(types) + (f" in {currency}" if currency else "")
+    fitting = [f.risk_factor_id for f in index.factors if _fits(f, types, currency)]
+    error = unknown(wanted, risk_factor_id, fitting, error=MissingRiskFactor)
     raise MissingRiskFactor(
         f"{risk_factor_id} is of type {factor.type} in {factor.currency}. {error.message}", issues=error.issues
     )
+
+
+def _fits(factor: RiskFactor, types: Sequence[str], currency: str | None) -> bool:
+    return factor.type in types and currency in (None, factor.currency)
 
 
 def curve_factors(index: FactorIndex, curve: str) -> tuple[str, ...]:

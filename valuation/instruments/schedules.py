@@ -18,6 +18,7 @@ from pydantic import AfterValidator, Field
 
 from lake.errors import nearest
 from scenarios.types import Floats
+from valuation.types import NotValuable
 
 Days = npt.NDArray[np.int64]  # proleptic Gregorian ordinals, as dt.date.toordinal gives
 
@@ -100,30 +101,45 @@ def leg(
     adjust_accrual: bool,
     end_of_month: bool,
 ) -> Leg:
-    """Periods rolled backward from maturity, so that an odd one stands first.
+    """Periods rolled backward from maturity, so that an odd one stands first; raises `NotValuable` where there are none.
 
-    Payment dates are adjusted to business days; period ends too with `adjust_accrual` (swaps, not bonds). The cache
+    Payment dates are adjusted to business days; with `adjust_accrual` period ends are too (swaps, not bonds). The cache
     matters: building a schedule costs several times what valuing it under 500 scenarios does.
     """
     adjust = BUSINESS_DAY_CONVENTIONS[convention]
-    schedule = ql.Schedule(
-        _date(start),
-        _date(maturity),
-        ql.Period(12 // frequency, ql.Months),
-        CALENDARS[calendar],
-        adjust if adjust_accrual else ql.Unadjusted,
-        adjust if adjust_accrual else ql.Unadjusted,
-        ql.DateGeneration.Backward,
-        end_of_month,
-    )
-    # A unit nominal at a rate of 100% pays the year fraction. Few calls matter here: each costs as much as a cash flow.
-    coupons = ql.FixedRateLeg(schedule, DAY_COUNTS[day_count], [1.0], [1.0], adjust)
+    accrual_adjust, accrual_calendar = (adjust, calendar) if adjust_accrual else (ql.Unadjusted, "none")
+    try:
+        schedule = ql.Schedule(
+            _date(start),
+            _date(maturity),
+            ql.Period(12 // frequency, ql.Months),
+            CALENDARS[accrual_calendar],
+            accrual_adjust,
+            accrual_adjust,
+            ql.DateGeneration.Backward,
+            end_of_month,
+        )
+        # A unit nominal at a rate of 100% pays the year fraction. Few calls matter: each costs as much as a cash flow.
+        coupons = ql.FixedRateLeg(
+            schedule, DAY_COUNTS[day_count], [1.0], [1.0], adjust, paymentCalendar=CALENDARS[calendar]
+        )
+    except RuntimeError as error:  # such as no business day between start and maturity
+        why = str(error).splitlines()[0]
+        raise NotValuable("invalid_schedule", f"There is no schedule from {start} to {maturity}: {why}.") from None
     ends = _ordinals(schedule.dates())
     return Leg(
         starts=ends[:-1],
         payments=ends[1:] if adjust_accrual else _ordinals([c.date() for c in coupons]),
         accruals=np.array([c.amount() for c in coupons]),
     )
+
+
+def payment_date(day: dt.date, calendar: str, convention: str) -> dt.date:
+    """The business day on which a payment due on `day` is made."""
+    if convention == "Unadjusted":
+        return day
+    adjusted = CALENDARS[calendar].adjust(_date(day), BUSINESS_DAY_CONVENTIONS[convention])
+    return dt.date.fromordinal(adjusted.serialNumber() + _SERIAL_TO_ORDINAL)
 
 
 def _ordinals(dates: Iterable[ql.Date]) -> Days:
