@@ -182,7 +182,7 @@ def test_bills_follow_the_treasurys_formulas():
     np.testing.assert_allclose(got, expected, rtol=1e-15)
 
 
-@pytest.mark.parametrize("pillars", [TREASURY, JGB, np.array([0.25, 1.25, 3.0])])
+@pytest.mark.parametrize("pillars", [TREASURY, JGB, np.array([0.25, 1.25, 3.0]), np.array([0.75, 1.25])])
 def test_bootstrap_solves_the_par_equations(pillars):
     """All unknown discount factors of the semi-annual grid at once, by a general solver."""
     y = yields(pillars, 1, seed=8)[:, 0]
