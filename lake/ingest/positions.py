@@ -21,7 +21,7 @@ import pyarrow.csv as pcsv
 import pyarrow.dataset as ds
 
 from lake.errors import BadInput, Issue
-from lake.ingest.positions_file import ATTRIBUTE, REJECT, REQUIRED, PositionsFile, Rows, read_positions_file
+from lake.ingest.positions_file import ATTRIBUTE, REJECT, REQUIRED, PositionsFile, Rows, flags, read_positions_file
 from lake.schemas import CONTRACTS, DIMENSION_COLUMNS, POSITIONS
 from lake.storage import write_durable
 from lake.tables import Committer, split
@@ -134,7 +134,6 @@ class _Checked:
 def _groups(columns: Iterable[pa.Array], size: int) -> tuple[Rows, Rows]:
     """First row of each distinct combination of cells, and the combination each row has; null equals null."""
     codes, span = np.zeros(size, dtype=np.int64), 1
-    first = np.zeros(min(size, 1), dtype=np.int64)
     for column in columns:
         if column.null_count == size:
             continue
@@ -183,7 +182,7 @@ class _Faults:
 def _check(file: PositionsFile, contract_of: ContractOf) -> _Checked:
     faults = _Faults(file)
     for name in REQUIRED:
-        empty = np.flatnonzero(file.columns[name].is_null().to_numpy(zero_copy_only=False))
+        empty = np.flatnonzero(flags(file.columns[name].is_null()))
         faults.add(empty, name, "is empty; every position has it")
     dates = _dates(file, faults)
     quantity = _quantities(file, faults)
@@ -214,7 +213,7 @@ def _dates(file: PositionsFile, faults: _Faults) -> pa.Array:
     encoded = file.columns["positions_date"].dictionary_encode()
     parsed = [_date(text) for text in encoded.dictionary.to_pylist()]
     dates = pa.array(parsed, pa.date32()).take(encoded.indices)
-    wrong = pc.and_(dates.is_null(), encoded.indices.is_valid()).to_numpy(zero_copy_only=False)
+    wrong = flags(pc.and_(dates.is_null(), encoded.indices.is_valid()))
     faults.add(np.flatnonzero(wrong), "positions_date", "expected a date such as 2020-03-16, from 1900 to 2100")
     return dates
 
@@ -232,7 +231,7 @@ def _quantities(file: PositionsFile, faults: _Faults) -> pa.Array:
     number = pc.match_substring_regex(text, _NUMBER)
     quantity = pc.cast(pc.if_else(number, text, None), pa.float64())
     finite = pc.fill_null(pc.is_finite(quantity), False)
-    wrong = pc.and_(text.is_valid(), pc.invert(finite)).to_numpy(zero_copy_only=False)
+    wrong = flags(pc.and_(text.is_valid(), pc.invert(finite)))
     reason = "expected a finite number such as 1500 or -2.5, without thousands separators"
     faults.add(np.flatnonzero(wrong), "quantity", reason)
     return pc.if_else(finite, quantity, None)
@@ -245,7 +244,8 @@ def _contracts(file: PositionsFile, faults: _Faults, contract_of: ContractOf) ->
     first, group = _groups(keys.values(), len(types))
     in_group = np.argsort(group, kind="stable")
     ends = np.cumsum(np.bincount(group, minlength=len(first)))
-    made: list[Mapping[str, str]] = []
+    made: dict[str, Mapping[str, str]] = {}  # by contract id, in the order of their numbers
+    number: dict[str, int] = {}
     contract_of_group = -1 - np.arange(len(first))  # unlike each other and unlike every contract
     firsts = pa.table({name: column.take(pa.array(first)) for name, column in keys.items()})
     for instrument_type, numbers in _by_type(firsts["instrument_type"].combine_chunks()):
@@ -260,9 +260,9 @@ def _contracts(file: PositionsFile, faults: _Faults, contract_of: ContractOf) ->
                 for issue in error.issues or (Issue("instrument_type", error.message),):
                     faults.add(rows, issue.pointer or "instrument_type", issue.message, issue.value)
             else:
-                contract_of_group[g] = len(made)
-                made.append(contract)
-    table = pa.Table.from_pylist(made, schema=CONTRACTS.schema.remove_metadata())
+                made[contract["contract_id"]] = contract
+                contract_of_group[g] = number.setdefault(contract["contract_id"], len(number))
+    table = pa.Table.from_pylist(list(made.values()), schema=CONTRACTS.schema.remove_metadata())
     return contract_of_group[group], table
 
 
@@ -276,7 +276,7 @@ def _by_type(types: pa.Array) -> Iterable[tuple[str, Rows]]:
 def _duplicates(file: PositionsFile, faults: _Faults, dates: pa.Array, content: Sequence[pa.Array]) -> None:
     """A trade stands once on a date: of identical rows the first counts, of differing rows none."""
     trade = file.columns["trade"]
-    known = pc.and_(dates.is_valid(), trade.is_valid()).to_numpy(zero_copy_only=False)
+    known = flags(pc.and_(dates.is_valid(), trade.is_valid()))
     first, group = _groups([dates, trade], len(trade))
     repeated = known & (np.bincount(group, minlength=len(first))[group] > 1)
     if not repeated.any():
@@ -307,7 +307,7 @@ def _maps(names: Sequence[str], columns: Sequence[pa.Array], size: int) -> pa.Ar
     """One map a row, of the attributes that are filled in, by name."""
     filled = np.zeros((size, len(names)), dtype=bool)
     for i, column in enumerate(columns):
-        filled[:, i] = column.is_valid().to_numpy(zero_copy_only=False)
+        filled[:, i] = flags(column.is_valid())
     offsets = np.concatenate([[0], np.cumsum(filled.sum(axis=1))]).astype(np.int32)
     row, which = np.nonzero(filled)
     cells = pa.concat_arrays(columns) if columns else pa.array([], pa.string())
@@ -366,11 +366,13 @@ def _merge(
 def _same(a: pa.Table, b: pa.Table) -> npt.NDArray[np.bool_]:
     """Whether the rows of two tables of positions are equal in every column."""
     same = np.ones(a.num_rows, dtype=bool)
-    columns = [(a[name], b[name]) for name in POSITIONS.schema.names if name != "attributes"]
+    columns = [
+        (a[name].combine_chunks(), b[name].combine_chunks()) for name in POSITIONS.schema.names if name != "attributes"
+    ]
     attributes = [t["attributes"].combine_chunks() for t in (a, b)]
     names = sorted({n for m in attributes for n in pc.unique(m.keys).to_pylist()})
     columns += [tuple(pc.map_lookup(m, n, "first") for m in attributes) for n in names]
     for x, y in columns:
         equal = pc.or_(pc.fill_null(pc.equal(x, y), False), pc.and_(pc.is_null(x), pc.is_null(y)))
-        same &= equal.to_numpy() if isinstance(equal, pa.ChunkedArray) else equal.to_numpy(zero_copy_only=False)
+        same &= flags(equal)
     return same

@@ -31,7 +31,11 @@ Rows = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class PositionsFile:
-    """The file as text: trimmed cells, null where empty; `rows` are row numbers; `ragged` the lines that are no rows."""
+    """The file as text: trimmed cells, null where empty.
+
+    rows : number of each row, (n,); the header is row 1, in Parquet too. terms : the term columns it has.
+    ragged : (row number, text, reason) of the lines whose number of cells is not the header's.
+    """
 
     columns: Mapping[str, pa.Array]
     rows: Rows
@@ -47,7 +51,14 @@ class PositionsFile:
         return len(self.rows) + len(self.ragged)
 
 
+def flags(array: pa.Array) -> npt.NDArray[np.bool_]:
+    """A boolean array without nulls, as NumPy has it."""
+    values: npt.NDArray[np.bool_] = array.to_numpy(zero_copy_only=False)
+    return values
+
+
 def read_positions_file(path: Path, terms: tuple[str, ...]) -> PositionsFile:
+    """The file, with `terms` the term columns that may stand in it; raises `BadInput` when it is unusable as a whole."""
     if not path.is_file():
         raise BadInput(f"There is no positions file {path}.")
     ragged: list[tuple[int, str, str]] = []
@@ -64,7 +75,7 @@ def read_positions_file(path: Path, terms: tuple[str, ...]) -> PositionsFile:
     rows = np.delete(np.arange(2, 2 + table.num_rows + len(taken)), taken - 2)
     blank = np.ones(table.num_rows, dtype=bool)
     for column in columns.values():
-        blank &= column.is_null().to_numpy(zero_copy_only=False)
+        blank &= flags(column.is_null())
     if blank.any():  # a blank line is no row
         keep = pa.array(~blank)
         columns, rows = {n: c.filter(keep) for n, c in columns.items()}, rows[~blank]

@@ -160,6 +160,12 @@ def test_of_identical_rows_the_first_counts(lake: Lake) -> None:
     assert held(lake)["T1"]["quantity"] == 100.0
 
 
+def test_the_same_terms_written_otherwise_are_the_same_content(lake: Lake) -> None:
+    report = load(lake, [position("T1", terms=OPTION), position("T1", "1e2", terms=OPTION | {"strike": "62.50"})])
+    assert (report.loaded, report.contracts) == (1, 1)
+    assert faults(report) == [(3, "trade", "T1", "repeats row 2, which counts")]
+
+
 @pytest.mark.parametrize(
     "other",
     [{"quantity": "101"}, {"book": "another"}, {"attribute.x": "1"}, {"underlying": "EQ:MSFT"}, {"quantity": "wrong"}],
