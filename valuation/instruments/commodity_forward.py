@@ -47,6 +47,6 @@ def risk_factors(terms: Terms, index: FactorIndex) -> tuple[str, ...]:
 def value(terms: Sequence[Terms], market: Market) -> Floats:
     times = years(market, (t.maturity for t in terms))
     growth: Floats = np.array([[math.exp(t.carry * time)] for t, time in zip(terms, times.tolist(), strict=True)])
-    strikes = np.array([[t.strike] for t in terms])
+    strikes: Floats = np.array([[t.strike] for t in terms])
     discount = discount_factors(market, [t.discount_curve for t in terms], times)
     return (market.levels([t.underlying for t in terms]) * growth - strikes) * discount

@@ -46,6 +46,6 @@ def value(terms: Sequence[Terms], market: Market) -> Floats:
     carried: Floats = np.array(
         [[math.exp(-t.dividend_yield * time)] for t, time in zip(terms, times.tolist(), strict=True)]
     )
-    strikes = np.array([[t.strike] for t in terms])
+    strikes: Floats = np.array([[t.strike] for t in terms])
     discount = discount_factors(market, [t.discount_curve for t in terms], times)
     return market.levels([t.underlying for t in terms]) * carried - strikes * discount

@@ -66,5 +66,5 @@ def value(terms: Sequence[Terms], market: Market) -> Floats:
     for i, t in enumerate(terms):
         if t.base_rate is not None:
             out[i] *= math.exp(-t.base_rate * times[i])
-    strikes = np.array([[t.strike] for t in terms])
+    strikes: Floats = np.array([[t.strike] for t in terms])
     return out - strikes * discount_factors(market, [t.quote_curve for t in terms], times)

@@ -87,7 +87,7 @@ class Leg:
     accruals: Floats
 
 
-_SERIAL_TO_ORDINAL = dt.date(2000, 1, 1).toordinal() - ql.Date(1, 1, 2000).serialNumber()
+_SERIAL_TO_ORDINAL: int = dt.date(2000, 1, 1).toordinal() - ql.Date(1, 1, 2000).serialNumber()
 
 
 @functools.lru_cache(maxsize=1 << 15)
@@ -143,7 +143,8 @@ def payment_date(day: dt.date, calendar: str, convention: str) -> dt.date:
 
 
 def _ordinals(dates: Iterable[ql.Date]) -> Days:
-    return np.array([*map(ql.Date.serialNumber, dates)], dtype=np.int64) + _SERIAL_TO_ORDINAL
+    ordinals: Days = np.array([*map(ql.Date.serialNumber, dates)], dtype=np.int64) + _SERIAL_TO_ORDINAL
+    return ordinals
 
 
 def _date(day: dt.date) -> ql.Date:
