@@ -1,0 +1,45 @@
+"""DIMENSIONS: what positions are grouped and filtered by. The one place.
+
+Besides the nine dimensions every positions file brings, a query may name the contract's `instrument_type` and `currency`,
+and any attribute of the file as `attribute.<name>`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from aggregation.types import Dimension
+from lake.errors import BadInput, unknown
+
+ATTRIBUTE = "attribute."
+
+DIMENSIONS: dict[str, Dimension] = {
+    d.name: d
+    for d in (
+        Dimension("portfolio", "portfolio", "the portfolio a trade is managed in"),
+        Dimension("instrument", "instrument", "what people call the thing traded"),
+        Dimension("client", "client", "whom the trade is done for"),
+        Dimension("account", "account", "the client's account"),
+        Dimension("trade", "trade", "the single trade"),
+        Dimension("desk", "desk", "the desk that trades"),
+        Dimension("book", "book", "the book of the desk"),
+        Dimension("legal_entity", "legal_entity", "the own legal entity that holds the trade"),
+        Dimension("counterparty", "counterparty", "the other side of the trade"),
+    )
+}
+
+CONTRACT_COLUMNS = ("instrument_type", "currency")
+
+
+def groupable(attributes: Collection[str]) -> tuple[str, ...]:
+    """Every name a query may group or filter a book by; `attributes` are the attribute names of the book."""
+    return (*DIMENSIONS, *CONTRACT_COLUMNS, *(f"{ATTRIBUTE}{a}" for a in sorted(attributes)))
+
+
+def check_dimensions(names: Sequence[str], valid: Collection[str], pointer: str) -> None:
+    """Raises `BadInput`, with the nearest names, for a name that is not valid or given twice."""
+    for name in names:
+        if name not in valid:
+            raise unknown("dimension", name, valid, pointer=pointer)
+    if len(set(names)) < len(names):
+        raise BadInput(f"A dimension is named twice in {pointer}: {', '.join(names)}.")
