@@ -6,10 +6,10 @@ and any attribute of the file as `attribute.<name>`.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 
 from aggregation.types import Dimension
-from lake.errors import BadInput, unknown
+from lake.errors import unknown
 
 ATTRIBUTE = "attribute."
 
@@ -36,10 +36,9 @@ def groupable(attributes: Collection[str]) -> tuple[str, ...]:
     return (*DIMENSIONS, *CONTRACT_COLUMNS, *(f"{ATTRIBUTE}{a}" for a in sorted(attributes)))
 
 
-def check_dimensions(names: Sequence[str], valid: Collection[str], pointer: str) -> None:
-    """Raises `BadInput`, with the nearest names, for a name that is not valid or given twice."""
-    for name in names:
-        if name not in valid:
-            raise unknown("dimension", name, valid, pointer=pointer)
-    if len(set(names)) < len(names):
-        raise BadInput(f"A dimension is named twice in {pointer}: {', '.join(names)}.")
+def check_dimension(name: str, attributes: Collection[str], pointer: str = "by") -> str:
+    """The name itself, when a book with these attributes can be grouped by it; raises `BadInput` with the nearest names."""
+    valid = groupable(attributes)
+    if name not in valid:
+        raise unknown("dimension", name, valid, pointer=pointer)
+    return name
