@@ -15,9 +15,10 @@ import numpy.typing as npt
 import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict, Field
 
-from lake.errors import BadInput, NotFound, nearest
+from lake.errors import BadInput
 from lake.tables import Snapshot
 from scenarios import shifts
+from scenarios.base_market import base_levels, has_market, no_market
 from scenarios.calendars import CALENDAR_START
 from scenarios.history import MarketHistory, load_history
 from scenarios.types import FactorIndex, Floats, ScenarioSet
@@ -71,10 +72,10 @@ def _from_history(history: MarketHistory, definition: HistoricalDefinition, name
     """The set, or the number of scenarios there are when they are too few."""
     wanted, market_date = definition.scenarios, definition.market_date
     factors, levels = history.index.factors, history.levels
-    if len(history.dates) == 0 or history.dates[-1] != np.datetime64(market_date) or not np.isfinite(levels[-1]).any():
-        raise _no_market(history, market_date, definition.calendar)
+    if not has_market(history, market_date):
+        raise no_market(history, market_date, definition.calendar)
 
-    base, excluded, held = _base(history, definition.max_held_days)
+    base, excluded, held = base_levels(history, definition.max_held_days)
     moves = np.empty((len(history.dates) - 1, len(factors)))
     for j, factor in enumerate(factors):
         moves[:, j] = shifts.move(factor.shift_type, levels[:-1, j], levels[1:, j])
@@ -130,37 +131,7 @@ def _from_history(history: MarketHistory, definition: HistoricalDefinition, name
     )
 
 
-def _base(history: MarketHistory, max_held_days: int) -> tuple[Floats, dict[str, str], dict[str, str]]:
-    """Base levels (n_factors,); factors excluded for want of one; factors whose earlier level is held, with its date."""
-    base = history.levels[-1].copy()
-    excluded: dict[str, str] = {}
-    held: dict[str, str] = {}
-    for j in np.flatnonzero(~np.isfinite(base)).tolist():
-        factor_id = history.index.factors[j].risk_factor_id
-        observed = np.flatnonzero(np.isfinite(history.levels[:, j]))
-        if len(observed) and len(history.dates) - 1 - observed[-1] <= max_held_days:
-            base[j] = history.levels[observed[-1], j]
-            held[factor_id] = f"level of {history.dates[observed[-1]]} held"
-        elif len(observed):
-            excluded[factor_id] = f"no level since {history.dates[observed[-1]]}"
-        else:
-            excluded[factor_id] = f"no level from {history.dates[0]} to {history.dates[-1]}"
-    return base, excluded, held
-
-
 def _lacking(ids: list[str], there: npt.NDArray[np.bool_]) -> str:
     missing = [i for i, ok in zip(ids, there, strict=True) if not ok]
     more = f" and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""
     return f"no one-day move for {', '.join(missing[:_SHOWN])}{more}"
-
-
-def _no_market(history: MarketHistory, market_date: dt.date, calendar: str) -> NotFound:
-    seen = np.flatnonzero(np.isfinite(history.levels).any(axis=1))
-    if len(seen) == 0:
-        return NotFound(
-            f"The lake holds no market data up to {market_date}; see `varlake lake` for the dates it holds."
-        )
-    close = nearest(str(market_date), [str(history.dates[i]) for i in seen[-5:]])
-    return NotFound(
-        f"No market data on {market_date} in calendar {calendar}. The latest dates before it: {', '.join(sorted(close))}."
-    )
