@@ -9,6 +9,7 @@ ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.setup-done
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 MARKET_DATA_OPTION = $(if $(MARKET_DATA),--market-data "$(MARKET_DATA)")
 
 .DEFAULT_GOAL := help
@@ -20,8 +21,8 @@ help: ## list the targets
 setup: $(READY) ## make the virtual environment, with everything from the lock file
 
 $(READY): requirements.lock pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock
-	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
+	$(PIP) --require-hashes -r requirements.lock
+	$(PIP) --no-deps --no-build-isolation -e .
 	@touch $(READY)
 
 $(BIN)/python:
@@ -59,10 +60,12 @@ bench: setup ## measure speed against limits and peers, and write bench.json
 delta-jars: setup ## fetch the two jars with which Spark itself reads Delta tables
 	$(BIN)/python -m lake.delta_jars $(MAVEN_REPO)
 
+LOCK = $(BIN)/uv pip compile -q --universal --generate-hashes --no-annotate --no-header -p 3.11 pyproject.toml
+
 lock: | $(BIN)/python ## pin every package anew by version and hash
-	$(BIN)/python -m pip install --quiet uv
-	$(BIN)/uv pip compile -q --universal --generate-hashes --no-annotate --no-header -p 3.11 \
-		pyproject.toml --all-extras --group dev --group docs -o requirements.lock
+	$(PIP) uv
+	$(LOCK) --all-extras --group dev --group docs -o requirements.lock
+	$(LOCK) --extra java -c requirements.lock -o requirements-run.lock
 
 clean: ## remove what tools leave behind; lakes and the virtual environment stay
 	rm -rf build dist docs/_build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .grimp_cache
