@@ -21,12 +21,13 @@ CALENDAR_START = dt.date(1990, 1, 1)  # before it, several exchange calendars ar
 def _sessions_of_years(calendar: str, first_year: int, last_year: int) -> Dates:
     start, end = f"{first_year}-01-01", f"{last_year}-12-31"
     if calendar == WEEKDAYS:
-        days = np.arange(np.datetime64(start, "D"), np.datetime64(end, "D") + 1)
-        return days[np.is_busday(days)]
+        every = np.arange(np.datetime64(start, "D"), np.datetime64(end, "D") + 1)
+        return every[np.is_busday(every)]
     if calendar not in exchange_calendars.get_calendar_names(include_aliases=True):
         raise unknown("calendar", calendar, [WEEKDAYS, *exchange_calendars.get_calendar_names(include_aliases=False)])
     schedule = exchange_calendars.get_calendar(calendar, start=start, end=end)
-    return schedule.sessions.values.astype("datetime64[D]")
+    days: Dates = schedule.sessions.values.astype("datetime64[D]")
+    return days
 
 
 def sessions(calendar: str, first: dt.date, last: dt.date) -> Dates:

@@ -180,7 +180,7 @@ def ingest_market(
     described = market_catalogue.load_catalogue(catalogue)
     with Lake.create(_settings(lake).lake).writer("varlake ingest market") as committer:
         report = market_catalogue.ingest_market(committer, directory, described)
-    reports.show_market_report(report, json)
+    reports.show_market_report(report, json=json)
 
 
 @ingest_app.command("positions")
@@ -195,9 +195,9 @@ def ingest_positions_command(
 ) -> None:
     """Bring positions into the lake; unusable rows are listed, the others load."""
     with Lake.create(_settings(lake).lake).writer("varlake ingest positions") as committer:
-        reports = [ingest_positions(committer, f, replace_dates=replace_dates, rejects=rejects) for f in files]
-    reports.show_positions_reports(reports, json)
-    if any(r.rejected for r in reports):
+        outcomes = [ingest_positions(committer, f, replace_dates=replace_dates, rejects=rejects) for f in files]
+    reports.show_positions_reports(outcomes, json=json)
+    if any(o.rejected for o in outcomes):
         raise typer.Exit(3)
 
 
