@@ -1,0 +1,115 @@
+"""Answers in the format asked for, by `?format=` or else by Accept; with an ETag, so that asking again can cost nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, TypeVar
+from urllib.parse import urlencode
+
+import pyarrow as pa
+from flask import Response, current_app, g, request
+
+from lake.canonical import digest
+from service.encoding import to_arrow, to_csv, to_json, to_rows
+from service.errors import PROBLEM_TYPE, NotAcceptable
+
+Format = Literal["json", "csv", "arrow"]
+MEDIA_TYPES: dict[Format, str] = {
+    "json": "application/json",
+    "csv": "text/csv",
+    "arrow": "application/vnd.apache.arrow.stream",
+}
+View = TypeVar("View", bound=Callable[..., Response])
+
+
+def tabular(view: View) -> View:
+    """Marks a view that offers CSV and Arrow beside JSON; to stand below the route."""
+    view.offers = tuple(MEDIA_TYPES)  # type: ignore[attr-defined]
+    return view
+
+
+def offered(view: Callable[..., Any]) -> tuple[Format, ...]:
+    formats: tuple[Format, ...] = getattr(view, "offers", ("json",))
+    return formats
+
+
+def choose_format() -> None:
+    """Decides the format before the view runs; raises `NotAcceptable` when the client accepts none of those offered."""
+    view = current_app.view_functions.get(request.endpoint or "")
+    if view is None:
+        return
+    types = {MEDIA_TYPES[f]: f for f in offered(view)}
+    asked = request.args.get("format")
+    if asked in types.values():
+        g.format = asked
+        return
+    best = request.accept_mimetypes.best_match(list(types)) if request.accept_mimetypes else MEDIA_TYPES["json"]
+    if best is None:
+        raise NotAcceptable(
+            f"The Accept header {request.headers.get('Accept')!r} names no format of this answer; "
+            f"it comes as {', '.join(types)} (and errors as {PROBLEM_TYPE})."
+        )
+    g.format = types[best]
+
+
+def json_answer(body: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    return _conditional(Response(to_json(body), status, headers, content_type=MEDIA_TYPES["json"]))
+
+
+def table_answer(
+    table: pa.Table,
+    body: Callable[[], Mapping[str, Any]],
+    *,
+    name: str,
+    metadata: Mapping[str, Any],
+    next_page: str | None = None,
+    identity: Any = None,
+) -> Response:
+    """The table in the format of this request: as JSON `body`, as CSV its rows, as Arrow its rows with `metadata` in the schema.
+
+    `next_page` is the address of the next page, given as a Link header. `identity` stands for the content in the ETag,
+    where the bytes hold something that does not matter, such as timings.
+    """
+    kind: Format = g.format
+    if kind == "json":
+        answer = Response(to_json(body()), content_type=MEDIA_TYPES[kind])
+    elif kind == "csv":
+        answer = Response(to_csv(table), content_type=f"{MEDIA_TYPES[kind]}; charset=utf-8; header=present")
+    else:
+        answer = Response(to_arrow(table, metadata), content_type=MEDIA_TYPES[kind])
+    if kind != "json":
+        answer.headers["Content-Disposition"] = f'attachment; filename="{name}.{kind}"'
+    answer.vary.add("Accept")
+    if next_page is not None:
+        answer.headers["Link"] = f'<{next_page}>; rel="next"'
+    return _conditional(answer, None if identity is None else digest(kind, to_json(identity)))
+
+
+def rows_answer(rows: list[dict[str, Any]], name: str) -> Response:
+    """A short list that is never empty and always whole."""
+    return page_answer(pa.Table.from_pylist(rows), name)
+
+
+def page_answer(table: pa.Table, name: str, next_cursor: str | None = None) -> Response:
+    """A page of a list, with the cursor of the next one."""
+    following = None
+    if next_cursor is not None:
+        arguments = [(k, v) for k, v in request.args.items(multi=True) if k != "cursor"]
+        following = f"{request.path}?{urlencode([*arguments, ('cursor', next_cursor)])}"
+    return table_answer(
+        table,
+        lambda: {"rows": to_rows(table), "next_cursor": next_cursor},
+        name=name,
+        metadata={"next_cursor": next_cursor},
+        next_page=following,
+    )
+
+
+def _conditional(answer: Response, identity: str | None = None) -> Response:
+    """304 where the client holds this content already; it must ask each time, since a date's answer may be revalued."""
+    answer.headers["Cache-Control"] = "private, no-cache"
+    if request.method in ("GET", "HEAD") and answer.status_code == 200:
+        data = answer.get_data()
+        answer.set_etag(identity or digest(data), weak=identity is not None)
+        answer.make_conditional(request)
+    return answer

@@ -1,0 +1,97 @@
+"""What this installation knows: dimensions, measures, estimators, instruments, scenario methods."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+from flask import Response
+from pydantic import BaseModel
+
+from aggregation.dimensions import DIMENSIONS
+from aggregation.measures import MEASURES
+from aggregation.tail import ESTIMATORS
+from scenarios.generators import GENERATORS
+from service.api import models
+from service.api.answers import rows_answer, tabular
+from service.api.document import blueprint
+from service.api.requests import TableParameters
+from service.encoding import to_json
+from valuation.catalogue import INSTRUMENTS, pricer_version
+
+api = blueprint("catalogue", __name__, __doc__)
+
+
+@api.get("/dimensions", responses={200: models.Dimensions})
+@tabular
+def dimensions(query: TableParameters) -> Response:
+    """The dimensions to group and filter by."""
+    rows = [{"name": d.name, "column": d.column, "meaning": d.meaning} for d in DIMENSIONS.values()]
+    return rows_answer(rows, "dimensions")
+
+
+@api.get("/measures", responses={200: models.Measures})
+@tabular
+def measures(query: TableParameters) -> Response:
+    """The risk measures, with unit and source."""
+    names = ("name", "meaning", "unit", "source", "needs_level", "additive")
+    return rows_answer([{n: getattr(m, n) for n in names} for m in MEASURES.values()], "measures")
+
+
+@api.get("/estimators", responses={200: models.Estimators})
+@tabular
+def estimators(query: TableParameters) -> Response:
+    """The ways to read a quantile from scenarios."""
+    return rows_answer(
+        [{"name": name, "meaning": inspect.getdoc(e) or ""} for name, e in ESTIMATORS.items()], "estimators"
+    )
+
+
+@api.get("/instruments", responses={200: models.Instruments})
+@tabular
+def instruments(query: TableParameters) -> Response:
+    """The instrument types, each with its terms."""
+    rows = [
+        {
+            "instrument_type": name,
+            "description": inspect.getdoc(module) or "",
+            "version": pricer_version(name),
+            "terms": _parameters(module.Terms),
+        }
+        for name, module in INSTRUMENTS.items()
+    ]
+    return rows_answer(rows, "instruments")
+
+
+@api.get("/scenario-methods", responses={200: models.ScenarioMethods})
+@tabular
+def scenario_methods(query: TableParameters) -> Response:
+    """The ways to make scenarios, each with its parameters."""
+    rows = [
+        {"method": name, "meaning": g.meaning, "parameters": _parameters(g.definition)}
+        for name, g in GENERATORS.items()
+    ]
+    return rows_answer(rows, "scenario-methods")
+
+
+def _parameters(model: type[BaseModel]) -> list[dict[str, Any]]:
+    """The fields of a model, as a user fills them in."""
+    schema = model.model_json_schema()
+    return [
+        {
+            "name": name,
+            "type": _json_type(prop),
+            "required": name in schema.get("required", ()),
+            "default": to_json(prop["default"]) if "default" in prop else None,
+            "description": prop.get("description", ""),
+        }
+        for name, prop in schema["properties"].items()
+    ]
+
+
+def _json_type(prop: dict[str, Any]) -> str:
+    if "anyOf" in prop:
+        return " or ".join(_json_type(p) for p in prop["anyOf"])
+    if "const" in prop or "enum" in prop:
+        return " or ".join(map(to_json, prop.get("enum", [prop.get("const")])))
+    return prop["type"] + (f" ({prop['format']})" if "format" in prop else "")

@@ -1,0 +1,38 @@
+"""What a view needs besides its request: the lake, the vector cache, the job table."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+
+from flask import current_app
+
+from lake.tables import Lake
+from service.config import Settings
+from service.jobs import JobTable
+
+EXTENSION = "varlake"
+
+
+@dataclass(frozen=True)
+class Context:
+    settings: Settings
+
+    @property
+    def lake(self) -> Lake:
+        """Opened for each request, so that the web may start before there is a lake; raises `NotFound` until then."""
+        return Lake.open(self.settings.lake)
+
+    @property
+    def jobs(self) -> JobTable:
+        return _jobs(self.lake.path)
+
+
+@functools.lru_cache(maxsize=4)
+def _jobs(lake: str) -> JobTable:
+    return JobTable.of(Lake(lake))
+
+
+def context() -> Context:
+    found: Context = current_app.extensions[EXTENSION]
+    return found

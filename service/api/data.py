@@ -1,0 +1,120 @@
+"""What the lake holds: risk factors, scenario sets, valuation sets, positions."""
+
+from __future__ import annotations
+
+import json
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+from flask import Response
+from pydantic import Field
+
+from lake.dates import Day
+from lake.errors import NotFound, unknown
+from lake.tables import Lake
+from scenarios.store import find_scenario_set, list_scenario_sets
+from scenarios.types import RiskClass
+from service.api import models
+from service.api.answers import json_answer, page_answer, tabular
+from service.api.context import context
+from service.api.document import blueprint
+from service.api.paging import PageParameters, cut_page, start_of_page
+from service.api.requests import Parameters, TableParameters
+from service.encoding import to_rows
+from valuation.store import find_sealed
+
+api = blueprint("data", __name__, __doc__)
+
+
+class RiskFactorParameters(PageParameters):
+    risk_class: RiskClass | None = Field(None, description="only factors of this class")
+    source: str | None = Field(None, description="only factors of this catalogue source")
+
+
+class ScenarioSetParameters(Parameters):
+    market_date: Day | None = Field(
+        None, description="market date of the set, where a name is given; default the latest"
+    )
+
+
+class SetPath(Parameters):
+    set_id: str = Field(description="id of the set; of a scenario set also its name")
+
+
+@api.get("/risk-factors", responses={200: models.RiskFactors})
+@tabular
+def risk_factors(query: RiskFactorParameters) -> Response:
+    """The risk factors, by id."""
+    lake = context().lake
+    version, after = start_of_page(lake, "risk_factors", query.cursor)
+    where = ds.scalar(True)
+    if query.risk_class is not None:
+        where &= ds.field("risk_class") == query.risk_class.value
+    if query.source is not None:
+        where &= ds.field("source") == query.source
+    rows = lake.read("risk_factors", where=where, version=version)
+    page, following = cut_page(rows, "risk_factor_id", query.limit, version, after)
+    return page_answer(page, "risk-factors", following)
+
+
+@api.get("/scenario-sets", responses={200: models.ScenarioSets})
+@tabular
+def scenario_sets(query: TableParameters) -> Response:
+    """The scenario sets, oldest first."""
+    return page_answer(list_scenario_sets(context().lake, models.SCENARIO_SET_COLUMNS), "scenario-sets")
+
+
+@api.get("/scenario-sets/<set_id>", responses={200: models.ScenarioSetAnswer})
+def scenario_set(path: SetPath, query: ScenarioSetParameters) -> Response:
+    """A scenario set: its recipe, its labels, what was excluded, held and dropped, and why."""
+    lake = context().lake
+    found = find_scenario_set(lake, path.set_id, query.market_date)
+    same = (ds.field("scenario_set_id") == found["scenario_set_id"]) & (ds.field("name") == found["name"])
+    row = to_rows(lake.read("scenario_sets", where=same))[0]
+    return json_answer({**row, "definition": json.loads(row["definition"])})
+
+
+@api.get("/valuation-sets", responses={200: models.ValuationSets})
+@tabular
+def valuation_sets(query: TableParameters) -> Response:
+    """The sealed valuation sets, oldest first."""
+    return page_answer(context().lake.read("valuation_sets").sort_by("sealed_at"), "valuation-sets")
+
+
+@api.get("/valuation-sets/<set_id>", responses={200: models.ValuationSetAnswer})
+def valuation_set(path: SetPath, query: Parameters) -> Response:
+    """The seal of a valuation set: its coordinates, inputs, counts and cost."""
+    lake = context().lake
+    seal = find_sealed(lake, path.set_id)
+    if seal is None:
+        raise _no_valuation_set(lake, path.set_id)
+    return json_answer(seal)
+
+
+@api.get("/valuation-sets/<set_id>/failures", responses={200: models.ValuationFailures})
+@tabular
+def valuation_failures(path: SetPath, query: PageParameters) -> Response:
+    """The contracts that could not be valued, each with the reason."""
+    lake = context().lake
+    if find_sealed(lake, path.set_id) is None:
+        raise _no_valuation_set(lake, path.set_id)
+    version, after = start_of_page(lake, "valuation_failures", query.cursor)
+    rows = lake.read("valuation_failures", where=ds.field("valuation_set_id") == path.set_id, version=version)
+    page, following = cut_page(rows, "contract_id", query.limit, version, after)
+    return page_answer(page, "valuation-failures", following)
+
+
+def _no_valuation_set(lake: Lake, set_id: str) -> Exception:
+    sealed = lake.read("valuation_sets", ["valuation_set_id"])["valuation_set_id"].to_pylist()
+    return unknown("valuation set", set_id, sealed, pointer="/set_id", error=NotFound)
+
+
+@api.get("/positions/dates", responses={200: models.PositionsDates})
+@tabular
+def positions_dates(query: TableParameters) -> Response:
+    """The dates that hold a book, each with its number of positions."""
+    days = context().lake.read("positions", ["positions_date"])["positions_date"]
+    counts = pc.value_counts(days)
+    table = pa.table({"positions_date": counts.field("values"), "positions": counts.field("counts")})
+    return page_answer(table.sort_by("positions_date"), "positions-dates")

@@ -1,0 +1,109 @@
+"""The OpenAPI document, and a page of the routes that loads nothing from elsewhere."""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Callable
+from typing import Any
+
+from flask import Blueprint, Flask, Response, current_app, render_template_string
+from flask_openapi3.blueprint import APIBlueprint
+from flask_openapi3.models.tag import Tag
+from flask_openapi3.openapi import OpenAPI
+
+from service.api.answers import MEDIA_TYPES, json_answer, offered
+from service.errors import PROBLEM_TYPE
+
+PREFIX = "/api/v1"
+
+pages = Blueprint("document", __name__)
+
+_FAILURES = {
+    400: "the request is malformed",
+    404: "the lake holds no such thing",
+    406: "no format the client accepts is offered",
+    409: "the state of the lake or the job forbids it",
+    413: "the body is too large",
+    415: "the body is not application/json",
+    422: "a value is not valid; errors says which and what is",
+    500: "unexpected; error_id stands in the log",
+    503: "something needed is missing",
+}
+_WITH_BODY = {409, 413, 415}
+_ETAG = {"ETag": {"description": "stands for the content; send it as If-None-Match", "schema": {"type": "string"}}}
+
+_PAGE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>varlake API</title>
+<style>body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}
+code{background:#8881;padding:.1em .3em}td{padding:.2em .8em .2em 0;vertical-align:top}</style></head>
+<body><h1>varlake {{ version }}</h1>
+<p>Every route, as described in the <a href="{{ url_for('document.openapi') }}">OpenAPI document</a>.</p>
+{% for tag in tags %}<h2>{{ tag.name }}</h2><p>{{ tag.description }}</p><table>
+{% for method, path, op in operations if tag.name in op.tags %}<tr><td><code>{{ method }}</code></td>
+<td>{% if method == "GET" and "{" not in path %}<a href="{{ path }}">{{ path }}</a>{% else %}{{ path }}{% endif %}</td>
+<td>{{ op.summary }}{% for p in op.parameters %}
+<br><code>{{ p.name }}{{ "" if p.required else "?" }}</code> {{ p.description }}{% endfor %}</td></tr>
+{% endfor %}</table>{% endfor %}</body></html>
+"""
+
+
+def blueprint(name: str, module: str, description: str | None) -> APIBlueprint:
+    """The routes of one module; an operation's id is the name of its view, which is unique in the API."""
+    return APIBlueprint(
+        name,
+        module,
+        url_prefix=PREFIX,
+        abp_tags=[Tag(name=name, description=description)],
+        operation_id_callback=lambda *, name, path, method: name,
+    )
+
+
+@pages.get("/openapi.json")
+def openapi() -> Response:
+    """The OpenAPI 3.1 document."""
+    return json_answer(document(current_app))
+
+
+@pages.get("/")
+@pages.get("/docs")
+def docs() -> str:
+    """The routes for a person with a browser."""
+    spec = document(current_app)
+    operations = [(m.upper(), path, op) for path, item in spec["paths"].items() for m, op in item.items()]
+    return render_template_string(_PAGE, version=spec["info"]["version"], tags=spec["tags"], operations=operations)
+
+
+def document(app: Flask) -> dict[str, Any]:
+    """The framework's document of the views, completed by what all of them share: formats, ETags, problems."""
+    assert isinstance(app, OpenAPI)
+    done: dict[str, Any] | None = app.extensions.get("openapi-document")
+    if done is None:
+        spec: dict[str, Any] = copy.deepcopy(app.api_doc)
+        views = {endpoint.rpartition(".")[2]: view for endpoint, view in app.view_functions.items()}
+        for path, item in spec["paths"].items():
+            for method, operation in item.items():
+                _complete(path, method, operation, views[operation["operationId"]])
+        app.extensions["openapi-document"] = done = spec
+    return done
+
+
+def _complete(path: str, method: str, operation: dict[str, Any], view: Callable[..., Any]) -> None:
+    operation["description"] = re.sub(r"\\s*<br/>\\s*", "\\n", operation.get("description", "")).strip()
+    responses = operation["responses"]
+    for status in [s for s in responses if s.startswith("2")]:
+        content = responses[status]["content"]
+        if "csv" in offered(view):
+            content[MEDIA_TYPES["csv"]] = {"schema": {"type": "string"}}
+            content[MEDIA_TYPES["arrow"]] = {"schema": {"type": "string", "format": "binary"}}
+        if method == "get":
+            responses[status]["headers"] = _ETAG
+            responses["304"] = {"description": "the client holds this content already", "headers": _ETAG}
+        if status == "202":
+            responses[status]["headers"] = {"Location": {"description": "the job", "schema": {"type": "string"}}}
+    for status, meaning in _FAILURES.items():
+        if "requestBody" in operation or method != "get" or status not in _WITH_BODY:
+            responses[str(status)] = {
+                "description": meaning,
+                "content": {PROBLEM_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+            }

@@ -1,0 +1,229 @@
+"""What the API answers: one model a shape. They are the OpenAPI document's schemas; the tests hold the answers to them."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import pyarrow as pa
+from pydantic import BaseModel, ConfigDict, Field, create_model
+
+from aggregation.types import CoverageStatus, RiskQuery
+from lake.schemas import (
+    POSITIONS,
+    RISK_FACTORS,
+    SCENARIO_SETS,
+    VALUATION_FAILURES,
+    VALUATION_SETS,
+    Table,
+)
+from scenarios.store import SUMMARY_COLUMNS
+from service.jobs import State
+
+
+class Answer(BaseModel):
+    """Base of answers: they hold exactly these keys."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Fault(Answer):
+    pointer: str = Field(description="where: a JSON pointer, a parameter, a column")
+    message: str = Field(description="what is wrong and what is expected")
+    value: str | None = Field(description="what stood there")
+    allowed: list[str] = Field(description="what may stand there, nearest first")
+
+
+class Problem(Answer):
+    """Every failure, from a bad date to a missing table (RFC 9457)."""
+
+    type: str = Field(description="urn:varlake:problem:<kind>, or about:blank where title says it all")
+    title: str
+    status: int
+    detail: str = Field(description="what was given, what was expected, what to do")
+    instance: str = Field(description="path of the request, or of the job that failed")
+    error_id: str = Field(description="stands in the server's log beside this failure")
+    errors: list[Fault]
+
+
+_PLAIN: dict[pa.DataType, Any] = {
+    pa.string(): str,
+    pa.int32(): int,
+    pa.int64(): int,
+    pa.float64(): float,
+    pa.bool_(): bool,
+    pa.date32(): dt.date,
+}
+
+
+def _python_type(type: pa.DataType) -> Any:
+    if pa.types.is_timestamp(type):
+        return dt.datetime
+    if pa.types.is_list(type):
+        return list[_python_type(type.value_type)]  # type: ignore[misc]
+    if pa.types.is_map(type):
+        return dict[str, _python_type(type.item_type)]  # type: ignore[misc]
+    return _PLAIN[type]
+
+
+def row_model(name: str, table: Table, columns: Sequence[str] | None = None, **more: Any) -> type[Answer]:
+    """The shape of a row of a lake table; the columns' meanings are its descriptions."""
+    wanted = [c for c in table.columns if columns is None or c.name in columns]
+    fields: dict[str, Any] = {c.name: (_python_type(c.type) | None, Field(description=c.meaning)) for c in wanted}
+    return create_model(name, __base__=Answer, __doc__=f"One row is {table.one_row}.", **{**fields, **more})
+
+
+def page_model(name: str, row: type[BaseModel]) -> type[Answer]:
+    """A page of rows and where the next begins."""
+    return create_model(
+        name,
+        __base__=Answer,
+        rows=(list[row], Field(description="the rows")),  # type: ignore[valid-type]
+        next_cursor=(str | None, Field(description="the parameter cursor of the next page; null on the last")),
+    )
+
+
+class ParameterRow(Answer):
+    name: str
+    type: str = Field(description="JSON type")
+    required: bool
+    default: str | None = Field(description="default as JSON text")
+    description: str
+
+
+class InstrumentRow(Answer):
+    instrument_type: str
+    description: str
+    version: str
+    terms: list[ParameterRow]
+
+
+class DimensionRow(Answer):
+    name: str
+    column: str
+    meaning: str
+
+
+class MeasureRow(Answer):
+    name: str
+    meaning: str
+    unit: str
+    source: str
+    needs_level: bool
+    additive: bool
+
+
+class EstimatorRow(Answer):
+    name: str
+    meaning: str
+
+
+class ScenarioMethodRow(Answer):
+    method: str
+    meaning: str
+    parameters: list[ParameterRow]
+
+
+class PositionsDateRow(Answer):
+    positions_date: dt.date
+    positions: int
+
+
+Dimensions = page_model("Dimensions", DimensionRow)
+Measures = page_model("Measures", MeasureRow)
+Estimators = page_model("Estimators", EstimatorRow)
+Instruments = page_model("Instruments", InstrumentRow)
+ScenarioMethods = page_model("ScenarioMethods", ScenarioMethodRow)
+RiskFactors = page_model("RiskFactors", row_model("RiskFactorRow", RISK_FACTORS))
+# the recipe of a set is an object, and stands in the answer about one set only
+SCENARIO_SET_COLUMNS = tuple(c for c in SUMMARY_COLUMNS if c != "definition")
+ScenarioSets = page_model("ScenarioSets", row_model("ScenarioSetRow", SCENARIO_SETS, SCENARIO_SET_COLUMNS))
+ScenarioSetAnswer = row_model(
+    "ScenarioSet", SCENARIO_SETS, definition=(dict[str, Any], Field(description="the parameters it was made with"))
+)
+ValuationSetAnswer = row_model("ValuationSet", VALUATION_SETS)
+ValuationSets = page_model("ValuationSets", ValuationSetAnswer)
+ValuationFailures = page_model("ValuationFailures", row_model("ValuationFailureRow", VALUATION_FAILURES))
+PositionsDates = page_model("PositionsDates", PositionsDateRow)
+Positions = page_model("Positions", row_model("PositionRow", POSITIONS))
+
+
+class CoverageAnswer(Answer):
+    """How much of the positions the numbers rest on."""
+
+    positions: int
+    covered: int
+    failed: int
+    missing: int
+    status: CoverageStatus
+
+
+class RiskAnswer(Answer):
+    query: RiskQuery
+    rows: list[dict[str, Any]] = Field(description="a row a group: the group, its coverage, its measures")
+    total: dict[str, Any] = Field(description="all groups together, with the diversification benefit")
+    coverage: CoverageAnswer
+    receipt: dict[str, Any] = Field(description="every input of the numbers, by name and digest")
+    notes: list[str]
+
+
+class PlanCost(Answer):
+    missing: int
+    expected_core_seconds: float
+
+
+class Plan(Answer):
+    """What a valuation would take."""
+
+    valuation_set: str
+    valuation_date: dt.date
+    scenario_set: str
+    scenario_set_name: str
+    scenarios: int
+    wanted: int = Field(description="contracts held = present + missing + cannot_be_valued")
+    present: int = Field(description="contracts whose vectors the lake holds")
+    missing: int = Field(description="contracts to be priced")
+    cannot_be_valued: int = Field(description="contracts known to fail without pricing")
+    expected_core_seconds: float = Field(description="expected time on one core, from the measured cost a contract")
+    by_instrument_type: dict[str, PlanCost]
+    already_sealed: bool = Field(description="true when this very valuation set is complete")
+
+
+class Progress(Answer):
+    stage: str | None
+    done: int
+    total: int
+
+
+class JobAnswer(Answer):
+    job_id: str
+    kind: str
+    state: State
+    cancel_requested: bool
+    attempts: int
+    progress: Progress
+    request: dict[str, Any]
+    result: dict[str, Any] | None = Field(description="the seal of the valuation set, once done")
+    problem: Problem | None = Field(description="why it failed")
+    submitted_at: dt.datetime
+    started_at: dt.datetime | None
+    finished_at: dt.datetime | None
+
+
+Jobs = page_model("Jobs", JobAnswer)
+
+
+class EngineHealth(Answer):
+    alive: bool
+    process: int | None
+    started_at: dt.datetime | None
+    heartbeat_at: dt.datetime | None
+
+
+class Health(Answer):
+    status: Literal["ok", "no engine"] = Field(description="no engine: queries are answered, valuations wait")
+    lake: str = Field(description="folder of the lake")
+    tables: dict[str, int] = Field(description="version of each table; -1 when never written")
+    engine: EngineHealth
+    versions: dict[str, str]

@@ -1,0 +1,57 @@
+"""Pages of a table by a cursor: the version that was read and the key where the page ends.
+
+The version is pinned by the first page, so that rows committed meanwhile shift no later page.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pydantic import Field
+
+from lake.errors import BadInput, Issue
+from lake.tables import Lake
+from service.api.requests import TableParameters
+
+MOST_ROWS = 10_000
+
+
+class PageParameters(TableParameters):
+    """Base of the query parameters of a list that comes in pages."""
+
+    limit: int = Field(1_000, ge=1, le=MOST_ROWS, description="rows a page")
+    cursor: str | None = Field(None, description="next_cursor of the page before")
+
+
+def _encode(version: int, key: str) -> str:
+    return base64.urlsafe_b64encode(json.dumps([version, key]).encode()).decode().rstrip("=")
+
+
+def start_of_page(lake: Lake, table: str, cursor: str | None) -> tuple[int, str | None]:
+    """The version of the table to read and the key to begin after; raises `BadInput` for a cursor no page gave."""
+    newest = lake.version(table)
+    if cursor is None:
+        return newest, None
+    try:
+        version, key = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        if isinstance(version, int) and 0 <= version <= newest and isinstance(key, str):
+            return version, key
+    except (binascii.Error, ValueError, TypeError):
+        pass
+    message = (
+        "This is not a cursor of this list. Leave it out for the first page, then give the next_cursor of each page."
+    )
+    raise BadInput(message, issues=(Issue("/cursor", message, cursor[:80]),))
+
+
+def cut_page(rows: pa.Table, key: str, limit: int, version: int, after: str | None) -> tuple[pa.Table, str | None]:
+    """The first `limit` rows whose `key` (a unique text column) is greater than `after`, and the cursor of the next page."""
+    if after is not None:
+        rows = rows.filter(pc.greater(rows[key], after))
+    first = pc.select_k_unstable(rows, k=min(limit, rows.num_rows), sort_keys=[(key, "ascending")])
+    page = rows.take(first)
+    return page, _encode(version, page[key][-1].as_py()) if rows.num_rows > limit else None

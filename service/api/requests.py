@@ -1,0 +1,46 @@
+"""Bases of the request models: what a request may hold is what its model declares, and nothing is guessed."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+from flask import request
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from lake.errors import invalid
+from service.api.answers import Format
+from service.errors import Malformed
+
+
+class Parameters(BaseModel):
+    """Base of query parameters: an unknown parameter is an error, never ignored."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @classmethod
+    def model_validate(cls, obj: Any, **options: Any) -> Self:
+        try:
+            return super().model_validate(obj, **options)
+        except ValidationError as error:
+            raise invalid(error, "query", cls) from None
+
+
+class TableParameters(Parameters):
+    """Base of the query parameters of a tabular answer."""
+
+    format: Format | None = Field(None, description="format of the answer; wins over the Accept header")
+
+
+class Body(BaseModel):
+    """Base of JSON bodies, read strictly: a number is no text, a text no boolean."""
+
+    @classmethod
+    def model_validate(cls, obj: Any, **options: Any) -> Self:
+        """Reads the body of this request itself: what the framework has parsed no longer tells malformed from absent."""
+        try:
+            return cls.model_validate_json(request.get_data(), strict=True)
+        except ValidationError as error:
+            fault = error.errors(include_url=False)[0]
+            if fault["type"] == "json_invalid":
+                raise Malformed(f"{fault['msg']}.") from None
+            raise invalid(error, "body", cls) from None

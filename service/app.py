@@ -1,0 +1,80 @@
+"""The web application. A view parses its request, calls the package that knows, and answers; no JVM is ever started here."""
+
+from __future__ import annotations
+
+import time
+
+import structlog
+from flask import Response, g, request
+from flask_openapi3.models.info import Info
+from flask_openapi3.openapi import OpenAPI
+
+from lake.tables import code_version
+from service import errors
+from service.api import catalogue, data, document, health, risk, valuations
+from service.api.answers import MEDIA_TYPES, choose_format
+from service.api.context import EXTENSION, Context
+from service.api.models import Problem
+from service.config import Settings
+from service.errors import UnsupportedMediaType, request_id
+from service.process import is_loopback
+
+MAX_BODY_BYTES = 1 << 20
+
+_log = structlog.get_logger("varlake.web")
+
+
+def create_app(settings: Settings) -> OpenAPI:
+    """The application for a lake; the lake may come later. Reads no settings but the ones given."""
+    app = OpenAPI(
+        __name__,
+        info=Info(
+            title="varlake",
+            version=code_version(),
+            description="On-demand Value-at-Risk: value contracts once, net positions at query time. "
+            "Gains are positive in P&L, losses are positive in VaR and ES.",
+        ),
+        doc_ui=False,
+        validation_error_model=Problem,
+        static_folder=None,
+    )
+    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
+    if is_loopback(settings.host):
+        # a page of another site that points its own name at this machine gets no answer (DNS rebinding)
+        app.config["TRUSTED_HOSTS"] = ["localhost", "127.0.0.1", "[::1]", settings.host]
+    app.extensions[EXTENSION] = Context(settings)
+    errors.register(app)
+    app.before_request(_begin)
+    app.after_request(_end)
+    for blueprint in (health.api, risk.api, catalogue.api, data.api, valuations.api):
+        app.register_api(blueprint)
+    app.register_blueprint(document.pages)
+    return app
+
+
+def _begin() -> None:
+    g.started = time.perf_counter()
+    if (
+        request.method in ("POST", "PUT", "PATCH")
+        and request.url_rule is not None
+        and request.mimetype != MEDIA_TYPES["json"]
+    ):
+        raise UnsupportedMediaType(
+            f"The body is {request.mimetype or 'of no stated media type'}; send Content-Type: {MEDIA_TYPES['json']}."
+        )
+    choose_format()
+
+
+def _end(response: Response) -> Response:
+    response.headers["X-Request-ID"] = request_id()
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    _log.info(
+        "request",
+        request_id=request_id(),
+        method=request.method,
+        path=request.path,
+        status=response.status_code,
+        ms=round((time.perf_counter() - g.get("started", time.perf_counter())) * 1000, 1),
+        bytes=response.calculate_content_length(),
+    )
+    return response

@@ -1,0 +1,267 @@
+"""The engine: jobs from the table to sealed valuation sets, cancel, stop, a second engine, death and revival."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+import structlog
+from small_lake import BOOK, MONDAY, SCENARIOS, request
+
+from lake.errors import Conflict
+from lake.tables import Lake
+from service import engine
+from service.config import Settings
+from service.jobs import VALUATION, Job, JobTable
+from service.operations import ValuationRequest
+from valuation.runners import Cancelled
+from valuation.store import find_sealed
+
+CONTRACTS = len(BOOK)  # each line of the book is a contract of its own, one of them matured
+
+
+def wait_for(condition: Callable[[], Any], seconds: float = 60) -> Any:
+    """The first true value of the condition."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        value = condition()
+        if value:
+            return value
+        time.sleep(0.02)
+    raise AssertionError(f"not within {seconds} s: {condition}")
+
+
+def ended(table: JobTable, job: Job, seconds: float = 60) -> Job:
+    wait_for(lambda: table.get(job.job_id).state in ("done", "failed", "cancelled"), seconds)
+    return table.get(job.job_id)
+
+
+@contextmanager
+def running_engine(lake: Lake, stop: threading.Event) -> Iterator[JobTable]:
+    """An engine in a thread of this process; whatever ends it early fails the test."""
+    outcome: list[BaseException] = []
+
+    def body() -> None:
+        try:
+            engine.run_engine(Settings(lake=lake.path), stop)
+        except BaseException as error:
+            outcome.append(error)
+
+    thread = threading.Thread(target=body)
+    thread.start()
+    table = JobTable.of(lake)
+    try:
+        wait_for(lambda: table.engine() or outcome)
+        yield table
+    finally:
+        stop.set()
+        thread.join(60)
+        assert not thread.is_alive()
+        if outcome:
+            raise outcome[0]
+
+
+def submit(table: JobTable, wanted: ValuationRequest) -> Job:
+    return table.submit(VALUATION, wanted.model_dump(mode="json"))[0]
+
+
+def test_a_job_is_run_sealed_and_reported(
+    work_lake: Lake, stop: threading.Event, logs: list[structlog.typing.EventDict]
+) -> None:
+    with running_engine(work_lake, stop) as table:
+        job = ended(table, submit(table, request()))
+        assert job.state == "done", job.problem
+        assert job.result is not None
+        counts = {k: job.result[k] for k in ("submitted", "valued", "reused", "failed", "scenario_count")}
+        assert counts == {
+            "submitted": CONTRACTS,
+            "valued": CONTRACTS - 1,
+            "reused": 0,
+            "failed": 1,
+            "scenario_count": SCENARIOS,
+        }
+        assert (job.stage, job.done == job.total > 0) == ("value", True)
+        seal = find_sealed(work_lake, job.result["valuation_set_id"])
+        assert seal is not None
+        assert seal["run_id"] == job.result["run_id"]
+
+        again = ended(table, submit(table, request()))
+        assert again.job_id != job.job_id
+        assert again.result is not None
+        assert again.result["this_run"]["valued"] == 0
+    assert table.engine() is None
+    assert [line["event"] for line in logs if line["log_level"] == "error"] == []
+    assert [line["state"] for line in logs if line["event"] == "job ended"] == ["done", "done"]
+
+
+def test_a_job_that_cannot_be_run_fails_with_a_problem_and_the_engine_goes_on(
+    work_lake: Lake, stop: threading.Event
+) -> None:
+    with running_engine(work_lake, stop) as table:
+        bad = ended(table, submit(table, request(dt.date(2020, 3, 1))))
+        assert bad.state == "failed"
+        assert bad.problem is not None
+        assert (bad.problem["status"], bad.problem["instance"]) == (404, bad.address)
+        assert "Nearest dates with positions: 2020-03-13, 2020-03-16" in bad.problem["detail"]
+        assert ended(table, submit(table, request())).state == "done"
+
+
+def test_an_unexpected_error_fails_the_job_with_an_id_that_stands_in_the_log(
+    work_lake: Lake, stop: threading.Event, logs: list[structlog.typing.EventDict], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise RuntimeError("a secret of the inside")
+
+    monkeypatch.setattr(engine, "run_valuation", broken)
+    with running_engine(work_lake, stop) as table:
+        job = ended(table, submit(table, request()))
+    assert job.problem is not None
+    assert job.problem["status"] == 500
+    assert "secret" not in str(job.problem)
+    (line,) = [line for line in logs if line["event"] == "unexpected"]
+    assert line["error_id"] == job.problem["error_id"]
+    assert str(line["exc_info"]) == "a secret of the inside"
+
+
+def test_the_engine_ends_with_its_spark_so_that_the_next_one_takes_the_job(
+    work_lake: Lake, stop: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class LostSpark:
+        def range(self, _: int) -> None:
+            raise ConnectionRefusedError
+
+        def stop(self) -> None:
+            pass
+
+    def fails_on_spark(*_: object, spark: Callable[[], object], **__: object) -> None:
+        spark()
+        raise ConnectionRefusedError("the answer from the Java side is empty")
+
+    monkeypatch.setattr(engine, "spark_session", lambda *_, **__: LostSpark())
+    monkeypatch.setattr(engine, "run_valuation", fails_on_spark)
+    table = JobTable.of(work_lake)
+    job = submit(table, request())
+    with pytest.raises(ConnectionRefusedError, match="the answer from"):
+        engine.run_engine(Settings(lake=work_lake.path), stop)
+    assert (table.get(job.job_id).state, table.get(job.job_id).attempts) == ("running", 1)
+    assert [j.state for j in table.recover(engine._abandoned)] == ["queued"]
+
+
+class SlowRun:
+    """Stands for a valuation that takes long: reports progress and obeys `cancelled`, as the runner does."""
+
+    def __init__(self) -> None:
+        self.begun = threading.Event()
+
+    def __call__(self, *_: object, progress: Any, cancelled: threading.Event, **__: object) -> dict[str, Any]:
+        progress("value", 1, 10)
+        self.begun.set()
+        if not cancelled.wait(60):
+            raise AssertionError("nobody cancelled")
+        raise Cancelled("The valuation was cancelled.")
+
+
+def test_a_running_job_shows_progress_and_is_cancelled(
+    work_lake: Lake, stop: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow = SlowRun()
+    real = engine.run_valuation
+    monkeypatch.setattr(engine, "run_valuation", slow)
+    with running_engine(work_lake, stop) as table:
+        job = submit(table, request())
+        assert slow.begun.wait(60)
+        wait_for(lambda: table.get(job.job_id).done == 1)
+        assert table.get(job.job_id).state == "running"
+        waiting = submit(table, request(positions_dates=["2020-03-13"]))
+        assert table.request_cancel(waiting.job_id).state == "cancelled"
+        table.request_cancel(job.job_id)
+        assert ended(table, job).state == "cancelled"
+        monkeypatch.setattr(engine, "run_valuation", real)
+        assert ended(table, submit(table, request())).state == "done"
+
+
+def test_an_engine_that_is_stopped_puts_its_job_back_for_the_next(
+    work_lake: Lake, stop: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow = SlowRun()
+    with monkeypatch.context() as patched:
+        patched.setattr(engine, "run_valuation", slow)
+        with running_engine(work_lake, stop) as table:
+            job = submit(table, request())
+            assert slow.begun.wait(60)
+    assert table.get(job.job_id).state == "queued"
+    with running_engine(work_lake, threading.Event()):
+        done = ended(table, job)
+    assert (done.state, done.attempts) == ("done", 1)
+
+
+def test_a_second_engine_is_refused_with_the_name_of_the_first(work_lake: Lake, stop: threading.Event) -> None:
+    with running_engine(work_lake, stop) as table:
+        with pytest.raises(Conflict, match=f"written by the engine \\(process {os.getpid()}"):
+            engine.run_engine(Settings(lake=work_lake.path), threading.Event())
+        assert ended(table, submit(table, request())).state == "done"
+
+
+def start_engine(lake: Lake) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "service.engine"],
+        env={**os.environ, "VARLAKE_LAKE": str(lake.path)},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_a_killed_engine_loses_no_job(work_lake: Lake) -> None:
+    """kill -9 in the middle of a job: the next engine queues it again and finishes it."""
+    table = JobTable.of(work_lake)
+    job = submit(table, request())
+    killed = start_engine(work_lake)
+    wait_for(lambda: table.get(job.job_id).state == "running")
+    os.kill(killed.pid, signal.SIGKILL)
+    killed.communicate()
+    assert table.get(job.job_id).state == "running"  # nobody was left to say otherwise
+    assert table.engine() is not None
+
+    second = start_engine(work_lake)
+    try:
+        done = ended(table, job)
+    finally:
+        second.send_signal(signal.SIGTERM)
+        _, err = second.communicate(timeout=60)
+    assert (done.state, done.attempts) == ("done", 2), err
+    assert second.returncode == 0, err
+    assert "job was left by an engine that died" in err
+    assert table.engine() is None
+
+
+def test_the_engine_process_tells_in_one_line_why_it_does_not_start(work_lake: Lake) -> None:
+    with work_lake.writer("someone else"):
+        refused = start_engine(work_lake)
+        _, err = refused.communicate(timeout=60)
+    assert refused.returncode == 2
+    (line,) = err.strip().splitlines()
+    assert "is being written by someone else" in line
+
+
+@pytest.mark.spark
+def test_a_job_on_real_spark(
+    work_lake: Lake, stop: threading.Event, spark: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "pyspark.sql.SparkSession.stop", lambda self: None
+    )  # the session is shared by the whole test run
+    with running_engine(work_lake, stop) as table:
+        job = ended(table, submit(table, request(MONDAY, runner="spark")), 120)
+        assert job.state == "done", job.problem
+        assert job.result is not None
+        assert job.result["runner"].startswith("local")
+        assert (job.result["valued"], job.result["failed"]) == (CONTRACTS - 1, 1)
