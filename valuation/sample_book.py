@@ -111,7 +111,7 @@ class _Contracts:
     """Every contract the bank ever made, in order; `named` finds the present one by its instrument."""
 
     def __init__(self) -> None:
-        self.frame = pd.DataFrame({c: pd.Series(dtype=object) for c in COLUMNS})
+        self.frame = pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in COLUMNS.items()})
         self.named: dict[str, int] = {}
 
     def add(self, product: str, made: pd.DataFrame) -> Codes:
@@ -131,12 +131,13 @@ class _Contracts:
 
     def _append(self, made: pd.DataFrame) -> None:
         if len(made):
-            # as objects, so that a whole number stays one where other rows have no such term
-            self.frame = pd.concat([self.frame, made.astype(object)], ignore_index=True)
+            # terms as objects, so that a whole number stays one where other rows have no such term
+            typed = made.astype({name: COLUMNS.get(name, "object") for name in made})
+            self.frame = pd.concat([self.frame, typed] if len(self.frame) else [typed], ignore_index=True)
 
     def column(self, name: str, dtype: Any) -> npt.NDArray[Any]:
         column: npt.NDArray[Any] = self.frame[name].to_numpy()
-        return column.astype(dtype)
+        return column.astype(dtype, copy=False)
 
     def readable(self, market: DayMarket) -> npt.NDArray[np.bool_]:
         """Whether each contract's risk factors all have a level."""
@@ -234,8 +235,8 @@ class _Book:
             return self.trades.iloc[:0]
         made = {}
         for name, product in PRODUCTS.items():
-            tickets = math.ceil(count * product.share / product.trades_per_contract)
-            made[name] = self.contracts.add(name, product.make(rng, self.days, market, tickets))
+            contracts = math.ceil(count * product.share / product.trades_per_contract)
+            made[name] = self.contracts.add(name, product.make(rng, self.days, market, contracts))
         alive = self.contracts.readable(market)
         alive &= self.contracts.column("ends", "datetime64[D]") > market.date + 5
         alive &= self.contracts.column("next_reset", "datetime64[D]") > market.date  # not held when its rate was fixed

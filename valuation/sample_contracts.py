@@ -25,7 +25,18 @@ from valuation.sample_days import DayMarket, MarketDays
 # product : name in PRODUCTS; ends : day from which the contract is no longer held; risk : USD that one unit moves on an
 # ordinary day; lot : quantities are multiples of it; hedge, delta : underlying share and how many hedge one unit;
 # reads : the risk factors and curves without which it has no value; next_reset : day of the next floating fixing.
-COLUMNS = ("product", "instrument", "instrument_type", "ends", "risk", "lot", "hedge", "delta", "reads", "next_reset")
+COLUMNS = {
+    "product": "object",
+    "instrument": "object",
+    "instrument_type": "object",
+    "ends": "datetime64[s]",
+    "risk": "float64",
+    "lot": "float64",
+    "hedge": "object",
+    "delta": "float64",
+    "reads": "object",
+    "next_reset": "datetime64[s]",
+}
 NEVER = np.datetime64("2999-12-31")
 
 Days = npt.NDArray[np.datetime64]

@@ -1,6 +1,6 @@
 """Positions in: one CSV or Parquet file checked row by row, column-wise, and merged into the lake.
 
-What a term means is the caller's business: he brings the names of the term columns and a function that turns the terms
+What a term means is the caller's business, who brings the names of the term columns and a function that turns the terms
 of one contract into its row of `contracts`. That function runs once for each distinct contract, never once a row.
 """
 
