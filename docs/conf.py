@@ -8,7 +8,6 @@ copyright = "the varlake authors, Apache License 2.0"
 release = version = installed("varlake")
 
 extensions = ["myst_parser"]
-myst_enable_extensions = ["colon_fence", "dollarmath"]
 myst_heading_anchors = 3
 
 exclude_patterns = ["_build"]

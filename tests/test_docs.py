@@ -1,0 +1,166 @@
+"""Whatever a user can name is documented on its page, and what the pages name exists."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+import typer.main
+
+from aggregation.dimensions import DIMENSIONS
+from aggregation.measures import MEASURES
+from aggregation.tail import ESTIMATORS
+from lake.schemas import TABLES, Column
+from scenarios.generators import GENERATORS
+from service.app import create_app
+from service.cli import app as command_line
+from service.config import Settings
+from valuation.catalogue import INSTRUMENTS
+
+ROOT = Path(__file__).parent.parent
+DOCS = ROOT / "docs"
+PROSE = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(DOCS.rglob("*.md"))]
+
+
+def page(name: str) -> str:
+    return (DOCS / f"{name}.md").read_text(encoding="utf-8")
+
+
+def sections(name: str) -> dict[str, str]:
+    """Text of each section of second rank, by its heading without backticks."""
+    parts = re.split(r"^## (.+)$", page(name), flags=re.MULTILINE)
+    return {title.strip().strip("`"): text for title, text in zip(parts[1::2], parts[2::2], strict=True)}
+
+
+def commands(command: click.Command, path: tuple[str, ...] = ()) -> Iterator[tuple[str, click.Command]]:
+    """Every command that does something, with the words that call it."""
+    if isinstance(command, click.Group):
+        for name, inner in command.commands.items():
+            yield from commands(inner, (*path, name))
+    else:
+        yield " ".join(path), command
+
+
+COMMANDS = dict(commands(typer.main.get_command(command_line)))
+
+
+def column_row(column: Column) -> str:
+    kind = (
+        str(column.type)
+        .replace("list<element: double>", "list of double")
+        .replace("list<element: string>", "list of string")
+    )
+    return f"| `{column.name}` | {kind} | {column.meaning} |"
+
+
+class TestTables:
+    def test_the_page_has_every_table_and_no_other(self) -> None:
+        assert set(sections("tables")) - {"Reading the tables with other tools"} == set(TABLES)
+
+    @pytest.mark.parametrize("name", TABLES)
+    def test_its_section_has_every_column_as_the_schema_has_it(self, name: str) -> None:
+        table, text = TABLES[name], sections("tables")[name]
+        rows = [line for line in text.splitlines() if line.startswith("| `")]
+        assert rows == [column_row(c) for c in table.columns]
+        assert f"One row is {table.one_row}." in text
+        assert f"Key: {', '.join(f'`{k}`' for k in table.key)}." in text
+        for column in table.partition_by:
+            assert f"Partition: `{column}`." in text
+
+
+class TestInstruments:
+    def test_every_instrument_has_a_section_and_no_other(self) -> None:
+        assert set(re.findall(r"^## `(\w+)`$", page("instruments"), flags=re.MULTILINE)) == set(INSTRUMENTS)
+
+    @pytest.mark.parametrize("name", INSTRUMENTS)
+    def test_its_section_has_its_terms_and_no_other(self, name: str) -> None:
+        terms = re.findall(r"^\| `(\w+)` \|", sections("instruments")[name], flags=re.MULTILINE)
+        assert sorted(terms) == sorted(INSTRUMENTS[name].Terms.model_fields)
+
+
+@pytest.mark.parametrize("name", GENERATORS)
+def test_every_scenario_method_with_its_parameters(name: str) -> None:
+    text = page("scenarios")
+    assert f"`{name}`" in text
+    for parameter in GENERATORS[name].definition.model_fields:
+        assert f"`{parameter}`" in text, f"{name}: {parameter}"
+
+
+@pytest.mark.parametrize("name", [*MEASURES, *ESTIMATORS])
+def test_every_measure_and_estimator(name: str) -> None:
+    assert f"`{name}`" in page("measures")
+
+
+@pytest.mark.parametrize("name", DIMENSIONS)
+def test_every_dimension(name: str) -> None:
+    assert f"`{name}`" in page("dimensions")
+    assert f"`{name}`" in page("positions")
+
+
+class TestSettings:
+    def test_every_setting_as_it_is(self) -> None:
+        for name, field in Settings.model_fields.items():
+            default = "none" if field.default is None else field.default
+            assert f"| `VARLAKE_{name.upper()}` | {default} | {field.description} |" in page("settings")
+
+    def test_no_page_names_another(self) -> None:
+        known = {f"VARLAKE_{name.upper()}" for name in Settings.model_fields}
+        for path in PROSE:
+            assert set(re.findall(r"\bVARLAKE_[A-Z_]+\b", path.read_text(encoding="utf-8"))) <= known, path
+
+
+class TestCommands:
+    @pytest.mark.parametrize("name", COMMANDS)
+    def test_every_command_with_its_options(self, name: str) -> None:
+        text = page("cli")
+        assert f"varlake {name}" in text
+        for parameter in COMMANDS[name].params:
+            if isinstance(parameter, click.Option) and not parameter.hidden:
+                long = max(parameter.opts, key=len)
+                assert f"`{long}" in text, f"varlake {name} {long}"
+
+    def test_no_page_calls_a_command_that_does_not_exist(self) -> None:
+        for path in PROSE:
+            for block in re.findall(
+                r"^```\w*\n(.*?)^```", path.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL
+            ):
+                for line in re.findall(r"^(?:\$ )?varlake ([a-z][a-z -]*)", block, flags=re.MULTILINE):
+                    words = line.split()
+                    assert any(" ".join(words[:n]) in COMMANDS for n in (1, 2)), f"{path}: varlake {line}"
+
+
+def test_every_route() -> None:
+    text = page("api")
+    for rule in create_app(Settings()).url_map.iter_rules():
+        path = re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule)
+        for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"}):
+            assert f"`{method} {path}`" in text
+
+
+def test_every_target_of_make_that_is_named_exists() -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE))
+    for path in PROSE:
+        named = set(
+            re.findall(r"(?:^|`)(?:[A-Z]+=\S+ )?make ([a-z-]+)", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
+        )
+        assert named <= targets, path
+
+
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"])
+def test_links_of_the_first_pages_lead_somewhere(name: str) -> None:
+    """Sphinx checks the links inside of docs/; these pages stand outside."""
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)", (ROOT / name).read_text(encoding="utf-8")):
+        assert (ROOT / target).exists(), target
+
+
+def test_every_decision_has_a_number_and_the_same_parts() -> None:
+    decisions = sorted((DOCS / "decisions").glob("[0-9]*.md"))
+    assert [int(p.name[:4]) for p in decisions] == list(range(1, len(decisions) + 1))
+    for path in decisions:
+        text = path.read_text(encoding="utf-8")
+        assert text.startswith(f"# {int(path.name[:4])}. ")
+        for heading in ("## The question", "## Considered", "## Decided", "## What follows"):
+            assert heading in text, path
