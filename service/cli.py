@@ -194,6 +194,8 @@ def ingest_positions_command(
     json: JsonOption = False,
 ) -> None:
     """Bring positions into the lake; unusable rows are listed, the others load."""
+    if rejects is not None and len(files) > 1:
+        raise BadInput(f"--rejects names one file, and {len(files)} files of positions were given; bring them in one by one.")
     with Lake.create(_settings(lake).lake).writer("varlake ingest positions") as committer:
         outcomes = [ingest_positions(committer, f, replace_dates=replace_dates, rejects=rejects) for f in files]
     reports.show_positions_reports(outcomes, json=json)

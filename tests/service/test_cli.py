@@ -1,0 +1,205 @@
+"""The command line as a user meets it: answers on stdout, words on stderr, exit codes, no stack trace."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from small_lake import FRIDAY, MONDAY, SCENARIOS, book_csv
+
+
+def varlake(
+    *arguments: object, lake: Path | None = None, folder: Path | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Runs the command in a process of its own."""
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("VARLAKE_")}
+    if lake is not None:
+        environment["VARLAKE_LAKE"] = str(lake)
+    command = [sys.executable, "-c", "from service.cli import main; main()", *map(str, arguments)]
+    return subprocess.run(
+        command, capture_output=True, text=True, env=environment, cwd=folder, timeout=120, check=False
+    )
+
+
+def answer(*arguments: object, lake: Path) -> dict:
+    done = varlake(*arguments, "--json", lake=lake)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def refused(*arguments: object, lake: Path | None = None, folder: Path | None = None) -> str:
+    """What the command said; it failed as a user's error, in words, and printed no answer."""
+    done = varlake(*arguments, lake=lake, folder=folder)
+    assert done.returncode == 2, (done.returncode, done.stderr)
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+    return done.stderr
+
+
+def test_var_by_desk_adds_up(valued_lake: Path) -> None:
+    result = answer(
+        "var",
+        "--as-of",
+        MONDAY,
+        "--by",
+        "desk,instrument_type",
+        "--measure",
+        "var,es",
+        "--level",
+        "0.9,0.95",
+        lake=valued_lake,
+    )
+    assert [r["desk"] for r in result["rows"]] == ["Equities", "Options"]
+    total = result["total"]
+    for column in ("var_0.9", "var_0.95", "es_0.9", "es_0.95"):
+        standalone = sum(r[column] for r in result["rows"])
+        assert total[f"{column}_standalone_sum"] == pytest.approx(standalone)
+        assert total[f"{column}_diversification"] == pytest.approx(standalone - total[column])
+    assert result["coverage"] == {"positions": 4, "covered": 3, "failed": 1, "missing": 0, "status": "partial"}
+    assert result["receipt"]["scenario_count"] == SCENARIOS
+
+
+def test_the_table_shows_the_same_numbers(valued_lake: Path) -> None:
+    result = answer("var", "--as-of", MONDAY, "--by", "desk", "--measure", "var", "--level", "0.9", lake=valued_lake)
+    shown = varlake("var", "--as-of", MONDAY, "--by", "desk", "--measure", "var", "--level", "0.9", lake=valued_lake)
+    assert shown.returncode == 0
+    for row in result["rows"]:
+        line = next(line for line in shown.stdout.splitlines() if line.startswith(row["desk"]))
+        assert f"{row['var_0.9']:,.0f}" in line or f"{row['var_0.9']:,.4g}" in line
+    assert "partial" in shown.stderr
+
+
+def test_compare(valued_lake: Path) -> None:
+    result = answer(
+        "compare",
+        "--from",
+        FRIDAY,
+        "--to",
+        MONDAY,
+        "--by",
+        "desk",
+        "--measure",
+        "var",
+        "--level",
+        "0.9",
+        lake=valued_lake,
+    )
+    assert len(result["rows"]) == 2
+
+
+def test_plan_then_value_then_nothing(work_lake, tmp_path: Path) -> None:
+    path = work_lake.path
+    arguments = ("--as-of", MONDAY, "--parameter", f"scenarios={SCENARIOS}", "--runner", "in-process")
+    planned = answer("value", *arguments, "--plan", lake=path)
+    assert (planned["wanted"], planned["present"], planned["missing"], planned["cannot_be_valued"]) == (4, 0, 3, 1)
+    assert planned["expected_core_seconds"] >= 0
+    assert "There is" not in varlake("lake", lake=path).stderr
+    sealed = answer("value", *arguments, lake=path)
+    assert (sealed["submitted"], sealed["valued"], sealed["reused"], sealed["failed"]) == (4, 3, 0, 1)
+    again = answer("value", *arguments, lake=path)
+    assert again["this_run"]["valued"] == 0
+    # the same book on another date of the same market values nothing that is known
+    shown = varlake("value", *arguments, lake=path)
+    assert "nothing was missing" in shown.stdout
+
+
+def test_scenarios_build_list_show(work_lake) -> None:
+    built = answer(
+        "scenarios", "build", "--as-of", MONDAY, "-p", "scenarios=20", "--name", "short", lake=work_lake.path
+    )
+    assert (built["name"], built["version"], built["scenarios"]) == ("short", 1, 20)
+    assert [r["name"] for r in answer("scenarios", "list", lake=work_lake.path)] == ["short"]
+    shown = answer("scenarios", "show", "short", lake=work_lake.path)
+    assert shown["labels"][-1] == str(MONDAY)
+
+
+def test_positions_with_faults_load_the_rest_and_say_so(work_lake, tmp_path: Path) -> None:
+    lines = book_csv().splitlines()
+    broken = tmp_path / "broken.csv"
+    broken.write_text("\n".join([*lines[:2], lines[2].replace("EQ:BBB", ""), *lines[3:]]) + "\n")
+    rejects = tmp_path / "rejects.csv"
+    done = varlake("ingest", "positions", broken, "--replace-dates", "--rejects", rejects, lake=work_lake.path)
+    assert done.returncode == 3
+    assert "8 read = 7 loaded + 1 rejected" in done.stderr
+    assert "underlying" in done.stdout
+    assert rejects.exists()
+
+
+def test_sample_market_and_book_are_files_a_user_brings(tmp_path: Path) -> None:
+    lake = tmp_path / "lake"
+    wrote = varlake("sample", "market", tmp_path / "market", "--first", "2019-10-01", "--last", "2020-03-16", lake=lake)
+    assert wrote.returncode == 0, wrote.stderr
+    # the command it suggests works as printed
+    suggested = wrote.stderr.strip().splitlines()[-1].split()
+    assert suggested[0] == "varlake"
+    brought = varlake(*suggested[1:], lake=lake)
+    assert brought.returncode == 0, brought.stderr
+    assert (
+        varlake("sample", "book", tmp_path / "book", "--positions", 300, "--dates", "2020-03-16", lake=lake).returncode
+        == 0
+    )
+    loaded = varlake("ingest", "positions", *(tmp_path / "book").iterdir(), "--json", lake=lake)
+    assert loaded.returncode == 0, loaded.stderr
+    assert json.loads(loaded.stdout)[0]["rejected"] == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("var", "--as-of", MONDAY, "--by", "dsek"), "desk"),
+        (("var", "--as-of", MONDAY, "--measure", "vra"), "var"),
+        (("var", "--as-of", MONDAY, "--level", "99"), "0.99"),
+        (("var", "--as-of", MONDAY, "--level", "1.5"), "between 0 and 1"),
+        (("var", "--as-of", MONDAY, "--where", "desk=Equity"), "Equities"),
+        (("var", "--as-of", MONDAY, "--where", "desk"), "dimension=member"),
+        (("var", "--as-of", "16/03/2020"), "YYYY-MM-DD"),
+        (("var", "--as-of", "2020-03-12"), "2020-03-13"),
+        (("var", "--as-of", MONDAY, "--currency", "XXX"), "XXX"),
+        (("var", "--as-of", MONDAY, "--currency", "usd"), "currency"),
+        (("var", "--as-of", MONDAY, "--estimator", "order"), "order_statistic"),
+        (("var", "--as-of", MONDAY, "--scenario-set", "historical-31"), "historical-30"),
+        (("value", "--as-of", "2020-03-17"), "2020-03-16"),
+        (("value", "--as-of", MONDAY, "-p", "scenarios"), "name=value"),
+        (("value", "--as-of", MONDAY, "--plan", "--method", "historcal"), "historical"),
+        (("value", "--as-of", MONDAY, "--plan", "--risk-class", "equities"), "equity"),
+        (("value", "--as-of", MONDAY, "--runner", "cloud"), "in-process"),
+        (("scenarios", "show", "historical-3"), "historical-30"),
+        (("ingest", "positions", "not-there.csv"), "not-there.csv"),
+        (("ingest", "market", ".", "--catalogue", "marketdat"), "marketdata"),
+    ],
+)
+def test_errors_teach(valued_lake: Path, arguments: tuple[object, ...], words: str, tmp_path: Path) -> None:
+    assert words in refused(*arguments, lake=valued_lake, folder=tmp_path)
+
+
+def test_no_lake(tmp_path: Path) -> None:
+    said = refused("var", "--as-of", MONDAY, lake=tmp_path / "nowhere")
+    assert "varlake ingest market" in said
+
+
+def test_a_second_writer_is_refused(work_lake) -> None:
+    with work_lake.writer("varlake engine"):
+        said = refused("value", "--as-of", MONDAY, lake=work_lake.path)
+    assert "varlake engine" in said
+
+
+def test_unexpected_errors_get_an_id_and_no_trace(valued_lake: Path, tmp_path: Path) -> None:
+    damaged = tmp_path / "lake"
+    shutil.copytree(valued_lake, damaged)
+    for file in (damaged / "pnl_vectors").rglob("*.parquet"):
+        file.write_bytes(b"no parquet")
+    shutil.rmtree(damaged / "_varlake" / "cache", ignore_errors=True)
+    done = varlake("var", "--as-of", MONDAY, lake=damaged)
+    assert done.returncode in (2, 70)
+    assert "Traceback" not in done.stderr
+    assert done.stderr.strip()
+
+
+def test_version_and_help() -> None:
+    assert varlake("version").stdout.strip() == "0.1.0"
+    assert "var" in varlake("--help").stdout
