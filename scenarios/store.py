@@ -21,9 +21,8 @@ from scenarios.types import FactorIndex, RiskFactor, ScenarioSet
 
 BLOCK = 4096  # scenarios in a stored block: 32 KiB a risk factor
 
-SUMMARY_COLUMNS = tuple(
-    c.name for c in SCENARIO_SETS.columns if c.name not in ("labels", "weights", "excluded", "held", "dropped")
-)
+_DETAILS = ("labels", "weights", "excluded", "held", "dropped", "proxied", "holidays", "fitted")
+SUMMARY_COLUMNS = tuple(c.name for c in SCENARIO_SETS.columns if c.name not in _DETAILS)
 
 
 def scenario_set_digest(s: ScenarioSet) -> str:
@@ -91,6 +90,9 @@ def _summary(s: ScenarioSet) -> dict[str, Any]:
         "excluded": sorted(s.excluded.items()),
         "held": sorted(s.held.items()),
         "dropped": sorted(s.dropped.items()),
+        "proxied": sorted(s.proxied.items()),
+        "holidays": sorted(s.holidays.items()),
+        "fitted": sorted(s.fitted.items()),
         "synthetic": s.synthetic,
         "market_data_version": s.market_data_version,
         "code_version": code_version(),
@@ -191,6 +193,9 @@ def _load(path: str, scenario_set_id: str) -> ScenarioSet:
         excluded=row["excluded"] or {},
         held=row["held"] or {},
         dropped=row["dropped"] or {},
+        proxied=row["proxied"] or {},
+        holidays=row["holidays"] or {},
+        fitted=row["fitted"] or {},
         version=row["version"],
         market_data_version=row["market_data_version"],
     )

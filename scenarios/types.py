@@ -217,6 +217,9 @@ class ScenarioSet:
     weights : (n_scenarios,) probabilities, or None for equal weights. The base is not a scenario.
     excluded, held : risk factor id to why it is not in the set, or which earlier base level is held for it.
     dropped : scenario label to why that day is not a scenario.
+    proxied : risk factor id to the factor and beta that stand in where its own moves are missing, and in how many scenarios.
+    holidays : scenario label to the markets closed on that day, whose factors are unchanged in it.
+    fitted : risk factor id to the model fitted to its moves, with its parameters.
     """
 
     scenario_set_id: str
@@ -235,6 +238,9 @@ class ScenarioSet:
     excluded: Mapping[str, str] = field(default_factory=dict)
     held: Mapping[str, str] = field(default_factory=dict)
     dropped: Mapping[str, str] = field(default_factory=dict)
+    proxied: Mapping[str, str] = field(default_factory=dict)
+    holidays: Mapping[str, str] = field(default_factory=dict)
+    fitted: Mapping[str, str] = field(default_factory=dict)
     version: int = 0
     market_data_version: int | None = None
 
