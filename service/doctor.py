@@ -201,7 +201,7 @@ def _lake(path: Path) -> Iterator[Finding]:
 def _market_data(folder: Path | None) -> Iterator[Finding]:
     if folder is None:
         yield Finding(
-            "market data for tests", "ok", "VARLAKE_TEST_MARKET_DATA is not set; the usual place is looked at"
+            "market data for tests", "ok", "VARLAKE_TEST_MARKET_DATA is not set; tests look beside the checkout"
         )
     elif folder.is_dir():
         yield Finding("market data for tests", "ok", f"{folder}, {sum(1 for _ in folder.iterdir())} entries")
