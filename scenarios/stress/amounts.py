@@ -1,0 +1,88 @@
+"""Amounts and their units on levels. A unit that does not suit a factor is an error, never a guess.
+
+| factors                       | moved by            | set to, compared with    |
+|-------------------------------|---------------------|--------------------------|
+| rates, spreads, volatilities  | %, bp, pt           | %, bp, pt, or a plain 0  |
+| shares, commodities, FX       | %, their currency   | plain or their currency  |
+| equity indices                | %, points           | plain or points          |
+
+% moves the level by a share of itself; for a rate of 2%, +1% gives 2.02%, and +1pt or +100bp gives 3%.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from lake.errors import BadInput
+from scenarios.stress.language import amount_text
+from scenarios.types import Floats, RiskFactor
+
+FRACTIONS = ("zero_rate", "par_yield", "implied_vol", "credit_spread")
+_PER_UNIT = {"%": 100.0, "pt": 100.0, "bp": 10_000.0}  # of a level that is a fraction a year
+_SHOWN = 3
+
+
+def listed(factors: Sequence[RiskFactor]) -> str:
+    """The ids, the first few by name."""
+    more = f" and {len(factors) - _SHOWN} more" if len(factors) > _SHOWN else ""
+    return ", ".join(f.risk_factor_id for f in factors[:_SHOWN]) + more
+
+
+def own_unit(factor: RiskFactor) -> str:
+    """The absolute unit of a factor that is no fraction: index points, else its currency."""
+    return "points" if factor.type == "index_level" else factor.currency
+
+
+def check_units(factors: Sequence[RiskFactor], unit: str, allowed_too: tuple[str, ...], what: str) -> None:
+    """Raises `BadInput` unless the unit suits every factor."""
+    for f in factors:
+        allowed = ("%", "bp", "pt") if f.type in FRACTIONS else (*allowed_too, own_unit(f))
+        if unit not in allowed:
+            names = ", ".join(repr(a) if a else "none" for a in allowed)
+            raise BadInput(
+                f"{what}: the unit {unit or 'none'} does not suit {f.risk_factor_id}, a {f.type} in {f.unit}. "
+                f"Expected: {names}."
+            )
+
+
+def check_positive(factors: Sequence[RiskFactor], levels: Floats, what: str) -> None:
+    """A share of a level that is not positive is no move (WTI closed at -36.98 on 2020-04-20)."""
+    bad = np.flatnonzero((levels <= 0).any(axis=1)).tolist()
+    if bad:
+        f = factors[bad[0]]
+        use = "bp or pt" if f.type in FRACTIONS else own_unit(f)
+        raise BadInput(
+            f"{what} moves by a share of the level, but {listed([factors[i] for i in bad])} is not positive "
+            f"({levels[bad[0]].min():g}). Move it by {use}, or set it with `=`."
+        )
+
+
+def shifted(factors: Sequence[RiskFactor], levels: Floats, value: float | Floats, unit: str) -> Floats:
+    """Levels (n_factors, n_nodes) moved by `value`: one number, (n_nodes,), or (n_factors, 1). Raises `BadInput`."""
+    largest = float(np.max(np.abs(value)))
+    what = amount_text(float(value), unit) if np.ndim(value) == 0 else f"A move of up to {largest:g}{unit}"
+    check_units(factors, unit, ("%",), what)
+    if unit == "%":
+        check_positive(factors, levels, what)
+        return levels * (1.0 + value / 100.0)
+    return levels + value / _PER_UNIT.get(unit, 1.0)
+
+
+def multiplied(factors: Sequence[RiskFactor], levels: Floats, value: float) -> Floats:
+    """Levels times `value`, which is positive. Raises `BadInput` where a level is not."""
+    check_positive(factors, levels, f"x{value:g}")
+    return levels * value
+
+
+def level_of(factors: Sequence[RiskFactor], value: float, unit: str) -> float:
+    """The level a value with a unit means for these factors; raises `BadInput` when the unit does not suit one.
+
+    A rate, spread or volatility without a unit is refused: 2.5 may be 2.5% or 250%.
+    """
+    if value == 0 and not unit:
+        return 0.0
+    check_units(factors, unit, ("",), f"The level {value:g}{unit}")
+    fractions = {f.type in FRACTIONS for f in factors}
+    return value / _PER_UNIT[unit] if fractions == {True} else value
