@@ -11,6 +11,7 @@ import pyarrow as pa
 
 DOUBLES = pa.list_(pa.field("element", pa.float64()))
 STRINGS = pa.list_(pa.field("element", pa.string()))
+INTS = pa.list_(pa.field("element", pa.int32()))
 ATTRIBUTES = pa.map_(pa.string(), pa.string())
 INSTANT = pa.timestamp("us", tz="UTC")
 
@@ -138,7 +139,11 @@ SCENARIO_SETS = Table(
         Column("definition", pa.string(), "canonical JSON of the parameters it was made with"),
         Column("horizon_days", pa.int32(), "business days a scenario spans"),
         Column("seed", pa.int64(), "seed of a random method, else null"),
-        Column("labels", STRINGS, "scenario ids in order, such as 2008-10-15"),
+        Column(
+            "labels",
+            STRINGS,
+            "scenario ids in order, such as 2008-10-15; empty for generated levels, labelled p000000, p000001@T2, ...",
+        ),
         Column("weights", DOUBLES, "probability of each scenario; null means equal"),
         Column("factors_shocked", pa.int32(), "count of factors that move in some scenario"),
         Column("factors_unchanged", pa.int32(), "count of factors declared unchanged"),
@@ -148,6 +153,8 @@ SCENARIO_SETS = Table(
         Column("proxied", ATTRIBUTES, "risk factor id to what stands in for its missing moves"),
         Column("holidays", ATTRIBUTES, "scenario label to the markets closed on that day, whose factors are unchanged"),
         Column("fitted", ATTRIBUTES, "risk factor id to the model fitted to its moves, with its parameters"),
+        Column("horizons", INTS, "business days of T1, T2, ... where every path has a scenario at each, else empty"),
+        Column("calibration", ATTRIBUTES, "what the calibration of a random method found, by name"),
         Column("synthetic", pa.bool_(), "true when any factor is synthetic"),
         Column("market_data_version", pa.int64(), "version of market_data it was read from"),
         Column("code_version", pa.string(), "varlake version that made it"),
@@ -170,6 +177,25 @@ SCENARIO_LEVELS = Table(
         Column("levels", DOUBLES, "absolute level in each scenario of the block"),
     ),
     key=("scenario_set_id", "block", "risk_factor_id"),
+    partition_by=("scenario_set_id",),
+)
+
+SCENARIO_CALIBRATIONS = Table(
+    "scenario_calibrations",
+    "one risk factor's parameters in a scenario set whose levels are generated when they are read",
+    (
+        Column("scenario_set_id", pa.string(), "the set"),
+        Column("position", pa.int32(), "row of the factor in the set's levels"),
+        Column("risk_factor_id", pa.string(), "the risk factor"),
+        Column("factor", pa.string(), "canonical JSON of the risk factor as it was"),
+        Column("status", pa.string(), "shocked or unchanged"),
+        Column("base", pa.float64(), "base level"),
+        Column("shift_type", pa.string(), "how its moves are measured and applied"),
+        Column("drift", pa.float64(), "mean move a day"),
+        Column("loadings", DOUBLES, "weight of each common normal in its daily move; empty for a bootstrap"),
+        Column("moves", DOUBLES, "daily moves it draws from: in order of date, or sorted for an empirical margin; else empty"),
+    ),
+    key=("scenario_set_id", "position"),
     partition_by=("scenario_set_id",),
 )
 
@@ -269,6 +295,7 @@ TABLES: dict[str, Table] = {
         POSITIONS,
         SCENARIO_SETS,
         SCENARIO_LEVELS,
+        SCENARIO_CALIBRATIONS,
         PNL_VECTORS,
         VALUATION_MEMBERS,
         VALUATION_FAILURES,

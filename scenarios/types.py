@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import datetime as dt
 import functools
 import re
@@ -13,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lake.errors import NotFound, unknown
+from lake.errors import BadInput, NotFound, unknown
 
 Floats = npt.NDArray[np.float64]
 
@@ -208,6 +209,52 @@ class MarketSnapshot:
     values: Floats
 
 
+LARGEST_ARRAY = 1 << 30  # bytes of generated levels that are made as one array
+
+
+class GeneratedLevels(abc.ABC):
+    """Levels of shape (n_factors, n_scenarios) that are made when they are asked for.
+
+    Any block of scenarios is made without the others and has the same bits whatever its bounds. Reads like an array:
+    `levels[rows, first:stop]`, and `np.asarray(levels)` where all of it fits into memory.
+    """
+
+    shape: tuple[int, int]
+    atom: int
+    """Scenarios that are drawn together: blocks that begin and end at its multiples waste nothing."""
+
+    @abc.abstractmethod
+    def block(self, first: int, stop: int, rows: npt.NDArray[np.intp]) -> Floats:
+        """Levels of the scenarios `first` to `stop - 1` for the factors `rows`, shape (len(rows), stop - first)."""
+
+    @property
+    @abc.abstractmethod
+    def content(self) -> str:
+        """Digest of everything that decides the levels."""
+
+    @abc.abstractmethod
+    def row_key(self, row: int) -> str:
+        """Digest of everything that decides the levels of one factor."""
+
+    def __getitem__(self, key: Any) -> Floats:
+        rows, columns = key if isinstance(key, tuple) else (key, slice(None))
+        if not isinstance(columns, slice) or columns.step not in (None, 1):
+            raise TypeError("Generated levels are read by blocks of scenarios: levels[rows, first:stop]")
+        first, stop, _ = columns.indices(self.shape[1])
+        picked = np.arange(self.shape[0])[rows]
+        size = picked.size * max(stop - first, 0) * 8
+        if size > LARGEST_ARRAY:
+            raise BadInput(
+                f"{picked.size:,} risk factors x {stop - first:,} scenarios were asked for at once, {size / 2**30:.1f} GiB. "
+                f"Read generated levels by blocks of scenarios, at most {LARGEST_ARRAY >> 30} GiB each."
+            )
+        made = self.block(first, max(stop, first), np.atleast_1d(picked))
+        return made if picked.ndim else made[0]
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> npt.NDArray[Any]:
+        return np.asarray(self[:], dtype=dtype)
+
+
 @dataclass(frozen=True)
 class ScenarioSet:
     """Full market states, as absolute levels.
@@ -220,6 +267,9 @@ class ScenarioSet:
     proxied : risk factor id to the factor and beta that stand in where its own moves are missing, and in how many scenarios.
     holidays : scenario label to the markets closed on that day, whose factors are unchanged in it.
     fitted : risk factor id to the model fitted to its moves, with its parameters.
+    horizons : business days of T1, T2, ... where every path has a scenario at each, in that order (T0 is 0 days); empty
+    where all scenarios span `horizon_days`, which is the longest of them otherwise.
+    calibration : what the calibration of a random method found, by name, in words or figures.
     """
 
     scenario_set_id: str
@@ -230,7 +280,7 @@ class ScenarioSet:
     index: FactorIndex
     labels: tuple[str, ...]
     base: Floats
-    levels: Floats
+    levels: Floats | GeneratedLevels
     shocked: npt.NDArray[np.bool_]
     weights: Floats | None = None
     horizon_days: int = 1
@@ -241,6 +291,8 @@ class ScenarioSet:
     proxied: Mapping[str, str] = field(default_factory=dict)
     holidays: Mapping[str, str] = field(default_factory=dict)
     fitted: Mapping[str, str] = field(default_factory=dict)
+    horizons: tuple[int, ...] = ()
+    calibration: Mapping[str, str] = field(default_factory=dict)
     version: int = 0
     market_data_version: int | None = None
 
@@ -251,3 +303,7 @@ class ScenarioSet:
     @property
     def synthetic(self) -> bool:
         return any(f.synthetic for f in self.index.factors)
+
+    def horizon_of(self, scenario: int) -> int:
+        """Business days the scenario with this number spans."""
+        return self.horizons[scenario % len(self.horizons)] if self.horizons else self.horizon_days
