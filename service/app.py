@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from urllib.parse import urlsplit
 
 import structlog
 from flask import Response, g, request
@@ -16,7 +17,7 @@ from service.api.answers import MEDIA_TYPES, choose_format
 from service.api.context import EXTENSION, Context
 from service.api.models import Problem
 from service.config import Settings
-from service.errors import UnsupportedMediaType, request_id
+from service.errors import MisdirectedRequest, UnsupportedMediaType, request_id
 from service.process import is_loopback
 
 MAX_BODY_BYTES = 1 << 20
@@ -39,12 +40,12 @@ def create_app(settings: Settings) -> OpenAPI:
         static_folder=None,
     )
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
-    if is_loopback(settings.host):
-        # a page of another site that points its own name at this machine gets no answer (DNS rebinding)
-        app.config["TRUSTED_HOSTS"] = ["localhost", "127.0.0.1", "[::1]", settings.host]
     app.extensions[EXTENSION] = Context(settings)
     errors.register(app)
     app.before_request(_begin)
+    if is_loopback(settings.host):
+        app.before_request(_refuse_other_names)
+    app.before_request(_read_headers)
     app.after_request(_end)
     for blueprint in (health.api, risk.api, catalogue.api, data.api, valuations.api):
         app.register_api(blueprint)
@@ -54,11 +55,23 @@ def create_app(settings: Settings) -> OpenAPI:
 
 def _begin() -> None:
     g.started = time.perf_counter()
-    if (
-        request.method in ("POST", "PUT", "PATCH")
-        and request.url_rule is not None
-        and request.mimetype != MEDIA_TYPES["json"]
-    ):
+
+
+def _refuse_other_names() -> None:
+    """A page of another site whose name points at this machine gets no answer (DNS rebinding)."""
+    try:
+        asked = urlsplit(f"//{request.headers.get('Host', 'localhost')}").hostname or ""
+    except ValueError:
+        asked = ""
+    if not is_loopback(asked):
+        raise MisdirectedRequest(
+            "This service listens to this machine only and answers to its own names, such as localhost or 127.0.0.1."
+        )
+
+
+def _read_headers() -> None:
+    with_body = request.method in ("POST", "PUT", "PATCH") and request.url_rule is not None
+    if with_body and request.mimetype != MEDIA_TYPES["json"]:
         raise UnsupportedMediaType(
             f"The body is {request.mimetype or 'of no stated media type'}; send Content-Type: {MEDIA_TYPES['json']}."
         )

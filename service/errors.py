@@ -41,6 +41,13 @@ class Malformed(VarlakeError):
     title = "The body is no JSON"
 
 
+class MisdirectedRequest(VarlakeError):
+    """The request was sent to another name than this service's."""
+
+    status = 421
+    title = "Not the service asked for"
+
+
 def new_error_id() -> str:
     return secrets.token_hex(8)
 

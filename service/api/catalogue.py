@@ -68,7 +68,12 @@ def instruments(query: TableParameters) -> Response:
 def scenario_methods(query: TableParameters) -> Response:
     """The ways to make scenarios, each with its parameters."""
     rows = [
-        {"method": name, "meaning": g.meaning, "parameters": _parameters(g.definition)}
+        {
+            "method": name,
+            "meaning": g.meaning,
+            # method and market date stand in the request beside the parameters
+            "parameters": [p for p in _parameters(g.definition) if p["name"] not in ("method", "market_date")],
+        }
         for name, g in GENERATORS.items()
     ]
     return rows_answer(rows, "scenario-methods")

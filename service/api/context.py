@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from flask import current_app
 
+from aggregation.vector_cache import VectorCache
 from lake.tables import Lake
 from service.config import Settings
 from service.jobs import JobTable
@@ -22,6 +23,10 @@ class Context:
     def lake(self) -> Lake:
         """Opened for each request, so that the web may start before there is a lake; raises `NotFound` until then."""
         return Lake.open(self.settings.lake)
+
+    @property
+    def cache(self) -> VectorCache:
+        return VectorCache(self.lake, self.settings.cache, int(self.settings.cache_gib * (1 << 30)))
 
     @property
     def jobs(self) -> JobTable:

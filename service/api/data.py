@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 from flask import Response
 from pydantic import Field
 
+from aggregation.netting import select
 from lake.dates import Day
 from lake.errors import NotFound, unknown
-from lake.tables import Lake
+from lake.tables import Lake, Snapshot
 from scenarios.store import find_scenario_set, list_scenario_sets
 from scenarios.types import RiskClass
 from service.api import models
 from service.api.answers import json_answer, page_answer, tabular
 from service.api.context import context
 from service.api.document import blueprint
-from service.api.paging import PageParameters, cut_page, start_of_page
-from service.api.requests import Parameters, TableParameters
+from service.api.paging import PageParameters, cut_page, encode_cursor, start_of_page
+from service.api.requests import FilterText, Parameters, TableParameters
 from service.encoding import to_rows
 from valuation.store import find_sealed
 
@@ -35,6 +37,13 @@ class RiskFactorParameters(PageParameters):
 class ScenarioSetParameters(Parameters):
     market_date: Day | None = Field(
         None, description="market date of the set, where a name is given; default the latest"
+    )
+
+
+class PositionsParameters(PageParameters):
+    date: Day = Field(description="date of the book")
+    where: tuple[FilterText, ...] = Field(
+        (), description="filter, such as desk=Rates,FX or book!=B1; repeatable, all must hold"
     )
 
 
@@ -118,3 +127,35 @@ def positions_dates(query: TableParameters) -> Response:
     counts = pc.value_counts(days)
     table = pa.table({"positions_date": counts.field("values"), "positions": counts.field("counts")})
     return page_answer(table.sort_by("positions_date"), "positions-dates")
+
+
+@api.get("/positions", responses={200: models.Positions})
+@tabular
+def positions(query: PositionsParameters) -> Response:
+    """The positions of a date, by trade; filtered as a risk query is, and with the same columns to filter by."""
+    here = context()
+    version, after = start_of_page(here.lake, "positions", query.cursor)
+    book = here.cache.book(Snapshot(here.lake, {"positions": version}), query.date)
+    chosen = np.flatnonzero(select(book, query.where))
+    trade = book.columns["trade"]
+    codes = trade.codes[chosen]
+    if after is not None:
+        chosen = chosen[codes >= _first_after(trade.members, after)]
+        codes = trade.codes[chosen]
+    # a trade stands once in a book, so its code orders the page
+    page = chosen[np.argsort(codes)[: query.limit]]
+    contract = np.searchsorted(book.starts, page, side="right") - 1
+    columns = {
+        "positions_date": pa.array([book.positions_date] * len(page), pa.date32()),
+        "contract_id": book.contract_ids.take(pa.array(contract)),
+        "quantity": book.quantity[page],
+        **{name: c.members.take(pa.array(c.codes[page])) for name, c in book.columns.items()},
+    }
+    table = pa.table(columns)
+    following = encode_cursor(version, table["trade"][-1].as_py()) if len(chosen) > query.limit else None
+    return page_answer(table, f"positions-{query.date}", following)
+
+
+def _first_after(members: pa.Array, text: str) -> int:
+    """Place of the first of the sorted members that is greater."""
+    return int(pc.sum(pc.less_equal(members, text)).as_py() or 0)

@@ -26,6 +26,7 @@ _FAILURES = {
     409: "the state of the lake or the job forbids it",
     413: "the body is too large",
     415: "the body is not application/json",
+    421: "sent to a name of another service",
     422: "a value is not valid; errors says which and what is",
     500: "unexpected; error_id stands in the log",
     503: "something needed is missing",

@@ -47,6 +47,7 @@ class Problem(Answer):
     errors: list[Fault]
 
 
+POSITION_COLUMNS = tuple(c.name for c in POSITIONS.columns if c.name != "attributes")
 _PLAIN: dict[pa.DataType, Any] = {
     pa.string(): str,
     pa.int32(): int,
@@ -130,6 +131,12 @@ class PositionsDateRow(Answer):
     positions: int
 
 
+class PositionRow(row_model("PositionColumns", POSITIONS, POSITION_COLUMNS)):  # type: ignore[misc]
+    """One row is a trade. Each attribute brought with the file is a further column attribute.<name>, as in a query."""
+
+    model_config = ConfigDict(extra="allow")
+
+
 Dimensions = page_model("Dimensions", DimensionRow)
 Measures = page_model("Measures", MeasureRow)
 Estimators = page_model("Estimators", EstimatorRow)
@@ -146,7 +153,7 @@ ValuationSetAnswer = row_model("ValuationSet", VALUATION_SETS)
 ValuationSets = page_model("ValuationSets", ValuationSetAnswer)
 ValuationFailures = page_model("ValuationFailures", row_model("ValuationFailureRow", VALUATION_FAILURES))
 PositionsDates = page_model("PositionsDates", PositionsDateRow)
-Positions = page_model("Positions", row_model("PositionRow", POSITIONS))
+Positions = page_model("Positions", PositionRow)
 
 
 class CoverageAnswer(Answer):

@@ -27,7 +27,7 @@ class PageParameters(TableParameters):
     cursor: str | None = Field(None, description="next_cursor of the page before")
 
 
-def _encode(version: int, key: str) -> str:
+def encode_cursor(version: int, key: str) -> str:
     return base64.urlsafe_b64encode(json.dumps([version, key]).encode()).decode().rstrip("=")
 
 
@@ -54,4 +54,4 @@ def cut_page(rows: pa.Table, key: str, limit: int, version: int, after: str | No
         rows = rows.filter(pc.greater(rows[key], after))
     first = pc.select_k_unstable(rows, k=min(limit, rows.num_rows), sort_keys=[(key, "ascending")])
     page = rows.take(first)
-    return page, _encode(version, page[key][-1].as_py()) if rows.num_rows > limit else None
+    return page, encode_cursor(version, page[key][-1].as_py()) if rows.num_rows > limit else None

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 from flask import request
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema
 
-from lake.errors import invalid
+from aggregation.types import Filter
+from lake.errors import BadInput, invalid
 from service.api.answers import Format
 from service.errors import Malformed
+
+
+def _filter(value: Any) -> Any:
+    try:
+        return Filter.parse(value) if isinstance(value, str) else value
+    except BadInput as error:
+        raise ValueError(error.message) from None
+
+
+FilterText = Annotated[Filter, BeforeValidator(_filter), WithJsonSchema({"type": "string", "pattern": "^[^=!]+!?=.+$"})]
 
 
 class Parameters(BaseModel):
