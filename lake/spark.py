@@ -6,6 +6,7 @@ It stands in the engine process alone: the web process starts no Java, and nothi
 from __future__ import annotations
 
 import os
+import pwd
 import sys
 import tempfile
 from collections.abc import Mapping
@@ -14,7 +15,7 @@ from pathlib import Path
 from pyspark.sql import SparkSession
 
 from lake.delta_jars import find_delta_jars
-from lake.errors import Conflict
+from lake.errors import Conflict, NotReady
 from lake.machine import find_java, usable_cores
 
 _LOGGING = Path(__file__).with_name("log4j2.properties")
@@ -24,6 +25,17 @@ _DELTA_EXTENSION = "io.delta.sql.DeltaSparkSessionExtension"
 def local_master() -> str:
     """All usable cores of this machine, and four attempts a task (plain `local[N]` gives one only)."""
     return f"local[{usable_cores()},4]"
+
+
+def require_named_user() -> None:
+    """Raises `NotReady` where the user has a number and no name, as in some containers: Hadoop's login would fail."""
+    try:
+        pwd.getpwuid(os.geteuid())
+    except KeyError:
+        raise NotReady(
+            f"Spark cannot run as user id {os.geteuid()}, which has no name on this machine. Run as a user that /etc/passwd "
+            "knows, or add this one to it; small valuations run without Spark."
+        ) from None
 
 
 def spark_session(
@@ -40,8 +52,8 @@ def spark_session(
 
     `master` is `local_master()` when None. `driver_memory` bounds the Java heap (vectors live in Python, outside of it),
     `batch_rows` the rows of an Arrow batch. `delta` lets Spark itself read and write Delta tables. `settings` are further Spark
-    settings and win over ours. Raises `NotReady` when there is no Java, or with `delta` no Delta jars, and `Conflict` when
-    `delta` is asked of a session that was started without.
+    settings and win over ours. Raises `NotReady` when there is no Java, the user has no name, or with `delta` there are no Delta
+    jars; and `Conflict` when `delta` is asked of a session that was started without.
     """
     running = SparkSession.getActiveSession()
     if running is not None:
@@ -82,6 +94,7 @@ def spark_session(
             "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
             "spark.databricks.delta.snapshotPartitions": "2",  # of a table's log; the default of 50 costs seconds
         }
+    require_named_user()
     os.environ["JAVA_HOME"] = str(find_java().launcher_home())
     builder = SparkSession.builder.master(master).appName(app)
     for name, value in {**conf, **(settings or {})}.items():

@@ -19,7 +19,7 @@ from lake.delta_jars import find_delta_jars
 from lake.errors import NotReady, VarlakeError
 from lake.machine import find_java, usable_cores
 from lake.schemas import TABLES
-from lake.spark import spark_session
+from lake.spark import require_named_user, spark_session
 from lake.tables import Lake
 from service.config import Settings
 
@@ -105,6 +105,11 @@ def _java() -> Iterator[Finding]:
 
 def _spark(settings: Settings, start: bool) -> Iterator[Finding]:
     found = f"pyspark {metadata.version('pyspark')}"
+    try:
+        require_named_user()
+    except NotReady as error:
+        yield Finding("Spark", "fail", f"{found} cannot run as this user", error.message)
+        return
     if home := os.environ.get("SPARK_HOME"):
         advice = (
             f"SPARK_HOME is {home}, and pyspark starts that Spark instead of its own; unset it if that is not meant."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pwd
 import shutil
 import sys
 from collections import namedtuple
@@ -131,6 +132,16 @@ def test_another_spark_by_its_home(examined: Examine, monkeypatch: pytest.Monkey
     finding = examined()["Spark"]
     assert finding.status == "warn"
     assert "/opt/spark-3.5" in finding.advice
+
+
+def test_a_user_without_a_name(examined: Examine, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unnamed(uid: int) -> pwd.struct_passwd:
+        raise KeyError(uid)
+
+    monkeypatch.setattr(pwd, "getpwuid", unnamed)
+    finding = examined()["Spark"]
+    assert finding.status == "fail"
+    assert "/etc/passwd" in finding.advice
 
 
 def test_no_delta_jars_is_a_warning_only(examined: Examine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
