@@ -1,0 +1,121 @@
+"""The book of one date as arrays: positions sorted by contract, dimensions as codes into sorted members."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+
+from aggregation.cache import read_mapped, write_mapped
+from aggregation.dimensions import ATTRIBUTE, CONTRACT_COLUMNS, DIMENSIONS
+from lake.errors import NotFound
+from lake.tables import Lake, Snapshot
+from scenarios.types import Floats
+
+Codes = npt.NDArray[np.int32]
+Offsets = npt.NDArray[np.int64]
+
+_QUANTITY = "quantity"  # a column of the file that is no dimension
+
+
+@dataclass(frozen=True)
+class Column:
+    """A dimension of every position: `codes` (n_positions,) into `members`, sorted; a last member null means none."""
+
+    codes: Codes
+    members: pa.Array
+
+
+@dataclass(frozen=True)
+class Book:
+    """The positions of one date, sorted by contract and within a contract by trade, whatever order they were stored in.
+
+    contract_ids : distinct, sorted. starts : (n_contracts + 1,), positions starts[c] to starts[c + 1] hold contract c.
+    quantity : (n_positions,) units, negative is short. files : names of the data files, which are their digests.
+    """
+
+    positions_date: dt.date
+    files: tuple[str, ...]
+    contract_ids: pa.Array
+    starts: Offsets
+    quantity: Floats
+    columns: Mapping[str, Column]
+
+    @property
+    def n_positions(self) -> int:
+        return len(self.quantity)
+
+    @property
+    def attributes(self) -> tuple[str, ...]:
+        return tuple(c.removeprefix(ATTRIBUTE) for c in self.columns if c.startswith(ATTRIBUTE))
+
+
+def positions_files(at: Lake | Snapshot, positions_date: dt.date) -> list[Path]:
+    """The data files of a date's book; raises `NotFound` with the nearest dates that have one."""
+    files = at.data_files("positions", {"positions_date": [positions_date]})
+    if not files:
+        dates = {dt.date.fromisoformat(f.parent.name.partition("=")[2]) for f in at.data_files("positions")}
+        raise NotFound(f"No positions on {positions_date}. {nearest_dates(positions_date, dates, 'with positions')}")
+    return files
+
+
+def nearest_dates(wanted: dt.date, there: set[dt.date], what: str) -> str:
+    """A sentence with the few dates closest to the one wanted."""
+    close = sorted(sorted(there, key=lambda d: (abs((d - wanted).days), d))[:5])
+    return f"Nearest dates {what}: {', '.join(map(str, close))}." if close else f"There are no dates {what} yet."
+
+
+def write_book(snapshot: Snapshot, positions_date: dt.date, folder: Path) -> None:
+    """Writes the book of a date as Arrow files that `load_book` maps."""
+    rows = snapshot.read("positions", where=ds.field("positions_date") == positions_date)
+    encoded = {name: encode(rows[name].combine_chunks()) for name in (*DIMENSIONS, *CONTRACT_COLUMNS)}
+    attributes = rows["attributes"].combine_chunks()
+    for key in sorted(pc.unique(attributes.keys).to_pylist()):
+        encoded[f"{ATTRIBUTE}{key}"] = encode(pc.map_lookup(attributes, key, "first"))
+    contract, contract_ids = encode(rows["contract_id"].combine_chunks())
+    order = np.lexsort((encoded["trade"][0], contract))
+    positions = {
+        name: pa.DictionaryArray.from_arrays(pa.array(codes[order]), members)
+        for name, (codes, members) in encoded.items()
+    }
+    positions[_QUANTITY] = pa.array(rows["quantity"].to_numpy()[order])
+    write_mapped(folder / "positions.arrow", positions)
+    ends = np.searchsorted(contract[order], np.arange(len(contract_ids)), side="right")
+    write_mapped(folder / "contracts.arrow", {"contract_id": contract_ids, "end": pa.array(ends)})
+
+
+def load_book(positions_date: dt.date, files: tuple[str, ...], folder: Path) -> Book:
+    """Maps the files that `write_book` wrote."""
+    contracts, positions = read_mapped(folder / "contracts.arrow"), read_mapped(folder / "positions.arrow")
+    return Book(
+        positions_date=positions_date,
+        files=files,
+        contract_ids=contracts.column("contract_id"),
+        starts=np.concatenate([[0], contracts.column("end").to_numpy()]).astype(np.int64),
+        quantity=positions.column(_QUANTITY).to_numpy(),
+        columns={
+            name: Column(positions.column(name).indices.to_numpy(), positions.column(name).dictionary)
+            for name in positions.schema.names
+            if name != _QUANTITY
+        },
+    )
+
+
+def encode(values: pa.Array) -> tuple[Codes, pa.Array]:
+    """Codes into the sorted distinct values; null is the last member, where there is one."""
+    coded = values.dictionary_encode()
+    order = pc.sort_indices(coded.dictionary)
+    members = coded.dictionary.take(order)
+    place = np.empty(len(members) + 1, dtype=np.int32)
+    place[order.to_numpy()] = np.arange(len(members), dtype=np.int32)
+    place[-1] = len(members)
+    if coded.null_count:
+        members = pa.concat_arrays([members, pa.nulls(1, members.type)])
+    return place[pc.fill_null(coded.indices, len(place) - 1).to_numpy()], members

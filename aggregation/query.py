@@ -1,0 +1,289 @@
+"""RiskQuery to RiskResult: finds the inputs, runs the reduce, keeps the receipt. Contains no formula.
+
+Rows and total come from the same pass over the same net positions: the total is one group more, never a sum of results.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from aggregation import resolve
+from aggregation.book import Book
+from aggregation.currency import Conversion, conversion, unconverted
+from aggregation.measures import check_estimator, measure
+from aggregation.netting import Groups, coverage, group_by, net, select
+from aggregation.reduce import group_base, group_pnl
+from aggregation.tail import NotDefined, exact_level
+from aggregation.types import Coverage, Measure, RiskQuery, RiskResult
+from aggregation.vector_cache import FAILED, MISSING, Alignment, VectorCache
+from aggregation.vectors import Bools, Vectors
+from lake.canonical import canonical_json, digest
+from lake.errors import BadInput, Issue
+from lake.tables import Lake, Snapshot, code_version
+from scenarios.store import load_scenario_set
+from scenarios.types import Floats, RiskClass
+
+PNL_BYTES = 256 << 20  # scenario P&L held at once; more groups than fit are done in portions
+
+_Figures = dict[str, Floats]
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """A measure at a level: a column of the answer."""
+
+    name: str
+    measure: Measure
+    level: Fraction | None
+
+
+@dataclass(frozen=True)
+class _Inputs:
+    """Everything a query reads, at pinned versions."""
+
+    snapshot: Snapshot
+    seal: Mapping[str, Any]
+    scenarios: Mapping[str, Any]
+    vectors: Vectors
+    book: Book
+    alignment: Alignment
+
+    @property
+    def weights(self) -> Floats | None:
+        return None if self.scenarios["weights"] is None else np.array(self.scenarios["weights"])
+
+
+def run_query(
+    lake: Lake, query: RiskQuery, *, cache: VectorCache | None = None, threads: int | None = None
+) -> RiskResult:
+    """Answers the query from stored vectors; values nothing.
+
+    `cache` defaults to the lake's own cache folder; `threads` to the usable cores, and changes no bit. Raises `BadInput`
+    for unknown names and empty selections, `NotFound` for dates and sets without data, both with the nearest that exist.
+    """
+    clock = _Clock()
+    asked = _asked(query)
+    with clock.step("load"):
+        inputs = _load(cache or VectorCache(lake), query)
+    with clock.step("net"):
+        keep = select(inputs.book, query.where)
+        groups = group_by(inputs.book, query.by, keep)
+        counts = coverage(inputs.book, groups, inputs.alignment)
+        counts = np.vstack([counts, counts.sum(axis=0)])
+    with clock.step("load"):
+        rates = _rates(inputs, keep, query.currency)
+    figures = _reduce(inputs, groups, rates, query, asked, counts[:, 0] > 0, clock, threads)
+    return _result(query, inputs, groups, rates, asked, counts, figures, clock)
+
+
+class _Clock:
+    """Milliseconds by step."""
+
+    def __init__(self) -> None:
+        self.ms: dict[str, float] = {}
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        started = time.perf_counter()
+        yield
+        self.ms[name] = round(self.ms.get(name, 0.0) + (time.perf_counter() - started) * 1e3, 3)
+
+
+def _asked(query: RiskQuery) -> list[_Asked]:
+    check_estimator(query.estimator)
+    levels: dict[str, Fraction] = {}
+    for i, text in enumerate(query.levels):
+        try:
+            level = exact_level(text)
+        except ValueError as error:
+            raise BadInput(str(error), issues=(Issue(f"levels/{i}", str(error), text),)) from None
+        levels[level_text(level)] = level
+    asked: dict[str, _Asked] = {}
+    for name in query.measures:
+        found = measure(name)
+        if not found.needs_level:
+            asked[name] = _Asked(name, found, None)
+        else:
+            asked |= {f"{name}_{t}": _Asked(f"{name}_{t}", found, level) for t, level in levels.items()}
+    return list(asked.values())
+
+
+def level_text(level: Fraction) -> str:
+    """A level as columns name it: the shortest decimal, 0.99 for 0.990."""
+    digits = 0
+    while (level * 10**digits).denominator != 1:
+        digits += 1
+    return f"0.{int(level * 10**digits):0{digits}d}"
+
+
+def _load(cache: VectorCache, query: RiskQuery) -> _Inputs:
+    snapshot = cache.lake.snapshot("valuation_sets", "positions")
+    seal = resolve.valuation_set(cache.seals(snapshot), query)
+    book = cache.book(snapshot, query.positions_date or query.as_of)
+    vectors = cache.vectors(seal)
+    scenarios = cache.scenarios(seal)
+    return _Inputs(snapshot, seal, scenarios, vectors, book, cache.alignment(book, vectors))
+
+
+def _rates(inputs: _Inputs, keep: Bools, currency: str) -> Conversion:
+    """Exchange rates for the currencies of the selected contracts."""
+    vectors, alignment = inputs.vectors, inputs.alignment
+    selected = np.logical_or.reduceat(keep, inputs.book.starts[:-1])
+    codes = np.unique(vectors.currency[alignment.row[selected & (alignment.row >= 0)]])
+    held = [vectors.currencies[c] for c in codes]
+    if set(held) <= {currency}:
+        return unconverted(len(vectors.currencies), vectors.n_scenarios)
+    scenario_set = load_scenario_set(inputs.snapshot, inputs.seal["scenario_set_id"])
+    fx_moves = RiskClass.FX.value in resolve.shocked_classes(inputs.seal)
+    return conversion(scenario_set, vectors.currencies, held, currency, fx_moves=fx_moves)
+
+
+def _reduce(
+    inputs: _Inputs,
+    groups: Groups,
+    rates: Conversion,
+    query: RiskQuery,
+    asked: list[_Asked],
+    valid: Bools,
+    clock: _Clock,
+    threads: int | None,
+) -> _Figures:
+    """Base value and measures of every group and, last, of the total; NaN where nothing is covered."""
+    count = groups.n + 1
+    figures = {name: np.full(count, np.nan) for name in ("base_value", *(a.name for a in asked))}
+    portion = max(1, PNL_BYTES // (8 * inputs.vectors.n_scenarios))
+    for first in range(0 if query.by else groups.n, count, portion):
+        with clock.step("net"):
+            netted = net(inputs.book, groups, inputs.alignment, inputs.vectors, first, min(portion, count - first))
+        with clock.step("reduce"):
+            base, pnl = group_base(netted, rates), group_pnl(inputs.vectors.rows, netted, rates, threads)
+        with clock.step("measure"):
+            here = np.flatnonzero(valid[first : first + netted.n])
+            pnl = pnl if len(here) == netted.n else pnl[here]
+            figures["base_value"][first + here] = base[here]
+            if len(here):
+                for a in asked:
+                    try:
+                        figures[a.name][first + here] = a.measure.function(
+                            pnl, a.level, inputs.weights, query.estimator
+                        )
+                    except NotDefined as error:
+                        raise BadInput(f"{a.name}: {error}") from None
+    return figures
+
+
+def _result(
+    query: RiskQuery,
+    inputs: _Inputs,
+    groups: Groups,
+    rates: Conversion,
+    asked: list[_Asked],
+    counts: np.ndarray[Any, np.dtype[np.int64]],
+    figures: _Figures,
+    clock: _Clock,
+) -> RiskResult:
+    coverages = [Coverage(int(sum(c)), *map(int, c)) for c in counts]
+    everything = {
+        "positions": pa.array(counts.sum(axis=1)),
+        "covered": pa.array(counts[:, 0]),
+        "failed": pa.array(counts[:, FAILED]),
+        "missing": pa.array(counts[:, MISSING]),
+        "status": pa.array([c.status for c in coverages]),
+        **{name: pa.array(values, mask=np.isnan(values)) for name, values in figures.items()},
+    }
+    total = {name: column[groups.n].as_py() for name, column in everything.items()}
+    if query.by:
+        keys = dict(zip(groups.keys.column_names, groups.keys.columns, strict=True))
+        rows = pa.table({**keys, **{name: column[: groups.n] for name, column in everything.items()}})
+        for a in asked:
+            alone = figures[a.name][: groups.n]
+            standalone = float(np.add.accumulate(alone[~np.isnan(alone)])[-1]) if counts[-1, 0] else None
+            total[f"{a.name}_standalone_sum"] = standalone
+            total[f"{a.name}_diversification"] = None if standalone is None else standalone - total[a.name]
+    else:
+        rows = pa.table({name: column[groups.n :] for name, column in everything.items()})
+    return RiskResult(
+        query=query,
+        rows=rows,
+        total=total,
+        coverage=coverages[-1],
+        receipt=_receipt(query, inputs, rates, figures, clock),
+        notes=_notes(query, inputs, asked, coverages),
+    )
+
+
+def _receipt(query: RiskQuery, inputs: _Inputs, rates: Conversion, figures: _Figures, clock: _Clock) -> dict[str, Any]:
+    """Every input by name and digest; only `timings_ms` differs when the same question is asked again."""
+    seal, scenarios = inputs.seal, inputs.scenarios
+    return {
+        "valuation_set_id": seal["valuation_set_id"],
+        "valuation_date": str(seal["valuation_date"]),
+        "market_date": str(seal["market_date"]),
+        "risk_classes": list(resolve.shocked_classes(seal)),
+        "pricer_version": seal["pricer_version"],
+        "scenario_set_id": seal["scenario_set_id"],
+        "scenario_set_name": seal["scenario_set_name"],
+        "scenario_set_version": scenarios["version"],
+        "method": scenarios["method"],
+        "scenario_count": inputs.vectors.n_scenarios,
+        "horizon_days": scenarios["horizon_days"],
+        "weighted": scenarios["weights"] is not None,
+        "synthetic": scenarios["synthetic"],
+        "positions_date": str(inputs.book.positions_date),
+        "positions_files": list(inputs.book.files),
+        "estimator": query.estimator,
+        "levels": list(query.levels),
+        "currency": query.currency,
+        "exchange_rates": {c: [[factor, power] for factor, power in legs] for c, legs in rates.legs.items()},
+        "table_versions": inputs.snapshot.versions,
+        "code_version": code_version(),
+        "query_digest": digest(canonical_json(query.model_dump(mode="json"))),
+        "result_digest": digest(*(part for name, values in figures.items() for part in (name, values.tobytes()))),
+        "timings_ms": dict(clock.ms),
+    }
+
+
+def _notes(query: RiskQuery, inputs: _Inputs, asked: list[_Asked], coverages: list[Coverage]) -> tuple[str, ...]:
+    """What a reader must know before using the numbers."""
+    notes = []
+    total, scenarios, n = coverages[-1], inputs.scenarios, inputs.vectors.n_scenarios
+    if scenarios["synthetic"]:
+        notes.append("The market data is synthetic.")
+    if total.failed:
+        notes.append(f"{total.failed:,} positions are not in the numbers: their contracts failed in the valuation.")
+    if total.missing:
+        notes.append(
+            f"{total.missing:,} positions are not in the numbers: their contracts are not in the valuation set. "
+            f"`varlake value --as-of {query.as_of}` with positions date {inputs.book.positions_date} values them."
+        )
+    invalid = sum(c.status == "invalid" for c in coverages[:-1]) if query.by else 0
+    if invalid:
+        notes.append(f"{invalid:,} groups have no number: none of their positions is covered.")
+    for kind, what in (
+        ("held", "keep an earlier level"),
+        ("proxied", "move by a proxy"),
+        ("excluded", "are not in the scenarios"),
+    ):
+        factors = sorted(scenarios[kind] or ())
+        if factors:
+            more = f" and {len(factors) - 5:,} more" if len(factors) > 5 else ""
+            notes.append(f"Risk factors that {what}: {', '.join(factors[:5])}{more}.")
+    shocked = resolve.shocked_classes(inputs.seal)
+    if len(shocked) < len(RiskClass):
+        notes.append(f"Only these risk classes are shocked: {', '.join(shocked)}.")
+    if scenarios["weights"] is not None:
+        notes.append("The scenarios carry weights.")
+    for level in dict.fromkeys(a.level for a in asked if a.level is not None):
+        if n * (1 - level) < 1:
+            notes.append(
+                f"Fewer than one of {n} scenarios lies beyond level {level_text(level)}: the tail is the worst loss."
+            )
+    return tuple(notes)

@@ -1,0 +1,60 @@
+"""Which valuation set answers a query, and under which scenarios it was made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from aggregation.book import nearest_dates
+from aggregation.types import RiskQuery
+from lake.errors import BadInput, NotFound, unknown
+from scenarios.types import RiskClass
+
+
+def valuation_set(seals: Sequence[Mapping[str, Any]], query: RiskQuery) -> Mapping[str, Any]:
+    """The seal that answers the query: the one named, else the newest of the date and scenario set asked for.
+
+    `seals` are rows of valuation_sets, oldest first. Without a name, a set that shocks all risk classes goes before one
+    that shocks some, and one that values the market of its own date is required. Raises `NotFound` with what is there.
+    """
+    if query.valuation_set is not None:
+        return _named(seals, query)
+    plain = [s for s in seals if s["market_date"] == s["valuation_date"]]
+    wanted = query.scenario_set
+    of_set = [s for s in plain if wanted in (None, s["scenario_set_name"], s["scenario_set_id"])]
+    if wanted is not None and not of_set:
+        raise unknown("valued scenario set", wanted, {s["scenario_set_name"] for s in plain}, error=NotFound)
+    fitting = [s for s in of_set if s["valuation_date"] == query.as_of]
+    if not fitting:
+        under = f" under scenario set {wanted}" if wanted else ""
+        dates = {s["valuation_date"] for s in of_set}
+        raise NotFound(
+            f"No valuation set of {query.as_of}{under}. {nearest_dates(query.as_of, dates, 'with one')} "
+            f"`varlake value --as-of {query.as_of}` makes it."
+        )
+    most = max(len(shocked_classes(s)) for s in fitting)
+    return [s for s in fitting if len(shocked_classes(s)) == most][-1]
+
+
+def _named(seals: Sequence[Mapping[str, Any]], query: RiskQuery) -> Mapping[str, Any]:
+    found = [s for s in seals if s["valuation_set_id"] == query.valuation_set]
+    if not found:
+        ids = (s["valuation_set_id"] for s in seals)
+        raise unknown("sealed valuation set", str(query.valuation_set), ids, error=NotFound)
+    seal = found[-1]
+    if seal["valuation_date"] != query.as_of:
+        raise BadInput(
+            f"Valuation set {query.valuation_set} is of {seal['valuation_date']}, and {query.as_of} was asked for. Ask for "
+            f"{seal['valuation_date']}, with positions date {query.positions_date or query.as_of} where that book is meant."
+        )
+    if query.scenario_set not in (None, seal["scenario_set_name"], seal["scenario_set_id"]):
+        raise BadInput(
+            f"Valuation set {query.valuation_set} was made under scenario set {seal['scenario_set_name']}, and "
+            f"{query.scenario_set} was asked for; name one of the two."
+        )
+    return seal
+
+
+def shocked_classes(seal: Mapping[str, Any]) -> tuple[str, ...]:
+    """The risk classes a valuation set shocks, sorted; all where the seal names none."""
+    return tuple(sorted(seal["risk_classes"] or [c.value for c in RiskClass]))

@@ -1,0 +1,120 @@
+"""What queries read, opened once a process: vectors, books, and one against the other."""
+
+from __future__ import annotations
+
+import datetime as dt
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+
+from aggregation.book import Book, Codes, load_book, positions_files, write_book
+from aggregation.cache import DEFAULT_BYTES, DiskCache, Kept
+from aggregation.vectors import Vectors, load_vectors, write_vectors
+from lake.canonical import digest
+from lake.errors import NotFound
+from lake.tables import Lake, Snapshot
+from valuation.store import list_valuation_sets
+
+COVERED, FAILED, MISSING = 0, 1, 2
+
+_KEPT = 24  # objects kept open by a process: they are mostly mapped, not held
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """A book against a valuation set, by contract of the book.
+
+    row : row of the contract in the vectors, -1 where it has none. state : COVERED, FAILED or MISSING. order : the covered
+    contracts by currency, then contract id.
+    """
+
+    row: Codes
+    state: npt.NDArray[np.int8]
+    order: Codes
+
+
+def align(book: Book, vectors: Vectors) -> Alignment:
+    """Finds the book's contracts among the vectors and the failures."""
+    row = _places(book.contract_ids, vectors.contract_ids)
+    failed = _places(book.contract_ids, vectors.failures.column("contract_id")) >= 0
+    state = np.where(row >= 0, COVERED, np.where(failed, FAILED, MISSING)).astype(np.int8)
+    covered = np.flatnonzero(row >= 0)
+    order = covered[np.argsort(vectors.currency[row[covered]], kind="stable")]
+    return Alignment(row, state, order.astype(np.int32))
+
+
+def _places(wanted: pa.Array, among: pa.Array) -> Codes:
+    """Place of each wanted value among the others, -1 where it is not."""
+    return np.asarray(pc.fill_null(pc.index_in(wanted, among), -1).to_numpy(), dtype=np.int32)
+
+
+def _seal_key(seal: Mapping[str, Any]) -> str:
+    """Names the seal, not the set: a set sealed anew, in a restored lake say, is read anew."""
+    return digest(seal["valuation_set_id"], str(seal["sealed_at"]))
+
+
+@functools.cache
+def _kept(folder: Path) -> Kept:
+    return Kept(_KEPT)
+
+
+class VectorCache:
+    """The cache folder of a lake; what is open is shared by all `VectorCache` objects of that folder in the process."""
+
+    def __init__(self, lake: Lake, folder: Path | None = None, limit_bytes: int = DEFAULT_BYTES) -> None:
+        self.lake = lake
+        self._disk = DiskCache((folder or lake.state / "cache").expanduser().resolve(), limit_bytes)
+        self._kept = _kept(self._disk.folder)
+
+    def _lake_id(self) -> tuple[str, int]:
+        """Names this lake, and not one made later in the same place."""
+        return str(self.lake.path), (self.lake.state / "lake.json").stat().st_mtime_ns
+
+    def vectors(self, seal: Mapping[str, Any]) -> Vectors:
+        """The vectors of a sealed valuation set, given its row of valuation_sets."""
+        name = digest(str(self.lake.path), _seal_key(seal))
+        write = functools.partial(write_vectors, self.lake, seal)
+        load = functools.partial(load_vectors, seal)
+        return self._kept.get(name, lambda: self._disk.entry(name, write, load))
+
+    def book(self, at: Snapshot, positions_date: dt.date) -> Book:
+        """The book of a date at the snapshot's version of positions; raises `NotFound` with the nearest dates."""
+        files = tuple(p.stem for p in positions_files(at, positions_date))
+        name = digest(str(self.lake.path), str(positions_date), *files)
+        write = functools.partial(write_book, at, positions_date)
+        load = functools.partial(load_book, positions_date, files)
+        return self._kept.get(name, lambda: self._disk.entry(name, write, load))
+
+    def seals(self, at: Snapshot) -> list[dict[str, Any]]:
+        """The rows of valuation_sets, oldest first."""
+        key = ("seals", self._lake_id(), at.versions["valuation_sets"])
+        return self._kept.get(key, lambda: list_valuation_sets(at))
+
+    def scenarios(self, seal: Mapping[str, Any]) -> dict[str, Any]:
+        """The row of scenario_sets that the set was valued under; no levels are read."""
+        key = ("scenarios", self._lake_id(), seal["scenario_set_id"], seal["scenario_set_name"])
+        return self._kept.get(key, lambda: self._read_scenarios(seal))
+
+    def _read_scenarios(self, seal: Mapping[str, Any]) -> dict[str, Any]:
+        where = ds.field("scenario_set_id") == seal["scenario_set_id"]
+        rows = self.lake.read("scenario_sets", where=where).to_pylist(maps_as_pydicts="strict")
+        if not rows:
+            raise NotFound(
+                f"Scenario set {seal['scenario_set_id']} of valuation set {seal['valuation_set_id']} is not in the lake. "
+                "Restore the lake, or value the date again."
+            )
+        # one content may be stored under several names
+        return next((r for r in rows if r["name"] == seal["scenario_set_name"]), rows[0])
+
+    def alignment(self, book: Book, vectors: Vectors) -> Alignment:
+        """The book against the valuation set."""
+        key = (book.positions_date, book.files, _seal_key(vectors.seal))
+        return self._kept.get(key, lambda: align(book, vectors))

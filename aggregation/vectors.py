@@ -1,0 +1,180 @@
+"""The vectors of a valuation set as one memory-mapped matrix, filled from the lake's data files."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+
+from aggregation.book import Codes, encode
+from aggregation.cache import read_mapped, write_mapped
+from lake.errors import NotFound
+from lake.machine import usable_cores
+from lake.tables import Lake
+from scenarios.types import Floats
+
+Bools = npt.NDArray[np.bool_]
+
+_BATCH_BYTES = 32 << 20  # of vectors read from a data file at once
+_LINE = 8  # doubles in a cache line: rows begin on one, so that no vector instruction straddles two
+LEAST_WIDTH = 64  # doubles in a row at least: the narrowest tile of `reduce`
+
+
+@dataclass(frozen=True)
+class Vectors:
+    """The vectors of a valuation set, contracts sorted by id. `seal` is its row of valuation_sets.
+
+    base : (n_contracts,) value of one unit; rows : (n_contracts, width) P&L of one unit in scenario order, gains
+    positive, both in the contract's currency; columns past n_scenarios are zero padding. currency : codes into
+    `currencies`. unmoved : contracts that no shocked risk factor reaches, whose rows are zero by reading, not by
+    pricing. failures : contract_id, reason, message of the contracts that could not be valued.
+    """
+
+    seal: Mapping[str, Any]
+    contract_ids: pa.Array
+    currencies: tuple[str, ...]
+    currency: Codes
+    base: Floats
+    unmoved: Bools
+    rows: Floats
+    failures: pa.RecordBatch
+
+    @property
+    def n_scenarios(self) -> int:
+        return int(self.seal["scenario_count"])
+
+    @property
+    def pnl(self) -> Floats:
+        """The vectors without padding, shape (n_contracts, n_scenarios)."""
+        return self.rows[:, : self.n_scenarios]
+
+
+def _matrix(path: Path, n_contracts: int, n_scenarios: int, *, write: bool = False) -> Floats:
+    width = max(LEAST_WIDTH, -(-n_scenarios // _LINE) * _LINE)
+    if write:
+        with path.open("wb") as f:
+            # a full disk is an error here; in a mapped file it would kill the process
+            os.posix_fallocate(f.fileno(), 0, max(1, n_contracts * width * 8))
+    mode: Any = "r+" if write else "r"
+    return np.memmap(path, dtype=np.float64, mode=mode, shape=(n_contracts, width)).view(np.ndarray)
+
+
+def load_vectors(seal: Mapping[str, Any], folder: Path) -> Vectors:
+    """Maps the files that `write_vectors` wrote."""
+    contracts = read_mapped(folder / "contracts.arrow")
+    currency = contracts.column("currency")
+    return Vectors(
+        seal=seal,
+        contract_ids=contracts.column("contract_id"),
+        currencies=tuple(currency.dictionary.to_pylist()),
+        currency=currency.indices.to_numpy(),
+        base=contracts.column("base").to_numpy(),
+        unmoved=contracts.column("unmoved").to_numpy().view(np.bool_),
+        rows=_matrix(folder / "rows.f64", len(contracts), seal["scenario_count"]),
+        failures=read_mapped(folder / "failures.arrow"),
+    )
+
+
+def write_vectors(lake: Lake, seal: Mapping[str, Any], folder: Path) -> None:
+    """Copies what a sealed set's members name from the data files; raises `NotFound` when the lake lacks or spoils it."""
+    at = lake.snapshot("valuation_members", "valuation_failures", "pnl_vectors")
+    where = ds.field("valuation_set_id") == seal["valuation_set_id"]
+    members = at.read("valuation_members", ["contract_id", "inputs_digest", "unmoved"], where).sort_by("contract_id")
+    failures = at.read("valuation_failures", ["contract_id", "reason", "message"], where).sort_by("contract_id")
+    rows = _matrix(folder / "rows.f64", len(members), seal["scenario_count"], write=True)
+    filling = _Filling(seal, members, rows)
+    filling.run(at.data_files("pnl_vectors", {"valuation_date": [seal["valuation_date"]]}))
+    codes, currencies = encode(pa.array(filling.currency, pa.string()))
+    write_mapped(
+        folder / "contracts.arrow",
+        {
+            "contract_id": filling.contract_ids,
+            "currency": pa.DictionaryArray.from_arrays(pa.array(codes), currencies),
+            "base": pa.array(filling.base),
+            "unmoved": pa.array(filling.unmoved.view(np.uint8)),
+        },
+    )
+    write_mapped(folder / "failures.arrow", {c: failures[c].combine_chunks() for c in failures.column_names})
+
+
+class _Filling:
+    """Rows of the members, found in the data files and copied."""
+
+    def __init__(self, seal: Mapping[str, Any], members: pa.Table, rows: Floats) -> None:
+        n = len(members)
+        self.set_id = seal["valuation_set_id"]
+        self.n_scenarios: int = seal["scenario_count"]
+        self.rows = rows
+        self.contract_ids = members["contract_id"].combine_chunks()
+        self.digests = members["inputs_digest"].combine_chunks()
+        self.unmoved: Bools = members["unmoved"].to_numpy()
+        self.base = np.empty(n)
+        self.currency = np.full(n, None, dtype=object)
+
+    def run(self, files: Sequence[Path]) -> None:
+        work, found = [], np.zeros(len(self.contract_ids), dtype=np.bool_)
+        # which file answers for a contract is settled in the order of the files, before threads race
+        for file in files:
+            places = self._places(file, found)
+            found[places[places >= 0]] = True
+            if (places >= 0).any():
+                work.append((file, places))
+        if not found.all():
+            lacking = self.contract_ids.filter(pa.array(~found))
+            raise self._damaged(f"{len(lacking)} of its vectors are not in pnl_vectors, first {lacking[0]}")
+        with ThreadPoolExecutor(usable_cores()) as threads:
+            for copied in [threads.submit(self._copy, *w) for w in work]:
+                copied.result()
+
+    def _places(self, file: Path, found: Bools) -> Codes:
+        """For each row of the file the member that it answers for, or -1."""
+        keys = pq.read_table(file, columns=["contract_id", "inputs_digest"], partitioning=None).combine_chunks()
+        places = pc.fill_null(pc.index_in(keys["contract_id"], self.contract_ids), -1).to_numpy().astype(np.int32)
+        hit = np.flatnonzero(places >= 0)
+        same = pc.equal(keys["inputs_digest"].take(pa.array(hit)), self.digests.take(pa.array(places[hit])))
+        places[hit[~same.to_numpy()]] = -1
+        places[found[places] & (places >= 0)] = -1
+        hit = np.flatnonzero(places >= 0)
+        _, first = np.unique(places[hit], return_index=True)  # a retried task may have written a row twice
+        once: Codes = np.full_like(places, -1)
+        once[hit[first]] = places[hit[first]]
+        return once
+
+    def _copy(self, file: Path, places: Codes) -> None:
+        reader = pq.ParquetFile(file, memory_map=True, pre_buffer=False)
+        done = 0
+        for batch in reader.iter_batches(
+            max(1, _BATCH_BYTES // (8 * self.n_scenarios)), columns=["currency", "base_value", "pnl"], use_threads=False
+        ):
+            here = places[done : done + len(batch)]
+            done += len(batch)
+            wanted = here >= 0
+            if wanted.any():
+                self._copy_batch(batch if wanted.all() else batch.filter(pa.array(wanted)), here[wanted])
+
+    def _copy_batch(self, batch: pa.RecordBatch, places: Codes) -> None:
+        base = batch.column("base_value").to_numpy()
+        self.base[places] = base
+        self.currency[places] = batch.column("currency").to_numpy(zero_copy_only=False)
+        moved, lists = ~self.unmoved[places], batch.column("pnl")
+        if not moved.all():
+            lists = lists.filter(pa.array(moved))
+        if not pc.all(pc.equal(pc.list_value_length(lists), self.n_scenarios), min_count=0).as_py():
+            raise self._damaged(f"it has vectors of other lengths than {self.n_scenarios}")
+        values = lists.flatten().to_numpy().reshape(-1, self.n_scenarios)
+        if not (np.isfinite(base).all() and np.isfinite(values).all()):
+            raise self._damaged("it has vectors that are not finite")
+        self.rows[places[moved], : self.n_scenarios] = values
+
+    def _damaged(self, what: str) -> NotFound:
+        return NotFound(f"Valuation set {self.set_id} is damaged: {what}. Restore the lake, or value the date again.")
