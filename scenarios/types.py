@@ -266,6 +266,7 @@ class ScenarioSet:
     dropped : scenario label to why that day is not a scenario.
     proxied : risk factor id to the factor and beta that stand in where its own moves are missing, and in how many scenarios.
     holidays : scenario label to the markets closed on that day, whose factors are unchanged in it.
+    derived : shocked risk factor id that no step of a bespoke scenario names to why it moves all the same.
     fitted : risk factor id to the model fitted to its moves, with its parameters.
     horizons : business days of T1, T2, ... where every path has a scenario at each, in that order (T0 is 0 days); empty
     where all scenarios span `horizon_days`, which is the longest of them otherwise.
@@ -291,6 +292,7 @@ class ScenarioSet:
     proxied: Mapping[str, str] = field(default_factory=dict)
     holidays: Mapping[str, str] = field(default_factory=dict)
     fitted: Mapping[str, str] = field(default_factory=dict)
+    derived: Mapping[str, str] = field(default_factory=dict)
     horizons: tuple[int, ...] = ()
     calibration: Mapping[str, str] = field(default_factory=dict)
     version: int = 0
