@@ -42,3 +42,15 @@ def sessions(calendar: str, first: dt.date, last: dt.date) -> Dates:
     # one request for all years keeps the cache small and the calendar's set-up (half a second) to once
     days = _sessions_of_years(calendar, CALENDAR_START.year, this_year)
     return days[(days >= np.datetime64(first)) & (days <= np.datetime64(last))]
+
+
+def closed_days(observed: npt.NDArray[np.bool_], max_days: int) -> npt.NDArray[np.bool_]:
+    """Days on which a market was closed, told from the days (n_dates,) on which anything of it was observed.
+
+    A run of up to `max_days` days without an observation is a holiday, also when it is the latest; a longer one is an
+    interruption of the data, and days before the first observation are no history. Neither is a holiday.
+    """
+    days = np.arange(len(observed))
+    last = np.maximum.accumulate(np.where(observed, days, -1))
+    following = np.minimum.accumulate(np.where(observed, days, len(days))[::-1])[::-1]
+    return ~observed & (last >= 0) & (following - last - 1 <= max_days)

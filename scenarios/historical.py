@@ -1,137 +1,231 @@
-"""Historical simulation: each scenario replays one past day's move of all risk factors onto today's levels.
+"""Historical simulation: each scenario replays one past move of all risk factors onto today's levels.
 
 Hull, *Risk Management and Financial Institutions*, ch. "Historical simulation": level in scenario i = today's level moved
-as from day i-1 to day i. A scenario is labelled by the day its move ends on.
+as from day i-1 to day i (from day i-n for a horizon of n days). A scenario is labelled by the day its move ends on.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import math
-from typing import Literal
+from typing import Literal, Self
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow.compute as pc
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field, model_validator
 
 from lake.errors import BadInput
 from lake.tables import Snapshot
-from scenarios import shifts
-from scenarios.base_market import base_levels, has_market, no_market
 from scenarios.calendars import CALENDAR_START
 from scenarios.history import MarketHistory, load_history
-from scenarios.types import FactorIndex, Floats, ScenarioSet
+from scenarios.moves import FactorMoves, MoveRules, measure, span_name
+from scenarios.types import Floats, ScenarioSet
+from scenarios.weighting import age_weights, ewma_variance, volatility_scales, warm_up_days
 
-_SHOWN = 3  # names given in a reason before "and n more"
+Bools = npt.NDArray[np.bool_]
+Rows = npt.NDArray[np.int64]
+
+DEFAULT_SCENARIOS = 500
 
 
-class HistoricalDefinition(BaseModel):
-    """Parameters of historical simulation over the latest full business days up to the market date."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+class HistoricalDefinition(MoveRules):
+    """Parameters of historical simulation: a window by length or by dates, the horizon, and how its moves are weighted or scaled."""
 
     method: Literal["historical"] = "historical"
-    market_date: dt.date = Field(description="date of the base levels; the last move may end on it")
-    scenarios: int = Field(500, ge=1, le=10_000, description="number of scenarios")
-    calendar: str = Field("XNYS", description="business calendar (exchange_calendars code, or weekdays)")
-    max_missing: float = Field(
-        0.25, ge=0, lt=1, description="a factor without a one-day move on more than this share of days is excluded"
+    scenarios: int | None = Field(
+        None,
+        ge=1,
+        le=10_000,
+        description=f"number of scenarios, the latest there are; {DEFAULT_SCENARIOS} unless window_start is given",
     )
-    max_held_days: int = Field(
-        3, ge=0, le=10, description="business days a factor's last level may be held for the base, visibly"
+    window_start: dt.date | None = Field(
+        None, description="first day a move may end on, instead of a number of scenarios"
     )
+    window_end: dt.date | None = Field(None, description="last day a move may end on; default the market date")
+    horizon_days: int = Field(1, ge=1, le=250, description="business days a move spans")
+    overlapping: bool = Field(True, description="whether moves of several days may share days")
+    age_decay: float | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        description="weights fall by this factor with each business day of age (Boudoukh-Richardson-Whitelaw); "
+        "equal weights when absent",
+    )
+    volatility_decay: float | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        description="moves are scaled to today's volatility, exponentially weighted with this factor (Hull-White); "
+        "as they were when absent",
+    )
+
+    @model_validator(mode="after")
+    def _one_window(self) -> Self:
+        if self.window_start is not None and self.scenarios is not None:
+            raise ValueError("give the window by its dates or by a number of scenarios, not both")
+        if not (self.window_start or dt.date.min) <= self.last_day <= self.market_date:
+            raise ValueError("expected window_start <= window_end <= market_date")
+        return self
+
+    @property
+    def wanted(self) -> int | None:
+        """Number of scenarios; None for a window by dates."""
+        return None if self.window_start is not None else self.scenarios or DEFAULT_SCENARIOS
+
+    @property
+    def last_day(self) -> dt.date:
+        return self.window_end or self.market_date
 
 
 def generate(snapshot: Snapshot, definition: HistoricalDefinition, name: str) -> ScenarioSet:
     """The scenario set of the definition.
 
-    A move is a one-day move only between two neighbouring business days of the calendar; a day on which any factor of
-    the set has none is dropped and listed. A factor without enough history, or without a level at the market date,
-    is excluded and listed. Raises `NotFound` or `BadInput` when no full window is left.
+    A day on which any factor of the set has no move over the horizon is dropped and listed. A factor without enough history, or
+    without a level at the market date, is excluded and listed; one whose missing moves a proxy stands in for is listed as proxied.
+    Raises `NotFound` or `BadInput` when no full window is left.
     """
-    wanted = definition.scenarios
+    if definition.volatility_decay is not None:
+        definition = definition.with_log_prices()
     begins = pc.min(snapshot.read("market_data", ["as_of_date"])["as_of_date"]).as_py() or definition.market_date
-    # enough days for the window even when a fifth is lost to holidays; widened until it is full or history ends
-    span = math.ceil(wanted * 1.25) + 30
+    stride = 1 if definition.overlapping else definition.horizon_days
+    # enough days for the window even when a fifth is lost; widened until it is full or history ends
+    span = 30 if definition.wanted is None else math.ceil(definition.wanted * stride * 1.25) + 30
+    before = definition.horizon_days + (warm_up_days(definition.volatility_decay) if definition.volatility_decay else 0)
+    for_proxies = definition.market_date - _calendar_days(definition.proxies.window)
     while True:
-        first = definition.market_date - dt.timedelta(days=math.ceil(span * 365 / 250) + 10)
+        first = min((definition.window_start or definition.last_day) - _calendar_days(span + before), for_proxies)
         history = load_history(snapshot, definition.calendar, max(first, CALENDAR_START), definition.market_date)
         result = _from_history(history, definition, name)
         if isinstance(result, ScenarioSet):
             return result
         if first <= max(begins, CALENDAR_START):
             raise BadInput(
-                f"{wanted} scenarios up to {definition.market_date} were asked for, but the history gives only {result}. "
+                f"{definition.wanted} scenarios up to {definition.last_day} were asked for, but the history gives only {result}. "
                 "Ask for fewer scenarios, a later market date, or bring in more history."
             )
         span *= 2
 
 
+def _calendar_days(business_days: int) -> dt.timedelta:
+    return dt.timedelta(days=math.ceil(business_days * 365 / 250) + 10)
+
+
 def _from_history(history: MarketHistory, definition: HistoricalDefinition, name: str) -> ScenarioSet | int:
     """The set, or the number of scenarios there are when they are too few."""
-    wanted, market_date = definition.scenarios, definition.market_date
-    factors, levels = history.index.factors, history.levels
-    if not has_market(history, market_date):
-        raise no_market(history, market_date, definition.calendar)
+    wanted, horizon = definition.wanted, definition.horizon_days
+    measured = measure(history, definition, horizon)
+    window = measured.days <= np.datetime64(definition.last_day)
+    if definition.window_start is not None:
+        window &= measured.days >= np.datetime64(definition.window_start)
+    needed = window.copy()
+    if wanted is not None:
+        needed[: -math.ceil(wanted * (1 if definition.overlapping else horizon) * 1.1) - int((~window).sum())] = False
+    moves = measured.fill(needed, definition)
 
-    base, excluded, held = base_levels(history, definition.max_held_days)
-    moves = np.empty((len(history.dates) - 1, len(factors)))
-    for j, factor in enumerate(factors):
-        moves[:, j] = shifts.move(factor.shift_type, levels[:-1, j], levels[1:, j])
-    there = np.isfinite(moves)
-
-    recent = there[-math.ceil(wanted * 1.1) :]
-    share_missing = 1.0 - recent.mean(axis=0)
-    for j in np.flatnonzero(share_missing > definition.max_missing).tolist():
-        excluded.setdefault(
-            factors[j].risk_factor_id,
-            f"one-day moves on only {int(recent[:, j].sum())} of the latest {len(recent)} business days",
+    excluded = dict(moves.excluded)
+    kept, rows = _choose(moves, window, needed, definition, excluded)
+    if wanted is not None and len(rows) < wanted:
+        return len(rows)
+    if len(rows) == 0:
+        raise BadInput(
+            f"No day from {definition.window_start} to {definition.last_day} has a {span_name(horizon)} move of every risk factor. "
+            "Give other dates, or bring in the history of that time."
         )
-    kept = np.array([f.risk_factor_id not in excluded for f in factors])
-    full = np.flatnonzero(there[:, kept].all(axis=1))
-    starts = np.argmax(there, axis=0)
-    # a factor that begins inside the window would shorten it for all: the latest beginner leaves first
-    while len(full) < wanted and kept.any() and (latest := starts[kept].max()) > 0:
-        for j in np.flatnonzero(kept & (starts == latest)).tolist():
-            begins = history.dates[np.argmax(np.isfinite(levels[:, j]))]
-            excluded[factors[j].risk_factor_id] = f"history begins on {begins}, too late for {wanted} scenarios"
-            kept[j] = False
-        full = np.flatnonzero(there[:, kept].all(axis=1))
-    if not kept.any():
-        return int(there.sum(axis=0).max())
-    if len(full) < wanted:
-        return len(full)
-    used = full[-wanted:]
-    ids = [f.risk_factor_id for f, k in zip(factors, kept, strict=True) if k]
-    days = history.dates[1:]
-    dropped = {
-        str(days[i]): _lacking(ids, there[i, kept]) for i in range(used[0], len(days)) if not there[i, kept].all()
-    }
-    base_kept = base[kept]
-    shocked_levels: Floats = np.empty((len(ids), wanted))
-    for row, j in enumerate(np.flatnonzero(kept).tolist()):
-        shocked_levels[row] = shifts.apply(factors[j].shift_type, base_kept[row], moves[used, j])
-    return ScenarioSet(
-        scenario_set_id="",
+    scales: Floats = np.ones((len(rows), len(kept)))
+    unscaled: dict[int, str] = {}
+    if definition.volatility_decay is not None:
+        daily = moves
+        if horizon > 1:
+            daily = measure(history, definition)
+            daily = daily.fill(np.ones(len(daily.days), dtype=bool), definition)
+        scales, unscaled = _scales(moves, daily, rows, definition.volatility_decay)
+    levels: Floats = np.empty((int(kept.sum()), len(rows)))
+    for i, j in enumerate(np.flatnonzero(kept).tolist()):
+        levels[i] = moves.apply(j, moves.base[j], moves.moves[rows, j] * scales[:, j])
+    there = np.isfinite(moves.moves[:, kept]).all(axis=1)
+    labels = tuple(str(d) for d in moves.days[rows])
+    return moves.scenario_set(
+        kept,
+        levels,
         name=name,
         method=definition.method,
-        market_date=market_date,
+        market_date=definition.market_date,
         definition=definition.model_dump(mode="json"),
-        index=FactorIndex(tuple(f for f, k in zip(factors, kept, strict=True) if k)),
-        labels=tuple(str(days[i]) for i in used),
-        base=base_kept,
-        levels=shocked_levels,
-        shocked=np.ones(len(ids), dtype=bool),
-        horizon_days=1,
+        labels=labels,
+        weights=None if definition.age_decay is None else age_weights(rows.max() - rows, definition.age_decay),
+        horizon_days=horizon,
         excluded=excluded,
-        held={k: v for k, v in held.items() if k not in excluded},
-        dropped=dropped,
-        market_data_version=history.market_data_version,
+        dropped={
+            str(moves.days[i]): moves.lacking(i, kept, span_name(horizon))
+            for i in np.flatnonzero(window & ~there).tolist()
+            if wanted is None or i > rows[0]
+        },
+        proxied=moves.proxied(rows, kept),
+        fitted={moves.index.factors[j].risk_factor_id: text for j, text in unscaled.items() if kept[j]},
+        holidays={
+            label: text for label, i in zip(labels, rows, strict=True) if (text := moves.markets_closed(i, kept))
+        },
     )
 
 
-def _lacking(ids: list[str], there: npt.NDArray[np.bool_]) -> str:
-    missing = [i for i, ok in zip(ids, there, strict=True) if not ok]
-    more = f" and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""
-    return f"no one-day move for {', '.join(missing[:_SHOWN])}{more}"
+def _choose(
+    moves: FactorMoves, window: Bools, needed: Bools, definition: HistoricalDefinition, excluded: dict[str, str]
+) -> tuple[Bools, Rows]:
+    """The factors of the set (n_factors,) and the rows of its scenarios; says in `excluded` why the others are left out."""
+    factors, wanted, horizon = moves.index.factors, definition.wanted, definition.horizon_days
+    there = np.isfinite(moves.moves)
+    days = int(needed.sum())
+    found = there[needed].sum(axis=0)
+    for j in np.flatnonzero(days - found > definition.max_missing * days).tolist():
+        which = "business days of the window" if wanted is None else "latest business days"
+        excluded.setdefault(
+            factors[j].risk_factor_id, f"{span_name(horizon)} moves on only {found[j]} of the {days} {which}"
+        )
+    kept = np.array([f.risk_factor_id not in excluded for f in factors])
+    starts = np.where(there.any(axis=0), np.argmax(there, axis=0), len(there))
+    first = int(np.argmax(window)) if wanted is None else 0
+
+    def rows() -> Rows:
+        full = np.flatnonzero(window & there[:, kept].all(axis=1)) if kept.any() else np.array([], dtype=np.int64)
+        return _spread(full, 1 if definition.overlapping else horizon)[-(wanted or len(full)) :]
+
+    used = rows()
+    # a factor that begins inside the window would shorten it for all: the latest beginner leaves first
+    while kept.any() and len(used) < (wanted or len(there)) and (latest := starts[kept].max()) > first:
+        for j in np.flatnonzero(kept & (starts == latest)).tolist():
+            begins = moves.days[latest]
+            excluded[factors[j].risk_factor_id] = f"first move ends on {begins}, too late for " + (
+                "the window" if wanted is None else f"{wanted} scenarios"
+            )
+            kept[j] = False
+        used = rows()
+    return kept, used
+
+
+def _spread(rows: Rows, stride: int) -> Rows:
+    """The latest row and each next earlier one that lies at least `stride` rows before the one taken after it; ascending."""
+    taken: list[int] = []
+    for row in rows[::-1].tolist():
+        if not taken or taken[-1] - row >= stride:
+            taken.append(row)
+    return np.array(taken[::-1], dtype=np.int64)
+
+
+def _scales(moves: FactorMoves, daily: FactorMoves, rows: Rows, decay: float) -> tuple[Floats, dict[int, str]]:
+    """What each used move (n_rows, n_factors) is multiplied by, and by column why a factor is not scaled at all.
+
+    The average starts the warm-up days before the first scenario and is seeded with their mean square. Row i of `moves` and of `daily`
+    begin on the same day, so that the forecast before that day's move is the one known when the move of several days began.
+    A factor that moved out of a dead calm, such as a pegged currency, keeps its moves as they were.
+    """
+    warm_up = warm_up_days(decay)
+    start = max(int(rows[0]) - warm_up, 0)
+    variance = ewma_variance(np.where(daily.closed, np.nan, daily.moves)[start:], decay, warm_up)
+    scales: Floats = volatility_scales(variance)[rows - start]
+    calm = (variance[rows - start] == 0) & (moves.moves[rows] != 0)
+    unscaled = {}
+    for j in np.flatnonzero(calm.any(axis=0)).tolist():
+        unscaled[j] = f"not scaled: no volatility before {moves.days[rows[int(np.argmax(calm[:, j]))]]}"
+        scales[:, j] = 1.0
+    return scales, unscaled
