@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from lake.errors import unknown, validated
 from lake.tables import Snapshot
-from scenarios import historical
+from scenarios import historical, monte_carlo
 from scenarios.types import ScenarioSet
 
 
@@ -25,9 +25,14 @@ class Generator:
 
 GENERATORS: dict[str, Generator] = {
     "historical": Generator(
-        "the latest n one-day moves of the market, each onto today's levels",
+        "past moves of the market, each onto today's levels; optionally weighted by age or scaled to today's volatility",
         historical.HistoricalDefinition,
         historical.generate,
+    ),
+    "monte_carlo": Generator(
+        "paths drawn from a normal, Student-t or t-copula law, or from past days, calibrated to the latest history",
+        monte_carlo.MonteCarloDefinition,
+        monte_carlo.generate,
     ),
 }
 

@@ -14,37 +14,59 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 
 from lake.canonical import canonical_json, digest
-from lake.errors import BadInput, NotFound, unknown
-from lake.schemas import DOUBLES, SCENARIO_LEVELS, SCENARIO_SETS
+from lake.errors import BadInput, Conflict, NotFound, unknown
+from lake.schemas import DOUBLES, SCENARIO_CALIBRATIONS, SCENARIO_LEVELS, SCENARIO_SETS
 from lake.tables import Committer, Lake, Snapshot, code_version
-from scenarios.types import FactorIndex, RiskFactor, ScenarioSet
+from scenarios.monte_carlo import MonteCarloDefinition
+from scenarios.simulated_levels import SimulatedLevels
+from scenarios.types import FactorIndex, Floats, RiskFactor, ScenarioSet
 
 BLOCK = 4096  # scenarios in a stored block: 32 KiB a risk factor
 
-_DETAILS = ("labels", "weights", "excluded", "held", "dropped", "proxied", "holidays", "fitted")
+_DETAILS = (
+    "labels",
+    "weights",
+    "excluded",
+    "held",
+    "dropped",
+    "proxied",
+    "holidays",
+    "fitted",
+    "derived",
+    "calibration",
+)
 SUMMARY_COLUMNS = tuple(c.name for c in SCENARIO_SETS.columns if c.name not in _DETAILS)
 
 
 def scenario_set_digest(s: ScenarioSet) -> str:
     """Digest of everything that decides a valuation under the set: factors, levels, labels, weights, horizon."""
+    if isinstance(s.levels, SimulatedLevels):
+        # labels follow from the count and the horizons, which are part of the content
+        levels, labels = s.levels.content.encode(), []
+    else:
+        levels, labels = np.ascontiguousarray(s.levels).tobytes(), list(s.labels)
     return digest(
         canonical_json([f.to_dict() for f in s.index.factors]),
-        canonical_json([list(s.labels), s.horizon_days, s.method, s.market_date]),
+        canonical_json([labels, s.horizon_days, s.method, s.market_date]),
         np.ascontiguousarray(s.base).tobytes(),
-        np.ascontiguousarray(s.levels).tobytes(),
+        levels,
         s.shocked.astype(np.uint8).tobytes(),
         b"" if s.weights is None else np.ascontiguousarray(s.weights).tobytes(),
     )
 
 
 def validate(s: ScenarioSet) -> None:
-    """Raises `BadInput` unless shapes agree, labels are unique and every level is finite."""
+    """Raises `BadInput` unless shapes agree, labels are unique and every level is finite.
+
+    Of generated levels the first block stands for all.
+    """
     n_factors, n = len(s.index.factors), s.n_scenarios
     if s.levels.shape != (n_factors, n) or s.base.shape != (n_factors,) or s.shocked.shape != (n_factors,):
         raise BadInput(f"Expected levels of {n_factors} risk factors x {n} scenarios, but received {s.levels.shape}.")
     if n == 0 or len(set(s.labels)) != n:
         raise BadInput("A scenario set needs at least one scenario, and labels that differ.")
-    bad = ~(np.isfinite(s.levels).all(axis=1) & np.isfinite(s.base))
+    levels = s.levels[:, : s.levels.atom] if isinstance(s.levels, SimulatedLevels) else s.levels
+    bad = ~(np.isfinite(levels).all(axis=1) & np.isfinite(s.base))
     if bad.any():
         names = [f.risk_factor_id for f, b in zip(s.index.factors, bad, strict=True) if b]
         raise BadInput(f"Levels that are not finite in {len(names)} risk factors, first {', '.join(names[:5])}.")
@@ -66,7 +88,10 @@ def save_scenario_set(committer: Committer, s: ScenarioSet) -> ScenarioSet:
     )
     s = dataclasses.replace(s, version=version)
     # levels first: a set is visible only when its row in scenario_sets is
-    committer.put("scenario_levels", _levels_table(s))
+    if isinstance(s.levels, SimulatedLevels):
+        committer.put("scenario_calibrations", _calibrations_table(s, s.levels))
+    else:
+        committer.put("scenario_levels", _levels_table(s))
     committer.put(
         "scenario_sets", pa.Table.from_pylist([_summary(s)], schema=SCENARIO_SETS.schema), note={"scenario_set": s.name}
     )
@@ -83,7 +108,7 @@ def _summary(s: ScenarioSet) -> dict[str, Any]:
         "definition": canonical_json(dict(s.definition)),
         "horizon_days": s.horizon_days,
         "seed": s.seed,
-        "labels": list(s.labels),
+        "labels": [] if isinstance(s.levels, SimulatedLevels) else list(s.labels),
         "weights": None if s.weights is None else s.weights.tolist(),
         "factors_shocked": int(s.shocked.sum()),
         "factors_unchanged": int((~s.shocked).sum()),
@@ -93,6 +118,9 @@ def _summary(s: ScenarioSet) -> dict[str, Any]:
         "proxied": sorted(s.proxied.items()),
         "holidays": sorted(s.holidays.items()),
         "fitted": sorted(s.fitted.items()),
+        "derived": sorted(s.derived.items()),
+        "horizons": list(s.horizons),
+        "calibration": sorted(s.calibration.items()),
         "synthetic": s.synthetic,
         "market_data_version": s.market_data_version,
         "code_version": code_version(),
@@ -100,13 +128,36 @@ def _summary(s: ScenarioSet) -> dict[str, Any]:
     }
 
 
+def _calibrations_table(s: ScenarioSet, levels: SimulatedLevels) -> pa.Table:
+    return pa.table(
+        {
+            "scenario_set_id": [s.scenario_set_id] * len(s.base),
+            "position": np.arange(len(s.base), dtype=np.int32),
+            "risk_factor_id": [f.risk_factor_id for f in s.index.factors],
+            "factor": [canonical_json(f.to_dict()) for f in s.index.factors],
+            "status": ["shocked" if k else "unchanged" for k in s.shocked],
+            "base": s.base,
+            "shift_type": levels.shift_types,
+            "drift": levels.drift,
+            "loadings": _lists(levels.loadings),
+            "moves": _lists(levels.moves),
+        },
+        schema=SCENARIO_CALIBRATIONS.schema.remove_metadata(),
+    )
+
+
+def _lists(values: Floats) -> pa.ListArray:
+    """A list a row of `values`."""
+    n, width = values.shape
+    offsets = pa.array(np.arange(n + 1, dtype=np.int32) * np.int32(width))
+    return pa.ListArray.from_arrays(offsets, pa.array(np.ascontiguousarray(values).ravel()), type=DOUBLES)
+
+
 def _levels_table(s: ScenarioSet) -> pa.Table:
-    parts = []
+    parts: list[pa.Table] = []
     for block, first in enumerate(range(0, s.n_scenarios, BLOCK)):
         values = s.levels[:, first : first + BLOCK]
-        n, width = values.shape
-        offsets = pa.array(np.arange(0, n * width + 1, width, dtype=np.int32))
-        lists = pa.ListArray.from_arrays(offsets, pa.array(np.ascontiguousarray(values).ravel()), type=DOUBLES)
+        n = len(values)
         parts.append(
             pa.table(
                 {
@@ -117,7 +168,7 @@ def _levels_table(s: ScenarioSet) -> pa.Table:
                     "factor": [canonical_json(f.to_dict()) for f in s.index.factors],
                     "status": ["shocked" if k else "unchanged" for k in s.shocked],
                     "base": s.base,
-                    "levels": lists,
+                    "levels": _lists(values),
                 },
                 schema=SCENARIO_LEVELS.schema.remove_metadata(),
             )
@@ -152,6 +203,33 @@ def load_scenario_set(at: Lake | Snapshot, scenario_set_id: str) -> ScenarioSet:
     return _load(str(lake.path), scenario_set_id)
 
 
+def _stored(lake: Lake, where: ds.Expression) -> tuple[pa.Table, Floats]:
+    """A row a factor, and the levels."""
+    table = lake.read("scenario_levels", where=where).sort_by([("risk_factor_id", "ascending"), ("block", "ascending")])
+    first = table.filter(ds.field("block") == 0)
+    levels = _matrix(table["levels"], first.num_rows)
+    levels.setflags(write=False)
+    return first, levels
+
+
+def _simulated(calibrated: pa.Table, definition: dict[str, Any]) -> SimulatedLevels:
+    n = calibrated.num_rows
+    return SimulatedLevels(
+        MonteCarloDefinition.model_validate(definition).process,
+        calibrated["base"].to_numpy(),
+        tuple(calibrated["shift_type"].to_pylist()),
+        calibrated["drift"].to_numpy(),
+        _matrix(calibrated["loadings"], n),
+        _matrix(calibrated["moves"], n),
+    )
+
+
+def _matrix(lists: pa.ChunkedArray, n_rows: int) -> Floats:
+    """Lists of one length in all, `n_rows` rows of them."""
+    values: Floats = lists.combine_chunks().flatten().to_numpy(zero_copy_only=False).reshape(n_rows, -1)
+    return values
+
+
 @functools.lru_cache(maxsize=4)
 def _load(path: str, scenario_set_id: str) -> ScenarioSet:
     lake = Lake(path)
@@ -165,28 +243,27 @@ def _load(path: str, scenario_set_id: str) -> ScenarioSet:
             error=NotFound,
         )
     row = rows[0]
-    table = lake.read("scenario_levels", where=where).sort_by([("risk_factor_id", "ascending"), ("block", "ascending")])
-    first = table.filter(ds.field("block") == 0)
-    factors = tuple(RiskFactor.from_dict(json.loads(f)) for f in first["factor"].to_pylist())
-    levels = (
-        table["levels"]
-        .combine_chunks()
-        .flatten()
-        .to_numpy(zero_copy_only=False)
-        .reshape(len(factors), len(row["labels"]))
-    )
-    levels.setflags(write=False)
-    return ScenarioSet(
+    definition = json.loads(row["definition"])
+    levels: Floats | SimulatedLevels
+    factor_rows = lake.read("scenario_calibrations", where=where).sort_by("position")
+    if factor_rows.num_rows:
+        levels = _simulated(factor_rows, definition)
+        labels = levels.labels
+    else:
+        factor_rows, levels = _stored(lake, where)
+        labels = tuple(row["labels"])
+    factors = tuple(RiskFactor.from_dict(json.loads(f)) for f in factor_rows["factor"].to_pylist())
+    loaded = ScenarioSet(
         scenario_set_id=scenario_set_id,
         name=row["name"],
         method=row["method"],
         market_date=row["market_date"],
-        definition=json.loads(row["definition"]),
+        definition=definition,
         index=FactorIndex(factors),
-        labels=tuple(row["labels"]),
-        base=first["base"].to_numpy(),
+        labels=labels,
+        base=factor_rows["base"].to_numpy(),
         levels=levels,
-        shocked=np.array([s == "shocked" for s in first["status"].to_pylist()]),
+        shocked=np.array([s == "shocked" for s in factor_rows["status"].to_pylist()]),
         weights=None if row["weights"] is None else np.array(row["weights"]),
         horizon_days=row["horizon_days"],
         seed=row["seed"],
@@ -196,6 +273,16 @@ def _load(path: str, scenario_set_id: str) -> ScenarioSet:
         proxied=row["proxied"] or {},
         holidays=row["holidays"] or {},
         fitted=row["fitted"] or {},
+        derived=row["derived"] or {},
+        horizons=tuple(row["horizons"] or ()),
+        calibration=row["calibration"] or {},
         version=row["version"],
         market_data_version=row["market_data_version"],
     )
+    if isinstance(levels, SimulatedLevels) and scenario_set_digest(loaded) != scenario_set_id:
+        raise Conflict(
+            f"Scenario set {row['name']} ({scenario_set_id}) was generated with other numerical libraries (varlake "
+            f"{row['code_version']}): this installation makes other levels of the same seed. Value it where it was made, or "
+            "make it anew here under another name."
+        )
+    return loaded
