@@ -7,7 +7,7 @@ on the block of scenarios it is valued in.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -20,7 +20,7 @@ _SHOWN = 5  # scenarios named in a message
 
 
 @np.errstate(all="ignore")  # what is not finite is found and reported with its contract
-def value_batch(contracts: Sequence[tuple[str, str, str]], market: Market) -> PnLBlock:
+def value_batch(contracts: Sequence[tuple[str, str, str]], market: Market, first_scenario: int = 0) -> PnLBlock:
     """P&L per unit of each contract, given as (contract id, instrument type, terms as canonical JSON).
 
     Rows and failures are each in the order of the input, and every input is exactly once in one of them. A contract
@@ -50,7 +50,7 @@ def value_batch(contracts: Sequence[tuple[str, str, str]], market: Market) -> Pn
             except Exception as error:
                 errors[i] = error
         if ready:
-            values = _value(instrument(instrument_type), terms, market, ready, errors)
+            values = _value(instrument(instrument_type), terms, market, ready, errors, first_scenario)
             base[ready] = values[:, 0]
             pnl[ready] = values[:, 1:] - values[:, :1]
             for i, t in zip(ready, terms, strict=True):
@@ -68,6 +68,42 @@ def value_batch(contracts: Sequence[tuple[str, str, str]], market: Market) -> Pn
         pnl=pnl[rows] if errors else pnl,
         cost_us=cost[rows] if errors else cost,
         failures=failures,
+    )
+
+
+def value_blocks(contracts: Sequence[tuple[str, str, str]], markets: Iterable[Market], n_scenarios: int) -> PnLBlock:
+    """As `value_batch` under a market that comes in blocks of scenarios, so that only one of them need be held.
+
+    `contracts` are all different. A contract that fails in any block fails as a whole, with the reason of the first.
+    """
+    row = {contract_id: i for i, (contract_id, _, _) in enumerate(contracts)}
+    pnl = np.empty((len(contracts), n_scenarios))
+    base, cost = np.empty(len(contracts)), np.zeros(len(contracts))
+    currencies = [""] * len(contracts)
+    failures: dict[int, ValuationFailure] = {}
+    first = 0
+    for market in markets:
+        block = value_batch(contracts, market, first)
+        rows = [row[c] for c in block.contract_ids]
+        stop = first + market.n_states - 1
+        pnl[rows, first:stop] = block.pnl
+        base[rows] = block.base
+        cost[rows] += block.cost_us
+        for i, currency in zip(rows, block.currencies, strict=True):
+            currencies[i] = currency
+        for failure in block.failures:
+            failures.setdefault(row[failure.contract_id], failure)
+        first = stop
+    if first != n_scenarios:
+        raise ValueError(f"Expected blocks of {n_scenarios} scenarios together, but received {first}")
+    kept = [i for i in range(len(contracts)) if i not in failures]
+    return PnLBlock(
+        contract_ids=tuple(contracts[i][0] for i in kept),
+        currencies=tuple(currencies[i] for i in kept),
+        base=base[kept],
+        pnl=pnl[kept] if failures else pnl,
+        cost_us=cost[kept],
+        failures=tuple(failures[i] for i in sorted(failures)),
     )
 
 
@@ -90,7 +126,12 @@ def _prepare(instrument_type: str, terms_json: str, market: Market) -> Instrumen
 
 
 def _value(
-    module: Instrument, terms: list[InstrumentTerms], market: Market, places: list[int], errors: dict[int, Exception]
+    module: Instrument,
+    terms: list[InstrumentTerms],
+    market: Market,
+    places: list[int],
+    errors: dict[int, Exception],
+    first_scenario: int,
 ) -> Floats:
     """Values (n_contracts, n_states); adds to `errors`, by place, the contracts without finite values."""
     values = _try(module, terms, market)
@@ -101,7 +142,7 @@ def _value(
         values = np.concatenate([nothing if isinstance(v, Exception) else v for v in alone])
     finite = np.isfinite(values).all(axis=1)
     for row in np.flatnonzero(~finite).tolist():
-        errors.setdefault(places[row], NotValuable("non_finite", _non_finite(values[row])))
+        errors.setdefault(places[row], NotValuable("non_finite", _non_finite(values[row], first_scenario)))
     return values
 
 
@@ -116,12 +157,12 @@ def _try(module: Instrument, terms: Sequence[InstrumentTerms], market: Market) -
     return values
 
 
-def _non_finite(values: Floats) -> str:
+def _non_finite(values: Floats, first_scenario: int) -> str:
     bad = np.flatnonzero(~np.isfinite(values))
     scenarios = bad[bad > 0]
     parts = ["the base"] if bad[0] == 0 else []
     if len(scenarios):
-        named = ", ".join(str(s) for s in scenarios[:_SHOWN].tolist())
+        named = ", ".join(str(first_scenario + s) for s in scenarios[:_SHOWN].tolist())
         parts.append(
             f"{len(scenarios)} of {len(values) - 1} scenarios (numbers {named}{', ...' * (len(scenarios) > _SHOWN)})"
         )

@@ -49,10 +49,16 @@ class ScenarioMarket:
 
     @classmethod
     def of(
-        cls, scenario_set: ScenarioSet, valuation_date: dt.date, risk_classes: Collection[str] | None = None
+        cls,
+        scenario_set: ScenarioSet,
+        valuation_date: dt.date,
+        risk_classes: Collection[str] | None = None,
+        first: int = 0,
+        stop: int | None = None,
     ) -> ScenarioMarket:
-        """The market of a scenario set; with `risk_classes` given, other classes keep their base level."""
-        levels = scenario_set.levels
+        """The market of the scenarios `first` to `stop - 1` of a set, all of them when not given; with `risk_classes`
+        given, other classes keep their base level."""
+        levels = scenario_set.levels[:, first:stop]
         if risk_classes is not None:
             for name in risk_classes:
                 if name not in list(RiskClass):

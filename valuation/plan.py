@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from lake.canonical import canonical_json, digest
 from lake.errors import VarlakeError, unknown
 from lake.tables import Snapshot
-from scenarios.types import FactorIndex, RiskClass, ScenarioSet
+from scenarios.types import FactorIndex, GeneratedLevels, RiskClass, ScenarioSet
 from valuation import store
 from valuation.batch import failure_reason
 from valuation.catalogue import INSTRUMENTS, instrument, pricer_version, terms_from_json
@@ -108,9 +108,12 @@ class Fingerprints:
             for f, b in zip(self.index.factors, scenario_set.base, strict=True)
         ]
         n = scenario_set.n_scenarios.to_bytes(8, "little")
+        levels = scenario_set.levels
         self._levels = [
-            digest(base, n, np.ascontiguousarray(row).tobytes()) if moved else base
-            for base, row, moved in zip(self._base, scenario_set.levels, self._shocked, strict=True)
+            digest(base, n, levels.row_key(r) if isinstance(levels, GeneratedLevels) else levels[r].tobytes())
+            if self._shocked[r]
+            else base
+            for r, base in enumerate(self._base)
         ]
         self._count = n
         self._known: dict[tuple[str, tuple[str, ...]], tuple[str, str, bool]] = {}

@@ -28,8 +28,9 @@ from lake.machine import usable_cores
 from lake.storage import DataFile
 from lake.tables import Committer, Lake, code_version
 from scenarios.store import load_scenario_set
+from scenarios.types import GeneratedLevels, ScenarioSet
 from valuation import store
-from valuation.batch import value_batch
+from valuation.batch import value_batch, value_blocks
 from valuation.market import ScenarioMarket
 from valuation.plan import ValuationPlan
 from valuation.types import ValuationFailure
@@ -41,6 +42,8 @@ Runner = Literal["auto", "in-process", "spark"]
 Progress = Callable[[str, int, int], None]
 
 BLOCK_BYTES = 32 << 20  # of vectors in a batch: what one task holds, and about the size of a data file
+GENERATED_BATCH_BYTES = 128 << 20  # where every batch makes the levels anew: fewer, larger batches
+LEVELS_BYTES = 64 << 20  # of generated levels held at once
 WAVE = 32  # batches between two commits
 SPARK_FROM_CORE_SECONDS = 20.0  # below this, starting Spark costs more than it saves
 
@@ -73,33 +76,50 @@ class _Tally:
 def cut_batches(plan: ValuationPlan, parallelism: int) -> list[tuple[int, int]]:
     """(first row, length) of each batch of `plan.work`: bounded in bytes, and enough of them to keep every core busy."""
     width = max(plan.scenario_set.n_scenarios, 1) * 8
-    largest = max(1, min(BLOCK_BYTES // width, -(-plan.work.num_rows // max(1, 4 * parallelism))))
+    several = len(cut_scenarios(plan.scenario_set)) > 1
+    allowed, tasks_a_core = (GENERATED_BATCH_BYTES, 1) if several else (BLOCK_BYTES, 4)
+    largest = max(1, min(allowed // width, -(-plan.work.num_rows // max(1, tasks_a_core * parallelism))))
     moved = int(pc.sum(pc.invert(plan.work["unmoved"])).as_py() or 0)
     bounds = [*range(0, moved, largest), *range(moved, plan.work.num_rows, largest), plan.work.num_rows]
     return [(a, b - a) for a, b in itertools.pairwise(bounds) if b > a]
 
 
+def cut_scenarios(scenario_set: ScenarioSet) -> list[tuple[int, int]]:
+    """(first, stop) of each block of scenarios valued together: one for stored levels and for generated ones that are few."""
+    n, levels = scenario_set.n_scenarios, scenario_set.levels
+    width = n
+    if isinstance(levels, GeneratedLevels):
+        width = max(1, LEVELS_BYTES // (levels.shape[0] * 8 * levels.atom)) * levels.atom
+    return [(first, min(first + width, n)) for first in range(0, n, width)]
+
+
 @functools.lru_cache(maxsize=4)
 def _market(
-    lake_path: str, scenario_set_id: str, valuation_date: dt.date, risk_classes: tuple[str, ...], shocked: bool
+    lake_path: str, scenario_set_id: str, valuation_date: dt.date, risk_classes: tuple[str, ...], first: int, stop: int
 ) -> ScenarioMarket:
-    """A worker keeps its markets: curves are built once a process, not once a batch."""
+    """A worker keeps its markets: levels are made and curves are built once a process, not once a batch."""
     scenario_set = load_scenario_set(Lake(lake_path), scenario_set_id)
-    market = ScenarioMarket.of(scenario_set, valuation_date, risk_classes)
-    return market if shocked else market.base_only()
+    return ScenarioMarket.of(scenario_set, valuation_date, risk_classes, first, stop)
 
 
 def run_batch(lake_path: str, header: dict[str, Any], rows: pa.Table) -> dict[str, Any]:
     """Values one batch and writes its vectors; returns a JSON-plain description. Runs anywhere that sees the lake."""
     unmoved = bool(rows["unmoved"][0].as_py())
     valuation_date = dt.date.fromisoformat(header["valuation_date"])
-    market = _market(lake_path, header["scenario_set_id"], valuation_date, tuple(header["risk_classes"]), not unmoved)
+    scenario_set = load_scenario_set(Lake(lake_path), header["scenario_set_id"])
+    market = functools.partial(
+        _market, lake_path, header["scenario_set_id"], valuation_date, tuple(header["risk_classes"])
+    )
+    scenarios = [(0, 0)] if unmoved else cut_scenarios(scenario_set)
     contracts = list(
         zip(
             rows["contract_id"].to_pylist(), rows["instrument_type"].to_pylist(), rows["terms"].to_pylist(), strict=True
         )
     )
-    block = value_batch(contracts, market)
+    if len(scenarios) == 1:
+        block = value_batch(contracts, market(*scenarios[0]))
+    else:
+        block = value_blocks(contracts, (market(*bounds) for bounds in scenarios), scenario_set.n_scenarios)
     fingerprints = dict(
         zip(
             rows["contract_id"].to_pylist(),
