@@ -27,6 +27,7 @@ Ranks = tuple[tuple[int, Fraction], ...]
 
 # Cumulated weights are sums of rounded doubles: one that misses 1 - level by less than this has reached it.
 WEIGHT_TOLERANCE = 1e-12
+_DECIMALS = 20  # of a level: more than any double prints
 
 
 class NotDefined(ValueError):
@@ -35,10 +36,16 @@ class NotDefined(ValueError):
 
 def exact_level(level: str | float | Decimal | Fraction) -> Fraction:
     """The level as the decimal it was written as: 0.99 is 99/100. Raises `ValueError` outside (0, 1)."""
-    try:
-        exact = Fraction(level if isinstance(level, Fraction | Decimal) else Decimal(str(level)))
-    except (InvalidOperation, ValueError, OverflowError):
-        exact = Fraction(0)
+    if isinstance(level, Fraction):
+        exact = level
+    else:
+        try:
+            written = Decimal(str(level))
+            # a text such as 1e-999999999 is not worth the memory of its exact value
+            sound = 0 < written < 1 and int(written.as_tuple().exponent) >= -_DECIMALS
+        except InvalidOperation:
+            sound = False
+        exact = Fraction(written) if sound else Fraction(0)
     if not 0 < exact < 1:
         raise ValueError(f"The level {level!r} was given; expected a fraction between 0 and 1, such as 0.99.")
     return exact

@@ -58,7 +58,12 @@ def put_valued(lake: Lake, valued: Valued) -> ScenarioSet:
         scenarios = save_scenario_set(committer, _scenario_set(valued))
         _put_vectors(committer, valued)
         members = [
-            {"valuation_set_id": valued.set_id, "contract_id": c, "inputs_digest": _digest(valued, c), "unmoved": c in valued.unmoved}
+            {
+                "valuation_set_id": valued.set_id,
+                "contract_id": c,
+                "inputs_digest": _digest(valued, c),
+                "unmoved": c in valued.unmoved,
+            }
             for c in valued.vectors
         ]
         committer.put("valuation_members", pa.Table.from_pylist(members, schema=VALUATION_MEMBERS.schema))

@@ -1,0 +1,126 @@
+"""What every entry of MEASURES, and every entry of ESTIMATORS, must satisfy."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from aggregation.measures import MEASURES, check_estimator, measure
+from aggregation.tail import ESTIMATORS, Floats, exact_level
+from lake.errors import BadInput
+
+N = 237
+LEVELS = [exact_level(a) for a in ("0.5", "0.9", "0.975", "0.99")]
+LOSSES = [name for name in MEASURES if name not in ("mean", "volatility")]
+
+# name to (power of a scale factor, what adding 1 to every P&L adds to the measure)
+TRANSLATION = {"var": -1.0, "es": -1.0, "es_beyond": -1.0, "mean": 1.0, "volatility": 0.0, "worst": -1.0}
+
+
+def sample(seed: int = 0, rows: int = 5, n: int = N) -> Floats:
+    return np.random.default_rng(seed).standard_t(3, (rows, n)) * 1e5
+
+
+def weights(n: int = N) -> Floats:
+    w = 0.99 ** np.arange(n)[::-1]
+    return np.asarray(w / w.sum())
+
+
+CASES = [
+    pytest.param(name, level, w, e, id=f"{name}-{float(level or 0):g}-{'weighted' if w is not None else 'equal'}-{e}")
+    for name, m in MEASURES.items()
+    for level in (LEVELS if m.needs_level else [None])
+    for w, e in [
+        *((None, e) for e in (ESTIMATORS if name == "var" else ["order_statistic"])),
+        (weights(), "order_statistic"),
+    ]
+]
+
+
+def test_every_measure_is_described() -> None:
+    for name, m in MEASURES.items():
+        assert (m.name, m.meaning != "", m.unit != "", m.source != "") == (name, True, True, True)
+        assert name in TRANSLATION, "say how the new measure moves when every P&L grows by one"
+    for name, estimator in ESTIMATORS.items():
+        assert estimator.__name__ == name
+        assert estimator.__doc__
+
+
+@pytest.mark.parametrize(("name", "level", "w", "estimator"), CASES)
+def test_scale_translation_and_order(name: str, level: Fraction | None, w: Floats | None, estimator: str) -> None:
+    function, pnl = MEASURES[name].function, sample()
+    value = function(pnl, level, w, estimator)
+    assert value.shape == (5,)
+    np.testing.assert_allclose(function(2.5 * pnl, level, w, estimator), 2.5 * value, rtol=1e-11)
+    np.testing.assert_allclose(function(pnl + 1e4, level, w, estimator), value + 1e4 * TRANSLATION[name], rtol=1e-9)
+    shuffled = np.random.default_rng(1).permutation(N)
+    np.testing.assert_allclose(
+        function(pnl[:, shuffled], level, None if w is None else w[shuffled], estimator), value, rtol=1e-12
+    )
+    # a group does not see its neighbours, to the bit
+    assert (np.concatenate([function(pnl[i : i + 1], level, w, estimator) for i in range(5)]) == value).all()
+    # rows that are not contiguous in memory are the same rows
+    assert (function(np.asfortranarray(pnl), level, w, estimator) == value).all()
+
+
+@pytest.mark.parametrize(("name", "level", "w", "estimator"), CASES)
+def test_all_scenarios_alike(name: str, level: Fraction | None, w: Floats | None, estimator: str) -> None:
+    value = MEASURES[name].function(np.full((2, N), -3.7), level, w, estimator)
+    np.testing.assert_allclose(value, {"mean": -3.7, "volatility": 0.0}.get(name, 3.7), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", [n for n in MEASURES if n != "es_beyond"])
+def test_one_scenario(name: str) -> None:
+    for w in (None, np.array([1.0])):
+        value = MEASURES[name].function(np.array([[-42.0]]), LEVELS[-1], w, "order_statistic")[0]
+        assert value == pytest.approx({"mean": -42.0, "volatility": 0.0}.get(name, 42.0))
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_losses_are_positive_and_of_the_losing_tail(name: str) -> None:
+    """A book with one great loss and one greater gain shows the loss; turned around, the other."""
+    pnl = np.zeros((1, 100))
+    pnl[0, 10], pnl[0, 20] = -50.0, 80.0
+    level = exact_level("0.985")
+    for estimator in ESTIMATORS if name == "var" else ["order_statistic"]:
+        loss = MEASURES[name].function(pnl, level, None, estimator)[0]
+        other = MEASURES[name].function(-pnl, level, None, estimator)[0]
+        assert 0 <= loss <= 50
+        assert other == pytest.approx(loss * 80 / 50)
+    assert MEASURES["worst"].function(pnl, None, None, "")[0] == 50
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+@pytest.mark.parametrize("n", [1, 2, 10, 99, 100, 150, 500])
+def test_es_is_no_less_than_var_and_no_more_than_the_worst(estimator: str, n: int) -> None:
+    pnl = sample(n, 50, n)
+    for level in LEVELS:
+        var = MEASURES["var"].function(pnl, level, None, estimator)
+        es = MEASURES["es"].function(pnl, level, None, estimator)
+        worst = MEASURES["worst"].function(pnl, level, None, estimator)
+        slack = 1e-9 * np.abs(worst)
+        assert (es >= var - slack).all()
+        assert (worst >= es - slack).all()
+
+
+def test_es_is_subadditive_and_additive_measures_add() -> None:
+    one, two = sample(1), sample(2)
+    for level in LEVELS:
+        for w in (None, weights()):
+            es = MEASURES["es"].function
+            assert (es(one + two, level, w, "") <= es(one, level, w, "") + es(two, level, w, "") + 1e-6).all()
+    for name, m in MEASURES.items():
+        if m.additive:
+            both = m.function(one + two, None, None, "")
+            np.testing.assert_allclose(
+                both, m.function(one, None, None, "") + m.function(two, None, None, ""), rtol=1e-9, err_msg=name
+            )
+
+
+def test_unknown_names_get_the_nearest() -> None:
+    with pytest.raises(BadInput, match=r"Unknown measure 'vra'\. Nearest valid: var"):
+        measure("vra")
+    with pytest.raises(BadInput, match=r"Unknown estimator 'hf10'\. Nearest valid: hf1"):
+        check_estimator("hf10")
