@@ -195,7 +195,9 @@ def ingest_positions_command(
 ) -> None:
     """Bring positions into the lake; unusable rows are listed, the others load."""
     if rejects is not None and len(files) > 1:
-        raise BadInput(f"--rejects names one file, and {len(files)} files of positions were given; bring them in one by one.")
+        raise BadInput(
+            f"--rejects names one file, and {len(files)} files of positions were given; bring them in one by one."
+        )
     with Lake.create(_settings(lake).lake).writer("varlake ingest positions") as committer:
         outcomes = [ingest_positions(committer, f, replace_dates=replace_dates, rejects=rejects) for f in files]
     reports.show_positions_reports(outcomes, json=json)
@@ -407,7 +409,7 @@ def var_command(
         "positions_date": _date(positions_date, "--positions-date") if positions_date else None,
     }
     query = _query(as_of, by, where, measure, level, currency, estimator, scenario_set, **more)
-    result = run_query(opened, query, cache=settings.vector_cache(opened))
+    result = run_query(opened, query, cache=operations.vector_cache(settings, opened))
     display.print_json(result.to_dict()) if json else reports.show_result(result)
 
 
@@ -428,7 +430,7 @@ def compare_command(
     """The same question on two days, and the difference."""
     settings, opened = _open(lake)
     one, two = (_query(d, by, where, measure, level, currency, estimator, scenario_set) for d in (from_date, to_date))
-    result = compare_days(opened, one, two, cache=settings.vector_cache(opened))
+    result = compare_days(opened, one, two, cache=operations.vector_cache(settings, opened))
     display.print_json(result.to_dict()) if json else reports.show_comparison(result)
 
 

@@ -46,13 +46,15 @@ class _Clock:
 def run(market_data: Path | None, positions: int, folder: Path) -> None:
     """Runs the demo in `folder`, which is made anew; `market_data` is the folder of the real files, None for synthetic."""
     if market_data is not None and not market_data.is_dir():
-        raise BadInput(f"The market data folder {market_data} is not there; leave --market-data out for a synthetic market.")
+        raise BadInput(
+            f"The market data folder {market_data} is not there; leave --market-data out for a synthetic market."
+        )
     _fresh(folder)
     settings = Settings(lake=folder / "lake")
     files = folder / "files"
     clock = _Clock()
     lake = Lake.create(settings.lake)
-    cache = settings.vector_cache(lake)
+    cache = operations.vector_cache(settings, lake)
 
     if market_data is None:
         with clock.step("write a synthetic market"):
@@ -65,7 +67,9 @@ def run(market_data: Path | None, positions: int, folder: Path) -> None:
             market_report = ingest_market(committer, market_data, described)
         reports.show_market_report(market_report, json=False, short=True)
         with clock.step(f"write a bank book of {positions:,} positions on four dates"):
-            book = write_sample_book(lake.snapshot(), files / "positions", positions=positions, dates=BOOK_DATES, seed=SEED)
+            book = write_sample_book(
+                lake.snapshot(), files / "positions", positions=positions, dates=BOOK_DATES, seed=SEED
+            )
         with clock.step("ingest positions"):
             book_reports = [ingest_positions(committer, f) for f in book]
         reports.show_positions_reports(book_reports, json=False)
@@ -95,7 +99,9 @@ def run(market_data: Path | None, positions: int, folder: Path) -> None:
 
         display.say("\nOne more question, by legal entity and counterparty, and the same valuation asked for again:")
         with clock.step("VaR by legal entity and counterparty rating") as progress:
-            answer = run_query(lake, after.model_copy(update={"by": ("legal_entity", "attribute.counterparty_rating")}), cache=cache)
+            answer = run_query(
+                lake, after.model_copy(update={"by": ("legal_entity", "attribute.counterparty_rating")}), cache=cache
+            )
         reports.show_result(answer)
         with clock.step("value the March book again") as progress:
             again = operations.run_valuation(

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from aggregation.vector_cache import VectorCache
 from lake.dates import Day
 from lake.errors import BadInput
-from lake.tables import Committer, Snapshot
+from lake.tables import Committer, Lake, Snapshot
 from scenarios import generators, store
 from scenarios.types import ScenarioSet
+from service.config import Settings
 from valuation.plan import ValuationPlan, make_plan
 from valuation.runners import Progress, run_plan
 from valuation.store import contracts_held
@@ -23,6 +25,11 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 DEFAULT_SCENARIOS = 500
+
+
+def vector_cache(settings: Settings, lake: Lake) -> VectorCache:
+    """The cache of mapped vectors where the settings want it, and no larger."""
+    return VectorCache(lake, settings.cache, int(settings.cache_gib * (1 << 30)))
 
 
 class ScenarioRequest(BaseModel):
