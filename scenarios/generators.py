@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from lake.errors import unknown, validated
 from lake.tables import Snapshot
 from scenarios import historical, monte_carlo
+from scenarios.stress import generate as stress
 from scenarios.types import ScenarioSet
 
 
@@ -33,6 +34,16 @@ GENERATORS: dict[str, Generator] = {
         "paths drawn from a normal, Student-t or t-copula law, or from past days, calibrated to the latest history",
         monte_carlo.MonteCarloDefinition,
         monte_carlo.generate,
+    ),
+    "stress": Generator(
+        "bespoke scenarios in the stress language: shocks by selector, curve shapes, crosses, composites, assertions",
+        stress.StressDefinition,
+        stress.generate,
+    ),
+    "grid": Generator(
+        "every combination of a few ladders of shocks, such as spot by volatility",
+        stress.GridDefinition,
+        stress.generate_grid,
     ),
 }
 

@@ -42,7 +42,7 @@ def check_units(factors: Sequence[RiskFactor], unit: str, allowed_too: tuple[str
         if unit not in allowed:
             names = ", ".join(repr(a) if a else "none" for a in allowed)
             raise BadInput(
-                f"{what}: the unit {unit or 'none'} does not suit {f.risk_factor_id}, a {f.type} in {f.unit}. "
+                f"{what}: the unit {unit or 'none'} does not suit {f.risk_factor_id} ({f.type}, {f.unit}). "
                 f"Expected: {names}."
             )
 

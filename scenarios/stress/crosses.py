@@ -7,7 +7,7 @@ keeping its ratio to the triangulated rate, unless it is shocked itself.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 
 import numpy as np
@@ -108,15 +108,23 @@ def settle(
         if row in new and row not in tree.rows and row not in included
     ]
     wanted = [(s, tree.path(s.base, s.quote)) for s in (*outside, *crosses)]
+    pending: list[tuple[PairShock, Leg, list[Leg]]] = []
     for shock, legs in wanted:
-        leg = _free_leg(shock, legs, new, included=included, ids=tree.ids)
+        taken = new.keys() | {leg[0] for _, leg, _ in pending}
+        leg = _free_leg(shock, legs, taken, tree.ids)
         if leg is not None:
-            row, power = leg
-            others = [x for x in legs if x != leg]
-            rest = _ratio(others, new, old)
-            move = shock.ratio / rest
-            new[row] = old[row] * move if power > 0 else old[row] / move
-            derived[row] = _rule(shock, others, new, tree.ids)
+            pending.append((shock, leg, [x for x in legs if x != leg]))
+    while pending:
+        # a cross waits for the legs that other crosses move, so that the order they are said in does not matter
+        moving = {leg[0] for _, leg, _ in pending}
+        ready = next((p for p in pending if not moving & {row for row, _ in p[2]}), None)
+        if ready is None:
+            raise _contradiction(pending[0][0], [pending[0][1], *pending[0][2]], tree.ids)
+        pending.remove(ready)
+        shock, (row, power), others = ready
+        move = shock.ratio / _ratio(others, new, old)
+        new[row] = old[row] * move if power > 0 else old[row] / move
+        derived[row] = _rule(shock, others, new, tree.ids)
     for (base, quote), row in tree.held.items():
         if row in tree.rows or row in new:
             continue
@@ -140,18 +148,16 @@ def _ratio(legs: Sequence[Leg], new: Mapping[int, Floats], old: Floats) -> Float
     return total
 
 
-def _free_leg(
-    shock: PairShock, legs: Sequence[Leg], new: Mapping[int, Floats], *, included: set[int], ids: tuple[str, ...]
-) -> Leg | None:
+def _free_leg(shock: PairShock, legs: Sequence[Leg], taken: Set[int], ids: tuple[str, ...]) -> Leg | None:
     """The leg that takes up the move; None when all that could are moved already, and then they have to agree."""
     if shock.moving is not None:
         if shock.moving not in (shock.base, shock.quote):
             raise BadInput(f"{shock.said}: `moving` names {shock.base} or {shock.quote}, not {shock.moving}.")
         leg = legs[0] if shock.moving == shock.base else legs[-1]
-        if leg[0] in new:
+        if leg[0] in taken:
             raise _contradiction(shock, [leg], ids)
         return leg
-    return next((leg for leg in (legs[-1], legs[0]) if leg[0] not in new), None)
+    return next((leg for leg in (legs[-1], legs[0]) if leg[0] not in taken), None)
 
 
 def _rule(shock: PairShock, others: Sequence[Leg], new: Mapping[int, Floats], ids: tuple[str, ...]) -> str:

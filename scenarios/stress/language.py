@@ -397,14 +397,14 @@ def to_text(document: m.Document) -> str:
 def step_text(step: Any) -> str:
     """A step as the language writes it."""
     if isinstance(step, m.Assertion):
-        return f"assert {selector_text(step.select)} {step.comparison} {_plain(step.value)}{step.unit}"
+        return f"assert {selector_text(step.select)} {step.comparison} {plain(step.value)}{step.unit}"
     return ("then " if step.then else "") + _change_text(step)
 
 
 def _change_text(step: Any) -> str:
     if isinstance(step, m.Include):
         label = f' label "{step.label}"' if step.label is not None else ""
-        return f'include "{step.name}"{label}' + (f" x{_plain(step.scale)}" if step.scale != 1 else "")
+        return f'include "{step.name}"{label}' + (f" x{plain(step.scale)}" if step.scale != 1 else "")
     if isinstance(step, m.Grid):
         return f"grid({', '.join(map(axis_text, step.axes))})"
     selected = selector_text(step.select)
@@ -413,9 +413,9 @@ def _change_text(step: Any) -> str:
     if isinstance(step, m.Shift):
         change = amount_text(step.value, step.unit) + (f" {step.shape}" if step.shape else "")
     elif isinstance(step, m.Multiply):
-        change = f"x{_plain(step.value)}"
+        change = f"x{plain(step.value)}"
     else:
-        change = f"= {_plain(step.value)}{step.unit}"
+        change = f"= {plain(step.value)}{step.unit}"
     return f"{selected} {change}" + (f" moving {step.moving}" if step.moving else "")
 
 
@@ -425,7 +425,7 @@ def shape_text(step: m.Curve) -> str:
 
 def axis_text(axis: m.Axis) -> str:
     first, last = amount_text(axis.start, axis.unit), amount_text(axis.stop, axis.unit)
-    return f"{selector_text(axis.select)} {first}..{last} step {_plain(axis.increment)}{axis.unit}"
+    return f"{selector_text(axis.select)} {first}..{last} step {plain(axis.increment)}{axis.unit}"
 
 
 def selector_text(select: m.Selector) -> str:
@@ -449,9 +449,9 @@ def _value_text(value: str, key: str) -> str:
 
 def amount_text(value: float, unit: str) -> str:
     """Such as -20% or +100bp."""
-    return ("-" if value < 0 else "+") + _plain(abs(value)) + unit
+    return ("-" if value < 0 else "+") + plain(abs(value)) + unit
 
 
-def _plain(value: float) -> str:
+def plain(value: float) -> str:
     """The shortest decimal that reads back to the same bits, never with an exponent."""
     return format(Decimal(repr(value)).normalize(), "f")

@@ -52,7 +52,7 @@ class Universe:
         own |= {k: v for k, v in (("curve", f.curve), ("pillar", f.pillar)) if v is not None}
         if f.type == "fx_rate":
             own |= {"base": f.risk_factor_id[-6:-3], "quote": f.risk_factor_id[-3:]}
-        properties = {**{k: (v,) for k, v in attributes.items()}, **{k: (v,) for k, v in own.items()}}
+        properties: dict[str, tuple[str, ...]] = {k: (v,) for k, v in (attributes | own).items()}
         properties[BARE] = tuple(dict.fromkeys(answers))
         return properties
 
@@ -76,12 +76,9 @@ class Universe:
             )
         return rows
 
-    def select_fx(self, selector: Selector) -> tuple[tuple[int, ...], tuple[tuple[str, str], ...]]:
-        """Rows of the held pairs selected, and the pairs named that no factor is: crosses and inverses.
-
-        Raises `BadInput` as `select` does.
-        """
-        condition = selector.where[0] if len(selector.where) == 1 else None
+    def rows_and_pairs(self, selector: Selector) -> tuple[tuple[int, ...], tuple[tuple[str, str], ...]]:
+        """As `select`, and the currency pairs named that no factor is: crosses and inverses of held pairs."""
+        condition = selector.where[0] if selector.risk_class == "fx" and len(selector.where) == 1 else None
         if condition is None or condition.key != BARE or condition.negate:
             return self.select(selector), ()
         everything = self.rows_of_class("fx")

@@ -1,0 +1,75 @@
+"""A picture of a preview, through matplotlib (the extra `plot`)."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import Any
+
+from lake.errors import BadInput, NotReady, unknown
+from scenarios.stress.preview import Preview, ScenarioPreview
+
+FORMATS = ("svg", "png", "pdf")
+MOST_BARS = 15
+
+
+def plot(preview: Preview, path: str | Path, label: str | None = None) -> Path:
+    """Writes the picture of one scenario (the first when `label` is None): the largest moves and the curves that move.
+
+    The ending of the path decides the format. Raises `NotReady` without matplotlib, `BadInput` for another ending or label.
+    """
+    path = Path(path)
+    if path.suffix[1:] not in FORMATS:
+        raise unknown("picture format", path.suffix[1:], FORMATS)
+    chosen = next((s for s in preview.scenarios if label in (None, s.label)), None)
+    if chosen is None:
+        raise unknown("scenario", label or "", (s.label for s in preview.scenarios))
+    try:
+        # optional, and slow to import: only a picture needs it
+        matplotlib: Any = importlib.import_module("matplotlib")
+        figures: Any = importlib.import_module("matplotlib.figure")
+    except ImportError:
+        raise NotReady("Pictures need matplotlib; install it with `pip install 'varlake[plot]'`.") from None
+    with matplotlib.rc_context({"svg.hashsalt": "varlake", "svg.fonttype": "none"}):
+        figure = figures.Figure(figsize=(11, 5), layout="constrained")
+        bars, curves = figure.subplots(1, 2)
+        figure.suptitle(f"{chosen.label}, on the market of {preview.market_date}")
+        _draw_moves(bars, chosen)
+        _draw_curves(curves, chosen)
+        try:
+            # no date inside, so that the same preview gives the same file
+            figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
+        except OSError as error:
+            raise BadInput(f"The picture cannot be written to {path}: {error}.") from None
+    return path
+
+
+def _draw_moves(axes: Any, s: ScenarioPreview) -> None:
+    moves = [
+        (r.risk_factor_id, 100 * (r.level / r.base - 1), r.change)
+        for r in s.factors
+        if r.level != r.base and r.base > 0
+    ]
+    largest = sorted(moves, key=lambda x: (-abs(x[1]), x[0]))[:MOST_BARS][::-1]
+    drawn = axes.barh([x[0] for x in largest], [x[1] for x in largest], color="#4477aa")
+    axes.bar_label(drawn, [x[2] for x in largest], padding=3, fontsize=8)
+    axes.axvline(0, color="black", linewidth=0.8)
+    axes.margins(x=0.2)
+    axes.set_xlabel("move, % of the level")
+    axes.set_title(f"largest {len(largest)} of {len(moves)} moves")
+
+
+def _draw_curves(axes: Any, s: ScenarioPreview) -> None:
+    moved = [
+        n for n in dict.fromkeys(c.curve for c in s.curves) if any(c.base != c.level for c in s.curves if c.curve == n)
+    ]
+    for i, name in enumerate(moved):
+        pillars = [c for c in s.curves if c.curve == name]
+        years = [c.years for c in pillars]
+        axes.plot(years, [100 * c.base for c in pillars], color=f"C{i}", linestyle="--", label=f"{name} before")
+        axes.plot(years, [100 * c.level for c in pillars], color=f"C{i}", marker=".", label=f"{name} after")
+    axes.set_title("curves" if moved else "no curve moves")
+    if moved:
+        axes.set_xlabel("years")
+        axes.set_ylabel("%")
+        axes.legend()
