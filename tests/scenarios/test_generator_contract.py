@@ -1,0 +1,122 @@
+"""What every way of making scenarios promises, run over the whole of GENERATORS."""
+
+import datetime as dt
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from support import factor, new_lake, put_market, random_walks
+
+from lake.errors import BadInput
+from lake.tables import Lake
+from scenarios import generators, store
+from scenarios.calendars import sessions
+from scenarios.generators import GENERATORS
+from scenarios.types import ScenarioSet
+
+AS_OF = dt.date(2020, 3, 16)
+FIRST = dt.date(2019, 6, 3)
+FACTORS = [
+    factor("EQ:A", "equity_price"),
+    factor("FX:EURUSD", "fx_rate"),
+    factor("YC:USD:10Y", "par_yield", curve="USD", pillar="10Y"),
+    factor("IV:A", "implied_vol"),
+    factor("CMD:WTI", "commodity_price"),
+]
+
+# Method to examples of its parameters, besides the market date; every method has at least one.
+EXAMPLES: dict[str, list[dict[str, Any]]] = {
+    "historical": [{"scenarios": 60}],
+    "monte_carlo": [
+        {"scenarios": 1500, "window": 120},
+        {"scenarios": 500, "window": 120, "distribution": "student_t", "horizons": [0, 1, 5], "sampling": "antithetic"},
+        {"scenarios": 500, "window": 120, "distribution": "t_copula", "covariance": "ledoit_wolf", "horizons": [2]},
+        {"scenarios": 500, "window": 120, "distribution": "bootstrap", "block_days": 3, "horizons": [1, 7]},
+        {"scenarios": 512, "window": 120, "sampling": "sobol", "components": 3, "returns": "as_typed"},
+    ],
+}
+# Methods driven by history: where nothing ever moved, their scenarios move nothing.
+DRIVEN_BY_HISTORY = {"historical", "monte_carlo"}
+
+CASES = [pytest.param(m, p, id=f"{m}-{i}") for m, examples in EXAMPLES.items() for i, p in enumerate(examples)]
+
+
+def make(lake: Lake, method: str, parameters: Mapping[str, Any]) -> ScenarioSet:
+    return generators.generate(lake.snapshot(), method, {"market_date": AS_OF, **parameters}, "test")
+
+
+@pytest.fixture(scope="module")
+def lake(tmp_path_factory: pytest.TempPathFactory) -> Lake:
+    made = new_lake(tmp_path_factory.mktemp("contract"))
+    put_market(made, FACTORS, random_walks(FACTORS, FIRST, AS_OF))
+    return made
+
+
+@pytest.fixture(scope="module")
+def still_lake(tmp_path_factory: pytest.TempPathFactory) -> Lake:
+    made = new_lake(tmp_path_factory.mktemp("still"))
+    days = [d.item() for d in sessions("XNYS", FIRST, AS_OF)]
+    # 0.1 is not a binary fraction: a mean of 0.1s taken carelessly is not 0.1
+    put_market(made, FACTORS, {f.risk_factor_id: dict.fromkeys(days, 0.1) for f in FACTORS})
+    return made
+
+
+def test_every_method_has_an_example() -> None:
+    assert EXAMPLES.keys() == GENERATORS.keys()
+
+
+@pytest.mark.parametrize(("method", "parameters"), CASES)
+def test_same_inputs_give_the_same_bits(lake: Lake, method: str, parameters: dict[str, Any]) -> None:
+    one, two = make(lake, method, parameters), make(lake, method, parameters)
+    assert np.asarray(one.levels).tobytes() == np.asarray(two.levels).tobytes()
+    assert store.scenario_set_digest(one) == store.scenario_set_digest(two)
+
+
+@pytest.mark.parametrize(("method", "parameters"), CASES)
+def test_labels_are_unique_and_levels_finite(lake: Lake, method: str, parameters: dict[str, Any]) -> None:
+    made = make(lake, method, parameters)
+    store.validate(made)
+    levels = np.asarray(made.levels)
+    assert levels.shape == (len(made.index.factors), made.n_scenarios)
+    assert np.isfinite(levels).all()
+    assert len(set(made.labels)) == made.n_scenarios > 0
+    assert made.definition["method"] == made.method == method
+    known = {f.risk_factor_id for f in FACTORS}
+    assert {f.risk_factor_id for f in made.index.factors} | set(made.excluded) == known
+    still = ~made.shocked
+    np.testing.assert_array_equal(levels[still], np.repeat(made.base[still, None], made.n_scenarios, axis=1))
+
+
+@pytest.mark.parametrize(("method", "parameters"), [c for c in CASES if c.values[0] in DRIVEN_BY_HISTORY])
+def test_zero_history_gives_zero_shocks(still_lake: Lake, method: str, parameters: dict[str, Any]) -> None:
+    made = make(still_lake, method, parameters)
+    np.testing.assert_array_equal(np.asarray(made.levels), np.full((5, made.n_scenarios), 0.1))
+
+
+@pytest.mark.parametrize(("method", "parameters"), CASES)
+def test_stored_and_loaded_are_equal(tmp_path: Path, lake: Lake, method: str, parameters: dict[str, Any]) -> None:
+    made = make(lake, method, parameters)
+    elsewhere = new_lake(tmp_path)
+    with elsewhere.writer("test") as committer:
+        stored = store.save_scenario_set(committer, made)
+        assert store.save_scenario_set(committer, made).version == stored.version == 1
+    loaded = store.load_scenario_set(elsewhere, stored.scenario_set_id)
+    assert np.asarray(loaded.levels).tobytes() == np.asarray(made.levels).tobytes()
+    assert loaded.base.tobytes() == made.base.tobytes()
+    for name in ("labels", "index", "definition", "method", "market_date", "horizon_days", "horizons", "seed"):
+        assert getattr(loaded, name) == getattr(made, name), name
+    for name in ("excluded", "held", "dropped", "proxied", "fitted", "calibration", "market_data_version"):
+        assert getattr(loaded, name) == getattr(made, name), name
+    assert (loaded.weights is None) == (made.weights is None)
+    assert store.scenario_set_digest(loaded) == stored.scenario_set_id
+
+
+@pytest.mark.parametrize(("method", "parameters"), CASES)
+def test_bad_input_stores_nothing(lake: Lake, method: str, parameters: dict[str, Any]) -> None:
+    with pytest.raises(BadInput, match="no_such_parameter"):
+        make(lake, method, {**parameters, "no_such_parameter": 1})
+    with pytest.raises(BadInput, match="market_date"):
+        make(lake, method, {**parameters, "market_date": "yesterday"})
+    assert store.list_scenario_sets(lake).num_rows == 0
