@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-import click
 import pytest
+import typer.core
 import typer.main
 
 from aggregation.dimensions import DIMENSIONS
@@ -35,12 +36,13 @@ def sections(name: str) -> dict[str, str]:
     return {title.strip().strip("`"): text for title, text in zip(parts[1::2], parts[2::2], strict=True)}
 
 
-def commands(command: click.Command, path: tuple[str, ...] = ()) -> Iterator[tuple[str, click.Command]]:
+def commands(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, typer.core.TyperCommand]]:
     """Every command that does something, with the words that call it."""
-    if isinstance(command, click.Group):
+    if isinstance(command, typer.core.TyperGroup):
         for name, inner in command.commands.items():
             yield from commands(inner, (*path, name))
     else:
+        assert isinstance(command, typer.core.TyperCommand)
         yield " ".join(path), command
 
 
@@ -118,7 +120,7 @@ class TestCommands:
         text = page("cli")
         assert f"varlake {name}" in text
         for parameter in COMMANDS[name].params:
-            if isinstance(parameter, click.Option) and not parameter.hidden:
+            if isinstance(parameter, typer.core.TyperOption) and not parameter.hidden:
                 long = max(parameter.opts, key=len)
                 assert f"`{long}" in text, f"varlake {name} {long}"
 
