@@ -15,7 +15,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from lake.errors import BadInput
+from lake.errors import BadInput, Issue
 from scenarios.stress.language import amount_text
 from scenarios.types import Floats, RiskFactor
 
@@ -41,10 +41,8 @@ def check_units(factors: Sequence[RiskFactor], unit: str, allowed_too: tuple[str
         allowed = ("%", "bp", "pt") if f.type in FRACTIONS else (*allowed_too, own_unit(f))
         if unit not in allowed:
             names = ", ".join(repr(a) if a else "none" for a in allowed)
-            raise BadInput(
-                f"{what}: the unit {unit or 'none'} does not suit {f.risk_factor_id} ({f.type}, {f.unit}). "
-                f"Expected: {names}."
-            )
+            message = f"{what}: the unit {unit or 'none'} does not suit {f.risk_factor_id} ({f.type}, {f.unit}). "
+            raise BadInput(message + f"Expected: {names}.", issues=[Issue("change", message, unit, allowed)])
 
 
 def check_positive(factors: Sequence[RiskFactor], levels: Floats, what: str) -> None:

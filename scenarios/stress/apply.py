@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -43,7 +44,7 @@ class Outcome:
 
     named : rows a step names. derived : rows moved by triangulation, and the rule. crosses : pairs named that no factor
     is, with their levels before and after. absent : factors an included scenario moves and this market does not have.
-    failed : assertions that do not hold, in words.
+    moved_by : row to the pointer of the last step that names it. failed : assertions that do not hold, in words.
     """
 
     labels: tuple[str, ...]
@@ -52,6 +53,7 @@ class Outcome:
     derived: dict[int, str] = field(default_factory=dict)
     crosses: dict[str, tuple[float, Floats]] = field(default_factory=dict)
     absent: dict[str, str] = field(default_factory=dict)
+    moved_by: dict[int, str] = field(default_factory=dict)
     failed: list[str] = field(default_factory=list)
 
 
@@ -66,9 +68,9 @@ class Faults:
         try:
             yield
         except VarlakeError as error:
-            first = error.issues[0] if error.issues else None
-            value, allowed = (first.value, first.allowed) if first else (None, ())
-            self.issues.append(Issue(pointer, error.message, value, allowed))
+            first = error.issues[0] if error.issues else Issue("", "")
+            inside = f"/{first.pointer}" if first.pointer.startswith(("select/", "axes/", "change")) else ""
+            self.issues.append(Issue(pointer + inside, error.message, first.value, first.allowed))
 
 
 def evaluate(document: m.Document, market: BaseMarket, name: str, stored: Stored) -> tuple[list[Outcome], list[Issue]]:
@@ -118,31 +120,29 @@ class _Machine:
                     stage.close()
                 stage = _Stage(self, outcome, ladder)
             with self.faults.at(here):
-                stage.take(step, f"step {i + 1} ({step_text(step)})")
+                stage.take(step, f"step {i + 1} ({step_text(step)})", here)
         with self.faults.at(pointer):
             stage.close()
-        with self.faults.at(pointer):
-            self._check_levels(outcome)
+        self._check_levels(outcome, pointer)
         for i, step in enumerate(scenario.steps):
             if isinstance(step, m.Assertion):
                 with self.faults.at(f"{pointer}/steps/{i}"):
                     outcome.failed += failures(step, self.universe, self.tree, outcome.labels, outcome.levels)
         return outcome
 
-    def _check_levels(self, outcome: Outcome) -> None:
-        with np.errstate(invalid="ignore"):
-            bad = [
-                r
-                for r, f in enumerate(self.factors)
-                if not np.isfinite(outcome.levels[r]).all()
-                or (f.type in POSITIVE_TYPES and not (outcome.levels[r] > 0).all())
-            ]
-        if bad:
-            f, worst = self.factors[bad[0]], outcome.levels[bad[0]].min()
-            raise BadInput(
-                f"Levels that must be positive would not be: {listed([self.factors[r] for r in bad])}, "
-                f"{f.risk_factor_id} at {worst:g} from {self.market.base[bad[0]]:g}. Make the move smaller."
+    def _check_levels(self, outcome: Outcome, pointer: str) -> None:
+        bad: dict[str, list[int]] = {}
+        for r, f in enumerate(self.factors):
+            levels = outcome.levels[r]
+            if not np.isfinite(levels).all() or (f.type in POSITIVE_TYPES and not (levels > 0).all()):
+                bad.setdefault(outcome.moved_by.get(r, pointer), []).append(r)
+        for place, rows in bad.items():
+            f, worst = self.factors[rows[0]], outcome.levels[rows[0]].min()
+            message = (
+                f"Levels that must be positive would not be: {listed([self.factors[r] for r in rows])}; "
+                f"{f.risk_factor_id} at {worst:g} from {self.market.base[rows[0]]:g}. Make the move smaller."
             )
+            self.faults.issues.append(Issue(place, message))
 
 
 class _Stage:
@@ -156,13 +156,23 @@ class _Stage:
         self.crosses: list[PairShock] = []
         self.included: set[int] = set()
 
-    def take(self, step: Any, said: str) -> None:
+    def take(self, step: Any, said: str, pointer: str) -> None:
+        """Adds a step to the stage; raises `BadInput` where it fits neither the market nor the steps before it."""
+        claimed = set(self.said)
+        self._take(step, said)
+        self.outcome.moved_by |= dict.fromkeys(self.said.keys() - claimed, pointer)
+
+    def _take(self, step: Any, said: str) -> None:
         if isinstance(step, m.Include):
             self._include(step, said)
         elif isinstance(step, m.Grid):
-            for axis, values in zip(step.axes, self.ladder, strict=True):
+            for i, (axis, values) in enumerate(zip(step.axes, self.ladder, strict=True)):
                 moved = m.Shift(select=axis.select, value=axis.stop, unit=axis.unit)
-                self._move(moved, said, functools.partial(_on_ladder, values, axis.unit))
+                try:
+                    self._move(moved, said, functools.partial(_on_ladder, values, axis.unit))
+                except VarlakeError as error:
+                    issues = [dataclasses.replace(x, pointer=f"axes/{i}/{x.pointer}") for x in error.issues]
+                    raise BadInput(error.message, issues=issues) from None
         elif isinstance(step, m.Curve):
             self._curve(step, said)
         elif isinstance(step, m.Shift):

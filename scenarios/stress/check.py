@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from lake.errors import Issue, VarlakeError
@@ -10,6 +11,7 @@ from scenarios.stress import forms, language
 from scenarios.stress import model as m
 from scenarios.stress.apply import Stored, evaluate
 from scenarios.stress.generate import text_issue
+from scenarios.stress.select import Universe
 from scenarios.stress.warnings import warnings
 
 
@@ -55,21 +57,28 @@ def check_text(text: str, market: BaseMarket, stored: Stored) -> Report:
 def check_csv(text: str, market: BaseMarket, stored: Stored) -> Report:
     """As `check`, for a CSV file: all faults of its cells, and all faults of the sound rows on the market."""
     try:
-        document, places, issues = forms.read_csv(text)
+        read = forms.read_csv(text)
     except VarlakeError as error:
         return Report(error.issues or (Issue("file", error.message),))
-    if document is None:
-        return Report(tuple(issues))
-    report = check(document, market, stored)
-    faults = sorted([*issues, *(_row_issue(i, places) for i in report.faults)], key=_row_number)
-    return Report(tuple(faults), report.failed, tuple(_row_issue(i, places) for i in report.warnings))
+    report = check(read.document, market, stored) if read.document else Report()
+    faults = [*read.issues, *(_row_issue(i, read.rows) for i in report.faults)]
+    universe = Universe(market.index, market.excluded)
+    for row, selector in read.selectors.items():
+        try:
+            universe.rows_and_pairs(selector)
+        except VarlakeError as error:
+            first = error.issues[0] if error.issues else Issue("", "")
+            faults.append(Issue(f"row {row}, column where", error.message, first.value, first.allowed))
+    if faults:
+        return Report(tuple(sorted(faults, key=_row_number)))
+    return Report((), report.failed, tuple(_row_issue(i, read.rows) for i in report.warnings))
 
 
-def _row_issue(issue: Issue, places: dict[str, int]) -> Issue:
+def _row_issue(issue: Issue, places: Mapping[str, int]) -> Issue:
     step = "/".join(issue.pointer.split("/")[:5])
     row = places.get(step) or next((n for p, n in places.items() if p.startswith(step + "/")), 2)
-    # a name that selects nothing stands in `where`; other faults concern the row
-    column = ", column where" if issue.allowed else ""
+    # a name that selects nothing stands in `where`; a fault without a part of the step concerns the row
+    column = ", column where" if "/select/" in issue.pointer else ", column unit" if "/change" in issue.pointer else ""
     return Issue(f"row {row}{column}", issue.message, issue.value, issue.allowed)
 
 

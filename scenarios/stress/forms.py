@@ -10,12 +10,13 @@ import csv
 import io
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic import ValidationError
 
 from lake.canonical import canonical_json
-from lake.errors import BadInput, Issue, VarlakeError, nearest, unknown, validated
+from lake.errors import BadInput, Issue, VarlakeError, nearest, unknown
 from scenarios.stress import language
 from scenarios.stress import model as m
 
@@ -74,7 +75,28 @@ def from_json(source: str | Mapping[str, Any]) -> m.Document:
             raise BadInput(f"The scenario is no JSON: {error}.") from None
     if not isinstance(source, Mapping):
         raise BadInput('Expected a JSON object {"scenarios": [...]}.')
-    return validated(m.Document, source, "stress document")
+    try:
+        return m.Document.model_validate(source)
+    except ValidationError as error:
+        raise _refused(error) from None
+
+
+def _refused(error: ValidationError) -> BadInput:
+    issues = []
+    for fault in error.errors(include_url=False):
+        if fault["type"] == "too_short" and fault["input"]:
+            continue  # its items are wrong, and told by themselves
+        # pydantic puts the kind of a step behind its number
+        loc = [x for i, x in enumerate(fault["loc"]) if not (i > 1 and fault["loc"][i - 2] == "steps")]
+        allowed: tuple[str, ...] = ()
+        if fault["type"] == "extra_forbidden":
+            allowed = tuple(m.Document.model_fields) if len(loc) == 1 else ()
+        elif fault["type"] in ("union_tag_invalid", "union_tag_not_found"):
+            allowed = tuple(_USES)
+        message = fault["msg"].removeprefix("Value error, ")
+        issues.append(Issue("/" + "/".join(map(str, loc)), message, str(fault["input"])[:80], allowed))
+    listed = "".join(f"\n  {i.pointer}: {i.message} (given {i.value})" for i in issues[:50])
+    return BadInput(f"The stress document has {len(issues)} faults.{listed}", issues=issues)
 
 
 def to_csv(document: m.Document) -> str:
@@ -119,19 +141,31 @@ def _selected(select: m.Selector) -> dict[str, str]:
 
 def from_csv(text: str) -> m.Document:
     """The document of a CSV file; raises `BadInput` listing all faults with row, column, value and what may stand there."""
-    document, _, issues = read_csv(text)
-    if issues or document is None:
-        listed = "".join(f"\n  {i.pointer}: {i.message}" for i in issues[:50])
-        raise BadInput(f"The file has {len(issues)} faults.{listed}", issues=issues)
-    return document
+    read = read_csv(text)
+    if read.issues or read.document is None:
+        listed = "".join(f"\n  {i.pointer}: {i.message}" for i in read.issues[:50])
+        raise BadInput(f"The file has {len(read.issues)} faults.{listed}", issues=read.issues)
+    return read.document
 
 
-def read_csv(text: str) -> tuple[m.Document | None, dict[str, int], list[Issue]]:
-    """The document of the rows without fault, the file's row of each step by JSON pointer, and the faults of the others.
+@dataclass(frozen=True)
+class CsvReading:
+    """document : of the rows without fault, None when no scenario is left. rows : JSON pointer of a step to its row.
+    issues : faults of the other rows. selectors : what those rows select, by row, where that much is sound.
 
-    Row 1 is the header, as a spreadsheet counts. The document is None when no scenario is left.
+    Row 1 is the header, as a spreadsheet counts.
     """
+
+    document: m.Document | None
+    rows: Mapping[str, int]
+    issues: list[Issue]
+    selectors: Mapping[int, m.Selector]
+
+
+def read_csv(text: str) -> CsvReading:
+    """All of a CSV file that can be read; raises `BadInput` when it is no table of steps at all."""
     rows, issues = _cells(text)
+    selectors: dict[int, m.Selector] = {}
     scenarios: list[tuple[str, list[dict[str, Any]], list[int]]] = []
     for number, row in rows:
         name = row.pop("scenario", "")
@@ -141,6 +175,11 @@ def read_csv(text: str) -> tuple[m.Document | None, dict[str, int], list[Issue]]
         step, faults = _step(row, number)
         issues += faults
         if step is None:
+            try:
+                where = language.parse_where(row.get("where", ""))
+                selectors[number] = m.Selector.model_validate({"class": row.get("class", ""), "where": where})
+            except (VarlakeError, ValidationError):
+                pass  # told already
             continue
         previous = steps[-1] if steps else None
         if step["step"] == "grid" and previous and previous["step"] == "grid":
@@ -157,14 +196,15 @@ def read_csv(text: str) -> tuple[m.Document | None, dict[str, int], list[Issue]]
         for j, number in enumerate(numbers)
     }
     try:
-        return m.Document.model_validate({"scenarios": kept}), places, issues
+        document = m.Document.model_validate({"scenarios": kept}) if kept else None
+        return CsvReading(document, places, issues, selectors)
     except ValidationError as error:
         for fault in error.errors(include_url=False):
             # steps are sound by themselves here: what is left concerns a scenario or the whole file
             where = "/" + "/".join(map(str, fault["loc"][:2]))
             row_of = next((n for p, n in places.items() if p.startswith(where + "/")), 2)
             issues.append(Issue(f"row {row_of}, column scenario", fault["msg"].removeprefix("Value error, ")))
-        return None, places, issues
+        return CsvReading(None, places, issues, selectors)
 
 
 def _cells(text: str) -> tuple[list[tuple[int, dict[str, str]]], list[Issue]]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Literal, Self
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from lake.errors import BadInput, Issue
 from lake.tables import Snapshot
@@ -17,6 +17,7 @@ from scenarios.stress import language
 from scenarios.stress import model as m
 from scenarios.stress.apply import Move, Outcome, evaluate, failures, one_label
 from scenarios.stress.crosses import PairTree
+from scenarios.stress.forms import from_json
 from scenarios.stress.select import Universe
 from scenarios.types import FactorIndex, ScenarioSet
 
@@ -44,6 +45,11 @@ class StressDefinition(_Base):
     method: Literal["stress"] = "stress"
     text: str | None = Field(None, description="the scenarios in the stress language")
     document: m.Document | None = Field(None, description="the same in typed form, instead of text")
+
+    @field_validator("document", mode="before")
+    @classmethod
+    def _read(cls, value: Any) -> Any:
+        return from_json(value) if isinstance(value, Mapping) else value
 
     @model_validator(mode="after")
     def _one_form(self) -> Self:

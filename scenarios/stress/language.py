@@ -230,10 +230,10 @@ class _Parser:
             self.expect(")", "the last axis")
             self.depth -= 1
             return self.build(m.Grid, start, then=then, axes=tuple(axes))
-        return self.move(start, then, self.selector(pointer, _STEPS))
+        return self.move(start, then, self.selector(pointer, _STEPS), pointer)
 
-    def move(self, start: int, then: bool, select: m.Selector) -> Any:
-        here = self.skip()
+    def move(self, start: int, then: bool, select: m.Selector, pointer: str) -> Any:
+        here = self.places[f"{pointer}/change"] = self.skip()
         common: dict[str, Any] = {"then": then, "select": select}
         sign = self.text[here : here + 1]
         if sign in ("+", "-") or _NUMBER.match(self.text, here):
@@ -313,8 +313,9 @@ class _Parser:
                 key, negate, self.at = match[1], match[2] == "!=", match.end()
             elif self.accept("!="):
                 negate = True
-            values = [self.value()]
-            while self.accept("|"):
+            values: list[str] = []
+            while not values or self.accept("|"):
+                self.places[f"{pointer}/{len(found)}/values/{len(values)}"] = self.skip()
                 values.append(self.value())
             found.append(self.build(m.Filter, start, key=key, values=tuple(values), negate=negate))
             if not self.accept(","):

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from lake.errors import BadInput, VarlakeError, unknown
+from lake.errors import BadInput, Issue, VarlakeError, unknown
 from scenarios.stress.language import selector_text
 from scenarios.stress.model import BARE, CLASSES, Filter, Selector, tenor_range
 from scenarios.types import FactorIndex, RiskFactor, tenor_years
@@ -67,8 +67,8 @@ class Universe:
     def select(self, selector: Selector) -> tuple[int, ...]:
         """Rows of the factors selected, ascending; raises `BadInput` when a value or the whole matches nothing."""
         rows = everything = self.rows_of_class(selector.risk_class)
-        for condition in selector.where:
-            matching = self._matching(everything, condition, selector)
+        for i, condition in enumerate(selector.where):
+            matching = self._matching(everything, condition, selector, f"select/where/{i}")
             rows = tuple(r for r in rows if (r in matching) != condition.negate)
         if not rows:
             raise BadInput(
@@ -95,27 +95,31 @@ class Universe:
         where = (condition.model_copy(update={"values": rest}),)
         return self.select(selector.model_copy(update={"where": where})), pairs
 
-    def _matching(self, rows: Iterable[int], condition: Filter, selector: Selector) -> set[int]:
+    def _matching(self, rows: Iterable[int], condition: Filter, selector: Selector, pointer: str) -> set[int]:
         here = {r: self.properties[r].get(condition.key, ()) for r in rows}
         if not any(here.values()):
             keys = {k for r in here for k in self.properties[r]} - {BARE}
-            raise unknown(f"property of {selector.risk_class} factors", condition.key, keys)
+            raise unknown(f"property of {selector.risk_class} factors", condition.key, keys, pointer=pointer)
         found: set[int] = set()
-        for value in condition.values:
+        for i, value in enumerate(condition.values):
             matching = {r for r, own in here.items() if any(_matches(condition.key, value, o) for o in own)}
             if not matching:
-                raise self._nothing(value, condition, selector, {o for own in here.values() for o in own})
+                place = f"{pointer}/values/{i}"
+                raise self._nothing(value, condition, selector, {o for own in here.values() for o in own}, place)
             found |= matching
         return found
 
-    def _nothing(self, value: str, condition: Filter, selector: Selector, valid: set[str]) -> VarlakeError:
+    def _nothing(
+        self, value: str, condition: Filter, selector: Selector, valid: set[str], pointer: str
+    ) -> VarlakeError:
         for risk_factor_id, reason in self.excluded.items():
             if any(_matches(BARE, value, name) for name in (risk_factor_id, short_name(risk_factor_id))):
-                return BadInput(f"{risk_factor_id} is not in the market of this date: {reason}.")
+                message = f"{risk_factor_id} is not in the market of this date: {reason}."
+                return BadInput(message, issues=[Issue(pointer, message, value)])
         if condition.key == BARE and selector.where == (condition,):
             valid = {short_name(i) if short_name(i) in valid else i for i in valid}
         kind = f"{selector.risk_class} factor" if condition.key == BARE else f"{condition.key} of {selector.risk_class}"
-        return unknown(kind, value, valid)
+        return unknown(kind, value, valid, pointer=pointer)
 
 
 def _matches(key: str, wanted: str, own: str) -> bool:
