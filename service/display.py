@@ -16,15 +16,16 @@ from rich.text import Text
 
 from lake.errors import VarlakeError
 
-PLAIN_WIDTH = 240  # of output that is no terminal: nothing is cut off
+PLAIN_WIDTH = 240
 _RIGHT = (int, float, np.integer, np.floating)
 
 ProgressCallback = Callable[[str, int, int], None]
 
 
 def stdout() -> Console:
+    """Wide on a narrow terminal too: a number that wraps can be read, one that is cut off cannot."""
     console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=PLAIN_WIDTH)
+    return console if console.width >= PLAIN_WIDTH else Console(highlight=False, width=PLAIN_WIDTH)
 
 
 def stderr() -> Console:

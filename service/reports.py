@@ -76,7 +76,7 @@ def show_comparison(result: ComparisonResult) -> None:
     """Both days and the difference by group."""
     one, two = result.before, result.after
     by = list(one.query.by)
-    columns = [c for c in result.rows.column_names if not c.startswith(("positions", "covered", "failed", "missing"))]
+    columns = [c for c in result.rows.column_names if not c.startswith(("positions_", "base_value_"))]
     title = f"{one.query.as_of} to {two.query.as_of} in {one.query.currency}"
     last = {**result.total, **({by[0]: "Total"} if by else {})}
     display.print_table(result.rows.to_pylist() if by else [], columns, title=title, last=last)

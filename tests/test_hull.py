@@ -13,13 +13,13 @@ import math
 from pathlib import Path
 
 import pytest
-from aggregation.query import run_query
-from valuation.positions import ingest_positions
 
+from aggregation.query import run_query
 from aggregation.types import RiskQuery
 from lake.tables import Lake
 from scenarios.catalogue import ingest_market, load_catalogue
 from service import operations
+from valuation.positions import ingest_positions
 
 DAYS = ["2006-08-07", "2006-08-08", "2006-08-09", "2006-08-10", "2006-08-11", "2008-09-24", "2008-09-25"]
 AS_OF = dt.date(2008, 9, 25)

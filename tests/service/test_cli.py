@@ -1,29 +1,49 @@
-"""The command line as a user meets it: answers on stdout, words on stderr, exit codes, no stack trace."""
+"""The command line: answers on stdout, words on stderr, exit codes, no stack trace."""
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
 import subprocess
 import sys
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 from small_lake import FRIDAY, MONDAY, SCENARIOS, book_csv
 
+from service.cli import main
 
-def varlake(
-    *arguments: object, lake: Path | None = None, folder: Path | None = None
-) -> subprocess.CompletedProcess[str]:
-    """Runs the command in a process of its own."""
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("VARLAKE_")}
-    if lake is not None:
-        environment["VARLAKE_LAKE"] = str(lake)
-    command = [sys.executable, "-c", "from service.cli import main; main()", *map(str, arguments)]
-    return subprocess.run(
-        command, capture_output=True, text=True, env=environment, cwd=folder, timeout=120, check=False
-    )
+
+class Done(NamedTuple):
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def in_a_process(*arguments: object, lake: Path) -> Done:
+    """Runs the installed command as a user's shell does."""
+    command = [str(Path(sys.executable).with_name("varlake")), *map(str, arguments)]
+    environment = {**os.environ, "VARLAKE_LAKE": str(lake)}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120, check=False)
+    return Done(done.returncode, done.stdout, done.stderr)
+
+
+def varlake(*arguments: object, lake: Path | None = None, folder: Path | None = None) -> Done:
+    """Runs the entry point in this process: the same code without the seconds that importing takes."""
+    out, err = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+        patch.setattr(sys, "argv", ["varlake", *map(str, arguments)])
+        if lake is not None:
+            patch.setenv("VARLAKE_LAKE", str(lake))
+        if folder is not None:
+            patch.chdir(folder)
+        with pytest.raises(SystemExit) as exited:
+            main()
+    return Done(int(exited.value.code or 0), out.getvalue(), err.getvalue())
 
 
 def answer(*arguments: object, lake: Path) -> dict:
@@ -166,7 +186,7 @@ def test_sample_market_and_book_are_files_a_user_brings(tmp_path: Path) -> None:
         (("value", "--as-of", "2020-03-17"), "2020-03-16"),
         (("value", "--as-of", MONDAY, "-p", "scenarios"), "name=value"),
         (("value", "--as-of", MONDAY, "--plan", "--method", "historcal"), "historical"),
-        (("value", "--as-of", MONDAY, "--plan", "--risk-class", "equities"), "equity"),
+        (("value", "--as-of", MONDAY, "--plan", "-p", "scenarios=30", "--risk-class", "equities"), "equity"),
         (("value", "--as-of", MONDAY, "--runner", "cloud"), "in-process"),
         (("scenarios", "show", "historical-3"), "historical-30"),
         (("ingest", "positions", "not-there.csv"), "not-there.csv"),
@@ -175,6 +195,16 @@ def test_sample_market_and_book_are_files_a_user_brings(tmp_path: Path) -> None:
 )
 def test_errors_teach(valued_lake: Path, arguments: tuple[object, ...], words: str, tmp_path: Path) -> None:
     assert words in refused(*arguments, lake=valued_lake, folder=tmp_path)
+
+
+def test_the_installed_command(valued_lake: Path) -> None:
+    done = in_a_process("var", "--as-of", MONDAY, "--json", lake=valued_lake)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["receipt"]["scenario_count"] == SCENARIOS
+    wrong = in_a_process("var", "--as-of", MONDAY, "--by", "dsek", lake=valued_lake)
+    assert (wrong.returncode, wrong.stdout) == (2, "")
+    assert "desk" in wrong.stderr
+    assert "Traceback" not in wrong.stderr
 
 
 def test_no_lake(tmp_path: Path) -> None:
