@@ -105,7 +105,7 @@ def estimate(moves: Floats, estimator: Estimator, decay: float = 0.94) -> Covari
     deviation = np.sqrt(np.diagonal(covariance))
     moved = deviation > 0
     inverse = np.divide(1.0, deviation, out=np.zeros(n), where=moved)
-    correlation = covariance * inverse[:, None] * inverse
+    correlation = covariance * np.outer(inverse, inverse)
     shrinkage = None
     if estimator == "ledoit_wolf" and moved.any():
         shrinkage = ledoit_wolf_shrinkage((centred * inverse)[:, moved], correlation[np.ix_(moved, moved)])
@@ -152,7 +152,7 @@ def nearest_correlation(matrix: Floats, tolerance: float = 1e-10, iterations: in
 def _unit_diagonal(matrix: Floats) -> Floats:
     matrix = 0.5 * (matrix + matrix.T)
     root = np.sqrt(np.diagonal(matrix))
-    matrix = matrix / root[:, None] / root
+    matrix = matrix / np.outer(root, root)
     np.fill_diagonal(matrix, 1.0)
     return matrix
 
