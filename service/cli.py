@@ -9,28 +9,22 @@ import secrets
 import sys
 import threading
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import structlog
 import typer
 
-from aggregation.compare import compare as compare_days
-from aggregation.query import run_query
-from aggregation.types import Filter, RiskQuery
-from lake import spark as lake_spark
 from lake.errors import BadInput, VarlakeError, validated
-from lake.schemas import TABLES
-from lake.tables import Lake, code_version
-from scenarios import catalogue as market_catalogue
-from scenarios import sample_market
-from scenarios.store import find_scenario_set, list_scenario_sets, load_scenario_set, save_scenario_set
-from service import bench as benchmarks
-from service import demo as demonstration
-from service import display, doctor, engine, operations, reports, serve
+from service import display
 from service.config import Settings
-from valuation import sample_book
-from valuation.positions import ingest_positions
-from valuation.store import list_valuation_sets, positions_dates
+
+if TYPE_CHECKING:
+    from aggregation.types import RiskQuery
+    from lake.tables import Lake
+
+# A command imports what it uses when it is called: all of it together takes a second and a half, `--help` and a query
+# should not.
+# ruff: noqa: PLC0415
 
 app = typer.Typer(
     help="On-demand Value-at-Risk: value contracts once, net positions at query time.",
@@ -71,6 +65,8 @@ def _settings(lake: Path | None) -> Settings:
 
 
 def _open(lake: Path | None) -> tuple[Settings, Lake]:
+    from lake.tables import Lake
+
     settings = _settings(lake)
     return settings, Lake.open(settings.lake)
 
@@ -104,6 +100,8 @@ def _query(
     scenario_set: str | None,
     **more: Any,
 ) -> RiskQuery:
+    from aggregation.types import Filter, RiskQuery
+
     return validated(
         RiskQuery,
         {
@@ -128,6 +126,8 @@ def doctor_command(
     json: JsonOption = False,
 ) -> None:
     """Say what is here (Java, Spark, memory, cores, lake, Delta jars) and what to do about what is missing."""
+    from service import doctor
+
     findings = doctor.examine(_settings(lake), start_spark=spark)
     rows = [{"check": f.name, "status": f.status, "found": f.found, "advice": f.advice} for f in findings]
     display.print_json(rows) if json else display.print_table(rows)
@@ -138,6 +138,9 @@ def doctor_command(
 @app.command("lake")
 def lake_command(lake: LakeOption = None, json: JsonOption = False) -> None:
     """Say what the lake holds: tables, rows, size, dates, valuation sets."""
+    from lake.schemas import TABLES
+    from valuation.store import list_valuation_sets, positions_dates
+
     _, opened = _open(lake)
     rows = []
     for name, table in TABLES.items():
@@ -177,6 +180,10 @@ def ingest_market(
     json: JsonOption = False,
 ) -> None:
     """Bring market files into the lake, as a catalogue describes them."""
+    from lake.tables import Lake
+    from scenarios import catalogue as market_catalogue
+    from service import reports
+
     described = market_catalogue.load_catalogue(catalogue)
     with Lake.create(_settings(lake).lake).writer("varlake ingest market") as committer:
         report = market_catalogue.ingest_market(committer, directory, described)
@@ -194,6 +201,10 @@ def ingest_positions_command(
     json: JsonOption = False,
 ) -> None:
     """Bring positions into the lake; unusable rows are listed, the others load."""
+    from lake.tables import Lake
+    from service import reports
+    from valuation.positions import ingest_positions
+
     if rejects is not None and len(files) > 1:
         raise BadInput(
             f"--rejects names one file, and {len(files)} files of positions were given; bring them in one by one."
@@ -209,10 +220,12 @@ def ingest_positions_command(
 def sample_market_command(
     directory: Annotated[Path, typer.Argument(help="Folder to write the files into.")],
     seed: Annotated[int, typer.Option("--seed", help="Same seed, same bytes.")] = 1,
-    first: Annotated[str, typer.Option("--first", help="First date.")] = str(sample_market.DEFAULT_FIRST),
-    last: Annotated[str, typer.Option("--last", help="Last date.")] = str(sample_market.DEFAULT_LAST),
+    first: Annotated[str, typer.Option("--first", help="First date.")] = "2005-01-03",
+    last: Annotated[str, typer.Option("--last", help="Last date.")] = "2022-12-28",
 ) -> None:
     """Write a synthetic market history, labelled synthetic, and its catalogue."""
+    from scenarios import sample_market
+
     written = sample_market.write_sample_market(
         directory, seed=seed, first=_date(first, "--first"), last=_date(last, "--last")
     )
@@ -231,6 +244,8 @@ def sample_book_command(
     lake: LakeOption = None,
 ) -> None:
     """Write a sample bank book on the risk factors the lake holds, one file a date."""
+    from valuation import sample_book
+
     _, opened = _open(lake)
     files = sample_book.write_sample_book(opened.snapshot(), directory, positions=positions, dates=dates, seed=seed)
     display.say(f"Wrote {len(files)} files. Bring them in with:")
@@ -247,6 +262,9 @@ def scenarios_build(
     json: JsonOption = False,
 ) -> None:
     """Make and store a scenario set."""
+    from scenarios.store import save_scenario_set
+    from service import operations
+
     _, opened = _open(lake)
     request = validated(
         operations.ScenarioRequest,
@@ -262,6 +280,8 @@ def scenarios_build(
 @scenarios_app.command("list")
 def scenarios_list(lake: LakeOption = None, json: JsonOption = False) -> None:
     """List the stored scenario sets."""
+    from scenarios.store import list_scenario_sets
+
     _, opened = _open(lake)
     rows = list_scenario_sets(
         opened,
@@ -288,12 +308,16 @@ def scenarios_show(
     json: JsonOption = False,
 ) -> None:
     """Show a scenario set: definition, window, what was excluded, held and dropped, and why."""
+    from scenarios.store import find_scenario_set
+
     _, opened = _open(lake)
     row = find_scenario_set(opened, name_or_id, _date(as_of, "--as-of") if as_of else None)
     _show_scenario_set(opened, row["scenario_set_id"], json)
 
 
 def _show_scenario_set(opened: Lake, scenario_set_id: str, json: bool) -> None:
+    from scenarios.store import load_scenario_set
+
     s = load_scenario_set(opened, scenario_set_id)
     facts = {
         "scenario_set": s.scenario_set_id,
@@ -348,6 +372,9 @@ def value_command(
     json: JsonOption = False,
 ) -> None:
     """Value every contract held on a date under every scenario; what is known is not valued again."""
+    from lake import spark as lake_spark
+    from service import operations, reports
+
     settings, opened = _open(lake)
     scenarios = (
         operations.ScenarioRequest(name=None)
@@ -403,6 +430,9 @@ def var_command(
     json: JsonOption = False,
 ) -> None:
     """Value-at-Risk and other measures, by any combination of dimensions. Values nothing."""
+    from aggregation.query import run_query
+    from service import operations, reports
+
     settings, opened = _open(lake)
     more = {
         "valuation_set": valuation_set,
@@ -428,15 +458,20 @@ def compare_command(
     json: JsonOption = False,
 ) -> None:
     """The same question on two days, and the difference."""
+    from aggregation.compare import compare
+    from service import operations, reports
+
     settings, opened = _open(lake)
     one, two = (_query(d, by, where, measure, level, currency, estimator, scenario_set) for d in (from_date, to_date))
-    result = compare_days(opened, one, two, cache=operations.vector_cache(settings, opened))
+    result = compare(opened, one, two, cache=operations.vector_cache(settings, opened))
     display.print_json(result.to_dict()) if json else reports.show_comparison(result)
 
 
 @app.command("engine")
 def engine_command(lake: LakeOption = None) -> None:
     """Run the engine: takes valuation jobs from the job table, one engine a lake."""
+    from service import engine
+
     engine.main(_settings(lake))
 
 
@@ -453,6 +488,8 @@ def serve_command(
     ] = False,
 ) -> None:
     """Serve the HTTP API, with the engine beside it."""
+    from service import serve
+
     given = {k: v for k, v in (("host", host), ("port", port)) if v is not None}
     settings = _settings(lake).model_copy(update=given)
     raise typer.Exit(serve.main(settings, web_only=web_only, insecure=insecure))
@@ -469,7 +506,9 @@ def demo_command(
     ),
 ) -> None:
     """The main job from files to answers: ingest, book, scenarios, valuation on Spark, VaR by desk on two days."""
-    demonstration.run(market_data, positions, folder)
+    from service import demo
+
+    demo.run(market_data, positions, folder)
 
 
 @bench_app.command("map")
@@ -479,7 +518,9 @@ def bench_map(
     output: Annotated[Path | None, typer.Option("--output", help="Write the rows to this JSON file.")] = None,
 ) -> None:
     """Valuations a second: in the kernel, in one process, and end to end through Spark into the lake."""
-    benchmarks.report(benchmarks.bench_map(contracts, scenarios), output)
+    from service import bench
+
+    bench.report(bench.bench_map(contracts, scenarios), output)
 
 
 @bench_app.command("reduce")
@@ -490,7 +531,9 @@ def bench_reduce(
     output: Annotated[Path | None, typer.Option("--output", help="Write the rows to this JSON file.")] = None,
 ) -> None:
     """Seconds of a group-by VaR against one parallel read of the same bytes in the same run."""
-    benchmarks.report(benchmarks.bench_reduce(contracts, scenarios, positions), output)
+    from service import bench
+
+    bench.report(bench.bench_reduce(contracts, scenarios, positions), output)
 
 
 @bench_app.command("all")
@@ -498,12 +541,16 @@ def bench_all(
     output: Annotated[Path, typer.Option("--output", help="JSON file for the rows.")] = Path("bench.json"),
 ) -> None:
     """Every benchmark with its default sizes."""
-    benchmarks.report([*benchmarks.bench_map(20_000, 500), *benchmarks.bench_reduce(20_000, 500, 200_000)], output)
+    from service import bench
+
+    bench.report([*bench.bench_map(20_000, 500), *bench.bench_reduce(20_000, 500, 200_000)], output)
 
 
 @app.command("version")
 def version_command() -> None:
     """Print the version."""
+    from lake.tables import code_version
+
     display.stdout().print(code_version())
 
 
