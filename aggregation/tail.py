@@ -125,9 +125,23 @@ def hf9(n: int, level: Fraction) -> Ranks:
     return _interpolated(n, (n + Fraction(1, 4)) * level + Fraction(3, 8))
 
 
+def brw_half_weight(n: int, level: Fraction) -> Ranks:
+    """Half of each scenario's weight on either side of its loss, linear in between; defined for weights (for equal ones: hf5).
+
+    Boudoukh, Richardson and Whitelaw (1998), The best of both worlds, Risk 11(5).
+    """
+    return hf5(n, level)
+
+
+def weighted_linear(n: int, level: Fraction) -> Ranks:
+    """Linear interpolation of the losses over their cumulated weights, worst first; defined for weights."""
+    return _interpolated(n, n * level + 1)
+
+
 # Hyndman and Fan (1996), Sample quantiles in statistical packages, The American Statistician 50(4), 361-365.
 ESTIMATORS: dict[str, Callable[[int, Fraction], Ranks]] = {
-    f.__name__: f for f in (order_statistic, hf1, hf2, hf3, hf4, hf5, hf6, hf7, hf8, hf9)
+    f.__name__: f
+    for f in (order_statistic, hf1, hf2, hf3, hf4, hf5, hf6, hf7, hf8, hf9, brw_half_weight, weighted_linear)
 }
 
 
@@ -138,16 +152,24 @@ def value_at_risk(pnl: Floats, level: Level, weights: Floats | None, estimator: 
     """The loss that is exceeded with probability 1 - level, read by the estimator.
 
     With weights: losses are taken worst first until their weights reach 1 - level (reaching it exactly counts); the loss
-    that reaches it is the VaR. Interpolating estimators are defined for equal weights only and refused.
+    that reaches it is the VaR. Of the interpolating estimators brw_half_weight and weighted_linear take weights, the others
+    are refused.
     Source: Hull, *Risk Management and Financial Institutions*, historical simulation chapter.
     """
     assert level is not None
     if weights is None:
         return _combine(pnl, ESTIMATORS[estimator](pnl.shape[1], level))
+    if estimator in ("brw_half_weight", "weighted_linear"):
+        pnl = _contiguous(pnl)
+        order = np.argsort(pnl, axis=1, kind="stable")
+        probabilities = _probabilities(pnl.shape[1], weights)
+        return np.asarray(
+            _weighted_quantile(pnl, order, probabilities, float(1 - level), estimator == "brw_half_weight")
+        )
     if estimator != "order_statistic":
         raise NotDefined(
             f"The estimator {estimator} is defined for equally weighted scenarios, and this scenario set carries weights; "
-            "use order_statistic."
+            "use order_statistic, brw_half_weight or weighted_linear."
         )
     return _weighted(pnl, weights, level)[0]
 
@@ -256,6 +278,43 @@ def _weighted_tail(
         es[g] = (weighted + (mass - reached) * loss) / mass
         beyond[g] = weighted / reached if reached > 0.0 else np.nan
     return var, es, beyond
+
+
+@compiled
+def _weighted_quantile(pnl: Floats, order: npt.NDArray[np.int64], weights: Floats, mass: float, half: bool) -> Floats:
+    """Each row's loss at cumulated weight `mass`, worst first, on straight lines between points; flat beyond the ends.
+
+    half: the points are (weight before a loss plus half its own, the loss) and, between two losses, (weight before, their
+    mean); else (weight up to and with a loss, the loss).
+    """
+    n_groups, n = pnl.shape
+    out = np.empty(n_groups)
+    for g in range(n_groups):
+        reached = 0.0  # weight of the losses before this one
+        at = 0.0  # the last point
+        value = np.nan
+        loss = 0.0
+        for i in range(n):
+            s = order[g, i]
+            w = weights[s]
+            if w == 0.0:
+                continue
+            before, loss = loss, 0.0 - pnl[g, s]
+            if half and reached > 0.0:
+                middle = 0.5 * before + 0.5 * loss
+                if mass <= reached:
+                    loss = value + (middle - value) * (mass - at) / (reached - at)
+                    break
+                at, value = reached, middle
+            point = reached + (0.5 * w if half else w)
+            if mass <= point:
+                if reached > 0.0:
+                    loss = value + (loss - value) * (mass - at) / (point - at)
+                break
+            at, value = point, loss
+            reached += w
+        out[g] = loss
+    return out
 
 
 @compiled
