@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from lake.errors import unknown, validated
 from lake.tables import Snapshot
-from scenarios import historical, monte_carlo
+from scenarios import filtered, historical, monte_carlo, replay
 from scenarios.stress import generate as stress
 from scenarios.types import ScenarioSet
 
@@ -29,6 +29,16 @@ GENERATORS: dict[str, Generator] = {
         "past moves of the market, each onto today's levels; optionally weighted by age or scaled to today's volatility",
         historical.HistoricalDefinition,
         historical.generate,
+    ),
+    "filtered": Generator(
+        "past days' surprises of all factors, drawn by date, at today's GARCH volatility",
+        filtered.FilteredDefinition,
+        filtered.generate,
+    ),
+    "replay": Generator(
+        "the moves of a named period, such as march-2020, day by day or cumulated",
+        replay.ReplayDefinition,
+        replay.generate,
     ),
     "monte_carlo": Generator(
         "paths drawn from a normal, Student-t or t-copula law, or from past days, calibrated to the latest history",

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Literal, Self
 
 import numpy as np
@@ -29,7 +31,15 @@ Rows = npt.NDArray[np.int64]
 DEFAULT_SCENARIOS = 500
 
 
-class HistoricalDefinition(MoveRules):
+class WindowRules(MoveRules):
+    """Parameters of the methods that take their moves from one window for all factors."""
+
+    max_missing: float = Field(
+        0.25, ge=0, lt=1, description="a factor without a move on more than this share of days is excluded"
+    )
+
+
+class HistoricalDefinition(WindowRules):
     """Parameters of historical simulation: a window by length or by dates, the horizon, and how its moves are weighted or scaled."""
 
     method: Literal["historical"] = "historical"
@@ -78,6 +88,22 @@ class HistoricalDefinition(MoveRules):
         return self.window_end or self.market_date
 
 
+@dataclass(frozen=True)
+class Window:
+    """The moves a set is made of: `rows` of `moves` in order, of the `kept` factors; why factors and days are left out."""
+
+    history: MarketHistory
+    moves: FactorMoves
+    kept: Bools
+    rows: Rows
+    excluded: Mapping[str, str]
+    dropped: Mapping[str, str]
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        return tuple(str(d) for d in self.moves.days[self.rows])
+
+
 def generate(snapshot: Snapshot, definition: HistoricalDefinition, name: str) -> ScenarioSet:
     """The scenario set of the definition.
 
@@ -87,44 +113,76 @@ def generate(snapshot: Snapshot, definition: HistoricalDefinition, name: str) ->
     """
     if definition.volatility_decay is not None:
         definition = definition.with_log_prices()
+    w = select(snapshot, definition)
+    scales: Floats = np.ones((len(w.rows), len(w.kept)))
+    unscaled: dict[int, str] = {}
+    if definition.volatility_decay is not None:
+        daily = w.moves
+        if definition.horizon_days > 1:
+            daily = measure(w.history, definition)
+            daily = daily.fill(np.ones(len(daily.days), dtype=bool), definition)
+        scales, unscaled = _scales(w.moves, daily, w.rows, definition.volatility_decay)
+    levels: Floats = np.empty((int(w.kept.sum()), len(w.rows)))
+    for i, j in enumerate(np.flatnonzero(w.kept).tolist()):
+        levels[i] = w.moves.apply(j, w.moves.base[j], w.moves.moves[w.rows, j] * scales[:, j])
+    return w.moves.scenario_set(
+        w.kept,
+        levels,
+        name=name,
+        method=definition.method,
+        market_date=definition.market_date,
+        definition=definition.model_dump(mode="json"),
+        labels=w.labels,
+        weights=None if definition.age_decay is None else age_weights(w.rows.max() - w.rows, definition.age_decay),
+        horizon_days=definition.horizon_days,
+        excluded=w.excluded,
+        dropped=w.dropped,
+        proxied=w.moves.proxied(w.rows, w.kept),
+        holidays=w.moves.holidays(w.rows, w.kept),
+        fitted={w.moves.index.factors[j].risk_factor_id: text for j, text in unscaled.items() if w.kept[j]},
+    )
+
+
+def select(snapshot: Snapshot, definition: HistoricalDefinition) -> Window:
+    """The window of the definition, found in as much history as it takes; raises `BadInput` when there is not enough."""
     begins = pc.min(snapshot.read("market_data", ["as_of_date"])["as_of_date"]).as_py() or definition.market_date
     stride = 1 if definition.overlapping else definition.horizon_days
     # enough days for the window even when a fifth is lost; widened until it is full or history ends
     span = 30 if definition.wanted is None else math.ceil(definition.wanted * stride * 1.25) + 30
     before = definition.horizon_days + (warm_up_days(definition.volatility_decay) if definition.volatility_decay else 0)
-    for_proxies = definition.market_date - _calendar_days(definition.proxies.window)
+    for_proxies = definition.market_date - calendar_days(definition.proxies.window)
     while True:
-        first = min((definition.window_start or definition.last_day) - _calendar_days(span + before), for_proxies)
+        first = min((definition.window_start or definition.last_day) - calendar_days(span + before), for_proxies)
         history = load_history(snapshot, definition.calendar, max(first, CALENDAR_START), definition.market_date)
-        result = _from_history(history, definition, name)
-        if isinstance(result, ScenarioSet):
+        result = _window(history, definition)
+        if isinstance(result, Window):
             return result
         if first <= max(begins, CALENDAR_START):
             raise BadInput(
                 f"{definition.wanted} scenarios up to {definition.last_day} were asked for, but the history gives only {result}. "
-                "Ask for fewer scenarios, a later market date, or bring in more history."
+                "Ask for fewer, a later market date, or bring in more history."
             )
         span *= 2
 
 
-def _calendar_days(business_days: int) -> dt.timedelta:
+def calendar_days(business_days: int) -> dt.timedelta:
+    """A stretch of time that holds at least so many business days."""
     return dt.timedelta(days=math.ceil(business_days * 365 / 250) + 10)
 
 
-def _from_history(history: MarketHistory, definition: HistoricalDefinition, name: str) -> ScenarioSet | int:
-    """The set, or the number of scenarios there are when they are too few."""
+def _window(history: MarketHistory, definition: HistoricalDefinition) -> Window | int:
+    """The window, or the number of moves there are when they are too few."""
     wanted, horizon = definition.wanted, definition.horizon_days
     measured = measure(history, definition, horizon)
-    window = measured.days <= np.datetime64(definition.last_day)
+    inside = measured.days <= np.datetime64(definition.last_day)
     if definition.window_start is not None:
-        window &= measured.days >= np.datetime64(definition.window_start)
-    needed = window.copy()
+        inside &= measured.days >= np.datetime64(definition.window_start)
+    needed = inside.copy()
     if wanted is not None:
-        needed[: -math.ceil(wanted * (1 if definition.overlapping else horizon) * 1.1) - int((~window).sum())] = False
+        needed[: -math.ceil(wanted * (1 if definition.overlapping else horizon) * 1.1) - int((~inside).sum())] = False
     moves = measured.fill(needed, definition)
-
     excluded = dict(moves.excluded)
-    kept, rows = _choose(moves, window, needed, definition, excluded)
+    kept, rows = _choose(moves, inside, needed, definition, excluded)
     if wanted is not None and len(rows) < wanted:
         return len(rows)
     if len(rows) == 0:
@@ -132,41 +190,11 @@ def _from_history(history: MarketHistory, definition: HistoricalDefinition, name
             f"No day from {definition.window_start} to {definition.last_day} has a {span_name(horizon)} move of every risk factor. "
             "Give other dates, or bring in the history of that time."
         )
-    scales: Floats = np.ones((len(rows), len(kept)))
-    unscaled: dict[int, str] = {}
-    if definition.volatility_decay is not None:
-        daily = moves
-        if horizon > 1:
-            daily = measure(history, definition)
-            daily = daily.fill(np.ones(len(daily.days), dtype=bool), definition)
-        scales, unscaled = _scales(moves, daily, rows, definition.volatility_decay)
-    levels: Floats = np.empty((int(kept.sum()), len(rows)))
-    for i, j in enumerate(np.flatnonzero(kept).tolist()):
-        levels[i] = moves.apply(j, moves.base[j], moves.moves[rows, j] * scales[:, j])
-    there = np.isfinite(moves.moves[:, kept]).all(axis=1)
-    labels = tuple(str(d) for d in moves.days[rows])
-    return moves.scenario_set(
-        kept,
-        levels,
-        name=name,
-        method=definition.method,
-        market_date=definition.market_date,
-        definition=definition.model_dump(mode="json"),
-        labels=labels,
-        weights=None if definition.age_decay is None else age_weights(rows.max() - rows, definition.age_decay),
-        horizon_days=horizon,
-        excluded=excluded,
-        dropped={
-            str(moves.days[i]): moves.lacking(i, kept, span_name(horizon))
-            for i in np.flatnonzero(window & ~there).tolist()
-            if wanted is None or i > rows[0]
-        },
-        proxied=moves.proxied(rows, kept),
-        fitted={moves.index.factors[j].risk_factor_id: text for j, text in unscaled.items() if kept[j]},
-        holidays={
-            label: text for label, i in zip(labels, rows, strict=True) if (text := moves.markets_closed(i, kept))
-        },
-    )
+    lost = inside & ~np.isfinite(moves.moves[:, kept]).all(axis=1)
+    if wanted is not None:
+        lost[: rows[0]] = False
+    dropped = {str(moves.days[i]): moves.lacking(i, kept, span_name(horizon)) for i in np.flatnonzero(lost).tolist()}
+    return Window(history, moves, kept, rows, excluded, dropped)
 
 
 def _choose(

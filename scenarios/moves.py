@@ -25,6 +25,7 @@ from scenarios.proxies import Proxy, ProxyRules, choose
 from scenarios.types import FACTOR_TYPES, FactorIndex, Floats, RiskFactor, ScenarioSet, ShiftType
 
 Bools = npt.NDArray[np.bool_]
+Rows = npt.NDArray[np.int64]
 
 _SHOWN = 3  # names given in a reason before "and n more"
 
@@ -65,9 +66,6 @@ class MoveRules(BaseModel):
     )
     max_holiday_days: int = Field(
         7, ge=1, le=15, description="a longer run of days without any observation of a source is a hole, not a holiday"
-    )
-    max_missing: float = Field(
-        0.25, ge=0, lt=1, description="a factor without a move on more than this share of days is excluded"
     )
     max_held_days: int = Field(
         3, ge=0, le=10, description="business days a factor's last level may be held for the base, visibly"
@@ -140,22 +138,23 @@ class FactorMoves:
         more = f" and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""
         return f"no {span} move for {', '.join(missing[:_SHOWN])}{more}"
 
-    def markets_closed(self, row: int, kept: Bools) -> str:
-        """The sources whose factors are unchanged on a day, such as "unchanged: jpy_curve (14 factors)"; empty for none."""
-        counts: dict[str, int] = {}
-        for j in np.flatnonzero(kept & self.closed[row]):
-            source = self.index.factors[j].source
-            counts[source] = counts.get(source, 0) + 1
-        listed = ", ".join(f"{s} ({n} factor{'s' * (n > 1)})" for s, n in sorted(counts.items()))
-        return listed and f"unchanged: {listed}"
+    def holidays(self, used: Rows, kept: Bools) -> dict[str, str]:
+        """By day of the used rows, the sources whose factors are unchanged, such as "unchanged: jpy_curve (14 factors)"."""
+        sources = np.array([f.source for f in self.index.factors])
+        out = {}
+        for i in used[(self.closed[used] & kept).any(axis=1)].tolist():
+            names, counts = np.unique(sources[self.closed[i] & kept], return_counts=True)
+            listed = (f"{s} ({n} factor{'s' * int(n > 1)})" for s, n in zip(names, counts, strict=True))
+            out[str(self.days[i])] = f"unchanged: {', '.join(listed)}"
+        return out
 
-    def proxied(self, used: npt.NDArray[np.int64], kept: Bools) -> dict[str, str]:
+    def proxied(self, used: Rows, kept: Bools, unit: str = "scenarios") -> dict[str, str]:
         """Text by risk factor id for each kept factor with a proxied move among the used rows."""
         out = {}
         for j, proxy in self.proxies.items():
             if kept[j] and (count := int(self.filled[used, j].sum())):
                 factor_id = self.index.factors[j].risk_factor_id
-                out[factor_id] = proxy.describe(factor_id, self.index, count, len(used))
+                out[factor_id] = proxy.describe(factor_id, self.index, f"{count} of {len(used)} {unit}")
         return out
 
     def scenario_set(self, kept: Bools, levels: Floats, **fields: Any) -> ScenarioSet:

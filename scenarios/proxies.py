@@ -60,11 +60,11 @@ class Proxy:
     r2: float | None = None
     observations: int | None = None
 
-    def describe(self, factor_id: str, index: FactorIndex, used: int, scenarios: int) -> str:
+    def describe(self, factor_id: str, index: FactorIndex, used: str) -> str:
         """Such as "EQ:FB by IDX:SPX, beta 1.12, R2 0.35 on 190 moves, 310 of 500 scenarios"."""
         fit = "as stated" if self.r2 is None else f"R2 {self.r2:.2f} on {self.observations} moves"
         proxy = index.factors[self.column].risk_factor_id
-        return f"{factor_id} by {proxy}, beta {self.beta:.4g}, {fit}, {used} of {scenarios} scenarios"
+        return f"{factor_id} by {proxy}, beta {self.beta:.4g}, {fit}, {used}"
 
 
 def regress(own: Floats, proxy: Floats) -> tuple[float, float, int]:

@@ -28,7 +28,19 @@ FACTORS = [
 
 # Method to examples of its parameters, besides the market date; every method has at least one.
 EXAMPLES: dict[str, list[dict[str, Any]]] = {
-    "historical": [{"scenarios": 60}],
+    "historical": [
+        {"scenarios": 60},
+        {"scenarios": 60, "age_decay": 0.98, "volatility_decay": 0.94},
+        {"scenarios": 10, "horizon_days": 10, "overlapping": False, "gaps": "drop"},
+        {"window_start": "2019-09-03", "window_end": "2020-01-31", "horizon_days": 5, "gaps": "proxy"},
+        {"scenarios": 60, "shifts": {"par_yield": {"shift_type": "log", "displacement": 0.03}}},
+    ],
+    "filtered": [{"scenarios": 200, "window": 150}, {"scenarios": 50, "window": 150, "horizon_days": 10, "seed": 7}],
+    "replay": [
+        {"first": "2020-02-20", "last": "2020-03-16", "gaps": "drop"},
+        {"first": "2019-10-01", "last": "2019-10-31", "mode": "cumulated"},
+        {"first": "2019-10-01", "last": "2019-10-31", "mode": "path"},
+    ],
     "monte_carlo": [
         {"scenarios": 1500, "window": 120},
         {"scenarios": 500, "window": 120, "distribution": "student_t", "horizons": [0, 1, 5], "sampling": "antithetic"},
@@ -38,7 +50,7 @@ EXAMPLES: dict[str, list[dict[str, Any]]] = {
     ],
 }
 # Methods driven by history: where nothing ever moved, their scenarios move nothing.
-DRIVEN_BY_HISTORY = {"historical", "monte_carlo"}
+DRIVEN_BY_HISTORY = {"historical", "filtered", "replay", "monte_carlo"}
 
 CASES = [pytest.param(m, p, id=f"{m}-{i}") for m, examples in EXAMPLES.items() for i, p in enumerate(examples)]
 
@@ -107,7 +119,7 @@ def test_stored_and_loaded_are_equal(tmp_path: Path, lake: Lake, method: str, pa
     assert loaded.base.tobytes() == made.base.tobytes()
     for name in ("labels", "index", "definition", "method", "market_date", "horizon_days", "horizons", "seed"):
         assert getattr(loaded, name) == getattr(made, name), name
-    for name in ("excluded", "held", "dropped", "proxied", "fitted", "calibration", "market_data_version"):
+    for name in ("excluded", "held", "dropped", "proxied", "holidays", "fitted", "calibration", "market_data_version"):
         assert getattr(loaded, name) == getattr(made, name), name
     assert (loaded.weights is None) == (made.weights is None)
     assert store.scenario_set_digest(loaded) == stored.scenario_set_id
