@@ -19,12 +19,14 @@ def _decimal_text(value: Any) -> Any:
     return repr(value) if isinstance(value, float) else value
 
 
+_LEVEL_SCHEMA = {
+    "anyOf": [
+        {"type": "string", "pattern": r"^0?\.[0-9]{0,9}[1-9][0-9]{0,9}$"},
+        {"type": "number", "minimum": 0.0001, "exclusiveMaximum": 1},
+    ]
+}
 # a number is kept as the shortest text that reads back to it: 0.99 stays 0.99
-Level = Annotated[
-    str,
-    BeforeValidator(_decimal_text),
-    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "number"}]}, mode="validation"),
-]
+Level = Annotated[str, BeforeValidator(_decimal_text), WithJsonSchema(_LEVEL_SCHEMA, mode="validation")]
 
 
 class Filter(BaseModel):

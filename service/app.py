@@ -35,6 +35,7 @@ def create_app(settings: Settings) -> OpenAPI:
             description="On-demand Value-at-Risk: value contracts once, net positions at query time. "
             "Gains are positive in P&L, losses are positive in VaR and ES.",
         ),
+        security_schemes={},  # the framework writes null otherwise, which no reader of the document accepts
         doc_ui=False,
         validation_error_model=Problem,
         static_folder=None,

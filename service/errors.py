@@ -80,9 +80,15 @@ def problem(
         "instance": instance,
         "error_id": error_id,
         "errors": [
-            {"pointer": i.pointer, "message": i.message, "value": i.value, "allowed": list(i.allowed)} for i in issues
+            {"pointer": _pointer(i), "message": i.message, "value": i.value, "allowed": list(i.allowed)} for i in issues
         ],
     }
+
+
+def _pointer(issue: Issue) -> str:
+    """A JSON pointer (RFC 6901), also to a query parameter; empty for the whole."""
+    name = issue.pointer.strip("/")
+    return f"/{name}" if name else ""
 
 
 def problem_of(error: Exception, instance: str, error_id: str) -> dict[str, Any]:

@@ -85,7 +85,7 @@ def _parameters(model: type[BaseModel]) -> list[dict[str, Any]]:
     return [
         {
             "name": name,
-            "type": _json_type(prop),
+            "type": _json_type(prop, schema.get("$defs", {})),
             "required": name in schema.get("required", ()),
             "default": to_json(prop["default"]) if "default" in prop else None,
             "description": prop.get("description", ""),
@@ -94,9 +94,15 @@ def _parameters(model: type[BaseModel]) -> list[dict[str, Any]]:
     ]
 
 
-def _json_type(prop: dict[str, Any]) -> str:
-    if "anyOf" in prop:
-        return " or ".join(_json_type(p) for p in prop["anyOf"])
+def _json_type(prop: dict[str, Any], definitions: dict[str, Any]) -> str:
+    """The type in words: string (date), "call" or "put", array of object, ..."""
+    if "$ref" in prop:
+        return _json_type(definitions[prop["$ref"].rpartition("/")[2]], definitions)
+    for choice in ("anyOf", "oneOf"):
+        if choice in prop:
+            return " or ".join(dict.fromkeys(_json_type(p, definitions) for p in prop[choice]))
     if "const" in prop or "enum" in prop:
         return " or ".join(map(to_json, prop.get("enum", [prop.get("const")])))
-    return prop["type"] + (f" ({prop['format']})" if "format" in prop else "")
+    if prop.get("type") == "array" and "items" in prop:
+        return f"array of {_json_type(prop['items'], definitions)}"
+    return prop.get("type", "any") + (f" ({prop['format']})" if "format" in prop else "")

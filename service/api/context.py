@@ -11,6 +11,7 @@ from aggregation.vector_cache import VectorCache
 from lake.tables import Lake
 from service.config import Settings
 from service.jobs import JobTable
+from service.operations import vector_cache
 
 EXTENSION = "varlake"
 
@@ -26,7 +27,7 @@ class Context:
 
     @property
     def cache(self) -> VectorCache:
-        return VectorCache(self.lake, self.settings.cache, int(self.settings.cache_gib * (1 << 30)))
+        return vector_cache(self.settings, self.lake)
 
     @property
     def jobs(self) -> JobTable:

@@ -175,6 +175,14 @@ class RiskAnswer(Answer):
     notes: list[str]
 
 
+class ComparisonAnswer(Answer):
+    before: RiskAnswer
+    after: RiskAnswer
+    rows: list[dict[str, Any]] = Field(description="a row a group of either day: each figure from, to and its change")
+    total: dict[str, Any] = Field(description="the same for all groups together and for the diversification benefit")
+    notes: list[str]
+
+
 class PlanCost(Answer):
     missing: int
     expected_core_seconds: float

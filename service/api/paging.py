@@ -24,7 +24,7 @@ class PageParameters(TableParameters):
     """Base of the query parameters of a list that comes in pages."""
 
     limit: int = Field(1_000, ge=1, le=MOST_ROWS, description="rows a page")
-    cursor: str | None = Field(None, description="next_cursor of the page before")
+    cursor: str | None = Field(None, pattern="^[A-Za-z0-9_-]{8,}$", description="next_cursor of the page before")
 
 
 def encode_cursor(version: int, key: str) -> str:

@@ -43,13 +43,20 @@ class TableParameters(Parameters):
 
 
 class Body(BaseModel):
-    """Base of JSON bodies, read strictly: a number is no text, a text no boolean."""
+    """Base of JSON bodies, read strictly: a number is no text, a text no boolean.
+
+    The framework hands over what it has parsed leniently, or else a text that was in the JSON; both ways lead to the
+    bytes of this request.
+    """
 
     @classmethod
     def model_validate(cls, obj: Any, **options: Any) -> Self:
-        """Reads the body of this request itself: what the framework has parsed no longer tells malformed from absent."""
+        return cls.model_validate_json(request.get_data())
+
+    @classmethod
+    def model_validate_json(cls, json_data: str | bytes | bytearray, **options: Any) -> Self:
         try:
-            return cls.model_validate_json(request.get_data(), strict=True)
+            return super().model_validate_json(request.get_data(), strict=True)
         except ValidationError as error:
             fault = error.errors(include_url=False)[0]
             if fault["type"] == "json_invalid":
