@@ -200,7 +200,13 @@ def _window(history: MarketHistory, definition: MonteCarloDefinition) -> Window:
     base, excluded, held = base_levels(history, definition.max_held_days)
     factors = history.index.factors
     kinds = [move_type(f, definition.returns) for f in factors]
-    days = history.dates[1:][-definition.window :]
+    begins = int(np.isfinite(history.levels).any(axis=1).argmax())
+    days = history.dates[begins + 1 :][-definition.window :]
+    if len(days) < definition.window:
+        raise BadInput(
+            f"A window of {definition.window} business days up to {definition.market_date} was asked for; the history has "
+            f"{len(days)} moves. Ask for a shorter window, or bring in more history."
+        )
     levels = history.levels[-len(days) - 1 :]
     moves = np.stack([shifts.move(k, levels[:-1, j], levels[1:, j]) for j, k in enumerate(kinds)], axis=1)
     there = np.isfinite(moves)
@@ -215,12 +221,9 @@ def _window(history: MarketHistory, definition: MonteCarloDefinition) -> Window:
                 factor.risk_factor_id, f"one-day moves on only {seen} of the latest {len(days)} business days"
             )
     kept = np.array([f.risk_factor_id not in excluded for f in factors])
-    if len(days) < definition.window or not kept.any():
-        raise BadInput(
-            f"A window of {definition.window} business days up to {definition.market_date} was asked for; the history has "
-            f"{len(days)} of them, and {int(kept.sum())} of {len(factors)} risk factors with moves on at least "
-            f"{1 - definition.max_missing:.0%} of them. Ask for a shorter window, or bring in more history."
-        )
+    if not kept.any():
+        first = "; ".join(f"{k}: {v}" for k, v in list(excluded.items())[:3])
+        raise BadInput(f"No risk factor is left to calibrate on up to {definition.market_date}: {first}.")
     full = there[:, kept].all(axis=1)
     if full.sum() < MIN_DAYS:
         raise BadInput(
