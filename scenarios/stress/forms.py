@@ -201,8 +201,8 @@ def read_csv(text: str) -> CsvReading:
     except ValidationError as error:
         for fault in error.errors(include_url=False):
             # steps are sound by themselves here: what is left concerns a scenario or the whole file
-            where = "/" + "/".join(map(str, fault["loc"][:2]))
-            row_of = next((n for p, n in places.items() if p.startswith(where + "/")), 2)
+            scenario = "/" + "/".join(map(str, fault["loc"][:2]))
+            row_of = next((n for p, n in places.items() if p.startswith(scenario + "/")), 2)
             issues.append(Issue(f"row {row_of}, column scenario", fault["msg"].removeprefix("Value error, ")))
         return CsvReading(None, places, issues, selectors)
 

@@ -43,11 +43,11 @@ class Universe:
             answers.append(f.curve)
         asset = attributes.get("asset")
         if asset is not None:
-            # the volatility of AAPL answers to its asset and to the asset's class
+            # the volatility of AAPL answers to AAPL and to the asset's class; not to EQ:AAPL, which is the share
             held = self.index.row.get(asset)
             known = _WORD_OF_CLASS[self.index.factors[held].risk_class] if held is not None else None
             word = known or _CLASS_OF_PREFIX.get(asset.partition(":")[0])
-            answers += [asset, short_name(asset), *([word] if word else [])]
+            answers += [short_name(asset), *([word] if word else [])]
         own = {"id": f.risk_factor_id, "name": f.name, "type": f.type, "ccy": f.currency}
         own |= {k: v for k, v in (("curve", f.curve), ("pillar", f.pillar)) if v is not None}
         if f.type == "fx_rate":
