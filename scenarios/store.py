@@ -19,7 +19,7 @@ from lake.schemas import DOUBLES, SCENARIO_CALIBRATIONS, SCENARIO_LEVELS, SCENAR
 from lake.tables import Committer, Lake, Snapshot, code_version
 from scenarios.monte_carlo import MonteCarloDefinition
 from scenarios.simulated_levels import SimulatedLevels
-from scenarios.types import FactorIndex, Floats, RiskFactor, ScenarioSet
+from scenarios.types import FactorIndex, Floats, RiskFactor, Roll, ScenarioSet
 
 BLOCK = 4096  # scenarios in a stored block: 32 KiB a risk factor
 
@@ -45,6 +45,8 @@ def scenario_set_digest(s: ScenarioSet) -> str:
         levels, labels = s.levels.content.encode(), []
     else:
         levels, labels = np.ascontiguousarray(s.levels).tobytes(), list(s.labels)
+    # only where there is one, so that ids of sets without a roll do not depend on there being such a thing
+    roll = () if s.roll is None else (canonical_json([s.roll.to, s.roll.market]), s.roll.origin.tobytes())
     return digest(
         canonical_json([f.to_dict() for f in s.index.factors]),
         canonical_json([labels, s.horizon_days, s.method, s.market_date]),
@@ -52,6 +54,7 @@ def scenario_set_digest(s: ScenarioSet) -> str:
         levels,
         s.shocked.astype(np.uint8).tobytes(),
         b"" if s.weights is None else np.ascontiguousarray(s.weights).tobytes(),
+        *roll,
     )
 
 
@@ -121,6 +124,8 @@ def _summary(s: ScenarioSet) -> dict[str, Any]:
         "derived": sorted(s.derived.items()),
         "horizons": list(s.horizons),
         "calibration": sorted(s.calibration.items()),
+        "rolled_to": None if s.roll is None else s.roll.to,
+        "rolled_market": None if s.roll is None else s.roll.market,
         "synthetic": s.synthetic,
         "market_data_version": s.market_data_version,
         "code_version": code_version(),
@@ -169,6 +174,7 @@ def _levels_table(s: ScenarioSet) -> pa.Table:
                     "status": ["shocked" if k else "unchanged" for k in s.shocked],
                     "base": s.base,
                     "levels": _lists(values),
+                    "origin": pa.nulls(n, pa.float64()) if s.roll is None else s.roll.origin,
                 },
                 schema=SCENARIO_LEVELS.schema.remove_metadata(),
             )
@@ -276,6 +282,9 @@ def _load(path: str, scenario_set_id: str) -> ScenarioSet:
         derived=row["derived"] or {},
         horizons=tuple(row["horizons"] or ()),
         calibration=row["calibration"] or {},
+        roll=None
+        if row["rolled_to"] is None
+        else Roll(row["market_date"], row["rolled_to"], row["rolled_market"], factor_rows["origin"].to_numpy()),
         version=row["version"],
         market_data_version=row["market_data_version"],
     )

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -255,6 +255,23 @@ class GeneratedLevels(abc.ABC):
         return np.asarray(self[:], dtype=dtype)
 
 
+RolledMarket = Literal["forwards", "constant"]
+
+
+@dataclass(frozen=True)
+class Roll:
+    """How the base of a set was rolled forward in time, from its market date `since` to `to`.
+
+    market : `forwards` (what the curves of that date imply came true) or `constant` (every level stayed, time passed).
+    origin : (n_factors,) base levels on the market date.
+    """
+
+    since: dt.date
+    to: dt.date
+    market: RolledMarket
+    origin: Floats
+
+
 @dataclass(frozen=True)
 class ScenarioSet:
     """Full market states, as absolute levels.
@@ -271,6 +288,7 @@ class ScenarioSet:
     horizons : business days of T1, T2, ... where every path has a scenario at each, in that order (T0 is 0 days); empty
     where all scenarios span `horizon_days`, which is the longest of them otherwise.
     calibration : what the calibration of a random method found, by name, in words or figures.
+    roll : how base and levels were rolled forward to a later date; None where they are of the market date.
     """
 
     scenario_set_id: str
@@ -295,6 +313,7 @@ class ScenarioSet:
     derived: Mapping[str, str] = field(default_factory=dict)
     horizons: tuple[int, ...] = ()
     calibration: Mapping[str, str] = field(default_factory=dict)
+    roll: Roll | None = None
     version: int = 0
     market_data_version: int | None = None
 
