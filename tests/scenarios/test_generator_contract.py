@@ -49,7 +49,7 @@ EXAMPLES: dict[str, list[dict[str, Any]]] = {
         {"scenarios": 512, "window": 120, "sampling": "sobol", "components": 3, "returns": "as_typed"},
     ],
     "stress": [
-        {"text": "equity -20%; vol[equity] +10pt; fx[EURUSD] = 0.95; rate[USD] +100bp; assert fx < 1"},
+        {"text": "equity -20%; vol +10pt; fx[EURUSD] = 0.95; rate[USD] +100bp; assert fx < 1"},
         {"text": 'scenario "a": commodity[WTI] -30%\nscenario "b": include "a" x0.5; then equity -1%'},
     ],
     "grid": [{"axes": ["equity -20%..+20% step 5%", "vol -5pt..+5pt step 5pt"]}],
