@@ -141,10 +141,8 @@ class _Filling:
         keys = pq.read_table(file, columns=["contract_id", "inputs_digest"], partitioning=None).combine_chunks()
         places = pc.fill_null(pc.index_in(keys["contract_id"], self.contract_ids), -1).to_numpy().astype(np.int32)
         hit = np.flatnonzero(places >= 0)
-        same = pc.equal(keys["inputs_digest"].take(pa.array(hit)), self.digests.take(pa.array(places[hit])))
-        places[hit[~same.to_numpy()]] = -1
-        places[found[places] & (places >= 0)] = -1
-        hit = np.flatnonzero(places >= 0)
+        same = pc.equal(keys["inputs_digest"].take(pa.array(hit)), self.digests.take(pa.array(places[hit]))).to_numpy()
+        hit = hit[same & ~found[places[hit]]]
         _, first = np.unique(places[hit], return_index=True)  # a retried task may have written a row twice
         once: Codes = np.full_like(places, -1)
         once[hit[first]] = places[hit[first]]
