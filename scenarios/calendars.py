@@ -18,16 +18,21 @@ CALENDAR_START = dt.date(1990, 1, 1)  # before it, several exchange calendars ar
 
 
 @functools.lru_cache(maxsize=8)
-def _sessions_of_years(calendar: str, first_year: int, last_year: int) -> Dates:
-    start, end = f"{first_year}-01-01", f"{last_year}-12-31"
+def _sessions_to(calendar: str, last_year: int) -> tuple[dt.date, Dates]:
+    """The date a calendar begins on, and its business days from then to the end of the year."""
+    end = dt.date(last_year, 12, 31)
     if calendar == WEEKDAYS:
-        every = np.arange(np.datetime64(start, "D"), np.datetime64(end, "D") + 1)
-        return every[np.is_busday(every)]
+        days = np.arange(np.datetime64(CALENDAR_START), np.datetime64(end) + 1)
+        return CALENDAR_START, days[np.is_busday(days)]
     if calendar not in exchange_calendars.get_calendar_names(include_aliases=True):
         raise unknown("calendar", calendar, [WEEKDAYS, *exchange_calendars.get_calendar_names(include_aliases=False)])
-    schedule = exchange_calendars.get_calendar(calendar, start=start, end=end)
-    days: Dates = schedule.sessions.values.astype("datetime64[D]")
-    return days
+    begins = CALENDAR_START
+    try:
+        schedule = exchange_calendars.get_calendar(calendar, start=begins, end=end)
+    except ValueError:  # it begins later, as Tokyo's does in 1997
+        begins = exchange_calendars.get_calendar(calendar).bound_min().date()
+        schedule = exchange_calendars.get_calendar(calendar, start=begins, end=end)
+    return begins, schedule.sessions.values.astype("datetime64[D]")
 
 
 def sessions(calendar: str, first: dt.date, last: dt.date) -> Dates:
@@ -35,12 +40,12 @@ def sessions(calendar: str, first: dt.date, last: dt.date) -> Dates:
     if last < first:
         raise BadInput(f"The last date {last} lies before the first date {first}.")
     this_year = dt.date.today().year
-    if first < CALENDAR_START or last.year > this_year:
-        raise BadInput(
-            f"Dates from {first} to {last} were asked for; calendars reach from {CALENDAR_START.year} to {this_year}."
-        )
     # one request for all years keeps the cache small and the calendar's set-up (half a second) to once
-    days = _sessions_of_years(calendar, CALENDAR_START.year, this_year)
+    begins, days = _sessions_to(calendar, this_year)
+    if first < begins or last.year > this_year:
+        raise BadInput(
+            f"Dates from {first} to {last} were asked for; calendar {calendar} reaches from {begins.year} to {this_year}."
+        )
     return days[(days >= np.datetime64(first)) & (days <= np.datetime64(last))]
 
 

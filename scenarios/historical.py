@@ -84,6 +84,11 @@ class HistoricalDefinition(WindowRules):
         return None if self.window_start is not None else self.scenarios or DEFAULT_SCENARIOS
 
     @property
+    def stride(self) -> int:
+        """Business days from one scenario's end to the next."""
+        return 1 if self.overlapping else self.horizon_days
+
+    @property
     def last_day(self) -> dt.date:
         return self.window_end or self.market_date
 
@@ -146,9 +151,8 @@ def generate(snapshot: Snapshot, definition: HistoricalDefinition, name: str) ->
 def select(snapshot: Snapshot, definition: HistoricalDefinition) -> Window:
     """The window of the definition, found in as much history as it takes; raises `BadInput` when there is not enough."""
     begins = pc.min(snapshot.read("market_data", ["as_of_date"])["as_of_date"]).as_py() or definition.market_date
-    stride = 1 if definition.overlapping else definition.horizon_days
     # enough days for the window even when a fifth is lost; widened until it is full or history ends
-    span = 30 if definition.wanted is None else math.ceil(definition.wanted * stride * 1.25) + 30
+    span = 30 if definition.wanted is None else math.ceil(definition.wanted * definition.stride * 1.25) + 30
     before = definition.horizon_days + (warm_up_days(definition.volatility_decay) if definition.volatility_decay else 0)
     for_proxies = definition.market_date - calendar_days(definition.proxies.window)
     while True:
@@ -172,19 +176,20 @@ def calendar_days(business_days: int) -> dt.timedelta:
 
 def _window(history: MarketHistory, definition: HistoricalDefinition) -> Window | int:
     """The window, or the number of moves there are when they are too few."""
-    wanted, horizon = definition.wanted, definition.horizon_days
+    wanted, horizon, stride = definition.wanted, definition.horizon_days, definition.stride
     measured = measure(history, definition, horizon)
     inside = measured.days <= np.datetime64(definition.last_day)
     if definition.window_start is not None:
         inside &= measured.days >= np.datetime64(definition.window_start)
     needed = inside.copy()
     if wanted is not None:
-        needed[: -math.ceil(wanted * (1 if definition.overlapping else horizon) * 1.1) - int((~inside).sum())] = False
+        needed[: -math.ceil(wanted * stride * 1.1) - int((~inside).sum())] = False
     moves = measured.fill(needed, definition)
     excluded = dict(moves.excluded)
     kept, rows = _choose(moves, inside, needed, definition, excluded)
     if wanted is not None and len(rows) < wanted:
-        return len(rows)
+        longest = int(np.isfinite(moves.moves[inside]).sum(axis=0).max()) // stride
+        return len(rows) if kept.any() else longest
     if len(rows) == 0:
         raise BadInput(
             f"No day from {definition.window_start} to {definition.last_day} has a {span_name(horizon)} move of every risk factor. "
@@ -216,7 +221,7 @@ def _choose(
 
     def rows() -> Rows:
         full = np.flatnonzero(window & there[:, kept].all(axis=1)) if kept.any() else np.array([], dtype=np.int64)
-        return _spread(full, 1 if definition.overlapping else horizon)[-(wanted or len(full)) :]
+        return _spread(full, definition.stride)[-(wanted or len(full)) :]
 
     used = rows()
     # a factor that begins inside the window would shorten it for all: the latest beginner leaves first

@@ -21,7 +21,7 @@ def factor(risk_factor_id: str, kind: str, currency: str = "USD", **more: object
 
 
 def put_market(lake: Lake, factors: Sequence[RiskFactor], levels: Mapping[str, Mapping[dt.date, float | None]]) -> None:
-    """Writes the factors and their levels as source `test`; a None level is a row marked missing."""
+    """Writes the factors, and their levels as source `test`; a None level is a row marked missing."""
     rows = [
         {
             "as_of_date": day,
@@ -42,7 +42,6 @@ def put_market(lake: Lake, factors: Sequence[RiskFactor], levels: Mapping[str, M
             "shift_type": f.shift_type.value,
             "unit": f.unit,
             "attributes": list(f.attributes),
-            "source": "test",
         }
         for f in factors
     ]
