@@ -120,7 +120,7 @@ def failure_reason(error: Exception) -> tuple[str, str]:
 
 def _prepare(instrument_type: str, terms_json: str, market: Market) -> InstrumentTerms:
     terms = terms_from_json(instrument_type, terms_json)
-    terms.check(market.valuation_date)
+    terms.check(market.valuation_date, None if market.roll is None else market.roll.since)
     instrument(instrument_type).risk_factors(terms, market.index)
     return terms
 

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lake.canonical import canonical_json, digest
-from lake.errors import VarlakeError, unknown
+from lake.errors import BadInput, VarlakeError, unknown
 from lake.tables import Snapshot
 from scenarios.types import FactorIndex, GeneratedLevels, RiskClass, ScenarioSet
 from valuation import store
@@ -104,8 +104,8 @@ class Fingerprints:
             [f.risk_class.value in risk_classes for f in self.index.factors]
         )
         self._base = [
-            digest(f.risk_factor_id, np.float64(b).tobytes())
-            for f, b in zip(self.index.factors, scenario_set.base, strict=True)
+            digest(f.risk_factor_id, np.float64(b).tobytes(), *came)
+            for f, b, came in zip(self.index.factors, scenario_set.base, _origins(scenario_set), strict=True)
         ]
         n = scenario_set.n_scenarios.to_bytes(8, "little")
         levels = scenario_set.levels
@@ -130,6 +130,14 @@ class Fingerprints:
         return self._known[key]
 
 
+def _origins(scenario_set: ScenarioSet) -> list[tuple[str | bytes, ...]]:
+    """By factor what its base level was rolled forward from: curves and fixings depend on it beside the level itself."""
+    roll = scenario_set.roll
+    if roll is None:
+        return [()] * len(scenario_set.base)
+    return [(roll.since.isoformat(), roll.market, level.tobytes()) for level in roll.origin]
+
+
 def make_plan(
     snapshot: Snapshot,
     contracts: pa.Table,
@@ -137,7 +145,15 @@ def make_plan(
     valuation_date: dt.date,
     risk_classes: Sequence[str] | None = None,
 ) -> ValuationPlan:
-    """The plan for valuing `contracts` (rows of the contracts table) on `valuation_date` under the scenario set."""
+    """The plan for valuing `contracts` (rows of the contracts table) on `valuation_date` under the scenario set.
+
+    Raises `BadInput` where the set's market is rolled to another date.
+    """
+    roll = scenario_set.roll
+    if roll is not None and roll.to != valuation_date:
+        raise BadInput(
+            f"Scenario set {scenario_set.name} is rolled to {roll.to} and cannot be valued on {valuation_date}; roll it there."
+        )
     classes = resolve_risk_classes(risk_classes)
     contracts = contracts.sort_by("contract_id")
     set_id = digest(
@@ -158,7 +174,7 @@ def make_plan(
     ):
         try:
             terms = terms_from_json(kind, terms_json)
-            terms.check(valuation_date)
+            terms.check(valuation_date, None if roll is None else roll.since)
             keys.append(fingerprints.of(kind, instrument(kind).risk_factors(terms, scenario_set.index)))
         except VarlakeError as error:
             failures.append(ValuationFailure(contract_id, kind, *failure_reason(error)))

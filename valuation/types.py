@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict
 
 from lake.canonical import canonical_json, digest
 from lake.errors import VarlakeError
-from scenarios.types import FactorIndex, Floats
+from scenarios.types import FactorIndex, Floats, Roll
 
 
 class NotValuable(VarlakeError):
@@ -36,8 +36,11 @@ class InstrumentTerms(BaseModel):
 
     currency: str
 
-    def check(self, valuation_date: dt.date) -> None:
-        """Raises `NotValuable` when the contract has no value on that date (matured, fixing missing)."""
+    def check(self, valuation_date: dt.date, rolled_from: dt.date | None = None) -> None:
+        """Raises `NotValuable` when the contract has no value on that date (matured, fixing missing).
+
+        In a market rolled forward from `rolled_from`, what is fixed from that day on is known from the roll.
+        """
 
     def to_json(self) -> str:
         """Canonical JSON: terms that are None are left out, so that a new optional term changes no id."""
@@ -53,6 +56,7 @@ class Market(Protocol):
     valuation_date: dt.date
     index: FactorIndex
     n_states: int
+    roll: Roll | None
 
     def level(self, risk_factor_id: str) -> Floats:
         """Levels of shape (n_states,)."""
@@ -70,6 +74,27 @@ class Market(Protocol):
         """Discount factors of shape (len(times), n_states); times in years (Act/365F) from the valuation date, >= 0."""
         ...
 
+    def fixed_growth(self, curve: str, first: dt.date, last: dt.date) -> float:
+        """What a unit grows to from `first` to `last` at the rate that the roll fixes on `first`; of rolled markets only."""
+        ...
+
+
+class RolledMarkets(Protocol):
+    """The base market rolled forward from `market_date` to any later day; see `valuation.roll.RolledBase`."""
+
+    market_date: dt.date
+
+    def market(self, day: dt.date) -> Market: ...
+
+
+@dataclass(frozen=True)
+class CashFlow:
+    """What one unit of a contract pays (negative) or is paid on a day, in the contract's currency; `kind` says what for."""
+
+    day: dt.date
+    amount: float
+    kind: str
+
 
 class Instrument(Protocol):
     """What a module in `valuation.instruments` provides."""
@@ -86,6 +111,14 @@ class Instrument(Protocol):
 
     def value(self, terms: Sequence[Any], market: Market) -> Floats:
         """Value of one unit of each contract in its currency, shape (n_contracts, n_states)."""
+        ...
+
+    def cash_flows(self, terms: Any, markets: RolledMarkets, until: dt.date) -> tuple[CashFlow, ...]:
+        """What one unit pays after the market date that its value on `until` no longer holds, in the base market as rolled.
+
+        So value + cash is conserved over every payment. Coupons paid on a day are out of that day's value; what a forward
+        or an option settles is still in it, and is cash from the next day on.
+        """
         ...
 
 

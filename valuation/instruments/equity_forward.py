@@ -16,8 +16,8 @@ from pydantic import Field
 
 from scenarios.types import FactorIndex, Floats
 from valuation.instruments.fields import DISCOUNT_CURVE, Currency, Date, Name, Price, Rate, require_alive
-from valuation.instruments.reads import SHARES, curve_factors, discount_factors, require_factor, years
-from valuation.types import InstrumentTerms, Market
+from valuation.instruments.reads import SHARES, curve_factors, discount_factors, require_factor, settlement, years
+from valuation.types import CashFlow, InstrumentTerms, Market, RolledMarkets
 
 VERSION = "1"
 
@@ -32,7 +32,7 @@ class Terms(InstrumentTerms):
     dividend_yield: Rate = Field(0.0, description="continuous dividend yield, fraction a year (0.02 is 2%)")
     discount_curve: Name = Field(description=DISCOUNT_CURVE)
 
-    def check(self, valuation_date: dt.date) -> None:
+    def check(self, valuation_date: dt.date, rolled_from: dt.date | None = None) -> None:
         require_alive(self.maturity, valuation_date)
 
 
@@ -49,3 +49,7 @@ def value(terms: Sequence[Terms], market: Market) -> Floats:
     strikes: Floats = np.array([[t.strike] for t in terms])
     discount = discount_factors(market, [t.discount_curve for t in terms], times)
     return market.levels([t.underlying for t in terms]) * carried - strikes * discount
+
+
+def cash_flows(terms: Terms, markets: RolledMarkets, until: dt.date) -> tuple[CashFlow, ...]:
+    return settlement(value, terms, markets, terms.maturity, until)

@@ -17,9 +17,9 @@ from pydantic import Field
 
 from scenarios.types import FactorIndex, Floats
 from valuation.instruments.fields import DISCOUNT_CURVE, Currency, Date, Name, OptionType, Price, Rate, require_alive
-from valuation.instruments.reads import SHARES, curve_factors, discount_factors, require_factor, years
+from valuation.instruments.reads import SHARES, curve_factors, discount_factors, require_factor, settlement, years
 from valuation.kernels.black import european_options
-from valuation.types import InstrumentTerms, Market
+from valuation.types import CashFlow, InstrumentTerms, Market, RolledMarkets
 
 VERSION = "1"
 
@@ -36,7 +36,7 @@ class Terms(InstrumentTerms):
     dividend_yield: Rate = Field(0.0, description="continuous dividend yield, fraction a year (0.02 is 2%)")
     discount_curve: Name = Field(description=DISCOUNT_CURVE)
 
-    def check(self, valuation_date: dt.date) -> None:
+    def check(self, valuation_date: dt.date, rolled_from: dt.date | None = None) -> None:
         require_alive(self.expiry, valuation_date)
 
 
@@ -57,3 +57,7 @@ def value(terms: Sequence[Terms], market: Market) -> Floats:
         market.levels([t.volatility for t in terms]),
         discount_factors(market, [t.discount_curve for t in terms], times),
     )
+
+
+def cash_flows(terms: Terms, markets: RolledMarkets, until: dt.date) -> tuple[CashFlow, ...]:
+    return settlement(value, terms, markets, terms.expiry, until)

@@ -17,8 +17,8 @@ from pydantic import Field, model_validator
 
 from scenarios.types import FactorIndex, Floats
 from valuation.instruments.fields import Currency, Date, Name, Price, Rate, require_alive
-from valuation.instruments.reads import curve_factors, discount_factors, years
-from valuation.types import InstrumentTerms, Market
+from valuation.instruments.reads import curve_factors, discount_factors, settlement, years
+from valuation.types import CashFlow, InstrumentTerms, Market, RolledMarkets
 
 VERSION = "1"
 
@@ -44,7 +44,7 @@ class Terms(InstrumentTerms):
             raise ValueError("exactly one of base_curve and base_rate is expected")
         return self
 
-    def check(self, valuation_date: dt.date) -> None:
+    def check(self, valuation_date: dt.date, rolled_from: dt.date | None = None) -> None:
         require_alive(self.maturity, valuation_date)
 
 
@@ -68,3 +68,7 @@ def value(terms: Sequence[Terms], market: Market) -> Floats:
             out[i] *= math.exp(-t.base_rate * times[i])
     strikes: Floats = np.array([[t.strike] for t in terms])
     return out - strikes * discount_factors(market, [t.quote_curve for t in terms], times)
+
+
+def cash_flows(terms: Terms, markets: RolledMarkets, until: dt.date) -> tuple[CashFlow, ...]:
+    return settlement(value, terms, markets, terms.maturity, until)

@@ -11,14 +11,15 @@ import datetime as dt
 from collections.abc import Sequence
 from typing import ClassVar, Self
 
+import numpy as np
 from pydantic import Field, model_validator
 
 from scenarios.types import FactorIndex, Floats
 from valuation.instruments import schedules
 from valuation.instruments.fields import DISCOUNT_CURVE, Currency, Date, Frequency, Name, Rate, require_alive
-from valuation.instruments.reads import curve_factors, present_values
+from valuation.instruments.reads import curve_factors, paid, present_values
 from valuation.instruments.schedules import BusinessDayConvention, Calendar, DayCount, Leg
-from valuation.types import InstrumentTerms, Market
+from valuation.types import CashFlow, InstrumentTerms, Market, RolledMarkets
 
 VERSION = f"1+{schedules.VERSION}"
 
@@ -57,7 +58,7 @@ class Terms(InstrumentTerms):
             end_of_month=self.end_of_month,
         )
 
-    def check(self, valuation_date: dt.date) -> None:
+    def check(self, valuation_date: dt.date, rolled_from: dt.date | None = None) -> None:
         last = schedules.payment_date(self.maturity, self.calendar, self.business_day_convention)
         require_alive(last, valuation_date, included=False)
 
@@ -71,9 +72,16 @@ def value(terms: Sequence[Terms], market: Market) -> Floats:
     days, amounts = [], []
     for t in terms:
         leg = t.coupons()
-        paid = leg.payments.searchsorted(today, side="right")
-        due = FACE * t.coupon * leg.accruals[paid:]
+        made = leg.payments.searchsorted(today, side="right")
+        due = FACE * t.coupon * leg.accruals[made:]
         due[-1] += FACE
-        days.append(leg.payments[paid:])
+        days.append(leg.payments[made:])
         amounts.append(due)
     return present_values(market, [t.discount_curve for t in terms], days, amounts)
+
+
+def cash_flows(terms: Terms, markets: RolledMarkets, until: dt.date) -> tuple[CashFlow, ...]:
+    leg = terms.coupons()
+    days = np.append(leg.payments, leg.payments[-1])
+    amounts = np.append(FACE * terms.coupon * leg.accruals, FACE)
+    return paid(markets, until, days, amounts, [*["coupon"] * len(leg.payments), "redemption"])

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -11,11 +13,10 @@ from lake.errors import unknown
 from scenarios.types import FactorIndex, Floats, MissingRiskFactor, RiskFactor
 from valuation.instruments.schedules import Days
 from valuation.kernels import cashflows
-from valuation.market import discount_pillars
-from valuation.types import Market
+from valuation.market import DAYS_A_YEAR, discount_pillars
+from valuation.types import CashFlow, Market, NotValuable, RolledMarkets
 
 SHARES = ("equity_price", "index_level")
-DAYS_A_YEAR = 365.0  # time is Act/365F everywhere
 
 
 def require_factor(index: FactorIndex, risk_factor_id: str, types: Sequence[str], currency: str | None = None) -> str:
@@ -72,6 +73,33 @@ def present_values(market: Market, curves: Sequence[str], days: Sequence[Days], 
         matrix = market.discount(curve, (unique - start) / DAYS_A_YEAR)
         out[rows] = cashflows.present_values(offsets, column, np.concatenate([amounts[i] for i in rows]), matrix)
     return out
+
+
+def settlement(
+    value: Callable[[Sequence[Any], Market], Floats], terms: Any, markets: RolledMarkets, last: dt.date, until: dt.date
+) -> tuple[CashFlow, ...]:
+    """What a contract settles in cash on its last day: its value on that day, in the base market rolled there.
+
+    Nothing where that day lies before the market date, or on `until` or later, when the value itself still holds it.
+    """
+    if not markets.market_date <= last < until:
+        return ()
+    amount = float(value([terms], markets.market(last))[0, 0])
+    if not math.isfinite(amount):
+        raise NotValuable("non_finite", f"What it settles on {last} is not a finite number in the market rolled there.")
+    return (CashFlow(last, amount, "settlement"),)
+
+
+def paid(
+    markets: RolledMarkets, until: dt.date, days: Days, amounts: Floats, kinds: Sequence[str]
+) -> tuple[CashFlow, ...]:
+    """Those of the payments that are made after the market date, up to `until` included."""
+    after, up_to = markets.market_date.toordinal(), until.toordinal()
+    return tuple(
+        CashFlow(dt.date.fromordinal(day), amount, kind)
+        for day, amount, kind in zip(days.tolist(), amounts.tolist(), kinds, strict=True)
+        if after < day <= up_to
+    )
 
 
 def _rows_by(names: Sequence[str]) -> list[tuple[str, Days]]:
