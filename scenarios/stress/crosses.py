@@ -16,6 +16,7 @@ from lake.errors import BadInput, VarlakeError
 from scenarios.types import FactorIndex, Floats
 
 Leg = tuple[int, int]  # row, power: +1 when the price of one unit goes with the held level, -1 against it
+VEHICLE = "USD"  # the currency most crosses are quoted against
 _AGREE = 1e-9
 
 
@@ -97,8 +98,9 @@ def settle(
     """New levels of every pair that moves, and how those moved that no step names.
 
     old : (n_factors, n_nodes) levels before; direct : row to its new level, for held pairs that are shocked or `included`
-    from another scenario; crosses : shocks on pairs that are not held. Of a cross the quote currency's leg moves, unless the
-    shock says otherwise or that leg is moved already. Raises `BadInput` when the shocks contradict each other.
+    from another scenario; crosses : shocks on pairs that are not held. Of a cross against the dollar the other currency's leg
+    moves - GBPUSD -5% is sterling falling, not the dollar rising against all - and of any other cross the quote currency's,
+    unless the shock says otherwise or that leg is moved already. Raises `BadInput` when the shocks contradict each other.
     """
     new = dict(direct)
     derived: dict[int, str] = {}
@@ -157,7 +159,8 @@ def _free_leg(shock: PairShock, legs: Sequence[Leg], taken: Set[int], ids: tuple
         if leg[0] in taken:
             raise _contradiction(shock, [leg], ids)
         return leg
-    return next((leg for leg in (legs[-1], legs[0]) if leg[0] not in taken), None)
+    order = (legs[0], legs[-1]) if shock.quote == VEHICLE else (legs[-1], legs[0])
+    return next((leg for leg in order if leg[0] not in taken), None)
 
 
 def _rule(shock: PairShock, others: Sequence[Leg], new: Mapping[int, Floats], ids: tuple[str, ...]) -> str:
