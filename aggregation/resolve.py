@@ -32,6 +32,9 @@ def valuation_set(seals: Sequence[Mapping[str, Any]], query: RiskQuery) -> Mappi
             f"No valuation set of {query.as_of}{under}. {nearest_dates(query.as_of, dates, 'with one')} "
             f"`varlake value --as-of {query.as_of}` makes it."
         )
+    if wanted is None:
+        # a stress or a replay of chosen scenarios answers only when it is named
+        fitting = [s for s in fitting if s["sample"]] or fitting
     most = max(len(shocked_classes(s)) for s in fitting)
     return [s for s in fitting if len(shocked_classes(s)) == most][-1]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -17,11 +18,15 @@ from scenarios.types import ScenarioSet
 
 @dataclass(frozen=True)
 class Generator:
-    """`definition` validates the parameters; `generate(snapshot, definition, name)` returns the set, not yet stored."""
+    """`definition` validates the parameters; `generate(snapshot, definition, name)` returns the set, not yet stored.
+
+    `sample` says whether its scenarios are a sample of what may happen, so that VaR means something, or chosen ones.
+    """
 
     meaning: str
     definition: type[BaseModel]
     generate: Callable[[Snapshot, Any, str], ScenarioSet]
+    sample: bool = True
 
 
 GENERATORS: dict[str, Generator] = {
@@ -39,6 +44,7 @@ GENERATORS: dict[str, Generator] = {
         "the moves of a named period, such as march-2020, day by day or cumulated",
         replay.ReplayDefinition,
         replay.generate,
+        sample=False,
     ),
     "monte_carlo": Generator(
         "paths drawn from a normal, Student-t or t-copula law, or from past days, calibrated to the latest history",
@@ -49,11 +55,13 @@ GENERATORS: dict[str, Generator] = {
         "bespoke scenarios in the stress language: shocks by selector, curve shapes, crosses, composites, assertions",
         stress.StressDefinition,
         stress.generate,
+        sample=False,
     ),
     "grid": Generator(
         "every combination of a few ladders of shocks, such as spot by volatility",
         stress.GridDefinition,
         stress.generate_grid,
+        sample=False,
     ),
 }
 
@@ -66,4 +74,4 @@ def generate(snapshot: Snapshot, method: str, parameters: Mapping[str, Any], nam
     definition = validated(
         generator.definition, {"method": method, **parameters}, f"definition of a {method} scenario set"
     )
-    return generator.generate(snapshot, definition, name)
+    return dataclasses.replace(generator.generate(snapshot, definition, name), sample=generator.sample)

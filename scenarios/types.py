@@ -303,6 +303,7 @@ class ScenarioSet:
     shocked: npt.NDArray[np.bool_]
     weights: Floats | None = None
     horizon_days: int = 1
+    sample: bool = True
     seed: int | None = None
     excluded: Mapping[str, str] = field(default_factory=dict)
     held: Mapping[str, str] = field(default_factory=dict)

@@ -30,7 +30,7 @@ from lake.tables import Committer, Lake, code_version
 from scenarios.store import load_scenario_set
 from scenarios.types import GeneratedLevels, ScenarioSet
 from valuation import store
-from valuation.batch import value_batch, value_blocks
+from valuation.batch import factors_read, value_batch, value_blocks
 from valuation.market import ScenarioMarket
 from valuation.plan import ValuationPlan
 from valuation.types import ValuationFailure
@@ -106,20 +106,22 @@ def run_batch(lake_path: str, header: dict[str, Any], rows: pa.Table) -> dict[st
     """Values one batch and writes its vectors; returns a JSON-plain description. Runs anywhere that sees the lake."""
     unmoved = bool(rows["unmoved"][0].as_py())
     valuation_date = dt.date.fromisoformat(header["valuation_date"])
-    scenario_set = load_scenario_set(Lake(lake_path), header["scenario_set_id"])
-    market = functools.partial(
-        _market, lake_path, header["scenario_set_id"], valuation_date, tuple(header["risk_classes"])
-    )
-    scenarios = [(0, 0)] if unmoved else cut_scenarios(scenario_set)
     contracts = list(
         zip(
             rows["contract_id"].to_pylist(), rows["instrument_type"].to_pylist(), rows["terms"].to_pylist(), strict=True
         )
     )
+    scenario_set = load_scenario_set(Lake(lake_path), header["scenario_set_id"])
+    classes = tuple(header["risk_classes"])
+    scenarios = [(0, 0)] if unmoved else cut_scenarios(scenario_set)
     if len(scenarios) == 1:
-        block = value_batch(contracts, market(*scenarios[0]))
+        block = value_batch(
+            contracts, _market(lake_path, header["scenario_set_id"], valuation_date, classes, *scenarios[0])
+        )
     else:
-        block = value_blocks(contracts, (market(*bounds) for bounds in scenarios), scenario_set.n_scenarios)
+        reads = factors_read(contracts, scenario_set.index)
+        markets = (ScenarioMarket.of(scenario_set, valuation_date, classes, a, b, reads) for a, b in scenarios)
+        block = value_blocks(contracts, markets, scenario_set.n_scenarios)
     fingerprints = dict(
         zip(
             rows["contract_id"].to_pylist(),
@@ -339,6 +341,7 @@ def _seal(committer: Committer, plan: ValuationPlan, tally: _Tally, runner: str,
         "market_date": plan.scenario_set.market_date,
         "scenario_set_id": plan.scenario_set.scenario_set_id,
         "scenario_set_name": plan.scenario_set.name,
+        "sample": plan.scenario_set.sample,
         "risk_classes": list(plan.risk_classes),
         "pricer_version": plan.pricer_version,
         "scenario_count": plan.scenario_set.n_scenarios,

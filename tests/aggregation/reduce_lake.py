@@ -78,6 +78,7 @@ def put_valued(lake: Lake, valued: Valued) -> ScenarioSet:
             "market_date": valued.day,
             "scenario_set_id": scenarios.scenario_set_id,
             "scenario_set_name": valued.name,
+            "sample": True,
             "risk_classes": list(valued.risk_classes),
             "pricer_version": "hand",
             "scenario_count": valued.n_scenarios,
