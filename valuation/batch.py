@@ -6,13 +6,14 @@ on the block of scenarios it is valued in.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Iterable, Sequence
 
 import numpy as np
 
 from lake.errors import VarlakeError
-from scenarios.types import Floats, MissingRiskFactor
+from scenarios.types import FactorIndex, Floats, MissingRiskFactor
 from valuation.catalogue import instrument, terms_from_json
 from valuation.types import Instrument, InstrumentTerms, Market, NotValuable, PnLBlock, ValuationFailure
 
@@ -105,6 +106,15 @@ def value_blocks(contracts: Sequence[tuple[str, str, str]], markets: Iterable[Ma
         cost_us=cost[kept],
         failures=tuple(failures[i] for i in sorted(failures)),
     )
+
+
+def factors_read(contracts: Sequence[tuple[str, str, str]], index: FactorIndex) -> set[str]:
+    """The risk factors these contracts read; a contract that cannot tell reads none, and `value_batch` says why."""
+    read: set[str] = set()
+    for _, instrument_type, terms_json in contracts:
+        with contextlib.suppress(VarlakeError):
+            read.update(instrument(instrument_type).risk_factors(terms_from_json(instrument_type, terms_json), index))
+    return read
 
 
 def failure_reason(error: Exception) -> tuple[str, str]:

@@ -78,10 +78,20 @@ class ScenarioMarket:
         risk_classes: Collection[str] | None = None,
         first: int = 0,
         stop: int | None = None,
+        reads: Collection[str] | None = None,
     ) -> ScenarioMarket:
-        """The market of the scenarios `first` to `stop - 1` of a set, all of them when not given; with `risk_classes`
-        given, other classes keep their base level."""
-        levels = scenario_set.levels[:, first:stop]
+        """The market of the scenarios `first` to `stop - 1` of a set, all of them when not given.
+
+        With `risk_classes` given, other classes keep their base level. With `reads` given, only these risk factors have
+        levels in the scenarios and the others are NaN there: generated levels are then made for those that are read.
+        """
+        if reads is None:
+            levels = scenario_set.levels[:, first:stop]
+        else:
+            rows = sorted(scenario_set.index.row[f] for f in reads)
+            made = scenario_set.levels[rows, first:stop]
+            levels = np.full((len(scenario_set.base), made.shape[1]), np.nan)
+            levels[rows] = made
         if risk_classes is not None:
             for name in risk_classes:
                 if name not in list(RiskClass):
