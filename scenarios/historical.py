@@ -188,7 +188,7 @@ def _window(history: MarketHistory, definition: HistoricalDefinition) -> Window 
     excluded = dict(moves.excluded)
     kept, rows = _choose(moves, inside, needed, definition, excluded)
     if wanted is not None and len(rows) < wanted:
-        longest = int(np.isfinite(moves.moves[inside]).sum(axis=0).max()) // stride
+        longest = math.ceil(np.isfinite(moves.moves[inside]).sum(axis=0).max() / stride)
         return len(rows) if kept.any() else longest
     if len(rows) == 0:
         raise BadInput(
