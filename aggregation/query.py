@@ -6,7 +6,7 @@ Rows and total come from the same pass over the same net positions: the total is
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
@@ -31,6 +31,7 @@ from lake.tables import Lake, Snapshot, code_version
 from scenarios.store import load_scenario_set
 from scenarios.types import Floats, RiskClass
 
+MOST_COLUMNS = 1000  # scenarios shown side by side
 PNL_BYTES = 256 << 20  # scenario P&L held at once; more groups than fit are done in portions
 
 _Figures = dict[str, Floats]
@@ -69,8 +70,52 @@ def run_query(
     `cache` defaults to the lake's own cache folder; `threads` to the usable cores, and changes no bit. Raises `BadInput`
     for unknown names and empty selections, `NotFound` for dates and sets without data, both with the nearest that exist.
     """
-    clock = _Clock()
     asked = _asked(query)
+
+    def measured(inputs: _Inputs, pnl: Floats) -> dict[str, Floats]:
+        figures = {}
+        for a in asked:
+            try:
+                figures[a.name] = a.measure.function(pnl, a.level, inputs.weights, query.estimator)
+            except NotDefined as error:
+                raise BadInput(f"{a.name}: {error}") from None
+        return figures
+
+    return _run(lake, query, [a.name for a in asked], asked, measured, cache, threads)
+
+
+def run_scenarios(
+    lake: Lake, query: RiskQuery, *, cache: VectorCache | None = None, threads: int | None = None
+) -> RiskResult:
+    """P&L of each group in each scenario of the query's valuation set, a column `pnl_<label>` each, gains positive.
+
+    Measures, levels and estimator of the query are not used. Meant for stress tests: raises `BadInput` for a set of more
+    than a thousand scenarios.
+    """
+    return _run(
+        lake, query, None, [], lambda inputs, pnl: dict(zip(_labels(inputs), pnl.T, strict=True)), cache, threads
+    )
+
+
+def _labels(inputs: _Inputs) -> list[str]:
+    labels: list[str] = inputs.scenarios["labels"]
+    if len(labels) > MOST_COLUMNS:
+        raise BadInput(
+            f"{len(labels):,} scenarios would be as many columns; ask for measures, or a set of {MOST_COLUMNS:,} at most."
+        )
+    return [f"pnl_{label}" for label in labels]
+
+
+def _run(
+    lake: Lake,
+    query: RiskQuery,
+    names: list[str] | None,
+    asked: list[_Asked],
+    figures_of: Callable[[_Inputs, Floats], dict[str, Floats]],
+    cache: VectorCache | None,
+    threads: int | None,
+) -> RiskResult:
+    clock = _Clock()
     with clock.step("load"):
         inputs = _load(cache or VectorCache(lake), query)
     with clock.step("net"):
@@ -80,7 +125,8 @@ def run_query(
         counts = np.vstack([counts, counts.sum(axis=0)])
     with clock.step("load"):
         rates = _rates(inputs, keep, query.currency)
-    figures = _reduce(inputs, groups, rates, query, asked, counts[:, 0] > 0, clock, threads)
+    names = _labels(inputs) if names is None else names
+    figures = _reduce(inputs, groups, rates, query, names, figures_of, counts[:, 0] > 0, clock, threads)
     return _result(query, inputs, groups, rates, asked, counts, figures, clock)
 
 
@@ -151,14 +197,15 @@ def _reduce(
     groups: Groups,
     rates: Conversion,
     query: RiskQuery,
-    asked: list[_Asked],
+    names: list[str],
+    figures_of: Callable[[_Inputs, Floats], dict[str, Floats]],
     valid: Bools,
     clock: _Clock,
     threads: int | None,
 ) -> _Figures:
-    """Base value and measures of every group and, last, of the total; NaN where nothing is covered."""
+    """Base value and the named figures of every group and, last, of the total; NaN where nothing is covered."""
     count = groups.n + 1
-    figures = {name: np.full(count, np.nan) for name in ("base_value", *(a.name for a in asked))}
+    figures = {name: np.full(count, np.nan) for name in ("base_value", *names)}
     portion = max(1, PNL_BYTES // (8 * inputs.vectors.n_scenarios))
     for first in range(0 if query.by else groups.n, count, portion):
         with clock.step("net"):
@@ -170,13 +217,8 @@ def _reduce(
             pnl = pnl if len(here) == netted.n else pnl[here]
             figures["base_value"][first + here] = base[here]
             if len(here):
-                for a in asked:
-                    try:
-                        figures[a.name][first + here] = a.measure.function(
-                            pnl, a.level, inputs.weights, query.estimator
-                        )
-                    except NotDefined as error:
-                        raise BadInput(f"{a.name}: {error}") from None
+                for name, values in figures_of(inputs, pnl).items():
+                    figures[name][first + here] = values
     return figures
 
 
