@@ -1,0 +1,157 @@
+"""Filtered historical simulation against the arch library's own forecasts, a plain scalar loop, and closed forms."""
+
+import dataclasses
+import datetime as dt
+import math
+
+import numpy as np
+import pytest
+from arch.univariate import arch_model
+from support import factor, new_lake, put_market
+
+from lake.tables import Lake
+from scenarios import filtered, generators
+from scenarios.calendars import sessions
+from scenarios.types import ScenarioSet
+
+AS_OF = dt.date(2020, 3, 16)
+DAYS = [d.item() for d in sessions("XNYS", dt.date(2017, 6, 1), AS_OF)]
+FACTORS = [
+    factor("EQ:A", "equity_price"),
+    factor("YC:USD:10Y", "par_yield", curve="USD", pillar="10Y"),
+    dataclasses.replace(factor("EQ:T", "equity_price", "JPY"), source="tokyo"),
+    factor("FX:PEGUSD", "fx_rate"),
+]
+
+
+def garch_path(seed: int, n: int, omega: float = 2e-6, alpha: float = 0.1, beta: float = 0.88) -> np.ndarray:
+    """Moves of a GARCH(1,1) with normal surprises."""
+    z, variance, out = np.random.default_rng(seed).standard_normal(n), omega / max(1 - alpha - beta, 0.02), np.empty(n)
+    for i in range(n):
+        out[i] = math.sqrt(variance) * z[i]
+        variance = omega + alpha * out[i] ** 2 + beta * variance
+    return out
+
+
+@pytest.fixture(scope="module")
+def lake(tmp_path_factory: pytest.TempPathFactory) -> Lake:
+    n = len(DAYS)
+    levels = {
+        "EQ:A": 100 * np.exp(garch_path(1, n).cumsum()),
+        "YC:USD:10Y": 0.03 + 0.05 * garch_path(2, n).cumsum(),
+        "EQ:T": 1000 * np.exp(garch_path(3, n).cumsum()),
+        "FX:PEGUSD": np.full(n, 0.5),
+    }
+    market: dict[str, dict[dt.date, float | None]] = {
+        k: dict(zip(DAYS, v.tolist(), strict=True)) for k, v in levels.items()
+    }
+    for day in DAYS[10::20]:
+        del market["EQ:T"][day]
+    made = new_lake(tmp_path_factory.mktemp("filtered"))
+    put_market(made, FACTORS, market)
+    return made
+
+
+def build(lake: Lake, **parameters: object) -> ScenarioSet:
+    return generators.generate(
+        lake.snapshot(), "filtered", {"market_date": AS_OF, "window": 500, "seed": 3, **parameters}, "test"
+    )
+
+
+def test_fit_is_archs_own() -> None:
+    moves = garch_path(4, 800)
+    model = filtered.fit(moves)
+    result = arch_model(moves * 100, mean="Zero", p=1, q=1, rescale=False).fit(disp="off")
+    omega, alpha, beta = result.params
+    assert (model.alpha, model.beta) == (pytest.approx(alpha, abs=1e-3), pytest.approx(beta, abs=1e-3))
+    assert model.omega == pytest.approx(omega / 1e4, rel=0.02)
+    np.testing.assert_allclose(np.sqrt(model.variance[:-1]), result.conditional_volatility / 100, rtol=3e-3)
+    tomorrow = result.forecast(horizon=1).variance.to_numpy()[-1, 0] / 1e4
+    assert model.variance[-1] == pytest.approx(tomorrow, rel=3e-3)
+    # the series it was made of: 800 days leave standard errors of about 0.03
+    assert model.alpha == pytest.approx(0.1, abs=0.1)
+    assert model.beta == pytest.approx(0.88, abs=0.15)
+    surprises = filtered.standardise(moves, model.variance[:-1])
+    assert surprises.std() == pytest.approx(1, abs=0.02)
+
+
+def test_no_model_says_what_stands_in() -> None:
+    assert filtered.fit(np.zeros(300)).text == "no volatility: the level never moved"
+    exploding = garch_path(5, 300, omega=1e-6, alpha=0.6, beta=0.6)
+    model = filtered.fit(exploding)
+    assert model.text == "exponentially weighted volatility, decay 0.94: no stationary GARCH(1,1) was found"
+    assert (model.omega, model.alpha, model.beta) == (0.0, pytest.approx(0.06), 0.94)
+    expected = 0.94 * model.variance[-2] + 0.06 * exploding[-1] ** 2
+    assert model.variance[-1] == pytest.approx(expected, rel=1e-12)
+
+
+def test_every_factor_draws_the_same_dates(lake: Lake) -> None:
+    """A plain loop over scenarios, days and factors, with the same draws."""
+    made = build(lake, scenarios=40, horizon_days=5)
+    history = generators.generate(
+        lake.snapshot(),
+        "historical",
+        {"market_date": AS_OF, "scenarios": 500, "shifts": {"equity_price": {"shift_type": "log"}}},
+        "x",
+    )
+    draws = np.random.Generator(np.random.Philox(3)).integers(500, size=(5, 40))
+    for name in ("EQ:A", "EQ:T", "YC:USD:10Y"):
+        row, base = history.index.row[name], float(history.base[history.index.row[name]])
+        log = name.startswith("EQ")
+        moves = [math.log(x / base) if log else x - base for x in history.levels[row].tolist()]
+        is_open = [name != "EQ:T" or label not in history.holidays for label in history.labels]
+        assert (name == "EQ:T") == (not all(is_open))
+        model = filtered.fit(np.array([m for m, o in zip(moves, is_open, strict=True) if o]))
+        z, at = [], 0
+        for move, o in zip(moves, is_open, strict=True):
+            z.append(move / math.sqrt(model.variance[at]) if o else 0.0)
+            at += o
+        for s in range(40):
+            variance, total = float(model.variance[-1]), 0.0
+            for day in draws[:, s].tolist():
+                step = math.sqrt(variance) * z[day]
+                total += step
+                if is_open[day]:
+                    variance = model.omega + model.alpha * step**2 + model.beta * variance
+            expected = base * math.exp(total) if log else base + total
+            # the moves are read back from levels: that costs some digits, and the fit sees it
+            assert made.levels[made.index.row[name], s] == pytest.approx(expected, rel=1e-6)
+    assert made.holidays == {}
+    assert made.fitted["FX:PEGUSD"] == "no volatility: the level never moved"
+    np.testing.assert_array_equal(made.levels[made.index.row["FX:PEGUSD"]], np.full(40, 0.5))
+
+
+def test_variance_over_the_horizon_is_the_models(lake: Lake) -> None:
+    """Sum over the horizon of E[z^2] E[variance], by the GARCH recursion of the mean; within 4 standard errors."""
+    n, horizon = 20_000, 10
+    made = build(lake, scenarios=n, horizon_days=horizon)
+    one_day = generators.generate(
+        lake.snapshot(),
+        "historical",
+        {"market_date": AS_OF, "scenarios": 500, "shifts": {"equity_price": {"shift_type": "log"}}},
+        "x",
+    )
+    row = made.index.row["EQ:A"]
+    moves = np.log(one_day.levels[row] / one_day.base[row])
+    model = filtered.fit(moves)
+    surprises = filtered.standardise(moves, model.variance[:-1])
+    square, mean = float((surprises**2).mean()), float(surprises.mean())
+    variance, total = float(model.variance[-1]), 0.0
+    for _ in range(horizon):
+        total += square * variance
+        variance = model.omega + (model.alpha * square + model.beta) * variance
+    path = np.log(made.levels[row] / made.base[row])
+    drift = horizon * mean * math.sqrt(model.variance[-1])
+    squares = (path - drift) ** 2
+    # two percent for the drift, which is taken at today's volatility throughout
+    assert abs(squares.mean() - total) < 4 * squares.std() / math.sqrt(n) + 0.02 * total
+
+
+def test_seed_and_labels(lake: Lake) -> None:
+    one, other = build(lake, scenarios=10), build(lake, scenarios=10, seed=4)
+    assert one.seed == 3
+    assert one.labels[0] == "f01"
+    assert one.labels[-1] == "f10"
+    assert not np.array_equal(one.levels, other.levels)
+    # the first scenarios of a longer set are not promised to be those of a shorter one; the same request is
+    np.testing.assert_array_equal(build(lake, scenarios=10).levels, one.levels)
