@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import functools
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Annotated
@@ -16,7 +17,7 @@ import numpy.typing as npt
 import QuantLib as ql  # noqa: N813 - the library's own habit
 from pydantic import AfterValidator, Field
 
-from lake.errors import nearest
+from lake.errors import BadInput, nearest, unknown
 from scenarios.types import Floats
 from valuation.types import NotValuable
 
@@ -140,6 +141,22 @@ def payment_date(day: dt.date, calendar: str, convention: str) -> dt.date:
         return day
     adjusted = CALENDARS[calendar].adjust(_date(day), BUSINESS_DAY_CONVENTIONS[convention])
     return dt.date.fromordinal(adjusted.serialNumber() + _SERIAL_TO_ORDINAL)
+
+
+def horizon_date(start: dt.date, tenor: str, calendar: str) -> dt.date:
+    """The day a tenor such as 1D, 1W, 3M or 1Y after `start`: days are business days, others move on to the next one.
+
+    Raises `BadInput` for anything else, and for zero.
+    """
+    if calendar not in CALENDARS:
+        raise unknown("calendar", calendar, CALENDARS)
+    match = re.fullmatch(r"([1-9]\d{0,3})([DWMY])", tenor)
+    if match is None:
+        raise unknown("horizon", tenor, ("1D", "10D", "1W", "1M", "3M", "6M", "1Y"))
+    if start.year + int(match[1]) // {"D": 250, "W": 52, "M": 12, "Y": 1}[match[2]] > 2190:
+        raise BadInput(f"A horizon of {tenor} from {start} lies beyond the calendars, which reach to 2199.")
+    end = CALENDARS[calendar].advance(_date(start), ql.Period(tenor), ql.Following)
+    return dt.date.fromordinal(end.serialNumber() + _SERIAL_TO_ORDINAL)
 
 
 def _ordinals(dates: Iterable[ql.Date]) -> Days:
