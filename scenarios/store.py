@@ -39,7 +39,10 @@ SUMMARY_COLUMNS = tuple(c.name for c in SCENARIO_SETS.columns if c.name not in _
 
 
 def scenario_set_digest(s: ScenarioSet) -> str:
-    """Digest of everything that decides a valuation under the set: factors, levels, labels, weights, horizon."""
+    """Digest of everything that decides a valuation under the set: factors, levels, labels, weights, horizon.
+
+    And of the text of a bespoke scenario, with its assertions.
+    """
     if isinstance(s.levels, SimulatedLevels):
         # labels follow from the count and the horizons, which are part of the content
         levels, labels = s.levels.content.encode(), []
@@ -55,6 +58,8 @@ def scenario_set_digest(s: ScenarioSet) -> str:
         s.shocked.astype(np.uint8).tobytes(),
         b"" if s.weights is None else np.ascontiguousarray(s.weights).tobytes(),
         *roll,
+        # an assertion decides no level; a text that gains one is a new version all the same, or it would be lost
+        *([s.definition["text"]] if "text" in s.definition else []),
     )
 
 

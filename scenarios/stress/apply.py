@@ -69,7 +69,7 @@ class Faults:
             yield
         except VarlakeError as error:
             first = error.issues[0] if error.issues else Issue("", "")
-            inside = f"/{first.pointer}" if first.pointer.startswith(("select/", "axes/", "change")) else ""
+            inside = f"/{first.pointer}" if first.pointer.startswith(("select/", "axes/", "change", "steps/")) else ""
             self.issues.append(Issue(pointer + inside, error.message, first.value, first.allowed))
 
 
@@ -116,7 +116,7 @@ class _Machine:
                 continue
             here = f"{pointer}/steps/{i}"
             if step.then:
-                with self.faults.at(here):
+                with self.faults.at(pointer):
                     stage.close()
                 stage = _Stage(self, outcome, ladder)
             with self.faults.at(here):
@@ -155,10 +155,12 @@ class _Stage:
         self.said: dict[int, str] = {}
         self.crosses: list[PairShock] = []
         self.included: set[int] = set()
+        self.place = ""
 
     def take(self, step: Any, said: str, pointer: str) -> None:
         """Adds a step to the stage; raises `BadInput` where it fits neither the market nor the steps before it."""
         claimed = set(self.said)
+        self.place = pointer[pointer.rindex("/steps/") + 1 :]
         self._take(step, said)
         self.outcome.moved_by |= dict.fromkeys(self.said.keys() - claimed, pointer)
 
@@ -202,7 +204,7 @@ class _Stage:
         if held is not None:
             self._claim((held,), self.before[[held]] * (before / after), said)
         else:
-            self.crosses.append(PairShock(base, quote, after / before, step.moving, said))
+            self.crosses.append(PairShock(base, quote, after / before, step.moving, said, self.place))
         first = self.outcome.crosses.get(base + quote)
         self.outcome.crosses[base + quote] = (first[0] if first else float(before[0]), after)
 

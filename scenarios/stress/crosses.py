@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lake.errors import BadInput, VarlakeError
+from lake.errors import BadInput, Issue, VarlakeError
 from scenarios.types import FactorIndex, Floats
 
 Leg = tuple[int, int]  # row, power: +1 when the price of one unit goes with the held level, -1 against it
@@ -22,13 +22,14 @@ _AGREE = 1e-9
 
 @dataclass(frozen=True)
 class PairShock:
-    """The price of one `base` in `quote` becomes `ratio` (n_nodes,) times what it was."""
+    """The price of one `base` in `quote` becomes `ratio` (n_nodes,) times what it was; `place` points at the step."""
 
     base: str
     quote: str
     ratio: Floats
     moving: str | None
     said: str
+    place: str = ""
 
     @property
     def pair(self) -> str:
@@ -154,7 +155,8 @@ def _free_leg(shock: PairShock, legs: Sequence[Leg], taken: Set[int], ids: tuple
     """The leg that takes up the move; None when all that could are moved already, and then they have to agree."""
     if shock.moving is not None:
         if shock.moving not in (shock.base, shock.quote):
-            raise BadInput(f"{shock.said}: `moving` names {shock.base} or {shock.quote}, not {shock.moving}.")
+            message = f"{shock.said}: `moving` names {shock.base} or {shock.quote}, not {shock.moving}."
+            raise BadInput(message, issues=[Issue(shock.place, message)])
         leg = legs[0] if shock.moving == shock.base else legs[-1]
         if leg[0] in taken:
             raise _contradiction(shock, [leg], ids)
@@ -170,7 +172,8 @@ def _rule(shock: PairShock, others: Sequence[Leg], new: Mapping[int, Floats], id
 
 def _contradiction(shock: PairShock, legs: Sequence[Leg], ids: tuple[str, ...]) -> VarlakeError:
     by = ", ".join(ids[r] for r, _ in legs)
-    return BadInput(
+    message = (
         f"{shock.said} contradicts other shocks: {shock.pair} follows from {by}, and these are moved otherwise. "
         "Leave one out, write `then` before one, or say with `moving` which currency moves."
     )
+    return BadInput(message, issues=[Issue(shock.place, message)])

@@ -85,6 +85,14 @@ def test_a_change_makes_a_new_version_and_both_stay(lake: Lake) -> None:
     assert store(lake, build(lake, TEXT)).version == 1
 
 
+def test_an_assertion_added_to_the_same_levels_is_not_lost(lake: Lake) -> None:
+    bare = store(lake, build(lake, "equity -1%"))
+    bound = store(lake, build(lake, "equity -1%; assert equity[AAPL] < 60"))
+    assert (bare.version, bound.version) == (1, 2)
+    assert bare.levels.tobytes() == bound.levels.tobytes()
+    assert load_scenario_set(lake, bound.scenario_set_id).definition["text"].endswith("assert equity[AAPL] < 60")
+
+
 def test_included_sets_are_pinned(lake: Lake) -> None:
     first = store(lake, build(lake, "equity[AAPL] -20%", "fall"))
     half = build(lake, 'include "fall" x0.5', "half")
