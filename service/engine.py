@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from lake.errors import VarlakeError
+from lake.errors import VarlakeError, validated
 from lake.spark import spark_session
 from lake.tables import Committer, Lake
 from service.config import Settings
@@ -52,7 +52,9 @@ def run_engine(settings: Settings, stop: threading.Event) -> None:
     with lake.writer("the engine") as committer:
         table = JobTable.of(lake)
         for left in table.recover(_abandoned):
-            _log.warning("job was left by an engine that died", job=left.job_id, state=left.state, attempts=left.attempts)
+            _log.warning(
+                "job was left by an engine that died", job=left.job_id, state=left.state, attempts=left.attempts
+            )
         engine = _Engine(settings, committer, table, stop)
         _log.info("engine started", lake=str(lake.path), run=committer.run_id)
         try:
@@ -113,7 +115,7 @@ class _Engine:
         try:
             result = run_valuation(
                 self._committer,
-                ValuationRequest.model_validate(job.request),
+                validated(ValuationRequest, job.request, "job"),
                 spark=self._session,
                 progress=running.report,
                 cancelled=running.cancelled,

@@ -19,6 +19,7 @@ MEDIA_TYPES: dict[Format, str] = {
     "csv": "text/csv",
     "arrow": "application/vnd.apache.arrow.stream",
 }
+PAGES = "pages"  # the blueprint of what is read by a person or a program as it is
 View = TypeVar("View", bound=Callable[..., Response])
 
 
@@ -36,7 +37,7 @@ def offered(view: Callable[..., Any]) -> tuple[Format, ...]:
 def choose_format() -> None:
     """Decides the format before the view runs; raises `NotAcceptable` when the client accepts none of those offered."""
     view = current_app.view_functions.get(request.endpoint or "")
-    if view is None:
+    if view is None or request.blueprint == PAGES:
         return
     types = {MEDIA_TYPES[f]: f for f in offered(view)}
     asked = request.args.get("format")

@@ -105,4 +105,4 @@ def _json_type(prop: dict[str, Any], definitions: dict[str, Any]) -> str:
         return " or ".join(map(to_json, prop.get("enum", [prop.get("const")])))
     if prop.get("type") == "array" and "items" in prop:
         return f"array of {_json_type(prop['items'], definitions)}"
-    return prop.get("type", "any") + (f" ({prop['format']})" if "format" in prop else "")
+    return f"{prop.get('type', 'any')} ({prop['format']})" if "format" in prop else str(prop.get("type", "any"))

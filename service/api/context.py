@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from dataclasses import dataclass
 
 from flask import current_app
@@ -31,12 +30,7 @@ class Context:
 
     @property
     def jobs(self) -> JobTable:
-        return _jobs(self.lake.path)
-
-
-@functools.lru_cache(maxsize=4)
-def _jobs(lake: str) -> JobTable:
-    return JobTable.of(Lake(lake))
+        return JobTable.of(self.lake)
 
 
 def context() -> Context:

@@ -12,12 +12,12 @@ from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 from flask_openapi3.openapi import OpenAPI
 
-from service.api.answers import MEDIA_TYPES, json_answer, offered
+from service.api.answers import MEDIA_TYPES, PAGES, json_answer, offered
 from service.errors import PROBLEM_TYPE
 
 PREFIX = "/api/v1"
 
-pages = Blueprint("document", __name__)
+pages = Blueprint(PAGES, __name__)
 
 _FAILURES = {
     400: "the request is malformed",
@@ -39,7 +39,7 @@ _PAGE = """<!doctype html>
 <style>body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}
 code{background:#8881;padding:.1em .3em}td{padding:.2em .8em .2em 0;vertical-align:top}</style></head>
 <body><h1>varlake {{ version }}</h1>
-<p>Every route, as described in the <a href="{{ url_for('document.openapi') }}">OpenAPI document</a>.</p>
+<p>Every route, as described in the <a href="{{ url_for('.openapi') }}">OpenAPI document</a>.</p>
 {% for tag in tags %}<h2>{{ tag.name }}</h2><p>{{ tag.description }}</p><table>
 {% for method, path, op in operations if tag.name in op.tags %}<tr><td><code>{{ method }}</code></td>
 <td>{% if method == "GET" and "{" not in path %}<a href="{{ path }}">{{ path }}</a>{% else %}{{ path }}{% endif %}</td>

@@ -65,7 +65,7 @@ def _python_type(type: pa.DataType) -> Any:
         return list[_python_type(type.value_type)]  # type: ignore[misc]
     if pa.types.is_map(type):
         return dict[str, _python_type(type.item_type)]  # type: ignore[misc]
-    return _PLAIN[type]
+    return _PLAIN.get(type, Any)
 
 
 def row_model(name: str, table: Table, columns: Sequence[str] | None = None, **more: Any) -> type[Answer]:

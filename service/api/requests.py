@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Annotated, Any, Self
 
 from flask import request
@@ -34,6 +35,16 @@ class Parameters(BaseModel):
             return super().model_validate(obj, **options)
         except ValidationError as error:
             raise invalid(error, "query", cls) from None
+
+    @classmethod
+    def model_json_schema(cls, *args: Any, **options: Any) -> dict[str, Any]:
+        """The framework asks for it with every request, and making it takes longer than many answers."""
+        return super().model_json_schema(*args, **options) if args or options else _schema(cls)
+
+
+@functools.cache
+def _schema(model: type[Parameters]) -> dict[str, Any]:
+    return super(Parameters, model).model_json_schema()
 
 
 class TableParameters(Parameters):

@@ -19,6 +19,7 @@ from service.api.context import EXTENSION, Context
 from service.app import create_app
 from service.config import Settings
 from service.jobs import VALUATION, JobTable
+from service.operations import ValuationRequest
 
 quick = settings(suppress_health_check=list(HealthCheck), deadline=None)
 app = create_app(Settings(lake=Path("the fixture gives it")))
@@ -122,9 +123,23 @@ def test_the_document_holds_every_route_and_nothing_else() -> None:
     assert all(p.get("description") for p in parameters)
 
 
+def test_every_parameter_and_status_is_on_the_page_of_the_api() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "api.md").read_text(encoding="utf-8")
+    spec = app.test_client().get("/openapi.json").get_json()
+    for item in spec["paths"].values():
+        for operation in item.values():
+            for parameter in operation.get("parameters", ()):
+                where = f"{{{parameter['name']}}}" if parameter["in"] == "path" else f"`{parameter['name']}`"
+                assert where in page or f"?{parameter['name']}=" in page, parameter["name"]
+            for status in operation["responses"]:
+                assert f"| {status} |" in page or status in ("200", "202", "304"), status
+    for field in ValuationRequest.model_fields:
+        assert f"| `{field}` |" in page
+
+
 def test_the_page_of_routes_loads_nothing_from_elsewhere(client: FlaskClient) -> None:
     for path in ("/", "/docs"):
-        page = client.get(path).get_data(as_text=True)
+        page = client.get(path, headers={"Accept": "text/html"}).get_data(as_text=True)
         assert "/api/v1/var" in page
         assert "://" not in page
         assert "<script" not in page
