@@ -17,7 +17,7 @@ from scenarios.base_market import BaseMarket
 from scenarios.ingest import POSITIVE_TYPES
 from scenarios.stress import model as m
 from scenarios.stress.amounts import FRACTIONS, level_of, listed, multiplied, shifted
-from scenarios.stress.crosses import PairShock, PairTree, product, settle
+from scenarios.stress.crosses import PairShock, PairTree, settle
 from scenarios.stress.language import amount_text, selector_text, step_text
 from scenarios.stress.select import Universe
 from scenarios.stress.shapes import by_curve, curve_amounts
@@ -42,8 +42,8 @@ Stored = Callable[[m.Include], Move]  # a stored scenario by name or id; raises 
 class Outcome:
     """One scenario of a document: `levels` of shape (n_factors, n_nodes), one node without a grid.
 
-    named : rows a step names. derived : rows moved by triangulation, and the rule. crosses : pairs named that no factor
-    is, with their levels before and after. absent : factors an included scenario moves and this market does not have.
+    named : rows a step names. derived : rows moved by triangulation, and the rule. pairs : pairs named that no factor is,
+    as base and quote. crosses : their prices before and after. absent : factors an included scenario moves and this market does not have.
     moved_by : row to the pointer of the last step that names it. failed : assertions that do not hold, in words.
     """
 
@@ -51,6 +51,7 @@ class Outcome:
     levels: Floats
     named: set[int] = field(default_factory=set)
     derived: dict[int, str] = field(default_factory=dict)
+    pairs: dict[str, tuple[str, str]] = field(default_factory=dict)
     crosses: dict[str, tuple[float, Floats]] = field(default_factory=dict)
     absent: dict[str, str] = field(default_factory=dict)
     moved_by: dict[int, str] = field(default_factory=dict)
@@ -124,6 +125,10 @@ class _Machine:
         with self.faults.at(pointer):
             stage.close()
         self._check_levels(outcome, pointer)
+        outcome.crosses = {
+            pair: (float(self.tree.price(b, q, base)[0]), self.tree.price(b, q, outcome.levels))
+            for pair, (b, q) in outcome.pairs.items()
+        }
         for i, step in enumerate(scenario.steps):
             if isinstance(step, m.Assertion):
                 with self.faults.at(f"{pointer}/steps/{i}"):
@@ -155,6 +160,7 @@ class _Stage:
         self.said: dict[int, str] = {}
         self.crosses: list[PairShock] = []
         self.included: set[int] = set()
+        self.moving: dict[int, str] = {}
         self.place = ""
 
     def take(self, step: Any, said: str, pointer: str) -> None:
@@ -189,12 +195,21 @@ class _Stage:
         factors = [self.machine.factors[r] for r in rows]
         if rows:
             self._claim(rows, new(factors, self.before[list(rows)]), said)
+            self._leg(step, rows)
         for base, quote in pairs:
             self._pair(step, base, quote, said, new)
 
+    def _leg(self, step: Any, rows: tuple[int, ...]) -> None:
+        """Keeps which leg moves with a held cross; a pair that no triangle decides has none to choose."""
+        moving = getattr(step, "moving", None)
+        if moving is None:
+            return
+        if own := [self.machine.factors[r] for r in rows if r in self.machine.tree.rows]:
+            raise BadInput(f"{listed(own)} is held and moves itself; `moving` is for crosses. Leave it out.")
+        self.moving |= dict.fromkeys(rows, moving)
+
     def _pair(self, step: Any, base: str, quote: str, said: str, new: Callable[..., Floats]) -> None:
-        legs = self.machine.tree.path(base, quote)
-        before = product(legs, self.before)
+        before = self.machine.tree.price(base, quote, self.before)
         after = new([_as_factor(base, quote)], before[None, :])[0]
         if not (after > 0).all():
             raise BadInput(
@@ -202,11 +217,11 @@ class _Stage:
             )
         held = self.machine.tree.held.get((quote, base))
         if held is not None:
-            self._claim((held,), self.before[[held]] * (before / after), said)
+            self._claim((held,), 1.0 / after[None, :], said)
+            self._leg(step, (held,))
         else:
             self.crosses.append(PairShock(base, quote, after / before, step.moving, said, self.place))
-        first = self.outcome.crosses.get(base + quote)
-        self.outcome.crosses[base + quote] = (first[0] if first else float(before[0]), after)
+        self.outcome.pairs |= {base + quote: (base, quote)}
 
     def _curve(self, step: m.Curve, said: str) -> None:
         index = self.machine.market.index
@@ -269,7 +284,9 @@ class _Stage:
         pairs = {r: v for r, v in self.new.items() if index.factors[r].type == "fx_rate"}
         settled: dict[int, Floats] = {}
         if pairs or self.crosses:
-            settled, derived = settle(self.machine.tree, self.before, pairs, self.crosses, self.included)
+            settled, derived = settle(
+                self.machine.tree, self.before, pairs, self.crosses, moving=self.moving, included=self.included
+            )
             self.outcome.derived |= derived
         levels = self.before.copy()
         for row, value in (self.new | settled).items():
@@ -287,7 +304,7 @@ def failures(
     rows, pairs = universe.rows_and_pairs(step.select)
     factors = [universe.index.factors[r] for r in rows]
     seen = [(f, levels[r]) for f, r in zip(factors, rows, strict=True)]
-    seen += [(_as_factor(b, q), product(tree.path(b, q), levels)) for b, q in pairs]
+    seen += [(_as_factor(b, q), tree.price(b, q, levels)) for b, q in pairs]
     failed = []
     for f, values in seen:
         wrong = ~_holds(values, step.comparison, level_of([f], step.value, step.unit))

@@ -72,6 +72,14 @@ class PairTree:
             raise BadInput(f"No held pairs lead from {base} to {quote}; {base}{quote} cannot be triangulated.")
         return (*up, *((row, -power) for row, power in reversed(down)))
 
+    def price(self, base: str, quote: str, levels: Floats) -> Floats:
+        """Price of one `base` in `quote`, (n_nodes,): the held pair or its inverse, else triangulated."""
+        if (row := self.held.get((base, quote))) is not None:
+            return levels[row]
+        if (row := self.held.get((quote, base))) is not None:
+            return 1.0 / levels[row]
+        return product(self.path(base, quote), levels)
+
     def _to_pivot(self, currency: str) -> list[Leg]:
         legs = []
         while (up := self._up[currency]) is not None:
@@ -85,28 +93,35 @@ class PairTree:
         return currency
 
 
-def product(legs: Sequence[Leg], levels: Mapping[int, Floats] | Floats) -> Floats:
-    """Levels along the legs multiplied or divided, in their order."""
-    rate = np.ones_like(levels[legs[0][0]])
+def product(legs: Sequence[Leg], levels: Floats) -> Floats:
+    """Levels (n_factors, n_nodes) along the legs multiplied or divided, in their order; (n_nodes,)."""
+    rate = np.ones(levels.shape[1])
     for row, power in legs:
         rate = rate * levels[row] if power > 0 else rate / levels[row]
     return rate
 
 
 def settle(
-    tree: PairTree, old: Floats, direct: Mapping[int, Floats], crosses: Sequence[PairShock], included: set[int]
+    tree: PairTree,
+    old: Floats,
+    direct: Mapping[int, Floats],
+    crosses: Sequence[PairShock],
+    *,
+    moving: Mapping[int, str],
+    included: set[int],
 ) -> tuple[dict[int, Floats], dict[int, str]]:
     """New levels of every pair that moves, and how those moved that no step names.
 
     old : (n_factors, n_nodes) levels before; direct : row to its new level, for held pairs that are shocked or `included`
-    from another scenario; crosses : shocks on pairs that are not held. Of a cross against the dollar the other currency's leg
+    from another scenario; moving : row of a held cross to the currency whose leg moves with it; crosses : shocks on pairs
+    that are not held. Of a cross against the dollar the other currency's leg
     moves - GBPUSD -5% is sterling falling, not the dollar rising against all - and of any other cross the quote currency's,
     unless the shock says otherwise or that leg is moved already. Raises `BadInput` when the shocks contradict each other.
     """
     new = dict(direct)
     derived: dict[int, str] = {}
     outside = [
-        PairShock(b, q, new[row] / old[row], None, tree.ids[row])
+        PairShock(b, q, new[row] / old[row], moving.get(row), tree.ids[row])
         for (b, q), row in tree.held.items()
         if row in new and row not in tree.rows and row not in included
     ]
@@ -119,8 +134,8 @@ def settle(
             pending.append((shock, leg, [x for x in legs if x != leg]))
     while pending:
         # a cross waits for the legs that other crosses move, so that the order they are said in does not matter
-        moving = {leg[0] for _, leg, _ in pending}
-        ready = next((p for p in pending if not moving & {row for row, _ in p[2]}), None)
+        awaited = {leg[0] for _, leg, _ in pending}
+        ready = next((p for p in pending if not awaited & {row for row, _ in p[2]}), None)
         if ready is None:
             raise _contradiction(pending[0][0], [pending[0][1], *pending[0][2]], tree.ids)
         pending.remove(ready)

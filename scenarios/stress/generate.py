@@ -122,6 +122,8 @@ class StoredScenarios:
         outcomes, issues = evaluate(language.parse(text_of(stored.definition)), self.market, stored.name, inner)
         if issues:
             raise BadInput(f"{stored.name} does not fit this market: {issues[0].message}")
+        if failed := [f for o in outcomes for f in o.failed]:
+            raise _broken(failed, f"the included {stored.name}")
         outcome, node = locate(outcomes, column)
         rows = sorted(outcome.named | outcome.derived.keys())
         index = FactorIndex(tuple(self.market.index.factors[r] for r in rows))
@@ -216,6 +218,6 @@ def check_assertions(s: ScenarioSet) -> None:
         raise _broken(failed)
 
 
-def _broken(failed: list[str]) -> BadInput:
-    message = f"{len(failed)} assertions of the scenario do not hold: " + "; ".join(failed[:5])
+def _broken(failed: list[str], what: str = "the scenario") -> BadInput:
+    message = f"{len(failed)} assertions of {what} do not hold: " + "; ".join(failed[:5])
     return BadInput(message + ".", issues=[Issue("assert", f) for f in failed])

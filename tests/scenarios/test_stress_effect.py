@@ -173,6 +173,18 @@ def test_a_shocked_held_cross_moves_the_triangle() -> None:
     assert "FX:EURUSD" not in levels
 
 
+def test_a_held_cross_may_say_its_leg_and_be_set_through_its_inverse() -> None:
+    levels = moved("fx[USDJPY] -10% moving USD", with_cross())
+    assert levels.keys() == {"FX:USDJPY", "FX:EURUSD"}
+    assert levels["FX:EURUSD"] == pytest.approx(1.12 / 0.9, rel=1e-14)
+    assert moved("fx[JPYUSD] = 0.01", with_cross())["FX:USDJPY"] == 100.0
+
+
+def test_crosses_are_shown_after_all_steps() -> None:
+    outcome = outcomes("fx[USDJPY] -10%; then fx[EURJPY] x2")[0]
+    assert outcome.crosses["USDJPY"][1] == pytest.approx([0.9 * 2 * 119 / 1.12])
+
+
 def test_every_pair_is_reached_through_the_tree() -> None:
     held = {"EURUSD": 1.1, "EURJPY": 120.0, "USDHKD": 7.8, "EURGBP": 0.9, "USDJPY": 109.0, "NOKSEK": 1.05}
     here = market({factor(f"FX:{p}", "fx_rate", p[3:]): v for p, v in held.items()})
@@ -295,6 +307,8 @@ def test_too_many_levels_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
         ("equity -100%", "line 1, column 1", "must be positive"),
         ("vol[AAPL] -80pt", "line 1, column 1", "IV:AAPL"),
         ("fx[USDJPY] -100%", "line 1, column 1", "an exchange rate is positive"),
+        ("fx[EURUSD] -1% moving EUR", "line 1, column 1", "moves itself"),
+        ("fx[USDEUR] -1% moving EUR", "line 1, column 1", "moves itself"),
         ("fx[USDJPY] -1% moving GBP", "line 1, column 1", "names USD or JPY"),
         ("fx[USDJPY] -1%; fx[EURUSD] +1%; fx[EURJPY] +1%", "line 1, column 1", "contradicts"),
         ("fx[USDJPY] -1% moving JPY; fx[EURJPY] +1%", "line 1, column 1", "contradicts"),

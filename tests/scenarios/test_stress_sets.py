@@ -117,6 +117,12 @@ def test_a_stress_of_another_day_is_applied_anew(lake: Lake) -> None:
         build(lake, 'include "later"', day=BEFORE)
 
 
+def test_assertions_of_an_included_stress_are_checked_on_this_market(lake: Lake) -> None:
+    store(lake, build(lake, "equity -1%; assert equity[AAPL] > 100", "floor", BEFORE))
+    with pytest.raises(BadInput, match="assertions of the included floor do not hold"):
+        build(lake, 'include "floor"')
+
+
 def test_moves_of_any_other_set_are_taken_by_shift_type(lake: Lake) -> None:
     made = generators.generate(
         lake.snapshot(), "grid", {"market_date": BEFORE, "axes": ["rate[USD] -1pt..+1pt step 1pt"]}, "g"
