@@ -2,25 +2,42 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import os
 import re
 import secrets
 import sys
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import structlog
 import typer
 
 from lake.errors import BadInput, VarlakeError, validated
 from service import display
+from service.cli_options import (
+    ByOption,
+    CurrencyOption,
+    DateText,
+    EstimatorOption,
+    JsonOption,
+    LakeOption,
+    LevelOption,
+    MeasureOption,
+    ParameterOption,
+    ScenarioSetOption,
+    WhereOption,
+    as_date,
+    as_parameters,
+    open_lake,
+    query_of,
+    settings_of,
+)
+from service.cli_scenarios import scenarios_app, stress_app
 from service.config import Settings
 
 if TYPE_CHECKING:
-    from aggregation.types import RiskQuery
-    from lake.tables import Lake
+    pass
 
 # A command imports what it uses when it is called: all of it together takes a second and a half, `--help` and a query
 # should not.
@@ -34,89 +51,12 @@ app = typer.Typer(
 )
 ingest_app = typer.Typer(help="Bring market data and positions into the lake.", no_args_is_help=True)
 sample_app = typer.Typer(help="Write sample files, as a user would bring them.", no_args_is_help=True)
-scenarios_app = typer.Typer(help="Make and look at scenario sets.", no_args_is_help=True)
 bench_app = typer.Typer(help="Measure speed against stated limits and peers.", no_args_is_help=True)
 app.add_typer(ingest_app, name="ingest")
 app.add_typer(sample_app, name="sample")
 app.add_typer(scenarios_app, name="scenarios")
+app.add_typer(stress_app, name="stress")
 app.add_typer(bench_app, name="bench")
-
-LakeOption = Annotated[
-    Path | None, typer.Option("--lake", help="Folder of the lake; default the setting VARLAKE_LAKE.")
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")]
-DateText = Annotated[str, typer.Option("--as-of", help="Business date, YYYY-MM-DD.")]
-CurrencyOption = Annotated[str, typer.Option("--currency", help="Reporting currency.")]
-ByOption = Annotated[str, typer.Option("--by", help="Dimensions to group by, comma separated, outermost first.")]
-WhereOption = Annotated[
-    list[str] | None, typer.Option("--where", help="Filter, such as desk=Rates,FX or book!=B1; repeatable.")
-]
-MeasureOption = Annotated[str, typer.Option("--measure", help="Measures, comma separated.")]
-LevelOption = Annotated[str, typer.Option("--level", help="Confidence levels, comma separated fractions.")]
-EstimatorOption = Annotated[str, typer.Option("--estimator", help="How the quantile is read from the scenarios.")]
-ScenarioSetOption = Annotated[str | None, typer.Option("--scenario-set", help="Name or id of a stored scenario set.")]
-ParameterOption = Annotated[
-    list[str] | None, typer.Option("--parameter", "-p", help="Parameter of the method, name=value; repeatable.")
-]
-
-
-def _settings(lake: Path | None) -> Settings:
-    return Settings() if lake is None else Settings(lake=lake)
-
-
-def _open(lake: Path | None) -> tuple[Settings, Lake]:
-    from lake.tables import Lake
-
-    settings = _settings(lake)
-    return settings, Lake.open(settings.lake)
-
-
-def _date(value: str, option: str) -> dt.date:
-    try:
-        return dt.date.fromisoformat(value)
-    except ValueError:
-        raise BadInput(f"{option} {value!r} is no date; expected YYYY-MM-DD, such as 2020-03-16.") from None
-
-
-def _list(value: str) -> tuple[str, ...]:
-    return tuple(v.strip() for v in value.split(",") if v.strip())
-
-
-def _parameters(pairs: list[str] | None) -> dict[str, Any]:
-    for pair in pairs or ():
-        if "=" not in pair:
-            raise BadInput(f"--parameter {pair!r} was given; expected name=value.")
-    return {k.strip(): v.strip() for k, v in (p.split("=", 1) for p in pairs or ())}
-
-
-def _query(
-    as_of: str,
-    by: str,
-    where: list[str] | None,
-    measure: str,
-    level: str,
-    currency: str,
-    estimator: str,
-    scenario_set: str | None,
-    **more: Any,
-) -> RiskQuery:
-    from aggregation.types import Filter, RiskQuery
-
-    return validated(
-        RiskQuery,
-        {
-            "as_of": _date(as_of, "--as-of"),
-            "by": _list(by),
-            "where": tuple(Filter.parse(w) for w in where or ()),
-            "measures": _list(measure),
-            "levels": _list(level),
-            "currency": currency,
-            "estimator": estimator,
-            "scenario_set": scenario_set,
-            **more,
-        },
-        "query",
-    )
 
 
 @app.command("doctor")
@@ -128,7 +68,7 @@ def doctor_command(
     """Say what is here (Java, Spark, memory, cores, lake, Delta jars) and what to do about what is missing."""
     from service import doctor
 
-    findings = doctor.examine(_settings(lake), start_spark=spark)
+    findings = doctor.examine(settings_of(lake), start_spark=spark)
     rows = [{"check": f.name, "status": f.status, "found": f.found, "advice": f.advice} for f in findings]
     display.print_json(rows) if json else display.print_table(rows)
     if any(f.status == "fail" for f in findings):
@@ -141,7 +81,7 @@ def lake_command(lake: LakeOption = None, json: JsonOption = False) -> None:
     from lake.schemas import TABLES
     from valuation.store import list_valuation_sets, positions_dates
 
-    _, opened = _open(lake)
+    _, opened = open_lake(lake)
     rows = []
     for name, table in TABLES.items():
         files = opened.data_files(name)
@@ -185,7 +125,7 @@ def ingest_market(
     from service import reports
 
     described = market_catalogue.load_catalogue(catalogue)
-    with Lake.create(_settings(lake).lake).writer("varlake ingest market") as committer:
+    with Lake.create(settings_of(lake).lake).writer("varlake ingest market") as committer:
         report = market_catalogue.ingest_market(committer, directory, described)
     reports.show_market_report(report, json=json)
 
@@ -209,7 +149,7 @@ def ingest_positions_command(
         raise BadInput(
             f"--rejects names one file, and {len(files)} files of positions were given; bring them in one by one."
         )
-    with Lake.create(_settings(lake).lake).writer("varlake ingest positions") as committer:
+    with Lake.create(settings_of(lake).lake).writer("varlake ingest positions") as committer:
         outcomes = [ingest_positions(committer, f, replace_dates=replace_dates, rejects=rejects) for f in files]
     reports.show_positions_reports(outcomes, json=json)
     if any(o.rejected for o in outcomes):
@@ -227,7 +167,7 @@ def sample_market_command(
     from scenarios import sample_market
 
     written = sample_market.write_sample_market(
-        directory, seed=seed, first=_date(first, "--first"), last=_date(last, "--last")
+        directory, seed=seed, first=as_date(first, "--first"), last=as_date(last, "--last")
     )
     display.say(f"Wrote a synthetic market to {directory}. Bring it in with:")
     display.say(f"  varlake ingest market {directory} --catalogue {written}")
@@ -246,107 +186,10 @@ def sample_book_command(
     """Write a sample bank book on the risk factors the lake holds, one file a date."""
     from valuation import sample_book
 
-    _, opened = _open(lake)
+    _, opened = open_lake(lake)
     files = sample_book.write_sample_book(opened.snapshot(), directory, positions=positions, dates=dates, seed=seed)
     display.say(f"Wrote {len(files)} files. Bring them in with:")
     display.say(f"  varlake ingest positions {directory}/*")
-
-
-@scenarios_app.command("build")
-def scenarios_build(
-    as_of: DateText,
-    method: Annotated[str, typer.Option("--method", help="Scenario method.")] = "historical",
-    parameter: ParameterOption = None,
-    name: Annotated[str | None, typer.Option("--name", help="Name of the set; default from method and size.")] = None,
-    lake: LakeOption = None,
-    json: JsonOption = False,
-) -> None:
-    """Make and store a scenario set."""
-    from scenarios.store import save_scenario_set
-    from service import operations
-
-    _, opened = _open(lake)
-    request = validated(
-        operations.ScenarioRequest,
-        {"method": method, "parameters": _parameters(parameter), "name": name},
-        "scenario request",
-    )
-    with opened.writer("varlake scenarios build") as committer:
-        made = operations.make_scenario_set(opened.snapshot(), _date(as_of, "--as-of"), request)
-        stored = save_scenario_set(committer, made)
-    _show_scenario_set(opened, stored.scenario_set_id, json)
-
-
-@scenarios_app.command("list")
-def scenarios_list(lake: LakeOption = None, json: JsonOption = False) -> None:
-    """List the stored scenario sets."""
-    from scenarios.store import list_scenario_sets
-
-    _, opened = _open(lake)
-    rows = list_scenario_sets(
-        opened,
-        (
-            "scenario_set_id",
-            "name",
-            "version",
-            "method",
-            "market_date",
-            "horizon_days",
-            "factors_shocked",
-            "synthetic",
-            "created_at",
-        ),
-    ).to_pylist()
-    display.print_json(rows) if json else display.print_table(rows, title=f"{len(rows)} scenario sets")
-
-
-@scenarios_app.command("show")
-def scenarios_show(
-    name_or_id: Annotated[str, typer.Argument(help="Name or id of the set.")],
-    as_of: Annotated[str | None, typer.Option("--as-of", help="Market date, for a name.")] = None,
-    lake: LakeOption = None,
-    json: JsonOption = False,
-) -> None:
-    """Show a scenario set: definition, window, what was excluded, held and dropped, and why."""
-    from scenarios.store import find_scenario_set
-
-    _, opened = _open(lake)
-    row = find_scenario_set(opened, name_or_id, _date(as_of, "--as-of") if as_of else None)
-    _show_scenario_set(opened, row["scenario_set_id"], json)
-
-
-def _show_scenario_set(opened: Lake, scenario_set_id: str, json: bool) -> None:
-    from scenarios.store import load_scenario_set
-
-    s = load_scenario_set(opened, scenario_set_id)
-    facts = {
-        "scenario_set": s.scenario_set_id,
-        "name": s.name,
-        "version": s.version,
-        "method": s.method,
-        "market_date": s.market_date,
-        "scenarios": s.n_scenarios,
-        "window": f"{s.labels[0]} to {s.labels[-1]}",
-        "horizon_days": s.horizon_days,
-        "factors": len(s.index.factors),
-        "synthetic": s.synthetic,
-    }
-    if json:
-        display.print_json(
-            {
-                **facts,
-                "definition": s.definition,
-                "labels": s.labels,
-                "excluded": s.excluded,
-                "held": s.held,
-                "dropped": s.dropped,
-            }
-        )
-        return
-    display.print_pairs(facts, title=f"Scenario set {s.name}")
-    for what, entries in (("excluded factors", s.excluded), ("held base levels", s.held), ("dropped days", s.dropped)):
-        if entries:
-            display.print_pairs(entries, title=f"{len(entries)} {what}")
 
 
 @app.command("value")
@@ -375,18 +218,18 @@ def value_command(
     from lake import spark as lake_spark
     from service import operations, reports
 
-    settings, opened = _open(lake)
+    settings, opened = open_lake(lake)
     scenarios = (
         operations.ScenarioRequest(name=None)
         if scenario_set
-        else operations.ScenarioRequest(method=method, parameters=_parameters(parameter), name=None)
+        else operations.ScenarioRequest(method=method, parameters=as_parameters(parameter), name=None)
     )
     request = validated(
         operations.ValuationRequest,
         {
-            "as_of": _date(as_of, "--as-of"),
-            "positions_dates": tuple(_date(d, "--positions-date") for d in positions_date or ()),
-            "market_date": _date(market_date, "--market-date") if market_date else None,
+            "as_of": as_date(as_of, "--as-of"),
+            "positions_dates": tuple(as_date(d, "--positions-date") for d in positions_date or ()),
+            "market_date": as_date(market_date, "--market-date") if market_date else None,
             "scenario_set": scenario_set,
             "scenarios": scenarios,
             "risk_classes": tuple(risk_class or ()),
@@ -433,12 +276,12 @@ def var_command(
     from aggregation.query import run_query
     from service import operations, reports
 
-    settings, opened = _open(lake)
+    settings, opened = open_lake(lake)
     more = {
         "valuation_set": valuation_set,
-        "positions_date": _date(positions_date, "--positions-date") if positions_date else None,
+        "positions_date": as_date(positions_date, "--positions-date") if positions_date else None,
     }
-    query = _query(as_of, by, where, measure, level, currency, estimator, scenario_set, **more)
+    query = query_of(as_of, by, where, measure, level, currency, estimator, scenario_set, **more)
     result = run_query(opened, query, cache=operations.vector_cache(settings, opened))
     display.print_json(result.to_dict()) if json else reports.show_result(result)
 
@@ -461,8 +304,8 @@ def compare_command(
     from aggregation.compare import compare
     from service import operations, reports
 
-    settings, opened = _open(lake)
-    one, two = (_query(d, by, where, measure, level, currency, estimator, scenario_set) for d in (from_date, to_date))
+    settings, opened = open_lake(lake)
+    one, two = (query_of(d, by, where, measure, level, currency, estimator, scenario_set) for d in (from_date, to_date))
     result = compare(opened, one, two, cache=operations.vector_cache(settings, opened))
     display.print_json(result.to_dict()) if json else reports.show_comparison(result)
 
@@ -472,7 +315,7 @@ def engine_command(lake: LakeOption = None) -> None:
     """Run the engine: takes valuation jobs from the job table, one engine a lake."""
     from service import engine
 
-    engine.main(_settings(lake))
+    engine.main(settings_of(lake))
 
 
 @app.command("serve")
@@ -491,7 +334,7 @@ def serve_command(
     from service import serve
 
     given = {k: v for k, v in (("host", host), ("port", port)) if v is not None}
-    settings = _settings(lake).model_copy(update=given)
+    settings = settings_of(lake).model_copy(update=given)
     raise typer.Exit(serve.main(settings, web_only=web_only, insecure=insecure))
 
 
