@@ -74,10 +74,12 @@ class PairTree:
 
     def price(self, base: str, quote: str, levels: Floats) -> Floats:
         """Price of one `base` in `quote`, (n_nodes,): the held pair or its inverse, else triangulated."""
-        if (row := self.held.get((base, quote))) is not None:
-            return levels[row]
-        if (row := self.held.get((quote, base))) is not None:
-            return 1.0 / levels[row]
+        if (base, quote) in self.held:
+            held: Floats = levels[self.held[base, quote]]
+            return held
+        if (quote, base) in self.held:
+            inverse: Floats = 1.0 / levels[self.held[quote, base]]
+            return inverse
         return product(self.path(base, quote), levels)
 
     def _to_pivot(self, currency: str) -> list[Leg]:

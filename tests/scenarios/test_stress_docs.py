@@ -41,7 +41,7 @@ def test_shapes_of_the_page_work(shape: str) -> None:
 
 
 def test_tables_and_objects_of_the_page_work() -> None:
-    (table,) = [b for kind, b in BLOCKS if kind == "csv"]
+    (table,) = [b for kind, b in BLOCKS if kind == "none"]
     assert check_csv(table, MARKET, stored).ok
     (data,) = [b for kind, b in BLOCKS if kind == "json"]
     document = forms.from_json(data)
