@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from lake.errors import unknown, validated
 from lake.tables import Snapshot
-from scenarios import filtered, historical, monte_carlo, replay
+from scenarios import filtered, historical, monte_carlo, predictive, replay, reweighted, subsets
 from scenarios.stress import generate as stress
 from scenarios.types import ScenarioSet
 
@@ -20,13 +20,14 @@ from scenarios.types import ScenarioSet
 class Generator:
     """`definition` validates the parameters; `generate(snapshot, definition, name)` returns the set, not yet stored.
 
-    `sample` says whether its scenarios are a sample of what may happen, so that VaR means something, or chosen ones.
+    `sample` says whether its scenarios are a sample of what may happen, so that VaR means something, or chosen ones;
+    None where that follows from the set they are made of.
     """
 
     meaning: str
     definition: type[BaseModel]
     generate: Callable[[Snapshot, Any, str], ScenarioSet]
-    sample: bool = True
+    sample: bool | None = True
 
 
 GENERATORS: dict[str, Generator] = {
@@ -63,6 +64,24 @@ GENERATORS: dict[str, Generator] = {
         stress.generate_grid,
         sample=False,
     ),
+    "predictive": Generator(
+        "a few core shocks, and for every other factor the move to be expected with them",
+        predictive.PredictiveDefinition,
+        predictive.generate,
+        sample=False,
+    ),
+    "reweighted": Generator(
+        "an existing set under other probabilities: by age, by state of the market, by views (entropy pooling)",
+        reweighted.ReweightedDefinition,
+        reweighted.generate,
+        sample=None,
+    ),
+    "subset": Generator(
+        "an existing set that shocks only some risk classes, or only factors of a liquidity horizon and longer",
+        subsets.SubsetDefinition,
+        subsets.generate,
+        sample=None,
+    ),
 }
 
 
@@ -74,4 +93,5 @@ def generate(snapshot: Snapshot, method: str, parameters: Mapping[str, Any], nam
     definition = validated(
         generator.definition, {"method": method, **parameters}, f"definition of a {method} scenario set"
     )
-    return dataclasses.replace(generator.generate(snapshot, definition, name), sample=generator.sample)
+    made = generator.generate(snapshot, definition, name)
+    return made if generator.sample is None else dataclasses.replace(made, sample=generator.sample)

@@ -52,6 +52,34 @@ EXAMPLES: dict[str, list[dict[str, Any]]] = {
         {"text": "equity -20%; vol +10pt; fx[EURUSD] = 0.95; rate[USD] +100bp; assert fx < 1"},
         {"text": 'scenario "a": commodity[WTI] -30%\nscenario "b": include "a" x0.5; then equity -1%'},
     ],
+    "predictive": [
+        {"text": "equity -20%", "window": 150},
+        {
+            "text": 'scenario "a": fx +5%\nscenario "b": rate +50bp',
+            "window": 150,
+            "fixed": ["vol"],
+            "fixed_inform": True,
+        },
+        {"text": "commodity[WTI] -30%", "window": 150, "covariance": "ewma", "horizon_days": 5},
+    ],
+    "reweighted": [
+        {"scenario_set": "stored", "age_decay": 0.97, "state": {"factor": "IV:A"}},
+        {
+            "scenario_set": "stored",
+            "views": [
+                {"kind": "mean", "factor": "EQ:A", "value": -0.002},
+                {"kind": "volatility", "factor": "YC:USD:10Y", "relation": ">=", "value": 0.0006},
+                {"kind": "rank", "factors": ["FX:EURUSD", "CMD:WTI"]},
+                {"kind": "probability", "factor": "IV:A", "above": 0.01, "relation": ">=", "value": 0.25},
+            ],
+            "confidence": 0.8,
+        },
+        {"scenario_set": "simulated", "views": [{"kind": "mean", "factor": "EQ:A", "relation": "<=", "value": -0.001}]},
+    ],
+    "subset": [
+        {"scenario_set": "stored", "risk_classes": ["equity", "fx"]},
+        {"scenario_set": "simulated", "liquidity_horizon": 20},
+    ],
     "grid": [{"axes": ["equity -20%..+20% step 5%", "vol -5pt..+5pt step 5pt"]}],
 }
 # Methods driven by history: where nothing ever moved, their scenarios move nothing.
@@ -68,6 +96,16 @@ def make(lake: Lake, method: str, parameters: Mapping[str, Any]) -> ScenarioSet:
 def lake(tmp_path_factory: pytest.TempPathFactory) -> Lake:
     made = new_lake(tmp_path_factory.mktemp("contract"))
     put_market(made, FACTORS, random_walks(FACTORS, FIRST, AS_OF))
+    # re-weighting and narrowing start from sets that are there
+    with made.writer("test") as committer:
+        for name, method, parameters in (
+            ("stored", "historical", {"scenarios": 60}),
+            ("simulated", "monte_carlo", {"scenarios": 1500, "window": 120}),
+        ):
+            store.save_scenario_set(
+                committer,
+                generators.generate(made.snapshot(), method, {"market_date": AS_OF, **parameters}, name),
+            )
     return made
 
 
@@ -136,4 +174,4 @@ def test_bad_input_stores_nothing(lake: Lake, method: str, parameters: dict[str,
         make(lake, method, {**parameters, "no_such_parameter": 1})
     with pytest.raises(BadInput, match="market_date"):
         make(lake, method, {**parameters, "market_date": "yesterday"})
-    assert store.list_scenario_sets(lake).num_rows == 0
+    assert store.list_scenario_sets(lake)["name"].to_pylist() == ["stored", "simulated"]
