@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from lake.errors import BadInput, unknown
 from scenarios import shifts
@@ -77,6 +78,17 @@ class MoveRules(BaseModel):
     proxies: ProxyRules = Field(
         default_factory=lambda: ProxyRules.model_validate({}), description="what stands in for a factor's missing moves"
     )
+
+    @field_validator("calendars", "shifts", "proxies", mode="before")
+    @classmethod
+    def _from_json(cls, value: Any) -> Any:
+        """A text is read as JSON, as it comes from the command line."""
+        if isinstance(value, str):
+            try:
+                return json.loads(value)
+            except ValueError as error:
+                raise ValueError(f"expected a JSON object; {error}") from None
+        return value
 
     def with_log_prices(self) -> Self:
         """The same rules with log shifts for what is positive by nature, unless stated otherwise: a move that is scaled up must not

@@ -215,7 +215,6 @@ def value_command(
     json: JsonOption = False,
 ) -> None:
     """Value every contract held on a date under every scenario; what is known is not valued again."""
-    from lake import spark as lake_spark
     from service import operations, reports
 
     settings, opened = open_lake(lake)
@@ -246,7 +245,7 @@ def value_command(
         sealed = operations.run_valuation(
             committer,
             request,
-            spark=lambda: lake_spark.spark_session(master=settings.spark_master, driver_memory=settings.spark_memory),
+            spark=operations.spark_of(settings),
             progress=progress,
             cancelled=cancelled,
         )

@@ -32,6 +32,17 @@ def vector_cache(settings: Settings, lake: Lake) -> VectorCache:
     return VectorCache(lake, settings.cache, int(settings.cache_gib * (1 << 30)))
 
 
+def spark_of(settings: Settings) -> Callable[[], SparkSession]:
+    """Gives the Spark session of the settings when it is called: starting one takes seconds, and most work needs none."""
+
+    def session() -> SparkSession:
+        from lake.spark import spark_session  # noqa: PLC0415 - only engine processes may load Spark
+
+        return spark_session(master=settings.spark_master, driver_memory=settings.spark_memory)
+
+    return session
+
+
 class ScenarioRequest(BaseModel):
     """Which scenario set: a stored one, or the method and parameters to make it with."""
 
@@ -69,7 +80,7 @@ class ValuationRequest(BaseModel):
 def make_scenario_set(snapshot: Snapshot, market_date: dt.date, request: ScenarioRequest) -> ScenarioSet:
     """The set of the request on the market as it stands in the snapshot, with its id; not stored."""
     parameters = {"market_date": market_date, **request.parameters}
-    if request.method == "historical":
+    if request.method == "historical" and "window_start" not in parameters:
         parameters.setdefault("scenarios", DEFAULT_SCENARIOS)
     name = request.name or default_name(request)
     made = generators.generate(snapshot, request.method, parameters, name)
@@ -77,8 +88,10 @@ def make_scenario_set(snapshot: Snapshot, market_date: dt.date, request: Scenari
 
 
 def default_name(request: ScenarioRequest) -> str:
-    """Such as historical-500: the same recipe has the same name on every date, so that dates can be compared."""
-    return f"{request.method}-{request.parameters.get('scenarios', DEFAULT_SCENARIOS)}"
+    """Such as historical-500 or replay-march-2020: the same recipe has the same name on every date, so that dates can be compared."""
+    given = request.parameters
+    what = next((given[k] for k in ("scenarios", "period", "window_start", "first") if given.get(k)), DEFAULT_SCENARIOS)
+    return f"{request.method}-{what}"
 
 
 def _scenario_set(snapshot: Snapshot, request: ValuationRequest) -> ScenarioSet:

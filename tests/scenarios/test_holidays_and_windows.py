@@ -181,6 +181,7 @@ def test_window_by_dates(tmp_path: Path, market: Market) -> None:
         ({"shifts": {"par_yeild": {"shift_type": "log"}}}, "nearest|par_yield"),
         ({"shifts": {"par_yield": {"shift_type": "absolute", "displacement": 0.01}}}, "no displacement"),
         ({"shifts": {"par_yield": {"shift_type": "logarithmic"}}}, "relative"),
+        ({"shifts": "log"}, "expected a JSON object"),
         ({"gaps": "fill"}, "own-calendar"),
         ({"age_decay": 1.0}, "less than 1"),
         ({"horizon_days": 0}, "horizon_days"),
@@ -208,6 +209,14 @@ def test_displaced_shift_by_type_and_by_id(tmp_path: Path, market: Market) -> No
         base = shifted.base[shifted.index.row[name]]
         ratio = (later + displacement) / (earlier + displacement)
         assert level(shifted, name, label) == pytest.approx((base + displacement) * ratio - displacement, rel=1e-12)
+
+
+def test_a_table_of_shifts_may_come_as_text(tmp_path: Path, market: Market) -> None:
+    lake = lake_of(tmp_path, market)
+    text = build(lake, scenarios=50, shifts='{"par_yield": {"shift_type": "relative", "displacement": 0.03}}')
+    table = build(lake, scenarios=50, shifts={"par_yield": {"shift_type": "relative", "displacement": 0.03}})
+    assert text.definition == table.definition
+    np.testing.assert_array_equal(text.levels, table.levels)
 
 
 def test_a_ratio_from_a_level_below_zero_is_excluded_not_turned_around(tmp_path: Path, market: Market) -> None:
