@@ -45,18 +45,16 @@ def plot(preview: Preview, path: str | Path, label: str | None = None) -> Path:
 
 
 def _draw_moves(axes: Any, s: ScenarioPreview) -> None:
-    moves = [
-        (r.risk_factor_id, 100 * (r.level / r.base - 1), r.change)
-        for r in s.factors
-        if r.level != r.base and r.base > 0
-    ]
+    # rates are drawn as curves; as shares of a level near zero they would dwarf all else
+    moved = [r for r in s.factors if r.level != r.base and r.base > 0 and r.risk_class != "rates"]
+    moves = [(r.risk_factor_id, 100 * (r.level / r.base - 1), r.change) for r in moved]
     largest = sorted(moves, key=lambda x: (-abs(x[1]), x[0]))[:MOST_BARS][::-1]
     drawn = axes.barh([x[0] for x in largest], [x[1] for x in largest], color="#4477aa")
     axes.bar_label(drawn, [x[2] for x in largest], padding=3, fontsize=8)
     axes.axvline(0, color="black", linewidth=0.8)
     axes.margins(x=0.2)
     axes.set_xlabel("move, % of the level")
-    axes.set_title(f"largest {len(largest)} of {len(moves)} moves")
+    axes.set_title(f"largest {len(largest)} of {len(moves)} moves, rates apart")
 
 
 def _draw_curves(axes: Any, s: ScenarioPreview) -> None:
