@@ -89,35 +89,23 @@ def group_by(book: Book, by: Sequence[str], keep: Bools) -> Groups:
     columns = [book.columns[check_dimension(name, book.attributes)] for name in by]
     if len(set(by)) < len(by):
         raise BadInput(f"A dimension is named twice: {', '.join(by)}.")
-    code = np.zeros(book.n_positions, dtype=np.int64)
-    size = 1
+    code, size = np.zeros(book.n_positions, dtype=np.int64), 1
     for column in columns:
         if size * len(column.members) > _DENSE:
-            _, code = np.unique(code, return_inverse=True)  # keeps the order, closes the gaps
-            size = int(code.max()) + 1
+            code, size = _close_gaps(code)
         code = code * len(column.members) + column.codes
         size *= len(column.members)
-    selected = np.flatnonzero(keep)
-    present, first = _present(code[selected], size)
-    group = np.full(book.n_positions, -1, dtype=np.int32)
-    group[selected] = present
-    example = selected[first]
-    keys = {name: c.members.take(pa.array(c.codes[example])) for name, c in zip(by, columns, strict=True)}
-    return Groups(group, pa.table(keys), len(first))
-
-
-def _present(code: npt.NDArray[np.int64], size: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Codes renumbered without gaps, in their order, and where each is first seen."""
     if size > _DENSE:
-        _, first, dense = np.unique(code, return_index=True, return_inverse=True)
-        return dense, first
-    seen = np.zeros(size, dtype=np.bool_)
-    seen[code] = True
-    number = np.cumsum(seen) - 1
-    dense = number[code]
-    first = np.empty(int(number[-1]) + 1, dtype=np.int64)
-    first[dense[::-1]] = np.arange(len(code) - 1, -1, -1)
-    return dense, first
+        code, size = _close_gaps(code)
+    group, example = _number(code, keep, size)
+    keys = {name: c.members.take(pa.array(c.codes[example])) for name, c in zip(by, columns, strict=True)}
+    return Groups(group, pa.table(keys), len(example))
+
+
+def _close_gaps(code: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], int]:
+    """The codes renumbered in their order, and how many there are."""
+    distinct, dense = np.unique(code, return_inverse=True)
+    return dense, len(distinct)
 
 
 def coverage(book: Book, groups: Groups, alignment: Alignment) -> npt.NDArray[np.int64]:
@@ -147,6 +135,27 @@ def net(book: Book, groups: Groups, alignment: Alignment, vectors: Vectors, firs
         most,
     )
     return Net(first, n, row, starts, slot, quantity, group, base, currency_slots, bounds)
+
+
+@compiled
+def _number(code: npt.NDArray[np.int64], keep: Bools, size: int) -> tuple[Codes, Offsets]:
+    """Numbers the codes that are kept, without gaps and in their order; and a position of each."""
+    seen = np.full(size, -1, dtype=np.int64)
+    for p in range(code.size - 1, -1, -1):
+        if keep[p]:
+            seen[code[p]] = p
+    number = np.empty(size, dtype=np.int32)
+    example = np.empty(size, dtype=np.int64)
+    n = 0
+    for c in range(size):
+        if seen[c] >= 0:
+            number[c] = n
+            example[n] = seen[c]
+            n += 1
+    group = np.empty(code.size, dtype=np.int32)
+    for p in range(code.size):
+        group[p] = number[code[p]] if keep[p] else -1
+    return group, example[:n]
 
 
 @compiled
@@ -194,7 +203,7 @@ def _net(
                 if group[p] < 0:
                     continue
                 for g in (group[p] - first, total - first):
-                    if g < 0 or g >= n:
+                    if not 0 <= g < n:
                         continue
                     if owner[g] != k:
                         owner[g] = k

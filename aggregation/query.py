@@ -5,6 +5,7 @@ Rows and total come from the same pass over the same net positions: the total is
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -20,7 +21,7 @@ from aggregation.book import Book
 from aggregation.currency import Conversion, conversion, unconverted
 from aggregation.measures import check_estimator, measure
 from aggregation.netting import Groups, coverage, group_by, net, select
-from aggregation.reduce import group_base, group_pnl
+from aggregation.reduce import by_rows, group_base, group_pnl
 from aggregation.tail import NotDefined, exact_level
 from aggregation.types import Coverage, Measure, RiskQuery, RiskResult
 from aggregation.vector_cache import FAILED, MISSING, Alignment, VectorCache
@@ -76,7 +77,10 @@ def run_query(
         figures = {}
         for a in asked:
             try:
-                figures[a.name] = a.measure.function(pnl, a.level, inputs.weights, query.estimator)
+                function = functools.partial(
+                    a.measure.function, level=a.level, weights=inputs.weights, estimator=query.estimator
+                )
+                figures[a.name] = by_rows(function, pnl, threads)
             except NotDefined as error:
                 raise BadInput(f"{a.name}: {error}") from None
         return figures
