@@ -16,10 +16,10 @@ from __future__ import annotations
 import datetime as dt
 import itertools
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from scipy.special import stdtrit
 from scipy.stats import rankdata
 
@@ -83,6 +83,11 @@ class MonteCarloDefinition(BaseModel):
     max_held_days: int = Field(
         3, ge=0, le=10, description="business days a factor's last level may be held for the base, visibly"
     )
+
+    @field_validator("horizons", mode="before")
+    @classmethod
+    def _listed(cls, value: Any) -> Any:
+        return value.split(",") if isinstance(value, str) else value
 
     @model_validator(mode="after")
     def _consistent(self) -> MonteCarloDefinition:

@@ -400,6 +400,7 @@ def test_holes_leave_the_calibration_and_are_listed(lake: Lake, market: dict[str
         ({"scenarios": 2_000_000}, BadInput, "1000000"),
         ({"scenarios": 500_000, "horizons": [1, 2, 3]}, BadInput, "1,500,000 scenarios; at most 1,000,000"),
         ({"horizons": [5, 1]}, BadInput, "ascending"),
+        ({"horizons": "1,x"}, BadInput, "valid integer"),
         ({"horizons": [0]}, BadInput, "the last above 0"),
         ({"horizons": [1000]}, BadInput, "260 business days"),
         ({"horizons": []}, BadInput, "horizons"),
@@ -494,6 +495,12 @@ def test_a_set_that_this_machine_cannot_reproduce_is_refused(lake: Lake, monkeyp
     monkeypatch.setattr(simulated_levels, "GENERATOR", "another")
     with pytest.raises(Conflict, match="other numerical libraries"):
         load_scenario_set(lake, stored.scenario_set_id)
+
+
+def test_horizons_may_be_a_text_as_the_command_line_gives_them(lake: Lake) -> None:
+    made = build(lake, horizons="1,5, 10", scenarios="20")
+    assert made.horizons == (1, 5, 10)
+    assert made.n_scenarios == 60
 
 
 def test_move_types_of_all_factor_types() -> None:
