@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lake.errors import validated
+from lake.errors import BadInput, validated
 from service import display
 from service.cli_options import (
+    ByOption,
+    CurrencyOption,
     DateText,
     JsonOption,
     LakeOption,
     ParameterOption,
+    WhereOption,
     as_date,
     as_parameters,
     open_lake,
+    query_of,
 )
 
 if TYPE_CHECKING:
@@ -132,3 +137,233 @@ def _show_scenario_set(opened: Lake, scenario_set_id: str, json: bool) -> None:
     ):
         if entries:
             display.print_pairs(entries, title=f"{len(entries)} {what}")
+
+
+ScenarioFile = Annotated[Path, typer.Argument(help="Text (.txt), JSON (.json) or CSV (.csv) of a bespoke scenario.")]
+PlotOption = Annotated[Path | None, typer.Option("--plot", help="Write a picture: .svg or .png.")]
+
+
+def _definition(source: str, as_of: str) -> Any:
+    """The stress definition of a text, or of a file in one of the three forms."""
+    from scenarios.stress import forms
+    from scenarios.stress.generate import StressDefinition
+
+    path = Path(source)
+    given: dict[str, Any] = {"market_date": as_date(as_of, "--as-of")}
+    if path.suffix in (".txt", ".json", ".csv"):
+        if not path.is_file():
+            raise BadInput(f"There is no file {path}.")
+        content = path.read_text(encoding="utf-8")
+        if path.suffix == ".json":
+            given["document"] = forms.from_json(content)
+        elif path.suffix == ".csv":
+            given["document"] = forms.from_csv(content)
+        else:
+            given["text"] = content
+    else:
+        given["text"] = source
+    return validated(StressDefinition, given, "scenario")
+
+
+@scenarios_app.command("preview")
+def scenarios_preview(
+    scenario: Annotated[str, typer.Argument(help="Scenario in the stress language, or a .txt, .json or .csv file.")],
+    as_of: DateText,
+    plot: PlotOption = None,
+    lake: LakeOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Show what a bespoke scenario does to every risk factor, before it is stored."""
+    from scenarios.stress.plot import plot as draw
+    from scenarios.stress.preview import preview, render
+
+    _, opened = open_lake(lake)
+    shown = preview(opened.snapshot(), _definition(scenario, as_of), "preview")
+    display.print_json(shown.to_dict()) if json else display.stdout().print(render(shown), markup=False)
+    if plot is not None:
+        display.say(f"Wrote {draw(shown, plot)}")
+
+
+@scenarios_app.command("check")
+def scenarios_check(
+    scenario: Annotated[str, typer.Argument(help="Scenario in the stress language, or a .txt, .json or .csv file.")],
+    as_of: DateText,
+    lake: LakeOption = None,
+    json: JsonOption = False,
+) -> None:
+    """List everything that is wrong with a bespoke scenario; nothing is stored."""
+    from dataclasses import asdict
+
+    from scenarios.base_market import load_base
+    from scenarios.stress.check import check, check_csv, check_text
+    from scenarios.stress.forms import from_json
+    from scenarios.stress.generate import StoredScenarios
+
+    _, opened = open_lake(lake)
+    snapshot = opened.snapshot()
+    market = load_base(snapshot, as_date(as_of, "--as-of"), "XNYS", 3)
+    stored = StoredScenarios(snapshot, market, {})
+    path = Path(scenario)
+    is_file = path.suffix in (".txt", ".json", ".csv") and path.is_file()
+    content = path.read_text(encoding="utf-8") if is_file else scenario
+    if is_file and path.suffix == ".json":
+        report = check(from_json(content), market, stored)
+    elif is_file and path.suffix == ".csv":
+        report = check_csv(content, market, stored)
+    else:
+        report = check_text(content, market, stored)
+    if json:
+        display.print_json({"ok": report.ok, **asdict(report)})
+    else:
+        for kind, issues in (("fault", report.faults), ("warning", report.warnings)):
+            for issue in issues:
+                display.stdout().print(f"{kind} at {issue.pointer}: {issue.message}", markup=False)
+        for failed in report.failed:
+            display.stdout().print(f"does not hold: {failed}", markup=False)
+        display.say(
+            "No faults."
+            if report.ok
+            else f"{len(report.faults)} faults, {len(report.failed)} assertions that do not hold."
+        )
+    if not report.ok:
+        raise typer.Exit(1)
+
+
+@scenarios_app.command("diff")
+def scenarios_diff(
+    one: Annotated[str, typer.Argument(help="Name or id of a set.")],
+    two: Annotated[str, typer.Argument(help="Name or id of another.")],
+    as_of: Annotated[str | None, typer.Option("--as-of", help="Market date, for names.")] = None,
+    lake: LakeOption = None,
+    json: JsonOption = False,
+) -> None:
+    """List the risk factors in which two stored sets differ, with the largest difference of each."""
+    from service.stress import scenario_diff
+
+    _, opened = open_lake(lake)
+    rows = scenario_diff(opened.snapshot(), one, two, as_date(as_of, "--as-of") if as_of else None)
+    display.print_json(rows) if json else display.print_table(rows, title=f"{len(rows)} risk factors differ")
+
+
+@scenarios_app.command("export")
+def scenarios_export(
+    name_or_id: Annotated[str, typer.Argument(help="Name or id of a bespoke set.")],
+    file: Annotated[Path, typer.Argument(help="File to write: .txt, .json or .csv.")],
+    as_of: Annotated[str | None, typer.Option("--as-of", help="Market date, for a name.")] = None,
+    lake: LakeOption = None,
+) -> None:
+    """Write a stored bespoke scenario as text, JSON or CSV; the three carry the same."""
+    from scenarios.store import find_scenario_set, load_scenario_set
+    from scenarios.stress import forms, language
+    from scenarios.stress.generate import METHODS, text_of
+
+    _, opened = open_lake(lake)
+    row = find_scenario_set(opened, name_or_id, as_date(as_of, "--as-of") if as_of else None)
+    stored = load_scenario_set(opened, row["scenario_set_id"])
+    if stored.method not in METHODS:
+        raise BadInput(
+            f"{name_or_id} is a {stored.method} set; only bespoke scenarios ({', '.join(METHODS)}) have a text."
+        )
+    document = language.parse(text_of(stored.definition))
+    writers = {".txt": language.to_text, ".json": forms.to_json, ".csv": forms.to_csv}
+    if file.suffix not in writers:
+        raise BadInput(f"{file} was given; expected a name that ends in {', '.join(writers)}.")
+    file.write_text(writers[file.suffix](document), encoding="utf-8")
+    display.say(f"Wrote {file}")
+
+
+@scenarios_app.command("import")
+def scenarios_import(
+    file: ScenarioFile,
+    name: Annotated[str, typer.Option("--name", help="Name of the set.")],
+    as_of: DateText,
+    lake: LakeOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Store a bespoke scenario from a file; a changed file makes a new version of the name."""
+    from scenarios.store import save_scenario_set
+    from service import operations
+
+    _, opened = open_lake(lake)
+    definition = _definition(str(file), as_of).model_dump(
+        mode="json", exclude_none=True, exclude={"method", "market_date"}
+    )
+    request = validated(
+        operations.ScenarioRequest, {"method": "stress", "parameters": definition, "name": name}, "scenario request"
+    )
+    with opened.writer("varlake scenarios import") as committer:
+        made = operations.make_scenario_set(opened.snapshot(), as_date(as_of, "--as-of"), request)
+        stored = save_scenario_set(committer, made)
+    _show_scenario_set(opened, stored.scenario_set_id, json)
+
+
+@stress_app.callback()
+def stress(
+    context: typer.Context,
+    as_of: Annotated[str | None, typer.Option("--as-of", help="Business date, YYYY-MM-DD.")] = None,
+    scenario: Annotated[
+        str | None, typer.Option("--scenario", help="Scenario in the stress language, or the name of a stored set.")
+    ] = None,
+    by: ByOption = "",
+    where: WhereOption = None,
+    currency: CurrencyOption = "USD",
+    positions_date: Annotated[
+        str | None, typer.Option("--positions-date", help="Date of the book, when not as-of.")
+    ] = None,
+    lake: LakeOption = None,
+    json: JsonOption = False,
+) -> None:
+    """P&L by any dimension under a scenario; values what is missing, and says so."""
+    if context.invoked_subcommand is not None:
+        return
+    if as_of is None or scenario is None:
+        raise BadInput(
+            'Give --as-of and --scenario, such as: varlake stress --as-of 2020-03-16 --scenario "equity -20%" --by desk'
+        )
+    from service import operations, reports
+    from service.stress import run_stress
+
+    settings, opened = open_lake(lake)
+    more = {"positions_date": as_date(positions_date, "--positions-date") if positions_date else None}
+    query = query_of(as_of, by, where, "var", "0.99", currency, "order_statistic", None, **more)
+    with opened.writer("varlake stress") as committer, display.progress_bar("valuing") as progress:
+        result, sealed = run_stress(
+            committer,
+            query,
+            scenario,
+            cache=operations.vector_cache(settings, opened),
+            spark=operations.spark_of(settings),
+            progress=progress,
+        )
+    if json:
+        display.print_json({**result.to_dict(), "this_run": sealed["this_run"]})
+        return
+    reports.show_stress(result, sealed)
+
+
+@stress_app.command("compare")
+def stress_compare(
+    scenarios: Annotated[list[str], typer.Argument(help="Names of stored sets, or scenarios in the stress language.")],
+    as_of: DateText,
+    by: ByOption = "",
+    where: WhereOption = None,
+    currency: CurrencyOption = "USD",
+    lake: LakeOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Several scenarios side by side on one day."""
+    from service import operations, reports
+    from service.stress import compare_stresses
+
+    settings, opened = open_lake(lake)
+    query = query_of(as_of, by, where, "var", "0.99", currency, "order_statistic", None)
+    with opened.writer("varlake stress compare") as committer, display.progress_bar("valuing") as progress:
+        result = compare_stresses(
+            committer,
+            query,
+            scenarios,
+            cache=operations.vector_cache(settings, opened),
+            spark=operations.spark_of(settings),
+            progress=progress,
+        )
+    display.print_json(result.to_dict()) if json else reports.show_stress_comparison(result)

@@ -10,6 +10,7 @@ from aggregation.types import RiskResult
 from lake.ingest.positions import PositionsReport
 from scenarios.catalogue import MarketIngestReport
 from service import display
+from service.stress import StressComparison
 
 SHOWN_REJECTIONS = 20
 _COVERAGE = ("failed", "missing", "status")
@@ -115,3 +116,32 @@ def show_positions_reports(reports: Sequence[PositionsReport], *, json: bool) ->
             more = r.rejections.num_rows - SHOWN_REJECTIONS
             if more > 0:
                 display.say(f"... and {more:,} more; --rejects FILE writes all of them")
+
+
+def show_stress(result: RiskResult, sealed: Mapping[str, Any]) -> None:
+    """P&L by group in each scenario, and what had to be valued for it."""
+    query = result.query
+    names = {c: c.removeprefix("pnl_") for c in result.rows.column_names if c.startswith("pnl_")}
+    columns = [*query.by, "positions", "base_value", *names.values()]
+    rows = [{names.get(k, k): v for k, v in r.items()} for r in result.rows.to_pylist()] if query.by else []
+    label = {query.by[0]: "Total"} if query.by else {}
+    last = {**{names.get(k, k): v for k, v in result.total.items()}, **label}
+    display.print_table(rows, columns, title=f"P&L on {query.as_of} in {query.currency}", last=last)
+    run = sealed["this_run"]
+    display.say(f"{run['valued']:,} contracts valued for this, {run['reused']:,} known, {run['failed']:,} failed.")
+    show_basis(result)
+
+
+def show_stress_comparison(result: StressComparison) -> None:
+    """The P&L of several scenarios side by side."""
+    query = result.results[0].query
+    label = {query.by[0]: "Total"} if query.by else {}
+    rows = result.rows.to_pylist() if query.by else []
+    display.print_table(
+        rows,
+        result.rows.column_names,
+        title=f"P&L on {query.as_of} in {query.currency}",
+        last={**result.total, **label},
+    )
+    for one in result.results:
+        show_basis(one)
