@@ -179,10 +179,15 @@ def _check_names(index: FactorIndex, carry: Carry) -> None:
         index.require(risk_factor_id)
     for curve in carry.curves.values():
         discount_pillars(index, curve)
-    currencies = {f.currency for f in index.factors} | {c for f in index.factors for c in _pair(f)}
+    known = currencies(index)
     for currency in (*carry.rates, *carry.curves):
-        if currency not in currencies:
-            raise unknown("currency", currency, currencies)
+        if currency not in known:
+            raise unknown("currency", currency, known)
+
+
+def currencies(index: FactorIndex) -> set[str]:
+    """Every currency that a factor is in, or exchanges."""
+    return {f.currency for f in index.factors} | {c for f in index.factors for c in _pair(f)}
 
 
 def _pair(factor: RiskFactor) -> tuple[str, ...]:

@@ -31,7 +31,7 @@ def par_yields(discount: Callable[[Floats], Floats], times: Floats) -> Floats:
     """
     short = times < 2 * COUPON_PERIOD - _SAME
     last = int(np.ceil(max(times[-1], 2 * COUPON_PERIOD) / COUPON_PERIOD - _SAME))
-    grid: Floats = COUPON_PERIOD * np.arange(1, last + 1)
+    grid: Floats = COUPON_PERIOD * np.arange(1, last + 1, dtype=np.float64)
     factors = discount(grid)
     par: Floats = (1.0 - factors) / (COUPON_PERIOD * np.add.accumulate(factors))
     yields: Floats = np.interp(times, grid, par)
