@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from aggregation.vector_cache import VectorCache
+from lake.canonical import canonical_json, digest
 from lake.dates import Day
 from lake.errors import BadInput
 from lake.tables import Committer, Lake, Snapshot
 from scenarios import generators, store
+from scenarios.stress.generate import check_assertions
 from scenarios.types import ScenarioSet
 from service.config import Settings
 from valuation.plan import ValuationPlan, make_plan
@@ -88,10 +90,11 @@ def make_scenario_set(snapshot: Snapshot, market_date: dt.date, request: Scenari
 
 
 def default_name(request: ScenarioRequest) -> str:
-    """Such as historical-500 or replay-march-2020: the same recipe has the same name on every date, so that dates can be compared."""
-    given = request.parameters
-    what = next((given[k] for k in ("scenarios", "period", "window_start", "first") if given.get(k)), DEFAULT_SCENARIOS)
-    return f"{request.method}-{what}"
+    """Such as historical-500: the same recipe has the same name on every date, so that dates can be compared."""
+    size = request.parameters.get("scenarios")
+    if size is None and request.method == "historical":
+        size = DEFAULT_SCENARIOS
+    return f"{request.method}-{size or digest(canonical_json(request.parameters))[:8]}"
 
 
 def _scenario_set(snapshot: Snapshot, request: ValuationRequest) -> ScenarioSet:
@@ -101,7 +104,9 @@ def _scenario_set(snapshot: Snapshot, request: ValuationRequest) -> ScenarioSet:
     if request.scenarios != ScenarioRequest(name=None):
         raise BadInput("Give either scenario_set, a stored set, or scenarios, how to make one; not both.")
     row = store.find_scenario_set(snapshot, request.scenario_set, market_date)
-    return store.load_scenario_set(snapshot, row["scenario_set_id"])
+    stored = store.load_scenario_set(snapshot, row["scenario_set_id"])
+    check_assertions(stored)
+    return stored
 
 
 def plan_valuation(snapshot: Snapshot, request: ValuationRequest) -> ValuationPlan:

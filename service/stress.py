@@ -14,11 +14,9 @@ import pyarrow as pa
 from aggregation.query import run_scenarios
 from aggregation.types import RiskQuery, RiskResult
 from aggregation.vector_cache import VectorCache
-from lake.canonical import digest
 from lake.errors import BadInput, NotFound
 from lake.tables import Committer, Snapshot
 from scenarios.store import find_scenario_set, list_scenario_sets, load_scenario_set
-from scenarios.stress.generate import check_assertions
 from service.operations import ScenarioRequest, ValuationRequest, run_valuation
 from valuation.runners import Progress
 
@@ -51,12 +49,9 @@ def request_for(snapshot: Snapshot, as_of: dt.date, scenario: str) -> ValuationR
     """
     stored = _stored(snapshot, scenario)
     if stored is None:
-        name = f"stress-{digest(scenario)[:8]}"
-        return ValuationRequest(
-            as_of=as_of, scenarios=ScenarioRequest(method="stress", parameters={"text": scenario}, name=name)
-        )
+        made = ScenarioRequest(method="stress", parameters={"text": scenario}, name=None)
+        return ValuationRequest(as_of=as_of, scenarios=made)
     if stored["market_date"] == as_of:
-        check_assertions(load_scenario_set(snapshot, stored["scenario_set_id"]))
         return ValuationRequest(as_of=as_of, scenario_set=stored["scenario_set_id"])
     definition = load_scenario_set(snapshot, stored["scenario_set_id"]).definition
     parameters = {k: v for k, v in definition.items() if k not in ("method", "market_date")}
