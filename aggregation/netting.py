@@ -199,28 +199,34 @@ def _net(
         slot_of[:] = -1
         for k in range(bounds[b], bounds[b + 1]):
             begin = m
+            together = 0.0
             for p in range(starts[order[k]], starts[order[k] + 1]):
                 if group[p] < 0:
                     continue
-                for g in (group[p] - first, total - first):
-                    if not 0 <= g < n:
-                        continue
-                    if owner[g] != k:
-                        owner[g] = k
-                        entry[g] = m
-                        if slot_of[g] < 0:
-                            slot_of[g] = len(slot_group)
-                            slot_group.append(np.int32(g))
-                            slot_base.append(0.0)
-                        out_slot[m] = slot_of[g]
-                        out_quantity[m] = 0.0
-                        m += 1
+                together += quantity[p]
+                g = group[p] - first
+                if not 0 <= g < n:
+                    continue
+                if owner[g] != k:
+                    owner[g] = k
+                    entry[g] = m
+                    out_slot[m], out_quantity[m] = g, quantity[p]
+                    m += 1
+                else:
                     out_quantity[entry[g]] += quantity[p]
+            if total < first + n:
+                out_slot[m], out_quantity[m] = total - first, together
+                m += 1
             kept = begin
             for e in range(begin, m):
                 if out_quantity[e] != 0.0:
-                    slot_base[out_slot[e]] += out_quantity[e] * base[row[k]]
-                    out_slot[kept], out_quantity[kept] = out_slot[e], out_quantity[e]
+                    g = out_slot[e]
+                    if slot_of[g] < 0:
+                        slot_of[g] = len(slot_group)
+                        slot_group.append(np.int32(g))
+                        slot_base.append(0.0)
+                    slot_base[slot_of[g]] += out_quantity[e] * base[row[k]]
+                    out_slot[kept], out_quantity[kept] = slot_of[g], out_quantity[e]
                     kept += 1
             m = begin if unmoved[row[k]] else kept  # a row of zeros adds nothing
             out_starts[k + 1] = m
