@@ -33,7 +33,7 @@ from service.cli_options import (
     query_of,
     settings_of,
 )
-from service.cli_scenarios import scenarios_app, stress_app
+from service.cli_scenarios import roll, scenarios_app, stress_app
 from service.config import Settings
 
 if TYPE_CHECKING:
@@ -56,6 +56,7 @@ app.add_typer(ingest_app, name="ingest")
 app.add_typer(sample_app, name="sample")
 app.add_typer(scenarios_app, name="scenarios")
 app.add_typer(stress_app, name="stress")
+app.command("roll")(roll)
 app.add_typer(bench_app, name="bench")
 
 

@@ -18,6 +18,7 @@ from service.cli_options import (
     ParameterOption,
     WhereOption,
     as_date,
+    as_list,
     as_parameters,
     open_lake,
     query_of,
@@ -367,3 +368,41 @@ def stress_compare(
             progress=progress,
         )
     display.print_json(result.to_dict()) if json else reports.show_stress_comparison(result)
+
+
+def roll(
+    as_of: DateText,
+    horizons: Annotated[
+        str, typer.Option("--horizons", help="Horizons, comma separated tenors; days are business days.")
+    ] = "1D,1W,1M,3M,1Y",
+    market: Annotated[
+        str, typer.Option("--market", help="forwards: what the curves imply comes true; constant: only time passes.")
+    ] = "forwards",
+    by: ByOption = "",
+    where: WhereOption = None,
+    currency: CurrencyOption = "USD",
+    positions_date: Annotated[
+        str | None, typer.Option("--positions-date", help="Date of the book, when not as-of.")
+    ] = None,
+    lake: LakeOption = None,
+    json: JsonOption = False,
+) -> None:
+    """What a book is worth at T1, T2, ... when nothing happens but time, and the cash it has paid by then."""
+    from aggregation.types import Filter
+    from service import operations, reports
+    from service.roll_forward import RollRequest, roll_forward
+
+    settings, opened = open_lake(lake)
+    given = {
+        "as_of": as_date(as_of, "--as-of"),
+        "horizons": as_list(horizons),
+        "market": market,
+        "by": as_list(by),
+        "where": tuple(Filter.parse(w) for w in where or ()),
+        "currency": currency,
+        "positions_date": as_date(positions_date, "--positions-date") if positions_date else None,
+    }
+    request = validated(RollRequest, given, "roll-forward")
+    with display.progress_bar("rolling") as progress:
+        result = roll_forward(opened, request, cache=operations.vector_cache(settings, opened), progress=progress)
+    display.print_json(result.to_dict()) if json else reports.show_roll(result)

@@ -10,6 +10,7 @@ from aggregation.types import RiskResult
 from lake.ingest.positions import PositionsReport
 from scenarios.catalogue import MarketIngestReport
 from service import display
+from service.roll_forward import RollResult
 from service.stress import StressComparison
 
 SHOWN_REJECTIONS = 20
@@ -145,3 +146,26 @@ def show_stress_comparison(result: StressComparison) -> None:
     )
     for one in result.results:
         show_basis(one)
+
+
+def show_roll(result: RollResult) -> None:
+    """Value, cash and P&L of each group at each horizon."""
+    request = result.request
+    columns = [
+        *request.by,
+        "horizon",
+        "day",
+        "positions",
+        "base_value",
+        "value",
+        "cash",
+        "pnl",
+        *(("failed", "status") if result.failures else ()),
+    ]
+    label = {request.by[0]: "Total"} if request.by else {}
+    rows = [*(result.rows.to_pylist() if request.by else []), *({**t, **label} for t in result.totals)]
+    display.print_table(
+        rows, columns, title=f"{request.as_of} rolled forward, {request.market} market, in {request.currency}"
+    )
+    for note in result.notes:
+        display.say(f"Note: {note}")
