@@ -85,7 +85,7 @@ class TestInstruments:
 
 @pytest.mark.parametrize("name", GENERATORS)
 def test_every_scenario_method_with_its_parameters(name: str) -> None:
-    text = page("scenarios")
+    text = page("scenarios") + page("stress-language")
     assert f"`{name}`" in text
     for parameter in GENERATORS[name].definition.model_fields:
         assert f"`{parameter}`" in text, f"{name}: {parameter}"
