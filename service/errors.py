@@ -121,15 +121,8 @@ def _handle(error: Exception) -> Response | HTTPException:
     if not isinstance(error, HTTPException):
         return respond(problem_of(error, request.path, request_id()))
     status = error.code or 500
-    answer = respond(
-        problem(
-            status,
-            error.name,
-            _detail(error),
-            instance=request.path,
-            error_id=request_id(),
-        )
-    )
+    detail = _detail(error)
+    answer = respond(problem(status, error.name, detail, instance=request.path, error_id=request_id()))
     if isinstance(error, MethodNotAllowed) and error.valid_methods:
         answer.headers["Allow"] = ", ".join(sorted(error.valid_methods))
     return answer

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import re
 from collections.abc import Callable
 from typing import Any
 
@@ -82,15 +81,15 @@ def document(app: Flask) -> dict[str, Any]:
     if done is None:
         spec: dict[str, Any] = copy.deepcopy(app.api_doc)
         views = {endpoint.rpartition(".")[2]: view for endpoint, view in app.view_functions.items()}
-        for path, item in spec["paths"].items():
+        for item in spec["paths"].values():
             for method, operation in item.items():
-                _complete(path, method, operation, views[operation["operationId"]])
+                _complete(method, operation, views[operation["operationId"]])
         app.extensions["openapi-document"] = done = spec
     return done
 
 
-def _complete(path: str, method: str, operation: dict[str, Any], view: Callable[..., Any]) -> None:
-    operation["description"] = re.sub(r"\\s*<br/>\\s*", "\\n", operation.get("description", "")).strip()
+def _complete(method: str, operation: dict[str, Any], view: Callable[..., Any]) -> None:
+    operation["description"] = operation.get("description", "").replace("<br/>", "\n").strip()
     responses = operation["responses"]
     for status in [s for s in responses if s.startswith("2")]:
         content = responses[status]["content"]

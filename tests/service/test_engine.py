@@ -23,6 +23,7 @@ from service import engine
 from service.config import Settings
 from service.jobs import VALUATION, Job, JobTable
 from service.operations import ValuationRequest
+from valuation import runners
 from valuation.runners import Cancelled
 from valuation.store import find_sealed
 
@@ -187,6 +188,33 @@ def test_a_running_job_shows_progress_and_is_cancelled(
         assert ended(table, job).state == "cancelled"
         monkeypatch.setattr(engine, "run_valuation", real)
         assert ended(table, submit(table, request())).state == "done"
+
+
+def test_what_a_cancelled_job_has_valued_stays_and_is_reused(
+    work_lake: Lake, stop: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The real runner: the batches at hand are finished and committed, the next is not begun."""
+    real, begun, go_on = runners.run_batch, threading.Semaphore(0), threading.Event()
+
+    def held(*arguments: Any) -> Any:
+        begun.release()
+        assert go_on.wait(60)
+        return real(*arguments)
+
+    monkeypatch.setattr(runners, "usable_cores", lambda: 2)  # two threads, so two of the three batches are at hand
+    monkeypatch.setattr(runners, "run_batch", held)
+    with running_engine(work_lake, stop) as table:
+        job = submit(table, request())
+        assert begun.acquire(timeout=60)
+        assert begun.acquire(timeout=60)
+        table.request_cancel(job.job_id)
+        time.sleep(4 * engine.POLL_SECONDS)  # the engine has seen it by now
+        go_on.set()
+        assert ended(table, job).state == "cancelled"
+        assert work_lake.read("valuation_sets").num_rows == 0
+        again = ended(table, submit(table, request()))
+        assert again.result is not None
+        assert (again.result["reused"], again.result["valued"], again.result["failed"]) == (2, CONTRACTS - 3, 1)
 
 
 def test_an_engine_that_is_stopped_puts_its_job_back_for_the_next(

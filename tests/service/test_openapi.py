@@ -118,6 +118,7 @@ def test_the_document_holds_every_route_and_nothing_else() -> None:
     assert documented == routes
     operations = [o for item in spec["paths"].values() for o in item.values()]
     assert all(o["summary"].endswith(".") for o in operations)
+    assert "<br" not in str(spec)
     assert len({o["operationId"] for o in operations}) == len(operations)
     parameters = [p for o in operations for p in o.get("parameters", ())]
     assert all(p.get("description") for p in parameters)
