@@ -103,9 +103,9 @@ def run_scenarios(
 
 def _labels(inputs: _Inputs) -> list[str]:
     labels: list[str] = inputs.scenarios["labels"]
-    if len(labels) > MOST_COLUMNS:
+    if inputs.vectors.n_scenarios > MOST_COLUMNS:
         raise BadInput(
-            f"{len(labels):,} scenarios would be as many columns; ask for measures, or a set of {MOST_COLUMNS:,} at most."
+            f"{inputs.vectors.n_scenarios:,} scenarios would be as many columns; ask for measures, or a set of {MOST_COLUMNS:,} at most."
         )
     return [f"pnl_{label}" for label in labels]
 

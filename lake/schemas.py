@@ -143,7 +143,7 @@ SCENARIO_SETS = Table(
         Column(
             "labels",
             STRINGS,
-            "scenario ids in order, such as 2008-10-15; empty for generated levels, labelled p000000, p000001@T2, ...",
+            "scenario ids in order, such as 2008-10-15; empty for more than 10,000 generated ones, p000000, p000001@T2, ...",
         ),
         Column("weights", DOUBLES, "probability of each scenario; null means equal"),
         Column("factors_shocked", pa.int32(), "count of factors that move in some scenario"),

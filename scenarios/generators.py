@@ -21,7 +21,7 @@ class Generator:
     """`definition` validates the parameters; `generate(snapshot, definition, name)` returns the set, not yet stored.
 
     `sample` says whether its scenarios are a sample of what may happen, so that VaR means something, or chosen ones;
-    None where that follows from the set they are made of.
+    None where that follows from the set they are made of, or from their horizons.
     """
 
     meaning: str
@@ -51,6 +51,7 @@ GENERATORS: dict[str, Generator] = {
         "paths drawn from a normal, Student-t or t-copula law, or from past days, calibrated to the latest history",
         monte_carlo.MonteCarloDefinition,
         monte_carlo.generate,
+        sample=None,
     ),
     "stress": Generator(
         "bespoke scenarios in the stress language: shocks by selector, curve shapes, crosses, composites, assertions",

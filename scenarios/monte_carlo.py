@@ -180,6 +180,7 @@ def generate(snapshot: Snapshot, definition: MonteCarloDefinition, name: str) ->
         shocked=np.ones(len(window.base), dtype=bool),
         horizon_days=definition.horizons[-1],
         horizons=definition.horizons if several else (),
+        sample=not several,  # a mixture of horizons has no VaR of its own
         seed=definition.seed,
         excluded=window.excluded,
         held=window.held,

@@ -22,6 +22,7 @@ from scenarios.simulated_levels import SimulatedLevels
 from scenarios.types import FactorIndex, Floats, RiskFactor, Roll, ScenarioSet
 
 BLOCK = 4096  # scenarios in a stored block: 32 KiB a risk factor
+LABELS_STORED = 10_000  # labels of generated scenarios follow from their number; beyond this they are not written down
 
 _DETAILS = (
     "labels",
@@ -117,7 +118,7 @@ def _summary(s: ScenarioSet) -> dict[str, Any]:
         "definition": canonical_json(dict(s.definition)),
         "horizon_days": s.horizon_days,
         "seed": s.seed,
-        "labels": [] if isinstance(s.levels, SimulatedLevels) else list(s.labels),
+        "labels": [] if isinstance(s.levels, SimulatedLevels) and s.n_scenarios > LABELS_STORED else list(s.labels),
         "weights": None if s.weights is None else s.weights.tolist(),
         "factors_shocked": int(s.shocked.sum()),
         "factors_unchanged": int((~s.shocked).sum()),

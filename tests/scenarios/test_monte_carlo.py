@@ -480,6 +480,8 @@ def test_a_million_scenarios_are_stored_as_a_calibration(lake: Lake) -> None:
     assert lake.read("scenario_calibrations").num_rows == 5
     size = sum(p.stat().st_size for name in ("scenario_calibrations", "scenario_sets") for p in lake.data_files(name))
     assert size < 100_000
+    assert stored.sample is False  # a mixture of horizons has no VaR
+    assert build(lake).sample is True
     loaded = load_scenario_set(lake, stored.scenario_set_id)
     assert loaded.labels == made.labels
     assert loaded.labels[-1] == "p249999@T4"
