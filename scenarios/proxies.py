@@ -67,20 +67,21 @@ class Proxy:
         return f"{factor_id} by {proxy}, beta {self.beta:.4g}, {fit}, {used}"
 
 
-def regress(own: Floats, proxy: Floats) -> tuple[float, float, int]:
-    """Least-squares slope of `own` on `proxy` (n_days,), R2, and the number of days on which both are finite.
+def regress(own: Floats, proxies: Floats) -> tuple[Floats, Floats, npt.NDArray[np.int64]]:
+    """Least-squares slopes of `own` (n_days,) on each of `proxies` (n_days, n_proxies) with a constant, R2, and days used.
 
-    Slope and R2 are 0 when the proxy never moves.
+    A day counts where both are finite. Slope and R2 are 0 where either never moves.
     """
-    both = np.isfinite(own) & np.isfinite(proxy)
-    n = int(both.sum())
-    if n < 2:
-        return 0.0, 0.0, n
-    y, x = own[both] - own[both].mean(), proxy[both] - proxy[both].mean()
-    xx, yy, xy = float((x * x).sum()), float((y * y).sum()), float((x * y).sum())
-    if xx == 0.0 or yy == 0.0:
-        return 0.0, 0.0, n
-    return xy / xx, xy * xy / (xx * yy), n
+    both = np.isfinite(own)[:, None] & np.isfinite(proxies)
+    n = both.sum(axis=0)
+    y, x = (np.where(both, v, 0.0) for v in (own[:, None], proxies))
+    y, x = (np.where(both, v - v.sum(axis=0) / np.maximum(n, 1), 0.0) for v in (y, x))
+    xx, yy, xy = (x * x).sum(axis=0), (y * y).sum(axis=0), (x * y).sum(axis=0)
+    slope, r2 = np.zeros(len(n)), np.zeros(len(n))
+    moved = (xx > 0) & (yy > 0)
+    np.divide(xy, xx, out=slope, where=moved)
+    np.divide(xy * slope, yy, out=r2, where=moved)
+    return slope, r2, n
 
 
 def choose(moves: Floats, index: FactorIndex, column: int, needed: Bools, rules: ProxyRules) -> Proxy | None:
@@ -96,24 +97,29 @@ def choose(moves: Floats, index: FactorIndex, column: int, needed: Bools, rules:
         at = index.row[declared.factor]
         if declared.beta is not None:
             return Proxy(at, declared.beta)
-        beta, r2, n = regress(recent[:, column], recent[:, at])
-        if n < rules.min_observations:
+        proxy = _estimate(recent, column, at)
+        if proxy.observations is not None and proxy.observations < rules.min_observations:
             raise BadInput(
-                f"{factor.risk_factor_id} has {n} moves in common with its proxy {declared.factor} in the latest {len(recent)} "
-                f"business days; beta needs {rules.min_observations}. State the beta, widen the window, or ask for fewer."
+                f"{factor.risk_factor_id} has {proxy.observations} moves in common with its proxy {declared.factor} in the latest "
+                f"{len(recent)} business days; beta needs {rules.min_observations}. State the beta, widen the window, or ask for fewer."
             )
-        return Proxy(at, beta, r2, n)
-    best: tuple[int, float] = (0, 0.0)
-    chosen: Proxy | None = None
-    if rules.auto:
-        for at, candidate in enumerate(index.factors):
-            if at == column or not _may_stand_in(candidate, factor):
-                continue
-            beta, r2, n = regress(recent[:, column], recent[:, at])
-            fills = int(np.isfinite(moves[needed, at]).sum())
-            if n >= rules.min_observations and r2 >= rules.min_r2 and (fills, r2) > best:
-                best, chosen = (fills, r2), Proxy(at, beta, r2, n)
-    return chosen
+        return proxy
+    if not rules.auto:
+        return None
+    able = [i for i, f in enumerate(index.factors) if i != column and _may_stand_in(f, factor)]
+    fills = np.isfinite(moves[needed][:, able]).sum(axis=0)
+    _, r2, n = regress(recent[:, column], recent[:, able])
+    fit = (fills > 0) & (n >= rules.min_observations) & (r2 >= rules.min_r2)
+    if not fit.any():
+        return None
+    best = max(np.flatnonzero(fit).tolist(), key=lambda i: (fills[i], r2[i], -i))
+    return _estimate(recent, column, able[best])
+
+
+def _estimate(moves: Floats, column: int, at: int) -> Proxy:
+    """The proxy by regression; alone, so that its bits do not depend on what else there is to choose from."""
+    slope, r2, n = regress(moves[:, column], moves[:, [at]])
+    return Proxy(at, float(slope[0]), float(r2[0]), int(n[0]))
 
 
 def _may_stand_in(candidate: RiskFactor, factor: RiskFactor) -> bool:

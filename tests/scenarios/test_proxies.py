@@ -78,17 +78,18 @@ def test_regression_against_scipy() -> None:
     x = rng.standard_normal(300)
     y = 0.7 * x + rng.standard_normal(300) + 0.3
     y[:40], x[250:] = np.nan, np.nan
-    slope, r2, n = regress(y, x)
+    slope, r2, n = regress(y, np.column_stack([x, rng.standard_normal(300)]))
     expected = linregress(x[40:250], y[40:250])
-    assert (slope, r2, n) == (pytest.approx(expected.slope), pytest.approx(expected.rvalue**2), 210)
+    assert (slope[0], r2[0], n[0]) == (pytest.approx(expected.slope), pytest.approx(expected.rvalue**2), 210)
+    assert n[1] == 260
 
 
 @pytest.mark.parametrize("still", [0, 1])
 def test_what_never_moved_explains_nothing(still: int) -> None:
     pair = [np.random.default_rng(5).standard_normal(50), np.random.default_rng(6).standard_normal(50)]
     pair[still] = np.zeros(50)
-    assert regress(*pair) == (0.0, 0.0, 50)
-    assert regress(np.full(50, np.nan), pair[0]) == (0.0, 0.0, 0)
+    assert [v[0] for v in regress(pair[0], pair[1][:, None])] == [0.0, 0.0, 50]
+    assert [v[0] for v in regress(np.full(50, np.nan), pair[0][:, None])] == [0.0, 0.0, 0]
 
 
 def test_a_newly_listed_name_moves_by_beta_and_is_named(tmp_path: Path, market: Market) -> None:
