@@ -169,7 +169,7 @@ def _score(
         for f in judged
         if abs(f.surprise) > SURPRISE and f.expected * f.move < 0
     ]
-    there: Bools = np.isfinite(past.moves[:, columns]).all(axis=1)
+    there = np.asarray(np.isfinite(past.moves[:, columns]).all(axis=1))
     return Plausibility(
         label=label,
         covariance=found.described,
