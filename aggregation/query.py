@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
@@ -32,6 +32,7 @@ from lake.tables import Lake, Snapshot, code_version
 from scenarios.store import load_scenario_set
 from scenarios.types import Floats, RiskClass
 
+MOST_CANDIDATES = 8  # valuation sets looked into for one that holds the whole book
 MOST_COLUMNS = 1000  # scenarios shown side by side
 PNL_BYTES = 256 << 20  # scenario P&L held at once; more groups than fit are done in portions
 
@@ -176,11 +177,23 @@ def level_text(level: Fraction) -> str:
 
 def _load(cache: VectorCache, query: RiskQuery) -> _Inputs:
     snapshot = cache.lake.snapshot("valuation_sets", "positions")
-    seal = resolve.valuation_set(cache.seals(snapshot), query)
+    candidates = resolve.valuation_sets(cache.seals(snapshot), query)
     book = cache.book(snapshot, query.positions_date or query.as_of)
+    seal = _holding_most(cache, book, candidates)
     vectors = cache.vectors(seal)
     scenarios = cache.scenarios(seal)
     return _Inputs(snapshot, seal, scenarios, vectors, book, cache.alignment(book, vectors))
+
+
+def _holding_most(cache: VectorCache, book: Book, candidates: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """The newest set that has an answer for the most contracts of the book: a later one may be of another book."""
+    lacking = []
+    for seal in candidates[:MOST_CANDIDATES]:
+        state = cache.alignment(book, cache.vectors(seal)).state
+        lacking.append(int((state == MISSING).sum()))
+        if lacking[-1] == 0:
+            break
+    return candidates[int(np.argmin(lacking))]
 
 
 def _rates(inputs: _Inputs, keep: Bools, currency: str) -> Conversion:
@@ -236,13 +249,14 @@ def _result(
     figures: _Figures,
     clock: _Clock,
 ) -> RiskResult:
-    coverages = [Coverage(int(sum(c)), *map(int, c)) for c in counts]
+    total_coverage = Coverage(int(counts[-1].sum()), *map(int, counts[-1]))
+    status = np.where(counts[:, 0] == 0, "invalid", np.where(counts[:, 1:].any(axis=1), "partial", "complete"))
     everything = {
         "positions": pa.array(counts.sum(axis=1)),
         "covered": pa.array(counts[:, 0]),
         "failed": pa.array(counts[:, FAILED]),
         "missing": pa.array(counts[:, MISSING]),
-        "status": pa.array([c.status for c in coverages]),
+        "status": pa.array(status),
         **{name: pa.array(values, mask=np.isnan(values)) for name, values in figures.items()},
     }
     total = {name: column[groups.n].as_py() for name, column in everything.items()}
@@ -260,9 +274,9 @@ def _result(
         query=query,
         rows=rows,
         total=total,
-        coverage=coverages[-1],
+        coverage=total_coverage,
         receipt=_receipt(query, inputs, rates, figures, clock),
-        notes=_notes(query, inputs, asked, coverages),
+        notes=_notes(query, inputs, asked, total_coverage, int((status[:-1] == "invalid").sum()) if query.by else 0),
     )
 
 
@@ -297,10 +311,10 @@ def _receipt(query: RiskQuery, inputs: _Inputs, rates: Conversion, figures: _Fig
     }
 
 
-def _notes(query: RiskQuery, inputs: _Inputs, asked: list[_Asked], coverages: list[Coverage]) -> tuple[str, ...]:
+def _notes(query: RiskQuery, inputs: _Inputs, asked: list[_Asked], total: Coverage, invalid: int) -> tuple[str, ...]:
     """What a reader must know before using the numbers."""
     notes = []
-    total, scenarios, n = coverages[-1], inputs.scenarios, inputs.vectors.n_scenarios
+    scenarios, n = inputs.scenarios, inputs.vectors.n_scenarios
     if scenarios["synthetic"]:
         notes.append("The market data is synthetic.")
     if total.failed:
@@ -310,7 +324,6 @@ def _notes(query: RiskQuery, inputs: _Inputs, asked: list[_Asked], coverages: li
             f"{total.missing:,} positions are not in the numbers: their contracts are not in the valuation set. "
             f"`varlake value --as-of {query.as_of}` with positions date {inputs.book.positions_date} values them."
         )
-    invalid = sum(c.status == "invalid" for c in coverages[:-1]) if query.by else 0
     if invalid:
         notes.append(f"{invalid:,} groups have no number: none of their positions is covered.")
     for kind, what in (

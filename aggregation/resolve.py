@@ -11,14 +11,15 @@ from lake.errors import BadInput, NotFound, unknown
 from scenarios.types import RiskClass
 
 
-def valuation_set(seals: Sequence[Mapping[str, Any]], query: RiskQuery) -> Mapping[str, Any]:
-    """The seal that answers the query: the one named, else the newest of the date and scenario set asked for.
+def valuation_sets(seals: Sequence[Mapping[str, Any]], query: RiskQuery) -> Sequence[Mapping[str, Any]]:
+    """The seals that may answer the query, newest first: the one named, else those of the date and scenario set asked for.
 
-    `seals` are rows of valuation_sets, oldest first. Without a name, a set that shocks all risk classes goes before one
-    that shocks some, and one that values the market of its own date is required. Raises `NotFound` with what is there.
+    `seals` are rows of valuation_sets, oldest first. Without a name, sets that shock all risk classes go before those
+    that shock some, and those that value the market of their own date are required. They are of one scenario set, and
+    differ in the contracts they hold. Raises `NotFound` with what is there.
     """
     if query.valuation_set is not None:
-        return _named(seals, query)
+        return [_named(seals, query)]
     plain = [s for s in seals if s["market_date"] == s["valuation_date"]]
     wanted = query.scenario_set
     of_set = [s for s in plain if wanted in (None, s["scenario_set_name"], s["scenario_set_id"])]
@@ -36,7 +37,8 @@ def valuation_set(seals: Sequence[Mapping[str, Any]], query: RiskQuery) -> Mappi
         # a stress or a replay of chosen scenarios answers only when it is named
         fitting = [s for s in fitting if s["sample"]] or fitting
     most = max(len(shocked_classes(s)) for s in fitting)
-    return [s for s in fitting if len(shocked_classes(s)) == most][-1]
+    best = [s for s in fitting if len(shocked_classes(s)) == most][::-1]
+    return [s for s in best if s["scenario_set_id"] == best[0]["scenario_set_id"]]
 
 
 def _named(seals: Sequence[Mapping[str, Any]], query: RiskQuery) -> Mapping[str, Any]:

@@ -1,0 +1,44 @@
+"""A later valuation of another book does not hide the one that holds the book asked for."""
+
+from small_lake import FRIDAY, MONDAY, no_spark, request
+
+from aggregation.query import run_query
+from aggregation.types import RiskQuery
+from lake.tables import Lake
+from service.operations import ScenarioRequest, run_valuation
+
+
+def value(lake: Lake, **more: object) -> str:
+    with lake.writer("test") as committer:
+        sealed = run_valuation(committer, request(MONDAY, **more), spark=no_spark)  # type: ignore[arg-type]
+    return str(sealed["valuation_set_id"])
+
+
+def answering(lake: Lake, **more: object) -> str:
+    result = run_query(lake, RiskQuery.model_validate({"as_of": MONDAY, **more}))
+    assert result.coverage.missing == 0
+    return str(result.receipt["valuation_set_id"])
+
+
+def test_the_set_that_holds_the_book(work_lake: Lake, monkeypatch) -> None:
+    both = value(work_lake)
+    assert answering(work_lake) == both
+    # the newest set holds the contracts of no position at all
+    from valuation import store
+
+    held = store.contracts_held
+    monkeypatch.setattr("service.operations.contracts_held", lambda at, dates: held(at, dates).slice(0, 1))
+    assert value(work_lake) != both
+    assert answering(work_lake) == both
+    assert answering(work_lake, positions_date=FRIDAY) == both
+
+
+def test_a_stress_answers_only_by_name(work_lake: Lake) -> None:
+    sample = value(work_lake)
+    with work_lake.writer("test") as committer:
+        stress = request(
+            MONDAY, scenarios=ScenarioRequest(method="stress", parameters={"text": "equity -20%"}, name="crash")
+        )
+        chosen = run_valuation(committer, stress, spark=no_spark)["valuation_set_id"]  # type: ignore[arg-type]
+    assert answering(work_lake) == sample
+    assert answering(work_lake, scenario_set="crash") == chosen
