@@ -13,12 +13,14 @@ from hypothesis import strategies as st
 
 from aggregation.book import Book, Column
 from aggregation.currency import Conversion, unconverted
+from aggregation.dimensions import DIMENSIONS, groupable
 from aggregation.netting import coverage, group_by, net, select
 from aggregation.reduce import group_base, group_pnl
 from aggregation.types import Filter
 from aggregation.vector_cache import align
 from aggregation.vectors import LEAST_WIDTH, Vectors
 from lake.errors import BadInput
+from lake.schemas import DIMENSION_COLUMNS
 
 DAY = dt.date(2020, 3, 16)
 
@@ -186,3 +188,9 @@ def test_very_many_combinations_are_grouped_alike(monkeypatch: pytest.MonkeyPatc
     large = group_by(book, list(columns), keep)
     assert (small.group == large.group).all()
     assert small.keys == large.keys
+
+
+def test_the_dimensions_are_the_columns_of_positions() -> None:
+    assert tuple(d.column for d in DIMENSIONS.values()) == DIMENSION_COLUMNS
+    assert all(name == d.name and d.meaning for name, d in DIMENSIONS.items())
+    assert groupable(["b", "a"]) == (*DIMENSION_COLUMNS, "instrument_type", "currency", "attribute.a", "attribute.b")

@@ -76,7 +76,18 @@ def test_published_quantiles() -> None:
 
 @pytest.mark.parametrize(
     ("estimator", "rank"),
-    [("order_statistic", 5), ("hf1", 6), ("hf2", 5.5), ("hf5", 5.5), ("hf6", 5.01), ("hf7", 5.99)],
+    [
+        ("order_statistic", 5),
+        ("hf1", 6),
+        ("hf2", 5.5),
+        ("hf3", 6),
+        ("hf4", 6),
+        ("hf5", 5.5),
+        ("hf6", 5.01),
+        ("hf7", 5.99),
+        ("hf8", 501 - (500 * 0.99 + 0.99 / 3 + 1 / 3)),
+        ("hf9", 501 - (500 * 0.99 + 0.99 / 4 + 3 / 8)),
+    ],
 )
 def test_which_of_500_losses_is_the_var(estimator: str, rank: float) -> None:
     """Losses 500 (worst) to 1: the estimate tells the rank. Types 1 on losses and on P&L are different."""
