@@ -18,7 +18,7 @@ from aggregation.types import Filter, RiskQuery
 from lake.errors import BadInput, NotFound
 from lake.schemas import DIMENSION_COLUMNS
 from lake.tables import Lake
-from scenarios.store import load_scenario_set
+from scenarios.store import find_scenario_set, load_scenario_set
 from service.operations import run_valuation
 from service.roll_forward import RollRequest, RollResult, roll_forward, value_rolled
 from valuation.batch import value_batch
@@ -295,3 +295,15 @@ def test_a_rolled_set_has_one_valuation_date(work_lake: Lake) -> None:
                 request(scenarios={}, scenario_set=seal["scenario_set_id"]),
                 spark=no_spark,  # type: ignore[arg-type]
             )
+
+
+def test_generated_scenarios_are_rolled_too(work_lake: Lake) -> None:
+    random = {"method": "monte_carlo", "parameters": {"scenarios": 256, "window": 40, "seed": 5}, "name": "mc"}
+    asked = RollRequest(as_of=MONDAY, horizons=("1M",), market="constant", scenario_set="mc")
+    with work_lake.writer("test") as committer:
+        run_valuation(committer, request(scenarios=random), spark=no_spark)  # type: ignore[arg-type]
+        (seal,) = value_rolled(committer, asked, runner="in-process")
+    one = load_scenario_set(work_lake, find_scenario_set(work_lake, "mc")["scenario_set_id"])
+    rolled = load_scenario_set(work_lake, seal["scenario_set_id"])
+    assert seal["scenario_count"] == 256
+    assert np.asarray(rolled.levels).tobytes() == np.asarray(one.levels).tobytes()

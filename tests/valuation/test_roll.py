@@ -11,9 +11,12 @@ import pytest
 import QuantLib as ql  # noqa: N813 - as everywhere
 from examples import BASE, EXAMPLES, INDEX, LEVELS, TODAY
 from make_market import factor
+from support import new_lake
 
 from lake.errors import BadInput
+from scenarios.store import load_scenario_set, save_scenario_set, scenario_set_digest
 from scenarios.types import FactorIndex, MissingRiskFactor, ScenarioSet
+from valuation import rolled_values
 from valuation.batch import value_batch
 from valuation.cash import cash_until
 from valuation.catalogue import INSTRUMENTS, parse_terms
@@ -272,6 +275,46 @@ def test_nothing_vanishes_over_any_payment(kind, number, how):
         quiet = max(abs(steps[0]), abs(steps[3]), 1e-3 * abs(base_value(c, markets.market(TODAY))))
         assert max(map(abs, steps)) <= 2 * quiet + 1e-9, (f, steps)
         assert abs(f.amount) > 0
+
+
+@pytest.mark.parametrize("how", ["forwards", "constant"])
+def test_a_rolled_set_is_stored_and_loaded_as_it_is(tmp_path, how):
+    made = roll(scenario_set(), YEAR, how, Carry(dividend_yields={"EQ:A": 0.02}))
+    lake = new_lake(tmp_path)
+    with lake.writer("test") as committer:
+        stored = save_scenario_set(committer, made)
+        plain = save_scenario_set(committer, scenario_set())
+    assert plain.scenario_set_id == scenario_set_digest(scenario_set()) != stored.scenario_set_id
+    loaded = load_scenario_set(lake, stored.scenario_set_id)
+    assert scenario_set_digest(loaded) == stored.scenario_set_id
+    assert (loaded.roll.since, loaded.roll.to, loaded.roll.market) == (TODAY, YEAR, how)
+    assert loaded.roll.origin.tobytes() == BASE.tobytes()
+    assert loaded.definition["carry"]["dividend_yields"] == {"EQ:A": 0.02}
+    assert load_scenario_set(lake, plain.scenario_set_id).roll is None
+    contracts = [contract(k, terms) for k, examples in EXAMPLES.items() for terms in examples]
+    one, two = (value_batch(contracts, ScenarioMarket.of(s, YEAR)) for s in (made, loaded))
+    assert one.pnl.tobytes() == two.pnl.tobytes()
+    assert one.base.tobytes() == two.base.tobytes()
+
+
+def test_bits_do_not_depend_on_how_contracts_or_scenarios_are_cut(monkeypatch):
+    contracts = sorted(contract(k, terms) for k, examples in EXAMPLES.items() for terms in examples)
+    days = [TODAY + dt.timedelta(days=d) for d in (1, 100, 400)]
+
+    def values() -> rolled_values.RolledValues:
+        return rolled_values.roll_values(contracts, RolledBase(scenario_set(), "forwards", NO_CARRY), days)
+
+    whole = values()
+    monkeypatch.setattr(rolled_values, "_CHUNK", 1)
+    single = values()
+    for name in ("today", "values", "cash", "matured"):
+        assert getattr(single, name).tobytes() == getattr(whole, name).tobytes(), name
+    assert single.failures == whole.failures == ()
+    assert whole.matured.sum() > 0
+    s = roll(scenario_set(), days[1], "forwards", NO_CARRY)
+    block = value_batch(contracts, ScenarioMarket.of(s, days[1]))
+    part = value_batch(contracts, ScenarioMarket.of(s, days[1], first=2, stop=5))
+    assert part.pnl.tobytes() == np.ascontiguousarray(block.pnl[:, 2:5]).tobytes()
 
 
 class TestForwardReturn:
