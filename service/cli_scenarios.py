@@ -124,11 +124,14 @@ def _show_scenario_set(opened: Lake, scenario_set_id: str, json: bool) -> None:
                 "proxied": s.proxied,
                 "holidays": s.holidays,
                 "fitted": s.fitted,
+                "horizons": s.horizons,
+                "calibration": s.calibration,
             }
         )
         return
     display.print_pairs(facts, title=f"Scenario set {s.name}")
     for what, entries in (
+        ("figures of the calibration", s.calibration),
         ("excluded factors", s.excluded),
         ("held base levels", s.held),
         ("dropped days", s.dropped),
