@@ -45,6 +45,31 @@ def _definition(name: str) -> Table:
     return TABLES[name]
 
 
+class _Opened:
+    """A table as it was opened: still the newest while its last log entry is the same file and none follows."""
+
+    def __init__(self, table: DeltaTable, log: Path, version: int) -> None:
+        self.table = table
+        self.version = version
+        self._last = log / f"{version:020d}.json"
+        self._next = log / f"{version + 1:020d}.json"
+        self._mark = self._state()
+
+    def _state(self) -> tuple[int, int] | None:
+        try:
+            state = self._last.stat()
+        except FileNotFoundError:
+            return None
+        return state.st_ino, state.st_mtime_ns
+
+    def is_newest(self) -> bool:
+        return self._mark is not None and self._state() == self._mark and not self._next.exists()
+
+
+# opening a table reads its log, which took half the time of a warm query
+_opened: dict[Path, _Opened] = {}
+
+
 class Lake:
     """A lake folder, for reading. `Lake.open` checks that it is one; `Lake.create` makes it when absent."""
 
@@ -78,6 +103,17 @@ class Lake:
         """Folder for what is not data: the writer's lock, the job table, the default cache."""
         return self.path / STATE_FOLDER
 
+    def _reader(self, name: str, version: int | None = None) -> DeltaTable | None:
+        """The table for reading, at its newest version or the one given; opened once while no commit follows."""
+        folder = self.path / _definition(name).name
+        known = _opened.get(folder)
+        if known is None or not known.is_newest():
+            table = self._delta(name)
+            if table is None:
+                return None
+            known = _opened[folder] = _Opened(table, folder / "_delta_log", int(table.version()))
+        return known.table if version in (None, known.version) else self._delta(name, version)
+
     def _delta(self, name: str, version: int | None = None) -> DeltaTable | None:
         folder = self.path / _definition(name).name
         # a process killed while it made the table leaves a log without an entry: that table was never written
@@ -87,7 +123,7 @@ class Lake:
 
     def version(self, name: str) -> int:
         """Newest version of the table; -1 when it has never been written."""
-        table = self._delta(name)
+        table = self._reader(name)
         return NEVER_WRITTEN if table is None else int(table.version())
 
     def snapshot(self, *names: str) -> Snapshot:
@@ -110,7 +146,7 @@ class Lake:
         """
         schema = _definition(name).schema
         wanted = list(columns) if columns is not None else schema.names
-        table = None if version == NEVER_WRITTEN else self._delta(name, version)
+        table = None if version == NEVER_WRITTEN else self._reader(name, version)
         if table is None:
             return pa.schema([schema.field(c) for c in wanted]).empty_table()
         rows = table.to_pyarrow_dataset(schema=schema.remove_metadata()).to_table(columns=wanted, filter=where)
@@ -120,7 +156,7 @@ class Lake:
         self, name: str, where: Mapping[str, Iterable[Any]] | None = None, version: int | None = None
     ) -> list[Path]:
         """Active data files of the table, those of the given partition values only; sorted by path."""
-        table = None if version == NEVER_WRITTEN else self._delta(name, version)
+        table = None if version == NEVER_WRITTEN else self._reader(name, version)
         if table is None:
             return []
         # dates are compared as text, which is how the log writes them
@@ -129,7 +165,7 @@ class Lake:
 
     def count(self, name: str) -> int:
         """Rows of the table, from the log alone."""
-        table = self._delta(name)
+        table = self._reader(name)
         return 0 if table is None else int(pc.sum(pa.table(table.get_add_actions())["num_records"]).as_py() or 0)
 
     def bounds(self, name: str, column: str) -> tuple[Any, Any]:

@@ -35,6 +35,7 @@ from service.cli_options import (
 )
 from service.cli_scenarios import roll, scenarios_app, stress_app
 from service.config import Settings
+from service.process import configure_logs
 
 if TYPE_CHECKING:
     pass
@@ -397,26 +398,11 @@ def version_command() -> None:
     display.stdout().print(code_version())
 
 
-def _configure_logs(level: str) -> None:
-    number = structlog.processors.NAME_TO_LEVEL.get(level.lower())
-    if number is None:
-        raise BadInput(f"VARLAKE_LOG_LEVEL is {level!r}; expected DEBUG, INFO, WARNING or ERROR.")
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.JSONRenderer(),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )
-
-
 def main() -> None:
     """Entry point: errors a user can mend are told in words with exit code 2, others with an id, never as a trace."""
     try:
         settings = Settings()
-        _configure_logs(settings.log_level)
+        configure_logs(settings.log_level)
         app()
     except VarlakeError as error:
         display.print_error(error)
