@@ -213,12 +213,12 @@ class SimulatedLevels(GeneratedLevels):
         n, ones = len(moves), np.ones(PATHS)
         if process.distribution == "bootstrap":
             starts = moves.shape[1] - process.block_days + 1
-            days = range(process.block_days)
-            picks = (
-                np.floor(d.uniform * starts).astype(np.intp) + k for d in draws for k in days if d.uniform is not None
-            )
-            for day, pick in zip(range(1, process.horizons[-1] + 1), picks, strict=False):
-                yield day, 1, moves[:, pick], ones
+            for number, d in enumerate(draws):
+                assert d.uniform is not None
+                start = np.floor(d.uniform * starts).astype(np.intp)
+                begin = number * process.block_days
+                for k in range(min(process.block_days, process.horizons[-1] - begin)):
+                    yield begin + k + 1, 1, moves[:, start + k], ones
             return
         if process.distribution == "t_copula":
             nodes = self._nodes
