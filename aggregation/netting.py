@@ -23,6 +23,7 @@ from aggregation.vectors import Bools, Vectors
 from lake.errors import BadInput, unknown
 from scenarios.types import Floats
 
+_COMPARED = 2000  # members looked at for the nearest names
 _DENSE = 1 << 22  # group codes below this are counted in a table; above, they are sorted
 
 
@@ -69,8 +70,9 @@ def select(book: Book, where: Sequence[Filter]) -> Bools:
         codes = pc.index_in(pa.array(f.values, column.members.type), column.members)
         if codes.null_count:
             value = next(v for v, c in zip(f.values, codes.to_pylist(), strict=True) if c is None)
-            members = column.members.drop_null().to_pylist()
-            raise unknown(f"{f.dimension} on {book.positions_date}", value, members, pointer=pointer)
+            raise unknown(
+                f"{f.dimension} on {book.positions_date}", value, _around(value, column.members), pointer=pointer
+            )
         chosen = np.zeros(len(column.members), dtype=np.bool_)
         chosen[codes.to_numpy()] = True
         keep &= (~chosen if f.exclude else chosen)[column.codes]
@@ -78,6 +80,14 @@ def select(book: Book, where: Sequence[Filter]) -> Bools:
             passed = ", ".join(_text(g) for g in where[: i + 1])
             raise BadInput(f"No position of {book.positions_date} passes {passed}; loosen a filter.")
     return keep
+
+
+def _around(value: str, members: pa.Array) -> list[str]:
+    """The members; of very many, those next to the value in sorting order, since each is compared letter by letter."""
+    members = members.drop_null()
+    place = pc.sum(pc.less(members, value), min_count=0).as_py()
+    found: list[str] = members.slice(max(0, place - _COMPARED // 2), _COMPARED).to_pylist()
+    return found
 
 
 def _text(f: Filter) -> str:

@@ -114,7 +114,8 @@ class Dimension:
 class RiskResult:
     """An answer. `rows` has one row a group, sorted by group: the `by` columns, positions, covered, failed, missing,
     status, base_value and one column a measure and level (`var_0.99`). `total` has the same columns for all groups
-    together plus `<measure>_standalone_sum` and `<measure>_diversification` (sum of the groups minus the total).
+    together, which is the one row when `by` is empty, and else `<measure>_standalone_sum` and
+    `<measure>_diversification` (sum of the groups minus the total) beside them.
     `receipt` names every input: valuation set, scenario set, dates, counts, estimator, versions, digests.
     """
 

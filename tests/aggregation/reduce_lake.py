@@ -40,6 +40,8 @@ class Valued:
     name: str = "hand"
     horizon_days: int = 1
     risk_classes: Sequence[str] = tuple(sorted(c.value for c in RiskClass))
+    synthetic: bool = False
+    held: Mapping[str, str] = field(default_factory=dict)
     files: int = 1  # data files the vectors are spread over
     sealed_at: dt.datetime = dt.datetime(2020, 3, 17, tzinfo=dt.UTC)
 
@@ -123,7 +125,9 @@ def _put_vectors(committer: Committer, valued: Valued) -> None:
 def _scenario_set(valued: Valued) -> ScenarioSet:
     n = valued.n_scenarios
     factors = [RiskFactor(f"FX:{pair}", "fx_rate", pair, pair[3:]) for pair in valued.fx]
-    factors.append(RiskFactor(f"EQ:{valued.name}:{valued.day}", "equity_price", "some stock", "USD"))
+    factors.append(
+        RiskFactor(f"EQ:{valued.name}:{valued.day}", "equity_price", "some stock", "USD", synthetic=valued.synthetic)
+    )
     index = FactorIndex.of(factors)
     levels = {f"FX:{pair}": rates for pair, rates in valued.fx.items()}
     flat = (100.0, np.full(n, 100.0))
@@ -140,6 +144,7 @@ def _scenario_set(valued: Valued) -> ScenarioSet:
         shocked=np.ones(len(factors), dtype=np.bool_),
         weights=valued.weights,
         horizon_days=valued.horizon_days,
+        held=valued.held,
     )
 
 

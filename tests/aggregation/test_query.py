@@ -503,3 +503,25 @@ def test_a_level_beyond_the_scenarios_is_said(rich_lake: Lake) -> None:
     result = run_query(rich_lake, FOUR.model_copy(update={"levels": ("0.999",), "measures": ("var", "worst")}))
     assert "Fewer than one of 250 scenarios lies beyond level 0.999: the tail is the worst loss." in result.notes
     assert result.rows["var_0.999"] == result.rows["worst"]
+
+
+def test_synthetic_and_held_factors_are_said(tmp_path: Path) -> None:
+    held = {f"EQ:{c}": "2020-03-13" for c in "GFEDCBA"}
+    valued = Valued({"c": ("USD", 1.0, np.array([-1.0, 0.0]))}, synthetic=True, held=held)
+    result = run_query(make_lake(tmp_path, valued, [position("t", "c", 1.0)]), RiskQuery(as_of=DAY, levels=("0.5",)))
+    assert result.notes == (
+        "The market data is synthetic.",
+        "Risk factors that keep an earlier level: EQ:A, EQ:B, EQ:C, EQ:D, EQ:E and 2 more.",
+    )
+    assert result.receipt["synthetic"] is True
+
+
+def test_the_nearest_of_very_many_members_is_found_quickly(tmp_path: Path) -> None:
+    rows = [position(f"T{i:06}", "c", 1.0) for i in range(20_000)]
+    lake = make_lake(tmp_path, Valued({"c": ("USD", 1.0, np.array([-1.0, 0.0]))}), rows)
+    refused(
+        lake,
+        BadInput,
+        r"Unknown trade on 2020-03-16 'T01234'\. Nearest valid: T0",
+        where=({"dimension": "trade", "values": ("T01234",)},),
+    )
