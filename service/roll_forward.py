@@ -55,11 +55,14 @@ _SHOWN = 5  # names in a note
 class RollRequest(BaseModel):
     """Which book is rolled how far, how the market moves meanwhile, and how the answer is grouped."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     as_of: Day = Field(description="date of market and book")
     horizons: tuple[str, ...] = Field(
-        ("1D", "1W", "1M", "3M", "1Y"), min_length=1, max_length=64, description="T1, T2, ...: days are business days"
+        ("1D", "1W", "1M", "3M", "1Y"),
+        min_length=1,
+        max_length=LEAST_WIDTH,
+        description="T1, T2, ...: days are business days",
     )
     market: RolledMarket = Field(
         "forwards", description="forwards: what the curves imply comes true; constant: every level stays (theta)"

@@ -108,8 +108,9 @@ def roll(scenario_set: ScenarioSet, to: dt.date, market: RolledMarket, carry: Ca
     base, levels = scenario_set.base, np.asarray(scenario_set.levels)
     unrolled: dict[str, str] = {}
     if market == "forwards":
-        growth, unrolled = _spot_growth(scenario_set, to, carry)
-        pillars = _rolled_pillars(scenario_set, to)
+        origin, years = ScenarioMarket.of(scenario_set, since, stop=0), (to - since).days / DAYS_A_YEAR
+        growth, unrolled = _spot_growth(origin, years, carry)
+        pillars = _rolled_pillars(origin, years)
         levels = levels * growth[:, None]
         # a level that is not shocked must come out as exactly the base
         for row, level in pillars.items():
@@ -149,6 +150,7 @@ def still(scenario_set: ScenarioSet) -> ScenarioSet:
         labels=(UNCHANGED,),
         levels=scenario_set.base[:, None].copy(),
         shocked=np.zeros(len(scenario_set.base), dtype=np.bool_),
+        sample=False,
         weights=None,
         seed=None,
         dropped={},
@@ -194,26 +196,21 @@ def _pair(factor: RiskFactor) -> tuple[str, ...]:
     return (factor.risk_factor_id[-6:-3], factor.risk_factor_id[-3:]) if factor.type == "fx_rate" else ()
 
 
-def _origin(scenario_set: ScenarioSet) -> ScenarioMarket:
-    return ScenarioMarket.of(scenario_set, scenario_set.market_date, stop=0)
-
-
-def _spot_growth(scenario_set: ScenarioSet, to: dt.date, carry: Carry) -> tuple[Floats, dict[str, str]]:
+def _spot_growth(origin: ScenarioMarket, years: float, carry: Carry) -> tuple[Floats, dict[str, str]]:
     """Forward over spot price of each factor (n_factors,), 1 for those that stay, and by id why a spot price stays."""
-    origin, years = _origin(scenario_set), (to - scenario_set.market_date).days / DAYS_A_YEAR
 
     @functools.cache
     def discount(currency: str) -> float:
-        curve = _curve_of(scenario_set.index, currency, carry)
+        curve = _curve_of(origin.index, currency, carry)
         if curve is not None:
             return float(origin.discount(curve, np.array([years]))[0, 0])
         if currency in carry.rates:
             return math.exp(-carry.rates[currency] * years)
         raise MissingRiskFactor(f"no discount curve in {currency}, and no rate given")
 
-    growth: Floats = np.ones(len(scenario_set.index.factors))
+    growth: Floats = np.ones(len(origin.index.factors))
     unrolled = {}
-    for row, factor in enumerate(scenario_set.index.factors):
+    for row, factor in enumerate(origin.index.factors):
         try:
             if factor.type in SHARES:
                 dividends = carry.dividend_yields.get(factor.risk_factor_id, 0.0)
@@ -235,19 +232,18 @@ def _curve_of(index: FactorIndex, currency: str, carry: Carry) -> str | None:
     return currency if currency in curves else curves.pop() if len(curves) == 1 else None
 
 
-def _rolled_pillars(scenario_set: ScenarioSet, to: dt.date) -> dict[int, float]:
+def _rolled_pillars(origin: ScenarioMarket, years: float) -> dict[int, float]:
     """By row the level that a pillar of a discount curve is quoted at on the rolled curve."""
-    origin, rolled = _origin(scenario_set), (to - scenario_set.market_date).days / DAYS_A_YEAR
     levels: dict[int, float] = {}
-    if rolled == 0:
+    if years == 0:
         return levels
-    index = scenario_set.index
+    index = origin.index
     for curve in sorted({f.curve for f in index.factors if f.curve and f.type in QUOTES}):
         pillars = discount_pillars(index, curve)
-        start = origin.discount(curve, np.array([rolled]))[0, 0]
+        start = origin.discount(curve, np.array([years]))[0, 0]
 
         def discount(times: Floats, curve: str = curve, start: float = start) -> Floats:
-            return origin.discount(curve, rolled + times)[:, 0] / start
+            return origin.discount(curve, years + times)[:, 0] / start
 
         quoted = QUOTES[pillars[0].type](discount, np.array([tenor_years(f.pillar or "") for f in pillars]))
         levels |= {index.row[f.risk_factor_id]: level for f, level in zip(pillars, quoted.tolist(), strict=True)}
