@@ -9,7 +9,7 @@ import re
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -57,6 +57,15 @@ def examine(settings: Settings, *, start_spark: bool = False) -> list[Finding]:
         lambda: _market_data(settings.test_market_data),
     )
     return [finding for check in checks for finding in check()]
+
+
+def lines(findings: Sequence[Finding]) -> Iterator[str]:
+    """The findings to read: status, name and what was found in a line each, advice below."""
+    width = max(len(f.name) for f in findings)
+    for f in findings:
+        yield f"{f.status:<4}  {f.name:<{width}}  {f.found}"
+        if f.advice:
+            yield f"{'':<4}  {'':<{width}}  -> {f.advice}"
 
 
 def _python() -> Iterator[Finding]:

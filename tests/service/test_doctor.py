@@ -111,6 +111,15 @@ def test_a_java_that_was_passed_over_is_told(
     assert "/old/bin/java is Java 11.0.1" in finding.advice
 
 
+def test_the_lines_to_read_have_everything() -> None:
+    findings = [Finding("Java", "fail", "none", "Install one."), Finding("memory", "ok", "8.0 GiB")]
+    assert list(doctor.lines(findings)) == [
+        "fail  Java    none",
+        "              -> Install one.",
+        "ok    memory  8.0 GiB",
+    ]
+
+
 def test_a_missing_package_is_named(examined: Examine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         metadata, "requires", lambda name: ["numpy>=2", "no-such-package>=1", "extra-one; extra == 'x'"]
