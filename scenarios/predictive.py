@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field
 
-from lake.errors import BadInput
+from lake.errors import BadInput, validated
 from lake.tables import Snapshot
 from scenarios.moments import LawRules, MoveLaw, conditional, law
 from scenarios.stress import generate as stress
@@ -127,7 +127,7 @@ def _selector(text: str) -> Selector:
     word, bracket, where = text.strip().partition("[")
     if bracket and not where.endswith("]"):
         raise BadInput(f"The selector {text!r} was given; expected class[conditions], such as rate[ccy=JPY].")
-    return Selector.model_validate({"class": word.strip(), "where": parse_where(where[:-1])})
+    return validated(Selector, {"class": word.strip(), "where": parse_where(where[:-1])}, f"selector {text!r}")
 
 
 def _given(

@@ -2,8 +2,9 @@
 
 All moves of the whole history are valued once onto today's market, as one scenario set; vectors that are there are used. The
 window is then rolled over the book's P&L, so that every window is exact: its VaR is that of a historical set of those days.
-The search begins where every factor of the book has a move. Begun earlier, by choice, the factors without history are
-excluded by the scenario set and their contracts fail: the search is then over the rest, and its coverage says so. That is the reduced set of factors of the Basel stressed calibration (MAR33.5 to MAR33.7).
+The search begins where every factor of the book has a move. Begun earlier, by choice, the factors without history are excluded by
+the scenario set and their contracts fail: the search is then over the rest, and its coverage says so. That is the reduced set
+of factors of the Basel stressed calibration (MAR33.5 to MAR33.7).
 """
 
 from __future__ import annotations
@@ -110,7 +111,7 @@ def valuation_request(lake: Lake, request: StressPeriodRequest, cache: VectorCac
         scenario_set=None,
         scenarios=ScenarioRequest(
             method="historical",
-            parameters={**request.moves, "window_start": first.isoformat(), "scenarios": None},
+            parameters={**request.moves, "window_start": first.isoformat()},
             name=f"history-{first}",
         ),
         runner=request.runner,
@@ -217,7 +218,8 @@ def _book_pnl(
     book = cache.book(lake.snapshot("positions"), request.positions_date or request.as_of)
     vectors = cache.vectors(seal)
     alignment = cache.alignment(book, vectors)
-    groups = group_by(book, (), select(book, request.where))
+    keep = select(book, request.where)
+    groups = group_by(book, (), keep)
     counts = coverage(book, groups, alignment)[0]
     if counts[0] == 0:
         raise BadInput(
@@ -225,7 +227,8 @@ def _book_pnl(
             "or proxies for them."
         )
     netted = net(book, groups, alignment, vectors, 0, 1)
-    held = sorted({vectors.currencies[c] for c in vectors.currency[netted.contract]})
+    selected = np.logical_or.reduceat(keep, book.starts[:-1])
+    held = [vectors.currencies[c] for c in np.unique(vectors.currency[alignment.row[selected & (alignment.row >= 0)]])]
     rates = conversion(
         load_scenario_set(lake, seal["scenario_set_id"]),
         vectors.currencies,
