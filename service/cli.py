@@ -72,7 +72,9 @@ def doctor_command(
 
     findings = doctor.examine(settings_of(lake), start_spark=spark)
     if json:
-        display.print_json([{"check": f.name, "status": f.status, "found": f.found, "advice": f.advice} for f in findings])
+        display.print_json(
+            [{"check": f.name, "status": f.status, "found": f.found, "advice": f.advice} for f in findings]
+        )
     else:
         display.stdout().print("\n".join(doctor.lines(findings)), markup=False, highlight=False, soft_wrap=True)
     if any(f.status == "fail" for f in findings):
