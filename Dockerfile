@@ -26,4 +26,5 @@ VOLUME /data
 
 ENV VARLAKE_LAKE=/data/lake PYTHONUNBUFFERED=1
 EXPOSE 8050
+HEALTHCHECK --start-period=60s CMD ["python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:8050/api/v1/health', timeout=5)"]
 CMD ["varlake", "serve", "--host", "0.0.0.0", "--insecure"]
