@@ -29,7 +29,8 @@ from valuation.plan import DEFAULT_COST_US, measured_cost_us
 BUMP = 0.1  # standard deviations, up and down, of a sensitivity
 _STARTS = 2  # historical days whose sensitivities are followed too: a short option is not seen from the base
 _DAYS_AT_ONCE = 250
-_TYPICAL_STATES = 20  # valuations of the whole gradient that a search takes, for the price told before
+# what a search typically takes, for the price told before: gradients, and points on the rays followed
+_TYPICAL_GRADIENTS, _TYPICAL_POINTS = 20, 1300
 
 
 class ReverseStressRequest(BaseModel):
@@ -160,7 +161,8 @@ def expected_cost(lake: Lake, request: ReverseStressRequest, cache: VectorCache 
     snapshot = lake.snapshot()
     counted = _open(lake, snapshot, request, cache)
     cost = measured_cost_us(snapshot)
-    states = _TYPICAL_STATES * 2 * len(counted.book.reads) + len(_past(snapshot, counted, request)[0])
+    days = len(_past(snapshot, counted, request)[0])
+    states = _TYPICAL_GRADIENTS * 2 * len(counted.book.reads) + _TYPICAL_POINTS + days
     us = sum(cost.get(kind, DEFAULT_COST_US) for _, kind, _ in counted.book.contracts)
     return {
         "contracts": len(counted.book.contracts),

@@ -121,9 +121,9 @@ def test_what_is_fixed_stays_and_informs_only_when_asked(lake: Lake) -> None:
     ],
 )
 def test_bad_definitions_are_told(lake: Lake, parameters: dict[str, object], match: str) -> None:
+    parameters = {"market_date": AS_OF, "text": "equity -20%", "window": WINDOW, **parameters}
     with pytest.raises(BadInput, match=match):
-        parameters = {"text": "equity -20%", "window": WINDOW, **parameters}
-        generators.generate(lake.snapshot(), "predictive", {"market_date": AS_OF, **parameters}, "test")
+        generators.generate(lake.snapshot(), "predictive", parameters, "test")
 
 
 def rules(**more: object) -> PlausibilityRules:
