@@ -371,6 +371,16 @@ def bench_map(
     bench.report(bench.bench_map(contracts, scenarios), output)
 
 
+@bench_app.command("scenarios")
+def bench_scenarios(
+    output: Annotated[Path | None, typer.Option("--output", help="Write the rows to this JSON file.")] = None,
+) -> None:
+    """Historical and Monte Carlo scenarios of 500 factors, and a million of them in bounded memory."""
+    from service import bench, bench_scenarios
+
+    bench.report(bench_scenarios.bench_scenarios(500, 500, 10_000, 1_000_000), output)
+
+
 @bench_app.command("reduce")
 def bench_reduce(
     contracts: Annotated[int, typer.Option("--contracts", help="Contracts with vectors.")] = 20_000,
@@ -389,9 +399,16 @@ def bench_all(
     output: Annotated[Path, typer.Option("--output", help="JSON file for the rows.")] = Path("bench.json"),
 ) -> None:
     """Every benchmark with its default sizes."""
-    from service import bench
+    from service import bench, bench_scenarios
 
-    bench.report([*bench.bench_map(20_000, 500), *bench.bench_reduce(20_000, 500, 200_000)], output)
+    bench.report(
+        [
+            *bench.bench_map(20_000, 500),
+            *bench_scenarios.bench_scenarios(500, 500, 10_000, 1_000_000),
+            *bench.bench_reduce(100_000, 500, 500_000),
+        ],
+        output,
+    )
 
 
 @app.command("version")

@@ -409,3 +409,85 @@ def roll(
     with display.progress_bar("rolling") as progress:
         result = roll_forward(opened, request, cache=operations.vector_cache(settings, opened), progress=progress)
     display.print_json(result.to_dict()) if json else reports.show_roll(result)
+
+
+@stress_app.command("reverse")
+def stress_reverse(
+    as_of: DateText,
+    loss: Annotated[float, typer.Option("--loss", help="Loss to be reached, in the reporting currency.")],
+    where: WhereOption = None,
+    currency: CurrencyOption = "USD",
+    law: Annotated[
+        list[str] | None, typer.Option("--law", help="Parameter of the law of moves, name=value; repeatable.")
+    ] = None,
+    name: Annotated[str, typer.Option("--name", help="Name the found scenario is stored under.")] = "reverse-stress",
+    plan: Annotated[bool, typer.Option("--plan", help="Only say what the search is expected to cost.")] = False,
+    lake: LakeOption = None,
+    json: JsonOption = False,
+) -> None:
+    """The most plausible scenario with which a book loses at least an amount, and the past days that come nearest."""
+    from aggregation.types import Filter
+    from scenarios.store import save_scenario_set
+    from service import operations, reports
+    from service.reverse_stress import ReverseStressRequest, expected_cost, reverse_stress
+
+    settings, opened = open_lake(lake)
+    given = {
+        "as_of": as_date(as_of, "--as-of"),
+        "loss": loss,
+        "where": tuple(Filter.parse(w) for w in where or ()),
+        "currency": currency,
+        "law": as_parameters(law),
+        "name": name,
+    }
+    request = validated(ReverseStressRequest, given, "reverse stress")
+    cache = operations.vector_cache(settings, opened)
+    if plan:
+        cost = expected_cost(opened, request, cache)
+        display.print_json(cost) if json else display.print_pairs(cost, title="Plan")
+        return
+    found = reverse_stress(opened, request, cache)
+    with opened.writer("varlake stress reverse") as committer:
+        save_scenario_set(committer, found.scenario_set)
+    display.print_json(found.to_dict()) if json else reports.show_reverse_stress(found, currency)
+
+
+@stress_app.command("period")
+def stress_period_command(
+    as_of: DateText,
+    length: Annotated[int, typer.Option("--length", help="Scenarios in a window.")] = 250,
+    measure: Annotated[str, typer.Option("--measure", help="var or es.")] = "es",
+    level: Annotated[str, typer.Option("--level", help="Confidence level, a fraction.")] = "0.975",
+    first: Annotated[str | None, typer.Option("--first", help="First day a move may end on.")] = None,
+    where: WhereOption = None,
+    currency: CurrencyOption = "USD",
+    plan: Annotated[bool, typer.Option("--plan", help="Only say what is missing, and the expected time.")] = False,
+    lake: LakeOption = None,
+    json: JsonOption = False,
+) -> None:
+    """The worst window of a given length for a book, over the whole history; values what is missing."""
+    from aggregation.types import Filter
+    from service import operations, reports
+    from service.stress_period import StressPeriodRequest, plan_stress_period, stress_period
+
+    settings, opened = open_lake(lake)
+    given = {
+        "as_of": as_date(as_of, "--as-of"),
+        "length": length,
+        "measure": measure,
+        "level": level,
+        "first": as_date(first, "--first") if first else None,
+        "where": tuple(Filter.parse(w) for w in where or ()),
+        "currency": currency,
+    }
+    request = validated(StressPeriodRequest, given, "stress period")
+    cache = operations.vector_cache(settings, opened)
+    if plan:
+        planned = plan_stress_period(opened, request, cache).to_dict()
+        display.print_json(planned) if json else reports.show_plan(planned)
+        return
+    with opened.writer("varlake stress period") as committer, display.progress_bar("valuing") as progress:
+        found = stress_period(committer, request, cache=cache, spark=operations.spark_of(settings), progress=progress)
+    display.print_json(found.to_dict()) if json else reports.show_stress_period(
+        found, request.measure, str(request.level)
+    )

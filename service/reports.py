@@ -10,8 +10,10 @@ from aggregation.types import RiskResult
 from lake.ingest.positions import PositionsReport
 from scenarios.catalogue import MarketIngestReport
 from service import display
+from service.reverse_stress import ReverseStress
 from service.roll_forward import RollResult
 from service.stress import StressComparison
+from service.stress_period import StressPeriod
 
 SHOWN_REJECTIONS = 20
 _COVERAGE = ("failed", "missing", "status")
@@ -169,3 +171,36 @@ def show_roll(result: RollResult) -> None:
     )
     for note in result.notes:
         display.say(f"Note: {note}")
+
+
+def show_reverse_stress(found: ReverseStress, currency: str) -> None:
+    """The scenario, its largest moves, and the past days that come nearest."""
+    display.print_pairs(
+        {
+            "loss": found.loss,
+            "standard deviations away": found.distance,
+            "probability of as much, normal": found.probability,
+            "closed form": "-"
+            if found.linear_distance is None
+            else f"{found.linear_distance:.4g} deviations, loses {display.text(found.linear_loss)}",
+            "law": found.covariance,
+            "states valued": found.states_valued,
+            "stored as": found.scenario_set.name,
+        },
+        title=f"Reverse stress in {currency}",
+    )
+    moves = [m for m in found.moves if m.read][:SHOWN_REJECTIONS]
+    display.print_table([vars(m) for m in moves], ("risk_factor_id", "base", "level", "move", "deviations", "share"))
+    display.print_table([vars(d) for d in found.days], title=f"Nearest of {found.days_compared:,} past days")
+
+
+def show_stress_period(found: StressPeriod, measure: str, level: str) -> None:
+    """The worst window, and the worst ones that do not overlap it."""
+    rows = [
+        {"window": name, **vars(w)}
+        for name, w in (("worst", found.worst), *((f"{i + 2}.", w) for i, w in enumerate(found.runners_up)))
+    ]
+    display.print_table(rows, title=f"Windows by {measure} {level}, of {len(found.all_windows):,}")
+    display.say(
+        f"{found.coverage.covered:,} of {found.coverage.positions:,} positions covered; {len(found.excluded)} risk factors lack history."
+    )
