@@ -383,9 +383,9 @@ def bench_scenarios(
 
 @bench_app.command("reduce")
 def bench_reduce(
-    contracts: Annotated[int, typer.Option("--contracts", help="Contracts with vectors.")] = 20_000,
-    scenarios: Annotated[int, typer.Option("--scenarios", help="Scenarios.")] = 500,
-    positions: Annotated[int, typer.Option("--positions", help="Positions.")] = 200_000,
+    contracts: Annotated[int, typer.Option("--contracts", help="Contracts with vectors.")] = 100_000,
+    scenarios: Annotated[int, typer.Option("--scenarios", help="Scenarios.")] = 1000,
+    positions: Annotated[int, typer.Option("--positions", help="Positions.")] = 1_000_000,
     output: Annotated[Path | None, typer.Option("--output", help="Write the rows to this JSON file.")] = None,
 ) -> None:
     """Seconds of a group-by VaR against one parallel read of the same bytes in the same run."""
@@ -405,7 +405,7 @@ def bench_all(
         [
             *bench.bench_map(20_000, 500),
             *bench_scenarios.bench_scenarios(500, 500, 10_000, 1_000_000),
-            *bench.bench_reduce(100_000, 500, 500_000),
+            *bench.bench_reduce(100_000, 1000, 1_000_000),
         ],
         output,
     )
