@@ -223,7 +223,7 @@ def _with_views(source: ScenarioSet, prior: Floats, definition: ReweightedDefini
         if factor_id not in moves:
             row = source.index.row[source.index.require(factor_id)]
             shift = source.index.factors[row].shift_type
-            moved = shifts.move(shift, np.float64(source.base[row]), source.levels[row])
+            moved = shifts.move(shift, source.base[row : row + 1], source.levels[row])
             if not np.isfinite(moved).all():
                 raise BadInput(
                     f"{factor_id} has no {shift} move in every scenario, since a level is not positive; leave the view out."
