@@ -86,13 +86,18 @@ GENERATORS: dict[str, Generator] = {
 }
 
 
-def generate(snapshot: Snapshot, method: str, parameters: Mapping[str, Any], name: str) -> ScenarioSet:
-    """A scenario set by method name; raises `BadInput` for an unknown method or parameters it does not take."""
+def definition_of(method: str, parameters: Mapping[str, Any]) -> BaseModel:
+    """The method's definition; raises `BadInput` for an unknown method or parameters it does not take."""
     if method not in GENERATORS:
         raise unknown("scenario method", method, GENERATORS)
-    generator = GENERATORS[method]
-    definition = validated(
-        generator.definition, {"method": method, **parameters}, f"definition of a {method} scenario set"
+    return validated(
+        GENERATORS[method].definition, {"method": method, **parameters}, f"definition of a {method} scenario set"
     )
+
+
+def generate(snapshot: Snapshot, method: str, parameters: Mapping[str, Any], name: str) -> ScenarioSet:
+    """A scenario set by method name; raises `BadInput` as `definition_of` does, and where the market lacks what it needs."""
+    definition = definition_of(method, parameters)
+    generator = GENERATORS[method]
     made = generator.generate(snapshot, definition, name)
     return made if generator.sample is None else dataclasses.replace(made, sample=generator.sample)

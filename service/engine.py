@@ -1,4 +1,4 @@
-"""The engine: holds the lake's only committer, takes valuation jobs from the job table, runs and seals them.
+"""The engine: holds the lake's only committer, takes jobs from the job table, runs them to their end.
 
 It alone owns Spark, and starts it at the first job that needs it.
 """
@@ -22,8 +22,8 @@ from lake.spark import spark_session
 from lake.tables import Committer, Lake
 from service.config import Settings
 from service.errors import new_error_id, problem, problem_of
-from service.jobs import HEARTBEAT_SECONDS, MAX_ATTEMPTS, Job, JobTable
-from service.operations import ValuationRequest, run_valuation
+from service.jobs import HEARTBEAT_SECONDS, MAX_ATTEMPTS, SCENARIO_SET, Job, JobTable
+from service.operations import ScenarioSetRequest, ValuationRequest, run_scenario_set, run_valuation
 from service.process import run
 from valuation.runners import Cancelled
 
@@ -113,13 +113,7 @@ class _Engine:
         log.info("job started", request=job.request)
         running = self._running = _Running(job)
         try:
-            result = run_valuation(
-                self._committer,
-                validated(ValuationRequest, job.request, "job"),
-                spark=self._session,
-                progress=running.report,
-                cancelled=running.cancelled,
-            )
+            result = self._result(running)
         except Cancelled:
             self._settle(running)
             self._table.release(job.job_id)  # cancelled if that was asked for, else the engine stops
@@ -132,6 +126,19 @@ class _Engine:
             self._table.finish(job.job_id, result)
         state = self._table.get(job.job_id).state
         log.info("job ended", state=state, seconds=round(time.perf_counter() - started, 3))
+
+    def _result(self, running: _Running) -> dict[str, Any]:
+        job = running.job
+        if job.kind == SCENARIO_SET:
+            made = validated(ScenarioSetRequest, job.request, "job")
+            return run_scenario_set(self._committer, made, progress=running.report)
+        return run_valuation(
+            self._committer,
+            validated(ValuationRequest, job.request, "job"),
+            spark=self._session,
+            progress=running.report,
+            cancelled=running.cancelled,
+        )
 
     def _session(self) -> SparkSession:
         if self._spark is None:

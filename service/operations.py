@@ -59,6 +59,12 @@ class ScenarioRequest(BaseModel):
     )
 
 
+class ScenarioSetRequest(ScenarioRequest):
+    """A scenario set to make and store: the market date, the method and its parameters."""
+
+    as_of: Day = Field(description="market date of the set")
+
+
 class ValuationRequest(BaseModel):
     """What to value: the contracts held on the positions dates, on a valuation date, under a scenario set."""
 
@@ -81,12 +87,21 @@ class ValuationRequest(BaseModel):
 
 def make_scenario_set(snapshot: Snapshot, market_date: dt.date, request: ScenarioRequest) -> ScenarioSet:
     """The set of the request on the market as it stands in the snapshot, with its id; not stored."""
+    name = request.name or default_name(request)
+    made = generators.generate(snapshot, request.method, _parameters(market_date, request), name)
+    return dataclasses.replace(made, scenario_set_id=store.scenario_set_digest(made))
+
+
+def check_scenario_request(market_date: dt.date, request: ScenarioRequest) -> None:
+    """Raises `BadInput` for an unknown method or parameters it does not take; looks at no market."""
+    generators.definition_of(request.method, _parameters(market_date, request))
+
+
+def _parameters(market_date: dt.date, request: ScenarioRequest) -> dict[str, Any]:
     parameters = {"market_date": market_date, **request.parameters}
     if request.method == "historical" and "window_start" not in parameters:
         parameters.setdefault("scenarios", DEFAULT_SCENARIOS)
-    name = request.name or default_name(request)
-    made = generators.generate(snapshot, request.method, parameters, name)
-    return dataclasses.replace(made, scenario_set_id=store.scenario_set_digest(made))
+    return parameters
 
 
 def default_name(request: ScenarioRequest) -> str:
@@ -95,6 +110,22 @@ def default_name(request: ScenarioRequest) -> str:
     if size is None and request.method == "historical":
         size = DEFAULT_SCENARIOS
     return f"{request.method}-{size or digest(canonical_json(request.parameters))[:8]}"
+
+
+def run_scenario_set(committer: Committer, request: ScenarioSetRequest, *, progress: Progress) -> dict[str, Any]:
+    """Makes and stores the set; returns what names it. The same content under the same name is stored once."""
+    progress("make", 0, 1)
+    made = store.save_scenario_set(committer, make_scenario_set(committer.lake.snapshot(), request.as_of, request))
+    progress("make", 1, 1)
+    return {
+        "scenario_set_id": made.scenario_set_id,
+        "name": made.name,
+        "version": made.version,
+        "method": made.method,
+        "market_date": str(made.market_date),
+        "scenarios": made.n_scenarios,
+        "horizon_days": made.horizon_days,
+    }
 
 
 def _scenario_set(snapshot: Snapshot, request: ValuationRequest) -> ScenarioSet:

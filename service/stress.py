@@ -42,22 +42,25 @@ class StressComparison:
         }
 
 
-def request_for(snapshot: Snapshot, as_of: dt.date, scenario: str) -> ValuationRequest:
-    """The valuation of a scenario given by the name or id of a stored set, or by its text in the stress language.
+def request_for(
+    snapshot: Snapshot, as_of: dt.date, scenario: str, positions_date: dt.date | None = None
+) -> ValuationRequest:
+    """The valuation of a book, by default that of `as_of`, under a scenario.
 
-    A stored set of chosen scenarios from another date is made anew on the market of `as_of`, from its definition.
+    The scenario is the name or id of a stored set, or a text in the stress language. A stored set of chosen scenarios from
+    another date is made anew on the market of `as_of`, from its definition.
     """
+    books = () if positions_date is None else (positions_date,)
     stored = _stored(snapshot, scenario)
     if stored is None:
         made = ScenarioRequest(method="stress", parameters={"text": scenario}, name=None)
-        return ValuationRequest(as_of=as_of, scenarios=made)
+        return ValuationRequest(as_of=as_of, positions_dates=books, scenarios=made)
     if stored["market_date"] == as_of:
-        return ValuationRequest(as_of=as_of, scenario_set=stored["scenario_set_id"])
+        return ValuationRequest(as_of=as_of, positions_dates=books, scenario_set=stored["scenario_set_id"])
     definition = load_scenario_set(snapshot, stored["scenario_set_id"]).definition
     parameters = {k: v for k, v in definition.items() if k not in ("method", "market_date")}
-    return ValuationRequest(
-        as_of=as_of, scenarios=ScenarioRequest(method=stored["method"], parameters=parameters, name=stored["name"])
-    )
+    anew = ScenarioRequest(method=stored["method"], parameters=parameters, name=stored["name"])
+    return ValuationRequest(as_of=as_of, positions_dates=books, scenarios=anew)
 
 
 def _stored(snapshot: Snapshot, scenario: str) -> dict[str, Any] | None:
@@ -83,9 +86,7 @@ def run_stress(
 ) -> tuple[RiskResult, dict[str, Any]]:
     """P&L by the query's dimensions in each scenario, valuing what the lake lacks; and the seal of its valuation."""
     lake = committer.lake
-    request = request_for(lake.snapshot(), query.as_of, scenario)
-    if query.positions_date is not None:
-        request = request.model_copy(update={"positions_dates": (query.positions_date,)})
+    request = request_for(lake.snapshot(), query.as_of, scenario, query.positions_date)
     sealed = run_valuation(committer, request, spark=spark, progress=progress, cancelled=cancelled)
     asked = query.model_copy(update={"valuation_set": sealed["valuation_set_id"], "scenario_set": None})
     return run_scenarios(lake, asked, cache=cache), sealed

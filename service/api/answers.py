@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, get_args
 from urllib.parse import urlencode
 
 import pyarrow as pa
@@ -13,24 +13,32 @@ from lake.canonical import digest
 from service.encoding import to_arrow, to_csv, to_json, to_rows
 from service.errors import PROBLEM_TYPE, NotAcceptable
 
-Format = Literal["json", "csv", "arrow"]
-MEDIA_TYPES: dict[Format, str] = {
+Format = Literal["json", "csv", "arrow"]  # of tables
+MEDIA_TYPES = {
     "json": "application/json",
     "csv": "text/csv",
     "arrow": "application/vnd.apache.arrow.stream",
+    "text": "text/plain",
 }
 PAGES = "pages"  # the blueprint of what is read by a person or a program as it is
 View = TypeVar("View", bound=Callable[..., Response])
 
 
-def tabular(view: View) -> View:
-    """Marks a view that offers CSV and Arrow beside JSON; to stand below the route."""
-    view.offers = tuple(MEDIA_TYPES)  # type: ignore[attr-defined]
-    return view
+def offers(*formats: str) -> Callable[[View], View]:
+    """Marks a view that offers these formats, the first by default; to stand below the route."""
+
+    def mark(view: View) -> View:
+        view.offers = formats  # type: ignore[attr-defined]
+        return view
+
+    return mark
 
 
-def offered(view: Callable[..., Any]) -> tuple[Format, ...]:
-    formats: tuple[Format, ...] = getattr(view, "offers", ("json",))
+tabular = offers(*get_args(Format))
+
+
+def offered(view: Callable[..., Any]) -> tuple[str, ...]:
+    formats: tuple[str, ...] = getattr(view, "offers", ("json",))
     return formats
 
 
@@ -44,7 +52,7 @@ def choose_format() -> None:
     if asked in types.values():
         g.format = asked
         return
-    best = request.accept_mimetypes.best_match(list(types)) if request.accept_mimetypes else MEDIA_TYPES["json"]
+    best = request.accept_mimetypes.best_match(list(types)) if request.accept_mimetypes else next(iter(types))
     if best is None:
         raise NotAcceptable(
             f"The Accept header {request.headers.get('Accept')!r} names no format of this answer; "
@@ -55,6 +63,14 @@ def choose_format() -> None:
 
 def json_answer(body: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     return _conditional(Response(to_json(body), status, headers, content_type=MEDIA_TYPES["json"]))
+
+
+def text_answer(body: str, *, name: str) -> Response:
+    """A text that is already in the format of this request."""
+    answer = Response(body, content_type=MEDIA_TYPES[g.format] + ("" if g.format == "json" else "; charset=utf-8"))
+    answer.headers["Content-Disposition"] = f'attachment; filename="{name}.{"txt" if g.format == "text" else g.format}"'
+    answer.vary.add("Accept")
+    return _conditional(answer)
 
 
 def table_answer(
@@ -71,7 +87,7 @@ def table_answer(
     `next_page` is the address of the next page, given as a Link header. `identity` stands for the content in the ETag,
     where the bytes hold something that does not matter, such as timings.
     """
-    kind: Format = g.format
+    kind: str = g.format
     if kind == "json":
         answer = Response(to_json(body()), content_type=MEDIA_TYPES[kind])
     elif kind == "csv":

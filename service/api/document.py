@@ -93,9 +93,10 @@ def _complete(method: str, operation: dict[str, Any], view: Callable[..., Any]) 
     responses = operation["responses"]
     for status in [s for s in responses if s.startswith("2")]:
         content = responses[status]["content"]
-        if "csv" in offered(view):
-            content[MEDIA_TYPES["csv"]] = {"schema": {"type": "string"}}
-            content[MEDIA_TYPES["arrow"]] = {"schema": {"type": "string", "format": "binary"}}
+        for name in offered(view):
+            if name != "json":
+                binary = {"format": "binary"} if name == "arrow" else {}
+                content[MEDIA_TYPES[name]] = {"schema": {"type": "string", **binary}}
         if method == "get":
             responses[status]["headers"] = _ETAG
             responses["304"] = {"description": "the client holds this content already", "headers": _ETAG}

@@ -219,7 +219,9 @@ class JobAnswer(Answer):
     attempts: int
     progress: Progress
     request: dict[str, Any]
-    result: dict[str, Any] | None = Field(description="the seal of the valuation set, once done")
+    result: dict[str, Any] | None = Field(
+        description="once done: the seal of the valuation set, or what names the scenario set made"
+    )
     problem: Problem | None = Field(description="why it failed")
     submitted_at: dt.datetime
     started_at: dt.datetime | None

@@ -45,7 +45,7 @@ def plan(body: ValuationBody) -> Response:
 def submit(body: ValuationBody) -> Response:
     """Queue a valuation; the answer is its job. The same request, while queued or running, is the same job."""
     job, _ = context().jobs.submit(VALUATION, body.model_dump(mode="json"))
-    return json_answer(_answer(job), 202, {"Location": job.address})
+    return accepted(job)
 
 
 @api.get("/jobs", responses={200: models.Jobs})
@@ -68,6 +68,11 @@ def job(path: JobPath, query: Parameters) -> Response:
 def cancel(path: JobPath) -> Response:
     """Cancel a job: a queued one at once, a running one at its next batch. What it has valued stays and is reused."""
     return json_answer(_answer(context().jobs.request_cancel(path.job_id)))
+
+
+def accepted(job: Job) -> Response:
+    """202 with the job that was asked for, and where to follow it."""
+    return json_answer(_answer(job), 202, {"Location": job.address})
 
 
 def _answer(job: Job) -> dict[str, Any]:

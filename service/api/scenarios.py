@@ -1,0 +1,280 @@
+"""Scenario sets made, looked at, checked, compared and carried out; P&L under scenarios, and stress tests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any, Literal, Self
+
+import pyarrow as pa
+from flask import Response, g
+from pydantic import BaseModel, ConfigDict, Field, RootModel, model_validator
+
+from aggregation.query import run_scenarios
+from aggregation.types import Filter, RiskQuery
+from lake.dates import Day
+from lake.errors import BadInput, VarlakeError
+from scenarios.base_market import load_base
+from scenarios.store import find_scenario_set, load_scenario_set
+from scenarios.stress import forms, language
+from scenarios.stress.check import Report, check, check_csv, check_text
+from scenarios.stress.generate import METHODS, StoredScenarios, StressDefinition, text_of
+from scenarios.stress.model import Document
+from scenarios.stress.preview import Preview
+from scenarios.stress.preview import preview as preview_of
+from service.api import data, models
+from service.api.answers import json_answer, offers, page_answer, table_answer, tabular, text_answer
+from service.api.context import context
+from service.api.document import blueprint
+from service.api.requests import Body, FilterText, TableParameters
+from service.api.risk import DimensionName
+from service.api.valuations import accepted
+from service.jobs import SCENARIO_SET, VALUATION
+from service.operations import ScenarioSetRequest, check_scenario_request, plan_valuation
+from service.stress import request_for, scenario_diff
+
+api = blueprint("scenarios", __name__, __doc__)
+
+
+def _meaning(name: str) -> str:
+    return RiskQuery.model_fields[name].description or ""
+
+
+class Book(BaseModel):
+    """Whose P&L, on which day."""
+
+    as_of: Day = Field(description=_meaning("as_of"))
+    by: tuple[DimensionName, ...] = Field((), max_length=16, description=_meaning("by"))
+    currency: str = Field("USD", pattern="^[A-Z]{3}$", description=_meaning("currency"))
+    positions_date: Day | None = Field(None, description=_meaning("positions_date"))
+
+    def question(self) -> RiskQuery:
+        """Measures, levels and estimator are not used, and stay as they are by default."""
+        return RiskQuery(**{n: getattr(self, n) for n in RiskQuery.model_fields if hasattr(self, n)})
+
+
+class ValuedBook(Book):
+    """A book and the scenarios it was valued under."""
+
+    scenario_set: str | None = Field(None, description=_meaning("scenario_set"))
+    valuation_set: str | None = Field(None, description=_meaning("valuation_set"))
+
+
+class ScenarioPnlParameters(TableParameters, ValuedBook):
+    where: tuple[FilterText, ...] = Field(
+        (), description="filter, such as desk=Rates,FX or book!=B1; repeatable, all must hold"
+    )
+
+
+class ScenarioPnlBody(Body, ValuedBook):
+    """P&L in every scenario: whose, on which day, under which scenarios."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    where: tuple[Filter, ...] = Field((), description=_meaning("where"))
+
+
+@api.get("/scenario-pnl", responses={200: models.RiskAnswer})
+@tabular
+def scenario_pnl(query: ScenarioPnlParameters) -> Response:
+    """P&L of each group in each scenario: a column pnl_<label> each, gains positive.
+
+    Meant for stress tests: a set of more than a thousand scenarios is refused. Nothing is valued.
+    """
+    return _pnl(query.question())
+
+
+@api.post("/scenario-pnl", responses={200: models.RiskAnswer})
+@tabular
+def query_scenario_pnl(body: ScenarioPnlBody) -> Response:
+    """The same question as a JSON body, for long filters."""
+    return _pnl(body.question())
+
+
+class StressBody(Body, Book):
+    """P&L of a book under a scenario."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    scenario: str = Field(
+        min_length=1,
+        max_length=language.MAX_TEXT,
+        description="scenario in the stress language, or the name or id of a stored set",
+    )
+    where: tuple[Filter, ...] = Field((), description=_meaning("where"))
+
+
+@api.post("/stress", responses={200: models.RiskAnswer, 202: models.JobAnswer})
+def stress(body: StressBody) -> Response:
+    """P&L of a book under a scenario: at once where all is valued, else the job that values what is missing.
+
+    Once the job is done, the answer is read at /scenario-pnl with the valuation_set_id of its result.
+    """
+    here = context()
+    snapshot = here.lake.snapshot()
+    request = request_for(snapshot, body.as_of, body.scenario, body.positions_date)
+    sealed = plan_valuation(snapshot, request).sealed
+    if sealed is None:
+        return accepted(here.jobs.submit(VALUATION, request.model_dump(mode="json"))[0])
+    return _pnl(body.question().model_copy(update={"valuation_set": sealed["valuation_set_id"]}))
+
+
+def _pnl(question: RiskQuery) -> Response:
+    here = context()
+    result = run_scenarios(here.lake, question, cache=here.cache)
+    about = result.to_dict()
+    return table_answer(
+        result.rows,
+        lambda: about,
+        name=f"scenario-pnl-{question.as_of}",
+        metadata={k: v for k, v in about.items() if k != "rows"},
+        identity={k: v for k, v in result.receipt.items() if k != "timings_ms"},
+    )
+
+
+class ScenarioSetBody(Body, ScenarioSetRequest):
+    """A scenario set to make and store."""
+
+    model_config = ConfigDict(title="ScenarioSetRequest")
+
+
+# beside the GET of the same path: the framework keeps the methods of a path only within one blueprint
+@data.api.post("/scenario-sets", responses={202: models.JobAnswer})
+def make_scenario_set(body: ScenarioSetBody) -> Response:
+    """Queue the making of a scenario set; the answer is its job. A set that is stored already is stored once.
+
+    Of the recipe everything that needs no market is checked at once.
+    """
+    check_scenario_request(body.as_of, body)
+    return accepted(context().jobs.submit(SCENARIO_SET, body.model_dump(mode="json"))[0])
+
+
+_FORMS = ("text", "document", "csv")
+
+
+class BespokeBody(Body):
+    """A bespoke scenario in one of its three forms, on the market of a day."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", json_schema_extra={"oneOf": [{"required": [form]} for form in _FORMS]}
+    )
+
+    as_of: Day = Field(description="market date")
+    text: str = Field("", description="the scenario in the stress language")
+    document: dict[str, Any] = Field(default_factory=dict, description="the same as a JSON document")
+    csv: str = Field("", description="the same as CSV, a row a step")
+
+    @model_validator(mode="after")
+    def _one_form(self) -> Self:
+        given = [form for form in _FORMS if form in self.model_fields_set]
+        if len(given) != 1:
+            raise ValueError(f"expected exactly one of {', '.join(_FORMS)}; given {', '.join(given) or 'none'}")
+        return self
+
+    def definition(self) -> StressDefinition:
+        """Raises `BadInput` with every fault of the form; a text is read later."""
+        if "text" in self.model_fields_set:
+            return StressDefinition(market_date=self.as_of, text=self.text)
+        read = forms.from_csv(self.csv) if "csv" in self.model_fields_set else forms.from_json(self.document)
+        return StressDefinition(market_date=self.as_of, document=read)
+
+    def report(self) -> Report:
+        """Everything that is wrong with the scenario."""
+        snapshot = context().lake.snapshot()
+        empty = StressDefinition(market_date=self.as_of, text="")  # for the defaults of the market
+        market = load_base(snapshot, self.as_of, empty.calendar, empty.max_held_days)
+        stored = StoredScenarios(snapshot, market, {})
+        if "text" in self.model_fields_set:
+            return check_text(self.text, market, stored)
+        if "csv" in self.model_fields_set:
+            return check_csv(self.csv, market, stored)
+        try:
+            document = forms.from_json(self.document)
+        except VarlakeError as error:
+            return Report(error.issues)
+        return check(document, market, stored)
+
+
+class PreviewAnswer(RootModel[Preview]):
+    """What a scenario does: every risk factor before and after, curves, crosses, assertions, warnings."""
+
+
+@api.post("/scenario-sets/preview", responses={200: PreviewAnswer})
+def preview(body: BespokeBody) -> Response:
+    """What a bespoke scenario does to every risk factor, before it is stored; the first 20 scenarios of several."""
+    return json_answer(preview_of(context().lake.snapshot(), body.definition(), "preview").to_dict())
+
+
+class CheckAnswer(models.Answer):
+    ok: bool = Field(description="no faults, and every assertion holds")
+    faults: list[models.Fault] = Field(description="why the scenario cannot be used, each with its place")
+    failed: list[str] = Field(description="assertions that do not hold")
+    warnings: list[models.Fault] = Field(description="what looks wrong and may be meant")
+
+
+@api.post("/scenario-sets/check", responses={200: CheckAnswer})
+def check_scenario(body: BespokeBody) -> Response:
+    """Everything that is wrong with a bespoke scenario, at once; a faulty one is answered with 200 and ok false."""
+    report = body.report()
+    return json_answer({"ok": report.ok, **asdict(report)})
+
+
+class DiffParameters(TableParameters):
+    one: str = Field(description="name or id of a scenario set")
+    two: str = Field(description="name or id of another")
+    market_date: Day | None = Field(
+        None, description="market date of the sets, where names are given; default the latest"
+    )
+
+
+class DiffRow(models.Answer):
+    """A risk factor whose base or levels differ, with the scenario in which they differ most."""
+
+    risk_factor: str
+    difference: str = Field(description="levels, base and levels, or the set that alone has the factor")
+    base_1: float | None
+    base_2: float | None
+    scenario: str | None = Field(description="label in the first set")
+    level_1: float | None
+    level_2: float | None
+
+
+_DIFF = pa.schema(
+    [(n, pa.string() if n in ("risk_factor", "difference", "scenario") else pa.float64()) for n in DiffRow.model_fields]
+)
+Diff = models.page_model("ScenarioSetDiff", DiffRow)
+
+
+@api.get("/scenario-sets/diff", responses={200: Diff})
+@tabular
+def diff(query: DiffParameters) -> Response:
+    """The risk factors in which two stored sets differ, with the largest difference of each."""
+    rows = scenario_diff(context().lake.snapshot(), query.one, query.two, query.market_date)
+    return page_answer(pa.Table.from_pylist(rows, schema=_DIFF), "scenario-sets-diff")
+
+
+class ExportParameters(data.ScenarioSetParameters):
+    format: Literal["text", "json", "csv"] | None = Field(
+        None, description="form of the scenario; wins over the Accept header; default text"
+    )
+
+
+_WRITERS: dict[str, Callable[[Document], str]] = {
+    "text": language.to_text,
+    "json": forms.to_json,
+    "csv": forms.to_csv,
+}
+
+
+@api.get("/scenario-sets/<set_id>/export", responses={200: RootModel[dict[str, Any]]})
+@offers(*_WRITERS)
+def export(path: data.SetPath, query: ExportParameters) -> Response:
+    """A bespoke scenario as text, JSON or CSV; the three carry the same."""
+    snapshot = context().lake.snapshot()
+    found = find_scenario_set(snapshot, path.set_id, query.market_date)
+    stored = load_scenario_set(snapshot, found["scenario_set_id"])
+    if stored.method not in METHODS:
+        raise BadInput(
+            f"{path.set_id} is a {stored.method} set; only bespoke scenarios ({', '.join(METHODS)}) have a text."
+        )
+    return text_answer(_WRITERS[g.format](language.parse(text_of(stored.definition))), name=stored.name)
