@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from lake.errors import BadInput, unknown
 from lake.tables import Snapshot
@@ -21,7 +21,16 @@ from scenarios.store import find_scenario_set, load_scenario_set
 from scenarios.types import FACTOR_TYPES, FactorIndex, Floats, RiskClass, RiskFactor, ScenarioSet
 
 LIQUIDITY_HORIZONS = (10, 20, 40, 60, 120)  # business days
-Horizon = Literal[10, 20, 40, 60, 120]
+
+
+def _one_of_them(days: int) -> int:
+    if days not in LIQUIDITY_HORIZONS:
+        raise ValueError(f"expected a liquidity horizon of {', '.join(map(str, LIQUIDITY_HORIZONS))} business days")
+    return days
+
+
+# not a Literal: that would refuse the texts of a command line
+Horizon = Annotated[int, AfterValidator(_one_of_them)]
 
 _RATES = frozenset(("EUR", "USD", "GBP", "AUD", "JPY", "SEK", "CAD"))
 _FX = _RATES | {"CHF", "MXN", "CNY", "NZD", "RUB", "HKD", "SGD", "TRY", "KRW", "ZAR", "INR", "NOK", "BRL"}

@@ -214,6 +214,10 @@ def test_declared_horizons_go_before_the_rule(lake: Lake) -> None:
     assert liquidity_horizons(index, chosen) == (20, 60, 40, 120, 10, 20, 10)
     with pytest.raises(BadInput, match="EQ:B"):
         make(lake, "subset", liquidity_horizon=20, horizons={"EQ:BB": 40})
+    with pytest.raises(BadInput, match="expected a liquidity horizon of 10, 20, 40, 60, 120"):
+        make(lake, "subset", liquidity_horizon=30)
+    as_text = make(lake, "subset", liquidity_horizon="20", horizons={"EQ:B": "60"})
+    assert as_text.definition["liquidity_horizon"] == 20
 
 
 @pytest.mark.parametrize(
