@@ -21,7 +21,6 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from scipy.special import stdtrit
-from scipy.stats import rankdata
 
 from lake.errors import BadInput
 from lake.tables import Snapshot
@@ -282,6 +281,8 @@ def calibrate(window: Window, definition: MonteCarloDefinition) -> tuple[Simulat
 def _pseudo_observations(moves: Floats, degrees_of_freedom: float | None) -> Floats:
     """Each factor's moves by rank on the t scale: what the correlations of a t copula are estimated on, whatever the
     margins. Moves that never change have rank scores of zero."""
+    from scipy.stats import rankdata  # noqa: PLC0415 - slow to import, and only the t copula needs it
+
     scores: Floats = stdtrit(degrees_of_freedom, rankdata(moves, axis=0) / (len(moves) + 1))
     return np.where(np.ptp(moves, axis=0) > 0, scores, 0.0)
 

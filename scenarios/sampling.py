@@ -10,12 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 from scipy.special import gammaincinv, ndtri
-from scipy.stats import qmc
 
 from lake.errors import BadInput
 
@@ -24,6 +23,13 @@ Sampling = Literal["random", "antithetic", "sobol"]
 
 PATHS = 1024  # in an atomic block: the unit that is drawn whole
 _SOBOL_BITS = 30
+
+
+def _sobol_class() -> Any:
+    # scipy.stats takes a third of a second to import, and only Sobol needs it
+    from scipy.stats import qmc  # noqa: PLC0415
+
+    return qmc.Sobol
 
 
 @dataclass(frozen=True)
@@ -53,10 +59,10 @@ class Sampler:
     degrees_of_freedom: float | None = None
 
     def __post_init__(self) -> None:
-        if self.sampling == "sobol" and self._dimensions > qmc.Sobol.MAXDIM:
+        if self.sampling == "sobol" and self._dimensions > _sobol_class().MAXDIM:
             raise BadInput(
                 f"Sobol points of {self._dimensions:,} dimensions ({self.steps} steps of {self.columns} normals) were asked "
-                f"for; there are at most {qmc.Sobol.MAXDIM:,}. Use fewer steps, principal components, or sampling=random."
+                f"for; there are at most {_sobol_class().MAXDIM:,}. Use fewer steps, principal components, or sampling=random."
             )
         if self.sampling == "antithetic" and not self.columns:
             raise BadInput("A bootstrap has no antithetic paths; use sampling=random or sobol.")
@@ -90,7 +96,7 @@ class Sampler:
             yield Draws(normal, chi_square)
 
     def _sobol(self, first: int, stop: int) -> Iterator[Iterator[Draws]]:
-        engine = qmc.Sobol(self._dimensions, scramble=True, bits=_SOBOL_BITS, rng=np.random.default_rng(self.seed))
+        engine = _sobol_class()(self._dimensions, scramble=True, bits=_SOBOL_BITS, rng=np.random.default_rng(self.seed))
         if first:
             engine.fast_forward(first * PATHS)
         for _ in range(first, stop):

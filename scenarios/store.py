@@ -17,7 +17,6 @@ from lake.canonical import canonical_json, digest
 from lake.errors import BadInput, Conflict, NotFound, unknown
 from lake.schemas import DOUBLES, SCENARIO_CALIBRATIONS, SCENARIO_LEVELS, SCENARIO_SETS
 from lake.tables import Committer, Lake, Snapshot, code_version
-from scenarios.monte_carlo import MonteCarloDefinition
 from scenarios.simulated_levels import SimulatedLevels
 from scenarios.types import FactorIndex, Floats, RiskFactor, Roll, ScenarioSet
 
@@ -227,6 +226,9 @@ def _stored(lake: Lake, where: ds.Expression) -> tuple[pa.Table, Floats]:
 
 def _simulated(calibrated: pa.Table, definition: dict[str, Any]) -> SimulatedLevels:
     n = calibrated.num_rows
+    # it brings scipy.stats, half a second that only sets made on demand need
+    from scenarios.monte_carlo import MonteCarloDefinition  # noqa: PLC0415
+
     return SimulatedLevels(
         MonteCarloDefinition.model_validate(definition).process,
         calibrated["base"].to_numpy(),

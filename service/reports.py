@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from aggregation.compare import ComparisonResult
-from aggregation.types import RiskResult
-from lake.ingest.positions import PositionsReport
-from scenarios.catalogue import MarketIngestReport
 from service import display
-from service.reverse_stress import ReverseStress
-from service.roll_forward import RollResult
-from service.stress import StressComparison
-from service.stress_period import StressPeriod
+
+if TYPE_CHECKING:
+    from aggregation.compare import ComparisonResult
+    from aggregation.types import RiskResult
+    from lake.ingest.positions import PositionsReport
+    from scenarios.catalogue import MarketIngestReport
+    from service.reverse_stress import ReverseStress
+    from service.roll_forward import RollResult
+    from service.stress import StressComparison
+    from service.stress_period import StressPeriod
 
 SHOWN_REJECTIONS = 20
 _COVERAGE = ("failed", "missing", "status")
