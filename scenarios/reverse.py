@@ -56,6 +56,7 @@ class _Direction:
 
 
 def _toward(weights: Floats, correlation: Floats) -> _Direction | None:
+    """None where the weights point nowhere: all zero, or not known."""
     moves = (correlation * weights).sum(axis=1)
     size = float(np.sqrt(max((weights * moves).sum(), 0.0)))
     return _Direction(weights / size, moves / size) if size > 0 else None
@@ -81,8 +82,8 @@ def search(
     """The nearest moves found that lose at least `loss` by full valuation.
 
     gradient : P&L for one more standard deviation of each factor (n,), at the moves (n,) given. starts : (n, k) moves to
-    start from; at each the steepest direction, and its opposite, are followed. Raises `BadInput` when no ray followed loses so
-    much within `max_distance`.
+    start from; at each the steepest direction, and its opposite, are followed. A gradient that is not finite, where the book
+    has no value nearby, is not. Raises `BadInput` when no ray followed loses so much within `max_distance`.
     """
     best: Found | None = None
     worst = 0.0

@@ -54,15 +54,15 @@ class ReverseStressRequest(BaseModel):
 
 @dataclass(frozen=True)
 class StressMove:
-    """A factor's move in the scenario. share : of the book's loss, by its sensitivity at the scenario; shares add to 1 for a
-    linear book. read : whether the book reads it; the others move as is to be expected with those."""
+    """A factor's move in the scenario. share : of the book's loss, by its sensitivity at the scenario; shares add to 1; None
+    where the book has no value nearby. read : whether the book reads it; the others move as is to be expected with those."""
 
     risk_factor_id: str
     base: float
     level: float
     move: float
     deviations: float
-    share: float
+    share: float | None
     read: bool
 
 
@@ -123,7 +123,7 @@ class _Counted:
         return self.book.pnl(self.law.levels(z * self.law.deviation[:, None]))
 
     def gradient(self, z: Floats) -> Floats:
-        """P&L for one more standard deviation of each factor (n,), by bumps both ways; raises where there is no value."""
+        """P&L for one more standard deviation of each factor (n,), by bumps both ways; NaN where the book has no value there."""
         rows = [r for r in self.book.reads if self.law.deviation[r] > 0]
         bumps = np.zeros((len(z), 2 * len(rows)))
         bumps[rows, range(len(rows))] = BUMP
@@ -131,8 +131,6 @@ class _Counted:
         pnl = self(z[:, None] + bumps)
         out = np.zeros(len(z))
         out[rows] = (pnl[: len(rows)] - pnl[len(rows) :]) / (2 * BUMP)
-        if not np.isfinite(out).all():
-            raise BadInput("The book has no value near the scenario reached; ask for a smaller loss or max_distance.")
         return out
 
 
@@ -240,7 +238,8 @@ def _moves(value: _Counted, best: Found) -> tuple[StressMove, ...]:
     levels = found.levels((best.moves * found.deviation)[:, None])[:, 0]
     pulled = value.gradient(best.moves) * best.moves
     total = float(pulled.sum())
-    rows = sorted(range(len(levels)), key=lambda r: (pulled[r], -abs(best.moves[r])))
+    known = np.isfinite(total) and total != 0.0
+    rows = sorted(range(len(levels)), key=lambda r: (pulled[r] if known else 0.0, -abs(best.moves[r])))
     return tuple(
         StressMove(
             found.index.factors[r].risk_factor_id,
@@ -248,7 +247,7 @@ def _moves(value: _Counted, best: Found) -> tuple[StressMove, ...]:
             float(levels[r]),
             float(best.moves[r] * found.deviation[r]),
             float(best.moves[r]),
-            float(pulled[r] / total) if total else 0.0,
+            float(pulled[r] / total) if known else None,
             r in value.book.reads,
         )
         for r in rows

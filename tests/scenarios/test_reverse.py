@@ -99,3 +99,16 @@ def test_moves_where_the_book_has_no_value_end_the_ray() -> None:
     )
     with pytest.raises(BadInput, match="greatest loss met is"):
         search(value, lambda z: np.ones(1), np.eye(1), 3.5, np.zeros((1, 1)), 50.0)
+
+
+def test_a_start_without_a_gradient_is_left_out() -> None:
+    def gradient(z):
+        return np.full(2, np.nan) if z[0] > 0 else np.array([1.0, 2.0])
+
+    def value(z):
+        return z[0] + 2 * z[1]
+
+    found = search(value, gradient, np.eye(2), 1.0, np.array([[5.0, 0.0], [0.0, 0.0]]), 50.0)
+    assert found.distance == pytest.approx(1 / np.sqrt(5), rel=1e-6)
+    with pytest.raises(BadInput, match="greatest loss met is 0"):
+        search(value, gradient, np.eye(2), 1.0, np.array([[5.0], [0.0]]), 50.0)
