@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -59,10 +60,17 @@ def as_list(value: str) -> tuple[str, ...]:
 
 
 def as_parameters(pairs: list[str] | None) -> dict[str, Any]:
+    """Parameters from name=value texts; a value that begins with [ or { is read as JSON."""
+    parameters: dict[str, Any] = {}
     for pair in pairs or ():
-        if "=" not in pair:
+        name, equals, value = (part.strip() for part in pair.partition("="))
+        if not equals:
             raise BadInput(f"--parameter {pair!r} was given; expected name=value.")
-    return {k.strip(): v.strip() for k, v in (p.split("=", 1) for p in pairs or ())}
+        try:
+            parameters[name] = json.loads(value) if value[:1] in ("[", "{") else value
+        except ValueError as error:
+            raise BadInput(f"--parameter {name}: {value!r} begins like JSON but is none: {error}.") from None
+    return parameters
 
 
 def query_of(

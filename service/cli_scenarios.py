@@ -173,17 +173,33 @@ def _definition(source: str, as_of: str) -> Any:
 def scenarios_preview(
     scenario: Annotated[str, typer.Argument(help="Scenario in the stress language, or a .txt, .json or .csv file.")],
     as_of: DateText,
+    plausibility: Annotated[
+        bool,
+        typer.Option("--plausibility", help="Also score each scenario: how far, how rare, and the nearest past days."),
+    ] = False,
     plot: PlotOption = None,
     lake: LakeOption = None,
     json: JsonOption = False,
 ) -> None:
     """Show what a bespoke scenario does to every risk factor, before it is stored."""
+    from scenarios.plausibility import PlausibilityRules, score
+    from scenarios.stress.generate import generate
     from scenarios.stress.plot import plot as draw
     from scenarios.stress.preview import preview, render
+    from service import reports
 
     _, opened = open_lake(lake)
-    shown = preview(opened.snapshot(), _definition(scenario, as_of), "preview")
-    display.print_json(shown.to_dict()) if json else display.stdout().print(render(shown), markup=False)
+    snapshot, definition = opened.snapshot(), _definition(scenario, as_of)
+    shown = preview(snapshot, definition, "preview")
+    scores = []
+    if plausibility:
+        rules = PlausibilityRules(market_date=definition.market_date)
+        scores = score(snapshot, generate(snapshot, definition, "preview"), rules)
+    if json:
+        display.print_json({**shown.to_dict(), **({"plausibility": scores} if plausibility else {})})
+    else:
+        display.stdout().print(render(shown), markup=False)
+        reports.show_plausibility(scores)
     if plot is not None:
         display.say(f"Wrote {draw(shown, plot)}")
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from aggregation.types import RiskResult
     from lake.ingest.positions import PositionsReport
     from scenarios.catalogue import MarketIngestReport
+    from scenarios.plausibility import Plausibility
     from service.reverse_stress import ReverseStress
     from service.roll_forward import RollResult
     from service.stress import StressComparison
@@ -206,3 +207,23 @@ def show_stress_period(found: StressPeriod, measure: str, level: str) -> None:
     display.say(
         f"{found.coverage.covered:,} of {found.coverage.positions:,} positions covered; {len(found.excluded)} risk factors lack history."
     )
+
+
+def show_plausibility(scores: Sequence[Plausibility]) -> None:
+    """How far each scenario lies from no move, its rarest moves, and the past days most like it."""
+    for s in scores:
+        display.print_pairs(
+            {
+                "distance": f"{s.distance:.4g} standard deviations over {s.moved} moved factors ({s.covariance})",
+                "share of normal moves that are nearer": f"{s.nearer:.4%}",
+                "past days compared": f"{s.days_compared:,}, {s.days_left_out:,} lack a move",
+                **{f"warning {i + 1}": w for i, w in enumerate(s.warnings)},
+            },
+            title=f"Plausibility of {s.label}",
+        )
+        rarest = sorted(s.factors, key=lambda f: -abs(f.deviations))[:10]
+        display.print_table(
+            [vars(f) for f in rarest],
+            ("risk_factor_id", "base", "level", "deviations", "percentile", "expected", "surprise"),
+        )
+        display.print_table([vars(d) for d in s.nearest], title="Nearest past days")
