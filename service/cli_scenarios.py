@@ -144,6 +144,9 @@ def _show_scenario_set(opened: Lake, scenario_set_id: str, json: bool) -> None:
 
 
 ScenarioFile = Annotated[Path, typer.Argument(help="Text (.txt), JSON (.json) or CSV (.csv) of a bespoke scenario.")]
+LawOption = Annotated[
+    list[str] | None, typer.Option("--law", help="Parameter of the law of moves, name=value; repeatable.")
+]
 PlotOption = Annotated[Path | None, typer.Option("--plot", help="Write a picture: .svg or .png.")]
 
 
@@ -177,6 +180,7 @@ def scenarios_preview(
         bool,
         typer.Option("--plausibility", help="Also score each scenario: how far, how rare, and the nearest past days."),
     ] = False,
+    law: LawOption = None,
     plot: PlotOption = None,
     lake: LakeOption = None,
     json: JsonOption = False,
@@ -193,7 +197,9 @@ def scenarios_preview(
     shown = preview(snapshot, definition, "preview")
     scores = []
     if plausibility:
-        rules = PlausibilityRules(market_date=definition.market_date)
+        rules = validated(
+            PlausibilityRules, {**as_parameters(law), "market_date": definition.market_date}, "law of moves"
+        )
         scores = score(snapshot, generate(snapshot, definition, "preview"), rules)
     if json:
         display.print_json({**shown.to_dict(), **({"plausibility": scores} if plausibility else {})})
@@ -237,7 +243,8 @@ def scenarios_check(
     else:
         for kind, issues in (("fault", report.faults), ("warning", report.warnings)):
             for issue in issues:
-                display.stdout().print(f"{kind} at {issue.pointer}: {issue.message}", markup=False)
+                given = f" (given {issue.value})" if issue.value is not None else ""
+                display.stdout().print(f"{kind} at {issue.pointer}: {issue.message}{given}", markup=False)
         for failed in report.failed:
             display.stdout().print(f"does not hold: {failed}", markup=False)
         display.say(
@@ -433,9 +440,7 @@ def stress_reverse(
     loss: Annotated[float, typer.Option("--loss", help="Loss to be reached, in the reporting currency.")],
     where: WhereOption = None,
     currency: CurrencyOption = "USD",
-    law: Annotated[
-        list[str] | None, typer.Option("--law", help="Parameter of the law of moves, name=value; repeatable.")
-    ] = None,
+    law: LawOption = None,
     name: Annotated[str, typer.Option("--name", help="Name the found scenario is stored under.")] = "reverse-stress",
     plan: Annotated[bool, typer.Option("--plan", help="Only say what the search is expected to cost.")] = False,
     lake: LakeOption = None,

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-from valuation.catalogue import parse_terms
 
 from lake.schemas import CONTRACTS, MARKET_DATA, RISK_FACTORS
 from lake.tables import Lake
 from scenarios.calendars import sessions
 from scenarios.types import RiskFactor
+from valuation.catalogue import parse_terms
 
 
 def factor(risk_factor_id: str, kind: str, currency: str = "USD", **more: object) -> RiskFactor:

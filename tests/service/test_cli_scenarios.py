@@ -1,0 +1,180 @@
+"""Scenario and stress commands, each run as a user would."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from command_line import answer, refused, varlake
+from small_lake import FRIDAY, MONDAY
+
+from lake.tables import Lake
+
+CRASH = "equity -20%; rate[ccy=USD] +100bp parallel\nassert equity[AAA] > 0"
+
+
+@pytest.fixture
+def lake(work_lake: Lake) -> Path:
+    return work_lake.path
+
+
+def test_preview_shows_every_factor_and_stores_nothing(lake: Path, tmp_path: Path) -> None:
+    shown = answer("scenarios", "preview", CRASH, "--as-of", MONDAY, lake=lake)
+    factors = {f["risk_factor_id"]: f for f in shown["scenarios"][0]["factors"]}
+    assert factors["EQ:AAA"]["level"] == pytest.approx(0.8 * factors["EQ:AAA"]["base"])
+    assert factors["YC:USD:5Y"]["level"] == pytest.approx(factors["YC:USD:5Y"]["base"] + 0.01)
+    assert factors["FX:EURUSD"]["status"] == "unchanged"
+    picture = tmp_path / "crash.svg"
+    drawn = varlake("scenarios", "preview", CRASH, "--as-of", MONDAY, "--plot", picture, lake=lake)
+    assert drawn.returncode == 0, drawn.stderr
+    assert picture.read_text().lstrip().startswith("<?xml")
+    assert answer("scenarios", "list", lake=lake) == []
+
+
+def test_plausibility_names_past_days(lake: Path) -> None:
+    rules = ("--as-of", MONDAY, "--plausibility", "--law", "window=60")
+    calm, wild = (
+        answer("scenarios", "preview", f"equity[AAA] {s}", *rules, lake=lake)["plausibility"][0]
+        for s in ("-1%", "-30%")
+    )
+    assert 0 < calm["distance"] < wild["distance"]
+    assert wild["nearest"]
+
+
+def test_check_lists_faults_and_fails(lake: Path, tmp_path: Path) -> None:
+    good = varlake("scenarios", "check", CRASH, "--as-of", MONDAY, lake=lake)
+    assert good.returncode == 0, good.stderr
+    bad = varlake("scenarios", "check", "equty -20%", "--as-of", MONDAY, "--json", lake=lake)
+    assert bad.returncode == 1
+    report = json.loads(bad.stdout)
+    assert report["ok"] is False
+    assert "equity" in report["faults"][0]["allowed"]
+    table = tmp_path / "faults.csv"
+    exported = tmp_path / "good.csv"
+    varlake("scenarios", "import", _text(tmp_path, CRASH), "--name", "crash", "--as-of", MONDAY, lake=lake)
+    assert varlake("scenarios", "export", "crash", exported, lake=lake).returncode == 0
+    table.write_text(exported.read_text().replace("-20", "minus twenty"))
+    faulty = varlake("scenarios", "check", table, "--as-of", MONDAY, lake=lake)
+    assert faulty.returncode == 1
+    assert "minus twenty" in faulty.stdout
+
+
+def _text(folder: Path, text: str) -> Path:
+    file = folder / "scenario.txt"
+    file.write_text(text)
+    return file
+
+
+@pytest.mark.parametrize("ending", [".txt", ".json", ".csv"])
+def test_export_and_import_give_the_same_set(lake: Path, tmp_path: Path, ending: str) -> None:
+    made = answer("scenarios", "import", _text(tmp_path, CRASH), "--name", "crash", "--as-of", MONDAY, lake=lake)
+    file = tmp_path / f"carried{ending}"
+    assert varlake("scenarios", "export", "crash", file, lake=lake).returncode == 0
+    again = answer("scenarios", "import", file, "--name", "crash", "--as-of", MONDAY, lake=lake)
+    assert (again["scenario_set"], again["version"]) == (made["scenario_set"], 1)
+
+
+def test_a_change_makes_a_version_and_diff_tells_it(lake: Path, tmp_path: Path) -> None:
+    first = answer("scenarios", "import", _text(tmp_path, CRASH), "--name", "crash", "--as-of", MONDAY, lake=lake)
+    second = answer(
+        "scenarios",
+        "import",
+        _text(tmp_path, CRASH.replace("20", "25")),
+        "--name",
+        "crash",
+        "--as-of",
+        MONDAY,
+        lake=lake,
+    )
+    assert (first["version"], second["version"]) == (1, 2)
+    rows = answer("scenarios", "diff", first["scenario_set"], second["scenario_set"], lake=lake)
+    assert {r["risk_factor"] for r in rows} == {"EQ:AAA", "EQ:BBB"}
+    assert answer("scenarios", "diff", first["scenario_set"], first["scenario_set"], lake=lake) == []
+
+
+def test_stress_values_once_and_adds_up(lake: Path) -> None:
+    arguments = ("stress", "--as-of", MONDAY, "--scenario", "equity -20%", "--by", "desk")
+    first = answer(*arguments, lake=lake)
+    (column,) = [c for c in first["total"] if c.startswith("pnl_")]
+    assert sum(r[column] for r in first["rows"]) == pytest.approx(first["total"][column])
+    shares = next(r for r in first["rows"] if r["desk"] == "Equities")
+    # long 1000 AAA and short 200 BBB: a fifth of the base value is lost, at unchanged exchange rates
+    assert shares[column] == pytest.approx(-0.2 * shares["base_value"])
+    assert first["this_run"]["valued"] == 3
+    assert answer(*arguments, lake=lake)["this_run"]["valued"] == 0
+
+
+def test_stress_by_name_on_another_day_and_compared(lake: Path, tmp_path: Path) -> None:
+    varlake("scenarios", "import", _text(tmp_path, CRASH), "--name", "crash", "--as-of", FRIDAY, lake=lake)
+    named = answer("stress", "--as-of", MONDAY, "--scenario", "crash", lake=lake)
+    assert named["receipt"]["market_date"] == str(MONDAY)
+    both = answer("stress", "compare", "crash", "equity -20%", "--as-of", MONDAY, "--by", "desk", lake=lake)
+    assert "crash" in both["total"]
+    assert len(both["rows"]) == 2
+    shown = varlake("stress", "compare", "crash", "equity -20%", "--as-of", MONDAY, "--by", "desk", lake=lake)
+    assert "crash" in shown.stdout
+
+
+def test_roll_adds_value_and_cash(lake: Path) -> None:
+    rolled = answer("roll", "--as-of", MONDAY, "--horizons", "1D,1M", "--by", "desk", lake=lake)
+    for row in rolled["rows"]:
+        assert row["pnl"] == pytest.approx(row["value"] + row["cash"] - row["base_value"], abs=1e-6)
+    assert [t["horizon"] for t in rolled["totals"]] == ["1D", "1M"]
+
+
+def test_reverse_stress_finds_a_scenario_that_loses_so_much(lake: Path) -> None:
+    asked = ("--as-of", MONDAY, "--where", "desk=Equities")
+    search = ("stress", "reverse", *asked, "--loss", 5000, "--law", "window=60")
+    plan = answer(*search, "--plan", lake=lake)
+    assert plan["contracts"] == 2
+    found = answer(*search, lake=lake)
+    assert found["loss"] == pytest.approx(5000, rel=1e-3)
+    # the stored scenario, valued the ordinary way, loses the same
+    again = answer("stress", *asked, "--scenario", found["scenario_set"], lake=lake)["total"]
+    (column,) = [c for c in again if c.startswith("pnl_")]
+    assert -again[column] == pytest.approx(found["loss"], rel=1e-9)
+
+
+def test_worst_period_is_the_worst_of_all_windows(lake: Path) -> None:
+    search = ("stress", "period", "--as-of", MONDAY, "--length", 20, "--level", "0.9")
+    assert answer(*search, "--plan", lake=lake)["missing"] == 3
+    period = answer(*search, lake=lake)
+    assert period["worst"]["value"] == max(w["value"] for w in period["all_windows"])
+    assert answer(*search, "--plan", lake=lake)["missing"] == 0
+
+
+def test_lists_as_parameters(lake: Path) -> None:
+    built = answer(
+        "scenarios",
+        "build",
+        "--as-of",
+        MONDAY,
+        "--method",
+        "grid",
+        "-p",
+        'axes=["equity -20%..+20% step 20%", "vol -5pt..+5pt step 5pt"]',
+        lake=lake,
+    )
+    assert built["scenarios"] == 9
+    assert "begins like JSON" in refused(
+        "scenarios", "build", "--as-of", MONDAY, "--method", "grid", "-p", "axes=[equity", lake=lake
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("stress",), "--scenario"),
+        (("stress", "--as-of", MONDAY, "--scenario", "crsh"), "crsh"),
+        (("stress", "--as-of", MONDAY, "--scenario", "equity[region=XX] -20%"), "XX"),
+        (("stress", "--as-of", MONDAY, "--scenario", "equity -20%; equity[AAA] -10%"), "EQ:AAA"),
+        (("stress", "compare", "crash", "--as-of", MONDAY), "two"),
+        (("scenarios", "export", "nothing", "x.txt"), "nothing"),
+        (("scenarios", "import", "nothing.txt", "--name", "x", "--as-of", MONDAY), "nothing.txt"),
+        (("roll", "--as-of", MONDAY, "--horizons", "1Q"), "1Q"),
+        (("stress", "period", "--as-of", MONDAY, "--measure", "vra"), "measure"),
+    ],
+)
+def test_errors_teach(lake: Path, arguments: tuple[object, ...], words: str, tmp_path: Path) -> None:
+    assert words in refused(*arguments, lake=lake, folder=tmp_path)
