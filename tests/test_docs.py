@@ -36,14 +36,14 @@ def sections(name: str) -> dict[str, str]:
     return {title.strip().strip("`"): text for title, text in zip(parts[1::2], parts[2::2], strict=True)}
 
 
-def commands(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, typer.core.TyperCommand]]:
-    """Every command that does something, with the words that call it."""
+def commands(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
+    """Every command that does something, with the words that call it; a group may do something by itself."""
+    assert isinstance(command, typer.core.TyperGroup | typer.core.TyperCommand)
+    if isinstance(command, typer.core.TyperCommand) or command.invoke_without_command:
+        yield " ".join(path), command
     if isinstance(command, typer.core.TyperGroup):
         for name, inner in command.commands.items():
             yield from commands(inner, (*path, name))
-    else:
-        assert isinstance(command, typer.core.TyperCommand)
-        yield " ".join(path), command
 
 
 COMMANDS = dict(commands(typer.main.get_command(command_line)))
