@@ -1,0 +1,175 @@
+"""The tutorials, as a user pastes them: every command of each page in order, in an empty folder, by the real entry point."""
+
+from __future__ import annotations
+
+import csv
+import datetime as dt
+import gzip
+import json
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+from command_line import Done, varlake
+
+PAGES = Path(__file__).parents[1] / "docs" / "tutorials"
+DESK = "European Equities"
+
+
+class Page:
+    """A tutorial that has been followed to its end in `folder`."""
+
+    def __init__(self, name: str, folder: Path, market: str | None = None) -> None:
+        """`market` is a command to take instead of making and bringing in the synthetic market."""
+        self.folder = folder
+        self.lake = Path()
+        self.ran: dict[str, Done] = {}
+        text = (PAGES / f"{name}.md").read_text(encoding="utf-8")
+        for block in re.findall(r"^```bash\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL):
+            # a file that is written and a command are a piece each
+            for line in re.findall(r"^cat > (?:.|\n)*?^END$|^.+$", block, flags=re.MULTILINE):
+                if export := re.fullmatch(r"export VARLAKE_LAKE=(\S+)", line):
+                    self.lake = Path(export[1])
+                elif written := re.fullmatch(r"cat > (\S+) <<'END'\n(.*)END", line, flags=re.DOTALL):
+                    (folder / written[1]).write_text(written[2], encoding="utf-8")
+                elif market and line.startswith(("varlake sample market", "varlake ingest market")):
+                    if line.startswith("varlake ingest"):
+                        self.run(market)
+                else:
+                    assert line.startswith("varlake "), f"{name}: only commands that are run may stand here: {line}"
+                    self.ran[line] = self.run(line)
+
+    def run(self, line: str) -> Done:
+        """Runs the line, which must end with the exit code it announces, else 0."""
+        announced = re.search(r"# exit code (\d+)$", line)
+        done = varlake(*shlex.split(line, comments=True)[1:], lake=self.lake, folder=self.folder)
+        assert done.returncode == (int(announced[1]) if announced else 0), (line, done)
+        return done
+
+    def command(self, part: str) -> str:
+        """The one command of the page that holds `part`."""
+        (found,) = (line for line in self.ran if f"{part} " in f"{line} ")
+        return found
+
+    def printed(self, part: str) -> Done:
+        """What the command that holds `part` printed."""
+        return self.ran[self.command(part)]
+
+    def data(self, part: str) -> Any:
+        """The command again with `--json`: the answer as data, of what the table showed."""
+        command = self.command(part).removesuffix(" --json")
+        return json.loads(self.run(f"{command} --json").stdout)
+
+
+def pnl(row: dict[str, Any]) -> list[float]:
+    return [v for k, v in row.items() if k.startswith("pnl_")]
+
+
+def by_desk(answer: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    return {r["desk"]: r for r in answer["rows"]}
+
+
+def test_a_bespoke_stress(tmp_path: Path) -> None:
+    page = Page("bespoke-stress", tmp_path)
+    first = page.data("--by desk,instrument_type")
+    shares = [r for r in first["rows"] if r["instrument_type"] == "cash_equity"]
+    assert {r["base_value"] > 0 for r in shares} == {True, False}
+    for row in shares:
+        assert pnl(row) == [pytest.approx(-0.2 * row["base_value"])]
+    shown = page.printed("--by desk,instrument_type").stdout
+    for row in first["rows"]:
+        assert row["desk"] in shown
+        if row["instrument_type"] in ("interest_rate_swap", "government_bond", "fx_forward"):
+            assert pnl(row) == [0]
+    assert pnl(first["total"]) == [pytest.approx(sum(v for r in first["rows"] for v in pnl(r)))]
+    assert page.data("--by legal_entity")["this_run"]["valued"] == 0
+
+    preview = page.printed("scenarios preview").stdout
+    assert re.search(r"IDX:SPX .* -20.00%", preview)
+    assert "unchanged:" in preview
+    faults = page.printed("exit code 1").stdout
+    assert "EQ:AAPL" in faults
+    assert "USD" in faults
+
+    stressed = page.data("--scenario crash --by desk")
+    assert [k for k in stressed["total"] if k.startswith("pnl_")] == ["pnl_shares", "pnl_shares and rates"]
+    assert page.data("import crash.csv")["version"] == page.data("import crash.txt")["version"] == 1
+
+    differ = {r["risk_factor"] for r in page.data("scenarios diff")}
+    assert {"IDX:SPX", "IV:SPX", "YC:USD:10Y"} <= differ
+    assert not any(f.startswith(("FX:", "CMD:", "YC:EUR")) for f in differ)
+    compared = by_desk(page.data("stress compare"))
+    assert compared[DESK]["crash: shares"] == pytest.approx(2 * compared[DESK]["milder: shares"])
+
+
+def replayed(page: Page) -> None:
+    """What holds in any market."""
+    facts = page.data("scenarios show")
+    assert (facts["method"], facts["scenarios"]) == ("replay", 1)
+    assert facts["window"].startswith("2020-02-20..2020-03-23")
+    whole = by_desk(page.data("--scenario march-2020 --by desk"))
+    shown = page.printed("--scenario march-2020 --by desk").stdout
+    assert all(desk in shown for desk in whole)
+    daily, path = page.data("--scenario march-2020-daily"), page.data("--scenario march-2020-path")
+    assert len(pnl(daily["total"])) == len(pnl(path["total"])) == 23
+    total = [sum(v for r in whole.values() for v in pnl(r))]
+    # the move up to the last day is the whole move
+    assert pnl(path["total"])[-1:] == pytest.approx(total, rel=1e-6)
+    compared = by_desk(page.data("stress compare"))
+    assert compared[DESK]["march-2020"] == pnl(whole[DESK])[0]
+    assert compared[DESK]["march-2020-rates"] == 0
+    assert compared["Interest Rate Swaps"]["march-2020-equity"] == 0
+    assert compared["Interest Rate Swaps"]["march-2020-rates"] != 0
+
+
+def test_march_2020_replayed(tmp_path: Path) -> None:
+    page = Page("march-2020-replayed", tmp_path)
+    replayed(page)
+    assert "synthetic" in page.printed("--scenario march-2020 --by desk").stderr
+
+
+@pytest.mark.marketdata
+def test_march_2020_replayed_on_the_real_market(tmp_path: Path, market_data_dir: Path) -> None:
+    page = Page("march-2020-replayed", tmp_path, f'varlake ingest market "{market_data_dir}" --catalogue marketdata')
+    replayed(page)
+    assert "synthetic" not in page.printed("--scenario march-2020 --by desk").stderr
+    asked = "varlake stress --as-of 2022-06-15 --scenario march-2020 --by instrument,instrument_type --json"
+    rows = json.loads(page.run(asked).stdout)["rows"]
+    before, after = closes(market_data_dir, dt.date(2020, 2, 19)), closes(market_data_dir, dt.date(2020, 3, 23))
+    shares = [r for r in rows if r["instrument_type"] == "cash_equity" and r["instrument"] in before]
+    assert len(shares) > 5
+    for row in shares:
+        name = row["instrument"]
+        # as the newspapers had it, from the files themselves
+        assert pnl(row) == [pytest.approx(row["base_value"] * (after[name] / before[name] - 1), rel=1e-9)], name
+    assert all(after[r["instrument"]] < before[r["instrument"]] for r in shares)
+
+
+def closes(folder: Path, day: dt.date) -> dict[str, float]:
+    """Closing prices of the US shares, by ticker, as the source has them."""
+    with gzip.open(folder / "skfolio" / "sp500_dataset.csv.gz", "rt", newline="") as file:
+        row = next(r for r in csv.DictReader(file) if r["Date"].startswith(str(day)))
+    return {name: float(value) for name, value in row.items() if name != "Date"}
+
+
+def test_a_reverse_stress(tmp_path: Path) -> None:
+    page = Page("reverse-stress", tmp_path)
+    assert "expected_core_seconds" in page.printed("--plan").stdout
+    small, large = page.data("--name five-million"), page.data("--name ten-million")
+    for found, asked in ((small, 5e6), (large, 1e7)):
+        assert found["loss"] == pytest.approx(asked, rel=1e-3)
+        assert found["loss"] >= asked
+        reaching = [d["distance"] for d in found["days"] if d["reaches"]]
+        assert reaching == sorted(reaching)
+        assert all((d["loss"] >= asked) == d["reaches"] for d in found["days"])
+        # days are further away than the scenario that is the nearest of all
+        assert all(distance >= found["distance"] for distance in reaching)
+    assert small["distance"] < large["distance"]
+    assert "ewma" in page.printed("five-million-ewma").stdout
+    # valued like any other set, by map and reduce, the desk loses what the search found
+    desk = by_desk(page.data("--scenario five-million --by desk"))[DESK]
+    assert pnl(desk) == [pytest.approx(-small["loss"])]
+    compared = by_desk(page.data("stress compare"))[DESK]
+    assert compared["ten-million"] < compared["five-million"] < 0
