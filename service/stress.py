@@ -14,7 +14,7 @@ import pyarrow as pa
 from aggregation.query import run_scenarios
 from aggregation.types import RiskQuery, RiskResult
 from aggregation.vector_cache import VectorCache
-from lake.errors import BadInput, NotFound
+from lake.errors import BadInput
 from lake.tables import Committer, Snapshot
 from scenarios.store import find_scenario_set, list_scenario_sets, load_scenario_set
 from service.operations import ScenarioRequest, ValuationRequest, run_valuation
@@ -121,12 +121,12 @@ def compare_stresses(
 
 
 def scenario_diff(snapshot: Snapshot, one: str, two: str, as_of: dt.date | None = None) -> list[dict[str, Any]]:
-    """Factors whose base or levels differ between two stored sets: one row each, largest relative difference first."""
+    """Factors whose base or levels differ between two stored sets: a row each, by id, with their largest difference."""
     left, right = (
         load_scenario_set(snapshot, find_scenario_set(snapshot, s, as_of)["scenario_set_id"]) for s in (one, two)
     )
     if left.n_scenarios != right.n_scenarios:
-        raise NotFound(
+        raise BadInput(
             f"{one} has {left.n_scenarios} scenarios and {two} has {right.n_scenarios}; levels are compared one by one."
         )
     here, there = np.asarray(left.levels), np.asarray(right.levels)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any, Literal, Self
 
 import pyarrow as pa
@@ -13,12 +13,13 @@ from pydantic import BaseModel, ConfigDict, Field, RootModel, model_validator
 from aggregation.query import run_scenarios
 from aggregation.types import Filter, RiskQuery
 from lake.dates import Day
-from lake.errors import BadInput, VarlakeError
+from lake.errors import BadInput, VarlakeError, validated
 from scenarios.base_market import load_base
+from scenarios.plausibility import Plausibility, PlausibilityRules, score
 from scenarios.store import find_scenario_set, load_scenario_set
 from scenarios.stress import forms, language
 from scenarios.stress.check import Report, check, check_csv, check_text
-from scenarios.stress.generate import METHODS, StoredScenarios, StressDefinition, text_of
+from scenarios.stress.generate import METHODS, StoredScenarios, StressDefinition, generate, text_of
 from scenarios.stress.model import Document
 from scenarios.stress.preview import Preview
 from scenarios.stress.preview import preview as preview_of
@@ -195,14 +196,38 @@ class BespokeBody(Body):
         return check(document, market, stored)
 
 
-class PreviewAnswer(RootModel[Preview]):
+class PreviewBody(BespokeBody):
+    """A bespoke scenario in one of its three forms, and whether to score it."""
+
+    plausibility: bool = Field(False, description="also score each scenario: how far, how rare, the nearest past days")
+    law: dict[str, Any] = Field(
+        default_factory=dict,
+        description="covariance, window and the other parameters of the law of moves it is scored by",
+    )
+
+
+@dataclass(frozen=True)
+class ScoredPreview(Preview):
+    """A preview with the score of each scenario shown; null where none was asked for."""
+
+    plausibility: tuple[Plausibility, ...] | None
+
+
+class PreviewAnswer(RootModel[ScoredPreview]):
     """What a scenario does: every risk factor before and after, curves, crosses, assertions, warnings."""
 
 
 @api.post("/scenario-sets/preview", responses={200: PreviewAnswer})
-def preview(body: BespokeBody) -> Response:
+def preview(body: PreviewBody) -> Response:
     """What a bespoke scenario does to every risk factor, before it is stored; the first 20 scenarios of several."""
-    return json_answer(preview_of(context().lake.snapshot(), body.definition(), "preview").to_dict())
+    snapshot, definition = context().lake.snapshot(), body.definition()
+    shown = preview_of(snapshot, definition, "preview")
+    scores = None
+    if body.plausibility:
+        rules = validated(PlausibilityRules, {**body.law, "market_date": body.as_of}, "law of moves")
+        labels = [s.label for s in shown.scenarios]
+        scores = [s.to_dict() for s in score(snapshot, generate(snapshot, definition, "preview"), rules, labels)]
+    return json_answer({**shown.to_dict(), "plausibility": scores})
 
 
 class CheckAnswer(models.Answer):

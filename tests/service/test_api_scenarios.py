@@ -188,6 +188,28 @@ class TestPreview:
         for pillar in scenario["curves"]:
             assert pillar["level"] == pytest.approx(pillar["base"] + 0.01)
 
+    def test_it_is_scored_where_that_is_asked_for(self, client: FlaskClient) -> None:
+        def scored(text: str) -> Any:
+            body = {"as_of": DAY, "text": text, "plausibility": True, "law": {"window": 40}}
+            answer = client.post("/api/v1/scenario-sets/preview", json=body)
+            assert answer.status_code == 200, answer.get_data(as_text=True)
+            (score,) = answer.get_json()["plausibility"]
+            return score
+
+        near, far = scored("equity[AAA] -1%"), scored("equity[AAA] -20%")
+        assert near["moved"] == far["moved"] == 1
+        # of one factor the distance is its move over its standard deviation
+        assert far["distance"] == pytest.approx(abs(far["factors"][0]["deviations"]))
+        assert 0 < near["distance"] < far["distance"]
+        plain = client.post("/api/v1/scenario-sets/preview", json={"as_of": DAY, "text": FALL}).get_json()
+        assert plain["plausibility"] is None
+
+    def test_a_law_that_is_none_is_refused(self, client: FlaskClient) -> None:
+        body = {"as_of": DAY, "text": FALL, "plausibility": True, "law": {"windw": 40}}
+        answer = client.post("/api/v1/scenario-sets/preview", json=body)
+        assert answer.status_code == 422
+        assert "window" in answer.get_json()["detail"]
+
     def test_nothing_is_stored(self, working: FlaskClient, work_lake: Lake) -> None:
         before = work_lake.snapshot().versions
         for what in ("preview", "check"):
@@ -291,7 +313,7 @@ class TestDiff:
 
     def test_sets_of_different_size_are_not_compared(self, with_sets: FlaskClient) -> None:
         answer = with_sets.get("/api/v1/scenario-sets/diff?one=fall&two=days")
-        assert answer.status_code == 404
+        assert answer.status_code == 422
         assert str(SCENARIOS) in answer.get_json()["detail"]
 
 

@@ -83,8 +83,8 @@ def name_in_body(case: schemathesis.Case, body: dict[str, Any]) -> None:
             if several in body:
                 body[several] = [str(MONDAY) if several == "positions_dates" else "equity"] * len(body[several])
         if case.path.startswith("/api/v1/scenario-sets/"):
-            for form in ("text", "document", "csv"):
-                body.pop(form, None)
+            for gone in ("text", "document", "csv", "law", "plausibility"):
+                body.pop(gone, None)
             body["text"] = SHOCK
         if "scenario" in body:
             body["scenario"] = SHOCK
