@@ -173,5 +173,15 @@ def _make_all(lake_path: str, n_paths: int, result: multiprocessing.connection.C
         if not np.isfinite(levels[:, first : first + BLOCK]).all():
             raise AssertionError(f"Levels that are not finite from scenario {first} on")
     took = time.perf_counter() - started
+    result.send((levels.shape, took, _peak_bytes()))
+
+
+def _peak_bytes() -> int:
+    """Most memory this process has held. Linux's ru_maxrss would include what the parent held when it forked."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        return next(
+            int(line.split()[1]) * 1024 for line in status.read_text().splitlines() if line.startswith("VmHWM:")
+        )
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    result.send((levels.shape, took, peak if sys.platform == "darwin" else peak * 1024))
+    return peak if sys.platform == "darwin" else peak * 1024
