@@ -45,7 +45,7 @@ def check_text(text: str, market: BaseMarket, stored: Stored) -> Report:
     try:
         document, places = language.parse_with_places(text)
     except VarlakeError as error:
-        return Report(error.issues)
+        return Report(error.issues or (Issue("text", error.message),))
     report = check(document, market, stored)
     return Report(
         tuple(text_issue(text, places, i) for i in report.faults),

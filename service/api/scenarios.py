@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, RootModel, model_validator
 from aggregation.query import run_scenarios
 from aggregation.types import Filter, RiskQuery
 from lake.dates import Day
-from lake.errors import BadInput, VarlakeError, validated
+from lake.errors import BadInput, Issue, VarlakeError, validated
 from scenarios.base_market import load_base
 from scenarios.plausibility import Plausibility, PlausibilityRules, score
 from scenarios.store import find_scenario_set, load_scenario_set
@@ -179,22 +179,6 @@ class BespokeBody(Body):
         read = forms.from_csv(self.csv) if "csv" in self.model_fields_set else forms.from_json(self.document)
         return StressDefinition(market_date=self.as_of, document=read)
 
-    def report(self) -> Report:
-        """Everything that is wrong with the scenario."""
-        snapshot = context().lake.snapshot()
-        empty = StressDefinition(market_date=self.as_of, text="")  # for the defaults of the market
-        market = load_base(snapshot, self.as_of, empty.calendar, empty.max_held_days)
-        stored = StoredScenarios(snapshot, market, {})
-        if "text" in self.model_fields_set:
-            return check_text(self.text, market, stored)
-        if "csv" in self.model_fields_set:
-            return check_csv(self.csv, market, stored)
-        try:
-            document = forms.from_json(self.document)
-        except VarlakeError as error:
-            return Report(error.issues)
-        return check(document, market, stored)
-
 
 class PreviewBody(BespokeBody):
     """A bespoke scenario in one of its three forms, and whether to score it."""
@@ -240,8 +224,25 @@ class CheckAnswer(models.Answer):
 @api.post("/scenario-sets/check", responses={200: CheckAnswer})
 def check_scenario(body: BespokeBody) -> Response:
     """Everything that is wrong with a bespoke scenario, at once; a faulty one is answered with 200 and ok false."""
-    report = body.report()
+    report = _report(body)
     return json_answer({"ok": report.ok, **asdict(report)})
+
+
+def _report(body: BespokeBody) -> Report:
+    """Everything that is wrong with the scenario."""
+    snapshot = context().lake.snapshot()
+    empty = StressDefinition(market_date=body.as_of, text="")  # for the defaults of the market
+    market = load_base(snapshot, body.as_of, empty.calendar, empty.max_held_days)
+    stored = StoredScenarios(snapshot, market, {})
+    if "text" in body.model_fields_set:
+        return check_text(body.text, market, stored)
+    if "csv" in body.model_fields_set:
+        return check_csv(body.csv, market, stored)
+    try:
+        document = forms.from_json(body.document)
+    except VarlakeError as error:
+        return Report(error.issues or (Issue("document", error.message),))
+    return check(document, market, stored)
 
 
 class DiffParameters(TableParameters):

@@ -244,7 +244,18 @@ class TestCheck:
         assert not by_document["ok"]
         assert "shift" in by_document["faults"][0]["allowed"]
 
-    @pytest.mark.parametrize("given", [{"text": ""}, {"text": "equity"}, {"csv": ""}, {"document": {}}])
+    @pytest.mark.parametrize(
+        "given",
+        [
+            {"text": ""},
+            {"text": "equity"},
+            {"text": "equity -20%;" * 30_000},
+            {"text": 'include "nowhere"'},
+            {"text": "grid(equity -50%..+50% step 0.001%, vol -5pt..+5pt step 0.001pt)"},
+            {"csv": ""},
+            {"document": {}},
+        ],
+    )
     def test_what_is_no_scenario_is_a_fault(self, client: FlaskClient, given: dict[str, Any]) -> None:
         answer = self.check(client, **given)
         assert not answer["ok"]
