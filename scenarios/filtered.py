@@ -18,6 +18,8 @@ from scenarios.historical import HistoricalDefinition, WindowRules, select
 from scenarios.types import Floats, ScenarioSet
 from scenarios.weighting import ewma_variance
 
+# The optimiser stops on either side of the unit root by the last bits of its library: this near to it is not stationary.
+MOST_PERSISTENT = 0.9999
 FALLBACK_DECAY = 0.94  # RiskMetrics' daily factor, where no GARCH model can be fitted
 FALLBACK_SEED_DAYS = 75
 
@@ -66,7 +68,12 @@ def fit(moves: Floats) -> Garch:
     omega, alpha, beta = (float(v) for v in result.params)
     variance = np.append(np.asarray(result.conditional_volatility) ** 2, 0.0)
     variance[-1] = omega + alpha * y[-1] ** 2 + beta * variance[-2]
-    if result.convergence_flag == 0 and alpha + beta < 1 and np.isfinite(variance).all() and (variance > 0).all():
+    if (
+        result.convergence_flag == 0
+        and alpha + beta < MOST_PERSISTENT
+        and np.isfinite(variance).all()
+        and (variance > 0).all()
+    ):
         omega, variance = omega * scale**2, variance * scale**2
         return Garch(omega, alpha, beta, variance, f"GARCH(1,1): omega {omega:.3g}, alpha {alpha:.3g}, beta {beta:.3g}")
     text = f"exponentially weighted volatility, decay {FALLBACK_DECAY}: no stationary GARCH(1,1) was found"
