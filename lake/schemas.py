@@ -135,7 +135,9 @@ SCENARIO_SETS = Table(
         Column("name", pa.string(), "name; several versions may share it"),
         Column("version", pa.int32(), "1, 2, ... within the name; a set is never edited"),
         Column("method", pa.string(), "key of scenarios.generators.GENERATORS"),
-        Column("sample", pa.bool_(), "true for a sample of what may happen; false for chosen scenarios, which have no VaR"),
+        Column(
+            "sample", pa.bool_(), "true for a sample of what may happen; false for chosen scenarios, which have no VaR"
+        ),
         Column("market_date", pa.date32(), "date of the base levels"),
         Column("definition", pa.string(), "canonical JSON of the parameters it was made with"),
         Column("horizon_days", pa.int32(), "business days a scenario spans"),
