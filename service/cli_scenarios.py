@@ -33,6 +33,13 @@ scenarios_app = typer.Typer(help="Make, look at and carry scenario sets.", no_ar
 stress_app = typer.Typer(help="Stress tests: P&L under chosen scenarios.", invoke_without_command=True)
 
 
+ScenarioFile = Annotated[Path, typer.Argument(help="Text (.txt), JSON (.json) or CSV (.csv) of a bespoke scenario.")]
+LawOption = Annotated[
+    list[str] | None, typer.Option("--law", help="Parameter of the law of moves, name=value; repeatable.")
+]
+PlotOption = Annotated[Path | None, typer.Option("--plot", help="Write a picture: .svg or .png.")]
+
+
 @scenarios_app.command("build")
 def scenarios_build(
     as_of: DateText,
@@ -85,18 +92,24 @@ def scenarios_list(lake: LakeOption = None, json: JsonOption = False) -> None:
 def scenarios_show(
     name_or_id: Annotated[str, typer.Argument(help="Name or id of the set.")],
     as_of: Annotated[str | None, typer.Option("--as-of", help="Market date, for a name.")] = None,
+    plot: PlotOption = None,
     lake: LakeOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Show a scenario set: definition, window, what was excluded, held, dropped and proxied, and why."""
-    from scenarios.store import find_scenario_set
+    """Show a scenario set: definition, window, the spread of its moves, and what was excluded, held, dropped or proxied."""
+    from scenarios import picture
+    from scenarios.store import find_scenario_set, load_scenario_set
 
     _, opened = open_lake(lake)
     row = find_scenario_set(opened, name_or_id, as_date(as_of, "--as-of") if as_of else None)
     _show_scenario_set(opened, row["scenario_set_id"], json)
+    if plot is not None:
+        written = picture.plot(load_scenario_set(opened, row["scenario_set_id"]), plot)
+        display.say(f"Wrote {written}")
 
 
 def _show_scenario_set(opened: Lake, scenario_set_id: str, json: bool) -> None:
+    from scenarios.picture import rows_of
     from scenarios.store import load_scenario_set
 
     s = load_scenario_set(opened, scenario_set_id)
@@ -141,13 +154,9 @@ def _show_scenario_set(opened: Lake, scenario_set_id: str, json: bool) -> None:
     ):
         if entries:
             display.print_pairs(entries, title=f"{len(entries)} {what}")
-
-
-ScenarioFile = Annotated[Path, typer.Argument(help="Text (.txt), JSON (.json) or CSV (.csv) of a bespoke scenario.")]
-LawOption = Annotated[
-    list[str] | None, typer.Option("--law", help="Parameter of the law of moves, name=value; repeatable.")
-]
-PlotOption = Annotated[Path | None, typer.Option("--plot", help="Write a picture: .svg or .png.")]
+    display.print_table(
+        rows_of(s), title="Widest moves of the shocked factors, % of the level (rates: percentage points)"
+    )
 
 
 def _definition(source: str, as_of: str) -> Any:

@@ -67,12 +67,13 @@ def show_result(result: RiskResult) -> None:
     show_basis(result)
 
 
-def show_basis(result: RiskResult) -> None:
-    """Coverage, receipt and notes of a result."""
+def show_basis(result: RiskResult, *, ranked: bool = True) -> None:
+    """Coverage, receipt and notes of a result; `ranked` when its numbers were read from ranked scenarios."""
     c, receipt = result.coverage, result.receipt
+    estimator = f"{receipt['estimator']}; " if ranked else ""
     display.say(
         f"{c.covered:,} of {c.positions:,} positions covered ({c.status}); {receipt['scenario_count']} scenarios of "
-        f"{receipt['scenario_set_name']} at {receipt['market_date']}; {receipt['estimator']}; "
+        f"{receipt['scenario_set_name']} at {receipt['market_date']}; {estimator}"
         f"valuation set {receipt['valuation_set_id'][:12]}..."
     )
     for note in result.notes:
@@ -135,7 +136,7 @@ def show_stress(result: RiskResult, sealed: Mapping[str, Any]) -> None:
     display.print_table(rows, columns, title=f"P&L on {query.as_of} in {query.currency}", last=last)
     run = sealed["this_run"]
     display.say(f"{run['valued']:,} contracts valued for this, {run['reused']:,} known, {run['failed']:,} failed.")
-    show_basis(result)
+    show_basis(result, ranked=False)
 
 
 def show_stress_comparison(result: StressComparison) -> None:
@@ -150,7 +151,7 @@ def show_stress_comparison(result: StressComparison) -> None:
         last={**result.total, **label},
     )
     for one in result.results:
-        show_basis(one)
+        show_basis(one, ranked=False)
 
 
 def show_roll(result: RollResult) -> None:
