@@ -4,7 +4,7 @@ from importlib.metadata import version as installed
 
 project = "varlake"
 author = "the varlake authors"
-copyright = "the varlake authors, Apache License 2.0"
+project_copyright = "the varlake authors, Apache License 2.0"
 release = version = installed("varlake")
 
 extensions = ["myst_parser"]
