@@ -85,7 +85,7 @@ def plot(s: ScenarioSet, path: str | Path) -> Path:
         ranges.set_yticks(places, names[:shown])
         ranges.set_xlabel("move, % of the level (rates: percentage points)")
         ranges.set_title(f"widest {shown} of {len(names)} factors")
-        ranges.legend()
+        ranges.legend(loc="lower right")
         for name, values in list(zip(names, moves, strict=True))[:3]:
             lines.plot(values, linewidth=0.9, marker="o" if len(values) < 30 else "", label=name)
         lines.set_title(f"scenario by scenario, {s.labels[0]} to {s.labels[moves.shape[1] - 1]}")
