@@ -105,11 +105,16 @@ def _parameters(market_date: dt.date, request: ScenarioRequest) -> dict[str, Any
 
 
 def default_name(request: ScenarioRequest) -> str:
-    """Such as historical-500: the same recipe has the same name on every date, so that dates can be compared."""
-    size = request.parameters.get("scenarios")
-    if size is None and request.method == "historical":
-        size = DEFAULT_SCENARIOS
-    return f"{request.method}-{size or digest(canonical_json(request.parameters))[:8]}"
+    """Such as historical-500 or replay-march-2020: the same recipe has the same name on every date, so that dates can be compared,
+    and another recipe another name: further parameters add their digest."""
+    rest = dict(request.parameters)
+    size = rest.pop(
+        "scenarios", DEFAULT_SCENARIOS if request.method == "historical" and "window_start" not in rest else None
+    )
+    parts = [request.method, *(str(p) for p in (size, rest.pop("period", None)) if p is not None)]
+    if rest:
+        parts.append(digest(canonical_json(rest))[:8])
+    return "-".join(parts)
 
 
 def run_scenario_set(committer: Committer, request: ScenarioSetRequest, *, progress: Progress) -> dict[str, Any]:

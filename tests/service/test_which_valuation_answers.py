@@ -5,7 +5,7 @@ from small_lake import FRIDAY, MONDAY, no_spark, request
 from aggregation.query import run_query
 from aggregation.types import RiskQuery
 from lake.tables import Lake
-from service.operations import ScenarioRequest, run_valuation
+from service.operations import ScenarioRequest, default_name, run_valuation
 
 
 def value(lake: Lake, **more: object) -> str:
@@ -42,3 +42,16 @@ def test_a_stress_answers_only_by_name(work_lake: Lake) -> None:
         chosen = run_valuation(committer, stress, spark=no_spark)["valuation_set_id"]  # type: ignore[arg-type]
     assert answering(work_lake) == sample
     assert answering(work_lake, scenario_set="crash") == chosen
+
+
+def test_another_recipe_has_another_name() -> None:
+    def name(method: str, **parameters: object) -> str:
+        return default_name(ScenarioRequest(method=method, parameters=parameters, name=None))
+
+    assert name("historical") == name("historical", scenarios=500) == "historical-500"
+    assert name("replay", period="march-2020") == "replay-march-2020"
+    weighted = name("historical", scenarios=500, age_decay=0.99)
+    assert weighted.startswith("historical-500-")
+    assert weighted != name("historical", scenarios=500, age_decay=0.98)
+    assert name("stress", text="equity -20%") != name("stress", text="equity -10%")
+    assert not name("historical", window_start="2019-01-02").startswith("historical-500")
