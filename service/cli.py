@@ -361,7 +361,7 @@ def demo_command(
 
 @bench_app.command("map")
 def bench_map(
-    contracts: Annotated[int, typer.Option("--contracts", help="Contracts to value.")] = 20_000,
+    contracts: Annotated[int, typer.Option("--contracts", help="Contracts to value.")] = 60_000,
     scenarios: Annotated[int, typer.Option("--scenarios", help="Scenarios.")] = 500,
     output: Annotated[Path | None, typer.Option("--output", help="Write the rows to this JSON file.")] = None,
 ) -> None:
@@ -403,7 +403,7 @@ def bench_all(
 
     bench.report(
         [
-            *bench.bench_map(20_000, 500),
+            *bench.bench_map(60_000, 500),
             *bench_scenarios.bench_scenarios(500, 500, 10_000, 1_000_000),
             *bench.bench_reduce(100_000, 1000, 1_000_000),
         ],
