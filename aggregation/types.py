@@ -87,6 +87,9 @@ class Coverage:
             return "complete"
         return "partial" if self.covered else "invalid"
 
+    def to_dict(self) -> dict[str, Any]:
+        return {**vars(self), "status": self.status}
+
 
 @dataclass(frozen=True)
 class Measure:
@@ -131,7 +134,7 @@ class RiskResult:
             "query": self.query.model_dump(mode="json"),
             "rows": self.rows.to_pylist(),
             "total": dict(self.total),
-            "coverage": {**vars(self.coverage), "status": self.coverage.status},
+            "coverage": self.coverage.to_dict(),
             "receipt": dict(self.receipt),
             "notes": list(self.notes),
         }

@@ -33,6 +33,7 @@ scenarios_app = typer.Typer(help="Make, look at and carry scenario sets.", no_ar
 stress_app = typer.Typer(help="Stress tests: P&L under chosen scenarios.", invoke_without_command=True)
 
 
+_FORMS = {".txt": "text", ".json": "json", ".csv": "csv"}  # of a bespoke scenario, by the ending of its file
 ScenarioFile = Annotated[Path, typer.Argument(help="Text (.txt), JSON (.json) or CSV (.csv) of a bespoke scenario.")]
 LawOption = Annotated[
     list[str] | None, typer.Option("--law", help="Parameter of the law of moves, name=value; repeatable.")
@@ -166,7 +167,7 @@ def _definition(source: str, as_of: str) -> Any:
 
     path = Path(source)
     given: dict[str, Any] = {"market_date": as_date(as_of, "--as-of")}
-    if path.suffix in (".txt", ".json", ".csv"):
+    if path.suffix in _FORMS:
         if not path.is_file():
             raise BadInput(f"There is no file {path}.")
         content = path.read_text(encoding="utf-8")
@@ -229,24 +230,14 @@ def scenarios_check(
     """List everything that is wrong with a bespoke scenario; nothing is stored."""
     from dataclasses import asdict
 
-    from scenarios.base_market import load_base
-    from scenarios.stress.check import check, check_csv, check_text
-    from scenarios.stress.forms import from_json
-    from scenarios.stress.generate import StoredScenarios
+    from service.bespoke import check_bespoke
 
     _, opened = open_lake(lake)
-    snapshot = opened.snapshot()
-    market = load_base(snapshot, as_date(as_of, "--as-of"), "XNYS", 3)
-    stored = StoredScenarios(snapshot, market, {})
     path = Path(scenario)
-    is_file = path.suffix in (".txt", ".json", ".csv") and path.is_file()
+    is_file = path.suffix in _FORMS and path.is_file()
     content = path.read_text(encoding="utf-8") if is_file else scenario
-    if is_file and path.suffix == ".json":
-        report = check(from_json(content), market, stored)
-    elif is_file and path.suffix == ".csv":
-        report = check_csv(content, market, stored)
-    else:
-        report = check_text(content, market, stored)
+    form = _FORMS[path.suffix] if is_file else "text"
+    report = check_bespoke(opened.snapshot(), as_date(as_of, "--as-of"), form, content)
     if json:
         display.print_json({"ok": report.ok, **asdict(report)})
     else:
@@ -289,22 +280,13 @@ def scenarios_export(
     lake: LakeOption = None,
 ) -> None:
     """Write a stored bespoke scenario as text, JSON or CSV; the three carry the same."""
-    from scenarios.store import find_scenario_set, load_scenario_set
-    from scenarios.stress import forms, language
-    from scenarios.stress.generate import METHODS, text_of
+    from service.bespoke import WRITERS, bespoke_document
 
+    if file.suffix not in _FORMS:
+        raise BadInput(f"{file} was given; expected a name that ends in {', '.join(_FORMS)}.")
     _, opened = open_lake(lake)
-    row = find_scenario_set(opened, name_or_id, as_date(as_of, "--as-of") if as_of else None)
-    stored = load_scenario_set(opened, row["scenario_set_id"])
-    if stored.method not in METHODS:
-        raise BadInput(
-            f"{name_or_id} is a {stored.method} set; only bespoke scenarios ({', '.join(METHODS)}) have a text."
-        )
-    document = language.parse(text_of(stored.definition))
-    writers = {".txt": language.to_text, ".json": forms.to_json, ".csv": forms.to_csv}
-    if file.suffix not in writers:
-        raise BadInput(f"{file} was given; expected a name that ends in {', '.join(writers)}.")
-    file.write_text(writers[file.suffix](document), encoding="utf-8")
+    _, document = bespoke_document(opened.snapshot(), name_or_id, as_date(as_of, "--as-of") if as_of else None)
+    file.write_text(WRITERS[_FORMS[file.suffix]](document), encoding="utf-8")
     display.say(f"Wrote {file}")
 
 

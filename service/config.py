@@ -24,7 +24,3 @@ class Settings(BaseSettings):
     log_level: str = Field("INFO", description="least level that is logged: DEBUG, INFO, WARNING, ERROR")
     delta_jars: Path | None = Field(None, description="folder with the jars Spark needs to read Delta by itself")
     test_market_data: Path | None = Field(None, description="folder of the real market data the tests read")
-
-    @property
-    def cache_folder(self) -> Path:
-        return self.cache or self.lake / "_varlake" / "cache"

@@ -108,7 +108,7 @@ class ReverseStress:
             "scenario_set": self.scenario_set.name,
             "moves": [dataclasses.asdict(m) for m in self.moves],
             "days": [dataclasses.asdict(d) for d in self.days],
-            "coverage": {**vars(self.coverage), "status": self.coverage.status},
+            "coverage": self.coverage.to_dict(),
         }
 
 

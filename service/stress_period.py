@@ -98,7 +98,7 @@ class StressPeriod:
     excluded: dict[str, str]
 
     def to_dict(self) -> dict[str, Any]:
-        return {**asdict(self), "coverage": {**vars(self.coverage), "status": self.coverage.status}}
+        return {**asdict(self), "coverage": self.coverage.to_dict()}
 
 
 def valuation_request(lake: Lake, request: StressPeriodRequest, cache: VectorCache | None = None) -> ValuationRequest:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, Self
 
@@ -13,14 +12,10 @@ from pydantic import BaseModel, ConfigDict, Field, RootModel, model_validator
 from aggregation.query import run_scenarios
 from aggregation.types import Filter, RiskQuery
 from lake.dates import Day
-from lake.errors import BadInput, Issue, VarlakeError, validated
-from scenarios.base_market import load_base
+from lake.errors import validated
 from scenarios.plausibility import Plausibility, PlausibilityRules, score
-from scenarios.store import find_scenario_set, load_scenario_set
 from scenarios.stress import forms, language
-from scenarios.stress.check import Report, check, check_csv, check_text
-from scenarios.stress.generate import METHODS, StoredScenarios, StressDefinition, generate, text_of
-from scenarios.stress.model import Document
+from scenarios.stress.generate import StressDefinition, generate
 from scenarios.stress.preview import Preview
 from scenarios.stress.preview import preview as preview_of
 from service.api import data, models
@@ -30,6 +25,7 @@ from service.api.document import blueprint
 from service.api.requests import Body, FilterText, TableParameters
 from service.api.risk import DimensionName
 from service.api.valuations import accepted
+from service.bespoke import WRITERS, bespoke_document, check_bespoke
 from service.jobs import SCENARIO_SET, VALUATION
 from service.operations import ScenarioSetRequest, check_scenario_request, plan_valuation
 from service.stress import request_for, scenario_diff
@@ -224,25 +220,12 @@ class CheckAnswer(models.Answer):
 @api.post("/scenario-sets/check", responses={200: CheckAnswer})
 def check_scenario(body: BespokeBody) -> Response:
     """Everything that is wrong with a bespoke scenario, at once; a faulty one is answered with 200 and ok false."""
-    report = _report(body)
+    given = body.model_fields_set
+    form, content = (
+        ("text", body.text) if "text" in given else ("csv", body.csv) if "csv" in given else ("json", body.document)
+    )
+    report = check_bespoke(context().lake.snapshot(), body.as_of, form, content)
     return json_answer({"ok": report.ok, **asdict(report)})
-
-
-def _report(body: BespokeBody) -> Report:
-    """Everything that is wrong with the scenario."""
-    snapshot = context().lake.snapshot()
-    empty = StressDefinition(market_date=body.as_of, text="")  # for the defaults of the market
-    market = load_base(snapshot, body.as_of, empty.calendar, empty.max_held_days)
-    stored = StoredScenarios(snapshot, market, {})
-    if "text" in body.model_fields_set:
-        return check_text(body.text, market, stored)
-    if "csv" in body.model_fields_set:
-        return check_csv(body.csv, market, stored)
-    try:
-        document = forms.from_json(body.document)
-    except VarlakeError as error:
-        return Report(error.issues or (Issue("document", error.message),))
-    return check(document, market, stored)
 
 
 class DiffParameters(TableParameters):
@@ -285,22 +268,9 @@ class ExportParameters(data.ScenarioSetParameters):
     )
 
 
-_WRITERS: dict[str, Callable[[Document], str]] = {
-    "text": language.to_text,
-    "json": forms.to_json,
-    "csv": forms.to_csv,
-}
-
-
 @api.get("/scenario-sets/<set_id>/export", responses={200: RootModel[dict[str, Any]]})
-@offers(*_WRITERS)
+@offers(*WRITERS)
 def export(path: data.SetPath, query: ExportParameters) -> Response:
     """A bespoke scenario as text, JSON or CSV; the three carry the same."""
-    snapshot = context().lake.snapshot()
-    found = find_scenario_set(snapshot, path.set_id, query.market_date)
-    stored = load_scenario_set(snapshot, found["scenario_set_id"])
-    if stored.method not in METHODS:
-        raise BadInput(
-            f"{path.set_id} is a {stored.method} set; only bespoke scenarios ({', '.join(METHODS)}) have a text."
-        )
-    return text_answer(_WRITERS[g.format](language.parse(text_of(stored.definition))), name=stored.name)
+    name, document = bespoke_document(context().lake.snapshot(), path.set_id, query.market_date)
+    return text_answer(WRITERS[g.format](document), name=name)
