@@ -19,6 +19,7 @@ MEASURES: dict[str, Measure] = {
             needs_level=True,
             additive=False,
             function=tail.value_at_risk,
+            tail_weights=tail.var_weights,
         ),
         Measure(
             "es",
@@ -28,6 +29,7 @@ MEASURES: dict[str, Measure] = {
             needs_level=True,
             additive=False,
             function=tail.expected_shortfall,
+            tail_weights=tail.es_weights,
         ),
         Measure(
             "es_beyond",

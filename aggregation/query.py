@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
@@ -17,22 +17,17 @@ import numpy as np
 import pyarrow as pa
 
 from aggregation import resolve
-from aggregation.book import Book
-from aggregation.currency import Conversion, conversion, unconverted
+from aggregation.inputs import Inputs, Selection, open_inputs, open_selection, scenario_pnl
 from aggregation.measures import check_estimator, measure
-from aggregation.netting import Groups, coverage, group_by, net, select
-from aggregation.reduce import by_rows, group_base, group_pnl
+from aggregation.reduce import by_rows
 from aggregation.tail import NotDefined, exact_level
 from aggregation.types import Coverage, Measure, RiskQuery, RiskResult
-from aggregation.vector_cache import FAILED, MISSING, Alignment, VectorCache
-from aggregation.vectors import Bools, Vectors
+from aggregation.vector_cache import FAILED, MISSING, VectorCache
 from lake.canonical import canonical_json, digest
 from lake.errors import BadInput, Issue
-from lake.tables import Lake, Snapshot, code_version
-from scenarios.store import load_scenario_set
+from lake.tables import Lake, code_version
 from scenarios.types import Floats, RiskClass
 
-MOST_CANDIDATES = 8  # valuation sets looked into for one that holds the whole book
 MOST_COLUMNS = 1000  # scenarios shown side by side
 PNL_BYTES = 256 << 20  # scenario P&L held at once; more groups than fit are done in portions
 
@@ -48,22 +43,6 @@ class _Asked:
     level: Fraction | None
 
 
-@dataclass(frozen=True)
-class _Inputs:
-    """Everything a query reads, at pinned versions."""
-
-    snapshot: Snapshot
-    seal: Mapping[str, Any]
-    scenarios: Mapping[str, Any]
-    vectors: Vectors
-    book: Book
-    alignment: Alignment
-
-    @property
-    def weights(self) -> Floats | None:
-        return None if self.scenarios["weights"] is None else np.array(self.scenarios["weights"])
-
-
 def run_query(
     lake: Lake, query: RiskQuery, *, cache: VectorCache | None = None, threads: int | None = None
 ) -> RiskResult:
@@ -74,7 +53,7 @@ def run_query(
     """
     asked = _asked(query)
 
-    def measured(inputs: _Inputs, pnl: Floats) -> dict[str, Floats]:
+    def measured(inputs: Inputs, pnl: Floats) -> dict[str, Floats]:
         figures = {}
         for a in asked:
             try:
@@ -102,7 +81,7 @@ def run_scenarios(
     )
 
 
-def _labels(inputs: _Inputs) -> list[str]:
+def _labels(inputs: Inputs) -> list[str]:
     labels: list[str] = inputs.scenarios["labels"]
     if inputs.vectors.n_scenarios > MOST_COLUMNS:
         raise BadInput(
@@ -116,23 +95,18 @@ def _run(
     query: RiskQuery,
     names: list[str] | None,
     asked: list[_Asked],
-    figures_of: Callable[[_Inputs, Floats], dict[str, Floats]],
+    figures_of: Callable[[Inputs, Floats], dict[str, Floats]],
     cache: VectorCache | None,
     threads: int | None,
 ) -> RiskResult:
     clock = _Clock()
     with clock.step("load"):
-        inputs = _load(cache or VectorCache(lake), query)
-    with clock.step("net"):
-        keep = select(inputs.book, query.where)
-        groups = group_by(inputs.book, query.by, keep)
-        counts = coverage(inputs.book, groups, inputs.alignment)
-        counts = np.vstack([counts, counts.sum(axis=0)])
-    with clock.step("load"):
-        rates = _rates(inputs, keep, query.currency)
+        inputs = open_inputs(cache or VectorCache(lake), query)
+    with clock.step("select"):
+        selection = open_selection(inputs, query)
     names = _labels(inputs) if names is None else names
-    figures = _reduce(inputs, groups, rates, query, names, figures_of, counts[:, 0] > 0, clock, threads)
-    return _result(query, inputs, groups, rates, asked, counts, figures, clock)
+    figures = _reduce(selection, query, names, figures_of, clock, threads)
+    return _result(query, selection, asked, figures, clock)
 
 
 class _Clock:
@@ -175,63 +149,25 @@ def level_text(level: Fraction) -> str:
     return f"0.{int(level * 10**digits):0{digits}d}"
 
 
-def _load(cache: VectorCache, query: RiskQuery) -> _Inputs:
-    snapshot = cache.lake.snapshot("valuation_sets", "positions")
-    candidates = resolve.valuation_sets(cache.seals(snapshot), query)
-    book = cache.book(snapshot, query.positions_date or query.as_of)
-    seal = _holding_most(cache, book, candidates)
-    vectors = cache.vectors(seal)
-    scenarios = cache.scenarios(seal)
-    return _Inputs(snapshot, seal, scenarios, vectors, book, cache.alignment(book, vectors))
-
-
-def _holding_most(cache: VectorCache, book: Book, candidates: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
-    """The newest set that has an answer for the most contracts of the book: a later one may be of another book."""
-    lacking = []
-    for seal in candidates[:MOST_CANDIDATES]:
-        state = cache.alignment(book, cache.vectors(seal)).state
-        lacking.append(int((state == MISSING).sum()))
-        if lacking[-1] == 0:
-            break
-    return candidates[int(np.argmin(lacking))]
-
-
-def _rates(inputs: _Inputs, keep: Bools, currency: str) -> Conversion:
-    """Exchange rates for the currencies of the selected contracts."""
-    vectors, alignment = inputs.vectors, inputs.alignment
-    selected = np.logical_or.reduceat(keep, inputs.book.starts[:-1])
-    codes = np.unique(vectors.currency[alignment.row[selected & (alignment.row >= 0)]])
-    held = [vectors.currencies[c] for c in codes]
-    if set(held) <= {currency}:
-        return unconverted(len(vectors.currencies), vectors.n_scenarios)
-    scenario_set = load_scenario_set(inputs.snapshot, inputs.seal["scenario_set_id"])
-    fx_moves = RiskClass.FX.value in resolve.shocked_classes(inputs.seal)
-    return conversion(scenario_set, vectors.currencies, held, currency, fx_moves=fx_moves)
-
-
 def _reduce(
-    inputs: _Inputs,
-    groups: Groups,
-    rates: Conversion,
+    selection: Selection,
     query: RiskQuery,
     names: list[str],
-    figures_of: Callable[[_Inputs, Floats], dict[str, Floats]],
-    valid: Bools,
+    figures_of: Callable[[Inputs, Floats], dict[str, Floats]],
     clock: _Clock,
     threads: int | None,
 ) -> _Figures:
     """Base value and the named figures of every group and, last, of the total; NaN where nothing is covered."""
-    count = groups.n + 1
+    inputs, count = selection.inputs, selection.groups.n + 1
+    valid = selection.counts[:, 0] > 0
     figures = {name: np.full(count, np.nan) for name in ("base_value", *names)}
-    portion = max(1, PNL_BYTES // (8 * inputs.vectors.n_scenarios))
-    for first in range(0 if query.by else groups.n, count, portion):
-        with clock.step("net"):
-            netted = net(inputs.book, groups, inputs.alignment, inputs.vectors, first, min(portion, count - first))
+    portion = max(1, PNL_BYTES // (8 * inputs.n_scenarios))
+    for first in range(0 if query.by else selection.groups.n, count, portion):
         with clock.step("reduce"):
-            base, pnl = group_base(netted, rates), group_pnl(inputs.vectors.rows, netted, rates, threads)
+            base, pnl = scenario_pnl(selection, first, min(portion, count - first), threads)
         with clock.step("measure"):
-            here = np.flatnonzero(valid[first : first + netted.n])
-            pnl = pnl if len(here) == netted.n else pnl[here]
+            here = np.flatnonzero(valid[first : first + len(base)])
+            pnl = pnl if len(here) == len(base) else pnl[here]
             figures["base_value"][first + here] = base[here]
             if len(here):
                 for name, values in figures_of(inputs, pnl).items():
@@ -240,15 +176,9 @@ def _reduce(
 
 
 def _result(
-    query: RiskQuery,
-    inputs: _Inputs,
-    groups: Groups,
-    rates: Conversion,
-    asked: list[_Asked],
-    counts: np.ndarray[Any, np.dtype[np.int64]],
-    figures: _Figures,
-    clock: _Clock,
+    query: RiskQuery, selection: Selection, asked: list[_Asked], figures: _Figures, clock: _Clock
 ) -> RiskResult:
+    inputs, groups, counts = selection.inputs, selection.groups, selection.counts
     total_coverage = Coverage(int(counts[-1].sum()), *map(int, counts[-1]))
     status = np.where(counts[:, 0] == 0, "invalid", np.where(counts[:, 1:].any(axis=1), "partial", "complete"))
     everything = {
@@ -275,13 +205,14 @@ def _result(
         rows=rows,
         total=total,
         coverage=total_coverage,
-        receipt=_receipt(query, inputs, rates, figures, clock),
+        receipt=_receipt(query, selection, figures, clock),
         notes=_notes(query, inputs, asked, total_coverage, int((status[:-1] == "invalid").sum()) if query.by else 0),
     )
 
 
-def _receipt(query: RiskQuery, inputs: _Inputs, rates: Conversion, figures: _Figures, clock: _Clock) -> dict[str, Any]:
+def _receipt(query: RiskQuery, selection: Selection, figures: _Figures, clock: _Clock) -> dict[str, Any]:
     """Every input by name and digest; only `timings_ms` differs when the same question is asked again."""
+    inputs = selection.inputs
     seal, scenarios = inputs.seal, inputs.scenarios
     return {
         "valuation_set_id": seal["valuation_set_id"],
@@ -302,7 +233,7 @@ def _receipt(query: RiskQuery, inputs: _Inputs, rates: Conversion, figures: _Fig
         "estimator": query.estimator,
         "levels": list(query.levels),
         "currency": query.currency,
-        "exchange_rates": {c: [[factor, power] for factor, power in legs] for c, legs in rates.legs.items()},
+        "exchange_rates": {c: [[factor, power] for factor, power in legs] for c, legs in selection.rates.legs.items()},
         "table_versions": inputs.snapshot.versions,
         "code_version": code_version(),
         "query_digest": digest(canonical_json(query.model_dump(mode="json"))),
@@ -311,7 +242,7 @@ def _receipt(query: RiskQuery, inputs: _Inputs, rates: Conversion, figures: _Fig
     }
 
 
-def _notes(query: RiskQuery, inputs: _Inputs, asked: list[_Asked], total: Coverage, invalid: int) -> tuple[str, ...]:
+def _notes(query: RiskQuery, inputs: Inputs, asked: list[_Asked], total: Coverage, invalid: int) -> tuple[str, ...]:
     """What a reader must know before using the numbers."""
     notes = []
     scenarios, n = inputs.scenarios, inputs.vectors.n_scenarios

@@ -225,6 +225,38 @@ def worst_loss(pnl: Floats, level: Level, weights: Floats | None, estimator: str
     return np.asarray(0.0 - present.min(axis=1))
 
 
+# --- tail weights: what each scenario counts in a measure; measure = -sum_s w_s P&L_s ---------------------------------
+
+
+def var_weights(pnl: Floats, level: Level, weights: Floats | None, estimator: str) -> Floats:
+    """Weight of each scenario in each group's VaR, shape (n_groups, n_scenarios): VaR = -sum_s w_s P&L_s, sum_s w_s = 1.
+
+    Of scenarios with equal P&L the first in scenario order ranks worse, as everywhere: that is the rule for ties.
+    """
+    assert level is not None
+    if weights is None:
+        return _spread(pnl, ESTIMATORS[estimator](pnl.shape[1], level))
+    if estimator != "order_statistic":
+        raise NotDefined(
+            f"Contributions to VaR are defined for weighted scenarios with order_statistic, and {estimator} was asked for."
+        )
+    order = np.argsort(_contiguous(pnl), axis=1, kind="stable")
+    return np.asarray(_weighted_shares(order, _probabilities(pnl.shape[1], weights), float(1 - level))[0])
+
+
+def es_weights(pnl: Floats, level: Level, weights: Floats | None, estimator: str) -> Floats:
+    """Weight of each scenario in each group's ES: its share of the worst 1 - level; the last one with the part left."""
+    assert level is not None
+    n = pnl.shape[1]
+    if weights is None:
+        k = n * (1 - level)
+        whole = math.floor(k)
+        last: Ranks = ((whole + 1, k - whole),) if k > whole else ()
+        return _spread(pnl, (*((r, Fraction(1)) for r in range(1, whole + 1)), *last), divisor=k)
+    order = np.argsort(_contiguous(pnl), axis=1, kind="stable")
+    return np.asarray(_weighted_shares(order, _probabilities(n, weights), float(1 - level))[1])
+
+
 # --- arrays in, arrays out -------------------------------------------------------------------------------------------
 
 
@@ -246,6 +278,37 @@ def _combine(pnl: Floats, ranks: Ranks, divisor: Fraction = Fraction(1)) -> Floa
     for rank, weight in ranks:
         total += float(weight) * worst[:, rank - 1]
     return total / float(divisor)
+
+
+def _spread(pnl: Floats, ranks: Ranks, divisor: Fraction = Fraction(1)) -> Floats:
+    """The weight of each rank, at the scenario that has it; ties by scenario index."""
+    order = np.argsort(_contiguous(pnl), axis=1, kind="stable")
+    out = np.zeros(pnl.shape)
+    for rank, weight in ranks:
+        out[np.arange(len(pnl)), order[:, rank - 1]] += float(weight) / float(divisor)
+    return out
+
+
+@compiled
+def _weighted_shares(order: npt.NDArray[np.int64], weights: Floats, mass: float) -> tuple[Floats, Floats]:
+    """Weights by scenario in the VaR and in the ES of each row that `order` sorts; see `_weighted_tail`."""
+    n_groups, n = order.shape
+    var, es = np.zeros((n_groups, n)), np.zeros((n_groups, n))
+    for g in range(n_groups):
+        reached = 0.0
+        last = 0
+        for i in range(n):
+            s = order[g, i]
+            if weights[s] == 0.0:
+                continue
+            last = s
+            if reached + weights[s] >= mass - WEIGHT_TOLERANCE:
+                break
+            es[g, s] = weights[s] / mass
+            reached += weights[s]
+        var[g, last] = 1.0
+        es[g, last] += (mass - reached) / mass
+    return var, es
 
 
 def _weighted(pnl: Floats, weights: Floats, level: Fraction) -> tuple[Floats, Floats, Floats]:

@@ -93,7 +93,11 @@ class Coverage:
 
 @dataclass(frozen=True)
 class Measure:
-    """An entry of MEASURES. `function(pnl, level, weights, estimator)` maps (n_groups, n_scenarios) to (n_groups,)."""
+    """An entry of MEASURES. `function(pnl, level, weights, estimator)` maps (n_groups, n_scenarios) to (n_groups,).
+
+    `tail_weights`, of the same parameters, gives w of shape (n_groups, n_scenarios) with measure = -sum_s w_s P&L_s, by
+    which the measure splits into parts that add up; None where there are no such weights.
+    """
 
     name: str
     meaning: str
@@ -102,6 +106,7 @@ class Measure:
     needs_level: bool
     additive: bool
     function: Any
+    tail_weights: Any = None
 
 
 @dataclass(frozen=True)

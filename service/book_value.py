@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from aggregation.netting import select
+from aggregation.filters import select
 from aggregation.types import Filter
 from aggregation.vector_cache import VectorCache
 from lake.errors import BadInput

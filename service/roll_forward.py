@@ -23,7 +23,9 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from aggregation.book import Book, encode
 from aggregation.currency import conversion
-from aggregation.netting import coverage, group_by, net, select
+from aggregation.filters import select
+from aggregation.grouping import coverage, group_by
+from aggregation.netting import net
 from aggregation.reduce import group_base, group_pnl
 from aggregation.types import Coverage, Filter
 from aggregation.vector_cache import FAILED, MISSING, VectorCache, align

@@ -22,8 +22,10 @@ from numpy.lib.stride_tricks import sliding_window_view
 from pydantic import BaseModel, ConfigDict, Field
 
 from aggregation.currency import conversion
+from aggregation.filters import select
+from aggregation.grouping import coverage, group_by
 from aggregation.measures import check_estimator, measure
-from aggregation.netting import coverage, group_by, net, select
+from aggregation.netting import net
 from aggregation.reduce import group_pnl
 from aggregation.resolve import shocked_classes
 from aggregation.tail import exact_level

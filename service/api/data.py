@@ -11,7 +11,7 @@ import pyarrow.dataset as ds
 from flask import Response
 from pydantic import Field
 
-from aggregation.netting import select
+from aggregation.filters import select
 from lake.dates import Day
 from lake.errors import NotFound, unknown
 from lake.tables import Lake, Snapshot

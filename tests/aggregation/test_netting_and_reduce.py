@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 from aggregation.book import Book, Column
 from aggregation.currency import Conversion, unconverted
 from aggregation.dimensions import DIMENSIONS, groupable
-from aggregation.netting import coverage, group_by, net, select
+from aggregation.filters import select
+from aggregation.grouping import coverage, group_by
+from aggregation.netting import net
 from aggregation.reduce import group_base, group_pnl
 from aggregation.types import Filter
 from aggregation.vector_cache import align
@@ -184,7 +186,7 @@ def test_very_many_combinations_are_grouped_alike(monkeypatch: pytest.MonkeyPatc
     book = make_book(list(range(300)), [1.0] * 300, **columns)
     keep = rng.random(300) < 0.7
     small = group_by(book, list(columns), keep)
-    monkeypatch.setattr("aggregation.netting._DENSE", 50)
+    monkeypatch.setattr("aggregation.grouping._DENSE", 50)
     large = group_by(book, list(columns), keep)
     assert (small.group == large.group).all()
     assert small.keys == large.keys

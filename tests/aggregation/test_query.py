@@ -486,7 +486,7 @@ def test_columns_are_named_by_measure_and_level(rich_lake: Lake) -> None:
 def test_the_receipt_names_the_inputs_and_repeats(rich_lake: Lake) -> None:
     one, two = (run_query(rich_lake, FOUR) for _ in range(2))
     receipt = dict(one.receipt)
-    assert set(receipt.pop("timings_ms")) == {"load", "net", "reduce", "measure"}
+    assert set(receipt.pop("timings_ms")) == {"load", "select", "reduce", "measure"}
     assert receipt == {k: v for k, v in two.receipt.items() if k != "timings_ms"}
     assert receipt["scenario_count"] == N
     assert receipt["horizon_days"] == 1

@@ -271,3 +271,38 @@ def test_input_is_left_alone() -> None:
         value_at_risk(pnl, P99, weights, "order_statistic")
         expected_shortfall(pnl, Fraction(1, 2), weights, "")
     assert (pnl == before).all()
+
+
+class TestTailWeights:
+    """measure = -sum_s w_s P&L_s, whatever the estimator and the scenarios' probabilities."""
+
+    @pytest.mark.parametrize("estimator", ESTIMATORS)
+    @pytest.mark.parametrize("level", ["0.99", "0.975", "0.9"])
+    def test_they_give_the_measure_back(self, estimator: str, level: str) -> None:
+        pnl = np.random.default_rng(5).standard_normal((7, 130))
+        exact = tail.exact_level(level)
+        for value, weights in (
+            (tail.value_at_risk, tail.var_weights),
+            (tail.expected_shortfall, tail.es_weights),
+        ):
+            w = weights(pnl, exact, None, estimator)
+            np.testing.assert_allclose(-(w * pnl).sum(axis=1), value(pnl, exact, None, estimator), rtol=1e-12)
+            np.testing.assert_allclose(w.sum(axis=1), 1.0, rtol=1e-12)
+
+    def test_with_weighted_scenarios(self) -> None:
+        rng = np.random.default_rng(6)
+        pnl, probabilities = rng.standard_normal((7, 130)), rng.random(130)
+        level = tail.exact_level("0.95")
+        for value, weights in (
+            (tail.value_at_risk, tail.var_weights),
+            (tail.expected_shortfall, tail.es_weights),
+        ):
+            w = weights(pnl, level, probabilities, "order_statistic")
+            np.testing.assert_allclose(
+                -(w * pnl).sum(axis=1), value(pnl, level, probabilities, "order_statistic"), rtol=1e-12
+            )
+
+    def test_of_equal_losses_the_first_scenario_ranks_worse(self) -> None:
+        pnl = np.array([[-8.0, -8.0, -8.0, 1.0]])
+        w = tail.var_weights(pnl, tail.exact_level("0.5"), None, "order_statistic")
+        assert w.tolist() == [[0.0, 1.0, 0.0, 0.0]]

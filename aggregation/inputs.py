@@ -1,0 +1,116 @@
+"""What a question reads, opened once at pinned versions, and the groups it asks for. Every answer of the reduce starts here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from aggregation import resolve
+from aggregation.book import Book
+from aggregation.currency import Conversion, conversion, unconverted
+from aggregation.filters import select
+from aggregation.grouping import Groups, coverage, group_by
+from aggregation.netting import net
+from aggregation.reduce import group_base, group_pnl
+from aggregation.types import RiskQuery
+from aggregation.vector_cache import MISSING, Alignment, VectorCache
+from aggregation.vectors import Bools, Vectors
+from lake.tables import Snapshot
+from scenarios.store import load_scenario_set
+from scenarios.types import Floats, RiskClass
+
+MOST_CANDIDATES = 8  # valuation sets looked into for one that holds the whole book
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Everything a query reads, at pinned versions. `seal` and `scenarios` are rows of valuation_sets and scenario_sets."""
+
+    snapshot: Snapshot
+    seal: Mapping[str, Any]
+    scenarios: Mapping[str, Any]
+    vectors: Vectors
+    book: Book
+    alignment: Alignment
+
+    @property
+    def n_scenarios(self) -> int:
+        return self.vectors.n_scenarios
+
+    @property
+    def weights(self) -> Floats | None:
+        """Probability of each scenario, (n_scenarios,); None when all are alike."""
+        return None if self.scenarios["weights"] is None else np.array(self.scenarios["weights"])
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The groups of a query and what they need; group `groups.n` is the total of all.
+
+    keep : (n_positions,) what the filters leave. counts : (groups.n + 1, 3) positions covered, failed and missing, the
+    total last. rates : conversion into the reporting currency.
+    """
+
+    inputs: Inputs
+    keep: Bools
+    groups: Groups
+    counts: npt.NDArray[np.int64]
+    rates: Conversion
+
+
+def open_inputs(cache: VectorCache, query: RiskQuery) -> Inputs:
+    """The valuation set that answers the query, its vectors, and the book; raises `NotFound` with what is there."""
+    snapshot = cache.lake.snapshot("valuation_sets", "positions")
+    candidates = resolve.valuation_sets(cache.seals(snapshot), query)
+    book = cache.book(snapshot, query.positions_date or query.as_of)
+    seal = _holding_most(cache, book, candidates)
+    vectors = cache.vectors(seal)
+    scenarios = cache.scenarios(seal)
+    return Inputs(snapshot, seal, scenarios, vectors, book, cache.alignment(book, vectors))
+
+
+def _holding_most(cache: VectorCache, book: Book, candidates: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """The newest set that has an answer for the most contracts of the book: a later one may be of another book."""
+    lacking = []
+    for seal in candidates[:MOST_CANDIDATES]:
+        state = cache.alignment(book, cache.vectors(seal)).state
+        lacking.append(int((state == MISSING).sum()))
+        if lacking[-1] == 0:
+            break
+    return candidates[int(np.argmin(lacking))]
+
+
+def open_selection(inputs: Inputs, query: RiskQuery) -> Selection:
+    """Filters and groups the book as the query says; raises `BadInput` for unknown names and empty selections."""
+    keep = select(inputs.book, query.where)
+    groups = group_by(inputs.book, query.by, keep)
+    counts = coverage(inputs.book, groups, inputs.alignment)
+    counts = np.vstack([counts, counts.sum(axis=0)])
+    return Selection(inputs, keep, groups, counts, exchange_rates(inputs, keep, query.currency))
+
+
+def exchange_rates(inputs: Inputs, keep: Bools, currency: str) -> Conversion:
+    """Exchange rates into `currency` for the currencies of the contracts that are kept and covered."""
+    vectors, alignment = inputs.vectors, inputs.alignment
+    selected = np.logical_or.reduceat(keep, inputs.book.starts[:-1])
+    codes = np.unique(vectors.currency[alignment.row[selected & (alignment.row >= 0)]])
+    held = [vectors.currencies[c] for c in codes]
+    if set(held) <= {currency}:
+        return unconverted(len(vectors.currencies), vectors.n_scenarios)
+    scenario_set = load_scenario_set(inputs.snapshot, inputs.seal["scenario_set_id"])
+    fx_moves = RiskClass.FX.value in resolve.shocked_classes(inputs.seal)
+    return conversion(scenario_set, vectors.currencies, held, currency, fx_moves=fx_moves)
+
+
+def scenario_pnl(selection: Selection, first: int, n: int, threads: int | None = None) -> tuple[Floats, Floats]:
+    """Base value (n,) and P&L (n, n_scenarios) of groups first to first + n - 1 in the reporting currency, gains positive.
+
+    Group `groups.n` is the total. A group with nothing covered has zeros: look at `counts` first.
+    """
+    inputs = selection.inputs
+    netted = net(inputs.book, selection.groups, inputs.alignment, inputs.vectors, first, n)
+    return group_base(netted, selection.rates), group_pnl(inputs.vectors.rows, netted, selection.rates, threads)

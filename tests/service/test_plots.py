@@ -1,0 +1,52 @@
+"""Pictures are files of the format asked for, hold what was given, and are the same file when drawn again."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lake.errors import BadInput
+from service import plots
+
+DATES = [dt.date(2020, 3, d) for d in (12, 13, 16)]
+DRAWN: dict[str, Callable[[Path], Path]] = {
+    "time_line": lambda p: plots.time_line(
+        p, DATES, {"VaR": [1.0, None, 3.0]}, title="Rates", unit="USD", dots={"exceptions": (DATES[2:], [3.5])}
+    ),
+    "histogram": lambda p: plots.histogram(p, np.arange(100.0), title="Rates", unit="USD", marks={"VaR 0.99": -3.0}),
+    "waterfall": lambda p: plots.waterfall(
+        p,
+        ("13 March", 100.0),
+        [("new", 20.0), ("closed", -7.5), ("nothing", 0.0)],
+        ("16 March", 112.5),
+        title="Rates",
+        unit="USD",
+    ),
+    "contribution_bars": lambda p: plots.contribution_bars(
+        p, ["Rates", "FX"], [10.0, -2.0], title="by desk", unit="USD", intervals=[(8.0, 13.0), (-4.0, 1.0)]
+    ),
+}
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_the_ending_decides_the_format_and_the_same_picture_is_the_same_file(name: str, tmp_path: Path) -> None:
+    svg = [DRAWN[name](tmp_path / f"{i}.svg").read_bytes() for i in range(2)]
+    assert svg[0] == svg[1]
+    assert DRAWN[name](tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
+    assert ("Rates" if name != "contribution_bars" else "FX").encode() in svg[0]
+
+
+def test_a_waterfall_leaves_out_what_is_zero(tmp_path: Path) -> None:
+    text = DRAWN["waterfall"](tmp_path / "a.svg").read_text()
+    assert "+20" in text
+    assert "nothing" not in text
+
+
+@pytest.mark.parametrize("place", ["a.bmp", "no/such/folder.png"])
+def test_where_it_cannot_be_written_is_said(place: str, tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="picture"):
+        DRAWN["histogram"](tmp_path / place)
