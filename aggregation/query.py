@@ -19,13 +19,14 @@ import pyarrow as pa
 from aggregation import resolve
 from aggregation.inputs import Inputs, Selection, open_inputs, open_selection, scenario_pnl
 from aggregation.measures import check_estimator, measure
+from aggregation.receipts import make_receipt
 from aggregation.reduce import by_rows
 from aggregation.tail import NotDefined, exact_level
 from aggregation.types import Coverage, Measure, RiskQuery, RiskResult
 from aggregation.vector_cache import FAILED, MISSING, VectorCache
-from lake.canonical import canonical_json, digest
+from lake.canonical import digest
 from lake.errors import BadInput, Issue
-from lake.tables import Lake, code_version
+from lake.tables import Lake
 from scenarios.types import Floats, RiskClass
 
 MOST_COLUMNS = 1000  # scenarios shown side by side
@@ -212,32 +213,18 @@ def _result(
 
 def _receipt(query: RiskQuery, selection: Selection, figures: _Figures, clock: _Clock) -> dict[str, Any]:
     """Every input by name and digest; only `timings_ms` differs when the same question is asked again."""
-    inputs = selection.inputs
-    seal, scenarios = inputs.seal, inputs.scenarios
+    legs = selection.rates.legs
     return {
-        "valuation_set_id": seal["valuation_set_id"],
-        "valuation_date": str(seal["valuation_date"]),
-        "market_date": str(seal["market_date"]),
-        "risk_classes": list(resolve.shocked_classes(seal)),
-        "pricer_version": seal["pricer_version"],
-        "scenario_set_id": seal["scenario_set_id"],
-        "scenario_set_name": seal["scenario_set_name"],
-        "scenario_set_version": scenarios["version"],
-        "method": scenarios["method"],
-        "scenario_count": inputs.vectors.n_scenarios,
-        "horizon_days": scenarios["horizon_days"],
-        "weighted": scenarios["weights"] is not None,
-        "synthetic": scenarios["synthetic"],
-        "positions_date": str(inputs.book.positions_date),
-        "positions_files": list(inputs.book.files),
-        "estimator": query.estimator,
-        "levels": list(query.levels),
-        "currency": query.currency,
-        "exchange_rates": {c: [[factor, power] for factor, power in legs] for c, legs in selection.rates.legs.items()},
-        "table_versions": inputs.snapshot.versions,
-        "code_version": code_version(),
-        "query_digest": digest(canonical_json(query.model_dump(mode="json"))),
-        "result_digest": digest(*(part for name, values in figures.items() for part in (name, values.tobytes()))),
+        **make_receipt(
+            "var",
+            query.model_dump(mode="json"),
+            selection.inputs,
+            digest(*(part for name, values in figures.items() for part in (name, values.tobytes()))),
+            estimator=query.estimator,
+            levels=list(query.levels),
+            currency=query.currency,
+            exchange_rates={c: [[factor, power] for factor, power in path] for c, path in legs.items()},
+        ),
         "timings_ms": dict(clock.ms),
     }
 

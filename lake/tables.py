@@ -75,6 +75,7 @@ class Lake:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path).expanduser().resolve()
+        self._as_of: dict[str, int] = {}
 
     @classmethod
     def open(cls, path: str | Path) -> Lake:
@@ -98,6 +99,12 @@ class Lake:
             write_durable(lake.path / _MARKER, json.dumps({"format": 1}).encode())
         return lake
 
+    def at(self, versions: Mapping[str, int]) -> Lake:
+        """This lake as it was: the tables named are read at these versions, the others as they are now."""
+        then = Lake(self.path)
+        then._as_of = {_definition(name).name: version for name, version in versions.items()}
+        return then
+
     @property
     def state(self) -> Path:
         """Folder for what is not data: the writer's lock, the job table, the default cache."""
@@ -106,6 +113,9 @@ class Lake:
     def _reader(self, name: str, version: int | None = None) -> DeltaTable | None:
         """The table for reading, at its newest version or the one given; opened once while no commit follows."""
         folder = self.path / _definition(name).name
+        version = self._as_of.get(name) if version is None else version
+        if version == NEVER_WRITTEN:
+            return None
         known = _opened.get(folder)
         if known is None or not known.is_newest():
             table = self._delta(name)
@@ -122,7 +132,7 @@ class Lake:
         return DeltaTable(str(folder), version=version)
 
     def version(self, name: str) -> int:
-        """Newest version of the table; -1 when it has never been written."""
+        """Version of the table that is read, by default the newest; -1 when it has never been written."""
         table = self._reader(name)
         return NEVER_WRITTEN if table is None else int(table.version())
 
@@ -146,7 +156,7 @@ class Lake:
         """
         schema = _definition(name).schema
         wanted = list(columns) if columns is not None else schema.names
-        table = None if version == NEVER_WRITTEN else self._reader(name, version)
+        table = self._reader(name, version)
         if table is None:
             return pa.schema([schema.field(c) for c in wanted]).empty_table()
         rows = table.to_pyarrow_dataset(schema=schema.remove_metadata()).to_table(columns=wanted, filter=where)
@@ -156,7 +166,7 @@ class Lake:
         self, name: str, where: Mapping[str, Iterable[Any]] | None = None, version: int | None = None
     ) -> list[Path]:
         """Active data files of the table, those of the given partition values only; sorted by path."""
-        table = None if version == NEVER_WRITTEN else self._reader(name, version)
+        table = self._reader(name, version)
         if table is None:
             return []
         # dates are compared as text, which is how the log writes them

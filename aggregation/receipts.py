@@ -1,0 +1,121 @@
+"""Receipts: every input of an answer by name and digest, enough to ask again and compare the bits.
+
+A receipt is plain data (JSON). `varlake replay` reads it: it opens the lake at the table versions named here, asks the same
+question, and compares `result_digest`.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from aggregation import resolve
+from aggregation.inputs import Inputs
+from lake.canonical import canonical_json, digest
+from lake.tables import NEVER_WRITTEN, Lake, code_version
+
+_PACKAGES = ("lake", "scenarios", "valuation", "aggregation")  # whose code decides numbers
+_LIBRARIES = ("numpy", "numba", "scipy", "pyarrow", "QuantLib")  # whose arithmetic stands in them
+VOLATILE = ("timings_ms", "receipt_digest")  # not part of what a receipt vouches for
+
+
+def make_receipt(
+    kind: str, question: Mapping[str, Any], inputs: Inputs, result_digest: str, **more: Any
+) -> dict[str, Any]:
+    """The receipt of an answer: `kind` names the function that answers, `question` its parameters as JSON values."""
+    return sealed(
+        {
+            "kind": kind,
+            "question": dict(question),
+            **name_inputs(inputs),
+            **more,
+            "query_digest": digest(canonical_json(question)),
+            "result_digest": result_digest,
+        }
+    )
+
+
+def sealed(receipt: Mapping[str, Any]) -> dict[str, Any]:
+    """The receipt with the digest of all it says: a figure changed by hand shows."""
+    return {**receipt, "receipt_digest": own_digest(receipt)}
+
+
+def own_digest(receipt: Mapping[str, Any]) -> str:
+    """Digest of what a receipt vouches for."""
+    return digest(canonical_json({k: v for k, v in receipt.items() if k not in VOLATILE}))
+
+
+def name_inputs(inputs: Inputs) -> dict[str, Any]:
+    """What the numbers rest on: sets, dates, counts, code and the digests of positions, vectors, scenarios and market."""
+    seal, scenarios, lake = inputs.seal, inputs.scenarios, inputs.snapshot.lake
+    market_version = scenarios["market_data_version"]
+    return {
+        "valuation_set_id": seal["valuation_set_id"],
+        "valuation_set_digest": valuation_set_digest(lake, seal["valuation_set_id"]),
+        "valuation_date": str(seal["valuation_date"]),
+        "market_date": str(seal["market_date"]),
+        "risk_classes": list(resolve.shocked_classes(seal)),
+        "pricer_version": seal["pricer_version"],
+        "scenario_set_id": seal["scenario_set_id"],
+        "scenario_set_name": seal["scenario_set_name"],
+        "scenario_set_version": scenarios["version"],
+        "method": scenarios["method"],
+        "scenario_count": inputs.vectors.n_scenarios,
+        "horizon_days": scenarios["horizon_days"],
+        "weighted": scenarios["weights"] is not None,
+        "synthetic": scenarios["synthetic"],
+        "market_data_version": market_version,
+        "market_data_digest": market_data_digest(lake, market_version),
+        "positions_date": str(inputs.book.positions_date),
+        "positions_files": list(inputs.book.files),
+        "table_versions": dict(inputs.snapshot.versions),
+        "code_version": code_version(),
+        "code_digest": code_digest(),
+        "libraries": libraries(),
+    }
+
+
+def valuation_set_digest(lake: Lake, valuation_set_id: str) -> str:
+    """Digest of the fingerprints and failures of a sealed set, by the names of its data files, which are their digests.
+
+    A fingerprint stands for the levels of every factor a contract reads and for the pricer, so it fixes the vector.
+    """
+    return _files_digest(*_identity(lake), ("valuation_members", "valuation_failures"), valuation_set_id, None)
+
+
+def market_data_digest(lake: Lake, at_version: int | None) -> str | None:
+    """Digest of all market data at a version of its table; None where a scenario set names none."""
+    if at_version is None or at_version == NEVER_WRITTEN:
+        return None
+    return _files_digest(*_identity(lake), ("market_data",), None, at_version)
+
+
+def _identity(lake: Lake) -> tuple[Path, int]:
+    """Names this lake, and not one made later in the same place."""
+    return lake.path, (lake.state / "lake.json").stat().st_mtime_ns
+
+
+@functools.lru_cache(maxsize=1024)
+def _files_digest(
+    path: Path, made: int, tables: tuple[str, ...], valuation_set_id: str | None, at_version: int | None
+) -> str:
+    where = None if valuation_set_id is None else {"valuation_set_id": [valuation_set_id]}
+    lake = Lake(path)
+    return digest(*(f.relative_to(path).as_posix() for t in tables for f in lake.data_files(t, where, at_version)))
+
+
+@functools.cache
+def code_digest() -> str:
+    """Digest of the source of every package that decides numbers."""
+    root = Path(__file__).parent.parent
+    files = sorted(f for p in _PACKAGES for f in (root / p).rglob("*") if f.suffix in (".py", ".toml"))
+    return digest(*(part for f in files for part in (f.relative_to(root).as_posix(), f.read_bytes())))
+
+
+@functools.cache
+def libraries() -> dict[str, str]:
+    """Versions of the libraries whose arithmetic stands in the numbers."""
+    return {name: version(name) for name in _LIBRARIES}
