@@ -15,7 +15,7 @@ import pyarrow.dataset as ds
 
 from aggregation.cache import read_mapped, write_mapped
 from aggregation.dimensions import ATTRIBUTE, CONTRACT_COLUMNS, DIMENSIONS
-from lake.errors import NotFound
+from lake.errors import NotFound, unknown
 from lake.tables import Lake, Snapshot
 from scenarios.types import Floats
 
@@ -55,6 +55,12 @@ class Book:
     @property
     def attributes(self) -> tuple[str, ...]:
         return tuple(c.removeprefix(ATTRIBUTE) for c in self.columns if c.startswith(ATTRIBUTE))
+
+    def column(self, name: str, pointer: str = "by") -> Column:
+        """The column of that name; raises `BadInput` with the nearest names that this book can be grouped by."""
+        if name not in self.columns:
+            raise unknown("dimension", name, self.columns, pointer=pointer)
+        return self.columns[name]
 
 
 def positions_files(at: Lake | Snapshot, positions_date: dt.date) -> list[Path]:

@@ -11,7 +11,6 @@ import pyarrow as pa
 
 from aggregation.book import Book, Codes, Offsets
 from aggregation.compiled import compiled
-from aggregation.dimensions import check_dimension
 from aggregation.vector_cache import Alignment
 from aggregation.vectors import Bools
 from lake.errors import BadInput
@@ -33,7 +32,7 @@ class Groups:
 
 def group_by(book: Book, by: Sequence[str], keep: Bools) -> Groups:
     """Groups the selected positions; one group of all when `by` is empty."""
-    columns = [book.columns[check_dimension(name, book.attributes)] for name in by]
+    columns = [book.column(name) for name in by]
     if len(set(by)) < len(by):
         raise BadInput(f"A dimension is named twice: {', '.join(by)}.")
     code, size = np.zeros(book.n_positions, dtype=np.int64), 1

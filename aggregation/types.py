@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import pyarrow as pa
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
 from lake.dates import Day
 from lake.errors import BadInput
@@ -29,27 +30,80 @@ _LEVEL_SCHEMA = {
 Level = Annotated[str, BeforeValidator(_decimal_text), WithJsonSchema(_LEVEL_SCHEMA, mode="validation")]
 
 
+_CONDITION = re.compile(r"([^=!~<>]+)(!=|=|!~|~|>=|<=|>|<)(.*)", re.DOTALL)
+_BOUND_OF = {">=": "at_least", "<=": "at_most", ">": "above", "<": "below"}
+
+
 class Filter(BaseModel):
-    """Keeps the positions whose `dimension` is one of `values`, or none of them with `exclude`."""
+    """Keeps the positions whose member of `dimension` meets one condition, or those that fail it with `exclude`.
+
+    The condition is one of: `values`, where null is the empty member; `patterns`; or bounds, by number, date or text as
+    `aggregation.filters` says. Upper and lower case differ everywhere.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     dimension: str
-    values: tuple[str, ...] = Field(min_length=1)
-    exclude: bool = False
+    values: tuple[str | None, ...] = Field((), description="members; null for positions without one")
+    patterns: tuple[str, ...] = Field((), description="texts in which * is any run of characters and ? any one")
+    at_least: str | None = Field(None, description="least member, itself included")
+    at_most: str | None = Field(None, description="greatest member, itself included")
+    above: str | None = Field(None, description="members greater than this")
+    below: str | None = Field(None, description="members less than this")
+    exclude: bool = Field(False, description="keep what fails the condition instead")
+
+    @property
+    def bounds(self) -> dict[str, str]:
+        """The bounds given, by name."""
+        names = _BOUND_OF.values()
+        return {name: bound for name in names if (bound := getattr(self, name)) is not None}
+
+    @model_validator(mode="after")
+    def _one_condition(self) -> Self:
+        if sum(map(bool, (self.values, self.patterns, self.bounds))) != 1:
+            raise ValueError("give either values, or patterns, or bounds (at_least, at_most, above, below)")
+        return self
 
     @classmethod
     def parse(cls, text: str) -> Filter:
-        """A filter from text: `desk=Rates`, `desk=Rates,FX` (one of), `desk!=Rates` (none of)."""
-        dimension, operator, values = text.partition("=")
-        exclude = dimension.endswith("!")
-        members = tuple(v.strip() for v in values.split(",") if v.strip())
-        dimension = dimension.removesuffix("!").strip()
-        if not operator or not dimension or not members:
+        """A filter from text.
+
+        `desk=Rates,FX` (one of), `desk!=Rates` (none of), `book~Rates*,FX-?` (matches), `book!~Rates*`,
+        `attribute.score>=3` (also > <= <), `attribute.maturity=2024-01-01..2026-12-31` (from, to; either may be left out),
+        `attribute.rating=` (has none), `attribute.rating!=` (has one).
+        """
+        found = _CONDITION.fullmatch(text)
+        dimension, operator, right = (part.strip() for part in found.groups()) if found else ("", "", "")
+        members = tuple(v.strip() for v in right.split(",") if v.strip())
+        given: dict[str, Any] = {}
+        if operator in _BOUND_OF:
+            given = {_BOUND_OF[operator]: right} if right else {}
+        elif operator.endswith("~"):
+            given = {"patterns": members} if members else {}
+        elif right.count("..") == 1 and len(members) == 1:
+            least, most = (bound.strip() or None for bound in right.split(".."))
+            given = {"at_least": least, "at_most": most} if least or most else {}
+        elif members or not right:
+            given = {"values": members or (None,)}
+        if not dimension or not given:
             raise BadInput(
-                f"The filter {text!r} was given; expected dimension=member[,member...] or dimension!=member."
+                f"The filter {text!r} was given; expected dimension=member[,member...], dimension!=member, dimension~pattern, "
+                "dimension>=bound or dimension=from..to."
             )
-        return cls(dimension=dimension, values=members, exclude=exclude)
+        return cls(dimension=dimension, exclude=operator.startswith("!"), **given)
+
+    def __str__(self) -> str:
+        """The filter as text."""
+        no = "!" * self.exclude
+        if self.patterns:
+            return f"{self.dimension}{no}~{','.join(self.patterns)}"
+        if self.values:
+            return f"{self.dimension}{no}={','.join(v or '' for v in self.values)}"
+        bounds = self.bounds
+        if bounds.keys() <= {"at_least", "at_most"} and (self.exclude or len(bounds) == 2):
+            return f"{self.dimension}{no}={bounds.get('at_least', '')}..{bounds.get('at_most', '')}"
+        shown = " and ".join(f"{self.dimension}{o}{bounds[name]}" for o, name in _BOUND_OF.items() if name in bounds)
+        return f"not ({shown})" if self.exclude else shown
 
 
 class RiskQuery(BaseModel):

@@ -21,7 +21,8 @@ def _filter(value: Any) -> Any:
         raise ValueError(error.message) from None
 
 
-FilterText = Annotated[Filter, BeforeValidator(_filter), WithJsonSchema({"type": "string", "pattern": "^[^=!]+!?=.+$"})]
+_FILTER = "^[^=!~<>]+(!?=.*|(!?~|[<>]=?).+)$"
+FilterText = Annotated[Filter, BeforeValidator(_filter), WithJsonSchema({"type": "string", "pattern": _FILTER})]
 
 
 class Parameters(BaseModel):
