@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 import functools
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,9 +63,20 @@ def _seal_key(seal: Mapping[str, Any]) -> str:
     return digest(seal["valuation_set_id"], str(seal["sealed_at"]))
 
 
-@functools.cache
-def _kept(folder: Path) -> Kept:
-    return Kept(_KEPT)
+_kept: dict[Path, Kept] = {}  # by cache folder
+
+
+@contextmanager
+def fresh_cache(lake: Lake) -> Iterator[VectorCache]:
+    """An empty cache that is gone afterwards: what is read through it comes from the lake's own files."""
+    parent = lake.state / "cache"
+    parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".fresh-", dir=parent) as folder:
+        cache = VectorCache(lake, Path(folder))
+        try:
+            yield cache
+        finally:
+            del _kept[Path(folder).resolve()]
 
 
 class VectorCache:
@@ -72,7 +85,7 @@ class VectorCache:
     def __init__(self, lake: Lake, folder: Path | None = None, limit_bytes: int = DEFAULT_BYTES) -> None:
         self.lake = lake
         self._disk = DiskCache((folder or lake.state / "cache").expanduser().resolve(), limit_bytes)
-        self._kept = _kept(self._disk.folder)
+        self._kept = _kept.setdefault(self._disk.folder, Kept(_KEPT))
 
     def _lake_id(self) -> tuple[str, int]:
         """Names this lake, and not one made later in the same place."""

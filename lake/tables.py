@@ -23,6 +23,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 from deltalake import CommitProperties, DeltaTable, PostCommitHookProperties
+from deltalake.exceptions import DeltaError
 from deltalake.transaction import AddAction
 
 from lake.errors import BadInput, Conflict, NotFound, unknown
@@ -129,7 +130,12 @@ class Lake:
         # a process killed while it made the table leaves a log without an entry: that table was never written
         if not DeltaTable.is_deltatable(str(folder)):
             return None
-        return DeltaTable(str(folder), version=version)
+        try:
+            return DeltaTable(str(folder), version=version)
+        except DeltaError as error:
+            raise NotFound(
+                f"The table {name} cannot be opened{'' if version is None else f' at version {version}'}: {error}"
+            ) from None
 
     def version(self, name: str) -> int:
         """Version of the table that is read, by default the newest; -1 when it has never been written."""
@@ -159,7 +165,13 @@ class Lake:
         table = self._reader(name, version)
         if table is None:
             return pa.schema([schema.field(c) for c in wanted]).empty_table()
-        rows = table.to_pyarrow_dataset(schema=schema.remove_metadata()).to_table(columns=wanted, filter=where)
+        try:
+            rows = table.to_pyarrow_dataset(schema=schema.remove_metadata()).to_table(columns=wanted, filter=where)
+        except FileNotFoundError as error:
+            lost = re.search(r"(?<=/)[^/]+\.parquet", str(error))
+            raise NotFound(
+                f"The lake is damaged: a data file of {name} is not there, {lost.group() if lost else error}. Restore the lake."
+            ) from None
         return rows.cast(pa.schema([schema.field(c) for c in wanted]))
 
     def data_files(

@@ -315,6 +315,22 @@ def compare_command(
     display.print_json(result.to_dict()) if json else reports.show_comparison(result)
 
 
+@app.command("replay")
+def replay_command(
+    receipt: Annotated[Path, typer.Argument(help="JSON file: an answer, or its receipt.")],
+    lake: LakeOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Recompute an answer from its receipt, compare the bits, and name every input that is not as it was."""
+    from service import replay, reports
+
+    _, opened = open_lake(lake)
+    done = replay.replay(opened, replay.read_receipt(receipt))
+    display.print_json(done.to_dict()) if json else reports.show_replay(done)
+    if done.verdict != "same bits":
+        raise typer.Exit(1)
+
+
 @app.command("engine")
 def engine_command(lake: LakeOption = None) -> None:
     """Run the engine: takes valuation jobs from the job table, one engine a lake."""

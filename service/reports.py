@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from lake.ingest.positions import PositionsReport
     from scenarios.catalogue import MarketIngestReport
     from scenarios.plausibility import Plausibility
+    from service.replay import Replay
     from service.reverse_stress import ReverseStress
     from service.roll_forward import RollResult
     from service.stress import StressComparison
@@ -90,6 +91,15 @@ def show_comparison(result: ComparisonResult) -> None:
     display.print_table(result.rows.to_pylist() if by else [], columns, title=title, last=last)
     for side in (one, two):
         show_basis(side)
+
+
+def show_replay(done: Replay) -> None:
+    """What became of each input, and whether the bits are the same."""
+    rows = [i.to_dict() if i.state != "same" else {"input": i.input, "state": i.state} for i in done.inputs]
+    display.print_table(rows, ("input", "state", "receipt", "found"), title=f"Replay of {done.kind}")
+    display.say(f"{done.verdict}: {done.result_digest} in the receipt, {done.recomputed_digest or 'nothing'} now.")
+    if done.why:
+        display.say(done.why)
 
 
 def show_market_report(report: MarketIngestReport, *, json: bool, short: bool = False) -> None:

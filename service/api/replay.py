@@ -1,0 +1,59 @@
+"""Receipts replayed: the same question asked again, and the bits compared."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from flask import Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from service.api.answers import json_answer
+from service.api.context import context
+from service.api.document import blueprint
+from service.api.models import Answer
+from service.api.requests import Body
+from service.replay import REPLAYED, State, Verdict, receipt_of, replay
+
+api = blueprint("replay", __name__, __doc__)
+
+
+class Receipt(BaseModel):
+    """What a receipt must have; it has more, by kind."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    kind: Literal[tuple(REPLAYED)] = Field(description="kind of answer")  # type: ignore[valid-type]
+    question: dict[str, Any]
+    table_versions: dict[str, Annotated[float, Field(ge=-1, le=10**12)]]
+    result_digest: str
+    receipt_digest: str
+
+
+class ReplayBody(Body):
+    """An answer as it was given, or its receipt alone under the key `receipt`; other keys of the answer are not looked at."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    receipt: Receipt = Field(description="the receipt of an answer")
+
+
+class InputStateRow(Answer):
+    input: str
+    state: State = Field(description="same, changed since, missing, or damaged")
+    receipt: str = Field(description="what the receipt says of it")
+    found: str = Field(description="what there is")
+
+
+class ReplayAnswer(Answer):
+    verdict: Verdict
+    kind: str = Field(description="kind of answer the receipt is of")
+    result_digest: str = Field(description="digest of the figures, from the receipt")
+    recomputed_digest: str | None = Field(description="digest of the figures as they come out now")
+    inputs: list[InputStateRow]
+    why: str | None = Field(description="what hindered, where the bits are not the same")
+
+
+@api.post("/replay", responses={200: ReplayAnswer})
+def replay_receipt(body: ReplayBody) -> Response:
+    """Recomputes an answer from the lake as it was, compares the bits, and names every input that is not as it was."""
+    return json_answer(replay(context().lake, receipt_of(body.receipt.model_dump())).to_dict())

@@ -1,0 +1,238 @@
+"""Replays: a receipt's question asked again of the lake as it was, and its bits compared.
+
+Everything that may differ is looked at by name: the receipt itself, positions, valuation set, scenario set, market data,
+code, libraries. One place to make a kind of answer replayable: a line in `REPLAYED`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import pyarrow as pa
+
+from aggregation.query import run_query
+from aggregation.receipts import (
+    code_digest,
+    libraries,
+    market_data_digest,
+    own_digest,
+    valuation_set_digest,
+)
+from aggregation.types import RiskQuery
+from aggregation.vector_cache import VectorCache, fresh_cache
+from lake.canonical import digest
+from lake.errors import BadInput, NotFound, VarlakeError, unknown, validated
+from lake.schemas import TABLES
+from lake.tables import Lake, code_version
+from scenarios.store import load_scenario_set, scenario_set_digest
+from valuation.plan import all_pricers_version
+
+State = Literal["same", "changed", "missing", "damaged"]
+Verdict = Literal["same bits", "other bits", "not recomputed"]
+Receipt = Mapping[str, Any]
+
+
+def _var(lake: Lake, cache: VectorCache, question: Mapping[str, Any]) -> Receipt:
+    return run_query(lake, validated(RiskQuery, dict(question), "query of the receipt"), cache=cache).receipt
+
+
+# kind of answer to the function that answers its question again and gives the new receipt
+REPLAYED: dict[str, Callable[[Lake, VectorCache, Mapping[str, Any]], Receipt]] = {"var": _var}
+
+
+@dataclass(frozen=True)
+class InputState:
+    """What became of one input of a receipt: `same`, `changed` since, `missing` or `damaged`; `found` says what there is."""
+
+    input: str
+    state: State
+    receipt: str
+    found: str
+
+    def to_dict(self) -> dict[str, str]:
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Replay:
+    """`verdict`: whether the recomputed answer has the same bits. `inputs`: the state of every input. `why`: what hindered."""
+
+    verdict: Verdict
+    kind: str
+    result_digest: str
+    recomputed_digest: str | None
+    inputs: tuple[InputState, ...]
+    why: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        return {**asdict(self), "inputs": [i.to_dict() for i in self.inputs]}
+
+
+def read_receipt(path: Path) -> Receipt:
+    """The receipt in a file: a receipt by itself, or a whole answer as `--json` and the API give it."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise NotFound(f"The receipt {path} cannot be read: {error.strerror or error}.") from None
+    except ValueError as error:
+        raise BadInput(
+            f"{path} is not JSON: {error}. Give an answer of `varlake var --json`, or its receipt."
+        ) from None
+    return receipt_of(found, str(path))
+
+
+def receipt_of(found: Any, where: str = "the body") -> Receipt:
+    """The receipt in an answer or a receipt; raises `BadInput` for anything else."""
+    receipt = found.get("receipt", found) if isinstance(found, dict) else None
+    needed = ("kind", "question", "table_versions", "result_digest", "receipt_digest")
+    lacking = [k for k in needed if not isinstance(receipt, dict) or k not in receipt]
+    if receipt is None or lacking:
+        raise BadInput(
+            f"There is no receipt in {where}: {', '.join(lacking or needed)} not found. Give an answer of "
+            "`varlake var --json`, or what stands under its key receipt."
+        )
+    if receipt["kind"] not in REPLAYED:
+        raise unknown("kind of receipt", str(receipt["kind"]), REPLAYED)
+    return dict(receipt)
+
+
+def replay(lake: Lake, receipt: Receipt) -> Replay:
+    """Asks the receipt's question of the lake at the receipt's table versions; names every input that is not as it was.
+
+    The lake's own files are read, not what queries keep of them.
+    """
+    states = _inputs(lake, receipt)
+    result = {"kind": receipt["kind"], "result_digest": receipt["result_digest"], "inputs": tuple(states)}
+    try:
+        versions = {str(k): int(v) for k, v in receipt["table_versions"].items() if k in TABLES}
+        then = lake.at(versions)
+        with fresh_cache(then) as cache:
+            again = REPLAYED[receipt["kind"]](then, cache, receipt["question"])
+    except (VarlakeError, OSError, pa.ArrowException) as error:
+        why = error.message if isinstance(error, VarlakeError) else f"A file of the lake cannot be read: {error}"
+        return Replay("not recomputed", recomputed_digest=None, why=why, **result)
+    same = again["result_digest"] == receipt["result_digest"]
+    return Replay(
+        "same bits" if same else "other bits",
+        recomputed_digest=again["result_digest"],
+        why=None if same else _why(states),
+        **result,
+    )
+
+
+def _why(states: list[InputState]) -> str:
+    suspects = [s.input for s in states if s.state != "same"]
+    if suspects:
+        return f"Not as the receipt has it: {', '.join(suspects)}."
+    return "Every input is as the receipt has it, and the result is not: please report this as a defect."
+
+
+def _inputs(lake: Lake, receipt: Receipt) -> list[InputState]:
+    told = own_digest(receipt)
+    states = [_state("receipt", "damaged", receipt["receipt_digest"], told)]
+    for part in _parts(receipt):
+        states += [
+            _positions(lake, part),
+            _valuation_set(lake, part),
+            _scenario_set(lake, part),
+            _market_data(lake, part),
+            _state("code", "changed", _code(part), f"{code_version()} {code_digest()}"),
+            _state("pricers", "changed", part["pricer_version"], all_pricers_version()),
+            _state("libraries", "changed", _listed(part["libraries"]), _listed(libraries())),
+        ]
+    return list(dict.fromkeys(states))  # two sides of a comparison share what they share
+
+
+def _parts(receipt: Any) -> list[Receipt]:
+    """The parts of a receipt that name inputs: itself, or the sides of a comparison."""
+    if not isinstance(receipt, Mapping):
+        return []
+    if "valuation_set_digest" in receipt:
+        return [receipt]
+    return [part for value in receipt.values() for part in _parts(value)]
+
+
+def _code(part: Receipt) -> str:
+    return f"{part['code_version']} {part['code_digest']}"
+
+
+def _state(name: str, otherwise: State, was: object, now: object) -> InputState:
+    """Same where both texts are, else as `otherwise` says."""
+    return InputState(name, "same" if str(was) == str(now) else otherwise, str(was), str(now))
+
+
+def _listed(versions: Mapping[str, str]) -> str:
+    return ", ".join(f"{k} {v}" for k, v in sorted(versions.items()))
+
+
+def _positions(lake: Lake, receipt: Receipt) -> InputState:
+    """The files of the book: whether they are there with the bytes they are named by, and still the newest."""
+    date, files = receipt["positions_date"], list(receipt["positions_files"])
+    name = f"positions of {date}"
+    paths = [lake.path / "positions" / f"positions_date={date}" / f"{f}.parquet" for f in files]
+    lacking = [p.stem for p in paths if not p.is_file()]
+    if lacking:
+        return _state(name, "missing", f"{len(files)} files", f"{len(lacking)} are not there, first {lacking[0]}")
+    spoilt = [p.stem for p in paths if _digest_of(p) != p.stem]
+    if spoilt:
+        return _state(name, "damaged", f"{len(files)} files", f"{len(spoilt)} have other bytes, first {spoilt[0]}")
+    now = sorted(p.stem for p in lake.data_files("positions", {"positions_date": [date]}))
+    was, found = (f"{len(f)} files {digest(*f)}" for f in (sorted(files), now))
+    return _state(name, "changed", was, found)
+
+
+def _digest_of(file: Path) -> str:
+    """What the file should be named."""
+    return digest(memoryview(file.read_bytes()))
+
+
+def _valuation_set(lake: Lake, receipt: Receipt) -> InputState:
+    wanted, was = receipt["valuation_set_id"], receipt["valuation_set_digest"]
+    name = f"valuation set {wanted}"
+    if wanted not in lake.read("valuation_sets", ["valuation_set_id"])["valuation_set_id"].to_pylist():
+        return _state(name, "missing", was, "no such sealed set")
+    files = lake.data_files("pnl_vectors", {"valuation_date": [receipt["valuation_date"]]})
+    spoilt = [f.stem for f in files if _digest_of(f) != f.stem]
+    if spoilt:
+        return _state(
+            name, "damaged", was, f"{len(spoilt)} of its files of vectors have other bytes, first {spoilt[0]}"
+        )
+    return _state(name, "changed", was, valuation_set_digest(lake, wanted))
+
+
+def _scenario_set(lake: Lake, receipt: Receipt) -> InputState:
+    """The set's id is the digest of all that is in it, so what is stored can be held to it."""
+    wanted = receipt["scenario_set_id"]
+    name = f"scenario set {receipt['scenario_set_name']}"
+    try:
+        now = scenario_set_digest(load_scenario_set(lake.snapshot(), wanted))
+    except NotFound as error:
+        return _state(name, "missing", wanted, error.message)
+    except VarlakeError as error:
+        return _state(name, "damaged", wanted, error.message)
+    return _state(name, "damaged", wanted, now)
+
+
+def _market_data(lake: Lake, receipt: Receipt) -> InputState:
+    """The version the scenarios were read from: whether it is as it was, and whether a later one has other data."""
+    version = receipt["market_data_version"]
+    was = receipt["market_data_digest"]
+    if was is None:
+        return _state("market data", "same", "none named", "none named")
+    newest = lake.version("market_data")
+    if version > newest:
+        return _state("market data", "missing", f"version {version}", f"version {newest}")
+    now = market_data_digest(lake, version)
+    if now != was:
+        return _state("market data", "damaged", f"version {version} {was}", f"version {version} {now}")
+    latest = market_data_digest(lake, newest)
+    return _state(
+        "market data",
+        "changed",
+        f"version {version} {was}",
+        f"version {newest} {latest}" if latest != was else f"version {version} {was}",
+    )
