@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +39,7 @@ class Book:
 
     contract_ids : distinct, sorted. starts : (n_contracts + 1,), positions starts[c] to starts[c + 1] hold contract c.
     quantity : (n_positions,) units, negative is short. files : names of the data files, which are their digests.
+    hierarchies : name to the digest of the parents that hold on the date, of those whose levels are among the columns.
     """
 
     positions_date: dt.date
@@ -47,6 +48,7 @@ class Book:
     starts: Offsets
     quantity: Floats
     columns: Mapping[str, Column]
+    hierarchies: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def n_positions(self) -> int:

@@ -64,7 +64,7 @@ class Selection:
 
 def open_inputs(cache: VectorCache, query: RiskQuery) -> Inputs:
     """The valuation set that answers the query, its vectors, and the book; raises `NotFound` with what is there."""
-    snapshot = cache.lake.snapshot("valuation_sets", "positions")
+    snapshot = cache.lake.snapshot("valuation_sets", "positions", "hierarchies")
     candidates = resolve.valuation_sets(cache.seals(snapshot), query)
     book = cache.book(snapshot, query.positions_date or query.as_of)
     seal = _holding_most(cache, book, candidates)
@@ -98,7 +98,12 @@ def exchange_rates(inputs: Inputs, keep: Bools, currency: str) -> Conversion:
     vectors, alignment = inputs.vectors, inputs.alignment
     selected = np.logical_or.reduceat(keep, inputs.book.starts[:-1])
     codes = np.unique(vectors.currency[alignment.row[selected & (alignment.row >= 0)]])
-    held = [vectors.currencies[c] for c in codes]
+    return rates(inputs, [vectors.currencies[c] for c in codes], currency)
+
+
+def rates(inputs: Inputs, held: Sequence[str], currency: str) -> Conversion:
+    """Exchange rates into `currency` for the currencies `held`, in the scenarios and at the base of the inputs."""
+    vectors = inputs.vectors
     if set(held) <= {currency}:
         return unconverted(len(vectors.currencies), vectors.n_scenarios)
     scenario_set = load_scenario_set(inputs.snapshot, inputs.seal["scenario_set_id"])

@@ -71,6 +71,7 @@ def name_inputs(inputs: Inputs) -> dict[str, Any]:
         "market_data_digest": market_data_digest(lake, market_version),
         "positions_date": str(inputs.book.positions_date),
         "positions_files": list(inputs.book.files),
+        "hierarchies": dict(inputs.book.hierarchies),
         "table_versions": dict(inputs.snapshot.versions),
         "code_version": code_version(),
         "code_digest": code_digest(),

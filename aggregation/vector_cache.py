@@ -5,11 +5,11 @@ from __future__ import annotations
 import datetime as dt
 import functools
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -19,11 +19,14 @@ import pyarrow.dataset as ds
 
 from aggregation.book import Book, Codes, load_book, positions_files, write_book
 from aggregation.cache import DEFAULT_BYTES, DiskCache, Kept
+from aggregation.hierarchies import with_levels
 from aggregation.vectors import Vectors, load_vectors, write_vectors
 from lake.canonical import digest
 from lake.errors import NotFound
-from lake.tables import Lake, Snapshot
+from lake.tables import NEVER_WRITTEN, Lake, Snapshot
 from valuation.store import list_valuation_sets
+
+T = TypeVar("T")
 
 COVERED, FAILED, MISSING = 0, 1, 2
 
@@ -99,12 +102,17 @@ class VectorCache:
         return self._kept.get(name, lambda: self._disk.entry(name, write, load))
 
     def book(self, at: Snapshot, positions_date: dt.date) -> Book:
-        """The book of a date at the snapshot's version of positions; raises `NotFound` with the nearest dates."""
+        """The book of a date at the snapshot's versions of positions and hierarchies; raises `NotFound` with the nearest dates."""
         files = tuple(p.stem for p in positions_files(at, positions_date))
         name = digest(str(self.lake.path), str(positions_date), *files)
         write = functools.partial(write_book, at, positions_date)
         load = functools.partial(load_book, positions_date, files)
-        return self._kept.get(name, lambda: self._disk.entry(name, write, load))
+        book = self._kept.get(name, lambda: self._disk.entry(name, write, load))
+        version = at.versions.get("hierarchies", self.lake.version("hierarchies"))
+        if version == NEVER_WRITTEN:
+            return book
+        levels = (name, self._lake_id(), version)
+        return self._kept.get(levels, lambda: with_levels(book, self.lake.read("hierarchies", version=version)))
 
     def seals(self, at: Snapshot) -> list[dict[str, Any]]:
         """The rows of valuation_sets, oldest first."""
@@ -126,6 +134,10 @@ class VectorCache:
             )
         # one content may be stored under several names
         return next((r for r in rows if r["name"] == seal["scenario_set_name"]), rows[0])
+
+    def keep(self, key: Hashable, make: Callable[[], T]) -> T:
+        """What `make` gives, made once and kept beside the other open objects; `key` names everything it is made of."""
+        return self._kept.get((self._lake_id(), key), make)
 
     def alignment(self, book: Book, vectors: Vectors) -> Alignment:
         """The book against the valuation set."""

@@ -125,6 +125,22 @@ POSITIONS = Table(
     partition_by=("positions_date",),
 )
 
+HIERARCHIES = Table(
+    "hierarchies",
+    "the parent of a member of a level, over the dates on which that holds",
+    (
+        Column("hierarchy", pa.string(), "name of the hierarchy"),
+        Column("level", pa.string(), "the member's level; the lowest is a dimension of positions, such as desk"),
+        Column("member", pa.string(), "the member"),
+        Column("parent_level", pa.string(), "the level above, such as division; a dimension of queries"),
+        Column("parent", pa.string(), "the member's parent on that level"),
+        Column("effective_from", pa.date32(), "first positions date on which it holds"),
+        Column("effective_to", pa.date32(), "last positions date on which it holds; null where it still does"),
+    ),
+    key=("hierarchy", "level", "member", "effective_from"),
+    partition_by=("hierarchy",),
+)
+
 SCENARIO_SETS = Table(
     "scenario_sets",
     "a scenario set, without its levels",
@@ -305,6 +321,7 @@ TABLES: dict[str, Table] = {
         MARKET_DATA,
         CONTRACTS,
         POSITIONS,
+        HIERARCHIES,
         SCENARIO_SETS,
         SCENARIO_LEVELS,
         SCENARIO_CALIBRATIONS,

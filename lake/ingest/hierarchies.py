@@ -1,0 +1,247 @@
+"""Hierarchies in: a CSV file of parents over dates, checked as a whole and put in place of what the lake has.
+
+A hierarchy is a chain of levels: `desk` to `division` to `region`, say. The lowest level is a dimension of positions, every
+level above is a new one. A fault anywhere in the file leaves the lake as it is.
+"""
+
+from __future__ import annotations
+
+import csv
+import datetime as dt
+import io
+import re
+from collections import defaultdict
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.dataset as ds
+
+from lake.errors import BadInput, Issue, NotFound, unknown
+from lake.schemas import DIMENSION_COLUMNS, HIERARCHIES
+from lake.tables import Committer
+
+UNASSIGNED = "unassigned"  # the member of a level for whatever has no parent there
+ATTRIBUTE = "attribute."
+COLUMNS = tuple(c.name for c in HIERARCHIES.columns)
+_MAY_BE_EMPTY = ("effective_to",)
+_LEVEL = re.compile(r"[a-z][a-z0-9_]{0,63}")
+_LISTED = 100
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class HierarchiesReport:
+    """What a file did: `hierarchies` has a row each (hierarchy, levels from the lowest, rows, new, removed, unchanged).
+
+    `notes` names what is probably not meant: parents that have no parent themselves on the level above.
+    """
+
+    path: str
+    hierarchies: tuple[Mapping[str, Any], ...]
+    version: int
+    notes: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        return {**vars(self), "hierarchies": [dict(h) for h in self.hierarchies], "notes": list(self.notes)}
+
+
+class _Faults:
+    """Everything wrong with the file; the first hundred are listed."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.count = 0
+        self.issues: list[Issue] = []
+
+    def add(self, line: int, column: str, message: str, value: str | None = None) -> None:
+        self.count += 1
+        if len(self.issues) < _LISTED:
+            place = f"{self.path.name}, line {line}, column {column}"
+            self.issues.append(Issue(place, f"{place}: {message}", value))
+
+    def raise_any(self) -> None:
+        if self.count:
+            several = f"{self.count} faults" if self.count > 1 else "1 fault"
+            raise BadInput(
+                f"{self.path.name} has {several}; nothing of it is loaded. {self.issues[0].message}", issues=self.issues
+            )
+
+
+def ingest_hierarchies(committer: Committer, path: str | Path, reserved: Collection[str] = ()) -> HierarchiesReport:
+    """Makes every hierarchy of the file exactly the file's rows; other hierarchies stay, and so does the table's history.
+
+    The file holds the whole history of a hierarchy: rows that were there before and are not in it are gone from the newest
+    version. `reserved` are names no level may have. Raises `BadInput` with every fault: empty cells, bad dates, levels that
+    do not chain or turn in a circle, names already in use, two parents on one day.
+    """
+    path = Path(path)
+    faults = _Faults(path)
+    rows = _read(path, faults)
+    faults.raise_any()
+    before = committer.lake.read("hierarchies").to_pylist()
+    named = {r["hierarchy"] for r in rows}
+    others = {r["parent_level"]: r["hierarchy"] for r in before if r["hierarchy"] not in named}
+    chains = _chains(rows, {**dict.fromkeys(reserved, ""), **others}, faults)
+    _check_parents(rows, faults)
+    faults.raise_any()
+    plain = [{c: r[c] for c in COLUMNS} for r in rows]
+    order = sorted(plain, key=lambda r: tuple(r[c] for c in HIERARCHIES.key))
+    version = committer.put("hierarchies", pa.Table.from_pylist(order, schema=HIERARCHIES.schema), replace=True)
+    counts = []
+    for name, levels in chains.items():
+        now, was = ({tuple(r.values()) for r in some if r["hierarchy"] == name} for some in (plain, before))
+        counts.append(
+            {
+                "hierarchy": name,
+                "levels": list(levels),
+                "rows": len(now),
+                "new": len(now - was),
+                "removed": len(was - now),
+                "unchanged": len(now & was),
+            }
+        )
+    return HierarchiesReport(str(path), tuple(counts), version, _orphans(plain))
+
+
+def _read(path: Path, faults: _Faults) -> list[Row]:
+    """The rows with their dates read, each with its `line`; the header is line 1."""
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except FileNotFoundError:
+        raise NotFound(f"There is no file {path}.") from None
+    except OSError as error:
+        raise BadInput(f"{path} cannot be read: {error.strerror}.") from None
+    except UnicodeDecodeError:
+        raise BadInput(f"{path.name} is not a CSV file in UTF-8.") from None
+    lines = csv.reader(io.StringIO(text, newline=""))
+    header = [name.strip() for name in next(lines, [])]
+    for name in header:
+        if name not in COLUMNS:
+            raise unknown(f"column of {path.name}", name, COLUMNS)
+    lacking = [c for c in COLUMNS if header.count(c) != 1]
+    if lacking:
+        raise BadInput(f"{path.name} needs each of these columns once: {', '.join(COLUMNS)}; see {', '.join(lacking)}.")
+    rows = []
+    for cells in lines:
+        if not any(cell.strip() for cell in cells):
+            continue
+        if len(cells) != len(header):
+            faults.add(lines.line_num, "1", f"found {len(cells)} cells, expected {len(header)} as in the header.")
+            continue
+        row: Row = {name: cell.strip() for name, cell in zip(header, cells, strict=True)} | {"line": lines.line_num}
+        _check_cells(row, faults)
+        rows.append(row)
+    if not rows and not faults.count:
+        raise BadInput(f"{path.name} has no row below its header.")
+    return rows
+
+
+def _check_cells(row: Row, faults: _Faults) -> None:
+    for column in COLUMNS:
+        if not row[column] and column not in _MAY_BE_EMPTY:
+            faults.add(row["line"], column, "is empty and must be filled in.")
+    for column in ("effective_from", "effective_to"):
+        given = row[column]
+        try:
+            row[column] = dt.date.fromisoformat(given) if given else None
+        except ValueError:
+            row[column] = None
+            faults.add(row["line"], column, f"found {given!r}, expected a date such as 2020-03-16.", given)
+    first, last = row["effective_from"], row["effective_to"]
+    if first and last and last < first:
+        faults.add(row["line"], "effective_to", f"{last} is before effective_from, {first}.", str(last))
+    for column in ("member", "parent"):
+        if row[column] == UNASSIGNED:
+            faults.add(row["line"], column, f"{UNASSIGNED!r} is the name for what has no parent; leave the row out.")
+
+
+def _chains(rows: list[Row], taken: Mapping[str, str], faults: _Faults) -> dict[str, tuple[str, ...]]:
+    """The levels of each hierarchy, lowest first; adds what is wrong with them to `faults`."""
+    by_hierarchy: dict[str, dict[str, Row]] = defaultdict(dict)
+    used = dict(taken)
+    for row in rows:
+        links = by_hierarchy[row["hierarchy"]]
+        first = links.setdefault(row["level"], row)
+        if first["parent_level"] != row["parent_level"]:
+            faults.add(
+                row["line"],
+                "parent_level",
+                f"level {row['level']} has parents on {row['parent_level']} here and on {first['parent_level']} in line "
+                f"{first['line']}; a level has one level above.",
+                row["parent_level"],
+            )
+    chains = {}
+    for name, links in by_hierarchy.items():
+        below: dict[str, Row] = {}
+        for row in links.values():
+            upper, line = row["parent_level"], row["line"]
+            if upper in below:
+                faults.add(
+                    line, "parent_level", f"{upper} is above {row['level']} and {below[upper]['level']} at once."
+                )
+            below.setdefault(upper, row)
+            if not _LEVEL.fullmatch(upper):
+                faults.add(line, "parent_level", f"{upper!r} is no name of a level; use a-z, 0-9 and _.", upper)
+            elif upper in used and used[upper] != name:
+                whose = f"a level of hierarchy {used[upper]}" if used[upper] else "a column of answers already"
+                faults.add(line, "parent_level", f"{upper} is {whose}; give the level another name.", upper)
+            used.setdefault(upper, name)
+        lowest = [level for level in links if level not in below]
+        chain = [*lowest[:1]]
+        while chain and chain[-1] in links and len(chain) <= len(links):
+            chain.append(links[chain[-1]]["parent_level"])
+        if len(lowest) != 1 or len(chain) != len(links) + 1:
+            levels = ", ".join(f"{level} under {row['parent_level']}" for level, row in links.items())
+            line = next(iter(links.values()))["line"]
+            faults.add(line, "level", f"the levels of {name} turn in a circle or do not form one chain: {levels}.")
+            continue
+        if not _is_dimension(lowest[0]):
+            error = unknown("dimension", lowest[0], (*DIMENSION_COLUMNS, "instrument_type", "currency"))
+            line = links[lowest[0]]["line"]
+            faults.add(line, "level", f"the lowest level is a dimension of positions. {error.message}", lowest[0])
+        chains[name] = tuple(chain)
+    return chains
+
+
+def _is_dimension(level: str) -> bool:
+    return level in (*DIMENSION_COLUMNS, "instrument_type", "currency") or level.startswith(ATTRIBUTE)
+
+
+def _check_parents(rows: list[Row], faults: _Faults) -> None:
+    """A member has one parent on a day."""
+    members: dict[tuple[str, ...], list[Row]] = defaultdict(list)
+    for row in rows:
+        members[row["hierarchy"], row["level"], row["member"]].append(row)
+    for (_, _, member), several in members.items():
+        several.sort(key=lambda r: r["effective_from"])
+        for one, two in zip(several, several[1:], strict=False):
+            if one["effective_to"] is None or two["effective_from"] <= one["effective_to"]:
+                until = one["effective_to"] or "now on"
+                faults.add(
+                    two["line"],
+                    "effective_from",
+                    f"{member} is under {two['parent']} from {two['effective_from']}, and under {one['parent']} from "
+                    f"{one['effective_from']} to {until} (line {one['line']}); end the one before the other begins.",
+                    str(two["effective_from"]),
+                )
+
+
+def _orphans(rows: list[Row]) -> tuple[str, ...]:
+    members: dict[tuple[str, str], set[str]] = defaultdict(set)
+    parents: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for r in rows:
+        members[r["hierarchy"], r["level"]].add(r["member"])
+        parents[r["hierarchy"], r["parent_level"]].add(r["parent"])
+    notes = []
+    for (hierarchy, level), names in sorted(parents.items()):
+        alone = sorted(names - members[hierarchy, level]) if (hierarchy, level) in members else []
+        if alone:
+            more = f" and {len(alone) - 5:,} more" if len(alone) > 5 else ""
+            notes.append(
+                f"{hierarchy}: {', '.join(alone[:5])}{more} on level {level} have no parent and are {UNASSIGNED}."
+            )
+    return tuple(notes)
