@@ -15,6 +15,8 @@ from aggregation.compiled import compiled
 from aggregation.grouping import Groups
 from aggregation.vector_cache import Alignment
 from aggregation.vectors import Bools, Vectors
+from aggregation.workers import each
+from lake.machine import usable_cores
 from scenarios.types import Floats
 
 
@@ -40,52 +42,89 @@ class Net:
     currency_contracts: Offsets
 
 
-def net(book: Book, groups: Groups, alignment: Alignment, vectors: Vectors, first: int, n: int) -> Net:
-    """Nets groups first to first + n - 1; group `groups.n` is the total of all."""
+def net(
+    book: Book, groups: Groups, alignment: Alignment, vectors: Vectors, first: int, n: int, threads: int | None = None
+) -> Net:
+    """Nets groups first to first + n - 1; group `groups.n` is the total of all. `threads` changes no bit."""
     order = alignment.order
     row = alignment.row[order]
-    currency = vectors.currency[row]
-    bounds = np.searchsorted(currency, np.arange(len(vectors.currencies) + 1)).astype(np.int64)
-    most = int((groups.group >= 0).sum()) + len(order)
-    starts, slot, quantity, group, base, currency_slots = _net(
-        order,
-        row,
-        bounds,
-        book.starts,
-        book.quantity,
-        groups.group,
-        vectors.base,
-        vectors.unmoved,
-        first,
-        n,
-        groups.n,
-        most,
+    bounds = np.searchsorted(vectors.currency[row], np.arange(len(vectors.currencies) + 1)).astype(np.int64)
+    # what a contract can have at most: an entry a position, and one of the total
+    room = np.zeros(len(order) + 1, dtype=np.int64)
+    np.cumsum(book.starts[order + 1] - book.starts[order] + 1, out=room[1:])
+    slot, quantity = np.empty(room[-1], dtype=np.int32), np.empty(room[-1])
+    entries = np.empty(len(order), dtype=np.int64)
+    shares = np.searchsorted(room, np.linspace(0, room[-1], (threads or usable_cores()) + 1).astype(np.int64))
+
+    def net_share(i: int) -> None:
+        lo, hi = shares[i : i + 2]
+        _net(order, room, book.starts, book.quantity, groups.group, first, n, groups.n, lo, hi, slot, quantity, entries)
+
+    each(net_share, range(len(shares) - 1), threads)
+    starts, group, base, currency_slots = _number(
+        room, entries, slot, quantity, row, bounds, vectors.base, vectors.unmoved, n
     )
-    return Net(first, n, row, starts, slot, quantity, group, base, currency_slots, bounds)
+    return Net(first, n, row, starts, slot[: starts[-1]], quantity[: starts[-1]], group, base, currency_slots, bounds)
 
 
 @compiled
 def _net(
     order: Codes,
-    row: Codes,
-    bounds: Offsets,
+    room: Offsets,
     starts: Offsets,
     quantity: Floats,
     group: Codes,
-    base: Floats,
-    unmoved: Bools,
     first: int,
     n: int,
     total: int,
-    most: int,
-) -> tuple[Offsets, Codes, Floats, Codes, Floats, Offsets]:
-    """One pass over the positions of the contracts in `order`; see `Net` for what comes out.
+    lo: int,
+    hi: int,
+    out_group: Codes,
+    out_quantity: Floats,
+    entries: Offsets,
+) -> None:
+    """Nets contracts lo to hi - 1 of `order`, each from room[k] on: its groups counted from `first`, and net units.
 
-    Entries of a contract are found by group in `entry`, which is valid where `owner` names the contract.
+    A contract's entry of a group is found in `entry`, which is valid where `owner` names the contract.
     """
-    out_starts = np.zeros(order.size + 1, dtype=np.int64)
-    out_slot, out_quantity = np.empty(most, dtype=np.int32), np.empty(most)
     owner, entry = np.full(n, -1, dtype=np.int32), np.empty(n, dtype=np.int64)
+    for k in range(lo, hi):
+        m = room[k]
+        together = 0.0
+        for p in range(starts[order[k]], starts[order[k] + 1]):
+            if group[p] < 0:
+                continue
+            together += quantity[p]
+            g = group[p] - first
+            if not 0 <= g < n:
+                continue
+            if owner[g] != k:
+                owner[g] = k
+                entry[g] = m
+                out_group[m], out_quantity[m] = g, quantity[p]
+                m += 1
+            else:
+                out_quantity[entry[g]] += quantity[p]
+        if total < first + n:
+            out_group[m], out_quantity[m] = total - first, together
+            m += 1
+        entries[k] = m - room[k]
+
+
+@compiled
+def _number(
+    room: Offsets,
+    entries: Offsets,
+    slot: Codes,
+    quantity: Floats,
+    row: Codes,
+    bounds: Offsets,
+    base: Floats,
+    unmoved: Bools,
+    n: int,
+) -> tuple[Offsets, Codes, Floats, Offsets]:
+    """Numbers the accumulators, adds up their bases and closes the gaps between contracts, in place; see `Net`."""
+    starts = np.zeros(row.size + 1, dtype=np.int64)
     slot_of = np.full(n, -1, dtype=np.int32)
     slot_group = [np.int32(0) for _ in range(0)]
     slot_base = [0.0 for _ in range(0)]
@@ -94,37 +133,21 @@ def _net(
     for b in range(bounds.size - 1):
         slot_of[:] = -1
         for k in range(bounds[b], bounds[b + 1]):
-            begin = m
-            together = 0.0
-            for p in range(starts[order[k]], starts[order[k] + 1]):
-                if group[p] < 0:
+            value = base[row[k]]
+            moved = not unmoved[row[k]]  # a row of zeros adds nothing
+            for e in range(room[k], room[k] + entries[k]):
+                q = quantity[e]
+                if q == 0.0:
                     continue
-                together += quantity[p]
-                g = group[p] - first
-                if not 0 <= g < n:
-                    continue
-                if owner[g] != k:
-                    owner[g] = k
-                    entry[g] = m
-                    out_slot[m], out_quantity[m] = g, quantity[p]
+                g = slot[e]
+                if slot_of[g] < 0:
+                    slot_of[g] = len(slot_group)
+                    slot_group.append(np.int32(g))
+                    slot_base.append(0.0)
+                slot_base[slot_of[g]] += q * value
+                if moved:
+                    slot[m], quantity[m] = slot_of[g], q
                     m += 1
-                else:
-                    out_quantity[entry[g]] += quantity[p]
-            if total < first + n:
-                out_slot[m], out_quantity[m] = total - first, together
-                m += 1
-            kept = begin
-            for e in range(begin, m):
-                if out_quantity[e] != 0.0:
-                    g = out_slot[e]
-                    if slot_of[g] < 0:
-                        slot_of[g] = len(slot_group)
-                        slot_group.append(np.int32(g))
-                        slot_base.append(0.0)
-                    slot_base[slot_of[g]] += out_quantity[e] * base[row[k]]
-                    out_slot[kept], out_quantity[kept] = slot_of[g], out_quantity[e]
-                    kept += 1
-            m = begin if unmoved[row[k]] else kept  # a row of zeros adds nothing
-            out_starts[k + 1] = m
+            starts[k + 1] = m
         slots[b + 1] = len(slot_group)
-    return out_starts, out_slot[:m], out_quantity[:m], np.array(slot_group), np.array(slot_base), slots
+    return starts, np.array(slot_group), np.array(slot_base), slots
