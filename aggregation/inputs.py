@@ -84,9 +84,14 @@ def _holding_most(cache: VectorCache, book: Book, candidates: Sequence[Mapping[s
     return candidates[int(np.argmin(lacking))]
 
 
-def open_selection(inputs: Inputs, query: RiskQuery) -> Selection:
-    """Filters and groups the book as the query says; raises `BadInput` for unknown names and empty selections."""
+def open_selection(inputs: Inputs, query: RiskQuery, within: Bools | None = None) -> Selection:
+    """Filters and groups the book as the query says, of the positions in `within` where it is given, (n_positions,).
+
+    Raises `BadInput` for unknown names and empty selections.
+    """
     keep = select(inputs.book, query.where)
+    if within is not None:
+        keep &= within
     groups = group_by(inputs.book, query.by, keep)
     counts = coverage(inputs.book, groups, inputs.alignment)
     counts = np.vstack([counts, counts.sum(axis=0)])
