@@ -16,7 +16,10 @@ from lake.errors import BadInput
 from lake.tables import Lake
 
 # what a query must agree in for a difference to have a meaning; dates, sets and scenario counts may differ
-_ALIKE = ("by", "where", "measures", "levels", "currency", "estimator")
+_ALIKE = (
+    *("by", "where", "measures", "levels", "currency", "estimator"),
+    *("tail", "thresholds", "scale_to_days", "interval"),
+)
 _RECEIPT_ALIKE = ("horizon_days", "risk_classes")
 _COUNTS = ("covered", "failed", "missing", "status")
 

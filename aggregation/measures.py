@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass, replace
+from fractions import Fraction
+
 from aggregation import tail
-from aggregation.types import Measure
-from lake.errors import unknown
+from aggregation.estimators import ESTIMATORS, Floats, exact_level
+from aggregation.types import Measure, RiskQuery, Tail
+from lake.errors import BadInput, Issue, unknown
 
 _LOSS, _GAIN = "currency, losses positive", "currency, gains positive"
+_HULL = "Hull, Risk Management and Financial Institutions"
 
 MEASURES: dict[str, Measure] = {
     m.name: m
@@ -15,11 +21,13 @@ MEASURES: dict[str, Measure] = {
             "var",
             "Value-at-Risk: the loss exceeded with probability 1 - level, read by the query's estimator",
             _LOSS,
-            "Hull, Risk Management and Financial Institutions",
+            _HULL,
             needs_level=True,
             additive=False,
             function=tail.value_at_risk,
             tail_weights=tail.var_weights,
+            of_tail=True,
+            scales=True,
         ),
         Measure(
             "es",
@@ -30,15 +38,20 @@ MEASURES: dict[str, Measure] = {
             additive=False,
             function=tail.expected_shortfall,
             tail_weights=tail.es_weights,
+            of_tail=True,
+            scales=True,
         ),
         Measure(
             "es_beyond",
             "mean of the losses ranked worse than the VaR",
             _LOSS,
-            "Hull, Risk Management and Financial Institutions, older editions",
+            f"{_HULL}, older editions",
             needs_level=True,
             additive=False,
             function=tail.mean_beyond,
+            tail_weights=tail.beyond_weights,
+            of_tail=True,
+            scales=True,
         ),
         Measure(
             "mean",
@@ -48,15 +61,27 @@ MEASURES: dict[str, Measure] = {
             needs_level=False,
             additive=True,
             function=tail.mean,
+            tail_weights=tail.mean_weights,
         ),
         Measure(
             "volatility",
             "standard deviation of P&L over the scenarios, mean removed, divisor n",
             "currency",
-            "Hull, Risk Management and Financial Institutions",
+            _HULL,
             needs_level=False,
             additive=False,
             function=tail.volatility,
+            scales=True,
+        ),
+        Measure(
+            "skewness",
+            "third central moment over the cubed standard deviation, divisor n; negative where losses have the longer tail",
+            "none",
+            "Fisher and Pearson's g1",
+            needs_level=False,
+            additive=False,
+            function=tail.skewness,
+            of_money=False,
         ),
         Measure(
             "worst",
@@ -66,6 +91,20 @@ MEASURES: dict[str, Measure] = {
             needs_level=False,
             additive=False,
             function=tail.worst_loss,
+            tail_weights=tail.worst_weights,
+            of_tail=True,
+        ),
+        Measure(
+            "exceedance",
+            "probability of a loss greater than the threshold",
+            "probability",
+            "share of the scenarios, by their probabilities",
+            needs_level=False,
+            additive=False,
+            function=tail.exceedance,
+            of_tail=True,
+            needs_threshold=True,
+            of_money=False,
         ),
     )
 }
@@ -80,6 +119,118 @@ def measure(name: str) -> Measure:
 
 def check_estimator(name: str) -> str:
     """The name itself, when it is an estimator; raises `BadInput` with the nearest names."""
-    if name not in tail.ESTIMATORS:
-        raise unknown("estimator", name, tail.ESTIMATORS)
+    if name not in ESTIMATORS:
+        raise unknown("estimator", name, ESTIMATORS)
     return name
+
+
+@dataclass(frozen=True)
+class AskedMeasure:
+    """A measure as a question asks for it: a column of the answer.
+
+    argument : its level, or its threshold. tail : `gain` measures -P&L. scale : what the figure is multiplied by, 1 unless
+    `over` was called.
+    """
+
+    name: str
+    measure: Measure
+    argument: Fraction | None
+    estimator: str
+    tail: Tail = "loss"
+    scale_to_days: int | None = None
+    scale: float = 1.0
+
+    @property
+    def level(self) -> Fraction | None:
+        """The confidence level; None for a measure without one."""
+        return self.argument if self.measure.needs_level else None
+
+    def over(self, horizon_days: int) -> AskedMeasure:
+        """The same for scenarios of this horizon: with the square root of time that was asked for."""
+        if self.scale_to_days is None:
+            return self
+        return replace(self, scale=math.sqrt(self.scale_to_days / horizon_days))
+
+    def values(self, pnl: Floats, weights: Floats | None) -> Floats:
+        """The figure of each group, (n_groups,), from its P&L (n_groups, n_scenarios) and the scenarios' weights.
+
+        Raises `BadInput` where the measure is not defined.
+        """
+        seen = 0.0 - pnl if self.tail == "gain" else pnl
+        try:
+            found: Floats = self.measure.function(seen, self.argument, weights, self.estimator)
+        except tail.NotDefined as error:
+            raise BadInput(f"{self.name}: {error}") from None
+        return found * self.scale if self.scale != 1.0 else found
+
+    def tail_weights(self, pnl: Floats, weights: Floats | None) -> Floats:
+        """w, (n_groups, n_scenarios), with figure = -sum_s w_s P&L_s, for either tail and scaled as the figure is.
+
+        Raises `BadInput` for a measure that has no such weights, and where it is not defined.
+        """
+        if self.measure.tail_weights is None:
+            linear = (m.name for m in MEASURES.values() if m.tail_weights is not None)
+            raise BadInput(
+                f"{self.name} is no sum over scenarios and has no parts that add up; {', '.join(linear)} have."
+            )
+        sign = -1.0 if self.tail == "gain" else 1.0
+        try:
+            found: Floats = self.measure.tail_weights(sign * pnl, self.argument, weights, self.estimator)
+        except tail.NotDefined as error:
+            raise BadInput(f"{self.name}: {error}") from None
+        return found * (sign * self.scale) if sign * self.scale != 1.0 else found
+
+
+def asked_measures(query: RiskQuery) -> list[AskedMeasure]:
+    """The columns a question asks for, in order; raises `BadInput` for unknown names and for what has no meaning.
+
+    A column is named by measure, level or threshold, and by what is not the default: `var_0.99`, `var_0.99_gain`,
+    `es_0.975_10d`. Where `scale_to_days` is asked for, `AskedMeasure.over` gives the horizon of the scenarios.
+    """
+    check_estimator(query.estimator)
+    levels = {level_text(a): a for a in (_level(i, text) for i, text in enumerate(query.levels))}
+    thresholds = {f"{t:.15g}": Fraction(t) for t in query.thresholds}
+    asked: dict[str, AskedMeasure] = {}
+    for name in query.measures:
+        found = measure(name)
+        gain = query.tail == "gain" and found.of_tail
+        days = _days(query.scale_to_days, found)
+        suffix = ("_gain" if gain else "") + (f"_{days}d" if days else "")
+        arguments: dict[str, Fraction | None] = {"": None}
+        if found.needs_level:
+            arguments = {f"_{text}": level for text, level in levels.items()}
+        if found.needs_threshold:
+            if not thresholds:
+                raise BadInput(
+                    f"{name} is the probability of a loss greater than a threshold; give a threshold, such as 1000000."
+                )
+            arguments = {f"_{text}": t for text, t in thresholds.items()}
+        for text, argument in arguments.items():
+            column = f"{name}{text}{suffix}"
+            asked[column] = AskedMeasure(column, found, argument, query.estimator, "gain" if gain else "loss", days)
+    return list(asked.values())
+
+
+def _level(i: int, text: str) -> Fraction:
+    try:
+        return exact_level(text)
+    except ValueError as error:
+        raise BadInput(str(error), issues=(Issue(f"levels/{i}", str(error), text),)) from None
+
+
+def _days(days: int | None, found: Measure) -> int | None:
+    if days is not None and not found.scales:
+        scaling = ", ".join(m.name for m in MEASURES.values() if m.scales)
+        raise BadInput(
+            f"{found.name} does not grow with the square root of time, so that scaling it to {days} days has no meaning; "
+            f"{scaling} can be scaled. Ask for {found.name} by itself."
+        )
+    return days
+
+
+def level_text(level: Fraction) -> str:
+    """A level as columns name it: the shortest decimal, 0.99 for 0.990."""
+    digits = 0
+    while (level * 10**digits).denominator != 1:
+        digits += 1
+    return f"0.{int(level * 10**digits):0{digits}d}"

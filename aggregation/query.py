@@ -9,8 +9,6 @@ import functools
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -18,14 +16,15 @@ import pyarrow as pa
 
 from aggregation import resolve
 from aggregation.inputs import Inputs, Selection, open_inputs, open_selection, scenario_pnl
-from aggregation.measures import check_estimator, measure
+from aggregation.measures import AskedMeasure, asked_measures
+from aggregation.measures import level_text as level_text
 from aggregation.receipts import make_receipt
 from aggregation.reduce import by_rows
-from aggregation.tail import NotDefined, exact_level
-from aggregation.types import Coverage, Measure, RiskQuery, RiskResult
+from aggregation.types import Coverage, RiskQuery, RiskResult
 from aggregation.vector_cache import FAILED, MISSING, VectorCache
+from aggregation.vectors import Bools
 from lake.canonical import digest
-from lake.errors import BadInput, Issue
+from lake.errors import BadInput
 from lake.tables import Lake
 from scenarios.types import Floats, RiskClass
 
@@ -33,15 +32,6 @@ MOST_COLUMNS = 1000  # scenarios shown side by side
 PNL_BYTES = 256 << 20  # scenario P&L held at once; more groups than fit are done in portions
 
 _Figures = dict[str, Floats]
-
-
-@dataclass(frozen=True)
-class _Asked:
-    """A measure at a level: a column of the answer."""
-
-    name: str
-    measure: Measure
-    level: Fraction | None
 
 
 def run_query(
@@ -52,21 +42,30 @@ def run_query(
     `cache` defaults to the lake's own cache folder; `threads` to the usable cores, and changes no bit. Raises `BadInput`
     for unknown names and empty selections, `NotFound` for dates and sets without data, both with the nearest that exist.
     """
-    asked = _asked(query)
+    asked_measures(query)  # what is asked wrongly is said before anything is opened
+    clock = _Clock()
+    with clock.step("load"):
+        inputs = open_inputs(cache or VectorCache(lake), query)
+    return answer(inputs, query, threads=threads, clock=clock)
+
+
+def answer(
+    inputs: Inputs,
+    query: RiskQuery,
+    *,
+    within: Bools | None = None,
+    threads: int | None = None,
+    clock: _Clock | None = None,
+) -> RiskResult:
+    """Answers the query from opened inputs, on the positions that pass its filters and are in `within`, (n_positions,)."""
+    asked = asked_measures(query)
+    if query.scale_to_days is not None:
+        asked = [a.over(stated_horizon(inputs)) for a in asked]
 
     def measured(inputs: Inputs, pnl: Floats) -> dict[str, Floats]:
-        figures = {}
-        for a in asked:
-            try:
-                function = functools.partial(
-                    a.measure.function, level=a.level, weights=inputs.weights, estimator=query.estimator
-                )
-                figures[a.name] = by_rows(function, pnl, threads)
-            except NotDefined as error:
-                raise BadInput(f"{a.name}: {error}") from None
-        return figures
+        return {a.name: by_rows(functools.partial(a.values, weights=inputs.weights), pnl, threads) for a in asked}
 
-    return _run(lake, query, [a.name for a in asked], asked, measured, cache, threads)
+    return _run(inputs, query, [a.name for a in asked], asked, measured, within, threads, clock or _Clock())
 
 
 def run_scenarios(
@@ -77,8 +76,12 @@ def run_scenarios(
     Measures, levels and estimator of the query are not used. Meant for stress tests: raises `BadInput` for a set of more
     than a thousand scenarios.
     """
+    clock = _Clock()
+    with clock.step("load"):
+        inputs = open_inputs(cache or VectorCache(lake), query)
+    names = _labels(inputs)
     return _run(
-        lake, query, None, [], lambda inputs, pnl: dict(zip(_labels(inputs), pnl.T, strict=True)), cache, threads
+        inputs, query, names, [], lambda inputs, pnl: dict(zip(names, pnl.T, strict=True)), None, threads, clock
     )
 
 
@@ -92,20 +95,17 @@ def _labels(inputs: Inputs) -> list[str]:
 
 
 def _run(
-    lake: Lake,
+    inputs: Inputs,
     query: RiskQuery,
-    names: list[str] | None,
-    asked: list[_Asked],
+    names: list[str],
+    asked: list[AskedMeasure],
     figures_of: Callable[[Inputs, Floats], dict[str, Floats]],
-    cache: VectorCache | None,
+    within: Bools | None,
     threads: int | None,
+    clock: _Clock,
 ) -> RiskResult:
-    clock = _Clock()
-    with clock.step("load"):
-        inputs = open_inputs(cache or VectorCache(lake), query)
     with clock.step("select"):
-        selection = open_selection(inputs, query)
-    names = _labels(inputs) if names is None else names
+        selection = open_selection(inputs, query, within)
     figures = _reduce(selection, query, names, figures_of, clock, threads)
     return _result(query, selection, asked, figures, clock)
 
@@ -123,31 +123,15 @@ class _Clock:
         self.ms[name] = round(self.ms.get(name, 0.0) + (time.perf_counter() - started) * 1e3, 3)
 
 
-def _asked(query: RiskQuery) -> list[_Asked]:
-    check_estimator(query.estimator)
-    levels: dict[str, Fraction] = {}
-    for i, text in enumerate(query.levels):
-        try:
-            level = exact_level(text)
-        except ValueError as error:
-            raise BadInput(str(error), issues=(Issue(f"levels/{i}", str(error), text),)) from None
-        levels[level_text(level)] = level
-    asked: dict[str, _Asked] = {}
-    for name in query.measures:
-        found = measure(name)
-        if not found.needs_level:
-            asked[name] = _Asked(name, found, None)
-        else:
-            asked |= {f"{name}_{t}": _Asked(f"{name}_{t}", found, level) for t, level in levels.items()}
-    return list(asked.values())
-
-
-def level_text(level: Fraction) -> str:
-    """A level as columns name it: the shortest decimal, 0.99 for 0.990."""
-    digits = 0
-    while (level * 10**digits).denominator != 1:
-        digits += 1
-    return f"0.{int(level * 10**digits):0{digits}d}"
+def stated_horizon(inputs: Inputs) -> int:
+    """Business days every scenario spans; raises `BadInput` where they span none or not all the same."""
+    scenarios = inputs.scenarios
+    if not scenarios["horizon_days"] or len(scenarios["horizons"] or ()) > 1:
+        raise BadInput(
+            f"Scenario set {scenarios['scenario_set_name']} states no one horizon for all its scenarios, so that there is nothing "
+            "to scale from. Ask without scaling, or for a set whose scenarios span the same number of days."
+        )
+    return int(scenarios["horizon_days"])
 
 
 def _reduce(
@@ -177,7 +161,7 @@ def _reduce(
 
 
 def _result(
-    query: RiskQuery, selection: Selection, asked: list[_Asked], figures: _Figures, clock: _Clock
+    query: RiskQuery, selection: Selection, asked: list[AskedMeasure], figures: _Figures, clock: _Clock
 ) -> RiskResult:
     inputs, groups, counts = selection.inputs, selection.groups, selection.counts
     total_coverage = Coverage(int(counts[-1].sum()), *map(int, counts[-1]))
@@ -229,7 +213,9 @@ def _receipt(query: RiskQuery, selection: Selection, figures: _Figures, clock: _
     }
 
 
-def _notes(query: RiskQuery, inputs: Inputs, asked: list[_Asked], total: Coverage, invalid: int) -> tuple[str, ...]:
+def _notes(
+    query: RiskQuery, inputs: Inputs, asked: list[AskedMeasure], total: Coverage, invalid: int
+) -> tuple[str, ...]:
     """What a reader must know before using the numbers."""
     notes = []
     scenarios, n = inputs.scenarios, inputs.vectors.n_scenarios

@@ -1,148 +1,41 @@
-"""Kernel: exact ranks, quantiles, tail means and moments of scenario P&L.
+"""Kernel: quantiles, tail means and moments of scenario P&L, and what each scenario counts in them.
 
 P&L comes in as float64 of shape (n_groups, n_scenarios), gains positive. Losses go out positive, shape (n_groups,).
-Losses are ranked worst first, ties by scenario index; ranks are exact, because `(1 - 0.99) * 500` is
-5.000000000000004 in binary and its ceiling would be 6. Sums run in a fixed order, so that the same P&L always gives the
-same bits.
+Losses are ranked worst first, ties by scenario index; ranks are exact (`aggregation.estimators`). Sums run in a fixed
+order, so that the same P&L always gives the same bits.
 
 Weighted scenarios carry probabilities `weights` of shape (n_scenarios,), non-negative; they are scaled to sum 1. A
 scenario of weight zero is not there.
+
+The gain tail is not here: it is the same measure of -P&L.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 
 import numpy as np
-import numpy.typing as npt
 
 from aggregation.compiled import compiled
+from aggregation.estimators import ESTIMATORS, Floats, exact_level, rank_weights, shortfall_ranks, var_rank
+from aggregation.walk import (
+    BEYOND,
+    SHORTFALL,
+    WALKS,
+    values_of_ranks,
+    weighted_values,
+    weighted_weights,
+    weights_of_ranks,
+)
 
-Floats = npt.NDArray[np.float64]
+__all__ = ["ESTIMATORS", "Floats", "Level", "NotDefined", "exact_level", "rank_weights", "shortfall_ranks", "var_rank"]
+
 Level = Fraction | None
-Ranks = tuple[tuple[int, Fraction], ...]
-
-# Cumulated weights are sums of rounded doubles: one that misses 1 - level by less than this has reached it.
-WEIGHT_TOLERANCE = 1e-12
-_DECIMALS = 20  # of a level: more than any double prints
 
 
 class NotDefined(ValueError):
     """The measure has no value for these scenarios, this level or this estimator."""
-
-
-def exact_level(level: str | float | Decimal | Fraction) -> Fraction:
-    """The level as the decimal it was written as: 0.99 is 99/100. Raises `ValueError` outside (0, 1)."""
-    if isinstance(level, Fraction):
-        exact = level
-    else:
-        try:
-            written = Decimal(str(level))
-            # a text such as 1e-999999999 is not worth the memory of its exact value
-            sound = 0 < written < 1 and int(written.as_tuple().exponent) >= -_DECIMALS
-        except InvalidOperation:
-            sound = False
-        exact = Fraction(written) if sound else Fraction(0)
-    if not 0 < exact < 1:
-        raise ValueError(f"The level {level!r} was given; expected a fraction between 0 and 1, such as 0.99.")
-    return exact
-
-
-def var_rank(n: int, level: Fraction) -> int:
-    """Rank of the default VaR among n losses, worst first: k = ceil(n (1 - level)), exactly."""
-    return math.ceil(n * (1 - level))
-
-
-# --- estimators: (n, level) -> ((rank, weight), ...), ranks worst first, weights summing to 1 ------------------------
-
-
-def order_statistic(n: int, level: Fraction) -> Ranks:
-    """The k-th worst loss, k = ceil(n (1 - level)); Hull. It is Hyndman-Fan type 1 applied to the P&L."""
-    return ((var_rank(n, level), Fraction(1)),)
-
-
-def _between(n: int, j: int, upper: Fraction) -> Ranks:
-    """(1 - upper) x_j + upper x_(j+1) of the ascending losses x_1..x_n; ends where the sample ends."""
-    low, high = (n + 1 - min(max(i, 1), n) for i in (j, j + 1))
-    if upper == 1 or low == high:
-        return ((high, Fraction(1)),)
-    return ((low, Fraction(1)),) if upper == 0 else ((high, upper), (low, 1 - upper))
-
-
-def _interpolated(n: int, position: Fraction) -> Ranks:
-    j = math.floor(position)
-    return _between(n, j, position - j)
-
-
-def hf1(n: int, level: Fraction) -> Ranks:
-    """Hyndman-Fan type 1 on losses: inverse of the empirical distribution function."""
-    return _between(n, math.ceil(n * level) - 1, Fraction(1))
-
-
-def hf2(n: int, level: Fraction) -> Ranks:
-    """Hyndman-Fan type 2 on losses: as type 1, with the mean of both neighbours at a step."""
-    h = n * level
-    return _between(n, math.floor(h), Fraction(1, 2) if h.denominator == 1 else Fraction(1))
-
-
-def hf3(n: int, level: Fraction) -> Ranks:
-    """Hyndman-Fan type 3 on losses: the nearest order statistic, the even one of two (SAS definition 2)."""
-    h = n * level - Fraction(1, 2)
-    j = math.floor(h)
-    return _between(n, j, Fraction(0 if h == j and j % 2 == 0 else 1))
-
-
-def hf4(n: int, level: Fraction) -> Ranks:
-    """Hyndman-Fan type 4 on losses: linear interpolation of the empirical distribution function."""
-    return _interpolated(n, n * level)
-
-
-def hf5(n: int, level: Fraction) -> Ranks:
-    """Hyndman-Fan type 5 on losses: linear between the mid-points of the steps (Hazen)."""
-    return _interpolated(n, n * level + Fraction(1, 2))
-
-
-def hf6(n: int, level: Fraction) -> Ranks:
-    """Hyndman-Fan type 6 on losses: position (n + 1) level (Weibull; NIST)."""
-    return _interpolated(n, (n + 1) * level)
-
-
-def hf7(n: int, level: Fraction) -> Ranks:
-    """Hyndman-Fan type 7 on losses: position (n - 1) level + 1 (spreadsheets, R and NumPy by default)."""
-    return _interpolated(n, (n - 1) * level + 1)
-
-
-def hf8(n: int, level: Fraction) -> Ranks:
-    """Hyndman-Fan type 8 on losses: position (n + 1/3) level + 1/3, nearly median-unbiased."""
-    return _interpolated(n, (n + Fraction(1, 3)) * level + Fraction(1, 3))
-
-
-def hf9(n: int, level: Fraction) -> Ranks:
-    """Hyndman-Fan type 9 on losses: position (n + 1/4) level + 3/8, nearly unbiased for normal losses."""
-    return _interpolated(n, (n + Fraction(1, 4)) * level + Fraction(3, 8))
-
-
-def brw_half_weight(n: int, level: Fraction) -> Ranks:
-    """Half of each scenario's weight on either side of its loss, linear in between; defined for weights (for equal ones: hf5).
-
-    Boudoukh, Richardson and Whitelaw (1998), The best of both worlds, Risk 11(5).
-    """
-    return hf5(n, level)
-
-
-def weighted_linear(n: int, level: Fraction) -> Ranks:
-    """Linear interpolation of the losses over their cumulated weights, worst first; defined for weights."""
-    return _interpolated(n, n * level + 1)
-
-
-# Hyndman and Fan (1996), Sample quantiles in statistical packages, The American Statistician 50(4), 361-365.
-ESTIMATORS: dict[str, Callable[[int, Fraction], Ranks]] = {
-    f.__name__: f
-    for f in (order_statistic, hf1, hf2, hf3, hf4, hf5, hf6, hf7, hf8, hf9, brw_half_weight, weighted_linear)
-}
 
 
 # --- measures: all have the same four parameters, so that one table can hold them ------------------------------------
@@ -152,26 +45,14 @@ def value_at_risk(pnl: Floats, level: Level, weights: Floats | None, estimator: 
     """The loss that is exceeded with probability 1 - level, read by the estimator.
 
     With weights: losses are taken worst first until their weights reach 1 - level (reaching it exactly counts); the loss
-    that reaches it is the VaR. Of the interpolating estimators brw_half_weight and weighted_linear take weights, the others
-    are refused.
+    that reaches it is the VaR. Of the other estimators brw_half_weight and weighted_linear take weights, the rest is
+    refused with `NotDefined`.
     Source: Hull, *Risk Management and Financial Institutions*, historical simulation chapter.
     """
     assert level is not None
     if weights is None:
-        return _combine(pnl, ESTIMATORS[estimator](pnl.shape[1], level))
-    if estimator in ("brw_half_weight", "weighted_linear"):
-        pnl = _contiguous(pnl)
-        order = np.argsort(pnl, axis=1, kind="stable")
-        probabilities = _probabilities(pnl.shape[1], weights)
-        return np.asarray(
-            _weighted_quantile(pnl, order, probabilities, float(1 - level), estimator == "brw_half_weight")
-        )
-    if estimator != "order_statistic":
-        raise NotDefined(
-            f"The estimator {estimator} is defined for equally weighted scenarios, and this scenario set carries weights; "
-            "use order_statistic, brw_half_weight or weighted_linear."
-        )
-    return _weighted(pnl, weights, level)[0]
+        return values_of_ranks(pnl, rank_weights(estimator, pnl.shape[1], level))
+    return weighted_values(pnl, weights, level, walk_of(estimator))
 
 
 def expected_shortfall(pnl: Floats, level: Level, weights: Floats | None, estimator: str) -> Floats:
@@ -181,12 +62,9 @@ def expected_shortfall(pnl: Floats, level: Level, weights: Floats | None, estima
     Source: Acerbi and Tasche (2002), On the coherence of expected shortfall. It does not depend on the estimator.
     """
     assert level is not None
-    if weights is not None:
-        return _weighted(pnl, weights, level)[1]
-    k = pnl.shape[1] * (1 - level)
-    whole = math.floor(k)
-    last: Ranks = ((whole + 1, k - whole),) if k > whole else ()
-    return _combine(pnl, (*((r, Fraction(1)) for r in range(1, whole + 1)), *last), divisor=k)
+    if weights is None:
+        return values_of_ranks(pnl, *shortfall_ranks(pnl.shape[1], level))
+    return weighted_values(pnl, weights, level, SHORTFALL)
 
 
 def mean_beyond(pnl: Floats, level: Level, weights: Floats | None, estimator: str) -> Floats:
@@ -196,17 +74,12 @@ def mean_beyond(pnl: Floats, level: Level, weights: Floats | None, estimator: st
     """
     assert level is not None
     if weights is None:
-        beyond = var_rank(pnl.shape[1], level) - 1
-        if beyond > 0:
-            return _combine(pnl, tuple((r, Fraction(1)) for r in range(1, beyond + 1)), divisor=Fraction(beyond))
-    else:
-        values = _weighted(pnl, weights, level)[2]
-        if not np.isnan(values).any():
-            return values
-    raise NotDefined(
-        f"No scenario of {pnl.shape[1]} ranks worse than the VaR at level {float(level):g}, so that the mean beyond it is "
-        "not defined; use es, a lower level or more scenarios."
-    )
+        beyond = _ranks_beyond(pnl.shape[1], level)
+        return values_of_ranks(pnl, np.ones(beyond), float(beyond))
+    values = weighted_values(pnl, weights, level, BEYOND)
+    if np.isnan(values).any():
+        raise _nothing_beyond(pnl.shape[1], level)
+    return values
 
 
 def mean(pnl: Floats, level: Level, weights: Floats | None, estimator: str) -> Floats:
@@ -219,10 +92,27 @@ def volatility(pnl: Floats, level: Level, weights: Floats | None, estimator: str
     return _moments(_contiguous(pnl), _probabilities(pnl.shape[1], weights))[1]
 
 
+def skewness(pnl: Floats, level: Level, weights: Floats | None, estimator: str) -> Floats:
+    """Third central moment over the cubed standard deviation, both with divisor n (Fisher and Pearson's g1).
+
+    Negative where the losing tail is the longer one. NaN where the P&L does not vary.
+    """
+    return _moments(_contiguous(pnl), _probabilities(pnl.shape[1], weights))[2]
+
+
 def worst_loss(pnl: Floats, level: Level, weights: Floats | None, estimator: str) -> Floats:
     """The greatest loss of any scenario; negative when every scenario gains."""
     present = pnl if weights is None else pnl[:, weights > 0]
     return np.asarray(0.0 - present.min(axis=1))
+
+
+def exceedance(pnl: Floats, threshold: Level, weights: Floats | None, estimator: str) -> Floats:
+    """Probability that the loss is greater than `threshold`, strictly, in the currency of the P&L."""
+    assert threshold is not None
+    beyond = pnl < -float(threshold)
+    if weights is None:
+        return np.asarray(np.count_nonzero(beyond, axis=1) / pnl.shape[1])
+    return _mass(beyond, _probabilities(pnl.shape[1], weights))
 
 
 # --- tail weights: what each scenario counts in a measure; measure = -sum_s w_s P&L_s ---------------------------------
@@ -235,29 +125,68 @@ def var_weights(pnl: Floats, level: Level, weights: Floats | None, estimator: st
     """
     assert level is not None
     if weights is None:
-        return _spread(pnl, ESTIMATORS[estimator](pnl.shape[1], level))
-    if estimator != "order_statistic":
-        raise NotDefined(
-            f"Contributions to VaR are defined for weighted scenarios with order_statistic, and {estimator} was asked for."
-        )
-    order = np.argsort(_contiguous(pnl), axis=1, kind="stable")
-    return np.asarray(_weighted_shares(order, _probabilities(pnl.shape[1], weights), float(1 - level))[0])
+        return weights_of_ranks(pnl, rank_weights(estimator, pnl.shape[1], level))
+    return weighted_weights(pnl, weights, level, walk_of(estimator))
 
 
 def es_weights(pnl: Floats, level: Level, weights: Floats | None, estimator: str) -> Floats:
     """Weight of each scenario in each group's ES: its share of the worst 1 - level; the last one with the part left."""
     assert level is not None
-    n = pnl.shape[1]
     if weights is None:
-        k = n * (1 - level)
-        whole = math.floor(k)
-        last: Ranks = ((whole + 1, k - whole),) if k > whole else ()
-        return _spread(pnl, (*((r, Fraction(1)) for r in range(1, whole + 1)), *last), divisor=k)
-    order = np.argsort(_contiguous(pnl), axis=1, kind="stable")
-    return np.asarray(_weighted_shares(order, _probabilities(n, weights), float(1 - level))[1])
+        return weights_of_ranks(pnl, *shortfall_ranks(pnl.shape[1], level))
+    return weighted_weights(pnl, weights, level, SHORTFALL)
+
+
+def beyond_weights(pnl: Floats, level: Level, weights: Floats | None, estimator: str) -> Floats:
+    """Weight of each scenario in the mean of the losses beyond the VaR; refused where nothing ranks worse."""
+    assert level is not None
+    if weights is None:
+        beyond = _ranks_beyond(pnl.shape[1], level)
+        return weights_of_ranks(pnl, np.ones(beyond), float(beyond))
+    found = weighted_weights(pnl, weights, level, BEYOND)
+    if not found.any(axis=1).all():
+        raise _nothing_beyond(pnl.shape[1], level)
+    return found
+
+
+def mean_weights(pnl: Floats, level: Level, weights: Floats | None, estimator: str) -> Floats:
+    """Minus the probability of each scenario: the mean is a gain."""
+    return np.broadcast_to(-_probabilities(pnl.shape[1], weights), pnl.shape)
+
+
+def worst_weights(pnl: Floats, level: Level, weights: Floats | None, estimator: str) -> Floats:
+    """One at the worst scenario that has a probability."""
+    out = np.zeros(pnl.shape)
+    present = pnl if weights is None else np.where(weights > 0, pnl, np.inf)
+    out[np.arange(len(pnl)), present.argmin(axis=1)] = 1.0
+    return out
 
 
 # --- arrays in, arrays out -------------------------------------------------------------------------------------------
+
+
+def walk_of(estimator: str) -> int:
+    """How the estimator reads weighted scenarios; raises `NotDefined` for one that is made for equal weights."""
+    if estimator not in WALKS:
+        raise NotDefined(
+            f"The estimator {estimator} is defined for equally weighted scenarios, and this scenario set carries weights; "
+            f"use {', '.join(WALKS)}."
+        )
+    return WALKS[estimator]
+
+
+def _ranks_beyond(n: int, level: Fraction) -> int:
+    beyond = var_rank(n, level) - 1
+    if beyond == 0:
+        raise _nothing_beyond(n, level)
+    return beyond
+
+
+def _nothing_beyond(n: int, level: Fraction) -> NotDefined:
+    return NotDefined(
+        f"No scenario of {n} ranks worse than the VaR at level {float(level):g}, so that the mean beyond it is "
+        "not defined; use es, a lower level or more scenarios."
+    )
 
 
 def _contiguous(pnl: Floats) -> Floats:
@@ -269,129 +198,31 @@ def _probabilities(n: int, weights: Floats | None) -> Floats:
     return np.full(n, 1.0 / n) if weights is None else weights / math.fsum(weights)
 
 
-def _combine(pnl: Floats, ranks: Ranks, divisor: Fraction = Fraction(1)) -> Floats:
-    """Sum of weight times the loss of that rank, over `divisor`; added in the order of the ranks given."""
-    k = max(r for r, _ in ranks)
-    # a selection gives the same values as a sort; 0 - x, because a loss of minus zero is no news
-    worst = 0.0 - np.sort(np.partition(pnl, k - 1, axis=1)[:, :k], axis=1)
-    total = np.zeros(len(pnl))
-    for rank, weight in ranks:
-        total += float(weight) * worst[:, rank - 1]
-    return total / float(divisor)
-
-
-def _spread(pnl: Floats, ranks: Ranks, divisor: Fraction = Fraction(1)) -> Floats:
-    """The weight of each rank, at the scenario that has it; ties by scenario index."""
-    order = np.argsort(_contiguous(pnl), axis=1, kind="stable")
-    out = np.zeros(pnl.shape)
-    for rank, weight in ranks:
-        out[np.arange(len(pnl)), order[:, rank - 1]] += float(weight) / float(divisor)
-    return out
+def _mass(where: np.typing.NDArray[np.bool_], probabilities: Floats) -> Floats:
+    """Sum of the probabilities of the marked scenarios of each row, added in scenario order."""
+    return np.asarray(np.add.accumulate(np.where(where, probabilities, 0.0), axis=1)[:, -1])
 
 
 @compiled
-def _weighted_shares(order: npt.NDArray[np.int64], weights: Floats, mass: float) -> tuple[Floats, Floats]:
-    """Weights by scenario in the VaR and in the ES of each row that `order` sorts; see `_weighted_tail`."""
-    n_groups, n = order.shape
-    var, es = np.zeros((n_groups, n)), np.zeros((n_groups, n))
-    for g in range(n_groups):
-        reached = 0.0
-        last = 0
-        for i in range(n):
-            s = order[g, i]
-            if weights[s] == 0.0:
-                continue
-            last = s
-            if reached + weights[s] >= mass - WEIGHT_TOLERANCE:
-                break
-            es[g, s] = weights[s] / mass
-            reached += weights[s]
-        var[g, last] = 1.0
-        es[g, last] += (mass - reached) / mass
-    return var, es
-
-
-def _weighted(pnl: Floats, weights: Floats, level: Fraction) -> tuple[Floats, Floats, Floats]:
-    pnl = _contiguous(pnl)
-    order = np.argsort(pnl, axis=1, kind="stable")  # stable: ties by scenario index
-    return _weighted_tail(pnl, order, _probabilities(pnl.shape[1], weights), float(1 - level))
-
-
-@compiled
-def _weighted_tail(
-    pnl: Floats, order: npt.NDArray[np.int64], weights: Floats, mass: float
-) -> tuple[Floats, Floats, Floats]:
-    """VaR, ES and the mean beyond VaR (NaN where nothing is) of each row; `order` sorts it, least P&L first."""
+def _moments(pnl: Floats, probabilities: Floats) -> tuple[Floats, Floats, Floats]:
+    """Mean, standard deviation and skewness of each row, summed in scenario order."""
     n_groups, n = pnl.shape
-    var, es, beyond = np.empty(n_groups), np.empty(n_groups), np.empty(n_groups)
-    for g in range(n_groups):
-        reached = 0.0
-        weighted = 0.0
-        loss = 0.0
-        for i in range(n):
-            s = order[g, i]
-            if weights[s] == 0.0:
-                continue
-            loss = 0.0 - pnl[g, s]
-            if reached + weights[s] >= mass - WEIGHT_TOLERANCE:
-                break
-            reached += weights[s]
-            weighted += weights[s] * loss
-        var[g] = loss
-        es[g] = (weighted + (mass - reached) * loss) / mass
-        beyond[g] = weighted / reached if reached > 0.0 else np.nan
-    return var, es, beyond
-
-
-@compiled
-def _weighted_quantile(pnl: Floats, order: npt.NDArray[np.int64], weights: Floats, mass: float, half: bool) -> Floats:
-    """Each row's loss at cumulated weight `mass`, worst first, on straight lines between points; flat beyond the ends.
-
-    half: the points are (weight before a loss plus half its own, the loss) and, between two losses, (weight before, their
-    mean); else (weight up to and with a loss, the loss).
-    """
-    n_groups, n = pnl.shape
-    out = np.empty(n_groups)
-    for g in range(n_groups):
-        reached = 0.0  # weight of the losses before this one
-        at = 0.0  # the last point
-        value = np.nan
-        loss = 0.0
-        for i in range(n):
-            s = order[g, i]
-            w = weights[s]
-            if w == 0.0:
-                continue
-            before, loss = loss, 0.0 - pnl[g, s]
-            if half and reached > 0.0:
-                middle = 0.5 * before + 0.5 * loss
-                if mass <= reached:
-                    loss = value + (middle - value) * (mass - at) / (reached - at)
-                    break
-                at, value = reached, middle
-            point = reached + (0.5 * w if half else w)
-            if mass <= point:
-                if reached > 0.0:
-                    loss = value + (loss - value) * (mass - at) / (point - at)
-                break
-            at, value = point, loss
-            reached += w
-        out[g] = loss
-    return out
-
-
-@compiled
-def _moments(pnl: Floats, probabilities: Floats) -> tuple[Floats, Floats]:
-    """Mean and standard deviation of each row, summed in scenario order."""
-    n_groups, n = pnl.shape
-    means, deviations = np.empty(n_groups), np.empty(n_groups)
+    means, deviations, skews = np.empty(n_groups), np.empty(n_groups), np.empty(n_groups)
     for g in range(n_groups):
         total = 0.0
         for s in range(n):
             total += probabilities[s] * pnl[g, s]
         squares = 0.0
+        cubes = 0.0
+        least, most = np.inf, -np.inf
         for s in range(n):
-            squares += probabilities[s] * (pnl[g, s] - total) ** 2
+            away = pnl[g, s] - total
+            squares += probabilities[s] * away**2
+            cubes += probabilities[s] * away**3
+            if probabilities[s] > 0.0:
+                least, most = min(least, pnl[g, s]), max(most, pnl[g, s])
         means[g] = total
         deviations[g] = math.sqrt(squares)
-    return means, deviations
+        # a constant P&L may miss its own mean by rounding, and would be given a skewness of noise
+        skews[g] = cubes / (squares * deviations[g]) if least < most and squares > 0.0 else np.nan
+    return means, deviations, skews

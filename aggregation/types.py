@@ -14,6 +14,7 @@ from lake.dates import Day
 from lake.errors import BadInput
 
 CoverageStatus = Literal["complete", "partial", "invalid"]
+Tail = Literal["loss", "gain"]
 
 
 def _decimal_text(value: Any) -> Any:
@@ -32,6 +33,10 @@ Level = Annotated[str, BeforeValidator(_decimal_text), WithJsonSchema(_LEVEL_SCH
 
 _CONDITION = re.compile(r"([^=!~<>]+)(!=|=|!~|~|>=|<=|>|<)(.*)", re.DOTALL)
 _BOUND_OF = {">=": "at_least", "<=": "at_most", ">": "above", "<": "below"}
+
+
+# a loss in the reporting currency; a gain is a negative one
+Threshold = Annotated[float, Field(allow_inf_nan=False, ge=-1e300, le=1e300)]
 
 
 class Filter(BaseModel):
@@ -106,24 +111,37 @@ class Filter(BaseModel):
         return f"not ({shown})" if self.exclude else shown
 
 
-class RiskQuery(BaseModel):
-    """One question: whose risk, on which day, measured how. Everything but the date has a stated default.
-
-    Levels are decimal texts or numbers such as 0.99; they are read exactly (`aggregation.tail.exact_level`).
-    """
+class Question(BaseModel):
+    """What is asked about: whose positions, of which day, in which market, under which scenarios, in which currency."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     as_of: Day = Field(description="valuation and market date; also the positions date unless that is given")
     by: tuple[str, ...] = Field((), description="dimensions to group by, outermost first; empty for the total alone")
     where: tuple[Filter, ...] = Field((), description="filters, all of which must hold")
-    measures: tuple[str, ...] = Field(("var",), min_length=1, description="measures, see /measures")
-    levels: tuple[Level, ...] = Field(("0.99",), min_length=1, description="confidence levels, fractions such as 0.99")
     currency: str = Field("USD", pattern="^[A-Z]{3}$", description="reporting currency, ISO 4217")
-    estimator: str = Field("order_statistic", description="how a quantile is read from the scenarios")
     positions_date: Day | None = Field(None, description="date of the book, when not as_of")
     scenario_set: str | None = Field(None, description="scenario set name or id; default the one last valued for as_of")
     valuation_set: str | None = Field(None, description="valuation set id; default the newest that fits")
+
+
+class RiskQuery(Question):
+    """One question: whose risk, on which day, measured how. Everything but the date has a stated default.
+
+    Levels are decimal texts or numbers such as 0.99; they are read exactly (`aggregation.estimators.exact_level`).
+    """
+
+    measures: tuple[str, ...] = Field(("var",), min_length=1, description="measures, see /measures")
+    levels: tuple[Level, ...] = Field(("0.99",), min_length=1, description="confidence levels, fractions such as 0.99")
+    estimator: str = Field("order_statistic", description="how a quantile is read from the scenarios")
+    tail: Tail = Field("loss", description="the tail that is measured: loss, or gain, which is the measure of -P&L")
+    thresholds: tuple[Threshold, ...] = Field((), description="losses whose exceedance probability is asked for")
+    scale_to_days: int | None = Field(
+        None, ge=1, le=250, description="scale to this horizon by the square root of time; default the scenarios' own"
+    )
+    interval: Level | None = Field(
+        None, description="confidence of a sampling interval beside every figure, such as 0.95; default none"
+    )
 
 
 @dataclass(frozen=True)
@@ -150,7 +168,9 @@ class Measure:
     """An entry of MEASURES. `function(pnl, level, weights, estimator)` maps (n_groups, n_scenarios) to (n_groups,).
 
     `tail_weights`, of the same parameters, gives w of shape (n_groups, n_scenarios) with measure = -sum_s w_s P&L_s, by
-    which the measure splits into parts that add up; None where there are no such weights.
+    which the measure splits into parts that add up; None where there are no such weights. of_tail : it is of one tail, and
+    with the gain tail is that of -P&L. scales : it grows with the square root of time. of_money : it is in the currency.
+    needs_threshold : the parameter `level` holds a loss in the currency. Ask through `measures.asked_measures`.
     """
 
     name: str
@@ -161,6 +181,10 @@ class Measure:
     additive: bool
     function: Any
     tail_weights: Any = None
+    of_tail: bool = False
+    scales: bool = False
+    of_money: bool = True
+    needs_threshold: bool = False
 
 
 @dataclass(frozen=True)

@@ -43,7 +43,7 @@ def measures(query: TableParameters) -> Response:
 def estimators(query: TableParameters) -> Response:
     """The ways to read a quantile from scenarios."""
     return rows_answer(
-        [{"name": name, "meaning": inspect.getdoc(e) or ""} for name, e in ESTIMATORS.items()], "estimators"
+        [{"name": name, "meaning": e.meaning} for name, e in ESTIMATORS.items()], "estimators"
     )
 
 

@@ -13,7 +13,7 @@ from aggregation.dimensions import CONTRACT_COLUMNS, DIMENSIONS
 from aggregation.measures import MEASURES
 from aggregation.query import run_query
 from aggregation.tail import ESTIMATORS
-from aggregation.types import Level, RiskQuery, RiskResult
+from aggregation.types import Level, RiskQuery, RiskResult, Tail, Threshold
 from lake.dates import Day
 from service.api import models
 from service.api.answers import table_answer, tabular
@@ -44,6 +44,10 @@ class Names(BaseModel):
     measures: tuple[MeasureName, ...] = _as_in_query("measures", max_length=32)
     levels: tuple[Level, ...] = _as_in_query("levels", max_length=32)
     estimator: EstimatorName = _as_in_query("estimator")
+    tail: Tail = _as_in_query("tail")
+    thresholds: tuple[Threshold, ...] = _as_in_query("thresholds", max_length=32)
+    scale_to_days: int | None = _as_in_query("scale_to_days")
+    interval: Level | None = _as_in_query("interval")
 
 
 class QuestionParameters(TableParameters, Names):
