@@ -93,8 +93,10 @@ def waterfall(
     *,
     title: str,
     unit: str,
+    gains: bool = False,
 ) -> Path:
-    """From one number to another by named steps; steps of zero are left out. A rise of a loss is drawn as a loss."""
+    """From one number to another by named steps; steps of zero are left out. A rise of a loss is drawn as a loss; with
+    `gains` a rise is one of value, and drawn as a gain."""
     shown = [s for s in steps if s[1] != 0.0]
     names = [start[0], *(n for n, _ in shown), end[0]]
     values = np.array([v for _, v in shown])
@@ -106,7 +108,7 @@ def waterfall(
             np.arange(1, len(names) - 1),
             values,
             bottom=level[:-1],
-            color=[_LOSS if v > 0 else _GAIN for v in values],
+            color=[_LOSS if (v > 0) != gains else _GAIN for v in values],
             width=0.7,
         )
         for i, before in enumerate(level):
