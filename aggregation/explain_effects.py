@@ -1,0 +1,200 @@
+"""Kernel: what each position adds to the change of a tail measure between two points, cause by cause.
+
+A tail measure is -sum_s w_s P&L_s. Everything a cause needs of a contract is one number a unit, read from the columns of the
+tail scenarios alone (`unit_effects`); a position takes its quantities times these numbers (`position_effects`).
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from aggregation.compiled import compiled
+
+Floats = npt.NDArray[np.float64]
+Codes = npt.NDArray[np.int32]
+Bools = npt.NDArray[np.bool_]
+
+CAUSES = (
+    "new",
+    "closed",
+    "amended",
+    "transferred",
+    "coverage",
+    "left",
+    "entered",
+    "revaluation",
+    "currency",
+    "tail",
+)
+_NEW, _CLOSED, _AMENDED, _TRANSFERRED, _COVERAGE, _LEFT, _ENTERED, _REVALUATION, _CURRENCY, _TAIL = range(len(CAUSES))
+BEFORE, AFTER = len(CAUSES), len(CAUSES) + 1  # columns of `position_effects` behind the causes: the measure's own parts
+
+# columns of `unit_effects`
+U_BEFORE, U_AFTER, U_LEFT, U_ENTERED, U_QUANTITY, U_REVALUATION, U_CURRENCY, U_TAIL_BEFORE, U_TAIL_AFTER = range(9)
+
+
+class Side(NamedTuple):
+    """Units of one point, as the kernel reads them.
+
+    row : (n_contracts,) row in `pnl` and `base`, -1 where the point has no value. pnl : (n_rows, width) and base : (n_rows,)
+    of one unit in its own currency; currency : (n_rows,) codes into fx (n_currencies, n_scenarios) and fx_base
+    (n_currencies,). scenario : tail scenarios of the whole set, weight : what each counts in the measure; window :
+    scenarios whose weight the window alone changes, by how much (`window_weight`).
+    """
+
+    row: Codes
+    pnl: Floats
+    base: Floats
+    currency: Codes
+    fx: Floats
+    fx_base: Floats
+    scenario: Codes
+    weight: Floats
+    window: Codes
+    window_weight: Floats
+
+
+class Shared(NamedTuple):
+    """Tail scenarios that both points have: their places, and their weights among the common scenarios alone."""
+
+    before: Codes
+    after: Codes
+    weight_before: Floats
+    weight_after: Floats
+
+
+@compiled
+def unit_effects(before: Any, after: Any, shared: Any, first: int, stop: int, out: Floats) -> None:
+    """Fills out[first:stop] of shape (n_contracts, 9): effects of one unit in the reporting currency, losses positive.
+
+    With u the P&L of a unit in the reporting currency, u_s = b (f_s - f_0) + x_s f_s:
+    before, after: -sum w u of each point. left, entered: -sum (change of w by the window) u. On the common scenarios, with
+    mean weights v: quantity = -sum v (u_before + u_after) / 2; currency and revaluation split -sum v (u_after - u_before) into the
+    change of rates at mean values and of values at mean rates. tail: half of -sum (change of w) u of either point. A contract
+    with a value at one point only has that point's u as its mean, and no change of it.
+    """
+    for c in range(first, stop):
+        r, q = before.row[c], after.row[c]
+        out[c, :] = 0.0
+        if r >= 0:
+            k = before.currency[r]
+            b, f0 = before.base[r], before.fx_base[k]
+            for i in range(before.scenario.size):
+                s = before.scenario[i]
+                f = before.fx[k, s]
+                out[c, U_BEFORE] -= before.weight[i] * (b * (f - f0) + before.pnl[r, s] * f)
+            for i in range(before.window.size):
+                s = before.window[i]
+                f = before.fx[k, s]
+                out[c, U_LEFT] -= before.window_weight[i] * (b * (f - f0) + before.pnl[r, s] * f)
+        if q >= 0:
+            k = after.currency[q]
+            b, f0 = after.base[q], after.fx_base[k]
+            for i in range(after.scenario.size):
+                s = after.scenario[i]
+                f = after.fx[k, s]
+                out[c, U_AFTER] -= after.weight[i] * (b * (f - f0) + after.pnl[q, s] * f)
+            for i in range(after.window.size):
+                s = after.window[i]
+                f = after.fx[k, s]
+                out[c, U_ENTERED] -= after.window_weight[i] * (b * (f - f0) + after.pnl[q, s] * f)
+        for i in range(shared.before.size):
+            v0, v1 = shared.weight_before[i], shared.weight_after[i]
+            v = 0.5 * (v0 + v1)
+            x0, f0, d0, b0 = 0.0, 0.0, 0.0, 0.0
+            x1, f1, d1, b1 = 0.0, 0.0, 0.0, 0.0
+            if r >= 0:
+                s, k = shared.before[i], before.currency[r]
+                x0, b0, f0 = before.pnl[r, s], before.base[r], before.fx[k, s]
+                d0 = f0 - before.fx_base[k]
+            if q >= 0:
+                s, k = shared.after[i], after.currency[q]
+                x1, b1, f1 = after.pnl[q, s], after.base[q], after.fx[k, s]
+                d1 = f1 - after.fx_base[k]
+            u0, u1 = b0 * d0 + x0 * f0, b1 * d1 + x1 * f1
+            out[c, U_TAIL_BEFORE] -= 0.5 * (v1 - v0) * u0
+            out[c, U_TAIL_AFTER] -= 0.5 * (v1 - v0) * u1
+            if r >= 0 and q >= 0:
+                out[c, U_QUANTITY] -= v * 0.5 * (u0 + u1)
+                out[c, U_CURRENCY] -= v * 0.5 * ((x0 + x1) * (f1 - f0) + (b0 + b1) * (d1 - d0))
+                out[c, U_REVALUATION] -= v * 0.5 * ((f0 + f1) * (x1 - x0) + (d0 + d1) * (b1 - b0))
+            else:
+                out[c, U_QUANTITY] -= v * (u0 + u1)
+
+
+class Held(NamedTuple):
+    """Positions of one point: group (-1 filtered out), contract, partner in the other book (-1 none), and quantity."""
+
+    group: Codes
+    contract: Codes
+    partner: Codes
+    quantity: Floats
+
+
+_BOTH = -1
+
+
+@compiled
+def cause_of(other: Any, valued: Bools, contract: int, group: int, partner: int, alone: int) -> int:
+    """What becomes of a valued position at the other point: a cause, or -1 where it stays in its contract and group."""
+    if partner < 0:
+        return alone
+    if other.group[partner] < 0:
+        return _TRANSFERRED
+    there = other.contract[partner]
+    if not valued[there]:
+        return _COVERAGE
+    if there != contract:
+        return _AMENDED
+    return _BOTH if other.group[partner] == group else _TRANSFERRED
+
+
+@compiled
+def position_effects(
+    before: Any, after: Any, valued_before: Bools, valued_after: Bools, units: Floats, groups: int
+) -> Floats:
+    """Effects by group and cause, shape (groups, len(CAUSES) + 2), added position after position.
+
+    valued_before, valued_after : (n_contracts,). The quantity's effect of a trade goes to the cause that `cause_of` names.
+    """
+    out = np.zeros((groups, AFTER + 1))
+    for p in range(before.group.size):
+        g, c, m = before.group[p], before.contract[p], before.partner[p]
+        if g < 0 or not valued_before[c]:
+            continue
+        q = before.quantity[p]
+        out[g, BEFORE] += q * units[c, U_BEFORE]
+        out[g, _LEFT] += q * units[c, U_LEFT]
+        out[g, _TAIL] += q * units[c, U_TAIL_BEFORE]
+        cause = cause_of(after, valued_after, c, g, m, _CLOSED)
+        if cause == _BOTH:
+            r = after.quantity[m]
+            out[g, _AMENDED] += (r - q) * units[c, U_QUANTITY]
+            out[g, _REVALUATION] += 0.5 * (q + r) * units[c, U_REVALUATION]
+            out[g, _CURRENCY] += 0.5 * (q + r) * units[c, U_CURRENCY]
+        else:
+            out[g, cause] -= q * units[c, U_QUANTITY]
+            out[g, _REVALUATION] += 0.5 * q * units[c, U_REVALUATION]
+            out[g, _CURRENCY] += 0.5 * q * units[c, U_CURRENCY]
+    for p in range(after.group.size):
+        g, c, m = after.group[p], after.contract[p], after.partner[p]
+        if g < 0 or not valued_after[c]:
+            continue
+        q = after.quantity[p]
+        out[g, AFTER] += q * units[c, U_AFTER]
+        out[g, _ENTERED] += q * units[c, U_ENTERED]
+        out[g, _TAIL] += q * units[c, U_TAIL_AFTER]
+        cause = cause_of(before, valued_before, c, g, m, _NEW)
+        if cause == _BOTH:
+            continue
+        moved = q
+        if cause == _TRANSFERRED and before.group[m] >= 0:  # out of another group with the quantity it had there
+            moved = before.quantity[m]
+            out[g, _AMENDED] += (q - moved) * units[c, U_QUANTITY]
+        out[g, cause] += moved * units[c, U_QUANTITY]
+        out[g, _REVALUATION] += 0.5 * q * units[c, U_REVALUATION]
+        out[g, _CURRENCY] += 0.5 * q * units[c, U_CURRENCY]
+    return out
