@@ -28,7 +28,7 @@ _EVERY_LANE = ir.Constant(ir.VectorType(_I32, LINE), [0] * LINE)
 _READ, _TO_SECOND_LEVEL, _DATA = ir.Constant(_I32, 0), ir.Constant(_I32, 2), ir.Constant(_I32, 1)
 
 
-@intrinsic
+@intrinsic  # type: ignore[untyped-decorator]
 def _add_rows(
     typing: Any,
     lines: Any,

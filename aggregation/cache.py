@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import math
 import os
 import shutil
 import threading
@@ -16,7 +17,7 @@ import uuid
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -33,10 +34,16 @@ _FORMAT = 1  # of what is inside the entries: entries of another format are made
 
 
 class Kept:
-    """The last few objects opened by this process; each is made once, however many threads ask for it at the same time."""
+    """The last few objects opened by this process; each is made once, however many threads ask for it at the same time.
 
-    def __init__(self, most: int) -> None:
+    With `most_bytes` their sizes, told by `size`, stay below it together; an object too large for that is not kept at all.
+    """
+
+    def __init__(self, most: int, most_bytes: float = math.inf, size: Callable[[Any], int] = lambda _: 0) -> None:
         self._most = most
+        self._most_bytes = most_bytes
+        self._size = size
+        self._bytes = 0
         self._objects: OrderedDict[Hashable, object] = OrderedDict()
         self._making: dict[Hashable, threading.Lock] = {}
         self._lock = threading.Lock()
@@ -53,11 +60,19 @@ class Kept:
                     return self._objects[key]  # type: ignore[return-value]
             made = make()
             with self._lock:
-                self._objects[key] = made
                 self._making.pop(key, None)
-                while len(self._objects) > self._most:
-                    self._objects.popitem(last=False)
+                if self._size(made) <= self._most_bytes:
+                    self._objects[key] = made
+                    self._bytes += self._size(made)
+                while len(self._objects) > self._most or self._bytes > self._most_bytes:
+                    self._bytes -= self._size(self._objects.popitem(last=False)[1])
         return made
+
+    def clear(self) -> None:
+        """Lets go of everything."""
+        with self._lock:
+            self._objects.clear()
+            self._bytes = 0
 
 
 class DiskCache:

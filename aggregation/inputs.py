@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,14 +11,15 @@ import numpy as np
 import numpy.typing as npt
 
 from aggregation import resolve
-from aggregation.book import Book
+from aggregation.book import Book, Codes, Offsets
+from aggregation.compiled import compiled
 from aggregation.currency import Conversion, conversion, unconverted
 from aggregation.filters import select
 from aggregation.grouping import Groups, coverage, group_by
 from aggregation.netting import net
 from aggregation.reduce import group_base, group_pnl
 from aggregation.types import RiskQuery
-from aggregation.vector_cache import MISSING, Alignment, VectorCache
+from aggregation.vector_cache import MISSING, Alignment, VectorCache, answer
 from aggregation.vectors import Bools, Vectors
 from lake.tables import Snapshot
 from scenarios.store import load_scenario_set
@@ -89,6 +91,18 @@ def open_selection(inputs: Inputs, query: RiskQuery, within: Bools | None = None
 
     Raises `BadInput` for unknown names and empty selections.
     """
+    if within is not None:
+        return _open_selection(inputs, query, within)
+    made = answer(
+        ("selection", query.where, query.by, query.currency),
+        (inputs.book, inputs.vectors, inputs.alignment),
+        lambda: _open_selection(inputs, query, None),
+        lambda s: s.keep.nbytes + s.groups.group.nbytes + s.groups.keys.nbytes + s.counts.nbytes,
+    )
+    return dataclasses.replace(made, inputs=inputs)
+
+
+def _open_selection(inputs: Inputs, query: RiskQuery, within: Bools | None) -> Selection:
     keep = select(inputs.book, query.where)
     if within is not None:
         keep &= within
@@ -101,9 +115,18 @@ def open_selection(inputs: Inputs, query: RiskQuery, within: Bools | None = None
 def exchange_rates(inputs: Inputs, keep: Bools, currency: str) -> Conversion:
     """Exchange rates into `currency` for the currencies of the contracts that are kept and covered."""
     vectors, alignment = inputs.vectors, inputs.alignment
-    selected = np.logical_or.reduceat(keep, inputs.book.starts[:-1])
-    codes = np.unique(vectors.currency[alignment.row[selected & (alignment.row >= 0)]])
-    return rates(inputs, [vectors.currencies[c] for c in codes], currency)
+    used = _currencies_used(inputs.book.starts, keep, alignment.row, vectors.currency, len(vectors.currencies))
+    return rates(inputs, [vectors.currencies[c] for c in np.flatnonzero(used)], currency)
+
+
+@compiled
+def _currencies_used(starts: Offsets, keep: Bools, row: Codes, currency: Codes, n: int) -> Bools:
+    """Whether a position that is kept and covered has its contract in each currency, (n,)."""
+    used = np.zeros(n, dtype=np.bool_)
+    for c in range(row.size):
+        if row[c] >= 0 and not used[currency[row[c]]]:
+            used[currency[row[c]]] = keep[starts[c] : starts[c + 1]].any()
+    return used
 
 
 def rates(inputs: Inputs, held: Sequence[str], currency: str) -> Conversion:
@@ -111,6 +134,16 @@ def rates(inputs: Inputs, held: Sequence[str], currency: str) -> Conversion:
     vectors = inputs.vectors
     if set(held) <= {currency}:
         return unconverted(len(vectors.currencies), vectors.n_scenarios)
+    return answer(
+        ("rates", tuple(held), currency),
+        (vectors,),
+        lambda: _rates(inputs, held, currency),
+        lambda r: r.base.nbytes + r.scenarios.nbytes,
+    )
+
+
+def _rates(inputs: Inputs, held: Sequence[str], currency: str) -> Conversion:
+    vectors = inputs.vectors
     scenario_set = load_scenario_set(inputs.snapshot, inputs.seal["scenario_set_id"])
     fx_moves = RiskClass.FX.value in resolve.shocked_classes(inputs.seal)
     return conversion(scenario_set, vectors.currencies, held, currency, fx_moves=fx_moves)
@@ -122,5 +155,18 @@ def scenario_pnl(selection: Selection, first: int, n: int, threads: int | None =
     Group `groups.n` is the total. A group with nothing covered has zeros: look at `counts` first.
     """
     inputs = selection.inputs
-    netted = net(inputs.book, selection.groups, inputs.alignment, inputs.vectors, first, n)
-    return group_base(netted, selection.rates), group_pnl(inputs.vectors.rows, netted, selection.rates, threads)
+    return answer(
+        ("pnl", first, n),
+        (inputs.book, selection.groups, inputs.alignment, inputs.vectors, selection.rates),
+        lambda: _scenario_pnl(selection, first, n, threads),
+        lambda made: made[0].nbytes + made[1].nbytes,
+    )
+
+
+def _scenario_pnl(selection: Selection, first: int, n: int, threads: int | None) -> tuple[Floats, Floats]:
+    inputs = selection.inputs
+    netted = net(inputs.book, selection.groups, inputs.alignment, inputs.vectors, first, n, threads)
+    base, pnl = group_base(netted, selection.rates), group_pnl(inputs.vectors.rows, netted, selection.rates, threads)
+    # kept for the next question: who writes into them would change its answer
+    base.flags.writeable = pnl.flags.writeable = False
+    return base, pnl

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 import functools
+import operator
 import tempfile
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -68,6 +69,32 @@ def _seal_key(seal: Mapping[str, Any]) -> str:
 
 _kept: dict[Path, Kept] = {}  # by cache folder
 
+ANSWER_BYTES = 512 << 20
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Something made for a question, and what it was made from, whose identities are its key: while the answer holds them,
+    no other object can have them."""
+
+    made: Any
+    read: tuple[object, ...]
+    nbytes: int
+
+
+# Selections, exchange rates and group P&L of the last questions, of all lakes of the process
+answers = Kept(256, ANSWER_BYTES, operator.attrgetter("nbytes"))
+
+
+def answer(kind: Hashable, read: tuple[object, ...], make: Callable[[], T], size: Callable[[T], int]) -> T:
+    """What `make` gives from the very objects in `read`, none of which may change; kept while the last ones fit."""
+
+    def made() -> Answer:
+        value = make()
+        return Answer(value, read, size(value))
+
+    return cast(T, answers.get((kind, *map(id, read)), made).made)
+
 
 @contextmanager
 def fresh_cache(lake: Lake) -> Iterator[VectorCache]:
@@ -80,6 +107,7 @@ def fresh_cache(lake: Lake) -> Iterator[VectorCache]:
             yield cache
         finally:
             del _kept[Path(folder).resolve()]
+            answers.clear()  # they would hold its files on the disk
 
 
 class VectorCache:

@@ -37,7 +37,7 @@ def vectors_of(count: int = 40, n: int = N) -> dict[str, tuple[str, float, Any]]
 
 def opened(lake: Lake, **more: Any) -> Vectors:
     """The newest set through a cache that keeps nothing in memory."""
-    _kept.cache_clear()
+    _kept.clear()
     cache = VectorCache(lake, **more)
     return cache.vectors(cache.seals(lake.snapshot("valuation_sets"))[-1])
 
@@ -49,7 +49,7 @@ def rows_files(lake: Lake) -> list[Path]:
 @pytest.fixture(autouse=True)
 def nothing_kept() -> Iterator[None]:
     yield
-    _kept.cache_clear()
+    _kept.clear()
 
 
 @pytest.mark.parametrize("files", [1, 5])
@@ -244,7 +244,7 @@ def test_threads_asking_for_the_same_set_build_it_once(tmp_path: Path, monkeypat
         build(self, place, fill)
 
     monkeypatch.setattr(cache_module.DiskCache, "_build", counted)
-    _kept.cache_clear()
+    _kept.clear()
     seal = VectorCache(lake).seals(lake.snapshot("valuation_sets"))[-1]
     with ThreadPoolExecutor(6) as threads:
         found = list(threads.map(lambda _: VectorCache(lake).vectors(seal), range(6)))
