@@ -13,7 +13,7 @@ import json
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -33,7 +33,7 @@ from valuation import store
 from valuation.batch import factors_read, value_batch, value_blocks
 from valuation.market import ScenarioMarket
 from valuation.plan import ValuationPlan
-from valuation.types import ValuationFailure
+from valuation.types import PnLBlock, ValuationFailure
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -102,26 +102,41 @@ def _market(
     return ScenarioMarket.of(scenario_set, valuation_date, risk_classes, first, stop)
 
 
+def value_contracts(
+    lake_path: str,
+    scenario_set_id: str,
+    valuation_date: dt.date,
+    risk_classes: tuple[str, ...],
+    contracts: Sequence[tuple[str, str, str]],
+    *,
+    base_only: bool = False,
+) -> PnLBlock:
+    """Values contracts, as `value_batch` takes them, under a stored scenario set, in this process; stores nothing."""
+    scenario_set = load_scenario_set(Lake(lake_path), scenario_set_id)
+    scenarios = [(0, 0)] if base_only else cut_scenarios(scenario_set)
+    if len(scenarios) == 1:
+        return value_batch(contracts, _market(lake_path, scenario_set_id, valuation_date, risk_classes, *scenarios[0]))
+    reads = factors_read(contracts, scenario_set.index)
+    markets = (ScenarioMarket.of(scenario_set, valuation_date, risk_classes, a, b, reads) for a, b in scenarios)
+    return value_blocks(contracts, markets, scenario_set.n_scenarios)
+
+
 def run_batch(lake_path: str, header: dict[str, Any], rows: pa.Table) -> dict[str, Any]:
     """Values one batch and writes its vectors; returns a JSON-plain description. Runs anywhere that sees the lake."""
-    unmoved = bool(rows["unmoved"][0].as_py())
     valuation_date = dt.date.fromisoformat(header["valuation_date"])
     contracts = list(
         zip(
             rows["contract_id"].to_pylist(), rows["instrument_type"].to_pylist(), rows["terms"].to_pylist(), strict=True
         )
     )
-    scenario_set = load_scenario_set(Lake(lake_path), header["scenario_set_id"])
-    classes = tuple(header["risk_classes"])
-    scenarios = [(0, 0)] if unmoved else cut_scenarios(scenario_set)
-    if len(scenarios) == 1:
-        block = value_batch(
-            contracts, _market(lake_path, header["scenario_set_id"], valuation_date, classes, *scenarios[0])
-        )
-    else:
-        reads = factors_read(contracts, scenario_set.index)
-        markets = (ScenarioMarket.of(scenario_set, valuation_date, classes, a, b, reads) for a, b in scenarios)
-        block = value_blocks(contracts, markets, scenario_set.n_scenarios)
+    block = value_contracts(
+        lake_path,
+        header["scenario_set_id"],
+        valuation_date,
+        tuple(header["risk_classes"]),
+        contracts,
+        base_only=bool(rows["unmoved"][0].as_py()),
+    )
     fingerprints = dict(
         zip(
             rows["contract_id"].to_pylist(),
@@ -328,7 +343,7 @@ def run_plan(
 def _seal(committer: Committer, plan: ValuationPlan, tally: _Tally, runner: str, elapsed: float) -> dict[str, Any]:
     failed = {f.contract_id for f in tally.failures}
     kept = pc.invert(pc.is_in(plan.work["contract_id"], value_set=pa.array(sorted(failed), pa.string())))
-    valued = plan.work.filter(kept).select(["contract_id", "inputs_digest", "unmoved"])
+    valued = plan.work.filter(kept).select(plan.members.column_names)
     written = sum(f.rows for f in tally.files)
     if written != valued.num_rows:
         raise AssertionError(f"{valued.num_rows} contracts were valued but {written} vectors were written")

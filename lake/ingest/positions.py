@@ -94,7 +94,7 @@ def ingest(
     columns. `rejects` names a CSV file for the rejected rows. Raises `BadInput` when the file as a whole is unusable.
     """
     file = read_positions_file(Path(path), tuple(term_columns))
-    checked = _check(file, contract_of)
+    checked = check_positions(file, contract_of)
     if rejects is not None:
         _write_rejects(Path(rejects), file, checked.rejections)
     present = committer.lake.read("contracts", ["contract_id"])["contract_id"].combine_chunks()
@@ -123,7 +123,7 @@ def ingest(
 
 
 @dataclass(frozen=True)
-class _Checked:
+class CheckedPositions:
     """Usable rows as rows of `positions` (with attributes) and `contracts`, and the faults of all others."""
 
     positions: pa.Table
@@ -179,9 +179,12 @@ class _Faults:
         return faults.take(pa.array(np.argsort(faults["row"].to_numpy(), kind="stable")))
 
 
-def _check(file: PositionsFile, contract_of: ContractOf) -> _Checked:
+def check_positions(
+    file: PositionsFile, contract_of: ContractOf, required: Sequence[str] = REQUIRED
+) -> CheckedPositions:
+    """Checks every cell; columns that are not `required` may be empty. `contract_of` as in `ingest`."""
     faults = _Faults(file)
-    for name in REQUIRED:
+    for name in required:
         empty = np.flatnonzero(flags(file.columns[name].is_null()))
         faults.add(empty, name, "is empty; every position has it")
     dates = _dates(file, faults)
@@ -206,7 +209,7 @@ def _check(file: PositionsFile, contract_of: ContractOf) -> _Checked:
     )
     ids = used["contract_id"].combine_chunks()
     distinct = used.take(pa.array(_groups([ids], len(ids))[0])).sort_by("contract_id")
-    return _Checked(positions, distinct, faults.table())
+    return CheckedPositions(positions, distinct, faults.table())
 
 
 def _dates(file: PositionsFile, faults: _Faults) -> pa.Array:

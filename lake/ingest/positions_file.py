@@ -57,8 +57,11 @@ def flags(array: pa.Array) -> npt.NDArray[np.bool_]:
     return values
 
 
-def read_positions_file(path: Path, terms: tuple[str, ...]) -> PositionsFile:
-    """The file, with `terms` the term columns that may stand in it; raises `BadInput` when it is unusable as a whole."""
+def read_positions_file(path: Path, terms: tuple[str, ...], required: Sequence[str] = REQUIRED) -> PositionsFile:
+    """The file, with `terms` the term columns that may stand in it; raises `BadInput` when it is unusable as a whole.
+
+    Columns of a positions file that are not `required` may be missing: they are then empty.
+    """
     if not path.is_file():
         raise BadInput(f"There is no positions file {path}.")
     ragged: list[tuple[int, str, str]] = []
@@ -69,7 +72,18 @@ def read_positions_file(path: Path, terms: tuple[str, ...]) -> PositionsFile:
         table = _read_parquet(path)
     else:
         raise BadInput(f"A positions file ends in .csv, .csv.gz or .parquet, but {path.name} does not.")
-    _check_columns(path, table.column_names, terms)
+    return positions_rows(path.name, table, terms, required, ragged)
+
+
+def positions_rows(
+    name: str,
+    table: pa.Table,
+    terms: tuple[str, ...],
+    required: Sequence[str] = REQUIRED,
+    ragged: Sequence[tuple[int, str, str]] = (),
+) -> PositionsFile:
+    """As `read_positions_file`, of a table that was read already; `name` says where it came from."""
+    _check_columns(name, table.column_names, terms, required)
     columns = {n: _text(n, table[n]) for n in table.column_names if not n.startswith(REJECT)}
     taken = np.array([number for number, _, _ in ragged], dtype=np.int64)
     rows = np.delete(np.arange(2, 2 + table.num_rows + len(taken)), taken - 2)
@@ -80,7 +94,8 @@ def read_positions_file(path: Path, terms: tuple[str, ...]) -> PositionsFile:
         keep = pa.array(~blank)
         columns, rows = {n: c.filter(keep) for n, c in columns.items()}, rows[~blank]
     if not len(rows) and not ragged:
-        raise BadInput(f"{path.name} has a header and no rows.")
+        raise BadInput(f"{name} has a header and no rows.")
+    columns |= {n: pa.nulls(len(rows), pa.string()) for n in REQUIRED if n not in columns}
     return PositionsFile(columns, rows, tuple(t for t in terms if t in columns), tuple(ragged))
 
 
@@ -115,7 +130,7 @@ def _read_parquet(path: Path) -> pa.Table:
         raise BadInput(f"{path.name} is not a Parquet file: {error}") from error
 
 
-def _check_columns(path: Path, names: Sequence[str], terms: tuple[str, ...]) -> None:
+def _check_columns(file: str, names: Sequence[str], terms: tuple[str, ...], required: Sequence[str]) -> None:
     valid = [*REQUIRED, *terms]
     issues: list[Issue] = []
     for name in names:
@@ -124,13 +139,13 @@ def _check_columns(path: Path, names: Sequence[str], terms: tuple[str, ...]) -> 
         issues += unknown("column", name, [*valid, f"{ATTRIBUTE}{name}"], pointer=name).issues
     issues += [
         Issue(name, f"Column {name!r} is missing; every positions file has it.")
-        for name in REQUIRED
+        for name in required
         if name not in names
     ]
     issues += [Issue(n, f"Column {n!r} stands twice in the header.") for n in sorted(set(names)) if names.count(n) > 1]
     if issues:
         raise BadInput(
-            f"{path.name} was not loaded: " + " ".join(i.message for i in issues[:20]),
+            f"{file} was not loaded: " + " ".join(i.message for i in issues[:20]),
             issues=issues,
         )
 

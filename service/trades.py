@@ -1,0 +1,85 @@
+"""Hypothetical trades as users give them: a positions file, or rows of JSON. They are read as positions are ingested."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from aggregation.changes import ADDED
+from lake.errors import BadInput, Issue
+from lake.ingest.positions import check_positions
+from lake.ingest.positions_file import PositionsFile, positions_rows, read_positions_file
+from valuation.catalogue import all_term_fields
+from valuation.positions import contract_row
+
+REQUIRED = ("quantity", "instrument_type")
+_NAMED = "what-if"
+_NESTED = {"terms": "", "attributes": "attribute."}  # objects whose members are columns of their own
+_SHOWN = 20
+
+
+def trades_of_file(path: Path, day: dt.date) -> tuple[pa.Table, pa.Table]:
+    """As `trades_of_rows`, from a file: CSV or Parquet as docs/positions.md says, or JSON, an object or a list of them."""
+    if path.name.lower().endswith(".json"):
+        try:
+            rows = json.loads(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise BadInput(f"The file of trades {path} cannot be read: {error.strerror or error}.") from None
+        except ValueError as error:
+            raise BadInput(f"{path.name} is not JSON: {error}.") from None
+        return trades_of_rows(rows, day, path.name)
+    return _checked(read_positions_file(path, tuple(all_term_fields()), REQUIRED), day, path.name)
+
+
+def trades_of_rows(rows: Any, day: dt.date, name: str = "add") -> tuple[pa.Table, pa.Table]:
+    """Rows of trades to (rows of `changes.ADDED`, rows of `contracts`).
+
+    A row has `quantity`, `instrument_type` and the terms, in `terms` or beside them; `trade`, dimensions and attributes as
+    wanted. A dimension not given is empty, a trade not named is what-if-1, what-if-2, ... Raises `BadInput` with every fault.
+    """
+    rows = [rows] if isinstance(rows, Mapping) else rows
+    if not isinstance(rows, Sequence) or isinstance(rows, str) or not all(isinstance(r, Mapping) for r in rows):
+        raise BadInput(f"{name} is not a list of trades; expected objects with quantity, instrument_type and terms.")
+    if not rows:
+        raise BadInput(f"{name} holds no trade.")
+    flat = [_flat(row, f"{name}/{i}") for i, row in enumerate(rows)]
+    names = list(dict.fromkeys(k for row in flat for k in row))
+    table = pa.table({n: pa.array([row.get(n) for row in flat], pa.string()) for n in names})
+    return _checked(positions_rows(name, table, tuple(all_term_fields()), REQUIRED), day, name)
+
+
+def _flat(row: Mapping[str, Any], pointer: str) -> dict[str, str | None]:
+    """A row as the cells of a file."""
+    cells: dict[str, str | None] = {}
+    for key, value in row.items():
+        inner = {key: value}
+        if key in _NESTED and isinstance(value, Mapping):
+            inner = {_NESTED[key] + k: v for k, v in value.items()}
+        for column, cell in inner.items():
+            if column in cells:
+                message = f"{column} stands both in terms and beside them; give it once."
+                raise BadInput(message, issues=(Issue(f"{pointer}/{column}", message),))
+            cells[column] = None if cell is None else cell if isinstance(cell, str) else json.dumps(cell)
+    return cells
+
+
+def _checked(file: PositionsFile, day: dt.date, name: str) -> tuple[pa.Table, pa.Table]:
+    n = len(file.rows)
+    trades = file.columns["trade"]
+    numbered = pa.array([f"{_NAMED}-{i + 1}" for i in range(n)])
+    columns = {**file.columns, "trade": pc.coalesce(trades, numbered)}
+    # the date of a file is where its rows come from; as a change they are put on the date asked about
+    columns["positions_date"] = pa.repeat(pa.scalar(day.isoformat()), n)
+    checked = check_positions(PositionsFile(columns, file.rows, file.terms, file.ragged), contract_row, REQUIRED)
+    if checked.rejections.num_rows:
+        faults = checked.rejections.to_pylist()
+        listed = "; ".join(f"row {f['row'] - 1}, {f['column'] or 'line'}: {f['reason']}" for f in faults[:_SHOWN])
+        issues = [Issue(f"{name}/{f['row'] - 2}/{f['column']}", f["reason"], f["value"]) for f in faults]
+        raise BadInput(f"The trades in {name} are not usable: {listed}.", issues=issues)
+    return checked.positions.select(ADDED.names).cast(ADDED), checked.contracts
