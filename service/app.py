@@ -12,7 +12,7 @@ from flask_openapi3.openapi import OpenAPI
 
 from lake.tables import code_version
 from service import errors
-from service.api import catalogue, causes, data, document, health, replay, risk, scenarios, valuations
+from service.api import catalogue, causes, contributions, data, document, health, replay, risk, scenarios, valuations
 from service.api.answers import MEDIA_TYPES, choose_format
 from service.api.context import EXTENSION, Context
 from service.api.models import Problem
@@ -48,7 +48,17 @@ def create_app(settings: Settings) -> OpenAPI:
         app.before_request(_refuse_other_names)
     app.before_request(_read_headers)
     app.after_request(_end)
-    for blueprint in (health.api, risk.api, causes.api, replay.api, catalogue.api, data.api, scenarios.api, valuations.api):
+    for blueprint in (
+        health.api,
+        risk.api,
+        contributions.api,
+        causes.api,
+        replay.api,
+        catalogue.api,
+        data.api,
+        scenarios.api,
+        valuations.api,
+    ):
         app.register_api(blueprint)
     app.register_blueprint(document.pages)
     return app

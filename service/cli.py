@@ -14,7 +14,7 @@ import structlog
 import typer
 
 from lake.errors import BadInput, VarlakeError, validated
-from service import cli_causes, display
+from service import cli_causes, cli_contributions, display
 from service.cli_options import (
     ByOption,
     CurrencyOption,
@@ -60,6 +60,7 @@ app.add_typer(stress_app, name="stress")
 app.command("roll")(roll)
 app.add_typer(bench_app, name="bench")
 cli_causes.register(app)
+cli_contributions.register(app, bench_app)
 
 
 @app.command("doctor")

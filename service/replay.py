@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 import pyarrow as pa
 
+from aggregation.contributions import ContributionQuery, run_contributions
 from aggregation.query import run_query
 from aggregation.receipts import (
     code_digest,
@@ -40,8 +41,13 @@ def _var(lake: Lake, cache: VectorCache, question: Mapping[str, Any]) -> Receipt
     return run_query(lake, validated(RiskQuery, dict(question), "query of the receipt"), cache=cache).receipt
 
 
+def _contributions(lake: Lake, cache: VectorCache, question: Mapping[str, Any]) -> Receipt:
+    query = validated(ContributionQuery, dict(question), "query of the receipt")
+    return run_contributions(lake, query, cache=cache).receipt
+
+
 # kind of answer to the function that answers its question again and gives the new receipt
-REPLAYED: dict[str, Callable[[Lake, VectorCache, Mapping[str, Any]], Receipt]] = {"var": _var}
+REPLAYED: dict[str, Callable[[Lake, VectorCache, Mapping[str, Any]], Receipt]] = {"contributions": _contributions, "var": _var}
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,94 @@
+"""Commands that split risk: contributions by any dimension, VaR by risk class, stressed VaR, parametric VaR."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lake.errors import validated
+from service import display
+from service.cli_options import (
+    ByOption,
+    CurrencyOption,
+    DateText,
+    EstimatorOption,
+    JsonOption,
+    LakeOption,
+    ScenarioSetOption,
+    WhereOption,
+    as_date,
+    as_list,
+    open_lake,
+    query_of,
+)
+
+# ruff: noqa: PLC0415 - see service.cli
+
+MeasureOption = Annotated[str, typer.Option("--measure", help="The measure to split: var, es, volatility.")]
+LevelOptionOne = Annotated[str, typer.Option("--level", help="Confidence level, a fraction such as 0.99.")]
+PositionsDateOption = Annotated[str | None, typer.Option("--positions-date", help="Date of the book, when not as-of.")]
+ValuationSetOption = Annotated[
+    str | None, typer.Option("--valuation-set", help="Valuation set id; default the newest that fits.")
+]
+PlotOption = Annotated[Path | None, typer.Option("--plot", help="Write a picture: .svg or .png.")]
+
+
+def register(app: typer.Typer, bench: typer.Typer) -> None:
+    """Adds the commands of this module."""
+    app.command("contributions")(contributions_command)
+    bench.command("contributions")(bench_contributions_command)
+
+
+def contributions_command(
+    as_of: DateText,
+    by: ByOption = "",
+    where: WhereOption = None,
+    measure: MeasureOption = "var",
+    level: LevelOptionOne = "0.99",
+    form: Annotated[str, typer.Option("--form", help="How the measure is split: scenario or regression.")] = "scenario",
+    figures: Annotated[
+        str | None,
+        typer.Option("--figures", help="Of component, standalone, marginal, incremental, stability; default all."),
+    ] = None,
+    top: Annotated[
+        int | None, typer.Option("--top", help="Only so many greatest contributors and offsets, the rest in one row.")
+    ] = None,
+    currency: CurrencyOption = "USD",
+    estimator: EstimatorOption = "order_statistic",
+    positions_date: PositionsDateOption = None,
+    scenario_set: ScenarioSetOption = None,
+    valuation_set: ValuationSetOption = None,
+    plot: PlotOption = None,
+    lake: LakeOption = None,
+    json: JsonOption = False,
+) -> None:
+    """What makes up a VaR or ES: components that add up to the last bit, standalone, marginal and incremental. Values nothing."""
+    from aggregation.contributions import ContributionQuery, run_contributions
+    from service import operations, reports_contributions
+
+    settings, opened = open_lake(lake)
+    more = {
+        "valuation_set": valuation_set,
+        "positions_date": as_date(positions_date, "--positions-date") if positions_date else None,
+    }
+    asked = query_of(as_of, by, where, measure, level, currency, estimator, scenario_set, **more).model_dump()
+    own = {"form": form, "top": top, **({"figures": as_list(figures)} if figures is not None else {})}
+    query = validated(ContributionQuery, {**asked, **own}, "contributions")
+    result = run_contributions(opened, query, cache=operations.vector_cache(settings, opened))
+    display.print_json(result.to_dict()) if json else reports_contributions.show_contributions(result)
+    if plot is not None:
+        display.say(f"Wrote {reports_contributions.plot_contributions(result, plot)}")
+
+
+def bench_contributions_command(
+    contracts: Annotated[int, typer.Option("--contracts", help="Contracts with vectors.")] = 100_000,
+    scenarios: Annotated[int, typer.Option("--scenarios", help="Scenarios.")] = 1000,
+    positions: Annotated[int, typer.Option("--positions", help="Positions.")] = 1_000_000,
+    output: Annotated[Path | None, typer.Option("--output", help="Write the rows to this JSON file.")] = None,
+) -> None:
+    """Seconds of component ES by trade and by desk, and of the greatest contributors, against their limits."""
+    from service import bench, bench_contributions
+
+    bench.report(bench_contributions.bench_contributions(contracts, scenarios, positions), output)

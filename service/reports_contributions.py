@@ -1,0 +1,72 @@
+"""Contributions and their like as people read them on a terminal, and as pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lake.errors import BadInput
+from service import display, plots
+
+if TYPE_CHECKING:
+    from aggregation.contributions import ContributionResult
+
+MOST_BARS = 60
+_FIGURES = ("component", "share", "standalone", "diversification", "marginal", "incremental", "stability")
+_COVERAGE = ("failed", "missing", "substituted", "status")
+
+
+def show_contributions(result: ContributionResult) -> None:
+    """The groups with their figures and the total, then what the numbers rest on."""
+    query, names = result.query, result.rows.column_names
+    whole = result.coverage.status == "complete"
+    columns = [
+        *query.by,
+        *(("part",) if "part" in names else ()),
+        "positions",
+        "base_value",
+        *(f for f in _FIGURES if f in names),
+        *(() if whole else _COVERAGE),
+    ]
+    label = {query.by[0]: "Total"} if query.by else {}
+    rows = [_named(r, query.by) for r in result.rows.to_pylist()] if query.by else []
+    title = f"Contributions to {query.measures[0]} {query.levels[0]} on {query.as_of} in {query.currency}"
+    display.print_table(rows, columns, title=title, last={**result.total, **label})
+    if "standalone_sum" in result.total and len(rows) > 1:
+        display.print_pairs({"sum of standalone, does not add up": result.total["standalone_sum"]})
+    show_basis(result.coverage.to_dict(), result.receipt, result.notes, f"{query.form} form, {query.estimator}")
+
+
+def show_basis(coverage: Mapping[str, Any], receipt: Mapping[str, Any], notes: Sequence[str], how: str) -> None:
+    """Coverage, scenarios, valuation set and notes of an answer."""
+    display.say(
+        f"{coverage['covered']:,} of {coverage['positions']:,} positions covered ({coverage['status']}); "
+        f"{receipt['scenario_count']} scenarios of {receipt['scenario_set_name']} at {receipt['market_date']}; {how}; "
+        f"valuation set {receipt['valuation_set_id'][:12]}..."
+    )
+    for note in notes:
+        display.say(f"Note: {note}")
+
+
+def plot_contributions(result: ContributionResult, path: Path) -> Path:
+    """A bar a group, the greatest component on top."""
+    query = result.query
+    rows = [r for r in result.rows.to_pylist() if r["component"] is not None]
+    if not query.by or not rows:
+        raise BadInput("There is nothing to draw: give --by, and groups with a number.")
+    if len(rows) > MOST_BARS:
+        raise BadInput(f"{len(rows):,} bars cannot be read; give --top, such as --top 20, for {MOST_BARS} at most.")
+    rows.sort(key=lambda r: -r["component"])
+    return plots.contribution_bars(
+        path,
+        [" / ".join(str(_named(r, query.by)[d]) for d in query.by) for r in rows],
+        [r["component"] for r in rows],
+        title=f"Contributions to {query.measures[0]} {query.levels[0]} of {query.as_of}, {query.form} form",
+        unit=f"{query.currency}, losses positive",
+    )
+
+
+def _named(row: Mapping[str, Any], by: Sequence[str]) -> dict[str, Any]:
+    """The row with the group of the rest called so."""
+    return {**row, **({by[0]: "(rest)"} if row.get("part") == "rest" else {})}
