@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,9 +18,12 @@ import pyarrow as pa
 
 from aggregation import explain_effects as effects
 from aggregation.explain_effects import AFTER, BEFORE, CAUSES
+from aggregation.explain_interval import cause_intervals
 from aggregation.explain_sides import Comparison, compared, place, plain
 from aggregation.inputs import Inputs
+from aggregation.measures import interval_confidence
 from aggregation.receipts import name_inputs, sealed
+from aggregation.sampling import within_error
 from aggregation.types import Coverage, RiskQuery
 from aggregation.vector_cache import VectorCache
 from aggregation.workers import each
@@ -46,24 +49,13 @@ MEANING = {
 
 
 @dataclass(frozen=True)
-class CauseInterval:
-    """Sampling interval of a cause; `within_error` when it holds zero."""
-
-    low: float
-    high: float
-
-    @property
-    def within_error(self) -> bool:
-        return self.low <= 0.0 <= self.high
-
-
-@dataclass(frozen=True)
 class ExplainResult:
     """The change of a measure between two points. All figures are in the reporting currency, losses positive.
 
     rows : a row a member of either point, sorted: the `by` columns, `before` and `after` (what the member contributes to
     the measure), `change`, and a column a cause; change = sum of the causes. Without `by` there is one row.
     causes : cause to its column's sum. before, after : the measure. residual : after - before - sum of all cells.
+    intervals : cause, and change, to the ends of its sampling interval, where the question asks for one.
     revaluation : what the receipts show to have changed about the valuation, which the cause of that name holds together.
     """
 
@@ -79,11 +71,17 @@ class ExplainResult:
     revaluation: tuple[str, ...]
     receipt: Mapping[str, Any]
     notes: tuple[str, ...] = ()
-    intervals: Mapping[str, CauseInterval] | None = None
+    intervals: Mapping[str, tuple[float, float]] | None = None
 
     @property
     def change(self) -> float:
         return self.after - self.before
+
+    def _interval(self, name: str) -> dict[str, Any]:
+        if self.intervals is None:
+            return {"low": None, "high": None, "within_error": None}
+        low, high = self.intervals[name]
+        return {"low": low, "high": high, "within_error": within_error(low, high)}
 
     def to_dict(self) -> dict[str, Any]:
         one, two = self.question
@@ -95,17 +93,9 @@ class ExplainResult:
             "after": self.after,
             "change": self.change,
             "residual": self.residual,
+            "change_interval": self._interval("change"),
             "causes": [
-                {
-                    "cause": cause,
-                    "value": value,
-                    "meaning": MEANING[cause],
-                    **(
-                        {"low": i.low, "high": i.high, "within_error": i.within_error}
-                        if self.intervals is not None and (i := self.intervals[cause])
-                        else {"low": None, "high": None, "within_error": None}
-                    ),
-                }
+                {"cause": cause, "value": value, **self._interval(cause), "meaning": MEANING[cause]}
                 for cause, value in self.causes.items()
             ],
             "rows": self.rows.to_pylist(),
@@ -136,6 +126,7 @@ def explain(
 def explained(comparison: Comparison, threads: int | None = None) -> ExplainResult:
     """The cells of a comparison, checked against the two measures."""
     one, two = comparison.sides
+    confidence = interval_confidence(comparison.question[0])
     units = unit_effects(comparison, threads)
     table = on_grid(effects.position_effects(*comparison.held, *comparison.valued, units, max(comparison.members.n, 1)))
     cells = table[:, : len(CAUSES)]
@@ -143,7 +134,7 @@ def explained(comparison: Comparison, threads: int | None = None) -> ExplainResu
     largest = max(abs(one.value), abs(two.value), float(np.abs(cells).max(initial=0.0)))
     if not abs(residual) <= TOLERANCE * largest:
         raise AssertionError(
-            f"{comparison.name} changed by {two.value - one.value!r} and its causes add up to {float(cells.sum())!r}"
+            f"{comparison.asked.name} changed by {two.value - one.value!r} and its causes add up to {float(cells.sum())!r}"
         )
     columns = {
         "before": table[:, BEFORE],
@@ -161,7 +152,7 @@ def explained(comparison: Comparison, threads: int | None = None) -> ExplainResu
     causes = dict(zip(CAUSES, map(float, cells.sum(axis=0)), strict=True))
     return ExplainResult(
         question=comparison.question,
-        measure=comparison.name,
+        measure=comparison.asked.name,
         before=one.value,
         after=two.value,
         rows=rows,
@@ -172,6 +163,7 @@ def explained(comparison: Comparison, threads: int | None = None) -> ExplainResu
         revaluation=what_changed(one.inputs, two.inputs),
         receipt=two_point_receipt("explain", comparison, digest(*(c.tobytes() for c in columns.values()))),
         notes=_notes(comparison),
+        intervals=None if confidence is None else cause_intervals(comparison, confidence, threads),
     )
 
 
@@ -228,7 +220,7 @@ def two_point_receipt(kind: str, comparison: Comparison, result_digest: str, **m
             "from": first,
             "to": second,
             "table_versions": second["table_versions"],
-            "measure": comparison.name,
+            "measure": comparison.asked.name,
             "estimator": one.estimator,
             "currency": one.currency,
             "query_digest": digest(canonical_json(question)),
@@ -265,7 +257,3 @@ def _notes(comparison: Comparison) -> tuple[str, ...]:
         if a != b:
             notes.append(f"{what} differ: {a} at {place(one.inputs)}, {b} at {place(two.inputs)}.")
     return tuple(notes)
-
-
-def with_intervals(result: ExplainResult, intervals: Mapping[str, CauseInterval]) -> ExplainResult:
-    return replace(result, intervals=intervals)

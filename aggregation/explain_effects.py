@@ -198,3 +198,69 @@ def position_effects(
         out[g, _REVALUATION] += 0.5 * q * units[c, U_REVALUATION]
         out[g, _CURRENCY] += 0.5 * q * units[c, U_CURRENCY]
     return out
+
+
+@compiled
+def cause_quantities(before: Any, after: Any, valued_before: Bools, valued_after: Bools, contracts: int) -> Floats:
+    """Net change of quantity by contract and cause, and last the mean quantity: shape (contracts, 6), of all groups."""
+    out = np.zeros((contracts, _COVERAGE + 2))
+    for p in range(before.group.size):
+        g, c, m = before.group[p], before.contract[p], before.partner[p]
+        if g < 0 or not valued_before[c]:
+            continue
+        q = before.quantity[p]
+        out[c, -1] += 0.5 * q
+        cause = cause_of(after, valued_after, c, g, m, _CLOSED)
+        if cause == _BOTH:
+            out[c, _AMENDED] += after.quantity[m] - q
+        else:
+            out[c, cause] -= q
+    for p in range(after.group.size):
+        g, c, m = after.group[p], after.contract[p], after.partner[p]
+        if g < 0 or not valued_after[c]:
+            continue
+        q = after.quantity[p]
+        out[c, -1] += 0.5 * q
+        cause = cause_of(before, valued_before, c, g, m, _NEW)
+        if cause == _BOTH:
+            continue
+        moved = q
+        if cause == _TRANSFERRED and before.group[m] >= 0:
+            moved = before.quantity[m]
+            out[c, _AMENDED] += q - moved
+        out[c, cause] += moved
+    return out
+
+
+@compiled
+def cause_pnl(before: Any, after: Any, places: Any, quantities: Floats, first: int, stop: int, out: Floats) -> None:
+    """Fills out[:, first:stop] of shape (7, n_common): the part of each cause in P&L_after - P&L_before by common scenario.
+
+    The rows are those of `quantities` without the mean, then revaluation, then currency. places : (2, n_common).
+    """
+    last = quantities.shape[1] - 1
+    for c in range(quantities.shape[0]):
+        r, q = before.row[c], after.row[c]
+        if not quantities[c].any():
+            continue
+        k0, k1 = (before.currency[r] if r >= 0 else 0), (after.currency[q] if q >= 0 else 0)
+        both = r >= 0 and q >= 0
+        for i in range(first, stop):
+            x0, f0, d0, b0 = 0.0, 0.0, 0.0, 0.0
+            x1, f1, d1, b1 = 0.0, 0.0, 0.0, 0.0
+            if r >= 0:
+                s = places[0, i]
+                x0, b0, f0 = before.pnl[r, s], before.base[r], before.fx[k0, s]
+                d0 = f0 - before.fx_base[k0]
+            if q >= 0:
+                s = places[1, i]
+                x1, b1, f1 = after.pnl[q, s], after.base[q], after.fx[k1, s]
+                d1 = f1 - after.fx_base[k1]
+            u0, u1 = b0 * d0 + x0 * f0, b1 * d1 + x1 * f1
+            u = 0.5 * (u0 + u1) if both else u0 + u1
+            for k in range(last):
+                out[k, i] += quantities[c, k] * u
+            if both:
+                m = 0.5 * quantities[c, last]
+                out[last, i] += m * ((f0 + f1) * (x1 - x0) + (d0 + d1) * (b1 - b0))
+                out[last + 1, i] += m * ((x0 + x1) * (f1 - f0) + (b0 + b1) * (d1 - d0))

@@ -2,31 +2,35 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
 from aggregation import explain_effects as effects
+from aggregation.book import Codes
+from aggregation.coverage import coverage_columns, total_coverage
 from aggregation.explain_points import Common, Members, Pairing, common_scenarios, merge_groups, pair, pairing_key
 from aggregation.filters import select
 from aggregation.grouping import group_by
 from aggregation.inputs import Inputs, Selection, open_inputs, open_selection, rates, scenario_pnl
-from aggregation.measures import MEASURES, check_estimator, measure
-from aggregation.query import level_text
+from aggregation.measures import AskedMeasure, asked_measures
+from aggregation.query import stated_horizon
 from aggregation.resolve import shocked_classes
-from aggregation.tail import NotDefined, exact_level
-from aggregation.types import Coverage, Measure, RiskQuery
+from aggregation.types import Coverage, RiskQuery
 from aggregation.vector_cache import VectorCache
 from aggregation.vectors import Bools
 from lake.errors import BadInput
 from lake.tables import Lake
 from scenarios.types import Floats, MissingRiskFactor
 
-# what two questions must agree in for their difference to have a meaning; dates and sets may differ
-ALIKE = ("by", "where", "measures", "levels", "currency", "estimator")
+# what two questions must agree in for their difference to have a meaning; dates, sets and branches may differ
+ALIKE = (
+    *("by", "where", "measures", "levels", "currency", "estimator"),
+    *("tail", "thresholds", "scale_to_days", "interval"),
+)
 
 
 @dataclass(frozen=True)
@@ -44,14 +48,13 @@ class Side:
     weights: Floats
     common_weights: Floats
 
-    @property
+    @functools.cached_property
     def coverage(self) -> Coverage:
-        counts = self.selection.counts[-1]
-        return Coverage(int(counts.sum()), *map(int, counts))
+        return total_coverage(coverage_columns(self.selection))
 
     @property
     def holds(self) -> bool:
-        return bool(self.coverage.covered)
+        return bool(self.selection.counts[-1, 0])
 
 
 @dataclass(frozen=True)
@@ -59,8 +62,7 @@ class Comparison:
     """Two points with everything the cells, the drill and the intervals are made of."""
 
     question: tuple[RiskQuery, RiskQuery]
-    measure: Measure
-    level: Fraction | None
+    asked: AskedMeasure
     sides: tuple[Side, Side]
     common: Common
     pairing: Pairing
@@ -86,10 +88,6 @@ class Comparison:
         before, after, _ = self.kernel
         return before.row >= 0, after.row >= 0
 
-    @property
-    def name(self) -> str:
-        return self.measure.name if self.level is None else f"{self.measure.name}_{level_text(self.level)}"
-
 
 def compared(
     lake: Lake,
@@ -102,21 +100,23 @@ def compared(
     """Opens and measures both points; raises as `explain` does."""
     question = (query_from, query_to)
     check_alike(*question)
-    asked, level = _asked(query_from)
+    asked = _asked(query_from)
     cache = cache or VectorCache(lake)
     inputs = (open_inputs(cache, query_from), open_inputs(cache, query_to))
     check_like_inputs(*inputs)
+    if query_from.scale_to_days is not None:
+        asked = asked.over(stated_horizon(inputs[0]))
     common = common_scenarios(*inputs)
     selections = select_both(inputs, question)
     sides = tuple(
-        _side(i, s, places, asked, level, query_from.estimator, threads)
+        _side(i, s, places, asked, threads)
         for i, s, places in zip(inputs, selections, (common.before, common.after), strict=True)
     )
     pairing = cache.keep(pairing_key(*inputs), lambda: pair(*inputs))
     groups = [s.groups for s in selections]
     members = merge_groups(groups[0].keys, groups[1].keys, groups[0].n, groups[1].n)
     kernel = _kernel(sides, pairing, common, query_from.currency)
-    return Comparison(question, asked, level, (sides[0], sides[1]), common, pairing, members, kernel)
+    return Comparison(question, asked, (sides[0], sides[1]), common, pairing, members, kernel)
 
 
 def check_alike(one: RiskQuery, two: RiskQuery) -> None:
@@ -150,22 +150,13 @@ def plain(value: Any) -> str:
     return str(value)
 
 
-def _asked(query: RiskQuery) -> tuple[Measure, Fraction | None]:
-    check_estimator(query.estimator)
-    if len(query.measures) != 1 or len(query.levels) != 1:
+def _asked(query: RiskQuery) -> AskedMeasure:
+    asked = asked_measures(query)
+    if len(asked) != 1:
         raise BadInput(
             f"One measure at one level is explained at a time; {plain(query.measures)} at {plain(query.levels)} were given."
         )
-    found = measure(query.measures[0])
-    if found.tail_weights is None:
-        able = ", ".join(m.name for m in MEASURES.values() if m.tail_weights is not None)
-        raise BadInput(
-            f"{found.name} is not a weighted sum of scenarios that would split into parts; {able} can be explained."
-        )
-    try:
-        return found, exact_level(query.levels[0]) if found.needs_level else None
-    except ValueError as error:
-        raise BadInput(str(error)) from None
+    return asked[0]
 
 
 def select_both(inputs: Sequence[Inputs], question: Sequence[RiskQuery]) -> list[Selection]:
@@ -195,37 +186,17 @@ def nothing_held(inputs: Inputs, query: RiskQuery) -> Selection:
     return Selection(inputs, keep, groups, np.zeros((1, 3), dtype=np.int64), rates(inputs, (), query.currency))
 
 
-def _side(
-    inputs: Inputs,
-    selection: Selection,
-    common: Any,
-    asked: Measure,
-    level: Fraction | None,
-    estimator: str,
-    threads: int | None,
-) -> Side:
+def _side(inputs: Inputs, selection: Selection, common: Codes, asked: AskedMeasure, threads: int | None) -> Side:
     n = inputs.n_scenarios
     if not selection.counts[-1, 0]:
         return Side(inputs, selection, np.zeros(n), 0.0, np.zeros(n), np.zeros(len(common)))
     pnl = scenario_pnl(selection, selection.groups.n, 1, threads)[1]
-    try:
-        value = float(asked.function(pnl, level, inputs.weights, estimator)[0])
-        weights = tail_weights(asked, level, estimator, pnl, inputs.weights)
-        among = pnl[:, common]
-        given = None if inputs.weights is None else inputs.weights[common]
-        if not len(common) or (given is not None and not given.any()):
-            shared = np.zeros(len(common))
-        else:
-            shared = tail_weights(asked, level, estimator, among, given)
-    except NotDefined as error:
-        raise BadInput(f"{asked.name}: {error}") from None
-    return Side(inputs, selection, pnl[0], value, weights, shared)
-
-
-def tail_weights(asked: Measure, level: Fraction | None, estimator: str, pnl: Floats, weights: Floats | None) -> Floats:
-    """Weights (n_scenarios,) of the scenarios of one row of P&L, shape (1, n_scenarios)."""
-    found: Floats = asked.tail_weights(np.ascontiguousarray(pnl), level, weights, estimator)[0]
-    return found
+    shared = np.zeros(len(common))
+    given = None if inputs.weights is None else inputs.weights[common]
+    if len(common) and (given is None or given.any()):
+        shared = asked.tail_weights(pnl[:, common], given)[0]
+    value, weights = asked.values(pnl, inputs.weights), asked.tail_weights(pnl, inputs.weights)
+    return Side(inputs, selection, pnl[0], float(value[0]), weights[0], shared)
 
 
 def _kernel(sides: Sequence[Side], pairing: Pairing, common: Common, currency: str) -> tuple[Any, Any, Any]:
