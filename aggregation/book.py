@@ -15,6 +15,7 @@ import pyarrow.dataset as ds
 
 from aggregation.cache import read_mapped, write_mapped
 from aggregation.dimensions import ATTRIBUTE, CONTRACT_COLUMNS, DIMENSIONS
+from aggregation.workers import each
 from lake.errors import NotFound, unknown
 from lake.tables import Lake, Snapshot
 from scenarios.types import Floats
@@ -82,13 +83,16 @@ def nearest_dates(wanted: dt.date, there: set[dt.date], what: str) -> str:
 
 def write_book(snapshot: Snapshot, positions_date: dt.date, folder: Path) -> None:
     """Writes the book of a date as Arrow files that `load_book` maps."""
-    rows = snapshot.read("positions", where=ds.field("positions_date") == positions_date)
-    encoded = {name: encode(rows[name].combine_chunks()) for name in (*DIMENSIONS, *CONTRACT_COLUMNS)}
+    names = (*DIMENSIONS, *CONTRACT_COLUMNS)
+    rows = _read(positions_files(snapshot, positions_date), [*names, "contract_id", _QUANTITY, "attributes"])
+    encoded = dict(zip(names, each(lambda name: encode(rows[name]), names), strict=True))
     attributes = rows["attributes"].combine_chunks()
     for key in sorted(pc.unique(attributes.keys).to_pylist()):
         encoded[f"{ATTRIBUTE}{key}"] = encode(pc.map_lookup(attributes, key, "first"))
-    contract, contract_ids = encode(rows["contract_id"].combine_chunks())
-    order = np.lexsort((encoded["trade"][0], contract))
+    contract, contract_ids = encode(rows["contract_id"])
+    trade, _ = encoded["trade"]
+    by_trade = np.arange(len(trade)) if (trade[1:] >= trade[:-1]).all() else np.argsort(trade, kind="stable")
+    order = by_trade[np.argsort(contract[by_trade], kind="stable")]
     positions = {
         name: pa.DictionaryArray.from_arrays(pa.array(codes[order]), members)
         for name, (codes, members) in encoded.items()
@@ -116,14 +120,26 @@ def load_book(positions_date: dt.date, files: tuple[str, ...], folder: Path) -> 
     )
 
 
-def encode(values: pa.Array) -> tuple[Codes, pa.Array]:
+def _read(files: list[Path], columns: list[str]) -> pa.Table:
+    """Columns of positions files. Texts come as codes, as they are stored; those of trades, all different, as texts."""
+    coded = [c for c in columns if c not in ("trade", _QUANTITY, "attributes")]
+    dataset = ds.dataset([str(f) for f in files], format=ds.ParquetFileFormat(dictionary_columns=coded))
+    return dataset.to_table(columns=columns)
+
+
+def encode(values: pa.Array | pa.ChunkedArray) -> tuple[Codes, pa.Array]:
     """Codes into the sorted distinct values; null is the last member, where there is one."""
-    coded = values.dictionary_encode()
-    order = pc.sort_indices(coded.dictionary)
-    members = coded.dictionary.take(order)
+    if isinstance(values, pa.ChunkedArray):
+        values = values.unify_dictionaries().combine_chunks()
+    if not pa.types.is_dictionary(values.type):
+        if not values.null_count and pc.all(pc.less(values[:-1], values[1:]), min_count=0).as_py():
+            return np.arange(len(values), dtype=np.int32), values  # sorted and all different, as trades mostly are
+        values = values.dictionary_encode()
+    order = pc.sort_indices(values.dictionary)
+    members = values.dictionary.take(order)
     place = np.empty(len(members) + 1, dtype=np.int32)
     place[order.to_numpy()] = np.arange(len(members), dtype=np.int32)
     place[-1] = len(members)
-    if coded.null_count:
+    if values.null_count:
         members = pa.concat_arrays([members, pa.nulls(1, members.type)])
-    return place[pc.fill_null(coded.indices, len(place) - 1).to_numpy()], members
+    return place[pc.fill_null(values.indices, len(place) - 1).to_numpy()], members

@@ -28,6 +28,10 @@ from aggregation.compiled import compiled
 
 T = TypeVar("T")
 
+Build = Callable[
+    [Path], Mapping[str, int] | None
+]  # fills a folder; may return checksums of files that it has summed up
+
 DEFAULT_BYTES = 8 << 30
 _MANIFEST = "manifest.json"
 _FORMAT = 1  # of what is inside the entries: entries of another format are made again
@@ -82,7 +86,7 @@ class DiskCache:
         self.folder = folder
         self.limit_bytes = limit_bytes
 
-    def entry(self, name: str, build: Callable[[Path], None], load: Callable[[Path], T]) -> T:
+    def entry(self, name: str, build: Build, load: Callable[[Path], T]) -> T:
         """`load` of the entry's folder; `build` fills an empty folder first where there is no sound entry.
 
         Whatever maps the files stays valid when the entry is evicted: the bytes go when the last reader closes them.
@@ -97,15 +101,18 @@ class DiskCache:
             os.utime(place / _MANIFEST)  # the time of last use decides what is evicted
             return load(place)
 
-    def _build(self, place: Path, build: Callable[[Path], None]) -> None:
+    def _build(self, place: Path, build: Build) -> None:
         for unfinished in self.folder.glob(f".{place.name}-*"):  # of a builder that died: the lock is ours
             shutil.rmtree(unfinished, ignore_errors=True)
         _remove(place)
         temporary = self.folder / f".{place.name}-{uuid.uuid4().hex[:8]}"
         temporary.mkdir()
         try:
-            build(temporary)
-            files = {f.name: {"size": f.stat().st_size, "checksum": checksum(f)} for f in sorted(temporary.iterdir())}
+            known = build(temporary) or {}
+            files = {
+                f.name: {"size": f.stat().st_size, "checksum": known[f.name] if f.name in known else checksum(f)}
+                for f in sorted(temporary.iterdir())
+            }
             (temporary / _MANIFEST).write_text(json.dumps({"format": _FORMAT, "files": files}))
             temporary.rename(place)
         finally:
