@@ -26,6 +26,7 @@ MEASURES: dict[str, Measure] = {
             additive=False,
             function=tail.value_at_risk,
             tail_weights=tail.var_weights,
+            reading=tail.var_reading,
             of_tail=True,
             scales=True,
         ),
@@ -38,6 +39,7 @@ MEASURES: dict[str, Measure] = {
             additive=False,
             function=tail.expected_shortfall,
             tail_weights=tail.es_weights,
+            reading=tail.es_reading,
             of_tail=True,
             scales=True,
         ),
@@ -50,6 +52,7 @@ MEASURES: dict[str, Measure] = {
             additive=False,
             function=tail.mean_beyond,
             tail_weights=tail.beyond_weights,
+            reading=tail.beyond_reading,
             of_tail=True,
             scales=True,
         ),
@@ -92,6 +95,7 @@ MEASURES: dict[str, Measure] = {
             additive=False,
             function=tail.worst_loss,
             tail_weights=tail.worst_weights,
+            sampled=False,
             of_tail=True,
         ),
         Measure(
@@ -145,6 +149,11 @@ class AskedMeasure:
         """The confidence level; None for a measure without one."""
         return self.argument if self.measure.needs_level else None
 
+    @property
+    def interval_names(self) -> tuple[str, str]:
+        """Columns of the ends of its sampling interval."""
+        return f"{self.name}_low", f"{self.name}_high"
+
     def over(self, horizon_days: int) -> AskedMeasure:
         """The same for scenarios of this horizon: with the square root of time that was asked for."""
         if self.scale_to_days is None:
@@ -188,7 +197,8 @@ def asked_measures(query: RiskQuery) -> list[AskedMeasure]:
     `es_0.975_10d`. Where `scale_to_days` is asked for, `AskedMeasure.over` gives the horizon of the scenarios.
     """
     check_estimator(query.estimator)
-    levels = {level_text(a): a for a in (_level(i, text) for i, text in enumerate(query.levels))}
+    interval_confidence(query)
+    levels = {level_text(a): a for a in (_exact(text, f"levels/{i}") for i, text in enumerate(query.levels))}
     thresholds = {f"{t:.15g}": Fraction(t) for t in query.thresholds}
     asked: dict[str, AskedMeasure] = {}
     for name in query.measures:
@@ -211,11 +221,16 @@ def asked_measures(query: RiskQuery) -> list[AskedMeasure]:
     return list(asked.values())
 
 
-def _level(i: int, text: str) -> Fraction:
+def interval_confidence(query: RiskQuery) -> Fraction | None:
+    """The confidence of the sampling intervals asked for; None where none are."""
+    return None if query.interval is None else _exact(query.interval, "interval")
+
+
+def _exact(text: str, pointer: str) -> Fraction:
     try:
         return exact_level(text)
     except ValueError as error:
-        raise BadInput(str(error), issues=(Issue(f"levels/{i}", str(error), text),)) from None
+        raise BadInput(str(error), issues=(Issue(pointer, str(error), text),)) from None
 
 
 def _days(days: int | None, found: Measure) -> int | None:

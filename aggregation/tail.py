@@ -34,8 +34,45 @@ __all__ = ["ESTIMATORS", "Floats", "Level", "NotDefined", "exact_level", "rank_w
 Level = Fraction | None
 
 
+# parts of the worst losses, worst first, and what to divide their sum by; or, for weighted scenarios, a walk over them
+Reading = tuple[Floats, float] | int
+
+
 class NotDefined(ValueError):
     """The measure has no value for these scenarios, this level or this estimator."""
+
+
+# --- readings: how a measure reads n ranked scenarios -----------------------------------------------------------------
+
+
+def var_reading(n: int, level: Level, weighted: bool, estimator: str) -> Reading:
+    """By the estimator; raises `NotDefined` for one that is made for equal weights where there are others."""
+    assert level is not None
+    if not weighted:
+        return rank_weights(estimator, n, level), 1.0
+    if estimator not in WALKS:
+        raise NotDefined(
+            f"The estimator {estimator} is defined for equally weighted scenarios, and this scenario set carries weights; "
+            f"use {', '.join(WALKS)}."
+        )
+    return WALKS[estimator]
+
+
+def es_reading(n: int, level: Level, weighted: bool, estimator: str) -> Reading:
+    """The worst 1 - level, of the last loss the part that is left."""
+    assert level is not None
+    return SHORTFALL if weighted else shortfall_ranks(n, level)
+
+
+def beyond_reading(n: int, level: Level, weighted: bool, estimator: str) -> Reading:
+    """What ranks worse than the order statistic; raises `NotDefined` where nothing does."""
+    assert level is not None
+    if weighted:
+        return BEYOND
+    beyond = var_rank(n, level) - 1
+    if beyond == 0:
+        raise _nothing_beyond(n, level)
+    return np.ones(beyond), float(beyond)
 
 
 # --- measures: all have the same four parameters, so that one table can hold them ------------------------------------
@@ -49,10 +86,7 @@ def value_at_risk(pnl: Floats, level: Level, weights: Floats | None, estimator: 
     refused with `NotDefined`.
     Source: Hull, *Risk Management and Financial Institutions*, historical simulation chapter.
     """
-    assert level is not None
-    if weights is None:
-        return values_of_ranks(pnl, rank_weights(estimator, pnl.shape[1], level))
-    return weighted_values(pnl, weights, level, walk_of(estimator))
+    return _read(pnl, level, weights, var_reading(pnl.shape[1], level, weights is not None, estimator))
 
 
 def expected_shortfall(pnl: Floats, level: Level, weights: Floats | None, estimator: str) -> Floats:
@@ -61,10 +95,7 @@ def expected_shortfall(pnl: Floats, level: Level, weights: Floats | None, estima
     With k = n (1 - level) and losses worst first: (L_1 + ... + L_m + (k - m) L_(m+1)) / k, m = floor(k).
     Source: Acerbi and Tasche (2002), On the coherence of expected shortfall. It does not depend on the estimator.
     """
-    assert level is not None
-    if weights is None:
-        return values_of_ranks(pnl, *shortfall_ranks(pnl.shape[1], level))
-    return weighted_values(pnl, weights, level, SHORTFALL)
+    return _read(pnl, level, weights, es_reading(pnl.shape[1], level, weights is not None, estimator))
 
 
 def mean_beyond(pnl: Floats, level: Level, weights: Floats | None, estimator: str) -> Floats:
@@ -72,11 +103,7 @@ def mean_beyond(pnl: Floats, level: Level, weights: Floats | None, estimator: st
 
     Source: the older editions of Hull. It does not depend on the estimator. Refused where nothing ranks worse.
     """
-    assert level is not None
-    if weights is None:
-        beyond = _ranks_beyond(pnl.shape[1], level)
-        return values_of_ranks(pnl, np.ones(beyond), float(beyond))
-    values = weighted_values(pnl, weights, level, BEYOND)
+    values = _read(pnl, level, weights, beyond_reading(pnl.shape[1], level, weights is not None, estimator))
     if np.isnan(values).any():
         raise _nothing_beyond(pnl.shape[1], level)
     return values
@@ -123,27 +150,17 @@ def var_weights(pnl: Floats, level: Level, weights: Floats | None, estimator: st
 
     Of scenarios with equal P&L the first in scenario order ranks worse, as everywhere: that is the rule for ties.
     """
-    assert level is not None
-    if weights is None:
-        return weights_of_ranks(pnl, rank_weights(estimator, pnl.shape[1], level))
-    return weighted_weights(pnl, weights, level, walk_of(estimator))
+    return _read_weights(pnl, level, weights, var_reading(pnl.shape[1], level, weights is not None, estimator))
 
 
 def es_weights(pnl: Floats, level: Level, weights: Floats | None, estimator: str) -> Floats:
     """Weight of each scenario in each group's ES: its share of the worst 1 - level; the last one with the part left."""
-    assert level is not None
-    if weights is None:
-        return weights_of_ranks(pnl, *shortfall_ranks(pnl.shape[1], level))
-    return weighted_weights(pnl, weights, level, SHORTFALL)
+    return _read_weights(pnl, level, weights, es_reading(pnl.shape[1], level, weights is not None, estimator))
 
 
 def beyond_weights(pnl: Floats, level: Level, weights: Floats | None, estimator: str) -> Floats:
     """Weight of each scenario in the mean of the losses beyond the VaR; refused where nothing ranks worse."""
-    assert level is not None
-    if weights is None:
-        beyond = _ranks_beyond(pnl.shape[1], level)
-        return weights_of_ranks(pnl, np.ones(beyond), float(beyond))
-    found = weighted_weights(pnl, weights, level, BEYOND)
+    found = _read_weights(pnl, level, weights, beyond_reading(pnl.shape[1], level, weights is not None, estimator))
     if not found.any(axis=1).all():
         raise _nothing_beyond(pnl.shape[1], level)
     return found
@@ -165,24 +182,24 @@ def worst_weights(pnl: Floats, level: Level, weights: Floats | None, estimator: 
 # --- arrays in, arrays out -------------------------------------------------------------------------------------------
 
 
-def walk_of(estimator: str) -> int:
-    """How the estimator reads weighted scenarios; raises `NotDefined` for one that is made for equal weights."""
-    if estimator not in WALKS:
-        raise NotDefined(
-            f"The estimator {estimator} is defined for equally weighted scenarios, and this scenario set carries weights; "
-            f"use {', '.join(WALKS)}."
-        )
-    return WALKS[estimator]
+def _read(pnl: Floats, level: Level, weights: Floats | None, reading: Reading) -> Floats:
+    if isinstance(reading, tuple):
+        return values_of_ranks(pnl, *reading)
+    assert level is not None
+    assert weights is not None
+    return weighted_values(pnl, weights, level, reading)
 
 
-def _ranks_beyond(n: int, level: Fraction) -> int:
-    beyond = var_rank(n, level) - 1
-    if beyond == 0:
-        raise _nothing_beyond(n, level)
-    return beyond
+def _read_weights(pnl: Floats, level: Level, weights: Floats | None, reading: Reading) -> Floats:
+    if isinstance(reading, tuple):
+        return weights_of_ranks(pnl, *reading)
+    assert level is not None
+    assert weights is not None
+    return weighted_weights(pnl, weights, level, reading)
 
 
-def _nothing_beyond(n: int, level: Fraction) -> NotDefined:
+def _nothing_beyond(n: int, level: Level) -> NotDefined:
+    assert level is not None
     return NotDefined(
         f"No scenario of {n} ranks worse than the VaR at level {float(level):g}, so that the mean beyond it is "
         "not defined; use es, a lower level or more scenarios."
