@@ -17,17 +17,21 @@ from typing import Any, Literal
 import numpy as np
 import pyarrow as pa
 from pydantic import Field
+from scipy import sparse
 
+from aggregation.coverage import coverage_columns, total_coverage
 from aggregation.euler import Split, exact_split, group_sums, position_parts, regression_weights, unit_contributions
 from aggregation.grouping import Groups, coverage
-from aggregation.inputs import Selection, open_inputs, open_selection, scenario_pnl
-from aggregation.measures import MEASURES, AskedMeasure, asked_measures
+from aggregation.inputs import Inputs, Selection, open_inputs, open_selection, scenario_pnl
+from aggregation.measures import MEASURES, AskedMeasure, asked_measures, interval_confidence
 from aggregation.netting import net
 from aggregation.query import PNL_BYTES, _notes, stated_horizon
 from aggregation.receipts import make_receipt
 from aggregation.reduce import by_rows, group_base
+from aggregation.resample import percentile_interval
+from aggregation.sampling import resampled, resampled_weights, resamples_of
 from aggregation.types import Coverage, Measure, RiskQuery
-from aggregation.vector_cache import FAILED, MISSING, VectorCache
+from aggregation.vector_cache import VectorCache
 from lake.canonical import digest
 from lake.errors import BadInput
 from lake.tables import Lake
@@ -39,6 +43,7 @@ FORMS: dict[Form, str] = {
     "scenario": "the P&L of the group in the scenarios that make the measure, with the weights they have in it",
     "regression": "covariance of the group's P&L with the whole over its variance, times the measure",
 }
+INTERVAL = ("component_low", "component_high")
 PART = "part"  # the column that says top, offset or rest
 # columns besides base_value, component and share, and the figure that asks for them
 _COLUMNS: dict[str, Figure] = {
@@ -139,7 +144,8 @@ def _splits(measure: Measure, form: Form) -> bool:
 @dataclass(frozen=True)
 class _Whole:
     """The selected positions together: base value, P&L (1, n_scenarios), the measure as `run_query` gives it, its split by
-    position, and for each neighbouring tail that there is the contributions (n_positions,) to the measure with that tail."""
+    position, for each neighbouring tail that there is the contributions (n_positions,) to the measure with that tail, and where an
+    interval is asked for the weights of the split under each resample of the scenarios, (n_resamples, n_scenarios)."""
 
     asked: AskedMeasure
     weights: Floats | None
@@ -148,6 +154,7 @@ class _Whole:
     measure: float
     split: Split
     neighbours: tuple[Floats, ...]
+    resampled: sparse.csr_array | None
 
     @classmethod
     def of(cls, selection: Selection, asked: AskedMeasure, query: ContributionQuery, threads: int | None) -> _Whole:
@@ -182,11 +189,17 @@ class _Whole:
             measure,
             exact_split(parts, measure),
             tuple(others),
+            None if query.interval is None else _resampled(asked, query.form, pnl, inputs),
         )
 
     def of_pnl(self, pnl: Floats, threads: int | None) -> Floats:
         """The measure of each row of P&L (n_groups, n_scenarios)."""
         return by_rows(functools.partial(self.asked.values, weights=self.weights), pnl, threads)
+
+    def interval(self, pnl: Floats, confidence: Fraction) -> tuple[Floats, Floats]:
+        """Ends of the sampling interval of the component of each row of P&L (n_groups, n_scenarios)."""
+        assert self.resampled is not None
+        return percentile_interval(-(self.resampled @ pnl.T).T, confidence)
 
     def components(self, groups: Groups) -> Floats:
         """The sum of the parts of each group, (groups.n,)."""
@@ -199,6 +212,18 @@ def _linear(asked: AskedMeasure, form: Form, pnl: Floats, probabilities: Floats 
     if form == "regression":
         return measure, regression_weights(pnl[0], probabilities, measure)
     return measure, asked.tail_weights(pnl, probabilities)[0]
+
+
+def _resampled(asked: AskedMeasure, form: Form, pnl: Floats, inputs: Inputs) -> sparse.csr_array:
+    """The weights by which the measure splits under each resample, (n_resamples, n_scenarios)."""
+    resamples, weights = resamples_of(inputs), inputs.weights
+    if form == "scenario":
+        return sparse.csr_array(resampled_weights(asked, pnl[0], weights, resamples))
+    measures = resampled(asked, pnl, weights, resamples)[0]
+    drawn = resamples.counts * (np.ones(pnl.shape[1]) if weights is None else weights)
+    return sparse.csr_array(
+        np.stack([regression_weights(pnl[0], d, m) for d, m in zip(drawn, measures.tolist(), strict=True)])
+    )
 
 
 def _neighbours(level: Fraction | None, n: int) -> list[Fraction]:
@@ -233,9 +258,11 @@ def _shortened(selection: Selection, split: Split, top: int) -> tuple[Selection,
 def _figures(selection: Selection, whole: _Whole, query: ContributionQuery, threads: int | None) -> dict[str, Floats]:
     """The figures of every group and, last, of the total, (groups.n + 1,); NaN where there is none."""
     groups, split, asked = selection.groups, whole.split, query.figures
-    figures = {name: np.full(groups.n + 1, np.nan) for name in ("base_value", "component", "share", *_COLUMNS)}
+    figures = {
+        name: np.full(groups.n + 1, np.nan) for name in ("base_value", "component", *INTERVAL, "share", *_COLUMNS)
+    }
     figures["component"][:-1], figures["component"][-1] = whole.components(groups), split.total
-    _of_scenarios(selection, whole, figures, threads, "standalone" in asked, "incremental" in asked)
+    _of_scenarios(selection, whole, query, figures, threads)
     figures["base_value"][-1] = whole.base
     figures["standalone"][-1] = figures["incremental"][-1] = whole.measure
     figures["diversification"] = figures["standalone"] - figures["component"]
@@ -246,21 +273,17 @@ def _figures(selection: Selection, whole: _Whole, query: ContributionQuery, thre
         furthest = np.max([np.abs(m - figures["component"]) for m in moved], axis=0)
         figures["stability"] = _over(furthest, np.full(groups.n + 1, abs(whole.measure)))
     covered = selection.counts[:, 0] > 0
-    names = ["base_value", "component", "share", *(c for c, figure in _COLUMNS.items() if figure in asked)]
+    ends = INTERVAL if query.interval is not None else ()
+    names = ["base_value", "component", *ends, "share", *(c for c, figure in _COLUMNS.items() if figure in asked)]
     return {name: np.where(covered, figures[name], np.nan) for name in names}
 
 
 def _of_scenarios(
-    selection: Selection,
-    whole: _Whole,
-    figures: dict[str, Floats],
-    threads: int | None,
-    standalone: bool,
-    incremental: bool,
+    selection: Selection, whole: _Whole, query: ContributionQuery, figures: dict[str, Floats], threads: int | None
 ) -> None:
     """Fills in base values and what needs every scenario of every group, in portions that fit in memory."""
-    inputs, groups = selection.inputs, selection.groups
-    if not (standalone or incremental):
+    inputs, groups, confidence = selection.inputs, selection.groups, interval_confidence(query)
+    if confidence is None and not {"standalone", "incremental"} & set(query.figures):
         netted = net(inputs.book, groups, inputs.alignment, inputs.vectors, 0, groups.n)
         figures["base_value"][:-1] = group_base(netted, selection.rates)
         return
@@ -268,10 +291,15 @@ def _of_scenarios(
     for first in range(0, groups.n, portion):
         here = slice(first, min(first + portion, groups.n))
         figures["base_value"][here], pnl = scenario_pnl(selection, first, here.stop - first, threads)
-        if standalone:
+        if "standalone" in query.figures:
             figures["standalone"][here] = whole.of_pnl(pnl, threads)
-        if incremental:
+        if "incremental" in query.figures:
             figures["incremental"][here] = whole.measure - whole.of_pnl(whole.pnl - pnl, threads)
+        if confidence is not None:
+            figures["component_low"][here], figures["component_high"][here] = whole.interval(pnl, confidence)
+    if confidence is not None:
+        ends = whole.interval(whole.pnl, confidence)
+        figures["component_low"][-1], figures["component_high"][-1] = ends[0][0], ends[1][0]
 
 
 def _over(value: Floats, by: Floats) -> Floats:
@@ -288,13 +316,9 @@ def _result(
     notes: tuple[str, ...],
 ) -> ContributionResult:
     groups, counts = selection.groups, selection.counts
-    status = np.where(counts[:, 0] == 0, "invalid", np.where(counts[:, 1:].any(axis=1), "partial", "complete"))
+    covered = coverage_columns(selection)
     everything = {
-        "positions": pa.array(counts.sum(axis=1)),
-        "covered": pa.array(counts[:, 0]),
-        "failed": pa.array(counts[:, FAILED]),
-        "missing": pa.array(counts[:, MISSING]),
-        "status": pa.array(status),
+        **covered,
         **{name: pa.array(values, mask=np.isnan(values)) for name, values in figures.items()},
     }
     keys = dict(zip(groups.keys.column_names, groups.keys.columns, strict=True))
@@ -306,7 +330,7 @@ def _result(
         alone = figures["standalone"][:-1]
         total["standalone_sum"] = float(np.add.accumulate(alone[~np.isnan(alone)])[-1]) if counts[-1, 0] else None
         total["diversification"] = total["standalone_sum"] - whole.measure if counts[-1, 0] else None
-    coverage_of_all = Coverage(int(counts[-1].sum()), *map(int, counts[-1]))
+    coverage_of_all = total_coverage(covered)
     inputs, split = selection.inputs, whole.split
     return ContributionResult(
         query=query,
@@ -322,25 +346,40 @@ def _result(
             digest(*(p for name, values in figures.items() for p in (name, values.tobytes()))),
             estimator=query.estimator,
             form=query.form,
+            interval=None
+            if query.interval is None
+            else {"confidence": query.interval, **resamples_of(inputs).to_dict()},
             ties="of scenarios with equal P&L the first in scenario order ranks worse",
             levels=list(query.levels),
             currency=query.currency,
             exchange_rates={c: [[f, power] for f, power in path] for c, path in selection.rates.legs.items()},
         ),
         notes=(
-            *_notes(query, inputs, [whole.asked], coverage_of_all, int((status[:-1] == "invalid").sum())),
+            *_notes(
+                query.model_copy(update={"interval": None}),
+                inputs,
+                [whole.asked],
+                coverage_of_all,
+                int((counts[:-1, 0] == 0).sum()),
+            ),
             *notes,
-            *_own_notes(query, whole),
+            *_own_notes(query, whole, inputs),
         ),
     )
 
 
-def _own_notes(query: ContributionQuery, whole: _Whole) -> list[str]:
+def _own_notes(query: ContributionQuery, whole: _Whole, inputs: Inputs) -> list[str]:
     notes = []
     if query.form == "regression":
         notes.append(f"Regression form: {FORMS['regression']}.")
     if "stability" in query.figures and not whole.neighbours:
         notes.append("There is no stability: the tail has no neighbour at this level.")
+    if query.interval is not None:
+        resamples = resamples_of(inputs)
+        notes.append(
+            f"Intervals of components at {query.interval} by {resamples.count:,} resamples of the scenarios, the same for every group: "
+            "in each the whole is ranked anew."
+        )
     if whole.split.total == 0.0:
         notes.append("The measure is zero, so that there are no shares.")
     return notes

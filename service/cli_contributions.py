@@ -55,6 +55,9 @@ def contributions_command(
     top: Annotated[
         int | None, typer.Option("--top", help="Only so many greatest contributors and offsets, the rest in one row.")
     ] = None,
+    interval: Annotated[
+        str | None, typer.Option("--interval", help="Confidence of a sampling interval of each component, such as 0.9.")
+    ] = None,
     currency: CurrencyOption = "USD",
     estimator: EstimatorOption = "order_statistic",
     positions_date: PositionsDateOption = None,
@@ -70,6 +73,7 @@ def contributions_command(
 
     settings, opened = open_lake(lake)
     more = {
+        "interval": interval,
         "valuation_set": valuation_set,
         "positions_date": as_date(positions_date, "--positions-date") if positions_date else None,
     }

@@ -13,7 +13,17 @@ if TYPE_CHECKING:
     from aggregation.contributions import ContributionResult
 
 MOST_BARS = 60
-_FIGURES = ("component", "share", "standalone", "diversification", "marginal", "incremental", "stability")
+_FIGURES = (
+    "component",
+    "component_low",
+    "component_high",
+    "share",
+    "standalone",
+    "diversification",
+    "marginal",
+    "incremental",
+    "stability",
+)
 _COVERAGE = ("failed", "missing", "substituted", "status")
 
 
@@ -64,6 +74,7 @@ def plot_contributions(result: ContributionResult, path: Path) -> Path:
         [r["component"] for r in rows],
         title=f"Contributions to {query.measures[0]} {query.levels[0]} of {query.as_of}, {query.form} form",
         unit=f"{query.currency}, losses positive",
+        intervals=[(r["component_low"], r["component_high"]) for r in rows] if query.interval is not None else None,
     )
 
 

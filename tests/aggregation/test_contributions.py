@@ -12,8 +12,11 @@ import pytest
 from reduce_lake import DAY, Valued, make_lake, position
 
 from aggregation.contributions import ContributionQuery, ContributionResult, run_contributions
+from aggregation.inputs import open_inputs
 from aggregation.query import run_query
+from aggregation.sampling import resamples_of
 from aggregation.types import Filter, RiskQuery
+from aggregation.vector_cache import VectorCache
 from lake.errors import BadInput
 from lake.tables import Lake
 
@@ -231,6 +234,45 @@ class TestTiesAndTails:
     def test_at_the_worst_loss_only_the_longer_tail_is_a_neighbour(self, lake: Lake) -> None:
         answer = ask(lake, by=("desk",), levels=("0.999",))
         assert all(s is not None for s in answer.rows["stability"].to_pylist())
+
+
+class TestIntervals:
+    """Resamples of the scenarios by their counts, as `aggregation.sampling` draws them, measured the long way."""
+
+    @pytest.mark.parametrize(("form", "estimator"), [("scenario", "order_statistic"), ("regression", "hf7")])
+    def test_the_ends_are_percentiles_over_resamples(self, lake: Lake, form: str, estimator: str) -> None:
+        asked = {"by": ("desk",), "levels": ("0.95",), "form": form, "estimator": estimator}
+        answer = ask(lake, interval="0.9", **asked)
+        inputs = open_inputs(VectorCache(lake), RiskQuery(as_of=DAY))
+        counts = resamples_of(inputs).counts
+        by_trade, desk_of = trade_pnl(), {t: d for t, _, _, d, _ in TRADES}
+        names = sorted(set(desk_of.values()))
+        groups = np.array([sum(p for t, p in by_trade.items() if desk_of[t] == d) for d in names])
+        total, found = groups.sum(axis=0), []
+        for drawn in counts:
+            again = np.repeat(np.arange(N), drawn)
+            if form == "scenario":
+                worst = again[np.argsort(total[again], kind="stable")[9]]
+                found.append(-groups[:, worst])
+            else:
+                cov = np.cov(np.vstack([groups, total])[:, again], ddof=0)
+                found.append(np.quantile(-total[again], 0.95) * cov[:-1, -1] / cov[-1, -1])
+        low, high = np.quantile(found, [0.05, 0.95], axis=0)
+        np.testing.assert_allclose(answer.rows["component_low"].to_pylist(), low, rtol=1e-9)
+        np.testing.assert_allclose(answer.rows["component_high"].to_pylist(), high, rtol=1e-9)
+        total_ends = np.quantile(np.sum(found, axis=1), [0.05, 0.95])
+        np.testing.assert_allclose(
+            [answer.total[c] for c in ("component_low", "component_high")], total_ends, rtol=1e-9
+        )
+        assert answer.receipt["interval"]["confidence"] == "0.9"
+        assert any("ranked anew" in note for note in answer.notes)
+        plain = ask(lake, **asked)
+        assert plain.rows["component"].equals(answer.rows["component"])
+        assert "component_low" not in plain.rows.column_names
+
+    def test_weighted_scenarios_bring_their_weights(self, aged_lake: Lake) -> None:
+        rows = ask(aged_lake, by=("desk",), measures=("es",), interval="0.9").rows.to_pylist()
+        assert all(r["component_low"] < r["component_high"] for r in rows)
 
 
 class TestTop:
