@@ -98,7 +98,7 @@ def resampled_ranks(pnl: Floats, counts: Counts, parts: Floats, divisor: float) 
 def resampled_walk(pnl: Floats, counts: Counts, weights: Floats, level: Fraction, walk: int) -> Floats:
     """What a walk over weighted scenarios (`aggregation.walk`) finds in each resample: (n_groups, n_resamples)."""
     drawn = counts * weights
-    return np.asarray(_walks(np.ascontiguousarray(pnl), drawn, drawn.sum(axis=1), float(1 - level), walk))
+    return np.asarray(_walks(np.ascontiguousarray(pnl), drawn, weights, drawn.sum(axis=1), float(1 - level), walk))
 
 
 def resampled_figure(function: Callable[[Floats, Floats], Floats], pnl: Floats, drawn: Floats) -> Floats:
@@ -112,9 +112,11 @@ def rank_weights_of_resamples(pnl: Floats, counts: Counts, parts: Floats, diviso
 
 
 def walk_weights_of_resamples(pnl: Floats, counts: Counts, weights: Floats, level: Fraction, walk: int) -> Floats:
-    """The same for a walk over weighted scenarios."""
+    """The same for a walk over weighted scenarios; NaN where it finds nothing."""
     drawn = counts * weights
-    return np.asarray(_walks_weights(np.ascontiguousarray(pnl), drawn, drawn.sum(axis=1), float(1 - level), walk))
+    return np.asarray(
+        _walks_weights(np.ascontiguousarray(pnl), drawn, weights, drawn.sum(axis=1), float(1 - level), walk)
+    )
 
 
 def _cumulated(parts: Floats) -> Floats:
@@ -166,7 +168,7 @@ def _ranks_weights(pnl: Floats, counts: Counts, cumulated: Floats) -> Floats:
 
 
 @compiled
-def _walks(pnl: Floats, drawn: Floats, totals: Floats, mass: float, walk: int) -> Floats:
+def _walks(pnl: Floats, drawn: Floats, single: Floats, totals: Floats, mass: float, walk: int) -> Floats:
     n_groups, n = pnl.shape
     out = np.empty((n_groups, len(drawn)))
     heap, where, share = np.empty(n, dtype=np.int64), np.empty(n + 2, dtype=np.int64), np.empty(n + 2)
@@ -175,14 +177,23 @@ def _walks(pnl: Floats, drawn: Floats, totals: Floats, mass: float, walk: int) -
         taken = 0
         for r in range(len(drawn)):
             count, divisor, taken = walk_tail(
-                pnl[g], heap, taken, drawn[r], mass * totals[r], WEIGHT_TOLERANCE * totals[r], walk, where, share
+                pnl[g],
+                heap,
+                taken,
+                drawn[r],
+                single,
+                mass * totals[r],
+                WEIGHT_TOLERANCE * totals[r],
+                walk,
+                where,
+                share,
             )
             out[g, r] = sum_of(pnl[g], where, share, count, divisor)
     return out
 
 
 @compiled
-def _walks_weights(pnl: Floats, drawn: Floats, totals: Floats, mass: float, walk: int) -> Floats:
+def _walks_weights(pnl: Floats, drawn: Floats, single: Floats, totals: Floats, mass: float, walk: int) -> Floats:
     n = pnl.size
     out = np.zeros((len(drawn), n))
     heap, where, share = np.empty(n, dtype=np.int64), np.empty(n + 2, dtype=np.int64), np.empty(n + 2)
@@ -190,8 +201,10 @@ def _walks_weights(pnl: Floats, drawn: Floats, totals: Floats, mass: float, walk
     taken = 0
     for r in range(len(drawn)):
         count, divisor, taken = walk_tail(
-            pnl, heap, taken, drawn[r], mass * totals[r], WEIGHT_TOLERANCE * totals[r], walk, where, share
+            pnl, heap, taken, drawn[r], single, mass * totals[r], WEIGHT_TOLERANCE * totals[r], walk, where, share
         )
+        if count == 0:
+            out[r] = np.nan
         for i in range(count):
             out[r, where[i]] += share[i] / divisor
     return out

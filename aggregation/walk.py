@@ -85,7 +85,7 @@ def _walked(pnl: Floats, weights: Floats, mass: float, walk: int) -> Floats:
     heap, where, share = np.empty(n, dtype=np.int64), np.empty(n + 2, dtype=np.int64), np.empty(n + 2)
     for g in range(n_groups):
         heapify(pnl[g], heap)
-        count, divisor, _ = walk_tail(pnl[g], heap, 0, weights, mass, WEIGHT_TOLERANCE, walk, where, share)
+        count, divisor, _ = walk_tail(pnl[g], heap, 0, weights, weights, mass, WEIGHT_TOLERANCE, walk, where, share)
         out[g] = sum_of(pnl[g], where, share, count, divisor)
     return out
 
@@ -97,7 +97,7 @@ def _walked_weights(pnl: Floats, weights: Floats, mass: float, walk: int) -> Flo
     heap, where, share = np.empty(n, dtype=np.int64), np.empty(n + 2, dtype=np.int64), np.empty(n + 2)
     for g in range(n_groups):
         heapify(pnl[g], heap)
-        count, divisor, _ = walk_tail(pnl[g], heap, 0, weights, mass, WEIGHT_TOLERANCE, walk, where, share)
+        count, divisor, _ = walk_tail(pnl[g], heap, 0, weights, weights, mass, WEIGHT_TOLERANCE, walk, where, share)
         for i in range(count):
             out[g, where[i]] += share[i] / divisor
     return out
@@ -154,6 +154,7 @@ def walk_tail(
     heap: Indices,
     taken: int,
     weights: Floats,
+    single: Floats,
     mass: float,
     tolerance: float,
     walk: int,
@@ -162,7 +163,8 @@ def walk_tail(
 ) -> tuple[int, float, int]:
     """The scenarios a reading of one row's tail rests on, and what each counts: value = -sum share * P&L / divisor.
 
-    `weights` and `mass` are in the same unit. Returns how many entries of `where` and `share`, both of length n + 2, are
+    `weights` and `mass` are in the same unit; `single` is the weight of one copy of each scenario, less than `weights` where a
+    resample has drawn it several times. Returns how many entries of `where` and `share`, both of length n + 2, are
     filled (0 where nothing is found), the divisor, and how many scenarios have been taken from the heap.
 
     REACHED : the loss at which the cumulated weight reaches `mass`. SHORTFALL : all losses before it with their weights,
@@ -189,7 +191,8 @@ def walk_tail(
                     where[0], share[0], where[1], share[1] = before, 1.0 - t, s, t
                     return 2, 1.0, taken
                 at = reached
-            point = reached + (0.5 * w if half else w)
+            own = 0.5 * single[s] if half else single[s]
+            point = reached + own  # of the first copy; the last one's is as far from the end, or at it
             if mass <= point:
                 if before < 0:
                     break
@@ -197,7 +200,9 @@ def walk_tail(
                 t = 0.5 + 0.5 * t if half else t  # from the mean of both, or from the loss before
                 where[0], share[0], where[1], share[1] = before, 1.0 - t, s, t
                 return 2, 1.0, taken
-            at = point
+            at = reached + (w - own if half else w)
+            if mass <= at:
+                break
         elif reached + w >= mass - tolerance:
             break
         else:
