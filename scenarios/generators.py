@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from lake.errors import unknown, validated
 from lake.tables import Snapshot
-from scenarios import filtered, historical, monte_carlo, predictive, replay, reweighted, subsets
+from scenarios import filtered, historical, monte_carlo, predictive, rebased, replay, reweighted, subsets
 from scenarios.stress import generate as stress
 from scenarios.types import ScenarioSet
 
@@ -81,6 +81,12 @@ GENERATORS: dict[str, Generator] = {
         "an existing set that shocks only some risk classes, or only factors of a liquidity horizon and longer",
         subsets.SubsetDefinition,
         subsets.generate,
+        sample=None,
+    ),
+    "rebased": Generator(
+        "the moves of an existing set on the market of another: yesterday's scenarios on today's levels",
+        rebased.RebasedDefinition,
+        rebased.generate,
         sample=None,
     ),
 }

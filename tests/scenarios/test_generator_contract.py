@@ -80,6 +80,10 @@ EXAMPLES: dict[str, list[dict[str, Any]]] = {
         {"scenario_set": "stored", "risk_classes": ["equity", "fx"]},
         {"scenario_set": "simulated", "liquidity_horizon": 20},
     ],
+    "rebased": [
+        {"scenario_set": "stored", "base_set": "stored"},
+        {"scenario_set": "simulated", "base_set": "stored"},
+    ],
     "grid": [{"axes": ["equity -20%..+20% step 5%", "vol -5pt..+5pt step 5pt"]}],
 }
 # Methods driven by history: where nothing ever moved, their scenarios move nothing.
