@@ -17,9 +17,10 @@ import pyarrow.compute as pc
 from pydantic import Field
 
 from aggregation.book import Codes
+from aggregation.failure_bounds import failure_bounds
 from aggregation.filters import select
 from aggregation.grouping import Groups, group_by
-from aggregation.inputs import Inputs, open_inputs
+from aggregation.inputs import Inputs, Selection, open_inputs, open_selection
 from aggregation.measures import asked_measures
 from aggregation.query import answer, run_query
 from aggregation.receipts import sealed
@@ -30,7 +31,7 @@ from lake.canonical import canonical_json, digest
 from lake.errors import BadInput, unknown
 from lake.tables import Lake
 
-LEVEL, OTHERS = "level", "others"
+LEVEL, OTHERS, BOUND, UNBOUNDED = "level", "others", "bound", "unbounded"
 Ranks = npt.NDArray[np.int64]
 
 
@@ -40,11 +41,14 @@ class TableQuery(RiskQuery):
     subtotals: bool = Field(False, description="also a row for every prefix of by, the outermost first")
     sort: tuple[str, ...] = Field((), description="columns to sort by, -column for descending; default the members")
     limit: int | None = Field(None, ge=1, description="rows shown, of each parent with subtotals; the rest is one row")
+    bounds: bool = Field(
+        False, description="also what failed and missing contracts could do to the figures of each row"
+    )
 
     @property
     def is_plain(self) -> bool:
         """Whether nothing is asked for beyond the rows themselves."""
-        return not (self.subtotals or self.sort or self.limit)
+        return not (self.subtotals or self.sort or self.limit or self.bounds)
 
     def plain(self) -> RiskQuery:
         """The question alone."""
@@ -67,7 +71,8 @@ def run_table(
 
     With `subtotals` the rows hold every prefix of `by`, each before those below it, and the column `level` says how many
     dimensions a row is of: 0 is all positions. Dimensions below a row's level are null. `sort` orders the rows of a parent;
-    rows alike stand in the order of their members, and rows without a number come last. With `limit` the rest of the rows
+    rows alike stand in the order of their members, and rows without a number come last. With `bounds` the columns `bound`
+    and `unbounded` are as `aggregation.failure_bounds.FailureBounds` says. With `limit` the rest of the rows
     of a parent is one row, a group of its own, and the column `others` says of how many groups, 0 for any other row.
     Raises as `run_query` does, and `BadInput` for a column to sort by that the answer does not have.
     """
@@ -86,7 +91,9 @@ def lay_out(inputs: Inputs, query: TableQuery, *, threads: int | None = None) ->
     answers: list[RiskResult] = []
 
     def rows_of(by: Sequence[str], within: Bools) -> pa.Table:
-        answers.append(answer(inputs, query.model_copy(update={"by": tuple(by)}), within=within, threads=threads))
+        asked = query.model_copy(update={"by": tuple(by)})
+        found = answer(inputs, asked, within=within, threads=threads)
+        answers.append(_bounded(found, open_selection(inputs, asked, within)) if query.bounds else found)
         return answers[-1].rows
 
     depths = range(len(query.by) + 1) if query.subtotals else (len(query.by),)
@@ -98,7 +105,7 @@ def lay_out(inputs: Inputs, query: TableQuery, *, threads: int | None = None) ->
         whole = answers[-1]
         groups = group_by(inputs.book, by, keep)
         parent = _parents(groups, above)
-        rank = _ranks(rows, query)
+        rank = ranks(rows, query.sort, query.by)
         kin = np.ones(groups.n, np.bool_) if above is None else above.shown[parent]
         shown = kin & (_place_in(parent, rank) < query.limit) if query.limit is not None and depth > 0 else kin
         path = np.column_stack([np.empty((groups.n, 0)) if above is None else above.path[parent], rank]).astype(
@@ -127,6 +134,20 @@ def lay_out(inputs: Inputs, query: TableQuery, *, threads: int | None = None) ->
     return _laid_out(query, whole, in_order, answers)
 
 
+def _bounded(result: RiskResult, selection: Selection) -> RiskResult:
+    """The answer with the bounds of its rows and its total, and where they come from."""
+    bounds = failure_bounds(selection, result.query.currency)
+    here = slice(0, -1) if result.query.by else slice(-1, None)
+    rows = result.rows.append_column(BOUND, pa.array(bounds.bound[here]))
+    rows = rows.append_column(UNBOUNDED, pa.array(bounds.unbounded[here]))
+    total = {**result.total, BOUND: float(bounds.bound[-1]), UNBOUNDED: int(bounds.unbounded[-1])}
+    notes = [f"{n:,} contracts are bounded by their vectors of valuation set {s}." for s, n in bounds.sources.items()]
+    if bounds.unbounded[-1]:
+        notes.append(f"{bounds.unbounded[-1]:,} positions have no earlier vector: what they could do is unknown.")
+    receipt = {**result.receipt, "bounds_from": dict(bounds.sources)}
+    return replace(result, rows=rows, total=total, receipt=receipt, notes=(*result.notes, *notes))
+
+
 def _parents(groups: Groups, above: _Depth | None) -> Codes:
     """The group one depth above each group, (n,); zeros where nothing is above."""
     if above is None:
@@ -138,14 +159,17 @@ def _parents(groups: Groups, above: _Depth | None) -> Codes:
     return found
 
 
-def _ranks(rows: pa.Table, query: TableQuery) -> Ranks:
-    """Place of each row in the order asked for, (n,), among all rows; ties in the order of the rows."""
+def ranks(rows: pa.Table, sort: Sequence[str], by: Sequence[str]) -> Ranks:
+    """Place of each row in the order asked for, (n,), among all rows; ties in the order of the rows.
+
+    Dimensions of `by` that the rows do not have order nothing; raises `BadInput` for any other column that is not there.
+    """
     valid = [c for c in rows.column_names if c != "status"]
     keys = []
-    for name in query.sort:
+    for name in sort:
         column = name.removeprefix("-")
-        if column not in valid and column not in query.by:
-            raise unknown("column to sort by", column, {*valid, *query.by}, pointer="sort")
+        if column not in valid and column not in by:
+            raise unknown("column to sort by", column, {*valid, *by}, pointer="sort")
         if column in valid:
             keys.append((column, "descending" if name.startswith("-") else "ascending", "at_end"))
     rank: Ranks = np.arange(len(rows))
@@ -163,6 +187,11 @@ def _place_in(parent: Codes, rank: Ranks) -> Ranks:
     place = np.empty(len(rank), np.int64)
     place[order] = np.arange(len(rank)) - first
     return place
+
+
+def _digests(part: RiskResult) -> tuple[str | bytes, ...]:
+    bounds = [part.rows[BOUND].to_numpy().tobytes()] if BOUND in part.rows.column_names else []
+    return part.receipt["result_digest"], *bounds
 
 
 def _piece(rows: pa.Table, query: TableQuery, depth: int, others: Ranks) -> pa.Table:
@@ -188,7 +217,7 @@ def _laid_out(query: TableQuery, whole: RiskResult, rows: pa.Table, answers: Seq
             "kind": "table",
             "question": question,
             "query_digest": digest(canonical_json(question)),
-            "result_digest": digest(*(a.receipt["result_digest"] for a in answers)),
+            "result_digest": digest(*(part for a in answers for part in _digests(a))),
             "timings_ms": timings,
         }
     )
