@@ -87,7 +87,7 @@ GENERATORS: dict[str, Generator] = {
         "the moves of an existing set on the market of another: yesterday's scenarios on today's levels",
         rebased.RebasedDefinition,
         rebased.generate,
-        sample=None,
+        sample=False,
     ),
 }
 
