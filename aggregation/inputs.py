@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from aggregation import resolve
+from aggregation import branches, resolve
 from aggregation.book import Book, Codes, Offsets
 from aggregation.compiled import compiled
 from aggregation.currency import Conversion, conversion, unconverted
@@ -18,7 +18,7 @@ from aggregation.filters import select
 from aggregation.grouping import Groups, coverage, group_by
 from aggregation.netting import net
 from aggregation.reduce import group_base, group_pnl
-from aggregation.types import RiskQuery
+from aggregation.types import Question
 from aggregation.vector_cache import MISSING, Alignment, VectorCache, answer
 from aggregation.vectors import Bools, Vectors
 from lake.tables import Snapshot
@@ -64,11 +64,15 @@ class Selection:
     rates: Conversion
 
 
-def open_inputs(cache: VectorCache, query: RiskQuery) -> Inputs:
+def open_inputs(cache: VectorCache, query: Question) -> Inputs:
     """The valuation set that answers the query, its vectors, and the book; raises `NotFound` with what is there."""
-    snapshot = cache.lake.snapshot("valuation_sets", "positions", "hierarchies")
+    tables = ("valuation_sets", "positions", "hierarchies")
+    snapshot = cache.lake.snapshot(*tables, *(branches.TABLES if query.branch is not None else ()))
     candidates = resolve.valuation_sets(cache.seals(snapshot), query)
-    book = cache.book(snapshot, query.positions_date or query.as_of)
+    chain = branches.chain_of(snapshot, query)
+    candidates = branches.own_set_first(cache, chain, candidates)
+    day = query.positions_date or query.as_of
+    book = branches.branch_book(cache, snapshot, chain) if chain else cache.book(snapshot, day)
     seal = _holding_most(cache, book, candidates)
     vectors = cache.vectors(seal)
     scenarios = cache.scenarios(seal)
@@ -86,7 +90,7 @@ def _holding_most(cache: VectorCache, book: Book, candidates: Sequence[Mapping[s
     return candidates[int(np.argmin(lacking))]
 
 
-def open_selection(inputs: Inputs, query: RiskQuery, within: Bools | None = None) -> Selection:
+def open_selection(inputs: Inputs, query: Question, within: Bools | None = None) -> Selection:
     """Filters and groups the book as the query says, of the positions in `within` where it is given, (n_positions,).
 
     Raises `BadInput` for unknown names and empty selections.
@@ -102,7 +106,7 @@ def open_selection(inputs: Inputs, query: RiskQuery, within: Bools | None = None
     return dataclasses.replace(made, inputs=inputs)
 
 
-def _open_selection(inputs: Inputs, query: RiskQuery, within: Bools | None) -> Selection:
+def _open_selection(inputs: Inputs, query: Question, within: Bools | None) -> Selection:
     keep = select(inputs.book, query.where)
     if within is not None:
         keep &= within

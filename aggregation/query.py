@@ -9,19 +9,22 @@ import functools
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from aggregation import resolve
+from aggregation.coverage import coverage_columns, total_coverage
 from aggregation.inputs import Inputs, Selection, open_inputs, open_selection, scenario_pnl
-from aggregation.measures import AskedMeasure, asked_measures
+from aggregation.measures import AskedMeasure, asked_measures, interval_confidence
 from aggregation.measures import level_text as level_text
 from aggregation.receipts import make_receipt
 from aggregation.reduce import by_rows
-from aggregation.types import Coverage, RiskQuery, RiskResult
-from aggregation.vector_cache import FAILED, MISSING, VectorCache
+from aggregation.sampling import Resamples, interval, interval_notes, resamples_of
+from aggregation.types import Coverage, Question, RiskQuery, RiskResult
+from aggregation.vector_cache import VectorCache
 from aggregation.vectors import Bools
 from lake.canonical import digest
 from lake.errors import BadInput
@@ -62,10 +65,26 @@ def answer(
     if query.scale_to_days is not None:
         asked = [a.over(stated_horizon(inputs)) for a in asked]
 
-    def measured(inputs: Inputs, pnl: Floats) -> dict[str, Floats]:
-        return {a.name: by_rows(functools.partial(a.values, weights=inputs.weights), pnl, threads) for a in asked}
+    confidence = interval_confidence(query)
+    resamples = None if confidence is None else resamples_of(inputs)
 
-    return _run(inputs, query, [a.name for a in asked], asked, measured, within, threads, clock or _Clock())
+    def measured(inputs: Inputs, pnl: Floats) -> dict[str, Floats]:
+        figures = {}
+        for a in asked:
+            figures[a.name] = by_rows(functools.partial(a.values, weights=inputs.weights), pnl, threads)
+            if confidence is not None and resamples is not None:
+                ends = functools.partial(_ends, a, inputs.weights, confidence, resamples)
+                figures |= dict(zip(a.interval_names, by_rows(ends, pnl, threads).T, strict=True))
+        return figures
+
+    names = [n for a in asked for n in ((a.name,) if confidence is None else (a.name, *a.interval_names))]
+    return _run(inputs, query, names, asked, measured, within, threads, clock or _Clock())
+
+
+def _ends(
+    asked: AskedMeasure, weights: Floats | None, confidence: Fraction, resamples: Resamples, pnl: Floats
+) -> Floats:
+    return np.stack(interval(asked, pnl, weights, confidence, resamples), axis=1)
 
 
 def run_scenarios(
@@ -164,21 +183,16 @@ def _result(
     query: RiskQuery, selection: Selection, asked: list[AskedMeasure], figures: _Figures, clock: _Clock
 ) -> RiskResult:
     inputs, groups, counts = selection.inputs, selection.groups, selection.counts
-    total_coverage = Coverage(int(counts[-1].sum()), *map(int, counts[-1]))
-    status = np.where(counts[:, 0] == 0, "invalid", np.where(counts[:, 1:].any(axis=1), "partial", "complete"))
+    covered = coverage_columns(selection)
     everything = {
-        "positions": pa.array(counts.sum(axis=1)),
-        "covered": pa.array(counts[:, 0]),
-        "failed": pa.array(counts[:, FAILED]),
-        "missing": pa.array(counts[:, MISSING]),
-        "status": pa.array(status),
+        **covered,
         **{name: pa.array(values, mask=np.isnan(values)) for name, values in figures.items()},
     }
     total = {name: column[groups.n].as_py() for name, column in everything.items()}
     if query.by:
         keys = dict(zip(groups.keys.column_names, groups.keys.columns, strict=True))
         rows = pa.table({**keys, **{name: column[: groups.n] for name, column in everything.items()}})
-        for a in asked:
+        for a in (a for a in asked if a.measure.of_money):
             alone = figures[a.name][: groups.n]
             standalone = float(np.add.accumulate(alone[~np.isnan(alone)])[-1]) if counts[-1, 0] else None
             total[f"{a.name}_standalone_sum"] = standalone
@@ -189,23 +203,38 @@ def _result(
         query=query,
         rows=rows,
         total=total,
-        coverage=total_coverage,
+        coverage=total_coverage(covered),
         receipt=_receipt(query, selection, figures, clock),
-        notes=_notes(query, inputs, asked, total_coverage, int((status[:-1] == "invalid").sum()) if query.by else 0),
+        notes=(
+            *_notes(query, inputs, asked, total_coverage(covered), int((counts[:-1, 0] == 0).sum()) if query.by else 0),
+            *_without_figure(asked, figures),
+        ),
     )
+
+
+def _without_figure(asked: list[AskedMeasure], figures: _Figures) -> Iterator[str]:
+    """Says which measure is not defined for some group that is covered."""
+    measured = ~np.isnan(figures["base_value"])
+    for a in asked:
+        lacking = int((np.isnan(figures[a.name]) & measured).sum())
+        if lacking:
+            yield f"{a.name} is not defined where the P&L does not vary: {lacking:,} times, the total included."
 
 
 def _receipt(query: RiskQuery, selection: Selection, figures: _Figures, clock: _Clock) -> dict[str, Any]:
     """Every input by name and digest; only `timings_ms` differs when the same question is asked again."""
-    legs = selection.rates.legs
+    inputs, legs = selection.inputs, selection.rates.legs
     return {
         **make_receipt(
             "var",
             query.model_dump(mode="json"),
-            selection.inputs,
+            inputs,
             digest(*(part for name, values in figures.items() for part in (name, values.tobytes()))),
             estimator=query.estimator,
             levels=list(query.levels),
+            tail=query.tail,
+            scale_to_days=query.scale_to_days,
+            interval=None if query.interval is None else {"confidence": query.interval, **resamples_of(inputs).to_dict()},
             currency=query.currency,
             exchange_rates={c: [[factor, power] for factor, power in path] for c, path in legs.items()},
         ),
@@ -217,8 +246,28 @@ def _notes(
     query: RiskQuery, inputs: Inputs, asked: list[AskedMeasure], total: Coverage, invalid: int
 ) -> tuple[str, ...]:
     """What a reader must know before using the numbers."""
+    notes, n = basis_notes(query, inputs, total, invalid), inputs.n_scenarios
+    for level in dict.fromkeys(a.level for a in asked if a.level is not None):
+        if n * (1 - level) < 1:
+            notes.append(
+                f"Fewer than one of {n} scenarios lies beyond level {level_text(level)}: the tail is the worst loss."
+            )
+    if query.tail == "gain":
+        notes.append("Of the gain tail: figures so named are those of -P&L, gains positive.")
+    if query.scale_to_days is not None:
+        notes.append(
+            f"Scaled from {stated_horizon(inputs)} to {query.scale_to_days} days by the square root of time, which holds for "
+            "independent moves of mean zero and a value linear in them. Not a revaluation over the longer horizon."
+        )
+    if (confidence := interval_confidence(query)) is not None:
+        notes += interval_notes(asked, inputs, confidence, resamples_of(inputs))
+    return tuple(notes)
+
+
+def basis_notes(query: Question, inputs: Inputs, total: Coverage, invalid: int) -> list[str]:
+    """What a reader must know of the positions and the scenarios; `invalid` counts the groups of which nothing is covered."""
     notes = []
-    scenarios, n = inputs.scenarios, inputs.vectors.n_scenarios
+    scenarios = inputs.scenarios
     if scenarios["synthetic"]:
         notes.append("The market data is synthetic.")
     if total.failed:
@@ -226,8 +275,14 @@ def _notes(
     if total.missing:
         notes.append(
             f"{total.missing:,} positions are not in the numbers: their contracts are not in the valuation set. "
-            f"`varlake value --as-of {query.as_of}` with positions date {inputs.book.positions_date} values them."
+            f"`varlake value --as-of {query.as_of}` with "
+            + (f"--branch {query.branch}" if query.branch else f"positions date {inputs.book.positions_date}")
+            + " values them."
         )
+    if total.substituted is None:
+        notes.append("Which positions rest on substituted market data is not known: the valuation set is of before that was kept.")
+    elif total.substituted:
+        notes.append(f"{total.substituted:,} positions rest on market data that was held or proxied.")
     if invalid:
         notes.append(f"{invalid:,} groups have no number: none of their positions is covered.")
     for kind, what in (
@@ -244,9 +299,4 @@ def _notes(
         notes.append(f"Only these risk classes are shocked: {', '.join(shocked)}.")
     if scenarios["weights"] is not None:
         notes.append("The scenarios carry weights.")
-    for level in dict.fromkeys(a.level for a in asked if a.level is not None):
-        if n * (1 - level) < 1:
-            notes.append(
-                f"Fewer than one of {n} scenarios lies beyond level {level_text(level)}: the tail is the worst loss."
-            )
-    return tuple(notes)
+    return notes

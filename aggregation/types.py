@@ -13,7 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSche
 from lake.dates import Day
 from lake.errors import BadInput
 
-CoverageStatus = Literal["complete", "partial", "invalid"]
+CoverageStatus = Literal["complete", "with substitutes", "partial", "invalid"]
 Tail = Literal["loss", "gain"]
 
 
@@ -116,13 +116,17 @@ class Question(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    as_of: Day = Field(description="valuation and market date; also the positions date unless that is given")
+    as_of: Day = Field(description="valuation date; also the date of market and positions unless those are given")
     by: tuple[str, ...] = Field((), description="dimensions to group by, outermost first; empty for the total alone")
     where: tuple[Filter, ...] = Field((), description="filters, all of which must hold")
     currency: str = Field("USD", pattern="^[A-Z]{3}$", description="reporting currency, ISO 4217")
     positions_date: Day | None = Field(None, description="date of the book, when not as_of")
+    market_date: Day | None = Field(None, description="date of the base market, when not as_of")
     scenario_set: str | None = Field(None, description="scenario set name or id; default the one last valued for as_of")
     valuation_set: str | None = Field(None, description="valuation set id; default the newest that fits")
+    branch: str | None = Field(
+        None, pattern=r"^[\w.:-]{1,80}(@[0-9]{1,9})?$", description="branch in place of a book: NAME, or NAME@2 for a version"
+    )
 
 
 class RiskQuery(Question):
@@ -146,17 +150,22 @@ class RiskQuery(Question):
 
 @dataclass(frozen=True)
 class Coverage:
-    """How much of the positions a number rests on; `status` is complete, partial or invalid (nothing covered)."""
+    """How much of the positions a number rests on.
+
+    substituted : of the covered, those on market data held from an earlier day or moved by a proxy; None where not known.
+    status : complete, with substitutes (all covered, some substituted), partial or invalid (nothing covered).
+    """
 
     positions: int
     covered: int
     failed: int
     missing: int
+    substituted: int | None = None
 
     @property
     def status(self) -> CoverageStatus:
         if self.covered == self.positions:
-            return "complete"
+            return "with substitutes" if self.substituted else "complete"
         return "partial" if self.covered else "invalid"
 
     def to_dict(self) -> dict[str, Any]:
@@ -170,7 +179,9 @@ class Measure:
     `tail_weights`, of the same parameters, gives w of shape (n_groups, n_scenarios) with measure = -sum_s w_s P&L_s, by
     which the measure splits into parts that add up; None where there are no such weights. of_tail : it is of one tail, and
     with the gain tail is that of -P&L. scales : it grows with the square root of time. of_money : it is in the currency.
-    needs_threshold : the parameter `level` holds a loss in the currency. Ask through `measures.asked_measures`.
+    needs_threshold : the parameter `level` holds a loss in the currency. reading(n, level, weighted, estimator) : how it reads
+    ranked scenarios (`tail.Reading`), where it does. sampled : resampling the scenarios tells its sampling error. Ask
+    through `measures.asked_measures`.
     """
 
     name: str
@@ -185,6 +196,8 @@ class Measure:
     scales: bool = False
     of_money: bool = True
     needs_threshold: bool = False
+    reading: Any = None
+    sampled: bool = True
 
 
 @dataclass(frozen=True)
@@ -199,7 +212,7 @@ class Dimension:
 @dataclass(frozen=True)
 class RiskResult:
     """An answer. `rows` has one row a group, sorted by group: the `by` columns, positions, covered, failed, missing,
-    status, base_value and one column a measure and level (`var_0.99`). `total` has the same columns for all groups
+    substituted, status, base_value and one column a measure and level (`var_0.99`). `total` has the same columns for all groups
     together, which is the one row when `by` is empty, and else `<measure>_standalone_sum` and
     `<measure>_diversification` (sum of the groups minus the total) beside them.
     `receipt` names every input: valuation set, scenario set, dates, counts, estimator, versions, digests.

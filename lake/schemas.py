@@ -261,6 +261,11 @@ VALUATION_MEMBERS = Table(
         Column(
             "unmoved", pa.bool_(), "true when no factor it reads is shocked: its P&L is zero by reading, not by pricing"
         ),
+        Column(
+            "substituted",
+            pa.bool_(),
+            "true when a factor it reads keeps an earlier level or moves by a proxy; null in sets filled before this was kept",
+        ),
     ),
     key=("valuation_set_id", "contract_id"),
     partition_by=("valuation_set_id",),
@@ -314,6 +319,55 @@ VALUATION_SETS = Table(
     key=("valuation_set_id",),
 )
 
+ACTUAL_PNL = Table(
+    "actual_pnl",
+    "the P&L of a day as the books have it, for the node its members name",
+    (
+        Column("pnl_date", pa.date32(), "the day the P&L was made"),
+        Column("kind", pa.string(), "actual, or hypothetical: a static portfolio's, as the front office has it"),
+        *(
+            Column(d, pa.string(), f"member of the dimension {d.replace('_', ' ')}; null for all")
+            for d in DIMENSION_COLUMNS
+        ),
+        Column("pnl", pa.float64(), "P&L, gains positive"),
+        Column("currency", pa.string(), "currency of the P&L, ISO 4217"),
+        Column("file", pa.string(), "name of the file it came with"),
+    ),
+    key=("pnl_date", "kind", *DIMENSION_COLUMNS),
+)
+
+BRANCH_POSITIONS = Table(
+    "branch_positions",
+    "a hypothetical trade that a branch adds",
+    (
+        Column("branch_id", pa.string(), "the version that adds it, see branches"),
+        *(c for c in POSITIONS.columns if c.name != "positions_date"),
+    ),
+    key=("branch_id", "trade"),
+    partition_by=("branch_id",),
+)
+
+BRANCHES = Table(
+    "branches",
+    "a version of a branch: changes upon the book of a date, or upon another branch; immutable",
+    (
+        Column("name", pa.string(), "name of the branch"),
+        Column("version", pa.int32(), "1, 2, ... within the name; the newest counts"),
+        Column("branch_id", pa.string(), "digest of what it stands on and of its changes"),
+        Column("positions_date", pa.date32(), "date of the book below it all"),
+        Column("parent", pa.string(), "name of the branch it stands on; null when it stands on the book itself"),
+        Column("parent_version", pa.int32(), "the version it stands on; null likewise"),
+        Column("rules", pa.string(), "canonical JSON of what is removed and scaled, and whether the book is replaced"),
+        Column("trades", pa.int64(), "trades it adds, in branch_positions"),
+        Column("note", pa.string(), "what it is for, in words"),
+        Column("deleted", pa.bool_(), "true for the version that takes the branch away"),
+        Column("valuation_set_id", pa.string(), "the valuation set made for its new contracts; null where all were known"),
+        Column("code_version", pa.string(), "varlake version that stored it"),
+        Column("created_at", INSTANT, "when it was stored"),
+    ),
+    key=("name", "version"),
+)
+
 TABLES: dict[str, Table] = {
     t.name: t
     for t in (
@@ -329,5 +383,8 @@ TABLES: dict[str, Table] = {
         VALUATION_MEMBERS,
         VALUATION_FAILURES,
         VALUATION_SETS,
+        ACTUAL_PNL,
+        BRANCH_POSITIONS,
+        BRANCHES,
     )
 }

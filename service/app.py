@@ -12,7 +12,20 @@ from flask_openapi3.openapi import OpenAPI
 
 from lake.tables import code_version
 from service import errors
-from service.api import catalogue, causes, contributions, data, document, health, replay, risk, scenarios, valuations
+from service.api import (
+    backtests,
+    catalogue,
+    causes,
+    contributions,
+    data,
+    document,
+    health,
+    replay,
+    risk,
+    scenarios,
+    valuations,
+    whatif,
+)
 from service.api.answers import MEDIA_TYPES, choose_format
 from service.api.context import EXTENSION, Context
 from service.api.models import Problem
@@ -58,6 +71,8 @@ def create_app(settings: Settings) -> OpenAPI:
         data.api,
         scenarios.api,
         valuations.api,
+        whatif.api,
+        backtests.api,
     ):
         app.register_api(blueprint)
     app.register_blueprint(document.pages)

@@ -14,8 +14,9 @@ import structlog
 import typer
 
 from lake.errors import BadInput, VarlakeError, validated
-from service import cli_causes, cli_contributions, display
+from service import cli_backtest, cli_causes, cli_contributions, cli_whatif, display
 from service.cli_options import (
+    BranchOption,
     ByOption,
     CurrencyOption,
     DateText,
@@ -59,7 +60,9 @@ app.add_typer(scenarios_app, name="scenarios")
 app.add_typer(stress_app, name="stress")
 app.command("roll")(roll)
 app.add_typer(bench_app, name="bench")
+cli_backtest.register(app, ingest_app)
 cli_causes.register(app)
+cli_whatif.register(app, bench_app)
 cli_contributions.register(app, bench_app)
 
 
@@ -218,6 +221,9 @@ def value_command(
     risk_class: Annotated[
         list[str] | None, typer.Option("--risk-class", help="Shock only this risk class; repeatable.")
     ] = None,
+    branch: Annotated[
+        list[str] | None, typer.Option("--branch", help="Also the contracts of this branch; repeatable.")
+    ] = None,
     runner: Annotated[str, typer.Option("--runner", help="auto, in-process or spark.")] = "auto",
     lake: LakeOption = None,
     json: JsonOption = False,
@@ -240,6 +246,7 @@ def value_command(
             "scenario_set": scenario_set,
             "scenarios": scenarios,
             "risk_classes": tuple(risk_class or ()),
+            "branches": tuple(branch or ()),
             "runner": runner,
         },
         "valuation request",
@@ -276,6 +283,7 @@ def var_command(
     valuation_set: Annotated[
         str | None, typer.Option("--valuation-set", help="Valuation set id; default the newest that fits.")
     ] = None,
+    branch: BranchOption = None,
     lake: LakeOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -287,6 +295,7 @@ def var_command(
     more = {
         "valuation_set": valuation_set,
         "positions_date": as_date(positions_date, "--positions-date") if positions_date else None,
+        "branch": branch,
     }
     query = query_of(as_of, by, where, measure, level, currency, estimator, scenario_set, **more)
     result = run_query(opened, query, cache=operations.vector_cache(settings, opened))
@@ -304,15 +313,20 @@ def compare_command(
     currency: CurrencyOption = "USD",
     estimator: EstimatorOption = "order_statistic",
     scenario_set: ScenarioSetOption = None,
+    from_branch: Annotated[str | None, typer.Option("--from-branch", help="Branch in place of the first book.")] = None,
+    to_branch: Annotated[str | None, typer.Option("--to-branch", help="Branch in place of the second book.")] = None,
     lake: LakeOption = None,
     json: JsonOption = False,
 ) -> None:
-    """The same question on two days, and the difference."""
+    """The same question on two days, or of two branches, and the difference."""
     from aggregation.compare import compare
     from service import operations, reports
 
     settings, opened = open_lake(lake)
-    one, two = (query_of(d, by, where, measure, level, currency, estimator, scenario_set) for d in (from_date, to_date))
+    one, two = (
+        query_of(day, by, where, measure, level, currency, estimator, scenario_set, branch=branch)
+        for day, branch in ((from_date, from_branch), (to_date, to_branch))
+    )
     result = compare(opened, one, two, cache=operations.vector_cache(settings, opened))
     display.print_json(result.to_dict()) if json else reports.show_comparison(result)
 

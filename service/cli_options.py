@@ -32,6 +32,7 @@ MeasureOption = Annotated[str, typer.Option("--measure", help="Measures, comma s
 LevelOption = Annotated[str, typer.Option("--level", help="Confidence levels, comma separated fractions.")]
 EstimatorOption = Annotated[str, typer.Option("--estimator", help="How the quantile is read from the scenarios.")]
 ScenarioSetOption = Annotated[str | None, typer.Option("--scenario-set", help="Name or id of a stored scenario set.")]
+BranchOption = Annotated[str | None, typer.Option("--branch", help="Branch in place of a book: NAME, or NAME@2.")]
 ParameterOption = Annotated[
     list[str] | None, typer.Option("--parameter", "-p", help="Parameter of the method, name=value; repeatable.")
 ]

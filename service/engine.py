@@ -20,10 +20,25 @@ import structlog
 from lake.errors import VarlakeError, validated
 from lake.spark import spark_session
 from lake.tables import Committer, Lake
+from service.branches import BranchRequest, remove_branch, save_branch
 from service.config import Settings
 from service.errors import new_error_id, problem, problem_of
-from service.jobs import HEARTBEAT_SECONDS, MAX_ATTEMPTS, SCENARIO_SET, Job, JobTable
-from service.operations import ScenarioSetRequest, ValuationRequest, run_scenario_set, run_valuation
+from service.jobs import (
+    BRANCH,
+    BRANCH_DELETION,
+    HEARTBEAT_SECONDS,
+    MAX_ATTEMPTS,
+    SCENARIO_SET,
+    Job,
+    JobTable,
+)
+from service.operations import (
+    ScenarioSetRequest,
+    ValuationRequest,
+    run_scenario_set,
+    run_valuation,
+    vector_cache,
+)
 from service.process import run
 from valuation.runners import Cancelled
 
@@ -132,6 +147,17 @@ class _Engine:
         if job.kind == SCENARIO_SET:
             made = validated(ScenarioSetRequest, job.request, "job")
             return run_scenario_set(self._committer, made, progress=running.report)
+        if job.kind == BRANCH_DELETION:
+            return remove_branch(self._committer, job.request["name"])
+        if job.kind == BRANCH:
+            return save_branch(
+                self._committer,
+                validated(BranchRequest, job.request, "job"),
+                cache=vector_cache(self._settings, self._committer.lake),
+                spark=self._session,
+                progress=running.report,
+                cancelled=running.cancelled,
+            )
         return run_valuation(
             self._committer,
             validated(ValuationRequest, job.request, "job"),

@@ -8,8 +8,10 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
 
+import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field
 
+from aggregation.branches import contracts_of, find_branch
 from aggregation.vector_cache import VectorCache
 from lake.canonical import canonical_json, digest
 from lake.dates import Day
@@ -21,7 +23,7 @@ from scenarios.types import ScenarioSet
 from service.config import Settings
 from valuation.plan import ValuationPlan, make_plan
 from valuation.runners import Progress, run_plan
-from valuation.store import contracts_held
+from valuation.store import contracts_by_id, contracts_held
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -80,6 +82,7 @@ class ValuationRequest(BaseModel):
     )
     scenarios: ScenarioRequest = Field(default_factory=lambda: ScenarioRequest(name=None))
     risk_classes: tuple[str, ...] = Field((), description="shock only these risk classes; default all")
+    branches: tuple[str, ...] = Field((), description="branches whose contracts are valued too, NAME or NAME@2")
     runner: Literal["auto", "in-process", "spark"] = Field(
         "auto", description="where to run; auto decides by expected cost"
     )
@@ -147,7 +150,12 @@ def _scenario_set(snapshot: Snapshot, request: ValuationRequest) -> ScenarioSet:
 
 def plan_valuation(snapshot: Snapshot, request: ValuationRequest) -> ValuationPlan:
     """Wanted, present and missing with the expected cost; writes nothing."""
-    contracts = contracts_held(snapshot, sorted(request.positions_dates or (request.as_of,)))
+    rows = [find_branch(snapshot, b) for b in request.branches]
+    dates = {*request.positions_dates, *(r["positions_date"] for r in rows)} or {request.as_of}
+    contracts = contracts_held(snapshot, sorted(dates))
+    added = {c for r in rows for c in contracts_of(snapshot, r)} - set(contracts["contract_id"].to_pylist())
+    if added:
+        contracts = pa.concat_tables([contracts, contracts_by_id(snapshot, pa.array(sorted(added)))])
     return make_plan(snapshot, contracts, _scenario_set(snapshot, request), request.as_of, request.risk_classes or None)
 
 

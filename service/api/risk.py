@@ -68,6 +68,7 @@ class VarParameters(QuestionParameters):
     as_of: Day = _as_in_query("as_of")
     positions_date: Day | None = _as_in_query("positions_date")
     valuation_set: str | None = _as_in_query("valuation_set")
+    branch: str | None = _as_in_query("branch")
 
 
 class RiskQuestion(Names, RiskQuery):

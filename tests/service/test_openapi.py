@@ -12,17 +12,20 @@ from flask.testing import FlaskClient
 from hypothesis import HealthCheck, settings
 from schemathesis.config import SchemathesisConfig
 from schemathesis.specs.openapi.checks import allow_header_conformance, positive_data_acceptance
-from small_lake import MONDAY, SCENARIOS
+from small_lake import FRIDAY, MONDAY, SCENARIOS, no_spark
 
+from aggregation.vector_cache import VectorCache
 from lake.tables import Lake
 from service.api.context import EXTENSION, Context
 from service.app import create_app
+from service.branches import BranchRequest, save_branch
 from service.config import Settings
 from service.jobs import VALUATION, JobTable
 from service.operations import ScenarioSetRequest, ValuationRequest, run_scenario_set
 
 quick = settings(suppress_health_check=list(HealthCheck), deadline=None)
 app = create_app(Settings(lake=Path("the fixture gives it")))
+SHARES = {"instrument_type": "cash_equity", "quantity": 5, "terms": {"currency": "USD", "underlying": "EQ:AAA"}}
 SHOCK = "equity -20%; vol +10pt"
 held: dict[str, str] = {}  # ids the lake of the fixture holds
 
@@ -48,6 +51,10 @@ def lake(valued_lake: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
         run_scenario_set(committer, bespoke, progress=lambda stage, done, total: None)
     held["bespoke"] = "bespoke"
     held["valuation-sets"] = copied.read("valuation_sets")["valuation_set_id"][0].as_py()
+    with copied.writer("test") as committer:
+        asked = BranchRequest.model_validate({"name": "held", "as_of": MONDAY, "add": [SHARES]})
+        save_branch(committer, asked, cache=VectorCache(copied), spark=no_spark)  # type: ignore[arg-type]
+    held["branches"] = "held"
     held["jobs"] = JobTable.of(copied).submit(VALUATION, {"as_of": str(MONDAY)})[0].job_id
 
 
@@ -59,11 +66,13 @@ def name_what_the_lake_holds(case: schemathesis.Case) -> None:
     query = case.query or {}
     for name in {"one", "two"} & query.keys():
         query[name] = held["scenario-sets"]
-    for gone in ("cursor", "scenario_set", "valuation_set", "positions_date", "source", "market_date"):
+    for gone in ("cursor", "branch", "scenario_set", "valuation_set", "positions_date", "source", "market_date"):
         query.pop(gone, None)
     for day in ("as_of", "date", "from", "to"):
         if day in query:
             query[day] = str(MONDAY)
+    if case.path.endswith(("/backtests", "/series")):
+        query["from"], query["calendar"] = str(FRIDAY), "books"
     if "where" in query:
         query["where"] = ["desk=Options", "attribute.rating!=BBB"][: len(query["where"])]
     question(query)
@@ -76,8 +85,10 @@ def name_what_the_lake_holds(case: schemathesis.Case) -> None:
 
 def name_in_body(case: schemathesis.Case, body: dict[str, Any]) -> None:
     if "as_of" in body:
-        for gone in ("scenario_set", "valuation_set", "positions_date", "market_date"):
+        for gone in ("scenario_set", "valuation_set", "positions_date", "market_date", "branch", "branches", "upon"):
             body.pop(gone, None)
+        if case.path in ("/api/v1/what-if", "/api/v1/branches"):
+            change_the_book(body)
         body["as_of"] = str(MONDAY)
         for several in ("positions_dates", "risk_classes"):
             if several in body:
@@ -95,6 +106,15 @@ def name_in_body(case: schemathesis.Case, body: dict[str, Any]) -> None:
         if "where" in body:
             body["where"] = [{"dimension": "desk", "values": ["Options"]}] * min(1, len(body["where"]))
         question(body)
+
+
+def change_the_book(body: dict[str, Any]) -> None:
+    body |= {"add": [SHARES] * min(1, len(body.get("add", ()))), "replace": False}
+    for several in ("remove", "scale"):
+        changes = body.get(several, ())
+        body[several] = [{**c, "where": [{"dimension": "desk", "values": ["Options"]}]} for c in changes][:1]
+    if not (body["add"] or body["remove"]):
+        body["scale"] = [{"factor": 0.5}]
 
 
 def question(asked: dict[str, Any]) -> None:
