@@ -6,22 +6,26 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from aggregation.query import run_query
-from aggregation.types import RiskQuery, RiskResult
+from aggregation.explain_sides import check_alike, plain, select_both
+from aggregation.filters import select
+from aggregation.inputs import Inputs, open_inputs, scenario_pnl
+from aggregation.measures import asked_measures, interval_confidence
+from aggregation.query import answer, stated_horizon
+from aggregation.receipts import make_receipt
+from aggregation.sampling import difference_interval, paired_resamples
+from aggregation.types import Coverage, RiskQuery, RiskResult
 from aggregation.vector_cache import VectorCache
+from lake.canonical import digest
 from lake.errors import BadInput
 from lake.tables import Lake
 
-# what a query must agree in for a difference to have a meaning; dates, sets and scenario counts may differ
-_ALIKE = (
-    *("by", "where", "measures", "levels", "currency", "estimator"),
-    *("tail", "thresholds", "scale_to_days", "interval"),
-)
+# what valuations must agree in, as their receipts have it
 _RECEIPT_ALIKE = ("horizon_days", "risk_classes")
-_COUNTS = ("covered", "failed", "missing", "status")
+_COUNTS = ("covered", "failed", "missing", "substituted", "status")
 
 
 @dataclass(frozen=True)
@@ -53,21 +57,21 @@ class ComparisonResult:
 def compare(
     lake: Lake, query_from: RiskQuery, query_to: RiskQuery, *, cache: VectorCache | None = None
 ) -> ComparisonResult:
-    """Answers both queries and subtracts, later minus earlier; raises `BadInput` for unlike questions or horizons."""
-    for name in _ALIKE:
-        one, two = getattr(query_from, name), getattr(query_to, name)
-        if one != two:
-            raise BadInput(
-                f"Only like is compared with like: {name} is {_plain(one)} on one side and {_plain(two)} on the other."
-            )
+    """Answers both queries and subtracts, later minus earlier; raises `BadInput` for unlike questions or horizons.
+
+    Where the filters keep nothing on one side, that side holds nothing. Where the queries ask for an interval, every measure
+    has `<name>_change_low` and `<name>_change_high`, from the same resample of the scenarios on both sides.
+    """
+    check_alike(query_from, query_to)
     cache = cache or VectorCache(lake)
-    before, after = (run_query(lake, q, cache=cache) for q in (query_from, query_to))
+    inputs = (open_inputs(cache, query_from), open_inputs(cache, query_to))
+    before, after = _answers(inputs, (query_from, query_to))
     for name in _RECEIPT_ALIKE:
         one, two = before.receipt[name], after.receipt[name]
         if one != two:
             raise BadInput(
-                f"Only like is compared with like: {name} of the valuation sets is {_plain(one)} on {query_from.as_of} and "
-                f"{_plain(two)} on {query_to.as_of}; name a scenario set or valuation set that both days have."
+                f"Only like is compared with like: {name} of the valuation sets is {plain(one)} on {query_from.as_of} and "
+                f"{plain(two)} on {query_to.as_of}; name a scenario set or valuation set that both days have."
             )
     notes = tuple(
         f"{what} differ: {before.receipt[name]} on {query_from.as_of}, {after.receipt[name]} on {query_to.as_of}."
@@ -79,16 +83,81 @@ def compare(
         if before.receipt[name] != after.receipt[name]
     )
     by = query_from.by
-    figures = [c for c in before.rows.column_names if c not in (*by, *_COUNTS)]
-    return ComparisonResult(
-        before, after, _joined(before.rows, after.rows, by, figures), _total(before.total, after.total), notes
+    ends = {e for a in asked_measures(query_from) for e in a.interval_names} if query_from.interval else set()
+    figures = [c for c in before.rows.column_names if c not in (*by, *_COUNTS) and c not in ends]
+    rows = _joined(before.rows, after.rows, by, figures)
+    columns, total = _change_intervals(inputs, (query_from, query_to), rows)
+    for name, column in columns.items():
+        rows = rows.append_column(name, column)
+    totals = _total(*({n: v for n, v in r.total.items() if n not in ends} for r in (before, after)))
+    return ComparisonResult(before, after, rows, {**totals, **total}, notes)
+
+
+def _answers(inputs: tuple[Inputs, Inputs], queries: tuple[RiskQuery, RiskQuery]) -> list[RiskResult]:
+    """Both answers; the one whose filters keep nothing takes its shape from the other. Raises where both keep nothing."""
+    found: list[RiskResult | None] = []
+    refused: list[BadInput] = []
+    for i, query in zip(inputs, queries, strict=True):
+        try:
+            select(i.book, query.where)
+        except BadInput as error:
+            refused.append(error)
+            found.append(None)
+        else:
+            found.append(answer(i, query))
+    if len(refused) == len(inputs):
+        raise refused[-1]
+    return [
+        f or _nothing(i, q, found[1 - k] or found[k])
+        for k, (f, i, q) in enumerate(zip(found, inputs, queries, strict=True))
+    ]
+
+
+def _nothing(inputs: Inputs, query: RiskQuery, like: RiskResult | None) -> RiskResult:
+    """The answer of a filter that no position passes: no rows, no figures."""
+    assert like is not None
+    none = {name: 0 if name in ("positions", *_COUNTS) and name != "status" else None for name in like.total}
+    return RiskResult(
+        query,
+        like.rows.slice(0, 0),
+        none,
+        Coverage(0, 0, 0, 0),
+        make_receipt("var", query.model_dump(mode="json"), inputs, digest("nothing held"), estimator=query.estimator),
+        (
+            f"Nothing passes {', '.join(map(str, query.where))} on {inputs.book.positions_date}: it counts as nothing held.",
+        ),
     )
 
 
-def _plain(value: Any) -> str:
-    if isinstance(value, tuple | list):
-        return ", ".join(map(str, value)) or "nothing"
-    return str(value)
+def _change_intervals(
+    inputs: tuple[Inputs, Inputs], queries: tuple[RiskQuery, RiskQuery], rows: pa.Table
+) -> tuple[dict[str, pa.Array], dict[str, float]]:
+    """Columns `<name>_change_low` and `_high` for the rows and for the total, where the queries ask for an interval."""
+    confidence = interval_confidence(queries[0])
+    if confidence is None:
+        return {}, {}
+    keys = _keys(rows, queries[0].by)
+    asked = [a for a in asked_measures(queries[0]) if a.measure.sampled]
+    if queries[0].scale_to_days is not None:
+        asked = [a.over(stated_horizon(inputs[0])) for a in asked]
+    sides = []
+    for i, query, selection in zip(inputs, queries, select_both(inputs, queries), strict=True):
+        n = selection.groups.n
+        first = 0 if query.by else n
+        pnl = scenario_pnl(selection, first, n + 1 - first)[1]
+        place = dict(zip(_keys(selection.groups.keys, query.by), range(n), strict=True)) if query.by else {(): 0}
+        wanted = [place.get(k, -2) for k in keys] + [len(pnl) - 1]
+        sides.append((np.array([pnl[p] if p >= 0 else np.zeros(i.n_scenarios) for p in wanted]), i.weights))
+    columns: dict[str, pa.Array] = {}
+    total: dict[str, float] = {}
+    pair = paired_resamples(*inputs)
+    for a in asked:
+        for end, values in zip(
+            ("low", "high"), difference_interval(a, sides[0], sides[1], pair, confidence), strict=True
+        ):
+            columns[f"{a.name}_change_{end}"] = pa.array(values[:-1], mask=np.isnan(values[:-1]))
+            total[f"{a.name}_change_{end}"] = float(values[-1])
+    return columns, total
 
 
 def _joined(one: pa.Table, two: pa.Table, by: Sequence[str], figures: Sequence[str]) -> pa.Table:

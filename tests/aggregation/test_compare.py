@@ -12,8 +12,11 @@ import pytest
 from reduce_lake import DAY, Valued, make_lake, position, put_positions, put_valued
 
 from aggregation.compare import compare
+from aggregation.inputs import open_inputs
 from aggregation.query import run_query
-from aggregation.types import RiskQuery
+from aggregation.sampling import paired_resamples
+from aggregation.types import Filter, RiskQuery
+from aggregation.vector_cache import VectorCache
 from lake.errors import BadInput, NotFound
 from lake.tables import Lake
 
@@ -162,3 +165,33 @@ def test_other_scenario_counts_and_sets_are_noted(tmp_path: Path) -> None:
 def test_a_day_without_data_is_refused(lake: Lake) -> None:
     with pytest.raises(NotFound, match=r"Nearest dates with one: 2020-02-14, 2020-03-16\."):
         compare(lake, asked(BEFORE), asked(dt.date(2020, 3, 1)))
+
+
+def test_a_filter_of_one_day_only(lake: Lake) -> None:
+    where = (Filter.parse("desk=fresh"),)
+    result = compare(lake, asked(BEFORE, where=where), asked(AFTER, where=where))
+    (row,) = result.rows.to_pylist()
+    assert (row["desk"], row["change"], row["worst_from"]) == ("fresh", "new", None)
+    assert row["worst_change"] == result.total["worst_change"] == max(5 * pnl(4))
+    assert result.before.notes == ("Nothing passes desk=fresh on 2020-02-14: it counts as nothing held.",)
+    assert result.before.coverage.positions == 0
+    with pytest.raises(BadInput, match="frsh"):
+        compare(lake, *(asked(d, where=(Filter.parse("desk=frsh"),)) for d in (BEFORE, AFTER)))
+
+
+def test_the_interval_of_a_change_is_that_of_the_difference(lake: Lake) -> None:
+    """Resampled by hand with the same counts: the difference of both sides' resampled VaR."""
+    questions = [asked(d, measures=("var",), interval="0.9") for d in (BEFORE, AFTER)]
+    result = compare(lake, *questions)
+    rows = {r["desk"]: r for r in result.rows.to_pylist()}
+    one, two = (open_inputs(VectorCache(lake), q) for q in questions)
+    counts = [r.counts for r in paired_resamples(one, two)]
+    drawn = [
+        [-np.sort(np.repeat(p, c))[int(np.ceil(N / 100)) - 1] for c in cs]
+        for p, cs in zip((pnl(1), 6 * pnl(3)), counts, strict=True)
+    ]
+    low, high = np.quantile(np.array(drawn[1]) - np.array(drawn[0]), [0.05, 0.95])
+    assert (rows["both"]["var_0.99_change_low"], rows["both"]["var_0.99_change_high"]) == pytest.approx((low, high))
+    assert "var_0.99_low_change" not in result.rows.column_names
+    assert result.total["var_0.99_change_low"] < result.total["var_0.99_change"] < result.total["var_0.99_change_high"]
+    json.dumps(result.to_dict(), allow_nan=False, default=str)
