@@ -6,7 +6,8 @@ and any attribute of the file as `attribute.<name>`.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from typing import Any
 
 from aggregation.types import Dimension
 from lake.errors import unknown
@@ -42,3 +43,17 @@ def check_dimension(name: str, attributes: Collection[str], pointer: str = "by")
     if name not in valid:
         raise unknown("dimension", name, valid, pointer=pointer)
     return name
+
+
+def dimensions_of(columns: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Everything a book with these columns can be grouped by: name, what it is, and how many members it has."""
+    meanings = {d.name: d.meaning for d in DIMENSIONS.values()}
+    meanings |= dict.fromkeys(CONTRACT_COLUMNS, "of the contract")
+    return [
+        {
+            "dimension": name,
+            "members": len(column.members),
+            "meaning": meanings.get(name, "attribute of the positions file" if name.startswith(ATTRIBUTE) else "level"),
+        }
+        for name, column in columns.items()
+    ]

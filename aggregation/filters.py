@@ -49,14 +49,14 @@ def _chosen(f: Filter, members: pa.Array, day: dt.date, pointer: str) -> Bools:
 
 
 def _listed(f: Filter, members: pa.Array, day: dt.date, pointer: str) -> Bools:
-    codes = pc.index_in(pa.array(f.values, members.type), members)
-    if codes.null_count:
-        value = next(v for v, c in zip(f.values, codes.to_pylist(), strict=True) if c is None)
-        if value is None:
-            message = f"Every position of {day} has a member of {f.dimension}; none is empty."
-            raise BadInput(message, issues=(Issue(pointer, message),))
-        raise unknown(f"{f.dimension} on {day}", value, _around(value, members), pointer=pointer)
     chosen = np.zeros(len(members), dtype=np.bool_)
+    if None in f.values:
+        chosen |= members.is_null().to_numpy(zero_copy_only=False)
+    named = [v for v in f.values if v is not None]
+    codes = pc.index_in(pa.array(named, members.type), members)
+    if codes.null_count:
+        value = named[codes.is_null().index(True).as_py()]
+        raise unknown(f"{f.dimension} on {day}", value, _around(value, members), pointer=pointer)
     chosen[codes.to_numpy()] = True
     return chosen
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,12 +17,14 @@ import pyarrow.parquet as pq
 
 from aggregation.book import Codes, encode
 from aggregation.cache import read_mapped, write_mapped
+from aggregation.compiled import compiled
+from aggregation.workers import each
 from lake.errors import NotFound
-from lake.machine import usable_cores
 from lake.tables import Lake
 from scenarios.types import Floats
 
 Bools = npt.NDArray[np.bool_]
+Words = npt.NDArray[np.uint64]
 
 _BATCH_BYTES = 32 << 20  # of vectors read from a data file at once
 _LINE = 8  # doubles in a cache line: rows begin on one, so that no vector instruction straddles two
@@ -37,7 +38,8 @@ class Vectors:
     base : (n_contracts,) value of one unit; rows : (n_contracts, width) P&L of one unit in scenario order, gains
     positive, both in the contract's currency; columns past n_scenarios are zero padding. currency : codes into
     `currencies`. unmoved : contracts that no shocked risk factor reaches, whose rows are zero by reading, not by
-    pricing. failures : contract_id, reason, message of the contracts that could not be valued.
+    pricing. substituted : contracts that read a factor held or proxied; None where the set was filled before this was kept.
+    failures : contract_id, reason, message of the contracts that could not be valued.
     """
 
     seal: Mapping[str, Any]
@@ -48,6 +50,7 @@ class Vectors:
     unmoved: Bools
     rows: Floats
     failures: pa.RecordBatch
+    substituted: Bools | None = None
 
     @property
     def n_scenarios(self) -> int:
@@ -82,14 +85,27 @@ def load_vectors(seal: Mapping[str, Any], folder: Path) -> Vectors:
         unmoved=contracts.column("unmoved").to_numpy().view(np.bool_),
         rows=_matrix(folder / "rows.f64", len(contracts), seal["scenario_count"]),
         failures=read_mapped(folder / "failures.arrow"),
+        substituted=_known(contracts, "substituted"),
     )
 
 
-def write_vectors(lake: Lake, seal: Mapping[str, Any], folder: Path) -> None:
-    """Copies what a sealed set's members name from the data files; raises `NotFound` when the lake lacks or spoils it."""
+def _known(contracts: pa.RecordBatch, name: str) -> Bools | None:
+    """A flag of every contract; None where it is not known of all."""
+    if name not in contracts.schema.names or contracts.column(name).null_count:
+        return None
+    flags: Bools = contracts.column(name).to_numpy().view(np.bool_)
+    return flags
+
+
+def write_vectors(lake: Lake, seal: Mapping[str, Any], folder: Path) -> dict[str, int]:
+    """Copies what a sealed set's members name from the data files; raises `NotFound` when the lake lacks or spoils it.
+
+    Returns the checksum of the matrix file, which is added up while its rows are at hand.
+    """
     at = lake.snapshot("valuation_members", "valuation_failures", "pnl_vectors")
     where = ds.field("valuation_set_id") == seal["valuation_set_id"]
-    members = at.read("valuation_members", ["contract_id", "inputs_digest", "unmoved"], where).sort_by("contract_id")
+    columns = ["contract_id", "inputs_digest", "unmoved", "substituted"]
+    members = at.read("valuation_members", columns, where).sort_by("contract_id")
     failures = at.read("valuation_failures", ["contract_id", "reason", "message"], where).sort_by("contract_id")
     rows = _matrix(folder / "rows.f64", len(members), seal["scenario_count"], write=True)
     filling = _Filling(seal, members, rows)
@@ -102,9 +118,11 @@ def write_vectors(lake: Lake, seal: Mapping[str, Any], folder: Path) -> None:
             "currency": pa.DictionaryArray.from_arrays(pa.array(codes), currencies),
             "base": pa.array(filling.base),
             "unmoved": pa.array(filling.unmoved.view(np.uint8)),
+            "substituted": members["substituted"].combine_chunks().cast(pa.uint8()),
         },
     )
     write_mapped(folder / "failures.arrow", {c: failures[c].combine_chunks() for c in failures.column_names})
+    return {"rows.f64": filling.checksum}
 
 
 class _Filling:
@@ -120,35 +138,33 @@ class _Filling:
         self.unmoved: Bools = members["unmoved"].to_numpy()
         self.base = np.empty(n)
         self.currency = np.full(n, None, dtype=object)
+        self.checksum = 0
 
     def run(self, files: Sequence[Path]) -> None:
         work, found = [], np.zeros(len(self.contract_ids), dtype=np.bool_)
-        # which file answers for a contract is settled in the order of the files, before threads race
-        for file in files:
-            places = self._places(file, found)
+        # which file answers for a contract is settled in the order of the files, whichever is read first
+        for file, candidates in zip(files, each(self._candidates, files), strict=True):
+            places = _first_of_each(candidates, found)
             found[places[places >= 0]] = True
             if (places >= 0).any():
                 work.append((file, places))
         if not found.all():
             lacking = self.contract_ids.filter(pa.array(~found))
             raise self._damaged(f"{len(lacking)} of its vectors are not in pnl_vectors, first {lacking[0]}")
-        with ThreadPoolExecutor(usable_cores()) as threads:
-            for copied in [threads.submit(self._copy, *w) for w in work]:
-                copied.result()
+        self.checksum = sum(each(lambda w: self._copy(*w), work)) % (1 << 64)
 
-    def _places(self, file: Path, found: Bools) -> Codes:
-        """For each row of the file the member that it answers for, or -1."""
+    def _candidates(self, file: Path) -> Codes:
+        """For each row of the file the member whose vector it has, or -1."""
         keys = pq.read_table(file, columns=["contract_id", "inputs_digest"], partitioning=None).combine_chunks()
         places = pc.fill_null(pc.index_in(keys["contract_id"], self.contract_ids), -1).to_numpy().astype(np.int32)
         hit = np.flatnonzero(places >= 0)
         same = pc.equal(keys["inputs_digest"].take(pa.array(hit)), self.digests.take(pa.array(places[hit]))).to_numpy()
-        hit = hit[same & ~found[places[hit]]]
-        _, first = np.unique(places[hit], return_index=True)  # a retried task may have written a row twice
-        once: Codes = np.full_like(places, -1)
-        once[hit[first]] = places[hit[first]]
-        return once
+        places[hit[~same]] = -1
+        return places
 
-    def _copy(self, file: Path, places: Codes) -> None:
+    def _copy(self, file: Path, places: Codes) -> int:
+        """Copies the rows that have a place; returns their part of the checksum."""
+        part = 0
         reader = pq.ParquetFile(file, memory_map=True, pre_buffer=False)
         done = 0
         for batch in reader.iter_batches(
@@ -158,9 +174,10 @@ class _Filling:
             done += len(batch)
             wanted = here >= 0
             if wanted.any():
-                self._copy_batch(batch if wanted.all() else batch.filter(pa.array(wanted)), here[wanted])
+                part += self._copy_batch(batch if wanted.all() else batch.filter(pa.array(wanted)), here[wanted])
+        return part
 
-    def _copy_batch(self, batch: pa.RecordBatch, places: Codes) -> None:
+    def _copy_batch(self, batch: pa.RecordBatch, places: Codes) -> int:
         base = batch.column("base_value").to_numpy()
         self.base[places] = base
         self.currency[places] = batch.column("currency").to_numpy(zero_copy_only=False)
@@ -169,10 +186,40 @@ class _Filling:
             lists = lists.filter(pa.array(moved))
         if not pc.all(pc.equal(pc.list_value_length(lists), self.n_scenarios), min_count=0).as_py():
             raise self._damaged(f"it has vectors of other lengths than {self.n_scenarios}")
-        values = lists.flatten().to_numpy().reshape(-1, self.n_scenarios)
-        if not (np.isfinite(base).all() and np.isfinite(values).all()):
+        finite, part = _copy_rows(
+            lists.flatten().to_numpy().view(np.uint64), places[moved], self.n_scenarios, self.rows.view(np.uint64)
+        )
+        if not (finite and np.isfinite(base).all()):
             raise self._damaged("it has vectors that are not finite")
-        self.rows[places[moved], : self.n_scenarios] = values
+        return int(part)
 
     def _damaged(self, what: str) -> NotFound:
         return NotFound(f"Valuation set {self.set_id} is damaged: {what}. Restore the lake, or value the date again.")
+
+
+def _first_of_each(candidates: Codes, found: Bools) -> Codes:
+    """The candidates without members already found and without repeats: a retried task may have written a row twice."""
+    hit = np.flatnonzero(candidates >= 0)
+    hit = hit[~found[candidates[hit]]]
+    _, first = np.unique(candidates[hit], return_index=True)
+    once: Codes = np.full_like(candidates, -1)
+    once[hit[first]] = candidates[hit[first]]
+    return once
+
+
+@compiled
+def _copy_rows(values: Words, places: Codes, n: int, rows: Words) -> tuple[bool, np.uint64]:
+    """Copies row i of `values`, n doubles as words, to row places[i]: whether all are finite, and their part of `cache.checksum`."""
+    exponent = np.uint64(0x7FF0000000000000)
+    part, strange = np.uint64(0), np.uint64(0)
+    width = np.uint64(rows.shape[1])
+    for i in range(places.size):
+        weight = np.uint64(2) * np.uint64(places[i]) * width + np.uint64(3)
+        into = rows[places[i]]
+        for s in range(n):
+            word = values[i * n + s]
+            into[s] = word
+            strange += np.uint64((word & exponent) == exponent)
+            part += word * weight
+            weight += np.uint64(2)
+    return strange == np.uint64(0), part

@@ -52,6 +52,7 @@ class _Opened:
     def __init__(self, table: DeltaTable, log: Path, version: int) -> None:
         self.table = table
         self.version = version
+        self.dataset: ds.Dataset | None = None  # made with the first read: it lists every file with its statistics
         self._last = log / f"{version:020d}.json"
         self._next = log / f"{version + 1:020d}.json"
         self._mark = self._state()
@@ -166,13 +167,22 @@ class Lake:
         if table is None:
             return pa.schema([schema.field(c) for c in wanted]).empty_table()
         try:
-            rows = table.to_pyarrow_dataset(schema=schema.remove_metadata()).to_table(columns=wanted, filter=where)
+            rows = self._dataset(name, table).to_table(columns=wanted, filter=where)
         except FileNotFoundError as error:
             lost = re.search(r"(?<=/)[^/]+\.parquet", str(error))
             raise NotFound(
                 f"The lake is damaged: a data file of {name} is not there, {lost.group() if lost else error}. Restore the lake."
             ) from None
         return rows.cast(pa.schema([schema.field(c) for c in wanted]))
+
+    def _dataset(self, name: str, table: DeltaTable) -> ds.Dataset:
+        """The files of the table; listed once while it is the newest."""
+        known = _opened.get(self.path / name)
+        if known is None or known.table is not table:
+            return table.to_pyarrow_dataset(schema=_definition(name).schema.remove_metadata())
+        if known.dataset is None:
+            known.dataset = table.to_pyarrow_dataset(schema=_definition(name).schema.remove_metadata())
+        return known.dataset
 
     def data_files(
         self, name: str, where: Mapping[str, Iterable[Any]] | None = None, version: int | None = None
@@ -295,6 +305,10 @@ class Committer:
             )
             _sync_log(folder / "_delta_log")
             sync_folder(folder)
+        elif new := [c for c in definition.schema if c.name not in {f.name for f in table.schema().fields}]:
+            # the lake was made before the table had these columns: they are null in its rows so far
+            table.alter.add_columns(deltalake.Schema.from_arrow(pa.schema(new)).fields)
+            table = DeltaTable(str(folder))
         unique = {f.path: f for f in files}
         absent = [path for path in unique if not (folder / path).is_file()]
         if absent:

@@ -31,7 +31,7 @@ class ValuationPlan:
     """What a valuation set needs.
 
     work : the contracts to price, sorted: contract_id, instrument_type, currency, terms, inputs_digest, base_digest,
-    unmoved. members : contracts whose vector is in the lake, with the fingerprint that answers. failures : contracts
+    unmoved, substituted. members : contracts whose vector is in the lake, with the fingerprint that answers. failures : contracts
     known to fail without pricing. expected_us : instrument type to (contracts, expected microseconds of one core).
     sealed : the seal, when this very set is already complete.
     """
@@ -164,7 +164,8 @@ def make_plan(
         *contracts["contract_id"].to_pylist(),
     )
     fingerprints = Fingerprints(scenario_set, valuation_date, classes)
-    keys: list[tuple[str, str, bool] | None] = []
+    replaced = scenario_set.held.keys() | scenario_set.proxied.keys()
+    keys: list[tuple[str, str, bool, bool] | None] = []
     failures: list[ValuationFailure] = []
     for contract_id, kind, terms_json in zip(
         contracts["contract_id"].to_pylist(),
@@ -175,15 +176,16 @@ def make_plan(
         try:
             terms = terms_from_json(kind, terms_json)
             terms.check(valuation_date, None if roll is None else roll.since)
-            keys.append(fingerprints.of(kind, instrument(kind).risk_factors(terms, scenario_set.index)))
+            factors = instrument(kind).risk_factors(terms, scenario_set.index)
+            keys.append((*fingerprints.of(kind, factors), not replaced.isdisjoint(factors)))
         except VarlakeError as error:
             failures.append(ValuationFailure(contract_id, kind, *failure_reason(error)))
             keys.append(None)
     priced = pa.array([k is not None for k in keys])
     wanted = contracts.filter(priced)
-    for position, name in enumerate(("inputs_digest", "base_digest", "unmoved")):
+    for position, name in enumerate(("inputs_digest", "base_digest", "unmoved", "substituted")):
         wanted = wanted.append_column(
-            name, pa.array([k[position] for k in keys if k is not None], pa.bool_() if position == 2 else pa.string())
+            name, pa.array([k[position] for k in keys if k is not None], pa.bool_() if position >= 2 else pa.string())
         )
 
     answers = _answers(snapshot, valuation_date, wanted)
@@ -193,6 +195,7 @@ def make_plan(
             "contract_id": wanted["contract_id"].filter(found),
             "inputs_digest": answers.filter(found),
             "unmoved": wanted["unmoved"].filter(found),
+            "substituted": wanted["substituted"].filter(found),
         }
     )
     work = wanted.filter(pc.invert(found)).sort_by(

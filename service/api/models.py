@@ -163,6 +163,7 @@ class CoverageAnswer(Answer):
     covered: int
     failed: int
     missing: int
+    substituted: int | None = Field(description="of the covered, on market data held or proxied; null where not known")
     status: CoverageStatus
 
 

@@ -34,6 +34,7 @@ class Valued:
     vectors: Mapping[str, tuple[str, float, Floats]]
     failed: Mapping[str, str] = field(default_factory=dict)
     unmoved: frozenset[str] = frozenset()
+    substituted: frozenset[str] | None = None  # None as in sets filled before it was kept
     fx: Mapping[str, tuple[float, Floats]] = field(default_factory=dict)  # pair to (base, levels)
     weights: Floats | None = None
     day: dt.date = DAY
@@ -65,6 +66,7 @@ def put_valued(lake: Lake, valued: Valued) -> ScenarioSet:
                 "contract_id": c,
                 "inputs_digest": _digest(valued, c),
                 "unmoved": c in valued.unmoved,
+                "substituted": None if valued.substituted is None else c in valued.substituted,
             }
             for c in valued.vectors
         ]

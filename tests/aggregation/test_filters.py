@@ -105,6 +105,14 @@ def test_the_text_reads_back(text: str) -> None:
     assert Filter.model_validate_json(f.model_dump_json()) == f
 
 
+def test_a_dimension_that_all_have(book: Book) -> None:
+    assert select(book, [Filter.parse("desk!=")]).all()
+    assert trades(book, "desk=FX") == {
+        book.columns["trade"].members[c].as_py()
+        for c in book.columns["trade"].codes[select(book, [Filter(dimension="desk", values=(None, "FX"))])]
+    }
+
+
 def test_null_beside_members(book: Book) -> None:
     both = Filter(dimension="attribute.score", values=(None, "9"))
     assert set(np.array(book.columns["trade"].members)[book.columns["trade"].codes[select(book, [both])]]) == (
@@ -120,7 +128,7 @@ def test_null_beside_members(book: Book) -> None:
         (["desk=Rats"], "Unknown desk on 2020-03-16 'Rats'. Nearest valid: Rates"),
         (["desk=rates"], "Nearest valid: Rates"),
         (["book~Rats*"], "Unknown pattern of book on 2020-03-16 'Rats\\*'. Nearest valid: .*Rates"),
-        (["desk="], "Every position of 2020-03-16 has a member of desk; none is empty"),
+        (["desk="], "No position of 2020-03-16 passes desk=; loosen a filter: desk= left none"),
         (["counterparty>=5"], "compares by number, and the member 'alder' of counterparty on 2020-03-16 is of another"),
         (["attribute.score>=2024-01-01"], "compares by date, and the member '-3'"),
         (["attribute.score>=high"], "compares by text, and the member '-3'"),

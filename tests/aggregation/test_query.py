@@ -345,7 +345,7 @@ def test_coverage_by_group_and_nothing_becomes_zero(tmp_path: Path) -> None:
     ]
     assert result.total["worst"] == 3.0
     assert (result.total["worst_standalone_sum"], result.total["worst_diversification"]) == (3.0, 0.0)
-    assert vars(result.coverage) == {"positions": 5, "covered": 3 - 1, "failed": 2, "missing": 1}
+    assert vars(result.coverage) == {"positions": 5, "covered": 3 - 1, "failed": 2, "missing": 1, "substituted": 0}
     assert result.coverage.status == "partial"
     assert result.notes[0] == "2 positions are not in the numbers: their contracts failed in the valuation."
     assert "1 positions are not in the numbers: their contracts are not in the valuation set." in result.notes[1]
@@ -476,7 +476,7 @@ def test_new_positions_are_seen_at_once(tmp_path: Path) -> None:
 def test_columns_are_named_by_measure_and_level(rich_lake: Lake) -> None:
     query = RiskQuery(as_of=DAY, by=("desk",), measures=("es", "mean", "var", "es"), levels=("0.990", "0.99", "0.9"))
     result = run_query(rich_lake, query)
-    counts = ["positions", "covered", "failed", "missing", "status", "base_value"]
+    counts = ["positions", "covered", "failed", "missing", "substituted", "status", "base_value"]
     measured = ["es_0.99", "es_0.9", "mean", "var_0.99", "var_0.9"]
     assert result.rows.column_names == ["desk", *counts, *measured]
     extra = [f"{m}_{what}" for m in measured for what in ("standalone_sum", "diversification")]
@@ -511,6 +511,7 @@ def test_synthetic_and_held_factors_are_said(tmp_path: Path) -> None:
     result = run_query(make_lake(tmp_path, valued, [position("t", "c", 1.0)]), RiskQuery(as_of=DAY, levels=("0.5",)))
     assert result.notes == (
         "The market data is synthetic.",
+        "Which positions rest on substituted market data is not known: the valuation set is of before that was kept.",
         "Risk factors that keep an earlier level: EQ:A, EQ:B, EQ:C, EQ:D, EQ:E and 2 more.",
     )
     assert result.receipt["synthetic"] is True
