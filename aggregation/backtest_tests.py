@@ -113,11 +113,11 @@ def kupiec(days: int, exceptions: int, p: float, significance: float = SIGNIFICA
     return Outcome("kupiec", ratio, _chi2(ratio, 1), "two-sided", "Kupiec (1995)", significance, details)
 
 
-def kupiec_region(days: int, p: float, significance: float = SIGNIFICANCE) -> tuple[int, int]:
-    """Least and greatest count of exceptions that the two-sided test does not reject."""
+def kupiec_region(days: int, p: float, significance: float = SIGNIFICANCE) -> tuple[int, int] | tuple[None, None]:
+    """Least and greatest count of exceptions that the two-sided test does not reject; None where it rejects every count."""
     counts = np.arange(days + 1)
     kept = np.flatnonzero(_pof(days, counts, p) <= stats.chi2.isf(significance, 1))
-    return int(kept[0]), int(kept[-1])
+    return (int(kept[0]), int(kept[-1])) if len(kept) else (None, None)
 
 
 def _pof(n: int, x: Any, p: float) -> Any:
@@ -131,7 +131,7 @@ def _log_likelihood(misses: Any, hits: Any, p: Any) -> Any:
 
 def _positive(ratio: Any) -> float:
     """A likelihood ratio is not negative; rounding may make it so."""
-    return max(float(ratio), 0.0)
+    return max(0.0, float(ratio))
 
 
 def _chi2(statistic: float, degrees: float) -> float:
@@ -233,7 +233,12 @@ class Tail:
 
 
 def tail_of(pnl: Floats, var: float, es: float, weights: Floats | None = None) -> Tail:
-    """The outcomes beyond VaR among a day's scenarios (n_scenarios,), of equal probability unless weights are given."""
+    """The outcomes beyond VaR among a day's scenarios (n_scenarios,), of equal probability unless weights are given.
+
+    Empty where the ES is no loss: P&L cannot be told in units of it.
+    """
+    if not es > 0:
+        return Tail(np.empty(0), np.empty(0))
     beyond = np.flatnonzero(-pnl > var)
     chance = np.full(len(beyond), 1 / len(pnl)) if weights is None else weights[beyond] / math.fsum(weights)
     return Tail(np.cumsum(chance), pnl[beyond] / es)

@@ -52,12 +52,19 @@ def time_line(
     title: str,
     unit: str,
     dots: Mapping[str, tuple[Sequence[dt.date], Sequence[float]]] | None = None,
+    points: Mapping[str, Sequence[float | None]] | None = None,
 ) -> Path:
-    """Lines over dates, broken where a value is None or NaN; `dots` are marked points by name, such as exceptions."""
+    """Lines over dates, broken where a value is None or NaN; `dots` are marked points by name, such as exceptions.
+
+    `points` has a value a date, as `lines` has, drawn as small dots: what comes and goes without a path between.
+    """
     with figure(path) as (drawn, place):
         axes = drawn.subplots()
         for name, values in lines.items():
             axes.plot(list(dates), [np.nan if v is None else v for v in values], linewidth=1.2, label=name)
+        for (name, values), color in zip((points or {}).items(), ("0.45", "C4", "C5"), strict=False):
+            shown = [np.nan if v is None else v for v in values]
+            axes.plot(list(dates), shown, ".", color=color, markersize=3.5, label=name)
         for name, (when, values) in (dots or {}).items():
             axes.plot(list(when), list(values), "o", color=_LOSS, markersize=5, label=name)
         axes.axhline(0.0, color="0.8", linewidth=0.8, zorder=0)
@@ -69,17 +76,24 @@ def time_line(
 
 
 def histogram(
-    path: str | Path, pnl: Floats, *, title: str, unit: str, marks: Mapping[str, float] | None = None, bins: int = 50
+    path: str | Path,
+    pnl: Floats,
+    *,
+    title: str,
+    unit: str,
+    marks: Mapping[str, float] | None = None,
+    bins: int = 50,
+    weights: Floats | None = None,
 ) -> Path:
-    """P&L by how many scenarios have it; `marks` are vertical lines by name, at P&L (a VaR stands at minus itself)."""
+    """P&L by how many scenarios have it, or by their weights; `marks` are vertical lines by name, at P&L (a VaR stands at minus itself)."""
     with figure(path) as (drawn, place):
         axes = drawn.subplots()
-        axes.hist(np.asarray(pnl), bins=bins, color="C0", alpha=0.75)
+        axes.hist(np.asarray(pnl), bins=bins, weights=weights, color="C0", alpha=0.75)
         for i, (name, at) in enumerate((marks or {}).items()):
             axes.axvline(at, color=f"C{i + 1}", linewidth=1.5, label=name)
         axes.set_title(title)
         axes.set_xlabel(unit)
-        axes.set_ylabel("scenarios")
+        axes.set_ylabel("scenarios" if weights is None else "probability")
         if marks:
             axes.legend()
     return place

@@ -98,6 +98,9 @@ class TestCounts:
         assert outcome.rejected
         assert outcome.sided == "two-sided"
 
+    def test_a_region_may_be_empty(self) -> None:
+        assert bt.kupiec_region(1, 0.5, 0.5) == (None, None)
+
     def test_all_exceptions_have_a_number_too(self) -> None:
         assert bt.kupiec(10, 10, 0.01).statistic == pytest.approx(-20 * math.log(0.01))
 
