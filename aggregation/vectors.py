@@ -156,7 +156,9 @@ class _Filling:
     def _candidates(self, file: Path) -> Codes:
         """For each row of the file the member whose vector it has, or -1."""
         keys = pq.read_table(file, columns=["contract_id", "inputs_digest"], partitioning=None).combine_chunks()
-        places = pc.fill_null(pc.index_in(keys["contract_id"], self.contract_ids), -1).to_numpy().astype(np.int32)
+        places: Codes = (
+            pc.fill_null(pc.index_in(keys["contract_id"], self.contract_ids), -1).to_numpy().astype(np.int32)
+        )
         hit = np.flatnonzero(places >= 0)
         same = pc.equal(keys["inputs_digest"].take(pa.array(hit)), self.digests.take(pa.array(places[hit]))).to_numpy()
         places[hit[~same]] = -1

@@ -21,9 +21,6 @@ import pyarrow as pa
 import QuantLib as ql  # noqa: N813 - the name its own documentation uses
 from scipy.special import ndtr
 
-from aggregation.query import run_query
-from aggregation.types import RiskQuery
-from aggregation.vector_cache import VectorCache
 from lake import spark as lake_spark
 from lake.machine import usable_cores
 from lake.schemas import ATTRIBUTES, CONTRACTS, POSITIONS
@@ -307,41 +304,8 @@ def random_positions(contracts: pa.Table, n: int) -> pa.Table:
     ).select(POSITIONS.schema.names)
 
 
-def _parallel_read(matrix: Floats) -> Callable[[], object]:
+def parallel_read(matrix: Floats) -> Callable[[], object]:
     """Sums every double of the matrix once, a share of the rows a core."""
     shares = np.array_split(np.arange(len(matrix)), usable_cores())
     pool = ThreadPoolExecutor(usable_cores())
     return lambda: sum(pool.map(lambda rows: float(matrix[rows[0] : rows[-1] + 1].sum()), shares))
-
-
-def bench_reduce(n_contracts: int, n_scenarios: int, n_positions: int) -> list[Row]:
-    """Seconds of a warm group-by VaR against one parallel read of the bytes of all held contracts in the same run."""
-    rows = []
-    contracts, made = mixed_contracts(n_contracts), noisy_market(n_scenarios)
-    with _temporary_lake() as lake, lake.writer("varlake bench") as committer:
-        stored = save_scenario_set(committer, made)
-        committer.put("contracts", contracts)
-        committer.put("positions", random_positions(contracts, n_positions))
-        run_plan(committer, make_plan(lake.snapshot(), contracts, stored, VALUATION_DATE), runner="in-process")
-        cache = VectorCache(lake)
-        size = f"{contracts.num_rows:,} x {n_scenarios}, {n_positions:,} positions"
-        for by in (("desk",), ("book",), ("counterparty",), ("desk", "counterparty")):
-            query = RiskQuery(as_of=VALUATION_DATE, by=by, measures=("var", "es"))
-            answer = run_query(lake, query, cache=cache)
-            assert answer.coverage.status == "complete"
-            ours = seconds(lambda query=query: run_query(lake, query, cache=cache))  # type: ignore[misc]
-            vectors = cache.vectors(cache.seals(lake.snapshot("valuation_sets", "positions"))[-1])
-            read = seconds(_parallel_read(vectors.rows))
-            # many small groups write and rank their own P&L, which the read does not
-            bar = {"desk": "<= 3", "book": "<= 4", "counterparty": "<= 5"}[by[0]] if len(by) == 1 else "<= 12"
-            rows.append(
-                row(
-                    f"VaR and ES by {' x '.join(by)}, warm: {size}",
-                    ours,
-                    "s",
-                    "one parallel read of the vectors",
-                    read,
-                    bar,
-                )
-            )
-    return rows

@@ -1,0 +1,46 @@
+"""Benchmarks of the reduce as commands."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+# ruff: noqa: PLC0415 - see service.cli
+
+ContractsOption = Annotated[int, typer.Option("--contracts", help="Contracts with vectors.")]
+ScenariosOption = Annotated[int, typer.Option("--scenarios", help="Scenarios.")]
+PositionsOption = Annotated[int, typer.Option("--positions", help="Positions.")]
+OutputOption = Annotated[Path | None, typer.Option("--output", help="Write the rows to this JSON file.")]
+
+
+def register(bench: typer.Typer) -> None:
+    """Adds the commands of this module."""
+    bench.command("reduce")(bench_reduce_command)
+    bench.command("http")(bench_http_command)
+
+
+def bench_reduce_command(
+    contracts: ContractsOption = 100_000,
+    scenarios: ScenariosOption = 1000,
+    positions: PositionsOption = 1_000_000,
+    output: OutputOption = None,
+) -> None:
+    """Questions against one read of the same bytes and against other engines, first questions, and growth."""
+    from service import bench, bench_reduce
+
+    bench.report(bench_reduce.bench_reduce(contracts, scenarios, positions), output)
+
+
+def bench_http_command(
+    contracts: ContractsOption = 100_000,
+    scenarios: ScenariosOption = 1000,
+    positions: PositionsOption = 1_000_000,
+    requests: Annotated[int, typer.Option("--requests", help="Requests that count, of each client.")] = 200,
+    output: OutputOption = None,
+) -> None:
+    """Milliseconds of VaR by desk over HTTP, from the real server, with one client and with eight."""
+    from service import bench, bench_http
+
+    bench.report(bench_http.bench_http(contracts, scenarios, positions, requests), output)

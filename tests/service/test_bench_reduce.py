@@ -1,0 +1,83 @@
+"""The benchmarks of the reduce run, check their peers' results against ours, and say which peer is not there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from lake.errors import NotReady
+from service import bench_http, bench_peers, bench_reduce
+from service.bench import Row
+
+
+@pytest.fixture(scope="module")
+def rows() -> list[Row]:
+    return bench_reduce.bench_reduce(300, 70, 2000)
+
+
+def test_every_row_names_its_peer_and_says_whether_the_bar_is_met(rows: list[Row]) -> None:
+    works = [r["work"] for r in rows]
+    for by in ("desk", "book", "counterparty", "desk x counterparty"):
+        assert f"new question, VaR and ES by {by}: 300 x 70, 2,000 positions" in works
+        assert f"same groups again, VaR and ES by {by}: 300 x 70, 2,000 positions" in works
+    assert {r["bar"] for r in rows} == {"<= 1.5", "<= 1.2", ">= 1.8", "<= 1", "<= 0.4", "<= 0.1"}
+    for r in rows:
+        assert r["figure"] > 0
+        if "not installed" in r["peer"]:
+            assert r["peer_figure"] is None
+            assert r["met"] is None
+        else:
+            sign, limit = r["bar"].split()
+            assert r["met"] is (r["ratio"] >= float(limit) if sign == ">=" else r["ratio"] <= float(limit))
+    assert {"DuckDB", "Polars"} <= {r["peer"].split(",")[0] for r in rows}
+
+
+def test_an_engine_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setitem(bench_peers._MODULES, "ClickHouse", ("no_such_module", "make bench"))
+    assert bench_peers.missing("ClickHouse") == "ClickHouse, not installed: `make bench` brings it in"
+    lake = bench_reduce.make_lake(tmp_path, 60, 64, 200)
+    found = [*bench_reduce.first_question(lake, tmp_path, "small"), *bench_reduce.peers(lake, tmp_path, "small")]
+    without = [r for r in found if r["peer"].startswith("ClickHouse")]
+    assert len(without) == 3
+    assert all(r["met"] is None and r["ratio"] is None and r["figure"] > 0 for r in without)
+
+
+@pytest.mark.parametrize("sums", [bench_peers.netted_in_duckdb, bench_peers.netted_in_polars])
+def test_peers_add_up_the_rows_of_each_group(sums: Any) -> None:
+    matrix = np.arange(12.0).reshape(4, 3)
+    assert sums(pa.array(["b", "a", "b", "a"]), matrix)().tolist() == [[12.0, 14.0, 16.0], [6.0, 8.0, 10.0]]
+
+
+@pytest.mark.parametrize("sums", [bench_peers.positions_in_duckdb, bench_peers.positions_in_polars])
+def test_peers_net_positions_and_multiply(sums: Any) -> None:
+    positions = pa.table(
+        {"g": ["b", "a", "b", "b"], "id": pa.array([0, 1, 0, 1], pa.int32()), "quantity": [1.0, 2.0, 3.0, -1.0]}
+    )
+    assert sums(positions, np.array([[1.0, 10.0], [2.0, 20.0]]))().tolist() == [[4.0, 40.0], [2.0, 20.0]]
+
+
+def test_engines_that_do_not_agree_stop_the_benchmark() -> None:
+    with pytest.raises(AssertionError, match="do not agree"):
+        bench_reduce._check(np.ones((2, 2)), np.full((2, 2), 1.001))
+
+
+@pytest.mark.slow
+def test_the_server_answers_eight_clients() -> None:
+    found = bench_http.bench_http(60, 64, 300, 5)
+    assert [r["work"].rsplit(", ", 1)[1] for r in found] == ["p50", "p95"] * 2
+    assert "8 clients" in found[-1]["work"]
+    assert all(r["unit"] == "ms" and r["figure"] > 0 for r in found)
+
+
+@pytest.mark.slow
+def test_a_refused_question_stops_the_benchmark(tmp_path: Path) -> None:
+    lake = bench_reduce.make_lake(tmp_path, 60, 64, 200)
+    with (
+        bench_http._server(lake.path) as url,
+        pytest.raises(NotReady, match="did not answer the benchmark's question: 4"),
+    ):
+        bench_http.ask(url, "/api/v1/var?as_of=2020-03-16&by=nonsense", 2, 2)
