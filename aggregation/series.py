@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
+from pydantic import BaseModel
 
 from aggregation.query import run_query
 from aggregation.receipts import code_digest, libraries, sealed
 from aggregation.types import RiskQuery, RiskResult
 from aggregation.vector_cache import VectorCache
 from lake.canonical import canonical_json, digest
+from lake.dates import Day
 from lake.errors import BadInput, NotFound, VarlakeError
 from lake.tables import Lake, Snapshot, code_version
 from scenarios.calendars import sessions
@@ -23,6 +25,14 @@ BOOKS = "books"  # the calendar of the days that have books
 GAP = "gap"  # status of a row without an answer
 
 _ALIKE = ("horizon_days", "risk_classes")
+
+
+class SeriesDays(BaseModel):
+    """The days of a series."""
+
+    first: Day
+    last: Day
+    calendar: str
 
 
 @dataclass(frozen=True)
@@ -103,7 +113,7 @@ def run_series(
         last,
         rows,
         totals,
-        _receipt(query, first, last, snapshot, answers, rows, totals),
+        _receipt(query, first, last, calendar, snapshot, answers, rows, totals),
         _notes(answers, gaps),
     )
 
@@ -180,6 +190,7 @@ def _receipt(
     query: RiskQuery,
     first: dt.date,
     last: dt.date,
+    calendar: str,
     snapshot: Snapshot,
     answers: Mapping[dt.date, RiskResult],
     rows: pa.Table,
@@ -187,19 +198,19 @@ def _receipt(
 ) -> dict[str, Any]:
     """Each day's valuation set and digest of figures; asked alone, the day has the same digest."""
     question = {**query.model_dump(mode="json", exclude={"as_of"}), "first": str(first), "last": str(last)}
-    named = (
-        "valuation_set_id",
-        "scenario_set_id",
-        "scenario_set_name",
-        "scenario_count",
-        "positions_files",
-        "result_digest",
-    )
+    question["calendar"] = calendar
+    asked = (
+        "kind",
+        "question",
+        "query_digest",
+        "receipt_digest",
+        "timings_ms",
+    )  # of one day: the same for all, or of no use
     return sealed(
         {
             "kind": "series",
             "question": question,
-            "days": [{"day": str(d), **{n: a.receipt[n] for n in named}} for d, a in answers.items()],
+            "days": {str(d): {k: v for k, v in a.receipt.items() if k not in asked} for d, a in answers.items()},
             "estimator": query.estimator,
             "horizon_days": next(iter(answers.values())).receipt["horizon_days"],
             "table_versions": dict(snapshot.versions),

@@ -34,7 +34,7 @@ from aggregation.book import Book, Column, encode
 from aggregation.filters import select
 from aggregation.grouping import group_by
 from aggregation.inputs import open_inputs, open_selection
-from aggregation.receipts import code_digest, libraries, market_data_digest, sealed
+from aggregation.receipts import code_digest, libraries, market_data_digest, name_inputs, sealed
 from aggregation.series import BOOKS
 from aggregation.vector_cache import VectorCache
 from lake.canonical import canonical_json, digest
@@ -103,7 +103,7 @@ class _Run:
         self.risk: list[dict[Key, NodeRisk] | str] = []
         self.pnl: list[dict[Key, NodePnL] | str] = []
         self.traces: dict[Key, dict[dt.date, Mapping[str, Any]]] = defaultdict(dict)
-        self.read: list[dict[str, Any]] = []
+        self.read: dict[str, Mapping[str, Any]] = {}  # what the VaR of each day rests on
         self.synthetic = False
         self.held: set[str] = set()
         self.errors: list[BadInput] = []
@@ -111,14 +111,12 @@ class _Run:
     def add(self, prev: dt.date, day: dt.date) -> None:
         """VaR of `prev` and P&L of `day`."""
         self.pairs.append((prev, day))
-        named: dict[str, Any] = {"var_day": str(prev), "day": str(day)}
-        risk = self._risk(prev, named)
+        risk = self._risk(prev)
         pnl = self._hypothetical(prev, day, risk)
         self.risk.append(risk)
         self.pnl.append(pnl)
-        self.read.append(named)
 
-    def _risk(self, prev: dt.date, named: dict[str, Any]) -> dict[Key, NodeRisk] | str:
+    def _risk(self, prev: dt.date) -> dict[Key, NodeRisk] | str:
         question = self.query.question(prev)
         try:
             inputs = open_inputs(self.cache, question)
@@ -128,11 +126,7 @@ class _Run:
         except BadInput as error:
             self.errors.append(error)
             return f"no VaR: {_first_sentence(error)}"
-        named |= {
-            "valuation_set_id": inputs.seal["valuation_set_id"],
-            "scenario_set_id": inputs.seal["scenario_set_id"],
-            "positions_files": list(inputs.book.files),
-        }
+        self.read[str(prev)] = name_inputs(inputs)
         self.synthetic |= bool(inputs.scenarios["synthetic"])
         return published(selection, self.query) or "no VaR: none of the positions is covered by the valuation set"
 

@@ -14,7 +14,13 @@ from typing import Any, Literal
 
 import pyarrow as pa
 
+from aggregation.backtest import BacktestQuery
+from aggregation.bridge import Theirs, run_bridge
 from aggregation.contributions import ContributionQuery, run_contributions
+from aggregation.drill import DrillQuery, run_drill
+from aggregation.drivers import run_drivers
+from aggregation.pivot import PivotQuery, run_pivot
+from aggregation.pnl import PnlQuery, run_pnl
 from aggregation.query import run_query
 from aggregation.receipts import (
     code_digest,
@@ -23,6 +29,8 @@ from aggregation.receipts import (
     own_digest,
     valuation_set_digest,
 )
+from aggregation.series import SeriesDays, run_series
+from aggregation.table import TableQuery, run_table
 from aggregation.types import RiskQuery
 from aggregation.vector_cache import VectorCache, fresh_cache
 from lake.canonical import digest
@@ -30,6 +38,8 @@ from lake.errors import BadInput, NotFound, VarlakeError, unknown, validated
 from lake.schemas import TABLES
 from lake.tables import Lake, code_version
 from scenarios.store import load_scenario_set, scenario_set_digest
+from service.backtest import run_backtest
+from service.parametric import ParametricQuery, run_parametric
 from valuation.plan import all_pricers_version
 
 State = Literal["same", "changed", "missing", "damaged"]
@@ -41,13 +51,67 @@ def _var(lake: Lake, cache: VectorCache, question: Mapping[str, Any]) -> Receipt
     return run_query(lake, validated(RiskQuery, dict(question), "query of the receipt"), cache=cache).receipt
 
 
+def _pnl(lake: Lake, cache: VectorCache, question: Mapping[str, Any]) -> Receipt:
+    return run_pnl(lake, validated(PnlQuery, dict(question), "query of the receipt"), cache=cache).receipt
+
+
 def _contributions(lake: Lake, cache: VectorCache, question: Mapping[str, Any]) -> Receipt:
     query = validated(ContributionQuery, dict(question), "query of the receipt")
     return run_contributions(lake, query, cache=cache).receipt
 
 
+def _parametric(lake: Lake, cache: VectorCache, question: Mapping[str, Any]) -> Receipt:
+    query = validated(ParametricQuery, dict(question), "query of the receipt")
+    return run_parametric(lake, query, cache=cache).receipt
+
+
+def _drivers(lake: Lake, cache: VectorCache, question: Mapping[str, Any]) -> Receipt:
+    queries = [validated(RiskQuery, dict(q), "query of the receipt") for q in question["queries"]]
+    return run_drivers(lake, queries, most=question["most"], over=question["over"], cache=cache).receipt
+
+
+def _bridge(lake: Lake, cache: VectorCache, question: Mapping[str, Any]) -> Receipt:
+    query = validated(RiskQuery, dict(question["query"]), "query of the receipt")
+    return run_bridge(lake, query, Theirs.parse(question["theirs"], question["tolerance"]), cache=cache).receipt
+
+
+def _table(lake: Lake, cache: VectorCache, question: Mapping[str, Any]) -> Receipt:
+    return run_table(lake, validated(TableQuery, dict(question), "query of the receipt"), cache=cache).receipt
+
+
+def _pivot(lake: Lake, cache: VectorCache, question: Mapping[str, Any]) -> Receipt:
+    return run_pivot(lake, validated(PivotQuery, dict(question), "query of the receipt"), cache=cache).receipt
+
+
+def _drill(lake: Lake, cache: VectorCache, question: Mapping[str, Any]) -> Receipt:
+    return run_drill(lake, validated(DrillQuery, dict(question), "query of the receipt"), cache=cache).receipt
+
+
+def _backtest(lake: Lake, cache: VectorCache, question: Mapping[str, Any]) -> Receipt:
+    return run_backtest(lake, validated(BacktestQuery, dict(question), "query of the receipt"), cache=cache).receipt
+
+
+def _series(lake: Lake, cache: VectorCache, question: Mapping[str, Any]) -> Receipt:
+    asked = dict(question)
+    days = validated(SeriesDays, {n: asked.pop(n, None) for n in SeriesDays.model_fields}, "query of the receipt")
+    query = validated(RiskQuery, {**asked, "as_of": days.last}, "query of the receipt")
+    return run_series(lake, query, days.first, days.last, calendar=days.calendar, cache=cache).receipt
+
+
 # kind of answer to the function that answers its question again and gives the new receipt
-REPLAYED: dict[str, Callable[[Lake, VectorCache, Mapping[str, Any]], Receipt]] = {"contributions": _contributions, "var": _var}
+REPLAYED: dict[str, Callable[[Lake, VectorCache, Mapping[str, Any]], Receipt]] = {
+    "backtest": _backtest,
+    "bridge": _bridge,
+    "contributions": _contributions,
+    "drill": _drill,
+    "drivers": _drivers,
+    "parametric": _parametric,
+    "pivot": _pivot,
+    "pnl": _pnl,
+    "series": _series,
+    "table": _table,
+    "var": _var,
+}
 
 
 @dataclass(frozen=True)

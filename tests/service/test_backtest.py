@@ -20,6 +20,7 @@ from scipy import stats
 
 from aggregation.backtest import BacktestQuery, BacktestResult
 from aggregation.query import run_query
+from aggregation.series import run_series
 from aggregation.types import Filter, RiskQuery
 from lake.errors import BadInput, NotFound
 from lake.ingest.pnl import ingest_pnl
@@ -29,6 +30,7 @@ from service.backtest import run_backtest
 from service.config import Settings
 from service.daily import plan_days, value_days
 from service.operations import ScenarioRequest, ValuationRequest, run_valuation
+from service.replay import receipt_of, replay
 
 SCENARIO_REQUEST = ScenarioRequest(parameters={"scenarios": SCENARIOS}, name=None)
 LEVELS = ("0.95", "0.9")
@@ -341,9 +343,24 @@ class TestReceipt:
         one, two = (run_backtest(daily_lake, asked()).receipt for _ in range(2))
         assert one == two
         assert one["kind"] == "backtest"
-        assert len(one["days"]) == len(DAYS) - 1
-        assert all("valuation_set_id" in d for d in one["days"] if d["var_day"] != str(NO_BOOK))
+        assert list(one["days"]) == [str(d) for d in DAYS[:-1] if d != NO_BOOK]
         assert run_backtest(daily_lake, asked(seed=2)).receipt["result_digest"] != one["result_digest"]
+
+    def test_it_replays_to_the_same_bits_until_an_input_changes(self, own_lake: Lake, tmp_path: Path) -> None:
+        receipts = {
+            "backtest": run_backtest(own_lake, asked(first=DAYS[10])).receipt,
+            "series": run_series(own_lake, RiskQuery(as_of=LAST), DAYS[10], LAST).receipt,
+        }
+        for kind, receipt in receipts.items():
+            done = replay(own_lake, receipt_of({"receipt": json.loads(json.dumps(receipt, default=str))}))
+            assert (done.kind, done.verdict, done.why) == (kind, "same bits", None)
+            assert {i.state for i in done.inputs} == {"same"}
+        changed = tmp_path / "pnl.csv"
+        changed.write_text(f"date,pnl,currency\n{DAYS[12]},-1e9,USD\n")
+        with own_lake.writer("test") as committer:
+            ingest_pnl(committer, changed)
+        # P&L that came later is no part of the lake as it was
+        assert replay(own_lake, receipts["backtest"]).verdict == "same bits"
 
 
 class TestCommandLine:
