@@ -29,7 +29,7 @@ from aggregation.shapley import shapley
 from aggregation.types import RiskQuery
 from aggregation.vector_cache import MISSING, VectorCache
 from lake.canonical import canonical_json, digest
-from lake.errors import BadInput, Conflict
+from lake.errors import BadInput, NotReady
 from lake.tables import Committer, Lake, Snapshot
 from scenarios.store import load_scenario_set
 from scenarios.types import Floats, RiskClass, ScenarioSet
@@ -174,7 +174,7 @@ def value_lattice(
 def explain_through(
     lake: Lake, query_from: RiskQuery, query_to: RiskQuery, method: str, *, cache: VectorCache
 ) -> LatticeResult:
-    """The explanation by `sequential` or `shapley`; raises `Conflict` with what is missing where corners are not valued."""
+    """The explanation by `sequential` or `shapley`; raises `NotReady` with what is missing where corners are not valued."""
     comparison = compared(lake, query_from, query_to, cache=cache)
     lattice = _Lattice(comparison, cache)
     plan = lattice.plan(method)
@@ -186,7 +186,7 @@ def explain_through(
             for c in plan.corners
             if c.valuation_set is None
         )
-        raise Conflict(
+        raise NotReady(
             f"{len(plan.missing)} valuations between the two points are missing ({lacking}): {contracts:,} contracts, about "
             f"{cost:.1f} seconds of one core. Ask for the plan, and value it."
         )

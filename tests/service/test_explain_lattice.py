@@ -13,7 +13,7 @@ from aggregation.explain import explain
 from aggregation.query import run_query
 from aggregation.types import RiskQuery
 from aggregation.vector_cache import VectorCache
-from lake.errors import BadInput, Conflict
+from lake.errors import BadInput, NotReady
 from lake.tables import Lake
 from service.explain import COORDINATES, explain_through, lattice_plan, value_lattice
 from service.operations import run_valuation
@@ -64,7 +64,7 @@ def test_the_plan_says_what_is_missing_and_writes_nothing(lake: Lake) -> None:
         assert {(m["request"]["as_of"], m["request"]["market_date"]) for m in said["missing"]} == {
             (str(a), str(b)) for a in (FRIDAY, MONDAY) for b in (FRIDAY, MONDAY)
         }
-        with pytest.raises(Conflict, match="6 valuations between the two points are missing"):
+        with pytest.raises(NotReady, match="6 valuations between the two points are missing"):
             explain_through(lake, ONE, TWO, "shapley", cache=VectorCache(lake))
     assert before == (lake.version("valuation_sets"), lake.version("scenario_sets"))
 
