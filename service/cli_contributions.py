@@ -38,6 +38,7 @@ PlotOption = Annotated[Path | None, typer.Option("--plot", help="Write a picture
 def register(app: typer.Typer, bench: typer.Typer) -> None:
     """Adds the commands of this module."""
     app.command("contributions")(contributions_command)
+    app.command("parametric")(parametric_command)
     bench.command("contributions")(bench_contributions_command)
 
 
@@ -84,6 +85,58 @@ def contributions_command(
     display.print_json(result.to_dict()) if json else reports_contributions.show_contributions(result)
     if plot is not None:
         display.say(f"Wrote {reports_contributions.plot_contributions(result, plot)}")
+
+
+def parametric_command(
+    as_of: DateText,
+    by: ByOption = "",
+    where: WhereOption = None,
+    measure: Annotated[str, typer.Option("--measure", help="var or es.")] = "var",
+    level: LevelOptionOne = "0.99",
+    gamma: Annotated[
+        str, typer.Option("--gamma", help="Second derivatives: none, diagonal, or full with all cross gammas.")
+    ] = "diagonal",
+    mean: Annotated[
+        str, typer.Option("--mean", help="Mean of the moves in the covariance: removed, or taken as zero.")
+    ] = "removed",
+    currency: CurrencyOption = "USD",
+    positions_date: PositionsDateOption = None,
+    scenario_set: ScenarioSetOption = None,
+    valuation_set: ValuationSetOption = None,
+    plan: Annotated[bool, typer.Option("--plan", help="Only say how much would be valued.")] = False,
+    plot: PlotOption = None,
+    lake: LakeOption = None,
+    json: JsonOption = False,
+) -> None:
+    """VaR or ES from sensitivities and the covariance of the scenarios' moves, by group and by risk factor. Stores nothing."""
+    from aggregation.types import Filter
+    from service import operations, reports_contributions
+    from service.parametric import ParametricQuery, plan_parametric, run_parametric
+
+    settings, opened = open_lake(lake)
+    given = {
+        "as_of": as_date(as_of, "--as-of"),
+        "by": as_list(by),
+        "where": tuple(Filter.parse(w) for w in where or ()),
+        "measure": measure,
+        "level": level,
+        "gamma": gamma,
+        "mean": mean,
+        "currency": currency,
+        "positions_date": as_date(positions_date, "--positions-date") if positions_date else None,
+        "scenario_set": scenario_set,
+        "valuation_set": valuation_set,
+    }
+    query = validated(ParametricQuery, given, "parametric query")
+    cache = operations.vector_cache(settings, opened)
+    if plan:
+        planned = plan_parametric(opened, query, cache=cache)
+        display.print_json(planned) if json else display.print_pairs(planned, title="Plan")
+        return
+    result = run_parametric(opened, query, cache=cache)
+    display.print_json(result.to_dict()) if json else reports_contributions.show_parametric(result)
+    if plot is not None:
+        display.say(f"Wrote {reports_contributions.plot_parametric(result, plot)}")
 
 
 def bench_contributions_command(

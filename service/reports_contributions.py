@@ -11,8 +11,10 @@ from service import display, plots
 
 if TYPE_CHECKING:
     from aggregation.contributions import ContributionResult
+    from service.parametric import ParametricResult
 
 MOST_BARS = 60
+SHOWN_FACTORS = 20
 _FIGURES = (
     "component",
     "component_low",
@@ -75,6 +77,63 @@ def plot_contributions(result: ContributionResult, path: Path) -> Path:
         title=f"Contributions to {query.measures[0]} {query.levels[0]} of {query.as_of}, {query.form} form",
         unit=f"{query.currency}, losses positive",
         intervals=[(r["component_low"], r["component_high"]) for r in rows] if query.interval is not None else None,
+    )
+
+
+def show_parametric(result: ParametricResult) -> None:
+    """Groups and the total, the factors that matter most, and the figures of the whole."""
+    query, total = result.query, result.total
+    columns = [
+        *query.by,
+        "positions",
+        "base_value",
+        "component",
+        "share",
+        "standalone",
+        "diversification",
+        "marginal",
+        "incremental",
+    ]
+    columns += [] if result.coverage.status == "complete" else ["failed", "status"]
+    label = {query.by[0]: "Total"} if query.by else {}
+    what = f"{query.measure} {query.level}"
+    display.print_table(
+        result.rows.to_pylist() if query.by else [],
+        columns,
+        title=f"Parametric {what} on {query.as_of} in {query.currency}, delta-normal",
+        last={**total, "positions": result.coverage.positions, **label},
+    )
+    shown = result.factors.slice(0, SHOWN_FACTORS).to_pylist()
+    display.print_table(shown, title=f"Risk factors, {len(shown)} of {result.factors.num_rows:,}")
+    curved = {k: total[k] for k in ("mean", "skewness", "excess_kurtosis", "cornish_fisher", "cornish_fisher_valid")}
+    display.print_pairs(
+        {
+            "delta-normal": total["component"],
+            **{f"delta-gamma {k.replace('_', ' ')}": v for k, v in curved.items() if v is not None},
+            "historical, same scenarios": total["historical"],
+        },
+        title=what,
+    )
+    show_basis(result.coverage.to_dict(), result.receipt, result.notes, "covariance of their moves")
+
+
+def plot_parametric(result: ParametricResult, path: Path) -> Path:
+    """A bar a group, or a risk factor where there are no groups; the greatest component on top."""
+    query = result.query
+    if query.by:
+        rows = sorted((r for r in result.rows.to_pylist() if r["covered"]), key=lambda r: -r["component"])
+        named = [(" / ".join(str(r[d]) for d in query.by), r["component"]) for r in rows]
+    else:
+        named = [(r["risk_factor"], r["component"]) for r in result.factors.slice(0, SHOWN_FACTORS).to_pylist()]
+    if not named or len(named) > MOST_BARS:
+        raise BadInput(f"{len(named):,} bars cannot be drawn; ask for groups, {MOST_BARS} at most.")
+    names, values = zip(*named, strict=True)
+    return plots.contribution_bars(
+        path,
+        names,
+        values,
+        title=f"Parametric {query.measure} {query.level} of {query.as_of}, delta-normal components",
+        unit=f"{query.currency}, losses positive",
     )
 
 

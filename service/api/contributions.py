@@ -1,8 +1,8 @@
-"""What makes up a VaR or ES: contributions by any dimension. Nothing is valued here."""
+"""What makes up a VaR or ES: contributions by any dimension, by risk class, and parametric VaR by risk factor."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any, Literal, get_args
 
 from flask import Response
 from pydantic import BaseModel, Field, WithJsonSchema
@@ -11,12 +11,17 @@ from pydantic.fields import FieldInfo
 from aggregation.contributions import ContributionQuery, Figure, Form, run_contributions
 from aggregation.measures import MEASURES
 from aggregation.types import Level
+from lake.dates import Day
 from service.api.answers import table_answer, tabular
 from service.api.context import context
 from service.api.document import blueprint
 from service.api.models import Answer, CoverageAnswer
-from service.api.requests import Body
-from service.api.risk import RiskQuestion, VarParameters
+from service.api.requests import Body, FilterText, TableParameters, WholeNumber
+from service.api.risk import DimensionName, RiskQuestion, VarParameters
+from service.parametric import ParametricQuery, run_parametric
+from service.sensitivities import Gamma
+
+MOST_VALUATIONS = 5_000_000  # while a client waits: a few seconds
 
 api = blueprint("contributions", __name__, __doc__)
 
@@ -29,6 +34,11 @@ def _field(name: str, **limits: Any) -> Any:
     return FieldInfo.merge_field_infos(ContributionQuery.model_fields[name], Field(**limits))
 
 
+def _parametric(name: str, **limits: Any) -> Any:
+    """The same for a field of `ParametricQuery`."""
+    return FieldInfo.merge_field_infos(ParametricQuery.model_fields[name], Field(**limits))
+
+
 class Asked(BaseModel):
     """What a question about contributions has besides one about risk, and where it is narrower."""
 
@@ -36,7 +46,7 @@ class Asked(BaseModel):
     levels: tuple[Level, ...] = _field("levels", max_length=1, description="its one confidence level")
     form: Form = _field("form")
     figures: tuple[Figure, ...] = _field("figures", max_length=len(get_args(Figure)))
-    top: int | None = _field("top")
+    top: Annotated[WholeNumber, Field(ge=1, le=10_000)] | None = _field("top")
 
 
 class ContributionParameters(Asked, VarParameters):
@@ -93,6 +103,72 @@ def _answer(question: ContributionQuery) -> Response:
         result.rows,
         lambda: about,
         name=f"contributions-{question.as_of}",
+        metadata={k: v for k, v in about.items() if k != "rows"},
+        identity=result.receipt,
+    )
+
+
+class ParametricParameters(TableParameters):
+    """A question about parametric VaR or ES."""
+
+    as_of: Day = _parametric("as_of")
+    by: tuple[DimensionName, ...] = _parametric("by", max_length=16)
+    where: tuple[FilterText, ...] = _parametric("where")
+    measure: Literal["var", "es"] = _parametric("measure")
+    level: Level = _parametric("level")
+    gamma: Gamma = _parametric("gamma")
+    mean: Literal["removed", "zero"] = _parametric("mean")
+    currency: str = _parametric("currency")
+    positions_date: Day | None = _parametric("positions_date")
+    scenario_set: str | None = _parametric("scenario_set")
+    valuation_set: str | None = _parametric("valuation_set")
+
+
+class ParametricBody(Body, ParametricQuery):
+    """Whose risk, by sensitivities: one measure at one level."""
+
+    by: tuple[DimensionName, ...] = _parametric("by", max_length=16)
+
+
+class ParametricAnswer(Answer):
+    query: ParametricQuery
+    rows: list[dict[str, Any]] = Field(description="a row a group: its coverage and its delta-normal figures")
+    total: dict[str, Any] = Field(
+        description="the whole: delta-normal, delta-gamma moments, Cornish-Fisher, historical"
+    )
+    factors: list[dict[str, Any]] = Field(description="a row a risk factor: move, sd, delta, gamma and component")
+    coverage: CoverageAnswer
+    failures: list[dict[str, Any]] = Field(description="the contracts that have no value, and why")
+    receipt: dict[str, Any] = Field(description="every input of the numbers, by name and digest")
+    notes: list[str]
+
+
+@api.get("/parametric", responses={200: ParametricAnswer})
+@tabular
+def parametric(query: ParametricParameters) -> Response:
+    """VaR or ES from sensitivities and the covariance of the scenarios' moves, by group and by risk factor.
+
+    Values the book in bumped markets while you wait, as far as that is quick, and stores nothing. CSV and Arrow hold the
+    rows of the groups.
+    """
+    return _parametric_answer(ParametricQuery(**query.model_dump(exclude={"format"})))
+
+
+@api.post("/parametric", responses={200: ParametricAnswer})
+@tabular
+def query_parametric(body: ParametricBody) -> Response:
+    """The same question as a JSON body, for long filters."""
+    return _parametric_answer(ParametricQuery(**body.model_dump()))
+
+
+def _parametric_answer(question: ParametricQuery) -> Response:
+    here = context()
+    result = run_parametric(here.lake, question, cache=here.cache, most=MOST_VALUATIONS)
+    about = result.to_dict()
+    return table_answer(
+        result.rows,
+        lambda: about,
+        name=f"parametric-{question.as_of}",
         metadata={k: v for k, v in about.items() if k != "rows"},
         identity=result.receipt,
     )

@@ -71,6 +71,14 @@ class TestCommand:
         assert "Nearest dates" in refused("contributions", "--as-of", "2020-03-12", lake=valued_lake)
 
 
+@pytest.mark.parametrize("command", [(*ASKED, "--by", "desk", "--interval", "0.9"), ("parametric", "--as-of", MONDAY)])
+def test_an_answer_is_replayed_to_the_bit(valued_lake: Path, tmp_path: Path, command: tuple[object, ...]) -> None:
+    file = tmp_path / "answer.json"
+    file.write_text(json.dumps(answer(*command, lake=valued_lake)))
+    done = varlake("replay", file, lake=valued_lake)
+    assert (done.returncode, done.stderr.startswith("same bits")) == (0, True), done.stderr
+
+
 class TestRoute:
     def test_it_is_the_answer_of_the_command(self, client: FlaskClient, valued_lake: Path) -> None:
         got = client.get(f"{URL}&by=desk").get_json()
