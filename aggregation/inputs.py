@@ -170,7 +170,8 @@ def scenario_pnl(selection: Selection, first: int, n: int, threads: int | None =
 def _scenario_pnl(selection: Selection, first: int, n: int, threads: int | None) -> tuple[Floats, Floats]:
     inputs = selection.inputs
     netted = net(inputs.book, selection.groups, inputs.alignment, inputs.vectors, first, n, threads)
-    base, pnl = group_base(netted, selection.rates), group_pnl(inputs.vectors.rows, netted, selection.rates, threads)
+    base = group_base(netted, selection.rates)
+    pnl = group_pnl(inputs.vectors.rows, netted, selection.rates, threads, inputs.vectors.portion)
     # kept for the next question: who writes into them would change its answer
     base.flags.writeable = pnl.flags.writeable = False
     return base, pnl

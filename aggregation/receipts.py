@@ -19,7 +19,7 @@ from lake.tables import NEVER_WRITTEN, Lake, code_version
 
 _PACKAGES = ("lake", "scenarios", "valuation", "aggregation")  # whose code decides numbers
 _LIBRARIES = ("numpy", "numba", "scipy", "pyarrow", "QuantLib")  # whose arithmetic stands in them
-VOLATILE = ("timings_ms", "receipt_digest")  # not part of what a receipt vouches for
+VOLATILE = ("timings_ms", "reduce", "receipt_digest")  # not part of what a receipt vouches for
 
 
 def make_receipt(
@@ -69,6 +69,7 @@ def name_inputs(inputs: Inputs) -> dict[str, Any]:
         "synthetic": scenarios["synthetic"],
         "market_data_version": market_version,
         "market_data_digest": market_data_digest(lake, market_version),
+        "reduce": inputs.vectors.reduce,
         "positions_date": str(inputs.book.positions_date),
         "positions_files": list(inputs.book.files),
         "hierarchies": dict(inputs.book.hierarchies),

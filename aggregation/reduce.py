@@ -7,8 +7,10 @@ summation order depends on shapes and threads.
 
 from __future__ import annotations
 
+import mmap
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -17,7 +19,7 @@ from aggregation.book import Codes
 from aggregation.compiled import compiled
 from aggregation.currency import Conversion
 from aggregation.netting import Net
-from aggregation.runs import lay_out
+from aggregation.runs import Runs, lay_out
 from aggregation.workers import each
 from scenarios.types import Floats
 
@@ -27,59 +29,86 @@ _BLOCK = 512  # groups measured at once
 _ALIGNMENT = 64  # bytes; accumulators across two cache lines cost up to three times the time
 
 
-def group_pnl(rows: Floats, net: Net, conversion: Conversion, threads: int | None = None) -> Floats:
+def group_pnl(
+    rows: Floats, net: Net, conversion: Conversion, threads: int | None = None, portion: int | None = None
+) -> Floats:
     """P&L of each group in each scenario in the reporting currency, shape (net.n, n_scenarios), gains positive.
 
     rows : (n_contracts, width) as in `Vectors`, width >= 64 and n_scenarios; the conversion knows the scenario count.
+    portion : so many rows are in memory at once; default all. Where they are mapped from a file, those done are let go.
     """
     n_scenarios = conversion.scenarios.shape[1]
     out = np.zeros((net.n, n_scenarios))
-    per_currency = np.diff(net.currency_slots)
-    most_slots = int(per_currency.max(initial=0))
+    most_slots = int(np.diff(net.currency_slots).max(initial=0))
     tile = _WIDE if most_slots <= _WIDE_SLOTS else _NARROW
-    lines = (0,) * (tile // LINE)
-    pieces = lay_out(net, threads)
-    flat = rows.reshape(-1)
+    starts = range(0, n_scenarios, tile)
+    portions = range(0, len(rows), portion or max(1, len(rows)))
+    if len(portions) > 1:
+        sums = [_aligned(len(net.group) * tile) for _ in starts]
+        for all_of_tile in sums:
+            all_of_tile.fill(0.0)
+        for first in portions:
+            pieces = lay_out(net, first, first + portions.step, threads)
+            each(lambda i, p=pieces: _add(rows, p, net, starts[i], tile, sums[i]), range(len(starts)), threads)  # type: ignore[misc]
+            _release(rows)
+        each(
+            lambda i: _write(net, conversion, starts[i], tile, rows.shape[1], sums[i], out), range(len(starts)), threads
+        )
+        return out
+    pieces = lay_out(net, 0, len(rows), threads)
     buffers = threading.local()  # one a thread and call: fresh memory a tile would cost a page fault every 4 KiB
 
     def reduce_tile(start: int) -> None:
         if not hasattr(buffers, "own"):
-            buffers.own = _aligned(most_slots * tile)
-        # the last tile reaches back over columns already done, and writes only its own
-        begin = min(start, rows.shape[1] - tile)
-        end = min(start + tile, n_scenarios)
-        for currency, slots in enumerate(per_currency):
-            if slots:
-                sums: Floats = buffers.own[: int(slots) * tile]
-                sums.fill(0.0)
-                for r in pieces:
-                    if r.currency == currency:
-                        add_runs(
-                            lines,
-                            flat,
-                            rows.shape[1],
-                            begin,
-                            r.blocks,
-                            r.slot,
-                            r.start,
-                            r.row,
-                            r.quantity,
-                            r.held,
-                            r.coming,
-                            sums,
-                        )
-                here = slice(*net.currency_slots[currency : currency + 2])
-                _convert(
-                    sums.reshape(slots, tile)[:, start - begin : end - begin],
-                    net.base[here],
-                    net.group[here],
-                    conversion.base[currency],
-                    conversion.scenarios[currency, start:end],
-                    out[:, start:end],
-                )
+            buffers.own = _aligned(len(net.group) * tile)
+        buffers.own.fill(0.0)
+        _add(rows, pieces, net, start, tile, buffers.own)
+        _write(net, conversion, start, tile, rows.shape[1], buffers.own, out)
 
-    each(reduce_tile, range(0, n_scenarios, tile), threads)
+    each(reduce_tile, starts, threads)
     return out
+
+
+def _begin(start: int, tile: int, width: int) -> int:
+    """Where a tile begins: the last one reaches back over columns already done, and writes only its own."""
+    return min(start, width - tile)
+
+
+def _add(rows: Floats, pieces: Sequence[Runs], net: Net, start: int, tile: int, sums: Floats) -> None:
+    """Adds the pieces to the sums of a tile, (n_slots * tile,)."""
+    flat, width, lines = rows.reshape(-1), rows.shape[1], (0,) * (tile // LINE)
+    begin = _begin(start, tile, width)
+    for r in pieces:
+        own = sums[net.currency_slots[r.currency] * tile : net.currency_slots[r.currency + 1] * tile]
+        add_runs(lines, flat, width, begin, r.blocks, r.slot, r.start, r.row, r.quantity, r.held, r.coming, own)
+
+
+def _write(net: Net, conversion: Conversion, start: int, tile: int, width: int, sums: Floats, out: Floats) -> None:
+    """Converts the sums of a tile and adds them to their groups, currency after currency."""
+    end = min(start + tile, out.shape[1])
+    begin = _begin(start, tile, width)
+    for currency in range(len(net.currency_slots) - 1):
+        here = slice(*net.currency_slots[currency : currency + 2])
+        _convert(
+            sums.reshape(-1, tile)[here, start - begin : end - begin],
+            net.base[here],
+            net.group[here],
+            conversion.base[currency],
+            conversion.scenarios[currency, start:end],
+            out[:, start:end],
+        )
+
+
+def _release(rows: Floats) -> None:
+    """Lets go of the pages of rows that are mapped from a file, which still has them.
+
+    Of all rows, since the system maps neighbours of a page that is asked for, also of rows done before.
+    """
+    mapped: Any = rows
+    while isinstance(mapped, np.ndarray):
+        mapped = mapped.base
+    if isinstance(mapped, mmap.mmap):
+        mapped.madvise(mmap.MADV_DONTNEED)
 
 
 def group_base(net: Net, conversion: Conversion) -> Floats:

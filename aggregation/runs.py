@@ -45,13 +45,14 @@ class Runs:
     coming: Offsets
 
 
-def lay_out(net: Net, threads: int | None = None) -> list[Runs]:
-    """The entries of `net` as runs, in pieces by currency, then by contract."""
-    pieces = [
-        (b, lo, min(lo + _PIECE, net.currency_contracts[b + 1]))
-        for b in range(len(net.currency_slots) - 1)
-        for lo in range(net.currency_contracts[b], net.currency_contracts[b + 1], _PIECE)
-    ]
+def lay_out(net: Net, first: int, last: int, threads: int | None = None) -> list[Runs]:
+    """The entries of `net` whose rows are `first` to `last` - 1 as runs, in pieces by currency, then by contract."""
+    pieces = []
+    for b in range(len(net.currency_slots) - 1):
+        # contracts and vectors are both sorted by id, so within a currency the rows ascend
+        rows = net.contract[net.currency_contracts[b] : net.currency_contracts[b + 1]]
+        begin, end = net.currency_contracts[b] + np.searchsorted(rows, [first, last])
+        pieces += [(b, lo, min(lo + _PIECE, end)) for lo in range(begin, end, _PIECE)]
 
     def lay_out_piece(piece: tuple[int, int, int]) -> Runs:
         b, lo, hi = piece

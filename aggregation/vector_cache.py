@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import functools
+import math
 import operator
 import tempfile
 from collections.abc import Callable, Hashable, Iterator, Mapping
@@ -113,8 +114,15 @@ def fresh_cache(lake: Lake) -> Iterator[VectorCache]:
 class VectorCache:
     """The cache folder of a lake; what is open is shared by all `VectorCache` objects of that folder in the process."""
 
-    def __init__(self, lake: Lake, folder: Path | None = None, limit_bytes: int = DEFAULT_BYTES) -> None:
+    def __init__(
+        self,
+        lake: Lake,
+        folder: Path | None = None,
+        limit_bytes: int = DEFAULT_BYTES,
+        memory_bytes: float = math.inf,
+    ) -> None:
         self.lake = lake
+        self._memory_bytes = memory_bytes
         self._disk = DiskCache((folder or lake.state / "cache").expanduser().resolve(), limit_bytes)
         self._kept = _kept.setdefault(self._disk.folder, Kept(_KEPT))
 
@@ -126,8 +134,8 @@ class VectorCache:
         """The vectors of a sealed valuation set, given its row of valuation_sets."""
         name = digest(str(self.lake.path), _seal_key(seal))
         write = functools.partial(write_vectors, self.lake, seal)
-        load = functools.partial(load_vectors, seal)
-        return self._kept.get(name, lambda: self._disk.entry(name, write, load))
+        load = functools.partial(load_vectors, seal, self._memory_bytes)
+        return self._kept.get((name, self._memory_bytes), lambda: self._disk.entry(name, write, load))
 
     def book(self, at: Snapshot, positions_date: dt.date) -> Book:
         """The book of a date at the snapshot's versions of positions and hierarchies; raises `NotFound` with the nearest dates."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -39,7 +40,8 @@ class Vectors:
     positive, both in the contract's currency; columns past n_scenarios are zero padding. currency : codes into
     `currencies`. unmoved : contracts that no shocked risk factor reaches, whose rows are zero by reading, not by
     pricing. substituted : contracts that read a factor held or proxied; None where the set was filled before this was kept.
-    failures : contract_id, reason, message of the contracts that could not be valued.
+    failures : contract_id, reason, message of the contracts that could not be valued. memory_bytes : so much of `rows` may
+    be in memory at once.
     """
 
     seal: Mapping[str, Any]
@@ -51,6 +53,18 @@ class Vectors:
     rows: Floats
     failures: pa.RecordBatch
     substituted: Bools | None = None
+    memory_bytes: float = math.inf
+
+    @property
+    def portion(self) -> int:
+        """How many contracts' rows may be in memory at once; all of them unless the matrix is larger than allowed."""
+        n, width = self.rows.shape
+        return n if self.rows.nbytes <= self.memory_bytes else max(1, int(self.memory_bytes // (8 * width)))
+
+    @property
+    def reduce(self) -> str:
+        """How questions pass over the rows: in-process where they may all be in memory, else streamed, with the same bits."""
+        return "in-process" if self.portion >= len(self.rows) else "streamed"
 
     @property
     def n_scenarios(self) -> int:
@@ -72,7 +86,7 @@ def _matrix(path: Path, n_contracts: int, n_scenarios: int, *, write: bool = Fal
     return np.memmap(path, dtype=np.float64, mode=mode, shape=(n_contracts, width)).view(np.ndarray)
 
 
-def load_vectors(seal: Mapping[str, Any], folder: Path) -> Vectors:
+def load_vectors(seal: Mapping[str, Any], memory_bytes: float, folder: Path) -> Vectors:
     """Maps the files that `write_vectors` wrote."""
     contracts = read_mapped(folder / "contracts.arrow")
     currency = contracts.column("currency")
@@ -86,6 +100,7 @@ def load_vectors(seal: Mapping[str, Any], folder: Path) -> Vectors:
         rows=_matrix(folder / "rows.f64", len(contracts), seal["scenario_count"]),
         failures=read_mapped(folder / "failures.arrow"),
         substituted=_known(contracts, "substituted"),
+        memory_bytes=memory_bytes,
     )
 
 

@@ -16,6 +16,9 @@ class Settings(BaseSettings):
     lake: Path = Field(Path("varlake-lake"), description="folder of the lake")
     cache: Path | None = Field(None, description="folder of the vector cache; default inside the lake's state folder")
     cache_gib: float = Field(8.0, gt=0, description="the vector cache is kept below this size; oldest used goes first")
+    memory_gib: float | None = Field(
+        None, gt=0, description="so much of a valuation set's vectors may be in memory at once; default all of it"
+    )
     spark_master: str | None = Field(None, description="Spark master; default local with all usable cores")
     spark_memory: str = Field("2g", description="memory of the Spark driver")
     host: str = Field("127.0.0.1", description="address the web process listens on")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import math
 import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
@@ -33,7 +34,8 @@ DEFAULT_SCENARIOS = 500
 
 def vector_cache(settings: Settings, lake: Lake) -> VectorCache:
     """The cache of mapped vectors where the settings want it, and no larger."""
-    return VectorCache(lake, settings.cache, int(settings.cache_gib * (1 << 30)))
+    memory = math.inf if settings.memory_gib is None else settings.memory_gib * (1 << 30)
+    return VectorCache(lake, settings.cache, int(settings.cache_gib * (1 << 30)), memory)
 
 
 def spark_of(settings: Settings) -> Callable[[], SparkSession]:
