@@ -180,7 +180,7 @@ def first_question(lake: Lake, folder: Path, size: str) -> list[Row]:
 
     work = f"first question of a date, P&L by desk from Parquet files: {size}"
     if absent := bench_peers.missing("ClickHouse"):
-        return [_unmeasured(work, together([ours], runs=3)[0], absent, "<= 1")]
+        return [unmeasured(work, together([ours], runs=3)[0], absent, "<= 1")]
     day = f"positions_date={VALUATION_DATE}"
     sql = f"""
         SELECT desk, sumForEach(p * q) FROM (
@@ -210,7 +210,7 @@ def peers(lake: Lake, folder: Path, size: str) -> list[Row]:
     from_positions, from_netted = f"P&L by desk from positions: {size}", f"P&L by desk, one position a contract: {size}"
     if absent := bench_peers.missing("ClickHouse"):
         for work, query in ((from_positions, positions), (from_netted, netted)):
-            rows.append(_unmeasured(work, together([ask(query)])[0], absent, "<= 0.4"))
+            rows.append(unmeasured(work, together([ask(query)])[0], absent, "<= 0.4"))
     else:
         with bench_peers.clickhouse(folder / "warm") as run:
             for sql in _in_memory(lake):
@@ -232,7 +232,7 @@ def peers(lake: Lake, folder: Path, size: str) -> list[Row]:
     ):
         if absent := bench_peers.missing(peer):
             for work, query in ((from_positions, positions), (from_netted, netted)):
-                rows.append(_unmeasured(work, together([ask(query)])[0], absent, "<= 0.1"))
+                rows.append(unmeasured(work, together([ask(query)])[0], absent, "<= 0.1"))
             continue
         for work, query, runs, peer_of in (
             (from_positions, positions, 1, lambda of=of_positions: of(_long(held), held.vectors.pnl)),
@@ -289,6 +289,6 @@ def _check(ours: Floats, theirs: Floats) -> None:
     assert difference < _AGREE, f"the engines do not agree: {difference:.3g} of the greatest figure"
 
 
-def _unmeasured(work: str, figure: float, peer: str, bar: str) -> Row:
+def unmeasured(work: str, figure: float, peer: str, bar: str) -> Row:
     """A row whose peer is not here: it says so, and is neither met nor missed."""
     return row(work, figure, "s", peer, float("nan"), bar) | {"peer_figure": None, "ratio": None, "met": None}

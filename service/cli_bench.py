@@ -19,6 +19,7 @@ def register(bench: typer.Typer) -> None:
     """Adds the commands of this module."""
     bench.command("reduce")(bench_reduce_command)
     bench.command("http")(bench_http_command)
+    bench.command("vectors")(bench_vectors_command)
 
 
 def bench_reduce_command(
@@ -44,3 +45,15 @@ def bench_http_command(
     from service import bench, bench_http
 
     bench.report(bench_http.bench_http(contracts, scenarios, positions, requests), output)
+
+
+def bench_vectors_command(
+    rows: Annotated[
+        int, typer.Option("--rows", help="Rows of the table; 8 KB of memory and of disk each.")
+    ] = 1_720_000,
+    output: OutputOption = None,
+) -> None:
+    """The public benchmark of vector aggregation: four queries over 100 columns and vectors of 1,000 floats."""
+    from service import bench, bench_vectors
+
+    bench.report(bench_vectors.bench_vectors(rows), output)

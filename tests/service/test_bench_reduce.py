@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from lake.errors import NotReady
-from service import bench_http, bench_peers, bench_reduce
+from service import bench_http, bench_peers, bench_reduce, bench_vectors
 from service.bench import Row
 
 
@@ -81,3 +81,38 @@ def test_a_refused_question_stops_the_benchmark(tmp_path: Path) -> None:
         pytest.raises(NotReady, match="did not answer the benchmark's question: 4"),
     ):
         bench_http.ask(url, "/api/v1/var?as_of=2020-03-16&by=nonsense", 2, 2)
+
+
+def test_the_vector_benchmark_has_its_columns_and_queries() -> None:
+    members = bench_vectors._members(30_000)
+    assert [len([c for c in members if c.startswith(kind)]) for kind in ("int", "dttime", "str")] == [34, 33, 33]
+
+    def groups(columns: tuple[str, ...]) -> int:
+        return len(np.unique(np.column_stack([members[c] for c in columns]), axis=0))
+
+    assert groups(("str0",)) == 150
+    assert groups(bench_vectors._SIX) == 2000
+    assert 9_000 < groups(bench_vectors._TWELVE) <= 10_000
+    assert bench_vectors._FILTER in bench_vectors._texts("str1", members["str1"]).to_pylist()
+
+
+def test_the_vector_benchmark_gives_the_plain_sums(tmp_path: Path) -> None:
+    n, scenarios = 500, 64
+    members = bench_vectors._members(n)
+    matrix = bench_vectors._vectors_of(0, n, scenarios).astype(np.float64)
+    (quantile, _), *_, (pnl, _) = bench_vectors._ours(tmp_path, members, n, scenarios)
+    losses = [
+        -np.sort(matrix[members["str0"] == m].sum(axis=0))[3]  # rank ceil(64 * 0.05) = 4
+        for m in np.unique(members["str0"])
+    ]
+    assert quantile == pytest.approx(losses, rel=1e-12)
+    kept = members["str1"] == 7
+    sums = [matrix[kept & (members["str0"] == m)].sum(axis=0) for m in np.unique(members["str0"][kept])]
+    assert pnl == pytest.approx(np.array(sums), rel=1e-12)
+
+
+def test_the_vector_benchmark_names_a_missing_clickhouse(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(bench_peers._MODULES, "ClickHouse", ("no_such_module", "make bench"))
+    found = bench_vectors.bench_vectors(300, 64)
+    assert len(found) == 4
+    assert all(r["met"] is None and "not installed" in r["peer"] and r["figure"] > 0 for r in found)
