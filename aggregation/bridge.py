@@ -15,7 +15,9 @@ from decimal import Decimal
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
+from aggregation.coverage import coverage_columns, total_coverage
 from aggregation.currency import Conversion
 from aggregation.inputs import Selection, open_inputs, open_selection, scenario_pnl
 from aggregation.measures import asked_measures, level_text
@@ -74,17 +76,22 @@ class Candidate:
     def to_dict(self) -> dict[str, Any]:
         return {**vars(self), "differences": [{"convention": c, "theirs": w} for c, w in self.differences]}
 
+    @property
+    def text(self) -> str:
+        """The differences in words."""
+        return "; ".join(f"{c}: {w}" for c, w in self.differences) or "as ours"
+
 
 @dataclass(frozen=True)
 class Bridge:
-    """`ours` is our number. `candidates` are the readings that match, those with fewest differences first, then the nearest
-    that do not. tried : readings with a value of their own. by_chance : how many matches their density around the number
-    would give by accident.
+    """`ours` is our number, None where there is none. `candidates` are the readings that match, those with fewest differences
+    first, then the nearest that do not. tried : readings with a value of their own. by_chance : how many matches their
+    density around the number would give by accident.
     """
 
     query: RiskQuery
     theirs: Theirs
-    ours: float
+    ours: float | None
     candidates: tuple[Candidate, ...]
     matches: int
     tried: int
@@ -92,6 +99,13 @@ class Bridge:
     coverage: Coverage
     receipt: Mapping[str, Any]
     notes: tuple[str, ...] = ()
+
+    @property
+    def rows(self) -> pa.Table:
+        """A row a candidate."""
+        kinds = (("reading", pa.string()), ("value", pa.float64()), ("distance", pa.float64()), ("matches", pa.bool_()))
+        rows = [{"reading": c.text, **vars(c)} for c in self.candidates]
+        return pa.Table.from_pylist([{name: r[name] for name, _ in kinds} for r in rows], schema=pa.schema(kinds))
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -117,11 +131,7 @@ def run_bridge(lake: Lake, query: RiskQuery, theirs: Theirs, *, cache: VectorCac
     ours = _ours(query)
     inputs = open_inputs(cache or VectorCache(lake), query)
     selection = open_selection(inputs, query)
-    coverage = Coverage(int(selection.counts[-1].sum()), *map(int, selection.counts[-1]))
-    if not coverage.covered:
-        raise BadInput(
-            "None of the selected positions is covered by the valuation set, so that there is no number of ours."
-        )
+    coverage = total_coverage(coverage_columns(selection))
     days = _days(query, selection)
     ours = dataclasses.replace(ours, window=inputs.n_scenarios, horizon_days=query.scale_to_days or days)
     pnls = _pnls(selection)
@@ -131,12 +141,8 @@ def run_bridge(lake: Lake, query: RiskQuery, theirs: Theirs, *, cache: VectorCac
     choices = options(
         ours, inputs.n_scenarios, ordered=ordered, translated=len(pnls) > 1, weighted=inputs.weights is not None
     )
-    candidates = _candidates(ours, choices, pnls, inputs.weights, days, theirs)
+    candidates = _candidates(ours, choices, pnls, inputs.weights, days, theirs) if coverage.covered else []
     own = next((c.value for c in candidates if not c.differences), None)
-    if own is None:
-        raise BadInput(
-            f"{query.measures[0]} is not defined for this query, so that there is no number of ours to start from."
-        )
     matches = sum(c.matches for c in candidates)
     near = sum(c.distance <= _NEIGHBOURHOOD * abs(theirs.value) for c in candidates[matches:])
     by_chance = near * theirs.tolerance / (_NEIGHBOURHOOD * abs(theirs.value)) if theirs.value else 0.0
@@ -151,11 +157,11 @@ def run_bridge(lake: Lake, query: RiskQuery, theirs: Theirs, *, cache: VectorCac
         coverage=coverage,
         receipt=make_receipt(
             "bridge",
-            {**query.model_dump(mode="json"), "theirs": theirs.text, "tolerance": theirs.tolerance},
+            {"query": query.model_dump(mode="json"), "theirs": theirs.text, "tolerance": theirs.tolerance},
             inputs,
             digest(*(np.float64(c.value).tobytes() for c in candidates)),
         ),
-        notes=_notes(candidates[:matches], theirs, coverage, ordered, by_chance),
+        notes=_notes(own, candidates[:matches], theirs, coverage, ordered, by_chance),
     )
 
 
@@ -234,16 +240,23 @@ def _departures(choices: Sequence[Option]) -> Iterator[tuple[Option, ...]]:
 
 
 def _notes(
-    matching: Sequence[Candidate], theirs: Theirs, coverage: Coverage, ordered: bool, by_chance: float
+    own: float | None,
+    matching: Sequence[Candidate],
+    theirs: Theirs,
+    coverage: Coverage,
+    ordered: bool,
+    by_chance: float,
 ) -> tuple[str, ...]:
     """What the list of matches does and does not say."""
     notes = []
-    if coverage.status != "complete":
-        notes.append(
-            f"{coverage.failed + coverage.missing:,} positions are not in our number; another system may have values for them."
-        )
+    if out := coverage.failed + coverage.missing:
+        notes.append(f"{out:,} positions are not in our number; another system may have values for them.")
     if not ordered:
         notes.append("The scenarios are not days in order: windows and weights by age were not tried.")
+    if own is None:
+        notes.append(
+            "There is no number of ours: nothing is covered, or the measure is not defined for these scenarios."
+        )
     if not matching:
         notes.append(
             f"No reading of these P&L vectors gives {theirs.text}: it rests on other positions, market data, scenarios or prices, "

@@ -189,7 +189,7 @@ def _measured(cache: VectorCache, query: RiskQuery, asked: AskedMeasure, threads
         asked = asked.over(stated_horizon(inputs))
     selection = open_selection(inputs, query)
     if not selection.counts[-1, 0]:
-        raise BadInput("None of the selected positions is covered by the valuation set, so that there is no number.")
+        return _point(inputs, selection, 0.0, np.zeros(inputs.n_scenarios))
     pnl = scenario_pnl(selection, selection.groups.n, 1, threads)[1]
     weights = asked.tail_weights(pnl, inputs.weights)[0]
     return _point(inputs, selection, float(asked.values(pnl, inputs.weights)[0]), weights)
@@ -324,7 +324,9 @@ def _notes(drivers: Sequence[Driver], coverage: Sequence[Coverage], gross: float
         notes.append(
             f"{out:,} positions are not in the numbers: their contracts failed or are not in the valuation set."
         )
-    if not gross:
+    if not any(c.covered for c in coverage):
+        notes.append("None of the positions is covered: there is no number.")
+    elif not gross:
         notes.append("Nothing changed.")
     elif not drivers:
         notes.append(

@@ -12,24 +12,32 @@ from service import display
 from service.cli_options import (
     ByOption,
     CurrencyOption,
+    DateText,
+    EstimatorOption,
     JsonOption,
     LakeOption,
+    ScenarioSetOption,
     WhereOption,
     as_date,
     as_list,
     open_lake,
+    query_of,
 )
 
 # ruff: noqa: PLC0415 - see service.cli
 
 FromOption = Annotated[str, typer.Option("--from", help="First date.")]
 ToOption = Annotated[str, typer.Option("--to", help="Second date.")]
+OneMeasure = Annotated[str, typer.Option("--measure", help="One measure, such as var or es.")]
+OneLevel = Annotated[str, typer.Option("--level", help="Confidence level, a fraction.")]
 PlotOption = Annotated[Path | None, typer.Option("--plot", help="Write a picture: .svg or .png.")]
 
 
 def register(app: typer.Typer) -> None:
     """Adds the commands of this module."""
     app.command("pnl-explain")(pnl_explain_command)
+    app.command("drivers")(drivers_command)
+    app.command("bridge")(bridge_command)
 
 
 def pnl_explain_command(
@@ -67,3 +75,71 @@ def pnl_explain_command(
     display.print_json(result.to_dict()) if json else reports_causes.show_pnl_explain(result)
     if plot is not None:
         display.say(f"Wrote {reports_causes.plot_pnl_explain(result, plot)}")
+
+
+def drivers_command(
+    to_date: Annotated[str, typer.Option("--to", help="Date whose risk is asked about.")],
+    from_date: Annotated[
+        str | None, typer.Option("--from", help="Date the change is from; without it, what drives the risk itself.")
+    ] = None,
+    where: WhereOption = None,
+    measure: OneMeasure = "var",
+    level: OneLevel = "0.99",
+    most: Annotated[int, typer.Option("--max", min=1, max=50, help="Most drivers to name.")] = 5,
+    over: Annotated[str, typer.Option("--over", help="Dimensions to search, comma separated; default all.")] = "",
+    currency: CurrencyOption = "USD",
+    estimator: EstimatorOption = "order_statistic",
+    scenario_set: ScenarioSetOption = None,
+    plot: PlotOption = None,
+    lake: LakeOption = None,
+    json: JsonOption = False,
+) -> None:
+    """The few members, over all dimensions and their combinations, that explain most of a change of VaR or ES. Values nothing."""
+    from aggregation.drivers import run_drivers
+    from service import operations, reports_causes
+
+    settings, opened = open_lake(lake)
+    days = [to_date] if from_date is None else [from_date, to_date]
+    queries = [query_of(d, "", where, measure, level, currency, estimator, scenario_set) for d in days]
+    cache = operations.vector_cache(settings, opened)
+    result = run_drivers(opened, queries, most=most, over=as_list(over), cache=cache)
+    display.print_json(result.to_dict()) if json else reports_causes.show_drivers(result)
+    if plot is not None:
+        display.say(f"Wrote {reports_causes.plot_drivers(result, plot)}")
+
+
+def bridge_command(
+    as_of: DateText,
+    theirs: Annotated[str, typer.Option("--theirs", help="The other system's number, with the digits it printed.")],
+    where: WhereOption = None,
+    measure: OneMeasure = "var",
+    level: OneLevel = "0.99",
+    tolerance: Annotated[
+        float | None,
+        typer.Option("--tolerance", help="How far apart is a match; default half a unit of the last digit."),
+    ] = None,
+    currency: CurrencyOption = "USD",
+    estimator: EstimatorOption = "order_statistic",
+    positions_date: Annotated[
+        str | None, typer.Option("--positions-date", help="Date of the book, when not as-of.")
+    ] = None,
+    scenario_set: ScenarioSetOption = None,
+    valuation_set: Annotated[
+        str | None, typer.Option("--valuation-set", help="Valuation set id; default the newest that fits.")
+    ] = None,
+    lake: LakeOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Which estimator, tail, window, weighting, currency or other convention gives another system's number. Values nothing."""
+    from aggregation.bridge import Theirs, run_bridge
+    from service import operations, reports_causes
+
+    settings, opened = open_lake(lake)
+    more = {
+        "valuation_set": valuation_set,
+        "positions_date": as_date(positions_date, "--positions-date") if positions_date else None,
+    }
+    query = query_of(as_of, "", where, measure, level, currency, estimator, scenario_set, **more)
+    given = Theirs.parse(theirs, tolerance)
+    result = run_bridge(opened, query, given, cache=operations.vector_cache(settings, opened))
+    display.print_json(result.to_dict()) if json else reports_causes.show_bridge(result)

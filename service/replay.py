@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pyarrow as pa
+from pydantic import BaseModel, Field
 
 from aggregation.backtest import BacktestQuery
 from aggregation.bridge import Theirs, run_bridge
@@ -40,6 +41,7 @@ from lake.tables import Lake, code_version
 from scenarios.store import load_scenario_set, scenario_set_digest
 from service.backtest import run_backtest
 from service.parametric import ParametricQuery, run_parametric
+from service.risk_classes import run_risk_classes
 from valuation.plan import all_pricers_version
 
 State = Literal["same", "changed", "missing", "damaged"]
@@ -60,19 +62,35 @@ def _contributions(lake: Lake, cache: VectorCache, question: Mapping[str, Any]) 
     return run_contributions(lake, query, cache=cache).receipt
 
 
+def _classes(lake: Lake, cache: VectorCache, question: Mapping[str, Any]) -> Receipt:
+    return run_risk_classes(lake, validated(RiskQuery, dict(question), "query of the receipt"), cache=cache).receipt
+
+
 def _parametric(lake: Lake, cache: VectorCache, question: Mapping[str, Any]) -> Receipt:
     query = validated(ParametricQuery, dict(question), "query of the receipt")
     return run_parametric(lake, query, cache=cache).receipt
 
 
+class _Drivers(BaseModel):
+    queries: tuple[RiskQuery, ...] = Field(min_length=1, max_length=2)
+    most: int
+    over: tuple[str, ...]
+
+
 def _drivers(lake: Lake, cache: VectorCache, question: Mapping[str, Any]) -> Receipt:
-    queries = [validated(RiskQuery, dict(q), "query of the receipt") for q in question["queries"]]
-    return run_drivers(lake, queries, most=question["most"], over=question["over"], cache=cache).receipt
+    asked = validated(_Drivers, dict(question), "question of the receipt")
+    return run_drivers(lake, asked.queries, most=asked.most, over=asked.over, cache=cache).receipt
+
+
+class _Bridge(BaseModel):
+    query: RiskQuery
+    theirs: str
+    tolerance: float
 
 
 def _bridge(lake: Lake, cache: VectorCache, question: Mapping[str, Any]) -> Receipt:
-    query = validated(RiskQuery, dict(question["query"]), "query of the receipt")
-    return run_bridge(lake, query, Theirs.parse(question["theirs"], question["tolerance"]), cache=cache).receipt
+    asked = validated(_Bridge, dict(question), "question of the receipt")
+    return run_bridge(lake, asked.query, Theirs.parse(asked.theirs, asked.tolerance), cache=cache).receipt
 
 
 def _table(lake: Lake, cache: VectorCache, question: Mapping[str, Any]) -> Receipt:
@@ -102,6 +120,7 @@ def _series(lake: Lake, cache: VectorCache, question: Mapping[str, Any]) -> Rece
 REPLAYED: dict[str, Callable[[Lake, VectorCache, Mapping[str, Any]], Receipt]] = {
     "backtest": _backtest,
     "bridge": _bridge,
+    "classes": _classes,
     "contributions": _contributions,
     "drill": _drill,
     "drivers": _drivers,

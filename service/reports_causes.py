@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from service import display, plots
 
 if TYPE_CHECKING:
+    from aggregation.bridge import Bridge
+    from aggregation.drivers import DriversResult
     from service.pnl_explain import PnlExplain
 
 _MOST_FAILURES = 20
@@ -55,6 +57,47 @@ def plot_pnl_explain(result: PnlExplain, path: Path) -> Path:
         unit=request.currency,
         gains=True,
     )
+
+
+def show_drivers(result: DriversResult) -> None:
+    """A line a driver, the rest, and how much is left."""
+    dates = " to ".join(str(q.as_of) for q in result.queries)
+    rows = [{"": i, "driver": d.text, **d.figures} for i, d in enumerate(result.drivers, 1)]
+    last = {"driver": "rest", **result.rest}
+    figures = [c for c in result.rows.column_names if c != "driver"]
+    if len(result.queries) == 1:
+        figures = [c for c in figures if c not in ("before", "after", "new", "closed", "held")]
+    display.print_table(
+        rows, ["", "driver", *figures], title=f"{result.measure} of {dates} in {result.queries[0].currency}", last=last
+    )
+    change = f"{display.text(result.before)} to {display.text(result.after)}, {display.text(result.change)}"
+    what = change if len(result.queries) > 1 else display.text(result.after)
+    display.say(f"{what}; {result.unexplained:.1%} of the gross change of {display.text(result.gross)} is no driver's.")
+    for note in result.notes:
+        display.say(f"Note: {note}")
+
+
+def plot_drivers(result: DriversResult, path: Path) -> Path:
+    """A bar a driver and one of the rest."""
+    names = [*(d.text for d in result.drivers), "rest"]
+    values = [*(d.figures["change"] for d in result.drivers), result.rest["change"]]
+    dates = " to ".join(str(q.as_of) for q in result.queries)
+    title = f"Drivers of {result.measure}, {dates}"
+    return plots.contribution_bars(path, names, values, title=title, unit=result.queries[0].currency)
+
+
+def show_bridge(result: Bridge) -> None:
+    """The readings that match, those with fewest differences first, then the nearest others."""
+    display.print_table(
+        result.rows.to_pylist(),
+        title=f"{result.theirs.text} against {display.text(result.ours)} of ours, {result.query.as_of}",
+    )
+    display.say(
+        f"{result.matches:,} of {result.tried:,} readings give {result.theirs.text} within {result.theirs.tolerance:g}; "
+        f"{result.by_chance:.2g} are to be expected by accident."
+    )
+    for note in result.notes:
+        display.say(f"Note: {note}")
 
 
 def _shown_lines(result: PnlExplain) -> list[str]:

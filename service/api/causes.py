@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import Any
+from typing import Annotated, Any, Literal
 
 from flask import Response
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, WithJsonSchema
 
-from aggregation.types import Filter
+from aggregation.bridge import Theirs, run_bridge
+from aggregation.drivers import run_drivers
+from aggregation.measures import MEASURES
+from aggregation.types import Filter, Level, RiskQuery
 from lake.dates import Day
 from service.api.answers import json_answer, table_answer, tabular
 from service.api.context import context
 from service.api.document import blueprint
-from service.api.models import Answer
+from service.api.models import Answer, CoverageAnswer
 from service.api.requests import FilterText, Parameters, TableParameters
-from service.api.risk import DimensionName
+from service.api.risk import DimensionName, EstimatorName
 from service.pnl_explain import PnlExplainRequest, plan_pnl_explain, pnl_explain
 
 api = blueprint("causes", __name__, __doc__)
@@ -97,14 +100,7 @@ def explain_pnl(query: PnlExplainTable) -> Response:
     """
     here = context()
     result = pnl_explain(here.lake, query.request(), cache=here.cache)
-    about = result.to_dict()
-    return table_answer(
-        result.rows,
-        lambda: about,
-        name=f"pnl-explain-{query.from_}-{query.to}",
-        metadata={k: v for k, v in about.items() if k != "rows"},
-        identity=dict(result.receipt),
-    )
+    return _answer(result, f"pnl-explain-{query.from_}-{query.to}")
 
 
 @api.get("/pnl-explain/plan", responses={200: PnlExplainPlanAnswer})
@@ -112,3 +108,161 @@ def plan_explain_pnl(query: PnlExplainParameters) -> Response:
     """What the explain would price, and how long that is expected to take; prices nothing."""
     here = context()
     return json_answer(plan_pnl_explain(here.lake, query.request(), cache=here.cache).to_dict())
+
+
+_SPLIT = [m.name for m in MEASURES.values() if m.tail_weights is not None and m.needs_level]
+SplitMeasure = Annotated[str, WithJsonSchema({"type": "string", "enum": _SPLIT})]
+
+
+class OneNumberParameters(TableParameters):
+    """A question about one number."""
+
+    level: Level = Field("0.99", description="confidence level, a fraction such as 0.99")
+    where: tuple[FilterText, ...] = Field((), description=_WHERE)
+    currency: str = Field("USD", pattern="^[A-Z]{3}$", description="reporting currency, ISO 4217")
+    estimator: EstimatorName = Field("order_statistic", description="how a quantile is read from the scenarios")
+    scenario_set: str | None = Field(None, description="scenario set name or id; default the one last valued")
+
+    def _query(self, as_of: Day, measure: str, **more: Any) -> RiskQuery:
+        return RiskQuery(
+            as_of=as_of,
+            measures=(measure,),
+            levels=(self.level,),
+            where=self.where,
+            currency=self.currency,
+            estimator=self.estimator,
+            scenario_set=self.scenario_set,
+            **more,
+        )
+
+
+class DriversParameters(OneNumberParameters):
+    measure: SplitMeasure = Field("var", description="measure whose change is asked about")
+    from_: Day | None = Field(
+        None, alias="from", description="date the change is from; without it, what drives the risk of `to` itself"
+    )
+    to: Day = Field(description="date whose risk is asked about")
+    max: int = Field(5, ge=1, le=50, description="most drivers to name")
+    over: tuple[DimensionName, ...] = Field((), max_length=16, description="dimensions to search; default all")
+
+    def queries(self) -> list[RiskQuery]:
+        days = [self.to] if self.from_ is None else [self.from_, self.to]
+        return [self._query(day, self.measure) for day in days]
+
+
+class BridgeParameters(OneNumberParameters):
+    measure: Literal["var", "es"] = Field("var", description="what the number is said to be")
+    as_of: Day = Field(description="valuation and market date; also the positions date unless that is given")
+    theirs: str = Field(
+        pattern=r"^[+-]?\d{1,15}(\.\d{1,9})?$",
+        description="the other system's number with the digits it printed, such as 1234567 or 2.63",
+    )
+    tolerance: float | None = Field(
+        None, ge=0, le=1e15, description="how far apart is a match; default half a unit of the last digit"
+    )
+    positions_date: Day | None = Field(None, description="date of the book, when not as_of")
+    valuation_set: str | None = Field(None, description="valuation set id; default the newest that fits")
+
+    def query(self) -> RiskQuery:
+        more = {"positions_date": self.positions_date, "valuation_set": self.valuation_set}
+        return self._query(self.as_of, self.measure, **more)
+
+
+class DriverFigures(Answer):
+    change: float = Field(description="of the contributions of its positions: new + closed + held")
+    share_of_change: float | None = Field(description="of the whole change; null when that is zero")
+    share_of_gross: float = Field(description="its net change as a share of the gross change of all positions")
+    positions: int
+    share_of_positions: float
+    before: float
+    after: float
+    new: float = Field(description="of positions on the later date alone")
+    closed: float = Field(description="of positions on the earlier date alone")
+    held: float = Field(description="of positions on both")
+
+
+class DriverMember(Answer):
+    dimension: str
+    member: str | None = Field(description="null for positions without one")
+
+
+class DriverRow(DriverFigures):
+    driver: str = Field(description="the members as filters")
+    members: list[DriverMember]
+    overlaps: list[int] = Field(description="earlier drivers, from 1, that hold positions of these members too")
+
+
+class DriversAnswer(Answer):
+    queries: list[RiskQuery]
+    measure: str
+    before: float
+    after: float
+    change: float
+    gross: float = Field(description="sum of the absolute changes of contribution of all positions")
+    drivers: list[DriverRow]
+    rest: DriverFigures = Field(description="what no driver holds")
+    unexplained: float = Field(description="share of the gross change that is not the net change of a driver")
+    coverage: list[CoverageAnswer]
+    receipt: dict[str, Any] = Field(description="every input of the numbers, by name and digest")
+    notes: list[str]
+
+
+class TheirNumber(Answer):
+    text: str
+    value: float
+    tolerance: float
+
+
+class ConventionDifference(Answer):
+    convention: str
+    theirs: str
+
+
+class Reading(Answer):
+    value: float
+    distance: float
+    matches: bool
+    differences: list[ConventionDifference] = Field(description="what is not as ours")
+
+
+class BridgeAnswer(Answer):
+    query: RiskQuery
+    theirs: TheirNumber
+    ours: float | None = Field(description="our number; null where there is none")
+    candidates: list[Reading] = Field(description="matches, fewest differences first, then the nearest others")
+    matches: int = Field(description="readings that give their number")
+    tried: int = Field(description="readings with a value of their own")
+    by_chance: float = Field(description="matches to be expected by accident")
+    coverage: CoverageAnswer
+    receipt: dict[str, Any] = Field(description="every input of the numbers, by name and digest")
+    notes: list[str]
+
+
+@api.get("/drivers", responses={200: DriversAnswer})
+@tabular
+def drivers(query: DriversParameters) -> Response:
+    """The few members, over all dimensions and their combinations, that explain most of a change of VaR or ES."""
+    here = context()
+    result = run_drivers(here.lake, query.queries(), most=query.max, over=query.over, cache=here.cache)
+    return _answer(result, f"drivers-{query.to}")
+
+
+@api.get("/bridge", responses={200: BridgeAnswer})
+@tabular
+def bridge(query: BridgeParameters) -> Response:
+    """Which estimator, tail, window, weighting, currency or other convention gives another system's number."""
+    here = context()
+    theirs = Theirs.parse(query.theirs, query.tolerance)
+    return _answer(run_bridge(here.lake, query.query(), theirs, cache=here.cache), f"bridge-{query.as_of}")
+
+
+def _answer(result: Any, name: str) -> Response:
+    """An answer with rows, as data or as a table."""
+    about = result.to_dict()
+    return table_answer(
+        result.rows,
+        lambda: about,
+        name=name,
+        metadata={k: v for k, v in about.items() if k != "rows"},
+        identity=dict(result.receipt),
+    )

@@ -187,5 +187,6 @@ def test_holes_are_told_and_count_as_no_change(tmp_path: Path) -> None:
     result = ask(lake, DAY)
     assert result.coverage[0].status == "partial"
     assert "1 positions are not in the numbers" in result.notes[0]
-    with pytest.raises(BadInput, match="None of the selected positions is covered"):
-        ask(lake, DAY, where=(Filter(dimension="trade", values=("u",)),))
+    nothing = ask(lake, DAY, where=(Filter(dimension="trade", values=("u",)),))
+    assert (nothing.drivers, nothing.coverage[0].status) == ((), "invalid")
+    assert "None of the positions is covered: there is no number." in nothing.notes

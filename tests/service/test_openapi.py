@@ -14,6 +14,8 @@ from schemathesis.config import SchemathesisConfig
 from schemathesis.specs.openapi.checks import allow_header_conformance, positive_data_acceptance
 from small_lake import FRIDAY, MONDAY, SCENARIOS, no_spark
 
+from aggregation.dimensions import CONTRACT_COLUMNS, DIMENSIONS
+from aggregation.measures import MEASURES
 from aggregation.vector_cache import VectorCache
 from lake.tables import Lake
 from service.api.context import EXTENSION, Context
@@ -66,7 +68,7 @@ def name_what_the_lake_holds(case: schemathesis.Case) -> None:
     query = case.query or {}
     for name in {"one", "two"} & query.keys():
         query[name] = held["scenario-sets"]
-    for gone in ("cursor", "branch", "scenario_set", "valuation_set", "positions_date", "source", "market_date"):
+    for gone in ("cursor", "scenarios", "branch", "scenario_set", "valuation_set", "positions_date", "source", "market_date"):
         query.pop(gone, None)
     for day in ("as_of", "date", "from", "to"):
         if day in query:
@@ -79,13 +81,15 @@ def name_what_the_lake_holds(case: schemathesis.Case) -> None:
     if isinstance(case.body, dict):
         if "from" in case.body:  # only like questions are compared
             case.body["to"] = dict(case.body["from"])
+        if "members" in case.body:
+            case.body["members"] = {}
         for body in (case.body["from"], case.body["to"]) if "from" in case.body else (case.body,):
             name_in_body(case, body)
 
 
 def name_in_body(case: schemathesis.Case, body: dict[str, Any]) -> None:
     if "as_of" in body:
-        for gone in ("scenario_set", "valuation_set", "positions_date", "market_date", "branch", "branches", "upon"):
+        for gone in ("scenarios", "scenario_set", "valuation_set", "positions_date", "market_date", "branch", "branches", "upon"):
             body.pop(gone, None)
         if case.path in ("/api/v1/what-if", "/api/v1/branches"):
             change_the_book(body)
@@ -97,6 +101,8 @@ def name_in_body(case: schemathesis.Case, body: dict[str, Any]) -> None:
             for gone in ("text", "document", "csv", "law", "plausibility"):
                 body.pop(gone, None)
             body["text"] = SHOCK
+        if case.path == "/api/v1/way-back":
+            body["moves"] = [{"trade": "T00000-2", "cost": 1}]
         if "scenario" in body:
             body["scenario"] = SHOCK
         if case.path == "/api/v1/scenario-sets":
@@ -106,6 +112,8 @@ def name_in_body(case: schemathesis.Case, body: dict[str, Any]) -> None:
         if "where" in body:
             body["where"] = [{"dimension": "desk", "values": ["Options"]}] * min(1, len(body["where"]))
         question(body)
+        if case.path == "/api/v1/way-back":
+            body |= {"limit": 1e6, "where": [], "estimator": "order_statistic", "tail": "loss", "scale_to_days": None}
 
 
 def change_the_book(body: dict[str, Any]) -> None:
@@ -119,11 +127,24 @@ def change_the_book(body: dict[str, Any]) -> None:
 
 def question(asked: dict[str, Any]) -> None:
     if "by" in asked:
-        asked["by"] = list(dict.fromkeys("attribute.rating" if b.startswith("attribute.") else b for b in asked["by"]))
+        known = (*DIMENSIONS, *CONTRACT_COLUMNS)
+        asked["by"] = list(dict.fromkeys(b if b in known else "attribute.rating" for b in asked["by"]))
+    if "over" in asked:  # the dimensions that drivers are sought in
+        asked["over"] = ["desk", "attribute.rating"][: len(asked["over"])]
+    if "rows" in asked:  # of a cross table
+        asked |= {"rows": ["desk"], "columns": ["attribute.rating", "client"][: len(asked["columns"])]}
+    asked.pop("sort", None)
+    if not asked.get("by") and "rows" not in asked:  # a layout is of groups
+        asked.pop("subtotals", None)
+        asked.pop("limit", None)
     if "currency" in asked:
         asked["currency"] = "EUR"
     if "measures" in asked:  # of 30 scenarios none is beyond the VaR at 0.99
         asked["measures"] = ["es" if m == "es_beyond" else m for m in asked["measures"]]
+        if "exceedance" in asked["measures"]:
+            asked["thresholds"] = [100.0]
+        if "scale_to_days" in asked:  # not every measure has a meaning over other days
+            asked["measures"] = ["var" if not MEASURES[m].scales else m for m in asked["measures"]]
 
 
 @any_request.parametrize()
