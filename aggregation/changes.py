@@ -124,14 +124,14 @@ def edit(book: Book, changes: Changes) -> Edits:
         kinds.append(REMOVE)
         alive[:] = False
     for i, removal in enumerate(changes.remove):
-        hit = _hit(book, removal.where, f"remove/{i}")
+        hit = positions_of(book, removal.where, f"remove/{i}")
         hit = hit[alive[hit]]
         rows.append(hit)
         quantity.append(-book.quantity[hit])
         kinds.append(REMOVE)
         alive[hit] = False
     for i, scaling in enumerate(changes.scale):
-        hit = _hit(book, scaling.where, f"scale/{i}")
+        hit = positions_of(book, scaling.where, f"scale/{i}")
         hit = hit[alive[hit]]
         if left is book.quantity:
             left = book.quantity.copy()
@@ -151,8 +151,8 @@ def edit(book: Book, changes: Changes) -> Edits:
     )
 
 
-def _hit(book: Book, where: Sequence[Filter], pointer: str) -> Offsets:
-    """The positions that pass, ascending. Trades by id are looked up: a million ids are too many to hash for each change."""
+def positions_of(book: Book, where: Sequence[Filter], pointer: str) -> Offsets:
+    """The positions that pass all filters, ascending. Trades by id are looked up: a million ids are too many to hash for each change."""
     f = where[0] if len(where) == 1 else None
     if f is not None and f.dimension == "trade" and f.values and None not in f.values and not f.exclude:
         return np.flatnonzero(_of_trades(book, pa.array(f.values, pa.string()), pointer))

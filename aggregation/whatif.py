@@ -33,10 +33,11 @@ from aggregation.filters import select
 from aggregation.grouping import group_by
 from aggregation.hierarchies import with_levels
 from aggregation.inputs import Inputs, Selection, exchange_rates, open_selection, scenario_pnl
-from aggregation.measures import AskedMeasure, asked_measures
+from aggregation.measures import AskedMeasure, asked_measures, interval_confidence
 from aggregation.query import stated_horizon
 from aggregation.receipts import make_receipt
 from aggregation.reduce import by_rows
+from aggregation.sampling import change_in_words, difference_interval, interval, interval_notes, resamples_of
 from aggregation.types import Coverage, RiskQuery
 from aggregation.vector_cache import COVERED, FAILED, MISSING, Alignment
 from aggregation.vectors import Vectors
@@ -57,7 +58,8 @@ Counts = npt.NDArray[np.int64]
 class WhatIf:
     """`rows` has one row a group that the changes touch, sorted by group: the `by` columns, `change` (both, new or gone),
     positions, status and base value `_before` and `_after`, and for every measure `<name>_before`, `<name>_after`,
-    `<name>_incremental` and, where it splits, `<name>_marginal`. `total` has the same for all groups together.
+    `<name>_incremental` and, where it splits, `<name>_marginal`; with an interval asked for, `_after_low`, `_after_high`,
+    `_incremental_low` and `_incremental_high`. `total` has the same for all groups together.
 
     `items` has one row a change: kind, what, positions, covered, base_value and for every measure `<name>_standalone` (of
     the change alone), `<name>_incremental` and `<name>_marginal` of the total. Money is in the reporting currency;
@@ -132,6 +134,7 @@ def what_if(
         **_measured(asked, inputs, before, counts[0], "before"),
         **_measured(asked, inputs, after, counts[1], "after"),
         **_slopes(asked, inputs, pnl, moved[1], counts[0]),
+        **_intervals(asked, query, inputs, pnl, after[1], counts),
     }
     rows, total = _table(change.keys, counts, asked, figures)
     described = describe(changes)
@@ -161,7 +164,10 @@ def what_if(
             computed="netted anew" if change.netted_anew else "added to what is kept",
             valued_for_this=[] if valued is None else list(valued.contract_ids),
         ),
-        notes=_notes(inputs, change, coverage[1], failures, len(described)),
+        notes=(
+            *_notes(inputs, change, coverage[1], failures, len(described)),
+            *_words_on_sampling(asked, query, inputs, total),
+        ),
     )
 
 
@@ -490,6 +496,36 @@ def _slopes(
     return slopes
 
 
+def _intervals(
+    asked: Sequence[AskedMeasure],
+    query: RiskQuery,
+    inputs: Inputs,
+    before: Floats,
+    after: Floats,
+    counts: tuple[Counts, Counts],
+) -> dict[str, Floats]:
+    """Sampling intervals, where they are asked for: of each figure afterwards, and of its change by the same resamples."""
+    confidence = interval_confidence(query)
+    if confidence is None:
+        return {}
+    resamples, weights = resamples_of(inputs), inputs.weights
+    held = counts[1][:, COVERED] > 0
+    # a side that holds nothing has a P&L of zero; one that holds something without a number leaves the change open
+    both = [(c[:, COVERED] > 0) | (c.sum(axis=1) == 0) for c in counts]
+    moved = both[0] & both[1]
+    ends: dict[str, Floats] = {}
+    for a in asked:
+        names = [f"{a.name}_{what}_{end}" for what in ("after", "incremental") for end in ("low", "high")]
+        ends |= {name: np.full(len(held), np.nan) for name in names}
+        if held.any():
+            ends[names[0]][held], ends[names[1]][held] = interval(a, after[held], weights, confidence, resamples)
+        if moved.any() and a.measure.sampled:
+            sides = ((before[moved], weights), (after[moved], weights))
+            pair = (resamples, resamples)
+            ends[names[2]][moved], ends[names[3]][moved] = difference_interval(a, *sides, pair, confidence)
+    return ends
+
+
 def _table(
     keys: pa.Table, counts: tuple[Counts, Counts], asked: Sequence[AskedMeasure], figures: Mapping[str, Floats]
 ) -> tuple[pa.Table, dict[str, Any]]:
@@ -506,8 +542,9 @@ def _table(
         moved = np.where(there[1], now, 0.0) - np.where(there[0], was, 0.0)
         columns |= {f"{name}_before": _nullable(was), f"{name}_after": _nullable(now)}
         columns[f"{name}_{'change' if name == 'base_value' else 'incremental'}"] = _nullable(moved)
-        if f"{name}_marginal" in figures:
-            columns[f"{name}_marginal"] = _nullable(figures[f"{name}_marginal"])
+        for more in ("marginal", "after_low", "after_high", "incremental_low", "incremental_high"):
+            if f"{name}_{more}" in figures:
+                columns[f"{name}_{more}"] = _nullable(figures[f"{name}_{more}"])
     n = keys.num_rows if keys.num_columns else len(counts[0]) - 1
     total = {name: values[-1].as_py() for name, values in columns.items()}
     rows = {**dict(zip(keys.column_names, keys.columns, strict=True)), **{k: v[:n] for k, v in columns.items()}}
@@ -559,6 +596,21 @@ def _items(
             if tail is not None:
                 columns[f"{a.name}_marginal"] = pa.array(0.0 - pnl @ tail[0], mask=~measured)
     return pa.table(columns)
+
+
+def _words_on_sampling(
+    asked: Sequence[AskedMeasure], query: RiskQuery, inputs: Inputs, total: Mapping[str, Any]
+) -> list[str]:
+    """How intervals were made, and which changes of the total stand out of the sampling error."""
+    confidence = interval_confidence(query)
+    if confidence is None:
+        return []
+    words = list(interval_notes(asked, inputs, confidence, resamples_of(inputs)))
+    for a in asked:
+        change, low, high = (total.get(f"{a.name}_incremental{end}") for end in ("", "_low", "_high"))
+        if change is not None and low is not None and high is not None:
+            words.append(f"The change of {a.name} is {change_in_words(change, low, high, confidence)}.")
+    return words
 
 
 def _notes(

@@ -56,6 +56,7 @@ branch_app = typer.Typer(help="Named changes of a book, kept in the lake and rea
 def register(app: typer.Typer, bench_app: typer.Typer) -> None:
     """Adds the commands of this module."""
     app.command("whatif")(whatif_command)
+    app.command("way-back")(way_back_command)
     app.add_typer(branch_app, name="branch")
 
 
@@ -118,6 +119,61 @@ def whatif_command(
     reports_whatif.show_what_if(result)
     if saved is not None:
         display.say(f"Saved as branch {saved['name']}@{saved['version']}; ask with --branch {saved['name']}.")
+
+
+def way_back_command(
+    as_of: DateText,
+    limit: Annotated[
+        float, typer.Option("--limit", help="What the measure may be at most, in the reporting currency.")
+    ],
+    moves: Annotated[
+        str,
+        typer.Option("--moves", help="Hedges and unwinds with their costs: CSV, Parquet or JSON file, or JSON text."),
+    ],
+    where: WhereOption = None,
+    measure: MeasureOption = "es",
+    level: LevelOption = "0.975",
+    currency: CurrencyOption = "USD",
+    positions_date: PositionsDateOption = None,
+    scenario_set: ScenarioSetOption = None,
+    branch: BranchOption = None,
+    save: SaveOption = None,
+    note: NoteOption = "",
+    new_version: NewVersionOption = False,
+    plot: PlotOption = None,
+    lake: LakeOption = None,
+    json: JsonOption = False,
+) -> None:
+    """The cheapest hedges and unwinds that bring VaR or ES under a limit; exit code 1 when they cannot."""
+    from service import operations, reports_whatif
+    from service.branches import BranchRequest, save_branch
+    from service.way_back import WayBackRequest, read_moves, way_back
+
+    settings, opened = open_lake(lake)
+    date = as_date(positions_date, "--positions-date") if positions_date else None
+    more = {"positions_date": date, "branch": branch}
+    query = query_of(as_of, "", where, measure, level, currency, "order_statistic", scenario_set, **more)
+    request = validated(WayBackRequest, {"limit": limit, "moves": read_moves(moves)}, "way back")
+    cache = operations.vector_cache(settings, opened)
+    result = way_back(opened, query, request, cache=cache)
+    saved = None
+    if save is not None and result.changes is not None:
+        stored = {"name": save, "as_of": query.as_of, "upon": branch, "scenario_set": scenario_set, "note": note}
+        stored |= {"positions_date": date, "new_version": new_version}
+        asked = validated(BranchRequest, {**dict(result.changes), **stored}, "branch")
+        with opened.writer("varlake way-back") as committer, display.progress_bar("valuing") as progress:
+            spark = operations.spark_of(settings)
+            saved = save_branch(committer, asked, cache=cache, spark=spark, progress=progress)
+    if plot is not None and result.what_if is not None:
+        reports_whatif.plot_what_if(result.what_if, plot)
+    if json:
+        display.print_json({**result.to_dict(), "saved": saved})
+    else:
+        reports_whatif.show_way_back(result)
+        if saved is not None:
+            display.say(f"Saved as branch {saved['name']}@{saved['version']}; ask with --branch {saved['name']}.")
+    if result.status == "out of reach":
+        raise typer.Exit(1)
 
 
 @branch_app.command("list")

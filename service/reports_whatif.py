@@ -10,6 +10,7 @@ from service import display, plots
 
 if TYPE_CHECKING:
     from aggregation.whatif import WhatIf
+    from service.way_back import WayBack
 
 _SHOWN = 40  # changes and groups on a terminal
 
@@ -67,6 +68,36 @@ def plot_what_if(result: WhatIf, path: Path) -> None:
     plots.waterfall(
         path, ("before", before), steps, ("after", after), title=f"What-if on {result.query.as_of}", unit=unit
     )
+
+
+def show_way_back(result: WayBack) -> None:
+    """What to do, what it costs and where it leads."""
+    query, name = result.query, result.measure
+    total = {} if result.what_if is None else result.what_if.total
+    ends = [total.get(f"{name}_after_{end}") for end in ("low", "high")]
+    known = None not in ends
+    display.print_pairs(
+        {
+            f"{name} before": result.before,
+            "limit": result.request.limit,
+            f"{name} after": result.after,
+            **(
+                {f"interval at {query.interval}": f"{display.text(ends[0])} to {display.text(ends[1])}"}
+                if known
+                else {}
+            ),
+            "status": result.status,
+            "cost": result.cost,
+            "cost at least": result.bound,
+        },
+        title=f"Way back on {query.as_of} in {query.currency}",
+    )
+    if result.actions:
+        display.print_table([dict(a) for a in result.actions], ("move", "action", "quantity", "share", "cost"))
+    for left in result.unusable:
+        display.say(f"Not used: {left['move']}: {left['reason']}.")
+    for note in result.notes:
+        display.say(f"Note: {note}")
 
 
 def show_branch(shown: Mapping[str, Any]) -> None:

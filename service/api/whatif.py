@@ -1,16 +1,16 @@
-"""Books that are not: what-if questions, and branches, the named changes that are read like dates."""
+"""Books that are not: what-if questions, the cheapest way back under a limit, and branches, which are read like dates."""
 
 from __future__ import annotations
 
 import datetime as dt
-from typing import Any
+from typing import Any, Literal
 
 import pyarrow as pa
 from flask import Response
 from pydantic import ConfigDict, Field
 
 from aggregation.branches import find_branch, list_branches, summary
-from aggregation.types import RiskQuery
+from aggregation.types import Level, RiskQuery
 from lake.schemas import BRANCHES
 from service.api import models
 from service.api.answers import json_answer, page_answer, table_answer, tabular
@@ -21,6 +21,8 @@ from service.api.risk import RiskQuestion
 from service.api.valuations import accepted
 from service.branches import BranchRequest, describe_branch
 from service.jobs import BRANCH, BRANCH_DELETION
+from service.way_back import WayBackRequest
+from service.way_back import way_back as run_way_back
 from service.whatif import ChangeRequest, run_what_if
 
 api = blueprint("what-if", __name__, __doc__)
@@ -44,13 +46,17 @@ class AddedFailure(models.Answer):
 
 class WhatIfAnswer(models.Answer):
     query: RiskQuery
-    rows: list[dict[str, Any]] = Field(description="a row a group the changes touch: each figure before, after, incremental")
+    rows: list[dict[str, Any]] = Field(
+        description="a row a group the changes touch: each figure before, after, incremental"
+    )
     total: dict[str, Any] = Field(description="the same for all groups together")
     items: list[dict[str, Any]] = Field(description="a row a change: alone, on top of the total, and its slope there")
     coverage_before: models.CoverageAnswer
     coverage_after: models.CoverageAnswer
     failures: list[AddedFailure]
-    receipt: dict[str, Any] = Field(description="every input of the numbers, by name and digest; the changes among them")
+    receipt: dict[str, Any] = Field(
+        description="every input of the numbers, by name and digest; the changes among them"
+    )
     notes: list[str]
 
 
@@ -70,6 +76,63 @@ def what_if(body: WhatIfBody) -> Response:
         name=f"what-if-{body.as_of}",
         metadata={k: v for k, v in about.items() if k != "rows"},
     )
+
+
+class WayBackBody(Body, RiskQuestion, WayBackRequest):
+    """One measure, var or es, at one level, a limit, and what may be done to come under it."""
+
+    by: tuple[str, ...] = Field((), max_length=0, description="not used: the limit is on all that the filters leave")
+    measures: tuple[Literal["var", "es"], ...] = Field(
+        ("es",), min_length=1, max_length=1, description="the one measure"
+    )
+    levels: tuple[Level, ...] = Field(("0.975",), min_length=1, max_length=1, description="its one level")
+
+    def request(self) -> WayBackRequest:
+        return WayBackRequest(limit=self.limit, moves=self.moves)
+
+
+class Action(models.Answer):
+    """A move that is used."""
+
+    move: str
+    action: Literal["buy", "sell", "unwind"]
+    quantity: float = Field(description="units; of positions unwound together the share")
+    cost: float = Field(description="in the reporting currency")
+    share: float | None = Field(description="of what is unwound; null for a contract traded in")
+
+
+class LeftOut(models.Answer):
+    """A move that could not be used."""
+
+    move: str
+    reason: str
+
+
+class WayBackAnswer(models.Answer):
+    query: RiskQuery
+    limit: float
+    measure: str = Field(description="the measure that is limited, such as es_0.975")
+    status: Literal["nothing to do", "optimal", "feasible", "out of reach"]
+    before: float
+    after: float = Field(description="after the actions, recomputed as a what-if")
+    actions: list[Action]
+    cost: float
+    bound: float | None = Field(description="no change that meets the limit costs less; null where nothing is proven")
+    unusable: list[LeftOut]
+    changes: dict[str, Any] | None = Field(description="the actions as the body of a what-if or a branch")
+    what_if: WhatIfAnswer | None
+    receipt: dict[str, Any]
+    notes: list[str]
+
+
+@api.post("/way-back", responses={200: WayBackAnswer})
+def way_back(body: WayBackBody) -> Response:
+    """The cheapest hedges and unwinds that bring the VaR or ES of what the filters leave under a limit.
+
+    The answer says when the limit is out of reach, how low they lead, and with what.
+    """
+    here = context()
+    return json_answer(run_way_back(here.lake, body.question(), body.request(), cache=here.cache).to_dict())
 
 
 class BranchBody(Body, BranchRequest):

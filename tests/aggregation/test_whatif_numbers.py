@@ -16,6 +16,7 @@ from aggregation import whatif
 from aggregation.changes import ADDED, Changes, Removal, Scaling, _Merged, changed_book, find
 from aggregation.inputs import open_inputs
 from aggregation.query import run_query
+from aggregation.sampling import resamples_of
 from aggregation.types import Filter, RiskQuery
 from aggregation.vector_cache import VectorCache
 from aggregation.whatif import WhatIf, what_if
@@ -375,6 +376,20 @@ def test_bad_changes_are_refused_in_words(
 ) -> None:
     with pytest.raises(error, match=says):
         ask(lake, changes(**change))
+
+
+def test_intervals_of_the_change_use_the_same_resamples_on_both_sides(lake: Lake) -> None:
+    result = ask(lake, changes(**SMALL), by=("desk",), measures=("es",), interval="0.9")
+    pnl = [pnl_of(BOOK), pnl_of(changed_rows("small"))]
+    counts = resamples_of(open_inputs(VectorCache(lake), RiskQuery(as_of=DAY))).counts
+    drawn = [[es_of(np.repeat(p, c), 0.95) for p in pnl] for c in counts]  # each resample written out
+    moved = np.diff(np.array(drawn), axis=1)[:, 0]
+    low, high = (result.total[f"es_0.95_incremental_{end}"] for end in ("low", "high"))
+    assert (low, high) == pytest.approx(tuple(np.percentile(moved, [5, 95])), rel=0.05)
+    assert np.mean((moved >= low) & (moved <= high)) == pytest.approx(0.9, abs=0.005)
+    assert any("sampling error" in n for n in result.notes)
+    new = next(r for r in result.rows.to_pylist() if r["change"] == "new")
+    assert new["es_0.95_incremental_low"] == pytest.approx(new["es_0.95_after_low"])
 
 
 def test_nothing_of_the_lake_changes(lake: Lake) -> None:

@@ -89,7 +89,7 @@ def name_what_the_lake_holds(case: schemathesis.Case) -> None:
 
 def name_in_body(case: schemathesis.Case, body: dict[str, Any]) -> None:
     if "as_of" in body:
-        for gone in ("scenarios", "scenario_set", "valuation_set", "positions_date", "market_date", "branch", "branches", "upon"):
+        for gone in ("cursor", "scenarios", "scenario_set", "valuation_set", "positions_date", "market_date", "branch", "branches", "upon"):
             body.pop(gone, None)
         if case.path in ("/api/v1/what-if", "/api/v1/branches"):
             change_the_book(body)
