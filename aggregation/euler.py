@@ -105,8 +105,8 @@ def position_parts(starts: Offsets, quantity: Floats, group: Codes, unit: Floats
 def exact_split(parts: Floats, measure: float) -> Split:
     """The parts on a grid, adding up to the measure; raises `ArithmeticError` when they do not to 1e-9 of their gross sum.
 
-    What is lacking goes to the greatest part in absolute value, the first of equals. The measure itself is on the grid, and
-    `total` is the measure to the bit, unless gains and losses offset each other so far that the grid is coarser than its last bit.
+    What is lacking goes to the greatest part in absolute value, the first of equals. `total` is the measure to the bit where
+    little is offset; else, where the grid is coarser than its last bit, it is half a step of the grid away at most.
     """
     gains, losses = _signed_sums(parts)
     gross = gains + losses

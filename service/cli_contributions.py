@@ -16,6 +16,7 @@ from service.cli_options import (
     EstimatorOption,
     JsonOption,
     LakeOption,
+    LevelOption,
     ScenarioSetOption,
     WhereOption,
     as_date,
@@ -32,6 +33,7 @@ PositionsDateOption = Annotated[str | None, typer.Option("--positions-date", hel
 ValuationSetOption = Annotated[
     str | None, typer.Option("--valuation-set", help="Valuation set id; default the newest that fits.")
 ]
+SeveralMeasuresOption = Annotated[str, typer.Option("--measure", help="Measures, comma separated.")]
 PlotOption = Annotated[Path | None, typer.Option("--plot", help="Write a picture: .svg or .png.")]
 
 
@@ -39,6 +41,8 @@ def register(app: typer.Typer, bench: typer.Typer) -> None:
     """Adds the commands of this module."""
     app.command("contributions")(contributions_command)
     app.command("parametric")(parametric_command)
+    app.command("classes")(classes_command)
+    app.command("stressed")(stressed_command)
     bench.command("contributions")(bench_contributions_command)
 
 
@@ -137,6 +141,92 @@ def parametric_command(
     display.print_json(result.to_dict()) if json else reports_contributions.show_parametric(result)
     if plot is not None:
         display.say(f"Wrote {reports_contributions.plot_parametric(result, plot)}")
+
+
+def classes_command(
+    as_of: DateText,
+    by: ByOption = "",
+    where: WhereOption = None,
+    measure: SeveralMeasuresOption = "var,es",
+    level: LevelOption = "0.99",
+    currency: CurrencyOption = "USD",
+    estimator: EstimatorOption = "order_statistic",
+    positions_date: PositionsDateOption = None,
+    scenario_set: ScenarioSetOption = None,
+    valuation_set: ValuationSetOption = None,
+    plan: Annotated[bool, typer.Option("--plan", help="Only say what each class would take.")] = False,
+    value: Annotated[bool, typer.Option("--value", help="Value what is missing first.")] = False,
+    lake: LakeOption = None,
+    json: JsonOption = False,
+) -> None:
+    """VaR and ES by risk class: each shocked alone, standalone, which does not add up."""
+    from service import operations, reports_contributions
+    from service.risk_classes import plan_risk_classes, run_risk_classes, value_risk_classes
+
+    settings, opened = open_lake(lake)
+    more = {
+        "valuation_set": valuation_set,
+        "positions_date": as_date(positions_date, "--positions-date") if positions_date else None,
+    }
+    query = query_of(as_of, by, where, measure, level, currency, estimator, scenario_set, **more)
+    cache = operations.vector_cache(settings, opened)
+    if plan:
+        planned = {c: p.to_dict() for c, p in plan_risk_classes(opened, query, cache=cache).items()}
+        display.print_json(planned) if json else reports_contributions.show_class_plans(planned)
+        return
+    if value:
+        with opened.writer("varlake classes") as committer, display.progress_bar("valuing") as progress:
+            sealed = value_risk_classes(
+                committer, query, cache=cache, spark=operations.spark_of(settings), progress=progress
+            )
+        valued = sum(s["this_run"]["valued"] for s in sealed.values())
+        display.say(f"{valued:,} vectors valued for {len(sealed)} risk classes.")
+    result = run_risk_classes(opened, query, cache=cache)
+    display.print_json(result.to_dict()) if json else reports_contributions.show_classes(result)
+
+
+def stressed_command(
+    as_of: DateText,
+    by: ByOption = "",
+    where: WhereOption = None,
+    measure: SeveralMeasuresOption = "var,es",
+    level: LevelOption = "0.99",
+    period: Annotated[
+        str | None,
+        typer.Option("--period", help="Name of a period, or FIRST:LAST; default the worst window, searched."),
+    ] = None,
+    length: Annotated[int, typer.Option("--length", help="Scenarios in the window that is searched.")] = 250,
+    currency: CurrencyOption = "USD",
+    estimator: EstimatorOption = "order_statistic",
+    positions_date: PositionsDateOption = None,
+    scenario_set: ScenarioSetOption = None,
+    plan: Annotated[bool, typer.Option("--plan", help="Only say what is missing, and the expected time.")] = False,
+    lake: LakeOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Stressed VaR: the book under the moves of a stress period, beside its current VaR; values what is missing."""
+    from service import operations, reports, reports_contributions
+    from service.stressed import plan_stressed, stressed_var
+
+    settings, opened = open_lake(lake)
+    more = {"positions_date": as_date(positions_date, "--positions-date") if positions_date else None}
+    query = query_of(as_of, by, where, measure, level, currency, estimator, scenario_set, **more)
+    cache = operations.vector_cache(settings, opened)
+    if plan:
+        planned = plan_stressed(opened, query, period, length=length, cache=cache).to_dict()
+        display.print_json(planned) if json else reports.show_plan(planned)
+        return
+    with opened.writer("varlake stressed") as committer, display.progress_bar("valuing") as progress:
+        result = stressed_var(
+            committer,
+            query,
+            period,
+            length=length,
+            cache=cache,
+            spark=operations.spark_of(settings),
+            progress=progress,
+        )
+    display.print_json(result.to_dict()) if json else reports_contributions.show_stressed(result)
 
 
 def bench_contributions_command(

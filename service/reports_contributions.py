@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lake.errors import BadInput
-from service import display, plots
+from service import display, plots, reports
 
 if TYPE_CHECKING:
     from aggregation.contributions import ContributionResult
     from service.parametric import ParametricResult
+    from service.risk_classes import RiskClassResult
+    from service.stressed import StressedResult
 
 MOST_BARS = 60
 SHOWN_FACTORS = 20
@@ -135,6 +137,32 @@ def plot_parametric(result: ParametricResult, path: Path) -> Path:
         title=f"Parametric {query.measure} {query.level} of {query.as_of}, delta-normal components",
         unit=f"{query.currency}, losses positive",
     )
+
+
+def show_class_plans(planned: Mapping[str, Mapping[str, Any]]) -> None:
+    """What each risk class would take."""
+    columns = ("wanted", "present", "missing", "cannot_be_valued", "expected_core_seconds", "already_sealed")
+    display.print_table([{"risk class": c, **{k: p[k] for k in columns}} for c, p in planned.items()], title="Plan")
+
+
+def show_classes(result: RiskClassResult) -> None:
+    """A row a group and class, and the totals with what the classes save each other."""
+    query, names = result.query, list(result.diversification)
+    columns = [*query.by, "risk_class", "positions", "base_value", *names]
+    title = f"By risk class, each shocked alone, on {query.as_of} in {query.currency}"
+    if query.by:
+        display.print_table(result.rows.to_pylist(), columns, title=title)
+    totals = [{"risk_class": c, **t} for c, t in result.totals.items()]
+    display.print_table(totals[:-1], columns[len(query.by) :], title="Total" if query.by else title, last=totals[-1])
+    display.print_pairs({f"sum of the classes minus all, {n}": v for n, v in result.diversification.items()})
+    show_basis(result.coverage.to_dict(), result.receipt, result.notes, query.estimator)
+
+
+def show_stressed(result: StressedResult) -> None:
+    """The period, and each figure now, under it, and the difference."""
+    how = "the worst window, searched" if result.searched else "as given"
+    display.say(f"Stress period {result.first} to {result.last} ({how}); _from is current, _to is stressed.")
+    reports.show_comparison(result.comparison)
 
 
 def _named(row: Mapping[str, Any], by: Sequence[str]) -> dict[str, Any]:

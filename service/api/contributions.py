@@ -10,15 +10,18 @@ from pydantic.fields import FieldInfo
 
 from aggregation.contributions import ContributionQuery, Figure, Form, run_contributions
 from aggregation.measures import MEASURES
-from aggregation.types import Level
+from aggregation.types import Level, RiskQuery
 from lake.dates import Day
-from service.api.answers import table_answer, tabular
+from service.api.answers import json_answer, table_answer, tabular
 from service.api.context import context
 from service.api.document import blueprint
-from service.api.models import Answer, CoverageAnswer
+from service.api.models import Answer, CoverageAnswer, JobAnswer
 from service.api.requests import Body, FilterText, TableParameters, WholeNumber
 from service.api.risk import DimensionName, RiskQuestion, VarParameters
+from service.api.valuations import _answer as job_fields
+from service.jobs import VALUATION
 from service.parametric import ParametricQuery, run_parametric
+from service.risk_classes import missing_classes, run_risk_classes
 from service.sensitivities import Gamma
 
 MOST_VALUATIONS = 5_000_000  # while a client waits: a few seconds
@@ -169,6 +172,50 @@ def _parametric_answer(question: ParametricQuery) -> Response:
         result.rows,
         lambda: about,
         name=f"parametric-{question.as_of}",
+        metadata={k: v for k, v in about.items() if k != "rows"},
+        identity=result.receipt,
+    )
+
+
+class RiskClassBody(Body, RiskQuestion):
+    """Whose risk, by risk class."""
+
+
+class RiskClassAnswer(Answer):
+    query: RiskQuery
+    rows: list[dict[str, Any]] = Field(description="a row a group and risk class, and a row a group for all together")
+    totals: dict[str, dict[str, Any]] = Field(description="all groups, by risk class, and all classes together")
+    diversification: dict[str, float | None] = Field(description="sum of the classes minus all together, by figure")
+    coverage: CoverageAnswer
+    receipt: dict[str, Any] = Field(description="every input of the numbers, by name and digest")
+    receipts: dict[str, dict[str, Any]] = Field(description="the receipt of each class's own answer")
+    notes: list[str]
+
+
+class ClassJobs(Answer):
+    """The jobs that value what is missing; ask again when they are done."""
+
+    jobs: dict[str, JobAnswer] = Field(description="by risk class")
+
+
+@api.post("/risk-classes", responses={200: RiskClassAnswer, 202: ClassJobs})
+@tabular
+def risk_classes(body: RiskClassBody) -> Response:
+    """VaR and ES by risk class, each shocked alone: at once where all are valued, else the jobs that value what is missing.
+
+    Standalone figures, which do not add up. CSV and Arrow hold the rows.
+    """
+    here, question = context(), body.question()
+    lacking = missing_classes(here.cache, question)
+    if lacking:
+        jobs = {c: here.jobs.submit(VALUATION, r.model_dump(mode="json"))[0] for c, r in lacking.items()}
+        return json_answer({"jobs": {c: job_fields(job) for c, job in jobs.items()}}, 202)
+    result = run_risk_classes(here.lake, question, cache=here.cache)
+    about = result.to_dict()
+    return table_answer(
+        result.rows,
+        lambda: about,
+        name=f"risk-classes-{question.as_of}",
         metadata={k: v for k, v in about.items() if k != "rows"},
         identity=result.receipt,
     )
