@@ -156,10 +156,13 @@ class Lake:
         columns: Sequence[str] | None = None,
         where: ds.Expression | None = None,
         version: int | None = None,
+        among: Mapping[str, Iterable[Any]] | None = None,
     ) -> pa.Table:
         """Rows of a table at a version (newest when None); an empty table with the right columns when never written.
 
-        `where` is a pyarrow dataset expression; files and partitions it rules out are not opened.
+        `where` is a pyarrow dataset expression; files and partitions it rules out are not opened. `among` keeps the rows with
+        one of these values in a column, and files that hold none of them are not even listed: of a table of many files that
+        is most of the time.
         """
         schema = _definition(name).schema
         wanted = list(columns) if columns is not None else schema.names
@@ -167,7 +170,7 @@ class Lake:
         if table is None:
             return pa.schema([schema.field(c) for c in wanted]).empty_table()
         try:
-            rows = self._dataset(name, table).to_table(columns=wanted, filter=where)
+            rows = self._dataset(name, table, among).to_table(columns=wanted, filter=_also(where, among))
         except FileNotFoundError as error:
             lost = re.search(r"(?<=/)[^/]+\.parquet", str(error))
             raise NotFound(
@@ -175,14 +178,17 @@ class Lake:
             ) from None
         return rows.cast(pa.schema([schema.field(c) for c in wanted]))
 
-    def _dataset(self, name: str, table: DeltaTable) -> ds.Dataset:
-        """The files of the table; listed once while it is the newest."""
-        known = _opened.get(self.path / name)
-        if known is None or known.table is not table:
-            return table.to_pyarrow_dataset(schema=_definition(name).schema.remove_metadata())
-        if known.dataset is None:
-            known.dataset = table.to_pyarrow_dataset(schema=_definition(name).schema.remove_metadata())
-        return known.dataset
+    def _dataset(self, name: str, table: DeltaTable, among: Mapping[str, Iterable[Any]] | None) -> ds.Dataset:
+        """The files of the table that may hold the values asked for; all are listed once while it is the newest."""
+        schema, known = _definition(name).schema.remove_metadata(), _opened.get(self.path / name)
+        if known is not None and known.table is table and known.dataset is not None:
+            return known.dataset
+        if among is not None:
+            return table.to_pyarrow_dataset(schema=schema, file_pruning_predicate=_pruning(among))
+        dataset = table.to_pyarrow_dataset(schema=schema)
+        if known is not None and known.table is table:
+            known.dataset = dataset
+        return dataset
 
     def data_files(
         self, name: str, where: Mapping[str, Iterable[Any]] | None = None, version: int | None = None
@@ -191,9 +197,7 @@ class Lake:
         table = self._reader(name, version)
         if table is None:
             return []
-        # dates are compared as text, which is how the log writes them
-        filters = [(c, "in", [partition_text(c, v) for v in values]) for c, values in (where or {}).items()]
-        return sorted(self.path / name / path for path in _active(table, filters))
+        return sorted(self.path / name / path for path in _active(table, _pruning(where or {})))
 
     def count(self, name: str) -> int:
         """Rows of the table, from the log alone."""
@@ -228,8 +232,14 @@ class Snapshot:
         self.lake = lake
         self.versions = dict(versions)
 
-    def read(self, name: str, columns: Sequence[str] | None = None, where: ds.Expression | None = None) -> pa.Table:
-        return self.lake.read(name, columns, where, self.versions[_definition(name).name])
+    def read(
+        self,
+        name: str,
+        columns: Sequence[str] | None = None,
+        where: ds.Expression | None = None,
+        among: Mapping[str, Iterable[Any]] | None = None,
+    ) -> pa.Table:
+        return self.lake.read(name, columns, where, self.versions[_definition(name).name], among)
 
     def data_files(self, name: str, where: Mapping[str, Iterable[Any]] | None = None) -> list[Path]:
         return self.lake.data_files(name, where, self.versions[_definition(name).name])
@@ -357,6 +367,18 @@ def split(rows: pa.Table, columns: Sequence[str]) -> list[tuple[dict[str, Any], 
     if len(values) == 1:
         return [({column: values[0]}, rows)]
     return [({column: v}, rows.filter(pc.equal(rows[column], pa.scalar(v, rows[column].type)))) for v in values]
+
+
+def _pruning(among: Mapping[str, Iterable[Any]]) -> list[tuple[str, str, Any]]:
+    """The values as the log compares them: dates as text, which is how it writes them."""
+    return [(c, "in", [partition_text(c, v) for v in values]) for c, values in among.items()]
+
+
+def _also(where: ds.Expression | None, among: Mapping[str, Iterable[Any]] | None) -> ds.Expression | None:
+    for column, values in (among or {}).items():
+        within = ds.field(column).isin(list(values))
+        where = within if where is None else where & within
+    return where
 
 
 def _covering(definition: Table, files: Iterable[DataFile]) -> list[tuple[str, str, Any]]:

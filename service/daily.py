@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -26,7 +26,7 @@ from valuation.store import contracts_by_id, list_valuation_sets
 
 Progress = Callable[[str, int, int], None]
 
-_HELD = ("market_data", "risk_factors")
+_HELD = ("market_data", "risk_factors", "valuation_sets")
 
 
 @dataclass(frozen=True)
@@ -51,19 +51,34 @@ class DailyPlan:
         return asdict(self)
 
 
-class HeldMarket(Snapshot):
-    """A snapshot whose market is read once and kept in memory, for callers that read it again and again."""
+class HeldSnapshot(Snapshot):
+    """A snapshot that keeps in memory what every day reads: the market, and the seals there were at the start.
+
+    Vectors are read as they are now: a day's own run alone adds to those of its date.
+    """
 
     def __init__(self, snapshot: Snapshot) -> None:
         super().__init__(snapshot.lake, snapshot.versions)
         self._held = {name: snapshot.read(name).combine_chunks() for name in _HELD}
 
-    def read(self, name: str, columns: Sequence[str] | None = None, where: ds.Expression | None = None) -> pa.Table:
+    def read(
+        self,
+        name: str,
+        columns: Sequence[str] | None = None,
+        where: ds.Expression | None = None,
+        among: Mapping[str, Iterable[Any]] | None = None,
+    ) -> pa.Table:
         if name not in self._held:
-            return super().read(name, columns, where)
-        return ds.dataset(self._held[name]).to_table(
-            columns=list(columns) if columns is not None else None, filter=where
-        )
+            return super().read(name, columns, where, among)
+        for column, values in (among or {}).items():
+            within = ds.field(column).isin(list(values))
+            where = within if where is None else where & within
+        rows = ds.dataset(self._held[name])
+        return rows.to_table(columns=list(columns) if columns is not None else None, filter=where)
+
+    def follow(self) -> None:
+        """Takes the present version of the vectors."""
+        self.versions["pnl_vectors"] = self.lake.version("pnl_vectors")
 
 
 class _Books:
@@ -133,7 +148,7 @@ def value_days(
 
     Returns counts, and by day why one could not be valued: a day without enough history or market stops no other.
     """
-    snapshot = HeldMarket(committer.lake.snapshot())
+    snapshot = HeldSnapshot(committer.lake.snapshot())
     name = default_name(request) if request.name is None else request.name
     books = _books(snapshot, days)
     missing = _missing(snapshot, books.days(), days, name)
@@ -148,8 +163,8 @@ def value_days(
         except VarlakeError as error:
             refused[str(day)] = error.message
             continue
-        versions = {**committer.lake.snapshot().versions, **{t: snapshot.versions[t] for t in (*_HELD, "positions")}}
-        plan = make_plan(Snapshot(committer.lake, versions), books.contracts(day), scenarios, day)
+        snapshot.follow()
+        plan = make_plan(snapshot, books.contracts(day), scenarios, day)
         run = run_plan(committer, plan, runner="in-process", cancelled=cancelled)["this_run"]
         tally["days"] += 1
         for count in ("valued", "reused", "failed"):

@@ -51,10 +51,9 @@ def contracts_by_id(at: Lake | Snapshot, contract_ids: pa.Array) -> pa.Table:
 
 def present_fingerprints(at: Lake | Snapshot, valuation_date: dt.date, inputs: pa.Array, bases: pa.Array) -> pa.Table:
     """Fingerprints in the lake with one of these inputs digests or base digests: contract_id, inputs_digest, base_digest."""
-    where = (ds.field("valuation_date") == valuation_date) & (
-        pc.field("inputs_digest").isin(inputs) | pc.field("base_digest").isin(bases)
-    )
-    return at.read("pnl_vectors", ["contract_id", "inputs_digest", "base_digest"], where)
+    where = pc.field("inputs_digest").isin(inputs) | pc.field("base_digest").isin(bases)
+    columns = ["contract_id", "inputs_digest", "base_digest"]
+    return at.read("pnl_vectors", columns, where, among={"valuation_date": [valuation_date]})
 
 
 def write_block(
@@ -88,9 +87,7 @@ def write_block(
 
 def find_sealed(at: Lake | Snapshot, valuation_set_id: str) -> dict[str, Any] | None:
     """The seal of a valuation set, or None while it has none."""
-    rows = at.read("valuation_sets", where=ds.field("valuation_set_id") == valuation_set_id).to_pylist(
-        maps_as_pydicts="strict"
-    )
+    rows = at.read("valuation_sets", among={"valuation_set_id": [valuation_set_id]}).to_pylist(maps_as_pydicts="strict")
     return rows[0] if rows else None
 
 
