@@ -138,18 +138,29 @@ _BOTH = -1
 
 
 @compiled
-def cause_of(other: Any, valued: Bools, contract: int, group: int, partner: int, alone: int) -> int:
-    """What becomes of a valued position at the other point: a cause, or -1 where it stays in its contract and group."""
+def cause_of(
+    contract: int,
+    group: int,
+    partner: int,
+    groups: Codes,
+    contracts: Codes,
+    valued: Bools,
+    alone: int,
+) -> int:
+    """What becomes of a valued position at the other point: a cause, or -1 where it stays in its contract and group.
+
+    groups, contracts : of the positions of the other point. valued : of the contracts there. alone : without a partner.
+    """
     if partner < 0:
         return alone
-    if other.group[partner] < 0:
+    if groups[partner] < 0:
         return _TRANSFERRED
-    there = other.contract[partner]
+    there = contracts[partner]
     if not valued[there]:
         return _COVERAGE
     if there != contract:
         return _AMENDED
-    return _BOTH if other.group[partner] == group else _TRANSFERRED
+    return _BOTH if groups[partner] == group else _TRANSFERRED
 
 
 @compiled
@@ -160,18 +171,21 @@ def position_effects(
 
     valued_before, valued_after : (n_contracts,). The quantity's effect of a trade goes to the cause that `cause_of` names.
     """
+    # arrays taken out of the tuples once: in the loop that would count references
+    group0, contract0, partner0, quantity0 = before.group, before.contract, before.partner, before.quantity
+    group1, contract1, partner1, quantity1 = after.group, after.contract, after.partner, after.quantity
     out = np.zeros((groups, AFTER + 1))
-    for p in range(before.group.size):
-        g, c, m = before.group[p], before.contract[p], before.partner[p]
+    for p in range(group0.size):
+        g, c, m = group0[p], contract0[p], partner0[p]
         if g < 0 or not valued_before[c]:
             continue
-        q = before.quantity[p]
+        q = quantity0[p]
         out[g, BEFORE] += q * units[c, U_BEFORE]
         out[g, _LEFT] += q * units[c, U_LEFT]
         out[g, _TAIL] += q * units[c, U_TAIL_BEFORE]
-        cause = cause_of(after, valued_after, c, g, m, _CLOSED)
+        cause = cause_of(c, g, m, group1, contract1, valued_after, _CLOSED)
         if cause == _BOTH:
-            r = after.quantity[m]
+            r = quantity1[m]
             out[g, _AMENDED] += (r - q) * units[c, U_QUANTITY]
             out[g, _REVALUATION] += 0.5 * (q + r) * units[c, U_REVALUATION]
             out[g, _CURRENCY] += 0.5 * (q + r) * units[c, U_CURRENCY]
@@ -179,20 +193,20 @@ def position_effects(
             out[g, cause] -= q * units[c, U_QUANTITY]
             out[g, _REVALUATION] += 0.5 * q * units[c, U_REVALUATION]
             out[g, _CURRENCY] += 0.5 * q * units[c, U_CURRENCY]
-    for p in range(after.group.size):
-        g, c, m = after.group[p], after.contract[p], after.partner[p]
+    for p in range(group1.size):
+        g, c, m = group1[p], contract1[p], partner1[p]
         if g < 0 or not valued_after[c]:
             continue
-        q = after.quantity[p]
+        q = quantity1[p]
         out[g, AFTER] += q * units[c, U_AFTER]
         out[g, _ENTERED] += q * units[c, U_ENTERED]
         out[g, _TAIL] += q * units[c, U_TAIL_AFTER]
-        cause = cause_of(before, valued_before, c, g, m, _NEW)
+        cause = cause_of(c, g, m, group0, contract0, valued_before, _NEW)
         if cause == _BOTH:
             continue
         moved = q
-        if cause == _TRANSFERRED and before.group[m] >= 0:  # out of another group with the quantity it had there
-            moved = before.quantity[m]
+        if cause == _TRANSFERRED and group0[m] >= 0:  # out of another group with the quantity it had there
+            moved = quantity0[m]
             out[g, _AMENDED] += (q - moved) * units[c, U_QUANTITY]
         out[g, cause] += moved * units[c, U_QUANTITY]
         out[g, _REVALUATION] += 0.5 * q * units[c, U_REVALUATION]
@@ -203,30 +217,32 @@ def position_effects(
 @compiled
 def cause_quantities(before: Any, after: Any, valued_before: Bools, valued_after: Bools, contracts: int) -> Floats:
     """Net change of quantity by contract and cause, and last the mean quantity: shape (contracts, 6), of all groups."""
+    group0, contract0, partner0, quantity0 = before.group, before.contract, before.partner, before.quantity
+    group1, contract1, partner1, quantity1 = after.group, after.contract, after.partner, after.quantity
     out = np.zeros((contracts, _COVERAGE + 2))
-    for p in range(before.group.size):
-        g, c, m = before.group[p], before.contract[p], before.partner[p]
+    for p in range(group0.size):
+        g, c, m = group0[p], contract0[p], partner0[p]
         if g < 0 or not valued_before[c]:
             continue
-        q = before.quantity[p]
+        q = quantity0[p]
         out[c, -1] += 0.5 * q
-        cause = cause_of(after, valued_after, c, g, m, _CLOSED)
+        cause = cause_of(c, g, m, group1, contract1, valued_after, _CLOSED)
         if cause == _BOTH:
-            out[c, _AMENDED] += after.quantity[m] - q
+            out[c, _AMENDED] += quantity1[m] - q
         else:
             out[c, cause] -= q
-    for p in range(after.group.size):
-        g, c, m = after.group[p], after.contract[p], after.partner[p]
+    for p in range(group1.size):
+        g, c, m = group1[p], contract1[p], partner1[p]
         if g < 0 or not valued_after[c]:
             continue
-        q = after.quantity[p]
+        q = quantity1[p]
         out[c, -1] += 0.5 * q
-        cause = cause_of(before, valued_before, c, g, m, _NEW)
+        cause = cause_of(c, g, m, group0, contract0, valued_before, _NEW)
         if cause == _BOTH:
             continue
         moved = q
-        if cause == _TRANSFERRED and before.group[m] >= 0:
-            moved = before.quantity[m]
+        if cause == _TRANSFERRED and group0[m] >= 0:
+            moved = quantity0[m]
             out[c, _AMENDED] += q - moved
         out[c, cause] += moved
     return out
