@@ -21,9 +21,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict, Field
 
-from aggregation.book import Book, encode
+from aggregation.book import Book
+from aggregation.explain_points import merge_groups
 from aggregation.filters import select
-from aggregation.grouping import Groups, group_by
+from aggregation.grouping import group_by
 from aggregation.receipts import code_digest, libraries, sealed
 from aggregation.types import Filter
 from aggregation.vector_cache import VectorCache
@@ -335,35 +336,15 @@ def _books(request: PnlExplainRequest, one: Book, two: Book) -> _Books:
     if len(missed) == 2:
         raise missed[0]
     groups = [group_by(book, request.by, keep) for book, keep in zip((one, two), keeps, strict=True)]
-    numbers, keys = _shared_numbers(groups, request.by)
+    members = merge_groups(groups[0].keys, groups[1].keys, groups[0].n, groups[1].n)
+    # the last for what is filtered out
+    numbers = [np.append(m, -1)[g.group] for m, g in zip((members.before, members.after), groups, strict=True)]
     match = [_match(one, two), _match(two, one)]
     sides = [
         _Side(book, keep, number, np.repeat(np.arange(len(book.contract_ids)), np.diff(book.starts)), m)
         for book, keep, number, m in zip((one, two), keeps, numbers, match, strict=True)
     ]
-    return _Books(sides[0], sides[1], keys, tuple(e.message for e in missed))
-
-
-def _shared_numbers(groups: Sequence[Groups], by: Sequence[str]) -> tuple[list[_Places], pa.Table]:
-    """Groups of both dates numbered together, sorted by their members, nulls last: a number a position, and the keys."""
-    sizes = [len(g.keys) if by else g.n for g in groups]
-    if not by:
-        return [g.group.astype(np.int64) for g in groups], pa.table({})
-    columns = [encode(pa.concat_arrays([g.keys[name].combine_chunks() for g in groups])) for name in by]
-    codes = np.stack([c for c, _ in columns], axis=1)
-    distinct, number = np.unique(codes, axis=0, return_inverse=True)
-    keys = pa.table(
-        {
-            name: members.take(pa.array(distinct[:, i]))
-            for i, (name, (_, members)) in enumerate(zip(by, columns, strict=True))
-        }
-    )
-    number = number.reshape(-1)
-    parts = number[: sizes[0]], number[sizes[0] :]
-    return [
-        np.where(g.group >= 0, np.append(part, -1)[g.group], -1).astype(np.int64)
-        for g, part in zip(groups, parts, strict=True)
-    ], keys
+    return _Books(sides[0], sides[1], members.keys, tuple(e.message for e in missed))
 
 
 def _match(book: Book, other: Book) -> _Places:

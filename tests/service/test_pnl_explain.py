@@ -28,6 +28,7 @@ from service.app import create_app
 from service.config import Settings
 from service.operations import run_valuation
 from service.pnl_explain import LINES, PNL, TRADES, PnlExplain, PnlExplainRequest, plan_pnl_explain, pnl_explain
+from service.replay import replay
 from valuation.batch import value_batch
 from valuation.cash import cash_until
 from valuation.catalogue import parse_terms
@@ -341,6 +342,7 @@ def test_the_plan_says_what_is_priced(lake: Lake) -> None:
 def test_the_receipt_names_the_inputs_and_the_same_question_gives_it_again(lake: Lake, by_desk: PnlExplain) -> None:
     assert ask(lake, by=("desk",)).receipt == by_desk.receipt
     assert by_desk.receipt["from"]["market_date"] == "2020-03-12"
+    assert replay(lake, by_desk.receipt).verdict == "same bits"
     assert ask(lake).receipt["result_digest"] != by_desk.receipt["result_digest"]
 
 
