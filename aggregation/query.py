@@ -145,9 +145,9 @@ class _Clock:
 def stated_horizon(inputs: Inputs) -> int:
     """Business days every scenario spans; raises `BadInput` where they span none or not all the same."""
     scenarios = inputs.scenarios
-    if not scenarios["horizon_days"] or len(scenarios["horizons"] or ()) > 1:
+    if not inputs.seal["sample"] or not scenarios["horizon_days"] or len(scenarios["horizons"] or ()) > 1:
         raise BadInput(
-            f"Scenario set {scenarios['scenario_set_name']} states no one horizon for all its scenarios, so that there is nothing "
+            f"Scenario set {scenarios['name']} states no one horizon for all its scenarios, so that there is nothing "
             "to scale from. Ask without scaling, or for a set whose scenarios span the same number of days."
         )
     return int(scenarios["horizon_days"])

@@ -31,6 +31,16 @@ WhereOption = Annotated[
 MeasureOption = Annotated[str, typer.Option("--measure", help="Measures, comma separated.")]
 LevelOption = Annotated[str, typer.Option("--level", help="Confidence levels, comma separated fractions.")]
 EstimatorOption = Annotated[str, typer.Option("--estimator", help="How the quantile is read from the scenarios.")]
+TailOption = Annotated[str, typer.Option("--tail", help="The tail that is measured: loss, or gain.")]
+ThresholdOption = Annotated[
+    list[float] | None, typer.Option("--threshold", help="A loss whose exceedance probability is asked for; repeatable.")
+]
+ScaleOption = Annotated[
+    int | None, typer.Option("--scale-to-days", help="Scale to this horizon by the square root of time.")
+]
+IntervalOption = Annotated[
+    str | None, typer.Option("--interval", help="Confidence of a sampling interval beside each figure, such as 0.95.")
+]
 ScenarioSetOption = Annotated[str | None, typer.Option("--scenario-set", help="Name or id of a stored scenario set.")]
 BranchOption = Annotated[str | None, typer.Option("--branch", help="Branch in place of a book: NAME, or NAME@2.")]
 ParameterOption = Annotated[
@@ -72,6 +82,18 @@ def as_parameters(pairs: list[str] | None) -> dict[str, Any]:
         except ValueError as error:
             raise BadInput(f"--parameter {name}: {value!r} begins like JSON but is none: {error}.") from None
     return parameters
+
+
+def figures_as(
+    tail: str, threshold: list[float] | None, scale_to_days: int | None, interval: str | None
+) -> dict[str, Any]:
+    """The fields of a query that say how figures are measured beyond measure, level and estimator."""
+    return {
+        "tail": tail,
+        "thresholds": tuple(threshold or ()),
+        "scale_to_days": scale_to_days,
+        "interval": interval,
+    }
 
 
 def query_of(
