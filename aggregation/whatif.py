@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -434,6 +435,8 @@ def _vectors_of(like: Vectors, valued: PnLBlock) -> Vectors:
         failures=pa.record_batch(
             {name: pa.array([getattr(f, name) for f in failures], pa.string()) for name in like.failures.schema.names}
         ),
+        substituted=None,
+        memory_bytes=math.inf,
     )
 
 

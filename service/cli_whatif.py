@@ -58,6 +58,7 @@ def register(app: typer.Typer, bench_app: typer.Typer) -> None:
     app.command("whatif")(whatif_command)
     app.command("way-back")(way_back_command)
     app.add_typer(branch_app, name="branch")
+    bench_app.command("what-if")(bench_what_if_command)
 
 
 def whatif_command(
@@ -174,6 +175,19 @@ def way_back_command(
             display.say(f"Saved as branch {saved['name']}@{saved['version']}; ask with --branch {saved['name']}.")
     if result.status == "out of reach":
         raise typer.Exit(1)
+
+
+def bench_what_if_command(
+    contracts: Annotated[int, typer.Option("--contracts", help="Contracts with vectors.")] = 100_000,
+    scenarios: Annotated[int, typer.Option("--scenarios", help="Scenarios.")] = 1000,
+    positions: Annotated[int, typer.Option("--positions", help="Positions.")] = 1_000_000,
+    output: Annotated[Path | None, typer.Option("--output", help="Write the rows to this JSON file.")] = None,
+) -> None:
+    """Seconds of a what-if of ten trades, on known contracts and on new ones, against the changed book netted as a whole."""
+    from service import bench
+    from service.bench_whatif import bench_what_if
+
+    bench.report(bench_what_if(contracts, scenarios, positions), output)
 
 
 @branch_app.command("list")

@@ -41,7 +41,10 @@ from lake.tables import Lake, code_version
 from scenarios.store import load_scenario_set, scenario_set_digest
 from service.backtest import run_backtest
 from service.parametric import ParametricQuery, run_parametric
+from service.pnl_explain import PnlExplainRequest, pnl_explain
 from service.risk_classes import run_risk_classes
+from service.way_back import replay_way_back
+from service.whatif import replay_what_if
 from valuation.plan import all_pricers_version
 
 State = Literal["same", "changed", "missing", "damaged"]
@@ -116,6 +119,11 @@ def _series(lake: Lake, cache: VectorCache, question: Mapping[str, Any]) -> Rece
     return run_series(lake, query, days.first, days.last, calendar=days.calendar, cache=cache).receipt
 
 
+def _pnl_explain(lake: Lake, cache: VectorCache, question: Mapping[str, Any]) -> Receipt:
+    request = validated(PnlExplainRequest, dict(question), "question of the receipt")
+    return pnl_explain(lake, request, cache=cache).receipt
+
+
 # kind of answer to the function that answers its question again and gives the new receipt
 REPLAYED: dict[str, Callable[[Lake, VectorCache, Mapping[str, Any]], Receipt]] = {
     "backtest": _backtest,
@@ -127,9 +135,12 @@ REPLAYED: dict[str, Callable[[Lake, VectorCache, Mapping[str, Any]], Receipt]] =
     "parametric": _parametric,
     "pivot": _pivot,
     "pnl": _pnl,
+    "pnl-explain": _pnl_explain,
     "series": _series,
     "table": _table,
     "var": _var,
+    "way_back": replay_way_back,
+    "what_if": replay_what_if,
 }
 
 
@@ -260,7 +271,9 @@ def _listed(versions: Mapping[str, str]) -> str:
 
 def _positions(lake: Lake, receipt: Receipt) -> InputState:
     """The files of the book: whether they are there with the bytes they are named by, and still the newest."""
-    date, files = receipt["positions_date"], list(receipt["positions_files"])
+    # a branch is named beside the files it stands on: it is in the tables of branches, at the receipt's version
+    date = receipt["positions_date"]
+    files = [f for f in receipt["positions_files"] if not f.startswith("branch-")]
     name = f"positions of {date}"
     paths = [lake.path / "positions" / f"positions_date={date}" / f"{f}.parquet" for f in files]
     lacking = [p.stem for p in paths if not p.is_file()]

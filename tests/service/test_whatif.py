@@ -32,6 +32,7 @@ from service.branches import BranchRequest, remove_branch, save_branch
 from service.config import Settings
 from service.jobs import JobTable
 from service.operations import ValuationRequest, plan_valuation, run_valuation
+from service.replay import replay
 from service.trades import read_trades, trades_of_file, trades_of_rows
 from service.whatif import ChangeRequest, parse_removal, parse_scaling, run_what_if
 
@@ -144,6 +145,20 @@ class TestWhatIf:
         result = run_what_if(own_lake, question(positions_date=FRIDAY), ChangeRequest(add=(SHARES,)))
         assert result.receipt["positions_date"] == str(FRIDAY)
         assert result.receipt["valuation_date"] == str(MONDAY)
+
+    def test_a_receipt_is_replayed_to_the_bit(self, own_lake: Lake) -> None:
+        asked = ChangeRequest(
+            add=(HEDGE, SHARES), remove=(parse_removal("T00000-1"),), scale=(parse_scaling("desk=Options*0.5"),)
+        )
+        receipt = run_what_if(own_lake, question(by=("desk",)), asked).receipt
+        save(own_lake, "b", add=[SHARES])
+        on_branch = run_what_if(own_lake, question(branch="b"), ChangeRequest(add=(HEDGE,))).receipt
+        var = run_query(own_lake, question(branch="b")).receipt
+        save(own_lake, "b", add=[HEDGE], new_version=True)  # what came later is not read
+        for made in (receipt, on_branch, var):
+            again = replay(own_lake, json.loads(json.dumps(made)))
+            assert again.verdict == "same bits", again
+            assert {s.state for s in again.inputs} == {"same"}
 
     def test_command_line(self, valued_lake: Path, tmp_path: Path) -> None:
         (tmp_path / "trades.json").write_text(json.dumps([HEDGE]))
