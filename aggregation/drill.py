@@ -35,6 +35,8 @@ from scenarios.types import Floats
 MOST_SCENARIOS = 20  # columns of P&L side by side
 STATES = ("covered", "failed", "missing")
 Rows = npt.NDArray[np.int64]
+Per = Literal["trade", "contract"]
+Order = Literal["loss", "gain", "name"]
 
 
 class DrillQuery(RiskQuery):
@@ -43,10 +45,8 @@ class DrillQuery(RiskQuery):
     scenarios: tuple[str, ...] = Field(
         (), max_length=MOST_SCENARIOS, description="scenarios by label; default those of the measure's tail"
     )
-    per: Literal["trade", "contract"] = Field(
-        "trade", description="a row a trade, or a row a contract with its net quantity"
-    )
-    order: Literal["loss", "gain", "name"] = Field(
+    per: Per = Field("trade", description="a row a trade, or a row a contract with its net quantity")
+    order: Order = Field(
         "loss", description="largest contribution to the loss first, or largest offset, or by trade or contract id"
     )
     first: int = Field(0, ge=0, description="rows to pass over")
@@ -57,6 +57,13 @@ class DrillQuery(RiskQuery):
     def _empty(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         if value:
             raise ValueError("a drill is into one node, which its filters name; leave by out")
+        return value
+
+    @field_validator("interval")
+    @classmethod
+    def _none(cls, value: str | None) -> str | None:
+        if value is not None:
+            raise ValueError("a drill gives no sampling intervals; leave interval out")
         return value
 
 

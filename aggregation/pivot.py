@@ -20,7 +20,7 @@ from aggregation.inputs import Inputs, open_inputs
 from aggregation.measures import asked_measures
 from aggregation.query import answer
 from aggregation.receipts import sealed
-from aggregation.table import OTHERS, ranks
+from aggregation.table import OTHERS, AtLeastOne, ranks
 from aggregation.types import Coverage, RiskQuery, RiskResult
 from aggregation.vector_cache import VectorCache
 from aggregation.vectors import Bools
@@ -40,7 +40,7 @@ class PivotQuery(RiskQuery):
     sort: tuple[str, ...] = Field(
         (), description="figures of the row totals to sort the rows by, -figure for descending; default the members"
     )
-    limit: int | None = Field(None, ge=1, description="rows shown; the rest is one row")
+    limit: AtLeastOne | None = Field(None, description="rows shown; the rest is one row")
 
     @field_validator("by")
     @classmethod

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -33,6 +33,7 @@ from lake.tables import Lake
 
 LEVEL, OTHERS, BOUND, UNBOUNDED = "level", "others", "bound", "unbounded"
 Ranks = npt.NDArray[np.int64]
+AtLeastOne = Annotated[int, Field(ge=1)]
 
 
 class TableQuery(RiskQuery):
@@ -40,7 +41,7 @@ class TableQuery(RiskQuery):
 
     subtotals: bool = Field(False, description="also a row for every prefix of by, the outermost first")
     sort: tuple[str, ...] = Field((), description="columns to sort by, -column for descending; default the members")
-    limit: int | None = Field(None, ge=1, description="rows shown, of each parent with subtotals; the rest is one row")
+    limit: AtLeastOne | None = Field(None, description="rows shown, of each parent with subtotals; the rest is one row")
     bounds: bool = Field(
         False, description="also what failed and missing contracts could do to the figures of each row"
     )

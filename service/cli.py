@@ -14,22 +14,38 @@ import structlog
 import typer
 
 from lake.errors import BadInput, VarlakeError, validated
-from service import cli_backtest, cli_causes, cli_contributions, cli_whatif, display
+from service import (
+    cli_backtest,
+    cli_bench,
+    cli_causes,
+    cli_contributions,
+    cli_dimensions,
+    cli_explain,
+    cli_pnl,
+    cli_whatif,
+    display,
+)
 from service.cli_options import (
     BranchOption,
     ByOption,
     CurrencyOption,
     DateText,
     EstimatorOption,
+    IntervalOption,
     JsonOption,
     LakeOption,
     LevelOption,
     MeasureOption,
     ParameterOption,
+    ScaleOption,
     ScenarioSetOption,
+    TailOption,
+    ThresholdOption,
     WhereOption,
     as_date,
+    as_list,
     as_parameters,
+    figures_as,
     open_lake,
     query_of,
     settings_of,
@@ -61,7 +77,11 @@ app.add_typer(stress_app, name="stress")
 app.command("roll")(roll)
 app.add_typer(bench_app, name="bench")
 cli_backtest.register(app, ingest_app)
+cli_dimensions.register(app, ingest_app)
 cli_causes.register(app)
+cli_explain.register(app, bench_app)
+cli_pnl.register(app)
+cli_bench.register(bench_app)
 cli_whatif.register(app, bench_app)
 cli_contributions.register(app, bench_app)
 
@@ -276,59 +296,64 @@ def var_command(
     level: LevelOption = "0.99",
     currency: CurrencyOption = "USD",
     estimator: EstimatorOption = "order_statistic",
+    tail: TailOption = "loss",
+    threshold: ThresholdOption = None,
+    scale_to_days: ScaleOption = None,
+    interval: IntervalOption = None,
     positions_date: Annotated[
         str | None, typer.Option("--positions-date", help="Date of the book, when not as-of.")
     ] = None,
+    market_date: cli_dimensions.MarketDateOption = None,
     scenario_set: ScenarioSetOption = None,
     valuation_set: Annotated[
         str | None, typer.Option("--valuation-set", help="Valuation set id; default the newest that fits.")
     ] = None,
     branch: BranchOption = None,
+    subtotals: cli_dimensions.SubtotalsOption = False,
+    sort: cli_dimensions.SortOption = "",
+    limit: cli_dimensions.LimitOption = None,
+    bounds: cli_dimensions.BoundsOption = False,
+    plan: Annotated[bool, typer.Option("--plan", help="Only say what would be priced first, and the time.")] = False,
+    value: Annotated[bool, typer.Option("--value", help="Price what is missing first, then answer.")] = False,
+    plot: Annotated[
+        Path | None, typer.Option("--plot", help="Draw the total's P&L with its figures to this file: .svg or .png.")
+    ] = None,
     lake: LakeOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Value-at-Risk and other measures, by any combination of dimensions. Values nothing."""
-    from aggregation.query import run_query
-    from service import operations, reports
+    """Value-at-Risk and other measures, by any combination of dimensions. Values nothing unless asked to."""
+    from aggregation.table import TableQuery, run_table
+    from service import on_demand, operations, reports, reports_dimensions
 
     settings, opened = open_lake(lake)
     more = {
         "valuation_set": valuation_set,
-        "positions_date": as_date(positions_date, "--positions-date") if positions_date else None,
+        **cli_dimensions.dates_of(positions_date, market_date),
         "branch": branch,
+        **figures_as(tail, threshold, scale_to_days, interval),
     }
     query = query_of(as_of, by, where, measure, level, currency, estimator, scenario_set, **more)
-    result = run_query(opened, query, cache=operations.vector_cache(settings, opened))
-    display.print_json(result.to_dict()) if json else reports.show_result(result)
-
-
-@app.command("compare")
-def compare_command(
-    from_date: Annotated[str, typer.Option("--from", help="First date.")],
-    to_date: Annotated[str, typer.Option("--to", help="Second date.")],
-    by: ByOption = "",
-    where: WhereOption = None,
-    measure: MeasureOption = "var,es",
-    level: LevelOption = "0.99",
-    currency: CurrencyOption = "USD",
-    estimator: EstimatorOption = "order_statistic",
-    scenario_set: ScenarioSetOption = None,
-    from_branch: Annotated[str | None, typer.Option("--from-branch", help="Branch in place of the first book.")] = None,
-    to_branch: Annotated[str | None, typer.Option("--to-branch", help="Branch in place of the second book.")] = None,
-    lake: LakeOption = None,
-    json: JsonOption = False,
-) -> None:
-    """The same question on two days, or of two branches, and the difference."""
-    from aggregation.compare import compare
-    from service import operations, reports
-
-    settings, opened = open_lake(lake)
-    one, two = (
-        query_of(day, by, where, measure, level, currency, estimator, scenario_set, branch=branch)
-        for day, branch in ((from_date, from_branch), (to_date, to_branch))
-    )
-    result = compare(opened, one, two, cache=operations.vector_cache(settings, opened))
-    display.print_json(result.to_dict()) if json else reports.show_comparison(result)
+    layout = {"subtotals": subtotals, "sort": as_list(sort), "limit": limit, "bounds": bounds}
+    table = validated(TableQuery, {**query.model_dump(), **layout}, "query")
+    if plan:
+        planned = operations.plan_valuation(opened.snapshot(), on_demand.valuation_for(opened.snapshot(), table)).to_dict()
+        display.print_json(planned) if json else reports.show_plan(planned)
+        return
+    cache = operations.vector_cache(settings, opened)
+    if value:
+        with opened.writer("varlake var --value") as committer, display.progress_bar("valuing") as progress:
+            result, sealed = on_demand.answer_on_demand(
+                committer, table, cache=cache, spark=operations.spark_of(settings), progress=progress
+            )
+        display.say("Nothing was missing." if sealed is None else on_demand.said(sealed))
+    else:
+        result = run_table(opened, table, cache=cache)
+    if json:
+        display.print_json(result.to_dict())
+    else:
+        (reports.show_result if table.is_plain else reports_dimensions.show_table)(result)
+    if plot is not None:
+        display.say(f"Wrote {cli_pnl.plot_var(opened, query, result.total, plot, cache)}")
 
 
 @app.command("replay")
@@ -413,31 +438,18 @@ def bench_scenarios(
     bench.report(bench_scenarios.bench_scenarios(500, 500, 10_000, 1_000_000), output)
 
 
-@bench_app.command("reduce")
-def bench_reduce(
-    contracts: Annotated[int, typer.Option("--contracts", help="Contracts with vectors.")] = 100_000,
-    scenarios: Annotated[int, typer.Option("--scenarios", help="Scenarios.")] = 1000,
-    positions: Annotated[int, typer.Option("--positions", help="Positions.")] = 1_000_000,
-    output: Annotated[Path | None, typer.Option("--output", help="Write the rows to this JSON file.")] = None,
-) -> None:
-    """Seconds of a group-by VaR against one parallel read of the same bytes in the same run."""
-    from service import bench
-
-    bench.report(bench.bench_reduce(contracts, scenarios, positions), output)
-
-
 @bench_app.command("all")
 def bench_all(
     output: Annotated[Path, typer.Option("--output", help="JSON file for the rows.")] = Path("bench.json"),
 ) -> None:
     """Every benchmark with its default sizes."""
-    from service import bench, bench_scenarios
+    from service import bench, bench_reduce, bench_scenarios
 
     bench.report(
         [
             *bench.bench_map(60_000, 500),
             *bench_scenarios.bench_scenarios(500, 500, 10_000, 1_000_000),
-            *bench.bench_reduce(100_000, 1000, 1_000_000),
+            *bench_reduce.bench_reduce(100_000, 1000, 1_000_000),
         ],
         output,
     )

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from service.stress_period import StressPeriod
 
 SHOWN_REJECTIONS = 20
-_COVERAGE = ("failed", "missing", "status")
+_COVERAGE = ("failed", "missing", "substituted", "status")
 
 
 def show_plan(plan: Mapping[str, Any]) -> None:

@@ -25,6 +25,15 @@ _FILTER = "^[^=!~<>]+(!?=.*|(!?~|[<>]=?).+)$"
 FilterText = Annotated[Filter, BeforeValidator(_filter), WithJsonSchema({"type": "string", "pattern": _FILTER})]
 
 
+def whole(value: Any) -> Any:
+    """A float that is a whole number as an integer. Limits stand before it in Annotated, or they are lost to the schema."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+# JSON has one kind of number: 10.0 is an integer there
+WholeNumber = Annotated[int, BeforeValidator(whole)]
+
+
 class Parameters(BaseModel):
     """Base of query parameters: an unknown parameter is an error, never ignored."""
 

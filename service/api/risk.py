@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from flask import Response
-from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 from pydantic.fields import FieldInfo
 
 from aggregation.compare import compare
-from aggregation.dimensions import CONTRACT_COLUMNS, DIMENSIONS
 from aggregation.measures import MEASURES
-from aggregation.query import run_query
+from aggregation.table import TableQuery, run_table
 from aggregation.tail import ESTIMATORS
 from aggregation.types import Level, RiskQuery, RiskResult, Tail, Threshold
 from lake.dates import Day
@@ -19,7 +18,7 @@ from service.api import models
 from service.api.answers import table_answer, tabular
 from service.api.context import context
 from service.api.document import blueprint
-from service.api.requests import Body, FilterText, TableParameters
+from service.api.requests import Body, FilterText, TableParameters, whole
 
 api = blueprint("risk", __name__, __doc__)
 
@@ -29,9 +28,15 @@ def _as_in_query(name: str, **limits: Any) -> Any:
     return FieldInfo.merge_field_infos(RiskQuery.model_fields[name], Field(**limits))
 
 
+def _as_in_table(name: str, **limits: Any) -> Any:
+    """The same for a field of `TableQuery`."""
+    return FieldInfo.merge_field_infos(TableQuery.model_fields[name], Field(**limits))
+
+
 DimensionName = Annotated[
     str,
-    WithJsonSchema({"type": "string", "pattern": f"^({'|'.join((*DIMENSIONS, *CONTRACT_COLUMNS))}|attribute\\..+)$"}),
+    # one of DIMENSIONS, a level of a hierarchy, or an attribute
+    WithJsonSchema({"type": "string", "pattern": r"^([a-z][a-z0-9_]{0,63}|attribute\..+)$"}),
 ]
 MeasureName = Annotated[str, WithJsonSchema({"type": "string", "enum": list(MEASURES)})]
 EstimatorName = Annotated[str, WithJsonSchema({"type": "string", "enum": list(ESTIMATORS)})]
@@ -46,7 +51,7 @@ class Names(BaseModel):
     estimator: EstimatorName = _as_in_query("estimator")
     tail: Tail = _as_in_query("tail")
     thresholds: tuple[Threshold, ...] = _as_in_query("thresholds", max_length=32)
-    scale_to_days: int | None = _as_in_query("scale_to_days")
+    scale_to_days: Annotated[int, Field(ge=1, le=250), BeforeValidator(whole)] | None = _as_in_query("scale_to_days")
     interval: Level | None = _as_in_query("interval")
 
 
@@ -67,6 +72,7 @@ class QuestionParameters(TableParameters, Names):
 class VarParameters(QuestionParameters):
     as_of: Day = _as_in_query("as_of")
     positions_date: Day | None = _as_in_query("positions_date")
+    market_date: Day | None = _as_in_query("market_date")
     valuation_set: str | None = _as_in_query("valuation_set")
     branch: str | None = _as_in_query("branch")
 
@@ -78,26 +84,55 @@ class RiskQuestion(Names, RiskQuery):
         return RiskQuery(**{name: getattr(self, name) for name in RiskQuery.model_fields})
 
 
-class VarBody(Body, RiskQuestion):
-    """One question: whose risk, on which day, measured how."""
+Limit = Annotated[int, Field(ge=1), BeforeValidator(whole)]
 
 
-@api.get("/var", responses={200: models.RiskAnswer})
+class Layout(BaseModel):
+    """How the rows of an answer are laid out."""
+
+    subtotals: bool = _as_in_table("subtotals")
+    sort: tuple[str, ...] = _as_in_table("sort", max_length=16)
+    limit: Limit | None = _as_in_table("limit")
+    bounds: bool = _as_in_table("bounds")
+
+
+class VarTableParameters(VarParameters, Layout):
+    def table(self) -> TableQuery:
+        return _table(self.question(self.as_of), self)
+
+
+class VarBody(Body, RiskQuestion, Layout):
+    """One question: whose risk, on which day, measured how, and how its rows are laid out."""
+
+    def table(self) -> TableQuery:
+        return _table(self.question(), self)
+
+
+def _table(question: RiskQuery, layout: Layout) -> TableQuery:
+    given = {name: getattr(question, name) for name in RiskQuery.model_fields}
+    return TableQuery(**given, **{name: getattr(layout, name) for name in Layout.model_fields})
+
+
+class VarAnswer(models.RiskAnswer):
+    query: RiskQuery | TableQuery
+
+
+@api.get("/var", responses={200: VarAnswer})
 @tabular
-def var(query: VarParameters) -> Response:
+def var(query: VarTableParameters) -> Response:
     """Value-at-Risk and other measures of a day, by any combination of dimensions.
 
     CSV and Arrow hold the rows; without `by` the one row is the total. Arrow carries query, total, coverage, receipt and
     notes as JSON in the metadata of its schema.
     """
-    return _answer(query.question(query.as_of))
+    return _answer(query.table())
 
 
-@api.post("/var", responses={200: models.RiskAnswer})
+@api.post("/var", responses={200: VarAnswer})
 @tabular
 def query_var(body: VarBody) -> Response:
     """The same question as a JSON body, for long filters."""
-    return _answer(body.question())
+    return _answer(body.table())
 
 
 class CompareParameters(QuestionParameters):
@@ -141,9 +176,9 @@ def _compared(one: RiskQuery, two: RiskQuery) -> Response:
     )
 
 
-def _answer(question: RiskQuery) -> Response:
+def _answer(question: TableQuery) -> Response:
     here = context()
-    result = run_query(here.lake, question, cache=here.cache)
+    result = run_table(here.lake, question, cache=here.cache)
     about = result.to_dict()
     return table_answer(
         result.rows,

@@ -166,7 +166,7 @@ def test_unlike_questions_are_not_compared(client: FlaskClient) -> None:
 def test_every_field_of_a_query_is_a_parameter() -> None:
     """A field that is added to the query and not to the parameters would silently stay at its default."""
     assert set(risk.VarParameters.model_fields) - {"format"} == set(RiskQuery.model_fields)
-    of_one_day = {"as_of", "positions_date", "valuation_set"}
+    of_one_day = {"as_of", "positions_date", "market_date", "valuation_set", "branch"}
     assert (
         set(risk.CompareParameters.model_fields) - {"format", "from_", "to"} == set(RiskQuery.model_fields) - of_one_day
     )
