@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
 from aggregation.cache import read_mapped, write_mapped
-from aggregation.dimensions import ATTRIBUTE, CONTRACT_COLUMNS, DIMENSIONS
+from aggregation.dimensions import ATTRIBUTE, CONTRACT, CONTRACT_COLUMNS, DIMENSIONS
 from aggregation.workers import each
 from lake.errors import NotFound, unknown
 from lake.tables import Lake, Snapshot
@@ -59,10 +60,17 @@ class Book:
     def attributes(self) -> tuple[str, ...]:
         return tuple(c.removeprefix(ATTRIBUTE) for c in self.columns if c.startswith(ATTRIBUTE))
 
+    @functools.cached_property
+    def _contracts(self) -> Column:
+        codes = np.repeat(np.arange(len(self.contract_ids), dtype=np.int32), np.diff(self.starts))
+        return Column(codes, self.contract_ids)
+
     def column(self, name: str, pointer: str = "by") -> Column:
         """The column of that name; raises `BadInput` with the nearest names that this book can be grouped by."""
+        if name == CONTRACT:
+            return self._contracts
         if name not in self.columns:
-            raise unknown("dimension", name, self.columns, pointer=pointer)
+            raise unknown("dimension", name, (*self.columns, CONTRACT), pointer=pointer)
         return self.columns[name]
 
 

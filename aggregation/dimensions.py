@@ -30,6 +30,7 @@ DIMENSIONS: dict[str, Dimension] = {
 }
 
 CONTRACT_COLUMNS = ("instrument_type", "currency")
+CONTRACT = "contract"  # the contract itself, by its id
 
 
 def groupable(attributes: Collection[str]) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from aggregation.book import Book, Codes, Column, encode
-from aggregation.dimensions import CONTRACT_COLUMNS, DIMENSIONS
+from aggregation.dimensions import CONTRACT, CONTRACT_COLUMNS, DIMENSIONS
 from aggregation.measures import MEASURES
 from lake.canonical import canonical_json, digest
 from lake.ingest.hierarchies import COLUMNS, UNASSIGNED
@@ -26,6 +26,7 @@ from lake.ingest.hierarchies import COLUMNS, UNASSIGNED
 RESERVED = (
     *DIMENSIONS,
     *CONTRACT_COLUMNS,
+    CONTRACT,
     *MEASURES,
     *(
         "positions",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal, get_args
 
 from flask import Response
-from pydantic import BaseModel, Field, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, Field, WithJsonSchema
 from pydantic.fields import FieldInfo
 
 from aggregation.contributions import ContributionQuery, Figure, Form, run_contributions
@@ -16,7 +16,7 @@ from service.api.answers import json_answer, table_answer, tabular
 from service.api.context import context
 from service.api.document import blueprint
 from service.api.models import Answer, CoverageAnswer, JobAnswer
-from service.api.requests import Body, FilterText, TableParameters, WholeNumber
+from service.api.requests import Body, FilterText, TableParameters, whole
 from service.api.risk import DimensionName, RiskQuestion, VarParameters
 from service.api.valuations import _answer as job_fields
 from service.jobs import VALUATION
@@ -49,7 +49,7 @@ class Asked(BaseModel):
     levels: tuple[Level, ...] = _field("levels", max_length=1, description="its one confidence level")
     form: Form = _field("form")
     figures: tuple[Figure, ...] = _field("figures", max_length=len(get_args(Figure)))
-    top: Annotated[WholeNumber, Field(ge=1, le=10_000)] | None = _field("top")
+    top: Annotated[int, Field(ge=1, le=10_000), BeforeValidator(whole)] | None = _field("top")
 
 
 class ContributionParameters(Asked, VarParameters):

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 from reduce_lake import DAY, Valued, make_lake, position
+from scipy import stats
+from scipy.stats import mstats
 
 from aggregation.contributions import ContributionQuery, ContributionResult, run_contributions
 from aggregation.inputs import open_inputs
@@ -360,3 +362,44 @@ def test_the_answer_as_data_names_its_inputs(lake: Lake) -> None:
     assert ContributionQuery(**answer["receipt"]["question"]) == ContributionQuery(as_of=DAY, by=("desk",))
     assert answer["grid"] > 0.0
     assert abs(answer["residual"]) < 1e-9 * answer["total"]["standalone_sum"]
+
+
+class TestOtherReadings:
+    def test_harrell_davis_spreads_over_every_scenario(self, lake: Lake) -> None:
+        answer = ask(lake, by=("desk",), levels=("0.95",), estimator="harrell_davis")
+        by_trade, desk_of = trade_pnl(), {t: d for t, _, _, d, _ in TRADES}
+        total = -sum(by_trade.values())
+        assert answer.total["standalone"] == pytest.approx(float(mstats.hdquantiles(total, 0.95)[0]), rel=1e-9)
+        law = stats.beta((N + 1) * 0.95, (N + 1) * 0.05)
+        weights = np.diff(law.cdf(np.arange(N + 1) / N))
+        order = np.argsort(total)
+        for row in answer.rows.to_pylist():
+            desk = -sum(p for t, p in by_trade.items() if desk_of[t] == row["desk"])
+            assert row["component"] == pytest.approx(weights @ desk[order], rel=1e-9)
+        assert sum(answer.rows["component"].to_pylist()) == answer.total["component"]
+
+    def test_the_gain_tail_is_the_loss_tail_of_the_book_sold(self, lake: Lake, tmp_path: Path) -> None:
+        valued = Valued(VECTORS, failed={"c9": "no curve"}, fx={"EURUSD": (1.1, RATES)})
+        sold = make_lake(tmp_path, valued, [{**r, "quantity": -r["quantity"]} for r in rows()])
+        one = ask(lake, by=("book",), measures=("es",), tail="gain")
+        two = ask(sold, by=("book",), measures=("es",))
+        for name in ("component", "standalone", "incremental", "share", "stability"):
+            assert one.rows[name].to_pylist() == two.rows[name].to_pylist()
+
+    def test_over_another_horizon_every_figure_scales(self, lake: Lake) -> None:
+        one, ten = ask(lake, by=("desk",)), ask(lake, by=("desk",), scale_to_days=10)
+        for name in ("component", "standalone", "incremental"):
+            np.testing.assert_allclose(
+                ten.rows[name].to_pylist(), np.sqrt(10) * np.array(one.rows[name].to_pylist()), rtol=1e-12
+            )
+        assert any("square root" in note for note in ten.notes)
+
+    def test_by_contract(self, lake: Lake) -> None:
+        answer = ask(lake, by=("contract",), measures=("es",))
+        by_trade = trade_pnl()
+        held = {r["contract"]: r["component"] for r in answer.rows.to_pylist()}
+        assert sorted(held) == sorted({c for _, c, *_ in TRADES})
+        worst = np.argsort(sum(by_trade.values()), kind="stable")[:2]
+        for contract in VECTORS:
+            own = sum(by_trade[t] for t, c, *_ in TRADES if c == contract)
+            assert held[contract] == pytest.approx(-own[worst].mean(), rel=1e-11)
