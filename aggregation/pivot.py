@@ -5,7 +5,7 @@ Every cell and every total is a group of its own, netted from positions; none is
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,9 +14,8 @@ import pyarrow as pa
 from pydantic import Field, field_validator
 
 from aggregation.book import Codes
-from aggregation.filters import select
-from aggregation.grouping import Groups, group_by
-from aggregation.inputs import Inputs, open_inputs
+from aggregation.grouping import Groups
+from aggregation.inputs import open_inputs, open_selection
 from aggregation.measures import asked_measures
 from aggregation.query import answer
 from aggregation.receipts import sealed
@@ -30,6 +29,8 @@ from lake.tables import Lake
 
 MOST_COLUMNS = 1000
 PART, TOTAL = "part", "total"
+
+_Answered = Callable[..., tuple[pa.Table, Groups]]  # dimensions, and positions if not all, to rows and groups
 
 
 class PivotQuery(RiskQuery):
@@ -103,8 +104,8 @@ def run_pivot(
         raise BadInput(f"{', '.join(both)} cannot stand down and across at once.")
     figures = [a.name for a in asked_measures(query)]
     inputs = open_inputs(cache or VectorCache(lake), query)
-    keep = select(inputs.book, query.where)
-    across = group_by(inputs.book, query.columns, keep)
+    question = RiskQuery(**{n: getattr(query, n) for n in RiskQuery.model_fields})
+    across = open_selection(inputs, question.model_copy(update={"by": query.columns})).groups
     if across.n * len(figures) > MOST_COLUMNS:
         raise BadInput(
             f"{across.n:,} columns of {len(figures)} measures were asked for; a cross table has {MOST_COLUMNS:,} at most. "
@@ -112,22 +113,19 @@ def run_pivot(
         )
     answers: list[RiskResult] = []
 
-    def rows_of(by: Sequence[str], within: Bools) -> pa.Table:
-        asked = RiskQuery(**{**{n: getattr(query, n) for n in RiskQuery.model_fields}, "by": tuple(by)})
+    def part(by: Sequence[str], within: Bools | None = None) -> tuple[pa.Table, Groups]:
+        asked = question.model_copy(update={"by": tuple(by)})
         answers.append(answer(inputs, asked, within=within, threads=threads))
-        return answers[-1].rows
+        return answers[-1].rows, open_selection(inputs, asked, within).groups
 
-    down = group_by(inputs.book, query.rows, keep)
-    row_totals = rows_of(query.rows, keep)
+    row_totals, down = part(query.rows)
     rank = ranks(row_totals, query.sort, query.rows)
     shown = np.full(down.n, True) if query.limit is None else rank < query.limit
     parts = [
-        *_parts(inputs, query, rows_of, keep, down, across, row_totals, shown),
-        *(_others(inputs, query, rows_of, keep & ~shown[down.group], across) if not shown.all() else ()),
+        *_parts(query, part, down, across, row_totals, shown),
+        *(_others(query, part, (down.group >= 0) & ~shown[down.group], across) if not shown.all() else ()),
     ]
-    place = np.append(
-        np.where(shown, rank, -1), -1
-    )  # a row's place in the table; the total stands last, past the others
+    place = np.append(np.where(shown, rank, -1), -1)  # of each row; the total stands last, past the others
     last = int(shown.sum()) + (not shown.all())
     placed = [
         (p, np.where(p.name.endswith(OTHERS), last - 1, np.where(p.down < 0, last, place[p.down]))) for p in parts
@@ -137,34 +135,24 @@ def run_pivot(
 
 
 def _parts(
-    inputs: Inputs,
-    query: PivotQuery,
-    rows_of: Any,
-    keep: Bools,
-    down: Groups,
-    across: Groups,
-    row_totals: pa.Table,
-    shown: Bools,
+    query: PivotQuery, part: _Answered, down: Groups, across: Groups, row_totals: pa.Table, shown: Bools
 ) -> Iterator[_Part]:
-    by = (*query.rows, *query.columns)
-    cells = group_by(inputs.book, by, keep)
+    rows, cells = part((*query.rows, *query.columns))
     example = _examples(cells)
     at, to = down.group[example], across.group[example]
     visible = shown[at]
-    yield _Part("cell", rows_of(by, keep).filter(pa.array(visible)), at[visible], to[visible])
+    yield _Part("cell", rows.filter(pa.array(visible)), at[visible], to[visible])
     every = np.flatnonzero(shown).astype(np.int32)
     yield _Part("row", row_totals.filter(pa.array(shown)), every, np.full(len(every), -1, np.int32))
-    yield _Part(
-        "column", rows_of(query.columns, keep), np.full(across.n, -1, np.int32), np.arange(across.n, dtype=np.int32)
-    )
-    yield _Part("total", rows_of((), keep), np.array([-1], np.int32), np.array([-1], np.int32))
+    yield _Part("column", part(query.columns)[0], np.full(across.n, -1, np.int32), np.arange(across.n, dtype=np.int32))
+    yield _Part("total", part(())[0], np.array([-1], np.int32), np.array([-1], np.int32))
 
 
-def _others(inputs: Inputs, query: PivotQuery, rows_of: Any, rest: Bools, across: Groups) -> Iterator[_Part]:
-    cells = group_by(inputs.book, query.columns, rest)
+def _others(query: PivotQuery, part: _Answered, rest: Bools, across: Groups) -> Iterator[_Part]:
+    rows, cells = part(query.columns, rest)
     to = across.group[_examples(cells)]
-    yield _Part(f"cell of {OTHERS}", rows_of(query.columns, rest), np.full(len(to), -1, np.int32), to)
-    yield _Part(OTHERS, rows_of((), rest), np.array([-1], np.int32), np.array([-1], np.int32))
+    yield _Part(f"cell of {OTHERS}", rows, np.full(len(to), -1, np.int32), to)
+    yield _Part(OTHERS, part((), rest)[0], np.array([-1], np.int32), np.array([-1], np.int32))
 
 
 def _examples(groups: Groups) -> Any:

@@ -18,8 +18,7 @@ from pydantic import Field
 
 from aggregation.book import Codes
 from aggregation.failure_bounds import failure_bounds
-from aggregation.filters import select
-from aggregation.grouping import Groups, group_by
+from aggregation.grouping import Groups
 from aggregation.inputs import Inputs, Selection, open_inputs, open_selection
 from aggregation.measures import asked_measures
 from aggregation.query import answer, run_query
@@ -88,23 +87,22 @@ def lay_out(inputs: Inputs, query: TableQuery, *, threads: int | None = None) ->
     """As `run_table`, from opened inputs."""
     if (query.subtotals or query.limit) and not query.by:
         raise BadInput("Subtotals and a limit are of groups, and there are none; name dimensions to group by.")
-    keep = select(inputs.book, query.where)
     answers: list[RiskResult] = []
 
-    def rows_of(by: Sequence[str], within: Bools) -> pa.Table:
+    def part(by: Sequence[str], within: Bools | None = None) -> tuple[pa.Table, Groups]:
         asked = query.model_copy(update={"by": tuple(by)})
         found = answer(inputs, asked, within=within, threads=threads)
-        answers.append(_bounded(found, open_selection(inputs, asked, within)) if query.bounds else found)
-        return answers[-1].rows
+        selection = open_selection(inputs, asked, within)
+        answers.append(_bounded(found, selection) if query.bounds else found)
+        return answers[-1].rows, selection.groups
 
     depths = range(len(query.by) + 1) if query.subtotals else (len(query.by),)
     above: _Depth | None = None
     tables, paths = [], []
     for depth in depths:
         by = query.by[:depth]
-        rows = rows_of(by, keep)
+        rows, groups = part(by)
         whole = answers[-1]
-        groups = group_by(inputs.book, by, keep)
         parent = _parents(groups, above)
         rank = ranks(rows, query.sort, query.by)
         kin = np.ones(groups.n, np.bool_) if above is None else above.shown[parent]
@@ -116,10 +114,10 @@ def lay_out(inputs: Inputs, query: TableQuery, *, threads: int | None = None) ->
         paths.append(path[shown])
         rest = kin & ~shown
         if rest.any():
-            within = keep & rest[groups.group]
+            within = (groups.group >= 0) & rest[groups.group]
             outer = query.by[: depth - 1] if query.subtotals else ()
-            rows = rows_of(outer, within)
-            under = _parents(group_by(inputs.book, outer, within), above)
+            rows, merging = part(outer, within)
+            under = _parents(merging, above)
             merged = np.bincount(parent[rest], minlength=1)[under]
             tables.append(_piece(rows, query, depth, merged))
             behind = np.full(len(rows), groups.n)
