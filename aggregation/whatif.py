@@ -590,14 +590,17 @@ def _items(
         "covered": pa.array(covered),
         "base_value": pa.array(base, mask=~measured),
     }
+    on_total = pa.array(np.zeros(n), mask=np.ones(n, dtype=np.bool_))  # null where the total had no number
     for a in asked:
         columns[f"{a.name}_standalone"] = pa.array(measure_of(a, inputs.weights, pnl), mask=~measured)
+        columns[f"{a.name}_incremental"] = on_total
         if valid:
             on_top = measure_of(a, inputs.weights, before + pnl) - measure_of(a, inputs.weights, before)
             columns[f"{a.name}_incremental"] = pa.array(on_top, mask=~measured)
-            tail = _tail(a, inputs.weights, before)
-            if tail is not None:
-                columns[f"{a.name}_marginal"] = pa.array(0.0 - pnl @ tail[0], mask=~measured)
+        tail = _tail(a, inputs.weights, before)
+        if tail is not None:
+            slope = pa.array(0.0 - pnl @ tail[0], mask=~measured)
+            columns[f"{a.name}_marginal"] = slope if valid else on_total
     return pa.table(columns)
 
 
@@ -629,6 +632,11 @@ def _notes(
         notes.append(
             f"{after.failed + after.missing:,} of {after.positions:,} positions after the change are not in the numbers; "
             "coverage says why."
+        )
+    if inputs.scenarios["held"] or inputs.scenarios["proxied"]:
+        notes.append(
+            "Some risk factors keep an earlier level or move by a proxy; `varlake var` says which and how many positions rest on "
+            "them."
         )
     if change.outside:
         notes.append(f"{change.outside:,} changed positions do not pass the filters and are in no number.")

@@ -347,6 +347,19 @@ def test_new_contracts_failed_and_missing_ones(lake: Lake) -> None:
     assert result.receipt["valued_for_this"] == ["x2", "x1"]
 
 
+def test_nothing_is_left_nothing_passes_and_nothing_had_a_number(lake: Lake) -> None:
+    gone = ask(lake, changes(remove=["trade~*"]), by=("desk",))
+    assert (gone.total["positions_after"], gone.total["es_0.95_after"], gone.total["change"]) == (0, None, "gone")
+    assert gone.total["es_0.95_incremental"] == -gone.total["es_0.95_before"]
+    outside = ask(lake, changes(remove=["desk=d1"]), where=(Filter.parse("desk=d2"),), by=("desk",))
+    assert (outside.rows.num_rows, outside.total["es_0.95_incremental"]) == (0, 0.0)
+    assert outside.items["es_0.95_incremental"].to_pylist() == [None]
+    failed = Filter(dimension="trade", values=tuple(r["trade"] for r in BOOK if r["contract_id"] == "f0"))
+    blind = ask(lake, changes(remove=[f"trade={failed.values[0]}"]), where=(failed,))
+    assert (blind.total["es_0.95_before"], blind.total["status_before"]) == (None, "invalid")
+    assert {"es_0.95_incremental", "es_0.95_marginal"} <= set(blind.items.column_names)
+
+
 def test_weighted_scenarios(tmp_path: Path) -> None:
     weights = np.random.default_rng(3).uniform(0.5, 1.5, N)
     weights /= weights.sum()
