@@ -319,6 +319,9 @@ def judge(
     for kind in columns.kinds:
         if n := int(columns.missing[kind].sum()):
             notes.append(f"{n} of {len(days)} days have no VaR or no {kind} P&L, and count as exceptions of it.")
+    partial = sum(d.risk is not None and d.risk.covered < d.risk.positions for d in days)
+    if partial:
+        notes.append(f"On {partial} of {len(days)} days the VaR rests on part of the positions; see covered.")
     return NodeBacktest(
         dict(node),
         tuple(_row(columns, i, query) for i in range(len(days))),

@@ -93,7 +93,8 @@ def backtest_command(
     from service.backtest import run_backtest
 
     settings, opened = open_lake(lake)
-    scenarios = operations.ScenarioRequest(method=method, parameters=as_parameters(parameter), name=None)
+    recipe = {"method": method, "parameters": as_parameters(parameter), "name": scenario_set if value or plan else None}
+    scenarios = validated(operations.ScenarioRequest, recipe, "scenario recipe")
     query = validated(
         BacktestQuery,
         {
@@ -104,7 +105,7 @@ def backtest_command(
             "levels": as_list(level),
             "currency": currency,
             "estimator": estimator,
-            "scenario_set": operations.default_name(scenarios) if value and scenario_set is None else scenario_set,
+            "scenario_set": scenarios.name or operations.default_name(scenarios) if value else scenario_set,
             "calendar": calendar,
             "window": window,
             "time": time,

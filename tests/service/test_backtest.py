@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from command_line import answer, refused, varlake
-from daily_lake import DAYS, FIRST, HELD, LAST, MARKET, NO_BOOK, SCENARIOS, build_daily_lake
+from daily_lake import DAYS, FIRST, HELD, LAST, MARKET, NO_BOOK, SCENARIOS, book_csv, build_daily_lake
 from flask.testing import FlaskClient
 from scipy import stats
 
@@ -31,6 +31,7 @@ from service.config import Settings
 from service.daily import plan_days, value_days
 from service.operations import ScenarioRequest, ValuationRequest, run_valuation
 from service.replay import receipt_of, replay
+from valuation.positions import ingest_positions
 
 SCENARIO_REQUEST = ScenarioRequest(parameters={"scenarios": SCENARIOS}, name=None)
 LEVELS = ("0.95", "0.9")
@@ -191,6 +192,18 @@ class TestMissing:
         total = run_backtest(daily_lake, query).nodes[0]
         assert [r["hypothetical_exception_0.95"] for r in total.days][2:] == [True] * 6
         assert "no VaR: No valuation set of 2020-03-02" in total.days[2]["remark"]
+
+    def test_var_of_a_part_of_the_positions_says_so(self, own_lake: Lake) -> None:
+        late = asked(first=DAYS[16])
+        assert not any("part of the positions" in n for n in run_backtest(own_lake, late).nodes[0].notes)
+        matured = own_lake.path.parent / "more.csv"
+        lines = book_csv().splitlines()
+        option = next(x for x in lines if x.startswith(str(DAYS[17])) and "2020-12-18" in x)
+        matured.write_text("\n".join([lines[0], option.replace("2020-12-18", "2020-01-17").replace("T2", "T9")]))
+        with own_lake.writer("test") as committer:
+            ingest_positions(committer, matured)
+        notes = run_backtest(own_lake, late).nodes[0].notes
+        assert "On 1 of 2 days the VaR rests on part of the positions; see covered." in notes
 
     def test_a_name_no_day_knows_is_refused_and_so_is_a_range_of_one_day(self, daily_lake: Lake) -> None:
         with pytest.raises(BadInput, match="Nearest valid: desk"):
@@ -374,6 +387,10 @@ class TestCommandLine:
         assert done.returncode == 0, done.stderr
         assert "7 days sealed" in done.stderr
         assert json.loads(done.stdout)["nodes"][0]["levels"][0]["by_pnl"][0]["missing"] == 1
+        named = ("--from", DAYS[16], *RANGE[2:], "--value", "-p", "scenarios=30", "--scenario-set", "short")
+        short = answer("backtest", *named, lake=lake)
+        assert short["query"]["scenario_set"] == "short"
+        assert short["nodes"][0]["levels"][0]["by_pnl"][0]["missing"] == 0
         assert "-VaR 0.95" in picture.read_text()
         assert "exceptions of 0.95" in picture.read_text()
 
