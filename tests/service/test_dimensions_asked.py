@@ -238,3 +238,24 @@ class TestApi:
     def test_errors_teach(self, client: FlaskClient, path: str, status: int, says: str) -> None:
         answered = client.get(f"/api/v1/{path}")
         assert (answered.status_code, says in answered.get_json()["detail"]) == (status, True), answered.get_json()
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        ("var", "--by", "division,desk", "--subtotals", "--limit", 1, "--bounds"),
+        ("pivot", "--rows", "division", "--columns", "client", "--sort=-var_0.99", "--limit", 1),
+        ("drill", "--where", "division=Cash", "--measure", "es"),
+    ],
+    ids=lambda a: a[0],
+)
+def test_receipts_replay_to_the_same_bits(lake: Path, tmp_path: Path, asked: tuple[Any, ...]) -> None:
+    file = tmp_path / "answer.json"
+    file.write_text(varlake(asked[0], "--as-of", MONDAY, *asked[1:], "--json", lake=lake).stdout)
+    assert answer("replay", file, lake=lake)["verdict"] == "same bits"
+    # a desk that moved since is named, and the answer is still that of then
+    own = Path(shutil.copytree(lake, tmp_path / "lake"))
+    moved = tmp_path / "moved.csv"
+    moved.write_text(HIERARCHY.replace("division,Cash", "division,Elsewhere"))
+    assert varlake("ingest", "hierarchy", moved, lake=own).returncode == 0
+    assert answer("replay", file, lake=own)["verdict"] == "same bits"
