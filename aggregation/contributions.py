@@ -45,14 +45,7 @@ FORMS: dict[Form, str] = {
 }
 INTERVAL = ("component_low", "component_high")
 PART = "part"  # the column that says top, offset or rest
-# columns besides base_value, component and share, and the figure that asks for them
-_COLUMNS: dict[str, Figure] = {
-    "standalone": "standalone",
-    "diversification": "standalone",
-    "marginal": "marginal",
-    "incremental": "incremental",
-    "stability": "stability",
-}
+_OF_SCENARIOS = {"standalone", "incremental"}  # figures that need every scenario of every group
 
 
 class ContributionQuery(RiskQuery):
@@ -201,10 +194,6 @@ class _Whole:
         assert self.resampled is not None
         return percentile_interval(-(self.resampled @ pnl.T).T, confidence)
 
-    def components(self, groups: Groups) -> Floats:
-        """The sum of the parts of each group, (groups.n,)."""
-        return group_sums(self.split.parts, groups.group, groups.n)
-
 
 def _linear(asked: AskedMeasure, form: Form, pnl: Floats, probabilities: Floats | None) -> tuple[float, Floats]:
     """The measure of the whole, and the weights (n_scenarios,) by which it splits."""
@@ -258,53 +247,57 @@ def _shortened(selection: Selection, split: Split, top: int) -> tuple[Selection,
 def _figures(selection: Selection, whole: _Whole, query: ContributionQuery, threads: int | None) -> dict[str, Floats]:
     """The figures of every group and, last, of the total, (groups.n + 1,); NaN where there is none."""
     groups, split, asked = selection.groups, whole.split, query.figures
-    figures = {
-        name: np.full(groups.n + 1, np.nan) for name in ("base_value", "component", *INTERVAL, "share", *_COLUMNS)
-    }
-    figures["component"][:-1], figures["component"][-1] = whole.components(groups), split.total
-    _of_scenarios(selection, whole, query, figures, threads)
-    figures["base_value"][-1] = whole.base
-    figures["standalone"][-1] = figures["incremental"][-1] = whole.measure
-    figures["diversification"] = figures["standalone"] - figures["component"]
-    figures["marginal"] = _over(figures["component"], figures["base_value"])
-    figures["share"] = _over(figures["component"], np.full(groups.n + 1, split.total))
-    if whole.neighbours:
-        moved = [np.append(group_sums(n, groups.group, groups.n), n.sum()) for n in whole.neighbours]
-        furthest = np.max([np.abs(m - figures["component"]) for m in moved], axis=0)
-        figures["stability"] = _over(furthest, np.full(groups.n + 1, abs(whole.measure)))
-    covered = selection.counts[:, 0] > 0
+    n = groups.n + 1
+    component = np.append(group_sums(split.parts, groups.group, groups.n), split.total)
     ends = INTERVAL if query.interval is not None else ()
-    names = ["base_value", "component", *ends, "share", *(c for c, figure in _COLUMNS.items() if figure in asked)]
-    return {name: np.where(covered, figures[name], np.nan) for name in names}
+    found = {name: np.empty(n) for name in ("base_value", *ends, *(f for f in _OF_SCENARIOS if f in asked))}
+    _of_scenarios(selection, whole, query, found, threads)
+    figures = {"base_value": found["base_value"], "component": component, **{e: found[e] for e in ends}}
+    figures["share"] = _over(component, split.total)
+    if "standalone" in asked:
+        figures["standalone"] = found["standalone"]
+        figures["diversification"] = found["standalone"] - component
+    if "marginal" in asked:
+        figures["marginal"] = _over(component, found["base_value"])
+    if "incremental" in asked:
+        figures["incremental"] = found["incremental"]
+    if "stability" in asked:
+        moved = [np.append(group_sums(p, groups.group, groups.n), p.sum()) for p in whole.neighbours]
+        furthest = np.max([np.abs(m - component) for m in moved], axis=0) if moved else np.full(n, np.nan)
+        figures["stability"] = _over(furthest, abs(whole.measure))
+    covered = selection.counts[:, 0] > 0
+    return figures if covered.all() else {name: np.where(covered, f, np.nan) for name, f in figures.items()}
 
 
 def _of_scenarios(
-    selection: Selection, whole: _Whole, query: ContributionQuery, figures: dict[str, Floats], threads: int | None
+    selection: Selection, whole: _Whole, query: ContributionQuery, found: dict[str, Floats], threads: int | None
 ) -> None:
-    """Fills in base values and what needs every scenario of every group, in portions that fit in memory."""
+    """Fills in base values and the figures of `found` that need every scenario of every group, in portions that fit in memory."""
     inputs, groups, confidence = selection.inputs, selection.groups, interval_confidence(query)
-    if confidence is None and not {"standalone", "incremental"} & set(query.figures):
+    found["base_value"][-1] = whole.base
+    for figure in _OF_SCENARIOS & found.keys():
+        found[figure][-1] = whole.measure
+    if len(found) == 1:
         netted = net(inputs.book, groups, inputs.alignment, inputs.vectors, 0, groups.n)
-        figures["base_value"][:-1] = group_base(netted, selection.rates)
+        found["base_value"][:-1] = group_base(netted, selection.rates)
         return
     portion = max(1, PNL_BYTES // (8 * inputs.n_scenarios))
     for first in range(0, groups.n, portion):
         here = slice(first, min(first + portion, groups.n))
-        figures["base_value"][here], pnl = scenario_pnl(selection, first, here.stop - first, threads)
-        if "standalone" in query.figures:
-            figures["standalone"][here] = whole.of_pnl(pnl, threads)
-        if "incremental" in query.figures:
-            figures["incremental"][here] = whole.measure - whole.of_pnl(whole.pnl - pnl, threads)
+        found["base_value"][here], pnl = scenario_pnl(selection, first, here.stop - first, threads)
+        if "standalone" in found:
+            found["standalone"][here] = whole.of_pnl(pnl, threads)
+        if "incremental" in found:
+            found["incremental"][here] = whole.measure - whole.of_pnl(whole.pnl - pnl, threads)
         if confidence is not None:
-            figures["component_low"][here], figures["component_high"][here] = whole.interval(pnl, confidence)
+            found["component_low"][here], found["component_high"][here] = whole.interval(pnl, confidence)
     if confidence is not None:
-        ends = whole.interval(whole.pnl, confidence)
-        figures["component_low"][-1], figures["component_high"][-1] = ends[0][0], ends[1][0]
+        (found["component_low"][-1],), (found["component_high"][-1],) = whole.interval(whole.pnl, confidence)
 
 
-def _over(value: Floats, by: Floats) -> Floats:
+def _over(value: Floats, by: Floats | float) -> Floats:
     """The quotient; NaN where there is nothing to divide by."""
-    return np.asarray(np.divide(value, by, out=np.full(len(value), np.nan), where=by != 0.0))
+    return np.asarray(np.divide(value, by, out=np.full(len(value), np.nan), where=np.asarray(by) != 0.0))
 
 
 def _result(
