@@ -55,6 +55,7 @@ docs: setup ## build the documentation into docs/_build/html; a warning is an er
 	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
 
 bench: setup ## measure speed against limits and peers, and write bench.json
+	$(PIP) --require-hashes --no-deps -r requirements-bench.lock
 	$(BIN)/varlake bench all --output bench.json $(ARGS)
 
 delta-jars: setup ## fetch the two jars with which Spark itself reads Delta tables
@@ -66,6 +67,7 @@ lock: | $(BIN)/python ## pin every package anew by version and hash
 	$(PIP) uv
 	$(LOCK) --all-extras --group dev --group docs -o requirements.lock
 	$(LOCK) --extra java -c requirements.lock -o requirements-run.lock
+	$(BIN)/uv pip compile -q --universal --generate-hashes --no-annotate --no-header -p 3.11 --group bench -c requirements.lock -o requirements-bench.lock
 
 clean: ## remove what tools leave behind; lakes and the virtual environment stay
 	rm -rf build dist docs/_build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .grimp_cache

@@ -22,7 +22,7 @@ _PIECE = 16384  # contracts laid out at once, by one thread
 # Rows of a block should be in the first-level cache, and a run long enough that its sum is worth loading. Both cannot be
 # had with many groups: then blocks of the second-level cache are the better bargain. Measured.
 _BLOCKS = ((48, 64), (2000, 256))
-_LONG_BLOCK = 2048
+_LONG_BLOCK = 4096
 
 
 @dataclass(frozen=True)

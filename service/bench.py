@@ -309,3 +309,10 @@ def parallel_read(matrix: Floats) -> Callable[[], object]:
     shares = np.array_split(np.arange(len(matrix)), usable_cores())
     pool = ThreadPoolExecutor(usable_cores())
     return lambda: sum(pool.map(lambda rows: float(matrix[rows[0] : rows[-1] + 1].sum()), shares))
+
+
+def as_markdown(rows: Sequence[Row]) -> str:
+    """The rows as a table for docs/performance.md."""
+    columns = ("work", "figure", "unit", "peer", "peer_figure", "ratio", "bar", "met")
+    lines = [columns, ("---",) * len(columns), *([display.text(r[c]) for c in columns] for r in rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from lake.errors import BadInput
+
 # ruff: noqa: PLC0415 - see service.cli
 
 ContractsOption = Annotated[int, typer.Option("--contracts", help="Contracts with vectors.")]
@@ -20,6 +22,7 @@ def register(bench: typer.Typer) -> None:
     bench.command("reduce")(bench_reduce_command)
     bench.command("http")(bench_http_command)
     bench.command("vectors")(bench_vectors_command)
+    bench.command("table")(bench_table_command)
 
 
 def bench_reduce_command(
@@ -57,3 +60,22 @@ def bench_vectors_command(
     from service import bench, bench_vectors
 
     bench.report(bench_vectors.bench_vectors(rows), output)
+
+
+def bench_table_command(
+    files: Annotated[list[Path], typer.Argument(help="JSON files that --output wrote.")],
+) -> None:
+    """The rows of JSON files as a Markdown table."""
+    import json
+
+    from service import bench, display
+
+    rows = []
+    for file in files:
+        try:
+            rows += json.loads(file.read_text())
+        except (OSError, ValueError) as error:
+            raise BadInput(
+                f"{file} is not a file of benchmark rows: {error}. `varlake bench reduce --output {file}` writes one."
+            ) from None
+    display.stdout().print(bench.as_markdown(rows), markup=False, highlight=False, soft_wrap=True)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pytest
+from command_line import varlake
 
 from lake.errors import NotReady
 from service import bench_http, bench_peers, bench_reduce, bench_vectors
-from service.bench import Row
+from service.bench import Row, row
+from service.bench_reduce import unmeasured
 
 
 @pytest.fixture(scope="module")
@@ -116,3 +119,21 @@ def test_the_vector_benchmark_names_a_missing_clickhouse(monkeypatch: pytest.Mon
     found = bench_vectors.bench_vectors(300, 64)
     assert len(found) == 4
     assert all(r["met"] is None and "not installed" in r["peer"] and r["figure"] > 0 for r in found)
+
+
+def test_rows_are_printed_for_the_page(tmp_path: Path) -> None:
+    rows = [
+        row("some work", 0.5, "s", "a peer", 2.0, "<= 0.4"),
+        unmeasured("other work", 0.1, "a peer, not installed", "<= 1"),
+    ]
+    (tmp_path / "rows.json").write_text(json.dumps(rows))
+    assert varlake("bench", "table", str(tmp_path / "rows.json")).stdout.splitlines() == [
+        "| work | figure | unit | peer | peer_figure | ratio | bar | met |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
+        "| some work | 0.5 | s | a peer | 2 | 0.25 | <= 0.4 | yes |",
+        "| other work | 0.1 | s | a peer, not installed | - | - | <= 1 | - |",
+    ]
+    (tmp_path / "broken.json").write_text("[")
+    refused = varlake("bench", "table", str(tmp_path / "broken.json"))
+    assert refused.returncode == 2
+    assert "is not a file of benchmark rows" in refused.stderr
