@@ -38,7 +38,7 @@ def bootstrap_counts(n: int, resamples: int, seed: int, block: int = 1, first: i
 
 
 def paired_counts(
-    labels_one: Sequence[str], labels_two: Sequence[str], resamples: int, seed: int, block: int = 1
+    labels_one: Sequence[str], labels_two: Sequence[str], resamples: int, seed: int, block: int = 1, first: int = 0
 ) -> tuple[Counts, Counts]:
     """One resample for two sets of scenarios: a scenario of both is drawn as often on either side.
 
@@ -48,15 +48,15 @@ def paired_counts(
     """
     one, two = len(labels_one), len(labels_two)
     if one > two:
-        return paired_counts(labels_two, labels_one, resamples, seed, block)[::-1]
+        return paired_counts(labels_two, labels_one, resamples, seed, block, first)[::-1]
     partner, over = _partners(labels_one, labels_two)
     counts = np.empty((resamples, one), dtype=np.int32), np.empty((resamples, two), dtype=np.int32)
     for r in range(resamples):
-        drawn = _drawn(one, seed, r, block)
+        drawn = _drawn(one, seed, first + r, block)
         counts[0][r] = _counted(drawn, one)
         mapped = partner[drawn]
         if len(over):
-            more = _generator(seed, r, 1)
+            more = _generator(seed, first + r, 1)
             mapped = np.concatenate([mapped, partner[more.integers(one, size=two - one)]])
             outside = more.random(two) < len(over) / two
             mapped[outside] = over[more.integers(len(over), size=int(outside.sum()))]

@@ -34,31 +34,36 @@ MOST_DRAWS = 20_000_000  # scenarios drawn in all, as long as that leaves FEWEST
 
 @dataclass(frozen=True)
 class Resamples:
-    """`count` resamples of n scenarios. `block` : length of the runs they are drawn in. `pair` : counts given from outside."""
+    """`count` resamples of n scenarios. `block` : length of the runs they are drawn in.
+
+    pair : labels of the scenarios of both sides of a difference, and which side this is, 0 or 1.
+    """
 
     n: int
     count: int
     seed: int
     block: int = 1
-    pair: Counts | None = None
+    pair: tuple[tuple[str, ...], tuple[str, ...], int] | None = None
 
     def blocks(self) -> Iterator[Counts]:
         """The counts, (some, n) at a time; the whole at once where that is small."""
-        if self.pair is not None or self.n * self.count <= MOST_DRAWS:
+        step = max(1, MOST_DRAWS // self.n)
+        if self.count <= step:
             yield self.counts
         else:
-            step = MOST_DRAWS // self.n
             for first in range(0, self.count, step):
-                yield resample.bootstrap_counts(
-                    self.n, min(step, self.count - first), self.seed, self.block, first=first
-                )
+                yield self._drawn(first, min(step, self.count - first))
+
+    def _drawn(self, first: int, count: int) -> Counts:
+        if self.pair is None:
+            return resample.bootstrap_counts(self.n, count, self.seed, self.block, first)
+        one, two, side = self.pair
+        return resample.paired_counts(one, two, count, self.seed, self.block, first)[side]
 
     @functools.cached_property
     def counts(self) -> Counts:
         """How often each scenario is drawn, (count, n)."""
-        return (
-            self.pair if self.pair is not None else resample.bootstrap_counts(self.n, self.count, self.seed, self.block)
-        )
+        return self._drawn(0, self.count)
 
     def to_dict(self) -> dict[str, Any]:
         """For a receipt: enough to draw them again."""
@@ -83,8 +88,8 @@ def paired_resamples(one: Inputs, two: Inputs) -> tuple[Resamples, Resamples]:
         check_sample(side)
     block, seed = max(dependence(one), dependence(two)), _seed(*sets)
     count = _count(max(one.n_scenarios, two.n_scenarios))
-    counts = resample.paired_counts(_labels(one), _labels(two), count, seed, block)
-    first, second = (Resamples(c.shape[1], count, seed, block, c) for c in counts)
+    labels = _labels(one), _labels(two)
+    first, second = (Resamples(len(labels[side]), count, seed, block, (*labels, side)) for side in (0, 1))
     return first, second
 
 
@@ -109,9 +114,9 @@ def _definition(inputs: Inputs) -> Mapping[str, Any]:
     return found
 
 
-def _labels(inputs: Inputs) -> Sequence[str]:
+def _labels(inputs: Inputs) -> tuple[str, ...]:
     # labels of very many generated scenarios are not stored: they are their numbers
-    return inputs.scenarios["labels"] or [str(i) for i in range(inputs.n_scenarios)]
+    return tuple(inputs.scenarios["labels"] or map(str, range(inputs.n_scenarios)))
 
 
 def _count(n: int) -> int:
@@ -233,9 +238,10 @@ def within_error(low: float, high: float) -> bool:
 
 def change_in_words(change: float, low: float, high: float, confidence: Fraction) -> str:
     """What may be said of a change, given its interval."""
+    percent = f"{float(100 * confidence):g}%"
     if within_error(low, high):
-        return f"within sampling error: the {float(confidence):.0%} interval of the change holds zero"
-    return f"{'a rise' if change > 0 else 'a fall'} beyond sampling error at {float(confidence):.0%}"
+        return f"within sampling error: the {percent} interval of the change holds zero"
+    return f"{'a rise' if change > 0 else 'a fall'} beyond sampling error at {percent}"
 
 
 def interval_notes(

@@ -143,6 +143,10 @@ class TestDrawing:
         portions = list(Resamples(50, 30, seed=2).blocks())
         assert [len(p) for p in portions] == [7, 7, 7, 7, 2]
         assert (np.concatenate(portions) == whole.counts).all()
+        labels = tuple(f"d{i}" for i in range(60))
+        for side in (0, 1):
+            pair = Resamples(50 + 4 * side, 30, 2, pair=(labels[:50], labels[-54:], side))
+            assert (np.concatenate(list(pair.blocks())) == pair.counts).all()
 
     def test_both_sides_draw_the_scenarios_they_share_alike(self) -> None:
         one, two = [f"d{i}" for i in range(10)], [f"d{i}" for i in range(3, 13)]
@@ -242,6 +246,7 @@ class TestDifferences:
     def test_in_words(self) -> None:
         assert change_in_words(3.0, -1.0, 7.0, P95).startswith("within sampling error")
         assert change_in_words(3.0, 1.0, 7.0, P95) == "a rise beyond sampling error at 95%"
+        assert change_in_words(3.0, 1.0, 7.0, Fraction("0.995")).endswith("at 99.5%")
         assert change_in_words(-3.0, -7.0, -1.0, P95) == "a fall beyond sampling error at 95%"
         assert within_error(-1.0, math.nan)
         assert not within_error(1.0, math.nan)
