@@ -265,6 +265,7 @@ class _Lattice:
                 "as_of": day.seal["valuation_date"],
                 "positions_date": book.book.positions_date,
                 "scenario_set": None,
+                "market_date": None,
                 "valuation_set": seal,
             }
         )

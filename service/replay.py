@@ -20,6 +20,7 @@ from aggregation.bridge import Theirs, run_bridge
 from aggregation.contributions import ContributionQuery, run_contributions
 from aggregation.drill import DrillQuery, run_drill
 from aggregation.drivers import run_drivers
+from aggregation.explain import explain
 from aggregation.pivot import PivotQuery, run_pivot
 from aggregation.pnl import PnlQuery, run_pnl
 from aggregation.query import run_query
@@ -40,6 +41,7 @@ from lake.schemas import TABLES
 from lake.tables import Lake, code_version
 from scenarios.store import load_scenario_set, scenario_set_digest
 from service.backtest import run_backtest
+from service.explain import explain_through
 from service.parametric import ParametricQuery, run_parametric
 from service.pnl_explain import PnlExplainRequest, pnl_explain
 from service.risk_classes import run_risk_classes
@@ -124,6 +126,19 @@ def _pnl_explain(lake: Lake, cache: VectorCache, question: Mapping[str, Any]) ->
     return pnl_explain(lake, request, cache=cache).receipt
 
 
+def _points(question: Mapping[str, Any]) -> tuple[RiskQuery, RiskQuery]:
+    one, two = (validated(RiskQuery, dict(question[side]), "query of the receipt") for side in ("from", "to"))
+    return one, two
+
+
+def _explain(lake: Lake, cache: VectorCache, question: Mapping[str, Any]) -> Receipt:
+    return explain(lake, *_points(question), cache=cache).receipt
+
+
+def _explain_through(lake: Lake, cache: VectorCache, question: Mapping[str, Any]) -> Receipt:
+    return explain_through(lake, *_points(question), str(question["method"]), cache=cache).receipt
+
+
 # kind of answer to the function that answers its question again and gives the new receipt
 REPLAYED: dict[str, Callable[[Lake, VectorCache, Mapping[str, Any]], Receipt]] = {
     "backtest": _backtest,
@@ -132,6 +147,8 @@ REPLAYED: dict[str, Callable[[Lake, VectorCache, Mapping[str, Any]], Receipt]] =
     "contributions": _contributions,
     "drill": _drill,
     "drivers": _drivers,
+    "explain": _explain,
+    "explain-through": _explain_through,
     "parametric": _parametric,
     "pivot": _pivot,
     "pnl": _pnl,

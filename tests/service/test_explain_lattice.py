@@ -17,6 +17,7 @@ from lake.errors import BadInput, NotReady
 from lake.tables import Lake
 from service.explain import COORDINATES, explain_through, lattice_plan, value_lattice
 from service.operations import run_valuation
+from service.replay import receipt_of, replay
 
 ONE, TWO = (
     RiskQuery(as_of=day, by=("desk",), measures=("es",), levels=("0.5",), currency="EUR") for day in (FRIDAY, MONDAY)
@@ -152,3 +153,15 @@ def test_positions_without_a_value_at_a_corner_are_said(valued: Lake) -> None:
 def test_an_unknown_method(valued: Lake) -> None:
     with pytest.raises(BadInput, match="expected sequential or shapley"):
         lattice_plan(valued, ONE, TWO, "shaply", VectorCache(valued))
+
+
+@pytest.mark.parametrize("method", ["identity", "sequential", "shapley"])
+def test_a_receipt_replays_to_the_same_bits(valued: Lake, method: str) -> None:
+    cache = VectorCache(valued)
+    found = (
+        explain(valued, ONE, TWO) if method == "identity" else explain_through(valued, ONE, TWO, method, cache=cache)
+    )
+    receipt = json.loads(json.dumps(found.to_dict(), default=str))["receipt"]
+    done = replay(valued, receipt_of(receipt))
+    assert done.verdict == "same bits", done.why
+    assert {i.state for i in done.inputs} == {"same"}
