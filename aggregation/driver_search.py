@@ -1,8 +1,10 @@
 """Kernel: the few member sets that hold most of a change, over all dimensions and their combinations.
 
 Every row has a change and a member in each dimension. A set is a conjunction of up to three members, such as desk Rates
-and counterparty Acme. With the gross change A = sum |change|, a set has the share p = |sum of its changes| / A, so that
-what offsets itself inside a set does not count, and b = its share of the rows. Its score is
+and counterparty Acme. What it explains is its net change as far as its members move with it: with D the set's net change and
+N that of one of its members, the least of |N| - |N - D| over its members, which is |D| where nothing else of a member
+offsets it. So a trade that is hedged in the same instrument explains nothing. As a share p of the scale, the largest net change
+of any member or of all together, and with b the set's share of the rows, its score is
 
     (p - b) (p / b) ** NARROWNESS * SIMPLICITY ** (number of members)
 
@@ -17,7 +19,7 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,8 +35,8 @@ Bools = npt.NDArray[np.bool_]
 Small = npt.NDArray[np.uint8]
 
 DEEPEST = 3
-MEMBERS = 32  # of a dimension that are looked at: those with most change of one sign
-LEAST = 1.0 / MEMBERS  # of the gross change: no set that has more net change than this is overlooked
+MEMBERS = 32  # of a dimension that are combined: those with the largest net change
+LEAST = 1.0 / 32  # of the scale, beyond its share of the rows: what explains less is no driver
 NARROWNESS = 0.2  # of two sets in which the same changes, one with half the rows scores 1.15 times the other
 SIMPLICITY = 0.95
 
@@ -57,36 +59,44 @@ def search(
     rows, such as the trade, is looked at by itself. Same rows in the same order give the same sets; of equal ones the
     first dimension and the first member go first.
     """
-    n, gross = len(change), float(np.abs(change).sum())
+    n = len(change)
     found: list[Found] = []
-    if gross == 0.0:
-        return found
     # a dimension in which all rows are alike tells nothing
-    dimensions = [d for d, c in enumerate(codes) if len(c) and (c != c[0]).any()]
-    kept = {d: _candidates(change, codes[d], sizes[d]) for d in dimensions}
+    dimensions = [d for d, c in enumerate(codes) if n and (c != c[0]).any()]
     combined = [d for d in dimensions if sizes[d] <= n // 2]
+    scale = scale_of(change, codes, sizes)
+    if scale == 0.0:
+        return found
+    kept = {d: _candidates(change, codes[d], sizes[d]) for d in dimensions}
     tables = [_Table((kept[d],), (d,), n) for d in dimensions]
     for depth in range(2, min(deepest, len(combined)) + 1):
         tables += [_Table(tuple(kept[d] for d in ds), ds, n) for ds in itertools.combinations(combined, depth)]
     each(functools.partial(_Table.add, rows=np.arange(n), change=change, sign=1), tables)
     alive: Bools = np.ones(n, dtype=np.bool_)
-    while len(found) < most:
-        # the first of equal scores: tables stand by depth and dimension
-        best = max(tables, key=lambda t: t.best(gross, n)[0], default=None)
-        if best is None:
-            break
-        score, cell = best.best(gross, n)
+    while len(found) < most and tables:
+        nets = {t.dimensions[0]: t.net for t in tables[: len(dimensions)]}
+        left = np.where(alive, change, 0.0)
+        parts = {d: np.asarray(np.bincount(codes[d], weights=left, minlength=sizes[d]), np.float64) for d in combined}
+        for t in tables:
+            alone = len(t.dimensions) == 1 and t.dimensions[0] not in combined
+            t.score(scale, n, nets, _within(t, codes, parts) if alone else None)
+        best = max(tables, key=lambda t: t.best[0])  # the first of equal scores: tables stand by depth and dimension
+        score, cell = best.best
         if score <= 0.0:
             break
         members = best.members(cell)
-        inside = alive.copy()
-        for d, code in members:
-            inside &= codes[d] == code
-        rows = np.flatnonzero(inside)
+        rows = np.flatnonzero(np.logical_and.reduce([alive, *(codes[d] == code for d, code in members)]))
         found.append(Found(members, rows, score))
         alive[rows] = False
         each(functools.partial(_Table.add, rows=rows, change=change, sign=-1), tables)
     return found
+
+
+def scale_of(change: Floats, codes: Sequence[Codes], sizes: Sequence[int]) -> float:
+    """The largest net change, in absolute value, of all rows together or of a member of a dimension that is combined."""
+    n = len(change)
+    nets = [np.bincount(c, weights=change, minlength=s) for c, s in zip(codes, sizes, strict=True) if s <= n // 2]
+    return max((float(np.abs(x).max(initial=0.0)) for x in (np.array([change.sum()]), *nets)), default=0.0)
 
 
 @dataclass(frozen=True)
@@ -98,9 +108,8 @@ class _Candidates:
 
 
 def _candidates(change: Floats, codes: Codes, size: int) -> _Candidates:
-    up = np.bincount(codes, weights=np.maximum(change, 0.0), minlength=size)
-    down = np.bincount(codes, weights=np.maximum(-change, 0.0), minlength=size)
-    order = np.argsort(-np.maximum(up, down), kind="stable")[:MEMBERS]
+    net = np.bincount(codes, weights=change, minlength=size)
+    order = np.argsort(-np.abs(net), kind="stable")[:MEMBERS]
     chosen = np.sort(order)
     number = np.zeros(size, dtype=np.uint8)
     number[chosen] = np.arange(1, len(chosen) + 1)
@@ -124,27 +133,49 @@ class _Table:
         self._numbers = numbers[0], numbers[1], numbers[2]
         cells = int(np.prod(self.shape))
         self.net, self.count = np.zeros(cells), np.zeros(cells, dtype=np.int64)
-        self._best: tuple[float, int] | None = None
+        self.best = (0.0, -1)
 
     def add(self, rows: Offsets, change: Floats, sign: int) -> None:
         widths = (*self.shape, 1, 1)
         _add(rows, *self._numbers, widths[1], widths[2], change, sign, self.net, self.count)
-        self._best = None
 
-    def best(self, gross: float, n: int) -> tuple[float, int]:
-        """The highest score, zero where nothing has one, and its cell, the first of equal ones."""
-        if self._best is None:
-            p, b = np.abs(self.net) / gross, self.count / n
-            fit = np.flatnonzero((self.count > 0) & (p - b >= LEAST))
-            p, b = p[fit], b[fit]
-            score = (p - b) * (p / b) ** NARROWNESS * SIMPLICITY ** len(self.dimensions)
-            at = int(score.argmax()) if len(fit) else -1
-            self._best = (float(score[at]), int(fit[at])) if at >= 0 else (0.0, -1)
-        return self._best
+    def score(self, scale: float, n: int, nets: Mapping[int, Floats], within: Floats | None) -> None:
+        """Sets `best`: the highest score, zero where nothing has one, and its cell, the first of equal ones.
+
+        nets : by dimension the net change of its candidates. within : what the cells explain at most, where that is known.
+        """
+        net = self.net.reshape(self.shape)
+        explained = np.abs(net) if within is None else np.minimum(np.abs(net), within)
+        if len(self.dimensions) > 1:
+            for axis, d in enumerate(self.dimensions):
+                whole = nets[d].reshape([-1 if i == axis else 1 for i in range(net.ndim)])
+                explained = np.minimum(explained, np.abs(whole) - np.abs(whole - net))
+        p, b = explained.ravel() / scale, self.count / n
+        fit = np.flatnonzero((self.count > 0) & (p - b >= LEAST))
+        p, b = p[fit], b[fit]
+        score = (p - b) * (p / b) ** NARROWNESS * SIMPLICITY ** len(self.dimensions)
+        at = int(score.argmax()) if len(fit) else -1
+        self.best = (float(score[at]), int(fit[at])) if at >= 0 else (0.0, -1)
 
     def members(self, cell: int) -> tuple[tuple[int, int], ...]:
         places = np.unravel_index(cell, self.shape)
         return tuple((d, int(c.codes[p])) for d, c, p in zip(self.dimensions, self._candidates, places, strict=True))
+
+
+def _within(table: _Table, codes: Sequence[Codes], parts: Mapping[int, Floats]) -> Floats:
+    """What the members of a dimension such as the trade explain as parts of members of the others, (n_cells,).
+
+    As of a set of DEEPEST members: so much as they explain in that many dimensions at least. A member of several rows is a part
+    of the members of its first row.
+    """
+    dimension = table.dimensions[0]
+    most = np.full(len(table.net), np.inf)
+    for cell, net in enumerate(table.net.tolist()):
+        row = int(np.argmax(codes[dimension] == table.members(cell)[0][1]))
+        wholes = [float(part[codes[d][row]]) for d, part in parts.items()]
+        if wholes:
+            most[cell] = sorted((abs(w) - abs(w - net) for w in wholes), reverse=True)[:DEEPEST][-1]
+    return most
 
 
 @compiled

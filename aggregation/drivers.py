@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from aggregation.book import Codes, encode
 from aggregation.coverage import coverage_columns, total_coverage
 from aggregation.dimensions import check_dimension
-from aggregation.driver_search import DEEPEST, LEAST, search
+from aggregation.driver_search import DEEPEST, LEAST, scale_of, search
 from aggregation.euler import position_parts, unit_contributions
 from aggregation.explain_sides import compared
 from aggregation.inputs import Inputs, Selection, open_inputs, open_selection, scenario_pnl
@@ -34,7 +34,7 @@ from scenarios.types import Floats
 
 TOLERANCE = 1e-9  # of the gross contributions: between their sum and the measure
 
-_COLUMNS = ("change", "share_of_change", "share_of_gross", "positions", "share_of_positions",
+_COLUMNS = ("change", "share_of_change", "gross", "positions", "share_of_positions",
             "before", "after", "new", "closed", "held")  # fmt: skip
 
 
@@ -64,8 +64,8 @@ class Driver:
 @dataclass(frozen=True)
 class DriversResult:
     """`before` and `after` are the measure at both points, `before` zero for one date alone. `rest` has the figures of what no
-    driver holds. With the gross change A = sum of the absolute changes of all positions, `unexplained` is the share of A
-    that is not the net change of a driver: what the drivers leave, and what offsets itself in them.
+    driver holds. gross : sum of the absolute changes of all positions. scale : the largest net change of any member, or of
+    all together. unexplained : net change of the rest as a share of the scale.
     """
 
     queries: tuple[RiskQuery, ...]
@@ -73,6 +73,7 @@ class DriversResult:
     before: float
     after: float
     gross: float
+    scale: float
     drivers: tuple[Driver, ...]
     rest: Mapping[str, Any]
     unexplained: float
@@ -101,6 +102,7 @@ class DriversResult:
             "after": self.after,
             "change": self.change,
             "gross": self.gross,
+            "scale": self.scale,
             "drivers": [d.to_dict() for d in self.drivers],
             "rest": dict(self.rest),
             "unexplained": self.unexplained,
@@ -156,8 +158,9 @@ def run_drivers(
         overlaps = tuple(sorted(set(taken[alike].tolist()) - {0}))
         taken[f.rows] = number
         members = tuple((rows.names[d], rows.members[d][code].as_py()) for d, code in f.members)
-        drivers.append(Driver(members, overlaps, rows.figures(f.rows, change, gross)))
-    explained = sum(abs(d.figures["change"]) for d in drivers)
+        drivers.append(Driver(members, overlaps, rows.figures(f.rows, change)))
+    rest = rows.figures(np.flatnonzero(taken == 0), change)
+    scale = scale_of(rows.change, rows.codes, [len(m) for m in rows.members])
     coverage = tuple(total_coverage(coverage_columns(p.selection)) for p in points)
     return DriversResult(
         queries=tuple(queries),
@@ -165,9 +168,10 @@ def run_drivers(
         before=points[0].value if len(points) == 2 else 0.0,
         after=points[-1].value,
         gross=gross,
+        scale=scale,
         drivers=tuple(drivers),
-        rest=rows.figures(np.flatnonzero(taken == 0), change, gross),
-        unexplained=1.0 - explained / gross if gross else 0.0,
+        rest=rest,
+        unexplained=abs(rest["change"]) / scale if scale else 0.0,
         coverage=coverage,
         receipt=_receipt(queries, points, most, over, rows.change),
         notes=_notes(drivers, coverage, gross),
@@ -243,13 +247,13 @@ class _Rows:
     after: Floats
     there: Codes
 
-    def figures(self, rows: Any, change: float, gross: float) -> dict[str, Any]:
+    def figures(self, rows: Any, change: float) -> dict[str, Any]:
         c, there = self.change[rows], self.there[rows]
         net = float(c.sum())
         return {
             "change": net,
             "share_of_change": net / change if change else None,
-            "share_of_gross": abs(net) / gross if gross else 0.0,
+            "gross": float(np.abs(c).sum()),
             "positions": len(c),
             "share_of_positions": len(c) / len(self.change),
             "before": float(self.before[rows].sum()),
@@ -330,7 +334,7 @@ def _notes(drivers: Sequence[Driver], coverage: Sequence[Coverage], gross: float
         notes.append("Nothing changed.")
     elif not drivers:
         notes.append(
-            f"No set of members explains {LEAST:.0%} of the gross change more than its share of the positions: the change is "
+            f"No set of members explains {LEAST:.0%} of the change more than its share of the positions: the change is "
             "spread as the positions are."
         )
     return tuple(notes)

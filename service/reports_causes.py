@@ -72,7 +72,9 @@ def show_drivers(result: DriversResult) -> None:
     )
     change = f"{display.text(result.before)} to {display.text(result.after)}, {display.text(result.change)}"
     what = change if len(result.queries) > 1 else display.text(result.after)
-    display.say(f"{what}; {result.unexplained:.1%} of the gross change of {display.text(result.gross)} is no driver's.")
+    display.say(
+        f"{what}; {result.unexplained:.1%} of the largest net change, {display.text(result.scale)}, is left to the rest."
+    )
     for note in result.notes:
         display.say(f"Note: {note}")
 

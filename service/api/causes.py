@@ -171,7 +171,7 @@ class BridgeParameters(OneNumberParameters):
 class DriverFigures(Answer):
     change: float = Field(description="of the contributions of its positions: new + closed + held")
     share_of_change: float | None = Field(description="of the whole change; null when that is zero")
-    share_of_gross: float = Field(description="its net change as a share of the gross change of all positions")
+    gross: float = Field(description="sum of the absolute changes of contribution of its positions")
     positions: int
     share_of_positions: float
     before: float
@@ -199,9 +199,10 @@ class DriversAnswer(Answer):
     after: float
     change: float
     gross: float = Field(description="sum of the absolute changes of contribution of all positions")
+    scale: float = Field(description="the largest net change of any member, or of all together")
     drivers: list[DriverRow]
     rest: DriverFigures = Field(description="what no driver holds")
-    unexplained: float = Field(description="share of the gross change that is not the net change of a driver")
+    unexplained: float = Field(description="net change of the rest as a share of the scale")
     coverage: list[CoverageAnswer]
     receipt: dict[str, Any] = Field(description="every input of the numbers, by name and digest")
     notes: list[str]

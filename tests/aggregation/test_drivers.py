@@ -105,7 +105,9 @@ def test_the_planted_driver_is_found_and_everything_adds_up(lake: Lake) -> None:
     for f in everything:
         assert f["new"] + f["closed"] + f["held"] == pytest.approx(f["change"], rel=1e-12)
         assert f["after"] - f["before"] == pytest.approx(f["change"], rel=1e-9, abs=1e-9)
-    assert result.unexplained == pytest.approx(1 - sum(d.figures["share_of_gross"] for d in result.drivers), rel=1e-12)
+    assert result.scale >= abs(result.change)
+    assert result.unexplained == pytest.approx(abs(result.rest["change"]) / result.scale, rel=1e-12)
+    assert sum(f["gross"] for f in everything) == pytest.approx(result.gross, rel=1e-12)
 
 
 def test_figures_against_contributions_one_by_one(lake: Lake) -> None:
