@@ -84,6 +84,7 @@ def bench_reduce(n_contracts: int, n_scenarios: int, n_positions: int) -> list[R
         return [
             *questions(lake, size),
             *growth(lake),
+            larger_than_memory(lake, size),
             *first_question(lake, Path(folder), size),
             *peers(lake, Path(folder), size),
         ]
@@ -168,6 +169,23 @@ def _in_registers(threads: int) -> None:
         add_runs(lines, some, tile, 0, blocks, slot, start, entries, quantity, held, coming, np.zeros(tile))
 
     each(work, range(16), threads)
+
+
+def larger_than_memory(lake: Lake, size: str) -> Row:
+    """The same question with half of the vectors allowed in memory: the bits are checked, the seconds compared."""
+    whole, query = VectorCache(lake), _query(("desk",))
+    half = VectorCache(lake, memory_bytes=open_inputs(whole, query).vectors.rows.nbytes / 2)
+
+    def ask(cache: VectorCache) -> Any:
+        answers.clear()
+        return run_query(lake, query, cache=cache).receipt
+
+    receipts = [ask(half), ask(whole)]
+    assert [r["reduce"] for r in receipts] == ["streamed", "in-process"]
+    assert receipts[0]["result_digest"] == receipts[1]["result_digest"], "streaming changed a bit"
+    streamed, in_process = together([lambda: ask(half), lambda: ask(whole)], runs=5)
+    work = f"twice the allowed memory, VaR and ES by desk: {size}"
+    return row(work, streamed, "s", "all in memory, the same bits", in_process, "<= 3")
 
 
 def first_question(lake: Lake, folder: Path, size: str) -> list[Row]:
