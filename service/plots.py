@@ -19,6 +19,7 @@ from lake.errors import BadInput, NotReady, unknown
 from scenarios.stress.plot import FORMATS
 from scenarios.types import Floats
 
+_NAMES_INSIDE = 4  # lines whose names fit among them
 _GAIN, _LOSS, _WHOLE = "C2", "C3", "0.45"
 _INTERVAL: Mapping[str, Any] = {"color": "0.15", "linewidth": 1.2, "capsize": 3, "fmt": "none"}
 
@@ -70,7 +71,9 @@ def time_line(
         axes.axhline(0.0, color="0.8", linewidth=0.8, zorder=0)
         axes.set_title(title)
         axes.set_ylabel(unit)
-        axes.legend()
+        axes.yaxis.set_major_formatter("{x:,.10g}")
+        # many names would cover the lines
+        axes.legend(**({"loc": "upper left", "bbox_to_anchor": (1.0, 1.0)} if len(lines) > _NAMES_INSIDE else {}))
         drawn.autofmt_xdate()
     return place
 
