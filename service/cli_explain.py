@@ -80,6 +80,12 @@ def compare_command(
     to_positions_date: Annotated[
         str | None, typer.Option("--to-positions-date", help="Date of the second book, when not --to.")
     ] = None,
+    from_market_date: Annotated[
+        str | None, typer.Option("--from-market-date", help="Date of the first market, when not --from.")
+    ] = None,
+    to_market_date: Annotated[
+        str | None, typer.Option("--to-market-date", help="Date of the second market, when not --to.")
+    ] = None,
     from_scenario_set: Annotated[
         str | None, typer.Option("--from-scenario-set", help="Scenario set of the first point.")
     ] = None,
@@ -114,8 +120,8 @@ def compare_command(
     why = bool(causes or sequential or shapley or drill or plot)
     settings, opened = open_lake(lake)
     points = (
-        (from_date, from_positions_date, from_scenario_set, from_valuation_set, from_branch, "from"),
-        (to_date, to_positions_date, to_scenario_set, to_valuation_set, to_branch, "to"),
+        (from_date, from_positions_date, from_market_date, from_scenario_set, from_valuation_set, from_branch, "from"),
+        (to_date, to_positions_date, to_market_date, to_scenario_set, to_valuation_set, to_branch, "to"),
     )
     one, two = (
         query_of(
@@ -128,11 +134,12 @@ def compare_command(
             estimator,
             own_set or scenario_set,
             positions_date=as_date(book, f"--{name}-positions-date") if book else None,
+            market_date=as_date(market, f"--{name}-market-date") if market else None,
             valuation_set=valuation_set,
             branch=branch,
             interval=interval,
         )
-        for day, book, own_set, valuation_set, branch, name in points
+        for day, book, market, own_set, valuation_set, branch, name in points
     )
     cache = operations.vector_cache(settings, opened)
     if sequential or shapley:
