@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from service import display, plots
 from service.reports import show_basis
 from service.reports_contributions import show_basis as show_notes
 
+_TELLING = ("instrument", "instrument_type", "currency", "trades", "desk", "book", "counterparty")
 _COVERAGE = ("failed", "missing", "substituted", "status")
 
 
@@ -68,17 +70,16 @@ def show_pivot(result: PivotResult) -> None:
 
 
 def show_drill(result: DrillResult) -> None:
-    """The scenarios, then the page of trades or contracts; dimensions with one member among them are said once."""
+    """The scenarios, then the page of trades or contracts; of the dimensions the telling ones, and what all share once."""
     query = result.query
     if result.scenarios:
         display.print_table([dict(s) for s in result.scenarios], title=f"Scenarios of {result.measure}")
     rows = result.rows.to_pylist()
     key = "trade" if query.per == "trade" else "contract_id"
     figures = [c for c in result.rows.column_names if c.startswith("pnl_")]
-    names = result.rows.column_names
-    about = [c for c in names[: names.index("quantity")] if c not in (key, "contract_id")]
+    about = [c for c in _TELLING if c in result.rows.column_names]
     same = {c: rows[0][c] for c in about if len({r[c] for r in rows}) == 1} if len(rows) > 1 else {}
-    failing = [c for c in ("state", "reason", "message") if any(r["state"] != "covered" for r in rows)]
+    lacking = {r["message"]: r["reason"] for r in rows if r["state"] != "covered"}
     columns = [
         key,
         *(c for c in about if c not in same),
@@ -86,14 +87,17 @@ def show_drill(result: DrillResult) -> None:
         "base_value",
         *(figures if query.scenarios or len(figures) <= 3 else ()),
         "contribution",
-        *failing,
+        *(("state",) if lacking else ()),
         "terms",
     ]
     last = query.first + len(rows)
     title = f"{query.per}s {query.first + 1:,} to {last:,} of {result.count:,}, {query.as_of} in {query.currency}"
-    display.print_table(rows, columns, title=title)
+    short = [{**r, "terms": textwrap.shorten(str(r["terms"]).replace(",", ", "), 60, placeholder=" ...")} for r in rows]
+    display.print_table(short, columns, title=title)
     if same:
         display.print_pairs(same, title="All of these")
+    for message, reason in lacking.items():
+        display.say(f"Not covered, {reason}: {message}")
     if result.value is not None:
         display.print_pairs({result.measure: result.value})
     if last < result.count:
