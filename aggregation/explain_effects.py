@@ -76,44 +76,51 @@ def unit_effects(before: Any, after: Any, shared: Any, first: int, stop: int, ou
     change of rates at mean values and of values at mean rates. tail: half of -sum (change of w) u of either point. A contract
     with a value at one point only has that point's u as its mean, and no change of it.
     """
+    # arrays taken out of the tuples once: in the loop that would count references
+    row0, pnl0, base0, currency0 = before.row, before.pnl, before.base, before.currency
+    fx_base0, fx0, scenario0, weight0 = before.fx_base, before.fx, before.scenario, before.weight
+    window_weight0, window0, row1, pnl1 = before.window_weight, before.window, after.row, after.pnl
+    base1, currency1, fx_base1, fx1 = after.base, after.currency, after.fx_base, after.fx
+    scenario1, weight1, window_weight1, window1 = after.scenario, after.weight, after.window_weight, after.window
+    place0, place1, v_before, v_after = shared.before, shared.after, shared.weight_before, shared.weight_after
     for c in range(first, stop):
-        r, q = before.row[c], after.row[c]
+        r, q = row0[c], row1[c]
         out[c, :] = 0.0
         if r >= 0:
-            k = before.currency[r]
-            b, f0 = before.base[r], before.fx_base[k]
-            for i in range(before.scenario.size):
-                s = before.scenario[i]
-                f = before.fx[k, s]
-                out[c, U_BEFORE] -= before.weight[i] * (b * (f - f0) + before.pnl[r, s] * f)
-            for i in range(before.window.size):
-                s = before.window[i]
-                f = before.fx[k, s]
-                out[c, U_LEFT] -= before.window_weight[i] * (b * (f - f0) + before.pnl[r, s] * f)
+            k = currency0[r]
+            b, f0 = base0[r], fx_base0[k]
+            for i in range(scenario0.size):
+                s = scenario0[i]
+                f = fx0[k, s]
+                out[c, U_BEFORE] -= weight0[i] * (b * (f - f0) + pnl0[r, s] * f)
+            for i in range(window0.size):
+                s = window0[i]
+                f = fx0[k, s]
+                out[c, U_LEFT] -= window_weight0[i] * (b * (f - f0) + pnl0[r, s] * f)
         if q >= 0:
-            k = after.currency[q]
-            b, f0 = after.base[q], after.fx_base[k]
-            for i in range(after.scenario.size):
-                s = after.scenario[i]
-                f = after.fx[k, s]
-                out[c, U_AFTER] -= after.weight[i] * (b * (f - f0) + after.pnl[q, s] * f)
-            for i in range(after.window.size):
-                s = after.window[i]
-                f = after.fx[k, s]
-                out[c, U_ENTERED] -= after.window_weight[i] * (b * (f - f0) + after.pnl[q, s] * f)
-        for i in range(shared.before.size):
-            v0, v1 = shared.weight_before[i], shared.weight_after[i]
+            k = currency1[q]
+            b, f0 = base1[q], fx_base1[k]
+            for i in range(scenario1.size):
+                s = scenario1[i]
+                f = fx1[k, s]
+                out[c, U_AFTER] -= weight1[i] * (b * (f - f0) + pnl1[q, s] * f)
+            for i in range(window1.size):
+                s = window1[i]
+                f = fx1[k, s]
+                out[c, U_ENTERED] -= window_weight1[i] * (b * (f - f0) + pnl1[q, s] * f)
+        for i in range(place0.size):
+            v0, v1 = v_before[i], v_after[i]
             v = 0.5 * (v0 + v1)
             x0, f0, d0, b0 = 0.0, 0.0, 0.0, 0.0
             x1, f1, d1, b1 = 0.0, 0.0, 0.0, 0.0
             if r >= 0:
-                s, k = shared.before[i], before.currency[r]
-                x0, b0, f0 = before.pnl[r, s], before.base[r], before.fx[k, s]
-                d0 = f0 - before.fx_base[k]
+                s, k = place0[i], currency0[r]
+                x0, b0, f0 = pnl0[r, s], base0[r], fx0[k, s]
+                d0 = f0 - fx_base0[k]
             if q >= 0:
-                s, k = shared.after[i], after.currency[q]
-                x1, b1, f1 = after.pnl[q, s], after.base[q], after.fx[k, s]
-                d1 = f1 - after.fx_base[k]
+                s, k = place1[i], currency1[q]
+                x1, b1, f1 = pnl1[q, s], base1[q], fx1[k, s]
+                d1 = f1 - fx_base1[k]
             u0, u1 = b0 * d0 + x0 * f0, b1 * d1 + x1 * f1
             out[c, U_TAIL_BEFORE] -= 0.5 * (v1 - v0) * u0
             out[c, U_TAIL_AFTER] -= 0.5 * (v1 - v0) * u1
