@@ -1,9 +1,8 @@
 """Kernel: the few member sets that hold most of a change, over all dimensions and their combinations.
 
 Every row has a change and a member in each dimension. A set is a conjunction of up to three members, such as desk Rates
-and counterparty Acme. What it explains is its net change as far as its members move with it: with D the set's net change and
-N that of one of its members, the least of |N| - |N - D| over its members, which is |D| where nothing else of a member
-offsets it. So a trade that is hedged in the same instrument explains nothing. As a share p of the scale, the largest net change
+and counterparty Acme. It explains its net change, and nothing where the rest of one of its members undoes more than half of
+that: so a trade that is hedged in the same instrument explains nothing. As a share p of the scale, the largest net change
 of any member or of all together, and with b the set's share of the rows, its score is
 
     (p - b) (p / b) ** NARROWNESS * SIMPLICITY ** (number of members)
@@ -21,6 +20,7 @@ import functools
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -149,7 +149,7 @@ class _Table:
         if len(self.dimensions) > 1:
             for axis, d in enumerate(self.dimensions):
                 whole = nets[d].reshape([-1 if i == axis else 1 for i in range(net.ndim)])
-                explained = np.minimum(explained, np.abs(whole) - np.abs(whole - net))
+                explained = np.where(_stands(net, whole), explained, 0.0)
         p, b = explained.ravel() / scale, self.count / n
         fit = np.flatnonzero((self.count > 0) & (p - b >= LEAST))
         p, b = p[fit], b[fit]
@@ -162,19 +162,24 @@ class _Table:
         return tuple((d, int(c.codes[p])) for d, c, p in zip(self.dimensions, self._candidates, places, strict=True))
 
 
+def _stands(net: Any, whole: Any) -> Any:
+    """Where the rest of a whole does not undo more than half of a part of it."""
+    return np.sign(net) * (whole - net) >= -0.5 * np.abs(net)
+
+
 def _within(table: _Table, codes: Sequence[Codes], parts: Mapping[int, Floats]) -> Floats:
     """What the members of a dimension such as the trade explain as parts of members of the others, (n_cells,).
 
-    As of a set of DEEPEST members: so much as they explain in that many dimensions at least. A member of several rows is a part
-    of the members of its first row.
+    As of a set of DEEPEST members: they stand in that many dimensions at least. A member of several rows is a part of the
+    members of its first row.
     """
     dimension = table.dimensions[0]
     most = np.full(len(table.net), np.inf)
     for cell, net in enumerate(table.net.tolist()):
         row = int(np.argmax(codes[dimension] == table.members(cell)[0][1]))
         wholes = [float(part[codes[d][row]]) for d, part in parts.items()]
-        if wholes:
-            most[cell] = sorted((abs(w) - abs(w - net) for w in wholes), reverse=True)[:DEEPEST][-1]
+        if sum(bool(_stands(net, w)) for w in wholes) < min(DEEPEST, len(wholes)):
+            most[cell] = 0.0
     return most
 
 
