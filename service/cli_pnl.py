@@ -136,7 +136,10 @@ def plot_pnl(result: PnlResult, path: Path, marks: Mapping[str, float]) -> Path:
 
 
 def plot_var(lake: Lake, query: RiskQuery, total: Mapping[str, Any], path: Path, cache: VectorCache) -> Path:
-    """The distribution of the total of a query, with every figure of money that was asked for at its place."""
+    """The distribution of the total of a query, with every figure of money that was asked for at its place.
+
+    A volatility has no place in it, and a figure scaled to another horizon has its place in another distribution.
+    """
     from aggregation.measures import asked_measures
     from aggregation.pnl import PnlQuery, run_pnl
     from aggregation.types import Question
@@ -144,7 +147,7 @@ def plot_var(lake: Lake, query: RiskQuery, total: Mapping[str, Any], path: Path,
     marks = {}
     for a in asked_measures(query):
         value = total[a.name]
-        if a.measure.of_money and value is not None and a.measure.name != "volatility":
+        if a.measure.of_money and value is not None and a.measure.name != "volatility" and a.scale_to_days is None:
             gain = a.tail == "gain" or a.measure.name == "mean"
             marks[f"{a.name} {value:,.0f}"] = value if gain else -value
     whole = {name: getattr(query, name) for name in Question.model_fields} | {"by": ()}
