@@ -170,7 +170,7 @@ class Lake:
         if table is None:
             return pa.schema([schema.field(c) for c in wanted]).empty_table()
         try:
-            rows = self._dataset(name, table, among).to_table(columns=wanted, filter=_also(where, among))
+            rows = self._dataset(name, table, among).to_table(columns=wanted, filter=rows_among(where, among))
         except FileNotFoundError as error:
             lost = re.search(r"(?<=/)[^/]+\.parquet", str(error))
             raise NotFound(
@@ -374,7 +374,8 @@ def _pruning(among: Mapping[str, Iterable[Any]]) -> list[tuple[str, str, Any]]:
     return [(c, "in", [partition_text(c, v) for v in values]) for c, values in among.items()]
 
 
-def _also(where: ds.Expression | None, among: Mapping[str, Iterable[Any]] | None) -> ds.Expression | None:
+def rows_among(where: ds.Expression | None, among: Mapping[str, Iterable[Any]] | None) -> ds.Expression | None:
+    """The filter that keeps what `Lake.read` gives for these two."""
     for column, values in (among or {}).items():
         within = ds.field(column).isin(list(values))
         where = within if where is None else where & within

@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
 from lake.errors import NotFound, VarlakeError
-from lake.tables import Committer, Lake, Snapshot
+from lake.tables import Committer, Lake, Snapshot, rows_among
 from scenarios.store import save_scenario_set
 from service.operations import ScenarioRequest, default_name, make_scenario_set
 from valuation.plan import DEFAULT_COST_US, make_plan, measured_cost_us
@@ -70,11 +70,8 @@ class HeldSnapshot(Snapshot):
     ) -> pa.Table:
         if name not in self._held:
             return super().read(name, columns, where, among)
-        for column, values in (among or {}).items():
-            within = ds.field(column).isin(list(values))
-            where = within if where is None else where & within
-        rows = ds.dataset(self._held[name])
-        return rows.to_table(columns=list(columns) if columns is not None else None, filter=where)
+        wanted = None if columns is None else list(columns)
+        return ds.dataset(self._held[name]).to_table(columns=wanted, filter=rows_among(where, among))
 
     def follow(self) -> None:
         """Takes the present version of the vectors."""
