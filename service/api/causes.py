@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from flask import Response
-from pydantic import BaseModel, Field, WithJsonSchema
+from pydantic import BaseModel, Field
 
 from aggregation.bridge import Theirs, run_bridge
 from aggregation.drivers import run_drivers
-from aggregation.measures import MEASURES
 from aggregation.types import Filter, Level, RiskQuery
 from lake.dates import Day
 from service.api.answers import json_answer, table_answer, tabular
@@ -110,10 +109,6 @@ def plan_explain_pnl(query: PnlExplainParameters) -> Response:
     return json_answer(plan_pnl_explain(here.lake, query.request(), cache=here.cache).to_dict())
 
 
-_SPLIT = [m.name for m in MEASURES.values() if m.tail_weights is not None and m.needs_level]
-SplitMeasure = Annotated[str, WithJsonSchema({"type": "string", "enum": _SPLIT})]
-
-
 class OneNumberParameters(TableParameters):
     """A question about one number."""
 
@@ -137,7 +132,7 @@ class OneNumberParameters(TableParameters):
 
 
 class DriversParameters(OneNumberParameters):
-    measure: SplitMeasure = Field("var", description="measure whose change is asked about")
+    measure: Literal["var", "es"] = Field("var", description="measure whose change is asked about")
     from_: Day | None = Field(
         None, alias="from", description="date the change is from; without it, what drives the risk of `to` itself"
     )
