@@ -234,7 +234,9 @@ def _receipt(query: RiskQuery, selection: Selection, figures: _Figures, clock: _
             levels=list(query.levels),
             tail=query.tail,
             scale_to_days=query.scale_to_days,
-            interval=None if query.interval is None else {"confidence": query.interval, **resamples_of(inputs).to_dict()},
+            interval=None
+            if query.interval is None
+            else {"confidence": query.interval, **resamples_of(inputs).to_dict()},
             currency=query.currency,
             exchange_rates={c: [[factor, power] for factor, power in path] for c, path in legs.items()},
         ),
@@ -280,7 +282,9 @@ def basis_notes(query: Question, inputs: Inputs, total: Coverage, invalid: int) 
             + " values them."
         )
     if total.substituted is None:
-        notes.append("Which positions rest on substituted market data is not known: the valuation set is of before that was kept.")
+        notes.append(
+            "Which positions rest on substituted market data is not known: the valuation set is of before that was kept."
+        )
     elif total.substituted:
         notes.append(f"{total.substituted:,} positions rest on market data that was held or proxied.")
     if invalid:

@@ -125,7 +125,9 @@ class Question(BaseModel):
     scenario_set: str | None = Field(None, description="scenario set name or id; default the one last valued for as_of")
     valuation_set: str | None = Field(None, description="valuation set id; default the newest that fits")
     branch: str | None = Field(
-        None, pattern=r"^[\w.:-]{1,80}(@[0-9]{1,9})?$", description="branch in place of a book: NAME, or NAME@2 for a version"
+        None,
+        pattern=r"^[\w.:-]{1,80}(@[0-9]{1,9})?$",
+        description="branch in place of a book: NAME, or NAME@2 for a version",
     )
 
 

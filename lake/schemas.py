@@ -361,7 +361,9 @@ BRANCHES = Table(
         Column("trades", pa.int64(), "trades it adds, in branch_positions"),
         Column("note", pa.string(), "what it is for, in words"),
         Column("deleted", pa.bool_(), "true for the version that takes the branch away"),
-        Column("valuation_set_id", pa.string(), "the valuation set made for its new contracts; null where all were known"),
+        Column(
+            "valuation_set_id", pa.string(), "the valuation set made for its new contracts; null where all were known"
+        ),
         Column("code_version", pa.string(), "varlake version that stored it"),
         Column("created_at", INSTANT, "when it was stored"),
     ),

@@ -8,7 +8,7 @@ import secrets
 import sys
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import structlog
 import typer
@@ -53,9 +53,6 @@ from service.cli_options import (
 from service.cli_scenarios import roll, scenarios_app, stress_app
 from service.config import Settings
 from service.process import configure_logs
-
-if TYPE_CHECKING:
-    pass
 
 # A command imports what it uses when it is called: all of it together takes a second and a half, `--help` and a query
 # should not.
@@ -336,7 +333,9 @@ def var_command(
     layout = {"subtotals": subtotals, "sort": as_list(sort), "limit": limit, "bounds": bounds}
     table = validated(TableQuery, {**query.model_dump(), **layout}, "query")
     if plan:
-        planned = operations.plan_valuation(opened.snapshot(), on_demand.valuation_for(opened.snapshot(), table)).to_dict()
+        planned = operations.plan_valuation(
+            opened.snapshot(), on_demand.valuation_for(opened.snapshot(), table)
+        ).to_dict()
         display.print_json(planned) if json else reports.show_plan(planned)
         return
     cache = operations.vector_cache(settings, opened)

@@ -33,7 +33,8 @@ LevelOption = Annotated[str, typer.Option("--level", help="Confidence levels, co
 EstimatorOption = Annotated[str, typer.Option("--estimator", help="How the quantile is read from the scenarios.")]
 TailOption = Annotated[str, typer.Option("--tail", help="The tail that is measured: loss, or gain.")]
 ThresholdOption = Annotated[
-    list[float] | None, typer.Option("--threshold", help="A loss whose exceedance probability is asked for; repeatable.")
+    list[float] | None,
+    typer.Option("--threshold", help="A loss whose exceedance probability is asked for; repeatable."),
 ]
 ScaleOption = Annotated[
     int | None, typer.Option("--scale-to-days", help="Scale to this horizon by the square root of time.")

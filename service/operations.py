@@ -61,6 +61,7 @@ class ScenarioRequest(BaseModel):
     name: str | None = Field(
         None, pattern=r"^[\w.:-]{1,80}$", description="name of the set; default from method and size"
     )
+    only_by_name: bool = Field(False, description="whether the set answers only questions that name it")
 
 
 class ScenarioSetRequest(ScenarioRequest):
@@ -94,6 +95,7 @@ def make_scenario_set(snapshot: Snapshot, market_date: dt.date, request: Scenari
     """The set of the request on the market as it stands in the snapshot, with its id; not stored."""
     name = request.name or default_name(request)
     made = generators.generate(snapshot, request.method, _parameters(market_date, request), name)
+    made = dataclasses.replace(made, sample=made.sample and not request.only_by_name)
     return dataclasses.replace(made, scenario_set_id=store.scenario_set_digest(made))
 
 

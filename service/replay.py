@@ -45,8 +45,8 @@ from service.explain import explain_through
 from service.parametric import ParametricQuery, run_parametric
 from service.pnl_explain import PnlExplainRequest, pnl_explain
 from service.risk_classes import run_risk_classes
-from service.way_back import replay_way_back
-from service.whatif import replay_what_if
+from service.way_back import WayBackRequest, way_back
+from service.whatif import ChangeRequest, run_what_if
 from valuation.plan import all_pricers_version
 
 State = Literal["same", "changed", "missing", "damaged"]
@@ -126,17 +126,40 @@ def _pnl_explain(lake: Lake, cache: VectorCache, question: Mapping[str, Any]) ->
     return pnl_explain(lake, request, cache=cache).receipt
 
 
-def _points(question: Mapping[str, Any]) -> tuple[RiskQuery, RiskQuery]:
-    one, two = (validated(RiskQuery, dict(question[side]), "query of the receipt") for side in ("from", "to"))
-    return one, two
+class _Points(BaseModel):
+    from_: RiskQuery = Field(alias="from")
+    to: RiskQuery
+    method: str = ""
 
 
 def _explain(lake: Lake, cache: VectorCache, question: Mapping[str, Any]) -> Receipt:
-    return explain(lake, *_points(question), cache=cache).receipt
+    asked = validated(_Points, dict(question), "question of the receipt")
+    return explain(lake, asked.from_, asked.to, cache=cache).receipt
 
 
 def _explain_through(lake: Lake, cache: VectorCache, question: Mapping[str, Any]) -> Receipt:
-    return explain_through(lake, *_points(question), str(question["method"]), cache=cache).receipt
+    asked = validated(_Points, dict(question), "question of the receipt")
+    return explain_through(lake, asked.from_, asked.to, asked.method, cache=cache).receipt
+
+
+class _WhatIf(BaseModel):
+    query: RiskQuery
+    changes: ChangeRequest
+
+
+def _what_if(lake: Lake, cache: VectorCache, question: Mapping[str, Any]) -> Receipt:
+    asked = validated(_WhatIf, dict(question), "question of the receipt")
+    return run_what_if(lake, asked.query, asked.changes, cache=cache).receipt
+
+
+class _WayBack(BaseModel):
+    query: RiskQuery
+    request: WayBackRequest
+
+
+def _way_back(lake: Lake, cache: VectorCache, question: Mapping[str, Any]) -> Receipt:
+    asked = validated(_WayBack, dict(question), "question of the receipt")
+    return way_back(lake, asked.query, asked.request, cache=cache).receipt
 
 
 # kind of answer to the function that answers its question again and gives the new receipt
@@ -156,8 +179,8 @@ REPLAYED: dict[str, Callable[[Lake, VectorCache, Mapping[str, Any]], Receipt]] =
     "series": _series,
     "table": _table,
     "var": _var,
-    "way_back": replay_way_back,
-    "what_if": replay_what_if,
+    "way_back": _way_back,
+    "what_if": _what_if,
 }
 
 

@@ -181,13 +181,6 @@ def way_back(lake: Lake, query: RiskQuery, request: WayBackRequest, *, cache: Ve
     return _answer(query, request, asked, inputs, status, before, solution, moves, unusable)
 
 
-def replay_way_back(lake: Lake, cache: VectorCache, question: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The receipt of a way back asked again, as its receipt has it."""
-    query = validated(RiskQuery, dict(question["query"]), "query of the receipt")
-    request = validated(WayBackRequest, dict(question["request"]), "way back of the receipt")
-    return way_back(lake, query, request, cache=cache).receipt
-
-
 def _one(query: RiskQuery) -> AskedMeasure:
     asked = asked_measures(query)
     if len(asked) != 1 or asked[0].measure.name not in ("var", "es"):

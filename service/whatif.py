@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -94,12 +94,6 @@ def run_what_if(
     inputs = open_inputs(cache, query)
     changes = changes_of(request, inputs, added)
     return what_if(inputs, query, changes, value_new(inputs, changes))
-
-
-def replay_what_if(lake: Lake, cache: VectorCache, question: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The receipt of a what-if question asked again, as its receipt has it."""
-    query = validated(RiskQuery, dict(question["query"]), "query of the receipt")
-    return run_what_if(lake, query, validated(ChangeRequest, dict(question["changes"]), "changes"), cache=cache).receipt
 
 
 def parse_removal(text: str) -> Removal:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import datetime as dt
 import io
+import itertools
 import re
 from collections import defaultdict
 from collections.abc import Collection, Mapping
@@ -17,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.dataset as ds
 
 from lake.errors import BadInput, Issue, NotFound, unknown
 from lake.schemas import DIMENSION_COLUMNS, HIERARCHIES
@@ -218,7 +218,7 @@ def _check_parents(rows: list[Row], faults: _Faults) -> None:
         members[row["hierarchy"], row["level"], row["member"]].append(row)
     for (_, _, member), several in members.items():
         several.sort(key=lambda r: r["effective_from"])
-        for one, two in zip(several, several[1:], strict=False):
+        for one, two in itertools.pairwise(several):
             if one["effective_to"] is None or two["effective_from"] <= one["effective_to"]:
                 until = one["effective_to"] or "now on"
                 faults.add(

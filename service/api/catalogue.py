@@ -42,9 +42,7 @@ def measures(query: TableParameters) -> Response:
 @tabular
 def estimators(query: TableParameters) -> Response:
     """The ways to read a quantile from scenarios."""
-    return rows_answer(
-        [{"name": name, "meaning": e.meaning} for name, e in ESTIMATORS.items()], "estimators"
-    )
+    return rows_answer([{"name": name, "meaning": e.meaning} for name, e in ESTIMATORS.items()], "estimators")
 
 
 @api.get("/instruments", responses={200: models.Instruments})

@@ -120,9 +120,9 @@ def test_a_level_filters_and_mixes_with_any_dimension(lake: Lake, tmp_path: Path
     alone = ask(lake, LATER, where=("desk=desk 3",)).total
     nobody = ask(lake, LATER, where=(f"division={UNASSIGNED}",)).total
     assert alone == nobody
-    with pytest.raises(BadInput, match="Unknown division on 2020-03-16 'South'. Nearest valid: North"):
+    with pytest.raises(BadInput, match=r"Unknown division on 2020-03-16 'South'\. Nearest valid: North"):
         ask(lake, DAY, where=("division=South",))
-    with pytest.raises(BadInput, match="Unknown dimension 'divison'. Nearest valid: division"):
+    with pytest.raises(BadInput, match=r"Unknown dimension 'divison'\. Nearest valid: division"):
         ask(lake, DAY, "divison")
 
 

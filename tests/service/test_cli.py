@@ -30,7 +30,14 @@ def test_var_by_desk_adds_up(valued_lake: Path) -> None:
         standalone = sum(r[column] for r in result["rows"])
         assert total[f"{column}_standalone_sum"] == pytest.approx(standalone)
         assert total[f"{column}_diversification"] == pytest.approx(standalone - total[column])
-    assert result["coverage"] == {"positions": 4, "covered": 3, "failed": 1, "missing": 0, "substituted": 0, "status": "partial"}
+    assert result["coverage"] == {
+        "positions": 4,
+        "covered": 3,
+        "failed": 1,
+        "missing": 0,
+        "substituted": 0,
+        "status": "partial",
+    }
     assert result["receipt"]["scenario_count"] == SCENARIOS
 
 

@@ -68,7 +68,16 @@ def name_what_the_lake_holds(case: schemathesis.Case) -> None:
     query = case.query or {}
     for name in {"one", "two"} & query.keys():
         query[name] = held["scenario-sets"]
-    for gone in ("cursor", "scenarios", "branch", "scenario_set", "valuation_set", "positions_date", "source", "market_date"):
+    for gone in (
+        "cursor",
+        "scenarios",
+        "branch",
+        "scenario_set",
+        "valuation_set",
+        "positions_date",
+        "source",
+        "market_date",
+    ):
         query.pop(gone, None)
     for day in ("as_of", "date", "from", "to"):
         if day in query:
@@ -89,7 +98,17 @@ def name_what_the_lake_holds(case: schemathesis.Case) -> None:
 
 def name_in_body(case: schemathesis.Case, body: dict[str, Any]) -> None:
     if "as_of" in body:
-        for gone in ("cursor", "scenarios", "scenario_set", "valuation_set", "positions_date", "market_date", "branch", "branches", "upon"):
+        for gone in (
+            "cursor",
+            "scenarios",
+            "scenario_set",
+            "valuation_set",
+            "positions_date",
+            "market_date",
+            "branch",
+            "branches",
+            "upon",
+        ):
             body.pop(gone, None)
         if case.path in ("/api/v1/what-if", "/api/v1/branches"):
             change_the_book(body)

@@ -1,6 +1,6 @@
 """A later valuation of another book does not hide the one that holds the book asked for."""
 
-from small_lake import FRIDAY, MONDAY, no_spark, request
+from small_lake import FRIDAY, MONDAY, SCENARIOS, no_spark, request
 
 from aggregation.query import run_query
 from aggregation.types import RiskQuery
@@ -55,3 +55,11 @@ def test_another_recipe_has_another_name() -> None:
     assert weighted != name("historical", scenarios=500, age_decay=0.98)
     assert name("stress", text="equity -20%") != name("stress", text="equity -10%")
     assert not name("historical", window_start="2019-01-02").startswith("historical-500")
+
+
+def test_a_set_that_answers_only_by_name_is_nobodys_default(work_lake: Lake) -> None:
+    sample = value(work_lake)
+    asked = {"parameters": {"scenarios": SCENARIOS - 5}, "name": "searched", "only_by_name": True}
+    searched = value(work_lake, scenarios=asked)
+    assert answering(work_lake) == sample
+    assert answering(work_lake, scenario_set="searched") == searched
