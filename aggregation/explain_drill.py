@@ -249,8 +249,8 @@ class _Legs:
                 "quantity_after": self._quantity[1][leg],
                 "weight_before": weights[:, 0],
                 "weight_after": weights[:, 1],
-                "pnl_before": pnl[:, 0],
-                "pnl_after": pnl[:, 1],
+                "pnl_before": pnl[:, 0] + 0.0,  # no minus zero
+                "pnl_after": pnl[:, 1] + 0.0,
                 "value": value,
             }
         )

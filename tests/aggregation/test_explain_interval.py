@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,6 @@ from aggregation import explain_interval, sampling
 from aggregation.explain import CAUSES
 from aggregation.explain_interval import _cause_pnl, cause_intervals, resampled
 from aggregation.explain_sides import compared
-from aggregation.sampling import Resamples
 from lake.errors import BadInput
 
 
@@ -38,7 +38,7 @@ def test_the_sample_itself_gives_the_causes_of_the_table(tmp_path: Path, monkeyp
         tmp_path, random_point(rng, MONDAY, 0), random_point(rng, TUESDAY, 2), monkeypatch, measures=("es",)
     )
 
-    once = [Resamples(20, 1, 0, pair=np.ones((1, 20), dtype=np.int32)) for _ in (0, 1)]
+    once = [SimpleNamespace(counts=np.ones((1, 20), dtype=np.int32))] * 2
     monkeypatch.setattr(explain_interval, "paired_resamples", lambda one, two: once)
     (drawn,) = resampled(comparison)
     np.testing.assert_allclose(drawn[:-1], list(result.causes.values()), atol=1e-9)
