@@ -135,9 +135,16 @@ def waterfall(
             sign = "" if i in (0, len(names) - 1) else "+" if value > 0 else ""
             axes.annotate(f"{sign}{value:,.0f}", (i, top), (0, 3), textcoords="offset points", ha="center", fontsize=8)
         axes.axhline(0.0, color="0.3", linewidth=0.8)
+        low, high = min(0.0, *level, end[1]), max(0.0, *level, end[1])
+        cut = min(*level, end[1]) > 0.5 * high
+        if cut:  # the steps are small beside the whole, and are what is looked at
+            low = min(*level, end[1]) - 0.6 * (high - min(*level, end[1]))
+        margin = 0.08 * (high - low)
+        axes.set_ylim(low if cut or low == 0.0 else low - margin, high + margin)
+        axes.yaxis.set_major_formatter("{x:,.10g}")
         axes.set_xticks(range(len(names)), names, rotation=30, ha="right")
         axes.set_title(title)
-        axes.set_ylabel(unit)
+        axes.set_ylabel(f"{unit} (the axis does not begin at zero)" if cut else unit)
     return place
 
 
@@ -160,6 +167,8 @@ def contribution_bars(
             low, high = np.asarray(intervals, dtype=np.float64).T
             axes.errorbar(sizes, at, xerr=np.maximum(np.abs([sizes - low, high - sizes]), 0.0), **_INTERVAL)
         axes.axvline(0.0, color="0.3", linewidth=0.8)
+        axes.locator_params(axis="x", nbins=6)
+        axes.xaxis.set_major_formatter("{x:,.10g}")
         axes.set_yticks(at, list(names))
         axes.set_title(title)
         axes.set_xlabel(unit)

@@ -74,7 +74,7 @@ def plot_contributions(result: ContributionResult, path: Path) -> Path:
     rows.sort(key=lambda r: -r["component"])
     return plots.contribution_bars(
         path,
-        [" / ".join(str(_named(r, query.by)[d]) for d in query.by) for r in rows],
+        [_label(r, query.by) for r in rows],
         [r["component"] for r in rows],
         title=f"Contributions to {query.measures[0]} {query.levels[0]} of {query.as_of}, {query.form} form",
         unit=f"{query.currency}, losses positive",
@@ -163,6 +163,10 @@ def show_stressed(result: StressedResult) -> None:
     how = "the worst window, searched" if result.searched else "as given"
     display.say(f"Stress period {result.first} to {result.last} ({how}); _from is current, _to is stressed.")
     reports.show_comparison(result.comparison)
+
+
+def _label(row: Mapping[str, Any], by: Sequence[str]) -> str:
+    return "(rest)" if row.get("part") == "rest" else " / ".join("(none)" if row[d] is None else row[d] for d in by)
 
 
 def _named(row: Mapping[str, Any], by: Sequence[str]) -> dict[str, Any]:

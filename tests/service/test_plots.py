@@ -50,3 +50,16 @@ def test_a_waterfall_leaves_out_what_is_zero(tmp_path: Path) -> None:
 def test_where_it_cannot_be_written_is_said(place: str, tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="picture"):
         DRAWN["histogram"](tmp_path / place)
+
+
+def test_small_steps_of_a_large_whole_are_seen_and_the_cut_axis_is_said(tmp_path: Path) -> None:
+    path = plots.waterfall(
+        tmp_path / "a.svg", ("before", 1000.0), [("new", 5.0)], ("after", 1005.0), title="t", unit="USD"
+    )
+    assert "does not begin at zero" in path.read_text()
+    assert (
+        "does not begin at zero"
+        not in plots.waterfall(
+            path, ("before", 10.0), [("new", -9.0)], ("after", 1.0), title="t", unit="USD"
+        ).read_text()
+    )
