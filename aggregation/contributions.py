@@ -25,7 +25,7 @@ from aggregation.grouping import Groups, coverage
 from aggregation.inputs import Inputs, Selection, open_inputs, open_selection, scenario_pnl
 from aggregation.measures import MEASURES, AskedMeasure, asked_measures, interval_confidence
 from aggregation.netting import net
-from aggregation.query import PNL_BYTES, _notes, stated_horizon
+from aggregation.query import PNL_BYTES, answer_notes, stated_horizon
 from aggregation.receipts import make_receipt
 from aggregation.reduce import by_rows, group_base
 from aggregation.resample import percentile_interval
@@ -348,7 +348,7 @@ def _result(
             exchange_rates={c: [[f, power] for f, power in path] for c, path in selection.rates.legs.items()},
         ),
         notes=(
-            *_notes(
+            *answer_notes(
                 query.model_copy(update={"interval": None}),
                 inputs,
                 [whole.asked],

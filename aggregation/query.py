@@ -206,7 +206,9 @@ def _result(
         coverage=total_coverage(covered),
         receipt=_receipt(query, selection, figures, clock),
         notes=(
-            *_notes(query, inputs, asked, total_coverage(covered), int((counts[:-1, 0] == 0).sum()) if query.by else 0),
+            *answer_notes(
+                query, inputs, asked, total_coverage(covered), int((counts[:-1, 0] == 0).sum()) if query.by else 0
+            ),
             *_without_figure(asked, figures),
         ),
     )
@@ -244,7 +246,7 @@ def _receipt(query: RiskQuery, selection: Selection, figures: _Figures, clock: _
     }
 
 
-def _notes(
+def answer_notes(
     query: RiskQuery, inputs: Inputs, asked: list[AskedMeasure], total: Coverage, invalid: int
 ) -> tuple[str, ...]:
     """What a reader must know before using the numbers."""

@@ -18,7 +18,7 @@ from typing import Any
 import pyarrow as pa
 
 from lake.errors import BadInput, Issue, unknown
-from lake.ingest.positions_file import _read_csv, _read_parquet, _text
+from lake.ingest.positions_file import as_text, read_csv, read_parquet
 from lake.schemas import ACTUAL_PNL, DIMENSION_COLUMNS
 from lake.tables import Committer
 
@@ -100,9 +100,9 @@ def _read(path: Path) -> list[Row]:
     name = path.name.lower()
     if not name.endswith((".csv", ".csv.gz", ".parquet")):
         raise BadInput(f"A P&L file ends in .csv, .csv.gz or .parquet, but {path.name} does not.")
-    table = _read_parquet(path) if name.endswith(".parquet") else _read_csv(path, ragged)
+    table = read_parquet(path) if name.endswith(".parquet") else read_csv(path, ragged)
     _check_columns(path, table.column_names)
-    cells = {n: _text(n, table[n]).to_pylist() for n in table.column_names}
+    cells = {n: as_text(n, table[n]).to_pylist() for n in table.column_names}
     bad = {number for number, _, _ in ragged}
     numbers = (i for i in range(2, 2 + table.num_rows + len(bad)) if i not in bad)
     issues = [Issue(f"row {number}", reason, line[:80]) for number, line, reason in ragged]

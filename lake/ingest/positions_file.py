@@ -67,9 +67,9 @@ def read_positions_file(path: Path, terms: tuple[str, ...], required: Sequence[s
     ragged: list[tuple[int, str, str]] = []
     name = path.name.lower()
     if name.endswith((".csv", ".csv.gz")):
-        table = _read_csv(path, ragged)
+        table = read_csv(path, ragged)
     elif name.endswith(".parquet"):
-        table = _read_parquet(path)
+        table = read_parquet(path)
     else:
         raise BadInput(f"A positions file ends in .csv, .csv.gz or .parquet, but {path.name} does not.")
     return positions_rows(path.name, table, terms, required, ragged)
@@ -84,7 +84,7 @@ def positions_rows(
 ) -> PositionsFile:
     """As `read_positions_file`, of a table that was read already; `name` says where it came from."""
     _check_columns(name, table.column_names, terms, required)
-    columns = {n: _text(n, table[n]) for n in table.column_names if not n.startswith(REJECT)}
+    columns = {n: as_text(n, table[n]) for n in table.column_names if not n.startswith(REJECT)}
     taken = np.array([number for number, _, _ in ragged], dtype=np.int64)
     rows = np.delete(np.arange(2, 2 + table.num_rows + len(taken)), taken - 2)
     blank = np.ones(table.num_rows, dtype=bool)
@@ -99,7 +99,7 @@ def positions_rows(
     return PositionsFile(columns, rows, tuple(t for t in terms if t in columns), tuple(ragged))
 
 
-def _read_csv(path: Path, ragged: list[tuple[int, str, str]]) -> pa.Table:
+def read_csv(path: Path, ragged: list[tuple[int, str, str]]) -> pa.Table:
     def on_ragged(line: pcsv.InvalidRow) -> str:
         reason = f"{line.actual_columns} cells where the header has {line.expected_columns}; quote cells with commas"
         ragged.append((line.number, line.text, reason))
@@ -123,7 +123,7 @@ def _read_csv(path: Path, ragged: list[tuple[int, str, str]]) -> pa.Table:
         raise BadInput(f"{path.name} is not a CSV file in UTF-8 with commas and one header line: {error}") from error
 
 
-def _read_parquet(path: Path) -> pa.Table:
+def read_parquet(path: Path) -> pa.Table:
     try:
         return pq.ParquetFile(path).read()
     except (pa.ArrowInvalid, OSError) as error:
@@ -150,7 +150,7 @@ def _check_columns(file: str, names: Sequence[str], terms: tuple[str, ...], requ
         )
 
 
-def _text(name: str, column: pa.ChunkedArray) -> pa.Array:
+def as_text(name: str, column: pa.ChunkedArray) -> pa.Array:
     """The cells as trimmed text, null where empty; numbers in the shortest form that reads back to the same bits."""
     array = column.combine_chunks()
     if pa.types.is_dictionary(array.type):

@@ -18,7 +18,7 @@ from service.api.document import blueprint
 from service.api.models import Answer, CoverageAnswer, JobAnswer
 from service.api.requests import Body, FilterText, TableParameters, whole
 from service.api.risk import DimensionName, RiskQuestion, VarParameters
-from service.api.valuations import _answer as job_fields
+from service.api.valuations import job_fields
 from service.jobs import VALUATION
 from service.parametric import ParametricQuery, run_parametric
 from service.risk_classes import missing_classes, run_risk_classes
