@@ -37,7 +37,7 @@ class JobPath(Parameters):
 @api.post("/valuations/plan", responses={200: models.Plan})
 def plan(body: ValuationBody) -> Response:
     """What a valuation would take: wanted, present, missing, expected seconds. Nothing is run or stored."""
-    return jsonjob_fields(plan_valuation(context().lake.snapshot(), body).to_dict())
+    return json_answer(plan_valuation(context().lake.snapshot(), body).to_dict())
 
 
 @api.post("/valuations", responses={202: models.JobAnswer})
@@ -54,24 +54,24 @@ def jobs(query: JobListParameters) -> Response:
     found = context().jobs.newest(query.state, query.limit + 1, before)
     page = found[: query.limit]
     following = str(page[-1].number) if len(found) > query.limit else None
-    return jsonjob_fields({"rows": [job_fields(j) for j in page], "next_cursor": following})
+    return json_answer({"rows": [job_fields(j) for j in page], "next_cursor": following})
 
 
 @api.get("/jobs/<job_id>", responses={200: models.JobAnswer})
 def job(path: JobPath, query: Parameters) -> Response:
     """A job: its state, progress and times; once done the seal of the valuation set, or why it failed."""
-    return jsonjob_fields(job_fields(context().jobs.get(path.job_id)))
+    return json_answer(job_fields(context().jobs.get(path.job_id)))
 
 
 @api.delete("/jobs/<job_id>", responses={200: models.JobAnswer})
 def cancel(path: JobPath) -> Response:
     """Cancel a job: a queued one at once, a running one at its next batch. What it has valued stays and is reused."""
-    return jsonjob_fields(job_fields(context().jobs.request_cancel(path.job_id)))
+    return json_answer(job_fields(context().jobs.request_cancel(path.job_id)))
 
 
 def accepted(job: Job) -> Response:
     """202 with the job that was asked for, and where to follow it."""
-    return jsonjob_fields(job_fields(job), 202, {"Location": job.address})
+    return json_answer(job_fields(job), 202, {"Location": job.address})
 
 
 def job_fields(job: Job) -> dict[str, Any]:
