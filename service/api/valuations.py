@@ -9,6 +9,7 @@ from flask import Response
 from pydantic import ConfigDict, Field
 
 from service.api import models
+from service.api.answers import json_answer
 from service.api.context import context
 from service.api.document import blueprint
 from service.api.requests import Body, Parameters
