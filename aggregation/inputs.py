@@ -18,6 +18,7 @@ from aggregation.filters import select
 from aggregation.grouping import Groups, coverage, group_by
 from aggregation.netting import net
 from aggregation.reduce import group_base, group_pnl
+from aggregation.reduce_spark import group_pnl_on_spark
 from aggregation.types import Question
 from aggregation.vector_cache import MISSING, Alignment, VectorCache, answer
 from aggregation.vectors import Bools, Vectors
@@ -171,7 +172,11 @@ def _scenario_pnl(selection: Selection, first: int, n: int, threads: int | None)
     inputs = selection.inputs
     netted = net(inputs.book, selection.groups, inputs.alignment, inputs.vectors, first, n, threads)
     base = group_base(netted, selection.rates)
-    pnl = group_pnl(inputs.vectors.rows, netted, selection.rates, threads, inputs.vectors.portion)
+    vectors = inputs.vectors
+    if vectors.places is not None:
+        pnl = group_pnl_on_spark(vectors.places, netted, selection.rates, inputs.seal["valuation_set_id"])
+    else:
+        pnl = group_pnl(vectors.rows, netted, selection.rates, threads, vectors.portion)
     # kept for the next question: who writes into them would change its answer
     base.flags.writeable = pnl.flags.writeable = False
     return base, pnl

@@ -52,7 +52,7 @@ def group_pnl(
             each(lambda i, p=pieces: _add(rows, p, net, starts[i], tile, sums[i]), range(len(starts)), threads)  # type: ignore[misc]
             _release(rows)
         each(
-            lambda i: _write(net, conversion, starts[i], tile, rows.shape[1], sums[i], out), range(len(starts)), threads
+            lambda i: write(net, conversion, starts[i], tile, rows.shape[1], sums[i], out), range(len(starts)), threads
         )
         return out
     pieces = lay_out(net, 0, len(rows), threads)
@@ -63,7 +63,7 @@ def group_pnl(
             buffers.own = _aligned(len(net.group) * tile)
         buffers.own.fill(0.0)
         _add(rows, pieces, net, start, tile, buffers.own)
-        _write(net, conversion, start, tile, rows.shape[1], buffers.own, out)
+        write(net, conversion, start, tile, rows.shape[1], buffers.own, out)
 
     each(reduce_tile, starts, threads)
     return out
@@ -83,8 +83,8 @@ def _add(rows: Floats, pieces: Sequence[Runs], net: Net, start: int, tile: int, 
         add_runs(lines, flat, width, begin, r.blocks, r.slot, r.start, r.row, r.quantity, r.held, r.coming, own)
 
 
-def _write(net: Net, conversion: Conversion, start: int, tile: int, width: int, sums: Floats, out: Floats) -> None:
-    """Converts the sums of a tile and adds them to their groups, currency after currency."""
+def write(net: Net, conversion: Conversion, start: int, tile: int, width: int, sums: Floats, out: Floats) -> None:
+    """Converts the sums of a tile, (n_slots * tile,), and adds them to their groups, currency after currency."""
     end = min(start + tile, out.shape[1])
     begin = _begin(start, tile, width)
     for currency in range(len(net.currency_slots) - 1):

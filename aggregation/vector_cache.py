@@ -11,7 +11,7 @@ from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -20,13 +20,17 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
 from aggregation.book import Book, Codes, load_book, positions_files, write_book
-from aggregation.cache import DEFAULT_BYTES, DiskCache, Kept
+from aggregation.cache import DEFAULT_BYTES, Build, DiskCache, Kept
 from aggregation.hierarchies import with_levels
-from aggregation.vectors import Vectors, load_vectors, write_vectors
+from aggregation.reduce_choice import Reduce, ReduceChoice, choose_reduce
+from aggregation.vectors import Vectors, load_places, load_vectors, matrix_bytes, write_places, write_vectors
 from lake.canonical import digest
 from lake.errors import NotFound
 from lake.tables import NEVER_WRITTEN, Lake, Snapshot
 from valuation.store import list_valuation_sets
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 T = TypeVar("T")
 
@@ -120,9 +124,14 @@ class VectorCache:
         folder: Path | None = None,
         limit_bytes: int = DEFAULT_BYTES,
         memory_bytes: float = math.inf,
+        reduce: Reduce = "auto",
+        spark: Callable[[], SparkSession] | None = None,
     ) -> None:
+        """`reduce` and `memory_bytes` as `choose_reduce` takes them; `spark` gives the session where Spark may be chosen."""
+        if reduce == "spark" and spark is None:
+            raise ValueError("The reduce on Spark needs a function that gives the session")
         self.lake = lake
-        self._memory_bytes = memory_bytes
+        self._memory_bytes, self._reduce, self._spark = memory_bytes, reduce, spark
         self._disk = DiskCache((folder or lake.state / "cache").expanduser().resolve(), limit_bytes)
         self._kept = _kept.setdefault(self._disk.folder, Kept(_KEPT))
 
@@ -132,10 +141,23 @@ class VectorCache:
 
     def vectors(self, seal: Mapping[str, Any]) -> Vectors:
         """The vectors of a sealed valuation set, given its row of valuation_sets."""
+        chosen = self.reduce_of(seal["submitted"] - seal["failed"], seal["scenario_count"])
         name = digest(str(self.lake.path), _seal_key(seal))
-        write = functools.partial(write_vectors, self.lake, seal)
-        load = functools.partial(load_vectors, seal, self._memory_bytes)
-        return self._kept.get((name, self._memory_bytes), lambda: self._disk.entry(name, write, load))
+        if chosen.reduce == "spark":
+            assert self._spark is not None
+            name = digest(name, "places")
+            write: Build = functools.partial(write_places, self.lake, seal)
+            load = functools.partial(load_places, seal, self._spark)
+        else:
+            write = functools.partial(write_vectors, self.lake, seal)
+            load = functools.partial(load_vectors, seal, chosen.memory_bytes)
+        session = self._spark if chosen.reduce == "spark" else None
+        return self._kept.get((name, chosen.memory_bytes, session), lambda: self._disk.entry(name, write, load))
+
+    def reduce_of(self, n_contracts: int, n_scenarios: int) -> ReduceChoice:
+        """How so many vectors are passed over; opens nothing and starts no Spark."""
+        size = matrix_bytes(n_contracts, n_scenarios)
+        return choose_reduce(self._reduce, size, self._memory_bytes, on_spark=self._spark is not None)
 
     def book(self, at: Snapshot, positions_date: dt.date) -> Book:
         """The book of a date at the snapshot's versions of positions and hierarchies; raises `NotFound` with the nearest dates."""

@@ -431,7 +431,7 @@ def _vectors_of(like: Vectors, valued: PnLBlock) -> Vectors:
         currency=np.array([currencies.index(valued.currencies[i]) for i in order], dtype=np.int32),
         base=valued.base[order],
         unmoved=np.zeros(len(ids), dtype=np.bool_),
-        rows=rows,
+        matrix=rows,
         failures=pa.record_batch(
             {name: pa.array([getattr(f, name) for f in failures], pa.string()) for name in like.failures.schema.names}
         ),

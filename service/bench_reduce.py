@@ -1,4 +1,4 @@
-"""Benchmarks of the reduce: against one read of the same bytes, against other engines, first questions, growth, bounded memory.
+"""Benchmarks of the reduce: against one read of the same bytes, other engines and Spark, first questions, growth, bounded memory.
 
 What is compared runs in turn in one process on the same data, and its results are checked to be equal before it is timed.
 """
@@ -12,7 +12,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -33,6 +33,9 @@ from service import bench_peers
 from service.bench import VALUATION_DATE, Row, mixed_contracts, noisy_market, parallel_read, random_positions, row
 from valuation.plan import make_plan
 from valuation.runners import run_plan
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 GROUPS: tuple[tuple[str, ...], ...] = (("desk",), ("book",), ("counterparty",), ("desk", "counterparty"))
 NETTED = VALUATION_DATE + dt.timedelta(days=1)  # positions date of a book with one position a contract
@@ -76,8 +79,10 @@ def make_lake(folder: Path, n_contracts: int, n_scenarios: int, n_positions: int
     return lake
 
 
-def bench_reduce(n_contracts: int, n_scenarios: int, n_positions: int) -> list[Row]:
-    """All rows, in a lake made for them."""
+def bench_reduce(
+    n_contracts: int, n_scenarios: int, n_positions: int, spark: Callable[[], SparkSession] | None = None
+) -> list[Row]:
+    """All rows, in a lake made for them; that of Spark where `spark` gives a session, last."""
     with tempfile.TemporaryDirectory(prefix="varlake-bench-") as folder:
         lake = make_lake(Path(folder), n_contracts, n_scenarios, n_positions)
         size = f"{n_contracts:,} x {n_scenarios}, {n_positions:,} positions"
@@ -87,6 +92,7 @@ def bench_reduce(n_contracts: int, n_scenarios: int, n_positions: int) -> list[R
             larger_than_memory(lake, size),
             *first_question(lake, Path(folder), size),
             *peers(lake, Path(folder), size),
+            *([] if spark is None else [on_spark(lake, size, spark)]),
         ]
 
 
@@ -186,6 +192,24 @@ def larger_than_memory(lake: Lake, size: str) -> Row:
     streamed, in_process = together([lambda: ask(half), lambda: ask(whole)], runs=5)
     work = f"twice the allowed memory, VaR and ES by desk: {size}"
     return row(work, streamed, "s", "all in memory, the same bits", in_process, "<= 3")
+
+
+def on_spark(lake: Lake, size: str, spark: Callable[[], SparkSession]) -> Row:
+    """The same question with the vectors left in the lake's files: the bits are checked, what it costs is said without a bar."""
+    here, query = VectorCache(lake), _query(("desk",))
+    there = VectorCache(lake, reduce="spark", spark=spark)
+
+    def ask(cache: VectorCache) -> Any:
+        answers.clear()
+        return run_query(lake, query, cache=cache).receipt
+
+    receipts = [ask(there), ask(here)]
+    assert [r["reduce"] for r in receipts] == ["spark", "in-process"]
+    assert receipts[0]["result_digest"] == receipts[1]["result_digest"], "Spark changed a bit"
+    seconds = together([lambda: ask(there), lambda: ask(here)], runs=3)
+    work = f"reduce on Spark, {spark().sparkContext.master}, VaR and ES by desk: {size}"
+    cost = row(work, seconds[0], "s", "the vectors mapped in this process, the same bits", seconds[1], "<= 1")
+    return cost | {"bar": "none, a cost", "met": None}
 
 
 def first_question(lake: Lake, folder: Path, size: str) -> list[Row]:

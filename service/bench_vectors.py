@@ -109,7 +109,7 @@ def _inputs(folder: Path, members: Mapping[str, Codes], n: int, n_scenarios: int
         currency=np.zeros(n, dtype=np.int32),
         base=np.zeros(n),
         unmoved=np.zeros(n, dtype=np.bool_),
-        rows=rows,
+        matrix=rows,
         failures=pa.record_batch({"contract_id": pa.array([], pa.string())}),
     )
     columns = {f"{ATTRIBUTE}{c}": Column(codes, _texts(c, codes)) for c, codes in members.items()}

@@ -37,6 +37,7 @@ from service.cli_options import (
     LevelOption,
     MeasureOption,
     ParameterOption,
+    ReduceOption,
     ScaleOption,
     ScenarioSetOption,
     TailOption,
@@ -312,6 +313,7 @@ def var_command(
     bounds: cli_dimensions.BoundsOption = False,
     plan: Annotated[bool, typer.Option("--plan", help="Only say what would be priced first, and the time.")] = False,
     value: Annotated[bool, typer.Option("--value", help="Price what is missing first, then answer.")] = False,
+    reduce: ReduceOption = "auto",
     plot: Annotated[
         Path | None, typer.Option("--plot", help="Draw the total's P&L with its figures to this file: .svg or .png.")
     ] = None,
@@ -332,13 +334,11 @@ def var_command(
     query = query_of(as_of, by, where, measure, level, currency, estimator, scenario_set, **more)
     layout = {"subtotals": subtotals, "sort": as_list(sort), "limit": limit, "bounds": bounds}
     table = validated(TableQuery, {**query.model_dump(), **layout}, "query")
+    cache = operations.vector_cache(settings, opened, reduce)
     if plan:
-        planned = operations.plan_valuation(
-            opened.snapshot(), on_demand.valuation_for(opened.snapshot(), table)
-        ).to_dict()
+        planned = on_demand.plan_answer(opened.snapshot(), table, cache)
         display.print_json(planned) if json else reports.show_plan(planned)
         return
-    cache = operations.vector_cache(settings, opened)
     if value:
         with opened.writer("varlake var --value") as committer, display.progress_bar("valuing") as progress:
             result, sealed = on_demand.answer_on_demand(

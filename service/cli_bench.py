@@ -29,12 +29,17 @@ def bench_reduce_command(
     contracts: ContractsOption = 100_000,
     scenarios: ScenariosOption = 1000,
     positions: PositionsOption = 1_000_000,
+    spark: Annotated[
+        bool, typer.Option("--spark", help="Also on Spark, last; starting it takes some seconds.")
+    ] = False,
     output: OutputOption = None,
 ) -> None:
     """Questions against one read of the same bytes and against other engines, first questions, and growth."""
-    from service import bench, bench_reduce
+    from service import bench, bench_reduce, operations
+    from service.config import Settings
 
-    bench.report(bench_reduce.bench_reduce(contracts, scenarios, positions), output)
+    session = operations.spark_of(Settings()) if spark else None
+    bench.report(bench_reduce.bench_reduce(contracts, scenarios, positions, session), output)
 
 
 def bench_http_command(

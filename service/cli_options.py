@@ -43,6 +43,10 @@ IntervalOption = Annotated[
     str | None, typer.Option("--interval", help="Confidence of a sampling interval beside each figure, such as 0.95.")
 ]
 ScenarioSetOption = Annotated[str | None, typer.Option("--scenario-set", help="Name or id of a stored scenario set.")]
+ReduceOption = Annotated[
+    str,
+    typer.Option("--reduce", help="Where vectors are added up: auto, in-process, streamed or spark; the same bits."),
+]
 BranchOption = Annotated[str | None, typer.Option("--branch", help="Branch in place of a book: NAME, or NAME@2.")]
 ParameterOption = Annotated[
     list[str] | None, typer.Option("--parameter", "-p", help="Parameter of the method, name=value; repeatable.")

@@ -19,7 +19,7 @@ from lake.errors import BadInput, NotFound
 from lake.tables import Committer, Snapshot
 from scenarios.generators import GENERATORS
 from scenarios.store import find_scenario_set, list_scenario_sets, load_scenario_set
-from service.operations import ScenarioRequest, ValuationRequest, run_valuation
+from service.operations import ScenarioRequest, ValuationRequest, plan_valuation, run_valuation
 from valuation.runners import Progress
 from valuation.store import list_valuation_sets
 
@@ -54,6 +54,18 @@ def valuation_for(snapshot: Snapshot, query: RiskQuery) -> ValuationRequest:
     if wanted is None:
         return ValuationRequest(**about)
     return ValuationRequest(**about, **_scenarios(snapshot, wanted, query))
+
+
+def plan_answer(snapshot: Snapshot, query: RiskQuery, cache: VectorCache) -> dict[str, Any]:
+    """What would be priced first, and how the vectors would then be passed over (`reduce`) and why; starts no Spark."""
+    plan = plan_valuation(snapshot, valuation_for(snapshot, query))
+    n_contracts = plan.work.num_rows + plan.members.num_rows
+    # with nothing to price the set that is there answers, and it may hold more than this book
+    there = None if plan.work.num_rows else plan.sealed or _answering(list_valuation_sets(snapshot), query)
+    if there is not None:
+        n_contracts = there["submitted"] - there["failed"]
+    chosen = cache.reduce_of(n_contracts, plan.scenario_set.n_scenarios)
+    return {**plan.to_dict(), "reduce": chosen.reduce, "reduce_because": chosen.because}
 
 
 def _answering(seals: list[dict[str, Any]], query: RiskQuery) -> Mapping[str, Any] | None:

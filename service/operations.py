@@ -7,16 +7,17 @@ import datetime as dt
 import math
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field
 
 from aggregation.branches import contracts_of, find_branch
+from aggregation.reduce_choice import Reduce
 from aggregation.vector_cache import VectorCache
 from lake.canonical import canonical_json, digest
 from lake.dates import Day
-from lake.errors import BadInput
+from lake.errors import BadInput, unknown
 from lake.tables import Committer, Lake, Snapshot
 from scenarios import generators, store
 from scenarios.stress.generate import check_assertions
@@ -32,10 +33,19 @@ if TYPE_CHECKING:
 DEFAULT_SCENARIOS = 500
 
 
-def vector_cache(settings: Settings, lake: Lake) -> VectorCache:
-    """The cache of mapped vectors where the settings want it, and no larger."""
+def vector_cache(settings: Settings, lake: Lake, reduce: str | None = None) -> VectorCache:
+    """The cache of mapped vectors where the settings want it, and no larger.
+
+    `reduce` says where the product is done, as `aggregation.reduce_choice` has it; None is `auto` in a process that may not
+    start Spark, such as the web process. `auto` takes Spark only where the settings name a cluster.
+    """
+    if reduce not in (None, *get_args(Reduce)):
+        raise unknown("reduce", str(reduce), get_args(Reduce), pointer="reduce")
     memory = math.inf if settings.memory_gib is None else settings.memory_gib * (1 << 30)
-    return VectorCache(lake, settings.cache, int(settings.cache_gib * (1 << 30)), memory)
+    cluster = settings.spark_master is not None and not settings.spark_master.startswith("local")
+    spark = spark_of(settings) if reduce == "spark" or (reduce == "auto" and cluster) else None
+    limit = int(settings.cache_gib * (1 << 30))
+    return VectorCache(lake, settings.cache, limit, memory, cast(Reduce, reduce or "auto"), spark)
 
 
 def spark_of(settings: Settings) -> Callable[[], SparkSession]:

@@ -306,7 +306,7 @@ def _vectors(units: RolledValues) -> Vectors:
         currency=codes,
         base=units.today[kept],
         unmoved=np.zeros(len(kept), dtype=np.bool_),
-        rows=np.empty((len(kept), 0)),  # values and cash are reduced one after the other
+        matrix=np.empty((len(kept), 0)),  # values and cash are reduced one after the other
         failures=pa.RecordBatch.from_pydict(
             {
                 name: pa.array([f[i] for f in failures], pa.string())

@@ -61,7 +61,7 @@ def make_vectors(pnl: Any, currency: Any, *, unmoved: Any = (), failed: Any = ()
         currency=np.asarray(currency, dtype=np.int32)[there],
         base=np.linspace(-50, 150, n)[there],
         unmoved=np.isin(there, list(unmoved)),
-        rows=rows[there],
+        matrix=rows[there],
         failures=pa.record_batch({"contract_id": pa.array([f"c{c:06}" for c in failed], pa.string())}),
     )
 
