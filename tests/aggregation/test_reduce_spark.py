@@ -5,6 +5,8 @@ from __future__ import annotations
 import functools
 import os
 import re
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -319,3 +321,37 @@ def test_a_vector_written_twice_counts_once(tmp_path: Path, spark: SparkSession)
     assert there.receipt["result_digest"] == here.receipt["result_digest"]
     total = 2.0 * sum(pnl for _, _, pnl in valued.vectors.values())
     assert there.total["var_0.99"] == pytest.approx(-total.min(), rel=1e-12)
+
+
+CLUSTER_PROGRAM = """
+import sys
+from pathlib import Path
+from aggregation.query import run_query
+from aggregation.types import RiskQuery
+from aggregation.vector_cache import VectorCache
+from lake.spark import spark_session
+from lake.tables import Lake
+
+lake = Lake.open(sys.argv[1])
+session = spark_session("local-cluster[2,1,1024]", driver_memory="512m", settings={"spark.executor.memory": "512m"})
+cache = VectorCache(lake, Path(sys.argv[2]), reduce="spark", spark=lambda: session)
+receipt = run_query(lake, RiskQuery.model_validate_json(sys.argv[3]), cache=cache).receipt
+print(session.sparkContext.master, receipt["reduce"], receipt["result_digest"])
+session.stop()
+"""
+
+
+@pytest.mark.slow
+def test_executors_in_processes_of_their_own_give_the_same_bits(lake: Lake, tmp_path: Path) -> None:
+    query = question(by=("desk", "book"), currency="EUR")
+    expected = run_query(lake, query, cache=VectorCache(lake)).receipt["result_digest"]
+    ran = subprocess.run(
+        [sys.executable, "-c", CLUSTER_PROGRAM, lake.path, tmp_path / "cache", query.model_dump_json()],
+        capture_output=True,
+        text=True,
+        timeout=250,
+        cwd=tmp_path,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.splitlines()[-1].split() == ["local-cluster[2,1,1024]", "spark", expected]

@@ -84,7 +84,9 @@ def test_what_is_missing_is_valued_and_then_added_up_on_spark(work_lake: Lake, s
     answers.clear()
     plain = answer("var", "--as-of", MONDAY, "--by", "desk,client", "--subtotals", lake=work_lake.path)
     assert on_spark["receipt"]["reduce"] == "spark"
-    assert on_spark["receipt"]["result_digest"] == plain["receipt"]["result_digest"]  # its question names the set it made
+    assert (
+        on_spark["receipt"]["result_digest"] == plain["receipt"]["result_digest"]
+    )  # its question names the set it made
     assert on_spark["rows"] == plain["rows"]
 
 
