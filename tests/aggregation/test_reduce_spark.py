@@ -292,6 +292,9 @@ def test_a_vector_that_is_not_sound_is_refused_as_it_is_here(tmp_path: Path, wha
     lake, cache = spoilt(tmp_path, what, spark)
     with pytest.raises(NotFound, match="is damaged: 1 of its vectors are not finite, or of other lengths than 70"):
         run_query(lake, question(), cache=cache)
+    alone = question(where=(Filter(dimension="contract", values=("c3",)),))  # of which nothing at all arrives
+    with pytest.raises(NotFound, match="is damaged: 1 of its vectors"):
+        run_query(lake, alone, cache=cache)
     with pytest.raises(NotFound, match="is damaged"):
         run_query(lake, question(), cache=VectorCache(lake))
 
