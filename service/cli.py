@@ -442,14 +442,13 @@ def bench_all(
     output: Annotated[Path, typer.Option("--output", help="JSON file for the rows.")] = Path("bench.json"),
 ) -> None:
     """Every benchmark with its default sizes."""
-    from service import bench, bench_contributions, bench_reduce, bench_scenarios
+    from service import bench, bench_scenarios
 
     bench.report(
         [
             *bench.bench_map(60_000, 500),
             *bench_scenarios.bench_scenarios(500, 500, 10_000, 1_000_000),
-            *bench_reduce.bench_reduce(100_000, 1000, 1_000_000),
-            *bench_contributions.bench_contributions(100_000, 1000, 1_000_000),
+            *cli_bench.rows_of_the_reduce(100_000, 1000, 1_000_000),
         ],
         output,
     )

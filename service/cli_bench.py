@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from lake.errors import BadInput
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pyspark.sql import SparkSession
+
+    from service.bench import Row
+
 # ruff: noqa: PLC0415 - see service.cli
+
+REQUESTS = 200  # of each client of the HTTP benchmark
 
 ContractsOption = Annotated[int, typer.Option("--contracts", help="Contracts with vectors.")]
 ScenariosOption = Annotated[int, typer.Option("--scenarios", help="Scenarios.")]
@@ -34,19 +43,34 @@ def bench_reduce_command(
     ] = False,
     output: OutputOption = None,
 ) -> None:
-    """Questions against one read of the same bytes and against other engines, first questions, and growth."""
-    from service import bench, bench_reduce, operations
+    """Questions against one read of the same bytes and other engines, growth, contributions, causes, what-if, HTTP."""
+    from service import bench, operations
     from service.config import Settings
 
     session = operations.spark_of(Settings()) if spark else None
-    bench.report(bench_reduce.bench_reduce(contracts, scenarios, positions, session), output)
+    bench.report(rows_of_the_reduce(contracts, scenarios, positions, session), output)
+
+
+def rows_of_the_reduce(
+    contracts: int, scenarios: int, positions: int, session: Callable[[], SparkSession] | None = None
+) -> list[Row]:
+    """Every benchmark of the reduce on one size, but the public vector benchmark, which has its own."""
+    from service import bench_contributions, bench_explain, bench_http, bench_reduce, bench_whatif
+
+    return [
+        *bench_reduce.bench_reduce(contracts, scenarios, positions, session),
+        *bench_contributions.bench_contributions(contracts, scenarios, positions),
+        *bench_explain.bench_explain(contracts, scenarios, positions),
+        *bench_whatif.bench_what_if(contracts, scenarios, positions),
+        *bench_http.bench_http(contracts, scenarios, positions, REQUESTS),
+    ]
 
 
 def bench_http_command(
     contracts: ContractsOption = 100_000,
     scenarios: ScenariosOption = 1000,
     positions: PositionsOption = 1_000_000,
-    requests: Annotated[int, typer.Option("--requests", help="Requests that count, of each client.")] = 200,
+    requests: Annotated[int, typer.Option("--requests", help="Requests that count, of each client.")] = REQUESTS,
     output: OutputOption = None,
 ) -> None:
     """Milliseconds of VaR by desk over HTTP, from the real server, with one client and with eight."""
