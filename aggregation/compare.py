@@ -15,11 +15,11 @@ from aggregation.filters import select
 from aggregation.inputs import Inputs, open_inputs, scenario_pnl
 from aggregation.measures import asked_measures, interval_confidence
 from aggregation.query import answer, stated_horizon
-from aggregation.receipts import make_receipt
+from aggregation.receipts import make_receipt, name_inputs, sealed
 from aggregation.sampling import difference_interval, paired_resamples
 from aggregation.types import Coverage, RiskQuery, RiskResult
 from aggregation.vector_cache import VectorCache
-from lake.canonical import digest
+from lake.canonical import canonical_json, digest
 from lake.errors import BadInput
 from lake.tables import Lake
 
@@ -42,6 +42,7 @@ class ComparisonResult:
     after: RiskResult
     rows: pa.Table
     total: Mapping[str, Any]
+    receipt: Mapping[str, Any]
     notes: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
@@ -50,6 +51,7 @@ class ComparisonResult:
             "after": self.after.to_dict(),
             "rows": self.rows.to_pylist(),
             "total": dict(self.total),
+            "receipt": dict(self.receipt),
             "notes": list(self.notes),
         }
 
@@ -65,7 +67,7 @@ def compare(
     check_alike(query_from, query_to)
     cache = cache or VectorCache(lake)
     inputs = (open_inputs(cache, query_from), open_inputs(cache, query_to))
-    before, after = _answers(inputs, (query_from, query_to))
+    before, after = answers = _answers(inputs, (query_from, query_to))
     for name in _RECEIPT_ALIKE:
         one, two = before.receipt[name], after.receipt[name]
         if one != two:
@@ -90,10 +92,34 @@ def compare(
     for name, column in columns.items():
         rows = rows.append_column(name, column)
     totals = _total(*({n: v for n, v in r.total.items() if n not in ends} for r in (before, after)))
-    return ComparisonResult(before, after, rows, {**totals, **total}, notes)
+    receipt = _receipt(inputs, (query_from, query_to), answers, {**columns, **total})
+    return ComparisonResult(before, after, rows, {**totals, **total}, receipt, notes)
 
 
-def _answers(inputs: tuple[Inputs, Inputs], queries: tuple[RiskQuery, RiskQuery]) -> list[RiskResult]:
+def _receipt(
+    inputs: tuple[Inputs, Inputs],
+    queries: tuple[RiskQuery, RiskQuery],
+    answers: tuple[RiskResult, RiskResult],
+    intervals: Mapping[str, Any],
+) -> dict[str, Any]:
+    """A receipt that names the inputs of both sides; the figures are those of both answers, and the intervals of the changes."""
+    question = {side: q.model_dump(mode="json") for side, q in zip(("from", "to"), queries, strict=True)}
+    before, after = (name_inputs(i) for i in inputs)
+    drawn = {n: v.to_pylist() if isinstance(v, pa.Array) else v for n, v in intervals.items()}
+    return sealed(
+        {
+            "kind": "compare",
+            "question": question,
+            "from": before,
+            "to": after,
+            "table_versions": after["table_versions"],
+            "query_digest": digest(canonical_json(question)),
+            "result_digest": digest(*(a.receipt["result_digest"] for a in answers), canonical_json(drawn)),
+        }
+    )
+
+
+def _answers(inputs: tuple[Inputs, Inputs], queries: tuple[RiskQuery, RiskQuery]) -> tuple[RiskResult, RiskResult]:
     """Both answers; the one whose filters keep nothing takes its shape from the other. Raises where both keep nothing."""
     found: list[RiskResult | None] = []
     refused: list[BadInput] = []
@@ -107,10 +133,11 @@ def _answers(inputs: tuple[Inputs, Inputs], queries: tuple[RiskQuery, RiskQuery]
             found.append(answer(i, query))
     if len(refused) == len(inputs):
         raise refused[-1]
-    return [
+    one, two = (
         f or _nothing(i, q, found[1 - k] or found[k])
         for k, (f, i, q) in enumerate(zip(found, inputs, queries, strict=True))
-    ]
+    )
+    return one, two
 
 
 def _nothing(inputs: Inputs, query: RiskQuery, like: RiskResult | None) -> RiskResult:

@@ -17,6 +17,7 @@ from pydantic import BaseModel, Field
 
 from aggregation.backtest import BacktestQuery
 from aggregation.bridge import Theirs, run_bridge
+from aggregation.compare import compare
 from aggregation.contributions import ContributionQuery, run_contributions
 from aggregation.drill import DrillQuery, run_drill
 from aggregation.drivers import run_drivers
@@ -132,6 +133,11 @@ class _Points(BaseModel):
     method: str = ""
 
 
+def _compare(lake: Lake, cache: VectorCache, question: Mapping[str, Any]) -> Receipt:
+    asked = validated(_Points, dict(question), "question of the receipt")
+    return compare(lake, asked.from_, asked.to, cache=cache).receipt
+
+
 def _explain(lake: Lake, cache: VectorCache, question: Mapping[str, Any]) -> Receipt:
     asked = validated(_Points, dict(question), "question of the receipt")
     return explain(lake, asked.from_, asked.to, cache=cache).receipt
@@ -167,6 +173,7 @@ REPLAYED: dict[str, Callable[[Lake, VectorCache, Mapping[str, Any]], Receipt]] =
     "backtest": _backtest,
     "bridge": _bridge,
     "classes": _classes,
+    "compare": _compare,
     "contributions": _contributions,
     "drill": _drill,
     "drivers": _drivers,

@@ -181,6 +181,7 @@ class ComparisonAnswer(Answer):
     after: RiskAnswer
     rows: list[dict[str, Any]] = Field(description="a row a group of either day: each figure from, to and its change")
     total: dict[str, Any] = Field(description="the same for all groups together and for the diversification benefit")
+    receipt: dict[str, Any] = Field(description="every input of both sides, by name and digest")
     notes: list[str]
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from command_line import answer, refused, varlake
 from flask.testing import FlaskClient
-from small_lake import MONDAY, book_csv, no_spark, request
+from small_lake import FRIDAY, MONDAY, book_csv, no_spark, request
 
 from aggregation.query import run_query
 from aggregation.types import RiskQuery
@@ -134,3 +134,13 @@ def test_the_route(client: FlaskClient) -> None:
         done = client.post("/api/v1/replay", json=body)
         assert (done.status_code, done.json["verdict"]) == (200, "same bits"), done.json  # type: ignore[index]
     assert client.post("/api/v1/replay", json={"receipt": {}}).status_code == 422
+
+
+def test_a_comparison_has_a_receipt_of_both_sides(valued_lake: Path, tmp_path: Path) -> None:
+    file = tmp_path / "compared.json"
+    asked = ("compare", "--from", FRIDAY, "--to", MONDAY, "--by", "desk", "--interval", "0.9", "--json")
+    file.write_text(varlake(*asked, lake=valued_lake).stdout)
+    done = answer("replay", file, lake=valued_lake)
+    assert (done["verdict"], done["kind"]) == ("same bits", "compare")
+    named = {i["input"] for i in done["inputs"]}
+    assert {f"positions of {FRIDAY}", f"positions of {MONDAY}"} <= named
