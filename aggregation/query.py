@@ -5,6 +5,7 @@ Rows and total come from the same pass over the same net positions: the total is
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import time
 from collections.abc import Callable, Iterator
@@ -20,7 +21,7 @@ from aggregation.coverage import coverage_columns, total_coverage
 from aggregation.inputs import Inputs, Selection, open_inputs, open_selection, scenario_pnl
 from aggregation.measures import AskedMeasure, asked_measures, interval_confidence
 from aggregation.measures import level_text as level_text
-from aggregation.receipts import make_receipt
+from aggregation.receipts import make_receipt, sealed
 from aggregation.reduce import by_rows
 from aggregation.sampling import Resamples, interval, interval_notes, resamples_of
 from aggregation.types import Coverage, Question, RiskQuery, RiskResult
@@ -99,9 +100,10 @@ def run_scenarios(
     with clock.step("load"):
         inputs = open_inputs(cache or VectorCache(lake), query)
     names = _labels(inputs)
-    return _run(
+    result = _run(
         inputs, query, names, [], lambda inputs, pnl: dict(zip(names, pnl.T, strict=True)), None, threads, clock
     )
+    return dataclasses.replace(result, receipt=sealed({**result.receipt, "kind": "scenario-pnl"}))
 
 
 def _labels(inputs: Inputs) -> list[str]:

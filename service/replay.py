@@ -24,7 +24,7 @@ from aggregation.drivers import run_drivers
 from aggregation.explain import explain
 from aggregation.pivot import PivotQuery, run_pivot
 from aggregation.pnl import PnlQuery, run_pnl
-from aggregation.query import run_query
+from aggregation.query import run_query, run_scenarios
 from aggregation.receipts import (
     code_digest,
     libraries,
@@ -57,6 +57,10 @@ Receipt = Mapping[str, Any]
 
 def _var(lake: Lake, cache: VectorCache, question: Mapping[str, Any]) -> Receipt:
     return run_query(lake, validated(RiskQuery, dict(question), "query of the receipt"), cache=cache).receipt
+
+
+def _scenario_pnl(lake: Lake, cache: VectorCache, question: Mapping[str, Any]) -> Receipt:
+    return run_scenarios(lake, validated(RiskQuery, dict(question), "query of the receipt"), cache=cache).receipt
 
 
 def _pnl(lake: Lake, cache: VectorCache, question: Mapping[str, Any]) -> Receipt:
@@ -183,6 +187,7 @@ REPLAYED: dict[str, Callable[[Lake, VectorCache, Mapping[str, Any]], Receipt]] =
     "pivot": _pivot,
     "pnl": _pnl,
     "pnl-explain": _pnl_explain,
+    "scenario-pnl": _scenario_pnl,
     "series": _series,
     "table": _table,
     "var": _var,

@@ -144,3 +144,12 @@ def test_a_comparison_has_a_receipt_of_both_sides(valued_lake: Path, tmp_path: P
     assert (done["verdict"], done["kind"]) == ("same bits", "compare")
     named = {i["input"] for i in done["inputs"]}
     assert {f"positions of {FRIDAY}", f"positions of {MONDAY}"} <= named
+
+
+def test_a_stress_replays(lake: Lake, tmp_path: Path) -> None:
+    file = tmp_path / "stress.json"
+    asked = ("stress", "--as-of", MONDAY, "--scenario", "equity -20%", "--by", "desk", "--json")
+    told = json.loads(varlake(*asked, lake=lake.path).stdout)
+    file.write_text(json.dumps(told.get("answer", told)))
+    done = answer("replay", file, lake=lake.path)
+    assert (done["verdict"], done["kind"]) == ("same bits", "scenario-pnl")
