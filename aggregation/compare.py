@@ -15,7 +15,7 @@ from aggregation.filters import select
 from aggregation.inputs import Inputs, open_inputs, scenario_pnl
 from aggregation.measures import asked_measures, interval_confidence
 from aggregation.query import answer, stated_horizon
-from aggregation.receipts import make_receipt, name_inputs, sealed
+from aggregation.receipts import make_receipt, name_both, receipt_of
 from aggregation.sampling import difference_interval, paired_resamples
 from aggregation.types import Coverage, RiskQuery, RiskResult
 from aggregation.vector_cache import VectorCache
@@ -104,19 +104,9 @@ def _receipt(
 ) -> dict[str, Any]:
     """A receipt that names the inputs of both sides; the figures are those of both answers, and the intervals of the changes."""
     question = {side: q.model_dump(mode="json") for side, q in zip(("from", "to"), queries, strict=True)}
-    before, after = (name_inputs(i) for i in inputs)
     drawn = {n: v.to_pylist() if isinstance(v, pa.Array) else v for n, v in intervals.items()}
-    return sealed(
-        {
-            "kind": "compare",
-            "question": question,
-            "from": before,
-            "to": after,
-            "table_versions": after["table_versions"],
-            "query_digest": digest(canonical_json(question)),
-            "result_digest": digest(*(a.receipt["result_digest"] for a in answers), canonical_json(drawn)),
-        }
-    )
+    result_digest = digest(*(a.receipt["result_digest"] for a in answers), canonical_json(drawn))
+    return receipt_of("compare", question, result_digest, name_both(*inputs))
 
 
 def _answers(inputs: tuple[Inputs, Inputs], queries: tuple[RiskQuery, RiskQuery]) -> tuple[RiskResult, RiskResult]:

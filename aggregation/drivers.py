@@ -24,10 +24,10 @@ from aggregation.explain_sides import compared
 from aggregation.inputs import Inputs, Selection, open_inputs, open_selection, scenario_pnl
 from aggregation.measures import AskedMeasure, asked_measures
 from aggregation.query import stated_horizon
-from aggregation.receipts import name_inputs, sealed
+from aggregation.receipts import name_inputs, receipt_of
 from aggregation.types import Coverage, Filter, RiskQuery
 from aggregation.vector_cache import VectorCache
-from lake.canonical import canonical_json, digest
+from lake.canonical import digest
 from lake.errors import BadInput
 from lake.tables import Lake
 from scenarios.types import Floats
@@ -308,16 +308,9 @@ def _receipt(
 ) -> dict[str, Any]:
     question = {"queries": [q.model_dump(mode="json") for q in queries], "most": most, "over": list(over)}
     inputs = [name_inputs(p.inputs) for p in points]
-    return sealed(
-        {
-            "kind": "drivers",
-            "question": question,
-            **({"before": inputs[0], "after": inputs[1]} if len(inputs) == 2 else inputs[0]),
-            "table_versions": inputs[-1]["table_versions"],
-            "query_digest": digest(canonical_json(question)),
-            "result_digest": digest(np.ascontiguousarray(change).tobytes()),
-        }
-    )
+    sides = {"before": inputs[0], "after": inputs[1]} if len(inputs) == 2 else inputs[0]
+    named = {**sides, "table_versions": inputs[-1]["table_versions"]}
+    return receipt_of("drivers", question, digest(np.ascontiguousarray(change).tobytes()), named)
 
 
 def _notes(drivers: Sequence[Driver], coverage: Sequence[Coverage], gross: float) -> tuple[str, ...]:

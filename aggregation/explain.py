@@ -22,12 +22,12 @@ from aggregation.explain_interval import cause_intervals
 from aggregation.explain_sides import Comparison, compared, place, plain
 from aggregation.inputs import Inputs
 from aggregation.measures import interval_confidence
-from aggregation.receipts import name_inputs, sealed
+from aggregation.receipts import name_both, receipt_of
 from aggregation.sampling import within_error
 from aggregation.types import Coverage, RiskQuery
 from aggregation.vector_cache import VectorCache
 from aggregation.workers import each
-from lake.canonical import canonical_json, digest
+from lake.canonical import digest
 from lake.machine import usable_cores
 from lake.tables import Lake
 from scenarios.types import Floats
@@ -212,20 +212,14 @@ def two_point_receipt(kind: str, comparison: Comparison, result_digest: str, **m
     """A receipt that names the inputs of both points."""
     one, two = comparison.question
     question = {"from": one.model_dump(mode="json"), "to": two.model_dump(mode="json"), **more}
-    first, second = (name_inputs(s.inputs) for s in comparison.sides)
-    return sealed(
-        {
-            "kind": kind,
-            "question": question,
-            "from": first,
-            "to": second,
-            "table_versions": second["table_versions"],
-            "measure": comparison.asked.name,
-            "estimator": one.estimator,
-            "currency": one.currency,
-            "query_digest": digest(canonical_json(question)),
-            "result_digest": result_digest,
-        }
+    return receipt_of(
+        kind,
+        question,
+        result_digest,
+        name_both(*(s.inputs for s in comparison.sides)),
+        measure=comparison.asked.name,
+        estimator=one.estimator,
+        currency=one.currency,
     )
 
 

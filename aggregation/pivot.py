@@ -18,12 +18,12 @@ from aggregation.grouping import Groups
 from aggregation.inputs import open_inputs, open_selection
 from aggregation.measures import asked_measures
 from aggregation.query import answer
-from aggregation.receipts import sealed
+from aggregation.receipts import receipt_of
 from aggregation.table import OTHERS, AtLeastOne, ranks
 from aggregation.types import Coverage, RiskQuery, RiskResult
 from aggregation.vector_cache import VectorCache
 from aggregation.vectors import Bools
-from lake.canonical import canonical_json, digest
+from lake.canonical import digest
 from lake.errors import BadInput
 from lake.tables import Lake
 
@@ -214,13 +214,6 @@ def _cells(query: PivotQuery, placed: Sequence[tuple[_Part, Any]]) -> pa.Table:
 def _pivoted(query: PivotQuery, wide: pa.Table, cells: pa.Table, answers: Sequence[RiskResult]) -> PivotResult:
     whole = next(a for a in answers if not a.query.by)  # the total of all comes before that of the others
     question = query.model_dump(mode="json")
-    receipt = sealed(
-        {
-            **whole.receipt,
-            "kind": "pivot",
-            "question": question,
-            "query_digest": digest(canonical_json(question)),
-            "result_digest": digest(*(a.receipt["result_digest"] for a in answers)),
-        }
-    )
+    result_digest = digest(*(a.receipt["result_digest"] for a in answers))
+    receipt = receipt_of("pivot", question, result_digest, whole.receipt)
     return PivotResult(query, wide, cells, whole.total, whole.coverage, receipt, whole.notes)

@@ -25,13 +25,21 @@ VOLATILE = ("timings_ms", "reduce", "receipt_digest")  # not part of what a rece
 def make_receipt(
     kind: str, question: Mapping[str, Any], inputs: Inputs, result_digest: str, **more: Any
 ) -> dict[str, Any]:
-    """The receipt of an answer: `kind` names the function that answers, `question` its parameters as JSON values."""
+    """The receipt of an answer that rests on one valuation set and one book; see `receipt_of`."""
+    return receipt_of(kind, question, result_digest, name_inputs(inputs), **more)
+
+
+def receipt_of(
+    kind: str, question: Mapping[str, Any], result_digest: str, named: Mapping[str, Any], **more: Any
+) -> dict[str, Any]:
+    """The receipt of any answer. `kind` names the function that answers, `question` its parameters as JSON values, `named` the
+    inputs; of several books or sets each by itself, and `table_versions` beside them."""
     return sealed(
         {
+            **named,
+            **more,
             "kind": kind,
             "question": dict(question),
-            **name_inputs(inputs),
-            **more,
             "query_digest": digest(canonical_json(question)),
             "result_digest": result_digest,
         }
@@ -74,10 +82,18 @@ def name_inputs(inputs: Inputs) -> dict[str, Any]:
         "positions_files": list(inputs.book.files),
         "hierarchies": dict(inputs.book.hierarchies),
         "table_versions": dict(inputs.snapshot.versions),
-        "code_version": code_version(),
-        "code_digest": code_digest(),
-        "libraries": libraries(),
+        **name_code(),
     }
+
+
+def name_both(one: Inputs, two: Inputs) -> dict[str, Any]:
+    """What a comparison of two points rests on."""
+    return {"from": name_inputs(one), "to": name_inputs(two), "table_versions": dict(two.snapshot.versions)}
+
+
+def name_code() -> dict[str, Any]:
+    """What computes the numbers, by version and digest."""
+    return {"code_version": code_version(), "code_digest": code_digest(), "libraries": libraries()}
 
 
 def valuation_set_digest(lake: Lake, valuation_set_id: str) -> str:

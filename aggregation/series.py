@@ -11,13 +11,13 @@ import pyarrow as pa
 from pydantic import BaseModel
 
 from aggregation.query import run_query
-from aggregation.receipts import code_digest, libraries, sealed
+from aggregation.receipts import name_code, receipt_of
 from aggregation.types import RiskQuery, RiskResult
 from aggregation.vector_cache import VectorCache
 from lake.canonical import canonical_json, digest
 from lake.dates import Day
 from lake.errors import BadInput, NotFound, VarlakeError
-from lake.tables import Lake, Snapshot, code_version
+from lake.tables import Lake, Snapshot
 from scenarios.calendars import sessions
 from valuation.store import positions_dates
 
@@ -206,21 +206,14 @@ def _receipt(
         "receipt_digest",
         "timings_ms",
     )  # of one day: the same for all, or of no use
-    return sealed(
-        {
-            "kind": "series",
-            "question": question,
-            "days": {str(d): {k: v for k, v in a.receipt.items() if k not in asked} for d, a in answers.items()},
-            "estimator": query.estimator,
-            "horizon_days": next(iter(answers.values())).receipt["horizon_days"],
-            "table_versions": dict(snapshot.versions),
-            "code_version": code_version(),
-            "code_digest": code_digest(),
-            "libraries": libraries(),
-            "query_digest": digest(canonical_json(question)),
-            "result_digest": digest(canonical_json([rows.to_pylist(), totals.to_pylist()])),
-        }
-    )
+    named = {
+        "days": {str(d): {k: v for k, v in a.receipt.items() if k not in asked} for d, a in answers.items()},
+        "horizon_days": next(iter(answers.values())).receipt["horizon_days"],
+        "table_versions": dict(snapshot.versions),
+        **name_code(),
+    }
+    result_digest = digest(canonical_json([rows.to_pylist(), totals.to_pylist()]))
+    return receipt_of("series", question, result_digest, named, estimator=query.estimator)
 
 
 def _notes(answers: Mapping[dt.date, RiskResult], gaps: Mapping[dt.date, VarlakeError]) -> tuple[str, ...]:

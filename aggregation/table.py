@@ -22,11 +22,11 @@ from aggregation.grouping import Groups
 from aggregation.inputs import Inputs, Selection, open_inputs, open_selection
 from aggregation.measures import asked_measures
 from aggregation.query import answer, run_query
-from aggregation.receipts import sealed
+from aggregation.receipts import receipt_of
 from aggregation.types import RiskQuery, RiskResult
 from aggregation.vector_cache import VectorCache
 from aggregation.vectors import Bools
-from lake.canonical import canonical_json, digest
+from lake.canonical import digest
 from lake.errors import BadInput, unknown
 from lake.tables import Lake
 
@@ -210,16 +210,8 @@ def _laid_out(query: TableQuery, whole: RiskResult, rows: pa.Table, answers: Seq
     timings: dict[str, float] = {}
     for a in answers:
         timings |= {step: round(timings.get(step, 0.0) + ms, 3) for step, ms in a.receipt["timings_ms"].items()}
-    receipt = sealed(
-        {
-            **whole.receipt,
-            "kind": "table",
-            "question": question,
-            "query_digest": digest(canonical_json(question)),
-            "result_digest": digest(*(part for a in answers for part in _digests(a))),
-            "timings_ms": timings,
-        }
-    )
+    result_digest = digest(*(part for a in answers for part in _digests(a)))
+    receipt = receipt_of("table", question, result_digest, whole.receipt, timings_ms=timings)
     notes = whole.notes
     if query.limit is not None and (merged := int(pc.sum(rows[OTHERS]).as_py())):
         notes = (*notes, f"{merged:,} groups are in rows of others, each computed as one group from its positions.")

@@ -34,13 +34,13 @@ from aggregation.book import Book, Column, encode
 from aggregation.filters import select
 from aggregation.grouping import group_by
 from aggregation.inputs import open_inputs, open_selection
-from aggregation.receipts import code_digest, libraries, market_data_digest, name_inputs, sealed
+from aggregation.receipts import market_data_digest, name_code, name_inputs, receipt_of
 from aggregation.series import BOOKS
 from aggregation.vector_cache import VectorCache
 from lake.canonical import canonical_json, digest
 from lake.errors import BadInput, NotFound, VarlakeError
 from lake.schemas import DIMENSION_COLUMNS
-from lake.tables import Lake, Snapshot, code_version
+from lake.tables import Lake, Snapshot
 from scenarios.calendars import sessions
 from scenarios.types import Floats
 from service.realised import Contract, RealisedMarkets
@@ -194,22 +194,16 @@ class _Run:
         members = sorted((k for k in keys if k), key=lambda k: [(v is None, v or "") for v in k])
         nodes = tuple(node for key in [(), *members] if (node := self._node(key)) is not None)
         question = self.query.model_dump(mode="json")
-        receipt = sealed(
-            {
-                "kind": "backtest",
-                "question": question,
-                "days": self.read,
-                "market_data_version": self.markets.market_data_version,
-                "market_data_digest": market_data_digest(self.snapshot.lake, self.markets.market_data_version),
-                "supplied_files": self.supplied.files,
-                "table_versions": dict(self.snapshot.versions),
-                "code_version": code_version(),
-                "code_digest": code_digest(),
-                "libraries": libraries(),
-                "query_digest": digest(canonical_json(question)),
-                "result_digest": digest(canonical_json([n.to_dict() for n in nodes])),
-            }
-        )
+        named = {
+            "days": self.read,
+            "market_data_version": self.markets.market_data_version,
+            "market_data_digest": market_data_digest(self.snapshot.lake, self.markets.market_data_version),
+            "supplied_files": self.supplied.files,
+            "table_versions": dict(self.snapshot.versions),
+            **name_code(),
+        }
+        result_digest = digest(canonical_json([n.to_dict() for n in nodes]))
+        receipt = receipt_of("backtest", question, result_digest, named)
         return BacktestResult(self.query, nodes, receipt, self._notes())
 
     def _node(self, key: Key) -> NodeBacktest | None:

@@ -22,13 +22,13 @@ from aggregation.explain import ExplainResult, explained, on_grid
 from aggregation.explain_sides import Comparison, compared
 from aggregation.inputs import Inputs, open_inputs
 from aggregation.measures import interval_confidence
-from aggregation.receipts import name_inputs, sealed
+from aggregation.receipts import name_both, name_inputs, receipt_of
 from aggregation.resample import percentile_interval
 from aggregation.sampling import paired_resamples, resampled, within_error
 from aggregation.shapley import shapley
 from aggregation.types import RiskQuery
 from aggregation.vector_cache import MISSING, VectorCache
-from lake.canonical import canonical_json, digest
+from lake.canonical import digest
 from lake.errors import BadInput, NotReady
 from lake.tables import Committer, Lake, Snapshot
 from scenarios.store import load_scenario_set
@@ -433,18 +433,15 @@ class _Lattice:
         one, two = (q.model_dump(mode="json") for q in self._comparison.question)
         question = {"from": one, "to": two, "method": plan.method}
         inputs = [name_inputs(open_inputs(self._cache, c.question)) for c in plan.corners]
-        return sealed(
+        return receipt_of(
+            "explain-through",
+            question,
+            digest(cells.tobytes()),
             {
-                "kind": "explain-through",
-                "question": question,
-                "from": name_inputs(self._inputs[0]),
-                "to": name_inputs(self._inputs[1]),
+                **name_both(*self._inputs),
                 "corners": {str(c.bits): i for c, i in zip(plan.corners, inputs, strict=True)},
-                "table_versions": dict(self._inputs[1].snapshot.versions),
-                "measure": self._comparison.asked.name,
-                "query_digest": digest(canonical_json(question)),
-                "result_digest": digest(cells.tobytes()),
-            }
+            },
+            measure=self._comparison.asked.name,
         )
 
     def _notes(self, plan: LatticePlan) -> Iterator[str]:

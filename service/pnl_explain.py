@@ -25,14 +25,14 @@ from aggregation.book import Book
 from aggregation.explain_points import merge_groups
 from aggregation.filters import select
 from aggregation.grouping import group_by
-from aggregation.receipts import code_digest, libraries, sealed
+from aggregation.receipts import name_code, receipt_of
 from aggregation.types import Filter
 from aggregation.vector_cache import VectorCache
 from aggregation.vectors import Bools
 from lake.canonical import canonical_json, digest
 from lake.dates import Day
 from lake.errors import BadInput
-from lake.tables import Lake, Snapshot, code_version
+from lake.tables import Lake, Snapshot
 from scenarios.types import Floats, RiskClass
 from service.revaluation import MarketPath, UnitExplain, UnitValues, explain_units, unit_values
 from valuation.plan import DEFAULT_COST_US, all_pricers_version, measured_cost_us
@@ -413,29 +413,17 @@ def _receipt(
             "positions_files": list(side.book.files),
         }
 
-    return sealed(
-        {
-            "kind": "pnl-explain",
-            "question": question,
-            "from": market(False),
-            "to": market(True),
-            "risk_classes": list(path.classes),
-            "synthetic": any(f.synthetic for f in path.index.factors),
-            "pricer_version": all_pricers_version(),
-            "table_versions": dict(snapshot.versions),
-            "code_version": code_version(),
-            "code_digest": code_digest(),
-            "libraries": libraries(),
-            "query_digest": digest(canonical_json(question)),
-            "result_digest": digest(
-                *(
-                    part
-                    for c in LINES
-                    for part in (c, rows[c].combine_chunks().to_numpy(zero_copy_only=False).tobytes())
-                )
-            ),
-        }
-    )
+    named = {
+        "from": market(False),
+        "to": market(True),
+        "risk_classes": list(path.classes),
+        "synthetic": any(f.synthetic for f in path.index.factors),
+        "pricer_version": all_pricers_version(),
+        "table_versions": dict(snapshot.versions),
+        **name_code(),
+    }
+    figures = ((c, rows[c].combine_chunks().to_numpy(zero_copy_only=False).tobytes()) for c in LINES)
+    return receipt_of("pnl-explain", question, digest(*(part for figure in figures for part in figure)), named)
 
 
 def _notes(path: MarketPath, total: Mapping[str, Any], units: UnitExplain) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import pyarrow as pa
 from pydantic import BaseModel, Field
@@ -55,30 +55,18 @@ Verdict = Literal["same bits", "other bits", "not recomputed"]
 Receipt = Mapping[str, Any]
 
 
-def _var(lake: Lake, cache: VectorCache, question: Mapping[str, Any]) -> Receipt:
-    return run_query(lake, validated(RiskQuery, dict(question), "query of the receipt"), cache=cache).receipt
+Asked = Callable[[Lake, VectorCache, Mapping[str, Any]], Receipt]
+Question = TypeVar("Question", bound=BaseModel)
 
 
-def _scenario_pnl(lake: Lake, cache: VectorCache, question: Mapping[str, Any]) -> Receipt:
-    return run_scenarios(lake, validated(RiskQuery, dict(question), "query of the receipt"), cache=cache).receipt
+def _of(model: type[Question], answer: Callable[[Lake, VectorCache, Question], Any]) -> Asked:
+    """Reads the question of a receipt as `model`, which says what is wrong with one, and gives the receipt of its answer."""
 
+    def ask(lake: Lake, cache: VectorCache, question: Mapping[str, Any]) -> Receipt:
+        found: Receipt = answer(lake, cache, validated(model, dict(question), "question of the receipt")).receipt
+        return found
 
-def _pnl(lake: Lake, cache: VectorCache, question: Mapping[str, Any]) -> Receipt:
-    return run_pnl(lake, validated(PnlQuery, dict(question), "query of the receipt"), cache=cache).receipt
-
-
-def _contributions(lake: Lake, cache: VectorCache, question: Mapping[str, Any]) -> Receipt:
-    query = validated(ContributionQuery, dict(question), "query of the receipt")
-    return run_contributions(lake, query, cache=cache).receipt
-
-
-def _classes(lake: Lake, cache: VectorCache, question: Mapping[str, Any]) -> Receipt:
-    return run_risk_classes(lake, validated(RiskQuery, dict(question), "query of the receipt"), cache=cache).receipt
-
-
-def _parametric(lake: Lake, cache: VectorCache, question: Mapping[str, Any]) -> Receipt:
-    query = validated(ParametricQuery, dict(question), "query of the receipt")
-    return run_parametric(lake, query, cache=cache).receipt
+    return ask
 
 
 class _Drivers(BaseModel):
@@ -87,36 +75,26 @@ class _Drivers(BaseModel):
     over: tuple[str, ...]
 
 
-def _drivers(lake: Lake, cache: VectorCache, question: Mapping[str, Any]) -> Receipt:
-    asked = validated(_Drivers, dict(question), "question of the receipt")
-    return run_drivers(lake, asked.queries, most=asked.most, over=asked.over, cache=cache).receipt
-
-
 class _Bridge(BaseModel):
     query: RiskQuery
     theirs: str
     tolerance: float
 
 
-def _bridge(lake: Lake, cache: VectorCache, question: Mapping[str, Any]) -> Receipt:
-    asked = validated(_Bridge, dict(question), "question of the receipt")
-    return run_bridge(lake, asked.query, Theirs.parse(asked.theirs, asked.tolerance), cache=cache).receipt
+class _Points(BaseModel):
+    from_: RiskQuery = Field(alias="from")
+    to: RiskQuery
+    method: str = ""
 
 
-def _table(lake: Lake, cache: VectorCache, question: Mapping[str, Any]) -> Receipt:
-    return run_table(lake, validated(TableQuery, dict(question), "query of the receipt"), cache=cache).receipt
+class _WhatIf(BaseModel):
+    query: RiskQuery
+    changes: ChangeRequest
 
 
-def _pivot(lake: Lake, cache: VectorCache, question: Mapping[str, Any]) -> Receipt:
-    return run_pivot(lake, validated(PivotQuery, dict(question), "query of the receipt"), cache=cache).receipt
-
-
-def _drill(lake: Lake, cache: VectorCache, question: Mapping[str, Any]) -> Receipt:
-    return run_drill(lake, validated(DrillQuery, dict(question), "query of the receipt"), cache=cache).receipt
-
-
-def _backtest(lake: Lake, cache: VectorCache, question: Mapping[str, Any]) -> Receipt:
-    return run_backtest(lake, validated(BacktestQuery, dict(question), "query of the receipt"), cache=cache).receipt
+class _WayBack(BaseModel):
+    query: RiskQuery
+    request: WayBackRequest
 
 
 def _series(lake: Lake, cache: VectorCache, question: Mapping[str, Any]) -> Receipt:
@@ -126,73 +104,31 @@ def _series(lake: Lake, cache: VectorCache, question: Mapping[str, Any]) -> Rece
     return run_series(lake, query, days.first, days.last, calendar=days.calendar, cache=cache).receipt
 
 
-def _pnl_explain(lake: Lake, cache: VectorCache, question: Mapping[str, Any]) -> Receipt:
-    request = validated(PnlExplainRequest, dict(question), "question of the receipt")
-    return pnl_explain(lake, request, cache=cache).receipt
-
-
-class _Points(BaseModel):
-    from_: RiskQuery = Field(alias="from")
-    to: RiskQuery
-    method: str = ""
-
-
-def _compare(lake: Lake, cache: VectorCache, question: Mapping[str, Any]) -> Receipt:
-    asked = validated(_Points, dict(question), "question of the receipt")
-    return compare(lake, asked.from_, asked.to, cache=cache).receipt
-
-
-def _explain(lake: Lake, cache: VectorCache, question: Mapping[str, Any]) -> Receipt:
-    asked = validated(_Points, dict(question), "question of the receipt")
-    return explain(lake, asked.from_, asked.to, cache=cache).receipt
-
-
-def _explain_through(lake: Lake, cache: VectorCache, question: Mapping[str, Any]) -> Receipt:
-    asked = validated(_Points, dict(question), "question of the receipt")
-    return explain_through(lake, asked.from_, asked.to, asked.method, cache=cache).receipt
-
-
-class _WhatIf(BaseModel):
-    query: RiskQuery
-    changes: ChangeRequest
-
-
-def _what_if(lake: Lake, cache: VectorCache, question: Mapping[str, Any]) -> Receipt:
-    asked = validated(_WhatIf, dict(question), "question of the receipt")
-    return run_what_if(lake, asked.query, asked.changes, cache=cache).receipt
-
-
-class _WayBack(BaseModel):
-    query: RiskQuery
-    request: WayBackRequest
-
-
-def _way_back(lake: Lake, cache: VectorCache, question: Mapping[str, Any]) -> Receipt:
-    asked = validated(_WayBack, dict(question), "question of the receipt")
-    return way_back(lake, asked.query, asked.request, cache=cache).receipt
-
-
 # kind of answer to the function that answers its question again and gives the new receipt
-REPLAYED: dict[str, Callable[[Lake, VectorCache, Mapping[str, Any]], Receipt]] = {
-    "backtest": _backtest,
-    "bridge": _bridge,
-    "classes": _classes,
-    "compare": _compare,
-    "contributions": _contributions,
-    "drill": _drill,
-    "drivers": _drivers,
-    "explain": _explain,
-    "explain-through": _explain_through,
-    "parametric": _parametric,
-    "pivot": _pivot,
-    "pnl": _pnl,
-    "pnl-explain": _pnl_explain,
-    "scenario-pnl": _scenario_pnl,
+REPLAYED: dict[str, Asked] = {
+    "backtest": _of(BacktestQuery, lambda lake, cache, q: run_backtest(lake, q, cache=cache)),
+    "bridge": _of(
+        _Bridge, lambda lake, cache, q: run_bridge(lake, q.query, Theirs.parse(q.theirs, q.tolerance), cache=cache)
+    ),
+    "classes": _of(RiskQuery, lambda lake, cache, q: run_risk_classes(lake, q, cache=cache)),
+    "compare": _of(_Points, lambda lake, cache, q: compare(lake, q.from_, q.to, cache=cache)),
+    "contributions": _of(ContributionQuery, lambda lake, cache, q: run_contributions(lake, q, cache=cache)),
+    "drill": _of(DrillQuery, lambda lake, cache, q: run_drill(lake, q, cache=cache)),
+    "drivers": _of(
+        _Drivers, lambda lake, cache, q: run_drivers(lake, q.queries, most=q.most, over=q.over, cache=cache)
+    ),
+    "explain": _of(_Points, lambda lake, cache, q: explain(lake, q.from_, q.to, cache=cache)),
+    "explain-through": _of(_Points, lambda lake, cache, q: explain_through(lake, q.from_, q.to, q.method, cache=cache)),
+    "parametric": _of(ParametricQuery, lambda lake, cache, q: run_parametric(lake, q, cache=cache)),
+    "pivot": _of(PivotQuery, lambda lake, cache, q: run_pivot(lake, q, cache=cache)),
+    "pnl": _of(PnlQuery, lambda lake, cache, q: run_pnl(lake, q, cache=cache)),
+    "pnl-explain": _of(PnlExplainRequest, lambda lake, cache, q: pnl_explain(lake, q, cache=cache)),
+    "scenario-pnl": _of(RiskQuery, lambda lake, cache, q: run_scenarios(lake, q, cache=cache)),
     "series": _series,
-    "table": _table,
-    "var": _var,
-    "way_back": _way_back,
-    "what_if": _what_if,
+    "table": _of(TableQuery, lambda lake, cache, q: run_table(lake, q, cache=cache)),
+    "var": _of(RiskQuery, lambda lake, cache, q: run_query(lake, q, cache=cache)),
+    "way_back": _of(_WayBack, lambda lake, cache, q: way_back(lake, q.query, q.request, cache=cache)),
+    "what_if": _of(_WhatIf, lambda lake, cache, q: run_what_if(lake, q.query, q.changes, cache=cache)),
 }
 
 
