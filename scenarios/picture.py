@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from lake.errors import BadInput, NotReady, unknown
-from scenarios.stress.plot import FORMATS
+from lake.errors import BadInput
+from scenarios.drawing import figure
 from scenarios.stress.preview import sparkline
 from scenarios.types import Floats, ScenarioSet
 
@@ -60,22 +59,12 @@ def plot(s: ScenarioSet, path: str | Path) -> Path:
 
     The ending of the path decides the format. Raises `NotReady` without matplotlib, `BadInput` for another ending.
     """
-    path = Path(path)
-    if path.suffix[1:] not in FORMATS:
-        raise unknown("picture format", path.suffix[1:], FORMATS)
-    try:
-        # optional, and slow to import: only a picture needs it
-        matplotlib: Any = importlib.import_module("matplotlib")
-        figures: Any = importlib.import_module("matplotlib.figure")
-    except ImportError:
-        raise NotReady("Pictures need matplotlib; install it with `pip install 'varlake[plot]'`.") from None
     names, moves, _ = moves_of(s)
     if not names:
         raise BadInput(f"Scenario set {s.name} moves no risk factor; there is nothing to draw.")
-    with matplotlib.rc_context({"svg.hashsalt": "varlake", "svg.fonttype": "none"}):
-        figure = figures.Figure(figsize=(12, 5.5), layout="constrained")
-        ranges, lines = figure.subplots(1, 2)
-        figure.suptitle(f"{s.name}, {s.n_scenarios:,} scenarios on the market of {s.market_date}")
+    with figure(path, width=12.0) as (drawn, place):
+        ranges, lines = drawn.subplots(1, 2)
+        drawn.suptitle(f"{s.name}, {s.n_scenarios:,} scenarios on the market of {s.market_date}")
         shown = min(SHOWN, len(names))
         low, middle, high = np.percentile(moves[:shown], (1, 50, 99), axis=1)
         places = np.arange(shown)[::-1]
@@ -91,8 +80,4 @@ def plot(s: ScenarioSet, path: str | Path) -> Path:
         lines.set_title(f"scenario by scenario, {s.labels[0]} to {s.labels[moves.shape[1] - 1]}")
         lines.set_xlabel("scenario")
         lines.legend()
-        try:
-            figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
-        except OSError as error:
-            raise BadInput(f"The picture cannot be written to {path}: {error}.") from None
-    return path
+    return place

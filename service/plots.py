@@ -7,42 +7,18 @@ Raises `NotReady` without matplotlib, `BadInput` for an ending it cannot write o
 from __future__ import annotations
 
 import datetime as dt
-import importlib
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from lake.errors import BadInput, NotReady, unknown
-from scenarios.stress.plot import FORMATS
+from scenarios.drawing import figure
 from scenarios.types import Floats
 
 _NAMES_INSIDE = 4  # lines whose names fit among them
 _GAIN, _LOSS, _WHOLE = "C2", "C3", "0.45"
 _INTERVAL: Mapping[str, Any] = {"color": "0.15", "linewidth": 1.2, "capsize": 3, "fmt": "none"}
-
-
-@contextmanager
-def figure(path: str | Path, width: float = 11.0, height: float = 5.5) -> Iterator[tuple[Any, Path]]:
-    """A figure to draw on, written to `path` at the end; the same picture is the same file."""
-    path = Path(path)
-    if path.suffix[1:] not in FORMATS:
-        raise unknown("picture format", path.suffix[1:], FORMATS)
-    try:
-        # optional, and slow to import: only a picture needs it
-        matplotlib: Any = importlib.import_module("matplotlib")
-        figures: Any = importlib.import_module("matplotlib.figure")
-    except ImportError:
-        raise NotReady("Pictures need matplotlib; install it with `pip install 'varlake[plot]'`.") from None
-    with matplotlib.rc_context({"svg.hashsalt": "varlake", "svg.fonttype": "none"}):
-        drawn = figures.Figure(figsize=(width, height), layout="constrained")
-        yield drawn, path
-        try:
-            drawn.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
-        except OSError as error:
-            raise BadInput(f"The picture cannot be written to {path}: {error}.") from None
 
 
 def time_line(

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
 from pathlib import Path
 from typing import Any
 
-from lake.errors import BadInput, NotReady, unknown
+from lake.errors import unknown
+from scenarios.drawing import figure
 from scenarios.stress.preview import Preview, ScenarioPreview
 
-FORMATS = ("svg", "png", "pdf")
 MOST_BARS = 15
 
 
@@ -18,30 +17,15 @@ def plot(preview: Preview, path: str | Path, label: str | None = None) -> Path:
 
     The ending of the path decides the format. Raises `NotReady` without matplotlib, `BadInput` for another ending or label.
     """
-    path = Path(path)
-    if path.suffix[1:] not in FORMATS:
-        raise unknown("picture format", path.suffix[1:], FORMATS)
     chosen = next((s for s in preview.scenarios if label in (None, s.label)), None)
     if chosen is None:
         raise unknown("scenario", label or "", (s.label for s in preview.scenarios))
-    try:
-        # optional, and slow to import: only a picture needs it
-        matplotlib: Any = importlib.import_module("matplotlib")
-        figures: Any = importlib.import_module("matplotlib.figure")
-    except ImportError:
-        raise NotReady("Pictures need matplotlib; install it with `pip install 'varlake[plot]'`.") from None
-    with matplotlib.rc_context({"svg.hashsalt": "varlake", "svg.fonttype": "none"}):
-        figure = figures.Figure(figsize=(11, 5), layout="constrained")
-        bars, curves = figure.subplots(1, 2)
-        figure.suptitle(f"{chosen.label}, on the market of {preview.market_date}")
+    with figure(path, height=5.0) as (drawn, place):
+        bars, curves = drawn.subplots(1, 2)
+        drawn.suptitle(f"{chosen.label}, on the market of {preview.market_date}")
         _draw_moves(bars, chosen)
         _draw_curves(curves, chosen)
-        try:
-            # no date inside, so that the same preview gives the same file
-            figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
-        except OSError as error:
-            raise BadInput(f"The picture cannot be written to {path}: {error}.") from None
-    return path
+    return place
 
 
 def _draw_moves(axes: Any, s: ScenarioPreview) -> None:
