@@ -20,9 +20,9 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from aggregation import backtest_tests as tests
 from aggregation.backtest_tests import Attribution, Bools, Floats, Outcome, Tail, TrafficLight
 from aggregation.estimators import exact_level
-from aggregation.inputs import Selection, scenario_pnl
 from aggregation.measures import MEASURES
 from aggregation.query import level_text
+from aggregation.selection import Selection, scenario_pnl
 from aggregation.types import Filter, Level, RiskQuery
 from lake.dates import Day
 from lake.errors import BadInput, Issue

@@ -19,11 +19,12 @@ import pyarrow as pa
 
 from aggregation.coverage import coverage_columns, total_coverage
 from aggregation.currency import Conversion
-from aggregation.inputs import Selection, open_inputs, open_selection, scenario_pnl
+from aggregation.inputs import open_inputs
 from aggregation.measures import asked_measures, level_text
 from aggregation.query import stated_horizon
 from aggregation.readings import Option, Reading, Translation, options, read
 from aggregation.receipts import make_receipt
+from aggregation.selection import Selection, open_selection, scenario_pnl
 from aggregation.types import Coverage, RiskQuery
 from aggregation.vector_cache import VectorCache
 from lake.canonical import digest

@@ -12,11 +12,12 @@ import pyarrow.compute as pc
 
 from aggregation.explain_sides import check_alike, plain, select_both
 from aggregation.filters import select
-from aggregation.inputs import Inputs, open_inputs, scenario_pnl
+from aggregation.inputs import Inputs, open_inputs
 from aggregation.measures import asked_measures, interval_confidence
 from aggregation.query import answer, stated_horizon
 from aggregation.receipts import make_receipt, name_both, receipt_of
 from aggregation.sampling import difference_interval, paired_resamples
+from aggregation.selection import scenario_pnl
 from aggregation.types import Coverage, RiskQuery, RiskResult
 from aggregation.vector_cache import VectorCache
 from lake.canonical import canonical_json, digest

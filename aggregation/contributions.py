@@ -22,7 +22,7 @@ from scipy import sparse
 from aggregation.coverage import coverage_columns, total_coverage
 from aggregation.euler import Split, exact_split, group_sums, position_parts, regression_weights, unit_contributions
 from aggregation.grouping import Groups, coverage
-from aggregation.inputs import Inputs, Selection, open_inputs, open_selection, scenario_pnl
+from aggregation.inputs import Inputs, open_inputs
 from aggregation.measures import MEASURES, AskedMeasure, asked_measures, interval_confidence
 from aggregation.netting import net
 from aggregation.query import PNL_BYTES, answer_notes, stated_horizon
@@ -30,6 +30,7 @@ from aggregation.receipts import make_receipt
 from aggregation.reduce import by_rows, group_base
 from aggregation.resample import percentile_interval
 from aggregation.sampling import resampled, resampled_weights, resamples_of
+from aggregation.selection import Selection, open_selection, scenario_pnl
 from aggregation.types import Coverage, Measure, RiskQuery
 from aggregation.vector_cache import VectorCache
 from lake.canonical import digest

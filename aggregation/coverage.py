@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from aggregation.inputs import Selection
+from aggregation.alignment import COVERED, FAILED, MISSING
+from aggregation.selection import Selection
 from aggregation.types import Coverage
-from aggregation.vector_cache import COVERED, FAILED, MISSING
 from aggregation.vectors import Bools
 
 Counts = npt.NDArray[np.int64]

@@ -17,15 +17,17 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 from pydantic import Field, field_validator
 
+from aggregation.alignment import COVERED, FAILED
 from aggregation.book import Codes
 from aggregation.coverage import coverage_columns, total_coverage
 from aggregation.euler import exact_split, group_sums, position_parts, unit_contributions
-from aggregation.inputs import Inputs, Selection, open_inputs, open_selection, scenario_pnl
+from aggregation.inputs import Inputs, open_inputs
 from aggregation.measures import asked_measures
 from aggregation.query import stated_horizon
 from aggregation.receipts import make_receipt
+from aggregation.selection import Selection, open_selection, scenario_pnl
 from aggregation.types import Coverage, RiskQuery
-from aggregation.vector_cache import COVERED, FAILED, VectorCache
+from aggregation.vector_cache import VectorCache
 from lake.canonical import digest
 from lake.errors import unknown
 from lake.tables import Lake

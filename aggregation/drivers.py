@@ -21,10 +21,11 @@ from aggregation.dimensions import check_dimension
 from aggregation.driver_search import DEEPEST, LEAST, scale_of, search
 from aggregation.euler import position_parts, unit_contributions
 from aggregation.explain_sides import compared
-from aggregation.inputs import Inputs, Selection, open_inputs, open_selection, scenario_pnl
+from aggregation.inputs import Inputs, open_inputs
 from aggregation.measures import AskedMeasure, asked_measures
 from aggregation.query import stated_horizon
 from aggregation.receipts import name_inputs, receipt_of
+from aggregation.selection import Selection, open_selection, scenario_pnl
 from aggregation.types import Coverage, Filter, RiskQuery
 from aggregation.vector_cache import VectorCache
 from lake.canonical import digest

@@ -15,10 +15,11 @@ from aggregation.coverage import coverage_columns, total_coverage
 from aggregation.explain_points import Common, Members, Pairing, common_scenarios, merge_groups, pair, pairing_key
 from aggregation.filters import select
 from aggregation.grouping import group_by
-from aggregation.inputs import Inputs, Selection, open_inputs, open_selection, rates, scenario_pnl
+from aggregation.inputs import Inputs, open_inputs
 from aggregation.measures import AskedMeasure, asked_measures
 from aggregation.query import stated_horizon
 from aggregation.resolve import shocked_classes
+from aggregation.selection import Selection, open_selection, rates, scenario_pnl
 from aggregation.types import Coverage, RiskQuery
 from aggregation.vector_cache import VectorCache
 from aggregation.vectors import Bools

@@ -19,10 +19,10 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
 from aggregation import resolve
+from aggregation.alignment import COVERED
 from aggregation.coverage import Counts
 from aggregation.currency import conversion
-from aggregation.inputs import Selection
-from aggregation.vector_cache import COVERED
+from aggregation.selection import Selection
 from lake.tables import Lake
 from scenarios.store import load_scenario_set
 from scenarios.types import Floats, MissingRiskFactor, RiskClass

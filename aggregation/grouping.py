@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from aggregation.alignment import Alignment
 from aggregation.book import Book, Codes, Offsets
 from aggregation.compiled import compiled
-from aggregation.vector_cache import Alignment
 from aggregation.vectors import Bools
 from lake.errors import BadInput
 

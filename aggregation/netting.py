@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from aggregation.alignment import Alignment
 from aggregation.book import Book, Codes, Offsets
 from aggregation.compiled import compiled
 from aggregation.grouping import Groups
-from aggregation.vector_cache import Alignment
 from aggregation.vectors import Bools, Vectors
 from aggregation.workers import each
 from lake.machine import usable_cores

@@ -15,10 +15,11 @@ from pydantic import Field, field_validator
 
 from aggregation.book import Codes
 from aggregation.grouping import Groups
-from aggregation.inputs import open_inputs, open_selection
+from aggregation.inputs import open_inputs
 from aggregation.measures import asked_measures
 from aggregation.query import answer
 from aggregation.receipts import receipt_of
+from aggregation.selection import open_selection
 from aggregation.table import OTHERS, AtLeastOne, ranks
 from aggregation.types import Coverage, RiskQuery, RiskResult
 from aggregation.vector_cache import VectorCache

@@ -14,14 +14,16 @@ import numpy as np
 import pyarrow as pa
 from pydantic import Field
 
+from aggregation.alignment import COVERED
 from aggregation.coverage import coverage_columns, total_coverage
 from aggregation.estimators import Floats
-from aggregation.inputs import Inputs, Selection, open_inputs, open_selection, scenario_pnl
+from aggregation.inputs import Inputs, open_inputs
 from aggregation.query import PNL_BYTES, basis_notes
 from aggregation.receipts import make_receipt
 from aggregation.resample import Indices
+from aggregation.selection import Selection, open_selection, scenario_pnl
 from aggregation.types import Coverage, Question
-from aggregation.vector_cache import COVERED, VectorCache
+from aggregation.vector_cache import VectorCache
 from lake.canonical import digest
 from lake.errors import BadInput, NotFound, unknown
 from lake.tables import Lake

@@ -18,12 +18,13 @@ import pyarrow as pa
 
 from aggregation import resolve
 from aggregation.coverage import coverage_columns, total_coverage
-from aggregation.inputs import Inputs, Selection, open_inputs, open_selection, scenario_pnl
+from aggregation.inputs import Inputs, open_inputs
 from aggregation.measures import AskedMeasure, asked_measures, interval_confidence
 from aggregation.measures import level_text as level_text
 from aggregation.receipts import make_receipt, sealed
 from aggregation.reduce import by_rows
 from aggregation.sampling import Resamples, interval, interval_notes, resamples_of
+from aggregation.selection import Selection, open_selection, scenario_pnl
 from aggregation.types import Coverage, Question, RiskQuery, RiskResult
 from aggregation.vector_cache import VectorCache
 from aggregation.vectors import Bools

@@ -19,7 +19,7 @@ from lake.dates import Day
 from lake.errors import BadInput, NotFound, VarlakeError
 from lake.tables import Lake, Snapshot
 from scenarios.calendars import sessions
-from valuation.store import positions_dates
+from valuation.contracts import positions_dates
 
 BOOKS = "books"  # the calendar of the days that have books
 GAP = "gap"  # status of a row without an answer

@@ -19,10 +19,11 @@ from pydantic import Field
 from aggregation.book import Codes
 from aggregation.failure_bounds import failure_bounds
 from aggregation.grouping import Groups
-from aggregation.inputs import Inputs, Selection, open_inputs, open_selection
+from aggregation.inputs import Inputs, open_inputs
 from aggregation.measures import asked_measures
 from aggregation.query import answer, run_query
 from aggregation.receipts import receipt_of
+from aggregation.selection import Selection, open_selection
 from aggregation.types import RiskQuery, RiskResult
 from aggregation.vector_cache import VectorCache
 from aggregation.vectors import Bools

@@ -5,24 +5,20 @@ from __future__ import annotations
 import datetime as dt
 import functools
 import math
-import operator
 import tempfile
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import numpy.typing as npt
-import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
-from aggregation.book import Book, Codes, load_book, positions_files, write_book
+from aggregation.alignment import Alignment, align
+from aggregation.book import Book, load_book, positions_files, write_book
 from aggregation.cache import DEFAULT_BYTES, Build, DiskCache, Kept
 from aggregation.hierarchies import with_levels
 from aggregation.reduce_choice import Reduce, ReduceChoice, choose_reduce
+from aggregation.remembered import T, answers
 from aggregation.vectors import Vectors, load_places, load_vectors, matrix_bytes, write_places, write_vectors
 from lake.canonical import digest
 from lake.errors import NotFound
@@ -32,39 +28,8 @@ from valuation.store import list_valuation_sets
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-T = TypeVar("T")
-
-COVERED, FAILED, MISSING = 0, 1, 2
 
 _KEPT = 24  # objects kept open by a process: they are mostly mapped, not held
-
-
-@dataclass(frozen=True)
-class Alignment:
-    """A book against a valuation set, by contract of the book.
-
-    row : row of the contract in the vectors, -1 where it has none. state : COVERED, FAILED or MISSING. order : the covered
-    contracts by currency, then contract id.
-    """
-
-    row: Codes
-    state: npt.NDArray[np.int8]
-    order: Codes
-
-
-def align(book: Book, vectors: Vectors) -> Alignment:
-    """Finds the book's contracts among the vectors and the failures."""
-    row = _places(book.contract_ids, vectors.contract_ids)
-    failed = _places(book.contract_ids, vectors.failures.column("contract_id")) >= 0
-    state = np.where(row >= 0, COVERED, np.where(failed, FAILED, MISSING)).astype(np.int8)
-    covered = np.flatnonzero(row >= 0)
-    order = covered[np.argsort(vectors.currency[row[covered]], kind="stable")]
-    return Alignment(row, state, order.astype(np.int32))
-
-
-def _places(wanted: pa.Array, among: pa.Array) -> Codes:
-    """Place of each wanted value among the others, -1 where it is not."""
-    return np.asarray(pc.fill_null(pc.index_in(wanted, among), -1).to_numpy(), dtype=np.int32)
 
 
 def _seal_key(seal: Mapping[str, Any]) -> str:
@@ -73,32 +38,6 @@ def _seal_key(seal: Mapping[str, Any]) -> str:
 
 
 _kept: dict[Path, Kept] = {}  # by cache folder
-
-ANSWER_BYTES = 512 << 20
-
-
-@dataclass(frozen=True)
-class Answer:
-    """Something made for a question, and what it was made from, whose identities are its key: while the answer holds them,
-    no other object can have them."""
-
-    made: Any
-    read: tuple[object, ...]
-    nbytes: int
-
-
-# Selections, exchange rates and group P&L of the last questions, of all lakes of the process
-answers = Kept(256, ANSWER_BYTES, operator.attrgetter("nbytes"))
-
-
-def answer(kind: Hashable, read: tuple[object, ...], make: Callable[[], T], size: Callable[[T], int]) -> T:
-    """What `make` gives from the very objects in `read`, none of which may change; kept while the last ones fit."""
-
-    def made() -> Answer:
-        value = make()
-        return Answer(value, read, size(value))
-
-    return cast(T, answers.get((kind, *map(id, read)), made).made)
 
 
 @contextmanager

@@ -27,20 +27,21 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from aggregation.alignment import COVERED, FAILED, MISSING, Alignment
 from aggregation.book import Book, Offsets
 from aggregation.changes import ADDED, Changes, Edits, added_rows, derive, describe, edit, find
 from aggregation.dimensions import ATTRIBUTE
 from aggregation.filters import select
 from aggregation.grouping import group_by
 from aggregation.hierarchies import with_levels
-from aggregation.inputs import Inputs, Selection, exchange_rates, open_selection, scenario_pnl
+from aggregation.inputs import Inputs
 from aggregation.measures import AskedMeasure, asked_measures, interval_confidence
 from aggregation.query import stated_horizon
 from aggregation.receipts import make_receipt
 from aggregation.reduce import by_rows
 from aggregation.sampling import change_in_words, difference_interval, interval, interval_notes, resamples_of
+from aggregation.selection import Selection, exchange_rates, open_selection, scenario_pnl
 from aggregation.types import Coverage, RiskQuery
-from aggregation.vector_cache import COVERED, FAILED, MISSING, Alignment
 from aggregation.vectors import Vectors
 from lake.canonical import digest
 from lake.errors import BadInput

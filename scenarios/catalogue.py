@@ -20,10 +20,10 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from lake.committer import Committer
 from lake.errors import BadInput, Issue, NotFound, VarlakeError, unknown
 from lake.ingest.formats import LAYOUTS, FileOptions, Landing, read_source
 from lake.schemas import RISK_FACTORS
-from lake.tables import Committer
 from scenarios.ingest import check_positive, contradictions, market_rows, merge_factors, upsert
 from scenarios.types import FACTOR_TYPES, RiskClass, RiskFactor, tenor_years
 

@@ -14,9 +14,10 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 
 from lake.canonical import canonical_json, digest
+from lake.committer import Committer
 from lake.errors import BadInput, Conflict, NotFound, unknown
 from lake.schemas import DOUBLES, SCENARIO_CALIBRATIONS, SCENARIO_LEVELS, SCENARIO_SETS
-from lake.tables import Committer, Lake, Snapshot, code_version
+from lake.tables import Lake, Snapshot, code_version
 from scenarios.simulated_levels import SimulatedLevels
 from scenarios.types import FactorIndex, Floats, RiskFactor, Roll, ScenarioSet
 

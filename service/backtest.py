@@ -33,8 +33,9 @@ from aggregation.backtest import (
 from aggregation.book import Book, Column, encode
 from aggregation.filters import select
 from aggregation.grouping import group_by
-from aggregation.inputs import open_inputs, open_selection
+from aggregation.inputs import open_inputs
 from aggregation.receipts import market_data_digest, name_code, name_inputs, receipt_of
+from aggregation.selection import open_selection
 from aggregation.series import BOOKS
 from aggregation.vector_cache import VectorCache
 from lake.canonical import canonical_json, digest
@@ -44,7 +45,7 @@ from lake.tables import Lake, Snapshot
 from scenarios.calendars import sessions
 from scenarios.types import Floats
 from service.realised import Contract, RealisedMarkets
-from valuation.store import contracts_by_id, positions_dates
+from valuation.contracts import contracts_by_id, positions_dates
 
 Progress = Callable[[str, int, int], None]
 

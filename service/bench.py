@@ -22,6 +22,7 @@ import QuantLib as ql  # noqa: N813 - the name its own documentation uses
 from scipy.special import ndtr
 
 from lake import spark as lake_spark
+from lake.committer import Committer
 from lake.machine import usable_cores
 from lake.schemas import ATTRIBUTES, CONTRACTS, POSITIONS
 from lake.tables import Lake
@@ -240,7 +241,7 @@ def bench_map(n_contracts: int, n_scenarios: int) -> list[Row]:
             ">= 10",
         )
     )
-    with _temporary_lake() as lake, lake.writer("varlake bench") as committer:
+    with _temporary_lake() as lake, Committer(lake, "varlake bench") as committer:
         session = lake_spark.spark_session()
         stored = save_scenario_set(committer, made)
         committer.put("contracts", contracts)

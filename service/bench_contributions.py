@@ -7,6 +7,7 @@ from pathlib import Path
 
 from aggregation.contributions import ContributionQuery, run_contributions
 from aggregation.vector_cache import VectorCache
+from lake.committer import Committer
 from lake.tables import Lake
 from scenarios.store import save_scenario_set
 from service.bench import (
@@ -34,7 +35,7 @@ def bench_contributions(n_contracts: int, n_scenarios: int, n_positions: int) ->
 
 def _fill(lake: Lake, n_contracts: int, n_scenarios: int, n_positions: int) -> None:
     contracts, made = mixed_contracts(n_contracts), noisy_market(n_scenarios)
-    with lake.writer("varlake bench") as committer:
+    with Committer(lake, "varlake bench") as committer:
         stored = save_scenario_set(committer, made)
         committer.put("contracts", contracts)
         committer.put("positions", random_positions(contracts, n_positions))

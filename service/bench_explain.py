@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from aggregation import vector_cache
+from aggregation import remembered
 from aggregation.explain import explain
 from aggregation.types import RiskQuery
 from aggregation.vector_cache import VectorCache
+from lake.committer import Committer
 from lake.tables import Lake
 from scenarios.store import save_scenario_set
 from scenarios.types import ScenarioSet
@@ -42,7 +43,7 @@ def bench_explain(n_contracts: int, n_scenarios: int, n_positions: int) -> list[
         assert min(abs(answer.causes[c]) for c in ("new", "closed", "amended", "revaluation")) > 0
 
         def anew() -> None:
-            vector_cache.answers.clear()
+            remembered.answers.clear()
             explain(lake, one, two, cache=cache)
 
         kept = seconds(lambda: explain(lake, one, two, cache=cache))
@@ -55,7 +56,7 @@ def bench_explain(n_contracts: int, n_scenarios: int, n_positions: int) -> list[
 def _fill(lake: Lake, n_contracts: int, n_scenarios: int, n_positions: int) -> None:
     """Two days: the window has rolled by one, a tenth of the trades are new, a tenth amended."""
     contracts, made = mixed_contracts(n_contracts), noisy_market(n_scenarios)
-    with lake.writer("varlake bench") as committer:
+    with Committer(lake, "varlake bench") as committer:
         committer.put("contracts", contracts)
         book = random_positions(contracts, n_positions)
         for day, scenarios, positions in (

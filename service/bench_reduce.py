@@ -20,13 +20,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from aggregation.add_rows import LINE, add_runs
-from aggregation.inputs import Inputs, open_inputs, open_selection, scenario_pnl
+from aggregation.inputs import Inputs, open_inputs
 from aggregation.netting import net
 from aggregation.query import run_query
 from aggregation.reduce import group_pnl
+from aggregation.remembered import answers
+from aggregation.selection import open_selection, scenario_pnl
 from aggregation.types import RiskQuery
-from aggregation.vector_cache import VectorCache, answers
+from aggregation.vector_cache import VectorCache
 from aggregation.workers import each
+from lake.committer import Committer
 from lake.tables import Lake
 from scenarios.store import save_scenario_set
 from scenarios.types import Floats
@@ -77,7 +80,7 @@ def make_lake(folder: Path, n_contracts: int, n_scenarios: int, n_positions: int
             single.schema.field(name),
             pa.array(values) if name == "quantity" else values,
         )
-    with lake.writer("varlake bench") as committer:
+    with Committer(lake, "varlake bench") as committer:
         stored = save_scenario_set(committer, made)
         committer.put("contracts", contracts)
         committer.put("positions", random_positions(contracts, n_positions))

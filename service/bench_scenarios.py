@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from lake.committer import Committer
 from lake.schemas import MARKET_DATA, RISK_FACTORS
 from lake.tables import Lake
 from scenarios import generators
@@ -79,7 +80,7 @@ def _put_market(lake: Lake, n_factors: int, n_days: int) -> None:
             "source": pa.array([_SOURCE] * n),
         }
     )
-    with lake.writer("varlake bench") as committer:
+    with Committer(lake, "varlake bench") as committer:
         committer.put("risk_factors", pa.Table.from_pylist(factors, schema=RISK_FACTORS.schema))
         committer.put("market_data", market.select(MARKET_DATA.schema.names))
 

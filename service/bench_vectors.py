@@ -18,13 +18,15 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from aggregation.alignment import align
 from aggregation.book import Book, Codes, Column
 from aggregation.dimensions import ATTRIBUTE
-from aggregation.inputs import Inputs, open_selection, scenario_pnl
+from aggregation.inputs import Inputs
 from aggregation.reduce import by_rows
+from aggregation.remembered import answers
+from aggregation.selection import open_selection, scenario_pnl
 from aggregation.tail import value_at_risk
 from aggregation.types import Filter, RiskQuery
-from aggregation.vector_cache import align, answers
 from aggregation.vectors import Vectors
 from lake.tables import Lake, Snapshot
 from scenarios.types import Floats

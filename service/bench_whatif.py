@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 
 from aggregation.changes import changed_book
-from aggregation.inputs import open_inputs, open_selection, scenario_pnl
+from aggregation.inputs import open_inputs
+from aggregation.selection import open_selection, scenario_pnl
 from aggregation.types import RiskQuery
 from aggregation.vector_cache import VectorCache
+from lake.committer import Committer
 from scenarios.store import save_scenario_set
 from service import bench
 from service.whatif import ChangeRequest, changes_of, run_what_if
@@ -28,7 +30,7 @@ def bench_what_if(n_contracts: int, n_scenarios: int, n_positions: int) -> list[
     """
     contracts, made = bench.mixed_contracts(n_contracts), bench.noisy_market(n_scenarios)
     rows = []
-    with bench._temporary_lake() as lake, lake.writer("varlake bench") as committer:
+    with bench._temporary_lake() as lake, Committer(lake, "varlake bench") as committer:
         stored = save_scenario_set(committer, made)
         committer.put("contracts", contracts)
         committer.put("positions", bench.random_positions(contracts, n_positions))

@@ -18,8 +18,8 @@ from lake.tables import Snapshot
 from scenarios.types import FactorIndex, Floats
 from valuation.batch import value_batch
 from valuation.catalogue import instrument, terms_from_json
+from valuation.contracts import contracts_by_id
 from valuation.market import ScenarioMarket
-from valuation.store import contracts_by_id
 from valuation.types import ValuationFailure
 
 _CELLS = 4_000_000  # contracts x scenarios valued at once: 32 MB

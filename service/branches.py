@@ -9,20 +9,24 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 from pydantic import Field
 
-from aggregation import branches
+from aggregation import branch_books
+from aggregation.alignment import MISSING
 from aggregation.book import Book
-from aggregation.branches import NAME
 from aggregation.changes import Changes, added_rows, changed_book
 from aggregation.inputs import Inputs, open_inputs
 from aggregation.types import RiskQuery
-from aggregation.vector_cache import MISSING, VectorCache
+from aggregation.vector_cache import VectorCache
+from lake.committer import Committer
 from lake.dates import Day
-from lake.tables import Committer, Snapshot
+from lake.progress import Progress
+from lake.tables import Snapshot
 from scenarios.store import load_scenario_set
 from service.whatif import ChangeRequest, changes_of
+from valuation import branches
+from valuation.branches import NAME
+from valuation.contracts import contracts_by_id
 from valuation.plan import make_plan
-from valuation.runners import Progress, run_plan
-from valuation.store import contracts_by_id
+from valuation.runners import run_plan
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -69,13 +73,13 @@ def save_branch(
     changes = changes_of(request, inputs, added)
     parent = None if request.upon is None else branches.find_branch(lake, request.upon)
     date = inputs.book.positions_date
-    row = branches.new_version(
+    row = branch_books.new_version(
         lake, request.name, date, parent, changes, replace=request.new_version, note=request.note
     )
     book = changed_book(inputs.book, changes, f"branch-{row['branch_id']}")
     if any(r["name"] == row["name"] and r["version"] == row["version"] for r in branches.all_versions(lake)):
         return branches.summary(row)
-    branches.store_changes(committer, row, changes)
+    branch_books.store_changes(committer, row, changes)
     made = _value_new(committer, inputs, changes, book, cache, spark, progress, cancelled)
     return branches.summary(branches.store_version(committer, {**row, "valuation_set_id": made}))
 
@@ -112,7 +116,7 @@ def remove_branch(committer: Committer, name: str) -> dict[str, Any]:
 def describe_branch(at: Snapshot, reference: str) -> dict[str, Any]:
     """The branch as `summary` shows it, what it stands on, and its changes as a request has them."""
     chain = branches.lineage(at, branches.find_branch(at, reference))
-    changes = branches.load_changes(at, chain[-1])
+    changes = branch_books.load_changes(at, chain[-1])
     return {
         **branches.summary(chain[-1]),
         "stands_on": [branches.summary(r) for r in chain[-2::-1]],

@@ -13,6 +13,7 @@ from typing import Annotated
 import structlog
 import typer
 
+from lake.committer import Committer
 from lake.errors import BadInput, VarlakeError, validated
 from service import (
     cli_backtest,
@@ -108,7 +109,8 @@ def doctor_command(
 def lake_command(lake: LakeOption = None, json: JsonOption = False) -> None:
     """Say what the lake holds: tables, rows, size, dates, valuation sets."""
     from lake.schemas import TABLES
-    from valuation.store import list_valuation_sets, positions_dates
+    from valuation.contracts import positions_dates
+    from valuation.store import list_valuation_sets
 
     _, opened = open_lake(lake)
     rows = []
@@ -154,7 +156,7 @@ def ingest_market(
     from service import reports
 
     described = market_catalogue.load_catalogue(catalogue)
-    with Lake.create(settings_of(lake).lake).writer("varlake ingest market") as committer:
+    with Committer(Lake.create(settings_of(lake).lake), "varlake ingest market") as committer:
         report = market_catalogue.ingest_market(committer, directory, described)
     reports.show_market_report(report, json=json)
 
@@ -178,7 +180,7 @@ def ingest_positions_command(
         raise BadInput(
             f"--rejects names one file, and {len(files)} files of positions were given; bring them in one by one."
         )
-    with Lake.create(settings_of(lake).lake).writer("varlake ingest positions") as committer:
+    with Committer(Lake.create(settings_of(lake).lake), "varlake ingest positions") as committer:
         outcomes = [ingest_positions(committer, f, replace_dates=replace_dates, rejects=rejects) for f in files]
     reports.show_positions_reports(outcomes, json=json)
     if any(o.rejected for o in outcomes):
@@ -247,16 +249,18 @@ def value_command(
     json: JsonOption = False,
 ) -> None:
     """Value every contract held on a date under every scenario; what is known is not valued again."""
+    from scenarios.requests import ScenarioRequest
     from service import operations, reports
+    from valuation.requests import ValuationRequest, plan_valuation, run_valuation
 
     settings, opened = open_lake(lake)
     scenarios = (
-        operations.ScenarioRequest(name=None)
+        ScenarioRequest(name=None)
         if scenario_set
-        else operations.ScenarioRequest(method=method, parameters=as_parameters(parameter), name=None)
+        else ScenarioRequest(method=method, parameters=as_parameters(parameter), name=None)
     )
     request = validated(
-        operations.ValuationRequest,
+        ValuationRequest,
         {
             "as_of": as_date(as_of, "--as-of"),
             "positions_dates": tuple(as_date(d, "--positions-date") for d in positions_date or ()),
@@ -270,12 +274,12 @@ def value_command(
         "valuation request",
     )
     if plan:
-        planned = operations.plan_valuation(opened.snapshot(), request).to_dict()
+        planned = plan_valuation(opened.snapshot(), request).to_dict()
         display.print_json(planned) if json else reports.show_plan(planned)
         return
-    with opened.writer("varlake value") as committer, display.progress_bar("valuing") as progress:
+    with Committer(opened, "varlake value") as committer, display.progress_bar("valuing") as progress:
         cancelled = threading.Event()
-        sealed = operations.run_valuation(
+        sealed = run_valuation(
             committer,
             request,
             spark=operations.spark_of(settings),
@@ -340,7 +344,7 @@ def var_command(
         display.print_json(planned) if json else reports.show_plan(planned)
         return
     if value:
-        with opened.writer("varlake var --value") as committer, display.progress_bar("valuing") as progress:
+        with Committer(opened, "varlake var --value") as committer, display.progress_bar("valuing") as progress:
             result, sealed = on_demand.answer_on_demand(
                 committer, table, cache=cache, spark=operations.spark_of(settings), progress=progress
             )

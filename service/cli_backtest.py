@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lake.committer import Committer
 from lake.errors import validated
 from service import display
 from service.cli_options import (
@@ -33,7 +34,7 @@ from service.cli_options import (
 if TYPE_CHECKING:
     from aggregation.backtest import BacktestQuery
     from lake.tables import Lake
-    from service.operations import ScenarioRequest
+    from scenarios.requests import ScenarioRequest
 
 # ruff: noqa: PLC0415 - see service.cli
 
@@ -89,12 +90,13 @@ def backtest_command(
     """VaR of each day against the P&L of the next: exceptions, traffic light, every test, and what lies behind each exception."""
     from aggregation.backtest import BacktestQuery
     from aggregation.types import Filter
+    from scenarios.requests import ScenarioRequest, default_name
     from service import operations, reports_backtest
     from service.backtest import run_backtest
 
     settings, opened = open_lake(lake)
     recipe = {"method": method, "parameters": as_parameters(parameter), "name": scenario_set if value or plan else None}
-    scenarios = validated(operations.ScenarioRequest, recipe, "scenario recipe")
+    scenarios = validated(ScenarioRequest, recipe, "scenario recipe")
     query = validated(
         BacktestQuery,
         {
@@ -105,7 +107,7 @@ def backtest_command(
             "levels": as_list(level),
             "currency": currency,
             "estimator": estimator,
-            "scenario_set": scenarios.name or operations.default_name(scenarios) if value else scenario_set,
+            "scenario_set": scenarios.name or default_name(scenarios) if value else scenario_set,
             "calendar": calendar,
             "window": window,
             "time": time,
@@ -148,7 +150,7 @@ def _plan_or_value(
         f"{planned['contracts']:,} contracts on their days, about {planned['expected_core_seconds']:,.0f} core seconds of pricing "
         f"and {planned['expected_bytes'] / 1e6:,.0f} MB."
     )
-    with lake.writer("varlake backtest") as committer, display.progress_bar("valuing") as progress:
+    with Committer(lake, "varlake backtest") as committer, display.progress_bar("valuing") as progress:
         done = value_days(committer, days, scenarios, progress=progress, cancelled=threading.Event())
     display.say(f"{done['days']} days sealed: {done['valued']:,} contracts valued, {done['failed']:,} failed.")
     for day, why in list(done["refused"].items())[:5]:
@@ -202,6 +204,6 @@ def ingest_pnl_command(
     from lake.ingest.pnl import ingest_pnl
     from lake.tables import Lake
 
-    with Lake.create(settings_of(lake).lake).writer("varlake ingest pnl") as committer:
+    with Committer(Lake.create(settings_of(lake).lake), "varlake ingest pnl") as committer:
         reports = [ingest_pnl(committer, f, replace_dates=replace_dates).to_dict() for f in files]
     display.print_json(reports) if json else display.print_table(reports)

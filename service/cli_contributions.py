@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from lake.committer import Committer
 from lake.errors import validated
 from service import display
 from service.cli_options import (
@@ -175,7 +176,7 @@ def classes_command(
         display.print_json(planned) if json else reports_contributions.show_class_plans(planned)
         return
     if value:
-        with opened.writer("varlake classes") as committer, display.progress_bar("valuing") as progress:
+        with Committer(opened, "varlake classes") as committer, display.progress_bar("valuing") as progress:
             sealed = value_risk_classes(
                 committer, query, cache=cache, spark=operations.spark_of(settings), progress=progress
             )
@@ -216,7 +217,7 @@ def stressed_command(
         planned = plan_stressed(opened, query, period, length=length, cache=cache).to_dict()
         display.print_json(planned) if json else reports.show_plan(planned)
         return
-    with opened.writer("varlake stressed") as committer, display.progress_bar("valuing") as progress:
+    with Committer(opened, "varlake stressed") as committer, display.progress_bar("valuing") as progress:
         result = stressed_var(
             committer,
             query,

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from lake.committer import Committer
 from lake.errors import validated
 from service import display
 from service.cli_options import (
@@ -69,7 +70,7 @@ def ingest_hierarchy_command(
     from service import reports_dimensions
     from service.cli_options import settings_of
 
-    with Lake.create(settings_of(lake).lake).writer("varlake ingest hierarchy") as committer:
+    with Committer(Lake.create(settings_of(lake).lake), "varlake ingest hierarchy") as committer:
         report = ingest_hierarchies(committer, file, RESERVED)
     display.print_json(report.to_dict()) if json else reports_dimensions.show_hierarchies(report)
 

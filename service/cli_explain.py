@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lake.committer import Committer
 from lake.errors import BadInput
 from service import display
 from service.cli_options import (
@@ -199,7 +200,7 @@ def _through(
         if plan:
             display.print_json(planned.to_dict()) if json else reports_explain.show_lattice_plan(planned)
             return
-        with lake.writer("varlake compare") as committer, display.progress_bar("valuing") as progress:
+        with Committer(lake, "varlake compare") as committer, display.progress_bar("valuing") as progress:
             explain.value_lattice(committer, planned, spark=operations.spark_of(settings), progress=progress)
     result = explain.explain_through(lake, one, two, method, cache=cache)
     display.print_json(result.to_dict()) if json else reports_explain.show_explanation(result)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lake.committer import Committer
 from lake.errors import BadInput, validated
 from service import display
 from service.cli_options import (
@@ -51,17 +52,17 @@ def scenarios_build(
     json: JsonOption = False,
 ) -> None:
     """Make and store a scenario set."""
+    from scenarios.requests import ScenarioRequest, make_scenario_set
     from scenarios.store import save_scenario_set
-    from service import operations
 
     _, opened = open_lake(lake)
     request = validated(
-        operations.ScenarioRequest,
+        ScenarioRequest,
         {"method": method, "parameters": as_parameters(parameter), "name": name},
         "scenario request",
     )
-    with opened.writer("varlake scenarios build") as committer:
-        made = operations.make_scenario_set(opened.snapshot(), as_date(as_of, "--as-of"), request)
+    with Committer(opened, "varlake scenarios build") as committer:
+        made = make_scenario_set(opened.snapshot(), as_date(as_of, "--as-of"), request)
         stored = save_scenario_set(committer, made)
     _show_scenario_set(opened, stored.scenario_set_id, json)
 
@@ -265,7 +266,7 @@ def scenarios_diff(
     json: JsonOption = False,
 ) -> None:
     """List the risk factors in which two stored sets differ, with the largest difference of each."""
-    from service.stress import scenario_diff
+    from scenarios.compare_sets import scenario_diff
 
     _, opened = open_lake(lake)
     rows = scenario_diff(opened.snapshot(), one, two, as_date(as_of, "--as-of") if as_of else None)
@@ -299,18 +300,18 @@ def scenarios_import(
     json: JsonOption = False,
 ) -> None:
     """Store a bespoke scenario from a file; a changed file makes a new version of the name."""
+    from scenarios.requests import ScenarioRequest, make_scenario_set
     from scenarios.store import save_scenario_set
-    from service import operations
 
     _, opened = open_lake(lake)
     definition = _definition(str(file), as_of).model_dump(
         mode="json", exclude_none=True, exclude={"method", "market_date"}
     )
     request = validated(
-        operations.ScenarioRequest, {"method": "stress", "parameters": definition, "name": name}, "scenario request"
+        ScenarioRequest, {"method": "stress", "parameters": definition, "name": name}, "scenario request"
     )
-    with opened.writer("varlake scenarios import") as committer:
-        made = operations.make_scenario_set(opened.snapshot(), as_date(as_of, "--as-of"), request)
+    with Committer(opened, "varlake scenarios import") as committer:
+        made = make_scenario_set(opened.snapshot(), as_date(as_of, "--as-of"), request)
         stored = save_scenario_set(committer, made)
     _show_scenario_set(opened, stored.scenario_set_id, json)
 
@@ -344,7 +345,7 @@ def stress(
     settings, opened = open_lake(lake)
     more = {"positions_date": as_date(positions_date, "--positions-date") if positions_date else None}
     query = query_of(as_of, by, where, "var", "0.99", currency, "order_statistic", None, **more)
-    with opened.writer("varlake stress") as committer, display.progress_bar("valuing") as progress:
+    with Committer(opened, "varlake stress") as committer, display.progress_bar("valuing") as progress:
         result, sealed = run_stress(
             committer,
             query,
@@ -375,7 +376,7 @@ def stress_compare(
 
     settings, opened = open_lake(lake)
     query = query_of(as_of, by, where, "var", "0.99", currency, "order_statistic", None)
-    with opened.writer("varlake stress compare") as committer, display.progress_bar("valuing") as progress:
+    with Committer(opened, "varlake stress compare") as committer, display.progress_bar("valuing") as progress:
         result = compare_stresses(
             committer,
             query,
@@ -459,7 +460,7 @@ def stress_reverse(
         display.print_json(cost) if json else display.print_pairs(cost, title="Plan")
         return
     found = reverse_stress(opened, request, cache)
-    with opened.writer("varlake stress reverse") as committer:
+    with Committer(opened, "varlake stress reverse") as committer:
         save_scenario_set(committer, found.scenario_set)
     display.print_json(found.to_dict()) if json else reports.show_reverse_stress(found, currency)
 
@@ -498,7 +499,7 @@ def stress_period_command(
         planned = plan_stress_period(opened, request, cache).to_dict()
         display.print_json(planned) if json else reports.show_plan(planned)
         return
-    with opened.writer("varlake stress period") as committer, display.progress_bar("valuing") as progress:
+    with Committer(opened, "varlake stress period") as committer, display.progress_bar("valuing") as progress:
         found = stress_period(committer, request, cache=cache, spark=operations.spark_of(settings), progress=progress)
     display.print_json(found.to_dict()) if json else reports.show_stress_period(
         found, request.measure, str(request.level)

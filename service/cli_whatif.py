@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from lake.committer import Committer
 from lake.errors import BadInput, validated
 from service import display
 from service.cli_options import (
@@ -109,7 +110,7 @@ def whatif_command(
         stored = {"name": save, "as_of": query.as_of, "upon": branch, "scenario_set": scenario_set, "note": note}
         stored |= {"positions_date": date, "new_version": new_version}
         asked = validated(BranchRequest, {**changes, **stored}, "branch")
-        with opened.writer("varlake whatif") as committer, display.progress_bar("valuing") as progress:
+        with Committer(opened, "varlake whatif") as committer, display.progress_bar("valuing") as progress:
             spark = operations.spark_of(settings)
             saved = save_branch(committer, asked, cache=cache, spark=spark, added=added, progress=progress)
     if plot is not None:
@@ -162,7 +163,7 @@ def way_back_command(
         stored = {"name": save, "as_of": query.as_of, "upon": branch, "scenario_set": scenario_set, "note": note}
         stored |= {"positions_date": date, "new_version": new_version}
         asked = validated(BranchRequest, {**dict(result.changes), **stored}, "branch")
-        with opened.writer("varlake way-back") as committer, display.progress_bar("valuing") as progress:
+        with Committer(opened, "varlake way-back") as committer, display.progress_bar("valuing") as progress:
             spark = operations.spark_of(settings)
             saved = save_branch(committer, asked, cache=cache, spark=spark, progress=progress)
     if plot is not None and result.what_if is not None:
@@ -197,7 +198,7 @@ def branch_list_command(
     json: JsonOption = False,
 ) -> None:
     """The branches: what they stand on, how many trades they add, remove and scale."""
-    from aggregation import branches
+    from valuation import branches
 
     _, opened = open_lake(lake)
     found = branches.all_versions(opened) if all_versions else branches.list_branches(opened)
@@ -236,7 +237,7 @@ def branch_delete_command(
     from service.branches import remove_branch
 
     _, opened = open_lake(lake)
-    with opened.writer("varlake branch delete") as committer:
+    with Committer(opened, "varlake branch delete") as committer:
         gone = remove_branch(committer, name)
     if json:
         display.print_json(gone)

@@ -16,13 +16,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
+from lake.committer import Committer
 from lake.errors import NotFound, VarlakeError
-from lake.tables import Committer, Lake, Snapshot, rows_among
+from lake.progress import Cancelled
+from lake.tables import Lake, Snapshot, rows_among
+from scenarios.requests import ScenarioRequest, default_name, make_scenario_set
 from scenarios.store import save_scenario_set
-from service.operations import ScenarioRequest, default_name, make_scenario_set
+from valuation.contracts import contracts_by_id
 from valuation.plan import DEFAULT_COST_US, make_plan, measured_cost_us
-from valuation.runners import Cancelled, run_plan
-from valuation.store import contracts_by_id, list_valuation_sets
+from valuation.runners import run_plan
+from valuation.store import list_valuation_sets
 
 Progress = Callable[[str, int, int], None]
 

@@ -13,6 +13,7 @@ from aggregation.compare import compare
 from aggregation.query import run_query
 from aggregation.types import RiskQuery
 from lake import spark as lake_spark
+from lake.committer import Committer
 from lake.errors import BadInput
 from lake.tables import Lake
 from scenarios import sample_market
@@ -20,6 +21,7 @@ from scenarios.catalogue import ingest_market, load_catalogue
 from service import display, operations, reports
 from service.config import Settings
 from valuation.positions import ingest_positions
+from valuation.requests import ValuationRequest, run_valuation
 from valuation.sample_book import write_sample_book
 
 BEFORE, AFTER = dt.date(2020, 2, 14), dt.date(2020, 3, 16)
@@ -62,7 +64,7 @@ def run(market_data: Path | None, positions: int, folder: Path) -> None:
         market_data, described = files / "market", load_catalogue(str(catalogue))
     else:
         described = load_catalogue("marketdata")
-    with lake.writer("varlake demo") as committer:
+    with Committer(lake, "varlake demo") as committer:
         with clock.step("ingest market data"):
             market_report = ingest_market(committer, market_data, described)
         reports.show_market_report(market_report, json=False, short=True)
@@ -77,9 +79,9 @@ def run(market_data: Path | None, positions: int, folder: Path) -> None:
         with clock.step("start Spark"):
             session = lake_spark.spark_session(master=settings.spark_master, driver_memory=settings.spark_memory)
         for day in (BEFORE, AFTER):
-            request = operations.ValuationRequest(as_of=day, runner="spark")
+            request = ValuationRequest(as_of=day, runner="spark")
             with clock.step(f"value the book of {day} under 500 scenarios on Spark") as progress:
-                sealed = operations.run_valuation(committer, request, spark=lambda: session, progress=progress)
+                sealed = run_valuation(committer, request, spark=lambda: session, progress=progress)
             reports.show_sealed(sealed)
 
         before = RiskQuery(as_of=BEFORE, by=("desk",), measures=("var", "es"))
@@ -90,8 +92,8 @@ def run(market_data: Path | None, positions: int, folder: Path) -> None:
 
         display.say("\nThe February book in the March market: only contracts that market has not met are valued.")
         with clock.step(f"value the book of {BEFORE} in the market of {AFTER}") as progress:
-            mixed = operations.ValuationRequest(as_of=AFTER, positions_dates=(BEFORE, AFTER))
-            sealed = operations.run_valuation(committer, mixed, spark=lambda: session, progress=progress)
+            mixed = ValuationRequest(as_of=AFTER, positions_dates=(BEFORE, AFTER))
+            sealed = run_valuation(committer, mixed, spark=lambda: session, progress=progress)
         reports.show_sealed(sealed)
         with clock.step("VaR by desk, February book, March market"):
             crossed = run_query(lake, after.model_copy(update={"positions_date": BEFORE}), cache=cache)
@@ -104,9 +106,7 @@ def run(market_data: Path | None, positions: int, folder: Path) -> None:
             )
         reports.show_result(answer)
         with clock.step("value the March book again") as progress:
-            again = operations.run_valuation(
-                committer, operations.ValuationRequest(as_of=AFTER), spark=lambda: session, progress=progress
-            )
+            again = run_valuation(committer, ValuationRequest(as_of=AFTER), spark=lambda: session, progress=progress)
         reports.show_sealed(again)
         session.stop()
 

@@ -17,9 +17,12 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from lake.committer import Committer
 from lake.errors import VarlakeError, validated
+from lake.progress import Cancelled
 from lake.spark import spark_session
-from lake.tables import Committer, Lake
+from lake.tables import Lake
+from scenarios.requests import ScenarioSetRequest, run_scenario_set
 from service.branches import BranchRequest, remove_branch, save_branch
 from service.config import Settings
 from service.errors import new_error_id, problem, problem_of
@@ -32,15 +35,9 @@ from service.jobs import (
     Job,
     JobTable,
 )
-from service.operations import (
-    ScenarioSetRequest,
-    ValuationRequest,
-    run_scenario_set,
-    run_valuation,
-    vector_cache,
-)
+from service.operations import vector_cache
 from service.process import run
-from valuation.runners import Cancelled
+from valuation.requests import ValuationRequest, run_valuation
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -64,7 +61,7 @@ def run_engine(settings: Settings, stop: threading.Event) -> None:
     Raises `Conflict` while another engine, or any other writer, holds the lake.
     """
     lake = Lake.create(settings.lake)
-    with lake.writer("the engine") as committer:
+    with Committer(lake, "the engine") as committer:
         table = JobTable.of(lake)
         for left in table.recover(_abandoned):
             _log.warning(

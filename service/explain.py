@@ -18,6 +18,7 @@ import numpy as np
 import pyarrow as pa
 
 from aggregation import explain as identity
+from aggregation.alignment import MISSING
 from aggregation.explain import ExplainResult, explained, on_grid
 from aggregation.explain_sides import Comparison, compared
 from aggregation.inputs import Inputs, open_inputs
@@ -27,15 +28,16 @@ from aggregation.resample import percentile_interval
 from aggregation.sampling import paired_resamples, resampled, within_error
 from aggregation.shapley import shapley
 from aggregation.types import RiskQuery
-from aggregation.vector_cache import MISSING, VectorCache
+from aggregation.vector_cache import VectorCache
 from lake.canonical import digest
+from lake.committer import Committer
 from lake.errors import BadInput, NotReady
-from lake.tables import Committer, Lake, Snapshot
+from lake.tables import Lake, Snapshot
+from scenarios.requests import ScenarioRequest, make_scenario_set
 from scenarios.store import load_scenario_set
 from scenarios.types import Floats, RiskClass, ScenarioSet
-from service import operations
-from service.operations import ScenarioRequest, ValuationRequest
 from valuation.plan import ValuationPlan, all_pricers_version
+from valuation.requests import ValuationRequest, plan_valuation, run_valuation
 
 COORDINATES = ("positions", "ageing", "market", "scenarios")  # the stated order; bit k of a corner is the k-th
 MEANING = {
@@ -166,7 +168,7 @@ def value_lattice(
 ) -> int:
     """Values what the plan misses; returns the number of contracts priced."""
     return sum(
-        operations.run_valuation(committer, request, spark=spark, progress=progress)["this_run"]["valued"]
+        run_valuation(committer, request, spark=spark, progress=progress)["this_run"]["valued"]
         for request, _ in plan.missing
     )
 
@@ -235,7 +237,7 @@ class _Lattice:
         missing: dict[int, tuple[ValuationRequest, ValuationPlan]] = {}
         for c in corners:
             if c.valuation_set is None and c.bits >> 1 not in missing:
-                missing[c.bits >> 1] = (c.request, operations.plan_valuation(self._snapshot, c.request))
+                missing[c.bits >> 1] = (c.request, plan_valuation(self._snapshot, c.request))
         return LatticePlan(method, self.active, tuple(corners), tuple(missing.values()))
 
     def _path(self) -> Iterator[int]:
@@ -284,7 +286,7 @@ class _Lattice:
 
     @functools.cache  # noqa: B019 - a lattice lives as long as one answer
     def _rebased(self, market_date: Any, request: str) -> str:
-        made = operations.make_scenario_set(self._snapshot, market_date, ScenarioRequest.model_validate_json(request))
+        made = make_scenario_set(self._snapshot, market_date, ScenarioRequest.model_validate_json(request))
         return made.scenario_set_id
 
     def _sealed(self, day: Any, scenario_set: str) -> str | None:

@@ -18,16 +18,17 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from lake.canonical import canonical_json, digest
+from lake.committer import new_run_id
 from lake.errors import Conflict, NotFound
 from lake.storage import make_folder
-from lake.tables import Lake, new_run_id
+from lake.tables import Lake
 from service.encoding import to_json
 
 State = Literal["queued", "running", "done", "failed", "cancelled"]
 STATES: tuple[State, ...] = get_args(State)
 # kinds of job, and what their requests are
-VALUATION = "valuation"  # operations.ValuationRequest
-SCENARIO_SET = "scenario_set"  # operations.ScenarioSetRequest
+VALUATION = "valuation"  # ValuationRequest
+SCENARIO_SET = "scenario_set"  # ScenarioSetRequest
 BRANCH = "branch"  # branches.BranchRequest
 BRANCH_DELETION = "branch_deletion"  # {"name": ...}
 MAX_ATTEMPTS = 3  # runs of one job that may end with the death of the engine

@@ -15,12 +15,14 @@ from aggregation import resolve
 from aggregation.table import TableQuery, run_table
 from aggregation.types import RiskQuery, RiskResult
 from aggregation.vector_cache import VectorCache
+from lake.committer import Committer
 from lake.errors import BadInput, NotFound
-from lake.tables import Committer, Snapshot
+from lake.progress import Progress
+from lake.tables import Snapshot
 from scenarios.generators import GENERATORS
+from scenarios.requests import ScenarioRequest
 from scenarios.store import find_scenario_set, list_scenario_sets, load_scenario_set
-from service.operations import ScenarioRequest, ValuationRequest, plan_valuation, run_valuation
-from valuation.runners import Progress
+from valuation.requests import ValuationRequest, plan_valuation, run_valuation
 from valuation.store import list_valuation_sets
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from scipy.special import ndtri
 
 from aggregation.estimators import exact_level
-from aggregation.inputs import Selection, open_inputs, open_selection
+from aggregation.inputs import open_inputs
 from aggregation.measures import asked_measures
 from aggregation.parametric import (
     DeltaNormal,
@@ -28,6 +28,7 @@ from aggregation.parametric import (
 )
 from aggregation.query import answer
 from aggregation.receipts import make_receipt
+from aggregation.selection import Selection, open_selection
 from aggregation.types import Coverage, Filter, Level, RiskQuery
 from aggregation.vector_cache import VectorCache
 from lake.canonical import digest

@@ -32,13 +32,13 @@ from aggregation.vectors import Bools
 from lake.canonical import canonical_json, digest
 from lake.dates import Day
 from lake.errors import BadInput
+from lake.progress import Progress
 from lake.tables import Lake, Snapshot
 from scenarios.types import Floats, RiskClass
 from service.revaluation import MarketPath, UnitExplain, UnitValues, explain_units, unit_values
+from valuation.contracts import contracts_by_id
 from valuation.plan import DEFAULT_COST_US, all_pricers_version, measured_cost_us
 from valuation.rolled_values import Contract
-from valuation.runners import Progress
-from valuation.store import contracts_by_id
 from valuation.types import ValuationFailure
 
 TOLERANCE = 1e-9  # of what is added up: more than that left unexplained is a defect, not rounding

@@ -21,13 +21,15 @@ from aggregation.resolve import shocked_classes
 from aggregation.types import Coverage, RiskQuery, RiskResult
 from aggregation.vector_cache import VectorCache
 from lake.canonical import digest
+from lake.committer import Committer
 from lake.errors import BadInput, NotFound
-from lake.tables import Committer, Lake
+from lake.progress import Progress
+from lake.tables import Lake
+from scenarios.requests import ScenarioRequest
 from scenarios.store import load_scenario_set
 from scenarios.types import RiskClass
-from service.operations import ScenarioRequest, ValuationRequest, plan_valuation, run_valuation
 from valuation.plan import ValuationPlan
-from valuation.runners import Progress
+from valuation.requests import ValuationRequest, plan_valuation, run_valuation
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

@@ -21,6 +21,7 @@ import numpy as np
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from aggregation.alignment import FAILED, MISSING, align
 from aggregation.book import Book, encode
 from aggregation.currency import conversion
 from aggregation.filters import select
@@ -28,24 +29,26 @@ from aggregation.grouping import coverage, group_by
 from aggregation.netting import net
 from aggregation.reduce import group_base, group_pnl
 from aggregation.types import Coverage, Filter
-from aggregation.vector_cache import FAILED, MISSING, VectorCache, align
+from aggregation.vector_cache import VectorCache
 from aggregation.vectors import LEAST_WIDTH, Vectors
 from lake.canonical import canonical_json, digest
+from lake.committer import Committer
 from lake.dates import Day
 from lake.errors import BadInput, VarlakeError
-from lake.tables import Committer, Lake, Snapshot, code_version
+from lake.progress import Progress
+from lake.tables import Lake, Snapshot, code_version
 from scenarios import store
 from scenarios.base_market import load_base
 from scenarios.moves import MoveRules
 from scenarios.types import Floats, RolledMarket, ScenarioSet
 from valuation.catalogue import terms_from_json
+from valuation.contracts import contracts_held
 from valuation.instruments import cash_equity
 from valuation.instruments.schedules import horizon_date
 from valuation.plan import all_pricers_version, make_plan
 from valuation.roll import Carry, RolledBase, carry_of, currencies, roll, still
 from valuation.rolled_values import Contract, RolledValues, roll_values
-from valuation.runners import Progress, run_plan
-from valuation.store import contracts_held
+from valuation.runners import run_plan
 from valuation.types import InstrumentTerms, RolledMarkets, ValuationFailure
 
 if TYPE_CHECKING:

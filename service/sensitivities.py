@@ -17,13 +17,13 @@ import pyarrow as pa
 from scipy import sparse
 
 from aggregation import resolve
-from aggregation.inputs import Selection
+from aggregation.selection import Selection
 from lake.errors import BadInput, VarlakeError
 from scenarios.types import Floats, RiskFactor, ScenarioSet, ShiftType
 from valuation.batch import value_batch
 from valuation.catalogue import instrument, terms_from_json
+from valuation.contracts import contracts_by_id
 from valuation.market import ScenarioMarket
-from valuation.store import contracts_by_id
 from valuation.types import Bools, ValuationFailure
 
 Gamma = Literal["none", "diagonal", "full"]

@@ -21,6 +21,7 @@ import pyarrow.dataset as ds
 from numpy.lib.stride_tricks import sliding_window_view
 from pydantic import BaseModel, ConfigDict, Field
 
+from aggregation.alignment import FAILED, MISSING
 from aggregation.currency import conversion
 from aggregation.filters import select
 from aggregation.grouping import coverage, group_by
@@ -30,19 +31,21 @@ from aggregation.reduce import group_pnl
 from aggregation.resolve import shocked_classes
 from aggregation.tail import exact_level
 from aggregation.types import Coverage, Filter, Level
-from aggregation.vector_cache import FAILED, MISSING, VectorCache
+from aggregation.vector_cache import VectorCache
+from lake.committer import Committer
 from lake.dates import Day
 from lake.errors import BadInput, validated
-from lake.tables import Committer, Lake, Snapshot
+from lake.progress import Progress
+from lake.tables import Lake, Snapshot
 from scenarios.base_market import load_base
 from scenarios.calendars import CALENDAR_START
 from scenarios.historical import HistoricalDefinition, calendar_days
+from scenarios.requests import ScenarioRequest
 from scenarios.store import load_scenario_set
 from scenarios.types import Floats, RiskClass
 from service.book_value import open_book
-from service.operations import ScenarioRequest, ValuationRequest, plan_valuation, run_valuation
 from valuation.plan import ValuationPlan
-from valuation.runners import Progress
+from valuation.requests import ValuationRequest, plan_valuation, run_valuation
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

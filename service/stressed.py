@@ -16,13 +16,15 @@ from aggregation.inputs import open_inputs
 from aggregation.measures import asked_measures
 from aggregation.types import RiskQuery
 from aggregation.vector_cache import VectorCache
+from lake.committer import Committer
 from lake.errors import BadInput, unknown, validated
-from lake.tables import Committer, Lake
+from lake.progress import Progress
+from lake.tables import Lake
 from scenarios.replay import PERIODS
-from service.operations import ScenarioRequest, ValuationRequest, plan_valuation, run_valuation
+from scenarios.requests import ScenarioRequest
 from service.stress_period import StressPeriodRequest, plan_stress_period, stress_period
 from valuation.plan import ValuationPlan
-from valuation.runners import Progress
+from valuation.requests import ValuationRequest, plan_valuation, run_valuation
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

@@ -19,12 +19,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from aggregation.alignment import COVERED
 from aggregation.changes import Changes, Removal, Scaling, positions_of
-from aggregation.inputs import Inputs, Selection, open_inputs, open_selection, scenario_pnl
+from aggregation.inputs import Inputs, open_inputs
 from aggregation.measures import AskedMeasure, asked_measures
 from aggregation.receipts import make_receipt
+from aggregation.selection import Selection, open_selection, scenario_pnl
 from aggregation.types import Filter, RiskQuery
-from aggregation.vector_cache import COVERED, VectorCache
+from aggregation.vector_cache import VectorCache
 from aggregation.way_back import Problem, Solution, cheapest_es, cheapest_var
 from aggregation.whatif import WhatIf, make_change, what_if
 from lake.canonical import digest
@@ -34,7 +36,7 @@ from lake.tables import Lake
 from scenarios.types import Floats
 from service.trades import trades_of_rows
 from service.whatif import ChangeRequest, value_new
-from valuation.store import contracts_by_id
+from valuation.contracts import contracts_by_id
 
 MOST_MOVES = 500
 MOST_CELLS = 4_000_000  # moves x scenarios, and scenarios x 10: what the solver takes in seconds

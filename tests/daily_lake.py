@@ -10,6 +10,7 @@ from pathlib import Path
 from small_lake import FACTORS, OPTION, SHARE_A, SHARE_B
 from support import put_market, random_walks
 
+from lake.committer import Committer
 from lake.schemas import DIMENSION_COLUMNS
 from lake.tables import Lake
 from scenarios.calendars import sessions
@@ -47,6 +48,6 @@ def build_daily_lake(folder: Path) -> Lake:
     put_market(lake, FACTORS, MARKET)
     book = folder.parent / f"{folder.name}-book.csv"
     book.write_text(book_csv())
-    with lake.writer("test") as committer:
+    with Committer(lake, "test") as committer:
         assert ingest_positions(committer, book).rejected == 0
     return lake

@@ -9,10 +9,11 @@ from pathlib import Path
 
 from support import factor, put_market, random_walks
 
+from lake.committer import Committer
 from lake.schemas import DIMENSION_COLUMNS
 from lake.tables import Lake
-from service.operations import ValuationRequest
 from valuation.positions import ingest_positions
+from valuation.requests import ValuationRequest
 
 FRIDAY, MONDAY = dt.date(2020, 3, 13), dt.date(2020, 3, 16)
 SCENARIOS = 30
@@ -83,7 +84,7 @@ def build_lake(folder: Path, copies: int = 1) -> Lake:
     put_market(lake, FACTORS, random_walks(FACTORS, dt.date(2019, 12, 2), dt.date(2020, 3, 17)))
     book = folder.parent / f"{folder.name}-book.csv"
     book.write_text(book_csv(copies))
-    with lake.writer("test") as committer:
+    with Committer(lake, "test") as committer:
         report = ingest_positions(committer, book)
     assert report.rejected == 0
     return lake

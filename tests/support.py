@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from lake.committer import Committer
 from lake.schemas import CONTRACTS, MARKET_DATA, RISK_FACTORS
 from lake.tables import Lake
 from scenarios.calendars import sessions
@@ -45,7 +46,7 @@ def put_market(lake: Lake, factors: Sequence[RiskFactor], levels: Mapping[str, M
         }
         for f in factors
     ]
-    with lake.writer("test") as committer:
+    with Committer(lake, "test") as committer:
         committer.put("risk_factors", pa.Table.from_pylist(described, schema=RISK_FACTORS.schema), replace=True)
         committer.put("market_data", pa.Table.from_pylist(rows, schema=MARKET_DATA.schema), replace=True)
 
@@ -91,6 +92,6 @@ def contract_rows(contracts: Sequence[tuple[str, Mapping[str, object]]]) -> pa.T
 def put_contracts(lake: Lake, contracts: Sequence[tuple[str, Mapping[str, object]]]) -> pa.Table:
     """Stores the contracts and returns their rows."""
     rows = contract_rows(contracts)
-    with lake.writer("test") as committer:
+    with Committer(lake, "test") as committer:
         committer.put("contracts", rows, replace=True)
     return rows

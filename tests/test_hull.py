@@ -16,10 +16,12 @@ import pytest
 
 from aggregation.query import run_query
 from aggregation.types import RiskQuery
+from lake.committer import Committer
 from lake.tables import Lake
 from scenarios.catalogue import ingest_market, load_catalogue
-from service import operations
+from scenarios.requests import ScenarioRequest
 from valuation.positions import ingest_positions
+from valuation.requests import ValuationRequest, run_valuation
 
 DAYS = ["2006-08-07", "2006-08-08", "2006-08-09", "2006-08-10", "2006-08-11", "2008-09-24", "2008-09-25"]
 AS_OF = dt.date(2008, 9, 25)
@@ -119,16 +121,16 @@ def losses(tmp_path: Path, levels: dict[str, list[float]], *, local: bool) -> li
     catalogue = write_market(tmp_path / "market", levels, local=local)
     book = write_positions(tmp_path / "book.csv", levels, local=local)
     lake = Lake.create(tmp_path / "lake")
-    with lake.writer("test") as committer:
+    with Committer(lake, "test") as committer:
         ingest_market(committer, tmp_path / "market", load_catalogue(str(catalogue)))
         report = ingest_positions(committer, book)
         assert (report.loaded, report.rejected) == (4, 0)
-        request = operations.ValuationRequest(
+        request = ValuationRequest(
             as_of=AS_OF,
-            scenarios=operations.ScenarioRequest(parameters={"scenarios": 5, "max_missing": 0.999}, name="hull"),
+            scenarios=ScenarioRequest(parameters={"scenarios": 5, "max_missing": 0.999}, name="hull"),
             runner="in-process",
         )
-        sealed = operations.run_valuation(committer, request, spark=pytest.fail)
+        sealed = run_valuation(committer, request, spark=pytest.fail)
     # days 4 and 499 are no neighbours: their return is no one-day return, and 4 of 6 + 1 moves are left
     assert sealed["scenario_count"] == 5
     query = RiskQuery(as_of=AS_OF, measures=("var",), levels=("0.8", "0.6", "0.4", "0.2", "0.0001"), currency="USD")

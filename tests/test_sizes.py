@@ -8,6 +8,7 @@ import pytest
 
 from aggregation.query import run_query
 from aggregation.types import RiskQuery
+from lake.committer import Committer
 from lake.tables import Lake
 from scenarios.store import save_scenario_set
 from service import bench
@@ -28,7 +29,7 @@ def test_a_million_scenarios_of_500_factors_stay_below_two_gib() -> None:
 def test_a_million_positions_in_100_000_contracts(tmp_path: Path) -> None:
     lake = Lake.create(tmp_path / "lake")
     contracts, made = bench.mixed_contracts(100_000), bench.noisy_market(1000)
-    with lake.writer("test") as committer:
+    with Committer(lake, "test") as committer:
         stored = save_scenario_set(committer, made)
         committer.put("contracts", contracts)
         committer.put("positions", bench.random_positions(contracts, 1_000_000))

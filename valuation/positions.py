@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from lake.committer import Committer
 from lake.errors import unknown
 from lake.ingest import positions
 from lake.ingest.positions import PositionsReport
-from lake.tables import Committer
 from valuation.catalogue import INSTRUMENTS, all_term_fields, parse_terms
 
 

@@ -23,10 +23,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.ipc as ipc
 
-from lake.errors import Conflict
+from lake.committer import Committer
 from lake.machine import usable_cores
+from lake.progress import Cancelled, Progress
 from lake.storage import DataFile
-from lake.tables import Committer, Lake, code_version
+from lake.tables import Lake, code_version
 from scenarios.store import load_scenario_set
 from scenarios.types import GeneratedLevels, ScenarioSet
 from valuation import store
@@ -39,19 +40,12 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 Runner = Literal["auto", "in-process", "spark"]
-Progress = Callable[[str, int, int], None]
 
 BLOCK_BYTES = 32 << 20  # of vectors in a batch: what one task holds, and about the size of a data file
 GENERATED_BATCH_BYTES = 128 << 20  # where every batch makes the levels anew: fewer, larger batches
 LEVELS_BYTES = 64 << 20  # of generated levels held at once
 WAVE = 32  # batches between two commits
 SPARK_FROM_CORE_SECONDS = 20.0  # below this, starting Spark costs more than it saves
-
-
-class Cancelled(Conflict):
-    """The run was cancelled; what was committed before stays and is reused by the next run."""
-
-    title = "Cancelled"
 
 
 @dataclass

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -11,42 +11,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.dataset as ds
 
-from lake.errors import NotFound
-from lake.schemas import CONTRACTS, DOUBLES, PNL_VECTORS, VALUATION_FAILURES, VALUATION_MEMBERS, VALUATION_SETS
+from lake.committer import Committer
+from lake.schemas import DOUBLES, PNL_VECTORS, VALUATION_FAILURES, VALUATION_MEMBERS, VALUATION_SETS
 from lake.storage import DataFile, write_data_file
-from lake.tables import Committer, Lake, Snapshot
+from lake.tables import Lake, Snapshot
 from valuation.types import PnLBlock, ValuationFailure
-
-
-def positions_dates(at: Lake | Snapshot) -> list[dt.date]:
-    """Dates that hold a book, ascending."""
-    return sorted(pc.unique(at.read("positions", ["positions_date"])["positions_date"]).to_pylist())
-
-
-def contracts_held(at: Lake | Snapshot, dates: Sequence[dt.date]) -> pa.Table:
-    """The contracts held on any of the dates, sorted by contract id; raises `NotFound` for a date without a book."""
-    held = at.read("positions", ["positions_date", "contract_id"], ds.field("positions_date").isin(list(dates)))
-    missing = sorted(set(dates) - set(pc.unique(held["positions_date"]).to_pylist()))
-    if missing:
-        there = positions_dates(at)
-        near = sorted(there, key=lambda d: abs((d - missing[0]).days))[:5]
-        hint = (
-            f" Nearest dates with positions: {', '.join(map(str, sorted(near)))}." if near else " There are none yet."
-        )
-        raise NotFound(f"No positions on {', '.join(map(str, missing))}.{hint}")
-    return contracts_by_id(at, pc.unique(held["contract_id"]))
-
-
-def contracts_by_id(at: Lake | Snapshot, contract_ids: pa.Array) -> pa.Table:
-    """The rows of these contracts, sorted by contract id; raises `NotFound` when the lake lacks one."""
-    rows = at.read("contracts")
-    rows = rows.filter(pc.is_in(rows["contract_id"], value_set=contract_ids)).sort_by("contract_id")
-    if rows.num_rows != len(contract_ids):
-        lacking = set(contract_ids.to_pylist()) - set(rows["contract_id"].to_pylist())
-        raise NotFound(f"{len(lacking)} contracts are not in the lake, first {sorted(lacking)[:3]}.")
-    return rows.select(CONTRACTS.schema.names)
 
 
 def present_fingerprints(at: Lake | Snapshot, valuation_date: dt.date, inputs: pa.Array, bases: pa.Array) -> pa.Table:

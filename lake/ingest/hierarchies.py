@@ -19,9 +19,9 @@ from typing import Any
 
 import pyarrow as pa
 
+from lake.committer import Committer
 from lake.errors import BadInput, Issue, NotFound, unknown
 from lake.schemas import DIMENSION_COLUMNS, HIERARCHIES
-from lake.tables import Committer
 
 UNASSIGNED = "unassigned"  # the member of a level for whatever has no parent there
 ATTRIBUTE = "attribute."

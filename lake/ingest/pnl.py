@@ -17,10 +17,10 @@ from typing import Any
 
 import pyarrow as pa
 
+from lake.committer import Committer
 from lake.errors import BadInput, Issue, unknown
 from lake.ingest.positions_file import as_text, read_csv, read_parquet
 from lake.schemas import ACTUAL_PNL, DIMENSION_COLUMNS
-from lake.tables import Committer
 
 KINDS = ("actual", "hypothetical")
 _REQUIRED = ("date", "pnl", "currency")

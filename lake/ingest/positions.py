@@ -20,11 +20,11 @@ import pyarrow.compute as pc
 import pyarrow.csv as pcsv
 import pyarrow.dataset as ds
 
+from lake.committer import Committer, split
 from lake.errors import BadInput, Issue
 from lake.ingest.positions_file import ATTRIBUTE, REJECT, REQUIRED, PositionsFile, Rows, flags, read_positions_file
 from lake.schemas import CONTRACTS, DIMENSION_COLUMNS, POSITIONS
 from lake.storage import write_durable
-from lake.tables import Committer, split
 
 REJECTIONS = pa.schema(
     [("row", pa.int64()), ("column", pa.string()), ("value", pa.string()), ("reason", pa.string())],

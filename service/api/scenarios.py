@@ -13,7 +13,9 @@ from aggregation.query import run_scenarios
 from aggregation.types import Filter, RiskQuery
 from lake.dates import Day
 from lake.errors import validated
+from scenarios.compare_sets import scenario_diff
 from scenarios.plausibility import Plausibility, PlausibilityRules, score
+from scenarios.requests import ScenarioSetRequest, check_scenario_request
 from scenarios.stress import forms, language
 from scenarios.stress.generate import StressDefinition, generate
 from scenarios.stress.preview import Preview
@@ -27,8 +29,8 @@ from service.api.risk import DimensionName
 from service.api.valuations import accepted
 from service.bespoke import WRITERS, bespoke_document, check_bespoke
 from service.jobs import SCENARIO_SET, VALUATION
-from service.operations import ScenarioSetRequest, check_scenario_request, plan_valuation
-from service.stress import request_for, scenario_diff
+from service.stress import request_for
+from valuation.requests import plan_valuation
 
 api = blueprint("scenarios", __name__, __doc__)
 

@@ -9,7 +9,6 @@ import pyarrow as pa
 from flask import Response
 from pydantic import ConfigDict, Field
 
-from aggregation.branches import find_branch, list_branches, summary
 from aggregation.types import Level, RiskQuery
 from lake.schemas import BRANCHES
 from service.api import models
@@ -24,6 +23,7 @@ from service.jobs import BRANCH, BRANCH_DELETION
 from service.way_back import WayBackRequest
 from service.way_back import way_back as run_way_back
 from service.whatif import ChangeRequest, run_what_if
+from valuation.branches import find_branch, list_branches, summary
 
 api = blueprint("what-if", __name__, __doc__)
 

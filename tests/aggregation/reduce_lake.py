@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from aggregation.dimensions import DIMENSIONS
+from lake.committer import Committer
 from lake.schemas import (
     DOUBLES,
     PNL_VECTORS,
@@ -20,7 +21,7 @@ from lake.schemas import (
     VALUATION_MEMBERS,
     VALUATION_SETS,
 )
-from lake.tables import Committer, Lake
+from lake.tables import Lake
 from scenarios.store import save_scenario_set
 from scenarios.types import FactorIndex, Floats, RiskClass, RiskFactor, ScenarioSet
 
@@ -57,7 +58,7 @@ class Valued:
 
 def put_valued(lake: Lake, valued: Valued) -> ScenarioSet:
     """Writes the scenario set, the vectors, the members, the failures and the seal."""
-    with lake.writer("test") as committer:
+    with Committer(lake, "test") as committer:
         scenarios = save_scenario_set(committer, _scenario_set(valued))
         _put_vectors(committer, valued)
         members = [
@@ -166,7 +167,7 @@ def position(trade: str, contract: str, quantity: float, **dimensions: Any) -> d
 
 
 def put_positions(lake: Lake, rows: Sequence[Mapping[str, Any]]) -> None:
-    with lake.writer("test") as committer:
+    with Committer(lake, "test") as committer:
         committer.put("positions", pa.Table.from_pylist(list(rows), schema=POSITIONS.schema), replace=True)
 
 

@@ -13,6 +13,7 @@ from reduce_lake import DAY, Valued, make_lake, position, put_valued
 from aggregation.query import run_query
 from aggregation.types import RiskQuery, RiskResult
 from lake import schemas
+from lake.committer import Committer
 from lake.tables import Lake
 
 P = np.array([-1.0, 0.0, 2.0])
@@ -78,7 +79,7 @@ def test_a_lake_made_before_the_column_takes_new_sets(tmp_path: Path, monkeypatc
     old = dataclasses.replace(new, columns=tuple(c for c in new.columns if c.name != "substituted"))
     lake = Lake.create(tmp_path / "lake")
     row = {"valuation_set_id": "before", "contract_id": "c", "inputs_digest": "i", "unmoved": False}
-    with monkeypatch.context() as patch, lake.writer("test") as committer:
+    with monkeypatch.context() as patch, Committer(lake, "test") as committer:
         patch.setitem(schemas.TABLES, "valuation_members", old)
         committer.put("valuation_members", schemas.pa.Table.from_pylist([row], schema=old.schema))
     put_valued(lake, hand(held=HELD, substituted=frozenset({"proxy"})))

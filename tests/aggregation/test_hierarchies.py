@@ -15,6 +15,7 @@ from aggregation.hierarchies import RESERVED
 from aggregation.query import run_query
 from aggregation.types import Filter, RiskQuery, RiskResult
 from aggregation.vector_cache import VectorCache
+from lake.committer import Committer
 from lake.errors import BadInput, NotFound
 from lake.ingest.hierarchies import UNASSIGNED, HierarchiesReport, ingest_hierarchies
 from lake.tables import Lake
@@ -40,7 +41,7 @@ GROUPS = HEADER + "clients,attribute.lei,L1,group,Acme,2019-01-01,\nclients,attr
 def ingest(lake: Lake, folder: Path, text: str) -> HierarchiesReport:
     path = folder / "hierarchy.csv"
     path.write_text(text)
-    with lake.writer("test") as committer:
+    with Committer(lake, "test") as committer:
         return ingest_hierarchies(committer, path, RESERVED)
 
 
@@ -219,7 +220,7 @@ def test_a_level_belongs_to_one_hierarchy(lake: Lake, tmp_path: Path) -> None:
     ingest(lake, tmp_path, ORGANISATION)
     with pytest.raises(BadInput, match="division is a level of hierarchy organisation"):
         ingest(lake, tmp_path, GROUPS.replace(",group,", ",division,"))
-    with pytest.raises(NotFound, match="There is no file"), lake.writer("test") as committer:
+    with pytest.raises(NotFound, match="There is no file"), Committer(lake, "test") as committer:
         ingest_hierarchies(committer, tmp_path / "nothing.csv")
     with pytest.raises(BadInput, match="has no row below its header"):
         ingest(lake, tmp_path, HEADER)

@@ -13,12 +13,14 @@ import numpy as np
 import pytest
 from reduce_lake import DAY, Valued, make_lake, position
 
-from aggregation import inputs as inputs_module
+from aggregation import selection as selection_module
 from aggregation.cache import Kept
-from aggregation.inputs import open_inputs, open_selection, scenario_pnl
+from aggregation.inputs import open_inputs
 from aggregation.query import run_query
+from aggregation.remembered import ANSWER_BYTES, answers
+from aggregation.selection import open_selection, scenario_pnl
 from aggregation.types import Filter, RiskQuery
-from aggregation.vector_cache import ANSWER_BYTES, VectorCache, answers
+from aggregation.vector_cache import VectorCache
 from lake.tables import Lake
 
 N = 70
@@ -47,13 +49,13 @@ def lake(tmp_path: Path) -> Lake:
 def passes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The group counts of the passes over the vectors."""
     done: list[int] = []
-    group_pnl = inputs_module.group_pnl
+    group_pnl = selection_module.group_pnl
 
     def counted(rows: Any, net: Any, *more: Any) -> Any:
         done.append(net.n)
         return group_pnl(rows, net, *more)
 
-    monkeypatch.setattr(inputs_module, "group_pnl", counted)
+    monkeypatch.setattr(selection_module, "group_pnl", counted)
     return done
 
 

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from aggregation.alignment import align
 from aggregation.book import Book, Column
 from aggregation.currency import Conversion, unconverted
 from aggregation.dimensions import DIMENSIONS, groupable
@@ -19,7 +20,6 @@ from aggregation.grouping import coverage, group_by
 from aggregation.netting import net
 from aggregation.reduce import group_base, group_pnl
 from aggregation.types import Filter
-from aggregation.vector_cache import align
 from aggregation.vectors import LEAST_WIDTH, Vectors
 from lake.errors import BadInput
 from lake.schemas import DIMENSION_COLUMNS

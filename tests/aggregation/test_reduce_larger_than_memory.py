@@ -11,12 +11,14 @@ import pytest
 from reduce_lake import DAY, Valued, make_lake, position
 
 from aggregation import reduce as reduce_module
-from aggregation.inputs import open_inputs, open_selection
+from aggregation.inputs import open_inputs
 from aggregation.netting import net
 from aggregation.query import run_query
 from aggregation.reduce import group_pnl
+from aggregation.remembered import answers
+from aggregation.selection import open_selection
 from aggregation.types import RiskQuery
-from aggregation.vector_cache import VectorCache, answers
+from aggregation.vector_cache import VectorCache
 from lake.tables import Lake
 
 N = 300  # scenarios

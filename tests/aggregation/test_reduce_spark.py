@@ -19,14 +19,17 @@ import pytest
 from reduce_lake import DAY, Valued, make_lake, position
 
 from aggregation import reduce_spark
-from aggregation.inputs import Selection, open_inputs, open_selection, scenario_pnl
+from aggregation.inputs import open_inputs
 from aggregation.netting import Net, net
 from aggregation.query import run_query
 from aggregation.reduce_spark import group_pnl_on_spark
+from aggregation.remembered import answers
+from aggregation.selection import Selection, open_selection, scenario_pnl
 from aggregation.table import TableQuery, run_table
 from aggregation.types import Filter, RiskQuery
-from aggregation.vector_cache import VectorCache, answers
+from aggregation.vector_cache import VectorCache
 from aggregation.vectors import Places
+from lake.committer import Committer
 from lake.errors import BadInput, NotFound
 from lake.schemas import PNL_VECTORS
 from lake.tables import Lake
@@ -316,7 +319,7 @@ def test_a_vector_written_twice_counts_once(tmp_path: Path, spark: SparkSession)
     lake = make_lake(tmp_path, valued, [position(f"t{i}", f"c{i}", 2.0, desk=f"d{i % 2}") for i in range(6)])
     some = pq.read_table(lake.data_files("pnl_vectors")[0], partitioning=None)
     again = pa.concat_tables([some, some]).append_column("valuation_date", pa.array([DAY] * 2 * len(some), pa.date32()))
-    with lake.writer("test") as committer:
+    with Committer(lake, "test") as committer:
         committer.put("pnl_vectors", again.select(PNL_VECTORS.schema.names))
     answers.clear()
     here = run_query(lake, question(), cache=VectorCache(lake))

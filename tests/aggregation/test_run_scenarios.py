@@ -9,15 +9,16 @@ from small_lake import build_lake, no_spark, request
 
 from aggregation.query import run_query, run_scenarios
 from aggregation.types import RiskQuery
+from lake.committer import Committer
 from lake.errors import BadInput
 from lake.tables import Lake
-from service.operations import run_valuation
+from valuation.requests import run_valuation
 
 
 @pytest.fixture(scope="module")
 def lake(tmp_path_factory: pytest.TempPathFactory) -> Lake:
     made = build_lake(tmp_path_factory.mktemp("stress") / "lake")
-    with made.writer("test") as committer:
+    with Committer(made, "test") as committer:
         run_valuation(committer, request(scenarios={"parameters": {"scenarios": 10}, "name": "moves"}), spark=no_spark)  # type: ignore[arg-type]
     return made
 

@@ -20,9 +20,11 @@ import pytest
 from reduce_lake import DAY, Valued, make_lake, position, put_positions, put_valued
 
 from aggregation import cache as cache_module
+from aggregation.alignment import MISSING
 from aggregation.cache import DiskCache, Kept, checksum, is_sound
-from aggregation.vector_cache import MISSING, VectorCache, _kept
+from aggregation.vector_cache import VectorCache, _kept
 from aggregation.vectors import Vectors
+from lake.committer import Committer
 from lake.errors import NotFound
 from lake.schemas import PNL_VECTORS
 from lake.tables import Lake
@@ -88,7 +90,7 @@ def test_an_unmoved_member_may_be_answered_by_a_moved_vector(tmp_path: Path) -> 
     for row in members:
         if row["contract_id"] == "c" and row["valuation_set_id"] == later.set_id:
             row |= {"inputs_digest": "inputs-hand-5-c", "unmoved": True}
-    with lake.writer("test") as committer:
+    with Committer(lake, "test") as committer:
         table = pa.Table.from_pylist([r for r in members if r["valuation_set_id"] == later.set_id])
         committer.put("valuation_members", table, replace=True)
     v = opened(lake)
@@ -101,7 +103,7 @@ def test_a_vector_written_twice_counts_once(tmp_path: Path) -> None:
     valued = Valued(vectors_of())
     lake = make_lake(tmp_path, valued, [position("t", "c00", 1.0)])
     again = lake.read("pnl_vectors", where=ds.field("contract_id") == "c05")
-    with lake.writer("test") as committer:
+    with Committer(lake, "test") as committer:
         committer.put("pnl_vectors", pa.concat_tables([again, again]))
     assert (opened(lake).pnl[5] == valued.vectors["c05"][2]).all()
 
@@ -110,7 +112,7 @@ def test_a_member_without_a_vector_is_damage(tmp_path: Path) -> None:
     valued = Valued({"c": ("USD", 1.0, np.ones(3))})
     lake = make_lake(tmp_path, valued, [position("t", "c", 1.0)])
     (row,) = lake.read("valuation_members").to_pylist()
-    with lake.writer("test") as committer:
+    with Committer(lake, "test") as committer:
         committer.put("valuation_members", pa.Table.from_pylist([row, row | {"contract_id": "z"}]), replace=True)
     with pytest.raises(NotFound, match=r"1 of its vectors are not in pnl_vectors, first z\. Restore the lake"):
         opened(lake)
@@ -135,7 +137,7 @@ def test_spoilt_vectors_are_refused(tmp_path: Path, pnl: list[float]) -> None:
         .filter(ds.field("contract_id") == "c")
         .to_pylist()
     )
-    with lake.writer("test") as committer:
+    with Committer(lake, "test") as committer:
         committer.put(
             "pnl_vectors", pa.Table.from_pylist([row | {"pnl": pnl}], schema=PNL_VECTORS.schema), replace=True
         )

@@ -20,6 +20,7 @@ from aggregation.sampling import resamples_of
 from aggregation.types import Filter, RiskQuery
 from aggregation.vector_cache import VectorCache
 from aggregation.whatif import WhatIf, what_if
+from lake.committer import Committer
 from lake.errors import BadInput, Conflict
 from lake.schemas import CONTRACTS, HIERARCHIES
 from lake.tables import Lake
@@ -452,7 +453,7 @@ def test_positions_with_hierarchies(lake: Lake, tmp_path: Path) -> None:
         }
         for i in range(6)
     ]
-    with grouped.writer("test") as committer:
+    with Committer(grouped, "test") as committer:
         committer.put("hierarchies", pa.Table.from_pylist(rows, schema=HIERARCHIES.schema))
     result = ask(grouped, changes(add=NEW), by=("division",))
     assert [r["division"] for r in result.rows.to_pylist()] == ["D1", "unassigned"]

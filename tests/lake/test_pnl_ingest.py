@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from lake.committer import Committer
 from lake.errors import BadInput
 from lake.ingest.pnl import PnLReport, ingest_pnl
 from lake.tables import Lake
@@ -24,7 +25,7 @@ def lake(tmp_path: Path) -> Lake:
 def bring(lake: Lake, text: str, name: str = "pnl.csv", **options: bool) -> PnLReport:
     path = lake.path.parent / name
     path.write_text(text)
-    with lake.writer("test") as committer:
+    with Committer(lake, "test") as committer:
         return ingest_pnl(committer, path, **options)
 
 
@@ -48,7 +49,7 @@ def test_parquet_and_the_total_alone(lake: Lake, tmp_path: Path) -> None:
     path = tmp_path / "pnl.parquet"
     day = dt.date(2020, 3, 16)
     pq.write_table(pa.table({"date": [day], "pnl": [0.1], "currency": ["USD"], "kind": ["hypothetical"]}), path)
-    with lake.writer("test") as committer:
+    with Committer(lake, "test") as committer:
         ingest_pnl(committer, path)
     assert stored(lake) == [(day, "hypothetical", None, 0.1, "USD")]
 
@@ -125,7 +126,7 @@ def test_one_day_by_two_granularities_would_count_twice(lake: Lake) -> None:
 
 
 def test_files_that_are_none(lake: Lake, tmp_path: Path) -> None:
-    with lake.writer("test") as committer:
+    with Committer(lake, "test") as committer:
         for name, says in (("none.csv", "There is no P&L file"), ("pnl.xlsx", "ends in .csv")):
             if name == "pnl.xlsx":
                 (tmp_path / name).write_text("")

@@ -17,6 +17,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from lake.committer import Committer
 from lake.errors import BadInput
 from lake.ingest.positions import PositionsReport
 from lake.schemas import DIMENSION_COLUMNS
@@ -62,7 +63,7 @@ def lake(tmp_path: Path) -> Lake:
 
 
 def ingest(lake: Lake, path: Path, **options: Any) -> PositionsReport:
-    with lake.writer("test") as committer:
+    with Committer(lake, "test") as committer:
         return ingest_positions(committer, path, **options)
 
 

@@ -17,6 +17,7 @@ import pyarrow as pa
 import pytest
 from deltalake import DeltaTable
 
+from lake.committer import Committer
 from lake.delta_jars import find_delta_jars
 from lake.errors import NotReady
 from lake.schemas import TABLES
@@ -50,7 +51,7 @@ def vectors(rows: list[tuple[dt.date, str, str, float, list[float]]]) -> pa.Tabl
 def lake(tmp_path_factory: pytest.TempPathFactory) -> Lake:
     """Two dates of vectors, one of them replaced, so that files that are no longer active lie beside the active ones."""
     lake = Lake.create(tmp_path_factory.mktemp("folder") / "lake")
-    with lake.writer("test") as writer:
+    with Committer(lake, "test") as writer:
         writer.put("pnl_vectors", vectors([(MONDAY, "stale", "EUR", 7.0, [7.0, 7.0, 7.0]), *VECTORS[2:]]))
         writer.put("pnl_vectors", vectors(VECTORS[:2]), replace=True)
     assert len(list(lake.path.rglob("pnl_vectors/*/*.parquet"))) == len(lake.data_files("pnl_vectors")) + 1

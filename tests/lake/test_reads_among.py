@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
+from lake.committer import Committer
 from lake.ingest.pnl import ingest_pnl
 from lake.schemas import DIMENSION_COLUMNS, POSITIONS
 from lake.tables import Lake
@@ -24,7 +25,7 @@ def lake(tmp_path: Path) -> Lake:
         put_positions(lake, day)
     file = tmp_path / "pnl.csv"
     file.write_text("date,desk,pnl,currency\n" + "".join(f"{d},{k},1,USD\n" for d in DAYS for k in ("Rates", "FX")))
-    with lake.writer("test") as committer:
+    with Committer(lake, "test") as committer:
         ingest_pnl(committer, file)
     return lake
 
@@ -32,7 +33,7 @@ def lake(tmp_path: Path) -> Lake:
 def put_positions(lake: Lake, day: dt.date) -> None:
     common = {d: d for d in DIMENSION_COLUMNS} | {"positions_date": day, "contract_id": "c", "instrument_type": "x"}
     rows = [{**common, "currency": "USD", "attributes": [], "quantity": 1.0, "trade": f"T{i}"} for i in range(2)]
-    with lake.writer("test") as committer:
+    with Committer(lake, "test") as committer:
         committer.put("positions", pa.Table.from_pylist(rows, schema=POSITIONS.schema))
 
 

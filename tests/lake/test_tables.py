@@ -19,10 +19,11 @@ import pyarrow.dataset as ds
 import pytest
 from deltalake import DeltaTable
 
+from lake.committer import Committer, split
 from lake.errors import BadInput, Conflict, NotFound
 from lake.schemas import DIMENSION_COLUMNS, TABLES
 from lake.storage import DataFile, write_data_file
-from lake.tables import NEVER_WRITTEN, Lake, split
+from lake.tables import NEVER_WRITTEN, Lake
 
 MONDAY, TUESDAY = dt.date(2020, 3, 16), dt.date(2020, 3, 17)
 
@@ -122,7 +123,7 @@ class TestSchemas:
     @pytest.mark.parametrize("name", TABLES)
     def test_what_is_put_is_read_in_every_table(self, lake: Lake, name: str) -> None:
         rows = rows_of(name, range(3))
-        with lake.writer("test") as writer:
+        with Committer(lake, "test") as writer:
             version = writer.put(name, rows)
         assert lake.version(name) == version
         got = lake.read(name).sort_by([(k, "ascending") for k in TABLES[name].key])
@@ -138,13 +139,13 @@ class TestSchemas:
         for column in set(definition.schema.names) - {*definition.key, *definition.partition_by}:
             place = rows.column_names.index(column)
             rows = rows.set_column(place, rows.schema.field(place), pa.nulls(1, rows.schema.field(place).type))
-        with lake.writer("test") as writer:
+        with Committer(lake, "test") as writer:
             writer.put(name, rows)
         assert lake.read(name).to_pylist() == rows.to_pylist()
 
     @pytest.mark.parametrize("name", TABLES)
     def test_every_reader_may_read_it(self, lake: Lake, name: str) -> None:
-        with lake.writer("test") as writer:
+        with Committer(lake, "test") as writer:
             writer.put(name, rows_of(name, [1]))
         table = DeltaTable(str(lake.path / name))
         protocol = table.protocol()
@@ -168,21 +169,21 @@ class TestReading:
         assert lake.snapshot().read("positions").num_rows == 0
 
     def test_a_table_written_and_emptied_is_empty(self, lake: Lake) -> None:
-        with lake.writer("test") as writer:
+        with Committer(lake, "test") as writer:
             writer.put("contracts", rows_of("contracts", [1, 2]))
             writer.put("contracts", rows_of("contracts", []), replace=True)
         assert lake.read("contracts").num_rows == lake.count("contracts") == 0
         assert lake.data_files("contracts") == []
 
     def test_columns_and_a_filter(self, lake: Lake) -> None:
-        with lake.writer("test") as writer:
+        with Committer(lake, "test") as writer:
             writer.put("positions", pa.concat_tables([positions(MONDAY, "a", "b"), positions(TUESDAY, "c")]))
         got = lake.read("positions", ["trade"], ds.field("positions_date") == TUESDAY)
         assert got.to_pylist() == [{"trade": "c"}]
         assert lake.bounds("positions", "positions_date") == (MONDAY, TUESDAY)
 
     def test_data_files_of_a_date(self, lake: Lake) -> None:
-        with lake.writer("test") as writer:
+        with Committer(lake, "test") as writer:
             writer.put("positions", pa.concat_tables([positions(MONDAY, "a"), positions(TUESDAY, "b")]))
         (path,) = lake.data_files("positions", {"positions_date": [TUESDAY]})
         assert path.parent.name == "positions_date=2020-03-17"
@@ -194,7 +195,7 @@ class TestReading:
             lake.read("position")
 
     def test_a_snapshot_keeps_reading_the_old_rows(self, lake: Lake) -> None:
-        with lake.writer("test") as writer:
+        with Committer(lake, "test") as writer:
             writer.put("positions", positions(MONDAY, "a", "b"))
             before = lake.snapshot()
             writer.put("positions", positions(MONDAY, "c"), replace=True)
@@ -215,7 +216,7 @@ class TestReading:
                 version = super().version(name)
                 if name.startswith("valuation_") and name != "valuation_failures" and not self.committed:
                     self.committed = True
-                    with Lake(self.path).writer("other") as writer:
+                    with Committer(Lake(self.path), "other") as writer:
                         writer.put("valuation_members", rows_of("valuation_members", [1]))
                         writer.put("valuation_sets", rows_of("valuation_sets", [1]))
                 return version
@@ -247,7 +248,7 @@ class TestPartitions:
     )
     def test_odd_characters(self, tmp_path: Path, odd: str) -> None:
         lake = Lake.create(tmp_path / "my läke #1 %")
-        with lake.writer("test") as writer:
+        with Committer(lake, "test") as writer:
             writer.put("risk_factors", rows_of("risk_factors", [1], "plain"))
             writer.put("risk_factors", rows_of("risk_factors", [2], odd))
             writer.put("risk_factors", rows_of("risk_factors", [3, 4], odd), replace=True)
@@ -265,7 +266,7 @@ class TestPartitions:
         rows = rows_of("risk_factors", [1, 2])
         place = rows.column_names.index("source")
         rows = rows.set_column(place, rows.schema.field(place), pa.array(["plain", nothing], pa.string()))
-        with lake.writer("test") as writer, pytest.raises(BadInput, match="every row needs a value"):
+        with Committer(lake, "test") as writer, pytest.raises(BadInput, match="every row needs a value"):
             writer.put("risk_factors", rows)
         assert lake.version("risk_factors") == NEVER_WRITTEN
 
@@ -281,7 +282,7 @@ class TestPartitions:
 class TestCommitting:
     def test_the_same_rows_twice_make_no_new_version(self, lake: Lake) -> None:
         rows = positions(MONDAY, "a", "b")
-        with lake.writer("test") as writer:
+        with Committer(lake, "test") as writer:
             first = writer.put("positions", rows)
             assert writer.put("positions", rows) == first
             assert writer.put("positions", rows, replace=True) == first
@@ -289,7 +290,7 @@ class TestCommitting:
 
     def test_a_retried_task_does_not_double_rows(self, lake: Lake) -> None:
         rows = rows_of("pnl_vectors", range(5), MONDAY)
-        with lake.writer("test") as writer:
+        with Committer(lake, "test") as writer:
             files = [write_data_file(lake.path, "pnl_vectors", rows, {"valuation_date": MONDAY}) for _ in range(2)]
             first = writer.commit("pnl_vectors", files)
             late = write_data_file(lake.path, "pnl_vectors", rows, {"valuation_date": MONDAY})
@@ -297,7 +298,7 @@ class TestCommitting:
         assert lake.count("pnl_vectors") == lake.read("pnl_vectors").num_rows == 5
 
     def test_several_files_are_one_version(self, lake: Lake) -> None:
-        with lake.writer("test") as writer:
+        with Committer(lake, "test") as writer:
             writer.put("pnl_vectors", rows_of("pnl_vectors", [0], MONDAY))
             before = lake.version("pnl_vectors")
             files = [
@@ -308,14 +309,14 @@ class TestCommitting:
         assert lake.count("pnl_vectors") == 4
 
     def test_replace_touches_only_the_partitions_of_the_rows(self, lake: Lake) -> None:
-        with lake.writer("test") as writer:
+        with Committer(lake, "test") as writer:
             writer.put("positions", pa.concat_tables([positions(MONDAY, "a", "b"), positions(TUESDAY, "c")]))
             writer.put("positions", positions(MONDAY, "x"), replace=True)
         assert trades(lake) == [(MONDAY, "x"), (TUESDAY, "c")]
 
     def test_replace_with_a_partition_that_stays_as_it_was(self, lake: Lake) -> None:
         amended = pa.concat_tables([positions(MONDAY, "a"), positions(TUESDAY, "y")])
-        with lake.writer("test") as writer:
+        with Committer(lake, "test") as writer:
             writer.put("positions", pa.concat_tables([positions(MONDAY, "a"), positions(TUESDAY, "b")]))
             version = writer.put("positions", amended, replace=True)
             assert trades(lake) == [(MONDAY, "a"), (TUESDAY, "y")]
@@ -328,21 +329,21 @@ class TestCommitting:
         assert not added & removed, "what the same path on both sides would mean is undefined"
 
     def test_replace_without_rows_changes_no_partition(self, lake: Lake) -> None:
-        with lake.writer("test") as writer:
+        with Committer(lake, "test") as writer:
             version = writer.put("positions", positions(MONDAY, "a"))
             assert writer.put("positions", positions(MONDAY), replace=True) == version
             assert writer.commit("positions", [], replace=True) == version
         assert lake.count("positions") == 1
 
     def test_replace_of_an_unpartitioned_table_replaces_all(self, lake: Lake) -> None:
-        with lake.writer("test") as writer:
+        with Committer(lake, "test") as writer:
             writer.put("contracts", rows_of("contracts", [1, 2]))
             writer.put("contracts", rows_of("contracts", [3]))
             writer.put("contracts", rows_of("contracts", [4]), replace=True)
         assert lake.read("contracts")["contract_id"].to_pylist() == ["text 4"]
 
     def test_a_commit_says_who_made_it(self, lake: Lake) -> None:
-        with lake.writer("test") as writer:
+        with Committer(lake, "test") as writer:
             writer.put("contracts", rows_of("contracts", [1]), note={"file": "book.csv"})
             run_id = writer.run_id
         (last,) = DeltaTable(str(lake.path / "contracts")).history(1)
@@ -352,7 +353,7 @@ class TestCommitting:
         elsewhere = write_data_file(
             tmp_path / "other", "pnl_vectors", rows_of("pnl_vectors", [1], MONDAY), {"valuation_date": MONDAY}
         )
-        with lake.writer("test") as writer:
+        with Committer(lake, "test") as writer:
             version = writer.put("pnl_vectors", rows_of("pnl_vectors", [2], MONDAY))
             with pytest.raises(NotFound, match=r"1 of 1 files .* nothing was committed"):
                 writer.commit("pnl_vectors", [elsewhere])
@@ -360,7 +361,7 @@ class TestCommitting:
 
     def test_a_commit_outside_of_the_with_statement_is_refused(self, lake: Lake) -> None:
         with pytest.raises(AssertionError):
-            lake.writer("test").put("contracts", rows_of("contracts", [1]))
+            Committer(lake, "test").put("contracts", rows_of("contracts", [1]))
 
 
 class TestDurability:
@@ -382,7 +383,7 @@ class TestDurability:
 
         monkeypatch.setattr(os, "fsync", recorded_fsync)
         monkeypatch.setattr(DeltaTable, "create_write_transaction", recorded_transact)
-        with lake.writer("test") as writer:
+        with Committer(lake, "test") as writer:
             writer.put("positions", positions(MONDAY, "a"))
         (path,) = lake.data_files("positions")
         folder = str(path.parent.relative_to(lake.path))
@@ -395,17 +396,17 @@ class TestDurability:
         assert after.index("positions/_delta_log") > after.index(log[-1])
 
     def test_killed_between_files_and_commit_the_old_version_stays(self, lake: Lake) -> None:
-        with lake.writer("test") as writer:
+        with Committer(lake, "test") as writer:
             writer.put("positions", positions(MONDAY, "old"))
         killed(
             "tables.DeltaTable.create_write_transaction = die\n"
-            "with lake.writer('doomed') as writer: writer.put('positions', positions(MONDAY, 'new'), replace=True)\n",
+            "with Committer(lake, 'doomed') as writer: writer.put('positions', positions(MONDAY, 'new'), replace=True)\n",
             lake,
         )
         assert trades(lake) == [(MONDAY, "old")]
         folder = lake.path / "positions" / "positions_date=2020-03-16"
         assert len(list(folder.glob("*.parquet"))) == 2, "the orphan is there"
-        with lake.writer("test") as writer:
+        with Committer(lake, "test") as writer:
             writer.put("positions", positions(MONDAY, "new"), replace=True)
         assert trades(lake) == [(MONDAY, "new")]
 
@@ -414,60 +415,61 @@ class TestDurability:
     )
     def test_killed_in_the_first_commit_of_a_table(self, lake: Lake, moment: str) -> None:
         killed(
-            f"{moment}\nwith lake.writer('doomed') as writer: writer.put('contracts', rows_of('contracts', [1]))", lake
+            f"{moment}\nwith Committer(lake, 'doomed') as writer: writer.put('contracts', rows_of('contracts', [1]))",
+            lake,
         )
         assert lake.read("contracts").num_rows == 0
-        with lake.writer("test") as writer:
+        with Committer(lake, "test") as writer:
             writer.put("contracts", rows_of("contracts", [1]))
         assert lake.count("contracts") == 1
 
     def test_a_log_without_an_entry_is_a_table_never_written(self, lake: Lake) -> None:
         (lake.path / "contracts" / "_delta_log").mkdir(parents=True)
         assert lake.version("contracts") == NEVER_WRITTEN
-        with lake.writer("test") as writer:
+        with Committer(lake, "test") as writer:
             writer.put("contracts", rows_of("contracts", [1]))
         assert lake.count("contracts") == 1
 
 
 class TestOneWriter:
     def test_a_second_writer_is_refused_and_told_who_holds_the_lake(self, lake: Lake) -> None:
-        with lake.writer("varlake ingest market"):
+        with Committer(lake, "varlake ingest market"):
             for other in (lake, Lake(lake.path)):
                 with (
                     pytest.raises(Conflict, match=rf"varlake ingest market \(process {os.getpid()}, since .* UTC\)"),
-                    other.writer("varlake engine"),
+                    Committer(other, "varlake engine"),
                 ):
                     pass
-        with lake.writer("varlake engine"):
+        with Committer(lake, "varlake engine"):
             pass
 
     def test_another_process_is_refused_too(self, lake: Lake) -> None:
         program = (
             "import sys\nfrom lake.tables import Lake\nfrom lake.errors import Conflict\n"
-            "try:\n  Lake.open(sys.argv[1]).writer('second').__enter__()\n"
+            "try:\n  Committer(Lake.open(sys.argv[1]), 'second').__enter__()\n"
             "except Conflict as error: sys.exit(error.message)\n"
         )
-        with lake.writer("first"):
+        with Committer(lake, "first"):
             ran = subprocess.run([sys.executable, "-c", program, lake.path], capture_output=True, text=True, timeout=60)
         assert ran.returncode == 1
         assert f"first (process {os.getpid()}" in ran.stderr
 
     def test_who_writes_is_told_without_being_in_the_way(self, lake: Lake) -> None:
         assert lake.written_by() is None
-        with lake.writer("varlake engine"):
+        with Committer(lake, "varlake engine"):
             assert (lake.written_by() or "").startswith(f"varlake engine (process {os.getpid()}")
         assert lake.written_by() is None
-        with lake.writer("next"):
+        with Committer(lake, "next"):
             pass
 
     def test_reading_goes_on_while_a_writer_holds_the_lake(self, lake: Lake) -> None:
-        with lake.writer("test") as writer:
+        with Committer(lake, "test") as writer:
             writer.put("contracts", rows_of("contracts", [1]))
             assert Lake.open(lake.path).count("contracts") == 1
 
     def test_a_killed_writer_gives_the_lake_free(self, lake: Lake) -> None:
-        killed("writer = lake.writer('doomed').__enter__(); die()", lake)
-        with lake.writer("next") as writer:
+        killed("writer = Committer(lake, 'doomed').__enter__(); die()", lake)
+        with Committer(lake, "next") as writer:
             writer.put("contracts", rows_of("contracts", [1]))
         assert lake.count("contracts") == 1
 
@@ -487,7 +489,7 @@ class TestOneWriter:
             except Exception as error:
                 failures.append(error)
 
-        with lake.writer("test") as writer:
+        with Committer(lake, "test") as writer:
             writer.put("positions", positions(MONDAY, *names, quantity=0.0))
             readers = [threading.Thread(target=read) for _ in range(3)]
             for reader in readers:

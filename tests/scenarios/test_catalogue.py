@@ -12,6 +12,7 @@ from typing import Any
 import duckdb
 import pytest
 
+from lake.committer import Committer
 from lake.errors import BadInput, NotFound
 from lake.ingest.formats import LAYOUTS
 from lake.tables import NEVER_WRITTEN, Lake
@@ -83,7 +84,7 @@ def put(folder: Path, catalogue: str = STOCKS + YIELDS, **files: str) -> Path:
 
 
 def ingest(lake: Lake, folder: Path, catalogue: Path) -> MarketIngestReport:
-    with lake.writer("test") as committer:
+    with Committer(lake, "test") as committer:
         return ingest_market(committer, folder, load_catalogue(catalogue))
 
 
@@ -323,7 +324,7 @@ def test_shipped_catalogues_load_and_say_what_is_synthetic() -> None:
 @pytest.fixture(scope="module")
 def real(market_data_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Lake, MarketIngestReport]:
     lake = Lake.create(tmp_path_factory.mktemp("real") / "lake")
-    with lake.writer("test") as committer:
+    with Committer(lake, "test") as committer:
         return lake, ingest_market(committer, market_data_dir, load_catalogue("marketdata"))
 
 
@@ -375,7 +376,7 @@ def test_the_real_folder_has_the_rows_its_description_says(real: tuple[Lake, Mar
 @pytest.mark.marketdata
 def test_the_real_folder_again_changes_nothing(real: tuple[Lake, MarketIngestReport], market_data_dir: Path) -> None:
     lake, report = real
-    with lake.writer("test") as committer:
+    with Committer(lake, "test") as committer:
         again = ingest_market(committer, market_data_dir, load_catalogue("marketdata"))
     assert again.market_data_version == report.market_data_version
     assert sum(s.unchanged for s in again.sources) == sum(s.rows for s in report.sources)

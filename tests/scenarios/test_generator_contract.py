@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from support import factor, new_lake, put_market, random_walks
 
+from lake.committer import Committer
 from lake.errors import BadInput
 from lake.tables import Lake
 from scenarios import generators, store
@@ -101,7 +102,7 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Lake:
     made = new_lake(tmp_path_factory.mktemp("contract"))
     put_market(made, FACTORS, random_walks(FACTORS, FIRST, AS_OF))
     # re-weighting and narrowing start from sets that are there
-    with made.writer("test") as committer:
+    with Committer(made, "test") as committer:
         for name, method, parameters in (
             ("stored", "historical", {"scenarios": 60}),
             ("simulated", "monte_carlo", {"scenarios": 1500, "window": 120}),
@@ -158,7 +159,7 @@ def test_zero_history_gives_zero_shocks(still_lake: Lake, method: str, parameter
 def test_stored_and_loaded_are_equal(tmp_path: Path, lake: Lake, method: str, parameters: dict[str, Any]) -> None:
     made = make(lake, method, parameters)
     elsewhere = new_lake(tmp_path)
-    with elsewhere.writer("test") as committer:
+    with Committer(elsewhere, "test") as committer:
         stored = store.save_scenario_set(committer, made)
         assert store.save_scenario_set(committer, made).version == stored.version == 1
     loaded = store.load_scenario_set(elsewhere, stored.scenario_set_id)

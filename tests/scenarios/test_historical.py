@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from support import factor, new_lake, put_market, random_walks
 
+from lake.committer import Committer
 from lake.errors import BadInput, NotFound
 from lake.tables import Lake
 from scenarios import generators
@@ -140,7 +141,7 @@ def test_unknown_method(lake: Lake) -> None:
 
 def test_store_round_trip_and_versions(lake: Lake, market: dict[str, dict[dt.date, float | None]]) -> None:
     made = build(lake, scenarios=60)
-    with lake.writer("test") as committer:
+    with Committer(lake, "test") as committer:
         stored = save_scenario_set(committer, made)
         version = lake.version("scenario_sets")
         again = save_scenario_set(committer, build(lake, scenarios=60))
@@ -153,7 +154,7 @@ def test_store_round_trip_and_versions(lake: Lake, market: dict[str, dict[dt.dat
 
     market["EQ:A"][dt.date(2020, 3, 10)] = 123.0
     put_market(lake, FACTORS, market)
-    with lake.writer("test") as committer:
+    with Committer(lake, "test") as committer:
         corrected = save_scenario_set(committer, build(lake, scenarios=60))
     assert corrected.version == 2
     assert corrected.scenario_set_id != stored.scenario_set_id
@@ -168,6 +169,6 @@ def test_store_round_trip_and_versions(lake: Lake, market: dict[str, dict[dt.dat
 def test_blocks_of_scenarios_round_trip(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("scenarios.store.BLOCK", 7)
     made = build(lake, scenarios=60)
-    with lake.writer("test") as committer:
+    with Committer(lake, "test") as committer:
         stored = save_scenario_set(committer, made)
     assert load_scenario_set(lake, stored.scenario_set_id).levels.tobytes() == made.levels.tobytes()

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from lake.committer import Committer
 from lake.tables import Lake
 from scenarios import generators
 from scenarios.catalogue import ingest_market, load_catalogue
@@ -19,7 +20,7 @@ LEHMAN, COVID = dt.date(2008, 10, 15), dt.date(2020, 3, 16)
 @pytest.fixture(scope="module")
 def lake(tmp_path_factory: pytest.TempPathFactory, market_data_dir: Path) -> Lake:
     made = Lake.create(tmp_path_factory.mktemp("market") / "lake")
-    with made.writer("test") as committer:
+    with Committer(made, "test") as committer:
         ingest_market(committer, market_data_dir, load_catalogue("marketdata"))
     return made
 

@@ -18,6 +18,7 @@ from scipy import stats
 from scipy.stats import qmc
 from support import factor, new_lake, put_market, random_walks
 
+from lake.committer import Committer
 from lake.errors import BadInput, Conflict, NotFound
 from lake.tables import Lake
 from scenarios import generators, monte_carlo, simulated_levels
@@ -473,7 +474,7 @@ def test_fewer_days_than_factors(tmp_path: Path) -> None:
 
 def test_a_million_scenarios_are_stored_as_a_calibration(lake: Lake) -> None:
     made = build(lake, scenarios=250_000, horizons=[1, 5, 10, 20])
-    with lake.writer("test") as committer:
+    with Committer(lake, "test") as committer:
         stored = save_scenario_set(committer, made)
     assert stored.n_scenarios == 1_000_000
     assert lake.read("scenario_levels").num_rows == 0
@@ -491,7 +492,7 @@ def test_a_million_scenarios_are_stored_as_a_calibration(lake: Lake) -> None:
 
 
 def test_a_set_that_this_machine_cannot_reproduce_is_refused(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
-    with lake.writer("test") as committer:
+    with Committer(lake, "test") as committer:
         stored = save_scenario_set(committer, build(lake, scenarios=100))
     # stands for a numerical library that makes other draws of the same seed
     monkeypatch.setattr(simulated_levels, "GENERATOR", "another")

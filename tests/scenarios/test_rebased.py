@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from support import factor, new_lake, put_market, random_walks
 
+from lake.committer import Committer
 from lake.errors import BadInput
 from lake.tables import Lake
 from scenarios import generators, store
@@ -27,7 +28,7 @@ SHIFTS = {"par_yield": {"shift_type": "log", "displacement": 0.05}}
 def lake(tmp_path_factory: pytest.TempPathFactory) -> Lake:
     made = new_lake(tmp_path_factory.mktemp("rebased"))
     put_market(made, FACTORS, random_walks(FACTORS, dt.date(2019, 6, 3), LATE))
-    with made.writer("test") as committer:
+    with Committer(made, "test") as committer:
         for name, day, parameters in (
             ("plain", EARLY, {"scenarios": 60}),
             ("plain", LATE, {"scenarios": 60}),
@@ -86,7 +87,7 @@ def test_factors_of_one_set_only(tmp_path: Path) -> None:
     walks["EQ:NEW"] = {d: v for d, v in walks["EQ:NEW"].items() if d > dt.date(2020, 3, 6)}
     put_market(lake, more, walks)
     sets = []
-    with lake.writer("test") as committer:
+    with Committer(lake, "test") as committer:
         for day, parameters in (
             (dt.date(2020, 3, 9), {"scenarios": 20}),
             (LATE, {"window_start": "2020-03-11", "max_held_days": 0}),

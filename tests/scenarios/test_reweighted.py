@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from support import factor, new_lake, put_contracts, put_market, random_walks
 
+from lake.committer import Committer
 from lake.errors import BadInput, NotFound
 from lake.tables import Lake
 from scenarios import generators
@@ -40,7 +41,7 @@ def lake(tmp_path: Path) -> Lake:
 
 
 def store(lake: Lake, name: str, method: str, **parameters: object) -> ScenarioSet:
-    with lake.writer("test") as committer:
+    with Committer(lake, "test") as committer:
         return save_scenario_set(
             committer, generators.generate(lake.snapshot(), method, {"market_date": AS_OF, **parameters}, name)
         )
@@ -104,7 +105,7 @@ def test_time_and_state_weights_are_those_of_a_slow_loop(lake: Lake) -> None:
 
 def test_vectors_of_the_source_answer_for_the_reweighted_set(lake: Lake) -> None:
     contracts = put_contracts(lake, [("cash_equity", {"currency": "USD", "underlying": f"EQ:{x}"}) for x in "AB"])
-    with lake.writer("test") as committer:
+    with Committer(lake, "test") as committer:
         plan = make_plan(lake.snapshot(), contracts, store_of(lake, "history"), AS_OF)
         run_plan(committer, plan, runner="in-process")
         made = save_scenario_set(committer, make(lake, age_decay=0.9))
@@ -126,7 +127,7 @@ def store_of(lake: Lake, name: str) -> ScenarioSet:
 
 def test_generated_sets_keep_their_recipe(lake: Lake) -> None:
     source = store(lake, "simulated", "monte_carlo", scenarios=3000, window=120)
-    with lake.writer("test") as committer:
+    with Committer(lake, "test") as committer:
         views = [{"kind": "mean", "factor": "EQ:A", "value": -0.002}]
         once = save_scenario_set(committer, make(lake, scenario_set="simulated", views=views))
         narrowed = make(lake, "subset", scenario_set=once.scenario_set_id, risk_classes=["equity"])

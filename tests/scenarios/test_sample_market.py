@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from scipy.stats import kurtosis
 
+from lake.committer import Committer
 from lake.errors import BadInput
 from lake.tables import Lake
 from scenarios.calendars import sessions
@@ -26,7 +27,7 @@ def history(tmp_path_factory: pytest.TempPathFactory) -> MarketHistory:
     folder = tmp_path_factory.mktemp("sample")
     catalogue = load_catalogue(write_sample_market(folder / "files"))
     lake = Lake.create(folder / "lake")
-    with lake.writer("test") as committer:
+    with Committer(lake, "test") as committer:
         ingest_market(committer, folder / "files", catalogue)
     return load_history(lake.snapshot(), "XNYS", DEFAULT_FIRST, DEFAULT_LAST)
 

@@ -9,6 +9,7 @@ import pytest
 from stress_market import DAY, LEVELS
 from support import new_lake, put_market
 
+from lake.committer import Committer
 from lake.errors import BadInput, NotFound
 from lake.tables import Lake
 from scenarios import generators
@@ -38,7 +39,7 @@ def build(lake: Lake, text: str, name: str = "test", day: dt.date = DAY, **more:
 
 
 def store(lake: Lake, made: ScenarioSet) -> ScenarioSet:
-    with lake.writer("test") as committer:
+    with Committer(lake, "test") as committer:
         return save_scenario_set(committer, made)
 
 

@@ -13,16 +13,17 @@ from flask.testing import FlaskClient
 from flask_openapi3.openapi import OpenAPI
 from small_lake import FRIDAY, MONDAY, build_lake, no_spark, request
 
+from lake.committer import Committer
 from lake.tables import Lake
 from service.config import Settings
-from service.operations import run_valuation
+from valuation.requests import run_valuation
 
 
 @pytest.fixture(scope="session")
 def valued_lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Not to be written to: for tests that only read, and to be copied by those that write."""
     lake = build_lake(tmp_path_factory.mktemp("service") / "lake")
-    with lake.writer("test") as committer:
+    with Committer(lake, "test") as committer:
         for day in (FRIDAY, MONDAY):
             run_valuation(committer, request(day), spark=no_spark)  # type: ignore[arg-type]
     return lake.path

@@ -17,6 +17,7 @@ from small_lake import BOOK, FORMULA, FRIDAY, MONDAY, SCENARIOS
 from aggregation.dimensions import DIMENSIONS
 from aggregation.measures import MEASURES
 from aggregation.tail import ESTIMATORS
+from lake.committer import Committer
 from lake.tables import Lake
 from scenarios.generators import GENERATORS
 from scenarios.store import load_scenario_set
@@ -184,7 +185,7 @@ def test_a_page_keeps_to_the_version_of_the_first(work_lake: Lake) -> None:
     """Rows committed between two pages shift nothing."""
     client = create_app(Settings(lake=work_lake.path)).test_client()
     first = get(client, f"positions?date={MONDAY}&limit=2")
-    with work_lake.writer("test") as committer:
+    with Committer(work_lake, "test") as committer:
         book = work_lake.read("positions").to_pylist()
         more = [{**r, "trade": "T00000-1b"} for r in book if r["trade"] == "T00000-1"]
         committer.put("positions", pa.Table.from_pylist(more, schema=work_lake.read("positions").schema))

@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 from small_lake import MONDAY, request
 
+from lake.committer import Committer
 from lake.errors import BadInput
 from lake.tables import Lake
 from service import serve
@@ -118,7 +119,7 @@ def test_a_request_becomes_a_valuation_becomes_an_answer(work_lake: Lake) -> Non
 
 
 def test_when_one_process_dies_all_end_and_the_exit_code_says_so(work_lake: Lake) -> None:
-    with work_lake.writer("someone else"):  # no engine can start
+    with Committer(work_lake, "someone else"):  # no engine can start
         refused = subprocess.run(
             [sys.executable, "-c", SERVE.format(False)],
             env={**os.environ, "VARLAKE_LAKE": str(work_lake.path), "VARLAKE_PORT": "0"},

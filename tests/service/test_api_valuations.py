@@ -11,11 +11,12 @@ from flask.testing import FlaskClient
 from small_lake import BOOK, MONDAY, SCENARIOS, no_spark, request
 from werkzeug.test import TestResponse
 
+from lake.committer import Committer
 from lake.tables import Lake
 from service.app import create_app
 from service.config import Settings
 from service.jobs import JobTable
-from service.operations import ValuationRequest, run_valuation
+from valuation.requests import ValuationRequest, run_valuation
 
 BODY = request().model_dump(mode="json")
 CONTRACTS = len(BOOK)
@@ -105,7 +106,7 @@ def test_a_job_that_ended_tells_its_result_or_its_problem_and_cannot_be_cancelle
     table = JobTable.of(work_lake)
     done = submitted(working.post("/api/v1/valuations", json=BODY))
     table.claim()
-    with work_lake.writer("test") as committer:
+    with Committer(work_lake, "test") as committer:
         table.finish(done["job_id"], run_valuation(committer, request(), spark=no_spark))  # type: ignore[arg-type]
     answer = working.get(f"/api/v1/jobs/{done['job_id']}").get_json()
     assert answer["state"] == "done"

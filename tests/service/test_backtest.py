@@ -22,16 +22,18 @@ from aggregation.backtest import BacktestQuery, BacktestResult
 from aggregation.query import run_query
 from aggregation.series import run_series
 from aggregation.types import Filter, RiskQuery
+from lake.committer import Committer
 from lake.errors import BadInput, NotFound
 from lake.ingest.pnl import ingest_pnl
 from lake.tables import Lake
+from scenarios.requests import ScenarioRequest
 from service.app import create_app
 from service.backtest import run_backtest
 from service.config import Settings
 from service.daily import plan_days, value_days
-from service.operations import ScenarioRequest, ValuationRequest, run_valuation
 from service.replay import receipt_of, replay
 from valuation.positions import ingest_positions
+from valuation.requests import ValuationRequest, run_valuation
 
 SCENARIO_REQUEST = ScenarioRequest(parameters={"scenarios": SCENARIOS}, name=None)
 LEVELS = ("0.95", "0.9")
@@ -46,7 +48,7 @@ def no_spark() -> object:
 def daily_lake(tmp_path_factory: pytest.TempPathFactory) -> Lake:
     """Every day with a book is valued. Not to be written to."""
     lake = build_daily_lake(tmp_path_factory.mktemp("daily") / "lake")
-    with lake.writer("test") as committer:
+    with Committer(lake, "test") as committer:
         done = value_days(committer, DAYS, SCENARIO_REQUEST)
     assert (done["days"], done["refused"]) == (len(DAYS) - 1, {})
     return lake
@@ -200,7 +202,7 @@ class TestMissing:
         lines = book_csv().splitlines()
         option = next(x for x in lines if x.startswith(str(DAYS[17])) and "2020-12-18" in x)
         matured.write_text("\n".join([lines[0], option.replace("2020-12-18", "2020-01-17").replace("T2", "T9")]))
-        with own_lake.writer("test") as committer:
+        with Committer(own_lake, "test") as committer:
             ingest_positions(committer, matured)
         notes = run_backtest(own_lake, late).nodes[0].notes
         assert "On 1 of 2 days the VaR rests on part of the positions; see covered." in notes
@@ -215,7 +217,7 @@ class TestMissing:
 
     def test_var_of_ten_days_is_not_held_against_pnl_of_one(self, own_lake: Lake) -> None:
         ten = ScenarioRequest(parameters={"scenarios": 30, "horizon_days": 10}, name="ten")
-        with own_lake.writer("test") as committer:
+        with Committer(own_lake, "test") as committer:
             value_days(committer, DAYS[:2], ten)
         with pytest.raises(BadInput, match=r"spans 10 days .scenario set ten.*one-day moves"):
             run_backtest(own_lake, asked(scenario_set="ten", last=DAYS[1]))
@@ -225,7 +227,7 @@ class TestActualPnL:
     def bring(self, lake: Lake, rows: list[str], header: str = "date,desk,pnl,currency") -> None:
         path = lake.path.parent / "pnl.csv"
         path.write_text("\n".join([header, *rows]))
-        with lake.writer("test") as committer:
+        with Committer(lake, "test") as committer:
             ingest_pnl(committer, path)
 
     def test_both_kinds_are_counted_and_the_greater_count_is_the_desks(
@@ -311,7 +313,7 @@ class TestDays:
         known = own_lake.read("valuation_sets", ["valuation_date", "valuation_set_id"]).to_pylist()
         ids = {r["valuation_date"]: r["valuation_set_id"] for r in known}
         request = ValuationRequest(as_of=DAYS[3], scenarios=SCENARIO_REQUEST, runner="in-process")
-        with own_lake.writer("test") as committer:
+        with Committer(own_lake, "test") as committer:
             sealed = run_valuation(committer, request, spark=no_spark)  # type: ignore[arg-type]
         assert sealed["valuation_set_id"] == ids[DAYS[3]]
         assert sealed["this_run"]["valued"] == 0
@@ -325,7 +327,7 @@ class TestDays:
             0,
         )
         assert planned.contracts == 0
-        with own_lake.writer("test") as committer:
+        with Committer(own_lake, "test") as committer:
             assert value_days(committer, DAYS, SCENARIO_REQUEST)["days"] == 0
 
     def test_a_plan_tells_the_contracts_and_bytes(self, daily_lake: Lake) -> None:
@@ -338,7 +340,7 @@ class TestDays:
     def test_a_day_without_history_stops_no_other(self, tmp_path: Path) -> None:
         lake = build_daily_lake(tmp_path / "lake")
         moves = sum(d <= DAYS[0] for d in MARKET["EQ:AAA"]) - 1
-        with lake.writer("test") as committer:
+        with Committer(lake, "test") as committer:
             request = ScenarioRequest(parameters={"scenarios": moves + 1}, name=None)
             done = value_days(committer, DAYS[:3], request)
         assert done["days"] == 2
@@ -370,7 +372,7 @@ class TestReceipt:
             assert {i.state for i in done.inputs} == {"same"}
         changed = tmp_path / "pnl.csv"
         changed.write_text(f"date,pnl,currency\n{DAYS[12]},-1e9,USD\n")
-        with own_lake.writer("test") as committer:
+        with Committer(own_lake, "test") as committer:
             ingest_pnl(committer, changed)
         # P&L that came later is no part of the lake as it was
         assert replay(own_lake, receipts["backtest"]).verdict == "same bits"

@@ -10,6 +10,8 @@ import pytest
 from command_line import answer, in_a_process, refused, varlake
 from small_lake import FRIDAY, MONDAY, SCENARIOS, book_csv
 
+from lake.committer import Committer
+
 
 def test_var_by_desk_adds_up(valued_lake: Path) -> None:
     result = answer(
@@ -170,7 +172,7 @@ def test_no_lake(tmp_path: Path) -> None:
 
 
 def test_a_second_writer_is_refused(work_lake) -> None:
-    with work_lake.writer("varlake engine"):
+    with Committer(work_lake, "varlake engine"):
         said = refused("value", "--as-of", MONDAY, lake=work_lake.path)
     assert "varlake engine" in said
 

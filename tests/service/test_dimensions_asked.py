@@ -18,10 +18,11 @@ from small_lake import FRIDAY, MONDAY, SCENARIOS, no_spark, request
 from aggregation.drill import DrillQuery, run_drill
 from aggregation.pivot import PivotQuery, run_pivot
 from aggregation.table import TableQuery, run_table
+from lake.committer import Committer
 from lake.tables import Lake
 from service.app import create_app
 from service.config import Settings
-from service.operations import run_valuation
+from valuation.requests import run_valuation
 
 HIERARCHY = """hierarchy,level,member,parent_level,parent,effective_from,effective_to
 organisation,desk,Equities,division,Markets,2020-01-01,2020-03-15
@@ -161,7 +162,7 @@ class TestFreeDates:
 
     def test_missing_contracts_are_planned_and_priced(self, bare_lake: Path, tmp_path: Path) -> None:
         own = Lake.open(Path(shutil.copytree(bare_lake, tmp_path / "lake")))
-        with own.writer("test") as committer:
+        with Committer(own, "test") as committer:
             run_valuation(committer, request(FRIDAY), spark=no_spark)
         monday = answer("var", "--as-of", MONDAY, "--value", lake=own.path)  # the recipe last valued, on this day
         assert monday["receipt"]["scenario_set_name"] == f"historical-{SCENARIOS}"

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from lake.committer import Committer
 from lake.errors import NotReady
 from lake.machine import JavaFound
 from lake.schemas import TABLES
@@ -68,7 +69,7 @@ def test_this_machine_can_run_the_default(examined: Examine) -> None:
 
 def test_a_lake_with_its_tables_and_its_writer(examined: Examine, tmp_path: Path) -> None:
     lake = Lake.create(tmp_path / "lake")
-    with lake.writer("varlake engine") as writer:
+    with Committer(lake, "varlake engine") as writer:
         row = {f.name: [f"{f.name}"] for f in TABLES["contracts"].schema}
         table = TABLES["contracts"].schema.empty_table().from_pydict(row, schema=TABLES["contracts"].schema)
         version = writer.put("contracts", table)

@@ -17,14 +17,15 @@ import pytest
 import structlog
 from small_lake import BOOK, MONDAY, SCENARIOS, request
 
+from lake.committer import Committer
 from lake.errors import Conflict
+from lake.progress import Cancelled
 from lake.tables import Lake
 from service import engine
 from service.config import Settings
 from service.jobs import VALUATION, Job, JobTable
-from service.operations import ValuationRequest
 from valuation import runners
-from valuation.runners import Cancelled
+from valuation.requests import ValuationRequest
 from valuation.store import find_sealed
 
 CONTRACTS = len(BOOK)  # each line of the book is a contract of its own, one of them matured
@@ -272,7 +273,7 @@ def test_a_killed_engine_loses_no_job(work_lake: Lake) -> None:
 
 
 def test_the_engine_process_tells_in_one_line_why_it_does_not_start(work_lake: Lake) -> None:
-    with work_lake.writer("someone else"):
+    with Committer(work_lake, "someone else"):
         refused = start_engine(work_lake)
         _, err = refused.communicate(timeout=60)
     assert refused.returncode == 2

@@ -13,11 +13,12 @@ from aggregation.explain import explain
 from aggregation.query import run_query
 from aggregation.types import RiskQuery
 from aggregation.vector_cache import VectorCache
+from lake.committer import Committer
 from lake.errors import BadInput, NotReady
 from lake.tables import Lake
 from service.explain import COORDINATES, explain_through, lattice_plan, value_lattice
-from service.operations import run_valuation
 from service.replay import receipt_of, replay
+from valuation.requests import run_valuation
 
 ONE, TWO = (
     RiskQuery(as_of=day, by=("desk",), measures=("es",), levels=("0.5",), currency="EUR") for day in (FRIDAY, MONDAY)
@@ -29,7 +30,7 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Lake:
     """Both days valued, each for its own book, and nothing between them."""
     made = build_lake(tmp_path_factory.mktemp("lattice") / "lake")
     for day in (FRIDAY, MONDAY):
-        with made.writer("test") as committer:
+        with Committer(made, "test") as committer:
             run_valuation(committer, request(day), spark=no_spark)
     return made
 
@@ -37,7 +38,7 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Lake:
 @pytest.fixture(scope="module")
 def valued(lake: Lake) -> Lake:
     plan = lattice_plan(lake, ONE, TWO, "shapley", VectorCache(lake))
-    with lake.writer("test") as committer:
+    with Committer(lake, "test") as committer:
         assert value_lattice(committer, plan, spark=no_spark) > 0
     return lake
 

@@ -15,10 +15,11 @@ from aggregation.explain_drill import drill
 from aggregation.explain_sides import compared
 from aggregation.types import Filter, RiskQuery
 from aggregation.vector_cache import VectorCache
+from lake.committer import Committer
 from lake.tables import Lake
 from scenarios.catalogue import ingest_market, load_catalogue
-from service.operations import ValuationRequest, run_valuation
 from valuation.positions import ingest_positions
+from valuation.requests import ValuationRequest, run_valuation
 from valuation.sample_book import write_sample_book
 
 pytestmark = pytest.mark.marketdata
@@ -31,7 +32,7 @@ N = 250
 def lake(market_data_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Lake:
     folder = tmp_path_factory.mktemp("march")
     lake = Lake.create(folder / "lake")
-    with lake.writer("test") as committer:
+    with Committer(lake, "test") as committer:
         ingest_market(committer, market_data_dir, load_catalogue("marketdata"))
         files = write_sample_book(lake.snapshot(), folder / "book", positions=150, dates=f"{FRIDAY},{MONDAY}", seed=3)
         for file in files:

@@ -17,13 +17,15 @@ from small_lake import FRIDAY, MONDAY, SCENARIOS, no_spark
 from aggregation.dimensions import CONTRACT_COLUMNS, DIMENSIONS
 from aggregation.measures import MEASURES
 from aggregation.vector_cache import VectorCache
+from lake.committer import Committer
 from lake.tables import Lake
+from scenarios.requests import ScenarioSetRequest, run_scenario_set
 from service.api.context import EXTENSION, Context
 from service.app import create_app
 from service.branches import BranchRequest, save_branch
 from service.config import Settings
 from service.jobs import VALUATION, JobTable
-from service.operations import ScenarioSetRequest, ValuationRequest, run_scenario_set
+from valuation.requests import ValuationRequest
 
 quick = settings(suppress_health_check=list(HealthCheck), deadline=None)
 app = create_app(Settings(lake=Path("the fixture gives it")))
@@ -49,11 +51,11 @@ def lake(valued_lake: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     app.extensions[EXTENSION] = Context(Settings(lake=copied.path))
     held["scenario-sets"] = copied.read("scenario_sets")["scenario_set_id"][0].as_py()
     bespoke = ScenarioSetRequest(as_of=MONDAY, method="stress", parameters={"text": SHOCK}, name="bespoke")
-    with copied.writer("test") as committer:
+    with Committer(copied, "test") as committer:
         run_scenario_set(committer, bespoke, progress=lambda stage, done, total: None)
     held["bespoke"] = "bespoke"
     held["valuation-sets"] = copied.read("valuation_sets")["valuation_set_id"][0].as_py()
-    with copied.writer("test") as committer:
+    with Committer(copied, "test") as committer:
         asked = BranchRequest.model_validate({"name": "held", "as_of": MONDAY, "add": [SHARES]})
         save_branch(committer, asked, cache=VectorCache(copied), spark=no_spark)  # type: ignore[arg-type]
     held["branches"] = "held"

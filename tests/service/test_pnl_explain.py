@@ -20,13 +20,13 @@ from support import factor, put_market, random_walks
 
 from aggregation.query import run_query
 from aggregation.types import Filter, RiskQuery
+from lake.committer import Committer
 from lake.errors import BadInput, NotFound
 from lake.schemas import DIMENSION_COLUMNS
 from lake.tables import Lake
 from scenarios.types import FactorIndex, Roll
 from service.app import create_app
 from service.config import Settings
-from service.operations import run_valuation
 from service.pnl_explain import LINES, PNL, TRADES, PnlExplain, PnlExplainRequest, plan_pnl_explain, pnl_explain
 from service.replay import replay
 from valuation.batch import value_batch
@@ -34,6 +34,7 @@ from valuation.cash import cash_until
 from valuation.catalogue import parse_terms
 from valuation.market import ScenarioMarket
 from valuation.positions import ingest_positions
+from valuation.requests import run_valuation
 
 THURSDAY = dt.date(2020, 3, 12)
 DOLLARS = {"currency": "USD", "discount_curve": "USD"}
@@ -92,7 +93,7 @@ def write_books(folder: Path) -> Path:
 def lake(bare_lake: Path, tmp_path_factory: pytest.TempPathFactory) -> Lake:
     folder = tmp_path_factory.mktemp("pnl")
     lake = Lake.open(shutil.copytree(bare_lake, folder / "lake"))
-    with lake.writer("test") as committer:
+    with Committer(lake, "test") as committer:
         assert ingest_positions(committer, write_books(folder), replace_dates=True).rejected == 0
         for day in (THURSDAY, MONDAY):
             run_valuation(committer, request(day), spark=no_spark)  # type: ignore[arg-type]

@@ -12,13 +12,14 @@ from small_lake import no_spark
 
 from aggregation.query import run_query
 from aggregation.types import Filter, RiskQuery
+from lake.committer import Committer
 from lake.tables import Lake
 from scenarios.catalogue import ingest_market, load_catalogue
-from service.operations import ValuationRequest, run_valuation
 from service.pnl_explain import LINES, PNL, PnlExplain, PnlExplainRequest, pnl_explain
+from valuation.contracts import contracts_held
 from valuation.positions import ingest_positions
+from valuation.requests import ValuationRequest, run_valuation
 from valuation.sample_book import write_sample_book
-from valuation.store import contracts_held
 
 FRIDAY, MONDAY = dt.date(2020, 3, 13), dt.date(2020, 3, 16)
 
@@ -29,10 +30,10 @@ pytestmark = pytest.mark.marketdata
 def lake(tmp_path_factory: pytest.TempPathFactory, market_data_dir: Path) -> Lake:
     folder = tmp_path_factory.mktemp("real")
     lake = Lake.create(folder / "lake")
-    with lake.writer("test") as committer:
+    with Committer(lake, "test") as committer:
         ingest_market(committer, market_data_dir, load_catalogue("marketdata"))
     files = write_sample_book(lake.snapshot(), folder / "book", positions=1500, dates=f"{FRIDAY},{MONDAY}", seed=1)
-    with lake.writer("test") as committer:
+    with Committer(lake, "test") as committer:
         for file in files:
             ingest_positions(committer, file)
         for day in (FRIDAY, MONDAY):

@@ -14,18 +14,19 @@ from small_lake import FRIDAY, MONDAY, book_csv, no_spark, request
 
 from aggregation.query import run_query
 from aggregation.types import RiskQuery
+from lake.committer import Committer
 from lake.errors import BadInput
 from lake.tables import Lake
-from service.operations import run_valuation
 from service.replay import Replay, receipt_of, replay
 from valuation.positions import ingest_positions
+from valuation.requests import run_valuation
 
 QUERY = RiskQuery(as_of=MONDAY, by=("desk",), measures=("var", "es"))
 
 
 @pytest.fixture
 def lake(work_lake: Lake) -> Lake:
-    with work_lake.writer("test") as committer:
+    with Committer(work_lake, "test") as committer:
         run_valuation(committer, request(MONDAY), spark=no_spark)  # type: ignore[arg-type]
     return work_lake
 
@@ -55,7 +56,7 @@ def test_a_replaced_book_is_named_and_the_old_bits_are_still_there(lake: Lake, t
     before = receipt(lake)
     file = tmp_path / "book.csv"
     file.write_text(book_csv().replace(",1000.0,", ",1001.0,"))
-    with lake.writer("test") as committer:
+    with Committer(lake, "test") as committer:
         ingest_positions(committer, file, replace_dates=True)
     assert receipt(lake)["result_digest"] != before["result_digest"]
     done = replay(lake, before)

@@ -10,11 +10,13 @@ import pytest
 from command_line import answer, refused, varlake
 from small_lake import FRIDAY, MONDAY, no_spark, request
 
-from aggregation.vector_cache import answers
+from aggregation.remembered import answers
+from lake.committer import Committer
 from lake.tables import Lake
 from service import bench_reduce, operations
 from service.app import create_app
 from service.config import Settings
+from valuation.requests import run_valuation
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -77,8 +79,8 @@ def test_spark_gives_the_same_answer_and_it_replays(valued_lake: Path, tmp_path:
 
 @pytest.mark.spark
 def test_what_is_missing_is_valued_and_then_added_up_on_spark(work_lake: Lake, spark: SparkSession) -> None:
-    with work_lake.writer("test") as committer:
-        operations.run_valuation(committer, request(FRIDAY), spark=no_spark)  # type: ignore[arg-type]
+    with Committer(work_lake, "test") as committer:
+        run_valuation(committer, request(FRIDAY), spark=no_spark)  # type: ignore[arg-type]
     parts = ("--by", "desk,client", "--subtotals", "--value", "--reduce", "spark")
     on_spark = answer("var", "--as-of", MONDAY, *parts, lake=work_lake.path)
     answers.clear()
@@ -91,8 +93,8 @@ def test_what_is_missing_is_valued_and_then_added_up_on_spark(work_lake: Lake, s
 
 
 def test_the_plan_says_which_way_and_why(valued_lake: Path, work_lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
-    with work_lake.writer("test") as committer:
-        operations.run_valuation(committer, request(FRIDAY), spark=no_spark)  # type: ignore[arg-type]
+    with Committer(work_lake, "test") as committer:
+        run_valuation(committer, request(FRIDAY), spark=no_spark)  # type: ignore[arg-type]
     for lake, missing in ((valued_lake, 0), (work_lake.path, VECTORS)):
         plan = answer(*QUESTION, "--plan", lake=lake)
         assert (plan["missing"], plan["reduce"]) == (missing, "in-process")

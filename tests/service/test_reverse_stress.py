@@ -9,12 +9,13 @@ from support import random_walks
 
 from aggregation.query import run_query
 from aggregation.types import Filter, RiskQuery
+from lake.committer import Committer
 from lake.errors import BadInput
 from lake.tables import Lake
 from scenarios.moments import LawRules, law
 from scenarios.store import save_scenario_set
-from service.operations import ValuationRequest, run_valuation
 from service.reverse_stress import ReverseStressRequest, expected_cost, reverse_stress
+from valuation.requests import ValuationRequest, run_valuation
 
 LAW = {"window": 60, "covariance": "sample"}
 SHARES = Filter(dimension="desk", values=("Equities",))
@@ -57,7 +58,7 @@ def test_shares_against_the_closed_form(lake: Lake) -> None:
 
 def test_the_scenario_loses_as_much_when_valued_like_any_other(lake: Lake) -> None:
     found = reverse_stress(lake, request(where=(SHARES,), loss=30_000))
-    with lake.writer("test") as committer:
+    with Committer(lake, "test") as committer:
         saved = save_scenario_set(committer, found.scenario_set)
         run_valuation(
             committer,

@@ -14,13 +14,14 @@ from small_lake import MONDAY
 
 from aggregation.types import RiskQuery
 from aggregation.vector_cache import VectorCache
+from lake.committer import Committer
 from lake.tables import Lake
 from scenarios.store import find_scenario_set, load_scenario_set
 from service.app import create_app
 from service.config import Settings
 from service.jobs import VALUATION, JobTable
-from service.operations import run_valuation
 from service.risk_classes import requests
+from valuation.requests import run_valuation
 
 EQUITIES = ("--where", "desk=Equities")
 
@@ -76,7 +77,7 @@ class TestRiskClasses:
     def test_a_set_of_one_class_cannot_be_split(self, lake: Lake) -> None:
         varlake("classes", "--as-of", MONDAY, "--value", lake=lake.path)
         one = next(iter(requests(VectorCache(lake), RiskQuery(as_of=MONDAY)).values()))
-        with lake.writer("test") as committer:
+        with Committer(lake, "test") as committer:
             sealed = run_valuation(committer, one, spark=lambda: None)  # type: ignore[arg-type,return-value]
         assert "alone" in refused(
             "classes", "--as-of", MONDAY, "--valuation-set", sealed["valuation_set_id"], lake=lake.path

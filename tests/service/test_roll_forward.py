@@ -15,16 +15,17 @@ from small_lake import FORMULA, FRIDAY, MATURED, MONDAY, OPTION, SHARE_B, no_spa
 
 from aggregation.query import run_query
 from aggregation.types import Filter, RiskQuery
+from lake.committer import Committer
 from lake.errors import BadInput, NotFound
 from lake.schemas import DIMENSION_COLUMNS
 from lake.tables import Lake
 from scenarios.store import find_scenario_set, load_scenario_set
-from service.operations import run_valuation
 from service.roll_forward import RollRequest, RollResult, roll_forward, value_rolled
 from valuation.batch import value_batch
 from valuation.catalogue import parse_terms
 from valuation.market import ScenarioMarket
 from valuation.positions import ingest_positions
+from valuation.requests import run_valuation
 from valuation.store import find_sealed
 
 HORIZONS = ("1D", "1M", "1Y")
@@ -122,7 +123,7 @@ def test_a_whole_book_against_a_slow_loop(work_lake: Lake, tmp_path: Path) -> No
         for i, (desk, quantity, contract_terms) in enumerate(book):
             dimensions = dict.fromkeys(DIMENSION_COLUMNS, "x") | {"desk": desk, "trade": str(i)}
             rows.writerow({"positions_date": tuesday, "quantity": quantity, **dimensions, **contract_terms})
-    with work_lake.writer("test") as committer:
+    with Committer(work_lake, "test") as committer:
         assert ingest_positions(committer, file).rejected == 0
 
     result = ask(work_lake, as_of=tuesday, horizons=("1Y",), by=("desk",), rates={"EUR": 0.01})
@@ -253,7 +254,7 @@ def test_a_horizon_twice_is_refused() -> None:
 def test_scenarios_at_the_horizon(work_lake: Lake) -> None:
     """A historical set rolled and valued: risk at T is an ordinary query; asked again, nothing is priced."""
     asked = RollRequest(as_of=MONDAY, horizons=("1D", "1Y"), scenario_set="historical-30")
-    with work_lake.writer("test") as committer:
+    with Committer(work_lake, "test") as committer:
         run_valuation(committer, request(), spark=no_spark)  # type: ignore[arg-type]
         before = run_query(work_lake, RiskQuery(as_of=MONDAY))
         seals = value_rolled(committer, asked, runner="in-process")
@@ -280,13 +281,13 @@ def test_scenarios_at_the_horizon(work_lake: Lake) -> None:
     stored = load_scenario_set(work_lake, seals[0]["scenario_set_id"])
     assert stored.roll is not None
     assert (stored.roll.since, stored.roll.to, stored.roll.market) == (MONDAY, DAYS[0], "forwards")
-    with work_lake.writer("test") as committer, pytest.raises(BadInput, match="Name a stored scenario set"):
+    with Committer(work_lake, "test") as committer, pytest.raises(BadInput, match="Name a stored scenario set"):
         value_rolled(committer, RollRequest(as_of=MONDAY), runner="in-process")
 
 
 def test_a_rolled_set_has_one_valuation_date(work_lake: Lake) -> None:
     asked = RollRequest(as_of=MONDAY, horizons=("1D",), scenario_set="historical-30")
-    with work_lake.writer("test") as committer:
+    with Committer(work_lake, "test") as committer:
         run_valuation(committer, request(), spark=no_spark)  # type: ignore[arg-type]
         (seal,) = value_rolled(committer, asked, runner="in-process")
         with pytest.raises(BadInput, match="rolled to 2020-03-17"):
@@ -300,7 +301,7 @@ def test_a_rolled_set_has_one_valuation_date(work_lake: Lake) -> None:
 def test_generated_scenarios_are_rolled_too(work_lake: Lake) -> None:
     random = {"method": "monte_carlo", "parameters": {"scenarios": 256, "window": 40, "seed": 5}, "name": "mc"}
     asked = RollRequest(as_of=MONDAY, horizons=("1M",), market="constant", scenario_set="mc")
-    with work_lake.writer("test") as committer:
+    with Committer(work_lake, "test") as committer:
         run_valuation(committer, request(scenarios=random), spark=no_spark)  # type: ignore[arg-type]
         (seal,) = value_rolled(committer, asked, runner="in-process")
     one = load_scenario_set(work_lake, find_scenario_set(work_lake, "mc")["scenario_set_id"])

@@ -6,11 +6,12 @@ from small_lake import MONDAY, build_lake, no_spark
 
 from aggregation.query import run_query
 from aggregation.types import Filter, RiskQuery
+from lake.committer import Committer
 from lake.errors import BadInput
 from lake.tables import Lake
 from scenarios.store import load_scenario_set
-from service.operations import ValuationRequest, run_valuation
 from service.stress_period import StressPeriodRequest, plan_stress_period, stress_period
+from valuation.requests import ValuationRequest, run_valuation
 
 SHARES = Filter(dimension="desk", values=("Equities",))
 
@@ -27,7 +28,7 @@ def request(**more: object) -> StressPeriodRequest:
 
 
 def search(lake: Lake, **more: object):
-    with lake.writer("test") as committer:
+    with Committer(lake, "test") as committer:
         return stress_period(committer, request(**more), spark=no_spark)  # type: ignore[arg-type]
 
 
@@ -52,7 +53,7 @@ def test_windows_are_those_of_separate_historical_sets(lake: Lake, measure: str,
     assert found.worst.value == max(w.value for w in found.all_windows)
     for window in (found.worst, found.all_windows[-1]):
         name = f"window-{window.first}"
-        with lake.writer("test") as committer:
+        with Committer(lake, "test") as committer:
             run_valuation(
                 committer,
                 ValuationRequest.model_validate(

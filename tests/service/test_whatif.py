@@ -18,12 +18,12 @@ from command_line import answer, refused, varlake
 from flask.testing import FlaskClient
 from small_lake import BOOK, FRIDAY, MONDAY, OPTION, SHARE_A, SHARE_B, no_spark, request
 
-from aggregation import branches
-from aggregation.branches import find_branch, list_branches
+from aggregation import branch_books
 from aggregation.compare import compare
 from aggregation.query import run_query
 from aggregation.types import RiskQuery
 from aggregation.vector_cache import VectorCache
+from lake.committer import Committer
 from lake.errors import BadInput, Conflict, NotFound
 from lake.tables import Lake
 from service import engine
@@ -31,10 +31,11 @@ from service.app import create_app
 from service.branches import BranchRequest, remove_branch, save_branch
 from service.config import Settings
 from service.jobs import JobTable
-from service.operations import ValuationRequest, plan_valuation, run_valuation
 from service.replay import replay
 from service.trades import read_trades, trades_of_file, trades_of_rows
 from service.whatif import ChangeRequest, parse_removal, parse_scaling, run_what_if
+from valuation.branches import find_branch, list_branches
+from valuation.requests import ValuationRequest, plan_valuation, run_valuation
 
 LEVEL = "0.9"
 PUT = {k: v for k, v in OPTION.items() if k != "instrument_type"} | {"option_type": "put", "strike": "95"}
@@ -53,7 +54,7 @@ def question(**more: Any) -> RiskQuery:
 
 
 def save(lake: Lake, name: str, **more: Any) -> dict[str, Any]:
-    with lake.writer("test") as committer:
+    with Committer(lake, "test") as committer:
         asked = BranchRequest.model_validate({"name": name, "as_of": MONDAY, **more})
         return save_branch(committer, asked, cache=VectorCache(lake), spark=no_spark)  # type: ignore[arg-type]
 
@@ -262,7 +263,7 @@ class TestBranches:
         with pytest.raises(BadInput, match="would stand on itself"):
             save(own_lake, "b", upon="b", remove=[parse_removal("H1").model_dump()], new_version=True)
         save(own_lake, "above", upon="b", remove=[parse_removal("H1").model_dump()])
-        with own_lake.writer("test") as committer:
+        with Committer(own_lake, "test") as committer:
             with pytest.raises(BadInput, match="as a whole"):
                 remove_branch(committer, "b@1")
             assert remove_branch(committer, "b")["still_standing_on_it"] == ["above"]
@@ -301,7 +302,7 @@ class TestBranches:
         asked = request(FRIDAY, branches=("hedged",))
         assert isinstance(asked, ValuationRequest)
         assert plan_valuation(own_lake.snapshot(), asked).work.num_rows == 1
-        with own_lake.writer("test") as committer:
+        with Committer(own_lake, "test") as committer:
             run_valuation(committer, asked, spark=no_spark)  # type: ignore[arg-type]
         assert run_query(own_lake, friday).coverage.missing == 0
 
@@ -314,7 +315,7 @@ class TestBranches:
         save(own_lake, "b", add=[SHARES])
         row = find_branch(own_lake, "b")
         with pytest.raises(NotFound, match="is damaged: 1 of its 2 trades"):
-            branches.load_changes(own_lake, {**row, "trades": 2})
+            branch_books.load_changes(own_lake, {**row, "trades": 2})
 
     def test_command_line(self, own_lake: Lake) -> None:
         lake = own_lake.path

@@ -4,12 +4,14 @@ from small_lake import FRIDAY, MONDAY, SCENARIOS, no_spark, request
 
 from aggregation.query import run_query
 from aggregation.types import RiskQuery
+from lake.committer import Committer
 from lake.tables import Lake
-from service.operations import ScenarioRequest, default_name, run_valuation
+from scenarios.requests import ScenarioRequest, default_name
+from valuation.requests import run_valuation
 
 
 def value(lake: Lake, **more: object) -> str:
-    with lake.writer("test") as committer:
+    with Committer(lake, "test") as committer:
         sealed = run_valuation(committer, request(MONDAY, **more), spark=no_spark)  # type: ignore[arg-type]
     return str(sealed["valuation_set_id"])
 
@@ -27,7 +29,7 @@ def test_the_set_that_holds_the_book(work_lake: Lake, monkeypatch) -> None:
     from valuation import store
 
     held = store.contracts_held
-    monkeypatch.setattr("service.operations.contracts_held", lambda at, dates: held(at, dates).slice(0, 1))
+    monkeypatch.setattr("valuation.requests.contracts_held", lambda at, dates: held(at, dates).slice(0, 1))
     assert value(work_lake) != both
     assert answering(work_lake) == both
     assert answering(work_lake, positions_date=FRIDAY) == both
@@ -35,7 +37,7 @@ def test_the_set_that_holds_the_book(work_lake: Lake, monkeypatch) -> None:
 
 def test_a_stress_answers_only_by_name(work_lake: Lake) -> None:
     sample = value(work_lake)
-    with work_lake.writer("test") as committer:
+    with Committer(work_lake, "test") as committer:
         stress = request(
             MONDAY, scenarios=ScenarioRequest(method="stress", parameters={"text": "equity -20%"}, name="crash")
         )

@@ -13,6 +13,7 @@ import pytest
 from scipy import stats
 from support import factor, new_lake, put_contracts, put_market, random_walks
 
+from lake.committer import Committer
 from lake.tables import Lake
 from scenarios import generators
 from scenarios.sampling import PATHS
@@ -57,13 +58,13 @@ def lake(tmp_path: Path) -> Lake:
 
 def stored_set(lake: Lake, scenarios: int = 5000, **parameters: object) -> ScenarioSet:
     given = {"market_date": AS_OF, "window": 120, "scenarios": scenarios, **parameters}
-    with lake.writer("test") as committer:
+    with Committer(lake, "test") as committer:
         return save_scenario_set(committer, generators.generate(lake.snapshot(), "monte_carlo", given, "mc"))
 
 
 def value(lake: Lake, contracts: pa.Table, scenarios: ScenarioSet, **more: object) -> dict[str, object]:
     plan = make_plan(lake.snapshot(), contracts, scenarios, AS_OF)
-    with lake.writer("test") as committer:
+    with Committer(lake, "test") as committer:
         return runners.run_plan(committer, plan, **{"runner": "in-process", **more})  # type: ignore[arg-type]
 
 

@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 import pytest
 from support import contract_rows, factor, new_lake, put_contracts, put_market, random_walks
 
+from lake.committer import Committer
 from lake.errors import BadInput
 from lake.tables import Lake
 from scenarios import generators
@@ -70,7 +71,7 @@ def lake(tmp_path: Path, market: dict[str, dict[dt.date, float | None]]) -> Lake
 
 
 def scenario_set(lake: Lake) -> ScenarioSet:
-    with lake.writer("test") as committer:
+    with Committer(lake, "test") as committer:
         made = generators.generate(lake.snapshot(), "historical", {"market_date": AS_OF, "scenarios": N}, "test")
         return save_scenario_set(committer, made)
 
@@ -80,7 +81,7 @@ def plan_for(lake: Lake, contracts: pa.Table, scenarios: ScenarioSet, **more: ob
 
 
 def run(lake: Lake, plan: ValuationPlan, **more: object) -> dict[str, object]:
-    with lake.writer("test") as committer:
+    with Committer(lake, "test") as committer:
         return runners.run_plan(committer, plan, **{"runner": "in-process", **more})  # type: ignore[arg-type]
 
 

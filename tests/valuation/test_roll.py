@@ -13,6 +13,7 @@ from examples import BASE, EXAMPLES, INDEX, LEVELS, TODAY
 from make_market import factor
 from support import new_lake
 
+from lake.committer import Committer
 from lake.errors import BadInput
 from scenarios.store import load_scenario_set, save_scenario_set, scenario_set_digest
 from scenarios.types import FactorIndex, MissingRiskFactor, ScenarioSet
@@ -281,7 +282,7 @@ def test_nothing_vanishes_over_any_payment(kind, number, how):
 def test_a_rolled_set_is_stored_and_loaded_as_it_is(tmp_path, how):
     made = roll(scenario_set(), YEAR, how, Carry(dividend_yields={"EQ:A": 0.02}))
     lake = new_lake(tmp_path)
-    with lake.writer("test") as committer:
+    with Committer(lake, "test") as committer:
         stored = save_scenario_set(committer, made)
         plain = save_scenario_set(committer, scenario_set())
     assert plain.scenario_set_id == scenario_set_digest(scenario_set()) != stored.scenario_set_id

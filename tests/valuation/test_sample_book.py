@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from support import factor, put_market, random_walks
 
+from lake.committer import Committer
 from lake.errors import BadInput, NotFound
 from lake.tables import Lake
 from scenarios.calendars import sessions
@@ -213,7 +214,7 @@ def test_the_files_load_whole_and_parquet_is_the_same_book(
     monkeypatch.setattr(sample_book, "PARQUET_FROM", 499)
     typed = write_sample_book(own.snapshot(), tmp_path / "parquet", **options)  # type: ignore[arg-type]
     assert [f.suffix for f in (*files, *typed)] == [".csv", ".csv", ".parquet", ".parquet"]
-    with own.writer("test") as committer:
+    with Committer(own, "test") as committer:
         first = [ingest_positions(committer, f) for f in files]
         again = [ingest_positions(committer, f) for f in typed]
     assert [r.rejected for r in (*first, *again)] == [0, 0, 0, 0]
