@@ -59,7 +59,7 @@ bench: setup ## measure speed against limits and peers, and write bench.json
 	$(BIN)/varlake bench all --output bench.json $(ARGS)
 
 delta-jars: setup ## fetch the two jars with which Spark itself reads Delta tables
-	$(BIN)/python -m lake.delta_jars $(MAVEN_REPO)
+	$(BIN)/python -m lake.runtime.delta_jars $(MAVEN_REPO)
 
 LOCK = $(BIN)/uv pip compile -q --universal --generate-hashes --no-annotate --no-header -p 3.11 pyproject.toml
 

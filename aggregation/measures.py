@@ -6,9 +6,10 @@ import math
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from aggregation import tail
-from aggregation.estimators import ESTIMATORS, Floats, exact_level
+from aggregation.kernels import tail
+from aggregation.kernels.estimators import ESTIMATORS, exact_level
 from aggregation.types import Measure, RiskQuery, Tail
+from lake.arrays import Floats
 from lake.errors import BadInput, Issue, unknown
 
 _LOSS, _GAIN = "currency, losses positive", "currency, gains positive"

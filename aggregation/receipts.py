@@ -12,8 +12,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from aggregation import resolve
-from aggregation.inputs import Inputs
+from aggregation.opened import valuation_choice
+from aggregation.opened.inputs import Inputs
 from lake.canonical import canonical_json, digest
 from lake.tables import NEVER_WRITTEN, Lake, code_version
 
@@ -65,7 +65,7 @@ def name_inputs(inputs: Inputs) -> dict[str, Any]:
         "valuation_set_digest": valuation_set_digest(lake, seal["valuation_set_id"]),
         "valuation_date": str(seal["valuation_date"]),
         "market_date": str(seal["market_date"]),
-        "risk_classes": list(resolve.shocked_classes(seal)),
+        "risk_classes": list(valuation_choice.shocked_classes(seal)),
         "pricer_version": seal["pricer_version"],
         "scenario_set_id": seal["scenario_set_id"],
         "scenario_set_name": seal["scenario_set_name"],

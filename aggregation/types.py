@@ -43,7 +43,7 @@ class Filter(BaseModel):
     """Keeps the positions whose member of `dimension` meets one condition, or those that fail it with `exclude`.
 
     The condition is one of: `values`, where null is the empty member; `patterns`; or bounds, by number, date or text as
-    `aggregation.filters` says. Upper and lower case differ everywhere.
+    `aggregation.book.filters` says. Upper and lower case differ everywhere.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -134,7 +134,7 @@ class Question(BaseModel):
 class RiskQuery(Question):
     """One question: whose risk, on which day, measured how. Everything but the date has a stated default.
 
-    Levels are decimal texts or numbers such as 0.99; they are read exactly (`aggregation.estimators.exact_level`).
+    Levels are decimal texts or numbers such as 0.99; they are read exactly (`aggregation.kernels.estimators.exact_level`).
     """
 
     measures: tuple[str, ...] = Field(("var",), min_length=1, description="measures, see /measures")

@@ -11,7 +11,10 @@ from pydantic import BaseModel
 
 from lake.errors import unknown, validated
 from lake.tables import Snapshot
-from scenarios import filtered, historical, monte_carlo, predictive, rebased, replay, reweighted, subsets
+from scenarios.derived import rebased, reweighted, subset
+from scenarios.historical import filtered, historical, period_replay
+from scenarios.plausibility import predictive
+from scenarios.simulated import monte_carlo
 from scenarios.stress import generate as stress
 from scenarios.types import ScenarioSet
 
@@ -43,8 +46,8 @@ GENERATORS: dict[str, Generator] = {
     ),
     "replay": Generator(
         "the moves of a named period, such as march-2020, day by day or cumulated",
-        replay.ReplayDefinition,
-        replay.generate,
+        period_replay.ReplayDefinition,
+        period_replay.generate,
         sample=False,
     ),
     "monte_carlo": Generator(
@@ -79,8 +82,8 @@ GENERATORS: dict[str, Generator] = {
     ),
     "subset": Generator(
         "an existing set that shocks only some risk classes, or only factors of a liquidity horizon and longer",
-        subsets.SubsetDefinition,
-        subsets.generate,
+        subset.SubsetDefinition,
+        subset.generate,
         sample=None,
     ),
     "rebased": Generator(

@@ -13,13 +13,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.dataset as ds
 
+from lake.arrays import Floats
 from lake.canonical import canonical_json, digest
 from lake.committer import Committer
 from lake.errors import BadInput, Conflict, NotFound, unknown
 from lake.schemas import DOUBLES, SCENARIO_CALIBRATIONS, SCENARIO_LEVELS, SCENARIO_SETS
 from lake.tables import Lake, Snapshot, code_version
-from scenarios.simulated_levels import SimulatedLevels
-from scenarios.types import FactorIndex, Floats, RiskFactor, Roll, ScenarioSet
+from scenarios.simulated.simulated_levels import SimulatedLevels
+from scenarios.types import FactorIndex, RiskFactor, Roll, ScenarioSet
 
 BLOCK = 4096  # scenarios in a stored block: 32 KiB a risk factor
 LABELS_STORED = 10_000  # labels of generated scenarios follow from their number; beyond this they are not written down
@@ -230,7 +231,7 @@ def _stored(lake: Lake, scenario_set_id: str) -> tuple[pa.Table, Floats]:
 def _simulated(calibrated: pa.Table, definition: dict[str, Any]) -> SimulatedLevels:
     n = calibrated.num_rows
     # it brings scipy.stats, half a second that only sets made on demand need
-    from scenarios.monte_carlo import MonteCarloDefinition  # noqa: PLC0415
+    from scenarios.simulated.monte_carlo import MonteCarloDefinition  # noqa: PLC0415
 
     return SimulatedLevels(
         MonteCarloDefinition.model_validate(definition).process,

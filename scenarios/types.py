@@ -14,9 +14,8 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from lake.arrays import Floats
 from lake.errors import BadInput, NotFound, unknown
-
-Floats = npt.NDArray[np.float64]
 
 
 class RiskClass(StrEnum):
@@ -29,7 +28,7 @@ class RiskClass(StrEnum):
 
 
 class ShiftType(StrEnum):
-    """How a move between two levels is measured and applied; `scenarios.shifts` holds the arithmetic."""
+    """How a move between two levels is measured and applied; `scenarios.kernels.shifts` holds the arithmetic."""
 
     RELATIVE = "relative"
     LOG = "log"
@@ -66,6 +65,8 @@ FACTOR_TYPES: dict[str, FactorType] = {
     "commodity_price": FactorType(RiskClass.COMMODITY, ShiftType.RELATIVE, "currency per unit", "price of a commodity"),
     "credit_spread": FactorType(RiskClass.CREDIT, ShiftType.ABSOLUTE, "fraction a year", "spread over government"),
 }
+
+SHARES = ("equity_price", "index_level")  # types of factors that a share or an index is priced on
 
 _TENOR = re.compile(r"^(\d+)([DWMY])$")
 _TENOR_YEARS = {"D": 1 / 365, "W": 7 / 365, "M": 1 / 12, "Y": 1.0}

@@ -9,20 +9,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from aggregation.compare import compare
-from aggregation.query import run_query
+from aggregation.change.compare import compare
+from aggregation.risk.query import run_query
 from aggregation.types import RiskQuery
-from lake import spark as lake_spark
 from lake.committer import Committer
 from lake.errors import BadInput
+from lake.runtime import spark as lake_spark
 from lake.tables import Lake
-from scenarios import sample_market
-from scenarios.catalogue import ingest_market, load_catalogue
-from service import display, operations, reports
+from scenarios.market import sample_market
+from scenarios.market.landing_catalogue import ingest_market, load_catalogue
+from service import operations
 from service.config import Settings
-from valuation.positions import ingest_positions
-from valuation.requests import ValuationRequest, run_valuation
-from valuation.sample_book import write_sample_book
+from service.rendering import display, tables
+from valuation.books.positions import ingest_positions
+from valuation.samples.book import write_sample_book
+from valuation.sets.requests import ValuationRequest, run_valuation
 
 BEFORE, AFTER = dt.date(2020, 2, 14), dt.date(2020, 3, 16)
 BOOK_DATES = "2020-02-13,2020-02-14,2020-03-13,2020-03-16"
@@ -67,14 +68,14 @@ def run(market_data: Path | None, positions: int, folder: Path) -> None:
     with Committer(lake, "varlake demo") as committer:
         with clock.step("ingest market data"):
             market_report = ingest_market(committer, market_data, described)
-        reports.show_market_report(market_report, json=False, short=True)
+        tables.show_market_report(market_report, json=False, short=True)
         with clock.step(f"write a bank book of {positions:,} positions on four dates"):
             book = write_sample_book(
                 lake.snapshot(), files / "positions", positions=positions, dates=BOOK_DATES, seed=SEED
             )
         with clock.step("ingest positions"):
             book_reports = [ingest_positions(committer, f) for f in book]
-        reports.show_positions_reports(book_reports, json=False)
+        tables.show_positions_reports(book_reports, json=False)
 
         with clock.step("start Spark"):
             session = lake_spark.spark_session(master=settings.spark_master, driver_memory=settings.spark_memory)
@@ -82,32 +83,32 @@ def run(market_data: Path | None, positions: int, folder: Path) -> None:
             request = ValuationRequest(as_of=day, runner="spark")
             with clock.step(f"value the book of {day} under 500 scenarios on Spark") as progress:
                 sealed = run_valuation(committer, request, spark=lambda: session, progress=progress)
-            reports.show_sealed(sealed)
+            tables.show_sealed(sealed)
 
         before = RiskQuery(as_of=BEFORE, by=("desk",), measures=("var", "es"))
         after = before.model_copy(update={"as_of": AFTER})
         with clock.step("VaR and ES by desk on both days"):
             comparison = compare(lake, before, after, cache=cache)
-        reports.show_comparison(comparison)
+        tables.show_comparison(comparison)
 
         display.say("\nThe February book in the March market: only contracts that market has not met are valued.")
         with clock.step(f"value the book of {BEFORE} in the market of {AFTER}") as progress:
             mixed = ValuationRequest(as_of=AFTER, positions_dates=(BEFORE, AFTER))
             sealed = run_valuation(committer, mixed, spark=lambda: session, progress=progress)
-        reports.show_sealed(sealed)
+        tables.show_sealed(sealed)
         with clock.step("VaR by desk, February book, March market"):
             crossed = run_query(lake, after.model_copy(update={"positions_date": BEFORE}), cache=cache)
-        reports.show_result(crossed)
+        tables.show_result(crossed)
 
         display.say("\nOne more question, by legal entity and counterparty, and the same valuation asked for again:")
         with clock.step("VaR by legal entity and counterparty rating") as progress:
             answer = run_query(
                 lake, after.model_copy(update={"by": ("legal_entity", "attribute.counterparty_rating")}), cache=cache
             )
-        reports.show_result(answer)
+        tables.show_result(answer)
         with clock.step("value the March book again") as progress:
             again = run_valuation(committer, ValuationRequest(as_of=AFTER), spark=lambda: session, progress=progress)
-        reports.show_sealed(again)
+        tables.show_sealed(again)
         session.stop()
 
     total = sum(clock.steps.values())

@@ -15,11 +15,11 @@ from importlib import metadata
 from pathlib import Path
 from typing import Literal
 
-from lake.delta_jars import find_delta_jars
 from lake.errors import NotReady, VarlakeError
-from lake.machine import find_java, usable_cores
+from lake.runtime.delta_jars import find_delta_jars
+from lake.runtime.machine import find_java, usable_cores
+from lake.runtime.spark import require_named_user, spark_session
 from lake.schemas import TABLES
-from lake.spark import require_named_user, spark_session
 from lake.tables import Lake
 from service.config import Settings
 

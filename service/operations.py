@@ -6,8 +6,8 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, cast, get_args
 
-from aggregation.reduce_choice import Reduce
-from aggregation.vector_cache import VectorCache
+from aggregation.opened.opened_lake import VectorCache
+from aggregation.opened.reduce_strategy import Reduce
 from lake.errors import unknown
 from lake.tables import Lake
 from service.config import Settings
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def vector_cache(settings: Settings, lake: Lake, reduce: str | None = None) -> VectorCache:
     """The cache of mapped vectors where the settings want it, and no larger.
 
-    `reduce` says where the product is done, as `aggregation.reduce_choice` has it; None is `auto` in a process that may not
+    `reduce` says where the product is done, as `aggregation.opened.reduce_strategy` has it; None is `auto` in a process that may not
     start Spark, such as the web process. `auto` takes Spark only where the settings name a cluster.
     """
     if reduce not in (None, *get_args(Reduce)):
@@ -35,7 +35,7 @@ def spark_of(settings: Settings) -> Callable[[], SparkSession]:
     """Gives the Spark session of the settings when it is called: starting one takes seconds, and most work needs none."""
 
     def session() -> SparkSession:
-        from lake.spark import spark_session  # noqa: PLC0415 - only engine processes may load Spark
+        from lake.runtime.spark import spark_session  # noqa: PLC0415 - only engine processes may load Spark
 
         return spark_session(master=settings.spark_master, driver_memory=settings.spark_memory)
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import pytest
 
-from service.cli import main
+from service.cli.main import main
 
 
 class Done(NamedTuple):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lake.spark import spark_session
+from lake.runtime.spark import spark_session
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

@@ -13,8 +13,8 @@ from support import put_market, random_walks
 from lake.committer import Committer
 from lake.schemas import DIMENSION_COLUMNS
 from lake.tables import Lake
-from scenarios.calendars import sessions
-from valuation.positions import ingest_positions
+from scenarios.market.calendars import sessions
+from valuation.books.positions import ingest_positions
 
 SCENARIOS = 60
 FIRST, LAST = dt.date(2020, 2, 3), dt.date(2020, 2, 28)

@@ -12,8 +12,8 @@ from support import factor, put_market, random_walks
 from lake.committer import Committer
 from lake.schemas import DIMENSION_COLUMNS
 from lake.tables import Lake
-from valuation.positions import ingest_positions
-from valuation.requests import ValuationRequest
+from valuation.books.positions import ingest_positions
+from valuation.sets.requests import ValuationRequest
 
 FRIDAY, MONDAY = dt.date(2020, 3, 13), dt.date(2020, 3, 16)
 SCENARIOS = 30

@@ -12,7 +12,7 @@ import pyarrow as pa
 from lake.committer import Committer
 from lake.schemas import CONTRACTS, MARKET_DATA, RISK_FACTORS
 from lake.tables import Lake
-from scenarios.calendars import sessions
+from scenarios.market.calendars import sessions
 from scenarios.types import RiskFactor
 from valuation.catalogue import parse_terms
 

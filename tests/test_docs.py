@@ -12,12 +12,12 @@ import typer.core
 import typer.main
 
 from aggregation.dimensions import DIMENSIONS
+from aggregation.kernels.tail import ESTIMATORS
 from aggregation.measures import MEASURES
-from aggregation.tail import ESTIMATORS
 from lake.schemas import TABLES, Column
 from scenarios.generators import GENERATORS
-from service.app import create_app
-from service.cli import app as command_line
+from service.api.app import create_app
+from service.cli.main import app as command_line
 from service.config import Settings
 from valuation.catalogue import INSTRUMENTS
 

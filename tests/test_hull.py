@@ -14,14 +14,14 @@ from pathlib import Path
 
 import pytest
 
-from aggregation.query import run_query
+from aggregation.risk.query import run_query
 from aggregation.types import RiskQuery
 from lake.committer import Committer
 from lake.tables import Lake
-from scenarios.catalogue import ingest_market, load_catalogue
+from scenarios.market.landing_catalogue import ingest_market, load_catalogue
 from scenarios.requests import ScenarioRequest
-from valuation.positions import ingest_positions
-from valuation.requests import ValuationRequest, run_valuation
+from valuation.books.positions import ingest_positions
+from valuation.sets.requests import ValuationRequest, run_valuation
 
 DAYS = ["2006-08-07", "2006-08-08", "2006-08-09", "2006-08-10", "2006-08-11", "2008-09-24", "2008-09-25"]
 AS_OF = dt.date(2008, 9, 25)

@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from aggregation.query import run_query
+from aggregation.risk.query import run_query
 from aggregation.types import RiskQuery
 from lake.committer import Committer
 from lake.tables import Lake
 from scenarios.store import save_scenario_set
-from service import bench
-from service.bench_scenarios import bench_scenarios
-from valuation.plan import make_plan
-from valuation.runners import run_plan
+from service.bench import harness
+from service.bench.scenarios import bench_scenarios
+from valuation.sets.plan import make_plan
+from valuation.sets.run import run_plan
 
 
 @pytest.mark.slow
@@ -28,17 +28,17 @@ def test_a_million_scenarios_of_500_factors_stay_below_two_gib() -> None:
 @pytest.mark.heavy
 def test_a_million_positions_in_100_000_contracts(tmp_path: Path) -> None:
     lake = Lake.create(tmp_path / "lake")
-    contracts, made = bench.mixed_contracts(100_000), bench.noisy_market(1000)
+    contracts, made = harness.mixed_contracts(100_000), harness.noisy_market(1000)
     with Committer(lake, "test") as committer:
         stored = save_scenario_set(committer, made)
         committer.put("contracts", contracts)
-        committer.put("positions", bench.random_positions(contracts, 1_000_000))
+        committer.put("positions", harness.random_positions(contracts, 1_000_000))
         sealed = run_plan(
-            committer, make_plan(lake.snapshot(), contracts, stored, bench.VALUATION_DATE), runner="in-process"
+            committer, make_plan(lake.snapshot(), contracts, stored, harness.VALUATION_DATE), runner="in-process"
         )
     assert sealed["valued"] == sealed["submitted"] == contracts.num_rows
     answers = [
-        run_query(lake, RiskQuery(as_of=bench.VALUATION_DATE, by=by, measures=("var", "mean")), threads=n)
+        run_query(lake, RiskQuery(as_of=harness.VALUATION_DATE, by=by, measures=("var", "mean")), threads=n)
         for by in (("desk",), ("book",))
         for n in (1, 2)
     ]

@@ -12,8 +12,9 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from lake.arrays import Floats
 from lake.errors import VarlakeError
-from scenarios.types import FactorIndex, Floats, MissingRiskFactor
+from scenarios.types import FactorIndex, MissingRiskFactor
 from valuation.catalogue import instrument, terms_from_json
 from valuation.types import Instrument, InstrumentTerms, Market, NotValuable, PnLBlock, ValuationFailure
 

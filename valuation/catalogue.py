@@ -9,15 +9,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from lake.errors import BadInput, Issue, nearest, unknown
-from valuation.instruments import (
-    cash_equity,
-    commodity_forward,
-    equity_forward,
-    equity_option,
-    fx_forward,
-    government_bond,
-    interest_rate_swap,
-)
+from valuation.instruments.commodity import commodity_forward
+from valuation.instruments.equity import cash_equity, equity_forward, equity_option
+from valuation.instruments.fx import fx_forward
+from valuation.instruments.rates import government_bond, interest_rate_swap
 from valuation.types import Instrument, InstrumentTerms
 
 INSTRUMENTS: dict[str, Instrument] = {

@@ -7,13 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
 
-import numpy as np
-import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict
 
+from lake.arrays import Floats
 from lake.canonical import canonical_json, digest
 from lake.errors import VarlakeError
-from scenarios.types import FactorIndex, Floats, Roll
+from scenarios.types import FactorIndex, Roll
 
 
 class NotValuable(VarlakeError):
@@ -51,7 +50,7 @@ class InstrumentTerms(BaseModel):
 
 
 class Market(Protocol):
-    """What pricers see; see `valuation.market.ScenarioMarket`. State 0 is the base, the others the scenarios in order."""
+    """What pricers see; see `valuation.market.scenario_market.ScenarioMarket`. State 0 is the base, the others the scenarios in order."""
 
     valuation_date: dt.date
     index: FactorIndex
@@ -80,7 +79,7 @@ class Market(Protocol):
 
 
 class RolledMarkets(Protocol):
-    """The base market rolled forward from `market_date` to any later day; see `valuation.roll.RolledBase`."""
+    """The base market rolled forward from `market_date` to any later day; see `valuation.market.rolled_market.RolledBase`."""
 
     market_date: dt.date
 
@@ -151,6 +150,3 @@ class PnLBlock:
         n = len(self.contract_ids)
         if not (len(self.currencies) == len(self.base) == len(self.pnl) == len(self.cost_us) == n):
             raise ValueError(f"Expected {n} rows, one a contract, in every array of the block")
-
-
-Bools = npt.NDArray[np.bool_]

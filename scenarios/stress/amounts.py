@@ -15,9 +15,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from lake.arrays import Floats
 from lake.errors import BadInput, Issue
 from scenarios.stress.language import amount_text
-from scenarios.types import Floats, RiskFactor
+from scenarios.types import RiskFactor
 
 FRACTIONS = ("zero_rate", "par_yield", "implied_vol", "credit_spread")
 _PER_UNIT = {"%": 100.0, "pt": 100.0, "bp": 10_000.0}  # of a level that is a fraction a year

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from lake.errors import Issue, VarlakeError
-from scenarios.base_market import BaseMarket
+from scenarios.market.base_market import BaseMarket
 from scenarios.stress import forms, language
 from scenarios.stress import model as m
 from scenarios.stress.apply import Stored, evaluate

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lake.arrays import Floats
 from lake.errors import BadInput, Issue, VarlakeError
-from scenarios.types import FactorIndex, Floats
+from scenarios.types import FactorIndex
 
 Leg = tuple[int, int]  # row, power: +1 when the price of one unit goes with the held level, -1 against it
 VEHICLE = "USD"  # the currency most crosses are quoted against

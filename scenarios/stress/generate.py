@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from lake.errors import BadInput, Issue
 from lake.tables import Snapshot
-from scenarios.base_market import BaseMarket, load_base
+from scenarios.market.base_market import BaseMarket, load_base
 from scenarios.store import find_scenario_set, list_scenario_sets, load_scenario_set
 from scenarios.stress import language
 from scenarios.stress import model as m

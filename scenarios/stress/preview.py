@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from lake.tables import Snapshot
-from scenarios.base_market import BaseMarket, load_base
+from scenarios.market.base_market import BaseMarket, load_base
 from scenarios.stress import language
 from scenarios.stress import model as m
 from scenarios.stress.amounts import FRACTIONS

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from lake.arrays import Floats
 from lake.errors import BadInput, unknown
 from scenarios.stress.model import Curve, tenor_range
-from scenarios.types import Floats, RiskFactor, tenor_years
+from scenarios.types import RiskFactor, tenor_years
 
 _SAME_TIME = 1e-9  # years
 

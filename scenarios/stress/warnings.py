@@ -6,12 +6,13 @@ import math
 
 import numpy as np
 
+from lake.arrays import Floats
 from lake.errors import Issue
-from scenarios.base_market import BaseMarket
+from scenarios.market.base_market import BaseMarket
 from scenarios.stress import model as m
 from scenarios.stress.apply import Outcome
 from scenarios.stress.language import step_text
-from scenarios.types import FactorIndex, Floats, RiskClass, tenor_years
+from scenarios.types import FactorIndex, RiskClass, tenor_years
 
 _PERIOD = 0.5  # years between the coupons of a par bond
 _FLAT = 1e-12

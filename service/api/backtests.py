@@ -9,9 +9,10 @@ from flask import Response
 from pydantic import Field, create_model
 from pydantic.fields import FieldInfo
 
-from aggregation.backtest import BacktestQuery
-from aggregation.backtest_tests import Zone
-from aggregation.series import run_series
+from aggregation.backtest.backtest import run_backtest
+from aggregation.backtest.judgement import BacktestQuery
+from aggregation.kernels.backtest_statistics import Zone
+from aggregation.risk.series import run_series
 from aggregation.types import Level, RiskQuery
 from lake.dates import Day
 from lake.errors import validated
@@ -21,7 +22,6 @@ from service.api.document import blueprint
 from service.api.models import Answer
 from service.api.requests import FilterText, TableParameters
 from service.api.risk import DimensionName, EstimatorName, QuestionParameters
-from service.backtest import run_backtest
 
 api = blueprint("backtests", __name__, __doc__)
 

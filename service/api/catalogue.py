@@ -9,8 +9,8 @@ from flask import Response
 from pydantic import BaseModel
 
 from aggregation.dimensions import DIMENSIONS
+from aggregation.kernels.tail import ESTIMATORS
 from aggregation.measures import MEASURES
-from aggregation.tail import ESTIMATORS
 from scenarios.generators import GENERATORS
 from service.api import models
 from service.api.answers import rows_answer, tabular

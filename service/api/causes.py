@@ -8,8 +8,9 @@ from typing import Any, Literal
 from flask import Response
 from pydantic import BaseModel, Field
 
-from aggregation.bridge import Theirs, run_bridge
-from aggregation.drivers import run_drivers
+from aggregation.change.convention_bridge import Theirs, run_bridge
+from aggregation.change.drivers import run_drivers
+from aggregation.change.pnl_explain import PnlExplainRequest, plan_pnl_explain, pnl_explain
 from aggregation.types import Filter, Level, RiskQuery
 from lake.dates import Day
 from service.api.answers import json_answer, table_answer, tabular
@@ -18,7 +19,6 @@ from service.api.document import blueprint
 from service.api.models import Answer, CoverageAnswer
 from service.api.requests import FilterText, Parameters, TableParameters
 from service.api.risk import DimensionName, EstimatorName
-from service.pnl_explain import PnlExplainRequest, plan_pnl_explain, pnl_explain
 
 api = blueprint("causes", __name__, __doc__)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from flask import current_app
 
-from aggregation.vector_cache import VectorCache
+from aggregation.opened.opened_lake import VectorCache
 from lake.tables import Lake
 from service.config import Settings
 from service.jobs import JobTable

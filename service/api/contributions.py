@@ -8,7 +8,10 @@ from flask import Response
 from pydantic import BaseModel, BeforeValidator, Field, WithJsonSchema
 from pydantic.fields import FieldInfo
 
-from aggregation.contributions import ContributionQuery, Figure, Form, run_contributions
+from aggregation.contributions.contributions import ContributionQuery, Figure, Form, run_contributions
+from aggregation.contributions.parametric import ParametricQuery, run_parametric
+from aggregation.contributions.risk_classes import missing_classes, run_risk_classes
+from aggregation.contributions.sensitivities import Gamma
 from aggregation.measures import MEASURES
 from aggregation.types import Level, RiskQuery
 from lake.dates import Day
@@ -20,9 +23,6 @@ from service.api.requests import Body, FilterText, TableParameters, whole
 from service.api.risk import DimensionName, RiskQuestion, VarParameters
 from service.api.valuations import job_fields
 from service.jobs import VALUATION
-from service.parametric import ParametricQuery, run_parametric
-from service.risk_classes import missing_classes, run_risk_classes
-from service.sensitivities import Gamma
 
 MOST_VALUATIONS = 5_000_000  # while a client waits: a few seconds
 

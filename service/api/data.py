@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 from flask import Response
 from pydantic import Field
 
-from aggregation.filters import select
+from aggregation.book.filters import page_of_positions
 from lake.dates import Day
 from lake.errors import NotFound, unknown
 from lake.tables import Lake, Snapshot
@@ -24,7 +23,7 @@ from service.api.document import blueprint
 from service.api.paging import PageParameters, cut_page, encode_cursor, start_of_page
 from service.api.requests import FilterText, Parameters, TableParameters
 from service.encoding import to_rows
-from valuation.store import find_sealed
+from valuation.sets.store import find_sealed
 
 api = blueprint("data", __name__, __doc__)
 
@@ -136,26 +135,6 @@ def positions(query: PositionsParameters) -> Response:
     here = context()
     version, after = start_of_page(here.lake, "positions", query.cursor)
     book = here.cache.book(Snapshot(here.lake, {"positions": version}), query.date)
-    chosen = np.flatnonzero(select(book, query.where))
-    trade = book.columns["trade"]
-    codes = trade.codes[chosen]
-    if after is not None:
-        chosen = chosen[codes >= _first_after(trade.members, after)]
-        codes = trade.codes[chosen]
-    # a trade stands once in a book, so its code orders the page
-    page = chosen[np.argsort(codes)[: query.limit]]
-    contract = np.searchsorted(book.starts, page, side="right") - 1
-    columns = {
-        "positions_date": pa.array([book.positions_date] * len(page), pa.date32()),
-        "contract_id": book.contract_ids.take(pa.array(contract)),
-        "quantity": book.quantity[page],
-        **{name: c.members.take(pa.array(c.codes[page])) for name, c in book.columns.items()},
-    }
-    table = pa.table(columns)
-    following = encode_cursor(version, table["trade"][-1].as_py()) if len(chosen) > query.limit else None
+    table, more = page_of_positions(book, query.where, after, query.limit)
+    following = encode_cursor(version, table["trade"][-1].as_py()) if more else None
     return page_answer(table, f"positions-{query.date}", following)
-
-
-def _first_after(members: pa.Array, text: str) -> int:
-    """Place of the first of the sorted members that is greater."""
-    return int(pc.sum(pc.less_equal(members, text)).as_py() or 0)

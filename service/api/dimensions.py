@@ -15,9 +15,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSche
 from pydantic.fields import FieldInfo
 
 from aggregation.dimensions import dimensions_of
-from aggregation.drill import DrillQuery, DrillResult, Order, Per, run_drill
 from aggregation.measures import MEASURES
-from aggregation.pivot import PivotQuery, run_pivot
+from aggregation.risk.drill import DrillQuery, DrillResult, Order, Per, run_drill
+from aggregation.risk.pivot import PivotQuery, run_pivot
 from aggregation.types import Filter, Level, Tail, Threshold
 from lake.dates import Day
 from lake.errors import BadInput, Issue

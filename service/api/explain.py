@@ -8,13 +8,14 @@ from typing import Annotated, Any, Literal
 from flask import Response
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
-from aggregation import explain_drill
-from aggregation.explain import ExplainResult, explained
-from aggregation.explain_effects import CAUSES
-from aggregation.explain_sides import compared
+from aggregation.change import attribution_path as lattice
+from aggregation.change import cause_drill
+from aggregation.change.attribution_path import LatticeResult
+from aggregation.change.explain import ExplainResult, explained
+from aggregation.change.sides import compared
+from aggregation.kernels.change_effects import CAUSES
 from aggregation.measures import MEASURES
 from aggregation.types import Level, RiskQuery
-from service import explain as lattice
 from service.api import models
 from service.api.answers import json_answer, table_answer, tabular
 from service.api.context import context
@@ -22,7 +23,6 @@ from service.api.document import blueprint
 from service.api.models import Answer
 from service.api.requests import Body, WholeNumber
 from service.api.risk import CompareParameters, RiskQuestion
-from service.explain import LatticeResult
 
 api = blueprint("explain", __name__, __doc__)
 
@@ -80,7 +80,7 @@ class DrillBody(TwoPoints):
         default_factory=dict, max_length=16, description="member of each dimension of `by`; all of those not named"
     )
     cause: Literal[CAUSES] | None = Field(None, description="cause; default all")  # type: ignore[valid-type]
-    limit: WholeNumber = Field(explain_drill.DRILL_ROWS, ge=1, le=100_000, description="rows; the others are added up")
+    limit: WholeNumber = Field(cause_drill.DRILL_ROWS, ge=1, le=100_000, description="rows; the others are added up")
 
 
 class Interval(Answer):
@@ -172,7 +172,7 @@ def drill_explanation(body: DrillBody) -> Response:
     """A cell of an explanation as trades and scenarios, with weights and P&L on both sides, that add up to it."""
     comparison = compared(context().lake, *body.points, cache=context().cache)
     cell = {**body.members, **({} if body.cause is None else {"cause": str(body.cause)})}
-    found = explain_drill.drill(comparison, explained(comparison), cell, body.limit)
+    found = cause_drill.drill(comparison, explained(comparison), cell, body.limit)
     about = found.to_dict()
     return table_answer(
         found.rows,

@@ -8,7 +8,7 @@ from flask import Response
 from pydantic import BaseModel, BeforeValidator, Field
 from pydantic.fields import FieldInfo
 
-from aggregation.pnl import PnlQuery, run_pnl
+from aggregation.risk.scenario_pnl import PnlQuery, run_pnl
 from lake.dates import Day
 from service.api.answers import table_answer, tabular
 from service.api.context import context

@@ -7,12 +7,12 @@ from typing import Annotated, Any, Literal
 from flask import Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from aggregation.replay import REPLAYED, State, Verdict, receipt_of, replay
 from service.api.answers import json_answer
 from service.api.context import context
 from service.api.document import blueprint
 from service.api.models import Answer
 from service.api.requests import Body
-from service.replay import REPLAYED, State, Verdict, receipt_of, replay
 
 api = blueprint("replay", __name__, __doc__)
 

@@ -8,10 +8,10 @@ from flask import Response
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 from pydantic.fields import FieldInfo
 
-from aggregation.compare import compare
+from aggregation.change.compare import compare
+from aggregation.kernels.tail import ESTIMATORS
 from aggregation.measures import MEASURES
-from aggregation.table import TableQuery, run_table
-from aggregation.tail import ESTIMATORS
+from aggregation.risk.table import TableQuery, run_table
 from aggregation.types import Level, RiskQuery, RiskResult, Tail, Threshold
 from lake.dates import Day
 from service.api import models

@@ -9,14 +9,16 @@ import pyarrow as pa
 from flask import Response, g
 from pydantic import BaseModel, ConfigDict, Field, RootModel, model_validator
 
-from aggregation.query import run_scenarios
+from aggregation.risk.query import run_scenarios
+from aggregation.stress.stress_test import request_for
 from aggregation.types import Filter, RiskQuery
 from lake.dates import Day
 from lake.errors import validated
 from scenarios.compare_sets import scenario_diff
-from scenarios.plausibility import Plausibility, PlausibilityRules, score
+from scenarios.plausibility.plausibility import Plausibility, PlausibilityRules, score
 from scenarios.requests import ScenarioSetRequest, check_scenario_request
 from scenarios.stress import forms, language
+from scenarios.stress.bespoke import WRITERS, bespoke_document, check_bespoke
 from scenarios.stress.generate import StressDefinition, generate
 from scenarios.stress.preview import Preview
 from scenarios.stress.preview import preview as preview_of
@@ -27,10 +29,8 @@ from service.api.document import blueprint
 from service.api.requests import Body, FilterText, TableParameters
 from service.api.risk import DimensionName
 from service.api.valuations import accepted
-from service.bespoke import WRITERS, bespoke_document, check_bespoke
 from service.jobs import SCENARIO_SET, VALUATION
-from service.stress import request_for
-from valuation.requests import plan_valuation
+from valuation.sets.requests import plan_valuation
 
 api = blueprint("scenarios", __name__, __doc__)
 

@@ -14,7 +14,7 @@ from service.api.context import context
 from service.api.document import blueprint
 from service.api.requests import Body, Parameters
 from service.jobs import VALUATION, Job, State
-from valuation.requests import ValuationRequest, plan_valuation
+from valuation.sets.requests import ValuationRequest, plan_valuation
 
 api = blueprint("valuations", __name__, __doc__)
 

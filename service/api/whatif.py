@@ -10,6 +10,10 @@ from flask import Response
 from pydantic import ConfigDict, Field
 
 from aggregation.types import Level, RiskQuery
+from aggregation.whatif.limit_hedge import WayBackRequest
+from aggregation.whatif.limit_hedge import way_back as run_way_back
+from aggregation.whatif.request import ChangeRequest, run_what_if
+from aggregation.whatif.save_branch import BranchRequest, describe_branch
 from lake.schemas import BRANCHES
 from service.api import models
 from service.api.answers import json_answer, page_answer, table_answer, tabular
@@ -18,12 +22,8 @@ from service.api.document import blueprint
 from service.api.requests import Body, Parameters, TableParameters
 from service.api.risk import RiskQuestion
 from service.api.valuations import accepted
-from service.branches import BranchRequest, describe_branch
 from service.jobs import BRANCH, BRANCH_DELETION
-from service.way_back import WayBackRequest
-from service.way_back import way_back as run_way_back
-from service.whatif import ChangeRequest, run_what_if
-from valuation.branches import find_branch, list_branches, summary
+from valuation.books.branches import find_branch, list_branches, summary
 
 api = blueprint("what-if", __name__, __doc__)
 

@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from aggregation.dimensions import DIMENSIONS
+from lake.arrays import Floats
 from lake.committer import Committer
 from lake.schemas import (
     DOUBLES,
@@ -23,7 +24,7 @@ from lake.schemas import (
 )
 from lake.tables import Lake
 from scenarios.store import save_scenario_set
-from scenarios.types import FactorIndex, Floats, RiskClass, RiskFactor, ScenarioSet
+from scenarios.types import FactorIndex, RiskClass, RiskFactor, ScenarioSet
 
 DAY = dt.date(2020, 3, 16)
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy import integrate, stats
 
-from aggregation import backtest_tests as bt
+from aggregation.kernels import backtest_statistics as bt
 
 
 def rounded(value: float | None, text: str) -> bool:

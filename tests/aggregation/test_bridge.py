@@ -11,9 +11,9 @@ import pytest
 from reduce_lake import DAY, Valued, make_lake, position
 from scipy import stats
 
-from aggregation.bridge import Bridge, Candidate, Theirs, run_bridge
-from aggregation.query import run_query
-from aggregation.readings import NEXT_RANK, Reading, options
+from aggregation.change.convention_bridge import Bridge, Candidate, Theirs, run_bridge
+from aggregation.change.conventions import NEXT_RANK, Reading, options
+from aggregation.risk.query import run_query
 from aggregation.types import Filter, RiskQuery
 from lake.errors import BadInput
 from lake.tables import Lake

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from reduce_lake import DAY, Valued, make_lake, position, put_positions, put_valued
 
-from aggregation.compare import compare
-from aggregation.inputs import open_inputs
-from aggregation.query import run_query
-from aggregation.sampling import paired_resamples
+from aggregation.change.compare import compare
+from aggregation.opened.inputs import open_inputs
+from aggregation.opened.opened_lake import VectorCache
+from aggregation.risk.query import run_query
+from aggregation.risk.sampling_error import paired_resamples
 from aggregation.types import Filter, RiskQuery
-from aggregation.vector_cache import VectorCache
 from lake.errors import BadInput, NotFound
 from lake.tables import Lake
 

@@ -13,12 +13,12 @@ from reduce_lake import DAY, Valued, make_lake, position
 from scipy import stats
 from scipy.stats import mstats
 
-from aggregation.contributions import ContributionQuery, ContributionResult, run_contributions
-from aggregation.inputs import open_inputs
-from aggregation.query import run_query
-from aggregation.sampling import resamples_of
+from aggregation.contributions.contributions import ContributionQuery, ContributionResult, run_contributions
+from aggregation.opened.inputs import open_inputs
+from aggregation.opened.opened_lake import VectorCache
+from aggregation.risk.query import run_query
+from aggregation.risk.sampling_error import resamples_of
 from aggregation.types import Filter, RiskQuery
-from aggregation.vector_cache import VectorCache
 from lake.errors import BadInput
 from lake.tables import Lake
 
@@ -239,7 +239,7 @@ class TestTiesAndTails:
 
 
 class TestIntervals:
-    """Resamples of the scenarios by their counts, as `aggregation.sampling` draws them, measured the long way."""
+    """Resamples of the scenarios by their counts, as `aggregation.risk.sampling_error` draws them, measured the long way."""
 
     @pytest.mark.parametrize(("form", "estimator"), [("scenario", "order_statistic"), ("regression", "hf7")])
     def test_the_ends_are_percentiles_over_resamples(self, lake: Lake, form: str, estimator: str) -> None:

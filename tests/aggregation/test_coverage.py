@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from reduce_lake import DAY, Valued, make_lake, position, put_valued
 
-from aggregation.query import run_query
+from aggregation.risk.query import run_query
 from aggregation.types import RiskQuery, RiskResult
 from lake import schemas
 from lake.committer import Committer

@@ -10,8 +10,8 @@ import pytest
 from reduce_lake import DAY
 from test_query import N, rich, rich_lake, some_positions
 
-from aggregation.drill import DrillQuery, DrillResult, run_drill
-from aggregation.query import run_query
+from aggregation.risk.drill import DrillQuery, DrillResult, run_drill
+from aggregation.risk.query import run_query
 from aggregation.types import Filter, RiskQuery
 from lake.errors import BadInput
 from lake.tables import Lake

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aggregation.driver_search import LEAST, MEMBERS, NARROWNESS, SIMPLICITY, Found, search
+from aggregation.kernels.driver_search import LEAST, MEMBERS, NARROWNESS, SIMPLICITY, Found, search
 
 SIZES = (9, 9, 10, 9, 400)
 

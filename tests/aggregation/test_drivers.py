@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from reduce_lake import DAY, Valued, make_lake, position, put_positions, put_valued
 
-from aggregation.drivers import DriversResult, run_drivers
-from aggregation.query import run_query
+from aggregation.change.drivers import DriversResult, run_drivers
+from aggregation.risk.query import run_query
 from aggregation.types import Filter, RiskQuery
 from lake.errors import BadInput
 from lake.tables import Lake

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scipy import integrate, stats
 from scipy.stats import mstats
 
-from aggregation.estimators import (
+from aggregation.kernels.estimators import (
     ESTIMATORS,
     harrell_davis,
     kernel_bandwidth,

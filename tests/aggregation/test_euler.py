@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aggregation.euler import exact_split, group_sums, position_parts, regression_weights, unit_contributions
+from aggregation.kernels.euler import exact_split, group_sums, position_parts, regression_weights, unit_contributions
 
 MONEY = st.floats(-1e12, 1e12, allow_nan=False, allow_subnormal=False).map(lambda x: x if abs(x) > 1e-6 else 0.0)
 

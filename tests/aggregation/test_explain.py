@@ -15,9 +15,9 @@ from explain_lake import MONDAY, TUESDAY, Point, cells_by_loops, es, tables, tot
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from aggregation.explain import CAUSES, explain, on_grid
-from aggregation.explain_sides import compared
-from aggregation.query import run_query
+from aggregation.change.explain import CAUSES, explain, on_grid
+from aggregation.change.sides import compared
+from aggregation.risk.query import run_query
 from aggregation.types import Filter
 from lake.errors import BadInput
 
@@ -332,7 +332,7 @@ class TestRefused:
             explain(lake, a, b.model_copy(update={"currency": "EUR"}))
 
     def test_causes_that_do_not_add_up_are_an_error_and_no_answer(self, tmp_path: Path, monkeypatch: Any) -> None:
-        from aggregation.explain import explained
+        from aggregation.change.explain import explained
 
         lake, a, b = two_points(tmp_path, BASE, BASE.but(day=TUESDAY), monkeypatch)
         comparison = compared(lake, a, b)

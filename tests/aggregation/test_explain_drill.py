@@ -12,9 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from test_explain import BASE, LABELS, A, random_point
 
-from aggregation.explain import CAUSES, explained
-from aggregation.explain_drill import drill, parse_cell
-from aggregation.explain_sides import compared
+from aggregation.change.cause_drill import drill, parse_cell
+from aggregation.change.explain import CAUSES, explained
+from aggregation.change.sides import compared
 from lake.errors import BadInput
 
 

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from reduce_lake import DAY, Valued, make_lake, position, put_positions, put_valued
 
-from aggregation.query import run_query
-from aggregation.table import TableQuery, run_table
+from aggregation.risk.query import run_query
+from aggregation.risk.table import TableQuery, run_table
 from aggregation.types import RiskQuery, RiskResult
 from lake.tables import Lake
 

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from reduce_lake import DAY, Valued, make_lake, position
 
-from aggregation.book import Book
-from aggregation.filters import select
-from aggregation.query import run_query
+from aggregation.book.book import Book
+from aggregation.book.filters import select
+from aggregation.opened.opened_lake import VectorCache
+from aggregation.risk.query import run_query
 from aggregation.types import Filter, RiskQuery
-from aggregation.vector_cache import VectorCache
 from lake.errors import BadInput
 from lake.tables import Lake
 

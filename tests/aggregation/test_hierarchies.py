@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 from reduce_lake import DAY, Valued, make_lake, position, put_positions, put_valued
 
-from aggregation.hierarchies import RESERVED
-from aggregation.query import run_query
+from aggregation.book.hierarchies import RESERVED
+from aggregation.opened.opened_lake import VectorCache
+from aggregation.risk.query import run_query
 from aggregation.types import Filter, RiskQuery, RiskResult
-from aggregation.vector_cache import VectorCache
 from lake.committer import Committer
 from lake.errors import BadInput, NotFound
-from lake.ingest.hierarchies import UNASSIGNED, HierarchiesReport, ingest_hierarchies
+from lake.landing.hierarchies import UNASSIGNED, HierarchiesReport, ingest_hierarchies
 from lake.tables import Lake
 
 LATER = dt.date(2020, 6, 30)

@@ -13,14 +13,14 @@ import numpy as np
 import pytest
 from reduce_lake import DAY, Valued, make_lake, position
 
-from aggregation import selection as selection_module
-from aggregation.cache import Kept
-from aggregation.inputs import open_inputs
-from aggregation.query import run_query
-from aggregation.remembered import ANSWER_BYTES, answers
-from aggregation.selection import open_selection, scenario_pnl
+from aggregation.opened.inputs import open_inputs
+from aggregation.opened.opened_lake import VectorCache
+from aggregation.opened.remembered import ANSWER_BYTES, answers
+from aggregation.reduce import selection as selection_module
+from aggregation.reduce.selection import open_selection, scenario_pnl
+from aggregation.risk.query import run_query
 from aggregation.types import Filter, RiskQuery
-from aggregation.vector_cache import VectorCache
+from lake.disk_cache import Kept
 from lake.tables import Lake
 
 N = 70

@@ -7,8 +7,9 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
+from aggregation.kernels.tail import ESTIMATORS, exact_level
 from aggregation.measures import MEASURES, check_estimator, measure
-from aggregation.tail import ESTIMATORS, Floats, exact_level
+from lake.arrays import Floats
 from lake.errors import BadInput
 
 N = 237

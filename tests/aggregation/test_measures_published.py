@@ -12,11 +12,11 @@ from reduce_lake import DAY, Valued, make_lake, position, put_valued
 from scipy import stats
 from scipy.stats import mstats
 
-from aggregation.query import run_query
+from aggregation.risk.query import run_query
 from aggregation.types import Filter, RiskQuery, RiskResult
+from lake.arrays import Floats
 from lake.tables import Lake
-from scenarios.types import Floats
-from scenarios.weighting import age_weights
+from scenarios.kernels.weighting import age_weights
 
 # Hull, Risk Management and Financial Institutions: ranked losses of the four-index portfolio, scenario: loss in USD
 HULL = {494: 477841, 339: 345435, 349: 282204, 329: 277041, 487: 253385, 227: 217974, 131: 205256, 238: 201389}

@@ -11,16 +11,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aggregation.alignment import align
-from aggregation.book import Book, Column
-from aggregation.currency import Conversion, unconverted
+from aggregation.book.book import Book, Column
+from aggregation.book.filters import select
 from aggregation.dimensions import DIMENSIONS, groupable
-from aggregation.filters import select
-from aggregation.grouping import coverage, group_by
-from aggregation.netting import net
-from aggregation.reduce import group_base, group_pnl
+from aggregation.opened.alignment import align
+from aggregation.opened.vectors import LEAST_WIDTH, Vectors
+from aggregation.reduce.currency import Conversion, unconverted
+from aggregation.reduce.grouping import coverage, group_by
+from aggregation.reduce.netting import net
+from aggregation.reduce.product import group_base, group_pnl
 from aggregation.types import Filter
-from aggregation.vectors import LEAST_WIDTH, Vectors
 from lake.errors import BadInput
 from lake.schemas import DIMENSION_COLUMNS
 
@@ -186,7 +186,7 @@ def test_very_many_combinations_are_grouped_alike(monkeypatch: pytest.MonkeyPatc
     book = make_book(list(range(300)), [1.0] * 300, **columns)
     keep = rng.random(300) < 0.7
     small = group_by(book, list(columns), keep)
-    monkeypatch.setattr("aggregation.grouping._DENSE", 50)
+    monkeypatch.setattr("aggregation.reduce.grouping._DENSE", 50)
     large = group_by(book, list(columns), keep)
     assert (small.group == large.group).all()
     assert small.keys == large.keys

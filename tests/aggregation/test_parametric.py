@@ -9,7 +9,13 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 from scipy import stats
 
-from aggregation.parametric import Moments, cornish_fisher, delta_gamma_moments, delta_normal, normal_multiplier
+from aggregation.kernels.delta_normal import (
+    Moments,
+    cornish_fisher,
+    delta_gamma_moments,
+    delta_normal,
+    normal_multiplier,
+)
 
 
 def covariance(sd: list[float], rho: float) -> np.ndarray:

@@ -9,8 +9,8 @@ from reduce_lake import DAY
 from test_query import figures, oracle, rich, rich_lake, some_positions
 from test_table import close
 
-from aggregation.pivot import PivotQuery, PivotResult, run_pivot
-from aggregation.query import run_query
+from aggregation.risk.pivot import PivotQuery, PivotResult, run_pivot
+from aggregation.risk.query import run_query
 from aggregation.types import Filter, RiskQuery
 from lake.errors import BadInput
 from lake.tables import Lake

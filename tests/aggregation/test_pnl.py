@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from reduce_lake import DAY, Valued, make_lake, position
 
-from aggregation import pnl as pnl_module
-from aggregation.estimators import Floats
-from aggregation.pnl import PnlQuery, PnlResult, run_pnl
-from aggregation.query import run_query
+from aggregation.risk import scenario_pnl as pnl_module
+from aggregation.risk.query import run_query
+from aggregation.risk.scenario_pnl import PnlQuery, PnlResult, run_pnl
 from aggregation.types import RiskQuery
+from lake.arrays import Floats
 from lake.errors import BadInput, NotFound
 from lake.tables import Lake
 

@@ -16,10 +16,10 @@ import pyarrow as pa
 import pytest
 from reduce_lake import DAY, Valued, make_lake, position, put_positions, put_valued
 
-from aggregation import query as query_module
-from aggregation.query import run_query
+from aggregation.opened.opened_lake import VectorCache
+from aggregation.risk import query as query_module
+from aggregation.risk.query import run_query
 from aggregation.types import Filter, RiskQuery, RiskResult
-from aggregation.vector_cache import VectorCache
 from lake.canonical import canonical_json
 from lake.errors import BadInput, NotFound
 from lake.tables import Lake

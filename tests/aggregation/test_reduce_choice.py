@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from reduce_lake import DAY, Valued, make_lake, position
 
-from aggregation.inputs import open_inputs
-from aggregation.reduce_choice import choose_reduce
+from aggregation.opened.inputs import open_inputs
+from aggregation.opened.opened_lake import VectorCache
+from aggregation.opened.reduce_strategy import choose_reduce
 from aggregation.types import RiskQuery
-from aggregation.vector_cache import VectorCache
 from lake.tables import Lake
 
 GIB = 1 << 30

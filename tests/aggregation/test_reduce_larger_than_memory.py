@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 from reduce_lake import DAY, Valued, make_lake, position
 
-from aggregation import reduce as reduce_module
-from aggregation.inputs import open_inputs
-from aggregation.netting import net
-from aggregation.query import run_query
-from aggregation.reduce import group_pnl
-from aggregation.remembered import answers
-from aggregation.selection import open_selection
+from aggregation.opened.inputs import open_inputs
+from aggregation.opened.opened_lake import VectorCache
+from aggregation.opened.remembered import answers
+from aggregation.reduce import product as reduce_module
+from aggregation.reduce.netting import net
+from aggregation.reduce.product import group_pnl
+from aggregation.reduce.selection import open_selection
+from aggregation.risk.query import run_query
 from aggregation.types import RiskQuery
-from aggregation.vector_cache import VectorCache
 from lake.tables import Lake
 
 N = 300  # scenarios

@@ -18,17 +18,17 @@ import pyarrow.parquet as pq
 import pytest
 from reduce_lake import DAY, Valued, make_lake, position
 
-from aggregation import reduce_spark
-from aggregation.inputs import open_inputs
-from aggregation.netting import Net, net
-from aggregation.query import run_query
-from aggregation.reduce_spark import group_pnl_on_spark
-from aggregation.remembered import answers
-from aggregation.selection import Selection, open_selection, scenario_pnl
-from aggregation.table import TableQuery, run_table
+from aggregation.opened.inputs import open_inputs
+from aggregation.opened.opened_lake import VectorCache
+from aggregation.opened.remembered import answers
+from aggregation.opened.vectors import Places
+from aggregation.reduce import product_on_spark
+from aggregation.reduce.netting import Net, net
+from aggregation.reduce.product_on_spark import group_pnl_on_spark
+from aggregation.reduce.selection import Selection, open_selection, scenario_pnl
+from aggregation.risk.query import run_query
+from aggregation.risk.table import TableQuery, run_table
 from aggregation.types import Filter, RiskQuery
-from aggregation.vector_cache import VectorCache
-from aggregation.vectors import Places
 from lake.committer import Committer
 from lake.errors import BadInput, NotFound
 from lake.schemas import PNL_VECTORS
@@ -172,18 +172,18 @@ def test_some_of_the_groups_have_the_bits_they_have_among_all(lake: Lake, on_spa
 @pytest.mark.parametrize("tile", [1, 8, 64, 299, N, 301])
 def test_the_stages_by_themselves(lake: Lake, tile: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without Spark, in its place a sort: batches that begin and end anywhere, files read and figures sent in pieces."""
-    monkeypatch.setattr(reduce_spark, "_READ_BYTES", 10 * 8 * N)
-    monkeypatch.setattr(reduce_spark, "_SENT_BYTES", 8 * 64 * 5)
+    monkeypatch.setattr(product_on_spark, "_READ_BYTES", 10 * 8 * N)
+    monkeypatch.setattr(product_on_spark, "_SENT_BYTES", 8 * 64 * 5)
     query = question(by=("book",))
     there = selected(VectorCache(lake, reduce="spark", spark=no_spark), query)
     places, netted = netted_for(there, 0, 63)
-    sent = SimpleNamespace(value=reduce_spark._work(places, netted, there.rates, tile))
+    sent = SimpleNamespace(value=product_on_spark._work(places, netted, there.rates, tile))
     numbers = pa.record_batch({"id": pa.array(range(len(places.files)))})
-    pieces = pa.Table.from_batches(reduce_spark._cutting(sent)(iter([numbers])))
+    pieces = pa.Table.from_batches(product_on_spark._cutting(sent)(iter([numbers])))
     in_order = pieces.sort_by([("tile", "ascending"), ("contract", "ascending")]).combine_chunks()
     out = np.full((63, N), np.nan)
-    for t, first, added, pnl in reduce_spark._rows(
-        pa.Table.from_batches(reduce_spark._adding(sent)(iter(in_order.to_batches(max_chunksize=37))))
+    for t, first, added, pnl in product_on_spark._rows(
+        pa.Table.from_batches(product_on_spark._adding(sent)(iter(in_order.to_batches(max_chunksize=37))))
     ):
         here = sent.value.scenarios(t)
         rows = pnl.reshape(-1, here.stop - here.start)
@@ -192,14 +192,14 @@ def test_the_stages_by_themselves(lake: Lake, tile: int, monkeypatch: pytest.Mon
         out[first : first + len(rows), here] = rows
     assert np.array_equal(out, scenario_pnl(selected(VectorCache(lake), query), 0, 63)[1])
     with pytest.raises(AssertionError, match="out of their order"):
-        list(reduce_spark._adding(sent)(iter(in_order.take(list(range(len(in_order)))[::-1]).to_batches())))
+        list(product_on_spark._adding(sent)(iter(in_order.take(list(range(len(in_order)))[::-1]).to_batches())))
 
 
 @pytest.mark.parametrize(("stage", "end"), [("_cutting", "death"), ("_adding", "error")])
 def test_a_task_that_fails_half_way_and_runs_again_changes_no_bit(
     lake: Lake, on_spark: VectorCache, stage: str, end: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    make = getattr(reduce_spark, stage)
+    make = getattr(product_on_spark, stage)
 
     def failing(sent: Any) -> Callable[[Iterator[Any]], Iterator[Any]]:
         run = make(sent)
@@ -218,7 +218,7 @@ def test_a_task_that_fails_half_way_and_runs_again_changes_no_bit(
         return fails_once
 
     expected = run_query(lake, question(), cache=VectorCache(lake)).receipt["result_digest"]
-    monkeypatch.setattr(reduce_spark, stage, failing)
+    monkeypatch.setattr(product_on_spark, stage, failing)
     assert run_query(lake, question(), cache=on_spark).receipt["result_digest"] == expected
 
 
@@ -259,7 +259,7 @@ def test_files_without_a_vector_that_is_held_are_not_read(on_spark: VectorCache,
     there = selected(on_spark, few)
     places, netted = netted_for(there, 0, 1)
     assert len(places.files) == FILES
-    work = reduce_spark._work(places, netted, there.rates, 64)
+    work = product_on_spark._work(places, netted, there.rates, 64)
     assert len(work.files) == 1
     assert (work.wanted[0] >= 0).sum() == 1
 
@@ -272,7 +272,7 @@ def test_what_is_unmoved_starts_no_spark(lake: Lake) -> None:
 
 
 def test_a_question_about_single_vectors_says_how_to_ask_it(lake: Lake, on_spark: VectorCache) -> None:
-    from aggregation.drill import DrillQuery, run_drill
+    from aggregation.risk.drill import DrillQuery, run_drill
 
     with pytest.raises(BadInput, match="with the reduce in-process or streamed"):
         run_drill(lake, DrillQuery(as_of=DAY), cache=on_spark)

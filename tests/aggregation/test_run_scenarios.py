@@ -7,12 +7,12 @@ import pytest
 from small_lake import MONDAY as DAY
 from small_lake import build_lake, no_spark, request
 
-from aggregation.query import run_query, run_scenarios
+from aggregation.risk.query import run_query, run_scenarios
 from aggregation.types import RiskQuery
 from lake.committer import Committer
 from lake.errors import BadInput
 from lake.tables import Lake
-from valuation.requests import run_valuation
+from valuation.sets.requests import run_valuation
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +44,7 @@ def test_groups_add_up_scenario_by_scenario(lake: Lake) -> None:
 
 
 def test_too_many_scenarios_for_columns(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("aggregation.query.MOST_COLUMNS", 3)
+    monkeypatch.setattr("aggregation.risk.query.MOST_COLUMNS", 3)
     with pytest.raises(BadInput, match="3 at most"):
         run_scenarios(lake, query())
 

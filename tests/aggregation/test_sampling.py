@@ -13,11 +13,7 @@ import pytest
 from reduce_lake import DAY, Valued, make_lake, position
 from scipy import stats
 
-from aggregation.estimators import ESTIMATORS, Floats
-from aggregation.inputs import open_inputs
-from aggregation.measures import MEASURES, AskedMeasure, asked_measures
-from aggregation.query import run_query
-from aggregation.resample import (
+from aggregation.kernels.bootstrap import (
     bootstrap_counts,
     effective_count,
     order_interval,
@@ -25,7 +21,12 @@ from aggregation.resample import (
     percentile_interval,
     proportion_interval,
 )
-from aggregation.sampling import (
+from aggregation.kernels.estimators import ESTIMATORS
+from aggregation.measures import MEASURES, AskedMeasure, asked_measures
+from aggregation.opened.inputs import open_inputs
+from aggregation.opened.opened_lake import VectorCache
+from aggregation.risk.query import run_query
+from aggregation.risk.sampling_error import (
     Resamples,
     change_in_words,
     difference_interval,
@@ -36,7 +37,7 @@ from aggregation.sampling import (
     within_error,
 )
 from aggregation.types import RiskQuery, Tail
-from aggregation.vector_cache import VectorCache
+from lake.arrays import Floats
 from lake.errors import BadInput
 from lake.tables import Lake
 
@@ -139,7 +140,7 @@ class TestDrawing:
     def test_in_portions_they_are_the_same(self, monkeypatch: pytest.MonkeyPatch) -> None:
         whole = Resamples(50, 30, seed=2)
         assert len(list(whole.blocks())) == 1
-        monkeypatch.setattr("aggregation.sampling.MOST_DRAWS", 350)
+        monkeypatch.setattr("aggregation.risk.sampling_error.MOST_DRAWS", 350)
         portions = list(Resamples(50, 30, seed=2).blocks())
         assert [len(p) for p in portions] == [7, 7, 7, 7, 2]
         assert (np.concatenate(portions) == whole.counts).all()

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from reduce_lake import Valued, position, put_positions, put_valued
 
-from aggregation.query import run_query
-from aggregation.series import GAP, run_series
+from aggregation.risk.query import run_query
+from aggregation.risk.series import GAP, run_series
 from aggregation.types import Filter, RiskQuery
 from lake.errors import BadInput, NotFound
 from lake.tables import Lake

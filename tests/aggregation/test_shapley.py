@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aggregation.shapley import MOST_CAUSES, shapley
+from valuation.kernels.shapley import MOST_CAUSES, shapley
 
 
 def over_all_orders(values: np.ndarray, causes: int) -> np.ndarray:

@@ -11,8 +11,8 @@ import pytest
 from reduce_lake import DAY
 from test_query import N, figures, oracle, rich, rich_lake, some_positions
 
-from aggregation.query import run_query
-from aggregation.table import TableQuery, run_table
+from aggregation.risk.query import run_query
+from aggregation.risk.table import TableQuery, run_table
 from aggregation.types import Filter, RiskResult
 from lake.errors import BadInput
 from lake.tables import Lake

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import mstats
 
-from aggregation import tail
-from aggregation.tail import (
+from aggregation.kernels import tail
+from aggregation.kernels.tail import (
     ESTIMATORS,
     NotDefined,
     exact_level,

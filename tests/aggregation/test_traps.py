@@ -17,11 +17,11 @@ from reduce_lake import DAY, Valued, make_lake, position, put_positions
 from scipy import stats
 
 from aggregation.measures import asked_measures
-from aggregation.query import run_query
+from aggregation.risk.query import run_query
 from aggregation.types import RiskQuery, RiskResult
+from lake.arrays import Floats
 from lake.errors import BadInput, NotFound
 from lake.tables import Lake
-from scenarios.types import Floats
 
 
 def lake_of(folder: Path, vectors: dict[str, Floats], rows: list[dict[str, Any]] | None = None, **more: Any) -> Lake:

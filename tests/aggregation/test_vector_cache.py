@@ -19,12 +19,12 @@ import pyarrow.dataset as ds
 import pytest
 from reduce_lake import DAY, Valued, make_lake, position, put_positions, put_valued
 
-from aggregation import cache as cache_module
-from aggregation.alignment import MISSING
-from aggregation.cache import DiskCache, Kept, checksum, is_sound
-from aggregation.vector_cache import VectorCache, _kept
-from aggregation.vectors import Vectors
+from aggregation.opened.alignment import MISSING
+from aggregation.opened.opened_lake import VectorCache, _kept
+from aggregation.opened.vectors import Vectors
+from lake import disk_cache as cache_module
 from lake.committer import Committer
+from lake.disk_cache import DiskCache, Kept, checksum, is_sound
 from lake.errors import NotFound
 from lake.schemas import PNL_VECTORS
 from lake.tables import Lake

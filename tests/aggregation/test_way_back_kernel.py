@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize_scalar
 
-from aggregation import way_back
-from aggregation.tail import expected_shortfall, value_at_risk
-from aggregation.way_back import Floats, Problem, Solution, cheapest_es, cheapest_var
+from aggregation.kernels import hedge_programme
+from aggregation.kernels.hedge_programme import Problem, Solution, cheapest_es, cheapest_var
+from aggregation.kernels.tail import expected_shortfall, value_at_risk
+from lake.arrays import Floats
 
 LEVEL = Fraction(9, 10)
 
@@ -158,7 +159,7 @@ def test_var_by_search_alone_is_feasible_and_near_the_best(monkeypatch: pytest.M
     p = problem(1, n=200, m=3)
     limit = limit_between(p, var, 0.5)
     exact = solve_var(p, limit)
-    monkeypatch.setattr(way_back, "MOST_SWITCHES", 0)
+    monkeypatch.setattr(hedge_programme, "MOST_SWITCHES", 0)
     found = solve_var(p, limit)
     assert found.status == "feasible"
     assert var(p, found.quantity) <= limit * (1 + 1e-7)

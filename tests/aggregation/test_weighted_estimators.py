@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aggregation.tail import Floats, value_at_risk
-from scenarios.weighting import age_weights
+from aggregation.kernels.tail import value_at_risk
+from lake.arrays import Floats
+from scenarios.kernels.weighting import age_weights
 
 P95 = Fraction(95, 100)
 # returns in percent by periods ago (1 is the latest); every other of the 100 returns is better

@@ -12,14 +12,14 @@ import pyarrow as pa
 import pytest
 from reduce_lake import DAY, Valued, make_lake, position
 
-from aggregation import whatif
-from aggregation.changes import ADDED, Changes, Removal, Scaling, _Merged, changed_book, find
-from aggregation.inputs import open_inputs
-from aggregation.query import run_query
-from aggregation.sampling import resamples_of
+from aggregation.book.changes import ADDED, Changes, Removal, Scaling, _Merged, changed_book, find
+from aggregation.opened.inputs import open_inputs
+from aggregation.opened.opened_lake import VectorCache
+from aggregation.risk.query import run_query
+from aggregation.risk.sampling_error import resamples_of
 from aggregation.types import Filter, RiskQuery
-from aggregation.vector_cache import VectorCache
-from aggregation.whatif import WhatIf, what_if
+from aggregation.whatif import what_if as what_if_module
+from aggregation.whatif.what_if import WhatIf, what_if
 from lake.committer import Committer
 from lake.errors import BadInput, Conflict
 from lake.schemas import CONTRACTS, HIERARCHIES
@@ -295,9 +295,9 @@ def test_the_same_bits_on_any_number_of_threads_and_in_any_order(lake: Lake) -> 
 
 def test_many_groups_are_netted_for_themselves(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     few = ask(lake, changes(**SMALL), by=("trade",))
-    monkeypatch.setattr(whatif, "KEPT_BYTES", 0)
+    monkeypatch.setattr(what_if_module, "KEPT_BYTES", 0)
     assert ask(lake, changes(**SMALL), by=("trade",)).receipt["result_digest"] == few.receipt["result_digest"]
-    monkeypatch.setattr(whatif, "MOST_BYTES", 1000)
+    monkeypatch.setattr(what_if_module, "MOST_BYTES", 1000)
     with pytest.raises(BadInput, match="group by fewer dimensions"):
         ask(lake, changes(**SMALL), by=("trade",))
 

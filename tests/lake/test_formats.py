@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lake.errors import BadInput, NotFound
-from lake.ingest.formats import LAYOUTS, MAX_LISTED, FileOptions, Landing, read_source
+from lake.landing.dated_values import LAYOUTS, MAX_LISTED, FileOptions, Landing, read_source
 
 D = dt.date.fromisoformat
 

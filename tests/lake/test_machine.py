@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from lake import machine
 from lake.errors import NotReady
-from lake.machine import JavaFound, find_java, usable_cores
+from lake.runtime import machine
+from lake.runtime.machine import JavaFound, find_java, usable_cores
 
 FakeJava = Callable[[str, str], Path]
 

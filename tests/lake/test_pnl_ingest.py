@@ -11,7 +11,7 @@ import pytest
 
 from lake.committer import Committer
 from lake.errors import BadInput
-from lake.ingest.pnl import PnLReport, ingest_pnl
+from lake.landing.actual_pnl import PnLReport, ingest_pnl
 from lake.tables import Lake
 
 GOOD = "date,desk,pnl,currency\n2020-03-13,Rates,-1250.5,USD\n2020-03-13,FX,10,EUR\n2020-03-16,Rates,3e3,USD\n"

@@ -19,11 +19,11 @@ from hypothesis import strategies as st
 
 from lake.committer import Committer
 from lake.errors import BadInput
-from lake.ingest.positions import PositionsReport
+from lake.landing.positions import PositionsReport
 from lake.schemas import DIMENSION_COLUMNS
 from lake.tables import Lake
+from valuation.books.positions import ingest_positions
 from valuation.catalogue import all_term_fields
-from valuation.positions import ingest_positions
 
 DAY = "2020-03-16"
 DIMENSIONS = {d: f"{d} 1" for d in DIMENSION_COLUMNS if d != "trade"}

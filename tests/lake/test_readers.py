@@ -18,8 +18,8 @@ import pytest
 from deltalake import DeltaTable
 
 from lake.committer import Committer
-from lake.delta_jars import find_delta_jars
 from lake.errors import NotReady
+from lake.runtime.delta_jars import find_delta_jars
 from lake.schemas import TABLES
 from lake.tables import Lake
 

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 import pytest
 
 from lake.committer import Committer
-from lake.ingest.pnl import ingest_pnl
+from lake.landing.actual_pnl import ingest_pnl
 from lake.schemas import DIMENSION_COLUMNS, POSITIONS
 from lake.tables import Lake
 

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from lake import delta_jars
-from lake.delta_jars import JARS, fetch_delta_jars, find_delta_jars
 from lake.errors import NotReady
+from lake.runtime import delta_jars
+from lake.runtime.delta_jars import JARS, fetch_delta_jars, find_delta_jars
 
 PROGRAM = """
 import json, sys

@@ -5,7 +5,7 @@ import datetime as dt
 import numpy as np
 from support import factor
 
-from scenarios.base_market import BaseMarket
+from scenarios.market.base_market import BaseMarket
 from scenarios.types import FactorIndex, RiskFactor
 
 DAY = dt.date(2020, 3, 16)

@@ -14,9 +14,10 @@ import pytest
 
 from lake.committer import Committer
 from lake.errors import BadInput, NotFound
-from lake.ingest.formats import LAYOUTS
+from lake.landing.dated_values import LAYOUTS
 from lake.tables import NEVER_WRITTEN, Lake
-from scenarios.catalogue import (
+from scenarios.market.history import load_factors
+from scenarios.market.landing_catalogue import (
     Catalogue,
     FactorTemplate,
     MarketIngestReport,
@@ -25,7 +26,6 @@ from scenarios.catalogue import (
     ingest_market,
     load_catalogue,
 )
-from scenarios.history import load_factors
 from scenarios.types import FACTOR_TYPES, RiskFactor
 
 D = dt.date.fromisoformat

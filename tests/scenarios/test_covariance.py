@@ -6,7 +6,7 @@ import pytest
 from sklearn.covariance import LedoitWolf
 
 from lake.errors import BadInput
-from scenarios import covariance
+from scenarios.kernels import covariance
 
 
 def moves(n_obs: int, n: int, seed: int = 3) -> np.ndarray:

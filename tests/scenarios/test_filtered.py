@@ -10,8 +10,9 @@ from arch.univariate import arch_model
 from support import factor, new_lake, put_market
 
 from lake.tables import Lake
-from scenarios import filtered, generators
-from scenarios.calendars import sessions
+from scenarios import generators
+from scenarios.historical import filtered
+from scenarios.market.calendars import sessions
 from scenarios.types import ScenarioSet
 
 AS_OF = dt.date(2020, 3, 16)

@@ -13,8 +13,8 @@ from lake.committer import Committer
 from lake.errors import BadInput
 from lake.tables import Lake
 from scenarios import generators, store
-from scenarios.calendars import sessions
 from scenarios.generators import GENERATORS
+from scenarios.market.calendars import sessions
 from scenarios.types import ScenarioSet
 
 AS_OF = dt.date(2020, 3, 16)

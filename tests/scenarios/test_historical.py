@@ -11,7 +11,7 @@ from lake.committer import Committer
 from lake.errors import BadInput, NotFound
 from lake.tables import Lake
 from scenarios import generators
-from scenarios.calendars import sessions
+from scenarios.market.calendars import sessions
 from scenarios.store import find_scenario_set, list_scenario_sets, load_scenario_set, save_scenario_set
 
 AS_OF = dt.date(2020, 3, 16)

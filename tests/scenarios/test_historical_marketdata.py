@@ -9,7 +9,7 @@ import pytest
 from lake.committer import Committer
 from lake.tables import Lake
 from scenarios import generators
-from scenarios.catalogue import ingest_market, load_catalogue
+from scenarios.market.landing_catalogue import ingest_market, load_catalogue
 from scenarios.types import ScenarioSet
 
 pytestmark = pytest.mark.marketdata

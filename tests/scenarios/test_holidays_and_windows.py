@@ -13,7 +13,7 @@ from support import factor, new_lake, put_market, random_walks
 from lake.errors import BadInput
 from lake.tables import Lake
 from scenarios import generators
-from scenarios.calendars import closed_days, sessions
+from scenarios.market.calendars import closed_days, sessions
 from scenarios.types import ScenarioSet
 
 AS_OF = dt.date(2020, 3, 16)

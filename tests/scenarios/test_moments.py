@@ -9,7 +9,7 @@ from scipy.linalg import solve_triangular
 from support import factor, new_lake, put_market, random_walks
 
 from lake.errors import BadInput
-from scenarios.moments import LawRules, conditional, given_the_others, law, solve
+from scenarios.plausibility.move_law import LawRules, conditional, given_the_others, law, solve
 
 AS_OF = dt.date(2020, 3, 16)
 

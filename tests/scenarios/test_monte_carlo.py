@@ -21,11 +21,12 @@ from support import factor, new_lake, put_market, random_walks
 from lake.committer import Committer
 from lake.errors import BadInput, Conflict, NotFound
 from lake.tables import Lake
-from scenarios import generators, monte_carlo, simulated_levels
-from scenarios.calendars import sessions
-from scenarios.monte_carlo import MonteCarloDefinition, Window, calibrate
-from scenarios.sampling import PATHS, Sampler
-from scenarios.simulated_levels import SimulatedLevels
+from scenarios import generators
+from scenarios.kernels.random_blocks import PATHS, Sampler
+from scenarios.market.calendars import sessions
+from scenarios.simulated import monte_carlo, simulated_levels
+from scenarios.simulated.monte_carlo import MonteCarloDefinition, Window, calibrate
+from scenarios.simulated.simulated_levels import SimulatedLevels
 from scenarios.store import list_scenario_sets, load_scenario_set, save_scenario_set
 from scenarios.types import FactorIndex, GeneratedLevels
 

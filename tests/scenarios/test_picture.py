@@ -8,8 +8,8 @@ import pytest
 from support import factor
 
 from lake.errors import BadInput
-from scenarios import picture
 from scenarios.types import FactorIndex, ScenarioSet
+from service.rendering import scenario_picture
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def drawn() -> ScenarioSet:
 
 
 def test_rows_are_the_percentiles_of_the_moves(drawn: ScenarioSet) -> None:
-    rows = picture.rows_of(drawn)
+    rows = scenario_picture.rows_of(drawn)
     assert [r["risk_factor"] for r in rows] == [
         "EQ:A",
         "YC:USD:1Y",
@@ -54,12 +54,12 @@ def test_rows_are_the_percentiles_of_the_moves(drawn: ScenarioSet) -> None:
 
 @pytest.mark.parametrize(("ending", "begins"), [("svg", b"<?xml"), ("png", b"\x89PNG")])
 def test_picture_is_a_file_of_its_kind(drawn: ScenarioSet, tmp_path: Path, ending: str, begins: bytes) -> None:
-    assert picture.plot(drawn, tmp_path / f"set.{ending}").read_bytes().startswith(begins)
+    assert scenario_picture.plot(drawn, tmp_path / f"set.{ending}").read_bytes().startswith(begins)
 
 
 def test_other_endings_and_empty_sets_are_refused(drawn: ScenarioSet, tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="svg"):
-        picture.plot(drawn, tmp_path / "set.sgv")
+        scenario_picture.plot(drawn, tmp_path / "set.sgv")
     object.__setattr__(drawn, "shocked", np.zeros(3, dtype=bool))
     with pytest.raises(BadInput, match="nothing to draw"):
-        picture.plot(drawn, tmp_path / "set.svg")
+        scenario_picture.plot(drawn, tmp_path / "set.svg")

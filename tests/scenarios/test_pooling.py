@@ -5,7 +5,13 @@ import pytest
 from scipy.optimize import minimize
 from scipy.stats import norm
 
-from scenarios.pooling import NoSuchProbabilities, effective_scenarios, kish_scenarios, pool, relative_entropy
+from scenarios.kernels.entropy_pooling import (
+    NoSuchProbabilities,
+    effective_scenarios,
+    kish_scenarios,
+    pool,
+    relative_entropy,
+)
 
 EQUAL, AT_MOST = False, True
 

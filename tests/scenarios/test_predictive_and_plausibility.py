@@ -11,9 +11,9 @@ from support import factor, new_lake, put_market
 from lake.errors import BadInput
 from lake.tables import Lake
 from scenarios import generators
-from scenarios.calendars import sessions
-from scenarios.plausibility import PlausibilityRules, score
-from scenarios.predictive import PredictiveDefinition, predict
+from scenarios.market.calendars import sessions
+from scenarios.plausibility.plausibility import PlausibilityRules, score
+from scenarios.plausibility.predictive import PredictiveDefinition, predict
 
 AS_OF = dt.date(2020, 3, 16)
 FACTORS = [

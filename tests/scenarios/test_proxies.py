@@ -12,8 +12,8 @@ from support import factor, new_lake, put_market
 from lake.errors import BadInput
 from lake.tables import Lake
 from scenarios import generators
-from scenarios.calendars import sessions
-from scenarios.proxies import regress
+from scenarios.market.calendars import sessions
+from scenarios.market.proxies import regress
 from scenarios.types import RiskFactor, ScenarioSet
 
 AS_OF = dt.date(2020, 3, 16)

@@ -11,8 +11,8 @@ from support import factor, new_lake, put_market, random_walks
 from lake.errors import BadInput, NotFound
 from lake.tables import Lake
 from scenarios import generators
-from scenarios.calendars import sessions
-from scenarios.replay import PERIODS
+from scenarios.historical.period_replay import PERIODS
+from scenarios.market.calendars import sessions
 from scenarios.types import ScenarioSet
 
 AS_OF = dt.date(2020, 3, 16)

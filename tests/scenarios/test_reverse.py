@@ -5,7 +5,7 @@ import pytest
 from scipy.optimize import minimize
 
 from lake.errors import BadInput
-from scenarios.reverse import linear, search
+from scenarios.plausibility.reverse_search import linear, search
 
 
 def correlations(n: int, seed: int) -> np.ndarray:

@@ -11,11 +11,11 @@ from lake.committer import Committer
 from lake.errors import BadInput, NotFound
 from lake.tables import Lake
 from scenarios import generators
+from scenarios.derived.subset import SubsetDefinition, liquidity_horizons, regulatory_horizon
 from scenarios.store import load_scenario_set, save_scenario_set
-from scenarios.subsets import SubsetDefinition, liquidity_horizons, regulatory_horizon
 from scenarios.types import FactorIndex, ScenarioSet
-from valuation.plan import make_plan
-from valuation.runners import run_plan
+from valuation.sets.plan import make_plan
+from valuation.sets.run import run_plan
 
 AS_OF = dt.date(2020, 3, 16)
 FACTORS = [

@@ -9,14 +9,15 @@ import numpy as np
 import pytest
 from scipy.stats import kurtosis
 
+from lake.arrays import Floats
 from lake.committer import Committer
 from lake.errors import BadInput
 from lake.tables import Lake
-from scenarios.calendars import sessions
-from scenarios.catalogue import ingest_market, load_catalogue
-from scenarios.history import MarketHistory, load_history
-from scenarios.sample_market import DEFAULT_FIRST, DEFAULT_LAST, simulate, write_sample_market
-from scenarios.types import FACTOR_TYPES, Floats
+from scenarios.market.calendars import sessions
+from scenarios.market.history import MarketHistory, load_history
+from scenarios.market.landing_catalogue import ingest_market, load_catalogue
+from scenarios.market.sample_market import DEFAULT_FIRST, DEFAULT_LAST, simulate, write_sample_market
+from scenarios.types import FACTOR_TYPES
 
 SEEDS = (1, 2, 2026)
 

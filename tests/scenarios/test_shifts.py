@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scenarios import shifts
+from scenarios.kernels import shifts
 
 positive = st.floats(1e-6, 1e9)
 signed = st.floats(-1e6, 1e6)

@@ -12,7 +12,7 @@ from stress_market import LEVELS, market
 from support import factor
 
 from lake.errors import BadInput, Issue
-from scenarios.base_market import BaseMarket
+from scenarios.market.base_market import BaseMarket
 from scenarios.stress import language
 from scenarios.stress import model as m
 from scenarios.stress.apply import Move, Outcome, evaluate

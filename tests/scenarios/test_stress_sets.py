@@ -16,9 +16,9 @@ from scenarios import generators
 from scenarios.store import find_scenario_set, list_scenario_sets, load_scenario_set, save_scenario_set
 from scenarios.stress import forms, language
 from scenarios.stress.generate import StressDefinition, check_assertions
-from scenarios.stress.plot import plot
 from scenarios.stress.preview import preview, render, sparkline
 from scenarios.types import ScenarioSet
+from service.rendering.preview_picture import plot
 
 BEFORE = dt.date(2020, 3, 13)
 TEXT = "equity[region=US] -20%; vol[AAPL] +10pt; rate[USD] +100bp; fx[USDJPY] -5%; assert fx[EURUSD] < 1.2"

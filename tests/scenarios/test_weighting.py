@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aggregation.tail import exact_level, expected_shortfall, value_at_risk
-from scenarios.weighting import age_weights, ewma_variance, volatility_scales, warm_up_days
+from aggregation.kernels.tail import exact_level, expected_shortfall, value_at_risk
+from scenarios.kernels.weighting import age_weights, ewma_variance, volatility_scales, warm_up_days
 
 
 def test_hull_age_weights_with_his_ranked_losses() -> None:

@@ -16,7 +16,7 @@ from small_lake import FRIDAY, MONDAY, build_lake, no_spark, request
 from lake.committer import Committer
 from lake.tables import Lake
 from service.config import Settings
-from valuation.requests import run_valuation
+from valuation.sets.requests import run_valuation
 
 
 @pytest.fixture(scope="session")
@@ -51,7 +51,7 @@ def logs() -> Iterator[list[structlog.typing.EventDict]]:
 
 @pytest.fixture(scope="session")
 def app(valued_lake: Path) -> OpenAPI:
-    from service.app import create_app
+    from service.api.app import create_app
 
     return create_app(Settings(lake=valued_lake))
 

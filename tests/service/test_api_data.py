@@ -15,13 +15,13 @@ from flask.testing import FlaskClient
 from small_lake import BOOK, FORMULA, FRIDAY, MONDAY, SCENARIOS
 
 from aggregation.dimensions import DIMENSIONS
+from aggregation.kernels.tail import ESTIMATORS
 from aggregation.measures import MEASURES
-from aggregation.tail import ESTIMATORS
 from lake.committer import Committer
 from lake.tables import Lake
 from scenarios.generators import GENERATORS
 from scenarios.store import load_scenario_set
-from service.app import create_app
+from service.api.app import create_app
 from service.config import Settings
 from valuation.catalogue import INSTRUMENTS
 

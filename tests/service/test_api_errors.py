@@ -12,7 +12,7 @@ from flask.testing import FlaskClient
 from small_lake import MONDAY
 from werkzeug.test import TestResponse
 
-from service.app import MAX_BODY_BYTES, create_app
+from service.api.app import MAX_BODY_BYTES, create_app
 from service.config import Settings
 
 KEYS = {"type", "title", "status", "detail", "instance", "error_id", "errors"}

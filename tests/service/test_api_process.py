@@ -23,9 +23,9 @@ from small_lake import MONDAY, request
 from lake.committer import Committer
 from lake.errors import BadInput
 from lake.tables import Lake
-from service import serve
 from service.config import Settings
 from service.process import configure_logs, is_loopback
+from service.processes import serve
 
 SERVE = """
 import sys

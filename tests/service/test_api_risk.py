@@ -14,12 +14,12 @@ import pytest
 from flask.testing import FlaskClient
 from small_lake import FORMULA, FRIDAY, MONDAY
 
-from aggregation.compare import compare
-from aggregation.query import run_query
+from aggregation.change.compare import compare
+from aggregation.risk.query import run_query
 from aggregation.types import Filter, RiskQuery
 from lake.tables import Lake
 from service.api import risk
-from service.app import create_app
+from service.api.app import create_app
 from service.config import Settings
 
 QUERY = RiskQuery(

@@ -18,13 +18,13 @@ import pytest
 from flask.testing import FlaskClient
 from small_lake import BOOK, FRIDAY, MONDAY, SCENARIOS
 
-from aggregation.query import run_scenarios
+from aggregation.risk.query import run_scenarios
 from aggregation.types import RiskQuery
 from lake.tables import Lake
 from scenarios.stress import forms, language
-from service.app import create_app
+from service.api.app import create_app
 from service.config import Settings
-from service.engine import run_engine
+from service.processes.engine import run_engine
 
 FALL = "equity -20%; vol +10pt; rate[ccy=USD] +100bp"
 DAY = str(MONDAY)

@@ -13,10 +13,10 @@ from werkzeug.test import TestResponse
 
 from lake.committer import Committer
 from lake.tables import Lake
-from service.app import create_app
+from service.api.app import create_app
 from service.config import Settings
 from service.jobs import JobTable
-from valuation.requests import ValuationRequest, run_valuation
+from valuation.sets.requests import ValuationRequest, run_valuation
 
 BODY = request().model_dump(mode="json")
 CONTRACTS = len(BOOK)

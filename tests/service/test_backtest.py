@@ -18,22 +18,22 @@ from daily_lake import DAYS, FIRST, HELD, LAST, MARKET, NO_BOOK, SCENARIOS, book
 from flask.testing import FlaskClient
 from scipy import stats
 
-from aggregation.backtest import BacktestQuery, BacktestResult
-from aggregation.query import run_query
-from aggregation.series import run_series
+from aggregation.backtest.backtest import run_backtest
+from aggregation.backtest.judgement import BacktestQuery, BacktestResult
+from aggregation.replay import receipt_of, replay
+from aggregation.risk.query import run_query
+from aggregation.risk.series import run_series
 from aggregation.types import Filter, RiskQuery
 from lake.committer import Committer
 from lake.errors import BadInput, NotFound
-from lake.ingest.pnl import ingest_pnl
+from lake.landing.actual_pnl import ingest_pnl
 from lake.tables import Lake
 from scenarios.requests import ScenarioRequest
-from service.app import create_app
-from service.backtest import run_backtest
+from service.api.app import create_app
 from service.config import Settings
-from service.daily import plan_days, value_days
-from service.replay import receipt_of, replay
-from valuation.positions import ingest_positions
-from valuation.requests import ValuationRequest, run_valuation
+from valuation.books.positions import ingest_positions
+from valuation.sets.daily import plan_days, value_days
+from valuation.sets.requests import ValuationRequest, run_valuation
 
 SCENARIO_REQUEST = ScenarioRequest(parameters={"scenarios": SCENARIOS}, name=None)
 LEVELS = ("0.95", "0.9")

@@ -12,14 +12,14 @@ import pytest
 from command_line import varlake
 
 from lake.errors import NotReady
-from service import bench_http, bench_peers, bench_reduce, bench_vectors
-from service.bench import Row, row
-from service.bench_reduce import unmeasured
+from service.bench import http, peers, reduce, vectors
+from service.bench.harness import Row, row
+from service.bench.reduce import unmeasured
 
 
 @pytest.fixture(scope="module")
 def rows() -> list[Row]:
-    return bench_reduce.bench_reduce(300, 70, 2000)
+    return reduce.bench_reduce(300, 70, 2000)
 
 
 def test_every_row_names_its_peer_and_says_whether_the_bar_is_met(rows: list[Row]) -> None:
@@ -40,22 +40,22 @@ def test_every_row_names_its_peer_and_says_whether_the_bar_is_met(rows: list[Row
 
 
 def test_an_engine_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setitem(bench_peers._MODULES, "ClickHouse", ("no_such_module", "make bench"))
-    assert bench_peers.missing("ClickHouse") == "ClickHouse, not installed: `make bench` brings it in"
-    lake = bench_reduce.make_lake(tmp_path, 60, 64, 200)
-    found = [*bench_reduce.first_question(lake, tmp_path, "small"), *bench_reduce.peers(lake, tmp_path, "small")]
+    monkeypatch.setitem(peers._MODULES, "ClickHouse", ("no_such_module", "make bench"))
+    assert peers.missing("ClickHouse") == "ClickHouse, not installed: `make bench` brings it in"
+    lake = reduce.make_lake(tmp_path, 60, 64, 200)
+    found = [*reduce.first_question(lake, tmp_path, "small"), *reduce.peers(lake, tmp_path, "small")]
     without = [r for r in found if r["peer"].startswith("ClickHouse")]
     assert len(without) == 3
     assert all(r["met"] is None and r["ratio"] is None and r["figure"] > 0 for r in without)
 
 
-@pytest.mark.parametrize("sums", [bench_peers.netted_in_duckdb, bench_peers.netted_in_polars])
+@pytest.mark.parametrize("sums", [peers.netted_in_duckdb, peers.netted_in_polars])
 def test_peers_add_up_the_rows_of_each_group(sums: Any) -> None:
     matrix = np.arange(12.0).reshape(4, 3)
     assert sums(pa.array(["b", "a", "b", "a"]), matrix)().tolist() == [[12.0, 14.0, 16.0], [6.0, 8.0, 10.0]]
 
 
-@pytest.mark.parametrize("sums", [bench_peers.positions_in_duckdb, bench_peers.positions_in_polars])
+@pytest.mark.parametrize("sums", [peers.positions_in_duckdb, peers.positions_in_polars])
 def test_peers_net_positions_and_multiply(sums: Any) -> None:
     positions = pa.table(
         {"g": ["b", "a", "b", "b"], "id": pa.array([0, 1, 0, 1], pa.int32()), "quantity": [1.0, 2.0, 3.0, -1.0]}
@@ -65,12 +65,12 @@ def test_peers_net_positions_and_multiply(sums: Any) -> None:
 
 def test_engines_that_do_not_agree_stop_the_benchmark() -> None:
     with pytest.raises(AssertionError, match="do not agree"):
-        bench_reduce._check(np.ones((2, 2)), np.full((2, 2), 1.001))
+        reduce._check(np.ones((2, 2)), np.full((2, 2), 1.001))
 
 
 @pytest.mark.slow
 def test_the_server_answers_eight_clients() -> None:
-    found = bench_http.bench_http(60, 64, 300, 5)
+    found = http.bench_http(60, 64, 300, 5)
     assert [r["work"].rsplit(", ", 1)[1] for r in found] == ["p50", "p95"] * 2
     assert "8 clients" in found[-1]["work"]
     assert all(r["unit"] == "ms" and r["figure"] > 0 for r in found)
@@ -78,32 +78,32 @@ def test_the_server_answers_eight_clients() -> None:
 
 @pytest.mark.slow
 def test_a_refused_question_stops_the_benchmark(tmp_path: Path) -> None:
-    lake = bench_reduce.make_lake(tmp_path, 60, 64, 200)
+    lake = reduce.make_lake(tmp_path, 60, 64, 200)
     with (
-        bench_http._server(lake.path) as url,
+        http._server(lake.path) as url,
         pytest.raises(NotReady, match="did not answer the benchmark's question: 4"),
     ):
-        bench_http.ask(url, "/api/v1/var?as_of=2020-03-16&by=nonsense", 2, 2)
+        http.ask(url, "/api/v1/var?as_of=2020-03-16&by=nonsense", 2, 2)
 
 
 def test_the_vector_benchmark_has_its_columns_and_queries() -> None:
-    members = bench_vectors._members(30_000)
+    members = vectors._members(30_000)
     assert [len([c for c in members if c.startswith(kind)]) for kind in ("int", "dttime", "str")] == [34, 33, 33]
 
     def groups(columns: tuple[str, ...]) -> int:
         return len(np.unique(np.column_stack([members[c] for c in columns]), axis=0))
 
     assert groups(("str0",)) == 150
-    assert groups(bench_vectors._SIX) == 2000
-    assert 9_000 < groups(bench_vectors._TWELVE) <= 10_000
-    assert bench_vectors._FILTER in bench_vectors._texts("str1", members["str1"]).to_pylist()
+    assert groups(vectors._SIX) == 2000
+    assert 9_000 < groups(vectors._TWELVE) <= 10_000
+    assert vectors._FILTER in vectors._texts("str1", members["str1"]).to_pylist()
 
 
 def test_the_vector_benchmark_gives_the_plain_sums(tmp_path: Path) -> None:
     n, scenarios = 500, 64
-    members = bench_vectors._members(n)
-    matrix = bench_vectors._vectors_of(0, n, scenarios).astype(np.float64)
-    (quantile, _), *_, (pnl, _) = bench_vectors._ours(tmp_path, members, n, scenarios)
+    members = vectors._members(n)
+    matrix = vectors._vectors_of(0, n, scenarios).astype(np.float64)
+    (quantile, _), *_, (pnl, _) = vectors._ours(tmp_path, members, n, scenarios)
     losses = [
         -np.sort(matrix[members["str0"] == m].sum(axis=0))[3]  # rank ceil(64 * 0.05) = 4
         for m in np.unique(members["str0"])
@@ -115,8 +115,8 @@ def test_the_vector_benchmark_gives_the_plain_sums(tmp_path: Path) -> None:
 
 
 def test_the_vector_benchmark_names_a_missing_clickhouse(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(bench_peers._MODULES, "ClickHouse", ("no_such_module", "make bench"))
-    found = bench_vectors.bench_vectors(300, 64)
+    monkeypatch.setitem(peers._MODULES, "ClickHouse", ("no_such_module", "make bench"))
+    found = vectors.bench_vectors(300, 64)
     assert len(found) == 4
     assert all(r["met"] is None and "not installed" in r["peer"] and r["figure"] > 0 for r in found)
 

@@ -1,6 +1,6 @@
 """The scenario benchmark runs at small sizes and measures what it says."""
 
-from service.bench_scenarios import bench_scenarios
+from service.bench.scenarios import bench_scenarios
 
 
 def test_rows_of_a_small_run() -> None:

@@ -9,7 +9,7 @@ import pytest
 from lake.errors import BadInput
 from lake.tables import Lake
 from service import demo
-from valuation.store import list_valuation_sets
+from valuation.sets.store import list_valuation_sets
 
 
 @pytest.mark.spark

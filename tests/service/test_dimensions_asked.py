@@ -15,14 +15,14 @@ from command_line import answer, refused, varlake
 from flask.testing import FlaskClient
 from small_lake import FRIDAY, MONDAY, SCENARIOS, no_spark, request
 
-from aggregation.drill import DrillQuery, run_drill
-from aggregation.pivot import PivotQuery, run_pivot
-from aggregation.table import TableQuery, run_table
+from aggregation.risk.drill import DrillQuery, run_drill
+from aggregation.risk.pivot import PivotQuery, run_pivot
+from aggregation.risk.table import TableQuery, run_table
 from lake.committer import Committer
 from lake.tables import Lake
-from service.app import create_app
+from service.api.app import create_app
 from service.config import Settings
-from valuation.requests import run_valuation
+from valuation.sets.requests import run_valuation
 
 HIERARCHY = """hierarchy,level,member,parent_level,parent,effective_from,effective_to
 organisation,desk,Equities,division,Markets,2020-01-01,2020-03-15

@@ -17,7 +17,7 @@ import pytest
 
 from lake.committer import Committer
 from lake.errors import NotReady
-from lake.machine import JavaFound
+from lake.runtime.machine import JavaFound
 from lake.schemas import TABLES
 from lake.tables import Lake
 from service import doctor

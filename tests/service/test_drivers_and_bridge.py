@@ -12,12 +12,12 @@ from command_line import answer, refused, varlake
 from flask.testing import FlaskClient
 from small_lake import FRIDAY, MONDAY
 
-from aggregation.bridge import Theirs, run_bridge
-from aggregation.drivers import run_drivers
-from aggregation.query import run_query
+from aggregation.change.convention_bridge import Theirs, run_bridge
+from aggregation.change.drivers import run_drivers
+from aggregation.replay import replay
+from aggregation.risk.query import run_query
 from aggregation.types import RiskQuery
 from lake.tables import Lake
-from service.replay import replay
 
 ASKED = {"measures": ("es",), "levels": ("0.9",)}
 

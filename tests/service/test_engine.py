@@ -21,12 +21,12 @@ from lake.committer import Committer
 from lake.errors import Conflict
 from lake.progress import Cancelled
 from lake.tables import Lake
-from service import engine
 from service.config import Settings
 from service.jobs import VALUATION, Job, JobTable
-from valuation import runners
-from valuation.requests import ValuationRequest
-from valuation.store import find_sealed
+from service.processes import engine
+from valuation.sets import run
+from valuation.sets.requests import ValuationRequest
+from valuation.sets.store import find_sealed
 
 CONTRACTS = len(BOOK)  # each line of the book is a contract of its own, one of them matured
 
@@ -195,15 +195,15 @@ def test_what_a_cancelled_job_has_valued_stays_and_is_reused(
     work_lake: Lake, stop: threading.Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The real runner: the batches at hand are finished and committed, the next is not begun."""
-    real, begun, go_on = runners.run_batch, threading.Semaphore(0), threading.Event()
+    real, begun, go_on = run.run_batch, threading.Semaphore(0), threading.Event()
 
     def held(*arguments: Any) -> Any:
         begun.release()
         assert go_on.wait(60)
         return real(*arguments)
 
-    monkeypatch.setattr(runners, "usable_cores", lambda: 2)  # two threads, so two of the three batches are at hand
-    monkeypatch.setattr(runners, "run_batch", held)
+    monkeypatch.setattr(run, "usable_cores", lambda: 2)  # two threads, so two of the three batches are at hand
+    monkeypatch.setattr(run, "run_batch", held)
     with running_engine(work_lake, stop) as table:
         job = submit(table, request())
         assert begun.acquire(timeout=60)
@@ -242,7 +242,7 @@ def test_a_second_engine_is_refused_with_the_name_of_the_first(work_lake: Lake, 
 
 def start_engine(lake: Lake) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", "service.engine"],
+        [sys.executable, "-m", "service.processes.engine"],
         env={**os.environ, "VARLAKE_LAKE": str(lake.path)},
         stderr=subprocess.PIPE,
         text=True,

@@ -11,8 +11,8 @@ from command_line import answer, refused, varlake
 from flask.testing import FlaskClient
 from small_lake import FRIDAY, MONDAY
 
-from aggregation.explain import CAUSES
-from service.app import create_app
+from aggregation.change.explain import CAUSES
+from service.api.app import create_app
 from service.config import Settings
 
 DAYS = ("--from", FRIDAY, "--to", MONDAY, "--by", "desk", "--measure", "es", "--level", "0.8")

@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 from small_lake import FRIDAY, MONDAY, build_lake, no_spark, request
 
-from aggregation.explain import explain
-from aggregation.query import run_query
+from aggregation.change.attribution_path import COORDINATES, explain_through, lattice_plan, value_lattice
+from aggregation.change.explain import explain
+from aggregation.opened.opened_lake import VectorCache
+from aggregation.replay import receipt_of, replay
+from aggregation.risk.query import run_query
 from aggregation.types import RiskQuery
-from aggregation.vector_cache import VectorCache
 from lake.committer import Committer
 from lake.errors import BadInput, NotReady
 from lake.tables import Lake
-from service.explain import COORDINATES, explain_through, lattice_plan, value_lattice
-from service.replay import receipt_of, replay
-from valuation.requests import run_valuation
+from valuation.sets.requests import run_valuation
 
 ONE, TWO = (
     RiskQuery(as_of=day, by=("desk",), measures=("es",), levels=("0.5",), currency="EUR") for day in (FRIDAY, MONDAY)

@@ -10,17 +10,17 @@ import numpy as np
 import pytest
 from small_lake import no_spark
 
-from aggregation.explain import explained
-from aggregation.explain_drill import drill
-from aggregation.explain_sides import compared
+from aggregation.change.cause_drill import drill
+from aggregation.change.explain import explained
+from aggregation.change.sides import compared
+from aggregation.opened.opened_lake import VectorCache
 from aggregation.types import Filter, RiskQuery
-from aggregation.vector_cache import VectorCache
 from lake.committer import Committer
 from lake.tables import Lake
-from scenarios.catalogue import ingest_market, load_catalogue
-from valuation.positions import ingest_positions
-from valuation.requests import ValuationRequest, run_valuation
-from valuation.sample_book import write_sample_book
+from scenarios.market.landing_catalogue import ingest_market, load_catalogue
+from valuation.books.positions import ingest_positions
+from valuation.samples.book import write_sample_book
+from valuation.sets.requests import ValuationRequest, run_valuation
 
 pytestmark = pytest.mark.marketdata
 

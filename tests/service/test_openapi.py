@@ -16,16 +16,16 @@ from small_lake import FRIDAY, MONDAY, SCENARIOS, no_spark
 
 from aggregation.dimensions import CONTRACT_COLUMNS, DIMENSIONS
 from aggregation.measures import MEASURES
-from aggregation.vector_cache import VectorCache
+from aggregation.opened.opened_lake import VectorCache
+from aggregation.whatif.save_branch import BranchRequest, save_branch
 from lake.committer import Committer
 from lake.tables import Lake
 from scenarios.requests import ScenarioSetRequest, run_scenario_set
+from service.api.app import create_app
 from service.api.context import EXTENSION, Context
-from service.app import create_app
-from service.branches import BranchRequest, save_branch
 from service.config import Settings
 from service.jobs import VALUATION, JobTable
-from valuation.requests import ValuationRequest
+from valuation.sets.requests import ValuationRequest
 
 quick = settings(suppress_health_check=list(HealthCheck), deadline=None)
 app = create_app(Settings(lake=Path("the fixture gives it")))

@@ -12,12 +12,12 @@ from flask.testing import FlaskClient
 from scipy import stats
 from small_lake import MONDAY
 
+from aggregation.contributions.parametric import ParametricQuery, ParametricResult, plan_parametric, run_parametric
+from aggregation.opened.opened_lake import VectorCache
 from aggregation.types import Filter
-from aggregation.vector_cache import VectorCache
 from lake.tables import Lake
 from scenarios.store import find_scenario_set, load_scenario_set
 from scenarios.types import ScenarioSet
-from service.parametric import ParametricQuery, ParametricResult, plan_parametric, run_parametric
 
 EQUITIES = (Filter(dimension="desk", values=("Equities",)),)
 URL = f"/api/v1/parametric?as_of={MONDAY}&by=desk"

@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 
 from lake.errors import BadInput
-from service import plots
+from service.rendering import pictures
 
 DATES = [dt.date(2020, 3, d) for d in (12, 13, 16)]
 DRAWN: dict[str, Callable[[Path], Path]] = {
-    "time_line": lambda p: plots.time_line(
+    "time_line": lambda p: pictures.time_line(
         p, DATES, {"VaR": [1.0, None, 3.0]}, title="Rates", unit="USD", dots={"exceptions": (DATES[2:], [3.5])}
     ),
-    "histogram": lambda p: plots.histogram(p, np.arange(100.0), title="Rates", unit="USD", marks={"VaR 0.99": -3.0}),
-    "waterfall": lambda p: plots.waterfall(
+    "histogram": lambda p: pictures.histogram(p, np.arange(100.0), title="Rates", unit="USD", marks={"VaR 0.99": -3.0}),
+    "waterfall": lambda p: pictures.waterfall(
         p,
         ("13 March", 100.0),
         [("new", 20.0), ("closed", -7.5), ("nothing", 0.0)],
@@ -26,7 +26,7 @@ DRAWN: dict[str, Callable[[Path], Path]] = {
         title="Rates",
         unit="USD",
     ),
-    "contribution_bars": lambda p: plots.contribution_bars(
+    "contribution_bars": lambda p: pictures.contribution_bars(
         p, ["Rates", "FX"], [10.0, -2.0], title="by desk", unit="USD", intervals=[(8.0, 13.0), (-4.0, 1.0)]
     ),
 }
@@ -53,13 +53,13 @@ def test_where_it_cannot_be_written_is_said(place: str, tmp_path: Path) -> None:
 
 
 def test_small_steps_of_a_large_whole_are_seen_and_the_cut_axis_is_said(tmp_path: Path) -> None:
-    path = plots.waterfall(
+    path = pictures.waterfall(
         tmp_path / "a.svg", ("before", 1000.0), [("new", 5.0)], ("after", 1005.0), title="t", unit="USD"
     )
     assert "does not begin at zero" in path.read_text()
     assert (
         "does not begin at zero"
-        not in plots.waterfall(
+        not in pictures.waterfall(
             path, ("before", 10.0), [("new", -9.0)], ("after", 1.0), title="t", unit="USD"
         ).read_text()
     )

@@ -15,8 +15,8 @@ from command_line import answer, refused, varlake
 from flask.testing import FlaskClient
 from small_lake import FRIDAY, MONDAY, SCENARIOS
 
-from aggregation.pnl import PnlQuery, run_pnl
-from aggregation.query import run_query
+from aggregation.risk.query import run_query
+from aggregation.risk.scenario_pnl import PnlQuery, run_pnl
 from aggregation.types import RiskQuery
 from lake.tables import Lake
 

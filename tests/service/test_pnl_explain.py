@@ -18,23 +18,31 @@ from flask.testing import FlaskClient
 from small_lake import FACTORS, FRIDAY, MATURED, MONDAY, OPTION, SHARE_B, no_spark, request
 from support import factor, put_market, random_walks
 
-from aggregation.query import run_query
+from aggregation.change.pnl_explain import (
+    LINES,
+    PNL,
+    TRADES,
+    PnlExplain,
+    PnlExplainRequest,
+    plan_pnl_explain,
+    pnl_explain,
+)
+from aggregation.replay import replay
+from aggregation.risk.query import run_query
 from aggregation.types import Filter, RiskQuery
 from lake.committer import Committer
 from lake.errors import BadInput, NotFound
 from lake.schemas import DIMENSION_COLUMNS
 from lake.tables import Lake
 from scenarios.types import FactorIndex, Roll
-from service.app import create_app
+from service.api.app import create_app
 from service.config import Settings
-from service.pnl_explain import LINES, PNL, TRADES, PnlExplain, PnlExplainRequest, plan_pnl_explain, pnl_explain
-from service.replay import replay
 from valuation.batch import value_batch
-from valuation.cash import cash_until
+from valuation.books.positions import ingest_positions
 from valuation.catalogue import parse_terms
-from valuation.market import ScenarioMarket
-from valuation.positions import ingest_positions
-from valuation.requests import run_valuation
+from valuation.horizons.cash import cash_until
+from valuation.market.scenario_market import ScenarioMarket
+from valuation.sets.requests import run_valuation
 
 THURSDAY = dt.date(2020, 3, 12)
 DOLLARS = {"currency": "USD", "discount_curve": "USD"}

@@ -10,16 +10,16 @@ import pyarrow.dataset as ds
 import pytest
 from small_lake import no_spark
 
-from aggregation.query import run_query
+from aggregation.change.pnl_explain import LINES, PNL, PnlExplain, PnlExplainRequest, pnl_explain
+from aggregation.risk.query import run_query
 from aggregation.types import Filter, RiskQuery
 from lake.committer import Committer
 from lake.tables import Lake
-from scenarios.catalogue import ingest_market, load_catalogue
-from service.pnl_explain import LINES, PNL, PnlExplain, PnlExplainRequest, pnl_explain
-from valuation.contracts import contracts_held
-from valuation.positions import ingest_positions
-from valuation.requests import ValuationRequest, run_valuation
-from valuation.sample_book import write_sample_book
+from scenarios.market.landing_catalogue import ingest_market, load_catalogue
+from valuation.books.contracts import contracts_held
+from valuation.books.positions import ingest_positions
+from valuation.samples.book import write_sample_book
+from valuation.sets.requests import ValuationRequest, run_valuation
 
 FRIDAY, MONDAY = dt.date(2020, 3, 13), dt.date(2020, 3, 16)
 

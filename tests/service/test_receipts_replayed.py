@@ -12,14 +12,14 @@ from command_line import answer, refused, varlake
 from flask.testing import FlaskClient
 from small_lake import FRIDAY, MONDAY, book_csv, no_spark, request
 
-from aggregation.query import run_query
+from aggregation.replay import Replay, receipt_of, replay
+from aggregation.risk.query import run_query
 from aggregation.types import RiskQuery
 from lake.committer import Committer
 from lake.errors import BadInput
 from lake.tables import Lake
-from service.replay import Replay, receipt_of, replay
-from valuation.positions import ingest_positions
-from valuation.requests import run_valuation
+from valuation.books.positions import ingest_positions
+from valuation.sets.requests import run_valuation
 
 QUERY = RiskQuery(as_of=MONDAY, by=("desk",), measures=("var", "es"))
 
@@ -96,7 +96,7 @@ def test_a_receipt_changed_by_hand_shows(lake: Lake) -> None:
 
 def test_other_code_is_named(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     told = receipt(lake)
-    monkeypatch.setattr("service.replay.code_digest", lambda: "other")
+    monkeypatch.setattr("aggregation.replay.code_digest", lambda: "other")
     done = replay(lake, told)
     assert (done.verdict, states(done)) == ("same bits", {"code": "changed"})
 

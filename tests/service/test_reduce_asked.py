@@ -10,13 +10,14 @@ import pytest
 from command_line import answer, refused, varlake
 from small_lake import FRIDAY, MONDAY, no_spark, request
 
-from aggregation.remembered import answers
+from aggregation.opened.remembered import answers
 from lake.committer import Committer
 from lake.tables import Lake
-from service import bench_reduce, operations
-from service.app import create_app
+from service import operations
+from service.api.app import create_app
+from service.bench import reduce
 from service.config import Settings
-from valuation.requests import run_valuation
+from valuation.sets.requests import run_valuation
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -138,8 +139,8 @@ def test_an_unknown_way_is_refused_with_those_there_are(valued_lake: Path) -> No
 
 @pytest.mark.spark
 def test_the_benchmark_states_what_spark_costs(tmp_path: Path, spark: SparkSession) -> None:
-    lake = bench_reduce.make_lake(tmp_path, 60, 70, 200)
-    row = bench_reduce.on_spark(lake, "small", lambda: spark)
+    lake = reduce.make_lake(tmp_path, 60, 70, 200)
+    row = reduce.on_spark(lake, "small", lambda: spark)
     assert row["work"].startswith("reduce on Spark, local[2,4], VaR and ES by desk")
     assert (row["bar"], row["met"]) == ("none, a cost", None)
     assert row["figure"] > 0

@@ -7,15 +7,15 @@ import pytest
 from small_lake import BOOK, FACTORS, MONDAY, build_lake, no_spark
 from support import random_walks
 
-from aggregation.query import run_query
+from aggregation.risk.query import run_query
+from aggregation.stress.reverse_stress import ReverseStressRequest, expected_cost, reverse_stress
 from aggregation.types import Filter, RiskQuery
 from lake.committer import Committer
 from lake.errors import BadInput
 from lake.tables import Lake
-from scenarios.moments import LawRules, law
+from scenarios.plausibility.move_law import LawRules, law
 from scenarios.store import save_scenario_set
-from service.reverse_stress import ReverseStressRequest, expected_cost, reverse_stress
-from valuation.requests import ValuationRequest, run_valuation
+from valuation.sets.requests import ValuationRequest, run_valuation
 
 LAW = {"window": 60, "covariance": "sample"}
 SHARES = Filter(dimension="desk", values=("Equities",))

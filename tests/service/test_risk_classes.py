@@ -12,16 +12,16 @@ from command_line import answer, refused, varlake
 from flask.testing import FlaskClient
 from small_lake import MONDAY
 
+from aggregation.contributions.risk_classes import requests
+from aggregation.opened.opened_lake import VectorCache
 from aggregation.types import RiskQuery
-from aggregation.vector_cache import VectorCache
 from lake.committer import Committer
 from lake.tables import Lake
 from scenarios.store import find_scenario_set, load_scenario_set
-from service.app import create_app
+from service.api.app import create_app
 from service.config import Settings
 from service.jobs import VALUATION, JobTable
-from service.risk_classes import requests
-from valuation.requests import run_valuation
+from valuation.sets.requests import run_valuation
 
 EQUITIES = ("--where", "desk=Equities")
 

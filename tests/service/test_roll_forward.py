@@ -13,20 +13,20 @@ import numpy as np
 import pytest
 from small_lake import FORMULA, FRIDAY, MATURED, MONDAY, OPTION, SHARE_B, no_spark, request
 
-from aggregation.query import run_query
+from aggregation.risk.query import run_query
+from aggregation.stress.roll_forward import RollRequest, RollResult, roll_forward, value_rolled
 from aggregation.types import Filter, RiskQuery
 from lake.committer import Committer
 from lake.errors import BadInput, NotFound
 from lake.schemas import DIMENSION_COLUMNS
 from lake.tables import Lake
 from scenarios.store import find_scenario_set, load_scenario_set
-from service.roll_forward import RollRequest, RollResult, roll_forward, value_rolled
 from valuation.batch import value_batch
+from valuation.books.positions import ingest_positions
 from valuation.catalogue import parse_terms
-from valuation.market import ScenarioMarket
-from valuation.positions import ingest_positions
-from valuation.requests import run_valuation
-from valuation.store import find_sealed
+from valuation.market.scenario_market import ScenarioMarket
+from valuation.sets.requests import run_valuation
+from valuation.sets.store import find_sealed
 
 HORIZONS = ("1D", "1M", "1Y")
 DAYS = (dt.date(2020, 3, 17), dt.date(2020, 4, 16), dt.date(2021, 3, 16))

@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 from small_lake import MONDAY, build_lake, no_spark
 
-from aggregation.query import run_query
+from aggregation.risk.query import run_query
+from aggregation.stress.stress_period import StressPeriodRequest, plan_stress_period, stress_period
 from aggregation.types import Filter, RiskQuery
 from lake.committer import Committer
 from lake.errors import BadInput
 from lake.tables import Lake
 from scenarios.store import load_scenario_set
-from service.stress_period import StressPeriodRequest, plan_stress_period, stress_period
-from valuation.requests import ValuationRequest, run_valuation
+from valuation.sets.requests import ValuationRequest, run_valuation
 
 SHARES = Filter(dimension="desk", values=("Equities",))
 

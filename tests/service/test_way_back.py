@@ -12,13 +12,13 @@ from command_line import answer, refused, varlake
 from flask.testing import FlaskClient
 from small_lake import MONDAY, OPTION, SHARE_A, SHARE_B
 
-from aggregation.query import run_query
+from aggregation.replay import replay
+from aggregation.risk.query import run_query
 from aggregation.types import Filter, RiskQuery
+from aggregation.whatif.limit_hedge import Move, WayBack, WayBackRequest, read_moves, way_back
+from aggregation.whatif.request import run_what_if
 from lake.errors import BadInput, NotFound, validated
 from lake.tables import Lake
-from service.replay import replay
-from service.way_back import Move, WayBack, WayBackRequest, read_moves, way_back
-from service.whatif import run_what_if
 
 NODE = (Filter.parse("desk=Equities"),)
 TERMS = {k: v for k, v in OPTION.items() if k != "instrument_type"}
@@ -75,7 +75,7 @@ def test_it_is_met_by_the_exact_measure_at_the_cost_of_a_grid(lake: Lake, measur
 
 
 def run_scenarios_of(lake: Lake, what: str) -> Any:
-    from aggregation.query import run_scenarios
+    from aggregation.risk.query import run_scenarios
 
     where = NODE if what == "node" else (Filter.parse(f"trade={what}"),)
     total = run_scenarios(lake, RiskQuery(as_of=MONDAY, where=where)).total

@@ -18,24 +18,24 @@ from command_line import answer, refused, varlake
 from flask.testing import FlaskClient
 from small_lake import BOOK, FRIDAY, MONDAY, OPTION, SHARE_A, SHARE_B, no_spark, request
 
-from aggregation import branch_books
-from aggregation.compare import compare
-from aggregation.query import run_query
+from aggregation.change.compare import compare
+from aggregation.opened import branch_books
+from aggregation.opened.opened_lake import VectorCache
+from aggregation.replay import replay
+from aggregation.risk.query import run_query
 from aggregation.types import RiskQuery
-from aggregation.vector_cache import VectorCache
+from aggregation.whatif.request import ChangeRequest, parse_removal, parse_scaling, run_what_if
+from aggregation.whatif.save_branch import BranchRequest, remove_branch, save_branch
+from aggregation.whatif.trades import read_trades, trades_of_file, trades_of_rows
 from lake.committer import Committer
 from lake.errors import BadInput, Conflict, NotFound
 from lake.tables import Lake
-from service import engine
-from service.app import create_app
-from service.branches import BranchRequest, remove_branch, save_branch
+from service.api.app import create_app
 from service.config import Settings
 from service.jobs import JobTable
-from service.replay import replay
-from service.trades import read_trades, trades_of_file, trades_of_rows
-from service.whatif import ChangeRequest, parse_removal, parse_scaling, run_what_if
-from valuation.branches import find_branch, list_branches
-from valuation.requests import ValuationRequest, plan_valuation, run_valuation
+from service.processes import engine
+from valuation.books.branches import find_branch, list_branches
+from valuation.sets.requests import ValuationRequest, plan_valuation, run_valuation
 
 LEVEL = "0.9"
 PUT = {k: v for k, v in OPTION.items() if k != "instrument_type"} | {"option_type": "put", "strike": "95"}

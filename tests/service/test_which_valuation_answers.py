@@ -2,12 +2,12 @@
 
 from small_lake import FRIDAY, MONDAY, SCENARIOS, no_spark, request
 
-from aggregation.query import run_query
+from aggregation.risk.query import run_query
 from aggregation.types import RiskQuery
 from lake.committer import Committer
 from lake.tables import Lake
 from scenarios.requests import ScenarioRequest, default_name
-from valuation.requests import run_valuation
+from valuation.sets.requests import run_valuation
 
 
 def value(lake: Lake, **more: object) -> str:
@@ -26,10 +26,10 @@ def test_the_set_that_holds_the_book(work_lake: Lake, monkeypatch) -> None:
     both = value(work_lake)
     assert answering(work_lake) == both
     # the newest set holds the contracts of no position at all
-    from valuation import store
+    from valuation.sets import store
 
     held = store.contracts_held
-    monkeypatch.setattr("valuation.requests.contracts_held", lambda at, dates: held(at, dates).slice(0, 1))
+    monkeypatch.setattr("valuation.sets.requests.contracts_held", lambda at, dates: held(at, dates).slice(0, 1))
     assert value(work_lake) != both
     assert answering(work_lake) == both
     assert answering(work_lake, positions_date=FRIDAY) == both

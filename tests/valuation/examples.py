@@ -8,7 +8,7 @@ import numpy as np
 from make_market import factor
 
 from scenarios.types import FactorIndex
-from valuation.market import ScenarioMarket
+from valuation.market.scenario_market import ScenarioMarket
 
 TODAY = dt.date(2020, 3, 16)
 

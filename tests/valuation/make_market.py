@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from scenarios.types import FactorIndex, RiskFactor
-from valuation.market import ScenarioMarket
+from valuation.market.scenario_market import ScenarioMarket
 from valuation.types import InstrumentTerms
 
 TYPES = {"EQ": "equity_price", "IX": "index_level", "VOL": "implied_vol", "FX": "fx_rate", "CM": "commodity_price"}

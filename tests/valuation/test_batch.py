@@ -15,7 +15,7 @@ from scenarios.types import RiskClass, ScenarioSet
 from valuation import catalogue
 from valuation.batch import value_batch
 from valuation.catalogue import INSTRUMENTS, parse_terms
-from valuation.market import ScenarioMarket
+from valuation.market.scenario_market import ScenarioMarket
 
 
 def contract(instrument_type: str, terms: dict) -> tuple[str, str, str]:

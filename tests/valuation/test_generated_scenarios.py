@@ -16,13 +16,13 @@ from support import factor, new_lake, put_contracts, put_market, random_walks
 from lake.committer import Committer
 from lake.tables import Lake
 from scenarios import generators
-from scenarios.sampling import PATHS
+from scenarios.kernels.random_blocks import PATHS
 from scenarios.store import save_scenario_set
 from scenarios.types import ScenarioSet
-from valuation import runners
 from valuation.batch import value_batch
-from valuation.market import ScenarioMarket
-from valuation.plan import make_plan
+from valuation.market.scenario_market import ScenarioMarket
+from valuation.sets import run
+from valuation.sets.plan import make_plan
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -65,7 +65,7 @@ def stored_set(lake: Lake, scenarios: int = 5000, **parameters: object) -> Scena
 def value(lake: Lake, contracts: pa.Table, scenarios: ScenarioSet, **more: object) -> dict[str, object]:
     plan = make_plan(lake.snapshot(), contracts, scenarios, AS_OF)
     with Committer(lake, "test") as committer:
-        return runners.run_plan(committer, plan, **{"runner": "in-process", **more})  # type: ignore[arg-type]
+        return run.run_plan(committer, plan, **{"runner": "in-process", **more})  # type: ignore[arg-type]
 
 
 def vectors(lake: Lake) -> dict[str, bytes]:
@@ -86,8 +86,8 @@ def test_blocks_of_scenarios_have_the_bits_of_the_whole(
 ) -> None:
     scenarios = stored_set(lake, horizons=horizons)
     contracts = put_contracts(lake, CONTRACTS)
-    monkeypatch.setattr(runners, "LEVELS_BYTES", len(FACTORS) * 8 * PATHS * len(horizons))
-    assert len(runners.cut_scenarios(scenarios)) == 5
+    monkeypatch.setattr(run, "LEVELS_BYTES", len(FACTORS) * 8 * PATHS * len(horizons))
+    assert len(run.cut_scenarios(scenarios)) == 5
     sealed = value(lake, contracts, scenarios)
     assert (sealed["valued"], sealed["failed"]) == (len(CONTRACTS), 0)
     assert sealed["scenario_count"] == 5000 * len(horizons)
@@ -97,10 +97,10 @@ def test_blocks_of_scenarios_have_the_bits_of_the_whole(
 def test_small_batches_of_contracts_too(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     scenarios = stored_set(lake)
     contracts = put_contracts(lake, CONTRACTS)
-    monkeypatch.setattr(runners, "LEVELS_BYTES", 1)  # one atomic block at a time
-    monkeypatch.setattr(runners, "GENERATED_BATCH_BYTES", 2 * 8 * scenarios.n_scenarios)
+    monkeypatch.setattr(run, "LEVELS_BYTES", 1)  # one atomic block at a time
+    monkeypatch.setattr(run, "GENERATED_BATCH_BYTES", 2 * 8 * scenarios.n_scenarios)
     plan = make_plan(lake.snapshot(), contracts, scenarios, AS_OF)
-    assert max(n for _, n in runners.cut_batches(plan, 1)) == 2
+    assert max(n for _, n in run.cut_batches(plan, 1)) == 2
     value(lake, contracts, scenarios)
     assert vectors(lake) == whole(contracts, scenarios)
 
@@ -117,7 +117,7 @@ def test_a_contract_that_fails_in_a_late_block_fails_as_a_whole(lake: Lake, monk
         lake, [*CONTRACTS[:2], ("government_bond", {**bond, "currency": "USD", "discount_curve": "USD"})]
     )
     scenarios = stored_set(lake, scenarios=20_000, distribution="student_t", degrees_of_freedom=2.5)
-    monkeypatch.setattr(runners, "LEVELS_BYTES", 1)
+    monkeypatch.setattr(run, "LEVELS_BYTES", 1)
     sealed = value(lake, contracts, scenarios)
     assert (sealed["valued"], sealed["failed"]) == (2, 1)
     (failure,) = lake.read("valuation_failures").to_pylist()

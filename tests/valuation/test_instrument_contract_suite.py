@@ -14,7 +14,7 @@ from make_market import factor
 from scenarios.types import FactorIndex, MissingRiskFactor
 from valuation.batch import value_batch
 from valuation.catalogue import INSTRUMENTS, all_term_fields, parse_terms, pricer_version, terms_from_json
-from valuation.market import ScenarioMarket
+from valuation.market.scenario_market import ScenarioMarket
 from valuation.types import InstrumentTerms
 
 ALL = [pytest.param(t, i, id=f"{t}-{i}") for t, examples in EXAMPLES.items() for i in range(len(examples))]

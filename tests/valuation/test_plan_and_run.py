@@ -16,9 +16,9 @@ from lake.tables import Lake
 from scenarios import generators
 from scenarios.store import save_scenario_set
 from scenarios.types import ScenarioSet
-from valuation import runners
-from valuation.plan import ValuationPlan, make_plan
-from valuation.store import find_sealed
+from valuation.sets import run as runners
+from valuation.sets.plan import ValuationPlan, make_plan
+from valuation.sets.store import find_sealed
 
 AS_OF = dt.date(2020, 3, 16)
 N = 40
@@ -82,7 +82,7 @@ def plan_for(lake: Lake, contracts: pa.Table, scenarios: ScenarioSet, **more: ob
 
 def run(lake: Lake, plan: ValuationPlan, **more: object) -> dict[str, object]:
     with Committer(lake, "test") as committer:
-        return runners.run_plan(committer, plan, **{"runner": "in-process", **more})  # type: ignore[arg-type]
+        return run.run_plan(committer, plan, **{"runner": "in-process", **more})  # type: ignore[arg-type]
 
 
 def vectors(lake: Lake, set_id: str) -> dict[str, bytes]:
@@ -196,7 +196,7 @@ def test_bits_do_not_depend_on_batches(lake: Lake, tmp_path: Path, monkeypatch: 
     put_market(other, FACTORS, random_walks(FACTORS, dt.date(2019, 12, 2), AS_OF))
     put_contracts(other, CONTRACTS)
     again = plan_for(other, contracts, scenario_set(other))
-    assert len(runners.cut_batches(again, 1)) >= 5
+    assert len(run.cut_batches(again, 1)) >= 5
     run(other, again)
     assert again.valuation_set_id == plan.valuation_set_id
     assert vectors(other, again.valuation_set_id) == one
@@ -237,7 +237,7 @@ def test_cancel_keeps_what_was_committed(lake: Lake, monkeypatch: pytest.MonkeyP
         if done >= 2:
             cancelled.set()
 
-    with pytest.raises(runners.Cancelled):
+    with pytest.raises(run.Cancelled):
         run(lake, plan, progress=stop_after_two, cancelled=cancelled)
     assert find_sealed(lake, plan.valuation_set_id) is None
     rest = plan_for(lake, contracts, scenarios)

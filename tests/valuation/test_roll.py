@@ -17,15 +17,15 @@ from lake.committer import Committer
 from lake.errors import BadInput
 from scenarios.store import load_scenario_set, save_scenario_set, scenario_set_digest
 from scenarios.types import FactorIndex, MissingRiskFactor, ScenarioSet
-from valuation import rolled_values
 from valuation.batch import value_batch
-from valuation.cash import cash_until
 from valuation.catalogue import INSTRUMENTS, parse_terms
+from valuation.horizons import rolled_values
+from valuation.horizons.cash import cash_until
 from valuation.instruments.schedules import horizon_date
 from valuation.kernels import curves, quotes
-from valuation.market import ScenarioMarket
-from valuation.plan import Fingerprints
-from valuation.roll import Carry, RolledBase, carry_of, roll, still
+from valuation.market.rolled_market import Carry, RolledBase, carry_of, roll, still
+from valuation.market.scenario_market import ScenarioMarket
+from valuation.sets.plan import Fingerprints
 
 ALL = [pytest.param(t, i, id=f"{t}-{i}") for t, examples in EXAMPLES.items() for i in range(len(examples))]
 YEAR = TODAY + dt.timedelta(days=365)

@@ -14,13 +14,13 @@ from support import factor, put_market, random_walks
 from lake.committer import Committer
 from lake.errors import BadInput, NotFound
 from lake.tables import Lake
-from scenarios.calendars import sessions
+from scenarios.market.calendars import sessions
 from scenarios.types import FactorIndex, RiskFactor
-from valuation import sample_book
+from valuation.books.positions import ingest_positions
 from valuation.catalogue import INSTRUMENTS, all_term_fields, parse_terms
-from valuation.positions import ingest_positions
-from valuation.sample_bank import DESKS, LEGAL_ENTITIES
-from valuation.sample_book import book_dates, write_sample_book
+from valuation.samples import book as sample_book
+from valuation.samples.bank import DESKS, LEGAL_ENTITIES
+from valuation.samples.book import book_dates, write_sample_book
 
 FIRST, LAST = dt.date(2020, 2, 14), dt.date(2020, 3, 16)
 GONE_AFTER = dt.date(2020, 2, 26)

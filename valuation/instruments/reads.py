@@ -9,14 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from lake.arrays import Floats, Ints
 from lake.errors import unknown
-from scenarios.types import FactorIndex, Floats, MissingRiskFactor, RiskFactor
-from valuation.instruments.schedules import Days
+from scenarios.types import FactorIndex, MissingRiskFactor, RiskFactor
 from valuation.kernels import cashflows
-from valuation.market import DAYS_A_YEAR, discount_pillars
+from valuation.market.scenario_market import DAYS_A_YEAR, discount_pillars
 from valuation.types import CashFlow, Market, NotValuable, RolledMarkets
-
-SHARES = ("equity_price", "index_level")
 
 
 def require_factor(index: FactorIndex, risk_factor_id: str, types: Sequence[str], currency: str | None = None) -> str:
@@ -59,7 +57,7 @@ def discount_factors(market: Market, curves: Sequence[str], times: Floats) -> Fl
     return out
 
 
-def present_values(market: Market, curves: Sequence[str], days: Sequence[Days], amounts: Sequence[Floats]) -> Floats:
+def present_values(market: Market, curves: Sequence[str], days: Sequence[Ints], amounts: Sequence[Floats]) -> Floats:
     """Present value of the cash flows of contract i on curve i, shape (n_contracts, n_states).
 
     days : ordinals of the payment dates, none before the valuation date; amounts : what is paid then.
@@ -91,7 +89,7 @@ def settlement(
 
 
 def paid(
-    markets: RolledMarkets, until: dt.date, days: Days, amounts: Floats, kinds: Sequence[str]
+    markets: RolledMarkets, until: dt.date, days: Ints, amounts: Floats, kinds: Sequence[str]
 ) -> tuple[CashFlow, ...]:
     """Those of the payments that are made after the market date, up to `until` included."""
     after, up_to = markets.market_date.toordinal(), until.toordinal()
@@ -102,7 +100,7 @@ def paid(
     )
 
 
-def _rows_by(names: Sequence[str]) -> list[tuple[str, Days]]:
+def _rows_by(names: Sequence[str]) -> list[tuple[str, Ints]]:
     rows: dict[str, list[int]] = {}
     for i, name in enumerate(names):
         rows.setdefault(name, []).append(i)

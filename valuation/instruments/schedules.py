@@ -13,15 +13,12 @@ from dataclasses import dataclass
 from typing import Annotated
 
 import numpy as np
-import numpy.typing as npt
 import QuantLib as ql  # noqa: N813 - the library's own habit
 from pydantic import AfterValidator, Field
 
+from lake.arrays import Floats, Ints
 from lake.errors import BadInput, nearest, unknown
-from scenarios.types import Floats
 from valuation.types import NotValuable
-
-Days = npt.NDArray[np.int64]  # proleptic Gregorian ordinals, as dt.date.toordinal gives
 
 VERSION = f"QuantLib-{ql.__version__}"  # holidays and day counts come with it, and so do values
 
@@ -83,8 +80,8 @@ DAY_COUNT = f"{', '.join(DAY_COUNTS)} (QuantLib's names)"
 class Leg:
     """Coupon periods: `starts` and `payments` are ordinals of days, `accruals` year fractions, all of shape (n,)."""
 
-    starts: Days
-    payments: Days
+    starts: Ints
+    payments: Ints
     accruals: Floats
 
 
@@ -159,8 +156,8 @@ def horizon_date(start: dt.date, tenor: str, calendar: str) -> dt.date:
     return dt.date.fromordinal(end.serialNumber() + _SERIAL_TO_ORDINAL)
 
 
-def _ordinals(dates: Iterable[ql.Date]) -> Days:
-    ordinals: Days = np.array([*map(ql.Date.serialNumber, dates)], dtype=np.int64) + _SERIAL_TO_ORDINAL
+def _ordinals(dates: Iterable[ql.Date]) -> Ints:
+    ordinals: Ints = np.array([*map(ql.Date.serialNumber, dates)], dtype=np.int64) + _SERIAL_TO_ORDINAL
     return ordinals
 
 

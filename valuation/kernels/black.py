@@ -17,9 +17,8 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from valuation.kernels.compiled import compiled
-
-Floats = npt.NDArray[np.float64]
+from lake.arrays import Floats
+from lake.compiled import compiled
 
 _SQRT_HALF = math.sqrt(0.5)
 

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
-from valuation.kernels.compiled import compiled
-
-Floats = npt.NDArray[np.float64]
-Integers = npt.NDArray[np.int64]
+from lake.arrays import Floats, Ints
+from lake.compiled import compiled
 
 
 @compiled
-def present_values(offsets: Integers, columns: Integers, amounts: Floats, discount: Floats) -> Floats:
+def present_values(offsets: Ints, columns: Ints, amounts: Floats, discount: Floats) -> Floats:
     """Sum of amount x discount factor, shape (n_lists, n_states).
 
     List i holds the cash flows offsets[i] to offsets[i+1] (compressed sparse rows): cash flow j pays `amounts[j]` at

@@ -8,12 +8,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import numpy.typing as npt
 
-from valuation.kernels.compiled import compiled
-
-Floats = npt.NDArray[np.float64]
-Integers = npt.NDArray[np.int64]
+from lake.arrays import Floats, Ints
+from lake.compiled import compiled
 
 COUPON_PERIOD = 0.5  # par yields are quoted on semi-annual bonds
 _SAME = 1e-9  # years; pillars are whole days or months
@@ -97,7 +94,7 @@ def _interpolate_rows(times: Floats, values: Floats, wanted: Floats) -> Floats:
 
 
 @compiled
-def _discount_factors(nodes: Floats, logs: Floats, segment: Integers, times: Floats) -> Floats:
+def _discount_factors(nodes: Floats, logs: Floats, segment: Ints, times: Floats) -> Floats:
     n, m = len(times), logs.shape[1]
     out = np.empty((n, m))
     for i in range(n):

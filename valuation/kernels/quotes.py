@@ -8,11 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-import numpy.typing as npt
 
+from lake.arrays import Floats
 from valuation.kernels.curves import COUPON_PERIOD
-
-Floats = npt.NDArray[np.float64]
 
 _SAME = 1e-9  # years
 

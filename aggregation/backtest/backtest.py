@@ -1,0 +1,352 @@
+"""Backtests from the lake: VaR as published, P&L revalued and P&L supplied, day by day, and what lies behind exceptions.
+
+Nothing is stored. Hypothetical P&L is revalued in this process, base values only.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import itertools
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+
+from aggregation.backtest.judgement import (
+    ACTUAL,
+    HYPOTHETICAL,
+    BacktestQuery,
+    BacktestResult,
+    Key,
+    NodeBacktest,
+    NodePnL,
+    NodeRisk,
+    TestedDay,
+    judge,
+    published,
+)
+from aggregation.book.book import Book, Column, encode
+from aggregation.book.filters import select
+from aggregation.opened.inputs import open_inputs
+from aggregation.opened.opened_lake import VectorCache
+from aggregation.receipts import market_data_digest, name_code, name_inputs, receipt_of
+from aggregation.reduce.grouping import group_by
+from aggregation.reduce.selection import open_selection
+from aggregation.risk.series import BOOKS
+from lake.arrays import Floats
+from lake.canonical import canonical_json, digest
+from lake.errors import BadInput, NotFound, VarlakeError
+from lake.schemas import DIMENSION_COLUMNS
+from lake.tables import Lake, Snapshot
+from scenarios.market.calendars import sessions
+from valuation.books.contracts import contracts_by_id, positions_dates
+from valuation.horizons.realised_pnl import Contract, RealisedMarkets
+
+Progress = Callable[[str, int, int], None]
+
+SHOWN_POSITIONS = 10
+_POSITION = ("trade", "instrument", "instrument_type", "desk", "book", "counterparty")
+
+
+def run_backtest(
+    lake: Lake,
+    query: BacktestQuery,
+    *,
+    cache: VectorCache | None = None,
+    progress: Progress = lambda stage, done, total: None,
+) -> BacktestResult:
+    """Tests the VaR stored for every day of the range; values no vector.
+
+    Raises `BadInput` for unknown names, for VaR of more than one day, and for a range without two days.
+    """
+    cache = cache or VectorCache(lake)
+    snapshot = lake.snapshot()
+    query.exact_levels()
+    days = tested_days(snapshot, query)
+    run = _Run(cache, snapshot, query, days)
+    for i, (prev, day) in enumerate(itertools.pairwise(days)):
+        progress("test", i, len(days) - 1)
+        run.add(prev, day)
+    progress("test", len(days) - 1, len(days) - 1)
+    return run.result()
+
+
+def tested_days(snapshot: Snapshot, query: BacktestQuery) -> list[dt.date]:
+    """The days of the calendar in the range, ascending; raises `BadInput` unless there are two."""
+    if query.calendar == BOOKS:
+        days = [d for d in positions_dates(snapshot) if query.first <= d <= query.last]
+        where = "hold a book"
+    else:
+        days = [d.item() for d in sessions(query.calendar, query.first, query.last)]
+        where = f"are business days of {query.calendar}"
+    if len(days) < 2:
+        raise BadInput(
+            f"{len(days)} days from {query.first} to {query.last} {where}; a backtest needs two, one of VaR and the next of P&L."
+        )
+    return days
+
+
+class _Run:
+    """What is gathered day by day, by node: () is the total."""
+
+    def __init__(self, cache: VectorCache, snapshot: Snapshot, query: BacktestQuery, days: Sequence[dt.date]) -> None:
+        self.cache, self.snapshot, self.query = cache, snapshot, query
+        calendar = "XNYS" if query.calendar == BOOKS else query.calendar
+        self.markets = RealisedMarkets(snapshot, days[0], days[-1], calendar)
+        self.contracts = _Contracts(snapshot)
+        self.supplied = _Supplied(snapshot, query, days, self.markets)
+        self.pairs: list[tuple[dt.date, dt.date]] = []
+        self.risk: list[dict[Key, NodeRisk] | str] = []
+        self.pnl: list[dict[Key, NodePnL] | str] = []
+        self.traces: dict[Key, dict[dt.date, Mapping[str, Any]]] = defaultdict(dict)
+        self.read: dict[str, Mapping[str, Any]] = {}  # what the VaR of each day rests on
+        self.synthetic = False
+        self.held: set[str] = set()
+        self.errors: list[BadInput] = []
+
+    def add(self, prev: dt.date, day: dt.date) -> None:
+        """VaR of `prev` and P&L of `day`."""
+        self.pairs.append((prev, day))
+        risk = self._risk(prev)
+        pnl = self._hypothetical(prev, day, risk)
+        self.risk.append(risk)
+        self.pnl.append(pnl)
+
+    def _risk(self, prev: dt.date) -> dict[Key, NodeRisk] | str:
+        question = self.query.question(prev)
+        try:
+            inputs = open_inputs(self.cache, question)
+            selection = open_selection(inputs, question)
+        except NotFound as error:
+            return f"no VaR: {_first_sentence(error)}"
+        except BadInput as error:
+            self.errors.append(error)
+            return f"no VaR: {_first_sentence(error)}"
+        self.read[str(prev)] = name_inputs(inputs)
+        self.synthetic |= bool(inputs.scenarios["synthetic"])
+        return published(selection, self.query) or "no VaR: none of the positions is covered by the valuation set"
+
+    def _hypothetical(self, prev: dt.date, day: dt.date, risk: dict[Key, NodeRisk] | str) -> dict[Key, NodePnL] | str:
+        query = self.query
+        try:
+            book = self.cache.book(self.snapshot, prev)
+            keep = select(book, query.where)
+            groups = group_by(book, query.by, keep)
+            contracts = self.contracts.of(book)
+            unit = self.markets.unit_pnl(contracts, prev, day, query.currency, query.time)
+        except VarlakeError as error:
+            return f"no hypothetical P&L: {_first_sentence(error)}"
+        self.held |= unit.held.keys()
+        contract = np.repeat(np.arange(len(contracts)), np.diff(book.starts))
+        value = np.where(keep, book.quantity, 0.0) * unit.pnl[contract]
+        nodes: list[tuple[Key, Any]] = [((), keep)]
+        if query.by:
+            keys = zip(*(c.to_pylist() for c in groups.keys.columns), strict=True)
+            nodes += [(key, groups.group == g) for g, key in enumerate(keys)]
+        out = {}
+        for key, mine in nodes:
+            valued = mine & np.isfinite(value)
+            failed = int(mine.sum() - valued.sum())
+            if not valued.any():
+                why = unit.failures[0].message if unit.failures else "nothing is held"
+                out[key] = NodePnL(None, f"no hypothetical P&L: no contract has a value, {why}")
+                continue
+            note = f"{failed} positions without a hypothetical P&L" if failed else None
+            out[key] = NodePnL(float(np.add.accumulate(value[valued])[-1]), note=note)
+            if isinstance(risk, dict) and key in risk and self._exceeds(day, key, out[key], risk[key]):
+                self.traces[key][day] = self._trace(book, contracts, contract, value, valued, prev, day)
+        return out
+
+    def _exceeds(self, day: dt.date, key: Key, pnl: NodePnL, risk: NodeRisk) -> bool:
+        known = [pnl.value, self.supplied.of(ACTUAL, day, key).value]
+        return any(v is not None and -v > risk.var.min() for v in known)
+
+    def _trace(
+        self,
+        book: Book,
+        contracts: Sequence[Contract],
+        contract: Any,
+        value: Floats,
+        mine: Any,
+        prev: dt.date,
+        day: dt.date,
+    ) -> dict[str, Any]:
+        """The positions that lost most in the hypothetical P&L, and the moves behind it."""
+        rows = np.flatnonzero(mine)
+        worst = rows[np.argsort(value[rows], kind="stable")[:SHOWN_POSITIONS]]
+        names = {c: book.columns[c].members.take(pa.array(book.columns[c].codes[worst])).to_pylist() for c in _POSITION}
+        positions = [
+            {**{c: names[c][i] for c in _POSITION}, "pnl": float(value[p])} for i, p in enumerate(worst) if value[p] < 0
+        ]
+        held = [contracts[c] for c in np.unique(contract[rows]).tolist()]
+        return {"contributors": positions, "moves": self.markets.largest_moves(held, prev, day)}
+
+    def result(self) -> BacktestResult:
+        if self.errors and all(isinstance(r, str) for r in self.risk):
+            raise self.errors[0]  # a name that no day knows, or a filter that leaves nothing on any
+        keys: dict[Key, None] = {(): None}
+        for answers in (*self.risk, *self.pnl):
+            keys |= dict.fromkeys(answers) if isinstance(answers, dict) else {}
+        members = sorted((k for k in keys if k), key=lambda k: [(v is None, v or "") for v in k])
+        nodes = tuple(node for key in [(), *members] if (node := self._node(key)) is not None)
+        question = self.query.model_dump(mode="json")
+        named = {
+            "days": self.read,
+            "market_data_version": self.markets.market_data_version,
+            "market_data_digest": market_data_digest(self.snapshot.lake, self.markets.market_data_version),
+            "supplied_files": self.supplied.files,
+            "table_versions": dict(self.snapshot.versions),
+            **name_code(),
+        }
+        result_digest = digest(canonical_json([n.to_dict() for n in nodes]))
+        receipt = receipt_of("backtest", question, result_digest, named)
+        return BacktestResult(self.query, nodes, receipt, self._notes())
+
+    def _node(self, key: Key) -> NodeBacktest | None:
+        """The node's backtest over the days on which it is held, or something is missing for all; None without any."""
+        days = []
+        for (prev, day), risk, pnl in zip(self.pairs, self.risk, self.pnl, strict=True):
+            known = risk.get(key) if isinstance(risk, dict) else None
+            hypothetical = (pnl.get(key) if isinstance(pnl, dict) else None) or NodePnL(
+                None, pnl if isinstance(pnl, str) else "no hypothetical P&L: nothing is held"
+            )
+            if key and known is None and isinstance(risk, dict) and not (isinstance(pnl, dict) and key in pnl):
+                continue  # the member holds nothing on this day: there is nothing to test
+            reason = None if known else risk if isinstance(risk, str) else "no VaR: no position is covered"
+            found = {HYPOTHETICAL: hypothetical}
+            if self.supplied.has(ACTUAL, key):
+                found[ACTUAL] = self.supplied.of(ACTUAL, day, key)
+            days.append(TestedDay(prev, day, known, reason, found))
+        if not days or (key and all(d.risk is None for d in days)):
+            return None
+        supplied = {
+            kind: np.array([np.nan if (v := self.supplied.of(kind, d.day, key).value) is None else v for d in days])
+            for kind in (HYPOTHETICAL, ACTUAL)
+            if self.supplied.has(kind, key)
+        }
+        node = judge(days, self.query, dict(zip(self.query.by, key, strict=False)), supplied)
+        return replace(node, exceptions=self._exceptions(node, key))
+
+    def _exceptions(self, node: NodeBacktest, key: Key) -> tuple[dict[str, Any], ...]:
+        """Each day with an exception: its figures, and what lies behind it where it was a loss."""
+        found = []
+        for row in node.days:
+            which = [name for name, value in row.items() if "_exception_" in name and value]
+            if which:
+                figures = {k: v for k, v in row.items() if not k.startswith("exceptions_in") and "_exception_" not in k}
+                trace = self.traces[key].get(row["day"], {"contributors": [], "moves": []})
+                found.append({**figures, "exceptions": which, **trace})
+        return tuple(found)
+
+    def _notes(self) -> tuple[str, ...]:
+        notes = [
+            "Hypothetical P&L keeps the valuation date: no ageing, no cash, as in the scenarios."
+            if self.query.time == "frozen"
+            else "Hypothetical P&L holds the day's ageing and the cash paid."
+        ]
+        if self.synthetic:
+            notes.append("The market data is synthetic.")
+        if self.held:
+            listed = sorted(self.held)
+            more = f" and {len(listed) - 5} more" if len(listed) > 5 else ""
+            notes.append(f"Risk factors that keep an earlier level on some day: {', '.join(listed[:5])}{more}.")
+        if not self.supplied.has(ACTUAL, ()):
+            notes.append(
+                self.supplied.why
+                or "No actual P&L of these days is in the lake (`varlake ingest pnl`): exceptions are of hypothetical P&L alone."
+            )
+        return tuple(notes)
+
+
+class _Contracts:
+    """The contracts of books, by id; the table is read once."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
+        rows = snapshot.read("contracts", ["contract_id", "instrument_type", "terms"])
+        self._rows = rows.combine_chunks()
+        self._ids = self._rows["contract_id"]
+
+    def of(self, book: Book) -> list[Contract]:
+        """In the order of the book; raises `NotFound` where the lake lacks one."""
+        places = pc.index_in(book.contract_ids, self._ids)
+        if places.null_count:
+            contracts_by_id(self._snapshot, book.contract_ids)  # says which
+        rows = self._rows.take(places)
+        return list(zip(*(rows[c].to_pylist() for c in ("contract_id", "instrument_type", "terms")), strict=True))
+
+
+class _Supplied:
+    """P&L of the range that came by file, by kind, day and node, in the reporting currency."""
+
+    def __init__(
+        self, snapshot: Snapshot, query: BacktestQuery, days: Sequence[dt.date], markets: RealisedMarkets
+    ) -> None:
+        where = (ds.field("pnl_date") > days[0]) & (ds.field("pnl_date") <= days[-1])
+        rows = snapshot.read("actual_pnl", where=where)
+        self.files = sorted(set(rows["file"].to_pylist()))
+        self.why: str | None = None
+        self._values: dict[tuple[str, dt.date, Key], NodePnL] = {}
+        self._there: set[tuple[str, Key]] = set()
+        for kind in (ACTUAL, HYPOTHETICAL):
+            mine = rows.filter(pc.equal(rows["kind"], kind)).combine_chunks()
+            if mine.num_rows:
+                try:
+                    self._add(kind, mine, query, markets)
+                except BadInput as error:
+                    if kind == ACTUAL:
+                        self.why = f"The actual P&L in the lake does not speak of this node: {error.message}"
+
+    def _add(self, kind: str, rows: pa.Table, query: BacktestQuery, markets: RealisedMarkets) -> None:
+        named = [d for d in DIMENSION_COLUMNS if rows[d].null_count < rows.num_rows]
+        book = _as_book(rows, named)
+        keep = select(book, query.where)
+        groups = group_by(book, query.by, keep)
+        keys: list[Key] = [*zip(*(c.to_pylist() for c in groups.keys.columns), strict=True)] if query.by else []
+        sums: dict[tuple[dt.date, Key], float] = {}
+        missing: dict[tuple[dt.date, Key], str] = {}
+        columns = (rows[c].to_pylist() for c in ("pnl_date", "pnl", "currency"))
+        for p, (day, pnl, currency) in enumerate(zip(*columns, strict=True)):
+            if not keep[p]:
+                continue
+            for key in [(), *([keys[groups.group[p]]] if query.by else [])]:
+                self._there.add((kind, key))
+                try:
+                    rate = 1.0 if currency == query.currency else markets.rate(day, currency, query.currency)
+                except VarlakeError as error:
+                    missing[day, key] = f"no {kind} P&L: {_first_sentence(error)}"
+                    continue
+                sums[day, key] = sums.get((day, key), 0.0) + pnl * rate
+        for (day, key), value in sums.items():
+            if (day, key) not in missing:
+                self._values[kind, day, key] = NodePnL(value)
+        for (day, key), why in missing.items():
+            self._values[kind, day, key] = NodePnL(None, why)
+
+    def has(self, kind: str, key: Key) -> bool:
+        return (kind, key) in self._there
+
+    def of(self, kind: str, day: dt.date, key: Key) -> NodePnL:
+        return self._values.get((kind, day, key), NodePnL(None, f"no {kind} P&L in the lake"))
+
+
+def _as_book(rows: pa.Table, dimensions: Sequence[str]) -> Book:
+    """P&L rows as a book, so that they are filtered and grouped as positions are."""
+    n = rows.num_rows
+    return Book(
+        positions_date=rows["pnl_date"][n - 1].as_py(),
+        files=(),
+        contract_ids=pa.array([], pa.string()),
+        starts=np.zeros(1, dtype=np.int64),
+        quantity=np.ones(n),
+        columns={d: Column(*encode(rows[d].combine_chunks())) for d in dimensions},
+    )
+
+
+def _first_sentence(error: VarlakeError) -> str:
+    return error.message.split(". ")[0].rstrip(".")

@@ -1,0 +1,1 @@
+"""What makes up a number: by position, by risk factor, by risk class. Enter at `contributions`."""

@@ -1,0 +1,182 @@
+"""Deltas and gammas of groups of positions, from differences of full revaluations. Nothing is stored.
+
+A factor that moves absolutely is bumped by a basis point, another by a tenth of a percent of its level, each up and
+down, and every contract is valued anew by its own pricer. Deltas are central differences per unit of the move: currency
+per 1 (100%) of relative move, or per 1 (10,000 basis points) of absolute move.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import pyarrow as pa
+from scipy import sparse
+
+from aggregation.opened import valuation_choice
+from aggregation.reduce.selection import Selection
+from lake.arrays import Bools, Floats
+from lake.errors import BadInput, VarlakeError
+from scenarios.types import RiskFactor, ScenarioSet, ShiftType
+from valuation.batch import value_batch
+from valuation.books.contracts import contracts_by_id
+from valuation.catalogue import instrument, terms_from_json
+from valuation.market.scenario_market import ScenarioMarket
+from valuation.types import ValuationFailure
+
+Gamma = Literal["none", "diagonal", "full"]
+MOST_CROSSED = 60  # factors with all their cross gammas: 3,540 further states
+_RELATIVE, _ABSOLUTE = 1e-3, 1e-4
+_CELLS = 4_000_000  # contracts x states valued at once: 32 MB
+
+
+@dataclass(frozen=True)
+class Bumps:
+    """What is valued: the contracts held, the factors that reach them and move in the scenarios, and the states.
+
+    contracts : (contract id, instrument type, terms), of the book's contracts `held`. rows : of the factors in the scenario set; size :
+    (n_factors,) of each bump in units of the move; levels : (n_all_factors, n_states), up and down by turns, then for each pair
+    both up and both down.
+    """
+
+    factors: tuple[RiskFactor, ...]
+    rows: tuple[int, ...]
+    size: Floats
+    pairs: tuple[tuple[int, int], ...]
+    held: Any
+    contracts: tuple[tuple[str, str, str], ...]
+    levels: Floats
+
+    @property
+    def valuations(self) -> int:
+        """Values to compute, bases counted."""
+        return len(self.contracts) * (int(self.levels.shape[1]) + 1)
+
+
+@dataclass(frozen=True)
+class Sensitivities:
+    """delta : (n_groups, n_factors) gain per unit of the move; gamma : (n_factors, n_factors) of all groups together, None where
+    not asked for; base : (n_groups,) value; covered : (n_contracts of the book,) those valued; all in the reporting currency."""
+
+    delta: Floats
+    gamma: Floats | None
+    base: Floats
+    covered: Bools
+    failures: tuple[ValuationFailure, ...]
+
+
+def moves_absolutely(factor: RiskFactor) -> bool:
+    """Whether its move is a difference of levels; else it is a relative one."""
+    return factor.shift_type is ShiftType.ABSOLUTE
+
+
+def plan_bumps(selection: Selection, scenario_set: ScenarioSet, currency: str, gamma: Gamma) -> Bumps:
+    """The states to value; raises `BadInput` for all cross gammas of too many factors."""
+    inputs, index = selection.inputs, scenario_set.index
+    book = inputs.book
+    held = np.flatnonzero(np.add.reduceat(selection.keep.astype(np.int64), book.starts[:-1]))
+    # contracts are immutable: the newest version of their table holds those of any book
+    table = contracts_by_id(inputs.snapshot.lake, book.contract_ids.take(pa.array(held)))
+    names = ("contract_id", "instrument_type", "terms")
+    contracts = tuple(zip(*(table[c].to_pylist() for c in names), strict=True))
+    read = {leg for c in set(table["currency"].to_pylist()) for leg, _ in index.fx_path(c, currency)}
+    for _, kind, terms in contracts:
+        with contextlib.suppress(VarlakeError):  # what it lacks is told when it is valued
+            read.update(instrument(kind).risk_factors(terms_from_json(kind, terms), index))
+    shocked = valuation_choice.shocked_classes(inputs.seal)
+    factors = tuple(
+        f
+        for i, f in enumerate(index.factors)
+        if f.risk_factor_id in read and scenario_set.shocked[i] and f.risk_class.value in shocked
+    )
+    if gamma == "full" and len(factors) > MOST_CROSSED:
+        raise BadInput(
+            f"The selection reads {len(factors)} risk factors; all cross gammas are computed for {MOST_CROSSED} at most. Ask for "
+            "diagonal gammas, or filter."
+        )
+    rows = tuple(index.row[f.risk_factor_id] for f in factors)
+    size = np.array([_ABSOLUTE if moves_absolutely(f) else _RELATIVE for f in factors])
+    step = np.array(
+        [s if moves_absolutely(f) else s * scenario_set.base[r] for f, r, s in zip(factors, rows, size, strict=True)]
+    )
+    pairs = tuple((i, j) for i in range(len(rows)) for j in range(i)) if gamma == "full" else ()
+    moved = [((i, sign),) for i in range(len(rows)) for sign in (1, -1)]
+    moved += [((i, sign), (j, sign)) for i, j in pairs for sign in (1, -1)]  # type: ignore[misc]
+    levels = np.repeat(scenario_set.base[:, None], len(moved), axis=1)
+    for state, bumps in enumerate(moved):
+        for i, sign in bumps:
+            levels[rows[i], state] += sign * step[i]
+    return Bumps(factors, rows, size, pairs, held, contracts, levels)
+
+
+def run_bumps(
+    selection: Selection, scenario_set: ScenarioSet, currency: str, bumps: Bumps, gamma: Gamma
+) -> Sensitivities:
+    """Values every state and takes the differences. A contract that fails in any state is a failure, and in no figure."""
+    market = ScenarioMarket(
+        selection.inputs.seal["valuation_date"], scenario_set.index, scenario_set.base, bumps.levels
+    )
+    book, groups = selection.inputs.book, selection.groups
+    quantities = _quantities(selection)
+    gains, base = np.zeros((groups.n, bumps.levels.shape[1])), np.zeros(groups.n)
+    covered = np.zeros(len(book.contract_ids), dtype=np.bool_)
+    failures: list[ValuationFailure] = []
+    step = max(1, _CELLS // market.n_states)
+    for first in range(0, len(bumps.contracts), step):
+        some = bumps.contracts[first : first + step]
+        block = value_batch(some, market)
+        failures += block.failures
+        place = {c: bumps.held[first + i] for i, (c, _, _) in enumerate(some)}
+        at = np.array([place[c] for c in block.contract_ids], dtype=np.int64)
+        covered[at] = True
+        fx = np.array([market.fx(c, currency) for c in block.currencies]).reshape(len(at), market.n_states)
+        here = quantities[:, at]
+        gains += here @ (block.base[:, None] * (fx[:, 1:] - fx[:, :1]) + block.pnl * fx[:, 1:])
+        base += here @ (block.base * fx[:, 0])
+    n = len(bumps.factors)
+    up, down = gains[:, 0 : 2 * n : 2], gains[:, 1 : 2 * n : 2]
+    return Sensitivities(
+        (up - down) / (2 * bumps.size), _gamma(gains.sum(axis=0), bumps, gamma), base, covered, tuple(failures)
+    )
+
+
+def _quantities(selection: Selection) -> sparse.csc_array:
+    """Net units, (n_groups, n_contracts of the book)."""
+    book, group = selection.inputs.book, selection.groups.group
+    contract = np.repeat(np.arange(len(book.contract_ids)), np.diff(book.starts))
+    kept = group >= 0
+    shape = (selection.groups.n, len(book.contract_ids))
+    return sparse.csc_array((book.quantity[kept], (group[kept], contract[kept])), shape=shape)
+
+
+def _gamma(gains: Floats, bumps: Bumps, gamma: Gamma) -> Floats | None:
+    """Second differences of the whole's P&L (n_states,): the base itself is zero."""
+    if gamma == "none":
+        return None
+    n = len(bumps.factors)
+    both = gains[0 : 2 * n : 2] + gains[1 : 2 * n : 2]
+    out = np.diag(both / bumps.size**2)
+    for k, (i, j) in enumerate(bumps.pairs):
+        together = gains[2 * n + 2 * k] + gains[2 * n + 2 * k + 1]
+        out[i, j] = out[j, i] = (together - both[i] - both[j]) / (2 * bumps.size[i] * bumps.size[j])
+    return out
+
+
+def covariance(moves: Floats, weights: Floats | None, *, zero_mean: bool) -> Floats:
+    """Covariance (n_factors, n_factors) of the moves (n_factors, n_scenarios), divisor n, by the scenarios' probabilities."""
+    n = moves.shape[1]
+    p = np.full(n, 1.0 / n) if weights is None else weights / weights.sum()
+    centred = moves if zero_mean else moves - np.einsum("is,s->i", moves, p)[:, None]
+    return np.asarray(np.einsum("is,js->ij", centred * p, centred))
+
+
+def scenario_moves(scenario_set: ScenarioSet, factors: Sequence[RiskFactor], rows: Sequence[int]) -> Floats:
+    """Moves of the factors in the scenarios, (n_factors, n_scenarios), in the units of the deltas."""
+    out = np.empty((len(rows), scenario_set.n_scenarios))
+    for i, (f, r) in enumerate(zip(factors, rows, strict=True)):
+        level, base = np.asarray(scenario_set.levels[r]), scenario_set.base[r]
+        out[i] = level - base if moves_absolutely(f) else level / base - 1.0
+    return out

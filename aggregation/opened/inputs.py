@@ -1,0 +1,68 @@
+"""What a question reads, opened once at pinned versions, and the groups it asks for. Every answer of the reduce starts here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from aggregation.book.book import Book
+from aggregation.opened import branch_books, valuation_choice
+from aggregation.opened.alignment import MISSING, Alignment
+from aggregation.opened.opened_lake import VectorCache
+from aggregation.opened.vectors import Vectors
+from aggregation.types import Question
+from lake.arrays import Floats
+from lake.tables import Snapshot
+from valuation.books import branches
+
+MOST_CANDIDATES = 8  # valuation sets looked into for one that holds the whole book
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Everything a query reads, at pinned versions. `seal` and `scenarios` are rows of valuation_sets and scenario_sets."""
+
+    snapshot: Snapshot
+    seal: Mapping[str, Any]
+    scenarios: Mapping[str, Any]
+    vectors: Vectors
+    book: Book
+    alignment: Alignment
+
+    @property
+    def n_scenarios(self) -> int:
+        return self.vectors.n_scenarios
+
+    @property
+    def weights(self) -> Floats | None:
+        """Probability of each scenario, (n_scenarios,); None when all are alike."""
+        return None if self.scenarios["weights"] is None else np.array(self.scenarios["weights"])
+
+
+def open_inputs(cache: VectorCache, query: Question) -> Inputs:
+    """The valuation set that answers the query, its vectors, and the book; raises `NotFound` with what is there."""
+    tables = ("valuation_sets", "positions", "hierarchies")
+    snapshot = cache.lake.snapshot(*tables, *(branches.TABLES if query.branch is not None else ()))
+    candidates = valuation_choice.valuation_sets(cache.seals(snapshot), query)
+    chain = branch_books.chain_of(snapshot, query)
+    candidates = branch_books.own_set_first(cache, chain, candidates)
+    day = query.positions_date or query.as_of
+    book = branch_books.branch_book(cache, snapshot, chain) if chain else cache.book(snapshot, day)
+    seal = _holding_most(cache, book, candidates)
+    vectors = cache.vectors(seal)
+    scenarios = cache.scenarios(seal)
+    return Inputs(snapshot, seal, scenarios, vectors, book, cache.alignment(book, vectors))
+
+
+def _holding_most(cache: VectorCache, book: Book, candidates: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """The newest set that has an answer for the most contracts of the book: a later one may be of another book."""
+    lacking = []
+    for seal in candidates[:MOST_CANDIDATES]:
+        state = cache.alignment(book, cache.vectors(seal)).state
+        lacking.append(int((state == MISSING).sum()))
+        if lacking[-1] == 0:
+            break
+    return candidates[int(np.argmin(lacking))]

@@ -1,0 +1,142 @@
+"""What queries read, opened once a process: vectors, books, and one against the other."""
+
+from __future__ import annotations
+
+import datetime as dt
+import functools
+import math
+import tempfile
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow.dataset as ds
+
+from aggregation.book.book import Book, load_book, positions_files, write_book
+from aggregation.book.hierarchies import with_levels
+from aggregation.opened.alignment import Alignment, align
+from aggregation.opened.reduce_strategy import Reduce, ReduceChoice, choose_reduce
+from aggregation.opened.remembered import T, answers
+from aggregation.opened.vectors import Vectors, load_places, load_vectors, matrix_bytes, write_places, write_vectors
+from lake.canonical import digest
+from lake.disk_cache import DEFAULT_BYTES, Build, DiskCache, Kept
+from lake.errors import NotFound
+from lake.tables import NEVER_WRITTEN, Lake, Snapshot
+from valuation.sets.store import list_valuation_sets
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+
+_KEPT = 24  # objects kept open by a process: they are mostly mapped, not held
+
+
+def _seal_key(seal: Mapping[str, Any]) -> str:
+    """Names the seal, not the set: a set sealed anew, in a restored lake say, is read anew."""
+    return digest(seal["valuation_set_id"], str(seal["sealed_at"]))
+
+
+_kept: dict[Path, Kept] = {}  # by cache folder
+
+
+@contextmanager
+def fresh_cache(lake: Lake) -> Iterator[VectorCache]:
+    """An empty cache that is gone afterwards: what is read through it comes from the lake's own files."""
+    parent = lake.state / "cache"
+    parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".fresh-", dir=parent) as folder:
+        cache = VectorCache(lake, Path(folder))
+        try:
+            yield cache
+        finally:
+            del _kept[Path(folder).resolve()]
+            answers.clear()  # they would hold its files on the disk
+
+
+class VectorCache:
+    """The cache folder of a lake; what is open is shared by all `VectorCache` objects of that folder in the process."""
+
+    def __init__(
+        self,
+        lake: Lake,
+        folder: Path | None = None,
+        limit_bytes: int = DEFAULT_BYTES,
+        memory_bytes: float = math.inf,
+        reduce: Reduce = "auto",
+        spark: Callable[[], SparkSession] | None = None,
+    ) -> None:
+        """`reduce` and `memory_bytes` as `choose_reduce` takes them; `spark` gives the session where Spark may be chosen."""
+        if reduce == "spark" and spark is None:
+            raise ValueError("The reduce on Spark needs a function that gives the session")
+        self.lake = lake
+        self._memory_bytes, self._reduce, self._spark = memory_bytes, reduce, spark
+        self._disk = DiskCache((folder or lake.state / "cache").expanduser().resolve(), limit_bytes)
+        self._kept = _kept.setdefault(self._disk.folder, Kept(_KEPT))
+
+    def _lake_id(self) -> tuple[str, int]:
+        """Names this lake, and not one made later in the same place."""
+        return str(self.lake.path), (self.lake.state / "lake.json").stat().st_mtime_ns
+
+    def vectors(self, seal: Mapping[str, Any]) -> Vectors:
+        """The vectors of a sealed valuation set, given its row of valuation_sets."""
+        chosen = self.reduce_of(seal["submitted"] - seal["failed"], seal["scenario_count"])
+        name = digest(str(self.lake.path), _seal_key(seal))
+        if chosen.reduce == "spark":
+            assert self._spark is not None
+            name = digest(name, "places")
+            write: Build = functools.partial(write_places, self.lake, seal)
+            load = functools.partial(load_places, seal, self._spark)
+        else:
+            write = functools.partial(write_vectors, self.lake, seal)
+            load = functools.partial(load_vectors, seal, chosen.memory_bytes)
+        session = self._spark if chosen.reduce == "spark" else None
+        return self._kept.get((name, chosen.memory_bytes, session), lambda: self._disk.entry(name, write, load))
+
+    def reduce_of(self, n_contracts: int, n_scenarios: int) -> ReduceChoice:
+        """How so many vectors are passed over; opens nothing and starts no Spark."""
+        size = matrix_bytes(n_contracts, n_scenarios)
+        return choose_reduce(self._reduce, size, self._memory_bytes, on_spark=self._spark is not None)
+
+    def book(self, at: Snapshot, positions_date: dt.date) -> Book:
+        """The book of a date at the snapshot's versions of positions and hierarchies; raises `NotFound` with the nearest dates."""
+        files = tuple(p.stem for p in positions_files(at, positions_date))
+        name = digest(str(self.lake.path), str(positions_date), *files)
+        write = functools.partial(write_book, at, positions_date)
+        load = functools.partial(load_book, positions_date, files)
+        book = self._kept.get(name, lambda: self._disk.entry(name, write, load))
+        version = at.versions.get("hierarchies", self.lake.version("hierarchies"))
+        if version == NEVER_WRITTEN:
+            return book
+        levels = (name, self._lake_id(), version)
+        return self._kept.get(levels, lambda: with_levels(book, self.lake.read("hierarchies", version=version)))
+
+    def seals(self, at: Snapshot) -> list[dict[str, Any]]:
+        """The rows of valuation_sets, oldest first."""
+        key = ("seals", self._lake_id(), at.versions["valuation_sets"])
+        return self._kept.get(key, lambda: list_valuation_sets(at))
+
+    def scenarios(self, seal: Mapping[str, Any]) -> dict[str, Any]:
+        """The row of scenario_sets that the set was valued under; no levels are read."""
+        key = ("scenarios", self._lake_id(), seal["scenario_set_id"], seal["scenario_set_name"])
+        return self._kept.get(key, lambda: self._read_scenarios(seal))
+
+    def _read_scenarios(self, seal: Mapping[str, Any]) -> dict[str, Any]:
+        where = ds.field("scenario_set_id") == seal["scenario_set_id"]
+        rows = self.lake.read("scenario_sets", where=where).to_pylist(maps_as_pydicts="strict")
+        if not rows:
+            raise NotFound(
+                f"Scenario set {seal['scenario_set_id']} of valuation set {seal['valuation_set_id']} is not in the lake. "
+                "Restore the lake, or value the date again."
+            )
+        # one content may be stored under several names
+        return next((r for r in rows if r["name"] == seal["scenario_set_name"]), rows[0])
+
+    def keep(self, key: Hashable, make: Callable[[], T]) -> T:
+        """What `make` gives, made once and kept beside the other open objects; `key` names everything it is made of."""
+        return self._kept.get((self._lake_id(), key), make)
+
+    def alignment(self, book: Book, vectors: Vectors) -> Alignment:
+        """The book against the valuation set."""
+        key = (book.positions_date, book.files, _seal_key(vectors.seal))
+        return self._kept.get(key, lambda: align(book, vectors))

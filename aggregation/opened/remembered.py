@@ -1,0 +1,43 @@
+"""What the last questions made, kept for the next ones while it fits."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+from lake.disk_cache import Kept
+
+if TYPE_CHECKING:
+    pass
+
+
+T = TypeVar("T")
+
+
+ANSWER_BYTES = 512 << 20
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Something made for a question, and what it was made from, whose identities are its key: while the answer holds them,
+    no other object can have them."""
+
+    made: Any
+    read: tuple[object, ...]
+    nbytes: int
+
+
+# Selections, exchange rates and group P&L of the last questions, of all lakes of the process
+answers = Kept(256, ANSWER_BYTES, operator.attrgetter("nbytes"))
+
+
+def answer(kind: Hashable, read: tuple[object, ...], make: Callable[[], T], size: Callable[[T], int]) -> T:
+    """What `make` gives from the very objects in `read`, none of which may change; kept while the last ones fit."""
+
+    def made() -> Answer:
+        value = make()
+        return Answer(value, read, size(value))
+
+    return cast(T, answers.get((kind, *map(id, read)), made).made)

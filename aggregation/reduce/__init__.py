@@ -1,0 +1,1 @@
+"""Filter, net, multiply, convert: P&L by group and scenario. Enter at `selection`."""

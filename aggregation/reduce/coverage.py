@@ -1,0 +1,61 @@
+"""What a number rests on beyond the counts: positions on substituted market data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pyarrow as pa
+
+from aggregation.opened.alignment import COVERED, FAILED, MISSING
+from aggregation.reduce.selection import Selection
+from aggregation.types import Coverage
+from lake.arrays import Bools, Ints
+
+
+def substituted_positions(selection: Selection) -> Ints | None:
+    """Covered positions by group, the total last, whose value or currency rests on a factor held or proxied; (n + 1,).
+
+    None where that is not known: the scenario set holds or proxies factors, and the valuation set does not say which of its
+    contracts read them.
+    """
+    inputs = selection.inputs
+    groups, book, vectors = selection.groups, inputs.book, inputs.vectors
+    replaced = {*(inputs.scenarios["held"] or ()), *(inputs.scenarios["proxied"] or ())}
+    if not replaced:
+        return np.zeros(groups.n + 1, np.int64)
+    if vectors.substituted is None:
+        return None
+    legs = selection.rates.legs
+    converted = np.array([any(f in replaced for f, _ in legs.get(c, ())) for c in vectors.currencies], np.bool_)
+    flagged: Bools = vectors.substituted | converted[vectors.currency]
+    row = inputs.alignment.row
+    contracts = np.zeros(len(row), np.bool_)
+    contracts[row >= 0] = flagged[row[row >= 0]]
+    positions = np.repeat(contracts, np.diff(book.starts)) & (groups.group >= 0)
+    counts = np.bincount(groups.group[positions], minlength=groups.n)
+    return np.append(counts, counts.sum())
+
+
+def coverage_columns(selection: Selection) -> dict[str, pa.Array]:
+    """Columns positions, covered, failed, missing, substituted and status of each group, the total last, (n + 1,)."""
+    counts, substituted = selection.counts, substituted_positions(selection)
+    n = len(counts)
+    replaced = np.zeros(n, np.int64) if substituted is None else substituted
+    uncovered = counts[:, FAILED] + counts[:, MISSING]
+    # codes, since an array of a million texts is slow to make
+    whole = np.where(replaced > 0, 2, 3)
+    status = np.where(counts[:, COVERED] == 0, 0, np.where(uncovered > 0, 1, whole))
+    return {
+        "positions": pa.array(counts[:, COVERED] + uncovered),
+        "covered": pa.array(counts[:, COVERED]),
+        "failed": pa.array(counts[:, FAILED]),
+        "missing": pa.array(counts[:, MISSING]),
+        "substituted": pa.array(replaced, mask=np.full(n, substituted is None)),
+        "status": pa.array(["invalid", "partial", "with substitutes", "complete"]).take(pa.array(status)),
+    }
+
+
+def total_coverage(columns: Mapping[str, pa.Array]) -> Coverage:
+    """The coverage of all groups together, from their `coverage_columns`."""
+    return Coverage(**{name: columns[name][-1].as_py() for name in Coverage.__dataclass_fields__})

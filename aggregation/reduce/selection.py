@@ -1,0 +1,131 @@
+"""What a question selects of a book: filtered, grouped, converted, and its P&L by scenario."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from aggregation.book.filters import select
+from aggregation.opened import valuation_choice
+from aggregation.opened.inputs import Inputs
+from aggregation.opened.remembered import answer
+from aggregation.reduce.currency import Conversion, conversion, unconverted
+from aggregation.reduce.grouping import Groups, coverage, group_by
+from aggregation.reduce.netting import net
+from aggregation.reduce.product import group_base, group_pnl
+from aggregation.reduce.product_on_spark import group_pnl_on_spark
+from aggregation.types import Question
+from lake.arrays import Bools, Codes, Floats, Ints
+from lake.compiled import compiled
+from scenarios.store import load_scenario_set
+from scenarios.types import RiskClass
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The groups of a query and what they need; group `groups.n` is the total of all.
+
+    keep : (n_positions,) what the filters leave. counts : (groups.n + 1, 3) positions covered, failed and missing, the
+    total last. rates : conversion into the reporting currency.
+    """
+
+    inputs: Inputs
+    keep: Bools
+    groups: Groups
+    counts: npt.NDArray[np.int64]
+    rates: Conversion
+
+
+def open_selection(inputs: Inputs, query: Question, within: Bools | None = None) -> Selection:
+    """Filters and groups the book as the query says, of the positions in `within` where it is given, (n_positions,).
+
+    Raises `BadInput` for unknown names and empty selections.
+    """
+    if within is not None:
+        return _open_selection(inputs, query, within)
+    made = answer(
+        ("selection", query.where, query.by, query.currency),
+        (inputs.book, inputs.vectors, inputs.alignment),
+        lambda: _open_selection(inputs, query, None),
+        lambda s: s.keep.nbytes + s.groups.group.nbytes + s.groups.keys.nbytes + s.counts.nbytes,
+    )
+    return dataclasses.replace(made, inputs=inputs)
+
+
+def _open_selection(inputs: Inputs, query: Question, within: Bools | None) -> Selection:
+    keep = select(inputs.book, query.where)
+    if within is not None:
+        keep &= within
+    groups = group_by(inputs.book, query.by, keep)
+    counts = coverage(inputs.book, groups, inputs.alignment)
+    counts = np.vstack([counts, counts.sum(axis=0)])
+    return Selection(inputs, keep, groups, counts, exchange_rates(inputs, keep, query.currency))
+
+
+def exchange_rates(inputs: Inputs, keep: Bools, currency: str) -> Conversion:
+    """Exchange rates into `currency` for the currencies of the contracts that are kept and covered."""
+    vectors, alignment = inputs.vectors, inputs.alignment
+    used = _currencies_used(inputs.book.starts, keep, alignment.row, vectors.currency, len(vectors.currencies))
+    return rates(inputs, [vectors.currencies[c] for c in np.flatnonzero(used)], currency)
+
+
+@compiled
+def _currencies_used(starts: Ints, keep: Bools, row: Codes, currency: Codes, n: int) -> Bools:
+    """Whether a position that is kept and covered has its contract in each currency, (n,)."""
+    used = np.zeros(n, dtype=np.bool_)
+    for c in range(row.size):
+        if row[c] >= 0 and not used[currency[row[c]]]:
+            used[currency[row[c]]] = keep[starts[c] : starts[c + 1]].any()
+    return used
+
+
+def rates(inputs: Inputs, held: Sequence[str], currency: str) -> Conversion:
+    """Exchange rates into `currency` for the currencies `held`, in the scenarios and at the base of the inputs."""
+    vectors = inputs.vectors
+    if set(held) <= {currency}:
+        return unconverted(len(vectors.currencies), vectors.n_scenarios)
+    return answer(
+        ("rates", tuple(held), currency),
+        (vectors,),
+        lambda: _rates(inputs, held, currency),
+        lambda r: r.base.nbytes + r.scenarios.nbytes,
+    )
+
+
+def _rates(inputs: Inputs, held: Sequence[str], currency: str) -> Conversion:
+    vectors = inputs.vectors
+    scenario_set = load_scenario_set(inputs.snapshot, inputs.seal["scenario_set_id"])
+    fx_moves = RiskClass.FX.value in valuation_choice.shocked_classes(inputs.seal)
+    return conversion(scenario_set, vectors.currencies, held, currency, fx_moves=fx_moves)
+
+
+def scenario_pnl(selection: Selection, first: int, n: int, threads: int | None = None) -> tuple[Floats, Floats]:
+    """Base value (n,) and P&L (n, n_scenarios) of groups first to first + n - 1 in the reporting currency, gains positive.
+
+    Group `groups.n` is the total. A group with nothing covered has zeros: look at `counts` first.
+    """
+    inputs = selection.inputs
+    return answer(
+        ("pnl", first, n),
+        (inputs.book, selection.groups, inputs.alignment, inputs.vectors, selection.rates),
+        lambda: _scenario_pnl(selection, first, n, threads),
+        lambda made: made[0].nbytes + made[1].nbytes,
+    )
+
+
+def _scenario_pnl(selection: Selection, first: int, n: int, threads: int | None) -> tuple[Floats, Floats]:
+    inputs = selection.inputs
+    netted = net(inputs.book, selection.groups, inputs.alignment, inputs.vectors, first, n, threads)
+    base = group_base(netted, selection.rates)
+    vectors = inputs.vectors
+    if vectors.places is not None:
+        pnl = group_pnl_on_spark(vectors.places, netted, selection.rates, inputs.seal["valuation_set_id"])
+    else:
+        pnl = group_pnl(vectors.rows, netted, selection.rates, threads, vectors.portion)
+    # kept for the next question: who writes into them would change its answer
+    base.flags.writeable = pnl.flags.writeable = False
+    return base, pnl

@@ -1,0 +1,311 @@
+"""RiskQuery to RiskResult: finds the inputs, runs the reduce, keeps the receipt. Contains no formula.
+
+Rows and total come from the same pass over the same net positions: the total is one group more, never a sum of results.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from aggregation.measures import AskedMeasure, asked_measures, interval_confidence
+from aggregation.measures import level_text as level_text
+from aggregation.opened import valuation_choice
+from aggregation.opened.inputs import Inputs, open_inputs
+from aggregation.opened.opened_lake import VectorCache
+from aggregation.receipts import make_receipt, sealed
+from aggregation.reduce.coverage import coverage_columns, total_coverage
+from aggregation.reduce.product import by_rows
+from aggregation.reduce.selection import Selection, open_selection, scenario_pnl
+from aggregation.risk.sampling_error import Resamples, interval, interval_notes, resamples_of
+from aggregation.types import Coverage, Question, RiskQuery, RiskResult
+from lake.arrays import Bools, Floats
+from lake.canonical import digest
+from lake.errors import BadInput
+from lake.tables import Lake
+from scenarios.types import RiskClass
+
+MOST_COLUMNS = 1000  # scenarios shown side by side
+PNL_BYTES = 256 << 20  # scenario P&L held at once; more groups than fit are done in portions
+
+_Figures = dict[str, Floats]
+
+
+def run_query(
+    lake: Lake, query: RiskQuery, *, cache: VectorCache | None = None, threads: int | None = None
+) -> RiskResult:
+    """Answers the query from stored vectors; values nothing.
+
+    `cache` defaults to the lake's own cache folder; `threads` to the usable cores, and changes no bit. Raises `BadInput`
+    for unknown names and empty selections, `NotFound` for dates and sets without data, both with the nearest that exist.
+    """
+    asked_measures(query)  # what is asked wrongly is said before anything is opened
+    clock = _Clock()
+    with clock.step("load"):
+        inputs = open_inputs(cache or VectorCache(lake), query)
+    return answer(inputs, query, threads=threads, clock=clock)
+
+
+def answer(
+    inputs: Inputs,
+    query: RiskQuery,
+    *,
+    within: Bools | None = None,
+    threads: int | None = None,
+    clock: _Clock | None = None,
+) -> RiskResult:
+    """Answers the query from opened inputs, on the positions that pass its filters and are in `within`, (n_positions,)."""
+    asked = asked_measures(query)
+    if query.scale_to_days is not None:
+        asked = [a.over(stated_horizon(inputs)) for a in asked]
+
+    confidence = interval_confidence(query)
+    resamples = None if confidence is None else resamples_of(inputs)
+
+    def measured(inputs: Inputs, pnl: Floats) -> dict[str, Floats]:
+        figures = {}
+        for a in asked:
+            figures[a.name] = by_rows(functools.partial(a.values, weights=inputs.weights), pnl, threads)
+            if confidence is not None and resamples is not None:
+                ends = functools.partial(_ends, a, inputs.weights, confidence, resamples)
+                figures |= dict(zip(a.interval_names, by_rows(ends, pnl, threads).T, strict=True))
+        return figures
+
+    names = [n for a in asked for n in ((a.name,) if confidence is None else (a.name, *a.interval_names))]
+    return _run(inputs, query, names, asked, measured, within, threads, clock or _Clock())
+
+
+def _ends(
+    asked: AskedMeasure, weights: Floats | None, confidence: Fraction, resamples: Resamples, pnl: Floats
+) -> Floats:
+    return np.stack(interval(asked, pnl, weights, confidence, resamples), axis=1)
+
+
+def run_scenarios(
+    lake: Lake, query: RiskQuery, *, cache: VectorCache | None = None, threads: int | None = None
+) -> RiskResult:
+    """P&L of each group in each scenario of the query's valuation set, a column `pnl_<label>` each, gains positive.
+
+    Measures, levels and estimator of the query are not used. Meant for stress tests: raises `BadInput` for a set of more
+    than a thousand scenarios.
+    """
+    clock = _Clock()
+    with clock.step("load"):
+        inputs = open_inputs(cache or VectorCache(lake), query)
+    names = _labels(inputs)
+    result = _run(
+        inputs, query, names, [], lambda inputs, pnl: dict(zip(names, pnl.T, strict=True)), None, threads, clock
+    )
+    return dataclasses.replace(result, receipt=sealed({**result.receipt, "kind": "scenario-pnl"}))
+
+
+def _labels(inputs: Inputs) -> list[str]:
+    labels: list[str] = inputs.scenarios["labels"]
+    if inputs.vectors.n_scenarios > MOST_COLUMNS:
+        raise BadInput(
+            f"{inputs.vectors.n_scenarios:,} scenarios would be as many columns; ask for measures, or a set of {MOST_COLUMNS:,} at most."
+        )
+    return [f"pnl_{label}" for label in labels]
+
+
+def _run(
+    inputs: Inputs,
+    query: RiskQuery,
+    names: list[str],
+    asked: list[AskedMeasure],
+    figures_of: Callable[[Inputs, Floats], dict[str, Floats]],
+    within: Bools | None,
+    threads: int | None,
+    clock: _Clock,
+) -> RiskResult:
+    with clock.step("select"):
+        selection = open_selection(inputs, query, within)
+    figures = _reduce(selection, query, names, figures_of, clock, threads)
+    return _result(query, selection, asked, figures, clock)
+
+
+class _Clock:
+    """Milliseconds by step."""
+
+    def __init__(self) -> None:
+        self.ms: dict[str, float] = {}
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        started = time.perf_counter()
+        yield
+        self.ms[name] = round(self.ms.get(name, 0.0) + (time.perf_counter() - started) * 1e3, 3)
+
+
+def stated_horizon(inputs: Inputs) -> int:
+    """Business days every scenario spans; raises `BadInput` where they span none or not all the same."""
+    scenarios = inputs.scenarios
+    if not inputs.seal["sample"] or not scenarios["horizon_days"] or len(scenarios["horizons"] or ()) > 1:
+        raise BadInput(
+            f"Scenario set {scenarios['name']} states no one horizon for all its scenarios, so that there is nothing "
+            "to scale from. Ask without scaling, or for a set whose scenarios span the same number of days."
+        )
+    return int(scenarios["horizon_days"])
+
+
+def _reduce(
+    selection: Selection,
+    query: RiskQuery,
+    names: list[str],
+    figures_of: Callable[[Inputs, Floats], dict[str, Floats]],
+    clock: _Clock,
+    threads: int | None,
+) -> _Figures:
+    """Base value and the named figures of every group and, last, of the total; NaN where nothing is covered."""
+    inputs, count = selection.inputs, selection.groups.n + 1
+    valid = selection.counts[:, 0] > 0
+    figures = {name: np.full(count, np.nan) for name in ("base_value", *names)}
+    portion = max(1, PNL_BYTES // (8 * inputs.n_scenarios))
+    for first in range(0 if query.by else selection.groups.n, count, portion):
+        with clock.step("reduce"):
+            base, pnl = scenario_pnl(selection, first, min(portion, count - first), threads)
+        with clock.step("measure"):
+            here = np.flatnonzero(valid[first : first + len(base)])
+            pnl = pnl if len(here) == len(base) else pnl[here]
+            figures["base_value"][first + here] = base[here]
+            if len(here):
+                for name, values in figures_of(inputs, pnl).items():
+                    figures[name][first + here] = values
+    return figures
+
+
+def _result(
+    query: RiskQuery, selection: Selection, asked: list[AskedMeasure], figures: _Figures, clock: _Clock
+) -> RiskResult:
+    inputs, groups, counts = selection.inputs, selection.groups, selection.counts
+    covered = coverage_columns(selection)
+    everything = {
+        **covered,
+        **{name: pa.array(values, mask=np.isnan(values)) for name, values in figures.items()},
+    }
+    total = {name: column[groups.n].as_py() for name, column in everything.items()}
+    if query.by:
+        keys = dict(zip(groups.keys.column_names, groups.keys.columns, strict=True))
+        rows = pa.table({**keys, **{name: column[: groups.n] for name, column in everything.items()}})
+        for a in (a for a in asked if a.measure.of_money):
+            alone = figures[a.name][: groups.n]
+            standalone = float(np.add.accumulate(alone[~np.isnan(alone)])[-1]) if counts[-1, 0] else None
+            total[f"{a.name}_standalone_sum"] = standalone
+            total[f"{a.name}_diversification"] = None if standalone is None else standalone - total[a.name]
+    else:
+        rows = pa.table({name: column[groups.n :] for name, column in everything.items()})
+    return RiskResult(
+        query=query,
+        rows=rows,
+        total=total,
+        coverage=total_coverage(covered),
+        receipt=_receipt(query, selection, figures, clock),
+        notes=(
+            *answer_notes(
+                query, inputs, asked, total_coverage(covered), int((counts[:-1, 0] == 0).sum()) if query.by else 0
+            ),
+            *_without_figure(asked, figures),
+        ),
+    )
+
+
+def _without_figure(asked: list[AskedMeasure], figures: _Figures) -> Iterator[str]:
+    """Says which measure is not defined for some group that is covered."""
+    measured = ~np.isnan(figures["base_value"])
+    for a in asked:
+        lacking = int((np.isnan(figures[a.name]) & measured).sum())
+        if lacking:
+            yield f"{a.name} is not defined where the P&L does not vary: {lacking:,} times, the total included."
+
+
+def _receipt(query: RiskQuery, selection: Selection, figures: _Figures, clock: _Clock) -> dict[str, Any]:
+    """Every input by name and digest; only `timings_ms` differs when the same question is asked again."""
+    inputs, legs = selection.inputs, selection.rates.legs
+    return {
+        **make_receipt(
+            "var",
+            query.model_dump(mode="json"),
+            inputs,
+            digest(*(part for name, values in figures.items() for part in (name, values.tobytes()))),
+            estimator=query.estimator,
+            levels=list(query.levels),
+            tail=query.tail,
+            scale_to_days=query.scale_to_days,
+            interval=None
+            if query.interval is None
+            else {"confidence": query.interval, **resamples_of(inputs).to_dict()},
+            currency=query.currency,
+            exchange_rates={c: [[factor, power] for factor, power in path] for c, path in legs.items()},
+        ),
+        "timings_ms": dict(clock.ms),
+    }
+
+
+def answer_notes(
+    query: RiskQuery, inputs: Inputs, asked: list[AskedMeasure], total: Coverage, invalid: int
+) -> tuple[str, ...]:
+    """What a reader must know before using the numbers."""
+    notes, n = basis_notes(query, inputs, total, invalid), inputs.n_scenarios
+    for level in dict.fromkeys(a.level for a in asked if a.level is not None):
+        if n * (1 - level) < 1:
+            notes.append(
+                f"Fewer than one of {n} scenarios lies beyond level {level_text(level)}: the tail is the worst loss."
+            )
+    if query.tail == "gain":
+        notes.append("Of the gain tail: figures so named are those of -P&L, gains positive.")
+    if query.scale_to_days is not None:
+        notes.append(
+            f"Scaled from {stated_horizon(inputs)} to {query.scale_to_days} days by the square root of time, which holds for "
+            "independent moves of mean zero and a value linear in them. Not a revaluation over the longer horizon."
+        )
+    if (confidence := interval_confidence(query)) is not None:
+        notes += interval_notes(asked, inputs, confidence, resamples_of(inputs))
+    return tuple(notes)
+
+
+def basis_notes(query: Question, inputs: Inputs, total: Coverage, invalid: int) -> list[str]:
+    """What a reader must know of the positions and the scenarios; `invalid` counts the groups of which nothing is covered."""
+    notes = []
+    scenarios = inputs.scenarios
+    if scenarios["synthetic"]:
+        notes.append("The market data is synthetic.")
+    if total.failed:
+        notes.append(f"{total.failed:,} positions are not in the numbers: their contracts failed in the valuation.")
+    if total.missing:
+        notes.append(
+            f"{total.missing:,} positions are not in the numbers: their contracts are not in the valuation set. "
+            f"`varlake value --as-of {query.as_of}` with "
+            + (f"--branch {query.branch}" if query.branch else f"positions date {inputs.book.positions_date}")
+            + " values them."
+        )
+    if total.substituted is None:
+        notes.append(
+            "Which positions rest on substituted market data is not known: the valuation set is of before that was kept."
+        )
+    elif total.substituted:
+        notes.append(f"{total.substituted:,} positions rest on market data that was held or proxied.")
+    if invalid:
+        notes.append(f"{invalid:,} groups have no number: none of their positions is covered.")
+    for kind, what in (
+        ("held", "keep an earlier level"),
+        ("proxied", "move by a proxy"),
+        ("excluded", "are not in the scenarios"),
+    ):
+        factors = sorted(scenarios[kind] or ())
+        if factors:
+            more = f" and {len(factors) - 5:,} more" if len(factors) > 5 else ""
+            notes.append(f"Risk factors that {what}: {', '.join(factors[:5])}{more}.")
+    shocked = valuation_choice.shocked_classes(inputs.seal)
+    if len(shocked) < len(RiskClass):
+        notes.append(f"Only these risk classes are shocked: {', '.join(shocked)}.")
+    if scenarios["weights"] is not None:
+        notes.append("The scenarios carry weights.")
+    return notes

@@ -1,0 +1,281 @@
+"""Sampling error: how far a figure would move had the scenarios been drawn again.
+
+Every answer about one scenario set uses the same resamples, and a difference uses the same on both sides, so that what the
+sides share cancels. The seed follows from the names of the sets: the same question gives the same interval.
+
+A statistic that is a sum over scenarios with tail weights, such as a contribution, is resampled by
+`resampled_weights(...) @ P&L of the part`, with the sign of the weights.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from aggregation.kernels import bootstrap
+from aggregation.kernels.tail import NotDefined
+from aggregation.kernels.tail_walk import values_of_ranks
+from aggregation.measures import AskedMeasure
+from aggregation.opened.inputs import Inputs
+from lake.arrays import Codes, Floats
+from lake.canonical import digest
+from lake.errors import BadInput
+
+RESAMPLES, FEWEST = 1000, 200
+MOST_DRAWS = 20_000_000  # scenarios drawn in all, as long as that leaves FEWEST resamples; and held at once
+
+
+@dataclass(frozen=True)
+class Resamples:
+    """`count` resamples of n scenarios. `block` : length of the runs they are drawn in.
+
+    pair : labels of the scenarios of both sides of a difference, and which side this is, 0 or 1.
+    """
+
+    n: int
+    count: int
+    seed: int
+    block: int = 1
+    pair: tuple[tuple[str, ...], tuple[str, ...], int] | None = None
+
+    def blocks(self) -> Iterator[Codes]:
+        """The counts, (some, n) at a time; the whole at once where that is small."""
+        step = max(1, MOST_DRAWS // self.n)
+        if self.count <= step:
+            yield self.counts
+        else:
+            for first in range(0, self.count, step):
+                yield self._drawn(first, min(step, self.count - first))
+
+    def _drawn(self, first: int, count: int) -> Codes:
+        if self.pair is None:
+            return bootstrap.bootstrap_counts(self.n, count, self.seed, self.block, first)
+        one, two, side = self.pair
+        return bootstrap.paired_counts(one, two, count, self.seed, self.block, first)[side]
+
+    @functools.cached_property
+    def counts(self) -> Codes:
+        """How often each scenario is drawn, (count, n)."""
+        return self._drawn(0, self.count)
+
+    def to_dict(self) -> dict[str, Any]:
+        """For a receipt: enough to draw them again."""
+        return {"resamples": self.count, "seed": self.seed, "block_scenarios": self.block, "generator": "PCG64"}
+
+
+def resamples_of(inputs: Inputs) -> Resamples:
+    """The resamples of the scenarios of a question; raises `BadInput` for chosen scenarios, which are no sample."""
+    check_sample(inputs)
+    return Resamples(
+        inputs.n_scenarios, _count(inputs.n_scenarios), _seed(inputs.scenarios["scenario_set_id"]), dependence(inputs)
+    )
+
+
+def paired_resamples(one: Inputs, two: Inputs) -> tuple[Resamples, Resamples]:
+    """One resample for both sides of a difference: a scenario that both have, by its label, is drawn as often on each."""
+    sets = tuple(i.scenarios["scenario_set_id"] for i in (one, two))
+    if sets[0] == sets[1]:
+        same = resamples_of(one)
+        return same, same
+    for side in (one, two):
+        check_sample(side)
+    block, seed = max(dependence(one), dependence(two)), _seed(*sets)
+    count = _count(max(one.n_scenarios, two.n_scenarios))
+    labels = _labels(one), _labels(two)
+    first, second = (Resamples(len(labels[side]), count, seed, block, (*labels, side)) for side in (0, 1))
+    return first, second
+
+
+def check_sample(inputs: Inputs) -> None:
+    """Raises `BadInput` for scenarios that were chosen and not drawn: they have no sampling error."""
+    if not inputs.seal["sample"]:
+        raise BadInput(
+            f"Scenario set {inputs.seal['scenario_set_name']} holds chosen scenarios, which are no sample and have no sampling "
+            "error; ask without an interval, or name a set that is a sample."
+        )
+
+
+def dependence(inputs: Inputs) -> int:
+    """How many neighbouring scenarios share days: 1 where none do."""
+    definition = _definition(inputs)
+    overlap = inputs.scenarios["method"] == "historical" and definition.get("overlapping", True)
+    return max(1, min(int(inputs.scenarios["horizon_days"] or 1), inputs.n_scenarios)) if overlap else 1
+
+
+def _definition(inputs: Inputs) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = json.loads(inputs.scenarios["definition"] or "{}")
+    return found
+
+
+def _labels(inputs: Inputs) -> tuple[str, ...]:
+    # labels of very many generated scenarios are not stored: they are their numbers
+    return tuple(inputs.scenarios["labels"] or map(str, range(inputs.n_scenarios)))
+
+
+def _count(n: int) -> int:
+    return min(RESAMPLES, max(FEWEST, MOST_DRAWS // n))
+
+
+def _seed(*scenario_sets: str) -> int:
+    return int(digest("resample", *scenario_sets)[:8], 16)
+
+
+# --- figures under the resamples -------------------------------------------------------------------------------------
+
+
+def resampled(asked: AskedMeasure, pnl: Floats, weights: Floats | None, resamples: Resamples) -> Floats:
+    """The figure of each group under each resample, (n_groups, count), from P&L (n_groups, n_scenarios)."""
+    seen = 0.0 - pnl if asked.tail == "gain" else pnl
+    return np.concatenate([_resampled(asked, seen, weights, c) for c in resamples.blocks()], axis=1) * asked.scale
+
+
+def _resampled(asked: AskedMeasure, pnl: Floats, weights: Floats | None, counts: Codes) -> Floats:
+    m, n = asked.measure, pnl.shape[1]
+    try:
+        if m.reading is None:
+            drawn = counts * (np.ones(n) if weights is None else weights)
+            return bootstrap.resampled_figure(
+                lambda p, w: m.function(p, asked.argument, w, asked.estimator), pnl, drawn
+            )
+        reading = m.reading(n, asked.argument, weights is not None, asked.estimator)
+    except NotDefined as error:
+        raise BadInput(f"{asked.name}: {error}") from None
+    if isinstance(reading, tuple):
+        return bootstrap.resampled_ranks(pnl, counts, *reading)
+    assert weights is not None
+    assert asked.level is not None
+    return bootstrap.resampled_walk(pnl, counts, weights, asked.level, reading)
+
+
+def resampled_weights(asked: AskedMeasure, pnl: Floats, weights: Floats | None, resamples: Resamples) -> Floats:
+    """What each scenario counts under each resample, (count, n_scenarios), for the P&L of one group, (n_scenarios,).
+
+    The figure under resample r is -sum_s w_rs P&L_s, and so is the part of it that any part of the P&L has. Raises
+    `BadInput` for a measure that is no sum over scenarios.
+    """
+    m, sign = asked.measure, -1.0 if asked.tail == "gain" else 1.0
+    counts, n = resamples.counts, pnl.size
+    asked.tail_weights(pnl[None], weights)  # refuses what has none
+    if m.reading is None:
+        drawn = counts * (np.ones(n) if weights is None else weights)
+        found = np.concatenate([m.tail_weights(pnl[None] * sign, None, row, asked.estimator) for row in drawn])
+        return found * (sign * asked.scale)
+    reading = m.reading(n, asked.argument, weights is not None, asked.estimator)
+    if isinstance(reading, tuple):
+        return bootstrap.rank_weights_of_resamples(sign * pnl, counts, *reading) * (sign * asked.scale)
+    assert weights is not None
+    assert asked.level is not None
+    walked = bootstrap.walk_weights_of_resamples(sign * pnl, counts, weights, asked.level, reading)
+    return walked * (sign * asked.scale)
+
+
+# --- intervals -------------------------------------------------------------------------------------------------------
+
+
+def interval(
+    asked: AskedMeasure, pnl: Floats, weights: Floats | None, confidence: Fraction, resamples: Resamples
+) -> tuple[Floats, Floats]:
+    """Low and high end of the sampling interval of each group's figure, (n_groups,) each; NaN where it is open.
+
+    Of independent, equally likely scenarios: for the VaR that is an order statistic the exact ranks of the binomial
+    distribution, for an exceedance probability Clopper and Pearson's. For all else the middle of the resamples. A measure whose sampling
+    error resamples do not tell (the worst loss) has none, which is NaN twice.
+    """
+    if not asked.measure.sampled:
+        none = np.full(len(pnl), np.nan)
+        return none, none
+    exact = exact_kind(asked, weighted=weights is not None, block=resamples.block)
+    n = pnl.shape[1]
+    if exact == "ranks":
+        assert asked.level is not None
+        seen = 0.0 - pnl if asked.tail == "gain" else pnl
+        low, high = (_loss_at(seen, rank) for rank in bootstrap.order_interval(n, asked.level, confidence))
+        return low * asked.scale, high * asked.scale
+    if exact == "proportion":
+        return bootstrap.proportion_interval(np.rint(asked.values(pnl, None) * n), n, confidence)
+    return bootstrap.percentile_interval(resampled(asked, pnl, weights, resamples), confidence)
+
+
+def exact_kind(asked: AskedMeasure, *, weighted: bool, block: int) -> str | None:
+    """`ranks` or `proportion` where the interval follows from the binomial distribution; None where it is resampled."""
+    if weighted or block > 1:
+        return None
+    if asked.measure.name == "var" and asked.estimator == "order_statistic":
+        return "ranks"
+    return "proportion" if asked.measure.name == "exceedance" else None
+
+
+def _loss_at(pnl: Floats, rank: int | None) -> Floats:
+    if rank is None:
+        return np.full(len(pnl), np.nan)
+    return values_of_ranks(pnl, np.eye(1, rank, rank - 1)[0])
+
+
+def difference_interval(
+    asked: AskedMeasure,
+    one: tuple[Floats, Floats | None],
+    two: tuple[Floats, Floats | None],
+    pair: tuple[Resamples, Resamples],
+    confidence: Fraction,
+) -> tuple[Floats, Floats]:
+    """Low and high end, (n_groups,), of the second figure minus the first, each side given as its P&L and weights.
+
+    `pair` is of `paired_resamples`: both sides are measured under the same resample.
+    """
+    before, after = (resampled(asked, pnl, w, r) for (pnl, w), r in zip((one, two), pair, strict=True))
+    return bootstrap.percentile_interval(after - before, confidence)
+
+
+def within_error(low: float, high: float) -> bool:
+    """Whether a change is within sampling error: its interval holds zero, or is open."""
+    return not (low > 0.0 or high < 0.0)
+
+
+def change_in_words(change: float, low: float, high: float, confidence: Fraction) -> str:
+    """What may be said of a change, given its interval."""
+    percent = f"{float(100 * confidence):g}%"
+    if within_error(low, high):
+        return f"within sampling error: the {percent} interval of the change holds zero"
+    return f"{'a rise' if change > 0 else 'a fall'} beyond sampling error at {percent}"
+
+
+def interval_notes(
+    asked: Sequence[AskedMeasure], inputs: Inputs, confidence: Fraction, resamples: Resamples
+) -> Iterator[str]:
+    """What a reader must know of the intervals: how they are made, where they are open, and what weakens them."""
+    n, weights, percent = inputs.n_scenarios, inputs.weights, f"{float(confidence):.15g}"
+    kinds = {a.name: exact_kind(a, weighted=weights is not None, block=resamples.block) for a in asked}
+    if any(kind is None and a.measure.sampled for a, kind in zip(asked, kinds.values(), strict=True)):
+        runs = f" in runs of {resamples.block}" if resamples.block > 1 else ""
+        yield (
+            f"Intervals at {percent} by {resamples.count:,} resamples of the {n:,} scenarios{runs}, seed {resamples.seed}. No "
+            "resample knows a loss worse than the worst scenario: in the far tail they are too narrow."
+        )
+    for a in asked:
+        if kinds[a.name] == "ranks" and a.level is not None:
+            low, high = bootstrap.order_interval(n, a.level, confidence)
+            if high is None:
+                beyond = bootstrap.beyond_worst(n, a.level)
+                yield (
+                    f"{a.name}_high does not exist: {n:,} scenarios are too few, the true figure lies beyond the worst of them with "
+                    f"probability {beyond:.1%}."
+                )
+            if low is None:
+                yield f"{a.name}_low does not exist: {n:,} scenarios are too few."
+        if not a.measure.sampled:
+            yield f"{a.name} has no interval: resamples say nothing of an extreme."
+    if resamples.block > 1:
+        yield (
+            f"The moves of {resamples.block} days overlap: {n:,} scenarios tell about as much as {max(1, n // resamples.block):,} "
+            "independent ones."
+        )
+    if weights is not None:
+        yield f"The weights leave as much as {bootstrap.effective_count(weights):,.0f} equally likely scenarios would tell."
+    if (kind := _definition(inputs).get("sampling", "random")) != "random":
+        yield f"The scenarios were drawn as {kind} and not independently: the intervals are those of independent ones."

@@ -1,0 +1,247 @@
+"""Stress-period search: the window of a given length in which a book would have lost most, by VaR or ES.
+
+All moves of the whole history are valued once onto today's market, as one scenario set; vectors that are there are used. The
+window is then rolled over the book's P&L, so that every window is exact: its VaR is that of a historical set of those days.
+The search begins where every factor of the book has a move. Begun earlier, by choice, the factors without history are excluded by
+the scenario set and their contracts fail: the search is then over the rest, and its coverage says so. That is the reduced set
+of factors of the Basel stressed calibration (MAR33.5 to MAR33.7).
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import threading
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+from numpy.lib.stride_tricks import sliding_window_view
+from pydantic import BaseModel, ConfigDict, Field
+
+from aggregation.book.filters import select
+from aggregation.kernels.tail import exact_level
+from aggregation.measures import check_estimator, measure
+from aggregation.opened.alignment import FAILED, MISSING
+from aggregation.opened.opened_lake import VectorCache
+from aggregation.opened.valuation_choice import shocked_classes
+from aggregation.reduce.currency import conversion
+from aggregation.reduce.grouping import coverage, group_by
+from aggregation.reduce.netting import net
+from aggregation.reduce.product import group_pnl
+from aggregation.stress.book_value import open_book
+from aggregation.types import Coverage, Filter, Level
+from lake.arrays import Floats
+from lake.committer import Committer
+from lake.dates import Day
+from lake.errors import BadInput, validated
+from lake.progress import Progress
+from lake.tables import Lake, Snapshot
+from scenarios.historical.historical import HistoricalDefinition, calendar_days
+from scenarios.market.base_market import load_base
+from scenarios.market.calendars import CALENDAR_START
+from scenarios.requests import ScenarioRequest
+from scenarios.store import load_scenario_set
+from scenarios.types import RiskClass
+from valuation.sets.plan import ValuationPlan
+from valuation.sets.requests import ValuationRequest, plan_valuation, run_valuation
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+_CELLS = 8_000_000  # P&Ls of windows ranked at once: 64 MB
+
+
+class StressPeriodRequest(BaseModel):
+    """Which book, which measure, and windows of which length."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    as_of: Day = Field(description="valuation and market date; also the positions date unless that is given")
+    length: int = Field(250, ge=10, le=5000, description="scenarios in a window: business days that are in the set")
+    measure: Literal["var", "es"] = Field("es", description="what makes a window the worst")
+    level: Level = Field("0.975", description="confidence level, a fraction such as 0.975")
+    estimator: str = Field("order_statistic", description="how a quantile is read from the scenarios")
+    first: Day | None = Field(
+        None, description="first day a move may end on; default that from which all factors of the book have one"
+    )
+    where: tuple[Filter, ...] = Field((), description="filters of the book, all of which must hold")
+    currency: str = Field("USD", pattern="^[A-Z]{3}$", description="reporting currency, ISO 4217")
+    positions_date: Day | None = Field(None, description="date of the book, when not as_of")
+    moves: dict[str, Any] = Field(
+        default_factory=dict,
+        description="further parameters of the historical set, such as horizon_days, gaps or proxies",
+    )
+    runner: Literal["auto", "in-process", "spark"] = Field(
+        "auto", description="where to value; auto decides by expected cost"
+    )
+
+
+@dataclass(frozen=True)
+class StressWindow:
+    """A window by the days its first and its last move end on, and its measure; losses positive."""
+
+    first: str
+    last: str
+    value: float
+
+
+@dataclass(frozen=True)
+class StressPeriod:
+    """worst : the window sought. runners_up : the worst windows that overlap neither it nor each other, worst first. all_windows : of every
+    window, in order of time. valuation_set_id, scenario_set_id : what was rolled over. excluded : risk factors without
+    enough history, with the reason; their contracts are among the failed ones of the coverage."""
+
+    worst: StressWindow
+    runners_up: tuple[StressWindow, ...]
+    all_windows: tuple[StressWindow, ...]
+    coverage: Coverage
+    valuation_set_id: str
+    scenario_set_id: str
+    scenarios: int
+    excluded: dict[str, str]
+
+    def to_dict(self) -> dict[str, Any]:
+        return {**asdict(self), "coverage": self.coverage.to_dict()}
+
+
+def valuation_request(lake: Lake, request: StressPeriodRequest, cache: VectorCache | None = None) -> ValuationRequest:
+    """The valuation of all moves of the history onto the market of the day, which the search reads."""
+    first = request.first or _first_of_all(lake.snapshot(), request, cache or VectorCache(lake))
+    return ValuationRequest(
+        as_of=request.as_of,
+        positions_dates=(request.positions_date or request.as_of,),
+        market_date=None,
+        scenario_set=None,
+        scenarios=ScenarioRequest(
+            method="historical",
+            parameters={**request.moves, "window_start": first.isoformat()},
+            name=f"history-{first}",
+            only_by_name=True,  # what a search rolls over is nobody's current VaR
+        ),
+        runner=request.runner,
+    )
+
+
+def _first_of_all(snapshot: Snapshot, request: StressPeriodRequest, cache: VectorCache) -> dt.date:
+    """The first day on which every risk factor that the selected book reads can have a move."""
+    rules = validated(
+        HistoricalDefinition, {**request.moves, "market_date": request.as_of}, "definition of the historical set"
+    )
+    market = load_base(snapshot, request.as_of, rules.calendar, rules.max_held_days)
+    positions_date = request.positions_date or request.as_of
+    book = open_book(
+        snapshot, cache, request.as_of, positions_date, request.where, request.currency, market.index, market.base
+    )
+    ids = [market.index.factors[r].risk_factor_id for r in book.reads]
+    where = ds.field("value_used").is_valid() & pc.field("risk_factor_id").isin(ids)
+    rows = snapshot.read("market_data", ["as_of_date", "risk_factor_id"], where)
+    begins = pc.max(rows.group_by("risk_factor_id").aggregate([("as_of_date", "min")])["as_of_date_min"]).as_py()
+    after = dt.timedelta(days=1) if rules.horizon_days == 1 else calendar_days(rules.horizon_days)
+    return max(begins or request.as_of, CALENDAR_START) + after
+
+
+def plan_stress_period(lake: Lake, request: StressPeriodRequest, cache: VectorCache | None = None) -> ValuationPlan:
+    """What the search needs, what of it is there, and the expected cost of the rest; writes nothing."""
+    _check(request)
+    return plan_valuation(lake.snapshot(), valuation_request(lake, request, cache))
+
+
+def stress_period(
+    committer: Committer,
+    request: StressPeriodRequest,
+    *,
+    spark: Callable[[], SparkSession],
+    cache: VectorCache | None = None,
+    progress: Progress = lambda stage, done, total: None,
+    cancelled: threading.Event | None = None,
+) -> StressPeriod:
+    """Values what is missing, then searches; a second search over the same history prices nothing."""
+    _check(request)
+    wanted = valuation_request(committer.lake, request, cache)
+    seal = run_valuation(committer, wanted, spark=spark, progress=progress, cancelled=cancelled)
+    return search(committer.lake, request, seal, cache)
+
+
+def search(
+    lake: Lake, request: StressPeriodRequest, seal: dict[str, Any], cache: VectorCache | None = None
+) -> StressPeriod:
+    """The search over a sealed valuation set of `valuation_request`; raises `BadInput` when the history is shorter than a window."""
+    level = _check(request)
+    pnl, counts = _book_pnl(lake, request, seal, cache or VectorCache(lake))
+    scenario_set = load_scenario_set(lake, seal["scenario_set_id"])
+    days, n = scenario_set.labels, request.length
+    if len(days) < n:
+        raise BadInput(
+            f"The history gives {len(days)} scenarios, fewer than a window of {n}. "
+            "Ask for a shorter one, or bring in more history."
+        )
+    windows = sliding_window_view(pnl, n)
+    function = measure(request.measure).function
+    step = max(1, _CELLS // n)
+    values = np.concatenate(
+        [
+            function(np.ascontiguousarray(windows[i : i + step]), level, None, request.estimator)
+            for i in range(0, len(windows), step)
+        ]
+    )
+    found = tuple(StressWindow(days[i], days[i + n - 1], float(v)) for i, v in enumerate(values))
+    taken: list[int] = []
+    # the earliest of equals, so that the answer does not depend on the sort
+    for i in np.argsort(-values, kind="stable").tolist():
+        if all(abs(i - j) >= n for j in taken):
+            taken.append(i)
+    return StressPeriod(
+        worst=found[taken[0]],
+        runners_up=tuple(found[i] for i in taken[1:]),
+        all_windows=found,
+        coverage=counts,
+        valuation_set_id=seal["valuation_set_id"],
+        scenario_set_id=seal["scenario_set_id"],
+        scenarios=len(days),
+        excluded=dict(scenario_set.excluded),
+    )
+
+
+def _check(request: StressPeriodRequest) -> Any:
+    check_estimator(request.estimator)
+    for name in ("window_start", "window_end", "scenarios", "age_decay"):
+        if name in request.moves:
+            raise BadInput(
+                f"{name} cannot be given: the search takes all equally weighted moves from `first` to the market date."
+            )
+    try:
+        return exact_level(request.level)
+    except ValueError as error:
+        raise BadInput(str(error)) from None
+
+
+def _book_pnl(
+    lake: Lake, request: StressPeriodRequest, seal: dict[str, Any], cache: VectorCache
+) -> tuple[Floats, Coverage]:
+    """P&L (n_scenarios,) of the selected book in the reporting currency, gains positive, and what it covers."""
+    book = cache.book(lake.snapshot("positions"), request.positions_date or request.as_of)
+    vectors = cache.vectors(seal)
+    alignment = cache.alignment(book, vectors)
+    keep = select(book, request.where)
+    groups = group_by(book, (), keep)
+    counts = coverage(book, groups, alignment)[0]
+    if counts[0] == 0:
+        raise BadInput(
+            "No position of the selection has a value over this history: the factors they read begin too late. Give a later `first`, "
+            "or proxies for them."
+        )
+    netted = net(book, groups, alignment, vectors, 0, 1)
+    selected = np.logical_or.reduceat(keep, book.starts[:-1])
+    held = [vectors.currencies[c] for c in np.unique(vectors.currency[alignment.row[selected & (alignment.row >= 0)]])]
+    rates = conversion(
+        load_scenario_set(lake, seal["scenario_set_id"]),
+        vectors.currencies,
+        held,
+        request.currency,
+        fx_moves=RiskClass.FX.value in shocked_classes(seal),
+    )
+    pnl = group_pnl(vectors.rows, netted, rates)[0]
+    return pnl, Coverage(int(counts.sum()), int(counts[0]), int(counts[FAILED]), int(counts[MISSING]))

@@ -1,0 +1,491 @@
+"""The cheapest way back under a limit: from hedges and unwinds with their costs, the change that brings ES or VaR of a node under it.
+
+Unit P&L of every move comes from the same books and vectors as a what-if, the programme is solved by
+`aggregation.kernels.hedge_programme`, and the change it finds is asked as a what-if: the number afterwards is that of the exact measure.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from aggregation.book.changes import Changes, Removal, Scaling, positions_of
+from aggregation.kernels.hedge_programme import Problem, Solution, cheapest_es, cheapest_var
+from aggregation.measures import AskedMeasure, asked_measures
+from aggregation.opened.alignment import COVERED
+from aggregation.opened.inputs import Inputs, open_inputs
+from aggregation.opened.opened_lake import VectorCache
+from aggregation.receipts import make_receipt
+from aggregation.reduce.selection import Selection, open_selection, scenario_pnl
+from aggregation.types import Filter, RiskQuery
+from aggregation.whatif.request import ChangeRequest, value_new
+from aggregation.whatif.trades import trades_of_rows
+from aggregation.whatif.what_if import WhatIf, make_change, what_if
+from lake.arrays import Floats
+from lake.canonical import digest
+from lake.errors import BadInput, Issue, validated
+from lake.schemas import DIMENSION_COLUMNS
+from lake.tables import Lake
+from valuation.books.contracts import contracts_by_id
+
+MOST_MOVES = 500
+MOST_CELLS = 4_000_000  # moves x scenarios, and scenarios x 10: what the solver takes in seconds
+_ATTEMPTS = 8  # the limit is tightened by what rounding in the solver let through
+_CONFIDENCE = "0.95"  # of the sampling interval afterwards, unless another is asked for
+_NOTHING = 1e-9  # a part of the most that may be done: below it nothing is done
+
+
+def _filters(value: Any) -> Any:
+    return tuple(Filter.parse(part) for part in value.split(";")) if isinstance(value, str) else value
+
+
+class Move(BaseModel):
+    """What may be done: a trade unwound, positions unwound together, or a contract bought or sold. One of the four names it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str | None = Field(
+        None, max_length=200, description="what it is called in the answer; default from what it is"
+    )
+    trade: str | None = Field(
+        None, description="a trade of the book to unwind, in part or whole; quantities in its units"
+    )
+    where: Annotated[tuple[Filter, ...], BeforeValidator(_filters)] = Field(
+        (),
+        description="positions to unwind together, by filters that all hold; quantities are the share unwound, 0 to 1",
+    )
+    contract_id: str | None = Field(None, description="a contract of the lake to trade in")
+    hedge: dict[str, Any] = Field(
+        default_factory=dict, description="a contract to trade in: instrument_type and terms; dimensions as wanted"
+    )
+    side: Literal["buy", "sell", "both"] = Field("both", description="of a contract to trade in")
+    max_quantity: float | None = Field(
+        None,
+        gt=0,
+        allow_inf_nan=False,
+        description="units at most; needed for a contract to trade in, else default all",
+    )
+    cost: float = Field(0.0, ge=0, allow_inf_nan=False, description="of one unit, in the reporting currency")
+    lot: float | None = Field(None, gt=0, allow_inf_nan=False, description="quantities are whole multiples of it")
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Move:
+        given = [n for n in ("trade", "where", "contract_id", "hedge") if getattr(self, n)]
+        if len(given) != 1:
+            raise ValueError(f"expected one of trade, where, contract_id, hedge; given {' and '.join(given) or 'none'}")
+        if self.max_quantity is None and not self.unwinds:
+            raise ValueError("max_quantity is missing: how much of this contract may be traded at most")
+        if self.where and (self.max_quantity or 0.0) > 1.0:
+            raise ValueError("max_quantity of positions unwound together is a share: at most 1")
+        return self
+
+    @property
+    def unwinds(self) -> bool:
+        return bool(self.trade or self.where)
+
+    @property
+    def title(self) -> str:
+        """Its name, or what it is."""
+        if self.name:
+            return self.name
+        if self.unwinds:
+            return f"unwind {self.trade or ';'.join(map(str, self.where))}"
+        return self.contract_id or str(self.hedge.get("trade") or self.hedge.get("instrument_type", "hedge"))
+
+
+class WayBackRequest(BaseModel):
+    """The limit, and what may be done to come under it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    limit: float = Field(allow_inf_nan=False, description="what the measure may be at most, in the reporting currency")
+    moves: tuple[Move, ...] = Field(
+        min_length=1, max_length=MOST_MOVES, description="what may be done, and what it costs"
+    )
+
+
+@dataclass(frozen=True)
+class WayBack:
+    """`status`: `nothing to do`, `optimal` (no cheaper change of these exists), `feasible` (the limit is met, a cheaper change may
+    exist), or `out of reach`, with the change that leads as low as was found.
+
+    before, after : the measure, verified by a what-if with the changes. actions : a row a move that is used: name, action,
+    quantity, cost. cost : of all. bound : no change that meets the limit costs less; None where nothing is proven. unusable : moves that
+    were left out, with the reason. what_if : the change as a what-if, with its interval; None where nothing is done.
+    """
+
+    query: RiskQuery
+    request: WayBackRequest
+    measure: str
+    status: str
+    before: float
+    after: float
+    actions: tuple[Mapping[str, Any], ...]
+    cost: float
+    bound: float | None
+    unusable: tuple[Mapping[str, str], ...]
+    changes: ChangeRequest | None
+    what_if: WhatIf | None
+    receipt: Mapping[str, Any]
+    notes: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "query": self.query.model_dump(mode="json"),
+            "limit": self.request.limit,
+            "measure": self.measure,
+            "status": self.status,
+            "before": self.before,
+            "after": self.after,
+            "actions": [dict(a) for a in self.actions],
+            "cost": self.cost,
+            "bound": self.bound,
+            "unusable": [dict(u) for u in self.unusable],
+            "changes": None if self.changes is None else self.changes.model_dump(mode="json"),
+            "what_if": None if self.what_if is None else self.what_if.to_dict(),
+            "receipt": dict(self.receipt),
+            "notes": list(self.notes),
+        }
+
+
+def way_back(lake: Lake, query: RiskQuery, request: WayBackRequest, *, cache: VectorCache | None = None) -> WayBack:
+    """The cheapest change that brings the query's one measure, VaR or ES at one level, of its filters under the limit.
+
+    Raises `BadInput` for another measure, moves that overlap or lie outside of the filters, and sizes beyond the solver's.
+    """
+    asked = _one(query)
+    cache = cache or VectorCache(lake)
+    query = query.model_copy(update={"by": ()})
+    inputs = open_inputs(cache, query)
+    if query.interval is None and inputs.seal["sample"]:
+        query = query.model_copy(update={"interval": _CONFIDENCE})
+    selection = open_selection(inputs, query)
+    if not selection.counts[-1, COVERED]:
+        raise BadInput("None of the positions has a value, so that there is nothing to bring under a limit.")
+    pnl = scenario_pnl(selection, selection.groups.n, 1)[1][0]
+    before = _measured(asked, inputs, pnl)
+    moves, unusable = _usable(selection, query, request)
+    if before <= request.limit:
+        return _answer(query, request, asked, inputs, "nothing to do", before, None, moves, unusable)
+    solution, after = _solved(_problem(inputs, asked, pnl, moves), request.limit, asked, inputs)
+    met = solution.status != "infeasible" and after <= request.limit
+    status = solution.status if met else "out of reach"
+    return _answer(query, request, asked, inputs, status, before, solution, moves, unusable)
+
+
+def _one(query: RiskQuery) -> AskedMeasure:
+    asked = asked_measures(query)
+    if len(asked) != 1 or asked[0].measure.name not in ("var", "es"):
+        raise BadInput(
+            f"A limit is on one measure, var or es, at one level; {', '.join(a.name for a in asked)} were asked for."
+        )
+    (one,) = asked
+    if one.tail != "loss" or query.scale_to_days is not None or query.estimator != "order_statistic":
+        raise BadInput(
+            "A limit is on the loss tail, over the scenarios' own horizon, with the estimator order_statistic; ask without others."
+        )
+    return one
+
+
+def _measured(asked: AskedMeasure, inputs: Inputs, pnl: Floats) -> float:
+    return float(asked.values(pnl[None], inputs.weights)[0])
+
+
+# --- moves ------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Priced:
+    """A move with what one unit does: pnl (n_scenarios,); quantities from `least` to `most`, of a trade of `held` units."""
+
+    move: Move
+    pnl: Floats
+    buys: bool
+    sells: bool
+    most: float
+    held: float
+    row: Mapping[str, Any] | None
+
+
+def _usable(
+    selection: Selection, query: RiskQuery, request: WayBackRequest
+) -> tuple[list[_Priced], list[dict[str, str]]]:
+    """The moves with the P&L of a unit of each, and those without a value, with the reason."""
+    inputs = selection.inputs
+    if inputs.n_scenarios * max(len(request.moves), 10) > MOST_CELLS:
+        raise BadInput(
+            f"{len(request.moves)} moves in {inputs.n_scenarios:,} scenarios are more than the solver takes in seconds; give at most "
+            f"{MOST_CELLS // inputs.n_scenarios:,} moves, or ask for a smaller scenario set."
+        )
+    places = [(i, m) for i, m in enumerate(request.moves) if m.unwinds]
+    hit = [_inside(selection, query, m, i) for i, m in places]
+    _refuse_overlap([m for _, m in places], hit)
+    trades = [(i, m) for i, m in enumerate(request.moves) if not m.unwinds]
+    rows = [_hedge_row(inputs, query, m, i) for i, m in trades]
+    added = trades_of_rows(rows, inputs.book.positions_date, "moves") if rows else None
+    removals = tuple(Removal(where=_where(m, query)) for _, m in places)
+    changes = Changes(removals, (), *(added or ()))
+    change = make_change(selection, query, changes, value_new(inputs, changes))
+    n = len(request.moves)
+    pnl = change.pnl_of_items(n)[1]
+    covered, passed = np.zeros(n, dtype=np.bool_), np.zeros(n, dtype=np.bool_)
+    for part, item in zip(change.parts, change.items, strict=True):
+        state = np.repeat(part.inputs.alignment.state, np.diff(part.inputs.book.starts))
+        here = (part.groups.group >= 0) & (item >= 0) & (item < n)
+        passed[item[here]] = True
+        covered[item[here & (state == COVERED)]] = True
+    usable, unusable = [], []
+    for number, (i, move) in enumerate([*places, *trades]):
+        if not passed[number]:
+            message = f"{move.title} is outside of the filters, so that it cannot change what is limited."
+            raise BadInput(message, issues=(Issue(f"moves/{i}", message),))
+        if not covered[number]:
+            unusable.append({"move": move.title, "reason": "its contracts have no value in the valuation set"})
+            continue
+        if move.unwinds:
+            held = 1.0 if move.where else float(np.abs(inputs.book.quantity[hit[number]]).sum())
+            if held == 0.0:
+                unusable.append({"move": move.title, "reason": "it holds nothing to unwind"})
+                continue
+            most = min(held, move.max_quantity or held)
+            usable.append(_Priced(move, pnl[number] / held, True, False, most, held, None))
+        else:
+            assert move.max_quantity is not None
+            buys, sells = move.side != "sell", move.side != "buy"
+            row = rows[number - len(places)]
+            usable.append(_Priced(move, pnl[number], buys, sells, move.max_quantity, 1.0, row))
+    return usable, unusable
+
+
+def _where(move: Move, query: RiskQuery) -> tuple[Filter, ...]:
+    """The positions to unwind: of a selection only what the question is about."""
+    return (*query.where, *move.where) if move.where else (Filter(dimension="trade", values=(move.trade,)),)
+
+
+def _inside(selection: Selection, query: RiskQuery, move: Move, i: int) -> Any:
+    """The positions that the move unwinds, of those the question is about."""
+    found = positions_of(selection.inputs.book, _where(move, query), f"moves/{i}")
+    return found[selection.keep[found]]
+
+
+def _refuse_overlap(moves: Sequence[Move], hit: Sequence[Any]) -> None:
+    owner: dict[int, Move] = {}
+    for move, rows in zip(moves, hit, strict=True):
+        for row in rows.tolist():
+            other = owner.setdefault(row, move)
+            if other is not move:
+                raise BadInput(
+                    f"{other.title} and {move.title} unwind the same positions; give moves that do not overlap."
+                )
+
+
+def _hedge_row(inputs: Inputs, query: RiskQuery, move: Move, i: int) -> dict[str, Any]:
+    """The trade of one unit; dimensions that are not given are those the filters ask for."""
+    row = dict(move.hedge)
+    if move.contract_id is not None:
+        found = contracts_by_id(inputs.snapshot.lake, pa.array([move.contract_id])).to_pylist()[0]
+        row = {"instrument_type": found["instrument_type"], "terms": json.loads(found["terms"])}
+    for f in query.where:
+        attribute = f.dimension.startswith("attribute.")
+        if len(f.values) == 1 and not f.exclude and (f.dimension in DIMENSION_COLUMNS or attribute):
+            row.setdefault(f.dimension, f.values[0])
+    return {**row, "trade": row.get("trade") or f"way-back-{i + 1}", "quantity": 1.0}
+
+
+# --- the programme ----------------------------------------------------------------------------------------------------
+
+
+def _problem(inputs: Inputs, asked: AskedMeasure, pnl: Floats, moves: Sequence[_Priced]) -> Problem:
+    """A column for each move and side."""
+    columns = [(m, sign) for m in moves for sign, may in ((1.0, m.buys), (-1.0, m.sells)) if may]
+    assert asked.level is not None
+    n = len(columns)
+    return Problem(
+        pnl,
+        np.array([sign * m.pnl for m, sign in columns]).reshape(n, len(pnl)),
+        np.array([m.most for m, _ in columns]),
+        np.array([m.move.cost for m, _ in columns]),
+        np.array([m.move.lot or 0.0 for m, _ in columns]),
+        asked.level,
+        inputs.weights,
+    )
+
+
+def _solved(problem: Problem, limit: float, asked: AskedMeasure, inputs: Inputs) -> tuple[Solution, float]:
+    """The solution and the exact measure after it; the limit is tightened where rounding in the solver let it through."""
+    if not len(problem.most):
+        nothing = np.zeros(0)
+        return Solution("infeasible", nothing, 0.0, 0.0), _measured(asked, inputs, problem.pnl)
+    target = limit
+    for _ in range(_ATTEMPTS):
+        if asked.measure.name == "es":
+            solution = cheapest_es(problem, target)
+        else:
+            solution = cheapest_var(problem, target, lambda pnl: _measured(asked, inputs, pnl))
+        # what is next to nothing is rounding of the solver
+        quantity = np.where(solution.quantity > _NOTHING * problem.most, solution.quantity, 0.0)
+        after = _measured(asked, inputs, problem.after(quantity))
+        if solution.status == "infeasible" or after <= limit:
+            break
+        target -= 2.0 * (after - limit) + 1e-12 * abs(limit)
+    return Solution(solution.status, quantity, float(problem.cost @ quantity), solution.bound), after
+
+
+# --- the answer -------------------------------------------------------------------------------------------------------
+
+
+def _answer(
+    query: RiskQuery,
+    request: WayBackRequest,
+    asked: AskedMeasure,
+    inputs: Inputs,
+    status: str,
+    before: float,
+    solution: Solution | None,
+    moves: Sequence[_Priced],
+    unusable: Sequence[Mapping[str, str]],
+) -> WayBack:
+    actions, changes = ([], None) if solution is None else _as_changes(solution, moves, query)
+    verified = None
+    after = before
+    if changes is not None:
+        added = trades_of_rows(list(changes.add), inputs.book.positions_date) if changes.add else ()
+        asked_change = Changes(changes.remove, changes.scale, *added)
+        verified = what_if(inputs, query, asked_change, value_new(inputs, asked_change))
+        after = verified.total[f"{asked.name}_after"]
+        after = 0.0 if after is None else float(after)
+    cost = sum(a["cost"] for a in actions)
+    bound = None if solution is None or not np.isfinite(solution.bound) else max(0.0, solution.bound)
+    question = {"query": query.model_dump(mode="json"), "request": request.model_dump(mode="json")}
+    figures = np.array([before, after, cost, *(a["quantity"] for a in actions)])
+    return WayBack(
+        query=query,
+        request=request,
+        measure=asked.name,
+        status=status,
+        before=before,
+        after=after,
+        actions=tuple(actions),
+        cost=cost,
+        bound=bound if status != "out of reach" else None,
+        unusable=tuple(unusable),
+        changes=changes,
+        what_if=verified,
+        receipt=make_receipt(
+            "way_back",
+            question,
+            inputs,
+            digest(status, *(a["move"] for a in actions), figures.tobytes()),
+            estimator=query.estimator,
+            levels=list(query.levels),
+            currency=query.currency,
+            changes_digest=None if verified is None else verified.receipt["changes_digest"],
+        ),
+        notes=_notes(status, after, request, unusable, verified),
+    )
+
+
+def _as_changes(
+    solution: Solution, moves: Sequence[_Priced], query: RiskQuery
+) -> tuple[list[dict[str, Any]], ChangeRequest | None]:
+    """The quantities as actions in words, and as the change of a what-if."""
+    actions: list[dict[str, Any]] = []
+    add: list[dict[str, Any]] = []
+    remove: list[Removal] = []
+    scale: list[Scaling] = []
+    column = 0
+    for m in moves:
+        quantity = 0.0
+        for sign, may in ((1.0, m.buys), (-1.0, m.sells)):
+            if may:
+                quantity += sign * float(solution.quantity[column])
+                column += 1
+        if quantity == 0.0:
+            continue
+        kind = "unwind" if m.move.unwinds else "buy" if quantity > 0 else "sell"
+        size = abs(quantity)
+        part = {"share": size / m.held} if m.move.unwinds else {}
+        actions.append(
+            {"move": m.move.title, "action": kind, "quantity": size, "cost": size * m.move.cost, "share": None, **part}
+        )
+        if m.row is not None:
+            add.append({**m.row, "quantity": quantity})
+        elif size >= m.held * (1.0 - _NOTHING):
+            remove.append(Removal(where=_where(m.move, query)))
+        else:
+            scale.append(Scaling(where=_where(m.move, query), factor=1.0 - size / m.held))
+    if not actions:
+        return [], None
+    return actions, ChangeRequest(add=tuple(add), remove=tuple(remove), scale=tuple(scale))
+
+
+def _notes(
+    status: str,
+    after: float,
+    request: WayBackRequest,
+    unusable: Sequence[Mapping[str, str]],
+    verified: WhatIf | None,
+) -> tuple[str, ...]:
+    notes = []
+    if status == "out of reach":
+        notes.append(
+            f"No change of these moves that was found brings it to {request.limit:,.0f}; the lowest found is {after:,.0f}."
+        )
+    if status == "feasible":
+        notes.append("The limit is met; a cheaper change may exist, none below the bound where there is one.")
+    if unusable:
+        notes.append(f"{len(unusable)} moves could not be used.")
+    return (*notes, *(() if verified is None else verified.notes))
+
+
+# --- moves as users give them -----------------------------------------------------------------------------------------
+
+
+def read_moves(text: str) -> tuple[Move, ...]:
+    """Moves from a CSV, Parquet or JSON file, or from JSON text; keys that are none of a move's describe its hedge."""
+    if text.lstrip()[:1] in ("{", "["):
+        rows = _json(text, "The text of moves")
+    else:
+        path = Path(text)
+        try:
+            if path.suffix == ".parquet":
+                rows = pq.ParquetFile(path).read().to_pylist()
+            elif path.suffix == ".csv":
+                rows = list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8-sig")), restkey="", strict=True))
+            elif path.suffix == ".json":
+                rows = _json(path.read_text(encoding="utf-8"), path.name)
+            else:
+                raise BadInput(f"A file of moves ends in .csv, .parquet or .json, but {path.name} does not.")
+        except (OSError, UnicodeDecodeError, csv.Error, pa.ArrowException) as error:
+            raise BadInput(f"The file of moves {path} cannot be read: {error}") from None
+    rows = [rows] if isinstance(rows, Mapping) else rows
+    if not isinstance(rows, list) or not rows or not all(isinstance(r, Mapping) for r in rows):
+        raise BadInput(
+            "Moves are a list of objects with trade, where, contract_id or a hedge, and max_quantity, cost, lot."
+        )
+    return tuple(validated(Move, _gathered(row), f"move {i + 1}") for i, row in enumerate(rows))
+
+
+def _json(text: str, what: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise BadInput(f"{what} is not JSON: {error}.") from None
+
+
+def _gathered(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A flat row with the columns of the hedge in their place; `trade` of a row that has an instrument is the hedge's own id."""
+    given = {k: v for k, v in row.items() if v is not None and v != "" and v != []}
+    own = set(Move.model_fields) - ({"trade"} if "instrument_type" in given else set())
+    hedge = {**given.get("hedge", {}), **{k: v for k, v in given.items() if k not in own}}
+    return {**{k: v for k, v in given.items() if k in own}, **({"hedge": hedge} if hedge else {})}

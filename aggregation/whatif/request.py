@@ -1,0 +1,127 @@
+"""What-if questions as users put them: trades read, unknown contracts valued in this process, the change measured.
+
+Nothing of the lake changes: vectors made for a question are kept by the process and not stored.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import functools
+from collections.abc import Sequence
+from typing import Any
+
+import pyarrow as pa
+from pydantic import BaseModel, ConfigDict, Field
+
+from aggregation.book.changes import Changes, Removal, Scaling
+from aggregation.opened.inputs import Inputs, open_inputs
+from aggregation.opened.opened_lake import VectorCache
+from aggregation.types import Filter, RiskQuery
+from aggregation.whatif.trades import trades_of_rows
+from aggregation.whatif.what_if import WhatIf, unknown_contracts, what_if
+from lake.errors import BadInput, validated
+from lake.tables import Lake
+from valuation.sets.run import value_contracts
+from valuation.types import PnLBlock
+
+_KEPT_BYTES = 64 << 20  # vectors of one question kept for the next
+
+
+class ChangeRequest(BaseModel):
+    """Trades removed, scaled and added, in this order."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    add: tuple[dict[str, Any], ...] = Field(
+        (), description="trades to add: instrument_type, terms, quantity; trade, dimensions and attributes as wanted"
+    )
+    remove: tuple[Removal, ...] = Field((), description="positions to take out: each by filters that all hold")
+    scale: tuple[Scaling, ...] = Field((), description="quantities to multiply: filters that all hold, and a factor")
+    replace: bool = Field(False, description="the book becomes exactly the trades in add")
+
+
+def changes_of(request: ChangeRequest, inputs: Inputs, added: tuple[pa.Table, pa.Table] | None = None) -> Changes:
+    """The changes of a request upon the book of the inputs; `added` are trades read already, such as from a file."""
+    if request.add and added is not None:
+        raise BadInput("Trades were given both in a file and in the request; give them in one place.")
+    if request.add:
+        added = trades_of_rows(list(request.add), inputs.book.positions_date)
+    if added is None:
+        return Changes(request.remove, request.scale, replace=request.replace)
+    return Changes(request.remove, request.scale, added[0], added[1], request.replace)
+
+
+def value_new(inputs: Inputs, changes: Changes) -> PnLBlock | None:
+    """Vectors of the added contracts the valuation set does not know, under its scenarios; None where it knows all."""
+    contracts = unknown_contracts(inputs, changes)
+    if not contracts.num_rows:
+        return None
+    columns = (contracts[c].to_pylist() for c in ("contract_id", "instrument_type", "terms"))
+    wanted = tuple(sorted(zip(*columns, strict=True)))
+    seal = inputs.seal
+    value = value_contracts if len(wanted) * inputs.n_scenarios * 8 > _KEPT_BYTES else _valued
+    return value(
+        str(inputs.snapshot.lake.path),
+        seal["scenario_set_id"],
+        seal["valuation_date"],
+        tuple(seal["risk_classes"]),
+        wanted,
+    )
+
+
+@functools.lru_cache(maxsize=8)
+def _valued(
+    lake_path: str,
+    scenario_set_id: str,
+    valuation_date: dt.date,
+    risk_classes: tuple[str, ...],
+    contracts: tuple[tuple[str, str, str], ...],
+) -> PnLBlock:
+    """The same trades asked about in another way are not valued again."""
+    return value_contracts(lake_path, scenario_set_id, valuation_date, risk_classes, contracts)
+
+
+def run_what_if(
+    lake: Lake,
+    query: RiskQuery,
+    request: ChangeRequest,
+    *,
+    cache: VectorCache | None = None,
+    added: tuple[pa.Table, pa.Table] | None = None,
+) -> WhatIf:
+    """The answer of the query before and after the changes. Contracts the lake has no vector of are valued; nothing is stored."""
+    cache = cache or VectorCache(lake)
+    inputs = open_inputs(cache, query)
+    changes = changes_of(request, inputs, added)
+    return what_if(inputs, query, changes, value_new(inputs, changes))
+
+
+def parse_removal(text: str) -> Removal:
+    """Trades to remove: ids such as `T1,T2`, or filters such as `desk=Rates` or `desk=Rates;book=B1` (both hold)."""
+    if not any(c in text for c in "=~<>"):
+        return Removal(where=(Filter(dimension="trade", values=tuple(_words(text, "--remove"))),))
+    return Removal(where=tuple(Filter.parse(part) for part in text.split(";")))
+
+
+def parse_scaling(text: str) -> Scaling:
+    """A scaling such as `desk=Rates*0.5`, `desk=Rates;book=B1*0` or, of the whole book, `*1.1`."""
+    filters, star, factor = text.rpartition("*")
+    try:
+        number = float(factor)
+    except ValueError:
+        number = float("nan")
+    if not star or number != number:
+        raise BadInput(
+            f"--scale {text!r} was given; expected FILTER*FACTOR, such as desk=Rates*0.5, or *0.5 for the book."
+        )
+    where = tuple(Filter.parse(part) for part in filters.split(";")) if filters.strip() else ()
+    return validated(Scaling, {"where": where, "factor": number}, "scaling")
+
+
+def _words(text: str, option: str) -> Sequence[str]:
+    words = [w.strip() for w in text.split(",") if w.strip()]
+    if not words:
+        raise BadInput(
+            f"{option} {text!r} names nothing; expected trade ids such as T1,T2 or a filter such as desk=Rates."
+        )
+    return words

@@ -1,0 +1,214 @@
+"""P&L by day and node into the lake, as the books have it: CSV or Parquet, whole or not at all.
+
+Nothing here is financial. A row names the members of some dimensions; rows of one day and kind name the same dimensions, so
+that no P&L stands in two of them and sums over them mean something.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from lake.committer import Committer
+from lake.errors import BadInput, Issue, unknown
+from lake.landing.positions_file import as_text, read_csv, read_parquet
+from lake.schemas import ACTUAL_PNL, DIMENSION_COLUMNS
+
+KINDS = ("actual", "hypothetical")
+_REQUIRED = ("date", "pnl", "currency")
+_COLUMNS = (*_REQUIRED, "kind", *DIMENSION_COLUMNS)
+_KEY = ACTUAL_PNL.key
+_MOST_ISSUES = 100
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class PnLReport:
+    """What became of a file: rows `read` = `new` + `unchanged`; `replaced` are rows of the lake that went."""
+
+    path: str
+    read: int
+    new: int
+    unchanged: int
+    replaced: int
+    first: dt.date
+    last: dt.date
+    kinds: tuple[str, ...]
+    version: int
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def ingest_pnl(committer: Committer, path: str | Path, *, replace_dates: bool = False) -> PnLReport:
+    """Loads a file with the columns date, pnl, currency, and any of kind and the dimensions (docs/backtesting.md).
+
+    A row that is in the lake already with the same P&L is left; one with another P&L is refused, unless with `replace_dates`
+    the days and kinds of the file become exactly the file. Raises `BadInput` with every fault by row.
+    """
+    path = Path(path)
+    rows = _read(path)
+    stored: list[Row] = committer.lake.read("actual_pnl").to_pylist()
+    touched = {(r["pnl_date"], r["kind"]) for r in rows}
+    if replace_dates:
+        kept = [r for r in stored if (r["pnl_date"], r["kind"]) not in touched]
+        old, fresh = [r for r in stored if (r["pnl_date"], r["kind"]) in touched], rows
+        unchanged = len({_content(r) for r in rows} & {_content(r) for r in old})
+    else:
+        kept, old = stored, []
+        fresh = _not_yet_there(path, rows, stored)
+        unchanged = len(rows) - len(fresh)
+    _check_granularity(path, [*kept, *fresh], touched)
+    everything = sorted([*kept, *fresh], key=lambda r: tuple((r[k] is not None, str(r[k])) for k in _KEY))
+    table = pa.Table.from_pylist(everything, schema=ACTUAL_PNL.schema)
+    version = committer.put("actual_pnl", table, replace=True) if fresh or old else committer.lake.version("actual_pnl")
+    days = [r["pnl_date"] for r in rows]
+    return PnLReport(
+        str(path),
+        len(rows),
+        len(rows) - unchanged,
+        unchanged,
+        len(old) - unchanged if old else 0,
+        min(days),
+        max(days),
+        tuple(sorted({r["kind"] for r in rows})),
+        version,
+    )
+
+
+def _key(row: Row) -> tuple[Any, ...]:
+    return tuple(row[k] for k in _KEY)
+
+
+def _content(row: Row) -> tuple[Any, ...]:
+    return (*_key(row), row["pnl"], row["currency"])
+
+
+def _read(path: Path) -> list[Row]:
+    if not path.is_file():
+        raise BadInput(f"There is no P&L file {path}.")
+    ragged: list[tuple[int, str, str]] = []
+    name = path.name.lower()
+    if not name.endswith((".csv", ".csv.gz", ".parquet")):
+        raise BadInput(f"A P&L file ends in .csv, .csv.gz or .parquet, but {path.name} does not.")
+    table = read_parquet(path) if name.endswith(".parquet") else read_csv(path, ragged)
+    _check_columns(path, table.column_names)
+    cells = {n: as_text(n, table[n]).to_pylist() for n in table.column_names}
+    bad = {number for number, _, _ in ragged}
+    numbers = (i for i in range(2, 2 + table.num_rows + len(bad)) if i not in bad)
+    issues = [Issue(f"row {number}", reason, line[:80]) for number, line, reason in ragged]
+    rows: list[Row] = []
+    seen: dict[tuple[Any, ...], int] = {}
+    for number, values in zip(numbers, zip(*cells.values(), strict=True), strict=True):
+        given = dict(zip(cells, values, strict=True))
+        if all(v is None for v in values):
+            continue  # a blank line is no row
+        faults = list(_faults(given, number))
+        issues += faults
+        if faults:
+            continue
+        row = _row(given, path.name)
+        if _key(row) in seen:
+            first = seen[_key(row)]
+            issues.append(Issue(f"row {number}", f"The same day, kind and members stand in row {first} already."))
+        seen.setdefault(_key(row), number)
+        rows.append(row)
+    if issues:
+        shown = "; ".join(f"{i.pointer}: {i.message}" for i in issues[:5])
+        more = f" and {len(issues) - 5:,} more" if len(issues) > 5 else ""
+        raise BadInput(f"{path.name} was not loaded: {shown}{more}.", issues=issues[:_MOST_ISSUES])
+    if not rows:
+        raise BadInput(f"{path.name} has a header and no rows.")
+    return rows
+
+
+def _check_columns(path: Path, names: Sequence[str]) -> None:
+    issues = [i for n in names if n not in _COLUMNS for i in unknown("column", n, _COLUMNS, pointer=n).issues]
+    issues += [Issue(n, f"Column {n!r} is missing; every P&L file has it.") for n in _REQUIRED if n not in names]
+    issues += [Issue(n, f"Column {n!r} stands twice in the header.") for n, k in Counter(names).items() if k > 1]
+    if issues:
+        raise BadInput(f"{path.name} was not loaded: {' '.join(i.message for i in issues[:20])}", issues=issues)
+
+
+def _faults(given: dict[str, str | None], number: int) -> Iterator[Issue]:
+    place = f"row {number}, column "
+    for name in _REQUIRED:
+        if given[name] is None:
+            yield Issue(f"{place}{name}", f"{name} is empty; every row has one")
+    if given["date"] is not None and _date(given["date"]) is None:
+        yield Issue(f"{place}date", "expected a date YYYY-MM-DD", given["date"])
+    if given["pnl"] is not None and _number(given["pnl"]) is None:
+        yield Issue(f"{place}pnl", "expected a finite number, gains positive", given["pnl"])
+    if given["currency"] is not None and not re.fullmatch("[A-Z]{3}", given["currency"]):
+        yield Issue(f"{place}currency", "expected an ISO 4217 currency, such as USD", given["currency"])
+    if given.get("kind") not in (None, *KINDS):
+        yield Issue(f"{place}kind", f"expected {' or '.join(KINDS)}", given["kind"], KINDS)
+
+
+def _date(text: str) -> dt.date | None:
+    try:
+        return dt.date.fromisoformat(text) if len(text) == len("2020-03-16") else None
+    except ValueError:
+        return None
+
+
+def _number(text: str) -> float | None:
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
+
+
+def _row(given: dict[str, str | None], file: str) -> Row:
+    return {
+        "pnl_date": _date(str(given["date"])),
+        "kind": given.get("kind") or KINDS[0],
+        **{d: given.get(d) for d in DIMENSION_COLUMNS},
+        "pnl": _number(str(given["pnl"])),
+        "currency": given["currency"],
+        "file": file,
+    }
+
+
+def _not_yet_there(path: Path, rows: Sequence[Row], stored: Sequence[Row]) -> list[Row]:
+    """The rows the lake lacks; raises `BadInput` where it has another P&L for one."""
+    there = {_key(r): r for r in stored}
+    differ = [r for r in rows if _key(r) in there and _content(there[_key(r)]) != _content(r)]
+    if differ:
+        one = differ[0]
+        before = there[_key(one)]
+        raise BadInput(
+            f"{path.name} was not loaded: the lake has another P&L for {len(differ):,} of its rows, first {_shown(one)}: "
+            f"{before['pnl']:,} {before['currency']} from {before['file']}, and {one['pnl']:,} {one['currency']} now. "
+            "With --replace-dates the days of the file become exactly the file."
+        )
+    return [r for r in rows if _key(r) not in there]
+
+
+def _check_granularity(path: Path, rows: Sequence[Row], touched: set[tuple[Any, Any]]) -> None:
+    named: dict[tuple[Any, Any], tuple[str, ...]] = {}
+    for row in rows:
+        day = (row["pnl_date"], row["kind"])
+        if day not in touched:
+            continue
+        dimensions = tuple(d for d in DIMENSION_COLUMNS if row[d] is not None)
+        if named.setdefault(day, dimensions) != dimensions:
+            one, two = (", ".join(d) or "no dimension" for d in (named[day], dimensions))
+            raise BadInput(
+                f"{path.name} was not loaded: {row['kind']} P&L of {row['pnl_date']} is given by {one} and by {two}, and would be "
+                "counted twice. Give all rows of a day by the same dimensions."
+            )
+
+
+def _shown(row: Row) -> str:
+    return ", ".join(str(row[k]) for k in _KEY if row[k] is not None)

@@ -1,0 +1,288 @@
+"""Landing files of dated values: one file into one long table, or into the list of everything wrong with it.
+
+Nothing here is financial and nothing is repaired. A cell is a number, a declared missing mark, or an error; a file
+with an error gives no rows at all.
+"""
+
+from __future__ import annotations
+
+import csv
+import datetime as dt
+import gzip
+import io
+import zipfile
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from lake.arrays import Bools, Dates, Floats, Ints
+from lake.errors import BadInput, Issue, NotFound, unknown
+
+EARLIEST, LATEST = dt.date(1900, 1, 1), dt.date(2100, 12, 31)
+MAX_LISTED = 100
+_NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """`unpack` turns the file's bytes into CSV text; `missing` are marks every file of the layout may use."""
+
+    meaning: str
+    unpack: Callable[[bytes], bytes] = bytes
+    missing: tuple[str, ...] = ()
+    one_value: bool = False
+
+
+def _unzip(data: bytes) -> bytes:
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        names = [n for n in archive.namelist() if not n.endswith("/")]
+        if len(names) != 1:
+            raise zipfile.BadZipFile(f"expected one file in the archive, found {len(names)}: {', '.join(names[:5])}")
+        return archive.read(names[0])
+
+
+LAYOUTS: dict[str, Layout] = {
+    "series": Layout("a date column and one value column, whatever they are called", one_value=True),
+    "wide": Layout("a date column and one column for each series"),
+    "ecb_zip": Layout(
+        "a zip archive holding one wide CSV file, as the European Central Bank publishes", _unzip, ("N/A",)
+    ),
+}
+
+
+class FileOptions(BaseModel):
+    """How to read a landing file. An empty cell is always missing; every other mark has to be declared."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    layout: str = Field(description="shape of the file, a key of LAYOUTS")
+    date_column: str | None = Field(None, description="name of the date column; the first column when absent")
+    date_format: str = Field(
+        "%Y-%m-%d", description="format of the dates; a two-digit year is of 1969-2068, so 90 is 1990"
+    )
+    missing: tuple[str, ...] = Field((), description="texts that mean: no value")
+    skip_rows: int = Field(0, ge=0, description="title lines before the header")
+    weekends: Literal["keep", "drop"] = Field("keep", description="what to do with rows dated Saturday or Sunday")
+    drop_after: dt.date | None = Field(None, description="last date to accept; later rows are dropped and counted")
+
+    @field_validator("layout")
+    @classmethod
+    def _known_layout(cls, value: str) -> str:
+        if value not in LAYOUTS:
+            raise ValueError(unknown("layout", value, LAYOUTS).message)
+        return value
+
+
+@dataclass(frozen=True)
+class Landing:
+    """A file read whole.
+
+    `rows` holds date (date32), column (string, as a dictionary), value (float64, null when missing) and line (int64,
+    1-based, of the file); by column in the order of `columns`, then by date. `dropped` counts lines left out, by reason.
+    """
+
+    rows: pa.Table
+    columns: tuple[str, ...]
+    dropped: dict[str, int]
+
+
+class _Faults:
+    """Everything wrong with a file: all of it counted, the first MAX_LISTED described."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.count = 0
+        self.issues: list[Issue] = []
+
+    def add(self, line: int, column: str | None, found: str, expected: str) -> None:
+        self.count += 1
+        if len(self.issues) < MAX_LISTED:
+            place = f"{self.path.name}, line {line}" + (f", column {column}" if column else "")
+            self.issues.append(Issue(place, f"{place}: found {found!r}, expected {expected}.", found))
+
+    def add_cells(self, bad: Bools, lines: Ints, column: str, cells: pa.Array, expected: str) -> None:
+        rows = np.flatnonzero(bad)
+        described = rows[: MAX_LISTED - len(self.issues)]
+        for i in described:
+            self.add(lines[i], column, cells[i].as_py(), expected)
+        self.count += len(rows) - len(described)
+
+    def error(self) -> BadInput:
+        many = f"{self.count} faults" if self.count > 1 else "1 fault"
+        listed = f" (the first {len(self.issues)} are listed)" if self.count > len(self.issues) else ""
+        return BadInput(f"{self.path.name} has {many}{listed}; nothing of it is loaded.", issues=self.issues)
+
+
+def read_source(path: Path, options: FileOptions, columns: Sequence[str] | None = None) -> Landing:
+    """Reads the wanted columns (all named ones when None) of one file; a `.gz` around any layout is undone first.
+
+    Raises `NotFound`, or `BadInput` with an issue for each bad line, date or cell (the first MAX_LISTED of them).
+    """
+    faults = _Faults(path)
+    header, text, lines = _parse(path, options, faults)
+    date_at = 0 if options.date_column is None else _find(path, header, options.date_column)
+    wanted = _wanted(path, options, header, date_at, columns)
+    blank = np.logical_and.reduce([pc.equal(c, "").to_numpy() for c in text.columns])
+    text, lines = text.filter(~blank), lines[~blank]
+
+    date_text = pc.utf8_trim_whitespace(text.column(date_at).combine_chunks())
+    dates = _dates(date_text, options.date_format)
+    undated = np.isnat(dates)
+    expected = f"a date of format {options.date_format} from {EARLIEST.year} to {LATEST.year}"
+    faults.add_cells(undated, lines, header[date_at], date_text, expected)
+
+    late = dates > np.datetime64(options.drop_after or LATEST)
+    weekend = ~(np.is_busday(dates) | undated | late) & (options.weekends == "drop")
+    keep = ~(undated | late | weekend)
+    text, lines, dates = text.filter(keep), lines[keep], dates[keep]
+
+    marks = sorted({"", *LAYOUTS[options.layout].missing, *(m.strip() for m in options.missing)})
+    expected = "a number" + (f" or a declared missing mark ({', '.join(marks[1:])})" if marks[1:] else "")
+    values = np.empty((len(wanted), len(dates)))
+    for out, (name, at) in zip(values, wanted.items(), strict=True):
+        cells = pc.utf8_trim_whitespace(text.column(at).combine_chunks())
+        faults.add_cells(_numbers(cells, marks, out), lines, name, cells, expected)
+
+    for at, name in enumerate(header):
+        if not name and at != date_at:
+            cells = pc.utf8_trim_whitespace(text.column(at).combine_chunks())
+            filled = pc.not_equal(cells, "").to_numpy(zero_copy_only=False)
+            faults.add_cells(filled, lines, f"{at + 1} (no header)", cells, "an empty cell")
+
+    order = np.argsort(dates, kind="stable")
+    dates, lines, values = dates[order], lines[order], values[:, order]
+    _compare_repeats(dates, lines, tuple(wanted), values, faults)
+    if faults.count:
+        raise faults.error()
+    if not len(dates):
+        raise BadInput(f"{path.name} has no row to load below its header.")
+    first = np.append(True, dates[1:] != dates[:-1])
+    dropped = {"after drop_after": int(late.sum()), "weekend": int(weekend.sum())}
+    return Landing(_long(dates[first], lines[first], tuple(wanted), values[:, first]), tuple(wanted), dropped)
+
+
+def _parse(path: Path, options: FileOptions, faults: _Faults) -> tuple[list[str], pa.Table, Ints]:
+    """Header, all cells as text, and the line of each row; lines with too few or too many cells are faults."""
+    data = _bytes(path, options).removeprefix(b"\xef\xbb\xbf")
+    *above, body = (data + b"\n").split(b"\n", options.skip_rows + 1)
+    try:
+        header = [name.strip() for name in next(csv.reader([above[options.skip_rows].decode().rstrip("\r")]))]
+    except (IndexError, UnicodeDecodeError):
+        header = []
+    if not any(header):
+        raise BadInput(f"{path.name} has no header in UTF-8 on line {options.skip_rows + 1}.")
+    if not body.strip():
+        raise BadInput(f"{path.name} has no row to load below its header.")
+    uneven: list[tuple[int, str]] = []
+
+    def note(row: Any) -> str:
+        uneven.append((row.number, row.text))
+        return "skip"
+
+    names = [str(i) for i in range(len(header))]  # headers may repeat or be empty
+    try:
+        text = pyarrow.csv.read_csv(
+            io.BytesIO(data),
+            # one thread: only then does the parser know the line of a row that does not fit
+            pyarrow.csv.ReadOptions(use_threads=False, skip_rows=options.skip_rows + 1, column_names=names),
+            pyarrow.csv.ParseOptions(invalid_row_handler=note, ignore_empty_lines=False),
+            pyarrow.csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string())),
+        )
+    except pa.ArrowInvalid as error:
+        raise BadInput(f"{path.name} cannot be read as CSV in UTF-8: {error}.") from None
+    for line, row in uneven:
+        faults.add(line, None, row[:80], f"{len(header)} cells, as in the header")
+    first = options.skip_rows + 2
+    lines = np.arange(first, first + text.num_rows + len(uneven))
+    return header, text, np.setdiff1d(lines, [line for line, _ in uneven])
+
+
+def _bytes(path: Path, options: FileOptions) -> bytes:
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise NotFound(f"There is no file {path}.") from None
+    except OSError as error:
+        raise BadInput(f"{path} cannot be read: {error.strerror}.") from None
+    try:
+        data = gzip.decompress(data) if path.suffix == ".gz" else data
+        return LAYOUTS[options.layout].unpack(data)
+    except (zipfile.BadZipFile, OSError, EOFError, zlib.error) as error:
+        raise BadInput(f"{path.name} cannot be unpacked (layout {options.layout}): {error}.") from None
+
+
+def _find(path: Path, header: list[str], name: str) -> int:
+    places = [i for i, h in enumerate(header) if h == name]
+    if len(places) > 1:
+        raise BadInput(f"{path.name} has {len(places)} columns called {name!r}; it must be clear which one is meant.")
+    if not places:
+        raise unknown(f"column of {path.name}", name, [h for h in header if h])
+    return places[0]
+
+
+def _wanted(
+    path: Path, options: FileOptions, header: list[str], date_at: int, columns: Sequence[str] | None
+) -> dict[str, int]:
+    """Value columns by name, each with its place. A column without a name is padding."""
+    names = columns if columns is not None else [h for i, h in enumerate(header) if h and i != date_at]
+    if not names:
+        raise BadInput(f"{path.name} has no value column beside {header[date_at]!r}.")
+    if LAYOUTS[options.layout].one_value and len(names) > 1:
+        raise BadInput(
+            f"{path.name} has {len(names)} value columns ({', '.join(names[:6])}) and the layout {options.layout} has one. "
+            "Use the layout wide and name the columns wanted."
+        )
+    return {name: _find(path, header, name) for name in names}
+
+
+def _dates(text: pa.Array, date_format: str) -> Dates:
+    """Days; NaT where the text is no date or lies outside the plausible range."""
+    try:
+        days: Dates = (
+            pd.to_datetime(text.to_pandas(), format=date_format, errors="coerce").to_numpy().astype("datetime64[D]")
+        )
+    except ValueError as error:
+        raise BadInput(f"{date_format!r} is not a date format such as %Y-%m-%d or %m/%d/%y: {error}.") from None
+    days[(days < np.datetime64(EARLIEST)) | (days > np.datetime64(LATEST))] = np.datetime64("NaT")
+    return days
+
+
+def _numbers(cells: pa.Array, marks: list[str], out: Floats) -> Bools:
+    """Fills `out` with the numbers and NaN for missing marks; True where a cell is neither."""
+    absent = pc.is_in(cells, pa.array(marks, pa.string()))
+    number = pc.and_not(pc.match_substring_regex(cells, _NUMBER), absent)
+    digits = pc.utf8_ltrim(pc.if_else(number, cells, None), "+")  # Arrow reads no leading plus
+    out[:] = pc.cast(digits, pa.float64()).to_numpy(zero_copy_only=False)
+    neither: Bools = pc.invert(pc.or_(number, absent)).to_numpy(zero_copy_only=False)
+    return neither | np.isinf(out)
+
+
+def _compare_repeats(dates: Dates, lines: Ints, names: tuple[str, ...], values: Floats, faults: _Faults) -> None:
+    """Rows of one date must agree; a value beside a missing mark is a difference too."""
+    before, after = values[:, :-1], values[:, 1:]
+    differs = (dates[1:] == dates[:-1]) & ~((before == after) | (np.isnan(before) & np.isnan(after)))
+    for c, i in np.argwhere(differs):
+        faults.add(
+            lines[i + 1], names[c], str(after[c, i]), f"one value for {dates[i]}; line {lines[i]} has {before[c, i]}"
+        )
+
+
+def _long(dates: Dates, lines: Ints, names: tuple[str, ...], values: Floats) -> pa.Table:
+    codes = np.repeat(np.arange(len(names), dtype=np.int32), len(dates))
+    return pa.table(
+        {
+            "date": pa.array(np.tile(dates, len(names)), pa.date32()),
+            "column": pa.DictionaryArray.from_arrays(codes, list(names)),
+            "value": pa.array(values.ravel(), from_pandas=True),
+            "line": np.tile(lines, len(names)),
+        }
+    )

@@ -1,0 +1,382 @@
+"""Positions in: one CSV or Parquet file checked row by row, column-wise, and merged into the lake.
+
+What a term means is the caller's business, who brings the names of the term columns and a function that turns the terms
+of one contract into its row of `contracts`. That function runs once for each distinct contract, never once a row.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import io
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pcsv
+import pyarrow.dataset as ds
+
+from lake.arrays import Ints
+from lake.committer import Committer, split
+from lake.errors import BadInput, Issue
+from lake.landing.positions_file import ATTRIBUTE, REJECT, REQUIRED, PositionsFile, flags, read_positions_file
+from lake.schemas import CONTRACTS, DIMENSION_COLUMNS, POSITIONS
+from lake.storage import write_durable
+
+REJECTIONS = pa.schema(
+    [("row", pa.int64()), ("column", pa.string()), ("value", pa.string()), ("reason", pa.string())],
+)
+_FIRST, _LAST = dt.date(1900, 1, 1), dt.date(2100, 12, 31)
+_NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
+
+ContractOf = Callable[[str, Mapping[str, str]], Mapping[str, str]]
+
+
+@dataclass(frozen=True)
+class DateCounts:
+    """What the file did to one positions date, in trades; `held` is the size of the book afterwards."""
+
+    positions_date: dt.date
+    loaded: int
+    new: int
+    changed: int
+    unchanged: int
+    removed: int
+    held: int
+
+
+@dataclass(frozen=True)
+class PositionsReport:
+    """What became of a positions file: read = loaded + rejected.
+
+    rejections : columns row (the header is row 1), column, value, reason; a row with several faults stands several times.
+    versions : the versions of `contracts` and `positions` that hold the rows; unchanged when the file changed nothing.
+    """
+
+    path: str
+    read: int
+    loaded: int
+    rejected: int
+    dates: tuple[DateCounts, ...]
+    contracts: int
+    new_contracts: int
+    rejections: pa.Table
+    versions: Mapping[str, int]
+
+    def to_dict(self, rejections: int | None = None) -> dict[str, Any]:
+        """Plain values; at most so many rejections (all when None)."""
+        listed = self.rejections if rejections is None else self.rejections.slice(0, rejections)
+        return {
+            **{name: value for name, value in vars(self).items() if name not in ("dates", "rejections", "versions")},
+            "dates": [vars(d) for d in self.dates],
+            "versions": dict(self.versions),
+            "rejections": listed.to_pylist(),
+        }
+
+
+def ingest(
+    committer: Committer,
+    path: str | Path,
+    term_columns: Iterable[str],
+    contract_of: ContractOf,
+    *,
+    replace_dates: bool = False,
+    rejects: str | Path | None = None,
+) -> PositionsReport:
+    """Loads the usable rows of a positions file and reports every other one.
+
+    The file's row of a trade wins over the lake's row of that date; other trades of the date stay, unless
+    `replace_dates`: then each date with a usable row becomes exactly the file. `contract_of(instrument_type, terms)`
+    gets the filled-in term cells as text and returns a row of `contracts`, or raises `BadInput` whose issues point at
+    columns. `rejects` names a CSV file for the rejected rows. Raises `BadInput` when the file as a whole is unusable.
+    """
+    file = read_positions_file(Path(path), tuple(term_columns))
+    checked = check_positions(file, contract_of)
+    if rejects is not None:
+        _write_rejects(Path(rejects), file, checked.rejections)
+    present = committer.lake.read("contracts", ["contract_id"])["contract_id"].combine_chunks()
+    contracts = checked.contracts.filter(pc.invert(pc.is_in(checked.contracts["contract_id"], present)))
+    merged, counts = _merge(committer, checked.positions, replace_dates)
+    note = {"positions_file": Path(path).name}
+    versions = {name: committer.lake.version(name) for name in ("contracts", "positions")}
+    if contracts.num_rows:
+        versions["contracts"] = committer.put("contracts", contracts, note=note)
+    if merged is not None:
+        versions["positions"] = committer.put("positions", merged, replace=True, note=note)
+    return PositionsReport(
+        path=str(path),
+        read=file.read,
+        loaded=checked.positions.num_rows,
+        rejected=file.read - checked.positions.num_rows,
+        dates=counts,
+        contracts=checked.contracts.num_rows,
+        new_contracts=contracts.num_rows,
+        rejections=checked.rejections,
+        versions=versions,
+    )
+
+
+# --- checking ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class CheckedPositions:
+    """Usable rows as rows of `positions` (with attributes) and `contracts`, and the faults of all others."""
+
+    positions: pa.Table
+    contracts: pa.Table
+    rejections: pa.Table
+
+
+def _groups(columns: Iterable[pa.Array], size: int) -> tuple[Ints, Ints]:
+    """First row of each distinct combination of cells, and the combination each row has; null equals null."""
+    codes, span = np.zeros(size, dtype=np.int64), 1
+    for column in columns:
+        if column.null_count == size:
+            continue
+        encoded = column.dictionary_encode()
+        width = len(encoded.dictionary) + 1
+        if span * width >= 2**63:
+            _, codes = np.unique(codes, return_inverse=True)
+            span = int(codes.max()) + 1
+        codes = codes * width + pc.fill_null(encoded.indices, -1).to_numpy() + 1
+        span *= width
+    _, first, inverse = np.unique(codes, return_index=True, return_inverse=True)
+    return first, inverse
+
+
+class _Faults:
+    """Collects faults by index of the row in the file."""
+
+    def __init__(self, file: PositionsFile) -> None:
+        self.file = file
+        self.bad = np.zeros(len(file.rows), dtype=bool)
+        self.parts: list[pa.Table] = []
+        for number, text, reason in file.ragged:
+            self._append(np.array([number]), "", pa.array([text]), reason)
+
+    def _append(self, numbers: Ints, column: str, values: pa.Array, reason: str | pa.Array) -> None:
+        n = len(numbers)
+        reasons = pa.repeat(pa.scalar(reason), n) if isinstance(reason, str) else reason
+        columns = [pa.array(numbers), pa.repeat(pa.scalar(column), n), values, reasons]
+        self.parts.append(pa.table(columns, schema=REJECTIONS))
+
+    def add(self, rows: Ints, column: str, reason: str | pa.Array, value: str | None = None) -> None:
+        """Rejects the rows for what stands in the column; for `value` where the file has no such column."""
+        if not len(rows):
+            return
+        self.bad[rows] = True
+        cells = self.file.columns.get(column)
+        absent = pa.repeat(pa.scalar(value, pa.string()), len(rows))
+        self._append(self.file.rows[rows], column, absent if cells is None else cells.take(pa.array(rows)), reason)
+
+    def table(self) -> pa.Table:
+        """By row; the faults of a row in the order in which they were found."""
+        faults = pa.concat_tables(self.parts) if self.parts else REJECTIONS.empty_table()
+        return faults.take(pa.array(np.argsort(faults["row"].to_numpy(), kind="stable")))
+
+
+def check_positions(
+    file: PositionsFile, contract_of: ContractOf, required: Sequence[str] = REQUIRED
+) -> CheckedPositions:
+    """Checks every cell; columns that are not `required` may be empty. `contract_of` as in `ingest`."""
+    faults = _Faults(file)
+    for name in required:
+        empty = np.flatnonzero(flags(file.columns[name].is_null()))
+        faults.add(empty, name, "is empty; every position has it")
+    dates = _dates(file, faults)
+    quantity = _quantities(file, faults)
+    row_contract, contracts = _contracts(file, faults, contract_of)
+    attributes = [file.columns[a] for a in file.attributes]
+    dimensions = [file.columns[d] for d in DIMENSION_COLUMNS]
+    content = [pa.array(row_contract), quantity, *dimensions, *attributes]
+    _duplicates(file, faults, dates, content)
+    good = pa.array(np.flatnonzero(~faults.bad))
+    used = contracts.take(pa.array(row_contract[~faults.bad]))
+    positions = pa.table(
+        {
+            "positions_date": dates.take(good),
+            "contract_id": used["contract_id"],
+            "quantity": quantity.take(good),
+            **{name: file.columns[name].take(good) for name in DIMENSION_COLUMNS},
+            "instrument_type": used["instrument_type"],
+            "currency": used["currency"],
+            "attributes": _maps(file.attributes, [a.take(good) for a in attributes], len(good)),
+        }
+    )
+    ids = used["contract_id"].combine_chunks()
+    distinct = used.take(pa.array(_groups([ids], len(ids))[0])).sort_by("contract_id")
+    return CheckedPositions(positions, distinct, faults.table())
+
+
+def _dates(file: PositionsFile, faults: _Faults) -> pa.Array:
+    encoded = file.columns["positions_date"].dictionary_encode()
+    parsed = [_date(text) for text in encoded.dictionary.to_pylist()]
+    dates = pa.array(parsed, pa.date32()).take(encoded.indices)
+    wrong = flags(pc.and_(dates.is_null(), encoded.indices.is_valid()))
+    faults.add(np.flatnonzero(wrong), "positions_date", "expected a date such as 2020-03-16, from 1900 to 2100")
+    return dates
+
+
+def _date(text: str) -> dt.date | None:
+    try:
+        date = dt.datetime.strptime(text, "%Y-%m-%d").date()
+    except ValueError:
+        return None
+    return date if date.isoformat() == text and _FIRST <= date <= _LAST else None
+
+
+def _quantities(file: PositionsFile, faults: _Faults) -> pa.Array:
+    text = file.columns["quantity"]
+    number = pc.match_substring_regex(text, _NUMBER)
+    quantity = pc.cast(pc.if_else(number, text, None), pa.float64())
+    finite = pc.fill_null(pc.is_finite(quantity), False)
+    wrong = flags(pc.and_(text.is_valid(), pc.invert(finite)))
+    reason = "expected a finite number such as 1500 or -2.5, without thousands separators"
+    faults.add(np.flatnonzero(wrong), "quantity", reason)
+    return pc.if_else(finite, quantity, None)
+
+
+def _contracts(file: PositionsFile, faults: _Faults, contract_of: ContractOf) -> tuple[Ints, pa.Table]:
+    """The contract of each row, as an index into the distinct contracts; negative where the terms are not valid."""
+    types = file.columns["instrument_type"]
+    keys = {"instrument_type": types, **{t: file.columns[t] for t in file.terms}}
+    first, group = _groups(keys.values(), len(types))
+    in_group = np.argsort(group, kind="stable")
+    ends = np.cumsum(np.bincount(group, minlength=len(first)))
+    made: dict[str, Mapping[str, str]] = {}  # by contract id, in the order of their numbers
+    number: dict[str, int] = {}
+    contract_of_group = -1 - np.arange(len(first))  # unlike each other and unlike every contract
+    firsts = pa.table({name: column.take(pa.array(first)) for name, column in keys.items()})
+    for instrument_type, numbers in _by_type(firsts["instrument_type"].combine_chunks()):
+        cells = firsts.take(pa.array(numbers))
+        cells = cells.select([name for name in keys if cells[name].null_count < len(numbers)])
+        for g, row in zip(numbers.tolist(), cells.to_pylist(), strict=True):
+            del row["instrument_type"]
+            try:
+                contract = contract_of(instrument_type, {term: cell for term, cell in row.items() if cell is not None})
+            except BadInput as error:
+                rows = in_group[ends[g - 1] if g else 0 : ends[g]]
+                for issue in error.issues or (Issue("instrument_type", error.message),):
+                    faults.add(rows, issue.pointer or "instrument_type", issue.message, issue.value)
+            else:
+                made[contract["contract_id"]] = contract
+                contract_of_group[g] = number.setdefault(contract["contract_id"], len(number))
+    table = pa.Table.from_pylist(list(made.values()), schema=CONTRACTS.schema.remove_metadata())
+    return contract_of_group[group], table
+
+
+def _by_type(types: pa.Array) -> Iterable[tuple[str, Ints]]:
+    encoded = types.dictionary_encode()
+    codes = pc.fill_null(encoded.indices, -1).to_numpy()
+    for code, name in enumerate(encoded.dictionary.to_pylist()):
+        yield name, np.flatnonzero(codes == code)
+
+
+def _duplicates(file: PositionsFile, faults: _Faults, dates: pa.Array, content: Sequence[pa.Array]) -> None:
+    """A trade stands once on a date: of identical rows the first counts, of differing rows none."""
+    trade = file.columns["trade"]
+    known = flags(pc.and_(dates.is_valid(), trade.is_valid()))
+    first, group = _groups([dates, trade], len(trade))
+    repeated = known & (np.bincount(group, minlength=len(first))[group] > 1)
+    if not repeated.any():
+        return
+    _, same = _groups(content, len(trade))
+    differs = np.zeros(len(first), dtype=bool)
+    differs[group[same != same[first][group]]] = True
+    numbers = file.rows[first][group]
+    index = np.flatnonzero(repeated & ~differs[group] & (np.arange(len(trade)) != first[group]))
+    faults.add(index, "trade", _said("repeats row ", numbers[index], ", which counts"))
+    index = np.flatnonzero(repeated & differs[group])
+    faults.add(
+        index,
+        "trade",
+        _said(
+            "stands more than once on this date with different content, first in row ",
+            numbers[index],
+            "; which is right cannot be known, so none is loaded",
+        ),
+    )
+
+
+def _said(before: str, numbers: Ints, after: str) -> pa.Array:
+    return pc.binary_join_element_wise(before, pc.cast(pa.array(numbers), pa.string()), after, "")
+
+
+def _maps(names: Sequence[str], columns: Sequence[pa.Array], size: int) -> pa.Array:
+    """One map a row, of the attributes that are filled in, by name."""
+    filled = np.zeros((size, len(names)), dtype=bool)
+    for i, column in enumerate(columns):
+        filled[:, i] = flags(column.is_valid())
+    offsets = np.concatenate([[0], np.cumsum(filled.sum(axis=1))]).astype(np.int32)
+    row, which = np.nonzero(filled)
+    cells = pa.concat_arrays(columns) if columns else pa.array([], pa.string())
+    keys = pa.array([n.removeprefix(ATTRIBUTE) for n in names], pa.string()).take(pa.array(which))
+    return pa.MapArray.from_arrays(pa.array(offsets), keys, cells.take(pa.array(which * size + row)))
+
+
+def _write_rejects(path: Path, file: PositionsFile, rejections: pa.Table) -> None:
+    """The rejected rows as they came, each with its number and its reasons: correct them and load this file."""
+    reasons: dict[int, list[str]] = {}
+    for fault in rejections.to_pylist():
+        reasons.setdefault(fault["row"], []).append(f"{fault['column']}: {fault['reason']}".removeprefix(": "))
+    numbers = pa.array(list(reasons), pa.int64())
+    index = pc.index_in(numbers, pa.array(file.rows))
+    rows = pa.table(
+        {
+            f"{REJECT}row": numbers,
+            f"{REJECT}reason": pa.array(["; ".join(r) for r in reasons.values()], pa.string()),
+            **{name: column.take(index) for name, column in file.columns.items()},
+        }
+    )
+    sink = io.BytesIO()
+    pcsv.write_csv(rows, sink)
+    write_durable(path, sink.getvalue(), replace=True)
+
+
+# --- merging ----------------------------------------------------------------------------------------------------------
+
+
+def _merge(
+    committer: Committer, incoming: pa.Table, replace_dates: bool
+) -> tuple[pa.Table | None, tuple[DateCounts, ...]]:
+    """The new books of the dates that change (None when none does), and the counts of all dates of the file."""
+    incoming = incoming.select(POSITIONS.schema.names).cast(POSITIONS.schema)
+    days = split(incoming, ["positions_date"])
+    dates = [values["positions_date"] for values, _ in days]
+    before = committer.lake.read("positions", where=ds.field("positions_date").isin(dates))
+    books, counts = [], []
+    for date, (_, rows) in zip(dates, days, strict=True):
+        held = before.filter(pc.equal(before["positions_date"], pa.scalar(date, pa.date32())))
+        at = pc.index_in(rows["trade"].combine_chunks(), held["trade"].combine_chunks())
+        matched = at.is_valid()
+        same = _same(rows.filter(matched), held.take(at.filter(matched)))
+        others = held.filter(pc.invert(pc.is_in(held["trade"], rows["trade"].combine_chunks())))
+        unchanged = int(same.sum())
+        new = rows.num_rows - len(same)
+        removed = others.num_rows if replace_dates else 0
+        book = rows if replace_dates else pa.concat_tables([rows, others])
+        changed = len(same) - unchanged
+        counts.append(DateCounts(date, rows.num_rows, new, changed, unchanged, removed, book.num_rows))
+        if new + changed + removed:
+            books.append(book.sort_by("trade"))  # so that no result depends on the order of the rows in the file
+    return (pa.concat_tables(books) if books else None), tuple(counts)
+
+
+def _same(a: pa.Table, b: pa.Table) -> npt.NDArray[np.bool_]:
+    """Whether the rows of two tables of positions are equal in every column."""
+    same = np.ones(a.num_rows, dtype=bool)
+    columns = [
+        (a[name].combine_chunks(), b[name].combine_chunks()) for name in POSITIONS.schema.names if name != "attributes"
+    ]
+    attributes = [t["attributes"].combine_chunks() for t in (a, b)]
+    names = sorted({n for m in attributes for n in pc.unique(m.keys).to_pylist()})
+    columns += [tuple(pc.map_lookup(m, n, "first") for m in attributes) for n in names]
+    for x, y in columns:
+        equal = pc.or_(pc.fill_null(pc.equal(x, y), False), pc.and_(pc.is_null(x), pc.is_null(y)))
+        same &= flags(equal)
+    return same

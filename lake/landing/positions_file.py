@@ -1,0 +1,169 @@
+"""Reads a positions file, CSV or Parquet, into text: trimmed cells, null where empty, each row with its number.
+
+Both formats become the same text, so that everything behind this module treats them alike.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pcsv
+import pyarrow.parquet as pq
+
+from lake.arrays import Ints
+from lake.errors import BadInput, Issue, unknown
+from lake.schemas import DIMENSION_COLUMNS
+
+ATTRIBUTE = "attribute."
+REJECT = "reject."  # the two columns a rejects file has more than its source; ignored, so that it loads once corrected
+REQUIRED = ("positions_date", "quantity", *DIMENSION_COLUMNS, "instrument_type")
+
+
+@dataclass(frozen=True)
+class PositionsFile:
+    """The file as text: trimmed cells, null where empty.
+
+    rows : number of each row, (n,); the header is row 1, in Parquet too. terms : the term columns it has.
+    ragged : (row number, text, reason) of the lines whose number of cells is not the header's.
+    """
+
+    columns: Mapping[str, pa.Array]
+    rows: Ints
+    terms: tuple[str, ...]
+    ragged: tuple[tuple[int, str, str], ...]
+
+    @property
+    def attributes(self) -> list[str]:
+        return sorted(c for c in self.columns if c.startswith(ATTRIBUTE))
+
+    @property
+    def read(self) -> int:
+        return len(self.rows) + len(self.ragged)
+
+
+def flags(array: pa.Array) -> npt.NDArray[np.bool_]:
+    """A boolean array without nulls, as NumPy has it."""
+    values: npt.NDArray[np.bool_] = array.to_numpy(zero_copy_only=False)
+    return values
+
+
+def read_positions_file(path: Path, terms: tuple[str, ...], required: Sequence[str] = REQUIRED) -> PositionsFile:
+    """The file, with `terms` the term columns that may stand in it; raises `BadInput` when it is unusable as a whole.
+
+    Columns of a positions file that are not `required` may be missing: they are then empty.
+    """
+    if not path.is_file():
+        raise BadInput(f"There is no positions file {path}.")
+    ragged: list[tuple[int, str, str]] = []
+    name = path.name.lower()
+    if name.endswith((".csv", ".csv.gz")):
+        table = read_csv(path, ragged)
+    elif name.endswith(".parquet"):
+        table = read_parquet(path)
+    else:
+        raise BadInput(f"A positions file ends in .csv, .csv.gz or .parquet, but {path.name} does not.")
+    return positions_rows(path.name, table, terms, required, ragged)
+
+
+def positions_rows(
+    name: str,
+    table: pa.Table,
+    terms: tuple[str, ...],
+    required: Sequence[str] = REQUIRED,
+    ragged: Sequence[tuple[int, str, str]] = (),
+) -> PositionsFile:
+    """As `read_positions_file`, of a table that was read already; `name` says where it came from."""
+    _check_columns(name, table.column_names, terms, required)
+    columns = {n: as_text(n, table[n]) for n in table.column_names if not n.startswith(REJECT)}
+    taken = np.array([number for number, _, _ in ragged], dtype=np.int64)
+    rows = np.delete(np.arange(2, 2 + table.num_rows + len(taken)), taken - 2)
+    blank = np.ones(table.num_rows, dtype=bool)
+    for column in columns.values():
+        blank &= flags(column.is_null())
+    if blank.any():  # a blank line is no row
+        keep = pa.array(~blank)
+        columns, rows = {n: c.filter(keep) for n, c in columns.items()}, rows[~blank]
+    if not len(rows) and not ragged:
+        raise BadInput(f"{name} has a header and no rows.")
+    columns |= {n: pa.nulls(len(rows), pa.string()) for n in REQUIRED if n not in columns}
+    return PositionsFile(columns, rows, tuple(t for t in terms if t in columns), tuple(ragged))
+
+
+def read_csv(path: Path, ragged: list[tuple[int, str, str]]) -> pa.Table:
+    def on_ragged(line: pcsv.InvalidRow) -> str:
+        reason = f"{line.actual_columns} cells where the header has {line.expected_columns}; quote cells with commas"
+        ragged.append((line.number, line.text, reason))
+        return "skip"
+
+    try:
+        with pa.input_stream(path) as stream:
+            names = next(csv.reader(io.TextIOWrapper(stream, "utf-8-sig", newline="")), [])
+        return pcsv.read_csv(
+            path,
+            # one thread, because only then rows are numbered
+            read_options=pcsv.ReadOptions(use_threads=False, block_size=1 << 24),
+            parse_options=pcsv.ParseOptions(
+                newlines_in_values=True, ignore_empty_lines=False, invalid_row_handler=on_ragged
+            ),
+            convert_options=pcsv.ConvertOptions(
+                column_types=dict.fromkeys(names, pa.string()), null_values=[""], strings_can_be_null=True
+            ),
+        )
+    except (pa.ArrowInvalid, OSError, UnicodeDecodeError) as error:
+        raise BadInput(f"{path.name} is not a CSV file in UTF-8 with commas and one header line: {error}") from error
+
+
+def read_parquet(path: Path) -> pa.Table:
+    try:
+        return pq.ParquetFile(path).read()
+    except (pa.ArrowInvalid, OSError) as error:
+        raise BadInput(f"{path.name} is not a Parquet file: {error}") from error
+
+
+def _check_columns(file: str, names: Sequence[str], terms: tuple[str, ...], required: Sequence[str]) -> None:
+    valid = [*REQUIRED, *terms]
+    issues: list[Issue] = []
+    for name in names:
+        if name in valid or name.startswith(REJECT) or (name.startswith(ATTRIBUTE) and name != ATTRIBUTE):
+            continue
+        issues += unknown("column", name, [*valid, f"{ATTRIBUTE}{name}"], pointer=name).issues
+    issues += [
+        Issue(name, f"Column {name!r} is missing; every positions file has it.")
+        for name in required
+        if name not in names
+    ]
+    issues += [Issue(n, f"Column {n!r} stands twice in the header.") for n in sorted(set(names)) if names.count(n) > 1]
+    if issues:
+        raise BadInput(
+            f"{file} was not loaded: " + " ".join(i.message for i in issues[:20]),
+            issues=issues,
+        )
+
+
+def as_text(name: str, column: pa.ChunkedArray) -> pa.Array:
+    """The cells as trimmed text, null where empty; numbers in the shortest form that reads back to the same bits."""
+    array = column.combine_chunks()
+    if pa.types.is_dictionary(array.type):
+        array = array.dictionary_decode()
+    if pa.types.is_nested(array.type):
+        values = array.to_pylist(maps_as_pydicts="strict")
+        array = pa.array([None if v is None else json.dumps(v, default=str) for v in values], pa.string())
+    if pa.types.is_floating(array.type):
+        array = pc.if_else(pc.is_nan(array), None, array)  # how pandas writes an empty cell
+    try:
+        text = pc.cast(array, pa.string())
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise BadInput(f"Column {name!r} has the type {array.type}, which cannot be read as text: {error}") from error
+    if pa.types.is_timestamp(array.type):
+        text = pc.replace_substring_regex(text, r" 00:00:00(\.0+)?Z?$", "")
+    text = pc.utf8_trim_whitespace(text)
+    return pc.if_else(pc.equal(text, ""), None, text)

@@ -1,0 +1,1 @@
+"""The machine, Spark and its Java: what is here, and how it is started. Enter at `spark`."""

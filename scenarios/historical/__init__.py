@@ -1,0 +1,1 @@
+"""Scenarios from moves that happened: plain, filtered, and whole periods replayed. Enter at `historical`."""

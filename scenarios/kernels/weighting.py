@@ -1,0 +1,60 @@
+"""Scenario weights by age, and moves scaled by volatility.
+
+Boudoukh, Richardson & Whitelaw (1998), "The best of both worlds", Risk 11(5): a scenario's probability decays with its age.
+Hull & White (1998), "Incorporating volatility updating into the historical simulation method", Journal of Risk 1(1): a move is
+scaled by today's volatility over the volatility of its day.
+J.P. Morgan/Reuters (1996), RiskMetrics Technical Document, ch. 5: exponentially weighted volatility, mean zero.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+
+from lake.arrays import Floats
+
+
+def age_weights(ages: npt.NDArray[np.int64], decay: float) -> Floats:
+    """Probabilities (n,) that fall by the factor `decay` with each business day of age, summing to 1.
+
+    With ages 0 to n-1 this is decay^age (1 - decay) / (1 - decay^n); when days were dropped the rest is scaled up.
+    """
+    weights: Floats = decay ** (ages - ages.min()).astype(np.float64)
+    weights /= weights.sum()
+    return weights
+
+
+def warm_up_days(decay: float, tolerance: float = 0.001) -> int:
+    """Days after which the seed of an exponentially weighted average has lost all but `tolerance` of its weight."""
+    return math.ceil(math.log(tolerance) / math.log(decay))
+
+
+def ewma_variance(moves: Floats, decay: float, seed_days: int) -> Floats:
+    """Variance forecasts (n_days + 1, n_factors) of moves (n_days, n_factors): row i is made before move i, from those before it.
+
+    var[i+1] = decay var[i] + (1 - decay) move[i]^2, mean zero. A missing move (NaN) leaves the forecast as it is. The seed is the mean
+    square of a factor's first `seed_days` moves; for a factor without any move all is NaN.
+    """
+    squares = moves * moves
+    there = np.isfinite(squares)
+    early = there & (np.cumsum(there, axis=0) <= seed_days)
+    counts = early.sum(axis=0)
+    out = np.empty((len(moves) + 1, moves.shape[1]))
+    with np.errstate(invalid="ignore"):
+        out[0] = np.where(early, squares, 0.0).sum(axis=0) / np.where(counts, counts, np.nan)
+    for i in range(len(moves)):
+        out[i + 1] = np.where(there[i], decay * out[i] + (1.0 - decay) * squares[i], out[i])
+    return out
+
+
+def volatility_scales(variance: Floats) -> Floats:
+    """What each move (n_days, n_factors) is multiplied by: today's volatility forecast over the one made before the move.
+
+    variance : (n_days + 1, n_factors), the last row is today's. 1 where the forecast before the move is zero, as for a level that never
+    moved; a move over such a forecast cannot be scaled, which is for the caller to refuse.
+    """
+    ratio = np.ones_like(variance[:-1])
+    np.divide(variance[-1], variance[:-1], out=ratio, where=variance[:-1] > 0)
+    return np.sqrt(ratio)

@@ -1,0 +1,324 @@
+"""Market data catalogues, in TOML: which landing file feeds which risk factors; and bringing those files into the lake.
+
+The format is described in docs/market-data.md. Nothing is filled and nothing is repaired on the way in: a cell marked
+missing becomes a row of status `missing` without a value.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from lake.committer import Committer
+from lake.errors import BadInput, Issue, NotFound, VarlakeError, unknown
+from lake.landing.dated_values import LAYOUTS, FileOptions, Landing, read_source
+from lake.schemas import RISK_FACTORS
+from scenarios.market.market_rows import check_positive, contradictions, market_rows, merge_factors, upsert
+from scenarios.types import FACTOR_TYPES, RiskClass, RiskFactor, tenor_years
+
+SHIPPED = Path(__file__).parent / "catalogues"
+
+_PLACEHOLDER = re.compile(r"\{(\w+)\}")
+_FACTOR_ID = re.compile(r"[A-Z]+(:[A-Za-z0-9._&-]+)+")
+_SOURCE_NAME = re.compile(r"[a-z0-9_-]+")
+_OWN = "column"  # the placeholder every column has
+
+
+class FactorTemplate(BaseModel):
+    """The risk factor a column feeds.
+
+    In every text but `type`, {column} stands for the column's name and {key} for that key of the column's entry in
+    `columns`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: str = Field(description="risk factor id, such as EQ:{column}")
+    type: str = Field(description="risk factor type, a key of FACTOR_TYPES")
+    name: str | None = Field(None, description="what a person calls it; the id when absent")
+    currency: str = Field(description="ISO 4217 currency of the level; for FX the quote currency")
+    curve: str | None = Field(None, description="for rates: the curve")
+    pillar: str | None = Field(None, description="for rates: the tenor on the curve, such as 10Y")
+    attributes: dict[str, str] = Field(default_factory=dict, description="for selection: region, sector, rating, asset")
+
+    @field_validator("type")
+    @classmethod
+    def _known_type(cls, value: str) -> str:
+        if value not in FACTOR_TYPES:
+            raise ValueError(unknown("risk factor type", value, FACTOR_TYPES).message)
+        return value
+
+    def placeholders(self) -> set[str]:
+        """Keys a column's entry must have."""
+        texts = [self.id, self.name, self.currency, self.curve, self.pillar, *self.attributes.values()]
+        return {key for text in texts if text for key in _PLACEHOLDER.findall(text)} - {_OWN}
+
+    def risk_factor(self, column: str, entry: Mapping[str, str], source: str, synthetic: bool) -> RiskFactor:
+        """The template filled in for one column; raises `BadInput` when that is no proper risk factor."""
+
+        def fill(text: str) -> str:
+            return _PLACEHOLDER.sub(lambda m: column if m[1] == _OWN else entry[m[1]], text)
+
+        factor = RiskFactor(
+            risk_factor_id=fill(self.id),
+            type=self.type,
+            name=fill(self.name or self.id),
+            currency=fill(self.currency),
+            curve=fill(self.curve) if self.curve else None,
+            pillar=fill(self.pillar) if self.pillar else None,
+            attributes=tuple(sorted((k, fill(v)) for k, v in self.attributes.items())),
+            source=source,
+            synthetic=synthetic,
+        )
+        _check(factor)
+        return factor
+
+
+def _check(f: RiskFactor) -> None:
+    i = f.risk_factor_id
+    if not _FACTOR_ID.fullmatch(i):
+        raise BadInput(f"{i!r} is no risk factor id; expected a form like EQ:AAPL or YC:USD:10Y.")
+    if not re.fullmatch("[A-Z]{3}", f.currency):
+        raise BadInput(f"{i}: {f.currency!r} is no ISO 4217 currency; expected three capital letters.")
+    if f.type == "fx_rate" and not re.fullmatch("FX:[A-Z]{3}" + f.currency, i):
+        raise BadInput(f"{i}: an fx_rate is called FX:BASEQUOTE and has the currency QUOTE, here {f.currency}.")
+    if f.risk_class is RiskClass.RATES:
+        if f.curve is None or f.pillar is None:
+            raise BadInput(f"{i}: a {f.type} needs a curve and a pillar.")
+        tenor_years(f.pillar)
+    elif f.curve is not None or f.pillar is not None:
+        raise BadInput(f"{i}: only rates have a curve and a pillar, not a {f.type}.")
+
+
+class Source(FileOptions):
+    """A landing file and the risk factors it feeds; the keys of FileOptions say how it is read."""
+
+    file: str = Field(description="path of the landing file, relative to the folder given to the ingest")
+    scale: float = Field(1.0, ge=1e-12, le=1e12, description="what a value is multiplied by: 0.01 for percent")
+    licence: str = Field("", description="what the file may be used for")
+    optional: bool = Field(False, description="whether the file may be absent")
+    columns: dict[str, dict[str, str]] | None = Field(
+        None, description="columns to load, as a list or as a table of entries for the template; all when absent"
+    )
+    factor: FactorTemplate = Field(description="the risk factor each column feeds")
+
+    @field_validator("file")
+    @classmethod
+    def _inside(cls, value: str) -> str:
+        path = PurePosixPath(value)
+        if path.is_absolute() or ".." in path.parts or not path.parts:
+            raise ValueError("the file must lie in the folder given to the ingest: a relative path without ..")
+        return value
+
+    @field_validator("columns", mode="before")
+    @classmethod
+    def _listed(cls, value: Any) -> Any:
+        if isinstance(value, list) and all(isinstance(v, str) for v in value):
+            value = {v: {} for v in value}
+        if value is not None and not (isinstance(value, dict) and value):
+            raise ValueError("columns must be a list of names or a table of entries, and not empty")
+        return value
+
+    @model_validator(mode="after")
+    def _filled(self) -> Source:
+        wanted = self.factor.placeholders()
+        if self.columns is None:
+            if wanted:
+                raise ValueError(f"the factor uses {{{min(wanted)}}}; give every column an entry with it in columns")
+            return self
+        if LAYOUTS[self.layout].one_value:
+            raise ValueError(f"a file of layout {self.layout} has one value column; leave columns out")
+        problems = []
+        for column, entry in self.columns.items():
+            problems += [f"{column}: {unknown('key', k, wanted).message}" for k in entry if k not in wanted]
+            if missing := sorted(wanted - set(entry)):
+                problems.append(f"{column}: {', '.join(missing)} is missing, the factor uses it")
+        if problems:
+            raise ValueError(" ".join(problems))
+        try:
+            self.risk_factors("", self.columns, synthetic=False)
+        except VarlakeError as error:
+            raise ValueError(error.message) from None
+        return self
+
+    def risk_factors(self, name: str, columns: Iterable[str], *, synthetic: bool) -> tuple[RiskFactor, ...]:
+        """The risk factor of each column of the source called `name`; raises `BadInput`."""
+        entries = self.columns or {}
+        return tuple(self.factor.risk_factor(c, entries.get(c, {}), name, synthetic) for c in columns)
+
+
+class Catalogue(BaseModel):
+    """Sources by name. `synthetic` marks every risk factor of it as generated, never observed."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(description="name of the catalogue, for reports")
+    description: str = Field("", description="what it covers")
+    synthetic: bool = Field(False, description="true when the data is generated")
+    source: dict[str, Source] = Field(min_length=1, description="the sources by name")
+
+    @field_validator("source")
+    @classmethod
+    def _named(cls, value: dict[str, Source]) -> dict[str, Source]:
+        for name in value:
+            if not _SOURCE_NAME.fullmatch(name):
+                raise ValueError(f"{name!r} is no source name; expected small letters, digits, _ and - only")
+        return value
+
+
+def load_catalogue(path: str | Path) -> Catalogue:
+    """Reads a catalogue file, or the shipped catalogue of that name. All its errors are listed at once."""
+    shipped = {p.stem: p for p in SHIPPED.glob("*.toml")}
+    file = shipped.get(str(path), Path(path))
+    try:
+        raw = tomllib.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise NotFound(
+            f"There is no catalogue {path}. Give a TOML file or one of: {', '.join(sorted(shipped))}."
+        ) from None
+    except (OSError, ValueError) as error:
+        raise BadInput(f"The catalogue {path} cannot be read as TOML: {error}.") from None
+    try:
+        return Catalogue.model_validate(raw)
+    except ValidationError as error:
+        issues = [_issue(e["loc"], e["type"], e["msg"], e["input"]) for e in error.errors()]
+        listed = "".join(f"\n  {i.pointer or 'catalogue'}: {i.message}" for i in issues)
+        raise BadInput(f"The catalogue {path} has {len(issues)} errors.{listed}", issues=issues) from None
+
+
+def _issue(loc: tuple[int | str, ...], kind: str, message: str, given: Any) -> Issue:
+    pointer = ".".join(map(str, loc))
+    if kind == "extra_forbidden":
+        # ("name",), ("source", NAME, "file") or ("source", NAME, "factor", "id")
+        models: dict[int, type[BaseModel]] = {1: Catalogue, 3: Source, 4: FactorTemplate}
+        return unknown("key", str(loc[-1]), models[len(loc)].model_fields, pointer=pointer).issues[0]
+    value = None if isinstance(given, dict | list) else str(given)
+    return Issue(pointer, message.removeprefix("Value error, "), value)
+
+
+@dataclass(frozen=True)
+class SourceReport:
+    """What one file brought, in rows of `market_data`: rows = new + changed + unchanged, missing ones included.
+
+    `kept` counts stored rows that the file does not have; they stay. `dropped` counts lines of the file left out as the
+    catalogue says, by reason. For an optional file that is absent `file` is None and every count zero.
+    """
+
+    source: str
+    file: str | None
+    licence: str = ""
+    factors: int = 0
+    first: dt.date | None = None
+    last: dt.date | None = None
+    rows: int = 0
+    missing: int = 0
+    new: int = 0
+    changed: int = 0
+    unchanged: int = 0
+    kept: int = 0
+    dropped: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class MarketIngestReport:
+    """What an ingest did, by source, and the versions of its two tables afterwards."""
+
+    catalogue: str
+    synthetic: bool
+    sources: tuple[SourceReport, ...]
+    risk_factors_version: int
+    market_data_version: int
+
+    def to_dict(self) -> dict[str, Any]:
+        return dataclasses.asdict(self)
+
+
+def ingest_market(committer: Committer, directory: str | Path, catalogue: Catalogue) -> MarketIngestReport:
+    """Stores the files of the catalogue that lie in `directory`; raises `BadInput` and stores nothing when one has errors.
+
+    A row of a file replaces the stored row of its date and risk factor; stored rows that the file does not have stay.
+    Files that bring nothing new make no commit. At most one commit a table, for all sources together.
+    """
+    lake = committer.lake
+    stored_factors = lake.read("risk_factors").to_pylist(maps_as_pydicts="strict")
+    landings, factors = _read_all(Path(directory), catalogue, stored_factors)
+    stored = lake.read("market_data", where=ds.field("source").isin(list(landings)))
+    reports, writes = [], []
+    for name, source in catalogue.source.items():
+        if name not in landings:
+            reports.append(SourceReport(name, None, source.licence))
+            continue
+        rows = market_rows(factors[name], landings[name], source.scale)
+        counts, merged = upsert(stored.filter(pc.equal(stored["source"], name)), rows)
+        extent = pc.min_max(rows["as_of_date"]).as_py()
+        reports.append(
+            SourceReport(
+                name,
+                source.file,
+                source.licence,
+                factors=len(factors[name]),
+                first=extent["min"],
+                last=extent["max"],
+                dropped=landings[name].dropped,
+                **counts,
+            )
+        )
+        if merged is not None:
+            writes.append(merged)
+    # Factors first: a crash in between leaves factors without levels, which does no harm and a rerun completes.
+    note = {"catalogue": catalogue.name}
+    if definitions := merge_factors(factors, stored_factors):
+        committer.put("risk_factors", pa.Table.from_pylist(definitions, RISK_FACTORS.schema), replace=True, note=note)
+    if writes:
+        committer.put("market_data", pa.concat_tables(writes), replace=True, note=note)
+    return MarketIngestReport(
+        catalogue.name, catalogue.synthetic, tuple(reports), lake.version("risk_factors"), lake.version("market_data")
+    )
+
+
+def _read_all(
+    directory: Path, catalogue: Catalogue, stored_factors: list[dict[str, Any]]
+) -> tuple[dict[str, Landing], dict[str, tuple[RiskFactor, ...]]]:
+    """Every file, and the factors its columns feed, by source; raises the errors of all sources at once."""
+    if not directory.is_dir():
+        raise NotFound(f"There is no folder {directory}.")
+    landings: dict[str, Landing] = {}
+    factors: dict[str, tuple[RiskFactor, ...]] = {}
+    errors: dict[str, VarlakeError] = {}
+    for name, source in catalogue.source.items():
+        path = directory / source.file
+        if source.optional and not path.exists():
+            continue
+        try:
+            landing = read_source(path, source, None if source.columns is None else list(source.columns))
+            own = source.risk_factors(name, landing.columns, synthetic=catalogue.synthetic)
+            check_positive(path, own, landing)
+        except VarlakeError as error:
+            errors[name] = error
+        else:
+            landings[name], factors[name] = landing, own
+    errors |= contradictions(factors, stored_factors)
+    if errors:
+        raise _refused(errors, len(catalogue.source))
+    return landings, factors
+
+
+def _refused(errors: Mapping[str, VarlakeError], sources: int) -> BadInput:
+    listed = "".join(f"\n  {name}: {error.message}" for name, error in errors.items())
+    issues = [
+        dataclasses.replace(issue, pointer=f"{name}: {issue.pointer}")
+        for name, error in errors.items()
+        for issue in error.issues or (Issue("source", error.message),)
+    ]
+    return BadInput(f"Nothing is stored: errors in {len(errors)} of {sources} sources.{listed}", issues=issues)

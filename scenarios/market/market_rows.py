@@ -1,0 +1,140 @@
+"""Values of landing files as rows of the lake, and those rows beside the stored ones."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from lake.arrays import Bools, Ints
+from lake.errors import BadInput, Issue, VarlakeError
+from lake.landing.dated_values import MAX_LISTED, Landing
+from lake.schemas import MARKET_DATA
+from scenarios.types import RiskFactor
+
+Factors = tuple[RiskFactor, ...]
+
+POSITIVE_TYPES = ("equity_price", "index_level", "fx_rate", "implied_vol")
+
+
+def check_positive(path: Path, factors: Factors, landing: Landing) -> None:
+    """Raises `BadInput`, listing the cells, when a level that is positive by nature is not."""
+    codes = landing.rows["column"].combine_chunks().indices.to_numpy()
+    values = landing.rows["value"].to_numpy()
+    must = np.array([f.type in POSITIVE_TYPES for f in factors])
+    wrong = np.flatnonzero(must[codes] & (values <= 0))
+    issues = []
+    for i in wrong[:MAX_LISTED]:
+        place = f"{path.name}, line {landing.rows['line'][i]}, column {landing.columns[codes[i]]}"
+        kind = factors[codes[i]].type
+        issues.append(Issue(place, f"{place}: found {values[i]}, expected a positive {kind}.", str(values[i])))
+    if issues:
+        raise BadInput(
+            f"{path.name} has {len(wrong)} levels that are not positive; nothing of it is loaded.", issues=issues
+        )
+
+
+def contradictions(factors: Mapping[str, Factors], stored: list[dict[str, Any]]) -> dict[str, VarlakeError]:
+    """Errors by source: a risk factor has one source, here and in the lake, and a source is synthetic or it is not."""
+    errors: dict[str, VarlakeError] = {}
+    owner = {row["risk_factor_id"]: row["source"] for row in stored}
+    nature = {row["source"]: row["synthetic"] for row in stored}
+    for name, own in factors.items():
+        taken = {f.risk_factor_id: owner[f.risk_factor_id] for f in own if owner.get(f.risk_factor_id, name) != name}
+        repeated = len(own) - len({f.risk_factor_id for f in own})
+        if taken:
+            first, other = next(iter(taken.items()))
+            errors[name] = BadInput(
+                f"{len(taken)} of its risk factors have another source already, {first} has {other}. A risk factor has one "
+                "source: remove it from one of them, or ingest into another lake."
+            )
+        elif repeated:
+            errors[name] = BadInput("Two of its columns feed the same risk factor; every column needs its own id.")
+        elif any(nature.get(name, f.synthetic) != f.synthetic for f in own):
+            errors[name] = BadInput(
+                "The lake holds a source of this name, and one is synthetic and the other is not. Rename the source, or "
+                "ingest into another lake."
+            )
+        owner |= {f.risk_factor_id: name for f in own}
+    return errors
+
+
+def market_rows(factors: Factors, landing: Landing, scale: float) -> pa.Table:
+    """Rows of `market_data` of one file, by risk factor and date; `factors` are those of its columns."""
+    ids = np.array([f.risk_factor_id for f in factors], dtype=object)
+    blocks = np.arange(landing.rows.num_rows).reshape(len(ids), -1)
+    rows = landing.rows.take(blocks[np.argsort(ids)].ravel())
+    received = rows["value"].combine_chunks()
+    missing = received.is_null()
+    n = len(received)
+    return pa.table(
+        {
+            "as_of_date": rows["date"],
+            "risk_factor_id": pa.array(ids).take(rows["column"].combine_chunks().indices),
+            "value_received": received,
+            "value_used": pc.multiply(received, scale),
+            "status": pc.if_else(missing, "missing", "observed"),
+            "rule": pa.repeat("as received" if scale == 1 else f"x {scale:.15g}", n),
+            "source": pa.repeat(factors[0].source, n),
+        },
+        schema=MARKET_DATA.schema.remove_metadata(),
+    )
+
+
+def upsert(stored: pa.Table, rows: pa.Table) -> tuple[dict[str, int], pa.Table | None]:
+    """Counts, and all rows of the source afterwards; None for the rows when they are the stored ones."""
+    ids = pc.unique(pa.chunked_array([*rows["risk_factor_id"].chunks, *stored["risk_factor_id"].chunks])).sort()
+    key, stored_key = _keys(rows, ids), _keys(stored, ids)
+    at = pd.Index(stored_key).get_indexer(key)
+    found = np.flatnonzero(at >= 0)
+    changed = int(_differ(rows.take(found), stored.take(at[found])).sum())
+    kept = ~np.isin(stored_key, key)
+    new = len(key) - len(found)
+    counts = {
+        "rows": len(key),
+        "missing": rows["value_received"].null_count,
+        "new": new,
+        "changed": changed,
+        "unchanged": len(found) - changed,
+        "kept": int(kept.sum()),
+    }
+    if not new and not changed:
+        return counts, None
+    order = np.argsort(np.concatenate([key, stored_key[kept]]))
+    return counts, pa.concat_tables([rows, stored.filter(kept)]).take(order)
+
+
+def _keys(rows: pa.Table, ids: pa.Array) -> Ints:
+    """One number a row, in the order of (risk factor id, date)."""
+    code: Ints = pc.index_in(rows["risk_factor_id"], ids).to_numpy().astype(np.int64)
+    days: Ints = rows["as_of_date"].to_numpy().astype("datetime64[D]").astype(np.int64)
+    return (code << 32) + days
+
+
+def _differ(rows: pa.Table, stored: pa.Table) -> Bools:
+    differ: Bools = pc.not_equal(rows["rule"], stored["rule"]).to_numpy(zero_copy_only=False)
+    for column in ("value_received", "value_used"):
+        a, b = rows[column].to_numpy(), stored[column].to_numpy()  # null is NaN here, and no stored number is NaN
+        differ = differ | ~((a == b) | (np.isnan(a) & np.isnan(b)))
+    return differ
+
+
+def merge_factors(factors: Mapping[str, Factors], stored: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """All rows of `risk_factors` of the sources of which some definition is new or differs."""
+    before = {row["risk_factor_id"]: row for row in stored}
+    out = []
+    for name, own in factors.items():
+        rows = {f.risk_factor_id: _factor_row(f) for f in own}
+        if any(before.get(i) != row for i, row in rows.items()):
+            rows = {i: row for i, row in before.items() if row["source"] == name} | rows
+            out += [rows[i] for i in sorted(rows)]
+    return out
+
+
+def _factor_row(f: RiskFactor) -> dict[str, Any]:
+    return {**f.to_dict(), "risk_class": str(f.risk_class), "shift_type": str(f.shift_type), "unit": f.unit}

@@ -1,0 +1,265 @@
+"""Moves of all risk factors between business days, with what is known about each: observed, market closed, or proxied.
+
+Every method driven by history starts here: `load_moves` measures, `FactorMoves.fill` lets proxies stand in.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, Self
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from lake.arrays import Bools, Dates, Floats, Ints
+from lake.errors import BadInput, unknown
+from scenarios.kernels import shifts
+from scenarios.market.base_market import base_levels, has_market, no_market
+from scenarios.market.history import MarketHistory, carry_over, market_holidays
+from scenarios.market.market_rows import POSITIVE_TYPES
+from scenarios.market.proxies import Proxy, ProxyRules, choose
+from scenarios.types import FACTOR_TYPES, FactorIndex, RiskFactor, ScenarioSet, ShiftType
+
+_SHOWN = 3  # names given in a reason before "and n more"
+
+
+class ShiftRule(BaseModel):
+    """How a factor's moves are measured and applied, see `scenarios.kernels.shifts`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    shift_type: ShiftType = Field(description="relative, log or absolute")
+    displacement: float = Field(
+        0.0, ge=0, allow_inf_nan=False, description="added to both levels of a ratio, in the factor's own unit"
+    )
+
+    @model_validator(mode="after")
+    def _only_ratios(self) -> Self:
+        if self.shift_type is ShiftType.ABSOLUTE and self.displacement:
+            raise ValueError("an absolute shift has no displacement; leave it out, or choose relative or log")
+        return self
+
+
+class MoveRules(BaseModel):
+    """Parameters that all methods driven by history share."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    market_date: dt.date = Field(description="date of the base levels")
+    calendar: str = Field(
+        "XNYS", description="business calendar of the scenarios (exchange_calendars code, or weekdays)"
+    )
+    gaps: Literal["own-calendar", "drop", "proxy"] = Field(
+        "own-calendar",
+        description="on its market's holiday a factor is unchanged (own-calendar), moved by its proxy (proxy), or the day is no "
+        "scenario (drop)",
+    )
+    calendars: dict[str, str] = Field(
+        default_factory=dict, description="source to its exchange calendar; told from its observations when absent"
+    )
+    max_holiday_days: int = Field(
+        7, ge=1, le=15, description="a longer run of days without any observation of a source is a hole, not a holiday"
+    )
+    max_held_days: int = Field(
+        3, ge=0, le=10, description="business days a factor's last level may be held for the base, visibly"
+    )
+    shifts: dict[str, ShiftRule] = Field(
+        default_factory=dict,
+        description="risk factor type or id to its shift, instead of the type's own; an id goes first",
+    )
+    proxies: ProxyRules = Field(
+        default_factory=lambda: ProxyRules.model_validate({}), description="what stands in for a factor's missing moves"
+    )
+
+    @field_validator("calendars", "shifts", "proxies", mode="before")
+    @classmethod
+    def _from_json(cls, value: Any) -> Any:
+        """A text is read as JSON, as it comes from the command line."""
+        if isinstance(value, str):
+            try:
+                return json.loads(value)
+            except ValueError as error:
+                raise ValueError(f"expected a JSON object; {error}") from None
+        return value
+
+    def with_log_prices(self) -> Self:
+        """The same rules with log shifts for what is positive by nature, unless stated otherwise: a move that is scaled up must not
+        carry a price below zero."""
+        log = {kind: ShiftRule(shift_type=ShiftType.LOG, displacement=0.0) for kind in POSITIVE_TYPES}
+        return self.model_copy(update={"shifts": {**log, **self.shifts}})
+
+
+@dataclass(frozen=True)
+class FactorMoves:
+    """Moves over a number of business days, each row ending on one of `days`.
+
+    days : (n_days,). moves : (n_days, n_factors), each in its factor's own shift; NaN where there is none.
+    closed : (n_days, n_factors), the factor's market was closed on every day the move spans. filled : the move is its proxy's.
+    base : (n_factors,) levels at the market date; excluded and held as in a ScenarioSet. levels : (n_days + horizon, n_factors),
+    carried over holidays. `proxies` by column.
+    """
+
+    index: FactorIndex
+    rules: tuple[ShiftRule, ...]
+    days: Dates
+    levels: Floats
+    moves: Floats
+    closed: Bools
+    filled: Bools
+    base: Floats
+    excluded: Mapping[str, str]
+    held: Mapping[str, str]
+    market_data_version: int
+    proxies: Mapping[int, Proxy] = field(default_factory=dict)
+
+    def fill(self, needed: Bools, rules: MoveRules) -> FactorMoves:
+        """Missing moves filled by proxies, where a factor lacks one on a needed day (n_days,) and has a proxy."""
+        _check_proxies(rules.proxies, self.index)
+        observed = np.where(self.closed, np.nan, self.moves)
+        lacking = np.isnan(self.moves) | (self.closed if rules.gaps == "proxy" else False)
+        moves, closed, filled, proxies = self.moves.copy(), self.closed.copy(), self.filled.copy(), {}
+        for j in np.flatnonzero(lacking[needed].any(axis=0)).tolist():
+            if self.index.factors[j].risk_factor_id in self.excluded:
+                continue
+            proxy = choose(observed, self.index, j, needed & lacking[:, j], rules.proxies)
+            if proxy is None:
+                continue
+            at = lacking[:, j] & np.isfinite(observed[:, proxy.column])
+            moves[at, j] = proxy.beta * observed[at, proxy.column]
+            closed[at, j], filled[at, j], proxies[j] = False, True, proxy
+            still = np.isnan(self.moves[:, j]) & self.closed[:, proxy.column]  # the proxy's market was closed
+            moves[still, j], closed[still, j] = 0.0, True
+        return dataclasses.replace(self, moves=moves, closed=closed, filled=filled, proxies=proxies)
+
+    def apply(self, column: int, base: Floats, moves: Floats) -> Floats:
+        """Levels of one factor after moves in its own shift."""
+        rule = self.rules[column]
+        return shifts.apply(rule.shift_type, base, moves, rule.displacement)
+
+    def lacking(self, row: int, kept: Bools, span: str) -> str:
+        """Why a day is no scenario: the kept factors without a move."""
+        missing = [self.index.factors[j].risk_factor_id for j in np.flatnonzero(kept & np.isnan(self.moves[row]))]
+        more = f" and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""
+        return f"no {span} move for {', '.join(missing[:_SHOWN])}{more}"
+
+    def holidays(self, used: Ints, kept: Bools) -> dict[str, str]:
+        """By day of the used rows, the sources whose factors are unchanged, such as "unchanged: jpy_curve (14 factors)"."""
+        sources = np.array([f.source for f in self.index.factors])
+        out = {}
+        for i in used[(self.closed[used] & kept).any(axis=1)].tolist():
+            names, counts = np.unique(sources[self.closed[i] & kept], return_counts=True)
+            listed = (f"{s} ({n} factor{'s' * int(n > 1)})" for s, n in zip(names, counts, strict=True))
+            out[str(self.days[i])] = f"unchanged: {', '.join(listed)}"
+        return out
+
+    def proxied(self, used: Ints, kept: Bools, unit: str = "scenarios") -> dict[str, str]:
+        """Text by risk factor id for each kept factor with a proxied move among the used rows."""
+        out = {}
+        for j, proxy in self.proxies.items():
+            if kept[j] and (count := int(self.filled[used, j].sum())):
+                factor_id = self.index.factors[j].risk_factor_id
+                out[factor_id] = proxy.describe(factor_id, self.index, f"{count} of {len(used)} {unit}")
+        return out
+
+    def scenario_set(self, kept: Bools, levels: Floats, **fields: Any) -> ScenarioSet:
+        """A set of the kept factors with levels (n_kept, n_scenarios), not yet stored.
+
+        Raises `BadInput` when a level that is positive by nature is not.
+        """
+        factors = tuple(f for f, k in zip(self.index.factors, kept, strict=True) if k)
+        _check_signs(factors, levels, fields["labels"])
+        return ScenarioSet(
+            scenario_set_id="",
+            index=FactorIndex(factors),
+            base=self.base[kept],
+            levels=levels,
+            shocked=np.ones(len(factors), dtype=bool),
+            held={k: v for k, v in self.held.items() if k in {f.risk_factor_id for f in factors}},
+            market_data_version=self.market_data_version,
+            **fields,
+        )
+
+
+def span_name(horizon_days: int) -> str:
+    """Such as one-day or 10-day."""
+    return "one-day" if horizon_days == 1 else f"{horizon_days}-day"
+
+
+def measure(history: MarketHistory, rules: MoveRules, horizon_days: int = 1) -> FactorMoves:
+    """Moves of all factors over `horizon_days` business days, unfilled.
+
+    On its market's holiday a factor keeps its level, so its move into the holiday is nil and its move out of it is its own market's
+    one-day move; a hole of the data gives no move, neither into it nor out of it. With gaps `drop` a holiday is a hole.
+    Raises `NotFound` when the market date, or the whole history, has no market.
+    """
+    market = np.searchsorted(history.dates, np.datetime64(rules.market_date), side="right")
+    until = dataclasses.replace(history, dates=history.dates[:market], levels=history.levels[:market])
+    if not has_market(until, rules.market_date):
+        raise no_market(until, rules.market_date, rules.calendar)
+    base, excluded, held = base_levels(until, rules.max_held_days)
+    by_factor = _shift_rules(history.index, rules.shifts)
+    for f, rule, level in zip(history.index.factors, by_factor, base, strict=True):
+        if rule.shift_type is not ShiftType.ABSOLUTE and level + rule.displacement <= 0:
+            excluded[f.risk_factor_id] = (
+                f"level {level:g} is too low for a {rule.shift_type} shift; give it an absolute or a displaced one"
+            )
+    closed = np.zeros(history.levels.shape, dtype=bool)
+    if rules.gaps != "drop":
+        holidays = market_holidays(history, rules.calendars, rules.max_holiday_days)
+        closed = np.stack([holidays[f.source] for f in history.index.factors], axis=1)
+    levels = carry_over(history.levels, closed)
+    n = max(len(history.dates) - horizon_days, 0)
+    moves = np.empty((n, len(by_factor)))
+    for j, rule in enumerate(by_factor):
+        earlier, later = levels[:n, j], levels[len(levels) - n :, j]
+        moves[:, j] = shifts.move(rule.shift_type, earlier, later, rule.displacement)
+    # closed on every day the move spans, and with a level to keep
+    still = np.isfinite(moves)
+    for lag in range(horizon_days):
+        still &= closed[horizon_days - lag :][:n]
+    return FactorMoves(
+        history.index,
+        by_factor,
+        history.dates[len(history.dates) - n :],
+        levels,
+        moves,
+        still,
+        np.zeros_like(still),
+        base,
+        excluded,
+        held,
+        history.market_data_version,
+    )
+
+
+def _shift_rules(index: FactorIndex, given: Mapping[str, ShiftRule]) -> tuple[ShiftRule, ...]:
+    for name in given:
+        if name not in FACTOR_TYPES and name not in index.row:
+            raise unknown("risk factor type or id", name, [*FACTOR_TYPES, *index.row], pointer="shifts")
+    return tuple(
+        given.get(f.risk_factor_id) or given.get(f.type) or ShiftRule(shift_type=f.shift_type, displacement=0.0)
+        for f in index.factors
+    )
+
+
+def _check_proxies(rules: ProxyRules, index: FactorIndex) -> None:
+    for factor_id, proxy in rules.declared.items():
+        for name in (factor_id, proxy.factor):
+            if name not in index.row:
+                raise unknown("risk factor", name, index.row, pointer="proxies")
+        if factor_id == proxy.factor:
+            raise BadInput(f"{factor_id} cannot be its own proxy; name another risk factor.")
+
+
+def _check_signs(factors: tuple[RiskFactor, ...], levels: Floats, labels: tuple[str, ...]) -> None:
+    for f, row in zip(factors, levels, strict=True):
+        if f.type in POSITIVE_TYPES and (row <= 0).any():
+            at = int(np.argmin(row))
+            raise BadInput(
+                f"{f.risk_factor_id} would stand at {row[at]:g} in scenario {labels[at]}, and a {f.type} is positive. Move it by log: "
+                f'shifts = {{"{f.type}": {{"shift_type": "log"}}}}.'
+            )

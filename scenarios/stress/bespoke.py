@@ -1,0 +1,47 @@
+"""Bespoke scenarios as the command line and the API carry them: checked in any of their three forms, and written out again."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from lake.errors import BadInput, Issue, VarlakeError
+from lake.tables import Snapshot
+from scenarios.market.base_market import load_base
+from scenarios.store import find_scenario_set, load_scenario_set
+from scenarios.stress import forms, language
+from scenarios.stress.check import Report, check, check_csv, check_text
+from scenarios.stress.generate import METHODS, StoredScenarios, StressDefinition, text_of
+from scenarios.stress.model import Document
+
+WRITERS: dict[str, Callable[[Document], str]] = {
+    "text": language.to_text,
+    "json": forms.to_json,
+    "csv": forms.to_csv,
+}
+
+
+def check_bespoke(snapshot: Snapshot, as_of: dt.date, form: str, content: str | Mapping[str, Any]) -> Report:
+    """Everything that is wrong with a scenario given as `text`, `csv` or `json`, on the market of a date."""
+    empty = StressDefinition(market_date=as_of, text="")  # for the defaults of the market
+    market = load_base(snapshot, as_of, empty.calendar, empty.max_held_days)
+    stored = StoredScenarios(snapshot, market, {})
+    if form == "json":
+        try:
+            document = forms.from_json(content)
+        except VarlakeError as error:
+            return Report(error.issues or (Issue("document", error.message),))
+        return check(document, market, stored)
+    return (check_csv if form == "csv" else check_text)(str(content), market, stored)
+
+
+def bespoke_document(snapshot: Snapshot, name_or_id: str, market_date: dt.date | None) -> tuple[str, Document]:
+    """Name and scenario of a stored bespoke set; raises `BadInput` for a set of another method."""
+    found = find_scenario_set(snapshot, name_or_id, market_date)
+    stored = load_scenario_set(snapshot, found["scenario_set_id"])
+    if stored.method not in METHODS:
+        raise BadInput(
+            f"{name_or_id} is a {stored.method} set; only bespoke scenarios ({', '.join(METHODS)}) have a text."
+        )
+    return stored.name, language.parse(text_of(stored.definition))

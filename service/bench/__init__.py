@@ -1,0 +1,1 @@
+"""Benchmarks, each beside a limit or a peer. Enter at `harness`."""

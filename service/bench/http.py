@@ -1,0 +1,106 @@
+"""Benchmark of the HTTP API: the real server on the loopback address, and clients in a process of their own."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import multiprocessing
+import os
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from lake.errors import NotReady
+from service.bench.harness import VALUATION_DATE, Row, row
+from service.bench.reduce import make_lake
+
+CLIENTS = 8
+_WARM = 20  # requests a client before the ones that count
+_STARTED = 120  # seconds within which the server must answer
+
+
+def bench_http(n_contracts: int, n_scenarios: int, n_positions: int, requests: int) -> list[Row]:
+    """Milliseconds of VaR by desk with eight clients asking without a pause, and with one client, in a lake made for it."""
+    with tempfile.TemporaryDirectory(prefix="varlake-bench-") as folder:
+        lake = make_lake(Path(folder), n_contracts, n_scenarios, n_positions)
+        path = f"/api/v1/var?as_of={VALUATION_DATE}&by=desk"
+        rows = []
+        with _server(lake.path) as url:
+            for clients in (1, CLIENTS):
+                times = _in_another_process(url, path, clients, requests)
+                work = (
+                    f"HTTP, VaR by desk, {clients} {'client' if clients == 1 else 'clients'}: {n_positions:,} positions"
+                )
+                for name, figure in (("p50", statistics.median(times)), ("p95", statistics.quantiles(times, n=20)[-1])):
+                    rows.append(row(f"{work}, {name}", figure * 1e3, "ms", "the stated limit", 50.0, "<= 1"))
+        return rows
+
+
+@contextmanager
+def _server(lake: Path) -> Iterator[str]:
+    """`varlake serve --web-only` on a free port; gives the address it says it answers at."""
+    command = [sys.executable, "-c", "from service.cli.main import main; main()", "serve", "--web-only"]
+    settings = {"VARLAKE_LAKE": str(lake), "VARLAKE_PORT": "0", "VARLAKE_LOG_LEVEL": "ERROR"}
+    server = subprocess.Popen(command, env={**os.environ, **settings}, stdout=subprocess.PIPE, text=True)
+    assert server.stdout is not None
+    watch = threading.Timer(_STARTED, server.kill)
+    watch.start()
+    try:
+        line = server.stdout.readline()
+        watch.cancel()
+        if "answers at" not in line:
+            raise NotReady("The server did not start. `varlake serve --web-only` on any lake says why.")
+        yield line.split()[-1]
+    finally:
+        watch.cancel()
+        server.send_signal(signal.SIGTERM)
+        server.wait(60)
+        server.stdout.close()
+
+
+def _in_another_process(url: str, path: str, clients: int, requests: int) -> list[float]:
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(1) as process:
+        return process.apply(ask, (url, path, clients, requests))
+
+
+def ask(url: str, path: str, clients: int, requests: int) -> list[float]:
+    """Seconds of each of `requests` requests by each client, all clients at the same time, each on one connection."""
+    host = urlsplit(url).netloc
+    together = threading.Barrier(clients)
+    times: list[float] = []
+    errors: list[str] = []
+
+    def client() -> None:
+        mine = []
+        with contextlib.closing(http.client.HTTPConnection(host, timeout=60)) as connection:
+            for i in range(_WARM + requests):
+                if i == _WARM:
+                    together.wait()
+                started = time.perf_counter()
+                connection.request("GET", path)
+                answer = connection.getresponse()
+                body = answer.read()
+                mine.append(time.perf_counter() - started)
+                if answer.status != 200:
+                    errors.append(f"{answer.status}: {body[:500]!r}")
+                    together.abort()
+                    return
+        times.extend(mine[_WARM:])
+
+    threads = [threading.Thread(target=client) for _ in range(clients)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if errors:
+        raise NotReady(f"The server did not answer the benchmark's question: {errors[0]}")
+    return times

@@ -1,0 +1,511 @@
+"""Commands about scenarios: make, look at, check, compare, carry in and out; and stress tests."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from lake.committer import Committer
+from lake.errors import BadInput, validated
+from service.cli.options import (
+    ByOption,
+    CurrencyOption,
+    DateText,
+    JsonOption,
+    LakeOption,
+    ParameterOption,
+    WhereOption,
+    as_date,
+    as_list,
+    as_parameters,
+    open_lake,
+    query_of,
+)
+from service.rendering import display
+
+if TYPE_CHECKING:
+    from lake.tables import Lake
+
+# ruff: noqa: PLC0415 - see service.cli.main
+
+scenarios_app = typer.Typer(help="Make, look at and carry scenario sets.", no_args_is_help=True)
+stress_app = typer.Typer(help="Stress tests: P&L under chosen scenarios.", invoke_without_command=True)
+
+
+_FORMS = {".txt": "text", ".json": "json", ".csv": "csv"}  # of a bespoke scenario, by the ending of its file
+ScenarioFile = Annotated[Path, typer.Argument(help="Text (.txt), JSON (.json) or CSV (.csv) of a bespoke scenario.")]
+LawOption = Annotated[
+    list[str] | None, typer.Option("--law", help="Parameter of the law of moves, name=value; repeatable.")
+]
+PlotOption = Annotated[Path | None, typer.Option("--plot", help="Write a picture: .svg or .png.")]
+
+
+@scenarios_app.command("build")
+def scenarios_build(
+    as_of: DateText,
+    method: Annotated[str, typer.Option("--method", help="Scenario method.")] = "historical",
+    parameter: ParameterOption = None,
+    name: Annotated[str | None, typer.Option("--name", help="Name of the set; default from method and size.")] = None,
+    lake: LakeOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Make and store a scenario set."""
+    from scenarios.requests import ScenarioRequest, make_scenario_set
+    from scenarios.store import save_scenario_set
+
+    _, opened = open_lake(lake)
+    request = validated(
+        ScenarioRequest,
+        {"method": method, "parameters": as_parameters(parameter), "name": name},
+        "scenario request",
+    )
+    with Committer(opened, "varlake scenarios build") as committer:
+        made = make_scenario_set(opened.snapshot(), as_date(as_of, "--as-of"), request)
+        stored = save_scenario_set(committer, made)
+    _show_scenario_set(opened, stored.scenario_set_id, json)
+
+
+@scenarios_app.command("list")
+def scenarios_list(lake: LakeOption = None, json: JsonOption = False) -> None:
+    """List the stored scenario sets."""
+    from scenarios.store import list_scenario_sets
+
+    _, opened = open_lake(lake)
+    rows = list_scenario_sets(
+        opened,
+        (
+            "scenario_set_id",
+            "name",
+            "version",
+            "method",
+            "market_date",
+            "horizon_days",
+            "factors_shocked",
+            "synthetic",
+            "created_at",
+        ),
+    ).to_pylist()
+    display.print_json(rows) if json else display.print_table(rows, title=f"{len(rows)} scenario sets")
+
+
+@scenarios_app.command("show")
+def scenarios_show(
+    name_or_id: Annotated[str, typer.Argument(help="Name or id of the set.")],
+    as_of: Annotated[str | None, typer.Option("--as-of", help="Market date, for a name.")] = None,
+    plot: PlotOption = None,
+    lake: LakeOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Show a scenario set: definition, window, the spread of its moves, and what was excluded, held, dropped or proxied."""
+    from scenarios.store import find_scenario_set, load_scenario_set
+    from service.rendering import scenario_picture
+
+    _, opened = open_lake(lake)
+    row = find_scenario_set(opened, name_or_id, as_date(as_of, "--as-of") if as_of else None)
+    _show_scenario_set(opened, row["scenario_set_id"], json)
+    if plot is not None:
+        written = scenario_picture.plot(load_scenario_set(opened, row["scenario_set_id"]), plot)
+        display.say(f"Wrote {written}")
+
+
+def _show_scenario_set(opened: Lake, scenario_set_id: str, json: bool) -> None:
+    from scenarios.store import load_scenario_set
+    from service.rendering.scenario_picture import rows_of
+
+    s = load_scenario_set(opened, scenario_set_id)
+    facts = {
+        "scenario_set": s.scenario_set_id,
+        "name": s.name,
+        "version": s.version,
+        "method": s.method,
+        "market_date": s.market_date,
+        "scenarios": s.n_scenarios,
+        "window": f"{s.labels[0]} to {s.labels[-1]}",
+        "horizon_days": s.horizon_days,
+        "factors": len(s.index.factors),
+        "synthetic": s.synthetic,
+    }
+    if json:
+        display.print_json(
+            {
+                **facts,
+                "definition": s.definition,
+                "labels": s.labels,
+                "excluded": s.excluded,
+                "held": s.held,
+                "dropped": s.dropped,
+                "proxied": s.proxied,
+                "holidays": s.holidays,
+                "fitted": s.fitted,
+                "horizons": s.horizons,
+                "calibration": s.calibration,
+            }
+        )
+        return
+    display.print_pairs(facts, title=f"Scenario set {s.name}")
+    for what, entries in (
+        ("figures of the calibration", s.calibration),
+        ("excluded factors", s.excluded),
+        ("held base levels", s.held),
+        ("dropped days", s.dropped),
+        ("proxied factors", s.proxied),
+        ("days with a market closed", s.holidays),
+        ("fitted or unscaled factors", s.fitted),
+    ):
+        if entries:
+            display.print_pairs(entries, title=f"{len(entries)} {what}")
+    display.print_table(
+        rows_of(s), title="Widest moves of the shocked factors, % of the level (rates: percentage points)"
+    )
+
+
+def _definition(source: str, as_of: str) -> Any:
+    """The stress definition of a text, or of a file in one of the three forms."""
+    from scenarios.stress import forms
+    from scenarios.stress.generate import StressDefinition
+
+    path = Path(source)
+    given: dict[str, Any] = {"market_date": as_date(as_of, "--as-of")}
+    if path.suffix in _FORMS:
+        if not path.is_file():
+            raise BadInput(f"There is no file {path}.")
+        content = path.read_text(encoding="utf-8")
+        if path.suffix == ".json":
+            given["document"] = forms.from_json(content)
+        elif path.suffix == ".csv":
+            given["document"] = forms.from_csv(content)
+        else:
+            given["text"] = content
+    else:
+        given["text"] = source
+    return validated(StressDefinition, given, "scenario")
+
+
+@scenarios_app.command("preview")
+def scenarios_preview(
+    scenario: Annotated[str, typer.Argument(help="Scenario in the stress language, or a .txt, .json or .csv file.")],
+    as_of: DateText,
+    plausibility: Annotated[
+        bool,
+        typer.Option("--plausibility", help="Also score each scenario: how far, how rare, and the nearest past days."),
+    ] = False,
+    law: LawOption = None,
+    plot: PlotOption = None,
+    lake: LakeOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Show what a bespoke scenario does to every risk factor, before it is stored."""
+    from scenarios.plausibility.plausibility import PlausibilityRules, score
+    from scenarios.stress.generate import generate
+    from scenarios.stress.preview import preview, render
+    from service.rendering import tables
+    from service.rendering.preview_picture import plot as draw
+
+    _, opened = open_lake(lake)
+    snapshot, definition = opened.snapshot(), _definition(scenario, as_of)
+    shown = preview(snapshot, definition, "preview")
+    scores = []
+    if plausibility:
+        rules = validated(
+            PlausibilityRules, {**as_parameters(law), "market_date": definition.market_date}, "law of moves"
+        )
+        scores = score(snapshot, generate(snapshot, definition, "preview"), rules)
+    if json:
+        display.print_json({**shown.to_dict(), **({"plausibility": scores} if plausibility else {})})
+    else:
+        display.stdout().print(render(shown), markup=False)
+        tables.show_plausibility(scores)
+    if plot is not None:
+        display.say(f"Wrote {draw(shown, plot)}")
+
+
+@scenarios_app.command("check")
+def scenarios_check(
+    scenario: Annotated[str, typer.Argument(help="Scenario in the stress language, or a .txt, .json or .csv file.")],
+    as_of: DateText,
+    lake: LakeOption = None,
+    json: JsonOption = False,
+) -> None:
+    """List everything that is wrong with a bespoke scenario; nothing is stored."""
+    from dataclasses import asdict
+
+    from scenarios.stress.bespoke import check_bespoke
+
+    _, opened = open_lake(lake)
+    path = Path(scenario)
+    is_file = path.suffix in _FORMS and path.is_file()
+    content = path.read_text(encoding="utf-8") if is_file else scenario
+    form = _FORMS[path.suffix] if is_file else "text"
+    report = check_bespoke(opened.snapshot(), as_date(as_of, "--as-of"), form, content)
+    if json:
+        display.print_json({"ok": report.ok, **asdict(report)})
+    else:
+        for kind, issues in (("fault", report.faults), ("warning", report.warnings)):
+            for issue in issues:
+                given = f" (given {issue.value})" if issue.value is not None else ""
+                display.stdout().print(f"{kind} at {issue.pointer}: {issue.message}{given}", markup=False)
+        for failed in report.failed:
+            display.stdout().print(f"does not hold: {failed}", markup=False)
+        display.say(
+            "No faults."
+            if report.ok
+            else f"{len(report.faults)} faults, {len(report.failed)} assertions that do not hold."
+        )
+    if not report.ok:
+        raise typer.Exit(1)
+
+
+@scenarios_app.command("diff")
+def scenarios_diff(
+    one: Annotated[str, typer.Argument(help="Name or id of a set.")],
+    two: Annotated[str, typer.Argument(help="Name or id of another.")],
+    as_of: Annotated[str | None, typer.Option("--as-of", help="Market date, for names.")] = None,
+    lake: LakeOption = None,
+    json: JsonOption = False,
+) -> None:
+    """List the risk factors in which two stored sets differ, with the largest difference of each."""
+    from scenarios.compare_sets import scenario_diff
+
+    _, opened = open_lake(lake)
+    rows = scenario_diff(opened.snapshot(), one, two, as_date(as_of, "--as-of") if as_of else None)
+    display.print_json(rows) if json else display.print_table(rows, title=f"{len(rows)} risk factors differ")
+
+
+@scenarios_app.command("export")
+def scenarios_export(
+    name_or_id: Annotated[str, typer.Argument(help="Name or id of a bespoke set.")],
+    file: Annotated[Path, typer.Argument(help="File to write: .txt, .json or .csv.")],
+    as_of: Annotated[str | None, typer.Option("--as-of", help="Market date, for a name.")] = None,
+    lake: LakeOption = None,
+) -> None:
+    """Write a stored bespoke scenario as text, JSON or CSV; the three carry the same."""
+    from scenarios.stress.bespoke import WRITERS, bespoke_document
+
+    if file.suffix not in _FORMS:
+        raise BadInput(f"{file} was given; expected a name that ends in {', '.join(_FORMS)}.")
+    _, opened = open_lake(lake)
+    _, document = bespoke_document(opened.snapshot(), name_or_id, as_date(as_of, "--as-of") if as_of else None)
+    file.write_text(WRITERS[_FORMS[file.suffix]](document), encoding="utf-8")
+    display.say(f"Wrote {file}")
+
+
+@scenarios_app.command("import")
+def scenarios_import(
+    file: ScenarioFile,
+    name: Annotated[str, typer.Option("--name", help="Name of the set.")],
+    as_of: DateText,
+    lake: LakeOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Store a bespoke scenario from a file; a changed file makes a new version of the name."""
+    from scenarios.requests import ScenarioRequest, make_scenario_set
+    from scenarios.store import save_scenario_set
+
+    _, opened = open_lake(lake)
+    definition = _definition(str(file), as_of).model_dump(
+        mode="json", exclude_none=True, exclude={"method", "market_date"}
+    )
+    request = validated(
+        ScenarioRequest, {"method": "stress", "parameters": definition, "name": name}, "scenario request"
+    )
+    with Committer(opened, "varlake scenarios import") as committer:
+        made = make_scenario_set(opened.snapshot(), as_date(as_of, "--as-of"), request)
+        stored = save_scenario_set(committer, made)
+    _show_scenario_set(opened, stored.scenario_set_id, json)
+
+
+@stress_app.callback()
+def stress(
+    context: typer.Context,
+    as_of: Annotated[str | None, typer.Option("--as-of", help="Business date, YYYY-MM-DD.")] = None,
+    scenario: Annotated[
+        str | None, typer.Option("--scenario", help="Scenario in the stress language, or the name of a stored set.")
+    ] = None,
+    by: ByOption = "",
+    where: WhereOption = None,
+    currency: CurrencyOption = "USD",
+    positions_date: Annotated[
+        str | None, typer.Option("--positions-date", help="Date of the book, when not as-of.")
+    ] = None,
+    lake: LakeOption = None,
+    json: JsonOption = False,
+) -> None:
+    """P&L by any dimension under a scenario; values what is missing, and says so."""
+    if context.invoked_subcommand is not None:
+        return
+    if as_of is None or scenario is None:
+        raise BadInput(
+            'Give --as-of and --scenario, such as: varlake stress --as-of 2020-03-16 --scenario "equity -20%" --by desk'
+        )
+    from aggregation.stress.stress_test import run_stress
+    from service import operations
+    from service.rendering import tables
+
+    settings, opened = open_lake(lake)
+    more = {"positions_date": as_date(positions_date, "--positions-date") if positions_date else None}
+    query = query_of(as_of, by, where, "var", "0.99", currency, "order_statistic", None, **more)
+    with Committer(opened, "varlake stress") as committer, display.progress_bar("valuing") as progress:
+        result, sealed = run_stress(
+            committer,
+            query,
+            scenario,
+            cache=operations.vector_cache(settings, opened),
+            spark=operations.spark_of(settings),
+            progress=progress,
+        )
+    if json:
+        display.print_json({**result.to_dict(), "this_run": sealed["this_run"]})
+        return
+    tables.show_stress(result, sealed)
+
+
+@stress_app.command("compare")
+def stress_compare(
+    scenarios: Annotated[list[str], typer.Argument(help="Names of stored sets, or scenarios in the stress language.")],
+    as_of: DateText,
+    by: ByOption = "",
+    where: WhereOption = None,
+    currency: CurrencyOption = "USD",
+    lake: LakeOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Several scenarios side by side on one day."""
+    from aggregation.stress.stress_test import compare_stresses
+    from service import operations
+    from service.rendering import tables
+
+    settings, opened = open_lake(lake)
+    query = query_of(as_of, by, where, "var", "0.99", currency, "order_statistic", None)
+    with Committer(opened, "varlake stress compare") as committer, display.progress_bar("valuing") as progress:
+        result = compare_stresses(
+            committer,
+            query,
+            scenarios,
+            cache=operations.vector_cache(settings, opened),
+            spark=operations.spark_of(settings),
+            progress=progress,
+        )
+    display.print_json(result.to_dict()) if json else tables.show_stress_comparison(result)
+
+
+def roll(
+    as_of: DateText,
+    horizons: Annotated[
+        str, typer.Option("--horizons", help="Horizons, comma separated tenors; days are business days.")
+    ] = "1D,1W,1M,3M,1Y",
+    market: Annotated[
+        str, typer.Option("--market", help="forwards: what the curves imply comes true; constant: only time passes.")
+    ] = "forwards",
+    by: ByOption = "",
+    where: WhereOption = None,
+    currency: CurrencyOption = "USD",
+    positions_date: Annotated[
+        str | None, typer.Option("--positions-date", help="Date of the book, when not as-of.")
+    ] = None,
+    lake: LakeOption = None,
+    json: JsonOption = False,
+) -> None:
+    """What a book is worth at T1, T2, ... when nothing happens but time, and the cash it has paid by then."""
+    from aggregation.stress.roll_forward import RollRequest, roll_forward
+    from aggregation.types import Filter
+    from service import operations
+    from service.rendering import tables
+
+    settings, opened = open_lake(lake)
+    given = {
+        "as_of": as_date(as_of, "--as-of"),
+        "horizons": as_list(horizons),
+        "market": market,
+        "by": as_list(by),
+        "where": tuple(Filter.parse(w) for w in where or ()),
+        "currency": currency,
+        "positions_date": as_date(positions_date, "--positions-date") if positions_date else None,
+    }
+    request = validated(RollRequest, given, "roll-forward")
+    with display.progress_bar("rolling") as progress:
+        result = roll_forward(opened, request, cache=operations.vector_cache(settings, opened), progress=progress)
+    display.print_json(result.to_dict()) if json else tables.show_roll(result)
+
+
+@stress_app.command("reverse")
+def stress_reverse(
+    as_of: DateText,
+    loss: Annotated[float, typer.Option("--loss", help="Loss to be reached, in the reporting currency.")],
+    where: WhereOption = None,
+    currency: CurrencyOption = "USD",
+    law: LawOption = None,
+    name: Annotated[str, typer.Option("--name", help="Name the found scenario is stored under.")] = "reverse-stress",
+    plan: Annotated[bool, typer.Option("--plan", help="Only say what the search is expected to cost.")] = False,
+    lake: LakeOption = None,
+    json: JsonOption = False,
+) -> None:
+    """The most plausible scenario with which a book loses at least an amount, and the past days that come nearest."""
+    from aggregation.stress.reverse_stress import ReverseStressRequest, expected_cost, reverse_stress
+    from aggregation.types import Filter
+    from scenarios.store import save_scenario_set
+    from service import operations
+    from service.rendering import tables
+
+    settings, opened = open_lake(lake)
+    given = {
+        "as_of": as_date(as_of, "--as-of"),
+        "loss": loss,
+        "where": tuple(Filter.parse(w) for w in where or ()),
+        "currency": currency,
+        "law": as_parameters(law),
+        "name": name,
+    }
+    request = validated(ReverseStressRequest, given, "reverse stress")
+    cache = operations.vector_cache(settings, opened)
+    if plan:
+        cost = expected_cost(opened, request, cache)
+        display.print_json(cost) if json else display.print_pairs(cost, title="Plan")
+        return
+    found = reverse_stress(opened, request, cache)
+    with Committer(opened, "varlake stress reverse") as committer:
+        save_scenario_set(committer, found.scenario_set)
+    display.print_json(found.to_dict()) if json else tables.show_reverse_stress(found, currency)
+
+
+@stress_app.command("period")
+def stress_period_command(
+    as_of: DateText,
+    length: Annotated[int, typer.Option("--length", help="Scenarios in a window.")] = 250,
+    measure: Annotated[str, typer.Option("--measure", help="var or es.")] = "es",
+    level: Annotated[str, typer.Option("--level", help="Confidence level, a fraction.")] = "0.975",
+    first: Annotated[str | None, typer.Option("--first", help="First day a move may end on.")] = None,
+    where: WhereOption = None,
+    currency: CurrencyOption = "USD",
+    plan: Annotated[bool, typer.Option("--plan", help="Only say what is missing, and the expected time.")] = False,
+    lake: LakeOption = None,
+    json: JsonOption = False,
+) -> None:
+    """The worst window of a given length for a book, over the whole history; values what is missing."""
+    from aggregation.stress.stress_period import StressPeriodRequest, plan_stress_period, stress_period
+    from aggregation.types import Filter
+    from service import operations
+    from service.rendering import tables
+
+    settings, opened = open_lake(lake)
+    given = {
+        "as_of": as_date(as_of, "--as-of"),
+        "length": length,
+        "measure": measure,
+        "level": level,
+        "first": as_date(first, "--first") if first else None,
+        "where": tuple(Filter.parse(w) for w in where or ()),
+        "currency": currency,
+    }
+    request = validated(StressPeriodRequest, given, "stress period")
+    cache = operations.vector_cache(settings, opened)
+    if plan:
+        planned = plan_stress_period(opened, request, cache).to_dict()
+        display.print_json(planned) if json else tables.show_plan(planned)
+        return
+    with Committer(opened, "varlake stress period") as committer, display.progress_bar("valuing") as progress:
+        found = stress_period(committer, request, cache=cache, spark=operations.spark_of(settings), progress=progress)
+    display.print_json(found.to_dict()) if json else tables.show_stress_period(
+        found, request.measure, str(request.level)
+    )

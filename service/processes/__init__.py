@@ -1,0 +1,1 @@
+"""The processes: web server, engine, and both together. Enter at `serve`."""

@@ -1,0 +1,174 @@
+"""Contributions and their like as people read them on a terminal, and as pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lake.errors import BadInput
+from service.rendering import display, pictures, tables
+
+if TYPE_CHECKING:
+    from aggregation.contributions.contributions import ContributionResult
+    from aggregation.contributions.parametric import ParametricResult
+    from aggregation.contributions.risk_classes import RiskClassResult
+    from aggregation.stress.stressed_var import StressedResult
+
+MOST_BARS = 60
+SHOWN_FACTORS = 20
+_FIGURES = (
+    "component",
+    "component_low",
+    "component_high",
+    "share",
+    "standalone",
+    "diversification",
+    "marginal",
+    "incremental",
+    "stability",
+)
+_COVERAGE = ("failed", "missing", "substituted", "status")
+
+
+def show_contributions(result: ContributionResult) -> None:
+    """The groups with their figures and the total, then what the numbers rest on."""
+    query, names = result.query, result.rows.column_names
+    whole = result.coverage.status == "complete"
+    columns = [
+        *query.by,
+        *(("part",) if "part" in names else ()),
+        "positions",
+        "base_value",
+        *(f for f in _FIGURES if f in names),
+        *(() if whole else _COVERAGE),
+    ]
+    label = {query.by[0]: "Total"} if query.by else {}
+    rows = [_named(r, query.by) for r in result.rows.to_pylist()] if query.by else []
+    title = f"Contributions to {query.measures[0]} {query.levels[0]} on {query.as_of} in {query.currency}"
+    display.print_table(rows, columns, title=title, last={**result.total, **label})
+    if "standalone_sum" in result.total and len(rows) > 1:
+        display.print_pairs({"sum of standalone, does not add up": result.total["standalone_sum"]})
+    show_basis(result.coverage.to_dict(), result.receipt, result.notes, f"{query.form} form, {query.estimator}")
+
+
+def show_basis(coverage: Mapping[str, Any], receipt: Mapping[str, Any], notes: Sequence[str], how: str) -> None:
+    """Coverage, scenarios, valuation set and notes of an answer."""
+    display.say(
+        f"{coverage['covered']:,} of {coverage['positions']:,} positions covered ({coverage['status']}); "
+        f"{receipt['scenario_count']} scenarios of {receipt['scenario_set_name']} at {receipt['market_date']}; {how}; "
+        f"valuation set {receipt['valuation_set_id'][:12]}..."
+    )
+    for note in notes:
+        display.say(f"Note: {note}")
+
+
+def plot_contributions(result: ContributionResult, path: Path) -> Path:
+    """A bar a group, the greatest component on top."""
+    query = result.query
+    rows = [r for r in result.rows.to_pylist() if r["component"] is not None]
+    if not query.by or not rows:
+        raise BadInput("There is nothing to draw: give --by, and groups with a number.")
+    if len(rows) > MOST_BARS:
+        raise BadInput(f"{len(rows):,} bars cannot be read; give --top, such as --top 20, for {MOST_BARS} at most.")
+    rows.sort(key=lambda r: -r["component"])
+    return pictures.contribution_bars(
+        path,
+        [_label(r, query.by) for r in rows],
+        [r["component"] for r in rows],
+        title=f"Contributions to {query.measures[0]} {query.levels[0]} of {query.as_of}, {query.form} form",
+        unit=f"{query.currency}, losses positive",
+        intervals=[(r["component_low"], r["component_high"]) for r in rows] if query.interval is not None else None,
+    )
+
+
+def show_parametric(result: ParametricResult) -> None:
+    """Groups and the total, the factors that matter most, and the figures of the whole."""
+    query, total = result.query, result.total
+    columns = [
+        *query.by,
+        "positions",
+        "base_value",
+        "component",
+        "share",
+        "standalone",
+        "diversification",
+        "marginal",
+        "incremental",
+    ]
+    columns += [] if result.coverage.status == "complete" else ["failed", "status"]
+    label = {query.by[0]: "Total"} if query.by else {}
+    what = f"{query.measure} {query.level}"
+    display.print_table(
+        result.rows.to_pylist() if query.by else [],
+        columns,
+        title=f"Parametric {what} on {query.as_of} in {query.currency}, delta-normal",
+        last={**total, "positions": result.coverage.positions, **label},
+    )
+    shown = result.factors.slice(0, SHOWN_FACTORS).to_pylist()
+    display.print_table(shown, title=f"Risk factors, {len(shown)} of {result.factors.num_rows:,}")
+    curved = {k: total[k] for k in ("mean", "skewness", "excess_kurtosis", "cornish_fisher", "cornish_fisher_valid")}
+    display.print_pairs(
+        {
+            "delta-normal": total["component"],
+            **{f"delta-gamma {k.replace('_', ' ')}": v for k, v in curved.items() if v is not None},
+            "historical, same scenarios": total["historical"],
+        },
+        title=what,
+    )
+    show_basis(result.coverage.to_dict(), result.receipt, result.notes, "covariance of their moves")
+
+
+def plot_parametric(result: ParametricResult, path: Path) -> Path:
+    """A bar a group, or a risk factor where there are no groups; the greatest component on top."""
+    query = result.query
+    if query.by:
+        rows = sorted((r for r in result.rows.to_pylist() if r["covered"]), key=lambda r: -r["component"])
+        named = [(" / ".join(str(r[d]) for d in query.by), r["component"]) for r in rows]
+    else:
+        named = [(r["risk_factor"], r["component"]) for r in result.factors.slice(0, SHOWN_FACTORS).to_pylist()]
+    if not named or len(named) > MOST_BARS:
+        raise BadInput(f"{len(named):,} bars cannot be drawn; ask for groups, {MOST_BARS} at most.")
+    names, values = zip(*named, strict=True)
+    return pictures.contribution_bars(
+        path,
+        names,
+        values,
+        title=f"Parametric {query.measure} {query.level} of {query.as_of}, delta-normal components",
+        unit=f"{query.currency}, losses positive",
+    )
+
+
+def show_class_plans(planned: Mapping[str, Mapping[str, Any]]) -> None:
+    """What each risk class would take."""
+    columns = ("wanted", "present", "missing", "cannot_be_valued", "expected_core_seconds", "already_sealed")
+    display.print_table([{"risk class": c, **{k: p[k] for k in columns}} for c, p in planned.items()], title="Plan")
+
+
+def show_classes(result: RiskClassResult) -> None:
+    """A row a group and class, and the totals with what the classes save each other."""
+    query, names = result.query, list(result.diversification)
+    columns = [*query.by, "risk_class", "positions", "base_value", *names]
+    title = f"By risk class, each shocked alone, on {query.as_of} in {query.currency}"
+    if query.by:
+        display.print_table(result.rows.to_pylist(), columns, title=title)
+    totals = [{"risk_class": c, **t} for c, t in result.totals.items()]
+    display.print_table(totals[:-1], columns[len(query.by) :], title="Total" if query.by else title, last=totals[-1])
+    display.print_pairs({f"sum of the classes minus all, {n}": v for n, v in result.diversification.items()})
+    show_basis(result.coverage.to_dict(), result.receipt, result.notes, query.estimator)
+
+
+def show_stressed(result: StressedResult) -> None:
+    """The period, and each figure now, under it, and the difference."""
+    how = "the worst window, searched" if result.searched else "as given"
+    display.say(f"Stress period {result.first} to {result.last} ({how}); _from is current, _to is stressed.")
+    tables.show_comparison(result.comparison)
+
+
+def _label(row: Mapping[str, Any], by: Sequence[str]) -> str:
+    return "(rest)" if row.get("part") == "rest" else " / ".join("(none)" if row[d] is None else row[d] for d in by)
+
+
+def _named(row: Mapping[str, Any], by: Sequence[str]) -> dict[str, Any]:
+    """The row with the group of the rest called so."""
+    return {**row, **({by[0]: "(rest)"} if row.get("part") == "rest" else {})}

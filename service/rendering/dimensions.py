@@ -1,0 +1,127 @@
+"""Tables laid out, cross tables, drills and hierarchies as people read them on a terminal."""
+
+from __future__ import annotations
+
+import itertools
+import textwrap
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from aggregation.risk.drill import DrillResult
+from aggregation.risk.pivot import PART, PivotResult
+from aggregation.risk.table import LEVEL, OTHERS
+from aggregation.types import RiskResult
+from lake.errors import BadInput
+from lake.landing.hierarchies import HierarchiesReport
+from service.rendering import display, pictures
+from service.rendering.contributions import show_basis as show_notes
+from service.rendering.tables import show_basis
+
+_TELLING = ("instrument", "instrument_type", "currency", "trades", "desk", "book", "counterparty")
+_COVERAGE = ("failed", "missing", "substituted", "status")
+
+
+def show_table(result: RiskResult) -> None:
+    """A risk answer with subtotals, an order, a limit or bounds."""
+    query = result.query
+    rows = [_named(r, query.by) for r in result.rows.to_pylist()]
+    whole = result.coverage.status == "complete"
+    left_out = {"covered", LEVEL, OTHERS, *(_COVERAGE if whole else ())}
+    columns = [c for c in result.rows.column_names if c not in left_out]
+    label = {query.by[0]: "Total"} if query.by else {}
+    last = None if LEVEL in result.rows.column_names or not query.by else {**result.total, **label}
+    display.print_table(rows, columns, title=f"{query.as_of} in {query.currency}", last=last)
+    show_basis(result)
+
+
+def _named(row: Mapping[str, Any], by: Sequence[str]) -> dict[str, Any]:
+    """The row with words where it is a total or the others; a subtotal's own member stands in its column alone."""
+    named, level = dict(row), row.get(LEVEL, len(by))
+    if by and level == 0:
+        named[by[0]] = "Total"
+    for dimension in by[level:]:
+        named.setdefault(dimension, "")
+        if level:
+            named[dimension] = ""
+    if row.get(OTHERS):
+        named[by[level - 1]] = f"{row[OTHERS]:,} others"
+        if LEVEL not in row:
+            named |= dict.fromkeys(by[: level - 1], "")
+    return named
+
+
+def show_pivot(result: PivotResult) -> None:
+    """The cross table, with short names across."""
+    query = result.query
+    short = {
+        c: c.replace(f"{query.columns[0]}=", "", 1) if len(query.columns) == 1 else c for c in result.rows.column_names
+    }
+    rows = []
+    for r in result.rows.to_pylist():
+        if r[PART] != "row":
+            r[query.rows[0]] = r[PART].capitalize()
+        rows.append({short[c]: v for c, v in r.items() if c != PART})
+    names = [short[c] or "-" for c in result.rows.column_names if c != PART]
+    rows = [dict(zip(names, r.values(), strict=True)) for r in rows]
+    what = ", ".join(query.measures)
+    display.print_table(rows[:-1], names, title=f"{what} on {query.as_of} in {query.currency}", last=rows[-1])
+    show_notes(result.coverage.to_dict(), result.receipt, result.notes, query.estimator)
+
+
+def show_drill(result: DrillResult) -> None:
+    """The scenarios, then the page of trades or contracts; of the dimensions the telling ones, and what all share once."""
+    query = result.query
+    if result.scenarios:
+        display.print_table([dict(s) for s in result.scenarios], title=f"Scenarios of {result.measure}")
+    rows = result.rows.to_pylist()
+    key = "trade" if query.per == "trade" else "contract_id"
+    figures = [c for c in result.rows.column_names if c.startswith("pnl_")]
+    about = [c for c in _TELLING if c in result.rows.column_names]
+    same = {c: rows[0][c] for c in about if len({r[c] for r in rows}) == 1} if len(rows) > 1 else {}
+    lacking = {r["message"]: r["reason"] for r in rows if r["state"] != "covered"}
+    columns = [
+        key,
+        *(c for c in about if c not in same),
+        "quantity",
+        "base_value",
+        *(figures if query.scenarios or len(figures) <= 3 else ()),
+        "contribution",
+        *(("state",) if lacking else ()),
+        "terms",
+    ]
+    last = query.first + len(rows)
+    title = f"{query.per}s {query.first + 1:,} to {last:,} of {result.count:,}, {query.as_of} in {query.currency}"
+    short = [{**r, "terms": textwrap.shorten(str(r["terms"]).replace(",", ", "), 60, placeholder=" ...")} for r in rows]
+    display.print_table(short, columns, title=title)
+    if same:
+        display.print_pairs(same, title="All of these")
+    for message, reason in lacking.items():
+        display.say(f"Not covered, {reason}: {message}")
+    if result.value is not None:
+        display.print_pairs({result.measure: result.value})
+    if last < result.count:
+        display.say(f"--first {last} shows the next.")
+    show_notes(result.coverage.to_dict(), result.receipt, result.notes, query.estimator)
+
+
+def plot_drill(result: DrillResult, path: Path) -> Path:
+    """A bar a trade or contract of the page."""
+    key = "trade" if result.query.per == "trade" else "contract_id"
+    rows = [r for r in itertools.islice(result.rows.to_pylist(), 60) if r["contribution"] is not None]
+    if not rows:
+        raise BadInput("There is nothing to draw: none of these rows is covered.")
+    return pictures.contribution_bars(
+        path,
+        [str(r[key])[:24] for r in rows],
+        [r["contribution"] for r in rows],
+        title=f"Contributions to {result.measure}, {result.query.as_of}",
+        unit=f"{result.query.currency}, losses positive",
+    )
+
+
+def show_hierarchies(report: HierarchiesReport) -> None:
+    """What a file of hierarchies did."""
+    display.print_table([{**h, "levels": " < ".join(h["levels"])} for h in report.hierarchies])
+    for note in report.notes:
+        display.say(f"Note: {note}")

@@ -1,0 +1,121 @@
+"""Explanations of a change on the terminal and as a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from service.rendering import display, pictures
+
+if TYPE_CHECKING:
+    from aggregation.change.attribution_path import LatticePlan, LatticeResult
+    from aggregation.change.cause_drill import DrillResult
+    from aggregation.change.explain import ExplainResult
+
+
+def show_explanation(result: ExplainResult | LatticeResult) -> None:
+    """The causes from one measure to the other, the table of members by cause, and what a reader must know."""
+    said = result.to_dict()
+    one, two = result.question
+    title = f"{result.measure} from {_point(one)} to {_point(two)} in {one.currency}"
+    share = {"cause": "change", "value": result.change, **said["change_interval"]}
+    causes = [c for c in said["causes"] if c["value"] != 0.0]
+    rows = [
+        {"cause": "before", "value": result.before},
+        *({**c, "sampling": _sampling(c)} for c in causes),
+        {"cause": "after", "value": result.after},
+    ]
+    interval = ("low", "high", "sampling") if share["low"] is not None else ()
+    columns = ("cause", "value", *interval, "meaning")
+    display.print_table(rows, columns, title=title, last={**share, "sampling": _sampling(share)})
+    by = list(one.by)
+    if by:
+        shown = [*by, "before", "after", "change", *(c["cause"] for c in causes)]
+        last = {
+            by[0]: "Total",
+            "before": result.before,
+            "after": result.after,
+            "change": result.change,
+            **result.causes,
+        }
+        display.print_table(result.rows.to_pylist(), shown, title=f"{', '.join(by)} by cause", last=last)
+    display.say(f"Not explained: {result.residual:.3g} ({one.currency}).")
+    for what in said.get("revaluation", ()):
+        display.say(f"Behind revaluation: {what}.")
+    for corner in said.get("corners", ()):
+        display.say(
+            f"With {', '.join(corner['changed']) or 'nothing'} of the second point: {display.text(corner['measure'])}."
+        )
+    for note in result.notes:
+        display.say(f"Note: {note}")
+
+
+def _sampling(row: Mapping[str, Any]) -> str | None:
+    return {True: "within sampling error", False: "beyond sampling error", None: None}[row["within_error"]]
+
+
+def _point(query: Any) -> str:
+    named = (query.positions_date and f"book of {query.positions_date}", query.scenario_set, query.branch)
+    more = ", ".join(str(n) for n in named if n)
+    return f"{query.as_of}" + (f" ({more})" if more else "")
+
+
+def show_drill(drilled: DrillResult) -> None:
+    """The largest parts of a cell and what the others add up to."""
+    cell = ", ".join(f"{k}={v or ''}" for k, v in drilled.cell.items()) or "every cell"
+    shown = drilled.rows.num_rows
+    title = f"{cell}: {shown:,} of {drilled.parts:,} parts"
+    rows = drilled.rows.to_pylist()
+    if drilled.parts > shown:
+        rows.append({drilled.rows.column_names[0]: f"{drilled.parts - shown:,} others", "value": drilled.others})
+    last = {drilled.rows.column_names[0]: "Total", "value": drilled.value}
+    display.print_table(rows, drilled.rows.column_names, title=title, last=last)
+
+
+def show_lattice_plan(plan: LatticePlan) -> None:
+    """The points between, which of them are valued, and what the others cost."""
+    said = plan.to_dict()
+    rows = [
+        {
+            "of the second point": ", ".join(c["changed"]) or "nothing",
+            "book": c["positions_date"],
+            "valuation date": c["valuation_date"],
+            "scenario set": c["scenario_set"][:12],
+            "valued": c["valuation_set"] is not None,
+        }
+        for c in said["corners"]
+    ]
+    display.print_table(rows, title=f"Points of the {plan.method} explanation")
+    missing = [
+        {
+            "valuation date": m["request"]["as_of"],
+            "market date": m["request"]["market_date"],
+            "contracts wanted": m["plan"]["wanted"],
+            "present": m["plan"]["present"],
+            "missing": m["plan"]["missing"],
+            "cannot be valued": m["plan"]["cannot_be_valued"],
+            "core seconds": m["plan"]["expected_core_seconds"],
+        }
+        for m in said["missing"]
+    ]
+    if missing:
+        display.print_table(
+            missing, title="Valuations that are missing", last={"core seconds": said["expected_core_seconds"]}
+        )
+    else:
+        display.say("Nothing is missing.")
+
+
+def plot_explanation(result: ExplainResult | LatticeResult, path: Path) -> Path:
+    """The waterfall of causes."""
+    one, two = result.question
+    steps: Sequence[tuple[str, float]] = tuple(result.causes.items())
+    return pictures.waterfall(
+        path,
+        (_point(one), result.before),
+        steps,
+        (_point(two), result.after),
+        title=f"{result.measure} from {_point(one)} to {_point(two)}",
+        unit=one.currency,
+    )

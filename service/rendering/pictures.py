@@ -1,0 +1,151 @@
+"""Pictures of answers: a time line, a histogram, a waterfall of causes, contribution bars. The ending decides the format.
+
+The only place that draws answers of the reduce; every function takes plain numbers, writes one file and returns its path.
+Raises `NotReady` without matplotlib, `BadInput` for an ending it cannot write or a path it cannot write to.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lake.arrays import Floats
+from service.rendering.figure import figure
+
+_NAMES_INSIDE = 4  # lines whose names fit among them
+_GAIN, _LOSS, _WHOLE = "C2", "C3", "0.45"
+_INTERVAL: Mapping[str, Any] = {"color": "0.15", "linewidth": 1.2, "capsize": 3, "fmt": "none"}
+
+
+def time_line(
+    path: str | Path,
+    dates: Sequence[dt.date],
+    lines: Mapping[str, Sequence[float | None]],
+    *,
+    title: str,
+    unit: str,
+    dots: Mapping[str, tuple[Sequence[dt.date], Sequence[float]]] | None = None,
+    points: Mapping[str, Sequence[float | None]] | None = None,
+) -> Path:
+    """Lines over dates, broken where a value is None or NaN; `dots` are marked points by name, such as exceptions.
+
+    `points` has a value a date, as `lines` has, drawn as small dots: what comes and goes without a path between.
+    """
+    with figure(path) as (drawn, place):
+        axes = drawn.subplots()
+        for name, values in lines.items():
+            axes.plot(list(dates), [np.nan if v is None else v for v in values], linewidth=1.2, label=name)
+        for (name, values), color in zip((points or {}).items(), ("0.45", "C4", "C5"), strict=False):
+            shown = [np.nan if v is None else v for v in values]
+            axes.plot(list(dates), shown, ".", color=color, markersize=3.5, label=name)
+        for name, (when, values) in (dots or {}).items():
+            axes.plot(list(when), list(values), "o", color=_LOSS, markersize=5, label=name)
+        axes.axhline(0.0, color="0.8", linewidth=0.8, zorder=0)
+        axes.set_title(title)
+        axes.set_ylabel(unit)
+        axes.yaxis.set_major_formatter("{x:,.10g}")
+        # many names would cover the lines
+        axes.legend(**({"loc": "upper left", "bbox_to_anchor": (1.0, 1.0)} if len(lines) > _NAMES_INSIDE else {}))
+        drawn.autofmt_xdate()
+    return place
+
+
+def histogram(
+    path: str | Path,
+    pnl: Floats,
+    *,
+    title: str,
+    unit: str,
+    marks: Mapping[str, float] | None = None,
+    bins: int = 50,
+    weights: Floats | None = None,
+) -> Path:
+    """P&L by how many scenarios have it, or by their weights; `marks` are vertical lines by name, at P&L (a VaR stands at minus itself)."""
+    with figure(path) as (drawn, place):
+        axes = drawn.subplots()
+        axes.hist(np.asarray(pnl), bins=bins, weights=weights, color="C0", alpha=0.75)
+        for i, (name, at) in enumerate((marks or {}).items()):
+            axes.axvline(at, color=f"C{i + 1}", linewidth=1.5, label=name)
+        axes.set_title(title)
+        axes.set_xlabel(unit)
+        axes.set_ylabel("scenarios" if weights is None else "probability")
+        if marks:
+            axes.legend()
+    return place
+
+
+def waterfall(
+    path: str | Path,
+    start: tuple[str, float],
+    steps: Sequence[tuple[str, float]],
+    end: tuple[str, float],
+    *,
+    title: str,
+    unit: str,
+    gains: bool = False,
+) -> Path:
+    """From one number to another by named steps; steps of zero are left out. A rise of a loss is drawn as a loss; with
+    `gains` a rise is one of value, and drawn as a gain."""
+    shown = [s for s in steps if s[1] != 0.0]
+    names = [start[0], *(n for n, _ in shown), end[0]]
+    values = np.array([v for _, v in shown])
+    level = start[1] + np.concatenate([[0.0], np.cumsum(values)])
+    with figure(path, width=max(8.0, 1.1 * len(names))) as (drawn, place):
+        axes = drawn.subplots()
+        axes.bar([0, len(names) - 1], [start[1], end[1]], color=_WHOLE, width=0.7)
+        axes.bar(
+            np.arange(1, len(names) - 1),
+            values,
+            bottom=level[:-1],
+            color=[_LOSS if (v > 0) != gains else _GAIN for v in values],
+            width=0.7,
+        )
+        for i, before in enumerate(level):
+            axes.plot([i - 0.35, i + 1.35], [before, before], color="0.5", linewidth=0.7)
+        tops = [start[1], *np.maximum(level[:-1], level[1:]), end[1]]
+        for i, (top, value) in enumerate(zip(tops, [start[1], *values, end[1]], strict=True)):
+            sign = "" if i in (0, len(names) - 1) else "+" if value > 0 else ""
+            axes.annotate(f"{sign}{value:,.0f}", (i, top), (0, 3), textcoords="offset points", ha="center", fontsize=8)
+        axes.axhline(0.0, color="0.3", linewidth=0.8)
+        low, high = min(0.0, *level, end[1]), max(0.0, *level, end[1])
+        cut = min(*level, end[1]) > 0.5 * high
+        if cut:  # the steps are small beside the whole, and are what is looked at
+            low = min(*level, end[1]) - 0.6 * (high - min(*level, end[1]))
+        margin = 0.08 * (high - low)
+        axes.set_ylim(low if cut or low == 0.0 else low - margin, high + margin)
+        axes.yaxis.set_major_formatter("{x:,.10g}")
+        axes.set_xticks(range(len(names)), names, rotation=30, ha="right")
+        axes.set_title(title)
+        axes.set_ylabel(f"{unit} (the axis does not begin at zero)" if cut else unit)
+    return place
+
+
+def contribution_bars(
+    path: str | Path,
+    names: Sequence[str],
+    values: Sequence[float],
+    *,
+    title: str,
+    unit: str,
+    intervals: Sequence[tuple[float, float]] | None = None,
+) -> Path:
+    """A bar a name, the first on top; losses to the right. `intervals` are (low, high) around each value."""
+    at = np.arange(len(names))[::-1]
+    sizes = np.asarray(values, dtype=np.float64)
+    with figure(path, width=9.0, height=max(3.0, 1.2 + 0.3 * len(names))) as (drawn, place):
+        axes = drawn.subplots()
+        axes.barh(at, sizes, color=[_LOSS if v > 0 else _GAIN for v in sizes])
+        if intervals is not None:
+            low, high = np.asarray(intervals, dtype=np.float64).T
+            axes.errorbar(sizes, at, xerr=np.maximum(np.abs([sizes - low, high - sizes]), 0.0), **_INTERVAL)
+        axes.axvline(0.0, color="0.3", linewidth=0.8)
+        axes.locator_params(axis="x", nbins=6)
+        axes.xaxis.set_major_formatter("{x:,.10g}")
+        axes.set_yticks(at, list(names))
+        axes.set_title(title)
+        axes.set_xlabel(unit)
+    return place

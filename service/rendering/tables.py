@@ -1,0 +1,240 @@
+"""Answers as people read them on a terminal; the same answers as data come from each object's `to_dict`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from service.rendering import display
+
+if TYPE_CHECKING:
+    from aggregation.change.compare import ComparisonResult
+    from aggregation.replay import Replay
+    from aggregation.stress.reverse_stress import ReverseStress
+    from aggregation.stress.roll_forward import RollResult
+    from aggregation.stress.stress_period import StressPeriod
+    from aggregation.stress.stress_test import StressComparison
+    from aggregation.types import RiskResult
+    from lake.landing.positions import PositionsReport
+    from scenarios.market.landing_catalogue import MarketIngestReport
+    from scenarios.plausibility.plausibility import Plausibility
+
+SHOWN_REJECTIONS = 20
+_COVERAGE = ("failed", "missing", "substituted", "status")
+
+
+def show_plan(plan: Mapping[str, Any]) -> None:
+    """What a valuation would do, before it does it."""
+    display.print_pairs({k: v for k, v in plan.items() if k != "by_instrument_type"}, title="Plan")
+    if plan["by_instrument_type"]:
+        display.print_table([{"instrument type": t, **f} for t, f in plan["by_instrument_type"].items()])
+
+
+def show_sealed(sealed: Mapping[str, Any]) -> None:
+    """What a valuation did: the true figures beside the expected ones."""
+    run, plan = sealed["this_run"], sealed["plan"]
+    display.print_pairs(
+        {
+            "valuation set": sealed["valuation_set_id"],
+            "scenario set": f"{sealed['scenario_set_name']} on {sealed['market_date']} ({sealed['scenario_set_id'][:12]}...)",
+            "scenarios": sealed["scenario_count"],
+            "submitted": sealed["submitted"],
+            "valued": run["valued"],
+            "reused": run["reused"],
+            "failed": run["failed"],
+            "unmoved": sealed["unmoved"],
+            "core seconds": f"{sealed['pricing_seconds'] if run['valued'] else 0.0:.3f} (expected {plan['expected_core_seconds']:.3f})",
+            "elapsed seconds": f"{run['elapsed_seconds']:.3f}",
+            "runner": sealed["runner"] if run["valued"] else "none: nothing was missing",
+        },
+        title=f"Valuation of {sealed['valuation_date']}, sealed",
+    )
+
+
+def show_result(result: RiskResult) -> None:
+    """VaR by group with total and diversification, then what the numbers rest on."""
+    query, total = result.query, dict(result.total)
+    measures = [
+        c for c in result.rows.column_names if c not in (*query.by, "positions", "covered", "base_value", *_COVERAGE)
+    ]
+    whole = result.coverage.status == "complete"
+    columns = [*query.by, "positions", "base_value", *measures, *(() if whole else _COVERAGE)]
+    rows = result.rows.to_pylist() if query.by else []
+    label = {query.by[0]: "Total"} if query.by else {}
+    display.print_table(rows, columns, title=f"{query.as_of} in {query.currency}", last={**total, **label})
+    if len(rows) > 1:
+        benefits = {m: total[f"{m}_diversification"] for m in measures if total.get(f"{m}_diversification") is not None}
+        display.print_pairs({f"diversification {m}": v for m, v in benefits.items()})
+    show_basis(result)
+
+
+def show_basis(result: RiskResult, *, ranked: bool = True) -> None:
+    """Coverage, receipt and notes of a result; `ranked` when its numbers were read from ranked scenarios."""
+    c, receipt = result.coverage, result.receipt
+    estimator = f"{receipt['estimator']}; " if ranked else ""
+    display.say(
+        f"{c.covered:,} of {c.positions:,} positions covered ({c.status}); {receipt['scenario_count']} scenarios of "
+        f"{receipt['scenario_set_name']} at {receipt['market_date']}; {estimator}"
+        f"valuation set {receipt['valuation_set_id'][:12]}..."
+    )
+    for note in result.notes:
+        display.say(f"Note: {note}")
+
+
+def show_comparison(result: ComparisonResult) -> None:
+    """Both days and the difference by group."""
+    one, two = result.before, result.after
+    by = list(one.query.by)
+    columns = [c for c in result.rows.column_names if not c.startswith(("positions_", "base_value_"))]
+    title = f"{one.query.as_of} to {two.query.as_of} in {one.query.currency}"
+    last = {**result.total, **({by[0]: "Total"} if by else {})}
+    display.print_table(result.rows.to_pylist() if by else [], columns, title=title, last=last)
+    for side in (one, two):
+        show_basis(side)
+
+
+def show_replay(done: Replay) -> None:
+    """What became of each input, and whether the bits are the same."""
+    rows = [i.to_dict() if i.state != "same" else {"input": i.input, "state": i.state} for i in done.inputs]
+    display.print_table(rows, ("input", "state", "receipt", "found"), title=f"Replay of {done.kind}")
+    display.say(f"{done.verdict}: {done.result_digest} in the receipt, {done.recomputed_digest or 'nothing'} now.")
+    if done.why:
+        display.say(done.why)
+
+
+def show_market_report(report: MarketIngestReport, *, json: bool, short: bool = False) -> None:
+    """What a market ingest brought, by source."""
+    if json:
+        display.print_json(report.to_dict())
+        return
+    if not short:
+        columns = ("source", "factors", "first", "last", "rows", "missing", "new", "changed", "unchanged", "kept")
+        display.print_table([vars(s) for s in report.sources], columns, title=f"Catalogue {report.catalogue}")
+    total = {
+        k: sum(getattr(s, k) for s in report.sources)
+        for k in ("factors", "rows", "missing", "new", "changed", "unchanged")
+    }
+    display.print_pairs({**total, "synthetic": report.synthetic, "market_data version": report.market_data_version})
+
+
+def show_positions_reports(reports: Sequence[PositionsReport], *, json: bool) -> None:
+    """What became of positions files, and the first rejected rows of each."""
+    if json:
+        display.print_json([r.to_dict() for r in reports])
+        return
+    columns = ("positions_date", "loaded", "new", "changed", "unchanged", "removed", "held")
+    display.print_table([vars(d) for r in reports for d in r.dates], columns)
+    for r in reports:
+        display.say(
+            f"{r.path}: {r.read:,} read = {r.loaded:,} loaded + {r.rejected:,} rejected; {r.new_contracts:,} new contracts"
+        )
+        if r.rejected:
+            display.print_table(r.rejections.slice(0, SHOWN_REJECTIONS).to_pylist(), title=f"Unusable rows of {r.path}")
+            more = r.rejections.num_rows - SHOWN_REJECTIONS
+            if more > 0:
+                display.say(f"... and {more:,} more; --rejects FILE writes all of them")
+
+
+def show_stress(result: RiskResult, sealed: Mapping[str, Any]) -> None:
+    """P&L by group in each scenario, and what had to be valued for it."""
+    query = result.query
+    names = {c: c.removeprefix("pnl_") for c in result.rows.column_names if c.startswith("pnl_")}
+    columns = [*query.by, "positions", "base_value", *names.values()]
+    rows = [{names.get(k, k): v for k, v in r.items()} for r in result.rows.to_pylist()] if query.by else []
+    label = {query.by[0]: "Total"} if query.by else {}
+    last = {**{names.get(k, k): v for k, v in result.total.items()}, **label}
+    display.print_table(rows, columns, title=f"P&L on {query.as_of} in {query.currency}", last=last)
+    run = sealed["this_run"]
+    display.say(f"{run['valued']:,} contracts valued for this, {run['reused']:,} known, {run['failed']:,} failed.")
+    show_basis(result, ranked=False)
+
+
+def show_stress_comparison(result: StressComparison) -> None:
+    """The P&L of several scenarios side by side."""
+    query = result.results[0].query
+    label = {query.by[0]: "Total"} if query.by else {}
+    rows = result.rows.to_pylist() if query.by else []
+    display.print_table(
+        rows,
+        result.rows.column_names,
+        title=f"P&L on {query.as_of} in {query.currency}",
+        last={**result.total, **label},
+    )
+    for one in result.results:
+        show_basis(one, ranked=False)
+
+
+def show_roll(result: RollResult) -> None:
+    """Value, cash and P&L of each group at each horizon."""
+    request = result.request
+    columns = [
+        *request.by,
+        "horizon",
+        "day",
+        "positions",
+        "base_value",
+        "value",
+        "cash",
+        "pnl",
+        *(("failed", "status") if result.failures else ()),
+    ]
+    label = {request.by[0]: "Total"} if request.by else {}
+    rows = [*(result.rows.to_pylist() if request.by else []), *({**t, **label} for t in result.totals)]
+    display.print_table(
+        rows, columns, title=f"{request.as_of} rolled forward, {request.market} market, in {request.currency}"
+    )
+    for note in result.notes:
+        display.say(f"Note: {note}")
+
+
+def show_reverse_stress(found: ReverseStress, currency: str) -> None:
+    """The scenario, its largest moves, and the past days that come nearest."""
+    display.print_pairs(
+        {
+            "loss": found.loss,
+            "standard deviations away": found.distance,
+            "probability of as much, normal": found.probability,
+            "closed form": "-"
+            if found.linear_distance is None
+            else f"{found.linear_distance:.4g} deviations, loses {display.text(found.linear_loss)}",
+            "law": found.covariance,
+            "states valued": found.states_valued,
+            "stored as": found.scenario_set.name,
+        },
+        title=f"Reverse stress in {currency}",
+    )
+    moves = [m for m in found.moves if m.read][:SHOWN_REJECTIONS]
+    display.print_table([vars(m) for m in moves], ("risk_factor_id", "base", "level", "move", "deviations", "share"))
+    display.print_table([vars(d) for d in found.days], title=f"Nearest of {found.days_compared:,} past days")
+
+
+def show_stress_period(found: StressPeriod, measure: str, level: str) -> None:
+    """The worst window, and the worst ones that do not overlap it."""
+    rows = [
+        {"window": name, **vars(w)}
+        for name, w in (("worst", found.worst), *((f"{i + 2}.", w) for i, w in enumerate(found.runners_up)))
+    ]
+    display.print_table(rows, title=f"Windows by {measure} {level}, of {len(found.all_windows):,}")
+    display.say(
+        f"{found.coverage.covered:,} of {found.coverage.positions:,} positions covered; {len(found.excluded)} risk factors lack history."
+    )
+
+
+def show_plausibility(scores: Sequence[Plausibility]) -> None:
+    """How far each scenario lies from no move, its rarest moves, and the past days most like it."""
+    for s in scores:
+        display.print_pairs(
+            {
+                "distance": f"{s.distance:.4g} standard deviations over {s.moved} moved factors ({s.covariance})",
+                "share of normal moves that are nearer": f"{s.nearer:.4%}",
+                "past days compared": f"{s.days_compared:,}, {s.days_left_out:,} lack a move",
+                **{f"warning {i + 1}": w for i, w in enumerate(s.warnings)},
+            },
+            title=f"Plausibility of {s.label}",
+        )
+        rarest = sorted(s.factors, key=lambda f: -abs(f.deviations))[:10]
+        display.print_table(
+            [vars(f) for f in rarest],
+            ("risk_factor_id", "base", "level", "deviations", "percentile", "expected", "surprise"),
+        )
+        display.print_table([vars(d) for d in s.nearest], title="Nearest past days")

@@ -1,0 +1,260 @@
+"""What one unit of each contract of a book gains from one date to another, and why: ageing, and the market by risk class.
+
+Every contract is valued on the later date in a market for each subset of the risk classes that moved: those classes at
+their new levels, the others at the old ones. Cash paid on the way counts as part of the value, in the market of the day it
+is paid, with the same classes moved. Nothing is stored.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import functools
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+
+from lake.arrays import Bools, Floats
+from lake.errors import NotFound
+from lake.runtime.machine import usable_cores
+from lake.tables import Snapshot
+from scenarios.market.base_market import BaseMarket, load_base
+from scenarios.market.moves import MoveRules
+from scenarios.types import FactorIndex, RiskClass, Roll
+from valuation.batch import value_batch
+from valuation.catalogue import instrument, terms_from_json
+from valuation.horizons.cash import cash_until
+from valuation.horizons.rolled_values import Contract
+from valuation.kernels.shapley import shapley
+from valuation.market.scenario_market import ScenarioMarket
+from valuation.types import Market, ValuationFailure
+
+_CHUNK = 1024  # contracts priced together: what a thread takes at a time
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class UnitValues:
+    """Value of one unit of each contract, in its currency, NaN for those among the failures; all contracts different."""
+
+    contracts: Sequence[Contract]
+    currencies: Sequence[str]
+    values: Floats
+    failures: tuple[ValuationFailure, ...]
+
+
+@dataclass(frozen=True)
+class UnitExplain:
+    """Why one unit of each contract is worth what it is on the later date; all in its currency, (n,) unless said.
+
+    opening : value on the first date. theta : what ageing alone adds, cash paid counted. market : (n, n_classes). factors :
+    what comes from risk factors that only one of the dates has. cash : paid by the later date. closing : value then, zero
+    when matured. opening + theta + market + factors = cash + closing. NaN in all but opening for contracts among the
+    failures, which could not be valued somewhere on the way.
+    """
+
+    opening: UnitValues
+    theta: Floats
+    market: Floats
+    factors: Floats
+    cash: Floats
+    closing: Floats
+    matured: Bools
+    failures: tuple[ValuationFailure, ...]
+
+    @property
+    def explained(self) -> Bools:
+        ok: Bools = np.isfinite(self.opening.values) & np.isfinite(self.closing)
+        return ok
+
+
+class MarketPath:
+    """The markets from one date to a later one: both ends whole, and every subset of moved risk classes in between."""
+
+    def __init__(self, snapshot: Snapshot, start: dt.date, end: dt.date) -> None:
+        self._snapshot = snapshot
+        self._rules = MoveRules.model_validate({"market_date": end})
+        self.start, self.end = self._load(start), self._load(end)
+        there = set(self.start.index.row) & set(self.end.index.row)
+        self.only_one = tuple(sorted((set(self.start.index.row) | set(self.end.index.row)) - there))
+        self.index = FactorIndex.of(f for f in self.end.index.factors if f.risk_factor_id in there)
+        self.base = self._levels(self.start)
+        moved = self._levels(self.end) != self.base
+        classes = np.array([f.risk_class.value for f in self.index.factors])
+        self.classes = tuple(c.value for c in RiskClass if (moved & (classes == c.value)).any())
+        # (n_factors, n_classes): which risk class a factor moves with
+        self._member = classes[:, None] == np.array(self.classes)[None, :]
+        self._day = functools.cache(self._day_levels)
+
+    @property
+    def n_subsets(self) -> int:
+        return 1 << len(self.classes)
+
+    def whole(self, end: bool) -> ScenarioMarket:
+        """The market of either date with all its risk factors, nothing else."""
+        m = self.end if end else self.start
+        return ScenarioMarket(m.market_date, m.index, m.base, np.empty((len(m.base), 0)))
+
+    def opening(self) -> ScenarioMarket:
+        """The market of the first date on the risk factors that both have."""
+        return ScenarioMarket(self.start.market_date, self.index, self.base, np.empty((len(self.base), 0)))
+
+    def subsets(self, day: dt.date, which: Sequence[int] | None = None) -> ScenarioMarket:
+        """The market of a day, a state for each subset of classes that has moved since the first date.
+
+        A floating rate that is fixed on the way and that a contract does not hold is that of the first date's curve.
+        """
+        now = self._day(day)
+        numbers = range(self.n_subsets) if which is None else which
+        states = np.stack([np.where(self._moved(s), now, self.base) for s in numbers], axis=1)
+        roll = Roll(self.start.market_date, day, "constant", self.base)
+        return ScenarioMarket(day, self.index, states[:, 0], states[:, 1:], roll)
+
+    def along(self, subset: int) -> PathMarkets:
+        """The market of each day on the way with one subset of classes moving: what cash is paid in."""
+        return PathMarkets(
+            self.start.market_date,
+            functools.cache(lambda day: self.subsets(max(day, self.start.market_date), [subset])),
+        )
+
+    def _moved(self, subset: int) -> Bools:
+        chosen = np.array([bool(subset >> k & 1) for k in range(len(self.classes))], dtype=np.bool_)
+        moved: Bools = (self._member & chosen).any(axis=1)
+        return moved
+
+    def _day_levels(self, day: dt.date) -> Floats:
+        """Levels (n_factors,) of the last market up to the day; NaN for a factor that it lacks."""
+        if day >= self.end.market_date:
+            return self._levels(self.end)
+        while day > self.start.market_date:
+            try:
+                return self._levels(self._load(day))
+            except NotFound:
+                day -= dt.timedelta(days=1)
+        return self.base
+
+    def _levels(self, market: BaseMarket) -> Floats:
+        row = market.index.row
+        return np.array([market.base[row[i]] if (i := f.risk_factor_id) in row else np.nan for f in self.index.factors])
+
+    def _load(self, day: dt.date) -> BaseMarket:
+        return load_base(self._snapshot, day, self._rules.calendar, self._rules.max_held_days)
+
+
+@dataclass
+class PathMarkets:
+    """As `valuation.types.RolledMarkets`, for the market as it went."""
+
+    market_date: dt.date
+    market: Callable[[dt.date], Market]
+
+
+def unit_values(contracts: Sequence[Contract], market: Market) -> UnitValues:
+    """Values at the base of a market, in threads, which change no bit."""
+    values, currencies = np.full(len(contracts), np.nan), [""] * len(contracts)
+    failures: list[ValuationFailure] = []
+    place = {c[0]: i for i, c in enumerate(contracts)}
+    for block in _in_threads(contracts, lambda chunk: value_batch(chunk, market)):
+        rows = [place[c] for c in block.contract_ids]
+        values[rows] = block.base
+        for i, currency in zip(rows, block.currencies, strict=True):
+            currencies[i] = currency
+        failures += block.failures
+    return UnitValues(contracts, currencies, values, tuple(failures))
+
+
+def explain_units(opening: UnitValues, path: MarketPath) -> UnitExplain:
+    """Why each contract that has an opening value is worth what it is at the end of the path."""
+    n = len(opening.contracts)
+    there = [i for i in range(n) if np.isfinite(opening.values[i])]
+    parts = _in_threads(there, lambda rows: _subset_values([opening.contracts[i] for i in rows], path))
+    values, cash = (np.full((n, path.n_subsets), np.nan) for _ in range(2))
+    matured = np.zeros(n, dtype=np.bool_)
+    failures: list[ValuationFailure] = []
+    if there:
+        values[there] = np.concatenate([p[0] for p in parts])
+        cash[there] = np.concatenate([p[1] for p in parts])
+        matured[there] = np.concatenate([p[2] for p in parts])
+        failures = [f for p in parts for f in p[3]]
+    start = opening.values
+    if path.only_one:
+        again = unit_values([opening.contracts[i] for i in there], path.opening())
+        start = np.full(n, np.nan)
+        start[there] = again.values
+        failures += [f for f in again.failures if f.contract_id not in {x.contract_id for x in failures}]
+    worth = values + cash
+    broken = ~(np.isfinite(worth).all(axis=1) & np.isfinite(start))
+    worth[broken], cash[broken], values[broken] = np.nan, np.nan, np.nan
+    return UnitExplain(
+        opening=opening,
+        theta=worth[:, 0] - start,
+        market=shapley(worth),
+        factors=start - opening.values,
+        cash=cash[:, -1],
+        closing=values[:, -1],
+        matured=matured,
+        failures=tuple(failures),
+    )
+
+
+def _subset_values(
+    contracts: Sequence[Contract], path: MarketPath
+) -> tuple[Floats, Floats, Bools, list[ValuationFailure]]:
+    """Value on the last day and cash until then (n, n_subsets), which have matured, and failures."""
+    end = path.end.market_date
+    values = np.full((len(contracts), path.n_subsets), np.nan)
+    matured = np.zeros(len(contracts), dtype=np.bool_)
+    place = {c[0]: i for i, c in enumerate(contracts)}
+    block = value_batch(contracts, path.subsets(end))
+    rows = [place[c] for c in block.contract_ids]
+    values[rows, 0] = block.base
+    values[rows, 1:] = block.base[:, None] + block.pnl
+    failures = []
+    for failure in block.failures:
+        if failure.reason == "matured":
+            values[place[failure.contract_id]] = 0.0
+            matured[place[failure.contract_id]] = True
+        else:
+            failures.append(failure)
+    cash, failed = _subset_cash(contracts, path)
+    known = {f.contract_id for f in failures}
+    return values, cash, matured, failures + [f for f in failed if f.contract_id not in known]
+
+
+def _subset_cash(contracts: Sequence[Contract], path: MarketPath) -> tuple[Floats, list[ValuationFailure]]:
+    """Cash by subset, (n, n_subsets): computed for the subsets of the classes that a contract reads, where cash depends on
+    the market at all."""
+    end, last = path.end.market_date, path.n_subsets - 1
+    still, moved = (cash_until(contracts, path.along(s), end) for s in (0, last))
+    cash = np.repeat(still.amounts[:, None], path.n_subsets, axis=1)
+    cash[:, last] = moved.amounts
+    for i in np.flatnonzero(still.amounts != moved.amounts).tolist():
+        reads = _classes_read(contracts[i], path)
+        known = {0: float(still.amounts[i]), reads: float(moved.amounts[i])}
+        for subset in range(path.n_subsets):
+            seen = subset & reads
+            if seen not in known:
+                known[seen] = float(cash_until([contracts[i]], path.along(seen), end).amounts[0])
+            cash[i, subset] = known[seen]
+    return cash, [*still.failures, *moved.failures]
+
+
+def _classes_read(contract: Contract, path: MarketPath) -> int:
+    """The risk classes of the factors a contract reads, as a subset."""
+    _, kind, terms = contract
+    index = path.index
+    read = {
+        index.factors[index.row[f]].risk_class
+        for f in instrument(kind).risk_factors(terms_from_json(kind, terms), index)
+    }
+    return sum(1 << k for k, c in enumerate(path.classes) if c in read)
+
+
+def _in_threads(items: Sequence[Item], work: Callable[[Sequence[Item]], Result]) -> list[Result]:
+    chunks = [items[i : i + _CHUNK] for i in range(0, len(items), _CHUNK)]
+    with ThreadPoolExecutor(usable_cores()) as pool:
+        return list(pool.map(work, chunks))

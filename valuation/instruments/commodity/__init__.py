@@ -1,0 +1,1 @@
+"""Commodities, one module an instrument."""

@@ -1,0 +1,57 @@
+"""Commodity forward: the obligation to buy one unit of a commodity at maturity for the strike.
+
+Unit of quantity: one unit (barrel, ounce, ...) bought forward. Value = (S exp(cT) - K) DF(T), with c the continuous cost
+of carry that takes the spot price to the forward price. Spot and strike may be negative (WTI was, on 2020-04-20).
+Source: Hull, *Options, Futures, and Other Derivatives*, ch. "Determination of forward and futures prices".
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+from collections.abc import Sequence
+from typing import ClassVar
+
+import numpy as np
+from pydantic import Field
+
+from lake.arrays import Floats
+from scenarios.types import FactorIndex
+from valuation.instruments.fields import DISCOUNT_CURVE, Currency, Date, Name, Rate, require_alive
+from valuation.instruments.reads import curve_factors, discount_factors, require_factor, settlement, years
+from valuation.types import CashFlow, InstrumentTerms, Market, RolledMarkets
+
+VERSION = "1"
+
+
+class Terms(InstrumentTerms):
+    instrument_type: ClassVar[str] = "commodity_forward"
+
+    currency: Currency = Field(description="currency of the commodity price and the strike, ISO 4217")
+    underlying: Name = Field(description="risk factor id of the commodity price, such as CMD:WTI")
+    strike: float = Field(description="price paid at maturity for one unit; may be negative")
+    maturity: Date = Field(description="date of delivery and payment")
+    carry: Rate = Field(
+        0.0, description="continuous cost of carry, fraction a year: forward price = spot x exp(carry T)"
+    )
+    discount_curve: Name = Field(description=DISCOUNT_CURVE)
+
+    def check(self, valuation_date: dt.date, rolled_from: dt.date | None = None) -> None:
+        require_alive(self.maturity, valuation_date)
+
+
+def risk_factors(terms: Terms, index: FactorIndex) -> tuple[str, ...]:
+    underlying = require_factor(index, terms.underlying, ("commodity_price",), terms.currency)
+    return (underlying, *curve_factors(index, terms.discount_curve))
+
+
+def value(terms: Sequence[Terms], market: Market) -> Floats:
+    times = years(market, (t.maturity for t in terms))
+    growth: Floats = np.array([[math.exp(t.carry * time)] for t, time in zip(terms, times.tolist(), strict=True)])
+    strikes: Floats = np.array([[t.strike] for t in terms])
+    discount = discount_factors(market, [t.discount_curve for t in terms], times)
+    return (market.levels([t.underlying for t in terms]) * growth - strikes) * discount
+
+
+def cash_flows(terms: Terms, markets: RolledMarkets, until: dt.date) -> tuple[CashFlow, ...]:
+    return settlement(value, terms, markets, terms.maturity, until)

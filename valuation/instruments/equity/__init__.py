@@ -1,0 +1,1 @@
+"""Equities and what is written on them, one module an instrument."""

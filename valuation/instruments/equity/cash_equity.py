@@ -1,0 +1,49 @@
+"""Cash equity and index: one share, or one index point, at its market price.
+
+Unit of quantity: a share or an index unit. Value = level of the risk factor. A dividend yield matters in a roll-forward
+alone: dividends are paid continuously, put into the share, and that much of it is sold on the last day.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+from collections.abc import Sequence
+from typing import ClassVar
+
+from pydantic import Field
+
+from lake.arrays import Floats
+from scenarios.types import SHARES, FactorIndex
+from valuation.instruments.fields import Currency, Name, Rate
+from valuation.instruments.reads import require_factor
+from valuation.market.scenario_market import DAYS_A_YEAR
+from valuation.types import CashFlow, InstrumentTerms, Market, RolledMarkets
+
+VERSION = "1"
+
+
+class Terms(InstrumentTerms):
+    instrument_type: ClassVar[str] = "cash_equity"
+
+    currency: Currency = Field(description="currency of the price, ISO 4217")
+    underlying: Name = Field(description="risk factor id of the share or index, such as EQ:AAPL")
+    dividend_yield: Rate | None = Field(
+        None, description="continuous dividend yield paid as cash in a roll-forward, fraction a year; none when absent"
+    )
+
+
+def risk_factors(terms: Terms, index: FactorIndex) -> tuple[str, ...]:
+    return (require_factor(index, terms.underlying, SHARES, terms.currency),)
+
+
+def value(terms: Sequence[Terms], market: Market) -> Floats:
+    return market.levels([t.underlying for t in terms])
+
+
+def cash_flows(terms: Terms, markets: RolledMarkets, until: dt.date) -> tuple[CashFlow, ...]:
+    if not terms.dividend_yield or until <= markets.market_date:
+        return ()
+    years = (until - markets.market_date).days / DAYS_A_YEAR
+    shares = math.expm1(terms.dividend_yield * years)
+    return (CashFlow(until, shares * float(markets.market(until).level(terms.underlying)[0]), "dividend"),)

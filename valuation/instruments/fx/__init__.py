@@ -1,0 +1,1 @@
+"""Currencies, one module an instrument."""

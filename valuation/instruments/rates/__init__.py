@@ -1,0 +1,1 @@
+"""Bonds and swaps, one module an instrument."""

@@ -1,0 +1,160 @@
+"""The market that pricers see: every risk factor in the base state and in every scenario, the state axis last."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Collection, Sequence
+
+import numpy as np
+
+from lake.arrays import Floats
+from lake.errors import BadInput, unknown
+from scenarios.types import FactorIndex, MissingRiskFactor, RiskClass, RiskFactor, Roll, ScenarioSet, tenor_years
+from valuation.kernels import curves
+
+BUILDERS = {"par_yield": curves.par_curve, "zero_rate": curves.zero_curve}
+DAYS_A_YEAR = 365.0  # time is Act/365F everywhere
+
+
+def discount_pillars(index: FactorIndex, curve: str) -> tuple[RiskFactor, ...]:
+    """The pillars of a curve that can discount, shortest first; raises `MissingRiskFactor` where it cannot."""
+    pillars = index.curve(curve)
+    types = {f.type for f in pillars}
+    if len(types) != 1 or not types <= BUILDERS.keys():
+        raise MissingRiskFactor(
+            f"Curve {curve} has pillars of type {', '.join(sorted(types))}; "
+            f"a discount curve has pillars of one type, {' or '.join(BUILDERS)}."
+        )
+    return pillars
+
+
+class ScenarioMarket:
+    """Levels of all risk factors, `states` of shape (n_factors, 1 + n_scenarios): column 0 is the base.
+
+    Immutable, and safe to read from several threads: a curve built twice at the same moment is the same curve.
+
+    In a market rolled with forwards realised, the base discount curve is exactly that of the market date seen from the
+    valuation date, DF(T + t) / DF(T). Its pillars, at constant maturity, are too few to say so: between them they would
+    lose most of a day's roll-down. They carry the scenarios: discount factors change by the ratio of the pillars' curves.
+    """
+
+    def __init__(
+        self, valuation_date: dt.date, index: FactorIndex, base: Floats, levels: Floats, roll: Roll | None = None
+    ) -> None:
+        """base : (n_factors,) and levels : (n_factors, n_scenarios), rows in the order of `index`.
+
+        Raises `BadInput` for a market rolled to another date than the valuation date.
+        """
+        n = len(index.factors)
+        if base.shape != (n,) or levels.ndim != 2 or levels.shape[0] != n:
+            raise ValueError(
+                f"Expected base ({n},) and levels ({n}, n_scenarios), one row a risk factor of the index, "
+                f"but received {base.shape} and {levels.shape}"
+            )
+        if roll is not None and roll.to != valuation_date:
+            raise BadInput(f"The market is rolled to {roll.to}; contracts cannot be valued in it on {valuation_date}.")
+        self.valuation_date = valuation_date
+        self.index = index
+        self.roll = roll
+        self.states: Floats = np.concatenate([base[:, None], levels], axis=1, dtype=np.float64)
+        self.states.setflags(write=False)
+        self.n_states = self.states.shape[1]
+        self._curves: dict[str, tuple[Floats, Floats]] = {}
+        self._origin_curves: dict[str, tuple[Floats, Floats]] = {}
+
+    @classmethod
+    def of(
+        cls,
+        scenario_set: ScenarioSet,
+        valuation_date: dt.date,
+        risk_classes: Collection[str] | None = None,
+        first: int = 0,
+        stop: int | None = None,
+        reads: Collection[str] | None = None,
+    ) -> ScenarioMarket:
+        """The market of the scenarios `first` to `stop - 1` of a set, all of them when not given.
+
+        With `risk_classes` given, other classes keep their base level. With `reads` given, only these risk factors have
+        levels in the scenarios and the others are NaN there: generated levels are then made for those that are read.
+        """
+        if reads is None:
+            levels = scenario_set.levels[:, first:stop]
+        else:
+            rows = sorted(scenario_set.index.row[f] for f in reads)
+            made = scenario_set.levels[rows, first:stop]
+            levels = np.full((len(scenario_set.base), made.shape[1]), np.nan)
+            levels[rows] = made
+        if risk_classes is not None:
+            for name in risk_classes:
+                if name not in list(RiskClass):
+                    raise unknown("risk class", name, list(RiskClass))
+            still = np.array([f.risk_class not in risk_classes for f in scenario_set.index.factors])
+            levels = np.where(still[:, None], scenario_set.base[:, None], levels)
+        return cls(valuation_date, scenario_set.index, scenario_set.base, levels, scenario_set.roll)
+
+    def base_only(self) -> ScenarioMarket:
+        """The same market without its scenarios."""
+        return ScenarioMarket(self.valuation_date, self.index, self.states[:, 0], self.states[:, :0], self.roll)
+
+    def level(self, risk_factor_id: str) -> Floats:
+        """Levels of one risk factor, shape (n_states,)."""
+        row: Floats = self.states[self.index.row[self.index.require(risk_factor_id)]]
+        return row
+
+    def levels(self, risk_factor_ids: Sequence[str]) -> Floats:
+        """Levels of shape (len(ids), n_states)."""
+        row = self.index.row
+        for risk_factor_id in set(risk_factor_ids) - row.keys():
+            self.index.require(risk_factor_id)
+        return self.states.take([row[i] for i in risk_factor_ids], axis=0)
+
+    def fx(self, base: str, quote: str) -> Floats:
+        """Price of one unit of `base` in `quote`, shape (n_states,); crosses are triangulated in every state."""
+        rate = np.ones(self.n_states)
+        for risk_factor_id, power in self.index.fx_path(base, quote):
+            level = self.level(risk_factor_id)
+            rate = rate * level if power > 0 else rate / level
+        return rate
+
+    def discount(self, curve: str, times: Floats) -> Floats:
+        """Discount factors of shape (len(times), n_states); times in years (Act/365F) from the valuation date, >= 0.
+
+        NaN in a state whose yields allow no positive discount factor.
+        """
+        if len(times) and not np.min(times) >= 0:
+            raise ValueError(f"Expected times from the valuation date on, but received {np.min(times)} years")
+        if curve not in self._curves:
+            self._curves[curve] = self._build(curve, self.states)
+        factors = curves.discount_factors(*self._curves[curve], times)
+        if self.roll is None or self.roll.market == "constant":
+            return factors
+        rolled = (self.roll.to - self.roll.since).days / DAYS_A_YEAR
+        forward = self._origin_discount(curve, rolled + times) / self._origin_discount(curve, np.array([rolled]))
+        return forward[:, None] * (factors / factors[:, :1])
+
+    def fixed_growth(self, curve: str, first: dt.date, last: dt.date) -> float:
+        """What a unit grows to from `first` to `last` at the rate that the roll fixes on `first`, in every state.
+
+        With forwards realised that is the forward rate of the market date; with a constant curve the curve itself gives it.
+        `first` lies in the roll; scenarios happen at its end and do not reach back.
+        """
+        if self.roll is None or not self.roll.since <= first <= self.roll.to:
+            raise ValueError(f"Expected a day of the roll, but received {first} with {self.roll}")
+        begin = self.roll.since if self.roll.market == "forwards" else first
+        days = np.array([(first - begin).days, (last - begin).days])
+        start, end = self._origin_discount(curve, days / DAYS_A_YEAR).tolist()
+        return float(start / end)
+
+    def _origin_discount(self, curve: str, times: Floats) -> Floats:
+        """Discount factors (len(times),) of the curve as it was on the date the market is rolled from."""
+        assert self.roll is not None
+        if curve not in self._origin_curves:
+            self._origin_curves[curve] = self._build(curve, self.roll.origin[:, None])
+        factors: Floats = curves.discount_factors(*self._origin_curves[curve], times)[:, 0]
+        return factors
+
+    def _build(self, name: str, states: Floats) -> tuple[Floats, Floats]:
+        pillars = discount_pillars(self.index, name)
+        times = np.array([tenor_years(f.pillar or "") for f in pillars])
+        levels = states.take([self.index.row[f.risk_factor_id] for f in pillars], axis=0)
+        return BUILDERS[pillars[0].type](times, levels)

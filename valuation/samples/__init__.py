@@ -1,0 +1,1 @@
+"""A sample bank: its book, contracts and days. Enter at `book`."""

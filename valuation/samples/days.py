@@ -1,0 +1,98 @@
+"""The market of the sample bank's days: the levels its traders see, from the lake."""
+
+from __future__ import annotations
+
+import datetime as dt
+import functools
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from lake.arrays import Dates, Floats
+from lake.tables import Snapshot
+from scenarios.market.history import load_history
+from scenarios.types import FactorIndex, MissingRiskFactor, RiskFactor, tenor_years
+
+CALENDAR = "XNYS"
+_SEASONING = 120  # sessions that the swaps of the first day may be old; less than the six months of a floating period
+_HOLD = 5  # sessions for which the bank trades on the last level of a market on holiday
+
+
+@dataclass(frozen=True)
+class DayMarket:
+    """The market as the bank's traders see it: the factors with a level on `date`, held over a holiday of their market.
+
+    `previous` is the session before in the book's
+    life, None on its first day.
+    """
+
+    date: np.datetime64
+    previous: np.datetime64 | None
+    index: FactorIndex
+    values: Floats
+
+    def level(self, factor_id: str) -> float:
+        return float(self.values[self.index.row[factor_id]])
+
+    def of_type(self, *types: str) -> list[RiskFactor]:
+        return [f for f in self.index.factors if f.type in types]
+
+    @functools.cached_property
+    def curves(self) -> tuple[str, ...]:
+        """Currencies that have a curve of their own name."""
+        return tuple(sorted({f.curve for f in self.index.factors if f.curve is not None and f.curve == f.currency}))
+
+    def usd(self, currency: str) -> float | None:
+        """USD for one unit of the currency; None where the factors at hand do not give it."""
+        try:
+            path = self.index.fx_path(currency, "USD")
+        except MissingRiskFactor:
+            return None
+        return float(np.prod([self.level(f) ** power for f, power in path])) if path else 1.0
+
+    def rate(self, curve: str, years: Floats) -> Floats:
+        """Yield at maturities in years, linear between pillars."""
+        pillars = self.index.curve(curve)
+        return np.interp(
+            years, [tenor_years(p.pillar or "") for p in pillars], [self.level(p.risk_factor_id) for p in pillars]
+        )
+
+    def discount(self, curve: str, years: Floats) -> Floats:
+        """Good enough to strike at the money; pricers bootstrap."""
+        return np.exp(-self.rate(curve, years) * years)
+
+
+class MarketDays:
+    """The lake's market on the business days of New York, from half a year before the first day of the book."""
+
+    def __init__(self, snapshot: Snapshot, first: dt.date, last: dt.date) -> None:
+        start = max(first - dt.timedelta(days=190), dt.date(1990, 1, 1))
+        history = load_history(snapshot, CALENDAR, start, last)
+        self.sessions: Dates = history.dates
+        self.first = np.datetime64(first, "D")
+        self._index = history.index
+        self._quoted = np.asarray(np.isfinite(history.levels).any(axis=1))
+        self._levels: Floats = pd.DataFrame(history.levels).ffill(limit=_HOLD).to_numpy()
+
+    def quoted(self, date: np.datetime64) -> bool:
+        """Whether any risk factor has a level on the very day."""
+        return bool(self._quoted[np.flatnonzero(self.sessions == date)].any())
+
+    def range(self) -> str:
+        """The days near the book's that have a level."""
+        days = self.sessions[self._quoted]
+        return f"near it, market data reach from {days[0]} to {days[-1]}" if len(days) else "nor near it"
+
+    def on(self, date: np.datetime64) -> DayMarket:
+        """The market of the last session up to `date`."""
+        row = int(np.searchsorted(self.sessions, date, side="right")) - 1
+        here = np.isfinite(self._levels[row])
+        factors = tuple(f for f, known in zip(self._index.factors, here, strict=True) if known)
+        previous = self.sessions[row - 1] if self.sessions[row] > self.first else None
+        return DayMarket(self.sessions[row], previous, FactorIndex(factors), self._levels[row][here])
+
+    def before(self, date: np.datetime64) -> list[DayMarket]:
+        """The markets of the sessions up to `date` on which a swap still in its first floating period may have begun."""
+        row = int(np.searchsorted(self.sessions, date, side="right"))
+        return [self.on(d) for d in self.sessions[max(row - _SEASONING, 0) : row]]

@@ -1,0 +1,1 @@
+"""Valuation sets: requested, planned, valued in process or on Spark, stored and sealed. Enter at `requests`."""

@@ -1,0 +1,285 @@
+"""Wanted minus present, and what the difference will cost, before anything is priced."""
+
+from __future__ import annotations
+
+import datetime as dt
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from lake.canonical import canonical_json, digest
+from lake.errors import BadInput, VarlakeError, unknown
+from lake.tables import Snapshot
+from scenarios.types import FactorIndex, GeneratedLevels, RiskClass, ScenarioSet
+from valuation.batch import failure_reason
+from valuation.catalogue import INSTRUMENTS, instrument, pricer_version, terms_from_json
+from valuation.sets import store
+from valuation.types import ValuationFailure
+
+# Microseconds a contract and state, before any run of that instrument type has been measured.
+DEFAULT_COST_US = 0.5
+LATEST = 5  # measurements of a type that count
+
+
+@dataclass(frozen=True)
+class ValuationPlan:
+    """What a valuation set needs.
+
+    work : the contracts to price, sorted: contract_id, instrument_type, currency, terms, inputs_digest, base_digest,
+    unmoved, substituted. members : contracts whose vector is in the lake, with the fingerprint that answers. failures : contracts
+    known to fail without pricing. expected_us : instrument type to (contracts, expected microseconds of one core).
+    sealed : the seal, when this very set is already complete.
+    """
+
+    valuation_set_id: str
+    valuation_date: dt.date
+    scenario_set: ScenarioSet
+    risk_classes: tuple[str, ...]
+    pricer_version: str
+    work: pa.Table
+    members: pa.Table
+    failures: tuple[ValuationFailure, ...]
+    expected_us: Mapping[str, tuple[int, float]]
+    snapshot: Snapshot
+    sealed: dict[str, Any] | None = None
+
+    @property
+    def wanted(self) -> int:
+        return int(self.work.num_rows) + int(self.members.num_rows) + len(self.failures)
+
+    @property
+    def expected_core_seconds(self) -> float:
+        return sum(us for _, us in self.expected_us.values()) / 1e6
+
+    def to_dict(self) -> dict[str, Any]:
+        """The figures shown to a user before running."""
+        return {
+            "valuation_set": self.valuation_set_id,
+            "valuation_date": self.valuation_date,
+            "scenario_set": self.scenario_set.scenario_set_id,
+            "scenario_set_name": self.scenario_set.name,
+            "scenarios": self.scenario_set.n_scenarios,
+            "wanted": self.wanted,
+            "present": self.members.num_rows,
+            "missing": self.work.num_rows,
+            "cannot_be_valued": len(self.failures),
+            "expected_core_seconds": round(self.expected_core_seconds, 3),
+            "by_instrument_type": {
+                t: {"missing": n, "expected_core_seconds": round(us / 1e6, 3)}
+                for t, (n, us) in self.expected_us.items()
+            },
+            "already_sealed": self.sealed is not None,
+        }
+
+
+def all_pricers_version() -> str:
+    """Digest of every instrument's version: changes when any pricer does."""
+    return digest(canonical_json({t: pricer_version(t) for t in INSTRUMENTS}))
+
+
+def resolve_risk_classes(names: Sequence[str] | None) -> tuple[str, ...]:
+    """The risk classes shocked, sorted; all of them for None."""
+    valid = [c.value for c in RiskClass]
+    for name in names or ():
+        if name not in valid:
+            raise unknown("risk class", name, valid)
+    return tuple(sorted(set(names))) if names else tuple(sorted(valid))
+
+
+class Fingerprints:
+    """Digests of what a contract reads: (inputs digest, base digest, unmoved) of a pricer version and its factors.
+
+    Contracts that read the same factors share one computation, so a million fingerprints cost no million hashes.
+    """
+
+    def __init__(self, scenario_set: ScenarioSet, valuation_date: dt.date, risk_classes: Sequence[str]) -> None:
+        self.index: FactorIndex = scenario_set.index
+        self._date = valuation_date.isoformat()
+        self._shocked = scenario_set.shocked & np.array(
+            [f.risk_class.value in risk_classes for f in self.index.factors]
+        )
+        self._base = [
+            digest(f.risk_factor_id, np.float64(b).tobytes(), *came)
+            for f, b, came in zip(self.index.factors, scenario_set.base, _origins(scenario_set), strict=True)
+        ]
+        n = scenario_set.n_scenarios.to_bytes(8, "little")
+        levels = scenario_set.levels
+        self._levels = [
+            digest(base, n, levels.row_key(r) if isinstance(levels, GeneratedLevels) else levels[r].tobytes())
+            if self._shocked[r]
+            else base
+            for r, base in enumerate(self._base)
+        ]
+        self._count = n
+        self._known: dict[tuple[str, tuple[str, ...]], tuple[str, str, bool]] = {}
+
+    def of(self, instrument_type: str, risk_factors: tuple[str, ...]) -> tuple[str, str, bool]:
+        key = (instrument_type, risk_factors)
+        if key not in self._known:
+            rows = sorted(self.index.row[f] for f in risk_factors)
+            head = (instrument_type, pricer_version(instrument_type), self._date)
+            base = digest(*head, *(self._base[r] for r in rows))
+            unmoved = not any(self._shocked[r] for r in rows)
+            full = base if unmoved else digest(*head, self._count, *(self._levels[r] for r in rows))
+            self._known[key] = (full, base, unmoved)
+        return self._known[key]
+
+
+def _origins(scenario_set: ScenarioSet) -> list[tuple[str | bytes, ...]]:
+    """By factor what its base level was rolled forward from: curves and fixings depend on it beside the level itself."""
+    roll = scenario_set.roll
+    if roll is None:
+        return [()] * len(scenario_set.base)
+    return [(roll.since.isoformat(), roll.market, level.tobytes()) for level in roll.origin]
+
+
+def make_plan(
+    snapshot: Snapshot,
+    contracts: pa.Table,
+    scenario_set: ScenarioSet,
+    valuation_date: dt.date,
+    risk_classes: Sequence[str] | None = None,
+) -> ValuationPlan:
+    """The plan for valuing `contracts` (rows of the contracts table) on `valuation_date` under the scenario set.
+
+    Raises `BadInput` where the set's market is rolled to another date.
+    """
+    roll = scenario_set.roll
+    if roll is not None and roll.to != valuation_date:
+        raise BadInput(
+            f"Scenario set {scenario_set.name} is rolled to {roll.to} and cannot be valued on {valuation_date}; roll it there."
+        )
+    classes = resolve_risk_classes(risk_classes)
+    contracts = contracts.sort_by("contract_id")
+    set_id = digest(
+        valuation_date.isoformat(),
+        scenario_set.scenario_set_id,
+        canonical_json(classes),
+        all_pricers_version(),
+        *contracts["contract_id"].to_pylist(),
+    )
+    fingerprints = Fingerprints(scenario_set, valuation_date, classes)
+    replaced = scenario_set.held.keys() | scenario_set.proxied.keys()
+    keys: list[tuple[str, str, bool, bool] | None] = []
+    failures: list[ValuationFailure] = []
+    for contract_id, kind, terms_json in zip(
+        contracts["contract_id"].to_pylist(),
+        contracts["instrument_type"].to_pylist(),
+        contracts["terms"].to_pylist(),
+        strict=True,
+    ):
+        try:
+            terms = terms_from_json(kind, terms_json)
+            terms.check(valuation_date, None if roll is None else roll.since)
+            factors = instrument(kind).risk_factors(terms, scenario_set.index)
+            keys.append((*fingerprints.of(kind, factors), not replaced.isdisjoint(factors)))
+        except VarlakeError as error:
+            failures.append(ValuationFailure(contract_id, kind, *failure_reason(error)))
+            keys.append(None)
+    priced = pa.array([k is not None for k in keys])
+    wanted = contracts.filter(priced)
+    for position, name in enumerate(("inputs_digest", "base_digest", "unmoved", "substituted")):
+        wanted = wanted.append_column(
+            name, pa.array([k[position] for k in keys if k is not None], pa.bool_() if position >= 2 else pa.string())
+        )
+
+    answers = _answers(snapshot, valuation_date, wanted)
+    found = pc.is_valid(answers)
+    members = pa.table(
+        {
+            "contract_id": wanted["contract_id"].filter(found),
+            "inputs_digest": answers.filter(found),
+            "unmoved": wanted["unmoved"].filter(found),
+            "substituted": wanted["substituted"].filter(found),
+        }
+    )
+    work = wanted.filter(pc.invert(found)).sort_by(
+        [
+            ("unmoved", "ascending"),
+            ("instrument_type", "ascending"),
+            ("inputs_digest", "ascending"),
+            ("contract_id", "ascending"),
+        ]
+    )
+    return ValuationPlan(
+        valuation_set_id=set_id,
+        valuation_date=valuation_date,
+        scenario_set=scenario_set,
+        risk_classes=classes,
+        pricer_version=all_pricers_version(),
+        work=work,
+        members=members,
+        failures=tuple(failures),
+        expected_us=_expected(snapshot, work, scenario_set.n_scenarios),
+        snapshot=snapshot,
+        sealed=store.find_sealed(snapshot, set_id),
+    )
+
+
+def _answers(snapshot: Snapshot, valuation_date: dt.date, wanted: pa.Table) -> pa.Array:
+    """For each wanted contract the inputs digest of the stored row that answers for it, or null."""
+    still = wanted.filter(wanted["unmoved"])
+    present = store.present_fingerprints(
+        snapshot, valuation_date, pc.unique(wanted["inputs_digest"]), pc.unique(still["base_digest"])
+    )
+    stored = list(
+        zip(
+            present["contract_id"].to_pylist(),
+            present["inputs_digest"].to_pylist(),
+            present["base_digest"].to_pylist(),
+            strict=True,
+        )
+    )
+    exact = {(c, i): i for c, i, _ in stored}
+    # any stored vector on the same base supplies the base value of an unmoved contract; the least digest, for sameness
+    by_base = {(c, b): i for c, i, b in sorted(stored, reverse=True)}
+    answers = [
+        exact.get((c, i)) or (by_base.get((c, b)) if u else None)
+        for c, i, b, u in zip(
+            wanted["contract_id"].to_pylist(),
+            wanted["inputs_digest"].to_pylist(),
+            wanted["base_digest"].to_pylist(),
+            wanted["unmoved"].to_pylist(),
+            strict=True,
+        )
+    ]
+    return pa.array(answers, pa.string())
+
+
+def measured_cost_us(snapshot: Snapshot) -> dict[str, float]:
+    """Microseconds a contract and state by instrument type: the median of the latest sets that priced that type.
+
+    The first set of a machine also pays for compiling the kernels, so one measurement alone would mislead.
+    """
+    sets = (
+        snapshot.read("valuation_sets", ["sealed_at", "cost_us"])
+        .sort_by("sealed_at")
+        .to_pylist(maps_as_pydicts="strict")
+    )
+    costs: dict[str, list[float]] = {}
+    for row in sets:
+        for kind, us in (row["cost_us"] or {}).items():
+            costs.setdefault(kind, []).append(us)
+    return {kind: statistics.median_low(values[-LATEST:]) for kind, values in costs.items()}
+
+
+def _expected(snapshot: Snapshot, work: pa.Table, n_scenarios: int) -> dict[str, tuple[int, float]]:
+    cost = measured_cost_us(snapshot)
+    counts = (
+        work.group_by(["instrument_type", "unmoved"])
+        .aggregate([([], "count_all")])
+        .sort_by("instrument_type")
+        .to_pylist()
+    )
+    expected: dict[str, tuple[int, float]] = {}
+    for row in counts:
+        kind = row["instrument_type"]
+        states = 1 if row["unmoved"] else 1 + n_scenarios
+        n, us = expected.get(kind, (0, 0.0))
+        expected[kind] = (n + row["count_all"], us + row["count_all"] * states * cost.get(kind, DEFAULT_COST_US))
+    return expected
