@@ -8,7 +8,7 @@ from fractions import Fraction
 
 from aggregation.kernels import tail
 from aggregation.kernels.estimators import ESTIMATORS, exact_level
-from aggregation.types import Measure, RiskQuery, Tail
+from aggregation.types import NAMES, Measure, RiskQuery, Tail
 from lake.arrays import Floats
 from lake.errors import BadInput, Issue, unknown
 
@@ -113,6 +113,7 @@ MEASURES: dict[str, Measure] = {
         ),
     )
 }
+NAMES["measures"], NAMES["estimators"] = MEASURES, ESTIMATORS
 
 
 def measure(name: str) -> Measure:

@@ -7,17 +7,14 @@ the market asked for.
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any, TypeVar
 
 from aggregation.opened import valuation_choice
-from aggregation.opened.opened_lake import VectorCache
-from aggregation.risk.table import TableQuery, run_table
-from aggregation.types import RiskQuery, RiskResult
-from lake.committer import Committer
+from aggregation.question import Plan
+from aggregation.session import Session
+from aggregation.types import Scope
 from lake.errors import BadInput, NotFound
-from lake.progress import Progress
 from lake.tables import Snapshot
 from scenarios.generators import GENERATORS
 from scenarios.requests import ScenarioRequest
@@ -25,11 +22,10 @@ from scenarios.store import find_scenario_set, list_scenario_sets, load_scenario
 from valuation.sets.requests import ValuationRequest, plan_valuation, run_valuation
 from valuation.sets.store import list_valuation_sets
 
-if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
+S = TypeVar("S", bound=Scope)
 
 
-def valuation_for(snapshot: Snapshot, query: RiskQuery) -> ValuationRequest:
+def valuation_for(snapshot: Snapshot, query: Scope) -> ValuationRequest:
     """The valuation that would answer the query in full: what it names, else the scenarios that answer it now.
 
     Where nothing answers it yet, the recipe of the sample last valued in this lake, on any date, is taken; in a lake without
@@ -58,19 +54,37 @@ def valuation_for(snapshot: Snapshot, query: RiskQuery) -> ValuationRequest:
     return ValuationRequest(**about, **_scenarios(snapshot, wanted, query))
 
 
-def plan_answer(snapshot: Snapshot, query: RiskQuery, cache: VectorCache) -> dict[str, Any]:
-    """What would be priced first, and how the vectors would then be passed over (`reduce`) and why; starts no Spark."""
-    plan = plan_valuation(snapshot, valuation_for(snapshot, query))
-    n_contracts = plan.work.num_rows + plan.members.num_rows
-    # with nothing to price the set that is there answers, and it may hold more than this book
+def plan_scope(session: Session, query: Any) -> Plan:
+    """What a question about one scope lacks, and how its vectors would then be passed over and why; starts no Spark.
+
+    It is ready where a set answers for every contract of the book, even if it holds more than this book.
+    """
+    snapshot = session.lake.snapshot()
+    request = valuation_for(snapshot, query)
+    plan = plan_valuation(snapshot, request)
     there = None if plan.work.num_rows else plan.sealed or _answering(list_valuation_sets(snapshot), query)
-    if there is not None:
-        n_contracts = there["submitted"] - there["failed"]
-    chosen = cache.reduce_of(n_contracts, plan.scenario_set.n_scenarios)
-    return {**plan.to_dict(), "reduce": chosen.reduce, "reduce_because": chosen.because}
+    n_contracts = plan.work.num_rows + plan.members.num_rows if there is None else there["submitted"] - there["failed"]
+    chosen = session.cache.reduce_of(n_contracts, plan.scenario_set.n_scenarios)
+    about = {"reduce": chosen.reduce, "reduce_because": chosen.because}
+    return Plan(((str(query.as_of), request, plan),), plan.expected_core_seconds, there is not None, about)
 
 
-def _answering(seals: list[dict[str, Any]], query: RiskQuery) -> Mapping[str, Any] | None:
+def value_scope(session: Session, query: S) -> S:
+    """Values what `plan_scope` says; the query to ask then names the set that was made."""
+    if plan_scope(session, query).ready:
+        return query
+    made = value_request(session, valuation_for(session.lake.snapshot(), query))
+    return query.model_copy(update={"valuation_set": made["valuation_set_id"], "scenario_set": None})
+
+
+def value_request(session: Session, request: ValuationRequest) -> dict[str, Any]:
+    """Runs a valuation with the means of the session; returns its seal."""
+    return run_valuation(
+        session.writer(), request, spark=session.spark, progress=session.progress, cancelled=session.cancelled
+    )
+
+
+def _answering(seals: list[dict[str, Any]], query: Scope) -> Mapping[str, Any] | None:
     """The valuation set that answers the query as far as it does; None where there is none, unless it was named."""
     try:
         return valuation_choice.valuation_sets(seals, query)[0]
@@ -80,7 +94,7 @@ def _answering(seals: list[dict[str, Any]], query: RiskQuery) -> Mapping[str, An
         return None
 
 
-def _scenarios(snapshot: Snapshot, wanted: str, query: RiskQuery) -> dict[str, Any]:
+def _scenarios(snapshot: Snapshot, wanted: str, query: Scope) -> dict[str, Any]:
     """The stored set where it is of the market asked for, else its recipe there."""
     market = query.market_date or query.as_of
     rows = list_scenario_sets(snapshot).to_pylist()
@@ -101,33 +115,3 @@ def _scenarios(snapshot: Snapshot, wanted: str, query: RiskQuery) -> dict[str, A
         parameters["window_end"] = parameters.get("window_end") or str(stored["market_date"])
         name = f"{name}-to-{parameters['window_end']}"
     return {"scenarios": ScenarioRequest(method=stored["method"], parameters=parameters, name=name)}
-
-
-def answer_on_demand(
-    committer: Committer,
-    query: TableQuery,
-    *,
-    cache: VectorCache,
-    spark: Callable[[], SparkSession],
-    progress: Progress = lambda stage, done, total: None,
-    cancelled: threading.Event | None = None,
-) -> tuple[RiskResult, dict[str, Any] | None]:
-    """Answers the query, valuing first what the lake lacks; and the seal of that valuation, None where nothing was lacking."""
-    lake = committer.lake
-    try:
-        result = run_table(lake, query, cache=cache)
-        if not result.coverage.missing:
-            return result, None
-    except NotFound:
-        pass  # it is valued now; what is not there at all, such as the book, is said by the valuation
-    sealed = run_valuation(
-        committer, valuation_for(lake.snapshot(), query), spark=spark, progress=progress, cancelled=cancelled
-    )
-    asked = query.model_copy(update={"valuation_set": sealed["valuation_set_id"], "scenario_set": None})
-    return run_table(lake, asked, cache=cache), sealed
-
-
-def said(sealed: Mapping[str, Any]) -> str:
-    """What was done before the answer, in a sentence."""
-    run = sealed["this_run"]
-    return f"{run['valued']:,} contracts valued for this, {run['reused']:,} known, {run['failed']:,} failed."

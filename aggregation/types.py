@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 import pyarrow as pa
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    GetJsonSchemaHandler,
+    Tag,
+    WithJsonSchema,
+    model_validator,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from lake.dates import Day
-from lake.errors import BadInput
+from lake.errors import OBJECT_TAG, TEXT_TAG, BadInput, validated
 
 CoverageStatus = Literal["complete", "with substitutes", "partial", "invalid"]
 Tail = Literal["loss", "gain"]
@@ -33,6 +46,61 @@ Level = Annotated[str, BeforeValidator(_decimal_text), WithJsonSchema(_LEVEL_SCH
 
 _CONDITION = re.compile(r"([^=!~<>]+)(!=|=|!~|~|>=|<=|>|<)(.*)", re.DOTALL)
 _BOUND_OF = {">=": "at_least", "<=": "at_most", ">": "above", "<": "below"}
+
+
+def whole(value: Any) -> Any:
+    """A float that is a whole number as an integer: JSON has one kind of number, and 10.0 is an integer there."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+# limits stand before the validator in Annotated, or they are lost to the schema
+Whole = Annotated[int, BeforeValidator(whole)]
+AtLeastOne = Annotated[int, Field(ge=1), BeforeValidator(whole)]
+# one of DIMENSIONS, a level of a hierarchy, or an attribute
+DimensionName = Annotated[str, WithJsonSchema({"type": "string", "pattern": r"^([a-z][a-z0-9_]{0,63}|attribute\..+)$"})]
+Currency = Annotated[str, Field(pattern="^[A-Z]{3}$")]
+
+
+NAMES: dict[str, Collection[str]] = {}  # of measures and estimators; each dictionary enters itself
+
+
+@dataclass(frozen=True)
+class _OneOf:
+    """Lists the names of a dictionary in the schema; an unknown one is refused where it is used, with the nearest."""
+
+    names: str
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return {**handler(schema), "enum": list(NAMES[self.names])}
+
+
+MeasureName = Annotated[str, _OneOf("measures")]
+EstimatorName = Annotated[str, _OneOf("estimators")]
+
+
+@dataclass(frozen=True)
+class TextForm:
+    """For a model that may also be given as a text: `parse` reads it, `pattern` says what it looks like."""
+
+    parse: Callable[[str], Any]
+    pattern: str
+
+    def __call__(self, value: Any) -> Any:
+        try:
+            return self.parse(value) if isinstance(value, str) else value
+        except BadInput as error:
+            raise ValueError(error.message) from None
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": "string", "pattern": self.pattern}
+
+
+def or_text(model: Any, parse: Callable[[str], Any], pattern: str) -> Any:
+    """The model, or a text that `parse` makes one of."""
+    form = TextForm(parse, pattern)
+    text = Annotated[str, AfterValidator(form), WithJsonSchema(form.schema()), Tag(TEXT_TAG)]
+    kind = Discriminator(lambda value: TEXT_TAG if isinstance(value, str) else OBJECT_TAG)
+    return Annotated[Annotated[model, Tag(OBJECT_TAG)] | text, kind, form]
 
 
 # a loss in the reporting currency; a gain is a negative one
@@ -111,15 +179,32 @@ class Filter(BaseModel):
         return f"not ({shown})" if self.exclude else shown
 
 
-class Question(BaseModel):
-    """What is asked about: whose positions, of which day, in which market, under which scenarios, in which currency."""
+if TYPE_CHECKING:
+    Condition = Filter
+else:
+    Condition = or_text(Filter, Filter.parse, "^[^=!~<>]+(!?=.*|(!?~|[<>]=?).+)$")
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+
+class Positions(BaseModel):
+    """Whose positions, grouped by what, in which currency."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, allow_inf_nan=False)
+
+    by: tuple[DimensionName, ...] = Field(
+        (), max_length=16, description="dimensions to group by, outermost first; empty for the total alone"
+    )
+    where: tuple[Condition, ...] = Field(
+        (), description="filters, such as desk=Rates,FX or book!=B1, all of which must hold"
+    )
+    currency: Currency = Field("USD", description="reporting currency, ISO 4217")
+
+
+class Point(BaseModel):
+    """A day: its valuation, market, book and scenarios."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
     as_of: Day = Field(description="valuation date; also the date of market and positions unless those are given")
-    by: tuple[str, ...] = Field((), description="dimensions to group by, outermost first; empty for the total alone")
-    where: tuple[Filter, ...] = Field((), description="filters, all of which must hold")
-    currency: str = Field("USD", pattern="^[A-Z]{3}$", description="reporting currency, ISO 4217")
     positions_date: Day | None = Field(None, description="date of the book, when not as_of")
     market_date: Day | None = Field(None, description="date of the base market, when not as_of")
     scenario_set: str | None = Field(None, description="scenario set name or id; default the one last valued for as_of")
@@ -131,23 +216,71 @@ class Question(BaseModel):
     )
 
 
-class RiskQuery(Question):
-    """One question: whose risk, on which day, measured how. Everything but the date has a stated default.
+def _point(text: str) -> Point:
+    return validated(Point, {"as_of": text}, "date")
+
+
+if TYPE_CHECKING:
+    PointOrDay = Point
+else:
+    PointOrDay = or_text(Point, _point, "^[0-9]{4}-[0-9]{2}-[0-9]{2}$")
+
+
+class Scope(Point, Positions):
+    """What a question is about: whose positions, of which day, in which market, under which scenarios, in which currency."""
+
+
+class Figures(BaseModel):
+    """How risk is measured.
 
     Levels are decimal texts or numbers such as 0.99; they are read exactly (`aggregation.kernels.estimators.exact_level`).
     """
 
-    measures: tuple[str, ...] = Field(("var",), min_length=1, description="measures, see /measures")
-    levels: tuple[Level, ...] = Field(("0.99",), min_length=1, description="confidence levels, fractions such as 0.99")
-    estimator: str = Field("order_statistic", description="how a quantile is read from the scenarios")
+    measures: tuple[MeasureName, ...] = Field(
+        ("var",), min_length=1, max_length=32, description="measures, see /measures"
+    )
+    levels: tuple[Level, ...] = Field(
+        ("0.99",), min_length=1, max_length=32, description="confidence levels, fractions such as 0.99"
+    )
+    estimator: EstimatorName = Field("order_statistic", description="how a quantile is read from the scenarios")
     tail: Tail = Field("loss", description="the tail that is measured: loss, or gain, which is the measure of -P&L")
-    thresholds: tuple[Threshold, ...] = Field((), description="losses whose exceedance probability is asked for")
-    scale_to_days: int | None = Field(
-        None, ge=1, le=250, description="scale to this horizon by the square root of time; default the scenarios' own"
+    thresholds: tuple[Threshold, ...] = Field(
+        (), max_length=32, description="losses whose exceedance probability is asked for"
+    )
+    scale_to_days: Annotated[int, Field(ge=1, le=250), BeforeValidator(whole)] | None = Field(
+        None, description="scale to this horizon by the square root of time; default the scenarios' own"
     )
     interval: Level | None = Field(
         None, description="confidence of a sampling interval beside every figure, such as 0.95; default none"
     )
+
+
+class RiskQuery(Scope, Figures):
+    """One question: whose risk, on which day, measured how. Everything but the date has a stated default."""
+
+
+class OneFigure(BaseModel):
+    """One measure at one level."""
+
+    measure: Literal["var", "es"] = Field("var", description="var or es")
+    level: Level = Field("0.99", description="confidence level, a fraction such as 0.99")
+
+
+class TwoPoints(Positions, Figures):
+    """The same question at two points, which may differ in dates, sets and branch."""
+
+    from_: PointOrDay = Field(alias="from", description="the first point, which is subtracted: a date, or a point")
+    to: PointOrDay = Field(description="the second point: a date, or a point")
+    scenario_set: str | None = Field(None, description="scenario set of both points, where a point names none")
+
+    def points(self) -> tuple[RiskQuery, RiskQuery]:
+        """The question at either point."""
+        asked = {name: getattr(self, name) for name in (*Positions.model_fields, *Figures.model_fields)}
+        one, two = (
+            RiskQuery(**{**dict(point), "scenario_set": point.scenario_set or self.scenario_set}, **asked)
+            for point in (self.from_, self.to)
+        )
+        return one, two
 
 
 @dataclass(frozen=True)

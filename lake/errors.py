@@ -15,6 +15,9 @@ from pydantic import BaseModel, ValidationError
 
 Model = TypeVar("Model", bound=BaseModel)
 
+# of a value that may be given as a text or as an object; no part of where a fault is
+OBJECT_TAG, TEXT_TAG = "<object>", "<text>"
+
 
 @dataclass(frozen=True)
 class Issue:
@@ -105,7 +108,8 @@ def invalid(error: ValidationError, what: str, model: type[BaseModel]) -> BadInp
         name = str(fault["loc"][0]) if fault["loc"] else ""
         allowed = nearest(name, model.model_fields) if fault["type"] == "extra_forbidden" else ()
         message = "is not a known name" if allowed else fault["msg"].removeprefix("Value error, ")
-        issues.append(Issue("/" + "/".join(map(str, fault["loc"])), message, str(fault["input"])[:80], allowed))
+        place = [str(part) for part in fault["loc"] if part not in (OBJECT_TAG, TEXT_TAG)]
+        issues.append(Issue("/" + "/".join(place), message, str(fault["input"])[:80], allowed))
     listed = "; ".join(
         f"{i.pointer[1:] or 'value'}: {i.message} (given {i.value})"
         + (f", nearest {', '.join(i.allowed)}" if i.allowed else "")

@@ -19,7 +19,7 @@ from aggregation.book.book import Book
 from aggregation.book.changes import ADDED, Changes, Removal, Scaling, changed_book
 from aggregation.book.hierarchies import with_levels
 from aggregation.opened.opened_lake import VectorCache
-from aggregation.types import Question
+from aggregation.types import Scope
 from lake.canonical import canonical_json, digest
 from lake.committer import Committer
 from lake.errors import BadInput, Conflict, NotFound
@@ -69,7 +69,7 @@ def branch_book(cache: VectorCache, at: Snapshot, chain: Sequence[Row]) -> Book:
     return cache.keep(key, make)
 
 
-def chain_of(at: Snapshot, question: Question) -> list[Row]:
+def chain_of(at: Snapshot, question: Scope) -> list[Row]:
     """The lineage of the question's branch, empty where it is about a book; raises `BadInput` for another positions date."""
     if question.branch is None:
         return []

@@ -13,7 +13,7 @@ from aggregation.opened import branch_books, valuation_choice
 from aggregation.opened.alignment import MISSING, Alignment
 from aggregation.opened.opened_lake import VectorCache
 from aggregation.opened.vectors import Vectors
-from aggregation.types import Question
+from aggregation.types import Scope
 from lake.arrays import Floats
 from lake.tables import Snapshot
 from valuation.books import branches
@@ -42,7 +42,7 @@ class Inputs:
         return None if self.scenarios["weights"] is None else np.array(self.scenarios["weights"])
 
 
-def open_inputs(cache: VectorCache, query: Question) -> Inputs:
+def open_inputs(cache: VectorCache, query: Scope) -> Inputs:
     """The valuation set that answers the query, its vectors, and the book; raises `NotFound` with what is there."""
     tables = ("valuation_sets", "positions", "hierarchies")
     snapshot = cache.lake.snapshot(*tables, *(branches.TABLES if query.branch is not None else ()))

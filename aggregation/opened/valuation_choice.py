@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from aggregation.book.book import nearest_dates
-from aggregation.types import Question
+from aggregation.types import Scope
 from lake.errors import BadInput, NotFound, unknown
 from scenarios.types import RiskClass
 
 
-def valuation_sets(seals: Sequence[Mapping[str, Any]], query: Question) -> Sequence[Mapping[str, Any]]:
+def valuation_sets(seals: Sequence[Mapping[str, Any]], query: Scope) -> Sequence[Mapping[str, Any]]:
     """The seals that may answer the query, newest first: the one named, else those of the date and scenario set asked for.
 
     `seals` are rows of valuation_sets, oldest first. Without a name, sets that shock all risk classes go before those
@@ -40,7 +40,7 @@ def valuation_sets(seals: Sequence[Mapping[str, Any]], query: Question) -> Seque
     return [s for s in best if s["scenario_set_id"] == best[0]["scenario_set_id"]]
 
 
-def _nothing_fits(query: Question, dates: set[dt.date]) -> str:
+def _nothing_fits(query: Scope, dates: set[dt.date]) -> str:
     """What is there instead, and how to have it valued."""
     under = f" under scenario set {query.scenario_set}" if query.scenario_set else ""
     market = f" in the market of {query.market_date}" if query.market_date else ""
@@ -58,7 +58,7 @@ def _nothing_fits(query: Question, dates: set[dt.date]) -> str:
     )
 
 
-def _named(seals: Sequence[Mapping[str, Any]], query: Question) -> Mapping[str, Any]:
+def _named(seals: Sequence[Mapping[str, Any]], query: Scope) -> Mapping[str, Any]:
     found = [s for s in seals if s["valuation_set_id"] == query.valuation_set]
     if not found:
         ids = (s["valuation_set_id"] for s in seals)

@@ -18,7 +18,7 @@ from aggregation.reduce.grouping import Groups, coverage, group_by
 from aggregation.reduce.netting import net
 from aggregation.reduce.product import group_base, group_pnl
 from aggregation.reduce.product_on_spark import group_pnl_on_spark
-from aggregation.types import Question
+from aggregation.types import Scope
 from lake.arrays import Bools, Codes, Floats, Ints
 from lake.compiled import compiled
 from scenarios.store import load_scenario_set
@@ -40,7 +40,7 @@ class Selection:
     rates: Conversion
 
 
-def open_selection(inputs: Inputs, query: Question, within: Bools | None = None) -> Selection:
+def open_selection(inputs: Inputs, query: Scope, within: Bools | None = None) -> Selection:
     """Filters and groups the book as the query says, of the positions in `within` where it is given, (n_positions,).
 
     Raises `BadInput` for unknown names and empty selections.
@@ -56,7 +56,7 @@ def open_selection(inputs: Inputs, query: Question, within: Bools | None = None)
     return dataclasses.replace(made, inputs=inputs)
 
 
-def _open_selection(inputs: Inputs, query: Question, within: Bools | None) -> Selection:
+def _open_selection(inputs: Inputs, query: Scope, within: Bools | None) -> Selection:
     keep = select(inputs.book, query.where)
     if within is not None:
         keep &= within

@@ -26,7 +26,7 @@ from aggregation.reduce.coverage import coverage_columns, total_coverage
 from aggregation.reduce.product import by_rows
 from aggregation.reduce.selection import Selection, open_selection, scenario_pnl
 from aggregation.risk.sampling_error import Resamples, interval, interval_notes, resamples_of
-from aggregation.types import Coverage, Question, RiskQuery, RiskResult
+from aggregation.types import Coverage, RiskQuery, RiskResult, Scope
 from lake.arrays import Bools, Floats
 from lake.canonical import digest
 from lake.errors import BadInput
@@ -271,7 +271,7 @@ def answer_notes(
     return tuple(notes)
 
 
-def basis_notes(query: Question, inputs: Inputs, total: Coverage, invalid: int) -> list[str]:
+def basis_notes(query: Scope, inputs: Inputs, total: Coverage, invalid: int) -> list[str]:
     """What a reader must know of the positions and the scenarios; `invalid` counts the groups of which nothing is covered."""
     notes = []
     scenarios = inputs.scenarios

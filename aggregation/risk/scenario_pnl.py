@@ -21,7 +21,7 @@ from aggregation.receipts import make_receipt
 from aggregation.reduce.coverage import coverage_columns, total_coverage
 from aggregation.reduce.selection import Selection, open_selection, scenario_pnl
 from aggregation.risk.query import PNL_BYTES, basis_notes
-from aggregation.types import Coverage, Question
+from aggregation.types import Coverage, Scope
 from lake.arrays import Floats, Ints
 from lake.canonical import digest
 from lake.errors import BadInput, NotFound, unknown
@@ -31,7 +31,7 @@ from scenarios.store import load_scenario_set
 MOST_ROWS = 500_000
 
 
-class PnlQuery(Question):
+class PnlQuery(Scope):
     """Whose P&L, of which day, in which scenarios."""
 
     scenarios: tuple[str, ...] = Field((), description="scenario ids to look at; default all")

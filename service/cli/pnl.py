@@ -142,7 +142,7 @@ def plot_var(lake: Lake, query: RiskQuery, total: Mapping[str, Any], path: Path,
     """
     from aggregation.measures import asked_measures
     from aggregation.risk.scenario_pnl import PnlQuery, run_pnl
-    from aggregation.types import Question
+    from aggregation.types import Scope
 
     marks = {}
     for a in asked_measures(query):
@@ -150,5 +150,5 @@ def plot_var(lake: Lake, query: RiskQuery, total: Mapping[str, Any], path: Path,
         if a.measure.of_money and value is not None and a.measure.name != "volatility" and a.scale_to_days is None:
             gain = a.tail == "gain" or a.measure.name == "mean"
             marks[f"{a.name} {value:,.0f}"] = value if gain else -value
-    whole = {name: getattr(query, name) for name in Question.model_fields} | {"by": ()}
+    whole = {name: getattr(query, name) for name in Scope.model_fields} | {"by": ()}
     return plot_pnl(run_pnl(lake, PnlQuery(**whole), cache=cache), path, marks)

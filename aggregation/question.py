@@ -1,0 +1,136 @@
+"""A question: what is asked, how it is answered, and what has to be valued first. `questions.QUESTIONS` lists them all."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from pydantic import BaseModel
+
+from aggregation.receipts import sealed
+from aggregation.session import Session
+from lake.canonical import canonical_json, digest
+from valuation.sets.plan import ValuationPlan
+from valuation.sets.requests import ValuationRequest
+
+Query = TypeVar("Query", bound=BaseModel)
+
+_RECEIPTS = ("receipt", "receipts")  # they name inputs, and are held to by a digest of their own
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a question has valued before it is answered, and what that takes.
+
+    valuations : a label, the request and its plan, of every valuation the question rests on. expected_core_seconds : of what
+    is missing, and of what is priced for the answer without being stored. ready : whether nothing has to be valued first.
+    about : further figures, by name.
+    """
+
+    valuations: tuple[tuple[str, ValuationRequest, ValuationPlan], ...] = ()
+    expected_core_seconds: float = 0.0
+    ready: bool = True
+    about: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The figures shown before anything runs."""
+        return {
+            "ready": self.ready,
+            "expected_core_seconds": round(self.expected_core_seconds, 3),
+            "valuations": [
+                {"for": label, "request": request.model_dump(mode="json"), "plan": plan.to_dict()}
+                for label, request, plan in self.valuations
+            ],
+            "about": dict(self.about),
+        }
+
+
+def plan_of(valuations: Sequence[tuple[str, ValuationRequest, ValuationPlan]], **about: Any) -> Plan:
+    """The plan whose cost is that of its valuations; it is ready when each of them is sealed."""
+    return Plan(
+        tuple(valuations),
+        sum(plan.expected_core_seconds for _, _, plan in valuations),
+        all(plan.sealed is not None for _, _, plan in valuations),
+        about,
+    )
+
+
+@dataclass(frozen=True)
+class Question(Generic[Query]):
+    """An entry of QUESTIONS.
+
+    query : the model of what is asked, with all its limits. answer : gives a dataclass with `rows` (an Arrow table), `to_dict`,
+    `receipt` and `notes`; it values nothing that is stored. plan : what has to be valued first, None for a question that
+    rests on no valuation. value : values it, and gives the query to ask then. example : a query of the documentation, on the
+    demo lake.
+    """
+
+    query: type[Query]
+    answer: Callable[[Session, Query], Any]
+    example: Mapping[str, Any]
+    plan: Callable[[Session, Query], Plan] | None = None
+    value: Callable[[Session, Query], Query] | None = None
+
+
+def seal(answer: Any, name: str, query: BaseModel) -> Any:
+    """The answer with a receipt that names the question and holds everything the answer says."""
+    question = query.model_dump(mode="json", by_alias=True)
+    receipt = {
+        **{k: v for k, v in answer.receipt.items() if k != "receipt_digest"},
+        "kind": name,
+        "question": question,
+        "query_digest": digest(canonical_json(question)),
+        "answer_digest": answer_digest(answer),
+    }
+    return dataclasses.replace(answer, receipt=sealed(receipt))
+
+
+def answer_digest(answer: Any) -> str:
+    """One digest over everything an answer says: every table, figure and note, but not its receipt."""
+    return digest(*_parts(answer))
+
+
+def _parts(value: Any) -> list[str | bytes]:
+    """What is digested of a value, in order; figures by their bits."""
+    if isinstance(value, pa.Table):
+        return [part for name in value.column_names for part in (name, *_parts(value[name]))]
+    if isinstance(value, pa.ChunkedArray):
+        value = value.combine_chunks()
+    if isinstance(value, pa.Array):
+        if pa.types.is_floating(value.type) or pa.types.is_integer(value.type):
+            empty = np.packbits(value.is_null().to_numpy(zero_copy_only=False)).tobytes()
+            return [str(value.type), empty, np.ascontiguousarray(pc.fill_null(value, 0).to_numpy()).tobytes()]
+        return [str(value.type), canonical_json([_plain(v) for v in value.to_pylist()])]
+    if isinstance(value, np.ndarray):
+        return [str(value.dtype), str(value.shape), np.ascontiguousarray(value).tobytes()]
+    if isinstance(value, BaseModel):
+        return [canonical_json(value.model_dump(mode="json", by_alias=True))]
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        shown = [f.name for f in dataclasses.fields(value) if f.name not in _RECEIPTS]
+        return [part for name in shown for part in (name, *_parts(getattr(value, name)))]
+    if isinstance(value, Mapping):
+        entries = [(str(k), v) for k, v in value.items() if k not in _RECEIPTS]
+        return ["{", *(part for k, v in entries for part in (k, *_parts(v))), "}"]
+    if isinstance(value, list | tuple):
+        return ["[", *(part for v in value for part in _parts(v)), "]"]
+    return [canonical_json(_plain(value))]
+
+
+def _plain(value: Any) -> Any:
+    """A value as JSON has it; floats as they read back, whatever they are."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float):
+        return repr(value)
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, Mapping):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(v) for v in value]
+    return str(value)

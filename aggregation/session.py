@@ -1,0 +1,58 @@
+"""What a question is answered with: the lake as it is opened, and what may be used to value what is missing."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from aggregation.opened.opened_lake import VectorCache
+from lake.errors import NotReady
+from lake.progress import Progress
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+    from lake.committer import Committer
+    from lake.tables import Lake
+
+
+def no_spark() -> SparkSession:
+    """For a process that may not start Spark."""
+    raise NotReady("This process starts no Spark; large valuations are jobs of the engine.")
+
+
+def silent(stage: str, done: int, total: int) -> None:
+    """Tells nobody how far the work is."""
+
+
+@dataclass(frozen=True)
+class Session:
+    """One lake, opened once, and the rights and means of whoever asks.
+
+    committer : the lake's writer, where something may be valued or stored; None for a session that only reads. spark : gives
+    the Spark session when it is called. progress, cancelled : how long work tells how far it is, and how it is stopped.
+    """
+
+    lake: Lake
+    cache: VectorCache
+    committer: Committer | None = None
+    spark: Callable[[], SparkSession] = no_spark
+    progress: Progress = silent
+    cancelled: threading.Event | None = None
+
+    def writer(self) -> Committer:
+        """The committer; raises `NotReady` in a session that only reads."""
+        if self.committer is None:
+            raise NotReady("This session only reads. Ask for the plan, then have it valued, then ask again.")
+        return self.committer
+
+    def writing(self, committer: Committer) -> Session:
+        """The same session with the right to write."""
+        return replace(self, committer=committer)
+
+
+def reading(lake: Lake, cache: VectorCache | None = None) -> Session:
+    """A session that only reads."""
+    return Session(lake, cache or VectorCache(lake))
