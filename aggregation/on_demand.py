@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from aggregation.opened import valuation_choice
-from aggregation.question import Plan
+from aggregation.question import Plan, together
 from aggregation.session import Session
-from aggregation.types import Scope
-from lake.errors import BadInput, NotFound
+from aggregation.types import Scope, TwoPoints
+from lake.errors import BadInput, NotFound, NotValued
 from lake.tables import Snapshot
 from scenarios.generators import GENERATORS
 from scenarios.requests import ScenarioRequest
@@ -23,6 +23,7 @@ from valuation.sets.requests import ValuationRequest, plan_valuation, run_valuat
 from valuation.sets.store import list_valuation_sets
 
 S = TypeVar("S", bound=Scope)
+T = TypeVar("T", bound=TwoPoints)
 
 
 def valuation_for(snapshot: Snapshot, query: Scope) -> ValuationRequest:
@@ -115,3 +116,31 @@ def _scenarios(snapshot: Snapshot, wanted: str, query: Scope) -> dict[str, Any]:
         parameters["window_end"] = parameters.get("window_end") or str(stored["market_date"])
         name = f"{name}-to-{parameters['window_end']}"
     return {"scenarios": ScenarioRequest(method=stored["method"], parameters=parameters, name=name)}
+
+
+def plan_points(session: Session, query: TwoPoints) -> Plan:
+    """What either point lacks."""
+    return together(plan_scope(session, point) for point in query.points())
+
+
+def value_points(session: Session, query: T) -> T:
+    """Values what either point lacks; each then names the set that was made."""
+    one, two = (value_scope(session, point) for point in query.points())
+    sides = {
+        name: side.model_copy(update={"valuation_set": q.valuation_set, "scenario_set": q.scenario_set})
+        for name, side, q in (("from_", query.from_, one), ("to", query.to, two))
+    }
+    return query.model_copy(update={**sides, "scenario_set": None})
+
+
+def sealed_by(plan: Plan) -> list[Any]:
+    """The seals of what the plan names; raises `NotValued` with what it takes where one is missing."""
+    lacking = [(label, p) for label, _, p in plan.valuations if p.sealed is None]
+    if lacking:
+        contracts = sum(p.work.num_rows for _, p in lacking)
+        seconds = sum(p.expected_core_seconds for _, p in lacking)
+        raise NotValued(
+            f"Not valued yet: {'; '.join(label for label, _ in lacking)}. It takes {contracts:,} contracts, about "
+            f"{seconds:.1f} seconds of one core. Ask for the plan of this question, and have it valued."
+        )
+    return [p.sealed for _, _, p in plan.valuations]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -57,6 +57,16 @@ def plan_of(valuations: Sequence[tuple[str, ValuationRequest, ValuationPlan]], *
         sum(plan.expected_core_seconds for _, _, plan in valuations),
         all(plan.sealed is not None for _, _, plan in valuations),
         about,
+    )
+
+
+def together(plans: Iterable[Plan]) -> Plan:
+    """Several plans as one."""
+    found = list(plans)
+    return Plan(
+        tuple(v for p in found for v in p.valuations),
+        sum(p.expected_core_seconds for p in found),
+        all(p.ready for p in found),
     )
 
 

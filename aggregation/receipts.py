@@ -12,10 +12,12 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from aggregation.book.book import Book
 from aggregation.opened import valuation_choice
 from aggregation.opened.inputs import Inputs
 from lake.canonical import canonical_json, digest
-from lake.tables import NEVER_WRITTEN, Lake, code_version
+from lake.tables import NEVER_WRITTEN, Lake, Snapshot, code_version
+from valuation.sets.plan import all_pricers_version
 
 _PACKAGES = ("lake", "scenarios", "valuation", "aggregation")  # whose code decides numbers
 _LIBRARIES = ("numpy", "numba", "scipy", "pyarrow", "QuantLib")  # whose arithmetic stands in them
@@ -137,3 +139,17 @@ def code_digest() -> str:
 def libraries() -> dict[str, str]:
     """Versions of the libraries whose arithmetic stands in the numbers."""
     return {name: version(name) for name in _LIBRARIES}
+
+
+def name_book(book: Book, snapshot: Snapshot) -> dict[str, Any]:
+    """What an answer rests on that is priced for itself: the book, the market data, the pricers and the code."""
+    version = snapshot.versions.get("market_data", NEVER_WRITTEN)
+    return {
+        "positions_date": str(book.positions_date),
+        "positions_files": list(book.files),
+        "market_data_version": version,
+        "market_data_digest": market_data_digest(snapshot.lake, version),
+        "pricer_version": all_pricers_version(),
+        "table_versions": dict(snapshot.versions),
+        **name_code(),
+    }

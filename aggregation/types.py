@@ -23,8 +23,8 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from lake.dates import Day
-from lake.errors import OBJECT_TAG, TEXT_TAG, BadInput, validated
+from lake.dates import Day, day
+from lake.errors import OBJECT_TAG, TEXT_TAG, BadInput
 
 CoverageStatus = Literal["complete", "with substitutes", "partial", "invalid"]
 Tail = Literal["loss", "gain"]
@@ -217,7 +217,7 @@ class Point(BaseModel):
 
 
 def _point(text: str) -> Point:
-    return validated(Point, {"as_of": text}, "date")
+    return Point(as_of=day(text))
 
 
 if TYPE_CHECKING:
@@ -226,7 +226,7 @@ else:
     PointOrDay = or_text(Point, _point, "^[0-9]{4}-[0-9]{2}-[0-9]{2}$")
 
 
-class Scope(Point, Positions):
+class Scope(Positions, Point):
     """What a question is about: whose positions, of which day, in which market, under which scenarios, in which currency."""
 
 
@@ -255,7 +255,7 @@ class Figures(BaseModel):
     )
 
 
-class RiskQuery(Scope, Figures):
+class RiskQuery(Figures, Scope):
     """One question: whose risk, on which day, measured how. Everything but the date has a stated default."""
 
 
@@ -266,7 +266,7 @@ class OneFigure(BaseModel):
     level: Level = Field("0.99", description="confidence level, a fraction such as 0.99")
 
 
-class TwoPoints(Positions, Figures):
+class TwoPoints(Figures, Positions):
     """The same question at two points, which may differ in dates, sets and branch."""
 
     from_: PointOrDay = Field(alias="from", description="the first point, which is subtracted: a date, or a point")

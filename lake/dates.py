@@ -11,7 +11,8 @@ from pydantic import BeforeValidator
 _ISO = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
-def _day(value: Any) -> dt.date:
+def day(value: Any) -> dt.date:
+    """The date of a text YYYY-MM-DD; raises `ValueError` for anything else."""
     # pydantic alone also reads numbers, and texts such as "0", as seconds since 1970: a typing error would become a date
     if isinstance(value, dt.date):
         return value
@@ -20,4 +21,4 @@ def _day(value: Any) -> dt.date:
     return dt.date.fromisoformat(value)
 
 
-Day = Annotated[dt.date, BeforeValidator(_day)]
+Day = Annotated[dt.date, BeforeValidator(day)]

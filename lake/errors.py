@@ -59,6 +59,12 @@ class NotFound(VarlakeError):
     title = "Not found"
 
 
+class NotValued(NotFound):
+    """What is asked about rests on a valuation that the lake does not hold; it can be planned, and made."""
+
+    title = "Not valued yet"
+
+
 class Conflict(VarlakeError):
     """The state of the lake forbids it: another writer, a job already ended."""
 

@@ -34,18 +34,22 @@ from aggregation.book.book import Book, Column, encode
 from aggregation.book.filters import select
 from aggregation.opened.inputs import open_inputs
 from aggregation.opened.opened_lake import VectorCache
+from aggregation.question import Plan, Question
 from aggregation.receipts import market_data_digest, name_code, name_inputs, receipt_of
 from aggregation.reduce.grouping import group_by
 from aggregation.reduce.selection import open_selection
 from aggregation.risk.series import BOOKS
+from aggregation.session import Session
 from lake.arrays import Floats
 from lake.canonical import canonical_json, digest
 from lake.errors import BadInput, NotFound, VarlakeError
 from lake.schemas import DIMENSION_COLUMNS
 from lake.tables import Lake, Snapshot
 from scenarios.market.calendars import sessions
+from scenarios.requests import ScenarioRequest, default_name
 from valuation.books.contracts import contracts_by_id, positions_dates
 from valuation.horizons.realised_pnl import Contract, RealisedMarkets
+from valuation.sets.daily import plan_days, value_days
 
 Progress = Callable[[str, int, int], None]
 
@@ -350,3 +354,33 @@ def _as_book(rows: pa.Table, dimensions: Sequence[str]) -> Book:
 
 def _first_sentence(error: VarlakeError) -> str:
     return error.message.split(". ")[0].rstrip(".")
+
+
+def _recipe(query: BacktestQuery) -> ScenarioRequest:
+    """The scenarios of the days that are valued for a backtest."""
+    return ScenarioRequest(method=query.method, parameters=query.parameters, name=query.scenario_set)
+
+
+def _answer(session: Session, query: BacktestQuery) -> BacktestResult:
+    return run_backtest(session.lake, query, cache=session.cache, progress=session.progress)
+
+
+def _plan(session: Session, query: BacktestQuery) -> Plan:
+    found = plan_days(session.lake, tested_days(session.lake.snapshot(), query), _recipe(query))
+    return Plan(expected_core_seconds=found.expected_core_seconds, ready=not found.missing, about=found.to_dict())
+
+
+def _value(session: Session, query: BacktestQuery) -> BacktestQuery:
+    recipe = _recipe(query)
+    days = tested_days(session.lake.snapshot(), query)
+    value_days(session.writer(), days, recipe, progress=session.progress, cancelled=session.cancelled)
+    return query.model_copy(update={"scenario_set": recipe.name or default_name(recipe)})
+
+
+BACKTEST = Question(
+    BacktestQuery,
+    _answer,
+    {"from": "2020-02-14", "to": "2020-03-16", "calendar": "books", "simulations": 100},
+    _plan,
+    _value,
+)

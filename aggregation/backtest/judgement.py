@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from aggregation.kernels import backtest_statistics as tests
 from aggregation.kernels.backtest_statistics import Attribution, Outcome, Tail, TrafficLight
@@ -23,7 +23,7 @@ from aggregation.kernels.estimators import exact_level
 from aggregation.measures import MEASURES
 from aggregation.reduce.selection import Selection, scenario_pnl
 from aggregation.risk.query import level_text
-from aggregation.types import Filter, Level, RiskQuery
+from aggregation.types import EstimatorName, Level, Positions, RiskQuery, Whole
 from lake.arrays import Bools, Floats
 from lake.dates import Day
 from lake.errors import BadInput, Issue
@@ -33,28 +33,24 @@ HYPOTHETICAL, ACTUAL = "hypothetical", "actual"
 Key = tuple[str | None, ...]  # members of a node; () for the total
 
 
-class BacktestQuery(BaseModel):
+class BacktestQuery(Positions):
     """Which VaR is held against which P&L, and how it is tested."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    first: Day = Field(description="first day whose VaR is tested, against the P&L of the next")
-    last: Day = Field(description="last day whose P&L is tested")
-    by: tuple[str, ...] = Field((), description="dimensions whose members are tested each, beside the total")
-    where: tuple[Filter, ...] = Field((), description="filters, all of which must hold")
+    first: Day = Field(alias="from", description="first day whose VaR is tested, against the P&L of the next")
+    last: Day = Field(alias="to", description="last day whose P&L is tested")
     levels: tuple[Level, ...] = Field(
         ("0.99", "0.975"),
         min_length=1,
+        max_length=32,
         description="confidence levels; the ES tests at several levels begin at the lowest",
     )
-    currency: str = Field("USD", pattern="^[A-Z]{3}$", description="reporting currency, ISO 4217")
-    estimator: str = Field("order_statistic", description="how a quantile is read from the scenarios")
+    estimator: EstimatorName = Field("order_statistic", description="how a quantile is read from the scenarios")
     scenario_set: str | None = Field(None, description="scenario set name; default the one last valued for each day")
     calendar: str = Field(
         "XNYS",
         description="business days that are tested: an exchange calendar, weekdays, or books for the days that have one",
     )
-    window: int = Field(250, ge=1, le=5000, description="days the traffic light and the limits look back")
+    window: Whole = Field(250, ge=1, le=5000, description="days the traffic light and the limits look back")
     time: Literal["frozen", "passes"] = Field(
         "frozen",
         description="hypothetical P&L with the valuation date kept (frozen, as the scenarios of VaR have it), or with the day's "
@@ -66,11 +62,13 @@ class BacktestQuery(BaseModel):
         description="law of P&L under which the ES statistics are simulated: each day's stored scenarios, normal, or t",
     )
     degrees: float = Field(5.0, gt=2, le=1000, description="degrees of freedom of the law t")
-    simulations: int = Field(
+    simulations: Whole = Field(
         10_000, ge=0, le=100_000, description="simulations of the ES statistics; 0 leaves them out"
     )
-    seed: int = Field(1, ge=0, description="seed of the simulations")
-    steps: int = Field(4, ge=1, le=64, description="VaR levels of the multinomial test, from the lowest level up")
+    seed: Whole = Field(1, ge=0, description="seed of the simulations")
+    steps: Whole = Field(4, ge=1, le=64, description="VaR levels of the multinomial test, from the lowest level up")
+    method: str = Field("historical", description="scenario method of the days that are valued for it")
+    parameters: dict[str, Any] = Field(default_factory=dict, description="parameters of that method")
 
     @model_validator(mode="after")
     def _in_order(self) -> BacktestQuery:

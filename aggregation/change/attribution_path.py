@@ -31,7 +31,7 @@ from aggregation.types import RiskQuery
 from lake.arrays import Floats
 from lake.canonical import digest
 from lake.committer import Committer
-from lake.errors import BadInput, NotReady
+from lake.errors import BadInput, NotValued
 from lake.tables import Lake, Snapshot
 from scenarios.requests import ScenarioRequest, make_scenario_set
 from scenarios.store import load_scenario_set
@@ -189,9 +189,9 @@ def explain_through(
             for c in plan.corners
             if c.valuation_set is None
         )
-        raise NotReady(
+        raise NotValued(
             f"{len(plan.missing)} valuations between the two points are missing ({lacking}): {contracts:,} contracts, about "
-            f"{cost:.1f} seconds of one core. Ask for the plan, and value it."
+            f"{cost:.1f} seconds of one core. Ask for the plan of this question, and have it valued."
         )
     return lattice.shapley(plan) if method == "shapley" else lattice.sequential(plan)
 

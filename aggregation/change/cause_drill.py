@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -41,9 +41,17 @@ class DrillResult:
     value: float
     parts: int
     others: float
+    receipt: Mapping[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
-        return {**vars(self), "cell": dict(self.cell), "rows": self.rows.to_pylist()}
+        return {
+            **vars(self),
+            "cell": dict(self.cell),
+            "rows": self.rows.to_pylist(),
+            "receipt": dict(self.receipt),
+            "notes": list(self.notes),
+        }
 
 
 def parse_cell(texts: Sequence[str]) -> dict[str, str | None]:
@@ -75,7 +83,9 @@ def drill(
         raise AssertionError(f"The parts of {dict(cell)} add up to {found!r}, and the cell is {whole!r}")
     order = np.lexsort((scenario, leg, -np.abs(value)))[:limit]
     rows = legs.table(cause[order], leg[order], scenario[order], value[order])
-    return DrillResult(dict(cell), rows, whole, len(value), whole - float(value[order].sum()))
+    return DrillResult(
+        dict(cell), rows, whole, len(value), whole - float(value[order].sum()), result.receipt, result.notes
+    )
 
 
 def _chosen(comparison: Comparison, cell: Mapping[str, str | None]) -> tuple[Bools, tuple[str, ...]]:

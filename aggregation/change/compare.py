@@ -9,17 +9,20 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from pydantic import Field
 
 from aggregation.book.filters import select
 from aggregation.change.sides import check_alike, plain, select_both
 from aggregation.measures import asked_measures, interval_confidence
+from aggregation.on_demand import plan_points, value_points
 from aggregation.opened.inputs import Inputs, open_inputs
 from aggregation.opened.opened_lake import VectorCache
+from aggregation.question import Question
 from aggregation.receipts import make_receipt, name_both, receipt_of
 from aggregation.reduce.selection import scenario_pnl
 from aggregation.risk.query import answer, stated_horizon
 from aggregation.risk.sampling_error import difference_interval, paired_resamples
-from aggregation.types import Coverage, RiskQuery, RiskResult
+from aggregation.types import Coverage, MeasureName, RiskQuery, RiskResult, TwoPoints
 from lake.canonical import canonical_json, digest
 from lake.errors import BadInput
 from lake.tables import Lake
@@ -216,3 +219,20 @@ def _total(one: Mapping[str, Any], two: Mapping[str, Any]) -> dict[str, Any]:
             f"{name}_change": None if was is None and now is None else (now or 0) - (was or 0),
         }
     return total
+
+
+class CompareQuery(TwoPoints):
+    """The same question at two points, and the difference by group."""
+
+    measures: tuple[MeasureName, ...] = Field(
+        ("var", "es"), min_length=1, max_length=32, description="measures, see /measures"
+    )
+
+
+COMPARE = Question(
+    CompareQuery,
+    lambda session, query: compare(session.lake, *query.points(), cache=session.cache),
+    {"from": "2020-02-14", "to": "2020-03-16", "by": ["desk"]},
+    plan_points,
+    value_points,
+)

@@ -16,19 +16,24 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from pydantic import ConfigDict, Field
 
 from aggregation.change.conventions import Option, Reading, Translation, options, read
 from aggregation.measures import asked_measures, level_text
+from aggregation.on_demand import plan_scope, value_scope
 from aggregation.opened.inputs import open_inputs
 from aggregation.opened.opened_lake import VectorCache
+from aggregation.question import Question
 from aggregation.receipts import make_receipt
 from aggregation.reduce.coverage import coverage_columns, total_coverage
 from aggregation.reduce.currency import Conversion
 from aggregation.reduce.selection import Selection, open_selection, scenario_pnl
 from aggregation.risk.query import stated_horizon
-from aggregation.types import Coverage, RiskQuery
+from aggregation.session import Session
+from aggregation.types import Condition, Coverage, Currency, EstimatorName, OneFigure, Positions, RiskQuery
 from lake.arrays import Floats
 from lake.canonical import digest
+from lake.dates import Day
 from lake.errors import BadInput
 from lake.tables import Lake
 
@@ -276,3 +281,48 @@ def _notes(
             f"As many as {by_chance:.1f} matches are to be expected by accident, with so few digits; give more of them."
         )
     return tuple(notes)
+
+
+class ReconcileQuery(OneFigure):
+    """Another system's VaR or ES, to be found among the conventions by which ours could be read."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+    as_of: Day = Field(description="valuation and market date; also the positions date unless that is given")
+    theirs: str = Field(
+        pattern=r"^[+-]?(\d{1,3}(,\d{3})+|\d{1,15})(\.\d{1,9})?([eE][+-]?\d{1,2})?$",
+        description="the other system's number with the digits it printed, such as 1234567 or 2.63",
+    )
+    tolerance: float | None = Field(
+        None, ge=0, le=1e15, description="how far apart is a match; default half a unit of the last digit"
+    )
+    where: tuple[Condition, ...] = Field((), description=Positions.model_fields["where"].description)
+    currency: Currency = Field("USD", description="reporting currency, ISO 4217")
+    estimator: EstimatorName = Field("order_statistic", description="how a quantile is read from the scenarios")
+    positions_date: Day | None = Field(None, description="date of the book, when not as_of")
+    scenario_set: str | None = Field(None, description="scenario set name or id; default the one last valued")
+    valuation_set: str | None = Field(None, description="valuation set id; default the newest that fits")
+
+    def risk(self) -> RiskQuery:
+        """Our question."""
+        asked = self.model_dump(exclude={"measure", "level", "theirs", "tolerance"})
+        return RiskQuery(measures=(self.measure,), levels=(self.level,), **asked)
+
+
+def _answer(session: Session, query: ReconcileQuery) -> Bridge:
+    theirs = Theirs.parse(query.theirs, query.tolerance)
+    return run_bridge(session.lake, query.risk(), theirs, cache=session.cache)
+
+
+def _value(session: Session, query: ReconcileQuery) -> ReconcileQuery:
+    made = value_scope(session, query.risk())
+    return query.model_copy(update={"valuation_set": made.valuation_set, "scenario_set": made.scenario_set})
+
+
+RECONCILE = Question(
+    ReconcileQuery,
+    _answer,
+    {"as_of": "2020-03-16", "theirs": "37120000", "tolerance": 500_000},
+    lambda session, query: plan_scope(session, query.risk()),
+    _value,
+)

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from pydantic import ConfigDict, Field
 
 from aggregation.book.book import encode
 from aggregation.change.sides import compared
@@ -21,15 +22,30 @@ from aggregation.dimensions import check_dimension
 from aggregation.kernels.driver_search import DEEPEST, LEAST, scale_of, search
 from aggregation.kernels.euler import position_parts, unit_contributions
 from aggregation.measures import AskedMeasure, asked_measures
+from aggregation.on_demand import plan_scope, value_scope
 from aggregation.opened.inputs import Inputs, open_inputs
 from aggregation.opened.opened_lake import VectorCache
+from aggregation.question import Plan, Question, together
 from aggregation.receipts import name_inputs, receipt_of
 from aggregation.reduce.coverage import coverage_columns, total_coverage
 from aggregation.reduce.selection import Selection, open_selection, scenario_pnl
 from aggregation.risk.query import stated_horizon
-from aggregation.types import Coverage, Filter, RiskQuery
+from aggregation.session import Session
+from aggregation.types import (
+    Condition,
+    Coverage,
+    Currency,
+    DimensionName,
+    EstimatorName,
+    Filter,
+    OneFigure,
+    Positions,
+    RiskQuery,
+    Whole,
+)
 from lake.arrays import Codes, Floats
 from lake.canonical import digest
+from lake.dates import Day
 from lake.errors import BadInput
 from lake.tables import Lake
 
@@ -332,3 +348,43 @@ def _notes(drivers: Sequence[Driver], coverage: Sequence[Coverage], gross: float
             "spread as the positions are."
         )
     return tuple(notes)
+
+
+class DriversQuery(OneFigure):
+    """What drives a change of risk between two dates, or the risk of one."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+    to: Day = Field(description="date whose risk is asked about")
+    from_: Day | None = Field(
+        None, alias="from", description="date the change is from; without it, what drives the risk of `to` itself"
+    )
+    where: tuple[Condition, ...] = Field((), description=Positions.model_fields["where"].description)
+    max: Whole = Field(5, ge=1, le=50, description="most drivers to name")
+    over: tuple[DimensionName, ...] = Field((), max_length=16, description="dimensions to search; default all")
+    currency: Currency = Field("USD", description="reporting currency, ISO 4217")
+    estimator: EstimatorName = Field("order_statistic", description="how a quantile is read from the scenarios")
+    scenario_set: str | None = Field(None, description="scenario set name or id; default the one last valued")
+
+    def queries(self) -> list[RiskQuery]:
+        """The question of each date, the earlier first."""
+        asked = self.model_dump(include={"where", "currency", "estimator", "scenario_set"})
+        days = [day for day in (self.from_, self.to) if day is not None]
+        return [RiskQuery(as_of=day, measures=(self.measure,), levels=(self.level,), **asked) for day in days]
+
+
+def _answer(session: Session, query: DriversQuery) -> DriversResult:
+    return run_drivers(session.lake, query.queries(), most=query.max, over=query.over, cache=session.cache)
+
+
+def _plan(session: Session, query: DriversQuery) -> Plan:
+    return together(plan_scope(session, q) for q in query.queries())
+
+
+def _value(session: Session, query: DriversQuery) -> DriversQuery:
+    for q in query.queries():
+        value_scope(session, q)
+    return query
+
+
+DRIVERS = Question(DriversQuery, _answer, {"from": "2020-02-14", "to": "2020-03-16", "max": 3}, _plan, _value)

@@ -88,6 +88,7 @@ class ExplainResult:
         return {
             "from": one.model_dump(mode="json"),
             "to": two.model_dump(mode="json"),
+            "method": "causes",
             "measure": self.measure,
             "before": self.before,
             "after": self.after,

@@ -19,15 +19,17 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from aggregation.book.book import Book
 from aggregation.book.filters import select
 from aggregation.change.pairing import merge_groups
 from aggregation.opened.opened_lake import VectorCache
+from aggregation.question import Plan, Question
 from aggregation.receipts import name_code, receipt_of
 from aggregation.reduce.grouping import group_by
-from aggregation.types import Filter
+from aggregation.session import Session
+from aggregation.types import Positions
 from lake.arrays import Bools, Floats
 from lake.canonical import canonical_json, digest
 from lake.dates import Day
@@ -50,16 +52,11 @@ _SHOWN = 5  # names in a note
 _Places = npt.NDArray[np.int64]
 
 
-class PnlExplainRequest(BaseModel):
+class PnlExplainRequest(Positions):
     """Between which two dates, for which positions, by what."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
     from_: Day = Field(alias="from", description="the earlier date: market and book the value comes from")
     to: Day = Field(description="the later date: market and book the value goes to")
-    by: tuple[str, ...] = Field((), description="dimensions to group by, outermost first; empty for the total alone")
-    where: tuple[Filter, ...] = Field((), description="filters, all of which must hold on either date")
-    currency: str = Field("USD", pattern="^[A-Z]{3}$", description="reporting currency, ISO 4217")
 
 
 @dataclass(frozen=True)
@@ -446,3 +443,16 @@ def _notes(path: MarketPath, total: Mapping[str, Any], units: UnitExplain) -> tu
             names = ", ".join(sorted(market.held)[:_SHOWN]) + (", ..." if len(market.held) > _SHOWN else "")
             notes.append(f"Risk factors that keep an earlier level on {market.market_date}: {names}.")
     return tuple(notes)
+
+
+def _plan(session: Session, query: PnlExplainRequest) -> Plan:
+    found = plan_pnl_explain(session.lake, query, cache=session.cache)
+    return Plan(expected_core_seconds=found.expected_core_seconds, about=found.to_dict())
+
+
+PNL_EXPLAIN = Question(
+    PnlExplainRequest,
+    lambda session, query: pnl_explain(session.lake, query, cache=session.cache, progress=session.progress),
+    {"from": "2020-02-14", "to": "2020-03-16", "by": ["desk"], "where": ["desk=Treasury"]},
+    _plan,
+)

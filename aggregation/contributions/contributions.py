@@ -12,11 +12,11 @@ import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import pyarrow as pa
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 from scipy import sparse
 
 from aggregation.kernels.bootstrap import percentile_interval
@@ -29,8 +29,10 @@ from aggregation.kernels.euler import (
     unit_contributions,
 )
 from aggregation.measures import MEASURES, AskedMeasure, asked_measures, interval_confidence
+from aggregation.on_demand import plan_scope, value_scope
 from aggregation.opened.inputs import Inputs, open_inputs
 from aggregation.opened.opened_lake import VectorCache
+from aggregation.question import Question
 from aggregation.receipts import make_receipt
 from aggregation.reduce.coverage import coverage_columns, total_coverage
 from aggregation.reduce.grouping import Groups, coverage
@@ -39,7 +41,7 @@ from aggregation.reduce.product import by_rows, group_base
 from aggregation.reduce.selection import Selection, open_selection, scenario_pnl
 from aggregation.risk.query import PNL_BYTES, answer_notes, stated_horizon
 from aggregation.risk.sampling_error import resampled, resampled_weights, resamples_of
-from aggregation.types import Coverage, Measure, RiskQuery
+from aggregation.types import Coverage, Level, Measure, MeasureName, RiskQuery, whole
 from lake.arrays import Floats
 from lake.canonical import digest
 from lake.errors import BadInput
@@ -59,14 +61,18 @@ _OF_SCENARIOS = {"standalone", "incremental"}  # figures that need every scenari
 class ContributionQuery(RiskQuery):
     """What contributes to one measure at one level. The fields are those of a risk query, and these."""
 
+    measures: tuple[MeasureName, ...] = Field(
+        ("var",), min_length=1, max_length=1, description="the one measure to split: var, es, volatility"
+    )
+    levels: tuple[Level, ...] = Field(("0.99",), min_length=1, max_length=1, description="its one confidence level")
     form: Form = Field("scenario", description="how the measure is split: scenario or regression")
     figures: tuple[Figure, ...] = Field(
         ("component", "standalone", "marginal", "incremental", "stability"),
         min_length=1,
         description="what to say of each group; the component always is",
     )
-    top: int | None = Field(
-        None, ge=1, le=10_000, description="only so many greatest contributors and offsets, the rest in one row"
+    top: Annotated[int, Field(ge=1, le=10_000), BeforeValidator(whole)] | None = Field(
+        None, description="only so many greatest contributors and offsets, the rest in one row"
     )
 
 
@@ -384,3 +390,12 @@ def _own_notes(query: ContributionQuery, whole: _Whole, inputs: Inputs) -> list[
     if whole.split.total == 0.0:
         notes.append("The measure is zero, so that there are no shares.")
     return notes
+
+
+CONTRIBUTIONS = Question(
+    ContributionQuery,
+    lambda session, query: run_contributions(session.lake, query, cache=session.cache),
+    {"as_of": "2020-03-16", "by": ["desk", "book"], "measures": ["es"], "top": 5},
+    plan_scope,
+    value_scope,
+)

@@ -6,12 +6,12 @@ A second opinion beside the historical figure of the same book under the same sc
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from scipy.special import ndtri
 
 from aggregation.contributions import sensitivities
@@ -27,40 +27,32 @@ from aggregation.kernels.delta_normal import (
 )
 from aggregation.kernels.estimators import exact_level
 from aggregation.measures import asked_measures
+from aggregation.on_demand import plan_scope, value_scope
 from aggregation.opened.inputs import open_inputs
 from aggregation.opened.opened_lake import VectorCache
+from aggregation.question import Plan, Question
 from aggregation.receipts import make_receipt
 from aggregation.reduce.selection import Selection, open_selection
 from aggregation.risk.query import answer
-from aggregation.types import Coverage, Filter, Level, RiskQuery
+from aggregation.session import Session
+from aggregation.types import Coverage, OneFigure, RiskQuery, Scope
 from lake.arrays import Floats
 from lake.canonical import digest
-from lake.dates import Day
 from lake.errors import BadInput, validated
 from lake.tables import Lake
 from scenarios.store import load_scenario_set
 from scenarios.types import ScenarioSet
+from valuation.sets.plan import DEFAULT_COST_US
 from valuation.types import ValuationFailure
 
 
-class ParametricQuery(BaseModel):
+class ParametricQuery(OneFigure, Scope):
     """Whose risk, by sensitivities: one measure at one level."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    as_of: Day = Field(description="valuation and market date; also the positions date unless that is given")
-    by: tuple[str, ...] = Field((), description="dimensions to group by, outermost first; empty for the total alone")
-    where: tuple[Filter, ...] = Field((), description="filters, all of which must hold")
-    measure: Literal["var", "es"] = Field("var", description="var or es")
-    level: Level = Field("0.99", description="confidence level, a fraction such as 0.99")
     gamma: Gamma = Field("diagonal", description="second derivatives: none, diagonal, or full with all cross gammas")
     mean: Literal["removed", "zero"] = Field(
         "removed", description="mean of the moves in the covariance: removed, or taken as zero"
     )
-    currency: str = Field("USD", pattern="^[A-Z]{3}$", description="reporting currency, ISO 4217")
-    positions_date: Day | None = Field(None, description="date of the book, when not as_of")
-    scenario_set: str | None = Field(None, description="scenario set name or id; default the one last valued for as_of")
-    valuation_set: str | None = Field(None, description="valuation set id; default the newest that fits")
 
     def risk(self) -> RiskQuery:
         """The same question to the scenarios themselves."""
@@ -275,3 +267,21 @@ def _notes(query: ParametricQuery, bumps: Bumps, found: Sensitivities, expansion
             "Use the historical figure."
         )
     return tuple(notes)
+
+
+def _plan(session: Session, query: ParametricQuery) -> Plan:
+    found = plan_scope(session, query)
+    if not found.ready:
+        return found
+    about = plan_parametric(session.lake, query, cache=session.cache)
+    seconds = about["valuations"] * DEFAULT_COST_US / 1e6
+    return replace(found, expected_core_seconds=seconds, about={**found.about, **about})
+
+
+PARAMETRIC = Question(
+    ParametricQuery,
+    lambda session, query: run_parametric(session.lake, query, cache=session.cache, most=session.most_valuations),
+    {"as_of": "2020-03-16", "by": ["desk"], "where": ["desk=European Equities"], "gamma": "none"},
+    _plan,
+    value_scope,
+)

@@ -12,17 +12,21 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
+from pydantic import Field
 
 from aggregation.measures import asked_measures
+from aggregation.on_demand import plan_scope, value_request, value_scope
 from aggregation.opened.inputs import Inputs, open_inputs
 from aggregation.opened.opened_lake import VectorCache
 from aggregation.opened.valuation_choice import shocked_classes
+from aggregation.question import Plan, Question, plan_of
 from aggregation.receipts import make_receipt
 from aggregation.risk.query import run_query
-from aggregation.types import Coverage, RiskQuery, RiskResult
+from aggregation.session import Session
+from aggregation.types import Coverage, MeasureName, RiskQuery, RiskResult
 from lake.canonical import digest
 from lake.committer import Committer
-from lake.errors import BadInput, NotFound
+from lake.errors import BadInput, NotValued
 from lake.progress import Progress
 from lake.tables import Lake
 from scenarios.requests import ScenarioRequest
@@ -151,9 +155,9 @@ def run_risk_classes(lake: Lake, query: RiskQuery, *, cache: VectorCache | None 
     sealed, wanted = _sealed(cache, inputs), requests(cache, query)
     lacking = [c for c in wanted if c not in sealed]
     if lacking:
-        raise NotFound(
+        raise NotValued(
             f"Not valued alone yet under {inputs.seal['scenario_set_name']} of {query.as_of}: {', '.join(lacking)}. "
-            f"`varlake classes --as-of {query.as_of} --plan` says what that takes, and --value does it."
+            "Ask for the plan of this question, which says what that takes, and have it valued."
         )
     sets = {**{c: sealed[c] for c in wanted}, ALL: inputs.seal["valuation_set_id"]}
     answers = {
@@ -192,3 +196,36 @@ def run_risk_classes(lake: Lake, query: RiskQuery, *, cache: VectorCache | None 
 def _benefit(parts: list[float | None], whole: float | None) -> float | None:
     known = [p for p in parts if p is not None]
     return None if whole is None or len(known) < len(parts) else sum(known) - whole
+
+
+class RiskClassQuery(RiskQuery):
+    """Whose risk, by risk class."""
+
+    measures: tuple[MeasureName, ...] = Field(
+        ("var", "es"), min_length=1, max_length=32, description="measures, see /measures"
+    )
+
+
+def _plan(session: Session, query: RiskClassQuery) -> Plan:
+    whole = plan_scope(session, query)
+    if not whole.ready:
+        return whole
+    snapshot = session.lake.snapshot()
+    lacking = missing_classes(session.cache, query)
+    return plan_of([(c, r, plan_valuation(snapshot, r)) for c, r in lacking.items()], classes=sorted(lacking))
+
+
+def _value(session: Session, query: RiskClassQuery) -> RiskClassQuery:
+    query = value_scope(session, query)
+    for request in missing_classes(session.cache, query).values():
+        value_request(session, request)
+    return query
+
+
+RISK_CLASSES = Question(
+    RiskClassQuery,
+    lambda session, query: run_risk_classes(session.lake, query, cache=session.cache),
+    {"as_of": "2020-03-16", "by": ["desk"]},
+    _plan,
+    _value,
+)

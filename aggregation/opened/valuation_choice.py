@@ -8,7 +8,7 @@ from typing import Any
 
 from aggregation.book.book import nearest_dates
 from aggregation.types import Scope
-from lake.errors import BadInput, NotFound, unknown
+from lake.errors import BadInput, NotFound, NotValued, unknown
 from scenarios.types import RiskClass
 
 
@@ -31,7 +31,7 @@ def valuation_sets(seals: Sequence[Mapping[str, Any]], query: Scope) -> Sequence
         raise unknown("valued scenario set", wanted, {s["scenario_set_name"] for s in of_market}, error=NotFound)
     fitting = [s for s in of_set if s["valuation_date"] == query.as_of]
     if not fitting:
-        raise NotFound(_nothing_fits(query, {s["valuation_date"] for s in of_set}))
+        raise NotValued(_nothing_fits(query, {s["valuation_date"] for s in of_set}))
     if wanted is None:
         # a stress or a replay of chosen scenarios answers only when it is named
         fitting = [s for s in fitting if s["sample"]] or fitting
@@ -44,17 +44,9 @@ def _nothing_fits(query: Scope, dates: set[dt.date]) -> str:
     """What is there instead, and how to have it valued."""
     under = f" under scenario set {query.scenario_set}" if query.scenario_set else ""
     market = f" in the market of {query.market_date}" if query.market_date else ""
-    options = [f"--as-of {query.as_of}"]
-    if query.market_date:
-        options.append(f"--market-date {query.market_date}")
-    if query.positions_date:
-        options.append(f"--positions-date {query.positions_date}")
-    if query.scenario_set:
-        options.append(f"--scenario-set {query.scenario_set}")
     return (
         f"No valuation set of {query.as_of}{market}{under}. {nearest_dates(query.as_of, dates, 'with one')} "
-        f"`varlake value {' '.join(options)}` makes it, as `varlake var --value` and POST /api/v1/valuations do; "
-        "with `--plan` or /valuations/plan they say first what that takes."
+        "Ask for the plan of this question, which says what that takes, and have it valued."
     )
 
 

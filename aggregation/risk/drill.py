@@ -18,14 +18,16 @@ from pydantic import Field, field_validator
 
 from aggregation.kernels.euler import exact_split, group_sums, position_parts, unit_contributions
 from aggregation.measures import asked_measures
+from aggregation.on_demand import plan_scope, value_scope
 from aggregation.opened.alignment import COVERED, FAILED
 from aggregation.opened.inputs import Inputs, open_inputs
 from aggregation.opened.opened_lake import VectorCache
+from aggregation.question import Question
 from aggregation.receipts import make_receipt
 from aggregation.reduce.coverage import coverage_columns, total_coverage
 from aggregation.reduce.selection import Selection, open_selection, scenario_pnl
 from aggregation.risk.query import stated_horizon
-from aggregation.types import Coverage, RiskQuery
+from aggregation.types import Coverage, RiskQuery, Whole
 from lake.arrays import Codes, Floats, Ints
 from lake.canonical import digest
 from lake.errors import unknown
@@ -48,8 +50,8 @@ class DrillQuery(RiskQuery):
     order: Order = Field(
         "loss", description="largest contribution to the loss first, or largest offset, or by trade or contract id"
     )
-    first: int = Field(0, ge=0, description="rows to pass over")
-    limit: int = Field(100, ge=1, le=10_000, description="rows to show")
+    first: Whole = Field(0, ge=0, description="rows to pass over")
+    limit: Whole = Field(100, ge=1, le=10_000, description="rows to show")
 
     @field_validator("by")
     @classmethod
@@ -332,3 +334,12 @@ def _terms(inputs: Inputs, contract_ids: pa.Array) -> pa.Array:
         "contracts", ["contract_id", "terms"], ds.field("contract_id").isin(pc.unique(contract_ids))
     )
     return known["terms"].combine_chunks().take(pc.index_in(contract_ids, known["contract_id"].combine_chunks()))
+
+
+DRILL = Question(
+    DrillQuery,
+    lambda session, query: run_drill(session.lake, query, cache=session.cache),
+    {"as_of": "2020-03-16", "where": ["desk=Treasury"], "measures": ["es"], "limit": 10},
+    plan_scope,
+    value_scope,
+)

@@ -14,14 +14,16 @@ import pyarrow as pa
 from pydantic import Field, field_validator
 
 from aggregation.measures import asked_measures
+from aggregation.on_demand import plan_scope, value_scope
 from aggregation.opened.inputs import open_inputs
 from aggregation.opened.opened_lake import VectorCache
+from aggregation.question import Question
 from aggregation.receipts import receipt_of
 from aggregation.reduce.grouping import Groups
 from aggregation.reduce.selection import open_selection
 from aggregation.risk.query import answer
-from aggregation.risk.table import OTHERS, AtLeastOne, ranks
-from aggregation.types import Coverage, RiskQuery, RiskResult
+from aggregation.risk.table import OTHERS, ranks
+from aggregation.types import AtLeastOne, Coverage, DimensionName, RiskQuery, RiskResult
 from lake.arrays import Bools, Codes
 from lake.canonical import digest
 from lake.errors import BadInput
@@ -36,10 +38,14 @@ _Answered = Callable[..., tuple[pa.Table, Groups]]  # dimensions, and positions 
 class PivotQuery(RiskQuery):
     """A question by two sets of dimensions: `rows` down and `columns` across. `by` stays empty."""
 
-    rows: tuple[str, ...] = Field(min_length=1, description="dimensions down, outermost first")
-    columns: tuple[str, ...] = Field(min_length=1, description="dimensions across, outermost first")
+    rows: tuple[DimensionName, ...] = Field(min_length=1, max_length=16, description="dimensions down, outermost first")
+    columns: tuple[DimensionName, ...] = Field(
+        min_length=1, max_length=16, description="dimensions across, outermost first"
+    )
     sort: tuple[str, ...] = Field(
-        (), description="figures of the row totals to sort the rows by, -figure for descending; default the members"
+        (),
+        max_length=16,
+        description="figures of the row totals to sort the rows by, -figure for descending; default the members",
     )
     limit: AtLeastOne | None = Field(None, description="rows shown; the rest is one row")
 
@@ -217,3 +223,12 @@ def _pivoted(query: PivotQuery, wide: pa.Table, cells: pa.Table, answers: Sequen
     result_digest = digest(*(a.receipt["result_digest"] for a in answers))
     receipt = receipt_of("pivot", question, result_digest, whole.receipt)
     return PivotResult(query, wide, cells, whole.total, whole.coverage, receipt, whole.notes)
+
+
+PIVOT = Question(
+    PivotQuery,
+    lambda session, query: run_pivot(session.lake, query, cache=session.cache),
+    {"as_of": "2020-03-16", "rows": ["desk"], "columns": ["legal_entity"]},
+    plan_scope,
+    value_scope,
+)

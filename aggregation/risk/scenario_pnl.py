@@ -8,20 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import pyarrow as pa
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
+from aggregation.on_demand import plan_scope, value_scope
 from aggregation.opened.alignment import COVERED
 from aggregation.opened.inputs import Inputs, open_inputs
 from aggregation.opened.opened_lake import VectorCache
+from aggregation.question import Question
 from aggregation.receipts import make_receipt
 from aggregation.reduce.coverage import coverage_columns, total_coverage
 from aggregation.reduce.selection import Selection, open_selection, scenario_pnl
 from aggregation.risk.query import PNL_BYTES, basis_notes
-from aggregation.types import Coverage, Scope
+from aggregation.types import AtLeastOne, Coverage, Scope, whole
 from lake.arrays import Floats, Ints
 from lake.canonical import digest
 from lake.errors import BadInput, NotFound, unknown
@@ -34,12 +36,10 @@ MOST_ROWS = 500_000
 class PnlQuery(Scope):
     """Whose P&L, of which day, in which scenarios."""
 
-    scenarios: tuple[str, ...] = Field((), description="scenario ids to look at; default all")
-    worst: int | None = Field(None, ge=1, description="of the scenarios looked at, so many worst of each group")
-    histogram: int | None = Field(
+    scenarios: tuple[str, ...] = Field((), max_length=1000, description="scenario ids to look at; default all")
+    worst: AtLeastOne | None = Field(None, description="of the scenarios looked at, so many worst of each group")
+    histogram: Annotated[int, Field(ge=1, le=1000), BeforeValidator(whole)] | None = Field(
         None,
-        ge=1,
-        le=1000,
         description="count into so many bins of equal width, from each group's worst to its best P&L",
     )
 
@@ -216,3 +216,12 @@ def _own_notes(query: PnlQuery, looked_at: int) -> list[str]:
     if query.worst is not None and query.worst > looked_at:
         return [f"The {query.worst:,} worst were asked for, and there are {looked_at:,} scenarios."]
     return []
+
+
+PNL = Question(
+    PnlQuery,
+    lambda session, query: run_pnl(session.lake, query, cache=session.cache),
+    {"as_of": "2020-03-16", "by": ["desk"], "worst": 3},
+    plan_scope,
+    value_scope,
+)

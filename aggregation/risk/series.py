@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from aggregation.opened.opened_lake import VectorCache
+from aggregation.question import Question
 from aggregation.receipts import name_code, receipt_of
 from aggregation.risk.query import run_query
-from aggregation.types import RiskQuery, RiskResult
+from aggregation.session import Session
+from aggregation.types import Figures, MeasureName, Positions, RiskQuery, RiskResult
 from lake.canonical import canonical_json, digest
 from lake.dates import Day
 from lake.errors import BadInput, NotFound, VarlakeError
@@ -230,3 +232,37 @@ def _notes(answers: Mapping[dt.date, RiskResult], gaps: Mapping[dt.date, Varlake
     if any(a.receipt["synthetic"] for a in answers.values()):
         notes.append("The market data is synthetic.")
     return tuple(notes)
+
+
+class SeriesQuery(Figures, Positions):
+    """Any measure on every day of a range."""
+
+    first: Day = Field(alias="from", description="first day of the range")
+    last: Day = Field(alias="to", description="last day of the range")
+    measures: tuple[MeasureName, ...] = Field(
+        ("var", "es"), min_length=1, max_length=32, description="measures, see /measures"
+    )
+    calendar: str = Field(
+        "XNYS",
+        description="business days of the range: an exchange calendar, weekdays, or books for the days that have one",
+    )
+    scenario_set: str | None = Field(None, description="scenario set name; default the one last valued for each day")
+
+    def of(self, day: dt.date) -> RiskQuery:
+        """The question on one day."""
+        return RiskQuery(as_of=day, **self.model_dump(exclude={"first", "last", "calendar"}))
+
+
+def _answer(session: Session, query: SeriesQuery) -> SeriesResult:
+    return run_series(
+        session.lake,
+        query.of(query.last),
+        query.first,
+        query.last,
+        calendar=query.calendar,
+        cache=session.cache,
+        progress=session.progress,
+    )
+
+
+SERIES = Question(SeriesQuery, _answer, {"from": "2020-02-14", "to": "2020-03-16", "calendar": "books", "by": ["desk"]})

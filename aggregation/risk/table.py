@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -16,28 +16,34 @@ import pyarrow.compute as pc
 from pydantic import Field
 
 from aggregation.measures import asked_measures
+from aggregation.on_demand import plan_scope, value_scope
 from aggregation.opened.inputs import Inputs, open_inputs
 from aggregation.opened.opened_lake import VectorCache
+from aggregation.question import Question
 from aggregation.receipts import receipt_of
 from aggregation.reduce.grouping import Groups
 from aggregation.reduce.selection import Selection, open_selection
 from aggregation.risk.failure_bounds import failure_bounds
 from aggregation.risk.query import answer, run_query
-from aggregation.types import RiskQuery, RiskResult
+from aggregation.types import AtLeastOne, MeasureName, RiskQuery, RiskResult
 from lake.arrays import Bools, Codes, Ints
 from lake.canonical import digest
 from lake.errors import BadInput, unknown
 from lake.tables import Lake
 
 LEVEL, OTHERS, BOUND, UNBOUNDED = "level", "others", "bound", "unbounded"
-AtLeastOne = Annotated[int, Field(ge=1)]
 
 
 class TableQuery(RiskQuery):
     """A question, and how the rows of its answer are laid out."""
 
+    measures: tuple[MeasureName, ...] = Field(
+        ("var", "es"), min_length=1, max_length=32, description="measures, see /measures"
+    )
     subtotals: bool = Field(False, description="also a row for every prefix of by, the outermost first")
-    sort: tuple[str, ...] = Field((), description="columns to sort by, -column for descending; default the members")
+    sort: tuple[str, ...] = Field(
+        (), max_length=16, description="columns to sort by, -column for descending; default the members"
+    )
     limit: AtLeastOne | None = Field(None, description="rows shown, of each parent with subtotals; the rest is one row")
     bounds: bool = Field(
         False, description="also what failed and missing contracts could do to the figures of each row"
@@ -214,3 +220,12 @@ def _laid_out(query: TableQuery, whole: RiskResult, rows: pa.Table, answers: Seq
     if query.limit is not None and (merged := int(pc.sum(rows[OTHERS]).as_py())):
         notes = (*notes, f"{merged:,} groups are in rows of others, each computed as one group from its positions.")
     return replace(whole, query=query, rows=rows, receipt=receipt, notes=notes)
+
+
+VAR = Question(
+    TableQuery,
+    lambda session, query: run_table(session.lake, query, cache=session.cache),
+    {"as_of": "2020-03-16", "by": ["desk"], "measures": ["var", "es"]},
+    plan_scope,
+    value_scope,
+)

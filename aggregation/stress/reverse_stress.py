@@ -6,16 +6,21 @@ Nothing is stored: the scenario found is a scenario set of one, to be saved and 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field
 from scipy.special import ndtr
 
 from aggregation.opened.opened_lake import VectorCache
+from aggregation.question import Plan, Question
+from aggregation.receipts import name_book
+from aggregation.session import Session
 from aggregation.stress.book_value import BookValue, open_book
-from aggregation.types import Coverage, Filter
+from aggregation.types import Condition, Coverage, Currency, Whole
 from lake.arrays import Floats
 from lake.dates import Day
 from lake.errors import BadInput, validated
@@ -24,6 +29,7 @@ from scenarios.market.history import load_history
 from scenarios.market.moves import measure
 from scenarios.plausibility.move_law import LawRules, MoveLaw, first_day, law, solve
 from scenarios.plausibility.reverse_search import Found, linear, search
+from scenarios.store import save_scenario_set, scenario_set_digest
 from scenarios.types import ScenarioSet
 from valuation.sets.plan import DEFAULT_COST_US, measured_cost_us
 
@@ -41,15 +47,15 @@ class ReverseStressRequest(BaseModel):
 
     as_of: Day = Field(description="valuation and market date; also the positions date unless that is given")
     loss: float = Field(gt=0, description="loss to be reached, in the reporting currency")
-    where: tuple[Filter, ...] = Field((), description="filters of the book, all of which must hold")
-    currency: str = Field("USD", pattern="^[A-Z]{3}$", description="reporting currency, ISO 4217")
+    where: tuple[Condition, ...] = Field((), description="filters of the book, all of which must hold")
+    currency: Currency = Field("USD", description="reporting currency, ISO 4217")
     positions_date: Day | None = Field(None, description="date of the book, when not as_of")
     law: dict[str, Any] = Field(
         default_factory=dict,
         description="covariance, decay, window, horizon_days and the other parameters of the law of moves",
     )
     max_distance: float = Field(50.0, gt=0, le=1000, description="standard deviations beyond which nothing is sought")
-    nearest: int = Field(5, ge=0, le=50, description="historical days to name")
+    nearest: Whole = Field(5, ge=0, le=50, description="historical days to name")
     name: str = Field("reverse-stress", pattern=r"^[\w.:-]{1,80}$", description="name of the scenario set")
 
 
@@ -101,6 +107,13 @@ class ReverseStress:
     days_left_out: int
     coverage: Coverage
     states_valued: int
+    receipt: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    @property
+    def rows(self) -> pa.Table:
+        """A row a risk factor, the largest share of the loss first."""
+        return pa.Table.from_pylist([dataclasses.asdict(m) for m in self.moves])
 
     def to_dict(self) -> dict[str, Any]:
         out = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name != "scenario_set"}
@@ -110,6 +123,8 @@ class ReverseStress:
             "moves": [dataclasses.asdict(m) for m in self.moves],
             "days": [dataclasses.asdict(d) for d in self.days],
             "coverage": self.coverage.to_dict(),
+            "receipt": dict(self.receipt),
+            "notes": list(self.notes),
         }
 
 
@@ -178,6 +193,7 @@ def reverse_stress(lake: Lake, request: ReverseStressRequest, cache: VectorCache
     within `max_distance` loses so much.
     """
     snapshot = lake.snapshot()
+    cache = cache or VectorCache(lake)
     value = _open(lake, snapshot, request, cache)
     found, book = value.law, value.book
     days, past, left_out = _past(snapshot, value, request)
@@ -207,6 +223,7 @@ def reverse_stress(lake: Lake, request: ReverseStressRequest, cache: VectorCache
         days_left_out=left_out,
         coverage=Coverage(book.positions, book.covered, book.positions - book.covered, 0),
         states_valued=value.states,
+        receipt=name_book(cache.book(snapshot, request.positions_date or request.as_of), snapshot),
     )
 
 
@@ -295,3 +312,26 @@ def _scenario_set(found: MoveLaw, best: Found, request: ReverseStressRequest) ->
         },
     )
     return dataclasses.replace(made, shocked=(levels != made.base[:, None]).any(axis=1), sample=False)
+
+
+def _answer(session: Session, query: ReverseStressRequest) -> ReverseStress:
+    """The search; where the session may write, the scenario is stored under the name of the query."""
+    found = reverse_stress(session.lake, query, session.cache)
+    made = scenario_set_digest(found.scenario_set)
+    if session.committer is not None:
+        save_scenario_set(session.committer, found.scenario_set)
+    return dataclasses.replace(found, receipt={**found.receipt, "scenario_set_digest": made})
+
+
+def _plan(session: Session, query: ReverseStressRequest) -> Plan:
+    cost = expected_cost(session.lake, query, session.cache)
+    return Plan(expected_core_seconds=cost["expected_core_seconds"], about=cost)
+
+
+REVERSE_STRESS = Question(
+    ReverseStressRequest,
+    _answer,
+    {"as_of": "2020-03-16", "loss": 1_000_000, "where": ["desk=European Equities"]},
+    _plan,
+    lambda session, query: query,
+)

@@ -19,18 +19,20 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pyarrow as pa
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field, field_validator
 
 from aggregation.book.book import Book, encode
 from aggregation.book.filters import select
 from aggregation.opened.alignment import FAILED, MISSING, align
 from aggregation.opened.opened_lake import VectorCache
 from aggregation.opened.vectors import LEAST_WIDTH, Vectors
+from aggregation.question import Plan, Question
 from aggregation.reduce.currency import conversion
 from aggregation.reduce.grouping import coverage, group_by
 from aggregation.reduce.netting import net
 from aggregation.reduce.product import group_base, group_pnl
-from aggregation.types import Coverage, Filter
+from aggregation.session import Session
+from aggregation.types import Coverage, Positions
 from lake.arrays import Floats
 from lake.canonical import canonical_json, digest
 from lake.committer import Committer
@@ -48,7 +50,7 @@ from valuation.horizons.rolled_values import Contract, RolledValues, roll_values
 from valuation.instruments.equity import cash_equity
 from valuation.instruments.schedules import horizon_date
 from valuation.market.rolled_market import Carry, RolledBase, carry_of, currencies, roll, still
-from valuation.sets.plan import all_pricers_version, make_plan
+from valuation.sets.plan import DEFAULT_COST_US, all_pricers_version, make_plan, measured_cost_us
 from valuation.sets.run import run_plan
 from valuation.types import InstrumentTerms, RolledMarkets, ValuationFailure
 
@@ -58,10 +60,8 @@ if TYPE_CHECKING:
 _SHOWN = 5  # names in a note
 
 
-class RollRequest(BaseModel):
+class RollRequest(Positions):
     """Which book is rolled how far, how the market moves meanwhile, and how the answer is grouped."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     as_of: Day = Field(description="date of market and book")
     horizons: tuple[str, ...] = Field(
@@ -73,9 +73,6 @@ class RollRequest(BaseModel):
     market: RolledMarket = Field(
         "forwards", description="forwards: what the curves imply comes true; constant: every level stays (theta)"
     )
-    by: tuple[str, ...] = Field((), description="dimensions to group by, outermost first; empty for the total alone")
-    where: tuple[Filter, ...] = Field((), description="filters, all of which must hold")
-    currency: str = Field("USD", pattern="^[A-Z]{3}$", description="reporting currency, ISO 4217")
     positions_date: Day | None = Field(None, description="date of the book, when not as_of")
     scenario_set: str | None = Field(
         None, description="stored scenario set whose base is rolled; default the market of as_of as it stands"
@@ -456,3 +453,30 @@ def _notes(
     if stay:
         notes.append(f"Spot prices without a forward stay: {_names(stay)}.")
     return tuple(notes)
+
+
+def _answer(session: Session, query: RollRequest) -> RollResult:
+    return roll_forward(session.lake, query, cache=session.cache, progress=session.progress)
+
+
+def _plan(session: Session, query: RollRequest) -> Plan:
+    snapshot = session.lake.snapshot()
+    held = contracts_held(snapshot, [query.positions_date or query.as_of])
+    cost = measured_cost_us(snapshot)
+    us = sum(cost.get(kind, DEFAULT_COST_US) for kind in held["instrument_type"].to_pylist())
+    states = 1 + len(query.horizons)
+    return Plan(expected_core_seconds=us * states / 1e6, about={"contracts": len(held), "states": states})
+
+
+def _value(session: Session, query: RollRequest) -> RollRequest:
+    """Values the scenario set of the query at every horizon, where it names one."""
+    if query.scenario_set is not None:
+        value_rolled(
+            session.writer(), query, spark=session.spark, progress=session.progress, cancelled=session.cancelled
+        )
+    return query
+
+
+ROLL_FORWARD = Question(
+    RollRequest, _answer, {"as_of": "2020-03-16", "horizons": ["1D", "1M"], "by": ["desk"]}, _plan, _value
+)

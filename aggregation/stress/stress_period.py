@@ -10,12 +10,12 @@ of factors of the Basel stressed calibration (MAR33.5 to MAR33.7).
 from __future__ import annotations
 
 import datetime as dt
-import threading
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Literal
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 from numpy.lib.stride_tricks import sliding_window_view
@@ -24,20 +24,23 @@ from pydantic import BaseModel, ConfigDict, Field
 from aggregation.book.filters import select
 from aggregation.kernels.tail import exact_level
 from aggregation.measures import check_estimator, measure
+from aggregation.on_demand import sealed_by, value_request
 from aggregation.opened.alignment import FAILED, MISSING
+from aggregation.opened.inputs import open_inputs
 from aggregation.opened.opened_lake import VectorCache
 from aggregation.opened.valuation_choice import shocked_classes
+from aggregation.question import Plan, Question, plan_of
+from aggregation.receipts import name_inputs
 from aggregation.reduce.currency import conversion
 from aggregation.reduce.grouping import coverage, group_by
 from aggregation.reduce.netting import net
 from aggregation.reduce.product import group_pnl
+from aggregation.session import Session
 from aggregation.stress.book_value import open_book
-from aggregation.types import Coverage, Filter, Level
+from aggregation.types import Condition, Coverage, Currency, EstimatorName, Level, RiskQuery, Whole
 from lake.arrays import Floats
-from lake.committer import Committer
 from lake.dates import Day
 from lake.errors import BadInput, validated
-from lake.progress import Progress
 from lake.tables import Lake, Snapshot
 from scenarios.historical.historical import HistoricalDefinition, calendar_days
 from scenarios.market.base_market import load_base
@@ -45,11 +48,7 @@ from scenarios.market.calendars import CALENDAR_START
 from scenarios.requests import ScenarioRequest
 from scenarios.store import load_scenario_set
 from scenarios.types import RiskClass
-from valuation.sets.plan import ValuationPlan
-from valuation.sets.requests import ValuationRequest, plan_valuation, run_valuation
-
-if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
+from valuation.sets.requests import ValuationRequest, plan_valuation
 
 _CELLS = 8_000_000  # P&Ls of windows ranked at once: 64 MB
 
@@ -60,15 +59,15 @@ class StressPeriodRequest(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     as_of: Day = Field(description="valuation and market date; also the positions date unless that is given")
-    length: int = Field(250, ge=10, le=5000, description="scenarios in a window: business days that are in the set")
+    length: Whole = Field(250, ge=10, le=5000, description="scenarios in a window: business days that are in the set")
     measure: Literal["var", "es"] = Field("es", description="what makes a window the worst")
     level: Level = Field("0.975", description="confidence level, a fraction such as 0.975")
-    estimator: str = Field("order_statistic", description="how a quantile is read from the scenarios")
+    estimator: EstimatorName = Field("order_statistic", description="how a quantile is read from the scenarios")
     first: Day | None = Field(
         None, description="first day a move may end on; default that from which all factors of the book have one"
     )
-    where: tuple[Filter, ...] = Field((), description="filters of the book, all of which must hold")
-    currency: str = Field("USD", pattern="^[A-Z]{3}$", description="reporting currency, ISO 4217")
+    where: tuple[Condition, ...] = Field((), description="filters of the book, all of which must hold")
+    currency: Currency = Field("USD", description="reporting currency, ISO 4217")
     positions_date: Day | None = Field(None, description="date of the book, when not as_of")
     moves: dict[str, Any] = Field(
         default_factory=dict,
@@ -102,9 +101,16 @@ class StressPeriod:
     scenario_set_id: str
     scenarios: int
     excluded: dict[str, str]
+    receipt: Mapping[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    @property
+    def rows(self) -> pa.Table:
+        """Every window, in order of time."""
+        return pa.Table.from_pylist([asdict(w) for w in self.all_windows])
 
     def to_dict(self) -> dict[str, Any]:
-        return {**asdict(self), "coverage": self.coverage.to_dict()}
+        return {**asdict(self), "coverage": self.coverage.to_dict(), "notes": list(self.notes)}
 
 
 def valuation_request(lake: Lake, request: StressPeriodRequest, cache: VectorCache | None = None) -> ValuationRequest:
@@ -143,26 +149,19 @@ def _first_of_all(snapshot: Snapshot, request: StressPeriodRequest, cache: Vecto
     return max(begins or request.as_of, CALENDAR_START) + after
 
 
-def plan_stress_period(lake: Lake, request: StressPeriodRequest, cache: VectorCache | None = None) -> ValuationPlan:
-    """What the search needs, what of it is there, and the expected cost of the rest; writes nothing."""
-    _check(request)
-    return plan_valuation(lake.snapshot(), valuation_request(lake, request, cache))
-
-
-def stress_period(
-    committer: Committer,
-    request: StressPeriodRequest,
-    *,
-    spark: Callable[[], SparkSession],
-    cache: VectorCache | None = None,
-    progress: Progress = lambda stage, done, total: None,
-    cancelled: threading.Event | None = None,
-) -> StressPeriod:
-    """Values what is missing, then searches; a second search over the same history prices nothing."""
-    _check(request)
-    wanted = valuation_request(committer.lake, request, cache)
-    seal = run_valuation(committer, wanted, spark=spark, progress=progress, cancelled=cancelled)
-    return search(committer.lake, request, seal, cache)
+def stress_period(session: Session, request: StressPeriodRequest) -> StressPeriod:
+    """The worst window; raises `NotValued` where the history is not valued. A second search prices nothing."""
+    sealed = sealed_by(searched(session, request))[0]
+    found = search(session.lake, request, sealed, session.cache)
+    inputs = open_inputs(
+        session.cache,
+        RiskQuery(
+            as_of=request.as_of,
+            positions_date=request.positions_date,
+            valuation_set=sealed["valuation_set_id"],
+        ),
+    )
+    return replace(found, receipt=name_inputs(inputs))
 
 
 def search(
@@ -245,3 +244,26 @@ def _book_pnl(
     )
     pnl = group_pnl(vectors.rows, netted, rates)[0]
     return pnl, Coverage(int(counts.sum()), int(counts[0]), int(counts[FAILED]), int(counts[MISSING]))
+
+
+def searched(session: Session, query: StressPeriodRequest) -> Plan:
+    """What the search reads, and what of it is missing."""
+    _check(query)
+    request = valuation_request(session.lake, query, session.cache)
+    label = f"all moves of the history on {query.as_of}"
+    return plan_of([(label, request, plan_valuation(session.lake.snapshot(), request))])
+
+
+def value_search(session: Session, query: StressPeriodRequest) -> StressPeriodRequest:
+    """Values what the search reads."""
+    value_request(session, valuation_request(session.lake, query, session.cache))
+    return query
+
+
+STRESS_PERIOD = Question(
+    StressPeriodRequest,
+    stress_period,
+    {"as_of": "2020-03-16", "length": 60, "first": "2019-06-03"},
+    searched,
+    value_search,
+)

@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 import datetime as dt
-import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Annotated, Any
 
 import pyarrow as pa
+from pydantic import Field
 
-from aggregation.opened.opened_lake import VectorCache
+from aggregation.on_demand import plan_scope, sealed_by, value_request, value_scope
+from aggregation.question import Plan, Question, plan_of, together
+from aggregation.receipts import name_code
 from aggregation.risk.query import run_scenarios
-from aggregation.types import RiskQuery, RiskResult
-from lake.committer import Committer
+from aggregation.session import Session
+from aggregation.types import Positions, RiskQuery, RiskResult, Scope
+from lake.dates import Day
 from lake.errors import BadInput
-from lake.progress import Progress
 from lake.tables import Snapshot
 from scenarios.requests import ScenarioRequest
 from scenarios.store import find_scenario_set, list_scenario_sets, load_scenario_set
-from valuation.sets.requests import ValuationRequest, run_valuation
-
-if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
+from scenarios.stress.language import MAX_TEXT
+from valuation.sets.requests import ValuationRequest, plan_valuation
 
 _PNL = "pnl_"
 
@@ -34,12 +34,16 @@ class StressComparison:
     rows: pa.Table
     total: Mapping[str, Any]
     results: tuple[RiskResult, ...]
+    receipt: Mapping[str, Any]
+    notes: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         return {
             "rows": self.rows.to_pylist(),
             "total": dict(self.total),
             "results": [r.to_dict() for r in self.results],
+            "receipt": dict(self.receipt),
+            "notes": list(self.notes),
         }
 
 
@@ -75,41 +79,91 @@ def _stored(snapshot: Snapshot, scenario: str) -> dict[str, Any] | None:
     return None
 
 
-def run_stress(
-    committer: Committer,
-    query: RiskQuery,
-    scenario: str,
-    *,
-    cache: VectorCache,
-    spark: Callable[[], SparkSession],
-    progress: Progress = lambda stage, done, total: None,
-    cancelled: threading.Event | None = None,
-) -> tuple[RiskResult, dict[str, Any]]:
-    """P&L by the query's dimensions in each scenario, valuing what the lake lacks; and the seal of its valuation."""
-    lake = committer.lake
-    request = request_for(lake.snapshot(), query.as_of, scenario, query.positions_date)
-    sealed = run_valuation(committer, request, spark=spark, progress=progress, cancelled=cancelled)
-    asked = query.model_copy(update={"valuation_set": sealed["valuation_set_id"], "scenario_set": None})
-    return run_scenarios(lake, asked, cache=cache), sealed
+class StressQuery(Positions):
+    """P&L of a book under a scenario."""
+
+    as_of: Day = Field(description="valuation and market date; also the positions date unless that is given")
+    scenario: str = Field(
+        min_length=1,
+        max_length=MAX_TEXT,
+        description="scenario in the stress language, or the name or id of a stored set",
+    )
+    positions_date: Day | None = Field(None, description="date of the book, when not as_of")
+
+    def pnl(self, valuation_set: str) -> RiskQuery:
+        """The question for the P&L in that valuation set. Measures, levels and estimator are not used."""
+        asked = self.model_dump(exclude={"scenario"})
+        return RiskQuery(**asked, valuation_set=valuation_set)
 
 
-def compare_stresses(
-    committer: Committer,
-    query: RiskQuery,
-    scenarios: Sequence[str],
-    *,
-    cache: VectorCache,
-    spark: Callable[[], SparkSession],
-    progress: Progress = lambda stage, done, total: None,
-) -> StressComparison:
+def _request(session: Session, query: StressQuery) -> ValuationRequest:
+    return request_for(session.lake.snapshot(), query.as_of, query.scenario, query.positions_date)
+
+
+def _plan(session: Session, query: StressQuery) -> Plan:
+    request = _request(session, query)
+    return plan_of([(query.scenario, request, plan_valuation(session.lake.snapshot(), request))])
+
+
+def _value(session: Session, query: StressQuery) -> StressQuery:
+    value_request(session, _request(session, query))
+    return query
+
+
+def run_stress(session: Session, query: StressQuery) -> RiskResult:
+    """P&L by the query's dimensions in each scenario; raises `NotValued` where the lake lacks the valuation."""
+    sealed = sealed_by(_plan(session, query))[0]
+    return run_scenarios(session.lake, query.pnl(sealed["valuation_set_id"]), cache=session.cache)
+
+
+STRESS = Question(
+    StressQuery,
+    run_stress,
+    {"as_of": "2020-03-16", "scenario": "equity[region=US] -20%; rate[ccy=USD] +100bp", "by": ["desk"]},
+    _plan,
+    _value,
+)
+
+
+class ScenarioPnlQuery(Scope):
+    """P&L in every scenario of a valued set: whose, on which day."""
+
+    def risk(self) -> RiskQuery:
+        return RiskQuery(**self.model_dump())
+
+
+SCENARIO_PNL = Question(
+    ScenarioPnlQuery,
+    lambda session, query: run_scenarios(session.lake, query.risk(), cache=session.cache),
+    {"as_of": "2020-03-16", "by": ["desk"]},
+    plan_scope,
+    value_scope,
+)
+
+
+class StressCompareQuery(Positions):
+    """Several scenarios side by side on one day."""
+
+    as_of: Day = Field(description="valuation and market date; also the positions date unless that is given")
+    scenarios: tuple[Annotated[str, Field(min_length=1, max_length=MAX_TEXT)], ...] = Field(
+        min_length=2, max_length=50, description="scenarios in the stress language, or names or ids of stored sets"
+    )
+    positions_date: Day | None = Field(None, description="date of the book, when not as_of")
+
+    def each(self) -> list[StressQuery]:
+        """The question for each scenario."""
+        asked = self.model_dump(exclude={"scenarios"})
+        return [StressQuery(**asked, scenario=s) for s in self.scenarios]
+
+
+def compare_stresses(session: Session, query: StressCompareQuery) -> StressComparison:
     """The P&L of several scenarios side by side, by the same dimensions on the same day."""
-    if len(scenarios) < 2:
-        raise BadInput("A comparison needs at least two scenarios.")
-    answers = [run_stress(committer, query, s, cache=cache, spark=spark, progress=progress) for s in scenarios]
-    results = tuple(result for result, _ in answers)
+    asked = query.each()
+    seals = [sealed_by(_plan(session, q))[0] for q in asked]
+    results = tuple(run_stress(session, q) for q in asked)
     columns: dict[str, Any] = {c: results[0].rows[c] for c in (*query.by, "positions", "base_value")}
     total = {c: results[0].total[c] for c in ("positions", "base_value")}
-    for result, sealed in answers:
+    for result, sealed in zip(results, seals, strict=True):
         labels = [c for c in result.rows.column_names if c.startswith(_PNL)]
         for column in labels:
             # a set of one scenario is called by the set, a set of several by set and scenario
@@ -118,4 +172,16 @@ def compare_stresses(
                 raise BadInput(f"{name} is named twice; compare different scenarios.")
             columns[name] = result.rows[column]
             total[name] = result.total[column]
-    return StressComparison(pa.table(columns), total, results)
+    named = {"scenarios": {q.scenario: dict(r.receipt) for q, r in zip(asked, results, strict=True)}}
+    receipt = {**named, "table_versions": results[0].receipt["table_versions"], **name_code()}
+    notes = tuple(dict.fromkeys(n for r in results for n in r.notes))
+    return StressComparison(pa.table(columns), total, results, receipt, notes)
+
+
+STRESS_COMPARE = Question(
+    StressCompareQuery,
+    compare_stresses,
+    {"as_of": "2020-03-16", "scenarios": ["equity -10%", "equity -20%"], "by": ["desk"]},
+    lambda session, query: together(_plan(session, q) for q in query.each()),
+    lambda session, query: [_value(session, q) for q in query.each()] and query,
+)

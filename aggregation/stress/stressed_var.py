@@ -6,28 +6,25 @@ stressed VaR of Basel 2.5 asks for (BCBS 158, 2009, paragraph 718(Lxxvi)(i): a c
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import pyarrow as pa
+from pydantic import Field
 
 from aggregation.change.compare import ComparisonResult, compare
 from aggregation.measures import asked_measures
+from aggregation.on_demand import plan_scope, sealed_by, value_request, value_scope
 from aggregation.opened.inputs import open_inputs
-from aggregation.opened.opened_lake import VectorCache
-from aggregation.stress.stress_period import StressPeriodRequest, plan_stress_period, stress_period
-from aggregation.types import RiskQuery
-from lake.committer import Committer
+from aggregation.question import Plan, Question, plan_of, together
+from aggregation.session import Session
+from aggregation.stress.stress_period import StressPeriodRequest, searched, stress_period, value_search
+from aggregation.types import MeasureName, RiskQuery, Whole
 from lake.errors import BadInput, unknown, validated
-from lake.progress import Progress
-from lake.tables import Lake
 from scenarios.historical.period_replay import PERIODS
 from scenarios.requests import ScenarioRequest
-from valuation.sets.plan import ValuationPlan
-from valuation.sets.requests import ValuationRequest, plan_valuation, run_valuation
-
-if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
+from valuation.sets.requests import ValuationRequest, plan_valuation
 
 SEARCHED = ("var", "es")  # measures that a window can be the worst by
 YEAR = 250  # scenarios in a window
@@ -42,57 +39,100 @@ class StressedResult:
     last: str
     searched: bool
     comparison: ComparisonResult
+    rows: pa.Table
+    receipt: Mapping[str, Any]
+    notes: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         return {
             "period": {"first": self.first, "last": self.last, "searched": self.searched},
             **self.comparison.to_dict(),
+            "receipt": dict(self.receipt),
         }
 
 
-def plan_stressed(
-    lake: Lake, query: RiskQuery, period: str | None, *, length: int = YEAR, cache: VectorCache
-) -> ValuationPlan:
-    """What is valued: the moves of the period, or for a search those of the whole history, after which the period found is
-    valued too. Values nothing."""
-    if period is None:
-        return plan_stress_period(lake, _search(query, length), cache)
-    return plan_valuation(lake.snapshot(), _valuation(query, _replayed(period)))
+class StressedQuery(RiskQuery):
+    """Whose risk, under the moves of which stress period."""
+
+    measures: tuple[MeasureName, ...] = Field(
+        ("var", "es"), min_length=1, max_length=32, description="measures, see /measures"
+    )
+    period: str | None = Field(
+        None, description="name of a period such as lehman-2008, or FIRST:LAST; default the worst window, searched"
+    )
+    length: Whole = Field(YEAR, ge=10, le=5000, description="scenarios in the window that is searched")
+
+    def risk(self) -> RiskQuery:
+        return RiskQuery(**{name: getattr(self, name) for name in RiskQuery.model_fields})
 
 
-def stressed_var(
-    committer: Committer,
-    query: RiskQuery,
-    period: str | None,
-    *,
-    length: int = YEAR,
-    cache: VectorCache,
-    spark: Callable[[], SparkSession],
-    progress: Progress = lambda stage, done, total: None,
-    cancelled: threading.Event | None = None,
-) -> StressedResult:
-    """Values what is missing, then answers the query under the current scenarios and under the stress period.
+def stressed_var(session: Session, query: StressedQuery) -> StressedResult:
+    """The query under the current scenarios and under the stress period; raises `NotValued` where either is missing.
 
-    period : a name of `scenarios.historical.period_replay.PERIODS`, `FIRST:LAST`, or None to search the window of `length` scenarios that
-    is worst by
-    the query's first measure and level. The set of a period answers only when it is named.
+    period : a name of `scenarios.historical.period_replay.PERIODS`, `FIRST:LAST`, or None to search the window of `length`
+    scenarios that is worst by the query's first measure and level. The set of a period answers only when it is named.
     """
-    # pinned first: what a search values is of the same date, and newer
-    current = query.model_copy(update={"valuation_set": open_inputs(cache, query).seal["valuation_set_id"]})
-    replayed = None if period is None else _replayed(period)
-    if replayed is None:
-        found = stress_period(
-            committer, _search(query, length), cache=cache, spark=spark, progress=progress, cancelled=cancelled
-        )
-        replayed = {"first": found.worst.first, "last": found.worst.last}
-    sealed = run_valuation(committer, _valuation(query, replayed), spark=spark, progress=progress, cancelled=cancelled)
-    stressed = query.model_copy(update={"valuation_set": sealed["valuation_set_id"], "scenario_set": None})
+    current = _pinned(session, query)
+    replayed = _period(session, query)
+    sealed = sealed_by(_plan_of_period(session, query, replayed))[0]
+    stressed = current.model_copy(update={"valuation_set": sealed["valuation_set_id"]})
+    comparison = compare(session.lake, current, stressed, cache=session.cache)
     return StressedResult(
         replayed["first"],
         replayed["last"],
-        period is None,
-        compare(committer.lake, current.model_copy(update={"scenario_set": None}), stressed, cache=cache),
+        query.period is None,
+        comparison,
+        comparison.rows,
+        comparison.receipt,
+        comparison.notes,
     )
+
+
+def _pinned(session: Session, query: StressedQuery) -> RiskQuery:
+    """The query under its current scenarios; pinned, since what a search values is of the same date, and newer."""
+    found = open_inputs(session.cache, query).seal["valuation_set_id"]
+    return query.risk().model_copy(update={"valuation_set": found, "scenario_set": None})
+
+
+def _period(session: Session, query: StressedQuery) -> dict[str, str]:
+    if query.period is not None:
+        return _replayed(query.period)
+    worst = stress_period(session, _search(query, query.length)).worst
+    return {"first": worst.first, "last": worst.last}
+
+
+def _plan_of_period(session: Session, query: StressedQuery, replayed: dict[str, str]) -> Plan:
+    request = _valuation(query, replayed)
+    label = f"the moves of {replayed['first']} to {replayed['last']} on {query.as_of}"
+    return plan_of([(label, request, plan_valuation(session.lake.snapshot(), request))])
+
+
+def _plan(session: Session, query: StressedQuery) -> Plan:
+    """What is missing; where a search comes first, the period that it finds is valued after it."""
+    plans = [plan_scope(session, query)]
+    if query.period is None:
+        plans.append(searched(session, _search(query, query.length)))
+    if query.period is not None or plans[-1].ready:
+        plans.append(_plan_of_period(session, query, _period(session, query)))
+    return together(plans)
+
+
+def _value(session: Session, query: StressedQuery) -> StressedQuery:
+    query = value_scope(session, query)
+    query = query.model_copy(update={"valuation_set": _pinned(session, query).valuation_set, "scenario_set": None})
+    if query.period is None:
+        value_search(session, _search(query, query.length))
+    value_request(session, _valuation(query, _period(session, query)))
+    return query
+
+
+STRESSED_VAR = Question(
+    StressedQuery,
+    stressed_var,
+    {"as_of": "2020-03-16", "by": ["desk"], "period": "lehman-2008"},
+    _plan,
+    _value,
+)
 
 
 def _replayed(period: str) -> dict[str, str]:

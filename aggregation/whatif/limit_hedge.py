@@ -22,12 +22,14 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 from aggregation.book.changes import Changes, Removal, Scaling, positions_of
 from aggregation.kernels.hedge_programme import Problem, Solution, cheapest_es, cheapest_var
 from aggregation.measures import AskedMeasure, asked_measures
+from aggregation.on_demand import plan_scope, value_scope
 from aggregation.opened.alignment import COVERED
 from aggregation.opened.inputs import Inputs, open_inputs
 from aggregation.opened.opened_lake import VectorCache
+from aggregation.question import Question
 from aggregation.receipts import make_receipt
 from aggregation.reduce.selection import Selection, open_selection, scenario_pnl
-from aggregation.types import Filter, RiskQuery
+from aggregation.types import DimensionName, Filter, Level, RiskQuery
 from aggregation.whatif.request import ChangeRequest, value_new
 from aggregation.whatif.trades import trades_of_rows
 from aggregation.whatif.what_if import WhatIf, make_change, what_if
@@ -489,3 +491,35 @@ def _gathered(row: Mapping[str, Any]) -> dict[str, Any]:
     own = set(Move.model_fields) - ({"trade"} if "instrument_type" in given else set())
     hedge = {**given.get("hedge", {}), **{k: v for k, v in given.items() if k not in own}}
     return {**{k: v for k, v in given.items() if k in own}, **({"hedge": hedge} if hedge else {})}
+
+
+class LimitHedgeQuery(WayBackRequest, RiskQuery):
+    """One measure, var or es, at one level, a limit, and what may be done to come under it."""
+
+    by: tuple[DimensionName, ...] = Field(
+        (), max_length=0, description="not used: the limit is on all that the filters leave"
+    )
+    measures: tuple[Literal["var", "es"], ...] = Field(
+        ("es",), min_length=1, max_length=1, description="the one measure"
+    )
+    levels: tuple[Level, ...] = Field(("0.975",), min_length=1, max_length=1, description="its one level")
+
+    def risk(self) -> RiskQuery:
+        return RiskQuery(**{name: getattr(self, name) for name in RiskQuery.model_fields})
+
+    def request(self) -> WayBackRequest:
+        return WayBackRequest(limit=self.limit, moves=self.moves)
+
+
+LIMIT_HEDGE = Question(
+    LimitHedgeQuery,
+    lambda session, query: way_back(session.lake, query.risk(), query.request(), cache=session.cache),
+    {
+        "as_of": "2020-03-16",
+        "where": ["desk=Treasury"],
+        "limit": 1_000_000,
+        "moves": [{"name": "half of the desk", "where": "desk=Treasury", "cost": 1}],
+    },
+    plan_scope,
+    value_scope,
+)

@@ -8,15 +8,17 @@ from __future__ import annotations
 import datetime as dt
 import functools
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field
 
 from aggregation.book.changes import Changes, Removal, Scaling
+from aggregation.on_demand import plan_scope, value_scope
 from aggregation.opened.inputs import Inputs, open_inputs
 from aggregation.opened.opened_lake import VectorCache
-from aggregation.types import Filter, RiskQuery
+from aggregation.question import Question
+from aggregation.types import Filter, MeasureName, RiskQuery, or_text
 from aggregation.whatif.trades import trades_of_rows
 from aggregation.whatif.what_if import WhatIf, unknown_contracts, what_if
 from lake.errors import BadInput, validated
@@ -27,6 +29,45 @@ from valuation.types import PnLBlock
 _KEPT_BYTES = 64 << 20  # vectors of one question kept for the next
 
 
+def parse_removal(text: str) -> Removal:
+    """Trades to remove: ids such as `T1,T2`, or filters such as `desk=Rates` or `desk=Rates;book=B1` (both hold)."""
+    if not any(c in text for c in "=~<>"):
+        return Removal(where=(Filter(dimension="trade", values=tuple(_words(text, "remove"))),))
+    return Removal(where=tuple(Filter.parse(part) for part in text.split(";")))
+
+
+def parse_scaling(text: str) -> Scaling:
+    """A scaling such as `desk=Rates*0.5`, `desk=Rates;book=B1*0` or, of the whole book, `*1.1`."""
+    filters, star, factor = text.rpartition("*")
+    try:
+        number = float(factor)
+    except ValueError:
+        number = float("nan")
+    if not star or number != number:
+        raise BadInput(
+            f"The scaling {text!r} was given; expected FILTER*FACTOR, such as desk=Rates*0.5, or *0.5 for the book."
+        )
+    where = tuple(Filter.parse(part) for part in filters.split(";")) if filters.strip() else ()
+    return validated(Scaling, {"where": where, "factor": number}, "scaling")
+
+
+def _words(text: str, option: str) -> Sequence[str]:
+    words = [w.strip() for w in text.split(",") if w.strip()]
+    if not words:
+        raise BadInput(
+            f"{option} {text!r} names nothing; expected trade ids such as T1,T2 or a filter such as desk=Rates."
+        )
+    return words
+
+
+if TYPE_CHECKING:
+    RemovalOrText = Removal
+    ScalingOrText = Scaling
+else:
+    RemovalOrText = or_text(Removal, parse_removal, "^.+$")
+    ScalingOrText = or_text(Scaling, parse_scaling, r"^.*\*[^*]+$")
+
+
 class ChangeRequest(BaseModel):
     """Trades removed, scaled and added, in this order."""
 
@@ -35,8 +76,10 @@ class ChangeRequest(BaseModel):
     add: tuple[dict[str, Any], ...] = Field(
         (), description="trades to add: instrument_type, terms, quantity; trade, dimensions and attributes as wanted"
     )
-    remove: tuple[Removal, ...] = Field((), description="positions to take out: each by filters that all hold")
-    scale: tuple[Scaling, ...] = Field((), description="quantities to multiply: filters that all hold, and a factor")
+    remove: tuple[RemovalOrText, ...] = Field((), description="positions to take out: each by filters that all hold")
+    scale: tuple[ScalingOrText, ...] = Field(
+        (), description="quantities to multiply: filters that all hold, and a factor"
+    )
     replace: bool = Field(False, description="the book becomes exactly the trades in add")
 
 
@@ -96,32 +139,24 @@ def run_what_if(
     return what_if(inputs, query, changes, value_new(inputs, changes))
 
 
-def parse_removal(text: str) -> Removal:
-    """Trades to remove: ids such as `T1,T2`, or filters such as `desk=Rates` or `desk=Rates;book=B1` (both hold)."""
-    if not any(c in text for c in "=~<>"):
-        return Removal(where=(Filter(dimension="trade", values=tuple(_words(text, "--remove"))),))
-    return Removal(where=tuple(Filter.parse(part) for part in text.split(";")))
+class WhatIfQuery(ChangeRequest, RiskQuery):
+    """A question of risk, and what to remove, scale and add before it is asked again."""
+
+    measures: tuple[MeasureName, ...] = Field(
+        ("var", "es"), min_length=1, max_length=32, description="measures, see /measures"
+    )
+
+    def risk(self) -> RiskQuery:
+        return RiskQuery(**{name: getattr(self, name) for name in RiskQuery.model_fields})
+
+    def changes(self) -> ChangeRequest:
+        return ChangeRequest(**{name: getattr(self, name) for name in ChangeRequest.model_fields})
 
 
-def parse_scaling(text: str) -> Scaling:
-    """A scaling such as `desk=Rates*0.5`, `desk=Rates;book=B1*0` or, of the whole book, `*1.1`."""
-    filters, star, factor = text.rpartition("*")
-    try:
-        number = float(factor)
-    except ValueError:
-        number = float("nan")
-    if not star or number != number:
-        raise BadInput(
-            f"--scale {text!r} was given; expected FILTER*FACTOR, such as desk=Rates*0.5, or *0.5 for the book."
-        )
-    where = tuple(Filter.parse(part) for part in filters.split(";")) if filters.strip() else ()
-    return validated(Scaling, {"where": where, "factor": number}, "scaling")
-
-
-def _words(text: str, option: str) -> Sequence[str]:
-    words = [w.strip() for w in text.split(",") if w.strip()]
-    if not words:
-        raise BadInput(
-            f"{option} {text!r} names nothing; expected trade ids such as T1,T2 or a filter such as desk=Rates."
-        )
-    return words
+WHAT_IF = Question(
+    WhatIfQuery,
+    lambda session, query: run_what_if(session.lake, query.risk(), query.changes(), cache=session.cache),
+    {"as_of": "2020-03-16", "by": ["desk"], "scale": ["desk=Treasury*0.5"]},
+    plan_scope,
+    value_scope,
+)

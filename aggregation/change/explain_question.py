@@ -1,0 +1,87 @@
+"""The question why a measure changed between two points, from stored vectors or through the points between."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from aggregation.change.attribution_path import LatticeResult, explain_through, lattice_plan
+from aggregation.change.cause_drill import DRILL_ROWS, DrillResult, drill, parse_cell
+from aggregation.change.explain import ExplainResult, explained
+from aggregation.change.sides import compared
+from aggregation.on_demand import plan_points, value_points, value_request
+from aggregation.question import Plan, Question, plan_of
+from aggregation.session import Session
+from aggregation.types import Level, MeasureName, TwoPoints, Whole, or_text
+
+
+class _OneMeasure(TwoPoints):
+    measures: tuple[MeasureName, ...] = Field(
+        ("var",), min_length=1, max_length=1, description="the one measure to explain"
+    )
+    levels: tuple[Level, ...] = Field(("0.99",), min_length=1, max_length=1, description="its one confidence level")
+
+
+class ExplainQuery(_OneMeasure):
+    """Two points, and how the change between them is shared out to causes."""
+
+    method: Literal["causes", "sequential", "shapley"] = Field(
+        "causes",
+        description="causes: from stored vectors alone; sequential, shapley: through the points between, which are valued",
+    )
+
+
+def _answer(session: Session, query: ExplainQuery) -> ExplainResult | LatticeResult:
+    points = query.points()
+    if query.method == "causes":
+        return explained(compared(session.lake, *points, cache=session.cache))
+    return explain_through(session.lake, *points, query.method, cache=session.cache)
+
+
+def _plan(session: Session, query: ExplainQuery) -> Plan:
+    ends = plan_points(session, query)
+    if query.method == "causes" or not ends.ready:
+        return ends
+    between = lattice_plan(session.lake, *query.points(), query.method, session.cache)
+    valuations = [
+        (f"{r.as_of} in the market of {r.market_date}, scenarios of {p.scenario_set.name}", r, p)
+        for r, p in between.missing
+    ]
+    about = {k: v for k, v in between.to_dict().items() if k in ("method", "coordinates", "corners")}
+    return plan_of(valuations, **about)
+
+
+def _value(session: Session, query: ExplainQuery) -> ExplainQuery:
+    query = value_points(session, query)
+    if query.method != "causes":
+        for request, _ in lattice_plan(session.lake, *query.points(), query.method, session.cache).missing:
+            value_request(session, request)
+    return query
+
+
+EXPLAIN = Question(ExplainQuery, _answer, {"from": "2020-02-14", "to": "2020-03-16", "by": ["desk"]}, _plan, _value)
+
+
+class ExplainDrillQuery(_OneMeasure):
+    """A cell of an explanation: a member by a cause."""
+
+    cell: or_text(dict[str, str | None], lambda text: parse_cell([text]), "^.+=.*$") = Field(  # type: ignore[valid-type]
+        default_factory=dict,
+        description="the cell, such as desk=Rates,cause=amended; all members and causes of what is not named",
+    )
+    limit: Whole = Field(DRILL_ROWS, ge=1, le=100_000, description="rows shown; the others are added up")
+
+
+def _drill(session: Session, query: ExplainDrillQuery) -> DrillResult:
+    comparison = compared(session.lake, *query.points(), cache=session.cache)
+    return drill(comparison, explained(comparison), query.cell, query.limit)
+
+
+EXPLAIN_DRILL = Question(
+    ExplainDrillQuery,
+    _drill,
+    {"from": "2020-02-14", "to": "2020-03-16", "by": ["desk"], "cell": "cause=revaluation", "limit": 10},
+    plan_points,
+    value_points,
+)

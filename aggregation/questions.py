@@ -1,0 +1,155 @@
+"""QUESTIONS: everything that can be asked, by name. The one place to add one: a `Question` in a module, and a line here.
+
+From this table come the command line, the routes of the API and their plans, jobs, replays of receipts and the tables of the
+documentation. A question is looked up only when it is asked: its module is imported then, and not before.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel
+
+from lake.errors import unknown, validated
+
+if TYPE_CHECKING:
+    from aggregation.question import Plan, Question
+    from aggregation.session import Session
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A line of QUESTIONS. place : `module:NAME` of its `aggregation.question.Question`. meaning : what it answers."""
+
+    place: str
+    meaning: str
+
+    @functools.cached_property
+    def question(self) -> Question[Any]:
+        """The question, from its module."""
+        module, _, name = self.place.partition(":")
+        found: Question[Any] = getattr(importlib.import_module(f"aggregation.{module}"), name)
+        return found
+
+
+QUESTIONS: dict[str, Entry] = {
+    "var": Entry("risk.table:VAR", "Value-at-Risk and other measures, by any combination of dimensions."),
+    "pivot": Entry(
+        "risk.pivot:PIVOT", "A cross table with the totals of rows, columns and all, each from its own net positions."
+    ),
+    "series": Entry(
+        "risk.series:SERIES", "Any measure on every day of a range, by any dimension; a day without an answer says why."
+    ),
+    "pnl": Entry(
+        "risk.scenario_pnl:PNL",
+        "P&L of each group in each scenario: all, chosen ones, the worst, or counted into a histogram.",
+    ),
+    "drill": Entry(
+        "risk.drill:DRILL", "From a node to its trades or contracts, in the scenarios that make its number."
+    ),
+    "contributions": Entry(
+        "contributions.contributions:CONTRIBUTIONS",
+        "What makes up a VaR or ES: components that add up to the last bit, standalone, marginal and incremental.",
+    ),
+    "parametric": Entry(
+        "contributions.parametric:PARAMETRIC",
+        "VaR or ES from sensitivities and the covariance of the scenarios' moves, by group and by risk factor.",
+    ),
+    "risk-classes": Entry(
+        "contributions.risk_classes:RISK_CLASSES",
+        "VaR and ES by risk class: each shocked alone, standalone, which does not add up.",
+    ),
+    "compare": Entry(
+        "change.compare:COMPARE", "The same question on two days, sets or branches, and the difference by group."
+    ),
+    "explain": Entry(
+        "change.explain_question:EXPLAIN",
+        "Why VaR or ES changed between two points, by member and cause, adding up exactly.",
+    ),
+    "explain-drill": Entry(
+        "change.explain_question:EXPLAIN_DRILL", "A cell of an explanation as trades and scenarios that add up to it."
+    ),
+    "drivers": Entry(
+        "change.drivers:DRIVERS",
+        "The few members, over all dimensions and their combinations, that explain most of a change of VaR or ES.",
+    ),
+    "pnl-explain": Entry(
+        "change.pnl_explain:PNL_EXPLAIN",
+        "Why a book is worth what it is: trades, ageing, the market by risk class, currency.",
+    ),
+    "reconcile": Entry(
+        "change.convention_bridge:RECONCILE",
+        "Which estimator, tail, window, weighting, currency or other convention gives another system's number.",
+    ),
+    "what-if": Entry(
+        "whatif.request:WHAT_IF",
+        "What added, removed and scaled trades do to VaR and ES: before, after, and each change alone.",
+    ),
+    "limit-hedge": Entry(
+        "whatif.limit_hedge:LIMIT_HEDGE", "The cheapest hedges and unwinds that bring VaR or ES under a limit."
+    ),
+    "backtest": Entry(
+        "backtest.backtest:BACKTEST",
+        "VaR of each day against the P&L of the next: exceptions, traffic light, every test, and "
+        "what lies behind each exception.",
+    ),
+    "stress": Entry(
+        "stress.stress_test:STRESS", "P&L by any dimension under a scenario, in the stress language or stored."
+    ),
+    "stress-compare": Entry("stress.stress_test:STRESS_COMPARE", "Several scenarios side by side on one day."),
+    "scenario-pnl": Entry(
+        "stress.stress_test:SCENARIO_PNL", "P&L of each group in each scenario of a valued set, a column a scenario."
+    ),
+    "stressed-var": Entry(
+        "stress.stressed_var:STRESSED_VAR", "The book under the moves of a stress period, beside its current VaR."
+    ),
+    "stress-period": Entry(
+        "stress.stress_period:STRESS_PERIOD", "The worst window of a given length for a book, over the whole history."
+    ),
+    "reverse-stress": Entry(
+        "stress.reverse_stress:REVERSE_STRESS",
+        "The most plausible scenario with which a book loses at least an amount, and the past days that come nearest.",
+    ),
+    "roll-forward": Entry(
+        "stress.roll_forward:ROLL_FORWARD",
+        "What a book is worth at T1, T2, ... when nothing happens but time, and the cash it has paid by then.",
+    ),
+}
+
+
+def question(name: str) -> Question[Any]:
+    """The question of that name; raises `BadInput` with the nearest."""
+    if name not in QUESTIONS:
+        raise unknown("question", name, QUESTIONS)
+    return QUESTIONS[name].question
+
+
+def read(name: str, given: Mapping[str, Any]) -> BaseModel:
+    """The query that is given; raises `BadInput` that names every fault."""
+    model: type[BaseModel] = question(name).query
+    return validated(model, given, "question")
+
+
+def ask(session: Session, name: str, query: BaseModel) -> Any:
+    """The answer, sealed with its receipt; raises `NotValued` where a valuation is missing."""
+    from aggregation.question import seal  # noqa: PLC0415 - with Arrow, which a table of names needs not
+
+    return seal(question(name).answer(session, query), name, query)
+
+
+def plan(session: Session, name: str, query: BaseModel) -> Plan:
+    """What is valued before the answer, and what that takes."""
+    from aggregation.question import Plan  # noqa: PLC0415 - see `ask`
+
+    make = question(name).plan
+    return Plan() if make is None else make(session, query)
+
+
+def value(session: Session, name: str, query: BaseModel) -> Any:
+    """Values what is missing; the query to ask then. The session must be one that writes."""
+    make = question(name).value
+    return query if make is None else make(session, query)
