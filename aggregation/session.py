@@ -50,6 +50,10 @@ class Session:
             raise NotReady("This session only reads. Ask for the plan, then have it valued, then ask again.")
         return self.committer
 
+    def telling(self, progress: Progress) -> Session:
+        """The same session, which tells how far it is."""
+        return replace(self, progress=progress)
+
     def writing(self, committer: Committer) -> Session:
         """The same session with the right to write."""
         return replace(self, committer=committer)

@@ -56,6 +56,8 @@ def whole(value: Any) -> Any:
 # limits stand before the validator in Annotated, or they are lost to the schema
 Whole = Annotated[int, BeforeValidator(whole)]
 AtLeastOne = Annotated[int, Field(ge=1), BeforeValidator(whole)]
+LABEL = "a text that may hold commas, such as a scenario"
+Label = Annotated[str, LABEL]
 # one of DIMENSIONS, a level of a hierarchy, or an attribute
 DimensionName = Annotated[str, WithJsonSchema({"type": "string", "pattern": r"^([a-z][a-z0-9_]{0,63}|attribute\..+)$"})]
 Currency = Annotated[str, Field(pattern="^[A-Z]{3}$")]

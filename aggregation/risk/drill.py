@@ -27,7 +27,7 @@ from aggregation.receipts import make_receipt
 from aggregation.reduce.coverage import coverage_columns, total_coverage
 from aggregation.reduce.selection import Selection, open_selection, scenario_pnl
 from aggregation.risk.query import stated_horizon
-from aggregation.types import Coverage, RiskQuery, Whole
+from aggregation.types import Coverage, Label, RiskQuery, Whole
 from lake.arrays import Codes, Floats, Ints
 from lake.canonical import digest
 from lake.errors import unknown
@@ -43,7 +43,7 @@ Order = Literal["loss", "gain", "name"]
 class DrillQuery(RiskQuery):
     """A node, by its filters, and which of its trades or contracts to show. `by` stays empty."""
 
-    scenarios: tuple[str, ...] = Field(
+    scenarios: tuple[Label, ...] = Field(
         (), max_length=MOST_SCENARIOS, description="scenarios by label; default those of the measure's tail"
     )
     per: Per = Field("trade", description="a row a trade, or a row a contract with its net quantity")

@@ -23,7 +23,7 @@ from aggregation.receipts import make_receipt
 from aggregation.reduce.coverage import coverage_columns, total_coverage
 from aggregation.reduce.selection import Selection, open_selection, scenario_pnl
 from aggregation.risk.query import PNL_BYTES, basis_notes
-from aggregation.types import AtLeastOne, Coverage, Scope, whole
+from aggregation.types import AtLeastOne, Coverage, Label, Scope, whole
 from lake.arrays import Floats, Ints
 from lake.canonical import digest
 from lake.errors import BadInput, NotFound, unknown
@@ -36,7 +36,7 @@ MOST_ROWS = 500_000
 class PnlQuery(Scope):
     """Whose P&L, of which day, in which scenarios."""
 
-    scenarios: tuple[str, ...] = Field((), max_length=1000, description="scenario ids to look at; default all")
+    scenarios: tuple[Label, ...] = Field((), max_length=1000, description="scenario ids to look at; default all")
     worst: AtLeastOne | None = Field(None, description="of the scenarios looked at, so many worst of each group")
     histogram: Annotated[int, Field(ge=1, le=1000), BeforeValidator(whole)] | None = Field(
         None,

@@ -15,7 +15,7 @@ from aggregation.question import Plan, Question, plan_of, together
 from aggregation.receipts import name_code
 from aggregation.risk.query import run_scenarios
 from aggregation.session import Session
-from aggregation.types import Positions, RiskQuery, RiskResult, Scope
+from aggregation.types import LABEL, Positions, RiskQuery, RiskResult, Scope
 from lake.dates import Day
 from lake.errors import BadInput
 from lake.tables import Snapshot
@@ -145,7 +145,7 @@ class StressCompareQuery(Positions):
     """Several scenarios side by side on one day."""
 
     as_of: Day = Field(description="valuation and market date; also the positions date unless that is given")
-    scenarios: tuple[Annotated[str, Field(min_length=1, max_length=MAX_TEXT)], ...] = Field(
+    scenarios: tuple[Annotated[str, Field(min_length=1, max_length=MAX_TEXT), LABEL], ...] = Field(
         min_length=2, max_length=50, description="scenarios in the stress language, or names or ids of stored sets"
     )
     positions_date: Day | None = Field(None, description="date of the book, when not as_of")
@@ -178,10 +178,16 @@ def compare_stresses(session: Session, query: StressCompareQuery) -> StressCompa
     return StressComparison(pa.table(columns), total, results, receipt, notes)
 
 
+def _value_each(session: Session, query: StressCompareQuery) -> StressCompareQuery:
+    for q in query.each():
+        _value(session, q)
+    return query
+
+
 STRESS_COMPARE = Question(
     StressCompareQuery,
     compare_stresses,
     {"as_of": "2020-03-16", "scenarios": ["equity -10%", "equity -20%"], "by": ["desk"]},
     lambda session, query: together(_plan(session, q) for q in query.each()),
-    lambda session, query: [_value(session, q) for q in query.each()] and query,
+    _value_each,
 )

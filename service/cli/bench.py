@@ -1,7 +1,9 @@
-"""Benchmarks of the reduce as commands."""
+"""Benchmarks as commands, each beside its limit or its peer."""
 
 from __future__ import annotations
 
+import importlib
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
 
     from service.bench.harness import Row
 
-# ruff: noqa: PLC0415 - see service.cli.main
+# ruff: noqa: PLC0415 - see service.cli.commands
 
 REQUESTS = 200  # of each client of the HTTP benchmark
 
@@ -25,15 +27,46 @@ ScenariosOption = Annotated[int, typer.Option("--scenarios", help="Scenarios.")]
 PositionsOption = Annotated[int, typer.Option("--positions", help="Positions.")]
 OutputOption = Annotated[Path | None, typer.Option("--output", help="Write the rows to this JSON file.")]
 
-
-def register(bench: typer.Typer) -> None:
-    """Adds the commands of this module."""
-    bench.command("reduce")(bench_reduce_command)
-    bench.command("http")(bench_http_command)
-    bench.command("vectors")(bench_vectors_command)
-    bench.command("table")(bench_table_command)
+app = typer.Typer(help="Measure speed against stated limits and peers.", no_args_is_help=True)
 
 
+def _of_one_size(name: str, place: str, meaning: str) -> None:
+    """A benchmark that takes contracts, scenarios and positions; `place` is its function in service.bench."""
+
+    def bench(
+        contracts: ContractsOption = 100_000,
+        scenarios: ScenariosOption = 1000,
+        positions: PositionsOption = 1_000_000,
+        output: OutputOption = None,
+    ) -> None:
+        from service.bench import harness
+
+        module, _, function = place.partition(":")
+        measure = getattr(importlib.import_module(f"service.bench.{module}"), function)
+        harness.report(measure(contracts, scenarios, positions), output)
+
+    bench.__doc__ = meaning
+    app.command(name)(bench)
+
+
+_of_one_size(
+    "contributions",
+    "contributions:bench_contributions",
+    "Seconds of component ES by trade and by desk, and of the greatest contributors, against their limits.",
+)
+_of_one_size(
+    "explain",
+    "explain:bench_explain",
+    "Seconds of a comparison of two days by desk and cause, against its limit.",
+)
+_of_one_size(
+    "what-if",
+    "what_if:bench_what_if",
+    "Seconds of a what-if of ten trades, on known contracts and on new ones, against the changed book netted as a whole.",
+)
+
+
+@app.command("reduce")
 def bench_reduce_command(
     contracts: ContractsOption = 100_000,
     scenarios: ScenariosOption = 1000,
@@ -67,6 +100,7 @@ def rows_of_the_reduce(
     ]
 
 
+@app.command("http")
 def bench_http_command(
     contracts: ContractsOption = 100_000,
     scenarios: ScenariosOption = 1000,
@@ -80,6 +114,7 @@ def bench_http_command(
     harness.report(http.bench_http(contracts, scenarios, positions, requests), output)
 
 
+@app.command("vectors")
 def bench_vectors_command(
     rows: Annotated[
         int, typer.Option("--rows", help="Rows of the table; 8 KB of memory and of disk each.")
@@ -92,12 +127,11 @@ def bench_vectors_command(
     harness.report(vectors.bench_vectors(rows), output)
 
 
+@app.command("table")
 def bench_table_command(
     files: Annotated[list[Path], typer.Argument(help="JSON files that --output wrote.")],
 ) -> None:
     """The rows of JSON files as a Markdown table."""
-    import json
-
     from service.bench import harness
     from service.rendering import display
 
@@ -110,3 +144,42 @@ def bench_table_command(
                 f"{file} is not a file of benchmark rows: {error}. `varlake bench reduce --output {file}` writes one."
             ) from None
     display.stdout().print(harness.as_markdown(rows), markup=False, highlight=False, soft_wrap=True)
+
+
+@app.command("map")
+def bench_map(
+    contracts: Annotated[int, typer.Option("--contracts", help="Contracts to value.")] = 60_000,
+    scenarios: Annotated[int, typer.Option("--scenarios", help="Scenarios.")] = 500,
+    output: Annotated[Path | None, typer.Option("--output", help="Write the rows to this JSON file.")] = None,
+) -> None:
+    """Valuations a second: in the kernel, in one process, and end to end through Spark into the lake."""
+    from service.bench import harness
+
+    harness.report(harness.bench_map(contracts, scenarios), output)
+
+
+@app.command("scenarios")
+def bench_scenarios(
+    output: Annotated[Path | None, typer.Option("--output", help="Write the rows to this JSON file.")] = None,
+) -> None:
+    """Historical and Monte Carlo scenarios of 500 factors, and a million of them in bounded memory."""
+    from service.bench import harness, scenarios
+
+    harness.report(scenarios.bench_scenarios(500, 500, 10_000, 1_000_000), output)
+
+
+@app.command("all")
+def bench_all(
+    output: Annotated[Path, typer.Option("--output", help="JSON file for the rows.")] = Path("bench.json"),
+) -> None:
+    """Every benchmark with its default sizes."""
+    from service.bench import harness, scenarios
+
+    harness.report(
+        [
+            *harness.bench_map(60_000, 500),
+            *scenarios.bench_scenarios(500, 500, 10_000, 1_000_000),
+            *rows_of_the_reduce(100_000, 1000, 1_000_000),
+        ],
+        output,
+    )

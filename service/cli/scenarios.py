@@ -1,4 +1,4 @@
-"""Commands about scenarios: make, look at, check, compare, carry in and out; and stress tests."""
+"""Commands about scenarios: make, look at, check, compare, carry in and out."""
 
 from __future__ import annotations
 
@@ -10,28 +10,22 @@ import typer
 from lake.committer import Committer
 from lake.errors import BadInput, validated
 from service.cli.options import (
-    ByOption,
-    CurrencyOption,
     DateText,
     JsonOption,
     LakeOption,
     ParameterOption,
-    WhereOption,
     as_date,
-    as_list,
     as_parameters,
     open_lake,
-    query_of,
 )
 from service.rendering import display
 
 if TYPE_CHECKING:
     from lake.tables import Lake
 
-# ruff: noqa: PLC0415 - see service.cli.main
+# ruff: noqa: PLC0415 - see service.cli.commands
 
-scenarios_app = typer.Typer(help="Make, look at and carry scenario sets.", no_args_is_help=True)
-stress_app = typer.Typer(help="Stress tests: P&L under chosen scenarios.", invoke_without_command=True)
+app = typer.Typer(help="Make, look at and carry scenario sets.", no_args_is_help=True)
 
 
 _FORMS = {".txt": "text", ".json": "json", ".csv": "csv"}  # of a bespoke scenario, by the ending of its file
@@ -42,7 +36,7 @@ LawOption = Annotated[
 PlotOption = Annotated[Path | None, typer.Option("--plot", help="Write a picture: .svg or .png.")]
 
 
-@scenarios_app.command("build")
+@app.command("build")
 def scenarios_build(
     as_of: DateText,
     method: Annotated[str, typer.Option("--method", help="Scenario method.")] = "historical",
@@ -67,7 +61,7 @@ def scenarios_build(
     _show_scenario_set(opened, stored.scenario_set_id, json)
 
 
-@scenarios_app.command("list")
+@app.command("list")
 def scenarios_list(lake: LakeOption = None, json: JsonOption = False) -> None:
     """List the stored scenario sets."""
     from scenarios.store import list_scenario_sets
@@ -90,7 +84,7 @@ def scenarios_list(lake: LakeOption = None, json: JsonOption = False) -> None:
     display.print_json(rows) if json else display.print_table(rows, title=f"{len(rows)} scenario sets")
 
 
-@scenarios_app.command("show")
+@app.command("show")
 def scenarios_show(
     name_or_id: Annotated[str, typer.Argument(help="Name or id of the set.")],
     as_of: Annotated[str | None, typer.Option("--as-of", help="Market date, for a name.")] = None,
@@ -183,7 +177,7 @@ def _definition(source: str, as_of: str) -> Any:
     return validated(StressDefinition, given, "scenario")
 
 
-@scenarios_app.command("preview")
+@app.command("preview")
 def scenarios_preview(
     scenario: Annotated[str, typer.Argument(help="Scenario in the stress language, or a .txt, .json or .csv file.")],
     as_of: DateText,
@@ -221,7 +215,7 @@ def scenarios_preview(
         display.say(f"Wrote {draw(shown, plot)}")
 
 
-@scenarios_app.command("check")
+@app.command("check")
 def scenarios_check(
     scenario: Annotated[str, typer.Argument(help="Scenario in the stress language, or a .txt, .json or .csv file.")],
     as_of: DateText,
@@ -257,7 +251,7 @@ def scenarios_check(
         raise typer.Exit(1)
 
 
-@scenarios_app.command("diff")
+@app.command("diff")
 def scenarios_diff(
     one: Annotated[str, typer.Argument(help="Name or id of a set.")],
     two: Annotated[str, typer.Argument(help="Name or id of another.")],
@@ -273,7 +267,7 @@ def scenarios_diff(
     display.print_json(rows) if json else display.print_table(rows, title=f"{len(rows)} risk factors differ")
 
 
-@scenarios_app.command("export")
+@app.command("export")
 def scenarios_export(
     name_or_id: Annotated[str, typer.Argument(help="Name or id of a bespoke set.")],
     file: Annotated[Path, typer.Argument(help="File to write: .txt, .json or .csv.")],
@@ -291,7 +285,7 @@ def scenarios_export(
     display.say(f"Wrote {file}")
 
 
-@scenarios_app.command("import")
+@app.command("import")
 def scenarios_import(
     file: ScenarioFile,
     name: Annotated[str, typer.Option("--name", help="Name of the set.")],
@@ -314,198 +308,3 @@ def scenarios_import(
         made = make_scenario_set(opened.snapshot(), as_date(as_of, "--as-of"), request)
         stored = save_scenario_set(committer, made)
     _show_scenario_set(opened, stored.scenario_set_id, json)
-
-
-@stress_app.callback()
-def stress(
-    context: typer.Context,
-    as_of: Annotated[str | None, typer.Option("--as-of", help="Business date, YYYY-MM-DD.")] = None,
-    scenario: Annotated[
-        str | None, typer.Option("--scenario", help="Scenario in the stress language, or the name of a stored set.")
-    ] = None,
-    by: ByOption = "",
-    where: WhereOption = None,
-    currency: CurrencyOption = "USD",
-    positions_date: Annotated[
-        str | None, typer.Option("--positions-date", help="Date of the book, when not as-of.")
-    ] = None,
-    lake: LakeOption = None,
-    json: JsonOption = False,
-) -> None:
-    """P&L by any dimension under a scenario; values what is missing, and says so."""
-    if context.invoked_subcommand is not None:
-        return
-    if as_of is None or scenario is None:
-        raise BadInput(
-            'Give --as-of and --scenario, such as: varlake stress --as-of 2020-03-16 --scenario "equity -20%" --by desk'
-        )
-    from aggregation.stress.stress_test import run_stress
-    from service import operations
-    from service.rendering import tables
-
-    settings, opened = open_lake(lake)
-    more = {"positions_date": as_date(positions_date, "--positions-date") if positions_date else None}
-    query = query_of(as_of, by, where, "var", "0.99", currency, "order_statistic", None, **more)
-    with Committer(opened, "varlake stress") as committer, display.progress_bar("valuing") as progress:
-        result, sealed = run_stress(
-            committer,
-            query,
-            scenario,
-            cache=operations.vector_cache(settings, opened),
-            spark=operations.spark_of(settings),
-            progress=progress,
-        )
-    if json:
-        display.print_json({**result.to_dict(), "this_run": sealed["this_run"]})
-        return
-    tables.show_stress(result, sealed)
-
-
-@stress_app.command("compare")
-def stress_compare(
-    scenarios: Annotated[list[str], typer.Argument(help="Names of stored sets, or scenarios in the stress language.")],
-    as_of: DateText,
-    by: ByOption = "",
-    where: WhereOption = None,
-    currency: CurrencyOption = "USD",
-    lake: LakeOption = None,
-    json: JsonOption = False,
-) -> None:
-    """Several scenarios side by side on one day."""
-    from aggregation.stress.stress_test import compare_stresses
-    from service import operations
-    from service.rendering import tables
-
-    settings, opened = open_lake(lake)
-    query = query_of(as_of, by, where, "var", "0.99", currency, "order_statistic", None)
-    with Committer(opened, "varlake stress compare") as committer, display.progress_bar("valuing") as progress:
-        result = compare_stresses(
-            committer,
-            query,
-            scenarios,
-            cache=operations.vector_cache(settings, opened),
-            spark=operations.spark_of(settings),
-            progress=progress,
-        )
-    display.print_json(result.to_dict()) if json else tables.show_stress_comparison(result)
-
-
-def roll(
-    as_of: DateText,
-    horizons: Annotated[
-        str, typer.Option("--horizons", help="Horizons, comma separated tenors; days are business days.")
-    ] = "1D,1W,1M,3M,1Y",
-    market: Annotated[
-        str, typer.Option("--market", help="forwards: what the curves imply comes true; constant: only time passes.")
-    ] = "forwards",
-    by: ByOption = "",
-    where: WhereOption = None,
-    currency: CurrencyOption = "USD",
-    positions_date: Annotated[
-        str | None, typer.Option("--positions-date", help="Date of the book, when not as-of.")
-    ] = None,
-    lake: LakeOption = None,
-    json: JsonOption = False,
-) -> None:
-    """What a book is worth at T1, T2, ... when nothing happens but time, and the cash it has paid by then."""
-    from aggregation.stress.roll_forward import RollRequest, roll_forward
-    from aggregation.types import Filter
-    from service import operations
-    from service.rendering import tables
-
-    settings, opened = open_lake(lake)
-    given = {
-        "as_of": as_date(as_of, "--as-of"),
-        "horizons": as_list(horizons),
-        "market": market,
-        "by": as_list(by),
-        "where": tuple(Filter.parse(w) for w in where or ()),
-        "currency": currency,
-        "positions_date": as_date(positions_date, "--positions-date") if positions_date else None,
-    }
-    request = validated(RollRequest, given, "roll-forward")
-    with display.progress_bar("rolling") as progress:
-        result = roll_forward(opened, request, cache=operations.vector_cache(settings, opened), progress=progress)
-    display.print_json(result.to_dict()) if json else tables.show_roll(result)
-
-
-@stress_app.command("reverse")
-def stress_reverse(
-    as_of: DateText,
-    loss: Annotated[float, typer.Option("--loss", help="Loss to be reached, in the reporting currency.")],
-    where: WhereOption = None,
-    currency: CurrencyOption = "USD",
-    law: LawOption = None,
-    name: Annotated[str, typer.Option("--name", help="Name the found scenario is stored under.")] = "reverse-stress",
-    plan: Annotated[bool, typer.Option("--plan", help="Only say what the search is expected to cost.")] = False,
-    lake: LakeOption = None,
-    json: JsonOption = False,
-) -> None:
-    """The most plausible scenario with which a book loses at least an amount, and the past days that come nearest."""
-    from aggregation.stress.reverse_stress import ReverseStressRequest, expected_cost, reverse_stress
-    from aggregation.types import Filter
-    from scenarios.store import save_scenario_set
-    from service import operations
-    from service.rendering import tables
-
-    settings, opened = open_lake(lake)
-    given = {
-        "as_of": as_date(as_of, "--as-of"),
-        "loss": loss,
-        "where": tuple(Filter.parse(w) for w in where or ()),
-        "currency": currency,
-        "law": as_parameters(law),
-        "name": name,
-    }
-    request = validated(ReverseStressRequest, given, "reverse stress")
-    cache = operations.vector_cache(settings, opened)
-    if plan:
-        cost = expected_cost(opened, request, cache)
-        display.print_json(cost) if json else display.print_pairs(cost, title="Plan")
-        return
-    found = reverse_stress(opened, request, cache)
-    with Committer(opened, "varlake stress reverse") as committer:
-        save_scenario_set(committer, found.scenario_set)
-    display.print_json(found.to_dict()) if json else tables.show_reverse_stress(found, currency)
-
-
-@stress_app.command("period")
-def stress_period_command(
-    as_of: DateText,
-    length: Annotated[int, typer.Option("--length", help="Scenarios in a window.")] = 250,
-    measure: Annotated[str, typer.Option("--measure", help="var or es.")] = "es",
-    level: Annotated[str, typer.Option("--level", help="Confidence level, a fraction.")] = "0.975",
-    first: Annotated[str | None, typer.Option("--first", help="First day a move may end on.")] = None,
-    where: WhereOption = None,
-    currency: CurrencyOption = "USD",
-    plan: Annotated[bool, typer.Option("--plan", help="Only say what is missing, and the expected time.")] = False,
-    lake: LakeOption = None,
-    json: JsonOption = False,
-) -> None:
-    """The worst window of a given length for a book, over the whole history; values what is missing."""
-    from aggregation.stress.stress_period import StressPeriodRequest, plan_stress_period, stress_period
-    from aggregation.types import Filter
-    from service import operations
-    from service.rendering import tables
-
-    settings, opened = open_lake(lake)
-    given = {
-        "as_of": as_date(as_of, "--as-of"),
-        "length": length,
-        "measure": measure,
-        "level": level,
-        "first": as_date(first, "--first") if first else None,
-        "where": tuple(Filter.parse(w) for w in where or ()),
-        "currency": currency,
-    }
-    request = validated(StressPeriodRequest, given, "stress period")
-    cache = operations.vector_cache(settings, opened)
-    if plan:
-        planned = plan_stress_period(opened, request, cache).to_dict()
-        display.print_json(planned) if json else tables.show_plan(planned)
-        return
-    with Committer(opened, "varlake stress period") as committer, display.progress_bar("valuing") as progress:
-        found = stress_period(committer, request, cache=cache, spark=operations.spark_of(settings), progress=progress)
-    display.print_json(found.to_dict()) if json else tables.show_stress_period(
-        found, request.measure, str(request.level)
-    )

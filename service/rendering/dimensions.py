@@ -10,16 +10,21 @@ from typing import Any
 
 from aggregation.risk.drill import DrillResult
 from aggregation.risk.pivot import PART, PivotResult
-from aggregation.risk.table import LEVEL, OTHERS
+from aggregation.risk.table import LEVEL, OTHERS, TableQuery
 from aggregation.types import RiskResult
 from lake.errors import BadInput
 from lake.landing.hierarchies import HierarchiesReport
 from service.rendering import display, pictures
 from service.rendering.contributions import show_basis as show_notes
-from service.rendering.tables import show_basis
+from service.rendering.tables import show_basis, show_result
 
 _TELLING = ("instrument", "instrument_type", "currency", "trades", "desk", "book", "counterparty")
 _COVERAGE = ("failed", "missing", "substituted", "status")
+
+
+def show_var(result: RiskResult) -> None:
+    """Groups with their total, laid out where that was asked for."""
+    (show_table if isinstance(result.query, TableQuery) and not result.query.is_plain else show_result)(result)
 
 
 def show_table(result: RiskResult) -> None:

@@ -10,9 +10,9 @@ from service.rendering import display
 if TYPE_CHECKING:
     from aggregation.change.compare import ComparisonResult
     from aggregation.replay import Replay
-    from aggregation.stress.reverse_stress import ReverseStress
+    from aggregation.stress.reverse_stress import ReverseStress, ReverseStressRequest
     from aggregation.stress.roll_forward import RollResult
-    from aggregation.stress.stress_period import StressPeriod
+    from aggregation.stress.stress_period import StressPeriod, StressPeriodRequest
     from aggregation.stress.stress_test import StressComparison
     from aggregation.types import RiskResult
     from lake.landing.positions import PositionsReport
@@ -135,8 +135,8 @@ def show_positions_reports(reports: Sequence[PositionsReport], *, json: bool) ->
                 display.say(f"... and {more:,} more; --rejects FILE writes all of them")
 
 
-def show_stress(result: RiskResult, sealed: Mapping[str, Any]) -> None:
-    """P&L by group in each scenario, and what had to be valued for it."""
+def show_stress(result: RiskResult) -> None:
+    """P&L by group in each scenario."""
     query = result.query
     names = {c: c.removeprefix("pnl_") for c in result.rows.column_names if c.startswith("pnl_")}
     columns = [*query.by, "positions", "base_value", *names.values()]
@@ -144,8 +144,6 @@ def show_stress(result: RiskResult, sealed: Mapping[str, Any]) -> None:
     label = {query.by[0]: "Total"} if query.by else {}
     last = {**{names.get(k, k): v for k, v in result.total.items()}, **label}
     display.print_table(rows, columns, title=f"P&L on {query.as_of} in {query.currency}", last=last)
-    run = sealed["this_run"]
-    display.say(f"{run['valued']:,} contracts valued for this, {run['reused']:,} known, {run['failed']:,} failed.")
     show_basis(result, ranked=False)
 
 
@@ -187,7 +185,7 @@ def show_roll(result: RollResult) -> None:
         display.say(f"Note: {note}")
 
 
-def show_reverse_stress(found: ReverseStress, currency: str) -> None:
+def show_reverse_stress(found: ReverseStress, query: ReverseStressRequest) -> None:
     """The scenario, its largest moves, and the past days that come nearest."""
     display.print_pairs(
         {
@@ -199,22 +197,22 @@ def show_reverse_stress(found: ReverseStress, currency: str) -> None:
             else f"{found.linear_distance:.4g} deviations, loses {display.text(found.linear_loss)}",
             "law": found.covariance,
             "states valued": found.states_valued,
-            "stored as": found.scenario_set.name,
+            "name": found.scenario_set.name,
         },
-        title=f"Reverse stress in {currency}",
+        title=f"Reverse stress in {query.currency}",
     )
     moves = [m for m in found.moves if m.read][:SHOWN_REJECTIONS]
     display.print_table([vars(m) for m in moves], ("risk_factor_id", "base", "level", "move", "deviations", "share"))
     display.print_table([vars(d) for d in found.days], title=f"Nearest of {found.days_compared:,} past days")
 
 
-def show_stress_period(found: StressPeriod, measure: str, level: str) -> None:
+def show_stress_period(found: StressPeriod, query: StressPeriodRequest) -> None:
     """The worst window, and the worst ones that do not overlap it."""
     rows = [
         {"window": name, **vars(w)}
         for name, w in (("worst", found.worst), *((f"{i + 2}.", w) for i, w in enumerate(found.runners_up)))
     ]
-    display.print_table(rows, title=f"Windows by {measure} {level}, of {len(found.all_windows):,}")
+    display.print_table(rows, title=f"Windows by {query.measure} {query.level}, of {len(found.all_windows):,}")
     display.say(
         f"{found.coverage.covered:,} of {found.coverage.positions:,} positions covered; {len(found.excluded)} risk factors lack history."
     )

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lake.errors import BadInput
 from service.rendering import display, pictures
 
 if TYPE_CHECKING:
@@ -68,6 +69,13 @@ def plot_what_if(result: WhatIf, path: Path) -> None:
     pictures.waterfall(
         path, ("before", before), steps, ("after", after), title=f"What-if on {result.query.as_of}", unit=unit
     )
+
+
+def plot_way_back(result: WayBack, path: Path) -> None:
+    """The change that leads under the limit, as a what-if."""
+    if result.what_if is None:
+        raise BadInput("There is no picture to draw: nothing is done.")
+    plot_what_if(result.what_if, path)
 
 
 def show_way_back(result: WayBack) -> None:

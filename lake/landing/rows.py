@@ -1,0 +1,56 @@
+"""Rows that somebody gives by hand: a JSON text, or a file in CSV, Parquet or JSON."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from lake.errors import BadInput
+
+
+def read_rows(text: str) -> list[dict[str, Any]]:
+    """Rows from a JSON text, an object or a list of them, or from a file of that name; empty cells are left out.
+
+    Raises `BadInput` for a file that cannot be read and a text that is neither.
+    """
+    if text.lstrip()[:1] in ("{", "["):
+        return _objects(text, "The text")
+    path = Path(text)
+    try:
+        if path.suffix.lower() == ".parquet":
+            return [_filled(row) for row in pq.read_table(path).to_pylist()]
+        content = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError, pa.ArrowException) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+        raise BadInput(
+            f"The file {path} cannot be read: {reason}. Give a CSV, Parquet or JSON file, or a JSON text."
+        ) from None
+    if path.suffix.lower() == ".json":
+        return _objects(content, path.name)
+    rows = list(csv.DictReader(io.StringIO(content)))
+    long = next((i for i, row in enumerate(rows) if None in row), None)
+    if long is not None:
+        raise BadInput(f"{path.name}, row {long + 2}: more cells than columns.")
+    return [_filled(row) for row in rows]
+
+
+def _objects(text: str, what: str) -> list[dict[str, Any]]:
+    try:
+        found = json.loads(text)
+    except ValueError as error:
+        raise BadInput(f"{what} is not JSON: {error}.") from None
+    rows = found if isinstance(found, list) else [found]
+    if not all(isinstance(row, dict) for row in rows):
+        raise BadInput(f'{what} holds no objects; expected rows such as {{"quantity": 1, ...}}.')
+    return rows
+
+
+def _filled(row: dict[str, Any]) -> dict[str, Any]:
+    """The row without its empty cells."""
+    return {str(k).strip(): v for k, v in row.items() if v is not None and not (isinstance(v, str) and not v.strip())}

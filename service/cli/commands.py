@@ -1,0 +1,238 @@
+"""Commands that are no questions: what is here, valuations, replays, and the processes."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lake.errors import validated
+from service.cli.options import (
+    DateText,
+    JsonOption,
+    LakeOption,
+    ParameterOption,
+    ScenarioSetOption,
+    as_date,
+    as_parameters,
+    open_lake,
+    settings_of,
+)
+from service.rendering import display
+
+# ruff: noqa: PLC0415 - a command imports what it uses when it is called: all together takes a second and a half
+
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
+
+
+@app.command("doctor")
+def doctor_command(
+    lake: LakeOption = None,
+    spark: Annotated[bool, typer.Option("--spark", help="Also start Spark, which takes some seconds.")] = False,
+    json: JsonOption = False,
+) -> None:
+    """Say what is here (Java, Spark, memory, cores, lake, Delta jars) and what to do about what is missing."""
+    from service import doctor
+
+    findings = doctor.examine(settings_of(lake), start_spark=spark)
+    if json:
+        display.print_json(
+            [{"check": f.name, "status": f.status, "found": f.found, "advice": f.advice} for f in findings]
+        )
+    else:
+        display.stdout().print("\n".join(doctor.lines(findings)), markup=False, highlight=False, soft_wrap=True)
+    if any(f.status == "fail" for f in findings):
+        raise typer.Exit(1)
+
+
+@app.command("lake")
+def lake_command(lake: LakeOption = None, json: JsonOption = False) -> None:
+    """Say what the lake holds: tables, rows, size, dates, valuation sets."""
+    from lake.schemas import TABLES
+    from valuation.books.contracts import positions_dates
+    from valuation.sets.store import list_valuation_sets
+
+    _, opened = open_lake(lake)
+    rows = []
+    for name, table in TABLES.items():
+        files = opened.data_files(name)
+        rows.append(
+            {
+                "table": name,
+                "one row is": table.one_row,
+                "version": opened.version(name),
+                "rows": opened.count(name),
+                "files": len(files),
+                "MB": round(sum(f.stat().st_size for f in files) / 1e6, 2),
+            }
+        )
+    first, last = opened.bounds("market_data", "as_of_date")
+    dates = positions_dates(opened)
+    summary = {
+        "lake": str(opened.path),
+        "market data": f"{first} to {last}" if first else "none",
+        "positions dates": [str(d) for d in dates],
+        "valuation sets": len(list_valuation_sets(opened)),
+    }
+    if json:
+        display.print_json({**summary, "tables": rows})
+        return
+    display.print_pairs({**summary, "positions dates": f"{len(dates)}: {dates[0]} to {dates[-1]}" if dates else "none"})
+    display.print_table(rows)
+
+
+@app.command("dimensions")
+def dimensions_command(
+    as_of: DateText,
+    lake: LakeOption = None,
+    json: JsonOption = False,
+) -> None:
+    """What the book of a date can be grouped and filtered by: dimensions, attributes, levels of hierarchies."""
+    from aggregation.dimensions import dimensions_of
+    from service import operations
+
+    settings, opened = open_lake(lake)
+    book = operations.vector_cache(settings, opened).book(
+        opened.snapshot("positions", "hierarchies"), as_date(as_of, "--as-of")
+    )
+    rows = dimensions_of(book.columns)
+    display.print_json(rows) if json else display.print_table(rows, title=f"Dimensions of {book.positions_date}")
+
+
+@app.command("value")
+def value_command(
+    as_of: DateText,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Only say what is wanted, present, missing, and the expected time.")
+    ] = False,
+    positions_date: Annotated[
+        list[str] | None, typer.Option("--positions-date", help="Date of a book; default as-of; repeatable.")
+    ] = None,
+    market_date: Annotated[
+        str | None, typer.Option("--market-date", help="Date of the base market; default as-of.")
+    ] = None,
+    scenario_set: ScenarioSetOption = None,
+    method: Annotated[str, typer.Option("--method", help="Scenario method, when none is stored.")] = "historical",
+    parameter: ParameterOption = None,
+    risk_class: Annotated[
+        list[str] | None, typer.Option("--risk-class", help="Shock only this risk class; repeatable.")
+    ] = None,
+    branch: Annotated[
+        list[str] | None, typer.Option("--branch", help="Also the contracts of this branch; repeatable.")
+    ] = None,
+    runner: Annotated[str, typer.Option("--runner", help="auto, in-process or spark.")] = "auto",
+    lake: LakeOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Value every contract held on a date under every scenario; what is known is not valued again."""
+    from lake.committer import Committer
+    from scenarios.requests import ScenarioRequest
+    from service import operations
+    from service.rendering import tables
+    from valuation.sets.requests import ValuationRequest, plan_valuation, run_valuation
+
+    settings, opened = open_lake(lake)
+    scenarios = (
+        ScenarioRequest(name=None)
+        if scenario_set
+        else ScenarioRequest(method=method, parameters=as_parameters(parameter), name=None)
+    )
+    request = validated(
+        ValuationRequest,
+        {
+            "as_of": as_date(as_of, "--as-of"),
+            "positions_dates": tuple(as_date(d, "--positions-date") for d in positions_date or ()),
+            "market_date": as_date(market_date, "--market-date") if market_date else None,
+            "scenario_set": scenario_set,
+            "scenarios": scenarios,
+            "risk_classes": tuple(risk_class or ()),
+            "branches": tuple(branch or ()),
+            "runner": runner,
+        },
+        "valuation request",
+    )
+    if plan:
+        planned = plan_valuation(opened.snapshot(), request).to_dict()
+        display.print_json(planned) if json else tables.show_plan(planned)
+        return
+    with Committer(opened, "varlake value") as committer, display.progress_bar("valuing") as progress:
+        cancelled = threading.Event()
+        sealed = run_valuation(
+            committer,
+            request,
+            spark=operations.spark_of(settings),
+            progress=progress,
+            cancelled=cancelled,
+        )
+    display.print_json(sealed) if json else tables.show_sealed(sealed)
+
+
+@app.command("replay")
+def replay_command(
+    receipt: Annotated[Path, typer.Argument(help="JSON file: an answer, or its receipt.")],
+    lake: LakeOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Recompute an answer from its receipt, compare the bits, and name every input that is not as it was."""
+    from aggregation import replay
+    from service.rendering import tables
+
+    _, opened = open_lake(lake)
+    done = replay.replay(opened, replay.read_receipt(receipt))
+    display.print_json(done.to_dict()) if json else tables.show_replay(done)
+    if done.verdict != "same bits":
+        raise typer.Exit(1)
+
+
+@app.command("engine")
+def engine_command(lake: LakeOption = None) -> None:
+    """Run the engine: takes valuation jobs from the job table, one engine a lake."""
+    from service.processes import engine
+
+    engine.main(settings_of(lake))
+
+
+@app.command("serve")
+def serve_command(
+    lake: LakeOption = None,
+    web_only: Annotated[
+        bool, typer.Option("--web-only", help="Start no engine: queries are answered, jobs wait.")
+    ] = False,
+    host: Annotated[str | None, typer.Option("--host", help="Address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option("--port", help="Port to listen on.")] = None,
+    insecure: Annotated[
+        bool, typer.Option("--insecure", help="Allow an address other machines reach; there is no log-in yet.")
+    ] = False,
+) -> None:
+    """Serve the HTTP API, with the engine beside it."""
+    from service.processes import serve
+
+    given = {k: v for k, v in (("host", host), ("port", port)) if v is not None}
+    settings = settings_of(lake).model_copy(update=given)
+    raise typer.Exit(serve.main(settings, web_only=web_only, insecure=insecure))
+
+
+@app.command("demo")
+def demo_command(
+    market_data: Annotated[
+        Path | None, typer.Option("--market-data", help="Folder of real market data; default a synthetic market.")
+    ] = None,
+    positions: Annotated[int, typer.Option("--positions", help="Positions on each date.")] = 20_000,
+    folder: Annotated[Path, typer.Option("--folder", help="Folder for the demo's lake and files; made anew.")] = Path(
+        "demo-lake"
+    ),
+) -> None:
+    """The main job from files to answers: ingest, book, scenarios, valuation on Spark, VaR by desk on two days."""
+    from service import demo
+
+    demo.run(market_data, positions, folder)
+
+
+@app.command("version")
+def version_command() -> None:
+    """Print the version."""
+    from lake.tables import code_version
+
+    display.stdout().print(code_version())

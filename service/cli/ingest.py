@@ -1,0 +1,136 @@
+"""Commands that bring files into the lake, and write sample files as a user would bring them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lake.committer import Committer
+from lake.errors import BadInput
+from service.cli.options import JsonOption, LakeOption, as_date, open_lake, settings_of
+from service.rendering import display
+
+# ruff: noqa: PLC0415 - see service.cli.commands
+
+app = typer.Typer(help="Bring market data and positions into the lake.", no_args_is_help=True)
+sample_app = typer.Typer(help="Write sample files, as a user would bring them.", no_args_is_help=True)
+
+
+@app.command("market")
+def ingest_market(
+    directory: Annotated[Path, typer.Argument(help="Folder with the landing files.")],
+    catalogue: Annotated[
+        str, typer.Option("--catalogue", help="Catalogue TOML file, or the name of one that comes with varlake.")
+    ],
+    lake: LakeOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Bring market files into the lake, as a catalogue describes them."""
+    from lake.tables import Lake
+    from scenarios.market import landing_catalogue as market_catalogue
+    from service.rendering import tables
+
+    described = market_catalogue.load_catalogue(catalogue)
+    with Committer(Lake.create(settings_of(lake).lake), "varlake ingest market") as committer:
+        report = market_catalogue.ingest_market(committer, directory, described)
+    tables.show_market_report(report, json=json)
+
+
+@app.command("positions")
+def ingest_positions_command(
+    files: Annotated[list[Path], typer.Argument(help="CSV or Parquet files, see docs/positions.md.")],
+    replace_dates: Annotated[
+        bool, typer.Option("--replace-dates", help="The dates in the file become exactly the file.")
+    ] = False,
+    rejects: Annotated[Path | None, typer.Option("--rejects", help="Write the unusable rows to this CSV file.")] = None,
+    lake: LakeOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Bring positions into the lake; unusable rows are listed, the others load."""
+    from lake.tables import Lake
+    from service.rendering import tables
+    from valuation.books.positions import ingest_positions
+
+    if rejects is not None and len(files) > 1:
+        raise BadInput(
+            f"--rejects names one file, and {len(files)} files of positions were given; bring them in one by one."
+        )
+    with Committer(Lake.create(settings_of(lake).lake), "varlake ingest positions") as committer:
+        outcomes = [ingest_positions(committer, f, replace_dates=replace_dates, rejects=rejects) for f in files]
+    tables.show_positions_reports(outcomes, json=json)
+    if any(o.rejected for o in outcomes):
+        raise typer.Exit(3)
+
+
+@app.command("pnl")
+def ingest_pnl_command(
+    files: Annotated[list[Path], typer.Argument(help="CSV or Parquet files, see docs/backtesting.md.")],
+    replace_dates: Annotated[
+        bool, typer.Option("--replace-dates", help="The days in the file become exactly the file.")
+    ] = False,
+    lake: LakeOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Bring actual P&L into the lake, by day and node; a file with a fault is refused whole."""
+    from lake.landing.actual_pnl import ingest_pnl
+    from lake.tables import Lake
+
+    with Committer(Lake.create(settings_of(lake).lake), "varlake ingest pnl") as committer:
+        reports = [ingest_pnl(committer, f, replace_dates=replace_dates).to_dict() for f in files]
+    display.print_json(reports) if json else display.print_table(reports)
+
+
+@app.command("hierarchy")
+def ingest_hierarchy_command(
+    file: Annotated[Path, typer.Argument(help="CSV file, see docs/dimensions.md.")],
+    lake: LakeOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Bring a hierarchy such as division over desk; it becomes exactly the file, or stays as it is when a row is wrong."""
+    from aggregation.book.hierarchies import RESERVED
+    from lake.landing.hierarchies import ingest_hierarchies
+    from lake.tables import Lake
+    from service.cli.options import settings_of
+    from service.rendering import dimensions
+
+    with Committer(Lake.create(settings_of(lake).lake), "varlake ingest hierarchy") as committer:
+        report = ingest_hierarchies(committer, file, RESERVED)
+    display.print_json(report.to_dict()) if json else dimensions.show_hierarchies(report)
+
+
+@sample_app.command("market")
+def sample_market_command(
+    directory: Annotated[Path, typer.Argument(help="Folder to write the files into.")],
+    seed: Annotated[int, typer.Option("--seed", help="Same seed, same bytes.")] = 1,
+    first: Annotated[str, typer.Option("--first", help="First date.")] = "2005-01-03",
+    last: Annotated[str, typer.Option("--last", help="Last date.")] = "2022-12-28",
+) -> None:
+    """Write a synthetic market history, labelled synthetic, and its catalogue."""
+    from scenarios.market import sample_market
+
+    written = sample_market.write_sample_market(
+        directory, seed=seed, first=as_date(first, "--first"), last=as_date(last, "--last")
+    )
+    display.say(f"Wrote a synthetic market to {directory}. Bring it in with:")
+    display.say(f"  varlake ingest market {directory} --catalogue {written}")
+
+
+@sample_app.command("book")
+def sample_book_command(
+    directory: Annotated[Path, typer.Argument(help="Folder to write the files into.")],
+    positions: Annotated[int, typer.Option("--positions", help="Positions on each date.")] = 20_000,
+    dates: Annotated[
+        str, typer.Option("--dates", help="A:B for every business day, or a comma separated list.")
+    ] = "2020-02-14,2020-03-16",
+    seed: Annotated[int, typer.Option("--seed", help="Same seed, same book.")] = 1,
+    lake: LakeOption = None,
+) -> None:
+    """Write a sample bank book on the risk factors the lake holds, one file a date."""
+    from valuation.samples import book
+
+    _, opened = open_lake(lake)
+    files = book.write_sample_book(opened.snapshot(), directory, positions=positions, dates=dates, seed=seed)
+    display.say(f"Wrote {len(files)} files. Bring them in with:")
+    display.say(f"  varlake ingest positions {directory}/*")

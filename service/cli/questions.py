@@ -1,0 +1,210 @@
+"""One command a question, made from its model: the options, `--plan`, `--value`, `--plot` and `--json`."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import threading
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from aggregation import questions
+from lake.errors import BadInput
+from service.parameters import Parameter, assemble, parameters_of
+from service.rendering.answers import PICTURES
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+# ruff: noqa: PLC0415 - a command imports what it uses when it is called: all together takes a second and a half
+
+ON_SPARK = ("var",)  # questions whose vectors may be added up on a cluster
+
+
+def command(name: str) -> click.Command:
+    """The command of a question."""
+    entry = questions.QUESTIONS[name]
+    question = entry.question
+    options: list[click.Parameter] = [_option(p) for p in parameters_of(question.query)]
+    options += _common_options(name)
+    example = " ".join(map(shlex.quote, ("varlake", name, *arguments_of(question.query, question.example))))
+
+    def run(**given: Any) -> None:
+        _run(name, given)
+
+    return click.Command(
+        name,
+        callback=run,
+        params=options,
+        help=f"{entry.meaning}\n\n\b\nExample:\n{example}",
+        short_help=entry.meaning,
+    )
+
+
+def _common_options(name: str) -> list[click.Option]:
+    """What every command takes besides its question, and what some do."""
+    question, file = questions.question(name), click.Path(path_type=Path)
+    options = []
+    if question.plan is not None:
+        options.append(
+            click.Option(["--plan"], is_flag=True, help="Only say what would be valued first, and the time.")
+        )
+    if question.value is not None:
+        options.append(click.Option(["--value"], is_flag=True, help="Value what is missing first, then answer."))
+    if name in PICTURES:
+        options.append(click.Option(["--plot"], type=file, help="Draw it to this file: .svg, .png or .pdf."))
+    if name in ON_SPARK:
+        where = "Where vectors are added up: auto, in-process, streamed or spark; the same bits."
+        options.append(click.Option(["--reduce"], default="auto", help=where))
+    lake = "Folder of the lake; default the setting VARLAKE_LAKE."
+    return [
+        *options,
+        click.Option(["--lake"], type=file, help=lake),
+        click.Option(["--json", "as_json"], is_flag=True, help="Print the answer as JSON."),
+    ]
+
+
+def option_names(p: Parameter) -> list[str]:
+    """`--as-of`; of several values the singular too, `--measure` and `--measures`."""
+    long = "--" + p.name.replace("_", "-")
+    several = p.kind in ("several", "labels", "pairs", "objects") and long.endswith("s") and not long.endswith("ss")
+    singular = [long[:-1]] if several else []
+    return [*singular, long, *(["-p"] if p.name == "parameters" else [])]
+
+
+def _option(p: Parameter) -> click.Option:
+    names = [*option_names(p), f"given_{p.name}"]
+    default = p.field.get_default(call_default_factory=True) if not p.required else None
+    words = [p.description]
+    if p.kind == "several":
+        words.append("comma separated")
+    elif p.kind == "labels":
+        words.append("repeatable")
+    elif p.kind == "pairs":
+        words.append("name=value, repeatable")
+    elif p.kind == "objects":
+        words.append("a CSV, Parquet or JSON file, or JSON text; repeatable")
+    if p.required:
+        words.append("required")
+    elif default not in (None, (), {}, False, ""):
+        words.append(f"default {','.join(map(str, default)) if isinstance(default, tuple) else default}")
+    text = "; ".join(w for w in words if w)
+    text = f"{text[:1].upper()}{text[1:]}."
+    if p.kind == "flag":
+        return click.Option(names, is_flag=True, help=text)
+    return click.Option(names, multiple=p.kind != "one", help=text, metavar="TEXT" if p.kind == "one" else "TEXT...")
+
+
+def arguments_of(model: type[BaseModel], query: Any) -> list[str]:
+    """The command line that asks this query: one more way of writing it down."""
+    arguments: list[str] = []
+    for p in parameters_of(model):
+        value = query.get(p.path[0]) if len(p.path) == 1 else (query.get(p.path[0]) or {})
+        if len(p.path) == 2:
+            value = value.get(p.path[1]) if isinstance(value, dict) else None
+        elif p.own_text and isinstance(value, dict):
+            value = next(iter(value.values()))
+        if value is None or value is False:
+            continue
+        name = option_names(p)[0]
+        if p.kind == "flag":
+            arguments.append(name)
+        elif p.kind == "several":
+            arguments += [name, ",".join(map(str, value))] if value else []
+        elif p.kind == "labels":
+            arguments += [part for v in value for part in (name, str(v))]
+        elif p.kind == "pairs":
+            arguments += [part for k, v in value.items() for part in (name, f"{k}={v}")]
+        elif p.kind == "objects":
+            arguments += [name, json.dumps(value)]
+        else:
+            arguments += [name, str(value)]
+    return arguments
+
+
+def given_values(parameters: Iterable[Parameter], given: dict[str, Any]) -> dict[str, Any]:
+    """The values that were given, by parameter."""
+    values: dict[str, Any] = {}
+    for p in parameters:
+        value = given.get(f"given_{p.name}")
+        if value is None or value == () or value is False:
+            continue
+        values[p.name] = _read(p, value)
+    return values
+
+
+def _read(p: Parameter, value: Any) -> Any:
+    if p.kind == "several":
+        return tuple(part.strip() for text in value for part in text.split(",") if part.strip())
+    if p.kind == "pairs":
+        return as_pairs(value, option_names(p)[0])
+    if p.kind == "objects":
+        from lake.landing.rows import read_rows
+
+        return tuple(row for text in value for row in read_rows(text))
+    return value
+
+
+def as_pairs(texts: Sequence[str], option: str = "--parameter") -> dict[str, Any]:
+    """Values by name from name=value texts; a value that begins with [ or { is read as JSON."""
+    pairs: dict[str, Any] = {}
+    for text in texts:
+        name, equals, value = (part.strip() for part in text.partition("="))
+        if not equals:
+            raise BadInput(f"{option} {text!r} was given; expected name=value.")
+        try:
+            pairs[name] = json.loads(value) if value[:1] in ("[", "{") else value
+        except ValueError as error:
+            raise BadInput(f"{option} {name}: {value!r} begins like JSON but is none: {error}.") from None
+    return pairs
+
+
+def _run(name: str, given: dict[str, Any]) -> None:
+    from aggregation.session import Session
+    from service import operations
+    from service.cli.options import open_lake
+    from service.rendering import answers, display
+
+    question = questions.question(name)
+    values = given_values(parameters_of(question.query), given)
+    settings, lake = open_lake(given["lake"])
+    query: Any = questions.read(name, assemble(question.query, values))
+    cache = operations.vector_cache(settings, lake, given.get("reduce"))
+    session = Session(lake, cache, spark=operations.spark_of(settings), cancelled=threading.Event())
+    if given.get("plan"):
+        planned = questions.plan(session, name, query)
+        display.print_json(planned.to_dict()) if given["as_json"] else answers.show_plan(planned)
+        return
+    if given.get("value"):
+        result, query = _value(session, name, query)
+    else:
+        with display.progress_bar(name) as progress:
+            result = questions.ask(session.telling(progress), name, query)
+    if given["as_json"]:
+        display.print_json(result.to_dict())
+    else:
+        answers.show(name, result, query)
+    if given.get("plot") is not None:
+        display.say(f"Wrote {answers.draw(name, result, query, given['plot'], session)}")
+    if getattr(result, "status", None) == "out of reach":
+        raise SystemExit(1)
+
+
+def _value(session: Any, name: str, query: Any) -> tuple[Any, Any]:
+    """Values what is missing, then asks; what is stored with the answer is stored."""
+    from lake.committer import Committer
+    from service.rendering import display
+
+    planned = questions.plan(session, name, query)
+    display.say(
+        "Nothing is missing."
+        if planned.ready
+        else f"About {planned.expected_core_seconds:,.1f} seconds of one core to value first."
+    )
+    with Committer(session.lake, f"varlake {name}") as committer, display.progress_bar("valuing") as progress:
+        writing = session.telling(progress).writing(committer)
+        query = questions.value(writing, name, query)
+        return questions.ask(writing, name, query), query

@@ -1,0 +1,123 @@
+"""How the answer of each question is shown on a terminal, and drawn. Without a line here it is shown as its table."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from aggregation.question import Plan
+    from aggregation.session import Session
+
+# ruff: noqa: PLC0415 - the names alone are needed where a command is made
+
+# question to the function of this folder that shows its answer, given the answer and the query
+SHOWN: Mapping[str, str] = {
+    "var": "dimensions:show_var",
+    "pivot": "dimensions:show_pivot",
+    "series": "backtest:show_series",
+    "pnl": "scenario_pnl:show_pnl",
+    "drill": "dimensions:show_drill",
+    "contributions": "contributions:show_contributions",
+    "parametric": "contributions:show_parametric",
+    "risk-classes": "contributions:show_classes",
+    "compare": "tables:show_comparison",
+    "explain": "explain:show_explanation",
+    "explain-drill": "explain:show_drill",
+    "drivers": "causes:show_drivers",
+    "pnl-explain": "causes:show_pnl_explain",
+    "reconcile": "causes:show_bridge",
+    "what-if": "whatif:show_what_if",
+    "limit-hedge": "whatif:show_way_back",
+    "backtest": "backtest:show_backtest",
+    "stress": "tables:show_stress",
+    "stress-compare": "tables:show_stress_comparison",
+    "scenario-pnl": "tables:show_stress",
+    "stressed-var": "contributions:show_stressed",
+    "stress-period": "tables:show_stress_period",
+    "reverse-stress": "tables:show_reverse_stress",
+    "roll-forward": "tables:show_roll",
+}
+# question to the function that draws its answer, given the answer, the path, the query and the session
+PICTURES: Mapping[str, str] = {
+    "var": "scenario_pnl:plot_var",
+    "pnl": "scenario_pnl:plot_pnl",
+    "drill": "dimensions:plot_drill",
+    "series": "backtest:draw_series",
+    "contributions": "contributions:plot_contributions",
+    "parametric": "contributions:plot_parametric",
+    "explain": "explain:plot_explanation",
+    "drivers": "causes:plot_drivers",
+    "pnl-explain": "causes:plot_pnl_explain",
+    "what-if": "whatif:plot_what_if",
+    "limit-hedge": "whatif:plot_way_back",
+    "backtest": "backtest:draw_backtest",
+}
+_OF_QUERY = ("stress-period", "reverse-stress")  # shown with what was asked beside
+_OF_SESSION = ("var", "pnl")  # drawn from all scenarios, which the answer may not hold
+
+
+def _function(place: str) -> Any:
+    module, _, name = place.partition(":")
+    return getattr(importlib.import_module(f"service.rendering.{module}"), name)
+
+
+def show(name: str, result: Any, query: Any) -> None:
+    """Prints the answer."""
+    if name not in SHOWN:
+        show_any(name, result, query)
+    elif name in _OF_QUERY:
+        _function(SHOWN[name])(result, query)
+    else:
+        _function(SHOWN[name])(result)
+
+
+def show_any(name: str, result: Any, query: Any) -> None:
+    """Any answer: its table and its notes."""
+    from service.rendering import display
+
+    display.print_table(result.rows.to_pylist(), result.rows.column_names, title=f"{name} in {query.currency}")
+    for note in result.notes:
+        display.say(f"Note: {note}")
+
+
+def draw(name: str, result: Any, query: Any, path: Path, session: Session) -> Path:
+    """Draws the answer; returns the path."""
+    made = _function(PICTURES[name])
+    return Path(made(result, path, query, session) if name in _OF_SESSION else made(result, path) or path)
+
+
+def show_plan(plan: Plan) -> None:
+    """What has to be valued first, what it takes, and what the answer prices for itself."""
+    from service.rendering import display
+
+    display.print_pairs(
+        {"ready": plan.ready, "expected core seconds": round(plan.expected_core_seconds, 3), **_flat(plan.about)},
+        title="Plan",
+    )
+    rows = [
+        {
+            "for": label,
+            "scenario set": p.scenario_set.name,
+            "wanted": p.wanted,
+            "present": p.members.num_rows,
+            "missing": p.work.num_rows,
+            "cannot be valued": len(p.failures),
+            "expected core seconds": p.expected_core_seconds,
+            "sealed": p.sealed is not None,
+        }
+        for label, _, p in plan.valuations
+    ]
+    if rows:
+        display.print_table(rows)
+
+
+def _flat(about: Mapping[str, Any]) -> dict[str, Any]:
+    """Figures without the tables among them."""
+    return {
+        k.replace("_", " "): v
+        for k, v in about.items()
+        if not (isinstance(v, list | tuple) and v and isinstance(v[0], Mapping)) and k != "expected_core_seconds"
+    }
