@@ -1,7 +1,7 @@
 """Replays: a receipt's question asked again of the lake as it was, and its bits compared.
 
 Everything that may differ is looked at by name: the receipt itself, positions, valuation set, scenario set, market data,
-code, libraries. One place to make a kind of answer replayable: a line in `REPLAYED`.
+code, libraries. The kind of a receipt is the name of a question, so that every question replays.
 """
 
 from __future__ import annotations
@@ -10,23 +10,12 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 import pyarrow as pa
-from pydantic import BaseModel, Field
 
-from aggregation.backtest.backtest import run_backtest
-from aggregation.backtest.judgement import BacktestQuery
-from aggregation.change.attribution_path import explain_through
-from aggregation.change.compare import compare
-from aggregation.change.convention_bridge import Theirs, run_bridge
-from aggregation.change.drivers import run_drivers
-from aggregation.change.explain import explain
-from aggregation.change.pnl_explain import PnlExplainRequest, pnl_explain
-from aggregation.contributions.contributions import ContributionQuery, run_contributions
-from aggregation.contributions.parametric import ParametricQuery, run_parametric
-from aggregation.contributions.risk_classes import run_risk_classes
-from aggregation.opened.opened_lake import VectorCache, fresh_cache
+from aggregation.opened.opened_lake import fresh_cache
+from aggregation.questions import QUESTIONS, ask, read
 from aggregation.receipts import (
     code_digest,
     libraries,
@@ -34,17 +23,10 @@ from aggregation.receipts import (
     own_digest,
     valuation_set_digest,
 )
-from aggregation.risk.drill import DrillQuery, run_drill
-from aggregation.risk.pivot import PivotQuery, run_pivot
-from aggregation.risk.query import run_query, run_scenarios
-from aggregation.risk.scenario_pnl import PnlQuery, run_pnl
-from aggregation.risk.series import SeriesDays, run_series
-from aggregation.risk.table import TableQuery, run_table
-from aggregation.types import RiskQuery
-from aggregation.whatif.limit_hedge import WayBackRequest, way_back
-from aggregation.whatif.request import ChangeRequest, run_what_if
+from aggregation.session import reading
+from aggregation.types import Point
 from lake.canonical import digest
-from lake.errors import BadInput, NotFound, VarlakeError, unknown, validated
+from lake.errors import BadInput, NotFound, VarlakeError, unknown
 from lake.schemas import TABLES
 from lake.tables import Lake, code_version
 from scenarios.store import load_scenario_set, scenario_set_digest
@@ -55,81 +37,60 @@ Verdict = Literal["same bits", "other bits", "not recomputed"]
 Receipt = Mapping[str, Any]
 
 
-Asked = Callable[[Lake, VectorCache, Mapping[str, Any]], Receipt]
-Question = TypeVar("Question", bound=BaseModel)
+Question = Mapping[str, Any]
 
 
-def _of(model: type[Question], answer: Callable[[Lake, VectorCache, Question], Any]) -> Asked:
-    """Reads the question of a receipt as `model`, which says what is wrong with one, and gives the receipt of its answer."""
-
-    def ask(lake: Lake, cache: VectorCache, question: Mapping[str, Any]) -> Receipt:
-        found: Receipt = answer(lake, cache, validated(model, dict(question), "question of the receipt")).receipt
-        return found
-
-    return ask
+def _renamed(question: Question, names: Mapping[str, str]) -> Question:
+    return {names.get(k, k): v for k, v in question.items()}
 
 
-class _Drivers(BaseModel):
-    queries: tuple[RiskQuery, ...] = Field(min_length=1, max_length=2)
-    most: int
-    over: tuple[str, ...]
+def _points(question: Question) -> Question:
+    """Two whole questions as two points of one."""
+    one, two = question["from"], question["to"]
+    asked = {k: v for k, v in one.items() if k not in Point.model_fields}
+    sides = ({k: v for k, v in q.items() if k in Point.model_fields} for q in (one, two))
+    rest = {k: v for k, v in question.items() if k not in ("from", "to") and v}
+    return {**asked, **dict(zip(("from", "to"), sides, strict=True)), **rest}
 
 
-class _Bridge(BaseModel):
-    query: RiskQuery
-    theirs: str
-    tolerance: float
+def _drivers(question: Question) -> Question:
+    queries = question["queries"]
+    asked = {k: queries[-1][k] for k in ("where", "currency", "estimator", "scenario_set")}
+    days = {"to": queries[-1]["as_of"], **({"from": queries[0]["as_of"]} if len(queries) == 2 else {})}
+    one = {"measure": queries[-1]["measures"][0], "level": queries[-1]["levels"][0]}
+    return {**asked, **days, **one, "max": question["most"], "over": question["over"]}
 
 
-class _Points(BaseModel):
-    from_: RiskQuery = Field(alias="from")
-    to: RiskQuery
-    method: str = ""
+def _reconcile(question: Question) -> Question:
+    query = question["query"]
+    asked = {k: query[k] for k in ("as_of", "where", "currency", "estimator", "positions_date", "scenario_set")}
+    one = {"measure": query["measures"][0], "level": query["levels"][0], "valuation_set": query["valuation_set"]}
+    return {**asked, **one, "theirs": question["theirs"], "tolerance": question["tolerance"]}
 
 
-class _WhatIf(BaseModel):
-    query: RiskQuery
-    changes: ChangeRequest
-
-
-class _WayBack(BaseModel):
-    query: RiskQuery
-    request: WayBackRequest
-
-
-def _series(lake: Lake, cache: VectorCache, question: Mapping[str, Any]) -> Receipt:
-    asked = dict(question)
-    days = validated(SeriesDays, {n: asked.pop(n, None) for n in SeriesDays.model_fields}, "query of the receipt")
-    query = validated(RiskQuery, {**asked, "as_of": days.last}, "query of the receipt")
-    return run_series(lake, query, days.first, days.last, calendar=days.calendar, cache=cache).receipt
-
-
-# kind of answer to the function that answers its question again and gives the new receipt
-REPLAYED: dict[str, Asked] = {
-    "backtest": _of(BacktestQuery, lambda lake, cache, q: run_backtest(lake, q, cache=cache)),
-    "bridge": _of(
-        _Bridge, lambda lake, cache, q: run_bridge(lake, q.query, Theirs.parse(q.theirs, q.tolerance), cache=cache)
-    ),
-    "classes": _of(RiskQuery, lambda lake, cache, q: run_risk_classes(lake, q, cache=cache)),
-    "compare": _of(_Points, lambda lake, cache, q: compare(lake, q.from_, q.to, cache=cache)),
-    "contributions": _of(ContributionQuery, lambda lake, cache, q: run_contributions(lake, q, cache=cache)),
-    "drill": _of(DrillQuery, lambda lake, cache, q: run_drill(lake, q, cache=cache)),
-    "drivers": _of(
-        _Drivers, lambda lake, cache, q: run_drivers(lake, q.queries, most=q.most, over=q.over, cache=cache)
-    ),
-    "explain": _of(_Points, lambda lake, cache, q: explain(lake, q.from_, q.to, cache=cache)),
-    "explain-through": _of(_Points, lambda lake, cache, q: explain_through(lake, q.from_, q.to, q.method, cache=cache)),
-    "parametric": _of(ParametricQuery, lambda lake, cache, q: run_parametric(lake, q, cache=cache)),
-    "pivot": _of(PivotQuery, lambda lake, cache, q: run_pivot(lake, q, cache=cache)),
-    "pnl": _of(PnlQuery, lambda lake, cache, q: run_pnl(lake, q, cache=cache)),
-    "pnl-explain": _of(PnlExplainRequest, lambda lake, cache, q: pnl_explain(lake, q, cache=cache)),
-    "scenario-pnl": _of(RiskQuery, lambda lake, cache, q: run_scenarios(lake, q, cache=cache)),
-    "series": _series,
-    "table": _of(TableQuery, lambda lake, cache, q: run_table(lake, q, cache=cache)),
-    "var": _of(RiskQuery, lambda lake, cache, q: run_query(lake, q, cache=cache)),
-    "way_back": _of(_WayBack, lambda lake, cache, q: way_back(lake, q.query, q.request, cache=cache)),
-    "what_if": _of(_WhatIf, lambda lake, cache, q: run_what_if(lake, q.query, q.changes, cache=cache)),
+# kinds of receipts made before every question had one name: that name, and the question as it is asked now
+OLD_KINDS: dict[str, tuple[str, Callable[[Question], Question]]] = {
+    "table": ("var", dict),
+    "classes": ("risk-classes", dict),
+    "compare": ("compare", _points),
+    "explain": ("explain", _points),
+    "explain-through": ("explain", _points),
+    "drivers": ("drivers", _drivers),
+    "bridge": ("reconcile", _reconcile),
+    "what_if": ("what-if", lambda q: {**q["query"], **q["changes"]}),
+    "way_back": ("limit-hedge", lambda q: {**q["query"], **q["request"]}),
+    "series": ("series", lambda q: _renamed(q, {"first": "from", "last": "to"})),
+    "backtest": ("backtest", lambda q: _renamed(q, {"first": "from", "last": "to"})),
 }
+
+
+def question_of(receipt: Receipt) -> tuple[str, Question]:
+    """The name and the question of a receipt, of an old one as it is asked now."""
+    kind, question = str(receipt["kind"]), receipt["question"]
+    if "answer_digest" not in receipt and kind in OLD_KINDS:
+        name, now = OLD_KINDS[kind]
+        return name, {k: v for k, v in now(question).items() if not (k == "branch" and v is None and name == "series")}
+    return kind, question
 
 
 @dataclass(frozen=True)
@@ -176,15 +137,15 @@ def read_receipt(path: Path) -> Receipt:
 def receipt_of(found: Any, where: str = "the body") -> Receipt:
     """The receipt in an answer or a receipt; raises `BadInput` for anything else."""
     receipt = found.get("receipt", found) if isinstance(found, dict) else None
-    needed = ("kind", "question", "table_versions", "result_digest", "receipt_digest")
+    needed = ("kind", "question", "table_versions", "receipt_digest")
     lacking = [k for k in needed if not isinstance(receipt, dict) or k not in receipt]
     if receipt is None or lacking:
         raise BadInput(
             f"There is no receipt in {where}: {', '.join(lacking or needed)} not found. Give an answer of "
             "`varlake var --json`, or what stands under its key receipt."
         )
-    if receipt["kind"] not in REPLAYED:
-        raise unknown("kind of receipt", str(receipt["kind"]), REPLAYED)
+    if receipt["kind"] not in (*QUESTIONS, *OLD_KINDS):
+        raise unknown("kind of receipt", str(receipt["kind"]), QUESTIONS)
     return dict(receipt)
 
 
@@ -194,19 +155,22 @@ def replay(lake: Lake, receipt: Receipt) -> Replay:
     The lake's own files are read, not what queries keep of them.
     """
     states = _inputs(lake, receipt)
-    result = {"kind": receipt["kind"], "result_digest": receipt["result_digest"], "inputs": tuple(states)}
+    # one digest over everything that is said; receipts made before there was one have that of the figures
+    which = "answer_digest" if "answer_digest" in receipt else "result_digest"
+    result = {"kind": receipt["kind"], "result_digest": receipt[which], "inputs": tuple(states)}
     try:
         versions = {str(k): int(v) for k, v in receipt["table_versions"].items() if k in TABLES}
         then = lake.at(versions)
         with fresh_cache(then) as cache:
-            again = REPLAYED[receipt["kind"]](then, cache, receipt["question"])
+            name, question = question_of(receipt)
+            again = ask(reading(then, cache), name, read(name, question)).receipt
     except (VarlakeError, OSError, pa.ArrowException) as error:
         why = error.message if isinstance(error, VarlakeError) else f"A file of the lake cannot be read: {error}"
         return Replay("not recomputed", recomputed_digest=None, why=why, **result)
-    same = again["result_digest"] == receipt["result_digest"]
+    same = again[which] == receipt[which]
     return Replay(
         "same bits" if same else "other bits",
-        recomputed_digest=again["result_digest"],
+        recomputed_digest=again[which],
         why=None if same else _why(states),
         **result,
     )

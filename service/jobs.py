@@ -1,7 +1,8 @@
 """The job table between web and engine: SQLite in the lake's state folder, one row a job, every change durable.
 
-The web submits and cancels, the engine claims, reports and ends. A job is a valuation, the making of a scenario set,
-or a branch saved or deleted, and all are idempotent: a job whose engine died is queued again and reuses what was committed.
+The web submits and cancels, the engine claims, reports and ends. A job is a valuation, a question with
+what it lacks, the making of a scenario set, or a branch saved or deleted. All are idempotent: a job whose engine died is
+queued again and reuses what was committed.
 """
 
 from __future__ import annotations
@@ -29,8 +30,9 @@ STATES: tuple[State, ...] = get_args(State)
 # kinds of job, and what their requests are
 VALUATION = "valuation"  # ValuationRequest
 SCENARIO_SET = "scenario_set"  # ScenarioSetRequest
-BRANCH = "branch"  # branches.BranchRequest
+BRANCH = "branch"  # aggregation.whatif.save_branch.BranchRequest
 BRANCH_DELETION = "branch_deletion"  # {"name": ...}
+QUESTION = "question"  # {"question": its name, "query": ...}
 MAX_ATTEMPTS = 3  # runs of one job that may end with the death of the engine
 HEARTBEAT_SECONDS = 1.0
 ALIVE_SECONDS = 15.0  # an engine silent for longer counts as gone

@@ -260,7 +260,8 @@ class BacktestResult:
             "notes": list(self.notes),
         }
 
-    def table(self) -> pa.Table:
+    @property
+    def rows(self) -> pa.Table:
         """The tested days of all nodes: the `by` columns, `total` (true for all together), and a column a figure."""
         rows = [{**n.node, "total": not n.node, **day} for n in self.nodes for day in n.days]
         columns = dict.fromkeys(

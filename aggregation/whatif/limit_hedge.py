@@ -141,6 +141,14 @@ class WayBack:
     receipt: Mapping[str, Any]
     notes: tuple[str, ...] = ()
 
+    @property
+    def rows(self) -> pa.Table:
+        """A row a move that is used."""
+        kinds = {"quantity": pa.float64(), "cost": pa.float64(), "share": pa.float64()}
+        names = ("move", "action", "quantity", "cost", "share")
+        schema = pa.schema([(n, kinds.get(n, pa.string())) for n in names])
+        return pa.Table.from_pylist([dict(a) for a in self.actions], schema=schema)
+
     def to_dict(self) -> dict[str, Any]:
         return {
             "query": self.query.model_dump(mode="json"),

@@ -78,7 +78,7 @@ def table_answer(
     body: Callable[[], Mapping[str, Any]],
     *,
     name: str,
-    metadata: Mapping[str, Any],
+    metadata: Callable[[], Mapping[str, Any]],
     next_page: str | None = None,
     identity: Any = None,
 ) -> Response:
@@ -93,7 +93,7 @@ def table_answer(
     elif kind == "csv":
         answer = Response(to_csv(table), content_type=f"{MEDIA_TYPES[kind]}; charset=utf-8; header=present")
     else:
-        answer = Response(to_arrow(table, metadata), content_type=MEDIA_TYPES[kind])
+        answer = Response(to_arrow(table, metadata()), content_type=MEDIA_TYPES[kind])
     if kind != "json":
         answer.headers["Content-Disposition"] = f'attachment; filename="{name}.{kind}"'
     answer.vary.add("Accept")
@@ -117,7 +117,7 @@ def page_answer(table: pa.Table, name: str, next_cursor: str | None = None) -> R
         table,
         lambda: {"rows": to_rows(table), "next_cursor": next_cursor},
         name=name,
-        metadata={"next_cursor": next_cursor},
+        metadata=lambda: {"next_cursor": next_cursor},
         next_page=following,
     )
 

@@ -12,23 +12,7 @@ from flask_openapi3.openapi import OpenAPI
 
 from lake.tables import code_version
 from service import errors
-from service.api import (
-    backtests,
-    catalogue,
-    causes,
-    contributions,
-    data,
-    dimensions,
-    document,
-    explain,
-    health,
-    pnl,
-    replay,
-    risk,
-    scenarios,
-    valuations,
-    whatif,
-)
+from service.api import branches, catalogue, data, document, health, questions, replay, scenarios, valuations
 from service.api.answers import MEDIA_TYPES, choose_format
 from service.api.context import EXTENSION, Context
 from service.api.models import Problem
@@ -66,19 +50,13 @@ def create_app(settings: Settings) -> OpenAPI:
     app.after_request(_end)
     for blueprint in (
         health.api,
-        risk.api,
-        contributions.api,
-        dimensions.api,
-        causes.api,
-        explain.api,
-        pnl.api,
+        questions.api,
         replay.api,
         catalogue.api,
         data.api,
         scenarios.api,
         valuations.api,
-        whatif.api,
-        backtests.api,
+        branches.api,
     ):
         app.register_api(blueprint)
     app.register_blueprint(document.pages)

@@ -11,8 +11,10 @@ from flask import Response
 from pydantic import Field
 
 from aggregation.book.filters import page_of_positions
+from aggregation.dimensions import dimensions_of
 from lake.dates import Day
 from lake.errors import NotFound, unknown
+from lake.schemas import HIERARCHIES
 from lake.tables import Lake, Snapshot
 from scenarios.store import find_scenario_set, list_scenario_sets
 from scenarios.types import RiskClass
@@ -138,3 +140,34 @@ def positions(query: PositionsParameters) -> Response:
     table, more = page_of_positions(book, query.where, after, query.limit)
     following = encode_cursor(version, table["trade"][-1].as_py()) if more else None
     return page_answer(table, f"positions-{query.date}", following)
+
+
+class DateParameters(TableParameters):
+    as_of: Day = Field(description="positions date")
+
+
+class BookDimensionRow(models.Answer):
+    dimension: str
+    members: int = Field(description="members it has on that date, the empty one counted")
+    meaning: str
+
+
+BookDimensions = models.page_model("BookDimensions", BookDimensionRow)
+Hierarchies = models.page_model("Hierarchies", models.row_model("HierarchyRow", HIERARCHIES))
+
+
+@api.get("/dimensions/of-date", responses={200: BookDimensions})
+@tabular
+def dimensions_of_date(query: DateParameters) -> Response:
+    """What the book of a date can be grouped and filtered by: dimensions, attributes, levels of hierarchies."""
+    here = context()
+    book = here.cache.book(here.lake.snapshot("positions", "hierarchies"), query.as_of)
+    return page_answer(pa.Table.from_pylist(dimensions_of(book.columns)), f"dimensions-{query.as_of}")
+
+
+@api.get("/hierarchies", responses={200: Hierarchies})
+@tabular
+def hierarchies(query: TableParameters) -> Response:
+    """The parents of every level of every hierarchy, with the dates on which they hold."""
+    keys = [(k, "ascending") for k in HIERARCHIES.key]
+    return page_answer(context().lake.read("hierarchies").sort_by(keys), "hierarchies")

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
-from aggregation.types import CoverageStatus, RiskQuery
+from aggregation.types import CoverageStatus
 from lake.schemas import (
     POSITIONS,
     RISK_FACTORS,
@@ -165,24 +165,6 @@ class CoverageAnswer(Answer):
     missing: int
     substituted: int | None = Field(description="of the covered, on market data held or proxied; null where not known")
     status: CoverageStatus
-
-
-class RiskAnswer(Answer):
-    query: RiskQuery
-    rows: list[dict[str, Any]] = Field(description="a row a group: the group, its coverage, its measures")
-    total: dict[str, Any] = Field(description="all groups together, with the diversification benefit")
-    coverage: CoverageAnswer
-    receipt: dict[str, Any] = Field(description="every input of the numbers, by name and digest")
-    notes: list[str]
-
-
-class ComparisonAnswer(Answer):
-    before: RiskAnswer
-    after: RiskAnswer
-    rows: list[dict[str, Any]] = Field(description="a row a group of either day: each figure from, to and its change")
-    total: dict[str, Any] = Field(description="the same for all groups together and for the diversification benefit")
-    receipt: dict[str, Any] = Field(description="every input of both sides, by name and digest")
-    notes: list[str]
 
 
 class PlanCost(Answer):

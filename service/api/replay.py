@@ -7,7 +7,8 @@ from typing import Annotated, Any, Literal
 from flask import Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from aggregation.replay import REPLAYED, State, Verdict, receipt_of, replay
+from aggregation.questions import QUESTIONS
+from aggregation.replay import OLD_KINDS, State, Verdict, receipt_of, replay
 from service.api.answers import json_answer
 from service.api.context import context
 from service.api.document import blueprint
@@ -22,10 +23,9 @@ class Receipt(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="allow")
 
-    kind: Literal[tuple(REPLAYED)] = Field(description="kind of answer")  # type: ignore[valid-type]
+    kind: Literal[tuple(dict.fromkeys((*QUESTIONS, *OLD_KINDS)))] = Field(description="kind of answer")  # type: ignore[valid-type]
     question: dict[str, Any]
     table_versions: dict[str, Annotated[float, Field(ge=-1, le=10**12)]]
-    result_digest: str
     receipt_digest: str
 
 

@@ -1,4 +1,4 @@
-"""Scenario sets made, looked at, checked, compared and carried out; P&L under scenarios, and stress tests."""
+"""Scenario sets made, looked at, checked, compared and carried out."""
 
 from __future__ import annotations
 
@@ -7,128 +7,27 @@ from typing import Any, Literal, Self
 
 import pyarrow as pa
 from flask import Response, g
-from pydantic import BaseModel, ConfigDict, Field, RootModel, model_validator
+from pydantic import ConfigDict, Field, RootModel, model_validator
 
-from aggregation.risk.query import run_scenarios
-from aggregation.stress.stress_test import request_for
-from aggregation.types import Filter, RiskQuery
 from lake.dates import Day
 from lake.errors import validated
 from scenarios.compare_sets import scenario_diff
 from scenarios.plausibility.plausibility import Plausibility, PlausibilityRules, score
 from scenarios.requests import ScenarioSetRequest, check_scenario_request
-from scenarios.stress import forms, language
+from scenarios.stress import forms
 from scenarios.stress.bespoke import WRITERS, bespoke_document, check_bespoke
 from scenarios.stress.generate import StressDefinition, generate
 from scenarios.stress.preview import Preview
 from scenarios.stress.preview import preview as preview_of
 from service.api import data, models
-from service.api.answers import json_answer, offers, page_answer, table_answer, tabular, text_answer
+from service.api.answers import json_answer, offers, page_answer, tabular, text_answer
 from service.api.context import context
 from service.api.document import blueprint
-from service.api.requests import Body, FilterText, TableParameters
-from service.api.risk import DimensionName
+from service.api.requests import Body, TableParameters
 from service.api.valuations import accepted
-from service.jobs import SCENARIO_SET, VALUATION
-from valuation.sets.requests import plan_valuation
+from service.jobs import SCENARIO_SET
 
 api = blueprint("scenarios", __name__, __doc__)
-
-
-def _meaning(name: str) -> str:
-    return RiskQuery.model_fields[name].description or ""
-
-
-class Book(BaseModel):
-    """Whose P&L, on which day."""
-
-    as_of: Day = Field(description=_meaning("as_of"))
-    by: tuple[DimensionName, ...] = Field((), max_length=16, description=_meaning("by"))
-    currency: str = Field("USD", pattern="^[A-Z]{3}$", description=_meaning("currency"))
-    positions_date: Day | None = Field(None, description=_meaning("positions_date"))
-
-    def question(self) -> RiskQuery:
-        """Measures, levels and estimator are not used, and stay as they are by default."""
-        return RiskQuery(**{n: getattr(self, n) for n in RiskQuery.model_fields if hasattr(self, n)})
-
-
-class ValuedBook(Book):
-    """A book and the scenarios it was valued under."""
-
-    scenario_set: str | None = Field(None, description=_meaning("scenario_set"))
-    valuation_set: str | None = Field(None, description=_meaning("valuation_set"))
-
-
-class ScenarioPnlParameters(TableParameters, ValuedBook):
-    where: tuple[FilterText, ...] = Field(
-        (), description="filter, such as desk=Rates,FX or book!=B1; repeatable, all must hold"
-    )
-
-
-class ScenarioPnlBody(Body, ValuedBook):
-    """P&L in every scenario: whose, on which day, under which scenarios."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    where: tuple[Filter, ...] = Field((), description=_meaning("where"))
-
-
-@api.get("/scenario-pnl", responses={200: models.RiskAnswer})
-@tabular
-def scenario_pnl(query: ScenarioPnlParameters) -> Response:
-    """P&L of each group in each scenario: a column pnl_<label> each, gains positive.
-
-    Meant for stress tests: a set of more than a thousand scenarios is refused. Nothing is valued.
-    """
-    return _pnl(query.question())
-
-
-@api.post("/scenario-pnl", responses={200: models.RiskAnswer})
-@tabular
-def query_scenario_pnl(body: ScenarioPnlBody) -> Response:
-    """The same question as a JSON body, for long filters."""
-    return _pnl(body.question())
-
-
-class StressBody(Body, Book):
-    """P&L of a book under a scenario."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    scenario: str = Field(
-        min_length=1,
-        max_length=language.MAX_TEXT,
-        description="scenario in the stress language, or the name or id of a stored set",
-    )
-    where: tuple[Filter, ...] = Field((), description=_meaning("where"))
-
-
-@api.post("/stress", responses={200: models.RiskAnswer, 202: models.JobAnswer})
-def stress(body: StressBody) -> Response:
-    """P&L of a book under a scenario: at once where all is valued, else the job that values what is missing.
-
-    Once the job is done, the answer is read at /scenario-pnl with the valuation_set_id of its result.
-    """
-    here = context()
-    snapshot = here.lake.snapshot()
-    request = request_for(snapshot, body.as_of, body.scenario, body.positions_date)
-    sealed = plan_valuation(snapshot, request).sealed
-    if sealed is None:
-        return accepted(here.jobs.submit(VALUATION, request.model_dump(mode="json"))[0])
-    return _pnl(body.question().model_copy(update={"valuation_set": sealed["valuation_set_id"]}))
-
-
-def _pnl(question: RiskQuery) -> Response:
-    here = context()
-    result = run_scenarios(here.lake, question, cache=here.cache)
-    about = result.to_dict()
-    return table_answer(
-        result.rows,
-        lambda: about,
-        name=f"scenario-pnl-{question.as_of}",
-        metadata={k: v for k, v in about.items() if k != "rows"},
-        identity={k: v for k, v in result.receipt.items() if k != "timings_ms"},
-    )
 
 
 class ScenarioSetBody(Body, ScenarioSetRequest):

@@ -10,16 +10,19 @@ import sqlite3
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from aggregation import questions
+from aggregation.on_demand import value_request
+from aggregation.session import Session
 from aggregation.whatif.save_branch import BranchRequest, remove_branch, save_branch
 from lake.committer import Committer
-from lake.errors import VarlakeError, validated
+from lake.errors import VarlakeError, unknown, validated
 from lake.progress import Cancelled
 from lake.runtime.spark import spark_session
 from lake.tables import Lake
@@ -31,13 +34,15 @@ from service.jobs import (
     BRANCH_DELETION,
     HEARTBEAT_SECONDS,
     MAX_ATTEMPTS,
+    QUESTION,
     SCENARIO_SET,
+    VALUATION,
     Job,
     JobTable,
 )
 from service.operations import vector_cache
 from service.process import run
-from valuation.sets.requests import ValuationRequest, run_valuation
+from valuation.sets.requests import ValuationRequest
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -107,6 +112,48 @@ class _Running:
         )  # written by the watcher: a valuation must not wait for a disk at every batch
 
 
+def _value(session: Session, request: Mapping[str, Any]) -> dict[str, Any]:
+    return value_request(session, validated(ValuationRequest, request, "job"))
+
+
+def _answer(session: Session, request: Mapping[str, Any]) -> dict[str, Any]:
+    """Values what the question lacks, then asks it: the result of the job is the answer."""
+    name = str(request["question"])
+    query = questions.value(session, name, questions.read(name, request["query"]))
+    answer: dict[str, Any] = questions.ask(session, name, query).to_dict()
+    return answer
+
+
+def _make_scenario_set(session: Session, request: Mapping[str, Any]) -> dict[str, Any]:
+    made = validated(ScenarioSetRequest, request, "job")
+    return run_scenario_set(session.writer(), made, progress=session.progress)
+
+
+def _save_branch(session: Session, request: Mapping[str, Any]) -> dict[str, Any]:
+    return save_branch(
+        session.writer(),
+        validated(BranchRequest, request, "job"),
+        cache=session.cache,
+        spark=session.spark,
+        progress=session.progress,
+        cancelled=session.cancelled,
+    )
+
+
+def _remove_branch(session: Session, request: Mapping[str, Any]) -> dict[str, Any]:
+    return remove_branch(session.writer(), request["name"])
+
+
+# kind of job to what does it
+_KINDS: dict[str, Callable[[Session, Mapping[str, Any]], dict[str, Any]]] = {
+    VALUATION: _value,
+    QUESTION: _answer,
+    SCENARIO_SET: _make_scenario_set,
+    BRANCH: _save_branch,
+    BRANCH_DELETION: _remove_branch,
+}
+
+
 class _Engine:
     """One engine's life."""
 
@@ -140,30 +187,23 @@ class _Engine:
         log.info("job ended", state=state, seconds=round(time.perf_counter() - started, 3))
 
     def _result(self, running: _Running) -> dict[str, Any]:
-        job = running.job
-        if job.kind == SCENARIO_SET:
-            made = validated(ScenarioSetRequest, job.request, "job")
-            return run_scenario_set(self._committer, made, progress=running.report)
-        if job.kind == BRANCH_DELETION:
-            return remove_branch(self._committer, job.request["name"])
-        if job.kind == BRANCH:
-            return save_branch(
-                self._committer,
-                validated(BranchRequest, job.request, "job"),
-                cache=vector_cache(self._settings, self._committer.lake),
-                spark=self._session,
-                progress=running.report,
-                cancelled=running.cancelled,
-            )
-        return run_valuation(
+        if running.job.kind not in _KINDS:
+            raise unknown("kind of job", running.job.kind, _KINDS)
+        return _KINDS[running.job.kind](self._session(running), running.job.request)
+
+    def _session(self, running: _Running) -> Session:
+        """What the job is done with: the engine's committer and Spark, and a way to say how far it is."""
+        lake = self._committer.lake
+        return Session(
+            lake,
+            vector_cache(self._settings, lake),
             self._committer,
-            validated(ValuationRequest, job.request, "job"),
-            spark=self._session,
-            progress=running.report,
-            cancelled=running.cancelled,
+            self._started_spark,
+            running.report,
+            running.cancelled,
         )
 
-    def _session(self) -> SparkSession:
+    def _started_spark(self) -> SparkSession:
         if self._spark is None:
             self._spark = spark_session(self._settings.spark_master, driver_memory=self._settings.spark_memory)
         return self._spark

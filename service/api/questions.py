@@ -1,0 +1,229 @@
+"""The routes of every question, made from QUESTIONS.
+
+`/var` answers, `/var/plan` says what would be valued first and what that takes, `/var/value` queues the job that values it and
+answers. Each is a GET with parameters, where the question fits into an address, and a POST with the question as its body.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import inspect
+import json
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any
+from urllib.parse import urlencode
+
+from flask import Response, request
+from pydantic import BaseModel, Field, WithJsonSchema, create_model
+from pydantic.fields import FieldInfo
+
+from aggregation import questions
+from aggregation.session import Session
+from lake.errors import BadInput, Issue
+from lake.schemas import TABLES
+from lake.tables import NEVER_WRITTEN, Lake
+from service.api.answers import json_answer, table_answer, tabular
+from service.api.context import context
+from service.api.document import blueprint
+from service.api.models import Answer, JobAnswer, Plan
+from service.api.requests import Body, TableParameters
+from service.api.shapes import shape_of
+from service.api.valuations import accepted
+from service.jobs import QUESTION
+from service.operations import vector_cache
+from service.parameters import Parameter, assemble, parameters_of
+
+MOST_VALUATIONS = 5_000_000  # while a client waits: a few seconds
+
+api = blueprint("questions", __name__, __doc__)
+
+
+class Valuation(Answer):
+    """A valuation the question rests on, and what of it is missing."""
+
+    for_: str = Field(alias="for", description="what it is for")
+    request: dict[str, Any] = Field(description="body of POST /valuations that makes it")
+    plan: Plan
+
+
+class PlanAnswer(Answer):
+    """What is valued before the answer, and what that takes."""
+
+    ready: bool = Field(description="nothing has to be valued first")
+    expected_core_seconds: float = Field(description="of what is missing, and of what is priced for the answer alone")
+    valuations: list[Valuation]
+    about: dict[str, Any] = Field(description="further figures of this question")
+
+
+class _Page(BaseModel):
+    cursor: str | None = Field(
+        None, pattern="^[A-Za-z0-9_-]{8,}$", description="next_cursor of the page before; wins over first"
+    )
+
+
+def _in_pages(model: type[BaseModel]) -> bool:
+    return {"first", "limit"} <= model.model_fields.keys() and model.model_fields["first"].annotation is int
+
+
+def _field(p: Parameter) -> tuple[Any, FieldInfo]:
+    """The parameter of an address: texts where the question has models."""
+    default = ... if p.required else p.field.get_default(call_default_factory=True)
+    described: dict[str, Any] = {"alias": p.name, "description": p.description}
+    if p.form is None:
+        return p.field.annotation, FieldInfo.merge_field_infos(p.field, Field(**described))
+    text = Annotated[str, WithJsonSchema(p.form.schema())]
+    if p.kind == "labels":
+        return tuple[text, ...], Field(default, **described)
+    return (text if p.required else text | None), Field(None if default == {} else default, **described)
+
+
+def _parameters_model(name: str, model: type[BaseModel]) -> type[BaseModel] | None:
+    """The model of a question's address; None where it holds what no address can."""
+    found = parameters_of(model)
+    if any(p.required and p.kind in ("objects", "pairs") for p in found):
+        return None
+    fields: dict[str, Any] = {
+        f"{p.name}_" if p.name == "from" else p.name: _field(p) for p in found if p.kind not in ("objects", "pairs")
+    }
+    bases = (_Page, TableParameters) if _in_pages(model) else TableParameters
+    return create_model(f"{_camel(name)}Parameters", __base__=bases, __doc__=model.__doc__, **fields)
+
+
+def _camel(name: str) -> str:
+    return "".join(part.capitalize() for part in name.split("-"))
+
+
+def _given(model: type[BaseModel], asked: BaseModel) -> Mapping[str, Any]:
+    """The question of an address."""
+    names = {(f.alias or n): n for n, f in type(asked).model_fields.items()}
+    given = {alias: getattr(asked, n) for alias, n in names.items() if n in asked.model_fields_set}
+    return assemble(model, {k: v for k, v in given.items() if k not in ("format", "cursor")})
+
+
+def _session(lake: Lake | None = None) -> Session:
+    here = context()
+    lake = lake or here.lake
+    return Session(lake, vector_cache(here.settings, lake), most_valuations=MOST_VALUATIONS)
+
+
+def _answer(name: str, query: Any, cursor: str | None) -> Response:
+    lake = context().lake
+    if cursor is not None:
+        versions, first = _start(lake, cursor)
+        lake, query = lake.at(versions), query.model_copy(update={"first": first})
+    result = questions.ask(_session(lake), name, query)
+    following = _following(result) if _in_pages(type(query)) else None
+    pages = {"next_cursor": following} if _in_pages(type(query)) else {}
+    return table_answer(
+        result.rows,
+        lambda: {**result.to_dict(), **pages},
+        name=name,
+        metadata=lambda: {**_about(result), **pages},
+        next_page=_address(following) if following and request.method == "GET" else None,
+        identity=result.receipt["receipt_digest"],
+    )
+
+
+def _about(result: Any) -> dict[str, Any]:
+    """What stands beside the rows of an answer: the question, the total, what it rests on."""
+    about: dict[str, Any] = {"question": result.receipt["question"]}
+    for name in ("measure", "before", "after", "total", "coverage", "receipt", "notes"):
+        value: Any = getattr(result, name, None)
+        if hasattr(value, "to_dict"):
+            value = value.to_dict()
+        if isinstance(value, str | float | Mapping | list) or (isinstance(value, tuple) and name == "notes"):
+            about[name] = value
+    return about
+
+
+def _following(result: Any) -> str | None:
+    """The cursor of the next page: what this one read, and where it ended."""
+    following = result.query.first + len(result.rows)
+    if following >= result.count:
+        return None
+    text = json.dumps([result.receipt["table_versions"], following])
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def _address(cursor: str) -> str:
+    arguments = [(k, v) for k, v in request.args.items(multi=True) if k != "cursor"]
+    return f"{request.path}?{urlencode([*arguments, ('cursor', cursor)])}"
+
+
+def _start(lake: Lake, cursor: str) -> tuple[Mapping[str, int], int]:
+    """Versions to read and the row to begin with; raises `BadInput` for a cursor that no page gave."""
+    try:
+        versions, first = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        known = all(n in TABLES and NEVER_WRITTEN <= int(v) <= lake.version(n) for n, v in versions.items())
+        if known and isinstance(first, int) and first > 0:
+            return versions, first
+    except (binascii.Error, ValueError, TypeError, AttributeError):
+        pass
+    message = "This is not a cursor of a page. Leave it out for the first page, then give the next_cursor of each page."
+    raise BadInput(message, issues=(Issue("/cursor", message, cursor[:80]),))
+
+
+def _plan(name: str, query: BaseModel) -> Response:
+    return json_answer(questions.plan(_session(), name, query).to_dict())
+
+
+def _value(name: str, query: BaseModel) -> Response:
+    asked = query.model_dump(mode="json", by_alias=True)
+    return accepted(context().jobs.submit(QUESTION, {"question": name, "query": asked})[0])
+
+
+def _add(name: str) -> None:
+    """The routes of a question."""
+    entry, question = questions.QUESTIONS[name], questions.question(name)
+    model, shape = question.query, shape_of(name)
+    paged = _in_pages(model)
+    body_model = type(f"{_camel(name)}Body", (Body, *((_Page,) if paged else ()), model), {"__doc__": model.__doc__})
+    parameters = _parameters_model(name, model)
+
+    def of_body(body: Any) -> Any:
+        return model(**{n: getattr(body, n) for n in model.model_fields})
+
+    def hang(
+        method: str, path: str, suffix: str, doc: str, shapes: Mapping[int, Any], run: Callable[..., Response]
+    ) -> None:
+        """Adds one route; its operation's id is the name of its view."""
+        given, kind = ("query", parameters) if method == "get" else ("body", body_model)
+
+        def view(**arguments: Any) -> Response:
+            asked = arguments[given]
+            query = questions.read(name, _given(model, asked)) if method == "get" else of_body(asked)
+            return run(query, getattr(asked, "cursor", None))
+
+        view.__name__ = name.replace("-", "_") + suffix
+        view.__doc__ = doc
+        view.__annotations__ = {given: kind, "return": Response}
+        view.__signature__ = _signature(given, kind)  # type: ignore[attr-defined]
+        getattr(api, method)(path, responses=dict(shapes))(tabular(view) if shapes is answers else view)
+
+    answers: Mapping[int, Any] = {200: shape}
+    plans: Mapping[int, Any] = {200: PlanAnswer}
+    for method in ("get", "post") if parameters is not None else ("post",):
+        more = "" if method == "get" else "_body"
+        as_body = "" if method == "get" else "\n\n    The same question as a JSON body."
+        hang(
+            method,
+            f"/{name}",
+            more,
+            f"{entry.meaning}{as_body}",
+            answers,
+            lambda query, cursor: _answer(name, query, cursor),
+        )
+        what = f"What is valued before {name} is answered, and what that takes; values nothing."
+        hang(method, f"/{name}/plan", f"_plan{more}", what, plans, lambda query, _: _plan(name, query))
+    job = f"Queue the job that values what {name} lacks and then answers; the result of the job is the answer."
+    hang("post", f"/{name}/value", "_value", job, {202: JobAnswer}, lambda query, _: _value(name, query))
+
+
+def _signature(name: str, kind: Any) -> Any:
+    parameter = inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=kind)
+    return inspect.Signature([parameter], return_annotation=Response)
+
+
+for _name in questions.QUESTIONS:
+    _add(_name)
