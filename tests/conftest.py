@@ -8,11 +8,29 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
+from hypothesis.internal.conjecture import providers
+from hypothesis.internal.constants_ast import Constants
 
 from lake.runtime.spark import spark_session
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
+
+# Hypothesis: `fixed`, the profile of every run, draws the same examples everywhere; `--hypothesis-profile=search` draws new
+# ones. No example has a time limit, and a failure prints the line that repeats it.
+settings.register_profile("fixed", derandomize=True, deadline=None, print_blob=True)
+settings.register_profile("search", derandomize=False, deadline=None, print_blob=True)
+settings.load_profile("fixed")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_configure() -> None:
+    """With `derandomize` alone, examples still depend on the numbers in whichever modules of the project are loaded."""
+    if settings.get_current_profile_name() == "fixed":
+        assert callable(providers._get_local_constants), "this release of Hypothesis takes them from elsewhere"
+        none = Constants()
+        providers._get_local_constants = lambda: none
 
 
 @pytest.fixture(scope="session")
