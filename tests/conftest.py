@@ -3,16 +3,43 @@
 from __future__ import annotations
 
 import os
+import shutil
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from flask.testing import FlaskClient
+from flask_openapi3.openapi import OpenAPI
+from hypothesis import settings
+from hypothesis.internal.conjecture import providers
+from hypothesis.internal.constants_ast import Constants
+from small_lake import FRIDAY, MONDAY, build_lake, no_spark, request
 
+from lake.committer import Committer
 from lake.runtime.spark import spark_session
+from lake.tables import Lake
+from service.config import Settings
+from valuation.sets.requests import run_valuation
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
+
+# Hypothesis: `fixed`, the profile of every run, draws the same examples everywhere; `--hypothesis-profile=search` draws new
+# ones. No example has a time limit, and a failure prints the line that repeats it.
+settings.register_profile("fixed", derandomize=True, deadline=None, print_blob=True)
+settings.register_profile("search", derandomize=False, deadline=None, print_blob=True)
+settings.load_profile("fixed")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_configure() -> None:
+    """With `derandomize` alone, examples still depend on the numbers in whichever modules of the project are loaded."""
+    if settings.get_current_profile_name() == "fixed":
+        assert callable(providers._get_local_constants), "this release of Hypothesis takes them from elsewhere"
+        none = Constants()
+        providers._get_local_constants = lambda: none
 
 
 @pytest.fixture(scope="session")
@@ -31,3 +58,46 @@ def market_data_dir() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no market data at {folder}; name its folder in VARLAKE_TEST_MARKET_DATA")
     return folder
+
+
+@pytest.fixture(scope="session")
+def valued_lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Not to be written to: for tests that only read, and to be copied by those that write."""
+    lake = build_lake(tmp_path_factory.mktemp("service") / "lake")
+    with Committer(lake, "test") as committer:
+        for day in (FRIDAY, MONDAY):
+            run_valuation(committer, request(day), spark=no_spark)  # type: ignore[arg-type]
+    return lake.path
+
+
+@pytest.fixture(scope="session")
+def bare_lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A market and books, nothing valued; to be copied."""
+    return build_lake(tmp_path_factory.mktemp("bare") / "lake").path
+
+
+@pytest.fixture
+def work_lake(bare_lake: Path, tmp_path: Path) -> Lake:
+    """A lake of the test's own, nothing valued yet."""
+    shutil.copytree(bare_lake, tmp_path / "lake")
+    return Lake.open(tmp_path / "lake")
+
+
+@pytest.fixture(scope="session")
+def app(valued_lake: Path) -> OpenAPI:
+    from service.api.app import create_app
+
+    return create_app(Settings(lake=valued_lake))
+
+
+@pytest.fixture
+def client(app: OpenAPI) -> FlaskClient:
+    return app.test_client()
+
+
+@pytest.fixture
+def stop() -> Iterator[threading.Event]:
+    """Set when the test ends, so that no engine outlives it."""
+    event = threading.Event()
+    yield event
+    event.set()

@@ -270,7 +270,7 @@ def _files() -> dict[str, str]:
 
 def build(folder: Path) -> None:
     """Makes the lake and the files that questions read, as `folder/lake`, `folder/files` and others; always the same."""
-    from scenarios.sample_market import write_sample_market
+    from scenarios.market.sample_market import write_sample_market
 
     folder.mkdir(parents=True)
     write_sample_market(folder / "market", seed=1, first=dt.date(2017, 11, 1), last=dt.date(2020, 3, 20))

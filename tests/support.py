@@ -1,9 +1,10 @@
-"""Small lakes for tests, made through the real committer."""
+"""Small lakes for tests, made through the real committer, and exact ranks for what is expected of them."""
 
 from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,11 @@ from lake.tables import Lake
 from scenarios.market.calendars import sessions
 from scenarios.types import RiskFactor
 from valuation.catalogue import parse_terms
+
+
+def in_tail(n: int, level: float | str) -> Fraction:
+    """n (1 - level), exactly: the level is the decimal it is written as, where binary makes 500 (1 - 0.99) more than 5."""
+    return n * (1 - Fraction(str(level)))
 
 
 def factor(risk_factor_id: str, kind: str, currency: str = "USD", **more: object) -> RiskFactor:

@@ -107,7 +107,7 @@ def test_pandas(lake: Lake) -> None:
 
 SPARK_PROGRAM = """
 import json, sys
-from lake.spark import spark_session
+from lake.runtime.spark import spark_session
 
 spark = spark_session("local[1]", delta=True)
 rows = spark.read.format("delta").load(sys.argv[1]).collect()

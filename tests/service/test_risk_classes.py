@@ -117,7 +117,7 @@ class TestStressed:
         level = {f: (market.base[r], np.asarray(market.levels[r])) for f, r in market.index.row.items()}
         (a0, a), (b0, b), (x0, x) = (level[f] for f in ("EQ:AAA", "EQ:BBB", "FX:EURUSD"))
         losses = np.sort(-(1000.0 * (a - a0) - 200.0 * (b * x - b0 * x0)))[::-1]
-        k = int(np.ceil(len(losses) * 0.1))
+        k = -(-len(losses) // 10)
         assert market.labels[0] >= "2020-01-06"
         assert market.labels[-1] <= "2020-02-14"
         assert found["total"]["var_0.9_to"] == pytest.approx(losses[k - 1], rel=1e-9)

@@ -13,7 +13,7 @@ from scenarios.stress import model as m
 from scenarios.stress.apply import Move
 from scenarios.stress.check import check, check_csv
 
-PAGE = (Path(__file__).parents[2] / "docs" / "stress-language.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[3] / "docs" / "stress-language.md").read_text(encoding="utf-8")
 MARKET = market({**LEVELS, factor("FX:EURHKD", "fx_rate", "HKD"): 8.7})
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", PAGE, flags=re.S)
 TABLED = [

@@ -1,7 +1,7 @@
 """The traps of risk numbers, each by name, through the public query on a real lake.
 
 Elsewhere: 6, currency and index shocked together, with both published editions, in tests/test_hull.py; 16, the volatility
-forecast made before the move and its first values, in tests/scenarios/test_weighting.py.
+forecast made before the move and its first values, in tests/scenarios/kernels/test_weighting.py.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from reduce_lake import DAY, Valued, make_lake, position
+from support import in_tail
 
 from aggregation.book.changes import ADDED, Changes, Removal, Scaling, _Merged, changed_book, find
 from aggregation.opened.inputs import open_inputs
@@ -86,13 +88,13 @@ def pnl_of(rows: Sequence[Mapping[str, Any]], vectors: Mapping[str, Any] = VECTO
 
 def es_of(pnl: Any, level: float) -> float:
     losses = np.sort(-pnl)[::-1]
-    k = round(len(pnl) * (1 - level), 9)
-    whole = int(k)
-    return float((losses[:whole].sum() + (k - whole) * losses[min(whole, len(losses) - 1)]) / k)
+    k = in_tail(len(pnl), level)
+    whole = math.floor(k)
+    return float((losses[:whole].sum() + float(k - whole) * losses[min(whole, len(losses) - 1)]) / float(k))
 
 
 def var_of(pnl: Any, level: float) -> float:
-    return float(np.sort(-pnl)[::-1][int(np.ceil(round(len(pnl) * (1 - level), 9))) - 1])
+    return float(np.sort(-pnl)[::-1][math.ceil(in_tail(len(pnl), level)) - 1])
 
 
 def changes(

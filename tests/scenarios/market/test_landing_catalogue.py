@@ -453,7 +453,7 @@ def test_known_days_of_the_real_history(real: tuple[Lake, MarketIngestReport]) -
     assert {f.type for f in load_factors(lake.snapshot()).factors if f.synthetic} == set()
 
 
-PAGE = Path(__file__).parents[2] / "docs" / "market-data.md"
+PAGE = Path(__file__).parents[3] / "docs" / "market-data.md"
 
 
 def test_every_key_layout_and_type_is_documented() -> None:

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 from explain_lake import MONDAY, TUESDAY, Point, two_points
+from test_cause_drill import opened
 from test_explain import BASE, random_point
-from test_explain_drill import opened
 
 from aggregation.change import intervals
 from aggregation.change.explain import CAUSES

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import functools
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 import reduce_lake
 from reduce_lake import Valued, position, put_positions, put_valued
+from support import in_tail
 
 from aggregation.types import RiskQuery
 from lake.tables import Lake
@@ -86,17 +88,17 @@ def var(pnl: Sequence[float], level: float) -> tuple[float, list[float]]:
     """VaR by sorting and the weight of each scenario in it."""
     if not pnl:
         return 0.0, []
-    k = int(np.ceil(round(len(pnl) * (1 - level), 9)))
+    k = math.ceil(in_tail(len(pnl), level))
     order = sorted(range(len(pnl)), key=lambda s: (pnl[s], s))
     return -pnl[order[k - 1]], [1.0 if s == order[k - 1] else 0.0 for s in range(len(pnl))]
 
 
 def es(pnl: Sequence[float], level: float) -> tuple[float, list[float]]:
-    k = len(pnl) * (1 - level)
+    k = in_tail(len(pnl), level)
     order = sorted(range(len(pnl)), key=lambda s: (pnl[s], s))
     weights = [0.0] * len(pnl)
     for rank, s in enumerate(order):
-        weights[s] = min(max(k - rank, 0.0), 1.0) / k
+        weights[s] = float(min(max(k - rank, 0), 1) / k)
     return -sum(w * p for w, p in zip(weights, pnl, strict=True)), weights
 
 

@@ -4,13 +4,16 @@ import numpy as np
 import pytest
 from small_lake import MONDAY, build_lake, no_spark
 
+from aggregation.opened.opened_lake import VectorCache
 from aggregation.risk.query import run_query
-from aggregation.stress.stress_period import StressPeriodRequest, plan_stress_period, stress_period
+from aggregation.session import Session, reading
+from aggregation.stress.stress_period import STRESS_PERIOD, StressPeriod, StressPeriodRequest, stress_period
 from aggregation.types import Filter, RiskQuery
 from lake.committer import Committer
-from lake.errors import BadInput
+from lake.errors import BadInput, NotValued
 from lake.tables import Lake
 from scenarios.store import load_scenario_set
+from valuation.sets.plan import ValuationPlan
 from valuation.sets.requests import ValuationRequest, run_valuation
 
 SHARES = Filter(dimension="desk", values=("Equities",))
@@ -27,22 +30,34 @@ def request(**more: object) -> StressPeriodRequest:
     )
 
 
-def search(lake: Lake, **more: object):
+def planned(lake: Lake, **more: object) -> ValuationPlan:
+    """The plan of the one valuation a search rests on."""
+    assert STRESS_PERIOD.plan is not None
+    ((_, _, plan),) = STRESS_PERIOD.plan(reading(lake), request(**more)).valuations
+    return plan
+
+
+def search(lake: Lake, **more: object) -> StressPeriod:
+    """Valued, then asked."""
+    assert STRESS_PERIOD.value is not None
     with Committer(lake, "test") as committer:
-        return stress_period(committer, request(**more), spark=no_spark)  # type: ignore[arg-type]
+        session = Session(lake, VectorCache(lake), committer=committer)
+        return stress_period(session, STRESS_PERIOD.value(session, request(**more)))
 
 
 def test_the_price_comes_first_and_a_second_search_is_free(lake: Lake) -> None:
-    plan = plan_stress_period(lake, request())
+    with pytest.raises(NotValued):
+        stress_period(reading(lake), request())
+    plan = planned(lake)
     # all moves from the second day of the history on: 2019-12-03 to 2020-03-16, without three holidays
     assert plan.scenario_set.n_scenarios == 71
     assert plan.work.num_rows == 3
     assert plan.expected_core_seconds > 0
     first = search(lake)
-    again = plan_stress_period(lake, request(length=30, measure="var"))
+    again = planned(lake, length=30, measure="var")
     assert again.sealed is not None
     assert again.work.num_rows == 0
-    assert search(lake) == first
+    assert stress_period(reading(lake), request()) == first  # who may not write is answered too
 
 
 @pytest.mark.parametrize("measure", ["var", "es"])

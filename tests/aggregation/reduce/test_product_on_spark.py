@@ -332,10 +332,10 @@ def test_a_vector_written_twice_counts_once(tmp_path: Path, spark: SparkSession)
 CLUSTER_PROGRAM = """
 import sys
 from pathlib import Path
-from aggregation.query import run_query
+from aggregation.risk.query import run_query
 from aggregation.types import RiskQuery
-from aggregation.vector_cache import VectorCache
-from lake.spark import spark_session
+from aggregation.opened.opened_lake import VectorCache
+from lake.runtime.spark import spark_session
 from lake.tables import Lake
 
 lake = Lake.open(sys.argv[1])

@@ -187,7 +187,7 @@ def test_the_interval_of_a_change_is_that_of_the_difference(lake: Lake) -> None:
     one, two = (open_inputs(VectorCache(lake), q) for q in questions)
     counts = [r.counts for r in paired_resamples(one, two)]
     drawn = [
-        [-np.sort(np.repeat(p, c))[int(np.ceil(N / 100)) - 1] for c in cs]
+        [-np.sort(np.repeat(p, c))[-(-N // 100) - 1] for c in cs]
         for p, cs in zip((pnl(1), 6 * pnl(3)), counts, strict=True)
     ]
     low, high = np.quantile(np.array(drawn[1]) - np.array(drawn[0]), [0.05, 0.95])
