@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any
 
+import click
 import typer
 
 from lake.committer import Committer
+from service.cli.forward import forwarded
 from service.cli.options import JsonOption, LakeOption, open_lake
 from service.rendering import display
 
@@ -69,3 +72,76 @@ def branch_delete_command(
     display.say(f"Deleted branch {name}; it can still be read as {name}@{gone['version'] - 1}.")
     if gone["still_standing_on_it"]:
         display.say(f"These stand on it and stay as they are: {', '.join(gone['still_standing_on_it'])}.")
+
+
+def save_command() -> click.Command:
+    """`varlake branch save`, made from the model of a branch as a question's command is from its own."""
+    from aggregation.whatif.save_branch import BranchRequest
+    from service.cli.questions import option_of
+    from service.parameters import parameters_of
+
+    parameters = [p for p in parameters_of(BranchRequest) if p.name != "name"]
+    file = click.Path(path_type=Path)
+
+    def save(**given: Any) -> None:
+        _save(given)
+
+    return click.Command(
+        "save",
+        callback=save,
+        params=[
+            click.Argument(["name"]),
+            *map(option_of, parameters),
+            click.Option(["--answer"], type=file, help="Take the changes from an answer of what-if or limit-hedge."),
+            click.Option(["--lake"], type=file, help="Folder of the lake; default the setting VARLAKE_LAKE."),
+            click.Option(["--json", "as_json"], is_flag=True, help="Print the answer as JSON."),
+        ],
+        help="Save changes of a book as a branch; its new contracts are valued with it.",
+    )
+
+
+def _save(given: dict[str, Any]) -> None:
+    from aggregation.whatif.request import ChangeRequest
+    from aggregation.whatif.save_branch import BranchRequest, save_branch
+    from lake.errors import validated
+    from service import operations
+    from service.cli.questions import given_values
+    from service.parameters import assemble, parameters_of
+
+    values = given_values(parameters_of(BranchRequest), given)
+    if given["answer"] is not None:
+        values = {**_changes_in(given["answer"], list(ChangeRequest.model_fields)), **values}
+    settings, opened = open_lake(given["lake"])
+    request = validated(BranchRequest, {**assemble(BranchRequest, values), "name": given["name"]}, "branch")
+    cache = operations.vector_cache(settings, opened)
+    with Committer(opened, "varlake branch save") as committer, display.progress_bar("valuing") as progress:
+        spark = operations.spark_of(settings)
+        saved = save_branch(committer, request, cache=cache, spark=spark, progress=progress)
+    if given["as_json"]:
+        display.print_json(saved)
+    else:
+        display.say(f"Saved as branch {saved['name']}@{saved['version']}; ask with --branch {saved['name']}.")
+
+
+def _changes_in(file: Path, names: list[str]) -> dict[str, Any]:
+    """The changes that an answer tried, or found; raises `BadInput` for a file without any."""
+    from lake.errors import BadInput
+    from lake.landing.rows import read_rows
+
+    (found,) = read_rows(str(file))[:1] or ({},)
+    question = found.get("receipt", {}).get("question", {})
+    changes = found.get("changes") or {n: question[n] for n in names if n in question}
+    if not changes:
+        raise BadInput(f"{file} holds no changes; give an answer of `varlake what-if --json` or `limit-hedge --json`.")
+    return {name: changes[name] for name in names if changes.get(name)}
+
+
+def group() -> click.Group:
+    """The group with all of its commands."""
+    found = click.Group("branch", help="Named changes of a book, kept in the lake and read like dates.")
+    found.add_command(save_command())
+    for command in app.registered_commands:
+        name = str(command.name)
+        meaning = (command.callback.__doc__ or "") if command.callback is not None else ""
+        found.add_command(forwarded(name, lambda: app, (name,), meaning))
+    return found

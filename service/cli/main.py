@@ -15,6 +15,7 @@ from typing import Any
 import click
 
 from lake.errors import VarlakeError
+from service.cli.forward import forwarded
 
 # ruff: noqa: PLC0415 - see above
 
@@ -28,7 +29,7 @@ OTHERS = {
     "ingest": ("ingest:app", "Bring market data, positions, P&L and hierarchies into the lake."),
     "scenarios": ("scenarios:app", "Make, look at and carry scenario sets."),
     "value": ("commands:app", "Value every contract held on a date under every scenario; what is known is reused."),
-    "branch": ("branches:app", "Named changes of a book, kept in the lake and read like dates."),
+    "branch": ("branches:group", "Named changes of a book, kept in the lake and read like dates."),
     "replay": ("commands:app", "Recompute an answer from its receipt and compare the bits."),
     "serve": ("commands:app", "Serve the HTTP API, with the engine beside it."),
     "engine": ("commands:app", "Run the engine: takes jobs from the job table, one engine a lake."),
@@ -52,7 +53,7 @@ class _Varlake(click.Group):
             from service.cli.questions import command
 
             return command(name)
-        return _forwarded(name) if name in OTHERS else None
+        return _other(name) if name in OTHERS else None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         from aggregation.questions import QUESTIONS
@@ -72,22 +73,18 @@ class _Varlake(click.Group):
         return super().resolve_command(ctx, args)
 
 
-def _forwarded(name: str) -> click.Command:
-    """A command that hands its arguments to the Typer application that has it."""
+def _other(name: str) -> click.Command:
+    """A command that is no question."""
     place, meaning = OTHERS[name]
     module, _, attribute = place.partition(":")
 
-    @click.pass_context
-    def forward(context: click.Context) -> None:
-        import typer
+    def found() -> Any:
+        return getattr(importlib.import_module(f"service.cli.{module}"), attribute)
 
-        app = getattr(importlib.import_module(f"service.cli.{module}"), attribute)
-        found = typer.main.get_command(app)
-        arguments = [name, *context.args] if module == "commands" else context.args
-        found.main(arguments, prog_name="varlake" if module == "commands" else f"varlake {name}")
-
-    settings = {"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []}
-    return click.Command(name, callback=forward, context_settings=settings, short_help=meaning)
+    if attribute == "group":
+        group: click.Group = found()()
+        return group
+    return forwarded(name, found, (name,) if module == "commands" else (), meaning)
 
 
 app = _Varlake(

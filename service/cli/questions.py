@@ -28,7 +28,7 @@ def command(name: str) -> click.Command:
     """The command of a question."""
     entry = questions.QUESTIONS[name]
     question = entry.question
-    options: list[click.Parameter] = [_option(p) for p in parameters_of(question.query)]
+    options: list[click.Parameter] = [option_of(p) for p in parameters_of(question.query)]
     options += _common_options(name)
     example = " ".join(map(shlex.quote, ("varlake", name, *arguments_of(question.query, question.example))))
 
@@ -75,7 +75,8 @@ def option_names(p: Parameter) -> list[str]:
     return [*singular, long, *(["-p"] if p.name == "parameters" else [])]
 
 
-def _option(p: Parameter) -> click.Option:
+def option_of(p: Parameter) -> click.Option:
+    """The option that a parameter is given by."""
     names = [*option_names(p), f"given_{p.name}"]
     default = p.field.get_default(call_default_factory=True) if not p.required else None
     words = [p.description]
