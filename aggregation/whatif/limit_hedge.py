@@ -10,7 +10,7 @@ import csv
 import io
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -26,11 +26,12 @@ from aggregation.on_demand import plan_scope, value_scope
 from aggregation.opened.alignment import COVERED
 from aggregation.opened.inputs import Inputs, open_inputs
 from aggregation.opened.opened_lake import VectorCache
-from aggregation.question import Question
+from aggregation.question import Question, seal
 from aggregation.receipts import make_receipt
 from aggregation.reduce.selection import Selection, open_selection, scenario_pnl
+from aggregation.session import Session
 from aggregation.types import DimensionName, Filter, Level, RiskQuery
-from aggregation.whatif.request import ChangeRequest, value_new
+from aggregation.whatif.request import ChangeRequest, WhatIfQuery, value_new
 from aggregation.whatif.trades import trades_of_rows
 from aggregation.whatif.what_if import WhatIf, make_change, what_if
 from lake.arrays import Floats
@@ -519,9 +520,18 @@ class LimitHedgeQuery(WayBackRequest, RiskQuery):
         return WayBackRequest(limit=self.limit, moves=self.moves)
 
 
+def _hedge(session: Session, query: LimitHedgeQuery) -> WayBack:
+    found = way_back(session.lake, query.risk(), query.request(), cache=session.cache)
+    if found.what_if is None or found.changes is None:
+        return found
+    # what it would do can be asked, and replayed, by itself
+    asked = WhatIfQuery(**{**dict(query.risk()), "interval": found.what_if.query.interval}, **dict(found.changes))
+    return replace(found, what_if=seal(found.what_if, "what-if", asked))
+
+
 LIMIT_HEDGE = Question(
     LimitHedgeQuery,
-    lambda session, query: way_back(session.lake, query.risk(), query.request(), cache=session.cache),
+    _hedge,
     {
         "as_of": "2020-03-16",
         "where": ["desk=Treasury"],
