@@ -101,6 +101,10 @@ QUESTIONS: dict[str, Entry] = {
         "stress.stress_test:STRESS", "P&L by any dimension under a scenario, in the stress language or stored."
     ),
     "stress-compare": Entry("stress.stress_test:STRESS_COMPARE", "Several scenarios side by side on one day."),
+    "ladder": Entry(
+        "stress.ladder:LADDER",
+        "P&L, slope and VaR of any node over a grid of moves of one or two factors or classes.",
+    ),
     "scenario-pnl": Entry(
         "stress.stress_test:SCENARIO_PNL", "P&L of each group in each scenario of a valued set, a column a scenario."
     ),

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from lake.errors import unknown, validated
 from lake.tables import Snapshot
-from scenarios.derived import rebased, reweighted, subset
+from scenarios.derived import ladder, rebased, reweighted, subset
 from scenarios.historical import filtered, historical, period_replay
 from scenarios.plausibility import predictive
 from scenarios.simulated import monte_carlo
@@ -66,6 +66,12 @@ GENERATORS: dict[str, Generator] = {
         "every combination of a few ladders of shocks, such as spot by volatility",
         stress.GridDefinition,
         stress.generate_grid,
+        sample=False,
+    ),
+    "ladder": Generator(
+        "a grid of one or two ladders of shocks, and on each rung the moves of another set",
+        ladder.LadderDefinition,
+        ladder.generate,
         sample=False,
     ),
     "predictive": Generator(

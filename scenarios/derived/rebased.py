@@ -103,7 +103,7 @@ def _carried(
         if row is None:
             moved = np.full(source.n_scenarios, base)
         else:
-            kind, displacement = _shift(f, rules)
+            kind, displacement = shift_of(f, rules)
             moves = shifts.move(kind, source.base[row], levels[row], displacement)
             moved = shifts.apply(kind, base, moves, displacement)
             if not source.shocked[row]:
@@ -116,7 +116,7 @@ def _carried(
     return factors, np.array(rows)
 
 
-def _shift(factor: RiskFactor, rules: dict[str, Any]) -> tuple[str, float]:
+def shift_of(factor: RiskFactor, rules: dict[str, Any]) -> tuple[str, float]:
     """Shift and displacement of a factor, as the source measured its moves; an id goes before a type."""
     rule = rules.get(factor.risk_factor_id) or rules.get(factor.type)
     return (factor.shift_type, 0.0) if rule is None else (rule["shift_type"], float(rule.get("displacement", 0.0)))

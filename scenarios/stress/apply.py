@@ -351,7 +351,7 @@ def _on_ladder(values: Floats, unit: str, factors: list[RiskFactor], old: Floats
     return shifted(factors, old, values, unit)
 
 
-def _ladder(axis: m.Axis) -> list[float]:
+def ladder_of(axis: m.Axis) -> list[float]:
     # in decimals, so that -20..20 step 0.1 passes through 0 and through 0.3 exactly
     start, increment = Decimal(repr(axis.start)), Decimal(repr(axis.increment))
     return [float(start + i * increment) for i in range(axis.size)]
@@ -361,7 +361,7 @@ def _ladders(grid: m.Grid | None) -> list[Floats]:
     """Each axis's amount at every node, the first axis turning slowest."""
     if grid is None:
         return []
-    return [values.ravel() for values in np.meshgrid(*map(_ladder, grid.axes), indexing="ij")]
+    return [values.ravel() for values in np.meshgrid(*map(ladder_of, grid.axes), indexing="ij")]
 
 
 def _labels(scenario: m.Scenario, name: str) -> tuple[str, ...]:

@@ -71,7 +71,7 @@ def option_names(p: Parameter) -> list[str]:
     """`--as-of`; of several values the singular too, `--measure` and `--measures`."""
     long = "--" + p.name.replace("_", "-")
     several = p.kind in ("several", "labels", "pairs", "objects") and long.endswith("s") and not long.endswith("ss")
-    singular = [long[:-1]] if several else []
+    singular = [f"{long[:-2]}is" if long.endswith("axes") else long[:-1]] if several else []
     return [*singular, long, *(["-p"] if p.name == "parameters" else [])]
 
 

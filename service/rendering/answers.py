@@ -34,6 +34,7 @@ SHOWN: Mapping[str, str] = {
     "backtest": "backtest:show_backtest",
     "stress": "tables:show_stress",
     "stress-compare": "tables:show_stress_comparison",
+    "ladder": "ladder:show_ladder",
     "scenario-pnl": "tables:show_stress",
     "stressed-var": "contributions:show_stressed",
     "stress-period": "tables:show_stress_period",
@@ -54,6 +55,7 @@ PICTURES: Mapping[str, str] = {
     "what-if": "whatif:plot_what_if",
     "limit-hedge": "whatif:plot_way_back",
     "backtest": "backtest:draw_backtest",
+    "ladder": "ladder:plot_ladder",
 }
 _OF_QUERY = ("stress-period", "reverse-stress")  # shown with what was asked beside
 _OF_SESSION = ("var", "pnl")  # drawn from all scenarios, which the answer may not hold
