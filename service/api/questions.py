@@ -11,7 +11,7 @@ import binascii
 import inspect
 import json
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 from urllib.parse import urlencode
 
 from flask import Response, request
@@ -56,6 +56,14 @@ class PlanAnswer(Answer):
     about: dict[str, Any] = Field(description="further figures of this question")
 
 
+class _Parameters(TableParameters):
+    called: ClassVar[str] = "question"
+
+
+class _Body(Body):
+    called: ClassVar[str] = "question"
+
+
 class _Page(BaseModel):
     cursor: str | None = Field(
         None, pattern="^[A-Za-z0-9_-]{8,}$", description="next_cursor of the page before; wins over first"
@@ -86,7 +94,7 @@ def _parameters_model(name: str, model: type[BaseModel]) -> type[BaseModel] | No
     fields: dict[str, Any] = {
         f"{p.name}_" if p.name == "from" else p.name: _field(p) for p in found if p.kind not in ("objects", "pairs")
     }
-    bases = (_Page, TableParameters) if _in_pages(model) else TableParameters
+    bases = (_Page, _Parameters) if _in_pages(model) else _Parameters
     return create_model(f"{_camel(name)}Parameters", __base__=bases, __doc__=model.__doc__, **fields)
 
 
@@ -178,7 +186,7 @@ def _add(name: str) -> None:
     entry, question = questions.QUESTIONS[name], questions.question(name)
     model, shape = question.query, shape_of(name)
     paged = _in_pages(model)
-    body_model = type(f"{_camel(name)}Body", (Body, *((_Page,) if paged else ()), model), {"__doc__": model.__doc__})
+    body_model = type(f"{_camel(name)}Body", (_Body, *((_Page,) if paged else ()), model), {"__doc__": model.__doc__})
     parameters = _parameters_model(name, model)
 
     def of_body(body: Any) -> Any:

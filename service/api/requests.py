@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, ClassVar, Self
 
 from flask import request
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema
@@ -38,13 +38,14 @@ class Parameters(BaseModel):
     """Base of query parameters: an unknown parameter is an error, never ignored."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+    called: ClassVar[str] = "query"  # what an error calls it
 
     @classmethod
     def model_validate(cls, obj: Any, **options: Any) -> Self:
         try:
             return super().model_validate(obj, **options)
         except ValidationError as error:
-            raise invalid(error, "query", cls) from None
+            raise invalid(error, cls.called, cls) from None
 
     @classmethod
     def model_json_schema(cls, *args: Any, **options: Any) -> dict[str, Any]:
@@ -70,6 +71,8 @@ class Body(BaseModel):
     bytes of this request.
     """
 
+    called: ClassVar[str] = "body"  # what an error calls it
+
     @classmethod
     def model_validate(cls, obj: Any, **options: Any) -> Self:
         return cls.model_validate_json(request.get_data())
@@ -82,4 +85,4 @@ class Body(BaseModel):
             fault = error.errors(include_url=False)[0]
             if fault["type"] == "json_invalid":
                 raise Malformed(f"{fault['msg']}.") from None
-            raise invalid(error, "body", cls) from None
+            raise invalid(error, cls.called, cls) from None

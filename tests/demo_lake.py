@@ -1,0 +1,34 @@
+"""A small lake like the demo's: the same market, bank and dates, with fewer positions, so that documented examples run on it."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+
+from lake.committer import Committer
+from lake.tables import Lake
+from scenarios.market.landing_catalogue import ingest_market, load_catalogue
+from scenarios.market.sample_market import write_sample_market
+from valuation.books.positions import ingest_positions
+from valuation.samples.book import write_sample_book
+from valuation.sets.requests import ValuationRequest, run_valuation
+
+DATES = (dt.date(2020, 2, 14), dt.date(2020, 3, 16))
+
+
+def build_demo_lake(folder: Path, positions: int = 300) -> Lake:
+    """Market, book and the valuation of both days under 500 historical scenarios, in this process."""
+    lake = Lake.create(folder / "lake")
+    catalogue = write_sample_market(folder / "market", seed=1, first=dt.date(2005, 1, 3), last=dt.date(2020, 3, 31))
+    with Committer(lake, "test") as committer:
+        ingest_market(committer, folder / "market", load_catalogue(str(catalogue)))
+        dates = ",".join(map(str, DATES))
+        for file in write_sample_book(lake.snapshot(), folder / "book", positions=positions, dates=dates, seed=1):
+            assert ingest_positions(committer, file).rejected == 0
+        for day in DATES:
+            run_valuation(committer, ValuationRequest(as_of=day, runner="in-process"), spark=_no_spark)
+    return lake
+
+
+def _no_spark() -> object:
+    raise AssertionError("this needs no Spark")

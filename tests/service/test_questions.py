@@ -1,0 +1,205 @@
+"""One suite over QUESTIONS: command line, HTTP, replay and Python give the same bits, the same plan and the same errors."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.csv as pacsv
+import pyarrow.ipc as ipc
+import pytest
+from command_line import varlake
+from demo_lake import build_demo_lake
+from flask.testing import FlaskClient
+
+from aggregation import questions
+from aggregation.opened.opened_lake import VectorCache
+from aggregation.questions import QUESTIONS
+from aggregation.replay import replay
+from aggregation.session import Session, reading
+from lake.committer import Committer
+from lake.errors import BadInput, NotValued
+from lake.tables import Lake
+from service.api.app import create_app
+from service.cli.questions import arguments_of, option_names
+from service.config import Settings
+from service.parameters import parameters_of
+
+VOLATILE = ("timings_ms", "reduce", "receipt_digest")
+NAMES = list(QUESTIONS)
+
+
+@pytest.fixture(scope="module")
+def lake(tmp_path_factory: pytest.TempPathFactory) -> Lake:
+    """What the examples rest on is valued once, question by question, as `--value` does it."""
+    made = build_demo_lake(tmp_path_factory.mktemp("questions"))
+    for name in NAMES:
+        query = example(name)
+        session = reading(made)
+        before = questions.plan(session, name, query)
+        json.dumps(before.to_dict(), default=str)
+        if before.ready:
+            continue
+        with pytest.raises(NotValued):
+            questions.ask(session, name, query)
+        with Committer(made, "test") as committer:
+            questions.value(Session(made, VectorCache(made), committer), name, query)
+        after = questions.plan(session, name, query)
+        assert after.ready, name
+        assert all(p.work.num_rows == 0 for _, _, p in after.valuations), name
+    return made
+
+
+@pytest.fixture(scope="module")
+def client(lake: Lake) -> FlaskClient:
+    return create_app(Settings(lake=lake.path)).test_client()
+
+
+def example(name: str) -> Any:
+    return questions.read(name, questions.question(name).example)
+
+
+def steady(value: Any) -> Any:
+    """An answer without what is of one run alone."""
+    if isinstance(value, dict):
+        return {k: steady(v) for k, v in value.items() if k not in VOLATILE}
+    return [steady(v) for v in value] if isinstance(value, list) else value
+
+
+def asked(lake: Lake, name: str) -> Any:
+    return questions.ask(reading(lake), name, example(name))
+
+
+def as_data(result: Any) -> dict[str, Any]:
+    return json.loads(json.dumps(result.to_dict(), default=str))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_command_line_http_and_python_answer_alike(name: str, lake: Lake, client: FlaskClient) -> None:
+    question = questions.question(name)
+    expected = steady(as_data(asked(lake, name)))
+    done = varlake(name, *arguments_of(question.query, question.example), "--json", lake=lake.path)
+    assert done.returncode in (0, 1), done.stderr
+    assert steady(json.loads(done.stdout)) == expected
+    body = dict(question.example)
+    answer = client.post(f"/api/v1/{name}", json=json.loads(json.dumps(body)))
+    assert answer.status_code == 200, answer.get_data(as_text=True)
+    given = answer.get_json()
+    given.pop("next_cursor", None)
+    assert steady(given) == expected
+    if client.get(f"/api/v1/{name}", query_string=address(name)).status_code != 405:
+        got = client.get(f"/api/v1/{name}", query_string=address(name))
+        assert got.status_code == 200, got.get_data(as_text=True)
+        assert steady({k: v for k, v in got.get_json().items() if k != "next_cursor"}) == expected
+
+
+def address(name: str) -> list[tuple[str, str]]:
+    """The example as parameters of an address."""
+    found = []
+    for key, value in questions.question(name).example.items():
+        values = value if isinstance(value, list) else [value]
+        found += [(key, str(v)) for v in values]
+    return found
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_csv_and_arrow_hold_the_figures_of_json(name: str, lake: Lake, client: FlaskClient) -> None:
+    body = json.loads(json.dumps(dict(questions.question(name).example)))
+    table = asked(lake, name).rows
+    arrow = client.post(f"/api/v1/{name}", json=body, headers={"Accept": "application/vnd.apache.arrow.stream"})
+    read = ipc.open_stream(arrow.get_data()).read_all()
+    assert read.replace_schema_metadata(None).equals(table.replace_schema_metadata(None))
+    assert json.loads(read.schema.metadata[b"receipt"])["kind"] == name
+    csv = client.post(f"/api/v1/{name}", json=body, headers={"Accept": "text/csv"}).get_data()
+    written = pacsv.read_csv(io.BytesIO(csv)) if table.num_rows else None
+    for column in table.column_names if written is not None else ():
+        if pa.types.is_floating(table[column].type) and table[column].null_count < len(table):
+            assert written[column].to_pylist() == table[column].to_pylist(), column
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_receipt_names_the_question_and_replays_to_the_bit(name: str, lake: Lake, tmp_path: Path) -> None:
+    answer = asked(lake, name)
+    assert answer.receipt["kind"] == name
+    done = replay(lake, answer.receipt)
+    assert done.verdict == "same bits", (done.why, done.inputs)
+    file = tmp_path / "answer.json"
+    file.write_text(json.dumps(as_data(answer)))
+    told = varlake("replay", file, lake=lake.path)
+    assert told.returncode == 0, told.stdout + told.stderr
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_digest_covers_every_table_that_is_shown(name: str, lake: Lake) -> None:
+    """One figure of the answer changed in its last bit, and the digest is another."""
+    from dataclasses import replace
+
+    from aggregation.question import answer_digest
+
+    answer = asked(lake, name)
+    digest = answer_digest(answer)
+    assert digest == answer.receipt["answer_digest"]
+    assert answer_digest(replace(answer, notes=(*answer.notes, "more"))) != digest
+    fields = {f for f in type(answer).__dataclass_fields__ if isinstance(getattr(answer, f), pa.Table)}
+    for field in fields:
+        table = getattr(answer, field)
+        for i, kind in enumerate(table.schema.types):
+            values = table.column(i).to_pylist()
+            if pa.types.is_float64(kind) and values and values[0] is not None:
+                changed = table.set_column(i, table.schema.field(i), pa.array([values[0] + 1.0, *values[1:]], kind))
+                assert answer_digest(replace(answer, **{field: changed})) != digest, (field, table.column_names[i])
+                break
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_plan_is_the_same_at_every_door(name: str, lake: Lake, client: FlaskClient) -> None:
+    question = questions.question(name)
+    expected = json.loads(json.dumps(questions.plan(reading(lake), name, example(name)).to_dict(), default=str))
+    body = json.loads(json.dumps(dict(question.example)))
+    answer = client.post(f"/api/v1/{name}/plan", json=body)
+    assert answer.status_code == 200, answer.get_data(as_text=True)
+    assert answer.get_json() == expected
+    if question.plan is not None:
+        done = varlake(name, *arguments_of(question.query, question.example), "--plan", "--json", lake=lake.path)
+        assert json.loads(done.stdout) == expected
+
+
+@pytest.mark.parametrize("name", [n for n in NAMES if "currency" in questions.question(n).query.model_fields])
+def test_bad_input_gives_the_same_error_at_every_door(name: str, lake: Lake, client: FlaskClient) -> None:
+    question = questions.question(name)
+    given = {**question.example, "currency": "dollars"}
+    with pytest.raises(BadInput) as error:
+        questions.read(name, given)
+    said = error.value.message
+    done = varlake(name, *arguments_of(question.query, question.example), "--currency", "dollars", lake=lake.path)
+    assert done.returncode == 2
+    assert said in " ".join(done.stderr.split())
+    answer = client.post(f"/api/v1/{name}", json=json.loads(json.dumps(given)))
+    assert answer.status_code == 422
+    assert answer.get_json()["detail"] == said
+    address_of = [(k, v) for k, v in address(name) if k != "currency"]
+    got = client.get(f"/api/v1/{name}", query_string=[*address_of, ("currency", "dollars")])
+    if got.status_code != 405:
+        assert got.get_json()["detail"] == said
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_a_question_is_called_and_takes(name: str) -> None:
+    entry, question = QUESTIONS[name], questions.question(name)
+    assert entry.meaning.endswith(".")
+    assert question.query.__doc__
+    options = [o for p in parameters_of(question.query) for o in option_names(p)]
+    assert len(set(options)) == len(options)
+    assert all(p.description for p in parameters_of(question.query)), name
+    again = question.query.model_validate_json(example(name).model_dump_json(by_alias=True))
+    assert again == example(name)
+
+
+def test_an_unknown_name_gets_the_nearest(client: FlaskClient) -> None:
+    with pytest.raises(BadInput, match="what-if"):
+        questions.question("whatif")
+    assert "what-if" in varlake("whatif").stderr
+    assert "what-if" in client.get("/api/v1/whatif").get_json()["detail"]
