@@ -3,7 +3,7 @@
 
 PYTHON ?= python3
 MARKET_DATA ?=
-MAVEN_REPO ?= https://repo1.maven.org/maven2
+MAVEN_REPO ?=
 ARGS ?=
 
 VENV := .venv
@@ -59,7 +59,7 @@ bench: setup ## measure speed against limits and peers, and write bench.json
 	$(BIN)/varlake bench all --output bench.json $(ARGS)
 
 delta-jars: setup ## fetch the two jars with which Spark itself reads Delta tables
-	$(BIN)/python -m lake.runtime.delta_jars $(MAVEN_REPO)
+	$(BIN)/python -m lake.runtime.delta_jars $(if $(MAVEN_REPO),"$(MAVEN_REPO)")
 
 LOCK = $(BIN)/uv pip compile -q --universal --generate-hashes --no-annotate --no-header -p 3.11 pyproject.toml
 

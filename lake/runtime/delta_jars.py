@@ -1,24 +1,27 @@
 """The two jars with which Spark itself reads Delta tables: where they are looked for, and how they are fetched.
 
-Named one by one rather than left to Spark's own resolution, which asks for the whole tree of what the jars mention and
-fails offline on parts that are never loaded (docs/decisions/0004-delta-jars.md). `make delta-jars` runs this module.
+They are fetched by Ivy, the resolver that comes with Spark, from the repositories that Ivy is set up for; one by one, since the whole
+tree of what they mention holds parts that are never loaded (docs/decisions/0004-delta-jars.md). `make delta-jars` runs this
+module.
 """
 
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import os
+import subprocess
 import sys
+import tempfile
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from lake.errors import NotReady
-from lake.runtime.machine import user_cache
+from lake.runtime.machine import find_java, user_cache
 from lake.storage import write_durable
 
-MAVEN_CENTRAL = "https://repo1.maven.org/maven2"
 SETTING = "VARLAKE_DELTA_JARS"
 
 
@@ -57,6 +60,12 @@ def _places(jar: Jar) -> Iterator[Path]:
         yield ivy / "cache" / "io.delta" / jar.artefact / "jars" / jar.name
 
 
+_ADVICE = (
+    "Name a Maven repository, as in `make delta-jars MAVEN_REPO=https://...`, or bring the jars by hand: put "
+    f"{' and '.join(jar.name for jar in JARS)} into a folder and name it in {SETTING}."
+)
+
+
 def find_delta_jars() -> tuple[Path, ...]:
     """The jars in the folder VARLAKE_DELTA_JARS, or else in the user's cache, Maven or Ivy folders.
 
@@ -74,28 +83,58 @@ def find_delta_jars() -> tuple[Path, ...]:
     return tuple(path for path in found.values() if path is not None)
 
 
-def fetch_delta_jars(repository: str = MAVEN_CENTRAL) -> tuple[Path, ...]:
-    """Fetches what is not yet in the user's cache from a Maven repository; a file of another content is refused."""
+def fetch_delta_jars(repository: str = "") -> tuple[Path, ...]:
+    """Fetches what is not yet in the user's cache: by Spark's resolver, or from the Maven repository that is given.
+
+    A file of another content is refused; raises `NotReady` with what to do.
+    """
     paths = []
     for jar in JARS:
         path = user_cache() / "jars" / jar.name
         if not path.is_file():
-            url = f"{repository.rstrip('/')}/{jar.maven_path}"
-            try:
-                with urllib.request.urlopen(url, timeout=60) as response:
-                    data = response.read()
-            except OSError as error:
-                raise NotReady(
-                    f"{url} cannot be fetched: {error}. Name another Maven repository, as in "
-                    "`make delta-jars MAVEN_REPO=https://...`, or bring the jars by hand: "
-                    f"put {', '.join(j.name for j in JARS)} into {path.parent}."
-                ) from error
+            data = _download(jar, repository) if repository else _resolve(jar)
             got = hashlib.sha256(data).hexdigest()
             if got != jar.sha256:
-                raise NotReady(f"{url} has the SHA-256 {got}, expected {jar.sha256}; it was not kept.")
+                raise NotReady(f"{jar.name} came with the SHA-256 {got}, expected {jar.sha256}; it was not kept.")
             write_durable(path, data)
         paths.append(path)
     return tuple(paths)
+
+
+def _download(jar: Jar, repository: str) -> bytes:
+    url = f"{repository.rstrip('/')}/{jar.maven_path}"
+    try:
+        with urllib.request.urlopen(url, timeout=60) as response:
+            data: bytes = response.read()
+    except OSError as error:
+        raise NotReady(f"{url} cannot be fetched: {error}. {_ADVICE}") from error
+    return data
+
+
+def _resolve(jar: Jar) -> bytes:
+    """The jar as Ivy finds it, without what it depends on."""
+    spark = importlib.util.find_spec("pyspark")
+    jars = Path(spark.origin or "").parent / "jars" if spark is not None else Path()
+    ivy = next(iter(sorted(jars.glob("ivy-*.jar"))), None)
+    if ivy is None:
+        raise NotReady(f"Spark's resolver is not among its jars. {_ADVICE}")
+    with tempfile.TemporaryDirectory(prefix="varlake-jars-") as folder:
+        command = [
+            str(find_java().home / "bin" / "java"),
+            "-cp",
+            str(ivy),
+            "org.apache.ivy.Main",
+            "-cache",
+            f"{folder}/cache",
+        ]
+        command += ["-dependency", "io.delta", jar.artefact, jar.version, "-confs", "default", "-notransitive"]
+        command += ["-retrieve", f"{folder}/[artifact]-[revision].[ext]"]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+        found = Path(folder) / jar.name
+        if done.returncode or not found.is_file():
+            last = (done.stdout + done.stderr).strip().splitlines()[-1:] or ["no word"]
+            raise NotReady(f"{jar.name} cannot be fetched by Spark's resolver: {last[0]}. {_ADVICE}")
+        return found.read_bytes()
 
 
 def main() -> int:
