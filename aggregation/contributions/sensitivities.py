@@ -21,6 +21,7 @@ from aggregation.opened import valuation_choice
 from aggregation.reduce.selection import Selection
 from lake.arrays import Bools, Floats
 from lake.errors import BadInput, VarlakeError
+from scenarios.kernels.currency import converted_pnl
 from scenarios.types import RiskFactor, ScenarioSet, ShiftType
 from valuation.batch import value_batch
 from valuation.books.contracts import contracts_by_id
@@ -134,7 +135,7 @@ def run_bumps(
         at = np.array([place[c] for c in block.contract_ids], dtype=np.int32)
         covered[at] = True
         fx = np.array([market.fx(c, currency) for c in block.currencies]).reshape(len(at), market.n_states)
-        moved = block.base[:, None] * (fx[:, 1:] - fx[:, :1]) + block.pnl * fx[:, 1:]
+        moved = converted_pnl(block.base[:, None], block.pnl, fx[:, 1:], fx[:, :1])
         for rows, sums in ((moved, gains), ((block.base * fx[:, 0])[:, None], base[:, None])):
             add_to_slots(at, rows, net.indptr, net.indices, net.data, sums)
     n = len(bumps.factors)

@@ -16,6 +16,7 @@ from aggregation.types import Filter
 from lake.arrays import Floats
 from lake.errors import BadInput
 from lake.tables import Snapshot
+from scenarios.kernels.currency import converted_pnl
 from scenarios.types import FactorIndex
 from valuation.batch import value_batch
 from valuation.books.contracts import contracts_by_id
@@ -63,7 +64,7 @@ class BookValue:
                 return np.concatenate([self.pnl(levels[:, s : s + 1]) for s in range(n)])
             for i, (base, pnl) in enumerate(zip(block.base, block.pnl, strict=True), first):
                 fx = market.fx(self.currencies[i], self.currency)
-                total += self.quantity[i] * (base * (fx[1:] - fx[0]) + pnl * fx[1:])
+                total += self.quantity[i] * converted_pnl(base, pnl, fx[1:], fx[0])
         return total
 
 
