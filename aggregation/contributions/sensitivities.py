@@ -14,10 +14,10 @@ from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
-from scipy import sparse
 
 from aggregation.kernels.fixed_sums import add_to_slots, product, row_dots
 from aggregation.opened import valuation_choice
+from aggregation.reduce.netting import net_quantities
 from aggregation.reduce.selection import Selection
 from lake.arrays import Bools, Floats
 from lake.errors import BadInput, VarlakeError
@@ -122,7 +122,7 @@ def run_bumps(
         selection.inputs.seal["valuation_date"], scenario_set.index, scenario_set.base, bumps.levels
     )
     book, groups = selection.inputs.book, selection.groups
-    net = _quantities(selection)
+    net = net_quantities(book, groups.group, groups.n)
     gains, base = np.zeros((groups.n, bumps.levels.shape[1])), np.zeros(groups.n)
     covered = np.zeros(len(book.contract_ids), dtype=np.bool_)
     failures: list[ValuationFailure] = []
@@ -137,21 +137,12 @@ def run_bumps(
         fx = np.array([market.fx(c, currency) for c in block.currencies]).reshape(len(at), market.n_states)
         moved = converted_pnl(block.base[:, None], block.pnl, fx[:, 1:], fx[:, :1])
         for rows, sums in ((moved, gains), ((block.base * fx[:, 0])[:, None], base[:, None])):
-            add_to_slots(at, rows, net.indptr, net.indices, net.data, sums)
+            add_to_slots(at, rows, *net, sums)
     n = len(bumps.factors)
     up, down = gains[:, 0 : 2 * n : 2], gains[:, 1 : 2 * n : 2]
     return Sensitivities(
         (up - down) / (2 * bumps.size), _gamma(gains.sum(axis=0), bumps, gamma), base, covered, tuple(failures)
     )
-
-
-def _quantities(selection: Selection) -> sparse.csc_array:
-    """Net units, (n_groups, n_contracts of the book)."""
-    book, group = selection.inputs.book, selection.groups.group
-    contract = np.repeat(np.arange(len(book.contract_ids)), np.diff(book.starts))
-    kept = group >= 0
-    shape = (selection.groups.n, len(book.contract_ids))
-    return sparse.csc_array((book.quantity[kept], (group[kept], contract[kept])), shape=shape)
 
 
 def _gamma(gains: Floats, bumps: Bumps, gamma: Gamma) -> Floats | None:
