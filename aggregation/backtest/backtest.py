@@ -32,6 +32,7 @@ from aggregation.backtest.judgement import (
 )
 from aggregation.book.book import Book, Column, encode
 from aggregation.book.filters import select
+from aggregation.kernels.euler import group_sums
 from aggregation.opened.inputs import open_inputs
 from aggregation.opened.opened_lake import VectorCache
 from aggregation.question import Plan, Question
@@ -161,7 +162,8 @@ class _Run:
                 out[key] = NodePnL(None, f"no hypothetical P&L: no contract has a value, {why}")
                 continue
             note = f"{failed} positions without a hypothetical P&L" if failed else None
-            out[key] = NodePnL(float(np.add.accumulate(value[valued])[-1]), note=note)
+            pnl = float(group_sums(value, np.where(valued, 0, -1).astype(np.int32), 1)[0])
+            out[key] = NodePnL(pnl, note=note)
             if isinstance(risk, dict) and key in risk and self._exceeds(day, key, out[key], risk[key]):
                 self.traces[key][day] = self._trace(book, contracts, contract, value, valued, prev, day)
         return out

@@ -16,6 +16,7 @@ from aggregation.change.sides import Comparison, Side
 from aggregation.kernels import change_effects as effects
 from aggregation.kernels.bootstrap import percentile_interval
 from aggregation.kernels.change_effects import CAUSES
+from aggregation.kernels.fixed_sums import dot, row_dots
 from aggregation.risk.sampling_error import paired_resamples
 from lake.arrays import Floats, Ints
 from lake.runtime.machine import usable_cores
@@ -69,14 +70,15 @@ def _explained(comparison: Comparison, parts: Floats, *counts: npt.NDArray[np.in
         here = np.repeat(np.arange(len(side.pnl)), counts[k])
         there: Ints = places[k][drawn].astype(np.int64)
         own, shared = _weights(comparison, side, here), _weights(comparison, side, there)
-        value, value_common = -float(own @ side.pnl[here]), -float(shared @ side.pnl[there])
+        value, value_common = -dot(own, side.pnl[here]), -dot(shared, side.pnl[there])
         totals.append(value)
         window.append(value_common - value if k == 0 else value - value_common)
         mean += 0.5 * shared
         change += shared if k else -shared
         middle += 0.5 * side.pnl[there]
-    by_cause = dict(zip((*_BY_QUANTITY, "revaluation", "currency"), -parts[:, drawn] @ mean, strict=True))
-    by_cause |= {"left": window[0], "entered": window[1], "tail": -float(change @ middle)}
+    moved = -row_dots(parts.take(drawn, axis=1), mean[None])
+    by_cause = dict(zip((*_BY_QUANTITY, "revaluation", "currency"), moved, strict=True))
+    by_cause |= {"left": window[0], "entered": window[1], "tail": -dot(change, middle)}
     return np.array([*(by_cause[c] for c in CAUSES), totals[1] - totals[0]])
 
 

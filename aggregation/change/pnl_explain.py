@@ -24,6 +24,7 @@ from pydantic import Field
 from aggregation.book.book import Book
 from aggregation.book.filters import select
 from aggregation.change.pairing import merge_groups
+from aggregation.kernels.euler import group_sums
 from aggregation.opened.opened_lake import VectorCache
 from aggregation.question import Plan, Question
 from aggregation.receipts import name_code, receipt_of
@@ -261,7 +262,7 @@ class _Lines:
         in0, in1 = g0 >= 0, g1 >= 0
 
         def add(group: _Places, here: Bools, values: Floats) -> Floats:
-            return np.asarray(np.bincount(group[here], weights=values[here], minlength=n), np.float64)
+            return group_sums(values, np.where(here, group, -1).astype(np.int32), n)
 
         there, before = start.match >= 0, end.match >= 0
         # the group of the same trade on the other date

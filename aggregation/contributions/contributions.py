@@ -28,6 +28,7 @@ from aggregation.kernels.euler import (
     regression_weights,
     unit_contributions,
 )
+from aggregation.kernels.fixed_sums import add_to_slots
 from aggregation.measures import MEASURES, AskedMeasure, asked_measures, interval_confidence
 from aggregation.on_demand import plan_scope, value_scope
 from aggregation.opened.inputs import Inputs, open_inputs
@@ -161,7 +162,7 @@ class _Whole:
     measure: float
     split: Split
     neighbours: tuple[Floats, ...]
-    resampled: sparse.csr_array | None
+    resampled: sparse.csc_array | None
 
     @classmethod
     def of(cls, selection: Selection, asked: AskedMeasure, query: ContributionQuery, threads: int | None) -> _Whole:
@@ -206,7 +207,10 @@ class _Whole:
     def interval(self, pnl: Floats, confidence: Fraction) -> tuple[Floats, Floats]:
         """Ends of the sampling interval of the component of each row of P&L (n_groups, n_scenarios)."""
         assert self.resampled is not None
-        return percentile_interval(-(self.resampled @ pnl.T).T, confidence)
+        w, n = self.resampled, pnl.shape[1]
+        sums = np.zeros((w.shape[0], len(pnl)))
+        add_to_slots(np.arange(n, dtype=np.int32), np.ascontiguousarray(pnl.T), w.indptr, w.indices, w.data, sums)
+        return percentile_interval(-sums.T, confidence)
 
 
 def _linear(asked: AskedMeasure, form: Form, pnl: Floats, probabilities: Floats | None) -> tuple[float, Floats]:
@@ -217,14 +221,14 @@ def _linear(asked: AskedMeasure, form: Form, pnl: Floats, probabilities: Floats 
     return measure, asked.tail_weights(pnl, probabilities)[0]
 
 
-def _resampled(asked: AskedMeasure, form: Form, pnl: Floats, inputs: Inputs) -> sparse.csr_array:
+def _resampled(asked: AskedMeasure, form: Form, pnl: Floats, inputs: Inputs) -> sparse.csc_array:
     """The weights by which the measure splits under each resample, (n_resamples, n_scenarios)."""
     resamples, weights = resamples_of(inputs), inputs.weights
     if form == "scenario":
-        return sparse.csr_array(resampled_weights(asked, pnl[0], weights, resamples))
+        return sparse.csc_array(resampled_weights(asked, pnl[0], weights, resamples))
     measures = resampled(asked, pnl, weights, resamples)[0]
     drawn = resamples.counts * (np.ones(pnl.shape[1]) if weights is None else weights)
-    return sparse.csr_array(
+    return sparse.csc_array(
         np.stack([regression_weights(pnl[0], d, m) for d, m in zip(drawn, measures.tolist(), strict=True)])
     )
 

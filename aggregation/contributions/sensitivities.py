@@ -14,12 +14,14 @@ from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
-from scipy import sparse
 
+from aggregation.kernels.fixed_sums import add_to_slots, product, row_dots
 from aggregation.opened import valuation_choice
+from aggregation.reduce.netting import net_quantities
 from aggregation.reduce.selection import Selection
 from lake.arrays import Bools, Floats
 from lake.errors import BadInput, VarlakeError
+from scenarios.kernels.currency import converted_pnl
 from scenarios.types import RiskFactor, ScenarioSet, ShiftType
 from valuation.batch import value_batch
 from valuation.books.contracts import contracts_by_id
@@ -120,7 +122,7 @@ def run_bumps(
         selection.inputs.seal["valuation_date"], scenario_set.index, scenario_set.base, bumps.levels
     )
     book, groups = selection.inputs.book, selection.groups
-    quantities = _quantities(selection)
+    net = net_quantities(book, groups.group, groups.n)
     gains, base = np.zeros((groups.n, bumps.levels.shape[1])), np.zeros(groups.n)
     covered = np.zeros(len(book.contract_ids), dtype=np.bool_)
     failures: list[ValuationFailure] = []
@@ -130,26 +132,17 @@ def run_bumps(
         block = value_batch(some, market)
         failures += block.failures
         place = {c: bumps.held[first + i] for i, (c, _, _) in enumerate(some)}
-        at = np.array([place[c] for c in block.contract_ids], dtype=np.int64)
+        at = np.array([place[c] for c in block.contract_ids], dtype=np.int32)
         covered[at] = True
         fx = np.array([market.fx(c, currency) for c in block.currencies]).reshape(len(at), market.n_states)
-        here = quantities[:, at]
-        gains += here @ (block.base[:, None] * (fx[:, 1:] - fx[:, :1]) + block.pnl * fx[:, 1:])
-        base += here @ (block.base * fx[:, 0])
+        moved = converted_pnl(block.base[:, None], block.pnl, fx[:, 1:], fx[:, :1])
+        for rows, sums in ((moved, gains), ((block.base * fx[:, 0])[:, None], base[:, None])):
+            add_to_slots(at, rows, *net, sums)
     n = len(bumps.factors)
     up, down = gains[:, 0 : 2 * n : 2], gains[:, 1 : 2 * n : 2]
     return Sensitivities(
         (up - down) / (2 * bumps.size), _gamma(gains.sum(axis=0), bumps, gamma), base, covered, tuple(failures)
     )
-
-
-def _quantities(selection: Selection) -> sparse.csc_array:
-    """Net units, (n_groups, n_contracts of the book)."""
-    book, group = selection.inputs.book, selection.groups.group
-    contract = np.repeat(np.arange(len(book.contract_ids)), np.diff(book.starts))
-    kept = group >= 0
-    shape = (selection.groups.n, len(book.contract_ids))
-    return sparse.csc_array((book.quantity[kept], (group[kept], contract[kept])), shape=shape)
 
 
 def _gamma(gains: Floats, bumps: Bumps, gamma: Gamma) -> Floats | None:
@@ -169,8 +162,8 @@ def covariance(moves: Floats, weights: Floats | None, *, zero_mean: bool) -> Flo
     """Covariance (n_factors, n_factors) of the moves (n_factors, n_scenarios), divisor n, by the scenarios' probabilities."""
     n = moves.shape[1]
     p = np.full(n, 1.0 / n) if weights is None else weights / weights.sum()
-    centred = moves if zero_mean else moves - np.einsum("is,s->i", moves, p)[:, None]
-    return np.asarray(np.einsum("is,js->ij", centred * p, centred))
+    centred = moves if zero_mean else moves - row_dots(moves, p[None])[:, None]
+    return product(centred * p, np.ascontiguousarray(centred.T))
 
 
 def scenario_moves(scenario_set: ScenarioSet, factors: Sequence[RiskFactor], rows: Sequence[int]) -> Floats:

@@ -12,6 +12,7 @@ import numpy as np
 
 from lake.arrays import Bools, Codes, Floats
 from lake.compiled import compiled
+from scenarios.kernels.currency import converted_pnl_compiled
 
 CAUSES = (
     "new",
@@ -66,7 +67,7 @@ class Shared(NamedTuple):
 def unit_effects(before: Any, after: Any, shared: Any, first: int, stop: int, out: Floats) -> None:
     """Fills out[first:stop] of shape (n_contracts, 9): effects of one unit in the reporting currency, losses positive.
 
-    With u the P&L of a unit in the reporting currency, u_s = b (f_s - f_0) + x_s f_s:
+    With u the P&L of a unit in the reporting currency (`converted_pnl`):
     before, after: -sum w u of each point. left, entered: -sum (change of w by the window) u. On the common scenarios, with
     mean weights v: quantity = -sum v (u_before + u_after) / 2; currency and revaluation split -sum v (u_after - u_before) into the
     change of rates at mean values and of values at mean rates. tail: half of -sum (change of w) u of either point. A contract
@@ -88,36 +89,35 @@ def unit_effects(before: Any, after: Any, shared: Any, first: int, stop: int, ou
             for i in range(scenario0.size):
                 s = scenario0[i]
                 f = fx0[k, s]
-                out[c, U_BEFORE] -= weight0[i] * (b * (f - f0) + pnl0[r, s] * f)
+                out[c, U_BEFORE] -= weight0[i] * converted_pnl_compiled(b, pnl0[r, s], f, f0)
             for i in range(window0.size):
                 s = window0[i]
                 f = fx0[k, s]
-                out[c, U_LEFT] -= window_weight0[i] * (b * (f - f0) + pnl0[r, s] * f)
+                out[c, U_LEFT] -= window_weight0[i] * converted_pnl_compiled(b, pnl0[r, s], f, f0)
         if q >= 0:
             k = currency1[q]
             b, f0 = base1[q], fx_base1[k]
             for i in range(scenario1.size):
                 s = scenario1[i]
                 f = fx1[k, s]
-                out[c, U_AFTER] -= weight1[i] * (b * (f - f0) + pnl1[q, s] * f)
+                out[c, U_AFTER] -= weight1[i] * converted_pnl_compiled(b, pnl1[q, s], f, f0)
             for i in range(window1.size):
                 s = window1[i]
                 f = fx1[k, s]
-                out[c, U_ENTERED] -= window_weight1[i] * (b * (f - f0) + pnl1[q, s] * f)
+                out[c, U_ENTERED] -= window_weight1[i] * converted_pnl_compiled(b, pnl1[q, s], f, f0)
         for i in range(place0.size):
             v0, v1 = v_before[i], v_after[i]
             v = 0.5 * (v0 + v1)
-            x0, f0, d0, b0 = 0.0, 0.0, 0.0, 0.0
-            x1, f1, d1, b1 = 0.0, 0.0, 0.0, 0.0
+            x0, f0, d0, b0, u0 = 0.0, 0.0, 0.0, 0.0, 0.0
+            x1, f1, d1, b1, u1 = 0.0, 0.0, 0.0, 0.0, 0.0
             if r >= 0:
                 s, k = place0[i], currency0[r]
                 x0, b0, f0 = pnl0[r, s], base0[r], fx0[k, s]
-                d0 = f0 - fx_base0[k]
+                d0, u0 = f0 - fx_base0[k], converted_pnl_compiled(b0, x0, f0, fx_base0[k])
             if q >= 0:
                 s, k = place1[i], currency1[q]
                 x1, b1, f1 = pnl1[q, s], base1[q], fx1[k, s]
-                d1 = f1 - fx_base1[k]
-            u0, u1 = b0 * d0 + x0 * f0, b1 * d1 + x1 * f1
+                d1, u1 = f1 - fx_base1[k], converted_pnl_compiled(b1, x1, f1, fx_base1[k])
             out[c, U_TAIL_BEFORE] -= 0.5 * (v1 - v0) * u0
             out[c, U_TAIL_AFTER] -= 0.5 * (v1 - v0) * u1
             if r >= 0 and q >= 0:
@@ -265,17 +265,16 @@ def cause_pnl(before: Any, after: Any, places: Any, quantities: Floats, first: i
         k0, k1 = (before.currency[r] if r >= 0 else 0), (after.currency[q] if q >= 0 else 0)
         both = r >= 0 and q >= 0
         for i in range(first, stop):
-            x0, f0, d0, b0 = 0.0, 0.0, 0.0, 0.0
-            x1, f1, d1, b1 = 0.0, 0.0, 0.0, 0.0
+            x0, f0, d0, b0, u0 = 0.0, 0.0, 0.0, 0.0, 0.0
+            x1, f1, d1, b1, u1 = 0.0, 0.0, 0.0, 0.0, 0.0
             if r >= 0:
                 s = places[0, i]
                 x0, b0, f0 = before.pnl[r, s], before.base[r], before.fx[k0, s]
-                d0 = f0 - before.fx_base[k0]
+                d0, u0 = f0 - before.fx_base[k0], converted_pnl_compiled(b0, x0, f0, before.fx_base[k0])
             if q >= 0:
                 s = places[1, i]
                 x1, b1, f1 = after.pnl[q, s], after.base[q], after.fx[k1, s]
-                d1 = f1 - after.fx_base[k1]
-            u0, u1 = b0 * d0 + x0 * f0, b1 * d1 + x1 * f1
+                d1, u1 = f1 - after.fx_base[k1], converted_pnl_compiled(b1, x1, f1, after.fx_base[k1])
             u = 0.5 * (u0 + u1) if both else u0 + u1
             for k in range(last):
                 out[k, i] += quantities[c, k] * u

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import ndtri
 
+from aggregation.kernels.fixed_sums import dot, product, row_dots
 from lake.arrays import Floats
 
 
@@ -48,14 +49,14 @@ def delta_normal(delta: Floats, sigma: Floats, multiplier: float) -> DeltaNormal
     Components are zero where the whole does not move.
     """
     whole = delta.sum(axis=0)
-    with_whole = np.einsum("ij,j->i", sigma, whole)  # not BLAS, whose bits depend on shapes and threads
+    with_whole = row_dots(sigma, whole[None])
     sd = _sd(whole, sigma)
     marginal = multiplier * with_whole / sd if sd > 0.0 else np.zeros(len(whole))
     return DeltaNormal(
         sd=sd,
         value=multiplier * sd,
         standalone=np.array([multiplier * _sd(d, sigma) for d in delta]),
-        component=np.einsum("gi,i->g", delta, marginal),
+        component=row_dots(delta, marginal[None]),
         incremental=np.array([multiplier * (sd - _sd(whole - d, sigma)) for d in delta]),
         marginal=marginal,
         factor_component=whole * marginal,
@@ -64,7 +65,7 @@ def delta_normal(delta: Floats, sigma: Floats, multiplier: float) -> DeltaNormal
 
 def _sd(delta: Floats, sigma: Floats) -> float:
     # rounding can leave a hedged variance just below zero
-    return math.sqrt(max(0.0, float(np.einsum("i,ij,j->", delta, sigma, delta))))
+    return math.sqrt(max(0.0, dot(delta, row_dots(sigma, delta[None]))))
 
 
 @dataclass(frozen=True)
@@ -84,14 +85,15 @@ def delta_gamma_moments(delta: Floats, gamma: Floats, sigma: Floats) -> Moments:
     k3 = 3 d'S G S d + tr((G S)^3); k4 = 12 d'S (G S)^2 d + 3 tr((G S)^4).
     Source: Mina and Ulmer (1999), Delta-gamma four ways.
     """
-    gs = np.einsum("ij,jk->ik", gamma, sigma)
-    squared = np.einsum("ij,jk->ik", gs, gs)
-    sd = np.einsum("ij,j->i", sigma, delta)
-    variance = float(delta @ sd + np.trace(squared) / 2)
+    gs = product(gamma, sigma)
+    squared = product(gs, gs)
+    sd = row_dots(sigma, delta[None])
+    variance = float(dot(delta, sd) + np.trace(squared) / 2)
     if variance <= 0.0:
         return Moments(float(np.trace(gs) / 2), 0.0, 0.0, 0.0)
-    third = float(3 * sd @ (gamma @ sd) + np.einsum("ij,ji->", squared, gs))
-    fourth = float(12 * sd @ np.einsum("ij,j->i", gs, gamma @ sd) + 3 * np.einsum("ij,ji->", squared, squared))
+    gsd = row_dots(gamma, sd[None])
+    third = float(3 * dot(sd, gsd) + np.trace(product(squared, gs)))
+    fourth = float(12 * dot(sd, row_dots(gs, gsd[None])) + 3 * np.trace(product(squared, squared)))
     return Moments(float(np.trace(gs) / 2), variance, third / variance**1.5, fourth / variance**2)
 
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from lake.arrays import Codes, Floats, Ints
 from lake.compiled import compiled
+from scenarios.kernels.currency import converted_pnl
 
 TOLERANCE = (
     1e-9  # of the gross contributions: more than that between the parts and the measure is an error, not rounding
@@ -59,8 +60,10 @@ def unit_contributions(
     scenarios = np.flatnonzero((weights != 0.0).any(axis=0))
     w = weights[:, scenarios]
     there = fx[:, scenarios]
-    at_scenario = w[:, None, :] * there  # (n_measures, n_currencies, n_read)
-    on_base = np.array([[math.fsum(v * c) for c in there - fx_base[:, None]] for v in w])
+    # P&L is linear in value and P&L: of each a unit, converted, is enough
+    of_pnl, of_base = (converted_pnl(b, p, there, fx_base[:, None]) for b, p in ((0.0, 1.0), (1.0, 0.0)))
+    at_scenario = w[:, None, :] * of_pnl  # (n_measures, n_currencies, n_read)
+    on_base = np.array([[math.fsum(v * c) for c in of_base] for v in w])
     return _units(rows, row, base, currency, scenarios, at_scenario, on_base)
 
 

@@ -25,6 +25,7 @@ import numpy.typing as npt
 from scipy import sparse
 from scipy.optimize import Bounds, LinearConstraint, linprog, milp
 
+from aggregation.kernels.fixed_sums import dot, product
 from lake.arrays import Floats
 
 Status = Literal["optimal", "feasible", "infeasible"]
@@ -65,7 +66,7 @@ class Problem:
 
     def after(self, quantity: Floats) -> Floats:
         """P&L (n_scenarios,) after these quantities."""
-        return self.pnl + quantity @ self.moves
+        return self.pnl + product(quantity[None], self.moves).ravel()
 
 
 @dataclass(frozen=True)
@@ -147,7 +148,7 @@ def _solve(
     upper: Floats,
     switches: int = 0,
 ) -> tuple[Solution, Floats] | None:
-    """Least objective with rows @ variables <= most; quantities come first, `switches` of zero or one last, and are given."""
+    """Least objective with rows times variables <= most; quantities come first, `switches` of zero or one last, and are given."""
     m = len(scale.unit)
     whole = np.zeros(len(objective))
     whole[:m] = scale.whole
@@ -169,7 +170,7 @@ def _solve(
         return None
     units = np.clip(np.where(scale.whole, np.rint(done.x[:m]), done.x[:m]), 0.0, scale.top)
     quantity = units * scale.unit
-    cost = float(problem.cost @ quantity)
+    cost = dot(problem.cost, quantity)
     proven = float("-inf") if bound is None else float(bound) * scale.cost_unit
     status: Status = "optimal" if cost - proven <= 1e-6 * max(scale.cost_unit, cost) else "feasible"
     return Solution(status, quantity, cost, min(proven, cost)), done.x[len(objective) - switches :]
@@ -180,11 +181,11 @@ def _dual(done: object, most: Floats, lower: Floats, upper: Floats) -> float:
 
     def at(bounds: Floats, marginals: Floats) -> float:
         finite = np.isfinite(bounds)
-        return float(bounds[finite] @ marginals[finite])
+        return dot(bounds[finite], marginals[finite])
 
     result: object = done
     return (
-        float(most @ result.ineqlin.marginals)  # type: ignore[attr-defined]
+        dot(most, result.ineqlin.marginals)  # type: ignore[attr-defined]
         + at(lower, result.lower.marginals)  # type: ignore[attr-defined]
         + at(upper, result.upper.marginals)  # type: ignore[attr-defined]
     )
@@ -307,5 +308,5 @@ def _lowest(problem: Problem, scale: _Scale, measure: Callable[[Floats], float],
             low = middle
         else:
             best, high = found.quantity, min(middle, measure(problem.after(found.quantity)))
-    cost = float(problem.cost @ best)
+    cost = dot(problem.cost, best)
     return Solution("infeasible", best, cost, cost if proven else float("-inf"))

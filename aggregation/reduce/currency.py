@@ -1,7 +1,6 @@
-"""Scenario-consistent conversion: P&L in the reporting currency of scenario i is (base + pnl_i) fx_i - base fx_0.
+"""Exchange rates of scenario-consistent conversion; what is done with them is `scenarios.kernels.currency`.
 
-A vector times the spot rate would leave out the currency risk of the value itself (Hull's four-index example is published
-both ways). Rates are the scenario set's own levels, crosses through a common currency, so that no arbitrage opens.
+Rates are the scenario set's own levels, crosses through a common currency, so that no arbitrage opens.
 """
 
 from __future__ import annotations

@@ -67,6 +67,21 @@ def net(
     return Net(first, n, row, starts, slot[: starts[-1]], quantity[: starts[-1]], group, base, currency_slots, bounds)
 
 
+def net_quantities(book: Book, group: Codes, n: int) -> tuple[Ints, Codes, Floats]:
+    """Net units of groups 0 to n - 1 in every contract of the book, valued or not, for what is valued without stored vectors.
+
+    group : (n_positions,), -1 for positions left out. The entries of contract c are starts[c] to starts[c + 1]: group and
+    net units. A group has an entry of each contract it holds, also where its units cancel.
+    """
+    contracts = np.arange(len(book.contract_ids), dtype=np.int32)
+    room = book.starts  # an entry a position at most
+    slot, quantity = np.empty(room[-1], dtype=np.int32), np.empty(room[-1])
+    entries = np.empty(len(contracts), dtype=np.int64)
+    _net(contracts, room, room, book.quantity, group, 0, n, n, 0, len(contracts), slot, quantity, entries)
+    filled = np.arange(room[-1]) < np.repeat(room[:-1] + entries, np.diff(room))
+    return np.append(0, np.cumsum(entries)), slot[filled], quantity[filled]
+
+
 @compiled
 def _net(
     order: Codes,

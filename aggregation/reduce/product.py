@@ -21,6 +21,7 @@ from aggregation.reduce.netting import Net
 from lake.arrays import Codes, Floats
 from lake.compiled import compiled
 from lake.workers import each
+from scenarios.kernels.currency import converted_pnl_compiled
 
 _WIDE, _NARROW = 64, 32  # scenarios of a tile
 _WIDE_SLOTS = 2000  # accumulators of so many groups stay in the second-level cache at the wide tile
@@ -132,7 +133,7 @@ def by_rows(function: Callable[[Floats], Floats], pnl: Floats, threads: int | No
 
 @compiled
 def _convert(pnl: Floats, base: Floats, group: Codes, fx0: float, fx: Floats, out: Floats) -> None:
-    """Adds (base + pnl) * fx - base * fx0 to each slot's group, written so that an unmoved rate adds no rounding."""
+    """Adds each slot's P&L in the reporting currency to its group."""
     for i in range(group.size):
         for s in range(fx.size):
-            out[group[i], s] += base[i] * (fx[s] - fx0) + pnl[i, s] * fx[s]
+            out[group[i], s] += converted_pnl_compiled(base[i], pnl[i, s], fx[s], fx0)

@@ -19,12 +19,12 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from aggregation.kernels.fixed_sums import add_to_slots
 from aggregation.opened.vectors import Places, damaged
 from aggregation.reduce.currency import Conversion
 from aggregation.reduce.netting import Net
 from aggregation.reduce.product import write
-from lake.arrays import Codes, Floats, Ints
-from lake.compiled import compiled
+from lake.arrays import Codes, Floats
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -207,7 +207,7 @@ class _Sums:
         self._last = int(contracts[-1])
         self._added += len(contracts)
         net = self._net
-        _add(contracts, pieces.reshape(-1, self._width), net.starts, net.slot, net.quantity, self._sums)
+        add_to_slots(contracts, pieces.reshape(-1, self._width), net.starts, net.slot, net.quantity, self._sums)
 
     def converted(self) -> Batches:
         """Group P&L of the tile, some groups a row."""
@@ -221,17 +221,6 @@ class _Sums:
                 for name, n in (("tile", self.tile), ("first", first), ("added", self._added))
             }
             yield pa.record_batch({**numbers, "pnl": _as_binary(row)})
-
-
-@compiled
-def _add(contracts: Codes, pieces: Floats, starts: Ints, slot: Codes, quantity: Floats, sums: Floats) -> None:
-    """Adds the pieces to the accumulators, contract after contract; product and sum are rounded each."""
-    for i in range(contracts.size):
-        piece = pieces[i]
-        for e in range(starts[contracts[i]], starts[contracts[i] + 1]):
-            q, into = quantity[e], sums[slot[e]]
-            for s in range(piece.size):
-                into[s] += q * piece[s]
 
 
 def _as_binary(rows: Floats) -> pa.Array:

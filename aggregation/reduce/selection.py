@@ -9,10 +9,13 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from aggregation.book.book import Book
 from aggregation.book.filters import select
 from aggregation.opened import valuation_choice
+from aggregation.opened.alignment import Alignment
 from aggregation.opened.inputs import Inputs
 from aggregation.opened.remembered import answer
+from aggregation.opened.vectors import Vectors
 from aggregation.reduce.currency import Conversion, conversion, unconverted
 from aggregation.reduce.grouping import Groups, coverage, group_by
 from aggregation.reduce.netting import net
@@ -68,9 +71,13 @@ def _open_selection(inputs: Inputs, query: Scope, within: Bools | None) -> Selec
 
 def exchange_rates(inputs: Inputs, keep: Bools, currency: str) -> Conversion:
     """Exchange rates into `currency` for the currencies of the contracts that are kept and covered."""
-    vectors, alignment = inputs.vectors, inputs.alignment
-    used = _currencies_used(inputs.book.starts, keep, alignment.row, vectors.currency, len(vectors.currencies))
-    return rates(inputs, [vectors.currencies[c] for c in np.flatnonzero(used)], currency)
+    return rates(inputs, currencies_used(inputs.book, keep, inputs.alignment, inputs.vectors), currency)
+
+
+def currencies_used(book: Book, keep: Bools, alignment: Alignment, vectors: Vectors) -> list[str]:
+    """The currencies of the contracts that are kept and covered."""
+    used = _currencies_used(book.starts, keep, alignment.row, vectors.currency, len(vectors.currencies))
+    return [vectors.currencies[c] for c in np.flatnonzero(used)]
 
 
 @compiled

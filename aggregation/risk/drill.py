@@ -32,6 +32,7 @@ from lake.arrays import Codes, Floats, Ints
 from lake.canonical import digest
 from lake.errors import unknown
 from lake.tables import Lake
+from scenarios.kernels.currency import converted_pnl
 from scenarios.store import load_scenario_set
 
 MOST_SCENARIOS = 20  # columns of P&L side by side
@@ -310,8 +311,7 @@ def _figures(
     columns: dict[str, Any] = {"base_value": of_all(quantity * base * fx_base)}
     for s in tail.shown:
         fx = rates.scenarios[currency, s]
-        moved = base * (fx - fx_base) + vectors.rows[row, s] * fx
-        columns[f"pnl_{labels[s]}"] = of_all(quantity * moved)
+        columns[f"pnl_{labels[s]}"] = of_all(quantity * converted_pnl(base, vectors.rows[row, s], fx, fx_base))
     columns["contribution"] = pa.array(contribution, mask=lacking)
     columns["state"] = pa.array([STATES[s] for s in state], pa.string())
     failures = vectors.failures

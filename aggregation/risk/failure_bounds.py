@@ -18,9 +18,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
+from aggregation.book.book import Book
+from aggregation.kernels.euler import group_sums
 from aggregation.opened import valuation_choice
 from aggregation.opened.alignment import COVERED
 from aggregation.reduce.currency import conversion
+from aggregation.reduce.netting import net_quantities
 from aggregation.reduce.selection import Selection
 from lake.arrays import Floats, Ints
 from lake.tables import Lake
@@ -49,19 +52,19 @@ def failure_bounds(selection: Selection, currency: str) -> FailureBounds:
     book = inputs.book
     contract = np.repeat(np.arange(len(book.contract_ids)), np.diff(book.starts))
     uncovered = inputs.alignment.state != COVERED
-    positions = np.flatnonzero(uncovered[contract] & (groups.group >= 0))
+    lacking = uncovered[contract] & (groups.group >= 0)
     n = groups.n + 1
-    if not len(positions):
+    if not lacking.any():
         return FailureBounds(np.zeros(n), np.zeros(n, np.int64), {})
-    holes = np.unique(contract[positions])
+    holes = np.unique(contract[lacking])
     earlier = _earlier_vectors(inputs.snapshot.lake, inputs.seal, book.contract_ids.take(pa.array(holes)))
     per_unit = np.full(len(book.contract_ids), np.nan)
     per_unit[holes] = _per_unit(selection, earlier, currency)
-    known = positions[~np.isnan(per_unit[contract[positions]])]
-    unknown = groups.group[np.setdiff1d(positions, known)]
+    known = lacking & ~np.isnan(per_unit[contract])
+    unknown = groups.group[lacking & ~known]
     bound = np.append(
-        _largest(groups.group[known], contract[known], book.quantity[known], per_unit, groups.n),
-        _largest(np.zeros(len(known), np.int32), contract[known], book.quantity[known], per_unit, 1),
+        _largest(book, np.where(known, groups.group, -1), per_unit, groups.n),
+        _largest(book, np.where(known, 0, -1), per_unit, 1),
     )
     sources: dict[str, int] = {}
     for row in earlier:
@@ -70,14 +73,11 @@ def failure_bounds(selection: Selection, currency: str) -> FailureBounds:
     return FailureBounds(bound, np.append(np.bincount(unknown, minlength=groups.n), len(unknown)), sources)
 
 
-def _largest(group: Any, contract: Any, quantity: Floats, per_unit: Floats, n: int) -> Floats:
+def _largest(book: Book, group: Any, per_unit: Floats, n: int) -> Floats:
     """Sum over contracts of |net quantity in the group| times what a unit can do, (n,)."""
-    order = np.lexsort((contract, group))
-    group, contract = group[order], contract[order]
-    first = np.flatnonzero(np.append(True, (np.diff(group) != 0) | (np.diff(contract) != 0))[: len(order)])
-    net = np.add.reduceat(quantity[order], first) if len(first) else np.zeros(0)
-    largest = np.bincount(group[first], weights=np.abs(net) * per_unit[contract[first]], minlength=n)
-    return np.asarray(largest, np.float64)
+    starts, slot, quantity = net_quantities(book, group.astype(np.int32), n)
+    contract = np.repeat(np.arange(len(per_unit)), np.diff(starts))
+    return group_sums(np.abs(quantity) * per_unit[contract], slot, n)
 
 
 def _earlier_vectors(lake: Lake, seal: Mapping[str, Any], wanted: pa.Array) -> Sequence[Mapping[str, Any] | None]:

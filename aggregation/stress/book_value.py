@@ -12,10 +12,13 @@ import pyarrow.compute as pc
 
 from aggregation.book.filters import select
 from aggregation.opened.opened_lake import VectorCache
+from aggregation.reduce.grouping import group_by
+from aggregation.reduce.netting import net_quantities
 from aggregation.types import Filter
 from lake.arrays import Floats
 from lake.errors import BadInput
 from lake.tables import Snapshot
+from scenarios.kernels.currency import converted_pnl
 from scenarios.types import FactorIndex
 from valuation.batch import value_batch
 from valuation.books.contracts import contracts_by_id
@@ -63,7 +66,7 @@ class BookValue:
                 return np.concatenate([self.pnl(levels[:, s : s + 1]) for s in range(n)])
             for i, (base, pnl) in enumerate(zip(block.base, block.pnl, strict=True), first):
                 fx = market.fx(self.currencies[i], self.currency)
-                total += self.quantity[i] * (base * (fx[1:] - fx[0]) + pnl * fx[1:])
+                total += self.quantity[i] * converted_pnl(base, pnl, fx[1:], fx[0])
         return total
 
 
@@ -80,7 +83,7 @@ def open_book(
     """The selection as net positions; raises `BadInput` when none of its contracts has a value on this market."""
     book = cache.book(snapshot, positions_date)
     keep = select(book, where)
-    net = np.add.reduceat(np.where(keep, book.quantity, 0.0), book.starts[:-1])
+    _, _, net = net_quantities(book, group_by(book, (), keep).group, 1)  # of the contracts held
     counts = np.add.reduceat(keep.astype(np.int64), book.starts[:-1])
     held = np.flatnonzero(counts)
     rows = contracts_by_id(snapshot, book.contract_ids.take(pa.array(held)))
@@ -92,7 +95,7 @@ def open_book(
             f"No contract of the selection has a value: {len(contracts)} failed, the first with: {first.message}"
         )
     valued = pc.is_in(rows["contract_id"], value_set=pa.array(at_base.contract_ids)).to_numpy()
-    moving = valued & (net[held] != 0.0)
+    moving = valued & (net != 0.0)
     picked = [c for c, m in zip(contracts, moving, strict=True) if m]
     of = dict(zip(at_base.contract_ids, at_base.currencies, strict=True))
     currencies = tuple(of[c] for c, _, _ in picked)
@@ -106,7 +109,7 @@ def open_book(
         currency,
         tuple(picked),
         currencies,
-        net[held][moving],
+        net[moving],
         tuple(sorted(index.row[f] for f in read)),
         at_base.failures,
         int(keep.sum()),

@@ -31,6 +31,7 @@ from aggregation.reduce.currency import conversion
 from aggregation.reduce.grouping import coverage, group_by
 from aggregation.reduce.netting import net
 from aggregation.reduce.product import group_base, group_pnl
+from aggregation.reduce.selection import currencies_used
 from aggregation.session import Session
 from aggregation.types import Coverage, Positions
 from lake.arrays import Floats
@@ -165,11 +166,8 @@ def roll_forward(
     counts = np.vstack([counts, counts.sum(axis=0)])
     netted = net(book, groups, alignment, vectors, 0, groups.n + 1)
     rolled = _rolled(start.base, markets, days)
-    selected = np.logical_or.reduceat(keep, book.starts[:-1])
-    held = np.unique(vectors.currency[alignment.row[selected & (alignment.row >= 0)]])
-    rates = conversion(
-        rolled, vectors.currencies, [vectors.currencies[c] for c in held], request.currency, fx_moves=True
-    )
+    held = currencies_used(book, keep, alignment, vectors)
+    rates = conversion(rolled, vectors.currencies, held, request.currency, fx_moves=True)
     flat = dataclasses.replace(netted, base=np.zeros_like(netted.base))
     covered = counts[:, 0] > 0
     figures: dict[str, Floats] = {

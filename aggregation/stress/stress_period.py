@@ -21,23 +21,18 @@ import pyarrow.dataset as ds
 from numpy.lib.stride_tricks import sliding_window_view
 from pydantic import BaseModel, ConfigDict, Field
 
-from aggregation.book.filters import select
 from aggregation.kernels.tail import exact_level
 from aggregation.measures import check_estimator, measure
 from aggregation.on_demand import sealed_by, value_request
-from aggregation.opened.alignment import FAILED, MISSING
-from aggregation.opened.inputs import open_inputs
+from aggregation.opened.alignment import COVERED
+from aggregation.opened.inputs import Inputs, open_inputs
 from aggregation.opened.opened_lake import VectorCache
-from aggregation.opened.valuation_choice import shocked_classes
 from aggregation.question import Plan, Question, plan_of
 from aggregation.receipts import name_inputs
-from aggregation.reduce.currency import conversion
-from aggregation.reduce.grouping import coverage, group_by
-from aggregation.reduce.netting import net
-from aggregation.reduce.product import group_pnl
+from aggregation.reduce.selection import open_selection, scenario_pnl
 from aggregation.session import Session
 from aggregation.stress.book_value import open_book
-from aggregation.types import Condition, Coverage, Currency, EstimatorName, Level, RiskQuery, Whole
+from aggregation.types import Condition, Coverage, Currency, EstimatorName, Level, RiskQuery, Scope, Whole
 from lake.arrays import Floats
 from lake.dates import Day
 from lake.errors import BadInput, validated
@@ -47,7 +42,6 @@ from scenarios.market.base_market import load_base
 from scenarios.market.calendars import CALENDAR_START
 from scenarios.requests import ScenarioRequest
 from scenarios.store import load_scenario_set
-from scenarios.types import RiskClass
 from valuation.sets.requests import ValuationRequest, plan_valuation
 
 _CELLS = 8_000_000  # P&Ls of windows ranked at once: 64 MB
@@ -221,29 +215,18 @@ def _book_pnl(
     lake: Lake, request: StressPeriodRequest, seal: dict[str, Any], cache: VectorCache
 ) -> tuple[Floats, Coverage]:
     """P&L (n_scenarios,) of the selected book in the reporting currency, gains positive, and what it covers."""
-    book = cache.book(lake.snapshot("positions"), request.positions_date or request.as_of)
-    vectors = cache.vectors(seal)
-    alignment = cache.alignment(book, vectors)
-    keep = select(book, request.where)
-    groups = group_by(book, (), keep)
-    counts = coverage(book, groups, alignment)[0]
-    if counts[0] == 0:
+    snapshot = lake.snapshot()
+    book, vectors = cache.book(snapshot, request.positions_date or request.as_of), cache.vectors(seal)
+    inputs = Inputs(snapshot, seal, cache.scenarios(seal), vectors, book, cache.alignment(book, vectors))
+    scope = Scope(as_of=request.as_of, where=request.where, currency=request.currency)
+    selection = open_selection(inputs, scope)
+    counts = selection.counts[0]
+    if counts[COVERED] == 0:
         raise BadInput(
             "No position of the selection has a value over this history: the factors they read begin too late. Give a later `first`, "
             "or proxies for them."
         )
-    netted = net(book, groups, alignment, vectors, 0, 1)
-    selected = np.logical_or.reduceat(keep, book.starts[:-1])
-    held = [vectors.currencies[c] for c in np.unique(vectors.currency[alignment.row[selected & (alignment.row >= 0)]])]
-    rates = conversion(
-        load_scenario_set(lake, seal["scenario_set_id"]),
-        vectors.currencies,
-        held,
-        request.currency,
-        fx_moves=RiskClass.FX.value in shocked_classes(seal),
-    )
-    pnl = group_pnl(vectors.rows, netted, rates)[0]
-    return pnl, Coverage(int(counts.sum()), int(counts[0]), int(counts[FAILED]), int(counts[MISSING]))
+    return scenario_pnl(selection, 0, 1)[1][0], Coverage(int(counts.sum()), *map(int, counts))
 
 
 def searched(session: Session, query: StressPeriodRequest) -> Plan:

@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from aggregation.book.changes import Changes, Removal, Scaling, positions_of
+from aggregation.kernels.fixed_sums import dot
 from aggregation.kernels.hedge_programme import Problem, Solution, cheapest_es, cheapest_var
 from aggregation.measures import AskedMeasure, asked_measures
 from aggregation.on_demand import plan_scope, value_scope
@@ -349,7 +350,7 @@ def _solved(problem: Problem, limit: float, asked: AskedMeasure, inputs: Inputs)
         if solution.status == "infeasible" or after <= limit:
             break
         target -= 2.0 * (after - limit) + 1e-12 * abs(limit)
-    return Solution(solution.status, quantity, float(problem.cost @ quantity), solution.bound), after
+    return Solution(solution.status, quantity, dot(problem.cost, quantity), solution.bound), after
 
 
 # --- the answer -------------------------------------------------------------------------------------------------------

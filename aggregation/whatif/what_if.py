@@ -32,6 +32,7 @@ from aggregation.book.changes import ADDED, Changes, Edits, added_rows, derive, 
 from aggregation.book.filters import select
 from aggregation.book.hierarchies import with_levels
 from aggregation.dimensions import ATTRIBUTE
+from aggregation.kernels.fixed_sums import row_dots
 from aggregation.measures import AskedMeasure, asked_measures, interval_confidence
 from aggregation.opened.alignment import COVERED, FAILED, MISSING, Alignment
 from aggregation.opened.inputs import Inputs
@@ -494,7 +495,7 @@ def _slopes(
     for a in asked:
         tail = _tail(a, inputs.weights, before)
         if tail is not None:
-            slopes[f"{a.name}_marginal"] = np.where(valid, 0.0 - np.einsum("gs,gs->g", tail, moved), np.nan)
+            slopes[f"{a.name}_marginal"] = np.where(valid, 0.0 - row_dots(tail, moved), np.nan)
     return slopes
 
 
@@ -598,7 +599,7 @@ def _items(
             columns[f"{a.name}_incremental"] = pa.array(on_top, mask=~measured)
         tail = _tail(a, inputs.weights, before)
         if tail is not None:
-            slope = pa.array(0.0 - pnl @ tail[0], mask=~measured)
+            slope = pa.array(0.0 - row_dots(pnl, tail), mask=~measured)
             columns[f"{a.name}_marginal"] = slope if valid else on_total
     return pa.table(columns)
 

@@ -39,8 +39,9 @@ class Pooled:
 def pool(prior: Floats, values: Floats, targets: Floats, at_most: Bools) -> Pooled:
     """The probabilities p nearest to `prior` (n,) with values @ p = targets, or <= where `at_most`.
 
-    values : (k, n) of each view in each scenario; targets, at_most : (k,). Sums run in a fixed order, without BLAS. Raises
-    `NoSuchProbabilities`. A target at the very edge of the values can only be met by a single scenario and is refused too.
+    values : (k, n) of each view in each scenario; targets, at_most : (k,). Sums over scenarios run in a fixed order,
+    without BLAS; a Newton step solves its k equations by LAPACK. Raises `NoSuchProbabilities`. A target at the
+    very edge of the values can only be met by a single scenario and is refused too.
     """
     there = prior > 0
     p, a = prior[there] / prior[there].sum(), values[:, there]

@@ -2,7 +2,7 @@
 
 With time `frozen` a contract is valued on the first day in both markets: no day passes and nothing is paid, as in the
 scenarios that VaR comes from. With `passes` it is valued on the second day, and the cash it has paid by then is added.
-In the reporting currency P&L is base * (fx_1 - fx_0) + pnl * fx_1, as in every scenario.
+It is brought into the reporting currency as in every scenario.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from lake.arrays import Floats
 from lake.errors import NotFound
 from lake.tables import Snapshot
 from scenarios.kernels import shifts
+from scenarios.kernels.currency import converted_pnl
 from scenarios.market.base_market import base_levels, has_market, no_market
 from scenarios.market.history import MarketHistory, load_factors, load_history
 from scenarios.market.moves import MoveRules
@@ -89,7 +90,7 @@ class RealisedMarkets:
         pnl = np.full(len(contracts), np.nan)
         rates = {c: market.fx(c, currency) for c in dict.fromkeys(block.currencies)}
         fx = np.array([rates[c] for c in block.currencies]).reshape(-1, 2)
-        pnl[rows] = base * (fx[:, 1] - fx[:, 0]) + moved * fx[:, 1]
+        pnl[rows] = converted_pnl(base, moved, fx[:, 1], fx[:, 0])
         return UnitPnL(pnl, tuple(failures), pair.held)
 
     def rate(self, day: dt.date, currency: str, reporting: str) -> float:

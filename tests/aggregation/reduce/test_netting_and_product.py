@@ -18,7 +18,7 @@ from aggregation.opened.alignment import align
 from aggregation.opened.vectors import LEAST_WIDTH, Vectors
 from aggregation.reduce.currency import Conversion, unconverted
 from aggregation.reduce.grouping import coverage, group_by
-from aggregation.reduce.netting import net
+from aggregation.reduce.netting import net, net_quantities
 from aggregation.reduce.product import group_base, group_pnl
 from aggregation.types import Filter
 from lake.errors import BadInput
@@ -150,6 +150,25 @@ def test_a_sum_in_trade_order_is_not_any_sum() -> None:
         groups = group_by(book, ["desk"], select(book, []))
         pnl = group_pnl(vectors.rows, net(book, groups, align(book, vectors), vectors, 0, 2), unconverted(3, 2))
         assert pnl.tolist() == [[expected] * 2] * 2
+
+
+def test_what_is_valued_without_vectors_is_netted_alike() -> None:
+    """In trade order, by contract and group; what cancels is still held, and what is left out is not."""
+    rng = np.random.default_rng(5)
+    contract, group = rng.integers(0, 9, 500), rng.integers(-1, 4, 500)
+    quantity = rng.standard_normal(500) * 10.0 ** rng.integers(-5, 6, 500)
+    contract[:2], group[:2], quantity[:2] = 100, 3, [7.0, -7.0]
+    contract[2], group[2] = 101, -1
+    book = make_book(contract, quantity)
+    expected: dict[tuple[int, int], float] = {}
+    for c, g, q in zip(contract.tolist(), group.tolist(), quantity.tolist(), strict=True):
+        if g >= 0:
+            expected[c, g] = expected.get((c, g), 0.0) + q
+    starts, slot, net_of = net_quantities(book, group[np.argsort(contract, kind="stable")].astype(np.int32), 4)
+    names = np.unique(contract)[np.repeat(np.arange(len(book.contract_ids)), np.diff(starts))]
+    assert dict(zip(zip(names.tolist(), slot.tolist(), strict=True), net_of.tolist(), strict=True)) == expected
+    assert expected[100, 3] == 0.0
+    assert starts[-1] == starts[-2] == len(expected)
 
 
 @settings(max_examples=60)
