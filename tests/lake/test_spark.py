@@ -17,8 +17,8 @@ from lake.runtime.delta_jars import JARS, fetch_delta_jars, find_delta_jars
 
 PROGRAM = """
 import json, sys
-from lake.machine import find_java, usable_cores
-from lake.spark import local_master, spark_session
+from lake.runtime.machine import find_java, usable_cores
+from lake.runtime.spark import local_master, spark_session
 
 spark = spark_session()
 assert spark_session() is spark

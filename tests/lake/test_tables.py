@@ -85,7 +85,7 @@ def killed(program: str, lake: Lake) -> None:
     head = (
         "import os, signal, sys, datetime as dt\nfrom pathlib import Path\n"
         f"sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
-        "from lake.tables import Lake\nimport lake.tables as tables\n"
+        "from lake import committer\nfrom lake.committer import Committer\nfrom lake.tables import Lake\n"
         "from test_tables import positions, rows_of, MONDAY, TUESDAY\n"
         "def die(*a, **k): os.kill(os.getpid(), signal.SIGKILL)\n"
         "lake = Lake.open(sys.argv[1])\n"
@@ -399,7 +399,7 @@ class TestDurability:
         with Committer(lake, "test") as writer:
             writer.put("positions", positions(MONDAY, "old"))
         killed(
-            "tables.DeltaTable.create_write_transaction = die\n"
+            "committer.DeltaTable.create_write_transaction = die\n"
             "with Committer(lake, 'doomed') as writer: writer.put('positions', positions(MONDAY, 'new'), replace=True)\n",
             lake,
         )
@@ -411,7 +411,8 @@ class TestDurability:
         assert trades(lake) == [(MONDAY, "new")]
 
     @pytest.mark.parametrize(
-        "moment", ["tables.DeltaTable.create = die", "tables._active = die", "tables._sync_log = die"]
+        "moment",
+        ["committer.DeltaTable.create = die", "committer.active_files = die", "committer._sync_log = die"],
     )
     def test_killed_in_the_first_commit_of_a_table(self, lake: Lake, moment: str) -> None:
         killed(
@@ -445,7 +446,7 @@ class TestOneWriter:
 
     def test_another_process_is_refused_too(self, lake: Lake) -> None:
         program = (
-            "import sys\nfrom lake.tables import Lake\nfrom lake.errors import Conflict\n"
+            "import sys\nfrom lake.committer import Committer\nfrom lake.errors import Conflict\nfrom lake.tables import Lake\n"
             "try:\n  Committer(Lake.open(sys.argv[1]), 'second').__enter__()\n"
             "except Conflict as error: sys.exit(error.message)\n"
         )

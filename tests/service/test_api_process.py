@@ -29,7 +29,7 @@ from service.processes import serve
 
 SERVE = """
 import sys
-from service import serve
+from service.processes import serve
 from service.config import Settings
 from service.process import configure_logs
 configure_logs("INFO")
@@ -144,7 +144,7 @@ def test_the_web_process_never_loads_spark(valued_lake: Path) -> None:
     """Asked in a process of its own, after a query, a plan and the document have been through it."""
     code = f"""
 import sys
-from service.web import create_app
+from service.api.app import create_app
 from service.config import Settings
 client = create_app(Settings()).test_client()
 body = {request().model_dump(mode="json")!r}

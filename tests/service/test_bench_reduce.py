@@ -43,7 +43,7 @@ def test_an_engine_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setitem(peers._MODULES, "ClickHouse", ("no_such_module", "make bench"))
     assert peers.missing("ClickHouse") == "ClickHouse, not installed: `make bench` brings it in"
     lake = reduce.make_lake(tmp_path, 60, 64, 200)
-    found = [*reduce.first_question(lake, tmp_path, "small"), *reduce.peers(lake, tmp_path, "small")]
+    found = [*reduce.first_question(lake, tmp_path, "small"), *reduce.beside_peers(lake, tmp_path, "small")]
     without = [r for r in found if r["peer"].startswith("ClickHouse")]
     assert len(without) == 3
     assert all(r["met"] is None and r["ratio"] is None and r["figure"] > 0 for r in without)

@@ -7,6 +7,7 @@ from aggregation.types import RiskQuery
 from lake.committer import Committer
 from lake.tables import Lake
 from scenarios.requests import ScenarioRequest, default_name
+from valuation.books.contracts import contracts_held
 from valuation.sets.requests import run_valuation
 
 
@@ -26,10 +27,9 @@ def test_the_set_that_holds_the_book(work_lake: Lake, monkeypatch) -> None:
     both = value(work_lake)
     assert answering(work_lake) == both
     # the newest set holds the contracts of no position at all
-    from valuation.sets import store
-
-    held = store.contracts_held
-    monkeypatch.setattr("valuation.sets.requests.contracts_held", lambda at, dates: held(at, dates).slice(0, 1))
+    monkeypatch.setattr(
+        "valuation.sets.requests.contracts_held", lambda at, dates: contracts_held(at, dates).slice(0, 1)
+    )
     assert value(work_lake) != both
     assert answering(work_lake) == both
     assert answering(work_lake, positions_date=FRIDAY) == both

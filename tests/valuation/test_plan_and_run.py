@@ -16,8 +16,8 @@ from lake.tables import Lake
 from scenarios import generators
 from scenarios.store import save_scenario_set
 from scenarios.types import ScenarioSet
-from valuation.sets import run as runners
 from valuation.sets.plan import ValuationPlan, make_plan
+from valuation.sets.run import Cancelled, cut_batches, run_plan
 from valuation.sets.store import find_sealed
 
 AS_OF = dt.date(2020, 3, 16)
@@ -82,7 +82,7 @@ def plan_for(lake: Lake, contracts: pa.Table, scenarios: ScenarioSet, **more: ob
 
 def run(lake: Lake, plan: ValuationPlan, **more: object) -> dict[str, object]:
     with Committer(lake, "test") as committer:
-        return run.run_plan(committer, plan, **{"runner": "in-process", **more})  # type: ignore[arg-type]
+        return run_plan(committer, plan, **{"runner": "in-process", **more})  # type: ignore[arg-type]
 
 
 def vectors(lake: Lake, set_id: str) -> dict[str, bytes]:
@@ -190,13 +190,13 @@ def test_bits_do_not_depend_on_batches(lake: Lake, tmp_path: Path, monkeypatch: 
     plan = plan_for(lake, contracts, scenario_set(lake))
     run(lake, plan)
     one = vectors(lake, plan.valuation_set_id)
-    monkeypatch.setattr(runners, "BLOCK_BYTES", N * 8 * 3)
-    monkeypatch.setattr(runners, "WAVE", 2)
+    monkeypatch.setattr("valuation.sets.run.BLOCK_BYTES", N * 8 * 3)
+    monkeypatch.setattr("valuation.sets.run.WAVE", 2)
     other = new_lake(tmp_path / "other")
     put_market(other, FACTORS, random_walks(FACTORS, dt.date(2019, 12, 2), AS_OF))
     put_contracts(other, CONTRACTS)
     again = plan_for(other, contracts, scenario_set(other))
-    assert len(run.cut_batches(again, 1)) >= 5
+    assert len(cut_batches(again, 1)) >= 5
     run(other, again)
     assert again.valuation_set_id == plan.valuation_set_id
     assert vectors(other, again.valuation_set_id) == one
@@ -227,8 +227,8 @@ def test_spark_gives_the_bits_of_this_process(lake: Lake, tmp_path: Path, spark:
 
 def test_cancel_keeps_what_was_committed(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     contracts = put_contracts(lake, CONTRACTS)
-    monkeypatch.setattr(runners, "BLOCK_BYTES", N * 8 * 2)
-    monkeypatch.setattr(runners, "WAVE", 1)
+    monkeypatch.setattr("valuation.sets.run.BLOCK_BYTES", N * 8 * 2)
+    monkeypatch.setattr("valuation.sets.run.WAVE", 1)
     scenarios = scenario_set(lake)
     plan = plan_for(lake, contracts, scenarios)
     cancelled = threading.Event()
@@ -237,7 +237,7 @@ def test_cancel_keeps_what_was_committed(lake: Lake, monkeypatch: pytest.MonkeyP
         if done >= 2:
             cancelled.set()
 
-    with pytest.raises(run.Cancelled):
+    with pytest.raises(Cancelled):
         run(lake, plan, progress=stop_after_two, cancelled=cancelled)
     assert find_sealed(lake, plan.valuation_set_id) is None
     rest = plan_for(lake, contracts, scenarios)
