@@ -16,8 +16,9 @@ from lake.tables import Lake
 from scenarios import generators
 from scenarios.store import save_scenario_set
 from scenarios.types import ScenarioSet
+from valuation.sets.batches import cut_batches
 from valuation.sets.plan import ValuationPlan, make_plan
-from valuation.sets.run import Cancelled, cut_batches, run_plan
+from valuation.sets.run import Cancelled, run_plan
 from valuation.sets.store import find_sealed
 
 AS_OF = dt.date(2020, 3, 16)
@@ -190,7 +191,7 @@ def test_bits_do_not_depend_on_batches(lake: Lake, tmp_path: Path, monkeypatch: 
     plan = plan_for(lake, contracts, scenario_set(lake))
     run(lake, plan)
     one = vectors(lake, plan.valuation_set_id)
-    monkeypatch.setattr("valuation.sets.run.BLOCK_BYTES", N * 8 * 3)
+    monkeypatch.setattr("valuation.sets.batches.BLOCK_BYTES", N * 8 * 3)
     monkeypatch.setattr("valuation.sets.run.WAVE", 2)
     other = new_lake(tmp_path / "other")
     put_market(other, FACTORS, random_walks(FACTORS, dt.date(2019, 12, 2), AS_OF))
@@ -227,7 +228,7 @@ def test_spark_gives_the_bits_of_this_process(lake: Lake, tmp_path: Path, spark:
 
 def test_cancel_keeps_what_was_committed(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     contracts = put_contracts(lake, CONTRACTS)
-    monkeypatch.setattr("valuation.sets.run.BLOCK_BYTES", N * 8 * 2)
+    monkeypatch.setattr("valuation.sets.batches.BLOCK_BYTES", N * 8 * 2)
     monkeypatch.setattr("valuation.sets.run.WAVE", 1)
     scenarios = scenario_set(lake)
     plan = plan_for(lake, contracts, scenarios)
