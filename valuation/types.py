@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 
 from pydantic import BaseModel, ConfigDict
 
@@ -13,6 +13,9 @@ from lake.arrays import Floats
 from lake.canonical import canonical_json, digest
 from lake.errors import VarlakeError
 from scenarios.types import FactorIndex, Roll
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 class NotValuable(VarlakeError):
@@ -119,6 +122,19 @@ class Instrument(Protocol):
         or an option settles is still in it, and is cash from the next day on.
         """
         ...
+
+
+class Contract(NamedTuple):
+    """A contract as the lake holds it; `terms` are canonical JSON, see `valuation.catalogue.terms_from_json`."""
+
+    contract_id: str
+    instrument_type: str
+    terms: str
+
+    @classmethod
+    def of(cls, rows: pa.Table) -> list[Contract]:
+        """Those in rows of the contracts table, in their order."""
+        return list(map(cls._make, zip(*(rows[c].to_pylist() for c in cls._fields), strict=True)))
 
 
 @dataclass(frozen=True)

@@ -46,13 +46,13 @@ from scenarios.market.moves import MoveRules
 from scenarios.types import RolledMarket, ScenarioSet
 from valuation.books.contracts import contracts_held
 from valuation.catalogue import terms_from_json
-from valuation.horizons.rolled_values import Contract, RolledValues, roll_values
+from valuation.horizons.rolled_values import RolledValues, roll_values
 from valuation.instruments.equity import cash_equity
 from valuation.instruments.schedules import horizon_date
 from valuation.market.rolled_market import Carry, RolledBase, carry_of, currencies, roll, still
 from valuation.sets.plan import DEFAULT_COST_US, all_pricers_version, make_plan, measured_cost_us
 from valuation.sets.run import run_plan
-from valuation.types import InstrumentTerms, RolledMarkets, ValuationFailure
+from valuation.types import Contract, InstrumentTerms, RolledMarkets, ValuationFailure
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -230,7 +230,7 @@ def _days(request: RollRequest) -> list[dt.date]:
 
 def _start(snapshot: Snapshot, request: RollRequest) -> _Start:
     held = contracts_held(snapshot, [request.positions_date or request.as_of])
-    contracts = list(zip(*(held[c].to_pylist() for c in ("contract_id", "instrument_type", "terms")), strict=True))
+    contracts = Contract.of(held)
     base = _base(snapshot, request)
     terms = list(_readable(contracts))
     found, notes = carry_of(terms)
@@ -302,7 +302,7 @@ def _vectors(units: RolledValues) -> Vectors:
     failures = [(f.contract_id, f.reason, f.message) for f in units.failures]
     return Vectors(
         seal={"scenario_count": units.values.shape[1]},
-        contract_ids=pa.array([units.contracts[i][0] for i in kept], pa.string()),
+        contract_ids=pa.array([units.contracts[i].contract_id for i in kept], pa.string()),
         currencies=tuple(members.to_pylist()),
         currency=codes,
         base=units.today[kept],
@@ -377,8 +377,8 @@ def _contracts(units: RolledValues, horizons: Sequence[str], days: Sequence[dt.d
     today = np.repeat(units.today[:, None], m, axis=1)
     return pa.table(
         {
-            "contract_id": each([c[0] for c in units.contracts]),
-            "instrument_type": each([c[1] for c in units.contracts]),
+            "contract_id": each([c.contract_id for c in units.contracts]),
+            "instrument_type": each([c.instrument_type for c in units.contracts]),
             "currency": each(units.currencies),
             "horizon": pa.array(list(horizons) * n),
             "day": pa.array(list(days) * n),

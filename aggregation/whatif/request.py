@@ -23,7 +23,7 @@ from aggregation.whatif.what_if import WhatIf, unknown_contracts, what_if
 from lake.errors import BadInput, validated
 from lake.tables import Lake
 from valuation.sets.batches import BatchHeader, value_contracts
-from valuation.types import PnLBlock
+from valuation.types import Contract, PnLBlock
 
 _KEPT_BYTES = 64 << 20  # vectors of one question kept for the next
 
@@ -98,8 +98,7 @@ def value_new(inputs: Inputs, changes: Changes) -> PnLBlock | None:
     contracts = unknown_contracts(inputs, changes)
     if not contracts.num_rows:
         return None
-    columns = (contracts[c].to_pylist() for c in ("contract_id", "instrument_type", "terms"))
-    wanted = tuple(sorted(zip(*columns, strict=True)))
+    wanted = tuple(sorted(Contract.of(contracts)))
     seal = inputs.seal
     value = value_contracts if len(wanted) * inputs.n_scenarios * 8 > _KEPT_BYTES else _valued
     header = BatchHeader(seal["valuation_date"], seal["scenario_set_id"], tuple(seal["risk_classes"]))
@@ -107,7 +106,7 @@ def value_new(inputs: Inputs, changes: Changes) -> PnLBlock | None:
 
 
 @functools.lru_cache(maxsize=8)
-def _valued(lake_path: str, header: BatchHeader, contracts: tuple[tuple[str, str, str], ...]) -> PnLBlock:
+def _valued(lake_path: str, header: BatchHeader, contracts: tuple[Contract, ...]) -> PnLBlock:
     """The same trades asked about in another way are not valued again."""
     return value_contracts(lake_path, header, contracts)
 

@@ -27,6 +27,7 @@ from valuation.catalogue import parse_terms
 from valuation.market.scenario_market import ScenarioMarket
 from valuation.sets.requests import run_valuation
 from valuation.sets.store import find_sealed
+from valuation.types import Contract
 
 HORIZONS = ("1D", "1M", "1Y")
 DAYS = (dt.date(2020, 3, 17), dt.date(2020, 4, 16), dt.date(2021, 3, 16))
@@ -55,9 +56,9 @@ def market_of(lake: Lake, valuation_date: dt.date) -> ScenarioMarket:
     return ScenarioMarket(valuation_date, s.index, s.base, s.base[:, None])
 
 
-def contract(terms: Mapping[str, object]) -> tuple[str, str, str]:
+def contract(terms: Mapping[str, object]) -> Contract:
     parsed = parse_terms(str(terms["instrument_type"]), {k: v for k, v in terms.items() if k != "instrument_type"})
-    return parsed.contract_id(), parsed.instrument_type, parsed.to_json()
+    return Contract(parsed.contract_id(), parsed.instrument_type, parsed.to_json())
 
 
 def test_one_row_a_group_and_horizon_and_the_sum_rule(forwards: RollResult) -> None:

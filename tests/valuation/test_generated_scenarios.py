@@ -23,6 +23,7 @@ from valuation.batch import value_batch
 from valuation.market.scenario_market import ScenarioMarket
 from valuation.sets import batches, run
 from valuation.sets.plan import make_plan
+from valuation.types import Contract
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -75,8 +76,7 @@ def vectors(lake: Lake) -> dict[str, bytes]:
 def whole(contracts: pa.Table, scenarios: ScenarioSet) -> dict[str, bytes]:
     """The vectors of one batch under all levels in memory."""
     in_memory = dataclasses.replace(scenarios, levels=np.asarray(scenarios.levels))
-    batch = list(zip(*(contracts[c].to_pylist() for c in ("contract_id", "instrument_type", "terms")), strict=True))
-    block = value_batch(batch, ScenarioMarket.of(in_memory, AS_OF))
+    block = value_batch(Contract.of(contracts), ScenarioMarket.of(in_memory, AS_OF))
     return {c: row.tobytes() for c, row in zip(block.contract_ids, block.pnl, strict=True)}
 
 

@@ -21,7 +21,7 @@ from valuation.batch import factors_read, value_batch, value_blocks
 from valuation.market.scenario_market import ScenarioMarket
 from valuation.sets import store
 from valuation.sets.plan import ValuationPlan
-from valuation.types import PnLBlock, ValuationFailure
+from valuation.types import Contract, PnLBlock, ValuationFailure
 
 BLOCK_BYTES = 32 << 20  # of vectors in a batch: what one task holds, and about the size of a data file
 GENERATED_BATCH_BYTES = 128 << 20  # where every batch makes the levels anew: fewer, larger batches
@@ -91,7 +91,7 @@ def _market(lake_path: str, header: BatchHeader, first: int, stop: int) -> Scena
 
 
 def value_contracts(
-    lake_path: str, header: BatchHeader, contracts: Sequence[tuple[str, str, str]], *, base_only: bool = False
+    lake_path: str, header: BatchHeader, contracts: Sequence[Contract], *, base_only: bool = False
 ) -> PnLBlock:
     """Values contracts, as `value_batch` takes them, under a stored scenario set, in this process; stores nothing."""
     scenario_set = load_scenario_set(Lake(lake_path), header.scenario_set_id)
@@ -106,11 +106,7 @@ def value_contracts(
 
 def run_batch(lake_path: str, header: BatchHeader, rows: pa.Table) -> BatchResult:
     """Values one batch, rows of `ValuationPlan.work`, and writes its vectors."""
-    contracts = list(
-        zip(
-            rows["contract_id"].to_pylist(), rows["instrument_type"].to_pylist(), rows["terms"].to_pylist(), strict=True
-        )
-    )
+    contracts = Contract.of(rows)
     block = value_contracts(lake_path, header, contracts, base_only=bool(rows["unmoved"][0].as_py()))
     fingerprints = dict(
         zip(
@@ -120,7 +116,7 @@ def run_batch(lake_path: str, header: BatchHeader, rows: pa.Table) -> BatchResul
         )
     )
     file = store.write_block(Path(lake_path), header.valuation_date, block, fingerprints)
-    kind_of = {c: k for c, k, _ in contracts}
+    kind_of = {c.contract_id: c.instrument_type for c in contracts}
     cost: dict[str, tuple[float, float]] = {}
     states = 1 + block.pnl.shape[1]
     for contract_id, us in zip(block.contract_ids, block.cost_us.tolist(), strict=True):
