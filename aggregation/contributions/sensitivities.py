@@ -16,7 +16,6 @@ import numpy as np
 import pyarrow as pa
 from scipy import sparse
 
-from aggregation.opened import valuation_choice
 from aggregation.reduce.selection import Selection
 from lake.arrays import Bools, Floats
 from lake.errors import BadInput, VarlakeError
@@ -85,7 +84,7 @@ def plan_bumps(selection: Selection, scenario_set: ScenarioSet, currency: str, g
     for _, kind, terms in contracts:
         with contextlib.suppress(VarlakeError):  # what it lacks is told when it is valued
             read.update(instrument(kind).risk_factors(terms_from_json(kind, terms), index))
-    shocked = valuation_choice.shocked_classes(inputs.seal)
+    shocked = inputs.valuation_set.shocked_classes
     factors = tuple(
         f
         for i, f in enumerate(index.factors)
@@ -116,7 +115,7 @@ def run_bumps(
 ) -> Sensitivities:
     """Values every state and takes the differences. A contract that fails in any state is a failure, and in no figure."""
     market = ScenarioMarket(
-        selection.inputs.seal["valuation_date"], scenario_set.index, scenario_set.base, bumps.levels
+        selection.inputs.valuation_set.valuation_date, scenario_set.index, scenario_set.base, bumps.levels
     )
     book, groups = selection.inputs.book, selection.groups
     quantities = _quantities(selection)

@@ -28,7 +28,6 @@ from aggregation.on_demand import sealed_by, value_request
 from aggregation.opened.alignment import FAILED, MISSING
 from aggregation.opened.inputs import open_inputs
 from aggregation.opened.opened_lake import VectorCache
-from aggregation.opened.valuation_choice import shocked_classes
 from aggregation.question import Plan, Question, plan_of
 from aggregation.receipts import name_inputs
 from aggregation.reduce.currency import conversion
@@ -49,6 +48,7 @@ from scenarios.requests import ScenarioRequest
 from scenarios.store import load_scenario_set
 from scenarios.types import RiskClass
 from valuation.sets.requests import ValuationRequest, plan_valuation
+from valuation.types import ValuationSet
 
 _CELLS = 8_000_000  # P&Ls of windows ranked at once: 64 MB
 
@@ -158,19 +158,19 @@ def stress_period(session: Session, request: StressPeriodRequest) -> StressPerio
         RiskQuery(
             as_of=request.as_of,
             positions_date=request.positions_date,
-            valuation_set=sealed["valuation_set_id"],
+            valuation_set=sealed.valuation_set_id,
         ),
     )
     return replace(found, receipt=name_inputs(inputs))
 
 
 def search(
-    lake: Lake, request: StressPeriodRequest, seal: dict[str, Any], cache: VectorCache | None = None
+    lake: Lake, request: StressPeriodRequest, seal: ValuationSet, cache: VectorCache | None = None
 ) -> StressPeriod:
     """The search over a sealed valuation set of `valuation_request`; raises `BadInput` when the history is shorter than a window."""
     level = _check(request)
     pnl, counts = _book_pnl(lake, request, seal, cache or VectorCache(lake))
-    scenario_set = load_scenario_set(lake, seal["scenario_set_id"])
+    scenario_set = load_scenario_set(lake, seal.scenario_set_id)
     days, n = scenario_set.labels, request.length
     if len(days) < n:
         raise BadInput(
@@ -197,8 +197,8 @@ def search(
         runners_up=tuple(found[i] for i in taken[1:]),
         all_windows=found,
         coverage=counts,
-        valuation_set_id=seal["valuation_set_id"],
-        scenario_set_id=seal["scenario_set_id"],
+        valuation_set_id=seal.valuation_set_id,
+        scenario_set_id=seal.scenario_set_id,
         scenarios=len(days),
         excluded=dict(scenario_set.excluded),
     )
@@ -218,7 +218,7 @@ def _check(request: StressPeriodRequest) -> Any:
 
 
 def _book_pnl(
-    lake: Lake, request: StressPeriodRequest, seal: dict[str, Any], cache: VectorCache
+    lake: Lake, request: StressPeriodRequest, seal: ValuationSet, cache: VectorCache
 ) -> tuple[Floats, Coverage]:
     """P&L (n_scenarios,) of the selected book in the reporting currency, gains positive, and what it covers."""
     book = cache.book(lake.snapshot("positions"), request.positions_date or request.as_of)
@@ -236,11 +236,11 @@ def _book_pnl(
     selected = np.logical_or.reduceat(keep, book.starts[:-1])
     held = [vectors.currencies[c] for c in np.unique(vectors.currency[alignment.row[selected & (alignment.row >= 0)]])]
     rates = conversion(
-        load_scenario_set(lake, seal["scenario_set_id"]),
+        load_scenario_set(lake, seal.scenario_set_id),
         vectors.currencies,
         held,
         request.currency,
-        fx_moves=RiskClass.FX.value in shocked_classes(seal),
+        fx_moves=RiskClass.FX.value in seal.shocked_classes,
     )
     pnl = group_pnl(vectors.rows, netted, rates)[0]
     return pnl, Coverage(int(counts.sum()), int(counts[0]), int(counts[FAILED]), int(counts[MISSING]))

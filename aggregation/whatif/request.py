@@ -99,9 +99,9 @@ def value_new(inputs: Inputs, changes: Changes) -> PnLBlock | None:
     if not contracts.num_rows:
         return None
     wanted = tuple(sorted(Contract.of(contracts)))
-    seal = inputs.seal
+    seal = inputs.valuation_set
     value = value_contracts if len(wanted) * inputs.n_scenarios * 8 > _KEPT_BYTES else _valued
-    header = BatchHeader(seal["valuation_date"], seal["scenario_set_id"], tuple(seal["risk_classes"]))
+    header = BatchHeader(seal.valuation_date, seal.scenario_set_id, seal.risk_classes)
     return value(str(inputs.snapshot.lake.path), header, wanted)
 
 

@@ -115,7 +115,7 @@ def stress(body: StressBody) -> Response:
     sealed = plan_valuation(snapshot, request).sealed
     if sealed is None:
         return accepted(here.jobs.submit(VALUATION, request.model_dump(mode="json"))[0])
-    return _pnl(body.question().model_copy(update={"valuation_set": sealed["valuation_set_id"]}))
+    return _pnl(body.question().model_copy(update={"valuation_set": sealed.valuation_set_id}))
 
 
 def _pnl(question: RiskQuery) -> Response:

@@ -161,7 +161,7 @@ class _Engine:
             spark=self._session,
             progress=running.report,
             cancelled=running.cancelled,
-        )
+        ).to_dict()
 
     def _session(self) -> SparkSession:
         if self._spark is None:

@@ -66,7 +66,7 @@ def stored_set(lake: Lake, scenarios: int = 5000, **parameters: object) -> Scena
 def value(lake: Lake, contracts: pa.Table, scenarios: ScenarioSet, **more: object) -> dict[str, object]:
     plan = make_plan(lake.snapshot(), contracts, scenarios, AS_OF)
     with Committer(lake, "test") as committer:
-        return run.run_plan(committer, plan, **{"runner": "in-process", **more})  # type: ignore[arg-type]
+        return run.run_plan(committer, plan, **{"runner": "in-process", **more}).to_dict()  # type: ignore[arg-type]
 
 
 def vectors(lake: Lake) -> dict[str, bytes]:

@@ -20,6 +20,7 @@ from valuation.sets.batches import cut_batches
 from valuation.sets.plan import ValuationPlan, make_plan
 from valuation.sets.run import Cancelled, run_plan
 from valuation.sets.store import find_sealed
+from valuation.types import ValuationSet
 
 AS_OF = dt.date(2020, 3, 16)
 N = 40
@@ -83,7 +84,7 @@ def plan_for(lake: Lake, contracts: pa.Table, scenarios: ScenarioSet, **more: ob
 
 def run(lake: Lake, plan: ValuationPlan, **more: object) -> dict[str, object]:
     with Committer(lake, "test") as committer:
-        return run_plan(committer, plan, **{"runner": "in-process", **more})  # type: ignore[arg-type]
+        return run_plan(committer, plan, **{"runner": "in-process", **more}).to_dict()  # type: ignore[arg-type]
 
 
 def vectors(lake: Lake, set_id: str) -> dict[str, bytes]:
@@ -246,6 +247,14 @@ def test_cancel_keeps_what_was_committed(lake: Lake, monkeypatch: pytest.MonkeyP
     sealed = run(lake, rest)
     assert sealed["reused"] == rest.members.num_rows
     assert len(vectors(lake, plan.valuation_set_id)) == len(CONTRACTS)
+
+
+def test_a_valuation_set_is_its_row(lake: Lake) -> None:
+    plan = plan_for(lake, put_contracts(lake, CONTRACTS), scenario_set(lake))
+    told = run(lake, plan)
+    (row,) = lake.read("valuation_sets").to_pylist(maps_as_pydicts="strict")
+    assert list(row) == list(ValuationSet.__dataclass_fields__)
+    assert ValuationSet.from_row(row).to_dict() == row == {k: told[k] for k in row}
 
 
 def test_unknown_risk_class(lake: Lake) -> None:

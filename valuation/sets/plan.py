@@ -19,7 +19,7 @@ from scenarios.types import FactorIndex, GeneratedLevels, RiskClass, ScenarioSet
 from valuation.batch import failure_reason
 from valuation.catalogue import INSTRUMENTS, instrument, pricer_version, terms_from_json
 from valuation.sets import store
-from valuation.types import Contract, ValuationFailure
+from valuation.types import Contract, ValuationFailure, ValuationSet
 
 # Microseconds a contract and state, before any run of that instrument type has been measured.
 DEFAULT_COST_US = 0.5
@@ -46,7 +46,7 @@ class ValuationPlan:
     failures: tuple[ValuationFailure, ...]
     expected_us: Mapping[str, tuple[int, float]]
     snapshot: Snapshot
-    sealed: dict[str, Any] | None = None
+    sealed: ValuationSet | None = None
 
     @property
     def wanted(self) -> int:

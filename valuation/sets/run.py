@@ -9,9 +9,9 @@ from __future__ import annotations
 import datetime as dt
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 import pyarrow as pa
@@ -26,7 +26,7 @@ from valuation.sets import store
 from valuation.sets.batches import BatchHeader, BatchResult, cut_batches, run_batch
 from valuation.sets.on_spark import run_on_spark
 from valuation.sets.plan import ValuationPlan
-from valuation.types import ValuationFailure
+from valuation.types import ValuationFailure, ValuationSet
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -35,6 +35,28 @@ Runner = Literal["auto", "in-process", "spark"]
 
 WAVE = 32  # batches between two commits
 SPARK_FROM_CORE_SECONDS = 20.0  # below this, starting Spark costs more than it saves
+
+
+@dataclass(frozen=True)
+class RunCounts:
+    """What one run did for a set: contracts valued, known before and failed, and its wall time."""
+
+    valued: int
+    reused: int
+    failed: int
+    elapsed_seconds: float
+
+
+@dataclass(frozen=True)
+class ValuationRun:
+    """A set that is sealed now, what this run did for it, and the figures of its plan, as `ValuationPlan.to_dict` has them."""
+
+    valuation_set: ValuationSet
+    this_run: RunCounts
+    plan: Mapping[str, Any]
+
+    def to_dict(self) -> dict[str, Any]:
+        return {**self.valuation_set.to_dict(), "this_run": asdict(self.this_run), "plan": dict(self.plan)}
 
 
 @dataclass
@@ -90,19 +112,15 @@ def run_plan(
     spark: Callable[[], SparkSession] | None = None,
     progress: Progress = lambda stage, done, total: None,
     cancelled: threading.Event | None = None,
-) -> dict[str, Any]:
-    """Prices what is missing, commits, seals; returns the seal (see lake table valuation_sets) plus `runner_used`.
+) -> ValuationRun:
+    """Prices what is missing, commits, seals.
 
     `spark` gives the session when the Spark runner is used. A set that is already sealed is returned as it is, with
-    nothing valued: `valued` 0 and everything else `reused` stands in the returned `this_run`.
+    nothing valued in this run and everything else reused.
     """
     if plan.sealed is not None:
-        seal_row = plan.sealed
-        present = seal_row["valued"] + seal_row["reused"]
-        return {
-            **seal_row,
-            "this_run": {"valued": 0, "reused": present, "failed": seal_row["failed"], "elapsed_seconds": 0.0},
-        }
+        there = plan.sealed
+        return ValuationRun(there, RunCounts(0, there.valued + there.reused, there.failed, 0.0), plan.to_dict())
     started = time.perf_counter()
     cancelled = cancelled or threading.Event()
     used = choose_runner(plan, runner)
@@ -145,7 +163,7 @@ def run_plan(
     )
 
 
-def _seal(committer: Committer, plan: ValuationPlan, tally: _Tally, runner: str, elapsed: float) -> dict[str, Any]:
+def _seal(committer: Committer, plan: ValuationPlan, tally: _Tally, runner: str, elapsed: float) -> ValuationRun:
     failed = {f.contract_id for f in tally.failures}
     kept = pc.invert(pc.is_in(plan.work["contract_id"], value_set=pa.array(sorted(failed), pa.string())))
     valued = plan.work.filter(kept).select(plan.members.column_names)
@@ -155,35 +173,29 @@ def _seal(committer: Committer, plan: ValuationPlan, tally: _Tally, runner: str,
     members = pa.concat_tables([plan.members, valued])
     failures = [*plan.failures, *tally.failures]
     pricing = sum(us for _, us in tally.cost_us.values()) / 1e6
-    row = {
-        "valuation_set_id": plan.valuation_set_id,
-        "valuation_date": plan.valuation_date,
-        "market_date": plan.scenario_set.market_date,
-        "scenario_set_id": plan.scenario_set.scenario_set_id,
-        "scenario_set_name": plan.scenario_set.name,
-        "sample": plan.scenario_set.sample,
-        "risk_classes": list(plan.risk_classes),
-        "pricer_version": plan.pricer_version,
-        "scenario_count": plan.scenario_set.n_scenarios,
-        "submitted": plan.wanted,
-        "valued": valued.num_rows,
-        "reused": plan.members.num_rows,
-        "failed": len(failures),
-        "unmoved": int(pc.sum(members["unmoved"]).as_py() or 0),
-        "cost_us": {t: us / states for t, (states, us) in sorted(tally.cost_us.items()) if states},
-        "pricing_seconds": pricing,
-        "elapsed_seconds": elapsed,
-        "runner": runner,
-        "run_id": committer.run_id,
-        "table_versions": {k: str(v) for k, v in sorted(plan.snapshot.versions.items())},
-        "code_version": code_version(),
-        "sealed_at": dt.datetime.now(dt.UTC),
-    }
-    sealed = store.seal(
-        committer,
-        {**row, "cost_us": list(row["cost_us"].items()), "table_versions": list(row["table_versions"].items())},
-        members,
-        failures,
+    made = ValuationSet(
+        valuation_set_id=plan.valuation_set_id,
+        valuation_date=plan.valuation_date,
+        market_date=plan.scenario_set.market_date,
+        scenario_set_id=plan.scenario_set.scenario_set_id,
+        scenario_set_name=plan.scenario_set.name,
+        sample=plan.scenario_set.sample,
+        risk_classes=plan.risk_classes,
+        pricer_version=plan.pricer_version,
+        scenario_count=plan.scenario_set.n_scenarios,
+        submitted=plan.wanted,
+        valued=valued.num_rows,
+        reused=plan.members.num_rows,
+        failed=len(failures),
+        unmoved=int(pc.sum(members["unmoved"]).as_py() or 0),
+        cost_us={t: us / states for t, (states, us) in sorted(tally.cost_us.items()) if states},
+        pricing_seconds=pricing,
+        elapsed_seconds=elapsed,
+        runner=runner,
+        run_id=committer.run_id,
+        table_versions={k: str(v) for k, v in sorted(plan.snapshot.versions.items())},
+        code_version=code_version(),
+        sealed_at=dt.datetime.now(dt.UTC),
     )
-    this_run = {k: row[k] for k in ("valued", "reused", "failed", "elapsed_seconds")}
-    return {**sealed, **row, "this_run": this_run}
+    store.seal(committer, made, members, failures)
+    return ValuationRun(made, RunCounts(made.valued, made.reused, made.failed, elapsed), plan.to_dict())
