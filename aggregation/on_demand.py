@@ -7,7 +7,6 @@ the market asked for.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from aggregation.opened import valuation_choice
@@ -20,7 +19,9 @@ from scenarios.generators import GENERATORS
 from scenarios.requests import ScenarioRequest
 from scenarios.store import find_scenario_set, list_scenario_sets, load_scenario_set
 from valuation.sets.requests import ValuationRequest, plan_valuation, run_valuation
+from valuation.sets.run import ValuationRun
 from valuation.sets.store import list_valuation_sets
+from valuation.types import ValuationSet
 
 S = TypeVar("S", bound=Scope)
 T = TypeVar("T", bound=TwoPoints)
@@ -44,12 +45,12 @@ def valuation_for(snapshot: Snapshot, query: Scope) -> ValuationRequest:
     seal = None if named else _answering(seals, query)
     if seal is not None:
         about |= {
-            "scenario_set": seal["scenario_set_id"],
-            "market_date": seal["market_date"],
-            "risk_classes": tuple(seal["risk_classes"] or ()),
+            "scenario_set": seal.scenario_set_id,
+            "market_date": seal.market_date,
+            "risk_classes": seal.risk_classes,
         }
         return ValuationRequest(**about)
-    wanted = query.scenario_set or next((s["scenario_set_name"] for s in reversed(seals) if s["sample"]), None)
+    wanted = query.scenario_set or next((s.scenario_set_name for s in reversed(seals) if s.sample), None)
     if wanted is None:
         return ValuationRequest(**about)
     return ValuationRequest(**about, **_scenarios(snapshot, wanted, query))
@@ -64,7 +65,7 @@ def plan_scope(session: Session, query: Any) -> Plan:
     request = valuation_for(snapshot, query)
     plan = plan_valuation(snapshot, request)
     there = None if plan.work.num_rows else plan.sealed or _answering(list_valuation_sets(snapshot), query)
-    n_contracts = plan.work.num_rows + plan.members.num_rows if there is None else there["submitted"] - there["failed"]
+    n_contracts = plan.work.num_rows + plan.members.num_rows if there is None else there.submitted - there.failed
     chosen = session.cache.reduce_of(n_contracts, plan.scenario_set.n_scenarios)
     about = {"reduce": chosen.reduce, "reduce_because": chosen.because}
     return Plan(((str(query.as_of), request, plan),), plan.expected_core_seconds, there is not None, about)
@@ -74,18 +75,18 @@ def value_scope(session: Session, query: S) -> S:
     """Values what `plan_scope` says; the query to ask then names the set that was made."""
     if plan_scope(session, query).ready:
         return query
-    made = value_request(session, valuation_for(session.lake.snapshot(), query))
-    return query.model_copy(update={"valuation_set": made["valuation_set_id"], "scenario_set": None})
+    made = value_request(session, valuation_for(session.lake.snapshot(), query)).valuation_set
+    return query.model_copy(update={"valuation_set": made.valuation_set_id, "scenario_set": None})
 
 
-def value_request(session: Session, request: ValuationRequest) -> dict[str, Any]:
-    """Runs a valuation with the means of the session; returns its seal."""
+def value_request(session: Session, request: ValuationRequest) -> ValuationRun:
+    """Runs a valuation with the means of the session."""
     return run_valuation(
         session.writer(), request, spark=session.spark, progress=session.progress, cancelled=session.cancelled
     )
 
 
-def _answering(seals: list[dict[str, Any]], query: Scope) -> Mapping[str, Any] | None:
+def _answering(seals: list[ValuationSet], query: Scope) -> ValuationSet | None:
     """The valuation set that answers the query as far as it does; None where there is none, unless it was named."""
     try:
         return valuation_choice.valuation_sets(seals, query)[0]
@@ -133,8 +134,8 @@ def value_points(session: Session, query: T) -> T:
     return query.model_copy(update={**sides, "scenario_set": None})
 
 
-def sealed_by(plan: Plan) -> list[Any]:
-    """The seals of what the plan names; raises `NotValued` with what it takes where one is missing."""
+def sealed_by(plan: Plan) -> list[ValuationSet]:
+    """The sets of what the plan names; raises `NotValued` with what it takes where one is missing."""
     lacking = [(label, p) for label, _, p in plan.valuations if p.sealed is None]
     if lacking:
         contracts = sum(p.work.num_rows for _, p in lacking)
@@ -143,4 +144,4 @@ def sealed_by(plan: Plan) -> list[Any]:
             f"Not valued yet: {'; '.join(label for label, _ in lacking)}. It takes {contracts:,} contracts, about "
             f"{seconds:.1f} seconds of one core. Ask for the plan of this question, and have it valued."
         )
-    return [p.sealed for _, _, p in plan.valuations]
+    return [p.sealed for _, _, p in plan.valuations if p.sealed is not None]

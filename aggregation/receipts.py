@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from aggregation.book.book import Book
-from aggregation.opened import valuation_choice
 from aggregation.opened.inputs import Inputs
 from lake.canonical import canonical_json, digest
 from lake.tables import NEVER_WRITTEN, Lake, Snapshot, code_version
@@ -60,17 +59,17 @@ def own_digest(receipt: Mapping[str, Any]) -> str:
 
 def name_inputs(inputs: Inputs) -> dict[str, Any]:
     """What the numbers rest on: sets, dates, counts, code and the digests of positions, vectors, scenarios and market."""
-    seal, scenarios, lake = inputs.seal, inputs.scenarios, inputs.snapshot.lake
+    seal, scenarios, lake = inputs.valuation_set, inputs.scenarios, inputs.snapshot.lake
     market_version = scenarios["market_data_version"]
     return {
-        "valuation_set_id": seal["valuation_set_id"],
-        "valuation_set_digest": valuation_set_digest(lake, seal["valuation_set_id"]),
-        "valuation_date": str(seal["valuation_date"]),
-        "market_date": str(seal["market_date"]),
-        "risk_classes": list(valuation_choice.shocked_classes(seal)),
-        "pricer_version": seal["pricer_version"],
-        "scenario_set_id": seal["scenario_set_id"],
-        "scenario_set_name": seal["scenario_set_name"],
+        "valuation_set_id": seal.valuation_set_id,
+        "valuation_set_digest": valuation_set_digest(lake, seal.valuation_set_id),
+        "valuation_date": str(seal.valuation_date),
+        "market_date": str(seal.market_date),
+        "risk_classes": list(seal.shocked_classes),
+        "pricer_version": seal.pricer_version,
+        "scenario_set_id": seal.scenario_set_id,
+        "scenario_set_name": seal.scenario_set_name,
         "scenario_set_version": scenarios["version"],
         "method": scenarios["method"],
         "scenario_count": inputs.vectors.n_scenarios,

@@ -130,9 +130,9 @@ def losses(tmp_path: Path, levels: dict[str, list[float]], *, local: bool) -> li
             scenarios=ScenarioRequest(parameters={"scenarios": 5, "max_missing": 0.999}, name="hull"),
             runner="in-process",
         )
-        sealed = run_valuation(committer, request, spark=pytest.fail)
+        run = run_valuation(committer, request, spark=pytest.fail)
     # days 4 and 499 are no neighbours: their return is no one-day return, and 4 of 6 + 1 moves are left
-    assert sealed["scenario_count"] == 5
+    assert run.valuation_set.scenario_count == 5
     query = RiskQuery(as_of=AS_OF, measures=("var",), levels=("0.8", "0.6", "0.4", "0.2", "0.0001"), currency="USD")
     result = run_query(lake, query)
     assert result.coverage.status == "complete"

@@ -33,10 +33,10 @@ def test_a_million_positions_in_100_000_contracts(tmp_path: Path) -> None:
         stored = save_scenario_set(committer, made)
         committer.put("contracts", contracts)
         committer.put("positions", harness.random_positions(contracts, 1_000_000))
-        sealed = run_plan(
+        run = run_plan(
             committer, make_plan(lake.snapshot(), contracts, stored, harness.VALUATION_DATE), runner="in-process"
         )
-    assert sealed["valued"] == sealed["submitted"] == contracts.num_rows
+    assert run.valuation_set.valued == run.valuation_set.submitted == contracts.num_rows
     answers = [
         run_query(lake, RiskQuery(as_of=harness.VALUATION_DATE, by=by, measures=("var", "mean")), threads=n)
         for by in (("desk",), ("book",))

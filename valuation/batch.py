@@ -16,14 +16,14 @@ from lake.arrays import Floats
 from lake.errors import VarlakeError
 from scenarios.types import FactorIndex, MissingRiskFactor
 from valuation.catalogue import instrument, terms_from_json
-from valuation.types import Instrument, InstrumentTerms, Market, NotValuable, PnLBlock, ValuationFailure
+from valuation.types import Contract, Instrument, InstrumentTerms, Market, NotValuable, PnLBlock, ValuationFailure
 
 _SHOWN = 5  # scenarios named in a message
 
 
 @np.errstate(all="ignore")  # what is not finite is found and reported with its contract
-def value_batch(contracts: Sequence[tuple[str, str, str]], market: Market, first_scenario: int = 0) -> PnLBlock:
-    """P&L per unit of each contract, given as (contract id, instrument type, terms as canonical JSON).
+def value_batch(contracts: Sequence[Contract], market: Market, first_scenario: int = 0) -> PnLBlock:
+    """P&L per unit of each contract.
 
     Rows and failures are each in the order of the input, and every input is exactly once in one of them. A contract
     with any value that is not finite fails as a whole. `cost_us` is an equal share of its type's time in this batch.
@@ -38,8 +38,8 @@ def value_batch(contracts: Sequence[tuple[str, str, str]], market: Market, first
     currencies = [""] * n
     errors: dict[int, Exception] = {}
     by_type: dict[str, list[int]] = {}
-    for i, (_, instrument_type, _) in enumerate(contracts):
-        by_type.setdefault(instrument_type, []).append(i)
+    for i, contract in enumerate(contracts):
+        by_type.setdefault(contract.instrument_type, []).append(i)
 
     for instrument_type, places in by_type.items():
         started = time.perf_counter()
@@ -47,7 +47,7 @@ def value_batch(contracts: Sequence[tuple[str, str, str]], market: Market, first
         ready: list[int] = []
         for i in places:
             try:
-                terms.append(_prepare(instrument_type, contracts[i][2], market))
+                terms.append(_prepare(contracts[i], market))
                 ready.append(i)
             except Exception as error:
                 errors[i] = error
@@ -60,11 +60,9 @@ def value_batch(contracts: Sequence[tuple[str, str, str]], market: Market, first
         cost[places] = (time.perf_counter() - started) * 1e6 / len(places)
 
     rows = [i for i in range(n) if i not in errors]
-    failures = tuple(
-        ValuationFailure(contracts[i][0], contracts[i][1], *failure_reason(errors[i])) for i in sorted(errors)
-    )
+    failures = tuple(ValuationFailure(*contracts[i][:2], *failure_reason(errors[i])) for i in sorted(errors))
     return PnLBlock(
-        contract_ids=tuple(contracts[i][0] for i in rows),
+        contract_ids=tuple(contracts[i].contract_id for i in rows),
         currencies=tuple(currencies[i] for i in rows),
         base=base[rows] if errors else base,
         pnl=pnl[rows] if errors else pnl,
@@ -73,12 +71,12 @@ def value_batch(contracts: Sequence[tuple[str, str, str]], market: Market, first
     )
 
 
-def value_blocks(contracts: Sequence[tuple[str, str, str]], markets: Iterable[Market], n_scenarios: int) -> PnLBlock:
+def value_blocks(contracts: Sequence[Contract], markets: Iterable[Market], n_scenarios: int) -> PnLBlock:
     """As `value_batch` under a market that comes in blocks of scenarios, so that only one of them need be held.
 
     `contracts` are all different. A contract that fails in any block fails as a whole, with the reason of the first.
     """
-    row = {contract_id: i for i, (contract_id, _, _) in enumerate(contracts)}
+    row = {c.contract_id: i for i, c in enumerate(contracts)}
     pnl = np.empty((len(contracts), n_scenarios))
     base, cost = np.empty(len(contracts)), np.zeros(len(contracts))
     currencies = [""] * len(contracts)
@@ -100,7 +98,7 @@ def value_blocks(contracts: Sequence[tuple[str, str, str]], markets: Iterable[Ma
         raise ValueError(f"Expected blocks of {n_scenarios} scenarios together, but received {first}")
     kept = [i for i in range(len(contracts)) if i not in failures]
     return PnLBlock(
-        contract_ids=tuple(contracts[i][0] for i in kept),
+        contract_ids=tuple(contracts[i].contract_id for i in kept),
         currencies=tuple(currencies[i] for i in kept),
         base=base[kept],
         pnl=pnl[kept] if failures else pnl,
@@ -109,12 +107,12 @@ def value_blocks(contracts: Sequence[tuple[str, str, str]], markets: Iterable[Ma
     )
 
 
-def factors_read(contracts: Sequence[tuple[str, str, str]], index: FactorIndex) -> set[str]:
+def factors_read(contracts: Sequence[Contract], index: FactorIndex) -> set[str]:
     """The risk factors these contracts read; a contract that cannot tell reads none, and `value_batch` says why."""
     read: set[str] = set()
-    for _, instrument_type, terms_json in contracts:
+    for _, kind, terms in contracts:
         with contextlib.suppress(VarlakeError):
-            read.update(instrument(instrument_type).risk_factors(terms_from_json(instrument_type, terms_json), index))
+            read.update(instrument(kind).risk_factors(terms_from_json(kind, terms), index))
     return read
 
 
@@ -129,10 +127,10 @@ def failure_reason(error: Exception) -> tuple[str, str]:
     return "pricer_error", f"{type(error).__name__}: {error}"
 
 
-def _prepare(instrument_type: str, terms_json: str, market: Market) -> InstrumentTerms:
-    terms = terms_from_json(instrument_type, terms_json)
+def _prepare(contract: Contract, market: Market) -> InstrumentTerms:
+    terms = terms_from_json(contract.instrument_type, contract.terms)
     terms.check(market.valuation_date, None if market.roll is None else market.roll.since)
-    instrument(instrument_type).risk_factors(terms, market.index)
+    instrument(contract.instrument_type).risk_factors(terms, market.index)
     return terms
 
 

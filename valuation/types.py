@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 
 from pydantic import BaseModel, ConfigDict
 
 from lake.arrays import Floats
 from lake.canonical import canonical_json, digest
 from lake.errors import VarlakeError
-from scenarios.types import FactorIndex, Roll
+from scenarios.types import FactorIndex, RiskClass, Roll
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 class NotValuable(VarlakeError):
@@ -121,6 +124,19 @@ class Instrument(Protocol):
         ...
 
 
+class Contract(NamedTuple):
+    """A contract as the lake holds it; `terms` are canonical JSON, see `valuation.catalogue.terms_from_json`."""
+
+    contract_id: str
+    instrument_type: str
+    terms: str
+
+    @classmethod
+    def of(cls, rows: pa.Table) -> list[Contract]:
+        """Those in rows of the contracts table, in their order."""
+        return list(map(cls._make, zip(*(rows[c].to_pylist() for c in cls._fields), strict=True)))
+
+
 @dataclass(frozen=True)
 class ValuationFailure:
     """A contract that could not be valued: a result like any other."""
@@ -129,6 +145,58 @@ class ValuationFailure:
     instrument_type: str
     reason: str
     message: str
+
+
+@dataclass(frozen=True)
+class ValuationSet:
+    """The seal of a complete valuation set: a row of the lake's table valuation_sets, which says what each column holds.
+
+    risk_classes : those shocked; empty for all.
+    """
+
+    valuation_set_id: str
+    valuation_date: dt.date
+    market_date: dt.date
+    scenario_set_id: str
+    scenario_set_name: str
+    sample: bool
+    risk_classes: tuple[str, ...]
+    pricer_version: str
+    scenario_count: int
+    submitted: int
+    valued: int
+    reused: int
+    failed: int
+    unmoved: int
+    cost_us: Mapping[str, float]
+    pricing_seconds: float
+    elapsed_seconds: float
+    runner: str
+    run_id: str
+    table_versions: Mapping[str, str]
+    code_version: str
+    sealed_at: dt.datetime
+
+    @classmethod
+    def from_row(cls, row: Mapping[str, Any]) -> ValuationSet:
+        """From a row whose maps were read as dicts."""
+        made = {name: row[name] for name in cls.__dataclass_fields__}
+        made["risk_classes"] = tuple(row["risk_classes"] or ())
+        return cls(**{**made, "cost_us": row["cost_us"] or {}, "table_versions": row["table_versions"] or {}})
+
+    def to_dict(self) -> dict[str, Any]:
+        """The row again, in the order of its columns."""
+        return {**vars(self), "risk_classes": list(self.risk_classes)}
+
+    @property
+    def shocked_classes(self) -> tuple[str, ...]:
+        """The risk classes it shocks, sorted."""
+        return tuple(sorted(self.risk_classes or [c.value for c in RiskClass]))
+
+    @property
+    def key(self) -> str:
+        """Names the seal, not the set: a set sealed anew, in a restored lake say, is read anew."""
+        return digest(self.valuation_set_id, str(self.sealed_at))
 
 
 @dataclass(frozen=True)

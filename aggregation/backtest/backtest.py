@@ -49,8 +49,9 @@ from lake.tables import Lake, Snapshot
 from scenarios.market.calendars import sessions
 from scenarios.requests import ScenarioRequest, default_name
 from valuation.books.contracts import contracts_by_id, positions_dates
-from valuation.horizons.realised_pnl import Contract, RealisedMarkets
+from valuation.horizons.realised_pnl import RealisedMarkets
 from valuation.sets.daily import plan_days, value_days
+from valuation.types import Contract
 
 Progress = Callable[[str, int, int], None]
 
@@ -274,7 +275,7 @@ class _Contracts:
 
     def __init__(self, snapshot: Snapshot) -> None:
         self._snapshot = snapshot
-        rows = snapshot.read("contracts", ["contract_id", "instrument_type", "terms"])
+        rows = snapshot.read("contracts", Contract._fields)
         self._rows = rows.combine_chunks()
         self._ids = self._rows["contract_id"]
 
@@ -284,7 +285,7 @@ class _Contracts:
         if places.null_count:
             contracts_by_id(self._snapshot, book.contract_ids)  # says which
         rows = self._rows.take(places)
-        return list(zip(*(rows[c].to_pylist() for c in ("contract_id", "instrument_type", "terms")), strict=True))
+        return Contract.of(rows)
 
 
 class _Supplied:

@@ -140,10 +140,10 @@ class TestedDay:
 def published(selection: Selection, query: BacktestQuery) -> dict[Key, NodeRisk]:
     """Risk of every group of the selection and, under (), of all; groups with nothing covered are not there."""
     inputs, groups = selection.inputs, selection.groups
-    horizon = inputs.scenarios["horizon_days"]
+    horizon, made = inputs.scenarios["horizon_days"], inputs.valuation_set
     if horizon != 1:
         raise BadInput(
-            f"VaR of {inputs.seal['valuation_date']} spans {horizon} days (scenario set {inputs.seal['scenario_set_name']}), and "
+            f"VaR of {made.valuation_date} spans {horizon} days (scenario set {made.scenario_set_name}), and "
             "is tested against P&L of one day; name a scenario set of one-day moves."
         )
     first = 0 if query.by else groups.n

@@ -39,6 +39,7 @@ from scenarios.types import RiskClass, ScenarioSet
 from valuation.kernels.shapley import shapley
 from valuation.sets.plan import ValuationPlan, all_pricers_version
 from valuation.sets.requests import ValuationRequest, plan_valuation, run_valuation
+from valuation.types import ValuationSet
 
 COORDINATES = ("positions", "ageing", "market", "scenarios")  # the stated order; bit k of a corner is the k-th
 MEANING = {
@@ -169,8 +170,7 @@ def value_lattice(
 ) -> int:
     """Values what the plan misses; returns the number of contracts priced."""
     return sum(
-        run_valuation(committer, request, spark=spark, progress=progress)["this_run"]["valued"]
-        for request, _ in plan.missing
+        run_valuation(committer, request, spark=spark, progress=progress).this_run.valued for request, _ in plan.missing
     )
 
 
@@ -210,11 +210,11 @@ class _Lattice:
         self._comparison, self._cache, self._lake = comparison, cache, cache.lake
         one, two = (s.inputs for s in comparison.sides)
         self._inputs = (one, two)
-        same_scenarios = one.seal["scenario_set_id"] == two.seal["scenario_set_id"]
+        same_scenarios = one.valuation_set.scenario_set_id == two.valuation_set.scenario_set_id
         self._same_market = same_scenarios or _same_base(*(self._load(i) for i in self._inputs))
         differs = (
             one.book.positions_date != two.book.positions_date,
-            one.seal["valuation_date"] != two.seal["valuation_date"],
+            one.valuation_set.valuation_date != two.valuation_set.valuation_date,
             not self._same_market,
             not same_scenarios,
         )
@@ -227,7 +227,7 @@ class _Lattice:
         return self._lake.snapshot()
 
     def _load(self, inputs: Inputs) -> ScenarioSet:
-        return load_scenario_set(inputs.snapshot, inputs.seal["scenario_set_id"])
+        return load_scenario_set(inputs.snapshot, inputs.valuation_set.scenario_set_id)
 
     def plan(self, method: str) -> LatticePlan:
         """Corners in the order of their bits; of a missing one the book does not matter, so that it is valued once."""
@@ -252,12 +252,12 @@ class _Lattice:
         book, day, market, moves = (self._inputs[bits >> k & 1] for k in range(len(COORDINATES)))
         if self._same_market:
             market = moves
-        scenario_set, made = self._scenarios(market.seal, moves.seal)
-        seal = self._sealed(day.seal["valuation_date"], scenario_set)
-        classes = self._inputs[0].seal["risk_classes"] or [c.value for c in RiskClass]
+        scenario_set, made = self._scenarios(market.valuation_set, moves.valuation_set)
+        seal = self._sealed(day.valuation_set.valuation_date, scenario_set)
+        classes = self._inputs[0].valuation_set.risk_classes or [c.value for c in RiskClass]
         request = ValuationRequest(
-            as_of=day.seal["valuation_date"],
-            market_date=market.seal["market_date"],
+            as_of=day.valuation_set.valuation_date,
+            market_date=market.valuation_set.market_date,
             positions_dates=tuple(sorted({i.book.positions_date for i in self._inputs})),
             scenario_set=scenario_set if made is None else None,
             scenarios=made or ScenarioRequest(name=None),
@@ -265,7 +265,7 @@ class _Lattice:
         )
         question = self._comparison.question[bits & 1].model_copy(
             update={
-                "as_of": day.seal["valuation_date"],
+                "as_of": day.valuation_set.valuation_date,
                 "positions_date": book.book.positions_date,
                 "scenario_set": None,
                 "market_date": None,
@@ -274,16 +274,16 @@ class _Lattice:
         )
         return Corner(bits, question, request, seal, scenario_set)
 
-    def _scenarios(self, market: Mapping[str, Any], moves: Mapping[str, Any]) -> tuple[str, ScenarioRequest | None]:
+    def _scenarios(self, market: ValuationSet, moves: ValuationSet) -> tuple[str, ScenarioRequest | None]:
         """Id of the set with these moves on this market, and how to make it where it is not either point's own."""
-        if market["scenario_set_id"] == moves["scenario_set_id"]:
-            return market["scenario_set_id"], None
+        if market.scenario_set_id == moves.scenario_set_id:
+            return market.scenario_set_id, None
         request = ScenarioRequest(
             method="rebased",
-            parameters={"scenario_set": moves["scenario_set_id"], "base_set": market["scenario_set_id"]},
+            parameters={"scenario_set": moves.scenario_set_id, "base_set": market.scenario_set_id},
             name=None,
         )
-        return self._rebased(market["market_date"], request.model_dump_json()), request
+        return self._rebased(market.market_date, request.model_dump_json()), request
 
     @functools.cache  # noqa: B019 - a lattice lives as long as one answer
     def _rebased(self, market_date: Any, request: str) -> str:
@@ -292,24 +292,24 @@ class _Lattice:
 
     def _sealed(self, day: Any, scenario_set: str) -> str | None:
         """The newest valuation set of these coordinates, by today's pricers, that lacks no contract of either selection."""
-        classes = self._inputs[0].seal["risk_classes"]
+        classes = self._inputs[0].valuation_set.risk_classes
         for seal in reversed(self._cache.seals(self._snapshot)):
             if (
-                (seal["valuation_date"], seal["scenario_set_id"]) == (day, scenario_set)
-                and seal["risk_classes"] == classes
-                and seal["pricer_version"] in (all_pricers_version(), *self._own_version)
+                (seal.valuation_date, seal.scenario_set_id) == (day, scenario_set)
+                and seal.risk_classes == classes
+                and seal.pricer_version in (all_pricers_version(), *self._own_version)
                 and not any(self._lacks(seal, side) for side in self._comparison.sides)
             ):
-                return str(seal["valuation_set_id"])
+                return seal.valuation_set_id
         return None
 
     @functools.cached_property
     def _own_version(self) -> tuple[str, ...]:
         """The version of both points, where they have one: then corners may be of it too."""
-        versions = {i.seal["pricer_version"] for i in self._inputs}
+        versions = {i.valuation_set.pricer_version for i in self._inputs}
         return tuple(versions) if len(versions) == 1 else ()
 
-    def _lacks(self, seal: Mapping[str, Any], side: Any) -> bool:
+    def _lacks(self, seal: ValuationSet, side: Any) -> bool:
         book = side.inputs.book
         alignment = self._cache.alignment(book, self._cache.vectors(seal))
         kept = np.add.reduceat(side.selection.keep.astype(np.int64), book.starts[:-1]) > 0

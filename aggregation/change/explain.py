@@ -197,12 +197,12 @@ def what_changed(one: Inputs, two: Inputs) -> tuple[str, ...]:
     """What the receipts of two points show to have changed about the valuation of a unit."""
     a, b = (
         {
-            "valuation date": i.seal["valuation_date"],
-            "market date": i.seal["market_date"],
+            "valuation date": i.valuation_set.valuation_date,
+            "market date": i.valuation_set.market_date,
             "market data version": i.scenarios["market_data_version"],
             "scenario method": i.scenarios["method"],
             "scenario set": i.scenarios["name"],
-            "pricer version": i.seal["pricer_version"][:12],
+            "pricer version": i.valuation_set.pricer_version[:12],
         }
         for i in (one, two)
     )

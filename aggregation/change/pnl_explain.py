@@ -39,10 +39,9 @@ from lake.progress import Progress
 from lake.tables import Lake, Snapshot
 from scenarios.types import RiskClass
 from valuation.books.contracts import contracts_by_id
-from valuation.horizons.rolled_values import Contract
 from valuation.horizons.unit_explain import MarketPath, UnitExplain, UnitValues, explain_units, unit_values
 from valuation.sets.plan import DEFAULT_COST_US, all_pricers_version, measured_cost_us
-from valuation.types import ValuationFailure
+from valuation.types import Contract, ValuationFailure
 
 TOLERANCE = 1e-9  # of what is added up: more than that left unexplained is a defect, not rounding
 PNL = ("theta", *(f"market_{c.value}" for c in RiskClass), "currency", "factors")
@@ -214,9 +213,9 @@ class _Lines:
     def __init__(self, books: _Books, units: UnitExplain, closing: UnitValues, path: MarketPath, currency: str) -> None:
         self.books, self.classes = books, path.classes
         start, end = books.start, books.end
-        ids = [c[0] for c in units.opening.contracts]
+        ids = [c.contract_id for c in units.opening.contracts]
         row0 = _rows(start, ids)
-        row1 = _rows(end, [c[0] for c in closing.contracts])
+        row1 = _rows(end, [c.contract_id for c in closing.contracts])
         was = _rows(end, ids)  # the contract of the later book, if the earlier one held it too
         codes = {c for c in (*units.opening.currencies, *closing.currencies) if c}
         fx0, fx1 = (
@@ -363,7 +362,7 @@ def _contracts(snapshot: Snapshot, side: _Side, which: Bools) -> list[Contract]:
     if not which.any():
         return []
     rows = contracts_by_id(snapshot, _ids(side.book, side.contract[which]))
-    return list(zip(*(rows[c].to_pylist() for c in ("contract_id", "instrument_type", "terms")), strict=True))
+    return Contract.of(rows)
 
 
 def _rows(side: _Side, ids: Sequence[str]) -> _Places:

@@ -15,7 +15,6 @@ from aggregation.kernels import change_effects as effects
 from aggregation.measures import AskedMeasure, asked_measures
 from aggregation.opened.inputs import Inputs, open_inputs
 from aggregation.opened.opened_lake import VectorCache
-from aggregation.opened.valuation_choice import shocked_classes
 from aggregation.reduce.coverage import coverage_columns, total_coverage
 from aggregation.reduce.grouping import group_by
 from aggregation.reduce.selection import Selection, open_selection, rates, scenario_pnl
@@ -131,14 +130,15 @@ def check_alike(one: RiskQuery, two: RiskQuery) -> None:
 
 def check_like_inputs(one: Inputs, two: Inputs) -> None:
     """Raises `BadInput` where two valuations differ in horizon or in the risk classes they shock."""
+    sets = one.valuation_set, two.valuation_set
     for name, a, b in (
         ("horizon_days", one.scenarios["horizon_days"], two.scenarios["horizon_days"]),
-        ("risk_classes", shocked_classes(one.seal), shocked_classes(two.seal)),
+        ("risk_classes", *(s.shocked_classes for s in sets)),
     ):
         if a != b:
             raise BadInput(
                 f"Only like is compared with like: {name} of the valuation sets is {plain(a)} on "
-                f"{one.seal['valuation_date']} and {plain(b)} on {two.seal['valuation_date']}; name a scenario set or valuation "
+                f"{sets[0].valuation_date} and {plain(b)} on {sets[1].valuation_date}; name a scenario set or valuation "
                 "set that both days have."
             )
 
@@ -258,5 +258,5 @@ def _every_rate(side: Side, row: Any, currency: str) -> tuple[Floats, Floats]:
 
 def place(inputs: Inputs) -> str:
     """A point in a few words."""
-    day, book = inputs.seal["valuation_date"], inputs.book.positions_date
+    day, book = inputs.valuation_set.valuation_date, inputs.book.positions_date
     return f"{day}" if day == book else f"{day} with the book of {book}"

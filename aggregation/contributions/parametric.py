@@ -173,7 +173,7 @@ def _open(lake: Lake, query: ParametricQuery, cache: VectorCache) -> tuple[Selec
     risk = query.risk()
     inputs = open_inputs(cache, risk)
     selection = open_selection(inputs, risk)
-    scenario_set = load_scenario_set(lake, inputs.seal["scenario_set_id"])
+    scenario_set = load_scenario_set(lake, inputs.valuation_set.scenario_set_id)
     return selection, scenario_set, sensitivities.plan_bumps(selection, scenario_set, query.currency, query.gamma)
 
 

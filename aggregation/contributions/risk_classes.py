@@ -6,6 +6,7 @@ says so; most contracts read few classes, and one that reads none of a class is 
 
 from __future__ import annotations
 
+import datetime as dt
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -18,7 +19,6 @@ from aggregation.measures import asked_measures
 from aggregation.on_demand import plan_scope, value_request, value_scope
 from aggregation.opened.inputs import Inputs, open_inputs
 from aggregation.opened.opened_lake import VectorCache
-from aggregation.opened.valuation_choice import shocked_classes
 from aggregation.question import Plan, Question, plan_of
 from aggregation.receipts import make_receipt
 from aggregation.risk.query import run_query
@@ -34,6 +34,8 @@ from scenarios.store import load_scenario_set
 from scenarios.types import RiskClass
 from valuation.sets.plan import ValuationPlan
 from valuation.sets.requests import ValuationRequest, plan_valuation, run_valuation
+from valuation.sets.run import ValuationRun
+from valuation.types import ValuationSet
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -80,29 +82,30 @@ def requests(cache: VectorCache, query: RiskQuery) -> dict[str, ValuationRequest
     Raises `BadInput` when the valuation set of the query shocks a single class itself.
     """
     inputs = _open(cache, query)
-    seal = inputs.seal
-    scenario_set = load_scenario_set(cache.lake, seal["scenario_set_id"])
+    seal = inputs.valuation_set
+    scenario_set = load_scenario_set(cache.lake, seal.scenario_set_id)
     moved = {f.risk_class.value for f, s in zip(scenario_set.index.factors, scenario_set.shocked, strict=True) if s}
     return {
         c.value: ValuationRequest(
-            as_of=seal["valuation_date"],
+            as_of=seal.valuation_date,
             positions_dates=(inputs.book.positions_date,),
-            market_date=seal["market_date"],
-            scenario_set=seal["scenario_set_id"],
+            market_date=seal.market_date,
+            scenario_set=seal.scenario_set_id,
             scenarios=ScenarioRequest(name=None),
             risk_classes=(c.value,),
         )
         for c in RiskClass
-        if c.value in moved and c.value in shocked_classes(seal)
+        if c.value in moved and c.value in seal.shocked_classes
     }
 
 
 def _open(cache: VectorCache, query: RiskQuery) -> Inputs:
     inputs = open_inputs(cache, query)
-    classes = shocked_classes(inputs.seal)
+    classes = inputs.valuation_set.shocked_classes
     if len(classes) < 2:
         raise BadInput(
-            f"Valuation set {inputs.seal['valuation_set_id']} shocks {classes[0]} alone; name one that shocks all risk classes."
+            f"Valuation set {inputs.valuation_set.valuation_set_id} shocks {classes[0]} alone; name one that shocks all risk "
+            "classes."
         )
     return inputs
 
@@ -121,8 +124,8 @@ def value_risk_classes(
     spark: Callable[[], SparkSession],
     progress: Progress = lambda stage, done, total: None,
     cancelled: threading.Event | None = None,
-) -> dict[str, dict[str, Any]]:
-    """Values what is missing of each class and seals it; the seals by class."""
+) -> dict[str, ValuationRun]:
+    """Values what is missing of each class and seals it; the runs by class."""
     return {
         c: run_valuation(committer, r, spark=spark, progress=progress, cancelled=cancelled)
         for c, r in requests(cache, query).items()
@@ -137,12 +140,16 @@ def missing_classes(cache: VectorCache, query: RiskQuery) -> dict[str, Valuation
 
 def _sealed(cache: VectorCache, inputs: Inputs) -> dict[str, str]:
     """The newest sealed set of each single class on the coordinates of the inputs: class to valuation set id."""
-    alike = ("valuation_date", "market_date", "scenario_set_id", "pricer_version")
+    alike = _coordinates(inputs.valuation_set)
     return {
-        shocked_classes(s)[0]: s["valuation_set_id"]
+        s.shocked_classes[0]: s.valuation_set_id
         for s in cache.seals(inputs.snapshot)  # oldest first
-        if len(shocked_classes(s)) == 1 and all(s[c] == inputs.seal[c] for c in alike)
+        if len(s.shocked_classes) == 1 and _coordinates(s) == alike
     }
+
+
+def _coordinates(s: ValuationSet) -> tuple[dt.date, dt.date, str, str]:
+    return s.valuation_date, s.market_date, s.scenario_set_id, s.pricer_version
 
 
 def run_risk_classes(lake: Lake, query: RiskQuery, *, cache: VectorCache | None = None) -> RiskClassResult:
@@ -156,10 +163,10 @@ def run_risk_classes(lake: Lake, query: RiskQuery, *, cache: VectorCache | None 
     lacking = [c for c in wanted if c not in sealed]
     if lacking:
         raise NotValued(
-            f"Not valued alone yet under {inputs.seal['scenario_set_name']} of {query.as_of}: {', '.join(lacking)}. "
+            f"Not valued alone yet under {inputs.valuation_set.scenario_set_name} of {query.as_of}: {', '.join(lacking)}. "
             "Ask for the plan of this question, which says what that takes, and have it valued."
         )
-    sets = {**{c: sealed[c] for c in wanted}, ALL: inputs.seal["valuation_set_id"]}
+    sets = {**{c: sealed[c] for c in wanted}, ALL: inputs.valuation_set.valuation_set_id}
     answers = {
         c: run_query(lake, query.model_copy(update={"valuation_set": v, "scenario_set": None}), cache=cache)
         for c, v in sets.items()

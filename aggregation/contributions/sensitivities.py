@@ -16,7 +16,6 @@ import numpy as np
 import pyarrow as pa
 
 from aggregation.kernels.fixed_sums import add_to_slots, product, row_dots
-from aggregation.opened import valuation_choice
 from aggregation.reduce.netting import net_quantities
 from aggregation.reduce.selection import Selection
 from lake.arrays import Bools, Floats
@@ -27,7 +26,7 @@ from valuation.batch import value_batch
 from valuation.books.contracts import contracts_by_id
 from valuation.catalogue import instrument, terms_from_json
 from valuation.market.scenario_market import ScenarioMarket
-from valuation.types import ValuationFailure
+from valuation.types import Contract, ValuationFailure
 
 Gamma = Literal["none", "diagonal", "full"]
 MOST_CROSSED = 60  # factors with all their cross gammas: 3,540 further states
@@ -39,7 +38,7 @@ _CELLS = 4_000_000  # contracts x states valued at once: 32 MB
 class Bumps:
     """What is valued: the contracts held, the factors that reach them and move in the scenarios, and the states.
 
-    contracts : (contract id, instrument type, terms), of the book's contracts `held`. rows : of the factors in the scenario set; size :
+    contracts : those of the book at the places `held`. rows : of the factors in the scenario set; size :
     (n_factors,) of each bump in units of the move; levels : (n_all_factors, n_states), up and down by turns, then for each pair
     both up and both down.
     """
@@ -49,7 +48,7 @@ class Bumps:
     size: Floats
     pairs: tuple[tuple[int, int], ...]
     held: Any
-    contracts: tuple[tuple[str, str, str], ...]
+    contracts: tuple[Contract, ...]
     levels: Floats
 
     @property
@@ -82,13 +81,12 @@ def plan_bumps(selection: Selection, scenario_set: ScenarioSet, currency: str, g
     held = np.flatnonzero(np.add.reduceat(selection.keep.astype(np.int64), book.starts[:-1]))
     # contracts are immutable: the newest version of their table holds those of any book
     table = contracts_by_id(inputs.snapshot.lake, book.contract_ids.take(pa.array(held)))
-    names = ("contract_id", "instrument_type", "terms")
-    contracts = tuple(zip(*(table[c].to_pylist() for c in names), strict=True))
+    contracts = tuple(Contract.of(table))
     read = {leg for c in set(table["currency"].to_pylist()) for leg, _ in index.fx_path(c, currency)}
     for _, kind, terms in contracts:
         with contextlib.suppress(VarlakeError):  # what it lacks is told when it is valued
             read.update(instrument(kind).risk_factors(terms_from_json(kind, terms), index))
-    shocked = valuation_choice.shocked_classes(inputs.seal)
+    shocked = inputs.valuation_set.shocked_classes
     factors = tuple(
         f
         for i, f in enumerate(index.factors)
@@ -119,7 +117,7 @@ def run_bumps(
 ) -> Sensitivities:
     """Values every state and takes the differences. A contract that fails in any state is a failure, and in no figure."""
     market = ScenarioMarket(
-        selection.inputs.seal["valuation_date"], scenario_set.index, scenario_set.base, bumps.levels
+        selection.inputs.valuation_set.valuation_date, scenario_set.index, scenario_set.base, bumps.levels
     )
     book, groups = selection.inputs.book, selection.groups
     net = net_quantities(book, groups.group, groups.n)
@@ -131,7 +129,7 @@ def run_bumps(
         some = bumps.contracts[first : first + step]
         block = value_batch(some, market)
         failures += block.failures
-        place = {c: bumps.held[first + i] for i, (c, _, _) in enumerate(some)}
+        place = {c.contract_id: bumps.held[first + i] for i, c in enumerate(some)}
         at = np.array([place[c] for c in block.contract_ids], dtype=np.int32)
         covered[at] = True
         fx = np.array([market.fx(c, currency) for c in block.currencies]).reshape(len(at), market.n_states)

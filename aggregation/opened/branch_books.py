@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -27,6 +27,7 @@ from lake.schemas import BRANCH_POSITIONS
 from lake.tables import NEVER_WRITTEN, Lake, Snapshot, code_version
 from valuation.books.branches import Row, all_versions, find_branch, lineage
 from valuation.books.contracts import contracts_by_id
+from valuation.types import ValuationSet
 
 
 def load_changes(at: Lake | Snapshot, row: Row) -> Changes:
@@ -82,16 +83,14 @@ def chain_of(at: Snapshot, question: Scope) -> list[Row]:
     return lineage(at, row)
 
 
-def own_set_first(
-    cache: VectorCache, chain: Sequence[Row], seals: Sequence[Mapping[str, Any]]
-) -> Sequence[Mapping[str, Any]]:
+def own_set_first(cache: VectorCache, chain: Sequence[Row], seals: Sequence[ValuationSet]) -> Sequence[ValuationSet]:
     """Valuation sets made for a branch go first for that branch and last for everything else, whose contracts they also hold."""
     version = cache.lake.version("branches")
     if version == NEVER_WRITTEN:
         return seals
     made = cache.keep(("branch sets", version), lambda: _sets_made(cache.lake, version))
     own = {row["valuation_set_id"] for row in chain}
-    return sorted(seals, key=lambda s: 0 if s["valuation_set_id"] in own else 2 if s["valuation_set_id"] in made else 1)
+    return sorted(seals, key=lambda s: 0 if s.valuation_set_id in own else 2 if s.valuation_set_id in made else 1)
 
 
 def _sets_made(lake: Lake, version: int) -> frozenset[str]:

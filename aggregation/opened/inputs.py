@@ -17,16 +17,17 @@ from aggregation.types import Scope
 from lake.arrays import Floats
 from lake.tables import Snapshot
 from valuation.books import branches
+from valuation.types import ValuationSet
 
 MOST_CANDIDATES = 8  # valuation sets looked into for one that holds the whole book
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """Everything a query reads, at pinned versions. `seal` and `scenarios` are rows of valuation_sets and scenario_sets."""
+    """Everything a query reads, at pinned versions. `scenarios` is the row of its scenario set."""
 
     snapshot: Snapshot
-    seal: Mapping[str, Any]
+    valuation_set: ValuationSet
     scenarios: Mapping[str, Any]
     vectors: Vectors
     book: Book
@@ -57,7 +58,7 @@ def open_inputs(cache: VectorCache, query: Scope) -> Inputs:
     return Inputs(snapshot, seal, scenarios, vectors, book, cache.alignment(book, vectors))
 
 
-def _holding_most(cache: VectorCache, book: Book, candidates: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+def _holding_most(cache: VectorCache, book: Book, candidates: Sequence[ValuationSet]) -> ValuationSet:
     """The newest set that has an answer for the most contracts of the book: a later one may be of another book."""
     lacking = []
     for seal in candidates[:MOST_CANDIDATES]:

@@ -6,7 +6,7 @@ import datetime as dt
 import functools
 import math
 import tempfile
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,17 +24,13 @@ from lake.disk_cache import DEFAULT_BYTES, Build, DiskCache, Kept
 from lake.errors import NotFound
 from lake.tables import NEVER_WRITTEN, Lake, Snapshot
 from valuation.sets.store import list_valuation_sets
+from valuation.types import ValuationSet
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 
 _KEPT = 24  # objects kept open by a process: they are mostly mapped, not held
-
-
-def _seal_key(seal: Mapping[str, Any]) -> str:
-    """Names the seal, not the set: a set sealed anew, in a restored lake say, is read anew."""
-    return digest(seal["valuation_set_id"], str(seal["sealed_at"]))
 
 
 _kept: dict[Path, Kept] = {}  # by cache folder
@@ -78,10 +74,10 @@ class VectorCache:
         """Names this lake, and not one made later in the same place."""
         return str(self.lake.path), (self.lake.state / "lake.json").stat().st_mtime_ns
 
-    def vectors(self, seal: Mapping[str, Any]) -> Vectors:
-        """The vectors of a sealed valuation set, given its row of valuation_sets."""
-        chosen = self.reduce_of(seal["submitted"] - seal["failed"], seal["scenario_count"])
-        name = digest(str(self.lake.path), _seal_key(seal))
+    def vectors(self, seal: ValuationSet) -> Vectors:
+        """The vectors of a sealed valuation set."""
+        chosen = self.reduce_of(seal.submitted - seal.failed, seal.scenario_count)
+        name = digest(str(self.lake.path), seal.key)
         if chosen.reduce == "spark":
             assert self._spark is not None
             name = digest(name, "places")
@@ -111,26 +107,26 @@ class VectorCache:
         levels = (name, self._lake_id(), version)
         return self._kept.get(levels, lambda: with_levels(book, self.lake.read("hierarchies", version=version)))
 
-    def seals(self, at: Snapshot) -> list[dict[str, Any]]:
-        """The rows of valuation_sets, oldest first."""
+    def seals(self, at: Snapshot) -> list[ValuationSet]:
+        """The sealed valuation sets, oldest first."""
         key = ("seals", self._lake_id(), at.versions["valuation_sets"])
         return self._kept.get(key, lambda: list_valuation_sets(at))
 
-    def scenarios(self, seal: Mapping[str, Any]) -> dict[str, Any]:
+    def scenarios(self, seal: ValuationSet) -> dict[str, Any]:
         """The row of scenario_sets that the set was valued under; no levels are read."""
-        key = ("scenarios", self._lake_id(), seal["scenario_set_id"], seal["scenario_set_name"])
+        key = ("scenarios", self._lake_id(), seal.scenario_set_id, seal.scenario_set_name)
         return self._kept.get(key, lambda: self._read_scenarios(seal))
 
-    def _read_scenarios(self, seal: Mapping[str, Any]) -> dict[str, Any]:
-        where = ds.field("scenario_set_id") == seal["scenario_set_id"]
+    def _read_scenarios(self, seal: ValuationSet) -> dict[str, Any]:
+        where = ds.field("scenario_set_id") == seal.scenario_set_id
         rows = self.lake.read("scenario_sets", where=where).to_pylist(maps_as_pydicts="strict")
         if not rows:
             raise NotFound(
-                f"Scenario set {seal['scenario_set_id']} of valuation set {seal['valuation_set_id']} is not in the lake. "
+                f"Scenario set {seal.scenario_set_id} of valuation set {seal.valuation_set_id} is not in the lake. "
                 "Restore the lake, or value the date again."
             )
         # one content may be stored under several names
-        return next((r for r in rows if r["name"] == seal["scenario_set_name"]), rows[0])
+        return next((r for r in rows if r["name"] == seal.scenario_set_name), rows[0])
 
     def keep(self, key: Hashable, make: Callable[[], T]) -> T:
         """What `make` gives, made once and kept beside the other open objects; `key` names everything it is made of."""
@@ -138,5 +134,5 @@ class VectorCache:
 
     def alignment(self, book: Book, vectors: Vectors) -> Alignment:
         """The book against the valuation set."""
-        key = (book.positions_date, book.files, _seal_key(vectors.seal))
+        key = (book.positions_date, book.files, vectors.set_key)
         return self._kept.get(key, lambda: align(book, vectors))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +23,7 @@ from lake.disk_cache import read_mapped, write_mapped
 from lake.errors import BadInput, NotFound
 from lake.tables import Lake
 from lake.workers import each
+from valuation.types import ValuationSet
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -50,7 +51,8 @@ class Places:
 
 @dataclass(frozen=True)
 class Vectors:
-    """The vectors of a valuation set, contracts sorted by id. `seal` is its row of valuation_sets.
+    """The vectors of a valuation set, contracts sorted by id. `set_key` is `ValuationSet.key`, empty where
+    they are of no stored set.
 
     base : (n_contracts,) value of one unit; matrix : (n_contracts, width) P&L of one unit in scenario order, gains
     positive, both in the contract's currency; columns past n_scenarios are zero padding. currency : codes into
@@ -60,7 +62,7 @@ class Vectors:
     may be in memory at once. places : where Spark reads the vectors; there is no matrix here then.
     """
 
-    seal: Mapping[str, Any]
+    n_scenarios: int
     contract_ids: pa.Array
     currencies: tuple[str, ...]
     currency: Codes
@@ -71,6 +73,7 @@ class Vectors:
     substituted: Bools | None = None
     memory_bytes: float = math.inf
     places: Places | None = None
+    set_key: str = ""
 
     @property
     def rows(self) -> Floats:
@@ -94,10 +97,6 @@ class Vectors:
         if self.places is not None:
             return "spark"
         return "in-process" if self.portion >= len(self.rows) else "streamed"
-
-    @property
-    def n_scenarios(self) -> int:
-        return int(self.seal["scenario_count"])
 
     @property
     def pnl(self) -> Floats:
@@ -124,25 +123,25 @@ def _matrix(path: Path, n_contracts: int, n_scenarios: int, *, write: bool = Fal
     return np.memmap(path, dtype=np.float64, mode=mode, shape=(n_contracts, width)).view(np.ndarray)
 
 
-def load_vectors(seal: Mapping[str, Any], memory_bytes: float, folder: Path) -> Vectors:
+def load_vectors(seal: ValuationSet, memory_bytes: float, folder: Path) -> Vectors:
     """Maps the files that `write_vectors` wrote."""
     vectors = _load(seal, folder)
-    matrix = _matrix(folder / "rows.f64", len(vectors.contract_ids), seal["scenario_count"])
+    matrix = _matrix(folder / "rows.f64", len(vectors.contract_ids), seal.scenario_count)
     return replace(vectors, matrix=matrix, memory_bytes=memory_bytes)
 
 
-def load_places(seal: Mapping[str, Any], session: Callable[[], SparkSession], folder: Path) -> Vectors:
+def load_places(seal: ValuationSet, session: Callable[[], SparkSession], folder: Path) -> Vectors:
     """Maps the files that `write_places` wrote."""
     files, contract = read_mapped(folder / "files.arrow"), read_mapped(folder / "places.arrow").column("contract")
     paths, ends = tuple(files.column("file").to_pylist()), files.column("end").to_numpy()
     return replace(_load(seal, folder), places=Places(paths, ends, contract.to_numpy(), session))
 
 
-def _load(seal: Mapping[str, Any], folder: Path) -> Vectors:
+def _load(seal: ValuationSet, folder: Path) -> Vectors:
     contracts = read_mapped(folder / "contracts.arrow")
     currency = contracts.column("currency")
     return Vectors(
-        seal=seal,
+        n_scenarios=seal.scenario_count,
         contract_ids=contracts.column("contract_id"),
         currencies=tuple(currency.dictionary.to_pylist()),
         currency=currency.indices.to_numpy(),
@@ -151,6 +150,7 @@ def _load(seal: Mapping[str, Any], folder: Path) -> Vectors:
         matrix=None,
         failures=read_mapped(folder / "failures.arrow"),
         substituted=_known(contracts, "substituted"),
+        set_key=seal.key,
     )
 
 
@@ -162,7 +162,7 @@ def _known(contracts: pa.RecordBatch, name: str) -> Bools | None:
     return flags
 
 
-def write_vectors(lake: Lake, seal: Mapping[str, Any], folder: Path) -> dict[str, int]:
+def write_vectors(lake: Lake, seal: ValuationSet, folder: Path) -> dict[str, int]:
     """Copies what a sealed set's members name from the data files; raises `NotFound` when the lake lacks or spoils it.
 
     Returns the checksum of the matrix file, which is added up while its rows are at hand.
@@ -171,7 +171,7 @@ def write_vectors(lake: Lake, seal: Mapping[str, Any], folder: Path) -> dict[str
     return {"rows.f64": filling.checksum}
 
 
-def write_places(lake: Lake, seal: Mapping[str, Any], folder: Path) -> None:
+def write_places(lake: Lake, seal: ValuationSet, folder: Path) -> None:
     """Writes all of `Vectors` but the vectors, and where these are; raises as `write_vectors`, vectors themselves unread."""
     _, work = _fill(lake, seal, folder, matrix=False)
     rows = [contract for _, contract in work] or [np.empty(0, np.int32)]
@@ -184,15 +184,15 @@ def write_places(lake: Lake, seal: Mapping[str, Any], folder: Path) -> None:
 _Work = list[tuple[Path, Codes]]  # a data file, and for each of its rows the member whose vector it has, or -1
 
 
-def _fill(lake: Lake, seal: Mapping[str, Any], folder: Path, *, matrix: bool) -> tuple[_Filling, _Work]:
+def _fill(lake: Lake, seal: ValuationSet, folder: Path, *, matrix: bool) -> tuple[_Filling, _Work]:
     at = lake.snapshot("valuation_members", "valuation_failures", "pnl_vectors")
-    where = ds.field("valuation_set_id") == seal["valuation_set_id"]
+    where = ds.field("valuation_set_id") == seal.valuation_set_id
     columns = ["contract_id", "inputs_digest", "unmoved", "substituted"]
     members = at.read("valuation_members", columns, where).sort_by("contract_id")
     failures = at.read("valuation_failures", ["contract_id", "reason", "message"], where).sort_by("contract_id")
-    rows = _matrix(folder / "rows.f64", len(members), seal["scenario_count"], write=True) if matrix else None
+    rows = _matrix(folder / "rows.f64", len(members), seal.scenario_count, write=True) if matrix else None
     filling = _Filling(seal, members, rows)
-    work = filling.run(at.data_files("pnl_vectors", {"valuation_date": [seal["valuation_date"]]}))
+    work = filling.run(at.data_files("pnl_vectors", {"valuation_date": [seal.valuation_date]}))
     codes, currencies = encode(pa.array(filling.currency, pa.string()))
     write_mapped(
         folder / "contracts.arrow",
@@ -211,10 +211,10 @@ def _fill(lake: Lake, seal: Mapping[str, Any], folder: Path, *, matrix: bool) ->
 class _Filling:
     """Rows of the members, found in the data files; base value and currency, and the vectors where `rows` is given, copied."""
 
-    def __init__(self, seal: Mapping[str, Any], members: pa.Table, rows: Floats | None) -> None:
+    def __init__(self, seal: ValuationSet, members: pa.Table, rows: Floats | None) -> None:
         n = len(members)
-        self.set_id = seal["valuation_set_id"]
-        self.n_scenarios: int = seal["scenario_count"]
+        self.set_id = seal.valuation_set_id
+        self.n_scenarios: int = seal.scenario_count
         self.rows = rows
         self.contract_ids = members["contract_id"].combine_chunks()
         self.digests = members["inputs_digest"].combine_chunks()

@@ -11,7 +11,6 @@ import numpy.typing as npt
 
 from aggregation.book.book import Book
 from aggregation.book.filters import select
-from aggregation.opened import valuation_choice
 from aggregation.opened.alignment import Alignment
 from aggregation.opened.inputs import Inputs
 from aggregation.opened.remembered import answer
@@ -105,8 +104,8 @@ def rates(inputs: Inputs, held: Sequence[str], currency: str) -> Conversion:
 
 def _rates(inputs: Inputs, held: Sequence[str], currency: str) -> Conversion:
     vectors = inputs.vectors
-    scenario_set = load_scenario_set(inputs.snapshot, inputs.seal["scenario_set_id"])
-    fx_moves = RiskClass.FX.value in valuation_choice.shocked_classes(inputs.seal)
+    scenario_set = load_scenario_set(inputs.snapshot, inputs.valuation_set.scenario_set_id)
+    fx_moves = RiskClass.FX.value in inputs.valuation_set.shocked_classes
     return conversion(scenario_set, vectors.currencies, held, currency, fx_moves=fx_moves)
 
 
@@ -130,7 +129,7 @@ def _scenario_pnl(selection: Selection, first: int, n: int, threads: int | None)
     base = group_base(netted, selection.rates)
     vectors = inputs.vectors
     if vectors.places is not None:
-        pnl = group_pnl_on_spark(vectors.places, netted, selection.rates, inputs.seal["valuation_set_id"])
+        pnl = group_pnl_on_spark(vectors.places, netted, selection.rates, inputs.valuation_set.valuation_set_id)
     else:
         pnl = group_pnl(vectors.rows, netted, selection.rates, threads, vectors.portion)
     # kept for the next question: who writes into them would change its answer

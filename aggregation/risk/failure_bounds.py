@@ -20,7 +20,6 @@ import pyarrow.dataset as ds
 
 from aggregation.book.book import Book
 from aggregation.kernels.euler import group_sums
-from aggregation.opened import valuation_choice
 from aggregation.opened.alignment import COVERED
 from aggregation.reduce.currency import conversion
 from aggregation.reduce.netting import net_quantities
@@ -30,6 +29,7 @@ from lake.tables import Lake
 from scenarios.store import load_scenario_set
 from scenarios.types import MissingRiskFactor, RiskClass
 from valuation.sets.store import list_valuation_sets
+from valuation.types import ValuationSet
 
 MOST_SETS = 30  # earlier valuation sets that are looked into
 
@@ -57,7 +57,7 @@ def failure_bounds(selection: Selection, currency: str) -> FailureBounds:
     if not lacking.any():
         return FailureBounds(np.zeros(n), np.zeros(n, np.int64), {})
     holes = np.unique(contract[lacking])
-    earlier = _earlier_vectors(inputs.snapshot.lake, inputs.seal, book.contract_ids.take(pa.array(holes)))
+    earlier = _earlier_vectors(inputs.snapshot.lake, inputs.valuation_set, book.contract_ids.take(pa.array(holes)))
     per_unit = np.full(len(book.contract_ids), np.nan)
     per_unit[holes] = _per_unit(selection, earlier, currency)
     known = lacking & ~np.isnan(per_unit[contract])
@@ -80,7 +80,7 @@ def _largest(book: Book, group: Any, per_unit: Floats, n: int) -> Floats:
     return group_sums(np.abs(quantity) * per_unit[contract], slot, n)
 
 
-def _earlier_vectors(lake: Lake, seal: Mapping[str, Any], wanted: pa.Array) -> Sequence[Mapping[str, Any] | None]:
+def _earlier_vectors(lake: Lake, seal: ValuationSet, wanted: pa.Array) -> Sequence[Mapping[str, Any] | None]:
     """For each wanted contract its newest vector from another set of the same or an earlier date; None where there is none.
 
     Sets of scenarios that are no sample are left out: a chosen stress says little about what may happen.
@@ -88,33 +88,31 @@ def _earlier_vectors(lake: Lake, seal: Mapping[str, Any], wanted: pa.Array) -> S
     sets = [
         s
         for s in list_valuation_sets(lake)
-        if s["sample"]
-        and s["valuation_date"] <= seal["valuation_date"]
-        and s["valuation_set_id"] != seal["valuation_set_id"]
+        if s.sample and s.valuation_date <= seal.valuation_date and s.valuation_set_id != seal.valuation_set_id
     ]
-    sets.sort(key=lambda s: (s["valuation_date"], s["sealed_at"]), reverse=True)
+    sets.sort(key=lambda s: (s.valuation_date, s.sealed_at), reverse=True)
     found: dict[str, Mapping[str, Any]] = {}
     for earlier in sets[:MOST_SETS]:
         lacking = wanted.filter(pc.invert(pc.is_in(wanted, value_set=pa.array(list(found), pa.string()))))
         if not len(lacking):
             break
-        of_set = (ds.field("valuation_set_id") == earlier["valuation_set_id"]) & ds.field("contract_id").isin(lacking)
+        of_set = (ds.field("valuation_set_id") == earlier.valuation_set_id) & ds.field("contract_id").isin(lacking)
         members = lake.read("valuation_members", ["contract_id", "inputs_digest"], of_set)
         digests = dict(zip(members["contract_id"].to_pylist(), members["inputs_digest"].to_pylist(), strict=True))
-        of_date = (ds.field("valuation_date") == earlier["valuation_date"]) & ds.field("contract_id").isin(
+        of_date = (ds.field("valuation_date") == earlier.valuation_date) & ds.field("contract_id").isin(
             members["contract_id"]
         )
         for row in lake.read("pnl_vectors", where=of_date).to_pylist() if digests else ():
             if digests.get(row["contract_id"]) == row["inputs_digest"]:
-                found.setdefault(row["contract_id"], {**row, "valuation_set_id": earlier["valuation_set_id"]})
+                found.setdefault(row["contract_id"], {**row, "valuation_set_id": earlier.valuation_set_id})
     return [found.get(c) for c in wanted.to_pylist()]
 
 
 def _per_unit(selection: Selection, earlier: Sequence[Mapping[str, Any] | None], reporting: str) -> Floats:
     """The most that one unit of each contract could add to the P&L of a scenario; NaN where that is not known, (k,)."""
     inputs = selection.inputs
-    scenario_set = load_scenario_set(inputs.snapshot, inputs.seal["scenario_set_id"])
-    fx_moves = RiskClass.FX.value in valuation_choice.shocked_classes(inputs.seal)
+    scenario_set = load_scenario_set(inputs.snapshot, inputs.valuation_set.scenario_set_id)
+    fx_moves = RiskClass.FX.value in inputs.valuation_set.shocked_classes
     of_currency: dict[str, tuple[float, float] | None] = {}
     out = np.full(len(earlier), np.nan)
     for i, row in enumerate(earlier):

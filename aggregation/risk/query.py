@@ -18,7 +18,6 @@ import pyarrow as pa
 
 from aggregation.measures import AskedMeasure, asked_measures, interval_confidence
 from aggregation.measures import level_text as level_text
-from aggregation.opened import valuation_choice
 from aggregation.opened.inputs import Inputs, open_inputs
 from aggregation.opened.opened_lake import VectorCache
 from aggregation.receipts import make_receipt, sealed
@@ -148,7 +147,7 @@ class _Clock:
 def stated_horizon(inputs: Inputs) -> int:
     """Business days every scenario spans; raises `BadInput` where they span none or not all the same."""
     scenarios = inputs.scenarios
-    if not inputs.seal["sample"] or not scenarios["horizon_days"] or len(scenarios["horizons"] or ()) > 1:
+    if not inputs.valuation_set.sample or not scenarios["horizon_days"] or len(scenarios["horizons"] or ()) > 1:
         raise BadInput(
             f"Scenario set {scenarios['name']} states no one horizon for all its scenarios, so that there is nothing "
             "to scale from. Ask without scaling, or for a set whose scenarios span the same number of days."
@@ -303,7 +302,7 @@ def basis_notes(query: Scope, inputs: Inputs, total: Coverage, invalid: int) -> 
         if factors:
             more = f" and {len(factors) - 5:,} more" if len(factors) > 5 else ""
             notes.append(f"Risk factors that {what}: {', '.join(factors[:5])}{more}.")
-    shocked = valuation_choice.shocked_classes(inputs.seal)
+    shocked = inputs.valuation_set.shocked_classes
     if len(shocked) < len(RiskClass):
         notes.append(f"Only these risk classes are shocked: {', '.join(shocked)}.")
     if scenarios["weights"] is not None:

@@ -94,10 +94,10 @@ def paired_resamples(one: Inputs, two: Inputs) -> tuple[Resamples, Resamples]:
 
 def check_sample(inputs: Inputs) -> None:
     """Raises `BadInput` for scenarios that were chosen and not drawn: they have no sampling error."""
-    if not inputs.seal["sample"]:
+    if not inputs.valuation_set.sample:
         raise BadInput(
-            f"Scenario set {inputs.seal['scenario_set_name']} holds chosen scenarios, which are no sample and have no sampling "
-            "error; ask without an interval, or name a set that is a sample."
+            f"Scenario set {inputs.valuation_set.scenario_set_name} holds chosen scenarios, which are no sample and have no "
+            "sampling error; ask without an interval, or name a set that is a sample."
         )
 
 

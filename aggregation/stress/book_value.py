@@ -24,7 +24,7 @@ from valuation.batch import value_batch
 from valuation.books.contracts import contracts_by_id
 from valuation.catalogue import instrument, terms_from_json
 from valuation.market.scenario_market import ScenarioMarket
-from valuation.types import ValuationFailure
+from valuation.types import Contract, ValuationFailure
 
 _CELLS = 4_000_000  # contracts x scenarios valued at once: 32 MB
 
@@ -33,7 +33,7 @@ _CELLS = 4_000_000  # contracts x scenarios valued at once: 32 MB
 class BookValue:
     """Net positions of a selection of a book on the base market of `index` and `base`, reported in one currency.
 
-    contracts : (contract id, instrument type, terms), sorted by id; quantity : (n_contracts,) net units. reads : rows of the
+    contracts : sorted by id; quantity : (n_contracts,) net units. reads : rows of the
     risk factors that any of them, or the conversion, reads. failures : contracts that have no value, which are in no figure.
     """
 
@@ -41,7 +41,7 @@ class BookValue:
     index: FactorIndex
     base: Floats
     currency: str
-    contracts: tuple[tuple[str, str, str], ...]
+    contracts: tuple[Contract, ...]
     currencies: tuple[str, ...]
     quantity: Floats
     reads: tuple[int, ...]
@@ -87,7 +87,7 @@ def open_book(
     counts = np.add.reduceat(keep.astype(np.int64), book.starts[:-1])
     held = np.flatnonzero(counts)
     rows = contracts_by_id(snapshot, book.contract_ids.take(pa.array(held)))
-    contracts = list(zip(*(rows[c].to_pylist() for c in ("contract_id", "instrument_type", "terms")), strict=True))
+    contracts = Contract.of(rows)
     at_base = value_batch(contracts, ScenarioMarket(valuation_date, index, base, np.empty((len(base), 0))))
     if not at_base.contract_ids:
         first = at_base.failures[0]
@@ -98,7 +98,7 @@ def open_book(
     moving = valued & (net != 0.0)
     picked = [c for c, m in zip(contracts, moving, strict=True) if m]
     of = dict(zip(at_base.contract_ids, at_base.currencies, strict=True))
-    currencies = tuple(of[c] for c, _, _ in picked)
+    currencies = tuple(of[c.contract_id] for c in picked)
     read = {leg for c in set(currencies) for leg, _ in index.fx_path(c, currency)}
     for _, kind, terms in picked:
         read.update(instrument(kind).risk_factors(terms_from_json(kind, terms), index))

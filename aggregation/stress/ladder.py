@@ -102,7 +102,7 @@ def _request(session: Session, query: LadderQuery) -> ValuationRequest:
     _axes(query)
     moves = None
     if query.risk:
-        moves = open_inputs(session.cache, query.standing()).vectors.seal["scenario_set_id"]
+        moves = open_inputs(session.cache, query.standing()).valuation_set.scenario_set_id
     parameters = {"axes": list(query.axes), "moves": moves}
     return ValuationRequest(
         as_of=query.as_of,
@@ -133,7 +133,7 @@ def run_ladder(session: Session, query: LadderQuery) -> LadderResult:
     axes = _axes(query)
     request = _request(session, query)
     plan = plan_of([(" by ".join(query.axes), request, plan_valuation(session.lake.snapshot(), request))])
-    sealed = sealed_by(plan)[0]["valuation_set_id"]
+    sealed = sealed_by(plan)[0].valuation_set_id
     standing = query.standing()
     asked = standing.model_copy(update={"valuation_set": sealed, "scenario_set": None})
     inputs = open_inputs(session.cache, asked)

@@ -177,7 +177,7 @@ def expected_cost(lake: Lake, request: ReverseStressRequest, cache: VectorCache 
     cost = measured_cost_us(snapshot)
     days = len(_past(snapshot, counted, request)[0])
     states = _TYPICAL_GRADIENTS * 2 * len(counted.book.reads) + _TYPICAL_POINTS + days
-    us = sum(cost.get(kind, DEFAULT_COST_US) for _, kind, _ in counted.book.contracts)
+    us = sum(cost.get(c.instrument_type, DEFAULT_COST_US) for c in counted.book.contracts)
     return {
         "contracts": len(counted.book.contracts),
         "risk_factors_read": len(counted.book.reads),

@@ -47,13 +47,13 @@ from scenarios.market.moves import MoveRules
 from scenarios.types import RolledMarket, ScenarioSet
 from valuation.books.contracts import contracts_held
 from valuation.catalogue import terms_from_json
-from valuation.horizons.rolled_values import Contract, RolledValues, roll_values
+from valuation.horizons.rolled_values import RolledValues, roll_values
 from valuation.instruments.equity import cash_equity
 from valuation.instruments.schedules import horizon_date
 from valuation.market.rolled_market import Carry, RolledBase, carry_of, currencies, roll, still
 from valuation.sets.plan import DEFAULT_COST_US, all_pricers_version, make_plan, measured_cost_us
-from valuation.sets.run import run_plan
-from valuation.types import InstrumentTerms, RolledMarkets, ValuationFailure
+from valuation.sets.run import ValuationRun, run_plan
+from valuation.types import Contract, InstrumentTerms, RolledMarkets, ValuationFailure
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -201,8 +201,8 @@ def value_rolled(
     spark: Callable[[], SparkSession] | None = None,
     progress: Progress = lambda stage, done, total: None,
     cancelled: threading.Event | None = None,
-) -> list[dict[str, Any]]:
-    """Values the request's scenario set at every horizon, its moves applied onto the market rolled there; one seal each.
+) -> list[ValuationRun]:
+    """Values the request's scenario set at every horizon, its moves applied onto the market rolled there; a run each.
 
     Stores the rolled sets and their vectors; what the lake holds already is reused. Risk at T is then a query of that
     valuation set with as_of T and the book's own positions date; its P&L is against the rolled base, so that adding the
@@ -214,12 +214,12 @@ def value_rolled(
     days = _days(request)
     start = _start(snapshot, request)
     held = contracts_held(snapshot, [request.positions_date or request.as_of])
-    seals = []
+    runs = []
     for day in days:
         made = store.save_scenario_set(committer, roll(start.base, day, request.market, start.carry))
         plan = make_plan(committer.lake.snapshot(), held, made, day)
-        seals.append(run_plan(committer, plan, runner=runner, spark=spark, progress=progress, cancelled=cancelled))
-    return seals
+        runs.append(run_plan(committer, plan, runner=runner, spark=spark, progress=progress, cancelled=cancelled))
+    return runs
 
 
 def _days(request: RollRequest) -> list[dt.date]:
@@ -228,7 +228,7 @@ def _days(request: RollRequest) -> list[dt.date]:
 
 def _start(snapshot: Snapshot, request: RollRequest) -> _Start:
     held = contracts_held(snapshot, [request.positions_date or request.as_of])
-    contracts = list(zip(*(held[c].to_pylist() for c in ("contract_id", "instrument_type", "terms")), strict=True))
+    contracts = Contract.of(held)
     base = _base(snapshot, request)
     terms = list(_readable(contracts))
     found, notes = carry_of(terms)
@@ -299,8 +299,8 @@ def _vectors(units: RolledValues) -> Vectors:
     codes, members = encode(pa.array([units.currencies[i] for i in kept], pa.string()))
     failures = [(f.contract_id, f.reason, f.message) for f in units.failures]
     return Vectors(
-        seal={"scenario_count": units.values.shape[1]},
-        contract_ids=pa.array([units.contracts[i][0] for i in kept], pa.string()),
+        n_scenarios=units.values.shape[1],
+        contract_ids=pa.array([units.contracts[i].contract_id for i in kept], pa.string()),
         currencies=tuple(members.to_pylist()),
         currency=codes,
         base=units.today[kept],
@@ -375,8 +375,8 @@ def _contracts(units: RolledValues, horizons: Sequence[str], days: Sequence[dt.d
     today = np.repeat(units.today[:, None], m, axis=1)
     return pa.table(
         {
-            "contract_id": each([c[0] for c in units.contracts]),
-            "instrument_type": each([c[1] for c in units.contracts]),
+            "contract_id": each([c.contract_id for c in units.contracts]),
+            "instrument_type": each([c.instrument_type for c in units.contracts]),
             "currency": each(units.currencies),
             "horizon": pa.array(list(horizons) * n),
             "day": pa.array(list(days) * n),

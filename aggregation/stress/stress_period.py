@@ -43,6 +43,7 @@ from scenarios.market.calendars import CALENDAR_START
 from scenarios.requests import ScenarioRequest
 from scenarios.store import load_scenario_set
 from valuation.sets.requests import ValuationRequest, plan_valuation
+from valuation.types import ValuationSet
 
 _CELLS = 8_000_000  # P&Ls of windows ranked at once: 64 MB
 
@@ -152,19 +153,19 @@ def stress_period(session: Session, request: StressPeriodRequest) -> StressPerio
         RiskQuery(
             as_of=request.as_of,
             positions_date=request.positions_date,
-            valuation_set=sealed["valuation_set_id"],
+            valuation_set=sealed.valuation_set_id,
         ),
     )
     return replace(found, receipt=name_inputs(inputs))
 
 
 def search(
-    lake: Lake, request: StressPeriodRequest, seal: dict[str, Any], cache: VectorCache | None = None
+    lake: Lake, request: StressPeriodRequest, seal: ValuationSet, cache: VectorCache | None = None
 ) -> StressPeriod:
     """The search over a sealed valuation set of `valuation_request`; raises `BadInput` when the history is shorter than a window."""
     level = _check(request)
     pnl, counts = _book_pnl(lake, request, seal, cache or VectorCache(lake))
-    scenario_set = load_scenario_set(lake, seal["scenario_set_id"])
+    scenario_set = load_scenario_set(lake, seal.scenario_set_id)
     days, n = scenario_set.labels, request.length
     if len(days) < n:
         raise BadInput(
@@ -191,8 +192,8 @@ def search(
         runners_up=tuple(found[i] for i in taken[1:]),
         all_windows=found,
         coverage=counts,
-        valuation_set_id=seal["valuation_set_id"],
-        scenario_set_id=seal["scenario_set_id"],
+        valuation_set_id=seal.valuation_set_id,
+        scenario_set_id=seal.scenario_set_id,
         scenarios=len(days),
         excluded=dict(scenario_set.excluded),
     )
@@ -212,7 +213,7 @@ def _check(request: StressPeriodRequest) -> Any:
 
 
 def _book_pnl(
-    lake: Lake, request: StressPeriodRequest, seal: dict[str, Any], cache: VectorCache
+    lake: Lake, request: StressPeriodRequest, seal: ValuationSet, cache: VectorCache
 ) -> tuple[Floats, Coverage]:
     """P&L (n_scenarios,) of the selected book in the reporting currency, gains positive, and what it covers."""
     snapshot = lake.snapshot()
@@ -239,6 +240,7 @@ def searched(session: Session, query: StressPeriodRequest) -> Plan:
 
 def value_search(session: Session, query: StressPeriodRequest) -> StressPeriodRequest:
     """Values what the search reads."""
+    _check(query)
     value_request(session, valuation_request(session.lake, query, session.cache))
     return query
 

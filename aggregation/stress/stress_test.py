@@ -113,7 +113,7 @@ def _value(session: Session, query: StressQuery) -> StressQuery:
 def run_stress(session: Session, query: StressQuery) -> RiskResult:
     """P&L by the query's dimensions in each scenario; raises `NotValued` where the lake lacks the valuation."""
     sealed = sealed_by(_plan(session, query))[0]
-    return run_scenarios(session.lake, query.pnl(sealed["valuation_set_id"]), cache=session.cache)
+    return run_scenarios(session.lake, query.pnl(sealed.valuation_set_id), cache=session.cache)
 
 
 STRESS = Question(
@@ -167,7 +167,7 @@ def compare_stresses(session: Session, query: StressCompareQuery) -> StressCompa
         labels = [c for c in result.rows.column_names if c.startswith(_PNL)]
         for column in labels:
             # a set of one scenario is called by the set, a set of several by set and scenario
-            name = sealed["scenario_set_name"] + ("" if len(labels) == 1 else f": {column.removeprefix(_PNL)}")
+            name = sealed.scenario_set_name + ("" if len(labels) == 1 else f": {column.removeprefix(_PNL)}")
             if name in columns:
                 raise BadInput(f"{name} is named twice; compare different scenarios.")
             columns[name] = result.rows[column]

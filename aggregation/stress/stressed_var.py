@@ -75,7 +75,7 @@ def stressed_var(session: Session, query: StressedQuery) -> StressedResult:
     current = _pinned(session, query)
     replayed = _period(session, query)
     sealed = sealed_by(_plan_of_period(session, query, replayed))[0]
-    stressed = current.model_copy(update={"valuation_set": sealed["valuation_set_id"]})
+    stressed = current.model_copy(update={"valuation_set": sealed.valuation_set_id})
     comparison = compare(session.lake, current, stressed, cache=session.cache)
     return StressedResult(
         replayed["first"],
@@ -90,7 +90,7 @@ def stressed_var(session: Session, query: StressedQuery) -> StressedResult:
 
 def _pinned(session: Session, query: StressedQuery) -> RiskQuery:
     """The query under its current scenarios; pinned, since what a search values is of the same date, and newer."""
-    found = open_inputs(session.cache, query).seal["valuation_set_id"]
+    found = open_inputs(session.cache, query).valuation_set.valuation_set_id
     return query.risk().model_copy(update={"valuation_set": found, "scenario_set": None})
 
 

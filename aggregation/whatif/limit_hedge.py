@@ -179,7 +179,7 @@ def way_back(lake: Lake, query: RiskQuery, request: WayBackRequest, *, cache: Ve
     cache = cache or VectorCache(lake)
     query = query.model_copy(update={"by": ()})
     inputs = open_inputs(cache, query)
-    if query.interval is None and inputs.seal["sample"]:
+    if query.interval is None and inputs.valuation_set.sample:
         query = query.model_copy(update={"interval": _CONFIDENCE})
     selection = open_selection(inputs, query)
     if not selection.counts[-1, COVERED]:

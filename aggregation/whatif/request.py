@@ -5,7 +5,6 @@ Nothing of the lake changes: vectors made for a question are kept by the process
 
 from __future__ import annotations
 
-import datetime as dt
 import functools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -23,8 +22,8 @@ from aggregation.whatif.trades import trades_of_rows
 from aggregation.whatif.what_if import WhatIf, unknown_contracts, what_if
 from lake.errors import BadInput, validated
 from lake.tables import Lake
-from valuation.sets.run import value_contracts
-from valuation.types import PnLBlock
+from valuation.sets.batches import BatchHeader, value_contracts
+from valuation.types import Contract, PnLBlock
 
 _KEPT_BYTES = 64 << 20  # vectors of one question kept for the next
 
@@ -99,29 +98,17 @@ def value_new(inputs: Inputs, changes: Changes) -> PnLBlock | None:
     contracts = unknown_contracts(inputs, changes)
     if not contracts.num_rows:
         return None
-    columns = (contracts[c].to_pylist() for c in ("contract_id", "instrument_type", "terms"))
-    wanted = tuple(sorted(zip(*columns, strict=True)))
-    seal = inputs.seal
+    wanted = tuple(sorted(Contract.of(contracts)))
+    seal = inputs.valuation_set
     value = value_contracts if len(wanted) * inputs.n_scenarios * 8 > _KEPT_BYTES else _valued
-    return value(
-        str(inputs.snapshot.lake.path),
-        seal["scenario_set_id"],
-        seal["valuation_date"],
-        tuple(seal["risk_classes"]),
-        wanted,
-    )
+    header = BatchHeader(seal.valuation_date, seal.scenario_set_id, seal.risk_classes)
+    return value(str(inputs.snapshot.lake.path), header, wanted)
 
 
 @functools.lru_cache(maxsize=8)
-def _valued(
-    lake_path: str,
-    scenario_set_id: str,
-    valuation_date: dt.date,
-    risk_classes: tuple[str, ...],
-    contracts: tuple[tuple[str, str, str], ...],
-) -> PnLBlock:
+def _valued(lake_path: str, header: BatchHeader, contracts: tuple[Contract, ...]) -> PnLBlock:
     """The same trades asked about in another way are not valued again."""
-    return value_contracts(lake_path, scenario_set_id, valuation_date, risk_classes, contracts)
+    return value_contracts(lake_path, header, contracts)
 
 
 def run_what_if(

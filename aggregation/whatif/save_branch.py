@@ -99,12 +99,12 @@ def _value_new(
     lacking = book.contract_ids.filter(pa.array(state == MISSING))
     if not set(lacking.to_pylist()) & set(changes.contracts["contract_id"].to_pylist()):
         return None
-    snapshot, seal = committer.lake.snapshot(), inputs.seal
+    snapshot, seal = committer.lake.snapshot(), inputs.valuation_set
     contracts = contracts_by_id(snapshot, book.contract_ids)
-    scenarios = load_scenario_set(snapshot, seal["scenario_set_id"])
-    plan = make_plan(snapshot, contracts, scenarios, seal["valuation_date"], seal["risk_classes"])
-    sealed = run_plan(committer, plan, spark=spark, progress=progress, cancelled=cancelled)
-    return str(sealed["valuation_set_id"])
+    scenarios = load_scenario_set(snapshot, seal.scenario_set_id)
+    plan = make_plan(snapshot, contracts, scenarios, seal.valuation_date, seal.risk_classes)
+    run = run_plan(committer, plan, spark=spark, progress=progress, cancelled=cancelled)
+    return run.valuation_set.valuation_set_id
 
 
 def remove_branch(committer: Committer, name: str) -> dict[str, Any]:

@@ -99,7 +99,7 @@ def valuation_set(path: SetPath, query: Parameters) -> Response:
     seal = find_sealed(lake, path.set_id)
     if seal is None:
         raise _no_valuation_set(lake, path.set_id)
-    return json_answer(seal)
+    return json_answer(seal.to_dict())
 
 
 @api.get("/valuation-sets/<set_id>/failures", responses={200: models.ValuationFailures})

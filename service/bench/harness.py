@@ -36,6 +36,7 @@ from valuation.kernels.black import european_options
 from valuation.market.scenario_market import ScenarioMarket
 from valuation.sets.plan import make_plan
 from valuation.sets.run import run_plan
+from valuation.types import Contract
 
 Row = dict[str, Any]
 
@@ -228,7 +229,7 @@ def bench_map(n_contracts: int, n_scenarios: int) -> list[Row]:
     rows = [_kernel_row(n_scenarios)]
     contracts = mixed_contracts(n_contracts)
     made = noisy_market(n_scenarios)
-    batch = list(zip(*(contracts[c].to_pylist() for c in ("contract_id", "instrument_type", "terms")), strict=True))
+    batch = Contract.of(contracts)
     market = ScenarioMarket.of(made, VALUATION_DATE)
     valuations = contracts.num_rows * n_scenarios
     in_process = valuations / seconds(lambda: value_batch(batch, market), runs=3)

@@ -11,7 +11,6 @@ import tempfile
 from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -29,10 +28,12 @@ from aggregation.reduce.product import by_rows
 from aggregation.reduce.selection import open_selection, scenario_pnl
 from aggregation.types import Filter, RiskQuery
 from lake.arrays import Codes, Floats
+from lake.schemas import VALUATION_SETS
 from lake.tables import Lake, Snapshot
 from service.bench import peers
 from service.bench.harness import VALUATION_DATE, Row, row
 from service.bench.reduce import together, unmeasured
+from valuation.types import ValuationSet
 
 ROWS, SCENARIOS = 1_720_000, 1000
 _COLUMNS = (*(f"int{i}" for i in range(34)), *(f"dttime{i}" for i in range(33)), *(f"str{i}" for i in range(33)))
@@ -103,9 +104,10 @@ def _inputs(folder: Path, members: Mapping[str, Codes], n: int, n_scenarios: int
     for i, lo, hi in _blocks(n):
         rows[lo:hi, :n_scenarios] = _vectors_of(i, hi - lo, n_scenarios)
     ids = pa.array([f"{i:08}" for i in range(n)])
-    seal: dict[str, Any] = {"scenario_count": n_scenarios, "valuation_set_id": "bench", "risk_classes": None}
+    nothing = dict.fromkeys(VALUATION_SETS.schema.names)
+    made = ValuationSet.from_row({**nothing, "valuation_set_id": "bench", "scenario_count": n_scenarios})
     vectors = Vectors(
-        seal=seal,
+        n_scenarios=n_scenarios,
         contract_ids=ids,
         currencies=("USD",),
         currency=np.zeros(n, dtype=np.int32),
@@ -116,7 +118,7 @@ def _inputs(folder: Path, members: Mapping[str, Codes], n: int, n_scenarios: int
     )
     columns = {f"{ATTRIBUTE}{c}": Column(codes, _texts(c, codes)) for c, codes in members.items()}
     book = Book(VALUATION_DATE, (), ids, np.arange(n + 1), np.ones(n), columns)
-    return Inputs(Snapshot(Lake(folder), {}), seal, {"weights": None}, vectors, book, align(book, vectors))
+    return Inputs(Snapshot(Lake(folder), {}), made, {"weights": None}, vectors, book, align(book, vectors))
 
 
 def _query(by: tuple[str, ...], filtered: bool) -> RiskQuery:

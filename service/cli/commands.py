@@ -166,7 +166,7 @@ def value_command(
             progress=progress,
             cancelled=cancelled,
         )
-    display.print_json(sealed) if json else tables.show_sealed(sealed)
+    display.print_json(sealed.to_dict()) if json else tables.show_sealed(sealed)
 
 
 @app.command("replay")

@@ -113,7 +113,7 @@ class _Running:
 
 
 def _value(session: Session, request: Mapping[str, Any]) -> dict[str, Any]:
-    return value_request(session, validated(ValuationRequest, request, "job"))
+    return value_request(session, validated(ValuationRequest, request, "job")).to_dict()
 
 
 def _answer(session: Session, request: Mapping[str, Any]) -> dict[str, Any]:

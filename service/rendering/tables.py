@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from lake.landing.positions import PositionsReport
     from scenarios.market.landing_catalogue import MarketIngestReport
     from scenarios.plausibility.plausibility import Plausibility
+    from valuation.sets.run import ValuationRun
 
 SHOWN_REJECTIONS = 20
 _COVERAGE = ("failed", "missing", "substituted", "status")
@@ -30,24 +31,24 @@ def show_plan(plan: Mapping[str, Any]) -> None:
         display.print_table([{"instrument type": t, **f} for t, f in plan["by_instrument_type"].items()])
 
 
-def show_sealed(sealed: Mapping[str, Any]) -> None:
+def show_sealed(done: ValuationRun) -> None:
     """What a valuation did: the true figures beside the expected ones."""
-    run, plan = sealed["this_run"], sealed["plan"]
+    made, run, expected = done.valuation_set, done.this_run, done.plan["expected_core_seconds"]
     display.print_pairs(
         {
-            "valuation set": sealed["valuation_set_id"],
-            "scenario set": f"{sealed['scenario_set_name']} on {sealed['market_date']} ({sealed['scenario_set_id'][:12]}...)",
-            "scenarios": sealed["scenario_count"],
-            "submitted": sealed["submitted"],
-            "valued": run["valued"],
-            "reused": run["reused"],
-            "failed": run["failed"],
-            "unmoved": sealed["unmoved"],
-            "core seconds": f"{sealed['pricing_seconds'] if run['valued'] else 0.0:.3f} (expected {plan['expected_core_seconds']:.3f})",
-            "elapsed seconds": f"{run['elapsed_seconds']:.3f}",
-            "runner": sealed["runner"] if run["valued"] else "none: nothing was missing",
+            "valuation set": made.valuation_set_id,
+            "scenario set": f"{made.scenario_set_name} on {made.market_date} ({made.scenario_set_id[:12]}...)",
+            "scenarios": made.scenario_count,
+            "submitted": made.submitted,
+            "valued": run.valued,
+            "reused": run.reused,
+            "failed": run.failed,
+            "unmoved": made.unmoved,
+            "core seconds": f"{made.pricing_seconds if run.valued else 0.0:.3f} (expected {expected:.3f})",
+            "elapsed seconds": f"{run.elapsed_seconds:.3f}",
+            "runner": made.runner if run.valued else "none: nothing was missing",
         },
-        title=f"Valuation of {sealed['valuation_date']}, sealed",
+        title=f"Valuation of {made.valuation_date}, sealed",
     )
 
 

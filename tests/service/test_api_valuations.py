@@ -107,7 +107,7 @@ def test_a_job_that_ended_tells_its_result_or_its_problem_and_cannot_be_cancelle
     done = submitted(working.post("/api/v1/valuations", json=BODY))
     table.claim()
     with Committer(work_lake, "test") as committer:
-        table.finish(done["job_id"], run_valuation(committer, request(), spark=no_spark))  # type: ignore[arg-type]
+        table.finish(done["job_id"], run_valuation(committer, request(), spark=no_spark).to_dict())  # type: ignore[arg-type]
     answer = working.get(f"/api/v1/jobs/{done['job_id']}").get_json()
     assert answer["state"] == "done"
     assert answer["result"]["this_run"] | {"elapsed_seconds": 0} == {

@@ -24,10 +24,10 @@ def test_the_main_job(
     assert "Where the time went" in shown.out
     assert "none: nothing was missing" in shown.out
     sets = list_valuation_sets(Lake.open(tmp_path / "demo" / "lake"))
-    assert [str(s["valuation_date"]) for s in sets] == ["2020-02-14", "2020-03-16", "2020-03-16"]
-    assert all(s["submitted"] == s["valued"] + s["reused"] + s["failed"] for s in sets)
-    assert sets[0]["runner"].startswith("local")
-    assert sets[2]["reused"] == sets[1]["valued"] > 0
+    assert [str(s.valuation_date) for s in sets] == ["2020-02-14", "2020-03-16", "2020-03-16"]
+    assert all(s.submitted == s.valued + s.reused + s.failed for s in sets)
+    assert sets[0].runner.startswith("local")
+    assert sets[2].reused == sets[1].valued > 0
 
 
 def test_a_folder_that_is_no_demo_is_left_alone(tmp_path: Path) -> None:

@@ -94,7 +94,7 @@ def test_a_job_is_run_sealed_and_reported(
         assert (job.stage, job.done == job.total > 0) == ("value", True)
         seal = find_sealed(work_lake, job.result["valuation_set_id"])
         assert seal is not None
-        assert seal["run_id"] == job.result["run_id"]
+        assert seal.run_id == job.result["run_id"]
 
         again = ended(table, submit(table, request()))
         assert again.job_id != job.job_id

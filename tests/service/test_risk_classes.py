@@ -78,9 +78,9 @@ class TestRiskClasses:
         varlake("classes", "--as-of", MONDAY, "--value", lake=lake.path)
         one = next(iter(requests(VectorCache(lake), RiskQuery(as_of=MONDAY)).values()))
         with Committer(lake, "test") as committer:
-            sealed = run_valuation(committer, one, spark=lambda: None)  # type: ignore[arg-type,return-value]
+            run = run_valuation(committer, one, spark=lambda: None)  # type: ignore[arg-type,return-value]
         assert "alone" in refused(
-            "classes", "--as-of", MONDAY, "--valuation-set", sealed["valuation_set_id"], lake=lake.path
+            "classes", "--as-of", MONDAY, "--valuation-set", run.valuation_set.valuation_set_id, lake=lake.path
         )
 
     def test_route(self, valued_lake: Path, tmp_path: Path) -> None:

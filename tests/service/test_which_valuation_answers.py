@@ -13,8 +13,8 @@ from valuation.sets.requests import run_valuation
 
 def value(lake: Lake, **more: object) -> str:
     with Committer(lake, "test") as committer:
-        sealed = run_valuation(committer, request(MONDAY, **more), spark=no_spark)  # type: ignore[arg-type]
-    return str(sealed["valuation_set_id"])
+        run = run_valuation(committer, request(MONDAY, **more), spark=no_spark)  # type: ignore[arg-type]
+    return run.valuation_set.valuation_set_id
 
 
 def answering(lake: Lake, **more: object) -> str:
@@ -41,9 +41,9 @@ def test_a_stress_answers_only_by_name(work_lake: Lake) -> None:
         stress = request(
             MONDAY, scenarios=ScenarioRequest(method="stress", parameters={"text": "equity -20%"}, name="crash")
         )
-        chosen = run_valuation(committer, stress, spark=no_spark)["valuation_set_id"]  # type: ignore[arg-type]
+        run = run_valuation(committer, stress, spark=no_spark)  # type: ignore[arg-type]
     assert answering(work_lake) == sample
-    assert answering(work_lake, scenario_set="crash") == chosen
+    assert answering(work_lake, scenario_set="crash") == run.valuation_set.valuation_set_id
 
 
 def test_another_recipe_has_another_name() -> None:

@@ -16,14 +16,15 @@ from valuation import catalogue
 from valuation.batch import value_batch
 from valuation.catalogue import INSTRUMENTS, parse_terms
 from valuation.market.scenario_market import ScenarioMarket
+from valuation.types import Contract
 
 
-def contract(instrument_type: str, terms: dict) -> tuple[str, str, str]:
+def contract(instrument_type: str, terms: dict) -> Contract:
     parsed = parse_terms(instrument_type, terms)
-    return parsed.contract_id(), instrument_type, parsed.to_json()
+    return Contract(parsed.contract_id(), instrument_type, parsed.to_json())
 
 
-def book() -> list[tuple[str, str, str]]:
+def book() -> list[Contract]:
     """A few hundred contracts of every type, each type in many maturities, currencies mixed."""
     rng = np.random.default_rng(12)
     contracts = []
@@ -43,7 +44,7 @@ def book() -> list[tuple[str, str, str]]:
 
 
 @pytest.fixture(scope="module")
-def contracts() -> list[tuple[str, str, str]]:
+def contracts() -> list[Contract]:
     return book()
 
 
@@ -106,9 +107,9 @@ def test_every_contract_is_once_in_the_rows_or_the_failures(contracts, market):
         contract("equity_forward", matured),
         contract("interest_rate_swap", swap),
         contract("cash_equity", {"currency": "USD", "underlying": "EQ:NONE"}),
-        ("an id", "equity_optoin", "{}"),
-        ("another id", "cash_equity", '{"currency":"USD"}'),
-        ("third id", "cash_equity", "not JSON"),
+        Contract("an id", "equity_optoin", "{}"),
+        Contract("another id", "cash_equity", '{"currency":"USD"}'),
+        Contract("third id", "cash_equity", "not JSON"),
     ]
     mixed = [c for pair in zip(contracts[:6], bad, strict=True) for c in pair]
     block = value_batch(mixed, market)

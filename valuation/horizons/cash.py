@@ -15,7 +15,7 @@ import numpy as np
 from lake.arrays import Floats
 from valuation.batch import failure_reason
 from valuation.catalogue import instrument, terms_from_json
-from valuation.types import CashFlow, NotValuable, RolledMarkets, ValuationFailure
+from valuation.types import CashFlow, Contract, NotValuable, RolledMarkets, ValuationFailure
 
 
 @dataclass(frozen=True)
@@ -31,8 +31,8 @@ class Cash:
 
 
 @np.errstate(all="ignore")  # what is not finite is found and reported with its contract
-def cash_until(contracts: Sequence[tuple[str, str, str]], markets: RolledMarkets, until: dt.date) -> Cash:
-    """Cash of each contract, given as (contract id, instrument type, terms as canonical JSON), after the market date.
+def cash_until(contracts: Sequence[Contract], markets: RolledMarkets, until: dt.date) -> Cash:
+    """Cash of each contract after the market date.
 
     It is exactly what left the contract's value by `until`: see `Instrument.cash_flows`. Every contract has its amount
     (zero where nothing is due) or a failure with its reason.

@@ -29,9 +29,8 @@ from valuation.batch import factors_read, value_batch
 from valuation.horizons.cash import cash_until
 from valuation.horizons.unit_explain import PathMarkets
 from valuation.market.scenario_market import ScenarioMarket
-from valuation.types import ValuationFailure
+from valuation.types import Contract, ValuationFailure
 
-Contract = tuple[str, str, str]  # contract id, instrument type, terms as canonical JSON
 Time = Literal["frozen", "passes"]
 
 LOOK_BACK = 250  # business days whose moves say how large a move is
@@ -80,7 +79,7 @@ class RealisedMarkets:
         pair = self._pair(prev, day)
         market = ScenarioMarket(prev, pair.index, pair.base, pair.now[:, None])
         block = value_batch(contracts, market)
-        place = {c[0]: i for i, c in enumerate(contracts)}
+        place = {c.contract_id: i for i, c in enumerate(contracts)}
         rows = [place[c] for c in block.contract_ids]
         base, moved = block.base, block.pnl[:, 0]
         failures = list(block.failures)
@@ -174,7 +173,7 @@ def _aged(
         return ScenarioMarket(on, pair.index, pair.now, nothing, Roll(prev, on, "constant", pair.base))
 
     block = value_batch(contracts, market(day))
-    place = {c[0]: i for i, c in enumerate(contracts)}
+    place = {c.contract_id: i for i, c in enumerate(contracts)}
     value = np.full(len(contracts), np.nan)
     value[[place[c] for c in block.contract_ids]] = block.base
     value[[place[f.contract_id] for f in block.failures if f.reason == "matured"]] = 0.0

@@ -13,11 +13,9 @@ from lake.arrays import Bools, Floats
 from lake.runtime.machine import usable_cores
 from valuation.batch import value_batch
 from valuation.horizons.cash import cash_until
-from valuation.types import Market, RolledMarkets, ValuationFailure
+from valuation.types import Contract, Market, RolledMarkets, ValuationFailure
 
 _CHUNK = 2048  # contracts priced together: what a thread takes at a time
-
-Contract = tuple[str, str, str]  # contract id, instrument type, terms as canonical JSON
 
 
 @dataclass(frozen=True)
@@ -69,7 +67,7 @@ def roll_values(
 
 
 def _chunk(contracts: Sequence[Contract], markets: RolledMarkets, days: Sequence[dt.date]) -> RolledValues:
-    place = {c[0]: i for i, c in enumerate(contracts)}
+    place = {c.contract_id: i for i, c in enumerate(contracts)}
     n = len(contracts)
     currencies = [""] * n
     values, cash = np.full((n, 1 + len(days)), np.nan), np.full((n, len(days)), np.nan)
@@ -77,7 +75,7 @@ def _chunk(contracts: Sequence[Contract], markets: RolledMarkets, days: Sequence
     failed: dict[str, ValuationFailure] = {}
 
     def price(column: int, market: Market) -> None:
-        block = value_batch([c for c in contracts if c[0] not in failed], market)
+        block = value_batch([c for c in contracts if c.contract_id not in failed], market)
         rows = [place[c] for c in block.contract_ids]
         values[rows, column] = block.base
         for row, currency in zip(rows, block.currencies, strict=True):
@@ -92,9 +90,9 @@ def _chunk(contracts: Sequence[Contract], markets: RolledMarkets, days: Sequence
     price(0, markets.market(markets.market_date))
     for i, day in enumerate(days):
         price(1 + i, markets.market(day))
-        alive = [c for c in contracts if c[0] not in failed]
+        alive = [c for c in contracts if c.contract_id not in failed]
         paid = cash_until(alive, markets, day)
-        cash[[place[c[0]] for c in alive], i] = paid.amounts
+        cash[[place[c.contract_id] for c in alive], i] = paid.amounts
         failed |= {f.contract_id: f for f in paid.failures}
     return RolledValues(
         contracts,

@@ -26,10 +26,9 @@ from scenarios.types import FactorIndex, RiskClass, Roll
 from valuation.batch import value_batch
 from valuation.catalogue import instrument, terms_from_json
 from valuation.horizons.cash import cash_until
-from valuation.horizons.rolled_values import Contract
 from valuation.kernels.shapley import shapley
 from valuation.market.scenario_market import ScenarioMarket
-from valuation.types import Market, ValuationFailure
+from valuation.types import Contract, Market, ValuationFailure
 
 _CHUNK = 1024  # contracts priced together: what a thread takes at a time
 
@@ -157,7 +156,7 @@ def unit_values(contracts: Sequence[Contract], market: Market) -> UnitValues:
     """Values at the base of a market, in threads, which change no bit."""
     values, currencies = np.full(len(contracts), np.nan), [""] * len(contracts)
     failures: list[ValuationFailure] = []
-    place = {c[0]: i for i, c in enumerate(contracts)}
+    place = {c.contract_id: i for i, c in enumerate(contracts)}
     for block in _in_threads(contracts, lambda chunk: value_batch(chunk, market)):
         rows = [place[c] for c in block.contract_ids]
         values[rows] = block.base
@@ -208,7 +207,7 @@ def _subset_values(
     end = path.end.market_date
     values = np.full((len(contracts), path.n_subsets), np.nan)
     matured = np.zeros(len(contracts), dtype=np.bool_)
-    place = {c[0]: i for i, c in enumerate(contracts)}
+    place = {c.contract_id: i for i, c in enumerate(contracts)}
     block = value_batch(contracts, path.subsets(end))
     rows = [place[c] for c in block.contract_ids]
     values[rows, 0] = block.base

@@ -165,10 +165,11 @@ def value_days(
             continue
         snapshot.follow()
         plan = make_plan(snapshot, books.contracts(day), scenarios, day)
-        run = run_plan(committer, plan, runner="in-process", cancelled=cancelled)["this_run"]
+        run = run_plan(committer, plan, runner="in-process", cancelled=cancelled).this_run
         tally["days"] += 1
-        for count in ("valued", "reused", "failed"):
-            tally[count] += run[count]
+        tally["valued"] += run.valued
+        tally["reused"] += run.reused
+        tally["failed"] += run.failed
     progress("done", len(missing), len(missing))
     return {**tally, "refused": refused}
 
@@ -186,8 +187,8 @@ def _books(snapshot: Snapshot, days: Sequence[dt.date]) -> _Books:
 def _missing(snapshot: Snapshot, held: Sequence[dt.date], days: Sequence[dt.date], name: str) -> list[dt.date]:
     """The days with a book and without a sealed set of that name on their own market."""
     done = {
-        s["valuation_date"]
+        s.valuation_date
         for s in list_valuation_sets(snapshot)
-        if s["scenario_set_name"] == name and s["market_date"] == s["valuation_date"]
+        if s.scenario_set_name == name and s.market_date == s.valuation_date
     }
     return [d for d in held if d in set(days) - done]

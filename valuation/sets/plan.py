@@ -19,7 +19,7 @@ from scenarios.types import FactorIndex, GeneratedLevels, RiskClass, ScenarioSet
 from valuation.batch import failure_reason
 from valuation.catalogue import INSTRUMENTS, instrument, pricer_version, terms_from_json
 from valuation.sets import store
-from valuation.types import ValuationFailure
+from valuation.types import Contract, ValuationFailure, ValuationSet
 
 # Microseconds a contract and state, before any run of that instrument type has been measured.
 DEFAULT_COST_US = 0.5
@@ -46,7 +46,7 @@ class ValuationPlan:
     failures: tuple[ValuationFailure, ...]
     expected_us: Mapping[str, tuple[int, float]]
     snapshot: Snapshot
-    sealed: dict[str, Any] | None = None
+    sealed: ValuationSet | None = None
 
     @property
     def wanted(self) -> int:
@@ -167,12 +167,7 @@ def make_plan(
     replaced = scenario_set.held.keys() | scenario_set.proxied.keys()
     keys: list[tuple[str, str, bool, bool] | None] = []
     failures: list[ValuationFailure] = []
-    for contract_id, kind, terms_json in zip(
-        contracts["contract_id"].to_pylist(),
-        contracts["instrument_type"].to_pylist(),
-        contracts["terms"].to_pylist(),
-        strict=True,
-    ):
+    for contract_id, kind, terms_json in Contract.of(contracts):
         try:
             terms = terms_from_json(kind, terms_json)
             terms.check(valuation_date, None if roll is None else roll.since)

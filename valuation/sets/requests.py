@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field
@@ -21,7 +21,7 @@ from scenarios.types import ScenarioSet
 from valuation.books.branches import contracts_of, find_branch
 from valuation.books.contracts import contracts_by_id, contracts_held
 from valuation.sets.plan import ValuationPlan, make_plan
-from valuation.sets.run import run_plan
+from valuation.sets.run import ValuationRun, run_plan
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -78,11 +78,10 @@ def run_valuation(
     spark: Callable[[], SparkSession],
     progress: Progress = lambda stage, done, total: None,
     cancelled: threading.Event | None = None,
-) -> dict[str, Any]:
-    """Makes and stores the scenario set where needed, prices what is missing, seals; returns the seal and `this_run`."""
+) -> ValuationRun:
+    """Makes and stores the scenario set where needed, prices what is missing, seals."""
     progress("plan", 0, 1)
     plan = plan_valuation(committer.lake.snapshot(), request)
     store.save_scenario_set(committer, plan.scenario_set)
     progress("plan", 1, 1)
-    sealed = run_plan(committer, plan, runner=request.runner, spark=spark, progress=progress, cancelled=cancelled)
-    return {**sealed, "plan": plan.to_dict()}
+    return run_plan(committer, plan, runner=request.runner, spark=spark, progress=progress, cancelled=cancelled)

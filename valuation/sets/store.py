@@ -6,7 +6,6 @@ import datetime as dt
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -16,7 +15,7 @@ from lake.committer import Committer
 from lake.schemas import DOUBLES, PNL_VECTORS, VALUATION_FAILURES, VALUATION_MEMBERS, VALUATION_SETS
 from lake.storage import DataFile, write_data_file
 from lake.tables import Lake, Snapshot
-from valuation.types import PnLBlock, ValuationFailure
+from valuation.types import PnLBlock, ValuationFailure, ValuationSet
 
 
 def present_fingerprints(at: Lake | Snapshot, valuation_date: dt.date, inputs: pa.Array, bases: pa.Array) -> pa.Table:
@@ -55,33 +54,32 @@ def write_block(
     return write_data_file(root, "pnl_vectors", rows, {"valuation_date": valuation_date})
 
 
-def find_sealed(at: Lake | Snapshot, valuation_set_id: str) -> dict[str, Any] | None:
+def find_sealed(at: Lake | Snapshot, valuation_set_id: str) -> ValuationSet | None:
     """The seal of a valuation set, or None while it has none."""
     rows = at.read("valuation_sets", among={"valuation_set_id": [valuation_set_id]}).to_pylist(maps_as_pydicts="strict")
-    return rows[0] if rows else None
+    return ValuationSet.from_row(rows[0]) if rows else None
 
 
-def list_valuation_sets(at: Lake | Snapshot) -> list[dict[str, Any]]:
+def list_valuation_sets(at: Lake | Snapshot) -> list[ValuationSet]:
     """All sealed valuation sets, oldest first."""
-    rows: list[dict[str, Any]] = at.read("valuation_sets").sort_by("sealed_at").to_pylist(maps_as_pydicts="strict")
-    return rows
+    rows = at.read("valuation_sets").sort_by("sealed_at").to_pylist(maps_as_pydicts="strict")
+    return [ValuationSet.from_row(r) for r in rows]
 
 
 def seal(
     committer: Committer,
-    row: Mapping[str, Any],
+    made: ValuationSet,
     members: pa.Table,
     failures: Iterable[ValuationFailure],
-) -> dict[str, Any]:
+) -> None:
     """Commits members and failures, then the seal that makes the set visible; refuses counts that do not add up."""
-    set_id = row["valuation_set_id"]
+    set_id = made.valuation_set_id
     failed = [{"valuation_set_id": set_id, **asdict(f)} for f in sorted(failures, key=lambda f: f.contract_id)]
-    if not (row["submitted"] == row["valued"] + row["reused"] + row["failed"] and row["failed"] == len(failed)):
-        raise AssertionError(f"Counts of valuation set {set_id} do not add up: {dict(row)} with {len(failed)} failures")
-    if members.num_rows != row["valued"] + row["reused"]:
-        raise AssertionError(
-            f"Valuation set {set_id} has {members.num_rows} members for {row['valued'] + row['reused']} vectors"
-        )
+    vectors = made.valued + made.reused
+    if not (made.submitted == vectors + made.failed and made.failed == len(failed)):
+        raise AssertionError(f"Counts of valuation set {set_id} do not add up: {made} with {len(failed)} failures")
+    if members.num_rows != vectors:
+        raise AssertionError(f"Valuation set {set_id} has {members.num_rows} members for {vectors} vectors")
     members = members.append_column("valuation_set_id", pa.array([set_id] * members.num_rows, pa.string()))
     committer.put(
         "valuation_members", members.select(VALUATION_MEMBERS.schema.names).sort_by("contract_id"), replace=True
@@ -90,9 +88,7 @@ def seal(
         committer.put(
             "valuation_failures", pa.Table.from_pylist(failed, schema=VALUATION_FAILURES.schema), replace=True
         )
-    committer.put(
-        "valuation_sets",
-        pa.Table.from_pylist([dict(row)], schema=VALUATION_SETS.schema),
-        note={"valuation_set": set_id},
-    )
-    return dict(row)
+    # Arrow takes a map as its items
+    maps = {"cost_us": list(made.cost_us.items()), "table_versions": list(made.table_versions.items())}
+    row = pa.Table.from_pylist([{**made.to_dict(), **maps}], schema=VALUATION_SETS.schema)
+    committer.put("valuation_sets", row, note={"valuation_set": set_id})

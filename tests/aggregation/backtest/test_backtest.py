@@ -314,9 +314,9 @@ class TestDays:
         ids = {r["valuation_date"]: r["valuation_set_id"] for r in known}
         request = ValuationRequest(as_of=DAYS[3], scenarios=SCENARIO_REQUEST, runner="in-process")
         with Committer(own_lake, "test") as committer:
-            sealed = run_valuation(committer, request, spark=no_spark)  # type: ignore[arg-type]
-        assert sealed["valuation_set_id"] == ids[DAYS[3]]
-        assert sealed["this_run"]["valued"] == 0
+            run = run_valuation(committer, request, spark=no_spark)  # type: ignore[arg-type]
+        assert run.valuation_set.valuation_set_id == ids[DAYS[3]]
+        assert run.this_run.valued == 0
 
     def test_what_is_sealed_is_not_valued_again(self, own_lake: Lake) -> None:
         planned = plan_days(own_lake, DAYS, SCENARIO_REQUEST)

@@ -96,6 +96,6 @@ def test_chosen_scenarios_are_no_sample(tmp_path: Path, monkeypatch: Any) -> Non
     lake, a, b = two_points(tmp_path, BASE, BASE.but(day=TUESDAY), monkeypatch)
     comparison = compared(lake, a, b)
     for side in comparison.sides:
-        dict.update(side.inputs.seal, sample=False)
+        monkeypatch.setitem(vars(side.inputs.valuation_set), "sample", False)
     with pytest.raises(BadInput, match="no sample"):
         cause_intervals(comparison, Fraction(9, 10))

@@ -43,6 +43,7 @@ from valuation.catalogue import parse_terms
 from valuation.horizons.cash import cash_until
 from valuation.market.scenario_market import ScenarioMarket
 from valuation.sets.requests import run_valuation
+from valuation.types import Contract
 
 THURSDAY = dt.date(2020, 3, 12)
 DOLLARS = {"currency": "USD", "discount_curve": "USD"}
@@ -117,9 +118,9 @@ def by_desk(lake: Lake) -> PnlExplain:
     return ask(lake, by=("desk",))
 
 
-def contract(terms: Mapping[str, object]) -> tuple[str, str, str]:
+def contract(terms: Mapping[str, object]) -> Contract:
     parsed = parse_terms(str(terms["instrument_type"]), {k: v for k, v in terms.items() if k != "instrument_type"})
-    return parsed.contract_id(), parsed.instrument_type, parsed.to_json()
+    return Contract(parsed.contract_id(), parsed.instrument_type, parsed.to_json())
 
 
 class Slow:

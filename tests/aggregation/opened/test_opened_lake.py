@@ -121,9 +121,9 @@ def test_a_member_without_a_vector_is_damage(tmp_path: Path) -> None:
 
 def test_a_set_in_which_everything_failed(tmp_path: Path) -> None:
     lake = make_lake(tmp_path, Valued({"c": ("USD", 1.0, np.ones(3))}), [position("t", "c", 1.0)])
-    (seal,) = lake.read("valuation_sets").to_pylist(maps_as_pydicts="strict")
     cache = VectorCache(lake)
-    empty = cache.vectors(seal | {"valuation_set_id": "nothing valued"})
+    (seal,) = cache.seals(lake.snapshot("valuation_sets"))
+    empty = cache.vectors(dataclasses.replace(seal, valuation_set_id="nothing valued"))
     assert (len(empty.contract_ids), empty.pnl.shape, empty.currencies) == (0, (0, 3), ())
     alignment = cache.alignment(cache.book(lake.snapshot("positions"), DAY), empty)
     assert (alignment.row.tolist(), alignment.state.tolist(), alignment.order.tolist()) == ([-1], [MISSING], [])
@@ -280,8 +280,8 @@ def test_a_set_sealed_anew_is_read_anew(tmp_path: Path) -> None:
     (seal,) = cache.seals(lake.snapshot("valuation_sets"))
     book = cache.book(lake.snapshot("positions"), DAY)
     old = cache.vectors(seal)
-    assert cache.vectors(dict(seal)) is old
-    newer = cache.vectors({**seal, "sealed_at": seal["sealed_at"] + dt.timedelta(hours=1)})
+    assert cache.vectors(dataclasses.replace(seal)) is old
+    newer = cache.vectors(dataclasses.replace(seal, sealed_at=seal.sealed_at + dt.timedelta(hours=1)))
     assert newer is not old
     assert cache.alignment(book, newer) is not cache.alignment(book, old)
     assert cache.alignment(book, old) is cache.alignment(book, old)

@@ -61,7 +61,7 @@ def test_what_is_opened_says_how_it_is_passed_over(tmp_path: Path) -> None:
     def opened(**more: Any) -> str:
         cache = VectorCache(lake, **more)
         (seal,) = cache.seals(lake.snapshot("valuation_sets"))
-        told = cache.reduce_of(seal["submitted"] - seal["failed"], seal["scenario_count"]).reduce
+        told = cache.reduce_of(seal.submitted - seal.failed, seal.scenario_count).reduce
         found = open_inputs(cache, RiskQuery(as_of=DAY)).vectors
         assert found.reduce == told
         assert (found.matrix is None) is (told == "spark")

@@ -55,7 +55,7 @@ def make_vectors(pnl: Any, currency: Any, *, unmoved: Any = (), failed: Any = ()
     rows[list(unmoved)] = 0.0
     there = np.array([i for i in range(n) if i not in failed and i not in missing])
     return Vectors(
-        seal={"valuation_set_id": "x", "scenario_count": scenarios},
+        n_scenarios=scenarios,
         contract_ids=pa.array([f"c{c:06}" for c in there]),
         currencies=("EUR", "JPY", "USD"),
         currency=np.asarray(currency, dtype=np.int32)[there],

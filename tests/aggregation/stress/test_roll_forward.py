@@ -27,6 +27,7 @@ from valuation.catalogue import parse_terms
 from valuation.market.scenario_market import ScenarioMarket
 from valuation.sets.requests import run_valuation
 from valuation.sets.store import find_sealed
+from valuation.types import Contract
 
 HORIZONS = ("1D", "1M", "1Y")
 DAYS = (dt.date(2020, 3, 17), dt.date(2020, 4, 16), dt.date(2021, 3, 16))
@@ -55,9 +56,9 @@ def market_of(lake: Lake, valuation_date: dt.date) -> ScenarioMarket:
     return ScenarioMarket(valuation_date, s.index, s.base, s.base[:, None])
 
 
-def contract(terms: Mapping[str, object]) -> tuple[str, str, str]:
+def contract(terms: Mapping[str, object]) -> Contract:
     parsed = parse_terms(str(terms["instrument_type"]), {k: v for k, v in terms.items() if k != "instrument_type"})
-    return parsed.contract_id(), parsed.instrument_type, parsed.to_json()
+    return Contract(parsed.contract_id(), parsed.instrument_type, parsed.to_json())
 
 
 def test_one_row_a_group_and_horizon_and_the_sum_rule(forwards: RollResult) -> None:
@@ -257,15 +258,15 @@ def test_scenarios_at_the_horizon(work_lake: Lake) -> None:
     with Committer(work_lake, "test") as committer:
         run_valuation(committer, request(), spark=no_spark)  # type: ignore[arg-type]
         before = run_query(work_lake, RiskQuery(as_of=MONDAY))
-        seals = value_rolled(committer, asked, runner="in-process")
+        seals = [r.valuation_set for r in value_rolled(committer, asked, runner="in-process")]
         again = value_rolled(committer, asked, runner="in-process")
-    assert [s["valuation_date"] for s in seals] == [DAYS[0], DAYS[2]]
-    assert [(s["valued"], s["failed"]) for s in seals] == [(3, 1), (2, 2)]  # the option matures within the year
-    assert all(s["this_run"]["valued"] == 0 for s in again)
+    assert [s.valuation_date for s in seals] == [DAYS[0], DAYS[2]]
+    assert [(s.valued, s.failed) for s in seals] == [(3, 1), (2, 2)]  # the option matures within the year
+    assert all(r.this_run.valued == 0 for r in again)
     tomorrow, year = (
         run_query(
             work_lake,
-            RiskQuery(as_of=s["valuation_date"], positions_date=MONDAY, valuation_set=s["valuation_set_id"]),
+            RiskQuery(as_of=s.valuation_date, positions_date=MONDAY, valuation_set=s.valuation_set_id),
         )
         for s in seals
     )
@@ -275,10 +276,10 @@ def test_scenarios_at_the_horizon(work_lake: Lake) -> None:
         assert answer.total["var_0.99"] > 0
     assert tomorrow.total["var_0.99"] == pytest.approx(before.total["var_0.99"], rel=0.01)  # a day changes little
     assert tomorrow.total["var_0.99"] != before.total["var_0.99"]
-    assert find_sealed(work_lake, seals[0]["valuation_set_id"])["market_date"] == MONDAY
+    assert find_sealed(work_lake, seals[0].valuation_set_id).market_date == MONDAY
     # a question about Monday is answered as before: rolled sets never stand in for the day's own
     assert run_query(work_lake, RiskQuery(as_of=MONDAY)).receipt["result_digest"] == before.receipt["result_digest"]
-    stored = load_scenario_set(work_lake, seals[0]["scenario_set_id"])
+    stored = load_scenario_set(work_lake, seals[0].scenario_set_id)
     assert stored.roll is not None
     assert (stored.roll.since, stored.roll.to, stored.roll.market) == (MONDAY, DAYS[0], "forwards")
     with Committer(work_lake, "test") as committer, pytest.raises(BadInput, match="Name a stored scenario set"):
@@ -289,11 +290,11 @@ def test_a_rolled_set_has_one_valuation_date(work_lake: Lake) -> None:
     asked = RollRequest(as_of=MONDAY, horizons=("1D",), scenario_set="historical-30")
     with Committer(work_lake, "test") as committer:
         run_valuation(committer, request(), spark=no_spark)  # type: ignore[arg-type]
-        (seal,) = value_rolled(committer, asked, runner="in-process")
+        (run,) = value_rolled(committer, asked, runner="in-process")
         with pytest.raises(BadInput, match="rolled to 2020-03-17"):
             run_valuation(
                 committer,
-                request(scenarios={}, scenario_set=seal["scenario_set_id"]),
+                request(scenarios={}, scenario_set=run.valuation_set.scenario_set_id),
                 spark=no_spark,  # type: ignore[arg-type]
             )
 
@@ -303,8 +304,8 @@ def test_generated_scenarios_are_rolled_too(work_lake: Lake) -> None:
     asked = RollRequest(as_of=MONDAY, horizons=("1M",), market="constant", scenario_set="mc")
     with Committer(work_lake, "test") as committer:
         run_valuation(committer, request(scenarios=random), spark=no_spark)  # type: ignore[arg-type]
-        (seal,) = value_rolled(committer, asked, runner="in-process")
+        (run,) = value_rolled(committer, asked, runner="in-process")
     one = load_scenario_set(work_lake, find_scenario_set(work_lake, "mc")["scenario_set_id"])
-    rolled = load_scenario_set(work_lake, seal["scenario_set_id"])
-    assert seal["scenario_count"] == 256
+    rolled = load_scenario_set(work_lake, run.valuation_set.scenario_set_id)
+    assert run.valuation_set.scenario_count == 256
     assert np.asarray(rolled.levels).tobytes() == np.asarray(one.levels).tobytes()

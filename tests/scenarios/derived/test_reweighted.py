@@ -112,8 +112,8 @@ def test_vectors_of_the_source_answer_for_the_reweighted_set(lake: Lake) -> None
         again = make_plan(lake.snapshot(), contracts, load_scenario_set(lake, made.scenario_set_id), AS_OF)
         assert (again.work.num_rows, again.members.num_rows) == (0, 2)
         assert again.valuation_set_id != plan.valuation_set_id
-        sealed = run_plan(committer, again, runner="in-process")
-        assert (sealed["valued"], sealed["reused"]) == (0, 2)
+        run = run_plan(committer, again, runner="in-process")
+        assert (run.this_run.valued, run.this_run.reused) == (0, 2)
         narrowed = save_scenario_set(committer, make(lake, "subset", liquidity_horizon=20))
         rest = make_plan(lake.snapshot(), contracts, load_scenario_set(lake, narrowed.scenario_set_id), AS_OF)
         # EQ:A is held and EQ:B moves as before: neither is priced again

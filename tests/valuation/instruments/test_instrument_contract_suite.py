@@ -15,7 +15,7 @@ from scenarios.types import FactorIndex, MissingRiskFactor
 from valuation.batch import value_batch
 from valuation.catalogue import INSTRUMENTS, all_term_fields, parse_terms, pricer_version, terms_from_json
 from valuation.market.scenario_market import ScenarioMarket
-from valuation.types import InstrumentTerms
+from valuation.types import Contract, InstrumentTerms
 
 ALL = [pytest.param(t, i, id=f"{t}-{i}") for t, examples in EXAMPLES.items() for i in range(len(examples))]
 every_example = pytest.mark.parametrize(("instrument_type", "number"), ALL)
@@ -25,8 +25,8 @@ def terms_of(instrument_type: str, number: int) -> InstrumentTerms:
     return parse_terms(instrument_type, EXAMPLES[instrument_type][number])
 
 
-def contract(terms: InstrumentTerms) -> tuple[str, str, str]:
-    return terms.contract_id(), terms.instrument_type, terms.to_json()
+def contract(terms: InstrumentTerms) -> Contract:
+    return Contract(terms.contract_id(), terms.instrument_type, terms.to_json())
 
 
 def test_every_instrument_has_examples():

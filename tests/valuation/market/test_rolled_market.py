@@ -26,6 +26,7 @@ from valuation.kernels import curves, quotes
 from valuation.market.rolled_market import Carry, RolledBase, carry_of, roll, still
 from valuation.market.scenario_market import ScenarioMarket
 from valuation.sets.plan import Fingerprints
+from valuation.types import Contract
 
 ALL = [pytest.param(t, i, id=f"{t}-{i}") for t, examples in EXAMPLES.items() for i in range(len(examples))]
 YEAR = TODAY + dt.timedelta(days=365)
@@ -52,12 +53,12 @@ def rolled_market(s: ScenarioSet, day: dt.date, how: str = "forwards", carry: Ca
     return ScenarioMarket.of(roll(s, day, how, carry), day)  # type: ignore[arg-type]
 
 
-def contract(kind: str, terms: dict[str, object]) -> tuple[str, str, str]:
+def contract(kind: str, terms: dict[str, object]) -> Contract:
     parsed = parse_terms(kind, terms)
-    return parsed.contract_id(), kind, parsed.to_json()
+    return Contract(parsed.contract_id(), kind, parsed.to_json())
 
 
-def base_value(c: tuple[str, str, str], market: ScenarioMarket) -> float:
+def base_value(c: Contract, market: ScenarioMarket) -> float:
     """Value at the base; what has matured is worth nothing any more."""
     block = value_batch([c], market)
     if block.failures:

@@ -21,8 +21,9 @@ from scenarios.store import save_scenario_set
 from scenarios.types import ScenarioSet
 from valuation.batch import value_batch
 from valuation.market.scenario_market import ScenarioMarket
-from valuation.sets import run
+from valuation.sets import batches, run
 from valuation.sets.plan import make_plan
+from valuation.types import Contract
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -65,7 +66,7 @@ def stored_set(lake: Lake, scenarios: int = 5000, **parameters: object) -> Scena
 def value(lake: Lake, contracts: pa.Table, scenarios: ScenarioSet, **more: object) -> dict[str, object]:
     plan = make_plan(lake.snapshot(), contracts, scenarios, AS_OF)
     with Committer(lake, "test") as committer:
-        return run.run_plan(committer, plan, **{"runner": "in-process", **more})  # type: ignore[arg-type]
+        return run.run_plan(committer, plan, **{"runner": "in-process", **more}).to_dict()  # type: ignore[arg-type]
 
 
 def vectors(lake: Lake) -> dict[str, bytes]:
@@ -75,8 +76,7 @@ def vectors(lake: Lake) -> dict[str, bytes]:
 def whole(contracts: pa.Table, scenarios: ScenarioSet) -> dict[str, bytes]:
     """The vectors of one batch under all levels in memory."""
     in_memory = dataclasses.replace(scenarios, levels=np.asarray(scenarios.levels))
-    batch = list(zip(*(contracts[c].to_pylist() for c in ("contract_id", "instrument_type", "terms")), strict=True))
-    block = value_batch(batch, ScenarioMarket.of(in_memory, AS_OF))
+    block = value_batch(Contract.of(contracts), ScenarioMarket.of(in_memory, AS_OF))
     return {c: row.tobytes() for c, row in zip(block.contract_ids, block.pnl, strict=True)}
 
 
@@ -86,8 +86,8 @@ def test_blocks_of_scenarios_have_the_bits_of_the_whole(
 ) -> None:
     scenarios = stored_set(lake, horizons=horizons)
     contracts = put_contracts(lake, CONTRACTS)
-    monkeypatch.setattr(run, "LEVELS_BYTES", len(FACTORS) * 8 * PATHS * len(horizons))
-    assert len(run.cut_scenarios(scenarios)) == 5
+    monkeypatch.setattr(batches, "LEVELS_BYTES", len(FACTORS) * 8 * PATHS * len(horizons))
+    assert len(batches.cut_scenarios(scenarios)) == 5
     sealed = value(lake, contracts, scenarios)
     assert (sealed["valued"], sealed["failed"]) == (len(CONTRACTS), 0)
     assert sealed["scenario_count"] == 5000 * len(horizons)
@@ -97,10 +97,10 @@ def test_blocks_of_scenarios_have_the_bits_of_the_whole(
 def test_small_batches_of_contracts_too(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     scenarios = stored_set(lake)
     contracts = put_contracts(lake, CONTRACTS)
-    monkeypatch.setattr(run, "LEVELS_BYTES", 1)  # one atomic block at a time
-    monkeypatch.setattr(run, "GENERATED_BATCH_BYTES", 2 * 8 * scenarios.n_scenarios)
+    monkeypatch.setattr(batches, "LEVELS_BYTES", 1)  # one atomic block at a time
+    monkeypatch.setattr(batches, "GENERATED_BATCH_BYTES", 2 * 8 * scenarios.n_scenarios)
     plan = make_plan(lake.snapshot(), contracts, scenarios, AS_OF)
-    assert max(n for _, n in run.cut_batches(plan, 1)) == 2
+    assert max(n for _, n in batches.cut_batches(plan, 1)) == 2
     value(lake, contracts, scenarios)
     assert vectors(lake) == whole(contracts, scenarios)
 
@@ -117,7 +117,7 @@ def test_a_contract_that_fails_in_a_late_block_fails_as_a_whole(lake: Lake, monk
         lake, [*CONTRACTS[:2], ("government_bond", {**bond, "currency": "USD", "discount_curve": "USD"})]
     )
     scenarios = stored_set(lake, scenarios=20_000, distribution="student_t", degrees_of_freedom=2.5)
-    monkeypatch.setattr(run, "LEVELS_BYTES", 1)
+    monkeypatch.setattr(batches, "LEVELS_BYTES", 1)
     sealed = value(lake, contracts, scenarios)
     assert (sealed["valued"], sealed["failed"]) == (2, 1)
     (failure,) = lake.read("valuation_failures").to_pylist()

@@ -16,9 +16,11 @@ from lake.tables import Lake
 from scenarios import generators
 from scenarios.store import save_scenario_set
 from scenarios.types import ScenarioSet
+from valuation.sets.batches import cut_batches
 from valuation.sets.plan import ValuationPlan, make_plan
-from valuation.sets.run import Cancelled, cut_batches, run_plan
+from valuation.sets.run import Cancelled, run_plan
 from valuation.sets.store import find_sealed
+from valuation.types import ValuationSet
 
 AS_OF = dt.date(2020, 3, 16)
 N = 40
@@ -82,7 +84,7 @@ def plan_for(lake: Lake, contracts: pa.Table, scenarios: ScenarioSet, **more: ob
 
 def run(lake: Lake, plan: ValuationPlan, **more: object) -> dict[str, object]:
     with Committer(lake, "test") as committer:
-        return run_plan(committer, plan, **{"runner": "in-process", **more})  # type: ignore[arg-type]
+        return run_plan(committer, plan, **{"runner": "in-process", **more}).to_dict()  # type: ignore[arg-type]
 
 
 def vectors(lake: Lake, set_id: str) -> dict[str, bytes]:
@@ -190,7 +192,7 @@ def test_bits_do_not_depend_on_batches(lake: Lake, tmp_path: Path, monkeypatch: 
     plan = plan_for(lake, contracts, scenario_set(lake))
     run(lake, plan)
     one = vectors(lake, plan.valuation_set_id)
-    monkeypatch.setattr("valuation.sets.run.BLOCK_BYTES", N * 8 * 3)
+    monkeypatch.setattr("valuation.sets.batches.BLOCK_BYTES", N * 8 * 3)
     monkeypatch.setattr("valuation.sets.run.WAVE", 2)
     other = new_lake(tmp_path / "other")
     put_market(other, FACTORS, random_walks(FACTORS, dt.date(2019, 12, 2), AS_OF))
@@ -227,7 +229,7 @@ def test_spark_gives_the_bits_of_this_process(lake: Lake, tmp_path: Path, spark:
 
 def test_cancel_keeps_what_was_committed(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     contracts = put_contracts(lake, CONTRACTS)
-    monkeypatch.setattr("valuation.sets.run.BLOCK_BYTES", N * 8 * 2)
+    monkeypatch.setattr("valuation.sets.batches.BLOCK_BYTES", N * 8 * 2)
     monkeypatch.setattr("valuation.sets.run.WAVE", 1)
     scenarios = scenario_set(lake)
     plan = plan_for(lake, contracts, scenarios)
@@ -245,6 +247,14 @@ def test_cancel_keeps_what_was_committed(lake: Lake, monkeypatch: pytest.MonkeyP
     sealed = run(lake, rest)
     assert sealed["reused"] == rest.members.num_rows
     assert len(vectors(lake, plan.valuation_set_id)) == len(CONTRACTS)
+
+
+def test_a_valuation_set_is_its_row(lake: Lake) -> None:
+    plan = plan_for(lake, put_contracts(lake, CONTRACTS), scenario_set(lake))
+    told = run(lake, plan)
+    (row,) = lake.read("valuation_sets").to_pylist(maps_as_pydicts="strict")
+    assert list(row) == list(ValuationSet.__dataclass_fields__)
+    assert ValuationSet.from_row(row).to_dict() == row == {k: told[k] for k in row}
 
 
 def test_unknown_risk_class(lake: Lake) -> None:

@@ -1,0 +1,108 @@
+"""Batches on Spark: tasks write files and return their names. Spark is asked for here, and started by the caller."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.ipc as ipc
+
+from lake.progress import Cancelled
+from lake.tables import Lake
+from valuation.sets.batches import BatchHeader, BatchResult, run_batch
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+
+def _task(
+    lake_path: str, header: BatchHeader, work_file: str, batches: list[tuple[int, int]]
+) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
+    """What a Spark task does: reads its slices of the work list, values them, returns file names and failures."""
+
+    def run(numbers: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        work = ipc.open_file(pa.memory_map(work_file)).read_all()
+        for numbered in numbers:
+            for i in numbered.column(0).to_pylist():
+                result = run_batch(lake_path, header, work.slice(*batches[i]))
+                yield pa.RecordBatch.from_pydict({"batch": pa.array([i], pa.int64()), "result": [result.to_json()]})
+
+    return run
+
+
+def run_on_spark(
+    spark: SparkSession,
+    lake: Lake,
+    header: BatchHeader,
+    work: pa.Table,
+    batches: list[tuple[int, int]],
+    tick: Callable[[int], None],
+    cancelled: threading.Event,
+    run_id: str,
+) -> Iterator[BatchResult]:
+    """Values the batches of a work list, a task each; results in the order of the batches. `tick` counts tasks that end."""
+    folder = lake.state / "runs" / run_id
+    folder.mkdir(parents=True, exist_ok=True)
+    work_file = folder / "work.arrow"
+    with ipc.new_file(str(work_file), work.schema) as sink:
+        sink.write_table(work)
+    try:
+        task = _task(str(lake.path), header, str(work_file), batches)
+        rows = _collect(
+            spark,
+            spark.range(0, len(batches), 1, len(batches)).mapInArrow(task, "batch long, result string"),
+            run_id,
+            tick,
+            cancelled,
+        )
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    yield from (BatchResult.from_json(r["result"]) for r in sorted(rows, key=lambda r: int(r["batch"])))
+
+
+def _collect(
+    spark: SparkSession, frame: Any, group: str, tick: Callable[[int], None], cancelled: threading.Event
+) -> list[Any]:
+    """Collects the frame in a thread of its own, so that this one can report progress and cancel the job group."""
+    context = spark.sparkContext
+    outcome: list[Any] = []
+
+    def collect() -> None:
+        context.setJobGroup(group, "varlake valuation", interruptOnCancel=True)
+        outcome.extend(frame.collect())
+
+    done = 0
+    tracker = context.statusTracker()
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(collect)
+        while not running.done():
+            time.sleep(0.05)
+            if cancelled.is_set():
+                context.cancelJobGroup(group)
+                break
+            completed = sum(
+                info.numCompletedTasks
+                for job in tracker.getJobIdsForGroup(group)
+                for stage in (tracker.getJobInfo(job) or _NO_JOB).stageIds
+                if (info := tracker.getStageInfo(stage)) is not None
+            )
+            tick(completed - done)
+            done = completed
+        error = running.exception()
+    if cancelled.is_set():
+        raise Cancelled("The valuation was cancelled.")
+    if error is not None:
+        raise error
+    return outcome
+
+
+class _NoJob:
+    stageIds: tuple[int, ...] = ()  # noqa: N815 - Spark's spelling
+
+
+_NO_JOB = _NoJob()
