@@ -20,9 +20,10 @@ from scipy import stats
 
 from aggregation.backtest.backtest import run_backtest
 from aggregation.backtest.judgement import BacktestQuery, BacktestResult
+from aggregation.questions import ask, read
 from aggregation.replay import receipt_of, replay
 from aggregation.risk.query import run_query
-from aggregation.risk.series import run_series
+from aggregation.session import reading
 from aggregation.types import Filter, RiskQuery
 from lake.committer import Committer
 from lake.errors import BadInput, NotFound
@@ -364,7 +365,7 @@ class TestReceipt:
     def test_it_replays_to_the_same_bits_until_an_input_changes(self, own_lake: Lake, tmp_path: Path) -> None:
         receipts = {
             "backtest": run_backtest(own_lake, asked(first=DAYS[10])).receipt,
-            "series": run_series(own_lake, RiskQuery(as_of=LAST), DAYS[10], LAST).receipt,
+            "series": ask(reading(own_lake), "series", read("series", {"from": DAYS[10], "to": LAST})).receipt,
         }
         for kind, receipt in receipts.items():
             done = replay(own_lake, receipt_of({"receipt": json.loads(json.dumps(receipt, default=str))}))

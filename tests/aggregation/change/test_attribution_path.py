@@ -16,7 +16,7 @@ from aggregation.replay import receipt_of, replay
 from aggregation.risk.query import run_query
 from aggregation.types import RiskQuery
 from lake.committer import Committer
-from lake.errors import BadInput, NotReady
+from lake.errors import BadInput, NotValued
 from lake.tables import Lake
 from valuation.sets.requests import run_valuation
 
@@ -66,7 +66,7 @@ def test_the_plan_says_what_is_missing_and_writes_nothing(lake: Lake) -> None:
         assert {(m["request"]["as_of"], m["request"]["market_date"]) for m in said["missing"]} == {
             (str(a), str(b)) for a in (FRIDAY, MONDAY) for b in (FRIDAY, MONDAY)
         }
-        with pytest.raises(NotReady, match="6 valuations between the two points are missing"):
+        with pytest.raises(NotValued, match="6 valuations between the two points are missing"):
             explain_through(lake, ONE, TWO, "shapley", cache=VectorCache(lake))
     assert before == (lake.version("valuation_sets"), lake.version("scenario_sets"))
 

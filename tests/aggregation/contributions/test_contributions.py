@@ -19,7 +19,7 @@ from aggregation.opened.opened_lake import VectorCache
 from aggregation.risk.query import run_query
 from aggregation.risk.sampling_error import resamples_of
 from aggregation.types import Filter, RiskQuery
-from lake.errors import BadInput
+from lake.errors import BadInput, validated
 from lake.tables import Lake
 
 N = 200
@@ -338,8 +338,6 @@ class TestRefusals:
     @pytest.mark.parametrize(
         ("more", "says"),
         [
-            ({"measures": ("var", "es")}, "one measure at one level, and var_0.99, es_0.99"),
-            ({"levels": ("0.9", "0.99")}, "one measure at one level"),
             ({"measures": ("mean",), "form": "regression"}, "these do: var, es"),
             ({"measures": ("volatility",)}, "does not split in the scenario form"),
             ({"by": ("desks",)}, "desk"),
@@ -350,6 +348,11 @@ class TestRefusals:
     def test_what_cannot_be_split_is_said(self, lake: Lake, more: dict[str, Any], says: str) -> None:
         with pytest.raises(BadInput, match=says):
             ask(lake, **more)
+
+    @pytest.mark.parametrize("more", [{"measures": ("var", "es")}, {"levels": ("0.9", "0.99")}])
+    def test_one_measure_at_one_level_is_split(self, more: dict[str, Any]) -> None:
+        with pytest.raises(BadInput, match=f"{next(iter(more))}.* at most 1 item"):
+            validated(ContributionQuery, {"as_of": DAY, **more}, "question")
 
     def test_an_estimator_that_takes_no_weights(self, aged_lake: Lake) -> None:
         with pytest.raises(BadInput, match="weighted"):

@@ -21,7 +21,7 @@ from aggregation.risk import query as query_module
 from aggregation.risk.query import run_query
 from aggregation.types import Filter, RiskQuery, RiskResult
 from lake.canonical import canonical_json
-from lake.errors import BadInput, NotFound
+from lake.errors import BadInput, NotFound, NotValued
 from lake.tables import Lake
 from scenarios.types import MissingRiskFactor
 
@@ -422,9 +422,7 @@ def test_dates_and_sets_that_are_not_there(rich_lake: Lake) -> None:
 
 def test_an_empty_lake_says_so(tmp_path: Path) -> None:
     lake = Lake.create(tmp_path / "lake")
-    refused(
-        lake, NotFound, r"No valuation set of 2020-03-16\. There are no dates with one yet\. `varlake value --as-of"
-    )
+    refused(lake, NotValued, r"No valuation set of 2020-03-16\. There are no dates with one yet\. Ask for the plan")
     put_valued(lake, Valued({"c": ("USD", 1.0, np.zeros(2))}))
     refused(lake, NotFound, r"No positions on 2020-03-16\. There are no dates with positions yet\.")
 
