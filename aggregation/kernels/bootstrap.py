@@ -215,7 +215,7 @@ def percentile_interval(figures: Floats, confidence: Fraction) -> tuple[Floats, 
     none = np.asarray(np.isnan(figures).all(axis=-1))
     known = np.where(none[..., None], 0.0, figures)
     quantile = np.nanquantile if np.isnan(known).any() else np.quantile
-    low, high = np.where(none, np.nan, quantile(known, [outside, 1 - outside], axis=-1))
+    low, high = np.where(none, np.nan, quantile(known, [outside, 1 - outside], axis=-1)) + 0.0  # no minus zero
     return low, high
 
 
