@@ -17,7 +17,7 @@ from lake.errors import BadInput, NotFound, NotValued
 from lake.tables import Snapshot
 from scenarios.generators import GENERATORS
 from scenarios.requests import ScenarioRequest
-from scenarios.store import find_scenario_set, list_scenario_sets, load_scenario_set
+from scenarios.store import find_scenario_set, load_scenario_set, scenario_summaries
 from valuation.sets.requests import ValuationRequest, plan_valuation, run_valuation
 from valuation.sets.run import ValuationRun
 from valuation.sets.store import list_valuation_sets
@@ -99,24 +99,24 @@ def _answering(seals: list[ValuationSet], query: Scope) -> ValuationSet | None:
 def _scenarios(snapshot: Snapshot, wanted: str, query: Scope) -> dict[str, Any]:
     """The stored set where it is of the market asked for, else its recipe there."""
     market = query.market_date or query.as_of
-    rows = list_scenario_sets(snapshot).to_pylist()
-    by_id = any(r["scenario_set_id"] == wanted for r in rows)
-    there = [r for r in rows if wanted in (r["name"], r["scenario_set_id"]) and r["market_date"] == market]
+    rows = scenario_summaries(snapshot)
+    by_id = any(r.scenario_set_id == wanted for r in rows)
+    there = [r for r in rows if wanted in (r.name, r.scenario_set_id) and r.market_date == market]
     if there:
-        return {"scenario_set": max(there, key=lambda r: r["version"])["scenario_set_id"]}
+        return {"scenario_set": max(there, key=lambda r: r.version).scenario_set_id}
     stored = find_scenario_set(snapshot, wanted)
-    definition = load_scenario_set(snapshot, stored["scenario_set_id"]).definition
+    definition = load_scenario_set(snapshot, stored.scenario_set_id).definition
     parameters = {k: v for k, v in definition.items() if k not in ("method", "market_date")}
-    name = stored["name"]
-    if by_id and stored["sample"]:
-        if "window_end" not in GENERATORS[stored["method"]].definition.model_fields:
+    name = stored.name
+    if by_id and stored.sample:
+        if "window_end" not in GENERATORS[stored.method].definition.model_fields:
             raise BadInput(
-                f"Scenario set {wanted} is of the market of {stored['market_date']}, and its method, {stored['method']}, draws "
+                f"Scenario set {wanted} is of the market of {stored.market_date}, and its method, {stored.method}, draws "
                 f"from the latest history. Name it {name} to have it made anew on {market}."
             )
-        parameters["window_end"] = parameters.get("window_end") or str(stored["market_date"])
+        parameters["window_end"] = parameters.get("window_end") or str(stored.market_date)
         name = f"{name}-to-{parameters['window_end']}"
-    return {"scenarios": ScenarioRequest(method=stored["method"], parameters=parameters, name=name)}
+    return {"scenarios": ScenarioRequest(method=stored.method, parameters=parameters, name=name)}
 
 
 def plan_points(session: Session, query: TwoPoints) -> Plan:

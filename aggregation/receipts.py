@@ -60,7 +60,7 @@ def own_digest(receipt: Mapping[str, Any]) -> str:
 def name_inputs(inputs: Inputs) -> dict[str, Any]:
     """What the numbers rest on: sets, dates, counts, code and the digests of positions, vectors, scenarios and market."""
     seal, scenarios, lake = inputs.valuation_set, inputs.scenarios, inputs.snapshot.lake
-    market_version = scenarios["market_data_version"]
+    market_version = scenarios.market_data_version
     return {
         "valuation_set_id": seal.valuation_set_id,
         "valuation_set_digest": valuation_set_digest(lake, seal.valuation_set_id),
@@ -70,12 +70,12 @@ def name_inputs(inputs: Inputs) -> dict[str, Any]:
         "pricer_version": seal.pricer_version,
         "scenario_set_id": seal.scenario_set_id,
         "scenario_set_name": seal.scenario_set_name,
-        "scenario_set_version": scenarios["version"],
-        "method": scenarios["method"],
+        "scenario_set_version": scenarios.version,
+        "method": scenarios.method,
         "scenario_count": inputs.vectors.n_scenarios,
-        "horizon_days": scenarios["horizon_days"],
-        "weighted": scenarios["weights"] is not None,
-        "synthetic": scenarios["synthetic"],
+        "horizon_days": scenarios.horizon_days,
+        "weighted": scenarios.weights is not None,
+        "synthetic": scenarios.synthetic,
         "market_data_version": market_version,
         "market_data_digest": market_data_digest(lake, market_version),
         "reduce": inputs.vectors.reduce,

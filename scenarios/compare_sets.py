@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def scenario_diff(snapshot: Snapshot, one: str, two: str, as_of: dt.date | None = None) -> list[dict[str, Any]]:
     """Factors whose base or levels differ between two stored sets: a row each, by id, with their largest difference."""
     left, right = (
-        load_scenario_set(snapshot, find_scenario_set(snapshot, s, as_of)["scenario_set_id"]) for s in (one, two)
+        load_scenario_set(snapshot, find_scenario_set(snapshot, s, as_of).scenario_set_id) for s in (one, two)
     )
     if left.n_scenarios != right.n_scenarios:
         raise BadInput(

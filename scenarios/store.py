@@ -20,7 +20,7 @@ from lake.errors import BadInput, Conflict, NotFound, unknown
 from lake.schemas import DOUBLES, SCENARIO_CALIBRATIONS, SCENARIO_LEVELS, SCENARIO_SETS
 from lake.tables import Lake, Snapshot, code_version
 from scenarios.simulated.simulated_levels import SimulatedLevels
-from scenarios.types import FactorIndex, RiskFactor, Roll, ScenarioSet
+from scenarios.types import FactorIndex, RiskFactor, Roll, ScenarioSet, ScenarioSummary
 
 BLOCK = 4096  # scenarios in a stored block: 32 KiB a risk factor
 LABELS_STORED = 10_000  # labels of generated scenarios follow from their number; beyond this they are not written down
@@ -197,19 +197,25 @@ def list_scenario_sets(at: Lake | Snapshot, columns: Sequence[str] = SUMMARY_COL
     return rows.sort_by("created_at").select(list(columns))
 
 
-def find_scenario_set(at: Lake | Snapshot, name_or_id: str, market_date: dt.date | None = None) -> dict[str, Any]:
-    """The summary row of a set by id, or by name at a market date (newest version); raises `NotFound` with the nearest names."""
-    rows = list_scenario_sets(at).to_pylist()
-    found = [r for r in rows if r["scenario_set_id"] == name_or_id]
+def scenario_summaries(at: Lake | Snapshot) -> list[ScenarioSummary]:
+    """All scenario sets, oldest first."""
+    rows = list_scenario_sets(at, tuple(ScenarioSummary.__dataclass_fields__)).to_pylist()
+    return [ScenarioSummary.from_row(r) for r in rows]
+
+
+def find_scenario_set(at: Lake | Snapshot, name_or_id: str, market_date: dt.date | None = None) -> ScenarioSummary:
+    """A set by id, or by name at a market date (newest version); raises `NotFound` with the nearest names."""
+    sets = scenario_summaries(at)
+    found = [s for s in sets if s.scenario_set_id == name_or_id]
     if not found:
-        named = [r for r in rows if r["name"] == name_or_id]
+        named = [s for s in sets if s.name == name_or_id]
         if not named:
-            raise unknown("scenario set", name_or_id, (r["name"] for r in rows), error=NotFound)
-        found = [r for r in named if market_date is None or r["market_date"] == market_date]
+            raise unknown("scenario set", name_or_id, (s.name for s in sets), error=NotFound)
+        found = [s for s in named if market_date is None or s.market_date == market_date]
         if not found:
-            dates = ", ".join(sorted({str(r["market_date"]) for r in named}))
+            dates = ", ".join(sorted({str(s.market_date) for s in named}))
             raise NotFound(f"Scenario set {name_or_id} is not there for {market_date}; it is for {dates}.")
-    return max(found, key=lambda r: (r["market_date"], r["version"]))
+    return max(found, key=lambda s: (s.market_date, s.version))
 
 
 def load_scenario_set(at: Lake | Snapshot, scenario_set_id: str) -> ScenarioSet:

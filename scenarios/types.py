@@ -5,11 +5,12 @@ from __future__ import annotations
 import abc
 import datetime as dt
 import functools
+import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -254,6 +255,50 @@ class GeneratedLevels(abc.ABC):
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> npt.NDArray[Any]:
         return np.asarray(self[:], dtype=dtype)
+
+
+@dataclass(frozen=True)
+class ScenarioSummary:
+    """What a stored scenario set is, of its row in the lake's table scenario_sets, which says what each column holds."""
+
+    scenario_set_id: str
+    name: str
+    version: int
+    method: str
+    sample: bool
+    market_date: dt.date
+    horizon_days: int
+    horizons: tuple[int, ...]
+    seed: int | None
+    synthetic: bool
+    market_data_version: int | None
+
+    @classmethod
+    def from_row(cls, row: Mapping[str, Any]) -> Self:
+        """From a row whose maps were read as dicts; lists and maps that are null are empty, `weights` apart."""
+        return cls(**{name: _plain(name, row[name]) for name in cls.__dataclass_fields__})
+
+
+@dataclass(frozen=True)
+class ScenarioDetails(ScenarioSummary):
+    """The summary with the recipe, the scenarios by name and weight, and the factors that are special; no levels."""
+
+    definition: Mapping[str, Any]
+    labels: tuple[str, ...]
+    weights: tuple[float, ...] | None
+    excluded: Mapping[str, str]
+    held: Mapping[str, str]
+    proxied: Mapping[str, str]
+
+
+def _plain(name: str, value: Any) -> Any:
+    if name == "definition":
+        return json.loads(value or "{}")
+    if name in ("horizons", "labels"):
+        return tuple(value or ())
+    if name in ("excluded", "held", "proxied"):
+        return value or {}
+    return tuple(value) if name == "weights" and value is not None else value
 
 
 RolledMarket = Literal["forwards", "constant"]

@@ -134,7 +134,7 @@ class _Run:
             self.errors.append(error)
             return f"no VaR: {_first_sentence(error)}"
         self.read[str(prev)] = name_inputs(inputs)
-        self.synthetic |= bool(inputs.scenarios["synthetic"])
+        self.synthetic |= bool(inputs.scenarios.synthetic)
         return published(selection, self.query) or "no VaR: none of the positions is covered by the valuation set"
 
     def _hypothetical(self, prev: dt.date, day: dt.date, risk: dict[Key, NodeRisk] | str) -> dict[Key, NodePnL] | str:

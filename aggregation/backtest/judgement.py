@@ -140,7 +140,7 @@ class TestedDay:
 def published(selection: Selection, query: BacktestQuery) -> dict[Key, NodeRisk]:
     """Risk of every group of the selection and, under (), of all; groups with nothing covered are not there."""
     inputs, groups = selection.inputs, selection.groups
-    horizon, made = inputs.scenarios["horizon_days"], inputs.valuation_set
+    horizon, made = inputs.scenarios.horizon_days, inputs.valuation_set
     if horizon != 1:
         raise BadInput(
             f"VaR of {made.valuation_date} spans {horizon} days (scenario set {made.scenario_set_name}), and "

@@ -282,5 +282,5 @@ def _at(values: Any, place: Any) -> Any:
 
 
 def _labels(inputs: Any) -> Sequence[str]:
-    stored: Sequence[str] = inputs.scenarios["labels"]
+    stored: Sequence[str] = inputs.scenarios.labels
     return stored or [str(i) for i in range(inputs.n_scenarios)]

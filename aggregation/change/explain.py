@@ -199,9 +199,9 @@ def what_changed(one: Inputs, two: Inputs) -> tuple[str, ...]:
         {
             "valuation date": i.valuation_set.valuation_date,
             "market date": i.valuation_set.market_date,
-            "market data version": i.scenarios["market_data_version"],
-            "scenario method": i.scenarios["method"],
-            "scenario set": i.scenarios["name"],
+            "market data version": i.scenarios.market_data_version,
+            "scenario method": i.scenarios.method,
+            "scenario set": i.scenarios.name,
             "pricer version": i.valuation_set.pricer_version[:12],
         }
         for i in (one, two)
@@ -242,12 +242,12 @@ def _notes(comparison: Comparison) -> tuple[str, ...]:
                 f"{c.missing:,} not valued."
             )
     scenarios = [s.inputs.scenarios for s in comparison.sides]
-    if any(s["synthetic"] for s in scenarios):
+    if any(s.synthetic for s in scenarios):
         notes.append("The market data is synthetic.")
     for what, a, b in (
         ("Scenario counts", one.inputs.n_scenarios, two.inputs.n_scenarios),
-        ("Scenario sets", scenarios[0]["name"], scenarios[1]["name"]),
-        ("Methods", scenarios[0]["method"], scenarios[1]["method"]),
+        ("Scenario sets", scenarios[0].name, scenarios[1].name),
+        ("Methods", scenarios[0].method, scenarios[1].method),
     ):
         if a != b:
             notes.append(f"{what} differ: {a} at {place(one.inputs)}, {b} at {place(two.inputs)}.")

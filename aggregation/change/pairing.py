@@ -6,9 +6,6 @@ pairing of two books against two valuation sets is kept beside the other open ob
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,8 +17,8 @@ import pyarrow.compute as pc
 from aggregation.book.book import Book, encode
 from aggregation.opened.inputs import Inputs
 from lake.arrays import Codes, Ints
+from scenarios.types import ScenarioDetails
 
-_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _OF_THE_DAY = ("market_date", "window_start", "window_end", "scenario_set", "source_definition")
 
 
@@ -41,21 +38,21 @@ def common_scenarios(one: Inputs, two: Inputs) -> Common:
     17th draws of two seeds have nothing in common but their number.
     """
     a, b = one.scenarios, two.scenarios
-    if a["scenario_set_id"] == b["scenario_set_id"]:
+    if a.scenario_set_id == b.scenario_set_id:
         every = np.arange(one.n_scenarios, dtype=np.int32)
         return Common(every, every)
     none = np.empty(0, dtype=np.int32)
-    if (a["seed"] is not None or b["seed"] is not None) and _recipe(a) != _recipe(b):
+    if (a.seed is not None or b.seed is not None) and _recipe(a) != _recipe(b):
         return Common(
             none,
             none,
-            f"The scenarios of {a['name']} and {b['name']} are drawn by different recipes, so that none of one is one of the other: "
+            f"The scenarios of {a.name} and {b.name} are drawn by different recipes, so that none of one is one of the other: "
             "the whole change is scenarios that left and entered.",
         )
-    if not a["labels"] or not b["labels"]:  # numbered, too many to be written down
+    if not a.labels or not b.labels:  # numbered, too many to be written down
         every = np.arange(min(one.n_scenarios, two.n_scenarios), dtype=np.int32)
         return Common(every, every)
-    place = pc.fill_null(pc.index_in(pa.array(a["labels"], pa.string()), pa.array(b["labels"], pa.string())), -1)
+    place = pc.fill_null(pc.index_in(pa.array(a.labels, pa.string()), pa.array(b.labels, pa.string())), -1)
     after = place.to_numpy().astype(np.int32)
     before = np.flatnonzero(after >= 0).astype(np.int32)
     if len(before):
@@ -63,18 +60,16 @@ def common_scenarios(one: Inputs, two: Inputs) -> Common:
     return Common(
         none,
         none,
-        f"No scenario of {a['name']} ({_some(a)}) is one of {b['name']} ({_some(b)}): the whole change is scenarios that left and entered.",
+        f"No scenario of {a.name} ({_some(a)}) is one of {b.name} ({_some(b)}): the whole change is scenarios that left and entered.",
     )
 
 
-def _recipe(scenarios: Mapping[str, Any]) -> Any:
-    made = scenarios["definition"]
-    made = json.loads(made) if isinstance(made, str) else dict(made)
-    return scenarios["method"], {k: v for k, v in made.items() if k not in _OF_THE_DAY}
+def _recipe(scenarios: ScenarioDetails) -> Any:
+    return scenarios.method, {k: v for k, v in scenarios.definition.items() if k not in _OF_THE_DAY}
 
 
-def _some(scenarios: Mapping[str, Any]) -> str:
-    labels = scenarios["labels"] or ["numbered"]
+def _some(scenarios: ScenarioDetails) -> str:
+    labels = scenarios.labels or ("numbered",)
     return f"{labels[0]} ..." if len(labels) > 1 else str(labels[0])
 
 

@@ -132,7 +132,7 @@ def check_like_inputs(one: Inputs, two: Inputs) -> None:
     """Raises `BadInput` where two valuations differ in horizon or in the risk classes they shock."""
     sets = one.valuation_set, two.valuation_set
     for name, a, b in (
-        ("horizon_days", one.scenarios["horizon_days"], two.scenarios["horizon_days"]),
+        ("horizon_days", one.scenarios.horizon_days, two.scenarios.horizon_days),
         ("risk_classes", *(s.shocked_classes for s in sets)),
     ):
         if a != b:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -16,6 +15,7 @@ from aggregation.opened.vectors import Vectors
 from aggregation.types import Scope
 from lake.arrays import Floats
 from lake.tables import Snapshot
+from scenarios.types import ScenarioDetails
 from valuation.books import branches
 from valuation.types import ValuationSet
 
@@ -24,11 +24,11 @@ MOST_CANDIDATES = 8  # valuation sets looked into for one that holds the whole b
 
 @dataclass(frozen=True)
 class Inputs:
-    """Everything a query reads, at pinned versions. `scenarios` is the row of its scenario set."""
+    """Everything a query reads, at pinned versions."""
 
     snapshot: Snapshot
     valuation_set: ValuationSet
-    scenarios: Mapping[str, Any]
+    scenarios: ScenarioDetails
     vectors: Vectors
     book: Book
     alignment: Alignment
@@ -40,7 +40,7 @@ class Inputs:
     @property
     def weights(self) -> Floats | None:
         """Probability of each scenario, (n_scenarios,); None when all are alike."""
-        return None if self.scenarios["weights"] is None else np.array(self.scenarios["weights"])
+        return None if self.scenarios.weights is None else np.array(self.scenarios.weights)
 
 
 def open_inputs(cache: VectorCache, query: Scope) -> Inputs:

@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pyarrow.dataset as ds
 
@@ -23,6 +23,7 @@ from lake.canonical import digest
 from lake.disk_cache import DEFAULT_BYTES, Build, DiskCache, Kept
 from lake.errors import NotFound
 from lake.tables import NEVER_WRITTEN, Lake, Snapshot
+from scenarios.types import ScenarioDetails
 from valuation.sets.store import list_valuation_sets
 from valuation.types import ValuationSet
 
@@ -112,12 +113,12 @@ class VectorCache:
         key = ("seals", self._lake_id(), at.versions["valuation_sets"])
         return self._kept.get(key, lambda: list_valuation_sets(at))
 
-    def scenarios(self, seal: ValuationSet) -> dict[str, Any]:
-        """The row of scenario_sets that the set was valued under; no levels are read."""
+    def scenarios(self, seal: ValuationSet) -> ScenarioDetails:
+        """The scenario set that the set was valued under; no levels are read."""
         key = ("scenarios", self._lake_id(), seal.scenario_set_id, seal.scenario_set_name)
         return self._kept.get(key, lambda: self._read_scenarios(seal))
 
-    def _read_scenarios(self, seal: ValuationSet) -> dict[str, Any]:
+    def _read_scenarios(self, seal: ValuationSet) -> ScenarioDetails:
         where = ds.field("scenario_set_id") == seal.scenario_set_id
         rows = self.lake.read("scenario_sets", where=where).to_pylist(maps_as_pydicts="strict")
         if not rows:
@@ -126,7 +127,7 @@ class VectorCache:
                 "Restore the lake, or value the date again."
             )
         # one content may be stored under several names
-        return next((r for r in rows if r["name"] == seal.scenario_set_name), rows[0])
+        return ScenarioDetails.from_row(next((r for r in rows if r["name"] == seal.scenario_set_name), rows[0]))
 
     def keep(self, key: Hashable, make: Callable[[], T]) -> T:
         """What `make` gives, made once and kept beside the other open objects; `key` names everything it is made of."""

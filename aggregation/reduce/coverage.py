@@ -21,7 +21,7 @@ def substituted_positions(selection: Selection) -> Ints | None:
     """
     inputs = selection.inputs
     groups, book, vectors = selection.groups, inputs.book, inputs.vectors
-    replaced = {*(inputs.scenarios["held"] or ()), *(inputs.scenarios["proxied"] or ())}
+    replaced = {*inputs.scenarios.held, *inputs.scenarios.proxied}
     if not replaced:
         return np.zeros(groups.n + 1, np.int64)
     if vectors.substituted is None:

@@ -162,8 +162,7 @@ def run_drill(
 
 
 def _labels(inputs: Inputs) -> Sequence[str]:
-    stored: Sequence[str] = inputs.scenarios["labels"]
-    return stored or load_scenario_set(inputs.snapshot, inputs.valuation_set.scenario_set_id).labels
+    return inputs.scenarios.labels or load_scenario_set(inputs.snapshot, inputs.valuation_set.scenario_set_id).labels
 
 
 def _named_scenarios(query: DrillQuery, labels: Sequence[str]) -> _Tail:

@@ -107,12 +107,11 @@ def run_scenarios(
 
 
 def _labels(inputs: Inputs) -> list[str]:
-    labels: list[str] = inputs.scenarios["labels"]
     if inputs.vectors.n_scenarios > MOST_COLUMNS:
         raise BadInput(
             f"{inputs.vectors.n_scenarios:,} scenarios would be as many columns; ask for measures, or a set of {MOST_COLUMNS:,} at most."
         )
-    return [f"pnl_{label}" for label in labels]
+    return [f"pnl_{label}" for label in inputs.scenarios.labels]
 
 
 def _run(
@@ -147,12 +146,12 @@ class _Clock:
 def stated_horizon(inputs: Inputs) -> int:
     """Business days every scenario spans; raises `BadInput` where they span none or not all the same."""
     scenarios = inputs.scenarios
-    if not inputs.valuation_set.sample or not scenarios["horizon_days"] or len(scenarios["horizons"] or ()) > 1:
+    if not inputs.valuation_set.sample or not scenarios.horizon_days or len(scenarios.horizons) > 1:
         raise BadInput(
-            f"Scenario set {scenarios['name']} states no one horizon for all its scenarios, so that there is nothing "
+            f"Scenario set {scenarios.name} states no one horizon for all its scenarios, so that there is nothing "
             "to scale from. Ask without scaling, or for a set whose scenarios span the same number of days."
         )
-    return int(scenarios["horizon_days"])
+    return scenarios.horizon_days
 
 
 def _reduce(
@@ -274,7 +273,7 @@ def basis_notes(query: Scope, inputs: Inputs, total: Coverage, invalid: int) -> 
     """What a reader must know of the positions and the scenarios; `invalid` counts the groups of which nothing is covered."""
     notes = []
     scenarios = inputs.scenarios
-    if scenarios["synthetic"]:
+    if scenarios.synthetic:
         notes.append("The market data is synthetic.")
     if total.failed:
         notes.append(f"{total.failed:,} positions are not in the numbers: their contracts failed in the valuation.")
@@ -293,18 +292,18 @@ def basis_notes(query: Scope, inputs: Inputs, total: Coverage, invalid: int) -> 
         notes.append(f"{total.substituted:,} positions rest on market data that was held or proxied.")
     if invalid:
         notes.append(f"{invalid:,} groups have no number: none of their positions is covered.")
-    for kind, what in (
-        ("held", "keep an earlier level"),
-        ("proxied", "move by a proxy"),
-        ("excluded", "are not in the scenarios"),
+    for special, what in (
+        (scenarios.held, "keep an earlier level"),
+        (scenarios.proxied, "move by a proxy"),
+        (scenarios.excluded, "are not in the scenarios"),
     ):
-        factors = sorted(scenarios[kind] or ())
+        factors = sorted(special)
         if factors:
             more = f" and {len(factors) - 5:,} more" if len(factors) > 5 else ""
             notes.append(f"Risk factors that {what}: {', '.join(factors[:5])}{more}.")
     shocked = inputs.valuation_set.shocked_classes
     if len(shocked) < len(RiskClass):
         notes.append(f"Only these risk classes are shocked: {', '.join(shocked)}.")
-    if scenarios["weights"] is not None:
+    if scenarios.weights is not None:
         notes.append("The scenarios carry weights.")
     return notes

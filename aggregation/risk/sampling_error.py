@@ -10,8 +10,7 @@ A statistic that is a sum over scenarios with tail weights, such as a contributi
 from __future__ import annotations
 
 import functools
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -73,13 +72,13 @@ def resamples_of(inputs: Inputs) -> Resamples:
     """The resamples of the scenarios of a question; raises `BadInput` for chosen scenarios, which are no sample."""
     check_sample(inputs)
     return Resamples(
-        inputs.n_scenarios, _count(inputs.n_scenarios), _seed(inputs.scenarios["scenario_set_id"]), dependence(inputs)
+        inputs.n_scenarios, _count(inputs.n_scenarios), _seed(inputs.scenarios.scenario_set_id), dependence(inputs)
     )
 
 
 def paired_resamples(one: Inputs, two: Inputs) -> tuple[Resamples, Resamples]:
     """One resample for both sides of a difference: a scenario that both have, by its label, is drawn as often on each."""
-    sets = tuple(i.scenarios["scenario_set_id"] for i in (one, two))
+    sets = tuple(i.scenarios.scenario_set_id for i in (one, two))
     if sets[0] == sets[1]:
         same = resamples_of(one)
         return same, same
@@ -103,19 +102,14 @@ def check_sample(inputs: Inputs) -> None:
 
 def dependence(inputs: Inputs) -> int:
     """How many neighbouring scenarios share days: 1 where none do."""
-    definition = _definition(inputs)
-    overlap = inputs.scenarios["method"] == "historical" and definition.get("overlapping", True)
-    return max(1, min(int(inputs.scenarios["horizon_days"] or 1), inputs.n_scenarios)) if overlap else 1
-
-
-def _definition(inputs: Inputs) -> Mapping[str, Any]:
-    found: Mapping[str, Any] = json.loads(inputs.scenarios["definition"] or "{}")
-    return found
+    scenarios = inputs.scenarios
+    overlap = scenarios.method == "historical" and scenarios.definition.get("overlapping", True)
+    return max(1, min(scenarios.horizon_days or 1, inputs.n_scenarios)) if overlap else 1
 
 
 def _labels(inputs: Inputs) -> tuple[str, ...]:
     # labels of very many generated scenarios are not stored: they are their numbers
-    return tuple(inputs.scenarios["labels"] or map(str, range(inputs.n_scenarios)))
+    return tuple(inputs.scenarios.labels or map(str, range(inputs.n_scenarios)))
 
 
 def _count(n: int) -> int:
@@ -277,5 +271,5 @@ def interval_notes(
         )
     if weights is not None:
         yield f"The weights leave as much as {bootstrap.effective_count(weights):,.0f} equally likely scenarios would tell."
-    if (kind := _definition(inputs).get("sampling", "random")) != "random":
+    if (kind := inputs.scenarios.definition.get("sampling", "random")) != "random":
         yield f"The scenarios were drawn as {kind} and not independently: the intervals are those of independent ones."

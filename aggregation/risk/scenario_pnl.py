@@ -129,9 +129,8 @@ def run_pnl(lake: Lake, query: PnlQuery, *, cache: VectorCache | None = None, th
 
 def scenario_labels(inputs: Inputs) -> Sequence[str]:
     """The id of every scenario, in the order of the set."""
-    stored: Sequence[str] = inputs.scenarios["labels"]
     # those of very many generated scenarios follow from the recipe
-    return stored or load_scenario_set(inputs.snapshot, inputs.valuation_set.scenario_set_id).labels
+    return inputs.scenarios.labels or load_scenario_set(inputs.snapshot, inputs.valuation_set.scenario_set_id).labels
 
 
 def _looked_at(query: PnlQuery, labels: Sequence[str]) -> Ints:

@@ -266,11 +266,11 @@ def _base(snapshot: Snapshot, request: RollRequest) -> ScenarioSet:
     """The stored set, or the market of the date as a set in which nothing happens."""
     if request.scenario_set is not None:
         row = store.find_scenario_set(snapshot, request.scenario_set, request.as_of)
-        if row["market_date"] != request.as_of:
+        if row.market_date != request.as_of:
             raise BadInput(
-                f"Scenario set {request.scenario_set} is of {row['market_date']}, and {request.as_of} is to be rolled."
+                f"Scenario set {request.scenario_set} is of {row.market_date}, and {request.as_of} is to be rolled."
             )
-        return store.load_scenario_set(snapshot, row["scenario_set_id"])
+        return store.load_scenario_set(snapshot, row.scenario_set_id)
     rules = MoveRules.model_validate({"market_date": request.as_of})
     market = load_base(snapshot, request.as_of, rules.calendar, rules.max_held_days)
     n = len(market.base)

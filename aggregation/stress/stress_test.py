@@ -20,8 +20,9 @@ from lake.dates import Day
 from lake.errors import BadInput
 from lake.tables import Snapshot
 from scenarios.requests import ScenarioRequest
-from scenarios.store import find_scenario_set, list_scenario_sets, load_scenario_set
+from scenarios.store import find_scenario_set, load_scenario_set, scenario_summaries
 from scenarios.stress.language import MAX_TEXT
+from scenarios.types import ScenarioSummary
 from valuation.sets.requests import ValuationRequest, plan_valuation
 
 _PNL = "pnl_"
@@ -60,18 +61,18 @@ def request_for(
     if stored is None:
         made = ScenarioRequest(method="stress", parameters={"text": scenario}, name=None)
         return ValuationRequest(as_of=as_of, positions_dates=books, scenarios=made)
-    if stored["market_date"] == as_of:
-        return ValuationRequest(as_of=as_of, positions_dates=books, scenario_set=stored["scenario_set_id"])
-    definition = load_scenario_set(snapshot, stored["scenario_set_id"]).definition
+    if stored.market_date == as_of:
+        return ValuationRequest(as_of=as_of, positions_dates=books, scenario_set=stored.scenario_set_id)
+    definition = load_scenario_set(snapshot, stored.scenario_set_id).definition
     parameters = {k: v for k, v in definition.items() if k not in ("method", "market_date")}
-    anew = ScenarioRequest(method=stored["method"], parameters=parameters, name=stored["name"])
+    anew = ScenarioRequest(method=stored.method, parameters=parameters, name=stored.name)
     return ValuationRequest(as_of=as_of, positions_dates=books, scenarios=anew)
 
 
-def _stored(snapshot: Snapshot, scenario: str) -> dict[str, Any] | None:
+def _stored(snapshot: Snapshot, scenario: str) -> ScenarioSummary | None:
     """The newest stored set of that name or id; None for a text in the stress language."""
-    rows = list_scenario_sets(snapshot).to_pylist()
-    if any(scenario in (r["name"], r["scenario_set_id"]) for r in rows):
+    rows = scenario_summaries(snapshot)
+    if any(scenario in (r.name, r.scenario_set_id) for r in rows):
         return find_scenario_set(snapshot, scenario)
     if all(c.isalnum() or c in "_.:-" for c in scenario):
         # one word is a name, never a scenario

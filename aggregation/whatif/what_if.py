@@ -624,7 +624,7 @@ def _notes(
 ) -> tuple[str, ...]:
     """What a reader must know before using the numbers."""
     notes = []
-    if inputs.scenarios["synthetic"]:
+    if inputs.scenarios.synthetic:
         notes.append("The market data is synthetic.")
     if failures:
         notes.append(f"{len(failures):,} added trades are not in the numbers: their contracts have no value.")
@@ -633,7 +633,7 @@ def _notes(
             f"{after.failed + after.missing:,} of {after.positions:,} positions after the change are not in the numbers; "
             "coverage says why."
         )
-    if inputs.scenarios["held"] or inputs.scenarios["proxied"]:
+    if inputs.scenarios.held or inputs.scenarios.proxied:
         notes.append(
             "Some risk factors keep an earlier level or move by a proxy; `varlake var` says which and how many positions rest on "
             "them."

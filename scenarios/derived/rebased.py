@@ -40,13 +40,13 @@ def generate(snapshot: Snapshot, definition: RebasedDefinition, name: str) -> Sc
     A factor that only the other set has stays at its base, unshocked. One that only the source has, or whose move has no
     meaning from the new base, is excluded and says why. Raises `BadInput` for rolled markets and where nothing is left.
     """
-    source = load_scenario_set(snapshot, find_scenario_set(snapshot, definition.scenario_set)["scenario_set_id"])
+    source = load_scenario_set(snapshot, find_scenario_set(snapshot, definition.scenario_set).scenario_set_id)
     row = find_scenario_set(snapshot, definition.base_set, definition.market_date)
-    if row["market_date"] != definition.market_date:
+    if row.market_date != definition.market_date:
         raise BadInput(
-            f"Scenario set {definition.base_set} is of {row['market_date']}, but market date {definition.market_date} was given."
+            f"Scenario set {definition.base_set} is of {row.market_date}, but market date {definition.market_date} was given."
         )
-    market = load_scenario_set(snapshot, row["scenario_set_id"])
+    market = load_scenario_set(snapshot, row.scenario_set_id)
     for s in (source, market):
         if s.roll is not None:
             raise BadInput(f"The market of {s.name} is rolled to {s.roll.to}; only sets of their own date are rebased.")

@@ -134,11 +134,11 @@ def generate(snapshot: Snapshot, definition: ReweightedDefinition, name: str) ->
     are not labelled by their day.
     """
     row = find_scenario_set(snapshot, definition.scenario_set, definition.market_date)
-    if row["market_date"] != definition.market_date:
+    if row.market_date != definition.market_date:
         raise BadInput(
-            f"Scenario set {definition.scenario_set} is of {row['market_date']}, but market date {definition.market_date} was given."
+            f"Scenario set {definition.scenario_set} is of {row.market_date}, but market date {definition.market_date} was given."
         )
-    source = load_scenario_set(snapshot, row["scenario_set_id"])
+    source = load_scenario_set(snapshot, row.scenario_set_id)
     if source.horizons:
         raise BadInput(
             f"{source.name} has several horizons a path, and weights belong to one; make a set of one horizon."

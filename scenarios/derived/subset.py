@@ -113,11 +113,11 @@ def generate(snapshot: Snapshot, definition: SubsetDefinition, name: str) -> Sce
     Raises `BadInput` where no shocked factor is left.
     """
     row = find_scenario_set(snapshot, definition.scenario_set, definition.market_date)
-    if row["market_date"] != definition.market_date:
+    if row.market_date != definition.market_date:
         raise BadInput(
-            f"Scenario set {definition.scenario_set} is of {row['market_date']}, but market date {definition.market_date} was given."
+            f"Scenario set {definition.scenario_set} is of {row.market_date}, but market date {definition.market_date} was given."
         )
-    source = load_scenario_set(snapshot, row["scenario_set_id"])
+    source = load_scenario_set(snapshot, row.scenario_set_id)
     classes = definition.risk_classes or tuple(RiskClass)
     least = definition.liquidity_horizon or 0
     days = liquidity_horizons(source.index, definition)

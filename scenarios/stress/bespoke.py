@@ -39,7 +39,7 @@ def check_bespoke(snapshot: Snapshot, as_of: dt.date, form: str, content: str | 
 def bespoke_document(snapshot: Snapshot, name_or_id: str, market_date: dt.date | None) -> tuple[str, Document]:
     """Name and scenario of a stored bespoke set; raises `BadInput` for a set of another method."""
     found = find_scenario_set(snapshot, name_or_id, market_date)
-    stored = load_scenario_set(snapshot, found["scenario_set_id"])
+    stored = load_scenario_set(snapshot, found.scenario_set_id)
     if stored.method not in METHODS:
         raise BadInput(
             f"{name_or_id} is a {stored.method} set; only bespoke scenarios ({', '.join(METHODS)}) have a text."

@@ -12,14 +12,14 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from lake.errors import BadInput, Issue
 from lake.tables import Snapshot
 from scenarios.market.base_market import BaseMarket, load_base
-from scenarios.store import find_scenario_set, list_scenario_sets, load_scenario_set
+from scenarios.store import find_scenario_set, load_scenario_set, scenario_summaries
 from scenarios.stress import language
 from scenarios.stress import model as m
 from scenarios.stress.apply import Move, Outcome, evaluate, failures, one_label
 from scenarios.stress.crosses import PairTree
 from scenarios.stress.forms import from_json
 from scenarios.stress.select import Universe
-from scenarios.types import FactorIndex, ScenarioSet
+from scenarios.types import FactorIndex, ScenarioSet, ScenarioSummary
 
 MAX_DEPTH = 8  # scenarios that include scenarios
 METHODS = ("stress", "grid")
@@ -94,8 +94,8 @@ class StoredScenarios:
         """The moves of the scenario. A stress of another date is applied to this market anew, so that +10pt stays +10pt;
         of any other set the moves are taken as they were made, by shift type."""
         row = self._find(step.name)
-        self.used[step.name] = row["scenario_set_id"]
-        stored = load_scenario_set(self.snapshot, row["scenario_set_id"])
+        self.used[step.name] = row.scenario_set_id
+        stored = load_scenario_set(self.snapshot, row.scenario_set_id)
         column = one_label(step, stored.labels)
         if stored.market_date != self.market.market_date and stored.method in METHODS:
             return self._anew(stored, column)
@@ -106,13 +106,13 @@ class StoredScenarios:
             stored.levels[np.flatnonzero(moved), column : column + 1][:, 0],
         )
 
-    def _find(self, name: str) -> Mapping[str, Any]:
+    def _find(self, name: str) -> ScenarioSummary:
         if name in self.pinned:
             return find_scenario_set(self.snapshot, self.pinned[name])
         date = self.market.market_date
-        named = [r for r in list_scenario_sets(self.snapshot).to_pylist() if r["name"] == name]
-        if past := [r for r in named if r["market_date"] <= date]:
-            return max(past, key=lambda r: (r["market_date"], r["version"]))
+        named = [r for r in scenario_summaries(self.snapshot) if r.name == name]
+        if past := [r for r in named if r.market_date <= date]:
+            return max(past, key=lambda r: (r.market_date, r.version))
         return find_scenario_set(self.snapshot, name, date if named else None)
 
     def _anew(self, stored: ScenarioSet, column: int) -> Move:

@@ -80,7 +80,7 @@ def scenario_set(path: SetPath, query: ScenarioSetParameters) -> Response:
     """A scenario set: its recipe, its labels, what was excluded, held and dropped, and why."""
     lake = context().lake
     found = find_scenario_set(lake, path.set_id, query.market_date)
-    same = (ds.field("scenario_set_id") == found["scenario_set_id"]) & (ds.field("name") == found["name"])
+    same = (ds.field("scenario_set_id") == found.scenario_set_id) & (ds.field("name") == found.name)
     row = to_rows(lake.read("scenario_sets", where=same))[0]
     return json_answer({**row, "definition": json.loads(row["definition"])})
 

@@ -28,8 +28,9 @@ from aggregation.reduce.product import by_rows
 from aggregation.reduce.selection import open_selection, scenario_pnl
 from aggregation.types import Filter, RiskQuery
 from lake.arrays import Codes, Floats
-from lake.schemas import VALUATION_SETS
+from lake.schemas import SCENARIO_SETS, VALUATION_SETS
 from lake.tables import Lake, Snapshot
+from scenarios.types import ScenarioDetails
 from service.bench import peers
 from service.bench.harness import VALUATION_DATE, Row, row
 from service.bench.reduce import together, unmeasured
@@ -118,7 +119,8 @@ def _inputs(folder: Path, members: Mapping[str, Codes], n: int, n_scenarios: int
     )
     columns = {f"{ATTRIBUTE}{c}": Column(codes, _texts(c, codes)) for c, codes in members.items()}
     book = Book(VALUATION_DATE, (), ids, np.arange(n + 1), np.ones(n), columns)
-    return Inputs(Snapshot(Lake(folder), {}), made, {"weights": None}, vectors, book, align(book, vectors))
+    scenarios = ScenarioDetails.from_row(dict.fromkeys(SCENARIO_SETS.schema.names))
+    return Inputs(Snapshot(Lake(folder), {}), made, scenarios, vectors, book, align(book, vectors))
 
 
 def _query(by: tuple[str, ...], filtered: bool) -> RiskQuery:

@@ -98,9 +98,9 @@ def scenarios_show(
 
     _, opened = open_lake(lake)
     row = find_scenario_set(opened, name_or_id, as_date(as_of, "--as-of") if as_of else None)
-    _show_scenario_set(opened, row["scenario_set_id"], json)
+    _show_scenario_set(opened, row.scenario_set_id, json)
     if plot is not None:
-        written = scenario_picture.plot(load_scenario_set(opened, row["scenario_set_id"]), plot)
+        written = scenario_picture.plot(load_scenario_set(opened, row.scenario_set_id), plot)
         display.say(f"Wrote {written}")
 
 

@@ -44,7 +44,7 @@ class TestRiskClasses:
 
     def test_each_class_is_the_loss_from_its_own_moves(self, lake: Lake) -> None:
         found = answer("classes", "--as-of", MONDAY, *EQUITIES, "--value", "--level", "0.9", lake=lake.path)
-        market = load_scenario_set(lake, find_scenario_set(lake, "historical-30", MONDAY)["scenario_set_id"])
+        market = load_scenario_set(lake, find_scenario_set(lake, "historical-30", MONDAY).scenario_set_id)
         level = {f: (market.base[r], np.asarray(market.levels[r])) for f, r in market.index.row.items()}
         (a0, a), (b0, b), (x0, x) = (level[f] for f in ("EQ:AAA", "EQ:BBB", "FX:EURUSD"))
         alone = {
@@ -112,7 +112,7 @@ class TestStressed:
             lake=lake.path,
         )
         market = load_scenario_set(
-            lake, find_scenario_set(lake, "stressed-2020-01-06-2020-02-14", MONDAY)["scenario_set_id"]
+            lake, find_scenario_set(lake, "stressed-2020-01-06-2020-02-14", MONDAY).scenario_set_id
         )
         level = {f: (market.base[r], np.asarray(market.levels[r])) for f, r in market.index.row.items()}
         (a0, a), (b0, b), (x0, x) = (level[f] for f in ("EQ:AAA", "EQ:BBB", "FX:EURUSD"))

@@ -28,7 +28,7 @@ def lake(valued_lake: Path) -> Lake:
 @pytest.fixture(scope="module")
 def market(lake: Lake) -> ScenarioSet:
     row = find_scenario_set(lake, "historical-30", MONDAY)
-    return load_scenario_set(lake, row["scenario_set_id"])
+    return load_scenario_set(lake, row.scenario_set_id)
 
 
 def ask(lake: Lake, **more: object) -> ParametricResult:

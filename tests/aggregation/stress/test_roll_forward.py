@@ -305,7 +305,7 @@ def test_generated_scenarios_are_rolled_too(work_lake: Lake) -> None:
     with Committer(work_lake, "test") as committer:
         run_valuation(committer, request(scenarios=random), spark=no_spark)  # type: ignore[arg-type]
         (run,) = value_rolled(committer, asked, runner="in-process")
-    one = load_scenario_set(work_lake, find_scenario_set(work_lake, "mc")["scenario_set_id"])
+    one = load_scenario_set(work_lake, find_scenario_set(work_lake, "mc").scenario_set_id)
     rolled = load_scenario_set(work_lake, run.valuation_set.scenario_set_id)
     assert run.valuation_set.scenario_count == 256
     assert np.asarray(rolled.levels).tobytes() == np.asarray(one.levels).tobytes()

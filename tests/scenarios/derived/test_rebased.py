@@ -40,7 +40,7 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Lake:
 
 
 def load(lake: Lake, name: str, day: dt.date) -> ScenarioSet:
-    return store.load_scenario_set(lake, store.find_scenario_set(lake, name, day)["scenario_set_id"])
+    return store.load_scenario_set(lake, store.find_scenario_set(lake, name, day).scenario_set_id)
 
 
 def rebased(lake: Lake, moves: ScenarioSet, base: ScenarioSet) -> ScenarioSet:

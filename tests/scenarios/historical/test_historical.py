@@ -158,7 +158,8 @@ def test_store_round_trip_and_versions(lake: Lake, market: dict[str, dict[dt.dat
         corrected = save_scenario_set(committer, build(lake, scenarios=60))
     assert corrected.version == 2
     assert corrected.scenario_set_id != stored.scenario_set_id
-    assert find_scenario_set(lake, "test", AS_OF)["scenario_set_id"] == corrected.scenario_set_id
+    found = find_scenario_set(lake, "test", AS_OF)
+    assert (found.scenario_set_id, found.version) == (corrected.scenario_set_id, corrected.version)
     assert load_scenario_set(lake, stored.scenario_set_id).levels.tobytes() == made.levels.tobytes()
     with pytest.raises(NotFound, match="test"):
         find_scenario_set(lake, "tset")

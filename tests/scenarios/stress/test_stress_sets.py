@@ -79,7 +79,7 @@ def test_a_change_makes_a_new_version_and_both_stay(lake: Lake) -> None:
     one = store(lake, build(lake, TEXT))
     two = store(lake, build(lake, TEXT.replace("-20%", "-25%")))
     assert (one.version, two.version) == (1, 2)
-    assert find_scenario_set(lake, "test", DAY)["scenario_set_id"] == two.scenario_set_id
+    assert find_scenario_set(lake, "test", DAY).scenario_set_id == two.scenario_set_id
     loaded = load_scenario_set(lake, one.scenario_set_id)
     assert loaded.derived == one.derived
     assert loaded.levels.tobytes() == one.levels.tobytes()
