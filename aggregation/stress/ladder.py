@@ -172,7 +172,7 @@ def run_ladder(session: Session, query: LadderQuery) -> LadderResult:
         units=tuple(str(a.unit) for a in axes),
         coverage=coverage,
         receipt={**name_inputs(inputs), "currency": query.currency},
-        notes=_notes(coverage, inputs.scenarios["synthetic"]),
+        notes=_notes(coverage, inputs.scenarios.synthetic),
     )
 
 

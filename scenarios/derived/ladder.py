@@ -49,7 +49,7 @@ def generate(snapshot: Snapshot, definition: LadderDefinition, name: str) -> Sce
     )
     if definition.moves is None:
         return made
-    source = load_scenario_set(snapshot, find_scenario_set(snapshot, definition.moves)["scenario_set_id"])
+    source = load_scenario_set(snapshot, find_scenario_set(snapshot, definition.moves).scenario_set_id)
     if source.roll is not None or source.horizons:
         raise BadInput(f"The moves of {source.name} span several dates; name a set whose scenarios span one horizon.")
     n, size = rungs.n_scenarios, len(rungs.index.factors) * rungs.n_scenarios * (1 + source.n_scenarios)
