@@ -7,7 +7,7 @@ the market asked for.
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from aggregation.opened import valuation_choice
 from aggregation.question import Plan, together
@@ -15,13 +15,15 @@ from aggregation.session import Session
 from aggregation.types import Scope, TwoPoints
 from lake.errors import BadInput, NotFound, NotValued
 from lake.tables import Snapshot
-from scenarios.generators import GENERATORS
-from scenarios.requests import ScenarioRequest
 from scenarios.store import find_scenario_set, load_scenario_set, scenario_summaries
-from valuation.sets.requests import ValuationRequest, plan_valuation, run_valuation
-from valuation.sets.run import ValuationRun
 from valuation.sets.store import list_valuation_sets
 from valuation.types import ValuationSet
+
+if TYPE_CHECKING:
+    from valuation.sets.requests import ValuationRequest
+    from valuation.sets.run import ValuationRun
+
+# ruff: noqa: PLC0415 - a question that lacks nothing needs no generator of scenarios and no pricer
 
 S = TypeVar("S", bound=Scope)
 T = TypeVar("T", bound=TwoPoints)
@@ -34,6 +36,8 @@ def valuation_for(snapshot: Snapshot, query: Scope) -> ValuationRequest:
     any, the default of valuations. Raises `NotFound` for sets that are not there, `BadInput` for scenarios that cannot be
     put onto the market asked for.
     """
+    from valuation.sets.requests import ValuationRequest
+
     about: dict[str, Any] = {
         "as_of": query.as_of,
         "positions_dates": () if query.branch else (query.positions_date or query.as_of,),
@@ -61,6 +65,8 @@ def plan_scope(session: Session, query: Any) -> Plan:
 
     It is ready where a set answers for every contract of the book, even if it holds more than this book.
     """
+    from valuation.sets.requests import plan_valuation
+
     snapshot = session.lake.snapshot()
     request = valuation_for(snapshot, query)
     plan = plan_valuation(snapshot, request)
@@ -81,6 +87,8 @@ def value_scope(session: Session, query: S) -> S:
 
 def value_request(session: Session, request: ValuationRequest) -> ValuationRun:
     """Runs a valuation with the means of the session."""
+    from valuation.sets.requests import run_valuation
+
     return run_valuation(
         session.writer(), request, spark=session.spark, progress=session.progress, cancelled=session.cancelled
     )
@@ -98,6 +106,9 @@ def _answering(seals: list[ValuationSet], query: Scope) -> ValuationSet | None:
 
 def _scenarios(snapshot: Snapshot, wanted: str, query: Scope) -> dict[str, Any]:
     """The stored set where it is of the market asked for, else its recipe there."""
+    from scenarios.generators import GENERATORS
+    from scenarios.requests import ScenarioRequest
+
     market = query.market_date or query.as_of
     rows = scenario_summaries(snapshot)
     by_id = any(r.scenario_set_id == wanted for r in rows)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -15,8 +15,10 @@ from pydantic import BaseModel
 from aggregation.receipts import sealed
 from aggregation.session import Session
 from lake.canonical import canonical_json, digest
-from valuation.sets.plan import ValuationPlan
-from valuation.sets.requests import ValuationRequest
+
+if TYPE_CHECKING:
+    from valuation.sets.plan import ValuationPlan
+    from valuation.sets.requests import ValuationRequest
 
 Query = TypeVar("Query", bound=BaseModel)
 

@@ -16,7 +16,6 @@ from aggregation.book.book import Book
 from aggregation.opened.inputs import Inputs
 from lake.canonical import canonical_json, digest
 from lake.tables import NEVER_WRITTEN, Lake, Snapshot, code_version
-from valuation.sets.plan import all_pricers_version
 
 _PACKAGES = ("lake", "scenarios", "valuation", "aggregation")  # whose code decides numbers
 _LIBRARIES = ("numpy", "numba", "scipy", "pyarrow", "QuantLib")  # whose arithmetic stands in them
@@ -142,6 +141,8 @@ def libraries() -> dict[str, str]:
 
 def name_book(book: Book, snapshot: Snapshot) -> dict[str, Any]:
     """What an answer rests on that is priced for itself: the book, the market data, the pricers and the code."""
+    from valuation.sets.plan import all_pricers_version  # noqa: PLC0415 - with every instrument, which most answers need not
+
     version = snapshot.versions.get("market_data", NEVER_WRITTEN)
     return {
         "positions_date": str(book.positions_date),

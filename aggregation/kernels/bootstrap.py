@@ -14,7 +14,6 @@ from collections.abc import Callable, Sequence
 from fractions import Fraction
 
 import numpy as np
-from scipy import special
 
 from aggregation.kernels.tail_walk import WEIGHT_TOLERANCE, heapify, sum_of, take, walk_tail
 from lake.arrays import Codes, Floats, Ints
@@ -227,6 +226,8 @@ def order_interval(n: int, level: Fraction, confidence: Fraction) -> tuple[int |
     statistic does not exist: the interval is open there.
     Source: David and Nagaraja, Order Statistics, 3rd edition, section 7.1.
     """
+    from scipy import special  # noqa: PLC0415 - 0.3 s that most questions need not
+
     at_most = special.bdtr(np.arange(n + 1, dtype=np.float64), n, float(level))  # B(0) to B(n)
     outside = float(1 - confidence) / 2
     lower = int(np.count_nonzero(at_most <= outside))  # B(r - 1) <= outside; 0 where there is none
@@ -241,6 +242,8 @@ def beyond_worst(n: int, level: Fraction) -> float:
 
 def proportion_interval(hits: Floats, n: int, confidence: Fraction) -> tuple[Floats, Floats]:
     """Exact interval of a probability of which n trials had `hits`; Clopper and Pearson (1934), Biometrika 26(4)."""
+    from scipy import special  # noqa: PLC0415 - 0.3 s that most questions need not
+
     outside = float(1 - confidence) / 2
     low = np.where(hits > 0, special.betaincinv(np.maximum(hits, 1), n - hits + 1, outside), 0.0)
     high = np.where(hits < n, special.betaincinv(hits + 1, np.maximum(n - hits, 1), 1 - outside), 1.0)

@@ -14,7 +14,6 @@ from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 
 import numpy as np
-from scipy import special
 
 from lake.arrays import Floats
 
@@ -114,6 +113,8 @@ def harrell_davis(n: int, level: Fraction) -> Floats:
     The i-th of n ascending losses has I_(i/n)(a, b) - I_((i-1)/n)(a, b), I the regularised incomplete beta function,
     a = (n + 1) level, b = (n + 1) (1 - level).
     """
+    from scipy import special  # noqa: PLC0415 - 0.3 s that most questions need not
+
     a, b = float((n + 1) * level), float((n + 1) * (1 - level))
     # worst first: the r worst together have 1 - I_(1-r/n)(a, b) = I_(r/n)(b, a)
     share = np.arange(n + 1) / n
@@ -126,6 +127,8 @@ def kernel_bandwidth(n: int, level: Fraction) -> float:
     (Q'/Q'')^2 = (phi(z)/z)^2 at z, the normal quantile of the level; the bandwidth is ((phi(z)/z)^2 / (sqrt(pi) n))^(1/3),
     and half the distance from the level to the nearer of 0 and 1 at most, so that the kernel lies inside.
     """
+    from scipy import special  # noqa: PLC0415 - 0.3 s that most questions need not
+
     p = float(level)
     z = abs(float(special.ndtri(p)))
     most = 0.5 * min(p, 1.0 - p)
@@ -142,6 +145,8 @@ def kernel_weights(n: int, level: Fraction, bandwidth: float) -> Floats:
     (i-1)/n and i/n. As the bandwidth goes to 0 this becomes the empirical quantile, Hyndman and Fan's type 2.
     Source: Sheather and Marron (1990), Kernel quantile estimators, JASA 85(410), 410-416.
     """
+    from scipy import special  # noqa: PLC0415 - 0.3 s that most questions need not
+
     z = (np.arange(n + 1) / n - float(1 - level)) / bandwidth
     inside = special.ndtr(z[-1]) - special.ndtr(z[0])
     return _differences(special.ndtr(z) / inside, special.ndtr(-z) / inside)

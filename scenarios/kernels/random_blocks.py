@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-from scipy.special import gammaincinv, ndtri
 
 from lake.arrays import Floats
 from lake.errors import BadInput
@@ -104,6 +103,8 @@ class Sampler:
             yield self._transformed(np.ascontiguousarray(points.T).reshape(self.steps, -1, PATHS))
 
     def _transformed(self, steps: Floats) -> Iterator[Draws]:
+        from scipy.special import gammaincinv, ndtri  # noqa: PLC0415 - slow to import
+
         for u in steps:
             if not self.columns:
                 yield Draws(np.empty((0, PATHS)), uniform=u[0])

@@ -15,7 +15,6 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import stdtrit
 
 from lake.arrays import Floats
 from lake.canonical import canonical_json, digest
@@ -243,6 +242,8 @@ class SimulatedLevels(GeneratedLevels):
     @functools.cached_property
     def _nodes(self) -> Floats:
         """Where on the t scale the k-th smallest of n moves stands: the quantile of (k - 1/2) / n."""
+        from scipy.special import stdtrit  # noqa: PLC0415 - slow to import
+
         n = self.moves.shape[1]
         nodes: Floats = stdtrit(self.process.degrees_of_freedom, (np.arange(n) + 0.5) / n)
         return nodes
