@@ -66,6 +66,10 @@ class NotValued(NotFound):
 
     title = "Not valued yet"
 
+    def here(self, way: str) -> NotValued:
+        """The same error, that says how it is planned and valued at the door where it was asked."""
+        return NotValued(f"{self.message} Here that is {way}.", issues=self.issues)
+
 
 class Conflict(VarlakeError):
     """The state of the lake forbids it: another writer, a job already ended."""
