@@ -63,7 +63,7 @@ def _start(name: str, settings: Settings) -> subprocess.Popen[bytes]:
     given = {f"VARLAKE_{k.upper()}": str(v) for k, v in settings.model_dump().items() if v is not None}
     # a session of its own: a Ctrl-C reaches this process alone, which then stops the others in good order
     return subprocess.Popen(
-        [sys.executable, "-m", f"service.{name}"], env={**os.environ, **given}, start_new_session=True
+        [sys.executable, "-m", f"service.processes.{name}"], env={**os.environ, **given}, start_new_session=True
     )
 
 
