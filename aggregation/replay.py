@@ -68,6 +68,8 @@ def _reconcile(question: Question) -> Question:
     return {**asked, **one, "theirs": question["theirs"], "tolerance": question["tolerance"]}
 
 
+_RANGE = {"first": "from", "last": "to"}
+
 # kinds of receipts made before every question had one name: that name, and the question as it is asked now
 OLD_KINDS: dict[str, tuple[str, Callable[[Question], Question]]] = {
     "table": ("var", dict),
@@ -79,8 +81,8 @@ OLD_KINDS: dict[str, tuple[str, Callable[[Question], Question]]] = {
     "bridge": ("reconcile", _reconcile),
     "what_if": ("what-if", lambda q: {**q["query"], **q["changes"]}),
     "way_back": ("limit-hedge", lambda q: {**q["query"], **q["request"]}),
-    "series": ("series", lambda q: _renamed(q, {"first": "from", "last": "to"})),
-    "backtest": ("backtest", lambda q: _renamed(q, {"first": "from", "last": "to"})),
+    "series": ("series", lambda q: {k: v for k, v in _renamed(q, _RANGE).items() if v is not None}),
+    "backtest": ("backtest", lambda q: _renamed(q, _RANGE)),
 }
 
 
@@ -89,7 +91,7 @@ def question_of(receipt: Receipt) -> tuple[str, Question]:
     kind, question = str(receipt["kind"]), receipt["question"]
     if "answer_digest" not in receipt and kind in OLD_KINDS:
         name, now = OLD_KINDS[kind]
-        return name, {k: v for k, v in now(question).items() if not (k == "branch" and v is None and name == "series")}
+        return name, now(question)
     return kind, question
 
 
