@@ -198,7 +198,7 @@ class Positions(BaseModel):
     where: tuple[Condition, ...] = Field(
         (), description="filters, such as desk=Rates,FX or book!=B1, all of which must hold"
     )
-    currency: Currency = Field("USD", description="reporting currency, ISO 4217")
+    currency: Currency = Field("USD", description="reporting currency, ISO 4217, such as USD")
 
 
 class Point(BaseModel):

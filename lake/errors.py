@@ -7,11 +7,13 @@ turns it into problem+json (RFC 9457). They live in the lowest package because e
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -64,6 +66,10 @@ class NotValued(NotFound):
 
     title = "Not valued yet"
 
+    def here(self, way: str) -> NotValued:
+        """The same error, that says how it is planned and valued at the door where it was asked."""
+        return NotValued(f"{self.message} Here that is {way}.", issues=self.issues)
+
 
 class Conflict(VarlakeError):
     """The state of the lake forbids it: another writer, a job already ended."""
@@ -108,17 +114,68 @@ def validated(model: type[Model], data: Mapping[str, Any], what: str) -> Model:
 
 
 def invalid(error: ValidationError, what: str, model: type[BaseModel]) -> BadInput:
-    """A pydantic error in this project's words; unknown fields get the nearest valid names."""
-    issues = []
-    for fault in error.errors(include_url=False):
-        name = str(fault["loc"][0]) if fault["loc"] else ""
-        allowed = nearest(name, model.model_fields) if fault["type"] == "extra_forbidden" else ()
-        message = "is not a known name" if allowed else fault["msg"].removeprefix("Value error, ")
-        place = [str(part) for part in fault["loc"] if part not in (OBJECT_TAG, TEXT_TAG)]
-        issues.append(Issue("/" + "/".join(place), message, str(fault["input"])[:80], allowed))
+    """A pydantic error in this project's words: what is missing, what may stand there, and the nearest valid names."""
+    issues = [_issue(fault, model) for fault in error.errors(include_url=False)]
     listed = "; ".join(
-        f"{i.pointer[1:] or 'value'}: {i.message} (given {i.value})"
+        f"{i.pointer[1:] or 'value'}: {i.message}"
+        + (f" (given {i.value})" if i.value is not None else "")
         + (f", nearest {', '.join(i.allowed)}" if i.allowed else "")
         for i in issues
     )
     return BadInput(f"The {what} is not valid: {listed}.", issues=issues)
+
+
+def _issue(fault: Mapping[str, Any], model: type[BaseModel]) -> Issue:
+    place = [part for part in fault["loc"] if part not in (OBJECT_TAG, TEXT_TAG)]
+    pointer, given = "/" + "/".join(map(str, place)), str(fault["input"])[:80]
+    around, field = _at(model, place)
+    described = field.description if field is not None and field.description else ""
+    kind = fault["type"]
+    if kind == "missing":
+        return Issue(pointer, f"is missing; expected: {described}" if described else "is missing")
+    if kind == "extra_forbidden":
+        names = [f.alias or name for name, f in around.model_fields.items()]
+        return Issue(pointer, "is not a known name", given, nearest(str(place[-1]) if place else "", names))
+    if kind == "literal_error":
+        options = re.findall("'([^']*)'", fault["ctx"]["expected"])
+        close = nearest(given, options)
+        message = f"expected one of {', '.join(options)}" if options else f"expected {fault['ctx']['expected']}"
+        return Issue(pointer, message, given, close if len(close) < len(options) else ())
+    return Issue(pointer, _in_words(kind, fault, described), given)
+
+
+def _in_words(kind: str, fault: Mapping[str, Any], described: str) -> str:
+    """What is wrong, as pydantic says it but for its own jargon."""
+    if kind == "string_pattern_mismatch":
+        return f"expected: {described}" if described else f"does not match {fault['ctx']['pattern']}"
+    if kind in ("too_short", "too_long"):
+        limits = fault["ctx"]
+        bound = f"at least {limits['min_length']}" if kind == "too_short" else f"at most {limits['max_length']}"
+        return f"expected {bound} of them" + (f": {described}" if described else "")
+    message: str = fault["msg"].removeprefix("Value error, ")
+    if message.startswith("Input should be "):
+        compared = kind.startswith(("greater_than", "less_than"))
+        message = message.partition(", unable to")[0].replace("Input should be ", "a number " if compared else "")
+        return f"expected {message.replace('a valid tuple', 'a list').replace('a valid dictionary', 'an object')}"
+    return message
+
+
+def _at(model: type[BaseModel], place: Sequence[Any]) -> tuple[type[BaseModel], FieldInfo | None]:
+    """The model around a place, and the field there where there is one."""
+    field, inside = None, model
+    for part in place:
+        if isinstance(part, int):  # of several: what is said of all of them stands for each
+            continue
+        model = inside
+        field = next((f for name, f in model.model_fields.items() if part in (f.alias, name)), None)
+        if field is None:
+            break
+        inside = _model_in(field.annotation) or model
+    return model, field
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    """The first model an annotation speaks of."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((m for a in get_args(annotation) if (m := _model_in(a)) is not None), None)

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -42,6 +42,21 @@ def varlake(*arguments: object, lake: Path | None = None, folder: Path | None = 
         with pytest.raises(SystemExit) as exited:
             main()
     return Done(int(exited.value.code or 0), out.getvalue(), err.getvalue())
+
+
+SEAL = ("kind", "question", "query_digest", "answer_digest", "receipt_digest")  # what asking by name adds to a receipt
+
+
+def plain(result: Any) -> Any:
+    """An answer as JSON reads it, without the seal of its receipts and without the time it took."""
+
+    def of(value: Any) -> Any:
+        if isinstance(value, dict):
+            left_out = (*SEAL, "timings_ms") if "table_versions" in value else ()
+            return {k: of(v) for k, v in value.items() if k not in left_out}
+        return [of(v) for v in value] if isinstance(value, list) else value
+
+    return of(json.loads(json.dumps(result, default=str)))
 
 
 def answer(*arguments: object, lake: Path) -> dict:

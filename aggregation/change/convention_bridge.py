@@ -297,7 +297,7 @@ class ReconcileQuery(OneFigure):
         None, ge=0, le=1e15, description="how far apart is a match; default half a unit of the last digit"
     )
     where: tuple[Condition, ...] = Field((), description=Positions.model_fields["where"].description)
-    currency: Currency = Field("USD", description="reporting currency, ISO 4217")
+    currency: Currency = Field("USD", description="reporting currency, ISO 4217, such as USD")
     estimator: EstimatorName = Field("order_statistic", description="how a quantile is read from the scenarios")
     positions_date: Day | None = Field(None, description="date of the book, when not as_of")
     scenario_set: str | None = Field(None, description="scenario set name or id; default the one last valued")

@@ -362,7 +362,7 @@ class DriversQuery(OneFigure):
     where: tuple[Condition, ...] = Field((), description=Positions.model_fields["where"].description)
     max: Whole = Field(5, ge=1, le=50, description="most drivers to name")
     over: tuple[DimensionName, ...] = Field((), max_length=16, description="dimensions to search; default all")
-    currency: Currency = Field("USD", description="reporting currency, ISO 4217")
+    currency: Currency = Field("USD", description="reporting currency, ISO 4217, such as USD")
     estimator: EstimatorName = Field("order_statistic", description="how a quantile is read from the scenarios")
     scenario_set: str | None = Field(None, description="scenario set name or id; default the one last valued")
 

@@ -48,7 +48,7 @@ class ReverseStressRequest(BaseModel):
     as_of: Day = Field(description="valuation and market date; also the positions date unless that is given")
     loss: float = Field(gt=0, description="loss to be reached, in the reporting currency")
     where: tuple[Condition, ...] = Field((), description="filters of the book, all of which must hold")
-    currency: Currency = Field("USD", description="reporting currency, ISO 4217")
+    currency: Currency = Field("USD", description="reporting currency, ISO 4217, such as USD")
     positions_date: Day | None = Field(None, description="date of the book, when not as_of")
     law: dict[str, Any] = Field(
         default_factory=dict,

@@ -62,7 +62,7 @@ class StressPeriodRequest(BaseModel):
         None, description="first day a move may end on; default that from which all factors of the book have one"
     )
     where: tuple[Condition, ...] = Field((), description="filters of the book, all of which must hold")
-    currency: Currency = Field("USD", description="reporting currency, ISO 4217")
+    currency: Currency = Field("USD", description="reporting currency, ISO 4217, such as USD")
     positions_date: Day | None = Field(None, description="date of the book, when not as_of")
     moves: dict[str, Any] = Field(
         default_factory=dict,

@@ -6,18 +6,23 @@ Unit P&L of every move comes from the same books and vectors as a what-if, the p
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    WithJsonSchema,
+    model_validator,
+)
 
 from aggregation.book.changes import Changes, Removal, Scaling, positions_of
 from aggregation.kernels.fixed_sums import dot
@@ -31,13 +36,13 @@ from aggregation.question import Question, seal
 from aggregation.receipts import make_receipt
 from aggregation.reduce.selection import Selection, open_selection, scenario_pnl
 from aggregation.session import Session
-from aggregation.types import DimensionName, Filter, Level, RiskQuery
+from aggregation.types import DimensionName, Filter, Level, RiskQuery, or_text
 from aggregation.whatif.request import ChangeRequest, WhatIfQuery, value_new
 from aggregation.whatif.trades import trades_of_rows
 from aggregation.whatif.what_if import WhatIf, make_change, what_if
 from lake.arrays import Floats
 from lake.canonical import digest
-from lake.errors import BadInput, Issue, validated
+from lake.errors import OBJECT_TAG, TEXT_TAG, BadInput, Issue, validated
 from lake.schemas import DIMENSION_COLUMNS
 from lake.tables import Lake
 from valuation.books.contracts import contracts_by_id
@@ -49,8 +54,14 @@ _CONFIDENCE = "0.95"  # of the sampling interval afterwards, unless another is a
 _NOTHING = 1e-9  # a part of the most that may be done: below it nothing is done
 
 
-def _filters(value: Any) -> Any:
-    return tuple(Filter.parse(part) for part in value.split(";")) if isinstance(value, str) else value
+def _filters(text: str) -> tuple[Filter, ...]:
+    return tuple(Filter.parse(part) for part in text.split(";"))
+
+
+if TYPE_CHECKING:
+    Filters = tuple[Filter, ...]
+else:
+    Filters = or_text(tuple[Filter, ...], _filters, "^.+$")
 
 
 class Move(BaseModel):
@@ -64,7 +75,7 @@ class Move(BaseModel):
     trade: str | None = Field(
         None, description="a trade of the book to unwind, in part or whole; quantities in its units"
     )
-    where: Annotated[tuple[Filter, ...], BeforeValidator(_filters)] = Field(
+    where: Filters = Field(
         (),
         description="positions to unwind together, by filters that all hold; quantities are the share unwound, 0 to 1",
     )
@@ -107,13 +118,32 @@ class Move(BaseModel):
         return self.contract_id or str(self.hedge.get("trade") or self.hedge.get("instrument_type", "hedge"))
 
 
+def _move_of_row(row: Mapping[str, Any]) -> Move:
+    """The move of a flat row: what is no part of a move describes its hedge, and `trade` is the hedge's own id."""
+    own = set(Move.model_fields) - {"trade"}
+    hedge = {**row.get("hedge", {}), **{k: v for k, v in row.items() if k not in own}}
+    return validated(Move, {**{k: v for k, v in row.items() if k in own}, "hedge": hedge}, "move")
+
+
+def _shape(value: Any) -> str:
+    return TEXT_TAG if isinstance(value, Mapping) and "instrument_type" in value else OBJECT_TAG
+
+
+if TYPE_CHECKING:
+    MoveOrRow = Move
+else:
+    _ROW = {"type": "object", "properties": {"instrument_type": {"type": "string"}}, "required": ["instrument_type"]}
+    _Row = Annotated[dict[str, Any], AfterValidator(_move_of_row), WithJsonSchema(_ROW), Tag(TEXT_TAG)]
+    MoveOrRow = Annotated[Annotated[Move, Tag(OBJECT_TAG)] | _Row, Discriminator(_shape)]
+
+
 class WayBackRequest(BaseModel):
     """The limit, and what may be done to come under it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     limit: float = Field(allow_inf_nan=False, description="what the measure may be at most, in the reporting currency")
-    moves: tuple[Move, ...] = Field(
+    moves: tuple[MoveOrRow, ...] = Field(
         min_length=1, max_length=MOST_MOVES, description="what may be done, and what it costs"
     )
 
@@ -458,49 +488,6 @@ def _notes(
     if unusable:
         notes.append(f"{len(unusable)} moves could not be used.")
     return (*notes, *(() if verified is None else verified.notes))
-
-
-# --- moves as users give them -----------------------------------------------------------------------------------------
-
-
-def read_moves(text: str) -> tuple[Move, ...]:
-    """Moves from a CSV, Parquet or JSON file, or from JSON text; keys that are none of a move's describe its hedge."""
-    if text.lstrip()[:1] in ("{", "["):
-        rows = _json(text, "The text of moves")
-    else:
-        path = Path(text)
-        try:
-            if path.suffix == ".parquet":
-                rows = pq.ParquetFile(path).read().to_pylist()
-            elif path.suffix == ".csv":
-                rows = list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8-sig")), restkey="", strict=True))
-            elif path.suffix == ".json":
-                rows = _json(path.read_text(encoding="utf-8"), path.name)
-            else:
-                raise BadInput(f"A file of moves ends in .csv, .parquet or .json, but {path.name} does not.")
-        except (OSError, UnicodeDecodeError, csv.Error, pa.ArrowException) as error:
-            raise BadInput(f"The file of moves {path} cannot be read: {error}") from None
-    rows = [rows] if isinstance(rows, Mapping) else rows
-    if not isinstance(rows, list) or not rows or not all(isinstance(r, Mapping) for r in rows):
-        raise BadInput(
-            "Moves are a list of objects with trade, where, contract_id or a hedge, and max_quantity, cost, lot."
-        )
-    return tuple(validated(Move, _gathered(row), f"move {i + 1}") for i, row in enumerate(rows))
-
-
-def _json(text: str, what: str) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError as error:
-        raise BadInput(f"{what} is not JSON: {error}.") from None
-
-
-def _gathered(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A flat row with the columns of the hedge in their place; `trade` of a row that has an instrument is the hedge's own id."""
-    given = {k: v for k, v in row.items() if v is not None and v != "" and v != []}
-    own = set(Move.model_fields) - ({"trade"} if "instrument_type" in given else set())
-    hedge = {**given.get("hedge", {}), **{k: v for k, v in given.items() if k not in own}}
-    return {**{k: v for k, v in given.items() if k in own}, **({"hedge": hedge} if hedge else {})}
 
 
 class LimitHedgeQuery(WayBackRequest, RiskQuery):

@@ -20,7 +20,7 @@ from pydantic.fields import FieldInfo
 
 from aggregation import questions
 from aggregation.session import Session
-from lake.errors import BadInput, Issue
+from lake.errors import BadInput, Issue, NotValued
 from lake.schemas import TABLES
 from lake.tables import NEVER_WRITTEN, Lake
 from service.api.answers import json_answer, table_answer, tabular
@@ -120,7 +120,11 @@ def _answer(name: str, query: Any, cursor: str | None) -> Response:
     if cursor is not None:
         versions, first = _start(lake, cursor)
         lake, query = lake.at(versions), query.model_copy(update={"first": first})
-    result = questions.ask(_session(lake), name, query)
+    try:
+        result = questions.ask(_session(lake), name, query)
+    except NotValued as error:
+        route = f"POST /api/v1/{name}"
+        raise error.here(f"{route}/plan, then {route}/value") if questions.question(name).value else error from None
     following = _following(result) if _in_pages(type(query)) else None
     pages = {"next_cursor": following} if _in_pages(type(query)) else {}
     return table_answer(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from aggregation import questions
-from lake.errors import BadInput
+from lake.errors import BadInput, NotValued
 from service.parameters import Parameter, assemble, parameters_of
 from service.rendering.answers import PICTURES
 
@@ -182,8 +182,11 @@ def _run(name: str, given: dict[str, Any]) -> None:
     if given.get("value"):
         result, query = _value(session, name, query)
     else:
-        with display.progress_bar(name) as progress:
-            result = questions.ask(session.telling(progress), name, query)
+        try:
+            with display.progress_bar(name) as progress:
+                result = questions.ask(session.telling(progress), name, query)
+        except NotValued as error:
+            raise error.here("--plan, then --value") if question.value is not None else error from None
     if given["as_json"]:
         display.print_json(result.to_dict())
     else:

@@ -329,18 +329,21 @@ class TestDiff:
 
 
 class TestStress:
-    def test_a_job_first_and_then_the_answer_at_once(self, working: FlaskClient, work_lake: Lake) -> None:
+    def test_refused_then_a_job_and_then_the_answer_at_once(self, working: FlaskClient, work_lake: Lake) -> None:
         asked = {"as_of": DAY, "scenario": FALL, "by": ["desk"]}
+        refused = working.post("/api/v1/stress", json=asked)
+        assert (refused.status_code, refused.get_json()["title"]) == (404, "Not valued yet")
+        assert "POST /api/v1/stress/value" in refused.get_json()["detail"]
         with engine_of(work_lake):
-            job = done(working, working.post("/api/v1/stress", json=asked))
-        assert (job["kind"], job["state"]) == ("valuation", "done")
+            job = done(working, working.post("/api/v1/stress/value", json=asked))
+        assert (job["kind"], job["state"]) == ("question", "done")
+        valued = job["result"]["receipt"]["valuation_set_id"]
         read = working.get(
-            "/api/v1/scenario-pnl",
-            query_string={"as_of": DAY, "by": "desk", "valuation_set": job["result"]["valuation_set_id"]},
+            "/api/v1/scenario-pnl", query_string={"as_of": DAY, "by": "desk", "valuation_set": valued}
         ).get_json()
         at_once = working.post("/api/v1/stress", json=asked)
         assert at_once.status_code == 200
-        assert at_once.get_json()["rows"] == read["rows"]
+        assert at_once.get_json()["rows"] == read["rows"] == job["result"]["rows"]
         (pnl,) = (c for c in read["total"] if c.startswith("pnl_"))
         equities = next(r for r in read["rows"] if r["desk"] == "Equities")
         # two shares and nothing else: a fall of a fifth, in dollars at an unmoved exchange rate
@@ -349,18 +352,19 @@ class TestStress:
 
     def test_another_book_is_valued_for_it(self, working: FlaskClient, work_lake: Lake) -> None:
         asked = {"as_of": DAY, "positions_date": str(FRIDAY), "scenario": FALL}
-        job = working.post("/api/v1/stress", json=asked).get_json()
-        assert job["request"]["positions_dates"] == [str(FRIDAY)]
+        (wanted,) = working.post("/api/v1/stress/plan", json=asked).get_json()["valuations"]
+        assert wanted["request"]["positions_dates"] == [str(FRIDAY)]
         with engine_of(work_lake):
-            assert done(working, working.post("/api/v1/stress", json=asked))["state"] == "done"
+            assert done(working, working.post("/api/v1/stress/value", json=asked))["state"] == "done"
         answer = working.post("/api/v1/stress", json=asked).get_json()
         assert answer["receipt"]["positions_date"] == str(FRIDAY)
         assert answer["coverage"]["missing"] == 0
 
     def test_a_stored_set_is_found_by_name(self, with_sets: FlaskClient) -> None:
-        job = with_sets.post("/api/v1/stress", json={"as_of": DAY, "scenario": "fall"}).get_json()
+        plan = with_sets.get("/api/v1/stress/plan", query_string={"as_of": DAY, "scenario": "fall"}).get_json()
         fall = with_sets.get("/api/v1/scenario-sets/fall").get_json()
-        assert job["request"]["scenario_set"] == fall["scenario_set_id"]
+        (wanted,) = plan["valuations"]
+        assert (wanted["for"], wanted["request"]["scenario_set"]) == ("fall", fall["scenario_set_id"])
 
     @pytest.mark.parametrize(
         ("asked", "status", "words"),

@@ -95,29 +95,33 @@ def test_a_change_makes_a_version_and_diff_tells_it(lake: Path, tmp_path: Path) 
 
 def test_stress_values_once_and_adds_up(lake: Path) -> None:
     arguments = ("stress", "--as-of", MONDAY, "--scenario", "equity -20%", "--by", "desk")
-    first = answer(*arguments, lake=lake)
+    assert "--plan, then --value" in refused(*arguments, lake=lake)
+    planned = answer(*arguments, "--plan", lake=lake)
+    assert (planned["ready"], planned["valuations"][0]["plan"]["missing"]) == (False, 3)
+    first = answer(*arguments, "--value", lake=lake)
     (column,) = [c for c in first["total"] if c.startswith("pnl_")]
     assert sum(r[column] for r in first["rows"]) == pytest.approx(first["total"][column])
     shares = next(r for r in first["rows"] if r["desk"] == "Equities")
     # long 1000 AAA and short 200 BBB: a fifth of the base value is lost, at unchanged exchange rates
     assert shares[column] == pytest.approx(-0.2 * shares["base_value"])
-    assert first["this_run"]["valued"] == 3
-    assert answer(*arguments, lake=lake)["this_run"]["valued"] == 0
+    assert answer(*arguments, "--plan", lake=lake)["ready"]
+    assert answer(*arguments, lake=lake)["rows"] == first["rows"]
 
 
 def test_stress_by_name_on_another_day_and_compared(lake: Path, tmp_path: Path) -> None:
     varlake("scenarios", "import", _text(tmp_path, CRASH), "--name", "crash", "--as-of", FRIDAY, lake=lake)
-    named = answer("stress", "--as-of", MONDAY, "--scenario", "crash", lake=lake)
+    named = answer("stress", "--as-of", MONDAY, "--scenario", "crash", "--value", lake=lake)
     assert named["receipt"]["market_date"] == str(MONDAY)
-    both = answer("stress", "compare", "crash", "equity -20%", "--as-of", MONDAY, "--by", "desk", lake=lake)
+    two = ("stress-compare", "--scenario", "crash", "--scenario", "equity -20%", "--as-of", MONDAY, "--by", "desk")
+    both = answer(*two, "--value", lake=lake)
     assert "crash" in both["total"]
     assert len(both["rows"]) == 2
-    shown = varlake("stress", "compare", "crash", "equity -20%", "--as-of", MONDAY, "--by", "desk", lake=lake)
+    shown = varlake(*two, lake=lake)
     assert "crash" in shown.stdout
 
 
 def test_roll_adds_value_and_cash(lake: Path) -> None:
-    rolled = answer("roll", "--as-of", MONDAY, "--horizons", "1D,1M", "--by", "desk", lake=lake)
+    rolled = answer("roll-forward", "--as-of", MONDAY, "--horizons", "1D,1M", "--by", "desk", lake=lake)
     for row in rolled["rows"]:
         assert row["pnl"] == pytest.approx(row["value"] + row["cash"] - row["base_value"], abs=1e-6)
     assert [t["horizon"] for t in rolled["totals"]] == ["1D", "1M"]
@@ -125,23 +129,29 @@ def test_roll_adds_value_and_cash(lake: Path) -> None:
 
 def test_reverse_stress_finds_a_scenario_that_loses_so_much(lake: Path) -> None:
     asked = ("--as-of", MONDAY, "--where", "desk=Equities")
-    search = ("stress", "reverse", *asked, "--loss", 5000, "--law", "window=60")
+    search = ("reverse-stress", *asked, "--loss", 5000, "--law", "window=60")
     plan = answer(*search, "--plan", lake=lake)
-    assert plan["contracts"] == 2
+    assert plan["about"]["contracts"] == 2
     found = answer(*search, lake=lake)
     assert found["loss"] == pytest.approx(5000, rel=1e-3)
+    assert answer("scenarios", "list", lake=lake) == []  # looked for, and not kept
+    found = answer(*search, "--value", lake=lake)
+    assert found["loss"] == pytest.approx(5000, rel=1e-3)
     # the stored scenario, valued the ordinary way, loses the same
-    again = answer("stress", *asked, "--scenario", found["scenario_set"], lake=lake)["total"]
+    again = answer("stress", *asked, "--scenario", found["scenario_set"], "--value", lake=lake)["total"]
     (column,) = [c for c in again if c.startswith("pnl_")]
     assert -again[column] == pytest.approx(found["loss"], rel=1e-9)
 
 
 def test_worst_period_is_the_worst_of_all_windows(lake: Path) -> None:
-    search = ("stress", "period", "--as-of", MONDAY, "--length", 20, "--level", "0.9")
-    assert answer(*search, "--plan", lake=lake)["missing"] == 3
-    period = answer(*search, lake=lake)
+    search = ("stress-period", "--as-of", MONDAY, "--length", 20, "--level", "0.9")
+    (wanted,) = answer(*search, "--plan", lake=lake)["valuations"]
+    assert wanted["plan"]["missing"] == 3
+    assert "--value" in refused(*search, lake=lake)
+    period = answer(*search, "--value", lake=lake)
     assert period["worst"]["value"] == max(w["value"] for w in period["all_windows"])
-    assert answer(*search, "--plan", lake=lake)["missing"] == 0
+    assert answer(*search, "--plan", lake=lake)["ready"]
+    assert answer(*search, lake=lake)["worst"] == period["worst"]
 
 
 def test_lists_as_parameters(lake: Path) -> None:
@@ -165,15 +175,15 @@ def test_lists_as_parameters(lake: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("stress",), "--scenario"),
+        (("stress",), "scenario: is missing; expected: scenario in the stress language"),
         (("stress", "--as-of", MONDAY, "--scenario", "crsh"), "crsh"),
         (("stress", "--as-of", MONDAY, "--scenario", "equity[region=XX] -20%"), "XX"),
         (("stress", "--as-of", MONDAY, "--scenario", "equity -20%; equity[AAA] -10%"), "EQ:AAA"),
-        (("stress", "compare", "crash", "--as-of", MONDAY), "two"),
+        (("stress-compare", "--scenario", "crash", "--as-of", MONDAY), "expected at least 2"),
         (("scenarios", "export", "nothing", "x.txt"), "nothing"),
         (("scenarios", "import", "nothing.txt", "--name", "x", "--as-of", MONDAY), "nothing.txt"),
-        (("roll", "--as-of", MONDAY, "--horizons", "1Q"), "1Q"),
-        (("stress", "period", "--as-of", MONDAY, "--measure", "vra"), "measure"),
+        (("roll-forward", "--as-of", MONDAY, "--horizons", "1Q"), "1Q"),
+        (("stress-period", "--as-of", MONDAY, "--measure", "vra"), "measure"),
     ],
 )
 def test_errors_teach(lake: Path, arguments: tuple[object, ...], words: str, tmp_path: Path) -> None:

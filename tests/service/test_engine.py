@@ -15,17 +15,20 @@ from typing import Any
 
 import pytest
 import structlog
-from small_lake import BOOK, MONDAY, SCENARIOS, request
+from command_line import answer, refused
+from small_lake import BOOK, FRIDAY, MONDAY, SCENARIOS, no_spark, request
 
+from aggregation.session import Session
 from lake.committer import Committer
 from lake.errors import Conflict
 from lake.progress import Cancelled
 from lake.tables import Lake
+from service.api.app import create_app
 from service.config import Settings
-from service.jobs import VALUATION, Job, JobTable
+from service.jobs import QUESTION, VALUATION, Job, JobTable
 from service.processes import engine
 from valuation.sets import run
-from valuation.sets.requests import ValuationRequest
+from valuation.sets.requests import ValuationRequest, run_valuation
 from valuation.sets.store import find_sealed
 
 CONTRACTS = len(BOOK)  # each line of the book is a contract of its own, one of them matured
@@ -117,13 +120,67 @@ def test_a_job_that_cannot_be_run_fails_with_a_problem_and_the_engine_goes_on(
         assert ended(table, submit(table, request())).state == "done"
 
 
+def test_a_job_of_an_unknown_kind_fails_in_words_and_the_engine_goes_on(work_lake: Lake, stop: threading.Event) -> None:
+    """Such as a job that a later version of the web queued."""
+    with running_engine(work_lake, stop) as table:
+        unknown = ended(table, table.submit("valuashion", {"as_of": str(MONDAY)})[0])
+        assert (unknown.state, unknown.result) == ("failed", None)
+        assert unknown.problem is not None
+        assert (unknown.problem["status"], unknown.problem["type"]) == (422, "urn:varlake:problem:bad-input")
+        assert "Unknown kind of job 'valuashion'. Nearest valid: valuation" in unknown.problem["detail"]
+        assert work_lake.read("valuation_sets").num_rows == 0
+        assert ended(table, submit(table, request())).state == "done"
+
+
+@pytest.mark.parametrize(
+    ("name", "asked", "arguments"),
+    [
+        ("var", {"as_of": str(MONDAY), "by": ["desk"]}, ("--as-of", MONDAY, "--by", "desk")),
+        (
+            "stress",
+            {"as_of": str(MONDAY), "scenario": "equity -20%"},
+            ("--as-of", MONDAY, "--scenario", "equity -20%"),
+        ),
+    ],
+)
+def test_a_question_is_valued_and_answered_with_the_bits_of_the_command_line(
+    work_lake: Lake, stop: threading.Event, name: str, asked: dict[str, Any], arguments: tuple[object, ...]
+) -> None:
+    with Committer(work_lake, "test") as committer:  # the recipe last valued, of another day
+        run_valuation(committer, request(FRIDAY), spark=no_spark)  # type: ignore[arg-type]
+    assert "Here that is --plan, then --value." in refused(name, *arguments, lake=work_lake.path)
+    with running_engine(work_lake, stop) as table:
+        job = ended(table, table.submit(QUESTION, {"question": name, "query": asked})[0])
+        assert job.state == "done", job.problem
+        assert job.result is not None
+        # the web and the command line answer at once now, and nothing is valued again
+        got = create_app(Settings(lake=work_lake.path)).test_client().post(f"/api/v1/{name}", json=asked).get_json()
+        told = answer(name, *arguments, lake=work_lake.path)
+    for other in (got, told):
+        assert other["rows"] == job.result["rows"]
+        assert other["total"] == job.result["total"]
+        digests = ("result_digest", "valuation_set_id", "scenario_set_id")
+        assert [other["receipt"][d] for d in digests] == [job.result["receipt"][d] for d in digests]
+    assert got["receipt"]["receipt_digest"] == told["receipt"]["receipt_digest"]
+
+
+def test_a_question_that_is_none_fails_the_job(work_lake: Lake, stop: threading.Event) -> None:
+    with running_engine(work_lake, stop) as table:
+        lost = ended(table, table.submit(QUESTION, {"question": "vra", "query": {}})[0])
+        bad = ended(table, table.submit(QUESTION, {"question": "var", "query": {"as_of": str(MONDAY), "bye": []}})[0])
+    assert lost.problem is not None
+    assert bad.problem is not None
+    assert "Unknown question 'vra'. Nearest valid: var" in lost.problem["detail"]
+    assert "bye: is not a known name" in bad.problem["detail"]
+
+
 def test_an_unexpected_error_fails_the_job_with_an_id_that_stands_in_the_log(
     work_lake: Lake, stop: threading.Event, logs: list[structlog.typing.EventDict], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError("a secret of the inside")
 
-    monkeypatch.setattr(engine, "run_valuation", broken)
+    monkeypatch.setattr(engine, "value_request", broken)
     with running_engine(work_lake, stop) as table:
         job = ended(table, submit(table, request()))
     assert job.problem is not None
@@ -144,12 +201,12 @@ def test_the_engine_ends_with_its_spark_so_that_the_next_one_takes_the_job(
         def stop(self) -> None:
             pass
 
-    def fails_on_spark(*_: object, spark: Callable[[], object], **__: object) -> None:
-        spark()
+    def fails_on_spark(session: Session, _: object) -> None:
+        session.spark()
         raise ConnectionRefusedError("the answer from the Java side is empty")
 
     monkeypatch.setattr(engine, "spark_session", lambda *_, **__: LostSpark())
-    monkeypatch.setattr(engine, "run_valuation", fails_on_spark)
+    monkeypatch.setattr(engine, "value_request", fails_on_spark)
     table = JobTable.of(work_lake)
     job = submit(table, request())
     with pytest.raises(ConnectionRefusedError, match="the answer from"):
@@ -164,10 +221,11 @@ class SlowRun:
     def __init__(self) -> None:
         self.begun = threading.Event()
 
-    def __call__(self, *_: object, progress: Any, cancelled: threading.Event, **__: object) -> dict[str, Any]:
-        progress("value", 1, 10)
+    def __call__(self, session: Session, _: object) -> dict[str, Any]:
+        session.progress("value", 1, 10)
         self.begun.set()
-        if not cancelled.wait(60):
+        assert session.cancelled is not None
+        if not session.cancelled.wait(60):
             raise AssertionError("nobody cancelled")
         raise Cancelled("The valuation was cancelled.")
 
@@ -176,8 +234,8 @@ def test_a_running_job_shows_progress_and_is_cancelled(
     work_lake: Lake, stop: threading.Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     slow = SlowRun()
-    real = engine.run_valuation
-    monkeypatch.setattr(engine, "run_valuation", slow)
+    real = engine.value_request
+    monkeypatch.setattr(engine, "value_request", slow)
     with running_engine(work_lake, stop) as table:
         job = submit(table, request())
         assert slow.begun.wait(60)
@@ -187,7 +245,7 @@ def test_a_running_job_shows_progress_and_is_cancelled(
         assert table.request_cancel(waiting.job_id).state == "cancelled"
         table.request_cancel(job.job_id)
         assert ended(table, job).state == "cancelled"
-        monkeypatch.setattr(engine, "run_valuation", real)
+        monkeypatch.setattr(engine, "value_request", real)
         assert ended(table, submit(table, request())).state == "done"
 
 
@@ -223,7 +281,7 @@ def test_an_engine_that_is_stopped_puts_its_job_back_for_the_next(
 ) -> None:
     slow = SlowRun()
     with monkeypatch.context() as patched:
-        patched.setattr(engine, "run_valuation", slow)
+        patched.setattr(engine, "value_request", slow)
         with running_engine(work_lake, stop) as table:
             job = submit(table, request())
             assert slow.begun.wait(60)

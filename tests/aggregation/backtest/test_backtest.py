@@ -385,7 +385,8 @@ class TestCommandLine:
         picture = tmp_path / "backtest.svg"
         arguments = ("backtest", "--from", DAYS[11], *RANGE[2:], "--value", "-p", f"scenarios={SCENARIOS}")
         planned = answer(*arguments, "--plan", lake=lake)
-        assert (planned["days"], planned["missing"]) == (8, 7)
+        assert not planned["ready"]
+        assert (planned["about"]["days"], planned["about"]["missing"]) == (8, 7)
         done = varlake(*arguments, "--plot", picture, "--json", lake=lake)
         assert done.returncode == 0, done.stderr
         assert "7 days sealed" in done.stderr
@@ -428,7 +429,7 @@ def client(daily_lake: Lake) -> FlaskClient:
 
 
 class TestHTTP:
-    ADDRESS = f"/api/v1/backtests?from={FIRST}&to={LAST}&levels=0.95&levels=0.9&simulations=200&by=desk"
+    ADDRESS = f"/api/v1/backtest?from={FIRST}&to={LAST}&levels=0.95&levels=0.9&simulations=200&by=desk"
 
     def test_the_same_answer_as_from_the_command_line(self, client: FlaskClient, daily_lake: Lake) -> None:
         told = answer("backtest", *RANGE, "--by", "desk", lake=daily_lake.path)
@@ -445,6 +446,6 @@ class TestHTTP:
         assert [r["desk"] for r in rows if r["day"] == str(LAST)] == ["", "Equities", "Options"]
 
     def test_a_bad_range_is_a_problem_in_words(self, client: FlaskClient) -> None:
-        got = client.get(f"/api/v1/backtests?from={LAST}&to={FIRST}")
+        got = client.get(f"/api/v1/backtest?from={LAST}&to={FIRST}")
         assert got.status_code == 422
         assert "after the first" in got.get_json()["detail"]

@@ -15,9 +15,10 @@ from small_lake import MONDAY, OPTION, SHARE_A, SHARE_B
 from aggregation.replay import replay
 from aggregation.risk.query import run_query
 from aggregation.types import Filter, RiskQuery
-from aggregation.whatif.limit_hedge import Move, WayBack, WayBackRequest, read_moves, way_back
+from aggregation.whatif.limit_hedge import LimitHedgeQuery, Move, WayBack, WayBackRequest, way_back
 from aggregation.whatif.request import run_what_if
 from lake.errors import BadInput, NotFound, validated
+from lake.landing.rows import read_rows
 from lake.tables import Lake
 
 NODE = (Filter.parse("desk=Equities"),)
@@ -192,32 +193,40 @@ def test_moves_from_files(tmp_path: Path) -> None:
         ",T00000-1,,,,,,,,1.5,10\n"
         ",,desk=Equities;book=book-1,,,,,,,10,\n"
     )
-    shares, unwind, selection = read_moves(str(tmp_path / "m.csv"))
+
+    def read(text: str) -> tuple[Move, ...]:
+        return LimitHedgeQuery.model_validate({"as_of": MONDAY, "limit": 1, "moves": read_rows(text)}).moves
+
+    shares, unwind, selection = read(str(tmp_path / "m.csv"))
     assert shares == Move.model_validate(BUY_B)
     assert unwind == Move.model_validate({**UNWIND, "lot": 10})
     assert [str(f) for f in selection.where] == ["desk=Equities", "book=book-1"]
     (tmp_path / "m.json").write_text(json.dumps([BUY_B, UNWIND]))
-    assert read_moves(str(tmp_path / "m.json"))[0] == shares
+    assert read(str(tmp_path / "m.json"))[0] == shares
     for bad, says in (
-        ("m.txt", "ends in"),
         ("none.csv", "cannot be read"),
-        ("[5]", "list of objects"),
+        ("[5]", "holds no objects"),
         ("[", "is not JSON"),
+        (json.dumps(SHARE_B), "max_quantity is missing"),
     ):
         with pytest.raises(BadInput, match=says):
-            read_moves(str(tmp_path / bad) if bad[0] != "[" else bad)
+            read(str(tmp_path / bad) if bad[0] not in "[{" else bad)
 
 
 def test_command_line(valued_lake: Path, tmp_path: Path) -> None:
-    given = ("way-back", "--as-of", MONDAY, "--where", "desk=Equities", "--level", "0.9")
+    given = ("limit-hedge", "--as-of", MONDAY, "--where", "desk=Equities", "--level", "0.9")
     body = answer(*given, "--limit", 10000, "--moves", json.dumps([BUY_B, UNWIND]), lake=valued_lake)
-    assert (body["status"], body["saved"]) == ("optimal", None)
+    assert body["status"] == "optimal"
     shown = varlake(
         *given, "--limit", 10000, "--moves", json.dumps([UNWIND]), "--plot", tmp_path / "w.png", lake=valued_lake
     )
     assert shown.returncode == 0, shown.stderr
     assert "interval at 0.95" in shown.stdout
     assert (tmp_path / "w.png").stat().st_size > 1000
+    (tmp_path / "m.csv").write_text(
+        "name,instrument_type,currency,underlying,side,max_quantity,cost\nBBB shares,cash_equity,EUR,EQ:BBB,buy,500,2\n"
+    )
+    assert varlake(*given, "--limit", 10000, "--moves", tmp_path / "m.csv", lake=valued_lake).returncode in (0, 1)
     beyond = varlake(*given, "--limit", 1, "--moves", json.dumps([{**UNWIND, "max_quantity": 1}]), lake=valued_lake)
     assert beyond.returncode == 1
     assert "out of reach" in beyond.stdout
@@ -226,8 +235,9 @@ def test_command_line(valued_lake: Path, tmp_path: Path) -> None:
 
 def test_http(client: FlaskClient) -> None:
     where = [{"dimension": "desk", "values": ["Equities"]}]
-    body = {"as_of": str(MONDAY), "where": where, "levels": [0.9], "limit": 10000, "moves": [BUY_B, UNWIND]}
-    got = client.post("/api/v1/way-back", json=body)
+    part = {"where": [{"dimension": "book", "values": ["book-1"]}], "cost": 1e6}
+    body = {"as_of": str(MONDAY), "where": where, "levels": [0.9], "limit": 10000, "moves": [BUY_B, UNWIND, part]}
+    got = client.post("/api/v1/limit-hedge", json=body)
     assert got.status_code == 200, got.get_data(as_text=True)
     found = got.get_json()
     assert (found["status"], found["measure"]) == ("optimal", "es_0.9")

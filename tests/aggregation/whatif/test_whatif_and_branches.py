@@ -165,15 +165,17 @@ class TestWhatIf:
         (tmp_path / "trades.json").write_text(json.dumps([HEDGE]))
         given = ("--as-of", MONDAY, "--by", "desk", "--level", LEVEL, "--add", tmp_path / "trades.json")
         more = ("--remove", "T00000-1", "--scale", "desk=Options*0.5")
-        body = answer("whatif", *given, *more, lake=valued_lake)
+        body = answer("what-if", *given, *more, lake=valued_lake)
         assert [i["kind"] for i in body["items"]] == ["remove", "scale", "add"]
-        assert body["saved"] is None
-        shown = varlake("whatif", *given, *more, "--plot", tmp_path / "w.svg", lake=valued_lake)
+        shown = varlake("what-if", *given, *more, "--plot", tmp_path / "w.svg", lake=valued_lake)
         assert shown.returncode == 0, shown.stderr
         assert "Each change by itself" in shown.stdout
         assert "1 contracts valued for this, nothing stored" in shown.stderr
         assert "beyond the slopes" in (tmp_path / "w.svg").read_text()
-        whole = answer("whatif", "--as-of", MONDAY, "--level", LEVEL, "--book", json.dumps(SHARES), lake=valued_lake)
+        whole = answer(
+            *("what-if", "--as-of", MONDAY, "--level", LEVEL, "--add", json.dumps(SHARES), "--replace"),
+            lake=valued_lake,
+        )
         assert whole["total"]["positions_after"] == 1
 
     @pytest.mark.parametrize(
@@ -184,12 +186,11 @@ class TestWhatIf:
             (("--remove", "dsk=Options"), "Nearest valid: desk"),
             (("--scale", "desk=Options"), "expected FILTER*FACTOR"),
             (("--add", "{}"), "instrument_type"),
-            (("--add", "a.csv", "--book", "b.csv"), "give one of them"),
             (("--remove", "T00000-1", "--branch", "none"), "There is none yet"),
         ],
     )
     def test_bad_input_is_refused_in_words(self, valued_lake: Path, given: tuple[str, ...], says: str) -> None:
-        assert says in refused("whatif", "--as-of", MONDAY, "--level", LEVEL, *given, lake=valued_lake)
+        assert says in refused("what-if", "--as-of", MONDAY, "--level", LEVEL, *given, lake=valued_lake)
 
     def test_http(self, client: FlaskClient) -> None:
         body = {
@@ -320,22 +321,23 @@ class TestBranches:
     def test_command_line(self, own_lake: Lake) -> None:
         lake = own_lake.path
         given = ("--as-of", MONDAY, "--level", LEVEL)
-        saved = answer("whatif", *given, "--add", json.dumps(HEDGE), "--save", "b1", "--note", "why not", lake=lake)[
-            "saved"
-        ]
+        asked = ("branch", "save", "b1", "--as-of", MONDAY)
+        saved = answer(*asked, "--add", json.dumps(HEDGE), "--note", "why not", lake=lake)
         assert (saved["name"], saved["version"]) == ("b1", 1)
         assert [b["name"] for b in answer("branch", "list", lake=lake)] == ["b1"]
         shown = answer("branch", "show", "b1", lake=lake)
         assert shown["changes"]["add"][0]["trade"] == "H1"
-        again = answer("whatif", *given, "--add", json.dumps(shown["changes"]["add"]), lake=lake)
+        again = answer("what-if", *given, "--add", json.dumps(shown["changes"]["add"]), lake=lake)
         on_branch = answer("var", *given, "--branch", "b1", lake=lake)["total"]
         assert again["total"][f"es_{LEVEL}_after"] == pytest.approx(on_branch[f"es_{LEVEL}"], rel=1e-12)
         both = ("--from", MONDAY, "--to", MONDAY, "--level", LEVEL)
         moved = answer("compare", *both, "--to-branch", "b1", lake=lake)["total"]
         assert moved[f"es_{LEVEL}_change"] == pytest.approx(again["total"][f"es_{LEVEL}_incremental"], rel=1e-9)
-        assert "is there already" in refused_after_answer(
-            "whatif", *given, "--add", json.dumps(SHARES), "--save", "b1", lake=lake
-        )
+        assert "is there already" in refused(*asked, "--add", json.dumps(SHARES), lake=lake)
+        (own_lake.path.parent / "answer.json").write_text(json.dumps(again))
+        kept = answer(*asked, "--answer", own_lake.path.parent / "answer.json", "--new-version", lake=lake)
+        assert (kept["name"], kept["adds"]) == ("b1", 1)
+        assert "holds no changes" in refused(*asked, "--answer", _file(own_lake.path.parent, moved), lake=lake)
         assert "why not" in varlake("branch", "show", "b1", lake=lake).stdout
         assert "b1" in varlake("branch", "list", lake=lake).stdout
         assert varlake("branch", "delete", "b1", lake=lake).returncode == 0
@@ -373,10 +375,9 @@ def run_jobs(lake: Lake, answers: list[Any]) -> None:
     thread.join()
 
 
-def refused_after_answer(*arguments: Any, lake: Path) -> str:
-    done = varlake(*arguments, lake=lake)
-    assert done.returncode == 2
-    return done.stderr
+def _file(folder: Path, answered: Any) -> Path:
+    (folder / "other.json").write_text(json.dumps(answered))
+    return folder / "other.json"
 
 
 def test_no_number_here_is_not_a_number(own_lake: Lake) -> None:

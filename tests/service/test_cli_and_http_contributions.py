@@ -54,7 +54,7 @@ class TestCommand:
     @pytest.mark.parametrize(
         ("more", "says"),
         [
-            (("--measure", "var,es"), "one measure at one level"),
+            (("--measure", "var,es"), "measures: expected at most 1"),
             (("--form", "kernel"), "regression"),
             (("--figures", "beta"), "incremental"),
             (("--top", "0"), "top"),

@@ -1,14 +1,13 @@
-"""Drivers and the convention bridge as a user asks for them: on the command line, over HTTP, replayed, as pictures."""
+"""Drivers and the reconciliation of conventions as a user asks for them: on the command line, over HTTP, replayed, as pictures."""
 
 from __future__ import annotations
 
 import csv
-import json
 from pathlib import Path
 from typing import Any
 
 import pytest
-from command_line import answer, refused, varlake
+from command_line import answer, plain, refused, varlake
 from flask.testing import FlaskClient
 from small_lake import FRIDAY, MONDAY
 
@@ -22,10 +21,6 @@ from lake.tables import Lake
 ASKED = {"measures": ("es",), "levels": ("0.9",)}
 
 
-def plain(value: Any) -> Any:
-    return json.loads(json.dumps(value, default=str))
-
-
 @pytest.fixture(scope="module")
 def lake(valued_lake: Path) -> Lake:
     return Lake.open(valued_lake)
@@ -36,14 +31,14 @@ def test_drivers_on_the_command_line_and_over_http(lake: Lake, client: FlaskClie
     expected = plain(run_drivers(lake, queries, most=2).to_dict())
     assert expected["drivers"][0]["driver"] == "instrument=EQ:BBB"
     asked = ("drivers", "--from", FRIDAY, "--to", MONDAY, "--measure", "es", "--level", "0.9", "--max", "2")
-    assert answer(*asked, lake=lake.path) == expected
+    assert plain(answer(*asked, lake=lake.path)) == expected
     shown = varlake(*asked, "--plot", tmp_path / "a.svg", lake=lake.path)
     assert "instrument=EQ:BBB" in shown.stdout
     assert "rest" in shown.stdout
     assert "instrument=EQ:BBB" in (tmp_path / "a.svg").read_text()
 
     path = f"/api/v1/drivers?from={FRIDAY}&to={MONDAY}&measure=es&level=0.9&max=2"
-    assert client.get(path).get_json() == expected
+    assert plain(client.get(path).get_json()) == expected
     rows = list(csv.DictReader(client.get(f"{path}&format=csv").get_data(as_text=True).splitlines()))
     assert [float(r["change"]) for r in rows] == [d["change"] for d in (*expected["drivers"], expected["rest"])]
     assert client.get(f"{path}&over=desk").get_json()["drivers"][0]["members"][0]["dimension"] == "desk"
@@ -57,23 +52,23 @@ def test_drivers_of_one_day(lake: Lake, client: FlaskClient) -> None:
     assert "desk=Equities" in varlake("drivers", "--to", MONDAY, "--over", "desk", lake=lake.path).stdout
 
 
-def test_the_bridge_on_the_command_line_and_over_http(lake: Lake, client: FlaskClient) -> None:
+def test_reconcile_on_the_command_line_and_over_http(lake: Lake, client: FlaskClient) -> None:
     query = RiskQuery.model_validate({"as_of": MONDAY, "levels": ("0.9",)})
     pnl = -run_query(lake, query).total["var_0.9"]
     printed = f"{pnl:.2f}"  # with the other sign
     expected = plain(run_bridge(lake, query, Theirs.parse(printed)).to_dict())
     assert expected["candidates"][0]["differences"] == [{"convention": "sign", "theirs": "losses negative"}]
-    asked = ("bridge", "--as-of", MONDAY, "--theirs", printed, "--level", "0.9")
-    assert answer(*asked, lake=lake.path) == expected
+    asked = ("reconcile", "--as-of", MONDAY, "--theirs", printed, "--level", "0.9")
+    assert plain(answer(*asked, lake=lake.path)) == expected
     shown = varlake(*asked, lake=lake.path)
     assert "sign: losses negative" in shown.stdout
     assert "are to be expected by accident" in shown.stderr
-    path = f"/api/v1/bridge?as_of={MONDAY}&theirs={printed}&level=0.9"
-    assert client.get(path).get_json() == expected
+    path = f"/api/v1/reconcile?as_of={MONDAY}&theirs={printed}&level=0.9"
+    assert plain(client.get(path).get_json()) == expected
     rows = list(csv.DictReader(client.get(f"{path}&format=csv").get_data(as_text=True).splitlines()))
     assert rows[0]["reading"] == "sign: losses negative"
     near = answer(
-        "bridge", "--as-of", MONDAY, "--theirs", printed, "--level", "0.9", "--tolerance", "1000", lake=lake.path
+        "reconcile", "--as-of", MONDAY, "--theirs", printed, "--level", "0.9", "--tolerance", "1000", lake=lake.path
     )
     assert near["matches"] > expected["matches"]
 
@@ -92,11 +87,11 @@ def test_both_are_replayed_from_their_receipts(lake: Lake) -> None:
     ("arguments", "says"),
     [
         (("drivers", "--to", MONDAY, "--over", "dsk"), "Nearest valid: desk"),
-        (("drivers", "--to", MONDAY, "--measure", "volatility"), "no sum over scenarios"),
+        (("drivers", "--to", MONDAY, "--measure", "volatility"), "expected one of var, es"),
         (("drivers", "--to", "2020-03-15"), "No valuation set of 2020-03-15"),
-        (("bridge", "--as-of", MONDAY, "--theirs", "twelve"), "expected digits as printed"),
-        (("bridge", "--as-of", MONDAY, "--theirs", "1", "--measure", "mean"), "one number"),
-        (("bridge", "--as-of", MONDAY, "--theirs", "1", "--level", "1.5"), "between 0 and 1"),
+        (("reconcile", "--as-of", MONDAY, "--theirs", "twelve"), "with the digits it printed, such as"),
+        (("reconcile", "--as-of", MONDAY, "--theirs", "1", "--measure", "mean"), "expected one of var, es"),
+        (("reconcile", "--as-of", MONDAY, "--theirs", "1", "--level", "1.5"), "between 0 and 1"),
     ],
 )
 def test_bad_questions(lake: Lake, arguments: tuple[Any, ...], says: str) -> None:
@@ -108,8 +103,8 @@ def test_bad_questions(lake: Lake, arguments: tuple[Any, ...], says: str) -> Non
     [
         (f"drivers?to={MONDAY}&max=0", "/max"),
         (f"drivers?to={MONDAY}&form=csv", "/form"),
-        ("bridge?as_of=2020-03-16&theirs=abc", "/theirs"),
-        ("bridge?as_of=2020-03-16&theirs=1&tolerance=-1", "/tolerance"),
+        ("reconcile?as_of=2020-03-16&theirs=abc", "/theirs"),
+        ("reconcile?as_of=2020-03-16&theirs=1&tolerance=-1", "/tolerance"),
     ],
 )
 def test_bad_requests(client: FlaskClient, path: str, pointer: str) -> None:

@@ -20,7 +20,7 @@ from lake.tables import Lake
 from scenarios.store import find_scenario_set, load_scenario_set
 from service.api.app import create_app
 from service.config import Settings
-from service.jobs import VALUATION, JobTable
+from service.jobs import QUESTION
 from valuation.sets.requests import run_valuation
 
 EQUITIES = ("--where", "desk=Equities")
@@ -33,17 +33,19 @@ def lake(valued_lake: Path, tmp_path_factory: pytest.TempPathFactory) -> Lake:
 
 class TestRiskClasses:
     def test_nothing_is_valued_before_it_is_accepted(self, lake: Lake) -> None:
-        said = refused("classes", "--as-of", MONDAY, lake=lake.path)
+        said = refused("risk-classes", "--as-of", MONDAY, lake=lake.path)
         assert "Not valued alone yet" in said
         assert "--value" in said
-        planned = answer("classes", "--as-of", MONDAY, "--plan", lake=lake.path)
-        assert set(planned) == {"equity", "fx", "rates", "volatility"} & set(planned)
+        told = answer("risk-classes", "--as-of", MONDAY, "--plan", lake=lake.path)
+        planned = {v["for"]: v["plan"] for v in told["valuations"]}
+        assert not told["ready"]
+        assert set(planned) <= {"equity", "fx", "rates", "volatility"}
         assert not any(p["already_sealed"] for p in planned.values())
         # the share in euro and the option read their own classes alone: the rest is there without pricing
         assert planned["equity"]["missing"] > 0
 
     def test_each_class_is_the_loss_from_its_own_moves(self, lake: Lake) -> None:
-        found = answer("classes", "--as-of", MONDAY, *EQUITIES, "--value", "--level", "0.9", lake=lake.path)
+        found = answer("risk-classes", "--as-of", MONDAY, *EQUITIES, "--value", "--level", "0.9", lake=lake.path)
         market = load_scenario_set(lake, find_scenario_set(lake, "historical-30", MONDAY).scenario_set_id)
         level = {f: (market.base[r], np.asarray(market.levels[r])) for f, r in market.index.row.items()}
         (a0, a), (b0, b), (x0, x) = (level[f] for f in ("EQ:AAA", "EQ:BBB", "FX:EURUSD"))
@@ -62,7 +64,7 @@ class TestRiskClasses:
         assert found["diversification"]["var_0.9"] == pytest.approx(wanted, rel=1e-12)
 
     def test_it_reads_as_a_table_and_replays(self, lake: Lake, tmp_path: Path) -> None:
-        done = varlake("classes", "--as-of", MONDAY, "--by", "desk", "--value", lake=lake.path)
+        done = varlake("risk-classes", "--as-of", MONDAY, "--by", "desk", "--value", lake=lake.path)
         assert done.returncode == 0, done.stderr
         for word in ("each shocked alone", "equity", "Options", "sum of the classes minus all"):
             assert word in done.stdout
@@ -71,36 +73,39 @@ class TestRiskClasses:
         plain = answer("var", "--as-of", MONDAY, lake=lake.path)
         assert len(plain["receipt"]["risk_classes"]) > 1
         file = tmp_path / "answer.json"
-        file.write_text(json.dumps(answer("classes", "--as-of", MONDAY, lake=lake.path)))
+        file.write_text(json.dumps(answer("risk-classes", "--as-of", MONDAY, lake=lake.path)))
         assert varlake("replay", file, lake=lake.path).returncode == 0
 
     def test_a_set_of_one_class_cannot_be_split(self, lake: Lake) -> None:
-        varlake("classes", "--as-of", MONDAY, "--value", lake=lake.path)
+        varlake("risk-classes", "--as-of", MONDAY, "--value", lake=lake.path)
         one = next(iter(requests(VectorCache(lake), RiskQuery(as_of=MONDAY)).values()))
         with Committer(lake, "test") as committer:
             run = run_valuation(committer, one, spark=lambda: None)  # type: ignore[arg-type,return-value]
         assert "alone" in refused(
-            "classes", "--as-of", MONDAY, "--valuation-set", run.valuation_set.valuation_set_id, lake=lake.path
+            "risk-classes", "--as-of", MONDAY, "--valuation-set", run.valuation_set.valuation_set_id, lake=lake.path
         )
 
     def test_route(self, valued_lake: Path, tmp_path: Path) -> None:
         own = Lake.open(shutil.copytree(valued_lake, tmp_path / "lake"))
         client: FlaskClient = create_app(Settings(lake=own.path)).test_client()
 
-        def post() -> tuple[int, dict]:
+        def post(more: str = "") -> tuple[int, dict]:
             body = {"as_of": str(MONDAY), "by": ["desk"], "measures": ["var"]}
-            got = client.post("/api/v1/risk-classes", data=json.dumps(body), content_type="application/json")
+            got = client.post(f"/api/v1/risk-classes{more}", data=json.dumps(body), content_type="application/json")
             return got.status_code, got.get_json()
 
-        status, jobs = post()
-        assert status == 202
-        assert post()[1] == jobs  # asked again, the same jobs
-        assert {c: j["request"]["risk_classes"] for c, j in jobs["jobs"].items()} == {c: [c] for c in jobs["jobs"]}
-        assert JobTable.of(own).get(jobs["jobs"]["equity"]["job_id"]).kind == VALUATION
-        assert varlake("classes", "--as-of", MONDAY, "--value", lake=own.path).returncode == 0
+        status, problem = post()
+        assert (status, problem["type"]) == (404, "urn:varlake:problem:not-valued")
+        planned = post("/plan")[1]["valuations"]
+        assert {v["for"]: v["request"]["risk_classes"] for v in planned} == {v["for"]: [v["for"]] for v in planned}
+        status, job = post("/value")
+        assert (status, job["kind"]) == (202, QUESTION)
+        assert post("/value")[1] == job  # asked again, the same job
+        assert job["request"]["question"] == "risk-classes"
+        assert varlake("risk-classes", "--as-of", MONDAY, "--value", lake=own.path).returncode == 0
         status, found = post()
         assert status == 200
-        told = answer("classes", "--as-of", MONDAY, "--by", "desk", "--measure", "var", lake=own.path)
+        told = answer("risk-classes", "--as-of", MONDAY, "--by", "desk", "--measure", "var", lake=own.path)
         assert found["rows"] == told["rows"]
         assert found["diversification"] == told["diversification"]
 
@@ -108,7 +113,8 @@ class TestRiskClasses:
 class TestStressed:
     def test_a_period_given(self, lake: Lake) -> None:
         found = answer(
-            *("stressed", "--as-of", MONDAY, "--period", "2020-01-06:2020-02-14", "--level", "0.9", *EQUITIES),
+            *("stressed-var", "--as-of", MONDAY, "--period", "2020-01-06:2020-02-14", "--level", "0.9", *EQUITIES),
+            "--value",
             lake=lake.path,
         )
         market = load_scenario_set(
@@ -131,8 +137,12 @@ class TestStressed:
 
     def test_the_worst_window_is_searched(self, lake: Lake) -> None:
         asked = ("--as-of", MONDAY, "--length", 25, *EQUITIES)
-        found = answer("stressed", *asked, "--measure", "es", "--level", "0.9", lake=lake.path)
-        searched = answer("stress", "period", *asked, "--measure", "es", "--level", "0.9", lake=lake.path)
+        asked = (*asked, "--measure", "es", "--level", "0.9")
+        planned = answer("stressed-var", *asked, "--plan", lake=lake.path)
+        assert planned["valuations"][-1]["for"] == f"all moves of the history on {MONDAY}"
+        assert "--value" in refused("stressed-var", *asked, lake=lake.path)
+        found = answer("stressed-var", *asked, "--value", lake=lake.path)
+        searched = answer("stress-period", *asked, lake=lake.path)
         assert found["period"] == {
             "first": searched["worst"]["first"],
             "last": searched["worst"]["last"],
@@ -142,10 +152,22 @@ class TestStressed:
         assert found["before"]["receipt"]["scenario_set_name"] == "historical-30"
 
     def test_plan_and_table(self, lake: Lake) -> None:
-        planned = answer("stressed", "--as-of", MONDAY, "--period", "2020-01-06:2020-01-20", "--plan", lake=lake.path)
-        assert planned["scenario_set_name"] == "stressed-2020-01-06-2020-01-20"
+        planned = answer(
+            "stressed-var", "--as-of", MONDAY, "--period", "2020-01-06:2020-01-20", "--plan", lake=lake.path
+        )
+        wanted = planned["valuations"][-1]
+        assert wanted["for"] == f"the moves of 2020-01-06 to 2020-01-20 on {MONDAY}"
+        assert wanted["request"]["scenarios"]["name"] == "stressed-2020-01-06-2020-01-20"
         done = varlake(
-            "stressed", "--as-of", MONDAY, "--period", "2020-01-06:2020-01-20", "--by", "desk", lake=lake.path
+            "stressed-var",
+            "--as-of",
+            MONDAY,
+            "--period",
+            "2020-01-06:2020-01-20",
+            "--by",
+            "desk",
+            "--value",
+            lake=lake.path,
         )
         assert done.returncode == 0, done.stderr
         assert "Stress period 2020-01-06 to 2020-01-20 (as given)" in done.stderr
@@ -160,4 +182,4 @@ class TestStressed:
         ],
     )
     def test_what_is_wrong_is_told(self, lake: Lake, more: tuple[str, ...], says: str) -> None:
-        assert says in refused("stressed", "--as-of", MONDAY, *more, lake=lake.path)
+        assert says in refused("stressed-var", "--as-of", MONDAY, *more, lake=lake.path)

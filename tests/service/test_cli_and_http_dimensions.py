@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from command_line import answer, refused, varlake
+from command_line import answer, plain, refused, varlake
 from flask.testing import FlaskClient
 from small_lake import FRIDAY, MONDAY, SCENARIOS, no_spark, request
 
@@ -46,12 +46,6 @@ def lake(valued_lake: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def client(lake: Path) -> FlaskClient:
     return create_app(Settings(lake=lake)).test_client()
-
-
-def plain(result: Any) -> Any:
-    data = json.loads(json.dumps(result, default=str))
-    data.get("receipt", {}).pop("timings_ms", None)
-    return data
 
 
 class TestCommands:
@@ -126,12 +120,14 @@ class TestFreeDates:
         own = Path(shutil.copytree(lake, tmp_path / "lake"))
         mixed = ("--market-date", FRIDAY, "--positions-date", FRIDAY)
         said = refused("var", "--as-of", MONDAY, *mixed, lake=own)
-        assert f"`varlake value --as-of {MONDAY} --market-date {FRIDAY} --positions-date {FRIDAY}` makes it" in said
-        assert "POST /api/v1/valuations" in said
+        assert f"No valuation set of {MONDAY} in the market of {FRIDAY}" in said
+        assert "Here that is --plan, then --value." in said
         versions = Lake.open(own).snapshot().versions
         plan = self.run(*mixed, "--plan", lake=own)
-        assert (plan["wanted"], plan["missing"], plan["cannot_be_valued"], plan["scenarios"]) == (4, 3, 1, SCENARIOS)
-        assert plan["expected_core_seconds"] >= 0
+        (valued,) = (v["plan"] for v in plan["valuations"])
+        counts = ("wanted", "missing", "cannot_be_valued", "scenarios")
+        assert [valued[c] for c in counts] == [4, 3, 1, SCENARIOS]
+        assert (plan["ready"], plan["expected_core_seconds"] >= 0) == (False, True)
         assert Lake.open(own).snapshot().versions == versions  # nothing was priced
         first = self.run(*mixed, "--value", lake=own)
         receipt = first["receipt"]
@@ -141,7 +137,7 @@ class TestFreeDates:
         )
         again = self.run(*mixed, lake=own)  # now it is there
         assert again["total"] == first["total"]
-        assert "Nothing was missing" in varlake("var", "--as-of", MONDAY, *mixed, "--value", lake=own).stderr
+        assert "Nothing is missing" in varlake("var", "--as-of", MONDAY, *mixed, "--value", lake=own).stderr
         # and it does not answer for the day's own market
         assert self.run(lake=own)["receipt"]["market_date"] == str(MONDAY)
 
@@ -229,7 +225,7 @@ class TestApi:
         [
             (f"var?as_of={MONDAY}&by=desk&sort=-vra_0.99", 422, "Nearest valid: var_0.99"),
             (f"var?as_of={MONDAY}&limit=3", 422, "name dimensions to group by"),
-            (f"var?as_of={MONDAY}&market_date={FRIDAY}", 404, "POST /api/v1/valuations"),
+            (f"var?as_of={MONDAY}&market_date={FRIDAY}", 404, "POST /api/v1/var/value"),
             (f"pivot?as_of={MONDAY}&rows=desk&columns=dsk", 422, "Nearest valid: desk"),
             (f"drill?as_of={MONDAY}&scenarios=2020-01-32", 422, "Unknown scenario"),
             (f"drill?as_of={MONDAY}&measures=volatility", 422, "no sum over scenarios"),

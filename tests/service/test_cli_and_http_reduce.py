@@ -98,11 +98,12 @@ def test_the_plan_says_which_way_and_why(valued_lake: Path, work_lake: Lake, mon
         run_valuation(committer, request(FRIDAY), spark=no_spark)  # type: ignore[arg-type]
     for lake, missing in ((valued_lake, 0), (work_lake.path, VECTORS)):
         plan = answer(*QUESTION, "--plan", lake=lake)
-        assert (plan["missing"], plan["reduce"]) == (missing, "in-process")
-        assert plan["reduce_because"] == f"{VECTORS * 64 * 8:,} bytes of vectors, without a limit of memory"
+        (valued,) = (v["plan"] for v in plan["valuations"])
+        assert (valued["missing"], plan["about"]["reduce"]) == (missing, "in-process")
+        assert plan["about"]["reduce_because"] == f"{VECTORS * 64 * 8:,} bytes of vectors, without a limit of memory"
     assert "streamed was asked for" in varlake(*QUESTION, "--plan", "--reduce", "streamed", lake=valued_lake).stdout
     monkeypatch.setenv("VARLAKE_MEMORY_GIB", SMALL)
-    assert answer(*QUESTION, "--plan", lake=valued_lake)["reduce"] == "streamed"
+    assert answer(*QUESTION, "--plan", lake=valued_lake)["about"]["reduce"] == "streamed"
     assert answer(*QUESTION, lake=valued_lake)["receipt"]["reduce"] == "streamed"
 
 
@@ -110,8 +111,8 @@ def test_a_cluster_is_taken_for_what_does_not_fit_alone(
     valued_lake: Path, session: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plan = answer(*QUESTION, "--plan", lake=valued_lake)
-    assert plan["reduce"] == "spark"
-    assert plan["reduce_because"].endswith("and a Spark cluster is set up")
+    assert plan["about"]["reduce"] == "spark"
+    assert plan["about"]["reduce_because"].endswith("and a Spark cluster is set up")
     assert session == []  # a plan starts nothing
     assert varlake(*QUESTION, lake=valued_lake).returncode == 70
     assert session == ["spark://somewhere:7077"]

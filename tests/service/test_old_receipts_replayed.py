@@ -1,0 +1,58 @@
+"""Receipts made before every question had one name (at 2f12ae2, by `golden receipts`) replay to the bits they were made with."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import golden
+import pytest
+from command_line import answer
+
+from aggregation.questions import QUESTIONS
+from aggregation.replay import question_of, replay
+from lake.tables import Lake
+
+RECEIPTS: dict[str, dict[str, Any]] = json.loads(
+    (Path(__file__).parent / "old_receipts.json").read_text(encoding="utf-8")
+)["receipts"]
+RENAMED = {
+    "table": "var",
+    "classes": "risk-classes",
+    "explain-through": "explain",
+    "bridge": "reconcile",
+    "what_if": "what-if",
+    "way_back": "limit-hedge",
+}
+
+
+@pytest.fixture(scope="session")
+def golden_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `golden.build` makes, always the same; takes most of a minute."""
+    folder = tmp_path_factory.mktemp("golden").resolve() / "built"
+    golden.build(folder)
+    return folder
+
+
+def test_every_old_kind_is_a_question_of_today() -> None:
+    names = {kind: question_of(receipt)[0] for kind, receipt in RECEIPTS.items()}
+    assert names == {kind: RENAMED.get(kind, kind) for kind in RECEIPTS}
+    assert len(names) == 19
+    assert set(names.values()) <= set(QUESTIONS)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", RECEIPTS)
+def test_it_replays_to_the_same_bits(golden_folder: Path, kind: str) -> None:
+    done = replay(Lake.open(golden_folder / "lake"), RECEIPTS[kind])
+    assert (done.verdict, done.why) == ("same bits", None)
+    # the lake is as it was; the code is not, and a branch's files are no files of a day
+    assert {i.input.split(" ")[0] for i in done.inputs if i.state != "same"} <= {"code", "libraries"}
+
+
+@pytest.mark.slow
+def test_the_command_replays_them_too(golden_folder: Path, tmp_path: Path) -> None:
+    file = tmp_path / "receipt.json"
+    file.write_text(json.dumps(RECEIPTS["way_back"]))
+    assert answer("replay", file, lake=golden_folder / "lake")["verdict"] == "same bits"
