@@ -13,6 +13,7 @@ release = version = installed("varlake")
 
 extensions = ["myst_parser", "question_tables"]
 myst_heading_anchors = 3
+myst_enable_extensions = ["deflist"]  # the glossary
 
 exclude_patterns = ["_build"]
 html_theme = "furo"
