@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
+import click
 import pytest
-import typer.core
 import typer.main
 
+from aggregation.change.attribution_path import MEANING
 from aggregation.dimensions import DIMENSIONS
+from aggregation.kernels.change_effects import CAUSES
 from aggregation.kernels.tail import ESTIMATORS
 from aggregation.measures import MEASURES
+from aggregation.questions import QUESTIONS
 from lake.schemas import TABLES, Column
 from scenarios.generators import GENERATORS
 from service.api.app import create_app
-from service.cli.main import app as command_line
+from service.api.document import document
+from service.cli import questions as question_commands
+from service.cli.branches import group as branch_group
+from service.cli.main import OTHERS
 from service.config import Settings
+from service.parameters import parameters_of
 from valuation.catalogue import INSTRUMENTS
 
 ROOT = Path(__file__).parent.parent
@@ -26,8 +35,23 @@ DOCS = ROOT / "docs"
 PROSE = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(DOCS.rglob("*.md"))]
 
 
+def extension() -> ModuleType:
+    """The Sphinx extension that makes the tables of the questions; the folder of the pages is no package."""
+    spec = importlib.util.spec_from_file_location("question_tables", DOCS / "question_tables.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+TABLES_OF_QUESTIONS = extension()
+
+
 def page(name: str) -> str:
-    return (DOCS / f"{name}.md").read_text(encoding="utf-8")
+    """The page as it is built: with the tables that are made from the code."""
+    text: str = TABLES_OF_QUESTIONS.expand((DOCS / f"{name}.md").read_text(encoding="utf-8"))
+    return text
 
 
 def sections(name: str) -> dict[str, str]:
@@ -38,15 +62,30 @@ def sections(name: str) -> dict[str, str]:
 
 def commands(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
     """Every command that does something, with the words that call it; a group may do something by itself."""
-    assert isinstance(command, typer.core.TyperGroup | typer.core.TyperCommand)
-    if isinstance(command, typer.core.TyperCommand) or command.invoke_without_command:
+    if not isinstance(command, click.Group) or command.invoke_without_command:
         yield " ".join(path), command
-    if isinstance(command, typer.core.TyperGroup):
+    if isinstance(command, click.Group):
         for name, inner in command.commands.items():
             yield from commands(inner, (*path, name))
 
 
-COMMANDS = dict(commands(typer.main.get_command(command_line)))
+def other_commands() -> Iterator[tuple[str, Any]]:
+    """The commands that are no questions, with all that their applications hold."""
+    for name, (place, _) in OTHERS.items():
+        module, _, attribute = place.partition(":")
+        if attribute == "group":
+            inner: Any = branch_group()
+            branches = importlib.import_module(f"service.cli.{module}")
+            yield from commands(typer.main.get_command(branches.app), (name,))
+            yield f"{name} save", inner.commands["save"]
+            continue
+        inner = typer.main.get_command(getattr(importlib.import_module(f"service.cli.{module}"), attribute))
+        if module == "commands":
+            inner = inner.commands[name]
+        yield from commands(inner, (name,))
+
+
+COMMANDS = {**{name: question_commands.command(name) for name in QUESTIONS}, **dict(other_commands())}
 
 
 def column_row(column: Column) -> str:
@@ -120,7 +159,7 @@ class TestCommands:
         text = page("cli")
         assert f"varlake {name}" in text
         for parameter in COMMANDS[name].params:
-            if isinstance(parameter, typer.core.TyperOption) and not parameter.hidden:
+            if isinstance(parameter, click.Option) and not parameter.hidden:
                 long = max(parameter.opts, key=len)
                 assert f"`{long}" in text, f"varlake {name} {long}"
 
@@ -134,12 +173,88 @@ class TestCommands:
                     assert any(" ".join(words[:n]) in COMMANDS for n in (1, 2)), f"{path}: varlake {line}"
 
 
-def test_every_route() -> None:
-    text = page("api")
-    for rule in create_app(Settings()).url_map.iter_rules():
-        path = re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule)
-        for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"}):
-            assert f"`{method} {path}`" in text
+class TestRoutes:
+    def test_every_route(self) -> None:
+        text = page("api")
+        for rule in create_app(Settings()).url_map.iter_rules():
+            path = re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule)
+            for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"}):
+                assert f"`{method} {path}`" in text
+
+    def test_every_parameter_of_an_address_and_every_field_of_a_body(self) -> None:
+        text, api = page("api"), document(create_app(Settings()))
+        for path, item in api["paths"].items():
+            for method, operation in item.items():
+                for parameter in operation.get("parameters", ()):
+                    if parameter["in"] == "query":
+                        assert f"`{parameter['name']}`" in text, (method, path, parameter["name"])
+                for content in operation.get("requestBody", {}).get("content", {}).values():
+                    name = content["schema"]["$ref"].rpartition("/")[2]
+                    for field in api["components"]["schemas"][name].get("properties", ()):
+                        assert f"`{field}`" in text, (method, path, field)
+
+
+class TestQuestions:
+    @pytest.mark.parametrize("name", QUESTIONS)
+    def test_one_page_defines_it(self, name: str) -> None:
+        holding = [p for p in PROSE if f"\n(question-{name})=\n" in "\n" + p.read_text(encoding="utf-8")]
+        assert len(holding) == 1
+
+    @pytest.mark.parametrize("name", QUESTIONS)
+    def test_its_sections_have_its_meaning_and_every_parameter(self, name: str) -> None:
+        for place, title, words in (
+            ("cli", f"### `varlake {name}`", lambda p: question_commands.option_names(p)[0]),
+            ("api", f"### `/api/v1/{name}`", lambda p: p.name),
+        ):
+            section = re.split(r"^##", page(place).partition(f"{title}\n")[2], maxsplit=1, flags=re.MULTILINE)[0]
+            assert QUESTIONS[name].meaning in section
+            for parameter in parameters_of(QUESTIONS[name].question.query):
+                assert f"`{words(parameter)}`" in section, (place, parameter.name)
+
+    def test_a_new_one_appears_on_the_pages_by_itself(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        entry = type(QUESTIONS["var"])(QUESTIONS["var"].place, "What nobody has asked before.")
+        monkeypatch.setitem(QUESTIONS, "stress-ladder", entry)
+        for place in ("cli", "api"):
+            assert "What nobody has asked before." in page(place)
+        assert "### `varlake stress-ladder`" in page("cli")
+
+
+class TestGlossary:
+    """The words of the field, each with its meaning."""
+
+    @pytest.mark.parametrize("name", [*QUESTIONS, *MEASURES, *CAUSES, *MEANING])
+    def test_every_name_of_an_answer(self, name: str) -> None:
+        assert re.search(rf"^\[?`{name}`(\]\(\S+\))?\n: \S", page("glossary"), flags=re.MULTILINE)
+
+    @pytest.mark.parametrize(
+        "term",
+        [
+            "Hedge candidates",
+            "VaR reconciliation by convention",
+            "Attribution path",
+            "Intermediate valuation",
+            "VaR by risk class",
+            "Reported VaR",
+            "Actual P&L",
+            "Hypothetical P&L",
+            "Return distribution",
+            "Carried forward (stale) level",
+            "Proxied level",
+            "Unaffected contract",
+            "Tail scenarios",
+            "Valuation set",
+            "Scenario set",
+            "Contract",
+            "Position",
+            "Netting",
+            "Coverage",
+            "Receipt",
+            "Plan",
+            "Standard error, sampling interval",
+        ],
+    )
+    def test_every_term(self, term: str) -> None:
+        assert re.search(rf"^\*\*{re.escape(term)}\*\*\n: \S", page("glossary"), flags=re.MULTILINE)
 
 
 def test_every_target_of_make_that_is_named_exists() -> None:
