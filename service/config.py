@@ -7,6 +7,10 @@ from pathlib import Path
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from lake.errors import BadInput
+
+LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+
 
 class Settings(BaseSettings):
     """Every setting with its default; the environment variable is the upper-case name with the prefix VARLAKE_."""
@@ -27,3 +31,9 @@ class Settings(BaseSettings):
     log_level: str = Field("INFO", description="least level that is logged: DEBUG, INFO, WARNING, ERROR")
     delta_jars: Path | None = Field(None, description="folder with the jars Spark needs to read Delta by itself")
     test_market_data: Path | None = Field(None, description="folder of the real market data the tests read")
+
+
+def check_level(level: str) -> None:
+    """Raises `BadInput` for a level of logs that there is not."""
+    if level.upper() not in LEVELS:
+        raise BadInput(f"VARLAKE_LOG_LEVEL is {level!r}; expected {', '.join(LEVELS)}.")

@@ -9,16 +9,13 @@ from collections.abc import Callable
 
 import structlog
 
-from lake.errors import BadInput, VarlakeError
-from service.config import Settings
-
-LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+from lake.errors import VarlakeError
+from service.config import Settings, check_level
 
 
 def configure_logs(level: str) -> None:
     """Logs of ours and of libraries go to stderr, one JSON object a line. Raises `BadInput` for an unknown level."""
-    if level.upper() not in LEVELS:
-        raise BadInput(f"VARLAKE_LOG_LEVEL is {level!r}; expected {', '.join(LEVELS)}.")
+    check_level(level)
     number = logging.getLevelNamesMapping()[level.upper()]
     shared: list[structlog.typing.Processor] = [
         structlog.processors.add_log_level,

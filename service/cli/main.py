@@ -119,8 +119,11 @@ def main() -> None:
 def _unexpected(error: Exception) -> None:
     import structlog
 
+    from service.config import Settings
+    from service.process import configure_logs
     from service.rendering import display
 
+    configure_logs(Settings().log_level)
     identifier = secrets.token_hex(4)
     trace = os.environ.get("VARLAKE_LOG_LEVEL", "").upper() == "DEBUG"
     structlog.get_logger().error("unexpected", id=identifier, kind=type(error).__name__, exc_info=trace)

@@ -28,12 +28,11 @@ ParameterOption = Annotated[
 
 
 def settings_of(lake: Path | None) -> Settings:
-    """The settings, with the lake that was named; logs are set up as they say."""
-    from service.config import Settings
-    from service.process import configure_logs
+    """The settings, with the lake that was named. A command logs nothing unless it fails: logs are set up then."""
+    from service.config import Settings, check_level
 
     settings = Settings() if lake is None else Settings(lake=lake)
-    configure_logs(settings.log_level)
+    check_level(settings.log_level)
     return settings
 
 
