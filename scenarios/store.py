@@ -66,13 +66,11 @@ def scenario_set_digest(s: ScenarioSet) -> str:
 
 
 def validate(s: ScenarioSet) -> None:
-    """Raises `BadInput` unless shapes agree, labels are unique and every level is finite.
+    """Raises `BadInput` unless there are scenarios, labels are unique, every level is finite and weights are probabilities.
 
     Of generated levels the first block stands for all.
     """
-    n_factors, n = len(s.index.factors), s.n_scenarios
-    if s.levels.shape != (n_factors, n) or s.base.shape != (n_factors,) or s.shocked.shape != (n_factors,):
-        raise BadInput(f"Expected levels of {n_factors} risk factors x {n} scenarios, but received {s.levels.shape}.")
+    n = s.n_scenarios
     if n == 0 or len(set(s.labels)) != n:
         raise BadInput("A scenario set needs at least one scenario, and labels that differ.")
     levels = s.levels[:, : s.levels.atom] if isinstance(s.levels, SimulatedLevels) else s.levels
@@ -80,7 +78,7 @@ def validate(s: ScenarioSet) -> None:
     if bad.any():
         names = [f.risk_factor_id for f, b in zip(s.index.factors, bad, strict=True) if b]
         raise BadInput(f"Levels that are not finite in {len(names)} risk factors, first {', '.join(names[:5])}.")
-    if s.weights is not None and (s.weights.shape != (n,) or (s.weights < 0).any() or abs(s.weights.sum() - 1) > 1e-9):
+    if s.weights is not None and ((s.weights < 0).any() or abs(s.weights.sum() - 1) > 1e-9):
         raise BadInput(f"Weights must be {n} non-negative numbers with sum 1.")
 
 

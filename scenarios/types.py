@@ -202,15 +202,6 @@ class FactorIndex:
         )
 
 
-@dataclass(frozen=True)
-class MarketSnapshot:
-    """Levels of risk factors on one date: `values` of shape (n_factors,), in the order of `index`."""
-
-    market_date: dt.date
-    index: FactorIndex
-    values: Floats
-
-
 LARGEST_ARRAY = 1 << 30  # bytes of generated levels that are made as one array
 
 
@@ -320,7 +311,7 @@ class Roll:
 
 @dataclass(frozen=True)
 class ScenarioSet:
-    """Full market states, as absolute levels.
+    """Full market states, as absolute levels. Raises `BadInput` where the shapes do not agree; their content is not looked at.
 
     base : (n_factors,) and levels : (n_factors, n_scenarios), rows in the order of `index`, columns in that of `labels`.
     shocked : (n_factors,) bool; False declares the factor unchanged in every scenario.
@@ -363,6 +354,24 @@ class ScenarioSet:
     roll: Roll | None = None
     version: int = 0
     market_data_version: int | None = None
+
+    def __post_init__(self) -> None:
+        factors, n = len(self.index.factors), self.n_scenarios
+        if self.levels.shape != (factors, n):
+            raise BadInput(
+                f"Expected levels of {factors} risk factors x {n} scenarios, but received {self.levels.shape}."
+            )
+        origin = self.base if self.roll is None else self.roll.origin
+        for name, values in (("base levels", self.base), ("shocked flags", self.shocked), ("rolled levels", origin)):
+            if values.shape != (factors,):
+                raise BadInput(f"Expected {name} of {factors} risk factors, but received {values.shape}.")
+        if self.weights is not None and self.weights.shape != (n,):
+            raise BadInput(f"Expected weights of {n} scenarios, but received {self.weights.shape}.")
+        if self.horizons and (n % len(self.horizons) or self.horizons[-1] != self.horizon_days):
+            raise BadInput(
+                f"Expected every path to have a scenario at each of {len(self.horizons)} horizons, the last at "
+                f"{self.horizon_days} days, but received {n} scenarios at {list(self.horizons)}."
+            )
 
     @property
     def n_scenarios(self) -> int:

@@ -1,5 +1,6 @@
 """What every way of making scenarios promises, run over the whole of GENERATORS."""
 
+import dataclasses
 import datetime as dt
 from collections.abc import Mapping
 from pathlib import Path
@@ -180,3 +181,19 @@ def test_bad_input_stores_nothing(lake: Lake, method: str, parameters: dict[str,
     with pytest.raises(BadInput, match="market_date"):
         make(lake, method, {**parameters, "market_date": "yesterday"})
     assert store.list_scenario_sets(lake)["name"].to_pylist() == ["stored", "simulated"]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"labels": ("one",)}, "risk factors x 1 scenarios"),
+        ({"base": np.ones(1)}, "base levels of"),
+        ({"shocked": np.ones(1, dtype=np.bool_)}, "shocked flags of"),
+        ({"weights": np.ones(1)}, "weights of"),
+        ({"horizons": (1, 5), "horizon_days": 1}, "2 horizons, the last at 1 days"),
+    ],
+)
+def test_a_set_whose_parts_do_not_agree_cannot_be_made(lake: Lake, wrong: dict[str, Any], words: str) -> None:
+    made = make(lake, "historical", {"scenarios": 20})
+    with pytest.raises(BadInput, match=words):
+        dataclasses.replace(made, **wrong)
