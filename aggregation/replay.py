@@ -24,7 +24,7 @@ from aggregation.receipts import (
     valuation_set_digest,
 )
 from aggregation.session import reading
-from aggregation.types import Point
+from aggregation.types import Point, Scope
 from lake.canonical import digest
 from lake.errors import BadInput, NotFound, VarlakeError, unknown
 from lake.schemas import TABLES
@@ -81,6 +81,7 @@ OLD_KINDS: dict[str, tuple[str, Callable[[Question], Question]]] = {
     "bridge": ("reconcile", _reconcile),
     "what_if": ("what-if", lambda q: {**q["query"], **q["changes"]}),
     "way_back": ("limit-hedge", lambda q: {**q["query"], **q["request"]}),
+    "scenario-pnl": ("scenario-pnl", lambda q: {k: v for k, v in q.items() if k in Scope.model_fields}),
     "series": ("series", lambda q: _renamed({k: v for k, v in q.items() if v is not None}, _DAYS)),
     "backtest": ("backtest", lambda q: _renamed(q, _DAYS)),
 }

@@ -235,7 +235,7 @@ def test_command_line(valued_lake: Path, tmp_path: Path) -> None:
 
 def test_http(client: FlaskClient) -> None:
     where = [{"dimension": "desk", "values": ["Equities"]}]
-    part = {"where": [{"dimension": "book", "values": ["book-1"]}], "cost": 1e6}
+    part = {"where": [{"dimension": "trade", "values": ["T00000-0"]}], "cost": 1e6}
     body = {"as_of": str(MONDAY), "where": where, "levels": [0.9], "limit": 10000, "moves": [BUY_B, UNWIND, part]}
     got = client.post("/api/v1/limit-hedge", json=body)
     assert got.status_code == 200, got.get_data(as_text=True)
