@@ -49,7 +49,7 @@ QUESTIONS: dict[str, Entry] = {
         "P&L of each group in each scenario: all, chosen ones, the worst, or counted into a histogram.",
     ),
     "drill": Entry(
-        "risk.drill:DRILL", "From a node to its trades or contracts, in the scenarios that make its number."
+        "risk.drill:DRILL", "From a node to its trades or contracts, in its tail scenarios."
     ),
     "contributions": Entry(
         "contributions.contributions:CONTRIBUTIONS",

@@ -4,7 +4,10 @@ import sys
 from importlib.metadata import version as installed
 from pathlib import Path
 
-sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]  # question_tables, and the tree it documents
+sys.path[:0] = [
+    str(Path(__file__).parent),
+    str(Path(__file__).parents[1]),
+]  # question_tables, and the tree it documents
 
 project = "varlake"
 author = "the varlake authors"

@@ -17,7 +17,7 @@ import shlex
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import urlencode
 
 from pydantic import BaseModel, TypeAdapter
@@ -142,7 +142,12 @@ def _option_row(p: Parameter) -> tuple[str, ...]:
 def _parameter_row(p: Parameter) -> tuple[str, ...]:
     several = {"several": "repeatable", "labels": "repeatable", "pairs": "body only", "objects": "body only"}
     meaning = f"{p.description}; {several[p.kind]}" if p.kind in several else p.description
-    return f"`{p.name}`", "required" if p.required else f"`{_default(p)}`" if _default(p) else "none", _values(p), meaning
+    return (
+        f"`{p.name}`",
+        "required" if p.required else f"`{_default(p)}`" if _default(p) else "none",
+        _values(p),
+        meaning,
+    )
 
 
 def _default(p: Parameter) -> str:
@@ -168,9 +173,7 @@ def _values(p: Parameter) -> str:
 
 
 def _with(p: Parameter) -> Any:
-    from typing import Annotated  # noqa: PLC0415 - with what is known at run time only
-
-    return Annotated[(p.field.annotation, *p.field.metadata)]  # type: ignore[return-value]
+    return Annotated[(p.field.annotation, *p.field.metadata)]
 
 
 def _kind_of(schema: dict[str, Any]) -> str:
@@ -199,7 +202,9 @@ def _tells(bound: float | None) -> bool:
 
 def _routes(name: str) -> list[str]:
     """`GET /api/v1/var` and the others, as the application has them."""
-    return [f"`{method} {path}`" for method, path in _all_routes() if re.fullmatch(f"{PREFIX}/{name}(/plan|/value)?", path)]
+    return [
+        f"`{method} {path}`" for method, path in _all_routes() if re.fullmatch(f"{PREFIX}/{name}(/plan|/value)?", path)
+    ]
 
 
 def _methods(name: str) -> str:
@@ -224,7 +229,9 @@ def _call(name: str, model: type[BaseModel], example: Any) -> str:
     """curl with the example, in the address where it fits there."""
     body_only = {p.name for p in parameters_of(model) if p.kind in ("objects", "pairs")}
     if body_only & set(example):
-        return f"curl {ADDRESS}{PREFIX}/{name} -H 'Content-Type: application/json' -d {shlex.quote(json.dumps(example))}"
+        return (
+            f"curl {ADDRESS}{PREFIX}/{name} -H 'Content-Type: application/json' -d {shlex.quote(json.dumps(example))}"
+        )
     given = {k: str(v).lower() if isinstance(v, bool) else v for k, v in example.items()}
     return f"curl '{ADDRESS}{PREFIX}/{name}?{urlencode(given, doseq=True)}'"
 
@@ -248,7 +255,9 @@ def _targets() -> set[str]:
     """The questions that a page defines."""
     if not _found:
         for page in DOCS.rglob("*.md"):
-            _found.update(re.findall(r"^\(question-([a-z-]+)\)=$", page.read_text(encoding="utf-8"), flags=re.MULTILINE))
+            _found.update(
+                re.findall(r"^\(question-([a-z-]+)\)=$", page.read_text(encoding="utf-8"), flags=re.MULTILINE)
+            )
     return _found
 
 
