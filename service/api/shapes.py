@@ -130,7 +130,9 @@ class NodeBacktestAnswer(Answer):
     levels: list[LevelAnswer]
     multinomial: dict[str, OutcomeAnswer] = Field(description="by kind of P&L")
     attribution: AttributionAnswer | None
-    attributed: str | None = Field(description="kind of the P&L by file, actual or hypothetical, that the revalued one is compared with")
+    attributed: str | None = Field(
+        description="kind of the P&L by file, actual or hypothetical, that the revalued one is compared with"
+    )
     exceptions: list[dict[str, Any]] = Field(description="a day each: figures, what lost most, what moved most")
     notes: list[str]
     days: list[dict[str, Any]] = Field(description="a row a tested day")
