@@ -1,1 +1,1 @@
-"""The reduce step: nets positions, multiplies by cached vectors, converts currency, measures. Enter at `query.run_query`."""
+"""The reduce step: nets positions, multiplies by cached vectors, converts currency, measures. Enter at `questions`."""

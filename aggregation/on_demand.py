@@ -1,4 +1,4 @@
-"""What a question lacks: said before it is priced, priced when the user wants, then answered.
+"""Lists the missing valuations of a question; runs them on request; then it is answered.
 
 Positions, market and scenarios may each be of their own date. A set named by its name is a recipe, made anew on the market
 asked for; a set named by its id is those very scenarios, so that its window stays where it was and its moves are put onto

@@ -48,9 +48,7 @@ QUESTIONS: dict[str, Entry] = {
         "risk.scenario_pnl:PNL",
         "P&L of each group in each scenario: all, chosen ones, the worst, or counted into a histogram.",
     ),
-    "drill": Entry(
-        "risk.drill:DRILL", "From a node to its trades or contracts, in the scenarios that make its number."
-    ),
+    "drill": Entry("risk.drill:DRILL", "From a node to its trades or contracts, in its tail scenarios."),
     "contributions": Entry(
         "contributions.contributions:CONTRIBUTIONS",
         "What makes up a VaR or ES: components that add up to the last bit, standalone, marginal and incremental.",

@@ -17,7 +17,7 @@ import shlex
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import urlencode
 
 from pydantic import BaseModel, TypeAdapter
@@ -173,9 +173,7 @@ def _values(p: Parameter) -> str:
 
 
 def _with(p: Parameter) -> Any:
-    from typing import Annotated  # noqa: PLC0415 - with what is known at run time only
-
-    return Annotated[(p.field.annotation, *p.field.metadata)]  # type: ignore[return-value]
+    return Annotated[(p.field.annotation, *p.field.metadata)]
 
 
 def _kind_of(schema: dict[str, Any]) -> str:

@@ -1,1 +1,1 @@
-"""The ways in: command line (`cli`), web application (`app.create_app`) and the engine process (`engine`)."""
+"""The ways in: command line (`cli`), web application (`api.app`) and the engine process (`processes.engine`)."""

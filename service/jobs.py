@@ -317,7 +317,7 @@ class JobTable:
             db.execute("DELETE FROM engine WHERE run_id = ?", (run_id,))
 
     def engine(self) -> EngineStatus | None:
-        """The engine, alive or dead without a farewell; None when none ran or the last one stopped in good order."""
+        """The engine, alive or with its heartbeat lost; None when none ran or the last one stopped in good order."""
         with self._reading() as db:
             row = db.execute("SELECT process, run_id, started_at, heartbeat_at FROM engine").fetchone()
         if row is None:

@@ -73,18 +73,21 @@ def by_desk(answer: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 def test_a_bespoke_stress(tmp_path: Path) -> None:
     page = Page("bespoke-stress", tmp_path)
-    first = page.data("--by desk,instrument_type")
+    assert "expected core seconds" in page.printed("--by desk,instrument_type --plan").stdout
+    first = page.data("--by desk,instrument_type --value")
     shares = [r for r in first["rows"] if r["instrument_type"] == "cash_equity"]
     assert {r["base_value"] > 0 for r in shares} == {True, False}
     for row in shares:
         assert pnl(row) == [pytest.approx(-0.2 * row["base_value"])]
-    shown = page.printed("--by desk,instrument_type").stdout
+    shown = page.printed("--by desk,instrument_type --value").stdout
     for row in first["rows"]:
         assert row["desk"] in shown
         if row["instrument_type"] in ("interest_rate_swap", "government_bond", "fx_forward"):
             assert pnl(row) == [0]
     assert pnl(first["total"]) == [pytest.approx(sum(v for r in first["rows"] for v in pnl(r)))]
-    assert page.data("--by legal_entity")["this_run"]["valued"] == 0
+    # by another dimension nothing is valued
+    again = page.run(f"{page.command('--by legal_entity')} --plan --json")
+    assert json.loads(again.stdout)["ready"]
 
     preview = page.printed("scenarios preview").stdout
     assert re.search(r"IDX:SPX .* -20.00%", preview)
@@ -100,7 +103,7 @@ def test_a_bespoke_stress(tmp_path: Path) -> None:
     differ = {r["risk_factor"] for r in page.data("scenarios diff")}
     assert {"IDX:SPX", "IV:SPX", "YC:USD:10Y"} <= differ
     assert not any(f.startswith(("FX:", "CMD:", "YC:EUR")) for f in differ)
-    compared = by_desk(page.data("stress compare"))
+    compared = by_desk(page.data("stress-compare"))
     assert compared[DESK]["crash: shares"] == pytest.approx(2 * compared[DESK]["milder: shares"])
 
 
@@ -117,7 +120,7 @@ def replayed(page: Page) -> None:
     total = [sum(v for r in whole.values() for v in pnl(r))]
     # the move up to the last day is the whole move
     assert pnl(path["total"])[-1:] == pytest.approx(total, rel=1e-6)
-    compared = by_desk(page.data("stress compare"))
+    compared = by_desk(page.data("stress-compare"))
     assert compared[DESK]["march-2020"] == pnl(whole[DESK])[0]
     assert compared[DESK]["march-2020-rates"] == 0
     assert compared["Interest Rate Swaps"]["march-2020-equity"] == 0
@@ -156,7 +159,7 @@ def closes(folder: Path, day: dt.date) -> dict[str, float]:
 
 def test_a_reverse_stress(tmp_path: Path) -> None:
     page = Page("reverse-stress", tmp_path)
-    assert "expected_core_seconds" in page.printed("--plan").stdout
+    assert "expected core seconds" in page.printed("--plan").stdout
     small, large = page.data("--name five-million"), page.data("--name ten-million")
     for found, asked in ((small, 5e6), (large, 1e7)):
         assert found["loss"] == pytest.approx(asked, rel=1e-3)
@@ -171,5 +174,5 @@ def test_a_reverse_stress(tmp_path: Path) -> None:
     # valued like any other set, by map and reduce, the desk loses what the search found
     desk = by_desk(page.data("--scenario five-million --by desk"))[DESK]
     assert pnl(desk) == [pytest.approx(-small["loss"])]
-    compared = by_desk(page.data("stress compare"))[DESK]
+    compared = by_desk(page.data("stress-compare"))[DESK]
     assert compared["ten-million"] < compared["five-million"] < 0

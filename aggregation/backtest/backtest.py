@@ -1,4 +1,4 @@
-"""Backtests from the lake: VaR as published, P&L revalued and P&L supplied, day by day, and what lies behind exceptions.
+"""Backtests from the lake: reported VaR, hypothetical and actual P&L, day by day, and what lies behind exceptions.
 
 Nothing is stored. Hypothetical P&L is revalued in this process, base values only.
 """

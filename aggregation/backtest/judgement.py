@@ -1,4 +1,4 @@
-"""Backtests: VaR as published on one day against the P&L of the next, with every test of `backtest_tests`. Pure.
+"""Backtests: reported VaR of one day against the P&L of the next, with every test of `kernels.backtest_statistics`. Pure.
 
 An exception is a loss greater than the VaR. A day without VaR or without P&L counts as one too, and says why (MAR32.9): what
 is missing must not make a model look good. Tests of how bad losses are need both, and leave such days out.
@@ -217,7 +217,7 @@ class LevelBacktest:
 class NodeBacktest:
     """A node's backtest. `node` names its members by dimension, empty for the total. `days` has a row a tested day.
 
-    attribution : P&L attribution of the supplied P&L `attributed` to the revalued one, None where none was supplied.
+    attribution : P&L attribution: the P&L by file of the kind `attributed` against the revalued one, None where no file brought any.
     exceptions : what lies behind each, a mapping a day (see `aggregation.backtest.backtest`).
     """
 

@@ -1,6 +1,6 @@
-"""Explanations through the points between two days: old book in the new market, new date with the old market, and so on.
+"""Attribution paths: a change explained through intermediate valuations: old book in the new market, and so on.
 
-The corners between two points are the choices of either point's book, valuation date, market and scenarios. A corner is valued
+The corners of the path are the choices of either point's book, valuation date, market and scenarios. A corner is valued
 only when somebody accepts its plan; it then is a valuation set like any other. `sequential` walks from one point to the other in a
 stated order and explains every step; `shapley` averages over all orders (valuation/kernels/shapley.py).
 """

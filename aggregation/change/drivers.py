@@ -295,7 +295,7 @@ def _rows(points: Sequence[_Point], partner: Codes | None, names: Sequence[str])
         n = len(parts[0])
         there = np.full(n, 3, dtype=np.int32)
         return _Rows(names, members, [c[0] for c in codes], parts[0], np.zeros(n), parts[0], there)
-    # a trade of both dates is one row, with its members of the later: to be moved to another desk drives nothing
+    # a trade of both dates is one row, with its members of the later: transfers between desks are not drivers
     row_of = np.full(points[0].inputs.book.n_positions, -1, dtype=np.int64)
     row_of[kept[0]] = np.arange(len(kept[0]))
     old = np.where(partner[kept[1]] >= 0, row_of[partner[kept[1]]], -1)

@@ -1,4 +1,4 @@
-"""The question why a measure changed between two points, from stored vectors or through the points between."""
+"""The question why a measure changed between two points, from stored vectors or along an attribution path."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class ExplainQuery(_OneMeasure):
 
     method: Literal["causes", "sequential", "shapley"] = Field(
         "causes",
-        description="causes: from stored vectors alone; sequential, shapley: through the points between, which are valued",
+        description="causes: from stored vectors alone; sequential, shapley: along an attribution path of intermediate valuations",
     )
 
 

@@ -25,7 +25,7 @@ WALKS = {"order_statistic": REACHED, "brw_half_weight": HALF_WEIGHT, "weighted_l
 def values_of_ranks(pnl: Floats, parts: Floats, divisor: float = 1.0) -> Floats:
     """Sum of `parts` times the worst losses, worst first, over `divisor`: (n_groups,)."""
     k = len(parts)
-    # a selection gives the same values as a sort; 0 - x, because a loss of minus zero is no news
+    # a selection gives the same values as a sort; `0 - x`, not `-x`: avoids -0.0
     worst = 0.0 - np.sort(np.partition(pnl, k - 1, axis=1)[:, :k], axis=1)
     return np.asarray(_dot(worst, parts) / divisor)
 

@@ -21,8 +21,7 @@ ANSWER_BYTES = 512 << 20
 
 @dataclass(frozen=True)
 class Answer:
-    """Something made for a question, and what it was made from, whose identities are its key: while the answer holds them,
-    no other object can have them."""
+    """A memoised value with strong references to its key objects, so that their `id()` cannot be reused."""
 
     made: Any
     read: tuple[object, ...]

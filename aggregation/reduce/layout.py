@@ -80,7 +80,7 @@ def _lay_out(
     m = starts[hi] - first
     out_row, out_quantity = np.empty(m, dtype=np.uint32), np.empty(m)
     run_slot, run_start = np.empty(m, dtype=np.uint32), np.empty(m + 1, dtype=np.int64)
-    # entries ask ahead for as many lines: of rows past the last one there must be something to ask for
+    # padding, so that prefetch never reads past the end
     held = np.empty(hi - lo + m // 4 + 2, dtype=np.uint32)
     blocks = np.zeros((hi - lo) // block + 2, dtype=np.int64)
     coming = np.zeros((hi - lo) // block + 1, dtype=np.int64)

@@ -1,4 +1,4 @@
-"""Drill-through: from a node to its trades or contracts, in the scenarios that make its number.
+"""Drill-through: from a node to its trades or contracts, in its tail scenarios.
 
 Contributions of all positions are computed at once, and terms, P&L by scenario and reasons for the rows of the page only: a
 page of a million positions costs one pass over the vectors in the tail scenarios.

@@ -41,7 +41,7 @@ _TYPICAL_GRADIENTS, _TYPICAL_POINTS = 20, 1300
 
 
 class ReverseStressRequest(BaseModel):
-    """Which book, how much, and under which law of moves."""
+    """Which book, how much, and under which return distribution."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -52,7 +52,7 @@ class ReverseStressRequest(BaseModel):
     positions_date: Day | None = Field(None, description="date of the book, when not as_of")
     law: dict[str, Any] = Field(
         default_factory=dict,
-        description="covariance, decay, window, horizon_days and the other parameters of the law of moves",
+        description="covariance, decay, window, horizon_days and the other parameters of the return distribution",
     )
     max_distance: float = Field(50.0, gt=0, le=1000, description="standard deviations beyond which nothing is sought")
     nearest: Whole = Field(5, ge=0, le=50, description="historical days to name")
@@ -151,7 +151,7 @@ class _Counted:
 
 
 def _rules(request: ReverseStressRequest) -> LawRules:
-    return validated(LawRules, {**request.law, "market_date": request.as_of}, "law of moves")
+    return validated(LawRules, {**request.law, "market_date": request.as_of}, "return distribution")
 
 
 def _open(lake: Lake, snapshot: Snapshot, request: ReverseStressRequest, cache: VectorCache | None) -> _Counted:

@@ -120,7 +120,7 @@ def valuation_request(lake: Lake, request: StressPeriodRequest, cache: VectorCac
             method="historical",
             parameters={**request.moves, "window_start": first.isoformat()},
             name=f"history-{first}",
-            only_by_name=True,  # what a search rolls over is nobody's current VaR
+            only_by_name=True,  # intermediate figures of the search are not reported VaR
         ),
         runner=request.runner,
     )

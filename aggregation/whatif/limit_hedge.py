@@ -1,6 +1,6 @@
-"""The cheapest way back under a limit: from hedges and unwinds with their costs, the change that brings ES or VaR of a node under it.
+"""Limit hedge: from hedge candidates (trades and unwinds) with their costs, the cheapest change that brings ES or VaR of a node under it.
 
-Unit P&L of every move comes from the same books and vectors as a what-if, the programme is solved by
+Unit P&L of every candidate comes from the same books and vectors as a what-if, the programme is solved by
 `aggregation.kernels.hedge_programme`, and the change it finds is asked as a what-if: the number afterwards is that of the exact measure.
 """
 

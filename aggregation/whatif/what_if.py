@@ -386,7 +386,7 @@ def _part_of(book: Book, rows: Ints, quantity: Floats) -> tuple[Book, Ints]:
 
 
 def _book_of_added(before: Selection, query: RiskQuery, changes: Changes) -> tuple[Book, Ints]:
-    """The additions, and positions that hold nothing, so that a filter knows the members here that it knows there."""
+    """The additions, and zero-quantity placeholder rows, so that filters accept the same members on both sides."""
     inputs = before.inputs
     witnesses = _witnesses(before, query)
     book, order = derive(inputs.book, witnesses, np.zeros(len(witnesses)), changes.added, ())

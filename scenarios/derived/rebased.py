@@ -1,8 +1,9 @@
 """GENERATORS "rebased": the moves of one stored scenario set on the base levels of another.
 
-The corner points between two valuations are made of it: yesterday's scenarios on today's market, and the other way round. A move is
-read off the source's own base by the shift its definition names for the factor (`scenarios.kernels.shifts`) and applied to the
-other base, so that a set rebased onto its own base is itself, to rounding.
+The intermediate valuations of an attribution path are made of it: yesterday's scenarios on today's market, and the
+other way round. A move is read off the source's own base by the shift its definition names for the factor
+(`scenarios.kernels.shifts`) and applied to the other base, so that a set rebased onto its own base is itself, to
+rounding.
 """
 
 from __future__ import annotations

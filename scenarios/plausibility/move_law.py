@@ -1,4 +1,4 @@
-"""The law of market moves that plausibility, predictive and reverse stress share: a covariance of a stated window.
+"""The return distribution that plausibility, predictive and reverse stress share: a covariance of a stated window.
 
 Moves are taken as jointly elliptical around zero: then distances are Mahalanobis' and expectations linear in what is given.
 Prices move by log unless stated otherwise, so that no expected move carries one below zero. Sums run in a fixed order,

@@ -83,7 +83,7 @@ class PreviewBody(BespokeBody):
     plausibility: bool = Field(False, description="also score each scenario: how far, how rare, the nearest past days")
     law: dict[str, Any] = Field(
         default_factory=dict,
-        description="covariance, window and the other parameters of the law of moves it is scored by",
+        description="covariance, window and the other parameters of the return distribution it is scored by",
     )
 
 
@@ -105,7 +105,7 @@ def preview(body: PreviewBody) -> Response:
     shown = preview_of(snapshot, definition, "preview")
     scores = None
     if body.plausibility:
-        rules = validated(PlausibilityRules, {**body.law, "market_date": body.as_of}, "law of moves")
+        rules = validated(PlausibilityRules, {**body.law, "market_date": body.as_of}, "return distribution")
         labels = [s.label for s in shown.scenarios]
         scores = [s.to_dict() for s in score(snapshot, generate(snapshot, definition, "preview"), rules, labels)]
     return json_answer({**shown.to_dict(), "plausibility": scores})

@@ -130,7 +130,9 @@ class NodeBacktestAnswer(Answer):
     levels: list[LevelAnswer]
     multinomial: dict[str, OutcomeAnswer] = Field(description="by kind of P&L")
     attribution: AttributionAnswer | None
-    attributed: str | None = Field(description="kind of the supplied P&L that the revalued one is held against")
+    attributed: str | None = Field(
+        description="kind of the P&L by file, actual or hypothetical, that the revalued one is compared with"
+    )
     exceptions: list[dict[str, Any]] = Field(description="a day each: figures, what lost most, what moved most")
     notes: list[str]
     days: list[dict[str, Any]] = Field(description="a row a tested day")
@@ -247,7 +249,7 @@ class ExplainAnswer(Answer):
     common_scenarios: int | None = Field(None, description="scenarios that both points have")
     coverage: list[CoverageAnswer] | None = Field(None, description="of both points")
     revaluation: list[str] | None = Field(None, description="what changed about the valuation of a unit")
-    corners: list[CornerRow] | None = Field(None, description="the points between")
+    corners: list[CornerRow] | None = Field(None, description="the intermediate valuations")
     receipt: dict[str, Any]
     notes: list[str]
 

@@ -31,7 +31,7 @@ app = typer.Typer(help="Make, look at and carry scenario sets.", no_args_is_help
 _FORMS = {".txt": "text", ".json": "json", ".csv": "csv"}  # of a bespoke scenario, by the ending of its file
 ScenarioFile = Annotated[Path, typer.Argument(help="Text (.txt), JSON (.json) or CSV (.csv) of a bespoke scenario.")]
 LawOption = Annotated[
-    list[str] | None, typer.Option("--law", help="Parameter of the law of moves, name=value; repeatable.")
+    list[str] | None, typer.Option("--law", help="Parameter of the return distribution, name=value; repeatable.")
 ]
 PlotOption = Annotated[Path | None, typer.Option("--plot", help="Write a picture: .svg or .png.")]
 
@@ -203,7 +203,7 @@ def scenarios_preview(
     scores = []
     if plausibility:
         rules = validated(
-            PlausibilityRules, {**as_parameters(law), "market_date": definition.market_date}, "law of moves"
+            PlausibilityRules, {**as_parameters(law), "market_date": definition.market_date}, "return distribution"
         )
         scores = score(snapshot, generate(snapshot, definition, "preview"), rules)
     if json:

@@ -74,7 +74,7 @@ def show_drill(drilled: DrillResult) -> None:
 
 
 def show_lattice_plan(plan: LatticePlan) -> None:
-    """The points between, which of them are valued, and what the others cost."""
+    """The intermediate valuations, which are there, and what the others cost."""
     said = plan.to_dict()
     rows = [
         {

@@ -1,4 +1,4 @@
-"""Hypothetical P&L: yesterday's book in the market that came, from base levels alone. Market history is read once.
+"""Hypothetical P&L: yesterday's book revalued at today's market, from base levels alone. Market history is read once.
 
 With time `frozen` a contract is valued on the first day in both markets: no day passes and nothing is paid, as in the
 scenarios that VaR comes from. With `passes` it is valued on the second day, and the cash it has paid by then is added.

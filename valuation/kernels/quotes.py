@@ -1,4 +1,4 @@
-"""The yields that a discount curve would be quoted at: the way back from `valuation.kernels.curves`.
+"""The yields that a discount curve would be quoted at: the inverse of `valuation.kernels.curves`.
 
 `discount` is a function of times in years (n,) that gives discount factors (n,); times are of pillars, ascending, positive.
 """
