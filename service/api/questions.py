@@ -181,6 +181,7 @@ def _plan(name: str, query: BaseModel) -> Response:
 
 
 def _value(name: str, query: BaseModel) -> Response:
+    questions.plan(_session(), name, query)  # what cannot be planned is refused at once, and is no job
     asked = query.model_dump(mode="json", by_alias=True)
     return accepted(context().jobs.submit(QUESTION, {"question": name, "query": asked})[0])
 

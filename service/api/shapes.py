@@ -15,6 +15,7 @@ from aggregation.kernels.backtest_statistics import Zone
 from aggregation.risk.drill import DrillQuery
 from aggregation.risk.pivot import PivotQuery
 from aggregation.risk.scenario_pnl import PnlQuery
+from aggregation.risk.table import TableQuery
 from aggregation.types import Filter, RiskQuery
 from service.api.models import Answer, CoverageAnswer
 
@@ -28,6 +29,10 @@ class RiskAnswer(Answer):
     coverage: CoverageAnswer
     receipt: dict[str, Any] = Field(description="every input of the numbers, by name and digest")
     notes: list[str]
+
+
+class TableAnswer(RiskAnswer):
+    query: TableQuery  # type: ignore[assignment] - what a layout adds to the question
 
 
 class ComparisonAnswer(Answer):
@@ -428,7 +433,7 @@ class _Any(BaseModel):
 
 
 SHAPES: Mapping[str, type[BaseModel]] = {
-    "var": RiskAnswer,
+    "var": TableAnswer,
     "pivot": PivotAnswer,
     "series": SeriesAnswer,
     "pnl": PnlAnswer,
