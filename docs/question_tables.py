@@ -22,6 +22,7 @@ from urllib.parse import urlencode
 
 from pydantic import BaseModel, TypeAdapter
 
+from aggregation.on_demand import value_points, value_scope
 from aggregation.questions import QUESTIONS
 from service.api.document import PREFIX
 from service.cli.questions import arguments_of, command, option_of
@@ -74,7 +75,9 @@ def routes() -> str:
 
 def _command_section(name: str) -> str:
     question = QUESTIONS[name].question
-    words = ("varlake", name, *arguments_of(question.query, question.example))
+    # what rests on valuations of its own is not there until it is asked for
+    own = ("--value",) if question.value not in (None, value_scope, value_points) else ()
+    words = ("varlake", name, *arguments_of(question.query, question.example), *own)
     return _section(
         f"varlake {name}",
         name,
