@@ -6,6 +6,7 @@ Unit P&L of every move comes from the same books and vectors as a what-if, the p
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal

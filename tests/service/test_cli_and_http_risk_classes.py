@@ -152,12 +152,22 @@ class TestStressed:
         assert found["before"]["receipt"]["scenario_set_name"] == "historical-30"
 
     def test_plan_and_table(self, lake: Lake) -> None:
-        planned = answer("stressed-var", "--as-of", MONDAY, "--period", "2020-01-06:2020-01-20", "--plan", lake=lake.path)
+        planned = answer(
+            "stressed-var", "--as-of", MONDAY, "--period", "2020-01-06:2020-01-20", "--plan", lake=lake.path
+        )
         wanted = planned["valuations"][-1]
         assert wanted["for"] == f"the moves of 2020-01-06 to 2020-01-20 on {MONDAY}"
         assert wanted["request"]["scenarios"]["name"] == "stressed-2020-01-06-2020-01-20"
         done = varlake(
-            "stressed-var", "--as-of", MONDAY, "--period", "2020-01-06:2020-01-20", "--by", "desk", "--value", lake=lake.path
+            "stressed-var",
+            "--as-of",
+            MONDAY,
+            "--period",
+            "2020-01-06:2020-01-20",
+            "--by",
+            "desk",
+            "--value",
+            lake=lake.path,
         )
         assert done.returncode == 0, done.stderr
         assert "Stress period 2020-01-06 to 2020-01-20 (as given)" in done.stderr

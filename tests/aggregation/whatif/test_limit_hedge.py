@@ -223,8 +223,9 @@ def test_command_line(valued_lake: Path, tmp_path: Path) -> None:
     assert shown.returncode == 0, shown.stderr
     assert "interval at 0.95" in shown.stdout
     assert (tmp_path / "w.png").stat().st_size > 1000
-    (tmp_path / "m.csv").write_text("name,instrument_type,currency,underlying,side,max_quantity,cost\n"
-        "BBB shares,cash_equity,EUR,EQ:BBB,buy,500,2\n")
+    (tmp_path / "m.csv").write_text(
+        "name,instrument_type,currency,underlying,side,max_quantity,cost\nBBB shares,cash_equity,EUR,EQ:BBB,buy,500,2\n"
+    )
     assert varlake(*given, "--limit", 10000, "--moves", tmp_path / "m.csv", lake=valued_lake).returncode in (0, 1)
     beyond = varlake(*given, "--limit", 1, "--moves", json.dumps([{**UNWIND, "max_quantity": 1}]), lake=valued_lake)
     assert beyond.returncode == 1

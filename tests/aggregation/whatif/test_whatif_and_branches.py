@@ -173,7 +173,8 @@ class TestWhatIf:
         assert "1 contracts valued for this, nothing stored" in shown.stderr
         assert "beyond the slopes" in (tmp_path / "w.svg").read_text()
         whole = answer(
-            *("what-if", "--as-of", MONDAY, "--level", LEVEL, "--add", json.dumps(SHARES), "--replace"), lake=valued_lake
+            *("what-if", "--as-of", MONDAY, "--level", LEVEL, "--add", json.dumps(SHARES), "--replace"),
+            lake=valued_lake,
         )
         assert whole["total"]["positions_after"] == 1
 
