@@ -32,7 +32,7 @@ class RiskAnswer(Answer):
 
 
 class TableAnswer(RiskAnswer):
-    query: TableQuery  # type: ignore[assignment] - what a layout adds to the question
+    query: TableQuery  # what a layout adds to the question
 
 
 class ComparisonAnswer(Answer):
