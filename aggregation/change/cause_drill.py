@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 
 from aggregation.change.explain import TOLERANCE, ExplainResult
 from aggregation.change.sides import Comparison
-from aggregation.kernels.change_effects import CAUSES, Side
+from aggregation.kernels.change_effects import CAUSES, UnitVectors
 from lake.arrays import Bools, Floats, Ints
 from lake.errors import BadInput, unknown
 
@@ -27,7 +27,7 @@ _BETWEEN = re.compile(r",(?=\s*[\w.]+\s*=)")  # a comma inside of a member is no
 
 
 @dataclass(frozen=True)
-class DrillResult:
+class CauseDrillResult:
     """The largest parts of some cells, `rows` by size, and what the others add up to.
 
     rows : the `by` columns, cause, trade, contract_id, scenario, quantity_before, quantity_after, weight_before,
@@ -67,7 +67,7 @@ def parse_cell(texts: Sequence[str]) -> dict[str, str | None]:
 
 def drill(
     comparison: Comparison, result: ExplainResult, cell: Mapping[str, str | None], limit: int = DRILL_ROWS
-) -> DrillResult:
+) -> CauseDrillResult:
     """The parts of the cells that `cell` names by member and cause; those it does not name are all taken.
 
     Raises `BadInput` for names that the table of the explanation does not have.
@@ -83,7 +83,7 @@ def drill(
         raise AssertionError(f"The parts of {dict(cell)} add up to {found!r}, and the cell is {whole!r}")
     order = np.lexsort((scenario, leg, -np.abs(value)))[:limit]
     rows = legs.table(cause[order], leg[order], scenario[order], value[order])
-    return DrillResult(
+    return CauseDrillResult(
         dict(cell), rows, whole, len(value), whole - float(value[order].sum()), result.receipt, result.notes
     )
 
@@ -195,7 +195,7 @@ class _Legs:
             change = change + self.amended_on_arrival
         return np.asarray(-mean * change[:, None] * np.where(both, 0.5 * (u0 + u1), u0 + u1))
 
-    def _unit(self, side: Side, scenario: Any) -> tuple[Floats, Floats, Floats, Floats, Floats]:
+    def _unit(self, side: UnitVectors, scenario: Any) -> tuple[Floats, Floats, Floats, Floats, Floats]:
         """Of one unit in each scenario, zero where it has no value: P&L in the reporting currency and in its own, the
         rate, the change of the rate from the base, and the base value."""
         row = side.row[self.contract]
@@ -264,7 +264,7 @@ class _Legs:
         )
 
     @staticmethod
-    def _pointwise(side: Side, contract: Ints, scenario: Ints) -> Floats:
+    def _pointwise(side: UnitVectors, contract: Ints, scenario: Ints) -> Floats:
         """P&L of one unit in the reporting currency, contract by contract and scenario by scenario."""
         row = side.row[contract]
         r = np.maximum(row, 0)

@@ -32,11 +32,11 @@ def cause_intervals(
 
     Raises `BadInput` for chosen scenarios, which are no sample.
     """
-    low, high = percentile_interval(resampled(comparison, threads).T, confidence)
+    low, high = percentile_interval(resampled_causes(comparison, threads).T, confidence)
     return {n: (float(a), float(b)) for n, a, b in zip((*CAUSES, "change"), low, high, strict=True)}
 
 
-def resampled(comparison: Comparison, threads: int | None = None) -> Floats:
+def resampled_causes(comparison: Comparison, threads: int | None = None) -> Floats:
     """The causes and, last, the change in each resample, shape (n_resamples, len(CAUSES) + 1)."""
     one, two = (r.counts for r in paired_resamples(*(s.inputs for s in comparison.sides)))
     parts = _cause_pnl(comparison, threads)

@@ -140,7 +140,7 @@ class MonteCarloDefinition(BaseModel):
 
 
 @dataclass(frozen=True)
-class Window:
+class CalibrationWindow:
     """What a calibration reads: moves (n_days, n_factors) of the factors in `index`, oldest first, all finite.
 
     base : (n_factors,) today's levels; the rest as in a ScenarioSet.
@@ -200,7 +200,7 @@ def move_type(factor: RiskFactor, returns: Literal["log", "as_typed"]) -> ShiftT
     return factor.shift_type
 
 
-def _window(history: MarketHistory, definition: MonteCarloDefinition) -> Window:
+def _window(history: MarketHistory, definition: MonteCarloDefinition) -> CalibrationWindow:
     if not has_market(history, definition.market_date):
         raise no_market(history, definition.market_date, definition.calendar)
     base, excluded, held = base_levels(history, definition.max_held_days)
@@ -243,7 +243,7 @@ def _window(history: MarketHistory, definition: MonteCarloDefinition) -> Window:
         for i in np.flatnonzero(~full)
     }
     chosen = np.flatnonzero(kept).tolist()
-    return Window(
+    return CalibrationWindow(
         index=FactorIndex(tuple(factors[j] for j in chosen)),
         base=base[kept],
         shift_types=tuple(str(kinds[j]) for j in chosen),
@@ -254,7 +254,7 @@ def _window(history: MarketHistory, definition: MonteCarloDefinition) -> Window:
     )
 
 
-def calibrate(window: Window, definition: MonteCarloDefinition) -> tuple[SimulatedLevels, dict[str, str]]:
+def calibrate(window: CalibrationWindow, definition: MonteCarloDefinition) -> tuple[SimulatedLevels, dict[str, str]]:
     """The levels of the definition calibrated on the window, and what the calibration found."""
     moves = window.moves
     n_days, n = moves.shape

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from lake.errors import BadInput, Issue, VarlakeError, unknown
 from scenarios.stress.language import selector_text
-from scenarios.stress.model import BARE, CLASSES, Filter, Selector, tenor_range
+from scenarios.stress.model import BARE, CLASSES, FactorFilter, Selector, tenor_range
 from scenarios.types import FactorIndex, RiskFactor, tenor_years
 
 _WORD_OF_CLASS = {c: word for word, c in CLASSES.items() if c is not None}
@@ -95,7 +95,7 @@ class Universe:
         where = (condition.model_copy(update={"values": rest}),)
         return self.select(selector.model_copy(update={"where": where})), pairs
 
-    def _matching(self, rows: Iterable[int], condition: Filter, selector: Selector, pointer: str) -> set[int]:
+    def _matching(self, rows: Iterable[int], condition: FactorFilter, selector: Selector, pointer: str) -> set[int]:
         here = {r: self.properties[r].get(condition.key, ()) for r in rows}
         if not any(here.values()):
             keys = {k for r in here for k in self.properties[r]} - {BARE}
@@ -110,7 +110,7 @@ class Universe:
         return found
 
     def _nothing(
-        self, value: str, condition: Filter, selector: Selector, valid: set[str], pointer: str
+        self, value: str, condition: FactorFilter, selector: Selector, valid: set[str], pointer: str
     ) -> VarlakeError:
         for risk_factor_id, reason in self.excluded.items():
             if any(_matches(BARE, value, name) for name in (risk_factor_id, short_name(risk_factor_id))):
