@@ -187,16 +187,18 @@ def find(members: pa.Array, values: pa.Array) -> tuple[Ints, Bools]:
     """Place of each value among the sorted members (a null last), and whether it is there; else where it would stand."""
     n = len(members) - (1 if len(members) and not members[-1].is_valid else 0)
     if len(values) <= _FEW:
-        places = np.array([_bisect(members, n, v) for v in values.to_pylist()], dtype=np.int64)
-        there = [p < n and members[p].as_py() == v for p, v in zip(places.tolist(), values.to_pylist(), strict=True)]
-        return places, np.array(there, dtype=np.bool_)
-    found = pc.index_in(values, members.slice(0, n))
-    there = found.is_valid().to_numpy(zero_copy_only=False)
+        positions = np.array([_bisect(members, n, v) for v in values.to_pylist()], dtype=np.int64)
+        present = [
+            p < n and members[p].as_py() == v for p, v in zip(positions.tolist(), values.to_pylist(), strict=True)
+        ]
+        return positions, np.array(present, dtype=np.bool_)
+    index = pc.index_in(values, members.slice(0, n))
+    present = index.is_valid().to_numpy(zero_copy_only=False)
     both = pa.concat_arrays([members.slice(0, n), values])
     order = pc.sort_indices(both).to_numpy().astype(np.int64)
     before = np.empty(len(both), dtype=np.int64)
     before[order] = np.cumsum(order < n)  # members up to and with each
-    return np.where(there, pc.fill_null(found, 0).to_numpy(), before[n:]), there
+    return np.where(present, pc.fill_null(index, 0).to_numpy(), before[n:]), present
 
 
 def _bisect(members: pa.Array, n: int, value: str) -> int:

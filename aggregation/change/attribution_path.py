@@ -1,6 +1,6 @@
 """Attribution paths: a change explained through intermediate valuations: old book in the new market, and so on.
 
-The corners of the path are the choices of either point's book, valuation date, market and scenarios. A corner is valued
+The corners of the path are the choices of either point's book, valuation date, market and scenarios: intermediate valuations. One is made
 only when somebody accepts its plan; it then is a valuation set like any other. `sequential` walks from one point to the other in a
 stated order and explains every step; `shapley` averages over all orders (valuation/kernels/shapley.py).
 """
@@ -60,9 +60,9 @@ _OF_STEP = {"ageing": "ageing", "market": "market", "scenarios": "moves"}  # wha
 
 @dataclass(frozen=True)
 class IntermediateValuation:
-    """A point between two: `bits` has bit k set where coordinate k is that of the second point.
+    """A corner of the path: `bits` has bit k set where coordinate k is that of the second point.
 
-    request : values it, where `seal` is None.
+    request : values it, where `valuation_set` is None.
     """
 
     bits: int
@@ -74,7 +74,7 @@ class IntermediateValuation:
 
 @dataclass(frozen=True)
 class AttributionPathPlan:
-    """The corners an explanation goes through. `missing` are valued first: each with its plan, whose cost it states."""
+    """The intermediate valuations an explanation goes through. `missing` are valued first: each with its plan, whose cost it states."""
 
     method: str
     active: tuple[str, ...]
@@ -157,7 +157,7 @@ def changed(bits: int) -> list[str]:
 def plan_attribution_path(
     lake: Lake, query_from: RiskQuery, query_to: RiskQuery, method: str, cache: VectorCache
 ) -> AttributionPathPlan:
-    """Which corners the explanation needs, which of them are valued, and what the others cost; writes nothing."""
+    """Which intermediate valuations the explanation needs, which of them are valued, and what the others cost; writes nothing."""
     return _AttributionPath(compared(lake, query_from, query_to, cache=cache), cache).plan(method)
 
 
@@ -177,7 +177,7 @@ def value_intermediate(
 def explain_through(
     lake: Lake, query_from: RiskQuery, query_to: RiskQuery, method: str, *, cache: VectorCache
 ) -> AttributionPathResult:
-    """The explanation by `sequential` or `shapley`; raises `NotReady` with what is missing where corners are not valued."""
+    """The explanation by `sequential` or `shapley`; raises `NotReady` with what is missing where intermediate valuations are."""
     comparison = compared(lake, query_from, query_to, cache=cache)
     path = _AttributionPath(comparison, cache)
     plan = path.plan(method)
@@ -202,7 +202,7 @@ def _same_base(one: ScenarioSet, two: ScenarioSet) -> bool:
 
 
 class _AttributionPath:
-    """The corners between the two points of a comparison."""
+    """The intermediate valuations between the two points of a comparison."""
 
     def __init__(self, comparison: Comparison, cache: VectorCache) -> None:
         if any(q.branch is not None for q in comparison.question):

@@ -1,4 +1,4 @@
-"""Convention bridge: which other way of reading the same P&L vectors gives another system's number.
+"""Reconciliation by convention: which other way of reading the same P&L vectors gives another system's number.
 
 All departures from our own reading by one and by two conventions are tried, on cached vectors alone. A reading matches when
 it rounds to the digits that were given. Several may: a number alone does not tell them apart, and the answer says so.
@@ -176,7 +176,7 @@ def _ours(query: RiskQuery) -> Reading:
     if query.by or len(asked) != 1 or asked[0].measure.name not in ("var", "es"):
         names = ", ".join(a.name for a in asked)
         raise BadInput(
-            f"A bridge is for one number: var or es at one level, of one selection. {names}"
+            f"A reconciliation is of one number: var or es at one level, of one selection. {names}"
             f"{' by ' + ', '.join(query.by) if query.by else ''} was asked for."
         )
     level = asked[0].level

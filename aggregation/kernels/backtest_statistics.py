@@ -223,7 +223,7 @@ def _waiting(days: int, p: float) -> float:
 
 @dataclass(frozen=True)
 class TailOutcomes:
-    """A day's law of P&L in units of its ES: the chance and the size of each outcome beyond VaR.
+    """A day's P&L distribution in units of its ES: the chance and the size of each outcome beyond VaR.
 
     `cumulative` (n_tail,) ascending, ending at the chance of any exception; `size` (n_tail,) P&L / ES, negative.
     """

@@ -269,13 +269,13 @@ def _usable(
             f"{len(request.moves)} moves in {inputs.n_scenarios:,} scenarios are more than the solver takes in seconds; give at most "
             f"{MOST_CELLS // inputs.n_scenarios:,} moves, or ask for a smaller scenario set."
         )
-    places = [(i, m) for i, m in enumerate(request.moves) if m.unwinds]
-    hit = [_inside(selection, query, m, i) for i, m in places]
-    _refuse_overlap([m for _, m in places], hit)
+    unwound = [(i, m) for i, m in enumerate(request.moves) if m.unwinds]
+    hit = [_inside(selection, query, m, i) for i, m in unwound]
+    _refuse_overlap([m for _, m in unwound], hit)
     trades = [(i, m) for i, m in enumerate(request.moves) if not m.unwinds]
     rows = [_hedge_row(inputs, query, m, i) for i, m in trades]
     added = trades_of_rows(rows, inputs.book.positions_date, "moves") if rows else None
-    removals = tuple(Removal(where=_where(m, query)) for _, m in places)
+    removals = tuple(Removal(where=_where(m, query)) for _, m in unwound)
     changes = Changes(removals, (), *(added or ()))
     change = make_change(selection, query, changes, value_new(inputs, changes))
     n = len(request.moves)
@@ -283,11 +283,11 @@ def _usable(
     covered, passed = np.zeros(n, dtype=np.bool_), np.zeros(n, dtype=np.bool_)
     for part, item in zip(change.parts, change.items, strict=True):
         state = np.repeat(part.inputs.alignment.state, np.diff(part.inputs.book.starts))
-        here = (part.groups.group >= 0) & (item >= 0) & (item < n)
-        passed[item[here]] = True
-        covered[item[here & (state == COVERED)]] = True
+        selected = (part.groups.group >= 0) & (item >= 0) & (item < n)
+        passed[item[selected]] = True
+        covered[item[selected & (state == COVERED)]] = True
     usable, unusable = [], []
-    for number, (i, move) in enumerate([*places, *trades]):
+    for number, (i, move) in enumerate([*unwound, *trades]):
         if not passed[number]:
             message = f"{move.title} is outside of the filters, so that it cannot change what is limited."
             raise BadInput(message, issues=(Issue(f"moves/{i}", message),))
@@ -295,16 +295,16 @@ def _usable(
             unusable.append({"move": move.title, "reason": "its contracts have no value in the valuation set"})
             continue
         if move.unwinds:
-            held = 1.0 if move.where else float(np.abs(inputs.book.quantity[hit[number]]).sum())
-            if held == 0.0:
+            available = 1.0 if move.where else float(np.abs(inputs.book.quantity[hit[number]]).sum())
+            if available == 0.0:
                 unusable.append({"move": move.title, "reason": "it holds nothing to unwind"})
                 continue
-            most = min(held, move.max_quantity or held)
-            usable.append(_Priced(move, pnl[number] / held, True, False, most, held, None))
+            most = min(available, move.max_quantity or available)
+            usable.append(_Priced(move, pnl[number] / available, True, False, most, available, None))
         else:
             assert move.max_quantity is not None
             buys, sells = move.side != "sell", move.side != "buy"
-            row = rows[number - len(places)]
+            row = rows[number - len(unwound)]
             usable.append(_Priced(move, pnl[number], buys, sells, move.max_quantity, 1.0, row))
     return usable, unusable
 

@@ -98,7 +98,7 @@ class MoveLaw:
 
 
 def law(snapshot: Snapshot, rules: LawRules) -> MoveLaw:
-    """The law of the rules at their market date; raises as `historical.select` does when history is too short."""
+    """The return distribution by the rules at their market date; raises as `historical.select` does when history is too short."""
     rules = rules.with_log_prices()
     shared = {k: getattr(rules, k) for k in WindowRules.model_fields}
     w = select(snapshot, HistoricalDefinition(**shared, scenarios=rules.window, horizon_days=rules.horizon_days))

@@ -96,18 +96,20 @@ class Universe:
         return self.select(selector.model_copy(update={"where": where})), pairs
 
     def _matching(self, rows: Iterable[int], condition: FactorFilter, selector: Selector, pointer: str) -> set[int]:
-        here = {r: self.properties[r].get(condition.key, ()) for r in rows}
-        if not any(here.values()):
-            keys = {k for r in here for k in self.properties[r]} - {BARE}
+        values_of = {r: self.properties[r].get(condition.key, ()) for r in rows}
+        if not any(values_of.values()):
+            keys = {k for r in values_of for k in self.properties[r]} - {BARE}
             raise unknown(f"property of {selector.risk_class} factors", condition.key, keys, pointer=pointer)
-        found: set[int] = set()
+        matched: set[int] = set()
         for i, value in enumerate(condition.values):
-            matching = {r for r, own in here.items() if any(_matches(condition.key, value, o) for o in own)}
+            matching = {r for r, values in values_of.items() if any(_matches(condition.key, value, o) for o in values)}
             if not matching:
-                place = f"{pointer}/values/{i}"
-                raise self._nothing(value, condition, selector, {o for own in here.values() for o in own}, place)
-            found |= matching
-        return found
+                value_pointer = f"{pointer}/values/{i}"
+                raise self._nothing(
+                    value, condition, selector, {o for values in values_of.values() for o in values}, value_pointer
+                )
+            matched |= matching
+        return matched
 
     def _nothing(
         self, value: str, condition: FactorFilter, selector: Selector, valid: set[str], pointer: str

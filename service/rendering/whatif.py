@@ -98,7 +98,7 @@ def show_limit_hedge(result: LimitHedge) -> None:
             "cost": result.cost,
             "cost at least": result.bound,
         },
-        title=f"Way back on {query.as_of} in {query.currency}",
+        title=f"Limit hedge on {query.as_of} in {query.currency}",
     )
     if result.actions:
         display.print_table([dict(a) for a in result.actions], ("move", "action", "quantity", "share", "cost"))

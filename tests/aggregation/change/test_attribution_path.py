@@ -28,7 +28,7 @@ ONE, TWO = (
 @pytest.fixture(scope="module")
 def lake(tmp_path_factory: pytest.TempPathFactory) -> Lake:
     """Both days valued, each for its own book, and nothing between them."""
-    made = build_lake(tmp_path_factory.mktemp("lattice") / "lake")
+    made = build_lake(tmp_path_factory.mktemp("path") / "lake")
     for day in (FRIDAY, MONDAY):
         with Committer(made, "test") as committer:
             run_valuation(committer, request(day), spark=no_spark)

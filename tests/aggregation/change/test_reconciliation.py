@@ -1,4 +1,4 @@
-"""The bridge names the convention behind published pairs of numbers, and behind every single departure that it knows."""
+"""The reconciliation names the convention behind published pairs of numbers, and behind every single departure that it knows."""
 
 from __future__ import annotations
 
@@ -180,7 +180,7 @@ PNL[-1] = -1e6
 
 @pytest.fixture(scope="module")
 def lake(tmp_path_factory: pytest.TempPathFactory) -> Lake:
-    return lake_of(tmp_path_factory.mktemp("bridge"), PNL, horizon_days=1)
+    return lake_of(tmp_path_factory.mktemp("reconcile"), PNL, horizon_days=1)
 
 
 def normal(pnl: np.ndarray, ddof: int, z: float, mean: float = 0.0) -> float:

@@ -1,4 +1,4 @@
-"""The cheapest way back against brute force over a grid, its dual, closed forms and invariants."""
+"""The cheapest hedge under a limit against brute force over a grid, its dual, closed forms and invariants."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The cheapest way back under a limit: found, verified, refused, and as users ask for it."""
+"""The cheapest hedge under a limit: found, verified, refused, and as users ask for it."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def lake(valued_lake: Path) -> Lake:
 
 def ask(lake: Lake, limit: float, moves: list[dict[str, Any]], measure: str = "es", **more: Any) -> LimitHedge:
     query = RiskQuery(**{"as_of": MONDAY, "where": NODE, "measures": (measure,), "levels": ("0.9",), **more})
-    return limit_hedge(lake, query, validated(HedgeRequest, {"limit": limit, "moves": moves}, "way back"))
+    return limit_hedge(lake, query, validated(HedgeRequest, {"limit": limit, "moves": moves}, "limit hedge"))
 
 
 def now(lake: Lake, measure: str = "es", **more: Any) -> float:
