@@ -80,7 +80,7 @@ QUESTIONS: dict[str, Entry] = {
         "Why a book is worth what it is: trades, ageing, the market by risk class, currency.",
     ),
     "reconcile": Entry(
-        "change.convention_bridge:RECONCILE",
+        "change.reconciliation:RECONCILE",
         "Which estimator, tail, window, weighting, currency or other convention gives another system's number.",
     ),
     "what-if": Entry(

@@ -134,10 +134,10 @@ def read_receipt(path: Path) -> Receipt:
         raise BadInput(
             f"{path} is not JSON: {error}. Give an answer of `varlake var --json`, or its receipt."
         ) from None
-    return receipt_of(found, str(path))
+    return receipt_in(found, str(path))
 
 
-def receipt_of(found: Any, where: str = "the body") -> Receipt:
+def receipt_in(found: Any, where: str = "the body") -> Receipt:
     """The receipt in an answer or a receipt; raises `BadInput` for anything else."""
     receipt = found.get("receipt", found) if isinstance(found, dict) else None
     needed = ("kind", "question", "table_versions", "receipt_digest")

@@ -317,7 +317,7 @@ class Measure:
     which the measure splits into parts that add up; None where there are no such weights. of_tail : it is of one tail, and
     with the gain tail is that of -P&L. scales : it grows with the square root of time. of_money : it is in the currency.
     needs_threshold : the parameter `level` holds a loss in the currency. reading(n, level, weighted, estimator) : how it reads
-    ranked scenarios (`tail.Reading`), where it does. sampled : resampling the scenarios tells its sampling error. Ask
+    ranked scenarios (`tail.RankReading`), where it does. sampled : resampling the scenarios tells its sampling error. Ask
     through `measures.asked_measures`.
     """
 

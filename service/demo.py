@@ -46,7 +46,7 @@ class _Clock:
         display.say(f"[{self.steps[name]:6.1f} s] {name}")
 
 
-def run(market_data: Path | None, positions: int, folder: Path) -> None:
+def run_demo(market_data: Path | None, positions: int, folder: Path) -> None:
     """Runs the demo in `folder`, which is made anew; `market_data` is the folder of the real files, None for synthetic."""
     if market_data is not None and not market_data.is_dir():
         raise BadInput(

@@ -40,7 +40,7 @@ def configure_logs(level: str) -> None:
     logging.basicConfig(level=max(number, logging.WARNING), handlers=[of_libraries], force=True)
 
 
-def run(body: Callable[[Settings], None]) -> int:
+def run_process(body: Callable[[Settings], None]) -> int:
     """Runs the body of a process; returns its exit code: 2 for an error a user can mend, told in words."""
     settings = Settings()
     try:

@@ -30,7 +30,7 @@ from aggregation.backtest.judgement import (
     judge,
     published,
 )
-from aggregation.book.book import Book, Column, encode
+from aggregation.book.book import Book, PositionColumn, encode
 from aggregation.book.filters import select
 from aggregation.kernels.euler import group_sums
 from aggregation.opened.inputs import open_inputs
@@ -351,7 +351,7 @@ def _as_book(rows: pa.Table, dimensions: Sequence[str]) -> Book:
         contract_ids=pa.array([], pa.string()),
         starts=np.zeros(1, dtype=np.int64),
         quantity=np.ones(n),
-        columns={d: Column(*encode(rows[d].combine_chunks())) for d in dimensions},
+        columns={d: PositionColumn(*encode(rows[d].combine_chunks())) for d in dimensions},
     )
 
 

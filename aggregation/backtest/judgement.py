@@ -18,7 +18,7 @@ import pyarrow as pa
 from pydantic import Field, model_validator
 
 from aggregation.kernels import backtest_statistics as tests
-from aggregation.kernels.backtest_statistics import Attribution, Outcome, Tail, TrafficLight
+from aggregation.kernels.backtest_statistics import Attribution, StatisticalTest, TailOutcomes, TrafficLight
 from aggregation.kernels.estimators import exact_level
 from aggregation.measures import MEASURES
 from aggregation.reduce.selection import Selection, scenario_pnl
@@ -112,7 +112,7 @@ class NodeRisk:
     var: Floats
     es: Floats
     ladder: Floats
-    tails: tuple[Tail, ...]
+    tails: tuple[TailOutcomes, ...]
     positions: int
     covered: int
 
@@ -182,7 +182,7 @@ class Judged:
     exceeded: int
     missing: int
     window: int
-    outcomes: tuple[Outcome, ...]
+    outcomes: tuple[StatisticalTest, ...]
 
     def to_dict(self) -> dict[str, Any]:
         return {**vars(self), "outcomes": [o.to_dict() for o in self.outcomes]}
@@ -224,7 +224,7 @@ class NodeBacktest:
     node: Mapping[str, str | None]
     days: tuple[Mapping[str, Any], ...]
     levels: tuple[LevelBacktest, ...]
-    multinomial: Mapping[str, Outcome]
+    multinomial: Mapping[str, StatisticalTest]
     attribution: Attribution | None
     attributed: str | None
     exceptions: tuple[Mapping[str, Any], ...] = ()
@@ -280,7 +280,7 @@ class BacktestResult:
 
 
 @dataclass
-class _Columns:
+class _TestedColumns:
     """The tested days of a node as arrays; NaN where there is nothing."""
 
     days: Sequence[TestedDay]
@@ -333,7 +333,7 @@ def judge(
     )
 
 
-def _columns(days: Sequence[TestedDay], query: BacktestQuery) -> _Columns:
+def _columns(days: Sequence[TestedDay], query: BacktestQuery) -> _TestedColumns:
     kinds = tuple(k for k in (HYPOTHETICAL, ACTUAL) if any(k in d.pnl for d in days))
     n, n_levels = len(days), len(query.exact_levels())
     var, es, ladder = (np.full((n, k), np.nan) for k in (n_levels, n_levels, query.steps))
@@ -343,10 +343,10 @@ def _columns(days: Sequence[TestedDay], query: BacktestQuery) -> _Columns:
             var[i], es[i], ladder[i] = day.risk.var, day.risk.es, day.risk.ladder
         for kind, found in day.pnl.items():
             pnl[kind][i] = np.nan if found.value is None else found.value
-    return _Columns(days, kinds, var, es, ladder, pnl)
+    return _TestedColumns(days, kinds, var, es, ladder, pnl)
 
 
-def _level(columns: _Columns, i: int, level: Fraction, query: BacktestQuery) -> LevelBacktest:
+def _level(columns: _TestedColumns, i: int, level: Fraction, query: BacktestQuery) -> LevelBacktest:
     p = float(1 - level)
     judged = tuple(_judged(columns, kind, i, p, query) for kind in columns.kinds)
     count = max(j.window for j in judged)
@@ -355,7 +355,7 @@ def _level(columns: _Columns, i: int, level: Fraction, query: BacktestQuery) -> 
     return LevelBacktest(level_text(level), count, tests.traffic_light(looked_at, count, p), limit, judged)
 
 
-def _judged(columns: _Columns, kind: str, i: int, p: float, query: BacktestQuery) -> Judged:
+def _judged(columns: _TestedColumns, kind: str, i: int, p: float, query: BacktestQuery) -> Judged:
     hits = columns.exceptions(kind, i)
     n, x = len(hits), int(hits.sum())
     s = query.significance
@@ -373,7 +373,7 @@ def _judged(columns: _Columns, kind: str, i: int, p: float, query: BacktestQuery
     return Judged(kind, n, x, x - missing, missing, int(hits[-query.window :].sum()), tuple(outcomes))
 
 
-def _shortfall(columns: _Columns, kind: str, i: int, p: float, query: BacktestQuery) -> Sequence[Outcome]:
+def _shortfall(columns: _TestedColumns, kind: str, i: int, p: float, query: BacktestQuery) -> Sequence[StatisticalTest]:
     """The tests of Acerbi and Szekely over the days that have VaR and P&L, and an ES that is a loss."""
     usable = ~columns.missing[kind] & (columns.es[:, i] > 0)
     n = int(usable.sum())
@@ -399,7 +399,7 @@ def _shortfall(columns: _Columns, kind: str, i: int, p: float, query: BacktestQu
     )
 
 
-def _multinomial(columns: _Columns, kind: str, query: BacktestQuery) -> Outcome | None:
+def _multinomial(columns: _TestedColumns, kind: str, query: BacktestQuery) -> StatisticalTest | None:
     usable = ~columns.missing[kind]
     if not usable.any():
         return None
@@ -408,7 +408,7 @@ def _multinomial(columns: _Columns, kind: str, query: BacktestQuery) -> Outcome 
     return tests.multinomial(breaches, [1 - tail, *[tail / query.steps] * query.steps], query.significance)
 
 
-def _attribution(columns: _Columns, supplied: Mapping[str, Floats]) -> tuple[Attribution | None, str | None]:
+def _attribution(columns: _TestedColumns, supplied: Mapping[str, Floats]) -> tuple[Attribution | None, str | None]:
     for kind in (HYPOTHETICAL, ACTUAL):
         if kind in supplied and HYPOTHETICAL in columns.pnl:
             revalued, given = columns.pnl[HYPOTHETICAL], supplied[kind]
@@ -417,7 +417,7 @@ def _attribution(columns: _Columns, supplied: Mapping[str, Floats]) -> tuple[Att
     return None, None
 
 
-def _row(columns: _Columns, i: int, query: BacktestQuery) -> dict[str, Any]:
+def _row(columns: _TestedColumns, i: int, query: BacktestQuery) -> dict[str, Any]:
     """What the table of days shows of one."""
     day = columns.days[i]
     names = [level_text(x) for x in query.exact_levels()]

@@ -24,7 +24,7 @@ _QUANTITY = "quantity"  # a column of the file that is no dimension
 
 
 @dataclass(frozen=True)
-class Column:
+class PositionColumn:
     """A dimension of every position: `codes` (n_positions,) into `members`, sorted; a last member null means none."""
 
     codes: Codes
@@ -45,7 +45,7 @@ class Book:
     contract_ids: pa.Array
     starts: Ints
     quantity: Floats
-    columns: Mapping[str, Column]
+    columns: Mapping[str, PositionColumn]
     hierarchies: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -57,11 +57,11 @@ class Book:
         return tuple(c.removeprefix(ATTRIBUTE) for c in self.columns if c.startswith(ATTRIBUTE))
 
     @functools.cached_property
-    def _contracts(self) -> Column:
+    def _contracts(self) -> PositionColumn:
         codes = np.repeat(np.arange(len(self.contract_ids), dtype=np.int32), np.diff(self.starts))
-        return Column(codes, self.contract_ids)
+        return PositionColumn(codes, self.contract_ids)
 
-    def column(self, name: str, pointer: str = "by") -> Column:
+    def column(self, name: str, pointer: str = "by") -> PositionColumn:
         """The column of that name; raises `BadInput` with the nearest names that this book can be grouped by."""
         if name == CONTRACT:
             return self._contracts
@@ -117,7 +117,7 @@ def load_book(positions_date: dt.date, files: tuple[str, ...], folder: Path) -> 
         starts=np.concatenate([[0], contracts.column("end").to_numpy()]).astype(np.int64),
         quantity=positions.column(_QUANTITY).to_numpy(),
         columns={
-            name: Column(positions.column(name).indices.to_numpy(), positions.column(name).dictionary)
+            name: PositionColumn(positions.column(name).indices.to_numpy(), positions.column(name).dictionary)
             for name in positions.schema.names
             if name != _QUANTITY
         },

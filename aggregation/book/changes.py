@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict, Field
 
-from aggregation.book.book import Book, Column
+from aggregation.book.book import Book, PositionColumn
 from aggregation.book.filters import select
 from aggregation.dimensions import ATTRIBUTE
 from aggregation.types import Filter
@@ -187,16 +187,18 @@ def find(members: pa.Array, values: pa.Array) -> tuple[Ints, Bools]:
     """Place of each value among the sorted members (a null last), and whether it is there; else where it would stand."""
     n = len(members) - (1 if len(members) and not members[-1].is_valid else 0)
     if len(values) <= _FEW:
-        places = np.array([_bisect(members, n, v) for v in values.to_pylist()], dtype=np.int64)
-        there = [p < n and members[p].as_py() == v for p, v in zip(places.tolist(), values.to_pylist(), strict=True)]
-        return places, np.array(there, dtype=np.bool_)
-    found = pc.index_in(values, members.slice(0, n))
-    there = found.is_valid().to_numpy(zero_copy_only=False)
+        positions = np.array([_bisect(members, n, v) for v in values.to_pylist()], dtype=np.int64)
+        present = [
+            p < n and members[p].as_py() == v for p, v in zip(positions.tolist(), values.to_pylist(), strict=True)
+        ]
+        return positions, np.array(present, dtype=np.bool_)
+    index = pc.index_in(values, members.slice(0, n))
+    present = index.is_valid().to_numpy(zero_copy_only=False)
     both = pa.concat_arrays([members.slice(0, n), values])
     order = pc.sort_indices(both).to_numpy().astype(np.int64)
     before = np.empty(len(both), dtype=np.int64)
     before[order] = np.cumsum(order < n)  # members up to and with each
-    return np.where(there, pc.fill_null(found, 0).to_numpy(), before[n:]), there
+    return np.where(present, pc.fill_null(index, 0).to_numpy(), before[n:]), present
 
 
 def _bisect(members: pa.Array, n: int, value: str) -> int:
@@ -253,19 +255,19 @@ class _Merged:
         return pa.concat_arrays([*pieces, *more])
 
 
-class _Columns(Mapping[str, Column]):
+class _DerivedColumns(Mapping[str, PositionColumn]):
     """Columns of a derived book, each made when it is first asked for: most questions need one or two."""
 
     def __init__(self, book: Book, rows: Ints, added: pa.Table) -> None:
         self._book, self._rows, self._added = book, rows, added
         self._order: Ints | None = None
-        self._made: dict[str, Column] = {}
+        self._made: dict[str, PositionColumn] = {}
         keys = pc.unique(added["attributes"].combine_chunks().keys).to_pylist()
         # levels of hierarchies are no columns of positions: who derives a book looks them up anew
         own = [n for n in book.columns if n in added.column_names or n.startswith(ATTRIBUTE)]
         self._names = list(dict.fromkeys((*own, *(f"{ATTRIBUTE}{k}" for k in sorted(keys)))))
 
-    def ordered(self, order: Ints) -> _Columns:
+    def ordered(self, order: Ints) -> _DerivedColumns:
         self._order = order
         return self
 
@@ -283,13 +285,15 @@ class _Columns(Mapping[str, Column]):
         codes = old.codes[self._rows] if old is not None else np.zeros(len(self._rows), dtype=np.int32)
         return merged, np.concatenate([merged.old(codes), merged.added()])
 
-    def __getitem__(self, name: str) -> Column:
+    def __getitem__(self, name: str) -> PositionColumn:
         if name not in self._names:
             raise KeyError(name)
         if name not in self._made:
             assert self._order is not None
             merged, codes = self.codes(name)
-            self._made[name] = Column(np.ascontiguousarray(codes[self._order], dtype=np.int32), merged.members())
+            self._made[name] = PositionColumn(
+                np.ascontiguousarray(codes[self._order], dtype=np.int32), merged.members()
+            )
         return self._made[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -309,7 +313,7 @@ def derive(book: Book, rows: Ints, quantity: Floats, added: pa.Table, files: tup
     used, contract = np.unique(of_row, return_inverse=True)
     merged = _Merged(book.contract_ids.take(pa.array(used)), added["contract_id"].combine_chunks())
     contract = np.concatenate([merged.old(contract.astype(np.int32)), merged.added()])
-    columns = _Columns(book, rows, added)
+    columns = _DerivedColumns(book, rows, added)
     order = np.lexsort((columns.codes("trade")[1], contract))
     contract_ids = merged.members()
     starts = np.concatenate([[0], np.cumsum(np.bincount(contract, minlength=len(contract_ids)))]).astype(np.int64)

@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from aggregation.book.book import Book, Column, encode
+from aggregation.book.book import Book, PositionColumn, encode
 from aggregation.dimensions import CONTRACT, CONTRACT_COLUMNS, DIMENSIONS
 from aggregation.measures import MEASURES
 from lake.arrays import Codes
@@ -66,7 +66,8 @@ def with_levels(book: Book, rows: pa.Table) -> Book:
     for links in of_hierarchy.values():
         uppers = {upper for upper, _ in links.values()}
         level = next(name for name in links if name not in uppers)
-        nobody = Column(np.zeros(book.n_positions, np.int32), pa.nulls(1, pa.string()))  # an attribute no trade has
+        # an attribute no trade has
+        nobody = PositionColumn(np.zeros(book.n_positions, np.int32), pa.nulls(1, pa.string()))
         column = columns.get(level, nobody)
         while level in links:
             upper, parent_of = links[level]
@@ -90,7 +91,7 @@ def _holds(row: Mapping[str, Any], day: dt.date) -> bool:
     return bool(row["effective_from"] <= day and (row["effective_to"] is None or day <= row["effective_to"]))
 
 
-def _above(column: Column, parent_of: Mapping[str, str]) -> Column:
+def _above(column: PositionColumn, parent_of: Mapping[str, str]) -> PositionColumn:
     place = pc.index_in(column.members, pa.array(list(parent_of), pa.string()))
     parents = pc.fill_null(pa.array(list(parent_of.values()), pa.string()).take(place), UNASSIGNED)
     code, members = encode(parents)
@@ -98,9 +99,9 @@ def _above(column: Column, parent_of: Mapping[str, str]) -> Column:
     held = np.zeros(len(members), dtype=np.bool_)
     held[codes] = True
     if held.all():
-        return Column(codes, members)
+        return PositionColumn(codes, members)
     dense = np.cumsum(held, dtype=np.int32) - np.int32(1)  # members of parents that no position has are no members
-    return Column(dense[codes], members.filter(pa.array(held)))
+    return PositionColumn(dense[codes], members.filter(pa.array(held)))
 
 
 def _digest(rows: pa.Table, hierarchy: str, day: dt.date) -> str:

@@ -1,6 +1,6 @@
 """Attribution paths: a change explained through intermediate valuations: old book in the new market, and so on.
 
-The corners of the path are the choices of either point's book, valuation date, market and scenarios. A corner is valued
+The corners of the path are the choices of either point's book, valuation date, market and scenarios: intermediate valuations. One is made
 only when somebody accepts its plan; it then is a valuation set like any other. `sequential` walks from one point to the other in a
 stated order and explains every step; `shapley` averages over all orders (valuation/kernels/shapley.py).
 """
@@ -59,10 +59,10 @@ _OF_STEP = {"ageing": "ageing", "market": "market", "scenarios": "moves"}  # wha
 
 
 @dataclass(frozen=True)
-class Corner:
-    """A point between two: `bits` has bit k set where coordinate k is that of the second point.
+class IntermediateValuation:
+    """A corner of the path: `bits` has bit k set where coordinate k is that of the second point.
 
-    request : values it, where `seal` is None.
+    request : values it, where `valuation_set` is None.
     """
 
     bits: int
@@ -73,12 +73,12 @@ class Corner:
 
 
 @dataclass(frozen=True)
-class LatticePlan:
-    """The corners an explanation goes through. `missing` are valued first: each with its plan, whose cost it states."""
+class AttributionPathPlan:
+    """The intermediate valuations an explanation goes through. `missing` are valued first: each with its plan, whose cost it states."""
 
     method: str
     active: tuple[str, ...]
-    corners: tuple[Corner, ...]
+    corners: tuple[IntermediateValuation, ...]
     missing: tuple[tuple[ValuationRequest, ValuationPlan], ...]
 
     def to_dict(self) -> dict[str, Any]:
@@ -101,7 +101,7 @@ class LatticePlan:
 
 
 @dataclass(frozen=True)
-class LatticeResult:
+class AttributionPathResult:
     """The change of a measure by member and cause, as `ExplainResult`, through corners. `steps` : corner to its measure."""
 
     question: tuple[RiskQuery, RiskQuery]
@@ -154,16 +154,16 @@ def changed(bits: int) -> list[str]:
     return [c for k, c in enumerate(COORDINATES) if bits >> k & 1]
 
 
-def lattice_plan(
+def plan_attribution_path(
     lake: Lake, query_from: RiskQuery, query_to: RiskQuery, method: str, cache: VectorCache
-) -> LatticePlan:
-    """Which corners the explanation needs, which of them are valued, and what the others cost; writes nothing."""
-    return _Lattice(compared(lake, query_from, query_to, cache=cache), cache).plan(method)
+) -> AttributionPathPlan:
+    """Which intermediate valuations the explanation needs, which of them are valued, and what the others cost; writes nothing."""
+    return _AttributionPath(compared(lake, query_from, query_to, cache=cache), cache).plan(method)
 
 
-def value_lattice(
+def value_intermediate(
     committer: Committer,
-    plan: LatticePlan,
+    plan: AttributionPathPlan,
     *,
     spark: Callable[[], Any],
     progress: Callable[[str, int, int], None] = lambda stage, done, total: None,
@@ -176,11 +176,11 @@ def value_lattice(
 
 def explain_through(
     lake: Lake, query_from: RiskQuery, query_to: RiskQuery, method: str, *, cache: VectorCache
-) -> LatticeResult:
-    """The explanation by `sequential` or `shapley`; raises `NotReady` with what is missing where corners are not valued."""
+) -> AttributionPathResult:
+    """The explanation by `sequential` or `shapley`; raises `NotReady` with what is missing where intermediate valuations are."""
     comparison = compared(lake, query_from, query_to, cache=cache)
-    lattice = _Lattice(comparison, cache)
-    plan = lattice.plan(method)
+    path = _AttributionPath(comparison, cache)
+    plan = path.plan(method)
     if plan.missing:
         cost = sum(p.expected_core_seconds for _, p in plan.missing)
         contracts = sum(p.work.num_rows for _, p in plan.missing)
@@ -193,7 +193,7 @@ def explain_through(
             f"{len(plan.missing)} valuations between the two points are missing ({lacking}): {contracts:,} contracts, about "
             f"{cost:.1f} seconds of one core. Ask for the plan of this question, and have it valued."
         )
-    return lattice.shapley(plan) if method == "shapley" else lattice.sequential(plan)
+    return path.shapley(plan) if method == "shapley" else path.sequential(plan)
 
 
 def _same_base(one: ScenarioSet, two: ScenarioSet) -> bool:
@@ -201,8 +201,8 @@ def _same_base(one: ScenarioSet, two: ScenarioSet) -> bool:
     return (one.market_date, one.index) == (two.market_date, two.index) and one.base.tobytes() == two.base.tobytes()
 
 
-class _Lattice:
-    """The corners between the two points of a comparison."""
+class _AttributionPath:
+    """The intermediate valuations between the two points of a comparison."""
 
     def __init__(self, comparison: Comparison, cache: VectorCache) -> None:
         if any(q.branch is not None for q in comparison.question):
@@ -229,7 +229,7 @@ class _Lattice:
     def _load(self, inputs: Inputs) -> ScenarioSet:
         return load_scenario_set(inputs.snapshot, inputs.valuation_set.scenario_set_id)
 
-    def plan(self, method: str) -> LatticePlan:
+    def plan(self, method: str) -> AttributionPathPlan:
         """Corners in the order of their bits; of a missing one the book does not matter, so that it is valued once."""
         if method not in ("sequential", "shapley"):
             raise BadInput(f"The method {method!r} was given; expected sequential or shapley.")
@@ -239,7 +239,7 @@ class _Lattice:
         for c in corners:
             if c.valuation_set is None and c.bits >> 1 not in missing:
                 missing[c.bits >> 1] = (c.request, plan_valuation(self._snapshot, c.request))
-        return LatticePlan(method, self.active, tuple(corners), tuple(missing.values()))
+        return AttributionPathPlan(method, self.active, tuple(corners), tuple(missing.values()))
 
     def _path(self) -> Iterator[int]:
         return itertools.accumulate([0, *self._bits])
@@ -248,7 +248,7 @@ class _Lattice:
         for chosen in itertools.product((False, True), repeat=len(self._bits)):
             yield sum(b for b, c in zip(self._bits, chosen, strict=True) if c)
 
-    def _corner(self, bits: int) -> Corner:
+    def _corner(self, bits: int) -> IntermediateValuation:
         book, day, market, moves = (self._inputs[bits >> k & 1] for k in range(len(COORDINATES)))
         if self._same_market:
             market = moves
@@ -272,7 +272,7 @@ class _Lattice:
                 "valuation_set": seal,
             }
         )
-        return Corner(bits, question, request, seal, scenario_set)
+        return IntermediateValuation(bits, question, request, seal, scenario_set)
 
     def _scenarios(self, market: ValuationSet, moves: ValuationSet) -> tuple[str, ScenarioRequest | None]:
         """Id of the set with these moves on this market, and how to make it where it is not either point's own."""
@@ -285,7 +285,7 @@ class _Lattice:
         )
         return self._rebased(market.market_date, request.model_dump_json()), request
 
-    @functools.cache  # noqa: B019 - a lattice lives as long as one answer
+    @functools.cache  # noqa: B019 - a path lives as long as one answer
     def _rebased(self, market_date: Any, request: str) -> str:
         made = make_scenario_set(self._snapshot, market_date, ScenarioRequest.model_validate_json(request))
         return made.scenario_set_id
@@ -317,7 +317,7 @@ class _Lattice:
 
     # --- the two methods ----------------------------------------------------------------------------------------------
 
-    def sequential(self, plan: LatticePlan) -> LatticeResult:
+    def sequential(self, plan: AttributionPathPlan) -> AttributionPathResult:
         """Step by step in the order of `COORDINATES`; each step is explained by the product identity."""
         columns: dict[str, Floats] = {}
         steps = [self._between(a.question, b.question) for a, b in itertools.pairwise(plan.corners)]
@@ -331,7 +331,7 @@ class _Lattice:
         causes = tuple(c for c in SEQUENTIAL if c in columns or c == "model")
         return self._result(plan, columns, causes, ends, measures, None)
 
-    def shapley(self, plan: LatticePlan) -> LatticeResult:
+    def shapley(self, plan: AttributionPathPlan) -> AttributionPathResult:
         """The average over all orders of the active coordinates."""
         by_bits = {c.bits: c for c in plan.corners}
         pairs = {}
@@ -383,13 +383,13 @@ class _Lattice:
 
     def _result(
         self,
-        plan: LatticePlan,
+        plan: AttributionPathPlan,
         columns: dict[str, Floats],
         causes: Sequence[str],
         ends: tuple[Any, Any] | None,
         measures: Sequence[float],
         intervals: dict[str, tuple[float, float]] | None,
-    ) -> LatticeResult:
+    ) -> AttributionPathResult:
         """The table, with what the pricers changed at both ends, checked against the two measures."""
         question = tuple(q.model_copy(update={"interval": None}) for q in self._comparison.question)
         own = explained(dataclasses.replace(self._comparison, question=(question[0], question[1])))
@@ -417,7 +417,7 @@ class _Lattice:
         points = [
             {**entry, "measure": value} for entry, value in zip(plan.to_dict()["corners"], measures, strict=False)
         ]
-        return LatticeResult(
+        return AttributionPathResult(
             question=self._comparison.question,
             method=plan.method,
             measure=own.measure,
@@ -432,7 +432,7 @@ class _Lattice:
             intervals=intervals,
         )
 
-    def _receipt(self, plan: LatticePlan, cells: Floats) -> dict[str, Any]:
+    def _receipt(self, plan: AttributionPathPlan, cells: Floats) -> dict[str, Any]:
         one, two = (q.model_dump(mode="json") for q in self._comparison.question)
         question = {"from": one, "to": two, "method": plan.method}
         inputs = [name_inputs(open_inputs(self._cache, c.question)) for c in plan.corners]
@@ -447,7 +447,7 @@ class _Lattice:
             measure=self._comparison.asked.name,
         )
 
-    def _notes(self, plan: LatticePlan) -> Iterator[str]:
+    def _notes(self, plan: AttributionPathPlan) -> Iterator[str]:
         order = ", then ".join(self.active) or "nothing"
         if plan.method == "sequential":
             yield f"Causes depend on the order of the steps: {order}. The tail is what each step re-ranks, added up."

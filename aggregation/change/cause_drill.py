@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 
 from aggregation.change.explain import TOLERANCE, ExplainResult
 from aggregation.change.sides import Comparison
-from aggregation.kernels.change_effects import CAUSES, Side
+from aggregation.kernels.change_effects import CAUSES, UnitVectors
 from lake.arrays import Bools, Floats, Ints
 from lake.errors import BadInput, unknown
 
@@ -27,7 +27,7 @@ _BETWEEN = re.compile(r",(?=\s*[\w.]+\s*=)")  # a comma inside of a member is no
 
 
 @dataclass(frozen=True)
-class DrillResult:
+class CauseDrillResult:
     """The largest parts of some cells, `rows` by size, and what the others add up to.
 
     rows : the `by` columns, cause, trade, contract_id, scenario, quantity_before, quantity_after, weight_before,
@@ -67,7 +67,7 @@ def parse_cell(texts: Sequence[str]) -> dict[str, str | None]:
 
 def drill(
     comparison: Comparison, result: ExplainResult, cell: Mapping[str, str | None], limit: int = DRILL_ROWS
-) -> DrillResult:
+) -> CauseDrillResult:
     """The parts of the cells that `cell` names by member and cause; those it does not name are all taken.
 
     Raises `BadInput` for names that the table of the explanation does not have.
@@ -83,7 +83,7 @@ def drill(
         raise AssertionError(f"The parts of {dict(cell)} add up to {found!r}, and the cell is {whole!r}")
     order = np.lexsort((scenario, leg, -np.abs(value)))[:limit]
     rows = legs.table(cause[order], leg[order], scenario[order], value[order])
-    return DrillResult(
+    return CauseDrillResult(
         dict(cell), rows, whole, len(value), whole - float(value[order].sum()), result.receipt, result.notes
     )
 
@@ -118,21 +118,21 @@ class _Legs:
         held = comparison.held
         valued = comparison.valued
         self._held = held
-        here = [
+        selected = [
             np.flatnonzero((h.group >= 0) & v[h.contract] & _at(chosen, h.group))
             for h, v in zip(held, valued, strict=True)
         ]
-        fate = [self._fates(k, here[k]) for k in (0, 1)]
+        fate = [self._fates(k, selected[k]) for k in (0, 1)]
         stays = fate[0] == _STAYS
-        paired = np.where(stays, held[0].partner[here[0]], -1)
+        paired = np.where(stays, held[0].partner[selected[0]], -1)
         only_after = fate[1] != _STAYS
         none = np.full(int(only_after.sum()), -1)
-        self.before: Ints = np.concatenate([here[0], none]).astype(np.int64)
-        self.after: Ints = np.concatenate([paired, here[1][only_after]]).astype(np.int64)
+        self.before: Ints = np.concatenate([selected[0], none]).astype(np.int64)
+        self.after: Ints = np.concatenate([paired, selected[1][only_after]]).astype(np.int64)
         self.cause = np.concatenate([np.where(stays, "amended", fate[0]), fate[1][only_after]])
         self._quantity = [
-            np.where(place >= 0, h.quantity[place], 0.0)
-            for h, place in zip(held, (self.before, self.after), strict=True)
+            np.where(position >= 0, h.quantity[position], 0.0)
+            for h, position in zip(held, (self.before, self.after), strict=True)
         ]
         self.contract = np.where(self.before >= 0, held[0].contract[self.before], held[1].contract[self.after])
         # a trade that arrives from another group does so with the quantity it had there; the rest is an amendment
@@ -144,22 +144,22 @@ class _Legs:
         self.changed = np.where(self.before < 0, moved, q1 - q0)
         self.amended_on_arrival = np.where(arrived, q1 - moved, 0.0)
 
-    def _fates(self, k: int, here: Ints) -> npt.NDArray[np.str_]:
+    def _fates(self, k: int, selected: Ints) -> npt.NDArray[np.str_]:
         """What becomes of each position at the other point: a cause, or that it stays."""
-        own, other = self._held[k], self._held[1 - k]
+        book, other_book = self._held[k], self._held[1 - k]
         valued = self._comparison.valued[1 - k]
-        partner = own.partner[here]
+        partner = book.partner[selected]
         p = np.maximum(partner, 0)
-        if not len(other.group):
-            return np.full(len(here), ("closed", "new")[k], dtype="<U12")
-        there = other.contract[p]
+        if not len(other_book.group):
+            return np.full(len(selected), ("closed", "new")[k], dtype="<U12")
+        other_contract = other_book.contract[p]
         return np.select(
             [
                 partner < 0,
-                other.group[p] < 0,
-                ~valued[there],
-                there != own.contract[here],
-                other.group[p] != own.group[here],
+                other_book.group[p] < 0,
+                ~valued[other_contract],
+                other_contract != book.contract[selected],
+                other_book.group[p] != book.group[selected],
             ],
             [("closed", "new")[k], "transferred", "coverage", "amended", "transferred"],
             _STAYS,
@@ -195,7 +195,7 @@ class _Legs:
             change = change + self.amended_on_arrival
         return np.asarray(-mean * change[:, None] * np.where(both, 0.5 * (u0 + u1), u0 + u1))
 
-    def _unit(self, side: Side, scenario: Any) -> tuple[Floats, Floats, Floats, Floats, Floats]:
+    def _unit(self, side: UnitVectors, scenario: Any) -> tuple[Floats, Floats, Floats, Floats, Floats]:
         """Of one unit in each scenario, zero where it has no value: P&L in the reporting currency and in its own, the
         rate, the change of the rate from the base, and the base value."""
         row = side.row[self.contract]
@@ -264,7 +264,7 @@ class _Legs:
         )
 
     @staticmethod
-    def _pointwise(side: Side, contract: Ints, scenario: Ints) -> Floats:
+    def _pointwise(side: UnitVectors, contract: Ints, scenario: Ints) -> Floats:
         """P&L of one unit in the reporting currency, contract by contract and scenario by scenario."""
         row = side.row[contract]
         r = np.maximum(row, 0)

@@ -116,7 +116,7 @@ def options(ours: Reading, n_scenarios: int, *, ordered: bool, translated: bool,
     return found
 
 
-def read(reading: Reading, pnls: Mapping[Translation, Floats], weights: Floats | None, days: int) -> float | None:
+def read_under(reading: Reading, pnls: Mapping[Translation, Floats], weights: Floats | None, days: int) -> float | None:
     """The number; None where the reading is not defined for these scenarios.
 
     pnls : by translation the P&L (n_scenarios,), gains positive, oldest first. weights : of the scenarios, or None. days :

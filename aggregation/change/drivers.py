@@ -19,7 +19,7 @@ from pydantic import ConfigDict, Field
 from aggregation.book.book import encode
 from aggregation.change.sides import compared
 from aggregation.dimensions import check_dimension
-from aggregation.kernels.driver_search import DEEPEST, LEAST, scale_of, search
+from aggregation.kernels.driver_search import DEEPEST, LEAST, scale_of, search_member_sets
 from aggregation.kernels.euler import position_parts, unit_contributions
 from aggregation.measures import AskedMeasure, asked_measures
 from aggregation.on_demand import plan_scope, value_scope
@@ -130,7 +130,7 @@ class DriversResult:
 
 
 @dataclass(frozen=True)
-class _Point:
+class _DateContributions:
     """One date: the measure of the selection and what every position of the book contributes to it, (n_positions,)."""
 
     inputs: Inputs
@@ -165,7 +165,9 @@ def run_drivers(
         points = [_point(s.inputs, s.selection, s.value, s.weights) for s in comparison.sides]
         partner = comparison.pairing.partner_after
     rows = _rows(points, partner, _searched(points, over))
-    found = search(rows.change, rows.codes, [len(m) for m in rows.members], most, min(DEEPEST, len(rows.names)))
+    found = search_member_sets(
+        rows.change, rows.codes, [len(m) for m in rows.members], most, min(DEEPEST, len(rows.names))
+    )
     gross = float(np.abs(rows.change).sum())
     change = points[-1].value - (points[0].value if len(points) == 2 else 0.0)
     taken = np.zeros(len(rows.change), dtype=np.int64)  # number of the driver that holds the row
@@ -204,7 +206,7 @@ def _asked(query: RiskQuery) -> AskedMeasure:
     return asked[0]
 
 
-def _measured(cache: VectorCache, query: RiskQuery, asked: AskedMeasure, threads: int | None) -> _Point:
+def _measured(cache: VectorCache, query: RiskQuery, asked: AskedMeasure, threads: int | None) -> _DateContributions:
     inputs = open_inputs(cache, query)
     if query.scale_to_days is not None:
         asked = asked.over(stated_horizon(inputs))
@@ -216,7 +218,7 @@ def _measured(cache: VectorCache, query: RiskQuery, asked: AskedMeasure, threads
     return _point(inputs, selection, float(asked.values(pnl, inputs.weights)[0]), weights)
 
 
-def _point(inputs: Inputs, selection: Selection, value: float, weights: Floats) -> _Point:
+def _point(inputs: Inputs, selection: Selection, value: float, weights: Floats) -> _DateContributions:
     vectors, rates, book = inputs.vectors, selection.rates, inputs.book
     units = unit_contributions(
         vectors.rows,
@@ -232,10 +234,10 @@ def _point(inputs: Inputs, selection: Selection, value: float, weights: Floats) 
     parts = position_parts(book.starts, book.quantity, selection.groups.group, unit)
     if abs(parts.sum() - value) > TOLERANCE * np.abs(parts).sum():
         raise ArithmeticError(f"The contributions add up to {parts.sum()!r} and the measure is {value!r}.")
-    return _Point(inputs, selection, value, parts)
+    return _DateContributions(inputs, selection, value, parts)
 
 
-def _searched(points: Sequence[_Point], over: Sequence[str]) -> list[str]:
+def _searched(points: Sequence[_DateContributions], over: Sequence[str]) -> list[str]:
     """The dimensions to search: those given, or all that a book has."""
     books = [p.inputs.book for p in points]
     there = list(dict.fromkeys(name for b in books for name in b.columns))
@@ -281,7 +283,7 @@ class _Rows:
         }
 
 
-def _rows(points: Sequence[_Point], partner: Codes | None, names: Sequence[str]) -> _Rows:
+def _rows(points: Sequence[_DateContributions], partner: Codes | None, names: Sequence[str]) -> _Rows:
     kept = [np.flatnonzero(p.selection.groups.group >= 0) for p in points]
     members, codes = [], []
     for name in names:
@@ -311,7 +313,7 @@ def _rows(points: Sequence[_Point], partner: Codes | None, names: Sequence[str])
     return _Rows(names, members, joined, after - before, before, after, there)
 
 
-def _column(point: _Point, name: str, kept: Any) -> tuple[Codes, pa.Array]:
+def _column(point: _DateContributions, name: str, kept: Any) -> tuple[Codes, pa.Array]:
     """Codes and members of a dimension; a book without it has the empty member alone."""
     columns = point.inputs.book.columns
     if name not in columns:
@@ -321,7 +323,7 @@ def _column(point: _Point, name: str, kept: Any) -> tuple[Codes, pa.Array]:
 
 
 def _receipt(
-    queries: Sequence[RiskQuery], points: Sequence[_Point], most: int, over: Sequence[str], change: Floats
+    queries: Sequence[RiskQuery], points: Sequence[_DateContributions], most: int, over: Sequence[str], change: Floats
 ) -> dict[str, Any]:
     question = {"queries": [q.model_dump(mode="json") for q in queries], "most": most, "over": list(over)}
     inputs = [name_inputs(p.inputs) for p in points]

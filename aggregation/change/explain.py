@@ -128,7 +128,7 @@ def explained(comparison: Comparison, threads: int | None = None) -> ExplainResu
     """The cells of a comparison, checked against the two measures."""
     one, two = comparison.sides
     confidence = interval_confidence(comparison.question[0])
-    units = unit_effects(comparison, threads)
+    units = effects_of_units(comparison, threads)
     table = on_grid(effects.position_effects(*comparison.held, *comparison.valued, units, max(comparison.members.n, 1)))
     cells = table[:, : len(CAUSES)]
     residual = two.value - one.value - float(cells.sum())
@@ -168,7 +168,7 @@ def explained(comparison: Comparison, threads: int | None = None) -> ExplainResu
     )
 
 
-def unit_effects(comparison: Comparison, threads: int | None = None) -> Floats:
+def effects_of_units(comparison: Comparison, threads: int | None = None) -> Floats:
     """`effects.unit_effects` of all contracts, in threads; each contract stands alone, so that they change no bit."""
     n = len(comparison.pairing.contract_ids)
     out = np.empty((n, 9))

@@ -6,8 +6,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from aggregation.change.attribution_path import LatticeResult, explain_through, lattice_plan
-from aggregation.change.cause_drill import DRILL_ROWS, DrillResult, drill, parse_cell
+from aggregation.change.attribution_path import AttributionPathResult, explain_through, plan_attribution_path
+from aggregation.change.cause_drill import DRILL_ROWS, CauseDrillResult, drill, parse_cell
 from aggregation.change.explain import ExplainResult, explained
 from aggregation.change.sides import compared
 from aggregation.on_demand import plan_points, value_points, value_request
@@ -32,7 +32,7 @@ class ExplainQuery(_OneMeasure):
     )
 
 
-def _answer(session: Session, query: ExplainQuery) -> ExplainResult | LatticeResult:
+def _answer(session: Session, query: ExplainQuery) -> ExplainResult | AttributionPathResult:
     points = query.points()
     if query.method == "causes":
         return explained(compared(session.lake, *points, cache=session.cache))
@@ -43,7 +43,7 @@ def _plan(session: Session, query: ExplainQuery) -> Plan:
     ends = plan_points(session, query)
     if query.method == "causes" or not ends.ready:
         return ends
-    between = lattice_plan(session.lake, *query.points(), query.method, session.cache)
+    between = plan_attribution_path(session.lake, *query.points(), query.method, session.cache)
     valuations = [
         (f"{r.as_of} in the market of {r.market_date}, scenarios of {p.scenario_set.name}", r, p)
         for r, p in between.missing
@@ -55,7 +55,7 @@ def _plan(session: Session, query: ExplainQuery) -> Plan:
 def _value(session: Session, query: ExplainQuery) -> ExplainQuery:
     query = value_points(session, query)
     if query.method != "causes":
-        for request, _ in lattice_plan(session.lake, *query.points(), query.method, session.cache).missing:
+        for request, _ in plan_attribution_path(session.lake, *query.points(), query.method, session.cache).missing:
             value_request(session, request)
     return query
 
@@ -73,7 +73,7 @@ class ExplainDrillQuery(_OneMeasure):
     limit: Whole = Field(DRILL_ROWS, ge=1, le=100_000, description="rows shown; the others are added up")
 
 
-def _drill(session: Session, query: ExplainDrillQuery) -> DrillResult:
+def _drill(session: Session, query: ExplainDrillQuery) -> CauseDrillResult:
     comparison = compared(session.lake, *query.points(), cache=session.cache)
     return drill(comparison, explained(comparison), query.cell, query.limit)
 

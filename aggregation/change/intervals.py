@@ -32,11 +32,11 @@ def cause_intervals(
 
     Raises `BadInput` for chosen scenarios, which are no sample.
     """
-    low, high = percentile_interval(resampled(comparison, threads).T, confidence)
+    low, high = percentile_interval(resampled_causes(comparison, threads).T, confidence)
     return {n: (float(a), float(b)) for n, a, b in zip((*CAUSES, "change"), low, high, strict=True)}
 
 
-def resampled(comparison: Comparison, threads: int | None = None) -> Floats:
+def resampled_causes(comparison: Comparison, threads: int | None = None) -> Floats:
     """The causes and, last, the change in each resample, shape (n_resamples, len(CAUSES) + 1)."""
     one, two = (r.counts for r in paired_resamples(*(s.inputs for s in comparison.sides)))
     parts = _cause_pnl(comparison, threads)
@@ -62,20 +62,20 @@ def _cause_pnl(comparison: Comparison, threads: int | None) -> Floats:
 
 def _explained(comparison: Comparison, parts: Floats, *counts: npt.NDArray[np.int32]) -> Floats:
     """Causes and change of one resample; `counts` says how often each scenario of either point is drawn."""
-    places = (comparison.common.before, comparison.common.after)
-    drawn: Ints = np.repeat(np.arange(len(places[0])), counts[0][places[0]])
+    common = (comparison.common.before, comparison.common.after)
+    drawn: Ints = np.repeat(np.arange(len(common[0])), counts[0][common[0]])
     mean, change = np.zeros(len(drawn)), np.zeros(len(drawn))
     window, totals, middle = [], [], np.zeros(len(drawn))
     for k, side in enumerate(comparison.sides):
-        here = np.repeat(np.arange(len(side.pnl)), counts[k])
-        there: Ints = places[k][drawn].astype(np.int64)
-        own, shared = _weights(comparison, side, here), _weights(comparison, side, there)
-        value, value_common = -dot(own, side.pnl[here]), -dot(shared, side.pnl[there])
+        all_drawn = np.repeat(np.arange(len(side.pnl)), counts[k])
+        common_drawn: Ints = common[k][drawn].astype(np.int64)
+        weights, common_weights = _weights(comparison, side, all_drawn), _weights(comparison, side, common_drawn)
+        value, value_common = -dot(weights, side.pnl[all_drawn]), -dot(common_weights, side.pnl[common_drawn])
         totals.append(value)
         window.append(value_common - value if k == 0 else value - value_common)
-        mean += 0.5 * shared
-        change += shared if k else -shared
-        middle += 0.5 * side.pnl[there]
+        mean += 0.5 * common_weights
+        change += common_weights if k else -common_weights
+        middle += 0.5 * side.pnl[common_drawn]
     moved = -row_dots(parts.take(drawn, axis=1), mean[None])
     by_cause = dict(zip((*_BY_QUANTITY, "revaluation", "currency"), moved, strict=True))
     by_cause |= {"left": window[0], "entered": window[1], "tail": -dot(change, middle)}

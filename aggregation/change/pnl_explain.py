@@ -111,7 +111,7 @@ class PnlExplain:
 
 
 @dataclass(frozen=True)
-class _Side:
+class _BookOfDate:
     """One date's book: what is selected, its groups in the numbering that both dates share (-1 outside), and its match.
 
     contract : (n_positions,) of the book. match : the position of the other date's book with the same trade, or -1.
@@ -125,9 +125,9 @@ class _Side:
 
 
 @dataclass(frozen=True)
-class _Books:
-    start: _Side
-    end: _Side
+class _BothBooks:
+    start: _BookOfDate
+    end: _BookOfDate
     keys: pa.Table
     notes: tuple[str, ...]
 
@@ -210,7 +210,9 @@ def pnl_explain(
 class _Lines:
     """Every line of every position, in the reporting currency; added up by any grouping of both books."""
 
-    def __init__(self, books: _Books, units: UnitExplain, closing: UnitValues, path: MarketPath, currency: str) -> None:
+    def __init__(
+        self, books: _BothBooks, units: UnitExplain, closing: UnitValues, path: MarketPath, currency: str
+    ) -> None:
         self.books, self.classes = books, path.classes
         start, end = books.start, books.end
         ids = [c.contract_id for c in units.opening.contracts]
@@ -312,7 +314,7 @@ class _Lines:
         )
 
 
-def _open(lake: Lake, request: PnlExplainRequest, cache: VectorCache | None) -> tuple[Snapshot, _Books, MarketPath]:
+def _open(lake: Lake, request: PnlExplainRequest, cache: VectorCache | None) -> tuple[Snapshot, _BothBooks, MarketPath]:
     if request.from_ > request.to:
         raise BadInput(f"P&L runs forward in time: from {request.from_} to {request.to} was asked for; swap the dates.")
     snapshot = lake.snapshot()
@@ -321,7 +323,7 @@ def _open(lake: Lake, request: PnlExplainRequest, cache: VectorCache | None) -> 
     return snapshot, books, MarketPath(snapshot, request.from_, request.to)
 
 
-def _books(request: PnlExplainRequest, one: Book, two: Book) -> _Books:
+def _books(request: PnlExplainRequest, one: Book, two: Book) -> _BothBooks:
     keeps: list[Bools] = []
     missed: list[BadInput] = []
     for book in (one, two):
@@ -338,10 +340,10 @@ def _books(request: PnlExplainRequest, one: Book, two: Book) -> _Books:
     numbers = [np.append(m, -1)[g.group] for m, g in zip((members.before, members.after), groups, strict=True)]
     match = [_match(one, two), _match(two, one)]
     sides = [
-        _Side(book, keep, number, np.repeat(np.arange(len(book.contract_ids)), np.diff(book.starts)), m)
+        _BookOfDate(book, keep, number, np.repeat(np.arange(len(book.contract_ids)), np.diff(book.starts)), m)
         for book, keep, number, m in zip((one, two), keeps, numbers, match, strict=True)
     ]
-    return _Books(sides[0], sides[1], members.keys, tuple(e.message for e in missed))
+    return _BothBooks(sides[0], sides[1], members.keys, tuple(e.message for e in missed))
 
 
 def _match(book: Book, other: Book) -> _Places:
@@ -358,14 +360,14 @@ def _ids(book: Book, contract: _Places) -> pa.Array:
     return book.contract_ids.take(pa.array(np.unique(contract)))
 
 
-def _contracts(snapshot: Snapshot, side: _Side, which: Bools) -> list[Contract]:
+def _contracts(snapshot: Snapshot, side: _BookOfDate, which: Bools) -> list[Contract]:
     if not which.any():
         return []
     rows = contracts_by_id(snapshot, _ids(side.book, side.contract[which]))
     return Contract.of(rows)
 
 
-def _rows(side: _Side, ids: Sequence[str]) -> _Places:
+def _rows(side: _BookOfDate, ids: Sequence[str]) -> _Places:
     """Place among `ids` of each position's contract, -1 where it is not there."""
     places = pc.fill_null(pc.index_in(side.book.contract_ids, pa.array(ids, pa.string())), -1).to_numpy()
     found: _Places = places.astype(np.int64)[side.contract]
@@ -395,7 +397,7 @@ def _failures(request: PnlExplainRequest, units: UnitExplain, closing: UnitValue
 
 
 def _receipt(
-    snapshot: Snapshot, request: PnlExplainRequest, books: _Books, path: MarketPath, rows: pa.Table
+    snapshot: Snapshot, request: PnlExplainRequest, books: _BothBooks, path: MarketPath, rows: pa.Table
 ) -> dict[str, Any]:
     """Every input by name and digest: the same question asked again of the same lake gives the same receipt."""
     question = request.model_dump(mode="json", by_alias=True)

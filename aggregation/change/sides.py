@@ -66,7 +66,7 @@ class Comparison:
     common: Common
     pairing: Pairing
     members: Members
-    kernel: tuple[Any, Any, Any]  # both `effects.Side` and the `effects.Shared`
+    kernel: tuple[Any, Any, Any]  # both `effects.UnitVectors` and the `effects.Shared`
 
     @property
     def held(self) -> tuple[effects.Held, effects.Held]:
@@ -201,7 +201,7 @@ def _side(inputs: Inputs, selection: Selection, common: Codes, asked: AskedMeasu
 
 def _kernel(sides: Sequence[Side], pairing: Pairing, common: Common, currency: str) -> tuple[Any, Any, Any]:
     rows = (pairing.row_before, pairing.row_after)
-    made: list[effects.Side] = []
+    made: list[effects.UnitVectors] = []
     for side, row, places in zip(sides, rows, (common.before, common.after), strict=True):
         vectors = side.inputs.vectors
         fx, fx_base = _every_rate(side, row, currency)
@@ -212,7 +212,7 @@ def _kernel(sides: Sequence[Side], pairing: Pairing, common: Common, currency: s
         moved = shared - side.weights if not made else side.weights - shared
         tail, window = np.flatnonzero(side.weights), np.flatnonzero(moved)
         made.append(
-            effects.Side(
+            effects.UnitVectors(
                 np.where(priced, row, -1).astype(np.int32),
                 vectors.rows,
                 vectors.base,

@@ -20,7 +20,7 @@ from scipy.special import kolmogorov, xlog1py, xlogy
 
 from lake.arrays import Bools, Floats
 
-Side = Literal["two-sided", "upper", "lower"]
+Sidedness = Literal["two-sided", "upper", "lower"]
 Zone = Literal["green", "amber", "red"]
 
 SIGNIFICANCE = 0.05
@@ -33,7 +33,7 @@ PLA_GREEN, PLA_RED = (0.80, 0.09), (0.70, 0.12)  # MAR32: Spearman correlation, 
 
 
 @dataclass(frozen=True)
-class Outcome:
+class StatisticalTest:
     """A test's result. `statistic` and `p_value` are None where the test is not defined, and `why` says so.
 
     rejected : p_value < significance. details : what else the test says, by name.
@@ -42,7 +42,7 @@ class Outcome:
     test: str
     statistic: float | None
     p_value: float | None
-    sided: Side
+    sided: Sidedness
     source: str
     significance: float = SIGNIFICANCE
     details: Mapping[str, Any] = field(default_factory=dict)
@@ -98,19 +98,19 @@ def traffic_light(days: int, exceptions: int, p: float) -> TrafficLight:
     )
 
 
-def binomial(days: int, exceptions: int, p: float, significance: float = SIGNIFICANCE) -> Outcome:
+def binomial(days: int, exceptions: int, p: float, significance: float = SIGNIFICANCE) -> StatisticalTest:
     """z = (x - np) / sqrt(np(1 - p)) against the normal law; the exact tail beside it. Jorion, Value at Risk, ch. 6."""
     z = (exceptions - days * p) / math.sqrt(days * p * (1 - p))
     exact = {"exact_p_value_upper": float(stats.binom.sf(exceptions - 1, days, p))}
-    return Outcome("binomial", z, 2 * float(stats.norm.sf(abs(z))), "two-sided", "Jorion", significance, exact)
+    return StatisticalTest("binomial", z, 2 * float(stats.norm.sf(abs(z))), "two-sided", "Jorion", significance, exact)
 
 
-def kupiec(days: int, exceptions: int, p: float, significance: float = SIGNIFICANCE) -> Outcome:
+def kupiec(days: int, exceptions: int, p: float, significance: float = SIGNIFICANCE) -> StatisticalTest:
     """Proportion of failures: likelihood ratio of p against x / n, chi-squared with 1 degree. Kupiec (1995), J. of Derivatives."""
     ratio = _pof(days, exceptions, p)
     low, high = kupiec_region(days, p, significance)
     details = {"degrees": 1, "not_rejected_from": low, "not_rejected_to": high}
-    return Outcome("kupiec", ratio, _chi2(ratio, 1), "two-sided", "Kupiec (1995)", significance, details)
+    return StatisticalTest("kupiec", ratio, _chi2(ratio, 1), "two-sided", "Kupiec (1995)", significance, details)
 
 
 def kupiec_region(days: int, p: float, significance: float = SIGNIFICANCE) -> tuple[int, int] | tuple[None, None]:
@@ -147,41 +147,41 @@ def transitions(hits: Bools) -> tuple[int, int, int, int]:
     return tuple(int((a & b).sum()) for a in (~before, before) for b in (~after, after))  # type: ignore[return-value]
 
 
-def christoffersen(hits: Bools, significance: float = SIGNIFICANCE) -> Outcome:
+def christoffersen(hits: Bools, significance: float = SIGNIFICANCE) -> StatisticalTest:
     """Independence of one day's exception from the day before's, chi-squared with 1 degree."""
     return independence(*transitions(hits), significance=significance)
 
 
-def independence(n00: int, n01: int, n10: int, n11: int, *, significance: float = SIGNIFICANCE) -> Outcome:
+def independence(n00: int, n01: int, n10: int, n11: int, *, significance: float = SIGNIFICANCE) -> StatisticalTest:
     """Christoffersen's test from the counts of pairs of days. Christoffersen (1998), Int. Economic Review 39."""
     quiet, hit, total = n00 + n01, n10 + n11, n00 + n01 + n10 + n11
     counts = {"degrees": 1, "n00": n00, "n01": n01, "n10": n10, "n11": n11}
     name, source = "christoffersen_independence", "Christoffersen (1998)"
     if not total:
-        return Outcome(name, None, None, "two-sided", source, significance, counts, "fewer than two days")
+        return StatisticalTest(name, None, None, "two-sided", source, significance, counts, "fewer than two days")
     after_quiet, after_hit = n01 / max(quiet, 1), n11 / max(hit, 1)
     alike = _log_likelihood(n00 + n10, n01 + n11, (n01 + n11) / total)
     apart = _log_likelihood(n00, n01, after_quiet) + _log_likelihood(n10, n11, after_hit)
     ratio = _positive(-2 * (alike - apart))
     details = {**counts, "after_no_exception": after_quiet, "after_exception": after_hit if hit else None}
-    return Outcome(name, ratio, _chi2(ratio, 1), "two-sided", source, significance, details)
+    return StatisticalTest(name, ratio, _chi2(ratio, 1), "two-sided", source, significance, details)
 
 
-def conditional_coverage(count: Outcome, pairs: Outcome) -> Outcome:
+def conditional_coverage(count: StatisticalTest, pairs: StatisticalTest) -> StatisticalTest:
     """Christoffersen's joint test: Kupiec's ratio and that of independence added, chi-squared with 2 degrees."""
     name, source = "christoffersen_joint", "Christoffersen (1998)"
     if count.statistic is None or pairs.statistic is None:
-        return Outcome(name, None, None, "two-sided", source, count.significance, why=pairs.why)
+        return StatisticalTest(name, None, None, "two-sided", source, count.significance, why=pairs.why)
     ratio = count.statistic + pairs.statistic
-    return Outcome(name, ratio, _chi2(ratio, 2), "two-sided", source, count.significance, {"degrees": 2})
+    return StatisticalTest(name, ratio, _chi2(ratio, 2), "two-sided", source, count.significance, {"degrees": 2})
 
 
-def first_failure(hits: Bools, p: float, significance: float = SIGNIFICANCE) -> Outcome:
+def first_failure(hits: Bools, p: float, significance: float = SIGNIFICANCE) -> StatisticalTest:
     """Time until the first exception, chi-squared with 1 degree; Kupiec (1995). Without any, all days passed without one."""
     found = np.flatnonzero(hits)
     first = int(found[0]) + 1 if len(found) else None
     ratio = _waiting(first, p) if first else _positive(-2 * xlog1py(len(hits), -p))
-    return Outcome(
+    return StatisticalTest(
         "time_until_first_failure",
         ratio,
         _chi2(ratio, 1),
@@ -192,7 +192,7 @@ def first_failure(hits: Bools, p: float, significance: float = SIGNIFICANCE) -> 
     )
 
 
-def time_between_failures(hits: Bools, p: float, significance: float = SIGNIFICANCE) -> Outcome:
+def time_between_failures(hits: Bools, p: float, significance: float = SIGNIFICANCE) -> StatisticalTest:
     """Haas' test: Kupiec's ratio for the wait before every exception, and for their count, together.
 
     Chi-squared with x + 1 degrees; without the count (`independence`) with x. Haas (2001), New methods in backtesting.
@@ -208,7 +208,7 @@ def time_between_failures(hits: Bools, p: float, significance: float = SIGNIFICA
         "median": float(np.median(waits)) if waits else None,
         "longest": max(waits, default=None),
     }
-    return Outcome(
+    return StatisticalTest(
         "time_between_failures", ratio, _chi2(ratio, len(waits) + 1), "two-sided", "Haas (2001)", significance, details
     )
 
@@ -222,8 +222,8 @@ def _waiting(days: int, p: float) -> float:
 
 
 @dataclass(frozen=True)
-class Tail:
-    """A day's law of P&L in units of its ES: the chance and the size of each outcome beyond VaR.
+class TailOutcomes:
+    """A day's P&L distribution in units of its ES: the chance and the size of each outcome beyond VaR.
 
     `cumulative` (n_tail,) ascending, ending at the chance of any exception; `size` (n_tail,) P&L / ES, negative.
     """
@@ -232,16 +232,16 @@ class Tail:
     size: Floats
 
 
-def tail_of(pnl: Floats, var: float, es: float, weights: Floats | None = None) -> Tail:
+def tail_of(pnl: Floats, var: float, es: float, weights: Floats | None = None) -> TailOutcomes:
     """The outcomes beyond VaR among a day's scenarios (n_scenarios,), of equal probability unless weights are given.
 
     Empty where the ES is no loss: P&L cannot be told in units of it.
     """
     if not es > 0:
-        return Tail(np.empty(0), np.empty(0))
+        return TailOutcomes(np.empty(0), np.empty(0))
     beyond = np.flatnonzero(-pnl > var)
     chance = np.full(len(beyond), 1 / len(pnl)) if weights is None else weights[beyond] / math.fsum(weights)
-    return Tail(np.cumsum(chance), pnl[beyond] / es)
+    return TailOutcomes(np.cumsum(chance), pnl[beyond] / es)
 
 
 def acerbi_szekely(
@@ -255,7 +255,7 @@ def acerbi_szekely(
     simulations: int = 10_000,
     seed: int = 1,
     significance: float = SIGNIFICANCE,
-) -> tuple[Outcome, Outcome]:
+) -> tuple[StatisticalTest, StatisticalTest]:
     """Z1 (given an exception, is its loss as foreseen) and Z2 (count and size together), both about 0 and lower when worse.
 
     Z1 = sum(X I / ES) / N + 1 and Z2 = sum(X I / ES) / (T p) + 1, with X the P&L, I its exceptions, N their number, T days.
@@ -277,12 +277,12 @@ def acerbi_szekely(
         simulated = np.sort(simulated[np.isfinite(simulated)])
         if score is None or not len(simulated):
             why = "no exception" if score is None else "no simulation has an exception"
-            out.append(Outcome(name, None, None, "lower", "Acerbi and Szekely (2014)", significance, told, why))
+            out.append(StatisticalTest(name, None, None, "lower", "Acerbi and Szekely (2014)", significance, told, why))
             continue
         as_low = np.searchsorted(simulated, score, side="right")
         critical = float(simulated[max(math.ceil(significance * len(simulated)) - 1, 0)])
         out.append(
-            Outcome(
+            StatisticalTest(
                 name,
                 float(score),
                 float((as_low + 1) / (len(simulated) + 1)),
@@ -295,7 +295,7 @@ def acerbi_szekely(
     return out[0], out[1]
 
 
-def of_scenarios(days: Sequence[Tail]) -> Callable[[np.random.Generator, int], tuple[Floats, Floats]]:
+def of_scenarios(days: Sequence[TailOutcomes]) -> Callable[[np.random.Generator, int], tuple[Floats, Floats]]:
     """Each day's P&L drawn from its own scenarios, independently of the other days: sums of X I / ES and counts of I."""
 
     def simulate(rng: np.random.Generator, n: int) -> tuple[Floats, Floats]:
@@ -338,7 +338,9 @@ def _of_law(
     return simulate
 
 
-def multinomial(breaches: npt.NDArray[np.int64], cells: Sequence[float], significance: float = SIGNIFICANCE) -> Outcome:
+def multinomial(
+    breaches: npt.NDArray[np.int64], cells: Sequence[float], significance: float = SIGNIFICANCE
+) -> StatisticalTest:
     """Exceptions of VaR at several levels at once, which together test the ES.
 
     breaches : (n_days,) how many of the levels, lowest first, the loss exceeds. cells : probability of exceeding none, one, ...
@@ -353,7 +355,7 @@ def multinomial(breaches: npt.NDArray[np.int64], cells: Sequence[float], signifi
     likelihood = _positive(2 * np.sum(xlogy(observed, observed / expected)))
     variance = 2 * degrees - (degrees**2 + 4 * degrees + 1) / n + math.fsum((1 / probability).tolist()) / n
     c = 2 * degrees / variance
-    return Outcome(
+    return StatisticalTest(
         "multinomial",
         c * pearson,
         _chi2(c * pearson, c * degrees),

@@ -33,7 +33,7 @@ BEFORE, AFTER = len(CAUSES), len(CAUSES) + 1  # columns of `position_effects` be
 U_BEFORE, U_AFTER, U_LEFT, U_ENTERED, U_QUANTITY, U_REVALUATION, U_CURRENCY, U_TAIL_BEFORE, U_TAIL_AFTER = range(9)
 
 
-class Side(NamedTuple):
+class UnitVectors(NamedTuple):
     """Units of one point, as the kernel reads them.
 
     row : (n_contracts,) row in `pnl` and `base`, -1 where the point has no value. pnl : (n_rows, width) and base : (n_rows,)

@@ -39,7 +39,7 @@ SIMPLICITY = 0.95
 
 
 @dataclass(frozen=True)
-class Found:
+class MemberSet:
     """A set: (dimension, code) of each of its members, and the rows (n,) that it holds and no set before it did."""
 
     members: tuple[tuple[int, int], ...]
@@ -47,9 +47,9 @@ class Found:
     score: float
 
 
-def search(
+def search_member_sets(
     change: Floats, codes: Sequence[Codes], sizes: Sequence[int], most: int, deepest: int = DEEPEST
-) -> list[Found]:
+) -> list[MemberSet]:
     """The sets, best first; none where the change is spread as the rows are.
 
     change : (n_rows,). codes : by dimension (n_rows,), each into `sizes` members. A dimension with more members than half the
@@ -57,7 +57,7 @@ def search(
     first dimension and the first member go first.
     """
     n = len(change)
-    found: list[Found] = []
+    found: list[MemberSet] = []
     # a dimension in which all rows are alike tells nothing
     dimensions = [d for d, c in enumerate(codes) if n and (c != c[0]).any()]
     combined = [d for d in dimensions if sizes[d] <= n // 2]
@@ -65,10 +65,10 @@ def search(
     if scale == 0.0:
         return found
     kept = {d: _candidates(change, codes[d], sizes[d]) for d in dimensions}
-    tables = [_Table((kept[d],), (d,), n) for d in dimensions]
+    tables = [_CellSums((kept[d],), (d,), n) for d in dimensions]
     for depth in range(2, min(deepest, len(combined)) + 1):
-        tables += [_Table(tuple(kept[d] for d in ds), ds, n) for ds in itertools.combinations(combined, depth)]
-    each(functools.partial(_Table.add, rows=np.arange(n), change=change, sign=1), tables)
+        tables += [_CellSums(tuple(kept[d] for d in ds), ds, n) for ds in itertools.combinations(combined, depth)]
+    each(functools.partial(_CellSums.add, rows=np.arange(n), change=change, sign=1), tables)
     alive: Bools = np.ones(n, dtype=np.bool_)
     while len(found) < most and tables:
         nets = {t.dimensions[0]: t.net for t in tables[: len(dimensions)]}
@@ -83,9 +83,9 @@ def search(
             break
         members = best.members(cell)
         rows = np.flatnonzero(np.logical_and.reduce([alive, *(codes[d] == code for d, code in members)]))
-        found.append(Found(members, rows, score))
+        found.append(MemberSet(members, rows, score))
         alive[rows] = False
-        each(functools.partial(_Table.add, rows=rows, change=change, sign=-1), tables)
+        each(functools.partial(_CellSums.add, rows=rows, change=change, sign=-1), tables)
     return found
 
 
@@ -118,7 +118,7 @@ def _ones(n: int) -> Small:
     return np.ones(n, dtype=np.uint8)
 
 
-class _Table:
+class _CellSums:
     """Net change and rows of every cell of some dimensions, over the rows that no set has yet."""
 
     def __init__(self, candidates: tuple[_Candidates, ...], dimensions: tuple[int, ...], n: int) -> None:
@@ -164,7 +164,7 @@ def _stands(net: Any, whole: Any) -> Any:
     return np.sign(net) * (whole - net) >= -0.5 * np.abs(net)
 
 
-def _within(table: _Table, codes: Sequence[Codes], parts: Mapping[int, Floats]) -> Floats:
+def _within(table: _CellSums, codes: Sequence[Codes], parts: Mapping[int, Floats]) -> Floats:
     """What the members of a dimension such as the trade explain as parts of members of the others, (n_cells,).
 
     As of a set of DEEPEST members: they stand in that many dimensions at least. A member of several rows is a part of the

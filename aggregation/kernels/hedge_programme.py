@@ -38,7 +38,7 @@ _OPTIONS = {"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance":
 
 
 @dataclass(frozen=True)
-class Problem:
+class HedgeProgramme:
     """What may be done, and what is wanted.
 
     pnl : (n_scenarios,) of the book. moves : (n_moves, n_scenarios) P&L of one unit, in the same currency, gains positive.
@@ -94,7 +94,7 @@ class _Scale:
     cost_unit: float
 
     @classmethod
-    def of(cls, problem: Problem, limit: float) -> _Scale:
+    def of(cls, problem: HedgeProgramme, limit: float) -> _Scale:
         whole = problem.lot > 0
         unit = np.where(whole, problem.lot, problem.most)
         # a lot that fits to rounding fits
@@ -106,7 +106,7 @@ class _Scale:
         return cls(unit, top, whole, money, cost / cost_unit, cost_unit)
 
 
-def cheapest_es(problem: Problem, limit: float) -> Solution:
+def cheapest_es(problem: HedgeProgramme, limit: float) -> Solution:
     """The cheapest quantities with ES <= limit; where there are none, those of the lowest ES."""
     scale = _Scale.of(problem, limit)
     found = _es_programme(problem, scale, limit)
@@ -117,7 +117,7 @@ def cheapest_es(problem: Problem, limit: float) -> Solution:
     return Solution("infeasible", lowest.quantity, lowest.cost, lowest.bound)
 
 
-def _es_programme(problem: Problem, scale: _Scale, limit: float | None) -> Solution | None:
+def _es_programme(problem: HedgeProgramme, scale: _Scale, limit: float | None) -> Solution | None:
     """Least cost under the limit, or least ES without one."""
     m, n = problem.moves.shape
     losses = -problem.pnl / scale.money
@@ -139,7 +139,7 @@ def _es_programme(problem: Problem, scale: _Scale, limit: float | None) -> Solut
 
 
 def _solve(
-    problem: Problem,
+    problem: HedgeProgramme,
     scale: _Scale,
     objective: Floats,
     rows: sparse.csr_array,
@@ -194,7 +194,7 @@ def _dual(done: object, most: Floats, lower: Floats, upper: Floats) -> float:
 # --- VaR --------------------------------------------------------------------------------------------------------------
 
 
-def cheapest_var(problem: Problem, limit: float, measure: Callable[[Floats], float]) -> Solution:
+def cheapest_var(problem: HedgeProgramme, limit: float, measure: Callable[[Floats], float]) -> Solution:
     """The cheapest quantities with VaR <= limit, VaR read as the order statistic; `measure` gives it for P&L (n_scenarios,).
 
     `optimal` where the mixed integer programme was solved to its end; else `feasible`, or `infeasible` where nothing found
@@ -221,14 +221,14 @@ def cheapest_var(problem: Problem, limit: float, measure: Callable[[Floats], flo
     return Solution(status, best.quantity, best.cost, min(bound, best.cost))
 
 
-def _reach(problem: Problem, scale: _Scale) -> tuple[Floats, Floats]:
+def _reach(problem: HedgeProgramme, scale: _Scale) -> tuple[Floats, Floats]:
     """Least and greatest loss of each scenario over all quantities."""
     ends = -problem.moves * (scale.unit * scale.top)[:, None]
     return -problem.pnl + np.minimum(ends, 0.0).sum(axis=0), -problem.pnl + np.maximum(ends, 0.0).sum(axis=0)
 
 
 def _var_programme(
-    problem: Problem,
+    problem: HedgeProgramme,
     scale: _Scale,
     limit: float,
     switched: npt.NDArray[np.int64],
@@ -260,7 +260,9 @@ def _var_programme(
     return None if settled is None else Solution("feasible", settled.quantity, settled.cost, solved[0].bound)
 
 
-def _search(problem: Problem, scale: _Scale, limit: float, measure: Callable[[Floats], float]) -> Solution | None:
+def _search(
+    problem: HedgeProgramme, scale: _Scale, limit: float, measure: Callable[[Floats], float]
+) -> Solution | None:
     """From the cheapest ES, the lowest ES and the book as it is: let the worst go, solve, and again while it gets cheaper."""
     best: Solution | None = None
     starts = [_es_programme(problem, scale, limit), _es_programme(problem, scale, None)]
@@ -278,14 +280,14 @@ def _search(problem: Problem, scale: _Scale, limit: float, measure: Callable[[Fl
     return best
 
 
-def _counted(problem: Problem, quantity: Floats) -> npt.NDArray[np.int64]:
+def _counted(problem: HedgeProgramme, quantity: Floats) -> npt.NDArray[np.int64]:
     """The scenarios that count in the VaR after these quantities: all but the worst ones that it overlooks."""
     order = np.argsort(problem.after(quantity), kind="stable")
     overlooked = np.cumsum(problem.probabilities[order]) < problem.tail - _MARGIN
     return np.sort(order[~overlooked])
 
 
-def _others_below(problem: Problem, scale: _Scale, limit: float, held: npt.NDArray[np.int64]) -> Solution | None:
+def _others_below(problem: HedgeProgramme, scale: _Scale, limit: float, held: npt.NDArray[np.int64]) -> Solution | None:
     """Least cost with these scenarios at or below the limit, whatever the others lose. Its bound is of this choice only."""
     hedged = -(problem.moves[:, held] * scale.unit[:, None]).T / scale.money
     most = (limit + problem.pnl[held]) / scale.money
@@ -294,7 +296,7 @@ def _others_below(problem: Problem, scale: _Scale, limit: float, held: npt.NDArr
     return None if solved is None else Solution("feasible", solved[0].quantity, solved[0].cost, float("-inf"))
 
 
-def _lowest(problem: Problem, scale: _Scale, measure: Callable[[Floats], float], *, proven: bool) -> Solution:
+def _lowest(problem: HedgeProgramme, scale: _Scale, measure: Callable[[Floats], float], *, proven: bool) -> Solution:
     """The lowest VaR found by halving the limit that can be met; its status says that the limit wanted cannot."""
     at_es = _es_programme(problem, scale, None)
     assert at_es is not None

@@ -36,7 +36,7 @@ Level = Fraction | None
 
 
 # parts of the worst losses, worst first, and what to divide their sum by; or, for weighted scenarios, a walk over them
-Reading = tuple[Floats, float] | int
+RankReading = tuple[Floats, float] | int
 
 
 class NotDefined(ValueError):
@@ -46,7 +46,7 @@ class NotDefined(ValueError):
 # --- readings: how a measure reads n ranked scenarios -----------------------------------------------------------------
 
 
-def var_reading(n: int, level: Level, weighted: bool, estimator: str) -> Reading:
+def var_reading(n: int, level: Level, weighted: bool, estimator: str) -> RankReading:
     """By the estimator; raises `NotDefined` for one that is made for equal weights where there are others."""
     assert level is not None
     if not weighted:
@@ -59,13 +59,13 @@ def var_reading(n: int, level: Level, weighted: bool, estimator: str) -> Reading
     return WALKS[estimator]
 
 
-def es_reading(n: int, level: Level, weighted: bool, estimator: str) -> Reading:
+def es_reading(n: int, level: Level, weighted: bool, estimator: str) -> RankReading:
     """The worst 1 - level, of the last loss the part that is left."""
     assert level is not None
     return SHORTFALL if weighted else shortfall_ranks(n, level)
 
 
-def beyond_reading(n: int, level: Level, weighted: bool, estimator: str) -> Reading:
+def beyond_reading(n: int, level: Level, weighted: bool, estimator: str) -> RankReading:
     """What ranks worse than the order statistic; raises `NotDefined` where nothing does."""
     assert level is not None
     if weighted:
@@ -183,7 +183,7 @@ def worst_weights(pnl: Floats, level: Level, weights: Floats | None, estimator: 
 # --- arrays in, arrays out -------------------------------------------------------------------------------------------
 
 
-def _read(pnl: Floats, level: Level, weights: Floats | None, reading: Reading) -> Floats:
+def _read(pnl: Floats, level: Level, weights: Floats | None, reading: RankReading) -> Floats:
     if isinstance(reading, tuple):
         return values_of_ranks(pnl, *reading)
     assert level is not None
@@ -191,7 +191,7 @@ def _read(pnl: Floats, level: Level, weights: Floats | None, reading: Reading) -
     return weighted_values(pnl, weights, level, reading)
 
 
-def _read_weights(pnl: Floats, level: Level, weights: Floats | None, reading: Reading) -> Floats:
+def _read_weights(pnl: Floats, level: Level, weights: Floats | None, reading: RankReading) -> Floats:
     if isinstance(reading, tuple):
         return weights_of_ranks(pnl, *reading)
     assert level is not None

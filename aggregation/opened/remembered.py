@@ -20,7 +20,7 @@ ANSWER_BYTES = 512 << 20
 
 
 @dataclass(frozen=True)
-class Answer:
+class Remembered:
     """A memoised value with strong references to its key objects, so that their `id()` cannot be reused."""
 
     made: Any
@@ -32,11 +32,11 @@ class Answer:
 answers = Kept(256, ANSWER_BYTES, operator.attrgetter("nbytes"))
 
 
-def answer(kind: Hashable, read: tuple[object, ...], make: Callable[[], T], size: Callable[[T], int]) -> T:
+def remembered(kind: Hashable, read: tuple[object, ...], make: Callable[[], T], size: Callable[[T], int]) -> T:
     """What `make` gives from the very objects in `read`, none of which may change; kept while the last ones fit."""
 
-    def made() -> Answer:
+    def made() -> Remembered:
         value = make()
-        return Answer(value, read, size(value))
+        return Remembered(value, read, size(value))
 
     return cast(T, answers.get((kind, *map(id, read)), made).made)

@@ -44,7 +44,7 @@ class Runs:
     coming: Ints
 
 
-def lay_out(net: Net, first: int, last: int, threads: int | None = None) -> list[Runs]:
+def lay_out_runs(net: Net, first: int, last: int, threads: int | None = None) -> list[Runs]:
     """The entries of `net` whose rows are `first` to `last` - 1 as runs, in pieces by currency, then by contract."""
     pieces = []
     for b in range(len(net.currency_slots) - 1):
@@ -58,13 +58,13 @@ def lay_out(net: Net, first: int, last: int, threads: int | None = None) -> list
         offset, end = net.currency_slots[b : b + 2]
         slots = int(end - offset)
         block = next((n for most, n in _BLOCKS if slots <= most), _LONG_BLOCK)
-        return Runs(b, *_lay_out(net.contract, net.starts, net.slot, net.quantity, lo, hi, offset, slots, block))
+        return Runs(b, *_fill_runs(net.contract, net.starts, net.slot, net.quantity, lo, hi, offset, slots, block))
 
     return [runs for runs in each(lay_out_piece, pieces, threads) if len(runs.row)]
 
 
 @compiled
-def _lay_out(
+def _fill_runs(
     contract: Codes,
     starts: Ints,
     slot: Codes,

@@ -16,7 +16,7 @@ import numpy as np
 
 from aggregation.kernels.register_sums import LINE, add_runs
 from aggregation.reduce.currency import Conversion
-from aggregation.reduce.layout import Runs, lay_out
+from aggregation.reduce.layout import Runs, lay_out_runs
 from aggregation.reduce.netting import Net
 from lake.arrays import Codes, Floats
 from lake.compiled import compiled
@@ -48,14 +48,14 @@ def group_pnl(
         for all_of_tile in sums:
             all_of_tile.fill(0.0)
         for first in portions:
-            pieces = lay_out(net, first, first + portions.step, threads)
+            pieces = lay_out_runs(net, first, first + portions.step, threads)
             each(lambda i, p=pieces: _add(rows, p, net, starts[i], tile, sums[i]), range(len(starts)), threads)  # type: ignore[misc]
             _release(rows)
         each(
             lambda i: write(net, conversion, starts[i], tile, rows.shape[1], sums[i], out), range(len(starts)), threads
         )
         return out
-    pieces = lay_out(net, 0, len(rows), threads)
+    pieces = lay_out_runs(net, 0, len(rows), threads)
     buffers = threading.local()  # one a thread and call: fresh memory a tile would cost a page fault every 4 KiB
 
     def reduce_tile(start: int) -> None:

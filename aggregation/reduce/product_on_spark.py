@@ -79,19 +79,19 @@ def group_pnl_on_spark(
     """
     work = _work(places, net, conversion, tile)
     out = np.zeros((net.n, work.n_scenarios))
-    held = len(work.net.contract)
-    if held == 0:  # nothing moves: what is left is currency
+    n_contracts = len(work.net.contract)
+    if n_contracts == 0:  # nothing moves: what is left is currency
         write(net, conversion, 0, work.n_scenarios, work.n_scenarios, np.zeros(len(net.group) * work.n_scenarios), out)
         return out
     if absent := [f for f in work.files if not Path(f).is_file()]:
         raise damaged(valuation_set_id, f"{len(absent)} of its data files are not there, first {absent[0]}")
     arrived = np.zeros(-(-work.n_scenarios // tile), dtype=np.int64)  # a tile of which nothing arrives sends nothing
     for number, first, added, pnl in _rows(_run(places, work, partitions)):
-        here = work.scenarios(number)
-        rows = pnl.reshape(-1, here.stop - here.start)
-        out[first : first + len(rows), here] = rows
+        scenarios = work.scenarios(number)
+        rows = pnl.reshape(-1, scenarios.stop - scenarios.start)
+        out[first : first + len(rows), scenarios] = rows
         arrived[number] = added
-    if lacking := held - arrived.min():
+    if lacking := n_contracts - arrived.min():
         what = f"{lacking:,} of its vectors are not finite, or of other lengths than {work.n_scenarios}"
         raise damaged(valuation_set_id, what)
     return out

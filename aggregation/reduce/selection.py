@@ -13,7 +13,7 @@ from aggregation.book.book import Book
 from aggregation.book.filters import select
 from aggregation.opened.alignment import Alignment
 from aggregation.opened.inputs import Inputs
-from aggregation.opened.remembered import answer
+from aggregation.opened.remembered import remembered
 from aggregation.opened.vectors import Vectors
 from aggregation.reduce.currency import Conversion, conversion, unconverted
 from aggregation.reduce.grouping import Groups, coverage, group_by
@@ -49,7 +49,7 @@ def open_selection(inputs: Inputs, query: Scope, within: Bools | None = None) ->
     """
     if within is not None:
         return _open_selection(inputs, query, within)
-    made = answer(
+    made = remembered(
         ("selection", query.where, query.by, query.currency),
         (inputs.book, inputs.vectors, inputs.alignment),
         lambda: _open_selection(inputs, query, None),
@@ -94,7 +94,7 @@ def rates(inputs: Inputs, held: Sequence[str], currency: str) -> Conversion:
     vectors = inputs.vectors
     if set(held) <= {currency}:
         return unconverted(len(vectors.currencies), vectors.n_scenarios)
-    return answer(
+    return remembered(
         ("rates", tuple(held), currency),
         (vectors,),
         lambda: _rates(inputs, held, currency),
@@ -115,7 +115,7 @@ def scenario_pnl(selection: Selection, first: int, n: int, threads: int | None =
     Group `groups.n` is the total. A group with nothing covered has zeros: look at `counts` first.
     """
     inputs = selection.inputs
-    return answer(
+    return remembered(
         ("pnl", first, n),
         (inputs.book, selection.groups, inputs.alignment, inputs.vectors, selection.rates),
         lambda: _scenario_pnl(selection, first, n, threads),

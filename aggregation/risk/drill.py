@@ -106,7 +106,7 @@ class DrillResult:
 
 
 @dataclass(frozen=True)
-class _Tail:
+class _ScenarioWeights:
     """What decides the contributions: the column it is of, its value, and the weight of each scenario, (n_scenarios,)."""
 
     name: str
@@ -165,7 +165,7 @@ def _labels(inputs: Inputs) -> Sequence[str]:
     return inputs.scenarios.labels or load_scenario_set(inputs.snapshot, inputs.valuation_set.scenario_set_id).labels
 
 
-def _named_scenarios(query: DrillQuery, labels: Sequence[str]) -> _Tail:
+def _named_scenarios(query: DrillQuery, labels: Sequence[str]) -> _ScenarioWeights:
     place = {label: i for i, label in enumerate(labels)}
     for name in query.scenarios:
         if name not in place:
@@ -173,7 +173,7 @@ def _named_scenarios(query: DrillQuery, labels: Sequence[str]) -> _Tail:
     chosen = np.array([place[name] for name in dict.fromkeys(query.scenarios)])
     weights = np.zeros(len(labels))
     weights[chosen] = 1.0 / len(chosen)
-    return _Tail("mean loss in the scenarios named", None, weights, chosen)
+    return _ScenarioWeights("mean loss in the scenarios named", None, weights, chosen)
 
 
 def _near(name: str, labels: Sequence[str]) -> Sequence[str]:
@@ -183,13 +183,13 @@ def _near(name: str, labels: Sequence[str]) -> Sequence[str]:
     return ordered[max(0, place - 1000) : place + 1000]
 
 
-def _measured(query: DrillQuery, inputs: Inputs, pnl: Floats, valid: bool) -> _Tail:
+def _measured(query: DrillQuery, inputs: Inputs, pnl: Floats, valid: bool) -> _ScenarioWeights:
     asked = asked_measures(query)[0]
     if query.scale_to_days is not None:
         asked = asked.over(stated_horizon(inputs))
     if not valid:
         nothing = np.zeros(inputs.n_scenarios)
-        return _Tail(
+        return _ScenarioWeights(
             asked.name, None, nothing, np.zeros(0, np.int64), ("The node has no number: nothing of it is covered.",)
         )
     weights = asked.tail_weights(pnl, inputs.weights)[0]
@@ -203,10 +203,10 @@ def _measured(query: DrillQuery, inputs: Inputs, pnl: Floats, valid: bool) -> _T
             f"{asked.name} rests on {len(read):,} scenarios; the {len(shown)} worst are shown, and contributions count all.",
         )
     )
-    return _Tail(asked.name, float(asked.values(pnl, inputs.weights)[0]), weights, shown, notes)
+    return _ScenarioWeights(asked.name, float(asked.values(pnl, inputs.weights)[0]), weights, shown, notes)
 
 
-def _contributions(selection: Selection, tail: _Tail) -> Floats:
+def _contributions(selection: Selection, tail: _ScenarioWeights) -> Floats:
     """The part of each position of the book, (n_positions,); zero where it is not covered or not of the node."""
     inputs, rates = selection.inputs, selection.rates
     vectors, book = inputs.vectors, inputs.book
@@ -288,7 +288,7 @@ def _figures(
     query: DrillQuery,
     rows: pa.Table,
     page: Ints,
-    tail: _Tail,
+    tail: _ScenarioWeights,
     labels: Sequence[str],
     contribution: Floats,
 ) -> pa.Table:

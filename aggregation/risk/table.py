@@ -84,10 +84,10 @@ def run_table(
         return run_query(lake, query.plain(), cache=cache, threads=threads)
     asked_measures(query)
     inputs = open_inputs(cache or VectorCache(lake), query)
-    return lay_out(inputs, query, threads=threads)
+    return tabulate(inputs, query, threads=threads)
 
 
-def lay_out(inputs: Inputs, query: TableQuery, *, threads: int | None = None) -> RiskResult:
+def tabulate(inputs: Inputs, query: TableQuery, *, threads: int | None = None) -> RiskResult:
     """As `run_table`, from opened inputs."""
     if (query.subtotals or query.limit) and not query.by:
         raise BadInput("Subtotals and a limit are of groups, and there are none; name dimensions to group by.")

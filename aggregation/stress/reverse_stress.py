@@ -28,7 +28,7 @@ from lake.tables import Lake, Snapshot
 from scenarios.market.history import load_history
 from scenarios.market.moves import measure
 from scenarios.plausibility.move_law import LawRules, MoveLaw, first_day, law, solve
-from scenarios.plausibility.reverse_search import Found, linear, search
+from scenarios.plausibility.reverse_search import ReversePoint, linear, search
 from scenarios.store import save_scenario_set, scenario_set_digest
 from scenarios.types import ScenarioSet
 from valuation.sets.plan import DEFAULT_COST_US, measured_cost_us
@@ -251,7 +251,7 @@ def _linear(value: _Counted, loss: float) -> tuple[float | None, float | None]:
     return closed.distance, lost if np.isfinite(lost) else None
 
 
-def _moves(value: _Counted, best: Found) -> tuple[StressMove, ...]:
+def _moves(value: _Counted, best: ReversePoint) -> tuple[StressMove, ...]:
     found = value.law
     levels = found.levels((best.moves * found.deviation)[:, None])[:, 0]
     pulled = value.gradient(best.moves) * best.moves
@@ -290,7 +290,7 @@ def _days(
     )
 
 
-def _scenario_set(found: MoveLaw, best: Found, request: ReverseStressRequest) -> ScenarioSet:
+def _scenario_set(found: MoveLaw, best: ReversePoint, request: ReverseStressRequest) -> ScenarioSet:
     w = found.window
     levels = found.levels((best.moves * found.deviation)[:, None])
     made = w.moves.scenario_set(

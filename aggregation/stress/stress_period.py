@@ -147,7 +147,7 @@ def _first_of_all(snapshot: Snapshot, request: StressPeriodRequest, cache: Vecto
 def stress_period(session: Session, request: StressPeriodRequest) -> StressPeriod:
     """The worst window; raises `NotValued` where the history is not valued. A second search prices nothing."""
     sealed = sealed_by(searched(session, request))[0]
-    found = search(session.lake, request, sealed, session.cache)
+    found = search_period(session.lake, request, sealed, session.cache)
     inputs = open_inputs(
         session.cache,
         RiskQuery(
@@ -159,7 +159,7 @@ def stress_period(session: Session, request: StressPeriodRequest) -> StressPerio
     return replace(found, receipt=name_inputs(inputs))
 
 
-def search(
+def search_period(
     lake: Lake, request: StressPeriodRequest, seal: ValuationSet, cache: VectorCache | None = None
 ) -> StressPeriod:
     """The search over a sealed valuation set of `valuation_request`; raises `BadInput` when the history is shorter than a window."""

@@ -26,7 +26,7 @@ from pydantic import (
 
 from aggregation.book.changes import Changes, Removal, Scaling, positions_of
 from aggregation.kernels.fixed_sums import dot
-from aggregation.kernels.hedge_programme import Problem, Solution, cheapest_es, cheapest_var
+from aggregation.kernels.hedge_programme import HedgeProgramme, Solution, cheapest_es, cheapest_var
 from aggregation.measures import AskedMeasure, asked_measures
 from aggregation.on_demand import plan_scope, value_scope
 from aggregation.opened.alignment import COVERED
@@ -64,7 +64,7 @@ else:
     Filters = or_text(tuple[Filter, ...], _filters, "^.+$")
 
 
-class Move(BaseModel):
+class HedgeCandidate(BaseModel):
     """What may be done: a trade unwound, positions unwound together, or a contract bought or sold. One of the four names it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -94,7 +94,7 @@ class Move(BaseModel):
     lot: float | None = Field(None, gt=0, allow_inf_nan=False, description="quantities are whole multiples of it")
 
     @model_validator(mode="after")
-    def _one_kind(self) -> Move:
+    def _one_kind(self) -> HedgeCandidate:
         given = [n for n in ("trade", "where", "contract_id", "hedge") if getattr(self, n)]
         if len(given) != 1:
             raise ValueError(f"expected one of trade, where, contract_id, hedge; given {' and '.join(given) or 'none'}")
@@ -118,11 +118,11 @@ class Move(BaseModel):
         return self.contract_id or str(self.hedge.get("trade") or self.hedge.get("instrument_type", "hedge"))
 
 
-def _move_of_row(row: Mapping[str, Any]) -> Move:
+def _candidate_of_row(row: Mapping[str, Any]) -> HedgeCandidate:
     """The move of a flat row: what is no part of a move describes its hedge, and `trade` is the hedge's own id."""
-    own = set(Move.model_fields) - {"trade"}
+    own = set(HedgeCandidate.model_fields) - {"trade"}
     hedge = {**row.get("hedge", {}), **{k: v for k, v in row.items() if k not in own}}
-    return validated(Move, {**{k: v for k, v in row.items() if k in own}, "hedge": hedge}, "move")
+    return validated(HedgeCandidate, {**{k: v for k, v in row.items() if k in own}, "hedge": hedge}, "move")
 
 
 def _shape(value: Any) -> str:
@@ -130,26 +130,26 @@ def _shape(value: Any) -> str:
 
 
 if TYPE_CHECKING:
-    MoveOrRow = Move
+    CandidateOrRow = HedgeCandidate
 else:
     _ROW = {"type": "object", "properties": {"instrument_type": {"type": "string"}}, "required": ["instrument_type"]}
-    _Row = Annotated[dict[str, Any], AfterValidator(_move_of_row), WithJsonSchema(_ROW), Tag(TEXT_TAG)]
-    MoveOrRow = Annotated[Annotated[Move, Tag(OBJECT_TAG)] | _Row, Discriminator(_shape)]
+    _Row = Annotated[dict[str, Any], AfterValidator(_candidate_of_row), WithJsonSchema(_ROW), Tag(TEXT_TAG)]
+    CandidateOrRow = Annotated[Annotated[HedgeCandidate, Tag(OBJECT_TAG)] | _Row, Discriminator(_shape)]
 
 
-class WayBackRequest(BaseModel):
+class HedgeRequest(BaseModel):
     """The limit, and what may be done to come under it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     limit: float = Field(allow_inf_nan=False, description="what the measure may be at most, in the reporting currency")
-    moves: tuple[MoveOrRow, ...] = Field(
+    moves: tuple[CandidateOrRow, ...] = Field(
         min_length=1, max_length=MOST_MOVES, description="what may be done, and what it costs"
     )
 
 
 @dataclass(frozen=True)
-class WayBack:
+class LimitHedge:
     """`status`: `nothing to do`, `optimal` (no cheaper change of these exists), `feasible` (the limit is met, a cheaper change may
     exist), or `out of reach`, with the change that leads as low as was found.
 
@@ -159,7 +159,7 @@ class WayBack:
     """
 
     query: RiskQuery
-    request: WayBackRequest
+    request: HedgeRequest
     measure: str
     status: str
     before: float
@@ -200,7 +200,7 @@ class WayBack:
         }
 
 
-def way_back(lake: Lake, query: RiskQuery, request: WayBackRequest, *, cache: VectorCache | None = None) -> WayBack:
+def limit_hedge(lake: Lake, query: RiskQuery, request: HedgeRequest, *, cache: VectorCache | None = None) -> LimitHedge:
     """The cheapest change that brings the query's one measure, VaR or ES at one level, of its filters under the limit.
 
     Raises `BadInput` for another measure, moves that overlap or lie outside of the filters, and sizes beyond the solver's.
@@ -219,7 +219,7 @@ def way_back(lake: Lake, query: RiskQuery, request: WayBackRequest, *, cache: Ve
     moves, unusable = _usable(selection, query, request)
     if before <= request.limit:
         return _answer(query, request, asked, inputs, "nothing to do", before, None, moves, unusable)
-    solution, after = _solved(_problem(inputs, asked, pnl, moves), request.limit, asked, inputs)
+    solution, after = _solved(_programme(inputs, asked, pnl, moves), request.limit, asked, inputs)
     met = solution.status != "infeasible" and after <= request.limit
     status = solution.status if met else "out of reach"
     return _answer(query, request, asked, inputs, status, before, solution, moves, unusable)
@@ -250,7 +250,7 @@ def _measured(asked: AskedMeasure, inputs: Inputs, pnl: Floats) -> float:
 class _Priced:
     """A move with what one unit does: pnl (n_scenarios,); quantities from `least` to `most`, of a trade of `held` units."""
 
-    move: Move
+    move: HedgeCandidate
     pnl: Floats
     buys: bool
     sells: bool
@@ -260,7 +260,7 @@ class _Priced:
 
 
 def _usable(
-    selection: Selection, query: RiskQuery, request: WayBackRequest
+    selection: Selection, query: RiskQuery, request: HedgeRequest
 ) -> tuple[list[_Priced], list[dict[str, str]]]:
     """The moves with the P&L of a unit of each, and those without a value, with the reason."""
     inputs = selection.inputs
@@ -269,13 +269,13 @@ def _usable(
             f"{len(request.moves)} moves in {inputs.n_scenarios:,} scenarios are more than the solver takes in seconds; give at most "
             f"{MOST_CELLS // inputs.n_scenarios:,} moves, or ask for a smaller scenario set."
         )
-    places = [(i, m) for i, m in enumerate(request.moves) if m.unwinds]
-    hit = [_inside(selection, query, m, i) for i, m in places]
-    _refuse_overlap([m for _, m in places], hit)
+    unwound = [(i, m) for i, m in enumerate(request.moves) if m.unwinds]
+    hit = [_inside(selection, query, m, i) for i, m in unwound]
+    _refuse_overlap([m for _, m in unwound], hit)
     trades = [(i, m) for i, m in enumerate(request.moves) if not m.unwinds]
     rows = [_hedge_row(inputs, query, m, i) for i, m in trades]
     added = trades_of_rows(rows, inputs.book.positions_date, "moves") if rows else None
-    removals = tuple(Removal(where=_where(m, query)) for _, m in places)
+    removals = tuple(Removal(where=_where(m, query)) for _, m in unwound)
     changes = Changes(removals, (), *(added or ()))
     change = make_change(selection, query, changes, value_new(inputs, changes))
     n = len(request.moves)
@@ -283,11 +283,11 @@ def _usable(
     covered, passed = np.zeros(n, dtype=np.bool_), np.zeros(n, dtype=np.bool_)
     for part, item in zip(change.parts, change.items, strict=True):
         state = np.repeat(part.inputs.alignment.state, np.diff(part.inputs.book.starts))
-        here = (part.groups.group >= 0) & (item >= 0) & (item < n)
-        passed[item[here]] = True
-        covered[item[here & (state == COVERED)]] = True
+        selected = (part.groups.group >= 0) & (item >= 0) & (item < n)
+        passed[item[selected]] = True
+        covered[item[selected & (state == COVERED)]] = True
     usable, unusable = [], []
-    for number, (i, move) in enumerate([*places, *trades]):
+    for number, (i, move) in enumerate([*unwound, *trades]):
         if not passed[number]:
             message = f"{move.title} is outside of the filters, so that it cannot change what is limited."
             raise BadInput(message, issues=(Issue(f"moves/{i}", message),))
@@ -295,33 +295,33 @@ def _usable(
             unusable.append({"move": move.title, "reason": "its contracts have no value in the valuation set"})
             continue
         if move.unwinds:
-            held = 1.0 if move.where else float(np.abs(inputs.book.quantity[hit[number]]).sum())
-            if held == 0.0:
+            available = 1.0 if move.where else float(np.abs(inputs.book.quantity[hit[number]]).sum())
+            if available == 0.0:
                 unusable.append({"move": move.title, "reason": "it holds nothing to unwind"})
                 continue
-            most = min(held, move.max_quantity or held)
-            usable.append(_Priced(move, pnl[number] / held, True, False, most, held, None))
+            most = min(available, move.max_quantity or available)
+            usable.append(_Priced(move, pnl[number] / available, True, False, most, available, None))
         else:
             assert move.max_quantity is not None
             buys, sells = move.side != "sell", move.side != "buy"
-            row = rows[number - len(places)]
+            row = rows[number - len(unwound)]
             usable.append(_Priced(move, pnl[number], buys, sells, move.max_quantity, 1.0, row))
     return usable, unusable
 
 
-def _where(move: Move, query: RiskQuery) -> tuple[Filter, ...]:
+def _where(move: HedgeCandidate, query: RiskQuery) -> tuple[Filter, ...]:
     """The positions to unwind: of a selection only what the question is about."""
     return (*query.where, *move.where) if move.where else (Filter(dimension="trade", values=(move.trade,)),)
 
 
-def _inside(selection: Selection, query: RiskQuery, move: Move, i: int) -> Any:
+def _inside(selection: Selection, query: RiskQuery, move: HedgeCandidate, i: int) -> Any:
     """The positions that the move unwinds, of those the question is about."""
     found = positions_of(selection.inputs.book, _where(move, query), f"moves/{i}")
     return found[selection.keep[found]]
 
 
-def _refuse_overlap(moves: Sequence[Move], hit: Sequence[Any]) -> None:
-    owner: dict[int, Move] = {}
+def _refuse_overlap(moves: Sequence[HedgeCandidate], hit: Sequence[Any]) -> None:
+    owner: dict[int, HedgeCandidate] = {}
     for move, rows in zip(moves, hit, strict=True):
         for row in rows.tolist():
             other = owner.setdefault(row, move)
@@ -331,7 +331,7 @@ def _refuse_overlap(moves: Sequence[Move], hit: Sequence[Any]) -> None:
                 )
 
 
-def _hedge_row(inputs: Inputs, query: RiskQuery, move: Move, i: int) -> dict[str, Any]:
+def _hedge_row(inputs: Inputs, query: RiskQuery, move: HedgeCandidate, i: int) -> dict[str, Any]:
     """The trade of one unit; dimensions that are not given are those the filters ask for."""
     row = dict(move.hedge)
     if move.contract_id is not None:
@@ -347,12 +347,12 @@ def _hedge_row(inputs: Inputs, query: RiskQuery, move: Move, i: int) -> dict[str
 # --- the programme ----------------------------------------------------------------------------------------------------
 
 
-def _problem(inputs: Inputs, asked: AskedMeasure, pnl: Floats, moves: Sequence[_Priced]) -> Problem:
+def _programme(inputs: Inputs, asked: AskedMeasure, pnl: Floats, moves: Sequence[_Priced]) -> HedgeProgramme:
     """A column for each move and side."""
     columns = [(m, sign) for m in moves for sign, may in ((1.0, m.buys), (-1.0, m.sells)) if may]
     assert asked.level is not None
     n = len(columns)
-    return Problem(
+    return HedgeProgramme(
         pnl,
         np.array([sign * m.pnl for m, sign in columns]).reshape(n, len(pnl)),
         np.array([m.most for m, _ in columns]),
@@ -363,7 +363,7 @@ def _problem(inputs: Inputs, asked: AskedMeasure, pnl: Floats, moves: Sequence[_
     )
 
 
-def _solved(problem: Problem, limit: float, asked: AskedMeasure, inputs: Inputs) -> tuple[Solution, float]:
+def _solved(problem: HedgeProgramme, limit: float, asked: AskedMeasure, inputs: Inputs) -> tuple[Solution, float]:
     """The solution and the exact measure after it; the limit is tightened where rounding in the solver let it through."""
     if not len(problem.most):
         nothing = np.zeros(0)
@@ -388,7 +388,7 @@ def _solved(problem: Problem, limit: float, asked: AskedMeasure, inputs: Inputs)
 
 def _answer(
     query: RiskQuery,
-    request: WayBackRequest,
+    request: HedgeRequest,
     asked: AskedMeasure,
     inputs: Inputs,
     status: str,
@@ -396,7 +396,7 @@ def _answer(
     solution: Solution | None,
     moves: Sequence[_Priced],
     unusable: Sequence[Mapping[str, str]],
-) -> WayBack:
+) -> LimitHedge:
     actions, changes = ([], None) if solution is None else _as_changes(solution, moves, query)
     verified = None
     after = before
@@ -410,7 +410,7 @@ def _answer(
     bound = None if solution is None or not np.isfinite(solution.bound) else max(0.0, solution.bound)
     question = {"query": query.model_dump(mode="json"), "request": request.model_dump(mode="json")}
     figures = np.array([before, after, cost, *(a["quantity"] for a in actions)])
-    return WayBack(
+    return LimitHedge(
         query=query,
         request=request,
         measure=asked.name,
@@ -474,7 +474,7 @@ def _as_changes(
 def _notes(
     status: str,
     after: float,
-    request: WayBackRequest,
+    request: HedgeRequest,
     unusable: Sequence[Mapping[str, str]],
     verified: WhatIf | None,
 ) -> tuple[str, ...]:
@@ -490,7 +490,7 @@ def _notes(
     return (*notes, *(() if verified is None else verified.notes))
 
 
-class LimitHedgeQuery(WayBackRequest, RiskQuery):
+class LimitHedgeQuery(HedgeRequest, RiskQuery):
     """One measure, var or es, at one level, a limit, and what may be done to come under it."""
 
     by: tuple[DimensionName, ...] = Field(
@@ -504,12 +504,12 @@ class LimitHedgeQuery(WayBackRequest, RiskQuery):
     def risk(self) -> RiskQuery:
         return RiskQuery(**{name: getattr(self, name) for name in RiskQuery.model_fields})
 
-    def request(self) -> WayBackRequest:
-        return WayBackRequest(limit=self.limit, moves=self.moves)
+    def request(self) -> HedgeRequest:
+        return HedgeRequest(limit=self.limit, moves=self.moves)
 
 
-def _hedge(session: Session, query: LimitHedgeQuery) -> WayBack:
-    found = way_back(session.lake, query.risk(), query.request(), cache=session.cache)
+def _hedge(session: Session, query: LimitHedgeQuery) -> LimitHedge:
+    found = limit_hedge(session.lake, query.risk(), query.request(), cache=session.cache)
     if found.what_if is None or found.changes is None:
         return found
     # what it would do can be asked, and replayed, by itself

@@ -95,7 +95,7 @@ class Landing:
     dropped: dict[str, int]
 
 
-class _Faults:
+class _CellFaults:
     """Everything wrong with a file: all of it counted, the first MAX_LISTED described."""
 
     def __init__(self, path: Path) -> None:
@@ -127,7 +127,7 @@ def read_source(path: Path, options: FileOptions, columns: Sequence[str] | None 
 
     Raises `NotFound`, or `BadInput` with an issue for each bad line, date or cell (the first MAX_LISTED of them).
     """
-    faults = _Faults(path)
+    faults = _CellFaults(path)
     header, text, lines = _parse(path, options, faults)
     date_at = 0 if options.date_column is None else _find(path, header, options.date_column)
     wanted = _wanted(path, options, header, date_at, columns)
@@ -170,7 +170,7 @@ def read_source(path: Path, options: FileOptions, columns: Sequence[str] | None 
     return Landing(_long(dates[first], lines[first], tuple(wanted), values[:, first]), tuple(wanted), dropped)
 
 
-def _parse(path: Path, options: FileOptions, faults: _Faults) -> tuple[list[str], pa.Table, Ints]:
+def _parse(path: Path, options: FileOptions, faults: _CellFaults) -> tuple[list[str], pa.Table, Ints]:
     """Header, all cells as text, and the line of each row; lines with too few or too many cells are faults."""
     data = _bytes(path, options).removeprefix(b"\xef\xbb\xbf")
     *above, body = (data + b"\n").split(b"\n", options.skip_rows + 1)
@@ -266,7 +266,7 @@ def _numbers(cells: pa.Array, marks: list[str], out: Floats) -> Bools:
     return neither | np.isinf(out)
 
 
-def _compare_repeats(dates: Dates, lines: Ints, names: tuple[str, ...], values: Floats, faults: _Faults) -> None:
+def _compare_repeats(dates: Dates, lines: Ints, names: tuple[str, ...], values: Floats, faults: _CellFaults) -> None:
     """Rows of one date must agree; a value beside a missing mark is a difference too."""
     before, after = values[:, :-1], values[:, 1:]
     differs = (dates[1:] == dates[:-1]) & ~((before == after) | (np.isnan(before) & np.isnan(after)))

@@ -49,7 +49,7 @@ class HierarchiesReport:
         return {**vars(self), "hierarchies": [dict(h) for h in self.hierarchies], "notes": list(self.notes)}
 
 
-class _Faults:
+class _HierarchyFaults:
     """Everything wrong with the file; the first hundred are listed."""
 
     def __init__(self, path: Path) -> None:
@@ -79,7 +79,7 @@ def ingest_hierarchies(committer: Committer, path: str | Path, reserved: Collect
     do not chain or turn in a circle, names already in use, two parents on one day.
     """
     path = Path(path)
-    faults = _Faults(path)
+    faults = _HierarchyFaults(path)
     rows = _read(path, faults)
     faults.raise_any()
     before = committer.lake.read("hierarchies").to_pylist()
@@ -107,7 +107,7 @@ def ingest_hierarchies(committer: Committer, path: str | Path, reserved: Collect
     return HierarchiesReport(str(path), tuple(counts), version, _orphans(plain))
 
 
-def _read(path: Path, faults: _Faults) -> list[Row]:
+def _read(path: Path, faults: _HierarchyFaults) -> list[Row]:
     """The rows with their dates read, each with its `line`; the header is line 1."""
     try:
         text = path.read_bytes().decode("utf-8-sig")
@@ -140,7 +140,7 @@ def _read(path: Path, faults: _Faults) -> list[Row]:
     return rows
 
 
-def _check_cells(row: Row, faults: _Faults) -> None:
+def _check_cells(row: Row, faults: _HierarchyFaults) -> None:
     for column in COLUMNS:
         if not row[column] and column not in _MAY_BE_EMPTY:
             faults.add(row["line"], column, "is empty and must be filled in.")
@@ -159,7 +159,7 @@ def _check_cells(row: Row, faults: _Faults) -> None:
             faults.add(row["line"], column, f"{UNASSIGNED!r} is the name for what has no parent; leave the row out.")
 
 
-def _chains(rows: list[Row], taken: Mapping[str, str], faults: _Faults) -> dict[str, tuple[str, ...]]:
+def _chains(rows: list[Row], taken: Mapping[str, str], faults: _HierarchyFaults) -> dict[str, tuple[str, ...]]:
     """The levels of each hierarchy, lowest first; adds what is wrong with them to `faults`."""
     by_hierarchy: dict[str, dict[str, Row]] = defaultdict(dict)
     used = dict(taken)
@@ -211,7 +211,7 @@ def _is_dimension(level: str) -> bool:
     return level in (*DIMENSION_COLUMNS, "instrument_type", "currency") or level.startswith(ATTRIBUTE)
 
 
-def _check_parents(rows: list[Row], faults: _Faults) -> None:
+def _check_parents(rows: list[Row], faults: _HierarchyFaults) -> None:
     """A member has one parent on a day."""
     members: dict[tuple[str, ...], list[Row]] = defaultdict(list)
     for row in rows:

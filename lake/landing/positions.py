@@ -149,7 +149,7 @@ def _groups(columns: Iterable[pa.Array], size: int) -> tuple[Ints, Ints]:
     return first, inverse
 
 
-class _Faults:
+class _RowFaults:
     """Collects faults by index of the row in the file."""
 
     def __init__(self, file: PositionsFile) -> None:
@@ -184,7 +184,7 @@ def check_positions(
     file: PositionsFile, contract_of: ContractOf, required: Sequence[str] = REQUIRED
 ) -> CheckedPositions:
     """Checks every cell; columns that are not `required` may be empty. `contract_of` as in `ingest`."""
-    faults = _Faults(file)
+    faults = _RowFaults(file)
     for name in required:
         empty = np.flatnonzero(flags(file.columns[name].is_null()))
         faults.add(empty, name, "is empty; every position has it")
@@ -213,7 +213,7 @@ def check_positions(
     return CheckedPositions(positions, distinct, faults.table())
 
 
-def _dates(file: PositionsFile, faults: _Faults) -> pa.Array:
+def _dates(file: PositionsFile, faults: _RowFaults) -> pa.Array:
     encoded = file.columns["positions_date"].dictionary_encode()
     parsed = [_date(text) for text in encoded.dictionary.to_pylist()]
     dates = pa.array(parsed, pa.date32()).take(encoded.indices)
@@ -230,7 +230,7 @@ def _date(text: str) -> dt.date | None:
     return date if date.isoformat() == text and _FIRST <= date <= _LAST else None
 
 
-def _quantities(file: PositionsFile, faults: _Faults) -> pa.Array:
+def _quantities(file: PositionsFile, faults: _RowFaults) -> pa.Array:
     text = file.columns["quantity"]
     number = pc.match_substring_regex(text, _NUMBER)
     quantity = pc.cast(pc.if_else(number, text, None), pa.float64())
@@ -241,7 +241,7 @@ def _quantities(file: PositionsFile, faults: _Faults) -> pa.Array:
     return pc.if_else(finite, quantity, None)
 
 
-def _contracts(file: PositionsFile, faults: _Faults, contract_of: ContractOf) -> tuple[Ints, pa.Table]:
+def _contracts(file: PositionsFile, faults: _RowFaults, contract_of: ContractOf) -> tuple[Ints, pa.Table]:
     """The contract of each row, as an index into the distinct contracts; negative where the terms are not valid."""
     types = file.columns["instrument_type"]
     keys = {"instrument_type": types, **{t: file.columns[t] for t in file.terms}}
@@ -277,7 +277,7 @@ def _by_type(types: pa.Array) -> Iterable[tuple[str, Ints]]:
         yield name, np.flatnonzero(codes == code)
 
 
-def _duplicates(file: PositionsFile, faults: _Faults, dates: pa.Array, content: Sequence[pa.Array]) -> None:
+def _duplicates(file: PositionsFile, faults: _RowFaults, dates: pa.Array, content: Sequence[pa.Array]) -> None:
     """A trade stands once on a date: of identical rows the first counts, of differing rows none."""
     trade = file.columns["trade"]
     known = flags(pc.and_(dates.is_valid(), trade.is_valid()))

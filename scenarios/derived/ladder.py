@@ -42,13 +42,13 @@ def generate(snapshot: Snapshot, definition: LadderDefinition, name: str) -> Sce
     Raises `BadInput` as a grid does, and for more levels than are made at once.
     """
     rungs = generate_grid(snapshot, GridDefinition(**definition.model_dump(exclude={"method", "moves"})), name)
-    made = dataclasses.replace(
+    ladder = dataclasses.replace(
         rungs,
         method=definition.method,
         definition={**rungs.definition, "method": definition.method, "moves": None},
     )
     if definition.moves is None:
-        return made
+        return ladder
     source = load_scenario_set(snapshot, find_scenario_set(snapshot, definition.moves).scenario_set_id)
     if source.roll is not None or source.horizons:
         raise BadInput(f"The moves of {source.name} span several dates; name a set whose scenarios span one horizon.")
@@ -64,24 +64,24 @@ def generate(snapshot: Snapshot, definition: LadderDefinition, name: str) -> Sce
     excluded = dict(rungs.excluded)
     keep, rows = [], []
     for row, factor in enumerate(rungs.index.factors):
-        there: Floats = np.repeat(at[row], source.n_scenarios)
-        own = source.index.row.get(factor.risk_factor_id)
-        if own is not None and source.shocked[own]:
+        rung_levels: Floats = np.repeat(at[row], source.n_scenarios)
+        source_row = source.index.row.get(factor.risk_factor_id)
+        if source_row is not None and source.shocked[source_row]:
             kind, displacement = shift_of(factor, rules)
-            moves = np.tile(shifts.move(kind, source.base[own], moved[own], displacement), n)
-            there = shifts.apply(kind, there, moves, displacement)
-        if not np.isfinite(there).all():
+            moves = np.tile(shifts.move(kind, source.base[source_row], moved[source_row], displacement), n)
+            rung_levels = shifts.apply(kind, rung_levels, moves, displacement)
+        if not np.isfinite(rung_levels).all():
             excluded[factor.risk_factor_id] = f"a move of {source.name} has no meaning from one of the rungs"
             continue
         keep.append(row)
-        rows.append(np.concatenate([at[row], there]))
+        rows.append(np.concatenate([at[row], rung_levels]))
     levels = np.array(rows)
     weights = None
     if source.weights is not None:
         weights = np.concatenate([np.zeros(n), np.tile(source.weights, n) / n])
     return dataclasses.replace(
-        made,
-        definition={**made.definition, "moves": source.scenario_set_id},
+        ladder,
+        definition={**ladder.definition, "moves": source.scenario_set_id},
         index=FactorIndex(tuple(rungs.index.factors[r] for r in keep)),
         base=rungs.base[keep],
         levels=levels,

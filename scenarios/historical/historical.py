@@ -91,7 +91,7 @@ class HistoricalDefinition(WindowRules):
 
 
 @dataclass(frozen=True)
-class Window:
+class HistoricalWindow:
     """The moves a set is made of: `rows` of `moves` in order, of the `kept` factors; why factors and days are left out."""
 
     history: MarketHistory
@@ -145,7 +145,7 @@ def generate(snapshot: Snapshot, definition: HistoricalDefinition, name: str) ->
     )
 
 
-def select(snapshot: Snapshot, definition: HistoricalDefinition) -> Window:
+def select(snapshot: Snapshot, definition: HistoricalDefinition) -> HistoricalWindow:
     """The window of the definition, found in as much history as it takes; raises `BadInput` when there is not enough."""
     begins = pc.min(snapshot.read("market_data", ["as_of_date"])["as_of_date"]).as_py() or definition.market_date
     # enough days for the window even when a fifth is lost; widened until it is full or history ends
@@ -156,7 +156,7 @@ def select(snapshot: Snapshot, definition: HistoricalDefinition) -> Window:
         first = min((definition.window_start or definition.last_day) - calendar_days(span + before), for_proxies)
         history = load_history(snapshot, definition.calendar, max(first, CALENDAR_START), definition.market_date)
         result = _window(history, definition)
-        if isinstance(result, Window):
+        if isinstance(result, HistoricalWindow):
             return result
         if first <= max(begins, CALENDAR_START):
             raise BadInput(
@@ -171,7 +171,7 @@ def calendar_days(business_days: int) -> dt.timedelta:
     return dt.timedelta(days=math.ceil(business_days * 365 / 250) + 10)
 
 
-def _window(history: MarketHistory, definition: HistoricalDefinition) -> Window | int:
+def _window(history: MarketHistory, definition: HistoricalDefinition) -> HistoricalWindow | int:
     """The window, or the number of moves there are when they are too few."""
     wanted, horizon, stride = definition.wanted, definition.horizon_days, definition.stride
     measured = measure(history, definition, horizon)
@@ -196,7 +196,7 @@ def _window(history: MarketHistory, definition: HistoricalDefinition) -> Window 
     if wanted is not None:
         lost[: rows[0]] = False
     dropped = {str(moves.days[i]): moves.lacking(i, kept, span_name(horizon)) for i in np.flatnonzero(lost).tolist()}
-    return Window(history, moves, kept, rows, excluded, dropped)
+    return HistoricalWindow(history, moves, kept, rows, excluded, dropped)
 
 
 def _choose(

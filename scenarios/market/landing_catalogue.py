@@ -24,7 +24,7 @@ from lake.committer import Committer
 from lake.errors import BadInput, Issue, NotFound, VarlakeError, unknown
 from lake.landing.dated_values import LAYOUTS, FileOptions, Landing, read_source
 from lake.schemas import RISK_FACTORS
-from scenarios.market.market_rows import check_positive, contradictions, market_rows, merge_factors, upsert
+from scenarios.market.market_rows import check_rows_positive, contradictions, market_rows, merge_factors, upsert
 from scenarios.types import FACTOR_TYPES, RiskClass, RiskFactor, tenor_years
 
 SHIPPED = Path(__file__).parent / "catalogues"
@@ -303,7 +303,7 @@ def _read_all(
         try:
             landing = read_source(path, source, None if source.columns is None else list(source.columns))
             own = source.risk_factors(name, landing.columns, synthetic=catalogue.synthetic)
-            check_positive(path, own, landing)
+            check_rows_positive(path, own, landing)
         except VarlakeError as error:
             errors[name] = error
         else:

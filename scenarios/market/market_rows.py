@@ -22,7 +22,7 @@ Factors = tuple[RiskFactor, ...]
 POSITIVE_TYPES = ("equity_price", "index_level", "fx_rate", "implied_vol")
 
 
-def check_positive(path: Path, factors: Factors, landing: Landing) -> None:
+def check_rows_positive(path: Path, factors: Factors, landing: Landing) -> None:
     """Raises `BadInput`, listing the cells, when a level that is positive by nature is not."""
     codes = landing.rows["column"].combine_chunks().indices.to_numpy()
     values = landing.rows["value"].to_numpy()

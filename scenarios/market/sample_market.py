@@ -123,7 +123,7 @@ _UK_STOCKS: dict[str, _Stock] = {  # as above, in pence
 }  # fmt: skip
 
 
-class _Sampler:
+class _DailyShocks:
     """Daily shocks of one seed and calendar. Every stream has a name, so that a new series leaves the others as they are."""
 
     def __init__(self, seed: int, dates: Dates) -> None:
@@ -187,7 +187,7 @@ def simulate(
     dates = sessions(CALENDAR, first, last)
     if len(dates) < 2:
         raise BadInput(f"{len(dates)} business days lie between {first} and {last}; a history needs at least two.")
-    s = _Sampler(seed, dates)
+    s = _DailyShocks(seed, dates)
     index = s.price(_SPX, _EQUITY_VOL * s.volatility * s.equity)
     index_vol = _index_vol(s, index)
     own = {ticker: s.mild * s.shock(ticker) for ticker in (*_US_STOCKS, *_UK_STOCKS)}
@@ -212,7 +212,7 @@ def simulate(
 
 
 def _stocks(
-    s: _Sampler,
+    s: _DailyShocks,
     index: Floats,
     own: dict[str, Floats],
     source: str,
@@ -229,7 +229,7 @@ def _stocks(
     }
 
 
-def _index_vol(s: _Sampler, index: Floats) -> Floats:
+def _index_vol(s: _DailyShocks, index: Floats) -> Floats:
     """Tomorrow's volatility, smoothed and with a premium; rises when the index falls."""
     tomorrow = np.log(np.append(s.volatility[1:], s.volatility[-1]))
     smoothed = 0.75 * (1 - 0.5 ** (1 / 8)) * _fading_sum(tomorrow, 8)
@@ -239,7 +239,7 @@ def _index_vol(s: _Sampler, index: Floats) -> Floats:
     return vol
 
 
-def _stock_vol(s: _Sampler, ticker: str, index_vol: Floats, own: Floats) -> Floats:
+def _stock_vol(s: _DailyShocks, ticker: str, index_vol: Floats, own: Floats) -> Floats:
     _, beta, _, vol = _US_STOCKS[ticker]
     level = np.hypot(0.16 * beta, np.sqrt(_YEAR) * vol)
     moves = 0.015 * s.mild * s.shock(f"IV {ticker}") - 0.015 * own
@@ -247,7 +247,7 @@ def _stock_vol(s: _Sampler, ticker: str, index_vol: Floats, own: Floats) -> Floa
     return vols
 
 
-def _curve(s: _Sampler, currency: str) -> dict[str, Floats]:
+def _curve(s: _DailyShocks, currency: str) -> dict[str, Floats]:
     """Par yields in percent: level and slope move all pillars; a low yield moves less."""
     outlines, scale, pillars = _CURVES[currency]
     level = s.shared("rates", 0.35)

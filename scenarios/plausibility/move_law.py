@@ -23,7 +23,7 @@ from lake.arrays import Floats
 from lake.compiled import compiled
 from lake.errors import BadInput
 from lake.tables import Snapshot
-from scenarios.historical.historical import HistoricalDefinition, Window, WindowRules, select
+from scenarios.historical.historical import HistoricalDefinition, HistoricalWindow, WindowRules, select
 from scenarios.kernels import shifts
 from scenarios.kernels.covariance import Estimator, Repair, estimate, repair, triangular_loadings
 from scenarios.market.calendars import CALENDAR_START
@@ -63,7 +63,7 @@ class MoveLaw:
     shift: tuple[ShiftRule, ...]
     deviation: Floats
     correlation: Floats
-    window: Window
+    window: HistoricalWindow
     horizon_days: int
     how_to_repair: Repair
     described: str
@@ -98,7 +98,7 @@ class MoveLaw:
 
 
 def law(snapshot: Snapshot, rules: LawRules) -> MoveLaw:
-    """The law of the rules at their market date; raises as `historical.select` does when history is too short."""
+    """The return distribution by the rules at their market date; raises as `historical.select` does when history is too short."""
     rules = rules.with_log_prices()
     shared = {k: getattr(rules, k) for k in WindowRules.model_fields}
     w = select(snapshot, HistoricalDefinition(**shared, scenarios=rules.window, horizon_days=rules.horizon_days))

@@ -117,7 +117,7 @@ def score(
 
 
 def _score(
-    scenario_set: ScenarioSet, column: int, found: MoveLaw, past: FactorMoves, rules: PlausibilityRules
+    scenario_set: ScenarioSet, column: int, law: MoveLaw, past: FactorMoves, rules: PlausibilityRules
 ) -> Plausibility:
     label, factors = scenario_set.labels[column], scenario_set.index.factors
     levels = scenario_set.levels[:, column : column + 1][:, 0]
@@ -127,40 +127,40 @@ def _score(
     for f, base, level in zip(factors, scenario_set.base, levels, strict=True):
         if level == base:
             continue
-        row = found.index.row.get(f.risk_factor_id)
+        row = law.index.row.get(f.risk_factor_id)
         if row is None:
-            unscored[f.risk_factor_id] = found.window.excluded.get(f.risk_factor_id, "not in the market history")
-        elif found.deviation[row] == 0:
+            unscored[f.risk_factor_id] = law.window.excluded.get(f.risk_factor_id, "not in the market history")
+        elif law.deviation[row] == 0:
             unscored[f.risk_factor_id] = "it never moved in the window"
-        elif not np.isfinite(found.moves([row], np.array([[level]]))).all():
-            unscored[f.risk_factor_id] = f"a {found.shift[row].shift_type} move to {level:g} is not defined"
+        elif not np.isfinite(law.moves([row], np.array([[level]]))).all():
+            unscored[f.risk_factor_id] = f"a {law.shift[row].shift_type} move to {level:g} is not defined"
         else:
             rows.append(row)
             after.append(level)
     warnings = _warnings(scenario_set, levels)
     if not rows:
-        return Plausibility(label, found.described, 0.0, 0, 0.0, (), (), 0, 0, tuple(warnings), unscored)
-    moves = found.moves(rows, np.array(after)[:, None])[:, 0]
-    z = moves / found.deviation[rows]
-    root = found.root(rows)
+        return Plausibility(label, law.described, 0.0, 0, 0.0, (), (), 0, 0, tuple(warnings), unscored)
+    moves = law.moves(rows, np.array(after)[:, None])[:, 0]
+    z = moves / law.deviation[rows]
+    root = law.root(rows)
     whitened = solve(root, z[:, None])[:, 0]
     squared = float((whitened * whitened).sum())
     expected, error = given_the_others(root, z)
-    columns = [past.index.row[found.index.factors[r].risk_factor_id] for r in rows]
-    own = np.where(past.closed[:, columns], np.nan, past.moves[:, columns])
-    below = (own < moves).sum(axis=0) + 0.5 * (own == moves).sum(axis=0)
-    counts = np.isfinite(own).sum(axis=0)
+    columns = [past.index.row[law.index.factors[r].risk_factor_id] for r in rows]
+    history_moves = np.where(past.closed[:, columns], np.nan, past.moves[:, columns])
+    below = (history_moves < moves).sum(axis=0) + 0.5 * (history_moves == moves).sum(axis=0)
+    counts = np.isfinite(history_moves).sum(axis=0)
     judged = tuple(
         FactorMove(
-            risk_factor_id=found.index.factors[r].risk_factor_id,
-            base=float(found.base[r]),
+            risk_factor_id=law.index.factors[r].risk_factor_id,
+            base=float(law.base[r]),
             level=float(after[i]),
-            shift_type=found.shift[r].shift_type.value,
+            shift_type=law.shift[r].shift_type.value,
             move=float(moves[i]),
             deviations=float(z[i]),
             percentile=float(below[i] / counts[i]),
             past_moves=int(counts[i]),
-            expected=float(expected[i] * found.deviation[r]),
+            expected=float(expected[i] * law.deviation[r]),
             surprise=float((z[i] - expected[i]) / error[i]),
         )
         for i, r in enumerate(rows)
@@ -170,17 +170,17 @@ def _score(
         for f in judged
         if abs(f.surprise) > SURPRISE and f.expected * f.move < 0
     ]
-    there = np.asarray(np.isfinite(past.moves[:, columns]).all(axis=1))
+    complete_days = np.asarray(np.isfinite(past.moves[:, columns]).all(axis=1))
     return Plausibility(
         label=label,
-        covariance=found.described,
+        covariance=law.described,
         distance=float(np.sqrt(squared)),
         moved=len(rows),
         nearer=float(chdtr(len(rows), squared)),
         factors=judged,
-        nearest=_nearest(past, there, columns, found.deviation[rows], root, whitened, rules.nearest),
-        days_compared=int(there.sum()),
-        days_left_out=int((~there).sum()),
+        nearest=_nearest(past, complete_days, columns, law.deviation[rows], root, whitened, rules.nearest),
+        days_compared=int(complete_days.sum()),
+        days_left_out=int((~complete_days).sum()),
         warnings=tuple(warnings),
         unscored=unscored,
     )

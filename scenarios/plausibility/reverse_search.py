@@ -34,7 +34,7 @@ _GAINED = 1e-4  # of the distance: less is convergence
 
 
 @dataclass(frozen=True)
-class Found:
+class ReversePoint:
     """moves : (n,) in standard deviations. distance : Mahalanobis. loss : by full valuation, losses positive.
 
     weights : (n,) such that moves = C weights, so that distance^2 = weights . moves.
@@ -61,13 +61,13 @@ def _toward(weights: Floats, correlation: Floats) -> _Direction | None:
     return _Direction(weights / size, moves / size) if size > 0 else None
 
 
-def linear(gradient: Floats, correlation: Floats, loss: float) -> Found:
+def linear(gradient: Floats, correlation: Floats, loss: float) -> ReversePoint:
     """The closed form for a linear book; gradient (n,) is P&L for one standard deviation of each factor."""
     along = _toward(-gradient, correlation)
     if along is None:
         raise BadInput("The book reacts to no risk factor at its base, so there is no linear reverse stress.")
     distance = loss / float(-(gradient * along.moves).sum())
-    return Found(along.weights * distance, along.moves * distance, distance, loss)
+    return ReversePoint(along.weights * distance, along.moves * distance, distance, loss)
 
 
 def search(
@@ -77,14 +77,14 @@ def search(
     loss: float,
     starts: Floats,
     max_distance: float,
-) -> Found:
+) -> ReversePoint:
     """The nearest moves found that lose at least `loss` by full valuation.
 
     gradient : P&L for one more standard deviation of each factor (n,), at the moves (n,) given. starts : (n, k) moves to
     start from; at each the steepest direction, and its opposite, are followed. A gradient that is not finite, where the book
     has no value nearby, is not. Raises `BadInput` when no ray followed loses so much within `max_distance`.
     """
-    best: Found | None = None
+    best: ReversePoint | None = None
     worst = 0.0
     for start in starts.T:
         slope = gradient(start)
@@ -107,8 +107,8 @@ def search(
 
 
 def _improve(
-    value: Value, gradient: Callable[[Floats], Floats], correlation: Floats, loss: float, found: Found
-) -> Found:
+    value: Value, gradient: Callable[[Floats], Floats], correlation: Floats, loss: float, found: ReversePoint
+) -> ReversePoint:
     """Steps to nearer moves with the same loss until a step gains nothing [HL]_."""
     for _ in range(_STEPS):
         steepest = _toward(-gradient(found.moves), correlation)
@@ -130,7 +130,7 @@ def _improve(
     return found
 
 
-def _on_ray(value: Value, along: _Direction, loss: float, max_distance: float) -> tuple[Found | None, float]:
+def _on_ray(value: Value, along: _Direction, loss: float, max_distance: float) -> tuple[ReversePoint | None, float]:
     """Where the ray first loses `loss`, not beyond `max_distance`, and the greatest loss met before."""
     distances = np.append(0.0, np.geomspace(_NEAREST_LOOKED_AT * max_distance, max_distance, _RAY))
     worst = 0.0
@@ -146,5 +146,5 @@ def _on_ray(value: Value, along: _Direction, loss: float, max_distance: float) -
         first = max(int(over[0]), 1)
         if distances[first] - distances[first - 1] <= _EXACT * distances[first]:
             at = float(distances[first])
-            return Found(along.weights * at, along.moves * at, at, float(losses[first])), worst
+            return ReversePoint(along.weights * at, along.moves * at, at, float(losses[first])), worst
         distances = np.linspace(distances[first - 1], distances[first], _PARTS + 1)

@@ -140,7 +140,7 @@ class MonteCarloDefinition(BaseModel):
 
 
 @dataclass(frozen=True)
-class Window:
+class CalibrationWindow:
     """What a calibration reads: moves (n_days, n_factors) of the factors in `index`, oldest first, all finite.
 
     base : (n_factors,) today's levels; the rest as in a ScenarioSet.
@@ -200,10 +200,10 @@ def move_type(factor: RiskFactor, returns: Literal["log", "as_typed"]) -> ShiftT
     return factor.shift_type
 
 
-def _window(history: MarketHistory, definition: MonteCarloDefinition) -> Window:
+def _window(history: MarketHistory, definition: MonteCarloDefinition) -> CalibrationWindow:
     if not has_market(history, definition.market_date):
         raise no_market(history, definition.market_date, definition.calendar)
-    base, excluded, held = base_levels(history, definition.max_held_days)
+    base, excluded, carried_forward = base_levels(history, definition.max_held_days)
     factors = history.index.factors
     kinds = [move_type(f, definition.returns) for f in factors]
     begins = int(np.isfinite(history.levels).any(axis=1).argmax())
@@ -215,22 +215,22 @@ def _window(history: MarketHistory, definition: MonteCarloDefinition) -> Window:
         )
     levels = history.levels[-len(days) - 1 :]
     moves = np.stack([shifts.move(k, levels[:-1, j], levels[1:, j]) for j, k in enumerate(kinds)], axis=1)
-    there = np.isfinite(moves)
+    has_move = np.isfinite(moves)
     for j, (factor, kind) in enumerate(zip(factors, kinds, strict=True)):
-        seen = int(there[:, j].sum())
+        observed = int(has_move[:, j].sum())
         if kind != ShiftType.ABSOLUTE and base[j] <= 0:
             excluded.setdefault(
                 factor.risk_factor_id, f"its level {base[j]:g} is not above zero: no {kind} move applies"
             )
-        if 1 - seen / len(days) > definition.max_missing:
+        if 1 - observed / len(days) > definition.max_missing:
             excluded.setdefault(
-                factor.risk_factor_id, f"one-day moves on only {seen} of the latest {len(days)} business days"
+                factor.risk_factor_id, f"one-day moves on only {observed} of the latest {len(days)} business days"
             )
     kept = np.array([f.risk_factor_id not in excluded for f in factors])
     if not kept.any():
         first = "; ".join(f"{k}: {v}" for k, v in list(excluded.items())[:3])
         raise BadInput(f"No risk factor is left to calibrate on up to {definition.market_date}: {first}.")
-    full = there[:, kept].all(axis=1)
+    full = has_move[:, kept].all(axis=1)
     if full.sum() < MIN_DAYS:
         raise BadInput(
             f"Only {int(full.sum())} of the {len(days)} business days up to {definition.market_date} have a move of all "
@@ -239,22 +239,22 @@ def _window(history: MarketHistory, definition: MonteCarloDefinition) -> Window:
         )
     names = np.array([f.risk_factor_id for f in factors])[kept]
     dropped = {
-        str(days[i]): f"not in the calibration: no one-day move for {', '.join(names[~there[i, kept]][:3])}"
+        str(days[i]): f"not in the calibration: no one-day move for {', '.join(names[~has_move[i, kept]][:3])}"
         for i in np.flatnonzero(~full)
     }
     chosen = np.flatnonzero(kept).tolist()
-    return Window(
+    return CalibrationWindow(
         index=FactorIndex(tuple(factors[j] for j in chosen)),
         base=base[kept],
         shift_types=tuple(str(kinds[j]) for j in chosen),
         moves=np.ascontiguousarray(moves[full][:, kept]),
         excluded=excluded,
-        held={k: v for k, v in held.items() if k not in excluded},
+        held={k: v for k, v in carried_forward.items() if k not in excluded},
         dropped=dropped,
     )
 
 
-def calibrate(window: Window, definition: MonteCarloDefinition) -> tuple[SimulatedLevels, dict[str, str]]:
+def calibrate(window: CalibrationWindow, definition: MonteCarloDefinition) -> tuple[SimulatedLevels, dict[str, str]]:
     """The levels of the definition calibrated on the window, and what the calibration found."""
     moves = window.moves
     n_days, n = moves.shape

@@ -187,7 +187,7 @@ class SimulatedLevels(GeneratedLevels):
         base, drift, moves = self.base[rows], self.drift[rows], self.moves[rows]
         for atom, draws in zip(atoms, self._sampler.blocks(atoms.start, atoms.stop), strict=True):
             begin = atom * self.atom
-            here, there = max(first, begin), min(stop, begin + self.atom)
+            low, high = max(first, begin), min(stop, begin + self.atom)
             total = np.zeros((len(rows), PATHS))
             at = np.empty((len(rows), PATHS, len(self.process.horizons)))
             number = 0
@@ -199,9 +199,11 @@ class SimulatedLevels(GeneratedLevels):
                 if day == self.process.horizons[number]:
                     at[:, :, number] = total
                     number += 1
-            reached = at.reshape(len(rows), self.atom)[:, here - begin : there - begin]
-            for kind, places in groups:
-                out[places, here - first : there - first] = shifts.apply(kind, base[places, None], reached[places])
+            reached = at.reshape(len(rows), self.atom)[:, low - begin : high - begin]
+            for kind, factor_rows in groups:
+                out[factor_rows, low - first : high - first] = shifts.apply(
+                    kind, base[factor_rows, None], reached[factor_rows]
+                )
         return out
 
     def _steps(

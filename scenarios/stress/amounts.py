@@ -46,7 +46,7 @@ def check_units(factors: Sequence[RiskFactor], unit: str, allowed_too: tuple[str
             raise BadInput(message + f"Expected: {names}.", issues=[Issue("change", message, unit, allowed)])
 
 
-def check_positive(factors: Sequence[RiskFactor], levels: Floats, what: str) -> None:
+def check_levels_positive(factors: Sequence[RiskFactor], levels: Floats, what: str) -> None:
     """A share of a level that is not positive is no move (WTI closed at -36.98 on 2020-04-20)."""
     bad = np.flatnonzero((levels <= 0).any(axis=1)).tolist()
     if bad:
@@ -64,14 +64,14 @@ def shifted(factors: Sequence[RiskFactor], levels: Floats, value: float | Floats
     what = amount_text(float(value), unit) if np.ndim(value) == 0 else f"A move of up to {largest:g}{unit}"
     check_units(factors, unit, ("%",), what)
     if unit == "%":
-        check_positive(factors, levels, what)
+        check_levels_positive(factors, levels, what)
         return levels * (1.0 + value / 100.0)
     return levels + value / _PER_UNIT.get(unit, 1.0)
 
 
 def multiplied(factors: Sequence[RiskFactor], levels: Floats, value: float) -> Floats:
     """Levels times `value`, which is positive. Raises `BadInput` where a level is not."""
-    check_positive(factors, levels, f"x{value:g}")
+    check_levels_positive(factors, levels, f"x{value:g}")
     return levels * value
 
 

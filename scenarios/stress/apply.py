@@ -28,7 +28,7 @@ MAX_LEVELS = 20_000_000  # risk factors x scenarios of one document: 160 MB
 
 
 @dataclass(frozen=True)
-class Move:
+class IncludedScenario:
     """One scenario to include: base and scenario levels (n,) of the factors it moves."""
 
     index: FactorIndex
@@ -36,11 +36,11 @@ class Move:
     levels: Floats
 
 
-Stored = Callable[[m.Include], Move]  # a stored scenario by name or id; raises NotFound
+Stored = Callable[[m.Include], IncludedScenario]  # a stored scenario by name or id; raises NotFound
 
 
 @dataclass
-class Outcome:
+class AppliedScenario:
     """One scenario of a document: `levels` of shape (n_factors, n_nodes), one node without a grid.
 
     named : rows a step names. derived : rows moved by triangulation, and the rule. pairs : pairs named that no factor is,
@@ -59,7 +59,7 @@ class Outcome:
     failed: list[str] = field(default_factory=list)
 
 
-class Faults:
+class DocumentFaults:
     """Gathers every fault of a document with the JSON pointer of its place."""
 
     def __init__(self) -> None:
@@ -75,14 +75,16 @@ class Faults:
             self.issues.append(Issue(pointer + inside, error.message, first.value, first.allowed))
 
 
-def evaluate(document: m.Document, market: BaseMarket, name: str, stored: Stored) -> tuple[list[Outcome], list[Issue]]:
+def evaluate(
+    document: m.Document, market: BaseMarket, name: str, stored: Stored
+) -> tuple[list[AppliedScenario], list[Issue]]:
     """The outcome of every scenario, and all faults found; an outcome counts only when there are none.
 
     `name` labels a scenario without a name of its own.
     """
-    faults = Faults()
-    outcomes: list[Outcome] = []
-    earlier: dict[str, Outcome] = {}
+    faults = DocumentFaults()
+    outcomes: list[AppliedScenario] = []
+    earlier: dict[str, AppliedScenario] = {}
     machine = _Machine(market, stored, earlier, faults)
     n_factors, total = len(market.index.factors), sum(s.size for s in document.scenarios)
     if n_factors * total > MAX_LEVELS:
@@ -101,17 +103,19 @@ def evaluate(document: m.Document, market: BaseMarket, name: str, stored: Stored
 
 
 class _Machine:
-    def __init__(self, market: BaseMarket, stored: Stored, earlier: Mapping[str, Outcome], faults: Faults) -> None:
+    def __init__(
+        self, market: BaseMarket, stored: Stored, earlier: Mapping[str, AppliedScenario], faults: DocumentFaults
+    ) -> None:
         self.market = market
         self.factors = market.index.factors
         self.universe = Universe(market.index, market.excluded)
         self.tree = PairTree(market.index)
         self.stored, self.earlier, self.faults = stored, earlier, faults
 
-    def run(self, scenario: m.Scenario, name: str, pointer: str) -> Outcome:
+    def run(self, scenario: m.Scenario, name: str, pointer: str) -> AppliedScenario:
         ladder = _ladders(scenario.grid)
         base = np.repeat(self.market.base[:, None], scenario.size, axis=1)
-        outcome = Outcome(_labels(scenario, name), base)
+        outcome = AppliedScenario(_labels(scenario, name), base)
         stage = _Stage(self, outcome, ladder)
         for i, step in enumerate(scenario.steps):
             if isinstance(step, m.Assertion):
@@ -136,7 +140,7 @@ class _Machine:
                     outcome.failed += failures(step, self.universe, self.tree, outcome.labels, outcome.levels)
         return outcome
 
-    def _check_levels(self, outcome: Outcome, pointer: str) -> None:
+    def _check_levels(self, outcome: AppliedScenario, pointer: str) -> None:
         bad: dict[str, list[int]] = {}
         for r, f in enumerate(self.factors):
             levels = outcome.levels[r]
@@ -154,7 +158,7 @@ class _Machine:
 class _Stage:
     """Moves that act beside each other: all on the levels before the stage, and no factor twice."""
 
-    def __init__(self, machine: _Machine, outcome: Outcome, ladder: list[Floats]) -> None:
+    def __init__(self, machine: _Machine, outcome: AppliedScenario, ladder: list[Floats]) -> None:
         self.machine, self.outcome, self.ladder = machine, outcome, ladder
         self.before = outcome.levels
         self.new: dict[int, Floats] = {}
@@ -257,14 +261,14 @@ class _Stage:
             self._claim((row,), new, said)
             self.included.add(row)
 
-    def _move_of(self, step: m.Include) -> Move:
+    def _move_of(self, step: m.Include) -> IncludedScenario:
         local = self.machine.earlier.get(step.name)
         if local is None:
             return self.machine.stored(step)
         column = one_label(step, local.labels)
         rows = sorted(local.named | local.derived.keys())
         index = self.machine.market.index
-        return Move(
+        return IncludedScenario(
             FactorIndex(tuple(index.factors[r] for r in rows)),
             self.machine.market.base[rows],
             local.levels[rows, column],

@@ -267,7 +267,7 @@ def _step(row: dict[str, str], number: int) -> tuple[dict[str, Any] | None, list
         if row["then"] not in ("yes", "no"):
             wrong("then", "is yes or no", ("yes", "no"))
         values["then"] = row["then"] == "yes"
-    where: tuple[m.Filter, ...] = ()
+    where: tuple[m.FactorFilter, ...] = ()
     shape: dict[str, Any] = {}
     try:
         where = language.parse_where(row.get("where", ""))

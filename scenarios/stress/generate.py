@@ -15,7 +15,7 @@ from scenarios.market.base_market import BaseMarket, load_base
 from scenarios.store import find_scenario_set, load_scenario_set, scenario_summaries
 from scenarios.stress import language
 from scenarios.stress import model as m
-from scenarios.stress.apply import Move, Outcome, evaluate, failures, one_label
+from scenarios.stress.apply import AppliedScenario, IncludedScenario, evaluate, failures, one_label
 from scenarios.stress.crosses import PairTree
 from scenarios.stress.forms import from_json
 from scenarios.stress.select import Universe
@@ -90,7 +90,7 @@ class StoredScenarios:
         self.snapshot, self.market, self.pinned, self.depth = snapshot, market, pinned, depth
         self.used: dict[str, str] = {}
 
-    def __call__(self, step: m.Include) -> Move:
+    def __call__(self, step: m.Include) -> IncludedScenario:
         """The moves of the scenario. A stress of another date is applied to this market anew, so that +10pt stays +10pt;
         of any other set the moves are taken as they were made, by shift type."""
         row = self._find(step.name)
@@ -100,7 +100,7 @@ class StoredScenarios:
         if stored.market_date != self.market.market_date and stored.method in METHODS:
             return self._anew(stored, column)
         moved = stored.shocked
-        return Move(
+        return IncludedScenario(
             FactorIndex(tuple(f for f, k in zip(stored.index.factors, moved, strict=True) if k)),
             stored.base[moved],
             stored.levels[np.flatnonzero(moved), column : column + 1][:, 0],
@@ -115,7 +115,7 @@ class StoredScenarios:
             return max(past, key=lambda r: (r.market_date, r.version))
         return find_scenario_set(self.snapshot, name, date if named else None)
 
-    def _anew(self, stored: ScenarioSet, column: int) -> Move:
+    def _anew(self, stored: ScenarioSet, column: int) -> IncludedScenario:
         if self.depth >= MAX_DEPTH:
             raise BadInput(f"{stored.name} includes scenarios that include others more than {MAX_DEPTH} deep.")
         inner = StoredScenarios(self.snapshot, self.market, stored.definition["pinned"], self.depth + 1)
@@ -127,10 +127,10 @@ class StoredScenarios:
         outcome, node = locate(outcomes, column)
         rows = sorted(outcome.named | outcome.derived.keys())
         index = FactorIndex(tuple(self.market.index.factors[r] for r in rows))
-        return Move(index, self.market.base[rows], outcome.levels[rows, node])
+        return IncludedScenario(index, self.market.base[rows], outcome.levels[rows, node])
 
 
-def locate(outcomes: list[Outcome], column: int) -> tuple[Outcome, int]:
+def locate(outcomes: list[AppliedScenario], column: int) -> tuple[AppliedScenario, int]:
     """The outcome and node of a column of the whole set."""
     for outcome in outcomes:
         if column < len(outcome.labels):

@@ -72,7 +72,7 @@ def parse_with_places(text: str) -> tuple[m.Document, dict[str, int]]:
     return parser.document(), parser.places
 
 
-def parse_where(text: str) -> tuple[m.Filter, ...]:
+def parse_where(text: str) -> tuple[m.FactorFilter, ...]:
     """The filters between the brackets of a selector; raises `BadInput`."""
     if not text.strip():
         return ()
@@ -295,7 +295,7 @@ class _Parser:
             self.fail("expected a class of risk factors", allowed=valid)
         if name not in m.CLASSES:
             self.unknown("step or class", name, valid, start)
-        where: tuple[m.Filter, ...] = ()
+        where: tuple[m.FactorFilter, ...] = ()
         if self.accept("["):
             self.depth += 1
             where = self.filters(f"{pointer}/select/where")
@@ -303,8 +303,8 @@ class _Parser:
             self.depth -= 1
         return self.build(m.Selector, start, risk_class=name, where=where)
 
-    def filters(self, pointer: str = "") -> tuple[m.Filter, ...]:
-        found: list[m.Filter] = []
+    def filters(self, pointer: str = "") -> tuple[m.FactorFilter, ...]:
+        found: list[m.FactorFilter] = []
         while True:
             start = self.places[f"{pointer}/{len(found)}"] = self.skip()
             key, negate = m.BARE, False
@@ -317,7 +317,7 @@ class _Parser:
             while not values or self.accept("|"):
                 self.places[f"{pointer}/{len(found)}/values/{len(values)}"] = self.skip()
                 values.append(self.value())
-            found.append(self.build(m.Filter, start, key=key, values=tuple(values), negate=negate))
+            found.append(self.build(m.FactorFilter, start, key=key, values=tuple(values), negate=negate))
             if not self.accept(","):
                 return tuple(found)
 
@@ -433,11 +433,11 @@ def selector_text(select: m.Selector) -> str:
     return select.risk_class + (f"[{where_text(select.where)}]" if select.where else "")
 
 
-def where_text(where: Iterable[m.Filter]) -> str:
+def where_text(where: Iterable[m.FactorFilter]) -> str:
     return ", ".join(map(_filter_text, where))
 
 
-def _filter_text(condition: m.Filter) -> str:
+def _filter_text(condition: m.FactorFilter) -> str:
     sign = "!=" if condition.negate else "="
     head = ("!=" if condition.negate else "") if condition.key == m.BARE else condition.key + sign
     return head + "|".join(_value_text(v, condition.key) for v in condition.values)

@@ -99,7 +99,7 @@ class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, populate_by_name=True)
 
 
-class Filter(_Part):
+class FactorFilter(_Part):
     """A condition on a property of risk factors; several values mean any of them."""
 
     key: str = Field(BARE, pattern=r"^[a-z_][a-z0-9_]{0,39}$", description="property: ccy, region, pillar, ...")
@@ -118,7 +118,7 @@ class Selector(_Part):
     """Risk factors of one class that satisfy every filter."""
 
     risk_class: str = Field(alias="class", description="equity, rate, fx, commodity, credit, vol or factor")
-    where: tuple[Filter, ...] = Field((), max_length=10, description="conditions that all must hold")
+    where: tuple[FactorFilter, ...] = Field((), max_length=10, description="conditions that all must hold")
 
     @model_validator(mode="after")
     def _known(self) -> Self:

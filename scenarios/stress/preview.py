@@ -13,7 +13,7 @@ from scenarios.market.base_market import BaseMarket, load_base
 from scenarios.stress import language
 from scenarios.stress import model as m
 from scenarios.stress.amounts import FRACTIONS
-from scenarios.stress.apply import Outcome, evaluate
+from scenarios.stress.apply import AppliedScenario, evaluate
 from scenarios.stress.generate import GridDefinition, StoredScenarios, StressDefinition, locate, refuse, text_of
 from scenarios.stress.warnings import curve_names, warnings
 from scenarios.types import RiskFactor, tenor_years
@@ -94,7 +94,9 @@ def preview(
     return of_outcomes(document, market, outcomes, shown)
 
 
-def of_outcomes(document: m.Document, market: BaseMarket, outcomes: list[Outcome], shown: int = MAX_SHOWN) -> Preview:
+def of_outcomes(
+    document: m.Document, market: BaseMarket, outcomes: list[AppliedScenario], shown: int = MAX_SHOWN
+) -> Preview:
     """The preview of what `evaluate` gave without a fault."""
     total = sum(len(o.labels) for o in outcomes)
     absent: dict[str, str] = {}
@@ -115,7 +117,7 @@ def of_outcomes(document: m.Document, market: BaseMarket, outcomes: list[Outcome
     )
 
 
-def _scenario(market: BaseMarket, outcome: Outcome, node: int) -> ScenarioPreview:
+def _scenario(market: BaseMarket, outcome: AppliedScenario, node: int) -> ScenarioPreview:
     rows, levels = market.index.row, outcome.levels[:, node]
     factors = tuple(
         _factor_row(f, float(market.base[r]), float(levels[r]), r in outcome.named, outcome.derived.get(r))

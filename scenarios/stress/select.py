@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from lake.errors import BadInput, Issue, VarlakeError, unknown
 from scenarios.stress.language import selector_text
-from scenarios.stress.model import BARE, CLASSES, Filter, Selector, tenor_range
+from scenarios.stress.model import BARE, CLASSES, FactorFilter, Selector, tenor_range
 from scenarios.types import FactorIndex, RiskFactor, tenor_years
 
 _WORD_OF_CLASS = {c: word for word, c in CLASSES.items() if c is not None}
@@ -95,22 +95,24 @@ class Universe:
         where = (condition.model_copy(update={"values": rest}),)
         return self.select(selector.model_copy(update={"where": where})), pairs
 
-    def _matching(self, rows: Iterable[int], condition: Filter, selector: Selector, pointer: str) -> set[int]:
-        here = {r: self.properties[r].get(condition.key, ()) for r in rows}
-        if not any(here.values()):
-            keys = {k for r in here for k in self.properties[r]} - {BARE}
+    def _matching(self, rows: Iterable[int], condition: FactorFilter, selector: Selector, pointer: str) -> set[int]:
+        values_of = {r: self.properties[r].get(condition.key, ()) for r in rows}
+        if not any(values_of.values()):
+            keys = {k for r in values_of for k in self.properties[r]} - {BARE}
             raise unknown(f"property of {selector.risk_class} factors", condition.key, keys, pointer=pointer)
-        found: set[int] = set()
+        matched: set[int] = set()
         for i, value in enumerate(condition.values):
-            matching = {r for r, own in here.items() if any(_matches(condition.key, value, o) for o in own)}
+            matching = {r for r, values in values_of.items() if any(_matches(condition.key, value, o) for o in values)}
             if not matching:
-                place = f"{pointer}/values/{i}"
-                raise self._nothing(value, condition, selector, {o for own in here.values() for o in own}, place)
-            found |= matching
-        return found
+                value_pointer = f"{pointer}/values/{i}"
+                raise self._nothing(
+                    value, condition, selector, {o for values in values_of.values() for o in values}, value_pointer
+                )
+            matched |= matching
+        return matched
 
     def _nothing(
-        self, value: str, condition: Filter, selector: Selector, valid: set[str], pointer: str
+        self, value: str, condition: FactorFilter, selector: Selector, valid: set[str], pointer: str
     ) -> VarlakeError:
         for risk_factor_id, reason in self.excluded.items():
             if any(_matches(BARE, value, name) for name in (risk_factor_id, short_name(risk_factor_id))):

@@ -10,7 +10,7 @@ from lake.arrays import Floats
 from lake.errors import Issue
 from scenarios.market.base_market import BaseMarket
 from scenarios.stress import model as m
-from scenarios.stress.apply import Outcome
+from scenarios.stress.apply import AppliedScenario
 from scenarios.stress.language import step_text
 from scenarios.types import FactorIndex, RiskClass, tenor_years
 
@@ -18,7 +18,7 @@ _PERIOD = 0.5  # years between the coupons of a par bond
 _FLAT = 1e-12
 
 
-def warnings(document: m.Document, market: BaseMarket, outcomes: list[Outcome]) -> list[Issue]:
+def warnings(document: m.Document, market: BaseMarket, outcomes: list[AppliedScenario]) -> list[Issue]:
     """Signs that turn, curves that open an arbitrage, and wordings often meant otherwise."""
     found = []
     for i, (scenario, outcome) in enumerate(zip(document.scenarios, outcomes, strict=True)):
@@ -37,7 +37,7 @@ def warnings(document: m.Document, market: BaseMarket, outcomes: list[Outcome]) 
     return found
 
 
-def _signs(market: BaseMarket, outcome: Outcome) -> list[str]:
+def _signs(market: BaseMarket, outcome: AppliedScenario) -> list[str]:
     return [
         f"{f.risk_factor_id} turns from {market.base[r]:g} to {outcome.levels[r].min():g}."
         for r, f in enumerate(market.index.factors)
@@ -51,7 +51,7 @@ def curve_names(index: FactorIndex) -> list[str]:
     return sorted({f.curve for f in index.factors if f.curve is not None})
 
 
-def _curves(market: BaseMarket, outcome: Outcome) -> list[str]:
+def _curves(market: BaseMarket, outcome: AppliedScenario) -> list[str]:
     texts = []
     for name in curve_names(market.index):
         pillars = market.index.curve(name)

@@ -13,9 +13,9 @@ from flask_openapi3.openapi import OpenAPI
 from lake.tables import code_version
 from service import errors
 from service.api import branches, catalogue, data, document, health, questions, replay, scenarios, valuations
-from service.api.answers import MEDIA_TYPES, choose_format
 from service.api.context import EXTENSION, Context
 from service.api.models import Problem
+from service.api.responses import MEDIA_TYPES, choose_format
 from service.config import Settings
 from service.errors import MisdirectedRequest, UnsupportedMediaType, request_id
 from service.process import is_loopback

@@ -12,10 +12,10 @@ from pydantic import ConfigDict, Field
 from aggregation.whatif.save_branch import BranchRequest, describe_branch
 from lake.schemas import BRANCHES
 from service.api import models
-from service.api.answers import json_answer, page_answer, tabular
 from service.api.context import context
 from service.api.document import blueprint
 from service.api.requests import Body, Parameters, TableParameters
+from service.api.responses import json_answer, page_answer, tabular
 from service.api.valuations import accepted
 from service.jobs import BRANCH, BRANCH_DELETION
 from valuation.books.branches import find_branch, list_branches, summary

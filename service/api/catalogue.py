@@ -13,9 +13,9 @@ from aggregation.kernels.tail import ESTIMATORS
 from aggregation.measures import MEASURES
 from scenarios.generators import GENERATORS
 from service.api import models
-from service.api.answers import rows_answer, tabular
 from service.api.document import blueprint
 from service.api.requests import TableParameters
+from service.api.responses import rows_answer, tabular
 from service.encoding import to_json
 from valuation.catalogue import INSTRUMENTS, pricer_version
 

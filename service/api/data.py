@@ -19,11 +19,11 @@ from lake.tables import Lake, Snapshot
 from scenarios.store import find_scenario_set, list_scenario_sets
 from scenarios.types import RiskClass
 from service.api import models
-from service.api.answers import json_answer, page_answer, tabular
 from service.api.context import context
 from service.api.document import blueprint
 from service.api.paging import PageParameters, cut_page, encode_cursor, start_of_page
 from service.api.requests import FilterText, Parameters, TableParameters
+from service.api.responses import json_answer, page_answer, tabular
 from service.encoding import to_rows
 from valuation.sets.store import find_sealed
 

@@ -11,7 +11,7 @@ from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 from flask_openapi3.openapi import OpenAPI
 
-from service.api.answers import MEDIA_TYPES, PAGES, json_answer, offered
+from service.api.responses import MEDIA_TYPES, PAGES, json_answer, offered
 from service.errors import PROBLEM_TYPE
 
 PREFIX = "/api/v1"

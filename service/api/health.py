@@ -10,10 +10,10 @@ from flask import Response
 from lake.errors import NotFound, NotReady
 from lake.tables import code_version
 from service.api import models
-from service.api.answers import json_answer
 from service.api.context import context
 from service.api.document import blueprint
 from service.api.requests import Parameters
+from service.api.responses import json_answer
 
 api = blueprint("health", __name__, __doc__)
 

@@ -172,7 +172,7 @@ class PlanCost(Answer):
     expected_core_seconds: float
 
 
-class Plan(Answer):
+class ValuationPlanAnswer(Answer):
     """What a valuation would take."""
 
     valuation_set: str

@@ -23,11 +23,11 @@ from aggregation.session import Session
 from lake.errors import BadInput, Issue, NotValued
 from lake.schemas import TABLES
 from lake.tables import NEVER_WRITTEN, Lake
-from service.api.answers import json_answer, table_answer, tabular
 from service.api.context import context
 from service.api.document import blueprint
-from service.api.models import Answer, JobAnswer, Plan
+from service.api.models import Answer, JobAnswer, ValuationPlanAnswer
 from service.api.requests import Body, TableParameters
+from service.api.responses import json_answer, table_answer, tabular
 from service.api.shapes import shape_of
 from service.api.valuations import accepted
 from service.jobs import QUESTION
@@ -39,12 +39,12 @@ MOST_VALUATIONS = 5_000_000  # while a client waits: a few seconds
 api = blueprint("questions", __name__, __doc__)
 
 
-class Valuation(Answer):
+class PlannedValuation(Answer):
     """A valuation the question rests on, and what of it is missing."""
 
     for_: str = Field(alias="for", description="what it is for")
     request: dict[str, Any] = Field(description="body of POST /valuations that makes it")
-    plan: Plan
+    plan: ValuationPlanAnswer
 
 
 class PlanAnswer(Answer):
@@ -52,15 +52,15 @@ class PlanAnswer(Answer):
 
     ready: bool = Field(description="nothing has to be valued first")
     expected_core_seconds: float = Field(description="of what is missing, and of what is priced for the answer alone")
-    valuations: list[Valuation]
+    valuations: list[PlannedValuation]
     about: dict[str, Any] = Field(description="further figures of this question")
 
 
-class _Parameters(TableParameters):
+class _QuestionParameters(TableParameters):
     called: ClassVar[str] = "question"
 
 
-class _Body(Body):
+class _QuestionBody(Body):
     called: ClassVar[str] = "question"
 
 
@@ -94,7 +94,7 @@ def _parameters_model(name: str, model: type[BaseModel]) -> type[BaseModel] | No
     fields: dict[str, Any] = {
         f"{p.name}_" if p.name == "from" else p.name: _field(p) for p in found if p.kind not in ("objects", "pairs")
     }
-    bases = (_Page, _Parameters) if _in_pages(model) else _Parameters
+    bases = (_Page, _QuestionParameters) if _in_pages(model) else _QuestionParameters
     return create_model(f"{_camel(name)}Parameters", __base__=bases, __doc__=model.__doc__, **fields)
 
 
@@ -191,7 +191,9 @@ def _add(name: str) -> None:
     entry, question = questions.QUESTIONS[name], questions.question(name)
     model, shape = question.query, shape_of(name)
     paged = _in_pages(model)
-    body_model = type(f"{_camel(name)}Body", (_Body, *((_Page,) if paged else ()), model), {"__doc__": model.__doc__})
+    body_model = type(
+        f"{_camel(name)}Body", (_QuestionBody, *((_Page,) if paged else ()), model), {"__doc__": model.__doc__}
+    )
     parameters = _parameters_model(name, model)
 
     def of_body(body: Any) -> Any:

@@ -8,12 +8,12 @@ from flask import Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from aggregation.questions import QUESTIONS
-from aggregation.replay import OLD_KINDS, State, Verdict, receipt_of, replay
-from service.api.answers import json_answer
+from aggregation.replay import OLD_KINDS, State, Verdict, receipt_in, replay
 from service.api.context import context
 from service.api.document import blueprint
 from service.api.models import Answer
 from service.api.requests import Body
+from service.api.responses import json_answer
 
 api = blueprint("replay", __name__, __doc__)
 
@@ -56,4 +56,4 @@ class ReplayAnswer(Answer):
 @api.post("/replay", responses={200: ReplayAnswer})
 def replay_receipt(body: ReplayBody) -> Response:
     """Recomputes an answer from the lake as it was, compares the bits, and names every input that is not as it was."""
-    return json_answer(replay(context().lake, receipt_of(body.receipt.model_dump())).to_dict())
+    return json_answer(replay(context().lake, receipt_in(body.receipt.model_dump())).to_dict())

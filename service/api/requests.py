@@ -10,7 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from aggregation.types import Filter
 from lake.errors import BadInput, invalid
-from service.api.answers import Format
+from service.api.responses import Format
 from service.errors import Malformed
 
 

@@ -20,10 +20,10 @@ from scenarios.stress.generate import StressDefinition, generate
 from scenarios.stress.preview import Preview
 from scenarios.stress.preview import preview as preview_of
 from service.api import data, models
-from service.api.answers import json_answer, offers, page_answer, tabular, text_answer
 from service.api.context import context
 from service.api.document import blueprint
 from service.api.requests import Body, TableParameters
+from service.api.responses import json_answer, offers, page_answer, tabular, text_answer
 from service.api.valuations import accepted
 from service.jobs import SCENARIO_SET
 

@@ -226,7 +226,7 @@ class CauseRow(Interval):
     meaning: str
 
 
-class CornerRow(Answer):
+class IntermediateValuationRow(Answer):
     changed: list[str] = Field(description="which coordinates are those of the second point")
     positions_date: dt.date | None
     valuation_date: dt.date
@@ -254,7 +254,7 @@ class ExplainAnswer(Answer):
     common_scenarios: int | None = Field(None, description="scenarios that both points have")
     coverage: list[CoverageAnswer] | None = Field(None, description="of both points")
     revaluation: list[str] | None = Field(None, description="what changed about the valuation of a unit")
-    corners: list[CornerRow] | None = Field(None, description="the intermediate valuations")
+    corners: list[IntermediateValuationRow] | None = Field(None, description="the intermediate valuations")
     receipt: dict[str, Any]
     notes: list[str]
 
@@ -346,18 +346,20 @@ class ConventionDifference(Answer):
     theirs: str
 
 
-class Reading(Answer):
+class ReconciliationRow(Answer):
     value: float
     distance: float
     matches: bool
     differences: list[ConventionDifference] = Field(description="what is not as ours")
 
 
-class BridgeAnswer(Answer):
+class ReconciliationAnswer(Answer):
     query: RiskQuery
     theirs: TheirNumber
     ours: float | None = Field(description="our number; null where there is none")
-    candidates: list[Reading] = Field(description="matches, fewest differences first, then the nearest others")
+    candidates: list[ReconciliationRow] = Field(
+        description="matches, fewest differences first, then the nearest others"
+    )
     matches: int = Field(description="readings that give their number")
     tried: int = Field(description="readings with a value of their own")
     by_chance: float = Field(description="matches to be expected by accident")
@@ -408,7 +410,7 @@ class LeftOut(Answer):
     reason: str
 
 
-class WayBackAnswer(Answer):
+class LimitHedgeAnswer(Answer):
     query: RiskQuery
     limit: float
     measure: str = Field(description="the measure that is limited, such as es_0.975")
@@ -446,9 +448,9 @@ SHAPES: Mapping[str, type[BaseModel]] = {
     "explain-drill": DrillAnswer,
     "drivers": DriversAnswer,
     "pnl-explain": PnlExplainAnswer,
-    "reconcile": BridgeAnswer,
+    "reconcile": ReconciliationAnswer,
     "what-if": WhatIfAnswer,
-    "limit-hedge": WayBackAnswer,
+    "limit-hedge": LimitHedgeAnswer,
     "backtest": BacktestAnswer,
     "stress": RiskAnswer,
     "scenario-pnl": RiskAnswer,

@@ -9,10 +9,10 @@ from flask import Response
 from pydantic import ConfigDict, Field
 
 from service.api import models
-from service.api.answers import json_answer
 from service.api.context import context
 from service.api.document import blueprint
 from service.api.requests import Body, Parameters
+from service.api.responses import json_answer
 from service.jobs import VALUATION, Job, State
 from valuation.sets.requests import ValuationRequest, plan_valuation
 
@@ -35,7 +35,7 @@ class JobPath(Parameters):
     job_id: str = Field(description="id of the job")
 
 
-@api.post("/valuations/plan", responses={200: models.Plan})
+@api.post("/valuations/plan", responses={200: models.ValuationPlanAnswer})
 def plan(body: ValuationBody) -> Response:
     """What a valuation would take: wanted, present, missing, expected seconds. Nothing is run or stored."""
     return json_answer(plan_valuation(context().lake.snapshot(), body).to_dict())

@@ -17,7 +17,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from aggregation.book.book import Book, Column
+from aggregation.book.book import Book, PositionColumn
 from aggregation.dimensions import ATTRIBUTE
 from aggregation.kernels.tail import value_at_risk
 from aggregation.opened.alignment import align
@@ -117,7 +117,7 @@ def _inputs(folder: Path, members: Mapping[str, Codes], n: int, n_scenarios: int
         matrix=rows,
         failures=pa.record_batch({"contract_id": pa.array([], pa.string())}),
     )
-    columns = {f"{ATTRIBUTE}{c}": Column(codes, _texts(c, codes)) for c, codes in members.items()}
+    columns = {f"{ATTRIBUTE}{c}": PositionColumn(codes, _texts(c, codes)) for c, codes in members.items()}
     book = Book(VALUATION_DATE, (), ids, np.arange(n + 1), np.ones(n), columns)
     scenarios = ScenarioDetails.from_row(dict.fromkeys(SCENARIO_SETS.schema.names))
     return Inputs(Snapshot(Lake(folder), {}), made, scenarios, vectors, book, align(book, vectors))

@@ -147,7 +147,7 @@ def bench_table_command(
 
 
 @app.command("map")
-def bench_map(
+def bench_map_command(
     contracts: Annotated[int, typer.Option("--contracts", help="Contracts to value.")] = 60_000,
     scenarios: Annotated[int, typer.Option("--scenarios", help="Scenarios.")] = 500,
     output: Annotated[Path | None, typer.Option("--output", help="Write the rows to this JSON file.")] = None,
@@ -159,7 +159,7 @@ def bench_map(
 
 
 @app.command("scenarios")
-def bench_scenarios(
+def bench_scenarios_command(
     output: Annotated[Path | None, typer.Option("--output", help="Write the rows to this JSON file.")] = None,
 ) -> None:
     """Historical and Monte Carlo scenarios of 500 factors, and a million of them in bounded memory."""
@@ -169,7 +169,7 @@ def bench_scenarios(
 
 
 @app.command("all")
-def bench_all(
+def bench_all_command(
     output: Annotated[Path, typer.Option("--output", help="JSON file for the rows.")] = Path("bench.json"),
 ) -> None:
     """Every benchmark with its default sizes."""

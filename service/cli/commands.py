@@ -155,7 +155,7 @@ def value_command(
     )
     if plan:
         planned = plan_valuation(opened.snapshot(), request).to_dict()
-        display.print_json(planned) if json else tables.show_plan(planned)
+        display.print_json(planned) if json else tables.show_valuation_plan(planned)
         return
     with Committer(opened, "varlake value") as committer, display.progress_bar("valuing") as progress:
         cancelled = threading.Event()
@@ -227,7 +227,7 @@ def demo_command(
     """The main job from files to answers: ingest, book, scenarios, valuation on Spark, VaR by desk on two days."""
     from service import demo
 
-    demo.run(market_data, positions, folder)
+    demo.run_demo(market_data, positions, folder)
 
 
 @app.command("version")

@@ -100,7 +100,7 @@ def scenarios_show(
     row = find_scenario_set(opened, name_or_id, as_date(as_of, "--as-of") if as_of else None)
     _show_scenario_set(opened, row.scenario_set_id, json)
     if plot is not None:
-        written = scenario_picture.plot(load_scenario_set(opened, row.scenario_set_id), plot)
+        written = scenario_picture.plot_scenario_set(load_scenario_set(opened, row.scenario_set_id), plot)
         display.say(f"Wrote {written}")
 
 
@@ -195,7 +195,7 @@ def scenarios_preview(
     from scenarios.stress.generate import generate
     from scenarios.stress.preview import preview, render
     from service.rendering import tables
-    from service.rendering.preview_picture import plot as draw
+    from service.rendering.preview_picture import plot_preview as draw
 
     _, opened = open_lake(lake)
     snapshot, definition = opened.snapshot(), _definition(scenario, as_of)

@@ -41,7 +41,7 @@ from service.jobs import (
     JobTable,
 )
 from service.operations import vector_cache
-from service.process import run
+from service.process import run_process
 from valuation.sets.requests import ValuationRequest
 
 if TYPE_CHECKING:
@@ -262,4 +262,4 @@ class _Engine:
 
 
 if __name__ == "__main__":
-    sys.exit(run(main))
+    sys.exit(run_process(main))

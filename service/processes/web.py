@@ -14,7 +14,7 @@ from gunicorn.app.base import BaseApplication
 
 from service.api.app import create_app
 from service.config import Settings
-from service.process import run
+from service.process import run_process
 
 REQUEST_SECONDS = 300  # a worker that does not even turn its event loop for this long is replaced
 
@@ -57,4 +57,4 @@ class _Gunicorn(BaseApplication):  # type: ignore[misc]
 
 
 if __name__ == "__main__":
-    sys.exit(run(lambda settings: _Gunicorn(settings).run()))
+    sys.exit(run_process(lambda settings: _Gunicorn(settings).run()))

@@ -9,7 +9,7 @@ from service.rendering import display, pictures
 
 if TYPE_CHECKING:
     from aggregation.backtest.judgement import BacktestResult, NodeBacktest
-    from aggregation.kernels.backtest_statistics import Outcome
+    from aggregation.kernels.backtest_statistics import StatisticalTest
     from aggregation.risk.series import SeriesResult
 
 _SHOWN_EXCEPTIONS = 20
@@ -65,7 +65,7 @@ def _counts(node: NodeBacktest) -> list[dict[str, Any]]:
     return rows
 
 
-def _outcome(outcome: Outcome) -> dict[str, Any]:
+def _outcome(outcome: StatisticalTest) -> dict[str, Any]:
     verdict = {True: "rejected", False: "not rejected", None: outcome.why}[outcome.rejected]
     return {
         "test": outcome.test,

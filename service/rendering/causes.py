@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from service.rendering import display, pictures
 
 if TYPE_CHECKING:
-    from aggregation.change.convention_bridge import Bridge
     from aggregation.change.drivers import DriversResult
     from aggregation.change.pnl_explain import PnlExplain
+    from aggregation.change.reconciliation import Reconciliation
 
 _MOST_FAILURES = 20
 
@@ -88,7 +88,7 @@ def plot_drivers(result: DriversResult, path: Path) -> Path:
     return pictures.contribution_bars(path, names, values, title=title, unit=result.queries[0].currency)
 
 
-def show_bridge(result: Bridge) -> None:
+def show_reconciliation(result: Reconciliation) -> None:
     """The readings that match, those with fewest differences first, then the nearest others."""
     display.print_table(
         result.rows.to_pylist(),

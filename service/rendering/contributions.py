@@ -49,10 +49,10 @@ def show_contributions(result: ContributionResult) -> None:
     display.print_table(rows, columns, title=title, last={**result.total, **label})
     if "standalone_sum" in result.total and len(rows) > 1:
         display.print_pairs({"sum of standalone, does not add up": result.total["standalone_sum"]})
-    show_basis(result.coverage.to_dict(), result.receipt, result.notes, f"{query.form} form, {query.estimator}")
+    show_sources(result.coverage.to_dict(), result.receipt, result.notes, f"{query.form} form, {query.estimator}")
 
 
-def show_basis(coverage: Mapping[str, Any], receipt: Mapping[str, Any], notes: Sequence[str], how: str) -> None:
+def show_sources(coverage: Mapping[str, Any], receipt: Mapping[str, Any], notes: Sequence[str], how: str) -> None:
     """Coverage, scenarios, valuation set and notes of an answer."""
     display.say(
         f"{coverage['covered']:,} of {coverage['positions']:,} positions covered ({coverage['status']}); "
@@ -116,7 +116,7 @@ def show_parametric(result: ParametricResult) -> None:
         },
         title=what,
     )
-    show_basis(result.coverage.to_dict(), result.receipt, result.notes, "covariance of their moves")
+    show_sources(result.coverage.to_dict(), result.receipt, result.notes, "covariance of their moves")
 
 
 def plot_parametric(result: ParametricResult, path: Path) -> Path:
@@ -155,7 +155,7 @@ def show_classes(result: RiskClassResult) -> None:
     totals = [{"risk_class": c, **t} for c, t in result.totals.items()]
     display.print_table(totals[:-1], columns[len(query.by) :], title="Total" if query.by else title, last=totals[-1])
     display.print_pairs({f"sum of the classes minus all, {n}": v for n, v in result.diversification.items()})
-    show_basis(result.coverage.to_dict(), result.receipt, result.notes, query.estimator)
+    show_sources(result.coverage.to_dict(), result.receipt, result.notes, query.estimator)
 
 
 def show_stressed(result: StressedResult) -> None:

@@ -15,7 +15,7 @@ from aggregation.types import RiskResult
 from lake.errors import BadInput
 from lake.landing.hierarchies import HierarchiesReport
 from service.rendering import display, pictures
-from service.rendering.contributions import show_basis as show_notes
+from service.rendering.contributions import show_sources
 from service.rendering.tables import show_basis, show_result
 
 _TELLING = ("instrument", "instrument_type", "currency", "trades", "desk", "book", "counterparty")
@@ -71,7 +71,7 @@ def show_pivot(result: PivotResult) -> None:
     rows = [dict(zip(names, r.values(), strict=True)) for r in rows]
     what = ", ".join(query.measures)
     display.print_table(rows[:-1], names, title=f"{what} on {query.as_of} in {query.currency}", last=rows[-1])
-    show_notes(result.coverage.to_dict(), result.receipt, result.notes, query.estimator)
+    show_sources(result.coverage.to_dict(), result.receipt, result.notes, query.estimator)
 
 
 def show_drill(result: DrillResult) -> None:
@@ -107,7 +107,7 @@ def show_drill(result: DrillResult) -> None:
         display.print_pairs({result.measure: result.value})
     if last < result.count:
         display.say(f"--first {last} shows the next.")
-    show_notes(result.coverage.to_dict(), result.receipt, result.notes, query.estimator)
+    show_sources(result.coverage.to_dict(), result.receipt, result.notes, query.estimator)
 
 
 def plot_drill(result: DrillResult, path: Path) -> Path:

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 from service.rendering import display, pictures
 
 if TYPE_CHECKING:
-    from aggregation.change.attribution_path import LatticePlan, LatticeResult
-    from aggregation.change.cause_drill import DrillResult
+    from aggregation.change.attribution_path import AttributionPathPlan, AttributionPathResult
+    from aggregation.change.cause_drill import CauseDrillResult
     from aggregation.change.explain import ExplainResult
 
 
-def show_explanation(result: ExplainResult | LatticeResult) -> None:
+def show_explanation(result: ExplainResult | AttributionPathResult) -> None:
     """The causes from one measure to the other, the table of members by cause, and what a reader must know."""
     said = result.to_dict()
     one, two = result.question
@@ -61,7 +61,7 @@ def _point(query: Any) -> str:
     return f"{query.as_of}" + (f" ({more})" if more else "")
 
 
-def show_drill(drilled: DrillResult) -> None:
+def show_cause_drill(drilled: CauseDrillResult) -> None:
     """The largest parts of a cell and what the others add up to."""
     cell = ", ".join(f"{k}={v or ''}" for k, v in drilled.cell.items()) or "every cell"
     shown = drilled.rows.num_rows
@@ -73,7 +73,7 @@ def show_drill(drilled: DrillResult) -> None:
     display.print_table(rows, drilled.rows.column_names, title=title, last=last)
 
 
-def show_lattice_plan(plan: LatticePlan) -> None:
+def show_attribution_path_plan(plan: AttributionPathPlan) -> None:
     """The intermediate valuations, which are there, and what the others cost."""
     said = plan.to_dict()
     rows = [
@@ -107,7 +107,7 @@ def show_lattice_plan(plan: LatticePlan) -> None:
         display.say("Nothing is missing.")
 
 
-def plot_explanation(result: ExplainResult | LatticeResult, path: Path) -> Path:
+def plot_explanation(result: ExplainResult | AttributionPathResult, path: Path) -> Path:
     """The waterfall of causes."""
     one, two = result.question
     steps: Sequence[tuple[str, float]] = tuple(result.causes.items())

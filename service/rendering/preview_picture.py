@@ -12,7 +12,7 @@ from service.rendering.figure import figure
 MOST_BARS = 15
 
 
-def plot(preview: Preview, path: str | Path, label: str | None = None) -> Path:
+def plot_preview(preview: Preview, path: str | Path, label: str | None = None) -> Path:
     """Writes the picture of one scenario (the first when `label` is None): the largest moves and the curves that move.
 
     The ending of the path decides the format. Raises `NotReady` without matplotlib, `BadInput` for another ending or label.

@@ -55,7 +55,7 @@ def rows_of(s: ScenarioSet, shown: int = SHOWN) -> list[dict[str, Any]]:
     return rows
 
 
-def plot(s: ScenarioSet, path: str | Path) -> Path:
+def plot_scenario_set(s: ScenarioSet, path: str | Path) -> Path:
     """Writes a picture: the range of the widest factors' moves, and the three widest scenario by scenario.
 
     The ending of the path decides the format. Raises `NotReady` without matplotlib, `BadInput` for another ending.

@@ -24,7 +24,7 @@ SHOWN_REJECTIONS = 20
 _COVERAGE = ("failed", "missing", "substituted", "status")
 
 
-def show_plan(plan: Mapping[str, Any]) -> None:
+def show_valuation_plan(plan: Mapping[str, Any]) -> None:
     """What a valuation would do, before it does it."""
     display.print_pairs({k: v for k, v in plan.items() if k != "by_instrument_type"}, title="Plan")
     if plan["by_instrument_type"]:

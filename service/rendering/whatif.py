@@ -10,7 +10,7 @@ from lake.errors import BadInput
 from service.rendering import display, pictures
 
 if TYPE_CHECKING:
-    from aggregation.whatif.limit_hedge import WayBack
+    from aggregation.whatif.limit_hedge import LimitHedge
     from aggregation.whatif.what_if import WhatIf
 
 _SHOWN = 40  # changes and groups on a terminal
@@ -71,14 +71,14 @@ def plot_what_if(result: WhatIf, path: Path) -> None:
     )
 
 
-def plot_way_back(result: WayBack, path: Path) -> None:
+def plot_limit_hedge(result: LimitHedge, path: Path) -> None:
     """The change that leads under the limit, as a what-if."""
     if result.what_if is None:
         raise BadInput("There is no picture to draw: nothing is done.")
     plot_what_if(result.what_if, path)
 
 
-def show_way_back(result: WayBack) -> None:
+def show_limit_hedge(result: LimitHedge) -> None:
     """What to do, what it costs and where it leads."""
     query, name = result.query, result.measure
     total = {} if result.what_if is None else result.what_if.total
@@ -98,7 +98,7 @@ def show_way_back(result: WayBack) -> None:
             "cost": result.cost,
             "cost at least": result.bound,
         },
-        title=f"Way back on {query.as_of} in {query.currency}",
+        title=f"Limit hedge on {query.as_of} in {query.currency}",
     )
     if result.actions:
         display.print_table([dict(a) for a in result.actions], ("move", "action", "quantity", "share", "cost"))

@@ -11,8 +11,8 @@ from command_line import answer, plain, refused, varlake
 from flask.testing import FlaskClient
 from small_lake import FRIDAY, MONDAY
 
-from aggregation.change.convention_bridge import Theirs, run_bridge
 from aggregation.change.drivers import run_drivers
+from aggregation.change.reconciliation import Theirs, reconcile
 from aggregation.replay import replay
 from aggregation.risk.query import run_query
 from aggregation.types import RiskQuery
@@ -56,7 +56,7 @@ def test_reconcile_on_the_command_line_and_over_http(lake: Lake, client: FlaskCl
     query = RiskQuery.model_validate({"as_of": MONDAY, "levels": ("0.9",)})
     pnl = -run_query(lake, query).total["var_0.9"]
     printed = f"{pnl:.2f}"  # with the other sign
-    expected = plain(run_bridge(lake, query, Theirs.parse(printed)).to_dict())
+    expected = plain(reconcile(lake, query, Theirs.parse(printed)).to_dict())
     assert expected["candidates"][0]["differences"] == [{"convention": "sign", "theirs": "losses negative"}]
     asked = ("reconcile", "--as-of", MONDAY, "--theirs", printed, "--level", "0.9")
     assert plain(answer(*asked, lake=lake.path)) == expected
@@ -78,7 +78,7 @@ def test_both_are_replayed_from_their_receipts(lake: Lake) -> None:
     for receipt in (
         run_drivers(lake, queries, most=3, over=("desk", "client")).receipt,
         run_drivers(lake, queries[:1]).receipt,
-        run_bridge(lake, queries[0], Theirs.parse("12.5")).receipt,
+        reconcile(lake, queries[0], Theirs.parse("12.5")).receipt,
     ):
         assert replay(lake, receipt).verdict == "same bits"
 

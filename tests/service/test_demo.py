@@ -18,7 +18,7 @@ def test_the_main_job(
 ) -> None:
     # the session of the test run goes on after the demo
     monkeypatch.setattr(type(spark), "stop", lambda self: None)
-    demo.run(None, 300, tmp_path / "demo")
+    demo.run_demo(None, 300, tmp_path / "demo")
     shown = capsys.readouterr()
     assert "synthetic" in shown.out + shown.err
     assert "Where the time went" in shown.out
@@ -33,7 +33,7 @@ def test_the_main_job(
 def test_a_folder_that_is_no_demo_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("mine")
     with pytest.raises(BadInput, match="something else"):
-        demo.run(None, 300, tmp_path)
+        demo.run_demo(None, 300, tmp_path)
     assert (tmp_path / "mine.txt").read_text() == "mine"
     with pytest.raises(BadInput, match="not there"):
-        demo.run(tmp_path / "nowhere", 300, tmp_path / "demo")
+        demo.run_demo(tmp_path / "nowhere", 300, tmp_path / "demo")

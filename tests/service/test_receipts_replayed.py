@@ -12,7 +12,7 @@ from command_line import answer, refused, varlake
 from flask.testing import FlaskClient
 from small_lake import FRIDAY, MONDAY, book_csv, no_spark, request
 
-from aggregation.replay import Replay, receipt_of, replay
+from aggregation.replay import Replay, receipt_in, replay
 from aggregation.risk.query import run_query
 from aggregation.types import RiskQuery
 from lake.committer import Committer
@@ -32,7 +32,7 @@ def lake(work_lake: Lake) -> Lake:
 
 
 def receipt(lake: Lake, query: RiskQuery = QUERY) -> Mapping[str, Any]:
-    return receipt_of(json.loads(json.dumps(run_query(lake, query).to_dict(), default=str)))
+    return receipt_in(json.loads(json.dumps(run_query(lake, query).to_dict(), default=str)))
 
 
 def states(done: Replay) -> dict[str, str]:
@@ -107,12 +107,12 @@ def test_other_code_is_named(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> Non
 )
 def test_what_is_no_receipt(given: object, message: str) -> None:
     with pytest.raises(BadInput, match=message):
-        receipt_of(given)
+        receipt_in(given)
 
 
 def test_an_unknown_kind_gets_the_known_ones(lake: Lake) -> None:
     with pytest.raises(BadInput, match="var"):
-        receipt_of({**receipt(lake), "kind": "va"})
+        receipt_in({**receipt(lake), "kind": "va"})
 
 
 def test_the_command(lake: Lake, tmp_path: Path) -> None:

@@ -54,12 +54,12 @@ def test_rows_are_the_percentiles_of_the_moves(drawn: ScenarioSet) -> None:
 
 @pytest.mark.parametrize(("ending", "begins"), [("svg", b"<?xml"), ("png", b"\x89PNG")])
 def test_picture_is_a_file_of_its_kind(drawn: ScenarioSet, tmp_path: Path, ending: str, begins: bytes) -> None:
-    assert scenario_picture.plot(drawn, tmp_path / f"set.{ending}").read_bytes().startswith(begins)
+    assert scenario_picture.plot_scenario_set(drawn, tmp_path / f"set.{ending}").read_bytes().startswith(begins)
 
 
 def test_other_endings_and_empty_sets_are_refused(drawn: ScenarioSet, tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="svg"):
-        scenario_picture.plot(drawn, tmp_path / "set.sgv")
+        scenario_picture.plot_scenario_set(drawn, tmp_path / "set.sgv")
     object.__setattr__(drawn, "shocked", np.zeros(3, dtype=bool))
     with pytest.raises(BadInput, match="nothing to draw"):
-        scenario_picture.plot(drawn, tmp_path / "set.svg")
+        scenario_picture.plot_scenario_set(drawn, tmp_path / "set.svg")

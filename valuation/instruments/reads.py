@@ -69,7 +69,7 @@ def present_values(market: Market, curves: Sequence[str], days: Sequence[Ints], 
         offsets = np.concatenate([[0], np.cumsum([len(days[i]) for i in rows])])
         unique, column = np.unique(np.concatenate([days[i] for i in rows]), return_inverse=True)
         matrix = market.discount(curve, (unique - start) / DAYS_A_YEAR)
-        out[rows] = cashflows.present_values(offsets, column, np.concatenate([amounts[i] for i in rows]), matrix)
+        out[rows] = cashflows.discounted_sums(offsets, column, np.concatenate([amounts[i] for i in rows]), matrix)
     return out
 
 

@@ -9,7 +9,7 @@ from lake.compiled import compiled
 
 
 @compiled
-def present_values(offsets: Ints, columns: Ints, amounts: Floats, discount: Floats) -> Floats:
+def discounted_sums(offsets: Ints, columns: Ints, amounts: Floats, discount: Floats) -> Floats:
     """Sum of amount x discount factor, shape (n_lists, n_states).
 
     List i holds the cash flows offsets[i] to offsets[i+1] (compressed sparse rows): cash flow j pays `amounts[j]` at

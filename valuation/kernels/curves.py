@@ -94,7 +94,7 @@ def _interpolate_rows(times: Floats, values: Floats, wanted: Floats) -> Floats:
 
 
 @compiled
-def _discount_factors(nodes: Floats, logs: Floats, segment: Ints, times: Floats) -> Floats:
+def _interpolated_discount_factors(nodes: Floats, logs: Floats, segment: Ints, times: Floats) -> Floats:
     n, m = len(times), logs.shape[1]
     out = np.empty((n, m))
     for i in range(n):
@@ -105,10 +105,10 @@ def _discount_factors(nodes: Floats, logs: Floats, segment: Ints, times: Floats)
     return out
 
 
-def discount_factors(nodes: Floats, logs: Floats, times: Floats) -> Floats:
+def interpolated_discount_factors(nodes: Floats, logs: Floats, times: Floats) -> Floats:
     """Discount factors of shape (len(times), n_states), linear in the logarithm between nodes.
 
     Beyond the last node the forward rate of the last segment goes on. Times must not be negative.
     """
     segment = np.clip(np.searchsorted(nodes, times, side="right") - 1, 0, len(nodes) - 2)
-    return _discount_factors(nodes, logs, segment, times)
+    return _interpolated_discount_factors(nodes, logs, segment, times)

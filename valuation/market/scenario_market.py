@@ -125,7 +125,7 @@ class ScenarioMarket:
             raise ValueError(f"Expected times from the valuation date on, but received {np.min(times)} years")
         if curve not in self._curves:
             self._curves[curve] = self._build(curve, self.states)
-        factors = curves.discount_factors(*self._curves[curve], times)
+        factors = curves.interpolated_discount_factors(*self._curves[curve], times)
         if self.roll is None or self.roll.market == "constant":
             return factors
         rolled = (self.roll.to - self.roll.since).days / DAYS_A_YEAR
@@ -150,7 +150,7 @@ class ScenarioMarket:
         assert self.roll is not None
         if curve not in self._origin_curves:
             self._origin_curves[curve] = self._build(curve, self.roll.origin[:, None])
-        factors: Floats = curves.discount_factors(*self._origin_curves[curve], times)[:, 0]
+        factors: Floats = curves.interpolated_discount_factors(*self._origin_curves[curve], times)[:, 0]
         return factors
 
     def _build(self, name: str, states: Floats) -> tuple[Floats, Floats]:

@@ -28,8 +28,8 @@ from lake.tables import Snapshot
 from scenarios.market.calendars import sessions
 from valuation.catalogue import all_term_fields
 from valuation.samples.bank import DESKS, LEGAL_ENTITIES, found_bank
-from valuation.samples.contracts import COLUMNS, PRODUCTS, missing_products, swap_fixing, swap_resets
 from valuation.samples.days import CALENDAR, DayMarket, MarketDays
+from valuation.samples.products import COLUMNS, PRODUCTS, missing_products, swap_fixing, swap_resets
 
 PARQUET_FROM = 200_000  # positions; below, CSV
 
@@ -89,7 +89,7 @@ def write_sample_book(
     if positions < 1 or seed < 0:
         raise BadInput(f"{positions} positions with seed {seed} were asked for; give 1 or more, and a seed from 0 on.")
     wanted = book_dates(dates)
-    book = _Book(MarketDays(snapshot, wanted[0], wanted[-1]), positions, seed)
+    book = _SampleBook(MarketDays(snapshot, wanted[0], wanted[-1]), positions, seed)
     folder = Path(directory)
     files = []
     for date in sessions(CALENDAR, wanted[0], wanted[-1]):
@@ -106,7 +106,7 @@ def write_sample_book(
     return tuple(files)
 
 
-class _Contracts:
+class _SampleContracts:
     """Every contract the bank ever made, in order; `named` finds the present one by its instrument."""
 
     def __init__(self) -> None:
@@ -164,7 +164,7 @@ class _Contracts:
         return made
 
 
-class _Book:
+class _SampleBook:
     """The bank's trades on one day after the other."""
 
     def __init__(self, days: MarketDays, positions: int, seed: int) -> None:
@@ -172,7 +172,7 @@ class _Book:
         self.positions = positions
         self.seed = seed
         self.bank = found_bank(np.random.default_rng([seed, 0]))
-        self.contracts = _Contracts()
+        self.contracts = _SampleContracts()
         self.trades = pd.DataFrame()
         self.tickets = 0
         self.numbered = 0

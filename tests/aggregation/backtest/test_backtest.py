@@ -21,7 +21,7 @@ from scipy import stats
 from aggregation.backtest.backtest import run_backtest
 from aggregation.backtest.judgement import BacktestQuery, BacktestResult
 from aggregation.questions import ask, read
-from aggregation.replay import receipt_of, replay
+from aggregation.replay import receipt_in, replay
 from aggregation.risk.query import run_query
 from aggregation.session import reading
 from aggregation.types import Filter, RiskQuery
@@ -368,7 +368,7 @@ class TestReceipt:
             "series": ask(reading(own_lake), "series", read("series", {"from": DAYS[10], "to": LAST})).receipt,
         }
         for kind, receipt in receipts.items():
-            done = replay(own_lake, receipt_of({"receipt": json.loads(json.dumps(receipt, default=str))}))
+            done = replay(own_lake, receipt_in({"receipt": json.loads(json.dumps(receipt, default=str))}))
             assert (done.kind, done.verdict, done.why) == (kind, "same bits", None)
             assert {i.state for i in done.inputs} == {"same"}
         changed = tmp_path / "pnl.csv"

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from small_lake import FRIDAY, MONDAY, build_lake, no_spark, request
 
-from aggregation.change.attribution_path import COORDINATES, explain_through, lattice_plan, value_lattice
+from aggregation.change.attribution_path import COORDINATES, explain_through, plan_attribution_path, value_intermediate
 from aggregation.change.explain import explain
 from aggregation.opened.opened_lake import VectorCache
-from aggregation.replay import receipt_of, replay
+from aggregation.replay import receipt_in, replay
 from aggregation.risk.query import run_query
 from aggregation.types import RiskQuery
 from lake.committer import Committer
@@ -28,7 +28,7 @@ ONE, TWO = (
 @pytest.fixture(scope="module")
 def lake(tmp_path_factory: pytest.TempPathFactory) -> Lake:
     """Both days valued, each for its own book, and nothing between them."""
-    made = build_lake(tmp_path_factory.mktemp("lattice") / "lake")
+    made = build_lake(tmp_path_factory.mktemp("path") / "lake")
     for day in (FRIDAY, MONDAY):
         with Committer(made, "test") as committer:
             run_valuation(committer, request(day), spark=no_spark)
@@ -37,15 +37,15 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Lake:
 
 @pytest.fixture(scope="module")
 def valued(lake: Lake) -> Lake:
-    plan = lattice_plan(lake, ONE, TWO, "shapley", VectorCache(lake))
+    plan = plan_attribution_path(lake, ONE, TWO, "shapley", VectorCache(lake))
     with Committer(lake, "test") as committer:
-        assert value_lattice(committer, plan, spark=no_spark) > 0
+        assert value_intermediate(committer, plan, spark=no_spark) > 0
     return lake
 
 
 def corner_values(lake: Lake, one: RiskQuery = ONE, two: RiskQuery = TWO) -> dict[int, float]:
     """The measure at every corner, each asked as a plain question of its own."""
-    plan = lattice_plan(lake, one, two, "shapley", VectorCache(lake))
+    plan = plan_attribution_path(lake, one, two, "shapley", VectorCache(lake))
     assert not plan.missing
     found = {}
     for c in plan.corners:
@@ -56,7 +56,7 @@ def corner_values(lake: Lake, one: RiskQuery = ONE, two: RiskQuery = TWO) -> dic
 
 def test_the_plan_says_what_is_missing_and_writes_nothing(lake: Lake) -> None:
     before = lake.version("valuation_sets"), lake.version("scenario_sets")
-    plan = lattice_plan(lake, ONE, TWO, "shapley", VectorCache(lake))
+    plan = plan_attribution_path(lake, ONE, TWO, "shapley", VectorCache(lake))
     said = json.loads(json.dumps(plan.to_dict(), default=str))
     assert said["coordinates"] == list(COORDINATES)
     assert len(said["corners"]) == 16
@@ -102,7 +102,8 @@ def test_steps_in_the_stated_order_are_differences_of_corners(valued: Lake) -> N
     assert sum(found.causes.values()) == pytest.approx(found.change, rel=1e-12)
     assert abs(found.residual) <= 1e-9 * abs(found.after)
     by_hand = explain(
-        valued, *(q.question for q in lattice_plan(valued, ONE, TWO, "sequential", VectorCache(valued)).corners[2:4])
+        valued,
+        *(q.question for q in plan_attribution_path(valued, ONE, TWO, "sequential", VectorCache(valued)).corners[2:4]),
     )
     assert found.causes["market"] == pytest.approx(by_hand.causes["revaluation"], rel=1e-9)
     assert found.causes["new"] == found.causes["closed"] == 0.0
@@ -113,7 +114,7 @@ def test_only_the_book_changed(valued: Lake) -> None:
     """One point read with two books: nothing to value, and positions have everything."""
     one, two = ONE, ONE.model_copy(update={"positions_date": MONDAY})
     cache = VectorCache(valued)
-    assert not lattice_plan(valued, one, two, "shapley", cache).missing
+    assert not plan_attribution_path(valued, one, two, "shapley", cache).missing
     found = explain_through(valued, one, two, "shapley", cache=cache)
     assert found.causes == {"positions": pytest.approx(found.change), "model": 0.0}
     assert found.change != 0.0
@@ -140,7 +141,7 @@ def test_intervals_use_one_resample_at_all_corners(valued: Lake) -> None:
 
 
 def test_asked_twice_prices_nothing(valued: Lake) -> None:
-    plan = lattice_plan(valued, ONE, TWO, "shapley", VectorCache(valued))
+    plan = plan_attribution_path(valued, ONE, TWO, "shapley", VectorCache(valued))
     assert plan.missing == ()
     assert plan.to_dict()["expected_core_seconds"] == 0
 
@@ -153,7 +154,7 @@ def test_positions_without_a_value_at_a_corner_are_said(valued: Lake) -> None:
 
 def test_an_unknown_method(valued: Lake) -> None:
     with pytest.raises(BadInput, match="expected sequential or shapley"):
-        lattice_plan(valued, ONE, TWO, "shaply", VectorCache(valued))
+        plan_attribution_path(valued, ONE, TWO, "shaply", VectorCache(valued))
 
 
 @pytest.mark.parametrize("method", ["identity", "sequential", "shapley"])
@@ -163,6 +164,6 @@ def test_a_receipt_replays_to_the_same_bits(valued: Lake, method: str) -> None:
         explain(valued, ONE, TWO) if method == "identity" else explain_through(valued, ONE, TWO, method, cache=cache)
     )
     receipt = json.loads(json.dumps(found.to_dict(), default=str))["receipt"]
-    done = replay(valued, receipt_of(receipt))
+    done = replay(valued, receipt_in(receipt))
     assert done.verdict == "same bits", done.why
     assert {i.state for i in done.inputs} == {"same"}

@@ -15,7 +15,7 @@ from test_explain import BASE, random_point
 
 from aggregation.change import intervals
 from aggregation.change.explain import CAUSES
-from aggregation.change.intervals import _cause_pnl, cause_intervals, resampled
+from aggregation.change.intervals import _cause_pnl, cause_intervals, resampled_causes
 from aggregation.change.sides import compared
 from aggregation.risk import sampling_error
 from lake.errors import BadInput
@@ -27,7 +27,7 @@ def test_every_resample_adds_up(tmp_path: Path, monkeypatch: Any, shift: int, me
     rng = np.random.default_rng(4)
     points = random_point(rng, MONDAY, 0), random_point(rng, TUESDAY, shift)
     comparison, _ = opened(tmp_path, *points, monkeypatch, measures=(measure,))
-    drawn = resampled(comparison)
+    drawn = resampled_causes(comparison)
     assert drawn.shape == (sampling_error.RESAMPLES, len(CAUSES) + 1)
     np.testing.assert_allclose(drawn[:, :-1].sum(axis=1), drawn[:, -1], atol=1e-9)
 
@@ -41,7 +41,7 @@ def test_the_sample_itself_gives_the_causes_of_the_table(tmp_path: Path, monkeyp
 
     once = [SimpleNamespace(counts=np.ones((1, 20), dtype=np.int32))] * 2
     monkeypatch.setattr(intervals, "paired_resamples", lambda one, two: once)
-    (drawn,) = resampled(comparison)
+    (drawn,) = resampled_causes(comparison)
     np.testing.assert_allclose(drawn[:-1], list(result.causes.values()), atol=1e-9)
     assert drawn[-1] == pytest.approx(result.change, abs=1e-9)
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aggregation.kernels.driver_search import LEAST, MEMBERS, NARROWNESS, SIMPLICITY, Found, search
+from aggregation.kernels.driver_search import LEAST, MEMBERS, NARROWNESS, SIMPLICITY, MemberSet, search_member_sets
 
 SIZES = (9, 9, 10, 9, 400)
 
@@ -45,7 +45,7 @@ def test_planted_drivers_are_found_exactly(seed: int, drivers: int, offsetting: 
         weight = 0.5 / drivers + rows.mean()
         change[rows] += sign * weight * n / rows.sum() * (1 + 0.3 * rng.standard_normal(rows.sum()))
         planted.append(members)
-    found = search(change, codes, SIZES, 5)
+    found = search_member_sets(change, codes, SIZES, 5)
     assert {f.members for f in found} == set(planted)
     for f in found:
         assert set(f.rows.tolist()) <= set(np.flatnonzero(inside(codes, f.members)).tolist())
@@ -83,17 +83,17 @@ def test_the_first_set_is_the_best_of_all(seed: int) -> None:
     rng, codes = rows_of(seed, 300, (4, 5, 3, 6))
     change = rng.standard_t(2, 300)
     score, members = brute_force(change, codes, (4, 5, 3, 6))
-    found = search(change, codes, (4, 5, 3, 6), 1)
+    found = search_member_sets(change, codes, (4, 5, 3, 6), 1)
     if not members:
         assert found == []
         return
     assert found[0].members == members
     assert found[0].score == pytest.approx(score, rel=1e-12)
     # the first does not depend on how many are sought
-    same(search(change, codes, (4, 5, 3, 6), 4)[:1], found)
+    same(search_member_sets(change, codes, (4, 5, 3, 6), 4)[:1], found)
 
 
-def same(one: Sequence[Found], two: Sequence[Found]) -> None:
+def same(one: Sequence[MemberSet], two: Sequence[MemberSet]) -> None:
     assert [f.members for f in one] == [f.members for f in two]
     assert [f.score for f in one] == pytest.approx([f.score for f in two], rel=1e-9)
 
@@ -102,13 +102,13 @@ def same(one: Sequence[Found], two: Sequence[Found]) -> None:
 def test_neither_order_nor_scale_nor_sign_of_rows_matters(seed: int) -> None:
     rng, codes = rows_of(seed, 2000, SIZES)
     change = rng.standard_t(1.5, 2000)
-    found = search(change, codes, SIZES, 5)
+    found = search_member_sets(change, codes, SIZES, 5)
     assert found
     order = rng.permutation(2000)
-    same(search(change[order], [c[order] for c in codes], SIZES, 5), found)
-    same(search(change * 1e6, codes, SIZES, 5), found)
-    same(search(-change, codes, SIZES, 5), found)
-    assert len(search(change, codes, SIZES, 2)) <= 2
+    same(search_member_sets(change[order], [c[order] for c in codes], SIZES, 5), found)
+    same(search_member_sets(change * 1e6, codes, SIZES, 5), found)
+    same(search_member_sets(-change, codes, SIZES, 5), found)
+    assert len(search_member_sets(change, codes, SIZES, 2)) <= 2
 
 
 def test_moves_that_offset_each_other_are_both_found() -> None:
@@ -117,14 +117,14 @@ def test_moves_that_offset_each_other_are_both_found() -> None:
     up, down = inside(codes, ((0, 3), (1, 7))), inside(codes, ((0, 5), (2, 8)))
     change[up], change[down] = 1.0 / up.sum(), -1.0 / down.sum()
     assert abs(change.sum()) < 1e-12
-    assert {f.members for f in search(change, codes, SIZES, 5)} == {((0, 3), (1, 7)), ((0, 5), (2, 8))}
+    assert {f.members for f in search_member_sets(change, codes, SIZES, 5)} == {((0, 3), (1, 7)), ((0, 5), (2, 8))}
 
 
 def test_a_single_row_is_found_by_the_dimension_that_names_it() -> None:
     rng, codes = rows_of(2, 5000, SIZES)
     change = rng.standard_normal(5000)
     change[77] += 4000.0
-    found = search(change, [*codes, rng.permutation(5000).astype(np.int32)], [*SIZES, 5000], 3)
+    found = search_member_sets(change, [*codes, rng.permutation(5000).astype(np.int32)], [*SIZES, 5000], 3)
     assert [len(f.members) for f in found] == [1]
     assert found[0].members[0][0] == len(SIZES)
     assert found[0].rows.tolist() == [77]
@@ -132,10 +132,10 @@ def test_a_single_row_is_found_by_the_dimension_that_names_it() -> None:
 
 def test_a_change_spread_as_the_rows_are_has_no_driver() -> None:
     _, codes = rows_of(3, 5000, SIZES)
-    assert search(np.ones(5000), codes, SIZES, 5) == []
-    assert search(np.zeros(5000), codes, SIZES, 5) == []
+    assert search_member_sets(np.ones(5000), codes, SIZES, 5) == []
+    assert search_member_sets(np.zeros(5000), codes, SIZES, 5) == []
     alike = [np.zeros(5000, dtype=np.int32)]
-    assert search(np.arange(5000.0), alike, [1], 5) == []
+    assert search_member_sets(np.arange(5000.0), alike, [1], 5) == []
 
 
 def test_what_is_hedged_in_a_member_is_no_driver() -> None:
@@ -147,7 +147,7 @@ def test_what_is_hedged_in_a_member_is_no_driver() -> None:
         c[[10, 20]] = 7, 7  # alike in all but the trade
     change[10] += 1000.0
     change[20] -= 1000.0
-    found = search(change, [*codes, np.arange(5000, dtype=np.int32)], [*SIZES, 5000], 3)
+    found = search_member_sets(change, [*codes, np.arange(5000, dtype=np.int32)], [*SIZES, 5000], 3)
     assert [f.members for f in found] == [((0, 4),)]
 
 
@@ -158,6 +158,6 @@ def test_members_that_move_most_are_combined_among_many() -> None:
     members = (499, 250, 3)
     for c, member in zip(codes, members, strict=True):
         c[:200] = member
-    found = search(change, codes, (500, 500, 500), 3)
+    found = search_member_sets(change, codes, (500, 500, 500), 3)
     assert MEMBERS < 500
     assert found[0].rows[:200].tolist() == list(range(200))

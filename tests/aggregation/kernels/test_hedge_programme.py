@@ -1,4 +1,4 @@
-"""The cheapest way back against brute force over a grid, its dual, closed forms and invariants."""
+"""The cheapest hedge under a limit against brute force over a grid, its dual, closed forms and invariants."""
 
 from __future__ import annotations
 
@@ -10,31 +10,31 @@ import pytest
 from scipy.optimize import minimize_scalar
 
 from aggregation.kernels import hedge_programme
-from aggregation.kernels.hedge_programme import Problem, Solution, cheapest_es, cheapest_var
+from aggregation.kernels.hedge_programme import HedgeProgramme, Solution, cheapest_es, cheapest_var
 from aggregation.kernels.tail import expected_shortfall, value_at_risk
 from lake.arrays import Floats
 
 LEVEL = Fraction(9, 10)
 
 
-def es(problem: Problem, quantity: Floats) -> float:
+def es(problem: HedgeProgramme, quantity: Floats) -> float:
     pnl = problem.after(np.asarray(quantity, dtype=np.float64))[None]
     return float(expected_shortfall(pnl, problem.level, problem.weights, "")[0])
 
 
-def var(problem: Problem, quantity: Floats) -> float:
+def var(problem: HedgeProgramme, quantity: Floats) -> float:
     pnl = problem.after(np.asarray(quantity, dtype=np.float64))[None]
     return float(value_at_risk(pnl, problem.level, problem.weights, "order_statistic")[0])
 
 
 def problem(
     seed: int, n: int = 60, m: int = 2, *, weighted: bool = False, lot: float = 0.0, level: Fraction = LEVEL
-) -> Problem:
+) -> HedgeProgramme:
     rng = np.random.default_rng(seed)
     pnl = rng.standard_t(4, n) * 100
     moves = np.array([-0.3 * pnl + rng.standard_normal(n) * 20 for _ in range(m)])  # hedges, each with noise of its own
     weights = rng.uniform(0.2, 1.0, n) if weighted else None
-    return Problem(
+    return HedgeProgramme(
         pnl,
         moves,
         rng.uniform(1.0, 3.0, m),
@@ -45,7 +45,7 @@ def problem(
     )
 
 
-def on_grid(p: Problem, limit: float, measure: object, steps: int) -> float:
+def on_grid(p: HedgeProgramme, limit: float, measure: object, steps: int) -> float:
     """The least cost of all points of a grid that meet the limit."""
     axes = [
         np.arange(0, top + 1e-12, lot) if lot else np.linspace(0, top, steps)
@@ -55,7 +55,7 @@ def on_grid(p: Problem, limit: float, measure: object, steps: int) -> float:
     return min(met, default=np.inf)
 
 
-def limit_between(p: Problem, measure: object, share: float) -> float:
+def limit_between(p: HedgeProgramme, measure: object, share: float) -> float:
     """A limit that the moves can reach: part of the way from the measure now to the least on a coarse grid."""
     corners = itertools.product(*(np.linspace(0, top, 5) for top in p.most))
     least = min(measure(p, np.array(x)) for x in corners)  # type: ignore[operator]
@@ -86,14 +86,14 @@ def test_whole_lots_are_the_best_of_all_lots(seed: int) -> None:
     found = cheapest_es(p, limit)
     assert np.allclose(found.quantity / 0.25, np.rint(found.quantity / 0.25), atol=0)
     assert found.cost == pytest.approx(on_grid(p, limit, es, 0))
-    free = cheapest_es(Problem(p.pnl, p.moves, p.most, p.cost, np.zeros(2), p.level), limit)
+    free = cheapest_es(HedgeProgramme(p.pnl, p.moves, p.most, p.cost, np.zeros(2), p.level), limit)
     assert free.cost <= found.cost + 1e-9
 
 
 def test_one_hedge_has_a_closed_form() -> None:
     """A perfect hedge: ES(p - x p) = (1 - x) ES(p), so x = 1 - limit / ES(p)."""
     pnl = np.random.default_rng(1).standard_normal(500)
-    p = Problem(pnl, -pnl[None], np.array([1.0]), np.array([7.0]), np.zeros(1), Fraction(99, 100))
+    p = HedgeProgramme(pnl, -pnl[None], np.array([1.0]), np.array([7.0]), np.zeros(1), Fraction(99, 100))
     now = es(p, np.zeros(1))
     found = cheapest_es(p, 0.25 * now)
     assert found.quantity[0] == pytest.approx(0.75, rel=1e-9)
@@ -102,7 +102,7 @@ def test_one_hedge_has_a_closed_form() -> None:
     assert over.quantity[0] == pytest.approx(0.75, rel=1e-7)
 
 
-def value(pnl: Floats, p: Problem) -> float:
+def value(pnl: Floats, p: HedgeProgramme) -> float:
     return float(value_at_risk(pnl[None], p.level, p.weights, "order_statistic")[0])
 
 
@@ -121,18 +121,19 @@ def test_scaling_and_cheaper_moves() -> None:
     limit = limit_between(p, es, 0.5)
     found = cheapest_es(p, limit)
     for money in (1e-3, 1e7):  # the same in pennies and in millions
-        scaled = Problem(p.pnl * money, p.moves * money, p.most, p.cost, p.lot, p.level)
+        scaled = HedgeProgramme(p.pnl * money, p.moves * money, p.most, p.cost, p.lot, p.level)
         assert cheapest_es(scaled, limit * money).quantity == pytest.approx(found.quantity, rel=1e-5, abs=1e-7)
-    units = Problem(p.pnl, p.moves / 1000, p.most * 1000, p.cost / 1000, p.lot, p.level)  # the same in smaller units
+    # the same in smaller units
+    units = HedgeProgramme(p.pnl, p.moves / 1000, p.most * 1000, p.cost / 1000, p.lot, p.level)
     assert cheapest_es(units, limit).cost == pytest.approx(found.cost, rel=1e-7)
     for more in (0.6, 0.7):  # a tighter limit never costs less
         assert cheapest_es(p, limit_between(p, es, more)).cost >= found.cost - 1e-9
     order = [2, 0, 1]
-    turned = Problem(p.pnl, p.moves[order], p.most[order], p.cost[order], p.lot, p.level)
+    turned = HedgeProgramme(p.pnl, p.moves[order], p.most[order], p.cost[order], p.lot, p.level)
     assert cheapest_es(turned, limit).cost == pytest.approx(found.cost, rel=1e-7)
 
 
-def solve_var(p: Problem, limit: float) -> Solution:
+def solve_var(p: HedgeProgramme, limit: float) -> Solution:
     return cheapest_var(p, limit, lambda after: value(after, p))
 
 

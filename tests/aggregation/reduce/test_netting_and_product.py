@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aggregation.book.book import Book, Column
+from aggregation.book.book import Book, PositionColumn
 from aggregation.book.filters import select
 from aggregation.dimensions import DIMENSIONS, groupable
 from aggregation.opened.alignment import align
@@ -36,7 +36,7 @@ def make_book(contract: Any, quantity: Any, **columns: Any) -> Book:
     for name, values in columns.items():
         members: list[str | None] = [*sorted({v for v in values if v is not None}), *([None] if None in values else [])]
         codes = np.array([members.index(v) for v in values], dtype=np.int32)
-        encoded[name] = Column(codes[order], pa.array(members, pa.string()))
+        encoded[name] = PositionColumn(codes[order], pa.array(members, pa.string()))
     return Book(
         positions_date=DAY,
         files=(),

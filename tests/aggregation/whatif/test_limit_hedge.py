@@ -1,4 +1,4 @@
-"""The cheapest way back under a limit: found, verified, refused, and as users ask for it."""
+"""The cheapest hedge under a limit: found, verified, refused, and as users ask for it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from small_lake import MONDAY, OPTION, SHARE_A, SHARE_B
 from aggregation.replay import replay
 from aggregation.risk.query import run_query
 from aggregation.types import Filter, RiskQuery
-from aggregation.whatif.limit_hedge import LimitHedgeQuery, Move, WayBack, WayBackRequest, way_back
+from aggregation.whatif.limit_hedge import HedgeCandidate, HedgeRequest, LimitHedge, LimitHedgeQuery, limit_hedge
 from aggregation.whatif.request import run_what_if
 from lake.errors import BadInput, NotFound, validated
 from lake.landing.rows import read_rows
@@ -38,9 +38,9 @@ def lake(valued_lake: Path) -> Lake:
     return Lake.open(valued_lake)
 
 
-def ask(lake: Lake, limit: float, moves: list[dict[str, Any]], measure: str = "es", **more: Any) -> WayBack:
+def ask(lake: Lake, limit: float, moves: list[dict[str, Any]], measure: str = "es", **more: Any) -> LimitHedge:
     query = RiskQuery(**{"as_of": MONDAY, "where": NODE, "measures": (measure,), "levels": ("0.9",), **more})
-    return way_back(lake, query, validated(WayBackRequest, {"limit": limit, "moves": moves}, "way back"))
+    return limit_hedge(lake, query, validated(HedgeRequest, {"limit": limit, "moves": moves}, "limit hedge"))
 
 
 def now(lake: Lake, measure: str = "es", **more: Any) -> float:
@@ -194,12 +194,12 @@ def test_moves_from_files(tmp_path: Path) -> None:
         ",,desk=Equities;book=book-1,,,,,,,10,\n"
     )
 
-    def read(text: str) -> tuple[Move, ...]:
+    def read(text: str) -> tuple[HedgeCandidate, ...]:
         return LimitHedgeQuery.model_validate({"as_of": MONDAY, "limit": 1, "moves": read_rows(text)}).moves
 
     shares, unwind, selection = read(str(tmp_path / "m.csv"))
-    assert shares == Move.model_validate(BUY_B)
-    assert unwind == Move.model_validate({**UNWIND, "lot": 10})
+    assert shares == HedgeCandidate.model_validate(BUY_B)
+    assert unwind == HedgeCandidate.model_validate({**UNWIND, "lot": 10})
     assert [str(f) for f in selection.where] == ["desk=Equities", "book=book-1"]
     (tmp_path / "m.json").write_text(json.dumps([BUY_B, UNWIND]))
     assert read(str(tmp_path / "m.json"))[0] == shares

@@ -25,7 +25,7 @@ from scenarios import generators
 from scenarios.kernels.random_blocks import PATHS, Sampler
 from scenarios.market.calendars import sessions
 from scenarios.simulated import monte_carlo, simulated_levels
-from scenarios.simulated.monte_carlo import MonteCarloDefinition, Window, calibrate
+from scenarios.simulated.monte_carlo import CalibrationWindow, MonteCarloDefinition, calibrate
 from scenarios.simulated.simulated_levels import SimulatedLevels
 from scenarios.store import list_scenario_sets, load_scenario_set, save_scenario_set
 from scenarios.types import FactorIndex, GeneratedLevels
@@ -36,16 +36,16 @@ N = 100_000
 DEVIATION = np.array([0.01, 0.02, 0.0007, 0.015])
 
 
-def window(n_days: int = 400, shift_type: str = "absolute", seed: int = 5) -> Window:
+def window(n_days: int = 400, shift_type: str = "absolute", seed: int = 5) -> CalibrationWindow:
     """Four correlated factors; absolute moves unless told, so that levels minus base are the moves drawn."""
     rng = np.random.default_rng(seed)
     mixing = np.array([[1, 0, 0, 0], [0.6, 0.8, 0, 0], [-0.3, 0.2, 0.9, 0], [0.1, -0.5, 0.3, 0.8]])
     moves = rng.standard_normal((n_days, 4)) @ mixing.T * DEVIATION
     factors = tuple(factor(f"YC:USD:{k}Y", "zero_rate", curve="USD", pillar=f"{k}Y") for k in (1, 2, 5, 7))
-    return Window(FactorIndex(factors), np.full(4, 0.0), (shift_type,) * 4, moves, {}, {}, {})
+    return CalibrationWindow(FactorIndex(factors), np.full(4, 0.0), (shift_type,) * 4, moves, {}, {}, {})
 
 
-def simulate(scenarios: int = N, at: Window | None = None, **parameters: Any) -> SimulatedLevels:
+def simulate(scenarios: int = N, at: CalibrationWindow | None = None, **parameters: Any) -> SimulatedLevels:
     definition = MonteCarloDefinition(market_date=AS_OF, scenarios=scenarios, window=400, **parameters)
     return calibrate(at or window(), definition)[0]
 
@@ -173,7 +173,7 @@ def test_horizons_lie_on_one_path() -> None:
 def test_moves_are_applied_by_shift_type_and_compound(kind: str) -> None:
     history = window(50, kind)
     base = np.array([100.0, 50.0, 1.1, 0.2])
-    at = Window(history.index, base, history.shift_types, history.moves, {}, {}, {})
+    at = CalibrationWindow(history.index, base, history.shift_types, history.moves, {}, {}, {})
     both = simulate(500, at, distribution="bootstrap", horizons=(1, 2), drift="sample")[:].reshape(4, 500, 2)
     days = history.moves - history.moves.mean(axis=0) + history.moves.mean(axis=0)
     factors = 1 + days if kind == "relative" else np.exp(days)
@@ -184,7 +184,7 @@ def test_moves_are_applied_by_shift_type_and_compound(kind: str) -> None:
 
 def test_drift_is_zero_unless_asked_for() -> None:
     history = window()
-    moved = Window(history.index, history.base, history.shift_types, history.moves + DEVIATION, {}, {}, {})
+    moved = CalibrationWindow(history.index, history.base, history.shift_types, history.moves + DEVIATION, {}, {}, {})
     mean = moved.moves.mean(axis=0)
     error = DEVIATION * np.sqrt(10 / 20_000)
     for parameters, expected in (({}, 0.0), ({"drift": "sample"}, 10 * mean)):

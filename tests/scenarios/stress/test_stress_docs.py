@@ -10,7 +10,7 @@ from support import factor
 
 from scenarios.stress import forms, language
 from scenarios.stress import model as m
-from scenarios.stress.apply import Move
+from scenarios.stress.apply import IncludedScenario
 from scenarios.stress.check import check, check_csv
 
 PAGE = (Path(__file__).parents[3] / "docs" / "stress-language.md").read_text(encoding="utf-8")
@@ -23,7 +23,7 @@ SHAPES = re.findall(r"^\| `\w+` \| `(\w+\([^`]*\))`", PAGE, flags=re.M)
 INLINE = re.findall(r"`(fx\[[^`]*[%5])`", PAGE)
 
 
-def stored(step: m.Include) -> Move:
+def stored(step: m.Include) -> IncludedScenario:
     raise AssertionError(step)
 
 

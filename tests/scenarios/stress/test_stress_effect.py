@@ -15,7 +15,7 @@ from lake.errors import BadInput, Issue
 from scenarios.market.base_market import BaseMarket
 from scenarios.stress import language
 from scenarios.stress import model as m
-from scenarios.stress.apply import Move, Outcome, evaluate
+from scenarios.stress.apply import AppliedScenario, IncludedScenario, evaluate
 from scenarios.stress.check import check, check_csv, check_text
 from scenarios.stress.crosses import PairTree, product
 from scenarios.stress.warnings import discount_factors, warnings
@@ -24,11 +24,11 @@ from scenarios.types import RiskFactor
 MARKET = market()
 
 
-def nothing_stored(step: m.Include) -> Move:
+def nothing_stored(step: m.Include) -> IncludedScenario:
     raise BadInput(f"{step.name} is not stored")
 
 
-def outcomes(text: str, here: BaseMarket = MARKET) -> list[Outcome]:
+def outcomes(text: str, here: BaseMarket = MARKET) -> list[AppliedScenario]:
     made, issues = evaluate(language.parse(text), here, "test", nothing_stored)
     assert issues == []
     return made

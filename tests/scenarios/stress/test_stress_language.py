@@ -33,12 +33,12 @@ values = st.one_of(
 tenors = st.sampled_from(["1D", "2W", "6M", "2Y", "10Y", "30Y", "2Y..10Y"])
 filters = st.one_of(
     st.builds(
-        m.Filter,
+        m.FactorFilter,
         key=st.sampled_from(["is", "region", "sector", "x1", "ccy"]),
         values=st.lists(values, min_size=1, max_size=3).map(tuple),
         negate=st.booleans(),
     ),
-    st.builds(m.Filter, key=st.just("pillar"), values=st.lists(tenors, min_size=1, max_size=2).map(tuple)),
+    st.builds(m.FactorFilter, key=st.just("pillar"), values=st.lists(tenors, min_size=1, max_size=2).map(tuple)),
 )
 
 

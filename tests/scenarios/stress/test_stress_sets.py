@@ -18,7 +18,7 @@ from scenarios.stress import forms, language
 from scenarios.stress.generate import StressDefinition, check_assertions
 from scenarios.stress.preview import preview, render, sparkline
 from scenarios.types import ScenarioSet
-from service.rendering.preview_picture import plot
+from service.rendering.preview_picture import plot_preview
 
 BEFORE = dt.date(2020, 3, 13)
 TEXT = "equity[region=US] -20%; vol[AAPL] +10pt; rate[USD] +100bp; fx[USDJPY] -5%; assert fx[EURUSD] < 1.2"
@@ -208,15 +208,15 @@ def test_sparkline_spans_its_range() -> None:
 def test_pictures(lake: Lake, tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     shown = preview(lake.snapshot(), StressDefinition(market_date=DAY, text=TEXT), "test")
-    drawing = plot(shown, tmp_path / "a.svg").read_text()
+    drawing = plot_preview(shown, tmp_path / "a.svg").read_text()
     assert "EQ:AAPL" in drawing
     assert "USD after" in drawing
-    assert plot(shown, tmp_path / "b.svg").read_text() == drawing
-    assert plot(shown, tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
+    assert plot_preview(shown, tmp_path / "b.svg").read_text() == drawing
+    assert plot_preview(shown, tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
     with pytest.raises(BadInput, match="svg"):
-        plot(shown, tmp_path / "a.gif")
+        plot_preview(shown, tmp_path / "a.gif")
     with pytest.raises(BadInput, match="scenario"):
-        plot(shown, tmp_path / "a.svg", label="other")
+        plot_preview(shown, tmp_path / "a.svg", label="other")
 
 
 def test_definition_text_is_canonical(lake: Lake) -> None:

@@ -147,8 +147,11 @@ def test_bootstrap_gives_back_hulls_zero_rates():
     nodes, logs = curves.par_curve(times, par)
     np.testing.assert_array_equal(nodes, [0, *times])
     np.testing.assert_allclose(-logs[1:] / times[:, None], hull_zeros(), rtol=1e-13)
-    bond = cashflows.present_values(
-        np.array([0, 4]), np.arange(4), np.array([3.0, 3, 3, 103]), curves.discount_factors(nodes, logs, times)
+    bond = cashflows.discounted_sums(
+        np.array([0, 4]),
+        np.arange(4),
+        np.array([3.0, 3, 3, 103]),
+        curves.interpolated_discount_factors(nodes, logs, times),
     )
     assert round(float(bond[0, 0]), 2) == 98.39
 
@@ -169,7 +172,7 @@ def test_a_bond_paying_the_par_yield_is_worth_par(pillars):
     nodes, logs = curves.par_curve(pillars, y)
     for k in np.flatnonzero((pillars >= 0.5) & (pillars * 2 % 1 == 0)):
         dates = np.arange(1, round(2 * pillars[k]) + 1) / 2
-        discount = curves.discount_factors(nodes, logs, dates)
+        discount = curves.interpolated_discount_factors(nodes, logs, dates)
         price = 100 * (y[k] / 2 * discount.sum(axis=0) + discount[-1])
         np.testing.assert_allclose(price, 100, rtol=0, atol=2e-12)
 
@@ -177,7 +180,7 @@ def test_a_bond_paying_the_par_yield_is_worth_par(pillars):
 def test_bills_follow_the_treasurys_formulas():
     pillars, y = np.array([0.25, 0.5, 0.75, 1.0]), np.array([[0.04], [0.05], [0.06], [0.07]])
     nodes, logs = curves.par_curve(pillars, y)
-    got = curves.discount_factors(nodes, logs, pillars)[:, 0]
+    got = curves.interpolated_discount_factors(nodes, logs, pillars)[:, 0]
     expected = [1 / 1.01, 1 / 1.025, 1 / (1.03 * (1 + 0.06 * 0.25)), (1 - 0.035 / 1.025) / 1.035]
     np.testing.assert_allclose(got, expected, rtol=1e-15)
 
@@ -194,12 +197,12 @@ def test_bootstrap_solves_the_par_equations(pillars):
 
     solved = fsolve(mispricing, np.exp(-0.02 * grid), xtol=1e-13)
     nodes, logs = curves.par_curve(pillars, y[:, None])
-    np.testing.assert_allclose(curves.discount_factors(nodes, logs, grid)[:, 0], solved, rtol=1e-9)
+    np.testing.assert_allclose(curves.interpolated_discount_factors(nodes, logs, grid)[:, 0], solved, rtol=1e-9)
 
 
 def test_yields_without_a_positive_discount_factor_give_nan_from_there_on():
     nodes, logs = curves.par_curve(np.array([1.0, 10.0, 30.0]), np.array([[0.01, 0.01], [0.01, 3.0], [0.01, 0.01]]))
-    discount = curves.discount_factors(nodes, logs, np.array([1.0, 9.0, 25.0]))
+    discount = curves.interpolated_discount_factors(nodes, logs, np.array([1.0, 9.0, 25.0]))
     assert np.isfinite(discount[:, 0]).all()
     assert np.isnan(discount[1:, 1]).all()
     assert np.isnan(curves.par_curve(np.array([0.25]), np.array([[-4.0]]))[1][1, 0])
@@ -214,7 +217,7 @@ def test_discount_factors_agree_with_quantlibs_log_linear_curve():
     factors = [1.0, *(math.exp(-z * d / 365) for z, d in zip(zero, days, strict=True))]
     oracle = ql.DiscountCurve(dates, factors, ql.Actual365Fixed())
     wanted = np.array([0, 1, 30, 31, 200, 365, 3000, 10956, 10957])
-    got = curves.discount_factors(nodes, logs, wanted / 365)[:, 0]
+    got = curves.interpolated_discount_factors(nodes, logs, wanted / 365)[:, 0]
     np.testing.assert_allclose(got, [oracle.discount(today + int(d)) for d in wanted], rtol=1e-14)
     assert got[0] == 1.0
 
@@ -222,7 +225,7 @@ def test_discount_factors_agree_with_quantlibs_log_linear_curve():
 def test_beyond_the_last_pillar_the_last_forward_rate_goes_on():
     nodes, logs = curves.zero_curve(np.array([1.0, 2.0]), np.array([[0.01], [0.03]]))
     forward = 2 * 0.03 - 0.01
-    got = curves.discount_factors(nodes, logs, np.array([5.0]))[0, 0]
+    got = curves.interpolated_discount_factors(nodes, logs, np.array([5.0]))[0, 0]
     assert got == pytest.approx(math.exp(-0.06 - 3 * forward), rel=1e-14)
 
 
@@ -236,7 +239,7 @@ def test_present_values_agree_with_a_scalar_loop():
     offsets = np.concatenate([[0], np.cumsum(counts)])
     columns = rng.integers(0, 50, offsets[-1])
     amounts = rng.normal(0, 50, offsets[-1])
-    got = cashflows.present_values(offsets, columns, amounts, discount)
+    got = cashflows.discounted_sums(offsets, columns, amounts, discount)
     for i in range(40):
         for s in range(9):
             total = 0.0
@@ -253,12 +256,12 @@ def test_bits_depend_neither_on_the_rows_nor_on_the_states_beside_them():
     whole = european_options(**o)
     y = yields(TREASURY, 37)
     times = np.sort(np.random.default_rng(3).uniform(0, 35, 60))
-    curve = curves.discount_factors(*curves.par_curve(TREASURY, y), times)
+    curve = curves.interpolated_discount_factors(*curves.par_curve(TREASURY, y), times)
     for first, last in [(0, 1), (5, 12), (3, 37), (36, 37)]:
         part = {k: np.ascontiguousarray(v[:, first:last]) if v.ndim == 2 else v for k, v in o.items()}
         assert european_options(**part).tobytes() == np.ascontiguousarray(whole[:, first:last]).tobytes()
         sliced = curves.par_curve(TREASURY, np.ascontiguousarray(y[:, first:last]))
-        got = curves.discount_factors(*sliced, times[7:50])
+        got = curves.interpolated_discount_factors(*sliced, times[7:50])
         assert got.tobytes() == np.ascontiguousarray(curve[7:50, first:last]).tobytes()
     rows = np.random.default_rng(1).permutation(23)[:9]
     assert european_options(**{k: v[rows] for k, v in o.items()}).tobytes() == whole[rows].tobytes()

@@ -1,4 +1,4 @@
-"""Convention bridge: which other way of reading the same P&L vectors gives another system's number.
+"""Reconciliation by convention: which other way of reading the same P&L vectors gives another system's number.
 
 All departures from our own reading by one and by two conventions are tried, on cached vectors alone. A reading matches when
 it rounds to the digits that were given. Several may: a number alone does not tell them apart, and the answer says so.
@@ -18,7 +18,7 @@ import numpy as np
 import pyarrow as pa
 from pydantic import ConfigDict, Field
 
-from aggregation.change.conventions import Option, Reading, Translation, options, read
+from aggregation.change.conventions import Option, Reading, Translation, options, read_under
 from aggregation.measures import asked_measures, level_text
 from aggregation.on_demand import plan_scope, value_scope
 from aggregation.opened.inputs import open_inputs
@@ -89,7 +89,7 @@ class Candidate:
 
 
 @dataclass(frozen=True)
-class Bridge:
+class Reconciliation:
     """`ours` is our number, None where there is none. `candidates` are the readings that match, those with fewest differences
     first, then the nearest that do not. tried : readings with a value of their own. by_chance : how many matches their
     density around the number would give by accident.
@@ -128,7 +128,7 @@ class Bridge:
         }
 
 
-def run_bridge(lake: Lake, query: RiskQuery, theirs: Theirs, *, cache: VectorCache | None = None) -> Bridge:
+def reconcile(lake: Lake, query: RiskQuery, theirs: Theirs, *, cache: VectorCache | None = None) -> Reconciliation:
     """Reads the selection's P&L vector in every way that departs from the query's by at most two conventions.
 
     Raises `BadInput` for a query with groups, or with more than one measure or level, or with another measure than VaR and
@@ -152,7 +152,7 @@ def run_bridge(lake: Lake, query: RiskQuery, theirs: Theirs, *, cache: VectorCac
     matches = sum(c.matches for c in candidates)
     near = sum(c.distance <= _NEIGHBOURHOOD * abs(theirs.value) for c in candidates[matches:])
     by_chance = near * theirs.tolerance / (_NEIGHBOURHOOD * abs(theirs.value)) if theirs.value else 0.0
-    return Bridge(
+    return Reconciliation(
         query=query,
         theirs=theirs,
         ours=own,
@@ -176,7 +176,7 @@ def _ours(query: RiskQuery) -> Reading:
     if query.by or len(asked) != 1 or asked[0].measure.name not in ("var", "es"):
         names = ", ".join(a.name for a in asked)
         raise BadInput(
-            f"A bridge is for one number: var or es at one level, of one selection. {names}"
+            f"A reconciliation is of one number: var or es at one level, of one selection. {names}"
             f"{' by ' + ', '.join(query.by) if query.by else ''} was asked for."
         )
     level = asked[0].level
@@ -226,7 +226,7 @@ def _candidates(
     found: dict[tuple[Option, ...], float] = {}
     for chosen in _departures(choices):
         fields = {name: value for option in chosen for name, value in option.fields.items()}
-        value = read(dataclasses.replace(ours, **fields), pnls, weights, days)
+        value = read_under(dataclasses.replace(ours, **fields), pnls, weights, days)
         simpler = [found.get(part) for k in range(len(chosen)) for part in itertools.combinations(chosen, k)]
         if value is not None and value not in simpler:
             found[chosen] = value
@@ -309,9 +309,9 @@ class ReconcileQuery(OneFigure):
         return RiskQuery(measures=(self.measure,), levels=(self.level,), **asked)
 
 
-def _answer(session: Session, query: ReconcileQuery) -> Bridge:
+def _answer(session: Session, query: ReconcileQuery) -> Reconciliation:
     theirs = Theirs.parse(query.theirs, query.tolerance)
-    return run_bridge(session.lake, query.risk(), theirs, cache=session.cache)
+    return reconcile(session.lake, query.risk(), theirs, cache=session.cache)
 
 
 def _value(session: Session, query: ReconcileQuery) -> ReconcileQuery:

@@ -1,4 +1,4 @@
-"""The bridge names the convention behind published pairs of numbers, and behind every single departure that it knows."""
+"""The reconciliation names the convention behind published pairs of numbers, and behind every single departure that it knows."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import pytest
 from reduce_lake import DAY, Valued, make_lake, position
 from scipy import stats
 
-from aggregation.change.convention_bridge import Bridge, Candidate, Theirs, run_bridge
 from aggregation.change.conventions import NEXT_RANK, Reading, options
+from aggregation.change.reconciliation import Candidate, Reconciliation, Theirs, reconcile
 from aggregation.risk.query import run_query
 from aggregation.types import Filter, RiskQuery
 from lake.errors import BadInput
@@ -25,11 +25,11 @@ def lake_of(folder: Path, pnl: Any, **more: Any) -> Lake:
     )
 
 
-def bridge(lake: Lake, theirs: str, tolerance: float | None = None, **query: Any) -> Bridge:
-    return run_bridge(lake, RiskQuery(as_of=DAY, **query), Theirs.parse(theirs, tolerance))
+def reconciled(lake: Lake, theirs: str, tolerance: float | None = None, **query: Any) -> Reconciliation:
+    return reconcile(lake, RiskQuery(as_of=DAY, **query), Theirs.parse(theirs, tolerance))
 
 
-def simplest(found: Bridge) -> list[dict[str, str]]:
+def simplest(found: Reconciliation) -> list[dict[str, str]]:
     """The differences of the matches that have the fewest of them."""
     matches = [c for c in found.candidates if c.matches]
     return [dict(c.differences) for c in matches if len(c.differences) == len(matches[0].differences)]
@@ -62,21 +62,21 @@ class TestHull:
     def test_indices_without_their_currencies(self, tmp_path: Path) -> None:
         """$000: -14.334 of the first scenario with conversion, -21.502 without."""
         lake = self.indices(tmp_path, 1)
-        found = bridge(lake, "-21.502")
+        found = reconciled(lake, "-21.502")
         assert found.ours / 1e3 == pytest.approx(-14.334, abs=1e-3)  # this edition cuts digits off
         assert simplest(found) == [{"currency": "P&L translated at spot, the value not", "unit": "in thousands"}]
-        assert simplest(bridge(lake, "-14.334", 1e-3)) == [{"unit": "in thousands"}]
+        assert simplest(reconciled(lake, "-14.334", 1e-3)) == [{"unit": "in thousands"}]
 
     def test_the_worst_of_three_scenarios(self, tmp_path: Path) -> None:
-        found = bridge(self.indices(tmp_path, 3), "14,522")
+        found = reconciled(self.indices(tmp_path, 3), "14,522")
         assert found.ours == pytest.approx(53_263.28, abs=0.01)
         assert simplest(found) == [{"currency": "P&L translated at spot, the value not"}]
 
     def test_two_editions_of_expected_shortfall(self, tmp_path: Path) -> None:
         worst = [477_841, 345_435, 282_204, 277_041, 253_385, 217_974, 205_256, 201_389]
         lake = lake_of(tmp_path, np.concatenate([-np.array(worst), np.linspace(200_000, -200_000, 492)]))
-        assert bridge(lake, "253,385").candidates[0] == Candidate(253_385.0, 0.0, True, ())
-        es = bridge(lake, "345,630", measures=("es",))
+        assert reconciled(lake, "253,385").candidates[0] == Candidate(253_385.0, 0.0, True, ())
+        es = reconciled(lake, "345,630", measures=("es",))
         assert round(es.ours) == 327_181
         assert simplest(es) == [{"shortfall": "mean of the losses worse than the VaR"}]
 
@@ -87,8 +87,8 @@ class TestHull:
         for number, loss in worst.items():
             pnl[number - 1] = -loss
         lake = lake_of(tmp_path, pnl)
-        assert {"weighting": "by age, 0.995 a scenario"} in simplest(bridge(lake, "282,204"))
-        assert simplest(bridge(lake, "400,914", measures=("es",))) == [{"weighting": "by age, 0.995 a scenario"}]
+        assert {"weighting": "by age, 0.995 a scenario"} in simplest(reconciled(lake, "282,204"))
+        assert simplest(reconciled(lake, "400,914", measures=("es",))) == [{"weighting": "by age, 0.995 a scenario"}]
 
     @pytest.mark.parametrize(("printed", "divisor"), [("217,757", "n"), ("217,975", "n - 1")])
     def test_the_divisor_of_the_model_building_approach(self, tmp_path: Path, printed: str, divisor: str) -> None:
@@ -101,7 +101,9 @@ class TestHull:
         white = noise @ np.linalg.inv(np.linalg.cholesky(np.cov(noise.T))).T
         returns = white @ np.linalg.cholesky(covariance).T  # sample covariance, divisor n - 1, exactly as published
         lake = lake_of(tmp_path, returns @ np.array([4e6, 3e6, 1e6, 2e6]))
-        assert {"distribution": f"normal, standard deviation with divisor {divisor}"} in simplest(bridge(lake, printed))
+        assert {"distribution": f"normal, standard deviation with divisor {divisor}"} in simplest(
+            reconciled(lake, printed)
+        )
 
 
 class TestBoudoukhRichardsonWhitelaw:
@@ -112,14 +114,14 @@ class TestBoudoukhRichardsonWhitelaw:
         PNL[100 - _ago] = _r
 
     def test_the_hybrid_number_from_the_plain_one(self, tmp_path: Path) -> None:
-        found = bridge(lake_of(tmp_path, self.PNL), "2.63", levels=("0.95",), estimator="hf5")
+        found = reconciled(lake_of(tmp_path, self.PNL), "2.63", levels=("0.95",), estimator="hf5")
         assert found.ours == pytest.approx(2.35, abs=1e-12)
         assert {"estimator": "brw_half_weight", "weighting": "by age, 0.98 a scenario"} in simplest(found)
 
     def test_the_textbook_interpolates_otherwise(self, tmp_path: Path) -> None:
         weights = 0.98 ** np.arange(99, -1, -1.0)
         lake = lake_of(tmp_path, self.PNL, weights=weights / weights.sum())
-        found = bridge(lake, "2.73", levels=("0.95",), estimator="brw_half_weight")
+        found = reconciled(lake, "2.73", levels=("0.95",), estimator="brw_half_weight")
         assert round(found.ours, 2) == 2.63
         assert simplest(found) == [{"estimator": "weighted_linear"}]
 
@@ -144,7 +146,7 @@ class TestQuantileConventions:
         self, tmp_path: Path, n: int, printed: str, estimators: set[str]
     ) -> None:
         lake = lake_of(tmp_path, -np.random.default_rng(n).permutation(np.arange(1.0, n + 1)))
-        found = bridge(lake, printed)
+        found = reconciled(lake, printed)
         named = {d["estimator"] for d in simplest(found) if "estimator" in d}
         by_numpy = {f"hf{k}" for k, m in enumerate(
             ("inverted_cdf", "averaged_inverted_cdf", "closest_observation", "interpolated_inverted_cdf", "hazen",
@@ -166,7 +168,7 @@ class TestQuantileConventions:
     def test_shortfall_of_a_fraction_of_a_scenario(self, tmp_path: Path, printed: str, words: str) -> None:
         """250 scenarios at 97.5%: k = 6.25. 247.36, 247.5 of six, 247.0 of seven."""
         lake = lake_of(tmp_path, -np.arange(1.0, 251))
-        found = bridge(lake, printed, 1e-9, measures=("es",), levels=("0.975",))
+        found = reconciled(lake, printed, 1e-9, measures=("es",), levels=("0.975",))
         assert found.ours == pytest.approx(247.36, abs=1e-12)
         assert {"shortfall": words} in simplest(found)
 
@@ -178,7 +180,7 @@ PNL[-1] = -1e6
 
 @pytest.fixture(scope="module")
 def lake(tmp_path_factory: pytest.TempPathFactory) -> Lake:
-    return lake_of(tmp_path_factory.mktemp("bridge"), PNL, horizon_days=1)
+    return lake_of(tmp_path_factory.mktemp("reconcile"), PNL, horizon_days=1)
 
 
 def normal(pnl: np.ndarray, ddof: int, z: float, mean: float = 0.0) -> float:
@@ -218,7 +220,7 @@ PLANTED = {
 @pytest.mark.parametrize("name", PLANTED)
 def test_a_known_departure_is_named(lake: Lake, name: str) -> None:
     value, expected = PLANTED[name]
-    found = bridge(lake, f"{value:.6f}")
+    found = reconciled(lake, f"{value:.6f}")
     if name == "one year and ten days in thousands":  # three differences: beyond what is tried
         assert found.matches == 0
         assert "more than two conventions" in found.notes[-1]
@@ -233,7 +235,7 @@ def test_a_known_departure_is_named(lake: Lake, name: str) -> None:
 
 
 def test_our_own_number_needs_no_difference_and_one_difference_goes_before_two(lake: Lake) -> None:
-    found = bridge(lake, f"{-np.sort(PNL)[5]:.3f}")
+    found = reconciled(lake, f"{-np.sort(PNL)[5]:.3f}")
     assert found.candidates[0].differences == ()
     assert found.ours == run_query(lake, found.query).total["var_0.99"]
     counts = [len(c.differences) for c in found.candidates if c.matches]
@@ -245,13 +247,13 @@ def test_our_own_number_needs_no_difference_and_one_difference_goes_before_two(l
 
 def test_few_digits_match_by_accident_and_that_is_said(lake: Lake) -> None:
     text = f"{-np.sort(PNL)[5] * 1.05:.3f}"
-    exact, rough = (bridge(lake, text, tolerance) for tolerance in (None, 5000.0))
+    exact, rough = (reconciled(lake, text, tolerance) for tolerance in (None, 5000.0))
     assert exact.matches == 0
     assert exact.by_chance < 0.01
     assert rough.matches > 1
     assert any(f"As many as {rough.by_chance:.1f} matches" in n for n in rough.notes)
     # readings that do not match within 5% of theirs, times the share of that width that the tolerance is
-    wide = bridge(lake, text, 0.05 * abs(rough.theirs.value)).matches
+    wide = reconciled(lake, text, 0.05 * abs(rough.theirs.value)).matches
     assert rough.by_chance == pytest.approx((wide - rough.matches) * 5000.0 / (0.05 * rough.theirs.value), rel=1e-12)
 
 
@@ -282,24 +284,24 @@ def test_what_is_no_number_is_refused(text: str) -> None:
 
 def test_bad_questions(lake: Lake) -> None:
     with pytest.raises(BadInput, match="one number"):
-        bridge(lake, "1", by=("desk",))
+        reconciled(lake, "1", by=("desk",))
     with pytest.raises(BadInput, match="one number"):
-        bridge(lake, "1", measures=("var", "es"))
+        reconciled(lake, "1", measures=("var", "es"))
     with pytest.raises(BadInput, match="one number"):
-        bridge(lake, "1", measures=("volatility",))
+        reconciled(lake, "1", measures=("volatility",))
     with pytest.raises(BadInput, match="tolerance"):
         Theirs.parse("1", -1.0)
     with pytest.raises(BadInput, match="Unknown desk"):
-        bridge(lake, "1", where=(Filter(dimension="desk", values=("none",)),))
+        reconciled(lake, "1", where=(Filter(dimension="desk", values=("none",)),))
 
 
 def test_holes_are_told(tmp_path: Path) -> None:
     valued = Valued({"c": ("USD", 1.0, PNL[:50])}, failed={"d": "broken"})
     lake = make_lake(tmp_path, valued, [position("t", "c", 1.0), position("u", "d", 1.0)])
-    found = bridge(lake, "1")
+    found = reconciled(lake, "1")
     assert found.coverage.status == "partial"
     assert found.notes[0].startswith("1 positions are not in our number")
     only = (Filter(dimension="trade", values=("u",)),)
-    nothing = bridge(lake, "1", where=only)
+    nothing = reconciled(lake, "1", where=only)
     assert (nothing.ours, nothing.candidates, nothing.coverage.status) == (None, (), "invalid")
     assert any("no number of ours" in n for n in nothing.notes)

@@ -1,0 +1,133 @@
+"""One name means one thing in a package: classes, public functions and modules."""
+
+import ast
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from fnmatch import fnmatch
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = ("lake", "scenarios", "valuation", "aggregation", "service")
+
+# Names that several modules of a package share: why, and in which. `*` stands for any modules of a folder.
+CLASSES = {
+    "valuation": {
+        "Terms": ("the contract of instruments: what a trade of this type states", "instruments/*"),
+    },
+}  # fmt: skip
+FUNCTIONS = {
+    "scenarios": {
+        "generate": (
+            "the contract of generators: a definition in, a scenario set out",
+            "derived/*", "generators", "historical/*", "plausibility/predictive", "simulated/*", "stress/generate",
+        ),
+    },
+    "valuation": {
+        "cash_flows": ("the contract of instruments", "instruments/*"),
+        "risk_factors": ("the contract of instruments", "instruments/*"),
+        "value": ("the contract of instruments", "instruments/*"),
+    },
+    "service": {
+        "main": ("where a process begins", "cli/main", "processes/engine", "processes/serve"),
+    },
+}  # fmt: skip
+MODULES = {
+    "service": {
+        "branches": ("both doors to one subject", "api", "cli"),
+        "questions": ("both doors to one subject", "api", "cli"),
+        "scenarios": ("both doors to one subject, and its bench", "api", "bench", "cli"),
+        "contributions": ("how one answer is shown, and its bench", "bench", "rendering"),
+        "explain": ("how one answer is shown, and its bench", "bench", "rendering"),
+    },
+}  # fmt: skip
+
+Allowed = Mapping[str, tuple[str, ...]]
+Named = Iterator[tuple[str, str]]
+
+
+def source(package: str) -> dict[str, str]:
+    """The text of every module, by its path inside of the package."""
+    folder = ROOT / package
+    return {str(f.relative_to(folder).with_suffix("")): f.read_text() for f in sorted(folder.rglob("*.py"))}
+
+
+def classes(modules: Mapping[str, str]) -> Named:
+    """Name and module of every class; `_Side` is the same name as `Side`."""
+    for module, text in modules.items():
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.ClassDef):
+                yield node.name.lstrip("_"), module
+
+
+def functions(modules: Mapping[str, str]) -> Named:
+    """Name and module of every public function of a module."""
+    for module, text in modules.items():
+        for node in ast.parse(text).body:
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and not node.name.startswith("_"):
+                yield node.name, module
+
+
+def files(modules: Mapping[str, str]) -> Named:
+    """Name and folder of every module. A folder and its entry module, such as backtest/backtest, may share a name."""
+    for module in modules:
+        folder, _, name = module.rpartition("/")
+        if name != "__init__":
+            yield name, folder
+
+
+def faults(named: Named, allowed: Allowed) -> list[str]:
+    """The names in several places that are not allowed there, and the entries that nothing needs."""
+    places = defaultdict(set)
+    for name, place in named:
+        places[name].add(place)
+    shared = {name: sorted(at) for name, at in places.items() if len(at) > 1}
+    wrong = []
+    for name, at in shared.items():
+        _, *patterns = allowed.get(name, ("",))
+        if not all(any(fnmatch(place, p) for p in patterns) for place in at):
+            wrong.append(f"{name} stands in {', '.join(at)}")
+    for name, (_, *patterns) in allowed.items():
+        unused = [p for p in patterns if not any(fnmatch(place, p) for place in shared.get(name, ()))]
+        wrong += [f"{name} is allowed in {p} for nothing" for p in unused]
+    return wrong
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+@pytest.mark.parametrize(("named", "allowed"), [(classes, CLASSES), (functions, FUNCTIONS), (files, MODULES)])
+def test_a_name_means_one_thing(
+    named: Callable[[Mapping[str, str]], Named], allowed: Mapping[str, Allowed], package: str
+) -> None:
+    """Give the newer of the two a word of its own, or say above why both mean the same."""
+    modules = source(package)
+    assert len(modules) > 10
+    assert faults(named(modules), allowed.get(package, {})) == []
+
+
+@pytest.mark.parametrize(
+    ("named", "first", "second"),
+    [
+        (classes, "class Side: ...", "class _Side: ..."),
+        (classes, "class Side: ...", "def f():\n    class Side: ..."),
+        (functions, "def read(): ...", "async def read(): ..."),
+    ],
+)
+def test_two_of_a_name_are_seen(named: Callable[[Mapping[str, str]], Named], first: str, second: str) -> None:
+    modules = {"risk/a": first, "risk/b": second, "risk/c": "class Other:\n    def read(self): ..."}
+    assert len(faults(named(modules), {})) == 1
+    name = next(named(modules))[0]
+    assert faults(named(modules), {name: ("a contract", "risk/*")}) == []
+    assert len(faults(named(modules), {name: ("a contract", "risk/a")})) == 1
+
+
+def test_private_functions_methods_and_entry_modules_may_share_a_name() -> None:
+    assert not faults(functions({"a": "def _plan(): ...", "b": "def _plan(): ...\nclass A:\n    def f(self): ..."}), {})
+    assert not faults(files({"backtest/__init__": "", "backtest/backtest": "", "__init__": ""}), {})
+    assert faults(files({"risk/drill": "", "change/drill": ""}), {}) == ["drill stands in change, risk"]
+
+
+def test_an_entry_that_nothing_needs_is_stale() -> None:
+    assert faults(classes({"a": "class Side: ..."}), {"Side": ("a contract", "a")}) == [
+        "Side is allowed in a for nothing"
+    ]
