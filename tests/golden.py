@@ -33,7 +33,12 @@ import service
 from lake.schemas import DIMENSION_COLUMNS
 
 # a kind of receipt that has been renamed, to the name it had when the file was written: {"new": "old"}
-OLD_KINDS: dict[str, str] = {"risk-classes": "classes", "what-if": "what_if", "limit-hedge": "way_back", "reconcile": "bridge"}
+OLD_KINDS: dict[str, str] = {
+    "risk-classes": "classes",
+    "what-if": "what_if",
+    "limit-hedge": "way_back",
+    "reconcile": "bridge",
+}
 
 FRIDAY, MONDAY = "2020-03-13", "2020-03-16"
 AT, BOTH = f"--as-of {MONDAY}", f"--from {FRIDAY} --to {MONDAY}"
