@@ -79,7 +79,7 @@ class TestCommand:
             (("--worst", 0), "greater than or equal to 1"),
             (("--histogram", 2000), "less than or equal to 1000"),
             (("--by", "dsk"), "Nearest valid: desk"),
-            (("--scenario", "2020-03-12", "--plot", "a.svg"), "leave --scenario out"),
+            (("--scenario", "2020-03-12", "--plot", "a.svg"), "leave the scenarios out"),
             (("--plot", "a.bmp"), "Unknown picture format 'bmp'"),
         ],
     )
