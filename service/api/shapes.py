@@ -263,6 +263,8 @@ class DrillAnswer(Answer):
     value: float = Field(description="the cells together")
     parts: int = Field(description="how many parts there are")
     others: float = Field(description="what the parts that are not shown add up to")
+    receipt: dict[str, Any] = Field(description="every input of both sides, by name and digest")
+    notes: list[str]
 
 
 class PnlExplainQuestion(BaseModel):

@@ -29,6 +29,7 @@ from lake.tables import Lake
 from scenarios.requests import ScenarioSetRequest, run_scenario_set
 from service.api.app import create_app
 from service.api.context import EXTENSION, Context
+from service.api.shapes import shape_of
 from service.config import Settings
 from service.jobs import VALUATION, JobTable
 from valuation.sets.requests import ValuationRequest
@@ -201,6 +202,7 @@ def test_the_example_of_a_question_is_planned_queued_and_answered(name: str, lak
     assert (queued.status_code, queued.get_json()["kind"]) == (202, "question"), queued.get_json()
     answered = client.post(f"/api/v1/{name}", json=body)
     assert answered.status_code == 200, answered.get_json()
+    shape_of(name).model_validate(answered.get_json())
     receipt = answered.get_json()["receipt"]
     assert (receipt["kind"], queued.get_json()["request"]["query"]) == (name, receipt["question"])
     assert lake.snapshot().versions == before
