@@ -50,7 +50,13 @@ def document_of(app: Any, **generation: Any) -> Any:
 # the routes of all questions are made by one function: the plan and the job of a few stand for those of all
 ELSEWHERE = r"/api/v1/(?!(?:compare|stress|limit-hedge)/)[a-z-]+/(?:plan|value)$"
 any_request = document_of(app).exclude(path_regex=ELSEWHERE)
-good_request = document_of(app, mode="positive").exclude(path_regex=ELSEWHERE)
+good_request = (
+    document_of(app, mode="positive")
+    .exclude(path_regex=ELSEWHERE)
+    .exclude(
+        path="/api/v1/reverse-stress", method="GET"
+    )  # whose law of moves is longer than the lake, and no address's
+)
 
 
 @pytest.fixture(scope="module", autouse=True)
