@@ -142,6 +142,8 @@ def receipt_in(found: Any, where: str = "the body") -> Receipt:
     receipt = found.get("receipt", found) if isinstance(found, dict) else None
     needed = ("kind", "question", "table_versions", "receipt_digest")
     lacking = [k for k in needed if not isinstance(receipt, dict) or k not in receipt]
+    if isinstance(receipt, dict) and not {"answer_digest", "result_digest"} & receipt.keys():
+        lacking.append("answer_digest")
     if receipt is None or lacking:
         raise BadInput(
             f"There is no receipt in {where}: {', '.join(lacking or needed)} not found. Give an answer of "

@@ -19,14 +19,20 @@ api = blueprint("replay", __name__, __doc__)
 
 
 class Receipt(BaseModel):
-    """What a receipt must have; it has more, by kind."""
+    """What a receipt must have, one of the two digests of what was answered with it; it has more, by kind."""
 
-    model_config = ConfigDict(frozen=True, extra="allow")
+    model_config = ConfigDict(
+        frozen=True,
+        extra="allow",
+        json_schema_extra={"anyOf": [{"required": ["answer_digest"]}, {"required": ["result_digest"]}]},
+    )
 
     kind: Literal[tuple(dict.fromkeys((*QUESTIONS, *OLD_KINDS)))] = Field(description="kind of answer")  # type: ignore[valid-type]
     question: dict[str, Any]
     table_versions: dict[str, Annotated[float, Field(ge=-1, le=10**12)]]
     receipt_digest: str
+    answer_digest: str = Field("", description="of all that the answer says")
+    result_digest: str = Field("", description="of its figures alone")
 
 
 class ReplayBody(Body):
@@ -56,4 +62,4 @@ class ReplayAnswer(Answer):
 @api.post("/replay", responses={200: ReplayAnswer})
 def replay_receipt(body: ReplayBody) -> Response:
     """Recomputes an answer from the lake as it was, compares the bits, and names every input that is not as it was."""
-    return json_answer(replay(context().lake, receipt_in(body.receipt.model_dump())).to_dict())
+    return json_answer(replay(context().lake, receipt_in(body.receipt.model_dump(exclude_unset=True))).to_dict())

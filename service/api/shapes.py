@@ -17,6 +17,7 @@ from aggregation.risk.pivot import PivotQuery
 from aggregation.risk.scenario_pnl import PnlQuery
 from aggregation.risk.table import TableQuery
 from aggregation.types import Filter, RiskQuery
+from lake.dates import Day
 from service.api.models import Answer, CoverageAnswer
 
 Method = Literal["causes", "sequential", "shapley"]
@@ -143,8 +144,15 @@ class NodeBacktestAnswer(Answer):
     days: list[dict[str, Any]] = Field(description="a row a tested day")
 
 
+class BacktestQuestion(BacktestQuery):
+    """The question as the answer has it, by the names of its fields."""
+
+    first: Day = Field(description="first day of the range")
+    last: Day = Field(description="last day of the range")
+
+
 class BacktestAnswer(Answer):
-    query: BacktestQuery
+    query: BacktestQuestion
     nodes: list[NodeBacktestAnswer] = Field(description="the total first, then the members of `by`")
     receipt: dict[str, Any] = Field(description="every input of the numbers, by name and digest")
     notes: list[str]
@@ -265,6 +273,8 @@ class DrillAnswer(Answer):
     value: float = Field(description="the cells together")
     parts: int = Field(description="how many parts there are")
     others: float = Field(description="what the parts that are not shown add up to")
+    receipt: dict[str, Any] = Field(description="every input of both sides, by name and digest")
+    notes: list[str]
 
 
 class PnlExplainQuestion(BaseModel):

@@ -29,6 +29,7 @@ from lake.tables import Lake
 from scenarios.requests import ScenarioSetRequest, run_scenario_set
 from service.api.app import create_app
 from service.api.context import EXTENSION, Context
+from service.api.shapes import shape_of
 from service.config import Settings
 from service.jobs import VALUATION, JobTable
 from valuation.sets.requests import ValuationRequest
@@ -42,14 +43,22 @@ held: dict[str, str] = {}  # ids the lake of the fixture holds
 
 def document_of(app: Any, **generation: Any) -> Any:
     always = {"deterministic": True, "max-examples": 10, "allow-extra-parameters": False}
-    config = SchemathesisConfig.from_dict({"generation": {**always, **generation}})
+    refusals = ["400", "404", "405", "406", "409", "413", "415", "422"]  # 413: what is too long may be too large
+    checks = {"negative_data_rejection": {"expected-statuses": refusals}}
+    config = SchemathesisConfig.from_dict({"generation": {**always, **generation}, "checks": checks})
     return schemathesis.openapi.from_wsgi("/openapi.json", app, config=config)
 
 
 # the routes of all questions are made by one function: the plan and the job of a few stand for those of all
 ELSEWHERE = r"/api/v1/(?!(?:compare|stress|limit-hedge)/)[a-z-]+/(?:plan|value)$"
 any_request = document_of(app).exclude(path_regex=ELSEWHERE)
-good_request = document_of(app, mode="positive").exclude(path_regex=ELSEWHERE)
+good_request = (
+    document_of(app, mode="positive")
+    .exclude(path_regex=ELSEWHERE)
+    .exclude(
+        path="/api/v1/reverse-stress", method="GET"
+    )  # whose law of moves is longer than the lake, and no address's
+)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -201,6 +210,7 @@ def test_the_example_of_a_question_is_planned_queued_and_answered(name: str, lak
     assert (queued.status_code, queued.get_json()["kind"]) == (202, "question"), queued.get_json()
     answered = client.post(f"/api/v1/{name}", json=body)
     assert answered.status_code == 200, answered.get_json()
+    shape_of(name).model_validate(answered.get_json())
     receipt = answered.get_json()["receipt"]
     assert (receipt["kind"], queued.get_json()["request"]["query"]) == (name, receipt["question"])
     assert lake.snapshot().versions == before
