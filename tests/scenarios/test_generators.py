@@ -86,6 +86,10 @@ EXAMPLES: dict[str, list[dict[str, Any]]] = {
         {"scenario_set": "stored", "base_set": "stored"},
         {"scenario_set": "simulated", "base_set": "stored"},
     ],
+    "ladder": [
+        {"axes": ["equity -20%..+20% step 10%", "vol -5pt..+5pt step 5pt"]},
+        {"axes": ["equity -10%..+10% step 10%"], "moves": "stored"},
+    ],
     "grid": [{"axes": ["equity -20%..+20% step 5%", "vol -5pt..+5pt step 5pt"]}],
 }
 # Methods driven by history: where nothing ever moved, their scenarios move nothing.

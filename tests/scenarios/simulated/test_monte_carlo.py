@@ -417,7 +417,7 @@ def test_holes_leave_the_calibration_and_are_listed(lake: Lake, market: dict[str
         ({"decay": 0.9}, BadInput, "ewma"),
         ({"distribution": "bootstrap", "covariance": "ewma"}, BadInput, "leave covariance out"),
         ({"distribution": "bootstrap", "sampling": "antithetic"}, BadInput, "no antithetic paths"),
-        ({"distribution": "gaussian"}, BadInput, "'normal', 'student_t', 't_copula' or 'bootstrap'"),
+        ({"distribution": "gaussian"}, BadInput, "expected one of normal, student_t, t_copula, bootstrap"),
         ({"window": 5}, BadInput, "window"),
         ({"window": 5000}, BadInput, "the history has 384 moves"),
         ({"max_held_days": 0, "market_date": dt.date(2018, 9, 4), "window": 20}, BadInput, "the history has 0 moves"),
