@@ -220,7 +220,7 @@ def _notes(coverage: Coverage, synthetic: bool) -> tuple[str, ...]:
 LADDER = Question(
     LadderQuery,
     run_ladder,
-    {"as_of": "2020-03-16", "axes": ["equity -20%..+20% step 10%", "vol[equity] -5pt..+10pt step 5pt"], "by": ["desk"]},
+    {"as_of": "2020-03-16", "axes": ["equity -20%..+20% step 10%", "vol -5pt..+10pt step 5pt"], "by": ["desk"]},
     _plan,
     _value,
 )
