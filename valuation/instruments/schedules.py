@@ -150,8 +150,9 @@ def horizon_date(start: dt.date, tenor: str, calendar: str) -> dt.date:
     match = re.fullmatch(r"([1-9]\d{0,3})([DWMY])", tenor)
     if match is None:
         raise unknown("horizon", tenor, ("1D", "10D", "1W", "1M", "3M", "6M", "1Y"))
-    if start.year + int(match[1]) // {"D": 250, "W": 52, "M": 12, "Y": 1}[match[2]] > 2190:
-        raise BadInput(f"A horizon of {tenor} from {start} lies beyond the calendars, which reach to 2199.")
+    end_year = start.year + int(match[1]) // {"D": 250, "W": 52, "M": 12, "Y": 1}[match[2]]
+    if start.year < 1901 or end_year > 2190:
+        raise BadInput(f"A horizon of {tenor} from {start} lies beyond the calendars, which reach from 1901 to 2199.")
     end = CALENDARS[calendar].advance(_date(start), ql.Period(tenor), ql.Following)
     return dt.date.fromordinal(end.serialNumber() + _SERIAL_TO_ORDINAL)
 
