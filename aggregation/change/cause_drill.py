@@ -16,6 +16,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from aggregation.answer import Answer
 from aggregation.change.explain import TOLERANCE, ExplainResult
 from aggregation.change.sides import Comparison
 from aggregation.kernels.change_effects import CAUSES, Side
@@ -27,7 +28,7 @@ _BETWEEN = re.compile(r",(?=\s*[\w.]+\s*=)")  # a comma inside of a member is no
 
 
 @dataclass(frozen=True)
-class DrillResult:
+class CauseDrill(Answer):
     """The largest parts of some cells, `rows` by size, and what the others add up to.
 
     rows : the `by` columns, cause, trade, contract_id, scenario, quantity_before, quantity_after, weight_before,
@@ -44,15 +45,6 @@ class DrillResult:
     receipt: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
-    def to_dict(self) -> dict[str, Any]:
-        return {
-            **vars(self),
-            "cell": dict(self.cell),
-            "rows": self.rows.to_pylist(),
-            "receipt": dict(self.receipt),
-            "notes": list(self.notes),
-        }
-
 
 def parse_cell(texts: Sequence[str]) -> dict[str, str | None]:
     """A cell from texts such as `desk=Rates,cause=amended`; an empty member means none."""
@@ -67,7 +59,7 @@ def parse_cell(texts: Sequence[str]) -> dict[str, str | None]:
 
 def drill(
     comparison: Comparison, result: ExplainResult, cell: Mapping[str, str | None], limit: int = DRILL_ROWS
-) -> DrillResult:
+) -> CauseDrill:
     """The parts of the cells that `cell` names by member and cause; those it does not name are all taken.
 
     Raises `BadInput` for names that the table of the explanation does not have.
@@ -83,7 +75,7 @@ def drill(
         raise AssertionError(f"The parts of {dict(cell)} add up to {found!r}, and the cell is {whole!r}")
     order = np.lexsort((scenario, leg, -np.abs(value)))[:limit]
     rows = legs.table(cause[order], leg[order], scenario[order], value[order])
-    return DrillResult(
+    return CauseDrill(
         dict(cell), rows, whole, len(value), whole - float(value[order].sum()), result.receipt, result.notes
     )
 

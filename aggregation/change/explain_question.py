@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from aggregation.change.attribution_path import LatticeResult, explain_through, lattice_plan
-from aggregation.change.cause_drill import DRILL_ROWS, DrillResult, drill, parse_cell
+from aggregation.change.cause_drill import DRILL_ROWS, CauseDrill, drill, parse_cell
 from aggregation.change.explain import ExplainResult, explained
 from aggregation.change.sides import compared
 from aggregation.on_demand import plan_points, value_points, value_request
@@ -73,7 +73,7 @@ class ExplainDrillQuery(_OneMeasure):
     limit: Whole = Field(DRILL_ROWS, ge=1, le=100_000, description="rows shown; the others are added up")
 
 
-def _drill(session: Session, query: ExplainDrillQuery) -> DrillResult:
+def _drill(session: Session, query: ExplainDrillQuery) -> CauseDrill:
     comparison = compared(session.lake, *query.points(), cache=session.cache)
     return drill(comparison, explained(comparison), query.cell, query.limit)
 

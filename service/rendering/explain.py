@@ -10,7 +10,7 @@ from service.rendering import display, pictures
 
 if TYPE_CHECKING:
     from aggregation.change.attribution_path import LatticePlan, LatticeResult
-    from aggregation.change.cause_drill import DrillResult
+    from aggregation.change.cause_drill import CauseDrill
     from aggregation.change.explain import ExplainResult
 
 
@@ -61,7 +61,7 @@ def _point(query: Any) -> str:
     return f"{query.as_of}" + (f" ({more})" if more else "")
 
 
-def show_drill(drilled: DrillResult) -> None:
+def show_drill(drilled: CauseDrill) -> None:
     """The largest parts of a cell and what the others add up to."""
     cell = ", ".join(f"{k}={v or ''}" for k, v in drilled.cell.items()) or "every cell"
     shown = drilled.rows.num_rows
