@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -76,10 +77,10 @@ def together(plans: Iterable[Plan]) -> Plan:
 class Question(Generic[Query]):
     """An entry of QUESTIONS.
 
-    query : the model of what is asked, with all its limits. answer : gives a dataclass with `rows` (an Arrow table), `to_dict`,
-    `receipt` and `notes`; it values nothing that is stored. plan : what has to be valued first, None for a question that
-    rests on no valuation. value : values it, and gives the query to ask then. example : a query of the documentation, on the
-    demo lake.
+    query : the model of what is asked, with all its limits. answer : gives an `Answer` with `rows` (an Arrow table), `receipt`
+    and `notes`, whose class its annotation names; it values nothing that is stored. plan : what has to be valued first, None
+    for a question that rests on no valuation. value : values it, and gives the query to ask then. example : a query of the
+    documentation, on the demo lake.
     """
 
     query: type[Query]
@@ -87,6 +88,16 @@ class Question(Generic[Query]):
     example: Mapping[str, Any]
     plan: Callable[[Session, Query], Plan] | None = None
     value: Callable[[Session, Query], Query] | None = None
+
+
+def of_lake(run: Callable[..., Any]) -> Callable[[Session, Any], Any]:
+    """What answers a question with a function of the lake and the query."""
+
+    @functools.wraps(run)
+    def answer(session: Session, query: Any) -> Any:
+        return run(session.lake, query, cache=session.cache)
+
+    return answer
 
 
 def seal(answer: Any, name: str, query: BaseModel) -> Any:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import pyarrow as pa
 
+from aggregation.answer import Answer
 from aggregation.opened.opened_lake import fresh_cache
 from aggregation.questions import QUESTIONS, ask, read
 from aggregation.receipts import (
@@ -97,7 +98,7 @@ def question_of(receipt: Receipt) -> tuple[str, Question]:
 
 
 @dataclass(frozen=True)
-class InputState:
+class InputState(Answer):
     """What became of one input of a receipt: `same`, `changed` since, `missing` or `damaged`; `found` says what there is."""
 
     input: str
@@ -105,12 +106,9 @@ class InputState:
     receipt: str
     found: str
 
-    def to_dict(self) -> dict[str, str]:
-        return asdict(self)
-
 
 @dataclass(frozen=True)
-class Replay:
+class Replay(Answer):
     """`verdict`: whether the recomputed answer has the same bits. `inputs`: the state of every input. `why`: what hindered."""
 
     verdict: Verdict
@@ -119,9 +117,6 @@ class Replay:
     recomputed_digest: str | None
     inputs: tuple[InputState, ...]
     why: str | None = None
-
-    def to_dict(self) -> dict[str, Any]:
-        return {**asdict(self), "inputs": [i.to_dict() for i in self.inputs]}
 
 
 def read_receipt(path: Path) -> Receipt:

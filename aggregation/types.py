@@ -23,6 +23,7 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
+from aggregation.answer import Answer, shown
 from lake.dates import Day, day
 from lake.errors import OBJECT_TAG, TEXT_TAG, BadInput
 
@@ -286,7 +287,7 @@ class TwoPoints(Figures, Positions):
 
 
 @dataclass(frozen=True)
-class Coverage:
+class Coverage(Answer):
     """How much of the positions a number rests on.
 
     substituted : of the covered, those on market data held from an earlier day or moved by a proxy; None where not known.
@@ -300,13 +301,11 @@ class Coverage:
     substituted: int | None = None
 
     @property
+    @shown("status")
     def status(self) -> CoverageStatus:
         if self.covered == self.positions:
             return "with substitutes" if self.substituted else "complete"
         return "partial" if self.covered else "invalid"
-
-    def to_dict(self) -> dict[str, Any]:
-        return {**vars(self), "status": self.status}
 
 
 @dataclass(frozen=True)
@@ -347,7 +346,7 @@ class Dimension:
 
 
 @dataclass(frozen=True)
-class RiskResult:
+class RiskResult(Answer):
     """An answer. `rows` has one row a group, sorted by group: the `by` columns, positions, covered, failed, missing,
     substituted, status, base_value and one column a measure and level (`var_0.99`). `total` has the same columns for all groups
     together, which is the one row when `by` is empty, and else `<measure>_standalone_sum` and
@@ -361,13 +360,3 @@ class RiskResult:
     coverage: Coverage
     receipt: Mapping[str, Any]
     notes: tuple[str, ...] = ()
-
-    def to_dict(self) -> dict[str, Any]:
-        return {
-            "query": self.query.model_dump(mode="json"),
-            "rows": self.rows.to_pylist(),
-            "total": dict(self.total),
-            "coverage": self.coverage.to_dict(),
-            "receipt": dict(self.receipt),
-            "notes": list(self.notes),
-        }

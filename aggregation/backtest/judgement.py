@@ -17,6 +17,7 @@ import numpy as np
 import pyarrow as pa
 from pydantic import Field, model_validator
 
+from aggregation.answer import HIDDEN, Answer, shown
 from aggregation.kernels import backtest_statistics as tests
 from aggregation.kernels.backtest_statistics import Attribution, StatisticalTest, TailOutcomes, TrafficLight
 from aggregation.kernels.estimators import exact_level
@@ -173,7 +174,7 @@ def published(selection: Selection, query: BacktestQuery) -> dict[Key, NodeRisk]
 
 
 @dataclass(frozen=True)
-class Judged:
+class Judged(Answer):
     """One kind of P&L at one level. exceptions = exceeded + missing; `window` has them among the last days looked at."""
 
     pnl: str
@@ -184,12 +185,9 @@ class Judged:
     window: int
     outcomes: tuple[StatisticalTest, ...]
 
-    def to_dict(self) -> dict[str, Any]:
-        return {**vars(self), "outcomes": [o.to_dict() for o in self.outcomes]}
-
 
 @dataclass(frozen=True)
-class LevelBacktest:
+class LevelBacktest(Answer):
     """A level. `exceptions` is the greatest count of any kind of P&L, in the window; limit of a desk where there is one."""
 
     level: str
@@ -199,22 +197,13 @@ class LevelBacktest:
     by_pnl: tuple[Judged, ...]
 
     @property
+    @shown("within_limit")
     def within_limit(self) -> bool | None:
         return None if self.desk_limit is None else self.exceptions <= self.desk_limit
 
-    def to_dict(self) -> dict[str, Any]:
-        return {
-            "level": self.level,
-            "exceptions": self.exceptions,
-            "traffic_light": self.traffic_light.to_dict(),
-            "desk_limit": self.desk_limit,
-            "within_limit": self.within_limit,
-            "by_pnl": [j.to_dict() for j in self.by_pnl],
-        }
-
 
 @dataclass(frozen=True)
-class NodeBacktest:
+class NodeBacktest(Answer):
     """A node's backtest. `node` names its members by dimension, empty for the total. `days` has a row a tested day.
 
     attribution : P&L attribution: the P&L by file of the kind `attributed` against the revalued one, None where no file brought any.
@@ -230,35 +219,21 @@ class NodeBacktest:
     exceptions: tuple[Mapping[str, Any], ...] = ()
     notes: tuple[str, ...] = ()
 
-    def to_dict(self) -> dict[str, Any]:
-        return {
-            "node": dict(self.node),
-            "levels": [x.to_dict() for x in self.levels],
-            "multinomial": {k: o.to_dict() for k, o in self.multinomial.items()},
-            "attribution": None if self.attribution is None else self.attribution.to_dict(),
-            "attributed": self.attributed,
-            "exceptions": [dict(e) for e in self.exceptions],
-            "notes": list(self.notes),
-            "days": [dict(d) for d in self.days],
-        }
-
 
 @dataclass(frozen=True)
-class BacktestResult:
+class BacktestResult(Answer):
     """The total first, then the members asked for; what was read, by day, in `receipt`."""
 
-    query: BacktestQuery
+    query: BacktestQuery = field(metadata=HIDDEN)
     nodes: tuple[NodeBacktest, ...]
     receipt: Mapping[str, Any]
     notes: tuple[str, ...] = ()
 
-    def to_dict(self) -> dict[str, Any]:
-        return {
-            "query": self.query.model_dump(mode="json"),
-            "nodes": [n.to_dict() for n in self.nodes],
-            "receipt": dict(self.receipt),
-            "notes": list(self.notes),
-        }
+    @property
+    @shown("query")
+    def asked(self) -> Mapping[str, Any]:
+        """The question, with its days as first and last."""
+        return self.query.model_dump(mode="json")
 
     @property
     def rows(self) -> pa.Table:

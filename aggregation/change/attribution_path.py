@@ -11,14 +11,15 @@ import dataclasses
 import functools
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
+from aggregation.answer import HIDDEN
 from aggregation.change import explain as identity
-from aggregation.change.explain import ExplainResult, explained, on_grid
+from aggregation.change.explain import Explained, ExplainResult, explained, on_grid
 from aggregation.change.sides import Comparison, compared
 from aggregation.kernels.bootstrap import percentile_interval
 from aggregation.measures import interval_confidence
@@ -26,7 +27,7 @@ from aggregation.opened.alignment import MISSING
 from aggregation.opened.inputs import Inputs, open_inputs
 from aggregation.opened.opened_lake import VectorCache
 from aggregation.receipts import name_both, name_inputs, receipt_of
-from aggregation.risk.sampling_error import paired_resamples, resampled, within_error
+from aggregation.risk.sampling_error import paired_resamples, resampled
 from aggregation.types import RiskQuery
 from lake.arrays import Floats
 from lake.canonical import digest
@@ -101,52 +102,22 @@ class AttributionPathPlan:
 
 
 @dataclass(frozen=True)
-class AttributionPathResult:
+class AttributionPathResult(Explained):
     """The change of a measure by member and cause, as `ExplainResult`, through corners. `steps` : corner to its measure."""
 
-    question: tuple[RiskQuery, RiskQuery]
+    meanings = MEANING
+    question: tuple[RiskQuery, RiskQuery] = field(metadata=HIDDEN)
     method: str
     measure: str
     before: float
     after: float
     rows: pa.Table
-    causes: Mapping[str, float]
+    causes: Mapping[str, float] = field(metadata=HIDDEN)
     residual: float
     corners: tuple[Mapping[str, Any], ...]
     receipt: Mapping[str, Any]
     notes: tuple[str, ...]
-    intervals: Mapping[str, tuple[float, float]] | None = None
-
-    @property
-    def change(self) -> float:
-        return self.after - self.before
-
-    def _interval(self, name: str) -> dict[str, Any]:
-        if self.intervals is None or name not in self.intervals:
-            return {"low": None, "high": None, "within_error": None}
-        low, high = self.intervals[name]
-        return {"low": low, "high": high, "within_error": within_error(low, high)}
-
-    def to_dict(self) -> dict[str, Any]:
-        one, two = self.question
-        return {
-            "from": one.model_dump(mode="json"),
-            "to": two.model_dump(mode="json"),
-            "method": self.method,
-            "measure": self.measure,
-            "before": self.before,
-            "after": self.after,
-            "change": self.change,
-            "residual": self.residual,
-            "change_interval": self._interval("change"),
-            "causes": [
-                {"cause": c, "value": v, **self._interval(c), "meaning": MEANING[c]} for c, v in self.causes.items()
-            ],
-            "rows": self.rows.to_pylist(),
-            "corners": [dict(c) for c in self.corners],
-            "receipt": dict(self.receipt),
-            "notes": list(self.notes),
-        }
+    intervals: Mapping[str, tuple[float, float]] | None = field(default=None, metadata=HIDDEN)
 
 
 def changed(bits: int) -> list[str]:

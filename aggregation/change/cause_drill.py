@@ -16,6 +16,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from aggregation.answer import Answer
 from aggregation.change.explain import TOLERANCE, ExplainResult
 from aggregation.change.sides import Comparison
 from aggregation.kernels.change_effects import CAUSES, UnitVectors
@@ -27,7 +28,7 @@ _BETWEEN = re.compile(r",(?=\s*[\w.]+\s*=)")  # a comma inside of a member is no
 
 
 @dataclass(frozen=True)
-class CauseDrillResult:
+class CauseDrillResult(Answer):
     """The largest parts of some cells, `rows` by size, and what the others add up to.
 
     rows : the `by` columns, cause, trade, contract_id, scenario, quantity_before, quantity_after, weight_before,
@@ -43,15 +44,6 @@ class CauseDrillResult:
     others: float
     receipt: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
-
-    def to_dict(self) -> dict[str, Any]:
-        return {
-            **vars(self),
-            "cell": dict(self.cell),
-            "rows": self.rows.to_pylist(),
-            "receipt": dict(self.receipt),
-            "notes": list(self.notes),
-        }
 
 
 def parse_cell(texts: Sequence[str]) -> dict[str, str | None]:

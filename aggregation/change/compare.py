@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field
 
+from aggregation.answer import Answer
 from aggregation.book.filters import select
 from aggregation.change.sides import check_alike, plain, select_both
 from aggregation.measures import asked_measures, interval_confidence
@@ -22,6 +23,7 @@ from aggregation.receipts import make_receipt, name_both, receipt_of
 from aggregation.reduce.selection import scenario_pnl
 from aggregation.risk.query import answer, stated_horizon
 from aggregation.risk.sampling_error import difference_interval, paired_resamples
+from aggregation.session import Session
 from aggregation.types import Coverage, MeasureName, RiskQuery, RiskResult, TwoPoints
 from lake.canonical import canonical_json, digest
 from lake.errors import BadInput
@@ -33,7 +35,7 @@ _COUNTS = ("covered", "failed", "missing", "substituted", "status")
 
 
 @dataclass(frozen=True)
-class ComparisonResult:
+class ComparisonResult(Answer):
     """Both answers and their difference.
 
     `rows` has one row a group that is there on either day, sorted by group: the `by` columns, `change` (both, new or
@@ -48,16 +50,6 @@ class ComparisonResult:
     total: Mapping[str, Any]
     receipt: Mapping[str, Any]
     notes: tuple[str, ...] = ()
-
-    def to_dict(self) -> dict[str, Any]:
-        return {
-            "before": self.before.to_dict(),
-            "after": self.after.to_dict(),
-            "rows": self.rows.to_pylist(),
-            "total": dict(self.total),
-            "receipt": dict(self.receipt),
-            "notes": list(self.notes),
-        }
 
 
 def compare(
@@ -229,9 +221,13 @@ class CompareQuery(TwoPoints):
     )
 
 
+def _answer(session: Session, query: CompareQuery) -> ComparisonResult:
+    return compare(session.lake, *query.points(), cache=session.cache)
+
+
 COMPARE = Question(
     CompareQuery,
-    lambda session, query: compare(session.lake, *query.points(), cache=session.cache),
+    _answer,
     {"from": "2020-02-14", "to": "2020-03-16", "by": ["desk"]},
     plan_points,
     value_points,

@@ -8,14 +8,15 @@ of contribution, position by position; `driver_search` says which sets of member
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import ConfigDict, Field
 
+from aggregation.answer import SPREAD, Answer, shown
 from aggregation.book.book import encode
 from aggregation.change.sides import compared
 from aggregation.dimensions import check_dimension
@@ -55,31 +56,35 @@ _COLUMNS = ("change", "share_of_change", "gross", "positions", "share_of_positio
             "before", "after", "new", "closed", "held")  # fmt: skip
 
 
+class Member(NamedTuple):
+    """Of a dimension; None for the positions without one."""
+
+    dimension: str
+    member: str | None
+
+
 @dataclass(frozen=True)
-class Driver:
+class Driver(Answer):
     """A set of positions: those with all these members that no driver before it has. Money as in the measure.
 
     change = new + closed + held : of positions on the later date alone, on the earlier alone, and on both. overlaps :
     numbers, from 1, of earlier drivers that hold positions of these members too.
     """
 
-    members: tuple[tuple[str, str | None], ...]
+    members: tuple[Member, ...]
     overlaps: tuple[int, ...]
-    figures: Mapping[str, Any]
+    figures: Mapping[str, Any] = field(metadata=SPREAD)
 
     @property
+    @shown("driver")
     def text(self) -> str:
         """As filters that `--where` takes, with what is left out."""
         filters = " and ".join(str(Filter(dimension=d, values=(m,))) for d, m in self.members)
         return filters + (f" without {', '.join(map(str, self.overlaps))}" if self.overlaps else "")
 
-    def to_dict(self) -> dict[str, Any]:
-        members = [{"dimension": d, "member": m} for d, m in self.members]
-        return {"driver": self.text, "members": members, "overlaps": list(self.overlaps), **self.figures}
-
 
 @dataclass(frozen=True)
-class DriversResult:
+class DriversResult(Answer):
     """`before` and `after` are the measure at both points, `before` zero for one date alone. `rest` has the figures of what no
     driver holds. gross : sum of the absolute changes of all positions. scale : the largest net change of any member, or of
     all together. unexplained : net change of the rest as a share of the scale.
@@ -99,6 +104,7 @@ class DriversResult:
     notes: tuple[str, ...] = ()
 
     @property
+    @shown("change")
     def change(self) -> float:
         return self.after - self.before
 
@@ -110,23 +116,6 @@ class DriversResult:
         return pa.Table.from_pylist(
             rows, schema=pa.schema([(c, kinds.get(c, pa.float64())) for c in ("driver", *_COLUMNS)])
         )
-
-    def to_dict(self) -> dict[str, Any]:
-        return {
-            "queries": [q.model_dump(mode="json") for q in self.queries],
-            "measure": self.measure,
-            "before": self.before,
-            "after": self.after,
-            "change": self.change,
-            "gross": self.gross,
-            "scale": self.scale,
-            "drivers": [d.to_dict() for d in self.drivers],
-            "rest": dict(self.rest),
-            "unexplained": self.unexplained,
-            "coverage": [c.to_dict() for c in self.coverage],
-            "receipt": dict(self.receipt),
-            "notes": list(self.notes),
-        }
 
 
 @dataclass(frozen=True)
@@ -176,7 +165,7 @@ def run_drivers(
         alike = np.logical_and.reduce([rows.codes[d] == code for d, code in f.members])
         overlaps = tuple(sorted(set(taken[alike].tolist()) - {0}))
         taken[f.rows] = number
-        members = tuple((rows.names[d], rows.members[d][code].as_py()) for d, code in f.members)
+        members = tuple(Member(rows.names[d], rows.members[d][code].as_py()) for d, code in f.members)
         drivers.append(Driver(members, overlaps, rows.figures(f.rows, change)))
     rest = rows.figures(np.flatnonzero(taken == 0), change)
     scale = scale_of(rows.change, rows.codes, [len(m) for m in rows.members])

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
+from aggregation.answer import HIDDEN, Answer, shown
 from aggregation.change.intervals import cause_intervals
 from aggregation.change.sides import Comparison, compared, place, plain
 from aggregation.kernels import change_effects as effects
@@ -48,8 +49,68 @@ MEANING = {
 }
 
 
+class Interval(NamedTuple):
+    """A sampling interval, None where none was asked for. within_error : whether it holds zero."""
+
+    low: float | None
+    high: float | None
+    within_error: bool | None
+
+
+class CauseRow(NamedTuple):
+    """What the measure changed by for a cause, losses positive, with its interval."""
+
+    cause: str
+    value: float
+    low: float | None
+    high: float | None
+    within_error: bool | None
+    meaning: str
+
+
+class Explained(Answer):
+    """What explanations of a change show alike."""
+
+    meanings: ClassVar[Mapping[str, str]]
+    question: tuple[RiskQuery, RiskQuery]
+    before: float
+    after: float
+    causes: Mapping[str, float]
+    intervals: Mapping[str, tuple[float, float]] | None
+
+    @property
+    @shown("from")
+    def from_(self) -> RiskQuery:
+        return self.question[0]
+
+    @property
+    @shown("to")
+    def to(self) -> RiskQuery:
+        return self.question[1]
+
+    @property
+    @shown("change")
+    def change(self) -> float:
+        return self.after - self.before
+
+    @property
+    @shown("change_interval")
+    def change_interval(self) -> Interval:
+        return self._interval("change")
+
+    @property
+    @shown("causes")
+    def cause_rows(self) -> tuple[CauseRow, ...]:
+        return tuple(CauseRow(c, v, *self._interval(c), self.meanings[c]) for c, v in self.causes.items())
+
+    def _interval(self, name: str) -> Interval:
+        if self.intervals is None or name not in self.intervals:
+            return Interval(None, None, None)
+        return Interval(*self.intervals[name], within_error(*self.intervals[name]))
+
+
 @dataclass(frozen=True)
-class ExplainResult:
+class ExplainResult(Explained):
     """The change of a measure between two points. All figures are in the reporting currency, losses positive.
 
     rows : a row a member of either point, sorted: the `by` columns, `before` and `after` (what the member contributes to
@@ -59,53 +120,25 @@ class ExplainResult:
     revaluation : what the receipts show to have changed about the valuation, which the cause of that name holds together.
     """
 
-    question: tuple[RiskQuery, RiskQuery]
+    meanings = MEANING
+    question: tuple[RiskQuery, RiskQuery] = field(metadata=HIDDEN)
     measure: str
     before: float
     after: float
     rows: pa.Table
-    causes: Mapping[str, float]
+    causes: Mapping[str, float] = field(metadata=HIDDEN)
     residual: float
     common_scenarios: int
     coverage: tuple[Coverage, Coverage]
     revaluation: tuple[str, ...]
     receipt: Mapping[str, Any]
     notes: tuple[str, ...] = ()
-    intervals: Mapping[str, tuple[float, float]] | None = None
+    intervals: Mapping[str, tuple[float, float]] | None = field(default=None, metadata=HIDDEN)
 
     @property
-    def change(self) -> float:
-        return self.after - self.before
-
-    def _interval(self, name: str) -> dict[str, Any]:
-        if self.intervals is None:
-            return {"low": None, "high": None, "within_error": None}
-        low, high = self.intervals[name]
-        return {"low": low, "high": high, "within_error": within_error(low, high)}
-
-    def to_dict(self) -> dict[str, Any]:
-        one, two = self.question
-        return {
-            "from": one.model_dump(mode="json"),
-            "to": two.model_dump(mode="json"),
-            "method": "causes",
-            "measure": self.measure,
-            "before": self.before,
-            "after": self.after,
-            "change": self.change,
-            "residual": self.residual,
-            "change_interval": self._interval("change"),
-            "causes": [
-                {"cause": cause, "value": value, **self._interval(cause), "meaning": MEANING[cause]}
-                for cause, value in self.causes.items()
-            ],
-            "rows": self.rows.to_pylist(),
-            "common_scenarios": self.common_scenarios,
-            "coverage": [c.to_dict() for c in self.coverage],
-            "revaluation": list(self.revaluation),
-            "receipt": dict(self.receipt),
-            "notes": list(self.notes),
-        }
+    @shown("method")
+    def method(self) -> Literal["causes"]:
+        return "causes"
 
 
 def explain(

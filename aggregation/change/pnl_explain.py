@@ -13,7 +13,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field
 
+from aggregation.answer import Answer
 from aggregation.book.book import Book
 from aggregation.book.filters import select
 from aggregation.change.pairing import merge_groups
@@ -59,8 +60,13 @@ class PnlExplainRequest(Positions):
     to: Day = Field(description="the later date: market and book the value goes to")
 
 
+class Cost(NamedTuple):
+    contracts: int
+    expected_core_seconds: float
+
+
 @dataclass(frozen=True)
-class PnlExplainPlan:
+class PnlExplainPlan(Answer):
     """What an explain prices, and how long it is expected to take."""
 
     positions_from: int
@@ -70,20 +76,11 @@ class PnlExplainPlan:
     classes: tuple[str, ...]
     states: int
     expected_core_seconds: float
-    by_instrument_type: Mapping[str, tuple[int, float]]
-
-    def to_dict(self) -> dict[str, Any]:
-        return {
-            **vars(self),
-            "classes": list(self.classes),
-            "by_instrument_type": {
-                t: {"contracts": n, "expected_core_seconds": s} for t, (n, s) in self.by_instrument_type.items()
-            },
-        }
+    by_instrument_type: Mapping[str, Cost]
 
 
 @dataclass(frozen=True)
-class PnlExplain:
+class PnlExplain(Answer):
     """`rows` has one row a group, sorted: the `by` columns, positions_from, failed_from, positions_to, failed_to, status and
     the LINES in the reporting currency, gains positive; null where nothing of the group has a value on either date. `total`
     has the same for all together. `failures` has a row a contract and date: contract_id, instrument_type, date, reason,
@@ -97,17 +94,6 @@ class PnlExplain:
     failures: pa.Table
     receipt: Mapping[str, Any]
     notes: tuple[str, ...] = ()
-
-    def to_dict(self) -> dict[str, Any]:
-        return {
-            "request": self.request.model_dump(mode="json", by_alias=True),
-            "rows": self.rows.to_pylist(),
-            "total": dict(self.total),
-            "classes": list(self.classes),
-            "failures": self.failures.to_pylist(),
-            "receipt": dict(self.receipt),
-            "notes": list(self.notes),
-        }
 
 
 @dataclass(frozen=True)
@@ -163,7 +149,7 @@ def plan_pnl_explain(lake: Lake, request: PnlExplainRequest, *, cache: VectorCac
         path.classes,
         path.n_subsets,
         sum(s for _, s in by_type.values()),
-        dict(sorted(by_type.items())),
+        {t: Cost(*by_type[t]) for t in sorted(by_type)},
     )
 
 
@@ -452,9 +438,13 @@ def _plan(session: Session, query: PnlExplainRequest) -> Plan:
     return Plan(expected_core_seconds=found.expected_core_seconds, about=found.to_dict())
 
 
+def _answer(session: Session, query: PnlExplainRequest) -> PnlExplain:
+    return pnl_explain(session.lake, query, cache=session.cache, progress=session.progress)
+
+
 PNL_EXPLAIN = Question(
     PnlExplainRequest,
-    lambda session, query: pnl_explain(session.lake, query, cache=session.cache, progress=session.progress),
+    _answer,
     {"from": "2020-02-14", "to": "2020-03-16", "by": ["desk"], "where": ["desk=Treasury"]},
     _plan,
 )

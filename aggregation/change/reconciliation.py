@@ -12,12 +12,13 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 from pydantic import ConfigDict, Field
 
+from aggregation.answer import Answer
 from aggregation.change.conventions import Option, Reading, Translation, options, read_under
 from aggregation.measures import asked_measures, level_text
 from aggregation.on_demand import plan_scope, value_scope
@@ -70,17 +71,19 @@ class Theirs:
         return abs(value - self.value) <= self.tolerance * (1 + 1e-9)
 
 
+class Difference(NamedTuple):
+    convention: str
+    theirs: str
+
+
 @dataclass(frozen=True)
-class Candidate:
+class Candidate(Answer):
     """A reading: its value, how far from theirs, whether it matches, and what in it is not ours, by convention."""
 
     value: float
     distance: float
     matches: bool
-    differences: tuple[tuple[str, str], ...]
-
-    def to_dict(self) -> dict[str, Any]:
-        return {**vars(self), "differences": [{"convention": c, "theirs": w} for c, w in self.differences]}
+    differences: tuple[Difference, ...]
 
     @property
     def text(self) -> str:
@@ -89,7 +92,7 @@ class Candidate:
 
 
 @dataclass(frozen=True)
-class Reconciliation:
+class Reconciliation(Answer):
     """`ours` is our number, None where there is none. `candidates` are the readings that match, those with fewest differences
     first, then the nearest that do not. tried : readings with a value of their own. by_chance : how many matches their
     density around the number would give by accident.
@@ -112,20 +115,6 @@ class Reconciliation:
         kinds = (("reading", pa.string()), ("value", pa.float64()), ("distance", pa.float64()), ("matches", pa.bool_()))
         rows = [{"reading": c.text, **vars(c)} for c in self.candidates]
         return pa.Table.from_pylist([{name: r[name] for name, _ in kinds} for r in rows], schema=pa.schema(kinds))
-
-    def to_dict(self) -> dict[str, Any]:
-        return {
-            "query": self.query.model_dump(mode="json"),
-            "theirs": vars(self.theirs),
-            "ours": self.ours,
-            "candidates": [c.to_dict() for c in self.candidates],
-            "matches": self.matches,
-            "tried": self.tried,
-            "by_chance": self.by_chance,
-            "coverage": self.coverage.to_dict(),
-            "receipt": dict(self.receipt),
-            "notes": list(self.notes),
-        }
 
 
 def reconcile(lake: Lake, query: RiskQuery, theirs: Theirs, *, cache: VectorCache | None = None) -> Reconciliation:
@@ -231,7 +220,7 @@ def _candidates(
         if value is not None and value not in simpler:
             found[chosen] = value
     listed = [
-        Candidate(v, abs(v - theirs.value), theirs.matches(v), tuple((o.convention, o.words) for o in chosen))
+        Candidate(v, abs(v - theirs.value), theirs.matches(v), tuple(Difference(o.convention, o.words) for o in chosen))
         for chosen, v in found.items()
     ]
     # sorting keeps the order of what is alike: what is more common stands first

@@ -19,6 +19,7 @@ import pyarrow as pa
 from pydantic import BeforeValidator, Field
 from scipy import sparse
 
+from aggregation.answer import Answer
 from aggregation.kernels.bootstrap import percentile_interval
 from aggregation.kernels.euler import (
     Split,
@@ -33,7 +34,7 @@ from aggregation.measures import MEASURES, AskedMeasure, asked_measures, interva
 from aggregation.on_demand import plan_scope, value_scope
 from aggregation.opened.inputs import Inputs, open_inputs
 from aggregation.opened.opened_lake import VectorCache
-from aggregation.question import Question
+from aggregation.question import Question, of_lake
 from aggregation.receipts import make_receipt
 from aggregation.reduce.coverage import coverage_columns, total_coverage
 from aggregation.reduce.grouping import Groups, coverage
@@ -78,7 +79,7 @@ class ContributionQuery(RiskQuery):
 
 
 @dataclass(frozen=True)
-class ContributionResult:
+class ContributionResult(Answer):
     """`rows` has one row a group: the `by` columns, coverage, base_value, component, share and the figures asked for; money
     in the reporting currency, losses positive. Rows are sorted by group; with `top` by component, with the column `part`.
 
@@ -94,18 +95,6 @@ class ContributionResult:
     residual: float
     receipt: Mapping[str, Any]
     notes: tuple[str, ...] = ()
-
-    def to_dict(self) -> dict[str, Any]:
-        return {
-            "query": self.query.model_dump(mode="json"),
-            "rows": self.rows.to_pylist(),
-            "total": dict(self.total),
-            "coverage": self.coverage.to_dict(),
-            "grid": self.grid,
-            "residual": self.residual,
-            "receipt": dict(self.receipt),
-            "notes": list(self.notes),
-        }
 
 
 def run_contributions(
@@ -398,7 +387,7 @@ def _own_notes(query: ContributionQuery, whole: _Whole, inputs: Inputs) -> list[
 
 CONTRIBUTIONS = Question(
     ContributionQuery,
-    lambda session, query: run_contributions(session.lake, query, cache=session.cache),
+    of_lake(run_contributions),
     {"as_of": "2020-03-16", "by": ["desk", "book"], "measures": ["es"], "top": 5},
     plan_scope,
     value_scope,

@@ -14,6 +14,7 @@ import pyarrow as pa
 from pydantic import Field
 from scipy.special import ndtri
 
+from aggregation.answer import Answer
 from aggregation.contributions import sensitivities
 from aggregation.contributions.sensitivities import Bumps, Gamma, Sensitivities
 from aggregation.kernels.delta_normal import (
@@ -61,7 +62,7 @@ class ParametricQuery(OneFigure, Scope):
 
 
 @dataclass(frozen=True)
-class ParametricResult:
+class ParametricResult(Answer):
     """Delta-normal figures, losses positive, in the reporting currency.
 
     rows : a row a group: the `by` columns, positions, covered, failed, status, base_value, component (adds up), share,
@@ -78,18 +79,6 @@ class ParametricResult:
     failures: tuple[ValuationFailure, ...]
     receipt: Mapping[str, Any]
     notes: tuple[str, ...]
-
-    def to_dict(self) -> dict[str, Any]:
-        return {
-            "query": self.query.model_dump(mode="json"),
-            "rows": self.rows.to_pylist(),
-            "total": dict(self.total),
-            "factors": self.factors.to_pylist(),
-            "coverage": self.coverage.to_dict(),
-            "failures": [vars(f) for f in self.failures],
-            "receipt": dict(self.receipt),
-            "notes": list(self.notes),
-        }
 
 
 def plan_parametric(lake: Lake, query: ParametricQuery, *, cache: VectorCache | None = None) -> dict[str, int]:
@@ -278,9 +267,13 @@ def _plan(session: Session, query: ParametricQuery) -> Plan:
     return replace(found, expected_core_seconds=seconds, about={**found.about, **about})
 
 
+def _answer(session: Session, query: ParametricQuery) -> ParametricResult:
+    return run_parametric(session.lake, query, cache=session.cache, most=session.most_valuations)
+
+
 PARAMETRIC = Question(
     ParametricQuery,
-    lambda session, query: run_parametric(session.lake, query, cache=session.cache, most=session.most_valuations),
+    _answer,
     {"as_of": "2020-03-16", "by": ["desk"], "where": ["desk=European Equities"], "gamma": "none"},
     _plan,
     value_scope,

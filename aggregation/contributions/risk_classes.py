@@ -9,17 +9,18 @@ from __future__ import annotations
 import datetime as dt
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 from pydantic import Field
 
+from aggregation.answer import HIDDEN, Answer, shown
 from aggregation.measures import asked_measures
 from aggregation.on_demand import plan_scope, value_request, value_scope
 from aggregation.opened.inputs import Inputs, open_inputs
 from aggregation.opened.opened_lake import VectorCache
-from aggregation.question import Plan, Question, plan_of
+from aggregation.question import Plan, Question, of_lake, plan_of
 from aggregation.receipts import make_receipt
 from aggregation.risk.query import run_query
 from aggregation.session import Session
@@ -49,7 +50,7 @@ NOTE = (
 
 
 @dataclass(frozen=True)
-class RiskClassResult:
+class RiskClassResult(Answer):
     """`rows`: a row a group and risk class, and one a group for all together: the `by` columns, risk_class, coverage,
     base_value and the measures. totals : the same for all groups, by class. diversification : figure to the sum of the classes minus
     that of all together. answers : the answer of each class, with its own receipt."""
@@ -59,21 +60,15 @@ class RiskClassResult:
     totals: Mapping[str, Mapping[str, Any]]
     diversification: Mapping[str, float | None]
     coverage: Coverage
-    answers: Mapping[str, RiskResult]
+    answers: Mapping[str, RiskResult] = field(metadata=HIDDEN)
     receipt: Mapping[str, Any]
     notes: tuple[str, ...]
 
-    def to_dict(self) -> dict[str, Any]:
-        return {
-            "query": self.query.model_dump(mode="json"),
-            "rows": self.rows.to_pylist(),
-            "totals": {c: dict(t) for c, t in self.totals.items()},
-            "diversification": dict(self.diversification),
-            "coverage": self.coverage.to_dict(),
-            "receipt": dict(self.receipt),
-            "receipts": {c: dict(a.receipt) for c, a in self.answers.items()},
-            "notes": list(self.notes),
-        }
+    @property
+    @shown("receipts")
+    def receipts(self) -> Mapping[str, Mapping[str, Any]]:
+        """The receipt of each class's own answer."""
+        return {c: a.receipt for c, a in self.answers.items()}
 
 
 def requests(cache: VectorCache, query: RiskQuery) -> dict[str, ValuationRequest]:
@@ -231,7 +226,7 @@ def _value(session: Session, query: RiskClassQuery) -> RiskClassQuery:
 
 RISK_CLASSES = Question(
     RiskClassQuery,
-    lambda session, query: run_risk_classes(session.lake, query, cache=session.cache),
+    of_lake(run_risk_classes),
     {"as_of": "2020-03-16", "by": ["desk"]},
     _plan,
     _value,

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -18,6 +18,7 @@ import numpy.typing as npt
 from scipy import stats
 from scipy.special import kolmogorov, xlog1py, xlogy
 
+from aggregation.answer import Answer, shown
 from lake.arrays import Bools, Floats
 
 Sidedness = Literal["two-sided", "upper", "lower"]
@@ -33,7 +34,7 @@ PLA_GREEN, PLA_RED = (0.80, 0.09), (0.70, 0.12)  # MAR32: Spearman correlation, 
 
 
 @dataclass(frozen=True)
-class StatisticalTest:
+class StatisticalTest(Answer):
     """A test's result. `statistic` and `p_value` are None where the test is not defined, and `why` says so.
 
     rejected : p_value < significance. details : what else the test says, by name.
@@ -49,18 +50,16 @@ class StatisticalTest:
     why: str | None = None
 
     @property
+    @shown("rejected")
     def rejected(self) -> bool | None:
         return None if self.p_value is None else self.p_value < self.significance
-
-    def to_dict(self) -> dict[str, Any]:
-        return {**asdict(self), "rejected": self.rejected}
 
 
 # --- how many exceptions ---------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
-class TrafficLight:
+class TrafficLight(Answer):
     """Basel's zones. `probability` of this count or fewer, `type_1` of this count or more, when the model is right.
 
     `plus_factor` (1996) and `multiplier` (FRTB) are the tables for 250 days at 0.99; None for other days and levels.
@@ -73,9 +72,6 @@ class TrafficLight:
     type_1: float
     plus_factor: float | None
     multiplier: float | None
-
-    def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 def traffic_light(days: int, exceptions: int, p: float) -> TrafficLight:
@@ -378,7 +374,7 @@ def multinomial(
 
 
 @dataclass(frozen=True)
-class Attribution:
+class Attribution(Answer):
     """P&L attribution over the days on which both are known. `zone` is the worse of both tests'; None where one is undefined."""
 
     days: int
@@ -386,9 +382,6 @@ class Attribution:
     kolmogorov_smirnov: float | None
     kolmogorov_smirnov_p_value: float | None
     zone: Zone | None
-
-    def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 def attribution(theoretical: Floats, hypothetical: Floats) -> Attribution:

@@ -16,13 +16,14 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 from pydantic import Field, field_validator
 
+from aggregation.answer import Answer
 from aggregation.kernels.euler import exact_split, group_sums, position_parts, unit_contributions
 from aggregation.measures import asked_measures
 from aggregation.on_demand import plan_scope, value_scope
 from aggregation.opened.alignment import COVERED, FAILED
 from aggregation.opened.inputs import Inputs, open_inputs
 from aggregation.opened.opened_lake import VectorCache
-from aggregation.question import Question
+from aggregation.question import Question, of_lake
 from aggregation.receipts import make_receipt
 from aggregation.reduce.coverage import coverage_columns, total_coverage
 from aggregation.reduce.selection import Selection, open_selection, scenario_pnl
@@ -70,7 +71,7 @@ class DrillQuery(RiskQuery):
 
 
 @dataclass(frozen=True)
-class DrillResult:
+class DrillResult(Answer):
     """A page of the trades or contracts of a node.
 
     `rows` have, per trade, trade, contract_id, every dimension and quantity; per contract, contract_id, instrument_type,
@@ -90,19 +91,6 @@ class DrillResult:
     coverage: Coverage
     receipt: Mapping[str, Any]
     notes: tuple[str, ...] = ()
-
-    def to_dict(self) -> dict[str, Any]:
-        return {
-            "query": self.query.model_dump(mode="json"),
-            "measure": self.measure,
-            "value": self.value,
-            "rows": self.rows.to_pylist(),
-            "scenarios": [dict(s) for s in self.scenarios],
-            "count": self.count,
-            "coverage": self.coverage.to_dict(),
-            "receipt": dict(self.receipt),
-            "notes": list(self.notes),
-        }
 
 
 @dataclass(frozen=True)
@@ -337,7 +325,7 @@ def _terms(inputs: Inputs, contract_ids: pa.Array) -> pa.Array:
 
 DRILL = Question(
     DrillQuery,
-    lambda session, query: run_drill(session.lake, query, cache=session.cache),
+    of_lake(run_drill),
     {"as_of": "2020-03-16", "where": ["desk=Treasury"], "measures": ["es"], "limit": 10},
     plan_scope,
     value_scope,

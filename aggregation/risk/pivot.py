@@ -13,11 +13,12 @@ import numpy as np
 import pyarrow as pa
 from pydantic import Field, field_validator
 
+from aggregation.answer import Answer
 from aggregation.measures import asked_measures
 from aggregation.on_demand import plan_scope, value_scope
 from aggregation.opened.inputs import open_inputs
 from aggregation.opened.opened_lake import VectorCache
-from aggregation.question import Question
+from aggregation.question import Question, of_lake
 from aggregation.receipts import receipt_of
 from aggregation.reduce.grouping import Groups
 from aggregation.reduce.selection import open_selection
@@ -58,7 +59,7 @@ class PivotQuery(RiskQuery):
 
 
 @dataclass(frozen=True)
-class PivotResult:
+class PivotResult(Answer):
     """A cross table.
 
     `rows` is the table as it is read: `part` (row, others or total), the row dimensions, then for every column and every
@@ -74,17 +75,6 @@ class PivotResult:
     coverage: Coverage
     receipt: Mapping[str, Any]
     notes: tuple[str, ...] = ()
-
-    def to_dict(self) -> dict[str, Any]:
-        return {
-            "query": self.query.model_dump(mode="json"),
-            "rows": self.rows.to_pylist(),
-            "cells": self.cells.to_pylist(),
-            "total": dict(self.total),
-            "coverage": self.coverage.to_dict(),
-            "receipt": dict(self.receipt),
-            "notes": list(self.notes),
-        }
 
 
 @dataclass(frozen=True)
@@ -227,7 +217,7 @@ def _pivoted(query: PivotQuery, wide: pa.Table, cells: pa.Table, answers: Sequen
 
 PIVOT = Question(
     PivotQuery,
-    lambda session, query: run_pivot(session.lake, query, cache=session.cache),
+    of_lake(run_pivot),
     {"as_of": "2020-03-16", "rows": ["desk"], "columns": ["legal_entity"]},
     plan_scope,
     value_scope,

@@ -14,11 +14,12 @@ import numpy as np
 import pyarrow as pa
 from pydantic import BeforeValidator, Field
 
+from aggregation.answer import Answer
 from aggregation.on_demand import plan_scope, value_scope
 from aggregation.opened.alignment import COVERED
 from aggregation.opened.inputs import Inputs, open_inputs
 from aggregation.opened.opened_lake import VectorCache
-from aggregation.question import Question
+from aggregation.question import Question, of_lake
 from aggregation.receipts import make_receipt
 from aggregation.reduce.coverage import coverage_columns, total_coverage
 from aggregation.reduce.selection import Selection, open_selection, scenario_pnl
@@ -45,7 +46,7 @@ class PnlQuery(Scope):
 
 
 @dataclass(frozen=True)
-class PnlResult:
+class PnlResult(Answer):
     """An answer. `rows` are sorted by group and hold the `by` columns, `status`, and
 
     a scenario a row: `scenario`, its `probability`, `rank` (1 is the group's worst of all scenarios) and `pnl`; in the order
@@ -63,16 +64,6 @@ class PnlResult:
     coverage: Coverage
     receipt: Mapping[str, Any]
     notes: tuple[str, ...] = ()
-
-    def to_dict(self) -> dict[str, Any]:
-        return {
-            "query": self.query.model_dump(mode="json"),
-            "rows": self.rows.to_pylist(),
-            "total": self.total.to_pylist(),
-            "coverage": self.coverage.to_dict(),
-            "receipt": dict(self.receipt),
-            "notes": list(self.notes),
-        }
 
 
 def run_pnl(lake: Lake, query: PnlQuery, *, cache: VectorCache | None = None, threads: int | None = None) -> PnlResult:
@@ -219,7 +210,7 @@ def _own_notes(query: PnlQuery, looked_at: int) -> list[str]:
 
 PNL = Question(
     PnlQuery,
-    lambda session, query: run_pnl(session.lake, query, cache=session.cache),
+    of_lake(run_pnl),
     {"as_of": "2020-03-16", "by": ["desk"], "worst": 3},
     plan_scope,
     value_scope,

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
 from pydantic import BaseModel, Field
 
+from aggregation.answer import HIDDEN, Answer, shown
 from aggregation.opened.opened_lake import VectorCache
 from aggregation.question import Question
 from aggregation.receipts import name_code, receipt_of
@@ -38,7 +39,7 @@ class SeriesDays(BaseModel):
 
 
 @dataclass(frozen=True)
-class SeriesResult:
+class SeriesResult(Answer):
     """The answers in order of day. `rows` has a row a day and group: `date`, the `by` columns, what `RiskResult.rows` has, and
     `reason`. `totals` has the same for all groups together, a row a day.
 
@@ -46,22 +47,19 @@ class SeriesResult:
     whole day has null for every group.
     """
 
-    query: RiskQuery
-    first: dt.date
-    last: dt.date
+    query: RiskQuery = field(metadata=HIDDEN)
+    first: dt.date = field(metadata=HIDDEN)
+    last: dt.date = field(metadata=HIDDEN)
     rows: pa.Table
     totals: pa.Table
     receipt: Mapping[str, Any]
     notes: tuple[str, ...] = ()
 
-    def to_dict(self) -> dict[str, Any]:
-        return {
-            "query": {**self.query.model_dump(mode="json", exclude={"as_of"}), "first": self.first, "last": self.last},
-            "rows": self.rows.to_pylist(),
-            "totals": self.totals.to_pylist(),
-            "receipt": dict(self.receipt),
-            "notes": list(self.notes),
-        }
+    @property
+    @shown("query")
+    def asked(self) -> Mapping[str, Any]:
+        """The question of every day, with the first and the last day in place of the date."""
+        return {**self.query.model_dump(mode="json", exclude={"as_of"}), "first": self.first, "last": self.last}
 
 
 def days_between(snapshot: Snapshot, calendar: str, first: dt.date, last: dt.date) -> list[dt.date]:

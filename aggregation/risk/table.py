@@ -19,7 +19,7 @@ from aggregation.measures import asked_measures
 from aggregation.on_demand import plan_scope, value_scope
 from aggregation.opened.inputs import Inputs, open_inputs
 from aggregation.opened.opened_lake import VectorCache
-from aggregation.question import Question
+from aggregation.question import Question, of_lake
 from aggregation.receipts import receipt_of
 from aggregation.reduce.grouping import Groups
 from aggregation.reduce.selection import Selection, open_selection
@@ -224,7 +224,7 @@ def _laid_out(query: TableQuery, whole: RiskResult, rows: pa.Table, answers: Seq
 
 VAR = Question(
     TableQuery,
-    lambda session, query: run_table(session.lake, query, cache=session.cache),
+    of_lake(run_table),
     {"as_of": "2020-03-16", "by": ["desk"], "measures": ["var", "es"]},
     plan_scope,
     value_scope,

@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 from pydantic import Field
 
+from aggregation.answer import Answer
 from aggregation.measures import asked_measures
 from aggregation.on_demand import plan_scope, sealed_by, value_request, value_scope
 from aggregation.opened.inputs import open_inputs
@@ -59,7 +60,7 @@ class LadderQuery(OneFigure, Positions):
 
 
 @dataclass(frozen=True)
-class LadderResult:
+class LadderResult(Answer):
     """rows : a row a group and rung, groups sorted, the first axis turning slowest: the `by` columns, `rung`, the amounts `first`
     and `second` of the axes, `pnl` (gains positive), `first_slope` and `second_slope` (P&L for one more unit of the axis: a
     central difference between neighbouring rungs, one-sided at the ends; null on an axis of one rung), and with risk the
@@ -75,18 +76,6 @@ class LadderResult:
     coverage: Coverage
     receipt: Mapping[str, Any]
     notes: tuple[str, ...] = ()
-
-    def to_dict(self) -> dict[str, Any]:
-        return {
-            "query": self.query.model_dump(mode="json"),
-            "rows": self.rows.to_pylist(),
-            "total": self.total.to_pylist(),
-            "axes": list(self.axes),
-            "units": list(self.units),
-            "coverage": self.coverage.to_dict(),
-            "receipt": dict(self.receipt),
-            "notes": list(self.notes),
-        }
 
 
 def _axes(query: LadderQuery) -> list[Axis]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field
 from scipy.special import ndtr
 
+from aggregation.answer import HIDDEN, Answer, shown
 from aggregation.opened.opened_lake import VectorCache
 from aggregation.question import Plan, Question
 from aggregation.receipts import name_book
@@ -84,7 +85,7 @@ class PastDay:
 
 
 @dataclass(frozen=True)
-class ReverseStress:
+class ReverseStress(Answer):
     """The answer; losses are positive, in the reporting currency, and by full valuation unless said otherwise.
 
     distance : Mahalanobis, of the scenario; linear_distance and linear_loss : of the closed form from the base's sensitivities,
@@ -94,7 +95,7 @@ class ReverseStress:
     valued under.
     """
 
-    scenario_set: ScenarioSet
+    scenario_set: ScenarioSet = field(metadata=HIDDEN)
     loss: float
     distance: float
     probability: float
@@ -111,21 +112,15 @@ class ReverseStress:
     notes: tuple[str, ...] = ()
 
     @property
+    @shown("scenario_set")
+    def name(self) -> str:
+        """Name of the scenario set."""
+        return self.scenario_set.name
+
+    @property
     def rows(self) -> pa.Table:
         """A row a risk factor, the largest share of the loss first."""
         return pa.Table.from_pylist([dataclasses.asdict(m) for m in self.moves])
-
-    def to_dict(self) -> dict[str, Any]:
-        out = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name != "scenario_set"}
-        return {
-            **out,
-            "scenario_set": self.scenario_set.name,
-            "moves": [dataclasses.asdict(m) for m in self.moves],
-            "days": [dataclasses.asdict(d) for d in self.days],
-            "coverage": self.coverage.to_dict(),
-            "receipt": dict(self.receipt),
-            "notes": list(self.notes),
-        }
 
 
 class _Counted:

@@ -14,13 +14,14 @@ import dataclasses
 import datetime as dt
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pyarrow as pa
 from pydantic import Field, field_validator
 
+from aggregation.answer import HIDDEN, Answer
 from aggregation.book.book import Book, encode
 from aggregation.book.filters import select
 from aggregation.opened.alignment import FAILED, MISSING, align
@@ -101,7 +102,7 @@ class RollRequest(Positions):
 
 
 @dataclass(frozen=True)
-class RollResult:
+class RollResult(Answer):
     """`rows` has one row a group and horizon, groups sorted, horizons as asked: the `by` columns, horizon, day, positions,
     covered, failed, missing, status, and in the reporting currency base_value (today), value (at the horizon), cash (paid by
     then) and pnl = value + cash - base_value; null where nothing of the group is covered. `totals` has the same for all
@@ -112,21 +113,10 @@ class RollResult:
     request: RollRequest
     rows: pa.Table
     totals: tuple[Mapping[str, Any], ...]
-    contracts: pa.Table
+    contracts: pa.Table = field(metadata=HIDDEN)  # may be a million
     failures: tuple[ValuationFailure, ...]
     receipt: Mapping[str, Any]
     notes: tuple[str, ...] = ()
-
-    def to_dict(self) -> dict[str, Any]:
-        """Without the contracts, which may be a million."""
-        return {
-            "request": self.request.model_dump(mode="json"),
-            "rows": self.rows.to_pylist(),
-            "totals": [dict(t) for t in self.totals],
-            "failures": [vars(f) for f in self.failures],
-            "receipt": dict(self.receipt),
-            "notes": list(self.notes),
-        }
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ import pyarrow.dataset as ds
 from numpy.lib.stride_tricks import sliding_window_view
 from pydantic import BaseModel, ConfigDict, Field
 
+from aggregation.answer import Answer
 from aggregation.kernels.tail import exact_level
 from aggregation.measures import check_estimator, measure
 from aggregation.on_demand import sealed_by, value_request
@@ -83,7 +84,7 @@ class StressWindow:
 
 
 @dataclass(frozen=True)
-class StressPeriod:
+class StressPeriod(Answer):
     """worst : the window sought. runners_up : the worst windows that overlap neither it nor each other, worst first. all_windows : of every
     window, in order of time. valuation_set_id, scenario_set_id : what was rolled over. excluded : risk factors without
     enough history, with the reason; their contracts are among the failed ones of the coverage."""
@@ -103,9 +104,6 @@ class StressPeriod:
     def rows(self) -> pa.Table:
         """Every window, in order of time."""
         return pa.Table.from_pylist([asdict(w) for w in self.all_windows])
-
-    def to_dict(self) -> dict[str, Any]:
-        return {**asdict(self), "coverage": self.coverage.to_dict(), "notes": list(self.notes)}
 
 
 def valuation_request(lake: Lake, request: StressPeriodRequest, cache: VectorCache | None = None) -> ValuationRequest:

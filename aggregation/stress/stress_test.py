@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import pyarrow as pa
 from pydantic import Field
 
+from aggregation.answer import Answer
 from aggregation.on_demand import plan_scope, sealed_by, value_request, value_scope
 from aggregation.question import Plan, Question, plan_of, together
 from aggregation.receipts import name_code
@@ -29,7 +30,7 @@ _PNL = "pnl_"
 
 
 @dataclass(frozen=True)
-class StressComparison:
+class StressComparison(Answer):
     """P&L of several scenarios on one day: `rows` has the `by` columns, base_value and one column a scenario."""
 
     rows: pa.Table
@@ -37,15 +38,6 @@ class StressComparison:
     results: tuple[RiskResult, ...]
     receipt: Mapping[str, Any]
     notes: tuple[str, ...] = ()
-
-    def to_dict(self) -> dict[str, Any]:
-        return {
-            "rows": self.rows.to_pylist(),
-            "total": dict(self.total),
-            "results": [r.to_dict() for r in self.results],
-            "receipt": dict(self.receipt),
-            "notes": list(self.notes),
-        }
 
 
 def request_for(
@@ -133,9 +125,13 @@ class ScenarioPnlQuery(Scope):
         return RiskQuery(**self.model_dump())
 
 
+def _each_scenario(session: Session, query: ScenarioPnlQuery) -> RiskResult:
+    return run_scenarios(session.lake, query.risk(), cache=session.cache)
+
+
 SCENARIO_PNL = Question(
     ScenarioPnlQuery,
-    lambda session, query: run_scenarios(session.lake, query.risk(), cache=session.cache),
+    _each_scenario,
     {"as_of": "2020-03-16", "by": ["desk"]},
     plan_scope,
     value_scope,

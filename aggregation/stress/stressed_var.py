@@ -7,12 +7,13 @@ stressed VaR of Basel 2.5 asks for (BCBS 158, 2009, paragraph 718(Lxxvi)(i): a c
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
 from pydantic import Field
 
+from aggregation.answer import HIDDEN, SPREAD, Answer, shown
 from aggregation.change.compare import ComparisonResult, compare
 from aggregation.measures import asked_measures
 from aggregation.on_demand import plan_scope, sealed_by, value_request, value_scope
@@ -31,24 +32,23 @@ YEAR = 250  # scenarios in a window
 
 
 @dataclass(frozen=True)
-class StressedResult:
+class StressedResult(Answer):
     """first, last : days the first and the last move of the period end on. searched : whether the period was looked for. comparison : each
     figure under the current scenarios (`_from`), under the period (`_to`) and the difference (`_change`)."""
 
-    first: str
-    last: str
-    searched: bool
-    comparison: ComparisonResult
+    first: str = field(metadata=HIDDEN)
+    last: str = field(metadata=HIDDEN)
+    searched: bool = field(metadata=HIDDEN)
+    comparison: ComparisonResult = field(metadata=SPREAD)
     rows: pa.Table
     receipt: Mapping[str, Any]
     notes: tuple[str, ...] = ()
 
-    def to_dict(self) -> dict[str, Any]:
-        return {
-            "period": {"first": self.first, "last": self.last, "searched": self.searched},
-            **self.comparison.to_dict(),
-            "receipt": dict(self.receipt),
-        }
+    @property
+    @shown("period")
+    def period(self) -> Mapping[str, str | bool]:
+        """Its first and last day, and whether it was searched."""
+        return {"first": self.first, "last": self.last, "searched": self.searched}
 
 
 class StressedQuery(RiskQuery):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
@@ -24,6 +24,7 @@ from pydantic import (
     model_validator,
 )
 
+from aggregation.answer import HIDDEN, Answer, shown
 from aggregation.book.changes import Changes, Removal, Scaling, positions_of
 from aggregation.kernels.fixed_sums import dot
 from aggregation.kernels.hedge_programme import HedgeProgramme, Solution, cheapest_es, cheapest_var
@@ -149,7 +150,7 @@ class HedgeRequest(BaseModel):
 
 
 @dataclass(frozen=True)
-class LimitHedge:
+class LimitHedge(Answer):
     """`status`: `nothing to do`, `optimal` (no cheaper change of these exists), `feasible` (the limit is met, a cheaper change may
     exist), or `out of reach`, with the change that leads as low as was found.
 
@@ -159,7 +160,7 @@ class LimitHedge:
     """
 
     query: RiskQuery
-    request: HedgeRequest
+    request: HedgeRequest = field(metadata=HIDDEN)
     measure: str
     status: str
     before: float
@@ -174,30 +175,18 @@ class LimitHedge:
     notes: tuple[str, ...] = ()
 
     @property
+    @shown("limit")
+    def limit(self) -> float:
+        """What the measure may be at most."""
+        return self.request.limit
+
+    @property
     def rows(self) -> pa.Table:
         """A row a move that is used."""
         kinds = {"quantity": pa.float64(), "cost": pa.float64(), "share": pa.float64()}
         names = ("move", "action", "quantity", "cost", "share")
         schema = pa.schema([(n, kinds.get(n, pa.string())) for n in names])
         return pa.Table.from_pylist([dict(a) for a in self.actions], schema=schema)
-
-    def to_dict(self) -> dict[str, Any]:
-        return {
-            "query": self.query.model_dump(mode="json"),
-            "limit": self.request.limit,
-            "measure": self.measure,
-            "status": self.status,
-            "before": self.before,
-            "after": self.after,
-            "actions": [dict(a) for a in self.actions],
-            "cost": self.cost,
-            "bound": self.bound,
-            "unusable": [dict(u) for u in self.unusable],
-            "changes": None if self.changes is None else self.changes.model_dump(mode="json"),
-            "what_if": None if self.what_if is None else self.what_if.to_dict(),
-            "receipt": dict(self.receipt),
-            "notes": list(self.notes),
-        }
 
 
 def limit_hedge(lake: Lake, query: RiskQuery, request: HedgeRequest, *, cache: VectorCache | None = None) -> LimitHedge:

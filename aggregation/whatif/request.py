@@ -17,6 +17,7 @@ from aggregation.on_demand import plan_scope, value_scope
 from aggregation.opened.inputs import Inputs, open_inputs
 from aggregation.opened.opened_lake import VectorCache
 from aggregation.question import Question
+from aggregation.session import Session
 from aggregation.types import Filter, MeasureName, RiskQuery, or_text
 from aggregation.whatif.trades import trades_of_rows
 from aggregation.whatif.what_if import WhatIf, unknown_contracts, what_if
@@ -140,9 +141,13 @@ class WhatIfQuery(ChangeRequest, RiskQuery):
         return ChangeRequest(**{name: getattr(self, name) for name in ChangeRequest.model_fields})
 
 
+def _answer(session: Session, query: WhatIfQuery) -> WhatIf:
+    return run_what_if(session.lake, query.risk(), query.changes(), cache=session.cache)
+
+
 WHAT_IF = Question(
     WhatIfQuery,
-    lambda session, query: run_what_if(session.lake, query.risk(), query.changes(), cache=session.cache),
+    _answer,
     {"as_of": "2020-03-16", "by": ["desk"], "scale": ["desk=Treasury*0.5"]},
     plan_scope,
     value_scope,

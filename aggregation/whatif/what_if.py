@@ -19,7 +19,7 @@ import dataclasses
 import functools
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -27,6 +27,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from aggregation.answer import Answer, called
 from aggregation.book.book import Book
 from aggregation.book.changes import ADDED, Changes, Edits, added_rows, derive, describe, edit, find
 from aggregation.book.filters import select
@@ -56,7 +57,7 @@ WHOLE_SHARE = 8  # from one position in so many on, what stays is netted anew
 
 
 @dataclass(frozen=True)
-class WhatIf:
+class WhatIf(Answer):
     """`rows` has one row a group that the changes touch, sorted by group: the `by` columns, `change` (both, new or gone),
     positions, status and base value `_before` and `_after`, and for every measure `<name>_before`, `<name>_after`,
     `<name>_incremental` and, where it splits, `<name>_marginal`; with an interval asked for, `_after_low`, `_after_high`,
@@ -71,24 +72,11 @@ class WhatIf:
     rows: pa.Table
     total: Mapping[str, Any]
     items: pa.Table
-    before: Coverage
-    after: Coverage
+    before: Coverage = field(metadata=called("coverage_before"))
+    after: Coverage = field(metadata=called("coverage_after"))
     failures: tuple[Mapping[str, str], ...]
     receipt: Mapping[str, Any]
     notes: tuple[str, ...] = ()
-
-    def to_dict(self) -> dict[str, Any]:
-        return {
-            "query": self.query.model_dump(mode="json"),
-            "rows": self.rows.to_pylist(),
-            "total": dict(self.total),
-            "items": self.items.to_pylist(),
-            "coverage_before": self.before.to_dict(),
-            "coverage_after": self.after.to_dict(),
-            "failures": [dict(f) for f in self.failures],
-            "receipt": dict(self.receipt),
-            "notes": list(self.notes),
-        }
 
 
 def unknown_contracts(inputs: Inputs, changes: Changes) -> pa.Table:

@@ -9,7 +9,6 @@ from typing import Any, Literal
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
-from aggregation.types import CoverageStatus
 from lake.schemas import (
     POSITIONS,
     RISK_FACTORS,
@@ -154,17 +153,6 @@ ValuationSets = page_model("ValuationSets", ValuationSetAnswer)
 ValuationFailures = page_model("ValuationFailures", row_model("ValuationFailureRow", VALUATION_FAILURES))
 PositionsDates = page_model("PositionsDates", PositionsDateRow)
 Positions = page_model("Positions", PositionRow)
-
-
-class CoverageAnswer(Answer):
-    """How much of the positions the numbers rest on."""
-
-    positions: int
-    covered: int
-    failed: int
-    missing: int
-    substituted: int | None = Field(description="of the covered, on market data held or proxied; null where not known")
-    status: CoverageStatus
 
 
 class PlanCost(Answer):

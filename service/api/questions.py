@@ -191,6 +191,9 @@ def _add(name: str) -> None:
     entry, question = questions.QUESTIONS[name], questions.question(name)
     model, shape = question.query, shape_of(name)
     paged = _in_pages(model)
+    if paged:
+        following = Field(description="the parameter cursor of the next page; null on the last")
+        shape = create_model(f"{_camel(name)}Page", __base__=shape, next_cursor=(str | None, following))
     body_model = type(
         f"{_camel(name)}Body", (_QuestionBody, *((_Page,) if paged else ()), model), {"__doc__": model.__doc__}
     )

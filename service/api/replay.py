@@ -8,12 +8,12 @@ from flask import Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from aggregation.questions import QUESTIONS
-from aggregation.replay import OLD_KINDS, State, Verdict, receipt_in, replay
+from aggregation.replay import OLD_KINDS, Replay, receipt_in, replay
 from service.api.context import context
 from service.api.document import blueprint
-from service.api.models import Answer
 from service.api.requests import Body
 from service.api.responses import json_answer
+from service.api.shapes import shape
 
 api = blueprint("replay", __name__, __doc__)
 
@@ -43,23 +43,7 @@ class ReplayBody(Body):
     receipt: Receipt = Field(description="the receipt of an answer")
 
 
-class InputStateRow(Answer):
-    input: str
-    state: State = Field(description="same, changed since, missing, or damaged")
-    receipt: str = Field(description="what the receipt says of it")
-    found: str = Field(description="what there is")
-
-
-class ReplayAnswer(Answer):
-    verdict: Verdict
-    kind: str = Field(description="kind of answer the receipt is of")
-    result_digest: str = Field(description="digest of the figures, from the receipt")
-    recomputed_digest: str | None = Field(description="digest of the figures as they come out now")
-    inputs: list[InputStateRow]
-    why: str | None = Field(description="what hindered, where the bits are not the same")
-
-
-@api.post("/replay", responses={200: ReplayAnswer})
+@api.post("/replay", responses={200: shape(Replay)})
 def replay_receipt(body: ReplayBody) -> Response:
     """Recomputes an answer from the lake as it was, compares the bits, and names every input that is not as it was."""
     return json_answer(replay(context().lake, receipt_in(body.receipt.model_dump(exclude_unset=True))).to_dict())
