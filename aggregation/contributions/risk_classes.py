@@ -7,8 +7,7 @@ says so; most contracts read few classes, and one that reads none of a class is 
 from __future__ import annotations
 
 import datetime as dt
-import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -26,20 +25,16 @@ from aggregation.risk.query import run_query
 from aggregation.session import Session
 from aggregation.types import Coverage, MeasureName, RiskQuery, RiskResult
 from lake.canonical import digest
-from lake.committer import Committer
 from lake.errors import BadInput, NotValued
-from lake.progress import Progress
 from lake.tables import Lake
 from scenarios.requests import ScenarioRequest
 from scenarios.store import load_scenario_set
 from scenarios.types import RiskClass
-from valuation.sets.plan import ValuationPlan
-from valuation.sets.requests import ValuationRequest, plan_valuation, run_valuation
-from valuation.sets.run import ValuationRun
+from valuation.sets.requests import ValuationRequest, plan_valuation
 from valuation.types import ValuationSet
 
 if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
+    pass
 
 ALL = "all"  # what the row of all classes together is called
 COLUMN = "risk_class"
@@ -103,28 +98,6 @@ def _open(cache: VectorCache, query: RiskQuery) -> Inputs:
             "classes."
         )
     return inputs
-
-
-def plan_risk_classes(lake: Lake, query: RiskQuery, *, cache: VectorCache | None = None) -> dict[str, ValuationPlan]:
-    """What each class would take: wanted, present, missing and the expected cost; values nothing."""
-    snapshot = lake.snapshot()
-    return {c: plan_valuation(snapshot, r) for c, r in requests(cache or VectorCache(lake), query).items()}
-
-
-def value_risk_classes(
-    committer: Committer,
-    query: RiskQuery,
-    *,
-    cache: VectorCache,
-    spark: Callable[[], SparkSession],
-    progress: Progress = lambda stage, done, total: None,
-    cancelled: threading.Event | None = None,
-) -> dict[str, ValuationRun]:
-    """Values what is missing of each class and seals it; the runs by class."""
-    return {
-        c: run_valuation(committer, r, spark=spark, progress=progress, cancelled=cancelled)
-        for c, r in requests(cache, query).items()
-    }
 
 
 def missing_classes(cache: VectorCache, query: RiskQuery) -> dict[str, ValuationRequest]:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from service.rendering import display, pictures
 
@@ -14,12 +13,6 @@ if TYPE_CHECKING:
     from aggregation.change.reconciliation import Reconciliation
 
 _MOST_FAILURES = 20
-
-
-def show_pnl_plan(plan: Mapping[str, Any]) -> None:
-    """What an explain would price."""
-    display.print_pairs({k: v for k, v in plan.items() if k != "by_instrument_type"}, title="Plan")
-    display.print_table([{"instrument type": t, **f} for t, f in plan["by_instrument_type"].items()])
 
 
 def show_pnl_explain(result: PnlExplain) -> None:

@@ -139,12 +139,6 @@ def plot_parametric(result: ParametricResult, path: Path) -> Path:
     )
 
 
-def show_class_plans(planned: Mapping[str, Mapping[str, Any]]) -> None:
-    """What each risk class would take."""
-    columns = ("wanted", "present", "missing", "cannot_be_valued", "expected_core_seconds", "already_sealed")
-    display.print_table([{"risk class": c, **{k: p[k] for k in columns}} for c, p in planned.items()], title="Plan")
-
-
 def show_classes(result: RiskClassResult) -> None:
     """A row a group and class, and the totals with what the classes save each other."""
     query, names = result.query, list(result.diversification)

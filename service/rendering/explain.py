@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from service.rendering import display, pictures
 
 if TYPE_CHECKING:
-    from aggregation.change.attribution_path import AttributionPathPlan, AttributionPathResult
+    from aggregation.change.attribution_path import AttributionPathResult
     from aggregation.change.cause_drill import CauseDrillResult
     from aggregation.change.explain import ExplainResult
 
@@ -71,40 +71,6 @@ def show_cause_drill(drilled: CauseDrillResult) -> None:
         rows.append({drilled.rows.column_names[0]: f"{drilled.parts - shown:,} others", "value": drilled.others})
     last = {drilled.rows.column_names[0]: "Total", "value": drilled.value}
     display.print_table(rows, drilled.rows.column_names, title=title, last=last)
-
-
-def show_attribution_path_plan(plan: AttributionPathPlan) -> None:
-    """The intermediate valuations, which are there, and what the others cost."""
-    said = plan.to_dict()
-    rows = [
-        {
-            "of the second point": ", ".join(c["changed"]) or "nothing",
-            "book": c["positions_date"],
-            "valuation date": c["valuation_date"],
-            "scenario set": c["scenario_set"][:12],
-            "valued": c["valuation_set"] is not None,
-        }
-        for c in said["corners"]
-    ]
-    display.print_table(rows, title=f"Points of the {plan.method} explanation")
-    missing = [
-        {
-            "valuation date": m["request"]["as_of"],
-            "market date": m["request"]["market_date"],
-            "contracts wanted": m["plan"]["wanted"],
-            "present": m["plan"]["present"],
-            "missing": m["plan"]["missing"],
-            "cannot be valued": m["plan"]["cannot_be_valued"],
-            "core seconds": m["plan"]["expected_core_seconds"],
-        }
-        for m in said["missing"]
-    ]
-    if missing:
-        display.print_table(
-            missing, title="Valuations that are missing", last={"core seconds": said["expected_core_seconds"]}
-        )
-    else:
-        display.say("Nothing is missing.")
 
 
 def plot_explanation(result: ExplainResult | AttributionPathResult, path: Path) -> Path:
