@@ -146,6 +146,17 @@ def bench_table_command(
     display.stdout().print(harness.as_markdown(rows), markup=False, highlight=False, soft_wrap=True)
 
 
+@app.command("start")
+def bench_start_command(
+    lake: Annotated[Path, typer.Option("--lake", help="Folder of a lake like the demo's, valued on 2020-03-16.")],
+    output: OutputOption = None,
+) -> None:
+    """CPU of whole commands, from start to exit, beside that of importing the libraries they rest on."""
+    from service.bench import harness, start
+
+    harness.report(start.bench_start(lake), output)
+
+
 @app.command("map")
 def bench_map_command(
     contracts: Annotated[int, typer.Option("--contracts", help="Contracts to value.")] = 60_000,

@@ -351,7 +351,7 @@ class TestRefusals:
 
     @pytest.mark.parametrize("more", [{"measures": ("var", "es")}, {"levels": ("0.9", "0.99")}])
     def test_one_measure_at_one_level_is_split(self, more: dict[str, Any]) -> None:
-        with pytest.raises(BadInput, match=f"{next(iter(more))}.* at most 1 item"):
+        with pytest.raises(BadInput, match=f"{next(iter(more))}.* at most 1 of them"):
             validated(ContributionQuery, {"as_of": DAY, **more}, "question")
 
     def test_an_estimator_that_takes_no_weights(self, aged_lake: Lake) -> None:
