@@ -89,11 +89,14 @@ OLD_KINDS: dict[str, tuple[str, Callable[[Question], Question]]] = {
 
 
 def question_of(receipt: Receipt) -> tuple[str, Question]:
-    """The name and the question of a receipt, of an old one as it is asked now."""
+    """The name and the question of a receipt, of an old one as it is asked now; raises `BadInput` for one that is none."""
     kind, question = str(receipt["kind"]), receipt["question"]
     if "answer_digest" not in receipt and kind in OLD_KINDS:
         name, now = OLD_KINDS[kind]
-        return name, now(question)
+        try:
+            return name, now(question)
+        except (LookupError, TypeError, AttributeError, ValueError):
+            raise BadInput(f"The question of this receipt is none of the kind {kind!r}: {question!s:.200}.") from None
     return kind, question
 
 

@@ -345,6 +345,31 @@ class Dimension:
     meaning: str
 
 
+class TableQuery(RiskQuery):
+    """A question, and how the rows of its answer are laid out."""
+
+    measures: tuple[MeasureName, ...] = Field(
+        ("var", "es"), min_length=1, max_length=32, description="measures, see /measures"
+    )
+    subtotals: bool = Field(False, description="also a row for every prefix of by, the outermost first")
+    sort: tuple[str, ...] = Field(
+        (), max_length=16, description="columns to sort by, -column for descending; default the members"
+    )
+    limit: AtLeastOne | None = Field(None, description="rows shown, of each parent with subtotals; the rest is one row")
+    bounds: bool = Field(
+        False, description="also what failed and missing contracts could do to the figures of each row"
+    )
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether nothing is asked for beyond the rows themselves."""
+        return not (self.subtotals or self.sort or self.limit or self.bounds)
+
+    def plain(self) -> RiskQuery:
+        """The question alone."""
+        return RiskQuery(**{name: getattr(self, name) for name in RiskQuery.model_fields})
+
+
 @dataclass(frozen=True)
 class RiskResult(Answer):
     """An answer. `rows` has one row a group, sorted by group: the `by` columns, positions, covered, failed, missing,
@@ -354,7 +379,7 @@ class RiskResult(Answer):
     `receipt` names every input: valuation set, scenario set, dates, counts, estimator, versions, digests.
     """
 
-    query: RiskQuery
+    query: RiskQuery | TableQuery
     rows: pa.Table
     total: Mapping[str, Any]
     coverage: Coverage

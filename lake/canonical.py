@@ -26,10 +26,13 @@ def canonical_json(value: Any) -> str:
 
 
 def digest(*parts: str | bytes | memoryview) -> str:
-    """Hex BLAKE2b digest of the parts, each preceded by its length so that no two lists of parts look alike."""
+    """Hex BLAKE2b digest of the parts, each preceded by its length so that no two lists of parts look alike.
+
+    Text is digested as UTF-8, and half a surrogate pair as it would be written there: JSON may hold it.
+    """
     h = hashlib.blake2b(digest_size=DIGEST_BYTES)
     for part in parts:
-        data = part.encode() if isinstance(part, str) else part
+        data = part.encode(errors="surrogatepass") if isinstance(part, str) else part
         size = data.nbytes if isinstance(data, memoryview) else len(data)
         h.update(size.to_bytes(8, "little"))
         h.update(data)

@@ -13,7 +13,7 @@ from pydantic import Field
 
 from aggregation.answer import Answer
 from aggregation.book.filters import select
-from aggregation.change.sides import check_alike, plain, select_both
+from aggregation.change.sides import check_alike, in_words, select_both
 from aggregation.measures import asked_measures, interval_confidence
 from aggregation.on_demand import plan_points, value_points
 from aggregation.opened.inputs import Inputs, open_inputs
@@ -68,8 +68,8 @@ def compare(
         one, two = before.receipt[name], after.receipt[name]
         if one != two:
             raise BadInput(
-                f"Only like is compared with like: {name} of the valuation sets is {plain(one)} on {query_from.as_of} and "
-                f"{plain(two)} on {query_to.as_of}; name a scenario set or valuation set that both days have."
+                f"Only like is compared with like: {name} of the valuation sets is {in_words(one)} on {query_from.as_of} and "
+                f"{in_words(two)} on {query_to.as_of}; name a scenario set or valuation set that both days have."
             )
     notes = tuple(
         f"{what} differ: {before.receipt[name]} on {query_from.as_of}, {after.receipt[name]} on {query_to.as_of}."

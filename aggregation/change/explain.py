@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from aggregation.answer import HIDDEN, Answer, shown
 from aggregation.change.intervals import cause_intervals
-from aggregation.change.sides import Comparison, compared, place, plain
+from aggregation.change.sides import Comparison, compared, in_words, place
 from aggregation.kernels import change_effects as effects
 from aggregation.kernels.change_effects import AFTER, BEFORE, CAUSES
 from aggregation.measures import interval_confidence
@@ -265,7 +265,7 @@ def _notes(comparison: Comparison) -> tuple[str, ...]:
         where, c = place(side.inputs), side.coverage
         if not c.positions:
             notes.append(
-                f"Nothing passes the filter at {where}: {plain([str(f) for f in query.where])} counts as zero there."
+                f"Nothing passes the filter at {where}: {in_words([str(f) for f in query.where])} counts as zero there."
             )
         elif not c.covered:
             notes.append(f"None of {c.positions:,} positions has a value at {where}; they count as zero there.")

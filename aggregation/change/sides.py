@@ -124,7 +124,7 @@ def check_alike(one: RiskQuery, two: RiskQuery) -> None:
         a, b = getattr(one, name), getattr(two, name)
         if a != b:
             raise BadInput(
-                f"Only like is compared with like: {name} is {plain(a)} on one side and {plain(b)} on the other."
+                f"Only like is compared with like: {name} is {in_words(a)} on one side and {in_words(b)} on the other."
             )
 
 
@@ -137,13 +137,13 @@ def check_like_inputs(one: Inputs, two: Inputs) -> None:
     ):
         if a != b:
             raise BadInput(
-                f"Only like is compared with like: {name} of the valuation sets is {plain(a)} on "
-                f"{sets[0].valuation_date} and {plain(b)} on {sets[1].valuation_date}; name a scenario set or valuation "
+                f"Only like is compared with like: {name} of the valuation sets is {in_words(a)} on "
+                f"{sets[0].valuation_date} and {in_words(b)} on {sets[1].valuation_date}; name a scenario set or valuation "
                 "set that both days have."
             )
 
 
-def plain(value: Any) -> str:
+def in_words(value: Any) -> str:
     """A value of a question in words."""
     if isinstance(value, tuple | list):
         return ", ".join(map(str, value)) or "nothing"
@@ -154,7 +154,7 @@ def _asked(query: RiskQuery) -> AskedMeasure:
     asked = asked_measures(query)
     if len(asked) != 1:
         raise BadInput(
-            f"One measure at one level is explained at a time; {plain(query.measures)} at {plain(query.levels)} were given."
+            f"One measure at one level is explained at a time; {in_words(query.measures)} at {in_words(query.levels)} were given."
         )
     return asked[0]
 

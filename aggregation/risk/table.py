@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from pydantic import Field
 
 from aggregation.measures import asked_measures
 from aggregation.on_demand import plan_scope, value_scope
@@ -25,38 +24,13 @@ from aggregation.reduce.grouping import Groups
 from aggregation.reduce.selection import Selection, open_selection
 from aggregation.risk.failure_bounds import failure_bounds
 from aggregation.risk.query import answer, run_query
-from aggregation.types import AtLeastOne, MeasureName, RiskQuery, RiskResult
+from aggregation.types import RiskResult, TableQuery
 from lake.arrays import Bools, Codes, Ints
 from lake.canonical import digest
 from lake.errors import BadInput, unknown
 from lake.tables import Lake
 
 LEVEL, OTHERS, BOUND, UNBOUNDED = "level", "others", "bound", "unbounded"
-
-
-class TableQuery(RiskQuery):
-    """A question, and how the rows of its answer are laid out."""
-
-    measures: tuple[MeasureName, ...] = Field(
-        ("var", "es"), min_length=1, max_length=32, description="measures, see /measures"
-    )
-    subtotals: bool = Field(False, description="also a row for every prefix of by, the outermost first")
-    sort: tuple[str, ...] = Field(
-        (), max_length=16, description="columns to sort by, -column for descending; default the members"
-    )
-    limit: AtLeastOne | None = Field(None, description="rows shown, of each parent with subtotals; the rest is one row")
-    bounds: bool = Field(
-        False, description="also what failed and missing contracts could do to the figures of each row"
-    )
-
-    @property
-    def is_plain(self) -> bool:
-        """Whether nothing is asked for beyond the rows themselves."""
-        return not (self.subtotals or self.sort or self.limit or self.bounds)
-
-    def plain(self) -> RiskQuery:
-        """The question alone."""
-        return RiskQuery(**{name: getattr(self, name) for name in RiskQuery.model_fields})
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from typing import Any
 
 from aggregation.risk.drill import DrillResult
 from aggregation.risk.pivot import PART, PivotResult
-from aggregation.risk.table import LEVEL, OTHERS, TableQuery
-from aggregation.types import RiskResult
+from aggregation.risk.table import LEVEL, OTHERS
+from aggregation.types import RiskResult, TableQuery
 from lake.errors import BadInput
 from lake.landing.hierarchies import HierarchiesReport
 from service.rendering import display, pictures

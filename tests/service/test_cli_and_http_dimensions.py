@@ -17,7 +17,8 @@ from small_lake import FRIDAY, MONDAY, SCENARIOS, no_spark, request
 
 from aggregation.risk.drill import DrillQuery, run_drill
 from aggregation.risk.pivot import PivotQuery, run_pivot
-from aggregation.risk.table import TableQuery, run_table
+from aggregation.risk.table import run_table
+from aggregation.types import TableQuery
 from lake.committer import Committer
 from lake.tables import Lake
 from service.api.app import create_app

@@ -16,8 +16,8 @@ from flask.testing import FlaskClient
 from small_lake import FORMULA, FRIDAY, MONDAY
 
 from aggregation.change.compare import compare
-from aggregation.risk.table import TableQuery, run_table
-from aggregation.types import Filter, Point, RiskQuery
+from aggregation.risk.table import run_table
+from aggregation.types import Filter, Point, RiskQuery, TableQuery
 from lake.tables import Lake
 from service.api.app import create_app
 from service.config import Settings

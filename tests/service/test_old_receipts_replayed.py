@@ -12,6 +12,7 @@ from command_line import answer
 
 from aggregation.questions import QUESTIONS
 from aggregation.replay import question_of, replay
+from lake.errors import BadInput
 from lake.tables import Lake
 
 RECEIPTS: dict[str, dict[str, Any]] = json.loads(
@@ -38,6 +39,15 @@ def golden_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_every_old_kind_is_a_question_of_today() -> None:
     names = {kind: question_of(receipt)[0] for kind, receipt in RECEIPTS.items()}
     assert names == {kind: RENAMED.get(kind, kind) for kind in RECEIPTS}
+
+
+@pytest.mark.parametrize(
+    "question", [{}, {"query": 1}, {"from": [], "to": {}}, {"queries": [{}]}, {"query": {}, "changes": 3}]
+)
+@pytest.mark.parametrize("kind", ["compare", "drivers", "bridge", "what_if", "way_back"])
+def test_a_question_that_is_none_of_its_kind_is_refused(kind: str, question: dict[str, Any]) -> None:
+    with pytest.raises(BadInput, match=f"none of the kind '{kind}'"):
+        question_of({**RECEIPTS["table"], "kind": kind, "question": question})
     assert len(names) == 19
     assert set(names.values()) <= set(QUESTIONS)
 

@@ -27,8 +27,8 @@ from aggregation.reduce.netting import Net, net
 from aggregation.reduce.product_on_spark import group_pnl_on_spark
 from aggregation.reduce.selection import Selection, open_selection, scenario_pnl
 from aggregation.risk.query import run_query
-from aggregation.risk.table import TableQuery, run_table
-from aggregation.types import Filter, RiskQuery
+from aggregation.risk.table import run_table
+from aggregation.types import Filter, RiskQuery, TableQuery
 from lake.committer import Committer
 from lake.errors import BadInput, NotFound
 from lake.schemas import PNL_VECTORS

@@ -12,8 +12,8 @@ import pytest
 from reduce_lake import DAY, Valued, make_lake, position, put_positions, put_valued
 
 from aggregation.risk.query import run_query
-from aggregation.risk.table import TableQuery, run_table
-from aggregation.types import RiskQuery, RiskResult
+from aggregation.risk.table import run_table
+from aggregation.types import RiskQuery, RiskResult, TableQuery
 from lake.tables import Lake
 
 RNG = np.random.default_rng(11)

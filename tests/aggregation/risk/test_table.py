@@ -12,8 +12,8 @@ from reduce_lake import DAY
 from test_query import N, figures, oracle, rich, rich_lake, some_positions
 
 from aggregation.risk.query import run_query
-from aggregation.risk.table import TableQuery, run_table
-from aggregation.types import Filter, RiskResult
+from aggregation.risk.table import run_table
+from aggregation.types import Filter, RiskResult, TableQuery
 from lake.errors import BadInput
 from lake.tables import Lake
 
