@@ -1,4 +1,7 @@
-"""Receipts made before every question had one name (at 2f12ae2, by `golden receipts`) replay to the bits they were made with."""
+"""Receipts made before every question had one name (at 2f12ae2, by `golden receipts`) replay to the bits they were made with.
+
+Where the code sums in another order since, the replay says that the bits are others and that the code is.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,8 @@ from lake.tables import Lake
 RECEIPTS: dict[str, dict[str, Any]] = json.loads(
     (Path(__file__).parent / "old_receipts.json").read_text(encoding="utf-8")
 )["receipts"]
+# made while BLAS summed the covariances; the figures have other last bits since the sums have a fixed order
+SUMMED_BY_BLAS = ("parametric",)
 RENAMED = {
     "table": "var",
     "classes": "risk-classes",
@@ -56,7 +61,10 @@ def test_a_question_that_is_none_of_its_kind_is_refused(kind: str, question: dic
 @pytest.mark.parametrize("kind", RECEIPTS)
 def test_it_replays_to_the_same_bits(golden_folder: Path, kind: str) -> None:
     done = replay(Lake.open(golden_folder / "lake"), RECEIPTS[kind])
-    assert (done.verdict, done.why) == ("same bits", None)
+    if kind in SUMMED_BY_BLAS:
+        assert (done.verdict, "code" in str(done.why)) == ("other bits", True)
+    else:
+        assert (done.verdict, done.why) == ("same bits", None)
     # the lake is as it was; the code is not, and a branch's files are no files of a day
     assert {i.input.split(" ")[0] for i in done.inputs if i.state != "same"} <= {"code", "libraries"}
 
