@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeVar
 
 import pyarrow as pa
 from pydantic import (
@@ -26,6 +26,8 @@ from pydantic_core import CoreSchema
 from aggregation.answer import Answer, shown
 from lake.dates import Day, day
 from lake.errors import OBJECT_TAG, TEXT_TAG, BadInput
+
+Model = TypeVar("Model", bound=BaseModel)
 
 CoverageStatus = Literal["complete", "with substitutes", "partial", "invalid"]
 Tail = Literal["loss", "gain"]
@@ -108,6 +110,11 @@ def or_text(model: Any, parse: Callable[[str], Any], pattern: str) -> Any:
 
 # a loss in the reporting currency; a gain is a negative one
 Threshold = Annotated[float, Field(allow_inf_nan=False, ge=-1e300, le=1e300)]
+
+
+def as_model(model: type[Model], wider: BaseModel) -> Model:
+    """The question of `model` within a wider one that has all of its fields."""
+    return model(**{name: getattr(wider, name) for name in model.model_fields})
 
 
 class Filter(BaseModel):
@@ -367,7 +374,7 @@ class TableQuery(RiskQuery):
 
     def plain(self) -> RiskQuery:
         """The question alone."""
-        return RiskQuery(**{name: getattr(self, name) for name in RiskQuery.model_fields})
+        return as_model(RiskQuery, self)
 
 
 @dataclass(frozen=True)

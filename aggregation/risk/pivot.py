@@ -24,7 +24,7 @@ from aggregation.reduce.grouping import Groups
 from aggregation.reduce.selection import open_selection
 from aggregation.risk.query import answer
 from aggregation.risk.table import OTHERS, ranks
-from aggregation.types import AtLeastOne, Coverage, DimensionName, RiskQuery, RiskResult
+from aggregation.types import AtLeastOne, Coverage, DimensionName, RiskQuery, RiskResult, as_model
 from lake.arrays import Bools, Codes
 from lake.canonical import digest
 from lake.errors import BadInput
@@ -100,7 +100,7 @@ def run_pivot(
         raise BadInput(f"{', '.join(both)} cannot stand down and across at once.")
     figures = [a.name for a in asked_measures(query)]
     inputs = open_inputs(cache or VectorCache(lake), query)
-    question = RiskQuery(**{n: getattr(query, n) for n in RiskQuery.model_fields})
+    question = as_model(RiskQuery, query)
     across = open_selection(inputs, question.model_copy(update={"by": query.columns})).groups
     if across.n * len(figures) > MOST_COLUMNS:
         raise BadInput(

@@ -21,7 +21,7 @@ from aggregation.opened.inputs import open_inputs
 from aggregation.question import Plan, Question, plan_of, together
 from aggregation.session import Session
 from aggregation.stress.stress_period import StressPeriodRequest, searched, stress_period, value_search
-from aggregation.types import MeasureName, RiskQuery, Whole
+from aggregation.types import MeasureName, RiskQuery, Whole, as_model
 from lake.errors import BadInput, unknown, validated
 from scenarios.historical.period_replay import PERIODS
 from scenarios.requests import ScenarioRequest
@@ -63,7 +63,7 @@ class StressedQuery(RiskQuery):
     length: Whole = Field(YEAR, ge=10, le=5000, description="scenarios in the window that is searched")
 
     def risk(self) -> RiskQuery:
-        return RiskQuery(**{name: getattr(self, name) for name in RiskQuery.model_fields})
+        return as_model(RiskQuery, self)
 
 
 def stressed_var(session: Session, query: StressedQuery) -> StressedResult:

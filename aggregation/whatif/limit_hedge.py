@@ -37,7 +37,7 @@ from aggregation.question import Question, seal
 from aggregation.receipts import make_receipt
 from aggregation.reduce.selection import Selection, open_selection, scenario_pnl
 from aggregation.session import Session
-from aggregation.types import DimensionName, Filter, Level, RiskQuery, or_text
+from aggregation.types import DimensionName, Filter, Level, RiskQuery, as_model, or_text
 from aggregation.whatif.request import ChangeRequest, WhatIfQuery, value_new
 from aggregation.whatif.trades import trades_of_rows
 from aggregation.whatif.what_if import WhatIf, make_change, what_if
@@ -491,7 +491,7 @@ class LimitHedgeQuery(HedgeRequest, RiskQuery):
     levels: tuple[Level, ...] = Field(("0.975",), min_length=1, max_length=1, description="its one level")
 
     def risk(self) -> RiskQuery:
-        return RiskQuery(**{name: getattr(self, name) for name in RiskQuery.model_fields})
+        return as_model(RiskQuery, self)
 
     def request(self) -> HedgeRequest:
         return HedgeRequest(limit=self.limit, moves=self.moves)

@@ -18,7 +18,7 @@ from aggregation.opened.inputs import Inputs, open_inputs
 from aggregation.opened.opened_lake import VectorCache
 from aggregation.question import Question
 from aggregation.session import Session
-from aggregation.types import Filter, MeasureName, RiskQuery, or_text
+from aggregation.types import Filter, MeasureName, RiskQuery, as_model, or_text
 from aggregation.whatif.trades import trades_of_rows
 from aggregation.whatif.what_if import WhatIf, unknown_contracts, what_if
 from lake.errors import BadInput, validated
@@ -135,10 +135,10 @@ class WhatIfQuery(ChangeRequest, RiskQuery):
     )
 
     def risk(self) -> RiskQuery:
-        return RiskQuery(**{name: getattr(self, name) for name in RiskQuery.model_fields})
+        return as_model(RiskQuery, self)
 
     def changes(self) -> ChangeRequest:
-        return ChangeRequest(**{name: getattr(self, name) for name in ChangeRequest.model_fields})
+        return as_model(ChangeRequest, self)
 
 
 def _answer(session: Session, query: WhatIfQuery) -> WhatIf:

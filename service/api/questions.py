@@ -20,6 +20,7 @@ from pydantic.fields import FieldInfo
 
 from aggregation import questions
 from aggregation.session import Session
+from aggregation.types import as_model
 from lake.errors import BadInput, Issue, NotValued
 from lake.schemas import TABLES
 from lake.tables import NEVER_WRITTEN, Lake
@@ -200,7 +201,7 @@ def _add(name: str) -> None:
     parameters = _parameters_model(name, model)
 
     def of_body(body: Any) -> Any:
-        return model(**{n: getattr(body, n) for n in model.model_fields})
+        return as_model(model, body)
 
     def hang(
         method: str, path: str, suffix: str, doc: str, shapes: Mapping[int, Any], run: Callable[..., Response]
