@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from aggregation.opened.opened_lake import VectorCache
 from lake.errors import NotReady
-from lake.progress import Progress
+from lake.progress import Progress, silent
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -21,10 +21,6 @@ if TYPE_CHECKING:
 def no_spark() -> SparkSession:
     """For a process that may not start Spark."""
     raise NotReady("This process starts no Spark; large valuations are jobs of the engine.")
-
-
-def silent(stage: str, done: int, total: int) -> None:
-    """Tells nobody how far the work is."""
 
 
 @dataclass(frozen=True)

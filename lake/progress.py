@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from lake.errors import Conflict
 
-if TYPE_CHECKING:
-    pass
+Progress = Callable[[str, int, int], None]  # a stage, and how much of how much of it is done
 
 
-Progress = Callable[[str, int, int], None]
+def silent(stage: str, done: int, total: int) -> None:
+    """Tells nobody how far the work is."""
 
 
 class Cancelled(Conflict):

@@ -14,6 +14,7 @@ from aggregation.risk.query import run_query
 from aggregation.types import RiskQuery
 from lake.committer import Committer
 from lake.errors import BadInput
+from lake.progress import Progress
 from lake.runtime import spark as lake_spark
 from lake.tables import Lake
 from scenarios.market import sample_market
@@ -38,7 +39,7 @@ class _Clock:
         self.steps: dict[str, float] = {}
 
     @contextmanager
-    def step(self, name: str) -> Iterator[display.ProgressCallback]:
+    def step(self, name: str) -> Iterator[Progress]:
         started = time.perf_counter()
         with display.progress_bar(name) as progress:
             yield progress

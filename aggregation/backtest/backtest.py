@@ -8,7 +8,7 @@ from __future__ import annotations
 import datetime as dt
 import itertools
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -44,6 +44,7 @@ from aggregation.session import Session
 from lake.arrays import Floats
 from lake.canonical import canonical_json, digest
 from lake.errors import BadInput, NotFound, VarlakeError
+from lake.progress import Progress, silent
 from lake.schemas import DIMENSION_COLUMNS
 from lake.tables import Lake, Snapshot
 from scenarios.market.calendars import sessions
@@ -52,8 +53,6 @@ from valuation.books.contracts import contracts_by_id, positions_dates
 from valuation.horizons.realised_pnl import RealisedMarkets
 from valuation.sets.daily import plan_days, value_days
 from valuation.types import Contract
-
-Progress = Callable[[str, int, int], None]
 
 SHOWN_POSITIONS = 10
 _POSITION = ("trade", "instrument", "instrument_type", "desk", "book", "counterparty")
@@ -64,7 +63,7 @@ def run_backtest(
     query: BacktestQuery,
     *,
     cache: VectorCache | None = None,
-    progress: Progress = lambda stage, done, total: None,
+    progress: Progress = silent,
 ) -> BacktestResult:
     """Tests the VaR stored for every day of the range; values no vector.
 

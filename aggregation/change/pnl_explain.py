@@ -36,7 +36,7 @@ from lake.arrays import Bools, Floats
 from lake.canonical import canonical_json, digest
 from lake.dates import Day
 from lake.errors import BadInput
-from lake.progress import Progress
+from lake.progress import Progress, silent
 from lake.tables import Lake, Snapshot
 from scenarios.types import RiskClass
 from valuation.books.contracts import contracts_by_id
@@ -158,7 +158,7 @@ def pnl_explain(
     request: PnlExplainRequest,
     *,
     cache: VectorCache | None = None,
-    progress: Progress = lambda stage, done, total: None,
+    progress: Progress = silent,
 ) -> PnlExplain:
     """Prices both books and the way between them, and adds up; stores nothing.
 

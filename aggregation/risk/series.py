@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +20,7 @@ from aggregation.types import Figures, MeasureName, Positions, RiskQuery, RiskRe
 from lake.canonical import canonical_json, digest
 from lake.dates import Day
 from lake.errors import BadInput, NotFound, VarlakeError
+from lake.progress import Progress, silent
 from lake.tables import Lake, Snapshot
 from scenarios.market.calendars import sessions
 from valuation.books.contracts import positions_dates
@@ -79,7 +80,7 @@ def run_series(
     *,
     calendar: str = "XNYS",
     cache: VectorCache | None = None,
-    progress: Callable[[str, int, int], None] = lambda stage, done, total: None,
+    progress: Progress = silent,
 ) -> SeriesResult:
     """Answers the query on every day from `first` to `last`, from stored vectors; its `as_of` is not used.
 

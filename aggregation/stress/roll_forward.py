@@ -40,7 +40,7 @@ from lake.canonical import canonical_json, digest
 from lake.committer import Committer
 from lake.dates import Day
 from lake.errors import BadInput, VarlakeError
-from lake.progress import Progress
+from lake.progress import Progress, silent
 from lake.tables import Lake, Snapshot, code_version
 from scenarios import store
 from scenarios.market.base_market import load_base
@@ -134,7 +134,7 @@ def roll_forward(
     request: RollRequest,
     *,
     cache: VectorCache | None = None,
-    progress: Progress = lambda stage, done, total: None,
+    progress: Progress = silent,
 ) -> RollResult:
     """Prices the book today and at every horizon and adds up; stores nothing.
 
@@ -189,7 +189,7 @@ def value_rolled(
     *,
     runner: Literal["auto", "in-process", "spark"] = "auto",
     spark: Callable[[], SparkSession] | None = None,
-    progress: Progress = lambda stage, done, total: None,
+    progress: Progress = silent,
     cancelled: threading.Event | None = None,
 ) -> list[ValuationRun]:
     """Values the request's scenario set at every horizon, its moves applied onto the market rolled there; a run each.

@@ -19,7 +19,7 @@ from aggregation.types import RiskQuery
 from aggregation.whatif.request import ChangeRequest, changes_of
 from lake.committer import Committer
 from lake.dates import Day
-from lake.progress import Progress
+from lake.progress import Progress, silent
 from lake.tables import Snapshot
 from scenarios.store import load_scenario_set
 from valuation.books import branches
@@ -53,7 +53,7 @@ def save_branch(
     cache: VectorCache,
     spark: Callable[[], SparkSession],
     added: tuple[pa.Table, pa.Table] | None = None,
-    progress: Progress = lambda stage, done, total: None,
+    progress: Progress = silent,
     cancelled: threading.Event | None = None,
 ) -> dict[str, Any]:
     """Saves the branch and returns it as `summary` shows it. Saved again unchanged, it stays the same version.

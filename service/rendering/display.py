@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -16,11 +16,11 @@ from rich.table import Table
 from rich.text import Text
 
 from lake.errors import VarlakeError
+from lake.progress import Progress as ProgressCallback
+from lake.progress import silent
 
 PLAIN_WIDTH = 240
 _RIGHT = (int, float, np.integer, np.floating)
-
-ProgressCallback = Callable[[str, int, int], None]
 
 
 def stdout() -> Console:
@@ -124,7 +124,7 @@ def progress_bar(label: str) -> Iterator[ProgressCallback]:
     """A callback (stage, done, total) drawn as a bar on stderr when it is a terminal, and silent when not."""
     console = stderr()
     if not console.is_terminal:
-        yield lambda stage, done, total: None
+        yield silent
         return
     columns = (
         SpinnerColumn(),

@@ -25,6 +25,7 @@ from aggregation.questions import QUESTIONS
 from aggregation.session import Session
 from aggregation.whatif.save_branch import BranchRequest, save_branch
 from lake.committer import Committer
+from lake.progress import silent
 from lake.tables import Lake
 from scenarios.requests import ScenarioSetRequest, run_scenario_set
 from service.api.app import create_app
@@ -69,7 +70,7 @@ def lake(valued_lake: Path, tmp_path_factory: pytest.TempPathFactory) -> Lake:
     held["scenario-sets"] = copied.read("scenario_sets")["scenario_set_id"][0].as_py()
     bespoke = ScenarioSetRequest(as_of=MONDAY, method="stress", parameters={"text": SHOCK}, name="bespoke")
     with Committer(copied, "test") as committer:
-        run_scenario_set(committer, bespoke, progress=lambda stage, done, total: None)
+        run_scenario_set(committer, bespoke, progress=silent)
     held["bespoke"] = "bespoke"
     held["valuation-sets"] = copied.read("valuation_sets")["valuation_set_id"][0].as_py()
     with Committer(copied, "test") as committer:

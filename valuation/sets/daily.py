@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -18,7 +18,7 @@ import pyarrow.dataset as ds
 
 from lake.committer import Committer
 from lake.errors import NotFound, VarlakeError
-from lake.progress import Cancelled
+from lake.progress import Cancelled, Progress, silent
 from lake.tables import Lake, Snapshot, rows_among
 from scenarios.requests import ScenarioRequest, default_name, make_scenario_set
 from scenarios.store import save_scenario_set
@@ -26,8 +26,6 @@ from valuation.books.contracts import contracts_by_id
 from valuation.sets.plan import DEFAULT_COST_US, make_plan, measured_cost_us
 from valuation.sets.run import run_plan
 from valuation.sets.store import list_valuation_sets
-
-Progress = Callable[[str, int, int], None]
 
 _HELD = ("market_data", "risk_factors", "valuation_sets")
 
@@ -141,7 +139,7 @@ def value_days(
     days: Sequence[dt.date],
     request: ScenarioRequest,
     *,
-    progress: Progress = lambda stage, done, total: None,
+    progress: Progress = silent,
     cancelled: threading.Event | None = None,
 ) -> dict[str, Any]:
     """Values and seals each day that has a book and no set of that name; each in this process, with its own scenario window.

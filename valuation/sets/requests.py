@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from lake.committer import Committer
 from lake.dates import Day
 from lake.errors import BadInput
-from lake.progress import Progress
+from lake.progress import Progress, silent
 from lake.tables import Snapshot
 from scenarios import store
 from scenarios.requests import ScenarioRequest, make_scenario_set
@@ -76,7 +76,7 @@ def run_valuation(
     request: ValuationRequest,
     *,
     spark: Callable[[], SparkSession],
-    progress: Progress = lambda stage, done, total: None,
+    progress: Progress = silent,
     cancelled: threading.Event | None = None,
 ) -> ValuationRun:
     """Makes and stores the scenario set where needed, prices what is missing, seals."""

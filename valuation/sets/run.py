@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lake.committer import Committer
-from lake.progress import Cancelled, Progress
+from lake.progress import Cancelled, Progress, silent
 from lake.runtime.machine import usable_cores
 from lake.storage import DataFile
 from lake.tables import Lake, code_version
@@ -110,7 +110,7 @@ def run_plan(
     *,
     runner: Runner = "auto",
     spark: Callable[[], SparkSession] | None = None,
-    progress: Progress = lambda stage, done, total: None,
+    progress: Progress = silent,
     cancelled: threading.Event | None = None,
 ) -> ValuationRun:
     """Prices what is missing, commits, seals.
