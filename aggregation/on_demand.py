@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from aggregation.opened import valuation_choice
-from aggregation.question import Plan, together
+from aggregation.question import Plan, plan_of, together
 from aggregation.session import Session
 from aggregation.types import Scope, TwoPoints
 from lake.errors import BadInput, NotFound, NotValued
@@ -79,10 +79,19 @@ def plan_scope(session: Session, query: Any) -> Plan:
 
 def value_scope(session: Session, query: S) -> S:
     """Values what `plan_scope` says; the query to ask then names the set that was made."""
-    if plan_scope(session, query).ready:
+    plan = plan_scope(session, query)
+    if plan.ready:
         return query
-    made = value_request(session, valuation_for(session.lake.snapshot(), query)).valuation_set
+    ((_, request, _),) = plan.valuations
+    made = value_request(session, request).valuation_set
     return query.model_copy(update={"valuation_set": made.valuation_set_id, "scenario_set": None})
+
+
+def plan_request(session: Session, label: str, request: ValuationRequest) -> Plan:
+    """The plan of a question that rests on one valuation; starts no Spark."""
+    from valuation.sets.requests import plan_valuation
+
+    return plan_of([(label, request, plan_valuation(session.lake.snapshot(), request))])
 
 
 def value_request(session: Session, request: ValuationRequest) -> ValuationRun:

@@ -16,9 +16,9 @@ from pydantic import Field
 
 from aggregation.answer import Answer
 from aggregation.measures import asked_measures
-from aggregation.on_demand import plan_scope, sealed_by, value_request, value_scope
+from aggregation.on_demand import plan_request, plan_scope, sealed_by, value_request, value_scope
 from aggregation.opened.inputs import open_inputs
-from aggregation.question import Plan, Question, plan_of, together
+from aggregation.question import Plan, Question, together
 from aggregation.receipts import name_inputs
 from aggregation.reduce.coverage import coverage_columns, total_coverage
 from aggregation.reduce.selection import open_selection, scenario_pnl
@@ -33,7 +33,7 @@ from scenarios.stress import language
 from scenarios.stress.apply import ladder_of
 from scenarios.stress.language import amount_text
 from scenarios.stress.model import Axis, Grid
-from valuation.sets.requests import ValuationRequest, plan_valuation
+from valuation.sets.requests import ValuationRequest
 
 AXES = ("first", "second")
 
@@ -104,10 +104,7 @@ def _plan(session: Session, query: LadderQuery) -> Plan:
     standing = plan_scope(session, query.standing()) if query.risk else Plan()
     if not standing.ready:
         return standing
-    request = _request(session, query)
-    return together(
-        [standing, plan_of([(" by ".join(query.axes), request, plan_valuation(session.lake.snapshot(), request))])]
-    )
+    return together([standing, plan_request(session, " by ".join(query.axes), _request(session, query))])
 
 
 def _value(session: Session, query: LadderQuery) -> LadderQuery:
@@ -121,8 +118,7 @@ def run_ladder(session: Session, query: LadderQuery) -> LadderResult:
     """P&L, slopes and the measure on every rung; raises `NotValued` where the lake lacks the valuation."""
     axes = _axes(query)
     request = _request(session, query)
-    plan = plan_of([(" by ".join(query.axes), request, plan_valuation(session.lake.snapshot(), request))])
-    sealed = sealed_by(plan)[0].valuation_set_id
+    sealed = sealed_by(plan_request(session, " by ".join(query.axes), request))[0].valuation_set_id
     standing = query.standing()
     asked = standing.model_copy(update={"valuation_set": sealed, "scenario_set": None})
     inputs = open_inputs(session.cache, asked)
@@ -151,12 +147,13 @@ def run_ladder(session: Session, query: LadderQuery) -> LadderResult:
         for node in zip(*nodes, strict=True)
     ]
     coverage = total_coverage(columns)
+    total = _rows(None, 1, labels, nodes, {k: v[-1:] for k, v in figures.items()})
     return LadderResult(
         query=query,
         rows=_rows(selection.groups.keys, n_groups, labels, nodes, {k: v[:-1] for k, v in figures.items()})
         if query.by
-        else _rows(None, 1, labels, nodes, {k: v[-1:] for k, v in figures.items()}),
-        total=_rows(None, 1, labels, nodes, {k: v[-1:] for k, v in figures.items()}),
+        else total,
+        total=total,
         axes=query.axes,
         units=tuple(str(a.unit) for a in axes),
         coverage=coverage,

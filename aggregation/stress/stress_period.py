@@ -24,11 +24,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from aggregation.answer import Answer
 from aggregation.kernels.tail import exact_level
 from aggregation.measures import check_estimator, measure
-from aggregation.on_demand import sealed_by, value_request
+from aggregation.on_demand import plan_request, sealed_by, value_request
 from aggregation.opened.alignment import COVERED
 from aggregation.opened.inputs import Inputs, open_inputs
 from aggregation.opened.opened_lake import VectorCache
-from aggregation.question import Plan, Question, plan_of
+from aggregation.question import Plan, Question
 from aggregation.receipts import name_inputs
 from aggregation.reduce.selection import open_selection, scenario_pnl
 from aggregation.session import Session
@@ -43,7 +43,7 @@ from scenarios.market.base_market import load_base
 from scenarios.market.calendars import CALENDAR_START
 from scenarios.requests import ScenarioRequest
 from scenarios.store import load_scenario_set
-from valuation.sets.requests import ValuationRequest, plan_valuation
+from valuation.sets.requests import ValuationRequest
 from valuation.types import ValuationSet
 
 _CELLS = 8_000_000  # P&Ls of windows ranked at once: 64 MB
@@ -233,7 +233,7 @@ def searched(session: Session, query: StressPeriodRequest) -> Plan:
     _check(query)
     request = valuation_request(session.lake, query, session.cache)
     label = f"all moves of the history on {query.as_of}"
-    return plan_of([(label, request, plan_valuation(session.lake.snapshot(), request))])
+    return plan_request(session, label, request)
 
 
 def value_search(session: Session, query: StressPeriodRequest) -> StressPeriodRequest:

@@ -11,8 +11,8 @@ import pyarrow as pa
 from pydantic import Field
 
 from aggregation.answer import Answer
-from aggregation.on_demand import plan_scope, sealed_by, value_request, value_scope
-from aggregation.question import Plan, Question, plan_of, together
+from aggregation.on_demand import plan_request, plan_scope, sealed_by, value_request, value_scope
+from aggregation.question import Plan, Question, together
 from aggregation.receipts import name_code
 from aggregation.risk.query import run_scenarios
 from aggregation.session import Session
@@ -24,7 +24,8 @@ from scenarios.requests import ScenarioRequest
 from scenarios.store import find_scenario_set, load_scenario_set, scenario_summaries
 from scenarios.stress.language import MAX_TEXT
 from scenarios.types import ScenarioSummary
-from valuation.sets.requests import ValuationRequest, plan_valuation
+from valuation.sets.requests import ValuationRequest
+from valuation.types import ValuationSet
 
 _PNL = "pnl_"
 
@@ -94,8 +95,7 @@ def _request(session: Session, query: StressQuery) -> ValuationRequest:
 
 
 def _plan(session: Session, query: StressQuery) -> Plan:
-    request = _request(session, query)
-    return plan_of([(query.scenario, request, plan_valuation(session.lake.snapshot(), request))])
+    return plan_request(session, query.scenario, _request(session, query))
 
 
 def _value(session: Session, query: StressQuery) -> StressQuery:
@@ -105,7 +105,14 @@ def _value(session: Session, query: StressQuery) -> StressQuery:
 
 def run_stress(session: Session, query: StressQuery) -> RiskResult:
     """P&L by the query's dimensions in each scenario; raises `NotValued` where the lake lacks the valuation."""
-    sealed = sealed_by(_plan(session, query))[0]
+    return _pnl(session, query, _sealed(session, query))
+
+
+def _sealed(session: Session, query: StressQuery) -> ValuationSet:
+    return sealed_by(_plan(session, query))[0]
+
+
+def _pnl(session: Session, query: StressQuery, sealed: ValuationSet) -> RiskResult:
     return run_scenarios(session.lake, query.pnl(sealed.valuation_set_id), cache=session.cache)
 
 
@@ -156,8 +163,8 @@ class StressCompareQuery(Positions):
 def compare_stresses(session: Session, query: StressCompareQuery) -> StressComparison:
     """The P&L of several scenarios side by side, by the same dimensions on the same day."""
     asked = query.each()
-    seals = [sealed_by(_plan(session, q))[0] for q in asked]
-    results = tuple(run_stress(session, q) for q in asked)
+    seals = [_sealed(session, q) for q in asked]
+    results = tuple(_pnl(session, q, sealed) for q, sealed in zip(asked, seals, strict=True))
     columns: dict[str, Any] = {c: results[0].rows[c] for c in (*query.by, "positions", "base_value")}
     total = {c: results[0].total[c] for c in ("positions", "base_value")}
     for result, sealed in zip(results, seals, strict=True):

@@ -16,16 +16,16 @@ from pydantic import Field
 from aggregation.answer import HIDDEN, SPREAD, Answer, shown
 from aggregation.change.compare import ComparisonResult, compare
 from aggregation.measures import asked_measures
-from aggregation.on_demand import plan_scope, sealed_by, value_request, value_scope
+from aggregation.on_demand import plan_request, plan_scope, sealed_by, value_request, value_scope
 from aggregation.opened.inputs import open_inputs
-from aggregation.question import Plan, Question, plan_of, together
+from aggregation.question import Plan, Question, together
 from aggregation.session import Session
 from aggregation.stress.stress_period import StressPeriodRequest, searched, stress_period, value_search
 from aggregation.types import MeasureName, RiskQuery, Whole, as_model
 from lake.errors import BadInput, unknown, validated
 from scenarios.historical.period_replay import PERIODS
 from scenarios.requests import ScenarioRequest
-from valuation.sets.requests import ValuationRequest, plan_valuation
+from valuation.sets.requests import ValuationRequest
 
 SEARCHED = ("var", "es")  # measures that a window can be the worst by
 YEAR = 250  # scenarios in a window
@@ -102,9 +102,8 @@ def _period(session: Session, query: StressedQuery) -> dict[str, str]:
 
 
 def _plan_of_period(session: Session, query: StressedQuery, replayed: dict[str, str]) -> Plan:
-    request = _valuation(query, replayed)
     label = f"the moves of {replayed['first']} to {replayed['last']} on {query.as_of}"
-    return plan_of([(label, request, plan_valuation(session.lake.snapshot(), request))])
+    return plan_request(session, label, _valuation(query, replayed))
 
 
 def _plan(session: Session, query: StressedQuery) -> Plan:
