@@ -12,8 +12,7 @@ import pyarrow.compute as pc
 from pydantic import Field
 
 from aggregation.answer import Answer
-from aggregation.book.filters import select
-from aggregation.change.sides import check_alike, in_words, select_both
+from aggregation.change.sides import check_alike, check_like_inputs, holding, select_both
 from aggregation.measures import asked_measures, interval_confidence
 from aggregation.on_demand import plan_points, value_points
 from aggregation.opened.inputs import Inputs, open_inputs
@@ -26,11 +25,8 @@ from aggregation.risk.sampling_error import difference_interval, paired_resample
 from aggregation.session import Session
 from aggregation.types import Coverage, MeasureName, RiskQuery, RiskResult, TwoPoints
 from lake.canonical import canonical_json, digest
-from lake.errors import BadInput
 from lake.tables import Lake
 
-# what valuations must agree in, as their receipts have it
-_RECEIPT_ALIKE = ("horizon_days", "risk_classes")
 _COUNTS = ("covered", "failed", "missing", "substituted", "status")
 
 
@@ -64,13 +60,7 @@ def compare(
     cache = cache or VectorCache(lake)
     inputs = (open_inputs(cache, query_from), open_inputs(cache, query_to))
     before, after = answers = _answers(inputs, (query_from, query_to))
-    for name in _RECEIPT_ALIKE:
-        one, two = before.receipt[name], after.receipt[name]
-        if one != two:
-            raise BadInput(
-                f"Only like is compared with like: {name} of the valuation sets is {in_words(one)} on {query_from.as_of} and "
-                f"{in_words(two)} on {query_to.as_of}; name a scenario set or valuation set that both days have."
-            )
+    check_like_inputs(*inputs)
     notes = tuple(
         f"{what} differ: {before.receipt[name]} on {query_from.as_of}, {after.receipt[name]} on {query_to.as_of}."
         for name, what in (
@@ -107,18 +97,8 @@ def _receipt(
 
 def _answers(inputs: tuple[Inputs, Inputs], queries: tuple[RiskQuery, RiskQuery]) -> tuple[RiskResult, RiskResult]:
     """Both answers; the one whose filters keep nothing takes its shape from the other. Raises where both keep nothing."""
-    found: list[RiskResult | None] = []
-    refused: list[BadInput] = []
-    for i, query in zip(inputs, queries, strict=True):
-        try:
-            select(i.book, query.where)
-        except BadInput as error:
-            refused.append(error)
-            found.append(None)
-        else:
-            found.append(answer(i, query))
-    if len(refused) == len(inputs):
-        raise refused[-1]
+    held = holding(inputs, queries)
+    found = [answer(i, q) if some else None for some, i, q in zip(held, inputs, queries, strict=True)]
     one, two = (
         f or _nothing(i, q, found[1 - k] or found[k])
         for k, (f, i, q) in enumerate(zip(found, inputs, queries, strict=True))

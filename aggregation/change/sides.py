@@ -164,19 +164,25 @@ def select_both(inputs: Sequence[Inputs], question: Sequence[RiskQuery]) -> list
 
     Raises `BadInput` where the filter keeps nothing on either.
     """
-    selections: list[Selection | None] = []
-    refused: list[BadInput] = []
+    held = holding(inputs, question)
+    return [
+        open_selection(i, q) if some else nothing_held(i, q) for some, i, q in zip(held, inputs, question, strict=True)
+    ]
+
+
+def holding(inputs: Sequence[Inputs], question: Sequence[RiskQuery]) -> list[bool]:
+    """Whether anything passes the filter at each point; raises `BadInput` where nothing does at either."""
+    held: list[bool] = []
     for i, query in zip(inputs, question, strict=True):
         try:
             select(i.book, query.where)
+            held.append(True)
         except BadInput as error:
-            refused.append(error)
-            selections.append(None)
-        else:
-            selections.append(open_selection(i, query))
-    if len(refused) == len(inputs):
-        raise refused[-1]
-    return [s or nothing_held(i, q) for s, i, q in zip(selections, inputs, question, strict=True)]
+            held.append(False)
+            refused = error
+    if not any(held):
+        raise refused
+    return held
 
 
 def nothing_held(inputs: Inputs, query: RiskQuery) -> Selection:
