@@ -1,7 +1,7 @@
 """Receipts: every input of an answer by name and digest, enough to ask again and compare the bits.
 
 A receipt is plain data (JSON). `varlake replay` reads it: it opens the lake at the table versions named here, asks the same
-question, and compares `result_digest`.
+question, and compares `answer_digest`.
 """
 
 from __future__ import annotations

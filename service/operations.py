@@ -1,4 +1,4 @@
-"""What the command line and the engine both do: scenarios made, valuations planned and run. No formula lives here."""
+"""The cache of vectors and the Spark session, as the settings want them: what every process opens a lake with."""
 
 from __future__ import annotations
 

@@ -77,7 +77,7 @@ def branch_delete_command(
 def save_command() -> click.Command:
     """`varlake branch save`, made from the model of a branch as a question's command is from its own."""
     from aggregation.whatif.save_branch import BranchRequest
-    from service.cli.questions import option_of
+    from service.cli.questions import lake_and_json, option_of
     from service.parameters import parameters_of
 
     parameters = [p for p in parameters_of(BranchRequest) if p.name != "name"]
@@ -93,8 +93,7 @@ def save_command() -> click.Command:
             click.Argument(["name"]),
             *map(option_of, parameters),
             click.Option(["--answer"], type=file, help="Take the changes from an answer of what-if or limit-hedge."),
-            click.Option(["--lake"], type=file, help="Folder of the lake; default the setting VARLAKE_LAKE."),
-            click.Option(["--json", "as_json"], is_flag=True, help="Print the answer as JSON."),
+            *lake_and_json(),
         ],
         help="Save changes of a book as a branch; its new contracts are valued with it.",
     )

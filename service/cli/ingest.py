@@ -92,7 +92,6 @@ def ingest_hierarchy_command(
     from aggregation.book.hierarchies import RESERVED
     from lake.landing.hierarchies import ingest_hierarchies
     from lake.tables import Lake
-    from service.cli.options import settings_of
     from service.rendering import dimensions
 
     with Committer(Lake.create(settings_of(lake).lake), "varlake ingest hierarchy") as committer:

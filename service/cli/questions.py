@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shlex
-import threading
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -59,10 +58,14 @@ def _common_options(name: str) -> list[click.Option]:
     if name in ON_SPARK:
         where = "Where vectors are added up: auto, in-process, streamed or spark; the same bits."
         options.append(click.Option(["--reduce"], default="auto", help=where))
+    return [*options, *lake_and_json()]
+
+
+def lake_and_json() -> list[click.Option]:
+    """The options of every command made from a model."""
     lake = "Folder of the lake; default the setting VARLAKE_LAKE."
     return [
-        *options,
-        click.Option(["--lake"], type=file, help=lake),
+        click.Option(["--lake"], type=click.Path(path_type=Path), help=lake),
         click.Option(["--json", "as_json"], is_flag=True, help="Print the answer as JSON."),
     ]
 
@@ -174,7 +177,7 @@ def _run(name: str, given: dict[str, Any]) -> None:
     settings, lake = open_lake(given["lake"])
     query: Any = questions.read(name, assemble(question.query, values))
     cache = operations.vector_cache(settings, lake, given.get("reduce"))
-    session = Session(lake, cache, spark=operations.spark_of(settings), cancelled=threading.Event())
+    session = Session(lake, cache, spark=operations.spark_of(settings))
     if given.get("plan"):
         planned = questions.plan(session, name, query)
         display.print_json(planned.to_dict()) if given["as_json"] else answers.show_plan(planned)
