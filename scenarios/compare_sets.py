@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from lake.errors import BadInput
 from lake.tables import Snapshot
 from scenarios.store import find_scenario_set, load_scenario_set
-
-if TYPE_CHECKING:
-    pass
 
 
 def scenario_diff(snapshot: Snapshot, one: str, two: str, as_of: dt.date | None = None) -> list[dict[str, Any]]:

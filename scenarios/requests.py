@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -14,13 +14,8 @@ from lake.dates import Day
 from lake.progress import Progress
 from lake.tables import Snapshot
 from scenarios import generators, store
+from scenarios.historical.historical import DEFAULT_SCENARIOS
 from scenarios.types import ScenarioSet
-
-if TYPE_CHECKING:
-    pass
-
-
-DEFAULT_SCENARIOS = 500
 
 
 class ScenarioRequest(BaseModel):

@@ -222,6 +222,14 @@ def load_scenario_set(at: Lake | Snapshot, scenario_set_id: str) -> ScenarioSet:
     return _load(str(lake.path), scenario_set_id)
 
 
+def load_on_market(at: Lake | Snapshot, name_or_id: str, market_date: dt.date) -> ScenarioSet:
+    """The stored set of that name or id, whole; raises `BadInput` where it is of another market date."""
+    found = find_scenario_set(at, name_or_id, market_date)
+    if found.market_date != market_date:
+        raise BadInput(f"Scenario set {name_or_id} is of {found.market_date}, but market date {market_date} was given.")
+    return load_scenario_set(at, found.scenario_set_id)
+
+
 def _stored(lake: Lake, scenario_set_id: str) -> tuple[pa.Table, Floats]:
     """A row a factor, and the levels."""
     of_set = lake.read("scenario_levels", among={"scenario_set_id": [scenario_set_id]})

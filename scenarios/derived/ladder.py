@@ -16,7 +16,7 @@ from pydantic import Field
 from lake.arrays import Floats
 from lake.errors import BadInput
 from lake.tables import Snapshot
-from scenarios.derived.rebased import shift_of
+from scenarios.derived.rebased import shift_of, shift_rules
 from scenarios.kernels import shifts
 from scenarios.store import find_scenario_set, load_scenario_set
 from scenarios.stress.generate import GridDefinition, generate_grid
@@ -58,7 +58,7 @@ def generate(snapshot: Snapshot, definition: LadderDefinition, name: str) -> Sce
             f"{n:,} rungs with {source.n_scenarios:,} scenarios on each are {size:,} levels, more than {MOST_LEVELS:,}; "
             "ask for fewer rungs, or a smaller set of moves."
         )
-    rules = source.definition.get("source_definition", source.definition).get("shifts") or {}
+    rules = shift_rules(source)
     at = np.asarray(rungs.levels)
     moved = np.asarray(source.levels)
     excluded = dict(rungs.excluded)

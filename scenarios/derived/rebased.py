@@ -20,7 +20,7 @@ from lake.errors import BadInput
 from lake.tables import Snapshot
 from scenarios.kernels import shifts
 from scenarios.simulated.simulated_levels import SimulatedLevels
-from scenarios.store import find_scenario_set, load_scenario_set
+from scenarios.store import find_scenario_set, load_on_market, load_scenario_set
 from scenarios.types import FactorIndex, GeneratedLevels, RiskFactor, ScenarioSet
 
 
@@ -42,16 +42,11 @@ def generate(snapshot: Snapshot, definition: RebasedDefinition, name: str) -> Sc
     meaning from the new base, is excluded and says why. Raises `BadInput` for rolled markets and where nothing is left.
     """
     source = load_scenario_set(snapshot, find_scenario_set(snapshot, definition.scenario_set).scenario_set_id)
-    row = find_scenario_set(snapshot, definition.base_set, definition.market_date)
-    if row.market_date != definition.market_date:
-        raise BadInput(
-            f"Scenario set {definition.base_set} is of {row.market_date}, but market date {definition.market_date} was given."
-        )
-    market = load_scenario_set(snapshot, row.scenario_set_id)
+    market = load_on_market(snapshot, definition.base_set, definition.market_date)
     for s in (source, market):
         if s.roll is not None:
             raise BadInput(f"The market of {s.name} is rolled to {s.roll.to}; only sets of their own date are rebased.")
-    rules = source.definition.get("source_definition", source.definition).get("shifts") or {}
+    rules = shift_rules(source)
     excluded = {f: why for f, why in source.excluded.items() if f not in market.index.row}
     factors, levels = _carried(source, market, rules, excluded)
     if not factors:
@@ -115,6 +110,12 @@ def _carried(
         factors.append(f)
         rows.append(moved)
     return factors, np.array(rows)
+
+
+def shift_rules(source: ScenarioSet) -> dict[str, Any]:
+    """By which shift the source measured its moves, by factor id or type, as its own or its origin's definition names them."""
+    rules: dict[str, Any] = source.definition.get("source_definition", source.definition).get("shifts") or {}
+    return rules
 
 
 def shift_of(factor: RiskFactor, rules: dict[str, Any]) -> tuple[str, float]:

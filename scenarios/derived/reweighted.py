@@ -28,7 +28,7 @@ from scenarios.kernels.entropy_pooling import (
 from scenarios.kernels.weighting import age_weights
 from scenarios.market.calendars import CALENDAR_START, sessions
 from scenarios.market.history import load_factors, load_history
-from scenarios.store import find_scenario_set, load_scenario_set
+from scenarios.store import load_on_market
 from scenarios.types import FactorIndex, ScenarioSet
 
 Relation = Literal["=", "<=", ">="]
@@ -133,12 +133,7 @@ def generate(snapshot: Snapshot, definition: ReweightedDefinition, name: str) ->
     `calibration`. Raises `BadInput` for views that no probabilities satisfy, and for time or state weights of scenarios that
     are not labelled by their day.
     """
-    row = find_scenario_set(snapshot, definition.scenario_set, definition.market_date)
-    if row.market_date != definition.market_date:
-        raise BadInput(
-            f"Scenario set {definition.scenario_set} is of {row.market_date}, but market date {definition.market_date} was given."
-        )
-    source = load_scenario_set(snapshot, row.scenario_set_id)
+    source = load_on_market(snapshot, definition.scenario_set, definition.market_date)
     if source.horizons:
         raise BadInput(
             f"{source.name} has several horizons a path, and weights belong to one; make a set of one horizon."

@@ -18,7 +18,7 @@ from lake.arrays import Floats
 from lake.errors import BadInput, unknown
 from lake.tables import Snapshot
 from scenarios.simulated.simulated_levels import SimulatedLevels
-from scenarios.store import find_scenario_set, load_scenario_set
+from scenarios.store import load_on_market
 from scenarios.types import FACTOR_TYPES, FactorIndex, RiskClass, RiskFactor, ScenarioSet
 
 LIQUIDITY_HORIZONS = (10, 20, 40, 60, 120)  # business days
@@ -112,12 +112,7 @@ def generate(snapshot: Snapshot, definition: SubsetDefinition, name: str) -> Sce
 
     Raises `BadInput` where no shocked factor is left.
     """
-    row = find_scenario_set(snapshot, definition.scenario_set, definition.market_date)
-    if row.market_date != definition.market_date:
-        raise BadInput(
-            f"Scenario set {definition.scenario_set} is of {row.market_date}, but market date {definition.market_date} was given."
-        )
-    source = load_scenario_set(snapshot, row.scenario_set_id)
+    source = load_on_market(snapshot, definition.scenario_set, definition.market_date)
     classes = definition.risk_classes or tuple(RiskClass)
     least = definition.liquidity_horizon or 0
     days = liquidity_horizons(source.index, definition)
