@@ -265,6 +265,12 @@ class Figures(BaseModel):
     )
 
 
+# the measures of a question that shows both where nothing is said
+VAR_AND_ES: Any = Field(
+    ("var", "es"), min_length=1, max_length=32, description=Figures.model_fields["measures"].description
+)
+
+
 class RiskQuery(Figures, Scope):
     """One question: whose risk, on which day, measured how. Everything but the date has a stated default."""
 
@@ -355,9 +361,7 @@ class Dimension:
 class TableQuery(RiskQuery):
     """A question, and how the rows of its answer are laid out."""
 
-    measures: tuple[MeasureName, ...] = Field(
-        ("var", "es"), min_length=1, max_length=32, description="measures, see /measures"
-    )
+    measures: tuple[MeasureName, ...] = VAR_AND_ES
     subtotals: bool = Field(False, description="also a row for every prefix of by, the outermost first")
     sort: tuple[str, ...] = Field(
         (), max_length=16, description="columns to sort by, -column for descending; default the members"

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from pydantic import Field
 
 from aggregation.answer import Answer
 from aggregation.change.sides import check_alike, check_like_inputs, holding, select_both
@@ -23,7 +22,7 @@ from aggregation.reduce.selection import scenario_pnl
 from aggregation.risk.query import answer, stated_horizon
 from aggregation.risk.sampling_error import difference_interval, paired_resamples
 from aggregation.session import Session
-from aggregation.types import Coverage, MeasureName, RiskQuery, RiskResult, TwoPoints
+from aggregation.types import VAR_AND_ES, Coverage, MeasureName, RiskQuery, RiskResult, TwoPoints
 from lake.canonical import canonical_json, digest
 from lake.tables import Lake
 
@@ -196,9 +195,7 @@ def _total(one: Mapping[str, Any], two: Mapping[str, Any]) -> dict[str, Any]:
 class CompareQuery(TwoPoints):
     """The same question at two points, and the difference by group."""
 
-    measures: tuple[MeasureName, ...] = Field(
-        ("var", "es"), min_length=1, max_length=32, description="measures, see /measures"
-    )
+    measures: tuple[MeasureName, ...] = VAR_AND_ES
 
 
 def _answer(session: Session, query: CompareQuery) -> ComparisonResult:

@@ -21,7 +21,7 @@ from aggregation.book.book import encode
 from aggregation.change.sides import compared
 from aggregation.dimensions import check_dimension
 from aggregation.kernels.driver_search import DEEPEST, LEAST, scale_of, search_member_sets
-from aggregation.kernels.euler import position_parts, unit_contributions
+from aggregation.kernels.euler import position_parts
 from aggregation.measures import AskedMeasure, asked_measures
 from aggregation.on_demand import plan_scope, value_scope
 from aggregation.opened.inputs import Inputs, open_inputs
@@ -30,6 +30,7 @@ from aggregation.question import Plan, Question, together
 from aggregation.receipts import name_inputs, receipt_of
 from aggregation.reduce.coverage import coverage_columns, total_coverage
 from aggregation.reduce.selection import Selection, open_selection, scenario_pnl
+from aggregation.reduce.unit_parts import unit_parts
 from aggregation.risk.query import stated_horizon
 from aggregation.session import Session
 from aggregation.types import (
@@ -208,16 +209,7 @@ def _measured(cache: VectorCache, query: RiskQuery, asked: AskedMeasure, threads
 
 
 def _point(inputs: Inputs, selection: Selection, value: float, weights: Floats) -> _DateContributions:
-    vectors, rates, book = inputs.vectors, selection.rates, inputs.book
-    units = unit_contributions(
-        vectors.rows,
-        inputs.alignment.row,
-        vectors.base,
-        vectors.currency,
-        rates.base,
-        rates.scenarios,
-        weights[None, :],
-    )
+    book, units = inputs.book, unit_parts(selection, weights[None, :])
     # a currency that nothing selected is in has no rate, and its contracts no part
     unit = np.where(np.isnan(units[0]), 0.0, units[0])
     parts = position_parts(book.starts, book.quantity, selection.groups.group, unit)

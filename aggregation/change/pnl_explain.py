@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field
@@ -32,7 +31,7 @@ from aggregation.receipts import name_code, receipt_of
 from aggregation.reduce.grouping import group_by
 from aggregation.session import Session
 from aggregation.types import Positions
-from lake.arrays import Bools, Floats
+from lake.arrays import Bools, Floats, Ints
 from lake.canonical import canonical_json, digest
 from lake.dates import Day
 from lake.errors import BadInput
@@ -50,7 +49,6 @@ TRADES = ("new", "closed", "amended", "transferred", "failed")
 LINES = ("value_from", *PNL, "pnl", "cash", *TRADES, "value_to", "change", "unexplained")
 
 _SHOWN = 5  # names in a note
-_Places = npt.NDArray[np.int64]
 
 
 class PnlExplainRequest(Positions):
@@ -105,9 +103,9 @@ class _BookOfDate:
 
     book: Book
     keep: Bools
-    group: _Places
-    contract: _Places
-    match: _Places
+    group: Ints
+    contract: Ints
+    match: Ints
 
 
 @dataclass(frozen=True)
@@ -248,7 +246,7 @@ class _Lines:
         g0, g1 = group_of(start), group_of(end)
         in0, in1 = g0 >= 0, g1 >= 0
 
-        def add(group: _Places, here: Bools, values: Floats) -> Floats:
+        def add(group: Ints, here: Bools, values: Floats) -> Floats:
             return group_sums(values, np.where(here, group, -1).astype(np.int32), n)
 
         there, before = start.match >= 0, end.match >= 0
@@ -332,17 +330,17 @@ def _books(request: PnlExplainRequest, one: Book, two: Book) -> _BothBooks:
     return _BothBooks(sides[0], sides[1], members.keys, tuple(e.message for e in missed))
 
 
-def _match(book: Book, other: Book) -> _Places:
+def _match(book: Book, other: Book) -> Ints:
     """The position of the other book with the same trade, (n_positions,), -1 where there is none."""
     here, there = book.columns["trade"], other.columns["trade"]
     position = np.full(len(there.members) + 1, -1, dtype=np.int64)
     position[there.codes] = np.arange(other.n_positions)
     code = pc.fill_null(pc.index_in(here.members, there.members), len(there.members)).to_numpy()
-    matched: _Places = position[code][here.codes]
+    matched: Ints = position[code][here.codes]
     return matched
 
 
-def _ids(book: Book, contract: _Places) -> pa.Array:
+def _ids(book: Book, contract: Ints) -> pa.Array:
     return book.contract_ids.take(pa.array(np.unique(contract)))
 
 
@@ -353,14 +351,14 @@ def _contracts(snapshot: Snapshot, side: _BookOfDate, which: Bools) -> list[Cont
     return Contract.of(rows)
 
 
-def _rows(side: _BookOfDate, ids: Sequence[str]) -> _Places:
+def _rows(side: _BookOfDate, ids: Sequence[str]) -> Ints:
     """Place among `ids` of each position's contract, -1 where it is not there."""
     places = pc.fill_null(pc.index_in(side.book.contract_ids, pa.array(ids, pa.string())), -1).to_numpy()
-    found: _Places = places.astype(np.int64)[side.contract]
+    found: Ints = places.astype(np.int64)[side.contract]
     return found
 
 
-def _at(values: Any, rows: _Places, otherwise: Any = np.nan) -> Any:
+def _at(values: Any, rows: Ints, otherwise: Any = np.nan) -> Any:
     """values[row], and `otherwise` where there is no row."""
     return np.append(values, otherwise)[rows]
 

@@ -27,7 +27,6 @@ from aggregation.kernels.euler import (
     group_sums,
     position_parts,
     regression_weights,
-    unit_contributions,
 )
 from aggregation.kernels.fixed_sums import add_to_slots
 from aggregation.measures import MEASURES, AskedMeasure, asked_measures, interval_confidence
@@ -41,6 +40,7 @@ from aggregation.reduce.grouping import Groups, coverage
 from aggregation.reduce.netting import net
 from aggregation.reduce.product import by_rows, group_base
 from aggregation.reduce.selection import Selection, open_selection, scenario_pnl
+from aggregation.reduce.unit_parts import unit_parts
 from aggregation.risk.query import PNL_BYTES, answer_notes, stated_horizon
 from aggregation.risk.sampling_error import resampled, resampled_weights, resamples_of
 from aggregation.types import Coverage, Level, Measure, MeasureName, RiskQuery, whole
@@ -165,16 +165,7 @@ class _Whole:
                     tails.append(
                         _linear(dataclasses.replace(asked, argument=level), query.form, pnl, inputs.weights)[1]
                     )
-        vectors, rates = inputs.vectors, selection.rates
-        units = unit_contributions(
-            vectors.rows,
-            inputs.alignment.row,
-            vectors.base,
-            vectors.currency,
-            rates.base,
-            rates.scenarios,
-            np.stack(tails),
-        )
+        units = unit_parts(selection, np.stack(tails))
         parts, *others = (
             position_parts(inputs.book.starts, inputs.book.quantity, groups.group, unit) for unit in units
         )

@@ -9,10 +9,9 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pyarrow as pa
-from pydantic import Field
 
 from aggregation.answer import HIDDEN, Answer, shown
 from aggregation.measures import asked_measures
@@ -23,7 +22,7 @@ from aggregation.question import Plan, Question, of_lake, plan_of
 from aggregation.receipts import make_receipt
 from aggregation.risk.query import run_query
 from aggregation.session import Session
-from aggregation.types import Coverage, MeasureName, RiskQuery, RiskResult
+from aggregation.types import VAR_AND_ES, Coverage, MeasureName, RiskQuery, RiskResult
 from lake.canonical import digest
 from lake.errors import BadInput, NotValued
 from lake.tables import Lake
@@ -32,9 +31,6 @@ from scenarios.store import load_scenario_set
 from scenarios.types import RiskClass
 from valuation.sets.requests import ValuationRequest, plan_valuation
 from valuation.types import ValuationSet
-
-if TYPE_CHECKING:
-    pass
 
 ALL = "all"  # what the row of all classes together is called
 COLUMN = "risk_class"
@@ -176,9 +172,7 @@ def _benefit(parts: list[float | None], whole: float | None) -> float | None:
 class RiskClassQuery(RiskQuery):
     """Whose risk, by risk class."""
 
-    measures: tuple[MeasureName, ...] = Field(
-        ("var", "es"), min_length=1, max_length=32, description="measures, see /measures"
-    )
+    measures: tuple[MeasureName, ...] = VAR_AND_ES
 
 
 def _plan(session: Session, query: RiskClassQuery) -> Plan:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -13,10 +12,6 @@ import pyarrow.compute as pc
 from aggregation.book.book import Book
 from aggregation.opened.vectors import Vectors
 from lake.arrays import Codes
-
-if TYPE_CHECKING:
-    pass
-
 
 COVERED, FAILED, MISSING = 0, 1, 2
 

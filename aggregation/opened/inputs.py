@@ -1,4 +1,4 @@
-"""What a question reads, opened once at pinned versions, and the groups it asks for. Every answer of the reduce starts here."""
+"""What a question reads, opened once at pinned versions. Every answer of the reduce starts here."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from aggregation.opened.vectors import Vectors
 from aggregation.types import Scope
 from lake.arrays import Floats
 from lake.tables import Snapshot
+from scenarios.store import load_scenario_set
 from scenarios.types import ScenarioDetails
 from valuation.books import branches
 from valuation.types import ValuationSet
@@ -67,3 +68,9 @@ def _holding_most(cache: VectorCache, book: Book, candidates: Sequence[Valuation
         if lacking[-1] == 0:
             break
     return candidates[int(np.argmin(lacking))]
+
+
+def scenario_labels(inputs: Inputs) -> Sequence[str]:
+    """The id of every scenario, in the order of the set."""
+    # those of very many generated scenarios follow from the recipe
+    return inputs.scenarios.labels or load_scenario_set(inputs.snapshot, inputs.valuation_set.scenario_set_id).labels

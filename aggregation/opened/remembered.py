@@ -5,13 +5,9 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from lake.disk_cache import Kept
-
-if TYPE_CHECKING:
-    pass
-
 
 T = TypeVar("T")
 

@@ -21,7 +21,7 @@ from aggregation.kernels.euler import exact_split, group_sums, position_parts, u
 from aggregation.measures import asked_measures
 from aggregation.on_demand import plan_scope, value_scope
 from aggregation.opened.alignment import COVERED, FAILED
-from aggregation.opened.inputs import Inputs, open_inputs
+from aggregation.opened.inputs import Inputs, open_inputs, scenario_labels
 from aggregation.opened.opened_lake import VectorCache
 from aggregation.question import Question, of_lake
 from aggregation.receipts import make_receipt
@@ -34,7 +34,6 @@ from lake.canonical import digest
 from lake.errors import unknown
 from lake.tables import Lake
 from scenarios.kernels.currency import converted_pnl
-from scenarios.store import load_scenario_set
 
 MOST_SCENARIOS = 20  # columns of P&L side by side
 STATES = ("covered", "failed", "missing")
@@ -117,7 +116,7 @@ def run_drill(
     inputs = open_inputs(cache or VectorCache(lake), query)
     selection = open_selection(inputs, query)
     _, pnl = scenario_pnl(selection, selection.groups.n, 1, threads)
-    labels = _labels(inputs)
+    labels = scenario_labels(inputs)
     valid = bool(selection.counts[-1, 0])
     tail = _named_scenarios(query, labels) if query.scenarios else _measured(query, inputs, pnl, valid)
     parts = _contributions(selection, tail)
@@ -147,10 +146,6 @@ def run_drill(
         ),
         notes=tail.notes,
     )
-
-
-def _labels(inputs: Inputs) -> Sequence[str]:
-    return inputs.scenarios.labels or load_scenario_set(inputs.snapshot, inputs.valuation_set.scenario_set_id).labels
 
 
 def _named_scenarios(query: DrillQuery, labels: Sequence[str]) -> _ScenarioWeights:

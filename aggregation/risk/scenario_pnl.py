@@ -17,7 +17,7 @@ from pydantic import BeforeValidator, Field
 from aggregation.answer import Answer
 from aggregation.on_demand import plan_scope, value_scope
 from aggregation.opened.alignment import COVERED
-from aggregation.opened.inputs import Inputs, open_inputs
+from aggregation.opened.inputs import open_inputs, scenario_labels
 from aggregation.opened.opened_lake import VectorCache
 from aggregation.question import Question, of_lake
 from aggregation.receipts import make_receipt
@@ -29,7 +29,6 @@ from lake.arrays import Floats, Ints
 from lake.canonical import digest
 from lake.errors import BadInput, NotFound, unknown
 from lake.tables import Lake
-from scenarios.store import load_scenario_set
 
 MOST_ROWS = 500_000
 
@@ -116,12 +115,6 @@ def run_pnl(lake: Lake, query: PnlQuery, *, cache: VectorCache | None = None, th
         ),
         notes=(*basis_notes(query, inputs, coverage, invalid), *_own_notes(query, len(looked_at))),
     )
-
-
-def scenario_labels(inputs: Inputs) -> Sequence[str]:
-    """The id of every scenario, in the order of the set."""
-    # those of very many generated scenarios follow from the recipe
-    return inputs.scenarios.labels or load_scenario_set(inputs.snapshot, inputs.valuation_set.scenario_set_id).labels
 
 
 def _looked_at(query: PnlQuery, labels: Sequence[str]) -> Ints:

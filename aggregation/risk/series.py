@@ -16,7 +16,7 @@ from aggregation.question import Question
 from aggregation.receipts import name_code, receipt_of
 from aggregation.risk.query import run_query
 from aggregation.session import Session
-from aggregation.types import Figures, MeasureName, Positions, RiskQuery, RiskResult
+from aggregation.types import VAR_AND_ES, Figures, MeasureName, Positions, RiskQuery, RiskResult
 from lake.canonical import canonical_json, digest
 from lake.dates import Day
 from lake.errors import BadInput, NotFound, VarlakeError
@@ -238,9 +238,7 @@ class SeriesQuery(Figures, Positions):
 
     first: Day = Field(alias="from", description="first day of the range")
     last: Day = Field(alias="to", description="last day of the range")
-    measures: tuple[MeasureName, ...] = Field(
-        ("var", "es"), min_length=1, max_length=32, description="measures, see /measures"
-    )
+    measures: tuple[MeasureName, ...] = VAR_AND_ES
     calendar: str = Field(
         "XNYS",
         description="business days of the range: an exchange calendar, weekdays, or books for the days that have one",

@@ -21,7 +21,7 @@ from aggregation.opened.inputs import open_inputs
 from aggregation.question import Plan, Question, together
 from aggregation.session import Session
 from aggregation.stress.stress_period import StressPeriodRequest, searched, stress_period, value_search
-from aggregation.types import MeasureName, RiskQuery, Whole, as_model
+from aggregation.types import VAR_AND_ES, MeasureName, RiskQuery, Whole, as_model
 from lake.errors import BadInput, unknown, validated
 from scenarios.historical.period_replay import PERIODS
 from scenarios.requests import ScenarioRequest
@@ -54,9 +54,7 @@ class StressedResult(Answer):
 class StressedQuery(RiskQuery):
     """Whose risk, under the moves of which stress period."""
 
-    measures: tuple[MeasureName, ...] = Field(
-        ("var", "es"), min_length=1, max_length=32, description="measures, see /measures"
-    )
+    measures: tuple[MeasureName, ...] = VAR_AND_ES
     period: str | None = Field(
         None, description="name of a period such as lehman-2008, or FIRST:LAST; default the worst window, searched"
     )

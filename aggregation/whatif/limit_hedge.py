@@ -38,7 +38,7 @@ from aggregation.receipts import make_receipt
 from aggregation.reduce.selection import Selection, open_selection, scenario_pnl
 from aggregation.session import Session
 from aggregation.types import DimensionName, Filter, Level, RiskQuery, as_model, or_text
-from aggregation.whatif.request import ChangeRequest, WhatIfQuery, value_new
+from aggregation.whatif.request import ChangeRequest, WhatIfQuery, parse_filters, value_new
 from aggregation.whatif.trades import trades_of_rows
 from aggregation.whatif.what_if import WhatIf, make_change, what_if
 from lake.arrays import Floats
@@ -55,14 +55,10 @@ _CONFIDENCE = "0.95"  # of the sampling interval afterwards, unless another is a
 _NOTHING = 1e-9  # a part of the most that may be done: below it nothing is done
 
 
-def _filters(text: str) -> tuple[Filter, ...]:
-    return tuple(Filter.parse(part) for part in text.split(";"))
-
-
 if TYPE_CHECKING:
     Filters = tuple[Filter, ...]
 else:
-    Filters = or_text(tuple[Filter, ...], _filters, "^.+$")
+    Filters = or_text(tuple[Filter, ...], parse_filters, "^.+$")
 
 
 class HedgeCandidate(BaseModel):

@@ -18,7 +18,7 @@ from aggregation.opened.inputs import Inputs, open_inputs
 from aggregation.opened.opened_lake import VectorCache
 from aggregation.question import Question
 from aggregation.session import Session
-from aggregation.types import Filter, MeasureName, RiskQuery, as_model, or_text
+from aggregation.types import VAR_AND_ES, Filter, MeasureName, RiskQuery, as_model, or_text
 from aggregation.whatif.trades import trades_of_rows
 from aggregation.whatif.what_if import WhatIf, unknown_contracts, what_if
 from lake.errors import BadInput, validated
@@ -29,11 +29,16 @@ from valuation.types import Contract, PnLBlock
 _KEPT_BYTES = 64 << 20  # vectors of one question kept for the next
 
 
+def parse_filters(text: str) -> tuple[Filter, ...]:
+    """Filters that all hold, such as `desk=Rates;book=B1`."""
+    return tuple(Filter.parse(part) for part in text.split(";"))
+
+
 def parse_removal(text: str) -> Removal:
     """Trades to remove: ids such as `T1,T2`, or filters such as `desk=Rates` or `desk=Rates;book=B1` (both hold)."""
     if not any(c in text for c in "=~<>"):
         return Removal(where=(Filter(dimension="trade", values=tuple(_words(text, "remove"))),))
-    return Removal(where=tuple(Filter.parse(part) for part in text.split(";")))
+    return Removal(where=parse_filters(text))
 
 
 def parse_scaling(text: str) -> Scaling:
@@ -47,7 +52,7 @@ def parse_scaling(text: str) -> Scaling:
         raise BadInput(
             f"The scaling {text!r} was given; expected FILTER*FACTOR, such as desk=Rates*0.5, or *0.5 for the book."
         )
-    where = tuple(Filter.parse(part) for part in filters.split(";")) if filters.strip() else ()
+    where = parse_filters(filters) if filters.strip() else ()
     return validated(Scaling, {"where": where, "factor": number}, "scaling")
 
 
@@ -130,9 +135,7 @@ def run_what_if(
 class WhatIfQuery(ChangeRequest, RiskQuery):
     """A question of risk, and what to remove, scale and add before it is asked again."""
 
-    measures: tuple[MeasureName, ...] = Field(
-        ("var", "es"), min_length=1, max_length=32, description="measures, see /measures"
-    )
+    measures: tuple[MeasureName, ...] = VAR_AND_ES
 
     def risk(self) -> RiskQuery:
         return as_model(RiskQuery, self)

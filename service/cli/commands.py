@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from pathlib import Path
 from typing import Annotated
 
@@ -158,14 +157,7 @@ def value_command(
         display.print_json(planned) if json else tables.show_valuation_plan(planned)
         return
     with Committer(opened, "varlake value") as committer, display.progress_bar("valuing") as progress:
-        cancelled = threading.Event()
-        sealed = run_valuation(
-            committer,
-            request,
-            spark=operations.spark_of(settings),
-            progress=progress,
-            cancelled=cancelled,
-        )
+        sealed = run_valuation(committer, request, spark=operations.spark_of(settings), progress=progress)
     display.print_json(sealed.to_dict()) if json else tables.show_sealed(sealed)
 
 

@@ -49,18 +49,7 @@ def show_contributions(result: ContributionResult) -> None:
     display.print_table(rows, columns, title=title, last={**result.total, **label})
     if "standalone_sum" in result.total and len(rows) > 1:
         display.print_pairs({"sum of standalone, does not add up": result.total["standalone_sum"]})
-    show_sources(result.coverage.to_dict(), result.receipt, result.notes, f"{query.form} form, {query.estimator}")
-
-
-def show_sources(coverage: Mapping[str, Any], receipt: Mapping[str, Any], notes: Sequence[str], how: str) -> None:
-    """Coverage, scenarios, valuation set and notes of an answer."""
-    display.say(
-        f"{coverage['covered']:,} of {coverage['positions']:,} positions covered ({coverage['status']}); "
-        f"{receipt['scenario_count']} scenarios of {receipt['scenario_set_name']} at {receipt['market_date']}; {how}; "
-        f"valuation set {receipt['valuation_set_id'][:12]}..."
-    )
-    for note in notes:
-        display.say(f"Note: {note}")
+    tables.show_basis(result, f"{query.form} form, {query.estimator}")
 
 
 def plot_contributions(result: ContributionResult, path: Path) -> Path:
@@ -116,7 +105,7 @@ def show_parametric(result: ParametricResult) -> None:
         },
         title=what,
     )
-    show_sources(result.coverage.to_dict(), result.receipt, result.notes, "covariance of their moves")
+    tables.show_basis(result, "covariance of their moves")
 
 
 def plot_parametric(result: ParametricResult, path: Path) -> Path:
@@ -149,7 +138,7 @@ def show_classes(result: RiskClassResult) -> None:
     totals = [{"risk_class": c, **t} for c, t in result.totals.items()]
     display.print_table(totals[:-1], columns[len(query.by) :], title="Total" if query.by else title, last=totals[-1])
     display.print_pairs({f"sum of the classes minus all, {n}": v for n, v in result.diversification.items()})
-    show_sources(result.coverage.to_dict(), result.receipt, result.notes, query.estimator)
+    tables.show_basis(result, query.estimator)
 
 
 def show_stressed(result: StressedResult) -> None:

@@ -15,7 +15,6 @@ from aggregation.types import RiskResult, TableQuery
 from lake.errors import BadInput
 from lake.landing.hierarchies import HierarchiesReport
 from service.rendering import display, pictures
-from service.rendering.contributions import show_sources
 from service.rendering.tables import show_basis, show_result
 
 _TELLING = ("instrument", "instrument_type", "currency", "trades", "desk", "book", "counterparty")
@@ -37,7 +36,7 @@ def show_table(result: RiskResult) -> None:
     label = {query.by[0]: "Total"} if query.by else {}
     last = None if LEVEL in result.rows.column_names or not query.by else {**result.total, **label}
     display.print_table(rows, columns, title=f"{query.as_of} in {query.currency}", last=last)
-    show_basis(result)
+    show_basis(result, result.receipt["estimator"])
 
 
 def _named(row: Mapping[str, Any], by: Sequence[str]) -> dict[str, Any]:
@@ -71,7 +70,7 @@ def show_pivot(result: PivotResult) -> None:
     rows = [dict(zip(names, r.values(), strict=True)) for r in rows]
     what = ", ".join(query.measures)
     display.print_table(rows[:-1], names, title=f"{what} on {query.as_of} in {query.currency}", last=rows[-1])
-    show_sources(result.coverage.to_dict(), result.receipt, result.notes, query.estimator)
+    show_basis(result, query.estimator)
 
 
 def show_drill(result: DrillResult) -> None:
@@ -107,7 +106,7 @@ def show_drill(result: DrillResult) -> None:
         display.print_pairs({result.measure: result.value})
     if last < result.count:
         display.say(f"--first {last} shows the next.")
-    show_sources(result.coverage.to_dict(), result.receipt, result.notes, query.estimator)
+    show_basis(result, query.estimator)
 
 
 def plot_drill(result: DrillResult, path: Path) -> Path:

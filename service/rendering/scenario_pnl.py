@@ -11,6 +11,7 @@ from aggregation.session import Session
 from aggregation.types import RiskQuery, RiskResult, Scope
 from lake.errors import BadInput
 from service.rendering import display, pictures
+from service.rendering.tables import show_basis
 
 _BAR = 40  # characters of the longest bar
 
@@ -26,13 +27,7 @@ def show_pnl(result: PnlResult) -> None:
     whole = result.coverage.status == "complete"
     columns = [c for c in (shown[0] if shown else ()) if not (whole and c == "status")]
     display.print_table(shown, columns, title=f"P&L on {query.as_of} in {query.currency}, gains positive")
-    c, receipt = result.coverage, result.receipt
-    display.say(
-        f"{c.covered:,} of {c.positions:,} positions covered ({c.status}); {receipt['scenario_count']} scenarios of "
-        f"{receipt['scenario_set_name']} at {receipt['market_date']}; valuation set {receipt['valuation_set_id'][:12]}..."
-    )
-    for note in result.notes:
-        display.say(f"Note: {note}")
+    show_basis(result)
 
 
 def _histogram(result: PnlResult, path: Path, marks: Mapping[str, float]) -> Path:

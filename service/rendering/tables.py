@@ -66,16 +66,16 @@ def show_result(result: RiskResult) -> None:
     if len(rows) > 1:
         benefits = {m: total[f"{m}_diversification"] for m in measures if total.get(f"{m}_diversification") is not None}
         display.print_pairs({f"diversification {m}": v for m, v in benefits.items()})
-    show_basis(result)
+    show_basis(result, result.receipt["estimator"])
 
 
-def show_basis(result: RiskResult, *, ranked: bool = True) -> None:
-    """Coverage, receipt and notes of a result; `ranked` when its numbers were read from ranked scenarios."""
+def show_basis(result: Any, how: str = "") -> None:
+    """Coverage, scenarios, valuation set and notes of an answer; how : how its numbers were read, where there is something to say."""
     c, receipt = result.coverage, result.receipt
-    estimator = f"{receipt['estimator']}; " if ranked else ""
+    read = f"{how}; " if how else ""
     display.say(
         f"{c.covered:,} of {c.positions:,} positions covered ({c.status}); {receipt['scenario_count']} scenarios of "
-        f"{receipt['scenario_set_name']} at {receipt['market_date']}; {estimator}"
+        f"{receipt['scenario_set_name']} at {receipt['market_date']}; {read}"
         f"valuation set {receipt['valuation_set_id'][:12]}..."
     )
     for note in result.notes:
@@ -91,7 +91,7 @@ def show_comparison(result: ComparisonResult) -> None:
     last = {**result.total, **({by[0]: "Total"} if by else {})}
     display.print_table(result.rows.to_pylist() if by else [], columns, title=title, last=last)
     for side in (one, two):
-        show_basis(side)
+        show_basis(side, side.receipt["estimator"])
 
 
 def show_replay(done: Replay) -> None:
@@ -145,7 +145,7 @@ def show_stress(result: RiskResult) -> None:
     label = {query.by[0]: "Total"} if query.by else {}
     last = {**{names.get(k, k): v for k, v in result.total.items()}, **label}
     display.print_table(rows, columns, title=f"P&L on {query.as_of} in {query.currency}", last=last)
-    show_basis(result, ranked=False)
+    show_basis(result)
 
 
 def show_stress_comparison(result: StressComparison) -> None:
@@ -160,7 +160,7 @@ def show_stress_comparison(result: StressComparison) -> None:
         last={**result.total, **label},
     )
     for one in result.results:
-        show_basis(one, ranked=False)
+        show_basis(one)
 
 
 def show_roll(result: RollResult) -> None:
