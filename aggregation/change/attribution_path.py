@@ -10,7 +10,8 @@ from __future__ import annotations
 import dataclasses
 import functools
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,14 +32,16 @@ from aggregation.risk.sampling_error import paired_resamples, resampled
 from aggregation.types import RiskQuery
 from lake.arrays import Floats
 from lake.canonical import digest
+from lake.committer import Committer
 from lake.errors import BadInput, NotValued
+from lake.progress import Progress, silent
 from lake.tables import Lake, Snapshot
 from scenarios.requests import ScenarioRequest, make_scenario_set
 from scenarios.store import load_scenario_set
 from scenarios.types import RiskClass, ScenarioSet
 from valuation.kernels.shapley import shapley
 from valuation.sets.plan import ValuationPlan, all_pricers_version
-from valuation.sets.requests import ValuationRequest, plan_valuation
+from valuation.sets.requests import ValuationRequest, plan_valuation, run_valuation
 from valuation.types import ValuationSet
 
 COORDINATES = ("positions", "ageing", "market", "scenarios")  # the stated order; bit k of a corner is the k-th
@@ -129,6 +132,19 @@ def plan_attribution_path(
 ) -> AttributionPathPlan:
     """Which intermediate valuations the explanation needs, which of them are valued, and what the others cost; writes nothing."""
     return _AttributionPath(compared(lake, query_from, query_to, cache=cache), cache).plan(method)
+
+
+def value_intermediate(
+    committer: Committer,
+    plan: AttributionPathPlan,
+    *,
+    spark: Callable[[], Any],
+    progress: Progress = silent,
+    cancelled: threading.Event | None = None,
+) -> int:
+    """Values what the plan misses; returns the number of contracts priced."""
+    means: dict[str, Any] = {"spark": spark, "progress": progress, "cancelled": cancelled}
+    return sum(run_valuation(committer, request, **means).this_run.valued for request, _ in plan.missing)
 
 
 def explain_through(

@@ -6,11 +6,16 @@ from typing import Literal
 
 from pydantic import Field
 
-from aggregation.change.attribution_path import AttributionPathResult, explain_through, plan_attribution_path
+from aggregation.change.attribution_path import (
+    AttributionPathResult,
+    explain_through,
+    plan_attribution_path,
+    value_intermediate,
+)
 from aggregation.change.cause_drill import DRILL_ROWS, CauseDrillResult, drill, parse_cell
 from aggregation.change.explain import ExplainResult, explained
 from aggregation.change.sides import compared
-from aggregation.on_demand import plan_points, value_points, value_request
+from aggregation.on_demand import plan_points, value_points
 from aggregation.question import Plan, Question, plan_of
 from aggregation.session import Session
 from aggregation.types import Level, MeasureName, TwoPoints, Whole, or_text
@@ -55,8 +60,13 @@ def _plan(session: Session, query: ExplainQuery) -> Plan:
 def _value(session: Session, query: ExplainQuery) -> ExplainQuery:
     query = value_points(session, query)
     if query.method != "causes":
-        for request, _ in plan_attribution_path(session.lake, *query.points(), query.method, session.cache).missing:
-            value_request(session, request)
+        value_intermediate(
+            session.writer(),
+            plan_attribution_path(session.lake, *query.points(), query.method, session.cache),
+            spark=session.spark,
+            progress=session.progress,
+            cancelled=session.cancelled,
+        )
     return query
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from small_lake import FRIDAY, MONDAY, build_lake, no_spark, request
 
-from aggregation.change.attribution_path import COORDINATES, explain_through, plan_attribution_path
+from aggregation.change.attribution_path import COORDINATES, explain_through, plan_attribution_path, value_intermediate
 from aggregation.change.explain import explain
 from aggregation.opened.opened_lake import VectorCache
 from aggregation.replay import receipt_in, replay
@@ -39,7 +39,7 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Lake:
 def valued(lake: Lake) -> Lake:
     plan = plan_attribution_path(lake, ONE, TWO, "shapley", VectorCache(lake))
     with Committer(lake, "test") as committer:
-        assert sum(run_valuation(committer, r, spark=no_spark).this_run.valued for r, _ in plan.missing) > 0
+        assert value_intermediate(committer, plan, spark=no_spark) > 0
     return lake
 
 
