@@ -18,6 +18,7 @@ Getter = TypeVar("Getter", bound=Callable[[Any], Any])
 
 _KEY, _SPREAD = "key", "*"
 _LAST = ("receipt", "notes")
+_AS_IT_IS = (str, int, float)  # looked for first: an answer has hundreds of them
 HIDDEN = {_KEY: ""}  # metadata of a field that is not shown
 SPREAD = {_KEY: _SPREAD}  # of a field whose keys stand among those of the answer; a later key of that name wins
 
@@ -83,6 +84,8 @@ def _by_key(value: Any) -> dict[str, Any]:
 
 def plain(value: Any) -> Any:
     """A part of an answer as JSON has it."""
+    if value is None or isinstance(value, _AS_IT_IS):
+        return value
     if isinstance(value, pa.Table):
         return value.to_pylist()
     if isinstance(value, BaseModel):

@@ -120,6 +120,8 @@ def answer_digest(answer: Any) -> str:
 
 def _parts(value: Any) -> list[str | bytes]:
     """What is digested of a value, in order; figures by their bits."""
+    if value is None or isinstance(value, str | int | float):
+        return [canonical_json(_plain(value))]
     if isinstance(value, pa.Table):
         return [part for name in value.column_names for part in (name, *_parts(value[name]))]
     if isinstance(value, pa.ChunkedArray):

@@ -20,9 +20,13 @@ def _plain(value: Any) -> Any:
     raise TypeError(f"{type(value).__name__} has no canonical form")
 
 
+# made once: `json.dumps` makes an encoder at every call that has options
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=False, default=_plain)
+
+
 def canonical_json(value: Any) -> str:
     """JSON with sorted keys and no spaces; floats in their shortest form that reads back to the same bits."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=False, default=_plain)
+    return _ENCODER.encode(value)
 
 
 def digest(*parts: str | bytes | memoryview) -> str:

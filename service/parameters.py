@@ -6,6 +6,7 @@ point `from` of a comparison, is a parameter for the text and one for each furth
 
 from __future__ import annotations
 
+import functools
 import types
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -42,7 +43,8 @@ class Parameter:
         return self.field.description or ""
 
 
-def parameters_of(model: type[BaseModel]) -> list[Parameter]:
+@functools.cache
+def parameters_of(model: type[BaseModel]) -> tuple[Parameter, ...]:
     """Every parameter of the model, in the order of its fields."""
     found: list[Parameter] = []
     for field_name, field in model.model_fields.items():
@@ -56,7 +58,7 @@ def parameters_of(model: type[BaseModel]) -> list[Parameter]:
                 found.append(Parameter(f"{name}_{sub}", (name, sub), _kind(f), f))
             continue
         found.append(Parameter(name, (name,), _kind(field), field, form or _item_form(field)))
-    return found
+    return tuple(found)
 
 
 def assemble(model: type[BaseModel], given: Mapping[str, Any]) -> dict[str, Any]:

@@ -26,10 +26,10 @@ ON_SPARK = ("var",)  # questions whose vectors may be added up on a cluster
 def command(name: str) -> click.Command:
     """The command of a question."""
     entry = questions.QUESTIONS[name]
-    question = entry.question
-    options: list[click.Parameter] = [option_of(p) for p in parameters_of(question.query)]
+    model: type[BaseModel] = entry.question.query
+    options: list[click.Parameter] = [option_of(p) for p in parameters_of(model)]
     options += _common_options(name)
-    example = " ".join(map(shlex.quote, ("varlake", name, *arguments_of(question.query, question.example))))
+    example = " ".join(map(shlex.quote, ("varlake", name, *arguments_of(model, entry.question.example))))
 
     def run(**given: Any) -> None:
         _run(name, given)
@@ -173,9 +173,10 @@ def _run(name: str, given: dict[str, Any]) -> None:
     from service.rendering import answers, display
 
     question = questions.question(name)
-    values = given_values(parameters_of(question.query), given)
+    model: type[BaseModel] = question.query
+    values = given_values(parameters_of(model), given)
     settings, lake = open_lake(given["lake"])
-    query: Any = questions.read(name, assemble(question.query, values))
+    query: Any = questions.read(name, assemble(model, values))
     cache = operations.vector_cache(settings, lake, given.get("reduce"))
     session = Session(lake, cache, spark=operations.spark_of(settings))
     if given.get("plan"):
