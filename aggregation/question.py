@@ -125,11 +125,14 @@ def _parts(value: Any) -> list[str | bytes]:
     if isinstance(value, pa.Table):
         return [part for name in value.column_names for part in (name, *_parts(value[name]))]
     if isinstance(value, pa.ChunkedArray):
-        value = value.combine_chunks()
+        value = value.chunk(0) if value.num_chunks == 1 else value.combine_chunks()
     if isinstance(value, pa.Array):
         if pa.types.is_floating(value.type) or pa.types.is_integer(value.type):
-            empty = np.packbits(value.is_null().to_numpy(zero_copy_only=False)).tobytes()
-            return [str(value.type), empty, np.ascontiguousarray(pc.fill_null(value, 0).to_numpy()).tobytes()]
+            empty = bytes(-(-len(value) // 8))  # a bit a value; without nulls no kernel of Arrow is called for them
+            if value.null_count:
+                empty = np.packbits(value.is_null().to_numpy(zero_copy_only=False)).tobytes()
+                value = pc.fill_null(value, 0)
+            return [str(value.type), empty, np.ascontiguousarray(value.to_numpy()).tobytes()]
         return [str(value.type), canonical_json([_plain(v) for v in value.to_pylist()])]
     if isinstance(value, np.ndarray):
         return [str(value.dtype), str(value.shape), np.ascontiguousarray(value).tobytes()]
