@@ -63,7 +63,9 @@ LABEL = "a text that may hold commas, such as a scenario"
 Label = Annotated[str, LABEL]
 # one of DIMENSIONS, a level of a hierarchy, or an attribute
 DimensionName = Annotated[str, WithJsonSchema({"type": "string", "pattern": r"^([a-z][a-z0-9_]{0,63}|attribute\..+)$"})]
-Currency = Annotated[str, Field(pattern="^[A-Z]{3}$")]
+Currency = Annotated[
+    str, Field(pattern="^[A-Z]{3}$"), BeforeValidator(lambda c: c.upper() if isinstance(c, str) else c)
+]
 
 
 NAMES: dict[str, Collection[str]] = {}  # of measures and estimators; each dictionary enters itself

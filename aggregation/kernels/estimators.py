@@ -36,8 +36,19 @@ def exact_level(level: str | float | Decimal | Fraction) -> Fraction:
             sound = False
         exact = Fraction(written) if sound else Fraction(0)
     if not 0 < exact < 1:
-        raise ValueError(f"The level {level!r} was given; expected a fraction between 0 and 1, such as 0.99.")
+        raise ValueError(
+            f"The level {level!r} was given; expected a fraction between 0 and 1, such as {_meant(level)}."
+        )
     return exact
+
+
+def _meant(level: object) -> str:
+    """The fraction that a percentage stands for; 0.99 for anything else."""
+    try:
+        percent = Decimal(str(level).rstrip("% "))
+    except InvalidOperation:
+        return "0.99"
+    return str((percent / 100).normalize()) if 1 <= percent < 100 else "0.99"
 
 
 def var_rank(n: int, level: Fraction) -> int:

@@ -7,17 +7,19 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from aggregation.book.book import Book
+from aggregation.book.book import Book, nearest_dates
 from aggregation.opened import branch_books, valuation_choice
 from aggregation.opened.alignment import MISSING, Alignment
 from aggregation.opened.opened_lake import VectorCache
 from aggregation.opened.vectors import Vectors
 from aggregation.types import Scope
 from lake.arrays import Floats
-from lake.tables import Snapshot
+from lake.errors import NotFound, NotValued
+from lake.tables import Lake, Snapshot
 from scenarios.store import load_scenario_set
 from scenarios.types import ScenarioDetails
 from valuation.books import branches
+from valuation.books.contracts import positions_dates
 from valuation.sets.standards import Standard
 from valuation.types import ValuationSet
 
@@ -51,7 +53,10 @@ def open_inputs(cache: VectorCache, query: Scope) -> Inputs:
     tables = ("valuation_sets", "positions", "hierarchies", "scenario_sets", "standards")
     snapshot = cache.lake.snapshot(*tables, *(branches.TABLES if query.branch is not None else ()))
     known = cache.known(snapshot)
-    candidates = valuation_choice.valuation_sets(known, query)
+    try:
+        candidates = valuation_choice.valuation_sets(known, query)
+    except NotValued as error:
+        raise _lacking(cache.lake, query) or error from None
     chain = branch_books.chain_of(snapshot, query)
     candidates = branch_books.own_set_first(cache, chain, candidates)
     day = query.positions_date or query.as_of
@@ -60,6 +65,23 @@ def open_inputs(cache: VectorCache, query: Scope) -> Inputs:
     vectors = cache.vectors(seal)
     scenarios = cache.scenarios(seal)
     return Inputs(snapshot, seal, scenarios, vectors, book, cache.alignment(book, vectors), known.standard(query))
+
+
+def _lacking(lake: Lake, query: Scope) -> NotFound | None:
+    """What has to be brought in before anything can be valued, in that order; None where nothing lacks."""
+    market, day = query.market_date or query.as_of, query.positions_date or query.as_of
+    found, there = [], set(positions_dates(lake))
+    no_book = query.branch is None and day not in there
+    first, last = lake.bounds("market_data", "as_of_date")
+    # a lake may hold scenarios that were brought in, and no market
+    if no_book if first is None else not first <= market <= last:
+        found.append(f"market data of {market} " + (f"(there is {first} to {last})" if first else "(there is none)"))
+    if no_book:
+        found.append(f"positions of {day}. {nearest_dates(day, there, 'with positions')}".rstrip("."))
+    if not found:
+        return None
+    weekend = f"{query.as_of} is a {query.as_of:%A}. " if query.as_of.weekday() > 4 else ""
+    return NotFound(f"{weekend}The lake lacks {'; and '.join(found)}. Bring that in; then {query.as_of} can be valued.")
 
 
 def _holding_most(cache: VectorCache, book: Book, candidates: Sequence[ValuationSet]) -> ValuationSet:

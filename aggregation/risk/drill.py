@@ -300,9 +300,7 @@ def _figures(
     place = pc.index_in(rows["contract_id"].combine_chunks(), failures.column("contract_id"))
     failed = pa.array(state == FAILED)
     missing = pc.and_(pa.array(lacking), pc.invert(failed))
-    unseen = (
-        f"It is not in the valuation set; `varlake var --as-of {query.as_of} --value` with the same options values it."
-    )
+    unseen = "It is not in the valuation set. Ask for the plan of this question, and have it valued."
     for name, otherwise in (("reason", "not_valued"), ("message", unseen)):
         known = pc.if_else(failed, failures.column(name).take(place), pa.scalar(None, pa.string()))
         columns[name] = pc.if_else(missing, otherwise, known)

@@ -280,9 +280,7 @@ def basis_notes(query: Scope, inputs: Inputs, total: Coverage, invalid: int) -> 
     if total.missing:
         notes.append(
             f"{total.missing:,} positions are not in the numbers: their contracts are not in the valuation set. "
-            f"`varlake value --as-of {query.as_of}` with "
-            + (f"--branch {query.branch}" if query.branch else f"positions date {inputs.book.positions_date}")
-            + " values them."
+            "Ask for the plan of this question, and have them valued."
         )
     if total.substituted is None:
         notes.append(

@@ -623,8 +623,8 @@ def _notes(
         )
     if inputs.scenarios.held or inputs.scenarios.proxied:
         notes.append(
-            "Some risk factors keep an earlier level or move by a proxy; `varlake var` says which and how many positions rest on "
-            "them."
+            "Some risk factors keep an earlier level or move by a proxy; the question var says which and how many positions rest "
+            "on them."
         )
     if change.outside:
         notes.append(f"{change.outside:,} changed positions do not pass the filters and are in no number.")

@@ -75,9 +75,7 @@ def no_market(history: MarketHistory, market_date: dt.date, calendar: str) -> No
     """The error for a date without market data, with the dates before it that have some."""
     seen = np.flatnonzero(np.isfinite(history.levels).any(axis=1))
     if len(seen) == 0:
-        return NotFound(
-            f"The lake holds no market data up to {market_date}; see `varlake lake` for the dates it holds."
-        )
+        return NotFound(f"The lake holds no market data up to {market_date}.")
     close = nearest(str(market_date), [str(history.dates[i]) for i in seen[-5:]])
     return NotFound(
         f"No market data on {market_date} in calendar {calendar}. The latest dates before it: {', '.join(sorted(close))}."

@@ -139,7 +139,7 @@ def test_sample_market_and_book_are_files_a_user_brings(tmp_path: Path) -> None:
         (("var", "--as-of", "16/03/2020"), "YYYY-MM-DD"),
         (("var", "--as-of", "2020-03-12"), "2020-03-13"),
         (("var", "--as-of", MONDAY, "--currency", "XXX"), "XXX"),
-        (("var", "--as-of", MONDAY, "--currency", "usd"), "currency"),
+        (("var", "--as-of", MONDAY, "--currency", "us"), "currency"),
         (("var", "--as-of", MONDAY, "--estimator", "order"), "order_statistic"),
         (("var", "--as-of", MONDAY, "--scenario-set", "historical-31"), "historical-30"),
         (("value", "--as-of", "2020-03-17"), "2020-03-16"),

@@ -194,7 +194,7 @@ class TestMissing:
         query = asked(first=dt.date(2020, 2, 27), last=dt.date(2020, 3, 10))
         total = run_backtest(daily_lake, query).nodes[0]
         assert [r["hypothetical_exception_0.95"] for r in total.days][2:] == [True] * 6
-        assert "no VaR: No valuation set of 2020-03-02" in total.days[2]["remark"]
+        assert "no VaR: The lake lacks positions of 2020-03-02" in total.days[2]["remark"]
 
     def test_var_of_a_part_of_the_positions_says_so(self, own_lake: Lake) -> None:
         late = asked(first=DAYS[16])

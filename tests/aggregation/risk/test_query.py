@@ -404,7 +404,11 @@ def test_bad_questions_are_refused_with_the_nearest(rich_lake: Lake) -> None:
 
 def test_dates_and_sets_that_are_not_there(rich_lake: Lake) -> None:
     later = dt.date(2020, 3, 18)
-    refused(rich_lake, NotFound, r"No valuation set of 2020-03-18\. Nearest dates with one: 2020-03-16\.", as_of=later)
+    refused(
+        rich_lake, NotFound, r"lacks .*positions of 2020-03-18\. Nearest dates with positions: 2020-03-16", as_of=later
+    )
+    held = {"as_of": later, "positions_date": dt.date(2020, 3, 16)}
+    refused(rich_lake, NotValued, r"No valuation set of 2020-03-18\. Nearest dates with one: 2020-03-16\.", **held)
     refused(
         rich_lake,
         NotFound,
@@ -422,7 +426,10 @@ def test_dates_and_sets_that_are_not_there(rich_lake: Lake) -> None:
 
 def test_an_empty_lake_says_so(tmp_path: Path) -> None:
     lake = Lake.create(tmp_path / "lake")
-    refused(lake, NotValued, r"No valuation set of 2020-03-16\. There are no dates with one yet\. Ask for the plan")
+    lacks = (
+        r"The lake lacks market data of 2020-03-16 \(there is none\); and positions of 2020-03-16\. There are no dates"
+    )
+    refused(lake, NotFound, lacks)
     put_valued(lake, Valued({"c": ("USD", 1.0, np.zeros(2))}))
     refused(lake, NotFound, r"No positions on 2020-03-16\. There are no dates with positions yet\.")
 
