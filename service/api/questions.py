@@ -30,6 +30,7 @@ from service.api.requests import Body, TableParameters
 from service.api.responses import json_answer, table_answer, tabular
 from service.api.shapes import shape_of
 from service.api.valuations import accepted
+from service.encoding import about_answer
 from service.jobs import QUESTION
 from service.operations import vector_cache
 from service.parameters import Parameter, assemble, parameters_of
@@ -131,22 +132,10 @@ def _answer(name: str, query: Any, cursor: str | None) -> Response:
         result.rows,
         lambda: {**result.to_dict(), **pages},
         name=name,
-        metadata=lambda: {**_about(result), **pages},
+        metadata=lambda: {**about_answer(result), **pages},
         next_page=_address(following) if following and request.method == "GET" else None,
         identity=result.receipt["receipt_digest"],
     )
-
-
-def _about(result: Any) -> dict[str, Any]:
-    """What stands beside the rows of an answer: the question, the total, what it rests on."""
-    about: dict[str, Any] = {"question": result.receipt["question"]}
-    for name in ("measure", "before", "after", "total", "coverage", "receipt", "notes"):
-        value: Any = getattr(result, name, None)
-        if hasattr(value, "to_dict"):
-            value = value.to_dict()
-        if isinstance(value, str | float | Mapping | list) or (isinstance(value, tuple) and name == "notes"):
-            about[name] = value
-    return about
 
 
 def _following(result: Any) -> str | None:

@@ -10,7 +10,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.csv as pacsv
 import pyarrow.ipc as ipc
+import pyarrow.parquet as pq
 import pytest
+import python_calamine
 from command_line import varlake
 from demo_lake import build_demo_lake
 from flask.testing import FlaskClient
@@ -24,6 +26,7 @@ from lake.committer import Committer
 from lake.errors import BadInput, NotValued
 from lake.tables import Lake
 from service.api.app import create_app
+from service.api.responses import MEDIA_TYPES
 from service.cli.questions import arguments_of, option_names
 from service.config import Settings
 from service.parameters import parameters_of
@@ -106,18 +109,29 @@ def address(name: str) -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_csv_and_arrow_hold_the_figures_of_json(name: str, lake: Lake, client: FlaskClient) -> None:
-    body = json.loads(json.dumps(dict(questions.question(name).example)))
+def test_every_format_holds_the_figures_of_json(name: str, lake: Lake, client: FlaskClient) -> None:
     table = asked(lake, name).rows
-    arrow = client.post(f"/api/v1/{name}", json=body, headers={"Accept": "application/vnd.apache.arrow.stream"})
-    read = ipc.open_stream(arrow.get_data()).read_all()
-    assert read.replace_schema_metadata(None).equals(table.replace_schema_metadata(None))
-    assert json.loads(read.schema.metadata[b"receipt"])["kind"] == name
-    csv = client.post(f"/api/v1/{name}", json=body, headers={"Accept": "text/csv"}).get_data()
-    written = pacsv.read_csv(io.BytesIO(csv)) if table.num_rows else None
-    for column in table.column_names if written is not None else ():
+    body = json.loads(json.dumps(dict(questions.question(name).example)))
+
+    def got(kind: str) -> bytes:
+        return client.post(f"/api/v1/{name}", json=body, headers={"Accept": MEDIA_TYPES[kind]}).get_data()
+
+    for read in (ipc.open_stream(got("arrow")).read_all(), pq.read_table(io.BytesIO(got("parquet")))):
+        assert read.replace_schema_metadata(None).equals(table.replace_schema_metadata(None))
+        assert json.loads(read.schema.metadata[b"receipt"])["kind"] == name
+    written = pacsv.read_csv(io.BytesIO(got("csv"))) if table.num_rows else None
+    book = python_calamine.load_workbook(io.BytesIO(got("xlsx")))
+    sheet = book.get_sheet_by_name("Answer").to_python()
+    assert sheet[0] == table.column_names
+    assert ["receipt.kind", name] in [row[:2] for row in book.get_sheet_by_name("Context").to_python()]
+    for j, column in enumerate(table.column_names if written is not None else ()):
         if pa.types.is_floating(table[column].type) and table[column].null_count < len(table):
-            assert written[column].to_pylist() == table[column].to_pylist(), column
+            values = table[column].to_pylist()
+            assert written[column].to_pylist() == values, column
+            # Excel is written with 16 digits
+            assert [row[j] for row in sheet[1:]] == [
+                pytest.approx(v, rel=1e-14) if v is not None else "" for v in values
+            ]
 
 
 @pytest.mark.parametrize("name", NAMES)
