@@ -284,8 +284,8 @@ def droppable(share: float, n_days: int) -> int:
 def costly(holes: Bools, kept: Bools, most: int) -> Bools:
     """Which of the `kept` factors (n_factors,) have holes (n_days, n_factors) that would take more than `most` days from all.
 
-    Those with the most leave first, until the days on which one of the others lacks a move are few enough. Nobody pays for a day on
-    which none has one.
+    Of a day the factors that lack it bear equal parts. Those that bear most leave first, until the days on which one of the others lacks
+    a move are few enough. Nobody pays for a day on which none has one.
     """
     left = kept.copy()
     while left.any():
@@ -293,8 +293,8 @@ def costly(holes: Bools, kept: Bools, most: int) -> Bools:
         lost[(holes | ~left).all(axis=1)] = False
         if lost.any(axis=1).sum() <= most:
             break
-        count = lost.sum(axis=0)
-        left &= count < count.max()
+        borne = (lost / np.maximum(lost.sum(axis=1, keepdims=True), 1)).sum(axis=0)
+        left &= borne < borne.max()
     return kept & ~left
 
 

@@ -140,6 +140,16 @@ def test_a_share_with_gaps_pays_and_not_the_bank(tmp_path: Path) -> None:
     assert len(bank.dropped) > 20
 
 
+def test_a_day_is_borne_by_all_that_lack_it(tmp_path: Path) -> None:
+    walks = random_walks([*SHARES, *YOUNG], FIRST, AS_OF)
+    for name in ("EQ:A", "EQ:B", "EQ:C"):  # one day of a whole market
+        walks[name][DAYS[-50]] = None
+    walks["EQ:X"][DAYS[-100]] = None  # one of one share: together too many
+    made = build(lake_of(tmp_path, [*SHARES, *YOUNG], walks))
+    assert set(made.excluded) == {"EQ:X"}
+    assert set(made.dropped.values()) == {"no one-day move for EQ:A, EQ:B, EQ:C"}
+
+
 def test_its_proxy_goes_before(tmp_path: Path) -> None:
     walks = random_walks([*SHARES, *YOUNG], FIRST, AS_OF)
     walks["EQ:X"] = {d: None if i % 50 == 7 else v for i, (d, v) in enumerate(walks["EQ:A"].items())}
