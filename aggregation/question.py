@@ -13,9 +13,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import BaseModel
 
-from aggregation.receipts import sealed
+from aggregation.receipts import dropped_days, sealed
 from aggregation.session import Session
 from lake.canonical import canonical_json, digest
+from scenarios.types import days_left_out
 
 if TYPE_CHECKING:
     from valuation.sets.plan import ValuationPlan
@@ -101,7 +102,9 @@ def of_lake(run: Callable[..., Any]) -> Callable[[Session, Any], Any]:
 
 
 def seal(answer: Any, name: str, query: BaseModel) -> Any:
-    """The answer with a receipt that names the question and holds everything the answer says."""
+    """The answer with a note on the days left out, and a receipt that names the question and holds everything the answer says."""
+    if left_out := days_left_out(dropped_days(answer.receipt)):
+        answer = dataclasses.replace(answer, notes=(*answer.notes, *left_out))
     question = query.model_dump(mode="json", by_alias=True)
     receipt = {
         **{k: v for k, v in answer.receipt.items() if k != "receipt_digest"},

@@ -75,6 +75,7 @@ def name_inputs(inputs: Inputs) -> dict[str, Any]:
         "scenario_count": inputs.vectors.n_scenarios,
         "horizon_days": scenarios.horizon_days,
         "window": scenarios.window,
+        **({"dropped_days": dict(scenarios.dropped)} if scenarios.dropped else {}),
         "weighted": scenarios.weights is not None,
         "synthetic": scenarios.synthetic,
         "market_data_version": market_version,
@@ -86,6 +87,16 @@ def name_inputs(inputs: Inputs) -> dict[str, Any]:
         "table_versions": dict(inputs.snapshot.versions),
         **name_code(),
     }
+
+
+def dropped_days(receipt: Mapping[str, Any]) -> dict[str, str]:
+    """Days that are no scenario, with the reason, of all sets that a receipt names."""
+    found = dict(receipt.get("dropped_days", {}))
+    for name, part in receipt.items():
+        for named in part if isinstance(part, list) else [part]:
+            if isinstance(named, Mapping) and name not in ("dropped_days", "question"):
+                found |= dropped_days(named)
+    return found
 
 
 def name_both(one: Inputs, two: Inputs) -> dict[str, Any]:

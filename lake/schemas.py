@@ -11,6 +11,7 @@ import pyarrow as pa
 
 DOUBLES = pa.list_(pa.field("element", pa.float64()))
 STRINGS = pa.list_(pa.field("element", pa.string()))
+DATES = pa.list_(pa.field("element", pa.date32()))
 INTS = pa.list_(pa.field("element", pa.int32()))
 ATTRIBUTES = pa.map_(pa.string(), pa.string())
 INSTANT = pa.timestamp("us", tz="UTC")
@@ -95,6 +96,21 @@ MARKET_DATA = Table(
     ),
     key=("as_of_date", "risk_factor_id"),
     partition_by=("source",),
+)
+
+MARKET_CALENDARS = Table(
+    "market_calendars",
+    "a business calendar that sources of market data keep, or that came with them as a list of days",
+    (
+        Column(
+            "calendar",
+            pa.string(),
+            "its name: a code of an exchange or of a business centre, weekdays, data, or a list's own",
+        ),
+        Column("sources", STRINGS, "the catalogue sources that keep it"),
+        Column("days", DATES, "its business days, ascending, where it is a list; else null"),
+    ),
+    key=("calendar",),
 )
 
 CONTRACTS = Table(
@@ -390,6 +406,7 @@ TABLES: dict[str, Table] = {
     for t in (
         RISK_FACTORS,
         MARKET_DATA,
+        MARKET_CALENDARS,
         CONTRACTS,
         POSITIONS,
         HIERARCHIES,

@@ -7,7 +7,7 @@ import datetime as dt
 import functools
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal, Self
@@ -280,6 +280,28 @@ class ScenarioDetails(ScenarioSummary):
     excluded: Mapping[str, str]
     held: Mapping[str, str]
     proxied: Mapping[str, str]
+    dropped: Mapping[str, str]
+    holidays: Mapping[str, str]
+
+
+def days_left_out(dropped: Mapping[str, str]) -> list[str]:
+    """A line on the days that are no scenario and why, as in `ScenarioSet.dropped`; none where there are none."""
+    by_reason: dict[str, list[str]] = {}
+    for day, why in sorted(dropped.items()):
+        by_reason.setdefault(why, []).append(day)
+    texts = [f"{_first(days, 3)} ({why})" for why, days in by_reason.items()]
+    n = "1 day is" if len(dropped) == 1 else f"{len(dropped):,} days are"
+    return [f"{n} left out of the scenarios: {_first(texts, 5, '; ')}."] if dropped else []
+
+
+def factors_left_out(excluded: Mapping[str, str]) -> list[str]:
+    """A line on the risk factors that are not in the scenarios and why, as in `ScenarioSet.excluded`; none where there are none."""
+    texts = [f"{factor} ({why})" for factor, why in sorted(excluded.items())]
+    return [f"Not in the scenarios: {_first(texts, 5, '; ')}."] if excluded else []
+
+
+def _first(texts: Sequence[str], n: int, comma: str = ", ") -> str:
+    return comma.join(texts[:n]) + (f" and {len(texts) - n:,} more" if len(texts) > n else "")
 
     @property
     def window(self) -> str | None:
@@ -296,7 +318,7 @@ def _plain(name: str, value: Any) -> Any:
         return json.loads(value or "{}")
     if name in ("horizons", "labels"):
         return tuple(value or ())
-    if name in ("excluded", "held", "proxied"):
+    if name in ("excluded", "held", "proxied", "dropped", "holidays"):
         return value or {}
     return tuple(value) if name == "weights" and value is not None else value
 

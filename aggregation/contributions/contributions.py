@@ -41,7 +41,7 @@ from aggregation.reduce.netting import net
 from aggregation.reduce.product import by_rows, group_base
 from aggregation.reduce.selection import Selection, open_selection, scenario_pnl
 from aggregation.reduce.unit_parts import unit_parts
-from aggregation.risk.query import PNL_BYTES, answer_notes, stated_horizon
+from aggregation.risk.query import PNL_BYTES, answer_notes, standing_still, stated_horizon
 from aggregation.risk.sampling_error import resampled, resampled_weights, resamples_of
 from aggregation.types import Coverage, Level, Measure, MeasureName, RiskQuery, whole
 from lake.arrays import Floats
@@ -353,6 +353,7 @@ def _result(
                 coverage_of_all,
                 int((counts[:-1, 0] == 0).sum()),
             ),
+            *standing_still(inputs, [whole.asked], whole.pnl),
             *notes,
             *_own_notes(query, whole, inputs),
         ),

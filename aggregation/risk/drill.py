@@ -27,7 +27,7 @@ from aggregation.question import Question, of_lake
 from aggregation.receipts import make_receipt
 from aggregation.reduce.coverage import coverage_columns, total_coverage
 from aggregation.reduce.selection import Selection, open_selection, scenario_pnl
-from aggregation.risk.query import stated_horizon
+from aggregation.risk.query import standing_still, stated_horizon
 from aggregation.types import Coverage, Label, RiskQuery, Whole
 from lake.arrays import Codes, Floats, Ints
 from lake.canonical import digest
@@ -179,14 +179,12 @@ def _measured(query: DrillQuery, inputs: Inputs, pnl: Floats, valid: bool) -> _S
     read = np.flatnonzero(weights)
     worst_first = read[np.argsort(pnl[0, read], kind="stable")][:: -1 if asked.tail == "gain" else 1]
     shown = worst_first[:MOST_SCENARIOS]
-    notes = (
-        ()
-        if len(read) == len(shown)
-        else (
-            f"{asked.name} rests on {len(read):,} scenarios; the {len(shown)} worst are shown, and contributions count all.",
+    notes = standing_still(inputs, [asked], pnl)
+    if len(read) > len(shown):
+        notes.append(
+            f"{asked.name} rests on {len(read):,} scenarios; the {len(shown)} worst are shown, and contributions count all."
         )
-    )
-    return _ScenarioWeights(asked.name, float(asked.values(pnl, inputs.weights)[0]), weights, shown, notes)
+    return _ScenarioWeights(asked.name, float(asked.values(pnl, inputs.weights)[0]), weights, shown, tuple(notes))
 
 
 def _contributions(selection: Selection, tail: _ScenarioWeights) -> Floats:

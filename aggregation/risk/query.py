@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from fractions import Fraction
 from typing import Any
@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from aggregation.measures import AskedMeasure, asked_measures, interval_confidence
+from aggregation.measures import MEASURES, AskedMeasure, asked_measures, interval_confidence
 from aggregation.measures import level_text as level_text
-from aggregation.opened.inputs import Inputs, open_inputs
+from aggregation.opened.inputs import Inputs, open_inputs, scenario_labels
 from aggregation.opened.opened_lake import VectorCache
 from aggregation.receipts import make_receipt, sealed
 from aggregation.reduce.coverage import coverage_columns, total_coverage
@@ -126,8 +126,8 @@ def _run(
 ) -> RiskResult:
     with clock.step("select"):
         selection = open_selection(inputs, query, within)
-    figures = _reduce(selection, query, names, figures_of, clock, threads)
-    return _result(query, selection, asked, figures, clock)
+    figures, total_pnl = _reduce(selection, query, names, figures_of, clock, threads)
+    return _result(query, selection, asked, figures, total_pnl, clock)
 
 
 class _Clock:
@@ -161,8 +161,9 @@ def _reduce(
     figures_of: Callable[[Inputs, Floats], dict[str, Floats]],
     clock: _Clock,
     threads: int | None,
-) -> _Figures:
-    """Base value and the named figures of every group and, last, of the total; NaN where nothing is covered."""
+) -> tuple[_Figures, Floats]:
+    """Base value and the named figures of every group and, last, of the total; NaN where nothing is covered. And the P&L of the total,
+    (1, n_scenarios), no row where nothing is covered."""
     inputs, count = selection.inputs, selection.groups.n + 1
     valid = selection.counts[:, 0] > 0
     figures = {name: np.full(count, np.nan) for name in ("base_value", *names)}
@@ -177,11 +178,16 @@ def _reduce(
             if len(here):
                 for name, values in figures_of(inputs, pnl).items():
                     figures[name][first + here] = values
-    return figures
+    return figures, pnl[len(pnl) - int(valid[-1]) :]
 
 
 def _result(
-    query: RiskQuery, selection: Selection, asked: list[AskedMeasure], figures: _Figures, clock: _Clock
+    query: RiskQuery,
+    selection: Selection,
+    asked: list[AskedMeasure],
+    figures: _Figures,
+    total_pnl: Floats,
+    clock: _Clock,
 ) -> RiskResult:
     inputs, groups, counts = selection.inputs, selection.groups, selection.counts
     covered = coverage_columns(selection)
@@ -210,8 +216,31 @@ def _result(
             *answer_notes(
                 query, inputs, asked, total_coverage(covered), int((counts[:-1, 0] == 0).sum()) if query.by else 0
             ),
+            *standing_still(inputs, asked, total_pnl),
             *_without_figure(asked, figures),
         ),
+    )
+
+
+def standing_still(inputs: Inputs, asked: Sequence[AskedMeasure], pnl: Floats) -> list[str]:
+    """Says on which days of the tail a market was closed, so that its factors stand still; P&L (1, n_scenarios) of the whole, or (0, n)."""
+    closed = inputs.scenarios.holidays
+    if not closed or not len(pnl):
+        return []
+    tail = np.zeros(inputs.n_scenarios, dtype=bool)
+    for a in asked:
+        # what ranks at or beyond a quantile, and not the one scenario alone that gives it
+        of = dataclasses.replace(a, measure=MEASURES["es"]) if a.level is not None else a
+        if of.measure.of_tail and of.measure.tail_weights is not None:
+            tail |= of.tail_weights(pnl, inputs.weights)[0] != 0
+    days = [d for d, t in zip(scenario_labels(inputs), tail, strict=True) if t and d in closed]
+    listed = "; ".join(f"{d} ({closed[d]})" for d in days[:5]) + (
+        f" and {len(days) - 5:,} more" if len(days) > 5 else ""
+    )
+    return (
+        [f"{len(days)} of the {tail.sum()} scenarios in the tail of the total have a market closed: {listed}."]
+        if days
+        else []
     )
 
 

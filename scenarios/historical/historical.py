@@ -22,7 +22,18 @@ from lake.tables import Snapshot
 from scenarios.kernels.weighting import age_weights, ewma_variance, volatility_scales, warm_up_days
 from scenarios.market.calendars import CALENDAR_START
 from scenarios.market.history import MarketHistory, load_history
-from scenarios.market.moves import FactorMoves, MoveRules, measure, span_name
+from scenarios.market.moves import (
+    ALL_CLOSED,
+    FactorMoves,
+    MaxDropped,
+    MoveRules,
+    business_days,
+    costly,
+    droppable,
+    measure,
+    no_proxy,
+    span_name,
+)
 from scenarios.types import ScenarioSet
 
 DEFAULT_SCENARIOS = 500
@@ -34,6 +45,7 @@ class WindowRules(MoveRules):
     max_missing: float = Field(
         0.25, ge=0, lt=1, description="a factor without a move on more than this share of days is excluded"
     )
+    max_dropped: MaxDropped = 0.005
 
 
 class HistoricalDefinition(WindowRules):
@@ -174,19 +186,30 @@ def calendar_days(business_days: int) -> dt.timedelta:
 def _window(history: MarketHistory, definition: HistoricalDefinition) -> HistoricalWindow | int:
     """The window, or the number of moves there are when they are too few."""
     wanted, horizon, stride = definition.wanted, definition.horizon_days, definition.stride
-    measured = measure(history, definition, horizon)
-    inside = measured.days <= np.datetime64(definition.last_day)
-    if definition.window_start is not None:
-        inside &= measured.days >= np.datetime64(definition.window_start)
-    needed = inside.copy()
-    if wanted is not None:
-        needed[: -math.ceil(wanted * stride * 1.1) - int((~inside).sum())] = False
-    moves = measured.fill(needed, definition)
-    excluded = dict(moves.excluded)
-    kept, rows = _choose(moves, inside, needed, definition, excluded)
+    idle, excluded = history.dates[:0], dict[str, str]()
+    while True:
+        measured = measure(history, definition, horizon)
+        idle = np.append(idle, measured.idle)
+        inside = measured.days <= np.datetime64(definition.last_day)
+        if definition.window_start is not None:
+            inside &= measured.days >= np.datetime64(definition.window_start)
+        else:  # the history begins with its first move
+            inside &= np.logical_or.accumulate(np.isfinite(measured.moves).any(axis=1))
+        needed = inside.copy()
+        if wanted is not None:
+            needed[
+                : -math.ceil(wanted * stride * 1.1) - int((measured.days > np.datetime64(definition.last_day)).sum())
+            ] = False
+        moves = measured.fill(needed, definition)
+        excluded = {**moves.excluded, **excluded}
+        kept, rows, most = _choose(moves, inside, needed, definition, excluded)
+        # what is left out may have been the only market that was open
+        history, _, closed = business_days(history, kept, definition.calendars, definition.max_holiday_days)
+        if not len(closed):
+            break
+        idle = np.append(idle, closed)
     if wanted is not None and len(rows) < wanted:
-        longest = math.ceil(np.isfinite(moves.moves[inside]).sum(axis=0).max() / stride)
-        return len(rows) if kept.any() else longest
+        return most
     if len(rows) == 0:
         raise BadInput(
             f"No day from {definition.window_start} to {definition.last_day} has a {span_name(horizon)} move of every risk factor. "
@@ -196,31 +219,42 @@ def _window(history: MarketHistory, definition: HistoricalDefinition) -> Histori
     if wanted is not None:
         lost[: rows[0]] = False
     dropped = {str(moves.days[i]): moves.lacking(i, kept, span_name(horizon)) for i in np.flatnonzero(lost).tolist()}
+    first = np.datetime64(definition.window_start or moves.days[rows[0]])
+    dropped |= {str(d): ALL_CLOSED for d in idle if first <= d <= np.datetime64(definition.last_day)}
     return HistoricalWindow(history, moves, kept, rows, excluded, dropped)
 
 
 def _choose(
     moves: FactorMoves, window: Bools, needed: Bools, definition: HistoricalDefinition, excluded: dict[str, str]
-) -> tuple[Bools, Ints]:
-    """The factors of the set (n_factors,) and the rows of its scenarios; says in `excluded` why the others are left out."""
-    factors, wanted, horizon = moves.index.factors, definition.wanted, definition.horizon_days
+) -> tuple[Bools, Ints, int]:
+    """The factors of the set (n_factors,), the rows of its scenarios, and the most there are of whichever factors; says in `excluded` why
+    the others are left out."""
+    factors, wanted, span = moves.index.factors, definition.wanted, span_name(definition.horizon_days)
     there = np.isfinite(moves.moves)
-    days = int(needed.sum())
-    found = there[needed].sum(axis=0)
-    for j in np.flatnonzero(days - found > definition.max_missing * days).tolist():
-        which = "business days of the window" if wanted is None else "latest business days"
-        excluded.setdefault(
-            factors[j].risk_factor_id, f"{span_name(horizon)} moves on only {found[j]} of the {days} {which}"
-        )
+    holes = ~(there | moves.closed)
+    days, which = int(needed.sum()), "business days of the window" if wanted is None else "latest business days"
+    lost = holes[needed].sum(axis=0)
+    for j in np.flatnonzero(lost > max(definition.max_missing * days, 2)).tolist():  # one missing level takes two moves
+        excluded.setdefault(factors[j].risk_factor_id, f"{span} moves on only {days - lost[j]} of the {days} {which}")
     kept = np.array([f.risk_factor_id not in excluded for f in factors])
     starts = np.where(there.any(axis=0), np.argmax(there, axis=0), len(there))
     first = int(np.argmax(window)) if wanted is None else 0
+
+    holes &= np.arange(len(holes))[:, None] >= starts
+    asked = np.flatnonzero(window & ~(moves.closed & ~there)[:, kept].any(axis=1))
+    n = len(asked) if wanted is None else wanted * definition.stride
+    may = droppable(definition.max_dropped, n)
+    asked = asked[-n - may :]
+    for j in np.flatnonzero(costly(holes[asked], kept, may)).tolist():
+        excluded[factors[j].risk_factor_id] = no_proxy(factors[j], span, moves.days[asked[holes[asked, j]]], len(asked))
+        kept[j] = False
 
     def rows() -> Ints:
         full = np.flatnonzero(window & there[:, kept].all(axis=1)) if kept.any() else np.array([], dtype=np.int64)
         return _spread(full, definition.stride)[-(wanted or len(full)) :]
 
     used = rows()
+    most = len(used)
     # a factor that begins inside the window would shorten it for all: the latest beginner leaves first
     while kept.any() and len(used) < (wanted or len(there)) and (latest := starts[kept].max()) > first:
         for j in np.flatnonzero(kept & (starts == latest)).tolist():
@@ -230,7 +264,8 @@ def _choose(
             )
             kept[j] = False
         used = rows()
-    return kept, used
+        most = max(most, len(used))
+    return kept, used, most
 
 
 def _spread(rows: Ints, stride: int) -> Ints:

@@ -17,7 +17,7 @@ from scenarios.historical.historical import calendar_days
 from scenarios.kernels import shifts
 from scenarios.market.calendars import CALENDAR_START
 from scenarios.market.history import load_history
-from scenarios.market.moves import FactorMoves, MoveRules, measure
+from scenarios.market.moves import ALL_CLOSED, FactorMoves, MoveRules, measure
 from scenarios.types import ScenarioSet
 
 
@@ -124,6 +124,7 @@ def generate(snapshot: Snapshot, definition: ReplayDefinition, name: str) -> Sce
         labels=labels,
         horizon_days=1 if definition.mode == "daily" else len(rows),
         excluded=excluded,
+        dropped={str(d): ALL_CLOSED for d in moves.idle if first <= d.item() <= last},
         proxied=moves.proxied(rows, kept, "scenarios" if definition.mode == "daily" else "days"),
         holidays=moves.holidays(rows, kept) if definition.mode == "daily" else {},
     )

@@ -1,31 +1,59 @@
-"""Business days, from exchange_calendars."""
+"""Business days: of exchanges, of bond and money markets, and of lists of days that came with market data."""
 
 from __future__ import annotations
 
 import datetime as dt
 import functools
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from lake.arrays import Dates
-from lake.errors import BadInput, unknown
+from lake.arrays import Bools, Dates
+from lake.errors import BadInput, Issue, NotFound, unknown
 
 WEEKDAYS = "weekdays"
+DATA = "data"  # the days that have observations
+MAX_HOLIDAY_DAYS = 7  # of a market in a row; a longer run of days without data is an interruption
 CALENDAR_START = dt.date(1990, 1, 1)  # before it, several exchange calendars are not defined
 
 
-@functools.lru_cache(maxsize=8)
+@functools.cache
+def _business_centres() -> dict[str, Any]:
+    """Markets without an exchange, by their FpML codes, as contracts name them."""
+    import QuantLib as ql  # noqa: PLC0415, N813 - as above
+
+    return {"EUTA": ql.TARGET(), "JPTO": ql.Japan(), "USGS": ql.UnitedStates(ql.UnitedStates.GovernmentBond)}
+
+
+def check_calendar(calendar: str, lists: Iterable[str] = ()) -> None:
+    """Raises `BadInput` with the nearest names where it is none of these lists, nor known to everybody."""
+    import exchange_calendars  # noqa: PLC0415 - an eighth of a second that a query of stored sets can spare
+
+    ours = [WEEKDAYS, DATA, *_business_centres(), *lists]
+    if calendar not in ours and calendar not in exchange_calendars.get_calendar_names(include_aliases=True):
+        names = exchange_calendars.get_calendar_names(include_aliases=False)
+        raise unknown("calendar", calendar, [*ours, *names])
+
+
+@functools.lru_cache(maxsize=32)
 def _sessions_to(calendar: str, last_year: int) -> tuple[dt.date, Dates]:
     """The date a calendar begins on, and its business days from then to the end of the year."""
     end = dt.date(last_year, 12, 31)
     if calendar == WEEKDAYS:
         days = np.arange(np.datetime64(CALENDAR_START), np.datetime64(end) + 1)
         return CALENDAR_START, days[np.is_busday(days)]
-    import exchange_calendars  # noqa: PLC0415 - an eighth of a second that a query of stored sets can spare
+    if (centre := _business_centres().get(calendar)) is not None:
+        import QuantLib as ql  # noqa: PLC0415, N813 - seldom needed, and the library's own habit
 
-    if calendar not in exchange_calendars.get_calendar_names(include_aliases=True):
-        raise unknown("calendar", calendar, [WEEKDAYS, *exchange_calendars.get_calendar_names(include_aliases=False)])
+        listed = centre.businessDayList(ql.Date.from_date(CALENDAR_START), ql.Date.from_date(end))
+        return CALENDAR_START, np.array([d.to_date() for d in listed], dtype="datetime64[D]")
+    check_calendar(calendar)
+    import exchange_calendars  # noqa: PLC0415 - as above
+
     begins = CALENDAR_START
     try:
         schedule = exchange_calendars.get_calendar(calendar, start=begins, end=end)
@@ -59,3 +87,60 @@ def closed_days(observed: npt.NDArray[np.bool_], max_days: int) -> npt.NDArray[n
     last = np.maximum.accumulate(np.where(observed, days, -1))
     following = np.minimum.accumulate(np.where(observed, days, len(days))[::-1])[::-1]
     return ~observed & (last >= 0) & (following - last - 1 <= max_days)
+
+
+def read_days(path: Path) -> Dates:
+    """The business days of a calendar by file, ascending: a date a line, YYYY-MM-DD, below a header if there is one.
+
+    Raises `NotFound`, or `BadInput` with an issue for each line that is no date.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except FileNotFoundError:
+        raise NotFound(f"There is no file {path}.") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput(f"{path} cannot be read as text in UTF-8: {error}.") from None
+    days, issues = [], []
+    for number, line in enumerate((text.strip() for text in lines), 1):
+        try:
+            days += [dt.date.fromisoformat(line)] if line else []
+        except ValueError:
+            place = f"{path.name}, line {number}"
+            if number > 1:
+                issues.append(Issue(place, f"{place}: found {line!r}, expected a date such as 2020-03-16.", line))
+    if issues or not days:
+        raise BadInput(
+            f"{path.name} is no list of business days, a date a line; nothing of it is loaded.", issues=issues
+        )
+    return np.unique(np.array(days, dtype="datetime64[D]"))
+
+
+@dataclass(frozen=True)
+class Calendars:
+    """What a lake says of calendars: lists of days by name, ascending, and the calendar that each source of market data keeps."""
+
+    lists: Mapping[str, Dates] = field(default_factory=dict)
+    of_source: Mapping[str, str] = field(default_factory=dict)
+
+    def sessions(self, calendar: str, first: dt.date, last: dt.date) -> Dates:
+        """As `sessions`, for a list of the lake too: before its first day there are none; raises `BadInput` where it ends too early."""
+        days = self.lists.get(calendar)
+        if days is None:
+            check_calendar(calendar, self.lists)
+            return sessions(calendar, first, last)
+        if np.datetime64(last) > days[-1]:
+            raise BadInput(
+                f"Calendar {calendar} ends on {days[-1]}, before {last}; bring in a longer list of its days."
+            )
+        return days[(days >= np.datetime64(first)) & (days <= np.datetime64(last))]
+
+    def closed(self, calendar: str, dates: Dates) -> tuple[Bools, Bools]:
+        """Which dates (n_dates,) are no business days of the calendar, and which lie in the time that it knows."""
+        days = self.lists.get(calendar)
+        if days is None:
+            this_year = dt.date.today().year
+            begins, days = _sessions_to(calendar, this_year)
+            known = (dates >= np.datetime64(begins)) & (dates <= np.datetime64(dt.date(this_year, 12, 31)))
+        else:
+            known = (dates >= days[0]) & (dates <= days[-1])
+        return known & ~np.isin(dates, days), known

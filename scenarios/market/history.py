@@ -1,36 +1,45 @@
 """Market history aligned on one business calendar, and the holidays of each market in it.
 
-Missing stays missing: a hole is NaN and never filled. A holiday is no hole: the market's last level stands.
+Missing stays missing: a hole is NaN and never filled. A holiday is no hole: the market's last level stands. A blank cell is a hole; a
+day that a source does not list may be a holiday.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
-from lake.arrays import Dates, Floats
+from lake.arrays import Bools, Dates, Floats
 from lake.errors import NotFound, unknown
 from lake.tables import Snapshot
-from scenarios.market.calendars import closed_days, sessions
+from scenarios.market.calendars import DATA, Calendars, closed_days
 from scenarios.types import FactorIndex, RiskFactor
 
 
 @dataclass(frozen=True)
 class MarketHistory:
-    """Levels of shape (n_dates, n_factors); rows are the business days of `calendar`, columns the factors of `index`."""
+    """Levels and blanks of shape (n_dates, n_factors); rows are the business days of `calendar`, columns the factors of `index`.
+
+    blank : the source lists the day and has no value. calendars : those of the lake.
+    """
 
     calendar: str
     dates: Dates
     index: FactorIndex
     levels: Floats
+    blank: Bools
     market_data_version: int
+    calendars: Calendars = field(default_factory=Calendars)
+
+    def on(self, days: Bools | slice) -> MarketHistory:
+        """The history on some of its days."""
+        return replace(self, dates=self.dates[days], levels=self.levels[days], blank=self.blank[days])
 
 
 def load_factors(snapshot: Snapshot) -> FactorIndex:
@@ -41,54 +50,67 @@ def load_factors(snapshot: Snapshot) -> FactorIndex:
     return FactorIndex.of(RiskFactor.from_dict(r) for r in rows.to_pylist(maps_as_pydicts="strict"))
 
 
+def load_calendars(snapshot: Snapshot) -> Calendars:
+    """The calendars that came with the market data."""
+    rows = snapshot.read("market_calendars").to_pylist()
+    return Calendars(
+        {r["calendar"]: np.array(r["days"], dtype="datetime64[D]") for r in rows if r["days"] is not None},
+        {source: r["calendar"] for r in rows for source in r["sources"]},
+    )
+
+
 def load_history(
     snapshot: Snapshot, calendar: str, first: dt.date, last: dt.date, index: FactorIndex | None = None
 ) -> MarketHistory:
     """Levels used of the given factors (all when None) on the calendar's business days from `first` to `last`.
 
-    A level observed on a day that is no business day of the calendar is left out.
+    A level observed on a day that is no business day of the calendar is left out; those of `data` are the days that have a level.
     """
-    index = index or load_factors(snapshot)
-    dates = sessions(calendar, first, last)
+    index, calendars = index or load_factors(snapshot), load_calendars(snapshot)
     where = (ds.field("as_of_date") >= first) & (ds.field("as_of_date") <= last)
-    rows = snapshot.read(
-        "market_data", ["as_of_date", "risk_factor_id", "value_used"], where & ds.field("value_used").is_valid()
-    )
+    rows = snapshot.read("market_data", ["as_of_date", "risk_factor_id", "value_used"], where)
     days = rows["as_of_date"].to_numpy().astype("datetime64[D]")
+    values = rows["value_used"].to_numpy()
     ids = pa.array([f.risk_factor_id for f in index.factors])
     column = pc.fill_null(pc.index_in(rows["risk_factor_id"], ids), -1).to_numpy()
+    observed = np.unique(days[(column >= 0) & np.isfinite(values)])
+    dates = observed if calendar == DATA else calendars.sessions(calendar, first, last)
     row = np.searchsorted(dates, days)
     here = (column >= 0) & (row < len(dates))
     here[here] = dates[row[here]] == days[here]
     levels = np.full((len(dates), len(index.factors)), np.nan)
-    levels[row[here], column[here]] = rows["value_used"].to_numpy()[here]
-    return MarketHistory(calendar, dates, index, levels, snapshot.versions["market_data"])
+    levels[row[here], column[here]] = values[here]
+    blank = np.zeros(levels.shape, dtype=bool)
+    blank[row[here], column[here]] = np.isnan(values[here])
+    return MarketHistory(calendar, dates, index, levels, blank, snapshot.versions["market_data"], calendars)
 
 
-def market_holidays(
-    history: MarketHistory, declared: Mapping[str, str], max_days: int
-) -> dict[str, npt.NDArray[np.bool_]]:
-    """The days (n_dates,) on which each source's market was closed.
+def closed_markets(history: MarketHistory, declared: Mapping[str, str], max_days: int) -> Bools:
+    """The days on which each factor's market was closed, (n_dates, n_factors).
 
-    A day on which every factor of a source is missing is its market's holiday, up to `max_days` of them in a row; a day on which
-    only some are missing is a hole in the data of those. `declared` maps a source to its exchange calendar instead: then a
-    business day of that calendar without data is a hole too. Raises `BadInput` for an unknown source or calendar.
+    Where its source has a calendar, in `declared` or by the catalogue, a day without data is a holiday when the calendar is closed
+    and a hole when it is open. Of a source without one, or outside the years that the calendar knows, a day that it does not list is
+    a holiday, up to `max_days` of them in a row, and a blank cell is a hole. Raises `BadInput` for an unknown source or calendar.
     """
-    observed: dict[str, npt.NDArray[np.bool_]] = {}
-    for f, levels in zip(history.index.factors, history.levels.T, strict=True):
-        observed[f.source] = observed.get(f.source, False) | np.isfinite(levels)
+    factors = history.index.factors
+    sources = np.array([f.source for f in factors])
     for source in declared:
-        if source not in observed:
-            raise unknown("source", source, observed, pointer="calendars")
-    out = {s: closed_days(days, max_days) for s, days in observed.items()}
-    if len(history.dates):
-        first, last = history.dates[0].item(), history.dates[-1].item()
-        for source, calendar in declared.items():
-            out[source] = ~np.isin(history.dates, sessions(calendar, first, last)) & ~observed[source]
+        if source not in sources:
+            raise unknown("source", source, set(sources.tolist()), pointer="calendars")
+    observed, out = np.isfinite(history.levels), np.zeros(history.levels.shape, dtype=bool)
+    for source in dict.fromkeys(sources.tolist()):
+        own = sources == source
+        seen = np.asarray(observed[:, own].any(axis=1))
+        told = closed_days(seen, max_days)[:, None] & ~history.blank[:, own]
+        calendar = declared.get(source) or history.calendars.of_source.get(source, DATA)
+        if calendar != DATA and len(history.dates):
+            closed, known = history.calendars.closed(calendar, history.dates)
+            told = np.where(known[:, None], (closed & ~seen)[:, None], told)
+        out[:, own] = told
     return out
 
 
-def carry_over(levels: Floats, closed: npt.NDArray[np.bool_]) -> Floats:
+def carry_over(levels: Floats, closed: Bools) -> Floats:
     """Levels (n_dates, n_factors) with the level of the day before on each closed day: NaN where that one is missing."""
     out = levels.copy()
     for i in np.flatnonzero(closed[1:].any(axis=1)) + 1:

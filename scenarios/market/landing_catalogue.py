@@ -13,18 +13,36 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Annotated, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
+from lake.arrays import Dates
 from lake.committer import Committer
 from lake.errors import BadInput, Issue, NotFound, VarlakeError, unknown
 from lake.landing.dated_values import LAYOUTS, FileOptions, Landing, read_source
-from lake.schemas import RISK_FACTORS
-from scenarios.market.market_rows import check_rows_positive, contradictions, market_rows, merge_factors, upsert
+from lake.schemas import MARKET_CALENDARS, RISK_FACTORS
+from scenarios.market.calendars import DATA, WEEKDAYS, check_calendar, read_days
+from scenarios.market.market_rows import (
+    check_rows_positive,
+    contradictions,
+    market_rows,
+    merge_calendars,
+    merge_factors,
+    upsert,
+)
 from scenarios.types import FACTOR_TYPES, RiskClass, RiskFactor, tenor_years
 
 SHIPPED = Path(__file__).parent / "catalogues"
@@ -33,6 +51,16 @@ _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 _FACTOR_ID = re.compile(r"[A-Z]+(:[A-Za-z0-9._&-]+)+")
 _SOURCE_NAME = re.compile(r"[a-z0-9_-]+")
 _OWN = "column"  # the placeholder every column has
+
+
+def _inside(value: str) -> str:
+    path = PurePosixPath(value)
+    if path.is_absolute() or ".." in path.parts or not path.parts:
+        raise ValueError("the file must lie in the folder given to the ingest: a relative path without ..")
+    return value
+
+
+RelativePath = Annotated[str, AfterValidator(_inside)]
 
 
 class FactorTemplate(BaseModel):
@@ -104,22 +132,18 @@ def _check(f: RiskFactor) -> None:
 class Source(FileOptions):
     """A landing file and the risk factors it feeds; the keys of FileOptions say how it is read."""
 
-    file: str = Field(description="path of the landing file, relative to the folder given to the ingest")
+    file: RelativePath = Field(description="path of the landing file, relative to the folder given to the ingest")
     scale: float = Field(1.0, ge=1e-12, le=1e12, description="what a value is multiplied by: 0.01 for percent")
     licence: str = Field("", description="what the file may be used for")
     optional: bool = Field(False, description="whether the file may be absent")
+    calendar: str | None = Field(
+        None,
+        description="calendar of its market: a day without data is a holiday where it is closed, a hole where it is open",
+    )
     columns: dict[str, dict[str, str]] | None = Field(
         None, description="columns to load, as a list or as a table of entries for the template; all when absent"
     )
     factor: FactorTemplate = Field(description="the risk factor each column feeds")
-
-    @field_validator("file")
-    @classmethod
-    def _inside(cls, value: str) -> str:
-        path = PurePosixPath(value)
-        if path.is_absolute() or ".." in path.parts or not path.parts:
-            raise ValueError("the file must lie in the folder given to the ingest: a relative path without ..")
-        return value
 
     @field_validator("columns", mode="before")
     @classmethod
@@ -158,6 +182,16 @@ class Source(FileOptions):
         return tuple(self.factor.risk_factor(c, entries.get(c, {}), name, synthetic) for c in columns)
 
 
+class CalendarFile(BaseModel):
+    """A calendar by file: a list of business days."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    file: RelativePath = Field(
+        description="path of the list, a date a line, relative to the folder given to the ingest"
+    )
+
+
 class Catalogue(BaseModel):
     """Sources by name. `synthetic` marks every risk factor of it as generated, never observed."""
 
@@ -166,14 +200,15 @@ class Catalogue(BaseModel):
     name: str = Field(description="name of the catalogue, for reports")
     description: str = Field("", description="what it covers")
     synthetic: bool = Field(False, description="true when the data is generated")
+    calendar: dict[str, CalendarFile] = Field(default_factory=dict, description="calendars that come as lists, by name")
     source: dict[str, Source] = Field(min_length=1, description="the sources by name")
 
-    @field_validator("source")
+    @field_validator("source", "calendar")
     @classmethod
-    def _named(cls, value: dict[str, Source]) -> dict[str, Source]:
+    def _named(cls, value: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
         for name in value:
-            if not _SOURCE_NAME.fullmatch(name):
-                raise ValueError(f"{name!r} is no source name; expected small letters, digits, _ and - only")
+            if not _SOURCE_NAME.fullmatch(name) or name in (WEEKDAYS, DATA):
+                raise ValueError(f"{name!r} is no {info.field_name} name; expected small letters, digits, _ and - only")
         return value
 
 
@@ -201,7 +236,11 @@ def _issue(loc: tuple[int | str, ...], kind: str, message: str, given: Any) -> I
     pointer = ".".join(map(str, loc))
     if kind == "extra_forbidden":
         # ("name",), ("source", NAME, "file") or ("source", NAME, "factor", "id")
-        models: dict[int, type[BaseModel]] = {1: Catalogue, 3: Source, 4: FactorTemplate}
+        models: dict[int, type[BaseModel]] = {
+            1: Catalogue,
+            3: CalendarFile if loc[0] == "calendar" else Source,
+            4: FactorTemplate,
+        }
         return unknown("key", str(loc[-1]), models[len(loc)].model_fields, pointer=pointer).issues[0]
     value = None if isinstance(given, dict | list) else str(given)
     return Issue(pointer, message.removeprefix("Value error, "), value)
@@ -252,7 +291,8 @@ def ingest_market(committer: Committer, directory: str | Path, catalogue: Catalo
     """
     lake = committer.lake
     stored_factors = lake.read("risk_factors").to_pylist(maps_as_pydicts="strict")
-    landings, factors = _read_all(Path(directory), catalogue, stored_factors)
+    stored_calendars = sorted(lake.read("market_calendars").to_pylist(), key=lambda row: str(row["calendar"]))
+    landings, factors, lists = _read_all(Path(directory), catalogue, stored_factors, stored_calendars)
     stored = lake.read("market_data", where=ds.field("source").isin(list(landings)))
     reports, writes = [], []
     for name, source in catalogue.source.items():
@@ -276,10 +316,14 @@ def ingest_market(committer: Committer, directory: str | Path, catalogue: Catalo
         )
         if merged is not None:
             writes.append(merged)
+    calendars = merge_calendars({n: catalogue.source[n].calendar for n in landings}, lists, stored_calendars)
     # Factors first: a crash in between leaves factors without levels, which does no harm and a rerun completes.
     note = {"catalogue": catalogue.name}
     if definitions := merge_factors(factors, stored_factors):
         committer.put("risk_factors", pa.Table.from_pylist(definitions, RISK_FACTORS.schema), replace=True, note=note)
+    if calendars != stored_calendars:
+        table = pa.Table.from_pylist(calendars, MARKET_CALENDARS.schema)
+        committer.put("market_calendars", table, replace=True, note=note)
     if writes:
         committer.put("market_data", pa.concat_tables(writes), replace=True, note=note)
     return MarketIngestReport(
@@ -288,19 +332,31 @@ def ingest_market(committer: Committer, directory: str | Path, catalogue: Catalo
 
 
 def _read_all(
-    directory: Path, catalogue: Catalogue, stored_factors: list[dict[str, Any]]
-) -> tuple[dict[str, Landing], dict[str, tuple[RiskFactor, ...]]]:
-    """Every file, and the factors its columns feed, by source; raises the errors of all sources at once."""
+    directory: Path,
+    catalogue: Catalogue,
+    stored_factors: list[dict[str, Any]],
+    stored_calendars: list[dict[str, Any]],
+) -> tuple[dict[str, Landing], dict[str, tuple[RiskFactor, ...]], dict[str, Dates]]:
+    """Every file, and the factors its columns feed, by source, and the lists of days by calendar; raises all errors at once."""
     if not directory.is_dir():
         raise NotFound(f"There is no folder {directory}.")
     landings: dict[str, Landing] = {}
     factors: dict[str, tuple[RiskFactor, ...]] = {}
+    lists: dict[str, Dates] = {}
     errors: dict[str, VarlakeError] = {}
+    for name, listed in catalogue.calendar.items():
+        try:
+            lists[name] = read_days(directory / listed.file)
+        except VarlakeError as error:
+            errors[f"calendar {name}"] = error
+    known = [*catalogue.calendar, *(row["calendar"] for row in stored_calendars if row["days"] is not None)]
     for name, source in catalogue.source.items():
         path = directory / source.file
         if source.optional and not path.exists():
             continue
         try:
+            if source.calendar is not None:
+                check_calendar(source.calendar, known)
             landing = read_source(path, source, None if source.columns is None else list(source.columns))
             own = source.risk_factors(name, landing.columns, synthetic=catalogue.synthetic)
             check_rows_positive(path, own, landing)
@@ -310,8 +366,8 @@ def _read_all(
             landings[name], factors[name] = landing, own
     errors |= contradictions(factors, stored_factors)
     if errors:
-        raise _refused(errors, len(catalogue.source))
-    return landings, factors
+        raise _refused(errors, len(catalogue.source) + len(catalogue.calendar))
+    return landings, factors, lists
 
 
 def _refused(errors: Mapping[str, VarlakeError], sources: int) -> BadInput:

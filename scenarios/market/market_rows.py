@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lake.arrays import Bools, Ints
+from lake.arrays import Bools, Dates, Ints
 from lake.errors import BadInput, Issue, VarlakeError
 from lake.landing.dated_values import MAX_LISTED, Landing
 from lake.schemas import MARKET_DATA
@@ -138,3 +138,16 @@ def merge_factors(factors: Mapping[str, Factors], stored: list[dict[str, Any]]) 
 
 def _factor_row(f: RiskFactor) -> dict[str, Any]:
     return {**f.to_dict(), "risk_class": str(f.risk_class), "shift_type": str(f.shift_type), "unit": f.unit}
+
+
+def merge_calendars(
+    named: Mapping[str, str | None], lists: Mapping[str, Dates], stored: list[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """All rows of `market_calendars`, by calendar, once each source keeps the one named, or none, and the lists have come."""
+    keeps = {source: row["calendar"] for row in stored for source in row["sources"]} | dict(named)
+    days = {row["calendar"]: row["days"] for row in stored} | {name: d.tolist() for name, d in lists.items()}
+    names = {c for c in keeps.values() if c is not None} | {name for name, d in days.items() if d is not None}
+    return [
+        {"calendar": name, "sources": sorted(s for s, c in keeps.items() if c == name), "days": days.get(name)}
+        for name in sorted(names)
+    ]

@@ -8,9 +8,10 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -19,12 +20,25 @@ from lake.arrays import Bools, Dates, Floats, Ints
 from lake.errors import BadInput, unknown
 from scenarios.kernels import shifts
 from scenarios.market.base_market import base_levels, has_market, no_market
-from scenarios.market.history import MarketHistory, carry_over, market_holidays
+from scenarios.market.calendars import MAX_HOLIDAY_DAYS
+from scenarios.market.history import MarketHistory, carry_over, closed_markets
 from scenarios.market.market_rows import POSITIVE_TYPES
 from scenarios.market.proxies import Proxy, ProxyRules, choose
 from scenarios.types import FACTOR_TYPES, FactorIndex, RiskFactor, ScenarioSet, ShiftType
 
+ALL_CLOSED = "every market was closed"
 _SHOWN = 3  # names given in a reason before "and n more"
+
+
+MaxDropped = Annotated[
+    float,
+    Field(
+        ge=0,
+        lt=1,
+        description="share of the days that may be left out because factors without a proxy lack a move, at least the two of one missing "
+        "level unless it is 0; beyond it the factors that lack most are excluded",
+    ),
+]
 
 
 class ShiftRule(BaseModel):
@@ -51,18 +65,24 @@ class MoveRules(BaseModel):
 
     market_date: dt.date = Field(description="date of the base levels")
     calendar: str = Field(
-        "XNYS", description="business calendar of the scenarios (exchange_calendars code, or weekdays)"
+        "XNYS",
+        description="business calendar of the scenarios: exchange_calendars code, EUTA, JPTO, USGS, weekdays, data (the days that have "
+        "observations), or a list that came with the market data",
     )
     gaps: Literal["own-calendar", "drop", "proxy"] = Field(
         "own-calendar",
         description="on its market's holiday a factor is unchanged (own-calendar), moved by its proxy (proxy), or the day is no "
-        "scenario (drop)",
+        "scenario (drop); where every market was closed it never is",
     )
     calendars: dict[str, str] = Field(
-        default_factory=dict, description="source to its exchange calendar; told from its observations when absent"
+        default_factory=dict,
+        description="source to its calendar; that of the catalogue when absent, else told from the days it lists, as for data",
     )
     max_holiday_days: int = Field(
-        7, ge=1, le=15, description="a longer run of days without any observation of a source is a hole, not a holiday"
+        MAX_HOLIDAY_DAYS,
+        ge=1,
+        le=15,
+        description="a longer run of days without any observation of a source is a hole, not a holiday",
     )
     max_held_days: int = Field(
         3, ge=0, le=10, description="business days a factor's last level may be held for the base, visibly"
@@ -99,6 +119,7 @@ class FactorMoves:
 
     days : (n_days,). moves : (n_days, n_factors), each in its factor's own shift; NaN where there is none.
     closed : (n_days, n_factors), the factor's market was closed on every day the move spans. filled : the move is its proxy's.
+    idle : days that are left out, since every market was closed.
     base : (n_factors,) levels at the market date; excluded and held as in a ScenarioSet. levels : (n_days + horizon, n_factors),
     carried over holidays. `proxies` by column.
     """
@@ -110,6 +131,7 @@ class FactorMoves:
     moves: Floats
     closed: Bools
     filled: Bools
+    idle: Dates
     base: Floats
     excluded: Mapping[str, str]
     held: Mapping[str, str]
@@ -120,7 +142,7 @@ class FactorMoves:
         """Missing moves filled by proxies, where a factor lacks one on a needed day (n_days,) and has a proxy."""
         _check_proxies(rules.proxies, self.index)
         observed = np.where(self.closed, np.nan, self.moves)
-        lacking = np.isnan(self.moves) | (self.closed if rules.gaps == "proxy" else False)
+        lacking = np.isnan(self.moves) & ~self.closed | (self.closed if rules.gaps == "proxy" else False)
         moves, closed, filled, proxies = self.moves.copy(), self.closed.copy(), self.filled.copy(), {}
         for j in np.flatnonzero(lacking[needed].any(axis=0)).tolist():
             if self.index.factors[j].risk_factor_id in self.excluded:
@@ -132,7 +154,7 @@ class FactorMoves:
             moves[at, j] = proxy.beta * observed[at, proxy.column]
             closed[at, j], filled[at, j], proxies[j] = False, True, proxy
             still = np.isnan(self.moves[:, j]) & self.closed[:, proxy.column]  # the proxy's market was closed
-            moves[still, j], closed[still, j] = 0.0, True
+            moves[still, j], closed[still, j] = np.nan if rules.gaps == "drop" else 0.0, True
         return dataclasses.replace(self, moves=moves, closed=closed, filled=filled, proxies=proxies)
 
     def apply(self, column: int, base: Floats, moves: Floats) -> Floats:
@@ -141,20 +163,26 @@ class FactorMoves:
         return shifts.apply(rule.shift_type, base, moves, rule.displacement)
 
     def lacking(self, row: int, kept: Bools, span: str) -> str:
-        """Why a day is no scenario: the kept factors without a move."""
-        missing = [self.index.factors[j].risk_factor_id for j in np.flatnonzero(kept & np.isnan(self.moves[row]))]
-        more = f" and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""
-        return f"no {span} move for {', '.join(missing[:_SHOWN])}{more}"
+        """Why a day is no scenario: the markets that were closed, or else the kept factors without a move."""
+        without = kept & np.isnan(self.moves[row])
+        if (shut := without & self.closed[row]).any():
+            return f"closed: {self._by_source(shut)}"
+        return f"no {span} move for {self._names(without)}"
+
+    def _names(self, which: Bools) -> str:
+        names = [self.index.factors[j].risk_factor_id for j in np.flatnonzero(which)]
+        more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+        return f"{', '.join(names[:_SHOWN])}{more}"
+
+    def _by_source(self, which: Bools) -> str:
+        """Such as "jpy_curve (14 factors)"."""
+        names, counts = np.unique([self.index.factors[j].source for j in np.flatnonzero(which)], return_counts=True)
+        return ", ".join(f"{s} ({n} factor{'s' * int(n > 1)})" for s, n in zip(names, counts, strict=True))
 
     def holidays(self, used: Ints, kept: Bools) -> dict[str, str]:
         """By day of the used rows, the sources whose factors are unchanged, such as "unchanged: jpy_curve (14 factors)"."""
-        sources = np.array([f.source for f in self.index.factors])
-        out = {}
-        for i in used[(self.closed[used] & kept).any(axis=1)].tolist():
-            names, counts = np.unique(sources[self.closed[i] & kept], return_counts=True)
-            listed = (f"{s} ({n} factor{'s' * int(n > 1)})" for s, n in zip(names, counts, strict=True))
-            out[str(self.days[i])] = f"unchanged: {', '.join(listed)}"
-        return out
+        some = used[(self.closed[used] & kept).any(axis=1)].tolist()
+        return {str(self.days[i]): f"unchanged: {self._by_source(self.closed[i] & kept)}" for i in some}
 
     def proxied(self, used: Ints, kept: Bools, unit: str = "scenarios") -> dict[str, str]:
         """Text by risk factor id for each kept factor with a proxied move among the used rows."""
@@ -193,11 +221,11 @@ def measure(history: MarketHistory, rules: MoveRules, horizon_days: int = 1) -> 
     """Moves of all factors over `horizon_days` business days, unfilled.
 
     On its market's holiday a factor keeps its level, so its move into the holiday is nil and its move out of it is its own market's
-    one-day move; a hole of the data gives no move, neither into it nor out of it. With gaps `drop` a holiday is a hole.
-    Raises `NotFound` when the market date, or the whole history, has no market.
+    one-day move; with gaps `drop` it has no move into it. A hole of the data gives no move, neither into it nor out of it. A day on which
+    every market was closed is no business day, and no move ends on it. Raises `NotFound` when the market date, or the whole history, has
+    no market.
     """
-    market = np.searchsorted(history.dates, np.datetime64(rules.market_date), side="right")
-    until = dataclasses.replace(history, dates=history.dates[:market], levels=history.levels[:market])
+    until = history.on(history.dates <= np.datetime64(rules.market_date))
     if not has_market(until, rules.market_date):
         raise no_market(until, rules.market_date, rules.calendar)
     base, excluded, held = base_levels(until, rules.max_held_days)
@@ -207,10 +235,9 @@ def measure(history: MarketHistory, rules: MoveRules, horizon_days: int = 1) -> 
             excluded[f.risk_factor_id] = (
                 f"level {level:g} is too low for a {rule.shift_type} shift; give it an absolute or a displaced one"
             )
-    closed = np.zeros(history.levels.shape, dtype=bool)
-    if rules.gaps != "drop":
-        holidays = market_holidays(history, rules.calendars, rules.max_holiday_days)
-        closed = np.stack([holidays[f.source] for f in history.index.factors], axis=1)
+    history, closed, idle = business_days(
+        history, np.array([i not in excluded for i in history.index.row]), rules.calendars, rules.max_holiday_days
+    )
     levels = carry_over(history.levels, closed)
     n = max(len(history.dates) - horizon_days, 0)
     moves = np.empty((n, len(by_factor)))
@@ -221,6 +248,8 @@ def measure(history: MarketHistory, rules: MoveRules, horizon_days: int = 1) -> 
     still = np.isfinite(moves)
     for lag in range(horizon_days):
         still &= closed[horizon_days - lag :][:n]
+    if rules.gaps == "drop":
+        moves[still] = np.nan
     return FactorMoves(
         history.index,
         by_factor,
@@ -229,10 +258,51 @@ def measure(history: MarketHistory, rules: MoveRules, horizon_days: int = 1) -> 
         moves,
         still,
         np.zeros_like(still),
+        idle,
         base,
         excluded,
         held,
         history.market_data_version,
+    )
+
+
+def business_days(
+    history: MarketHistory, kept: Bools, declared: Mapping[str, str], max_holiday_days: int
+) -> tuple[MarketHistory, Bools, Dates]:
+    """The history without the days on which the markets of all `kept` factors (n_factors,) were closed; which markets were closed on the
+    days that are left (n_dates, n_factors); and the days without."""
+    closed = closed_markets(history, declared, max_holiday_days)
+    idle = np.asarray(closed[:, kept].all(axis=1) & kept.any())
+    return history.on(~idle), closed[~idle], history.dates[idle]
+
+
+def droppable(share: float, n_days: int) -> int:
+    """How many of the days may be left out since factors lack a move: a share, though at least the two moves of one missing level."""
+    return max(2, math.floor(share * n_days)) if share else 0
+
+
+def costly(holes: Bools, kept: Bools, most: int) -> Bools:
+    """Which of the `kept` factors (n_factors,) have holes (n_days, n_factors) that would take more than `most` days from all.
+
+    Of a day the factors that lack it bear equal parts. Those that bear most leave first, until the days on which one of the others lacks
+    a move are few enough. Nobody pays for a day on which none has one.
+    """
+    left = kept.copy()
+    while left.any():
+        lost = holes & left
+        lost[(holes | ~left).all(axis=1)] = False
+        if lost.any(axis=1).sum() <= most:
+            break
+        borne = (lost / np.maximum(lost.sum(axis=1, keepdims=True), 1)).sum(axis=0)
+        left &= borne < borne.max()
+    return kept & ~left
+
+
+def no_proxy(factor: RiskFactor, span: str, lacking: Dates, n_days: int) -> str:
+    """Why a factor pays for its holes."""
+    return (
+        f"no {span} move on {len(lacking)} of {n_days} business days, the first {lacking[0]}, and no proxy; where its market was closed, "
+        f"name the calendar of {factor.source}"
     )
 
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import datetime as dt
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -25,14 +25,23 @@ from scipy.special import stdtrit
 from lake.arrays import Floats
 from lake.errors import BadInput
 from lake.tables import Snapshot
-from scenarios.kernels import shifts
 from scenarios.kernels.covariance import Estimator, Repair, estimate, principal_components, repair, triangular_loadings
 from scenarios.kernels.random_blocks import Sampling
-from scenarios.market.base_market import base_levels, has_market, no_market
 from scenarios.market.calendars import CALENDAR_START
 from scenarios.market.history import MarketHistory, load_history
+from scenarios.market.moves import (
+    ALL_CLOSED,
+    MaxDropped,
+    MoveRules,
+    business_days,
+    costly,
+    droppable,
+    measure,
+    no_proxy,
+    span_name,
+)
 from scenarios.simulated.simulated_levels import Distribution, Process, SimulatedLevels
-from scenarios.types import FactorIndex, RiskFactor, ScenarioSet, ShiftType
+from scenarios.types import FactorIndex, ScenarioSet, ShiftType
 
 MAX_SCENARIOS = 1_000_000
 MAX_HORIZON = 260  # business days: a year
@@ -80,6 +89,7 @@ class MonteCarloDefinition(BaseModel):
     max_missing: float = Field(
         0.25, ge=0, lt=1, description="a factor without a one-day move on more than this share of days is excluded"
     )
+    max_dropped: MaxDropped = 0.005
     max_held_days: int = Field(
         3, ge=0, le=10, description="business days a factor's last level may be held for the base, visibly"
     )
@@ -153,16 +163,18 @@ class CalibrationWindow:
     excluded: dict[str, str]
     held: dict[str, str]
     dropped: dict[str, str]
+    proxied: dict[str, str] = field(default_factory=dict)
 
 
 def generate(snapshot: Snapshot, definition: MonteCarloDefinition, name: str) -> ScenarioSet:
     """The scenario set of the definition, its levels generated when they are read.
 
-    A factor without enough moves in the window, or without a level at the market date, is excluded and listed; a day on
-    which any factor of the set has no move is left out of the calibration and listed. Raises `NotFound` or `BadInput` when
+    A factor without enough moves in the window, or without a level at the market date, is excluded and listed; one whose missing moves a
+    proxy stands in for is listed as proxied. A day on which any factor of the set has no move, or any market was closed, is left out of the
+    calibration and listed. Raises `NotFound` or `BadInput` when
     nothing is left to calibrate on, or when the correlations are singular and not to be repaired.
     """
-    first = definition.market_date - dt.timedelta(days=round(definition.window * 1.5) + 30)
+    first = definition.market_date - dt.timedelta(days=round(definition.window * 1.75) + 30)
     history = load_history(snapshot, definition.calendar, max(first, CALENDAR_START), definition.market_date)
     window = _window(history, definition)
     levels, calibration = calibrate(window, definition)
@@ -185,72 +197,75 @@ def generate(snapshot: Snapshot, definition: MonteCarloDefinition, name: str) ->
         excluded=window.excluded,
         held=window.held,
         dropped=window.dropped,
+        proxied=window.proxied,
         calibration=calibration,
         market_data_version=history.market_data_version,
     )
 
 
-def move_type(factor: RiskFactor, returns: Literal["log", "as_typed"]) -> ShiftType:
-    """How the factor's moves are simulated: log returns where levels are positive by nature and must stay so.
-
-    Commodity prices can be negative and keep the relative shift of their type.
-    """
-    if returns == "log" and factor.shift_type == ShiftType.RELATIVE and factor.type != "commodity_price":
-        return ShiftType.LOG
-    return factor.shift_type
+def _rules(definition: MonteCarloDefinition) -> MoveRules:
+    """How moves are measured. By log, prices, rates of exchange and volatilities stay positive; a commodity price can be negative."""
+    shared = {k: getattr(definition, k) for k in ("market_date", "calendar", "max_held_days")}
+    rules = MoveRules(**shared, gaps="drop")  # a calibration has no use for the move of a market that was closed
+    return rules.with_log_prices() if definition.returns == "log" else rules
 
 
 def _window(history: MarketHistory, definition: MonteCarloDefinition) -> CalibrationWindow:
-    if not has_market(history, definition.market_date):
-        raise no_market(history, definition.market_date, definition.calendar)
-    base, excluded, carried_forward = base_levels(history, definition.max_held_days)
-    factors = history.index.factors
-    kinds = [move_type(f, definition.returns) for f in factors]
-    begins = int(np.isfinite(history.levels).any(axis=1).argmax())
-    days = history.dates[begins + 1 :][-definition.window :]
-    if len(days) < definition.window:
-        raise BadInput(
-            f"A window of {definition.window} business days up to {definition.market_date} was asked for; the history has "
-            f"{len(days)} moves. Ask for a shorter window, or bring in more history."
-        )
-    levels = history.levels[-len(days) - 1 :]
-    moves = np.stack([shifts.move(k, levels[:-1, j], levels[1:, j]) for j, k in enumerate(kinds)], axis=1)
-    has_move = np.isfinite(moves)
-    for j, (factor, kind) in enumerate(zip(factors, kinds, strict=True)):
-        observed = int(has_move[:, j].sum())
-        if kind != ShiftType.ABSOLUTE and base[j] <= 0:
-            excluded.setdefault(
-                factor.risk_factor_id, f"its level {base[j]:g} is not above zero: no {kind} move applies"
+    rules, n, idle = _rules(definition), definition.window, history.dates[:0]
+    excluded: dict[str, str] = {}
+    while True:
+        measured = measure(history, rules)
+        factors = measured.index.factors
+        there = len(measured.days) - int(np.isfinite(measured.levels).any(axis=1).argmax())
+        if there < n:
+            raise BadInput(
+                f"A window of {n} business days up to {definition.market_date} was asked for; the history has "
+                f"{there} moves. Ask for a shorter window, or bring in more history."
             )
-        if 1 - observed / len(days) > definition.max_missing:
-            excluded.setdefault(
-                factor.risk_factor_id, f"one-day moves on only {observed} of the latest {len(days)} business days"
-            )
-    kept = np.array([f.risk_factor_id not in excluded for f in factors])
+        window = np.arange(len(measured.days)) >= len(measured.days) - n
+        moves = measured.fill(window, rules)
+        excluded = {**moves.excluded, **excluded}
+        for f, rule, level in zip(factors, moves.rules, moves.base, strict=True):
+            if rule.shift_type != ShiftType.ABSOLUTE and level <= 0:
+                excluded[f.risk_factor_id] = f"its level {level:g} is not above zero: no {rule.shift_type} move applies"
+        days, has_move = moves.days[window], np.isfinite(moves.moves[window])
+        for factor, observed in zip(factors, has_move.sum(axis=0).tolist(), strict=True):
+            if 1 - observed / n > definition.max_missing:
+                excluded.setdefault(
+                    factor.risk_factor_id, f"one-day moves on only {observed} of the latest {n} business days"
+                )
+        kept = np.array([f.risk_factor_id not in excluded for f in factors])
+        holes = ~(has_move | moves.closed[window])
+        for j in np.flatnonzero(costly(holes, kept, droppable(definition.max_dropped, n))).tolist():
+            excluded[factors[j].risk_factor_id] = no_proxy(factors[j], span_name(1), days[holes[:, j]], n)
+            kept[j] = False
+        # what is left out may have been the only market that was open
+        history, _, closed = business_days(history, kept, rules.calendars, rules.max_holiday_days)
+        idle = np.concatenate([idle, measured.idle, closed])
+        if not len(closed):
+            break
     if not kept.any():
         first = "; ".join(f"{k}: {v}" for k, v in list(excluded.items())[:3])
         raise BadInput(f"No risk factor is left to calibrate on up to {definition.market_date}: {first}.")
+    rows = np.flatnonzero(window)
     full = has_move[:, kept].all(axis=1)
     if full.sum() < MIN_DAYS:
         raise BadInput(
-            f"Only {int(full.sum())} of the {len(days)} business days up to {definition.market_date} have a move of all "
+            f"Only {int(full.sum())} of the {n} business days up to {definition.market_date} have a move of all "
             f"{int(kept.sum())} risk factors; a calibration needs at least {MIN_DAYS}. Lower max_missing, so that the "
             "factors with the most holes are excluded, or take a longer window."
         )
-    names = np.array([f.risk_factor_id for f in factors])[kept]
-    dropped = {
-        str(days[i]): f"not in the calibration: no one-day move for {', '.join(names[~has_move[i, kept]][:3])}"
-        for i in np.flatnonzero(~full)
-    }
-    chosen = np.flatnonzero(kept).tolist()
+    lost = {str(d): ALL_CLOSED for d in idle[idle >= days[0]]}
+    lost |= {str(moves.days[i]): moves.lacking(i, kept, span_name(1)) for i in rows[~full].tolist()}
     return CalibrationWindow(
-        index=FactorIndex(tuple(factors[j] for j in chosen)),
-        base=base[kept],
-        shift_types=tuple(str(kinds[j]) for j in chosen),
-        moves=np.ascontiguousarray(moves[full][:, kept]),
+        index=FactorIndex(tuple(f for f, k in zip(factors, kept, strict=True) if k)),
+        base=moves.base[kept],
+        shift_types=tuple(str(r.shift_type) for r, k in zip(moves.rules, kept, strict=True) if k),
+        moves=np.ascontiguousarray(moves.moves[rows[full]][:, kept]),
         excluded=excluded,
-        held={k: v for k, v in carried_forward.items() if k not in excluded},
-        dropped=dropped,
+        held={k: v for k, v in moves.held.items() if k not in excluded},
+        dropped={day: f"not in the calibration: {why}" for day, why in lost.items()},
+        proxied=moves.proxied(rows[full], kept, "days"),
     )
 
 

@@ -175,6 +175,8 @@ class ValuationPlanAnswer(Answer):
     expected_core_seconds: float = Field(description="expected time on one core, from the measured cost a contract")
     by_instrument_type: dict[str, PlanCost]
     already_sealed: bool = Field(description="true when this very valuation set is complete")
+    dropped_days: dict[str, str] = Field(description="days that are no scenario, with what they lack")
+    excluded_factors: dict[str, str] = Field(description="risk factors that are not in the scenarios, with the reason")
 
 
 class Progress(Answer):

@@ -114,6 +114,8 @@ def show_plan(plan: Plan) -> None:
     ]
     if rows:
         display.print_table(rows)
+    for _, _, p in plan.valuations:
+        display.say_left_out(p.scenario_set.dropped, p.scenario_set.excluded)
 
 
 def _flat(about: Mapping[str, Any]) -> dict[str, Any]:

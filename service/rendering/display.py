@@ -18,6 +18,7 @@ from rich.text import Text
 from lake.errors import VarlakeError
 from lake.progress import Progress as ProgressCallback
 from lake.progress import silent
+from scenarios.types import days_left_out, factors_left_out
 
 PLAIN_WIDTH = 240
 _RIGHT = (int, float, np.integer, np.floating)
@@ -127,6 +128,12 @@ def _json(value: Any) -> Any:
     if isinstance(value, np.generic):
         return value.item()
     return str(value)
+
+
+def say_left_out(dropped: Mapping[str, str], excluded: Mapping[str, str]) -> None:
+    """The days and risk factors that are not in a scenario set, with the reasons."""
+    for line in (*days_left_out(dropped), *factors_left_out(excluded)):
+        say(f"Note: {line}")
 
 
 def say(message: str) -> None:

@@ -26,9 +26,11 @@ _COVERAGE = ("failed", "missing", "substituted", "status")
 
 def show_valuation_plan(plan: Mapping[str, Any]) -> None:
     """What a valuation would do, before it does it."""
-    display.print_pairs({k: v for k, v in plan.items() if k != "by_instrument_type"}, title="Plan")
+    apart = ("by_instrument_type", "dropped_days", "excluded_factors")
+    display.print_pairs({k: v for k, v in plan.items() if k not in apart}, title="Plan")
     if plan["by_instrument_type"]:
         display.print_table([{"instrument type": t, **f} for t, f in plan["by_instrument_type"].items()])
+    display.say_left_out(plan["dropped_days"], plan["excluded_factors"])
 
 
 def show_sealed(done: ValuationRun) -> None:

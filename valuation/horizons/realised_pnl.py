@@ -22,7 +22,7 @@ from lake.tables import Snapshot
 from scenarios.kernels import shifts
 from scenarios.kernels.currency import converted_pnl
 from scenarios.market.base_market import base_levels, has_market, no_market
-from scenarios.market.history import MarketHistory, load_factors, load_history
+from scenarios.market.history import load_factors, load_history
 from scenarios.market.moves import MoveRules
 from scenarios.types import FactorIndex, RiskClass, Roll
 from valuation.batch import factors_read, value_batch
@@ -142,7 +142,7 @@ class RealisedMarkets:
         h = self._history
         stop = int(np.searchsorted(h.dates, np.datetime64(day), side="right"))
         first = max(stop - self._rules.max_held_days - 2, 0)
-        until = MarketHistory(h.calendar, h.dates[first:stop], h.index, h.levels[first:stop], h.market_data_version)
+        until = h.on(slice(first, stop))
         if not has_market(until, day):
             raise no_market(until, day, h.calendar) if stop else NotFound(f"The lake holds no market data up to {day}.")
         levels, _, held = base_levels(until, self._rules.max_held_days)

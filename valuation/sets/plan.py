@@ -74,6 +74,8 @@ class ValuationPlan:
                 for t, (n, us) in self.expected_us.items()
             },
             "already_sealed": self.sealed is not None,
+            "dropped_days": dict(self.scenario_set.dropped),
+            "excluded_factors": dict(self.scenario_set.excluded),
         }
 
 

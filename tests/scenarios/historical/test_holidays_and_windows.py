@@ -73,20 +73,21 @@ def test_a_holiday_leaves_its_own_market_unchanged_and_no_other(tmp_path: Path, 
     assert level(made, "EQ:A", "2020-02-24") != made.base[made.index.row["EQ:A"]]
 
 
-def test_gaps_drop_loses_both_days(tmp_path: Path, market: Market) -> None:
+def test_gaps_drop_loses_the_holiday_and_no_move(tmp_path: Path, market: Market) -> None:
     made = build(lake_of(tmp_path, market), scenarios=100, gaps="drop")
-    assert made.dropped == dict.fromkeys(("2020-02-24", "2020-02-25"), "no one-day move for EQ:T, YC:JPY:10Y")
+    assert made.dropped == {"2020-02-24": "closed: tokyo (2 factors)"}
     assert made.holidays == {}
     kept = build(lake_of(tmp_path / "other", market), scenarios=100)
     common = [x for x in made.labels if x in kept.labels]
-    assert len(common) == 98
+    assert len(common) == 99
+    assert "2020-02-25" in common
     columns = [made.labels.index(x) for x in common], [kept.labels.index(x) for x in common]
     np.testing.assert_array_equal(made.levels[:, columns[0]], kept.levels[:, columns[1]])
 
 
 def test_a_hole_beside_a_holiday_is_still_a_hole(tmp_path: Path, market: Market) -> None:
     del market["EQ:T"][BEFORE]  # Tokyo was open: its curve has a level
-    made = build(lake_of(tmp_path, market), scenarios=100)
+    made = build(lake_of(tmp_path, market), scenarios=100, max_dropped=0.03)
     # neither into the hole, nor on the holiday after it, nor out of it
     assert list(made.dropped) == ["2020-02-21", "2020-02-24", "2020-02-25"]
     assert set(made.dropped.values()) == {"no one-day move for EQ:T"}
@@ -113,9 +114,14 @@ def test_an_interruption_of_a_source_is_no_holiday(tmp_path: Path, market: Marke
     for f in TOKYO:
         for day in lost:
             market[f.risk_factor_id].pop(day, None)
-    made = build(lake_of(tmp_path, market), scenarios=100)
+    lake = lake_of(tmp_path, market)
+    made = build(lake, scenarios=100, max_dropped=0.15)
     assert set(made.dropped) == {str(d) for d in DAYS[-40:-29]}
     assert set(made.holidays) == {"2020-02-24"}
+    # by default those pay that lack the days
+    paid = build(lake, scenarios=100)
+    assert (paid.dropped, paid.labels) == ({}, tuple(map(str, DAYS[-100:])))
+    assert set(paid.excluded) == {f.risk_factor_id for f in TOKYO}
     shorter = build(lake_of(tmp_path / "other", market), scenarios=100, max_holiday_days=10)
     assert shorter.dropped == {}
 
@@ -234,10 +240,10 @@ def test_age_weights_travel_with_the_set(tmp_path: Path, market: Market) -> None
     made = build(lake_of(tmp_path, market), scenarios=100, age_decay=0.98, gaps="drop")
     assert made.weights is not None
     assert math.fsum(made.weights) == pytest.approx(1, rel=1e-12)
-    # 2020-02-24 and -25 were dropped: the ages on both sides of them still differ by three business days
+    # 2020-02-24 was dropped: the ages on both sides of it still differ by two business days
     at = made.labels.index("2020-02-21")
-    assert made.labels[at + 1] == "2020-02-26"
-    assert made.weights[at] / made.weights[at + 1] == pytest.approx(0.98**3, rel=1e-12)
+    assert made.labels[at + 1] == "2020-02-25"
+    assert made.weights[at] / made.weights[at + 1] == pytest.approx(0.98**2, rel=1e-12)
 
 
 def test_volatility_scaling_by_a_plain_loop(tmp_path: Path, market: Market) -> None:
