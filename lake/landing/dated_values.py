@@ -26,10 +26,10 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from lake.arrays import Bools, Dates, Floats, Ints
 from lake.errors import BadInput, Issue, NotFound, unknown
+from lake.landing.numbers import doubles, rounded, rounding_notes
 
 EARLIEST, LATEST = dt.date(1900, 1, 1), dt.date(2100, 12, 31)
 MAX_LISTED = 100
-_NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
 
 
 @dataclass(frozen=True)
@@ -88,11 +88,13 @@ class Landing:
 
     `rows` holds date (date32), column (string, as a dictionary), value (float64, null when missing) and line (int64,
     1-based, of the file); by column in the order of `columns`, then by date. `dropped` counts lines left out, by reason.
+    `notes` say which numbers a double does not hold.
     """
 
     rows: pa.Table
     columns: tuple[str, ...]
     dropped: dict[str, int]
+    notes: tuple[str, ...] = ()
 
 
 class _CellFaults:
@@ -148,9 +150,17 @@ def read_source(path: Path, options: FileOptions, columns: Sequence[str] | None 
     marks = sorted({"", *LAYOUTS[options.layout].missing, *(m.strip() for m in options.missing)})
     expected = "a number" + (f" or a declared missing mark ({', '.join(marks[1:])})" if marks[1:] else "")
     values = np.empty((len(wanted), len(dates)))
+    inexact: list[tuple[str, str, float]] = []
     for out, (name, at) in zip(values, wanted.items(), strict=True):
         cells = pc.utf8_trim_whitespace(text.column(at).combine_chunks())
-        faults.add_cells(_numbers(cells, marks, out), lines, name, cells, expected)
+        absent = pc.is_in(cells, pa.array(marks, pa.string()))
+        numbers = doubles(pc.if_else(absent, None, cells))
+        out[:] = numbers.to_numpy(zero_copy_only=False)
+        neither = pc.invert(pc.or_(numbers.is_valid(), absent)).to_numpy(zero_copy_only=False)
+        faults.add_cells(neither, lines, name, cells, expected)
+        inexact += [
+            (f"line {lines[i]}, column {name}", cells[i].as_py(), float(out[i])) for i in rounded(cells, numbers)
+        ]
 
     for at, name in enumerate(header):
         if not name and at != date_at:
@@ -167,7 +177,8 @@ def read_source(path: Path, options: FileOptions, columns: Sequence[str] | None 
         raise BadInput(f"{path.name} has no row to load below its header.")
     first = np.append(True, dates[1:] != dates[:-1])
     dropped = {"after drop_after": int(late.sum()), "weekend": int(weekend.sum())}
-    return Landing(_long(dates[first], lines[first], tuple(wanted), values[:, first]), tuple(wanted), dropped)
+    rows = _long(dates[first], lines[first], tuple(wanted), values[:, first])
+    return Landing(rows, tuple(wanted), dropped, rounding_notes("values", inexact))
 
 
 def _parse(path: Path, options: FileOptions, faults: _CellFaults) -> tuple[list[str], pa.Table, Ints]:
@@ -254,16 +265,6 @@ def _dates(text: pa.Array, date_format: str) -> Dates:
         raise BadInput(f"{date_format!r} is not a date format such as %Y-%m-%d or %m/%d/%y: {error}.") from None
     days[(days < np.datetime64(EARLIEST)) | (days > np.datetime64(LATEST))] = np.datetime64("NaT")
     return days
-
-
-def _numbers(cells: pa.Array, marks: list[str], out: Floats) -> Bools:
-    """Fills `out` with the numbers and NaN for missing marks; True where a cell is neither."""
-    absent = pc.is_in(cells, pa.array(marks, pa.string()))
-    number = pc.and_not(pc.match_substring_regex(cells, _NUMBER), absent)
-    digits = pc.utf8_ltrim(pc.if_else(number, cells, None), "+")  # Arrow reads no leading plus
-    out[:] = pc.cast(digits, pa.float64()).to_numpy(zero_copy_only=False)
-    neither: Bools = pc.invert(pc.or_(number, absent)).to_numpy(zero_copy_only=False)
-    return neither | np.isinf(out)
 
 
 def _compare_repeats(dates: Dates, lines: Ints, names: tuple[str, ...], values: Floats, faults: _CellFaults) -> None:

@@ -23,6 +23,7 @@ import pyarrow.dataset as ds
 from lake.arrays import Ints
 from lake.committer import Committer, split
 from lake.errors import BadInput, Issue
+from lake.landing.numbers import doubles, rounded, rounding_notes
 from lake.landing.positions_file import ATTRIBUTE, REJECT, REQUIRED, PositionsFile, flags, read_positions_file
 from lake.schemas import CONTRACTS, DIMENSION_COLUMNS, POSITIONS
 from lake.storage import write_durable
@@ -31,7 +32,6 @@ REJECTIONS = pa.schema(
     [("row", pa.int64()), ("column", pa.string()), ("value", pa.string()), ("reason", pa.string())],
 )
 _FIRST, _LAST = dt.date(1900, 1, 1), dt.date(2100, 12, 31)
-_NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
 
 ContractOf = Callable[[str, Mapping[str, str]], Mapping[str, str]]
 
@@ -55,6 +55,7 @@ class PositionsReport:
 
     rejections : columns row (the header is row 1), column, value, reason; a row with several faults stands several times.
     versions : the versions of `contracts` and `positions` that hold the rows; unchanged when the file changed nothing.
+    notes : what is in the lake otherwise than in the file.
     """
 
     path: str
@@ -66,6 +67,7 @@ class PositionsReport:
     new_contracts: int
     rejections: pa.Table
     versions: Mapping[str, int]
+    notes: tuple[str, ...] = ()
 
     def to_dict(self, rejections: int | None = None) -> dict[str, Any]:
         """Plain values; at most so many rejections (all when None)."""
@@ -74,6 +76,7 @@ class PositionsReport:
             **{name: value for name, value in vars(self).items() if name not in ("dates", "rejections", "versions")},
             "dates": [vars(d) for d in self.dates],
             "versions": dict(self.versions),
+            "notes": list(self.notes),
             "rejections": listed.to_pylist(),
         }
 
@@ -117,6 +120,7 @@ def ingest(
         new_contracts=contracts.num_rows,
         rejections=checked.rejections,
         versions=versions,
+        notes=checked.notes,
     )
 
 
@@ -125,11 +129,15 @@ def ingest(
 
 @dataclass(frozen=True)
 class CheckedPositions:
-    """Usable rows as rows of `positions` (with attributes) and `contracts`, and the faults of all others."""
+    """Usable rows as rows of `positions` (with attributes) and `contracts`, and the faults of all others.
+
+    notes : quantities that a double does not hold.
+    """
 
     positions: pa.Table
     contracts: pa.Table
     rejections: pa.Table
+    notes: tuple[str, ...]
 
 
 def _groups(columns: Iterable[pa.Array], size: int) -> tuple[Ints, Ints]:
@@ -210,7 +218,12 @@ def check_positions(
     )
     ids = used["contract_id"].combine_chunks()
     distinct = used.take(pa.array(_groups([ids], len(ids))[0])).sort_by("contract_id")
-    return CheckedPositions(positions, distinct, faults.table())
+    text = file.columns["quantity"].take(good)
+    inexact = [
+        (f"row {file.rows[good[i].as_py()]}", text[i].as_py(), positions["quantity"][i].as_py())
+        for i in rounded(text, positions["quantity"].combine_chunks()).tolist()
+    ]
+    return CheckedPositions(positions, distinct, faults.table(), rounding_notes("quantities", inexact))
 
 
 def _dates(file: PositionsFile, faults: _RowFaults) -> pa.Array:
@@ -232,13 +245,11 @@ def _date(text: str) -> dt.date | None:
 
 def _quantities(file: PositionsFile, faults: _RowFaults) -> pa.Array:
     text = file.columns["quantity"]
-    number = pc.match_substring_regex(text, _NUMBER)
-    quantity = pc.cast(pc.if_else(number, text, None), pa.float64())
-    finite = pc.fill_null(pc.is_finite(quantity), False)
-    wrong = flags(pc.and_(text.is_valid(), pc.invert(finite)))
+    quantity = doubles(text)
+    wrong = flags(pc.and_(text.is_valid(), quantity.is_null()))
     reason = "expected a finite number such as 1500 or -2.5, without thousands separators"
     faults.add(np.flatnonzero(wrong), "quantity", reason)
-    return pc.if_else(finite, quantity, None)
+    return quantity
 
 
 def _contracts(file: PositionsFile, faults: _RowFaults, contract_of: ContractOf) -> tuple[Ints, pa.Table]:

@@ -212,7 +212,8 @@ class SourceReport:
     """What one file brought, in rows of `market_data`: rows = new + changed + unchanged, missing ones included.
 
     `kept` counts stored rows that the file does not have; they stay. `dropped` counts lines of the file left out as the
-    catalogue says, by reason. For an optional file that is absent `file` is None and every count zero.
+    catalogue says, by reason; `notes` say what is stored otherwise than in the file. For an optional file that is absent
+    `file` is None and every count zero.
     """
 
     source: str
@@ -228,6 +229,7 @@ class SourceReport:
     unchanged: int = 0
     kept: int = 0
     dropped: Mapping[str, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -271,6 +273,7 @@ def ingest_market(committer: Committer, directory: str | Path, catalogue: Catalo
                 first=extent["min"],
                 last=extent["max"],
                 dropped=landings[name].dropped,
+                notes=landings[name].notes,
                 **counts,
             )
         )

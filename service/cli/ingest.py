@@ -79,7 +79,13 @@ def ingest_pnl_command(
 
     with Committer(Lake.create(settings_of(lake).lake), "varlake ingest pnl") as committer:
         reports = [ingest_pnl(committer, f, replace_dates=replace_dates).to_dict() for f in files]
-    display.print_json(reports) if json else display.print_table(reports)
+    if json:
+        display.print_json(reports)
+        return
+    notes = [note for report in reports for note in report.pop("notes")]
+    display.print_table(reports)
+    for note in notes:
+        display.say(f"Note: {note}")
 
 
 @app.command("hierarchy")

@@ -72,6 +72,13 @@ def test_wanted_columns_alone_are_read_so_that_others_may_hold_text(tmp_path: Pa
     assert cells(got) == [("2020-01-02", "Close", 7.0)]
 
 
+def test_minus_zero_is_zero_and_digits_that_a_double_does_not_hold_are_told(tmp_path: Path) -> None:
+    got = landed(tmp_path, "Date,A,B\n2020-01-02,-0.0,1.5\n2020-01-03,9007199254740993,0.30000000000000004\n")
+    assert str([v for _, _, v in cells(got)]) == "[0.0, 9007199254740992.0, 1.5, 0.30000000000000004]"
+    told = "More digits than a double holds in 1 of the values, stored as the nearest one; first line 3, column A: "
+    assert got.notes == (f"{told}9007199254740993 as 9007199254740992.0.",)
+
+
 def test_date_column_may_be_any(tmp_path: Path) -> None:
     assert cells(landed(tmp_path, "A,When\n5,2020-01-02\n", date_column="When")) == [("2020-01-02", "A", 5.0)]
 

@@ -6,6 +6,7 @@ import csv
 import datetime as dt
 import gzip
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -143,6 +144,40 @@ def test_a_fault_is_named_by_row_column_value_and_reason(
     ((row, *where, said),) = faults(report)
     assert (row, *where) == (3, column, value)
     assert reason in said
+
+
+def test_signs_of_a_quantity(lake: Lake) -> None:
+    load(lake, [position("T1", "-0"), position("T2", "+100"), position("T3", "-0.0e5")])
+    assert {t: str(r["quantity"]) for t, r in held(lake).items()} == {"T1": "0.0", "T2": "100.0", "T3": "0.0"}
+
+
+def test_a_nan_in_parquet_is_no_empty_cell(lake: Lake, tmp_path: Path) -> None:
+    rows = [
+        position("T1", 100.0),
+        position("T2", float("nan")),
+        dict.fromkeys(position("T3")) | {"quantity": float("nan")},
+    ]
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "book.parquet")  # pandas itself would write null for NaN
+    report = ingest(lake, tmp_path / "book.parquet")
+    assert [f[:3] for f in faults(report)] == [(3, "quantity", "NaN")]  # a row without anything is a blank line
+    assert (report.read, list(held(lake))) == (2, ["T1"])
+
+
+def test_digits_that_a_double_does_not_hold_are_told(lake: Lake, tmp_path: Path) -> None:
+    # 2**53 + 1, between two doubles; a third as a database gives it; and a tenth as C and R print it, which loses nothing
+    quantities = ["9007199254740993", "33.3333333333333333333333", "0.10000000000000001", "1500.0000000000000000000"]
+    rows = [position(f"T{i}", Decimal(q)) for i, q in enumerate(quantities)]
+    note = (
+        "More digits than a double holds in 2 of the quantities, stored as the nearest one; first row 2: "
+        "9007199254740993 as 9007199254740992.0."
+    )
+    assert load(lake, rows).notes == (note,)
+    assert held(lake)["T0"]["quantity"] == 2.0**53
+    pq.write_table(pa.Table.from_pylist(rows[1:2]), tmp_path / "book.parquet")  # a column of decimals
+    (note,) = ingest(lake, tmp_path / "book.parquet").notes
+    assert note.endswith(
+        "1 of the quantities, stored as the nearest one; first row 2: 33.3333333333333333333333 as 33.333333333333336."
+    )
 
 
 def test_all_faults_of_a_row_are_listed(lake: Lake) -> None:
