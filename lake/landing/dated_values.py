@@ -10,6 +10,7 @@ import csv
 import datetime as dt
 import gzip
 import io
+import re
 import zipfile
 import zlib
 from collections.abc import Callable, Sequence
@@ -30,6 +31,7 @@ from lake.landing.numbers import doubles, rounded, rounding_notes
 
 EARLIEST, LATEST = dt.date(1900, 1, 1), dt.date(2100, 12, 31)
 MAX_LISTED = 100
+_ZONES = {"%z": r"(?:Z|[+-]\d\d(?::?\d\d){0,2})", "%Z": r"[\w+/:-]+"}
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,8 @@ class FileOptions(BaseModel):
     layout: str = Field(description="shape of the file, a key of LAYOUTS")
     date_column: str | None = Field(None, description="name of the date column; the first column when absent")
     date_format: str = Field(
-        "%Y-%m-%d", description="format of the dates; a two-digit year is of 1969-2068, so 90 is 1990"
+        "%Y-%m-%d",
+        description="format of the dates; a two-digit year is of 1969-2068, so 90 is 1990; a zone (%z, %Z) does not move the day",
     )
     missing: tuple[str, ...] = Field((), description="texts that mean: no value")
     skip_rows: int = Field(0, ge=0, description="title lines before the header")
@@ -256,15 +259,35 @@ def _wanted(
 
 
 def _dates(text: pa.Array, date_format: str) -> Dates:
-    """Days; NaT where the text is no date or lies outside the plausible range."""
+    """Days where they were written; NaT where the text is no date or lies outside the plausible range."""
     try:
+        if "%" not in date_format:  # pandas has names for guessing
+            raise ValueError("it has no code that begins with %")
+        local, local_format = _without_zone(text, date_format)
         days: Dates = (
-            pd.to_datetime(text.to_pandas(), format=date_format, errors="coerce").to_numpy().astype("datetime64[D]")
+            pd.to_datetime(local.to_pandas(), format=local_format, errors="coerce").to_numpy().astype("datetime64[D]")
         )
     except ValueError as error:
         raise BadInput(f"{date_format!r} is not a date format such as %Y-%m-%d or %m/%d/%y: {error}.") from None
     days[(days < np.datetime64(EARLIEST)) | (days > np.datetime64(LATEST))] = np.datetime64("NaT")
     return days
+
+
+def _without_zone(text: pa.Array, date_format: str) -> tuple[pa.Array, str]:
+    """Texts and format without their zone, null where a text lacks it: an instant may lie on another day than was meant."""
+    parts = re.split("(%.)", date_format)
+    if not _ZONES.keys() & set(parts):
+        return text, date_format
+    literal = {"%%": "%"}
+    pattern = "".join(
+        f"){_ZONES[p]}(" if p in _ZONES else ".+?" if re.fullmatch("%[^%]", p) else re.escape(literal.get(p, p))
+        for p in parts
+    )
+    pattern = f"^({pattern})$"
+    kept = "".join(rf"\{i + 1}" for i in range(re.compile(pattern).groups))
+    local = pc.replace_substring_regex(text, pattern, kept)
+    has_zone = pc.match_substring_regex(text, pattern)
+    return pc.if_else(has_zone, local, None), "".join(p for p in parts if p not in _ZONES)
 
 
 def _compare_repeats(dates: Dates, lines: Ints, names: tuple[str, ...], values: Floats, faults: _CellFaults) -> None:

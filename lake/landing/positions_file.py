@@ -167,6 +167,6 @@ def as_text(name: str, column: pa.ChunkedArray, number: bool = False) -> pa.Arra
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise BadInput(f"Column {name!r} has the type {array.type}, which cannot be read as text: {error}") from error
     if pa.types.is_timestamp(array.type):
-        text = pc.replace_substring_regex(text, r" 00:00:00(\.0+)?Z?$", "")
+        text = pc.replace_substring_regex(text, r" 00:00:00(\.0+)?(Z|[+-]\d{4})?$", "")
     text = pc.utf8_trim_whitespace(text)
     return pc.if_else(pc.equal(text, ""), None, text)

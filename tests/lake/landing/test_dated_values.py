@@ -6,6 +6,7 @@ import csv
 import datetime as dt
 import gzip
 import io
+import re
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -81,6 +82,36 @@ def test_minus_zero_is_zero_and_digits_that_a_double_does_not_hold_are_told(tmp_
 
 def test_date_column_may_be_any(tmp_path: Path) -> None:
     assert cells(landed(tmp_path, "A,When\n5,2020-01-02\n", date_column="When")) == [("2020-01-02", "A", 5.0)]
+
+
+@pytest.mark.parametrize(
+    ("date_format", "texts"),
+    [  # Tokyo; London by offset and by name, on both sides of its clock changes; Chicago in the evening; Unix and Java
+        ("%Y-%m-%d %H:%M:%S%z", ["2020-10-29 00:00:00+09:00", "2020-10-30 00:00:00+09:00", "2020-11-02 00:00:00+0900"]),
+        ("%Y-%m-%d %H:%M%z", ["2020-10-23 00:00+01:00", "2020-10-26 00:00+00:00", "2020-10-27 00:00Z"]),
+        ("%Y-%m-%d %H:%M %Z", ["2020-03-27 00:00 GMT", "2020-03-30 00:00 BST", "2020-03-31 00:00 Europe/London"]),
+        ("%Y-%m-%dT%H:%M:%S.%f%z", ["2020-10-30T18:00:00.000-05:00", "2020-11-02T18:00:00.000-06:00", "2020-11-03T23:59:59.999-06"]),
+        ("%a %b %d %H:%M:%S %Z %Y", ["Fri Oct 30 23:00:00 CDT 2020", "Mon Nov 02 23:00:00 CST 2020", "Tue Nov 03 00:00:00 UTC 2020"]),
+        ("%d.%m.%Y (100%%%Z)", ["30.10.2020 (100%JST)", "02.11.2020 (100%JST)", "03.11.2020 (100%+09)"]),
+    ],
+)  # fmt: skip
+def test_a_zone_does_not_move_the_day(tmp_path: Path, date_format: str, texts: list[str]) -> None:
+    text = "Date,A\n" + "".join(f"{t},{i}\n" for i, t in enumerate(texts))
+    days = [re.search(r"2020-\d\d-\d\d", t) for t in texts]
+    expected = [d[0] for d in days if d] or ["2020-10-30", "2020-11-02", "2020-11-03"]
+    got = landed(tmp_path, text, date_format=date_format, weekends="drop")
+    assert [day for day, _, _ in cells(got)] == expected
+
+
+def test_a_date_whose_format_has_a_zone_and_that_has_none_is_a_fault(tmp_path: Path) -> None:
+    for text, date_format in (
+        ("2020-10-29 00:00", "%Y-%m-%d %H:%M%z"),
+        ("2020-10-29 00:00 +0900 x", "%Y-%m-%d %H:%M %z"),
+    ):
+        assert len(faults(tmp_path, f"Date,A\n{text},1\n", date_format=date_format)) == 1
+    for guess in ("ISO8601", "mixed"):
+        with pytest.raises(BadInput, match="is not a date format such as"):
+            landed(tmp_path, "Date,A\n2020-10-29T00:00:00+09:00,1\n", date_format=guess)
 
 
 def test_two_digit_years_are_pivoted_and_newest_first_is_turned(tmp_path: Path) -> None:

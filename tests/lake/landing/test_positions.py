@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import duckdb
 import pandas as pd
@@ -362,6 +363,16 @@ def test_a_timestamp_within_a_day_is_no_date(lake: Lake, tmp_path: Path) -> None
     report = ingest(lake, tmp_path / "book.parquet")
     assert report.loaded == 0
     assert faults(report)[0][:3] == (2, "positions_date", "2020-03-16 09:30:00.000000")
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Asia/Tokyo", "America/Chicago"])
+def test_a_timestamp_at_midnight_of_its_zone_is_that_day(lake: Lake, tmp_path: Path, zone: str) -> None:
+    midnight = dt.datetime(2020, 3, 16, tzinfo=ZoneInfo(zone))
+    table = pa.Table.from_pylist([position("T1") | {"positions_date": midnight}])
+    dates = pa.array([midnight], pa.timestamp("us", zone))
+    pq.write_table(table.set_column(0, "positions_date", dates), tmp_path / "book.parquet")
+    assert ingest(lake, tmp_path / "book.parquet").loaded == 1
+    assert list(held(lake)) == ["T1"]
 
 
 def test_rejected_rows_are_written_to_correct_and_load_again(lake: Lake, tmp_path: Path) -> None:
