@@ -6,6 +6,7 @@ import abc
 import datetime as dt
 import functools
 import json
+import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -44,6 +45,8 @@ class FactorType:
     shift_type: ShiftType
     unit: str
     meaning: str
+    plausible: tuple[float, float] = (-math.inf, math.inf)
+    """Levels beyond are held back until somebody says that they are meant: most are in another unit."""
 
 
 # Prices and lognormal vols move by relative return, rates and spreads absolutely, and whatever can be negative
@@ -55,16 +58,18 @@ FACTOR_TYPES: dict[str, FactorType] = {
         RiskClass.FX, ShiftType.RELATIVE, "quote per base", "units of quote currency for one of base"
     ),
     "zero_rate": FactorType(
-        RiskClass.RATES, ShiftType.ABSOLUTE, "fraction a year", "continuously compounded zero rate"
+        RiskClass.RATES, ShiftType.ABSOLUTE, "fraction a year", "continuously compounded zero rate", (-0.05, 0.3)
     ),
     "par_yield": FactorType(
-        RiskClass.RATES, ShiftType.ABSOLUTE, "fraction a year", "par yield, semi-annual bond basis"
+        RiskClass.RATES, ShiftType.ABSOLUTE, "fraction a year", "par yield, semi-annual bond basis", (-0.05, 0.3)
     ),
     "implied_vol": FactorType(
-        RiskClass.VOLATILITY, ShiftType.RELATIVE, "fraction a year", "lognormal implied volatility"
+        RiskClass.VOLATILITY, ShiftType.RELATIVE, "fraction a year", "lognormal implied volatility", (0.002, 3.0)
     ),
     "commodity_price": FactorType(RiskClass.COMMODITY, ShiftType.RELATIVE, "currency per unit", "price of a commodity"),
-    "credit_spread": FactorType(RiskClass.CREDIT, ShiftType.ABSOLUTE, "fraction a year", "spread over government"),
+    "credit_spread": FactorType(
+        RiskClass.CREDIT, ShiftType.ABSOLUTE, "fraction a year", "spread over government", (-0.05, 0.5)
+    ),
 }
 
 SHARES = ("equity_price", "index_level")  # types of factors that a share or an index is priced on

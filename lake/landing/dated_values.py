@@ -100,6 +100,11 @@ class Landing:
     notes: tuple[str, ...] = ()
 
 
+def cell_place(path: Path, line: int, column: str | None = None) -> str:
+    """What a fault points at."""
+    return f"{path.name}, line {line}" + (f", column {column}" if column else "")
+
+
 class _CellFaults:
     """Everything wrong with a file: all of it counted, the first MAX_LISTED described."""
 
@@ -107,12 +112,13 @@ class _CellFaults:
         self.path = path
         self.count = 0
         self.issues: list[Issue] = []
+        self.texts: dict[str, None] = {}
 
     def add(self, line: int, column: str | None, found: str, expected: str) -> None:
         self.count += 1
         if len(self.issues) < MAX_LISTED:
-            place = f"{self.path.name}, line {line}" + (f", column {column}" if column else "")
-            self.issues.append(Issue(place, f"{place}: found {found!r}, expected {expected}.", found))
+            place = cell_place(self.path, line, column)
+            self.issues.append(Issue(place, f"found {found!r}, expected {expected}.", found))
 
     def add_cells(self, bad: Bools, lines: Ints, column: str, cells: pa.Array, expected: str) -> None:
         rows = np.flatnonzero(bad)
@@ -124,7 +130,9 @@ class _CellFaults:
     def error(self) -> BadInput:
         many = f"{self.count} faults" if self.count > 1 else "1 fault"
         listed = f" (the first {len(self.issues)} are listed)" if self.count > len(self.issues) else ""
-        return BadInput(f"{self.path.name} has {many}{listed}; nothing of it is loaded.", issues=self.issues)
+        marks = ", ".join(f'"{text}"' for text in [*self.texts][:3] if len(text) <= 8)
+        way = f" Where a text means no value, declare it in the catalogue: missing = [{marks}]." if marks else ""
+        return BadInput(f"{self.path.name} has {many}{listed}; nothing of it is loaded.{way}", issues=self.issues)
 
 
 def read_source(path: Path, options: FileOptions, columns: Sequence[str] | None = None) -> Landing:
@@ -161,6 +169,7 @@ def read_source(path: Path, options: FileOptions, columns: Sequence[str] | None 
         out[:] = numbers.to_numpy(zero_copy_only=False)
         neither = pc.invert(pc.or_(numbers.is_valid(), absent)).to_numpy(zero_copy_only=False)
         faults.add_cells(neither, lines, name, cells, expected)
+        faults.texts |= dict.fromkeys(pc.unique(cells.filter(neither)).to_pylist())
         inexact += [
             (f"line {lines[i]}, column {name}", cells[i].as_py(), float(out[i])) for i in rounded(cells, numbers)
         ]

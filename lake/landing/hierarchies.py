@@ -61,14 +61,13 @@ class _HierarchyFaults:
         self.count += 1
         if len(self.issues) < _LISTED:
             place = f"{self.path.name}, line {line}, column {column}"
-            self.issues.append(Issue(place, f"{place}: {message}", value))
+            self.issues.append(Issue(place, message, value))
 
     def raise_any(self) -> None:
         if self.count:
             several = f"{self.count} faults" if self.count > 1 else "1 fault"
-            raise BadInput(
-                f"{self.path.name} has {several}; nothing of it is loaded. {self.issues[0].message}", issues=self.issues
-            )
+            first = f"{self.issues[0].pointer}: {self.issues[0].message}"
+            raise BadInput(f"{self.path.name} has {several}; nothing of it is loaded. {first}", issues=self.issues)
 
 
 def ingest_hierarchies(committer: Committer, path: str | Path, reserved: Collection[str] = ()) -> HierarchiesReport:

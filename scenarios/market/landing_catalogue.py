@@ -24,7 +24,7 @@ from lake.committer import Committer
 from lake.errors import BadInput, Issue, NotFound, VarlakeError, unknown
 from lake.landing.dated_values import LAYOUTS, FileOptions, Landing, read_source
 from lake.schemas import RISK_FACTORS
-from scenarios.market.market_rows import check_rows_positive, contradictions, market_rows, merge_factors, upsert
+from scenarios.market.market_rows import check_levels, contradictions, market_rows, merge_factors, upsert
 from scenarios.types import FACTOR_TYPES, RiskClass, RiskFactor, tenor_years
 
 SHIPPED = Path(__file__).parent / "catalogues"
@@ -106,6 +106,9 @@ class Source(FileOptions):
 
     file: str = Field(description="path of the landing file, relative to the folder given to the ingest")
     scale: float = Field(1.0, ge=1e-12, le=1e12, description="what a value is multiplied by: 0.01 for percent")
+    plausible: tuple[float, float] | None = Field(
+        None, description="lowest and highest level used that is meant; those of the risk factor type when absent"
+    )
     licence: str = Field("", description="what the file may be used for")
     optional: bool = Field(False, description="whether the file may be absent")
     columns: dict[str, dict[str, str]] | None = Field(
@@ -246,15 +249,18 @@ class MarketIngestReport:
         return dataclasses.asdict(self)
 
 
-def ingest_market(committer: Committer, directory: str | Path, catalogue: Catalogue) -> MarketIngestReport:
+def ingest_market(
+    committer: Committer, directory: str | Path, catalogue: Catalogue, *, accept_levels: bool = False
+) -> MarketIngestReport:
     """Stores the files of the catalogue that lie in `directory`; raises `BadInput` and stores nothing when one has errors.
 
     A row of a file replaces the stored row of its date and risk factor; stored rows that the file does not have stay.
-    Files that bring nothing new make no commit. At most one commit a table, for all sources together.
+    Files that bring nothing new make no commit. At most one commit a table, for all sources together. Levels that are not
+    plausible for their type are errors, unless with `accept_levels`.
     """
     lake = committer.lake
     stored_factors = lake.read("risk_factors").to_pylist(maps_as_pydicts="strict")
-    landings, factors = _read_all(Path(directory), catalogue, stored_factors)
+    landings, factors = _read_all(Path(directory), catalogue, stored_factors, accept_levels)
     stored = lake.read("market_data", where=ds.field("source").isin(list(landings)))
     reports, writes = [], []
     for name, source in catalogue.source.items():
@@ -291,7 +297,7 @@ def ingest_market(committer: Committer, directory: str | Path, catalogue: Catalo
 
 
 def _read_all(
-    directory: Path, catalogue: Catalogue, stored_factors: list[dict[str, Any]]
+    directory: Path, catalogue: Catalogue, stored_factors: list[dict[str, Any]], accept_levels: bool
 ) -> tuple[dict[str, Landing], dict[str, tuple[RiskFactor, ...]]]:
     """Every file, and the factors its columns feed, by source; raises the errors of all sources at once."""
     if not directory.is_dir():
@@ -306,11 +312,11 @@ def _read_all(
         try:
             landing = read_source(path, source, None if source.columns is None else list(source.columns))
             own = source.risk_factors(name, landing.columns, synthetic=catalogue.synthetic)
-            check_rows_positive(path, own, landing)
+            notes = check_levels(path, own, landing, source.scale, source.plausible, accept=accept_levels)
         except VarlakeError as error:
             errors[name] = error
         else:
-            landings[name], factors[name] = landing, own
+            landings[name], factors[name] = dataclasses.replace(landing, notes=(*landing.notes, *notes)), own
     errors |= contradictions(factors, stored_factors)
     if errors:
         raise _refused(errors, len(catalogue.source))

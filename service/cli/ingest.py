@@ -24,6 +24,9 @@ def ingest_market(
     catalogue: Annotated[
         str, typer.Option("--catalogue", help="Catalogue TOML file, or the name of one that comes with varlake.")
     ],
+    accept_levels: Annotated[
+        bool, typer.Option("--accept-levels", help="Load levels that are hardly meant, such as a volatility of 20.")
+    ] = False,
     lake: LakeOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -34,7 +37,7 @@ def ingest_market(
 
     described = market_catalogue.load_catalogue(catalogue)
     with Committer(Lake.create(settings_of(lake).lake), "varlake ingest market") as committer:
-        report = market_catalogue.ingest_market(committer, directory, described)
+        report = market_catalogue.ingest_market(committer, directory, described, accept_levels=accept_levels)
     tables.show_market_report(report, json=json)
 
 

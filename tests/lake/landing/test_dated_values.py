@@ -38,7 +38,7 @@ def cells(landing: Landing) -> list[tuple[str, str, float | None]]:
 def faults(tmp_path: Path, text: str, columns: list[str] | None = None, **options: Any) -> list[str]:
     with pytest.raises(BadInput) as caught:
         landed(tmp_path, text, columns, **options)
-    return [i.message for i in caught.value.issues]
+    return [f"{i.pointer}: {i.message}" for i in caught.value.issues]
 
 
 def zipped(**files: str) -> bytes:
