@@ -31,6 +31,7 @@ from lake.storage import write_durable
 REJECTIONS = pa.schema(
     [("row", pa.int64()), ("column", pa.string()), ("value", pa.string()), ("reason", pa.string())],
 )
+_REPEATS = "repeats row "
 _FIRST, _LAST = dt.date(1900, 1, 1), dt.date(2100, 12, 31)
 
 ContractOf = Callable[[str, Mapping[str, str]], Mapping[str, str]]
@@ -88,6 +89,7 @@ def ingest(
     contract_of: ContractOf,
     *,
     replace_dates: bool = False,
+    force: bool = False,
     rejects: str | Path | None = None,
 ) -> PositionsReport:
     """Loads the usable rows of a positions file and reports every other one.
@@ -95,7 +97,8 @@ def ingest(
     The file's row of a trade wins over the lake's row of that date; other trades of the date stay, unless
     `replace_dates`: then each date with a usable row becomes exactly the file. `contract_of(instrument_type, terms)`
     gets the filled-in term cells as text and returns a row of `contracts`, or raises `BadInput` whose issues point at
-    columns. `rejects` names a CSV file for the rejected rows. Raises `BadInput` when the file as a whole is unusable.
+    columns. `rejects` names a CSV file for the rejected rows. Raises `BadInput` when the file as a whole is unusable, and
+    where `replace_dates` would remove trades although rows are rejected, unless with `force`.
     """
     file = read_positions_file(Path(path), tuple(term_columns))
     checked = check_positions(file, contract_of)
@@ -104,6 +107,8 @@ def ingest(
     present = committer.lake.read("contracts", ["contract_id"])["contract_id"].combine_chunks()
     contracts = checked.contracts.filter(pc.invert(pc.is_in(checked.contracts["contract_id"], present)))
     merged, counts = _merge(committer, checked.positions, replace_dates)
+    if replace_dates and not force:
+        _check_replacement(Path(path).name, file.read, checked.rejections, counts)
     note = {"positions_file": Path(path).name}
     versions = {name: committer.lake.version(name) for name in ("contracts", "positions")}
     if contracts.num_rows:
@@ -301,7 +306,7 @@ def _duplicates(file: PositionsFile, faults: _RowFaults, dates: pa.Array, conten
     differs[group[same != same[first][group]]] = True
     numbers = file.rows[first][group]
     index = np.flatnonzero(repeated & ~differs[group] & (np.arange(len(trade)) != first[group]))
-    faults.add(index, "trade", _said("repeats row ", numbers[index], ", which counts"))
+    faults.add(index, "trade", _said(_REPEATS, numbers[index], ", which counts"))
     index = np.flatnonzero(repeated & differs[group])
     faults.add(
         index,
@@ -376,6 +381,27 @@ def _merge(
         if new + changed + removed:
             books.append(book.sort_by("trade"))  # so that no result depends on the order of the rows in the file
     return (pa.concat_tables(books) if books else None), tuple(counts)
+
+
+def _check_replacement(name: str, read: int, rejections: pa.Table, counts: Sequence[DateCounts]) -> None:
+    """Raises `BadInput` where trades would be removed for a file of which only a part can be used."""
+    faults = rejections.filter(pc.invert(pc.starts_with(rejections["reason"], _REPEATS)))
+    shrunk = [c for c in counts if c.removed]
+    if not faults.num_rows or not shrunk:
+        return
+    removed = ", ".join(
+        f"{c.removed:,} of {c.removed + c.held - c.new:,} trades off {c.positions_date}" for c in shrunk[:3]
+    )
+    issues = [
+        Issue(f"row {f['row']}, column {f['column']}".removesuffix(", column "), f["reason"], f["value"])
+        for f in faults.slice(0, 100).to_pylist()
+    ]
+    raise BadInput(
+        f"{name} was not loaded: {pc.count_distinct(faults['row'])} of its {read:,} rows cannot be used, and --replace-dates would "
+        f"take {removed}{' and more' if len(shrunk) > 3 else ''}. Correct the rows (--rejects FILE writes them), load without "
+        "--replace-dates, or add --force.",
+        issues=issues,
+    )
 
 
 def _same(a: pa.Table, b: pa.Table) -> npt.NDArray[np.bool_]:

@@ -47,6 +47,9 @@ def ingest_positions_command(
     replace_dates: Annotated[
         bool, typer.Option("--replace-dates", help="The dates in the file become exactly the file.")
     ] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace dates even by the usable part of a file with unusable rows.")
+    ] = False,
     rejects: Annotated[Path | None, typer.Option("--rejects", help="Write the unusable rows to this CSV file.")] = None,
     lake: LakeOption = None,
     json: JsonOption = False,
@@ -61,7 +64,9 @@ def ingest_positions_command(
             f"--rejects names one file, and {len(files)} files of positions were given; bring them in one by one."
         )
     with Committer(Lake.create(settings_of(lake).lake), "varlake ingest positions") as committer:
-        outcomes = [ingest_positions(committer, f, replace_dates=replace_dates, rejects=rejects) for f in files]
+        outcomes = [
+            ingest_positions(committer, f, replace_dates=replace_dates, force=force, rejects=rejects) for f in files
+        ]
     tables.show_positions_reports(outcomes, json=json)
     if any(o.rejected for o in outcomes):
         raise typer.Exit(3)

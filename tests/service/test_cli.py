@@ -102,7 +102,11 @@ def test_positions_with_faults_load_the_rest_and_say_so(work_lake, tmp_path: Pat
     broken = tmp_path / "broken.csv"
     broken.write_text("\n".join([*lines[:2], lines[2].replace("EQ:BBB", ""), *lines[3:]]) + "\n")
     rejects = tmp_path / "rejects.csv"
-    done = varlake("ingest", "positions", broken, "--replace-dates", "--rejects", rejects, lake=work_lake.path)
+    ingest = ("ingest", "positions", broken, "--replace-dates", "--rejects", rejects)
+    said = refused(*ingest, lake=work_lake.path)
+    assert "1 of its 8 rows cannot be used" in said
+    assert "underlying" in said
+    done = varlake(*ingest, "--force", lake=work_lake.path)
     assert done.returncode == 3
     assert "8 read = 7 loaded + 1 rejected" in done.stderr
     assert "underlying" in done.stdout

@@ -13,16 +13,22 @@ from valuation.catalogue import INSTRUMENTS, all_term_fields, parse_terms
 
 
 def ingest_positions(
-    committer: Committer, path: str | Path, *, replace_dates: bool = False, rejects: str | Path | None = None
+    committer: Committer,
+    path: str | Path,
+    *,
+    replace_dates: bool = False,
+    force: bool = False,
+    rejects: str | Path | None = None,
 ) -> PositionsReport:
     """Loads a positions file (docs/positions.md) into the lake; unusable rows are in the report, the others load.
 
     The file's row of a trade wins over the lake's row of that date. With `replace_dates` each date of the file becomes
-    exactly its usable rows, else other trades of the date stay. `rejects` names a CSV for the rejected rows.
-    Raises `BadInput` when the file as a whole is unusable: not readable, unknown or missing columns, no rows.
+    exactly its usable rows, else other trades of the date stay; where rows are rejected and trades would go, only with
+    `force`. `rejects` names a CSV for the rejected rows. Raises `BadInput` when the file as a whole is unusable: not
+    readable, unknown or missing columns, no rows.
     """
     return positions.ingest(
-        committer, path, all_term_fields(), contract_row, replace_dates=replace_dates, rejects=rejects
+        committer, path, all_term_fields(), contract_row, replace_dates=replace_dates, force=force, rejects=rejects
     )
 
 

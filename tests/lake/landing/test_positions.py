@@ -296,12 +296,39 @@ def test_merge_and_replace(lake: Lake) -> None:
         "positions_date": dt.date(2020, 3, 16), "loaded": 3, "new": 1, "changed": 1, "unchanged": 1, "removed": 0, "held": 4,
     }  # fmt: skip
     assert {t: r["quantity"] for t, r in held(lake).items()} == {"T1": 100, "T2": 7, "T3": 100, "T4": 100}
-    replaced = load(lake, patch, replace_dates=True)
+    replaced = load(lake, patch, replace_dates=True, force=True)
     assert (replaced.dates[0].new, replaced.dates[0].unchanged, replaced.dates[0].removed) == (0, 3, 1)
     assert set(held(lake)) == {"T2", "T3", "T4"}
     assert set(held(lake, "2020-03-17")) == {"T1"}
     unchanged = load(lake, patch, replace_dates=True)
     assert unchanged.versions == replaced.versions
+
+
+def test_dates_are_not_replaced_by_the_usable_part_of_a_file_unless_forced(lake: Lake, tmp_path: Path) -> None:
+    load(lake, [position(f"T{i}") for i in range(12)])
+    before = held(lake)
+    wrong = [position(f"T{i}", "1,000") for i in range(10)] + [position("T10", "7"), position("T11")]
+    rejects = tmp_path / "rejects.csv"
+    with pytest.raises(BadInput) as refused:
+        load(lake, wrong, replace_dates=True, rejects=rejects)
+    assert (
+        "10 of its 12 rows cannot be used, and --replace-dates would take 10 of 12 trades off 2020-03-16"
+        in refused.value.message
+    )
+    assert "--force" in refused.value.message
+    assert refused.value.issues[0].pointer == "row 2, column quantity"
+    assert held(lake) == before
+    assert len(rejects.read_text().splitlines()) == 11  # to correct
+    assert load(lake, wrong).loaded == 2  # merged, nothing is lost
+    assert len(held(lake)) == 12
+    assert load(lake, wrong, replace_dates=True, force=True).dates[0].removed == 10
+    assert set(held(lake)) == {"T10", "T11"}
+
+
+def test_a_row_given_twice_stops_no_replacement(lake: Lake) -> None:
+    load(lake, [position("T1"), position("T2")])
+    report = load(lake, [position("T1"), position("T1")], replace_dates=True)
+    assert (report.rejected, report.dates[0].removed, set(held(lake))) == (1, 1, {"T1"})
 
 
 def test_a_date_without_a_usable_row_stays_even_when_dates_are_replaced(lake: Lake) -> None:
