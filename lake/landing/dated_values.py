@@ -28,6 +28,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from lake.arrays import Bools, Dates, Floats, Ints
 from lake.errors import BadInput, Issue, NotFound, unknown
 from lake.landing.numbers import doubles, rounded, rounding_notes
+from lake.landing.rows import check_commas
 
 EARLIEST, LATEST = dt.date(1900, 1, 1), dt.date(2100, 12, 31)
 MAX_LISTED = 100
@@ -201,6 +202,7 @@ def _parse(path: Path, options: FileOptions, faults: _CellFaults) -> tuple[list[
         header = [name.strip() for name in next(csv.reader([above[options.skip_rows].decode().rstrip("\r")]))]
     except (IndexError, UnicodeDecodeError):
         header = []
+    check_commas(path.name, b"".join(above[options.skip_rows :]).decode(errors="replace"))
     if not any(header):
         raise BadInput(f"{path.name} has no header in UTF-8 on line {options.skip_rows + 1}.")
     if not body.strip():

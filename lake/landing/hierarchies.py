@@ -21,6 +21,7 @@ import pyarrow as pa
 
 from lake.committer import Committer
 from lake.errors import BadInput, Issue, NotFound, unknown
+from lake.landing.rows import check_commas
 from lake.schemas import DIMENSION_COLUMNS, HIERARCHIES
 
 UNASSIGNED = "unassigned"  # the member of a level for whatever has no parent there
@@ -116,6 +117,7 @@ def _read(path: Path, faults: _HierarchyFaults) -> list[Row]:
         raise BadInput(f"{path} cannot be read: {error.strerror}.") from None
     except UnicodeDecodeError:
         raise BadInput(f"{path.name} is not a CSV file in UTF-8.") from None
+    check_commas(path.name, text.partition("\n")[0])
     lines = csv.reader(io.StringIO(text, newline=""))
     header = [name.strip() for name in next(lines, [])]
     for name in header:

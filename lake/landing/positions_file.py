@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ import pyarrow.parquet as pq
 
 from lake.arrays import Ints
 from lake.errors import BadInput, Issue, unknown
+from lake.landing.rows import check_commas
 from lake.schemas import DIMENSION_COLUMNS
 
 ATTRIBUTE = "attribute."
@@ -107,7 +109,10 @@ def read_csv(path: Path, ragged: list[tuple[int, str, str]]) -> pa.Table:
 
     try:
         with pa.input_stream(path) as stream:
-            names = next(csv.reader(io.TextIOWrapper(stream, "utf-8-sig", newline="")), [])
+            text = io.TextIOWrapper(stream, "utf-8-sig", newline="")
+            first = text.readline()
+            check_commas(path.name, first)
+            names = next(csv.reader(itertools.chain([first], text)), [])
         return pcsv.read_csv(
             path,
             # one thread, because only then rows are numbered

@@ -260,7 +260,12 @@ def test_unknown_and_missing_columns_stop_the_file_with_the_nearest_names(lake: 
         ("book.csv", b"", "not a CSV file"),
         ("book.csv", ",".join(position("T1")).encode() + b"\n", "has a header and no rows"),
         ("book.csv", ",".join([*position("T1"), "desk"]).encode() + b"\nx\n", "'desk' stands twice"),
-        ("book.csv", ";".join(position("T1")).encode() + b"\nx\n", "Column 'trade' is missing"),
+        ("book.csv", ";".join(position("T1")).encode() + b"\nx\n", "has semicolons between its columns"),
+        (
+            "book.csv",
+            ",".join(n for n in position("T1") if n != "trade").encode() + b"\nx\n",
+            "Column 'trade' is missing",
+        ),
         ("book.csv", ",".join(position("T1")).encode() + b"\n" + b"\xff," * 13 + b"x\n", "UTF-8"),
         ("book.csv.gz", b"not gzip", "not a CSV file"),
         ("book.parquet", b"not parquet", "not a Parquet file"),
