@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -9,7 +10,9 @@ from lake.committer import Committer
 from lake.errors import unknown
 from lake.landing import positions
 from lake.landing.positions import PositionsReport
+from valuation.books.contracts import contract_notes
 from valuation.catalogue import INSTRUMENTS, all_term_fields, parse_terms
+from valuation.types import Contract
 
 
 def ingest_positions(
@@ -27,9 +30,19 @@ def ingest_positions(
     `force`. `rejects` names a CSV for the rejected rows. Raises `BadInput` when the file as a whole is unusable: not
     readable, unknown or missing columns, no rows.
     """
-    return positions.ingest(
-        committer, path, all_term_fields(), contract_row, replace_dates=replace_dates, force=force, rejects=rejects
+    with_calendar: list[Contract] = []
+
+    def row(instrument_type: str, terms: Mapping[str, str]) -> dict[str, str]:
+        made = contract_row(instrument_type, terms)
+        if "calendar" in terms:
+            with_calendar.append(Contract(made["contract_id"], instrument_type, made["terms"]))
+        return made
+
+    report = positions.ingest(
+        committer, path, all_term_fields(), row, replace_dates=replace_dates, force=force, rejects=rejects
     )
+    notes = contract_notes(with_calendar, report.dates[0].positions_date) if report.dates else ()
+    return dataclasses.replace(report, notes=(*report.notes, *notes))
 
 
 def contract_row(instrument_type: str, terms: Mapping[str, str]) -> dict[str, str]:

@@ -407,6 +407,17 @@ def test_a_timestamp_at_midnight_of_its_zone_is_that_day(lake: Lake, tmp_path: P
     assert list(held(lake)) == ["T1"]
 
 
+def test_contracts_beyond_the_holidays_that_their_calendar_knows_are_told(lake: Lake) -> None:
+    swaps = [
+        SWAP | {"calendar": c, "maturity": m}
+        for c, m in (("HKHK", "2028-01-15"), ("HKHK", "2030-01-15"), ("GBLO", "2050-01-14"))
+    ]
+    (note,) = load(lake, [position(f"T{i}", terms=terms) for i, terms in enumerate([*swaps, SWAP])]).notes
+    assert note.startswith("Calendar HKHK lists its moving holidays of 2004-2026 alone")
+    assert note.endswith("Contracts with dates there: 2.")
+    assert load(lake, [position("T9", terms=SWAP | {"calendar": "HKHK"})]).notes == ()  # it matures in 2025
+
+
 def test_rejected_rows_are_written_to_correct_and_load_again(lake: Lake, tmp_path: Path) -> None:
     rejects = tmp_path / "rejects.csv"
     load(lake, [position("T1"), position("T2", "x", desk=""), position("T3")], rejects=rejects)

@@ -72,6 +72,9 @@ class Terms(InstrumentTerms):
             end_of_month=False,
         )
 
+    def notes(self, valuation_date: dt.date) -> tuple[str, ...]:
+        return schedules.unlisted_note(self.calendar, valuation_date, self.maturity)
+
     def check(self, valuation_date: dt.date, rolled_from: dt.date | None = None) -> None:
         leg = self.floating_leg()
         require_alive(dt.date.fromordinal(int(leg.payments[-1])), valuation_date, included=False)
