@@ -229,6 +229,24 @@ def test_month_end_bonds_pay_on_month_ends():
     assert dt.date.fromordinal(int(plain[3])) == dt.date(2020, 12, 30)
 
 
+def test_month_end_swaps_pay_on_the_last_business_days_of_months():
+    """By hand: 28 February 2021 is a Sunday, 31 May 2020 too, and 31 August 2020 a Monday; weekdays, modified following."""
+    dates = {
+        "start": dt.date(2020, 2, 28),
+        "maturity": dt.date(2021, 2, 26),
+        "float_frequency": 4,
+        "fixed_frequency": 2,
+    }
+    ends = [d.isoformat() for d in map(dt.date.fromordinal, swap(**dates, end_of_month=True).floating_leg().payments)]
+    assert ends == ["2020-05-29", "2020-08-31", "2020-11-30", "2021-02-26"]
+    fixed = swap(**dates, end_of_month=True).fixed_leg().payments
+    assert [d.isoformat() for d in map(dt.date.fromordinal, fixed)] == ["2020-08-31", "2021-02-26"]
+    plain = [d.isoformat() for d in map(dt.date.fromordinal, swap(**dates).floating_leg().payments)]
+    assert plain == ["2020-05-26", "2020-08-26", "2020-11-26", "2021-02-26"]
+    # left out, it changes no contract that is there already
+    assert "end_of_month" not in swap(**dates).to_json()
+
+
 def test_a_swap_without_a_business_day_between_its_dates_is_a_failure_with_words():
     weekend = swap(start=dt.date(2020, 3, 14), maturity=dt.date(2020, 3, 15))
     with pytest.raises(NotValuable, match="no schedule from 2020-03-14 to 2020-03-15") as error:
@@ -272,7 +290,7 @@ def quantlib_swap(terms, today: dt.date, zeros: dict[int, float]) -> float:
     def schedule(frequency: int) -> ql.Schedule:
         return ql.Schedule(
             to_quantlib(terms.start), to_quantlib(terms.maturity), ql.Period(QUANTLIB_FREQUENCY[frequency]), calendar,
-            convention, convention, ql.DateGeneration.Backward, False,
+            convention, convention, ql.DateGeneration.Backward, bool(terms.end_of_month),
         )  # fmt: skip
 
     float_day_count = schedules.DAY_COUNTS[terms.float_day_count]
@@ -312,10 +330,12 @@ def test_swaps_agree_with_quantlib_over_a_random_grid():
             calendar=str(rng.choice(["weekdays", "USNY", "EUTA", "JPTO", "GBLO"])),
             business_day_convention=str(rng.choice(["Following", "ModifiedFollowing", "Preceding"])),
         )
-        resets = schedules.leg(
-            start, maturity, terms.float_frequency, terms.float_day_count, terms.calendar,
-            terms.business_day_convention, True, False,
-        ).starts  # fmt: skip
+        if rng.random() < 0.4:
+            month_end = maturity.replace(day=1) - dt.timedelta(days=1)
+            terms = terms.model_copy(
+                update={"end_of_month": True, "maturity": max(month_end, start + dt.timedelta(days=40))}
+            )
+        resets = terms.floating_leg().starts
         if resets[0] < TODAY.toordinal():
             running += 1
             reset = dt.date.fromordinal(int(resets[resets <= TODAY.toordinal()][-1]))
