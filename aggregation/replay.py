@@ -29,7 +29,7 @@ from aggregation.types import Point, Scope
 from lake.canonical import digest
 from lake.errors import BadInput, NotFound, VarlakeError, unknown
 from lake.schemas import TABLES
-from lake.tables import Lake, code_version
+from lake.tables import NEVER_WRITTEN, Lake, code_version
 from scenarios.store import load_scenario_set, scenario_set_digest
 from valuation.sets.plan import all_pricers_version
 
@@ -162,7 +162,9 @@ def replay(lake: Lake, receipt: Receipt) -> Replay:
     which = "answer_digest" if "answer_digest" in receipt else "result_digest"
     result = {"kind": receipt["kind"], "result_digest": receipt[which], "inputs": tuple(states)}
     try:
-        versions = {str(k): int(v) for k, v in receipt["table_versions"].items() if k in TABLES}
+        # a receipt of before there were standards was answered without one
+        named = {"standards": NEVER_WRITTEN, **receipt["table_versions"]}
+        versions = {str(k): int(v) for k, v in named.items() if k in TABLES}
         then = lake.at(versions)
         with fresh_cache(then) as cache:
             name, question = question_of(receipt)

@@ -206,7 +206,9 @@ class Positions(BaseModel):
     where: tuple[Condition, ...] = Field(
         (), description="filters, such as desk=Rates,FX or book!=B1, all of which must hold"
     )
-    currency: Currency = Field("USD", description="reporting currency, ISO 4217, such as USD")
+    currency: Currency = Field(
+        "USD", description="reporting currency, ISO 4217, such as USD; where none is given, that of the lake's standard"
+    )
 
 
 class Point(BaseModel):
@@ -217,7 +219,9 @@ class Point(BaseModel):
     as_of: Day = Field(description="valuation date; also the date of market and positions unless those are given")
     positions_date: Day | None = Field(None, description="date of the book, when not as_of")
     market_date: Day | None = Field(None, description="date of the base market, when not as_of")
-    scenario_set: str | None = Field(None, description="scenario set name or id; default the one last valued for as_of")
+    scenario_set: str | None = Field(
+        None, description="scenario set name or id; default the standard of the lake or desk"
+    )
     valuation_set: str | None = Field(None, description="valuation set id; default the newest that fits")
     branch: str | None = Field(
         None,

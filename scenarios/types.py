@@ -286,6 +286,15 @@ class ScenarioDetails(ScenarioSummary):
     held: Mapping[str, str]
     proxied: Mapping[str, str]
 
+    @property
+    def window(self) -> str | None:
+        """First and last scenario where they are days of history; None for generated or chosen ones."""
+        ends = [label for label in self.labels[:1] + self.labels[-1:] if _DAY.fullmatch(label)]
+        return " to ".join(ends) if len(ends) == 2 and self.sample else None
+
+
+_DAY = re.compile(r"\d{4}-\d\d-\d\d")
+
 
 def _plain(name: str, value: Any) -> Any:
     if name == "definition":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from lake.tables import Snapshot
 from scenarios.store import load_scenario_set
 from scenarios.types import ScenarioDetails
 from valuation.books import branches
+from valuation.sets.standards import Standard
 from valuation.types import ValuationSet
 
 MOST_CANDIDATES = 8  # valuation sets looked into for one that holds the whole book
@@ -33,6 +34,7 @@ class Inputs:
     vectors: Vectors
     book: Book
     alignment: Alignment
+    standard: Standard = field(default_factory=Standard)
 
     @property
     def n_scenarios(self) -> int:
@@ -46,9 +48,10 @@ class Inputs:
 
 def open_inputs(cache: VectorCache, query: Scope) -> Inputs:
     """The valuation set that answers the query, its vectors, and the book; raises `NotFound` with what is there."""
-    tables = ("valuation_sets", "positions", "hierarchies")
+    tables = ("valuation_sets", "positions", "hierarchies", "scenario_sets", "standards")
     snapshot = cache.lake.snapshot(*tables, *(branches.TABLES if query.branch is not None else ()))
-    candidates = valuation_choice.valuation_sets(cache.seals(snapshot), query)
+    known = cache.known(snapshot)
+    candidates = valuation_choice.valuation_sets(known, query)
     chain = branch_books.chain_of(snapshot, query)
     candidates = branch_books.own_set_first(cache, chain, candidates)
     day = query.positions_date or query.as_of
@@ -56,7 +59,7 @@ def open_inputs(cache: VectorCache, query: Scope) -> Inputs:
     seal = _holding_most(cache, book, candidates)
     vectors = cache.vectors(seal)
     scenarios = cache.scenarios(seal)
-    return Inputs(snapshot, seal, scenarios, vectors, book, cache.alignment(book, vectors))
+    return Inputs(snapshot, seal, scenarios, vectors, book, cache.alignment(book, vectors), known.standard(query))
 
 
 def _holding_most(cache: VectorCache, book: Book, candidates: Sequence[ValuationSet]) -> ValuationSet:

@@ -264,7 +264,7 @@ def _base(snapshot: Snapshot, request: RollRequest) -> ScenarioSet:
             raise BadInput(
                 f"Scenario set {request.scenario_set} is of {row.market_date}, and {request.as_of} is to be rolled."
             )
-        return store.load_scenario_set(snapshot, row.scenario_set_id)
+        return store.load_stored(snapshot, row)
     rules = MoveRules.model_validate({"market_date": request.as_of})
     market = load_base(snapshot, request.as_of, rules.calendar, rules.max_held_days)
     n = len(market.base)

@@ -21,7 +21,7 @@ from lake.dates import Day
 from lake.errors import BadInput
 from lake.tables import Snapshot
 from scenarios.requests import ScenarioRequest
-from scenarios.store import find_scenario_set, load_scenario_set, scenario_summaries
+from scenarios.store import find_scenario_set, load_stored, scenario_summaries
 from scenarios.stress.language import MAX_TEXT
 from scenarios.types import ScenarioSummary
 from valuation.sets.requests import ValuationRequest
@@ -56,7 +56,7 @@ def request_for(
         return ValuationRequest(as_of=as_of, positions_dates=books, scenarios=made)
     if stored.market_date == as_of:
         return ValuationRequest(as_of=as_of, positions_dates=books, scenario_set=stored.scenario_set_id)
-    definition = load_scenario_set(snapshot, stored.scenario_set_id).definition
+    definition = load_stored(snapshot, stored).definition
     parameters = {k: v for k, v in definition.items() if k not in ("method", "market_date")}
     anew = ScenarioRequest(method=stored.method, parameters=parameters, name=stored.name)
     return ValuationRequest(as_of=as_of, positions_dates=books, scenarios=anew)

@@ -20,7 +20,6 @@ from pydantic.fields import FieldInfo
 
 from aggregation import questions
 from aggregation.session import Session
-from aggregation.types import as_model
 from lake.errors import BadInput, Issue, NotValued
 from lake.schemas import TABLES
 from lake.tables import NEVER_WRITTEN, Lake
@@ -182,8 +181,11 @@ def _plan(name: str, query: BaseModel) -> Response:
 
 
 def _value(name: str, query: BaseModel) -> Response:
-    questions.plan(_session(), name, query)  # what cannot be planned is refused at once, and is no job
-    asked = query.model_dump(mode="json", by_alias=True)
+    session = _session()
+    query = questions.settled(session, query)
+    questions.plan(session, name, query)  # what cannot be planned is refused at once, and is no job
+    # what was not said stays unsaid: the standard stands for it when the job runs
+    asked = query.model_dump(mode="json", by_alias=True, exclude_unset=True)
     return accepted(context().jobs.submit(QUESTION, {"question": name, "query": asked})[0])
 
 
@@ -201,7 +203,7 @@ def _add(name: str) -> None:
     parameters = _parameters_model(name, model)
 
     def of_body(body: Any) -> Any:
-        return as_model(model, body)
+        return model(**{name: getattr(body, name) for name in body.model_fields_set & model.model_fields.keys()})
 
     def hang(
         method: str, path: str, suffix: str, doc: str, shapes: Mapping[int, Any], run: Callable[..., Response]

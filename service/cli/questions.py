@@ -176,9 +176,10 @@ def _run(name: str, given: dict[str, Any]) -> None:
     model: type[BaseModel] = question.query
     values = given_values(parameters_of(model), given)
     settings, lake = open_lake(given["lake"])
-    query: Any = questions.read(name, assemble(model, values))
+    asked = questions.read(name, assemble(model, values))
     cache = operations.vector_cache(settings, lake, given.get("reduce"))
     session = Session(lake, cache, spark=operations.spark_of(settings))
+    query = questions.settled(session, asked)
     if given.get("plan"):
         planned = questions.plan(session, name, query)
         display.print_json(planned.to_dict()) if given["as_json"] else answers.show_plan(planned)

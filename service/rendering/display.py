@@ -56,6 +56,33 @@ def text(value: Any) -> str:
     return str(value)
 
 
+def scenarios_of(receipt: Mapping[str, Any]) -> str:
+    """The scenarios behind an answer: how many, of which set, method, horizon and window, and whether they are the standard."""
+    count, days, window = receipt["scenario_count"], receipt["horizon_days"], receipt.get("window")
+    about = [receipt["method"], *([f"{days} day{'s' * (days != 1)}"] if days else []), *([window] if window else [])]
+    return (
+        f"{count:,} scenario{'s' * (count != 1)} of {receipt['scenario_set_name']} ({', '.join(about)}) at "
+        f"{receipt['market_date']}{apart(receipt)}"
+    )
+
+
+def apart(receipt: Mapping[str, Any]) -> str:
+    """Says of an answer from other scenarios than the standard's that it is; nothing of one that is from those."""
+    standard = (receipt.get("standard") or {}).get("scenario_set")
+    if standard is None or standard == receipt["scenario_set_name"]:
+        return ""
+    return f", not the standard {standard}"
+
+
+def heading(query: Any, receipt: Mapping[str, Any]) -> str:
+    """The day and the currency of an answer; and horizon, set and method of scenarios that are not the standard."""
+    about = ""
+    if apart(receipt):
+        days = f"{receipt['horizon_days']} days, " if receipt["horizon_days"] > 1 else ""
+        about = f", {days}{receipt['scenario_set_name']} ({receipt['method']})"
+    return f"{query.as_of} in {query.currency}{about}"
+
+
 def print_table(
     rows: Sequence[Mapping[str, Any]],
     columns: Sequence[str] | None = None,

@@ -62,7 +62,12 @@ def show_result(result: RiskResult) -> None:
     columns = [*query.by, "positions", "base_value", *measures, *(() if whole else _COVERAGE)]
     rows = result.rows.to_pylist() if query.by else []
     label = {query.by[0]: "Total"} if query.by else {}
-    display.print_table(rows, columns, title=f"{query.as_of} in {query.currency}", last={**total, **label})
+    display.print_table(
+        rows,
+        columns,
+        title=f"{display.heading(query, result.receipt)}",
+        last={**total, **label},
+    )
     if len(rows) > 1:
         benefits = {m: total[f"{m}_diversification"] for m in measures if total.get(f"{m}_diversification") is not None}
         display.print_pairs({f"diversification {m}": v for m, v in benefits.items()})
@@ -74,8 +79,8 @@ def show_basis(result: Any, how: str = "") -> None:
     c, receipt = result.coverage, result.receipt
     read = f"{how}; " if how else ""
     display.say(
-        f"{c.covered:,} of {c.positions:,} positions covered ({c.status}); {receipt['scenario_count']} scenarios of "
-        f"{receipt['scenario_set_name']} at {receipt['market_date']}; {read}"
+        f"{c.covered:,} of {c.positions:,} positions covered ({c.status}); "
+        f"{display.scenarios_of(receipt)}; {read}"
         f"valuation set {receipt['valuation_set_id'][:12]}..."
     )
     for note in result.notes:

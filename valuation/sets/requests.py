@@ -55,7 +55,7 @@ def _scenario_set(snapshot: Snapshot, request: ValuationRequest) -> ScenarioSet:
     if request.scenarios != ScenarioRequest(name=None):
         raise BadInput("Give either scenario_set, a stored set, or scenarios, how to make one; not both.")
     row = store.find_scenario_set(snapshot, request.scenario_set, market_date)
-    stored = store.load_scenario_set(snapshot, row.scenario_set_id)
+    stored = store.load_stored(snapshot, row)
     check_assertions(stored)
     return stored
 

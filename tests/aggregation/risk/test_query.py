@@ -491,7 +491,7 @@ def test_the_receipt_names_the_inputs_and_repeats(rich_lake: Lake) -> None:
     assert receipt["exchange_rates"] == {"JPY": [["FX:EURJPY", -1]], "USD": [["FX:EURUSD", -1]]}
     assert receipt["positions_files"] == [f.stem for f in rich_lake.data_files("positions")]
     assert receipt["table_versions"] == {
-        t: rich_lake.version(t) for t in ("positions", "valuation_sets", "hierarchies")
+        t: rich_lake.version(t) for t in ("positions", "valuation_sets", "hierarchies", "scenario_sets", "standards")
     }
     other = run_query(rich_lake, FOUR.model_copy(update={"levels": ("0.98",)})).receipt
     assert other["query_digest"] != receipt["query_digest"]
