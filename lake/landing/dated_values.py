@@ -131,7 +131,7 @@ class _CellFaults:
     def error(self) -> BadInput:
         many = f"{self.count} faults" if self.count > 1 else "1 fault"
         listed = f" (the first {len(self.issues)} are listed)" if self.count > len(self.issues) else ""
-        marks = ", ".join(f'"{text}"' for text in [*self.texts][:3] if len(text) <= 8)
+        marks = ", ".join(f'"{text}"' for text in [*self.texts][:3] if len(text) <= 8 and not re.search(r"\d", text))
         way = f" Where a text means no value, declare it in the catalogue: missing = [{marks}]." if marks else ""
         return BadInput(f"{self.path.name} has {many}{listed}; nothing of it is loaded.{way}", issues=self.issues)
 

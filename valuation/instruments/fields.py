@@ -35,9 +35,8 @@ def _frequency(value: int) -> int:
 Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$", strip_whitespace=True)]
 Name = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
 Date = Annotated[dt.date, BeforeValidator(_iso_date), AfterValidator(_schedulable)]
-Number = Annotated[
-    float, AfterValidator(lambda value: value + 0.0)
-]  # minus zero is zero: the same terms, the same contract
+# Minus zero is zero, and the contract the same.
+Number = Annotated[float, AfterValidator(lambda value: value + 0.0)]
 Price = Annotated[float, Field(gt=0)]
 # A rate of 100% a year or more is almost always a percentage given where a fraction is meant.
 Rate = Annotated[Number, Field(gt=-1, lt=1)]

@@ -80,6 +80,13 @@ def test_minus_zero_is_zero_and_digits_that_a_double_does_not_hold_are_told(tmp_
     assert got.notes == (f"{told}9007199254740993 as 9007199254740992.0.",)
 
 
+@pytest.mark.parametrize(("cell", "way"), [("n/a", 'missing = ["n/a"].'), ("1.234,5", "loaded.")])
+def test_a_text_that_may_mean_no_value_is_told_with_its_way_past(tmp_path: Path, cell: str, way: str) -> None:
+    with pytest.raises(BadInput) as refused:
+        landed(tmp_path, f'Date,A\n2020-01-02,"{cell}"\n')
+    assert refused.value.message.endswith(way)
+
+
 def test_date_column_may_be_any(tmp_path: Path) -> None:
     assert cells(landed(tmp_path, "A,When\n5,2020-01-02\n", date_column="When")) == [("2020-01-02", "A", 5.0)]
 
