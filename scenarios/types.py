@@ -6,6 +6,7 @@ import abc
 import datetime as dt
 import functools
 import json
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -44,6 +45,8 @@ class FactorType:
     shift_type: ShiftType
     unit: str
     meaning: str
+    plausible: tuple[float, float] = (-math.inf, math.inf)
+    """Levels beyond are held back until somebody says that they are meant: most are in another unit."""
 
 
 # Prices and lognormal vols move by relative return, rates and spreads absolutely, and whatever can be negative
@@ -55,16 +58,18 @@ FACTOR_TYPES: dict[str, FactorType] = {
         RiskClass.FX, ShiftType.RELATIVE, "quote per base", "units of quote currency for one of base"
     ),
     "zero_rate": FactorType(
-        RiskClass.RATES, ShiftType.ABSOLUTE, "fraction a year", "continuously compounded zero rate"
+        RiskClass.RATES, ShiftType.ABSOLUTE, "fraction a year", "continuously compounded zero rate", (-0.05, 0.3)
     ),
     "par_yield": FactorType(
-        RiskClass.RATES, ShiftType.ABSOLUTE, "fraction a year", "par yield, semi-annual bond basis"
+        RiskClass.RATES, ShiftType.ABSOLUTE, "fraction a year", "par yield, semi-annual bond basis", (-0.05, 0.3)
     ),
     "implied_vol": FactorType(
-        RiskClass.VOLATILITY, ShiftType.RELATIVE, "fraction a year", "lognormal implied volatility"
+        RiskClass.VOLATILITY, ShiftType.RELATIVE, "fraction a year", "lognormal implied volatility", (0.002, 3.0)
     ),
     "commodity_price": FactorType(RiskClass.COMMODITY, ShiftType.RELATIVE, "currency per unit", "price of a commodity"),
-    "credit_spread": FactorType(RiskClass.CREDIT, ShiftType.ABSOLUTE, "fraction a year", "spread over government"),
+    "credit_spread": FactorType(
+        RiskClass.CREDIT, ShiftType.ABSOLUTE, "fraction a year", "spread over government", (-0.05, 0.5)
+    ),
 }
 
 SHARES = ("equity_price", "index_level")  # types of factors that a share or an index is priced on
@@ -283,6 +288,12 @@ class ScenarioDetails(ScenarioSummary):
     dropped: Mapping[str, str]
     holidays: Mapping[str, str]
 
+    @property
+    def window(self) -> str | None:
+        """First and last scenario where they are days of history; None for generated or chosen ones."""
+        ends = [label for label in self.labels[:1] + self.labels[-1:] if _DAY.fullmatch(label)]
+        return " to ".join(ends) if len(ends) == 2 and self.sample else None
+
 
 def days_left_out(dropped: Mapping[str, str]) -> list[str]:
     """A line on the days that are no scenario and why, as in `ScenarioSet.dropped`; none where there are none."""
@@ -302,12 +313,6 @@ def factors_left_out(excluded: Mapping[str, str]) -> list[str]:
 
 def _first(texts: Sequence[str], n: int, comma: str = ", ") -> str:
     return comma.join(texts[:n]) + (f" and {len(texts) - n:,} more" if len(texts) > n else "")
-
-    @property
-    def window(self) -> str | None:
-        """First and last scenario where they are days of history; None for generated or chosen ones."""
-        ends = [label for label in self.labels[:1] + self.labels[-1:] if _DAY.fullmatch(label)]
-        return " to ".join(ends) if len(ends) == 2 and self.sample else None
 
 
 _DAY = re.compile(r"\d{4}-\d\d-\d\d")

@@ -44,6 +44,10 @@ class InstrumentTerms(BaseModel):
         In a market rolled forward from `rolled_from`, what is fixed from that day on is known from the roll.
         """
 
+    def notes(self, valuation_date: dt.date) -> tuple[str, ...]:
+        """What whoever reads a value of that date should know; alike for contracts it is alike for."""
+        return ()
+
     def to_json(self) -> str:
         """Canonical JSON: terms that are None are left out, so that a new optional term changes no id."""
         return canonical_json(self.model_dump(mode="json", exclude_none=True))

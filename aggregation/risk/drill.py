@@ -34,6 +34,8 @@ from lake.canonical import digest
 from lake.errors import unknown
 from lake.tables import Lake
 from scenarios.kernels.currency import converted_pnl
+from valuation.books.contracts import contract_notes
+from valuation.types import Contract
 
 MOST_SCENARIOS = 20  # columns of P&L side by side
 STATES = ("covered", "failed", "missing")
@@ -144,7 +146,7 @@ def run_drill(
             inputs,
             digest(rows["contribution"].to_numpy(zero_copy_only=False).tobytes(), *rows["contract_id"].to_pylist()),
         ),
-        notes=tail.notes,
+        notes=(*tail.notes, *contract_notes(Contract.of(rows), query.as_of)),
     )
 
 

@@ -46,11 +46,11 @@ from scenarios import store
 from scenarios.market.base_market import load_base
 from scenarios.market.moves import MoveRules
 from scenarios.types import RolledMarket, ScenarioSet
-from valuation.books.contracts import contracts_held
+from valuation.books.contracts import contract_notes, contracts_held
 from valuation.catalogue import terms_from_json
 from valuation.horizons.rolled_values import RolledValues, roll_values
 from valuation.instruments.equity import cash_equity
-from valuation.instruments.schedules import horizon_date
+from valuation.instruments.schedules import horizon_date, unlisted_note
 from valuation.market.rolled_market import Carry, RolledBase, carry_of, currencies, roll, still
 from valuation.sets.plan import DEFAULT_COST_US, all_pricers_version, make_plan, measured_cost_us
 from valuation.sets.run import ValuationRun, run_plan
@@ -179,7 +179,11 @@ def roll_forward(
         contracts=_contracts(units, request.horizons, days),
         failures=units.failures,
         receipt=_receipt(snapshot, request, book, start, rolled, days, figures),
-        notes=_notes(request, start, rolled, counts[-1]),
+        notes=(
+            *_notes(request, start, rolled, counts[-1]),
+            *unlisted_note(request.calendar, request.as_of, days[-1]),
+            *contract_notes(start.contracts, request.as_of),
+        ),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -146,7 +147,8 @@ def print_error(error: VarlakeError) -> None:
     console.print(Text(f"Error: {error.message}", style="red"))
     for issue in error.issues[:50]:
         if issue.message not in error.message:
-            given = f" (given {issue.value})" if issue.value is not None else ""
+            said = issue.value is None or re.search(rf"(?<!\w){re.escape(issue.value)}(?!\w)", issue.message)
+            given = "" if said else f" (given {issue.value})"
             allowed = f"; allowed: {', '.join(issue.allowed)}" if issue.allowed else ""
             console.print(Text(f"  {issue.pointer}: {issue.message}{given}{allowed}"))
     if len(error.issues) > 50:

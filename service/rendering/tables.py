@@ -118,6 +118,9 @@ def show_market_report(report: MarketIngestReport, *, json: bool, short: bool = 
     if not short:
         columns = ("source", "factors", "first", "last", "rows", "missing", "new", "changed", "unchanged", "kept")
         display.print_table([vars(s) for s in report.sources], columns, title=f"Catalogue {report.catalogue}")
+    for source in report.sources:
+        for note in source.notes:
+            display.say(f"Note: {source.source}: {note}")
     total = {
         k: sum(getattr(s, k) for s in report.sources)
         for k in ("factors", "rows", "missing", "new", "changed", "unchanged")
@@ -136,6 +139,8 @@ def show_positions_reports(reports: Sequence[PositionsReport], *, json: bool) ->
         display.say(
             f"{r.path}: {r.read:,} read = {r.loaded:,} loaded + {r.rejected:,} rejected; {r.new_contracts:,} new contracts"
         )
+        for note in r.notes:
+            display.say(f"Note: {note}")
         if r.rejected:
             display.print_table(r.rejections.slice(0, SHOWN_REJECTIONS).to_pylist(), title=f"Unusable rows of {r.path}")
             more = r.rejections.num_rows - SHOWN_REJECTIONS
