@@ -28,6 +28,7 @@ from aggregation.opened.alignment import FAILED, MISSING, align
 from aggregation.opened.opened_lake import VectorCache
 from aggregation.opened.vectors import LEAST_WIDTH, Vectors
 from aggregation.question import Plan, Question
+from aggregation.receipts import name_code
 from aggregation.reduce.currency import conversion
 from aggregation.reduce.grouping import coverage, group_by
 from aggregation.reduce.netting import net
@@ -41,7 +42,7 @@ from lake.committer import Committer
 from lake.dates import Day
 from lake.errors import BadInput, VarlakeError
 from lake.progress import Progress, silent
-from lake.tables import Lake, Snapshot, code_version
+from lake.tables import Lake, Snapshot
 from scenarios import store
 from scenarios.market.base_market import load_base
 from scenarios.market.moves import MoveRules
@@ -407,7 +408,7 @@ def _receipt(
         "currency": request.currency,
         "pricer_version": all_pricers_version(),
         "table_versions": snapshot.versions,
-        "code_version": code_version(),
+        **name_code(),
         "request_digest": digest(canonical_json(request.model_dump(mode="json"))),
         "result_digest": digest(*(part for name, v in figures.items() for part in (name, v.tobytes()))),
     }
