@@ -61,6 +61,6 @@ def _path(scenario_set: ScenarioSet, currency: str, reporting: str) -> tuple[tup
     except MissingRiskFactor as error:
         raise MissingRiskFactor(
             f"Positions in {currency} cannot be reported in {reporting}: scenario set {scenario_set.name} of "
-            f"{scenario_set.market_date} has no exchange rate between them. {error.message}",
+            f"{scenario_set.market_date} has no exchange rate between them. Ask in {currency}, or load the rate. {error.message}",
             issues=error.issues,
         ) from None

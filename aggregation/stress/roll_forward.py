@@ -46,7 +46,8 @@ from lake.tables import Lake, Snapshot
 from scenarios import store
 from scenarios.market.base_market import load_base
 from scenarios.market.moves import MoveRules
-from scenarios.types import RolledMarket, ScenarioSet
+from scenarios.types import MissingRiskFactor, RolledMarket, ScenarioSet
+from valuation.batch import without_rate
 from valuation.books.contracts import contracts_held
 from valuation.catalogue import terms_from_json
 from valuation.horizons.rolled_values import RolledValues, roll_values
@@ -150,6 +151,11 @@ def roll_forward(
     start = _start(snapshot, request)
     markets = RolledBase(start.base, request.market, start.carry)
     units = roll_values(start.contracts, markets, days, lambda done, total: progress("roll", done, total))
+    gone, failures = without_rate(units.contracts, units.currencies, start.base.index, request.currency)
+    if failures and gone[units.covered].all():
+        raise MissingRiskFactor(failures[0].message)
+    today = np.where(gone, np.nan, units.today)
+    units = dataclasses.replace(units, today=today, failures=(*units.failures, *failures))
 
     vectors = _vectors(units)
     alignment = align(book, vectors)

@@ -310,16 +310,25 @@ def test_exchange_rates_stay_where_they_are_not_shocked(tmp_path: Path) -> None:
     assert "Only these risk classes are shocked: equity." in result.notes
 
 
-def test_a_missing_pair_is_refused_by_name(tmp_path: Path) -> None:
+def test_what_has_no_pair_has_failed_and_all_else_is_answered(tmp_path: Path) -> None:
     valued = Valued(
         {"c": ("CHF", 1.0, np.zeros(3)), "d": ("USD", 1.0, np.zeros(3))}, fx={"EURUSD": (1.1, np.full(3, 1.1))}
     )
     rows = [position("t", "c", 1.0, desk="swiss"), position("u", "d", 1.0, desk="us")]
     lake = make_lake(tmp_path, valued, rows)
+    whole = run_query(lake, RiskQuery(as_of=DAY, by=("desk",)))
+    assert (whole.coverage.status, whole.coverage.failed, whole.total["var_0.99"]) == ("partial", 1, 0.0)
+    assert [(r["desk"], r["status"], r["var_0.99"]) for r in whole.rows.to_pylist()] == [
+        ("swiss", "invalid", None),
+        ("us", "complete", 0.0),
+    ]
     with pytest.raises(
-        MissingRiskFactor, match="Positions in CHF cannot be reported in USD: scenario set hand of 2020-03-16"
+        MissingRiskFactor, match="Positions in CHF cannot be reported in EUR: scenario set hand of 2020-03-16"
     ):
-        run_query(lake, RiskQuery(as_of=DAY))
+        run_query(
+            make_lake(tmp_path / "swiss", Valued({"c": ("CHF", 1.0, np.zeros(3))}), rows[:1]),
+            RiskQuery(as_of=DAY, currency="EUR"),
+        )
     only = RiskQuery(as_of=DAY, where=(Filter(dimension="desk", values=("us",)),))
     assert run_query(lake, only).total["var_0.99"] == 0.0
 
