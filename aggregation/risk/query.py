@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from aggregation.kernels.fixed_sums import difference
 from aggregation.measures import AskedMeasure, asked_measures, interval_confidence
 from aggregation.measures import level_text as level_text
 from aggregation.opened.inputs import Inputs, open_inputs
@@ -197,7 +198,9 @@ def _result(
             alone = figures[a.name][: groups.n]
             standalone = float(np.add.accumulate(alone[~np.isnan(alone)])[-1]) if counts[-1, 0] else None
             total[f"{a.name}_standalone_sum"] = standalone
-            total[f"{a.name}_diversification"] = None if standalone is None else standalone - total[a.name]
+            total[f"{a.name}_diversification"] = (
+                None if standalone is None else float(difference(standalone, total[a.name]))
+            )
     else:
         rows = pa.table({name: column[groups.n :] for name, column in everything.items()})
     return RiskResult(

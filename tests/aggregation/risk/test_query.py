@@ -175,7 +175,7 @@ def test_against_duckdb(rich_lake: Lake, by: tuple[str, ...], where: Any, sql: s
             alone = math.fsum(r[name] for r in covered.values())
             assert result.total[f"{name}_standalone_sum"] == pytest.approx(alone, rel=1e-12)
             assert result.total[f"{name}_diversification"] == pytest.approx(
-                alone - result.total[name], rel=1e-9, abs=1e-6
+                alone - result.total[name], rel=1e-9, abs=max(1e-6, 1e-12 * abs(alone))
             )
     keys = [tuple((v is None, v or "") for v in k) for k in found]
     assert keys == sorted(keys)
@@ -535,3 +535,12 @@ def test_the_nearest_of_very_many_members_is_found_quickly(tmp_path: Path) -> No
         r"Unknown trade on 2020-03-16 'T01234'\. Nearest valid: T0",
         where=({"dimension": "trade", "values": ("T01234",)},),
     )
+
+
+def test_desks_that_move_alike_diversify_nothing(tmp_path: Path) -> None:
+    """0.1 x and 0.2 x of one share: 0.1 x 7 + 0.2 x 7 is not 0.3 x 7 in binary, and the difference is no benefit."""
+    assert 0.1 * 7.0 + 0.2 * 7.0 != (0.1 + 0.2) * 7.0
+    rows = [position("t", "c", 0.1, desk="one"), position("u", "c", 0.2, desk="two")]
+    lake = make_lake(tmp_path, Valued({"c": ("USD", 1.0, np.full(3, -7.0))}), rows)
+    total = run_query(lake, RiskQuery(as_of=DAY, by=("desk",), measures=("var",))).total
+    assert total["var_0.99_diversification"] == 0.0
