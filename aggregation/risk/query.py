@@ -19,14 +19,14 @@ import pyarrow as pa
 from aggregation.kernels.fixed_sums import difference
 from aggregation.measures import AskedMeasure, asked_measures, interval_confidence
 from aggregation.measures import level_text as level_text
-from aggregation.opened.inputs import Inputs, open_inputs
+from aggregation.opened.inputs import Inputs, open_inputs, scenario_labels
 from aggregation.opened.opened_lake import VectorCache
 from aggregation.receipts import make_receipt, sealed
 from aggregation.reduce.coverage import coverage_columns, total_coverage
 from aggregation.reduce.product import by_rows
 from aggregation.reduce.selection import Selection, open_selection, scenario_pnl
 from aggregation.risk.sampling_error import Resamples, interval, interval_notes, resamples_of
-from aggregation.types import Coverage, RiskQuery, RiskResult, Scope
+from aggregation.types import Coverage, RiskQuery, RiskResult, Scope, Translation
 from lake.arrays import Bools, Floats
 from lake.canonical import digest
 from lake.errors import BadInput
@@ -90,7 +90,12 @@ def _ends(
 
 
 def run_scenarios(
-    lake: Lake, query: RiskQuery, *, cache: VectorCache | None = None, threads: int | None = None
+    lake: Lake,
+    query: RiskQuery,
+    *,
+    translation: Translation = "scenario",
+    cache: VectorCache | None = None,
+    threads: int | None = None,
 ) -> RiskResult:
     """P&L of each group in each scenario of the query's valuation set, a column `pnl_<label>` each, gains positive.
 
@@ -101,10 +106,32 @@ def run_scenarios(
     with clock.step("load"):
         inputs = open_inputs(cache or VectorCache(lake), query)
     names = _labels(inputs)
-    result = _run(
-        inputs, query, names, [], lambda inputs, pnl: dict(zip(names, pnl.T, strict=True)), None, threads, clock
+    with clock.step("select"):
+        selection = open_selection(inputs, query, translation=translation)
+    figures = _reduce(selection, query, names, lambda _, pnl: dict(zip(names, pnl.T, strict=True)), clock, threads)
+    result = _result(query, selection, [], figures, clock)
+    notes = (*result.notes, *translation_notes(inputs, query, translation, len(names)))
+    return dataclasses.replace(result, notes=notes, receipt=sealed({**result.receipt, "kind": "scenario-pnl"}))
+
+
+def translation_notes(inputs: Inputs, query: Scope, translation: Translation, n: int) -> tuple[str, ...]:
+    """What exchange rates do to the P&L of the total in the first `n` scenarios, by either convention."""
+    if translation == "spot":
+        return ("P&L of each contract in its own currency, at the exchange rates of the base (translation=spot).",)
+    rates = open_selection(inputs, query).rates
+    if not (np.isfinite(rates.base[:, None]) & (rates.scenarios[:, :n] != rates.base[:, None])).any():
+        return ()
+    selections = [open_selection(inputs, query, translation=by) for by in ("scenario", "spot")]
+    whole, without = (scenario_pnl(s, s.groups.n, 1)[1][0, :n] for s in selections)
+    moved = difference(whole, without)
+    most = int(np.abs(moved).argmax())
+    if not moved[most]:
+        return ()
+    note = (
+        f"The P&L holds the translation of values in other currencies into {query.currency}: {moved[most]:,.0f} of the total in "
+        f"scenario {scenario_labels(inputs)[most]}{', the most' if n > 1 else ''}. translation=spot gives it without."
     )
-    return dataclasses.replace(result, receipt=sealed({**result.receipt, "kind": "scenario-pnl"}))
+    return (note,)
 
 
 def _labels(inputs: Inputs) -> list[str]:
