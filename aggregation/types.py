@@ -31,6 +31,7 @@ Model = TypeVar("Model", bound=BaseModel)
 
 CoverageStatus = Literal["complete", "with substitutes", "partial", "invalid"]
 Tail = Literal["loss", "gain"]
+Translation = Literal["scenario", "spot"]
 
 
 def _decimal_text(value: Any) -> Any:
@@ -210,6 +211,16 @@ class Positions(BaseModel):
     )
     currency: Currency = Field(
         "USD", description="reporting currency, ISO 4217, such as USD; where none is given, that of the lake's standard"
+    )
+
+
+class Translated(Positions):
+    """Whose P&L under chosen scenarios, and whether it holds the translation of values in other currencies."""
+
+    translation: Translation = Field(
+        "scenario",
+        description="exchange rates of the P&L: scenario, the value at the scenario's less the value at the base's; or spot, P&L at "
+        "the base's alone, without translation of the value",
     )
 
 

@@ -206,6 +206,19 @@ class FactorIndex:
             error=MissingRiskFactor,
         )
 
+    def without_rate(self, currencies: Iterable[str], reporting: str) -> dict[str, str]:
+        """The currencies that have no exchange rate into the reporting currency, and what to do about positions in them."""
+        gone = {}
+        for currency in sorted(set(currencies)):
+            try:
+                self.fx_path(currency, reporting)
+            except MissingRiskFactor as error:
+                gone[currency] = (
+                    f"Positions in {currency} cannot be reported in {reporting}: the market has no exchange rate between them. "
+                    f"{error.message} Load one, or leave them out with the filter currency!={currency}."
+                )
+        return gone
+
 
 LARGEST_ARRAY = 1 << 30  # bytes of generated levels that are made as one array
 

@@ -141,6 +141,9 @@ class Contract(NamedTuple):
         return list(map(cls._make, zip(*(rows[c].to_pylist() for c in cls._fields), strict=True)))
 
 
+NO_RATE = "no_exchange_rate"  # the reason of a contract that has a value, but none in the reporting currency
+
+
 @dataclass(frozen=True)
 class ValuationFailure:
     """A contract that could not be valued: a result like any other."""

@@ -28,6 +28,7 @@ from aggregation.opened.alignment import FAILED, MISSING, align
 from aggregation.opened.opened_lake import VectorCache
 from aggregation.opened.vectors import LEAST_WIDTH, Vectors
 from aggregation.question import Plan, Question
+from aggregation.receipts import name_code
 from aggregation.reduce.currency import conversion
 from aggregation.reduce.grouping import coverage, group_by
 from aggregation.reduce.netting import net
@@ -41,11 +42,12 @@ from lake.committer import Committer
 from lake.dates import Day
 from lake.errors import BadInput, VarlakeError
 from lake.progress import Progress, silent
-from lake.tables import Lake, Snapshot, code_version
+from lake.tables import Lake, Snapshot
 from scenarios import store
 from scenarios.market.base_market import load_base
 from scenarios.market.moves import MoveRules
-from scenarios.types import RolledMarket, ScenarioSet
+from scenarios.types import MissingRiskFactor, RolledMarket, ScenarioSet
+from valuation.batch import without_rate
 from valuation.books.contracts import contract_notes, contracts_held
 from valuation.catalogue import terms_from_json
 from valuation.horizons.rolled_values import RolledValues, roll_values
@@ -149,6 +151,11 @@ def roll_forward(
     start = _start(snapshot, request)
     markets = RolledBase(start.base, request.market, start.carry)
     units = roll_values(start.contracts, markets, days, lambda done, total: progress("roll", done, total))
+    gone, failures = without_rate(units.contracts, units.currencies, start.base.index, request.currency)
+    if failures and gone[units.covered].all():
+        raise MissingRiskFactor(failures[0].message)
+    today = np.where(gone, np.nan, units.today)
+    units = dataclasses.replace(units, today=today, failures=(*units.failures, *failures))
 
     vectors = _vectors(units)
     alignment = align(book, vectors)
@@ -411,7 +418,7 @@ def _receipt(
         "currency": request.currency,
         "pricer_version": all_pricers_version(),
         "table_versions": snapshot.versions,
-        "code_version": code_version(),
+        **name_code(),
         "request_digest": digest(canonical_json(request.model_dump(mode="json"))),
         "result_digest": digest(*(part for name, v in figures.items() for part in (name, v.tobytes()))),
     }

@@ -187,12 +187,12 @@ def replay_command(
     lake: LakeOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Recompute an answer from its receipt, compare the bits, and name every input that is not as it was."""
+    """Recompute an answer from its receipt, compare all it shows, and name every figure and input that is not as it was."""
     from aggregation import replay
     from service.rendering import tables
 
     _, opened = open_lake(lake)
-    done = replay.replay(opened, replay.read_receipt(receipt))
+    done = replay.replay(opened, replay.read_kept(receipt))
     display.print_json(done.to_dict()) if json else tables.show_replay(done)
     if done.verdict != "same bits":
         raise typer.Exit(1)

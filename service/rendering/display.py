@@ -44,7 +44,7 @@ def text(value: Any) -> str:
     if isinstance(value, int | np.integer):
         return f"{value:,}"
     if isinstance(value, float | np.floating):
-        number = float(value)
+        number = float(value) + 0.0  # a negative zero is zero
         return f"{number:,.0f}" if abs(number) >= 1000 else f"{number:,.4g}"
     if isinstance(value, dt.datetime):
         return f"{value:%Y-%m-%d %H:%M:%S}"

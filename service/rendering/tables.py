@@ -105,6 +105,11 @@ def show_replay(done: Replay) -> None:
     """What became of each input, and whether the bits are the same."""
     rows = [i.to_dict() if i.state != "same" else {"input": i.input, "state": i.state} for i in done.inputs]
     display.print_table(rows, ("input", "state", "receipt", "found"), title=f"Replay of {done.kind}")
+    if done.changed:
+        columns = ("place", "row", "column", "shown", "recomputed")
+        display.print_table([c.to_dict() for c in done.changed[:50]], columns, title="Shown otherwise than recomputed")
+        if len(done.changed) > 50:
+            display.say(f"{len(done.changed) - 50:,} more: --json lists them all.")
     display.say(f"{done.verdict}: {done.result_digest} in the receipt, {done.recomputed_digest or 'nothing'} now.")
     if done.why:
         display.say(done.why)

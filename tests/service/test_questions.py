@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -140,10 +141,56 @@ def test_a_receipt_names_the_question_and_replays_to_the_bit(name: str, lake: La
     assert answer.receipt["kind"] == name
     done = replay(lake, answer.receipt)
     assert done.verdict == "same bits", (done.why, done.inputs)
+    assert {"positions", "code", "pricers", "libraries"} <= {i.input.split(" ")[0] for i in done.inputs}
     file = tmp_path / "answer.json"
     file.write_text(json.dumps(as_data(answer)))
     told = varlake("replay", file, lake=lake.path)
     assert told.returncode == 0, told.stdout + told.stderr
+
+
+def falsify(value: Any, path: str = "") -> str | None:
+    """Changes the first number with decimals in its last bit; its JSON pointer."""
+    for key, v in value.items() if isinstance(value, dict) else enumerate(value):
+        if isinstance(v, float):
+            value[key] = math.nextafter(v, math.inf)
+            return f"{path}/{key}"
+        found = falsify(v, f"{path}/{key}") if isinstance(v, dict | list) else None
+        if found is not None:
+            return found
+    return None
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_figure_that_was_changed_is_named(name: str, lake: Lake, tmp_path: Path) -> None:
+    """One figure of each part of the answer is changed in its last bit, and no digest is; replay names each."""
+    kept = as_data(asked(lake, name))
+    told = json.loads(json.dumps(kept))
+    parts = [k for k in kept if k not in ("receipt", "receipts", "notes")]
+    places = [place for k in parts if isinstance(kept[k], dict | list) and (place := falsify(kept[k], f"/{k}"))]
+    places += [f"/{k}" for k in parts if isinstance(kept[k], float)]
+    kept.update({k: kept[k] + 1.0 for k in parts if isinstance(kept[k], float)})
+    assert places, "an answer without a figure"
+    kept["notes"] = [*kept["notes"], "All is well."]
+    done = replay(lake, kept)
+    assert done.verdict == "altered"
+    assert {c.place for c in done.changed} == {*places, "/notes"}
+    for c in done.changed:
+        if c.place != "/notes":
+            assert c.shown == json.dumps(at(kept, c.place))
+            assert c.recomputed == json.dumps(at(told, c.place))
+            assert c.column in c.place
+    file = tmp_path / "answer.json"
+    file.write_text(json.dumps(kept))
+    said = varlake("replay", file, lake=lake.path)
+    assert said.returncode == 1
+    assert all(place in said.stdout for place in places)
+    assert "altered" in said.stderr
+
+
+def at(value: Any, place: str) -> Any:
+    for key in place.split("/")[1:]:
+        value = value[int(key) if isinstance(value, list) else key]
+    return value
 
 
 @pytest.mark.parametrize("name", NAMES)

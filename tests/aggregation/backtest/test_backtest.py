@@ -398,11 +398,23 @@ class TestCommandLine:
         assert short["nodes"][0]["levels"][0]["by_pnl"][0]["missing"] == 0
         assert "-VaR 0.95" in picture.read_text()
         assert "exceptions of 0.95" in picture.read_text()
+        assert f"VaR of {DAYS[11]} to {DAYS[-2]} against P&amp;L of {DAYS[12]} to {LAST}" in picture.read_text()
+        assert "its VaR is that of the tested day before" in picture.read_text()
 
     def test_the_tables_tell_counts_tests_and_exceptions(self, daily_lake: Lake) -> None:
         shown = varlake("backtest", *RANGE, "--by", "desk", lake=daily_lake.path)
         assert shown.returncode == 0, shown.stderr
-        for text in ("desk=Equities", "kupiec", "acerbi_szekely_z2", "multinomial", "lost most", "Haas (2001)"):
+        assert f"VaR of {FIRST} to {DAYS[-2]} against P&L of {DAYS[1]} to {LAST}" in shown.stdout
+        for text in (
+            "VaR of",
+            "P&L of",
+            "desk=Equities",
+            "kupiec",
+            "acerbi_szekely_z2",
+            "multinomial",
+            "lost most",
+            "Haas (2001)",
+        ):
             assert text in shown.stdout
         assert "count as exceptions" in shown.stderr
 
