@@ -296,6 +296,7 @@ def basis_notes(query: Scope, inputs: Inputs, total: Coverage, invalid: int) -> 
         (scenarios.held, "keep an earlier level"),
         (scenarios.proxied, "move by a proxy"),
         (scenarios.excluded, "are not in the scenarios"),
+        (scenarios.unscaled, "moved out of a calm and are not scaled to today's volatility"),
     ):
         factors = sorted(special)
         if factors:

@@ -19,11 +19,11 @@ from pydantic import Field, model_validator
 from lake.arrays import Bools, Floats, Ints
 from lake.errors import BadInput
 from lake.tables import Snapshot
-from scenarios.kernels.weighting import age_weights, ewma_variance, volatility_scales, warm_up_days
+from scenarios.kernels.weighting import age_weights, ewma_variance, volatility_scales, warm_up_days, why_unscaled
 from scenarios.market.calendars import CALENDAR_START
 from scenarios.market.history import MarketHistory, load_history
 from scenarios.market.moves import FactorMoves, MoveRules, measure, span_name
-from scenarios.types import ScenarioSet
+from scenarios.types import NOT_SCALED, ScenarioSet
 
 DEFAULT_SCENARIOS = 500
 
@@ -123,7 +123,7 @@ def generate(snapshot: Snapshot, definition: HistoricalDefinition, name: str) ->
         if definition.horizon_days > 1:
             daily = measure(w.history, definition)
             daily = daily.fill(np.ones(len(daily.days), dtype=bool), definition)
-        scales, unscaled = _scales(w.moves, daily, w.rows, definition.volatility_decay)
+        scales, unscaled = _scales(w.moves, daily, w.rows, definition)
     levels: Floats = np.empty((int(w.kept.sum()), len(w.rows)))
     for i, j in enumerate(np.flatnonzero(w.kept).tolist()):
         levels[i] = w.moves.apply(j, w.moves.base[j], w.moves.moves[w.rows, j] * scales[:, j])
@@ -242,20 +242,27 @@ def _spread(rows: Ints, stride: int) -> Ints:
     return np.array(taken[::-1], dtype=np.int64)
 
 
-def _scales(moves: FactorMoves, daily: FactorMoves, rows: Ints, decay: float) -> tuple[Floats, dict[int, str]]:
+def _scales(
+    moves: FactorMoves, daily: FactorMoves, rows: Ints, definition: HistoricalDefinition
+) -> tuple[Floats, dict[int, str]]:
     """What each used move (n_rows, n_factors) is multiplied by, and by column why a factor is not scaled at all.
 
     The average starts the warm-up days before the first scenario and is seeded with their mean square. Row i of `moves` and of `daily`
     begin on the same day, so that the forecast before that day's move is the one known when the move of several days began.
-    A factor that moved out of a dead calm, such as a pegged currency, keeps its moves as they were.
+    A factor that moved out of a calm, such as a pegged currency, keeps its moves as they were.
     """
+    decay = definition.volatility_decay
+    assert decay is not None
     warm_up = warm_up_days(decay)
     start = max(int(rows[0]) - warm_up, 0)
     variance = ewma_variance(np.where(daily.closed, np.nan, daily.moves)[start:], decay, warm_up)
+    forecast = variance[rows - start]
     scales: Floats = volatility_scales(variance)[rows - start]
-    calm = (variance[rows - start] == 0) & (moves.moves[rows] != 0)
     unscaled = {}
-    for j in np.flatnonzero(calm.any(axis=0)).tolist():
-        unscaled[j] = f"not scaled: no volatility before {moves.days[rows[int(np.argmax(calm[:, j]))]]}"
-        scales[:, j] = 1.0
+    for j in range(scales.shape[1]):
+        why = why_unscaled(
+            moves.moves[rows, j], definition.horizon_days * forecast[:, j], moves.days[rows], len(variance) - 1
+        )
+        if why is not None:
+            unscaled[j], scales[:, j] = NOT_SCALED + why, 1.0
     return scales, unscaled

@@ -13,7 +13,9 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from lake.arrays import Floats
+from lake.arrays import Dates, Floats
+
+FEWEST_SURPRISES = 100  # of which one cannot be farther out than 10 times their volatility
 
 
 def age_weights(ages: npt.NDArray[np.int64], decay: float) -> Floats:
@@ -53,8 +55,25 @@ def volatility_scales(variance: Floats) -> Floats:
     """What each move (n_days, n_factors) is multiplied by: today's volatility forecast over the one made before the move.
 
     variance : (n_days + 1, n_factors), the last row is today's. 1 where the forecast before the move is zero, as for a level that never
-    moved; a move over such a forecast cannot be scaled, which is for the caller to refuse.
+    moved; whether a move can be scaled at all says `why_unscaled`.
     """
     ratio = np.ones_like(variance[:-1])
     np.divide(variance[-1], variance[:-1], out=ratio, where=variance[:-1] > 0)
     return np.sqrt(ratio)
+
+
+def why_unscaled(moves: Floats, variance: Floats, days: Dates, sample: int) -> str | None:
+    """Why a factor's moves (n,) cannot be scaled by the variance forecast before each, (n,); None where they can.
+
+    Surprises, moves over their forecast volatility, have a mean square of 1, and of n numbers none has more than n times their mean
+    square. A move farther out came out of a calm that does not foretell it: a peg let go, a suspended share. sample : n, the
+    number of moves that the forecasts were estimated on.
+    """
+    beyond = moves * moves > max(sample, FEWEST_SURPRISES) * variance
+    if not beyond.any():
+        return None
+    first = int(np.argmax(beyond))
+    if variance[first] == 0:
+        return f"no volatility before {days[first]}"
+    times = abs(moves[first]) / math.sqrt(variance[first])
+    return f"the move of {days[first]} is {times:,.0f} times the volatility forecast for it"

@@ -256,11 +256,11 @@ def test_volatility_scaling_by_a_plain_loop(tmp_path: Path, market: Market) -> N
 
 
 def test_a_price_is_never_scaled_below_zero(tmp_path: Path, market: Market) -> None:
-    # calm for a year but for one fall of 30%, then wild: the fall times the ratio of volatilities is more than 100%
+    # 1% a day for a year but for one fall of 9%, then wilder and wilder: the fall times the ratio of volatilities is more than 100%
     days = list(market["EQ:A"])
-    path, level_now = {}, 100.0
+    path, level_now, n = {}, 100.0, len(days)
     for i, day in enumerate(days):
-        level_now *= 0.7 if i == len(days) - 50 else 1.3 if i > len(days) - 8 else 1 + 0.001 * (-1) ** i
+        level_now *= 0.91 if i == n - 50 else 1.3 if i > n - 8 else 1.08 if i > n - 12 else 1 + 0.01 * (-1) ** i
         path[day] = level_now
     market["EQ:A"] = dict(path)
     lake = lake_of(tmp_path, market)
