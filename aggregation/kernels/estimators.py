@@ -197,7 +197,7 @@ ESTIMATORS: dict[str, Estimator] = {
             weighted=True,
         ),
         *(
-            Estimator(f"hf{k}", f"Hyndman-Fan type {k} on losses: {v[1]}.", _on_losses(k))
+            Estimator(f"hf{k}", f"Hyndman-Fan type {k} on losses: {v[1]}.", _on_losses(k), weighted=k in (4, 7))
             for k, v in _HYNDMAN_FAN.items()
         ),
         *(
@@ -205,6 +205,7 @@ ESTIMATORS: dict[str, Estimator] = {
                 f"hf{k}_pnl",
                 f"Hyndman-Fan type {k} on P&L, whose quantile at 1 - level changes its sign: {v[1]}.",
                 _on_pnl(k),
+                weighted=k in (4, 7),
             )
             for k, v in _HYNDMAN_FAN.items()
         ),
@@ -227,7 +228,7 @@ ESTIMATORS: dict[str, Estimator] = {
         ),
         Estimator(
             "weighted_linear",
-            "linear interpolation of the losses over their cumulated weights, worst first.",
+            "linear interpolation of the losses over their cumulated weights, worst first; hf4_pnl by its other name.",
             lambda n, level: _at_ranks(n, _linear(_ZERO, Fraction(1))(n, level), ascending=True),
             weighted=True,
         ),
