@@ -330,7 +330,8 @@ class Measure:
     with the gain tail is that of -P&L. scales : it grows with the square root of time. of_money : it is in the currency.
     needs_threshold : the parameter `level` holds a loss in the currency. reading(n, level, weighted, estimator) : how it reads
     ranked scenarios (`tail.RankReading`), where it does. sampled : resampling the scenarios tells its sampling error. Ask
-    through `measures.asked_measures`.
+    through `measures.asked_measures`. counts : it depends on how many scenarios there are, so that one drawn twice is two of them and not
+    one of twice the weight. undefined : where it is NaN.
     """
 
     name: str
@@ -347,6 +348,8 @@ class Measure:
     needs_threshold: bool = False
     reading: Any = None
     sampled: bool = True
+    counts: bool = False
+    undefined: str = "the P&L does not vary"
 
 
 @dataclass(frozen=True)

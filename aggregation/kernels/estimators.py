@@ -121,6 +121,17 @@ def harrell_davis(n: int, level: Fraction) -> Floats:
     return _differences(special.betainc(b, a, share), special.betaincc(b, a, share))
 
 
+def order_statistic_resampled(n: int, rank: int) -> Floats:
+    """Chance, by rank, that a loss is the one of `rank`, worst first, in a resample of n losses drawn from n with replacement.
+
+    It ranks among the r worst where at least `rank` of the n draws do: I_(r/n)(rank, n - rank + 1). Hutson and Ernst (2000).
+    """
+    from scipy import special  # noqa: PLC0415 - 0.3 s that most questions need not
+
+    share = np.arange(n + 1) / n
+    return _differences(special.betainc(rank, n - rank + 1, share), special.betaincc(rank, n - rank + 1, share))
+
+
 def kernel_bandwidth(n: int, level: Fraction) -> float:
     """The rule of Sheather and Marron (1990) for a Gaussian kernel, with a normal distribution for the unknown one.
 

@@ -173,11 +173,12 @@ def walk_tail(
     filled (0 where nothing is found), the divisor, and how many scenarios have been taken from the heap.
 
     REACHED : the loss at which the cumulated weight reaches `mass`. SHORTFALL : all losses before it with their weights,
-    and it with what is left of `mass`. WHOLE : the same, and it with all its weight. BEYOND : all losses before it. The others : the loss at
-    cumulated weight `mass` on straight lines between points, flat beyond the ends. HALF_WEIGHT : the points are (weight before a loss plus
-    half its own, the loss) and, between two losses, (weight before, their mean). LINEAR : (weight up to and with a loss, the loss), types 4 of
-    Hyndman and Fan on P&L. LINEAR_UP : the same cumulated from the least loss up, (weight before a loss, the loss) from here, type 4 on losses.
-    ENDS, ENDS_UP : the same two, moved and stretched so that the first point of the cumulation lies at probability 0, types 7.
+    and it with what is left of `mass`. WHOLE : the same, and it with all its weight. BEYOND : all losses before it.
+
+    The others : the loss at cumulated weight `mass` on straight lines between points, flat beyond the ends. HALF_WEIGHT : the points are
+    (weight before a loss plus half its own, the loss) and, between two losses, (weight before, their mean). LINEAR : (weight up to and with
+    a loss, the loss), type 4 of Hyndman and Fan on P&L. LINEAR_UP : cumulated from the least loss up, which from here is (weight before
+    a loss, the loss), type 4 on losses. ENDS, ENDS_UP : these two with the first point of the cumulation at probability 0, types 7.
     """
     n = heap.size
     if walk in (ENDS, ENDS_UP):

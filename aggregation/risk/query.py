@@ -221,7 +221,7 @@ def _without_figure(asked: list[AskedMeasure], figures: _Figures) -> Iterator[st
     for a in asked:
         lacking = int((np.isnan(figures[a.name]) & measured).sum())
         if lacking:
-            yield f"{a.name} is not defined where the P&L does not vary: {lacking:,} times, the total included."
+            yield f"{a.name} is not defined where {a.measure.undefined}: {lacking:,} times, the total included."
 
 
 def _receipt(query: RiskQuery, selection: Selection, figures: _Figures, clock: _Clock) -> dict[str, Any]:

@@ -163,6 +163,7 @@ class TestQuantileConventions:
         [
             ("247.5", "mean of the losses worse than the VaR"),
             ("247", "mean of the k worst losses, k = n (1 - level) rounded up"),
+            ("247", "mean of the losses at or beyond the VaR of the estimator"),
         ],
     )
     def test_shortfall_of_a_fraction_of_a_scenario(self, tmp_path: Path, printed: str, words: str) -> None:
@@ -188,6 +189,8 @@ def normal(pnl: np.ndarray, ddof: int, z: float, mean: float = 0.0) -> float:
 
 
 Z = float(stats.norm.ppf(0.99))
+S, K = float(stats.skew(PNL)), float(stats.kurtosis(PNL))
+CORNISH_FISHER = -Z + (Z**2 - 1) * S / 6 - (Z**3 - 3 * Z) * K / 24 + (2 * Z**3 - 5 * Z) * S**2 / 36
 # each computed here, without the code under test
 PLANTED = {
     "numpy's default quantile": (-np.quantile(PNL, 0.01), {"estimator": "hf7"}),
@@ -207,6 +210,10 @@ PLANTED = {
     "normal with its mean": (
         normal(PNL, 1, Z, PNL.mean()),
         {"distribution": "normal, standard deviation with divisor n - 1", "mean of the P&L": "counted"},
+    ),
+    "Cornish and Fisher": (
+        -(PNL.mean() + CORNISH_FISHER * PNL.std()),
+        {"distribution": "modified: Cornish-Fisher by mean, deviation, skewness and kurtosis"},
     ),
     "RiskMetrics": (
         Z * math.sqrt((0.94 ** np.arange(599, -1, -1.0) * PNL**2).sum() / (0.94 ** np.arange(600.0)).sum()),
