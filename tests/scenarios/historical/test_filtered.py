@@ -163,6 +163,34 @@ def test_seed_and_labels(lake: Lake) -> None:
     np.testing.assert_array_equal(build(lake, scenarios=10).levels, one.levels)
 
 
+@pytest.mark.parametrize("horizon", [1, 5])
+def test_garch_scaling_without_draws(lake: Lake, horizon: int) -> None:
+    """Each move times arch's volatility of today over that of the move's first day; a closed market has no day of its own."""
+
+    def historical(**more: object) -> ScenarioSet:
+        parameters = {"market_date": AS_OF, "scenarios": 500 - horizon + 1, "horizon_days": horizon, **more}
+        return generators.generate(lake.snapshot(), "historical", parameters, "x")
+
+    log = {"shifts": {"equity_price": {"shift_type": "log"}, "fx_rate": {"shift_type": "log"}}}
+    made, plain = historical(volatility_model="garch"), historical(**log)
+    one_day = plain if horizon == 1 else historical(**log, horizon_days=1, scenarios=500)
+    name = "EQ:A"
+    row, base = made.index.row[name], float(made.base[made.index.row[name]])
+    daily = np.log(one_day.levels[row] / base)
+    result = arch_model(daily * 100, mean="Zero", p=1, q=1, rescale=False).fit(disp="off")
+    deviation = np.append(
+        result.conditional_volatility, math.sqrt(result.forecast(horizon=1).variance.to_numpy()[-1, 0])
+    )
+    scale = deviation[-1] / deviation[: made.n_scenarios]
+    np.testing.assert_allclose(np.log(made.levels[row] / base), np.log(plain.levels[row] / base) * scale, rtol=5e-3)
+    assert made.labels == plain.labels  # nothing is drawn
+    assert made.seed is None
+    assert made.fitted[name].startswith("GARCH(1,1): omega ")
+    closed = made.levels[made.index.row["EQ:T"], [label in made.holidays for label in made.labels]]
+    np.testing.assert_array_equal(closed, np.full(len(closed), made.base[made.index.row["EQ:T"]]))
+    assert made.fitted["FX:PEGUSD"] == "no volatility: the level never moved"
+
+
 class TestMovesOutOfACalm:
     """A move that its forecast could not foresee is no standardised move: the factor's moves stay as they were, and it is listed."""
 
