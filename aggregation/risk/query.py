@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from aggregation.measures import AskedMeasure, asked_measures, interval_confidence
+from aggregation.measures import AskedMeasure, asked_measures, interval_confidence, with_fits
 from aggregation.measures import level_text as level_text
 from aggregation.opened.inputs import Inputs, open_inputs
 from aggregation.opened.opened_lake import VectorCache
@@ -62,7 +62,7 @@ def answer(
     clock: _Clock | None = None,
 ) -> RiskResult:
     """Answers the query from opened inputs, on the positions that pass its filters and are in `within`, (n_positions,)."""
-    asked = asked_measures(query)
+    asked = asked_measures(with_fits(query))
     if query.scale_to_days is not None:
         asked = [a.over(stated_horizon(inputs)) for a in asked]
 

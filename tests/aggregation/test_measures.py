@@ -16,8 +16,11 @@ N = 237
 LEVELS = [exact_level(a) for a in ("0.5", "0.9", "0.975", "0.99")]
 # from moments: of both tails at once, and with several scenarios only
 MOMENTS = ["var_normal", "var_normal_n", "es_normal", "es_normal_n", "var_modified", "es_modified"]
+TAILS = [name for name, m in MEASURES.items() if m.fits_tail]
 ERRORS = ["var_standard_error", "var_standard_error_normal"]
-LOSSES = [n for n, m in MEASURES.items() if m.of_tail and not m.needs_threshold and n not in (*MOMENTS, *ERRORS)]
+LOSSES = [
+    n for n, m in MEASURES.items() if m.of_tail and not m.needs_threshold and n not in (*MOMENTS, *ERRORS, *TAILS)
+]
 UNWEIGHTED = ["var_standard_error"]
 THRESHOLD = Fraction(60_000)
 
@@ -30,6 +33,10 @@ TRANSLATION = {
     "es_at_or_beyond": -1.0,
     **dict.fromkeys(MOMENTS, -1.0),
     **dict.fromkeys(ERRORS, 0.0),
+    "var_gpd": -1.0,
+    "es_gpd": -1.0,
+    "gpd_threshold": -1.0,
+    **dict.fromkeys(["exceedance_gpd", "gpd_exceedances", "gpd_shape", "gpd_scale"], 0.0),
     "mean": 1.0,
     "volatility": 0.0,
     "skewness": 0.0,
@@ -53,7 +60,9 @@ OTHER_SIDE = ("hf3_pnl", "harrell_davis", "kernel")
 CASES = [
     pytest.param(name, level, w, e, id=f"{name}-{float(level or 0):g}-{'weighted' if w is not None else 'equal'}-{e}")
     for name, m in MEASURES.items()
-    for level in (LEVELS if m.needs_level else [THRESHOLD if m.needs_threshold else None])
+    for level in (
+        (LEVELS[1:] if m.fits_tail else LEVELS) if m.needs_level else [THRESHOLD if m.needs_threshold else None]
+    )
     for w, e in [
         *((None, e) for e in (ESTIMATORS if name in ("var", "es_at_or_beyond") else ["order_statistic"])),
         *([] if name in UNWEIGHTED else [(weights(), "order_statistic")]),
@@ -97,6 +106,7 @@ def test_all_scenarios_alike(name: str, level: Fraction | None, w: Floats | None
     value = MEASURES[name].function(np.full((2, N), -3.7), level, w, estimator)
     known = {"mean": -3.7, "volatility": 0.0, "exceedance": 0.0, "skewness": np.nan, "kurtosis": np.nan}
     known |= dict.fromkeys(ERRORS, 0.0)
+    known |= dict.fromkeys(TAILS, np.nan)  # nothing lies beyond
     np.testing.assert_allclose(value, known.get(name, 3.7), rtol=1e-12, atol=1e-12)
 
 
@@ -109,7 +119,7 @@ def test_one_scenario(name: str) -> None:
             continue
         value = MEASURES[name].function(np.array([[-42.0]]), LEVELS[-1], w, "order_statistic")[0]
         known = {"mean": -42.0, "volatility": 0.0, "exceedance": 1.0, "skewness": np.nan, "kurtosis": np.nan}
-        known |= dict.fromkeys(ERRORS, 0.0)
+        known |= {**dict.fromkeys(ERRORS, 0.0), **dict.fromkeys(TAILS, np.nan)}
         assert value == pytest.approx(known.get(name, 42.0), nan_ok=True)
 
 

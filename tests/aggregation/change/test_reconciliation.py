@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from reduce_lake import DAY, Valued, make_lake, position
-from scipy import stats
+from scipy import optimize, stats
 
 from aggregation.change.conventions import NEXT_RANK, Reading, options
 from aggregation.change.reconciliation import Candidate, Reconciliation, Theirs, reconcile
@@ -191,6 +191,14 @@ def normal(pnl: np.ndarray, ddof: int, z: float, mean: float = 0.0) -> float:
 Z = float(stats.norm.ppf(0.99))
 S, K = float(stats.skew(PNL)), float(stats.kurtosis(PNL))
 CORNISH_FISHER = -Z + (Z**2 - 1) * S / 6 - (Z**3 - 3 * Z) * K / 24 + (2 * Z**3 - 5 * Z) * S**2 / 36
+WORST = np.sort(-PNL)[-61:]
+SHAPE, SCALE = optimize.minimize(
+    lambda x: -stats.genpareto.logpdf(WORST[1:] - WORST[0], x[0], scale=x[1]).sum() if x[1] > 0 else np.inf,
+    [0.1, float((WORST[1:] - WORST[0]).mean())],
+    method="Nelder-Mead",
+    options={"xatol": 1e-9, "fatol": 1e-13, "maxiter": 5000},
+).x
+PARETO = float(stats.genpareto.ppf(0.9, SHAPE, loc=WORST[0], scale=SCALE))
 # each computed here, without the code under test
 PLANTED = {
     "numpy's default quantile": (-np.quantile(PNL, 0.01), {"estimator": "hf7"}),
@@ -215,6 +223,7 @@ PLANTED = {
         -(PNL.mean() + CORNISH_FISHER * PNL.std()),
         {"distribution": "modified: Cornish-Fisher by mean, deviation, skewness and kurtosis"},
     ),
+    "a generalised Pareto tail": (PARETO, {"distribution": "generalised Pareto tail of the worst 10%"}),
     "RiskMetrics": (
         Z * math.sqrt((0.94 ** np.arange(599, -1, -1.0) * PNL**2).sum() / (0.94 ** np.arange(600.0)).sum()),
         {"distribution": "normal, standard deviation with divisor n, about zero", "weighting": "by age, 0.94 a scenario"},
