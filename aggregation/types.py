@@ -274,6 +274,9 @@ class Figures(BaseModel):
     thresholds: tuple[Threshold, ...] = Field(
         (), max_length=32, description="losses whose exceedance probability is asked for"
     )
+    tail_share: Level = Field(
+        "0.1", description="share of the scenarios, the worst ones, that the generalised Pareto measures are fitted to"
+    )
     scale_to_days: Annotated[int, Field(ge=1, le=250), BeforeValidator(whole)] | None = Field(
         None, description="scale to this horizon by the square root of time; default the scenarios' own"
     )
@@ -347,7 +350,9 @@ class Measure:
     with the gain tail is that of -P&L. scales : it grows with the square root of time. of_money : it is in the currency.
     needs_threshold : the parameter `level` holds a loss in the currency. reading(n, level, weighted, estimator) : how it reads
     ranked scenarios (`tail.RankReading`), where it does. sampled : resampling the scenarios tells its sampling error. Ask
-    through `measures.asked_measures`.
+    through `measures.asked_measures`. counts : it depends on how many scenarios there are, so that one drawn twice is two of them and not
+    one of twice the weight. fits_tail : its function takes the `share` of the scenarios that a tail is fitted to. undefined : where
+    it is NaN.
     """
 
     name: str
@@ -364,6 +369,9 @@ class Measure:
     needs_threshold: bool = False
     reading: Any = None
     sampled: bool = True
+    counts: bool = False
+    fits_tail: bool = False
+    undefined: str = "the P&L does not vary"
 
 
 @dataclass(frozen=True)

@@ -220,6 +220,7 @@ class FactorIndex:
         return gone
 
 
+NOT_SCALED = "not scaled: "  # what `fitted` says of a factor that keeps its moves begins so
 LARGEST_ARRAY = 1 << 30  # bytes of generated levels that are made as one array
 
 
@@ -300,6 +301,12 @@ class ScenarioDetails(ScenarioSummary):
     proxied: Mapping[str, str]
     dropped: Mapping[str, str]
     holidays: Mapping[str, str]
+    fitted: Mapping[str, str]
+
+    @property
+    def unscaled(self) -> list[str]:
+        """Risk factors that keep their moves where those of others are scaled by volatility."""
+        return [factor for factor, text in self.fitted.items() if text.startswith(NOT_SCALED)]
 
     @property
     def window(self) -> str | None:
@@ -336,7 +343,7 @@ def _plain(name: str, value: Any) -> Any:
         return json.loads(value or "{}")
     if name in ("horizons", "labels"):
         return tuple(value or ())
-    if name in ("excluded", "held", "proxied", "dropped", "holidays"):
+    if name in ("excluded", "held", "proxied", "dropped", "holidays", "fitted"):
         return value or {}
     return tuple(value) if name == "weights" and value is not None else value
 
@@ -370,7 +377,7 @@ class ScenarioSet:
     proxied : risk factor id to the factor and beta that stand in where its own moves are missing, and in how many scenarios.
     holidays : scenario label to the markets closed on that day, whose factors are unchanged in it.
     derived : shocked risk factor id that no step of a bespoke scenario names to why it moves all the same.
-    fitted : risk factor id to the model fitted to its moves, with its parameters.
+    fitted : risk factor id to the model fitted to its moves, with its parameters, or why they are not scaled (`NOT_SCALED`).
     horizons : business days of T1, T2, ... where every path has a scenario at each, in that order (T0 is 0 days); empty
     where all scenarios span `horizon_days`, which is the longest of them otherwise.
     calibration : what the calibration of a random method found, by name, in words or figures.

@@ -132,6 +132,17 @@ def harrell_davis(n: int, level: Fraction) -> Floats:
     return _differences(special.betainc(b, a, share), special.betaincc(b, a, share))
 
 
+def order_statistic_resampled(n: int, rank: int) -> Floats:
+    """Chance, by rank, that a loss is the one of `rank`, worst first, in a resample of n losses drawn from n with replacement.
+
+    It ranks among the r worst where at least `rank` of the n draws do: I_(r/n)(rank, n - rank + 1). Hutson and Ernst (2000).
+    """
+    from scipy import special  # noqa: PLC0415 - 0.3 s that most questions need not
+
+    share = np.arange(n + 1) / n
+    return _differences(special.betainc(rank, n - rank + 1, share), special.betaincc(rank, n - rank + 1, share))
+
+
 def kernel_bandwidth(n: int, level: Fraction) -> float:
     """The rule of Sheather and Marron (1990) for a Gaussian kernel, with a normal distribution for the unknown one.
 
@@ -208,7 +219,7 @@ ESTIMATORS: dict[str, Estimator] = {
             weighted=True,
         ),
         *(
-            Estimator(f"hf{k}", f"Hyndman-Fan type {k} on losses: {v[1]}.", _on_losses(k))
+            Estimator(f"hf{k}", f"Hyndman-Fan type {k} on losses: {v[1]}.", _on_losses(k), weighted=k in (4, 7))
             for k, v in _HYNDMAN_FAN.items()
         ),
         *(
@@ -216,6 +227,7 @@ ESTIMATORS: dict[str, Estimator] = {
                 f"hf{k}_pnl",
                 f"Hyndman-Fan type {k} on P&L, whose quantile at 1 - level changes its sign: {v[1]}.",
                 _on_pnl(k),
+                weighted=k in (4, 7),
             )
             for k, v in _HYNDMAN_FAN.items()
         ),
@@ -238,7 +250,7 @@ ESTIMATORS: dict[str, Estimator] = {
         ),
         Estimator(
             "weighted_linear",
-            "linear interpolation of the losses over their cumulated weights, worst first.",
+            "linear interpolation of the losses over their cumulated weights, worst first; hf4_pnl by its other name.",
             lambda n, level: _at_ranks(n, _linear(_ZERO, Fraction(1))(n, level), ascending=True),
             weighted=True,
         ),

@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 
 from aggregation.kernels.fixed_sums import difference
-from aggregation.measures import MEASURES, AskedMeasure, asked_measures, interval_confidence
+from aggregation.measures import MEASURES, AskedMeasure, asked_measures, interval_confidence, with_fits
 from aggregation.measures import level_text as level_text
 from aggregation.opened.inputs import Inputs, open_inputs, scenario_labels
 from aggregation.opened.opened_lake import VectorCache
@@ -63,7 +63,7 @@ def answer(
     clock: _Clock | None = None,
 ) -> RiskResult:
     """Answers the query from opened inputs, on the positions that pass its filters and are in `within`, (n_positions,)."""
-    asked = asked_measures(query)
+    asked = asked_measures(with_fits(query))
     if query.scale_to_days is not None:
         asked = [a.over(stated_horizon(inputs)) for a in asked]
 
@@ -282,7 +282,7 @@ def _without_figure(asked: list[AskedMeasure], figures: _Figures) -> Iterator[st
     for a in asked:
         lacking = int((np.isnan(figures[a.name]) & measured).sum())
         if lacking:
-            yield f"{a.name} is not defined where the P&L does not vary: {lacking:,} times, the total included."
+            yield f"{a.name} is not defined where {a.measure.undefined}: {lacking:,} times, the total included."
 
 
 def _receipt(query: RiskQuery, selection: Selection, figures: _Figures, clock: _Clock) -> dict[str, Any]:
@@ -355,6 +355,7 @@ def basis_notes(query: Scope, inputs: Inputs, total: Coverage, invalid: int) -> 
         (scenarios.held, "keep an earlier level"),
         (scenarios.proxied, "move by a proxy"),
         (scenarios.excluded, "are not in the scenarios"),
+        (scenarios.unscaled, "moved out of a calm and are not scaled to today's volatility"),
     ):
         factors = sorted(special)
         if factors:

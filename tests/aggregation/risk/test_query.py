@@ -521,14 +521,16 @@ def test_a_level_beyond_the_scenarios_is_said(rich_lake: Lake) -> None:
     assert result.rows["var_0.999"] == result.rows["worst"]
 
 
-def test_synthetic_and_held_factors_are_said(tmp_path: Path) -> None:
+def test_synthetic_held_and_unscaled_factors_are_said(tmp_path: Path) -> None:
     held = {f"EQ:{c}": "2020-03-13" for c in "GFEDCBA"}
-    valued = Valued({"c": ("USD", 1.0, np.array([-1.0, 0.0]))}, synthetic=True, held=held)
+    fitted = {"EQ:H": "not scaled: no volatility before 2020-02-03", "EQ:I": "GARCH(1,1): alpha 0.1"}
+    valued = Valued({"c": ("USD", 1.0, np.array([-1.0, 0.0]))}, synthetic=True, held=held, fitted=fitted)
     result = run_query(make_lake(tmp_path, valued, [position("t", "c", 1.0)]), RiskQuery(as_of=DAY, levels=("0.5",)))
     assert result.notes == (
         "The market data is synthetic.",
         "Which positions rest on substituted market data is not known: the valuation set is of before that was kept.",
         "Risk factors that keep an earlier level: EQ:A, EQ:B, EQ:C, EQ:D, EQ:E and 2 more.",
+        "Risk factors that moved out of a calm and are not scaled to today's volatility: EQ:H.",
     )
     assert result.receipt["synthetic"] is True
 
