@@ -40,6 +40,7 @@ from aggregation.question import Plan, Question
 from aggregation.receipts import market_data_digest, name_code, name_inputs, receipt_of
 from aggregation.reduce.grouping import group_by
 from aggregation.reduce.selection import open_selection
+from aggregation.risk.query import worst_loss_notes
 from aggregation.risk.series import BOOKS
 from aggregation.session import Session
 from lake.arrays import Floats
@@ -267,7 +268,8 @@ class _Run:
                 self.supplied.why
                 or "No actual P&L of these days is in the lake (`varlake ingest pnl`): exceptions are of hypothetical P&L alone."
             )
-        return tuple(notes)
+        counts = [read["scenario_count"] for read in self.read.values()]
+        return (*notes, *(worst_loss_notes(min(counts), self.query.exact_levels()) if counts else ()))
 
 
 class _Contracts:

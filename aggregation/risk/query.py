@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from fractions import Fraction
 from typing import Any
@@ -313,11 +313,7 @@ def answer_notes(
 ) -> tuple[str, ...]:
     """What a reader must know before using the numbers."""
     notes, n = basis_notes(query, inputs, total, invalid), inputs.n_scenarios
-    for level in dict.fromkeys(a.level for a in asked if a.level is not None):
-        if n * (1 - level) < 1:
-            notes.append(
-                f"Fewer than one of {n} scenarios lies beyond level {level_text(level)}: the tail is the worst loss."
-            )
+    notes += worst_loss_notes(n, [a.level for a in asked if a.level is not None])
     if query.tail == "gain":
         notes.append("Of the gain tail: figures so named are those of -P&L, gains positive.")
     if query.scale_to_days is not None:
@@ -328,6 +324,15 @@ def answer_notes(
     if (confidence := interval_confidence(query)) is not None:
         notes += interval_notes(asked, inputs, confidence, resamples_of(inputs))
     return tuple(notes)
+
+
+def worst_loss_notes(n_scenarios: int, levels: Iterable[Fraction]) -> list[str]:
+    """A line for every level whose tail holds less than one of so many scenarios."""
+    return [
+        f"Fewer than one of {n_scenarios} scenarios lies beyond level {level_text(level)}: the tail is the worst loss."
+        for level in dict.fromkeys(levels)
+        if n_scenarios * (1 - level) < 1
+    ]
 
 
 def basis_notes(query: Scope, inputs: Inputs, total: Coverage, invalid: int) -> list[str]:

@@ -11,10 +11,11 @@ import pyarrow as pa
 from pydantic import BaseModel, Field
 
 from aggregation.answer import HIDDEN, Answer, shown
+from aggregation.measures import asked_measures
 from aggregation.opened.opened_lake import VectorCache
 from aggregation.question import Question
 from aggregation.receipts import name_code, receipt_of
-from aggregation.risk.query import run_query
+from aggregation.risk.query import run_query, worst_loss_notes
 from aggregation.session import Session
 from aggregation.types import VAR_AND_ES, Figures, MeasureName, Positions, RiskQuery, RiskResult
 from lake.canonical import canonical_json, digest
@@ -115,7 +116,7 @@ def run_series(
         rows,
         totals,
         _receipt(query, first, last, calendar, snapshot, answers, rows, totals),
-        _notes(answers, gaps),
+        _notes(query, answers, gaps),
     )
 
 
@@ -217,7 +218,9 @@ def _receipt(
     return receipt_of("series", question, result_digest, named, estimator=query.estimator)
 
 
-def _notes(answers: Mapping[dt.date, RiskResult], gaps: Mapping[dt.date, VarlakeError]) -> tuple[str, ...]:
+def _notes(
+    query: RiskQuery, answers: Mapping[dt.date, RiskResult], gaps: Mapping[dt.date, VarlakeError]
+) -> tuple[str, ...]:
     notes = []
     if gaps:
         notes.append(f"{len(gaps)} of {len(gaps) + len(answers)} days have no answer; their rows say why.")
@@ -230,7 +233,8 @@ def _notes(answers: Mapping[dt.date, RiskResult], gaps: Mapping[dt.date, Varlake
         notes.append(f"On {partial} days some positions are not in the numbers; see status.")
     if any(a.receipt["synthetic"] for a in answers.values()):
         notes.append("The market data is synthetic.")
-    return tuple(notes)
+    levels = [a.level for a in asked_measures(query) if a.level is not None]
+    return (*notes, *worst_loss_notes(min(a.receipt["scenario_count"] for a in answers.values()), levels))
 
 
 class SeriesQuery(Figures, Positions):

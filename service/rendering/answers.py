@@ -57,6 +57,11 @@ PICTURES: Mapping[str, str] = {
     "backtest": "backtest:draw_backtest",
     "ladder": "ladder:plot_ladder",
 }
+# shown by functions that do not say which scenarios they rest on
+_OF_POINTS = (
+    "series", "explain", "explain-drill", "drivers", "reconcile", "limit-hedge", "backtest", "ladder", "stress-period",
+    "reverse-stress",
+)  # fmt: skip
 _OF_QUERY = ("stress-period", "reverse-stress")  # shown with what was asked beside
 _OF_SESSION = ("var", "pnl")  # drawn from all scenarios, which the answer may not hold
 
@@ -74,6 +79,11 @@ def show(name: str, result: Any, query: Any) -> None:
         _function(SHOWN[name])(result, query)
     else:
         _function(SHOWN[name])(result)
+    if name in _OF_POINTS:
+        from service.rendering import display
+
+        for line in display.scenario_lines(result.receipt):
+            display.say(f"Rests on {line}.")
 
 
 def show_any(name: str, result: Any, query: Any) -> None:

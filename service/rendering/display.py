@@ -57,14 +57,29 @@ def text(value: Any) -> str:
     return str(value)
 
 
-def scenarios_of(receipt: Mapping[str, Any]) -> str:
+def scenarios_of(receipt: Mapping[str, Any], *, day: bool = True) -> str:
     """The scenarios behind an answer: how many, of which set, method, horizon and window, and whether they are the standard."""
-    count, days, window = receipt["scenario_count"], receipt["horizon_days"], receipt.get("window")
+    count, days, window = receipt["scenario_count"], receipt["horizon_days"], receipt.get("window") if day else None
     about = [receipt["method"], *([f"{days} day{'s' * (days != 1)}"] if days else []), *([window] if window else [])]
-    return (
-        f"{count:,} scenario{'s' * (count != 1)} of {receipt['scenario_set_name']} ({', '.join(about)}) at "
-        f"{receipt['market_date']}{apart(receipt)}"
-    )
+    at = f" at {receipt['market_date']}" if day else ""
+    return f"{count:,} scenario{'s' * (count != 1)} of {receipt['scenario_set_name']} ({', '.join(about)}){at}{apart(receipt)}"
+
+
+def scenario_lines(receipt: Mapping[str, Any]) -> list[str]:
+    """As `scenarios_of`, of all points that an answer rests on; of more than two without their days."""
+    parts = list(_parts(receipt))
+    lines = dict.fromkeys(map(scenarios_of, parts))
+    return list(lines if len(lines) <= 2 else dict.fromkeys(scenarios_of(p, day=False) for p in parts))
+
+
+def _parts(receipt: Any) -> Iterator[Mapping[str, Any]]:
+    """The parts of a receipt that name a scenario set."""
+    if isinstance(receipt, Mapping):
+        if "scenario_set_name" in receipt and "scenario_count" in receipt:
+            yield receipt
+        else:
+            for value in receipt.values():
+                yield from _parts(value)
 
 
 def apart(receipt: Mapping[str, Any]) -> str:
