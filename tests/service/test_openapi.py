@@ -127,6 +127,8 @@ def name_what_the_lake_holds(case: schemathesis.Case) -> None:
             query.clear()
             query.update(asked)
         return
+    if case.path == "/api/v1/standards" and isinstance(case.body, dict):
+        case.body = {"scenario_set": f"historical-{SCENARIOS}", "currency": "EUR", "desk": "Options"}
     for one in {"one", "two"} & query.keys():
         query[one] = held["scenario-sets"]
     for gone in ("cursor", "source", "market_date"):
@@ -190,7 +192,9 @@ def test_the_example_of_a_question_is_planned_queued_and_answered(name: str, lak
     assert answered.status_code == 200, answered.get_json()
     shape_of(name).model_validate({k: v for k, v in answered.get_json().items() if k != "next_cursor"})  # of pages
     receipt = answered.get_json()["receipt"]
-    assert (receipt["kind"], queued.get_json()["request"]["query"]) == (name, receipt["question"])
+    assert receipt["kind"] == name
+    given = queued.get_json()["request"]["query"]  # what was not said stays unsaid until the job runs
+    assert {**receipt["question"], **given} == receipt["question"]
     assert lake.snapshot().versions == before
 
 
