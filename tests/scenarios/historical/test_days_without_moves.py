@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 from support import factor, new_lake, put_market, random_walks
 
+from lake.committer import Committer
 from lake.errors import BadInput
 from lake.tables import Lake
 from scenarios import generators
 from scenarios.market.calendars import sessions
+from scenarios.store import save_scenario_set
 from scenarios.types import RiskFactor, ScenarioSet
 
 AS_OF = dt.date(2020, 3, 16)
@@ -75,6 +77,12 @@ def test_weights_by_age_and_ten_days_count_days_on_which_a_market_was_open(tmp_p
     aged = build(lake, scenarios=4, calendar="weekdays", age_decay=0.5)
     assert aged.weights is not None
     assert aged.weights == pytest.approx([1 / 15, 2 / 15, 4 / 15, 8 / 15], rel=1e-13)
+    with Committer(lake, "test") as committer:
+        save_scenario_set(committer, build(lake, scenarios=4, calendar="weekdays"))
+    for calendar in ("weekdays", "data"):
+        given = {"market_date": AS_OF, "scenario_set": "test", "age_decay": 0.5, "calendar": calendar}
+        again = generators.generate(lake.snapshot(), "reweighted", given, "aged")
+        np.testing.assert_allclose(again.weights, aged.weights, rtol=1e-13)
     two = build(lake, scenarios=3, calendar="weekdays", horizon_days=2)
     assert two.labels == ("2020-03-12", "2020-03-13", "2020-03-16")
     assert moves(two, "IDX:A") == pytest.approx([99 / 100 - 1, 95 / 98 - 1, 90 / 99 - 1], rel=1e-13)
@@ -85,6 +93,11 @@ def test_the_days_of_the_data_are_a_calendar(tmp_path: Path) -> None:
     data = build(lake, scenarios=4, calendar="data")
     assert (data.labels, data.dropped) == (("2020-03-10", "2020-03-12", "2020-03-13", "2020-03-16"), {})
     assert moves(data, "IDX:A") == moves(build(lake, scenarios=4, calendar="weekdays"), "IDX:A")
+
+
+def test_only_scenarios_know_the_days_of_the_data() -> None:
+    with pytest.raises(BadInput, match="Unknown calendar 'data'"):
+        sessions("data", AS_OF, AS_OF)
 
 
 def test_a_replay_lists_the_day_on_which_every_market_was_closed(tmp_path: Path) -> None:
