@@ -297,8 +297,8 @@ def costly(holes: Bools, kept: Bools, most: int) -> Bools:
 def no_proxy(factor: RiskFactor, span: str, lacking: Dates, n_days: int) -> str:
     """Why a factor pays for its holes."""
     return (
-        f"no {span} move on {len(lacking)} of {n_days} business days, the first {lacking[0]}, and no proxy; where its market was closed, "
-        f"name the calendar of {factor.source}"
+        f"no {span} move on {len(lacking)} of {n_days} business days, the first {lacking[0]}, and no proxy; "
+        f"declare one, or the calendar of {factor.source} where its market was closed"
     )
 
 

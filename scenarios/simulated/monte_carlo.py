@@ -89,7 +89,7 @@ class MonteCarloDefinition(BaseModel):
     max_missing: float = Field(
         0.25, ge=0, lt=1, description="a factor without a one-day move on more than this share of days is excluded"
     )
-    max_dropped: MaxDropped = 0.005
+    max_dropped: MaxDropped = 0.01
     max_held_days: int = Field(
         3, ge=0, le=10, description="business days a factor's last level may be held for the base, visibly"
     )
