@@ -35,8 +35,8 @@ demo: setup ## the main job from files to answers; MARKET_DATA=folder for real m
 serve: setup ## serve the HTTP API, with the engine beside it
 	$(BIN)/varlake serve $(ARGS)
 
-test: setup ## run the tests; ARGS='-k name' picks some
-	$(BIN)/python -m pytest $(ARGS)
+test: setup ## run the tests, a process a core up to four; ARGS='-k name' picks some
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal $(ARGS)
 
 test-slow: setup ## run the tests that take longer
 	$(BIN)/python -m pytest -m "slow and not heavy and not benchmark" $(ARGS)

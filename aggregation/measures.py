@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import partial
 
-from aggregation.kernels import tail
+from aggregation.kernels import fitted, peaks, tail
 from aggregation.kernels.estimators import ESTIMATORS, exact_level
 from aggregation.types import NAMES, Measure, RiskQuery, Tail
 from lake.arrays import Floats
@@ -58,6 +59,121 @@ MEASURES: dict[str, Measure] = {
             scales=True,
         ),
         Measure(
+            "es_worst_k",
+            "mean of the k worst losses, k = n (1 - level) rounded up",
+            _LOSS,
+            f"{_HULL}, one edition; spreadsheets",
+            needs_level=True,
+            additive=False,
+            function=tail.mean_of_worst,
+            tail_weights=tail.whole_weights,
+            reading=tail.whole_reading,
+            of_tail=True,
+            scales=True,
+        ),
+        Measure(
+            "es_at_or_beyond",
+            "mean of the losses at or beyond the VaR of the query's estimator",
+            _LOSS,
+            "the conditional mean E[L | L >= VaR] of the sample",
+            needs_level=True,
+            additive=False,
+            function=tail.mean_at_or_beyond,
+            tail_weights=tail.at_or_beyond_weights,
+            of_tail=True,
+            scales=True,
+        ),
+        *(
+            Measure(
+                f"{kind}_normal{ending}",
+                f"{words} of a normal distribution with the mean and standard deviation of the P&L, divisor {divisor}",
+                _LOSS,
+                "Jorion, Value at Risk"
+                if kind == "var"
+                else "McNeil, Frey and Embrechts, Quantitative Risk Management",
+                needs_level=True,
+                additive=False,
+                function=partial(fitted.normal, kind=kind, sample=divisor == "n - 1"),
+                tail_weights=partial(fitted.normal_weights, kind=kind, sample=divisor == "n - 1"),
+                of_tail=True,
+                scales=True,
+                counts=divisor == "n - 1",
+            )
+            for kind, words in (("var", "Value-at-Risk"), ("es", "expected shortfall"))
+            for ending, divisor in (("", "n - 1"), ("_n", "n"))
+        ),
+        *(
+            Measure(
+                f"{kind}_modified",
+                f"{words} by mean, standard deviation, skewness and kurtosis of the P&L, divisor n (Cornish-Fisher)",
+                _LOSS,
+                source,
+                needs_level=True,
+                additive=False,
+                function=function,
+                of_tail=True,
+                undefined="the Cornish-Fisher quantile falls as the level rises, with so much skewness and kurtosis",
+            )
+            for kind, words, function, source in (
+                ("var", "Value-at-Risk", fitted.modified_var, "Favre and Galeano (2002)"),
+                ("es", "expected shortfall", fitted.modified_es, "Boudt, Peterson and Croux (2008)"),
+            )
+        ),
+        *(
+            Measure(
+                f"var_standard_error{ending}",
+                f"standard error of the VaR{words}",
+                "currency",
+                source,
+                needs_level=True,
+                additive=False,
+                function=function,
+                of_tail=True,
+                scales=True,
+                counts=True,
+            )
+            for ending, words, function, source in (
+                ("", ", an order statistic, over all resamples", fitted.standard_error, "Hutson and Ernst (2000)"),
+                ("_normal", " were the P&L normal", fitted.standard_error_normal, f"Kendall and Stuart; {_HULL}"),
+            )
+        ),
+        *(
+            Measure(
+                name,
+                meaning,
+                unit,
+                "McNeil and Frey (2000); Hull, extreme value theory",
+                needs_level=name in ("var_gpd", "es_gpd"),
+                additive=False,
+                function=function,
+                of_tail=True,
+                needs_threshold=name == "exceedance_gpd",
+                of_money=unit not in ("probability", "none"),
+                counts=True,
+                fits_tail=True,
+                undefined=f"fewer than {peaks.FEWEST} losses lie beyond the threshold, the level lies before it or the tail has no mean",
+            )
+            for name, meaning, unit, function in (
+                ("var_gpd", "Value-at-Risk of a generalised Pareto tail fitted to the worst losses", _LOSS, peaks.var),
+                ("es_gpd", "expected shortfall of the fitted tail", _LOSS, peaks.es),
+                (
+                    "exceedance_gpd",
+                    "probability of a loss greater than the threshold by the fitted tail",
+                    "probability",
+                    peaks.exceedance_probability,
+                ),
+                ("gpd_threshold", "loss beyond which the tail is fitted", _LOSS, peaks.fitted_threshold),
+                ("gpd_exceedances", "number of losses that the tail is fitted to", "none", peaks.fitted_count),
+                (
+                    "gpd_shape",
+                    "shape of the fitted tail; 0 is exponential, positive heavier",
+                    "none",
+                    peaks.fitted_shape,
+                ),
+                ("gpd_scale", "scale of the fitted tail", "currency", peaks.fitted_scale),
+            )
+        ),
+        Measure(
             "mean",
             "mean P&L over the scenarios",
             _GAIN,
@@ -85,6 +201,16 @@ MEASURES: dict[str, Measure] = {
             needs_level=False,
             additive=False,
             function=tail.skewness,
+            of_money=False,
+        ),
+        Measure(
+            "kurtosis",
+            "fourth central moment over the squared variance minus 3, divisor n; positive where tails are longer than normal",
+            "none",
+            "Fisher's g2",
+            needs_level=False,
+            additive=False,
+            function=tail.kurtosis,
             of_money=False,
         ),
         Measure(
@@ -205,6 +331,8 @@ def asked_measures(query: RiskQuery) -> list[AskedMeasure]:
     asked: dict[str, AskedMeasure] = {}
     for name in query.measures:
         found = measure(name)
+        if found.fits_tail:
+            found = replace(found, function=partial(found.function, share=_exact(query.tail_share, "tail_share")))
         gain = query.tail == "gain" and found.of_tail
         days = _days(query.scale_to_days, found)
         suffix = ("_gain" if gain else "") + (f"_{days}d" if days else "")
@@ -221,6 +349,14 @@ def asked_measures(query: RiskQuery) -> list[AskedMeasure]:
             column = f"{name}{text}{suffix}"
             asked[column] = AskedMeasure(column, found, argument, query.estimator, "gain" if gain else "loss", days)
     return list(asked.values())
+
+
+def with_fits(query: RiskQuery) -> RiskQuery:
+    """The question with the fit beside the figures of a fitted tail, where it asks for any."""
+    if not any(measure(name).fits_tail for name in query.measures):
+        return query
+    fit = (name for name, m in MEASURES.items() if m.fits_tail and not (m.needs_level or m.needs_threshold))
+    return query.model_copy(update={"measures": tuple(dict.fromkeys((*query.measures, *fit)))})
 
 
 def interval_confidence(query: RiskQuery) -> Fraction | None:

@@ -10,16 +10,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from aggregation.opened import valuation_choice
+from aggregation.opened.valuation_choice import Known
 from aggregation.question import Plan, plan_of, together
 from aggregation.session import Session
 from aggregation.types import Scope, TwoPoints
 from lake.errors import BadInput, NotFound, NotValued
 from lake.tables import Snapshot
-from scenarios.store import find_scenario_set, load_scenario_set, scenario_summaries
-from valuation.sets.store import list_valuation_sets
+from scenarios.store import find_scenario_set, load_stored, scenario_summaries
 from valuation.types import ValuationSet
 
 if TYPE_CHECKING:
+    from scenarios.requests import ScenarioRequest
+    from scenarios.types import ScenarioSummary
     from valuation.sets.requests import ValuationRequest
     from valuation.sets.run import ValuationRun
 
@@ -29,11 +31,11 @@ S = TypeVar("S", bound=Scope)
 T = TypeVar("T", bound=TwoPoints)
 
 
-def valuation_for(snapshot: Snapshot, query: Scope) -> ValuationRequest:
+def valuation_for(known: Known, snapshot: Snapshot, query: Scope) -> ValuationRequest:
     """The valuation that would answer the query in full: what it names, else the scenarios that answer it now.
 
-    Where nothing answers it yet, the recipe of the sample last valued in this lake, on any date, is taken; in a lake without
-    any, the default of valuations. Raises `NotFound` for sets that are not there, `BadInput` for scenarios that cannot be
+    Where nothing answers it yet, the recipe of the standard is taken; in a lake without one, that of the sample last valued,
+    on any date, or the default of valuations. Raises `NotFound` for sets that are not there, `BadInput` for scenarios that cannot be
     put onto the market asked for.
     """
     from valuation.sets.requests import ValuationRequest
@@ -44,9 +46,8 @@ def valuation_for(snapshot: Snapshot, query: Scope) -> ValuationRequest:
         "branches": (query.branch,) if query.branch else (),
         "market_date": query.market_date,
     }
-    seals = list_valuation_sets(snapshot)
     named = query.scenario_set is not None and query.valuation_set is None
-    seal = None if named else _answering(seals, query)
+    seal = None if named else _answering(known, query)
     if seal is not None:
         about |= {
             "scenario_set": seal.scenario_set_id,
@@ -54,7 +55,8 @@ def valuation_for(snapshot: Snapshot, query: Scope) -> ValuationRequest:
             "risk_classes": seal.risk_classes,
         }
         return ValuationRequest(**about)
-    wanted = query.scenario_set or next((s.scenario_set_name for s in reversed(seals) if s.sample), None)
+    last = next((s.scenario_set_name for s in reversed(known.seals) if s.sample), None)
+    wanted = query.scenario_set or known.standard(query).scenario_set or last
     if wanted is None:
         return ValuationRequest(**about)
     return ValuationRequest(**about, **_scenarios(snapshot, wanted, query))
@@ -68,9 +70,10 @@ def plan_scope(session: Session, query: Any) -> Plan:
     from valuation.sets.requests import plan_valuation
 
     snapshot = session.lake.snapshot()
-    request = valuation_for(snapshot, query)
+    known = session.cache.known(snapshot)
+    request = valuation_for(known, snapshot, query)
     plan = plan_valuation(snapshot, request)
-    there = None if plan.work.num_rows else plan.sealed or _answering(list_valuation_sets(snapshot), query)
+    there = None if plan.work.num_rows else plan.sealed or _answering(known, query)
     n_contracts = plan.work.num_rows + plan.members.num_rows if there is None else there.submitted - there.failed
     chosen = session.cache.reduce_of(n_contracts, plan.scenario_set.n_scenarios)
     about = {"reduce": chosen.reduce, "reduce_because": chosen.because}
@@ -103,14 +106,24 @@ def value_request(session: Session, request: ValuationRequest) -> ValuationRun:
     )
 
 
-def _answering(seals: list[ValuationSet], query: Scope) -> ValuationSet | None:
+def _answering(known: Known, query: Scope) -> ValuationSet | None:
     """The valuation set that answers the query as far as it does; None where there is none, unless it was named."""
     try:
-        return valuation_choice.valuation_sets(seals, query)[0]
+        return valuation_choice.valuation_sets(known, query)[0]
     except NotFound:
         if query.valuation_set is not None:
             raise
         return None
+
+
+def stored_recipe(snapshot: Snapshot, wanted: str) -> tuple[ScenarioSummary, ScenarioRequest]:
+    """A stored set by name or id, the newest, and the recipe by which it is made on any date."""
+    from scenarios.requests import ScenarioRequest
+
+    stored = find_scenario_set(snapshot, wanted)
+    definition = load_stored(snapshot, stored).definition
+    parameters = {k: v for k, v in definition.items() if k not in ("method", "market_date")}
+    return stored, ScenarioRequest(method=stored.method, parameters=parameters, name=stored.name)
 
 
 def _scenarios(snapshot: Snapshot, wanted: str, query: Scope) -> dict[str, Any]:
@@ -124,10 +137,8 @@ def _scenarios(snapshot: Snapshot, wanted: str, query: Scope) -> dict[str, Any]:
     there = [r for r in rows if wanted in (r.name, r.scenario_set_id) and r.market_date == market]
     if there:
         return {"scenario_set": max(there, key=lambda r: r.version).scenario_set_id}
-    stored = find_scenario_set(snapshot, wanted)
-    definition = load_scenario_set(snapshot, stored.scenario_set_id).definition
-    parameters = {k: v for k, v in definition.items() if k not in ("method", "market_date")}
-    name = stored.name
+    stored, recipe = stored_recipe(snapshot, wanted)
+    name, parameters = recipe.name, dict(recipe.parameters)
     if by_id and stored.sample:
         if "window_end" not in GENERATORS[stored.method].definition.model_fields:
             raise BadInput(

@@ -136,10 +136,21 @@ def read(name: str, given: Mapping[str, Any]) -> BaseModel:
     return validated(model, given, "question")
 
 
+def settled(session: Session, query: Any) -> Any:
+    """The query in the currency of the lake's standard, or of the desk's that it is about, where it names none."""
+    if "currency" in query.model_fields_set or "currency" not in type(query).model_fields:
+        return query
+    from aggregation.opened.valuation_choice import standard_for  # noqa: PLC0415 - see `ask`
+
+    currency = standard_for(session.cache.standards(session.lake.snapshot("standards")), query).currency
+    return query if currency is None else query.model_copy(update={"currency": currency})
+
+
 def ask(session: Session, name: str, query: BaseModel) -> Any:
     """The answer, sealed with its receipt; raises `NotValued` where a valuation is missing."""
     from aggregation.question import seal  # noqa: PLC0415 - with Arrow, which a table of names needs not
 
+    query = settled(session, query)
     return seal(question(name).answer(session, query), name, query)
 
 
@@ -148,10 +159,11 @@ def plan(session: Session, name: str, query: BaseModel) -> Plan:
     from aggregation.question import Plan  # noqa: PLC0415 - see `ask`
 
     make = question(name).plan
-    return Plan() if make is None else make(session, query)
+    return Plan() if make is None else make(session, settled(session, query))
 
 
 def value(session: Session, name: str, query: BaseModel) -> Any:
     """Values what is missing; the query to ask then. The session must be one that writes."""
     make = question(name).value
+    query = settled(session, query)
     return query if make is None else make(session, query)

@@ -70,9 +70,11 @@ def name_inputs(inputs: Inputs) -> dict[str, Any]:
         "scenario_set_id": seal.scenario_set_id,
         "scenario_set_name": seal.scenario_set_name,
         "scenario_set_version": scenarios.version,
+        "standard": inputs.standard.to_dict() if seal.sample else None,  # chosen scenarios are asked for by name
         "method": scenarios.method,
         "scenario_count": inputs.vectors.n_scenarios,
         "horizon_days": scenarios.horizon_days,
+        "window": scenarios.window,
         **({"dropped_days": dict(scenarios.dropped)} if scenarios.dropped else {}),
         "weighted": scenarios.weights is not None,
         "synthetic": scenarios.synthetic,

@@ -1,7 +1,7 @@
-"""Replays: a receipt's question asked again of the lake as it was, and its bits compared.
+"""Replays: a receipt's question asked again of the lake as it was, its bits compared, and every figure that was shown with it.
 
-Everything that may differ is looked at by name: the receipt itself, positions, valuation set, scenario set, market data,
-code, libraries. The kind of a receipt is the name of a question, so that every question replays.
+Everything that may differ is looked at by name: the figures, the receipt itself, positions, valuation set, scenario set, market
+data, code, libraries. The kind of a receipt is the name of a question, so that every question replays.
 """
 
 from __future__ import annotations
@@ -15,9 +15,11 @@ from typing import Any, Literal
 import pyarrow as pa
 
 from aggregation.answer import Answer
+from aggregation.differences import Altered, differences
 from aggregation.opened.opened_lake import fresh_cache
 from aggregation.questions import QUESTIONS, ask, read
 from aggregation.receipts import (
+    VOLATILE,
     code_digest,
     libraries,
     market_data_digest,
@@ -29,14 +31,24 @@ from aggregation.types import Point, Scope
 from lake.canonical import digest
 from lake.errors import BadInput, NotFound, VarlakeError, unknown
 from lake.schemas import TABLES
-from lake.tables import Lake, code_version
+from lake.tables import NEVER_WRITTEN, Lake, code_version
 from scenarios.store import load_scenario_set, scenario_set_digest
 from valuation.sets.plan import all_pricers_version
 
 State = Literal["same", "changed", "missing", "damaged"]
-Verdict = Literal["same bits", "other bits", "not recomputed"]
+Verdict = Literal["same bits", "other bits", "altered", "not recomputed"]
 Receipt = Mapping[str, Any]
-
+# of a receipt: what is of one run, is a digest of the rest, or is among the inputs looked at by name
+_LOOKED_AT = (
+    "query_digest",
+    "result_digest",
+    "answer_digest",
+    "code_version",
+    "code_digest",
+    "libraries",
+    "pricer_version",
+)
+_SKIPPED = (*VOLATILE, *_LOOKED_AT, "next_cursor")
 
 Question = Mapping[str, Any]
 
@@ -112,7 +124,11 @@ class InputState(Answer):
 
 @dataclass(frozen=True)
 class Replay(Answer):
-    """`verdict`: whether the recomputed answer has the same bits. `inputs`: the state of every input. `why`: what hindered."""
+    """Whether the recomputed answer has the same bits.
+
+    verdict : `altered` where the receipt's answer has the same bits and what is shown is not that answer. inputs : the state of
+    every input. why : what hindered. changed : every figure, text and row shown that is not as recomputed.
+    """
 
     verdict: Verdict
     kind: str
@@ -120,10 +136,11 @@ class Replay(Answer):
     recomputed_digest: str | None
     inputs: tuple[InputState, ...]
     why: str | None = None
+    changed: tuple[Altered, ...] = ()
 
 
-def read_receipt(path: Path) -> Receipt:
-    """The receipt in a file: a receipt by itself, or a whole answer as `--json` and the API give it."""
+def read_kept(path: Path) -> Mapping[str, Any]:
+    """What is in a file: a receipt by itself, or a whole answer as `--json` and the API give it."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -132,7 +149,8 @@ def read_receipt(path: Path) -> Receipt:
         raise BadInput(
             f"{path} is not JSON: {error}. Give an answer of `varlake var --json`, or its receipt."
         ) from None
-    return receipt_in(found, str(path))
+    receipt_in(found, str(path))
+    return dict(found)
 
 
 def receipt_in(found: Any, where: str = "the body") -> Receipt:
@@ -152,67 +170,76 @@ def receipt_in(found: Any, where: str = "the body") -> Receipt:
     return dict(receipt)
 
 
-def replay(lake: Lake, receipt: Receipt) -> Replay:
-    """Asks the receipt's question of the lake at the receipt's table versions; names every input that is not as it was.
+def replay(lake: Lake, kept: Mapping[str, Any]) -> Replay:
+    """Asks the receipt's question of the lake at the receipt's table versions; names every input that is not as it was, and
+    everything shown that is not as recomputed. kept : an answer as JSON has it, or its receipt alone.
 
     The lake's own files are read, not what queries keep of them.
     """
+    receipt = receipt_in(kept)
+    alone = kept.keys() <= {"receipt"} or "receipt" not in kept
     states = _inputs(lake, receipt)
     # one digest over everything that is said; receipts made before there was one have that of the figures
     which = "answer_digest" if "answer_digest" in receipt else "result_digest"
     result = {"kind": receipt["kind"], "result_digest": receipt[which], "inputs": tuple(states)}
     try:
-        versions = {str(k): int(v) for k, v in receipt["table_versions"].items() if k in TABLES}
+        # a receipt of before there were standards was answered without one
+        named = {"standards": NEVER_WRITTEN, **receipt["table_versions"]}
+        versions = {str(k): int(v) for k, v in named.items() if k in TABLES}
         then = lake.at(versions)
         with fresh_cache(then) as cache:
             name, question = question_of(receipt)
-            again = ask(reading(then, cache), name, read(name, question)).receipt
+            again = ask(reading(then, cache), name, read(name, question))
     except (VarlakeError, OSError, pa.ArrowException) as error:
         why = error.message if isinstance(error, VarlakeError) else f"A file of the lake cannot be read: {error}"
         return Replay("not recomputed", recomputed_digest=None, why=why, **result)
-    same = again[which] == receipt[which]
-    return Replay(
-        "same bits" if same else "other bits",
-        recomputed_digest=again[which],
-        why=None if same else _why(states),
-        **result,
+    older = {s.state for s in states if s.input == "code"} != {"same"}
+    # receipts made before questions had one name write the question in their own way, and so did their answers
+    skip = _SKIPPED if which == "answer_digest" else (*_SKIPPED, "receipt", "receipts", "query")
+    shown, told = ({"receipt": receipt}, {"receipt": again.receipt}) if alone else (kept, again.to_dict())
+    changed = tuple(differences(shown, told, skip=skip, older=older))
+    recomputed = again.receipt[which]
+    same = recomputed == receipt[which]
+    sound = not changed and states[0].state == "same"
+    # a later version may say more beside what is shown; then all that is shown is held to the bit
+    all_shown = older and not alone
+    verdict: Verdict = "same bits" if sound and (same or all_shown) else "altered" if same else "other bits"
+    reason = None if verdict == "same bits" else _why(states, changed)
+    return Replay(verdict, recomputed_digest=recomputed, why=reason, changed=changed, **result)
+
+
+def _why(states: list[InputState], changed: tuple[Altered, ...]) -> str:
+    suspects = [s.input for s in states if s.state != "same"]
+    told = [f"Not as the receipt has it: {', '.join(suspects)}."] if suspects else []
+    if changed:
+        told.insert(0, f"Shown otherwise than recomputed: {len(changed)}, first {changed[0].place}.")
+    return (
+        " ".join(told) or "Every input is as the receipt has it, and the result is not: please report this as a defect."
     )
 
 
-def _why(states: list[InputState]) -> str:
-    suspects = [s.input for s in states if s.state != "same"]
-    if suspects:
-        return f"Not as the receipt has it: {', '.join(suspects)}."
-    return "Every input is as the receipt has it, and the result is not: please report this as a defect."
-
-
 def _inputs(lake: Lake, receipt: Receipt) -> list[InputState]:
-    told = own_digest(receipt)
-    states = [_state("receipt", "damaged", receipt["receipt_digest"], told)]
-    for part in _parts(receipt):
-        states += [
-            _positions(lake, part),
-            _valuation_set(lake, part),
-            _scenario_set(lake, part),
-            _market_data(lake, part),
-            _state("code", "changed", _code(part), f"{code_version()} {code_digest()}"),
-            _state("pricers", "changed", part["pricer_version"], all_pricers_version()),
-            _state("libraries", "changed", _listed(part["libraries"]), _listed(libraries())),
-        ]
+    """The receipt itself, and every input that it names anywhere; raises `BadInput` where it names one as none is named."""
+    states = [_state("receipt", "damaged", receipt["receipt_digest"], own_digest(receipt))]
+    try:
+        states += [look(lake, part) for part in _parts(receipt) for key, look in _LOOK.items() if key in part]
+    except (LookupError, TypeError, AttributeError, ValueError):
+        raise BadInput(
+            "This receipt does not name its inputs as a receipt of an answer does. Give it unchanged."
+        ) from None
     return list(dict.fromkeys(states))  # two sides of a comparison share what they share
 
 
 def _parts(receipt: Any) -> list[Receipt]:
-    """The parts of a receipt that name inputs: itself, or the sides of a comparison."""
+    """A receipt and all parts of it: the sides of a comparison, the days of a series."""
     if not isinstance(receipt, Mapping):
         return []
-    if "valuation_set_digest" in receipt:
-        return [receipt]
-    return [part for value in receipt.values() for part in _parts(value)]
+    return [receipt, *(part for value in receipt.values() for part in _parts(value))]
 
 
-def _code(part: Receipt) -> str:
-    return f"{part['code_version']} {part['code_digest']}"
+def _code(_: Lake, part: Receipt) -> InputState:
+    told = f"{part['code_version']} {part['code_digest']}"
+    return _state("code", "changed", told, f"{code_version()} {code_digest()}")
 
 
 def _state(name: str, otherwise: State, was: object, now: object) -> InputState:
@@ -293,3 +320,15 @@ def _market_data(lake: Lake, receipt: Receipt) -> InputState:
         f"version {version} {was}",
         f"version {newest} {latest}" if latest != was else f"version {version} {was}",
     )
+
+
+# key of a receipt that names an input, and what looks at that input
+_LOOK: Mapping[str, Callable[[Lake, Receipt], InputState]] = {
+    "positions_files": _positions,
+    "valuation_set_digest": _valuation_set,
+    "scenario_set_id": _scenario_set,
+    "market_data_digest": _market_data,
+    "code_digest": _code,
+    "pricer_version": lambda _, part: _state("pricers", "changed", part["pricer_version"], all_pricers_version()),
+    "libraries": lambda _, part: _state("libraries", "changed", _listed(part["libraries"]), _listed(libraries())),
+}

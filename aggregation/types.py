@@ -31,6 +31,7 @@ Model = TypeVar("Model", bound=BaseModel)
 
 CoverageStatus = Literal["complete", "with substitutes", "partial", "invalid"]
 Tail = Literal["loss", "gain"]
+Translation = Literal["scenario", "spot"]
 
 
 def _decimal_text(value: Any) -> Any:
@@ -63,7 +64,9 @@ LABEL = "a text that may hold commas, such as a scenario"
 Label = Annotated[str, LABEL]
 # one of DIMENSIONS, a level of a hierarchy, or an attribute
 DimensionName = Annotated[str, WithJsonSchema({"type": "string", "pattern": r"^([a-z][a-z0-9_]{0,63}|attribute\..+)$"})]
-Currency = Annotated[str, Field(pattern="^[A-Z]{3}$")]
+Currency = Annotated[
+    str, Field(pattern="^[A-Z]{3}$"), BeforeValidator(lambda c: c.upper() if isinstance(c, str) else c)
+]
 
 
 NAMES: dict[str, Collection[str]] = {}  # of measures and estimators; each dictionary enters itself
@@ -206,7 +209,19 @@ class Positions(BaseModel):
     where: tuple[Condition, ...] = Field(
         (), description="filters, such as desk=Rates,FX or book!=B1, all of which must hold"
     )
-    currency: Currency = Field("USD", description="reporting currency, ISO 4217, such as USD")
+    currency: Currency = Field(
+        "USD", description="reporting currency, ISO 4217, such as USD; where none is given, that of the lake's standard"
+    )
+
+
+class Translated(Positions):
+    """Whose P&L under chosen scenarios, and whether it holds the translation of values in other currencies."""
+
+    translation: Translation = Field(
+        "scenario",
+        description="exchange rates of the P&L: scenario, the value at the scenario's less the value at the base's; or spot, P&L at "
+        "the base's alone, without translation of the value",
+    )
 
 
 class Point(BaseModel):
@@ -217,7 +232,9 @@ class Point(BaseModel):
     as_of: Day = Field(description="valuation date; also the date of market and positions unless those are given")
     positions_date: Day | None = Field(None, description="date of the book, when not as_of")
     market_date: Day | None = Field(None, description="date of the base market, when not as_of")
-    scenario_set: str | None = Field(None, description="scenario set name or id; default the one last valued for as_of")
+    scenario_set: str | None = Field(
+        None, description="scenario set name or id; default the standard of the lake or desk"
+    )
     valuation_set: str | None = Field(None, description="valuation set id; default the newest that fits")
     branch: str | None = Field(
         None,
@@ -256,6 +273,9 @@ class Figures(BaseModel):
     tail: Tail = Field("loss", description="the tail that is measured: loss, or gain, which is the measure of -P&L")
     thresholds: tuple[Threshold, ...] = Field(
         (), max_length=32, description="losses whose exceedance probability is asked for"
+    )
+    tail_share: Level = Field(
+        "0.1", description="share of the scenarios, the worst ones, that the generalised Pareto measures are fitted to"
     )
     scale_to_days: Annotated[int, Field(ge=1, le=250), BeforeValidator(whole)] | None = Field(
         None, description="scale to this horizon by the square root of time; default the scenarios' own"
@@ -330,7 +350,9 @@ class Measure:
     with the gain tail is that of -P&L. scales : it grows with the square root of time. of_money : it is in the currency.
     needs_threshold : the parameter `level` holds a loss in the currency. reading(n, level, weighted, estimator) : how it reads
     ranked scenarios (`tail.RankReading`), where it does. sampled : resampling the scenarios tells its sampling error. Ask
-    through `measures.asked_measures`.
+    through `measures.asked_measures`. counts : it depends on how many scenarios there are, so that one drawn twice is two of them and not
+    one of twice the weight. fits_tail : its function takes the `share` of the scenarios that a tail is fitted to. undefined : where
+    it is NaN.
     """
 
     name: str
@@ -347,6 +369,9 @@ class Measure:
     needs_threshold: bool = False
     reading: Any = None
     sampled: bool = True
+    counts: bool = False
+    fits_tail: bool = False
+    undefined: str = "the P&L does not vary"
 
 
 @dataclass(frozen=True)

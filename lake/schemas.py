@@ -386,6 +386,21 @@ BRANCHES = Table(
     key=("name", "version"),
 )
 
+STANDARDS = Table(
+    "standards",
+    "a version of what a question is answered from that names no scenarios and no currency; immutable",
+    (
+        Column("desk", pa.string(), "desk it holds for; null for the whole lake"),
+        Column("version", pa.int32(), "1, 2, ... within the desk; the newest counts"),
+        Column("scenario_set", pa.string(), "name of the scenario set; null for that of the lake"),
+        Column("currency", pa.string(), "reporting currency; null for that of the lake"),
+        Column("reason", pa.string(), "why it was set, in words"),
+        Column("code_version", pa.string(), "varlake version that stored it"),
+        Column("created_at", INSTANT, "when it was stored"),
+    ),
+    key=("desk", "version"),
+)
+
 TABLES: dict[str, Table] = {
     t.name: t
     for t in (
@@ -405,5 +420,6 @@ TABLES: dict[str, Table] = {
         ACTUAL_PNL,
         BRANCH_POSITIONS,
         BRANCHES,
+        STANDARDS,
     )
 }

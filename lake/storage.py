@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 
 from lake.canonical import digest
 from lake.errors import BadInput
-from lake.schemas import TABLES
+from lake.schemas import SCENARIO_CALIBRATIONS, TABLES
 
 
 @dataclass(frozen=True)
@@ -108,15 +108,33 @@ def _stats(table: pa.Table) -> str:
     return json.dumps({"numRecords": table.num_rows, "minValues": least, "maxValues": greatest, "nullCount": nulls})
 
 
+def _without_minus_zero(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Doubles, alone or in lists, whose zeros have no sign: engines that compare dictionaries tell -0.0 from 0.0."""
+    if pa.types.is_floating(column.type):
+        return pc.add(column, 0.0)
+    if not (pa.types.is_list(column.type) and pa.types.is_floating(column.type.value_type)):
+        return column
+    chunks = [
+        pa.Array.from_buffers(c.type, len(c), c.buffers()[:2], -1, c.offset, [pc.add(c.values, 0.0)])
+        for c in column.chunks
+    ]
+    return pa.chunked_array(chunks, column.type)
+
+
 def write_data_file(root: Path, name: str, table: pa.Table, partition: Mapping[str, Any] | None = None) -> DataFile:
     """Writes one Parquet file of table `name` below the lake folder `root`; any process may, no commit is made.
 
     `table` has the columns of the table's file schema (partition columns are given in `partition`).
     Vectors are stored plain and uncompressed: doubles of P&L hardly compress, and reading them should cost a copy.
+    Minus zero becomes zero.
     """
     definition = TABLES[name]
     values = {column: partition_text(column, (partition or {})[column]) for column in definition.partition_by}
     table = table.select(definition.file_schema.names).cast(definition.file_schema)
+    if (
+        name != SCENARIO_CALIBRATIONS.name
+    ):  # whose bits are under the id of their set, which is checked at every reading
+        table = pa.table([*map(_without_minus_zero, table.columns)], schema=definition.file_schema)
     flat = [f.name for f in definition.file_schema if not pa.types.is_list(f.type)]
     sink = pa.BufferOutputStream()
     pq.write_table(

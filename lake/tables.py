@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
+from pyarrow.fs import LocalFileSystem, SubTreeFileSystem
 
 from lake.errors import BadInput, NotFound, unknown
 from lake.schemas import TABLES, Table
@@ -168,9 +169,12 @@ class Lake:
         schema, known = table_called(name).schema.remove_metadata(), _opened.get(self.path / name)
         if known is not None and known.table is table and known.dataset is not None:
             return known.dataset
+        # Delta's own file system is Python: Arrow's threads let go of its buffers after the read has returned, and a process
+        # that ends at that moment is aborted ("terminate called without an active exception")
+        folder = SubTreeFileSystem(str(self.path / name), LocalFileSystem())
         if among is not None:
-            return table.to_pyarrow_dataset(schema=schema, file_pruning_predicate=_pruning(among))
-        dataset = table.to_pyarrow_dataset(schema=schema)
+            return table.to_pyarrow_dataset(schema=schema, filesystem=folder, file_pruning_predicate=_pruning(among))
+        dataset = table.to_pyarrow_dataset(schema=schema, filesystem=folder)
         if known is not None and known.table is table:
             known.dataset = dataset
         return dataset

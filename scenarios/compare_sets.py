@@ -9,14 +9,12 @@ import numpy as np
 
 from lake.errors import BadInput
 from lake.tables import Snapshot
-from scenarios.store import find_scenario_set, load_scenario_set
+from scenarios.store import find_scenario_set, load_stored
 
 
 def scenario_diff(snapshot: Snapshot, one: str, two: str, as_of: dt.date | None = None) -> list[dict[str, Any]]:
     """Factors whose base or levels differ between two stored sets: a row each, by id, with their largest difference."""
-    left, right = (
-        load_scenario_set(snapshot, find_scenario_set(snapshot, s, as_of).scenario_set_id) for s in (one, two)
-    )
+    left, right = (load_stored(snapshot, find_scenario_set(snapshot, s, as_of)) for s in (one, two))
     if left.n_scenarios != right.n_scenarios:
         raise BadInput(
             f"{one} has {left.n_scenarios} scenarios and {two} has {right.n_scenarios}; levels are compared one by one."

@@ -83,19 +83,20 @@ def validate(s: ScenarioSet) -> None:
 
 
 def save_scenario_set(committer: Committer, s: ScenarioSet) -> ScenarioSet:
-    """Stores the set and returns it with its id and version; the same content under the same name is stored once."""
+    """Stores the set and returns it with its id and version.
+
+    The same content under the same name is stored once, unless the name has since been given to another content: then it is
+    the newest version again, since that is the one a name means.
+    """
     validate(s)
     s = dataclasses.replace(s, scenario_set_id=scenario_set_digest(s))
-    lake = committer.lake
-    columns = ["scenario_set_id", "name", "market_date", "version"]
-    stored = lake.read("scenario_sets", columns, among={"market_date": [s.market_date]}).to_pylist()
-    for row in stored:
-        if row["scenario_set_id"] == s.scenario_set_id and row["name"] == s.name:
-            return dataclasses.replace(s, version=row["version"])
-    version = 1 + max(
-        (r["version"] for r in stored if (r["name"], r["market_date"]) == (s.name, s.market_date)), default=0
-    )
-    s = dataclasses.replace(s, version=version)
+    columns = ["scenario_set_id", "name", "version"]
+    rows = committer.lake.read("scenario_sets", columns, among={"market_date": [s.market_date]}).to_pylist()
+    versions = {r["version"]: r["scenario_set_id"] for r in rows if r["name"] == s.name}
+    newest = max(versions, default=0)
+    if versions.get(newest) == s.scenario_set_id:
+        return dataclasses.replace(s, version=newest)
+    s = dataclasses.replace(s, version=newest + 1)
     # levels first: a set is visible only when its row in scenario_sets is
     if isinstance(s.levels, SimulatedLevels):
         committer.put("scenario_calibrations", _calibrations_table(s, s.levels))
@@ -201,6 +202,14 @@ def scenario_summaries(at: Lake | Snapshot) -> list[ScenarioSummary]:
     return [ScenarioSummary.from_row(r) for r in rows]
 
 
+def ids_by_name(at: Lake | Snapshot) -> dict[str, dict[str, int]]:
+    """Names of scenario sets, each to the ids it stands for, with the newest version of the name that an id is."""
+    found: dict[str, dict[str, int]] = {}
+    for row in at.read("scenario_sets", ["name", "scenario_set_id", "version"]).sort_by("version").to_pylist():
+        found.setdefault(row["name"], {})[row["scenario_set_id"]] = row["version"]
+    return found
+
+
 def find_scenario_set(at: Lake | Snapshot, name_or_id: str, market_date: dt.date | None = None) -> ScenarioSummary:
     """A set by id, or by name at a market date (newest version); raises `NotFound` with the nearest names."""
     sets = scenario_summaries(at)
@@ -217,9 +226,17 @@ def find_scenario_set(at: Lake | Snapshot, name_or_id: str, market_date: dt.date
 
 
 def load_scenario_set(at: Lake | Snapshot, scenario_set_id: str) -> ScenarioSet:
-    """A stored set by id, whole. Sets are immutable: the last few are kept in memory."""
-    lake = at.lake if isinstance(at, Snapshot) else at
-    return _load(str(lake.path), scenario_set_id)
+    """A stored set by id, whole, under the first of its names. Sets are immutable: the last few are kept in memory."""
+    return _load(str(_lake(at).path), scenario_set_id, None, None)
+
+
+def load_stored(at: Lake | Snapshot, found: ScenarioSummary) -> ScenarioSet:
+    """The stored set of a summary, whole, under its name and with its recipe: one content may have several."""
+    return _load(str(_lake(at).path), found.scenario_set_id, found.name, found.version)
+
+
+def _lake(at: Lake | Snapshot) -> Lake:
+    return at.lake if isinstance(at, Snapshot) else at
 
 
 def load_on_market(at: Lake | Snapshot, name_or_id: str, market_date: dt.date) -> ScenarioSet:
@@ -227,7 +244,7 @@ def load_on_market(at: Lake | Snapshot, name_or_id: str, market_date: dt.date) -
     found = find_scenario_set(at, name_or_id, market_date)
     if found.market_date != market_date:
         raise BadInput(f"Scenario set {name_or_id} is of {found.market_date}, but market date {market_date} was given.")
-    return load_scenario_set(at, found.scenario_set_id)
+    return load_stored(at, found)
 
 
 def _stored(lake: Lake, scenario_set_id: str) -> tuple[pa.Table, Floats]:
@@ -262,7 +279,7 @@ def _matrix(lists: pa.ChunkedArray, n_rows: int) -> Floats:
 
 
 @functools.lru_cache(maxsize=4)
-def _load(path: str, scenario_set_id: str) -> ScenarioSet:
+def _load(path: str, scenario_set_id: str, name: str | None, version: int | None) -> ScenarioSet:
     lake = Lake(path)
     this = {"scenario_set_id": [scenario_set_id]}
     rows = lake.read("scenario_sets", among=this).to_pylist(maps_as_pydicts="strict")
@@ -273,7 +290,9 @@ def _load(path: str, scenario_set_id: str) -> ScenarioSet:
             lake.read("scenario_sets", ["scenario_set_id"])["scenario_set_id"].to_pylist(),
             error=NotFound,
         )
-    row = rows[0]
+    # of one content the oldest row goes first, so that what a process finds does not depend on the order of files
+    rows.sort(key=lambda r: r["created_at"])
+    row = next((r for r in rows if (r["name"], r["version"]) == (name, version)), rows[0])
     definition = json.loads(row["definition"])
     levels: Floats | SimulatedLevels
     factor_rows = lake.read("scenario_calibrations", among=this).sort_by("position")

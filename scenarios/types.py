@@ -6,6 +6,7 @@ import abc
 import datetime as dt
 import functools
 import json
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -44,6 +45,8 @@ class FactorType:
     shift_type: ShiftType
     unit: str
     meaning: str
+    plausible: tuple[float, float] = (-math.inf, math.inf)
+    """Levels beyond are held back until somebody says that they are meant: most are in another unit."""
 
 
 # Prices and lognormal vols move by relative return, rates and spreads absolutely, and whatever can be negative
@@ -55,16 +58,18 @@ FACTOR_TYPES: dict[str, FactorType] = {
         RiskClass.FX, ShiftType.RELATIVE, "quote per base", "units of quote currency for one of base"
     ),
     "zero_rate": FactorType(
-        RiskClass.RATES, ShiftType.ABSOLUTE, "fraction a year", "continuously compounded zero rate"
+        RiskClass.RATES, ShiftType.ABSOLUTE, "fraction a year", "continuously compounded zero rate", (-0.05, 0.3)
     ),
     "par_yield": FactorType(
-        RiskClass.RATES, ShiftType.ABSOLUTE, "fraction a year", "par yield, semi-annual bond basis"
+        RiskClass.RATES, ShiftType.ABSOLUTE, "fraction a year", "par yield, semi-annual bond basis", (-0.05, 0.3)
     ),
     "implied_vol": FactorType(
-        RiskClass.VOLATILITY, ShiftType.RELATIVE, "fraction a year", "lognormal implied volatility"
+        RiskClass.VOLATILITY, ShiftType.RELATIVE, "fraction a year", "lognormal implied volatility", (0.002, 3.0)
     ),
     "commodity_price": FactorType(RiskClass.COMMODITY, ShiftType.RELATIVE, "currency per unit", "price of a commodity"),
-    "credit_spread": FactorType(RiskClass.CREDIT, ShiftType.ABSOLUTE, "fraction a year", "spread over government"),
+    "credit_spread": FactorType(
+        RiskClass.CREDIT, ShiftType.ABSOLUTE, "fraction a year", "spread over government", (-0.05, 0.5)
+    ),
 }
 
 SHARES = ("equity_price", "index_level")  # types of factors that a share or an index is priced on
@@ -201,7 +206,21 @@ class FactorIndex:
             error=MissingRiskFactor,
         )
 
+    def without_rate(self, currencies: Iterable[str], reporting: str) -> dict[str, str]:
+        """The currencies that have no exchange rate into the reporting currency, and what to do about positions in them."""
+        gone = {}
+        for currency in sorted(set(currencies)):
+            try:
+                self.fx_path(currency, reporting)
+            except MissingRiskFactor as error:
+                gone[currency] = (
+                    f"Positions in {currency} cannot be reported in {reporting}: the market has no exchange rate between them. "
+                    f"{error.message} Load one, or leave them out with the filter currency!={currency}."
+                )
+        return gone
 
+
+NOT_SCALED = "not scaled: "  # what `fitted` says of a factor that keeps its moves begins so
 LARGEST_ARRAY = 1 << 30  # bytes of generated levels that are made as one array
 
 
@@ -282,6 +301,18 @@ class ScenarioDetails(ScenarioSummary):
     proxied: Mapping[str, str]
     dropped: Mapping[str, str]
     holidays: Mapping[str, str]
+    fitted: Mapping[str, str]
+
+    @property
+    def unscaled(self) -> list[str]:
+        """Risk factors that keep their moves where those of others are scaled by volatility."""
+        return [factor for factor, text in self.fitted.items() if text.startswith(NOT_SCALED)]
+
+    @property
+    def window(self) -> str | None:
+        """First and last scenario where they are days of history; None for generated or chosen ones."""
+        ends = [label for label in self.labels[:1] + self.labels[-1:] if _DAY.fullmatch(label)]
+        return " to ".join(ends) if len(ends) == 2 and self.sample else None
 
 
 def days_left_out(dropped: Mapping[str, str]) -> list[str]:
@@ -304,12 +335,15 @@ def _first(texts: Sequence[str], n: int, comma: str = ", ") -> str:
     return comma.join(texts[:n]) + (f" and {len(texts) - n:,} more" if len(texts) > n else "")
 
 
+_DAY = re.compile(r"\d{4}-\d\d-\d\d")
+
+
 def _plain(name: str, value: Any) -> Any:
     if name == "definition":
         return json.loads(value or "{}")
     if name in ("horizons", "labels"):
         return tuple(value or ())
-    if name in ("excluded", "held", "proxied", "dropped", "holidays"):
+    if name in ("excluded", "held", "proxied", "dropped", "holidays", "fitted"):
         return value or {}
     return tuple(value) if name == "weights" and value is not None else value
 
@@ -343,7 +377,7 @@ class ScenarioSet:
     proxied : risk factor id to the factor and beta that stand in where its own moves are missing, and in how many scenarios.
     holidays : scenario label to the markets closed on that day, whose factors are unchanged in it.
     derived : shocked risk factor id that no step of a bespoke scenario names to why it moves all the same.
-    fitted : risk factor id to the model fitted to its moves, with its parameters.
+    fitted : risk factor id to the model fitted to its moves, with its parameters, or why they are not scaled (`NOT_SCALED`).
     horizons : business days of T1, T2, ... where every path has a scenario at each, in that order (T0 is 0 days); empty
     where all scenarios span `horizon_days`, which is the longest of them otherwise.
     calibration : what the calibration of a random method found, by name, in words or figures.

@@ -47,13 +47,16 @@ class _Clock:
         display.say(f"[{self.steps[name]:6.1f} s] {name}")
 
 
-def run_demo(market_data: Path | None, positions: int, folder: Path) -> None:
-    """Runs the demo in `folder`, which is made anew; `market_data` is the folder of the real files, None for synthetic."""
+def run_demo(market_data: Path | None, positions: int, folder: Path, *, anew: bool = False) -> None:
+    """Runs the demo in `folder`; `market_data` is the folder of the real files, None for synthetic.
+
+    A demo that is there is kept, with whatever was done in its lake, and the new one is made beside it; `anew` deletes it.
+    """
     if market_data is not None and not market_data.is_dir():
         raise BadInput(
             f"The market data folder {market_data} is not there; leave --market-data out for a synthetic market."
         )
-    _fresh(folder)
+    folder = _fresh(folder, anew)
     settings = Settings(lake=folder / "lake")
     files = folder / "files"
     clock = _Clock()
@@ -120,11 +123,20 @@ def run_demo(market_data: Path | None, positions: int, folder: Path) -> None:
     display.say(f"Ask on: varlake var --lake {lake.path} --as-of {AFTER} --by desk,book")
 
 
-def _fresh(folder: Path) -> None:
-    """Removes the last demo's folder, and nothing that is not a demo's."""
-    if folder.exists():
-        if any(folder.iterdir()) and not (folder / _MARK).is_file():
+def _fresh(folder: Path, anew: bool) -> Path:
+    """The empty folder of the demo: the one named, or the next beside it; removes nothing that is not a demo's."""
+    if folder.exists() and any(folder.iterdir()):
+        if not (folder / _MARK).is_file():
             raise BadInput(f"{folder} holds something else than a demo; name another with --folder.")
-        shutil.rmtree(folder)
-    folder.mkdir(parents=True)
-    (folder / _MARK).write_text("Made by varlake demo, and made anew by the next.\n")
+        if anew:
+            shutil.rmtree(folder)
+        else:
+            kept, n = folder, 2
+            while (folder := kept.with_name(f"{kept.name}-{n}")).exists():
+                n += 1
+            display.say(
+                f"{kept} holds a demo and is kept; this one is made in {folder}. --anew makes {kept.name} anew."
+            )
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / _MARK).write_text("Made by varlake demo; --anew deletes it.\n")
+    return folder

@@ -211,6 +211,29 @@ def _lake(path: Path) -> Iterator[Finding]:
             advice = f"Look at the newest files of {lake.path / name / '_delta_log'}; restore the table from a copy if need be."
             yield Finding(f"table {name}", "fail", found, advice)
 
+    yield from _calendars(lake)
+
+
+def _calendars(lake: Lake) -> Iterator[Finding]:
+    """Whether the calendars of the contracts know the holidays of all their dates."""
+    try:
+        # QuantLib takes a second, and may be what is missing
+        from valuation.books.contracts import contract_notes, positions_dates  # noqa: PLC0415
+        from valuation.types import Contract  # noqa: PLC0415
+
+        dates = positions_dates(lake)
+        if not dates:
+            return
+        notes = contract_notes(Contract.of(lake.read("contracts", list(Contract._fields))), dates[0])
+    except Exception as error:  # the package or the table that fails is told above
+        yield Finding("calendars", "warn", f"not examined: {error}", "See the findings above.")
+        return
+    if notes:
+        advice = "Upgrade QuantLib where a newer one lists these years; until then such dates are a day or more early."
+        yield Finding("calendars", "warn", " ".join(notes), advice)
+    else:
+        yield Finding("calendars", "ok", "know the holidays of all dates of the contracts held")
+
 
 def _market_data(folder: Path | None) -> Iterator[Finding]:
     if folder is None:

@@ -1,7 +1,7 @@
 """The job table between web and engine: SQLite in the lake's state folder, one row a job, every change durable.
 
 The web submits and cancels, the engine claims, reports and ends. A job is a valuation, a question with
-what it lacks, the making of a scenario set, or a branch saved or deleted. All are idempotent: a job whose engine died is
+what it lacks, the making of a scenario set, a branch saved or deleted, or a standard set. All are idempotent: a job whose engine died is
 queued again and reuses what was committed.
 """
 
@@ -32,6 +32,7 @@ VALUATION = "valuation"  # ValuationRequest
 SCENARIO_SET = "scenario_set"  # ScenarioSetRequest
 BRANCH = "branch"  # aggregation.whatif.save_branch.BranchRequest
 BRANCH_DELETION = "branch_deletion"  # {"name": ...}
+STANDARD = "standard"  # valuation.sets.standards.StandardRequest
 QUESTION = "question"  # {"question": its name, "query": ...}
 MAX_ATTEMPTS = 3  # runs of one job that may end with the death of the engine
 HEARTBEAT_SECONDS = 1.0

@@ -64,6 +64,8 @@ BUILD = {
     "value-days": f"backtest {DAYS} --value -p scenarios=60",
     "value-friday": f"value --as-of {FRIDAY} -p scenarios=100 --runner in-process",
     "value-monday": f"value {AT} -p scenarios=100 --runner in-process",
+    # what the lake of the old receipts answered plain questions from, since it was valued last
+    "standard": "standard set --scenario-set historical-100",
     "value-classes": f"risk-classes {AT} --value",
     "value-between": f"explain {BOTH} --method shapley --value",
     "value-between-in-order": f"explain {BOTH} --method sequential --value",

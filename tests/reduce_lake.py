@@ -45,6 +45,7 @@ class Valued:
     risk_classes: Sequence[str] = tuple(sorted(c.value for c in RiskClass))
     synthetic: bool = False
     held: Mapping[str, str] = field(default_factory=dict)
+    fitted: Mapping[str, str] = field(default_factory=dict)
     files: int = 1  # data files the vectors are spread over
     sealed_at: dt.datetime = dt.datetime(2020, 3, 17, tzinfo=dt.UTC)
 
@@ -149,6 +150,7 @@ def _scenario_set(valued: Valued) -> ScenarioSet:
         weights=valued.weights,
         horizon_days=valued.horizon_days,
         held=valued.held,
+        fitted=valued.fitted,
     )
 
 

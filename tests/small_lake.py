@@ -5,13 +5,17 @@ from __future__ import annotations
 import csv
 import datetime as dt
 import io
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from support import factor, put_market, random_walks
 
+from aggregation.questions import QUESTIONS
 from lake.committer import Committer
 from lake.schemas import DIMENSION_COLUMNS
 from lake.tables import Lake
+from scenarios.types import RiskFactor
 from valuation.books.positions import ingest_positions
 from valuation.sets.requests import ValuationRequest
 
@@ -45,18 +49,19 @@ BOOK = [
     ("Options", 50.0, OPTION),
     ("Options", 5.0, MATURED),
 ]
+SHOCK = "equity -20%; vol +10pt"
 FORMULA = '=HYPERLINK("http://example.com")'
 
 
-def book_csv(copies: int = 1) -> str:
+def book_csv(copies: int = 1, book: Sequence[tuple[str, float, Mapping[str, str]]] = BOOK) -> str:
     """Both days' books; on Monday the Options desk holds twice as much."""
-    terms = sorted({name for _, _, t in BOOK for name in t})
+    terms = sorted({name for _, _, t in book for name in t})
     out = io.StringIO()
     rows = csv.DictWriter(out, ["positions_date", "quantity", *DIMENSION_COLUMNS, "attribute.rating", *terms])
     rows.writeheader()
     for day in (FRIDAY, MONDAY):
         for copy in range(copies):
-            for i, (desk, quantity, contract) in enumerate(BOOK):
+            for i, (desk, quantity, contract) in enumerate(book):
                 if day == MONDAY and desk == "Options":
                     quantity *= 2
                 dimensions = {
@@ -78,12 +83,17 @@ def book_csv(copies: int = 1) -> str:
     return out.getvalue()
 
 
-def build_lake(folder: Path, copies: int = 1) -> Lake:
+def build_lake(
+    folder: Path,
+    copies: int = 1,
+    factors: Sequence[RiskFactor] = FACTORS,
+    held: Sequence[tuple[str, float, Mapping[str, str]]] = BOOK,
+) -> Lake:
     """A lake with a market and both books, nothing valued yet."""
     lake = Lake.create(folder)
-    put_market(lake, FACTORS, random_walks(FACTORS, dt.date(2019, 12, 2), dt.date(2020, 3, 17)))
+    put_market(lake, factors, random_walks(factors, dt.date(2019, 12, 2), dt.date(2020, 3, 17)))
     book = folder.parent / f"{folder.name}-book.csv"
-    book.write_text(book_csv(copies))
+    book.write_text(book_csv(copies, held))
     with Committer(lake, "test") as committer:
         report = ingest_positions(committer, book)
     assert report.rejected == 0
@@ -97,3 +107,27 @@ def request(day: dt.date = MONDAY, **more: object) -> ValuationRequest:
 
 def no_spark() -> object:
     raise AssertionError("this job needs no Spark")
+
+
+# what the example of a question names of the demo lake, as this lake has it
+HERE: dict[str, dict[str, Any]] = {
+    "explain-drill": {"cell": "cause=amended"},
+    "what-if": {"scale": ["desk=Options*0.5"]},
+    "limit-hedge": {"limit": 1e6, "where": [], "moves": [{"trade": "T00000-2", "cost": 1}]},
+    "stress": {"scenario": SHOCK},
+    "stressed-var": {"period": "2020-01-06:2020-02-14"},
+    "stress-period": {"length": 20, "first": "2020-01-06"},
+    "reverse-stress": {"loss": 5000, "where": ["desk=Equities"], "law": {"window": 60}},
+    "backtest": {"calendar": "books"},
+}
+
+
+def base(name: str) -> dict[str, Any]:
+    """The example of a question, asked of this lake."""
+    asked = {**QUESTIONS[name].question.example, **HERE.get(name, {})}
+    days = {"as_of": MONDAY, "from": FRIDAY, "to": MONDAY}
+    return {
+        **asked,
+        **{k: str(day) for k, day in days.items() if k in asked},
+        **({"where": HERE.get(name, {}).get("where", ["desk=Options"])} if "where" in asked else {}),
+    }

@@ -36,6 +36,7 @@ FUNCTIONS = {
 MODULES = {
     "service": {
         "branches": ("both doors to one subject", "api", "cli"),
+        "standard": ("both doors to one subject", "api", "cli"),
         "questions": ("both doors to one subject", "api", "cli"),
         "scenarios": ("both doors to one subject, and its bench", "api", "bench", "cli"),
         "contributions": ("how one answer is shown, and its bench", "bench", "rendering"),

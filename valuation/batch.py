@@ -12,11 +12,20 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from lake.arrays import Floats
+from lake.arrays import Bools, Floats
 from lake.errors import VarlakeError
 from scenarios.types import FactorIndex, MissingRiskFactor
 from valuation.catalogue import instrument, terms_from_json
-from valuation.types import Contract, Instrument, InstrumentTerms, Market, NotValuable, PnLBlock, ValuationFailure
+from valuation.types import (
+    NO_RATE,
+    Contract,
+    Instrument,
+    InstrumentTerms,
+    Market,
+    NotValuable,
+    PnLBlock,
+    ValuationFailure,
+)
 
 _SHOWN = 5  # scenarios named in a message
 
@@ -114,6 +123,37 @@ def factors_read(contracts: Sequence[Contract], index: FactorIndex) -> set[str]:
         with contextlib.suppress(VarlakeError):
             read.update(instrument(kind).risk_factors(terms_from_json(kind, terms), index))
     return read
+
+
+def without_rate(
+    contracts: Sequence[Contract], currencies: Sequence[str], index: FactorIndex, reporting: str
+) -> tuple[Bools, tuple[ValuationFailure, ...]]:
+    """Which of the contracts, (n_contracts,), have no exchange rate from their currency into `reporting`, as failures.
+
+    currencies : of each contract, empty where it has failed already.
+    """
+    gone = index.without_rate({c for c in currencies if c}, reporting)
+    failures = (
+        ValuationFailure(c.contract_id, c.instrument_type, NO_RATE, gone[held])
+        for c, held in zip(contracts, currencies, strict=True)
+        if held in gone
+    )
+    return np.array([c in gone for c in currencies], np.bool_), tuple(failures)
+
+
+def reported(block: PnLBlock, contracts: Iterable[Contract], index: FactorIndex, reporting: str) -> PnLBlock:
+    """The block without the contracts whose currency has no exchange rate into `reporting`: they are failures."""
+    of = {c.contract_id: c for c in contracts}
+    gone, failures = without_rate([of[c] for c in block.contract_ids], block.currencies, index, reporting)
+    kept = np.flatnonzero(~gone).tolist()
+    return PnLBlock(
+        tuple(block.contract_ids[i] for i in kept),
+        tuple(block.currencies[i] for i in kept),
+        block.base[kept],
+        block.pnl[kept],
+        block.cost_us[kept],
+        (*block.failures, *failures),
+    )
 
 
 def failure_reason(error: Exception) -> tuple[str, str]:

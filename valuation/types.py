@@ -44,6 +44,10 @@ class InstrumentTerms(BaseModel):
         In a market rolled forward from `rolled_from`, what is fixed from that day on is known from the roll.
         """
 
+    def notes(self, valuation_date: dt.date) -> tuple[str, ...]:
+        """What whoever reads a value of that date should know; alike for contracts it is alike for."""
+        return ()
+
     def to_json(self) -> str:
         """Canonical JSON: terms that are None are left out, so that a new optional term changes no id."""
         return canonical_json(self.model_dump(mode="json", exclude_none=True))
@@ -135,6 +139,9 @@ class Contract(NamedTuple):
     def of(cls, rows: pa.Table) -> list[Contract]:
         """Those in rows of the contracts table, in their order."""
         return list(map(cls._make, zip(*(rows[c].to_pylist() for c in cls._fields), strict=True)))
+
+
+NO_RATE = "no_exchange_rate"  # the reason of a contract that has a value, but none in the reporting currency
 
 
 @dataclass(frozen=True)

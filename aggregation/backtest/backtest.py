@@ -33,6 +33,7 @@ from aggregation.backtest.judgement import (
 from aggregation.book.book import Book, PositionColumn, encode
 from aggregation.book.filters import select
 from aggregation.kernels.euler import group_sums
+from aggregation.on_demand import stored_recipe
 from aggregation.opened.inputs import open_inputs
 from aggregation.opened.opened_lake import VectorCache
 from aggregation.question import Plan, Question
@@ -358,8 +359,12 @@ def _first_sentence(error: VarlakeError) -> str:
     return error.message.split(". ")[0].rstrip(".")
 
 
-def _recipe(query: BacktestQuery) -> ScenarioRequest:
-    """The scenarios of the days that are valued for a backtest."""
+def _recipe(session: Session, query: BacktestQuery) -> ScenarioRequest:
+    """The scenarios of the days that are valued for a backtest: what is asked for, else the standard's."""
+    snapshot = session.lake.snapshot()
+    standard = session.cache.known(snapshot).standard(query).scenario_set
+    if standard is not None and not {"method", "parameters", "scenario_set"} & query.model_fields_set:
+        return stored_recipe(snapshot, standard)[1]
     return ScenarioRequest(method=query.method, parameters=query.parameters, name=query.scenario_set)
 
 
@@ -368,12 +373,12 @@ def _answer(session: Session, query: BacktestQuery) -> BacktestResult:
 
 
 def _plan(session: Session, query: BacktestQuery) -> Plan:
-    found = plan_days(session.lake, tested_days(session.lake.snapshot(), query), _recipe(query))
+    found = plan_days(session.lake, tested_days(session.lake.snapshot(), query), _recipe(session, query))
     return Plan(expected_core_seconds=found.expected_core_seconds, ready=not found.missing, about=found.to_dict())
 
 
 def _value(session: Session, query: BacktestQuery) -> BacktestQuery:
-    recipe = _recipe(query)
+    recipe = _recipe(session, query)
     days = tested_days(session.lake.snapshot(), query)
     value_days(session.writer(), days, recipe, progress=session.progress, cancelled=session.cancelled)
     return query.model_copy(update={"scenario_set": recipe.name or default_name(recipe)})

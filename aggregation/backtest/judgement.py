@@ -46,7 +46,7 @@ class BacktestQuery(Positions):
         description="confidence levels; the ES tests at several levels begin at the lowest",
     )
     estimator: EstimatorName = Field("order_statistic", description="how a quantile is read from the scenarios")
-    scenario_set: str | None = Field(None, description="scenario set name; default the one last valued for each day")
+    scenario_set: str | None = Field(None, description="scenario set name; default the standard of the lake or desk")
     calendar: str = Field(
         "XNYS",
         description="business days that are tested: an exchange calendar, weekdays, or books for the days that have one",

@@ -23,6 +23,7 @@ from aggregation.change import explain as identity
 from aggregation.change.explain import Explained, ExplainResult, explained, on_grid
 from aggregation.change.sides import Comparison, compared
 from aggregation.kernels.bootstrap import percentile_interval
+from aggregation.kernels.fixed_sums import difference
 from aggregation.measures import interval_confidence
 from aggregation.opened.alignment import MISSING
 from aggregation.opened.inputs import Inputs, open_inputs
@@ -369,7 +370,8 @@ class _AttributionPath:
         before, after = own.rows["before"].to_numpy(), own.rows["after"].to_numpy()
         model = np.zeros(len(before))
         if ends is not None:
-            model = (ends[0].to_numpy() - before) + (after - ends[1].to_numpy())
+            size = max(np.abs(before).max(initial=0.0), np.abs(after).max(initial=0.0))
+            model = difference(ends[0].to_numpy(), before, size) + difference(after, ends[1].to_numpy(), size)
         cells = on_grid(np.stack([{**columns, "model": model}[c] for c in causes], axis=1))
         residual = own.change - float(cells.sum())
         largest = max(abs(own.before), abs(own.after), float(np.abs(cells).max(initial=0.0)))

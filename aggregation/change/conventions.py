@@ -15,6 +15,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 from scipy.stats import norm
 
+from aggregation.kernels import peaks
 from aggregation.kernels.estimators import ESTIMATORS, exact_level, var_rank
 from aggregation.kernels.tail import NotDefined
 from aggregation.kernels.tail_walk import values_of_ranks
@@ -23,8 +24,8 @@ from aggregation.types import Tail
 from lake.arrays import Floats
 
 Translation = Literal["scenario", "spot", "none"]
-Shortfall = Literal["fractional", "whole", "beyond"]
-Distribution = Literal["historical", "normal"]
+Shortfall = Literal["fractional", "whole", "at or beyond", "beyond"]
+Distribution = Literal["historical", "normal", "modified", "pareto"]
 Deviation = Literal["n - 1", "n", "n, about zero"]
 Mean = Literal["counted", "removed"]
 Quantile = Literal["exact", "2 decimals", "2 decimals, up", "3 decimals", "4 decimals"]
@@ -33,7 +34,9 @@ LEVELS = ("0.9", "0.95", "0.975", "0.98", "0.99", "0.995", "0.999")
 DECAYS = (0.94, 0.97, 0.98, 0.99, 0.995)
 WINDOWS = (60, 100, 125, 250, 251, 252, 253, 256, 260, 261, 400, 499, 500, 501, 502, 504, 520, 522, 750, 756, 780, 1000, 1008,
            1040, 1250, 1260, 1500, 2000)  # fmt: skip
+TAIL_SHARES = ("0.1", "0.05")
 HORIZONS = (1, 5, 10, 20, 21, 22, 250, 252)
+_SHORTFALLS = {"fractional": "es", "whole": "es_worst_k", "at or beyond": "es_at_or_beyond", "beyond": "es_beyond"}
 NEXT_RANK, PREVIOUS_RANK = "next_rank", "previous_rank"  # one scenario too deep or too shallow: a rank rounded wrongly
 
 
@@ -55,6 +58,7 @@ class Reading:
     shortfall: Shortfall = "fractional"
     translation: Translation = "scenario"
     distribution: Distribution = "historical"
+    tail_share: str = "0.1"
     deviation: Deviation = "n - 1"
     quantile: Quantile = "exact"
     mean: Mean = "counted"
@@ -89,11 +93,17 @@ def options(ours: Reading, n_scenarios: int, *, ordered: bool, translated: bool,
         Option("shortfall", "mean of the tail, the last loss with the fraction left", {"shortfall": "fractional"}),
         Option("shortfall", "mean of the k worst losses, k = n (1 - level) rounded up", {"shortfall": "whole"}),
         Option("shortfall", "mean of the losses worse than the VaR", {"shortfall": "beyond"}),
+        Option("shortfall", "mean of the losses at or beyond the VaR of the estimator", {"shortfall": "at or beyond"}),
     ]
     found += [Option("level", text, {"level": text}) for text in LEVELS]
     for divisor in ("n - 1", "n", "n, about zero"):
         words = f"normal, standard deviation with divisor {divisor}"
         found.append(Option("distribution", words, {"distribution": "normal", "deviation": divisor, "mean": "removed"}))
+    words = "modified: Cornish-Fisher by mean, deviation, skewness and kurtosis"
+    found.append(Option("distribution", words, {"distribution": "modified"}))
+    for share in TAIL_SHARES:
+        words = f"generalised Pareto tail of the worst {float(share):.0%}"
+        found.append(Option("distribution", words, {"distribution": "pareto", "tail_share": share}))
     found += [Option("normal quantile", f"rounded to {q}", {"quantile": q}) for q in get_args(Quantile)[1:]]
     found += [Option("mean of the P&L", kind, {"mean": kind}) for kind in ("removed", "counted")]
     if translated:
@@ -151,22 +161,26 @@ def _historical(reading: Reading, pnl: Floats, weights: Floats | None) -> float:
     level, row = exact_level(reading.level), pnl[None, :]
     if reading.mean == "removed":
         row = row - MEASURES["mean"].function(row, None, weights, "")
+    if reading.distribution == "modified":
+        return float(MEASURES[f"{reading.measure}_modified"].function(row, level, weights, "")[0])
+    if reading.distribution == "pareto":
+        function = peaks.var if reading.measure == "var" else peaks.es
+        return float(function(row, level, weights, "", share=exact_level(reading.tail_share))[0])
     if reading.measure == "es":
-        if reading.shortfall == "whole":
-            return _ranked(row, var_rank(len(pnl), level), weights, whole=True)
-        name = "es_beyond" if reading.shortfall == "beyond" else "es"
-        return float(MEASURES[name].function(row, level, weights, "")[0])
+        name = _SHORTFALLS[reading.shortfall]
+        if name == "es_at_or_beyond" and reading.estimator not in ESTIMATORS:
+            raise NotDefined("a rank rounded wrongly is a way to read a VaR alone")
+        return float(MEASURES[name].function(row, level, weights, reading.estimator)[0])
     if reading.estimator in (NEXT_RANK, PREVIOUS_RANK):
         return _ranked(row, var_rank(len(pnl), level) + (1 if reading.estimator == NEXT_RANK else -1), weights)
     return float(MEASURES["var"].function(row, level, weights, reading.estimator)[0])
 
 
-def _ranked(row: Floats, rank: int, weights: Floats | None, *, whole: bool = False) -> float:
-    """The loss of a rank, or the mean of all up to it."""
+def _ranked(row: Floats, rank: int, weights: Floats | None) -> float:
+    """The loss of a rank."""
     if weights is not None or not 1 <= rank <= row.shape[1]:
         raise NotDefined("ranks are of equally likely scenarios")
-    parts = np.ones(rank) if whole else np.eye(rank)[-1]
-    return float(values_of_ranks(row, parts, float(parts.sum()))[0])
+    return float(values_of_ranks(row, np.eye(rank)[-1])[0])
 
 
 def _normal(reading: Reading, pnl: Floats, weights: Floats | None) -> float:

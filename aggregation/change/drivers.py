@@ -347,7 +347,9 @@ class DriversQuery(OneFigure):
     over: tuple[DimensionName, ...] = Field((), max_length=16, description="dimensions to search; default all")
     currency: Currency = Field("USD", description="reporting currency, ISO 4217, such as USD")
     estimator: EstimatorName = Field("order_statistic", description="how a quantile is read from the scenarios")
-    scenario_set: str | None = Field(None, description="scenario set name or id; default the one last valued")
+    scenario_set: str | None = Field(
+        None, description="scenario set name or id; default the standard of the lake or desk"
+    )
 
     def queries(self) -> list[RiskQuery]:
         """The question of each date, the earlier first."""

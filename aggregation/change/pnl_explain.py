@@ -10,6 +10,7 @@ Definitions and formulas: docs/pnl-explain.md. Nothing is stored.
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -37,11 +38,12 @@ from lake.dates import Day
 from lake.errors import BadInput
 from lake.progress import Progress, silent
 from lake.tables import Lake, Snapshot
-from scenarios.types import RiskClass
+from scenarios.types import MissingRiskFactor, RiskClass
+from valuation.batch import without_rate
 from valuation.books.contracts import contracts_by_id
 from valuation.horizons.unit_explain import MarketPath, UnitExplain, UnitValues, explain_units, unit_values
 from valuation.sets.plan import DEFAULT_COST_US, all_pricers_version, measured_cost_us
-from valuation.types import Contract, ValuationFailure
+from valuation.types import NO_RATE, Contract, ValuationFailure
 
 TOLERANCE = 1e-9  # of what is added up: more than that left unexplained is a defect, not rounding
 PNL = ("theta", *(f"market_{c.value}" for c in RiskClass), "currency", "factors")
@@ -166,11 +168,15 @@ def pnl_explain(
     snapshot, books, path = _open(lake, request, cache)
     progress("first date", 0, 3)
     held = _contracts(snapshot, books.start, books.needed)
-    opening = unit_values(held, path.whole(end=False))
+    opening = _reported(unit_values(held, path.whole(end=False)), path, request.currency)
     progress("risk classes", 1, 3)
     units = explain_units(opening, path)
     progress("second date", 2, 3)
-    closing = unit_values(_contracts(snapshot, books.end, books.end.keep), path.whole(end=True))
+    after = unit_values(_contracts(snapshot, books.end, books.end.keep), path.whole(end=True))
+    closing = _reported(after, path, request.currency)
+    unreported = [f for f in (*opening.failures, *closing.failures) if f.reason == NO_RATE]
+    if unreported and not np.isfinite([*opening.values, *closing.values]).any():
+        raise MissingRiskFactor(unreported[0].message)
     progress("second date", 3, 3)
 
     lines = _Lines(books, units, closing, path, request.currency)
@@ -189,6 +195,16 @@ def pnl_explain(
         receipt=_receipt(snapshot, request, books, path, rows),
         notes=(*books.notes, *_notes(path, total, units)),
     )
+
+
+def _reported(units: UnitValues, path: MarketPath, currency: str) -> UnitValues:
+    """The values, of which those fail whose currency has no exchange rate into `currency` on either date."""
+    for end in (False, True):
+        gone, failures = without_rate(units.contracts, units.currencies, path.whole(end=end).index, currency)
+        currencies = ["" if g else c for g, c in zip(gone, units.currencies, strict=True)]
+        values = np.where(gone, np.nan, units.values)
+        units = dataclasses.replace(units, currencies=currencies, values=values, failures=(*units.failures, *failures))
+    return units
 
 
 class _Lines:

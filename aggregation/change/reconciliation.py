@@ -289,7 +289,9 @@ class ReconcileQuery(OneFigure):
     currency: Currency = Field("USD", description="reporting currency, ISO 4217, such as USD")
     estimator: EstimatorName = Field("order_statistic", description="how a quantile is read from the scenarios")
     positions_date: Day | None = Field(None, description="date of the book, when not as_of")
-    scenario_set: str | None = Field(None, description="scenario set name or id; default the one last valued")
+    scenario_set: str | None = Field(
+        None, description="scenario set name or id; default the standard of the lake or desk"
+    )
     valuation_set: str | None = Field(None, description="valuation set id; default the newest that fits")
 
     def risk(self) -> RiskQuery:

@@ -28,7 +28,7 @@ from aggregation.kernels.euler import (
     position_parts,
     regression_weights,
 )
-from aggregation.kernels.fixed_sums import add_to_slots
+from aggregation.kernels.fixed_sums import add_to_slots, difference
 from aggregation.measures import MEASURES, AskedMeasure, asked_measures, interval_confidence
 from aggregation.on_demand import plan_scope, value_scope
 from aggregation.opened.inputs import Inputs, open_inputs
@@ -254,7 +254,7 @@ def _figures(selection: Selection, whole: _Whole, query: ContributionQuery, thre
     figures["share"] = _over(component, split.total)
     if "standalone" in asked:
         figures["standalone"] = found["standalone"]
-        figures["diversification"] = found["standalone"] - component
+        figures["diversification"] = difference(found["standalone"], component, abs(split.total))
     if "marginal" in asked:
         figures["marginal"] = _over(component, found["base_value"])
     if "incremental" in asked:
@@ -320,7 +320,7 @@ def _result(
         # the diversification of the total is that between the groups
         alone = figures["standalone"][:-1]
         total["standalone_sum"] = float(np.add.accumulate(alone[~np.isnan(alone)])[-1]) if counts[-1, 0] else None
-        total["diversification"] = total["standalone_sum"] - whole.measure if counts[-1, 0] else None
+        total["diversification"] = float(difference(total["standalone_sum"], whole.measure)) if counts[-1, 0] else None
     coverage_of_all = total_coverage(covered)
     inputs, split = selection.inputs, whole.split
     return ContributionResult(

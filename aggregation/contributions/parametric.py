@@ -27,6 +27,7 @@ from aggregation.kernels.delta_normal import (
     normal_multiplier,
 )
 from aggregation.kernels.estimators import exact_level
+from aggregation.kernels.fixed_sums import difference
 from aggregation.measures import asked_measures
 from aggregation.on_demand import plan_scope, value_scope
 from aggregation.opened.inputs import open_inputs
@@ -122,7 +123,7 @@ def run_parametric(
         "component": float(normal.value),
         "sd": normal.sd,
         "standalone_sum": float(normal.standalone.sum()),
-        "diversification": float(normal.standalone.sum() - normal.value),
+        "diversification": float(difference(normal.standalone.sum(), normal.value)),
         "historical": historical,
         **_curvature(moments, expansion),
     }
@@ -178,7 +179,7 @@ def _rows(selection: Selection, found: Sensitivities, normal: DeltaNormal) -> tu
         "component": normal.component,
         "share": _over(normal.component, np.full(groups.n, normal.value)),
         "standalone": normal.standalone,
-        "diversification": normal.standalone - normal.component,
+        "diversification": difference(normal.standalone, normal.component, abs(normal.value)),
         "marginal": _over(normal.component, found.base),
         "incremental": normal.incremental,
     }

@@ -14,6 +14,7 @@ from typing import Any
 import pyarrow as pa
 
 from aggregation.answer import HIDDEN, Answer, shown
+from aggregation.kernels.fixed_sums import difference
 from aggregation.measures import asked_measures
 from aggregation.on_demand import plan_scope, value_request, value_scope
 from aggregation.opened.inputs import Inputs, open_inputs
@@ -166,7 +167,7 @@ def run_risk_classes(lake: Lake, query: RiskQuery, *, cache: VectorCache | None 
 
 def _benefit(parts: list[float | None], whole: float | None) -> float | None:
     known = [p for p in parts if p is not None]
-    return None if whole is None or len(known) < len(parts) else sum(known) - whole
+    return None if whole is None or len(known) < len(parts) else float(difference(sum(known), whole))
 
 
 class RiskClassQuery(RiskQuery):

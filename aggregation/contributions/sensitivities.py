@@ -22,7 +22,7 @@ from lake.arrays import Bools, Floats
 from lake.errors import BadInput, VarlakeError
 from scenarios.kernels.currency import converted_pnl
 from scenarios.types import RiskFactor, ScenarioSet, ShiftType
-from valuation.batch import value_batch
+from valuation.batch import reported, value_batch
 from valuation.books.contracts import contracts_by_id
 from valuation.catalogue import instrument, terms_from_json
 from valuation.market.scenario_market import ScenarioMarket
@@ -82,7 +82,9 @@ def plan_bumps(selection: Selection, scenario_set: ScenarioSet, currency: str, g
     # contracts are immutable: the newest version of their table holds those of any book
     table = contracts_by_id(inputs.snapshot.lake, book.contract_ids.take(pa.array(held)))
     contracts = tuple(Contract.of(table))
-    read = {leg for c in set(table["currency"].to_pylist()) for leg, _ in index.fx_path(c, currency)}
+    currencies = set(table["currency"].to_pylist())
+    reported_in = currencies - index.without_rate(currencies, currency).keys()
+    read = {leg for c in reported_in for leg, _ in index.fx_path(c, currency)}
     for _, kind, terms in contracts:
         with contextlib.suppress(VarlakeError):  # what it lacks is told when it is valued
             read.update(instrument(kind).risk_factors(terms_from_json(kind, terms), index))
@@ -127,7 +129,7 @@ def run_bumps(
     step = max(1, _CELLS // market.n_states)
     for first in range(0, len(bumps.contracts), step):
         some = bumps.contracts[first : first + step]
-        block = value_batch(some, market)
+        block = reported(value_batch(some, market), some, scenario_set.index, currency)
         failures += block.failures
         place = {c.contract_id: bumps.held[first + i] for i, c in enumerate(some)}
         at = np.array([place[c] for c in block.contract_ids], dtype=np.int32)

@@ -77,10 +77,18 @@ class TrafficLight(Answer):
 def traffic_light(days: int, exceptions: int, p: float) -> TrafficLight:
     """Green below a cumulative probability of 95%, red from 99.99% on, amber (yellow) between.
 
+    Of few days even no exception, or the first, may have such a probability: no exception is green all the same, and the first
+    count that is not green is amber. Over 250 days at 0.99 that changes nothing.
+
     Source: Basel Committee (1996), Supervisory framework for the use of backtesting; multipliers of MAR32.9.
     """
     probability = float(stats.binom.cdf(exceptions, days, p))
-    zone: Zone = "green" if probability < AMBER_FROM else "amber" if probability < RED_FROM else "red"
+    fewer = float(stats.binom.cdf(exceptions - 1, days, p))
+    zone: Zone = "amber"
+    if exceptions == 0 or probability < AMBER_FROM:
+        zone = "green"
+    elif probability >= RED_FROM and exceptions > 1 and fewer >= AMBER_FROM:
+        zone = "red"
     tabled = days == BASEL_DAYS and math.isclose(p, 1 - BASEL_LEVEL)
     row = min(exceptions, len(PLUS_FACTORS_1996) - 1)
     return TrafficLight(

@@ -36,8 +36,19 @@ def exact_level(level: str | float | Decimal | Fraction) -> Fraction:
             sound = False
         exact = Fraction(written) if sound else Fraction(0)
     if not 0 < exact < 1:
-        raise ValueError(f"The level {level!r} was given; expected a fraction between 0 and 1, such as 0.99.")
+        raise ValueError(
+            f"The level {level!r} was given; expected a fraction between 0 and 1, such as {_meant(level)}."
+        )
     return exact
+
+
+def _meant(level: object) -> str:
+    """The fraction that a percentage stands for; 0.99 for anything else."""
+    try:
+        percent = Decimal(str(level).rstrip("% "))
+    except InvalidOperation:
+        return "0.99"
+    return str((percent / 100).normalize()) if 1 <= percent < 100 else "0.99"
 
 
 def var_rank(n: int, level: Fraction) -> int:
@@ -121,6 +132,17 @@ def harrell_davis(n: int, level: Fraction) -> Floats:
     return _differences(special.betainc(b, a, share), special.betaincc(b, a, share))
 
 
+def order_statistic_resampled(n: int, rank: int) -> Floats:
+    """Chance, by rank, that a loss is the one of `rank`, worst first, in a resample of n losses drawn from n with replacement.
+
+    It ranks among the r worst where at least `rank` of the n draws do: I_(r/n)(rank, n - rank + 1). Hutson and Ernst (2000).
+    """
+    from scipy import special  # noqa: PLC0415 - 0.3 s that most questions need not
+
+    share = np.arange(n + 1) / n
+    return _differences(special.betainc(rank, n - rank + 1, share), special.betaincc(rank, n - rank + 1, share))
+
+
 def kernel_bandwidth(n: int, level: Fraction) -> float:
     """The rule of Sheather and Marron (1990) for a Gaussian kernel, with a normal distribution for the unknown one.
 
@@ -197,7 +219,7 @@ ESTIMATORS: dict[str, Estimator] = {
             weighted=True,
         ),
         *(
-            Estimator(f"hf{k}", f"Hyndman-Fan type {k} on losses: {v[1]}.", _on_losses(k))
+            Estimator(f"hf{k}", f"Hyndman-Fan type {k} on losses: {v[1]}.", _on_losses(k), weighted=k in (4, 7))
             for k, v in _HYNDMAN_FAN.items()
         ),
         *(
@@ -205,6 +227,7 @@ ESTIMATORS: dict[str, Estimator] = {
                 f"hf{k}_pnl",
                 f"Hyndman-Fan type {k} on P&L, whose quantile at 1 - level changes its sign: {v[1]}.",
                 _on_pnl(k),
+                weighted=k in (4, 7),
             )
             for k, v in _HYNDMAN_FAN.items()
         ),
@@ -227,7 +250,7 @@ ESTIMATORS: dict[str, Estimator] = {
         ),
         Estimator(
             "weighted_linear",
-            "linear interpolation of the losses over their cumulated weights, worst first.",
+            "linear interpolation of the losses over their cumulated weights, worst first; hf4_pnl by its other name.",
             lambda n, level: _at_ranks(n, _linear(_ZERO, Fraction(1))(n, level), ascending=True),
             weighted=True,
         ),

@@ -11,6 +11,15 @@ import numpy as np
 from lake.arrays import Codes, Floats, Ints
 from lake.compiled import compiled
 
+ROUNDING = 1e-12  # of the figures themselves; what is smaller says how they were added up, not how they differ
+
+
+def difference(one: Floats | float, two: Floats | float, size: Floats | float = 0.0) -> Floats:
+    """one - two, and zero where that is rounding of the two, or of figures as large as `size` that they are parts of."""
+    found = np.subtract(one, two)
+    largest = np.maximum(np.maximum(np.abs(one), np.abs(two)), size)
+    return np.where(np.abs(found) <= ROUNDING * largest, 0.0, found)
+
 
 @compiled
 def dot(a: Floats, b: Floats) -> float:

@@ -22,6 +22,7 @@ from aggregation.kernels.tail_walk import (
     BEYOND,
     SHORTFALL,
     WALKS,
+    WHOLE,
     values_of_ranks,
     weighted_values,
     weighted_weights,
@@ -33,6 +34,8 @@ from lake.compiled import compiled
 __all__ = ["ESTIMATORS", "Floats", "Level", "NotDefined", "exact_level", "rank_weights", "shortfall_ranks", "var_rank"]
 
 Level = Fraction | None
+
+ROUNDING = 1e-12  # of a loss, below which two are the same
 
 
 # parts of the worst losses, worst first, and what to divide their sum by; or, for weighted scenarios, a walk over them
@@ -63,6 +66,13 @@ def es_reading(n: int, level: Level, weighted: bool, estimator: str) -> RankRead
     """The worst 1 - level, of the last loss the part that is left."""
     assert level is not None
     return SHORTFALL if weighted else shortfall_ranks(n, level)
+
+
+def whole_reading(n: int, level: Level, weighted: bool, estimator: str) -> RankReading:
+    """All losses down to the order statistic, the last as a whole."""
+    assert level is not None
+    k = var_rank(n, level)
+    return WHOLE if weighted else (np.ones(k), float(k))
 
 
 def beyond_reading(n: int, level: Level, weighted: bool, estimator: str) -> RankReading:
@@ -112,12 +122,12 @@ def mean_beyond(pnl: Floats, level: Level, weights: Floats | None, estimator: st
 
 def mean(pnl: Floats, level: Level, weights: Floats | None, estimator: str) -> Floats:
     """Mean P&L over the scenarios; gains are positive."""
-    return _moments(_contiguous(pnl), _probabilities(pnl.shape[1], weights))[0]
+    return moments(pnl, weights)[0]
 
 
 def volatility(pnl: Floats, level: Level, weights: Floats | None, estimator: str) -> Floats:
     """Standard deviation of the P&L over the scenarios: mean removed, divisor n (Hull), not n - 1."""
-    return _moments(_contiguous(pnl), _probabilities(pnl.shape[1], weights))[1]
+    return moments(pnl, weights)[1]
 
 
 def skewness(pnl: Floats, level: Level, weights: Floats | None, estimator: str) -> Floats:
@@ -125,7 +135,15 @@ def skewness(pnl: Floats, level: Level, weights: Floats | None, estimator: str) 
 
     Negative where the losing tail is the longer one. NaN where the P&L does not vary.
     """
-    return _moments(_contiguous(pnl), _probabilities(pnl.shape[1], weights))[2]
+    return moments(pnl, weights)[2]
+
+
+def kurtosis(pnl: Floats, level: Level, weights: Floats | None, estimator: str) -> Floats:
+    """Fourth central moment over the squared variance, both with divisor n, minus the 3 of a normal distribution (Fisher's g2).
+
+    NaN where the P&L does not vary.
+    """
+    return moments(pnl, weights)[3]
 
 
 def worst_loss(pnl: Floats, level: Level, weights: Floats | None, estimator: str) -> Floats:
@@ -134,13 +152,24 @@ def worst_loss(pnl: Floats, level: Level, weights: Floats | None, estimator: str
     return np.asarray(0.0 - present.min(axis=1))
 
 
+def mean_of_worst(pnl: Floats, level: Level, weights: Floats | None, estimator: str) -> Floats:
+    """Mean of the k worst losses, k = ceil(n (1 - level)); with weights of all losses up to and with the one that reaches 1 - level."""
+    return _read(pnl, level, weights, whole_reading(pnl.shape[1], level, weights is not None, estimator))
+
+
+def mean_at_or_beyond(pnl: Floats, level: Level, weights: Floats | None, estimator: str) -> Floats:
+    """Mean of the losses at or beyond the VaR of the estimator: of all that are as great, ties among them."""
+    counted = at_or_beyond_weights(pnl, level, weights, estimator)
+    return np.asarray(0.0 - np.add.accumulate(np.where(counted > 0, counted * pnl, 0.0), axis=1)[:, -1])
+
+
 def exceedance(pnl: Floats, threshold: Level, weights: Floats | None, estimator: str) -> Floats:
     """Probability that the loss is greater than `threshold`, strictly, in the currency of the P&L."""
     assert threshold is not None
     beyond = pnl < -float(threshold)
     if weights is None:
         return np.asarray(np.count_nonzero(beyond, axis=1) / pnl.shape[1])
-    return _mass(beyond, _probabilities(pnl.shape[1], weights))
+    return _mass(beyond, probabilities(pnl.shape[1], weights))
 
 
 # --- tail weights: what each scenario counts in a measure; measure = -sum_s w_s P&L_s ---------------------------------
@@ -159,6 +188,19 @@ def es_weights(pnl: Floats, level: Level, weights: Floats | None, estimator: str
     return _read_weights(pnl, level, weights, es_reading(pnl.shape[1], level, weights is not None, estimator))
 
 
+def whole_weights(pnl: Floats, level: Level, weights: Floats | None, estimator: str) -> Floats:
+    """Weight of each scenario in the mean of the k worst losses."""
+    return _read_weights(pnl, level, weights, whole_reading(pnl.shape[1], level, weights is not None, estimator))
+
+
+def at_or_beyond_weights(pnl: Floats, level: Level, weights: Floats | None, estimator: str) -> Floats:
+    """Weight of each scenario in the mean of the losses at or beyond the VaR: its probability over theirs together."""
+    var = value_at_risk(pnl, level, weights, estimator)
+    least = var - ROUNDING * np.abs(var)  # an interpolation between equal losses may miss them by rounding
+    p = np.where(0.0 - pnl >= least[:, None], probabilities(pnl.shape[1], weights), 0.0)
+    return np.asarray(p / np.add.accumulate(p, axis=1)[:, -1:])
+
+
 def beyond_weights(pnl: Floats, level: Level, weights: Floats | None, estimator: str) -> Floats:
     """Weight of each scenario in the mean of the losses beyond the VaR; refused where nothing ranks worse."""
     found = _read_weights(pnl, level, weights, beyond_reading(pnl.shape[1], level, weights is not None, estimator))
@@ -169,7 +211,7 @@ def beyond_weights(pnl: Floats, level: Level, weights: Floats | None, estimator:
 
 def mean_weights(pnl: Floats, level: Level, weights: Floats | None, estimator: str) -> Floats:
     """Minus the probability of each scenario: the mean is a gain."""
-    return np.broadcast_to(-_probabilities(pnl.shape[1], weights), pnl.shape)
+    return np.broadcast_to(-probabilities(pnl.shape[1], weights), pnl.shape)
 
 
 def worst_weights(pnl: Floats, level: Level, weights: Floats | None, estimator: str) -> Floats:
@@ -211,7 +253,7 @@ def _contiguous(pnl: Floats) -> Floats:
     return np.ascontiguousarray(pnl, dtype=np.float64)
 
 
-def _probabilities(n: int, weights: Floats | None) -> Floats:
+def probabilities(n: int, weights: Floats | None) -> Floats:
     """The weights scaled to sum 1; equal ones for None."""
     return np.full(n, 1.0 / n) if weights is None else weights / math.fsum(weights)
 
@@ -221,26 +263,36 @@ def _mass(where: np.typing.NDArray[np.bool_], probabilities: Floats) -> Floats:
     return np.asarray(np.add.accumulate(np.where(where, probabilities, 0.0), axis=1)[:, -1])
 
 
+def moments(pnl: Floats, weights: Floats | None) -> tuple[Floats, Floats, Floats, Floats]:
+    """Mean, standard deviation, skewness and excess kurtosis of each row, divisor n; the last two NaN where it does not vary."""
+    found: tuple[Floats, Floats, Floats, Floats] = _moments(_contiguous(pnl), probabilities(pnl.shape[1], weights))
+    return found
+
+
 @compiled
-def _moments(pnl: Floats, probabilities: Floats) -> tuple[Floats, Floats, Floats]:
-    """Mean, standard deviation and skewness of each row, summed in scenario order."""
+def _moments(pnl: Floats, probabilities: Floats) -> tuple[Floats, Floats, Floats, Floats]:
+    """Summed in scenario order."""
     n_groups, n = pnl.shape
-    means, deviations, skews = np.empty(n_groups), np.empty(n_groups), np.empty(n_groups)
+    means, deviations, skews, kurtoses = np.empty(n_groups), np.empty(n_groups), np.empty(n_groups), np.empty(n_groups)
     for g in range(n_groups):
         total = 0.0
         for s in range(n):
             total += probabilities[s] * pnl[g, s]
         squares = 0.0
         cubes = 0.0
+        fourths = 0.0
         least, most = np.inf, -np.inf
         for s in range(n):
             away = pnl[g, s] - total
             squares += probabilities[s] * away**2
             cubes += probabilities[s] * away**3
+            fourths += probabilities[s] * away**4
             if probabilities[s] > 0.0:
                 least, most = min(least, pnl[g, s]), max(most, pnl[g, s])
         means[g] = total
         deviations[g] = math.sqrt(squares)
         # a constant P&L may miss its own mean by rounding, and would be given a skewness of noise
-        skews[g] = cubes / (squares * deviations[g]) if least < most and squares > 0.0 else np.nan
-    return means, deviations, skews
+        varies = least < most and squares > 0.0
+        skews[g] = cubes / (squares * deviations[g]) if varies else np.nan
+        kurtoses[g] = fourths / (squares * squares) - 3.0 if varies else np.nan
+    return means, deviations, skews, kurtoses

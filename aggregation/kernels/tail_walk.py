@@ -18,8 +18,16 @@ from lake.compiled import compiled
 # Cumulated weights are sums of rounded doubles: one that misses 1 - level by less than this has reached it.
 WEIGHT_TOLERANCE = 1e-12
 
-REACHED, HALF_WEIGHT, LINEAR, SHORTFALL, BEYOND = range(5)
-WALKS = {"order_statistic": REACHED, "brw_half_weight": HALF_WEIGHT, "weighted_linear": LINEAR}
+REACHED, HALF_WEIGHT, LINEAR, LINEAR_UP, ENDS, ENDS_UP, SHORTFALL, WHOLE, BEYOND = range(9)
+WALKS = {
+    "order_statistic": REACHED,
+    "brw_half_weight": HALF_WEIGHT,
+    "weighted_linear": LINEAR,
+    "hf4": LINEAR_UP,
+    "hf4_pnl": LINEAR,
+    "hf7": ENDS_UP,
+    "hf7_pnl": ENDS,
+}
 
 
 def values_of_ranks(pnl: Floats, parts: Floats, divisor: float = 1.0) -> Floats:
@@ -165,11 +173,22 @@ def walk_tail(
     filled (0 where nothing is found), the divisor, and how many scenarios have been taken from the heap.
 
     REACHED : the loss at which the cumulated weight reaches `mass`. SHORTFALL : all losses before it with their weights,
-    and it with what is left of `mass`. BEYOND : all losses before it. HALF_WEIGHT and LINEAR : the loss at cumulated weight
-    `mass` on straight lines between points, flat beyond the ends; the points are (weight before a loss plus half its own, the
-    loss) and, between two losses, (weight before, their mean); or (weight up to and with a loss, the loss).
+    and it with what is left of `mass`. WHOLE : the same, and it with all its weight. BEYOND : all losses before it.
+
+    The others : the loss at cumulated weight `mass` on straight lines between points, flat beyond the ends. HALF_WEIGHT : the points are
+    (weight before a loss plus half its own, the loss) and, between two losses, (weight before, their mean). LINEAR : (weight up to and with
+    a loss, the loss), type 4 of Hyndman and Fan on P&L. LINEAR_UP : cumulated from the least loss up, which from here is (weight before
+    a loss, the loss), type 4 on losses. ENDS, ENDS_UP : these two with the first point of the cumulation at probability 0, types 7.
     """
     n = heap.size
+    if walk in (ENDS, ENDS_UP):
+        total = 0.0
+        end = -1  # the scenario at which the cumulation begins: the worst, or the best
+        for s in range(n):
+            total += weights[s]
+            if weights[s] > 0.0 and (end < 0 or (_worse(pnl, s, end) if walk == ENDS else _worse(pnl, end, s))):
+                end = s
+        mass = mass * (total - single[end]) / total + (single[end] if walk == ENDS else 0.0)
     reached = 0.0  # weight of the losses before this one
     at = 0.0  # the last point
     count, last, before = 0, -1, -1
@@ -180,7 +199,7 @@ def walk_tail(
         if w == 0.0:
             continue
         before, last = last, s
-        if walk in (HALF_WEIGHT, LINEAR):
+        if HALF_WEIGHT <= walk <= ENDS_UP:
             half = walk == HALF_WEIGHT
             if half and before >= 0:
                 if mass <= reached:  # between the loss before and the mean of both
@@ -188,7 +207,7 @@ def walk_tail(
                     where[0], share[0], where[1], share[1] = before, 1.0 - t, s, t
                     return 2, 1.0, taken
                 at = reached
-            own = 0.5 * single[s] if half else single[s]
+            own = 0.5 * single[s] if half else 0.0 if walk in (LINEAR_UP, ENDS_UP) else single[s]
             point = reached + own  # of the first copy; the last one's is as far from the end, or at it
             if mass <= point:
                 if before < 0:
@@ -197,7 +216,7 @@ def walk_tail(
                 t = 0.5 + 0.5 * t if half else t  # from the mean of both, or from the loss before
                 where[0], share[0], where[1], share[1] = before, 1.0 - t, s, t
                 return 2, 1.0, taken
-            at = reached + (w - own if half else w)
+            at = reached + (w - (single[s] - own))
             if mass <= at:
                 break
         elif reached + w >= mass - tolerance:
@@ -208,6 +227,9 @@ def walk_tail(
         reached += w
     if walk == BEYOND:
         return count, reached, taken
+    if walk == WHOLE:
+        where[count], share[count] = last, weights[last]
+        return count + 1, reached + weights[last], taken
     if walk == SHORTFALL:
         where[count], share[count] = last, mass - reached
         return count + 1, mass, taken

@@ -30,9 +30,9 @@ class Alignment:
 
 
 def align(book: Book, vectors: Vectors) -> Alignment:
-    """Finds the book's contracts among the vectors and the failures."""
-    row = _places(book.contract_ids, vectors.contract_ids)
+    """Finds the book's contracts among the vectors and the failures; what has failed has no vector to be used."""
     failed = _places(book.contract_ids, vectors.failures.column("contract_id")) >= 0
+    row = np.where(failed, np.int32(-1), _places(book.contract_ids, vectors.contract_ids))
     state = np.where(row >= 0, COVERED, np.where(failed, FAILED, MISSING)).astype(np.int8)
     covered = np.flatnonzero(row >= 0)
     order = covered[np.argsort(vectors.currency[row[covered]], kind="stable")]

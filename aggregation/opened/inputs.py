@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
+import pyarrow as pa
 
-from aggregation.book.book import Book
+from aggregation.book.book import Book, nearest_dates
 from aggregation.opened import branch_books, valuation_choice
-from aggregation.opened.alignment import MISSING, Alignment
+from aggregation.opened.alignment import MISSING, Alignment, align
 from aggregation.opened.opened_lake import VectorCache
+from aggregation.opened.remembered import remembered
 from aggregation.opened.vectors import Vectors
 from aggregation.types import Scope
 from lake.arrays import Floats
-from lake.tables import Snapshot
+from lake.errors import NotFound, NotValued
+from lake.tables import Lake, Snapshot
 from scenarios.store import load_scenario_set
 from scenarios.types import ScenarioDetails
 from valuation.books import branches
-from valuation.types import ValuationSet
+from valuation.books.contracts import positions_dates
+from valuation.sets.standards import Standard
+from valuation.types import NO_RATE, ValuationSet
 
 MOST_CANDIDATES = 8  # valuation sets looked into for one that holds the whole book
 
@@ -33,6 +39,7 @@ class Inputs:
     vectors: Vectors
     book: Book
     alignment: Alignment
+    standard: Standard = field(default_factory=Standard)
 
     @property
     def n_scenarios(self) -> int:
@@ -46,9 +53,13 @@ class Inputs:
 
 def open_inputs(cache: VectorCache, query: Scope) -> Inputs:
     """The valuation set that answers the query, its vectors, and the book; raises `NotFound` with what is there."""
-    tables = ("valuation_sets", "positions", "hierarchies")
+    tables = ("valuation_sets", "positions", "hierarchies", "scenario_sets", "standards")
     snapshot = cache.lake.snapshot(*tables, *(branches.TABLES if query.branch is not None else ()))
-    candidates = valuation_choice.valuation_sets(cache.seals(snapshot), query)
+    known = cache.known(snapshot)
+    try:
+        candidates = valuation_choice.valuation_sets(known, query)
+    except NotValued as error:
+        raise _lacking(cache.lake, query) or error from None
     chain = branch_books.chain_of(snapshot, query)
     candidates = branch_books.own_set_first(cache, chain, candidates)
     day = query.positions_date or query.as_of
@@ -56,7 +67,60 @@ def open_inputs(cache: VectorCache, query: Scope) -> Inputs:
     seal = _holding_most(cache, book, candidates)
     vectors = cache.vectors(seal)
     scenarios = cache.scenarios(seal)
-    return Inputs(snapshot, seal, scenarios, vectors, book, cache.alignment(book, vectors))
+    inputs = Inputs(snapshot, seal, scenarios, vectors, book, cache.alignment(book, vectors), known.standard(query))
+    return reported_in(inputs, query.currency)
+
+
+def _lacking(lake: Lake, query: Scope) -> NotFound | None:
+    """What has to be brought in before anything can be valued, in that order; None where nothing lacks."""
+    market, day = query.market_date or query.as_of, query.positions_date or query.as_of
+    found, there = [], set(positions_dates(lake))
+    no_book = query.branch is None and day not in there
+    first, last = lake.bounds("market_data", "as_of_date")
+    # a lake may hold scenarios that were brought in, and no market
+    if no_book if first is None else not first <= market <= last:
+        found.append(f"market data of {market} " + (f"(there is {first} to {last})" if first else "(there is none)"))
+    if no_book:
+        found.append(f"positions of {day}. {nearest_dates(day, there, 'with positions')}".rstrip("."))
+    if not found:
+        return None
+    weekend = f"{query.as_of} is a {query.as_of:%A}. " if query.as_of.weekday() > 4 else ""
+    return NotFound(f"{weekend}The lake lacks {'; and '.join(found)}. Bring that in; then {query.as_of} can be valued.")
+
+
+def reported_in(inputs: Inputs, currency: str) -> Inputs:
+    """The inputs with the contracts among the failures whose currency has no exchange rate into `currency`.
+
+    Where that is every currency of the valuation set nothing can be answered, and the conversion says so.
+    """
+    book, vectors = inputs.book, inputs.vectors
+    if set(vectors.currencies) <= {currency}:
+        return inputs
+
+    def without_rate() -> dict[str, str]:
+        index = load_scenario_set(inputs.snapshot, inputs.valuation_set.scenario_set_id).index
+        return index.without_rate(vectors.currencies, currency)
+
+    gone = remembered(("without rate", currency), (vectors,), without_rate, lambda _: 0)
+    if not gone or len(gone) == len(vectors.currencies):
+        return inputs
+    failing = remembered(("failing", currency), (vectors,), lambda: _failing(vectors, gone), lambda _: 0)
+    aligned = remembered(
+        "aligned", (book, failing), lambda: align(book, failing), lambda a: a.row.nbytes + a.order.nbytes
+    )
+    return dataclasses.replace(inputs, vectors=failing, alignment=aligned)
+
+
+def _failing(vectors: Vectors, gone: Mapping[str, str]) -> Vectors:
+    """The vectors with the contracts of these currencies among the failures."""
+    of = np.array([c in gone for c in vectors.currencies])[vectors.currency]
+    told = [gone[vectors.currencies[c]] for c in vectors.currency[of]]
+    ids = vectors.contract_ids.filter(pa.array(of))
+    more = {"contract_id": ids, "reason": [NO_RATE] * len(ids), "message": told}
+    named = vectors.failures.schema.names
+    columns = [pa.concat_arrays([vectors.failures[n], pa.array(more[n], pa.string())]) for n in named]
+    failures = pa.RecordBatch.from_arrays(columns, named)
+    return dataclasses.replace(vectors, failures=failures.sort_by("contract_id"))
 
 
 def _holding_most(cache: VectorCache, book: Book, candidates: Sequence[ValuationSet]) -> ValuationSet:

@@ -18,12 +18,15 @@ from aggregation.book.hierarchies import with_levels
 from aggregation.opened.alignment import Alignment, align
 from aggregation.opened.reduce_strategy import Reduce, ReduceChoice, choose_reduce
 from aggregation.opened.remembered import T, answers
+from aggregation.opened.valuation_choice import Known
 from aggregation.opened.vectors import Vectors, load_places, load_vectors, matrix_bytes, write_places, write_vectors
 from lake.canonical import digest
 from lake.disk_cache import DEFAULT_BYTES, Build, DiskCache, Kept
 from lake.errors import NotFound
 from lake.tables import NEVER_WRITTEN, Lake, Snapshot
+from scenarios.store import ids_by_name
 from scenarios.types import ScenarioDetails
+from valuation.sets.standards import Standard, standards
 from valuation.sets.store import list_valuation_sets
 from valuation.types import ValuationSet
 
@@ -113,6 +116,15 @@ class VectorCache:
         key = ("seals", self._lake_id(), at.versions["valuation_sets"])
         return self._kept.get(key, lambda: list_valuation_sets(at))
 
+    def known(self, at: Snapshot) -> Known:
+        """What the lake has valued, by which names, and what is standard there."""
+        names = self._kept.get(("names", self._lake_id(), at.versions["scenario_sets"]), lambda: ids_by_name(at))
+        return Known(self.seals(at), names, self.standards(at))
+
+    def standards(self, at: Snapshot) -> dict[str | None, Standard]:
+        """The standard of the lake, under None, and of every desk that has one."""
+        return self._kept.get(("standards", self._lake_id(), at.versions["standards"]), lambda: standards(at))
+
     def scenarios(self, seal: ValuationSet) -> ScenarioDetails:
         """The scenario set that the set was valued under; no levels are read."""
         key = ("scenarios", self._lake_id(), seal.scenario_set_id, seal.scenario_set_name)
@@ -126,8 +138,9 @@ class VectorCache:
                 f"Scenario set {seal.scenario_set_id} of valuation set {seal.valuation_set_id} is not in the lake. "
                 "Restore the lake, or value the date again."
             )
-        # one content may be stored under several names
-        return ScenarioDetails.from_row(next((r for r in rows if r["name"] == seal.scenario_set_name), rows[0]))
+        # one content may be stored under several names, and again under one after another content
+        named = [r for r in rows if r["name"] == seal.scenario_set_name] or rows
+        return ScenarioDetails.from_row(max(named, key=lambda r: r["version"]))
 
     def keep(self, key: Hashable, make: Callable[[], T]) -> T:
         """What `make` gives, made once and kept beside the other open objects; `key` names everything it is made of."""

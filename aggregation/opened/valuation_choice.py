@@ -3,56 +3,103 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from aggregation.book.book import nearest_dates
-from aggregation.types import Scope
+from aggregation.types import Positions, Scope
 from lake.errors import BadInput, NotFound, NotValued, unknown
+from valuation.sets.standards import Standard, standard_of
 from valuation.types import ValuationSet
 
 
-def valuation_sets(seals: Sequence[ValuationSet], query: Scope) -> Sequence[ValuationSet]:
+@dataclass(frozen=True)
+class Known:
+    """What a lake has valued, by which names, and what is standard there.
+
+    seals : oldest first. names : of scenario sets, each to the ids it stands for and their versions. standards : of the lake,
+    under None, and of desks.
+    """
+
+    seals: Sequence[ValuationSet]
+    names: Mapping[str, Mapping[str, int]]
+    standards: Mapping[str | None, Standard]
+
+    def standard(self, query: Positions) -> Standard:
+        """The standard of the desk that the query is filtered to where that is one alone, else of the lake."""
+        return standard_for(self.standards, query)
+
+    def named(self, seal: ValuationSet, name: str | None) -> ValuationSet:
+        """The seal under the name that was asked for: one content may be stored under several."""
+        return replace(seal, scenario_set_name=name) if name and name in self.names else seal
+
+
+def standard_for(standards: Mapping[str | None, Standard], query: Positions) -> Standard:
+    """As `Known.standard`."""
+    wanted = [set(f.values) for f in query.where if f.dimension == "desk" and f.values and not f.exclude]
+    return standard_of(standards, {d for d in set.intersection(*wanted) if d} if wanted else ())
+
+
+def valuation_sets(known: Known, query: Scope) -> Sequence[ValuationSet]:
     """The seals that may answer the query, newest first: the one named, else those of the date and scenario set asked for.
 
-    `seals` are oldest first. Without a name, sets that shock all risk classes go before those
-    that shock some; the market is the one asked for, that of the valuation date by default. They are of one scenario set, and
-    differ in the contracts they hold. Raises `NotFound` with what is there.
+    Without a name they are those of the standard, and of any sample where there is none. Sets that shock all risk classes go
+    before those that shock some; the market is the one asked for, that of the valuation date by default. They are of one
+    scenario set, of several versions the newest, and differ in the contracts they hold. Raises `NotFound` with what is there.
     """
     if query.valuation_set is not None:
-        return [_named(seals, query)]
-    if query.market_date is None:
-        of_market = [s for s in seals if s.market_date == s.valuation_date]
-    else:
-        of_market = [s for s in seals if s.market_date == query.market_date]
-    wanted = query.scenario_set
-    of_set = [s for s in of_market if wanted in (None, s.scenario_set_name, s.scenario_set_id)]
-    if wanted is not None and of_market and not of_set:
-        raise unknown("valued scenario set", wanted, {s.scenario_set_name for s in of_market}, error=NotFound)
+        return [_by_id(known, query)]
+    market = query.market_date
+    of_market = [s for s in known.seals if s.market_date == (s.valuation_date if market is None else market)]
+    wanted = query.scenario_set or known.standard(query).scenario_set
+    versions = known.names.get(wanted or "", {})
+    of_set = [
+        s
+        for s in of_market
+        if wanted in (None, s.scenario_set_name, s.scenario_set_id) or s.scenario_set_id in versions
+    ]
+    if query.scenario_set is not None and of_market and not of_set:
+        ids = {s.scenario_set_id for s in of_market}
+        names = [name for name, of_name in known.names.items() if ids & of_name.keys()]
+        raise unknown("valued scenario set", query.scenario_set, names, error=NotFound)
     fitting = [s for s in of_set if s.valuation_date == query.as_of]
     if not fitting:
-        raise NotValued(_nothing_fits(query, {s.valuation_date for s in of_set}))
+        raise NotValued(_nothing_fits(known, query, wanted, of_market, {s.valuation_date for s in of_set}))
     if wanted is None:
         # a stress or a replay of chosen scenarios answers only when it is named
         fitting = [s for s in fitting if s.sample] or fitting
     most = max(len(s.shocked_classes) for s in fitting)
     best = [s for s in fitting if len(s.shocked_classes) == most][::-1]
-    return [s for s in best if s.scenario_set_id == best[0].scenario_set_id]
+    first = max(best, key=lambda s: versions.get(s.scenario_set_id, 0))
+    return [known.named(s, wanted) for s in best if s.scenario_set_id == first.scenario_set_id]
 
 
-def _nothing_fits(query: Scope, dates: set[dt.date]) -> str:
+def _nothing_fits(
+    known: Known, query: Scope, wanted: str | None, of_market: Sequence[ValuationSet], dates: set[dt.date]
+) -> str:
     """What is there instead, and how to have it valued."""
-    under = f" under scenario set {query.scenario_set}" if query.scenario_set else ""
+    standard = "" if query.scenario_set else f", the standard{_of_desk(known.standard(query))}"
+    under = f" under scenario set {wanted}{standard}" if wanted else ""
     market = f" in the market of {query.market_date}" if query.market_date else ""
+    others = sorted({s.scenario_set_name for s in of_market if s.valuation_date == query.as_of and s.sample})
+    instead = f" Valued for that day: {', '.join(others)}; name one to be answered from it." if others else ""
+    markets = {s.market_date for s in known.seals if s.valuation_date == query.as_of and s.sample}
+    if elsewhere := sorted(markets - {query.market_date or query.as_of}):
+        instead += f" It is valued in the market of {', '.join(map(str, elsewhere))}; give that `--market-date`."
     return (
-        f"No valuation set of {query.as_of}{market}{under}. {nearest_dates(query.as_of, dates, 'with one')} "
+        f"No valuation set of {query.as_of}{market}{under}. {nearest_dates(query.as_of, dates, 'with one')}{instead} "
         "Ask for the plan of this question, which says what that takes, and have it valued."
     )
 
 
-def _named(seals: Sequence[ValuationSet], query: Scope) -> ValuationSet:
-    found = [s for s in seals if s.valuation_set_id == query.valuation_set]
+def _of_desk(standard: Standard) -> str:
+    return f" of desk {standard.desk}" if standard.desk else ""
+
+
+def _by_id(known: Known, query: Scope) -> ValuationSet:
+    found = [s for s in known.seals if s.valuation_set_id == query.valuation_set]
     if not found:
-        ids = (s.valuation_set_id for s in seals)
+        ids = (s.valuation_set_id for s in known.seals)
         raise unknown("sealed valuation set", str(query.valuation_set), ids, error=NotFound)
     seal = found[-1]
     if seal.valuation_date != query.as_of:
@@ -65,9 +112,10 @@ def _named(seals: Sequence[ValuationSet], query: Scope) -> ValuationSet:
             f"Valuation set {query.valuation_set} is in the market of {seal.market_date}, and that of {query.market_date} was "
             "asked for; name one of the two."
         )
-    if query.scenario_set not in (None, seal.scenario_set_name, seal.scenario_set_id):
+    same = (None, seal.scenario_set_name, seal.scenario_set_id)
+    if query.scenario_set not in same and seal.scenario_set_id not in known.names.get(query.scenario_set or "", {}):
         raise BadInput(
             f"Valuation set {query.valuation_set} was made under scenario set {seal.scenario_set_name}, and "
             f"{query.scenario_set} was asked for; name one of the two."
         )
-    return seal
+    return known.named(seal, query.scenario_set)

@@ -32,6 +32,11 @@ def unconverted(n_currencies: int, n_scenarios: int) -> Conversion:
     return Conversion(np.ones(n_currencies), np.ones((n_currencies, n_scenarios)), {})
 
 
+def at_spot(rates: Conversion) -> Conversion:
+    """The same rates, kept at their base in every scenario: P&L is converted, the value is not translated."""
+    return Conversion(rates.base, np.repeat(rates.base[:, None], rates.scenarios.shape[1], axis=1), rates.legs)
+
+
 def conversion(
     scenario_set: ScenarioSet, currencies: Sequence[str], held: Sequence[str], reporting: str, *, fx_moves: bool
 ) -> Conversion:
@@ -61,6 +66,6 @@ def _path(scenario_set: ScenarioSet, currency: str, reporting: str) -> tuple[tup
     except MissingRiskFactor as error:
         raise MissingRiskFactor(
             f"Positions in {currency} cannot be reported in {reporting}: scenario set {scenario_set.name} of "
-            f"{scenario_set.market_date} has no exchange rate between them. {error.message}",
+            f"{scenario_set.market_date} has no exchange rate between them. Ask in {currency}, or load the rate. {error.message}",
             issues=error.issues,
         ) from None

@@ -15,12 +15,12 @@ from aggregation.opened.alignment import Alignment
 from aggregation.opened.inputs import Inputs
 from aggregation.opened.remembered import remembered
 from aggregation.opened.vectors import Vectors
-from aggregation.reduce.currency import Conversion, conversion, unconverted
+from aggregation.reduce.currency import Conversion, at_spot, conversion, unconverted
 from aggregation.reduce.grouping import Groups, coverage, group_by
 from aggregation.reduce.netting import net
 from aggregation.reduce.product import group_base, group_pnl
 from aggregation.reduce.product_on_spark import group_pnl_on_spark
-from aggregation.types import Scope
+from aggregation.types import Scope, Translation
 from lake.arrays import Bools, Codes, Floats, Ints
 from lake.compiled import compiled
 from scenarios.store import load_scenario_set
@@ -42,13 +42,19 @@ class Selection:
     rates: Conversion
 
 
-def open_selection(inputs: Inputs, query: Scope, within: Bools | None = None) -> Selection:
+def open_selection(
+    inputs: Inputs, query: Scope, within: Bools | None = None, translation: Translation = "scenario"
+) -> Selection:
     """Filters and groups the book as the query says, of the positions in `within` where it is given, (n_positions,).
 
-    Raises `BadInput` for unknown names and empty selections.
+    translation : `spot` keeps exchange rates at their base in every scenario. Raises `BadInput` for unknown names and empty selections.
     """
     if within is not None:
         return _open_selection(inputs, query, within)
+    if translation == "spot":
+        whole = open_selection(inputs, query)
+        at_base = remembered("spot", (whole.rates,), lambda: at_spot(whole.rates), lambda r: r.scenarios.nbytes)
+        return dataclasses.replace(whole, rates=at_base)
     made = remembered(
         ("selection", query.where, query.by, query.currency),
         (inputs.book, inputs.vectors, inputs.alignment),

@@ -34,6 +34,8 @@ from lake.canonical import digest
 from lake.errors import unknown
 from lake.tables import Lake
 from scenarios.kernels.currency import converted_pnl
+from valuation.books.contracts import contract_notes
+from valuation.types import Contract
 
 MOST_SCENARIOS = 20  # columns of P&L side by side
 STATES = ("covered", "failed", "missing")
@@ -144,7 +146,7 @@ def run_drill(
             inputs,
             digest(rows["contribution"].to_numpy(zero_copy_only=False).tobytes(), *rows["contract_id"].to_pylist()),
         ),
-        notes=tail.notes,
+        notes=(*tail.notes, *contract_notes(Contract.of(rows), query.as_of)),
     )
 
 
@@ -298,9 +300,7 @@ def _figures(
     place = pc.index_in(rows["contract_id"].combine_chunks(), failures.column("contract_id"))
     failed = pa.array(state == FAILED)
     missing = pc.and_(pa.array(lacking), pc.invert(failed))
-    unseen = (
-        f"It is not in the valuation set; `varlake var --as-of {query.as_of} --value` with the same options values it."
-    )
+    unseen = "It is not in the valuation set. Ask for the plan of this question, and have it valued."
     for name, otherwise in (("reason", "not_valued"), ("message", unseen)):
         known = pc.if_else(failed, failures.column(name).take(place), pa.scalar(None, pa.string()))
         columns[name] = pc.if_else(missing, otherwise, known)

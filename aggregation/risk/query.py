@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from aggregation.measures import MEASURES, AskedMeasure, asked_measures, interval_confidence
+from aggregation.kernels.fixed_sums import difference
+from aggregation.measures import MEASURES, AskedMeasure, asked_measures, interval_confidence, with_fits
 from aggregation.measures import level_text as level_text
 from aggregation.opened.inputs import Inputs, open_inputs, scenario_labels
 from aggregation.opened.opened_lake import VectorCache
@@ -25,7 +26,7 @@ from aggregation.reduce.coverage import coverage_columns, total_coverage
 from aggregation.reduce.product import by_rows
 from aggregation.reduce.selection import Selection, open_selection, scenario_pnl
 from aggregation.risk.sampling_error import Resamples, interval, interval_notes, resamples_of
-from aggregation.types import Coverage, RiskQuery, RiskResult, Scope
+from aggregation.types import Coverage, RiskQuery, RiskResult, Scope, Translation
 from lake.arrays import Bools, Floats
 from lake.canonical import digest
 from lake.errors import BadInput
@@ -62,7 +63,7 @@ def answer(
     clock: _Clock | None = None,
 ) -> RiskResult:
     """Answers the query from opened inputs, on the positions that pass its filters and are in `within`, (n_positions,)."""
-    asked = asked_measures(query)
+    asked = asked_measures(with_fits(query))
     if query.scale_to_days is not None:
         asked = [a.over(stated_horizon(inputs)) for a in asked]
 
@@ -89,7 +90,12 @@ def _ends(
 
 
 def run_scenarios(
-    lake: Lake, query: RiskQuery, *, cache: VectorCache | None = None, threads: int | None = None
+    lake: Lake,
+    query: RiskQuery,
+    *,
+    translation: Translation = "scenario",
+    cache: VectorCache | None = None,
+    threads: int | None = None,
 ) -> RiskResult:
     """P&L of each group in each scenario of the query's valuation set, a column `pnl_<label>` each, gains positive.
 
@@ -100,10 +106,34 @@ def run_scenarios(
     with clock.step("load"):
         inputs = open_inputs(cache or VectorCache(lake), query)
     names = _labels(inputs)
-    result = _run(
-        inputs, query, names, [], lambda inputs, pnl: dict(zip(names, pnl.T, strict=True)), None, threads, clock
+    with clock.step("select"):
+        selection = open_selection(inputs, query, translation=translation)
+    figures, total_pnl = _reduce(
+        selection, query, names, lambda _, pnl: dict(zip(names, pnl.T, strict=True)), clock, threads
     )
-    return dataclasses.replace(result, receipt=sealed({**result.receipt, "kind": "scenario-pnl"}))
+    result = _result(query, selection, [], figures, total_pnl, clock)
+    notes = (*result.notes, *translation_notes(inputs, query, translation, len(names)))
+    return dataclasses.replace(result, notes=notes, receipt=sealed({**result.receipt, "kind": "scenario-pnl"}))
+
+
+def translation_notes(inputs: Inputs, query: Scope, translation: Translation, n: int) -> tuple[str, ...]:
+    """What exchange rates do to the P&L of the total in the first `n` scenarios, by either convention."""
+    if translation == "spot":
+        return ("P&L of each contract in its own currency, at the exchange rates of the base (translation=spot).",)
+    rates = open_selection(inputs, query).rates
+    if not (np.isfinite(rates.base[:, None]) & (rates.scenarios[:, :n] != rates.base[:, None])).any():
+        return ()
+    selections = [open_selection(inputs, query, translation=by) for by in ("scenario", "spot")]
+    whole, without = (scenario_pnl(s, s.groups.n, 1)[1][0, :n] for s in selections)
+    moved = difference(whole, without)
+    most = int(np.abs(moved).argmax())
+    if not moved[most]:
+        return ()
+    note = (
+        f"The P&L holds the translation of values in other currencies into {query.currency}: {moved[most]:,.0f} of the total in "
+        f"scenario {scenario_labels(inputs)[most]}{', the most' if n > 1 else ''}. translation=spot gives it without."
+    )
+    return (note,)
 
 
 def _labels(inputs: Inputs) -> list[str]:
@@ -203,7 +233,9 @@ def _result(
             alone = figures[a.name][: groups.n]
             standalone = float(np.add.accumulate(alone[~np.isnan(alone)])[-1]) if counts[-1, 0] else None
             total[f"{a.name}_standalone_sum"] = standalone
-            total[f"{a.name}_diversification"] = None if standalone is None else standalone - total[a.name]
+            total[f"{a.name}_diversification"] = (
+                None if standalone is None else float(difference(standalone, total[a.name]))
+            )
     else:
         rows = pa.table({name: column[groups.n :] for name, column in everything.items()})
     return RiskResult(
@@ -250,7 +282,7 @@ def _without_figure(asked: list[AskedMeasure], figures: _Figures) -> Iterator[st
     for a in asked:
         lacking = int((np.isnan(figures[a.name]) & measured).sum())
         if lacking:
-            yield f"{a.name} is not defined where the P&L does not vary: {lacking:,} times, the total included."
+            yield f"{a.name} is not defined where {a.measure.undefined}: {lacking:,} times, the total included."
 
 
 def _receipt(query: RiskQuery, selection: Selection, figures: _Figures, clock: _Clock) -> dict[str, Any]:
@@ -309,9 +341,7 @@ def basis_notes(query: Scope, inputs: Inputs, total: Coverage, invalid: int) -> 
     if total.missing:
         notes.append(
             f"{total.missing:,} positions are not in the numbers: their contracts are not in the valuation set. "
-            f"`varlake value --as-of {query.as_of}` with "
-            + (f"--branch {query.branch}" if query.branch else f"positions date {inputs.book.positions_date}")
-            + " values them."
+            "Ask for the plan of this question, and have them valued."
         )
     if total.substituted is None:
         notes.append(
@@ -325,6 +355,7 @@ def basis_notes(query: Scope, inputs: Inputs, total: Coverage, invalid: int) -> 
         (scenarios.held, "keep an earlier level"),
         (scenarios.proxied, "move by a proxy"),
         (scenarios.excluded, "are not in the scenarios"),
+        (scenarios.unscaled, "moved out of a calm and are not scaled to today's volatility"),
     ):
         factors = sorted(special)
         if factors:

@@ -22,7 +22,7 @@ from aggregation.kernels.tail import NotDefined
 from aggregation.kernels.tail_walk import values_of_ranks
 from aggregation.measures import AskedMeasure
 from aggregation.opened.inputs import Inputs
-from lake.arrays import Codes, Floats
+from lake.arrays import Codes, Floats, Ints
 from lake.canonical import digest
 from lake.errors import BadInput
 
@@ -132,6 +132,11 @@ def resampled(asked: AskedMeasure, pnl: Floats, weights: Floats | None, resample
 def _resampled(asked: AskedMeasure, pnl: Floats, weights: Floats | None, counts: Codes) -> Floats:
     m, n = asked.measure, pnl.shape[1]
     try:
+        if m.counts:
+            figures = [
+                m.function(pnl[:, d], asked.argument, w, asked.estimator) for d, w in _written_out(counts, weights)
+            ]
+            return np.stack(figures, axis=1)
         if m.reading is None:
             drawn = counts * (np.ones(n) if weights is None else weights)
             return bootstrap.resampled_figure(
@@ -147,6 +152,13 @@ def _resampled(asked: AskedMeasure, pnl: Floats, weights: Floats | None, counts:
     return bootstrap.resampled_walk(pnl, counts, weights, asked.level, reading)
 
 
+def _written_out(counts: Codes, weights: Floats | None) -> Iterator[tuple[Ints, Floats | None]]:
+    """The scenarios of each resample, as often as they were drawn, and their weights."""
+    for row in counts:
+        drawn = np.repeat(np.arange(row.size), row)
+        yield drawn, None if weights is None else weights[drawn]
+
+
 def resampled_weights(asked: AskedMeasure, pnl: Floats, weights: Floats | None, resamples: Resamples) -> Floats:
     """What each scenario counts under each resample, (count, n_scenarios), for the P&L of one group, (n_scenarios,).
 
@@ -156,9 +168,17 @@ def resampled_weights(asked: AskedMeasure, pnl: Floats, weights: Floats | None, 
     m, sign = asked.measure, -1.0 if asked.tail == "gain" else 1.0
     counts, n = resamples.counts, pnl.size
     asked.tail_weights(pnl[None], weights)  # refuses what has none
+    if m.counts:
+        rows = []
+        for d, w in _written_out(counts, weights):
+            counted = m.tail_weights(sign * pnl[None, d], asked.argument, w, asked.estimator)[0]
+            rows.append(np.bincount(d, weights=counted, minlength=n))
+        return np.asarray(np.stack(rows) * (sign * asked.scale))
     if m.reading is None:
         drawn = counts * (np.ones(n) if weights is None else weights)
-        found = np.concatenate([m.tail_weights(pnl[None] * sign, None, row, asked.estimator) for row in drawn])
+        found = np.concatenate(
+            [m.tail_weights(pnl[None] * sign, asked.argument, row, asked.estimator) for row in drawn]
+        )
         return found * (sign * asked.scale)
     reading = m.reading(n, asked.argument, weights is not None, asked.estimator)
     if isinstance(reading, tuple):

@@ -243,7 +243,7 @@ class SeriesQuery(Figures, Positions):
         "XNYS",
         description="business days of the range: an exchange calendar, weekdays, or books for the days that have one",
     )
-    scenario_set: str | None = Field(None, description="scenario set name; default the one last valued for each day")
+    scenario_set: str | None = Field(None, description="scenario set name; default the standard of the lake or desk")
 
     def of(self, day: dt.date) -> RiskQuery:
         """The question on one day."""

@@ -20,7 +20,7 @@ from lake.errors import BadInput
 from lake.tables import Snapshot
 from scenarios.kernels.currency import converted_pnl
 from scenarios.types import FactorIndex
-from valuation.batch import value_batch
+from valuation.batch import reported, value_batch
 from valuation.books.contracts import contracts_by_id
 from valuation.catalogue import instrument, terms_from_json
 from valuation.market.scenario_market import ScenarioMarket
@@ -88,7 +88,8 @@ def open_book(
     held = np.flatnonzero(counts)
     rows = contracts_by_id(snapshot, book.contract_ids.take(pa.array(held)))
     contracts = Contract.of(rows)
-    at_base = value_batch(contracts, ScenarioMarket(valuation_date, index, base, np.empty((len(base), 0))))
+    market = ScenarioMarket(valuation_date, index, base, np.empty((len(base), 0)))
+    at_base = reported(value_batch(contracts, market), contracts, index, currency)
     if not at_base.contract_ids:
         first = at_base.failures[0]
         raise BadInput(

@@ -22,8 +22,9 @@ from aggregation.question import Plan, Question, together
 from aggregation.receipts import name_inputs
 from aggregation.reduce.coverage import coverage_columns, total_coverage
 from aggregation.reduce.selection import open_selection, scenario_pnl
+from aggregation.risk.query import translation_notes
 from aggregation.session import Session
-from aggregation.types import LABEL, Coverage, OneFigure, Positions, RiskQuery
+from aggregation.types import LABEL, Coverage, OneFigure, RiskQuery, Translated
 from lake.arrays import Floats
 from lake.dates import Day
 from lake.errors import BadInput
@@ -38,7 +39,7 @@ from valuation.sets.requests import ValuationRequest
 AXES = ("first", "second")
 
 
-class LadderQuery(OneFigure, Positions):
+class LadderQuery(OneFigure, Translated):
     """Whose P&L, slopes and risk, over which moves."""
 
     as_of: Day = Field(description="valuation and market date; also the positions date unless that is given")
@@ -122,7 +123,7 @@ def run_ladder(session: Session, query: LadderQuery) -> LadderResult:
     standing = query.standing()
     asked = standing.model_copy(update={"valuation_set": sealed, "scenario_set": None})
     inputs = open_inputs(session.cache, asked)
-    selection = open_selection(inputs, asked)
+    selection = open_selection(inputs, asked, translation=query.translation)
     n_groups, shape = selection.groups.n, tuple(a.size for a in axes)
     n = int(np.prod(shape))
     pnl = np.array(scenario_pnl(selection, 0, n_groups + 1)[1])
@@ -158,7 +159,10 @@ def run_ladder(session: Session, query: LadderQuery) -> LadderResult:
         units=tuple(str(a.unit) for a in axes),
         coverage=coverage,
         receipt={**name_inputs(inputs), "currency": query.currency},
-        notes=_notes(coverage, inputs.scenarios.synthetic),
+        notes=(
+            *_notes(coverage, inputs.scenarios.synthetic),
+            *translation_notes(inputs, asked, query.translation, n),
+        ),
     )
 
 

@@ -28,6 +28,7 @@ from aggregation.opened.alignment import FAILED, MISSING, align
 from aggregation.opened.opened_lake import VectorCache
 from aggregation.opened.vectors import LEAST_WIDTH, Vectors
 from aggregation.question import Plan, Question
+from aggregation.receipts import name_code
 from aggregation.reduce.currency import conversion
 from aggregation.reduce.grouping import coverage, group_by
 from aggregation.reduce.netting import net
@@ -41,16 +42,17 @@ from lake.committer import Committer
 from lake.dates import Day
 from lake.errors import BadInput, VarlakeError
 from lake.progress import Progress, silent
-from lake.tables import Lake, Snapshot, code_version
+from lake.tables import Lake, Snapshot
 from scenarios import store
 from scenarios.market.base_market import load_base
 from scenarios.market.moves import MoveRules
-from scenarios.types import RolledMarket, ScenarioSet
-from valuation.books.contracts import contracts_held
+from scenarios.types import MissingRiskFactor, RolledMarket, ScenarioSet
+from valuation.batch import without_rate
+from valuation.books.contracts import contract_notes, contracts_held
 from valuation.catalogue import terms_from_json
 from valuation.horizons.rolled_values import RolledValues, roll_values
 from valuation.instruments.equity import cash_equity
-from valuation.instruments.schedules import horizon_date
+from valuation.instruments.schedules import horizon_date, unlisted_note
 from valuation.market.rolled_market import Carry, RolledBase, carry_of, currencies, roll, still
 from valuation.sets.plan import DEFAULT_COST_US, all_pricers_version, make_plan, measured_cost_us
 from valuation.sets.run import ValuationRun, run_plan
@@ -149,6 +151,11 @@ def roll_forward(
     start = _start(snapshot, request)
     markets = RolledBase(start.base, request.market, start.carry)
     units = roll_values(start.contracts, markets, days, lambda done, total: progress("roll", done, total))
+    gone, failures = without_rate(units.contracts, units.currencies, start.base.index, request.currency)
+    if failures and gone[units.covered].all():
+        raise MissingRiskFactor(failures[0].message)
+    today = np.where(gone, np.nan, units.today)
+    units = dataclasses.replace(units, today=today, failures=(*units.failures, *failures))
 
     vectors = _vectors(units)
     alignment = align(book, vectors)
@@ -179,7 +186,11 @@ def roll_forward(
         contracts=_contracts(units, request.horizons, days),
         failures=units.failures,
         receipt=_receipt(snapshot, request, book, start, rolled, days, figures),
-        notes=_notes(request, start, rolled, counts[-1]),
+        notes=(
+            *_notes(request, start, rolled, counts[-1]),
+            *unlisted_note(request.calendar, request.as_of, days[-1]),
+            *contract_notes(start.contracts, request.as_of),
+        ),
     )
 
 
@@ -260,7 +271,7 @@ def _base(snapshot: Snapshot, request: RollRequest) -> ScenarioSet:
             raise BadInput(
                 f"Scenario set {request.scenario_set} is of {row.market_date}, and {request.as_of} is to be rolled."
             )
-        return store.load_scenario_set(snapshot, row.scenario_set_id)
+        return store.load_stored(snapshot, row)
     rules = MoveRules.model_validate({"market_date": request.as_of})
     market = load_base(snapshot, request.as_of, rules.calendar, rules.max_held_days)
     n = len(market.base)
@@ -407,7 +418,7 @@ def _receipt(
         "currency": request.currency,
         "pricer_version": all_pricers_version(),
         "table_versions": snapshot.versions,
-        "code_version": code_version(),
+        **name_code(),
         "request_digest": digest(canonical_json(request.model_dump(mode="json"))),
         "result_digest": digest(*(part for name, v in figures.items() for part in (name, v.tobytes()))),
     }

@@ -26,7 +26,7 @@ from aggregation.kernels.tail import exact_level
 from aggregation.measures import check_estimator, measure
 from aggregation.on_demand import plan_request, sealed_by, value_request
 from aggregation.opened.alignment import COVERED
-from aggregation.opened.inputs import Inputs, open_inputs
+from aggregation.opened.inputs import Inputs, open_inputs, reported_in
 from aggregation.opened.opened_lake import VectorCache
 from aggregation.question import Plan, Question
 from aggregation.receipts import name_inputs
@@ -216,7 +216,8 @@ def _book_pnl(
     """P&L (n_scenarios,) of the selected book in the reporting currency, gains positive, and what it covers."""
     snapshot = lake.snapshot()
     book, vectors = cache.book(snapshot, request.positions_date or request.as_of), cache.vectors(seal)
-    inputs = Inputs(snapshot, seal, cache.scenarios(seal), vectors, book, cache.alignment(book, vectors))
+    opened = Inputs(snapshot, seal, cache.scenarios(seal), vectors, book, cache.alignment(book, vectors))
+    inputs = reported_in(opened, request.currency)
     scope = Scope(as_of=request.as_of, where=request.where, currency=request.currency)
     selection = open_selection(inputs, scope)
     counts = selection.counts[0]

@@ -16,12 +16,12 @@ from aggregation.question import Plan, Question, together
 from aggregation.receipts import name_code
 from aggregation.risk.query import run_scenarios
 from aggregation.session import Session
-from aggregation.types import LABEL, Positions, RiskQuery, RiskResult, Scope
+from aggregation.types import LABEL, RiskQuery, RiskResult, Scope, Translated
 from lake.dates import Day
 from lake.errors import BadInput
 from lake.tables import Snapshot
 from scenarios.requests import ScenarioRequest
-from scenarios.store import find_scenario_set, load_scenario_set, scenario_summaries
+from scenarios.store import find_scenario_set, load_stored, scenario_summaries
 from scenarios.stress.language import MAX_TEXT
 from scenarios.types import ScenarioSummary
 from valuation.sets.requests import ValuationRequest
@@ -56,7 +56,7 @@ def request_for(
         return ValuationRequest(as_of=as_of, positions_dates=books, scenarios=made)
     if stored.market_date == as_of:
         return ValuationRequest(as_of=as_of, positions_dates=books, scenario_set=stored.scenario_set_id)
-    definition = load_scenario_set(snapshot, stored.scenario_set_id).definition
+    definition = load_stored(snapshot, stored).definition
     parameters = {k: v for k, v in definition.items() if k not in ("method", "market_date")}
     anew = ScenarioRequest(method=stored.method, parameters=parameters, name=stored.name)
     return ValuationRequest(as_of=as_of, positions_dates=books, scenarios=anew)
@@ -73,7 +73,7 @@ def _stored(snapshot: Snapshot, scenario: str) -> ScenarioSummary | None:
     return None
 
 
-class StressQuery(Positions):
+class StressQuery(Translated):
     """P&L of a book under a scenario."""
 
     as_of: Day = Field(description="valuation and market date; also the positions date unless that is given")
@@ -86,7 +86,7 @@ class StressQuery(Positions):
 
     def pnl(self, valuation_set: str) -> RiskQuery:
         """The question for the P&L in that valuation set. Measures, levels and estimator are not used."""
-        asked = self.model_dump(exclude={"scenario"})
+        asked = self.model_dump(exclude={"scenario", "translation"})
         return RiskQuery(**asked, valuation_set=valuation_set)
 
 
@@ -113,7 +113,8 @@ def _sealed(session: Session, query: StressQuery) -> ValuationSet:
 
 
 def _pnl(session: Session, query: StressQuery, sealed: ValuationSet) -> RiskResult:
-    return run_scenarios(session.lake, query.pnl(sealed.valuation_set_id), cache=session.cache)
+    asked = query.pnl(sealed.valuation_set_id)
+    return run_scenarios(session.lake, asked, translation=query.translation, cache=session.cache)
 
 
 STRESS = Question(
@@ -125,15 +126,15 @@ STRESS = Question(
 )
 
 
-class ScenarioPnlQuery(Scope):
+class ScenarioPnlQuery(Translated, Scope):
     """P&L in every scenario of a valued set: whose, on which day."""
 
     def risk(self) -> RiskQuery:
-        return RiskQuery(**self.model_dump())
+        return RiskQuery(**self.model_dump(exclude={"translation"}))
 
 
 def _each_scenario(session: Session, query: ScenarioPnlQuery) -> RiskResult:
-    return run_scenarios(session.lake, query.risk(), cache=session.cache)
+    return run_scenarios(session.lake, query.risk(), translation=query.translation, cache=session.cache)
 
 
 SCENARIO_PNL = Question(
@@ -145,7 +146,7 @@ SCENARIO_PNL = Question(
 )
 
 
-class StressCompareQuery(Positions):
+class StressCompareQuery(Translated):
     """Several scenarios side by side on one day."""
 
     as_of: Day = Field(description="valuation and market date; also the positions date unless that is given")

@@ -262,7 +262,7 @@ def _usable(
     added = trades_of_rows(rows, inputs.book.positions_date, "moves") if rows else None
     removals = tuple(Removal(where=_where(m, query)) for _, m in unwound)
     changes = Changes(removals, (), *(added or ()))
-    change = make_change(selection, query, changes, value_new(inputs, changes))
+    change = make_change(selection, query, changes, value_new(inputs, changes, query.currency))
     n = len(request.moves)
     pnl = change.pnl_of_items(n)[1]
     covered, passed = np.zeros(n, dtype=np.bool_), np.zeros(n, dtype=np.bool_)
@@ -388,7 +388,7 @@ def _answer(
     if changes is not None:
         added = trades_of_rows(list(changes.add), inputs.book.positions_date) if changes.add else ()
         asked_change = Changes(changes.remove, changes.scale, *added)
-        verified = what_if(inputs, query, asked_change, value_new(inputs, asked_change))
+        verified = what_if(inputs, query, asked_change, value_new(inputs, asked_change, query.currency))
         after = verified.total[f"{asked.name}_after"]
         after = 0.0 if after is None else float(after)
     cost = sum(a["cost"] for a in actions)

@@ -23,6 +23,8 @@ from aggregation.whatif.trades import trades_of_rows
 from aggregation.whatif.what_if import WhatIf, unknown_contracts, what_if
 from lake.errors import BadInput, validated
 from lake.tables import Lake
+from scenarios.store import load_scenario_set
+from valuation.batch import reported
 from valuation.sets.batches import BatchHeader, value_contracts
 from valuation.types import Contract, PnLBlock
 
@@ -99,8 +101,11 @@ def changes_of(request: ChangeRequest, inputs: Inputs, added: tuple[pa.Table, pa
     return Changes(request.remove, request.scale, added[0], added[1], request.replace)
 
 
-def value_new(inputs: Inputs, changes: Changes) -> PnLBlock | None:
-    """Vectors of the added contracts the valuation set does not know, under its scenarios; None where it knows all."""
+def value_new(inputs: Inputs, changes: Changes, currency: str) -> PnLBlock | None:
+    """Vectors of the added contracts the valuation set does not know, under its scenarios; None where it knows all.
+
+    What has no exchange rate into `currency` is among the failures.
+    """
     contracts = unknown_contracts(inputs, changes)
     if not contracts.num_rows:
         return None
@@ -108,7 +113,10 @@ def value_new(inputs: Inputs, changes: Changes) -> PnLBlock | None:
     seal = inputs.valuation_set
     value = value_contracts if len(wanted) * inputs.n_scenarios * 8 > _KEPT_BYTES else _valued
     header = BatchHeader(seal.valuation_date, seal.scenario_set_id, seal.risk_classes)
-    return value(str(inputs.snapshot.lake.path), header, wanted)
+    block = value(str(inputs.snapshot.lake.path), header, wanted)
+    if set(block.currencies) <= {currency}:
+        return block
+    return reported(block, wanted, load_scenario_set(inputs.snapshot, seal.scenario_set_id).index, currency)
 
 
 @functools.lru_cache(maxsize=8)
@@ -129,7 +137,7 @@ def run_what_if(
     cache = cache or VectorCache(lake)
     inputs = open_inputs(cache, query)
     changes = changes_of(request, inputs, added)
-    return what_if(inputs, query, changes, value_new(inputs, changes))
+    return what_if(inputs, query, changes, value_new(inputs, changes, query.currency))
 
 
 class WhatIfQuery(ChangeRequest, RiskQuery):

@@ -21,7 +21,7 @@ from lake.committer import Committer
 from lake.dates import Day
 from lake.progress import Progress, silent
 from lake.tables import Snapshot
-from scenarios.store import load_scenario_set
+from scenarios.store import load_stored
 from valuation.books import branches
 from valuation.books.branches import NAME
 from valuation.books.contracts import contracts_by_id
@@ -41,7 +41,7 @@ class BranchRequest(ChangeRequest):
     )
     positions_date: Day | None = Field(None, description="date of the book it stands on, when not as_of")
     upon: str | None = Field(None, description="branch it stands on, in place of the book: NAME, or NAME@2")
-    scenario_set: str | None = Field(None, description="scenario set of the valuation; default the one last valued")
+    scenario_set: str | None = Field(None, description="scenario set of the valuation; default the standard")
     note: str = Field("", max_length=1000, description="what it is for, in words")
     new_version: bool = Field(False, description="when the name is taken, save the next version of it")
 
@@ -101,7 +101,7 @@ def _value_new(
         return None
     snapshot, seal = committer.lake.snapshot(), inputs.valuation_set
     contracts = contracts_by_id(snapshot, book.contract_ids)
-    scenarios = load_scenario_set(snapshot, seal.scenario_set_id)
+    scenarios = load_stored(snapshot, inputs.scenarios)
     plan = make_plan(snapshot, contracts, scenarios, seal.valuation_date, seal.risk_classes)
     run = run_plan(committer, plan, spark=spark, progress=progress, cancelled=cancelled)
     return run.valuation_set.valuation_set_id

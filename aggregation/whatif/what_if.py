@@ -399,6 +399,7 @@ def _aligned(book: Book, vectors: Vectors) -> Alignment:
     """As `align`, for a small book: its contracts are looked up one by one."""
     places, there = find(vectors.contract_ids, book.contract_ids)
     failed = find(vectors.failures.column("contract_id"), book.contract_ids)[1]
+    there &= ~failed
     row = np.where(there, places, -1).astype(np.int32)
     covered = np.flatnonzero(there)
     order = covered[np.argsort(vectors.currency[row[covered]], kind="stable")].astype(np.int32)
@@ -624,8 +625,8 @@ def _notes(
         )
     if inputs.scenarios.held or inputs.scenarios.proxied:
         notes.append(
-            "Some risk factors keep an earlier level or move by a proxy; `varlake var` says which and how many positions rest on "
-            "them."
+            "Some risk factors keep an earlier level or move by a proxy; the question var says which and how many positions rest "
+            "on them."
         )
     if change.outside:
         notes.append(f"{change.outside:,} changed positions do not pass the filters and are in no number.")

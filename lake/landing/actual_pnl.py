@@ -7,7 +7,6 @@ that no P&L stands in two of them and sums over them mean something.
 from __future__ import annotations
 
 import datetime as dt
-import math
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -19,7 +18,8 @@ import pyarrow as pa
 
 from lake.committer import Committer
 from lake.errors import BadInput, Issue, unknown
-from lake.landing.positions_file import as_text, read_csv, read_parquet
+from lake.landing.numbers import doubles, rounded, rounding_notes
+from lake.landing.positions_file import NOT_A_NUMBER, as_text, read_csv, read_parquet
 from lake.schemas import ACTUAL_PNL, DIMENSION_COLUMNS
 
 KINDS = ("actual", "hypothetical")
@@ -33,7 +33,10 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class PnLReport:
-    """What became of a file: rows `read` = `new` + `unchanged`; `replaced` are rows of the lake that went."""
+    """What became of a file: rows `read` = `new` + `unchanged`; `replaced` are rows of the lake that went.
+
+    `notes` say what is in the lake otherwise than in the file.
+    """
 
     path: str
     read: int
@@ -44,6 +47,7 @@ class PnLReport:
     last: dt.date
     kinds: tuple[str, ...]
     version: int
+    notes: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -56,7 +60,7 @@ def ingest_pnl(committer: Committer, path: str | Path, *, replace_dates: bool = 
     the days and kinds of the file become exactly the file. Raises `BadInput` with every fault by row.
     """
     path = Path(path)
-    rows = _read(path)
+    rows, notes = _read(path)
     stored: list[Row] = committer.lake.read("actual_pnl").to_pylist()
     touched = {(r["pnl_date"], r["kind"]) for r in rows}
     if replace_dates:
@@ -82,6 +86,7 @@ def ingest_pnl(committer: Committer, path: str | Path, *, replace_dates: bool = 
         max(days),
         tuple(sorted({r["kind"] for r in rows})),
         version,
+        notes,
     )
 
 
@@ -93,7 +98,7 @@ def _content(row: Row) -> tuple[Any, ...]:
     return (*_key(row), row["pnl"], row["currency"])
 
 
-def _read(path: Path) -> list[Row]:
+def _read(path: Path) -> tuple[list[Row], tuple[str, ...]]:
     if not path.is_file():
         raise BadInput(f"There is no P&L file {path}.")
     ragged: list[tuple[int, str, str]] = []
@@ -102,15 +107,17 @@ def _read(path: Path) -> list[Row]:
         raise BadInput(f"A P&L file ends in .csv, .csv.gz or .parquet, but {path.name} does not.")
     table = read_parquet(path) if name.endswith(".parquet") else read_csv(path, ragged)
     _check_columns(path, table.column_names)
-    cells = {n: as_text(n, table[n]).to_pylist() for n in table.column_names}
+    text = {n: as_text(n, table[n], n == "pnl") for n in table.column_names}
+    pnl = doubles(text["pnl"])
+    cells = {n: column.to_pylist() for n, column in text.items()} | {"number": pnl.to_pylist()}
     bad = {number for number, _, _ in ragged}
-    numbers = (i for i in range(2, 2 + table.num_rows + len(bad)) if i not in bad)
+    numbers = [i for i in range(2, 2 + table.num_rows + len(bad)) if i not in bad]
     issues = [Issue(f"row {number}", reason, line[:80]) for number, line, reason in ragged]
     rows: list[Row] = []
     seen: dict[tuple[Any, ...], int] = {}
     for number, values in zip(numbers, zip(*cells.values(), strict=True), strict=True):
         given = dict(zip(cells, values, strict=True))
-        if all(v is None for v in values):
+        if all(v in (None, NOT_A_NUMBER) for v in values):
             continue  # a blank line is no row
         faults = list(_faults(given, number))
         issues += faults
@@ -128,7 +135,8 @@ def _read(path: Path) -> list[Row]:
         raise BadInput(f"{path.name} was not loaded: {shown}{more}.", issues=issues[:_MOST_ISSUES])
     if not rows:
         raise BadInput(f"{path.name} has a header and no rows.")
-    return rows
+    inexact = [(f"row {numbers[i]}", cells["pnl"][i], cells["number"][i]) for i in rounded(text["pnl"], pnl).tolist()]
+    return rows, rounding_notes("P&L figures", inexact)
 
 
 def _check_columns(path: Path, names: Sequence[str]) -> None:
@@ -139,14 +147,14 @@ def _check_columns(path: Path, names: Sequence[str]) -> None:
         raise BadInput(f"{path.name} was not loaded: {' '.join(i.message for i in issues[:20])}", issues=issues)
 
 
-def _faults(given: dict[str, str | None], number: int) -> Iterator[Issue]:
+def _faults(given: Row, number: int) -> Iterator[Issue]:
     place = f"row {number}, column "
     for name in _REQUIRED:
         if given[name] is None:
             yield Issue(f"{place}{name}", f"{name} is empty; every row has one")
     if given["date"] is not None and _date(given["date"]) is None:
         yield Issue(f"{place}date", "expected a date YYYY-MM-DD", given["date"])
-    if given["pnl"] is not None and _number(given["pnl"]) is None:
+    if given["pnl"] is not None and given["number"] is None:
         yield Issue(f"{place}pnl", "expected a finite number, gains positive", given["pnl"])
     if given["currency"] is not None and not re.fullmatch("[A-Z]{3}", given["currency"]):
         yield Issue(f"{place}currency", "expected an ISO 4217 currency, such as USD", given["currency"])
@@ -161,20 +169,12 @@ def _date(text: str) -> dt.date | None:
         return None
 
 
-def _number(text: str) -> float | None:
-    try:
-        value = float(text)
-    except ValueError:
-        return None
-    return value if math.isfinite(value) else None
-
-
-def _row(given: dict[str, str | None], file: str) -> Row:
+def _row(given: Row, file: str) -> Row:
     return {
         "pnl_date": _date(str(given["date"])),
         "kind": given.get("kind") or KINDS[0],
         **{d: given.get(d) for d in DIMENSION_COLUMNS},
-        "pnl": _number(str(given["pnl"])),
+        "pnl": given["number"],
         "currency": given["currency"],
         "file": file,
     }

@@ -10,6 +10,7 @@ import csv
 import datetime as dt
 import gzip
 import io
+import re
 import zipfile
 import zlib
 from collections.abc import Callable, Sequence
@@ -26,10 +27,12 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from lake.arrays import Bools, Dates, Floats, Ints
 from lake.errors import BadInput, Issue, NotFound, unknown
+from lake.landing.numbers import doubles, rounded, rounding_notes
+from lake.landing.rows import check_commas
 
 EARLIEST, LATEST = dt.date(1900, 1, 1), dt.date(2100, 12, 31)
 MAX_LISTED = 100
-_NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
+_ZONES = {"%z": r"(?:Z|[+-]\d\d(?::?\d\d){0,2})", "%Z": r"[\w+/:-]+"}
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,8 @@ class FileOptions(BaseModel):
     layout: str = Field(description="shape of the file, a key of LAYOUTS")
     date_column: str | None = Field(None, description="name of the date column; the first column when absent")
     date_format: str = Field(
-        "%Y-%m-%d", description="format of the dates; a two-digit year is of 1969-2068, so 90 is 1990"
+        "%Y-%m-%d",
+        description="format of the dates; a two-digit year is of 1969-2068, so 90 is 1990; a zone (%z, %Z) does not move the day",
     )
     missing: tuple[str, ...] = Field((), description="texts that mean: no value")
     skip_rows: int = Field(0, ge=0, description="title lines before the header")
@@ -88,11 +92,18 @@ class Landing:
 
     `rows` holds date (date32), column (string, as a dictionary), value (float64, null when missing) and line (int64,
     1-based, of the file); by column in the order of `columns`, then by date. `dropped` counts lines left out, by reason.
+    `notes` say which numbers a double does not hold.
     """
 
     rows: pa.Table
     columns: tuple[str, ...]
     dropped: dict[str, int]
+    notes: tuple[str, ...] = ()
+
+
+def cell_place(path: Path, line: int, column: str | None = None) -> str:
+    """What a fault points at."""
+    return f"{path.name}, line {line}" + (f", column {column}" if column else "")
 
 
 class _CellFaults:
@@ -102,12 +113,13 @@ class _CellFaults:
         self.path = path
         self.count = 0
         self.issues: list[Issue] = []
+        self.texts: dict[str, None] = {}
 
     def add(self, line: int, column: str | None, found: str, expected: str) -> None:
         self.count += 1
         if len(self.issues) < MAX_LISTED:
-            place = f"{self.path.name}, line {line}" + (f", column {column}" if column else "")
-            self.issues.append(Issue(place, f"{place}: found {found!r}, expected {expected}.", found))
+            place = cell_place(self.path, line, column)
+            self.issues.append(Issue(place, f"found {found!r}, expected {expected}.", found))
 
     def add_cells(self, bad: Bools, lines: Ints, column: str, cells: pa.Array, expected: str) -> None:
         rows = np.flatnonzero(bad)
@@ -119,7 +131,9 @@ class _CellFaults:
     def error(self) -> BadInput:
         many = f"{self.count} faults" if self.count > 1 else "1 fault"
         listed = f" (the first {len(self.issues)} are listed)" if self.count > len(self.issues) else ""
-        return BadInput(f"{self.path.name} has {many}{listed}; nothing of it is loaded.", issues=self.issues)
+        marks = ", ".join(f'"{text}"' for text in [*self.texts][:3] if len(text) <= 8 and not re.search(r"\d", text))
+        way = f" Where a text means no value, declare it in the catalogue: missing = [{marks}]." if marks else ""
+        return BadInput(f"{self.path.name} has {many}{listed}; nothing of it is loaded.{way}", issues=self.issues)
 
 
 def read_source(path: Path, options: FileOptions, columns: Sequence[str] | None = None) -> Landing:
@@ -148,9 +162,18 @@ def read_source(path: Path, options: FileOptions, columns: Sequence[str] | None 
     marks = sorted({"", *LAYOUTS[options.layout].missing, *(m.strip() for m in options.missing)})
     expected = "a number" + (f" or a declared missing mark ({', '.join(marks[1:])})" if marks[1:] else "")
     values = np.empty((len(wanted), len(dates)))
+    inexact: list[tuple[str, str, float]] = []
     for out, (name, at) in zip(values, wanted.items(), strict=True):
         cells = pc.utf8_trim_whitespace(text.column(at).combine_chunks())
-        faults.add_cells(_numbers(cells, marks, out), lines, name, cells, expected)
+        absent = pc.is_in(cells, pa.array(marks, pa.string()))
+        numbers = doubles(pc.if_else(absent, None, cells))
+        out[:] = numbers.to_numpy(zero_copy_only=False)
+        neither = pc.invert(pc.or_(numbers.is_valid(), absent)).to_numpy(zero_copy_only=False)
+        faults.add_cells(neither, lines, name, cells, expected)
+        faults.texts |= dict.fromkeys(pc.unique(cells.filter(neither)).to_pylist())
+        inexact += [
+            (f"line {lines[i]}, column {name}", cells[i].as_py(), float(out[i])) for i in rounded(cells, numbers)
+        ]
 
     for at, name in enumerate(header):
         if not name and at != date_at:
@@ -167,7 +190,8 @@ def read_source(path: Path, options: FileOptions, columns: Sequence[str] | None 
         raise BadInput(f"{path.name} has no row to load below its header.")
     first = np.append(True, dates[1:] != dates[:-1])
     dropped = {"after drop_after": int(late.sum()), "weekend": int(weekend.sum())}
-    return Landing(_long(dates[first], lines[first], tuple(wanted), values[:, first]), tuple(wanted), dropped)
+    rows = _long(dates[first], lines[first], tuple(wanted), values[:, first])
+    return Landing(rows, tuple(wanted), dropped, rounding_notes("values", inexact))
 
 
 def _parse(path: Path, options: FileOptions, faults: _CellFaults) -> tuple[list[str], pa.Table, Ints]:
@@ -178,6 +202,7 @@ def _parse(path: Path, options: FileOptions, faults: _CellFaults) -> tuple[list[
         header = [name.strip() for name in next(csv.reader([above[options.skip_rows].decode().rstrip("\r")]))]
     except (IndexError, UnicodeDecodeError):
         header = []
+    check_commas(path.name, b"".join(above[options.skip_rows :]).decode(errors="replace"))
     if not any(header):
         raise BadInput(f"{path.name} has no header in UTF-8 on line {options.skip_rows + 1}.")
     if not body.strip():
@@ -245,10 +270,13 @@ def _wanted(
 
 
 def _dates(text: pa.Array, date_format: str) -> Dates:
-    """Days; NaT where the text is no date or lies outside the plausible range."""
+    """Days where they were written; NaT where the text is no date or lies outside the plausible range."""
     try:
+        if "%" not in date_format:  # pandas has names for guessing
+            raise ValueError("it has no code that begins with %")
+        local, local_format = _without_zone(text, date_format)
         days: Dates = (
-            pd.to_datetime(text.to_pandas(), format=date_format, errors="coerce").to_numpy().astype("datetime64[D]")
+            pd.to_datetime(local.to_pandas(), format=local_format, errors="coerce").to_numpy().astype("datetime64[D]")
         )
     except ValueError as error:
         raise BadInput(f"{date_format!r} is not a date format such as %Y-%m-%d or %m/%d/%y: {error}.") from None
@@ -256,14 +284,21 @@ def _dates(text: pa.Array, date_format: str) -> Dates:
     return days
 
 
-def _numbers(cells: pa.Array, marks: list[str], out: Floats) -> Bools:
-    """Fills `out` with the numbers and NaN for missing marks; True where a cell is neither."""
-    absent = pc.is_in(cells, pa.array(marks, pa.string()))
-    number = pc.and_not(pc.match_substring_regex(cells, _NUMBER), absent)
-    digits = pc.utf8_ltrim(pc.if_else(number, cells, None), "+")  # Arrow reads no leading plus
-    out[:] = pc.cast(digits, pa.float64()).to_numpy(zero_copy_only=False)
-    neither: Bools = pc.invert(pc.or_(number, absent)).to_numpy(zero_copy_only=False)
-    return neither | np.isinf(out)
+def _without_zone(text: pa.Array, date_format: str) -> tuple[pa.Array, str]:
+    """Texts and format without their zone, null where a text lacks it: an instant may lie on another day than was meant."""
+    parts = re.split("(%.)", date_format)
+    if not _ZONES.keys() & set(parts):
+        return text, date_format
+    literal = {"%%": "%"}
+    pattern = "".join(
+        f"){_ZONES[p]}(" if p in _ZONES else ".+?" if re.fullmatch("%[^%]", p) else re.escape(literal.get(p, p))
+        for p in parts
+    )
+    pattern = f"^({pattern})$"
+    kept = "".join(rf"\{i + 1}" for i in range(re.compile(pattern).groups))
+    local = pc.replace_substring_regex(text, pattern, kept)
+    has_zone = pc.match_substring_regex(text, pattern)
+    return pc.if_else(has_zone, local, None), "".join(p for p in parts if p not in _ZONES)
 
 
 def _compare_repeats(dates: Dates, lines: Ints, names: tuple[str, ...], values: Floats, faults: _CellFaults) -> None:

@@ -21,6 +21,7 @@ import pyarrow as pa
 
 from lake.committer import Committer
 from lake.errors import BadInput, Issue, NotFound, unknown
+from lake.landing.rows import check_commas
 from lake.schemas import DIMENSION_COLUMNS, HIERARCHIES
 
 UNASSIGNED = "unassigned"  # the member of a level for whatever has no parent there
@@ -61,14 +62,13 @@ class _HierarchyFaults:
         self.count += 1
         if len(self.issues) < _LISTED:
             place = f"{self.path.name}, line {line}, column {column}"
-            self.issues.append(Issue(place, f"{place}: {message}", value))
+            self.issues.append(Issue(place, message, value))
 
     def raise_any(self) -> None:
         if self.count:
             several = f"{self.count} faults" if self.count > 1 else "1 fault"
-            raise BadInput(
-                f"{self.path.name} has {several}; nothing of it is loaded. {self.issues[0].message}", issues=self.issues
-            )
+            first = f"{self.issues[0].pointer}: {self.issues[0].message}"
+            raise BadInput(f"{self.path.name} has {several}; nothing of it is loaded. {first}", issues=self.issues)
 
 
 def ingest_hierarchies(committer: Committer, path: str | Path, reserved: Collection[str] = ()) -> HierarchiesReport:
@@ -117,6 +117,7 @@ def _read(path: Path, faults: _HierarchyFaults) -> list[Row]:
         raise BadInput(f"{path} cannot be read: {error.strerror}.") from None
     except UnicodeDecodeError:
         raise BadInput(f"{path.name} is not a CSV file in UTF-8.") from None
+    check_commas(path.name, text.partition("\n")[0])
     lines = csv.reader(io.StringIO(text, newline=""))
     header = [name.strip() for name in next(lines, [])]
     for name in header:

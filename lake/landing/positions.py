@@ -23,6 +23,7 @@ import pyarrow.dataset as ds
 from lake.arrays import Ints
 from lake.committer import Committer, split
 from lake.errors import BadInput, Issue
+from lake.landing.numbers import doubles, rounded, rounding_notes
 from lake.landing.positions_file import ATTRIBUTE, REJECT, REQUIRED, PositionsFile, flags, read_positions_file
 from lake.schemas import CONTRACTS, DIMENSION_COLUMNS, POSITIONS
 from lake.storage import write_durable
@@ -30,8 +31,8 @@ from lake.storage import write_durable
 REJECTIONS = pa.schema(
     [("row", pa.int64()), ("column", pa.string()), ("value", pa.string()), ("reason", pa.string())],
 )
+_REPEATS = "repeats row "
 _FIRST, _LAST = dt.date(1900, 1, 1), dt.date(2100, 12, 31)
-_NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
 
 ContractOf = Callable[[str, Mapping[str, str]], Mapping[str, str]]
 
@@ -55,6 +56,7 @@ class PositionsReport:
 
     rejections : columns row (the header is row 1), column, value, reason; a row with several faults stands several times.
     versions : the versions of `contracts` and `positions` that hold the rows; unchanged when the file changed nothing.
+    notes : what is in the lake otherwise than in the file.
     """
 
     path: str
@@ -66,6 +68,7 @@ class PositionsReport:
     new_contracts: int
     rejections: pa.Table
     versions: Mapping[str, int]
+    notes: tuple[str, ...] = ()
 
     def to_dict(self, rejections: int | None = None) -> dict[str, Any]:
         """Plain values; at most so many rejections (all when None)."""
@@ -74,6 +77,7 @@ class PositionsReport:
             **{name: value for name, value in vars(self).items() if name not in ("dates", "rejections", "versions")},
             "dates": [vars(d) for d in self.dates],
             "versions": dict(self.versions),
+            "notes": list(self.notes),
             "rejections": listed.to_pylist(),
         }
 
@@ -85,6 +89,7 @@ def ingest(
     contract_of: ContractOf,
     *,
     replace_dates: bool = False,
+    force: bool = False,
     rejects: str | Path | None = None,
 ) -> PositionsReport:
     """Loads the usable rows of a positions file and reports every other one.
@@ -92,7 +97,8 @@ def ingest(
     The file's row of a trade wins over the lake's row of that date; other trades of the date stay, unless
     `replace_dates`: then each date with a usable row becomes exactly the file. `contract_of(instrument_type, terms)`
     gets the filled-in term cells as text and returns a row of `contracts`, or raises `BadInput` whose issues point at
-    columns. `rejects` names a CSV file for the rejected rows. Raises `BadInput` when the file as a whole is unusable.
+    columns. `rejects` names a CSV file for the rejected rows. Raises `BadInput` when the file as a whole is unusable, and
+    where `replace_dates` would remove trades although rows are rejected, unless with `force`.
     """
     file = read_positions_file(Path(path), tuple(term_columns))
     checked = check_positions(file, contract_of)
@@ -101,6 +107,8 @@ def ingest(
     present = committer.lake.read("contracts", ["contract_id"])["contract_id"].combine_chunks()
     contracts = checked.contracts.filter(pc.invert(pc.is_in(checked.contracts["contract_id"], present)))
     merged, counts = _merge(committer, checked.positions, replace_dates)
+    if replace_dates and not force:
+        _check_replacement(Path(path).name, file.read, checked.rejections, counts)
     note = {"positions_file": Path(path).name}
     versions = {name: committer.lake.version(name) for name in ("contracts", "positions")}
     if contracts.num_rows:
@@ -117,6 +125,7 @@ def ingest(
         new_contracts=contracts.num_rows,
         rejections=checked.rejections,
         versions=versions,
+        notes=checked.notes,
     )
 
 
@@ -125,11 +134,15 @@ def ingest(
 
 @dataclass(frozen=True)
 class CheckedPositions:
-    """Usable rows as rows of `positions` (with attributes) and `contracts`, and the faults of all others."""
+    """Usable rows as rows of `positions` (with attributes) and `contracts`, and the faults of all others.
+
+    notes : quantities that a double does not hold.
+    """
 
     positions: pa.Table
     contracts: pa.Table
     rejections: pa.Table
+    notes: tuple[str, ...]
 
 
 def _groups(columns: Iterable[pa.Array], size: int) -> tuple[Ints, Ints]:
@@ -210,7 +223,12 @@ def check_positions(
     )
     ids = used["contract_id"].combine_chunks()
     distinct = used.take(pa.array(_groups([ids], len(ids))[0])).sort_by("contract_id")
-    return CheckedPositions(positions, distinct, faults.table())
+    text = file.columns["quantity"].take(good)
+    inexact = [
+        (f"row {file.rows[good[i].as_py()]}", text[i].as_py(), positions["quantity"][i].as_py())
+        for i in rounded(text, positions["quantity"].combine_chunks()).tolist()
+    ]
+    return CheckedPositions(positions, distinct, faults.table(), rounding_notes("quantities", inexact))
 
 
 def _dates(file: PositionsFile, faults: _RowFaults) -> pa.Array:
@@ -232,13 +250,11 @@ def _date(text: str) -> dt.date | None:
 
 def _quantities(file: PositionsFile, faults: _RowFaults) -> pa.Array:
     text = file.columns["quantity"]
-    number = pc.match_substring_regex(text, _NUMBER)
-    quantity = pc.cast(pc.if_else(number, text, None), pa.float64())
-    finite = pc.fill_null(pc.is_finite(quantity), False)
-    wrong = flags(pc.and_(text.is_valid(), pc.invert(finite)))
+    quantity = doubles(text)
+    wrong = flags(pc.and_(text.is_valid(), quantity.is_null()))
     reason = "expected a finite number such as 1500 or -2.5, without thousands separators"
     faults.add(np.flatnonzero(wrong), "quantity", reason)
-    return pc.if_else(finite, quantity, None)
+    return quantity
 
 
 def _contracts(file: PositionsFile, faults: _RowFaults, contract_of: ContractOf) -> tuple[Ints, pa.Table]:
@@ -290,7 +306,7 @@ def _duplicates(file: PositionsFile, faults: _RowFaults, dates: pa.Array, conten
     differs[group[same != same[first][group]]] = True
     numbers = file.rows[first][group]
     index = np.flatnonzero(repeated & ~differs[group] & (np.arange(len(trade)) != first[group]))
-    faults.add(index, "trade", _said("repeats row ", numbers[index], ", which counts"))
+    faults.add(index, "trade", _said(_REPEATS, numbers[index], ", which counts"))
     index = np.flatnonzero(repeated & differs[group])
     faults.add(
         index,
@@ -365,6 +381,27 @@ def _merge(
         if new + changed + removed:
             books.append(book.sort_by("trade"))  # so that no result depends on the order of the rows in the file
     return (pa.concat_tables(books) if books else None), tuple(counts)
+
+
+def _check_replacement(name: str, read: int, rejections: pa.Table, counts: Sequence[DateCounts]) -> None:
+    """Raises `BadInput` where trades would be removed for a file of which only a part can be used."""
+    faults = rejections.filter(pc.invert(pc.starts_with(rejections["reason"], _REPEATS)))
+    shrunk = [c for c in counts if c.removed]
+    if not faults.num_rows or not shrunk:
+        return
+    removed = ", ".join(
+        f"{c.removed:,} of {c.removed + c.held - c.new:,} trades off {c.positions_date}" for c in shrunk[:3]
+    )
+    issues = [
+        Issue(f"row {f['row']}, column {f['column']}".removesuffix(", column "), f["reason"], f["value"])
+        for f in faults.slice(0, 100).to_pylist()
+    ]
+    raise BadInput(
+        f"{name} was not loaded: {pc.count_distinct(faults['row'])} of its {read:,} rows cannot be used, and --replace-dates would "
+        f"take {removed}{' and more' if len(shrunk) > 3 else ''}. Correct the rows (--rejects FILE writes them), load without "
+        "--replace-dates, or add --force.",
+        issues=issues,
+    )
 
 
 def _same(a: pa.Table, b: pa.Table) -> npt.NDArray[np.bool_]:

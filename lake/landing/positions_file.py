@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,11 +22,13 @@ import pyarrow.parquet as pq
 
 from lake.arrays import Ints
 from lake.errors import BadInput, Issue, unknown
+from lake.landing.rows import check_commas
 from lake.schemas import DIMENSION_COLUMNS
 
 ATTRIBUTE = "attribute."
 REJECT = "reject."  # the two columns a rejects file has more than its source; ignored, so that it loads once corrected
 REQUIRED = ("positions_date", "quantity", *DIMENSION_COLUMNS, "instrument_type")
+NOT_A_NUMBER = "NaN"
 
 
 @dataclass(frozen=True)
@@ -83,12 +86,12 @@ def positions_rows(
 ) -> PositionsFile:
     """As `read_positions_file`, of a table that was read already; `name` says where it came from."""
     _check_columns(name, table.column_names, terms, required)
-    columns = {n: as_text(n, table[n]) for n in table.column_names if not n.startswith(REJECT)}
+    columns = {n: as_text(n, table[n], n == "quantity") for n in table.column_names if not n.startswith(REJECT)}
     taken = np.array([number for number, _, _ in ragged], dtype=np.int64)
     rows = np.delete(np.arange(2, 2 + table.num_rows + len(taken)), taken - 2)
     blank = np.ones(table.num_rows, dtype=bool)
     for column in columns.values():
-        blank &= flags(column.is_null())
+        blank &= flags(pc.fill_null(pc.equal(column, NOT_A_NUMBER), True))
     if blank.any():  # a blank line is no row
         keep = pa.array(~blank)
         columns, rows = {n: c.filter(keep) for n, c in columns.items()}, rows[~blank]
@@ -106,7 +109,10 @@ def read_csv(path: Path, ragged: list[tuple[int, str, str]]) -> pa.Table:
 
     try:
         with pa.input_stream(path) as stream:
-            names = next(csv.reader(io.TextIOWrapper(stream, "utf-8-sig", newline="")), [])
+            text = io.TextIOWrapper(stream, "utf-8-sig", newline="")
+            first = text.readline()
+            check_commas(path.name, first)
+            names = next(csv.reader(itertools.chain([first], text)), [])
         return pcsv.read_csv(
             path,
             # one thread, because only then rows are numbered
@@ -149,21 +155,23 @@ def _check_columns(file: str, names: Sequence[str], terms: tuple[str, ...], requ
         )
 
 
-def as_text(name: str, column: pa.ChunkedArray) -> pa.Array:
-    """The cells as trimmed text, null where empty; numbers in the shortest form that reads back to the same bits."""
+def as_text(name: str, column: pa.ChunkedArray, number: bool = False) -> pa.Array:
+    """The cells as trimmed text, null where empty; numbers in the shortest form that reads back to the same bits.
+
+    A NaN is how pandas writes an empty cell; where a `number` is required it is told as what it is.
+    """
     array = column.combine_chunks()
     if pa.types.is_dictionary(array.type):
         array = array.dictionary_decode()
     if pa.types.is_nested(array.type):
         values = array.to_pylist(maps_as_pydicts="strict")
         array = pa.array([None if v is None else json.dumps(v, default=str) for v in values], pa.string())
-    if pa.types.is_floating(array.type):
-        array = pc.if_else(pc.is_nan(array), None, array)  # how pandas writes an empty cell
+    not_a_number = pc.is_nan(array) if pa.types.is_floating(array.type) else pa.scalar(False)
     try:
-        text = pc.cast(array, pa.string())
+        text = pc.if_else(not_a_number, NOT_A_NUMBER if number else None, pc.cast(array, pa.string()))
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise BadInput(f"Column {name!r} has the type {array.type}, which cannot be read as text: {error}") from error
     if pa.types.is_timestamp(array.type):
-        text = pc.replace_substring_regex(text, r" 00:00:00(\.0+)?Z?$", "")
+        text = pc.replace_substring_regex(text, r" 00:00:00(\.0+)?(Z|[+-]\d{4})?$", "")
     text = pc.utf8_trim_whitespace(text)
     return pc.if_else(pc.equal(text, ""), None, text)

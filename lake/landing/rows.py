@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lake.errors import BadInput
+
+
+def check_commas(name: str, header: str) -> None:
+    """Raises `BadInput` where something else than commas stands between the cells of a CSV file's header line."""
+    unquoted = re.sub('"[^"]*"', "", header)
+    for mark, word in ((";", "semicolons"), ("\t", "tabs"), ("|", "bars")):
+        if unquoted.count(mark) > unquoted.count(","):
+            raise BadInput(
+                f"{name} has {word} between its columns, and commas are expected. Save it as CSV with commas, and with numbers "
+                "that have a decimal point."
+            )
 
 
 def read_rows(text: str) -> list[dict[str, Any]]:
@@ -33,6 +45,7 @@ def read_rows(text: str) -> list[dict[str, Any]]:
         ) from None
     if path.suffix.lower() == ".json":
         return _objects(content, path.name)
+    check_commas(path.name, content.partition("\n")[0])
     rows = list(csv.DictReader(io.StringIO(content)))
     long = next((i for i, row in enumerate(rows) if None in row), None)
     if long is not None:

@@ -18,7 +18,7 @@ from lake.errors import BadInput
 from lake.tables import Snapshot
 from scenarios.derived.rebased import shift_of, shift_rules
 from scenarios.kernels import shifts
-from scenarios.store import find_scenario_set, load_scenario_set
+from scenarios.store import find_scenario_set, load_stored
 from scenarios.stress.generate import GridDefinition, generate_grid
 from scenarios.types import FactorIndex, ScenarioSet
 
@@ -49,7 +49,7 @@ def generate(snapshot: Snapshot, definition: LadderDefinition, name: str) -> Sce
     )
     if definition.moves is None:
         return ladder
-    source = load_scenario_set(snapshot, find_scenario_set(snapshot, definition.moves).scenario_set_id)
+    source = load_stored(snapshot, find_scenario_set(snapshot, definition.moves))
     if source.roll is not None or source.horizons:
         raise BadInput(f"The moves of {source.name} span several dates; name a set whose scenarios span one horizon.")
     n, size = rungs.n_scenarios, len(rungs.index.factors) * rungs.n_scenarios * (1 + source.n_scenarios)

@@ -20,7 +20,7 @@ from lake.errors import BadInput
 from lake.tables import Snapshot
 from scenarios.kernels import shifts
 from scenarios.simulated.simulated_levels import SimulatedLevels
-from scenarios.store import find_scenario_set, load_on_market, load_scenario_set
+from scenarios.store import find_scenario_set, load_on_market, load_stored
 from scenarios.types import FactorIndex, GeneratedLevels, RiskFactor, ScenarioSet
 
 
@@ -41,7 +41,7 @@ def generate(snapshot: Snapshot, definition: RebasedDefinition, name: str) -> Sc
     A factor that only the other set has stays at its base, unshocked. One that only the source has, or whose move has no
     meaning from the new base, is excluded and says why. Raises `BadInput` for rolled markets and where nothing is left.
     """
-    source = load_scenario_set(snapshot, find_scenario_set(snapshot, definition.scenario_set).scenario_set_id)
+    source = load_stored(snapshot, find_scenario_set(snapshot, definition.scenario_set))
     market = load_on_market(snapshot, definition.base_set, definition.market_date)
     for s in (source, market):
         if s.roll is not None:

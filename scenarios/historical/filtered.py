@@ -7,7 +7,6 @@ takes that date's standardised moves of *all* factors, and lets each factor's vo
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -15,14 +14,9 @@ from pydantic import Field
 
 from lake.arrays import Floats
 from lake.tables import Snapshot
+from scenarios.historical.garch import fit
 from scenarios.historical.historical import HistoricalDefinition, WindowRules, select
-from scenarios.kernels.weighting import ewma_variance
 from scenarios.types import ScenarioSet
-
-# The optimiser stops on either side of the unit root by the last bits of its library: this near to it is not stationary.
-MOST_PERSISTENT = 0.9999
-FALLBACK_DECAY = 0.94  # RiskMetrics' daily factor, where no GARCH model can be fitted
-FALLBACK_SEED_DAYS = 75
 
 
 class FilteredDefinition(WindowRules):
@@ -40,53 +34,12 @@ class FilteredDefinition(WindowRules):
     seed: int = Field(1, ge=0, lt=2**63, description="seed of the drawn dates")
 
 
-@dataclass(frozen=True)
-class Garch:
-    """var[t+1] = omega + alpha move[t]^2 + beta var[t], mean zero.
-
-    variance : (n_days + 1,) one-day forecasts, each made the day before; the last is today's. All zero for moves that are all zero.
-    """
-
-    omega: float
-    alpha: float
-    beta: float
-    variance: Floats
-    text: str
-
-
-def fit(moves: Floats) -> Garch:
-    """The model of one factor's moves (n_days,), by quasi maximum likelihood in the `arch` library.
-
-    Where the fit does not converge, or has no finite variance, an exponentially weighted average stands in and the text says so.
-    """
-    from arch.univariate import arch_model  # noqa: PLC0415 - a second to import, and only this method needs it
-
-    scale = float(np.sqrt((moves * moves).mean()))
-    if scale == 0.0:
-        return Garch(0.0, 0.0, 0.0, np.zeros(len(moves) + 1), "no volatility: the level never moved")
-    y = moves / scale
-    result = arch_model(y, mean="Zero", vol="GARCH", p=1, q=1, rescale=False).fit(disp="off", show_warning=False)
-    omega, alpha, beta = (float(v) for v in result.params)
-    variance = np.append(np.asarray(result.conditional_volatility) ** 2, 0.0)
-    variance[-1] = omega + alpha * y[-1] ** 2 + beta * variance[-2]
-    if (
-        result.convergence_flag == 0
-        and alpha + beta < MOST_PERSISTENT
-        and np.isfinite(variance).all()
-        and (variance > 0).all()
-    ):
-        omega, variance = omega * scale**2, variance * scale**2
-        return Garch(omega, alpha, beta, variance, f"GARCH(1,1): omega {omega:.3g}, alpha {alpha:.3g}, beta {beta:.3g}")
-    text = f"exponentially weighted volatility, decay {FALLBACK_DECAY}: no stationary GARCH(1,1) was found"
-    variance = ewma_variance(moves[:, None], FALLBACK_DECAY, FALLBACK_SEED_DAYS)[:, 0]
-    return Garch(0.0, 1 - FALLBACK_DECAY, FALLBACK_DECAY, variance, text)
-
-
 def generate(snapshot: Snapshot, definition: FilteredDefinition, name: str) -> ScenarioSet:
     """The scenario set of the definition; factors and days are left out, held and proxied as in historical simulation.
 
     On a day its market was closed a factor has no surprise: it is left out of the fit, and a scenario that draws the day leaves level and
-    volatility as they are. Prices move by log unless stated otherwise.
+    volatility as they are. A factor that moved out of a calm keeps its moves as they were, and is listed. Prices move by log unless stated
+    otherwise.
     """
     definition = definition.with_log_prices()
     shared = {k: getattr(definition, k) for k in WindowRules.model_fields}
@@ -100,10 +53,10 @@ def generate(snapshot: Snapshot, definition: FilteredDefinition, name: str) -> S
     for i, j in enumerate(columns):
         is_open = ~w.moves.closed[w.rows, j]
         moves = w.moves.moves[w.rows, j]
-        model = fit(moves[is_open])
+        model = fit(moves[is_open], w.moves.days[w.rows][is_open])
         fitted[w.moves.index.factors[j].risk_factor_id] = model.text
         surprises = np.zeros(len(moves))
-        surprises[is_open] = standardise(moves[is_open], model.variance[:-1])
+        surprises[is_open] = moves[is_open] / np.sqrt(model.variance[:-1])
         level = np.full(definition.scenarios, w.moves.base[j])
         variance = np.full(definition.scenarios, model.variance[-1])
         for drawn in draws:
@@ -128,10 +81,3 @@ def generate(snapshot: Snapshot, definition: FilteredDefinition, name: str) -> S
         proxied=w.moves.proxied(w.rows, w.kept, "days"),
         fitted=fitted,
     )
-
-
-def standardise(moves: Floats, variance: Floats) -> Floats:
-    """Moves (n_days,) over the volatility forecast before each; 0 where a level never moved."""
-    out = np.zeros(len(moves))
-    np.divide(moves, np.sqrt(variance), out=out, where=variance > 0)
-    return out

@@ -19,7 +19,8 @@ from pydantic import Field, model_validator
 from lake.arrays import Bools, Floats, Ints
 from lake.errors import BadInput
 from lake.tables import Snapshot
-from scenarios.kernels.weighting import age_weights, ewma_variance, volatility_scales, warm_up_days
+from scenarios.historical.garch import fit
+from scenarios.kernels.weighting import age_weights, ewma_variance, volatility_scales, warm_up_days, why_unscaled
 from scenarios.market.calendars import CALENDAR_START
 from scenarios.market.history import MarketHistory, load_history
 from scenarios.market.moves import (
@@ -34,7 +35,7 @@ from scenarios.market.moves import (
     no_proxy,
     span_name,
 )
-from scenarios.types import ScenarioSet
+from scenarios.types import NOT_SCALED, ScenarioSet
 
 DEFAULT_SCENARIOS = 500
 
@@ -78,6 +79,37 @@ class HistoricalDefinition(WindowRules):
         description="moves are scaled to today's volatility, exponentially weighted with this factor (Hull-White); "
         "as they were when absent",
     )
+    volatility_model: Literal["ewma", "garch"] = Field(
+        "ewma",
+        description="the volatility that moves are scaled by: ewma, with volatility_decay; or garch, a GARCH(1,1) fitted to the window",
+    )
+    volatility_seed: Literal["warm_up", "window", "sample"] = Field(
+        "warm_up",
+        description="variance that the ewma begins with: mean square of the days before the first scenario; mean square of the window's "
+        "moves; or their sample variance (mean removed, divisor n - 1)",
+    )
+    volatility_target: Literal["forecast", "last_day"] = Field(
+        "forecast", description="the volatility scaled to: the forecast for the next day, or that for the last day"
+    )
+
+    @model_validator(mode="after")
+    def _one_way_of_scaling(self) -> Self:
+        if self.volatility_model == "garch" and self.volatility_decay is not None:
+            raise ValueError("give volatility_decay, or volatility_model=garch, not both")
+        ways = {n: getattr(self, n) for n in ("volatility_seed", "volatility_target")}
+        needless = [n for n, v in ways.items() if v != type(self).model_fields[n].default and not self.scaled]
+        if self.volatility_model == "garch" and self.volatility_seed != "warm_up":
+            needless = ["volatility_seed"]
+        if needless:
+            raise ValueError(
+                f"{needless[0]} has a meaning only where moves are scaled: give volatility_decay with it, such as 0.94"
+            )
+        return self
+
+    @property
+    def scaled(self) -> bool:
+        """Whether moves are scaled to today's volatility."""
+        return self.volatility_decay is not None or self.volatility_model == "garch"
 
     @model_validator(mode="after")
     def _one_window(self) -> Self:
@@ -125,17 +157,17 @@ def generate(snapshot: Snapshot, definition: HistoricalDefinition, name: str) ->
     without a level at the market date, is excluded and listed; one whose missing moves a proxy stands in for is listed as proxied.
     Raises `NotFound` or `BadInput` when no full window is left.
     """
-    if definition.volatility_decay is not None:
+    if definition.scaled:
         definition = definition.with_log_prices()
     w = select(snapshot, definition)
     scales: Floats = np.ones((len(w.rows), len(w.kept)))
-    unscaled: dict[int, str] = {}
-    if definition.volatility_decay is not None:
+    models: dict[int, str] = {}
+    if definition.scaled:
         daily = w.moves
         if definition.horizon_days > 1:
             daily = measure(w.history, definition)
             daily = daily.fill(np.ones(len(daily.days), dtype=bool), definition)
-        scales, unscaled = _scales(w.moves, daily, w.rows, definition.volatility_decay)
+        scales, models = _scales(w, daily, definition)
     levels: Floats = np.empty((int(w.kept.sum()), len(w.rows)))
     for i, j in enumerate(np.flatnonzero(w.kept).tolist()):
         levels[i] = w.moves.apply(j, w.moves.base[j], w.moves.moves[w.rows, j] * scales[:, j])
@@ -153,7 +185,7 @@ def generate(snapshot: Snapshot, definition: HistoricalDefinition, name: str) ->
         dropped=w.dropped,
         proxied=w.moves.proxied(w.rows, w.kept),
         holidays=w.moves.holidays(w.rows, w.kept),
-        fitted={w.moves.index.factors[j].risk_factor_id: text for j, text in unscaled.items() if w.kept[j]},
+        fitted={w.moves.index.factors[j].risk_factor_id: text for j, text in models.items() if w.kept[j]},
     )
 
 
@@ -277,20 +309,34 @@ def _spread(rows: Ints, stride: int) -> Ints:
     return np.array(taken[::-1], dtype=np.int64)
 
 
-def _scales(moves: FactorMoves, daily: FactorMoves, rows: Ints, decay: float) -> tuple[Floats, dict[int, str]]:
-    """What each used move (n_rows, n_factors) is multiplied by, and by column why a factor is not scaled at all.
+def _scales(w: HistoricalWindow, daily: FactorMoves, definition: HistoricalDefinition) -> tuple[Floats, dict[int, str]]:
+    """What each used move (n_rows, n_factors) is multiplied by, and by column the fitted model or why a factor is not scaled.
 
-    The average starts the warm-up days before the first scenario and is seeded with their mean square. Row i of `moves` and of `daily`
-    begin on the same day, so that the forecast before that day's move is the one known when the move of several days began.
-    A factor that moved out of a dead calm, such as a pegged currency, keeps its moves as they were.
+    The average starts the warm-up days before the first scenario and is seeded with their mean square, or with the first scenario and a
+    figure of the window; a GARCH model is fitted from the first scenario's day on. Row i of `w.moves` and of `daily` begin on the same day,
+    so that the forecast before that day's move is the one known when the move of several days began. A factor that moved out of a calm,
+    such as a pegged currency, keeps its moves as they were.
     """
-    warm_up = warm_up_days(decay)
-    start = max(int(rows[0]) - warm_up, 0)
-    variance = ewma_variance(np.where(daily.closed, np.nan, daily.moves)[start:], decay, warm_up)
-    scales: Floats = volatility_scales(variance)[rows - start]
-    calm = (variance[rows - start] == 0) & (moves.moves[rows] != 0)
-    unscaled = {}
-    for j in np.flatnonzero(calm.any(axis=0)).tolist():
-        unscaled[j] = f"not scaled: no volatility before {moves.days[rows[int(np.argmax(calm[:, j]))]]}"
-        scales[:, j] = 1.0
-    return scales, unscaled
+    decay, seed = definition.volatility_decay, definition.volatility_seed
+    warm_up = warm_up_days(decay) if decay is not None and seed == "warm_up" else 0
+    start = max(int(w.rows[0]) - warm_up, 0)
+    rows = w.rows - start
+    known = np.where(daily.closed, np.nan, daily.moves)[start:]
+    models: dict[int, str] = {}
+    if decay is None:
+        variance = np.ones((len(known) + 1, known.shape[1]))
+        for j in np.flatnonzero(w.kept).tolist():
+            there = np.isfinite(known[:, j])
+            model = fit(known[there, j], daily.days[start:][there])
+            variance[:, j] = model.variance[np.append(0, np.cumsum(there))]
+            models[j] = model.text
+    else:
+        variance = ewma_variance(known, decay, warm_up or int(rows[-1]) + 1, centred=seed == "sample")
+    forecast = variance[rows]
+    scales = volatility_scales(forecast, variance[-1 if definition.volatility_target == "forecast" else -2])
+    for j in range(scales.shape[1]):
+        spans = definition.horizon_days * forecast[:, j]
+        why = why_unscaled(w.moves.moves[w.rows, j], spans, w.moves.days[w.rows], len(known))
+        if why is not None:
+            models[j], scales[:, j] = NOT_SCALED + why, 1.0
+    return scales, models

@@ -71,14 +71,20 @@ def base_levels(history: MarketHistory, max_held_days: int) -> tuple[Floats, dic
     return base, excluded, held
 
 
-def no_market(history: MarketHistory, market_date: dt.date, calendar: str) -> NotFound:
+class NoMarket(NotFound):
+    """There is no market on a date; `latest` is the last one before it that has one, if any."""
+
+    latest: dt.date | None = None
+
+
+def no_market(history: MarketHistory, market_date: dt.date, calendar: str) -> NoMarket:
     """The error for a date without market data, with the dates before it that have some."""
     seen = np.flatnonzero(np.isfinite(history.levels).any(axis=1))
     if len(seen) == 0:
-        return NotFound(
-            f"The lake holds no market data up to {market_date}; see `varlake lake` for the dates it holds."
-        )
+        return NoMarket(f"The lake holds no market data up to {market_date}.")
     close = nearest(str(market_date), [str(history.dates[i]) for i in seen[-5:]])
-    return NotFound(
+    error = NoMarket(
         f"No market data on {market_date} in calendar {calendar}. The latest dates before it: {', '.join(sorted(close))}."
     )
+    error.latest = history.dates[seen[-1]].item()
+    return error

@@ -36,7 +36,7 @@ from lake.landing.dated_values import LAYOUTS, FileOptions, Landing, read_source
 from lake.schemas import MARKET_CALENDARS, RISK_FACTORS
 from scenarios.market.calendars import DATA, WEEKDAYS, check_calendar, read_days
 from scenarios.market.market_rows import (
-    check_rows_positive,
+    check_levels,
     contradictions,
     market_rows,
     merge_calendars,
@@ -134,6 +134,9 @@ class Source(FileOptions):
 
     file: RelativePath = Field(description="path of the landing file, relative to the folder given to the ingest")
     scale: float = Field(1.0, ge=1e-12, le=1e12, description="what a value is multiplied by: 0.01 for percent")
+    plausible: tuple[float, float] | None = Field(
+        None, description="lowest and highest level used that is meant; those of the risk factor type when absent"
+    )
     licence: str = Field("", description="what the file may be used for")
     optional: bool = Field(False, description="whether the file may be absent")
     calendar: str | None = Field(
@@ -251,7 +254,8 @@ class SourceReport:
     """What one file brought, in rows of `market_data`: rows = new + changed + unchanged, missing ones included.
 
     `kept` counts stored rows that the file does not have; they stay. `dropped` counts lines of the file left out as the
-    catalogue says, by reason. For an optional file that is absent `file` is None and every count zero.
+    catalogue says, by reason; `notes` say what is stored otherwise than in the file. For an optional file that is absent
+    `file` is None and every count zero.
     """
 
     source: str
@@ -267,6 +271,7 @@ class SourceReport:
     unchanged: int = 0
     kept: int = 0
     dropped: Mapping[str, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -283,16 +288,19 @@ class MarketIngestReport:
         return dataclasses.asdict(self)
 
 
-def ingest_market(committer: Committer, directory: str | Path, catalogue: Catalogue) -> MarketIngestReport:
+def ingest_market(
+    committer: Committer, directory: str | Path, catalogue: Catalogue, *, accept_levels: bool = False
+) -> MarketIngestReport:
     """Stores the files of the catalogue that lie in `directory`; raises `BadInput` and stores nothing when one has errors.
 
     A row of a file replaces the stored row of its date and risk factor; stored rows that the file does not have stay.
-    Files that bring nothing new make no commit. At most one commit a table, for all sources together.
+    Files that bring nothing new make no commit. At most one commit a table, for all sources together. Levels that are not
+    plausible for their type are errors, unless with `accept_levels`.
     """
     lake = committer.lake
     stored_factors = lake.read("risk_factors").to_pylist(maps_as_pydicts="strict")
     stored_calendars = sorted(lake.read("market_calendars").to_pylist(), key=lambda row: str(row["calendar"]))
-    landings, factors, lists = _read_all(Path(directory), catalogue, stored_factors, stored_calendars)
+    landings, factors, lists = _read_all(Path(directory), catalogue, stored_factors, stored_calendars, accept_levels)
     stored = lake.read("market_data", where=ds.field("source").isin(list(landings)))
     reports, writes = [], []
     for name, source in catalogue.source.items():
@@ -311,6 +319,7 @@ def ingest_market(committer: Committer, directory: str | Path, catalogue: Catalo
                 first=extent["min"],
                 last=extent["max"],
                 dropped=landings[name].dropped,
+                notes=landings[name].notes,
                 **counts,
             )
         )
@@ -336,6 +345,7 @@ def _read_all(
     catalogue: Catalogue,
     stored_factors: list[dict[str, Any]],
     stored_calendars: list[dict[str, Any]],
+    accept_levels: bool,
 ) -> tuple[dict[str, Landing], dict[str, tuple[RiskFactor, ...]], dict[str, Dates]]:
     """Every file, and the factors its columns feed, by source, and the lists of days by calendar; raises all errors at once."""
     if not directory.is_dir():
@@ -359,11 +369,11 @@ def _read_all(
                 check_calendar(source.calendar, known)
             landing = read_source(path, source, None if source.columns is None else list(source.columns))
             own = source.risk_factors(name, landing.columns, synthetic=catalogue.synthetic)
-            check_rows_positive(path, own, landing)
+            notes = check_levels(path, own, landing, source.scale, source.plausible, accept=accept_levels)
         except VarlakeError as error:
             errors[name] = error
         else:
-            landings[name], factors[name] = landing, own
+            landings[name], factors[name] = dataclasses.replace(landing, notes=(*landing.notes, *notes)), own
     errors |= contradictions(factors, stored_factors)
     if errors:
         raise _refused(errors, len(catalogue.source) + len(catalogue.calendar))

@@ -13,30 +13,68 @@ import pyarrow.compute as pc
 
 from lake.arrays import Bools, Dates, Ints
 from lake.errors import BadInput, Issue, VarlakeError
-from lake.landing.dated_values import MAX_LISTED, Landing
+from lake.landing.dated_values import MAX_LISTED, Landing, cell_place
 from lake.schemas import MARKET_DATA
-from scenarios.types import RiskFactor
+from scenarios.types import FACTOR_TYPES, RiskFactor
 
 Factors = tuple[RiskFactor, ...]
 
 POSITIVE_TYPES = ("equity_price", "index_level", "fx_rate", "implied_vol")
 
 
-def check_rows_positive(path: Path, factors: Factors, landing: Landing) -> None:
-    """Raises `BadInput`, listing the cells, when a level that is positive by nature is not."""
+def check_levels(
+    path: Path,
+    factors: Factors,
+    landing: Landing,
+    scale: float,
+    plausible: tuple[float, float] | None = None,
+    *,
+    accept: bool = False,
+) -> tuple[str, ...]:
+    """Raises `BadInput`, listing the cells, for levels that are positive by nature and are not, and for implausible ones.
+
+    Plausible are those of the factor's type, or of `plausible`. With `accept` implausible levels are told in a note instead.
+    """
     codes = landing.rows["column"].combine_chunks().indices.to_numpy()
     values = landing.rows["value"].to_numpy()
-    must = np.array([f.type in POSITIVE_TYPES for f in factors])
-    wrong = np.flatnonzero(must[codes] & (values <= 0))
-    issues = []
-    for i in wrong[:MAX_LISTED]:
-        place = f"{path.name}, line {landing.rows['line'][i]}, column {landing.columns[codes[i]]}"
+    used = values * scale
+    types = [FACTOR_TYPES[f.type] for f in factors]
+    low, high = np.array([plausible or t.plausible for t in types]).T[:, codes]
+    wrong = np.array([f.type in POSITIVE_TYPES for f in factors])[codes] & (values <= 0)
+    doubtful = ~wrong & ((used < low) | (used > high))
+
+    def told(i: int) -> str:
         kind = factors[codes[i]].type
-        issues.append(Issue(place, f"{place}: found {values[i]}, expected a positive {kind}.", str(values[i])))
+        if wrong[i]:
+            return f"found {values[i]:.15g}, expected a positive {kind}."
+        unit = f", {types[codes[i]].unit}"
+        return f"found {values[i]:.15g}, hardly meant as {kind} of {used[i]:.15g}; expected {low[i]:g} to {high[i]:g}{unit}."
+
+    issues = [
+        Issue(
+            cell_place(path, landing.rows["line"][i].as_py(), landing.columns[codes[i]]), told(i), f"{values[i]:.15g}"
+        )
+        for i in np.flatnonzero(wrong | (doubtful & ~accept))[:MAX_LISTED]
+    ]
+    counts, ways = [], []
+    if wrong.any():
+        counts.append(f"levels that are not positive ({wrong.sum():,})")
+        mark = f"{values[wrong.argmax()]:.15g}"
+        ways.append(
+            f'Where such a number means no value, declare it in the catalogue as the file has it: missing = ["{mark}"].'
+        )
+    if doubtful.any():
+        counts.append(f"levels that are hardly meant ({doubtful.sum():,})")
+        least, most = min(used[doubtful].min(), low[doubtful].min()), max(used[doubtful].max(), high[doubtful].max())
+        ways.append(
+            "Where the file is in per cent, say scale = 0.01 in the catalogue; where the levels are right, "
+            f"plausible = [{least:g}, {most:g}], or give --accept-levels."
+        )
     if issues:
         raise BadInput(
-            f"{path.name} has {len(wrong)} levels that are not positive; nothing of it is loaded.", issues=issues
+            f"{path.name} has {' and '.join(counts)}; nothing of it is loaded. {' '.join(ways)}", issues=issues
         )
+    return (f"accepted {counts[0]}, first: {told(int(doubtful.argmax()))}",) if counts else ()
 
 
 def contradictions(factors: Mapping[str, Factors], stored: list[dict[str, Any]]) -> dict[str, VarlakeError]:

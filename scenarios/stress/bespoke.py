@@ -9,7 +9,7 @@ from typing import Any
 from lake.errors import BadInput, Issue, VarlakeError
 from lake.tables import Snapshot
 from scenarios.market.base_market import load_base
-from scenarios.store import find_scenario_set, load_scenario_set
+from scenarios.store import find_scenario_set, load_stored
 from scenarios.stress import forms, language
 from scenarios.stress.check import Report, check, check_csv, check_text
 from scenarios.stress.generate import METHODS, StoredScenarios, StressDefinition, text_of
@@ -39,7 +39,7 @@ def check_bespoke(snapshot: Snapshot, as_of: dt.date, form: str, content: str | 
 def bespoke_document(snapshot: Snapshot, name_or_id: str, market_date: dt.date | None) -> tuple[str, Document]:
     """Name and scenario of a stored bespoke set; raises `BadInput` for a set of another method."""
     found = find_scenario_set(snapshot, name_or_id, market_date)
-    stored = load_scenario_set(snapshot, found.scenario_set_id)
+    stored = load_stored(snapshot, found)
     if stored.method not in METHODS:
         raise BadInput(
             f"{name_or_id} is a {stored.method} set; only bespoke scenarios ({', '.join(METHODS)}) have a text."

@@ -13,7 +13,7 @@ from lake.errors import BadInput, Issue
 from lake.tables import Snapshot
 from scenarios.market.base_market import BaseMarket, load_base
 from scenarios.market.calendars import MEANING
-from scenarios.store import find_scenario_set, load_scenario_set, scenario_summaries
+from scenarios.store import find_scenario_set, load_stored, scenario_summaries
 from scenarios.stress import language
 from scenarios.stress import model as m
 from scenarios.stress.apply import AppliedScenario, IncludedScenario, evaluate, failures, one_label
@@ -96,7 +96,7 @@ class StoredScenarios:
         of any other set the moves are taken as they were made, by shift type."""
         row = self._find(step.name)
         self.used[step.name] = row.scenario_set_id
-        stored = load_scenario_set(self.snapshot, row.scenario_set_id)
+        stored = load_stored(self.snapshot, row)
         column = one_label(step, stored.labels)
         if stored.market_date != self.market.market_date and stored.method in METHODS:
             return self._anew(stored, column)

@@ -12,7 +12,7 @@ from flask_openapi3.openapi import OpenAPI
 
 from lake.tables import code_version
 from service import errors
-from service.api import branches, catalogue, data, document, health, questions, replay, scenarios, valuations
+from service.api import branches, catalogue, data, document, health, questions, replay, scenarios, standard, valuations
 from service.api.context import EXTENSION, Context
 from service.api.models import Problem
 from service.api.responses import MEDIA_TYPES, choose_format
@@ -57,6 +57,7 @@ def create_app(settings: Settings) -> OpenAPI:
         scenarios.api,
         valuations.api,
         branches.api,
+        standard.api,
     ):
         app.register_api(blueprint)
     app.register_blueprint(document.pages)

@@ -20,7 +20,6 @@ from pydantic.fields import FieldInfo
 
 from aggregation import questions
 from aggregation.session import Session
-from aggregation.types import as_model
 from lake.errors import BadInput, Issue, NotValued
 from lake.schemas import TABLES
 from lake.tables import NEVER_WRITTEN, Lake
@@ -31,6 +30,7 @@ from service.api.requests import Body, TableParameters
 from service.api.responses import json_answer, table_answer, tabular
 from service.api.shapes import shape_of
 from service.api.valuations import accepted
+from service.encoding import about_answer
 from service.jobs import QUESTION
 from service.operations import vector_cache
 from service.parameters import Parameter, assemble, parameters_of
@@ -132,22 +132,10 @@ def _answer(name: str, query: Any, cursor: str | None) -> Response:
         result.rows,
         lambda: {**result.to_dict(), **pages},
         name=name,
-        metadata=lambda: {**_about(result), **pages},
+        metadata=lambda: {**about_answer(result), **pages},
         next_page=_address(following) if following and request.method == "GET" else None,
         identity=result.receipt["receipt_digest"],
     )
-
-
-def _about(result: Any) -> dict[str, Any]:
-    """What stands beside the rows of an answer: the question, the total, what it rests on."""
-    about: dict[str, Any] = {"question": result.receipt["question"]}
-    for name in ("measure", "before", "after", "total", "coverage", "receipt", "notes"):
-        value: Any = getattr(result, name, None)
-        if hasattr(value, "to_dict"):
-            value = value.to_dict()
-        if isinstance(value, str | float | Mapping | list) or (isinstance(value, tuple) and name == "notes"):
-            about[name] = value
-    return about
 
 
 def _following(result: Any) -> str | None:
@@ -182,8 +170,11 @@ def _plan(name: str, query: BaseModel) -> Response:
 
 
 def _value(name: str, query: BaseModel) -> Response:
-    questions.plan(_session(), name, query)  # what cannot be planned is refused at once, and is no job
-    asked = query.model_dump(mode="json", by_alias=True)
+    session = _session()
+    query = questions.settled(session, query)
+    questions.plan(session, name, query)  # what cannot be planned is refused at once, and is no job
+    # what was not said stays unsaid: the standard stands for it when the job runs
+    asked = query.model_dump(mode="json", by_alias=True, exclude_unset=True)
     return accepted(context().jobs.submit(QUESTION, {"question": name, "query": asked})[0])
 
 
@@ -201,7 +192,7 @@ def _add(name: str) -> None:
     parameters = _parameters_model(name, model)
 
     def of_body(body: Any) -> Any:
-        return as_model(model, body)
+        return model(**{name: getattr(body, name) for name in body.model_fields_set & model.model_fields.keys()})
 
     def hang(
         method: str, path: str, suffix: str, doc: str, shapes: Mapping[int, Any], run: Callable[..., Response]

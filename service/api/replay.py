@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from flask import Response
+from flask import Response, request
 from pydantic import BaseModel, ConfigDict, Field
 
 from aggregation.questions import QUESTIONS
-from aggregation.replay import OLD_KINDS, Replay, receipt_in, replay
+from aggregation.replay import OLD_KINDS, Replay, replay
 from service.api.context import context
 from service.api.document import blueprint
 from service.api.requests import Body
@@ -36,14 +36,14 @@ class Receipt(BaseModel):
 
 
 class ReplayBody(Body):
-    """An answer as it was given, or its receipt alone under the key `receipt`; other keys of the answer are not looked at."""
+    """An answer as it was given, or its receipt alone under the key `receipt`; whatever else is there is compared."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="allow")
 
     receipt: Receipt = Field(description="the receipt of an answer")
 
 
 @api.post("/replay", responses={200: shape(Replay)})
 def replay_receipt(body: ReplayBody) -> Response:
-    """Recomputes an answer from the lake as it was, compares the bits, and names every input that is not as it was."""
-    return json_answer(replay(context().lake, receipt_in(body.receipt.model_dump(exclude_unset=True))).to_dict())
+    """Recomputes an answer from the lake as it was, and names every figure shown and every input that is not as it was."""
+    return json_answer(replay(context().lake, request.get_json()).to_dict())

@@ -10,14 +10,16 @@ import pyarrow as pa
 from flask import Response, current_app, g, request
 
 from lake.canonical import digest
-from service.encoding import to_arrow, to_csv, to_json, to_rows
+from service.encoding import FILES, to_csv, to_json, to_rows
 from service.errors import PROBLEM_TYPE, NotAcceptable
 
-Format = Literal["json", "csv", "arrow"]  # of tables
+Format = Literal["json", "csv", "arrow", "parquet", "xlsx"]  # of tables
 MEDIA_TYPES = {
     "json": "application/json",
     "csv": "text/csv",
     "arrow": "application/vnd.apache.arrow.stream",
+    "parquet": "application/vnd.apache.parquet",
+    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
     "text": "text/plain",
 }
 PAGES = "pages"  # the blueprint of what is read by a person or a program as it is
@@ -82,7 +84,7 @@ def table_answer(
     next_page: str | None = None,
     identity: Any = None,
 ) -> Response:
-    """The table in the format of this request: as JSON `body`, as CSV its rows, as Arrow its rows with `metadata` in the schema.
+    """The table in the format of this request: as JSON `body`, as CSV its rows, else its rows with `metadata` beside.
 
     `next_page` is the address of the next page, given as a Link header. `identity` stands for the content in the ETag,
     where the bytes hold something that does not matter, such as timings.
@@ -93,7 +95,7 @@ def table_answer(
     elif kind == "csv":
         answer = Response(to_csv(table), content_type=f"{MEDIA_TYPES[kind]}; charset=utf-8; header=present")
     else:
-        answer = Response(to_arrow(table, metadata()), content_type=MEDIA_TYPES[kind])
+        answer = Response(FILES[kind](table, metadata()), content_type=MEDIA_TYPES[kind])
     if kind != "json":
         answer.headers["Content-Disposition"] = f'attachment; filename="{name}.{kind}"'
     answer.vary.add("Accept")

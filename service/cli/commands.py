@@ -24,6 +24,7 @@ from service.rendering import display
 # ruff: noqa: PLC0415 - a command imports what it uses when it is called: all together takes a second and a half
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
+_SHOWN = 40  # valuation sets that `varlake lake` lists
 
 
 @app.command("doctor")
@@ -51,6 +52,7 @@ def lake_command(lake: LakeOption = None, json: JsonOption = False) -> None:
     """Say what the lake holds: tables, rows, size, dates, valuation sets."""
     from lake.schemas import TABLES
     from valuation.books.contracts import positions_dates
+    from valuation.sets.standards import Standard, standards
     from valuation.sets.store import list_valuation_sets
 
     _, opened = open_lake(lake)
@@ -68,17 +70,35 @@ def lake_command(lake: LakeOption = None, json: JsonOption = False) -> None:
             }
         )
     first, last = opened.bounds("market_data", "as_of_date")
-    dates = positions_dates(opened)
+    dates, seals = positions_dates(opened), list_valuation_sets(opened)
+    standard = standards(opened).get(None, Standard())
+    valued = [
+        {
+            "valuation date": s.valuation_date,
+            "market date": s.market_date,
+            "scenario set": s.scenario_set_name,
+            "scenarios": s.scenario_count,
+            "contracts": s.submitted,
+            "failed": s.failed,
+            "sealed at": s.sealed_at,
+        }
+        for s in sorted(seals, key=lambda s: (s.valuation_date, s.sealed_at))
+    ]
     summary = {
         "lake": str(opened.path),
         "market data": f"{first} to {last}" if first else "none",
         "positions dates": [str(d) for d in dates],
-        "valuation sets": len(list_valuation_sets(opened)),
+        "valuation sets": len(seals),
+        "standard": ", ".join(v for v in (standard.scenario_set, standard.currency) if v) or "none",
     }
     if json:
-        display.print_json({**summary, "tables": rows})
+        display.print_json({**summary, "valued": valued, "tables": rows})
         return
     display.print_pairs({**summary, "positions dates": f"{len(dates)}: {dates[0]} to {dates[-1]}" if dates else "none"})
+    if valued:
+        display.print_table(
+            valued[-_SHOWN:], title=f"Valued: the last {min(len(valued), _SHOWN)} of {len(valued)} sets, by date"
+        )
     display.print_table(rows)
 
 
@@ -167,12 +187,12 @@ def replay_command(
     lake: LakeOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Recompute an answer from its receipt, compare the bits, and name every input that is not as it was."""
+    """Recompute an answer from its receipt, compare all it shows, and name every figure and input that is not as it was."""
     from aggregation import replay
     from service.rendering import tables
 
     _, opened = open_lake(lake)
-    done = replay.replay(opened, replay.read_receipt(receipt))
+    done = replay.replay(opened, replay.read_kept(receipt))
     display.print_json(done.to_dict()) if json else tables.show_replay(done)
     if done.verdict != "same bits":
         raise typer.Exit(1)
@@ -212,14 +232,13 @@ def demo_command(
         Path | None, typer.Option("--market-data", help="Folder of real market data; default a synthetic market.")
     ] = None,
     positions: Annotated[int, typer.Option("--positions", help="Positions on each date.")] = 20_000,
-    folder: Annotated[Path, typer.Option("--folder", help="Folder for the demo's lake and files; made anew.")] = Path(
-        "demo-lake"
-    ),
+    folder: Annotated[Path, typer.Option("--folder", help="Folder for the demo's lake and files.")] = Path("demo-lake"),
+    anew: Annotated[bool, typer.Option("--anew", help="Delete the demo that is in the folder first.")] = False,
 ) -> None:
     """The main job from files to answers: ingest, book, scenarios, valuation on Spark, VaR by desk on two days."""
     from service import demo
 
-    demo.run_demo(market_data, positions, folder)
+    demo.run_demo(market_data, positions, folder, anew=anew)
 
 
 @app.command("version")

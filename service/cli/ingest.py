@@ -24,6 +24,9 @@ def ingest_market(
     catalogue: Annotated[
         str, typer.Option("--catalogue", help="Catalogue TOML file, or the name of one that comes with varlake.")
     ],
+    accept_levels: Annotated[
+        bool, typer.Option("--accept-levels", help="Load levels that are hardly meant, such as a volatility of 20.")
+    ] = False,
     lake: LakeOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -34,7 +37,7 @@ def ingest_market(
 
     described = market_catalogue.load_catalogue(catalogue)
     with Committer(Lake.create(settings_of(lake).lake), "varlake ingest market") as committer:
-        report = market_catalogue.ingest_market(committer, directory, described)
+        report = market_catalogue.ingest_market(committer, directory, described, accept_levels=accept_levels)
     tables.show_market_report(report, json=json)
 
 
@@ -43,6 +46,9 @@ def ingest_positions_command(
     files: Annotated[list[Path], typer.Argument(help="CSV or Parquet files, see docs/positions.md.")],
     replace_dates: Annotated[
         bool, typer.Option("--replace-dates", help="The dates in the file become exactly the file.")
+    ] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace dates even by the usable part of a file with unusable rows.")
     ] = False,
     rejects: Annotated[Path | None, typer.Option("--rejects", help="Write the unusable rows to this CSV file.")] = None,
     lake: LakeOption = None,
@@ -58,7 +64,9 @@ def ingest_positions_command(
             f"--rejects names one file, and {len(files)} files of positions were given; bring them in one by one."
         )
     with Committer(Lake.create(settings_of(lake).lake), "varlake ingest positions") as committer:
-        outcomes = [ingest_positions(committer, f, replace_dates=replace_dates, rejects=rejects) for f in files]
+        outcomes = [
+            ingest_positions(committer, f, replace_dates=replace_dates, force=force, rejects=rejects) for f in files
+        ]
     tables.show_positions_reports(outcomes, json=json)
     if any(o.rejected for o in outcomes):
         raise typer.Exit(3)
@@ -79,7 +87,13 @@ def ingest_pnl_command(
 
     with Committer(Lake.create(settings_of(lake).lake), "varlake ingest pnl") as committer:
         reports = [ingest_pnl(committer, f, replace_dates=replace_dates).to_dict() for f in files]
-    display.print_json(reports) if json else display.print_table(reports)
+    if json:
+        display.print_json(reports)
+        return
+    notes = [note for report in reports for note in report.pop("notes")]
+    display.print_table(reports)
+    for note in notes:
+        display.say(f"Note: {note}")
 
 
 @app.command("hierarchy")

@@ -28,6 +28,10 @@ OTHERS = {
     "sample": ("ingest:sample_app", "Write sample files, as a user would bring them."),
     "ingest": ("ingest:app", "Bring market data, positions, P&L and hierarchies into the lake."),
     "scenarios": ("scenarios:app", "Make, look at and carry scenario sets."),
+    "standard": (
+        "standard:app",
+        "The scenarios and the currency of a question that names none, of the lake and of desks.",
+    ),
     "value": ("commands:app", "Value every contract held on a date under every scenario; what is known is reused."),
     "branch": ("branches:group", "Named changes of a book, kept in the lake and read like dates."),
     "replay": ("commands:app", "Recompute an answer from its receipt and compare the bits."),

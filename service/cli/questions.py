@@ -55,10 +55,21 @@ def _common_options(name: str) -> list[click.Option]:
         options.append(click.Option(["--value"], is_flag=True, help="Value what is missing first, then answer."))
     if name in PICTURES:
         options.append(click.Option(["--plot"], type=file, help="Draw it to this file: .svg, .png or .pdf."))
+    for ending, what in _FILES.items():
+        options.append(click.Option([f"--{ending}"], type=file, help=f"Write the rows to this file as {what}."))
     if name in ON_SPARK:
         where = "Where vectors are added up: auto, in-process, streamed or spark; the same bits."
         options.append(click.Option(["--reduce"], default="auto", help=where))
     return [*options, *lake_and_json()]
+
+
+# the endings of `service.encoding.FILES`, which brings Arrow: options are made without it
+_FILES = {
+    "csv": "CSV, with what they rest on in lines that begin with #",
+    "xlsx": "an Excel workbook, with what they rest on on a second sheet",
+    "arrow": "an Arrow stream, with what they rest on in its schema",
+    "parquet": "Parquet, with what they rest on in its schema",
+}
 
 
 def lake_and_json() -> list[click.Option]:
@@ -175,10 +186,17 @@ def _run(name: str, given: dict[str, Any]) -> None:
     question = questions.question(name)
     model: type[BaseModel] = question.query
     values = given_values(parameters_of(model), given)
+    for ending in (*_FILES, "plot"):
+        file = given.get(ending)
+        if file is not None and not file.absolute().parent.is_dir():
+            raise BadInput(
+                f"--{ending} {file} cannot be written: there is no folder {file.parent}. Name one that is there."
+            )
     settings, lake = open_lake(given["lake"])
-    query: Any = questions.read(name, assemble(model, values))
+    asked = questions.read(name, assemble(model, values))
     cache = operations.vector_cache(settings, lake, given.get("reduce"))
     session = Session(lake, cache, spark=operations.spark_of(settings))
+    query = questions.settled(session, asked)
     if given.get("plan"):
         planned = questions.plan(session, name, query)
         display.print_json(planned.to_dict()) if given["as_json"] else answers.show_plan(planned)
@@ -195,10 +213,26 @@ def _run(name: str, given: dict[str, Any]) -> None:
         display.print_json(result.to_dict())
     else:
         answers.show(name, result, query)
+    for ending in _FILES:
+        if given[ending] is not None:
+            _write(result, ending, given[ending])
     if given.get("plot") is not None:
         display.say(f"Wrote {answers.draw(name, result, query, given['plot'], session)}")
     if getattr(result, "status", None) == "out of reach":
         raise SystemExit(1)
+
+
+def _write(answer: Any, ending: str, path: Path) -> None:
+    """The rows of the answer, and what stands beside them, to a file."""
+    from service.encoding import FILES, about_answer
+    from service.rendering import display
+
+    written = FILES[ending](answer.rows, about_answer(answer))
+    try:
+        path.write_bytes(written)
+    except OSError as error:
+        raise BadInput(f"--{ending} {path} cannot be written: {error.strerror or error}. Name another file.") from None
+    display.say(f"Wrote {path}")
 
 
 def _value(session: Any, name: str, query: Any) -> tuple[Any, Any]:

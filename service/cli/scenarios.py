@@ -21,7 +21,10 @@ from service.cli.options import (
 from service.rendering import display
 
 if TYPE_CHECKING:
-    from lake.tables import Lake
+    from scenarios.types import ScenarioSet
+
+if TYPE_CHECKING:
+    pass
 
 # ruff: noqa: PLC0415 - see service.cli.commands
 
@@ -58,7 +61,7 @@ def scenarios_build(
     with Committer(opened, "varlake scenarios build") as committer:
         made = make_scenario_set(opened.snapshot(), as_date(as_of, "--as-of"), request)
         stored = save_scenario_set(committer, made)
-    _show_scenario_set(opened, stored.scenario_set_id, json)
+    _show_scenario_set(stored, json)
 
 
 @app.command("list")
@@ -93,22 +96,21 @@ def scenarios_show(
     json: JsonOption = False,
 ) -> None:
     """Show a scenario set: definition, window, the spread of its moves, and what was excluded, held, dropped or proxied."""
-    from scenarios.store import find_scenario_set, load_scenario_set
+    from scenarios.store import find_scenario_set, load_stored
     from service.rendering import scenario_picture
 
     _, opened = open_lake(lake)
-    row = find_scenario_set(opened, name_or_id, as_date(as_of, "--as-of") if as_of else None)
-    _show_scenario_set(opened, row.scenario_set_id, json)
+    found = find_scenario_set(opened, name_or_id, as_date(as_of, "--as-of") if as_of else None)
+    stored = load_stored(opened, found)
+    _show_scenario_set(stored, json)
     if plot is not None:
-        written = scenario_picture.plot_scenario_set(load_scenario_set(opened, row.scenario_set_id), plot)
+        written = scenario_picture.plot_scenario_set(stored, plot)
         display.say(f"Wrote {written}")
 
 
-def _show_scenario_set(opened: Lake, scenario_set_id: str, json: bool) -> None:
-    from scenarios.store import load_scenario_set
+def _show_scenario_set(s: ScenarioSet, json: bool) -> None:
     from service.rendering.scenario_picture import rows_of
 
-    s = load_scenario_set(opened, scenario_set_id)
     facts = {
         "scenario_set": s.scenario_set_id,
         "name": s.name,
@@ -307,4 +309,4 @@ def scenarios_import(
     with Committer(opened, "varlake scenarios import") as committer:
         made = make_scenario_set(opened.snapshot(), as_date(as_of, "--as-of"), request)
         stored = save_scenario_set(committer, made)
-    _show_scenario_set(opened, stored.scenario_set_id, json)
+    _show_scenario_set(stored, json)

@@ -36,6 +36,7 @@ from service.jobs import (
     MAX_ATTEMPTS,
     QUESTION,
     SCENARIO_SET,
+    STANDARD,
     VALUATION,
     Job,
     JobTable,
@@ -43,6 +44,7 @@ from service.jobs import (
 from service.operations import vector_cache
 from service.process import run_process
 from valuation.sets.requests import ValuationRequest
+from valuation.sets.standards import StandardRequest, set_standard
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -144,6 +146,10 @@ def _remove_branch(session: Session, request: Mapping[str, Any]) -> dict[str, An
     return remove_branch(session.writer(), request["name"])
 
 
+def _set_standard(session: Session, request: Mapping[str, Any]) -> dict[str, Any]:
+    return set_standard(session.writer(), validated(StandardRequest, request, "job")).to_dict()
+
+
 # kind of job to what does it
 _KINDS: dict[str, Callable[[Session, Mapping[str, Any]], dict[str, Any]]] = {
     VALUATION: _value,
@@ -151,6 +157,7 @@ _KINDS: dict[str, Callable[[Session, Mapping[str, Any]], dict[str, Any]]] = {
     SCENARIO_SET: _make_scenario_set,
     BRANCH: _save_branch,
     BRANCH_DELETION: _remove_branch,
+    STANDARD: _set_standard,
 }
 
 

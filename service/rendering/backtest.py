@@ -20,8 +20,7 @@ def show_backtest(result: BacktestResult) -> None:
     """The counts of every node, then the tests of the total and what lies behind its exceptions."""
     query, total = result.query, result.nodes[0]
     counts = [row for node in result.nodes for row in _counts(node)]
-    span = f"{total.days[0]['day']} to {total.days[-1]['day']}, {len(total.days)} days, in {query.currency}"
-    display.print_table(counts, title=f"Backtest of {span}")
+    display.print_table(counts, title=f"Backtest of {_span(total)}, {len(total.days)} days, in {query.currency}")
     rows = [
         {"level": level.level, "P&L": judged.pnl, **_outcome(outcome)}
         for level in total.levels
@@ -42,6 +41,12 @@ def show_backtest(result: BacktestResult) -> None:
         display.print_table(shown, title=f"Exceptions of the total, the last {len(shown)} of {len(exceptions)}")
     for note in (*total.notes, *result.notes):
         display.say(f"Note: {note}")
+
+
+def _span(node: NodeBacktest) -> str:
+    """Which days' VaR is held against which days' P&L."""
+    var, pnl = (f"{node.days[0][name]} to {node.days[-1][name]}" for name in ("var_day", "day"))
+    return f"VaR of {var} against P&L of {pnl}"
 
 
 def _counts(node: NodeBacktest) -> list[dict[str, Any]]:
@@ -79,8 +84,10 @@ def _outcome(outcome: StatisticalTest) -> dict[str, Any]:
 
 def _exception(found: Any) -> dict[str, Any]:
     lost, moved = found["contributors"], found["moves"]
-    figures = {k: v for k, v in found.items() if k == "day" or k.startswith("var_0") or k.endswith("_pnl")}
+    figures = {k: v for k, v in found.items() if k.startswith("var_0") or k.endswith("_pnl")}
     return {
+        "VaR of": found["var_day"],
+        "P&L of": found["day"],
         **figures,
         "lost most": ", ".join(f"{p['instrument']} {display.text(p['pnl'])}" for p in lost[:2]) or found["remark"],
         "moved most": ", ".join(f"{m['risk_factor']} {_move(m)}" for m in _widest(moved)),
@@ -125,8 +132,16 @@ def draw_backtest(result: BacktestResult, path: Path) -> Path:
     if missing:
         dots[f"missing, counted as exceptions ({len(missing)})"] = (missing, [0.0] * len(missing))
     light = next(x for x in total.levels if x.level == strict).traffic_light
-    title = f"VaR against P&L of the next day, {days[0]} to {days[-1]}: {light.zone} in the last {light.days} days"
-    return pictures.time_line(path, days, lines, title=title, unit=result.query.currency, dots=dots, points=points)
+    return pictures.time_line(
+        path,
+        days,
+        lines,
+        title=f"{_span(total)}: {light.zone} in the last {light.days} days",
+        unit=result.query.currency,
+        dots=dots,
+        points=points,
+        dates_are="day of the P&L; its VaR is that of the tested day before",
+    )
 
 
 def show_series(result: SeriesResult) -> None:

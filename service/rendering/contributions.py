@@ -45,7 +45,7 @@ def show_contributions(result: ContributionResult) -> None:
     ]
     label = {query.by[0]: "Total"} if query.by else {}
     rows = [_named(r, query.by) for r in result.rows.to_pylist()] if query.by else []
-    title = f"Contributions to {query.measures[0]} {query.levels[0]} on {query.as_of} in {query.currency}"
+    title = f"Contributions to {query.measures[0]} {query.levels[0]} on {display.heading(query, result.receipt)}"
     display.print_table(rows, columns, title=title, last={**result.total, **label})
     if "standalone_sum" in result.total and len(rows) > 1:
         display.print_pairs({"sum of standalone, does not add up": result.total["standalone_sum"]})
@@ -91,7 +91,7 @@ def show_parametric(result: ParametricResult) -> None:
     display.print_table(
         result.rows.to_pylist() if query.by else [],
         columns,
-        title=f"Parametric {what} on {query.as_of} in {query.currency}, delta-normal",
+        title=f"Parametric {what} on {display.heading(query, result.receipt)}, delta-normal",
         last={**total, "positions": result.coverage.positions, **label},
     )
     shown = result.factors.slice(0, SHOWN_FACTORS).to_pylist()
@@ -132,7 +132,7 @@ def show_classes(result: RiskClassResult) -> None:
     """A row a group and class, and the totals with what the classes save each other."""
     query, names = result.query, list(result.diversification)
     columns = [*query.by, "risk_class", "positions", "base_value", *names]
-    title = f"By risk class, each shocked alone, on {query.as_of} in {query.currency}"
+    title = f"By risk class, each shocked alone, on {display.heading(query, result.receipt)}"
     if query.by:
         display.print_table(result.rows.to_pylist(), columns, title=title)
     totals = [{"risk_class": c, **t} for c, t in result.totals.items()]

@@ -35,7 +35,7 @@ def show_table(result: RiskResult) -> None:
     columns = [c for c in result.rows.column_names if c not in left_out]
     label = {query.by[0]: "Total"} if query.by else {}
     last = None if LEVEL in result.rows.column_names or not query.by else {**result.total, **label}
-    display.print_table(rows, columns, title=f"{query.as_of} in {query.currency}", last=last)
+    display.print_table(rows, columns, title=f"{display.heading(query, result.receipt)}", last=last)
     show_basis(result, result.receipt["estimator"])
 
 
@@ -69,7 +69,12 @@ def show_pivot(result: PivotResult) -> None:
     names = [short[c] or "-" for c in result.rows.column_names if c != PART]
     rows = [dict(zip(names, r.values(), strict=True)) for r in rows]
     what = ", ".join(query.measures)
-    display.print_table(rows[:-1], names, title=f"{what} on {query.as_of} in {query.currency}", last=rows[-1])
+    display.print_table(
+        rows[:-1],
+        names,
+        title=f"{what} on {display.heading(query, result.receipt)}",
+        last=rows[-1],
+    )
     show_basis(result, query.estimator)
 
 
@@ -95,7 +100,9 @@ def show_drill(result: DrillResult) -> None:
         "terms",
     ]
     last = query.first + len(rows)
-    title = f"{query.per}s {query.first + 1:,} to {last:,} of {result.count:,}, {query.as_of} in {query.currency}"
+    title = (
+        f"{query.per}s {query.first + 1:,} to {last:,} of {result.count:,}, {display.heading(query, result.receipt)}"
+    )
     short = [{**r, "terms": textwrap.shorten(str(r["terms"]).replace(",", ", "), 60, placeholder=" ...")} for r in rows]
     display.print_table(short, columns, title=title)
     if same:

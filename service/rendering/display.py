@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -43,7 +44,7 @@ def text(value: Any) -> str:
     if isinstance(value, int | np.integer):
         return f"{value:,}"
     if isinstance(value, float | np.floating):
-        number = float(value)
+        number = float(value) + 0.0  # a negative zero is zero
         return f"{number:,.0f}" if abs(number) >= 1000 else f"{number:,.4g}"
     if isinstance(value, dt.datetime):
         return f"{value:%Y-%m-%d %H:%M:%S}"
@@ -54,6 +55,33 @@ def text(value: Any) -> str:
             else ", ".join(map(text, value))
         )
     return str(value)
+
+
+def scenarios_of(receipt: Mapping[str, Any]) -> str:
+    """The scenarios behind an answer: how many, of which set, method, horizon and window, and whether they are the standard."""
+    count, days, window = receipt["scenario_count"], receipt["horizon_days"], receipt.get("window")
+    about = [receipt["method"], *([f"{days} day{'s' * (days != 1)}"] if days else []), *([window] if window else [])]
+    return (
+        f"{count:,} scenario{'s' * (count != 1)} of {receipt['scenario_set_name']} ({', '.join(about)}) at "
+        f"{receipt['market_date']}{apart(receipt)}"
+    )
+
+
+def apart(receipt: Mapping[str, Any]) -> str:
+    """Says of an answer from other scenarios than the standard's that it is; nothing of one that is from those."""
+    standard = (receipt.get("standard") or {}).get("scenario_set")
+    if standard is None or standard == receipt["scenario_set_name"]:
+        return ""
+    return f", not the standard {standard}"
+
+
+def heading(query: Any, receipt: Mapping[str, Any]) -> str:
+    """The day and the currency of an answer; and horizon, set and method of scenarios that are not the standard."""
+    about = ""
+    if apart(receipt):
+        days = f"{receipt['horizon_days']} days, " if receipt["horizon_days"] > 1 else ""
+        about = f", {days}{receipt['scenario_set_name']} ({receipt['method']})"
+    return f"{query.as_of} in {query.currency}{about}"
 
 
 def print_table(
@@ -119,7 +147,8 @@ def print_error(error: VarlakeError) -> None:
     console.print(Text(f"Error: {error.message}", style="red"))
     for issue in error.issues[:50]:
         if issue.message not in error.message:
-            given = f" (given {issue.value})" if issue.value is not None else ""
+            said = issue.value is None or re.search(rf"(?<!\w){re.escape(issue.value)}(?!\w)", issue.message)
+            given = "" if said else f" (given {issue.value})"
             allowed = f"; allowed: {', '.join(issue.allowed)}" if issue.allowed else ""
             console.print(Text(f"  {issue.pointer}: {issue.message}{given}{allowed}"))
     if len(error.issues) > 50:

@@ -20,7 +20,9 @@ def show_explanation(result: ExplainResult | AttributionPathResult) -> None:
     one, two = result.question
     title = f"{result.measure} from {_point(one)} to {_point(two)} in {one.currency}"
     share = {"cause": "change", "value": result.change, **said["change_interval"]}
-    causes = [c for c in said["causes"] if c["value"] != 0.0]
+    # the parts of a cause may cancel: without its column the rows would not add up
+    held = {c for c in result.causes if any(result.rows[c].drop_null().to_numpy() != 0.0)}
+    causes = [c for c in said["causes"] if c["value"] != 0.0 or c["cause"] in held]
     rows = [
         {"cause": "before", "value": result.before},
         *({**c, "sampling": _sampling(c)} for c in causes),

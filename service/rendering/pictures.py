@@ -30,6 +30,7 @@ def time_line(
     unit: str,
     dots: Mapping[str, tuple[Sequence[dt.date], Sequence[float]]] | None = None,
     points: Mapping[str, Sequence[float | None]] | None = None,
+    dates_are: str = "",
 ) -> Path:
     """Lines over dates, broken where a value is None or NaN; `dots` are marked points by name, such as exceptions.
 
@@ -46,6 +47,7 @@ def time_line(
             axes.plot(list(when), list(values), "o", color=_LOSS, markersize=5, label=name)
         axes.axhline(0.0, color="0.8", linewidth=0.8, zorder=0)
         axes.set_title(title)
+        axes.set_xlabel(dates_are)
         axes.set_ylabel(unit)
         axes.yaxis.set_major_formatter("{x:,.10g}")
         # many names would cover the lines

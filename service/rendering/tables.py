@@ -64,7 +64,12 @@ def show_result(result: RiskResult) -> None:
     columns = [*query.by, "positions", "base_value", *measures, *(() if whole else _COVERAGE)]
     rows = result.rows.to_pylist() if query.by else []
     label = {query.by[0]: "Total"} if query.by else {}
-    display.print_table(rows, columns, title=f"{query.as_of} in {query.currency}", last={**total, **label})
+    display.print_table(
+        rows,
+        columns,
+        title=f"{display.heading(query, result.receipt)}",
+        last={**total, **label},
+    )
     if len(rows) > 1:
         benefits = {m: total[f"{m}_diversification"] for m in measures if total.get(f"{m}_diversification") is not None}
         display.print_pairs({f"diversification {m}": v for m, v in benefits.items()})
@@ -76,8 +81,8 @@ def show_basis(result: Any, how: str = "") -> None:
     c, receipt = result.coverage, result.receipt
     read = f"{how}; " if how else ""
     display.say(
-        f"{c.covered:,} of {c.positions:,} positions covered ({c.status}); {receipt['scenario_count']} scenarios of "
-        f"{receipt['scenario_set_name']} at {receipt['market_date']}; {read}"
+        f"{c.covered:,} of {c.positions:,} positions covered ({c.status}); "
+        f"{display.scenarios_of(receipt)}; {read}"
         f"valuation set {receipt['valuation_set_id'][:12]}..."
     )
     for note in result.notes:
@@ -100,6 +105,11 @@ def show_replay(done: Replay) -> None:
     """What became of each input, and whether the bits are the same."""
     rows = [i.to_dict() if i.state != "same" else {"input": i.input, "state": i.state} for i in done.inputs]
     display.print_table(rows, ("input", "state", "receipt", "found"), title=f"Replay of {done.kind}")
+    if done.changed:
+        columns = ("place", "row", "column", "shown", "recomputed")
+        display.print_table([c.to_dict() for c in done.changed[:50]], columns, title="Shown otherwise than recomputed")
+        if len(done.changed) > 50:
+            display.say(f"{len(done.changed) - 50:,} more: --json lists them all.")
     display.say(f"{done.verdict}: {done.result_digest} in the receipt, {done.recomputed_digest or 'nothing'} now.")
     if done.why:
         display.say(done.why)
@@ -113,6 +123,9 @@ def show_market_report(report: MarketIngestReport, *, json: bool, short: bool = 
     if not short:
         columns = ("source", "factors", "first", "last", "rows", "missing", "new", "changed", "unchanged", "kept")
         display.print_table([vars(s) for s in report.sources], columns, title=f"Catalogue {report.catalogue}")
+    for source in report.sources:
+        for note in source.notes:
+            display.say(f"Note: {source.source}: {note}")
     total = {
         k: sum(getattr(s, k) for s in report.sources)
         for k in ("factors", "rows", "missing", "new", "changed", "unchanged")
@@ -131,6 +144,8 @@ def show_positions_reports(reports: Sequence[PositionsReport], *, json: bool) ->
         display.say(
             f"{r.path}: {r.read:,} read = {r.loaded:,} loaded + {r.rejected:,} rejected; {r.new_contracts:,} new contracts"
         )
+        for note in r.notes:
+            display.say(f"Note: {note}")
         if r.rejected:
             display.print_table(r.rejections.slice(0, SHOWN_REJECTIONS).to_pylist(), title=f"Unusable rows of {r.path}")
             more = r.rejections.num_rows - SHOWN_REJECTIONS

@@ -32,7 +32,7 @@ def show_what_if(result: WhatIf) -> None:
     columns = [*query.by, *(("change",) if query.by else ()), "positions_before", "positions_after", *figures, *status]
     rows = result.rows.to_pylist() if query.by else []
     label = {query.by[0]: "Total", "change": ""} if query.by else {}
-    title = f"{query.as_of} in {query.currency}{f', branch {query.branch}' if query.branch else ''}"
+    title = f"{display.heading(query, result.receipt)}{f', branch {query.branch}' if query.branch else ''}"
     display.print_table(rows[:_SHOWN], columns, title=title, last={**result.total, **label})
     items = result.items.to_pylist()
     alone = [c for c in result.items.column_names if not c.endswith("_standalone")]
@@ -44,8 +44,8 @@ def show_what_if(result: WhatIf) -> None:
         display.print_table([dict(f) for f in result.failures[:_SHOWN]], title="Added trades without a value")
     c = result.after
     display.say(
-        f"After: {c.covered:,} of {c.positions:,} positions covered ({c.status}); {receipt['scenario_count']} scenarios of "
-        f"{receipt['scenario_set_name']} at {receipt['market_date']}; {receipt['estimator']}; valuation set "
+        f"After: {c.covered:,} of {c.positions:,} positions covered ({c.status}); "
+        f"{display.scenarios_of(receipt)}; {receipt['estimator']}; valuation set "
         f"{receipt['valuation_set_id'][:12]}...; {len(receipt['valued_for_this'])} contracts valued for this, nothing stored."
     )
     for note in result.notes:
@@ -98,7 +98,7 @@ def show_limit_hedge(result: LimitHedge) -> None:
             "cost": result.cost,
             "cost at least": result.bound,
         },
-        title=f"Limit hedge on {query.as_of} in {query.currency}",
+        title=f"Limit hedge on {display.heading(query, result.receipt)}",
     )
     if result.actions:
         display.print_table([dict(a) for a in result.actions], ("move", "action", "quantity", "share", "cost"))

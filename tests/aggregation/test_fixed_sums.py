@@ -5,7 +5,7 @@ from fractions import Fraction
 import numpy as np
 from numpy.testing import assert_array_equal
 
-from aggregation.kernels.fixed_sums import add_to_slots, dot, product, row_dots
+from aggregation.kernels.fixed_sums import add_to_slots, difference, dot, product, row_dots
 
 RNG = np.random.default_rng(11)
 A, B = RNG.normal(size=(9, 131)) * 10.0 ** RNG.integers(-6, 9, (9, 131)), RNG.normal(size=(131, 13))
@@ -53,3 +53,12 @@ def test_rows_are_added_to_the_slots_of_their_places() -> None:
     for some in (np.array([0, 1], np.int32), np.array([2], np.int32)):
         add_to_slots(some, rows[some], starts, slot, quantity, parts)
     assert_array_equal(parts, sums)
+
+
+def test_a_difference_that_is_rounding_is_none() -> None:
+    assert 0.1 + 0.2 - 0.3 != 0.0
+    assert difference(0.1 + 0.2, 0.3) == 0.0
+    assert difference(1.0 + 1e-9, 1.0) == (1.0 + 1e-9) - 1.0
+    one, two = np.array([5e-8, 3.0, np.nan, -1e6]), np.array([0.0, 1.0, 1.0, 1e6])
+    assert_array_equal(difference(one, two), [5e-8, 2.0, np.nan, -2e6])
+    assert_array_equal(difference(one, two, 1e6), [0.0, 2.0, np.nan, -2e6])

@@ -7,14 +7,21 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from aggregation.kernels.tail import ESTIMATORS, exact_level
+from aggregation.kernels.tail import ESTIMATORS, NotDefined, exact_level
 from aggregation.measures import MEASURES, check_estimator, measure
 from lake.arrays import Floats
 from lake.errors import BadInput
 
 N = 237
 LEVELS = [exact_level(a) for a in ("0.5", "0.9", "0.975", "0.99")]
-LOSSES = [name for name, m in MEASURES.items() if m.of_tail and not m.needs_threshold]
+# from moments: of both tails at once, and with several scenarios only
+MOMENTS = ["var_normal", "var_normal_n", "es_normal", "es_normal_n", "var_modified", "es_modified"]
+TAILS = [name for name, m in MEASURES.items() if m.fits_tail]
+ERRORS = ["var_standard_error", "var_standard_error_normal"]
+LOSSES = [
+    n for n, m in MEASURES.items() if m.of_tail and not m.needs_threshold and n not in (*MOMENTS, *ERRORS, *TAILS)
+]
+UNWEIGHTED = ["var_standard_error"]
 THRESHOLD = Fraction(60_000)
 
 # name to what adding 1 to every P&L adds to the measure; the threshold of an exceedance moves with it
@@ -22,9 +29,18 @@ TRANSLATION = {
     "var": -1.0,
     "es": -1.0,
     "es_beyond": -1.0,
+    "es_worst_k": -1.0,
+    "es_at_or_beyond": -1.0,
+    **dict.fromkeys(MOMENTS, -1.0),
+    **dict.fromkeys(ERRORS, 0.0),
+    "var_gpd": -1.0,
+    "es_gpd": -1.0,
+    "gpd_threshold": -1.0,
+    **dict.fromkeys(["exceedance_gpd", "gpd_exceedances", "gpd_shape", "gpd_scale"], 0.0),
     "mean": 1.0,
     "volatility": 0.0,
     "skewness": 0.0,
+    "kurtosis": 0.0,
     "worst": -1.0,
     "exceedance": 0.0,
 }
@@ -44,10 +60,12 @@ OTHER_SIDE = ("hf3_pnl", "harrell_davis", "kernel")
 CASES = [
     pytest.param(name, level, w, e, id=f"{name}-{float(level or 0):g}-{'weighted' if w is not None else 'equal'}-{e}")
     for name, m in MEASURES.items()
-    for level in (LEVELS if m.needs_level else [THRESHOLD if m.needs_threshold else None])
+    for level in (
+        (LEVELS[1:] if m.fits_tail else LEVELS) if m.needs_level else [THRESHOLD if m.needs_threshold else None]
+    )
     for w, e in [
-        *((None, e) for e in (ESTIMATORS if name == "var" else ["order_statistic"])),
-        (weights(), "order_statistic"),
+        *((None, e) for e in (ESTIMATORS if name in ("var", "es_at_or_beyond") else ["order_statistic"])),
+        *([] if name in UNWEIGHTED else [(weights(), "order_statistic")]),
     ]
 ]
 
@@ -77,23 +95,31 @@ def test_scale_translation_and_order(name: str, level: Fraction | None, w: Float
         function(pnl[:, shuffled], level, None if w is None else w[shuffled], estimator), value, rtol=1e-12
     )
     # a group does not see its neighbours, to the bit
-    assert (np.concatenate([function(pnl[i : i + 1], level, w, estimator) for i in range(5)]) == value).all()
+    alone = np.concatenate([function(pnl[i : i + 1], level, w, estimator) for i in range(5)])
+    assert np.array_equal(alone, value, equal_nan=True)
     # rows that are not contiguous in memory are the same rows
-    assert (function(np.asfortranarray(pnl), level, w, estimator) == value).all()
+    assert np.array_equal(function(np.asfortranarray(pnl), level, w, estimator), value, equal_nan=True)
 
 
 @pytest.mark.parametrize(("name", "level", "w", "estimator"), CASES)
 def test_all_scenarios_alike(name: str, level: Fraction | None, w: Floats | None, estimator: str) -> None:
     value = MEASURES[name].function(np.full((2, N), -3.7), level, w, estimator)
-    known = {"mean": -3.7, "volatility": 0.0, "exceedance": 0.0, "skewness": np.nan}
+    known = {"mean": -3.7, "volatility": 0.0, "exceedance": 0.0, "skewness": np.nan, "kurtosis": np.nan}
+    known |= dict.fromkeys(ERRORS, 0.0)
+    known |= dict.fromkeys(TAILS, np.nan)  # nothing lies beyond
     np.testing.assert_allclose(value, known.get(name, 3.7), rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("name", [n for n in MEASURES if n != "es_beyond"])
 def test_one_scenario(name: str) -> None:
-    for w in (None, np.array([1.0])):
+    for w in (None, np.array([1.0]))[: 1 if name in UNWEIGHTED else 2]:
+        if name in ("var_normal", "es_normal", "var_standard_error_normal"):
+            with pytest.raises(NotDefined, match="no standard deviation with divisor n - 1"):
+                MEASURES[name].function(np.array([[-42.0]]), LEVELS[-1], w, "order_statistic")
+            continue
         value = MEASURES[name].function(np.array([[-42.0]]), LEVELS[-1], w, "order_statistic")[0]
-        known = {"mean": -42.0, "volatility": 0.0, "exceedance": 1.0, "skewness": np.nan}
+        known = {"mean": -42.0, "volatility": 0.0, "exceedance": 1.0, "skewness": np.nan, "kurtosis": np.nan}
+        known |= {**dict.fromkeys(ERRORS, 0.0), **dict.fromkeys(TAILS, np.nan)}
         assert value == pytest.approx(known.get(name, 42.0), nan_ok=True)
 
 

@@ -179,3 +179,19 @@ class TestDataFile:
         assert partition_text("c", DAY) == "2020-03-16"
         assert partition_text("c", "a/b") == "a/b"
         assert partition_text("c", 7) == "7"
+
+
+def test_minus_zero_is_stored_as_zero_in_numbers_and_in_lists_of_them(tmp_path: Path) -> None:
+    rows = vectors("a", "b", "c", pnl=(-0.0, -1.5)).slice(1)  # the buffers of a slice begin before it
+    rows = rows.set_column(rows.schema.get_field_index("base_value"), "base_value", pa.array([-0.0, 2.0]))
+    stored = pq.read_table(write(tmp_path, rows))
+    assert [x.hex() for x in stored["base_value"].to_pylist()] == ["0x0.0p+0", "0x1.0000000000000p+1"]
+    assert [[x.hex() for x in row] for row in stored["pnl"].to_pylist()] == [["0x0.0p+0", "-0x1.8000000000000p+0"]] * 2
+
+
+def test_lists_that_are_null_stay_so(tmp_path: Path) -> None:
+    schema = TABLES["scenario_sets"].schema
+    weights = pa.array([[0.25, -0.0], None, []], schema.field("weights").type)
+    table = pa.table([weights if f.name == "weights" else pa.nulls(3, f.type) for f in schema], schema=schema)
+    stored = pq.read_table(tmp_path / "scenario_sets" / write_data_file(tmp_path, "scenario_sets", table).path)
+    assert str(stored["weights"].to_pylist()) == "[[0.25, 0.0], None, []]"

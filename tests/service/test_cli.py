@@ -102,7 +102,11 @@ def test_positions_with_faults_load_the_rest_and_say_so(work_lake, tmp_path: Pat
     broken = tmp_path / "broken.csv"
     broken.write_text("\n".join([*lines[:2], lines[2].replace("EQ:BBB", ""), *lines[3:]]) + "\n")
     rejects = tmp_path / "rejects.csv"
-    done = varlake("ingest", "positions", broken, "--replace-dates", "--rejects", rejects, lake=work_lake.path)
+    ingest = ("ingest", "positions", broken, "--replace-dates", "--rejects", rejects)
+    said = refused(*ingest, lake=work_lake.path)
+    assert "1 of its 8 rows cannot be used" in said
+    assert "underlying" in said
+    done = varlake(*ingest, "--force", lake=work_lake.path)
     assert done.returncode == 3
     assert "8 read = 7 loaded + 1 rejected" in done.stderr
     assert "underlying" in done.stdout
@@ -127,6 +131,23 @@ def test_sample_market_and_book_are_files_a_user_brings(tmp_path: Path) -> None:
     assert json.loads(loaded.stdout)[0]["rejected"] == 0
 
 
+def test_a_fault_of_a_market_file_is_told_once_with_the_way_past_it(tmp_path: Path) -> None:
+    factor = '[source.vol.factor]\nid = "IV:{column}"\ntype = "implied_vol"\ncurrency = "USD"\n'
+    (tmp_path / "own.toml").write_text(f'name = "own"\n[source.vol]\nfile = "vol.csv"\nlayout = "wide"\n{factor}')
+    (tmp_path / "vol.csv").write_text("Date,A,B\n2020-03-13,0.2,0\n2020-03-16,20,0.3\n")
+    ingest = ("ingest", "market", tmp_path, "--catalogue", tmp_path / "own.toml")
+    said = refused(*ingest, lake=tmp_path / "lake")
+    assert said.splitlines()[2:] == [
+        "  vol: vol.csv, line 3, column A: found 20, hardly meant as implied_vol of 20; expected 0.002 to 3, fraction a year.",
+        "  vol: vol.csv, line 2, column B: found 0, expected a positive implied_vol.",
+    ]
+    assert 'missing = ["0"]' in said
+    (tmp_path / "vol.csv").write_text("Date,A,B\n2020-03-13,0.2,0.3\n2020-03-16,20,0.3\n")
+    done = varlake(*ingest, "--accept-levels", lake=tmp_path / "lake")
+    assert done.returncode == 0
+    assert "Note: vol: accepted levels that are hardly meant (1), first: found 20" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -139,7 +160,7 @@ def test_sample_market_and_book_are_files_a_user_brings(tmp_path: Path) -> None:
         (("var", "--as-of", "16/03/2020"), "YYYY-MM-DD"),
         (("var", "--as-of", "2020-03-12"), "2020-03-13"),
         (("var", "--as-of", MONDAY, "--currency", "XXX"), "XXX"),
-        (("var", "--as-of", MONDAY, "--currency", "usd"), "currency"),
+        (("var", "--as-of", MONDAY, "--currency", "us"), "currency"),
         (("var", "--as-of", MONDAY, "--estimator", "order"), "order_statistic"),
         (("var", "--as-of", MONDAY, "--scenario-set", "historical-31"), "historical-30"),
         (("value", "--as-of", "2020-03-17"), "2020-03-16"),

@@ -88,7 +88,7 @@ def test_both_are_replayed_from_their_receipts(lake: Lake) -> None:
     [
         (("drivers", "--to", MONDAY, "--over", "dsk"), "Nearest valid: desk"),
         (("drivers", "--to", MONDAY, "--measure", "volatility"), "expected one of var, es"),
-        (("drivers", "--to", "2020-03-15"), "No valuation set of 2020-03-15"),
+        (("drivers", "--to", "2020-03-15"), "The lake lacks positions of 2020-03-15"),
         (("reconcile", "--as-of", MONDAY, "--theirs", "twelve"), "with the digits it printed, such as"),
         (("reconcile", "--as-of", MONDAY, "--theirs", "1", "--measure", "mean"), "expected one of var, es"),
         (("reconcile", "--as-of", MONDAY, "--theirs", "1", "--level", "1.5"), "between 0 and 1"),

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from command_line import answer, refused, varlake
+from explain_lake import TUESDAY, Point, two_points
 from flask.testing import FlaskClient
 from small_lake import FRIDAY, MONDAY
 
@@ -32,6 +33,22 @@ def http(lake: Path) -> FlaskClient:
 
 def causes_of(said: dict[str, Any]) -> dict[str, float]:
     return {c["cause"]: c["value"] for c in said["causes"]}
+
+
+def test_a_cause_whose_members_cancel_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A trade that goes from one desk to another: over the whole book its cause is exactly zero, by desk it is not."""
+    one = Point([("t", "a", 2.0, "Rates"), ("u", "a", 1.0, "Credit")], {"a": ("USD", 100.0, [-9, 4, 1])}, list("abc"))
+    two = one.but(positions=[("t", "a", 2.0, "Credit"), ("u", "a", 1.0, "Credit")], day=TUESDAY)
+    made, _, _ = two_points(tmp_path, one, two, monkeypatch)
+    asked = ("explain", "--from", one.day, "--to", two.day, "--by", "desk", "--measure", "var", "--level", "0.75")
+    said = answer(*asked, lake=made.path)
+    assert causes_of(said)["transferred"] == 0.0
+    assert {r["desk"]: r["transferred"] for r in said["rows"]} == {"Credit": 18.0, "Rates": -18.0}
+    shown = varlake(*asked, lake=made.path).stdout
+    causes, by_desk = shown.split("desk by cause")
+    assert "transferred" in causes
+    assert "transferred" in by_desk
+    assert "amended" not in shown
 
 
 class TestCommandLine:

@@ -30,6 +30,16 @@ def test_the_main_job(
     assert sets[2].reused == sets[1].valued > 0
 
 
+def test_a_demo_that_is_there_is_kept_unless_its_deletion_is_asked_for(tmp_path: Path) -> None:
+    folder = demo._fresh(tmp_path / "demo", anew=False)
+    (folder / "work.txt").write_text("mine")
+    assert demo._fresh(folder, anew=False) == tmp_path / "demo-2"
+    assert demo._fresh(folder, anew=False) == tmp_path / "demo-3"
+    assert (folder / "work.txt").read_text() == "mine"
+    assert demo._fresh(folder, anew=True) == folder
+    assert not (folder / "work.txt").exists()
+
+
 def test_a_folder_that_is_no_demo_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("mine")
     with pytest.raises(BadInput, match="something else"):

@@ -14,15 +14,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from examples import EXAMPLES, TODAY
 
 from lake.committer import Committer
 from lake.errors import NotReady
 from lake.runtime.machine import JavaFound
-from lake.schemas import TABLES
+from lake.schemas import DIMENSION_COLUMNS, TABLES
 from lake.tables import Lake
 from service import doctor
 from service.config import Settings
 from service.doctor import Finding, examine
+from valuation.books.positions import ingest_positions
 
 CHECKS = {
     "Python",
@@ -79,6 +81,23 @@ def test_a_lake_with_its_tables_and_its_writer(examined: Examine, tmp_path: Path
     assert found["table contracts"] == Finding("table contracts", "ok", f"version {version}, 1 rows")
     assert [n for n in found if n.startswith("table ")] == ["table contracts"]
     assert "no writer now" in examined(lake.path)["lake"].found
+
+
+@pytest.mark.parametrize(("maturity", "status"), [("2026-09-16", "ok"), ("2027-09-16", "warn")])
+def test_contracts_beyond_what_their_calendar_knows(
+    examined: Examine, tmp_path: Path, maturity: str, status: str
+) -> None:
+    lake = Lake.create(tmp_path / "lake")
+    bond = EXAMPLES["government_bond"][1] | {"calendar": "HKHK", "maturity": maturity}
+    columns = dict.fromkeys(DIMENSION_COLUMNS, "A") | bond
+    columns |= {"positions_date": str(TODAY), "quantity": "1", "instrument_type": "government_bond"}
+    book = tmp_path / "book.csv"
+    book.write_text(",".join(columns) + "\n" + ",".join(map(str, columns.values())) + "\n")
+    with Committer(lake, "test") as writer:
+        assert ingest_positions(writer, book).loaded == 1
+    found = examined(lake.path)["calendars"]
+    assert found.status == status
+    assert ("HKHK lists its moving holidays of 2004-2026 alone" in found.found) == (status == "warn")
 
 
 def test_a_table_that_cannot_be_read_is_a_failure(examined: Examine, tmp_path: Path) -> None:

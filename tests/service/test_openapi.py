@@ -16,7 +16,7 @@ from schemathesis.specs.openapi.checks import (
     allow_header_conformance,
     positive_data_acceptance,
 )
-from small_lake import FRIDAY, MONDAY, SCENARIOS, no_spark
+from small_lake import MONDAY, SCENARIOS, SHOCK, base, no_spark
 
 from aggregation import questions
 from aggregation.dimensions import CONTRACT_COLUMNS, DIMENSIONS
@@ -38,7 +38,6 @@ from valuation.sets.requests import ValuationRequest
 quick = settings(suppress_health_check=list(HealthCheck), deadline=None)
 app = create_app(Settings(lake=Path("the fixture gives it")))
 SHARES = {"instrument_type": "cash_equity", "quantity": 5, "terms": {"currency": "USD", "underlying": "EQ:AAA"}}
-SHOCK = "equity -20%; vol +10pt"
 held: dict[str, str] = {}  # ids the lake of the fixture holds
 
 
@@ -86,17 +85,6 @@ def lake(valued_lake: Path, tmp_path_factory: pytest.TempPathFactory) -> Lake:
     return copied
 
 
-# what the example of a question names of the demo lake, as this lake has it
-HERE: dict[str, dict[str, Any]] = {
-    "explain-drill": {"cell": "cause=amended"},
-    "what-if": {"scale": ["desk=Options*0.5"]},
-    "limit-hedge": {"limit": 1e6, "where": [], "moves": [{"trade": "T00000-2", "cost": 1}]},
-    "stress": {"scenario": SHOCK},
-    "stressed-var": {"period": "2020-01-06:2020-02-14"},
-    "stress-period": {"length": 20, "first": "2020-01-06"},
-    "reverse-stress": {"loss": 5000, "where": ["desk=Equities"], "law": {"window": 60}},
-    "backtest": {"calendar": "books"},
-}
 # what a good request may change of its question whatever the lake holds, one field or several
 FREE = ("format", "by", "currency", "tail", "levels", "interval", "per", "order", "bounds", "gamma", "mean", "over")
 
@@ -106,17 +94,6 @@ REFUSED = {  # and what some questions do not take, or not of every lake
     "drill": ("by", "interval"),
     "stressed-var": ("interval",),
 }
-
-
-def base(name: str) -> dict[str, Any]:
-    """The example of a question, asked of this lake."""
-    asked = {**QUESTIONS[name].question.example, **HERE.get(name, {})}
-    days = {"as_of": MONDAY, "from": FRIDAY, "to": MONDAY}
-    return {
-        **asked,
-        **{k: str(day) for k, day in days.items() if k in asked},
-        **({"where": HERE.get(name, {}).get("where", ["desk=Options"])} if "where" in asked else {}),
-    }
 
 
 def good(name: str, generated: Mapping[str, Any], *, in_address: bool) -> dict[str, Any]:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import io
 import json
+import math
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.csv as pacsv
 import pyarrow.ipc as ipc
+import pyarrow.parquet as pq
 import pytest
+import python_calamine
 from command_line import varlake
 from demo_lake import build_demo_lake
 from flask.testing import FlaskClient
@@ -24,6 +27,7 @@ from lake.committer import Committer
 from lake.errors import BadInput, NotValued
 from lake.tables import Lake
 from service.api.app import create_app
+from service.api.responses import MEDIA_TYPES
 from service.cli.questions import arguments_of, option_names
 from service.config import Settings
 from service.parameters import parameters_of
@@ -106,18 +110,29 @@ def address(name: str) -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_csv_and_arrow_hold_the_figures_of_json(name: str, lake: Lake, client: FlaskClient) -> None:
-    body = json.loads(json.dumps(dict(questions.question(name).example)))
+def test_every_format_holds_the_figures_of_json(name: str, lake: Lake, client: FlaskClient) -> None:
     table = asked(lake, name).rows
-    arrow = client.post(f"/api/v1/{name}", json=body, headers={"Accept": "application/vnd.apache.arrow.stream"})
-    read = ipc.open_stream(arrow.get_data()).read_all()
-    assert read.replace_schema_metadata(None).equals(table.replace_schema_metadata(None))
-    assert json.loads(read.schema.metadata[b"receipt"])["kind"] == name
-    csv = client.post(f"/api/v1/{name}", json=body, headers={"Accept": "text/csv"}).get_data()
-    written = pacsv.read_csv(io.BytesIO(csv)) if table.num_rows else None
-    for column in table.column_names if written is not None else ():
+    body = json.loads(json.dumps(dict(questions.question(name).example)))
+
+    def got(kind: str) -> bytes:
+        return client.post(f"/api/v1/{name}", json=body, headers={"Accept": MEDIA_TYPES[kind]}).get_data()
+
+    for read in (ipc.open_stream(got("arrow")).read_all(), pq.read_table(io.BytesIO(got("parquet")))):
+        assert read.replace_schema_metadata(None).equals(table.replace_schema_metadata(None))
+        assert json.loads(read.schema.metadata[b"receipt"])["kind"] == name
+    written = pacsv.read_csv(io.BytesIO(got("csv"))) if table.num_rows else None
+    book = python_calamine.load_workbook(io.BytesIO(got("xlsx")))
+    sheet = book.get_sheet_by_name("Answer").to_python()
+    assert sheet[0] == table.column_names
+    assert ["receipt.kind", name] in [row[:2] for row in book.get_sheet_by_name("Context").to_python()]
+    for j, column in enumerate(table.column_names if written is not None else ()):
         if pa.types.is_floating(table[column].type) and table[column].null_count < len(table):
-            assert written[column].to_pylist() == table[column].to_pylist(), column
+            values = table[column].to_pylist()
+            assert written[column].to_pylist() == values, column
+            # Excel is written with 16 digits
+            assert [row[j] for row in sheet[1:]] == [
+                pytest.approx(v, rel=1e-14) if v is not None else "" for v in values
+            ]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -126,10 +141,56 @@ def test_a_receipt_names_the_question_and_replays_to_the_bit(name: str, lake: La
     assert answer.receipt["kind"] == name
     done = replay(lake, answer.receipt)
     assert done.verdict == "same bits", (done.why, done.inputs)
+    assert {"positions", "code", "pricers", "libraries"} <= {i.input.split(" ")[0] for i in done.inputs}
     file = tmp_path / "answer.json"
     file.write_text(json.dumps(as_data(answer)))
     told = varlake("replay", file, lake=lake.path)
     assert told.returncode == 0, told.stdout + told.stderr
+
+
+def falsify(value: Any, path: str = "") -> str | None:
+    """Changes the first number with decimals in its last bit; its JSON pointer."""
+    for key, v in value.items() if isinstance(value, dict) else enumerate(value):
+        if isinstance(v, float):
+            value[key] = math.nextafter(v, math.inf)
+            return f"{path}/{key}"
+        found = falsify(v, f"{path}/{key}") if isinstance(v, dict | list) else None
+        if found is not None:
+            return found
+    return None
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_figure_that_was_changed_is_named(name: str, lake: Lake, tmp_path: Path) -> None:
+    """One figure of each part of the answer is changed in its last bit, and no digest is; replay names each."""
+    kept = as_data(asked(lake, name))
+    told = json.loads(json.dumps(kept))
+    parts = [k for k in kept if k not in ("receipt", "receipts", "notes")]
+    places = [place for k in parts if isinstance(kept[k], dict | list) and (place := falsify(kept[k], f"/{k}"))]
+    places += [f"/{k}" for k in parts if isinstance(kept[k], float)]
+    kept.update({k: kept[k] + 1.0 for k in parts if isinstance(kept[k], float)})
+    assert places, "an answer without a figure"
+    kept["notes"] = [*kept["notes"], "All is well."]
+    done = replay(lake, kept)
+    assert done.verdict == "altered"
+    assert {c.place for c in done.changed} == {*places, "/notes"}
+    for c in done.changed:
+        if c.place != "/notes":
+            assert c.shown == json.dumps(at(kept, c.place))
+            assert c.recomputed == json.dumps(at(told, c.place))
+            assert c.column in c.place
+    file = tmp_path / "answer.json"
+    file.write_text(json.dumps(kept))
+    said = varlake("replay", file, lake=lake.path)
+    assert said.returncode == 1
+    assert all(place in said.stdout for place in places)
+    assert "altered" in said.stderr
+
+
+def at(value: Any, place: str) -> Any:
+    for key in place.split("/")[1:]:
+        value = value[int(key) if isinstance(value, list) else key]
+    return value
 
 
 @pytest.mark.parametrize("name", NAMES)

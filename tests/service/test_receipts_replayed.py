@@ -12,6 +12,8 @@ from command_line import answer, refused, varlake
 from flask.testing import FlaskClient
 from small_lake import FRIDAY, MONDAY, book_csv, no_spark, request
 
+from aggregation.differences import differences
+from aggregation.receipts import own_digest
 from aggregation.replay import Replay, receipt_in, replay
 from aggregation.risk.query import run_query
 from aggregation.types import RiskQuery
@@ -91,7 +93,76 @@ def test_changed_vectors_are_found_behind_the_cache(lake: Lake) -> None:
 def test_a_receipt_changed_by_hand_shows(lake: Lake) -> None:
     told = dict(receipt(lake))
     told["currency"] = "EUR"
-    assert states(replay(lake, told)) == {"receipt": "damaged"}
+    done = replay(lake, told)
+    assert (done.verdict, states(done)) == ("altered", {"receipt": "damaged"})
+
+
+def kept(lake: Lake) -> dict[str, Any]:
+    """An answer as it is kept: what `--json` prints."""
+    return answer("var", "--as-of", MONDAY, "--by", "desk", lake=lake.path)
+
+
+def test_what_is_shown_is_held_to_the_recomputation(lake: Lake) -> None:
+    """Every VaR in a saved answer set to 42.0, as reported."""
+    told = kept(lake)
+    figures = [told["total"]["var_0.99"], *(r["var_0.99"] for r in told["rows"])]
+    for row in (told["total"], *told["rows"]):
+        row["var_0.99"] = 42.0
+    done = replay(lake, told)
+    assert (done.verdict, states(done)) == ("altered", {})
+    named = {(c.place, c.row, c.column, c.shown, c.recomputed) for c in done.changed}
+    rows = [(f"/rows/{i}/var_0.99", f"desk={r['desk']}, status={r['status']}", r) for i, r in enumerate(told["rows"])]
+    assert named == {
+        (place, row, "var_0.99", "42.0", json.dumps(was))
+        for (place, row, _), was in zip([("/total/var_0.99", "", None), *rows], figures, strict=True)
+    }
+
+
+def test_a_row_that_was_taken_out_or_put_in_is_named(lake: Lake) -> None:
+    told = kept(lake)
+    gone = told["rows"].pop(0)
+    (one,) = replay(lake, told).changed
+    assert (one.place, one.shown, json.loads(one.recomputed)) == ("/rows", "", gone)
+    assert gone["desk"] in one.row
+    told["rows"][:0] = [gone, {**gone, "desk": "Made Up"}]
+    (one,) = replay(lake, told).changed
+    assert (one.recomputed, "desk=Made Up" in one.row) == ("", True)
+    del told["coverage"]
+    assert "/coverage" in {c.place for c in replay(lake, told).changed}
+
+
+def test_a_receipt_that_was_sealed_again_is_held_to_the_recomputation(lake: Lake) -> None:
+    told = kept(lake)
+    told["receipt"]["scenario_count"] += 1
+    told["receipt"]["receipt_digest"] = own_digest(told["receipt"])
+    for given in (told, told["receipt"]):
+        (one,) = replay(lake, given).changed
+        assert (one.place, one.column) == ("/receipt/scenario_count", "scenario_count")
+
+
+def test_an_answer_of_other_code_is_held_to_all_it_shows(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Later code says more beside it, and has another digest of all that is said: the figures are what counts."""
+    told = kept(lake)
+    told["notes"] = []
+    del told["coverage"]["substituted"]
+    told["receipt"]["answer_digest"] = "0" * 32
+    told["receipt"]["receipt_digest"] = own_digest(told["receipt"])
+    assert replay(lake, told).verdict == "other bits"
+    monkeypatch.setattr("aggregation.replay.code_digest", lambda: "other")
+    done = replay(lake, told)
+    assert (done.verdict, done.changed, states(done)) == ("same bits", (), {"code": "changed"})
+    told["rows"][0]["es_0.99"] += 1.0
+    done = replay(lake, told)
+    assert (done.verdict, [c.column for c in done.changed]) == ("other bits", ["es_0.99"])
+
+
+def test_numbers_are_compared_as_json_has_them() -> None:
+    assert differences({"a": 1, "b": -0.0, "c": None}, {"a": 1.0, "b": 0.0, "c": None}) == []
+    assert [c.place for c in differences({"a": True, "b": 0.1, "c": 0}, {"a": 1, "b": 0.1 + 2**-56, "c": None})] == [
+        "/a",
+        "/b",
+        "/c",
+    ]
 
 
 def test_other_code_is_named(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -134,6 +205,17 @@ def test_the_route(client: FlaskClient) -> None:
     for body in (told, {"receipt": told["receipt"]}):
         done = client.post("/api/v1/replay", json=body)
         assert (done.status_code, done.json["verdict"]) == (200, "same bits"), done.json  # type: ignore[index]
+        assert {i["state"] for i in done.json["inputs"]} == {"same"}  # type: ignore[index]
+    told["total"]["var_0.99"] = 42.0
+    done = client.post("/api/v1/replay", json=told)
+    assert (done.status_code, done.json["verdict"]) == (200, "altered")  # type: ignore[index]
+    assert [c["place"] for c in done.json["changed"]] == ["/total/var_0.99"]  # type: ignore[index]
+    page = client.get("/api/v1/drill", query_string={"as_of": MONDAY.isoformat(), "limit": "2"}).json
+    assert page is not None
+    assert page["next_cursor"]
+    assert client.post("/api/v1/replay", json=page).json["verdict"] == "same bits"  # type: ignore[index]
+    broken = {**told["receipt"], "positions_files": 3}
+    assert client.post("/api/v1/replay", json={"receipt": broken}).status_code == 422
     assert client.post("/api/v1/replay", json={"receipt": {}}).status_code == 422
 
 

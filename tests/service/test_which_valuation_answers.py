@@ -1,10 +1,14 @@
 """A later valuation of another book does not hide the one that holds the book asked for."""
 
+import datetime as dt
+
+import pytest
 from small_lake import FRIDAY, MONDAY, SCENARIOS, no_spark, request
 
 from aggregation.risk.query import run_query
 from aggregation.types import RiskQuery
 from lake.committer import Committer
+from lake.errors import NotFound, NotValued
 from lake.tables import Lake
 from scenarios.requests import ScenarioRequest, default_name
 from valuation.books.contracts import contracts_held
@@ -65,3 +69,21 @@ def test_a_set_that_answers_only_by_name_is_nobodys_default(work_lake: Lake) -> 
     searched = value(work_lake, scenarios=asked)
     assert answering(work_lake) == sample
     assert answering(work_lake, scenario_set="searched") == searched
+
+
+def test_a_day_without_a_market_is_valued_and_asked_about_in_that_of_another(work_lake: Lake) -> None:
+    saturday, asked = dt.date(2020, 3, 14), {"positions_date": FRIDAY}
+    book = {"positions_dates": (FRIDAY,)}
+    with Committer(work_lake, "test") as committer:
+        with pytest.raises(
+            NotFound, match=r"No market data on 2020-03-14 .* give the market date as well, `--market-date 2020-03-13`"
+        ):
+            run_valuation(committer, request(saturday, **book), spark=no_spark)  # type: ignore[arg-type]
+        with pytest.raises(NotFound, match=r"No market data on 2020-03-15") as chosen:
+            run_valuation(committer, request(saturday, market_date=dt.date(2020, 3, 15), **book), spark=no_spark)  # type: ignore[arg-type]
+        assert "--market-date" not in chosen.value.message
+        run_valuation(committer, request(saturday, market_date=FRIDAY, **book), spark=no_spark)  # type: ignore[arg-type]
+    with pytest.raises(NotValued, match=r"It is valued in the market of 2020-03-13; give that `--market-date`"):
+        run_query(work_lake, RiskQuery.model_validate({"as_of": saturday, **asked}))
+    result = run_query(work_lake, RiskQuery.model_validate({"as_of": saturday, "market_date": FRIDAY, **asked}))
+    assert result.coverage.missing == 0

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
-from collections.abc import Sequence
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
-from lake.errors import NotFound
+from lake.errors import NotFound, VarlakeError
 from lake.schemas import CONTRACTS
 from lake.tables import Lake, Snapshot
+from valuation.catalogue import terms_from_json
+from valuation.instruments.schedules import LISTED_YEARS
+from valuation.types import Contract
+
+# who alone gives notes: reading the terms of a million contracts takes a minute
+_NOTED = re.compile(f'"calendar":"({"|".join(LISTED_YEARS)})"')
 
 
 def positions_dates(at: Lake | Snapshot) -> list[dt.date]:
@@ -41,3 +50,13 @@ def contracts_by_id(at: Lake | Snapshot, contract_ids: pa.Array) -> pa.Table:
         lacking = set(contract_ids.to_pylist()) - set(rows["contract_id"].to_pylist())
         raise NotFound(f"{len(lacking)} contracts are not in the lake, first {sorted(lacking)[:3]}.")
     return rows.select(CONTRACTS.schema.names)
+
+
+def contract_notes(contracts: Iterable[Contract], valuation_date: dt.date) -> tuple[str, ...]:
+    """What their terms say of a value on that date, each note once with the number of contracts it is about."""
+    said: Counter[str] = Counter()
+    for contract in set(contracts):
+        if _NOTED.search(contract.terms or ""):  # a book may hold what the lake has no contract of
+            with contextlib.suppress(VarlakeError):  # terms that cannot be read are told where they are valued
+                said.update(terms_from_json(contract.instrument_type, contract.terms).notes(valuation_date))
+    return tuple(f"{note} Contracts with dates there: {n:,}." for note, n in sorted(said.items()))

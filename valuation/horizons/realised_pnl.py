@@ -25,7 +25,7 @@ from scenarios.market.base_market import base_levels, has_market, no_market
 from scenarios.market.history import load_factors, load_history
 from scenarios.market.moves import MoveRules
 from scenarios.types import FactorIndex, RiskClass, Roll
-from valuation.batch import factors_read, value_batch
+from valuation.batch import factors_read, reported, value_batch
 from valuation.horizons.cash import cash_until
 from valuation.horizons.unit_explain import PathMarkets
 from valuation.market.scenario_market import ScenarioMarket
@@ -78,7 +78,7 @@ class RealisedMarkets:
         """P&L of the contracts from `prev` to `day`; raises `NotFound` where either has no market."""
         pair = self._pair(prev, day)
         market = ScenarioMarket(prev, pair.index, pair.base, pair.now[:, None])
-        block = value_batch(contracts, market)
+        block = reported(value_batch(contracts, market), contracts, pair.index, currency)
         place = {c.contract_id: i for i, c in enumerate(contracts)}
         rows = [place[c] for c in block.contract_ids]
         base, moved = block.base, block.pnl[:, 0]

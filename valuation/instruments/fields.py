@@ -35,9 +35,11 @@ def _frequency(value: int) -> int:
 Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$", strip_whitespace=True)]
 Name = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
 Date = Annotated[dt.date, BeforeValidator(_iso_date), AfterValidator(_schedulable)]
+# Minus zero is zero, and the contract the same.
+Number = Annotated[float, AfterValidator(lambda value: value + 0.0)]
 Price = Annotated[float, Field(gt=0)]
 # A rate of 100% a year or more is almost always a percentage given where a fraction is meant.
-Rate = Annotated[float, Field(gt=-1, lt=1)]
+Rate = Annotated[Number, Field(gt=-1, lt=1)]
 Frequency = Annotated[int, AfterValidator(_frequency)]
 OptionType = Literal["call", "put"]
 

@@ -49,6 +49,13 @@ CALENDARS = {
     "USNY": ql.UnitedStates(ql.UnitedStates.Settlement),
 }
 
+# First and last of the years whose holidays of no rule (lunar ones) QuantLib lists; in all others it has fixed ones alone.
+LISTED_YEARS = {
+    "HKHK": ((2004, 2026),),
+    "NZAU": ((1901, 2052),),  # Matariki began in 2022
+    "SGSI": ((2004, 2009), (2012, 2014), (2019, 2027)),  # the new year of 2010 stands a month early
+}
+
 BUSINESS_DAY_CONVENTIONS = {
     "Following": ql.Following,
     "ModifiedFollowing": ql.ModifiedFollowing,
@@ -129,6 +136,17 @@ def leg(
         starts=ends[:-1],
         payments=ends[1:] if adjust_accrual else _ordinals([c.date() for c in coupons]),
         accruals=np.array([c.amount() for c in coupons]),
+    )
+
+
+def unlisted_note(calendar: str, first: dt.date, last: dt.date) -> tuple[str, ...]:
+    """A note where the calendar does not know all holidays of the years from `first` to `last`."""
+    listed = LISTED_YEARS.get(calendar, ((first.year, last.year),))
+    if all(any(a <= year <= b for a, b in listed) for year in range(first.year, last.year + 1)):
+        return ()
+    years = ", ".join(f"{a}-{b}" for a, b in listed)
+    return (
+        f"Calendar {calendar} lists its moving holidays of {years} alone ({VERSION}): in other years a date on one stays on it.",
     )
 
 

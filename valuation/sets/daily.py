@@ -21,7 +21,7 @@ from lake.errors import NotFound, VarlakeError
 from lake.progress import Cancelled, Progress, silent
 from lake.tables import Lake, Snapshot, rows_among
 from scenarios.requests import ScenarioRequest, default_name, make_scenario_set
-from scenarios.store import save_scenario_set
+from scenarios.store import ids_by_name, save_scenario_set
 from valuation.books.contracts import contracts_by_id
 from valuation.sets.plan import DEFAULT_COST_US, make_plan, measured_cost_us
 from valuation.sets.run import run_plan
@@ -184,9 +184,10 @@ def _books(snapshot: Snapshot, days: Sequence[dt.date]) -> _Books:
 
 def _missing(snapshot: Snapshot, held: Sequence[dt.date], days: Sequence[dt.date], name: str) -> list[dt.date]:
     """The days with a book and without a sealed set of that name on their own market."""
+    ids = ids_by_name(snapshot).get(name, {})
     done = {
         s.valuation_date
         for s in list_valuation_sets(snapshot)
-        if s.scenario_set_name == name and s.market_date == s.valuation_date
+        if s.scenario_set_id in ids and s.market_date == s.valuation_date
     }
     return [d for d in held if d in set(days) - done]

@@ -11,10 +11,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from lake.committer import Committer
 from lake.dates import Day
-from lake.errors import BadInput
+from lake.errors import BadInput, NotFound
 from lake.progress import Progress, silent
 from lake.tables import Snapshot
 from scenarios import store
+from scenarios.market.base_market import NoMarket
 from scenarios.requests import ScenarioRequest, make_scenario_set
 from scenarios.stress.generate import check_assertions
 from scenarios.types import ScenarioSet
@@ -51,11 +52,19 @@ class ValuationRequest(BaseModel):
 def _scenario_set(snapshot: Snapshot, request: ValuationRequest) -> ScenarioSet:
     market_date = request.market_date or request.as_of
     if request.scenario_set is None:
-        return make_scenario_set(snapshot, market_date, request.scenarios)
+        try:
+            return make_scenario_set(snapshot, market_date, request.scenarios)
+        except NoMarket as error:
+            if request.market_date is not None or error.latest is None:
+                raise
+            raise NotFound(
+                f"{error.message} A day without a market of its own, such as a bank holiday, is valued in that of another: give "
+                f"the market date as well, `--market-date {error.latest}`."
+            ) from None
     if request.scenarios != ScenarioRequest(name=None):
         raise BadInput("Give either scenario_set, a stored set, or scenarios, how to make one; not both.")
     row = store.find_scenario_set(snapshot, request.scenario_set, market_date)
-    stored = store.load_scenario_set(snapshot, row.scenario_set_id)
+    stored = store.load_stored(snapshot, row)
     check_assertions(stored)
     return stored
 

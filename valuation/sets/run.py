@@ -26,6 +26,7 @@ from valuation.sets import store
 from valuation.sets.batches import BatchHeader, BatchResult, cut_batches, run_batch
 from valuation.sets.on_spark import run_on_spark
 from valuation.sets.plan import ValuationPlan
+from valuation.sets.standards import first_standard
 from valuation.types import ValuationFailure, ValuationSet
 
 if TYPE_CHECKING:
@@ -198,4 +199,5 @@ def _seal(committer: Committer, plan: ValuationPlan, tally: _Tally, runner: str,
         sealed_at=dt.datetime.now(dt.UTC),
     )
     store.seal(committer, made, members, failures)
+    first_standard(committer, made)
     return ValuationRun(made, RunCounts(made.valued, made.reused, made.failed, elapsed), plan.to_dict())

@@ -194,7 +194,7 @@ class TestMissing:
         query = asked(first=dt.date(2020, 2, 27), last=dt.date(2020, 3, 10))
         total = run_backtest(daily_lake, query).nodes[0]
         assert [r["hypothetical_exception_0.95"] for r in total.days][2:] == [True] * 6
-        assert "no VaR: No valuation set of 2020-03-02" in total.days[2]["remark"]
+        assert "no VaR: The lake lacks positions of 2020-03-02" in total.days[2]["remark"]
 
     def test_var_of_a_part_of_the_positions_says_so(self, own_lake: Lake) -> None:
         late = asked(first=DAYS[16])
@@ -398,11 +398,23 @@ class TestCommandLine:
         assert short["nodes"][0]["levels"][0]["by_pnl"][0]["missing"] == 0
         assert "-VaR 0.95" in picture.read_text()
         assert "exceptions of 0.95" in picture.read_text()
+        assert f"VaR of {DAYS[11]} to {DAYS[-2]} against P&amp;L of {DAYS[12]} to {LAST}" in picture.read_text()
+        assert "its VaR is that of the tested day before" in picture.read_text()
 
     def test_the_tables_tell_counts_tests_and_exceptions(self, daily_lake: Lake) -> None:
         shown = varlake("backtest", *RANGE, "--by", "desk", lake=daily_lake.path)
         assert shown.returncode == 0, shown.stderr
-        for text in ("desk=Equities", "kupiec", "acerbi_szekely_z2", "multinomial", "lost most", "Haas (2001)"):
+        assert f"VaR of {FIRST} to {DAYS[-2]} against P&L of {DAYS[1]} to {LAST}" in shown.stdout
+        for text in (
+            "VaR of",
+            "P&L of",
+            "desk=Equities",
+            "kupiec",
+            "acerbi_szekely_z2",
+            "multinomial",
+            "lost most",
+            "Haas (2001)",
+        ):
             assert text in shown.stdout
         assert "count as exceptions" in shown.stderr
 

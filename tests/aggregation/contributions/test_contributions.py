@@ -356,7 +356,7 @@ class TestRefusals:
 
     def test_an_estimator_that_takes_no_weights(self, aged_lake: Lake) -> None:
         with pytest.raises(BadInput, match="weighted"):
-            ask(aged_lake, estimator="hf7")
+            ask(aged_lake, estimator="hf6")
 
 
 def test_the_answer_as_data_names_its_inputs(lake: Lake) -> None:

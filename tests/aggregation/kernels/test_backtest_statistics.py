@@ -50,6 +50,15 @@ class TestTrafficLight:
         assert light.plus_factor is None
         assert light.multiplier is None
 
+    @pytest.mark.parametrize("level", [0.95, 0.975, 0.99, 0.999])
+    @pytest.mark.parametrize("days", [1, 2, 5, 20, 60, 250])
+    def test_no_exception_is_green_and_the_zones_come_in_order(self, days: int, level: float) -> None:
+        """One day at 0.99 has a cumulative probability of 99% with no exception, and was amber."""
+        zones = [bt.traffic_light(days, x, 1 - level).zone for x in range(days + 1)]
+        assert zones[0] == "green"
+        steps = [zone for zone, _ in itertools.groupby(zones)]
+        assert steps == ["green", "amber", "red"][: len(steps)]
+
     def test_published_example(self) -> None:
         light = bt.traffic_light(1043, 57, 0.05)
         assert rounded(light.probability, "0.77913")

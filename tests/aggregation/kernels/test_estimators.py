@@ -159,7 +159,7 @@ class TestAsked:
     def test_what_has_no_meaning_is_refused(self) -> None:
         with pytest.raises(BadInput, match="give a threshold"):
             columns(measures=("exceedance",))
-        with pytest.raises(BadInput, match=r"mean does not grow .* var, es, es_beyond, volatility can be scaled"):
+        with pytest.raises(BadInput, match=r"mean does not grow .* var, es, es_beyond, .*, volatility can be scaled"):
             columns(measures=("mean",), scale_to_days=10)
         with pytest.raises(BadInput, match="volatility is no sum over scenarios"):
             columns(measures=("volatility",))[0].tail_weights(np.zeros((1, 5)), None)

@@ -243,7 +243,7 @@ def test_nothing_beyond_the_var_is_refused() -> None:
         mean_beyond(np.zeros((1, 2)), P99, np.array([0.5, 0.5]), "")
 
 
-@pytest.mark.parametrize("estimator", [e for e in ESTIMATORS if e.startswith("hf")])
+@pytest.mark.parametrize("estimator", [e.name for e in ESTIMATORS.values() if not e.weighted])
 def test_interpolation_of_weighted_scenarios_is_refused(estimator: str) -> None:
     with pytest.raises(NotDefined, match="equally weighted"):
         value_at_risk(np.zeros((1, 5)), P99, np.full(5, 0.2), estimator)

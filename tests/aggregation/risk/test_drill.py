@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
-from reduce_lake import DAY
+from examples import EXAMPLES
+from reduce_lake import DAY, make_lake
 from test_query import N, rich, rich_lake, some_positions
 
 from aggregation.risk.drill import DrillQuery, DrillResult, run_drill
 from aggregation.risk.query import run_query
 from aggregation.types import Filter, RiskQuery
+from lake.committer import Committer
 from lake.errors import BadInput
+from lake.schemas import CONTRACTS
 from lake.tables import Lake
+from valuation.catalogue import parse_terms
 
 assert rich_lake  # a fixture of this module too
 ALL = 10_000
@@ -106,7 +112,7 @@ def test_what_is_not_covered_says_why(rich_lake: Lake) -> None:
         None,
     )
     assert (missing["state"], missing["reason"]) == ("missing", "not_valued")
-    assert "--value` with the same options values it" in missing["message"]
+    assert "have it valued" in missing["message"]
     assert (good["state"], good["reason"], good["message"]) == ("covered", None, None)
 
 
@@ -151,3 +157,15 @@ def test_what_is_refused(rich_lake: Lake, more: dict[str, Any], says: str) -> No
     assert says in refused.value.message
     with pytest.raises(ValueError, match="leave by out"):
         DrillQuery(as_of=DAY, by=("desk",))
+
+
+def test_contracts_beyond_the_holidays_that_their_calendar_knows_are_told(tmp_path: Path) -> None:
+    positions = [{**p, "instrument_type": "government_bond"} for p in some_positions()]
+    lake = make_lake(tmp_path, rich(), positions)
+    named = next(p["contract_id"] for p in positions if p["desk"] == "desk 1")
+    bond = parse_terms("government_bond", EXAMPLES["government_bond"][1] | {"calendar": "HKHK"})
+    row = {"contract_id": named, "instrument_type": "government_bond", "currency": "JPY", "terms": bond.to_json()}
+    with Committer(lake, "test") as committer:
+        committer.put("contracts", pa.Table.from_pylist([row], schema=CONTRACTS.schema))
+    told = [n for n in ask(lake).notes if n.startswith("Calendar HKHK")]
+    assert [n.rpartition(". ")[2] for n in told] == ["Contracts with dates there: 1."]

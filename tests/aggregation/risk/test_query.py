@@ -175,7 +175,7 @@ def test_against_duckdb(rich_lake: Lake, by: tuple[str, ...], where: Any, sql: s
             alone = math.fsum(r[name] for r in covered.values())
             assert result.total[f"{name}_standalone_sum"] == pytest.approx(alone, rel=1e-12)
             assert result.total[f"{name}_diversification"] == pytest.approx(
-                alone - result.total[name], rel=1e-9, abs=1e-6
+                alone - result.total[name], rel=1e-9, abs=max(1e-6, 1e-12 * abs(alone))
             )
     keys = [tuple((v is None, v or "") for v in k) for k in found]
     assert keys == sorted(keys)
@@ -310,16 +310,25 @@ def test_exchange_rates_stay_where_they_are_not_shocked(tmp_path: Path) -> None:
     assert "Only these risk classes are shocked: equity." in result.notes
 
 
-def test_a_missing_pair_is_refused_by_name(tmp_path: Path) -> None:
+def test_what_has_no_pair_has_failed_and_all_else_is_answered(tmp_path: Path) -> None:
     valued = Valued(
         {"c": ("CHF", 1.0, np.zeros(3)), "d": ("USD", 1.0, np.zeros(3))}, fx={"EURUSD": (1.1, np.full(3, 1.1))}
     )
     rows = [position("t", "c", 1.0, desk="swiss"), position("u", "d", 1.0, desk="us")]
     lake = make_lake(tmp_path, valued, rows)
+    whole = run_query(lake, RiskQuery(as_of=DAY, by=("desk",)))
+    assert (whole.coverage.status, whole.coverage.failed, whole.total["var_0.99"]) == ("partial", 1, 0.0)
+    assert [(r["desk"], r["status"], r["var_0.99"]) for r in whole.rows.to_pylist()] == [
+        ("swiss", "invalid", None),
+        ("us", "complete", 0.0),
+    ]
     with pytest.raises(
-        MissingRiskFactor, match="Positions in CHF cannot be reported in USD: scenario set hand of 2020-03-16"
+        MissingRiskFactor, match="Positions in CHF cannot be reported in EUR: scenario set hand of 2020-03-16"
     ):
-        run_query(lake, RiskQuery(as_of=DAY))
+        run_query(
+            make_lake(tmp_path / "swiss", Valued({"c": ("CHF", 1.0, np.zeros(3))}), rows[:1]),
+            RiskQuery(as_of=DAY, currency="EUR"),
+        )
     only = RiskQuery(as_of=DAY, where=(Filter(dimension="desk", values=("us",)),))
     assert run_query(lake, only).total["var_0.99"] == 0.0
 
@@ -404,7 +413,11 @@ def test_bad_questions_are_refused_with_the_nearest(rich_lake: Lake) -> None:
 
 def test_dates_and_sets_that_are_not_there(rich_lake: Lake) -> None:
     later = dt.date(2020, 3, 18)
-    refused(rich_lake, NotFound, r"No valuation set of 2020-03-18\. Nearest dates with one: 2020-03-16\.", as_of=later)
+    refused(
+        rich_lake, NotFound, r"lacks .*positions of 2020-03-18\. Nearest dates with positions: 2020-03-16", as_of=later
+    )
+    held = {"as_of": later, "positions_date": dt.date(2020, 3, 16)}
+    refused(rich_lake, NotValued, r"No valuation set of 2020-03-18\. Nearest dates with one: 2020-03-16\.", **held)
     refused(
         rich_lake,
         NotFound,
@@ -422,7 +435,10 @@ def test_dates_and_sets_that_are_not_there(rich_lake: Lake) -> None:
 
 def test_an_empty_lake_says_so(tmp_path: Path) -> None:
     lake = Lake.create(tmp_path / "lake")
-    refused(lake, NotValued, r"No valuation set of 2020-03-16\. There are no dates with one yet\. Ask for the plan")
+    lacks = (
+        r"The lake lacks market data of 2020-03-16 \(there is none\); and positions of 2020-03-16\. There are no dates"
+    )
+    refused(lake, NotFound, lacks)
     put_valued(lake, Valued({"c": ("USD", 1.0, np.zeros(2))}))
     refused(lake, NotFound, r"No positions on 2020-03-16\. There are no dates with positions yet\.")
 
@@ -491,7 +507,7 @@ def test_the_receipt_names_the_inputs_and_repeats(rich_lake: Lake) -> None:
     assert receipt["exchange_rates"] == {"JPY": [["FX:EURJPY", -1]], "USD": [["FX:EURUSD", -1]]}
     assert receipt["positions_files"] == [f.stem for f in rich_lake.data_files("positions")]
     assert receipt["table_versions"] == {
-        t: rich_lake.version(t) for t in ("positions", "valuation_sets", "hierarchies")
+        t: rich_lake.version(t) for t in ("positions", "valuation_sets", "hierarchies", "scenario_sets", "standards")
     }
     other = run_query(rich_lake, FOUR.model_copy(update={"levels": ("0.98",)})).receipt
     assert other["query_digest"] != receipt["query_digest"]
@@ -505,14 +521,16 @@ def test_a_level_beyond_the_scenarios_is_said(rich_lake: Lake) -> None:
     assert result.rows["var_0.999"] == result.rows["worst"]
 
 
-def test_synthetic_and_held_factors_are_said(tmp_path: Path) -> None:
+def test_synthetic_held_and_unscaled_factors_are_said(tmp_path: Path) -> None:
     held = {f"EQ:{c}": "2020-03-13" for c in "GFEDCBA"}
-    valued = Valued({"c": ("USD", 1.0, np.array([-1.0, 0.0]))}, synthetic=True, held=held)
+    fitted = {"EQ:H": "not scaled: no volatility before 2020-02-03", "EQ:I": "GARCH(1,1): alpha 0.1"}
+    valued = Valued({"c": ("USD", 1.0, np.array([-1.0, 0.0]))}, synthetic=True, held=held, fitted=fitted)
     result = run_query(make_lake(tmp_path, valued, [position("t", "c", 1.0)]), RiskQuery(as_of=DAY, levels=("0.5",)))
     assert result.notes == (
         "The market data is synthetic.",
         "Which positions rest on substituted market data is not known: the valuation set is of before that was kept.",
         "Risk factors that keep an earlier level: EQ:A, EQ:B, EQ:C, EQ:D, EQ:E and 2 more.",
+        "Risk factors that moved out of a calm and are not scaled to today's volatility: EQ:H.",
     )
     assert result.receipt["synthetic"] is True
 
@@ -526,3 +544,12 @@ def test_the_nearest_of_very_many_members_is_found_quickly(tmp_path: Path) -> No
         r"Unknown trade on 2020-03-16 'T01234'\. Nearest valid: T0",
         where=({"dimension": "trade", "values": ("T01234",)},),
     )
+
+
+def test_desks_that_move_alike_diversify_nothing(tmp_path: Path) -> None:
+    """0.1 x and 0.2 x of one share: 0.1 x 7 + 0.2 x 7 is not 0.3 x 7 in binary, and the difference is no benefit."""
+    assert 0.1 * 7.0 + 0.2 * 7.0 != (0.1 + 0.2) * 7.0
+    rows = [position("t", "c", 0.1, desk="one"), position("u", "c", 0.2, desk="two")]
+    lake = make_lake(tmp_path, Valued({"c": ("USD", 1.0, np.full(3, -7.0))}), rows)
+    total = run_query(lake, RiskQuery(as_of=DAY, by=("desk",), measures=("var",))).total
+    assert total["var_0.99_diversification"] == 0.0

@@ -55,6 +55,17 @@ CASES = [
     *(asked("var", "0.9", e) for e in ESTIMATORS),
     asked("es", "0.9"),
     asked("es_beyond", "0.9"),
+    asked("es_worst_k", "0.9"),
+    asked("es_at_or_beyond", "0.9"),
+    asked("es_at_or_beyond", "0.9", "hf7"),
+    *(asked(f"{kind}_{law}", "0.9") for kind in ("var", "es") for law in ("normal", "normal_n", "modified")),
+    asked("kurtosis"),
+    asked("var_gpd", "0.9"),
+    asked("es_gpd", "0.9"),
+    asked("gpd_shape"),
+    asked("exceedance_gpd", "2"),
+    asked("var_standard_error", "0.9"),
+    asked("var_standard_error_normal", "0.9"),
     asked("mean"),
     asked("volatility"),
     asked("skewness"),
@@ -111,7 +122,7 @@ class TestFiguresOfResamples:
 
     def test_what_is_no_sum_over_scenarios_has_none(self) -> None:
         with pytest.raises(
-            BadInput, match=r"volatility is no sum over scenarios.*var, es, es_beyond, mean, worst have"
+            BadInput, match=r"volatility is no sum over scenarios.*var, es, es_beyond, es_worst_k, .*, mean, worst have"
         ):
             resampled_weights(asked("volatility"), np.zeros(9), None, Resamples(9, 2, 1))
 

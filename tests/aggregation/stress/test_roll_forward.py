@@ -247,6 +247,12 @@ def test_errors_teach(lake: Lake, more: dict[str, object], error: type[Exception
         ask(lake, **more)
 
 
+def test_horizons_beyond_the_holidays_that_their_calendar_knows_are_told(lake: Lake) -> None:
+    told = "Calendar HKHK lists its moving holidays of 2004-2026 alone"
+    assert any(n.startswith(told) for n in ask(lake, horizons=("1M", "7Y"), calendar="HKHK").notes)
+    assert not any(n.startswith("Calendar") for n in ask(lake, horizons=("1M", "6Y"), calendar="HKHK").notes)
+
+
 def test_a_horizon_twice_is_refused() -> None:
     with pytest.raises(ValueError, match="named twice"):
         RollRequest(as_of=MONDAY, horizons=("1D", "1D"))

@@ -134,3 +134,20 @@ def test_files_that_are_none(lake: Lake, tmp_path: Path) -> None:
                 ingest_pnl(committer, tmp_path / name)
     with pytest.raises(BadInput, match="header and no rows"):
         bring(lake, "date,pnl,currency\n\n")
+
+
+def test_numbers_of_pnl_are_read_as_quantities_are(lake: Lake, tmp_path: Path) -> None:
+    report = bring(lake, "date,desk,pnl,currency\n2020-03-13,Rates,-0.0,USD\n2020-03-13,FX,+9007199254740993,USD\n")
+    assert [str(row[3]) for row in stored(lake)] == ["9007199254740992.0", "0.0"]
+    assert [note[note.index("first") :] for note in report.notes] == [
+        "first row 3: +9007199254740993 as 9007199254740992.0."
+    ]
+    with pytest.raises(BadInput, match="row 2, column pnl: expected a finite number"):
+        bring(lake, "date,desk,pnl,currency\n2020-03-16,Rates,1_000,USD\n", "other.csv")
+    path = tmp_path / "pnl.parquet"
+    pq.write_table(pa.table({"date": ["2020-03-16"], "pnl": [float("nan")], "currency": ["USD"]}), path)
+    with (
+        pytest.raises(BadInput, match="row 2, column pnl: expected a finite number"),
+        Committer(lake, "test") as committer,
+    ):
+        ingest_pnl(committer, path)

@@ -6,6 +6,7 @@ import csv
 import datetime as dt
 import gzip
 import io
+import re
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,7 @@ def cells(landing: Landing) -> list[tuple[str, str, float | None]]:
 def faults(tmp_path: Path, text: str, columns: list[str] | None = None, **options: Any) -> list[str]:
     with pytest.raises(BadInput) as caught:
         landed(tmp_path, text, columns, **options)
-    return [i.message for i in caught.value.issues]
+    return [f"{i.pointer}: {i.message}" for i in caught.value.issues]
 
 
 def zipped(**files: str) -> bytes:
@@ -72,8 +73,52 @@ def test_wanted_columns_alone_are_read_so_that_others_may_hold_text(tmp_path: Pa
     assert cells(got) == [("2020-01-02", "Close", 7.0)]
 
 
+def test_minus_zero_is_zero_and_digits_that_a_double_does_not_hold_are_told(tmp_path: Path) -> None:
+    got = landed(tmp_path, "Date,A,B\n2020-01-02,-0.0,1.5\n2020-01-03,9007199254740993,0.30000000000000004\n")
+    assert str([v for _, _, v in cells(got)]) == "[0.0, 9007199254740992.0, 1.5, 0.30000000000000004]"
+    told = "More digits than a double holds in 1 of the values, stored as the nearest one; first line 3, column A: "
+    assert got.notes == (f"{told}9007199254740993 as 9007199254740992.0.",)
+
+
+@pytest.mark.parametrize(("cell", "way"), [("n/a", 'missing = ["n/a"].'), ("1.234,5", "loaded.")])
+def test_a_text_that_may_mean_no_value_is_told_with_its_way_past(tmp_path: Path, cell: str, way: str) -> None:
+    with pytest.raises(BadInput) as refused:
+        landed(tmp_path, f'Date,A\n2020-01-02,"{cell}"\n')
+    assert refused.value.message.endswith(way)
+
+
 def test_date_column_may_be_any(tmp_path: Path) -> None:
     assert cells(landed(tmp_path, "A,When\n5,2020-01-02\n", date_column="When")) == [("2020-01-02", "A", 5.0)]
+
+
+@pytest.mark.parametrize(
+    ("date_format", "texts"),
+    [  # Tokyo; London by offset and by name, on both sides of its clock changes; Chicago in the evening; Unix and Java
+        ("%Y-%m-%d %H:%M:%S%z", ["2020-10-29 00:00:00+09:00", "2020-10-30 00:00:00+09:00", "2020-11-02 00:00:00+0900"]),
+        ("%Y-%m-%d %H:%M%z", ["2020-10-23 00:00+01:00", "2020-10-26 00:00+00:00", "2020-10-27 00:00Z"]),
+        ("%Y-%m-%d %H:%M %Z", ["2020-03-27 00:00 GMT", "2020-03-30 00:00 BST", "2020-03-31 00:00 Europe/London"]),
+        ("%Y-%m-%dT%H:%M:%S.%f%z", ["2020-10-30T18:00:00.000-05:00", "2020-11-02T18:00:00.000-06:00", "2020-11-03T23:59:59.999-06"]),
+        ("%a %b %d %H:%M:%S %Z %Y", ["Fri Oct 30 23:00:00 CDT 2020", "Mon Nov 02 23:00:00 CST 2020", "Tue Nov 03 00:00:00 UTC 2020"]),
+        ("%d.%m.%Y (100%%%Z)", ["30.10.2020 (100%JST)", "02.11.2020 (100%JST)", "03.11.2020 (100%+09)"]),
+    ],
+)  # fmt: skip
+def test_a_zone_does_not_move_the_day(tmp_path: Path, date_format: str, texts: list[str]) -> None:
+    text = "Date,A\n" + "".join(f"{t},{i}\n" for i, t in enumerate(texts))
+    days = [re.search(r"2020-\d\d-\d\d", t) for t in texts]
+    expected = [d[0] for d in days if d] or ["2020-10-30", "2020-11-02", "2020-11-03"]
+    got = landed(tmp_path, text, date_format=date_format, weekends="drop")
+    assert [day for day, _, _ in cells(got)] == expected
+
+
+def test_a_date_whose_format_has_a_zone_and_that_has_none_is_a_fault(tmp_path: Path) -> None:
+    for text, date_format in (
+        ("2020-10-29 00:00", "%Y-%m-%d %H:%M%z"),
+        ("2020-10-29 00:00 +0900 x", "%Y-%m-%d %H:%M %z"),
+    ):
+        assert len(faults(tmp_path, f"Date,A\n{text},1\n", date_format=date_format)) == 1
+    for guess in ("ISO8601", "mixed"):
+        with pytest.raises(BadInput, match="is not a date format such as"):
+            landed(tmp_path, "Date,A\n2020-10-29T00:00:00+09:00,1\n", date_format=guess)
 
 
 def test_two_digit_years_are_pivoted_and_newest_first_is_turned(tmp_path: Path) -> None:

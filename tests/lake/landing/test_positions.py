@@ -6,8 +6,10 @@ import csv
 import datetime as dt
 import gzip
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import duckdb
 import pandas as pd
@@ -145,6 +147,40 @@ def test_a_fault_is_named_by_row_column_value_and_reason(
     assert reason in said
 
 
+def test_signs_of_a_quantity(lake: Lake) -> None:
+    load(lake, [position("T1", "-0"), position("T2", "+100"), position("T3", "-0.0e5")])
+    assert {t: str(r["quantity"]) for t, r in held(lake).items()} == {"T1": "0.0", "T2": "100.0", "T3": "0.0"}
+
+
+def test_a_nan_in_parquet_is_no_empty_cell(lake: Lake, tmp_path: Path) -> None:
+    rows = [
+        position("T1", 100.0),
+        position("T2", float("nan")),
+        dict.fromkeys(position("T3")) | {"quantity": float("nan")},
+    ]
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "book.parquet")  # pandas itself would write null for NaN
+    report = ingest(lake, tmp_path / "book.parquet")
+    assert [f[:3] for f in faults(report)] == [(3, "quantity", "NaN")]  # a row without anything is a blank line
+    assert (report.read, list(held(lake))) == (2, ["T1"])
+
+
+def test_digits_that_a_double_does_not_hold_are_told(lake: Lake, tmp_path: Path) -> None:
+    # 2**53 + 1, between two doubles; a third as a database gives it; and a tenth as C and R print it, which loses nothing
+    quantities = ["9007199254740993", "33.3333333333333333333333", "0.10000000000000001", "1500.0000000000000000000"]
+    rows = [position(f"T{i}", Decimal(q)) for i, q in enumerate(quantities)]
+    note = (
+        "More digits than a double holds in 2 of the quantities, stored as the nearest one; first row 2: "
+        "9007199254740993 as 9007199254740992.0."
+    )
+    assert load(lake, rows).notes == (note,)
+    assert held(lake)["T0"]["quantity"] == 2.0**53
+    pq.write_table(pa.Table.from_pylist(rows[1:2]), tmp_path / "book.parquet")  # a column of decimals
+    (note,) = ingest(lake, tmp_path / "book.parquet").notes
+    assert note.endswith(
+        "1 of the quantities, stored as the nearest one; first row 2: 33.3333333333333333333333 as 33.333333333333336."
+    )
+
+
 def test_all_faults_of_a_row_are_listed(lake: Lake) -> None:
     report = load(
         lake, [position("T1"), position("T2", "x", book="", terms={**OPTION, "strike": "0", "expiry": "soon"})]
@@ -224,7 +260,12 @@ def test_unknown_and_missing_columns_stop_the_file_with_the_nearest_names(lake: 
         ("book.csv", b"", "not a CSV file"),
         ("book.csv", ",".join(position("T1")).encode() + b"\n", "has a header and no rows"),
         ("book.csv", ",".join([*position("T1"), "desk"]).encode() + b"\nx\n", "'desk' stands twice"),
-        ("book.csv", ";".join(position("T1")).encode() + b"\nx\n", "Column 'trade' is missing"),
+        ("book.csv", ";".join(position("T1")).encode() + b"\nx\n", "has semicolons between its columns"),
+        (
+            "book.csv",
+            ",".join(n for n in position("T1") if n != "trade").encode() + b"\nx\n",
+            "Column 'trade' is missing",
+        ),
         ("book.csv", ",".join(position("T1")).encode() + b"\n" + b"\xff," * 13 + b"x\n", "UTF-8"),
         ("book.csv.gz", b"not gzip", "not a CSV file"),
         ("book.parquet", b"not parquet", "not a Parquet file"),
@@ -260,12 +301,39 @@ def test_merge_and_replace(lake: Lake) -> None:
         "positions_date": dt.date(2020, 3, 16), "loaded": 3, "new": 1, "changed": 1, "unchanged": 1, "removed": 0, "held": 4,
     }  # fmt: skip
     assert {t: r["quantity"] for t, r in held(lake).items()} == {"T1": 100, "T2": 7, "T3": 100, "T4": 100}
-    replaced = load(lake, patch, replace_dates=True)
+    replaced = load(lake, patch, replace_dates=True, force=True)
     assert (replaced.dates[0].new, replaced.dates[0].unchanged, replaced.dates[0].removed) == (0, 3, 1)
     assert set(held(lake)) == {"T2", "T3", "T4"}
     assert set(held(lake, "2020-03-17")) == {"T1"}
     unchanged = load(lake, patch, replace_dates=True)
     assert unchanged.versions == replaced.versions
+
+
+def test_dates_are_not_replaced_by_the_usable_part_of_a_file_unless_forced(lake: Lake, tmp_path: Path) -> None:
+    load(lake, [position(f"T{i}") for i in range(12)])
+    before = held(lake)
+    wrong = [position(f"T{i}", "1,000") for i in range(10)] + [position("T10", "7"), position("T11")]
+    rejects = tmp_path / "rejects.csv"
+    with pytest.raises(BadInput) as refused:
+        load(lake, wrong, replace_dates=True, rejects=rejects)
+    assert (
+        "10 of its 12 rows cannot be used, and --replace-dates would take 10 of 12 trades off 2020-03-16"
+        in refused.value.message
+    )
+    assert "--force" in refused.value.message
+    assert refused.value.issues[0].pointer == "row 2, column quantity"
+    assert held(lake) == before
+    assert len(rejects.read_text().splitlines()) == 11  # to correct
+    assert load(lake, wrong).loaded == 2  # merged, nothing is lost
+    assert len(held(lake)) == 12
+    assert load(lake, wrong, replace_dates=True, force=True).dates[0].removed == 10
+    assert set(held(lake)) == {"T10", "T11"}
+
+
+def test_a_row_given_twice_stops_no_replacement(lake: Lake) -> None:
+    load(lake, [position("T1"), position("T2")])
+    report = load(lake, [position("T1"), position("T1")], replace_dates=True)
+    assert (report.rejected, report.dates[0].removed, set(held(lake))) == (1, 1, {"T1"})
 
 
 def test_a_date_without_a_usable_row_stays_even_when_dates_are_replaced(lake: Lake) -> None:
@@ -327,6 +395,27 @@ def test_a_timestamp_within_a_day_is_no_date(lake: Lake, tmp_path: Path) -> None
     report = ingest(lake, tmp_path / "book.parquet")
     assert report.loaded == 0
     assert faults(report)[0][:3] == (2, "positions_date", "2020-03-16 09:30:00.000000")
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Asia/Tokyo", "America/Chicago"])
+def test_a_timestamp_at_midnight_of_its_zone_is_that_day(lake: Lake, tmp_path: Path, zone: str) -> None:
+    midnight = dt.datetime(2020, 3, 16, tzinfo=ZoneInfo(zone))
+    table = pa.Table.from_pylist([position("T1") | {"positions_date": midnight}])
+    dates = pa.array([midnight], pa.timestamp("us", zone))
+    pq.write_table(table.set_column(0, "positions_date", dates), tmp_path / "book.parquet")
+    assert ingest(lake, tmp_path / "book.parquet").loaded == 1
+    assert list(held(lake)) == ["T1"]
+
+
+def test_contracts_beyond_the_holidays_that_their_calendar_knows_are_told(lake: Lake) -> None:
+    swaps = [
+        SWAP | {"calendar": c, "maturity": m}
+        for c, m in (("HKHK", "2028-01-15"), ("HKHK", "2030-01-15"), ("GBLO", "2050-01-14"))
+    ]
+    (note,) = load(lake, [position(f"T{i}", terms=terms) for i, terms in enumerate([*swaps, SWAP])]).notes
+    assert note.startswith("Calendar HKHK lists its moving holidays of 2004-2026 alone")
+    assert note.endswith("Contracts with dates there: 2.")
+    assert load(lake, [position("T9", terms=SWAP | {"calendar": "HKHK"})]).notes == ()  # it matures in 2025
 
 
 def test_rejected_rows_are_written_to_correct_and_load_again(lake: Lake, tmp_path: Path) -> None:

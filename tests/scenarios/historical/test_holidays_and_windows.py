@@ -4,6 +4,7 @@ import dataclasses
 import datetime as dt
 import itertools
 import math
+import statistics
 from pathlib import Path
 
 import numpy as np
@@ -246,27 +247,47 @@ def test_age_weights_travel_with_the_set(tmp_path: Path, market: Market) -> None
     assert made.weights[at] / made.weights[at + 1] == pytest.approx(0.98**2, rel=1e-12)
 
 
-def test_volatility_scaling_by_a_plain_loop(tmp_path: Path, market: Market) -> None:
-    decay, warm_up = 0.94, 112
-    made = build(lake_of(tmp_path, market), scenarios=60, volatility_decay=decay)
+@pytest.mark.parametrize("target", ["forecast", "last_day"])
+@pytest.mark.parametrize("seed", ["warm_up", "window", "sample"])
+def test_volatility_scaling_by_a_plain_loop(tmp_path: Path, market: Market, seed: str, target: str) -> None:
+    decay, warm_up = 0.94, 112 if seed == "warm_up" else 0
+    how = {"volatility_decay": decay, "volatility_seed": seed, "volatility_target": target}
+    made = build(lake_of(tmp_path, market), scenarios=60, **how)
     series = [market["EQ:A"][d] for d in DAYS]
     moves = [math.log(b / a) for a, b in itertools.pairwise(series) if a is not None and b is not None]
     start = len(moves) - 60 - warm_up
-    variance = [sum(m * m for m in moves[start : start + warm_up]) / warm_up]
+    if seed == "sample":
+        variance = [statistics.variance(moves[start:])]
+    else:
+        first = moves[start : start + warm_up] or moves[start:]
+        variance = [sum(m * m for m in first) / len(first)]
     for m in moves[start:]:
         variance.append(decay * variance[-1] + (1 - decay) * m * m)
     base = made.base[made.index.row["EQ:A"]]
     for i, label in enumerate(made.labels):
-        scaled = moves[start + warm_up + i] * math.sqrt(variance[-1] / variance[warm_up + i])
+        now = variance[-1 if target == "forecast" else -2]
+        scaled = moves[start + warm_up + i] * math.sqrt(now / variance[warm_up + i])
         assert level(made, "EQ:A", label) == pytest.approx(base * math.exp(scaled), rel=1e-11)
 
 
+def test_a_way_of_scaling_needs_scaling(tmp_path: Path, market: Market) -> None:
+    lake = lake_of(tmp_path, market)
+    for more, says in (
+        ({"volatility_seed": "sample"}, "volatility_seed has a meaning only where moves are scaled"),
+        ({"volatility_target": "last_day"}, "volatility_target has a meaning only where"),
+        ({"volatility_model": "garch", "volatility_seed": "window"}, "volatility_seed has a meaning only"),
+        ({"volatility_model": "garch", "volatility_decay": 0.94}, "give volatility_decay, or volatility_model=garch"),
+    ):
+        with pytest.raises(BadInput, match=says):
+            build(lake, scenarios=60, **more)
+
+
 def test_a_price_is_never_scaled_below_zero(tmp_path: Path, market: Market) -> None:
-    # calm for a year but for one fall of 30%, then wild: the fall times the ratio of volatilities is more than 100%
+    # 1% a day for a year but for one fall of 9%, then wilder and wilder: the fall times the ratio of volatilities is more than 100%
     days = list(market["EQ:A"])
-    path, level_now = {}, 100.0
+    path, level_now, n = {}, 100.0, len(days)
     for i, day in enumerate(days):
-        level_now *= 0.7 if i == len(days) - 50 else 1.3 if i > len(days) - 8 else 1 + 0.001 * (-1) ** i
+        level_now *= 0.91 if i == n - 50 else 1.3 if i > n - 8 else 1.08 if i > n - 12 else 1 + 0.01 * (-1) ** i
         path[day] = level_now
     market["EQ:A"] = dict(path)
     lake = lake_of(tmp_path, market)

@@ -79,4 +79,4 @@ def test_a_missing_move_leaves_the_forecast_as_it_is() -> None:
 
 def test_scales_bring_every_move_to_todays_volatility() -> None:
     variance = np.array([[4.0, 0.0], [1.0, 0.0], [16.0, 0.0], [9.0, 0.0]])
-    np.testing.assert_allclose(volatility_scales(variance), [[1.5, 1.0], [3.0, 1.0], [0.75, 1.0]])
+    np.testing.assert_allclose(volatility_scales(variance[:-1], variance[-1]), [[1.5, 1.0], [3.0, 1.0], [0.75, 1.0]])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import datetime as dt
 import gzip
+import math
 import re
 from pathlib import Path
 from typing import Any
@@ -217,9 +218,51 @@ def test_levels_positive_by_nature_are_checked(lake: Lake, tmp_path: Path, level
     path = put(tmp_path, stocks=f"Date,AAPL,KO\n2020-01-02,75.1,54.9\n2020-01-03,74.4,{level}\n")
     with pytest.raises(BadInput) as caught:
         ingest(lake, tmp_path, path)
-    assert [i.message for i in caught.value.issues] == [
-        f"stocks.csv, line 3, column KO: found {float(level)}, expected a positive equity_price."
+    assert [(i.pointer, i.message) for i in caught.value.issues] == [
+        ("stocks: stocks.csv, line 3, column KO", f"found {level}, expected a positive equity_price.")
     ]
+    assert f'as the file has it: missing = ["{level}"]' in caught.value.message
+
+
+# what people load: volatilities in points, yields in per cent or basis points, spreads in per cent, discount factors
+UNITS = {
+    "implied_vol": ("20", "0.2"),
+    "par_yield": ("1.88", "0.0188"),
+    "zero_rate": ("0.9876", "-0.0076"),
+    "credit_spread": ("3.5", "0.035"),
+}
+
+
+@pytest.mark.parametrize("kind", UNITS)
+def test_a_level_in_another_unit_is_held_until_it_is_meant(lake: Lake, tmp_path: Path, kind: str) -> None:
+    doubtful, right = UNITS[kind]
+    rates = 'curve = "USD"\npillar = "{column}"' if kind.endswith(("yield", "rate")) else ""
+    own = f"""name = "own"\n[source.own]\nfile = "own.csv"\nlayout = "wide"\n#\n[source.own.factor]\nid = "X:{{column}}"
+type = "{kind}"\ncurrency = "USD"\n{rates}\n"""
+    catalogue, file = tmp_path / "own.toml", tmp_path / "own.csv"
+    catalogue.write_text(own)
+    file.write_text(f"Date,1Y,2Y\n2020-01-02,{right},{right}\n2020-01-03,{right},{doubtful}\n")
+    with pytest.raises(BadInput) as held:
+        ingest(lake, tmp_path, catalogue)
+    (issue,) = held.value.issues
+    assert issue.pointer == "own: own.csv, line 3, column 2Y"
+    assert issue.message.startswith(f"found {doubtful}, hardly meant as {kind} of {doubtful}; expected ")
+    assert "scale = 0.01" in held.value.message
+    assert lake.version("market_data") == NEVER_WRITTEN
+    said = re.search(r"plausible = \[.*?\]", held.value.message)
+    assert said is not None
+    catalogue.write_text(own.replace("#", said[0]))  # as the message says it
+    assert of(ingest(lake, tmp_path, catalogue), "own").new == 4
+    other = Lake.create(tmp_path / "other")
+    catalogue.write_text(own)
+    with Committer(other, "test") as committer:
+        report = ingest_market(committer, tmp_path, load_catalogue(catalogue), accept_levels=True)
+    (note,) = of(report, "own").notes
+    assert note.startswith("accepted levels that are hardly meant (1), first: found")
+    assert other.read("market_data").num_rows == 4
+    catalogue.write_text(own.replace("#", "scale = 0.001"))  # the level used is what counts
+    file.write_text(f"Date,1Y\n2020-01-02,{doubtful}\n")
+    ingest(Lake.create(tmp_path / "third"), tmp_path, catalogue)
 
 
 def test_rates_and_commodities_may_be_negative(lake: Lake, tmp_path: Path) -> None:
@@ -458,6 +501,10 @@ PAGE = Path(__file__).parents[3] / "docs" / "market-data.md"
 
 def test_every_key_layout_and_type_is_documented() -> None:
     page = PAGE.read_text()
+    for name, kind in FACTOR_TYPES.items():
+        low, high = kind.plausible
+        shown = f"{low:g} to {high:g}" if math.isfinite(low) else ""
+        assert re.search(rf"^\| `{name}` \|.*\| {shown} ?\|$", page, re.MULTILINE), name
     keys = {*Catalogue.model_fields, *Source.model_fields, *FactorTemplate.model_fields, *LAYOUTS, *FACTOR_TYPES}
     assert {key for key in keys if f"`{key}`" not in page} == set()
 
@@ -478,5 +525,5 @@ def test_the_worked_example_of_the_documentation(lake: Lake, tmp_path: Path) -> 
     (tmp_path / "own.toml").write_text(undeclared)
     with pytest.raises(BadInput) as caught:
         ingest(lake, tmp_path, tmp_path / "own.toml")
-    told = [*caught.value.message.split("\n"), *(i.message for i in caught.value.issues)]
+    told = [*caught.value.message.split("\n"), *(f"{i.pointer}: {i.message}" for i in caught.value.issues)]
     assert all(line.strip() in example for line in told)

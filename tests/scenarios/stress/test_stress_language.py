@@ -274,4 +274,6 @@ def test_a_csv_lists_all_its_faults() -> None:
     ]
     assert next(i for i in caught.value.issues if i.value == "equty").allowed == ("equity",)
     with pytest.raises(BadInput, match="`step` among them"):
-        forms.from_csv("a;b\n1;2\n")
+        forms.from_csv("a,b\n1,2\n")
+    with pytest.raises(BadInput, match="has semicolons between its columns"):
+        forms.from_csv("step;class\nshift;equity\n")

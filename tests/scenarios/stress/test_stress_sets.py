@@ -83,7 +83,10 @@ def test_a_change_makes_a_new_version_and_both_stay(lake: Lake) -> None:
     loaded = load_scenario_set(lake, one.scenario_set_id)
     assert loaded.derived == one.derived
     assert loaded.levels.tobytes() == one.levels.tobytes()
-    assert store(lake, build(lake, TEXT)).version == 1
+    again = store(lake, build(lake, TEXT))
+    assert (again.version, again.scenario_set_id) == (3, one.scenario_set_id)
+    assert find_scenario_set(lake, "test", DAY).scenario_set_id == one.scenario_set_id
+    assert store(lake, build(lake, TEXT)).version == 3
 
 
 def test_an_assertion_added_to_the_same_levels_is_not_lost(lake: Lake) -> None:

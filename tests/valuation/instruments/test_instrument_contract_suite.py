@@ -11,6 +11,7 @@ import pytest
 from examples import BASE, EXAMPLES, INDEX, TODAY, shocked_market
 from make_market import factor
 
+from lake.errors import BadInput
 from scenarios.types import FactorIndex, MissingRiskFactor
 from valuation.batch import value_batch
 from valuation.catalogue import INSTRUMENTS, all_term_fields, parse_terms, pricer_version, terms_from_json
@@ -56,6 +57,28 @@ def test_json_gives_back_the_same_terms_and_id(instrument_type, number):
         k: json.dumps(v) if isinstance(v, dict | bool) else str(v) for k, v in EXAMPLES[instrument_type][number].items()
     }
     assert parse_terms(instrument_type, texts) == terms
+
+
+@every_example
+def test_minus_zero_and_zero_are_the_same_contract(instrument_type, number):
+    example = {k: v for k, v in EXAMPLES[instrument_type][number].items() if k != "base_curve"}
+    compared = 0
+    for name, term in INSTRUMENTS[instrument_type].Terms.model_fields.items():
+        if "float" not in str(term.annotation):
+            continue
+        try:
+            ids = {parse_terms(instrument_type, example | {name: zero}).contract_id() for zero in ("0.0", "-0.0")}
+        except BadInput:
+            continue  # it must be positive
+        assert len(ids) == 1, name
+        compared += 1
+    assert compared or instrument_type == "cash_equity"
+
+
+def test_a_fixing_of_minus_zero_is_one_of_zero():
+    swap = EXAMPLES["interest_rate_swap"][0]
+    ids = {parse_terms("interest_rate_swap", swap | {"fixings": {"2020-01-10": z}}).contract_id() for z in (0.0, -0.0)}
+    assert len(ids) == 1
 
 
 @every_example

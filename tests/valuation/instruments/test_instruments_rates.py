@@ -229,6 +229,24 @@ def test_month_end_bonds_pay_on_month_ends():
     assert dt.date.fromordinal(int(plain[3])) == dt.date(2020, 12, 30)
 
 
+def test_month_end_swaps_pay_on_the_last_business_days_of_months():
+    """By hand: 28 February 2021 is a Sunday, 31 May 2020 too, and 31 August 2020 a Monday; weekdays, modified following."""
+    dates = {
+        "start": dt.date(2020, 2, 28),
+        "maturity": dt.date(2021, 2, 26),
+        "float_frequency": 4,
+        "fixed_frequency": 2,
+    }
+    ends = [d.isoformat() for d in map(dt.date.fromordinal, swap(**dates, end_of_month=True).floating_leg().payments)]
+    assert ends == ["2020-05-29", "2020-08-31", "2020-11-30", "2021-02-26"]
+    fixed = swap(**dates, end_of_month=True).fixed_leg().payments
+    assert [d.isoformat() for d in map(dt.date.fromordinal, fixed)] == ["2020-08-31", "2021-02-26"]
+    plain = [d.isoformat() for d in map(dt.date.fromordinal, swap(**dates).floating_leg().payments)]
+    assert plain == ["2020-05-26", "2020-08-26", "2020-11-26", "2021-02-26"]
+    # left out, it changes no contract that is there already
+    assert "end_of_month" not in swap(**dates).to_json()
+
+
 def test_a_swap_without_a_business_day_between_its_dates_is_a_failure_with_words():
     weekend = swap(start=dt.date(2020, 3, 14), maturity=dt.date(2020, 3, 15))
     with pytest.raises(NotValuable, match="no schedule from 2020-03-14 to 2020-03-15") as error:
@@ -272,7 +290,7 @@ def quantlib_swap(terms, today: dt.date, zeros: dict[int, float]) -> float:
     def schedule(frequency: int) -> ql.Schedule:
         return ql.Schedule(
             to_quantlib(terms.start), to_quantlib(terms.maturity), ql.Period(QUANTLIB_FREQUENCY[frequency]), calendar,
-            convention, convention, ql.DateGeneration.Backward, False,
+            convention, convention, ql.DateGeneration.Backward, bool(terms.end_of_month),
         )  # fmt: skip
 
     float_day_count = schedules.DAY_COUNTS[terms.float_day_count]
@@ -312,10 +330,12 @@ def test_swaps_agree_with_quantlib_over_a_random_grid():
             calendar=str(rng.choice(["weekdays", "USNY", "EUTA", "JPTO", "GBLO"])),
             business_day_convention=str(rng.choice(["Following", "ModifiedFollowing", "Preceding"])),
         )
-        resets = schedules.leg(
-            start, maturity, terms.float_frequency, terms.float_day_count, terms.calendar,
-            terms.business_day_convention, True, False,
-        ).starts  # fmt: skip
+        if rng.random() < 0.4:
+            month_end = maturity.replace(day=1) - dt.timedelta(days=1)
+            terms = terms.model_copy(
+                update={"end_of_month": True, "maturity": max(month_end, start + dt.timedelta(days=40))}
+            )
+        resets = terms.floating_leg().starts
         if resets[0] < TODAY.toordinal():
             running += 1
             reset = dt.date.fromordinal(int(resets[resets <= TODAY.toordinal()][-1]))
@@ -387,3 +407,48 @@ def test_terms_are_read_from_texts_as_from_typed_values():
         "discount_curve": "USD", "fixings": '{"2020-03-16": 0.01}', "strike": "", "underlying": None,
     }  # fmt: skip
     assert parse_terms("interest_rate_swap", texts) == swap(fixings={dt.date(2020, 3, 16): 0.01})
+
+
+# First day of the lunar new year (Hong Kong Observatory); its first three days and the Monday after are holidays
+LUNAR_NEW_YEAR = (
+    "2003-02-01 2004-01-22 2005-02-09 2006-01-29 2007-02-18 2008-02-07 2009-01-26 2010-02-14 2011-02-03 2012-01-23 2013-02-10 "
+    "2014-01-31 2015-02-19 2016-02-08 2017-01-28 2018-02-16 2019-02-05 2020-01-25 2021-02-12 2022-02-01 2023-01-22 2024-02-10 "
+    "2025-01-29 2026-02-17 2027-02-06 2028-01-26 2029-02-13 2030-02-03"
+)
+
+
+@pytest.mark.parametrize("calendar", ["HKHK", "SGSI"])
+def test_the_years_whose_lunar_holidays_a_calendar_knows(calendar):
+    """Fails after an upgrade of QuantLib that lists more, and then `LISTED_YEARS` is brought up to it."""
+    for first in map(dt.date.fromisoformat, LUNAR_NEW_YEAR.split()):
+        days = [first + dt.timedelta(days=n) for n in range(4)]
+        closed = any(schedules.payment_date(d, calendar, "Following") != d for d in days if d.weekday() < 5)
+        listed = any(a <= first.year <= b for a, b in schedules.LISTED_YEARS[calendar])
+        assert closed == listed, first.year
+        assert bool(schedules.unlisted_note(calendar, first, first)) != listed
+
+
+def test_matariki_is_known_to_2052():
+    """A holiday of New Zealand since 2022, in June or July, by law for thirty years (Te Kahui o Matariki Public Holiday Act 2022)."""
+    for year in range(2020, 2056):
+        friday = [dt.date(year, 6, 18) + dt.timedelta(days=n) for n in range(35)]
+        closed = [d for d in friday if d.weekday() == 4 and schedules.payment_date(d, "NZAU", "Following") != d]
+        assert len(closed) == (2022 <= year <= 2052), year
+        assert bool(schedules.unlisted_note("NZAU", dt.date(year, 1, 1), dt.date(year, 12, 31))) == (year > 2052)
+
+
+def test_a_contract_says_where_its_calendar_ends():
+    told = "HKHK lists its moving holidays of 2004-2026"
+    ends = {"2026-09-16": 0, "2027-09-16": 1}
+    for maturity, expected in ends.items():
+        for terms in (
+            bond(maturity=maturity, calendar="HKHK"),
+            swap(maturity=dt.date.fromisoformat(maturity), calendar="HKHK"),
+        ):
+            notes = terms.notes(TODAY)
+            assert len(notes) == expected
+            assert all(told in note for note in notes)
+    assert bond(maturity="2060-09-16", calendar="EUTA").notes(TODAY) == ()
+    # what lies before the day is no matter: Singapore's lists have a gap from 2015 to 2018
+    singapore = bond(issue_date="2010-09-16", maturity="2025-09-16", calendar="SGSI")
+    assert (len(singapore.notes(dt.date(2018, 12, 31))), singapore.notes(dt.date(2019, 1, 1))) == (1, ())

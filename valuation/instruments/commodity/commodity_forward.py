@@ -17,7 +17,7 @@ from pydantic import Field
 
 from lake.arrays import Floats
 from scenarios.types import FactorIndex
-from valuation.instruments.fields import DISCOUNT_CURVE, Currency, Date, Name, Rate, require_alive
+from valuation.instruments.fields import DISCOUNT_CURVE, Currency, Date, Name, Number, Rate, require_alive
 from valuation.instruments.reads import curve_factors, discount_factors, require_factor, settlement, years
 from valuation.types import CashFlow, InstrumentTerms, Market, RolledMarkets
 
@@ -29,7 +29,7 @@ class Terms(InstrumentTerms):
 
     currency: Currency = Field(description="currency of the commodity price and the strike, ISO 4217")
     underlying: Name = Field(description="risk factor id of the commodity price, such as CMD:WTI")
-    strike: float = Field(description="price paid at maturity for one unit; may be negative")
+    strike: Number = Field(description="price paid at maturity for one unit; may be negative")
     maturity: Date = Field(description="date of delivery and payment")
     carry: Rate = Field(
         0.0, description="continuous cost of carry, fraction a year: forward price = spot x exp(carry T)"

@@ -59,6 +59,9 @@ class Terms(InstrumentTerms):
             end_of_month=self.end_of_month,
         )
 
+    def notes(self, valuation_date: dt.date) -> tuple[str, ...]:
+        return schedules.unlisted_note(self.calendar, valuation_date, self.maturity)
+
     def check(self, valuation_date: dt.date, rolled_from: dt.date | None = None) -> None:
         last = schedules.payment_date(self.maturity, self.calendar, self.business_day_convention)
         require_alive(last, valuation_date, included=False)

@@ -49,6 +49,9 @@ class Terms(InstrumentTerms):
     float_day_count: DayCount = Field(description=f"day count of the floating leg: {schedules.DAY_COUNT}")
     calendar: Calendar = Field("weekdays", description=schedules.CALENDAR)
     business_day_convention: BusinessDayConvention = Field("ModifiedFollowing", description=schedules.CONVENTION)
+    end_of_month: bool | None = Field(
+        None, description="periods end on month ends when the maturity does; false where left out"
+    )
     discount_curve: Name = Field(description="curve that projects and discounts, such as USD")
     fixings: Annotated[dict[Date, Rate], BeforeValidator(_read_json)] = Field(
         {}, description='known floating rates by first day of the period, as JSON: {"2026-03-02": 0.0431}'
@@ -69,8 +72,11 @@ class Terms(InstrumentTerms):
             self.calendar,
             self.business_day_convention,
             adjust_accrual=True,
-            end_of_month=False,
+            end_of_month=bool(self.end_of_month),
         )
+
+    def notes(self, valuation_date: dt.date) -> tuple[str, ...]:
+        return schedules.unlisted_note(self.calendar, valuation_date, self.maturity)
 
     def check(self, valuation_date: dt.date, rolled_from: dt.date | None = None) -> None:
         leg = self.floating_leg()
