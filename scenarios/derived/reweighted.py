@@ -26,8 +26,9 @@ from scenarios.kernels.entropy_pooling import (
     relative_entropy,
 )
 from scenarios.kernels.weighting import age_weights
-from scenarios.market.calendars import CALENDAR_START, sessions
+from scenarios.market.calendars import CALENDAR_START
 from scenarios.market.history import load_factors, load_history
+from scenarios.market.moves import ALL_CLOSED
 from scenarios.store import load_on_market
 from scenarios.types import FactorIndex, ScenarioSet
 
@@ -142,7 +143,7 @@ def generate(snapshot: Snapshot, definition: ReweightedDefinition, name: str) ->
     prior = np.full(n, 1.0 / n) if source.weights is None else source.weights
     told = {}
     if definition.age_decay is not None:
-        prior = prior * _age_weights(source, definition.age_decay, definition.calendar)
+        prior = prior * _age_weights(snapshot, source, definition.age_decay, definition.calendar)
     if definition.state is not None:
         kernel, told["state"] = _state_weights(snapshot, source, definition.state, definition.calendar)
         prior = prior * kernel
@@ -181,9 +182,11 @@ def _days(source: ScenarioSet, what: str) -> np.ndarray[Any, np.dtype[np.datetim
         ) from None
 
 
-def _age_weights(source: ScenarioSet, decay: float, calendar: str) -> Floats:
+def _age_weights(snapshot: Snapshot, source: ScenarioSet, decay: float, calendar: str) -> Floats:
     days = _days(source, "Weights by age")
-    business = sessions(calendar, days.min().item(), days.max().item())
+    business = load_history(snapshot, calendar, days.min().item(), days.max().item()).dates
+    idle = [day for day, why in source.dropped.items() if why == ALL_CLOSED]
+    business = business[~np.isin(business, np.array(idle, dtype="datetime64[D]"))]
     return age_weights(len(business) - np.searchsorted(business, days), decay)
 
 

@@ -46,7 +46,7 @@ class WindowRules(MoveRules):
     max_missing: float = Field(
         0.25, ge=0, lt=1, description="a factor without a move on more than this share of days is excluded"
     )
-    max_dropped: MaxDropped = 0.005
+    max_dropped: MaxDropped = 0.01
 
 
 class HistoricalDefinition(WindowRules):

@@ -17,6 +17,7 @@ from lake.errors import BadInput, Issue, NotFound, unknown
 
 WEEKDAYS = "weekdays"
 DATA = "data"  # the days that have observations
+MEANING = "business calendar: exchange_calendars code, EUTA, JPTO, USGS, weekdays, data (the days with observations), or a list of the lake"
 MAX_HOLIDAY_DAYS = 7  # of a market in a row; a longer run of days without data is an interruption
 CALENDAR_START = dt.date(1990, 1, 1)  # before it, several exchange calendars are not defined
 
@@ -29,11 +30,11 @@ def _business_centres() -> dict[str, Any]:
     return {"EUTA": ql.TARGET(), "JPTO": ql.Japan(), "USGS": ql.UnitedStates(ql.UnitedStates.GovernmentBond)}
 
 
-def check_calendar(calendar: str, lists: Iterable[str] = ()) -> None:
-    """Raises `BadInput` with the nearest names where it is none of these lists, nor known to everybody."""
+def check_calendar(calendar: str, others: Iterable[str] = ()) -> None:
+    """Raises `BadInput` with the nearest names where it is none of these others, nor known to everybody."""
     import exchange_calendars  # noqa: PLC0415 - an eighth of a second that a query of stored sets can spare
 
-    ours = [WEEKDAYS, DATA, *_business_centres(), *lists]
+    ours = [WEEKDAYS, *_business_centres(), *others]
     if calendar not in ours and calendar not in exchange_calendars.get_calendar_names(include_aliases=True):
         names = exchange_calendars.get_calendar_names(include_aliases=False)
         raise unknown("calendar", calendar, [*ours, *names])
@@ -126,7 +127,7 @@ class Calendars:
         """As `sessions`, for a list of the lake too: before its first day there are none; raises `BadInput` where it ends too early."""
         days = self.lists.get(calendar)
         if days is None:
-            check_calendar(calendar, self.lists)
+            check_calendar(calendar, [DATA, *self.lists])
             return sessions(calendar, first, last)
         if np.datetime64(last) > days[-1]:
             raise BadInput(

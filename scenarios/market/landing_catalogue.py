@@ -359,7 +359,7 @@ def _read_all(
             lists[name] = read_days(directory / listed.file)
         except VarlakeError as error:
             errors[f"calendar {name}"] = error
-    known = [*catalogue.calendar, *(row["calendar"] for row in stored_calendars if row["days"] is not None)]
+    known = [DATA, *catalogue.calendar, *(row["calendar"] for row in stored_calendars if row["days"] is not None)]
     for name, source in catalogue.source.items():
         path = directory / source.file
         if source.optional and not path.exists():

@@ -20,7 +20,7 @@ from lake.arrays import Bools, Dates, Floats, Ints
 from lake.errors import BadInput, unknown
 from scenarios.kernels import shifts
 from scenarios.market.base_market import base_levels, has_market, no_market
-from scenarios.market.calendars import MAX_HOLIDAY_DAYS
+from scenarios.market.calendars import MAX_HOLIDAY_DAYS, MEANING
 from scenarios.market.history import MarketHistory, carry_over, closed_markets
 from scenarios.market.market_rows import POSITIVE_TYPES
 from scenarios.market.proxies import Proxy, ProxyRules, choose
@@ -64,11 +64,7 @@ class MoveRules(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     market_date: dt.date = Field(description="date of the base levels")
-    calendar: str = Field(
-        "XNYS",
-        description="business calendar of the scenarios: exchange_calendars code, EUTA, JPTO, USGS, weekdays, data (the days that have "
-        "observations), or a list that came with the market data",
-    )
+    calendar: str = Field("XNYS", description=MEANING)
     gaps: Literal["own-calendar", "drop", "proxy"] = Field(
         "own-calendar",
         description="on its market's holiday a factor is unchanged (own-calendar), moved by its proxy (proxy), or the day is no "
@@ -301,8 +297,8 @@ def costly(holes: Bools, kept: Bools, most: int) -> Bools:
 def no_proxy(factor: RiskFactor, span: str, lacking: Dates, n_days: int) -> str:
     """Why a factor pays for its holes."""
     return (
-        f"no {span} move on {len(lacking)} of {n_days} business days, the first {lacking[0]}, and no proxy; where its market was closed, "
-        f"name the calendar of {factor.source}"
+        f"no {span} move on {len(lacking)} of {n_days} business days, the first {lacking[0]}, and no proxy; "
+        f"declare one, or the calendar of {factor.source} where its market was closed"
     )
 
 

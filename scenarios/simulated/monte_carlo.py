@@ -27,7 +27,7 @@ from lake.errors import BadInput
 from lake.tables import Snapshot
 from scenarios.kernels.covariance import Estimator, Repair, estimate, principal_components, repair, triangular_loadings
 from scenarios.kernels.random_blocks import Sampling
-from scenarios.market.calendars import CALENDAR_START
+from scenarios.market.calendars import CALENDAR_START, MEANING
 from scenarios.market.history import MarketHistory, load_history
 from scenarios.market.moves import (
     ALL_CLOSED,
@@ -85,11 +85,11 @@ class MonteCarloDefinition(BaseModel):
     )
     block_days: int = Field(1, ge=1, le=60, description="of bootstrap: days drawn together, in their order")
     sampling: Sampling = Field("random", description="random, antithetic pairs, or scrambled Sobol points")
-    calendar: str = Field("XNYS", description="business calendar (exchange_calendars code, or weekdays)")
+    calendar: str = Field("XNYS", description=MEANING)
     max_missing: float = Field(
         0.25, ge=0, lt=1, description="a factor without a one-day move on more than this share of days is excluded"
     )
-    max_dropped: MaxDropped = 0.005
+    max_dropped: MaxDropped = 0.01
     max_held_days: int = Field(
         3, ge=0, le=10, description="business days a factor's last level may be held for the base, visibly"
     )

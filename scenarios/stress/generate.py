@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from lake.errors import BadInput, Issue
 from lake.tables import Snapshot
 from scenarios.market.base_market import BaseMarket, load_base
+from scenarios.market.calendars import MEANING
 from scenarios.store import find_scenario_set, load_stored, scenario_summaries
 from scenarios.stress import language
 from scenarios.stress import model as m
@@ -29,7 +30,7 @@ class _Base(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     market_date: dt.date = Field(description="date of the base levels")
-    calendar: str = Field("XNYS", description="business calendar (exchange_calendars code, or weekdays)")
+    calendar: str = Field("XNYS", description=MEANING)
     max_held_days: int = Field(
         3, ge=0, le=10, description="business days a factor's last level may be held for the base, visibly"
     )

@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 from support import factor, new_lake, put_market, random_walks
 
+from lake.committer import Committer
 from lake.errors import BadInput
 from lake.tables import Lake
 from scenarios import generators
 from scenarios.market.calendars import sessions
+from scenarios.store import save_scenario_set
 from scenarios.types import RiskFactor, ScenarioSet
 
 AS_OF = dt.date(2020, 3, 16)
@@ -75,6 +77,12 @@ def test_weights_by_age_and_ten_days_count_days_on_which_a_market_was_open(tmp_p
     aged = build(lake, scenarios=4, calendar="weekdays", age_decay=0.5)
     assert aged.weights is not None
     assert aged.weights == pytest.approx([1 / 15, 2 / 15, 4 / 15, 8 / 15], rel=1e-13)
+    with Committer(lake, "test") as committer:
+        save_scenario_set(committer, build(lake, scenarios=4, calendar="weekdays"))
+    for calendar in ("weekdays", "data"):
+        given = {"market_date": AS_OF, "scenario_set": "test", "age_decay": 0.5, "calendar": calendar}
+        again = generators.generate(lake.snapshot(), "reweighted", given, "aged")
+        np.testing.assert_allclose(again.weights, aged.weights, rtol=1e-13)
     two = build(lake, scenarios=3, calendar="weekdays", horizon_days=2)
     assert two.labels == ("2020-03-12", "2020-03-13", "2020-03-16")
     assert moves(two, "IDX:A") == pytest.approx([99 / 100 - 1, 95 / 98 - 1, 90 / 99 - 1], rel=1e-13)
@@ -85,6 +93,11 @@ def test_the_days_of_the_data_are_a_calendar(tmp_path: Path) -> None:
     data = build(lake, scenarios=4, calendar="data")
     assert (data.labels, data.dropped) == (("2020-03-10", "2020-03-12", "2020-03-13", "2020-03-16"), {})
     assert moves(data, "IDX:A") == moves(build(lake, scenarios=4, calendar="weekdays"), "IDX:A")
+
+
+def test_only_scenarios_know_the_days_of_the_data() -> None:
+    with pytest.raises(BadInput, match="Unknown calendar 'data'"):
+        sessions("data", AS_OF, AS_OF)
 
 
 def test_a_replay_lists_the_day_on_which_every_market_was_closed(tmp_path: Path) -> None:
@@ -127,8 +140,8 @@ def test_a_share_with_gaps_pays_and_not_the_bank(tmp_path: Path) -> None:
     assert made.dropped == dict.fromkeys((str(DAYS[-100]), str(DAYS[-99])), "no one-day move for EQ:Z")
     assert set(made.excluded) == {"EQ:X", "EQ:Y"}
     assert made.excluded["EQ:X"] == (
-        f"no one-day move on 16 of 502 business days, the first {DAYS[-300]}, and no proxy; where its market was closed, name the "
-        "calendar of young"
+        f"no one-day move on 16 of 505 business days, the first {DAYS[-300]}, and no proxy; declare one, or the calendar of young where "
+        "its market was closed"
     )
     strict = build(lake, max_dropped=0.0)
     assert (strict.dropped, set(strict.excluded)) == ({}, {"EQ:X", "EQ:Y", "EQ:Z"})
@@ -145,7 +158,7 @@ def test_a_day_is_borne_by_all_that_lack_it(tmp_path: Path) -> None:
     for name in ("EQ:A", "EQ:B", "EQ:C"):  # one day of a whole market
         walks[name][DAYS[-50]] = None
     walks["EQ:X"][DAYS[-100]] = None  # one of one share: together too many
-    made = build(lake_of(tmp_path, [*SHARES, *YOUNG], walks))
+    made = build(lake_of(tmp_path, [*SHARES, *YOUNG], walks), scenarios=250)
     assert set(made.excluded) == {"EQ:X"}
     assert set(made.dropped.values()) == {"no one-day move for EQ:A, EQ:B, EQ:C"}
 

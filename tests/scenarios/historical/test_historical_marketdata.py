@@ -73,10 +73,12 @@ def test_what_happened_on_the_named_days(lake: Lake) -> None:
 
 
 def test_a_negative_price_is_no_ratio(lake: Lake) -> None:
-    made = build(lake, "historical", dt.date(2020, 4, 21))
+    made = build(lake, "historical", dt.date(2020, 4, 21), scenarios=60)
     assert move(made, "CMD:WTI", "2020-04-20") == pytest.approx(-36.98 / 18.31 - 1)
     assert made.dropped == {"2020-04-21": "no one-day move for CMD:WTI"}
-    absolute = build(lake, "historical", dt.date(2020, 4, 21), shifts={"CMD:WTI": {"shift_type": "absolute"}})
+    absolute = build(
+        lake, "historical", dt.date(2020, 4, 21), scenarios=60, shifts={"CMD:WTI": {"shift_type": "absolute"}}
+    )
     assert absolute.dropped == {}
     row = absolute.index.row["CMD:WTI"]
     rise = absolute.levels[row, absolute.labels.index("2020-04-21")] - absolute.base[row]

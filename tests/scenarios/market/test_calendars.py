@@ -177,7 +177,7 @@ def test_their_calendars_are_those_of_the_data(tmp_path: Path, market_data_dir: 
     for date in ("2008-10-15", "2020-03-16", "2022-06-30"):
         made = generators.generate(lake.snapshot(), "historical", {"market_date": date}, "test")
         assert made.n_scenarios == 500
-        assert len(made.dropped) <= 2, made.dropped
+        assert len(made.dropped) <= 5, made.dropped
         assert not {"CMD:NATGAS", "CMD:BRENT", "CMD:GOLD", "CR:US_HY", "YC:USD:10Y", "YC:JPY:10Y"} & set(made.excluded)
     # WTI has no row on the Friday after Thanksgiving 2021, when Brent fell by 11%: it does not stand still
     row = made.index.row["CMD:WTI"]
