@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -63,3 +64,27 @@ def test_small_steps_of_a_large_whole_are_seen_and_the_cut_axis_is_said(tmp_path
             path, ("before", 10.0), [("new", -9.0)], ("after", 1.0), title="t", unit="USD"
         ).read_text()
     )
+
+
+def test_an_axis_of_money_has_its_figures_in_full(tmp_path: Path) -> None:
+    path = pictures.histogram(tmp_path / "a.svg", np.arange(11) * 1e7 - 5e7, title="t", unit="USD", bins=4)
+    text = path.read_text()
+    assert "20,000,000" in text
+    assert "1e7" not in text
+
+
+def test_long_names_leave_room_for_the_bars(tmp_path: Path) -> None:
+    name = "portfolio=Government Bonds Relative Value and attribute.counterparty_rating=B without 1"
+    path = pictures.contribution_bars(tmp_path / "a.svg", [name, "rest"], [1.0, -1.0], title="t", unit="USD")
+    texts = re.findall(r"<text[^>]*>([^<]*)<", path.read_text())
+    assert " ".join(t for t in texts if len(t) > 3 and t in name) == name
+    assert max(map(len, texts)) <= 36
+
+
+def test_a_waterfall_from_nothing_begins_with_its_first_step(tmp_path: Path) -> None:
+    path = pictures.waterfall(
+        tmp_path / "a.svg", None, [("new", 5.0), ("fx", -7.0)], ("change", -2.0), title="t", unit="USD"
+    )
+    texts = re.findall(r"<text[^>]*>([^<]*)<", path.read_text())
+    assert [t for t in texts if t in ("new", "fx", "change")] == ["new", "fx", "change"]
+    assert "+5" in texts
