@@ -19,6 +19,7 @@ from service.rendering.figure import figure
 
 _NAMES_INSIDE = 4  # lines whose names fit among them
 BINS = 50  # of a histogram where the question names no number
+_ROUNDING = 1e-9  # a step smaller than this beside the largest is no step
 _NAME_WIDTH = 36  # characters of a line of a long name
 _GAIN, _LOSS, _WHOLE = "C2", "C3", "0.45"
 _INTERVAL: Mapping[str, Any] = {"color": "0.15", "linewidth": 1.2, "capsize": 3, "fmt": "none"}
@@ -91,10 +92,14 @@ def waterfall(
     title: str,
     unit: str,
     gains: bool = False,
+    limit: float | None = None,
 ) -> Path:
-    """From one number, or from nothing, to another by named steps; steps of zero are left out. A rise of a loss is drawn as a
-    loss; with `gains` a rise is one of value, and drawn as a gain."""
-    shown = [s for s in steps if s[1] != 0.0]
+    """From one number, or from nothing, to another by named steps; steps of zero, rounding aside, are left out.
+
+    A rise of a loss is drawn as a loss; with `gains` a rise is one of value, and drawn as a gain. `limit` is a line across.
+    """
+    largest = max((abs(v) for _, v in (*steps, end)), default=0.0)
+    shown = [s for s in steps if abs(s[1]) > _ROUNDING * largest]
     wholes = [*([start] if start else ()), end]
     names = [*([start[0]] if start else ()), *(n for n, _ in shown), end[0]]
     values = np.array([v for _, v in shown])
@@ -117,10 +122,15 @@ def waterfall(
             sign = "+" if first <= i < len(names) - 1 and value > 0 else ""
             axes.annotate(f"{sign}{value:,.0f}", (i, top), (0, 3), textcoords="offset points", ha="center", fontsize=8)
         axes.axhline(0.0, color="0.3", linewidth=0.8)
-        low, high = min(0.0, *level, end[1]), max(0.0, *level, end[1])
-        cut = min(*level, end[1]) > 0.5 * high
+        held = [*level, end[1]]
+        if limit is not None:
+            held.append(limit)
+            axes.axhline(limit, color="0.15", linestyle="--", linewidth=1.2, label=f"limit {limit:,.0f}")
+            axes.legend()
+        low, high = min(0.0, *held), max(0.0, *held)
+        cut = min(held) > 0.5 * high
         if cut:  # the steps are small beside the whole, and are what is looked at
-            low = min(*level, end[1]) - 0.6 * (high - min(*level, end[1]))
+            low = min(held) - 0.6 * (high - min(held))
         margin = 0.08 * (high - low)
         axes.set_ylim(low if cut or low == 0.0 else low - margin, high + margin)
         axes.yaxis.set_major_formatter("{x:,.10g}")

@@ -12,6 +12,7 @@ import pytest
 
 from lake.errors import BadInput
 from service.rendering import pictures
+from service.rendering.figure import marked
 
 DATES = [dt.date(2020, 3, d) for d in (12, 13, 16)]
 DRAWN: dict[str, Callable[[Path], Path]] = {
@@ -22,7 +23,7 @@ DRAWN: dict[str, Callable[[Path], Path]] = {
     "waterfall": lambda p: pictures.waterfall(
         p,
         ("13 March", 100.0),
-        [("new", 20.0), ("closed", -7.5), ("nothing", 0.0)],
+        [("new", 20.0), ("closed", -7.5), ("nothing", 0.0), ("nothing else", -1e-10)],
         ("16 March", 112.5),
         title="Rates",
         unit="USD",
@@ -88,3 +89,16 @@ def test_a_waterfall_from_nothing_begins_with_its_first_step(tmp_path: Path) -> 
     texts = re.findall(r"<text[^>]*>([^<]*)<", path.read_text())
     assert [t for t in texts if t in ("new", "fx", "change")] == ["new", "fx", "change"]
     assert "+5" in texts
+
+
+def test_a_limit_is_drawn_and_named_and_lies_on_the_axis(tmp_path: Path) -> None:
+    path = pictures.waterfall(
+        tmp_path / "a.svg", ("before", 100.0), [("sold", -60.0)], ("after", 40.0), title="t", unit="USD", limit=50.0
+    )
+    assert "limit 50" in path.read_text()
+
+
+def test_a_picture_says_what_it_is_marked_with(tmp_path: Path) -> None:
+    with marked("synthetic"):
+        assert "synthetic" in DRAWN["histogram"](tmp_path / "a.svg").read_text()
+    assert "synthetic" not in DRAWN["histogram"](tmp_path / "a.svg").read_text()
