@@ -16,14 +16,13 @@ from valuation.sets.requests import ValuationRequest, run_valuation
 DATES = (dt.date(2020, 2, 14), dt.date(2020, 3, 16))
 
 
-def build_demo_lake(folder: Path, positions: int = 300) -> Lake:
-    """Market, book and the valuation of both days under 500 historical scenarios, in this process."""
+def build_demo_lake(folder: Path, positions: int = 300, books: str = ",".join(map(str, DATES))) -> Lake:
+    """Market, a book of each date of `books` and the valuation of both days under 500 historical scenarios, in this process."""
     lake = Lake.create(folder / "lake")
     catalogue = write_sample_market(folder / "market", seed=1, first=dt.date(2005, 1, 3), last=dt.date(2020, 3, 31))
     with Committer(lake, "test") as committer:
         ingest_market(committer, folder / "market", load_catalogue(str(catalogue)))
-        dates = ",".join(map(str, DATES))
-        for file in write_sample_book(lake.snapshot(), folder / "book", positions=positions, dates=dates, seed=1):
+        for file in write_sample_book(lake.snapshot(), folder / "book", positions=positions, dates=books, seed=1):
             assert ingest_positions(committer, file).rejected == 0
         for day in DATES:
             run_valuation(committer, ValuationRequest(as_of=day, runner="in-process"), spark=_no_spark)

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from service.rendering.figure import marked
+
 if TYPE_CHECKING:
     from aggregation.question import Plan
     from aggregation.session import Session
@@ -98,7 +100,9 @@ def show_any(name: str, result: Any, query: Any) -> None:
 def draw(name: str, result: Any, query: Any, path: Path, session: Session) -> Path:
     """Draws the answer; returns the path."""
     made = _function(PICTURES[name])
-    return Path(made(result, path, query, session) if name in _OF_SESSION else made(result, path) or path)
+    synthetic = True in session.lake.read("risk_factors", ["synthetic"])["synthetic"].to_pylist()
+    with marked("The lake holds synthetic market data." if synthetic else ""):
+        return Path(made(result, path, query, session) if name in _OF_SESSION else made(result, path) or path)
 
 
 def show_plan(plan: Plan) -> None:

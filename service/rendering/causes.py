@@ -43,7 +43,7 @@ def plot_pnl_explain(result: PnlExplain, path: Path) -> Path:
     steps += [("cash paid", -(total["cash"] or 0.0)), *((name, total[name] or 0.0) for name in TRADES)]
     return pictures.waterfall(
         path,
-        (str(request.from_), 0.0),
+        None,
         steps,
         ("change", total["change"] or 0.0),
         title=f"Change of value, {request.from_} to {request.to}",

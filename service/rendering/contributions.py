@@ -53,14 +53,14 @@ def show_contributions(result: ContributionResult) -> None:
 
 
 def plot_contributions(result: ContributionResult, path: Path) -> Path:
-    """A bar a group, the greatest component on top."""
+    """A bar a group, the greatest component on top, the rest below."""
     query = result.query
     rows = [r for r in result.rows.to_pylist() if r["component"] is not None]
     if not query.by or not rows:
         raise BadInput("There is nothing to draw: give --by, and groups with a number.")
     if len(rows) > MOST_BARS:
         raise BadInput(f"{len(rows):,} bars cannot be read; give --top, such as --top 20, for {MOST_BARS} at most.")
-    rows.sort(key=lambda r: -r["component"])
+    rows.sort(key=lambda r: (r.get("part") == "rest", -r["component"]))
     return pictures.contribution_bars(
         path,
         [_label(r, query.by) for r in rows],

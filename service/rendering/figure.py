@@ -5,12 +5,24 @@ from __future__ import annotations
 import importlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
 from lake.errors import BadInput, NotReady, unknown
 
 FORMATS = ("svg", "png", "pdf")
+_MARK: ContextVar[str] = ContextVar("mark", default="")
+
+
+@contextmanager
+def marked(text: str) -> Iterator[None]:
+    """Every figure drawn inside has the text at its foot."""
+    token = _MARK.set(text)
+    try:
+        yield
+    finally:
+        _MARK.reset(token)
 
 
 @contextmanager
@@ -30,6 +42,8 @@ def figure(path: str | Path, width: float = 11.0, height: float = 5.5) -> Iterat
         raise NotReady("Pictures need matplotlib; install it with `pip install 'varlake[plot]'`.") from None
     with matplotlib.rc_context({"svg.hashsalt": "varlake", "svg.fonttype": "none"}):
         drawn = figures.Figure(figsize=(width, height), layout="constrained")
+        if text := _MARK.get():
+            drawn.supxlabel(text, x=0.99, ha="right", fontsize=8, color="0.3")
         yield drawn, path
         try:
             # no date inside, so that the same picture is the same file

@@ -7,6 +7,7 @@ Raises `NotReady` without matplotlib, `BadInput` for an ending it cannot write o
 from __future__ import annotations
 
 import datetime as dt
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,9 @@ from lake.arrays import Floats
 from service.rendering.figure import figure
 
 _NAMES_INSIDE = 4  # lines whose names fit among them
+BINS = 50  # of a histogram where the question names no number
+_ROUNDING = 1e-9  # a step smaller than this beside the largest is no step
+_NAME_WIDTH = 36  # characters of a line of a long name
 _GAIN, _LOSS, _WHOLE = "C2", "C3", "0.45"
 _INTERVAL: Mapping[str, Any] = {"color": "0.15", "linewidth": 1.2, "capsize": 3, "fmt": "none"}
 
@@ -63,7 +67,7 @@ def histogram(
     title: str,
     unit: str,
     marks: Mapping[str, float] | None = None,
-    bins: int = 50,
+    bins: int = BINS,
     weights: Floats | None = None,
 ) -> Path:
     """P&L by how many scenarios have it, or by their weights; `marks` are vertical lines by name, at P&L (a VaR stands at minus itself)."""
@@ -73,6 +77,7 @@ def histogram(
         for i, (name, at) in enumerate((marks or {}).items()):
             axes.axvline(at, color=f"C{i + 1}", linewidth=1.5, label=name)
         axes.set_title(title)
+        axes.xaxis.set_major_formatter("{x:,.10g}")
         axes.set_xlabel(unit)
         axes.set_ylabel("scenarios" if weights is None else "probability")
         if marks:
@@ -82,41 +87,52 @@ def histogram(
 
 def waterfall(
     path: str | Path,
-    start: tuple[str, float],
+    start: tuple[str, float] | None,
     steps: Sequence[tuple[str, float]],
     end: tuple[str, float],
     *,
     title: str,
     unit: str,
     gains: bool = False,
+    limit: float | None = None,
 ) -> Path:
-    """From one number to another by named steps; steps of zero are left out. A rise of a loss is drawn as a loss; with
-    `gains` a rise is one of value, and drawn as a gain."""
-    shown = [s for s in steps if s[1] != 0.0]
-    names = [start[0], *(n for n, _ in shown), end[0]]
+    """From one number, or from nothing, to another by named steps; steps of zero, rounding aside, are left out.
+
+    A rise of a loss is drawn as a loss; with `gains` a rise is one of value, and drawn as a gain. `limit` is a line across.
+    """
+    largest = max((abs(v) for _, v in (*steps, end)), default=0.0)
+    shown = [s for s in steps if abs(s[1]) > _ROUNDING * largest]
+    wholes = [*([start] if start else ()), end]
+    names = [*([start[0]] if start else ()), *(n for n, _ in shown), end[0]]
     values = np.array([v for _, v in shown])
-    level = start[1] + np.concatenate([[0.0], np.cumsum(values)])
+    first = len(wholes) - 1  # the place of the first step
+    level = (start[1] if start else 0.0) + np.concatenate([[0.0], np.cumsum(values)])
     with figure(path, width=max(8.0, 1.1 * len(names))) as (drawn, place):
         axes = drawn.subplots()
-        axes.bar([0, len(names) - 1], [start[1], end[1]], color=_WHOLE, width=0.7)
+        axes.bar([0, len(names) - 1][-len(wholes) :], [v for _, v in wholes], color=_WHOLE, width=0.7)
         axes.bar(
-            np.arange(1, len(names) - 1),
+            np.arange(first, len(names) - 1),
             values,
             bottom=level[:-1],
             color=[_LOSS if (v > 0) != gains else _GAIN for v in values],
             width=0.7,
         )
         for i, before in enumerate(level):
-            axes.plot([i - 0.35, i + 1.35], [before, before], color="0.5", linewidth=0.7)
-        tops = [start[1], *np.maximum(level[:-1], level[1:]), end[1]]
-        for i, (top, value) in enumerate(zip(tops, [start[1], *values, end[1]], strict=True)):
-            sign = "" if i in (0, len(names) - 1) else "+" if value > 0 else ""
+            axes.plot([max(i + first - 1.35, -0.35), i + first + 0.35], [before, before], color="0.5", linewidth=0.7)
+        tops = [*(max(0.0, v) for _, v in wholes[:first]), *np.maximum(level[:-1], level[1:]), max(0.0, end[1])]
+        for i, (top, value) in enumerate(zip(tops, [*(v for _, v in wholes[:first]), *values, end[1]], strict=True)):
+            sign = "+" if first <= i < len(names) - 1 and value > 0 else ""
             axes.annotate(f"{sign}{value:,.0f}", (i, top), (0, 3), textcoords="offset points", ha="center", fontsize=8)
         axes.axhline(0.0, color="0.3", linewidth=0.8)
-        low, high = min(0.0, *level, end[1]), max(0.0, *level, end[1])
-        cut = min(*level, end[1]) > 0.5 * high
+        held = [*level, end[1]]
+        if limit is not None:
+            held.append(limit)
+            axes.axhline(limit, color="0.15", linestyle="--", linewidth=1.2, label=f"limit {limit:,.0f}")
+            axes.legend()
+        low, high = min(0.0, *held), max(0.0, *held)
+        cut = min(held) > 0.5 * high
         if cut:  # the steps are small beside the whole, and are what is looked at
-            low = min(*level, end[1]) - 0.6 * (high - min(*level, end[1]))
+            low = min(held) - 0.6 * (high - min(held))
         margin = 0.08 * (high - low)
         axes.set_ylim(low if cut or low == 0.0 else low - margin, high + margin)
         axes.yaxis.set_major_formatter("{x:,.10g}")
@@ -136,18 +152,20 @@ def contribution_bars(
     intervals: Sequence[tuple[float, float]] | None = None,
 ) -> Path:
     """A bar a name, the first on top; losses to the right. `intervals` are (low, high) around each value."""
-    at = np.arange(len(names))[::-1]
+    labels = [textwrap.fill(name, _NAME_WIDTH) for name in names]
+    lines = np.array([label.count("\n") + 1 for label in labels], dtype=np.float64)
+    at = lines / 2 - np.cumsum(lines)  # downwards; a name of more lines takes more room
     sizes = np.asarray(values, dtype=np.float64)
-    with figure(path, width=9.0, height=max(3.0, 1.2 + 0.3 * len(names))) as (drawn, place):
+    with figure(path, width=9.0, height=max(3.0, 1.2 + 0.3 * lines.sum())) as (drawn, place):
         axes = drawn.subplots()
-        axes.barh(at, sizes, color=[_LOSS if v > 0 else _GAIN for v in sizes])
+        axes.barh(at, sizes, height=0.8, color=[_LOSS if v > 0 else _GAIN for v in sizes])
         if intervals is not None:
             low, high = np.asarray(intervals, dtype=np.float64).T
             axes.errorbar(sizes, at, xerr=np.maximum(np.abs([sizes - low, high - sizes]), 0.0), **_INTERVAL)
         axes.axvline(0.0, color="0.3", linewidth=0.8)
         axes.locator_params(axis="x", nbins=6)
         axes.xaxis.set_major_formatter("{x:,.10g}")
-        axes.set_yticks(at, list(names))
+        axes.set_yticks(at, labels)
         axes.set_title(title)
         axes.set_xlabel(unit)
     return place

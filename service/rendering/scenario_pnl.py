@@ -30,7 +30,7 @@ def show_pnl(result: PnlResult) -> None:
     show_basis(result)
 
 
-def _histogram(result: PnlResult, path: Path, marks: Mapping[str, float]) -> Path:
+def _histogram(result: PnlResult, path: Path, marks: Mapping[str, float], bins: int = pictures.BINS) -> Path:
     """The distribution of the total as a histogram; `marks` are P&L by name."""
     pnl = result.total["pnl"].drop_null().to_numpy()
     if len(pnl) == 0:
@@ -45,6 +45,7 @@ def _histogram(result: PnlResult, path: Path, marks: Mapping[str, float]) -> Pat
         unit=f"P&L, {query.currency}",
         marks=marks,
         weights=weights,
+        bins=bins,
     )
 
 
@@ -53,7 +54,8 @@ def plot_pnl(result: PnlResult, path: Path, query: PnlQuery, session: Session) -
     if query.scenarios:
         raise BadInput("The picture is of the distribution over all scenarios; leave the scenarios out.")
     whole = query.model_copy(update={"by": (), "worst": None, "histogram": None})
-    return _histogram(result if whole == query else run_pnl(session.lake, whole, cache=session.cache), path, {})
+    drawn = result if whole == query else run_pnl(session.lake, whole, cache=session.cache)
+    return _histogram(drawn, path, {}, query.histogram or pictures.BINS)
 
 
 def plot_var(result: RiskResult, path: Path, query: RiskQuery, session: Session) -> Path:

@@ -52,7 +52,7 @@ def show_what_if(result: WhatIf) -> None:
         display.say(f"Note: {note}")
 
 
-def plot_what_if(result: WhatIf, path: Path) -> None:
+def plot_what_if(result: WhatIf, path: Path, limit: float | None = None) -> None:
     """The first measure from before to after: the marginal of each change, and what they do together beyond their slopes."""
     name = _measures(result)[0]
     before, after = (result.total[f"{name}_{when}"] or 0.0 for when in ("before", "after"))
@@ -67,7 +67,13 @@ def plot_what_if(result: WhatIf, path: Path) -> None:
     steps.append(("beyond the slopes" if steps else "the changes", bent))
     unit = f"{name} in {result.query.currency}"
     pictures.waterfall(
-        path, ("before", before), steps, ("after", after), title=f"What-if on {result.query.as_of}", unit=unit
+        path,
+        ("before", before),
+        steps,
+        ("after", after),
+        title=f"{'What-if' if limit is None else 'The way under the limit'} on {result.query.as_of}",
+        unit=unit,
+        limit=limit,
     )
 
 
@@ -75,7 +81,7 @@ def plot_limit_hedge(result: LimitHedge, path: Path) -> None:
     """The change that leads under the limit, as a what-if."""
     if result.what_if is None:
         raise BadInput("There is no picture to draw: nothing is done.")
-    plot_what_if(result.what_if, path)
+    plot_what_if(result.what_if, path, result.request.limit)
 
 
 def show_limit_hedge(result: LimitHedge) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 
 from lake.errors import BadInput
 from service.rendering import pictures
+from service.rendering.figure import marked
 
 DATES = [dt.date(2020, 3, d) for d in (12, 13, 16)]
 DRAWN: dict[str, Callable[[Path], Path]] = {
@@ -21,7 +23,7 @@ DRAWN: dict[str, Callable[[Path], Path]] = {
     "waterfall": lambda p: pictures.waterfall(
         p,
         ("13 March", 100.0),
-        [("new", 20.0), ("closed", -7.5), ("nothing", 0.0)],
+        [("new", 20.0), ("closed", -7.5), ("nothing", 0.0), ("nothing else", -1e-10)],
         ("16 March", 112.5),
         title="Rates",
         unit="USD",
@@ -63,3 +65,40 @@ def test_small_steps_of_a_large_whole_are_seen_and_the_cut_axis_is_said(tmp_path
             path, ("before", 10.0), [("new", -9.0)], ("after", 1.0), title="t", unit="USD"
         ).read_text()
     )
+
+
+def test_an_axis_of_money_has_its_figures_in_full(tmp_path: Path) -> None:
+    path = pictures.histogram(tmp_path / "a.svg", np.arange(11) * 1e7 - 5e7, title="t", unit="USD", bins=4)
+    text = path.read_text()
+    assert "20,000,000" in text
+    assert "1e7" not in text
+
+
+def test_long_names_leave_room_for_the_bars(tmp_path: Path) -> None:
+    name = "portfolio=Government Bonds Relative Value and attribute.counterparty_rating=B without 1"
+    path = pictures.contribution_bars(tmp_path / "a.svg", [name, "rest"], [1.0, -1.0], title="t", unit="USD")
+    texts = re.findall(r"<text[^>]*>([^<]*)<", path.read_text())
+    assert " ".join(t for t in texts if len(t) > 3 and t in name) == name
+    assert max(map(len, texts)) <= 36
+
+
+def test_a_waterfall_from_nothing_begins_with_its_first_step(tmp_path: Path) -> None:
+    path = pictures.waterfall(
+        tmp_path / "a.svg", None, [("new", 5.0), ("fx", -7.0)], ("change", -2.0), title="t", unit="USD"
+    )
+    texts = re.findall(r"<text[^>]*>([^<]*)<", path.read_text())
+    assert [t for t in texts if t in ("new", "fx", "change")] == ["new", "fx", "change"]
+    assert "+5" in texts
+
+
+def test_a_limit_is_drawn_and_named_and_lies_on_the_axis(tmp_path: Path) -> None:
+    path = pictures.waterfall(
+        tmp_path / "a.svg", ("before", 100.0), [("sold", -60.0)], ("after", 40.0), title="t", unit="USD", limit=50.0
+    )
+    assert "limit 50" in path.read_text()
+
+
+def test_a_picture_says_what_it_is_marked_with(tmp_path: Path) -> None:
+    with marked("synthetic"):
+        assert "synthetic" in DRAWN["histogram"](tmp_path / "a.svg").read_text()
+    assert "synthetic" not in DRAWN["histogram"](tmp_path / "a.svg").read_text()

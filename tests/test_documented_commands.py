@@ -1,0 +1,126 @@
+"""Every command line of the README and the documentation, as it is printed, on the demo lake: it runs to the exit code it announces."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import shutil
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from command_line import varlake
+from demo_lake import build_demo_lake
+
+from lake.tables import Lake
+from service.api.app import create_app
+from service.config import Settings
+from service.demo import BOOK_DATES
+from service.jobs import JobTable
+from service.processes.engine import run_engine
+
+ROOT = Path(__file__).parents[1]
+SERVER = "http://127.0.0.1:8050"
+ELSEWHERE = {  # what stands here is run elsewhere
+    "varlake serve": "tests/service/test_api_process.py",
+    "varlake engine": "tests/service/test_engine.py",
+    "varlake doctor --spark": "tests/service/test_doctor.py",
+    "varlake demo": "tests/service/test_demo.py, and make demo",
+    "varlake bench": "make bench",
+    "varlake sample book books --positions 500 --dates 2019-01-02:2020-12-31": "its two years take minutes",
+    "varlake ingest positions books/*": "the same two years",
+    "varlake backtest --from 2019-01-02": "the same two years",
+}
+PAGES = {
+    str(path.relative_to(ROOT)): path.read_text(encoding="utf-8")
+    for path in (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
+    if path.parent.name != "tutorials"  # test_tutorials.py follows them
+}
+
+FILES = {  # those the commands read, as the pages show them
+    name: content
+    for text in PAGES.values()
+    for name, content in re.findall(
+        r"^```\{code-block\} \w+\n:caption: (\S+)\n((?:.|\n)*?)^```", text, flags=re.MULTILINE
+    )
+}
+
+
+def commands(text: str) -> Iterator[str]:
+    """The commands of a page in order: those of its blocks, with what they go on to, and those in its sentences that name a date."""
+    for block, inline in re.findall(
+        r"^ *```.*\n((?:.|\n)*?)^ *```|`(varlake [^`\n]* 20\d\d-[^`\n]*)`", text, flags=re.MULTILINE
+    ):
+        if inline:
+            yield inline
+        else:  # a quoted body of a request goes over several lines
+            yield from re.findall(r"^(?:\$ )?(varlake .*|curl (?:'[^']*'|[^'\n])*)$", block, flags=re.MULTILINE)
+
+
+class Idle(threading.Event):
+    """Set once every job of the lake has ended."""
+
+    def __init__(self, table: JobTable) -> None:
+        super().__init__()
+        self.table = table
+
+    def is_set(self) -> bool:
+        return all(job.state not in ("queued", "running") for job in self.table.newest())
+
+
+def run(line: str, lake: Path, folder: Path) -> str | None:
+    """Runs one line as a shell would; what it said where it did not end as it announces."""
+    announced = re.search(r"# exit code (\d+)$", line)
+    for command in re.split(r" && ", line):
+        words = shlex.split(command, comments=True)
+        if words[0] == "curl":
+            return request(words[1:], lake)
+        words, to = (words[:-2], folder / words[-1]) if words[-2] == ">" else (words, None)
+        done = varlake(*words[1:], lake=lake, folder=folder)
+        if done.returncode != (int(announced[1]) if announced else 0):
+            return f"exit code {done.returncode}: {done.stderr}{done.stdout}"
+        if to is not None:
+            to.write_text(done.stdout, encoding="utf-8")
+    return None
+
+
+def request(words: list[str], lake: Path) -> str | None:
+    """Sends what `curl` would send. A question that follows a job is asked once the engine has run it."""
+    client, table = create_app(Settings(lake=lake)).test_client(), JobTable.of(Lake.open(lake))
+    options = {o: words[words.index(o) + 1] for o in ("-d", "-X", "-H") if o in words}
+    (url,) = (w for w in words if w.startswith(SERVER))
+    body = json.loads(options["-d"]) if "-d" in options else None
+    if "/jobs/" in url:
+        url = url.replace("JOB", table.newest(limit=1)[0].job_id)
+    elif not (idle := Idle(table)).is_set():
+        run_engine(Settings(lake=lake), idle)
+    url = url.removeprefix(SERVER)
+    answer = client.open(url, method=options.get("-X", "POST" if body is not None else "GET"), json=body)
+    return None if answer.status_code < 400 else f"status {answer.status_code}: {answer.get_data(as_text=True)}"
+
+
+def follow(text: str, lake: Path, folder: Path) -> list[str]:
+    """Runs all commands of a page; those that did not end as they announce."""
+    for name, content in FILES.items():
+        (folder / name).write_text(content, encoding="utf-8")
+    faults = []
+    for line in commands(text):
+        if line.startswith(tuple(ELSEWHERE)):
+            continue
+        said = run(line, lake, folder)
+        if said:
+            faults.append(f"{line}\n  {said}")
+    return faults
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build_demo_lake(tmp_path_factory.mktemp("documented"), books=BOOK_DATES).path
+
+
+@pytest.mark.parametrize("name", [name for name, text in PAGES.items() if any(commands(text))])
+def test_every_command_runs_as_it_is_printed(name: str, demo: Path, tmp_path: Path) -> None:
+    lake = Path(shutil.copytree(demo, tmp_path / "lake"))
+    assert follow(PAGES[name], lake, tmp_path) == []
