@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from aggregation.book.book import Book
+from aggregation.measures import refuse_in_order
 from aggregation.opened import branch_books, valuation_choice
 from aggregation.opened.alignment import MISSING, Alignment
 from aggregation.opened.opened_lake import VectorCache
@@ -56,6 +57,8 @@ def open_inputs(cache: VectorCache, query: Scope) -> Inputs:
     seal = _holding_most(cache, book, candidates)
     vectors = cache.vectors(seal)
     scenarios = cache.scenarios(seal)
+    if not scenarios.in_order:
+        refuse_in_order(getattr(query, "measures", ()), scenarios.name)
     return Inputs(snapshot, seal, scenarios, vectors, book, cache.alignment(book, vectors))
 
 

@@ -36,6 +36,8 @@ TRANSLATION = {
     "var_gpd": -1.0,
     "es_gpd": -1.0,
     "gpd_threshold": -1.0,
+    "var_own_volatility": -1.0,  # of P&L that is scaled already, as the function sees it
+    "es_own_volatility": -1.0,
     **dict.fromkeys(["exceedance_gpd", "gpd_exceedances", "gpd_shape", "gpd_scale"], 0.0),
     "mean": 1.0,
     "volatility": 0.0,
