@@ -131,6 +131,7 @@ MEASURES: dict[str, Measure] = {
                 function=function,
                 of_tail=True,
                 scales=True,
+                of_money=False,
                 counts=True,
             )
             for ending, words, function, source in (
@@ -170,7 +171,7 @@ MEASURES: dict[str, Measure] = {
                 function=function,
                 of_tail=True,
                 needs_threshold=name == "exceedance_gpd",
-                of_money=unit not in ("probability", "none"),
+                of_money=name in ("var_gpd", "es_gpd"),
                 counts=True,
                 fits_tail=True,
                 undefined=f"fewer than {peaks.FEWEST} losses lie beyond the threshold, the level lies before it or the tail has no mean",

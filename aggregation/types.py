@@ -334,7 +334,8 @@ class Measure:
 
     `tail_weights`, of the same parameters, gives w of shape (n_groups, n_scenarios) with measure = -sum_s w_s P&L_s, by
     which the measure splits into parts that add up; None where there are no such weights. of_tail : it is of one tail, and
-    with the gain tail is that of -P&L. scales : it grows with the square root of time. of_money : it is in the currency.
+    with the gain tail is that of -P&L. scales : it grows with the square root of time. of_money : it is an amount at risk, which has a
+    diversification.
     needs_threshold : the parameter `level` holds a loss in the currency. reading(n, level, weighted, estimator) : how it reads
     ranked scenarios (`tail.RankReading`), where it does. sampled : resampling the scenarios tells its sampling error. Ask
     through `measures.asked_measures`. counts : it depends on how many scenarios there are, so that one drawn twice is two of them
