@@ -13,7 +13,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from lake.arrays import Bools, Dates, Floats
+from lake.arrays import Dates, Floats
 
 FEWEST_SURPRISES = 100  # of which one cannot be farther out than 10 times their volatility
 
@@ -65,18 +65,14 @@ def volatility_scales(forecast: Floats, target: Floats) -> Floats:
     return np.sqrt(ratio)
 
 
-def beyond_forecast(moves: Floats, variance: Floats, sample: int) -> Bools:
-    """Which moves came out of a calm that does not foretell them, such as a peg let go or a share traded again; shapes agree.
+def why_unscaled(moves: Floats, variance: Floats, days: Dates, sample: int) -> str | None:
+    """Why a factor's moves (n,) cannot be scaled by the variance forecast before each, (n,); None where they can.
 
     Surprises, moves over their forecast volatility, have a mean square of 1, and of n numbers none has more than n times their mean
-    square: a move farther out is no draw of theirs. sample : n, the number of moves that the forecasts were estimated on.
+    square. A move farther out came out of a calm that does not foretell it: a peg let go, a suspended share. sample : n, the
+    number of moves that the forecasts were estimated on.
     """
-    return np.asarray(moves * moves > max(sample, FEWEST_SURPRISES) * variance)
-
-
-def why_unscaled(moves: Floats, variance: Floats, days: Dates, sample: int) -> str | None:
-    """Why a factor's moves (n,) cannot be scaled by the variance forecast before each, (n,); None where they can."""
-    beyond = beyond_forecast(moves, variance, sample)
+    beyond = moves * moves > max(sample, FEWEST_SURPRISES) * variance
     if not beyond.any():
         return None
     first = int(np.argmax(beyond))

@@ -51,6 +51,15 @@ def test_var_and_es_by_a_plain_loop(lake: Lake, decay: str, tail: str) -> None:
         assert row[f"es_own_volatility_0.99{ending}"] == pytest.approx(sign * sum(scaled[:5]) / 5, rel=1e-12)
 
 
+def test_a_group_does_not_see_its_neighbours() -> None:
+    """The same bits for a row alone, among others, and however it lies in memory."""
+    pnl = np.random.default_rng(9).standard_t(4, (7, 501))
+    together = own_volatility.scales(pnl)
+    assert (own_volatility.scales(np.asfortranarray(pnl)) == together).all()
+    for i in range(7):
+        assert (own_volatility.scales(pnl[i : i + 1]) == together[i]).all()
+
+
 def test_contributions_add_up_and_intervals_hold_the_figure(lake: Lake) -> None:
     asked = {"measures": ("var_own_volatility",), "interval": "0.9", "estimator": "hf6"}
     split = run_contributions(lake, ContributionQuery(as_of=DAY, by=("desk",), **asked))
