@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import partial
 
-from aggregation.kernels import fitted, peaks, tail
+from aggregation.kernels import fitted, own_volatility, peaks, tail
 from aggregation.kernels.estimators import ESTIMATORS, exact_level
 from aggregation.types import NAMES, Measure, RiskQuery, Tail
 from lake.arrays import Floats
@@ -130,11 +131,33 @@ MEASURES: dict[str, Measure] = {
                 function=function,
                 of_tail=True,
                 scales=True,
+                of_money=False,
                 counts=True,
             )
             for ending, words, function, source in (
                 ("", ", an order statistic, over all resamples", fitted.standard_error, "Hutson and Ernst (2000)"),
                 ("_normal", " were the P&L normal", fitted.standard_error_normal, f"Kendall and Stuart; {_HULL}"),
+            )
+        ),
+        *(
+            Measure(
+                f"{kind}_own_volatility",
+                f"{words} of the P&L scaled to its own volatility today, exponentially weighted over the scenarios as days",
+                _LOSS,
+                f"{_HULL}; Hull and White (1998)",
+                needs_level=True,
+                additive=False,
+                function=function,
+                tail_weights=weights,
+                reading=reading,
+                of_tail=True,
+                scales=True,
+                scaling=own_volatility.scales,
+                undefined="a P&L came out of a calm that no volatility foretold",
+            )
+            for kind, words, function, weights, reading in (
+                ("var", "Value-at-Risk", tail.value_at_risk, tail.var_weights, tail.var_reading),
+                ("es", "expected shortfall", tail.expected_shortfall, tail.es_weights, tail.es_reading),
             )
         ),
         *(
@@ -148,7 +171,7 @@ MEASURES: dict[str, Measure] = {
                 function=function,
                 of_tail=True,
                 needs_threshold=name == "exceedance_gpd",
-                of_money=unit not in ("probability", "none"),
+                of_money=name in ("var_gpd", "es_gpd"),
                 counts=True,
                 fits_tail=True,
                 undefined=f"fewer than {peaks.FEWEST} losses lie beyond the threshold, the level lies before it or the tail has no mean",
@@ -288,14 +311,18 @@ class AskedMeasure:
             return self
         return replace(self, scale=math.sqrt(self.scale_to_days / horizon_days))
 
+    def seen(self, pnl: Floats) -> Floats:
+        """What is measured, of P&L (n_groups, n_scenarios): scaled, if the measure scales it, and with the sign of the tail."""
+        scaled = pnl * self.measure.scaling(pnl) if self.measure.scaling else pnl
+        return 0.0 - scaled if self.tail == "gain" else scaled
+
     def values(self, pnl: Floats, weights: Floats | None) -> Floats:
         """The figure of each group, (n_groups,), from its P&L (n_groups, n_scenarios) and the scenarios' weights.
 
         Raises `BadInput` where the measure is not defined.
         """
-        seen = 0.0 - pnl if self.tail == "gain" else pnl
         try:
-            found: Floats = self.measure.function(seen, self.argument, weights, self.estimator)
+            found: Floats = self.measure.function(self.seen(pnl), self.argument, weights, self.estimator)
         except tail.NotDefined as error:
             raise BadInput(f"{self.name}: {error}") from None
         return found * self.scale if self.scale != 1.0 else found
@@ -312,9 +339,11 @@ class AskedMeasure:
             )
         sign = -1.0 if self.tail == "gain" else 1.0
         try:
-            found: Floats = self.measure.tail_weights(sign * pnl, self.argument, weights, self.estimator)
+            found: Floats = self.measure.tail_weights(self.seen(pnl), self.argument, weights, self.estimator)
         except tail.NotDefined as error:
             raise BadInput(f"{self.name}: {error}") from None
+        if self.measure.scaling:
+            found = found * self.measure.scaling(pnl)
         return found * (sign * self.scale) if sign * self.scale != 1.0 else found
 
 
@@ -333,6 +362,8 @@ def asked_measures(query: RiskQuery) -> list[AskedMeasure]:
         found = measure(name)
         if found.fits_tail:
             found = replace(found, function=partial(found.function, share=_exact(query.tail_share, "tail_share")))
+        if found.scaling:
+            found = replace(found, scaling=partial(found.scaling, decay=_exact(query.pnl_decay, "pnl_decay")))
         gain = query.tail == "gain" and found.of_tail
         days = _days(query.scale_to_days, found)
         suffix = ("_gain" if gain else "") + (f"_{days}d" if days else "")
@@ -349,6 +380,16 @@ def asked_measures(query: RiskQuery) -> list[AskedMeasure]:
             column = f"{name}{text}{suffix}"
             asked[column] = AskedMeasure(column, found, argument, query.estimator, "gain" if gain else "loss", days)
     return list(asked.values())
+
+
+def refuse_in_order(names: Iterable[str], scenario_set: str) -> None:
+    """Raises `BadInput` for measures that need days in order, of a scenario set whose scenarios are none."""
+    needing = [name for name in names if name in MEASURES and MEASURES[name].scaling]
+    if needing:
+        raise BadInput(
+            f"{needing[0]} follows the P&L from day to day, and the scenarios of {scenario_set} are not days in order; "
+            "ask for it under a set of the method historical."
+        )
 
 
 def with_fits(query: RiskQuery) -> RiskQuery:

@@ -274,6 +274,10 @@ class Figures(BaseModel):
     thresholds: tuple[Threshold, ...] = Field(
         (), max_length=32, description="losses whose exceedance probability is asked for"
     )
+    pnl_decay: Level = Field(
+        "0.94",
+        description="decay a day of the P&L's own volatility, exponentially weighted, to which the own-volatility measures scale it",
+    )
     tail_share: Level = Field(
         "0.1", description="share of the scenarios, the worst ones, that the generalised Pareto measures are fitted to"
     )
@@ -347,11 +351,13 @@ class Measure:
 
     `tail_weights`, of the same parameters, gives w of shape (n_groups, n_scenarios) with measure = -sum_s w_s P&L_s, by
     which the measure splits into parts that add up; None where there are no such weights. of_tail : it is of one tail, and
-    with the gain tail is that of -P&L. scales : it grows with the square root of time. of_money : it is in the currency.
+    with the gain tail is that of -P&L. scales : it grows with the square root of time. of_money : it is an amount at risk, which has a
+    diversification.
     needs_threshold : the parameter `level` holds a loss in the currency. reading(n, level, weighted, estimator) : how it reads
     ranked scenarios (`tail.RankReading`), where it does. sampled : resampling the scenarios tells its sampling error. Ask
-    through `measures.asked_measures`. counts : it depends on how many scenarios there are, so that one drawn twice is two of them and not
-    one of twice the weight. fits_tail : its function takes the `share` of the scenarios that a tail is fitted to. undefined : where
+    through `measures.asked_measures`. counts : it depends on how many scenarios there are, so that one drawn twice is two of them
+    and not one of twice the weight. fits_tail : its function takes the `share` of the scenarios that a tail is fitted to.
+    scaling(pnl, decay) : what each P&L is multiplied by before it is measured; scenarios must be days in order. undefined : where
     it is NaN.
     """
 
@@ -371,6 +377,7 @@ class Measure:
     sampled: bool = True
     counts: bool = False
     fits_tail: bool = False
+    scaling: Any = None
     undefined: str = "the P&L does not vary"
 
 

@@ -304,6 +304,11 @@ class ScenarioDetails(ScenarioSummary):
     fitted: Mapping[str, str]
 
     @property
+    def in_order(self) -> bool:
+        """Whether the scenarios are days in order, so that one has an age and a day before it."""
+        return self.method == "historical" and list(self.labels) == sorted(self.labels)
+
+    @property
     def unscaled(self) -> list[str]:
         """Risk factors that keep their moves where those of others are scaled by volatility."""
         return [factor for factor, text in self.fitted.items() if text.startswith(NOT_SCALED)]

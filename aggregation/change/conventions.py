@@ -15,7 +15,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 from scipy.stats import norm
 
-from aggregation.kernels import peaks
+from aggregation.kernels import own_volatility, peaks
 from aggregation.kernels.estimators import ESTIMATORS, exact_level, var_rank
 from aggregation.kernels.tail import NotDefined
 from aggregation.kernels.tail_walk import values_of_ranks
@@ -34,6 +34,7 @@ LEVELS = ("0.9", "0.95", "0.975", "0.98", "0.99", "0.995", "0.999")
 DECAYS = (0.94, 0.97, 0.98, 0.99, 0.995)
 WINDOWS = (60, 100, 125, 250, 251, 252, 253, 256, 260, 261, 400, 499, 500, 501, 502, 504, 520, 522, 750, 756, 780, 1000, 1008,
            1040, 1250, 1260, 1500, 2000)  # fmt: skip
+VOLATILITY_DECAYS = ("0.94", "0.97", "0.99")
 TAIL_SHARES = ("0.1", "0.05")
 HORIZONS = (1, 5, 10, 20, 21, 22, 250, 252)
 _SHORTFALLS = {"fractional": "es", "whole": "es_worst_k", "at or beyond": "es_at_or_beyond", "beyond": "es_beyond"}
@@ -45,9 +46,9 @@ class Reading:
     """How a number is read. The default of each field is this system's own convention, apart from what the query decides.
 
     window : how many of the scenarios are used, the newest ones, after leaving out the `lag` newest. decay : weight of a
-    scenario against the next newer one; None keeps the set's own weights, 1 makes them alike. quantile : of the
-    normal distribution, as computed or as tables print it. horizon_days : scaled there by the square root of time. unit : what the
-    figure is divided by.
+    scenario against the next newer one; None keeps the set's own weights, 1 makes them alike. pnl_decay : of the own volatility
+    that the P&L is scaled to, or None. quantile : of the normal distribution, as computed or as tables print it. horizon_days : scaled
+    there by the square root of time. unit : what the figure is divided by.
     """
 
     measure: Literal["var", "es"]
@@ -63,6 +64,7 @@ class Reading:
     quantile: Quantile = "exact"
     mean: Mean = "counted"
     decay: float | None = None
+    pnl_decay: str | None = None
     lag: int = 0
     tail: Tail = "loss"
     sign: int = 1
@@ -113,6 +115,8 @@ def options(ours: Reading, n_scenarios: int, *, ordered: bool, translated: bool,
         found.append(Option("weighting", "scenarios equally likely", {"decay": 1.0}))
     if ordered:
         found += [Option("weighting", f"by age, {d} a scenario", {"decay": d}) for d in DECAYS]
+        for d in VOLATILITY_DECAYS:
+            found.append(Option("weighting", f"P&L scaled to its own volatility, decay {d}", {"pnl_decay": d}))
         windows = [w for w in (n_scenarios - 1, *WINDOWS) if w < n_scenarios]
         found += [Option("window", f"the last {w} scenarios", {"window": w}) for w in dict.fromkeys(windows) if w > 0]
         if n_scenarios > 1:
@@ -139,6 +143,8 @@ def read_under(reading: Reading, pnls: Mapping[Translation, Floats], weights: Fl
         weights = weights[stop - reading.window : stop]
     else:
         weights = _by_age(reading.window, reading.decay)
+    if reading.pnl_decay is not None:
+        pnl = pnl * own_volatility.scales(pnl[None], exact_level(reading.pnl_decay))[0]
     if reading.tail == "gain":
         pnl = 0.0 - pnl
     try:

@@ -130,9 +130,7 @@ def reconcile(lake: Lake, query: RiskQuery, theirs: Theirs, *, cache: VectorCach
     days = _days(query, selection)
     ours = dataclasses.replace(ours, window=inputs.n_scenarios, horizon_days=query.scale_to_days or days)
     pnls = _pnls(selection)
-    ordered = inputs.scenarios.method == "historical" and list(inputs.scenarios.labels) == sorted(
-        inputs.scenarios.labels
-    )
+    ordered = inputs.scenarios.in_order
     choices = options(
         ours, inputs.n_scenarios, ordered=ordered, translated=len(pnls) > 1, weighted=inputs.weights is not None
     )

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from aggregation.book.book import Book, nearest_dates
+from aggregation.measures import refuse_in_order
 from aggregation.opened import branch_books, valuation_choice
 from aggregation.opened.alignment import MISSING, Alignment, align
 from aggregation.opened.opened_lake import VectorCache
@@ -67,6 +68,8 @@ def open_inputs(cache: VectorCache, query: Scope) -> Inputs:
     seal = _holding_most(cache, book, candidates)
     vectors = cache.vectors(seal)
     scenarios = cache.scenarios(seal)
+    if not scenarios.in_order:
+        refuse_in_order(getattr(query, "measures", ()), scenarios.name)
     inputs = Inputs(snapshot, seal, scenarios, vectors, book, cache.alignment(book, vectors), known.standard(query))
     return reported_in(inputs, query.currency)
 

@@ -125,7 +125,7 @@ def _seed(*scenario_sets: str) -> int:
 
 def resampled(asked: AskedMeasure, pnl: Floats, weights: Floats | None, resamples: Resamples) -> Floats:
     """The figure of each group under each resample, (n_groups, count), from P&L (n_groups, n_scenarios)."""
-    seen = 0.0 - pnl if asked.tail == "gain" else pnl
+    seen = asked.seen(pnl)
     return np.concatenate([_resampled(asked, seen, weights, c) for c in resamples.blocks()], axis=1) * asked.scale
 
 
@@ -165,28 +165,29 @@ def resampled_weights(asked: AskedMeasure, pnl: Floats, weights: Floats | None, 
     The figure under resample r is -sum_s w_rs P&L_s, and so is the part of it that any part of the P&L has. Raises
     `BadInput` for a measure that is no sum over scenarios.
     """
-    m, sign = asked.measure, -1.0 if asked.tail == "gain" else 1.0
-    counts, n = resamples.counts, pnl.size
     asked.tail_weights(pnl[None], weights)  # refuses what has none
+    found = _weights(asked, asked.seen(pnl[None])[0], weights, resamples.counts)
+    by = (-1.0 if asked.tail == "gain" else 1.0) * asked.scale
+    return found * (by * asked.measure.scaling(pnl[None]) if asked.measure.scaling else by)
+
+
+def _weights(asked: AskedMeasure, pnl: Floats, weights: Floats | None, counts: Codes) -> Floats:
+    m, n = asked.measure, pnl.size
     if m.counts:
         rows = []
         for d, w in _written_out(counts, weights):
-            counted = m.tail_weights(sign * pnl[None, d], asked.argument, w, asked.estimator)[0]
+            counted = m.tail_weights(pnl[None, d], asked.argument, w, asked.estimator)[0]
             rows.append(np.bincount(d, weights=counted, minlength=n))
-        return np.asarray(np.stack(rows) * (sign * asked.scale))
+        return np.stack(rows).astype(np.float64)
     if m.reading is None:
         drawn = counts * (np.ones(n) if weights is None else weights)
-        found = np.concatenate(
-            [m.tail_weights(pnl[None] * sign, asked.argument, row, asked.estimator) for row in drawn]
-        )
-        return found * (sign * asked.scale)
+        return np.concatenate([m.tail_weights(pnl[None], asked.argument, row, asked.estimator) for row in drawn])
     reading = m.reading(n, asked.argument, weights is not None, asked.estimator)
     if isinstance(reading, tuple):
-        return bootstrap.rank_weights_of_resamples(sign * pnl, counts, *reading) * (sign * asked.scale)
+        return bootstrap.rank_weights_of_resamples(pnl, counts, *reading)
     assert weights is not None
     assert asked.level is not None
-    walked = bootstrap.walk_weights_of_resamples(sign * pnl, counts, weights, asked.level, reading)
-    return walked * (sign * asked.scale)
+    return bootstrap.walk_weights_of_resamples(pnl, counts, weights, asked.level, reading)
 
 
 # --- intervals -------------------------------------------------------------------------------------------------------
@@ -208,8 +209,7 @@ def interval(
     n = pnl.shape[1]
     if exact == "ranks":
         assert asked.level is not None
-        seen = 0.0 - pnl if asked.tail == "gain" else pnl
-        low, high = (_loss_at(seen, rank) for rank in bootstrap.order_interval(n, asked.level, confidence))
+        low, high = (_loss_at(asked.seen(pnl), rank) for rank in bootstrap.order_interval(n, asked.level, confidence))
         return low * asked.scale, high * asked.scale
     if exact == "proportion":
         return bootstrap.proportion_interval(np.rint(asked.values(pnl, None) * n), n, confidence)

@@ -36,6 +36,8 @@ TRANSLATION = {
     "var_gpd": -1.0,
     "es_gpd": -1.0,
     "gpd_threshold": -1.0,
+    "var_own_volatility": -1.0,  # of P&L that is scaled already, as the function sees it
+    "es_own_volatility": -1.0,
     **dict.fromkeys(["exceedance_gpd", "gpd_exceedances", "gpd_shape", "gpd_scale"], 0.0),
     "mean": 1.0,
     "volatility": 0.0,
@@ -87,7 +89,7 @@ def test_scale_translation_and_order(name: str, level: Fraction | None, w: Float
     value = function(pnl, level, w, estimator)
     assert value.shape == (5,)
     larger, moved = (level * Fraction(5, 2), level - 10_000) if m.needs_threshold and level else (level, level)
-    grown = 2.5 * value if m.of_money else value
+    grown = 2.5 * value if m.unit.startswith("currency") else value
     np.testing.assert_allclose(function(2.5 * pnl, larger, w, estimator), grown, rtol=1e-11)
     np.testing.assert_allclose(function(pnl + 1e4, moved, w, estimator), value + 1e4 * TRANSLATION[name], rtol=1e-9)
     shuffled = np.random.default_rng(1).permutation(N)

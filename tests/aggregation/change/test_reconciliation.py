@@ -191,6 +191,10 @@ def normal(pnl: np.ndarray, ddof: int, z: float, mean: float = 0.0) -> float:
 Z = float(stats.norm.ppf(0.99))
 S, K = float(stats.skew(PNL)), float(stats.kurtosis(PNL))
 CORNISH_FISHER = -Z + (Z**2 - 1) * S / 6 - (Z**3 - 3 * Z) * K / 24 + (2 * Z**3 - 5 * Z) * S**2 / 36
+OWN = [float(np.mean(PNL**2))]
+for _p in PNL.tolist():
+    OWN.append(0.94 * OWN[-1] + 0.06 * _p * _p)
+OWN = np.array(OWN)
 WORST = np.sort(-PNL)[-61:]
 SHAPE, SCALE = optimize.minimize(
     lambda x: -stats.genpareto.logpdf(WORST[1:] - WORST[0], x[0], scale=x[1]).sum() if x[1] > 0 else np.inf,
@@ -222,6 +226,10 @@ PLANTED = {
     "Cornish and Fisher": (
         -(PNL.mean() + CORNISH_FISHER * PNL.std()),
         {"distribution": "modified: Cornish-Fisher by mean, deviation, skewness and kurtosis"},
+    ),
+    "its own volatility": (
+        -np.sort(PNL * np.sqrt(OWN[-1] / OWN[:-1]))[5],
+        {"weighting": "P&L scaled to its own volatility, decay 0.94"},
     ),
     "RiskMetrics": (
         Z * math.sqrt((0.94 ** np.arange(599, -1, -1.0) * PNL**2).sum() / (0.94 ** np.arange(600.0)).sum()),

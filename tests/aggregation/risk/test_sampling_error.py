@@ -60,6 +60,8 @@ CASES = [
     asked("es_at_or_beyond", "0.9", "hf7"),
     *(asked(f"{kind}_{law}", "0.9") for kind in ("var", "es") for law in ("normal", "normal_n", "modified")),
     asked("kurtosis"),
+    asked("var_own_volatility", "0.9", "hf6"),
+    asked("es_own_volatility", "0.9"),
     asked("var_gpd", "0.9"),
     asked("es_gpd", "0.9"),
     asked("gpd_shape"),
@@ -86,7 +88,9 @@ class TestFiguresOfResamples:
         case = replace(case, tail=tail if case.measure.of_tail else "loss", scale=2.0)
         pnl = np.random.default_rng(1).standard_normal((3, 57)).round(1)  # rounded: ties
         draws = Resamples(57, 40, seed=3)
-        written_out = [case.values(np.repeat(pnl, row, axis=1), None) for row in draws.counts]
+        # what is scaled is scaled first, in the order of its days
+        of_scaled = replace(case, tail="loss", measure=replace(case.measure, scaling=None))
+        written_out = [of_scaled.values(np.repeat(case.seen(pnl), row, axis=1), None) for row in draws.counts]
         np.testing.assert_allclose(resampled(case, pnl, None, draws).T, written_out, rtol=1e-11, atol=1e-13)
 
     @pytest.mark.parametrize("estimator", WEIGHTED, ids=lambda e: e.name)
