@@ -348,7 +348,7 @@ def _result(
         notes=(
             *answer_notes(
                 query.model_copy(update={"interval": None}),
-                inputs,
+                selection,
                 [whole.asked],
                 coverage_of_all,
                 int((counts[:-1, 0] == 0).sum()),
