@@ -158,7 +158,7 @@ def failures_in_words(failures: Iterable[tuple[str, str, int]]) -> str:
     first: dict[str, str] = {}
     for reason, message, n in failures:
         counts[reason] = counts.get(reason, 0) + n
-        first.setdefault(reason, message)
+        first.setdefault(reason, f"{message.rstrip('.')}.")
     reasons = sorted(counts, key=lambda r: (-counts[r], r))
     words = [
         f"{counts[r]:,} {r}: {' '.join(filter(None, (first[r], WHAT_TO_DO.get(r))))}" for r in reasons[:_MOST_REASONS]
