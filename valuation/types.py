@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 
@@ -139,6 +139,36 @@ class Contract(NamedTuple):
     def of(cls, rows: pa.Table) -> list[Contract]:
         """Those in rows of the contracts table, in their order."""
         return list(map(cls._make, zip(*(rows[c].to_pylist() for c in cls._fields), strict=True)))
+
+
+WHAT_TO_DO: Mapping[str, str] = {  # about contracts that failed, by reason
+    "invalid_terms": "Correct the terms in the positions file.",
+    "missing_risk_factor": "Load the market data it reads, or a proxy for it.",
+    "matured": "Take it out of the positions.",
+    "missing_fixing": "Give the fixing in the terms.",
+    "invalid_schedule": "Correct the dates in the terms.",
+    "non_finite": "Look at the market data it reads, and at its terms.",
+    "pricer_error": "Please report this as a defect.",
+}
+_MOST_REASONS = 3
+
+
+def failures_in_words(failures: Iterable[tuple[str, str, int]]) -> str:
+    """The reasons that most have failed for, each with how many, the first message and what to do; empty for none.
+
+    failures : reason, message and how many (contracts or positions) have it.
+    """
+    counts: dict[str, int] = {}
+    first: dict[str, str] = {}
+    for reason, message, n in failures:
+        counts[reason] = counts.get(reason, 0) + n
+        first.setdefault(reason, f"{message.rstrip('.')}.")
+    reasons = sorted(counts, key=lambda r: (-counts[r], r))
+    words = [
+        f"{counts[r]:,} {r}: {' '.join(filter(None, (first[r], WHAT_TO_DO.get(r))))}" for r in reasons[:_MOST_REASONS]
+    ]
+    more = len(reasons) - _MOST_REASONS
+    return " ".join([*words, *([f"And {more} more reasons."] if more > 0 else [])])
 
 
 NO_RATE = "no_exchange_rate"  # the reason of a contract that has a value, but none in the reporting currency

@@ -38,6 +38,7 @@ from aggregation.opened.inputs import open_inputs
 from aggregation.opened.opened_lake import VectorCache
 from aggregation.question import Plan, Question
 from aggregation.receipts import market_data_digest, name_code, name_inputs, receipt_of
+from aggregation.reduce.coverage import failed_in_words
 from aggregation.reduce.grouping import group_by
 from aggregation.reduce.selection import open_selection
 from aggregation.risk.query import worst_loss_notes
@@ -114,6 +115,7 @@ class _Run:
         self.read: dict[str, Mapping[str, Any]] = {}  # what the VaR of each day rests on
         self.synthetic = False
         self.held: set[str] = set()
+        self.failed = ""  # why, on the last day with failures
         self.errors: list[BadInput] = []
 
     def add(self, prev: dt.date, day: dt.date) -> None:
@@ -136,6 +138,8 @@ class _Run:
             return f"no VaR: {_first_sentence(error)}"
         self.read[str(prev)] = name_inputs(inputs)
         self.synthetic |= bool(inputs.scenarios.synthetic)
+        if failed := failed_in_words(selection):
+            self.failed = f"Positions that are not in the VaR of {prev}: {failed}"
         return published(selection, self.query) or "no VaR: none of the positions is covered by the valuation set"
 
     def _hypothetical(self, prev: dt.date, day: dt.date, risk: dict[Key, NodeRisk] | str) -> dict[Key, NodePnL] | str:
@@ -257,6 +261,8 @@ class _Run:
             if self.query.time == "frozen"
             else "Hypothetical P&L holds the day's ageing and the cash paid."
         ]
+        if self.failed:
+            notes.append(self.failed)
         if self.synthetic:
             notes.append("The market data is synthetic.")
         if self.held:

@@ -28,7 +28,7 @@ from aggregation.opened.inputs import Inputs, open_inputs
 from aggregation.opened.opened_lake import VectorCache
 from aggregation.question import Plan, Question, together
 from aggregation.receipts import name_inputs, receipt_of
-from aggregation.reduce.coverage import coverage_columns, total_coverage
+from aggregation.reduce.coverage import coverage_columns, failed_in_words, total_coverage
 from aggregation.reduce.selection import Selection, open_selection, scenario_pnl
 from aggregation.reduce.unit_parts import unit_parts
 from aggregation.risk.query import stated_horizon
@@ -183,7 +183,7 @@ def run_drivers(
         unexplained=abs(rest["change"]) / scale if scale else 0.0,
         coverage=coverage,
         receipt=_receipt(queries, points, most, over, rows.change),
-        notes=_notes(drivers, coverage, gross),
+        notes=_notes(drivers, points, coverage, gross),
     )
 
 
@@ -313,13 +313,16 @@ def _receipt(
     return receipt_of("drivers", question, digest(np.ascontiguousarray(change).tobytes()), named)
 
 
-def _notes(drivers: Sequence[Driver], coverage: Sequence[Coverage], gross: float) -> tuple[str, ...]:
+def _notes(
+    drivers: Sequence[Driver], points: Sequence[_DateContributions], coverage: Sequence[Coverage], gross: float
+) -> tuple[str, ...]:
     """What a reader must know before using the list."""
     notes = []
     out = sum(c.failed + c.missing for c in coverage)
     if out:
+        why = next(filter(None, (failed_in_words(p.selection) for p in reversed(points))), "")
         notes.append(
-            f"{out:,} positions are not in the numbers: their contracts failed or are not in the valuation set."
+            f"{out:,} positions are not in the numbers: they failed or are not in the valuation set. {why}".rstrip()
         )
     if not any(c.covered for c in coverage):
         notes.append("None of the positions is covered: there is no number.")

@@ -25,6 +25,7 @@ from aggregation.measures import interval_confidence
 from aggregation.opened.inputs import Inputs
 from aggregation.opened.opened_lake import VectorCache
 from aggregation.receipts import name_both, receipt_of
+from aggregation.reduce.coverage import failed_in_words
 from aggregation.risk.sampling_error import within_error
 from aggregation.types import Coverage, RiskQuery
 from lake.arrays import Floats
@@ -272,7 +273,7 @@ def _notes(comparison: Comparison) -> tuple[str, ...]:
         elif c.covered < c.positions:
             notes.append(
                 f"{c.positions - c.covered:,} of {c.positions:,} positions are not in the number of {where}: {c.failed:,} failed, "
-                f"{c.missing:,} not valued."
+                f"{c.missing:,} not valued. {failed_in_words(side.selection)}".rstrip()
             )
     scenarios = [s.inputs.scenarios for s in comparison.sides]
     if any(s.synthetic for s in scenarios):

@@ -43,7 +43,7 @@ from valuation.batch import without_rate
 from valuation.books.contracts import contracts_by_id
 from valuation.horizons.unit_explain import MarketPath, UnitExplain, UnitValues, explain_units, unit_values
 from valuation.sets.plan import DEFAULT_COST_US, all_pricers_version, measured_cost_us
-from valuation.types import NO_RATE, Contract, ValuationFailure
+from valuation.types import NO_RATE, Contract, ValuationFailure, failures_in_words
 
 TOLERANCE = 1e-9  # of what is added up: more than that left unexplained is a defect, not rounding
 PNL = ("theta", *(f"market_{c.value}" for c in RiskClass), "currency", "factors")
@@ -193,7 +193,7 @@ def pnl_explain(
         classes=path.classes,
         failures=failures,
         receipt=_receipt(snapshot, request, books, path, rows),
-        notes=(*books.notes, *_notes(path, total, units)),
+        notes=(*books.notes, *_notes(path, total, units, failures)),
     )
 
 
@@ -425,15 +425,16 @@ def _receipt(
     return receipt_of("pnl-explain", question, digest(*(part for figure in figures for part in figure)), named)
 
 
-def _notes(path: MarketPath, total: Mapping[str, Any], units: UnitExplain) -> tuple[str, ...]:
+def _notes(path: MarketPath, total: Mapping[str, Any], units: UnitExplain, failures: pa.Table) -> tuple[str, ...]:
     """What a reader must know before using the numbers."""
     notes = []
     if any(f.synthetic for f in path.index.factors):
         notes.append("The market data is synthetic.")
     if total["failed_from"] or total["failed_to"]:
+        why = failures_in_words((f["reason"], f["message"], 1) for f in failures.to_pylist())
         notes.append(
             f"{total['failed_from']:,} positions of the first date and {total['failed_to']:,} of the second have no value "
-            "somewhere on the way: what they were worth stands in the line failed; see the failures."
+            f"somewhere on the way: what they were worth stands in the line failed. {why}"
         )
     if n := int(units.matured.sum()):
         notes.append(f"{n:,} contracts matured on the way: they are the cash they paid.")

@@ -26,7 +26,7 @@ from aggregation.opened.inputs import open_inputs
 from aggregation.opened.opened_lake import VectorCache
 from aggregation.question import Question
 from aggregation.receipts import make_receipt
-from aggregation.reduce.coverage import coverage_columns, total_coverage
+from aggregation.reduce.coverage import coverage_columns, failed_in_words, total_coverage
 from aggregation.reduce.currency import Conversion
 from aggregation.reduce.selection import Selection, open_selection, scenario_pnl
 from aggregation.risk.query import stated_horizon
@@ -154,7 +154,7 @@ def reconcile(lake: Lake, query: RiskQuery, theirs: Theirs, *, cache: VectorCach
             inputs,
             digest(*(np.float64(c.value).tobytes() for c in candidates)),
         ),
-        notes=_notes(own, candidates[:matches], theirs, coverage, ordered, by_chance),
+        notes=_notes(own, candidates[:matches], theirs, coverage, failed_in_words(selection), ordered, by_chance),
     )
 
 
@@ -237,13 +237,16 @@ def _notes(
     matching: Sequence[Candidate],
     theirs: Theirs,
     coverage: Coverage,
+    failed: str,
     ordered: bool,
     by_chance: float,
 ) -> tuple[str, ...]:
     """What the list of matches does and does not say."""
     notes = []
     if out := coverage.failed + coverage.missing:
-        notes.append(f"{out:,} positions are not in our number; another system may have values for them.")
+        notes.append(
+            f"{out:,} positions are not in our number; another system may have values for them. {failed}".rstrip()
+        )
     if not ordered:
         notes.append("The scenarios are not days in order: windows and weights by age were not tried.")
     if own is None:

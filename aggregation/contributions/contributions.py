@@ -254,7 +254,7 @@ def _figures(selection: Selection, whole: _Whole, query: ContributionQuery, thre
     figures["share"] = _over(component, split.total)
     if "standalone" in asked:
         figures["standalone"] = found["standalone"]
-        figures["diversification"] = difference(found["standalone"], component, abs(split.total))
+        figures["diversification"] = found["standalone"] - component
     if "marginal" in asked:
         figures["marginal"] = _over(component, found["base_value"])
     if "incremental" in asked:
@@ -308,9 +308,13 @@ def _result(
 ) -> ContributionResult:
     groups, counts = selection.groups, selection.counts
     covered = coverage_columns(selection)
+    shown = dict(figures)  # the digest is of the figures as they are
+    if "diversification" in figures:
+        size = abs(whole.split.total)
+        shown["diversification"] = difference(figures["standalone"], figures["component"], size)
     everything = {
         **covered,
-        **{name: pa.array(values, mask=np.isnan(values)) for name, values in figures.items()},
+        **{name: pa.array(values, mask=np.isnan(values)) for name, values in shown.items()},
     }
     keys = dict(zip(groups.keys.column_names, groups.keys.columns, strict=True))
     parts = {} if part is None else {PART: part}
@@ -348,7 +352,7 @@ def _result(
         notes=(
             *answer_notes(
                 query.model_copy(update={"interval": None}),
-                inputs,
+                selection,
                 [whole.asked],
                 coverage_of_all,
                 int((counts[:-1, 0] == 0).sum()),

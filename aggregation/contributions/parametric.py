@@ -45,7 +45,7 @@ from lake.tables import Lake
 from scenarios.store import load_scenario_set
 from scenarios.types import ScenarioSet
 from valuation.sets.plan import DEFAULT_COST_US
-from valuation.types import ValuationFailure
+from valuation.types import ValuationFailure, failures_in_words
 
 
 class ParametricQuery(OneFigure, Scope):
@@ -244,9 +244,8 @@ def _notes(query: ParametricQuery, bumps: Bumps, found: Sensitivities, expansion
         f"Parametric: normal moves with the covariance of the scenario set, mean {query.mean}; {counts}; nothing was stored."
     ]
     if found.failures:
-        notes.append(
-            f"{len(found.failures):,} contracts have no value and are in no figure, the first: {found.failures[0].message}"
-        )
+        why = failures_in_words((f.reason, f.message, 1) for f in found.failures)
+        notes.append(f"{len(found.failures):,} contracts have no value and are in no figure. {why}")
     if query.gamma == "diagonal":
         notes.append("Cross gammas are left out; ask for full gammas to have them.")
     if query.measure == "es" and query.gamma != "none":

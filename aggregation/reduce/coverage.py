@@ -6,11 +6,13 @@ from collections.abc import Mapping
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from aggregation.opened.alignment import COVERED, FAILED, MISSING
 from aggregation.reduce.selection import Selection
 from aggregation.types import Coverage
 from lake.arrays import Bools, Ints
+from valuation.types import failures_in_words
 
 
 def substituted_positions(selection: Selection) -> Ints | None:
@@ -35,6 +37,18 @@ def substituted_positions(selection: Selection) -> Ints | None:
     positions = np.repeat(contracts, np.diff(book.starts)) & (groups.group >= 0)
     counts = np.bincount(groups.group[positions], minlength=groups.n)
     return np.append(counts, counts.sum())
+
+
+def failed_in_words(selection: Selection) -> str:
+    """Why positions of the selection have failed, by reason, with what to do; empty where none has."""
+    inputs, book = selection.inputs, selection.inputs.book
+    starts = np.concatenate([[0], np.cumsum(selection.groups.group >= 0)])[book.starts]
+    held = np.where(inputs.alignment.state == FAILED, np.diff(starts), 0)
+    failed = np.flatnonzero(held)
+    failures = inputs.vectors.failures
+    place = pc.index_in(book.contract_ids.take(pa.array(failed)), failures.column("contract_id"))
+    told = [failures.column(name).take(place).to_pylist() for name in ("reason", "message")]
+    return failures_in_words(zip(*told, held[failed].tolist(), strict=True))
 
 
 def coverage_columns(selection: Selection) -> dict[str, pa.Array]:

@@ -25,7 +25,7 @@ from aggregation.opened.inputs import Inputs, open_inputs, scenario_labels
 from aggregation.opened.opened_lake import VectorCache
 from aggregation.question import Question, of_lake
 from aggregation.receipts import make_receipt
-from aggregation.reduce.coverage import coverage_columns, total_coverage
+from aggregation.reduce.coverage import coverage_columns, failed_in_words, total_coverage
 from aggregation.reduce.selection import Selection, open_selection, scenario_pnl
 from aggregation.risk.query import standing_still, stated_horizon
 from aggregation.types import Coverage, Label, RiskQuery, Whole
@@ -146,7 +146,11 @@ def run_drill(
             inputs,
             digest(rows["contribution"].to_numpy(zero_copy_only=False).tobytes(), *rows["contract_id"].to_pylist()),
         ),
-        notes=(*tail.notes, *contract_notes(Contract.of(rows), query.as_of)),
+        notes=(
+            *tail.notes,
+            *([f"Failed: {why}"] if (why := failed_in_words(selection)) else []),
+            *contract_notes(Contract.of(rows), query.as_of),
+        ),
     )
 
 

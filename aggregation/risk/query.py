@@ -22,7 +22,7 @@ from aggregation.measures import level_text as level_text
 from aggregation.opened.inputs import Inputs, open_inputs, scenario_labels
 from aggregation.opened.opened_lake import VectorCache
 from aggregation.receipts import make_receipt, sealed
-from aggregation.reduce.coverage import coverage_columns, total_coverage
+from aggregation.reduce.coverage import coverage_columns, failed_in_words, total_coverage
 from aggregation.reduce.product import by_rows
 from aggregation.reduce.selection import Selection, open_selection, scenario_pnl
 from aggregation.risk.sampling_error import Resamples, interval, interval_notes, resamples_of
@@ -219,7 +219,7 @@ def _result(
     total_pnl: Floats,
     clock: _Clock,
 ) -> RiskResult:
-    inputs, groups, counts = selection.inputs, selection.groups, selection.counts
+    groups, counts = selection.groups, selection.counts
     covered = coverage_columns(selection)
     everything = {
         **covered,
@@ -246,9 +246,9 @@ def _result(
         receipt=_receipt(query, selection, figures, clock),
         notes=(
             *answer_notes(
-                query, inputs, asked, total_coverage(covered), int((counts[:-1, 0] == 0).sum()) if query.by else 0
+                query, selection, asked, total_coverage(covered), int((counts[:-1, 0] == 0).sum()) if query.by else 0
             ),
-            *standing_still(inputs, asked, total_pnl),
+            *standing_still(selection.inputs, asked, total_pnl),
             *_without_figure(asked, figures),
         ),
     )
@@ -309,10 +309,11 @@ def _receipt(query: RiskQuery, selection: Selection, figures: _Figures, clock: _
 
 
 def answer_notes(
-    query: RiskQuery, inputs: Inputs, asked: list[AskedMeasure], total: Coverage, invalid: int
+    query: RiskQuery, selection: Selection, asked: list[AskedMeasure], total: Coverage, invalid: int
 ) -> tuple[str, ...]:
     """What a reader must know before using the numbers."""
-    notes, n = basis_notes(query, inputs, total, invalid), inputs.n_scenarios
+    inputs = selection.inputs
+    notes, n = basis_notes(query, selection, total, invalid), inputs.n_scenarios
     notes += worst_loss_notes(n, [a.level for a in asked if a.level is not None])
     if query.tail == "gain":
         notes.append("Of the gain tail: figures so named are those of -P&L, gains positive.")
@@ -335,14 +336,14 @@ def worst_loss_notes(n_scenarios: int, levels: Iterable[Fraction]) -> list[str]:
     ]
 
 
-def basis_notes(query: Scope, inputs: Inputs, total: Coverage, invalid: int) -> list[str]:
+def basis_notes(query: Scope, selection: Selection, total: Coverage, invalid: int) -> list[str]:
     """What a reader must know of the positions and the scenarios; `invalid` counts the groups of which nothing is covered."""
     notes = []
-    scenarios = inputs.scenarios
+    inputs, scenarios = selection.inputs, selection.inputs.scenarios
     if scenarios.synthetic:
         notes.append("The market data is synthetic.")
     if total.failed:
-        notes.append(f"{total.failed:,} positions are not in the numbers: their contracts failed in the valuation.")
+        notes.append(f"{total.failed:,} positions are not in the numbers: they failed. {failed_in_words(selection)}")
     if total.missing:
         notes.append(
             f"{total.missing:,} positions are not in the numbers: their contracts are not in the valuation set. "

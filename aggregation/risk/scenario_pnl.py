@@ -113,7 +113,7 @@ def run_pnl(lake: Lake, query: PnlQuery, *, cache: VectorCache | None = None, th
             currency=query.currency,
             exchange_rates={c: [[f, power] for f, power in path] for c, path in selection.rates.legs.items()},
         ),
-        notes=(*basis_notes(query, inputs, coverage, invalid), *_own_notes(query, len(looked_at))),
+        notes=(*basis_notes(query, selection, coverage, invalid), *_own_notes(query, len(looked_at))),
     )
 
 

@@ -231,6 +231,8 @@ def _notes(
     partial = sum(a.coverage.status != "complete" for a in answers.values())
     if partial:
         notes.append(f"On {partial} days some positions are not in the numbers; see status.")
+        # what the last such day says
+        notes += next(([n] for a in reversed(list(answers.values())) for n in a.notes if " they failed. " in n), [])
     if any(a.receipt["synthetic"] for a in answers.values()):
         notes.append("The market data is synthetic.")
     levels = [a.level for a in asked_measures(query) if a.level is not None]

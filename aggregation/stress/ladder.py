@@ -20,8 +20,8 @@ from aggregation.on_demand import plan_request, plan_scope, sealed_by, value_req
 from aggregation.opened.inputs import open_inputs
 from aggregation.question import Plan, Question, together
 from aggregation.receipts import name_inputs
-from aggregation.reduce.coverage import coverage_columns, total_coverage
-from aggregation.reduce.selection import open_selection, scenario_pnl
+from aggregation.reduce.coverage import coverage_columns, failed_in_words, total_coverage
+from aggregation.reduce.selection import Selection, open_selection, scenario_pnl
 from aggregation.risk.query import translation_notes
 from aggregation.session import Session
 from aggregation.types import LABEL, Coverage, OneFigure, RiskQuery, Translated
@@ -160,7 +160,7 @@ def run_ladder(session: Session, query: LadderQuery) -> LadderResult:
         coverage=coverage,
         receipt={**name_inputs(inputs), "currency": query.currency},
         notes=(
-            *_notes(coverage, inputs.scenarios.synthetic),
+            *_notes(coverage, selection),
             *translation_notes(inputs, asked, query.translation, n),
         ),
     )
@@ -196,13 +196,14 @@ def _rows(
     )
 
 
-def _notes(coverage: Coverage, synthetic: bool) -> tuple[str, ...]:
+def _notes(coverage: Coverage, selection: Selection) -> tuple[str, ...]:
     notes = []
     if coverage.failed or coverage.missing:
         notes.append(
-            f"{coverage.failed + coverage.missing:,} of {coverage.positions:,} positions have no value on the ladder."
+            f"{coverage.failed + coverage.missing:,} of {coverage.positions:,} positions have no value on the ladder. "
+            f"{failed_in_words(selection)}".rstrip()
         )
-    if synthetic:
+    if selection.inputs.scenarios.synthetic:
         notes.append("The market data is synthetic.")
     return tuple(notes)
 

@@ -33,6 +33,7 @@ from scenarios.plausibility.reverse_search import ReversePoint, linear, search
 from scenarios.store import save_scenario_set, scenario_set_digest
 from scenarios.types import ScenarioSet
 from valuation.sets.plan import DEFAULT_COST_US, measured_cost_us
+from valuation.types import failures_in_words
 
 BUMP = 0.1  # standard deviations, up and down, of a sensitivity
 _STARTS = 2  # historical days whose sensitivities are followed too: a short option is not seen from the base
@@ -204,6 +205,7 @@ def reverse_stress(lake: Lake, request: ReverseStressRequest, cache: VectorCache
         value, value.gradient, found.correlation, request.loss, np.stack(starts, axis=1), request.max_distance
     )
     linear_distance, linear_loss = _linear(value, request.loss)
+    failed = failures_in_words((f.reason, f.message, 1) for f in book.failures)
     return ReverseStress(
         scenario_set=_scenario_set(found, best, request),
         loss=best.loss,
@@ -217,6 +219,7 @@ def reverse_stress(lake: Lake, request: ReverseStressRequest, cache: VectorCache
         days_compared=len(days),
         days_left_out=left_out,
         coverage=Coverage(book.positions, book.covered, book.positions - book.covered, 0),
+        notes=(f"Not in the numbers: {failed}",) if failed else (),
         states_valued=value.states,
         receipt=name_book(cache.book(snapshot, request.positions_date or request.as_of), snapshot),
     )

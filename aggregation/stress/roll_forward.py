@@ -56,7 +56,7 @@ from valuation.instruments.schedules import horizon_date, unlisted_note
 from valuation.market.rolled_market import Carry, RolledBase, carry_of, currencies, roll, still
 from valuation.sets.plan import DEFAULT_COST_US, all_pricers_version, make_plan, measured_cost_us
 from valuation.sets.run import ValuationRun, run_plan
-from valuation.types import Contract, InstrumentTerms, RolledMarkets, ValuationFailure
+from valuation.types import Contract, InstrumentTerms, RolledMarkets, ValuationFailure, failures_in_words
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -187,7 +187,7 @@ def roll_forward(
         failures=units.failures,
         receipt=_receipt(snapshot, request, book, start, rolled, days, figures),
         notes=(
-            *_notes(request, start, rolled, counts[-1]),
+            *_notes(request, start, units.failures, counts[-1]),
             *unlisted_note(request.calendar, request.as_of, days[-1]),
             *contract_notes(start.contracts, request.as_of),
         ),
@@ -438,14 +438,18 @@ def _names(names: set[str]) -> str:
 
 
 def _notes(
-    request: RollRequest, start: _Start, rolled: ScenarioSet, counts: np.ndarray[Any, np.dtype[np.int64]]
+    request: RollRequest,
+    start: _Start,
+    failures: Sequence[ValuationFailure],
+    counts: np.ndarray[Any, np.dtype[np.int64]],
 ) -> tuple[str, ...]:
     """What a reader must know before using the numbers."""
     notes = ["Cash is counted at its amount, without interest.", *start.notes]
     if start.base.synthetic:
         notes.append("The market data is synthetic.")
     if counts[FAILED] or counts[MISSING]:
-        notes.append(f"{counts[FAILED] + counts[MISSING]:,} positions are not in the numbers: see the failures.")
+        why = failures_in_words((f.reason, f.message, 1) for f in failures)
+        notes.append(f"{counts[FAILED] + counts[MISSING]:,} positions are not in the numbers. {why}")
     if start.base.held:
         notes.append(f"Risk factors that keep an earlier level: {_names(set(start.base.held))}.")
     stay = set(_unrolled(request, start, [request.as_of]))

@@ -30,6 +30,7 @@ from aggregation.opened.inputs import Inputs, open_inputs, reported_in
 from aggregation.opened.opened_lake import VectorCache
 from aggregation.question import Plan, Question
 from aggregation.receipts import name_inputs
+from aggregation.reduce.coverage import failed_in_words
 from aggregation.reduce.selection import open_selection, scenario_pnl
 from aggregation.session import Session
 from aggregation.stress.book_value import open_book
@@ -162,7 +163,7 @@ def search_period(
 ) -> StressPeriod:
     """The search over a sealed valuation set of `valuation_request`; raises `BadInput` when the history is shorter than a window."""
     level = _check(request)
-    pnl, counts = _book_pnl(lake, request, seal, cache or VectorCache(lake))
+    pnl, counts, failed = _book_pnl(lake, request, seal, cache or VectorCache(lake))
     scenario_set = load_scenario_set(lake, seal.scenario_set_id)
     days, n = scenario_set.labels, request.length
     if len(days) < n:
@@ -194,6 +195,7 @@ def search_period(
         scenario_set_id=seal.scenario_set_id,
         scenarios=len(days),
         excluded=dict(scenario_set.excluded),
+        notes=(f"{counts.failed:,} positions are not in the numbers: they failed. {failed}",) if failed else (),
     )
 
 
@@ -212,8 +214,8 @@ def _check(request: StressPeriodRequest) -> Any:
 
 def _book_pnl(
     lake: Lake, request: StressPeriodRequest, seal: ValuationSet, cache: VectorCache
-) -> tuple[Floats, Coverage]:
-    """P&L (n_scenarios,) of the selected book in the reporting currency, gains positive, and what it covers."""
+) -> tuple[Floats, Coverage, str]:
+    """P&L (n_scenarios,) of the selected book in the reporting currency, gains positive, what it covers, and why the rest failed."""
     snapshot = lake.snapshot()
     book, vectors = cache.book(snapshot, request.positions_date or request.as_of), cache.vectors(seal)
     opened = Inputs(snapshot, seal, cache.scenarios(seal), vectors, book, cache.alignment(book, vectors))
@@ -226,7 +228,8 @@ def _book_pnl(
             "No position of the selection has a value over this history: the factors they read begin too late. Give a later `first`, "
             "or proxies for them."
         )
-    return scenario_pnl(selection, 0, 1)[1][0], Coverage(int(counts.sum()), *map(int, counts))
+    covered = Coverage(int(counts.sum()), *map(int, counts))
+    return scenario_pnl(selection, 0, 1)[1][0], covered, failed_in_words(selection)
 
 
 def searched(session: Session, query: StressPeriodRequest) -> Plan:

@@ -35,6 +35,7 @@ from aggregation.opened.inputs import Inputs, open_inputs
 from aggregation.opened.opened_lake import VectorCache
 from aggregation.question import Question, seal
 from aggregation.receipts import make_receipt
+from aggregation.reduce.coverage import failed_in_words
 from aggregation.reduce.selection import Selection, open_selection, scenario_pnl
 from aggregation.session import Session
 from aggregation.types import DimensionName, Filter, Level, RiskQuery, as_model, or_text
@@ -418,7 +419,7 @@ def _answer(
             currency=query.currency,
             changes_digest=None if verified is None else verified.receipt["changes_digest"],
         ),
-        notes=_notes(status, after, request, unusable, verified),
+        notes=_notes(status, after, request, unusable, verified, failed_in_words(open_selection(inputs, query))),
     )
 
 
@@ -462,6 +463,7 @@ def _notes(
     request: HedgeRequest,
     unusable: Sequence[Mapping[str, str]],
     verified: WhatIf | None,
+    failed: str,
 ) -> tuple[str, ...]:
     notes = []
     if status == "out of reach":
@@ -472,6 +474,8 @@ def _notes(
         notes.append("The limit is met; a cheaper change may exist, none below the bound where there is one.")
     if unusable:
         notes.append(f"{len(unusable)} moves could not be used.")
+    if verified is None and failed:
+        notes.append(f"Positions that are not in the numbers: {failed}")
     return (*notes, *(() if verified is None else verified.notes))
 
 

@@ -39,6 +39,7 @@ from aggregation.opened.alignment import COVERED, FAILED, MISSING, Alignment
 from aggregation.opened.inputs import Inputs
 from aggregation.opened.vectors import Vectors
 from aggregation.receipts import make_receipt
+from aggregation.reduce.coverage import failed_in_words
 from aggregation.reduce.grouping import group_by
 from aggregation.reduce.product import by_rows
 from aggregation.reduce.selection import Selection, exchange_rates, open_selection, scenario_pnl
@@ -48,7 +49,7 @@ from aggregation.types import Coverage, RiskQuery
 from lake.arrays import Floats, Ints
 from lake.canonical import digest
 from lake.errors import BadInput
-from valuation.types import PnLBlock
+from valuation.types import PnLBlock, failures_in_words
 
 KEPT_BYTES = 32 << 20  # P&L of the groups of one question kept for the next change
 MOST_BYTES = 256 << 20  # P&L of the groups that a change touches
@@ -154,7 +155,7 @@ def what_if(
             valued_for_this=[] if valued is None else list(valued.contract_ids),
         ),
         notes=(
-            *_notes(inputs, change, coverage[1], failures, len(described)),
+            *_notes(selection, change, coverage[1], failures, len(described)),
             *worst_loss_notes(inputs.n_scenarios, [a.level for a in asked if a.level is not None]),
             *standing_still(inputs, asked, after[1][-1:] if counts[1][-1, COVERED] else after[1][:0]),
             *_words_on_sampling(asked, query, inputs, total),
@@ -611,18 +612,19 @@ def _words_on_sampling(
 
 
 def _notes(
-    inputs: Inputs, change: Change, after: Coverage, failures: Sequence[Mapping[str, str]], n_items: int
+    selection: Selection, change: Change, after: Coverage, failures: Sequence[Mapping[str, str]], n_items: int
 ) -> tuple[str, ...]:
     """What a reader must know before using the numbers."""
-    notes = []
+    notes, inputs = [], selection.inputs
     if inputs.scenarios.synthetic:
         notes.append("The market data is synthetic.")
     if failures:
-        notes.append(f"{len(failures):,} added trades are not in the numbers: their contracts have no value.")
+        why = failures_in_words((f["reason"], f["message"], 1) for f in failures)
+        notes.append(f"{len(failures):,} added trades are not in the numbers: their contracts have no value. {why}")
     if after.failed + after.missing > len(failures):
         notes.append(
             f"{after.failed + after.missing:,} of {after.positions:,} positions after the change are not in the numbers; "
-            "coverage says why."
+            f"coverage says how many failed. {failed_in_words(selection)}".rstrip()
         )
     if inputs.scenarios.held or inputs.scenarios.proxied:
         notes.append(

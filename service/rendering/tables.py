@@ -52,6 +52,8 @@ def show_sealed(done: ValuationRun) -> None:
         },
         title=f"Valuation of {made.valuation_date}, sealed",
     )
+    if done.why_failed:
+        display.say(f"Failed: {done.why_failed}")
 
 
 def show_result(result: RiskResult) -> None:

@@ -116,6 +116,8 @@ def test_a_job_that_ended_tells_its_result_or_its_problem_and_cannot_be_cancelle
         "failed": 1,
         "elapsed_seconds": 0,
     }
+    assert answer["result"]["why_failed"].startswith("1 matured: ")
+    assert answer["result"]["why_failed"].endswith("Take it out of the positions.")
     sealed = working.get(f"/api/v1/valuation-sets/{answer['result']['valuation_set_id']}").get_json()
     assert {k: answer["result"][k] for k in sealed} == sealed
     refused = working.delete(f"/api/v1/jobs/{done['job_id']}")

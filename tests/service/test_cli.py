@@ -85,6 +85,10 @@ def test_plan_then_value_then_nothing(work_lake, tmp_path: Path) -> None:
     # the same book on another date of the same market values nothing that is known
     shown = varlake("value", *arguments, lake=path)
     assert "nothing was missing" in shown.stdout
+    for said in (sealed["why_failed"], again["why_failed"]):
+        assert said.startswith("1 matured: ")
+        assert said.endswith("Take it out of the positions.")
+        assert f"Failed: {said}" in " ".join(shown.stderr.split())
 
 
 def test_scenarios_build_list_show(work_lake) -> None:

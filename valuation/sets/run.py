@@ -27,7 +27,7 @@ from valuation.sets.batches import BatchHeader, BatchResult, cut_batches, run_ba
 from valuation.sets.on_spark import run_on_spark
 from valuation.sets.plan import ValuationPlan
 from valuation.sets.standards import first_standard
-from valuation.types import ValuationFailure, ValuationSet
+from valuation.types import ValuationFailure, ValuationSet, failures_in_words
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -50,14 +50,21 @@ class RunCounts:
 
 @dataclass(frozen=True)
 class ValuationRun:
-    """A set that is sealed now, what this run did for it, and the figures of its plan, as `ValuationPlan.to_dict` has them."""
+    """A set that is sealed now, what this run did for it, the figures of its plan, as `ValuationPlan.to_dict` has them, and why
+    contracts failed."""
 
     valuation_set: ValuationSet
     this_run: RunCounts
     plan: Mapping[str, Any]
+    why_failed: str  # in words, by reason
 
     def to_dict(self) -> dict[str, Any]:
-        return {**self.valuation_set.to_dict(), "this_run": asdict(self.this_run), "plan": dict(self.plan)}
+        return {
+            **self.valuation_set.to_dict(),
+            "why_failed": self.why_failed,
+            "this_run": asdict(self.this_run),
+            "plan": dict(self.plan),
+        }
 
 
 @dataclass
@@ -121,7 +128,12 @@ def run_plan(
     """
     if plan.sealed is not None:
         there = plan.sealed
-        return ValuationRun(there, RunCounts(0, there.valued + there.reused, there.failed, 0.0), plan.to_dict())
+        counts = RunCounts(0, there.valued + there.reused, there.failed, 0.0)
+        rows = committer.lake.read(
+            "valuation_failures", among={"valuation_set_id": [there.valuation_set_id]}
+        ).to_pylist()
+        why = failures_in_words((f["reason"], f["message"], 1) for f in rows)
+        return ValuationRun(there, counts, plan.to_dict(), why)
     started = time.perf_counter()
     cancelled = cancelled or threading.Event()
     used = choose_runner(plan, runner)
@@ -200,4 +212,5 @@ def _seal(committer: Committer, plan: ValuationPlan, tally: _Tally, runner: str,
     )
     store.seal(committer, made, members, failures)
     first_standard(committer, made)
-    return ValuationRun(made, RunCounts(made.valued, made.reused, made.failed, elapsed), plan.to_dict())
+    why = failures_in_words((f.reason, f.message, 1) for f in sorted(failures, key=lambda f: f.contract_id))
+    return ValuationRun(made, RunCounts(made.valued, made.reused, made.failed, elapsed), plan.to_dict(), why)

@@ -86,7 +86,10 @@ class TestACauseAlone:
         two = one.but(day=TUESDAY, vectors=BASE.vectors, failed={"b": "no curve"})
         found = ask(tmp_path, one, two, monkeypatch)
         assert found.causes == {**ZERO, "coverage": -30.0}
-        assert "1 of 2 positions are not in the number of 2020-03-17: 1 failed, 0 not valued." in found.notes
+        assert (
+            "1 of 2 positions are not in the number of 2020-03-17: 1 failed, 0 not valued. 1 no curve: no curve."
+            in found.notes
+        )
 
     def test_only_exchange_rates_move(self, tmp_path: Path, monkeypatch: Any) -> None:
         one = BASE.but(vectors={"a": ("EUR", 100.0, A)}, fx={"EURUSD": (1.0, [1.0] * 8)})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from typing import Any
 
 import pyarrow as pa
@@ -17,6 +19,7 @@ from lake.committer import Committer
 from lake.errors import VarlakeError
 from lake.tables import Lake
 from valuation.sets.requests import run_valuation
+from valuation.types import WHAT_TO_DO
 
 NAMES = list(QUESTIONS)
 ROUBLES = {"instrument_type": "cash_equity", "currency": "RUB", "underlying": "EQ:RRR"}
@@ -55,6 +58,19 @@ def figures(table: pa.Table) -> list[dict[str, Any]]:
 def test_all_else_is_answered(name: str, lake: Lake) -> None:
     """The figures are those of the book without the share."""
     assert figures(asked(lake, name).rows) == figures(asked(lake, name, FILTER).rows)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_answer_says_why_positions_failed_and_what_to_do(name: str, lake: Lake) -> None:
+    """An option that has matured and the share without a rate are on the desk that is asked about."""
+    given = {**base(name), **({"where": []} if name == "reverse-stress" else {})}
+    answer = questions.ask(reading(lake), name, questions.read(name, given))
+    said = json.dumps(answer.to_dict(), default=str, ensure_ascii=False)
+    assert re.search(r"\b[12] no_exchange_rate: Positions in RUB cannot be reported in USD", said)
+    assert FILTER in said
+    if name != "roll-forward":  # whose day of the market has the option among the cash
+        assert re.search(r"\b[12] matured: ", said)
+        assert WHAT_TO_DO["matured"] in said
 
 
 def test_it_has_failed_and_the_reason_names_the_filter(lake: Lake) -> None:

@@ -131,7 +131,10 @@ def test_a_wide_tail_shows_its_worst_and_counts_all(rich_lake: Lake) -> None:
     pnl = [s["pnl"] for s in result.scenarios]
     assert len(pnl) == 20
     assert pnl == sorted(pnl)
-    assert result.notes == ("es_0.8 rests on 50 scenarios; the 20 worst are shown, and contributions count all.",)
+    assert result.notes == (
+        "es_0.8 rests on 50 scenarios; the 20 worst are shown, and contributions count all.",
+        "Failed: 10 matured: matured. Take it out of the positions.",
+    )
     assert sum(r["contribution"] or 0.0 for r in result.rows.to_pylist()) == result.value
 
 
@@ -140,7 +143,10 @@ def test_a_node_without_a_number_still_shows_its_trades(rich_lake: Lake) -> None
     result = ask(rich_lake, where=(Filter(dimension="trade", values=lost),))
     assert (result.value, result.scenarios, result.count, result.coverage.status) == (None, (), len(lost), "invalid")
     assert {r["state"] for r in result.rows.to_pylist()} == {"failed", "missing"}
-    assert result.notes == ("The node has no number: nothing of it is covered.",)
+    assert result.notes == (
+        "The node has no number: nothing of it is covered.",
+        "Failed: 40 matured: matured. Take it out of the positions.",
+    )
 
 
 @pytest.mark.parametrize(
