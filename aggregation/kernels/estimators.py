@@ -48,7 +48,7 @@ def _meant(level: object) -> str:
         percent = Decimal(str(level).rstrip("% "))
     except InvalidOperation:
         return "0.99"
-    return str((percent / 100).normalize()) if 1 <= percent < 100 else "0.99"
+    return str((percent / 100).normalize()) if percent.is_finite() and 50 <= percent < 100 else "0.99"
 
 
 def var_rank(n: int, level: Fraction) -> int:

@@ -132,7 +132,7 @@ def test_two_days_are_compared_by_get_and_by_post(client: FlaskClient, valued_la
         (f"var?as_of={MONDAY}&where=desk=Rates", 422, "Equities"),
         (f"var?as_of={MONDAY}&levels=99", 422, "expected a fraction between 0 and 1"),
         (f"var?as_of={MONDAY}&levels=1e-999999999", 422, "expected a fraction between 0 and 1"),
-        (f"var?as_of={MONDAY}&currency=usd", 422, "currency"),
+        (f"var?as_of={MONDAY}&currency=us", 422, "currency"),
         (f"var?as_of={MONDAY}&currency=JPY", 404, "JPY"),
         ("var?as_of=2020-03-14", 404, "2020-03-13, 2020-03-16"),
         (f"var?as_of={MONDAY}&positions_date=2020-03-12", 404, "2020-03-13, 2020-03-16"),

@@ -163,7 +163,9 @@ def test_other_scenario_counts_and_sets_are_noted(tmp_path: Path) -> None:
 
 
 def test_a_day_without_data_is_refused(lake: Lake) -> None:
-    with pytest.raises(NotFound, match=r"Nearest dates with one: 2020-02-14, 2020-03-16\."):
+    with pytest.raises(
+        NotFound, match=r"2020-03-01 is a Sunday\. .*Nearest dates with positions: 2020-02-14, 2020-03-16\."
+    ):
         compare(lake, asked(BEFORE), asked(dt.date(2020, 3, 1)))
 
 
