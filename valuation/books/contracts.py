@@ -15,12 +15,7 @@ import pyarrow.dataset as ds
 from lake.errors import NotFound, VarlakeError
 from lake.schemas import CONTRACTS
 from lake.tables import Lake, Snapshot
-from valuation.catalogue import terms_from_json
-from valuation.instruments.schedules import LISTED_YEARS
 from valuation.types import Contract
-
-# who alone gives notes: reading the terms of a million contracts takes a minute
-_NOTED = re.compile(f'"calendar":"({"|".join(LISTED_YEARS)})"')
 
 
 def positions_dates(at: Lake | Snapshot) -> list[dt.date]:
@@ -54,9 +49,15 @@ def contracts_by_id(at: Lake | Snapshot, contract_ids: pa.Array) -> pa.Table:
 
 def contract_notes(contracts: Iterable[Contract], valuation_date: dt.date) -> tuple[str, ...]:
     """What their terms say of a value on that date, each note once with the number of contracts it is about."""
+    # with every instrument and QuantLib, which a question about stored vectors needs not
+    from valuation.catalogue import terms_from_json  # noqa: PLC0415
+    from valuation.instruments.schedules import LISTED_YEARS  # noqa: PLC0415
+
+    # who alone gives notes: reading the terms of a million contracts takes a minute
+    noted = re.compile(f'"calendar":"({"|".join(LISTED_YEARS)})"')
     said: Counter[str] = Counter()
     for contract in set(contracts):
-        if _NOTED.search(contract.terms or ""):  # a book may hold what the lake has no contract of
+        if noted.search(contract.terms or ""):  # a book may hold what the lake has no contract of
             with contextlib.suppress(VarlakeError):  # terms that cannot be read are told where they are valued
                 said.update(terms_from_json(contract.instrument_type, contract.terms).notes(valuation_date))
     return tuple(f"{note} Contracts with dates there: {n:,}." for note, n in sorted(said.items()))
