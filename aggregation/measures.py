@@ -185,15 +185,25 @@ MEASURES: dict[str, Measure] = {
                     "probability",
                     peaks.exceedance_probability,
                 ),
-                ("gpd_threshold", "loss beyond which the tail is fitted", _LOSS, peaks.fitted_threshold),
-                ("gpd_exceedances", "number of losses that the tail is fitted to", "none", peaks.fitted_count),
+                (
+                    "gpd_threshold",
+                    "loss beyond which the tail is fitted",
+                    _LOSS,
+                    partial(peaks.fitted, part=peaks.THRESHOLD),
+                ),
+                (
+                    "gpd_exceedances",
+                    "number of losses that the tail is fitted to",
+                    "none",
+                    partial(peaks.fitted, part=peaks.COUNT),
+                ),
                 (
                     "gpd_shape",
                     "shape of the fitted tail; 0 is exponential, positive heavier",
                     "none",
-                    peaks.fitted_shape,
+                    partial(peaks.fitted, part=peaks.SHAPE),
                 ),
-                ("gpd_scale", "scale of the fitted tail", "currency", peaks.fitted_scale),
+                ("gpd_scale", "scale of the fitted tail", "currency", partial(peaks.fitted, part=peaks.SCALE)),
             )
         ),
         Measure(

@@ -99,6 +99,13 @@ def dropped_days(receipt: Mapping[str, Any]) -> dict[str, str]:
     return found
 
 
+def parts_of(receipt: Any) -> list[Mapping[str, Any]]:
+    """A receipt and all parts of it: the sides of a comparison, the days of a series."""
+    if not isinstance(receipt, Mapping):
+        return []
+    return [receipt, *(part for value in receipt.values() for part in parts_of(value))]
+
+
 def name_both(one: Inputs, two: Inputs) -> dict[str, Any]:
     """What a comparison of two points rests on."""
     return {"from": name_inputs(one), "to": name_inputs(two), "table_versions": dict(two.snapshot.versions)}

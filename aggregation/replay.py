@@ -24,6 +24,7 @@ from aggregation.receipts import (
     libraries,
     market_data_digest,
     own_digest,
+    parts_of,
     valuation_set_digest,
 )
 from aggregation.session import reading
@@ -222,19 +223,12 @@ def _inputs(lake: Lake, receipt: Receipt) -> list[InputState]:
     """The receipt itself, and every input that it names anywhere; raises `BadInput` where it names one as none is named."""
     states = [_state("receipt", "damaged", receipt["receipt_digest"], own_digest(receipt))]
     try:
-        states += [look(lake, part) for part in _parts(receipt) for key, look in _LOOK.items() if key in part]
+        states += [look(lake, part) for part in parts_of(receipt) for key, look in _LOOK.items() if key in part]
     except (LookupError, TypeError, AttributeError, ValueError):
         raise BadInput(
             "This receipt does not name its inputs as a receipt of an answer does. Give it unchanged."
         ) from None
     return list(dict.fromkeys(states))  # two sides of a comparison share what they share
-
-
-def _parts(receipt: Any) -> list[Receipt]:
-    """A receipt and all parts of it: the sides of a comparison, the days of a series."""
-    if not isinstance(receipt, Mapping):
-        return []
-    return [receipt, *(part for value in receipt.values() for part in _parts(value))]
 
 
 def _code(_: Lake, part: Receipt) -> InputState:

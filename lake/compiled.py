@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba
 from numba import njit
+
+from lake.canonical import digest
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -31,8 +32,7 @@ def cache_folder(root: Path) -> Path:
     """
     files = sorted(f for package in _PACKAGES for f in (root / package).rglob("*.py"))
     sources = [source for f in files if b"from lake.compiled import" in (source := f.read_bytes())]
-    name = hashlib.blake2b(b"".join(hashlib.blake2b(s).digest() for s in sources), digest_size=8).hexdigest()
-    return root / "lake" / "__pycache__" / f"kernels-{name}"
+    return root / "lake" / "__pycache__" / f"kernels-{digest(*sources)}"
 
 
 if not numba.config.CACHE_DIR:  # NUMBA_CACHE_DIR

@@ -111,12 +111,7 @@ def to_xlsx(table: pa.Table, about: Mapping[str, Any]) -> bytes:
             f"rows of {_SHEET_COLUMNS:,} columns. Ask for CSV or Parquet, or for fewer."
         )
     sink = io.BytesIO()
-    options = {
-        "in_memory": True,
-        "default_date_format": "yyyy-mm-dd",
-        "remove_timezone": True,
-        "strings_to_numbers": False,
-    }
+    options = {"in_memory": True, "default_date_format": "yyyy-mm-dd"}
     with xlsxwriter.Workbook(sink, options) as book:
         book.set_properties({"created": dt.datetime(2000, 1, 1)})
         rows, context = book.add_worksheet("Answer"), book.add_worksheet("Context")

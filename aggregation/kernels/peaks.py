@@ -20,6 +20,7 @@ from lake.arrays import Floats
 from lake.compiled import compiled
 
 SHARE = Fraction(1, 10)
+THRESHOLD, _, COUNT, SHAPE, SCALE = range(5)  # places in what `fit` gives
 FEWEST = 10  # losses beyond the threshold, below which there is no fit
 LEAST_SHAPE = -1.0  # below it the likelihood has no greatest value
 _GRID = 200  # places at which the likelihood is looked at before its greatest value is narrowed down
@@ -34,6 +35,13 @@ def fit(pnl: Floats, weights: Floats | None, share: Fraction) -> tuple[Floats, F
 
 def var(pnl: Floats, level: Level, weights: Floats | None, estimator: str, *, share: Fraction = SHARE) -> Floats:
     """u + scale / shape (((1 - level) / mass)^(-shape) - 1). Refused for a level before the threshold, NaN where ties put it there."""
+    return _var_and_fit(pnl, level, weights, share)[0]
+
+
+def _var_and_fit(
+    pnl: Floats, level: Level, weights: Floats | None, share: Fraction
+) -> tuple[Floats, Floats, Floats, Floats]:
+    """The VaR, the threshold, the shape and the scale."""
     assert level is not None
     if 1 - level > share:
         raise NotDefined(
@@ -41,13 +49,12 @@ def var(pnl: Floats, level: Level, weights: Floats | None, estimator: str, *, sh
             "Ask for a higher level, or fit a larger tail_share."
         )
     u, mass, _, shape, scale = fit(pnl, weights, share)
-    return np.asarray(_quantiles(u, mass, shape, scale, float(1 - level)))
+    return np.asarray(_quantiles(u, mass, shape, scale, float(1 - level))), u, shape, scale
 
 
 def es(pnl: Floats, level: Level, weights: Floats | None, estimator: str, *, share: Fraction = SHARE) -> Floats:
     """(VaR + scale - shape u) / (1 - shape); NaN for a shape of 1 or more, whose tail has no mean."""
-    found = var(pnl, level, weights, estimator, share=share)
-    u, _, _, shape, scale = fit(pnl, weights, share)
+    found, u, shape, scale = _var_and_fit(pnl, level, weights, share)
     finite = np.where(shape < 1, shape, np.nan)
     return np.asarray((found + scale - finite * u) / (1 - finite))
 
@@ -63,32 +70,11 @@ def exceedance_probability(
     return np.where(x < u, exceedance(pnl, threshold, weights, estimator), fitted)
 
 
-def fitted_threshold(
-    pnl: Floats, level: Level, weights: Floats | None, estimator: str, *, share: Fraction = SHARE
+def fitted(
+    pnl: Floats, level: Level, weights: Floats | None, estimator: str, *, part: int, share: Fraction = SHARE
 ) -> Floats:
-    """The loss beyond which the tail is fitted."""
-    return fit(pnl, weights, share)[0]
-
-
-def fitted_count(
-    pnl: Floats, level: Level, weights: Floats | None, estimator: str, *, share: Fraction = SHARE
-) -> Floats:
-    """How many losses the tail is fitted to."""
-    return fit(pnl, weights, share)[2]
-
-
-def fitted_shape(
-    pnl: Floats, level: Level, weights: Floats | None, estimator: str, *, share: Fraction = SHARE
-) -> Floats:
-    """Shape of the tail: positive for power tails, 0 for an exponential one, negative for one that ends."""
-    return fit(pnl, weights, share)[3]
-
-
-def fitted_scale(
-    pnl: Floats, level: Level, weights: Floats | None, estimator: str, *, share: Fraction = SHARE
-) -> Floats:
-    """Scale of the tail, in the currency."""
-    return fit(pnl, weights, share)[4]
+    """One figure of the fit, by its place in what `fit` gives; the level and the estimator decide nothing."""
+    return fit(pnl, weights, share)[part]
 
 
 @compiled

@@ -18,6 +18,7 @@ from fractions import Fraction
 import numpy as np
 
 from aggregation.kernels.estimators import ESTIMATORS, exact_level, rank_weights, shortfall_ranks, var_rank
+from aggregation.kernels.fixed_sums import ROUNDING
 from aggregation.kernels.tail_walk import (
     BEYOND,
     SHORTFALL,
@@ -34,9 +35,6 @@ from lake.compiled import compiled
 __all__ = ["ESTIMATORS", "Floats", "Level", "NotDefined", "exact_level", "rank_weights", "shortfall_ranks", "var_rank"]
 
 Level = Fraction | None
-
-ROUNDING = 1e-12  # of a loss, below which two are the same
-
 
 # parts of the worst losses, worst first, and what to divide their sum by; or, for weighted scenarios, a walk over them
 RankReading = tuple[Floats, float] | int

@@ -19,7 +19,7 @@ from aggregation.opened.vectors import Vectors
 from aggregation.types import Scope
 from lake.arrays import Floats
 from lake.errors import NotFound, NotValued
-from lake.tables import Lake, Snapshot
+from lake.tables import Snapshot
 from scenarios.store import load_scenario_set
 from scenarios.types import ScenarioDetails
 from valuation.books import branches
@@ -60,7 +60,7 @@ def open_inputs(cache: VectorCache, query: Scope) -> Inputs:
     try:
         candidates = valuation_choice.valuation_sets(known, query)
     except NotValued as error:
-        raise _lacking(cache.lake, query) or error from None
+        raise _lacking(cache, query) or error from None
     chain = branch_books.chain_of(snapshot, query)
     candidates = branch_books.own_set_first(cache, chain, candidates)
     day = query.positions_date or query.as_of
@@ -74,12 +74,14 @@ def open_inputs(cache: VectorCache, query: Scope) -> Inputs:
     return reported_in(inputs, query.currency)
 
 
-def _lacking(lake: Lake, query: Scope) -> NotFound | None:
+def _lacking(cache: VectorCache, query: Scope) -> NotFound | None:
     """What has to be brought in before anything can be valued, in that order; None where nothing lacks."""
-    market, day = query.market_date or query.as_of, query.positions_date or query.as_of
-    found, there = [], set(positions_dates(lake))
-    no_book = query.branch is None and day not in there
-    first, last = lake.bounds("market_data", "as_of_date")
+    lake, market, day = cache.lake, query.market_date or query.as_of, query.positions_date or query.as_of
+    # kept: a series asks for many days
+    there = cache.keep(("positions dates", lake.version("positions")), lambda: set(positions_dates(lake)))
+    version = lake.version("market_data")
+    first, last = cache.keep(("market dates", version), lambda: lake.bounds("market_data", "as_of_date"))
+    found, no_book = [], query.branch is None and day not in there
     # a lake may hold scenarios that were brought in, and no market
     if no_book if first is None else not first <= market <= last:
         found.append(f"market data of {market} " + (f"(there is {first} to {last})" if first else "(there is none)"))

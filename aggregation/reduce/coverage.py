@@ -41,6 +41,8 @@ def substituted_positions(selection: Selection) -> Ints | None:
 
 def failed_in_words(selection: Selection) -> str:
     """Why positions of the selection have failed, by reason, with what to do; empty where none has."""
+    if not selection.counts[-1, FAILED]:
+        return ""
     inputs, book = selection.inputs, selection.inputs.book
     starts = np.concatenate([[0], np.cumsum(selection.groups.group >= 0)])[book.starts]
     held = np.where(inputs.alignment.state == FAILED, np.diff(starts), 0)

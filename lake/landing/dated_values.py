@@ -28,7 +28,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from lake.arrays import Bools, Dates, Floats, Ints
 from lake.errors import BadInput, Issue, NotFound, unknown
 from lake.landing.numbers import doubles, rounded, rounding_notes
-from lake.landing.rows import check_commas
+from lake.landing.rows import cell_place, check_commas
 
 EARLIEST, LATEST = dt.date(1900, 1, 1), dt.date(2100, 12, 31)
 MAX_LISTED = 100
@@ -99,11 +99,6 @@ class Landing:
     columns: tuple[str, ...]
     dropped: dict[str, int]
     notes: tuple[str, ...] = ()
-
-
-def cell_place(path: Path, line: int, column: str | None = None) -> str:
-    """What a fault points at."""
-    return f"{path.name}, line {line}" + (f", column {column}" if column else "")
 
 
 class _CellFaults:

@@ -21,7 +21,7 @@ import pyarrow as pa
 
 from lake.committer import Committer
 from lake.errors import BadInput, Issue, NotFound, unknown
-from lake.landing.rows import check_commas
+from lake.landing.rows import cell_place, check_commas
 from lake.schemas import DIMENSION_COLUMNS, HIERARCHIES
 
 UNASSIGNED = "unassigned"  # the member of a level for whatever has no parent there
@@ -61,8 +61,7 @@ class _HierarchyFaults:
     def add(self, line: int, column: str, message: str, value: str | None = None) -> None:
         self.count += 1
         if len(self.issues) < _LISTED:
-            place = f"{self.path.name}, line {line}, column {column}"
-            self.issues.append(Issue(place, message, value))
+            self.issues.append(Issue(cell_place(self.path, line, column), message, value))
 
     def raise_any(self) -> None:
         if self.count:

@@ -15,6 +15,11 @@ import pyarrow.parquet as pq
 from lake.errors import BadInput
 
 
+def cell_place(path: Path, line: int, column: str | None = None) -> str:
+    """What a fault of a file points at."""
+    return f"{path.name}, line {line}" + (f", column {column}" if column else "")
+
+
 def check_commas(name: str, header: str) -> None:
     """Raises `BadInput` where something else than commas stands between the cells of a CSV file's header line."""
     unquoted = re.sub('"[^"]*"', "", header)

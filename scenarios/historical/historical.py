@@ -29,10 +29,9 @@ from scenarios.market.moves import (
     MaxDropped,
     MoveRules,
     business_days,
-    costly,
     droppable,
+    exclude_costly,
     measure,
-    no_proxy,
     span_name,
 )
 from scenarios.types import NOT_SCALED, ScenarioSet
@@ -277,9 +276,7 @@ def _choose(
     n = len(asked) if wanted is None else wanted * definition.stride
     may = droppable(definition.max_dropped, n)
     asked = asked[-n - may :]
-    for j in np.flatnonzero(costly(holes[asked], kept, may)).tolist():
-        excluded[factors[j].risk_factor_id] = no_proxy(factors[j], span, moves.days[asked[holes[asked, j]]], len(asked))
-        kept[j] = False
+    excluded |= exclude_costly(factors, holes[asked], kept, moves.days[asked], may, span)
 
     def rows() -> Ints:
         full = np.flatnonzero(window & there[:, kept].all(axis=1)) if kept.any() else np.array([], dtype=np.int64)

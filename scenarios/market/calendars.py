@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import functools
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,20 +22,22 @@ MAX_HOLIDAY_DAYS = 7  # of a market in a row; a longer run of days without data 
 CALENDAR_START = dt.date(1990, 1, 1)  # before it, several exchange calendars are not defined
 
 
-@functools.cache
-def _business_centres() -> dict[str, Any]:
-    """Markets without an exchange, by their FpML codes, as contracts name them."""
-    import QuantLib as ql  # noqa: PLC0415, N813 - as above
-
-    return {"EUTA": ql.TARGET(), "JPTO": ql.Japan(), "USGS": ql.UnitedStates(ql.UnitedStates.GovernmentBond)}
+# markets without an exchange, by their FpML codes, as contracts name them
+_BUSINESS_CENTRES: Mapping[str, Callable[[Any], Any]] = {
+    "EUTA": lambda ql: ql.TARGET(),
+    "JPTO": lambda ql: ql.Japan(),
+    "USGS": lambda ql: ql.UnitedStates(ql.UnitedStates.GovernmentBond),
+}
 
 
 def check_calendar(calendar: str, others: Iterable[str] = ()) -> None:
     """Raises `BadInput` with the nearest names where it is none of these others, nor known to everybody."""
+    ours = [WEEKDAYS, *_BUSINESS_CENTRES, *others]
+    if calendar in ours:
+        return
     import exchange_calendars  # noqa: PLC0415 - an eighth of a second that a query of stored sets can spare
 
-    ours = [WEEKDAYS, *_business_centres(), *others]
-    if calendar not in ours and calendar not in exchange_calendars.get_calendar_names(include_aliases=True):
+    if calendar not in exchange_calendars.get_calendar_names(include_aliases=True):
         names = exchange_calendars.get_calendar_names(include_aliases=False)
         raise unknown("calendar", calendar, [*ours, *names])
 
@@ -47,10 +49,12 @@ def _sessions_to(calendar: str, last_year: int) -> tuple[dt.date, Dates]:
     if calendar == WEEKDAYS:
         days = np.arange(np.datetime64(CALENDAR_START), np.datetime64(end) + 1)
         return CALENDAR_START, days[np.is_busday(days)]
-    if (centre := _business_centres().get(calendar)) is not None:
+    if calendar in _BUSINESS_CENTRES:
         import QuantLib as ql  # noqa: PLC0415, N813 - seldom needed, and the library's own habit
 
-        listed = centre.businessDayList(ql.Date.from_date(CALENDAR_START), ql.Date.from_date(end))
+        listed = _BUSINESS_CENTRES[calendar](ql).businessDayList(
+            ql.Date.from_date(CALENDAR_START), ql.Date.from_date(end)
+        )
         return CALENDAR_START, np.array([d.to_date() for d in listed], dtype="datetime64[D]")
     check_calendar(calendar)
     import exchange_calendars  # noqa: PLC0415 - as above

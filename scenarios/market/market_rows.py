@@ -13,7 +13,8 @@ import pyarrow.compute as pc
 
 from lake.arrays import Bools, Dates, Ints
 from lake.errors import BadInput, Issue, VarlakeError
-from lake.landing.dated_values import MAX_LISTED, Landing, cell_place
+from lake.landing.dated_values import MAX_LISTED, Landing
+from lake.landing.rows import cell_place
 from lake.schemas import MARKET_DATA
 from scenarios.types import FACTOR_TYPES, RiskFactor
 

@@ -9,7 +9,7 @@ import dataclasses
 import datetime as dt
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, Self
 
@@ -277,7 +277,17 @@ def droppable(share: float, n_days: int) -> int:
     return max(2, math.floor(share * n_days)) if share else 0
 
 
-def costly(holes: Bools, kept: Bools, most: int) -> Bools:
+def exclude_costly(
+    factors: Sequence[RiskFactor], holes: Bools, kept: Bools, days: Dates, most: int, span: str
+) -> dict[str, str]:
+    """The risk factors among the `kept` ones (n_factors,) whose holes (n_days, n_factors) would take more than `most` of the days from
+    all, with the reason; they are taken out of `kept`."""
+    paying = np.flatnonzero(_costly(holes, kept, most)).tolist()
+    kept[paying] = False
+    return {factors[j].risk_factor_id: _no_proxy(factors[j], span, days[holes[:, j]], len(days)) for j in paying}
+
+
+def _costly(holes: Bools, kept: Bools, most: int) -> Bools:
     """Which of the `kept` factors (n_factors,) have holes (n_days, n_factors) that would take more than `most` days from all.
 
     Of a day the factors that lack it bear equal parts. Those that bear most leave first, until the days on which one of the others lacks
@@ -294,7 +304,7 @@ def costly(holes: Bools, kept: Bools, most: int) -> Bools:
     return kept & ~left
 
 
-def no_proxy(factor: RiskFactor, span: str, lacking: Dates, n_days: int) -> str:
+def _no_proxy(factor: RiskFactor, span: str, lacking: Dates, n_days: int) -> str:
     """Why a factor pays for its holes."""
     return (
         f"no {span} move on {len(lacking)} of {n_days} business days, the first {lacking[0]}, and no proxy; "

@@ -34,10 +34,9 @@ from scenarios.market.moves import (
     MaxDropped,
     MoveRules,
     business_days,
-    costly,
     droppable,
+    exclude_costly,
     measure,
-    no_proxy,
     span_name,
 )
 from scenarios.simulated.simulated_levels import Distribution, Process, SimulatedLevels
@@ -236,9 +235,7 @@ def _window(history: MarketHistory, definition: MonteCarloDefinition) -> Calibra
                 )
         kept = np.array([f.risk_factor_id not in excluded for f in factors])
         holes = ~(has_move | moves.closed[window])
-        for j in np.flatnonzero(costly(holes, kept, droppable(definition.max_dropped, n))).tolist():
-            excluded[factors[j].risk_factor_id] = no_proxy(factors[j], span_name(1), days[holes[:, j]], n)
-            kept[j] = False
+        excluded |= exclude_costly(factors, holes, kept, days, droppable(definition.max_dropped, n), span_name(1))
         # what is left out may have been the only market that was open
         history, _, closed = business_days(history, kept, rules.calendars, rules.max_holiday_days)
         idle = np.concatenate([idle, measured.idle, closed])

@@ -95,7 +95,7 @@ def _complete(method: str, operation: dict[str, Any], view: Callable[..., Any]) 
         content = responses[status]["content"]
         for name in offered(view):
             if name != "json":
-                binary = {"format": "binary"} if name in ("arrow", "parquet", "xlsx") else {}
+                binary = {} if MEDIA_TYPES[name].startswith("text/") else {"format": "binary"}
                 content[MEDIA_TYPES[name]] = {"schema": {"type": "string", **binary}}
         if method == "get":
             responses[status]["headers"] = _ETAG

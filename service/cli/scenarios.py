@@ -23,9 +23,6 @@ from service.rendering import display
 if TYPE_CHECKING:
     from scenarios.types import ScenarioSet
 
-if TYPE_CHECKING:
-    pass
-
 # ruff: noqa: PLC0415 - see service.cli.commands
 
 app = typer.Typer(help="Make, look at and carry scenario sets.", no_args_is_help=True)

@@ -35,7 +35,7 @@ def show_table(result: RiskResult) -> None:
     columns = [c for c in result.rows.column_names if c not in left_out]
     label = {query.by[0]: "Total"} if query.by else {}
     last = None if LEVEL in result.rows.column_names or not query.by else {**result.total, **label}
-    display.print_table(rows, columns, title=f"{display.heading(query, result.receipt)}", last=last)
+    display.print_table(rows, columns, title=display.heading(query, result.receipt), last=last)
     show_basis(result, result.receipt["estimator"])
 
 

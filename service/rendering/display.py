@@ -67,19 +67,11 @@ def scenarios_of(receipt: Mapping[str, Any], *, day: bool = True) -> str:
 
 def scenario_lines(receipt: Mapping[str, Any]) -> list[str]:
     """As `scenarios_of`, of all points that an answer rests on; of more than two without their days."""
-    parts = list(_parts(receipt))
+    from aggregation.receipts import parts_of  # noqa: PLC0415 - there already where there is an answer
+
+    parts = [part for part in parts_of(receipt) if {"scenario_set_name", "scenario_count"} <= part.keys()]
     lines = dict.fromkeys(map(scenarios_of, parts))
     return list(lines if len(lines) <= 2 else dict.fromkeys(scenarios_of(p, day=False) for p in parts))
-
-
-def _parts(receipt: Any) -> Iterator[Mapping[str, Any]]:
-    """The parts of a receipt that name a scenario set."""
-    if isinstance(receipt, Mapping):
-        if "scenario_set_name" in receipt and "scenario_count" in receipt:
-            yield receipt
-        else:
-            for value in receipt.values():
-                yield from _parts(value)
 
 
 def apart(receipt: Mapping[str, Any]) -> str:

@@ -78,9 +78,9 @@ def test_where_it_is_not_defined() -> None:
         peaks.var(losses, Fraction(8, 10), None, "")
     assert np.isnan(peaks.var(losses[:, :90], P99, None, ""))  # nine losses
     ties = np.where(losses < -1.2, -5.0, losses)
-    assert np.isnan(peaks.fitted_shape(ties, None, None, ""))
+    assert np.isnan(peaks.fitted(ties, None, None, "", part=peaks.SHAPE))
     heavy = -stats.genpareto(1.5, scale=1.0).rvs((1, 2000), random_state=1)
-    assert peaks.fitted_shape(heavy, None, None, "")[0] > 1
+    assert peaks.fitted(heavy, None, None, "", part=peaks.SHAPE)[0] > 1
     assert np.isnan(peaks.es(heavy, P99, None, ""))  # no mean
     assert np.isfinite(peaks.var(heavy, P99, None, ""))
 
