@@ -1,0 +1,56 @@
+"""What the break tests share: lakes to be copied and broken, and the count of what was tried and what held."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+from operations import write_files
+
+Item = TypeVar("Item")
+_TALLY: dict[str, Counter[str]] = defaultdict(Counter)
+# how many of each kind are tried, spread evenly over all that could be
+TRIES = {"kills": 1000, "flips": 1000, "calls": 400}
+
+
+def tries(kind: str) -> int:
+    """`VARLAKE_BREAK_SHARE=0.1` tries a tenth."""
+    return max(1, round(TRIES[kind] * float(os.environ.get("VARLAKE_BREAK_SHARE", 1))))
+
+
+def spread(items: Sequence[Item], count: int, seed: int) -> list[Item]:
+    """So many of the items, in a random order that every run shares; all of them where there are fewer."""
+    return random.Random(seed).sample(list(items), min(count, len(items)))
+
+
+def break_all(title: str, trial: Callable[[Item], str | None], items: Iterable[Item]) -> None:
+    """Tries every item, as many at once as there are cores. A trial returns what is wrong, and None where it held."""
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        faults = []
+        for wrong in pool.map(trial, items):
+            _TALLY[title]["tried"] += 1
+            _TALLY[title]["held"] += wrong is None
+            faults += [] if wrong is None else [wrong]
+    assert _TALLY[title]["tried"], f"{title}: nothing was tried"
+    assert not faults, f"{len(faults)} of {_TALLY[title]['tried']} did not hold:\n" + "\n".join(faults[:20])
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    for title, counts in _TALLY.items():
+        terminalreporter.write_line(f"{title}: {counts['tried']:,} tried, {counts['held']:,} held")
+
+
+@pytest.fixture(scope="session")
+def lakes(bare_lake: Path, valued_lake: Path) -> dict[str, Path]:
+    return {"bare": bare_lake, "valued": valued_lake}
+
+
+@pytest.fixture(scope="session")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_files(tmp_path_factory.mktemp("files"))

@@ -1,0 +1,167 @@
+"""What is broken on purpose: the writing commands on small lakes, and what a lake holds, to compare."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+from small_lake import MONDAY, SHARE_A, book_csv
+
+from lake.schemas import TABLES
+from lake.tables import Lake
+
+# columns that say when a row was made, from what, and at what cost: no two runs share them
+OF_A_RUN = (
+    "run_id",
+    "sealed_at",
+    "saved_at",
+    "set_at",
+    "table_versions",
+    "cost_us",
+    "pricing_seconds",
+    "elapsed_seconds",
+    "valued",
+    "reused",
+)
+Contents = dict[str, Counter[str]]
+
+
+@dataclass(frozen=True)
+class Operation:
+    """A writing command: the lake it starts from (`bare` or `valued`), and its arguments; `{files}` is the folder of FILES."""
+
+    start: str
+    arguments: tuple[str, ...]
+
+
+OPERATIONS = {
+    "market": Operation("bare", ("ingest", "market", "{files}", "--catalogue", "{files}/catalogue.toml")),
+    "positions": Operation("bare", ("ingest", "positions", "{files}/book.csv")),
+    "pnl": Operation("bare", ("ingest", "pnl", "{files}/pnl.csv")),
+    "hierarchy": Operation("bare", ("ingest", "hierarchy", "{files}/organisation.csv")),
+    "scenarios": Operation("bare", ("scenarios", "build", "--as-of", str(MONDAY), "-p", "scenarios=30")),
+    "value": Operation("bare", ("value", "--as-of", str(MONDAY), "-p", "scenarios=30", "--runner", "in-process")),
+    "branch": Operation("valued", ("branch", "save", "more", "--as-of", str(MONDAY), "--add", "{files}/trades.csv")),
+}
+FILES = {
+    "catalogue.toml": """
+name = "small"
+
+[source.stocks]
+file = "stocks.csv"
+layout = "wide"
+calendar = "XNYS"
+licence = "mine"
+
+[source.stocks.factor]
+id = "EQ:{column}"
+type = "equity_price"
+currency = "USD"
+""",
+    "stocks.csv": "Date,CCC\n2020-01-02,75.1\n2020-01-03,74.4\n",
+    "book.csv": book_csv().replace("2020-03-16", "2020-03-17").replace("2020-03-13", "2020-03-12"),
+    "pnl.csv": "date,desk,kind,pnl,currency\n2020-03-16,Options,actual,-1250,USD\n",
+    "organisation.csv": "hierarchy,level,member,parent_level,parent,effective_from,effective_to\n"
+    "organisation,desk,Options,division,Markets,2019-01-01,\norganisation,desk,Equities,division,Markets,2019-01-01,\n",
+    "trades.csv": "trade,quantity,desk," + ",".join(SHARE_A) + "\nNEW,10,Options," + ",".join(SHARE_A.values()) + "\n",
+}
+
+
+def write_files(folder: Path) -> Path:
+    for name, text in FILES.items():
+        (folder / name).write_text(text)
+    return folder
+
+
+def command(name: str, files: Path) -> list[str]:
+    """The operation as a shell runs it."""
+    varlake = str(Path(sys.executable).with_name("varlake"))
+    return [varlake, *(a.format(files=files) for a in OPERATIONS[name].arguments)]
+
+
+def environment(lake: Path) -> dict[str, str]:
+    return {**os.environ, "VARLAKE_LAKE": str(lake), "PYTHONDONTWRITEBYTECODE": "1"}
+
+
+def run(command: Sequence[str], lake: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, capture_output=True, text=True, env=environment(lake), timeout=120, check=False)
+
+
+@contextlib.contextmanager
+def copied(lake: Path, folder: Path) -> Iterator[Path]:
+    """A copy of a lake, as good as the lake itself; removed afterwards."""
+    shutil.copytree(lake, folder)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder)
+
+
+def contents(path: Path) -> Contents:
+    """Every row of every table, without what belongs to the run that wrote it. Every file is read."""
+    lake = Lake.open(path)
+    out = {}
+    for name in TABLES:
+        rows = lake.read(name)
+        kept = rows.select([c for c in rows.column_names if c not in OF_A_RUN])
+        out[name] = Counter(map(repr, _rows(kept)))
+    return out
+
+
+def _rows(table: pa.Table) -> list[dict[str, object]]:
+    rows: list[dict[str, object]] = table.to_pylist()
+    return rows
+
+
+@dataclass(frozen=True)
+class Broken:
+    """One operation to be broken many times, on copies of the lake it starts from, in a folder of its own."""
+
+    name: str
+    start: Path
+    command: list[str]
+    before: Contents
+    complete: Contents
+    seconds: float
+
+    @classmethod
+    def prepare(cls, name: str, lakes: Mapping[str, Path], files: Path, folder: Path) -> Broken:
+        """Runs it whole twice: the first run compiles what it needs, so that all later ones make the same calls."""
+        start, shell = lakes[OPERATIONS[name].start], command(name, files)
+        for _ in range(2):
+            with copied(start, folder / "whole") as lake:
+                began = time.monotonic()
+                done = run(shell, lake)
+                assert done.returncode == 0, done.stderr
+                seconds, complete = time.monotonic() - began, contents(lake)
+        before = contents(start)
+        assert lost(complete, before), "the operation writes nothing"
+        return cls(name, start, shell, before, complete, seconds)
+
+    def fault(self, lake: Path, acknowledged: bool) -> str | None:
+        """What is wrong with a lake on which the command was broken, and then is run again; None where nothing is."""
+        found = contents(lake)
+        if missing := lost(self.before, found):
+            return f"rows lost from {missing}"
+        if strange := lost(found, self.complete):
+            return f"rows in {strange} that no whole run writes"
+        if acknowledged and found != self.complete:
+            return "it exited 0 and had not written all"
+        again = run(self.command, lake)
+        if again.returncode:
+            return f"run again it says {again.stderr}"
+        return None if contents(lake) == self.complete else "run again it is not what a whole run makes"
+
+
+def lost(before: Contents, after: Contents) -> list[str]:
+    """The tables in which rows of `before` are not in `after`."""
+    return [name for name in before if before[name] - after[name]]
