@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import sys
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,8 +14,9 @@ from typing import TypeVar
 import pytest
 from operations import write_files
 
+sys.path.append(str(Path(__file__).parents[1] / "service"))  # how its tests start the real server
 Item = TypeVar("Item")
-_TALLY: dict[str, Counter[str]] = defaultdict(Counter)
+TALLY: dict[str, Counter[str]] = defaultdict(Counter)
 # how many of each kind are tried, spread evenly over all that could be
 TRIES = {"kills": 1000, "flips": 1000, "calls": 400}
 
@@ -34,15 +36,15 @@ def break_all(title: str, trial: Callable[[Item], str | None], items: Iterable[I
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         faults = []
         for wrong in pool.map(trial, items):
-            _TALLY[title]["tried"] += 1
-            _TALLY[title]["held"] += wrong is None
+            TALLY[title]["tried"] += 1
+            TALLY[title]["held"] += wrong is None
             faults += [] if wrong is None else [wrong]
-    assert _TALLY[title]["tried"], f"{title}: nothing was tried"
-    assert not faults, f"{len(faults)} of {_TALLY[title]['tried']} did not hold:\n" + "\n".join(faults[:20])
+    assert TALLY[title]["tried"], f"{title}: nothing was tried"
+    assert not faults, f"{len(faults)} of {TALLY[title]['tried']} did not hold:\n" + "\n".join(faults[:20])
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    for title, counts in _TALLY.items():
+    for title, counts in TALLY.items():
         terminalreporter.write_line(f"{title}: {counts['tried']:,} tried, {counts['held']:,} held")
 
 
