@@ -8,8 +8,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from service.rendering.figure import SYNTHETIC, captioned
-
 if TYPE_CHECKING:
     from aggregation.question import Plan
     from aggregation.session import Session
@@ -101,6 +99,8 @@ def show_any(name: str, result: Any, query: Any) -> None:
 
 def draw(name: str, result: Any, query: Any, path: Path, session: Session) -> Path:
     """Draws the answer; returns the path."""
+    from service.rendering.figure import captioned
+
     made = _function(PICTURES[name])
     with captioned(*_around(result, query, session)):
         return Path(made(result, path, query, session) if name in _OF_SESSION else made(result, path) or path)
@@ -114,6 +114,7 @@ def _around(result: Any, query: Any, session: Session) -> tuple[list[str], list[
     from aggregation.receipts import parts_of
     from aggregation.synthetic import rests_on_synthetic
     from service.rendering import display
+    from service.rendering.figure import SYNTHETIC
 
     receipt = result.receipt
     asked, parts = receipt["question"], parts_of(receipt)

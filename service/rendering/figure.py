@@ -31,7 +31,11 @@ _MOST_LINES, _TITLE, _PRINT = (
     9,
     13,
 )  # lines of a text around a picture; characters of an inch of the title, of small print
-_NAMES_INSIDE, _MOST_DATES, _GAP = 4, 6, 5  # lines whose names fit among them; dates along the bottom; dots between labels
+_NAMES_INSIDE, _MOST_DATES, _GAP = (
+    4,
+    6,
+    5,
+)  # lines whose names fit among them; dates along the bottom; dots between labels
 _AROUND: ContextVar[tuple[Sequence[str], Sequence[str]]] = ContextVar("around", default=((), ()))
 
 
@@ -75,17 +79,17 @@ def figure(path: str | Path, title: str, width: float = 11.0, height: float = 5.
             raise BadInput(f"The picture cannot be written to {path}: {error}.") from None
 
 
-def money(axes: Any, axis: str, unit: str) -> Callable[[float], str]:
+def money(axes: Any, axis: str, unit: str, remark: str = "") -> Callable[[float], str]:
     """Names an axis, x or y, on which everything is drawn, and writes its figures in full, or in millions where they are many.
 
     Returns how a figure beside it is written.
     """
     low, high = getattr(axes, f"get_{axis}lim")()
-    large = max(abs(low), abs(high)) >= _IN_MILLIONS
+    large = bool(max(abs(low), abs(high)) >= _IN_MILLIONS)
     scale, nothing = (1e6 if large else 1.0), 1e-9 * (high - low)
     line = getattr(axes, f"{axis}axis")
     line.set_major_formatter(lambda at, _: full(0.0 if abs(at) < nothing else at / scale))
-    line.set_label_text(f"{unit}, in millions" if large else unit)
+    line.set_label_text(f"{unit}{', in millions' * large}{remark}")
     return lambda value: text(value / scale)
 
 

@@ -107,7 +107,7 @@ def histogram(
     marks: Mapping[str, tuple[float, float]] | None = None,
 ) -> Path:
     """Bars between neighbouring edges, one more than heights; `marks` are vertical lines: a figure by name, and the P&L it stands at."""
-    with figure(path, title) as (drawn, place):
+    with figure(path, title, height=max(5.5, 1.5 + 0.25 * len(marks or {}))) as (drawn, place):
         axes = drawn.subplots()
         axes.bar(edges[:-1], heights, np.diff(edges), align="edge", color="C0", alpha=0.75)
         drawn_at = [
@@ -116,7 +116,7 @@ def histogram(
         write = money(axes, "x", unit)
         axes.set_ylabel(heights_are)
         for line, (name, (value, _)) in zip(drawn_at, (marks or {}).items(), strict=True):
-            line.set_label(f"{name} {write(value)}")
+            line.set_label(wrapped(f"{name} {write(value)}", _BESIDE))
         if marks:
             name_lines(axes, len(marks))
     return place
@@ -160,12 +160,12 @@ def waterfall(
         axes.axhline(0.0, color="0.3", linewidth=0.8)
         held = [*level, end[1], *(() if limit is None else (limit,))]
         low, high = min(0.0, *held), max(0.0, *held)
-        cut = min(held) > 0.5 * high
+        cut = bool(min(held) > 0.5 * high)
         if cut:  # the steps are small beside the whole, and are what is looked at
             low = min(held) - 0.6 * (high - min(held))
         margin = 0.08 * (high - low) or 1.0
         axes.set_ylim(low if cut or low == 0.0 else low - margin, high + margin)
-        write = money(axes, "y", f"{unit} (the axis does not begin at zero)" if cut else unit)
+        write = money(axes, "y", unit, " (the axis does not begin at zero)" * cut)
         tops = [*(max(0.0, v) for _, v in wholes[:first]), *np.maximum(level[:-1], level[1:]), max(0.0, end[1])]
         for i, (top, value) in enumerate(zip(tops, [*(v for _, v in wholes[:first]), *values, end[1]], strict=True)):
             sign = "+" if first <= i < len(names) - 1 and value > 0 else ""
