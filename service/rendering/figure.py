@@ -21,21 +21,18 @@ FORMATS = ("svg", "png", "pdf")
 _STYLE = {
     "svg.hashsalt": "varlake",
     "svg.fonttype": "none",
+    "axes.unicode_minus": False,
     "xtick.labelsize": 9,
     "ytick.labelsize": 9,
     "text.parse_math": False,  # a $ in a name is a dollar
 }
 _IN_MILLIONS = 1e9  # from here on the figures of an axis are in millions
-_MOST_LINES, _TITLE, _PRINT = (
-    3,
-    9,
-    13,
-)  # lines of a text around a picture; characters of an inch of the title, of small print
-_NAMES_INSIDE, _MOST_DATES, _GAP = (
-    4,
-    6,
-    5,
-)  # lines whose names fit among them; dates along the bottom; dots between labels
+_TITLE, _PRINT = 9, 13  # characters of an inch of the title, and of the small print
+_MOST_LINES = 3  # of a text around a picture
+_NAMES_INSIDE = 4  # lines whose names fit among them
+_MOST_DATES = 6  # named along the bottom
+_GAP = 5  # dots between two labels
+_AROUND_LEGEND = 2.0  # inches for title, labels and foot
 _AROUND: ContextVar[tuple[Sequence[str], Sequence[str]]] = ContextVar("around", default=((), ()))
 
 
@@ -70,7 +67,7 @@ def figure(path: str | Path, title: str, width: float = 11.0, height: float = 5.
         drawn.suptitle(_lines([title, *below], width * _TITLE), fontsize=12)
         drawn.supxlabel(_lines(foot, width * _PRINT), x=0.01, ha="left", fontsize=8, color="0.3")
         yield drawn, path
-        _part_labels(drawn)
+        _make_room(drawn)
         try:
             # no date inside, so that the same picture is the same file
             dated = {".svg": "Date", ".pdf": "CreationDate"}.get(path.suffix)
@@ -121,9 +118,12 @@ def _lines(texts: Sequence[str], width: float) -> str:
     return "\n".join(textwrap.fill(t, int(width), max_lines=_MOST_LINES, placeholder=" ...") for t in texts)
 
 
-def _part_labels(drawn: Any) -> None:
-    """Fewer figures on an axis along the bottom whose labels would touch."""
+def _make_room(drawn: Any) -> None:
+    """A figure as high as its legends, and fewer figures on an axis along the bottom whose labels would touch."""
     ticker: Any = importlib.import_module("matplotlib.ticker")
+    drawn.draw_without_rendering()
+    legends = [axes.get_legend().get_window_extent().height for axes in drawn.axes if axes.get_legend()]
+    drawn.set_figheight(max(drawn.get_figheight(), _AROUND_LEGEND + max(legends, default=0.0) / drawn.dpi))
     for axes in drawn.axes:
         if isinstance(axes.xaxis.get_major_locator(), ticker.MaxNLocator):
             for most in range(8, 1, -1):

@@ -60,7 +60,8 @@ def plot_ladder(result: LadderResult, path: Path) -> Path:
     names = _figures(result)
     if all(v is None for name in names for v in total[name]):
         raise BadInput("There is nothing to draw: none of the positions is covered.")
-    title = f"P&L over moves of {' and '.join(map(_what, result.axes))}"
+    figures = " and ".join("P&L" if n == "pnl" else pictures.in_words(n) for n in names)
+    title = f"{figures} over moves of {' and '.join(map(_what, result.axes))}"
     # a cell is as wide as its figure
     width = max(5.5 * max(2, len(names)), len(names) * (2.0 + _CELL * len(set(total.get("second", ())))))
     height = max(5.5, 2.5 + 0.3 * len(set(total["first"])) * (len(result.axes) - 1))

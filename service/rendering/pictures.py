@@ -107,7 +107,7 @@ def histogram(
     marks: Mapping[str, tuple[float, float]] | None = None,
 ) -> Path:
     """Bars between neighbouring edges, one more than heights; `marks` are vertical lines: a figure by name, and the P&L it stands at."""
-    with figure(path, title, height=max(5.5, 1.5 + 0.25 * len(marks or {}))) as (drawn, place):
+    with figure(path, title) as (drawn, place):
         axes = drawn.subplots()
         axes.bar(edges[:-1], heights, np.diff(edges), align="edge", color="C0", alpha=0.75)
         drawn_at = [

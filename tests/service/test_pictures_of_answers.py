@@ -16,8 +16,6 @@ from small_lake import FACTORS, FRIDAY, MONDAY, SCENARIOS, base, build_lake, no_
 
 from aggregation import questions
 from aggregation.session import Session, reading
-from aggregation.synthetic import rests_on_synthetic
-from aggregation.types import RiskQuery
 from lake.committer import Committer
 from lake.tables import Lake
 from service.rendering import answers
@@ -159,29 +157,6 @@ def test_scenarios_that_are_not_the_standard_stand_below_the_title(
     assert f"{SCENARIOS} scenarios of ten-days (historical, 10 days, 20" in said
     assert f"not the standard historical-{SCENARIOS}" in said
     assert "ten-days" not in figures[0].get_supxlabel()
-
-
-@pytest.mark.parametrize(
-    ("asked", "marked"),
-    [
-        ({"where": ["desk=Options"]}, False),
-        ({"where": ["desk=Equities"]}, True),
-        ({"where": ["desk=Equities", "instrument=EQ:AAA"]}, False),
-        ({"where": ["desk=Options"], "branch": "any"}, True),  # what a branch adds is not looked into
-        ({}, True),
-    ],
-)
-def test_synthetic_is_what_the_positions_read(asked: dict[str, Any], marked: bool, lake: Lake) -> None:
-    query = RiskQuery.model_validate({"as_of": MONDAY, **asked})
-    assert rests_on_synthetic(reading(lake), [FRIDAY, MONDAY], query) is marked
-
-
-def test_an_exchange_rate_that_is_synthetic_counts(tmp_path: Path) -> None:
-    factors = [replace(f, synthetic=f.risk_factor_id == "FX:EURUSD") for f in FACTORS]
-    lake = build_lake(tmp_path / "lake", factors=factors)
-    for currency, marked in (("USD", True), ("EUR", False)):
-        query = RiskQuery(as_of=MONDAY, currency=currency, where=("instrument=EQ:BBB",))  # type: ignore[arg-type]
-        assert rests_on_synthetic(reading(lake), [MONDAY], query) is marked
 
 
 def test_what_is_not_covered_is_said(lake: Lake, tmp_path: Path, figures: list[Any]) -> None:

@@ -92,6 +92,9 @@ def test_no_labels_touch_and_figures_have_no_exponent(
     assert "".join(names[0].split()) in "".join(said.split()) or (name, size) == ("waterfall", 0.0)
     # what is drawn has room beside its labels
     assert axes.get_window_extent().width > 0.4 * drawn.bbox.width
+    if legend := axes.get_legend():
+        assert axes.get_window_extent().height > 0.5 * drawn.bbox.height
+        assert drawn.bbox.y0 <= legend.get_window_extent().y0
 
 
 def test_figures_in_full() -> None:
