@@ -124,7 +124,7 @@ def _around(result: Any, query: Any, session: Session) -> tuple[list[str], list[
     special = any(display.apart(p) for p in parts if "scenario_set_name" in p)
     books = sorted({p["positions_date"] for p in parts if p.get("positions_date")})
     branches = [f"branch {b}" for p in (asked, *points) if (b := p.get("branch"))]
-    book = ", ".join(dict.fromkeys([" to ".join(dict.fromkeys((books[0], books[-1]))), *branches]))
+    book = ", ".join(dict.fromkeys([" to ".join(dict.fromkeys(books[:1] + books[-1:])), *branches]))
     found = getattr(result, "coverage", ())
     coverages = found if isinstance(found, tuple) else (found,)
     foot = [

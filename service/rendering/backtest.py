@@ -168,7 +168,7 @@ def draw_series(result: SeriesResult, path: Path) -> Path:
     skipped = {"date", "status", "reason", "positions", "covered", "failed", "missing", "base_value"}
     measures = [f.name for f in total.schema if f.name not in skipped and str(f.type) == "double"]
     dates = total["date"].to_pylist()
-    units = {a.name: a.measure.unit.replace("currency", result.query.currency) for a in asked_measures(result.query)}
+    units = {a.name: pictures.unit_of(a, result.query.currency) for a in asked_measures(result.query)}
     unit = units[measures[0]] if by else " or ".join(sorted(set(units.values())))
     if not by:
         lines = {pictures.in_words(m): total[m].to_pylist() for m in measures}

@@ -54,8 +54,7 @@ def show_contributions(result: ContributionResult) -> None:
 def plot_contributions(result: ContributionResult, path: Path) -> Path:
     """A bar a group, the greatest component on top, the rest below them."""
     query = result.query
-    rows = [r for r in result.rows.to_pylist() if r["component"] is not None] if query.by else []
-    rows.sort(key=lambda r: -r["component"])
+    rows = sorted(result.rows.to_pylist() if query.by else [], key=lambda r: -(r["component"] or 0.0))
     members, rest = ([r for r in rows if (r.get("part") == "rest") == is_rest] for is_rest in (False, True))
     asked = asked_measures(query)[0]
     return pictures.contribution_bars(
@@ -110,7 +109,7 @@ def plot_parametric(result: ParametricResult, path: Path) -> Path:
     """A bar a group, or a risk factor where there are no groups; the greatest component on top."""
     query = result.query
     if query.by:
-        rows = sorted((r for r in result.rows.to_pylist() if r["covered"]), key=lambda r: -r["component"])
+        rows = sorted(result.rows.to_pylist(), key=lambda r: -(r["component"] or 0.0))
         named, what = [(pictures.member(r, query.by), r["component"]) for r in rows], pictures.by_words(query.by)
     else:
         rows = sorted(result.factors.slice(0, SHOWN_FACTORS).to_pylist(), key=lambda r: -r["component"])

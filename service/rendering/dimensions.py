@@ -117,15 +117,14 @@ def show_drill(result: DrillResult) -> None:
 def plot_drill(result: DrillResult, path: Path) -> Path:
     """A bar a trade or contract of the page."""
     about = ("trade", "instrument") if result.query.per == "trade" else ("instrument_type", "contract_id")
-    page = result.rows.to_pylist()
-    rows = [r for r in page[: pictures.MOST_BARS] if r["contribution"] is not None]
+    rows = result.rows.slice(0, pictures.MOST_BARS).to_pylist()
     first = result.query.first
     return pictures.contribution_bars(
         path,
         [" ".join(r[c][:12] if c == "contract_id" else r[c] for c in about if r.get(c)) for r in rows],
         [r["contribution"] for r in rows],
         title=f"Contributions to {pictures.in_words(result.measure)}, {result.query.per}s {first + 1:,} to "
-        f"{first + min(len(page), pictures.MOST_BARS):,} of {result.count:,}",
+        f"{first + len(rows):,} of {result.count:,}",
         unit=f"{result.query.currency}, losses positive",
     )
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from aggregation.measures import AskedMeasure
 from lake.errors import BadInput
 from service.rendering.figure import figure, money, name_dates, name_lines, wrapped
 
@@ -45,6 +46,11 @@ def in_words(column: str) -> str:
         + " of the gain tail" * bool(found["gain"])
         + (f", {found['days']} days" if found["days"] else "")
     )
+
+
+def unit_of(asked: AskedMeasure, currency: str) -> str:
+    """The unit of a measure in a currency."""
+    return asked.measure.unit.replace("currency", currency)
 
 
 def by_words(by: Sequence[str]) -> str:
@@ -183,17 +189,22 @@ def waterfall(
 def contribution_bars(
     path: str | Path,
     names: Sequence[str],
-    values: Sequence[float],
+    values: Sequence[float | None],
     *,
     title: str,
     unit: str,
     intervals: Sequence[tuple[float, float]] | None = None,
-    whole: tuple[str, float] | None = None,
+    whole: tuple[str, float | None] | None = None,
 ) -> Path:
     """A bar a name, the first on top; losses to the right. `intervals` are (low, high) around each value.
 
-    whole : what is no member, the rest or the total, set apart below them.
+    whole : what is no member, the rest or the total, set apart below them. The title says how many have no value.
     """
+    known = [i for i, value in enumerate(values) if value is not None]
+    lacking = len(names) - len(known) + (whole is not None and whole[1] is None)
+    title += f", {lacking:,} without a figure" if lacking else ""
+    whole = None if whole is None or whole[1] is None else whole
+    names, values = [names[i] for i in known], [values[i] for i in known]
     if not names or len(names) > MOST_BARS:
         raise BadInput(
             f"There {'is nothing' if not names else f'are {len(names):,} bars'} to draw; expected 1 to {MOST_BARS} with a figure. "
@@ -205,12 +216,12 @@ def contribution_bars(
     if whole:
         at[-1] -= 0.7
     sizes = np.asarray([*values, *(whole or ())[1:]], dtype=np.float64)
-    colors = [_LOSS if v > 0 else _GAIN for v in values] + [_WHOLE] * (whole is not None)
+    colors = [_LOSS if v > 0 else _GAIN for v in sizes[: len(known)]] + [_WHOLE] * (whole is not None)
     with figure(path, title, width=9.0, height=max(3.0, 2.0 + 0.3 * lines.sum())) as (drawn, place):
         axes = drawn.subplots()
         axes.barh(at, sizes, height=0.8, color=colors)
         if intervals is not None:
-            low, high = np.asarray(intervals, dtype=np.float64).T
+            low, high = np.asarray([intervals[i] for i in known], dtype=np.float64).T
             axes.errorbar((low + high) / 2, at[: len(low)], xerr=(high - low) / 2, **_INTERVAL)
         axes.axvline(0.0, color="0.3", linewidth=0.8)
         axes.set_ylim(at[-1] - lines[-1] / 2 - 0.3, 0.3)

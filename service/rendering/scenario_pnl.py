@@ -83,16 +83,13 @@ def plot_var(result: RiskResult, path: Path, query: RiskQuery, session: Session)
 
 def _group_bars(result: RiskResult, path: Path, query: RiskQuery, asked: AskedMeasure) -> Path:
     """The groups in the order of the answer, and the total, which is not their sum."""
-    rows = [
-        r for r in result.rows.to_pylist() if r[asked.name] is not None and r.get(LEVEL, len(query.by)) == len(query.by)
-    ]
-    total = result.total[asked.name]
+    rows = [r for r in result.rows.to_pylist() if r.get(LEVEL, len(query.by)) == len(query.by)]
     return pictures.contribution_bars(
         path,
         [f"{r[OTHERS]:,} others" if r.get(OTHERS) else pictures.member(r, query.by) for r in rows],
         [r[asked.name] for r in rows],
         title=f"{pictures.in_words(asked.name)}{pictures.by_words(query.by)}",
-        unit=asked.measure.unit.replace("currency", query.currency),
+        unit=pictures.unit_of(asked, query.currency),
         intervals=[tuple(r[end] for end in asked.interval_names) for r in rows] if query.interval is not None else None,
-        whole=None if total is None else ("Total", total),
+        whole=("Total", result.total[asked.name]),
     )

@@ -52,7 +52,7 @@ def drawn(lake: Lake, name: str, folder: Path, **more: Any) -> tuple[Any, Path]:
 TITLES = {
     "var": "99% VaR by desk",
     "pnl": "P&L by scenario",
-    "drill": "Contributions to 99% ES, trades 1 to 2 of 2",
+    "drill": "Contributions to 99% ES, trades 1 to 2 of 2, 1 without a figure",
     "series": "99% VaR by desk, day by day",
     "contributions": "Contributions to 99% ES by desk and book, scenario form",
     "parametric": "Parametric 99% VaR, delta-normal components by desk",
@@ -162,6 +162,13 @@ def test_scenarios_that_are_not_the_standard_stand_below_the_title(
 def test_what_is_not_covered_is_said(lake: Lake, tmp_path: Path, figures: list[Any]) -> None:
     drawn(lake, "pnl", tmp_path)
     assert "3 of 4 positions covered (partial)" in figures[0].get_supxlabel()
+
+
+@pytest.mark.parametrize("name", ["var", "contributions", "parametric"])
+def test_a_member_without_a_figure_is_counted(name: str, lake: Lake, tmp_path: Path, figures: list[Any]) -> None:
+    drawn(lake, name, tmp_path, by=["trade"], where=[], **({"top": None} if name == "contributions" else {}))
+    assert ", 1 without a figure" in figures[0].get_suptitle()
+    assert "T00000-3" not in set(texts_of(figures[0]))
 
 
 def test_nothing_covered_is_an_error_and_no_picture(lake: Lake, tmp_path: Path) -> None:
