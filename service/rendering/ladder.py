@@ -15,7 +15,8 @@ from scenarios.stress.language import amount_text
 from service.rendering import display, pictures
 from service.rendering.figure import figure, money
 
-_CELL, _DARK = 0.95, 0.75  # inches of a cell of a heat map; share of the largest figure from which a cell is dark
+_CELL = 0.95  # inches of a cell of a heat map
+_DARK = 0.45  # luma (ITU-R BT.601) of a colour on which black is hard to read
 
 
 def show_ladder(result: LadderResult) -> None:
@@ -74,21 +75,21 @@ def plot_ladder(result: LadderResult, path: Path) -> Path:
 
 def _what(axis: str) -> str:
     """What an axis moves, without its amounts."""
-    return re.split(r" [-+x]?\.?\d", axis)[0]
+    return str(re.findall(r".*\]|\S+", axis)[0])
 
 
 def _panel(drawn: Any, axes: Any, result: LadderResult, total: Mapping[str, Any], name: str) -> None:
     values = np.array([np.nan if v is None else v for v in total[name]])
     signs = "P&L, {}, gains positive" if name == "pnl" else f"{pictures.in_words(name)}, {{}}, losses positive"
     unit = signs.format(result.query.currency)
-    first = list(dict.fromkeys(total["first"]))
+    first = sorted(set(total["first"]))
     if len(result.axes) == 1:
         axes.plot(first, values, marker="o")
         axes.axhline(0, color="0.6", linewidth=0.8)
         axes.set_xlabel(result.axes[0])
         money(axes, "y", unit)
         return
-    second = list(dict.fromkeys(total["second"]))
+    second = sorted(set(total["second"]))
     grid = values.reshape(len(first), len(second))
     most = np.nanmax(np.abs(grid), initial=0.0) or 1.0
     colours = {"cmap": "RdYlGn", "vmin": -most, "vmax": most} if name == "pnl" else {"cmap": "OrRd"}
@@ -99,8 +100,10 @@ def _panel(drawn: Any, axes: Any, result: LadderResult, total: Mapping[str, Any]
     axes.set_ylabel(_what(result.axes[0]))
     write = money(drawn.colorbar(image, ax=axes).ax, "y", unit)
     for i, j in np.ndindex(grid.shape):
-        # on the darkest colours black cannot be read
         at = float(grid[i, j])
-        ink = "white" if abs(at) > _DARK * most else "black"
-        shown = "-" if np.isnan(at) else write(at)
-        axes.text(j, i, shown, ha="center", va="center", fontsize=8, color=ink)
+        if np.isnan(at):
+            axes.text(j, i, "-", ha="center", va="center", fontsize=8)
+            continue
+        red, green, blue, _ = image.cmap(image.norm(at))
+        ink = "white" if 0.299 * red + 0.587 * green + 0.114 * blue < _DARK else "black"
+        axes.text(j, i, write(at), ha="center", va="center", fontsize=8, color=ink)

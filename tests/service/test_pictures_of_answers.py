@@ -143,6 +143,16 @@ def test_the_bins_asked_for_are_the_bins_drawn(
     assert figures[0].axes[0].get_ylabel() == "scenarios"
 
 
+def test_the_cells_of_a_heat_map_are_the_rungs(lake: Lake, tmp_path: Path, figures: list[Any]) -> None:
+    result, _ = drawn(lake, "ladder", tmp_path)
+    cells = {t.get_position(): t.get_text() for t in figures[0].axes[0].texts}
+    down, across = (sorted(set(result.total[axis].to_pylist())) for axis in ("first", "second"))
+    for rung in result.total.to_pylist():
+        at = (across.index(rung["second"]), down.index(rung["first"]))
+        assert float(cells[at].replace(",", "")) == pytest.approx(rung["pnl"], abs=0.5)
+    assert figures[0].axes[0].get_ylabel() == "equity"
+
+
 def test_a_limit_is_a_line_across(lake: Lake, tmp_path: Path, figures: list[Any]) -> None:
     drawn(lake, "limit-hedge", tmp_path, limit=6000.0)
     assert "limit 6,000" in set(texts_of(figures[0]))
