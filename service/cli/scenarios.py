@@ -33,7 +33,7 @@ ScenarioFile = Annotated[Path, typer.Argument(help="Text (.txt), JSON (.json) or
 LawOption = Annotated[
     list[str] | None, typer.Option("--law", help="Parameter of the return distribution, name=value; repeatable.")
 ]
-PlotOption = Annotated[Path | None, typer.Option("--plot", help="Write a picture: .svg or .png.")]
+PlotOption = Annotated[Path | None, typer.Option("--plot", help="Write a picture: .svg, .png or .pdf.")]
 
 
 @app.command("build")
@@ -190,6 +190,7 @@ def scenarios_preview(
     json: JsonOption = False,
 ) -> None:
     """Show what a bespoke scenario does to every risk factor, before it is stored."""
+    from scenarios.market.history import load_factors
     from scenarios.plausibility.plausibility import PlausibilityRules, score
     from scenarios.stress.generate import generate
     from scenarios.stress.preview import preview, render
@@ -211,7 +212,8 @@ def scenarios_preview(
         display.stdout().print(render(shown), markup=False)
         tables.show_plausibility(scores)
     if plot is not None:
-        display.say(f"Wrote {draw(shown, plot)}")
+        synthetic = {f.risk_factor_id for f in load_factors(snapshot).factors if f.synthetic}
+        display.say(f"Wrote {draw(shown, plot, synthetic=synthetic)}")
 
 
 @app.command("check")

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import importlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-from service.rendering.figure import marked
 
 if TYPE_CHECKING:
     from aggregation.question import Plan
@@ -65,6 +64,7 @@ _OF_POINTS = (
     "reverse-stress",
 )  # fmt: skip
 _OF_QUERY = ("stress-period", "reverse-stress")  # shown with what was asked beside
+_DIGEST = 12  # characters of a receipt's digest that name it
 _OF_SESSION = ("var", "pnl")  # drawn from all scenarios, which the answer may not hold
 
 
@@ -99,10 +99,43 @@ def show_any(name: str, result: Any, query: Any) -> None:
 
 def draw(name: str, result: Any, query: Any, path: Path, session: Session) -> Path:
     """Draws the answer; returns the path."""
+    from service.rendering.figure import captioned
+
     made = _function(PICTURES[name])
-    synthetic = True in session.lake.read("risk_factors", ["synthetic"])["synthetic"].to_pylist()
-    with marked("The lake holds synthetic market data." if synthetic else ""):
+    with captioned(*_around(result, query, session)):
         return Path(made(result, path, query, session) if name in _OF_SESSION else made(result, path) or path)
+
+
+def _around(result: Any, query: Any, session: Session) -> tuple[list[str], list[str]]:
+    """What stands below the title of a picture, and at its foot: days, scenarios, filters, book, coverage, receipt, synthetic data.
+
+    The scenarios stand at the foot where they are the standard, and below the title where they are not.
+    """
+    from aggregation.receipts import parts_of
+    from aggregation.synthetic import rests_on_synthetic
+    from service.rendering import display
+    from service.rendering.figure import SYNTHETIC
+
+    receipt = result.receipt
+    asked, parts = receipt["question"], parts_of(receipt)
+    points = [p if isinstance(p, Mapping) else {"as_of": p} for k in ("as_of", "from", "to") if (p := asked.get(k))]
+    below = [f"{' to '.join(str(p['as_of']) for p in points)} in {query.currency}"]
+    scenarios = display.scenario_lines(receipt)
+    special = any(display.apart(p) for p in parts if "scenario_set_name" in p)
+    books = sorted({p["positions_date"] for p in parts if p.get("positions_date")})
+    branches = [f"branch {b}" for p in (asked, *points) if (b := p.get("branch"))]
+    book = ", ".join(dict.fromkeys([" to ".join(dict.fromkeys(books[:1] + books[-1:])), *branches]))
+    found = getattr(result, "coverage", ())
+    coverages = found if isinstance(found, tuple) else (found,)
+    foot = [
+        *(() if special else scenarios),
+        f"Positions of {book}: {'; '.join(map(str, query.where)) or 'all'}",
+        *dict.fromkeys(display.covered(c) for c in coverages if c.status != "complete"),
+        f"Receipt {receipt['receipt_digest'][:_DIGEST]}",
+    ]
+    if rests_on_synthetic(session, [dt.date.fromisoformat(b) for b in books], query):
+        foot.append(SYNTHETIC)
+    return [*below, *(scenarios if special else ())], foot
 
 
 def show_plan(plan: Plan) -> None:

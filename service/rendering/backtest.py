@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from aggregation.measures import asked_measures
 from service.rendering import display, pictures
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ def draw_backtest(result: BacktestResult, path: Path) -> Path:
     days = [row["day"] for row in total.days]
     kinds = [j.pnl for j in total.levels[0].by_pnl]
     lines = {
-        f"-VaR {level.level}": [
+        f"minus {pictures.in_words(f'var_{level.level}')}": [
             None if row[f"var_{level.level}"] is None else -row[f"var_{level.level}"] for row in total.days
         ]
         for level in total.levels
@@ -128,7 +129,12 @@ def draw_backtest(result: BacktestResult, path: Path) -> Path:
     missing = [
         row["day"] for row in total.days if any(row[f"{k}_pnl"] is None or row[f"var_{strict}"] is None for k in kinds)
     ]
-    dots = {f"exceptions of {strict} ({len(marked)})": ([d for d, _ in marked], [v for _, v in marked])}
+    dots = {
+        f"exceptions of {pictures.in_words(f'var_{strict}')} ({len(marked)})": (
+            [d for d, _ in marked],
+            [v for _, v in marked],
+        )
+    }
     if missing:
         dots[f"missing, counted as exceptions ({len(missing)})"] = (missing, [0.0] * len(missing))
     light = next(x for x in total.levels if x.level == strict).traffic_light
@@ -136,8 +142,8 @@ def draw_backtest(result: BacktestResult, path: Path) -> Path:
         path,
         days,
         lines,
-        title=f"{_span(total)}: {light.zone} in the last {light.days} days",
-        unit=result.query.currency,
+        title=f"{_span(total)}: {light.zone} in the last {light.days:,} day{'s' * (light.days != 1)}",
+        unit=f"{result.query.currency}, gains positive",
         dots=dots,
         points=points,
         dates_are="day of the P&L; its VaR is that of the tested day before",
@@ -162,15 +168,17 @@ def draw_series(result: SeriesResult, path: Path) -> Path:
     skipped = {"date", "status", "reason", "positions", "covered", "failed", "missing", "base_value"}
     measures = [f.name for f in total.schema if f.name not in skipped and str(f.type) == "double"]
     dates = total["date"].to_pylist()
-    span = f"{result.first} to {result.last}"
+    units = {a.name: pictures.unit_of(a, result.query.currency) for a in asked_measures(result.query)}
+    unit = units[measures[0]] if by else " or ".join(sorted(set(units.values())))
     if not by:
-        lines = {m: total[m].to_pylist() for m in measures}
-        return pictures.time_line(path, dates, lines, title=span, unit=result.query.currency)
+        lines = {pictures.in_words(m): total[m].to_pylist() for m in measures}
+        return pictures.time_line(path, dates, lines, title=f"{', '.join(lines)} day by day", unit=unit)
     values: dict[tuple[Any, ...], dict[Any, float | None]] = {}
     for row in result.rows.to_pylist():
         values.setdefault(tuple(row[b] for b in by), {})[row["date"]] = row[measures[0]]
     known = {k: v for k, v in values.items() if any(x is not None for x in v.values())}
     greatest = sorted(known, key=lambda k: -max(abs(x) for x in known[k].values() if x is not None))[:_SHOWN_LINES]
-    lines = {", ".join(x or "(none)" for x in k): [known[k].get(d) for d in dates] for k in greatest}
-    of = f", {len(greatest)} of {len(known)} groups" if len(known) > len(greatest) else ""
-    return pictures.time_line(path, dates, lines, title=f"{measures[0]}, {span}{of}", unit=result.query.currency)
+    lines = {" / ".join(x or "(none)" for x in k): [known[k].get(d) for d in dates] for k in greatest}
+    of = f", the {len(greatest)} greatest of {len(known):,}" if len(known) > len(greatest) else ""
+    title = f"{pictures.in_words(measures[0])}{pictures.by_words(by)}, day by day{of}"
+    return pictures.time_line(path, dates, lines, title=title, unit=unit)

@@ -46,8 +46,8 @@ def plot_pnl_explain(result: PnlExplain, path: Path) -> Path:
         None,
         steps,
         ("change", total["change"] or 0.0),
-        title=f"Change of value, {request.from_} to {request.to}",
-        unit=request.currency,
+        title="Change of value by cause",
+        unit=f"{request.currency}, gains positive",
         gains=True,
     )
 
@@ -74,11 +74,15 @@ def show_drivers(result: DriversResult) -> None:
 
 def plot_drivers(result: DriversResult, path: Path) -> Path:
     """A bar a driver and one of the rest."""
-    names = [*(d.text for d in result.drivers), "rest"]
-    values = [*(d.figures["change"] for d in result.drivers), result.rest["change"]]
-    dates = " to ".join(str(q.as_of) for q in result.queries)
-    title = f"Drivers of {result.measure}, {dates}"
-    return pictures.contribution_bars(path, names, values, title=title, unit=result.queries[0].currency)
+    change = "the change of " if len(result.queries) > 1 else ""
+    return pictures.contribution_bars(
+        path,
+        [f"{i} {d.text}" for i, d in enumerate(result.drivers, 1)],  # some are said to be without those of a number
+        [d.figures["change"] for d in result.drivers],
+        title=f"What drives {change}{pictures.in_words(result.measure)}",
+        unit=f"{result.queries[0].currency}, losses positive",
+        whole=("rest", result.rest["change"]),
+    )
 
 
 def show_reconciliation(result: Reconciliation) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lake.errors import BadInput
+from aggregation.measures import asked_measures
 from service.rendering import display, pictures, tables
 
 if TYPE_CHECKING:
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from aggregation.contributions.risk_classes import RiskClassResult
     from aggregation.stress.stressed_var import StressedResult
 
-MOST_BARS = 60
 SHOWN_FACTORS = 20
 _FIGURES = (
     "component",
@@ -53,21 +52,19 @@ def show_contributions(result: ContributionResult) -> None:
 
 
 def plot_contributions(result: ContributionResult, path: Path) -> Path:
-    """A bar a group, the greatest component on top, the rest below."""
+    """A bar a group, the greatest component on top, the rest below them."""
     query = result.query
-    rows = [r for r in result.rows.to_pylist() if r["component"] is not None]
-    if not query.by or not rows:
-        raise BadInput("There is nothing to draw: give --by, and groups with a number.")
-    if len(rows) > MOST_BARS:
-        raise BadInput(f"{len(rows):,} bars cannot be read; give --top, such as --top 20, for {MOST_BARS} at most.")
-    rows.sort(key=lambda r: (r.get("part") == "rest", -r["component"]))
+    rows = sorted(result.rows.to_pylist() if query.by else [], key=lambda r: -(r["component"] or 0.0))
+    members, rest = ([r for r in rows if (r.get("part") == "rest") == is_rest] for is_rest in (False, True))
+    asked = asked_measures(query)[0]
     return pictures.contribution_bars(
         path,
-        [_label(r, query.by) for r in rows],
-        [r["component"] for r in rows],
-        title=f"Contributions to {query.measures[0]} {query.levels[0]} of {query.as_of}, {query.form} form",
+        [pictures.member(r, query.by) for r in members],
+        [r["component"] for r in members],
+        title=f"Contributions to {pictures.in_words(asked.name)}{pictures.by_words(query.by)}, {query.form} form",
         unit=f"{query.currency}, losses positive",
-        intervals=[(r["component_low"], r["component_high"]) for r in rows] if query.interval is not None else None,
+        intervals=[(r["component_low"], r["component_high"]) for r in members] if query.interval is not None else None,
+        whole=("(rest)", rest[0]["component"]) if rest else None,
     )
 
 
@@ -112,18 +109,17 @@ def plot_parametric(result: ParametricResult, path: Path) -> Path:
     """A bar a group, or a risk factor where there are no groups; the greatest component on top."""
     query = result.query
     if query.by:
-        rows = sorted((r for r in result.rows.to_pylist() if r["covered"]), key=lambda r: -r["component"])
-        named = [(" / ".join(str(r[d]) for d in query.by), r["component"]) for r in rows]
+        rows = sorted(result.rows.to_pylist(), key=lambda r: -(r["component"] or 0.0))
+        named, what = [(pictures.member(r, query.by), r["component"]) for r in rows], pictures.by_words(query.by)
     else:
-        named = [(r["risk_factor"], r["component"]) for r in result.factors.slice(0, SHOWN_FACTORS).to_pylist()]
-    if not named or len(named) > MOST_BARS:
-        raise BadInput(f"{len(named):,} bars cannot be drawn; ask for groups, {MOST_BARS} at most.")
-    names, values = zip(*named, strict=True)
+        rows = sorted(result.factors.slice(0, SHOWN_FACTORS).to_pylist(), key=lambda r: -r["component"])
+        named = [(r["risk_factor"], r["component"]) for r in rows]
+        what = f" by risk factor, {len(rows)} of {result.factors.num_rows:,}"
     return pictures.contribution_bars(
         path,
-        names,
-        values,
-        title=f"Parametric {query.measure} {query.level} of {query.as_of}, delta-normal components",
+        [name for name, _ in named],
+        [value for _, value in named],
+        title=f"Parametric {pictures.in_words(f'{query.measure}_{query.level}')}, delta-normal components{what}",
         unit=f"{query.currency}, losses positive",
     )
 
@@ -146,10 +142,6 @@ def show_stressed(result: StressedResult) -> None:
     how = "the worst window, searched" if result.searched else "as given"
     display.say(f"Stress period {result.first} to {result.last} ({how}); _from is current, _to is stressed.")
     tables.show_comparison(result.comparison)
-
-
-def _label(row: Mapping[str, Any], by: Sequence[str]) -> str:
-    return "(rest)" if row.get("part") == "rest" else " / ".join("(none)" if row[d] is None else row[d] for d in by)
 
 
 def _named(row: Mapping[str, Any], by: Sequence[str]) -> dict[str, Any]:

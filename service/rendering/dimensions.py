@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,7 +11,6 @@ from aggregation.risk.drill import DrillResult
 from aggregation.risk.pivot import PART, PivotResult
 from aggregation.risk.table import LEVEL, OTHERS
 from aggregation.types import RiskResult, TableQuery
-from lake.errors import BadInput
 from lake.landing.hierarchies import HierarchiesReport
 from service.rendering import display, pictures
 from service.rendering.tables import show_basis, show_result
@@ -118,15 +116,15 @@ def show_drill(result: DrillResult) -> None:
 
 def plot_drill(result: DrillResult, path: Path) -> Path:
     """A bar a trade or contract of the page."""
-    key = "trade" if result.query.per == "trade" else "contract_id"
-    rows = [r for r in itertools.islice(result.rows.to_pylist(), 60) if r["contribution"] is not None]
-    if not rows:
-        raise BadInput("There is nothing to draw: none of these rows is covered.")
+    about = ("trade", "instrument") if result.query.per == "trade" else ("instrument_type", "contract_id")
+    rows = result.rows.slice(0, pictures.MOST_BARS).to_pylist()
+    first = result.query.first
     return pictures.contribution_bars(
         path,
-        [str(r[key])[:24] for r in rows],
+        [" ".join(r[c][:12] if c == "contract_id" else r[c] for c in about if r.get(c)) for r in rows],
         [r["contribution"] for r in rows],
-        title=f"Contributions to {result.measure}, {result.query.as_of}",
+        title=f"Contributions to {pictures.in_words(result.measure)}, {result.query.per}s {first + 1:,} to "
+        f"{first + len(rows):,} of {result.count:,}",
         unit=f"{result.query.currency}, losses positive",
     )
 

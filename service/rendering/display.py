@@ -74,6 +74,11 @@ def scenario_lines(receipt: Mapping[str, Any]) -> list[str]:
     return list(lines if len(lines) <= 2 else dict.fromkeys(scenarios_of(p, day=False) for p in parts))
 
 
+def covered(coverage: Any) -> str:
+    """How many positions a number rests on."""
+    return f"{coverage.covered:,} of {coverage.positions:,} positions covered ({coverage.status})"
+
+
 def apart(receipt: Mapping[str, Any]) -> str:
     """Says of an answer from other scenarios than the standard's that it is; nothing of one that is from those."""
     standard = (receipt.get("standard") or {}).get("scenario_set")

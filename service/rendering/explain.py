@@ -84,6 +84,6 @@ def plot_explanation(result: ExplainResult | AttributionPathResult, path: Path) 
         (_point(one), result.before),
         steps,
         (_point(two), result.after),
-        title=f"{result.measure} from {_point(one)} to {_point(two)}",
-        unit=one.currency,
+        title=f"Why {pictures.in_words(result.measure)} changed, by cause",
+        unit=f"{one.currency}, losses positive",
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,9 +10,13 @@ from typing import Any
 import numpy as np
 
 from aggregation.stress.ladder import LadderResult
+from lake.errors import BadInput
 from scenarios.stress.language import amount_text
-from service.rendering import display
-from service.rendering.figure import figure
+from service.rendering import display, pictures
+from service.rendering.figure import figure, money
+
+_CELL = 0.95  # inches of a cell of a heat map
+_DARK = 0.45  # luma (ITU-R BT.601) of a colour on which black is hard to read
 
 
 def show_ladder(result: LadderResult) -> None:
@@ -54,38 +59,51 @@ def plot_ladder(result: LadderResult, path: Path) -> Path:
     """The total: lines over one axis, heat maps over two."""
     total = result.total.to_pydict()
     names = _figures(result)
-    query = result.query
-    with figure(path, width=5.5 * max(2, len(names))) as (drawn, place):
+    if all(v is None for name in names for v in total[name]):
+        raise BadInput("There is nothing to draw: none of the positions is covered.")
+    figures = " and ".join("P&L" if n == "pnl" else pictures.in_words(n) for n in names)
+    title = f"{figures} over moves of {' and '.join(map(_what, result.axes))}"
+    # a cell is as wide as its figure
+    width = max(5.5 * max(2, len(names)), len(names) * (2.0 + _CELL * len(set(total.get("second", ())))))
+    height = max(5.5, 2.5 + 0.3 * len(set(total["first"])) * (len(result.axes) - 1))
+    with figure(path, title, width=width, height=height) as (drawn, place):
         panels = drawn.subplots(1, len(names), squeeze=False)[0]
-        drawn.suptitle(f"Ladder of {query.as_of}, {query.currency} millions" + _filters(query))
         for axes, name in zip(panels, names, strict=True):
             _panel(drawn, axes, result, total, name)
     return place
 
 
-def _filters(query: Any) -> str:
-    return "".join(f", {f}" for f in query.where)
+def _what(axis: str) -> str:
+    """What an axis moves, without its amounts."""
+    return str(re.findall(r".*\]|\S+", axis)[0])
 
 
 def _panel(drawn: Any, axes: Any, result: LadderResult, total: Mapping[str, Any], name: str) -> None:
-    values = np.array([np.nan if v is None else v for v in total[name]]) / 1e6
-    title = "P&L, gains positive" if name == "pnl" else f"{name}, losses positive"
+    values = np.array([np.nan if v is None else v for v in total[name]])
+    signs = "P&L, {}, gains positive" if name == "pnl" else f"{pictures.in_words(name)}, {{}}, losses positive"
+    unit = signs.format(result.query.currency)
     first = sorted(set(total["first"]))
-    axes.set_title(title)
     if len(result.axes) == 1:
         axes.plot(first, values, marker="o")
         axes.axhline(0, color="0.6", linewidth=0.8)
         axes.set_xlabel(result.axes[0])
+        money(axes, "y", unit)
         return
     second = sorted(set(total["second"]))
     grid = values.reshape(len(first), len(second))
-    most = np.nanmax(np.abs(grid)) or 1.0
+    most = np.nanmax(np.abs(grid), initial=0.0) or 1.0
     colours = {"cmap": "RdYlGn", "vmin": -most, "vmax": most} if name == "pnl" else {"cmap": "OrRd"}
     image = axes.imshow(grid, origin="lower", aspect="auto", **colours)
     axes.set_xticks(range(len(second)), [amount_text(v, result.units[1]) for v in second])
     axes.set_yticks(range(len(first)), [amount_text(v, result.units[0]) for v in first])
-    axes.set_xlabel(result.axes[1].split(" ")[0])
-    axes.set_ylabel(result.axes[0].split(" ")[0])
+    axes.set_xlabel(_what(result.axes[1]))
+    axes.set_ylabel(_what(result.axes[0]))
+    write = money(drawn.colorbar(image, ax=axes).ax, "y", unit)
     for i, j in np.ndindex(grid.shape):
-        axes.text(j, i, f"{grid[i, j]:,.1f}", ha="center", va="center", fontsize=8)
-    drawn.colorbar(image, ax=axes)
+        at = float(grid[i, j])
+        if np.isnan(at):
+            axes.text(j, i, "-", ha="center", va="center", fontsize=8)
+            continue
+        red, green, blue, _ = image.cmap(image.norm(at))
+        ink = "white" if 0.299 * red + 0.587 * green + 0.114 * blue < _DARK else "black"
+        axes.text(j, i, write(at), ha="center", va="center", fontsize=8, color=ink)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +13,13 @@ from lake.arrays import Floats
 from lake.errors import BadInput
 from scenarios.stress.preview import sparkline
 from scenarios.types import ScenarioSet
-from service.rendering.figure import figure
+from service.rendering import display
+from service.rendering.figure import SYNTHETIC, captioned, figure, name_dates, name_lines
 
 MOST_SCENARIOS = 10_000  # of a large set the first are drawn
 SHOWN = 15
 _BINS = 12
+_MOVE = "move, % of the level (rates: percentage points)"
 
 
 def moves_of(s: ScenarioSet) -> tuple[list[str], Floats, Floats]:
@@ -63,22 +67,48 @@ def plot_scenario_set(s: ScenarioSet, path: str | Path) -> Path:
     names, moves, _ = moves_of(s)
     if not names:
         raise BadInput(f"Scenario set {s.name} moves no risk factor; there is nothing to draw.")
-    with figure(path, width=12.0) as (drawn, place):
-        ranges, lines = drawn.subplots(1, 2)
-        drawn.suptitle(f"{s.name}, {s.n_scenarios:,} scenarios on the market of {s.market_date}")
-        shown = min(SHOWN, len(names))
-        low, middle, high = np.percentile(moves[:shown], (1, 50, 99), axis=1)
-        places = np.arange(shown)[::-1]
-        ranges.hlines(places, moves[:shown].min(axis=1), moves[:shown].max(axis=1), color="0.75", label="least to most")
-        ranges.hlines(places, low, high, color="C0", linewidth=5, label="1st to 99th percentile")
-        ranges.plot(middle, places, "o", color="C1", label="median")
-        ranges.set_yticks(places, names[:shown])
-        ranges.set_xlabel("move, % of the level (rates: percentage points)")
-        ranges.set_title(f"widest {shown} of {len(names)} factors")
-        ranges.legend(loc="lower right")
-        for name, values in list(zip(names, moves, strict=True))[:3]:
-            lines.plot(values, linewidth=0.9, marker="o" if len(values) < 30 else "", label=name)
-        lines.set_title(f"scenario by scenario, {s.labels[0]} to {s.labels[moves.shape[1] - 1]}")
-        lines.set_xlabel("scenario")
-        lines.legend()
+    drawn_of = f"the first {moves.shape[1]:,} drawn, of " if moves.shape[1] < s.n_scenarios else ""
+    about = {"scenario_count": s.n_scenarios, "scenario_set_name": s.name, "market_date": s.market_date}
+    days = _days(s.labels)
+    about |= {"method": s.method, "horizon_days": s.horizon_days, "window": days and f"{days[0]} to {days[-1]}"}
+    synthetic = any(s.index.factors[r].synthetic for r in np.flatnonzero(s.shocked))
+    foot = [f"Scenario set {s.scenario_set_id}, version {s.version}", *([SYNTHETIC] if synthetic else [])]
+    title = f"Moves of the scenarios of {s.name}"
+    with captioned([drawn_of + display.scenarios_of(about)], foot), figure(path, title, width=12.0) as (drawn, place):
+        _draw(drawn, days, names, moves)
     return place
+
+
+def _days(labels: Sequence[str]) -> list[dt.date] | None:
+    """The days that the scenarios are named by; None where they are not."""
+    try:
+        return [dt.date.fromisoformat(label) for label in labels]
+    except ValueError:
+        return None
+
+
+def _draw(drawn: Any, days: Sequence[dt.date] | None, names: list[str], moves: Floats) -> None:
+    ranges, lines = drawn.subplots(1, 2)
+    shown = min(SHOWN, len(names))
+    low, middle, high = np.percentile(moves[:shown], (1, 50, 99), axis=1)
+    places = np.arange(shown)[::-1]
+    ranges.hlines(places, moves[:shown].min(axis=1), moves[:shown].max(axis=1), color="0.75", label="least to most")
+    ranges.hlines(places, low, high, color="C0", linewidth=5, label="1st to 99th percentile")
+    ranges.plot(middle, places, "o", color="C1", label="median")
+    ranges.set_yticks(places, names[:shown])
+    ranges.set_title(f"widest {shown} of {len(names):,} factors", fontsize=10)
+    ranges.legend(loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=3, fontsize=9)
+    ranges.set_xlabel(_MOVE)
+    n = moves.shape[1]
+    for name, values in list(zip(names, moves, strict=True))[:3]:
+        lines.plot(
+            days[:n] if days else np.arange(1, n + 1), values, linewidth=0.9, marker="o" if n < 30 else "", label=name
+        )
+    lines.set_title("the widest, scenario by scenario", fontsize=10)
+    lines.set_ylabel(_MOVE)
+    if days:
+        name_dates(lines, days[:n])
+    else:
+        lines.set_xlabel("scenario, the first is 1")
+        lines.locator_params(axis="x", integer=True)
+    name_lines(lines, 3)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from aggregation.measures import asked_measures
+from aggregation.measures import AskedMeasure, asked_measures
 from aggregation.risk.scenario_pnl import PnlQuery, PnlResult, run_pnl
+from aggregation.risk.table import LEVEL, OTHERS
 from aggregation.session import Session
 from aggregation.types import RiskQuery, RiskResult, Scope
 from lake.errors import BadInput
@@ -14,6 +15,7 @@ from service.rendering import display, pictures
 from service.rendering.tables import show_basis
 
 _BAR = 40  # characters of the longest bar
+_BINS = 50  # of a picture where the question names no number
 
 
 def show_pnl(result: PnlResult) -> None:
@@ -30,44 +32,64 @@ def show_pnl(result: PnlResult) -> None:
     show_basis(result)
 
 
-def _histogram(result: PnlResult, path: Path, marks: Mapping[str, float], bins: int = pictures.BINS) -> Path:
-    """The distribution of the total as a histogram; `marks` are P&L by name."""
-    pnl = result.total["pnl"].drop_null().to_numpy()
-    if len(pnl) == 0:
-        raise BadInput("There is no picture to draw: none of the positions is covered.")
-    query, receipt = result.query, result.receipt
+def _histogram(result: PnlResult, path: Path, title: str, marks: Mapping[str, tuple[float, float]]) -> Path:
+    """The bins of the total; `marks` are figures and their P&L by name."""
+    bins, query = result.total, result.query
+    if bins["low"].null_count:
+        raise BadInput("There is nothing to draw: none of the positions is covered.")
     # where scenarios carry weights the bars show their probability and not their number
-    weights = result.total["probability"].to_numpy() if receipt["weighted"] else None
+    heights = "probability" if result.receipt["weighted"] else "count"
     return pictures.histogram(
         path,
-        pnl,
-        title=f"P&L on {query.as_of} in {receipt['scenario_count']:,} scenarios of {receipt['scenario_set_name']}",
-        unit=f"P&L, {query.currency}",
+        [*bins["low"].to_pylist(), bins["high"][-1].as_py()],
+        bins[heights].to_pylist(),
+        title=title,
+        unit=f"P&L, {query.currency}, gains positive",
+        heights_are="scenarios" if heights == "count" else heights,
         marks=marks,
-        weights=weights,
-        bins=bins,
     )
 
 
 def plot_pnl(result: PnlResult, path: Path, query: PnlQuery, session: Session) -> Path:
-    """The distribution of the total over all scenarios."""
+    """The distribution of the total over all scenarios; counted as the answer counts it where it is a histogram."""
     if query.scenarios:
         raise BadInput("The picture is of the distribution over all scenarios; leave the scenarios out.")
-    whole = query.model_copy(update={"by": (), "worst": None, "histogram": None})
-    drawn = result if whole == query else run_pnl(session.lake, whole, cache=session.cache)
-    return _histogram(drawn, path, {}, query.histogram or pictures.BINS)
+    if query.histogram is None:
+        whole = query.model_copy(update={"by": (), "worst": None, "histogram": _BINS})
+        result = run_pnl(session.lake, whole, cache=session.cache)
+    worst = f", the {query.worst:,} worst" if query.histogram and query.worst else ""
+    return _histogram(result, path, f"P&L by scenario{worst}", {})
 
 
 def plot_var(result: RiskResult, path: Path, query: RiskQuery, session: Session) -> Path:
-    """The distribution of the total of a query, with every figure of money that was asked for at its place.
+    """By group a bar of the first measure; else the distribution of the total, with every figure of money that was asked for at its place.
 
     A volatility has no place in it, and a figure scaled to another horizon has its place in another distribution.
     """
-    marks = {}
-    for a in asked_measures(query):
+    asked = asked_measures(query)
+    if query.by:
+        return _group_bars(result, path, query, asked[0])
+    marks, words = {}, []
+    for a in asked:
         value = result.total[a.name]
         if a.measure.of_money and value is not None and a.measure.name != "volatility" and a.scale_to_days is None:
             gain = a.tail == "gain" or a.measure.name == "mean"
-            marks[f"{a.name} {value:,.0f}"] = value if gain else -value
-    whole = {name: getattr(query, name) for name in Scope.model_fields} | {"by": ()}
-    return _histogram(run_pnl(session.lake, PnlQuery(**whole), cache=session.cache), path, marks)
+            words.append(pictures.in_words(a.name))
+            marks[words[-1]] = (value, value if gain else -value)
+    whole = {name: getattr(query, name) for name in Scope.model_fields} | {"histogram": _BINS}
+    title = f"P&L by scenario{' with ' * bool(words)}{', '.join(words)}"
+    return _histogram(run_pnl(session.lake, PnlQuery(**whole), cache=session.cache), path, title, marks)
+
+
+def _group_bars(result: RiskResult, path: Path, query: RiskQuery, asked: AskedMeasure) -> Path:
+    """The groups in the order of the answer, and the total, which is not their sum."""
+    rows = [r for r in result.rows.to_pylist() if r.get(LEVEL, len(query.by)) == len(query.by)]
+    return pictures.contribution_bars(
+        path,
+        [f"{r[OTHERS]:,} others" if r.get(OTHERS) else pictures.member(r, query.by) for r in rows],
+        [r[asked.name] for r in rows],
+        title=f"{pictures.in_words(asked.name)}{pictures.by_words(query.by)}",
+        unit=pictures.unit_of(asked, query.currency),
+        intervals=[tuple(r[end] for end in asked.interval_names) for r in rows] if query.interval is not None else None,
+        whole=("Total", result.total[asked.name]),
+    )

@@ -80,10 +80,10 @@ def show_result(result: RiskResult) -> None:
 
 def show_basis(result: Any, how: str = "") -> None:
     """Coverage, scenarios, valuation set and notes of an answer; how : how its numbers were read, where there is something to say."""
-    c, receipt = result.coverage, result.receipt
+    receipt = result.receipt
     read = f"{how}; " if how else ""
     display.say(
-        f"{c.covered:,} of {c.positions:,} positions covered ({c.status}); "
+        f"{display.covered(result.coverage)}; "
         f"{display.scenarios_of(receipt)}; {read}"
         f"valuation set {receipt['valuation_set_id'][:12]}..."
     )

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from aggregation.measures import asked_measures
 from lake.errors import BadInput
 from service.rendering import display, pictures
 
@@ -65,14 +66,14 @@ def plot_what_if(result: WhatIf, path: Path, limit: float | None = None) -> None
         steps = [*shown, (f"{len(rest)} others", sum(v for _, v in rest))] if rest else shown
     bent = after - before - sum(v for _, v in steps)
     steps.append(("beyond the slopes" if steps else "the changes", bent))
-    unit = f"{name} in {result.query.currency}"
+    what, asked = pictures.in_words(name), {a.name: a for a in asked_measures(result.query)}
     pictures.waterfall(
         path,
         ("before", before),
         steps,
         ("after", after),
-        title=f"{'What-if' if limit is None else 'The way under the limit'} on {result.query.as_of}",
-        unit=unit,
+        title=f"What-if: {what} before and after" if limit is None else f"The way of {what} under its limit",
+        unit=pictures.unit_of(asked[name], result.query.currency),
         limit=limit,
     )
 

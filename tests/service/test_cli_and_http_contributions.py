@@ -49,7 +49,7 @@ class TestCommand:
         done = varlake(*ASKED, "--by", "desk", "--plot", file, lake=valued_lake)
         assert done.returncode == 0, done.stderr
         assert "Equities" in file.read_text()
-        assert "Contributions to es 0.9" in file.read_text()
+        assert "Contributions to 90% ES by desk" in file.read_text()
 
     @pytest.mark.parametrize(
         ("more", "says"),

@@ -54,7 +54,9 @@ class TestCommand:
     def test_pictures(self, valued_lake: Path, tmp_path: Path) -> None:
         whole, tail = tmp_path / "pnl.svg", tmp_path / "tail.png"
         assert varlake("pnl", "--as-of", MONDAY, "--plot", whole, lake=valued_lake).returncode == 0
-        assert f"P&amp;L on {MONDAY} in {SCENARIOS} scenarios" in whole.read_text(encoding="utf-8")
+        text = whole.read_text(encoding="utf-8")
+        assert "P&amp;L by scenario" in text
+        assert f"{SCENARIOS} scenarios of historical-{SCENARIOS}" in text
         done = varlake("pnl", "--as-of", MONDAY, "--by", "desk", "--worst", 2, "--plot", tail, lake=valued_lake)
         assert f"Wrote {tail}" in done.stderr
         assert tail.read_bytes().startswith(b"\x89PNG")
@@ -68,8 +70,8 @@ class TestCommand:
             Lake.open(valued_lake), RiskQuery(as_of=MONDAY, levels=("0.9",), measures=("var", "mean"))
         ).total
         text = picture.read_text(encoding="utf-8")
-        for name in ("var_0.9", "mean"):
-            assert f"{name} {total[name]:,.0f}" in text
+        for name, words in (("var_0.9", "90% VaR"), ("mean", "mean")):
+            assert f"{words} {total[name]:,.0f}" in text
         assert "volatility" not in text
 
     @pytest.mark.parametrize(

@@ -396,8 +396,8 @@ class TestCommandLine:
         short = answer("backtest", *named, lake=lake)
         assert short["query"]["scenario_set"] == "short"
         assert short["nodes"][0]["levels"][0]["by_pnl"][0]["missing"] == 0
-        assert "-VaR 0.95" in picture.read_text()
-        assert "exceptions of 0.95" in picture.read_text()
+        assert "minus 95% VaR" in picture.read_text()
+        assert "exceptions of 95% VaR" in picture.read_text()
         assert f"VaR of {DAYS[11]} to {DAYS[-2]} against P&amp;L of {DAYS[12]} to {LAST}" in picture.read_text()
         assert "its VaR is that of the tested day before" in picture.read_text()
 

@@ -213,7 +213,7 @@ def test_pictures(lake: Lake, tmp_path: Path) -> None:
     shown = preview(lake.snapshot(), StressDefinition(market_date=DAY, text=TEXT), "test")
     drawing = plot_preview(shown, tmp_path / "a.svg").read_text()
     assert "EQ:AAPL" in drawing
-    assert "USD after" in drawing
+    assert "dashed before and solid after" in drawing
     assert plot_preview(shown, tmp_path / "b.svg").read_text() == drawing
     assert plot_preview(shown, tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
     with pytest.raises(BadInput, match="svg"):
