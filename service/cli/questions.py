@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from aggregation import questions
-from lake.errors import BadInput, NotValued
+from lake.errors import BadInput, NotValued, unknown
 from service.parameters import Parameter, assemble, parameters_of
 from service.rendering.answers import PICTURES
 
@@ -60,7 +60,17 @@ def _common_options(name: str) -> list[click.Option]:
     if name in ON_SPARK:
         where = "Where vectors are added up: auto, in-process, streamed or spark; the same bits."
         options.append(click.Option(["--reduce"], default="auto", help=where))
+    columns = "Columns of the tables, comma separated, or all; default those that fit the terminal."
+    options.append(click.Option([columns_option(name), "shown"], multiple=True, metavar="TEXT...", help=columns))
+    units = "Money in the tables in units of 1, thousand or million; default 1. Files and JSON have full figures."
+    options.append(click.Option(["--units"], default="1", help=units))
     return [*options, *lake_and_json()]
+
+
+def columns_option(name: str) -> str:
+    """The option for the columns of a question's tables, which a cross table has another name for."""
+    fields = questions.question(name).query.model_fields
+    return "--table-columns" if "columns" in fields else "--columns"
 
 
 # the endings of `service.encoding.FILES`, which brings Arrow: options are made without it
@@ -192,6 +202,8 @@ def _run(name: str, given: dict[str, Any]) -> None:
             raise BadInput(
                 f"--{ending} {file} cannot be written: there is no folder {file.parent}. Name one that is there."
             )
+    if given["units"] not in display.UNITS:
+        raise unknown("unit of money", given["units"], display.UNITS, pointer="--units")
     settings, lake = open_lake(given["lake"])
     asked = questions.read(name, assemble(model, values))
     cache = operations.vector_cache(settings, lake, given.get("reduce"))
@@ -212,7 +224,9 @@ def _run(name: str, given: dict[str, Any]) -> None:
     if given["as_json"]:
         display.print_json(result.to_dict())
     else:
-        answers.show(name, result, query)
+        columns = [c.strip() for text in given["shown"] for c in text.split(",") if c.strip()]
+        with display.layout(columns, given["units"], columns_option(name)):
+            answers.show(name, result, query)
     for ending in _FILES:
         if given[ending] is not None:
             _write(result, ending, given[ending])
