@@ -57,6 +57,7 @@ PICTURES: Mapping[str, str] = {
     "what-if": "whatif:plot_what_if",
     "limit-hedge": "whatif:plot_limit_hedge",
     "backtest": "backtest:draw_backtest",
+    "stress": "ladder:plot_stress",
     "ladder": "ladder:plot_ladder",
 }
 # shown by functions that do not say which scenarios they rest on

@@ -178,7 +178,7 @@ def print_table(
     columns = list(columns or (rows[0] if rows else last or {}))
     asked.seen.update(dict.fromkeys(columns))
     everything = [*rows, *([] if last is None else [last])]
-    cells = {c: [_cell(r.get(c), c in money) for r in everything] for c in columns}
+    cells = {c: [cell(r.get(c), c in money) for r in everything] for c in columns}
     if last is not None:
         for c in (c for c in columns if last.get(c) is None):
             cells[c][-1] = ""
@@ -229,9 +229,10 @@ def _wide(sizes: Iterable[int]) -> int:
     return sum(every) + len(_GAP) * (len(every) - 1)
 
 
-def _cell(value: Any, money: bool) -> str:
+def cell(value: Any, money: bool = True) -> str:
+    """As `text`; money in the unit that was asked for."""
     asked = _LAYOUT.get() or _Layout()
-    if not money or asked.unit == "1" or not isinstance(value, _RIGHT):
+    if not money or asked.unit == "1" or isinstance(value, bool) or not isinstance(value, _RIGHT):
         return text(value)
     divisor, decimals = UNITS[asked.unit]
     return f"{float(value) / divisor:z,.{decimals}f}"
@@ -241,7 +242,7 @@ def print_pairs(pairs: Mapping[str, Any], *, title: str = "", money: Collection[
     """Name and value, one pair a line; money : the names of those in the unit of money."""
     _print_title(title, not pairs.keys().isdisjoint(money))
     if pairs:
-        _print(_pairs({k: _cell(v, k in money) for k, v in pairs.items()}, line_width(sys.stdout)))
+        _print(_pairs({k: cell(v, k in money) for k, v in pairs.items()}, line_width(sys.stdout)))
 
 
 def _pairs(pairs: Mapping[str, str], width: int | None) -> str:

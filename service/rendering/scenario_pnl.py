@@ -26,7 +26,13 @@ def show_pnl(result: PnlResult) -> None:
         shown = [{**r, "": "#" * round(_BAR * (r["count"] or 0) / max(most, 1))} for r in shown]
     whole = result.coverage.status == "complete"
     columns = [c for c in (shown[0] if shown else ()) if not (whole and c == "status")]
-    display.print_table(shown, columns, title=f"P&L on {display.heading(query, result.receipt)}, gains positive")
+    display.print_table(
+        shown,
+        columns,
+        title=f"P&L on {display.heading(query, result.receipt)}, gains positive",
+        first=(*query.by, "scenario", "pnl", "low", "high", "count"),
+        money=("pnl", "low", "high"),
+    )
     show_basis(result)
 
 

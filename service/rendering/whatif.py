@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from lake.errors import BadInput
 from service.rendering import display, pictures
+from service.rendering.tables import figures_first, money_of
 
 if TYPE_CHECKING:
     from aggregation.whatif.limit_hedge import LimitHedge
@@ -33,10 +34,20 @@ def show_what_if(result: WhatIf) -> None:
     rows = result.rows.to_pylist() if query.by else []
     label = {query.by[0]: "Total", "change": ""} if query.by else {}
     title = f"{display.heading(query, result.receipt)}{f', branch {query.branch}' if query.branch else ''}"
-    display.print_table(rows[:_SHOWN], columns, title=title, last={**result.total, **label})
+    first = figures_first(query, figures, "_incremental", "_after", "_before")
+    display.print_table(
+        rows[:_SHOWN],
+        columns,
+        title=title,
+        last={**result.total, **label},
+        first=first,
+        money=money_of(query, columns),
+    )
     items = result.items.to_pylist()
     alone = [c for c in result.items.column_names if not c.endswith("_standalone")]
-    display.print_table(items[:_SHOWN], alone, title="Each change by itself, on the total")
+    first = ["kind", "what", *(f for f in alone if f.endswith("_incremental"))]
+    title = "Each change by itself, on the total"
+    display.print_table(items[:_SHOWN], alone, title=title, first=first, money=money_of(query, alone))
     for what, n in (("groups", len(rows)), ("changes", len(items))):
         if n > _SHOWN:
             display.say(f"... and {n - _SHOWN:,} more {what}; --json gives all of them")
@@ -96,7 +107,7 @@ def show_limit_hedge(result: LimitHedge) -> None:
             "limit": result.request.limit,
             f"{name} after": result.after,
             **(
-                {f"interval at {query.interval}": f"{display.text(ends[0])} to {display.text(ends[1])}"}
+                {f"interval at {query.interval}": f"{display.cell(ends[0])} to {display.cell(ends[1])}"}
                 if known
                 else {}
             ),
@@ -105,6 +116,7 @@ def show_limit_hedge(result: LimitHedge) -> None:
             "cost at least": result.bound,
         },
         title=f"Limit hedge on {display.heading(query, result.receipt)}",
+        money=(f"{name} before", "limit", f"{name} after"),
     )
     if result.actions:
         display.print_table([dict(a) for a in result.actions], ("move", "action", "quantity", "share", "cost"))
