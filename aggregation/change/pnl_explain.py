@@ -35,7 +35,7 @@ from aggregation.types import Positions
 from lake.arrays import Bools, Floats, Ints
 from lake.canonical import canonical_json, digest
 from lake.dates import Day
-from lake.errors import BadInput
+from lake.errors import BadInput, counted
 from lake.progress import Progress, silent
 from lake.tables import Lake, Snapshot
 from scenarios.types import MissingRiskFactor, RiskClass
@@ -437,7 +437,11 @@ def _notes(path: MarketPath, total: Mapping[str, Any], units: UnitExplain, failu
             f"somewhere on the way: what they were worth stands in the line failed. {why}"
         )
     if n := int(units.matured.sum()):
-        notes.append(f"{n:,} contracts matured on the way: they are the cash they paid.")
+        one, many = (
+            "contract matured on the way: it is the cash it",
+            "contracts matured on the way: they are the cash they",
+        )
+        notes.append(f"{counted(n, one, many)} paid.")
     if path.only_one:
         names = f"{', '.join(path.only_one[:_SHOWN])}{f' and {len(path.only_one) - _SHOWN:,} more' * (len(path.only_one) > _SHOWN)}"
         notes.append(f"Risk factors that only one of the dates has, see the line factors: {names}.")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from lake.errors import validated
+from lake.errors import counted, validated
 from service.cli.options import (
     DateText,
     JsonOption,
@@ -97,7 +97,8 @@ def lake_command(lake: LakeOption = None, json: JsonOption = False) -> None:
     display.print_pairs({**summary, "positions dates": f"{len(dates)}: {dates[0]} to {dates[-1]}" if dates else "none"})
     if valued:
         display.print_table(
-            valued[-_SHOWN:], title=f"Valued: the last {min(len(valued), _SHOWN)} of {len(valued)} sets, by date"
+            valued[-_SHOWN:],
+            title=f"Valued: the last {min(len(valued), _SHOWN)} of {counted(len(valued), 'set')}, by date",
         )
     display.print_table(rows)
 

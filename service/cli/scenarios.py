@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lake.committer import Committer
-from lake.errors import BadInput, validated
+from lake.errors import BadInput, counted, validated
 from service.cli.options import (
     DateText,
     JsonOption,
@@ -81,7 +81,7 @@ def scenarios_list(lake: LakeOption = None, json: JsonOption = False) -> None:
             "created_at",
         ),
     ).to_pylist()
-    display.print_json(rows) if json else display.print_table(rows, title=f"{len(rows)} scenario sets")
+    display.print_json(rows) if json else display.print_table(rows, title=counted(len(rows), "scenario set"))
 
 
 @app.command("show")
@@ -244,7 +244,8 @@ def scenarios_check(
         display.say(
             "No faults."
             if report.ok
-            else f"{len(report.faults)} faults, {len(report.failed)} assertions that do not hold."
+            else f"{counted(len(report.faults), 'fault')}, "
+            f"{counted(len(report.failed), 'assertion that does', 'assertions that do')} not hold."
         )
     if not report.ok:
         raise typer.Exit(1)
@@ -263,7 +264,9 @@ def scenarios_diff(
 
     _, opened = open_lake(lake)
     rows = scenario_diff(opened.snapshot(), one, two, as_date(as_of, "--as-of") if as_of else None)
-    display.print_json(rows) if json else display.print_table(rows, title=f"{len(rows)} risk factors differ")
+    display.print_json(rows) if json else display.print_table(
+        rows, title=counted(len(rows), "risk factor differs", "risk factors differ")
+    )
 
 
 @app.command("export")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lake.errors import counted
 from service.rendering import display, pictures, tables
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ def show_backtest(result: BacktestResult) -> None:
     query, total = result.query, result.nodes[0]
     counts = [row for node in result.nodes for row in _counts(node)]
     first = ("node", "level", *(c for c in counts[0] if c.endswith(" exceptions")), "zone")
-    title = f"Backtest of {_span(total)}, {len(total.days)} days, in {query.currency}"
+    title = f"Backtest of {_span(total)}, {counted(len(total.days), 'day')}, in {query.currency}"
     display.print_table(counts, title=title, first=first)
     rows = [
         {"level": level.level, "P&L": judged.pnl, **_outcome(outcome)}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lake.errors import counted
 from service.rendering import display, pictures
 
 if TYPE_CHECKING:
@@ -90,7 +91,8 @@ def show_reconciliation(result: Reconciliation) -> None:
         money=("value", "distance"),
     )
     display.say(
-        f"{result.matches:,} of {result.tried:,} readings give {result.theirs.text} within {result.theirs.tolerance:g}; "
+        f"{result.matches:,} of {counted(result.tried, 'reading')} "
+        f"{'gives' if result.matches == 1 else 'give'} {result.theirs.text} within {result.theirs.tolerance:g}; "
         f"{result.by_chance:.2g} are to be expected by accident."
     )
     for note in result.notes:

@@ -13,7 +13,7 @@ from aggregation.risk.drill import DrillResult
 from aggregation.risk.pivot import PART, TOTAL, PivotResult
 from aggregation.risk.table import BOUND, LEVEL, OTHERS
 from aggregation.types import RiskResult, TableQuery
-from lake.errors import BadInput
+from lake.errors import BadInput, counted
 from lake.landing.hierarchies import HierarchiesReport
 from service.rendering import display, pictures
 from service.rendering.tables import money_of, show_basis, show_result
@@ -53,7 +53,7 @@ def _named(row: Mapping[str, Any], by: Sequence[str]) -> dict[str, Any]:
         if level:
             named[dimension] = ""
     if row.get(OTHERS):
-        named[by[level - 1]] = f"{row[OTHERS]:,} others"
+        named[by[level - 1]] = counted(row[OTHERS], "other")
         if LEVEL not in row:
             named |= dict.fromkeys(by[: level - 1], "")
     return named

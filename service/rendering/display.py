@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from lake.errors import VarlakeError, unknown
+from lake.errors import VarlakeError, counted, unknown
 from lake.progress import Progress as ProgressCallback
 from lake.progress import silent
 from scenarios.types import days_left_out, factors_left_out
@@ -128,9 +128,9 @@ def text(value: Any) -> str:
 def scenarios_of(receipt: Mapping[str, Any], *, day: bool = True) -> str:
     """The scenarios behind an answer: how many, of which set, method, horizon and window, and whether they are the standard."""
     count, days, window = receipt["scenario_count"], receipt["horizon_days"], receipt.get("window") if day else None
-    about = [receipt["method"], *([f"{days} day{'s' * (days != 1)}"] if days else []), *([window] if window else [])]
+    about = [receipt["method"], *([counted(days, "day")] if days else []), *([window] if window else [])]
     at = f" at {receipt['market_date']}" if day else ""
-    return f"{count:,} scenario{'s' * (count != 1)} of {receipt['scenario_set_name']} ({', '.join(about)}){at}{apart(receipt)}"
+    return f"{counted(count, 'scenario')} of {receipt['scenario_set_name']} ({', '.join(about)}){at}{apart(receipt)}"
 
 
 def scenario_lines(receipt: Mapping[str, Any]) -> list[str]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lake.errors import counted
 from service.rendering import display, pictures
 
 if TYPE_CHECKING:
@@ -70,10 +71,10 @@ def show_cause_drill(drilled: CauseDrillResult) -> None:
     """The largest parts of a cell and what the others add up to."""
     cell = ", ".join(f"{k}={v or ''}" for k, v in drilled.cell.items()) or "every cell"
     shown = drilled.rows.num_rows
-    title = f"{cell}: {shown:,} of {drilled.parts:,} parts"
+    title = f"{cell}: {shown:,} of {counted(drilled.parts, 'part')}"
     rows = drilled.rows.to_pylist()
     if drilled.parts > shown:
-        rows.append({drilled.rows.column_names[0]: f"{drilled.parts - shown:,} others", "value": drilled.others})
+        rows.append({drilled.rows.column_names[0]: counted(drilled.parts - shown, "other"), "value": drilled.others})
     last = {drilled.rows.column_names[0]: "Total", "value": drilled.value}
     money = ("value", "pnl_before", "pnl_after")
     names = drilled.rows.column_names

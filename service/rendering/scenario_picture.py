@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from lake.arrays import Floats
-from lake.errors import BadInput
+from lake.errors import BadInput, counted
 from scenarios.stress.preview import sparkline
 from scenarios.types import ScenarioSet
 from service.rendering.figure import figure
@@ -65,7 +65,7 @@ def plot_scenario_set(s: ScenarioSet, path: str | Path) -> Path:
         raise BadInput(f"Scenario set {s.name} moves no risk factor; there is nothing to draw.")
     with figure(path, width=12.0) as (drawn, place):
         ranges, lines = drawn.subplots(1, 2)
-        drawn.suptitle(f"{s.name}, {s.n_scenarios:,} scenarios on the market of {s.market_date}")
+        drawn.suptitle(f"{s.name}, {counted(s.n_scenarios, 'scenario')} on the market of {s.market_date}")
         shown = min(SHOWN, len(names))
         low, middle, high = np.percentile(moves[:shown], (1, 50, 99), axis=1)
         places = np.arange(shown)[::-1]

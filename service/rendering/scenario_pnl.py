@@ -9,7 +9,7 @@ from aggregation.measures import asked_measures
 from aggregation.risk.scenario_pnl import PnlQuery, PnlResult, run_pnl
 from aggregation.session import Session
 from aggregation.types import RiskQuery, RiskResult, Scope
-from lake.errors import BadInput
+from lake.errors import BadInput, counted
 from service.rendering import display, pictures
 from service.rendering.tables import show_basis
 
@@ -47,7 +47,7 @@ def _histogram(result: PnlResult, path: Path, marks: Mapping[str, float], bins: 
     return pictures.histogram(
         path,
         pnl,
-        title=f"P&L on {query.as_of} in {receipt['scenario_count']:,} scenarios of {receipt['scenario_set_name']}",
+        title=f"P&L on {query.as_of} in {counted(receipt['scenario_count'], 'scenario')} of {receipt['scenario_set_name']}",
         unit=f"P&L, {query.currency}",
         marks=marks,
         weights=weights,

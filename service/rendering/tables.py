@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from lake.errors import counted
 from service.rendering import display
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ def show_basis(result: Any, how: str = "") -> None:
     c, receipt = result.coverage, result.receipt
     read = f"{how}; " if how else ""
     display.say(
-        f"{c.covered:,} of {c.positions:,} positions covered ({c.status}); "
+        f"{c.covered:,} of {counted(c.positions, 'position')} covered ({c.status}); "
         f"{display.scenarios_of(receipt)}; {read}"
         f"valuation set {receipt['valuation_set_id'][:12]}..."
     )
@@ -168,7 +169,7 @@ def show_positions_reports(reports: Sequence[PositionsReport], *, json: bool) ->
     display.print_table([vars(d) for r in reports for d in r.dates], columns)
     for r in reports:
         display.say(
-            f"{r.path}: {r.read:,} read = {r.loaded:,} loaded + {r.rejected:,} rejected; {r.new_contracts:,} new contracts"
+            f"{r.path}: {r.read:,} read = {r.loaded:,} loaded + {r.rejected:,} rejected; {counted(r.new_contracts, 'new contract')}"
         )
         for note in r.notes:
             display.say(f"Note: {note}")
@@ -272,7 +273,7 @@ def show_reverse_stress(found: ReverseStress, query: ReverseStressRequest) -> No
     )
     moves = [m for m in found.moves if m.read][:SHOWN_REJECTIONS]
     display.print_table([vars(m) for m in moves], ("risk_factor_id", "base", "level", "move", "deviations", "share"))
-    days = f"Nearest of {found.days_compared:,} past days"
+    days = f"Nearest of {counted(found.days_compared, 'past day')}"
     display.print_table([vars(d) for d in found.days], title=days, money=("loss",))
 
 
@@ -285,7 +286,8 @@ def show_stress_period(found: StressPeriod, query: StressPeriodRequest) -> None:
     title = f"Windows by {query.measure} {query.level}, of {len(found.all_windows):,}, in {query.currency}"
     display.print_table(rows, title=title, money=("value",))
     display.say(
-        f"{found.coverage.covered:,} of {found.coverage.positions:,} positions covered; {len(found.excluded)} risk factors lack history."
+        f"{found.coverage.covered:,} of {counted(found.coverage.positions, 'position')} covered; "
+        f"{counted(len(found.excluded), 'risk factor lacks', 'risk factors lack')} history."
     )
 
 
@@ -294,7 +296,7 @@ def show_plausibility(scores: Sequence[Plausibility]) -> None:
     for s in scores:
         display.print_pairs(
             {
-                "distance": f"{s.distance:.4g} standard deviations over {s.moved} moved factors ({s.covariance})",
+                "distance": f"{s.distance:.4g} standard deviations over {counted(s.moved, 'moved factor')} ({s.covariance})",
                 "share of normal moves that are nearer": f"{s.nearer:.4%}",
                 "past days compared": f"{s.days_compared:,}, {s.days_left_out:,} lack a move",
                 **{f"warning {i + 1}": w for i, w in enumerate(s.warnings)},

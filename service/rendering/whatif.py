@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lake.errors import BadInput
+from lake.errors import BadInput, counted
 from service.rendering import display, pictures
 from service.rendering.tables import figures_first, money_of
 
@@ -55,9 +55,9 @@ def show_what_if(result: WhatIf) -> None:
         display.print_table([dict(f) for f in result.failures[:_SHOWN]], title="Added trades without a value")
     c = result.after
     display.say(
-        f"After: {c.covered:,} of {c.positions:,} positions covered ({c.status}); "
+        f"After: {c.covered:,} of {counted(c.positions, 'position')} covered ({c.status}); "
         f"{display.scenarios_of(receipt)}; {receipt['estimator']}; valuation set "
-        f"{receipt['valuation_set_id'][:12]}...; {len(receipt['valued_for_this'])} contracts valued for this, nothing stored."
+        f"{receipt['valuation_set_id'][:12]}...; {counted(len(receipt['valued_for_this']), 'contract')} valued for this, nothing stored."
     )
     for note in result.notes:
         display.say(f"Note: {note}")
@@ -73,7 +73,7 @@ def plot_what_if(result: WhatIf, path: Path, limit: float | None = None) -> None
         moves = [(f"{i['kind']} {i['what']}", i[f"{name}_marginal"] or 0.0) for i in items]
         moves.sort(key=lambda m: -abs(m[1]))
         shown, rest = moves[:12], moves[12:]
-        steps = [*shown, (f"{len(rest)} others", sum(v for _, v in rest))] if rest else shown
+        steps = [*shown, (counted(len(rest), "other"), sum(v for _, v in rest))] if rest else shown
     bent = after - before - sum(v for _, v in steps)
     steps.append(("beyond the slopes" if steps else "the changes", bent))
     unit = f"{name} in {result.query.currency}"

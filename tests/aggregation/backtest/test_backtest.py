@@ -213,7 +213,7 @@ class TestMissing:
             run_backtest(daily_lake, asked(by=("desks",)))
         with pytest.raises(BadInput, match="Nearest valid: Options"):
             run_backtest(daily_lake, asked(where=(Filter.parse("desk=Option"),)))
-        with pytest.raises(BadInput, match=r"1 days from .* hold a book; a backtest needs two"):
+        with pytest.raises(BadInput, match=r"1 day from .* hold a book; a backtest needs two"):
             run_backtest(daily_lake, asked(calendar="books", first=LAST, last=LAST + dt.timedelta(days=3)))
 
     def test_var_of_ten_days_is_not_held_against_pnl_of_one(self, own_lake: Lake) -> None:
