@@ -269,9 +269,9 @@ def standing_still(inputs: Inputs, asked: Sequence[AskedMeasure], pnl: Floats) -
     listed = "; ".join(f"{d} ({closed[d]})" for d in days[:5]) + (
         f" and {len(days) - 5:,} more" if len(days) > 5 else ""
     )
-    of = counted(int(tail.sum()), "scenario")
+    tailed = counted(int(tail.sum()), "scenario")
     has = "has" if len(days) == 1 else "have"
-    return [f"{len(days)} of the {of} in the tail of the total {has} a market closed: {listed}."] if days else []
+    return [f"{len(days)} of the {tailed} in the tail of the total {has} a market closed: {listed}."] if days else []
 
 
 def _without_figure(asked: list[AskedMeasure], figures: _Figures) -> Iterator[str]:

@@ -42,7 +42,7 @@ def doctor_command(
             [{"check": f.name, "status": f.status, "found": f.found, "advice": f.advice} for f in findings]
         )
     else:
-        display.stdout().print("\n".join(doctor.lines(findings)), markup=False, highlight=False, soft_wrap=True)
+        display.print_text("\n".join(doctor.lines(findings)), indent=26)
     if any(f.status == "fail" for f in findings):
         raise typer.Exit(1)
 
@@ -99,8 +99,9 @@ def lake_command(lake: LakeOption = None, json: JsonOption = False) -> None:
         display.print_table(
             valued[-_SHOWN:],
             title=f"Valued: the last {min(len(valued), _SHOWN)} of {counted(len(valued), 'set')}, by date",
+            first=("valuation date", "scenario set", "contracts", "failed", "market date"),
         )
-    display.print_table(rows)
+    display.print_table(rows, first=("table", "rows", "version", "files", "MB"))
 
 
 @app.command("dimensions")

@@ -81,7 +81,10 @@ def scenarios_list(lake: LakeOption = None, json: JsonOption = False) -> None:
             "created_at",
         ),
     ).to_pylist()
-    display.print_json(rows) if json else display.print_table(rows, title=counted(len(rows), "scenario set"))
+    first = ("name", "market_date", "method", "version", "horizon_days")
+    display.print_json(rows) if json else display.print_table(
+        rows, title=counted(len(rows), "scenario set"), first=first
+    )
 
 
 @app.command("show")
@@ -208,7 +211,7 @@ def scenarios_preview(
     if json:
         display.print_json({**shown.to_dict(), **({"plausibility": scores} if plausibility else {})})
     else:
-        display.stdout().print(render(shown), markup=False)
+        display.print_text(render(shown), indent=4)
         tables.show_plausibility(scores)
     if plot is not None:
         display.say(f"Wrote {draw(shown, plot)}")
@@ -238,9 +241,9 @@ def scenarios_check(
         for kind, issues in (("fault", report.faults), ("warning", report.warnings)):
             for issue in issues:
                 given = f" (given {issue.value})" if issue.value is not None else ""
-                display.stdout().print(f"{kind} at {issue.pointer}: {issue.message}{given}", markup=False)
+                display.print_text(f"{kind} at {issue.pointer}: {issue.message}{given}")
         for failed in report.failed:
-            display.stdout().print(f"does not hold: {failed}", markup=False)
+            display.print_text(f"does not hold: {failed}")
         display.say(
             "No faults."
             if report.ok

@@ -128,7 +128,7 @@ def show_plan(plan: Plan) -> None:
         for label, _, p in plan.valuations
     ]
     if rows:
-        display.print_table(rows)
+        display.print_table(rows, first=("for", "scenario set", "missing", "expected core seconds"))
     for _, _, p in plan.valuations:
         display.say_left_out(p.scenario_set.dropped, p.scenario_set.excluded)
 

@@ -48,7 +48,7 @@ def show_contributions(result: ContributionResult) -> None:
     label = {query.by[0]: "Total"} if query.by else {}
     rows = [_named(r, query.by) for r in result.rows.to_pylist()] if query.by else []
     title = f"Contributions to {query.measures[0]} {query.levels[0]} on {display.heading(query, result.receipt)}"
-    first = (*query.by, "component", "share", "part", "standalone")
+    first = (*query.by, "component", "share", "part", "component_low", "component_high", "standalone")
     display.print_table(rows, columns, title=title, last={**result.total, **label}, first=first, money=_MONEY)
     if "standalone_sum" in result.total and len(rows) > 1:
         words = "sum of standalone, does not add up"

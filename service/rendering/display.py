@@ -253,6 +253,11 @@ def _pairs(pairs: Mapping[str, str], width: int | None) -> str:
     return "\n".join(folded(line, width, hanging) for line in lines)
 
 
+def print_text(content: str, indent: int = 0) -> None:
+    """Lines that are laid out already; those that are too long go on indented."""
+    _print(Text(folded(content, line_width(sys.stdout), indent)))
+
+
 def print_json(value: Any) -> None:
     stdout().print(Text(json.dumps(value, indent=2, ensure_ascii=False, default=_json)), soft_wrap=True)
 
