@@ -218,9 +218,9 @@ def print_table(
 def _print_title(title: str, money: bool) -> None:
     """The title, with the unit of money where it is not one."""
     asked = _LAYOUT.get() or _Layout()
-    unit = f"money in {asked.unit}s" if money and asked.unit != "1" else ""
+    unit = f"(money in {asked.unit}s)" if money and asked.unit != "1" else ""
     if title or unit:
-        _print(", ".join(t for t in (title, unit) if t), "bold")
+        _print(f"{title} {unit}".strip(), "bold")
 
 
 def _wide(sizes: Iterable[int]) -> int:
