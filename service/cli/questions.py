@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 # ruff: noqa: PLC0415 - a command imports what it uses when it is called: all together takes a second and a half
 
+COLUMNS_HELP = "Columns of the tables, comma separated, or all; default those that fit the terminal."
 ON_SPARK = ("var",)  # questions whose vectors may be added up on a cluster
 
 
@@ -60,8 +61,7 @@ def _common_options(name: str) -> list[click.Option]:
     if name in ON_SPARK:
         where = "Where vectors are added up: auto, in-process, streamed or spark; the same bits."
         options.append(click.Option(["--reduce"], default="auto", help=where))
-    columns = "Columns of the tables, comma separated, or all; default those that fit the terminal."
-    options.append(click.Option([columns_option(name), "shown"], multiple=True, metavar="TEXT...", help=columns))
+    options.append(click.Option([columns_option(name), "shown"], multiple=True, metavar="TEXT...", help=COLUMNS_HELP))
     units = "Money in the tables in units of 1, thousand or million; default 1. Files and JSON have full figures."
     options.append(click.Option(["--units"], default="1", help=units))
     return [*options, *lake_and_json()]
@@ -190,7 +190,7 @@ def as_pairs(texts: Sequence[str], option: str = "--parameter") -> dict[str, Any
 def _run(name: str, given: dict[str, Any]) -> None:
     from aggregation.session import Session
     from service import operations
-    from service.cli.options import open_lake
+    from service.cli.options import laid_out, open_lake
     from service.rendering import answers, display
 
     question = questions.question(name)
@@ -224,8 +224,7 @@ def _run(name: str, given: dict[str, Any]) -> None:
     if given["as_json"]:
         display.print_json(result.to_dict())
     else:
-        columns = [c.strip() for text in given["shown"] for c in text.split(",") if c.strip()]
-        with display.layout(columns, given["units"], columns_option(name)):
+        with laid_out(given["shown"], given["units"], columns_option(name)):
             answers.show(name, result, query)
     for ending in _FILES:
         if given[ending] is not None:

@@ -10,12 +10,14 @@ import typer
 from lake.committer import Committer
 from lake.errors import BadInput, counted, validated
 from service.cli.options import (
+    ColumnsOption,
     DateText,
     JsonOption,
     LakeOption,
     ParameterOption,
     as_date,
     as_parameters,
+    laid_out,
     open_lake,
 )
 from service.rendering import display
@@ -62,7 +64,7 @@ def scenarios_build(
 
 
 @app.command("list")
-def scenarios_list(lake: LakeOption = None, json: JsonOption = False) -> None:
+def scenarios_list(lake: LakeOption = None, columns: ColumnsOption = None, json: JsonOption = False) -> None:
     """List the stored scenario sets."""
     from scenarios.store import list_scenario_sets
 
@@ -82,9 +84,9 @@ def scenarios_list(lake: LakeOption = None, json: JsonOption = False) -> None:
         ),
     ).to_pylist()
     first = ("name", "market_date", "method", "version", "horizon_days")
-    display.print_json(rows) if json else display.print_table(
-        rows, title=counted(len(rows), "scenario set"), first=first
-    )
+    title = counted(len(rows), "scenario set")
+    with laid_out(columns):
+        display.print_json(rows) if json else display.print_table(rows, title=title, first=first)
 
 
 @app.command("show")
@@ -260,6 +262,7 @@ def scenarios_diff(
     two: Annotated[str, typer.Argument(help="Name or id of another.")],
     as_of: Annotated[str | None, typer.Option("--as-of", help="Market date, for names.")] = None,
     lake: LakeOption = None,
+    columns: ColumnsOption = None,
     json: JsonOption = False,
 ) -> None:
     """List the risk factors in which two stored sets differ, with the largest difference of each."""
@@ -267,9 +270,9 @@ def scenarios_diff(
 
     _, opened = open_lake(lake)
     rows = scenario_diff(opened.snapshot(), one, two, as_date(as_of, "--as-of") if as_of else None)
-    display.print_json(rows) if json else display.print_table(
-        rows, title=counted(len(rows), "risk factor differs", "risk factors differ")
-    )
+    title = counted(len(rows), "risk factor differs", "risk factors differ")
+    with laid_out(columns):
+        display.print_json(rows) if json else display.print_table(rows, title=title)
 
 
 @app.command("export")
