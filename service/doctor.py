@@ -241,7 +241,9 @@ def _market_data(folder: Path | None) -> Iterator[Finding]:
             "market data for tests", "ok", "VARLAKE_TEST_MARKET_DATA is not set; tests look beside the checkout"
         )
     elif folder.is_dir():
-        yield Finding("market data for tests", "ok", f"{folder}, {sum(1 for _ in folder.iterdir())} entries")
+        yield Finding(
+            "market data for tests", "ok", f"{folder}, {counted(sum(1 for _ in folder.iterdir()), 'entry', 'entries')}"
+        )
     else:
         advice = "Set VARLAKE_TEST_MARKET_DATA to the folder, or unset it; tests of real data are skipped without it."
         yield Finding("market data for tests", "warn", f"{folder} is not there", advice)

@@ -433,7 +433,7 @@ def _notes(path: MarketPath, total: Mapping[str, Any], units: UnitExplain, failu
     if total["failed_from"] or total["failed_to"]:
         why = failures_in_words((f["reason"], f["message"], 1) for f in failures.to_pylist())
         notes.append(
-            f"{total['failed_from']:,} positions of the first date and {total['failed_to']:,} of the second have no value "
+            f"{counted(total['failed_from'], 'position')} of the first date and {total['failed_to']:,} of the second have no value "
             f"somewhere on the way: what they were worth stands in the line failed. {why}"
         )
     if n := int(units.matured.sum()):

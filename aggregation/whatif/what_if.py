@@ -625,9 +625,9 @@ def _notes(
             "added trades are not in the numbers: their contracts have",
         )
         notes.append(f"{counted(len(failures), one, many)} no value. {why}")
-    if after.failed + after.missing > len(failures):
+    if (out := after.failed + after.missing) > len(failures):
         notes.append(
-            f"{after.failed + after.missing:,} of {after.positions:,} positions after the change are not in the numbers; "
+            f"{out:,} of {after.positions:,} positions after the change {'is' if out == 1 else 'are'} not in the numbers; "
             f"coverage says how many failed. {failed_in_words(selection)}".rstrip()
         )
     if inputs.scenarios.held or inputs.scenarios.proxied:

@@ -48,9 +48,9 @@ def show_what_if(result: WhatIf) -> None:
     first = ["kind", "what", *(f for f in alone if f.endswith("_incremental"))]
     title = "Each change by itself, on the total"
     display.print_table(items[:_SHOWN], alone, title=title, first=first, money=money_of(query, alone))
-    for what, n in (("groups", len(rows)), ("changes", len(items))):
+    for what, n in (("more group", len(rows)), ("more change", len(items))):
         if n > _SHOWN:
-            display.say(f"... and {n - _SHOWN:,} more {what}; --json gives all of them")
+            display.say(f"... and {counted(n - _SHOWN, what)}; --json has all of them")
     if result.failures:
         display.print_table([dict(f) for f in result.failures[:_SHOWN]], title="Added trades without a value")
     c = result.after
