@@ -178,14 +178,15 @@ def print_table(
     columns = list(columns or (rows[0] if rows else last or {}))
     asked.seen.update(dict.fromkeys(columns))
     everything = [*rows, *([] if last is None else [last])]
-    cells = {c: [cell(r.get(c), c in money) for r in everything] for c in columns}
+    cells = {c: [cell(r.get(c), c in money).replace("\n", " ") for r in everything] for c in columns}
     if last is not None:
         for c in (c for c in columns if last.get(c) is None):
             cells[c][-1] = ""
     right = {c for c in columns if any(isinstance(r.get(c), _RIGHT) for r in everything)}
     size = {c: max(map(cell_len, (c, *cells[c]))) for c in columns}
     _print_title(title, not right.isdisjoint(money))
-    shown = [c for c in asked.columns if c in columns] or columns
+    named = columns if ALL in asked.columns else [c for c in asked.columns if c in columns]
+    shown = named or columns
     if width is not None and _wide(size[c] for c in shown) > width:
         order = [*(c for c in first if c in columns), *(c for c in columns if c not in first)]
         kept: list[str] = []
@@ -193,7 +194,7 @@ def print_table(
             if _wide(size[k] for k in (*kept, c)) <= width:
                 kept.append(c)
         needed = next((i for i, c in enumerate(order) if c in right), 0) + 1
-        if asked.columns or kept[:needed] != order[:needed]:
+        if named or kept[:needed] != order[:needed]:
             _print("\n\n".join(_pairs({c: cells[c][i] for c in shown}, width) for i in range(len(everything))))
             return
         shown = [c for c in columns if c in kept]
@@ -209,7 +210,7 @@ def print_table(
     lines += [Text(line(cells[c][i] for c in shown), "bold" if i == len(rows) else "") for i in range(len(everything))]
     _print(Text("\n").join(lines))
     left = [c for c in columns if c not in shown]
-    if left and not asked.columns:
+    if left and not named:
         names = ", ".join(left[:_NAMED]) + (f" and {len(left) - _NAMED} more" if len(left) > _NAMED else "")
         way = f"{asked.option} all shows them" if asked.option else "a wider terminal, a file and --json have them"
         _print(f"Left out at a width of {width}: {names}; {way}.", "dim")

@@ -94,6 +94,10 @@ def test_what_is_asked_for_is_shown_beside_each_other_or_below(
     assert asked("share", "desk")[:2] == ["share  desk", " 0.25  Rates"]
     assert asked("all")[:3] == ["  desk        Rates", "  positions   1,200", "  base_value  1,234,567,890"]
     assert len(asked("all")) == 3 * 5 + 2
+    with display.layout(["loss"], "1", "--columns"):
+        display.print_table([{"day": "2020-03-16", "why": "in two\nlines", "loss": 5}])
+        display.print_table(ROWS)
+    assert capsys.readouterr().out.splitlines()[:3] == ["loss", "   5", "desk                positions  share"]
     terminal.setenv("COLUMNS", "63")
     assert asked("all") == FULL[1:]
     with pytest.raises(BadInput, match=r"Unknown column 'var_0\.9'\. Nearest valid: var_0\.99") as error:
