@@ -14,7 +14,7 @@ from aggregation.opened.valuation_choice import Known
 from aggregation.question import Plan, plan_of, together
 from aggregation.session import Session
 from aggregation.types import Scope, TwoPoints
-from lake.errors import BadInput, NotFound, NotValued
+from lake.errors import BadInput, NotFound, NotValued, counted
 from lake.tables import Snapshot
 from scenarios.store import find_scenario_set, load_stored, scenario_summaries
 from valuation.types import ValuationSet
@@ -172,7 +172,7 @@ def sealed_by(plan: Plan) -> list[ValuationSet]:
         contracts = sum(p.work.num_rows for _, p in lacking)
         seconds = sum(p.expected_core_seconds for _, p in lacking)
         raise NotValued(
-            f"Not valued yet: {'; '.join(label for label, _ in lacking)}. It takes {contracts:,} contracts, about "
+            f"Not valued yet: {'; '.join(label for label, _ in lacking)}. It takes {counted(contracts, 'contract')}, about "
             f"{seconds:.1f} seconds of one core. Ask for the plan of this question, and have it valued."
         )
     return [p.sealed for _, _, p in plan.valuations if p.sealed is not None]

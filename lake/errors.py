@@ -85,6 +85,11 @@ class NotReady(VarlakeError):
     title = "Not ready"
 
 
+def counted(n: int, one: str, many: str = "") -> str:
+    """A number of things in words, such as 1 scenario and 2,000 scenarios; many : where that is not `one` with an s."""
+    return f"{n:,} {one if n == 1 else many or f'{one}s'}"
+
+
 def nearest(name: str, valid: Iterable[str], n: int = 5) -> tuple[str, ...]:
     """The valid names closest to `name`, best first; all of them, sorted, when few or none is close."""
     names = sorted(set(valid))

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from lake.errors import BadInput
+from lake.errors import BadInput, counted
 from lake.tables import Snapshot
 from scenarios.store import find_scenario_set, load_stored
 
@@ -17,7 +17,7 @@ def scenario_diff(snapshot: Snapshot, one: str, two: str, as_of: dt.date | None 
     left, right = (load_stored(snapshot, find_scenario_set(snapshot, s, as_of)) for s in (one, two))
     if left.n_scenarios != right.n_scenarios:
         raise BadInput(
-            f"{one} has {left.n_scenarios} scenarios and {two} has {right.n_scenarios}; levels are compared one by one."
+            f"{one} has {counted(left.n_scenarios, 'scenario')} and {two} has {right.n_scenarios}; levels are compared one by one."
         )
     here, there = np.asarray(left.levels), np.asarray(right.levels)
     rows: list[dict[str, Any]] = []

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lake.arrays import Floats
-from lake.errors import BadInput, NotFound, unknown
+from lake.errors import BadInput, NotFound, counted, unknown
 
 
 class RiskClass(StrEnum):
@@ -326,7 +326,7 @@ def days_left_out(dropped: Mapping[str, str]) -> list[str]:
     for day, why in sorted(dropped.items()):
         by_reason.setdefault(why, []).append(day)
     texts = [f"{_first(days, 3)} ({why})" for why, days in by_reason.items()]
-    n = "1 day is" if len(dropped) == 1 else f"{len(dropped):,} days are"
+    n = counted(len(dropped), "day is", "days are")
     return [f"{n} left out of the scenarios: {_first(texts, 5, '; ')}."] if dropped else []
 
 

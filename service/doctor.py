@@ -15,7 +15,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Literal
 
-from lake.errors import NotReady, VarlakeError
+from lake.errors import NotReady, VarlakeError, counted
 from lake.runtime.delta_jars import find_delta_jars
 from lake.runtime.machine import find_java, usable_cores
 from lake.runtime.spark import require_named_user, spark_session
@@ -205,7 +205,7 @@ def _lake(path: Path) -> Iterator[Finding]:
         try:
             version = lake.version(name)
             if version >= 0:
-                yield Finding(f"table {name}", "ok", f"version {version}, {lake.count(name):,} rows")
+                yield Finding(f"table {name}", "ok", f"version {version}, {counted(lake.count(name), 'row')}")
         except Exception as error:  # whatever the Delta reader raises is the finding
             found = f"cannot be read: {type(error).__name__}: {error}"
             advice = f"Look at the newest files of {lake.path / name / '_delta_log'}; restore the table from a copy if need be."
@@ -241,7 +241,9 @@ def _market_data(folder: Path | None) -> Iterator[Finding]:
             "market data for tests", "ok", "VARLAKE_TEST_MARKET_DATA is not set; tests look beside the checkout"
         )
     elif folder.is_dir():
-        yield Finding("market data for tests", "ok", f"{folder}, {sum(1 for _ in folder.iterdir())} entries")
+        yield Finding(
+            "market data for tests", "ok", f"{folder}, {counted(sum(1 for _ in folder.iterdir()), 'entry', 'entries')}"
+        )
     else:
         advice = "Set VARLAKE_TEST_MARKET_DATA to the folder, or unset it; tests of real data are skipped without it."
         yield Finding("market data for tests", "warn", f"{folder} is not there", advice)

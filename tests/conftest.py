@@ -33,6 +33,10 @@ settings.register_profile("search", derandomize=False, deadline=None, print_blob
 settings.load_profile("fixed")
 
 
+# the width of the terminal of whoever runs the tests, which pytest-xdist hands on as a variable, folds no line of theirs
+os.environ.pop("COLUMNS", None)
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_configure() -> None:
     """With `derandomize` alone, examples still depend on the numbers in whichever modules of the project are loaded."""

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 
 from lake.arrays import Floats
 from lake.canonical import canonical_json, digest
-from lake.errors import VarlakeError
+from lake.errors import VarlakeError, counted
 from scenarios.types import FactorIndex, RiskClass, Roll
 
 if TYPE_CHECKING:
@@ -168,7 +168,7 @@ def failures_in_words(failures: Iterable[tuple[str, str, int]]) -> str:
         f"{counts[r]:,} {r}: {' '.join(filter(None, (first[r], WHAT_TO_DO.get(r))))}" for r in reasons[:_MOST_REASONS]
     ]
     more = len(reasons) - _MOST_REASONS
-    return " ".join([*words, *([f"And {more} more reasons."] if more > 0 else [])])
+    return " ".join([*words, *([f"And {counted(more, 'more reason')}."] if more > 0 else [])])
 
 
 NO_RATE = "no_exchange_rate"  # the reason of a contract that has a value, but none in the reporting currency

@@ -46,7 +46,7 @@ from aggregation.risk.series import BOOKS
 from aggregation.session import Session
 from lake.arrays import Floats
 from lake.canonical import canonical_json, digest
-from lake.errors import BadInput, NotFound, VarlakeError
+from lake.errors import BadInput, NotFound, VarlakeError, counted
 from lake.progress import Progress, silent
 from lake.schemas import DIMENSION_COLUMNS
 from lake.tables import Lake, Snapshot
@@ -94,7 +94,7 @@ def tested_days(snapshot: Snapshot, query: BacktestQuery) -> list[dt.date]:
         where = f"are business days of {query.calendar}"
     if len(days) < 2:
         raise BadInput(
-            f"{len(days)} days from {query.first} to {query.last} {where}; a backtest needs two, one of VaR and the next of P&L."
+            f"{counted(len(days), 'day')} from {query.first} to {query.last} {where}; a backtest needs two, one of VaR and the next of P&L."
         )
     return days
 
@@ -167,7 +167,7 @@ class _Run:
                 why = unit.failures[0].message if unit.failures else "nothing is held"
                 out[key] = NodePnL(None, f"no hypothetical P&L: no contract has a value, {why}")
                 continue
-            note = f"{failed} positions without a hypothetical P&L" if failed else None
+            note = f"{counted(failed, 'position')} without a hypothetical P&L" if failed else None
             pnl = float(group_sums(value, np.where(valued, 0, -1).astype(np.int32), 1)[0])
             out[key] = NodePnL(pnl, note=note)
             if isinstance(risk, dict) and key in risk and self._exceeds(day, key, out[key], risk[key]):

@@ -27,7 +27,7 @@ from aggregation.risk.query import level_text
 from aggregation.types import EstimatorName, Level, Positions, RiskQuery, Whole
 from lake.arrays import Bools, Floats
 from lake.dates import Day
-from lake.errors import BadInput, Issue
+from lake.errors import BadInput, Issue, counted
 
 HYPOTHETICAL, ACTUAL = "hypothetical", "actual"
 
@@ -293,10 +293,13 @@ def judge(
     notes = []
     for kind in columns.kinds:
         if n := int(columns.missing[kind].sum()):
-            notes.append(f"{n} of {len(days)} days have no VaR or no {kind} P&L, and count as exceptions of it.")
+            has, count = ("has", "counts as an exception") if n == 1 else ("have", "count as exceptions")
+            notes.append(f"{n} of {counted(len(days), 'day')} {has} no VaR or no {kind} P&L, and {count} of it.")
     partial = sum(d.risk is not None and d.risk.covered < d.risk.positions for d in days)
     if partial:
-        notes.append(f"On {partial} of {len(days)} days the VaR rests on part of the positions; see covered.")
+        notes.append(
+            f"On {partial} of {counted(len(days), 'day')} the VaR rests on part of the positions; see covered."
+        )
     return NodeBacktest(
         dict(node),
         tuple(_row(columns, i, query) for i in range(len(days))),

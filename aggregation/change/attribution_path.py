@@ -34,7 +34,7 @@ from aggregation.types import RiskQuery
 from lake.arrays import Floats
 from lake.canonical import digest
 from lake.committer import Committer
-from lake.errors import BadInput, NotValued
+from lake.errors import BadInput, NotValued, counted
 from lake.progress import Progress, silent
 from lake.tables import Lake, Snapshot
 from scenarios.requests import ScenarioRequest, make_scenario_set
@@ -163,8 +163,11 @@ def explain_through(
             for c in plan.corners
             if c.valuation_set is None
         )
+        what = counted(
+            len(plan.missing), "valuation between the two points is", "valuations between the two points are"
+        )
         raise NotValued(
-            f"{len(plan.missing)} valuations between the two points are missing ({lacking}): {contracts:,} contracts, about "
+            f"{what} missing ({lacking}): {counted(contracts, 'contract')}, about "
             f"{cost:.1f} seconds of one core. Ask for the plan of this question, and have it valued."
         )
     return path.shapley(plan) if method == "shapley" else path.sequential(plan)
@@ -436,7 +439,8 @@ class _AttributionPath:
             kept = np.add.reduceat(book.selection.keep.astype(np.int64), book.inputs.book.starts[:-1])
             uncovered = int(kept[inputs.alignment.state != 0].sum())
             if uncovered:
+                has, they_are = ("position has", "it is") if uncovered == 1 else ("positions have", "they are")
                 yield (
-                    f"{uncovered:,} positions have no value at the corner with {', '.join(changed(c.bits))} of the second point: they "
-                    "are not in its number."
+                    f"{uncovered:,} {has} no value at the corner with {', '.join(changed(c.bits))} of the second point: {they_are} "
+                    "not in its number."
                 )

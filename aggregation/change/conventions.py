@@ -22,6 +22,7 @@ from aggregation.kernels.tail_walk import values_of_ranks
 from aggregation.measures import MEASURES
 from aggregation.types import Tail
 from lake.arrays import Floats
+from lake.errors import counted
 
 Translation = Literal["scenario", "spot", "none"]
 Shortfall = Literal["fractional", "whole", "at or beyond", "beyond"]
@@ -118,7 +119,11 @@ def options(ours: Reading, n_scenarios: int, *, ordered: bool, translated: bool,
         for d in VOLATILITY_DECAYS:
             found.append(Option("weighting", f"P&L scaled to its own volatility, decay {d}", {"pnl_decay": d}))
         windows = [w for w in (n_scenarios - 1, *WINDOWS) if w < n_scenarios]
-        found += [Option("window", f"the last {w} scenarios", {"window": w}) for w in dict.fromkeys(windows) if w > 0]
+        found += [
+            Option("window", f"the last {counted(w, 'scenario')}", {"window": w})
+            for w in dict.fromkeys(windows)
+            if w > 0
+        ]
         if n_scenarios > 1:
             found.append(Option("window", "without the newest scenario", {"window": n_scenarios - 1, "lag": 1}))
     if ours.horizon_days > 0:

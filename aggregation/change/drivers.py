@@ -48,7 +48,7 @@ from aggregation.types import (
 from lake.arrays import Codes, Floats
 from lake.canonical import digest
 from lake.dates import Day
-from lake.errors import BadInput
+from lake.errors import BadInput, counted
 from lake.tables import Lake
 
 TOLERANCE = 1e-9  # of the gross contributions: between their sum and the measure
@@ -321,9 +321,9 @@ def _notes(
     out = sum(c.failed + c.missing for c in coverage)
     if out:
         why = next(filter(None, (failed_in_words(p.selection) for p in reversed(points))), "")
-        notes.append(
-            f"{out:,} positions are not in the numbers: they failed or are not in the valuation set. {why}".rstrip()
-        )
+        one = "position is not in the numbers: it failed or is"
+        many = "positions are not in the numbers: they failed or are"
+        notes.append(f"{counted(out, one, many)} not in the valuation set. {why}".rstrip())
     if not any(c.covered for c in coverage):
         notes.append("None of the positions is covered: there is no number.")
     elif not gross:

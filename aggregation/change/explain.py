@@ -271,8 +271,9 @@ def _notes(comparison: Comparison) -> tuple[str, ...]:
         elif not c.covered:
             notes.append(f"None of {c.positions:,} positions has a value at {where}; they count as zero there.")
         elif c.covered < c.positions:
+            out = c.positions - c.covered
             notes.append(
-                f"{c.positions - c.covered:,} of {c.positions:,} positions are not in the number of {where}: {c.failed:,} failed, "
+                f"{out:,} of {c.positions:,} positions {'is' if out == 1 else 'are'} not in the number of {where}: {c.failed:,} failed, "
                 f"{c.missing:,} not valued. {failed_in_words(side.selection)}".rstrip()
             )
     scenarios = [s.inputs.scenarios for s in comparison.sides]

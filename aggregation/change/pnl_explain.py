@@ -35,7 +35,7 @@ from aggregation.types import Positions
 from lake.arrays import Bools, Floats, Ints
 from lake.canonical import canonical_json, digest
 from lake.dates import Day
-from lake.errors import BadInput
+from lake.errors import BadInput, counted
 from lake.progress import Progress, silent
 from lake.tables import Lake, Snapshot
 from scenarios.types import MissingRiskFactor, RiskClass
@@ -433,11 +433,15 @@ def _notes(path: MarketPath, total: Mapping[str, Any], units: UnitExplain, failu
     if total["failed_from"] or total["failed_to"]:
         why = failures_in_words((f["reason"], f["message"], 1) for f in failures.to_pylist())
         notes.append(
-            f"{total['failed_from']:,} positions of the first date and {total['failed_to']:,} of the second have no value "
+            f"{counted(total['failed_from'], 'position')} of the first date and {total['failed_to']:,} of the second have no value "
             f"somewhere on the way: what they were worth stands in the line failed. {why}"
         )
     if n := int(units.matured.sum()):
-        notes.append(f"{n:,} contracts matured on the way: they are the cash they paid.")
+        one, many = (
+            "contract matured on the way: it is the cash it",
+            "contracts matured on the way: they are the cash they",
+        )
+        notes.append(f"{counted(n, one, many)} paid.")
     if path.only_one:
         names = f"{', '.join(path.only_one[:_SHOWN])}{f' and {len(path.only_one) - _SHOWN:,} more' * (len(path.only_one) > _SHOWN)}"
         notes.append(f"Risk factors that only one of the dates has, see the line factors: {names}.")

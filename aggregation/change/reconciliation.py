@@ -35,7 +35,7 @@ from aggregation.types import Condition, Coverage, Currency, EstimatorName, OneF
 from lake.arrays import Floats
 from lake.canonical import digest
 from lake.dates import Day
-from lake.errors import BadInput
+from lake.errors import BadInput, counted
 from lake.tables import Lake
 
 MOST_MATCHES = 20
@@ -244,9 +244,9 @@ def _notes(
     """What the list of matches does and does not say."""
     notes = []
     if out := coverage.failed + coverage.missing:
-        notes.append(
-            f"{out:,} positions are not in our number; another system may have values for them. {failed}".rstrip()
-        )
+        one = "position is not in our number; another system may have a value for it"
+        many = "positions are not in our number; another system may have values for them"
+        notes.append(f"{counted(out, one, many)}. {failed}".rstrip())
     if not ordered:
         notes.append("The scenarios are not days in order: windows and weights by age were not tried.")
     if own is None:

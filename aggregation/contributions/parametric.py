@@ -40,7 +40,7 @@ from aggregation.session import Session
 from aggregation.types import Coverage, OneFigure, RiskQuery, Scope
 from lake.arrays import Floats
 from lake.canonical import digest
-from lake.errors import BadInput, validated
+from lake.errors import BadInput, counted, validated
 from lake.tables import Lake
 from scenarios.store import load_scenario_set
 from scenarios.types import ScenarioSet
@@ -238,14 +238,17 @@ def _curvature(moments: Moments | None, expansion: Expansion | None) -> dict[str
 
 def _notes(query: ParametricQuery, bumps: Bumps, found: Sensitivities, expansion: Expansion | None) -> tuple[str, ...]:
     counts = (
-        f"{bumps.valuations:,} valuations of {len(bumps.contracts):,} contracts, {len(bumps.factors):,} risk factors"
+        f"{counted(bumps.valuations, 'valuation')} of {counted(len(bumps.contracts), 'contract')}, "
+        f"{counted(len(bumps.factors), 'risk factor')}"
     )
     notes = [
         f"Parametric: normal moves with the covariance of the scenario set, mean {query.mean}; {counts}; nothing was stored."
     ]
     if found.failures:
         why = failures_in_words((f.reason, f.message, 1) for f in found.failures)
-        notes.append(f"{len(found.failures):,} contracts have no value and are in no figure. {why}")
+        notes.append(
+            f"{counted(len(found.failures), 'contract has no value and is', 'contracts have no value and are')} in no figure. {why}"
+        )
     if query.gamma == "diagonal":
         notes.append("Cross gammas are left out; ask for full gammas to have them.")
     if query.measure == "es" and query.gamma != "none":

@@ -14,6 +14,9 @@ from aggregation.types import Coverage
 from lake.arrays import Bools, Ints
 from valuation.types import failures_in_words
 
+# of one, and of several
+FAILED_POSITIONS = ("position is not in the numbers: it failed", "positions are not in the numbers: they failed")
+
 
 def substituted_positions(selection: Selection) -> Ints | None:
     """Covered positions by group, the total last, whose value or currency rests on a factor held or proxied; (n + 1,).

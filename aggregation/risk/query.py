@@ -22,14 +22,14 @@ from aggregation.measures import level_text as level_text
 from aggregation.opened.inputs import Inputs, open_inputs, scenario_labels
 from aggregation.opened.opened_lake import VectorCache
 from aggregation.receipts import make_receipt, sealed
-from aggregation.reduce.coverage import coverage_columns, failed_in_words, total_coverage
+from aggregation.reduce.coverage import FAILED_POSITIONS, coverage_columns, failed_in_words, total_coverage
 from aggregation.reduce.product import by_rows
 from aggregation.reduce.selection import Selection, open_selection, scenario_pnl
 from aggregation.risk.sampling_error import Resamples, interval, interval_notes, resamples_of
 from aggregation.types import Coverage, RiskQuery, RiskResult, Scope, Translation
 from lake.arrays import Bools, Floats
 from lake.canonical import digest
-from lake.errors import BadInput
+from lake.errors import BadInput, counted
 from lake.tables import Lake
 from scenarios.types import RiskClass
 
@@ -269,11 +269,9 @@ def standing_still(inputs: Inputs, asked: Sequence[AskedMeasure], pnl: Floats) -
     listed = "; ".join(f"{d} ({closed[d]})" for d in days[:5]) + (
         f" and {len(days) - 5:,} more" if len(days) > 5 else ""
     )
-    return (
-        [f"{len(days)} of the {tail.sum()} scenarios in the tail of the total have a market closed: {listed}."]
-        if days
-        else []
-    )
+    tailed = counted(int(tail.sum()), "scenario")
+    has = "has" if len(days) == 1 else "have"
+    return [f"{len(days)} of the {tailed} in the tail of the total {has} a market closed: {listed}."] if days else []
 
 
 def _without_figure(asked: list[AskedMeasure], figures: _Figures) -> Iterator[str]:
@@ -330,7 +328,7 @@ def answer_notes(
 def worst_loss_notes(n_scenarios: int, levels: Iterable[Fraction]) -> list[str]:
     """A line for every level whose tail holds less than one of so many scenarios."""
     return [
-        f"Fewer than one of {n_scenarios} scenarios lies beyond level {level_text(level)}: the tail is the worst loss."
+        f"Fewer than one of {counted(n_scenarios, 'scenario')} lies beyond level {level_text(level)}: the tail is the worst loss."
         for level in dict.fromkeys(levels)
         if n_scenarios * (1 - level) < 1
     ]
@@ -343,10 +341,12 @@ def basis_notes(query: Scope, selection: Selection, total: Coverage, invalid: in
     if scenarios.synthetic:
         notes.append("The market data is synthetic.")
     if total.failed:
-        notes.append(f"{total.failed:,} positions are not in the numbers: they failed. {failed_in_words(selection)}")
+        notes.append(f"{counted(total.failed, *FAILED_POSITIONS)}. {failed_in_words(selection)}")
     if total.missing:
+        one = "position is not in the numbers: its contract is"
+        many = "positions are not in the numbers: their contracts are"
         notes.append(
-            f"{total.missing:,} positions are not in the numbers: their contracts are not in the valuation set. "
+            f"{counted(total.missing, one, many)} not in the valuation set. "
             "Ask for the plan of this question, and have them valued."
         )
     if total.substituted is None:
@@ -354,9 +354,13 @@ def basis_notes(query: Scope, selection: Selection, total: Coverage, invalid: in
             "Which positions rest on substituted market data is not known: the valuation set is of before that was kept."
         )
     elif total.substituted:
-        notes.append(f"{total.substituted:,} positions rest on market data that was held or proxied.")
+        notes.append(
+            f"{counted(total.substituted, 'position rests', 'positions rest')} on market data that was held or proxied."
+        )
     if invalid:
-        notes.append(f"{invalid:,} groups have no number: none of their positions is covered.")
+        notes.append(
+            f"{counted(invalid, 'group has no number: none of its', 'groups have no number: none of their')} positions is covered."
+        )
     for special, what in (
         (scenarios.held, "keep an earlier level"),
         (scenarios.proxied, "move by a proxy"),

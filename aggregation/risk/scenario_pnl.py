@@ -27,7 +27,7 @@ from aggregation.risk.query import PNL_BYTES, basis_notes
 from aggregation.types import AtLeastOne, Coverage, Label, Scope, whole
 from lake.arrays import Floats, Ints
 from lake.canonical import digest
-from lake.errors import BadInput, NotFound, unknown
+from lake.errors import BadInput, NotFound, counted, unknown
 from lake.tables import Lake
 
 MOST_ROWS = 500_000
@@ -197,7 +197,7 @@ def _rows(selection: Selection, group: int, status: str, found: pa.Table | None,
 
 def _own_notes(query: PnlQuery, looked_at: int) -> list[str]:
     if query.worst is not None and query.worst > looked_at:
-        return [f"The {query.worst:,} worst were asked for, and there are {looked_at:,} scenarios."]
+        return [f"The {query.worst:,} worst were asked for, and there are {counted(looked_at, 'scenario')}."]
     return []
 
 

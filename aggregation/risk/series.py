@@ -20,7 +20,7 @@ from aggregation.session import Session
 from aggregation.types import VAR_AND_ES, Figures, MeasureName, Positions, RiskQuery, RiskResult
 from lake.canonical import canonical_json, digest
 from lake.dates import Day
-from lake.errors import BadInput, NotFound, VarlakeError
+from lake.errors import BadInput, NotFound, VarlakeError, counted
 from lake.progress import Progress, silent
 from lake.tables import Lake, Snapshot
 from scenarios.market.calendars import sessions
@@ -223,14 +223,15 @@ def _notes(
 ) -> tuple[str, ...]:
     notes = []
     if gaps:
-        notes.append(f"{len(gaps)} of {len(gaps) + len(answers)} days have no answer; their rows say why.")
+        why = "has no answer; its row says why" if len(gaps) == 1 else "have no answer; their rows say why"
+        notes.append(f"{len(gaps)} of {counted(len(gaps) + len(answers), 'day')} {why}.")
     for name, what in (("scenario_set_name", "Scenario sets"), ("scenario_count", "Scenario counts")):
         seen = {str(a.receipt[name]) for a in answers.values()}
         if len(seen) > 1:
             notes.append(f"{what} differ between the days: {', '.join(sorted(seen))}.")
     partial = sum(a.coverage.status != "complete" for a in answers.values())
     if partial:
-        notes.append(f"On {partial} days some positions are not in the numbers; see status.")
+        notes.append(f"On {counted(partial, 'day')} some positions are not in the numbers; see status.")
         # what the last such day says
         notes += next(([n] for a in reversed(list(answers.values())) for n in a.notes if " they failed. " in n), [])
     if any(a.receipt["synthetic"] for a in answers.values()):

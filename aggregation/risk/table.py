@@ -27,7 +27,7 @@ from aggregation.risk.query import answer, run_query
 from aggregation.types import RiskResult, TableQuery
 from lake.arrays import Bools, Codes, Ints
 from lake.canonical import digest
-from lake.errors import BadInput, unknown
+from lake.errors import BadInput, counted, unknown
 from lake.tables import Lake
 
 LEVEL, OTHERS, BOUND, UNBOUNDED = "level", "others", "bound", "unbounded"
@@ -118,9 +118,13 @@ def _bounded(result: RiskResult, selection: Selection) -> RiskResult:
     rows = result.rows.append_column(BOUND, pa.array(bounds.bound[here]))
     rows = rows.append_column(UNBOUNDED, pa.array(bounds.unbounded[here]))
     total = {**result.total, BOUND: float(bounds.bound[-1]), UNBOUNDED: int(bounds.unbounded[-1])}
-    notes = [f"{n:,} contracts are bounded by their vectors of valuation set {s}." for s, n in bounds.sources.items()]
+    notes = [
+        f"{counted(n, 'contract is bounded by its vector', 'contracts are bounded by their vectors')} of valuation set {s}."
+        for s, n in bounds.sources.items()
+    ]
     if bounds.unbounded[-1]:
-        notes.append(f"{bounds.unbounded[-1]:,} positions have no earlier vector: what they could do is unknown.")
+        one, many = "position has no earlier vector: what it", "positions have no earlier vector: what they"
+        notes.append(f"{counted(int(bounds.unbounded[-1]), one, many)} could do is unknown.")
     receipt = {**result.receipt, "bounds_from": dict(bounds.sources)}
     return replace(result, rows=rows, total=total, receipt=receipt, notes=(*result.notes, *notes))
 
@@ -192,7 +196,10 @@ def _laid_out(query: TableQuery, whole: RiskResult, rows: pa.Table, answers: Seq
     receipt = receipt_of("table", question, result_digest, whole.receipt, timings_ms=timings)
     notes = whole.notes
     if query.limit is not None and (merged := int(pc.sum(rows[OTHERS]).as_py())):
-        notes = (*notes, f"{merged:,} groups are in rows of others, each computed as one group from its positions.")
+        notes = (
+            *notes,
+            f"{counted(merged, 'group is', 'groups are')} in rows of others, each computed as one group from its positions.",
+        )
     return replace(whole, query=query, rows=rows, receipt=receipt, notes=notes)
 
 

@@ -27,7 +27,7 @@ from aggregation.session import Session
 from aggregation.types import LABEL, Coverage, OneFigure, RiskQuery, Translated
 from lake.arrays import Floats
 from lake.dates import Day
-from lake.errors import BadInput
+from lake.errors import BadInput, counted
 from scenarios.requests import ScenarioRequest
 from scenarios.store import load_scenario_set
 from scenarios.stress import language
@@ -199,8 +199,9 @@ def _rows(
 def _notes(coverage: Coverage, selection: Selection) -> tuple[str, ...]:
     notes = []
     if coverage.failed or coverage.missing:
+        out = coverage.failed + coverage.missing
         notes.append(
-            f"{coverage.failed + coverage.missing:,} of {coverage.positions:,} positions have no value on the ladder. "
+            f"{out:,} of {counted(coverage.positions, 'position')} {'has' if out == 1 else 'have'} no value on the ladder. "
             f"{failed_in_words(selection)}".rstrip()
         )
     if selection.inputs.scenarios.synthetic:

@@ -40,7 +40,7 @@ from lake.arrays import Floats
 from lake.canonical import canonical_json, digest
 from lake.committer import Committer
 from lake.dates import Day
-from lake.errors import BadInput, VarlakeError
+from lake.errors import BadInput, VarlakeError, counted
 from lake.progress import Progress, silent
 from lake.tables import Lake, Snapshot
 from scenarios import store
@@ -449,7 +449,9 @@ def _notes(
         notes.append("The market data is synthetic.")
     if counts[FAILED] or counts[MISSING]:
         why = failures_in_words((f.reason, f.message, 1) for f in failures)
-        notes.append(f"{counts[FAILED] + counts[MISSING]:,} positions are not in the numbers. {why}")
+        notes.append(
+            f"{counted(counts[FAILED] + counts[MISSING], 'position is', 'positions are')} not in the numbers. {why}"
+        )
     if start.base.held:
         notes.append(f"Risk factors that keep an earlier level: {_names(set(start.base.held))}.")
     stay = set(_unrolled(request, start, [request.as_of]))

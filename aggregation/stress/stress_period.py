@@ -30,14 +30,14 @@ from aggregation.opened.inputs import Inputs, open_inputs, reported_in
 from aggregation.opened.opened_lake import VectorCache
 from aggregation.question import Plan, Question
 from aggregation.receipts import name_inputs
-from aggregation.reduce.coverage import failed_in_words
+from aggregation.reduce.coverage import FAILED_POSITIONS, failed_in_words
 from aggregation.reduce.selection import open_selection, scenario_pnl
 from aggregation.session import Session
 from aggregation.stress.book_value import open_book
 from aggregation.types import Condition, Coverage, Currency, EstimatorName, Level, RiskQuery, Scope, Whole
 from lake.arrays import Floats
 from lake.dates import Day
-from lake.errors import BadInput, validated
+from lake.errors import BadInput, counted, validated
 from lake.tables import Lake, Snapshot
 from scenarios.historical.historical import HistoricalDefinition, calendar_days
 from scenarios.market.base_market import load_base
@@ -168,7 +168,7 @@ def search_period(
     days, n = scenario_set.labels, request.length
     if len(days) < n:
         raise BadInput(
-            f"The history gives {len(days)} scenarios, fewer than a window of {n}. "
+            f"The history gives {counted(len(days), 'scenario')}, fewer than a window of {n}. "
             "Ask for a shorter one, or bring in more history."
         )
     windows = sliding_window_view(pnl, n)
@@ -195,7 +195,7 @@ def search_period(
         scenario_set_id=seal.scenario_set_id,
         scenarios=len(days),
         excluded=dict(scenario_set.excluded),
-        notes=(f"{counts.failed:,} positions are not in the numbers: they failed. {failed}",) if failed else (),
+        notes=(f"{counted(counts.failed, *FAILED_POSITIONS)}. {failed}",) if failed else (),
     )
 
 

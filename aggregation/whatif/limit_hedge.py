@@ -44,7 +44,7 @@ from aggregation.whatif.trades import trades_of_rows
 from aggregation.whatif.what_if import WhatIf, make_change, what_if
 from lake.arrays import Floats
 from lake.canonical import digest
-from lake.errors import OBJECT_TAG, TEXT_TAG, BadInput, Issue, validated
+from lake.errors import OBJECT_TAG, TEXT_TAG, BadInput, Issue, counted, validated
 from lake.schemas import DIMENSION_COLUMNS
 from lake.tables import Lake
 from valuation.books.contracts import contracts_by_id
@@ -473,7 +473,7 @@ def _notes(
     if status == "feasible":
         notes.append("The limit is met; a cheaper change may exist, none below the bound where there is one.")
     if unusable:
-        notes.append(f"{len(unusable)} moves could not be used.")
+        notes.append(f"{counted(len(unusable), 'move')} could not be used.")
     if verified is None and failed:
         notes.append(f"Positions that are not in the numbers: {failed}")
     return (*notes, *(() if verified is None else verified.notes))

@@ -48,7 +48,7 @@ from aggregation.risk.sampling_error import change_in_words, difference_interval
 from aggregation.types import Coverage, RiskQuery
 from lake.arrays import Floats, Ints
 from lake.canonical import digest
-from lake.errors import BadInput
+from lake.errors import BadInput, counted
 from valuation.types import PnLBlock, failures_in_words
 
 KEPT_BYTES = 32 << 20  # P&L of the groups of one question kept for the next change
@@ -620,10 +620,14 @@ def _notes(
         notes.append("The market data is synthetic.")
     if failures:
         why = failures_in_words((f["reason"], f["message"], 1) for f in failures)
-        notes.append(f"{len(failures):,} added trades are not in the numbers: their contracts have no value. {why}")
-    if after.failed + after.missing > len(failures):
+        one, many = (
+            "added trade is not in the numbers: its contract has",
+            "added trades are not in the numbers: their contracts have",
+        )
+        notes.append(f"{counted(len(failures), one, many)} no value. {why}")
+    if (out := after.failed + after.missing) > len(failures):
         notes.append(
-            f"{after.failed + after.missing:,} of {after.positions:,} positions after the change are not in the numbers; "
+            f"{out:,} of {after.positions:,} positions after the change {'is' if out == 1 else 'are'} not in the numbers; "
             f"coverage says how many failed. {failed_in_words(selection)}".rstrip()
         )
     if inputs.scenarios.held or inputs.scenarios.proxied:
@@ -632,7 +636,10 @@ def _notes(
             "on them."
         )
     if change.outside:
-        notes.append(f"{change.outside:,} changed positions do not pass the filters and are in no number.")
+        many = "changed positions do not pass the filters and are"
+        notes.append(
+            f"{counted(change.outside, 'changed position does not pass the filters and is', many)} in no number."
+        )
     if n_items > MOST_ITEMS:
         notes.append(f"Of {n_items:,} changes the first {MOST_ITEMS:,} are measured one by one.")
     return tuple(notes)

@@ -26,7 +26,7 @@ import pyarrow.csv
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from lake.arrays import Bools, Dates, Floats, Ints
-from lake.errors import BadInput, Issue, NotFound, unknown
+from lake.errors import BadInput, Issue, NotFound, counted, unknown
 from lake.landing.numbers import doubles, rounded, rounding_notes
 from lake.landing.rows import cell_place, check_commas
 
@@ -124,7 +124,7 @@ class _CellFaults:
         self.count += len(rows) - len(described)
 
     def error(self) -> BadInput:
-        many = f"{self.count} faults" if self.count > 1 else "1 fault"
+        many = counted(self.count, "fault")
         listed = f" (the first {len(self.issues)} are listed)" if self.count > len(self.issues) else ""
         marks = ", ".join(f'"{text}"' for text in [*self.texts][:3] if len(text) <= 8 and not re.search(r"\d", text))
         way = f" Where a text means no value, declare it in the catalogue: missing = [{marks}]." if marks else ""

@@ -20,7 +20,7 @@ from typing import Any
 import pyarrow as pa
 
 from lake.committer import Committer
-from lake.errors import BadInput, Issue, NotFound, unknown
+from lake.errors import BadInput, Issue, NotFound, counted, unknown
 from lake.landing.rows import cell_place, check_commas
 from lake.schemas import DIMENSION_COLUMNS, HIERARCHIES
 
@@ -65,7 +65,7 @@ class _HierarchyFaults:
 
     def raise_any(self) -> None:
         if self.count:
-            several = f"{self.count} faults" if self.count > 1 else "1 fault"
+            several = counted(self.count, "fault")
             first = f"{self.issues[0].pointer}: {self.issues[0].message}"
             raise BadInput(f"{self.path.name} has {several}; nothing of it is loaded. {first}", issues=self.issues)
 

@@ -31,7 +31,7 @@ from pydantic import (
 
 from lake.arrays import Dates
 from lake.committer import Committer
-from lake.errors import BadInput, Issue, NotFound, VarlakeError, unknown
+from lake.errors import BadInput, Issue, NotFound, VarlakeError, counted, unknown
 from lake.landing.dated_values import LAYOUTS, FileOptions, Landing, read_source
 from lake.schemas import MARKET_CALENDARS, RISK_FACTORS
 from scenarios.market.calendars import DATA, WEEKDAYS, check_calendar, read_days
@@ -387,4 +387,6 @@ def _refused(errors: Mapping[str, VarlakeError], sources: int) -> BadInput:
         for name, error in errors.items()
         for issue in error.issues or (Issue("source", error.message),)
     ]
-    return BadInput(f"Nothing is stored: errors in {len(errors)} of {sources} sources.{listed}", issues=issues)
+    return BadInput(
+        f"Nothing is stored: errors in {len(errors)} of {counted(sources, 'source')}.{listed}", issues=issues
+    )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable, Iterator, Mapping
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -379,3 +380,22 @@ def _labels(scenario: m.Scenario, name: str) -> tuple[str, ...]:
     ]
     head = f"{scenario.name}: " if scenario.name else ""
     return tuple(head + node for node in nodes)
+
+
+def axes_in(labels: Sequence[str]) -> tuple[tuple[str, list[str]], tuple[str, list[str]]] | None:
+    """The two axes behind the labels of a grid, each as what it moves and its amounts; None of any other labels."""
+    parts = [label.split(", ") for label in labels]
+    for k in range(1, len(parts[0])):  # a selector may hold commas
+        halves = [(", ".join(p[:k]), ", ".join(p[k:])) for p in parts]
+        down, across = (list(dict.fromkeys(side)) for side in zip(*halves, strict=True))
+        moved = [{text.rpartition(" ")[0] for text in side} for side in (down, across)]
+        if (
+            min(len(down), len(across)) > 1
+            and halves == list(itertools.product(down, across))
+            and all(len(what) == 1 for what in moved)
+        ):
+            one, two = (
+                (what.pop(), [t.rpartition(" ")[2] for t in s]) for what, s in zip(moved, (down, across), strict=True)
+            )
+            return one, two
+    return None

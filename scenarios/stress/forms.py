@@ -16,7 +16,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from lake.canonical import canonical_json
-from lake.errors import BadInput, Issue, VarlakeError, nearest, unknown
+from lake.errors import BadInput, Issue, VarlakeError, counted, nearest, unknown
 from lake.landing.rows import check_commas
 from scenarios.stress import language
 from scenarios.stress import model as m
@@ -97,7 +97,7 @@ def _refused(error: ValidationError) -> BadInput:
         message = fault["msg"].removeprefix("Value error, ")
         issues.append(Issue("/" + "/".join(map(str, loc)), message, str(fault["input"])[:80], allowed))
     listed = "".join(f"\n  {i.pointer}: {i.message} (given {i.value})" for i in issues[:50])
-    return BadInput(f"The stress document has {len(issues)} faults.{listed}", issues=issues)
+    return BadInput(f"The stress document has {counted(len(issues), 'fault')}.{listed}", issues=issues)
 
 
 def to_csv(document: m.Document) -> str:
@@ -145,7 +145,7 @@ def from_csv(text: str) -> m.Document:
     read = read_csv(text)
     if read.issues or read.document is None:
         listed = "".join(f"\n  {i.pointer}: {i.message}" for i in read.issues[:50])
-        raise BadInput(f"The file has {len(read.issues)} faults.{listed}", issues=read.issues)
+        raise BadInput(f"The file has {counted(len(read.issues), 'fault')}.{listed}", issues=read.issues)
     return read.document
 
 

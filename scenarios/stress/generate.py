@@ -9,7 +9,7 @@ from typing import Any, Literal, Self
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from lake.errors import BadInput, Issue
+from lake.errors import BadInput, Issue, counted
 from lake.tables import Snapshot
 from scenarios.market.base_market import BaseMarket, load_base
 from scenarios.market.calendars import MEANING
@@ -147,7 +147,7 @@ def refuse(text: str, places: Mapping[str, int], issues: list[Issue]) -> BadInpu
         error = language.fault(text, _offset(places, issues[0].pointer), shown[0].message)
         return BadInput(error.message, issues=shown)
     listed = "".join(f"\n  {i.pointer}: {i.message}" for i in shown)
-    return BadInput(f"The scenario has {len(shown)} faults.{listed}", issues=shown)
+    return BadInput(f"The scenario has {counted(len(shown), 'fault')}.{listed}", issues=shown)
 
 
 def text_issue(text: str, places: Mapping[str, int], issue: Issue) -> Issue:
@@ -220,5 +220,7 @@ def check_assertions(s: ScenarioSet) -> None:
 
 
 def _broken(failed: list[str], what: str = "the scenario") -> BadInput:
-    message = f"{len(failed)} assertions of {what} do not hold: " + "; ".join(failed[:5])
+    message = f"{counted(len(failed), f'assertion of {what} does', f'assertions of {what} do')} not hold: " + "; ".join(
+        failed[:5]
+    )
     return BadInput(message + ".", issues=[Issue("assert", f) for f in failed])

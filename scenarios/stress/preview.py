@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from lake.errors import counted
 from lake.tables import Snapshot
 from scenarios.market.base_market import BaseMarket, load_base
 from scenarios.stress import language
@@ -160,7 +161,7 @@ def sparkline(values: list[float], low: float, high: float) -> str:
 def render(p: Preview) -> str:
     """The preview as plain text for a terminal."""
     lines = [
-        f"Market of {p.market_date}, {p.total:,} scenarios"
+        f"Market of {p.market_date}, {counted(p.total, 'scenario')}"
         + (f", first {len(p.scenarios)}" if len(p.scenarios) < p.total else "")
     ]
     for s in p.scenarios:

@@ -10,7 +10,7 @@ import typer
 
 from lake.committer import Committer
 from service.cli.forward import forwarded
-from service.cli.options import JsonOption, LakeOption, open_lake
+from service.cli.options import ColumnsOption, JsonOption, LakeOption, laid_out, open_lake
 from service.rendering import display
 
 # ruff: noqa: PLC0415 - see service.cli.commands
@@ -22,6 +22,7 @@ app = typer.Typer(help="Named changes of a book, kept in the lake and read like 
 def branch_list_command(
     all_versions: Annotated[bool, typer.Option("--all", help="Every version, deletions too.")] = False,
     lake: LakeOption = None,
+    columns: ColumnsOption = None,
     json: JsonOption = False,
 ) -> None:
     """The branches: what they stand on, how many trades they add, remove and scale."""
@@ -33,8 +34,9 @@ def branch_list_command(
     if json:
         display.print_json(rows)
     elif rows:
-        columns = ("name", "version", "upon", "positions_date", "adds", "removes", "scales", "created_at", "note")
-        display.print_table(rows, (*columns, "deleted") if all_versions else columns)
+        names = ("name", "version", "upon", "positions_date", "adds", "removes", "scales", "created_at", "note")
+        with laid_out(columns):
+            display.print_table(rows, (*names, "deleted") if all_versions else names)
     else:
         display.say("There are no branches yet; `varlake branch save NAME ...` makes one.")
 

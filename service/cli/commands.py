@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
-from lake.errors import validated
+from lake.errors import counted, validated
 from service.cli.options import (
+    ColumnsOption,
     DateText,
     JsonOption,
     LakeOption,
@@ -16,6 +17,7 @@ from service.cli.options import (
     ScenarioSetOption,
     as_date,
     as_parameters,
+    laid_out,
     open_lake,
     settings_of,
 )
@@ -42,13 +44,13 @@ def doctor_command(
             [{"check": f.name, "status": f.status, "found": f.found, "advice": f.advice} for f in findings]
         )
     else:
-        display.stdout().print("\n".join(doctor.lines(findings)), markup=False, highlight=False, soft_wrap=True)
+        display.print_text("\n".join(doctor.lines(findings)), indent=26)
     if any(f.status == "fail" for f in findings):
         raise typer.Exit(1)
 
 
 @app.command("lake")
-def lake_command(lake: LakeOption = None, json: JsonOption = False) -> None:
+def lake_command(lake: LakeOption = None, columns: ColumnsOption = None, json: JsonOption = False) -> None:
     """Say what the lake holds: tables, rows, size, dates, valuation sets."""
     from lake.schemas import TABLES
     from valuation.books.contracts import positions_dates
@@ -94,18 +96,23 @@ def lake_command(lake: LakeOption = None, json: JsonOption = False) -> None:
     if json:
         display.print_json({**summary, "valued": valued, "tables": rows})
         return
-    display.print_pairs({**summary, "positions dates": f"{len(dates)}: {dates[0]} to {dates[-1]}" if dates else "none"})
-    if valued:
-        display.print_table(
-            valued[-_SHOWN:], title=f"Valued: the last {min(len(valued), _SHOWN)} of {len(valued)} sets, by date"
-        )
-    display.print_table(rows)
+    with laid_out(columns):
+        days = f"{len(dates)}: {dates[0]} to {dates[-1]}" if dates else "none"
+        display.print_pairs({**summary, "positions dates": days})
+        if valued:
+            display.print_table(
+                valued[-_SHOWN:],
+                title=f"Valued: the last {min(len(valued), _SHOWN)} of {counted(len(valued), 'set')}, by date",
+                first=("valuation date", "scenario set", "contracts", "failed", "market date"),
+            )
+        display.print_table(rows, first=("table", "rows", "version", "files", "MB"))
 
 
 @app.command("dimensions")
 def dimensions_command(
     as_of: DateText,
     lake: LakeOption = None,
+    columns: ColumnsOption = None,
     json: JsonOption = False,
 ) -> None:
     """What the book of a date can be grouped and filtered by: dimensions, attributes, levels of hierarchies."""
@@ -117,7 +124,8 @@ def dimensions_command(
         opened.snapshot("positions", "hierarchies"), as_date(as_of, "--as-of")
     )
     rows = dimensions_of(book.columns)
-    display.print_json(rows) if json else display.print_table(rows, title=f"Dimensions of {book.positions_date}")
+    with laid_out(columns):
+        display.print_json(rows) if json else display.print_table(rows, title=f"Dimensions of {book.positions_date}")
 
 
 @app.command("value")

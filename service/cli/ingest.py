@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from lake.committer import Committer
-from lake.errors import BadInput
+from lake.errors import BadInput, counted
 from service.cli.options import JsonOption, LakeOption, as_date, open_lake, settings_of
 from service.rendering import display
 
@@ -145,5 +145,5 @@ def sample_book_command(
 
     _, opened = open_lake(lake)
     files = book.write_sample_book(opened.snapshot(), directory, positions=positions, dates=dates, seed=seed)
-    display.say(f"Wrote {len(files)} files. Bring them in with:")
+    display.say(f"Wrote {counted(len(files), 'file')}. Bring them in with:")
     display.say(f"  varlake ingest positions {directory}/*")

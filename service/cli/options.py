@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from lake.errors import BadInput
+from service.cli.questions import COLUMNS_HELP, as_pairs
 
 if TYPE_CHECKING:
     from lake.tables import Lake
@@ -25,6 +28,18 @@ ScenarioSetOption = Annotated[str | None, typer.Option("--scenario-set", help="N
 ParameterOption = Annotated[
     list[str] | None, typer.Option("--parameter", "-p", help="Parameter of the method, name=value; repeatable.")
 ]
+
+ColumnsOption = Annotated[list[str] | None, typer.Option("--columns", help=COLUMNS_HELP)]
+
+
+def laid_out(
+    columns: Sequence[str] | None, units: str = "1", option: str = "--columns"
+) -> AbstractContextManager[None]:
+    """Where tables are shown with the columns of that option, and money in those units."""
+    from service.rendering import display
+
+    names = [c.strip() for text in columns or () for c in text.split(",") if c.strip()]
+    return display.layout(names, units, option)
 
 
 def settings_of(lake: Path | None) -> Settings:
@@ -52,6 +67,4 @@ def as_date(value: str, option: str) -> dt.date:
 
 def as_parameters(pairs: list[str] | None) -> dict[str, Any]:
     """Parameters from name=value texts; a value that begins with [ or { is read as JSON."""
-    from service.cli.questions import as_pairs
-
     return as_pairs(pairs or ())

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from aggregation import questions
-from lake.errors import BadInput, NotValued
+from lake.errors import BadInput, NotValued, unknown
 from service.parameters import Parameter, assemble, parameters_of
 from service.rendering.answers import PICTURES
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 # ruff: noqa: PLC0415 - a command imports what it uses when it is called: all together takes a second and a half
 
+COLUMNS_HELP = "Columns of the tables, comma separated, or all; default those that fit the terminal."
 ON_SPARK = ("var",)  # questions whose vectors may be added up on a cluster
 
 
@@ -60,7 +61,16 @@ def _common_options(name: str) -> list[click.Option]:
     if name in ON_SPARK:
         where = "Where vectors are added up: auto, in-process, streamed or spark; the same bits."
         options.append(click.Option(["--reduce"], default="auto", help=where))
+    options.append(click.Option([columns_option(name), "shown"], multiple=True, metavar="TEXT...", help=COLUMNS_HELP))
+    units = "Money in the tables in units of 1, thousand or million; default 1. Files and JSON have full figures."
+    options.append(click.Option(["--units"], default="1", help=units))
     return [*options, *lake_and_json()]
+
+
+def columns_option(name: str) -> str:
+    """The option for the columns of a question's tables, which a cross table has another name for."""
+    fields = questions.question(name).query.model_fields
+    return "--table-columns" if "columns" in fields else "--columns"
 
 
 # the endings of `service.encoding.FILES`, which brings Arrow: options are made without it
@@ -180,7 +190,7 @@ def as_pairs(texts: Sequence[str], option: str = "--parameter") -> dict[str, Any
 def _run(name: str, given: dict[str, Any]) -> None:
     from aggregation.session import Session
     from service import operations
-    from service.cli.options import open_lake
+    from service.cli.options import laid_out, open_lake
     from service.rendering import answers, display
 
     question = questions.question(name)
@@ -192,6 +202,8 @@ def _run(name: str, given: dict[str, Any]) -> None:
             raise BadInput(
                 f"--{ending} {file} cannot be written: there is no folder {file.parent}. Name one that is there."
             )
+    if given["units"] not in display.UNITS:
+        raise unknown("unit of money", given["units"], display.UNITS, pointer="--units")
     settings, lake = open_lake(given["lake"])
     asked = questions.read(name, assemble(model, values))
     cache = operations.vector_cache(settings, lake, given.get("reduce"))
@@ -212,7 +224,8 @@ def _run(name: str, given: dict[str, Any]) -> None:
     if given["as_json"]:
         display.print_json(result.to_dict())
     else:
-        answers.show(name, result, query)
+        with laid_out(given["shown"], given["units"], columns_option(name)):
+            answers.show(name, result, query)
     for ending in _FILES:
         if given[ending] is not None:
             _write(result, ending, given[ending])

@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lake.committer import Committer
-from lake.errors import BadInput, validated
+from lake.errors import BadInput, counted, validated
 from service.cli.options import (
+    ColumnsOption,
     DateText,
     JsonOption,
     LakeOption,
     ParameterOption,
     as_date,
     as_parameters,
+    laid_out,
     open_lake,
 )
 from service.rendering import display
@@ -62,7 +64,7 @@ def scenarios_build(
 
 
 @app.command("list")
-def scenarios_list(lake: LakeOption = None, json: JsonOption = False) -> None:
+def scenarios_list(lake: LakeOption = None, columns: ColumnsOption = None, json: JsonOption = False) -> None:
     """List the stored scenario sets."""
     from scenarios.store import list_scenario_sets
 
@@ -81,7 +83,10 @@ def scenarios_list(lake: LakeOption = None, json: JsonOption = False) -> None:
             "created_at",
         ),
     ).to_pylist()
-    display.print_json(rows) if json else display.print_table(rows, title=f"{len(rows)} scenario sets")
+    first = ("name", "market_date", "method", "version", "horizon_days")
+    title = counted(len(rows), "scenario set")
+    with laid_out(columns):
+        display.print_json(rows) if json else display.print_table(rows, title=title, first=first)
 
 
 @app.command("show")
@@ -209,7 +214,7 @@ def scenarios_preview(
     if json:
         display.print_json({**shown.to_dict(), **({"plausibility": scores} if plausibility else {})})
     else:
-        display.stdout().print(render(shown), markup=False)
+        display.print_text(render(shown), indent=4)
         tables.show_plausibility(scores)
     if plot is not None:
         synthetic = {f.risk_factor_id for f in load_factors(snapshot).factors if f.synthetic}
@@ -240,13 +245,14 @@ def scenarios_check(
         for kind, issues in (("fault", report.faults), ("warning", report.warnings)):
             for issue in issues:
                 given = f" (given {issue.value})" if issue.value is not None else ""
-                display.stdout().print(f"{kind} at {issue.pointer}: {issue.message}{given}", markup=False)
+                display.print_text(f"{kind} at {issue.pointer}: {issue.message}{given}")
         for failed in report.failed:
-            display.stdout().print(f"does not hold: {failed}", markup=False)
+            display.print_text(f"does not hold: {failed}")
         display.say(
             "No faults."
             if report.ok
-            else f"{len(report.faults)} faults, {len(report.failed)} assertions that do not hold."
+            else f"{counted(len(report.faults), 'fault')}, "
+            f"{counted(len(report.failed), 'assertion that does', 'assertions that do')} not hold."
         )
     if not report.ok:
         raise typer.Exit(1)
@@ -258,6 +264,7 @@ def scenarios_diff(
     two: Annotated[str, typer.Argument(help="Name or id of another.")],
     as_of: Annotated[str | None, typer.Option("--as-of", help="Market date, for names.")] = None,
     lake: LakeOption = None,
+    columns: ColumnsOption = None,
     json: JsonOption = False,
 ) -> None:
     """List the risk factors in which two stored sets differ, with the largest difference of each."""
@@ -265,7 +272,9 @@ def scenarios_diff(
 
     _, opened = open_lake(lake)
     rows = scenario_diff(opened.snapshot(), one, two, as_date(as_of, "--as-of") if as_of else None)
-    display.print_json(rows) if json else display.print_table(rows, title=f"{len(rows)} risk factors differ")
+    title = counted(len(rows), "risk factor differs", "risk factors differ")
+    with laid_out(columns):
+        display.print_json(rows) if json else display.print_table(rows, title=title)
 
 
 @app.command("export")

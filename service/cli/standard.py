@@ -8,7 +8,7 @@ import typer
 
 from lake.committer import Committer
 from lake.errors import validated
-from service.cli.options import JsonOption, LakeOption, ScenarioSetOption, open_lake
+from service.cli.options import ColumnsOption, JsonOption, LakeOption, ScenarioSetOption, laid_out, open_lake
 from service.rendering import display
 
 # ruff: noqa: PLC0415 - see service.cli.commands
@@ -20,6 +20,7 @@ app = typer.Typer(help=__doc__, no_args_is_help=True)
 def standard_list_command(
     all_versions: Annotated[bool, typer.Option("--all", help="Every version.")] = False,
     lake: LakeOption = None,
+    columns: ColumnsOption = None,
     json: JsonOption = False,
 ) -> None:
     """The standard of the lake and of every desk that has one."""
@@ -30,7 +31,8 @@ def standard_list_command(
     if json:
         display.print_json(rows)
     elif rows:
-        display.print_table([{**r, "desk": r["desk"] or "(the lake)"} for r in rows], list(rows[0]))
+        with laid_out(columns):
+            display.print_table([{**r, "desk": r["desk"] or "(the lake)"} for r in rows], list(rows[0]))
     else:
         display.say(
             "There is no standard yet; the first valuation of a sample makes one, or `varlake standard set` does."

@@ -56,6 +56,7 @@ PICTURES: Mapping[str, str] = {
     "what-if": "whatif:plot_what_if",
     "limit-hedge": "whatif:plot_limit_hedge",
     "backtest": "backtest:draw_backtest",
+    "stress": "ladder:plot_stress",
     "ladder": "ladder:plot_ladder",
 }
 # shown by functions that do not say which scenarios they rest on
@@ -160,7 +161,7 @@ def show_plan(plan: Plan) -> None:
         for label, _, p in plan.valuations
     ]
     if rows:
-        display.print_table(rows)
+        display.print_table(rows, first=("for", "scenario set", "missing", "expected core seconds"))
     for _, _, p in plan.valuations:
         display.say_left_out(p.scenario_set.dropped, p.scenario_set.excluded)
 

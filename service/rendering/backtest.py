@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aggregation.measures import asked_measures
-from service.rendering import display, pictures
+from lake.errors import counted
+from service.rendering import display, pictures, tables
 
 if TYPE_CHECKING:
     from aggregation.backtest.judgement import BacktestResult, NodeBacktest
@@ -21,7 +22,9 @@ def show_backtest(result: BacktestResult) -> None:
     """The counts of every node, then the tests of the total and what lies behind its exceptions."""
     query, total = result.query, result.nodes[0]
     counts = [row for node in result.nodes for row in _counts(node)]
-    display.print_table(counts, title=f"Backtest of {_span(total)}, {len(total.days)} days, in {query.currency}")
+    first = ("node", "level", *(c for c in counts[0] if c.endswith(" exceptions")), "zone")
+    title = f"Backtest of {_span(total)}, {counted(len(total.days), 'day')}, in {query.currency}"
+    display.print_table(counts, title=title, first=first)
     rows = [
         {"level": level.level, "P&L": judged.pnl, **_outcome(outcome)}
         for level in total.levels
@@ -31,7 +34,8 @@ def show_backtest(result: BacktestResult) -> None:
     rows += [
         {"level": min(x.level for x in total.levels), "P&L": k, **_outcome(o)} for k, o in total.multinomial.items()
     ]
-    display.print_table(rows, title=f"Tests of the total, rejected below a p-value of {query.significance:g}")
+    title = f"Tests of the total, rejected below a p-value of {query.significance:g}"
+    display.print_table(rows, title=title, first=("level", "P&L", "test", "p-value", "verdict"))
     if total.attribution is not None:
         display.print_pairs(
             total.attribution.to_dict(), title=f"P&L attribution, revalued against supplied {total.attributed} P&L"
@@ -39,7 +43,9 @@ def show_backtest(result: BacktestResult) -> None:
     exceptions = [_exception(e) for e in total.exceptions]
     if exceptions:
         shown = exceptions[-_SHOWN_EXCEPTIONS:]
-        display.print_table(shown, title=f"Exceptions of the total, the last {len(shown)} of {len(exceptions)}")
+        money = [c for row in shown for c in row if c.startswith("var_0") or c.endswith("_pnl")]
+        title = f"Exceptions of the total, the last {len(shown)} of {len(exceptions)}"
+        display.print_table(shown, title=title, money=money)
     for note in (*total.notes, *result.notes):
         display.say(f"Note: {note}")
 
@@ -90,7 +96,7 @@ def _exception(found: Any) -> dict[str, Any]:
         "VaR of": found["var_day"],
         "P&L of": found["day"],
         **figures,
-        "lost most": ", ".join(f"{p['instrument']} {display.text(p['pnl'])}" for p in lost[:2]) or found["remark"],
+        "lost most": ", ".join(f"{p['instrument']} {display.cell(p['pnl'])}" for p in lost[:2]) or found["remark"],
         "moved most": ", ".join(f"{m['risk_factor']} {_move(m)}" for m in _widest(moved)),
     }
 
@@ -157,7 +163,9 @@ def show_series(result: SeriesResult) -> None:
     if not any(rows["reason"].to_pylist()):
         columns.remove("reason")
     title = f"{result.first} to {result.last} in {result.query.currency}"
-    display.print_table(rows.select(columns).to_pylist(), columns, title=title)
+    money = tables.money_of(result.query, columns)
+    first = ("date", *result.query.by, *(c for c in columns if c in money and c != "base_value"), "status")
+    display.print_table(rows.select(columns).to_pylist(), columns, title=title, first=first, money=money)
     for note in result.notes:
         display.say(f"Note: {note}")
 

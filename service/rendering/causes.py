@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lake.errors import counted
 from service.rendering import display, pictures
 
 if TYPE_CHECKING:
@@ -24,7 +25,8 @@ def show_pnl_explain(result: PnlExplain) -> None:
     columns = [*by, *lines, *(("failed_from", "failed_to", "status") if total["status"] != "complete" else ())]
     label = {by[0]: "Total"} if by else {}
     title = f"{request.from_} to {request.to} in {request.currency}"
-    display.print_table(rows, columns, title=title, last={**total, **label})
+    first = (*by, "change", "pnl", "value_from", "value_to")
+    display.print_table(rows, columns, title=title, last={**total, **label}, first=first, money=lines)
     left = 0.0 if total["unexplained"] is None else total["unexplained"]
     display.say(f"Left unexplained: {left:.3g} of a change of {display.text(total['change'])} (rounding).")
     failures = result.failures.slice(0, _MOST_FAILURES).to_pylist()
@@ -60,9 +62,9 @@ def show_drivers(result: DriversResult) -> None:
     figures = [c for c in result.rows.column_names if c != "driver"]
     if len(result.queries) == 1:
         figures = [c for c in figures if c not in ("before", "after", "new", "closed", "held")]
-    display.print_table(
-        rows, ["", "driver", *figures], title=f"{result.measure} of {dates} in {result.queries[0].currency}", last=last
-    )
+    title = f"{result.measure} of {dates} in {result.queries[0].currency}"
+    money = ("change", "gross", "before", "after", "new", "closed", "held")
+    display.print_table(rows, ["", "driver", *figures], title=title, last=last, money=money)
     change = f"{display.text(result.before)} to {display.text(result.after)}, {display.text(result.change)}"
     what = change if len(result.queries) > 1 else display.text(result.after)
     display.say(
@@ -90,9 +92,11 @@ def show_reconciliation(result: Reconciliation) -> None:
     display.print_table(
         result.rows.to_pylist(),
         title=f"{result.theirs.text} against {display.text(result.ours)} of ours, {result.query.as_of}",
+        money=("value", "distance"),
     )
     display.say(
-        f"{result.matches:,} of {result.tried:,} readings give {result.theirs.text} within {result.theirs.tolerance:g}; "
+        f"{result.matches:,} of {counted(result.tried, 'reading')} "
+        f"{'gives' if result.matches == 1 else 'give'} {result.theirs.text} within {result.theirs.tolerance:g}; "
         f"{result.by_chance:.2g} are to be expected by accident."
     )
     for note in result.notes:

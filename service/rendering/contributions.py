@@ -27,6 +27,8 @@ _FIGURES = (
     "incremental",
     "stability",
 )
+# a marginal is of one unit of value
+_MONEY = ("base_value", "component", "component_low", "component_high", "standalone", "diversification", "incremental")
 _COVERAGE = ("failed", "missing", "substituted", "status")
 
 
@@ -45,9 +47,11 @@ def show_contributions(result: ContributionResult) -> None:
     label = {query.by[0]: "Total"} if query.by else {}
     rows = [_named(r, query.by) for r in result.rows.to_pylist()] if query.by else []
     title = f"Contributions to {query.measures[0]} {query.levels[0]} on {display.heading(query, result.receipt)}"
-    display.print_table(rows, columns, title=title, last={**result.total, **label})
+    first = (*query.by, "component", "share", "part", "component_low", "component_high", "standalone")
+    display.print_table(rows, columns, title=title, last={**result.total, **label}, first=first, money=_MONEY)
     if "standalone_sum" in result.total and len(rows) > 1:
-        display.print_pairs({"sum of standalone, does not add up": result.total["standalone_sum"]})
+        words = "sum of standalone, does not add up"
+        display.print_pairs({words: result.total["standalone_sum"]}, money=(words,))
     tables.show_basis(result, f"{query.form} form, {query.estimator}")
 
 
@@ -90,17 +94,23 @@ def show_parametric(result: ParametricResult) -> None:
         columns,
         title=f"Parametric {what} on {display.heading(query, result.receipt)}, delta-normal",
         last={**total, "positions": result.coverage.positions, **label},
+        first=(*query.by, "component", "share", "standalone"),
+        money=_MONEY,
     )
     shown = result.factors.slice(0, SHOWN_FACTORS).to_pylist()
-    display.print_table(shown, title=f"Risk factors, {len(shown)} of {result.factors.num_rows:,}")
+    title = f"Risk factors, {len(shown)} of {result.factors.num_rows:,}"
+    money = ("component", "delta", "gamma")  # a delta and a gamma are of a move of one
+    display.print_table(shown, title=title, first=("risk_factor", *money), money=money)
     curved = {k: total[k] for k in ("mean", "skewness", "excess_kurtosis", "cornish_fisher", "cornish_fisher_valid")}
+    normal, historical = "delta-normal", "historical, same scenarios"
     display.print_pairs(
         {
-            "delta-normal": total["component"],
+            normal: total["component"],
             **{f"delta-gamma {k.replace('_', ' ')}": v for k, v in curved.items() if v is not None},
-            "historical, same scenarios": total["historical"],
+            historical: total["historical"],
         },
         title=what,
+        money=(normal, historical, "delta-gamma mean", "delta-gamma cornish fisher"),
     )
     tables.show_basis(result, "covariance of their moves")
 
@@ -129,11 +139,21 @@ def show_classes(result: RiskClassResult) -> None:
     query, names = result.query, list(result.diversification)
     columns = [*query.by, "risk_class", "positions", "base_value", *names]
     title = f"By risk class, each shocked alone, on {display.heading(query, result.receipt)}"
+    money = tables.money_of(query, columns)
     if query.by:
-        display.print_table(result.rows.to_pylist(), columns, title=title)
+        first = (*query.by, "risk_class", *names)
+        display.print_table(result.rows.to_pylist(), columns, title=title, first=first, money=money)
     totals = [{"risk_class": c, **t} for c, t in result.totals.items()]
-    display.print_table(totals[:-1], columns[len(query.by) :], title="Total" if query.by else title, last=totals[-1])
-    display.print_pairs({f"sum of the classes minus all, {n}": v for n, v in result.diversification.items()})
+    display.print_table(
+        totals[:-1],
+        columns[len(query.by) :],
+        title="Total" if query.by else title,
+        last=totals[-1],
+        first=("risk_class", *names),
+        money=money,
+    )
+    words = "sum of the classes minus all, "
+    display.print_pairs({f"{words}{n}": v for n, v in result.diversification.items()}, money={words + n for n in money})
     tables.show_basis(result, query.estimator)
 
 

@@ -7,13 +7,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from aggregation.measures import asked_measures
 from aggregation.risk.drill import DrillResult
-from aggregation.risk.pivot import PART, PivotResult
-from aggregation.risk.table import LEVEL, OTHERS
+from aggregation.risk.pivot import PART, TOTAL, PivotResult
+from aggregation.risk.table import BOUND, LEVEL, OTHERS
 from aggregation.types import RiskResult, TableQuery
+from lake.errors import counted
 from lake.landing.hierarchies import HierarchiesReport
 from service.rendering import display, pictures
-from service.rendering.tables import show_basis, show_result
+from service.rendering.tables import money_of, show_basis, show_result
 
 _TELLING = ("instrument", "instrument_type", "currency", "trades", "desk", "book", "counterparty")
 _COVERAGE = ("failed", "missing", "substituted", "status")
@@ -33,7 +35,10 @@ def show_table(result: RiskResult) -> None:
     columns = [c for c in result.rows.column_names if c not in left_out]
     label = {query.by[0]: "Total"} if query.by else {}
     last = None if LEVEL in result.rows.column_names or not query.by else {**result.total, **label}
-    display.print_table(rows, columns, title=display.heading(query, result.receipt), last=last)
+    money = {*money_of(query, columns), BOUND}
+    measures = [c for c in columns if c in money and c != "base_value"]
+    title = display.heading(query, result.receipt)
+    display.print_table(rows, columns, title=title, last=last, first=(*query.by, *measures, "status"), money=money)
     show_basis(result, result.receipt["estimator"])
 
 
@@ -47,7 +52,7 @@ def _named(row: Mapping[str, Any], by: Sequence[str]) -> dict[str, Any]:
         if level:
             named[dimension] = ""
     if row.get(OTHERS):
-        named[by[level - 1]] = f"{row[OTHERS]:,} others"
+        named[by[level - 1]] = counted(row[OTHERS], "other")
         if LEVEL not in row:
             named |= dict.fromkeys(by[: level - 1], "")
     return named
@@ -67,11 +72,14 @@ def show_pivot(result: PivotResult) -> None:
     names = [short[c] or "-" for c in result.rows.column_names if c != PART]
     rows = [dict(zip(names, r.values(), strict=True)) for r in rows]
     what = ", ".join(query.measures)
+    read = [a.name for a in asked_measures(query)]
     display.print_table(
         rows[:-1],
         names,
         title=f"{what} on {display.heading(query, result.receipt)}",
         last=rows[-1],
+        first=(*query.rows, *(c for c in names if c.startswith(TOTAL))),
+        money=names if len(money_of(query, read)) == len(read) else (),
     )
     show_basis(result, query.estimator)
 
@@ -80,7 +88,8 @@ def show_drill(result: DrillResult) -> None:
     """The scenarios, then the page of trades or contracts; of the dimensions the telling ones, and what all share once."""
     query = result.query
     if result.scenarios:
-        display.print_table([dict(s) for s in result.scenarios], title=f"Scenarios of {result.measure}")
+        scenarios = [dict(s) for s in result.scenarios]
+        display.print_table(scenarios, title=f"Scenarios of {result.measure}", money=("pnl",))
     rows = result.rows.to_pylist()
     key = "trade" if query.per == "trade" else "contract_id"
     figures = [c for c in result.rows.column_names if c.startswith("pnl_")]
@@ -102,13 +111,14 @@ def show_drill(result: DrillResult) -> None:
         f"{query.per}s {query.first + 1:,} to {last:,} of {result.count:,}, {display.heading(query, result.receipt)}"
     )
     short = [{**r, "terms": textwrap.shorten(str(r["terms"]).replace(",", ", "), 60, placeholder=" ...")} for r in rows]
-    display.print_table(short, columns, title=title)
+    first = (key, "instrument", "contribution", *figures, "base_value", "quantity")
+    display.print_table(short, columns, title=title, first=first, money=("base_value", "contribution", *figures))
     if same:
         display.print_pairs(same, title="All of these")
     for message, reason in lacking.items():
         display.say(f"Not covered, {reason}: {message}")
     if result.value is not None:
-        display.print_pairs({result.measure: result.value})
+        display.print_pairs({result.measure: result.value}, money=money_of(query, [result.measure]))
     if last < result.count:
         display.say(f"--first {last} shows the next.")
     show_basis(result, query.estimator)

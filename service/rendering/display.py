@@ -5,30 +5,98 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import json
+import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+import shutil
+import sys
+import textwrap
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
+from rich.cells import cell_len
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-from rich.table import Table
 from rich.text import Text
 
-from lake.errors import VarlakeError
+from lake.errors import VarlakeError, counted, unknown
 from lake.progress import Progress as ProgressCallback
 from lake.progress import silent
 from scenarios.types import days_left_out, factors_left_out
 
-PLAIN_WIDTH = 240
+ALL = "all"  # columns, by this one name
+UNITS = {"1": (1.0, 0), "thousand": (1e3, 1), "million": (1e6, 2)}  # of money: divisor and decimals
+_GAP = "  "  # between columns
+_NARROWEST = 20  # characters that a line has at least
+_NAMED = 8  # columns left out that are named
 _RIGHT = (int, float, np.integer, np.floating)
 
 
+@dataclasses.dataclass(frozen=True)
+class _Layout:
+    """How the tables of an answer are laid out. columns : those asked for; none for those that fit. option : its option.
+    seen : the columns of the tables. held : what is printed once it is known that the columns are there.
+    """
+
+    columns: tuple[str, ...] = ()
+    unit: str = "1"
+    option: str = ""
+    seen: dict[str, None] = dataclasses.field(default_factory=dict)
+    held: list[tuple[Console, Text]] = dataclasses.field(default_factory=list)
+
+
+_LAYOUT: ContextVar[_Layout | None] = ContextVar("layout", default=None)
+
+
+@contextmanager
+def layout(columns: Sequence[str], unit: str, option: str) -> Iterator[None]:
+    """What is shown inside has these columns and this unit of money, and is printed at the end.
+
+    Raises `BadInput`, and prints nothing, where no table has a column.
+    """
+    asked = _Layout(tuple(columns), unit, option)
+    token = _LAYOUT.set(asked)
+    try:
+        yield
+    finally:
+        _LAYOUT.reset(token)
+    valid = (*asked.seen, ALL)
+    for column in columns:
+        if column not in valid:
+            raise unknown("column", column, valid, pointer=option)
+    for console, content in asked.held:
+        console.print(content)
+
+
+def _print(content: str | Text, style: str = "", *, error: bool = False) -> None:
+    """At once, or at the end of the layout."""
+    asked, console = _LAYOUT.get(), stderr() if error else stdout()
+    lines = content if isinstance(content, Text) else Text(folded(content, line_width(console.file)), style)
+    if asked is None:
+        console.print(lines)
+    else:
+        asked.held.append((console, lines))
+
+
+def line_width(stream: Any) -> int | None:
+    """Characters of a line: of the terminal, or as COLUMNS says; None in a file or a pipe, where nothing is left out."""
+    if not (os.environ.get("COLUMNS") or stream.isatty()):
+        return None
+    return max(shutil.get_terminal_size().columns, _NARROWEST)
+
+
+def folded(content: str, width: int | None, indent: int = 0) -> str:
+    """Lines that are too long over several, between words; those that follow are indented."""
+    if width is None:
+        return content
+    fill = textwrap.TextWrapper(width, subsequent_indent=" " * indent, break_on_hyphens=False)
+    return "\n".join(line if cell_len(line) <= width else fill.fill(line) for line in content.split("\n"))
+
+
 def stdout() -> Console:
-    """Wide on a narrow terminal too: a number that wraps can be read, one that is cut off cannot."""
-    console = Console(highlight=False)
-    return console if console.width >= PLAIN_WIDTH else Console(highlight=False, width=PLAIN_WIDTH)
+    return Console(highlight=False, soft_wrap=True)
 
 
 def stderr() -> Console:
@@ -60,9 +128,9 @@ def text(value: Any) -> str:
 def scenarios_of(receipt: Mapping[str, Any], *, day: bool = True) -> str:
     """The scenarios behind an answer: how many, of which set, method, horizon and window, and whether they are the standard."""
     count, days, window = receipt["scenario_count"], receipt["horizon_days"], receipt.get("window") if day else None
-    about = [receipt["method"], *([f"{days} day{'s' * (days != 1)}"] if days else []), *([window] if window else [])]
+    about = [receipt["method"], *([counted(days, "day")] if days else []), *([window] if window else [])]
     at = f" at {receipt['market_date']}" if day else ""
-    return f"{count:,} scenario{'s' * (count != 1)} of {receipt['scenario_set_name']} ({', '.join(about)}){at}{apart(receipt)}"
+    return f"{counted(count, 'scenario')} of {receipt['scenario_set_name']} ({', '.join(about)}){at}{apart(receipt)}"
 
 
 def scenario_lines(receipt: Mapping[str, Any]) -> list[str]:
@@ -76,7 +144,7 @@ def scenario_lines(receipt: Mapping[str, Any]) -> list[str]:
 
 def covered(coverage: Any) -> str:
     """How many positions a number rests on."""
-    return f"{coverage.covered:,} of {coverage.positions:,} positions covered ({coverage.status})"
+    return f"{coverage.covered:,} of {counted(coverage.positions, 'position')} covered ({coverage.status})"
 
 
 def apart(receipt: Mapping[str, Any]) -> str:
@@ -102,31 +170,98 @@ def print_table(
     *,
     title: str = "",
     last: Mapping[str, Any] | None = None,
+    first: Sequence[str] = (),
+    money: Collection[str] = (),
 ) -> None:
-    """Rows as a table; `last` is a total below a line."""
+    """Rows as a table; `last` is a total below them.
+
+    first : the columns that stay longest where not all fit, the most important first; then the others in their order. Those that
+    are left out are named below. money : the columns in the unit of money. Where the first figure does not fit, or a column that
+    was asked for, a row takes a line for each of its columns.
+    """
+    asked, width = _LAYOUT.get() or _Layout(), line_width(sys.stdout)
     columns = list(columns or (rows[0] if rows else last or {}))
-    table = Table(
-        title=title or None, title_justify="left", title_style="bold", header_style="bold", box=None, pad_edge=False
-    )
-    everything = [*rows, *([last] if last is not None else [])]
-    for column in columns:
-        numeric = any(isinstance(r.get(column), _RIGHT) for r in everything)
-        table.add_column(column, justify="right" if numeric else "left", no_wrap=True, overflow="ellipsis")
-    for i, row in enumerate(rows):
-        table.add_row(*(Text(text(row.get(c))) for c in columns), end_section=last is not None and i == len(rows) - 1)
+    asked.seen.update(dict.fromkeys(columns))
+    everything = [*rows, *([] if last is None else [last])]
+    cells = {c: [cell(r.get(c), c in money).replace("\n", " ") for r in everything] for c in columns}
     if last is not None:
-        table.add_row(*(Text(text(last.get(c)) if last.get(c) is not None else "") for c in columns), style="bold")
-    stdout().print(table)
+        for c in (c for c in columns if last.get(c) is None):
+            cells[c][-1] = ""
+    right = {c for c in columns if any(isinstance(r.get(c), _RIGHT) for r in everything)}
+    size = {c: max(map(cell_len, (c, *cells[c]))) for c in columns}
+    _print_title(title, not right.isdisjoint(money))
+    named = columns if ALL in asked.columns else [c for c in asked.columns if c in columns]
+    shown = named or columns
+    if width is not None and _wide(size[c] for c in shown) > width:
+        order = [*(c for c in first if c in columns), *(c for c in columns if c not in first)]
+        kept: list[str] = []
+        for c in order:
+            if _wide(size[k] for k in (*kept, c)) <= width:
+                kept.append(c)
+        needed = next((i for i, c in enumerate(order) if c in right), 0) + 1
+        if named or kept[:needed] != order[:needed]:
+            _print("\n\n".join(_pairs({c: cells[c][i] for c in shown}, width) for i in range(len(everything))))
+            return
+        shown = [c for c in columns if c in kept]
+
+    def line(values: Iterable[str]) -> str:
+        padded = []
+        for c, value in zip(shown, values, strict=True):
+            space = " " * (size[c] - cell_len(value))
+            padded.append(space + value if c in right else value + space)
+        return _GAP.join(padded).rstrip()
+
+    lines = [Text(line(shown), "bold")]
+    lines += [Text(line(cells[c][i] for c in shown), "bold" if i == len(rows) else "") for i in range(len(everything))]
+    _print(Text("\n").join(lines))
+    left = [c for c in columns if c not in shown]
+    if left and not named:
+        names = ", ".join(left[:_NAMED]) + (f" and {len(left) - _NAMED} more" if len(left) > _NAMED else "")
+        way = f"{asked.option} all shows them" if asked.option else "a wider terminal, a file and --json have them"
+        _print(f"Left out at a width of {width}: {names}; {way}.", "dim")
 
 
-def print_pairs(pairs: Mapping[str, Any], *, title: str = "") -> None:
-    """Name and value, one pair a line."""
-    out = stdout()
-    if title:
-        out.print(Text(title, style="bold"))
-    width = max((len(k) for k in pairs), default=0)
-    for name, value in pairs.items():
-        out.print(Text(f"  {name:<{width}}  {text(value)}"))
+def _print_title(title: str, money: bool) -> None:
+    """The title, with the unit of money where it is not one."""
+    asked = _LAYOUT.get() or _Layout()
+    unit = f"(money in {asked.unit}s)" if money and asked.unit != "1" else ""
+    if title or unit:
+        _print(f"{title} {unit}".strip(), "bold")
+
+
+def _wide(sizes: Iterable[int]) -> int:
+    """Characters of columns beside each other."""
+    every = list(sizes)
+    return sum(every) + len(_GAP) * (len(every) - 1)
+
+
+def cell(value: Any, money: bool = True) -> str:
+    """As `text`; money in the unit that was asked for."""
+    asked = _LAYOUT.get() or _Layout()
+    if not money or asked.unit == "1" or isinstance(value, bool) or not isinstance(value, _RIGHT):
+        return text(value)
+    divisor, decimals = UNITS[asked.unit]
+    return f"{float(value) / divisor:z,.{decimals}f}"
+
+
+def print_pairs(pairs: Mapping[str, Any], *, title: str = "", money: Collection[str] = ()) -> None:
+    """Name and value, one pair a line; money : the names of those in the unit of money."""
+    _print_title(title, not pairs.keys().isdisjoint(money))
+    if pairs:
+        _print(_pairs({k: cell(v, k in money) for k, v in pairs.items()}, line_width(sys.stdout)))
+
+
+def _pairs(pairs: Mapping[str, str], width: int | None) -> str:
+    longest = max(map(cell_len, pairs))
+    indent = longest + 2 * len(_GAP)
+    hanging = indent if width is None or indent <= width // 2 else len(_GAP)
+    lines = (f"{_GAP}{k}{' ' * (longest - cell_len(k))}{_GAP}{v}" for k, v in pairs.items())
+    return "\n".join(folded(line, width, hanging) for line in lines)
+
+
+def print_text(content: str, indent: int = 0) -> None:
+    """Lines that are laid out already; those that are too long go on indented."""
+    _print(Text(folded(content, line_width(sys.stdout), indent)))
 
 
 def print_json(value: Any) -> None:
@@ -151,20 +286,19 @@ def say_left_out(dropped: Mapping[str, str], excluded: Mapping[str, str]) -> Non
 
 def say(message: str) -> None:
     """A word to the person, on stderr, so that stdout stays the answer alone."""
-    stderr().print(Text(message))
+    _print(message, error=True)
 
 
 def print_error(error: VarlakeError) -> None:
-    console = stderr()
-    console.print(Text(f"Error: {error.message}", style="red"))
+    _print(f"Error: {error.message}", "red", error=True)
     for issue in error.issues[:50]:
         if issue.message not in error.message:
             said = issue.value is None or re.search(rf"(?<!\w){re.escape(issue.value)}(?!\w)", issue.message)
             given = "" if said else f" (given {issue.value})"
             allowed = f"; allowed: {', '.join(issue.allowed)}" if issue.allowed else ""
-            console.print(Text(f"  {issue.pointer}: {issue.message}{given}{allowed}"))
+            say(f"  {issue.pointer}: {issue.message}{given}{allowed}")
     if len(error.issues) > 50:
-        console.print(Text(f"  ... and {len(error.issues) - 50} more"))
+        say(f"  ... and {len(error.issues) - 50} more")
 
 
 @contextmanager

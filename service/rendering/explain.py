@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lake.errors import counted
 from service.rendering import display, pictures
 
 if TYPE_CHECKING:
@@ -30,7 +31,8 @@ def show_explanation(result: ExplainResult | AttributionPathResult) -> None:
     ]
     interval = ("low", "high", "sampling") if share["low"] is not None else ()
     columns = ("cause", "value", *interval, "meaning")
-    display.print_table(rows, columns, title=title, last={**share, "sampling": _sampling(share)})
+    last = {**share, "sampling": _sampling(share)}
+    display.print_table(rows, columns, title=title, last=last, money=("value", "low", "high"))
     by = list(one.by)
     if by:
         shown = [*by, "before", "after", "change", *(c["cause"] for c in causes)]
@@ -41,7 +43,9 @@ def show_explanation(result: ExplainResult | AttributionPathResult) -> None:
             "change": result.change,
             **result.causes,
         }
-        display.print_table(result.rows.to_pylist(), shown, title=f"{', '.join(by)} by cause", last=last)
+        title = f"{', '.join(by)} by cause"
+        first = (*by, "change", "before", "after")
+        display.print_table(result.rows.to_pylist(), shown, title=title, last=last, first=first, money=shown[len(by) :])
     display.say(f"Not explained: {result.residual:.3g} ({one.currency}).")
     for what in said.get("revaluation", ()):
         display.say(f"Behind revaluation: {what}.")
@@ -67,12 +71,15 @@ def show_cause_drill(drilled: CauseDrillResult) -> None:
     """The largest parts of a cell and what the others add up to."""
     cell = ", ".join(f"{k}={v or ''}" for k, v in drilled.cell.items()) or "every cell"
     shown = drilled.rows.num_rows
-    title = f"{cell}: {shown:,} of {drilled.parts:,} parts"
+    title = f"{cell}: {shown:,} of {counted(drilled.parts, 'part')}"
     rows = drilled.rows.to_pylist()
     if drilled.parts > shown:
-        rows.append({drilled.rows.column_names[0]: f"{drilled.parts - shown:,} others", "value": drilled.others})
+        rows.append({drilled.rows.column_names[0]: counted(drilled.parts - shown, "other"), "value": drilled.others})
     last = {drilled.rows.column_names[0]: "Total", "value": drilled.value}
-    display.print_table(rows, drilled.rows.column_names, title=title, last=last)
+    money = ("value", "pnl_before", "pnl_after")
+    names = drilled.rows.column_names
+    first = (*names[: names.index("cause")], "trade", "scenario", "value", "cause", *money)
+    display.print_table(rows, names, title=title, last=last, first=first, money=money)
 
 
 def plot_explanation(result: ExplainResult | AttributionPathResult, path: Path) -> Path:

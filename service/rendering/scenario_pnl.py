@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -14,7 +15,8 @@ from lake.errors import BadInput
 from service.rendering import display, pictures
 from service.rendering.tables import show_basis
 
-_BAR = 40  # characters of the longest bar
+# characters of the longest bar, on lines from so many characters on, and on shorter ones
+_BAR, _SHORT_BAR, _WIDE = 40, 10, 120
 _BINS = 50  # of a picture where the question names no number
 
 
@@ -25,10 +27,18 @@ def show_pnl(result: PnlResult) -> None:
     shown = [*rows, *total]
     if query.histogram is not None:
         most = max((r["count"] or 0 for r in shown), default=0)
-        shown = [{**r, "": "#" * round(_BAR * (r["count"] or 0) / max(most, 1))} for r in shown]
+        width = display.line_width(sys.stdout)
+        longest = _BAR if width is None or width >= _WIDE else _SHORT_BAR
+        shown = [{**r, "histogram": "#" * round(longest * (r["count"] or 0) / max(most, 1))} for r in shown]
     whole = result.coverage.status == "complete"
     columns = [c for c in (shown[0] if shown else ()) if not (whole and c == "status")]
-    display.print_table(shown, columns, title=f"P&L on {display.heading(query, result.receipt)}, gains positive")
+    display.print_table(
+        shown,
+        columns,
+        title=f"P&L on {display.heading(query, result.receipt)}, gains positive",
+        first=(*query.by, "scenario", "pnl", "low", "count", "histogram", "high"),
+        money=("pnl", "low", "high"),
+    )
     show_basis(result)
 
 

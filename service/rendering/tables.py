@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from lake.errors import counted
 from service.rendering import display
 
 if TYPE_CHECKING:
@@ -22,6 +24,20 @@ if TYPE_CHECKING:
 
 SHOWN_REJECTIONS = 20
 _COVERAGE = ("failed", "missing", "substituted", "status")
+
+
+def money_of(query: Any, columns: Iterable[str]) -> set[str]:
+    """The columns of money: the base value, and the measures in a currency with their intervals, changes and parts."""
+    from aggregation.measures import asked_measures  # noqa: PLC0415 - there already where there is an answer
+
+    names = [a.name for a in asked_measures(query) if a.measure.unit.startswith("currency")]
+    return {c for c in columns if c == "base_value" or any(c == n or c.startswith(f"{n}_") for n in names)}
+
+
+def figures_first(query: Any, columns: Iterable[str], *ends: str) -> list[str]:
+    """The `by` columns, then the figures of the measures, those with the first ending first."""
+    named = list(columns)
+    return [*query.by, *(c for end in ends for c in named if c.endswith(end))]
 
 
 def show_valuation_plan(plan: Mapping[str, Any]) -> None:
@@ -66,15 +82,20 @@ def show_result(result: RiskResult) -> None:
     columns = [*query.by, "positions", "base_value", *measures, *(() if whole else _COVERAGE)]
     rows = result.rows.to_pylist() if query.by else []
     label = {query.by[0]: "Total"} if query.by else {}
+    money = money_of(query, columns)
     display.print_table(
         rows,
         columns,
         title=f"{display.heading(query, result.receipt)}",
         last={**total, **label},
+        first=(*query.by, *measures, "status"),
+        money=money,
     )
     if len(rows) > 1:
         benefits = {m: total[f"{m}_diversification"] for m in measures if total.get(f"{m}_diversification") is not None}
-        display.print_pairs({f"diversification {m}": v for m, v in benefits.items()})
+        display.print_pairs(
+            {f"diversification {m}": v for m, v in benefits.items()}, money={f"diversification {m}" for m in money}
+        )
     show_basis(result, result.receipt["estimator"])
 
 
@@ -98,7 +119,11 @@ def show_comparison(result: ComparisonResult) -> None:
     columns = [c for c in result.rows.column_names if not c.startswith(("positions_", "base_value_"))]
     title = f"{one.query.as_of} to {two.query.as_of} in {one.query.currency}"
     last = {**result.total, **({by[0]: "Total"} if by else {})}
-    display.print_table(result.rows.to_pylist() if by else [], columns, title=title, last=last)
+    first = figures_first(one.query, columns, "_change", "_to")
+    money = money_of(one.query, columns)
+    display.print_table(
+        result.rows.to_pylist() if by else [], columns, title=title, last=last, first=first, money=money
+    )
     for side in (one, two):
         show_basis(side, side.receipt["estimator"])
 
@@ -144,7 +169,7 @@ def show_positions_reports(reports: Sequence[PositionsReport], *, json: bool) ->
     display.print_table([vars(d) for r in reports for d in r.dates], columns)
     for r in reports:
         display.say(
-            f"{r.path}: {r.read:,} read = {r.loaded:,} loaded + {r.rejected:,} rejected; {r.new_contracts:,} new contracts"
+            f"{r.path}: {r.read:,} read = {r.loaded:,} loaded + {r.rejected:,} rejected; {counted(r.new_contracts, 'new contract')}"
         )
         for note in r.notes:
             display.say(f"Note: {note}")
@@ -156,14 +181,30 @@ def show_positions_reports(reports: Sequence[PositionsReport], *, json: bool) ->
 
 
 def show_stress(result: RiskResult) -> None:
-    """P&L by group in each scenario."""
+    """P&L by group in each scenario; of a grid of two axes as a matrix, the first down and the second across."""
+    from scenarios.stress.apply import axes_in  # noqa: PLC0415 - see service.cli
+    from service.rendering.ladder import show_matrix  # noqa: PLC0415 - see service.cli
+
     query = result.query
     names = {c: c.removeprefix("pnl_") for c in result.rows.column_names if c.startswith("pnl_")}
-    columns = [*query.by, "positions", "base_value", *names.values()]
+    axes = axes_in(list(names.values()))
+    columns = [*query.by, "positions", "base_value", *(names.values() if axes is None else ())]
     rows = [{names.get(k, k): v for k, v in r.items()} for r in result.rows.to_pylist()] if query.by else []
     label = {query.by[0]: "Total"} if query.by else {}
     last = {**{names.get(k, k): v for k, v in result.total.items()}, **label}
-    display.print_table(rows, columns, title=f"P&L on {query.as_of} in {query.currency}", last=last)
+    display.print_table(
+        rows,
+        columns,
+        title=f"P&L on {query.as_of} in {query.currency}",
+        last=last,
+        first=(*query.by, *names.values()),
+        money=("base_value", *names.values()),
+    )
+    if axes is not None:
+        (down, one), (across, two) = axes
+        nodes = list(zip(names.values(), itertools.product(one, two), strict=True))
+        title = f"{down} down, {across} across, gains positive"
+        show_matrix(query.by, [(r, *at, r[name]) for r in (*rows, last) for name, at in nodes], title)
     show_basis(result)
 
 
@@ -171,12 +212,15 @@ def show_stress_comparison(result: StressComparison) -> None:
     """The P&L of several scenarios side by side."""
     query = result.results[0].query
     label = {query.by[0]: "Total"} if query.by else {}
+    figures = [c for c in result.rows.column_names if c not in (*query.by, "positions", "base_value")]
     rows = result.rows.to_pylist() if query.by else []
     display.print_table(
         rows,
         result.rows.column_names,
         title=f"P&L on {query.as_of} in {query.currency}",
         last={**result.total, **label},
+        first=(*query.by, *figures),
+        money=("base_value", *figures),
     )
     for one in result.results:
         show_basis(one)
@@ -198,8 +242,13 @@ def show_roll(result: RollResult) -> None:
     ]
     label = {request.by[0]: "Total"} if request.by else {}
     rows = [*(result.rows.to_pylist() if request.by else []), *({**t, **label} for t in result.totals)]
+    money = ("pnl", "value", "cash", "base_value")
     display.print_table(
-        rows, columns, title=f"{request.as_of} rolled forward, {request.market} market, in {request.currency}"
+        rows,
+        columns,
+        title=f"{request.as_of} rolled forward, {request.market} market, in {request.currency}",
+        first=(*request.by, "horizon", *money),
+        money=money,
     )
     for note in result.notes:
         display.say(f"Note: {note}")
@@ -214,16 +263,18 @@ def show_reverse_stress(found: ReverseStress, query: ReverseStressRequest) -> No
             "probability of as much, normal": found.probability,
             "closed form": "-"
             if found.linear_distance is None
-            else f"{found.linear_distance:.4g} deviations, loses {display.text(found.linear_loss)}",
+            else f"{found.linear_distance:.4g} deviations, loses {display.cell(found.linear_loss)}",
             "law": found.covariance,
             "states valued": found.states_valued,
             "name": found.scenario_set.name,
         },
         title=f"Reverse stress in {query.currency}",
+        money=("loss",),
     )
     moves = [m for m in found.moves if m.read][:SHOWN_REJECTIONS]
     display.print_table([vars(m) for m in moves], ("risk_factor_id", "base", "level", "move", "deviations", "share"))
-    display.print_table([vars(d) for d in found.days], title=f"Nearest of {found.days_compared:,} past days")
+    days = f"Nearest of {counted(found.days_compared, 'past day')}"
+    display.print_table([vars(d) for d in found.days], title=days, money=("loss",))
 
 
 def show_stress_period(found: StressPeriod, query: StressPeriodRequest) -> None:
@@ -232,9 +283,11 @@ def show_stress_period(found: StressPeriod, query: StressPeriodRequest) -> None:
         {"window": name, **vars(w)}
         for name, w in (("worst", found.worst), *((f"{i + 2}.", w) for i, w in enumerate(found.runners_up)))
     ]
-    display.print_table(rows, title=f"Windows by {query.measure} {query.level}, of {len(found.all_windows):,}")
+    title = f"Windows by {query.measure} {query.level}, of {len(found.all_windows):,}, in {query.currency}"
+    display.print_table(rows, title=title, money=("value",))
     display.say(
-        f"{found.coverage.covered:,} of {found.coverage.positions:,} positions covered; {len(found.excluded)} risk factors lack history."
+        f"{found.coverage.covered:,} of {counted(found.coverage.positions, 'position')} covered; "
+        f"{counted(len(found.excluded), 'risk factor lacks', 'risk factors lack')} history."
     )
 
 
@@ -243,7 +296,7 @@ def show_plausibility(scores: Sequence[Plausibility]) -> None:
     for s in scores:
         display.print_pairs(
             {
-                "distance": f"{s.distance:.4g} standard deviations over {s.moved} moved factors ({s.covariance})",
+                "distance": f"{s.distance:.4g} standard deviations over {counted(s.moved, 'moved factor')} ({s.covariance})",
                 "share of normal moves that are nearer": f"{s.nearer:.4%}",
                 "past days compared": f"{s.days_compared:,}, {s.days_left_out:,} lack a move",
                 **{f"warning {i + 1}": w for i, w in enumerate(s.warnings)},

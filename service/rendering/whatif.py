@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aggregation.measures import asked_measures
-from lake.errors import BadInput
+from lake.errors import BadInput, counted
 from service.rendering import display, pictures
+from service.rendering.tables import figures_first, money_of
 
 if TYPE_CHECKING:
     from aggregation.whatif.limit_hedge import LimitHedge
@@ -34,20 +35,30 @@ def show_what_if(result: WhatIf) -> None:
     rows = result.rows.to_pylist() if query.by else []
     label = {query.by[0]: "Total", "change": ""} if query.by else {}
     title = f"{display.heading(query, result.receipt)}{f', branch {query.branch}' if query.branch else ''}"
-    display.print_table(rows[:_SHOWN], columns, title=title, last={**result.total, **label})
+    first = figures_first(query, figures, "_incremental", "_after", "_before")
+    display.print_table(
+        rows[:_SHOWN],
+        columns,
+        title=title,
+        last={**result.total, **label},
+        first=first,
+        money=money_of(query, columns),
+    )
     items = result.items.to_pylist()
     alone = [c for c in result.items.column_names if not c.endswith("_standalone")]
-    display.print_table(items[:_SHOWN], alone, title="Each change by itself, on the total")
-    for what, n in (("groups", len(rows)), ("changes", len(items))):
+    first = ["kind", "what", *(f for f in alone if f.endswith("_incremental"))]
+    title = "Each change by itself, on the total"
+    display.print_table(items[:_SHOWN], alone, title=title, first=first, money=money_of(query, alone))
+    for what, n in (("more group", len(rows)), ("more change", len(items))):
         if n > _SHOWN:
-            display.say(f"... and {n - _SHOWN:,} more {what}; --json gives all of them")
+            display.say(f"... and {counted(n - _SHOWN, what)}; --json has all of them")
     if result.failures:
         display.print_table([dict(f) for f in result.failures[:_SHOWN]], title="Added trades without a value")
     c = result.after
     display.say(
-        f"After: {c.covered:,} of {c.positions:,} positions covered ({c.status}); "
+        f"After: {c.covered:,} of {counted(c.positions, 'position')} covered ({c.status}); "
         f"{display.scenarios_of(receipt)}; {receipt['estimator']}; valuation set "
-        f"{receipt['valuation_set_id'][:12]}...; {len(receipt['valued_for_this'])} contracts valued for this, nothing stored."
+        f"{receipt['valuation_set_id'][:12]}...; {counted(len(receipt['valued_for_this']), 'contract')} valued for this, nothing stored."
     )
     for note in result.notes:
         display.say(f"Note: {note}")
@@ -63,7 +74,7 @@ def plot_what_if(result: WhatIf, path: Path, limit: float | None = None) -> None
         moves = [(f"{i['kind']} {i['what']}", i[f"{name}_marginal"] or 0.0) for i in items]
         moves.sort(key=lambda m: -abs(m[1]))
         shown, rest = moves[:12], moves[12:]
-        steps = [*shown, (f"{len(rest)} others", sum(v for _, v in rest))] if rest else shown
+        steps = [*shown, (counted(len(rest), "other"), sum(v for _, v in rest))] if rest else shown
     bent = after - before - sum(v for _, v in steps)
     steps.append(("beyond the slopes" if steps else "the changes", bent))
     what, asked = pictures.in_words(name), {a.name: a for a in asked_measures(result.query)}
@@ -97,7 +108,7 @@ def show_limit_hedge(result: LimitHedge) -> None:
             "limit": result.request.limit,
             f"{name} after": result.after,
             **(
-                {f"interval at {query.interval}": f"{display.text(ends[0])} to {display.text(ends[1])}"}
+                {f"interval at {query.interval}": f"{display.cell(ends[0])} to {display.cell(ends[1])}"}
                 if known
                 else {}
             ),
@@ -106,6 +117,7 @@ def show_limit_hedge(result: LimitHedge) -> None:
             "cost at least": result.bound,
         },
         title=f"Limit hedge on {display.heading(query, result.receipt)}",
+        money=(f"{name} before", "limit", f"{name} after"),
     )
     if result.actions:
         display.print_table([dict(a) for a in result.actions], ("move", "action", "quantity", "share", "cost"))

@@ -31,7 +31,7 @@ class TestCommand:
         for word in ("Contributions to es 0.9", "component", "incremental", "stability", "Options", "Total"):
             assert word in done.stdout
         assert "scenario form, order_statistic" in done.stderr
-        assert "positions are not in the numbers" in done.stderr
+        assert "1 position is not in the numbers" in done.stderr
 
     def test_the_greatest_and_the_rest(self, valued_lake: Path) -> None:
         done = varlake(*ASKED, "--by", "trade", "--top", 1, lake=valued_lake)

@@ -77,7 +77,7 @@ class TestCommands:
         assert plain(got) == plain(run_table(Lake.open(lake), query).to_dict())
         assert [(r["level"], r["others"]) for r in got["rows"]] == [(0, 0), (1, 0), (2, 0), (2, 1), (1, 1)]
         shown = varlake("var", "--as-of", MONDAY, *options, lake=lake).stdout
-        assert "1 others" in shown
+        assert "1 other" in shown
         assert "Total" in shown
         assert "bound" in shown
 

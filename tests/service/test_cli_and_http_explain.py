@@ -69,7 +69,7 @@ class TestCommandLine:
             assert word in shown.stdout, word
         assert "Not explained:" in shown.stderr
         assert "Behind revaluation: market date: 2020-03-13 to 2020-03-16." in shown.stderr
-        assert "1 of 4 positions are not in the number of 2020-03-13: 1 failed, 0 not valued." in shown.stderr
+        assert "1 of 4 positions is not in the number of 2020-03-13: 1 failed, 0 not valued." in shown.stderr
 
     def test_a_cell_opened(self, lake: Path) -> None:
         said = answer("explain", *DAYS, lake=lake)

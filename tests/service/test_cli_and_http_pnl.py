@@ -49,7 +49,7 @@ class TestCommand:
         longest = max(line[-1].count("#") for line in lines if line)
         assert longest == 40
         assert "3 of 4 positions covered (partial)" in shown.stderr
-        assert "Note: 1 positions are not in the numbers" in shown.stderr
+        assert "Note: 1 position is not in the numbers" in shown.stderr
 
     def test_pictures(self, valued_lake: Path, tmp_path: Path) -> None:
         whole, tail = tmp_path / "pnl.svg", tmp_path / "tail.png"

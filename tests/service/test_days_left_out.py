@@ -108,7 +108,7 @@ def test_a_tail_that_rests_on_a_closed_market_says_so(lake: Path) -> None:
     bring(lake, {"a": A, "b": unlisted}, {"a": 1000, "b": -1000})
     assert varlake("value", "--as-of", DAYS[-1], *SET, lake=lake).returncode == 0
     # b moves alone on 2024-01-05, from 79 to 87: the hedge loses 1000 * 87 * 8 / 79
-    note = "1 of the 1 scenarios in the tail of the total have a market closed"
+    note = "1 of the 1 scenario in the tail of the total has a market closed"
     found = answer("var", "--as-of", DAYS[-1], "--tail", "gain", lake=lake)
     assert found["total"]["var_0.99_gain"] == pytest.approx(8800, rel=1e-12)
     assert f"{note}: 2024-01-04 (unchanged: b (1 factor))." in found["notes"]

@@ -78,7 +78,7 @@ def test_a_lake_with_its_tables_and_its_writer(examined: Examine, tmp_path: Path
         found = examined(lake.path)
     assert f"being written by varlake engine (process {os.getpid()}" in found["lake"].found
     assert "format 1" in found["lake"].found
-    assert found["table contracts"] == Finding("table contracts", "ok", f"version {version}, 1 rows")
+    assert found["table contracts"] == Finding("table contracts", "ok", f"version {version}, 1 row")
     assert [n for n in found if n.startswith("table ")] == ["table contracts"]
     assert "no writer now" in examined(lake.path)["lake"].found
 

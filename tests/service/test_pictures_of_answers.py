@@ -24,7 +24,12 @@ from service.rendering.figure import SYNTHETIC
 from valuation.sets.requests import run_valuation
 
 STANDARD = f"{SCENARIOS} scenarios of historical-{SCENARIOS} (historical, 1 day, 20"
-OWN = ("pnl-explain", "ladder")  # rest on other scenarios or none
+OWN = ("pnl-explain", "ladder", "stress")  # rest on other scenarios or none
+# question to what is asked of it for its picture
+MORE: dict[str, dict[str, Any]] = {
+    "limit-hedge": {"limit": 6000.0},
+    "stress": {"scenario": "grid(equity -20%..+20% step 10%, vol -5pt..+10pt step 5pt)"},
+}
 MONEY = re.compile(r"(P&L, |99% ES, )?USD(, in millions)?, (gains|losses) positive( \(.*\))?")
 
 
@@ -37,8 +42,9 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Lake:
     with Committer(made, "test") as committer:
         for asked in (request(FRIDAY), request(MONDAY), request(MONDAY, scenarios=ten)):
             run_valuation(committer, asked, spark=no_spark)  # type: ignore[arg-type]
-        ladder = questions.read("ladder", base("ladder"))
-        questions.value(Session(made, reading(made).cache, committer), "ladder", ladder)
+        for name in ("ladder", "stress"):
+            asked = questions.read(name, {**base(name), **MORE.get(name, {})})
+            questions.value(Session(made, reading(made).cache, committer), name, asked)
     return made
 
 
@@ -62,14 +68,14 @@ TITLES = {
     "what-if": "What-if: 99% VaR before and after",
     "limit-hedge": "The way of 97.5% ES under its limit",
     "backtest": "VaR of 2020-03-13 to 2020-03-13 against P&L of 2020-03-16 to 2020-03-16",
+    "stress": "P&L over moves of equity and vol",
     "ladder": "P&L over moves of equity and vol",
 }
 
 
 @pytest.mark.parametrize("name", PICTURES)
 def test_title_foot_and_axes(name: str, lake: Lake, tmp_path: Path, figures: list[Any]) -> None:
-    more = {"limit": 6000.0} if name == "limit-hedge" else {}
-    result, _ = drawn(lake, name, tmp_path, **more)
+    result, _ = drawn(lake, name, tmp_path, **MORE.get(name, {}))
     (figure,) = figures
     title, about = figure.get_suptitle().splitlines()[:2]
     assert title.startswith(TITLES[name])

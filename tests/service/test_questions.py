@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,10 @@ import pyarrow.ipc as ipc
 import pyarrow.parquet as pq
 import pytest
 import python_calamine
-from command_line import varlake
+from command_line import refused, varlake
 from demo_lake import build_demo_lake
 from flask.testing import FlaskClient
+from rich.cells import cell_len
 
 from aggregation import questions
 from aggregation.opened.opened_lake import VectorCache
@@ -28,7 +30,7 @@ from lake.errors import BadInput, NotValued
 from lake.tables import Lake
 from service.api.app import create_app
 from service.api.responses import MEDIA_TYPES
-from service.cli.questions import arguments_of, option_names
+from service.cli.questions import arguments_of, columns_option, option_names
 from service.config import Settings
 from service.parameters import parameters_of
 
@@ -245,6 +247,95 @@ def test_bad_input_gives_the_same_error_at_every_door(name: str, lake: Lake, cli
     got = client.get(f"/api/v1/{name}", query_string=[*address_of, ("currency", "dollars")])
     if got.status_code != 405:
         assert got.get_json()["detail"] == said
+
+
+@pytest.mark.parametrize("width", [80, 140])
+@pytest.mark.parametrize("name", NAMES)
+def test_the_text_fits_the_terminal(name: str, width: int, lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No line is wider; a figure of the full text is there as it is, or the text names columns that it leaves out."""
+    line = [name, *arguments_of(questions.question(name).query, questions.question(name).example)]
+    full = varlake(*line, lake=lake.path)
+    monkeypatch.setenv("COLUMNS", str(width))
+    fitted = varlake(*line, lake=lake.path)
+    everything = varlake(*line, columns_option(name), "all", lake=lake.path)
+    assert full.returncode == fitted.returncode == everything.returncode
+    for shown in (fitted, everything):
+        assert max(map(cell_len, (shown.stdout + shown.stderr).splitlines())) <= width
+    left_out = f"Left out at a width of {width}: "
+    assert left_out not in full.stdout + everything.stdout
+    figures = set(re.findall(r"[-+]?[\d,.]*\d%?(?=\s)", full.stdout))
+    assert figures
+    assert figures <= set(re.findall(r"[-+]?[\d,.]*\d%?(?=\s)", everything.stdout))
+    if left_out in fitted.stdout:
+        (option,) = set(re.findall(r"(--[\w-]+)\s+all\s+shows\s+them\.", fitted.stdout))
+        assert option == columns_option(name)
+    else:
+        assert figures <= set(re.findall(r"[-+]?[\d,.]*\d%?(?=\s)", fitted.stdout))
+
+
+@pytest.mark.parametrize("width", [80, 140])
+@pytest.mark.parametrize(
+    "line",
+    [
+        ("lake",),
+        ("dimensions", "--as-of", "2020-03-16"),
+        ("scenarios", "list"),
+        ("scenarios", "show", "historical-500", "--as-of", "2020-03-16"),
+        ("scenarios", "preview", "equity -20%", "--as-of", "2020-03-16", "--plausibility"),
+        ("standard", "list"),
+        ("value", "--as-of", "2020-03-16", "--plan"),
+        ("var", "--as-of", "2020-03-16", "--plan"),
+        ("doctor",),
+    ],
+    ids=" ".join,
+)
+def test_other_tables_fit_the_terminal(
+    line: tuple[str, ...], width: int, lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    done = varlake(*line, lake=lake.path)
+    assert done.returncode == 0, done.stderr
+    assert max(map(cell_len, (done.stdout + done.stderr).splitlines())) <= width
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_money_in_millions_is_the_money_of_the_full_text(name: str, lake: Lake) -> None:
+    """Cell by cell: a cell is as it was, or a millionth of it in two decimals, and the heading then says so."""
+    line = [name, *arguments_of(questions.question(name).query, questions.question(name).example)]
+    full, short = (varlake(*line, "--units", unit, lake=lake.path).stdout for unit in ("1", "million"))
+    # the figures before the histogram and the sparklines stand in the same order in both
+    one, other = (re.findall(r"(?<=\s)-?[\d,]*\.?\d+(?=\s)", text) for text in (full, short))
+    assert len(one) == len(other)
+    changed = [(a, b) for a, b in zip(one, other, strict=True) if a != b]
+    for a, b in changed:
+        assert re.fullmatch(r"-?[\d,]+\.\d\d", b), (a, b)
+        assert float(b.replace(",", "")) == pytest.approx(float(a.replace(",", "")) / 1e6, abs=0.00501), (a, b)
+    assert changed
+    assert "(money in millions)" in short
+    assert "(money in" not in full
+
+
+def test_columns_and_units_are_of_the_tables_alone(lake: Lake, tmp_path: Path) -> None:
+    line = ["var", "--as-of", "2020-03-16", "--by", "desk", "--measure", "var,es"]
+    plain = varlake(*line, "--json", "--csv", tmp_path / "plain.csv", lake=lake.path)
+    more = ("--units", "million", "--columns", "desk,es_0.99")
+    short = varlake(*line, "--json", "--csv", tmp_path / "short.csv", *more, lake=lake.path)
+    assert steady(json.loads(short.stdout)) == steady(json.loads(plain.stdout))
+    rows = [
+        pacsv.read_csv(
+            io.BytesIO(b"".join(x for x in f.read_bytes().splitlines(True) if not x.startswith(b"#")))
+        ).to_pylist()
+        for f in (tmp_path / "plain.csv", tmp_path / "short.csv")
+    ]
+    assert rows[0] == rows[1]
+    assert varlake(*line, *more, lake=lake.path).stdout.splitlines()[1].split() == ["desk", "es_0.99"]
+    assert "Nearest valid: es_0.99" in refused(*line, "--columns", "desk,es_0.9", lake=lake.path)
+    assert "Unknown unit of money 'millions'. Nearest valid: million" in refused(
+        *line, "--units", "millions", lake=lake.path
+    )
+    crossed = ["pivot", "--as-of", "2020-03-16", "--row", "desk", "--column", "legal_entity"]
+    across = varlake(*crossed, "--table-columns", "desk,total", lake=lake.path).stdout
+    assert across.splitlines()[1].split() == ["desk", "total"]
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -182,7 +182,7 @@ class TestMissing:
             assert row["var_0.95"] is None
             assert row["hypothetical_exception_0.95"]
             assert f"No positions on {NO_BOOK}" in row["remark"] or f"No valuation set of {NO_BOOK}" in row["remark"]
-            assert "1 of 18 days have no VaR or no hypothetical P&L, and count as exceptions of it." in node.notes
+            assert "1 of 18 days has no VaR or no hypothetical P&L, and counts as an exception of it." in node.notes
 
     def test_of_the_days_with_books_none_is_missing(self, daily_lake: Lake) -> None:
         total = run_backtest(daily_lake, asked(calendar="books")).nodes[0]
@@ -213,7 +213,7 @@ class TestMissing:
             run_backtest(daily_lake, asked(by=("desks",)))
         with pytest.raises(BadInput, match="Nearest valid: Options"):
             run_backtest(daily_lake, asked(where=(Filter.parse("desk=Option"),)))
-        with pytest.raises(BadInput, match=r"1 days from .* hold a book; a backtest needs two"):
+        with pytest.raises(BadInput, match=r"1 day from .* hold a book; a backtest needs two"):
             run_backtest(daily_lake, asked(calendar="books", first=LAST, last=LAST + dt.timedelta(days=3)))
 
     def test_var_of_ten_days_is_not_held_against_pnl_of_one(self, own_lake: Lake) -> None:
@@ -416,7 +416,7 @@ class TestCommandLine:
             "Haas (2001)",
         ):
             assert text in shown.stdout
-        assert "count as exceptions" in shown.stderr
+        assert "counts as an exception" in shown.stderr
 
     def test_refusals_are_words(self, daily_lake: Lake, tmp_path: Path) -> None:
         lake = daily_lake.path

@@ -148,7 +148,7 @@ def test_asked_twice_prices_nothing(valued: Lake) -> None:
 
 def test_positions_without_a_value_at_a_corner_are_said(valued: Lake) -> None:
     notes = explain_through(valued, ONE, TWO, "shapley", cache=VectorCache(valued)).notes
-    assert any("have no value at the corner with ageing of the second point" in n for n in notes)
+    assert any("1 position has no value at the corner with ageing of the second point: it is not" in n for n in notes)
     assert any(n.startswith("Each cause is its average over all 4! orders") for n in notes)
 
 

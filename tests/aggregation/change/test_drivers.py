@@ -188,7 +188,7 @@ def test_holes_are_told_and_count_as_no_change(tmp_path: Path) -> None:
     lake = make_lake(tmp_path, valued, [position("t", "a", 1.0), position("u", "b", 1.0)])
     result = ask(lake, DAY)
     assert result.coverage[0].status == "partial"
-    assert "1 positions are not in the numbers" in result.notes[0]
+    assert "1 position is not in the numbers" in result.notes[0]
     nothing = ask(lake, DAY, where=(Filter(dimension="trade", values=("u",)),))
     assert (nothing.drivers, nothing.coverage[0].status) == ((), "invalid")
     assert "None of the positions is covered: there is no number." in nothing.notes

@@ -87,7 +87,7 @@ class TestACauseAlone:
         found = ask(tmp_path, one, two, monkeypatch)
         assert found.causes == {**ZERO, "coverage": -30.0}
         assert (
-            "1 of 2 positions are not in the number of 2020-03-17: 1 failed, 0 not valued. 1 no curve: no curve."
+            "1 of 2 positions is not in the number of 2020-03-17: 1 failed, 0 not valued. 1 no curve: no curve."
             in found.notes
         )
 

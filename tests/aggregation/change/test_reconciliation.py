@@ -328,7 +328,7 @@ def test_holes_are_told(tmp_path: Path) -> None:
     lake = make_lake(tmp_path, valued, [position("t", "c", 1.0), position("u", "d", 1.0)])
     found = reconciled(lake, "1")
     assert found.coverage.status == "partial"
-    assert found.notes[0].startswith("1 positions are not in our number")
+    assert found.notes[0].startswith("1 position is not in our number")
     only = (Filter(dimension="trade", values=("u",)),)
     nothing = reconciled(lake, "1", where=only)
     assert (nothing.ours, nothing.candidates, nothing.coverage.status) == (None, (), "invalid")

@@ -93,7 +93,7 @@ class TestOptions:
         found = ask(lake, by=("desk",))
         assert found.coverage.status == "partial"
         assert found.coverage.failed == len(found.failures) == 1
-        assert any("contracts have no value" in note for note in found.notes)
+        assert any("1 contract has no value and is in no figure" in note for note in found.notes)
 
     def test_without_gamma(self, lake: Lake) -> None:
         found = ask(lake, gamma="none")

@@ -74,7 +74,7 @@ def test_from_the_definition_by_group_and_in_total(lake: Lake, currency: str) ->
     assert result.total["bound"] < sum(r["bound"] for r in result.rows.to_pylist())  # what nets between desks
     (friday, thursday) = ([s for s in result.receipt["bounds_from"] if str(d) in s] for d in (FRIDAY, THURSDAY))
     assert (len(friday), len(thursday)) == (1, 1)
-    assert any("1 positions have no earlier vector" in n for n in result.notes)
+    assert any("1 position has no earlier vector" in n for n in result.notes)
     assert ask(lake, currency=currency).total == {
         k: v for k, v in result.total.items() if "standalone" not in k and "div" not in k
     }

@@ -357,8 +357,8 @@ def test_coverage_by_group_and_nothing_becomes_zero(tmp_path: Path) -> None:
     assert vars(result.coverage) == {"positions": 5, "covered": 3 - 1, "failed": 2, "missing": 1, "substituted": 0}
     assert result.coverage.status == "partial"
     assert result.notes[0].startswith("2 positions are not in the numbers: they failed. 2 ")
-    assert "1 positions are not in the numbers: their contracts are not in the valuation set." in result.notes[1]
-    assert result.notes[2] == "1 groups have no number: none of their positions is covered."
+    assert "1 position is not in the numbers: its contract is not in the valuation set." in result.notes[1]
+    assert result.notes[2] == "1 group has no number: none of its positions is covered."
 
 
 def test_nothing_covered_has_no_number(tmp_path: Path) -> None:

@@ -74,7 +74,7 @@ def test_a_group_without_numbers_is_a_row_that_says_so(lake: Lake) -> None:
         assert {v for k, v in row.items() if k not in ("desk", "status")} == {None}
         assert {r["status"] for r in of_desk(found, "B")} == {"partial"}
         assert found.coverage.status == "partial"
-        assert "1 groups have no number: none of their positions is covered." in found.notes
+        assert "1 group has no number: none of its positions is covered." in found.notes
         assert any("2 positions are not in the numbers" in n for n in found.notes)
 
 

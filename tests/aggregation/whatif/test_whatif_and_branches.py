@@ -170,7 +170,7 @@ class TestWhatIf:
         shown = varlake("what-if", *given, *more, "--plot", tmp_path / "w.svg", lake=valued_lake)
         assert shown.returncode == 0, shown.stderr
         assert "Each change by itself" in shown.stdout
-        assert "1 contracts valued for this, nothing stored" in shown.stderr
+        assert "1 contract valued for this, nothing stored" in shown.stderr
         assert "beyond the" in (tmp_path / "w.svg").read_text()
         whole = answer(
             *("what-if", "--as-of", MONDAY, "--level", LEVEL, "--add", json.dumps(SHARES), "--replace"),

@@ -208,7 +208,7 @@ def test_all_faults_of_a_file_are_listed_at_once(tmp_path: Path) -> None:
 def test_the_list_is_bounded_and_the_count_is_whole(tmp_path: Path) -> None:
     days = [D("2000-01-01") + dt.timedelta(i) for i in range(500)]
     with pytest.raises(
-        BadInput, match=rf"1000 faults \(the first {MAX_LISTED} are listed\); nothing of it is loaded"
+        BadInput, match=rf"1,000 faults \(the first {MAX_LISTED} are listed\); nothing of it is loaded"
     ) as caught:
         landed(tmp_path, "Date,A,B\n" + "".join(f"{d},x,y\n" for d in days))
     assert len(caught.value.issues) == MAX_LISTED

@@ -15,7 +15,7 @@ from lake.errors import BadInput, Issue
 from scenarios.market.base_market import BaseMarket
 from scenarios.stress import language
 from scenarios.stress import model as m
-from scenarios.stress.apply import AppliedScenario, IncludedScenario, evaluate
+from scenarios.stress.apply import AppliedScenario, IncludedScenario, axes_in, evaluate
 from scenarios.stress.check import check, check_csv, check_text
 from scenarios.stress.crosses import PairTree, product
 from scenarios.stress.warnings import discount_factors, warnings
@@ -431,3 +431,30 @@ def test_order_of_factors_does_not_matter() -> None:
     text = "equity[region=US] -20%; fx[USDJPY] -10%; rate[ccy=JPY] steepener(2Y:-10bp, 30Y:+40bp)"
     backwards: dict[RiskFactor, float] = dict(reversed(LEVELS.items()))
     assert moved(text) == moved(text, market(backwards))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            "rate[USD] -25bp; grid(equity -20%..+20% step 20%, vol[equity] -5pt..+5pt step 10pt)",
+            (("equity", ["-20%", "+0%", "+20%"]), ("vol[equity]", ["-5pt", "+5pt"])),
+        ),
+        (
+            "grid(equity[region=US, sector!=Energy] -1%..+1% step 2%, fx[EURUSD] -5%..+5% step 5%)",
+            (("equity[region=US, sector!=Energy]", ["-1%", "+1%"]), ("fx[EURUSD]", ["-5%", "+0%", "+5%"])),
+        ),
+        (
+            'scenario "steep": grid(equity -1%..+1% step 1%, fx[EURUSD] -5%..+5% step 10%)',
+            (("steep: equity", ["-1%", "+0%", "+1%"]), ("fx[EURUSD]", ["-5%", "+5%"])),
+        ),
+        ("grid(equity -20%..+20% step 10%)", None),
+        ("grid(equity -1%..+1% step 1%, fx[EURUSD] -5%..+5% step 5%, rate[USD] -5bp..+5bp step 5bp)", None),
+        ("equity -20%; fx[EURUSD] -5%", None),
+    ],
+)
+def test_the_axes_of_a_grid_are_read_from_its_labels(text: str, expected: object) -> None:
+    labels = [label for outcome in outcomes(text) for label in outcome.labels]
+    assert axes_in(labels) == expected
+    assert axes_in([*labels, "another"]) is None
+    assert axes_in(labels[:-1] or ["one"]) is None

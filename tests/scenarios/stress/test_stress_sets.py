@@ -123,7 +123,7 @@ def test_a_stress_of_another_day_is_applied_anew(lake: Lake) -> None:
 
 def test_assertions_of_an_included_stress_are_checked_on_this_market(lake: Lake) -> None:
     store(lake, build(lake, "equity -1%; assert equity[AAPL] > 100", "floor", BEFORE))
-    with pytest.raises(BadInput, match="assertions of the included floor do not hold"):
+    with pytest.raises(BadInput, match="1 assertion of the included floor does not hold"):
         build(lake, 'include "floor"')
 
 
