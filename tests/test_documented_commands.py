@@ -29,6 +29,8 @@ ELSEWHERE = {  # what stands here is run elsewhere
     "varlake doctor --spark": "tests/service/test_doctor.py",
     "varlake demo": "tests/service/test_demo.py, and make demo",
     "varlake bench": "make bench",
+    "varlake jobs show": "tests/service/test_client.py",
+    "varlake jobs cancel": "tests/service/test_client.py",
     "varlake sample book books --positions 500 --dates 2019-01-02:2020-12-31": "its two years take minutes",
     "varlake ingest positions books/*": "the same two years",
     "varlake backtest --from 2019-01-02": "the same two years",

@@ -13,7 +13,6 @@ from aggregation.risk.pivot import PART, PivotResult
 from aggregation.risk.table import LEVEL, OTHERS
 from aggregation.types import RiskResult, TableQuery
 from lake.errors import BadInput
-from lake.landing.hierarchies import HierarchiesReport
 from service.rendering import display, pictures
 from service.rendering.tables import show_basis, show_result
 
@@ -131,8 +130,8 @@ def plot_drill(result: DrillResult, path: Path) -> Path:
     )
 
 
-def show_hierarchies(report: HierarchiesReport) -> None:
-    """What a file of hierarchies did."""
-    display.print_table([{**h, "levels": " < ".join(h["levels"])} for h in report.hierarchies])
-    for note in report.notes:
+def show_hierarchies(report: Mapping[str, Any]) -> None:
+    """What a file of hierarchies did, as `HierarchiesReport.to_dict` has it."""
+    display.print_table([{**h, "levels": " < ".join(h["levels"])} for h in report["hierarchies"]])
+    for note in report["notes"]:
         display.say(f"Note: {note}")
