@@ -46,7 +46,9 @@ class IngestRequest(BaseModel):
     force: bool = Field(False, description="replace dates even by the usable part of a file")
     rejects: str | None = Field(None, description="write the unusable rows to this CSV file")
     run: str = Field(
-        default_factory=new_run_id, description="its id, and the folder of its files where they were uploaded"
+        default_factory=new_run_id,
+        pattern=r"^[\w-]+$",
+        description="its id, and the folder of its files where they were uploaded",
     )
 
 
