@@ -1,9 +1,8 @@
 """The job table between web and engine: SQLite in the lake's state folder, one row a job, every change durable.
 
-The web submits and cancels, the engine claims, reports and ends. A job is a valuation, a question with
-what it lacks, files brought in, the making of a scenario set, a branch saved or deleted, or a standard set.
-All are idempotent: a job whose engine died is
-queued again and reuses what was committed.
+The web and commands submit and cancel, the engine claims, reports and ends. A job is a valuation, a question with what it
+lacks, files brought in, the making of a scenario set, a branch saved or deleted, or a standard set. All are idempotent: a job
+whose engine died is queued again and reuses what was committed.
 """
 
 from __future__ import annotations

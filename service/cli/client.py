@@ -84,8 +84,12 @@ def followed(lake: Lake, name: str, kind: str, request: Mapping[str, Any]) -> di
     table = JobTable.of(lake)
     with stopped_by(signal.SIGINT, signal.SIGTERM):
         job, mine = table.submit(kind, request)
-        display.say(f"The engine does this as job {job.job_id}{'' if mine else ', which was asked for already'}.")
         try:
+            before = sum(len(table.newest(state, before=job.number)) for state in ("queued", "running"))
+            others = f", after {before} other{'s' * (before > 1)}" if before else ""
+            display.say(
+                f"The engine does this as job {job.job_id}{'' if mine else ', which was asked for already'}{others}."
+            )
             with display.progress_bar(name) as progress:
                 job = _ended(table, job, progress)
         except Stopped:

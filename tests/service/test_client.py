@@ -155,16 +155,18 @@ def test_a_command_that_is_stopped_leaves_a_job_that_somebody_else_asked_for(
 ) -> None:
     with running_engine(work_lake, stop) as table:
         asked = request(scenarios={"parameters": {"scenarios": str(SCENARIOS)}})  # as the option gives it
-        job, _ = table.submit(VALUATION, asked.model_dump(mode="json"))
+        first, _ = table.submit(VALUATION, request(FRIDAY).model_dump(mode="json"))
         assert slow.begun.wait(60)
+        job, _ = table.submit(VALUATION, asked.model_dump(mode="json"))
         command = started(work_lake)
         assert command.stderr is not None
-        assert f"job {job.job_id}, which was asked for already" in command.stderr.readline()
+        assert f"job {job.job_id}, which was asked for already, after 1 other." in command.stderr.readline()
         command.send_signal(signal.SIGINT)
         _, err = command.communicate(timeout=60)
         assert (command.returncode, table.get(job.job_id).cancel_requested) == (130, False)
         assert "was asked for by somebody else and goes on" in err
-        table.request_cancel(job.job_id)
+        for asked_for in (job, first):
+            table.request_cancel(asked_for.job_id)
 
 
 def test_progress_is_shown_and_a_job_cancelled_elsewhere_ends_the_command(
