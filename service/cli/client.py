@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 POLL_SECONDS = 0.2
 STARTING_SECONDS = 3.0  # an engine that has the lock gives its first sign of life within this time
-CANCEL_SECONDS = 5.0  # so long a command that is stopped waits to see its job cancelled
+CANCEL_SECONDS = 1.0  # so long a command that is stopped waits to see its job cancelled
 
 
 def done(settings: Settings, lake: Lake, name: str, kind: str, request: Mapping[str, Any]) -> dict[str, Any]:
