@@ -143,6 +143,19 @@ class Committer:
         return version
 
 
+class DryRun(Committer):
+    """Takes no lock and commits nothing: the report of work says what it would do, and every table keeps its version."""
+
+    def __init__(self, lake: Lake) -> None:
+        super().__init__(lake, "dry run")
+
+    def put(self, name: str, rows: pa.Table, *, replace: bool = False, note: Mapping[str, Any] | None = None) -> int:
+        """Checks the rows as writing them would; returns the present version."""
+        definition = table_called(name)
+        split(rows.select(definition.schema.names).cast(definition.schema), definition.partition_by)
+        return self.lake.version(name)
+
+
 def split(rows: pa.Table, columns: Sequence[str]) -> list[tuple[dict[str, Any], pa.Table]]:
     """The rows of each combination of partition values, in the order of the values."""
     if not columns:

@@ -28,6 +28,7 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", description="address the web process listens on")
     port: int = Field(8050, ge=0, le=65535, description="port the web process listens on")
     threads: int = Field(8, ge=1, description="threads of the web process")
+    upload_mib: int = Field(256, ge=1, description="size of the files that one request may bring in, in MiB")
     log_level: str = Field("INFO", description="least level that is logged: DEBUG, INFO, WARNING, ERROR")
     delta_jars: Path | None = Field(None, description="folder with the jars Spark needs to read Delta by itself")
     test_market_data: Path | None = Field(None, description="folder of the real market data the tests read")

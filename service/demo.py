@@ -13,7 +13,7 @@ from aggregation.change.compare import compare
 from aggregation.risk.query import run_query
 from aggregation.types import RiskQuery
 from lake.committer import Committer
-from lake.errors import BadInput
+from lake.errors import BadInput, Conflict
 from lake.progress import Progress
 from lake.runtime import spark as lake_spark
 from lake.tables import Lake
@@ -72,14 +72,14 @@ def run_demo(market_data: Path | None, positions: int, folder: Path, *, anew: bo
     with Committer(lake, "varlake demo") as committer:
         with clock.step("ingest market data"):
             market_report = ingest_market(committer, market_data, described)
-        tables.show_market_report(market_report, json=False, short=True)
+        tables.show_market_report(market_report.to_dict(), json=False, short=True)
         with clock.step(f"write a bank book of {positions:,} positions on four dates"):
             book = write_sample_book(
                 lake.snapshot(), files / "positions", positions=positions, dates=BOOK_DATES, seed=SEED
             )
         with clock.step("ingest positions"):
             book_reports = [ingest_positions(committer, f) for f in book]
-        tables.show_positions_reports(book_reports, json=False)
+        tables.show_positions_reports([r.to_dict() for r in book_reports], json=False)
 
         with clock.step("start Spark"):
             session = lake_spark.spark_session(master=settings.spark_master, driver_memory=settings.spark_memory)
@@ -87,7 +87,7 @@ def run_demo(market_data: Path | None, positions: int, folder: Path, *, anew: bo
             request = ValuationRequest(as_of=day, runner="spark")
             with clock.step(f"value the book of {day} under 500 scenarios on Spark") as progress:
                 sealed = run_valuation(committer, request, spark=lambda: session, progress=progress)
-            tables.show_sealed(sealed)
+            tables.show_sealed(sealed.to_dict())
 
         before = RiskQuery(as_of=BEFORE, by=("desk",), measures=("var", "es"))
         after = before.model_copy(update={"as_of": AFTER})
@@ -99,7 +99,7 @@ def run_demo(market_data: Path | None, positions: int, folder: Path, *, anew: bo
         with clock.step(f"value the book of {BEFORE} in the market of {AFTER}") as progress:
             mixed = ValuationRequest(as_of=AFTER, positions_dates=(BEFORE, AFTER))
             sealed = run_valuation(committer, mixed, spark=lambda: session, progress=progress)
-        tables.show_sealed(sealed)
+        tables.show_sealed(sealed.to_dict())
         with clock.step("VaR by desk, February book, March market"):
             crossed = run_query(lake, after.model_copy(update={"positions_date": BEFORE}), cache=cache)
         tables.show_result(crossed)
@@ -112,7 +112,7 @@ def run_demo(market_data: Path | None, positions: int, folder: Path, *, anew: bo
         tables.show_result(answer)
         with clock.step("value the March book again") as progress:
             again = run_valuation(committer, ValuationRequest(as_of=AFTER), spark=lambda: session, progress=progress)
-        tables.show_sealed(again)
+        tables.show_sealed(again.to_dict())
         session.stop()
 
     total = sum(clock.steps.values())
@@ -129,6 +129,8 @@ def _fresh(folder: Path, anew: bool) -> Path:
         if not (folder / _MARK).is_file():
             raise BadInput(f"{folder} holds something else than a demo; name another with --folder.")
         if anew:
+            if (who := Lake(folder / "lake").written_by()) is not None:
+                raise Conflict(f"The lake of {folder} is in use by {who}. Stop that first, or name another --folder.")
             shutil.rmtree(folder)
         else:
             kept, n = folder, 2

@@ -135,7 +135,7 @@ def _detail(error: HTTPException) -> str:
     if isinstance(error, MethodNotAllowed):
         return f"{request.method} is not possible on {request.path}; allowed: {', '.join(sorted(error.valid_methods or ()))}."
     if isinstance(error, RequestEntityTooLarge):
-        return f"The body is larger than the {current_app.config['MAX_CONTENT_LENGTH']} bytes that are read."
+        return f"The body is larger than the {request.max_content_length} bytes that are read."
     return error.description or error.name
 
 

@@ -1,8 +1,8 @@
 """The job table between web and engine: SQLite in the lake's state folder, one row a job, every change durable.
 
-The web submits and cancels, the engine claims, reports and ends. A job is a valuation, a question with
-what it lacks, the making of a scenario set, a branch saved or deleted, or a standard set. All are idempotent: a job whose engine died is
-queued again and reuses what was committed.
+The web and commands submit and cancel, the engine claims, reports and ends. A job is a valuation, a question with what it
+lacks, files brought in, the making of a scenario set, a branch saved or deleted, or a standard set. All are idempotent: a job
+whose engine died is queued again and reuses what was committed.
 """
 
 from __future__ import annotations
@@ -34,6 +34,8 @@ BRANCH = "branch"  # aggregation.whatif.save_branch.BranchRequest
 BRANCH_DELETION = "branch_deletion"  # {"name": ...}
 STANDARD = "standard"  # valuation.sets.standards.StandardRequest
 QUESTION = "question"  # {"question": its name, "query": ...}
+INGEST = "ingest"  # service.work.IngestRequest
+ENGINE = "the engine"  # as it names itself where it holds the lake
 MAX_ATTEMPTS = 3  # runs of one job that may end with the death of the engine
 HEARTBEAT_SECONDS = 1.0
 ALIVE_SECONDS = 15.0  # an engine silent for longer counts as gone
@@ -95,6 +97,11 @@ class Job:
     def address(self) -> str:
         """Path of the job in the API."""
         return f"/api/v1/jobs/{self.job_id}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """As the API and `varlake jobs --json` show it."""
+        shown = {name: value for name, value in vars(self).items() if name not in ("number", "stage", "done", "total")}
+        return {**shown, "progress": {"stage": self.stage, "done": self.done, "total": self.total}}
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import shlex
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 from command_line import varlake
@@ -29,6 +31,8 @@ ELSEWHERE = {  # what stands here is run elsewhere
     "varlake doctor --spark": "tests/service/test_doctor.py",
     "varlake demo": "tests/service/test_demo.py, and make demo",
     "varlake bench": "make bench",
+    "varlake jobs show": "tests/service/test_client.py",
+    "varlake jobs cancel": "tests/service/test_client.py",
     "varlake sample book books --positions 500 --dates 2019-01-02:2020-12-31": "its two years take minutes",
     "varlake ingest positions books/*": "the same two years",
     "varlake backtest --from 2019-01-02": "the same two years",
@@ -76,7 +80,7 @@ def run(line: str, lake: Path, folder: Path) -> str | None:
     for command in re.split(r" && ", line):
         words = shlex.split(command, comments=True)
         if words[0] == "curl":
-            return request(words[1:], lake)
+            return request(words[1:], lake, folder)
         words, to = (words[:-2], folder / words[-1]) if words[-2] == ">" else (words, None)
         done = varlake(*words[1:], lake=lake, folder=folder)
         if done.returncode != (int(announced[1]) if announced else 0):
@@ -86,18 +90,30 @@ def run(line: str, lake: Path, folder: Path) -> str | None:
     return None
 
 
-def request(words: list[str], lake: Path) -> str | None:
+def upload(words: list[str], options: Mapping[str, str], folder: Path) -> dict[str, Any]:
+    """The files that `curl` would send: one as it is, or several in a form."""
+    if "--data-binary" in options:
+        kind = options["-H"].removeprefix("Content-Type: ")
+        return {"data": (folder / options["--data-binary"].removeprefix("@")).read_bytes(), "content_type": kind}
+    names = [w.removeprefix("file=@") for w in words if w.startswith("file=@")]
+    return {"data": {"file": [(io.BytesIO((folder / n).read_bytes()), n) for n in names]}} if names else {}
+
+
+def request(words: list[str], lake: Path, folder: Path) -> str | None:
     """Sends what `curl` would send. A question that follows a job is asked once the engine has run it."""
     client, table = create_app(Settings(lake=lake)).test_client(), JobTable.of(Lake.open(lake))
-    options = {o: words[words.index(o) + 1] for o in ("-d", "-X", "-H") if o in words}
+    options = {o: words[words.index(o) + 1] for o in ("-d", "-X", "-H", "--data-binary") if o in words}
     (url,) = (w for w in words if w.startswith(SERVER))
+    sent = upload(words, options, folder)
     body = json.loads(options["-d"]) if "-d" in options else None
     if "/jobs/" in url:
         url = url.replace("JOB", table.newest(limit=1)[0].job_id)
     elif not (idle := Idle(table)).is_set():
         run_engine(Settings(lake=lake), idle)
     url = url.removeprefix(SERVER)
-    answer = client.open(url, method=options.get("-X", "POST" if body is not None else "GET"), json=body)
+    answer = client.open(
+        url, method=options.get("-X", "POST" if body is not None or sent else "GET"), **(sent or {"json": body})
+    )
     return None if answer.status_code < 400 else f"status {answer.status_code}: {answer.get_data(as_text=True)}"
 
 

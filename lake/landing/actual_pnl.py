@@ -190,7 +190,7 @@ def _not_yet_there(path: Path, rows: Sequence[Row], stored: Sequence[Row]) -> li
         raise BadInput(
             f"{path.name} was not loaded: the lake has another P&L for {len(differ):,} of its rows, first {_shown(one)}: "
             f"{before['pnl']:,} {before['currency']} from {before['file']}, and {one['pnl']:,} {one['currency']} now. "
-            "With --replace-dates the days of the file become exactly the file."
+            "Where dates are replaced, the days of the file become exactly the file."
         )
     return [r for r in rows if _key(r) not in there]
 

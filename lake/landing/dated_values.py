@@ -6,7 +6,6 @@ with an error gives no rows at all.
 
 from __future__ import annotations
 
-import csv
 import datetime as dt
 import gzip
 import io
@@ -28,7 +27,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from lake.arrays import Bools, Dates, Floats, Ints
 from lake.errors import BadInput, Issue, NotFound, counted, unknown
 from lake.landing.numbers import doubles, rounded, rounding_notes
-from lake.landing.rows import cell_place, check_commas
+from lake.landing.rows import cell_place, check_commas, csv_rows
 
 EARLIEST, LATEST = dt.date(1900, 1, 1), dt.date(2100, 12, 31)
 MAX_LISTED = 100
@@ -194,7 +193,8 @@ def _parse(path: Path, options: FileOptions, faults: _CellFaults) -> tuple[list[
     data = _bytes(path, options).removeprefix(b"\xef\xbb\xbf")
     *above, body = (data + b"\n").split(b"\n", options.skip_rows + 1)
     try:
-        header = [name.strip() for name in next(csv.reader([above[options.skip_rows].decode().rstrip("\r")]))]
+        top = above[options.skip_rows].decode().rstrip("\r")
+        header = [name.strip() for name in next(csv_rows(path.name, [top]))[1]]
     except (IndexError, UnicodeDecodeError):
         header = []
     check_commas(path.name, b"".join(above[options.skip_rows :]).decode(errors="replace"))

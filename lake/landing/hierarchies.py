@@ -6,7 +6,6 @@ level above is a new one. A fault anywhere in the file leaves the lake as it is.
 
 from __future__ import annotations
 
-import csv
 import datetime as dt
 import io
 import itertools
@@ -21,7 +20,7 @@ import pyarrow as pa
 
 from lake.committer import Committer
 from lake.errors import BadInput, Issue, NotFound, counted, unknown
-from lake.landing.rows import cell_place, check_commas
+from lake.landing.rows import cell_place, check_commas, csv_rows
 from lake.schemas import DIMENSION_COLUMNS, HIERARCHIES
 
 UNASSIGNED = "unassigned"  # the member of a level for whatever has no parent there
@@ -117,8 +116,8 @@ def _read(path: Path, faults: _HierarchyFaults) -> list[Row]:
     except UnicodeDecodeError:
         raise BadInput(f"{path.name} is not a CSV file in UTF-8.") from None
     check_commas(path.name, text.partition("\n")[0])
-    lines = csv.reader(io.StringIO(text, newline=""))
-    header = [name.strip() for name in next(lines, [])]
+    lines = csv_rows(path.name, io.StringIO(text, newline=""))
+    header = [name.strip() for name in next(lines, (1, []))[1]]
     for name in header:
         if name not in COLUMNS:
             raise unknown(f"column of {path.name}", name, COLUMNS)
@@ -126,13 +125,13 @@ def _read(path: Path, faults: _HierarchyFaults) -> list[Row]:
     if lacking:
         raise BadInput(f"{path.name} needs each of these columns once: {', '.join(COLUMNS)}; see {', '.join(lacking)}.")
     rows = []
-    for cells in lines:
+    for line, cells in lines:
         if not any(cell.strip() for cell in cells):
             continue
         if len(cells) != len(header):
-            faults.add(lines.line_num, "1", f"found {len(cells)} cells, expected {len(header)} as in the header.")
+            faults.add(line, "1", f"found {len(cells)} cells, expected {len(header)} as in the header.")
             continue
-        row: Row = {name: cell.strip() for name, cell in zip(header, cells, strict=True)} | {"line": lines.line_num}
+        row: Row = {name: cell.strip() for name, cell in zip(header, cells, strict=True)} | {"line": line}
         _check_cells(row, faults)
         rows.append(row)
     if not rows and not faults.count:

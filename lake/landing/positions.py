@@ -397,9 +397,9 @@ def _check_replacement(name: str, read: int, rejections: pa.Table, counts: Seque
         for f in faults.slice(0, 100).to_pylist()
     ]
     raise BadInput(
-        f"{name} was not loaded: {pc.count_distinct(faults['row'])} of its {read:,} rows cannot be used, and --replace-dates would "
-        f"take {removed}{' and more' if len(shrunk) > 3 else ''}. Correct the rows (--rejects FILE writes them), load without "
-        "--replace-dates, or add --force.",
+        f"{name} was not loaded: {pc.count_distinct(faults['row'])} of its {read:,} rows cannot be used, and replacing the dates would "
+        f"take {removed}{' and more' if len(shrunk) > 3 else ''}. Correct the rows, load without "
+        "replacing dates, or force it.",
         issues=issues,
     )
 

@@ -5,7 +5,6 @@ Both formats become the same text, so that everything behind this module treats 
 
 from __future__ import annotations
 
-import csv
 import io
 import itertools
 import json
@@ -22,7 +21,7 @@ import pyarrow.parquet as pq
 
 from lake.arrays import Ints
 from lake.errors import BadInput, Issue, unknown
-from lake.landing.rows import check_commas
+from lake.landing.rows import check_commas, csv_rows
 from lake.schemas import DIMENSION_COLUMNS
 
 ATTRIBUTE = "attribute."
@@ -112,7 +111,7 @@ def read_csv(path: Path, ragged: list[tuple[int, str, str]]) -> pa.Table:
             text = io.TextIOWrapper(stream, "utf-8-sig", newline="")
             first = text.readline()
             check_commas(path.name, first)
-            names = next(csv.reader(itertools.chain([first], text)), [])
+            names = next(csv_rows(path.name, itertools.chain([first], text)), (1, []))[1]
         return pcsv.read_csv(
             path,
             # one thread, because only then rows are numbered

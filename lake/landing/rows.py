@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import re
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,16 @@ def check_commas(name: str, header: str) -> None:
             )
 
 
+def csv_rows(name: str, lines: Iterable[str]) -> Iterator[tuple[int, list[str]]]:
+    """Line number and cells of each row; raises `BadInput` for what no CSV file holds, such as a cell without an end."""
+    read = csv.reader(lines)
+    try:
+        for cells in read:
+            yield read.line_num, cells
+    except csv.Error as error:
+        raise BadInput(f"{name} is not CSV with commas: {error}.") from None
+
+
 def read_rows(text: str) -> list[dict[str, Any]]:
     """Rows from a JSON text, an object or a list of them, or from a file of that name; empty cells are left out.
 
@@ -51,7 +62,10 @@ def read_rows(text: str) -> list[dict[str, Any]]:
     if path.suffix.lower() == ".json":
         return _objects(content, path.name)
     check_commas(path.name, content.partition("\n")[0])
-    rows = list(csv.DictReader(io.StringIO(content)))
+    try:
+        rows = list(csv.DictReader(io.StringIO(content)))
+    except csv.Error as error:
+        raise BadInput(f"{path.name} is not CSV with commas: {error}.") from None
     long = next((i for i, row in enumerate(rows) if None in row), None)
     if long is not None:
         raise BadInput(f"{path.name}, row {long + 2}: more cells than columns.")

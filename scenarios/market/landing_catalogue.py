@@ -215,9 +215,14 @@ class Catalogue(BaseModel):
         return value
 
 
+def shipped_catalogues() -> dict[str, Path]:
+    """The catalogues that come with varlake, by name."""
+    return {p.stem: p for p in SHIPPED.glob("*.toml")}
+
+
 def load_catalogue(path: str | Path) -> Catalogue:
     """Reads a catalogue file, or the shipped catalogue of that name. All its errors are listed at once."""
-    shipped = {p.stem: p for p in SHIPPED.glob("*.toml")}
+    shipped = shipped_catalogues()
     file = shipped.get(str(path), Path(path))
     try:
         raw = tomllib.loads(file.read_text(encoding="utf-8"))

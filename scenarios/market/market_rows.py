@@ -69,7 +69,7 @@ def check_levels(
         least, most = min(used[doubtful].min(), low[doubtful].min()), max(used[doubtful].max(), high[doubtful].max())
         ways.append(
             "Where the file is in per cent, say scale = 0.01 in the catalogue; where the levels are right, "
-            f"plausible = [{least:g}, {most:g}], or give --accept-levels."
+            f"plausible = [{least:g}, {most:g}], or have such levels accepted."
         )
     if issues:
         raise BadInput(

@@ -6,16 +6,27 @@ import time
 from urllib.parse import urlsplit
 
 import structlog
-from flask import Response, g, request
+from flask import Response, current_app, g, request
 from flask_openapi3.models.info import Info
 from flask_openapi3.openapi import OpenAPI
 
 from lake.tables import code_version
 from service import errors
-from service.api import branches, catalogue, data, document, health, questions, replay, scenarios, standard, valuations
+from service.api import (
+    branches,
+    catalogue,
+    document,
+    health,
+    questions,
+    replay,
+    scenarios,
+    standard,
+    uploads,
+    valuations,
+)
 from service.api.context import EXTENSION, Context
 from service.api.models import Problem
-from service.api.responses import MEDIA_TYPES, choose_format
+from service.api.responses import choose_format, read_by
 from service.config import Settings
 from service.errors import MisdirectedRequest, UnsupportedMediaType, request_id
 from service.process import is_loopback
@@ -53,7 +64,7 @@ def create_app(settings: Settings) -> OpenAPI:
         questions.api,
         replay.api,
         catalogue.api,
-        data.api,
+        uploads.api,  # those of data with them
         scenarios.api,
         valuations.api,
         branches.api,
@@ -82,9 +93,10 @@ def _refuse_other_names() -> None:
 
 def _read_headers() -> None:
     with_body = request.method in ("POST", "PUT", "PATCH") and request.url_rule is not None
-    if with_body and request.mimetype != MEDIA_TYPES["json"]:
+    types = read_by(current_app.view_functions.get(request.endpoint or ""))
+    if with_body and request.mimetype not in types:
         raise UnsupportedMediaType(
-            f"The body is {request.mimetype or 'of no stated media type'}; send Content-Type: {MEDIA_TYPES['json']}."
+            f"The body is {request.mimetype or 'of no stated media type'}; send Content-Type: {' or '.join(types)}."
         )
     choose_format()
 

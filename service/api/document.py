@@ -11,7 +11,7 @@ from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 from flask_openapi3.openapi import OpenAPI
 
-from service.api.responses import MEDIA_TYPES, PAGES, json_answer, offered
+from service.api.responses import MEDIA_TYPES, PAGES, json_answer, offered, read_by
 from service.errors import PROBLEM_TYPE
 
 PREFIX = "/api/v1"
@@ -24,7 +24,7 @@ _FAILURES = {
     406: "no format the client accepts is offered",
     409: "the state of the lake or the job forbids it",
     413: "the body is too large",
-    415: "the body is not application/json",
+    415: "the body is of a media type that is not read",
     421: "sent to a name of another service",
     422: "a value is not valid; errors says which and what is",
     500: "unexpected; error_id stands in the log",
@@ -91,6 +91,11 @@ def document(app: Flask) -> dict[str, Any]:
 def _complete(method: str, operation: dict[str, Any], view: Callable[..., Any]) -> None:
     operation["description"] = operation.get("description", "").replace("<br/>", "\n").strip()
     responses = operation["responses"]
+    if (types := read_by(view)) != (MEDIA_TYPES["json"],):
+        file = {"type": "string", "format": "binary"}
+        several = {"type": "object", "additionalProperties": {"type": "array", "items": file}}
+        content = {t: {"schema": several if t.startswith("multipart/") else file} for t in types}
+        operation["requestBody"] = {"required": True, "content": content}
     for status in [s for s in responses if s.startswith("2")]:
         content = responses[status]["content"]
         for name in offered(view):

@@ -194,7 +194,7 @@ class JobAnswer(Answer):
     progress: Progress
     request: dict[str, Any]
     result: dict[str, Any] | None = Field(
-        description="once done: the seal of the valuation set, or what names the scenario set made"
+        description="once done: the seal of the valuation set, what names the scenario set made, the reports of files"
     )
     problem: Problem | None = Field(description="why it failed")
     submitted_at: dt.datetime

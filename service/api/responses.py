@@ -39,6 +39,21 @@ def offers(*formats: str) -> Callable[[View], View]:
 tabular = offers(*get_args(Format))
 
 
+def reads(*types: str) -> Callable[[View], View]:
+    """Marks a view whose body is of one of these media types and no JSON; to stand below the route."""
+
+    def mark(view: View) -> View:
+        view.reads = types  # type: ignore[attr-defined]
+        return view
+
+    return mark
+
+
+def read_by(view: Callable[..., Any] | None) -> tuple[str, ...]:
+    types: tuple[str, ...] = getattr(view, "reads", (MEDIA_TYPES["json"],))
+    return types
+
+
 def offered(view: Callable[..., Any]) -> tuple[str, ...]:
     formats: tuple[str, ...] = getattr(view, "offers", ("json",))
     return formats

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from typing import Any
-
 from flask import Response
 from pydantic import ConfigDict, Field
 
@@ -55,28 +52,21 @@ def jobs(query: JobListParameters) -> Response:
     found = context().jobs.newest(query.state, query.limit + 1, before)
     page = found[: query.limit]
     following = str(page[-1].number) if len(found) > query.limit else None
-    return json_answer({"rows": [job_fields(j) for j in page], "next_cursor": following})
+    return json_answer({"rows": [j.to_dict() for j in page], "next_cursor": following})
 
 
 @api.get("/jobs/<job_id>", responses={200: models.JobAnswer})
 def job(path: JobPath, query: Parameters) -> Response:
     """A job: its state, progress and times; once done the seal of the valuation set, or why it failed."""
-    return json_answer(job_fields(context().jobs.get(path.job_id)))
+    return json_answer(context().jobs.get(path.job_id).to_dict())
 
 
 @api.delete("/jobs/<job_id>", responses={200: models.JobAnswer})
 def cancel(path: JobPath) -> Response:
     """Cancel a job: a queued one at once, a running one at its next batch. What it has valued stays and is reused."""
-    return json_answer(job_fields(context().jobs.request_cancel(path.job_id)))
+    return json_answer(context().jobs.request_cancel(path.job_id).to_dict())
 
 
 def accepted(job: Job) -> Response:
     """202 with the job that was asked for, and where to follow it."""
-    return json_answer(job_fields(job), 202, {"Location": job.address})
-
-
-def job_fields(job: Job) -> dict[str, Any]:
-    fields = asdict(job)
-    return {name: fields[name] for name in models.JobAnswer.model_fields if name != "progress"} | {
-        "progress": {"stage": job.stage, "done": job.done, "total": job.total}
-    }
+    return json_answer(job.to_dict(), 202, {"Location": job.address})

@@ -8,9 +8,10 @@ from typing import Annotated, Any
 import click
 import typer
 
-from lake.committer import Committer
+from service.cli import client
 from service.cli.forward import forwarded
 from service.cli.options import ColumnsOption, JsonOption, LakeOption, laid_out, open_lake
+from service.jobs import BRANCH, BRANCH_DELETION
 from service.rendering import display
 
 # ruff: noqa: PLC0415 - see service.cli.commands
@@ -63,11 +64,8 @@ def branch_delete_command(
     json: JsonOption = False,
 ) -> None:
     """Delete a branch. Its versions stay readable as NAME@1, and branches that stand on it stay as they are."""
-    from aggregation.whatif.save_branch import remove_branch
-
-    _, opened = open_lake(lake)
-    with Committer(opened, "varlake branch delete") as committer:
-        gone = remove_branch(committer, name)
+    settings, opened = open_lake(lake)
+    gone = client.done(settings, opened, "branch delete", BRANCH_DELETION, {"name": name})
     if json:
         display.print_json(gone)
         return
@@ -103,9 +101,8 @@ def save_command() -> click.Command:
 
 def _save(given: dict[str, Any]) -> None:
     from aggregation.whatif.request import ChangeRequest
-    from aggregation.whatif.save_branch import BranchRequest, save_branch
+    from aggregation.whatif.save_branch import BranchRequest
     from lake.errors import validated
-    from service import operations
     from service.cli.questions import given_values
     from service.parameters import assemble, parameters_of
 
@@ -114,10 +111,7 @@ def _save(given: dict[str, Any]) -> None:
         values = {**_changes_in(given["answer"], list(ChangeRequest.model_fields)), **values}
     settings, opened = open_lake(given["lake"])
     request = validated(BranchRequest, {**assemble(BranchRequest, values), "name": given["name"]}, "branch")
-    cache = operations.vector_cache(settings, opened)
-    with Committer(opened, "varlake branch save") as committer, display.progress_bar("valuing") as progress:
-        spark = operations.spark_of(settings)
-        saved = save_branch(committer, request, cache=cache, spark=spark, progress=progress)
+    saved = client.done(settings, opened, "branch save", BRANCH, request.model_dump(mode="json"))
     if given["as_json"]:
         display.print_json(saved)
     else:

@@ -154,11 +154,11 @@ def value_command(
     json: JsonOption = False,
 ) -> None:
     """Value every contract held on a date under every scenario; what is known is not valued again."""
-    from lake.committer import Committer
     from scenarios.requests import ScenarioRequest
-    from service import operations
+    from service.cli import client
+    from service.jobs import VALUATION
     from service.rendering import tables
-    from valuation.sets.requests import ValuationRequest, plan_valuation, run_valuation
+    from valuation.sets.requests import ValuationRequest, plan_valuation
 
     settings, opened = open_lake(lake)
     scenarios = (
@@ -184,9 +184,8 @@ def value_command(
         planned = plan_valuation(opened.snapshot(), request).to_dict()
         display.print_json(planned) if json else tables.show_valuation_plan(planned)
         return
-    with Committer(opened, "varlake value") as committer, display.progress_bar("valuing") as progress:
-        sealed = run_valuation(committer, request, spark=operations.spark_of(settings), progress=progress)
-    display.print_json(sealed.to_dict()) if json else tables.show_sealed(sealed)
+    sealed = client.done(settings, opened, "value", VALUATION, request.model_dump(mode="json"))
+    display.print_json(sealed) if json else tables.show_sealed(sealed)
 
 
 @app.command("replay")

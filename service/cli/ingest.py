@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from json import loads as read_json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from lake.committer import Committer
-from lake.errors import BadInput, counted
+from lake.errors import BadInput, counted, validated
 from service.cli.options import JsonOption, LakeOption, as_date, open_lake, settings_of
 from service.rendering import display
 
 # ruff: noqa: PLC0415 - see service.cli.commands
+
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Say what would be loaded, and store nothing.")]
 
 app = typer.Typer(help="Bring market data and positions into the lake.", no_args_is_help=True)
 sample_app = typer.Typer(help="Write sample files, as a user would bring them.", no_args_is_help=True)
@@ -27,17 +29,17 @@ def ingest_market(
     accept_levels: Annotated[
         bool, typer.Option("--accept-levels", help="Load levels that are hardly meant, such as a volatility of 20.")
     ] = False,
+    dry_run: DryRunOption = False,
     lake: LakeOption = None,
     json: JsonOption = False,
 ) -> None:
     """Bring market files into the lake, as a catalogue describes them."""
-    from lake.tables import Lake
-    from scenarios.market import landing_catalogue as market_catalogue
+    from scenarios.market.landing_catalogue import load_catalogue, shipped_catalogues
     from service.rendering import tables
 
-    described = market_catalogue.load_catalogue(catalogue)
-    with Committer(Lake.create(settings_of(lake).lake), "varlake ingest market") as committer:
-        report = market_catalogue.ingest_market(committer, directory, described, accept_levels=accept_levels)
+    load_catalogue(catalogue)  # its faults are told before anything is made
+    described = catalogue if catalogue in shipped_catalogues() else str(Path(catalogue).absolute())
+    (report,) = _reports("market", [directory], lake, dry_run, catalogue=described, accept_levels=accept_levels)
     tables.show_market_report(report, json=json)
 
 
@@ -51,24 +53,22 @@ def ingest_positions_command(
         bool, typer.Option("--force", help="Replace dates even by the usable part of a file with unusable rows.")
     ] = False,
     rejects: Annotated[Path | None, typer.Option("--rejects", help="Write the unusable rows to this CSV file.")] = None,
+    dry_run: DryRunOption = False,
     lake: LakeOption = None,
     json: JsonOption = False,
 ) -> None:
     """Bring positions into the lake; unusable rows are listed, the others load."""
-    from lake.tables import Lake
     from service.rendering import tables
-    from valuation.books.positions import ingest_positions
 
     if rejects is not None and len(files) > 1:
         raise BadInput(
             f"--rejects names one file, and {len(files)} files of positions were given; bring them in one by one."
         )
-    with Committer(Lake.create(settings_of(lake).lake), "varlake ingest positions") as committer:
-        outcomes = [
-            ingest_positions(committer, f, replace_dates=replace_dates, force=force, rejects=rejects) for f in files
-        ]
-    tables.show_positions_reports(outcomes, json=json)
-    if any(o.rejected for o in outcomes):
+    to = None if rejects is None else str(rejects.absolute())
+    options = {"replace_dates": replace_dates, "force": force, "rejects": to}
+    reports = _reports("positions", files, lake, dry_run, **options)
+    tables.show_positions_reports(reports, json=json)
+    if any(r["rejected"] for r in reports):
         raise typer.Exit(3)
 
 
@@ -78,15 +78,12 @@ def ingest_pnl_command(
     replace_dates: Annotated[
         bool, typer.Option("--replace-dates", help="The days in the file become exactly the file.")
     ] = False,
+    dry_run: DryRunOption = False,
     lake: LakeOption = None,
     json: JsonOption = False,
 ) -> None:
     """Bring actual P&L into the lake, by day and node; a file with a fault is refused whole."""
-    from lake.landing.actual_pnl import ingest_pnl
-    from lake.tables import Lake
-
-    with Committer(Lake.create(settings_of(lake).lake), "varlake ingest pnl") as committer:
-        reports = [ingest_pnl(committer, f, replace_dates=replace_dates).to_dict() for f in files]
+    reports = _reports("pnl", files, lake, dry_run, replace_dates=replace_dates)
     if json:
         display.print_json(reports)
         return
@@ -99,18 +96,37 @@ def ingest_pnl_command(
 @app.command("hierarchy")
 def ingest_hierarchy_command(
     file: Annotated[Path, typer.Argument(help="CSV file, see docs/dimensions.md.")],
+    dry_run: DryRunOption = False,
     lake: LakeOption = None,
     json: JsonOption = False,
 ) -> None:
     """Bring a hierarchy such as division over desk; it becomes exactly the file, or stays as it is when a row is wrong."""
-    from aggregation.book.hierarchies import RESERVED
-    from lake.landing.hierarchies import ingest_hierarchies
-    from lake.tables import Lake
     from service.rendering import dimensions
 
-    with Committer(Lake.create(settings_of(lake).lake), "varlake ingest hierarchy") as committer:
-        report = ingest_hierarchies(committer, file, RESERVED)
-    display.print_json(report.to_dict()) if json else dimensions.show_hierarchies(report)
+    (report,) = _reports("hierarchy", [file], lake, dry_run)
+    display.print_json(report) if json else dimensions.show_hierarchies(report)
+
+
+def _reports(what: str, files: list[Path], lake: Path | None, dry_run: bool, **options: Any) -> list[dict[str, Any]]:
+    """What became of each file, as JSON has it."""
+    from lake.committer import DryRun
+    from lake.tables import Lake
+    from service.cli import client
+    from service.encoding import to_json
+    from service.jobs import INGEST
+    from service.work import IngestRequest, ingest
+
+    settings = settings_of(lake)
+    landed = [{"name": str(f), "path": str(f.absolute())} for f in files]
+    request = validated(IngestRequest, {"what": what, "files": landed, **options}, "ingest")
+    if dry_run:
+        told = read_json(to_json(ingest(DryRun(Lake(settings.lake)), request)))
+        display.say("Dry run: nothing was stored.")
+    else:
+        opened = Lake.create(settings.lake)
+        told = client.done(settings, opened, f"ingest {what}", INGEST, request.model_dump(mode="json"))
+    reports: list[dict[str, Any]] = told["reports"]
+    return reports
 
 
 @sample_app.command("market")

@@ -9,6 +9,7 @@ import importlib
 import os
 import re
 import secrets
+import signal
 import sys
 from typing import Any
 
@@ -16,6 +17,7 @@ import click
 
 from lake.errors import VarlakeError
 from service.cli.forward import forwarded
+from service.cli.stop import Stopped, stopped_by
 
 # ruff: noqa: PLC0415 - see above
 
@@ -35,6 +37,7 @@ OTHERS = {
     "value": ("commands:app", "Value every contract held on a date under every scenario; what is known is reused."),
     "branch": ("branches:group", "Named changes of a book, kept in the lake and read like dates."),
     "replay": ("commands:app", "Recompute an answer from its receipt and compare the bits."),
+    "jobs": ("engine_jobs:app", "The jobs of the engine: list, look at, cancel."),
     "serve": ("commands:app", "Serve the HTTP API, with the engine beside it."),
     "engine": ("commands:app", "Run the engine: takes jobs from the job table, one engine a lake."),
     "bench": ("bench:app", "Measure speed against stated limits and peers."),
@@ -102,7 +105,8 @@ app = _Varlake(
 def main() -> None:
     """Entry point: errors a user can mend are told in words with exit code 2, others with an id, never as a trace."""
     try:
-        app(prog_name="varlake")
+        with stopped_by(signal.SIGINT):
+            app(prog_name="varlake")
     except VarlakeError as error:
         from service.rendering import display
 
@@ -112,9 +116,9 @@ def main() -> None:
         # the reader went away (as with `| head`); Python's own flush at exit must find somewhere to write
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
-    except KeyboardInterrupt:
+    except Stopped as stopped:
         print("Stopped.", file=sys.stderr)  # noqa: T201 - nothing else may be loaded yet
-        sys.exit(130)
+        sys.exit(stopped.exit_code)
     except Exception as error:
         _unexpected(error)
         sys.exit(70)

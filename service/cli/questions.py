@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,9 @@ from service.rendering.answers import PICTURES
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
+
+    from aggregation.session import Session
+    from lake.tables import Lake
 
 # ruff: noqa: PLC0415 - a command imports what it uses when it is called: all together takes a second and a half
 
@@ -206,15 +209,19 @@ def _run(name: str, given: dict[str, Any]) -> None:
         raise unknown("unit of money", given["units"], display.UNITS, pointer="--units")
     settings, lake = open_lake(given["lake"])
     asked = questions.read(name, assemble(model, values))
-    cache = operations.vector_cache(settings, lake, given.get("reduce"))
-    session = Session(lake, cache, spark=operations.spark_of(settings))
+
+    def opened(lake: Lake) -> Session:
+        cache = operations.vector_cache(settings, lake, given.get("reduce"))
+        return Session(lake, cache, spark=operations.spark_of(settings))
+
+    session = opened(lake)
     query = questions.settled(session, asked)
     if given.get("plan"):
         planned = questions.plan(session, name, query)
         display.print_json(planned.to_dict()) if given["as_json"] else answers.show_plan(planned)
         return
     if given.get("value"):
-        result, query = _value(session, name, query)
+        result, query = _value(session, name, query, opened)
     else:
         try:
             with display.progress_bar(name) as progress:
@@ -248,9 +255,13 @@ def _write(answer: Any, ending: str, path: Path) -> None:
     display.say(f"Wrote {path}")
 
 
-def _value(session: Any, name: str, query: Any) -> tuple[Any, Any]:
-    """Values what is missing, then asks; what is stored with the answer is stored."""
-    from lake.committer import Committer
+def _value(session: Session, name: str, query: Any, opened: Callable[[Lake], Session]) -> tuple[Any, Any]:
+    """Values what is missing, then asks; what is stored with the answer is stored.
+
+    Where an engine does so, its answer is asked for again here, of the versions of its receipt, as an object that can be shown.
+    """
+    from service.cli import client
+    from service.jobs import QUESTION
     from service.rendering import display
 
     planned = questions.plan(session, name, query)
@@ -259,7 +270,17 @@ def _value(session: Any, name: str, query: Any) -> tuple[Any, Any]:
         if planned.ready
         else f"About {planned.expected_core_seconds:,.1f} seconds of one core to value first."
     )
-    with Committer(session.lake, f"varlake {name}") as committer, display.progress_bar("valuing") as progress:
-        writing = session.telling(progress).writing(committer)
-        query = questions.value(writing, name, query)
-        return questions.ask(writing, name, query), query
+    with client.writer(session.lake, name) as committer:
+        if committer is None:
+            asked = query.model_dump(mode="json", by_alias=True, exclude_unset=True)
+            receipt = client.followed(session.lake, name, QUESTION, {"question": name, "query": asked})["receipt"]
+            query, session = (
+                questions.read(name, receipt["question"]),
+                opened(session.lake.at(receipt["table_versions"])),
+            )
+        with display.progress_bar(name) as progress:
+            session = session.telling(progress)
+            if committer is not None:
+                session = session.writing(committer)
+                query = questions.value(session, name, query)
+            return questions.ask(session, name, query), query

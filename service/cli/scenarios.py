@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lake.committer import Committer
 from lake.errors import BadInput, counted, validated
+from service.cli import client
 from service.cli.options import (
     ColumnsOption,
     DateText,
@@ -20,6 +20,7 @@ from service.cli.options import (
     laid_out,
     open_lake,
 )
+from service.jobs import SCENARIO_SET
 from service.rendering import display
 
 if TYPE_CHECKING:
@@ -48,19 +49,19 @@ def scenarios_build(
     json: JsonOption = False,
 ) -> None:
     """Make and store a scenario set."""
-    from scenarios.requests import ScenarioRequest, make_scenario_set
-    from scenarios.store import save_scenario_set
+    _make("build", as_of, {"method": method, "parameters": as_parameters(parameter), "name": name}, lake, json)
 
-    _, opened = open_lake(lake)
-    request = validated(
-        ScenarioRequest,
-        {"method": method, "parameters": as_parameters(parameter), "name": name},
-        "scenario request",
-    )
-    with Committer(opened, "varlake scenarios build") as committer:
-        made = make_scenario_set(opened.snapshot(), as_date(as_of, "--as-of"), request)
-        stored = save_scenario_set(committer, made)
-    _show_scenario_set(stored, json)
+
+def _make(command: str, as_of: str, given: dict[str, Any], lake: Path | None, json: bool) -> None:
+    """Makes and stores a set, and shows it."""
+    from scenarios.requests import ScenarioSetRequest
+    from scenarios.store import find_scenario_set, load_stored
+
+    settings, opened = open_lake(lake)
+    day = as_date(as_of, "--as-of")
+    request = validated(ScenarioSetRequest, {**given, "as_of": day}, "scenario request")
+    made = client.done(settings, opened, f"scenarios {command}", SCENARIO_SET, request.model_dump(mode="json"))
+    _show_scenario_set(load_stored(opened, find_scenario_set(opened, made["name"], day)), json)
 
 
 @app.command("list")
@@ -304,17 +305,7 @@ def scenarios_import(
     json: JsonOption = False,
 ) -> None:
     """Store a bespoke scenario from a file; a changed file makes a new version of the name."""
-    from scenarios.requests import ScenarioRequest, make_scenario_set
-    from scenarios.store import save_scenario_set
-
-    _, opened = open_lake(lake)
     definition = _definition(str(file), as_of).model_dump(
         mode="json", exclude_none=True, exclude={"method", "market_date"}
     )
-    request = validated(
-        ScenarioRequest, {"method": "stress", "parameters": definition, "name": name}, "scenario request"
-    )
-    with Committer(opened, "varlake scenarios import") as committer:
-        made = make_scenario_set(opened.snapshot(), as_date(as_of, "--as-of"), request)
-        stored = save_scenario_set(committer, made)
-    _show_scenario_set(stored, json)
+    _make("import", as_of, {"method": "stress", "parameters": definition, "name": name}, lake, json)

@@ -6,9 +6,10 @@ from typing import Annotated
 
 import typer
 
-from lake.committer import Committer
 from lake.errors import validated
+from service.cli import client
 from service.cli.options import ColumnsOption, JsonOption, LakeOption, ScenarioSetOption, laid_out, open_lake
+from service.jobs import STANDARD
 from service.rendering import display
 
 # ruff: noqa: PLC0415 - see service.cli.commands
@@ -50,16 +51,15 @@ def standard_set_command(
     json: JsonOption = False,
 ) -> None:
     """Set the scenarios, the currency or both; what is not named stays. Earlier versions are kept."""
-    from valuation.sets.standards import StandardRequest, set_standard
+    from valuation.sets.standards import StandardRequest
 
     given = {"scenario_set": scenario_set, "currency": currency, "desk": desk, "inherit": inherit, "reason": reason}
     request = validated(StandardRequest, given, "standard")
-    _, opened = open_lake(lake)
-    with Committer(opened, "varlake standard set") as committer:
-        made = set_standard(committer, request)
+    settings, opened = open_lake(lake)
+    made = client.done(settings, opened, "standard set", STANDARD, request.model_dump(mode="json"))
     if json:
-        display.print_json(made.to_dict())
+        display.print_json(made)
     else:
-        whose = f"desk {made.desk}" if made.desk else "the lake"
-        own = ", ".join(v for v in (made.scenario_set, made.currency) if v) or "that of the lake"
-        display.say(f"The standard of {whose} is {own}, version {made.version}.")
+        whose = f"desk {made['desk']}" if made["desk"] else "the lake"
+        own = ", ".join(v for v in (made["scenario_set"], made["currency"]) if v) or "that of the lake"
+        display.say(f"The standard of {whose} is {own}, version {made['version']}.")

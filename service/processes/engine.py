@@ -10,41 +10,25 @@ import sqlite3
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from aggregation import questions
-from aggregation.on_demand import value_request
 from aggregation.session import Session
-from aggregation.whatif.save_branch import BranchRequest, remove_branch, save_branch
 from lake.committer import Committer
-from lake.errors import VarlakeError, unknown, validated
+from lake.errors import VarlakeError, unknown
 from lake.progress import Cancelled
 from lake.runtime.spark import spark_session
 from lake.tables import Lake
-from scenarios.requests import ScenarioSetRequest, run_scenario_set
 from service.config import Settings
 from service.errors import new_error_id, problem, problem_of
-from service.jobs import (
-    BRANCH,
-    BRANCH_DELETION,
-    HEARTBEAT_SECONDS,
-    MAX_ATTEMPTS,
-    QUESTION,
-    SCENARIO_SET,
-    STANDARD,
-    VALUATION,
-    Job,
-    JobTable,
-)
+from service.jobs import ENGINE, HEARTBEAT_SECONDS, MAX_ATTEMPTS, Job, JobTable
 from service.operations import vector_cache
 from service.process import run_process
-from valuation.sets.requests import ValuationRequest
-from valuation.sets.standards import StandardRequest, set_standard
+from service.work import KINDS
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -68,7 +52,7 @@ def run_engine(settings: Settings, stop: threading.Event) -> None:
     Raises `Conflict` while another engine, or any other writer, holds the lake.
     """
     lake = Lake.create(settings.lake)
-    with Committer(lake, "the engine") as committer:
+    with Committer(lake, ENGINE) as committer:
         table = JobTable.of(lake)
         for left in table.recover(_abandoned):
             _log.warning(
@@ -114,53 +98,6 @@ class _Running:
         )  # written by the watcher: a valuation must not wait for a disk at every batch
 
 
-def _value(session: Session, request: Mapping[str, Any]) -> dict[str, Any]:
-    return value_request(session, validated(ValuationRequest, request, "job")).to_dict()
-
-
-def _answer(session: Session, request: Mapping[str, Any]) -> dict[str, Any]:
-    """Values what the question lacks, then asks it: the result of the job is the answer."""
-    name = str(request["question"])
-    query = questions.value(session, name, questions.read(name, request["query"]))
-    answer: dict[str, Any] = questions.ask(session, name, query).to_dict()
-    return answer
-
-
-def _make_scenario_set(session: Session, request: Mapping[str, Any]) -> dict[str, Any]:
-    made = validated(ScenarioSetRequest, request, "job")
-    return run_scenario_set(session.writer(), made, progress=session.progress)
-
-
-def _save_branch(session: Session, request: Mapping[str, Any]) -> dict[str, Any]:
-    return save_branch(
-        session.writer(),
-        validated(BranchRequest, request, "job"),
-        cache=session.cache,
-        spark=session.spark,
-        progress=session.progress,
-        cancelled=session.cancelled,
-    )
-
-
-def _remove_branch(session: Session, request: Mapping[str, Any]) -> dict[str, Any]:
-    return remove_branch(session.writer(), request["name"])
-
-
-def _set_standard(session: Session, request: Mapping[str, Any]) -> dict[str, Any]:
-    return set_standard(session.writer(), validated(StandardRequest, request, "job")).to_dict()
-
-
-# kind of job to what does it
-_KINDS: dict[str, Callable[[Session, Mapping[str, Any]], dict[str, Any]]] = {
-    VALUATION: _value,
-    QUESTION: _answer,
-    SCENARIO_SET: _make_scenario_set,
-    BRANCH: _save_branch,
-    BRANCH_DELETION: _remove_branch,
-    STANDARD: _set_standard,
-}
-
-
 class _Engine:
     """One engine's life."""
 
@@ -194,9 +131,9 @@ class _Engine:
         log.info("job ended", state=state, seconds=round(time.perf_counter() - started, 3))
 
     def _result(self, running: _Running) -> dict[str, Any]:
-        if running.job.kind not in _KINDS:
-            raise unknown("kind of job", running.job.kind, _KINDS)
-        return _KINDS[running.job.kind](self._session(running), running.job.request)
+        if running.job.kind not in KINDS:
+            raise unknown("kind of job", running.job.kind, KINDS)
+        return KINDS[running.job.kind](self._session(running), running.job.request)
 
     def _session(self, running: _Running) -> Session:
         """What the job is done with: the engine's committer and Spark, and a way to say how far it is."""

@@ -13,7 +13,6 @@ from aggregation.risk.pivot import PART, TOTAL, PivotResult
 from aggregation.risk.table import BOUND, LEVEL, OTHERS
 from aggregation.types import RiskResult, TableQuery
 from lake.errors import counted
-from lake.landing.hierarchies import HierarchiesReport
 from service.rendering import display, pictures
 from service.rendering.tables import money_of, show_basis, show_result
 
@@ -139,8 +138,8 @@ def plot_drill(result: DrillResult, path: Path) -> Path:
     )
 
 
-def show_hierarchies(report: HierarchiesReport) -> None:
-    """What a file of hierarchies did."""
-    display.print_table([{**h, "levels": " < ".join(h["levels"])} for h in report.hierarchies])
-    for note in report.notes:
+def show_hierarchies(report: Mapping[str, Any]) -> None:
+    """What a file of hierarchies did, as `HierarchiesReport.to_dict` has it."""
+    display.print_table([{**h, "levels": " < ".join(h["levels"])} for h in report["hierarchies"]])
+    for note in report["notes"]:
         display.say(f"Note: {note}")

@@ -296,7 +296,7 @@ def print_error(error: VarlakeError) -> None:
             said = issue.value is None or re.search(rf"(?<!\w){re.escape(issue.value)}(?!\w)", issue.message)
             given = "" if said else f" (given {issue.value})"
             allowed = f"; allowed: {', '.join(issue.allowed)}" if issue.allowed else ""
-            say(f"  {issue.pointer}: {issue.message}{given}{allowed}")
+            say(f"  {issue.pointer.strip('/')}: {issue.message}{given}{allowed}")
     if len(error.issues) > 50:
         say(f"  ... and {len(error.issues) - 50} more")
 

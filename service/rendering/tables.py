@@ -17,10 +17,7 @@ if TYPE_CHECKING:
     from aggregation.stress.stress_period import StressPeriod, StressPeriodRequest
     from aggregation.stress.stress_test import StressComparison
     from aggregation.types import RiskResult
-    from lake.landing.positions import PositionsReport
-    from scenarios.market.landing_catalogue import MarketIngestReport
     from scenarios.plausibility.plausibility import Plausibility
-    from valuation.sets.run import ValuationRun
 
 SHOWN_REJECTIONS = 20
 _COVERAGE = ("failed", "missing", "substituted", "status")
@@ -49,27 +46,27 @@ def show_valuation_plan(plan: Mapping[str, Any]) -> None:
     display.say_left_out(plan["dropped_days"], plan["excluded_factors"])
 
 
-def show_sealed(done: ValuationRun) -> None:
-    """What a valuation did: the true figures beside the expected ones."""
-    made, run, expected = done.valuation_set, done.this_run, done.plan["expected_core_seconds"]
+def show_sealed(done: Mapping[str, Any]) -> None:
+    """What a valuation did, as `ValuationRun.to_dict` has it: the true figures beside the expected ones."""
+    run, expected = done["this_run"], done["plan"]["expected_core_seconds"]
     display.print_pairs(
         {
-            "valuation set": made.valuation_set_id,
-            "scenario set": f"{made.scenario_set_name} on {made.market_date} ({made.scenario_set_id[:12]}...)",
-            "scenarios": made.scenario_count,
-            "submitted": made.submitted,
-            "valued": run.valued,
-            "reused": run.reused,
-            "failed": run.failed,
-            "unmoved": made.unmoved,
-            "core seconds": f"{made.pricing_seconds if run.valued else 0.0:.3f} (expected {expected:.3f})",
-            "elapsed seconds": f"{run.elapsed_seconds:.3f}",
-            "runner": made.runner if run.valued else "none: nothing was missing",
+            "valuation set": done["valuation_set_id"],
+            "scenario set": f"{done['scenario_set_name']} on {done['market_date']} ({done['scenario_set_id'][:12]}...)",
+            "scenarios": done["scenario_count"],
+            "submitted": done["submitted"],
+            "valued": run["valued"],
+            "reused": run["reused"],
+            "failed": run["failed"],
+            "unmoved": done["unmoved"],
+            "core seconds": f"{done['pricing_seconds'] if run['valued'] else 0.0:.3f} (expected {expected:.3f})",
+            "elapsed seconds": f"{run['elapsed_seconds']:.3f}",
+            "runner": done["runner"] if run["valued"] else "none: nothing was missing",
         },
-        title=f"Valuation of {made.valuation_date}, sealed",
+        title=f"Valuation of {done['valuation_date']}, sealed",
     )
-    if done.why_failed:
-        display.say(f"Failed: {done.why_failed}")
+    if done["why_failed"]:
+        display.say(f"Failed: {done['why_failed']}")
 
 
 def show_result(result: RiskResult) -> None:
@@ -142,40 +139,38 @@ def show_replay(done: Replay) -> None:
         display.say(done.why)
 
 
-def show_market_report(report: MarketIngestReport, *, json: bool, short: bool = False) -> None:
-    """What a market ingest brought, by source."""
+def show_market_report(report: Mapping[str, Any], *, json: bool, short: bool = False) -> None:
+    """What a market ingest brought, by source, as `MarketIngestReport.to_dict` has it."""
     if json:
-        display.print_json(report.to_dict())
+        display.print_json(report)
         return
+    sources = report["sources"]
     if not short:
         columns = ("source", "factors", "first", "last", "rows", "missing", "new", "changed", "unchanged", "kept")
-        display.print_table([vars(s) for s in report.sources], columns, title=f"Catalogue {report.catalogue}")
-    for source in report.sources:
-        for note in source.notes:
-            display.say(f"Note: {source.source}: {note}")
-    total = {
-        k: sum(getattr(s, k) for s in report.sources)
-        for k in ("factors", "rows", "missing", "new", "changed", "unchanged")
-    }
-    display.print_pairs({**total, "synthetic": report.synthetic, "market_data version": report.market_data_version})
+        display.print_table(sources, columns, title=f"Catalogue {report['catalogue']}")
+    for source in sources:
+        for note in source["notes"]:
+            display.say(f"Note: {source['source']}: {note}")
+    total = {k: sum(s[k] for s in sources) for k in ("factors", "rows", "missing", "new", "changed", "unchanged")}
+    about = {"synthetic": report["synthetic"], "market_data version": report["market_data_version"]}
+    display.print_pairs({**total, **about})
 
 
-def show_positions_reports(reports: Sequence[PositionsReport], *, json: bool) -> None:
-    """What became of positions files, and the first rejected rows of each."""
+def show_positions_reports(reports: Sequence[Mapping[str, Any]], *, json: bool) -> None:
+    """What became of positions files, as `PositionsReport.to_dict` has it, and the first rejected rows of each."""
     if json:
-        display.print_json([r.to_dict() for r in reports])
+        display.print_json(reports)
         return
     columns = ("positions_date", "loaded", "new", "changed", "unchanged", "removed", "held")
-    display.print_table([vars(d) for r in reports for d in r.dates], columns)
+    display.print_table([d for r in reports for d in r["dates"]], columns)
     for r in reports:
-        display.say(
-            f"{r.path}: {r.read:,} read = {r.loaded:,} loaded + {r.rejected:,} rejected; {counted(r.new_contracts, 'new contract')}"
-        )
-        for note in r.notes:
+        counts = f"{r['read']:,} read = {r['loaded']:,} loaded + {r['rejected']:,} rejected"
+        display.say(f"{r['path']}: {counts}; {counted(r['new_contracts'], 'new contract')}")
+        for note in r["notes"]:
             display.say(f"Note: {note}")
-        if r.rejected:
-            display.print_table(r.rejections.slice(0, SHOWN_REJECTIONS).to_pylist(), title=f"Unusable rows of {r.path}")
-            more = r.rejections.num_rows - SHOWN_REJECTIONS
+        if r["rejected"]:
+            display.print_table(r["rejections"][:SHOWN_REJECTIONS], title=f"Unusable rows of {r['path']}")
+            more = len(r["rejections"]) - SHOWN_REJECTIONS
             if more > 0:
                 display.say(f"... and {more:,} more; --rejects FILE writes all of them")
 

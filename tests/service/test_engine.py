@@ -18,6 +18,7 @@ import structlog
 from command_line import answer, refused
 from small_lake import BOOK, FRIDAY, MONDAY, SCENARIOS, no_spark, request
 
+from aggregation import on_demand
 from aggregation.session import Session
 from lake.committer import Committer
 from lake.errors import Conflict
@@ -180,7 +181,7 @@ def test_an_unexpected_error_fails_the_job_with_an_id_that_stands_in_the_log(
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError("a secret of the inside")
 
-    monkeypatch.setattr(engine, "value_request", broken)
+    monkeypatch.setattr(on_demand, "value_request", broken)
     with running_engine(work_lake, stop) as table:
         job = ended(table, submit(table, request()))
     assert job.problem is not None
@@ -206,7 +207,7 @@ def test_the_engine_ends_with_its_spark_so_that_the_next_one_takes_the_job(
         raise ConnectionRefusedError("the answer from the Java side is empty")
 
     monkeypatch.setattr(engine, "spark_session", lambda *_, **__: LostSpark())
-    monkeypatch.setattr(engine, "value_request", fails_on_spark)
+    monkeypatch.setattr(on_demand, "value_request", fails_on_spark)
     table = JobTable.of(work_lake)
     job = submit(table, request())
     with pytest.raises(ConnectionRefusedError, match="the answer from"):
@@ -234,8 +235,8 @@ def test_a_running_job_shows_progress_and_is_cancelled(
     work_lake: Lake, stop: threading.Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     slow = SlowRun()
-    real = engine.value_request
-    monkeypatch.setattr(engine, "value_request", slow)
+    real = on_demand.value_request
+    monkeypatch.setattr(on_demand, "value_request", slow)
     with running_engine(work_lake, stop) as table:
         job = submit(table, request())
         assert slow.begun.wait(60)
@@ -245,7 +246,7 @@ def test_a_running_job_shows_progress_and_is_cancelled(
         assert table.request_cancel(waiting.job_id).state == "cancelled"
         table.request_cancel(job.job_id)
         assert ended(table, job).state == "cancelled"
-        monkeypatch.setattr(engine, "value_request", real)
+        monkeypatch.setattr(on_demand, "value_request", real)
         assert ended(table, submit(table, request())).state == "done"
 
 
@@ -281,7 +282,7 @@ def test_an_engine_that_is_stopped_puts_its_job_back_for_the_next(
 ) -> None:
     slow = SlowRun()
     with monkeypatch.context() as patched:
-        patched.setattr(engine, "value_request", slow)
+        patched.setattr(on_demand, "value_request", slow)
         with running_engine(work_lake, stop) as table:
             job = submit(table, request())
             assert slow.begun.wait(60)

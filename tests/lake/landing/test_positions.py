@@ -317,10 +317,10 @@ def test_dates_are_not_replaced_by_the_usable_part_of_a_file_unless_forced(lake:
     with pytest.raises(BadInput) as refused:
         load(lake, wrong, replace_dates=True, rejects=rejects)
     assert (
-        "10 of its 12 rows cannot be used, and --replace-dates would take 10 of 12 trades off 2020-03-16"
+        "10 of its 12 rows cannot be used, and replacing the dates would take 10 of 12 trades off 2020-03-16"
         in refused.value.message
     )
-    assert "--force" in refused.value.message
+    assert "or force it" in refused.value.message
     assert refused.value.issues[0].pointer == "row 2, column quantity"
     assert held(lake) == before
     assert len(rejects.read_text().splitlines()) == 11  # to correct

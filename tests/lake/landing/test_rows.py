@@ -35,6 +35,15 @@ def test_a_file_without_commas_is_told_about_its_separator(tmp_path: Path, door:
         read(path)
 
 
+@pytest.mark.parametrize("door", DOORS)
+def test_a_file_that_is_no_csv_is_told_so(tmp_path: Path, door: str) -> None:
+    read, header = DOORS[door]
+    path = tmp_path / "file.csv"
+    path.write_text(header.replace("\n", "\n" + "x" * (1 << 18)).replace(",", "x" * (1 << 18)) + "\n1\n")
+    with pytest.raises(BadInput, match=r"^file\.csv is not CSV with commas: field larger than field limit"):
+        read(path)
+
+
 def test_a_semicolon_in_a_name_is_no_separator(tmp_path: Path) -> None:
     path = tmp_path / "file.csv"
     path.write_text('"Date; close","A;B;C"\n2020-03-16,1\n')

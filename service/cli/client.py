@@ -1,0 +1,144 @@
+"""The command line as the client of the engine: while an engine holds the lake, what a command would write is a job of it."""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Any
+
+from lake.committer import Committer
+from lake.errors import Conflict, Issue, VarlakeError
+from lake.progress import Progress
+from lake.tables import Lake
+from service.cli.stop import Stopped, stopped_by
+from service.encoding import to_json
+from service.jobs import ALIVE_SECONDS, ENGINE, EngineStatus, Job, JobTable
+from service.rendering import display
+
+if TYPE_CHECKING:
+    from service.config import Settings
+
+POLL_SECONDS = 0.2
+STARTING_SECONDS = 3.0  # an engine that has the lock gives its first sign of life within this time
+CANCEL_SECONDS = 1.0  # so long a command that is stopped waits to see its job cancelled
+
+
+def done(settings: Settings, lake: Lake, name: str, kind: str, request: Mapping[str, Any]) -> dict[str, Any]:
+    """Does a piece of work, as kinds of job are, here or by the engine that holds the lake; what it gives is the same, as JSON.
+
+    name : of the command, for progress and for whoever is refused meanwhile.
+    """
+    # ruff: noqa: PLC0415 - a command whose work the engine does needs none of it
+    with writer(lake, name) as committer:
+        if committer is None:
+            return followed(lake, name, kind, request)
+        from aggregation.session import Session
+        from service.operations import spark_of, vector_cache
+        from service.work import KINDS
+
+        with display.progress_bar(name) as progress:
+            session = Session(lake, vector_cache(settings, lake), committer, spark_of(settings), progress)
+            result: dict[str, Any] = json.loads(to_json(KINDS[kind](session, request)))
+            return result
+
+
+@contextmanager
+def writer(lake: Lake, name: str) -> Iterator[Committer | None]:
+    """The lake's committer for a command, or None where an engine holds it and answers. Raises `Conflict` for any other writer."""
+    with ExitStack() as stack:
+        committer: Committer | None = None
+        try:
+            committer = stack.enter_context(Committer(lake, f"varlake {name}"))
+        except Conflict as held:
+            _check_engine(lake, held)
+        yield committer
+
+
+def _check_engine(lake: Lake, held: Conflict) -> None:
+    """Raises `held` unless an engine holds the lake, and says so where that one gives no sign of life."""
+    table, until = JobTable.of(lake), time.monotonic() + STARTING_SECONDS
+    while (lake.written_by() or "").startswith(ENGINE):
+        engine = table.engine()
+        if engine is not None and engine.alive:
+            return
+        if time.monotonic() > until:
+            raise Conflict(f"{held.message} {_silent(engine)} End it, and give the command again.") from None
+        time.sleep(POLL_SECONDS)
+    raise held
+
+
+def _silent(engine: EngineStatus | None) -> str:
+    if engine is None:
+        return "That engine has given no sign of life."
+    return f"The last sign of life of the engine was at {engine.heartbeat_at:%Y-%m-%d %H:%M:%S} UTC."
+
+
+def followed(lake: Lake, name: str, kind: str, request: Mapping[str, Any]) -> dict[str, Any]:
+    """Has the engine do the work as a job, shows how far it is, and returns its result.
+
+    Raises what the work raises. Ctrl-C and SIGTERM ask for the job to be cancelled, unless somebody else asked for the same before.
+    """
+    table = JobTable.of(lake)
+    with stopped_by(signal.SIGINT, signal.SIGTERM):
+        job, mine = table.submit(kind, request)
+        try:
+            before = sum(len(table.newest(state, before=job.number)) for state in ("queued", "running"))
+            others = f", after {before} other{'s' * (before > 1)}" if before else ""
+            display.say(
+                f"The engine does this as job {job.job_id}{'' if mine else ', which was asked for already'}{others}."
+            )
+            with display.progress_bar(name) as progress:
+                job = _ended(table, job, progress)
+        except Stopped:
+            _cancel(table, job, mine)
+            raise
+    if job.result is not None:
+        return job.result
+    raise _failure(job)
+
+
+def _ended(table: JobTable, job: Job, progress: Progress = lambda *_: None, seconds: float | None = None) -> Job:
+    """The job once it has ended, or after so many seconds; raises `Conflict` when no engine is left to end it."""
+    started = seen = time.monotonic()
+    while (job := table.get(job.job_id)).state in ("queued", "running"):
+        now, engine = time.monotonic(), table.engine()
+        if engine is not None and engine.alive:
+            seen = now
+        if seconds is not None and now - started > seconds:
+            break
+        if now - seen > ALIVE_SECONDS:
+            raise Conflict(
+                f"The engine has stopped; job {job.job_id} is kept and is done when an engine starts again. "
+                f"`varlake jobs show {job.job_id}` tells what becomes of it, `varlake jobs cancel {job.job_id}` takes it back."
+            )
+        progress(job.stage or "waiting", job.done, job.total)
+        time.sleep(POLL_SECONDS)
+    return job
+
+
+def _cancel(table: JobTable, job: Job, mine: bool) -> None:
+    if not mine:
+        display.say(f"Job {job.job_id} was asked for by somebody else and goes on.")
+        return
+    try:
+        table.request_cancel(job.job_id)
+        job = _ended(table, job, seconds=CANCEL_SECONDS)
+    except Conflict:  # it ended meanwhile, or the engine did
+        job = table.get(job.job_id)
+    asked = "will be cancelled at its next step" if job.state in ("queued", "running") else job.state
+    display.say(f"Job {job.job_id}: {asked}. What was stored until then stays.")
+
+
+def _failure(job: Job) -> VarlakeError | SystemExit:
+    """What the command raises for a job without a result."""
+    problem = job.problem
+    if problem is None:
+        return Conflict(f"Job {job.job_id} was cancelled. What was stored until then stays.")
+    if problem["status"] == 500:
+        display.say(problem["detail"])
+        return SystemExit(70)
+    issues = [Issue(e["pointer"], e["message"], e["value"], tuple(e["allowed"])) for e in problem["errors"]]
+    return VarlakeError(problem["detail"], issues=issues)

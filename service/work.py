@@ -1,0 +1,207 @@
+"""What writes to a lake, by kind of job: done by the engine from the job table, and by a command that finds no engine."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from lake.committer import Committer, new_run_id
+from lake.errors import VarlakeError, validated
+from lake.progress import Cancelled, Progress, silent
+from lake.tables import Lake
+from service.jobs import BRANCH, BRANCH_DELETION, INGEST, QUESTION, SCENARIO_SET, STANDARD, VALUATION, JobTable
+
+if TYPE_CHECKING:
+    import threading
+
+    from aggregation.session import Session
+
+# ruff: noqa: PLC0415 - a command does one kind of work, and importing what all of them need takes a second and a half
+
+MOST_REJECTIONS = 10_000  # listed in the report of a file
+Request = Mapping[str, Any]
+
+
+class LandedFile(BaseModel):
+    """A file that is brought in, or the folder of market files."""
+
+    name: str = Field(description="as whoever brings it calls it")
+    path: str = Field(description="where it lies on this machine, absolute")
+
+
+class IngestRequest(BaseModel):
+    """Files to bring in. Each request is a job of its own: its files may have changed since the one before."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    what: Literal["market", "positions", "pnl", "hierarchy"] = Field(description="what the files hold")
+    files: tuple[LandedFile, ...] = Field(min_length=1, description="the files, in the order they are brought in")
+    catalogue: str | None = Field(None, description="catalogue of market files: its path, or the name of a shipped one")
+    accept_levels: bool = Field(False, description="load levels that are hardly meant")
+    replace_dates: bool = Field(False, description="the dates in a file become exactly the file")
+    force: bool = Field(False, description="replace dates even by the usable part of a file")
+    rejects: str | None = Field(None, description="write the unusable rows to this CSV file")
+    run: str = Field(
+        default_factory=new_run_id,
+        pattern=r"^[\w-]+$",
+        description="its id, and the folder of its files where they were uploaded",
+    )
+
+
+def upload_folder(lake: Lake, run: str) -> Path:
+    """Where the files of an upload lie until their job has ended."""
+    return lake.state / "uploads" / run
+
+
+def ingest(
+    committer: Committer,
+    request: IngestRequest,
+    progress: Progress = silent,
+    cancelled: threading.Event | None = None,
+) -> dict[str, Any]:
+    """Brings the files in one after the other; the report of each, as JSON has it. What was uploaded for it is removed then.
+
+    Raises what the file at fault does, and names those that are loaded already. A cancelled ingest keeps its uploads, since it
+    may only have been put back.
+    """
+    reports: list[dict[str, Any]] = []
+    try:
+        for i, file in enumerate(request.files):
+            if cancelled is not None and cancelled.is_set():
+                raise Cancelled("The ingest was cancelled.")
+            progress(f"ingest {request.what}", i, len(request.files))
+            report = _READ_IN[request.what](committer, file.path, request)
+            reports.append({**report, **({"path": file.name} if "path" in report else {})})
+        progress(f"ingest {request.what}", len(request.files), len(request.files))
+    except Cancelled:
+        raise
+    except BaseException as error:
+        _remove(committer.lake, request.run)
+        if reports and isinstance(error, VarlakeError):
+            loaded = ", ".join(file.name for file in request.files[: len(reports)])
+            raise type(error)(f"{error.message} Loaded before it: {loaded}.", issues=error.issues) from None
+        raise
+    _remove(committer.lake, request.run)
+    return {"what": request.what, "reports": reports}
+
+
+def _remove(lake: Lake, run: str) -> None:
+    shutil.rmtree(upload_folder(lake, run), ignore_errors=True)
+
+
+def remove_left_uploads(lake: Lake, table: JobTable, older_than: float) -> None:
+    """Removes files of cancelled uploads; `older_than` is an instant in seconds, so that none is removed that is being received."""
+    wanted = {job.request.get("run") for state in ("queued", "running") for job in table.newest(state, -1)}
+    for folder in upload_folder(lake, "").glob("*"):
+        if folder.name not in wanted and folder.stat().st_mtime < older_than:
+            _remove(lake, folder.name)
+
+
+def _market(committer: Committer, path: str, request: IngestRequest) -> dict[str, Any]:
+    from scenarios.market.landing_catalogue import ingest_market, load_catalogue
+
+    described = load_catalogue(request.catalogue or "")
+    return ingest_market(committer, path, described, accept_levels=request.accept_levels).to_dict()
+
+
+def _positions(committer: Committer, path: str, request: IngestRequest) -> dict[str, Any]:
+    from valuation.books.positions import ingest_positions
+
+    report = ingest_positions(
+        committer, path, replace_dates=request.replace_dates, force=request.force, rejects=request.rejects
+    )
+    told, faults = report.to_dict(MOST_REJECTIONS), report.rejections.num_rows
+    if faults > MOST_REJECTIONS:
+        told["notes"].append(f"{faults:,} faults, of which the first {MOST_REJECTIONS:,} are listed.")
+    return told
+
+
+def _pnl(committer: Committer, path: str, request: IngestRequest) -> dict[str, Any]:
+    from lake.landing.actual_pnl import ingest_pnl
+
+    return ingest_pnl(committer, path, replace_dates=request.replace_dates).to_dict()
+
+
+def _hierarchy(committer: Committer, path: str, _: IngestRequest) -> dict[str, Any]:
+    from aggregation.book.hierarchies import RESERVED
+    from lake.landing.hierarchies import ingest_hierarchies
+
+    return ingest_hierarchies(committer, path, RESERVED).to_dict()
+
+
+_READ_IN: Mapping[str, Callable[[Committer, str, IngestRequest], dict[str, Any]]] = {
+    "market": _market,
+    "positions": _positions,
+    "pnl": _pnl,
+    "hierarchy": _hierarchy,
+}
+
+
+def _ingest(session: Session, request: Request) -> dict[str, Any]:
+    asked = validated(IngestRequest, request, "job")
+    return ingest(session.writer(), asked, session.progress, session.cancelled)
+
+
+def _value(session: Session, request: Request) -> dict[str, Any]:
+    from aggregation.on_demand import value_request
+    from valuation.sets.requests import ValuationRequest
+
+    return value_request(session, validated(ValuationRequest, request, "job")).to_dict()
+
+
+def _answer(session: Session, request: Request) -> dict[str, Any]:
+    """Values what the question lacks, then asks it: the result of the job is the answer."""
+    from aggregation import questions
+
+    name = str(request["question"])
+    query = questions.value(session, name, questions.read(name, request["query"]))
+    answer: dict[str, Any] = questions.ask(session, name, query).to_dict()
+    return answer
+
+
+def _make_scenario_set(session: Session, request: Request) -> dict[str, Any]:
+    from scenarios.requests import ScenarioSetRequest, run_scenario_set
+
+    made = validated(ScenarioSetRequest, request, "job")
+    return run_scenario_set(session.writer(), made, progress=session.progress)
+
+
+def _save_branch(session: Session, request: Request) -> dict[str, Any]:
+    from aggregation.whatif.save_branch import BranchRequest, save_branch
+
+    return save_branch(
+        session.writer(),
+        validated(BranchRequest, request, "job"),
+        cache=session.cache,
+        spark=session.spark,
+        progress=session.progress,
+        cancelled=session.cancelled,
+    )
+
+
+def _remove_branch(session: Session, request: Request) -> dict[str, Any]:
+    from aggregation.whatif.save_branch import remove_branch
+
+    return remove_branch(session.writer(), request["name"])
+
+
+def _set_standard(session: Session, request: Request) -> dict[str, Any]:
+    from valuation.sets.standards import StandardRequest, set_standard
+
+    return set_standard(session.writer(), validated(StandardRequest, request, "job")).to_dict()
+
+
+# kind of job to what does it
+KINDS: Mapping[str, Callable[[Session, Request], dict[str, Any]]] = {
+    VALUATION: _value,
+    QUESTION: _answer,
+    SCENARIO_SET: _make_scenario_set,
+    BRANCH: _save_branch,
+    BRANCH_DELETION: _remove_branch,
+    STANDARD: _set_standard,
+    INGEST: _ingest,
+}
