@@ -20,6 +20,7 @@ from lake.runtime.delta_jars import find_delta_jars
 from lake.runtime.machine import find_java, usable_cores
 from lake.runtime.spark import require_named_user, spark_session
 from lake.schemas import TABLES
+from lake.storage import not_writable
 from lake.tables import Lake
 from service.config import Settings
 
@@ -182,8 +183,11 @@ def _disk(lake: Path) -> Iterator[Finding]:
         place = place.parent
     free = shutil.disk_usage(place).free
     found = f"{free / GIB:.1f} GiB free at {place}"
+    lacking = not_writable(place) if os.access(place, os.W_OK) else None
     if not os.access(place, os.W_OK):
         yield Finding("disk", "fail", f"{found}, which this user may not write", "Name another folder in VARLAKE_LAKE.")
+    elif lacking is not None:
+        yield Finding("disk", "fail", f"{found}, but nothing can be stored there", lacking.message)
     elif free < DISK_WANTED:
         advice = f"{DISK_WANTED / GIB:.0f} GiB are advised: free some, or name a folder elsewhere in VARLAKE_LAKE."
         yield Finding("disk", "warn", found, advice)
