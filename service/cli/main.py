@@ -9,13 +9,19 @@ import importlib
 import os
 import re
 import secrets
+import signal
 import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import click
 
-from lake.errors import VarlakeError
+from lake.errors import VarlakeError, of_disk
 from service.cli.forward import forwarded
+from service.ending import GRACE_SECONDS, at_signals, end_descendants
 
 # ruff: noqa: PLC0415 - see above
 
@@ -102,22 +108,50 @@ app = _Varlake(
 def main() -> None:
     """Entry point: errors a user can mend are told in words with exit code 2, others with an id, never as a trace."""
     try:
-        app(prog_name="varlake")
-    except VarlakeError as error:
-        from service.rendering import display
-
-        display.print_error(error)
-        sys.exit(2)
+        with _stopped_in_time() as stopped:
+            app(prog_name="varlake")
     except BrokenPipeError:
         # the reader went away (as with `| head`); Python's own flush at exit must find somewhere to write
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except KeyboardInterrupt:
         print("Stopped.", file=sys.stderr)  # noqa: T201 - nothing else may be loaded yet
-        sys.exit(130)
+        sys.exit(128 + next(iter(stopped), signal.SIGINT))
     except Exception as error:
-        _unexpected(error)
-        sys.exit(70)
+        told = error if isinstance(error, VarlakeError) else of_disk(error)
+        if told is None:
+            _unexpected(error)
+            sys.exit(70)
+        from service.rendering import display
+
+        display.print_error(told)
+        sys.exit(2)
+
+
+@contextmanager
+def _stopped_in_time() -> Iterator[list[int]]:
+    """SIGINT and SIGTERM stop the command as Ctrl-C does; what does not end by itself then is left with its process.
+
+    Gives the signals that came.
+    """
+    stopped: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield stopped
+        return
+
+    def stop(number: int) -> None:
+        stopped.append(number)
+        raise KeyboardInterrupt
+
+    def leave(number: int) -> None:
+        time.sleep(GRACE_SECONDS)
+        end_descendants()
+        os.write(2, b"Stopped.\n")
+        os._exit(128 + number)
+
+    heeded = [n for n in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(n) != signal.SIG_IGN]  # as behind an `&`
+    with at_signals(leave, stop, heeded):
+        yield stopped
 
 
 def _unexpected(error: Exception) -> None:

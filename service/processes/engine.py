@@ -30,6 +30,7 @@ from lake.runtime.spark import spark_session
 from lake.tables import Lake
 from scenarios.requests import ScenarioSetRequest, run_scenario_set
 from service.config import Settings
+from service.ending import GRACE_SECONDS, at_signals, end_descendants
 from service.errors import new_error_id, problem, problem_of
 from service.jobs import (
     BRANCH,
@@ -45,7 +46,7 @@ from service.jobs import (
     JobTable,
 )
 from service.operations import vector_cache
-from service.process import GRACE_SECONDS, at_signals, end_descendants, run_process
+from service.process import run_process
 from valuation.sets.requests import ValuationRequest
 from valuation.sets.standards import StandardRequest, set_standard
 
@@ -62,8 +63,8 @@ _log = structlog.get_logger("varlake.engine")
 def main(settings: Settings) -> None:
     """Runs the engine in this process until SIGTERM or SIGINT."""
     stop = threading.Event()
-    at_signals(lambda _: stop.set())
-    run_engine(settings, stop, _leave)
+    with at_signals(lambda _: stop.set()):
+        run_engine(settings, stop, _leave)
 
 
 def _leave(stopping: bool) -> None:
