@@ -63,7 +63,8 @@ def main(settings: Settings, *, web_only: bool = False, insecure: bool = False) 
 
 
 def _supervise(children: list[_Child], settings: Settings, stop: threading.Event) -> int:
-    announced, code = False, 0
+    code = 0
+    threading.Thread(target=_announce, args=(settings,), name="announcer", daemon=True).start()
     while not stop.wait(0.2):
         for child in children:
             if child.given_up or child.lives():
@@ -72,11 +73,15 @@ def _supervise(children: list[_Child], settings: Settings, stop: threading.Event
             code, child.given_up = 1, True
             if child.name == "web" or child.refused:
                 return code
-        if not announced and _answers(settings):
-            announced = True
-            sys.stdout.write(f"varlake answers at {_url(settings)}\n")
-            sys.stdout.flush()
     return code
+
+
+def _announce(settings: Settings) -> None:
+    """Says where the web answers, once it does."""
+    while not _answers(settings):
+        time.sleep(0.2)
+    sys.stdout.write(f"varlake answers at {_url(settings)}\n")
+    sys.stdout.flush()
 
 
 class _Child:
@@ -185,7 +190,9 @@ def _url(settings: Settings) -> str:
 
 def _answers(settings: Settings) -> bool:
     try:
-        with urllib.request.urlopen(_url(settings) + "api/v1/health", timeout=1):
+        with urllib.request.urlopen(
+            _url(settings) + "api/v1/health", timeout=60
+        ):  # the system holds it until the web is there
             return True
     except urllib.error.HTTPError:
         return True  # also "there is no lake yet" is an answer
