@@ -21,13 +21,13 @@ from support import wait_for
 
 from aggregation.session import Session
 from lake.committer import Committer
-from lake.errors import Conflict
+from lake.errors import Conflict, NotFound
 from lake.progress import Cancelled
 from lake.tables import Lake
 from service import ending
 from service.api.app import create_app
 from service.config import Settings
-from service.jobs import QUESTION, VALUATION, Job, JobTable
+from service.jobs import QUESTION, VALUATION, Job, JobTable, damaged_tables
 from service.processes import engine
 from valuation.sets import run
 from valuation.sets.requests import ValuationRequest, run_valuation
@@ -238,6 +238,34 @@ def test_a_running_job_shows_progress_and_is_cancelled(
         assert ended(table, job).state == "cancelled"
         monkeypatch.setattr(engine, "value_request", real)
         assert ended(table, submit(table, request())).state == "done"
+
+
+def test_a_damaged_job_table_ends_no_engine(
+    work_lake: Lake, stop: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, go_on, real = threading.Event(), threading.Event(), engine.value_request
+
+    def held(session: Session, wanted: ValuationRequest) -> Any:
+        begun.set()
+        assert go_on.wait(60)
+        return real(session, wanted)
+
+    monkeypatch.setattr(engine, "value_request", held)
+    with running_engine(work_lake, stop) as table:
+        lost = submit(table, request())
+        assert begun.wait(60)
+        table.path.write_bytes(b"damaged" * 5000)
+        wait_for(table.set_aside)
+        go_on.set()
+        again = ended(table, submit(table, request()))
+        assert again.state == "done", again.problem
+        assert again.result is not None
+        assert again.result["this_run"]["valued"] == 0  # what the lost job had done is reused
+        with pytest.raises(NotFound, match="set aside"):
+            table.get(lost.job_id)
+        client = create_app(Settings(lake=work_lake.path)).test_client()
+        (note,) = client.get("/api/v1/health").get_json()["notes"]
+        assert note == damaged_tables(table.set_aside())
 
 
 def test_what_a_cancelled_job_has_valued_stays_and_is_reused(
