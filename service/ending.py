@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 FOLLOWED = "--followed"  # on the command line of a process that ends with the one that started it
-GRACE_SECONDS = 1.4  # for work to end by itself, before its process is left: what was asked to end has ended within 2 s
+GRACE_SECONDS = 1.2  # for work to end by itself, before its process is left: what was asked to end has ended within 2 s
 _CHILD_SECONDS = 0.3  # for Java to delete its temporary files
 
 

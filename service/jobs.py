@@ -180,9 +180,8 @@ class JobTable:
     def __init__(self, path: Path, most_waiting: int = MOST_WAITING) -> None:
         self.path = path
         self._most_waiting = most_waiting
-        with contextlib.suppress(
-            DiskFull, NotReady
-        ):  # an empty table is read until one can be made; writing it tells why
+        # where none can be made, an empty one is read, and writing to it tells why
+        with contextlib.suppress(DiskFull, NotReady):
             if self._is_empty() or self._version() != _FORMAT:
                 self._make()
 
