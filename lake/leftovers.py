@@ -35,8 +35,8 @@ class Leftover:
 def leftovers(lake: Lake, older_than: float = 0.0) -> list[Leftover]:
     """What a process that was killed has left and that was not touched for so many seconds, by path.
 
-    A process that writes at this moment has such files too: an age tells them apart. Of a table whose log is not whole from its
-    first version, data files are not looked at: which of them an older version holds cannot be known.
+    A process that writes at this moment has such files too: an age tells them apart. Of a table whose log is not whole, data files
+    are not looked at: which of them a version holds cannot be known.
     """
     found = []
     for path, what in _candidates(lake):
@@ -80,14 +80,16 @@ def _candidates(lake: Lake) -> Iterator[tuple[Path, str]]:
         if (committed := _committed(root / "_delta_log")) is not None:
             for path in root.rglob("*.parquet"):
                 inside = path.relative_to(root)
-                if inside.parts[0] != "_delta_log" and str(inside) not in committed and not path.name.startswith("."):
+                if inside.parts[0] != "_delta_log" and str(inside) not in committed:
                     yield path, UNCOMMITTED
 
 
 def _committed(log: Path) -> set[str] | None:
-    """Paths of the data files of all versions; None where entries are missing between the first and the last."""
+    """Paths of the data files of all versions; None where not every entry is there: the log may yet be restored."""
     entries = sorted(log.glob("[0-9]*.json"))
-    if [int(e.stem) for e in entries] != list(range(len(entries))):
+    checkpoints = [int(c.name.partition(".")[0]) for c in log.glob("*.checkpoint*.parquet")]
+    whole = [int(e.stem) for e in entries] == list(range(len(entries)))
+    if not entries or not whole or max(checkpoints, default=0) >= len(entries):
         return None
     lines = [line for entry in entries for line in entry.read_text().split("\n") if line]
     named = {action["add"]["path"] for action in map(json.loads, lines) if "add" in action}

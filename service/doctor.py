@@ -24,7 +24,7 @@ from lake.schemas import TABLES
 from lake.storage import not_writable
 from lake.tables import Lake
 from service.config import Settings
-from service.jobs import JobTable, damaged_tables
+from service.jobs import damaged_tables, tables_set_aside
 
 GIB = 1 << 30
 MEMORY_WANTED = 4 * GIB  # the Spark driver's 2 GiB, as much again for Python and its workers
@@ -235,7 +235,7 @@ def _leftovers(lake: Lake) -> Iterator[Finding]:
         yield Finding("leftovers", "warn", f"killed processes have left {listed}", advice)
     else:
         yield Finding("leftovers", "ok", "none of killed processes")
-    if aside := JobTable(lake.state / "jobs.sqlite").set_aside():
+    if aside := tables_set_aside(lake.state):
         yield Finding("job table", "warn", damaged_tables(aside), "`varlake clean --remove` removes it once it is old.")
 
 

@@ -140,6 +140,11 @@ def _job(row: sqlite3.Row) -> Job:
     return Job(**{**fields, "cancel_requested": bool(row["cancel_requested"])})
 
 
+def tables_set_aside(state: Path) -> list[str]:
+    """Names of the damaged tables in a lake's state folder."""
+    return sorted(p.name for p in state.glob("jobs.sqlite.damaged-*"))
+
+
 def damaged_tables(names: list[str]) -> str:
     return f"The job table was damaged and set aside as {', '.join(names)}: the jobs in it are to be submitted again."
 
@@ -191,7 +196,7 @@ class JobTable:
 
     def set_aside(self) -> list[str]:
         """Names of the damaged tables that were set aside."""
-        return sorted(p.name for p in self.path.parent.glob(f"{self.path.name}.damaged-*"))
+        return tables_set_aside(self.path.parent)
 
     def _is_empty(self) -> bool:
         return not self.path.exists() or self.path.stat().st_size == 0

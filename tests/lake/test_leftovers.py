@@ -70,6 +70,8 @@ def test_a_whole_lake_has_none_with_all_its_versions(work_lake: Lake) -> None:
 
 
 def test_what_kills_leave_is_listed_and_removed_once_it_is_old_and_nothing_else(work_lake: Lake) -> None:
+    with Committer(work_lake, "test") as committer:  # so that all tables have a log
+        run_valuation(committer, request(FRIDAY), spark=no_spark)  # type: ignore[arg-type]
     killed(work_lake, "link")
     killed(work_lake, "commit")
     found = leftovers(work_lake)
@@ -118,9 +120,15 @@ def test_folders_of_runs_and_of_the_cache_and_damaged_tables(work_lake: Lake) ->
     assert (state / "cache" / "entry" / "pnl").exists()
 
 
-def test_data_files_of_a_table_whose_log_is_not_whole_are_left_alone(work_lake: Lake) -> None:
-    (work_lake.path / "positions" / "_delta_log" / f"{0:020}.json").unlink()
+@pytest.mark.parametrize("damage", ["first", "last", "all"])
+def test_data_files_of_a_table_whose_log_is_not_whole_are_left_alone(work_lake: Lake, damage: str) -> None:
+    log = work_lake.path / "positions" / "_delta_log"
     (work_lake.path / "positions" / "stray.parquet").write_bytes(b"x")
+    assert [f.what for f in leftovers(work_lake)] == [UNCOMMITTED]
+    entries = sorted(log.glob("*.json"))
+    (log / f"{len(entries) - 1:020}.checkpoint.parquet").write_bytes(b"x")  # tells of the last version
+    for entry in {"first": entries[:1], "last": entries[-1:], "all": entries}[damage]:
+        entry.unlink()
     assert leftovers(work_lake) == []
 
 
