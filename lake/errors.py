@@ -87,11 +87,11 @@ class NotReady(VarlakeError):
 
 
 class Busy(VarlakeError):
-    """Too much waits already; `retry_after` is after how many seconds asking again makes sense."""
+    """Too much waits already; `retry_seconds` is after how many seconds asking again makes sense."""
 
     status = 429
     title = "Too much is waiting"
-    retry_after = 30
+    retry_seconds = 30
 
 
 class DiskFull(VarlakeError):

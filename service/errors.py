@@ -13,7 +13,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed, RequestEntityTo
 from werkzeug.exceptions import NotFound as NoRoute
 from werkzeug.routing import RoutingException
 
-from lake.errors import Busy, Issue, VarlakeError, nearest, of_disk
+from lake.errors import Issue, VarlakeError, nearest, of_disk
 from service.encoding import to_json
 
 PROBLEM_TYPE = "application/problem+json"
@@ -121,8 +121,8 @@ def _handle(error: Exception) -> Response | HTTPException:
         return error  # type: ignore[return-value]
     if not isinstance(error, HTTPException):
         answer = respond(problem_of(error, request.path, request_id()))
-        if isinstance(error, Busy):
-            answer.headers["Retry-After"] = str(error.retry_after)
+        if (seconds := getattr(error, "retry_seconds", None)) is not None:
+            answer.headers["Retry-After"] = str(seconds)
         return answer
     status = error.code or 500
     detail = _detail(error)
