@@ -6,6 +6,7 @@ Measured reason: two committers on one local table silently overwrote 2% of ackn
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import fcntl
 import os
@@ -55,10 +56,10 @@ class Committer:
                 f"The lake {self.lake.path} is being written by {who}. One writer at a time: wait for it, stop it, "
                 "or, where it is the engine, send the work to it as a job."
             ) from None
-        lock.seek(0)
-        lock.truncate()
-        lock.write(f"{self.holder} (process {os.getpid()}, since {dt.datetime.now(dt.UTC):%Y-%m-%d %H:%M:%S} UTC)")
-        lock.flush()
+        name = f"{self.holder} (process {os.getpid()}, since {dt.datetime.now(dt.UTC):%Y-%m-%d %H:%M:%S} UTC)"
+        with contextlib.suppress(OSError):  # a full disk may not take the name; the lock holds all the same
+            os.truncate(lock.fileno(), 0)
+            os.write(lock.fileno(), name.encode())
         self._lock = lock
         return self
 

@@ -12,6 +12,7 @@ import json
 import math
 import os
 import shutil
+import tempfile
 import threading
 import uuid
 from collections import OrderedDict
@@ -25,6 +26,7 @@ import pyarrow as pa
 import pyarrow.ipc as ipc
 
 from lake.compiled import compiled
+from lake.errors import VarlakeError, of_disk
 
 T = TypeVar("T")
 
@@ -91,6 +93,19 @@ class DiskCache:
 
         Whatever maps the files stays valid when the entry is evicted: the bytes go when the last reader closes them.
         """
+        try:
+            return self._entry(name, build, load)
+        except Exception as error:
+            if isinstance(error, VarlakeError) or of_disk(error) is None:
+                raise
+            # on a full disk, or one that may not be written, questions are answered all the same
+            if is_sound(self.folder / name):
+                return load(self.folder / name)
+            with tempfile.TemporaryDirectory(prefix="varlake-cache-") as folder:
+                build(Path(folder))
+                return load(Path(folder))
+
+    def _entry(self, name: str, build: Build, load: Callable[[Path], T]) -> T:
         self.folder.mkdir(parents=True, exist_ok=True)
         place = self.folder / name
         with (self.folder / f".{name}.lock").open("w") as lock:

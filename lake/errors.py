@@ -7,6 +7,7 @@ turns it into problem+json (RFC 9457). They live in the lowest package because e
 from __future__ import annotations
 
 import difflib
+import errno
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -88,6 +89,44 @@ class NotReady(VarlakeError):
 def counted(n: int, one: str, many: str = "") -> str:
     """A number of things in words, such as 1 scenario and 2,000 scenarios; many : where that is not `one` with an s."""
     return f"{n:,} {one if n == 1 else many or f'{one}s'}"
+
+
+class Busy(VarlakeError):
+    """Too much waits already; `retry_seconds` is after how many seconds asking again makes sense."""
+
+    status = 429
+    title = "Too much is waiting"
+    retry_seconds = 30
+
+
+class DiskFull(VarlakeError):
+    """The disk takes no more. What was stored before stays, and is read as before."""
+
+    status = 507
+    title = "The disk is full"
+
+
+# of libraries that give a text alone: delta-rs, Java, Arrow
+_FULL = ("No space left on device", "Disk quota exceeded", "File too large")
+_NOT_WRITABLE = ("Read-only file system", "Permission denied")
+
+
+def of_disk(error: BaseException) -> VarlakeError | None:
+    """What a user is told of a disk that is full or may not be written, whichever library met it; None for other errors."""
+    number, text = getattr(error, "errno", None), str(error)
+    where = getattr(error, "filename", None)
+    place = f" ({where})" if where else ""
+    if number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) or any(t in text for t in _FULL):
+        return DiskFull(
+            f"The disk is full{place}: this was not stored; what was stored before stays, and questions are answered. Make "
+            "room, then ask again; `varlake clean` lists what killed processes have left in the lake."
+        )
+    if number in (errno.EROFS, errno.EACCES) or any(t in text for t in _NOT_WRITABLE):
+        return NotReady(
+            f"No permission{place}: the file system is read-only, or the files belong to another user. What may be read is "
+            "answered; give the user of this process the right, then ask again."
+        )
+    return None
 
 
 def nearest(name: str, valid: Iterable[str], n: int = 5) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 
 from lake.errors import Conflict
@@ -17,3 +18,9 @@ class Cancelled(Conflict):
     """The run was cancelled; what was committed before stays and is reused by the next run."""
 
     title = "Cancelled"
+
+
+def go_on(cancelled: threading.Event | None) -> None:
+    """Raises `Cancelled` once the work is to stop."""
+    if cancelled is not None and cancelled.is_set():
+        raise Cancelled("The valuation was cancelled; what it had committed stays, and is reused.")

@@ -21,7 +21,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from lake.canonical import digest
-from lake.errors import BadInput
+from lake.errors import BadInput, VarlakeError, of_disk
 from lake.schemas import SCENARIO_CALIBRATIONS, TABLES
 
 
@@ -75,6 +75,17 @@ def write_durable(path: Path, data: memoryview | bytes, *, replace: bool = False
         with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary)
     sync_folder(path.parent)
+
+
+def not_writable(folder: Path) -> VarlakeError | None:
+    """Why nothing can be stored in the folder; None where a block of the disk could be written."""
+    probe = folder / f".tmp-{uuid.uuid4().hex}"
+    try:
+        write_durable(probe, bytes(4096))
+        probe.unlink()
+    except OSError as error:
+        return of_disk(error)
+    return None
 
 
 def partition_text(column: str, value: Any) -> str:

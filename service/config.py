@@ -27,6 +27,7 @@ class Settings(BaseSettings):
     spark_memory: str = Field("2g", description="memory of the Spark driver")
     host: str = Field("127.0.0.1", description="address the web process listens on")
     port: int = Field(8050, ge=0, le=65535, description="port the web process listens on")
+    jobs_waiting: int = Field(1_000, ge=1, description="jobs that may wait for the engine; more are refused")
     threads: int = Field(8, ge=1, description="threads of the web process")
     upload_mib: int = Field(256, ge=1, description="size of the files that one request may bring in, in MiB")
     log_level: str = Field("INFO", description="least level that is logged: DEBUG, INFO, WARNING, ERROR")

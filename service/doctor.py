@@ -16,12 +16,15 @@ from pathlib import Path
 from typing import Literal
 
 from lake.errors import NotReady, VarlakeError, counted
+from lake.leftovers import leftovers
 from lake.runtime.delta_jars import find_delta_jars
 from lake.runtime.machine import find_java, usable_cores
 from lake.runtime.spark import require_named_user, spark_session
 from lake.schemas import TABLES
+from lake.storage import not_writable
 from lake.tables import Lake
 from service.config import Settings
+from service.jobs import damaged_tables, tables_set_aside
 
 GIB = 1 << 30
 MEMORY_WANTED = 4 * GIB  # the Spark driver's 2 GiB, as much again for Python and its workers
@@ -182,8 +185,11 @@ def _disk(lake: Path) -> Iterator[Finding]:
         place = place.parent
     free = shutil.disk_usage(place).free
     found = f"{free / GIB:.1f} GiB free at {place}"
+    lacking = not_writable(place) if os.access(place, os.W_OK) else None
     if not os.access(place, os.W_OK):
         yield Finding("disk", "fail", f"{found}, which this user may not write", "Name another folder in VARLAKE_LAKE.")
+    elif lacking is not None:
+        yield Finding("disk", "fail", f"{found}, but nothing can be stored there", lacking.message)
     elif free < DISK_WANTED:
         advice = f"{DISK_WANTED / GIB:.0f} GiB are advised: free some, or name a folder elsewhere in VARLAKE_LAKE."
         yield Finding("disk", "warn", found, advice)
@@ -201,6 +207,7 @@ def _lake(path: Path) -> Iterator[Finding]:
     held = lake.written_by()
     writer = f"being written by {held}" if held else "no writer now"
     yield Finding("lake", "ok", f"{lake.path}, format {form}, {writer}")
+    yield from _leftovers(lake)
     for name in TABLES:
         try:
             version = lake.version(name)
@@ -212,6 +219,24 @@ def _lake(path: Path) -> Iterator[Finding]:
             yield Finding(f"table {name}", "fail", found, advice)
 
     yield from _calendars(lake)
+
+
+def _leftovers(lake: Lake) -> Iterator[Finding]:
+    """What killed processes have left; what is younger than an hour may be in use."""
+    try:
+        found = leftovers(lake, older_than=3600)
+    except Exception as error:  # the table that cannot be read is told of below
+        yield Finding("leftovers", "warn", f"not examined: {error}", "See the findings on the tables.")
+        return
+    if found:
+        size, largest = sum(f.size for f in found) / 1e6, max(found, key=lambda f: f.size)
+        listed = f"{len(found):,} files and folders, {size:,.1f} MB, the largest {largest.path}"
+        advice = "`varlake clean` lists them, `varlake clean --remove` removes them."
+        yield Finding("leftovers", "warn", f"killed processes have left {listed}", advice)
+    else:
+        yield Finding("leftovers", "ok", "none of killed processes")
+    if aside := tables_set_aside(lake.state):
+        yield Finding("job table", "warn", damaged_tables(aside), "`varlake clean --remove` removes it once it is old.")
 
 
 def _calendars(lake: Lake) -> Iterator[Finding]:

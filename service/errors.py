@@ -13,7 +13,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed, RequestEntityTo
 from werkzeug.exceptions import NotFound as NoRoute
 from werkzeug.routing import RoutingException
 
-from lake.errors import Issue, VarlakeError, nearest
+from lake.errors import Issue, VarlakeError, nearest, of_disk
 from service.encoding import to_json
 
 PROBLEM_TYPE = "application/problem+json"
@@ -93,6 +93,7 @@ def _pointer(issue: Issue) -> str:
 
 def problem_of(error: Exception, instance: str, error_id: str) -> dict[str, Any]:
     """The problem detail of any exception; of an unexpected one the user learns only the id, and the log holds the rest."""
+    error = (not isinstance(error, VarlakeError) and of_disk(error)) or error
     if isinstance(error, VarlakeError):
         name = re.sub(r"(?<=[a-z])(?=[A-Z])", "-", type(error).__name__).lower()
         kind = f"urn:varlake:problem:{name}"
@@ -119,7 +120,10 @@ def _handle(error: Exception) -> Response | HTTPException:
     if isinstance(error, RoutingException):  # a redirect, no failure
         return error  # type: ignore[return-value]
     if not isinstance(error, HTTPException):
-        return respond(problem_of(error, request.path, request_id()))
+        answer = respond(problem_of(error, request.path, request_id()))
+        if (seconds := getattr(error, "retry_seconds", None)) is not None:
+            answer.headers["Retry-After"] = str(seconds)
+        return answer
     status = error.code or 500
     detail = _detail(error)
     answer = respond(problem(status, error.name, detail, instance=request.path, error_id=request_id()))

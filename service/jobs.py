@@ -1,5 +1,7 @@
 """The job table between web and engine: SQLite in the lake's state folder, one row a job, every change durable.
 
+It is read on a disk that is full or may not be written, too. A damaged table is set aside, and a new one made.
+
 The web and commands submit and cancel, the engine claims, reports and ends. A job is a valuation, a question with what it
 lacks, files brought in, the making of a scenario set, a branch saved or deleted, or a standard set. All are idempotent: a job
 whose engine died is queued again and reuses what was committed.
@@ -9,10 +11,10 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import fcntl
 import json
 import os
 import sqlite3
-import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +22,7 @@ from typing import Any, Literal, get_args
 
 from lake.canonical import canonical_json, digest
 from lake.committer import new_run_id
-from lake.errors import Conflict, NotFound
+from lake.errors import Busy, Conflict, DiskFull, NotFound, NotReady, VarlakeError
 from lake.storage import make_folder
 from lake.tables import Lake
 from service.encoding import to_json
@@ -39,7 +41,16 @@ ENGINE = "the engine"  # as it names itself where it holds the lake
 MAX_ATTEMPTS = 3  # runs of one job that may end with the death of the engine
 HEARTBEAT_SECONDS = 1.0
 ALIVE_SECONDS = 15.0  # an engine silent for longer counts as gone
+MOST_WAITING = 1_000  # jobs that may wait
+MOST_KEPT, DAYS_KEPT = 10_000, 90  # of jobs that are over, the newest
 _FORMAT = 1
+_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+_UNREACHABLE = {
+    sqlite3.SQLITE_READONLY: "may not be written by this process",
+    sqlite3.SQLITE_CANTOPEN: "cannot be opened",
+    sqlite3.SQLITE_IOERR: "cannot be read or written: the disk fails or is full",
+    sqlite3.SQLITE_BUSY: "is busy",
+}
 
 # A request already queued or running is not queued twice, unless the earlier job is being cancelled.
 _SCHEMA = """
@@ -135,58 +146,142 @@ def _job(row: sqlite3.Row) -> Job:
     return Job(**{**fields, "cancel_requested": bool(row["cancel_requested"])})
 
 
+def tables_set_aside(state: Path) -> list[str]:
+    """Names of the damaged tables in a lake's state folder."""
+    return sorted(p.name for p in state.glob("jobs.sqlite.damaged-*"))
+
+
+def damaged_tables(names: list[str]) -> str:
+    return f"The job table was damaged and set aside as {', '.join(names)}: the jobs in it are to be submitted again."
+
+
+def _create(db: sqlite3.Connection) -> None:
+    for statement in _SCHEMA.split(";"):
+        db.execute(statement)
+    db.execute(f"PRAGMA user_version = {_FORMAT}")
+
+
+@contextlib.contextmanager
+def _committed(db: sqlite3.Connection) -> Iterator[None]:
+    """One durable transaction. No write-ahead log: with one, a full disk could not even be read from."""
+    with contextlib.suppress(sqlite3.OperationalError):  # a table of before has such a log, and somebody uses it now
+        db.execute("PRAGMA journal_mode = DELETE")
+    db.execute("PRAGMA synchronous = EXTRA")  # also the folder in which the journal is deleted
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        db.execute("COMMIT")
+    except BaseException:
+        if db.in_transaction:  # SQLite rolls back by itself where the disk is full
+            db.execute("ROLLBACK")
+        raise
+
+
+def _is_sound(path: Path) -> bool:
+    with contextlib.closing(sqlite3.connect(path, timeout=10)) as db:
+        try:
+            return bool(db.execute("PRAGMA quick_check(1)").fetchone()[0] == "ok")
+        except sqlite3.Error as error:
+            return error.sqlite_errorcode & 0xFF not in _DAMAGED
+
+
 class JobTable:
     """The job table of a lake. Safe for threads and processes: every call is one short transaction of its own."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, most_waiting: int = MOST_WAITING) -> None:
         self.path = path
-        make_folder(path.parent)
-        self._write_ahead()
-        with self._transaction() as db:
-            version = db.execute("PRAGMA user_version").fetchone()[0]
-            if version == 0:
-                for statement in _SCHEMA.split(";"):
-                    db.execute(statement)
-                db.execute(f"PRAGMA user_version = {_FORMAT}")
-            elif version != _FORMAT:
-                raise Conflict(f"The job table {path} has format {version}; this version of varlake reads {_FORMAT}.")
+        self._most_waiting = most_waiting
+        # where none can be made, an empty one is read, and writing to it tells why
+        with contextlib.suppress(DiskFull, NotReady):
+            if self._is_empty() or self._version() != _FORMAT:
+                self._make()
 
     @classmethod
-    def of(cls, lake: Lake) -> JobTable:
-        return cls(lake.state / "jobs.sqlite")
+    def of(cls, lake: Lake, most_waiting: int = MOST_WAITING) -> JobTable:
+        return cls(lake.state / "jobs.sqlite", most_waiting)
 
-    def _write_ahead(self) -> None:
-        """Sets the journal mode, which the file remembers. SQLite does not wait for others here, so we do."""
+    def set_aside(self) -> list[str]:
+        """Names of the damaged tables that were set aside."""
+        return tables_set_aside(self.path.parent)
+
+    def _is_empty(self) -> bool:
+        return not self.path.exists() or self.path.stat().st_size == 0
+
+    def _version(self) -> int:
         with self._reading() as db:
-            for patience in range(200):
-                try:
-                    db.execute("PRAGMA journal_mode = WAL")
-                    return
-                except sqlite3.OperationalError:
-                    if patience == 199:
-                        raise
-                    time.sleep(0.05)
+            version: int = db.execute("PRAGMA user_version").fetchone()[0]
+        return version
+
+    def _make(self) -> None:
+        make_folder(self.path.parent)
+        with self._connected(self.path) as db, _committed(db):
+            version = db.execute("PRAGMA user_version").fetchone()[0]
+            if version == 0:
+                _create(db)
+            elif version != _FORMAT:
+                raise Conflict(
+                    f"The job table {self.path} has format {version}; this version of varlake reads {_FORMAT}."
+                )
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._reading() as db:
-            db.execute("PRAGMA synchronous = FULL")
-            db.execute("BEGIN IMMEDIATE")
-            try:
-                yield db
-                db.execute("COMMIT")
-            except BaseException:
-                db.execute("ROLLBACK")
-                raise
+        if self._is_empty():
+            self._make()
+        with self._connected(self.path) as db, _committed(db):
+            yield db
 
     @contextlib.contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
-        db = sqlite3.connect(self.path, timeout=10, isolation_level=None)
+        empty = self._is_empty()
+        with self._connected(":memory:" if empty else self.path) as db:
+            if empty:
+                _create(db)
+            yield db
+
+    @contextlib.contextmanager
+    def _connected(self, place: Path | str) -> Iterator[sqlite3.Connection]:
+        db = None
         try:
+            db = sqlite3.connect(place, timeout=10, isolation_level=None)
             db.row_factory = sqlite3.Row
             yield db
+        except sqlite3.Error as error:
+            told = self._told(error)
+            if told is None:
+                raise
+            raise told from error
         finally:
-            db.close()
+            if db is not None:
+                db.close()
+
+    def _told(self, error: sqlite3.Error) -> VarlakeError | None:
+        """What a user is told of a failure of SQLite; a damaged table is set aside first. None for a fault of ours."""
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # without its extension
+        if code == sqlite3.SQLITE_FULL:
+            return DiskFull("The disk is full: no job is taken until there is room; questions are answered.")
+        if code in _DAMAGED:
+            return self._replace()
+        if code in _UNREACHABLE:
+            return NotReady(f"The job table {self.path} {_UNREACHABLE[code]} ({error}). Mend that, then ask again.")
+        return None
+
+    def _replace(self) -> VarlakeError:
+        """Sets a damaged table aside and makes a new one; of several processes that find it so the first does it."""
+        aside = self.path.with_name(f"{self.path.name}.damaged-{new_run_id()}")
+        try:
+            with self.path.with_suffix(".lock").open("w") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                if not self._is_empty() and not _is_sound(self.path):
+                    self.path.rename(aside)
+                    for beside in ("-journal", "-wal", "-shm"):  # SQLite would take them for the new table's
+                        self.path.with_name(self.path.name + beside).unlink(missing_ok=True)
+            self._make()
+        except (OSError, VarlakeError) as error:
+            return NotReady(f"The job table {self.path} is damaged and cannot be replaced: {error}. Mend that first.")
+        return NotReady(
+            f"The job table was damaged. It was set aside as {', '.join(self.set_aside())} beside {self.path}, and a new one was "
+            "made: ask again, and submit the jobs that were waiting again. What was valued is in the lake and is reused."
+        )
 
     def submit(self, kind: str, request: Mapping[str, Any]) -> tuple[Job, bool]:
         """Queues a job, or finds the queued or running job of the same request; True when it is new."""
@@ -199,6 +294,17 @@ class JobTable:
             ).fetchone()
             if active is not None:
                 return _job(active), False
+            waiting = db.execute("SELECT count(*) FROM jobs WHERE state = 'queued'").fetchone()[0]
+            if waiting >= self._most_waiting:
+                raise Busy(
+                    f"{waiting:,} jobs wait already, the most that may (VARLAKE_JOBS_WAITING). Ask again when some are done, or "
+                    "cancel some."
+                )
+            db.execute(
+                "DELETE FROM jobs WHERE state IN ('done', 'failed', 'cancelled') "
+                "AND (finished_at < ? OR number <= (SELECT max(number) FROM jobs) - ?)",
+                ((_now() - dt.timedelta(DAYS_KEPT)).isoformat(), MOST_KEPT),
+            )
             made = db.execute(
                 "INSERT INTO jobs (job_id, kind, request, request_digest, submitted_at) VALUES (?, ?, ?, ?, ?) RETURNING *",
                 (new_run_id(), kind, text, key, _now().isoformat()),
@@ -210,7 +316,8 @@ class JobTable:
         with self._reading() as db:
             row = db.execute("SELECT * FROM jobs WHERE job_id = ?", (job_id,)).fetchone()
         if row is None:
-            raise NotFound(f"There is no job {job_id!r}. List the jobs to find its id.")
+            lost = f" Damaged tables were set aside: {', '.join(aside)}." if (aside := self.set_aside()) else ""
+            raise NotFound(f"There is no job {job_id!r}.{lost} List the jobs to find its id.")
         return _job(row)
 
     def newest(self, state: State | None = None, limit: int = 100, before: int | None = None) -> list[Job]:
@@ -262,32 +369,35 @@ class JobTable:
                 (stage, done, total, job_id),
             )
 
-    def finish(self, job_id: str, result: Mapping[str, Any]) -> None:
-        self._end(job_id, "done", result=to_json(result))
+    def finish(self, job_id: str, result: Mapping[str, Any]) -> State:
+        return self._end(job_id, "done", result=to_json(result))
 
-    def fail(self, job_id: str, problem: Mapping[str, Any]) -> None:
+    def fail(self, job_id: str, problem: Mapping[str, Any]) -> State:
         """The job failed; `problem` is a problem detail (RFC 9457)."""
-        self._end(job_id, "failed", problem=to_json(problem))
+        return self._end(job_id, "failed", problem=to_json(problem))
 
-    def _end(self, job_id: str, state: State, result: str | None = None, problem: str | None = None) -> None:
+    def _end(self, job_id: str, state: State, result: str | None = None, problem: str | None = None) -> State:
         with self._transaction() as db:
             db.execute(
                 "UPDATE jobs SET state = ?, result = ?, problem = ?, finished_at = ? WHERE job_id = ? AND state = 'running'",
                 (state, result, problem, _now().isoformat(), job_id),
             )
+        return state
 
-    def release(self, job_id: str) -> None:
+    def release(self, job_id: str) -> State:
         """The engine lets go of a running job: cancelled where that was asked for, else queued again.
 
         An engine that stops in good order is no failed attempt.
         """
         with self._transaction() as db:
-            db.execute(
+            left = db.execute(
                 "UPDATE jobs SET attempts = attempts - 1, "
                 "state = CASE WHEN cancel_requested THEN 'cancelled' ELSE 'queued' END, "
-                "finished_at = CASE WHEN cancel_requested THEN ?2 END WHERE job_id = ?1 AND state = 'running'",
+                "finished_at = CASE WHEN cancel_requested THEN ?2 END WHERE job_id = ?1 AND state = 'running' "
+                "RETURNING state",
                 (job_id, _now().isoformat()),
-            )
+            ).fetchone()
+        return "cancelled" if left is None else left["state"]
 
     def recover(self, problem: Callable[[Job], Mapping[str, Any]]) -> list[Job]:
         """For an engine that starts: no job can be running. Those that were are queued again, up to `MAX_ATTEMPTS`.

@@ -5,12 +5,14 @@ from __future__ import annotations
 import ipaddress
 import logging
 import sys
+import threading
 from collections.abc import Callable
 
 import structlog
 
-from lake.errors import VarlakeError
+from lake.errors import VarlakeError, of_disk
 from service.config import Settings, check_level
+from service.ending import FOLLOWED, follow_parent
 
 
 def configure_logs(level: str) -> None:
@@ -43,11 +45,16 @@ def configure_logs(level: str) -> None:
 def run_process(body: Callable[[Settings], None]) -> int:
     """Runs the body of a process; returns its exit code: 2 for an error a user can mend, told in words."""
     settings = Settings()
+    if FOLLOWED in sys.argv:
+        threading.Thread(target=follow_parent, name="parent-watcher", daemon=True).start()
     try:
         configure_logs(settings.log_level)
         body(settings)
-    except VarlakeError as error:
-        structlog.get_logger("varlake").error(error.message)
+    except Exception as error:
+        told = error if isinstance(error, VarlakeError) else of_disk(error)
+        if told is None:
+            raise
+        structlog.get_logger("varlake").error(told.message)
         return 2
     return 0
 

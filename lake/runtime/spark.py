@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import os
 import pwd
+import signal
 import sys
 import tempfile
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -99,4 +101,8 @@ def spark_session(
     builder = SparkSession.builder.master(master).appName(app)
     for name, value in {**conf, **(settings or {})}.items():
         builder = builder.config(name, value)
-    return builder.getOrCreate()
+    before = signal.getsignal(signal.SIGINT)
+    session = builder.getOrCreate()
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, before)  # Spark takes Ctrl-C for itself
+    return session

@@ -30,7 +30,7 @@ class Context:
 
     @property
     def jobs(self) -> JobTable:
-        return JobTable.of(self.lake)
+        return JobTable.of(self.lake, self.settings.jobs_waiting)
 
 
 def context() -> Context:

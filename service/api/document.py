@@ -27,10 +27,12 @@ _FAILURES = {
     415: "the body is of a media type that is not read",
     421: "sent to a name of another service",
     422: "a value is not valid; errors says which and what is",
+    429: "too many jobs wait; Retry-After says when to ask again",
     500: "unexpected; error_id stands in the log",
     503: "something needed is missing",
+    507: "the disk is full",
 }
-_WITH_BODY = {409, 413, 415}
+_WITH_BODY = {409, 413, 415, 429}
 _ETAG = {"ETag": {"description": "stands for the content; send it as If-None-Match", "schema": {"type": "string"}}}
 
 _PAGE = """<!doctype html>

@@ -213,7 +213,10 @@ class EngineHealth(Answer):
 
 
 class Health(Answer):
-    status: Literal["ok", "no engine"] = Field(description="no engine: queries are answered, valuations wait")
+    status: Literal["ok", "no engine", "no writing"] = Field(
+        description="no engine: queries are answered, valuations wait; no writing: they are answered, nothing can be stored"
+    )
+    notes: list[str] = Field(description="what is wrong with the disk and the job table, and what to do")
     lake: str = Field(description="folder of the lake")
     tables: dict[str, int] = Field(description="version of each table; -1 when never written")
     engine: EngineHealth

@@ -63,7 +63,7 @@ def job(path: JobPath, query: Parameters) -> Response:
 
 @api.delete("/jobs/<job_id>", responses={200: models.JobAnswer})
 def cancel(path: JobPath) -> Response:
-    """Cancel a job: a queued one at once, a running one at its next batch. What it has valued stays and is reused."""
+    """Cancel a job: a queued one at once, a running one within 2 seconds. What it has committed stays and is reused."""
     return json_answer(context().jobs.request_cancel(path.job_id).to_dict())
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -13,8 +12,8 @@ from lake.committer import Committer
 from lake.errors import Conflict, Issue, VarlakeError
 from lake.progress import Progress
 from lake.tables import Lake
-from service.cli.stop import Stopped, stopped_by
 from service.encoding import to_json
+from service.ending import Stopped
 from service.jobs import ALIVE_SECONDS, ENGINE, EngineStatus, Job, JobTable
 from service.rendering import display
 
@@ -82,19 +81,18 @@ def followed(lake: Lake, name: str, kind: str, request: Mapping[str, Any]) -> di
     Raises what the work raises. Ctrl-C and SIGTERM ask for the job to be cancelled, unless somebody else asked for the same before.
     """
     table = JobTable.of(lake)
-    with stopped_by(signal.SIGINT, signal.SIGTERM):
-        job, mine = table.submit(kind, request)
-        try:
-            before = sum(len(table.newest(state, before=job.number)) for state in ("queued", "running"))
-            others = f", after {before} other{'s' * (before > 1)}" if before else ""
-            display.say(
-                f"The engine does this as job {job.job_id}{'' if mine else ', which was asked for already'}{others}."
-            )
-            with display.progress_bar(name) as progress:
-                job = _ended(table, job, progress)
-        except Stopped:
-            _cancel(table, job, mine)
-            raise
+    job, mine = table.submit(kind, request)
+    try:
+        before = sum(len(table.newest(state, before=job.number)) for state in ("queued", "running"))
+        others = f", after {before} other{'s' * (before > 1)}" if before else ""
+        display.say(
+            f"The engine does this as job {job.job_id}{'' if mine else ', which was asked for already'}{others}."
+        )
+        with display.progress_bar(name) as progress:
+            job = _ended(table, job, progress)
+    except Stopped:
+        _cancel(table, job, mine)
+        raise
     if job.result is not None:
         return job.result
     raise _failure(job)

@@ -108,6 +108,37 @@ def lake_command(lake: LakeOption = None, columns: ColumnsOption = None, json: J
         display.print_table(rows, first=("table", "rows", "version", "files", "MB"))
 
 
+@app.command("clean")
+def clean_command(
+    remove: Annotated[bool, typer.Option("--remove", help="Remove what is listed; default only list it.")] = False,
+    hours: Annotated[float, typer.Option("--hours", min=1, help="Only what was not touched for so many hours.")] = 24.0,
+    lake: LakeOption = None,
+    json: JsonOption = False,
+) -> None:
+    """List, or remove, what killed processes have left in the lake: nothing reads it, and no version of a table holds it."""
+    from lake import leftovers
+    from lake.committer import Committer
+
+    _, opened = open_lake(lake)
+    if remove:
+        with Committer(opened, "varlake clean"):  # so that no run uses what goes
+            found = leftovers.leftovers(opened, hours * 3600)
+            leftovers.remove(opened, found)
+    else:
+        found = leftovers.leftovers(opened, hours * 3600)
+    rows = [
+        {"path": f.path, "what": f.what, "MB": round(f.size / 1e6, 2), "hours": round(f.age / 3600, 1)} for f in found
+    ]
+    if json:
+        display.print_json({"removed": remove, "leftovers": rows})
+        return
+    if rows:
+        display.print_table(rows)
+    done = "were removed" if remove else "are left; --remove removes them"
+    told = f"{len(rows):,} files and folders, {sum(f.size for f in found) / 1e6:,.2f} MB, {done}."
+    display.say(told if rows else f"Nothing is left that was not touched for {hours:g} hours.")
+
+
 @app.command("dimensions")
 def dimensions_command(
     as_of: DateText,

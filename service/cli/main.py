@@ -11,13 +11,17 @@ import re
 import secrets
 import signal
 import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import click
 
-from lake.errors import VarlakeError
+from lake.errors import VarlakeError, of_disk
 from service.cli.forward import forwarded
-from service.cli.stop import Stopped, stopped_by
+from service.ending import GRACE_SECONDS, Stopped, at_signals, end_descendants
 
 # ruff: noqa: PLC0415 - see above
 
@@ -26,6 +30,7 @@ OTHERS = {
     "doctor": ("commands:app", "Say what is here (Java, Spark, memory, cores, lake, Delta jars) and what is missing."),
     "demo": ("commands:app", "The main job from files to answers, on sample or real market data."),
     "lake": ("commands:app", "Say what the lake holds: tables, rows, size, dates, valuation sets."),
+    "clean": ("commands:app", "List, or remove, what killed processes have left in the lake."),
     "dimensions": ("commands:app", "What the book of a date can be grouped and filtered by."),
     "sample": ("ingest:sample_app", "Write sample files, as a user would bring them."),
     "ingest": ("ingest:app", "Bring market data, positions, P&L and hierarchies into the lake."),
@@ -105,23 +110,45 @@ app = _Varlake(
 def main() -> None:
     """Entry point: errors a user can mend are told in words with exit code 2, others with an id, never as a trace."""
     try:
-        with stopped_by(signal.SIGINT):
+        with _stopped_in_time():
             app(prog_name="varlake")
-    except VarlakeError as error:
-        from service.rendering import display
-
-        display.print_error(error)
-        sys.exit(2)
     except BrokenPipeError:
         # the reader went away (as with `| head`); Python's own flush at exit must find somewhere to write
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except Stopped as stopped:
         print("Stopped.", file=sys.stderr)  # noqa: T201 - nothing else may be loaded yet
-        sys.exit(stopped.exit_code)
+        sys.exit(128 + stopped.number)
     except Exception as error:
-        _unexpected(error)
-        sys.exit(70)
+        told = error if isinstance(error, VarlakeError) else of_disk(error)
+        if told is None:
+            _unexpected(error)
+            sys.exit(70)
+        from service.rendering import display
+
+        display.print_error(told)
+        sys.exit(2)
+
+
+@contextmanager
+def _stopped_in_time() -> Iterator[None]:
+    """SIGINT and SIGTERM raise `Stopped`; what does not end by itself then is left with its process."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(number: int) -> None:
+        raise Stopped(number)
+
+    def leave(number: int) -> None:
+        time.sleep(GRACE_SECONDS)
+        end_descendants()
+        os.write(2, b"Stopped.\n")
+        os._exit(128 + number)
+
+    heeded = [n for n in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(n) != signal.SIG_IGN]  # as behind an `&`
+    with at_signals(leave, stop, heeded):
+        yield
 
 
 def _unexpected(error: Exception) -> None:

@@ -34,8 +34,9 @@ class _Gunicorn(BaseApplication):  # type: ignore[misc]
     def load_config(self) -> None:
         settings = self._settings
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
+        given = [a.partition("=")[2] for a in sys.argv if a.startswith("--socket=")]  # by `serve`, which keeps it
         values: dict[str, Any] = {
-            "bind": f"{host}:{settings.port}",
+            "bind": f"fd://{given[0]}" if given else f"{host}:{settings.port}",
             "worker_class": "gthread",
             "workers": 1,
             "threads": settings.threads,

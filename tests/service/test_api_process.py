@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -19,6 +20,7 @@ from typing import Any
 
 import pytest
 from small_lake import MONDAY, request
+from support import wait_for
 
 from lake.committer import Committer
 from lake.errors import BadInput
@@ -35,14 +37,26 @@ from service.process import configure_logs
 configure_logs("INFO")
 sys.exit(serve.main(Settings(), web_only={}))
 """
+# every engine dies as it starts, and is started again without delay
+NO_ENGINE = """
+import subprocess
+from service.processes import serve
+serve.BACK_OFF, real = 0, subprocess.Popen
+def started(command, **more):
+    dies = any("engine" in word for word in command)
+    return real([command[0], "-c", "raise SystemExit(70)"] if dies else command, **more)
+subprocess.Popen = started
+"""
 
 
 @contextmanager
-def serving(lake: Path, *, web_only: bool) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """The processes on a free port, and their address once the web answers."""
+def serving(
+    lake: Path, *, web_only: bool, port: str = "0", before: str = ""
+) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """The processes on a port, by default a free one, and their address once the web answers."""
     process = subprocess.Popen(
-        [sys.executable, "-c", SERVE.format(web_only)],
-        env={**os.environ, "VARLAKE_LAKE": str(lake), "VARLAKE_PORT": "0"},
+        [sys.executable, "-c", before + SERVE.format(web_only)],
+        env={**os.environ, "VARLAKE_LAKE": str(lake), "VARLAKE_PORT": port},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -118,7 +132,7 @@ def test_a_request_becomes_a_valuation_becomes_an_answer(work_lake: Lake) -> Non
     assert not any(Path(f"/proc/{pid}").exists() for pid in started)
 
 
-def test_when_one_process_dies_all_end_and_the_exit_code_says_so(work_lake: Lake) -> None:
+def test_an_engine_that_is_refused_at_its_first_start_ends_all_and_the_exit_code_says_so(work_lake: Lake) -> None:
     with Committer(work_lake, "someone else"):  # no engine can start
         refused = subprocess.run(
             [sys.executable, "-c", SERVE.format(False)],
@@ -129,15 +143,88 @@ def test_when_one_process_dies_all_end_and_the_exit_code_says_so(work_lake: Lake
         )
     assert refused.returncode == 1
     assert "is being written by someone else" in refused.stderr
-    assert {"engine": 2} in [json.loads(line).get("ended") for line in refused.stderr.splitlines()]
+    assert ("engine", 2, 1) in gave_up(refused.stderr)
 
-    with serving(work_lake.path, web_only=False) as (process, _):
-        started = children(process.pid)
-        os.kill(started[-1], signal.SIGKILL)  # the web, which starts last
+
+def gave_up(log: str) -> list[tuple[str, int, int]]:
+    """The processes that were given up: name, exit code, deaths in a row."""
+    lines = [json.loads(line) for line in log.splitlines()]
+    return [(n["process"], n["exit_code"], n["deaths"]) for n in lines if n["event"] == "a process is given up"]
+
+
+def engine_of(url: str) -> int | None:
+    """The process of an engine that is alive."""
+    with contextlib.suppress(OSError):
+        engine = ask(f"{url}api/v1/health")[1]["engine"]
+        return engine["process"] if engine["alive"] else None
+    return None
+
+
+def test_either_process_is_started_again_without_the_other(work_lake: Lake) -> None:
+    with serving(work_lake.path, web_only=False) as (process, url):
+        first = wait_for(lambda: engine_of(url))
+        (web,) = set(children(process.pid)) - {first}
+        os.kill(web, signal.SIGKILL)
+        assert wait_for(lambda: set(children(process.pid)) - {first, web})
+        assert ask(f"{url}api/v1/health")[0] == 200  # the clients wait meanwhile, none is refused
+        assert engine_of(url) == first
+        (web,) = set(children(process.pid)) - {first}
+
+        os.kill(first, signal.SIGKILL)
+        second = wait_for(lambda: set(children(process.pid)) - {first, web}).pop()
+        assert wait_for(lambda: engine_of(url) == second)
+        assert web in children(process.pid)
+        process.terminate()
         _, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    assert err.count("a process ended by itself") == 2
+
+
+def test_an_engine_that_dies_again_and_again_is_given_up_aloud_and_questions_are_answered(valued_lake: Path) -> None:
+    with serving(valued_lake, web_only=False, before=NO_ENGINE) as (process, url):
+        assert process.stderr is not None
+        for line in process.stderr:
+            if "is given up" in line:
+                break
+        assert gave_up(line) == [("engine", 70, serve.MOST_DEATHS)]
+        assert ask(f"{url}api/v1/health")[1]["status"] == "no engine"
+        assert ask(f"{url}api/v1/var?as_of={MONDAY}")[0] == 200
+        process.terminate()
+        process.communicate(timeout=60)
     assert process.returncode == 1
-    assert "a process ended by itself" in err
-    assert not any(Path(f"/proc/{pid}").exists() for pid in started)
+
+
+def test_serve_killed_leaves_nothing_behind_and_the_next_takes_its_port_and_its_lake(work_lake: Lake) -> None:
+    with serving(work_lake.path, web_only=False) as (process, url):
+        engine = wait_for(lambda: engine_of(url))
+        left = [pid for child in children(process.pid) for pid in (child, *children(child))]
+        assert len(left) >= 3  # the engine, the web and its worker
+        process.kill()
+        process.wait()
+        port = url.rstrip("/").rpartition(":")[2]
+        with serving(work_lake.path, web_only=False, port=port) as (again, same):
+            assert same == url
+            assert wait_for(lambda: engine_of(url) not in (None, engine))
+            wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in left))
+            again.terminate()
+            again.communicate(timeout=60)
+    assert again.returncode == 0
+
+
+def test_the_answer_of_another_service_is_not_taken_for_its_own(valued_lake: Path) -> None:
+    with serving(valued_lake, web_only=True) as (_, url):
+        port = url.rstrip("/").rpartition(":")[2]
+        second = subprocess.run(
+            [Path(sys.executable).with_name("varlake"), "serve", "--web-only", "--port", port],
+            env={**os.environ, "VARLAKE_LAKE": str(valued_lake)},
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert ask(f"{url}api/v1/health")[0] == 200
+    assert second.returncode == 2
+    assert second.stdout == ""
+    assert f"Port {port} of 127.0.0.1 is taken by another process" in " ".join(second.stderr.split())
 
 
 def test_the_web_process_never_loads_spark(valued_lake: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
-from small_lake import BOOK, MONDAY, SCENARIOS, no_spark, request
+from small_lake import BOOK, FRIDAY, MONDAY, SCENARIOS, no_spark, request
 from werkzeug.test import TestResponse
 
 from lake.committer import Committer
@@ -122,3 +122,13 @@ def test_a_job_that_ended_tells_its_result_or_its_problem_and_cannot_be_cancelle
     assert {k: answer["result"][k] for k in sealed} == sealed
     refused = working.delete(f"/api/v1/jobs/{done['job_id']}")
     assert (refused.status_code, refused.get_json()["title"]) == (409, "Not possible now")
+
+
+def test_one_job_more_than_may_wait_is_429_and_says_when_to_ask_again(work_lake: Lake) -> None:
+    client = create_app(Settings(lake=work_lake.path, jobs_waiting=1)).test_client()
+    submitted(client.post("/api/v1/valuations", json=BODY))
+    submitted(client.post("/api/v1/valuations", json=BODY))  # the same job
+    refused = client.post("/api/v1/valuations", json=BODY | {"positions_dates": [str(FRIDAY)]})
+    assert (refused.status_code, refused.get_json()["type"]) == (429, "urn:varlake:problem:busy")
+    assert int(refused.headers["Retry-After"]) > 0
+    assert "VARLAKE_JOBS_WAITING" in refused.get_json()["detail"]

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from command_line import answer, in_a_process, refused, varlake
 from small_lake import FRIDAY, MONDAY, SCENARIOS, book_csv
+from support import wait_for
 
 from lake.committer import Committer
+from lake.tables import Lake
+from service import ending
 
 
 def test_var_by_desk_adds_up(valued_lake: Path) -> None:
@@ -217,3 +224,50 @@ def test_unexpected_errors_get_an_id_and_no_trace(valued_lake: Path, tmp_path: P
 def test_version_and_help() -> None:
     assert varlake("version").stdout.strip() == "0.1.0"
     assert "var" in varlake("--help").stdout
+
+
+STUCK = """
+import hashlib
+from service.cli.main import main
+from valuation.sets import requests
+requests.run_valuation = lambda *_, **__: hashlib.pbkdf2_hmac("sha256", b"", b"", 10**9)
+main()
+"""
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_command_lost_in_native_code_ends_at_a_signal(work_lake: Lake, number: int, code: int) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", STUCK, "value", "--as-of", str(MONDAY)],
+        env={**os.environ, "VARLAKE_LAKE": str(work_lake.path)},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        wait_for(work_lake.written_by)
+        process.send_signal(number)
+        _, err = process.communicate(timeout=30)
+    finally:
+        process.kill()
+    assert (process.returncode, err.splitlines()[-1]) == (code, "Stopped.")
+    assert work_lake.written_by() is None
+
+
+@pytest.mark.spark
+def test_a_valuation_is_stopped_while_spark_starts_and_leaves_no_java(work_lake: Lake) -> None:
+    asked = ("value", "--as-of", str(MONDAY), "--runner", "spark", "-p", f"scenarios={SCENARIOS}")
+    process = subprocess.Popen(
+        [Path(sys.executable).with_name("varlake"), *asked],
+        env={**os.environ, "VARLAKE_LAKE": str(work_lake.path)},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        java = wait_for(lambda: list(ending._descendants(process.pid)))
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=30)
+    finally:
+        process.kill()
+    assert process.returncode == 130, err
+    wait_for(lambda: not any(map(ending._lives, java)))
+    assert "Traceback" not in err

@@ -24,6 +24,7 @@ from lake.tables import Lake
 from service import doctor
 from service.config import Settings
 from service.doctor import Finding, examine
+from service.jobs import JobTable
 from valuation.books.positions import ingest_positions
 
 CHECKS = {
@@ -161,6 +162,24 @@ def test_another_spark_by_its_home(examined: Examine, monkeypatch: pytest.Monkey
     finding = examined()["Spark"]
     assert finding.status == "warn"
     assert "/opt/spark-3.5" in finding.advice
+
+
+def test_a_job_table_that_was_damaged(examined: Examine, tmp_path: Path) -> None:
+    lake = Lake.create(tmp_path / "lake")
+    assert "job table" not in examined(lake.path)
+    (lake.state / "jobs.sqlite").write_bytes(b"damaged" * 5000)
+    (aside,) = JobTable.of(lake).set_aside()
+    told = examined(lake.path)["job table"]
+    assert (told.status, aside in told.found) == ("warn", True)
+
+
+def test_a_disk_that_takes_nothing(examined: Examine, monkeypatch: pytest.MonkeyPatch) -> None:
+    def none_left(fd: int) -> None:
+        raise OSError(28, os.strerror(28))
+
+    monkeypatch.setattr(os, "fsync", none_left)
+    told = examined()["disk"]
+    assert (told.status, "disk is full" in told.advice) == ("fail", True)
 
 
 def test_a_user_without_a_name(examined: Examine, monkeypatch: pytest.MonkeyPatch) -> None:

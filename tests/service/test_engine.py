@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -17,33 +17,24 @@ import pytest
 import structlog
 from command_line import answer, refused
 from small_lake import BOOK, FRIDAY, MONDAY, SCENARIOS, no_spark, request
+from support import wait_for
 
 from aggregation import on_demand
 from aggregation.session import Session
 from lake.committer import Committer
-from lake.errors import Conflict
+from lake.errors import Conflict, NotFound
 from lake.progress import Cancelled
 from lake.tables import Lake
+from service import ending
 from service.api.app import create_app
 from service.config import Settings
-from service.jobs import QUESTION, VALUATION, Job, JobTable
+from service.jobs import QUESTION, VALUATION, Job, JobTable, damaged_tables
 from service.processes import engine
 from valuation.sets import run
 from valuation.sets.requests import ValuationRequest, run_valuation
 from valuation.sets.store import find_sealed
 
 CONTRACTS = len(BOOK)  # each line of the book is a contract of its own, one of them matured
-
-
-def wait_for(condition: Callable[[], Any], seconds: float = 60) -> Any:
-    """The first true value of the condition."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        value = condition()
-        if value:
-            return value
-        time.sleep(0.02)
-    raise AssertionError(f"not within {seconds} s: {condition}")
 
 
 def ended(table: JobTable, job: Job, seconds: float = 60) -> Job:
@@ -250,6 +241,34 @@ def test_a_running_job_shows_progress_and_is_cancelled(
         assert ended(table, submit(table, request())).state == "done"
 
 
+def test_a_damaged_job_table_ends_no_engine(
+    work_lake: Lake, stop: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, go_on, real = threading.Event(), threading.Event(), engine.value_request
+
+    def held(session: Session, wanted: ValuationRequest) -> Any:
+        begun.set()
+        assert go_on.wait(60)
+        return real(session, wanted)
+
+    monkeypatch.setattr(engine, "value_request", held)
+    with running_engine(work_lake, stop) as table:
+        lost = submit(table, request())
+        assert begun.wait(60)
+        table.path.write_bytes(b"damaged" * 5000)
+        wait_for(table.set_aside)
+        go_on.set()
+        again = ended(table, submit(table, request()))
+        assert again.state == "done", again.problem
+        assert again.result is not None
+        assert again.result["this_run"]["valued"] == 0  # what the lost job had done is reused
+        with pytest.raises(NotFound, match="set aside"):
+            table.get(lost.job_id)
+        client = create_app(Settings(lake=work_lake.path)).test_client()
+        (note,) = client.get("/api/v1/health").get_json()["notes"]
+        assert note == damaged_tables(table.set_aside())
+
+
 def test_what_a_cancelled_job_has_valued_stays_and_is_reused(
     work_lake: Lake, stop: threading.Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -338,6 +357,73 @@ def test_the_engine_process_tells_in_one_line_why_it_does_not_start(work_lake: L
     assert refused.returncode == 2
     (line,) = err.strip().splitlines()
     assert "is being written by someone else" in line
+
+
+# the engine as a process, whose valuations of Friday are lost in native code that nothing interrupts
+STUCK = f"""
+import datetime, hashlib, sys
+from service.process import run_process
+from service.processes import engine
+real = engine.value_request
+def value(session, request):
+    if str(request.as_of) == "{FRIDAY}":
+        hashlib.pbkdf2_hmac("sha256", b"", b"", 10**9)
+    return real(session, request)
+engine.value_request = value
+sys.exit(run_process(engine.main))
+"""
+
+
+@contextmanager
+def engine_process(lake: Lake, *command: str) -> Iterator[tuple[subprocess.Popen[str], JobTable]]:
+    process = subprocess.Popen(
+        [sys.executable, *command],
+        env={**os.environ, "VARLAKE_LAKE": str(lake.path)},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield process, JobTable.of(lake)
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_a_job_that_does_not_heed_is_left_and_the_engine_goes_on(work_lake: Lake) -> None:
+    with engine_process(work_lake, "-c", STUCK) as (process, table):
+        job = submit(table, request(FRIDAY))
+        wait_for(lambda: table.get(job.job_id).state == "running")
+        table.request_cancel(job.job_id)
+        left = ended(table, job, 30)
+        assert (left.state, left.attempts) == ("cancelled", 0)
+        assert ended(table, submit(table, request())).state == "done"
+        status = table.engine()
+        assert status is not None
+        assert status.process == process.pid
+
+
+def test_an_engine_whose_job_does_not_heed_ends_at_a_signal_and_the_job_waits_for_the_next(work_lake: Lake) -> None:
+    with engine_process(work_lake, "-c", STUCK) as (process, table):
+        job = submit(table, request(FRIDAY))
+        wait_for(lambda: table.get(job.job_id).state == "running")
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=30)
+        assert process.returncode == 0, err
+        back = table.get(job.job_id)
+        assert (back.state, back.attempts, table.engine()) == ("queued", 0, None)
+        assert work_lake.written_by() is None
+
+
+@pytest.mark.spark
+def test_a_job_is_cancelled_while_spark_starts(work_lake: Lake) -> None:
+    with engine_process(work_lake, "-m", "service.processes.engine") as (process, table):
+        job = submit(table, request(runner="spark"))
+        java = wait_for(lambda: list(ending._descendants(process.pid)))
+        table.request_cancel(job.job_id)
+        left = ended(table, job, 30)
+        assert (left.state, left.attempts) == ("cancelled", 0)
+        wait_for(lambda: not any(map(ending._lives, java)))
+        assert ended(table, submit(table, request())).state == "done"
 
 
 @pytest.mark.spark

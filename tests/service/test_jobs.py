@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from lake.errors import Conflict, NotFound
+from lake.errors import Busy, Conflict, NotFound, NotReady
 from service import jobs
 from service.jobs import VALUATION, JobTable
 
@@ -206,7 +206,7 @@ def test_many_make_the_table_at_once(tmp_path: Path) -> None:
 def test_the_table_is_durable_and_does_not_block_readers(table: JobTable) -> None:
     db = sqlite3.connect(table.path)
     try:
-        assert db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+        assert db.execute("PRAGMA journal_mode").fetchone() == ("delete",)
         db.execute("BEGIN IMMEDIATE")
         seen: list[object] = []
         reader = threading.Thread(target=lambda: seen.append(table.newest()))
@@ -215,6 +215,82 @@ def test_the_table_is_durable_and_does_not_block_readers(table: JobTable) -> Non
         assert seen == [[]]
     finally:
         db.close()
+
+
+def test_a_table_with_a_write_ahead_log_is_read_and_goes_on_without(table: JobTable) -> None:
+    job, _ = table.submit(VALUATION, REQUEST)
+    db = sqlite3.connect(table.path)
+    db.execute("PRAGMA journal_mode = WAL")
+    db.close()
+    again = JobTable(table.path)
+    assert again.get(job.job_id) == job
+    again.claim()
+    with sqlite3.connect(table.path) as db:
+        assert db.execute("PRAGMA journal_mode").fetchone() == ("delete",)
+    db.close()
+
+
+def test_no_more_jobs_wait_than_may(tmp_path: Path) -> None:
+    table = JobTable(tmp_path / "jobs.sqlite", most_waiting=2)
+    first, _ = table.submit(VALUATION, {"as_of": "2020-03-02"})
+    table.submit(VALUATION, {"as_of": "2020-03-03"})
+    with pytest.raises(Busy, match="2 jobs wait already"):
+        table.submit(VALUATION, {"as_of": "2020-03-04"})
+    assert table.submit(VALUATION, {"as_of": "2020-03-02"}) == (first, False)  # the same job is no further one
+    table.claim()  # a running one waits no longer
+    assert table.submit(VALUATION, {"as_of": "2020-03-04"})[1]
+    assert len(table.newest()) == 3
+
+
+def test_jobs_that_are_over_are_kept_by_age_and_count(table: JobTable, monkeypatch: pytest.MonkeyPatch) -> None:
+    ids = []
+    for day in range(1, 7):
+        ids.append(table.submit(VALUATION, {"as_of": f"2020-03-{day:02}"})[0].job_id)
+        if day > 1:  # the first waits on
+            with table._transaction() as db:
+                db.execute("UPDATE jobs SET state = 'running' WHERE job_id = ?", (ids[-1],))
+            table.finish(ids[-1], {})
+    monkeypatch.setattr(jobs, "MOST_KEPT", 3)
+    newest = table.submit(VALUATION, {"as_of": "2020-04-01"})[0].job_id
+    assert [j.job_id for j in table.newest()] == [newest, *ids[:2:-1], ids[0]]
+    monkeypatch.setattr(jobs, "DAYS_KEPT", 0)
+    later = table.submit(VALUATION, {"as_of": "2020-04-02"})[0].job_id
+    assert [j.job_id for j in table.newest()] == [later, newest, ids[0]]
+
+
+def test_a_table_that_is_none_is_set_aside_and_a_new_one_made(table: JobTable) -> None:
+    job, _ = table.submit(VALUATION, REQUEST)
+    table.path.write_bytes(b"not a database" * 1000)
+    new = JobTable(table.path)
+    assert new.newest() == []
+    (aside,) = new.set_aside()
+    assert (table.path.parent / aside).read_bytes().startswith(b"not a database")
+    with pytest.raises(NotFound, match=aside):
+        new.get(job.job_id)
+    assert new.submit(VALUATION, REQUEST)[1]
+    assert JobTable(table.path).set_aside() == [aside]
+
+
+def test_a_damaged_page_sets_the_table_aside_once_among_many_that_find_it(table: JobTable) -> None:
+    for day in range(1, 29):
+        table.submit(VALUATION, {"as_of": f"2020-02-{day:02}", "padding": "x" * 2000})
+    content = bytearray(table.path.read_bytes())
+    for page in range(4096, len(content), 4096):  # all but the first, with the schema
+        content[page : page + 100] = b"\xff" * 100
+    table.path.write_bytes(content)
+
+    def listed(_: int) -> str:
+        try:
+            return str(table.newest())
+        except NotReady as error:
+            return error.message
+
+    with ThreadPoolExecutor(4) as pool:
+        said = list(pool.map(listed, range(8)))
+    assert all(s == "[]" or "was set aside as jobs.sqlite.damaged-" in s for s in said), said
+    assert any("set aside" in s for s in said)
+    assert len(table.set_aside()) == 1
+    assert table.submit(VALUATION, REQUEST)[1]
 
 
 def test_a_table_of_a_later_format_is_refused(table: JobTable) -> None:

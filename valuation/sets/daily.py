@@ -18,7 +18,7 @@ import pyarrow.dataset as ds
 
 from lake.committer import Committer
 from lake.errors import NotFound, VarlakeError
-from lake.progress import Cancelled, Progress, silent
+from lake.progress import Progress, go_on, silent
 from lake.tables import Lake, Snapshot, rows_among
 from scenarios.requests import ScenarioRequest, default_name, make_scenario_set
 from scenarios.store import ids_by_name, save_scenario_set
@@ -154,15 +154,14 @@ def value_days(
     refused: dict[str, str] = {}
     for i, day in enumerate(missing):
         progress(str(day), i, len(missing))
-        if cancelled is not None and cancelled.is_set():
-            raise Cancelled("The valuation was cancelled; the days it sealed stay.")
+        go_on(cancelled)
         try:
             scenarios = save_scenario_set(committer, make_scenario_set(snapshot, day, request))
         except VarlakeError as error:
             refused[str(day)] = error.message
             continue
         snapshot.follow()
-        plan = make_plan(snapshot, books.contracts(day), scenarios, day)
+        plan = make_plan(snapshot, books.contracts(day), scenarios, day, cancelled=cancelled)
         run = run_plan(committer, plan, runner="in-process", cancelled=cancelled).this_run
         tally["days"] += 1
         tally["valued"] += run.valued

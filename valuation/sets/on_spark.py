@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.ipc as ipc
 
-from lake.progress import Cancelled
+from lake.progress import go_on
 from lake.tables import Lake
 from valuation.sets.batches import BatchHeader, BatchResult, run_batch
 
@@ -83,8 +83,8 @@ def _collect(
         while not running.done():
             time.sleep(0.05)
             if cancelled.is_set():
-                context.cancelJobGroup(group)
-                break
+                context.cancelJobGroup(group)  # again and again: a job that Spark does not have yet cannot be cancelled
+                continue
             completed = sum(
                 info.numCompletedTasks
                 for job in tracker.getJobIdsForGroup(group)
@@ -94,8 +94,7 @@ def _collect(
             tick(completed - done)
             done = completed
         error = running.exception()
-    if cancelled.is_set():
-        raise Cancelled("The valuation was cancelled.")
+    go_on(cancelled)
     if error is not None:
         raise error
     return outcome

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import statistics
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,7 @@ import pyarrow.compute as pc
 
 from lake.canonical import canonical_json, digest
 from lake.errors import BadInput, VarlakeError, unknown
+from lake.progress import go_on
 from lake.tables import Snapshot
 from scenarios.types import FactorIndex, GeneratedLevels, RiskClass, ScenarioSet
 from valuation.batch import failure_reason
@@ -146,10 +148,12 @@ def make_plan(
     scenario_set: ScenarioSet,
     valuation_date: dt.date,
     risk_classes: Sequence[str] | None = None,
+    *,
+    cancelled: threading.Event | None = None,
 ) -> ValuationPlan:
     """The plan for valuing `contracts` (rows of the contracts table) on `valuation_date` under the scenario set.
 
-    Raises `BadInput` where the set's market is rolled to another date.
+    Raises `BadInput` where the set's market is rolled to another date, `Cancelled` once `cancelled` is set.
     """
     roll = scenario_set.roll
     if roll is not None and roll.to != valuation_date:
@@ -170,6 +174,7 @@ def make_plan(
     keys: list[tuple[str, str, bool, bool] | None] = []
     failures: list[ValuationFailure] = []
     for contract_id, kind, terms_json in Contract.of(contracts):
+        go_on(cancelled)
         try:
             terms = terms_from_json(kind, terms_json)
             terms.check(valuation_date, None if roll is None else roll.since)

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from lake.committer import Committer
 from lake.dates import Day
 from lake.errors import BadInput, NotFound
-from lake.progress import Progress, silent
+from lake.progress import Progress, go_on, silent
 from lake.tables import Snapshot
 from scenarios import store
 from scenarios.market.base_market import NoMarket
@@ -69,15 +69,19 @@ def _scenario_set(snapshot: Snapshot, request: ValuationRequest) -> ScenarioSet:
     return stored
 
 
-def plan_valuation(snapshot: Snapshot, request: ValuationRequest) -> ValuationPlan:
-    """Wanted, present and missing with the expected cost; writes nothing."""
+def plan_valuation(
+    snapshot: Snapshot, request: ValuationRequest, *, cancelled: threading.Event | None = None
+) -> ValuationPlan:
+    """Wanted, present and missing with the expected cost; writes nothing. Raises `Cancelled` once `cancelled` is set."""
     rows = [find_branch(snapshot, b) for b in request.branches]
     dates = {*request.positions_dates, *(r["positions_date"] for r in rows)} or {request.as_of}
     contracts = contracts_held(snapshot, sorted(dates))
     added = {c for r in rows for c in contracts_of(snapshot, r)} - set(contracts["contract_id"].to_pylist())
     if added:
         contracts = pa.concat_tables([contracts, contracts_by_id(snapshot, pa.array(sorted(added)))])
-    return make_plan(snapshot, contracts, _scenario_set(snapshot, request), request.as_of, request.risk_classes or None)
+    scenarios = _scenario_set(snapshot, request)
+    go_on(cancelled)
+    return make_plan(snapshot, contracts, scenarios, request.as_of, request.risk_classes or None, cancelled=cancelled)
 
 
 def run_valuation(
@@ -90,7 +94,8 @@ def run_valuation(
 ) -> ValuationRun:
     """Makes and stores the scenario set where needed, prices what is missing, seals."""
     progress("plan", 0, 1)
-    plan = plan_valuation(committer.lake.snapshot(), request)
+    plan = plan_valuation(committer.lake.snapshot(), request, cancelled=cancelled)
+    go_on(cancelled)
     store.save_scenario_set(committer, plan.scenario_set)
     progress("plan", 1, 1)
     return run_plan(committer, plan, runner=request.runner, spark=spark, progress=progress, cancelled=cancelled)

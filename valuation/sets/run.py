@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lake.committer import Committer
-from lake.progress import Cancelled, Progress, silent
+from lake.progress import Progress, go_on, silent
 from lake.runtime.machine import usable_cores
 from lake.storage import DataFile
 from lake.tables import Lake, code_version
@@ -102,8 +102,7 @@ def _in_process(
 ) -> Iterator[BatchResult]:
     # kernels release the interpreter lock, so threads use the cores; results come in batch order
     def one(batch: tuple[int, int]) -> BatchResult:
-        if cancelled.is_set():
-            raise Cancelled("The valuation was cancelled.")
+        go_on(cancelled)
         result = run_batch(str(lake.path), header, work.slice(*batch))
         tick(1)
         return result

@@ -2,23 +2,29 @@
 
 import datetime as dt
 import threading
+import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
+from pyspark.sql import SparkSession
 from support import contract_rows, factor, new_lake, put_contracts, put_market, random_walks
 
 from lake.committer import Committer
 from lake.errors import BadInput
+from lake.progress import Cancelled
 from lake.tables import Lake
 from scenarios import generators
 from scenarios.store import save_scenario_set
 from scenarios.types import ScenarioSet
 from valuation.sets.batches import cut_batches
+from valuation.sets.on_spark import _collect
 from valuation.sets.plan import ValuationPlan, make_plan
-from valuation.sets.run import Cancelled, run_plan
+from valuation.sets.run import run_plan
 from valuation.sets.store import find_sealed
 from valuation.types import ValuationSet
 
@@ -247,6 +253,36 @@ def test_cancel_keeps_what_was_committed(lake: Lake, monkeypatch: pytest.MonkeyP
     sealed = run(lake, rest)
     assert sealed["reused"] == rest.members.num_rows
     assert len(vectors(lake, plan.valuation_set_id)) == len(CONTRACTS)
+
+
+def test_a_plan_is_cancelled_between_two_contracts(lake: Lake) -> None:
+    contracts, scenarios, cancelled = put_contracts(lake, CONTRACTS), scenario_set(lake), threading.Event()
+    cancelled.set()
+    with pytest.raises(Cancelled):
+        plan_for(lake, contracts, scenarios, cancelled=cancelled)
+
+
+@pytest.mark.spark
+def test_a_wave_that_spark_does_not_have_yet_is_cancelled_as_soon_as_it_has(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    cancelled, over = threading.Event(), tmp_path / "over"
+    cancelled.set()
+
+    def slow(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            time.sleep(20)
+            over.touch()
+            yield batch
+
+    class Late:
+        def collect(self) -> list[Any]:
+            time.sleep(0.3)  # longer than until the first look at `cancelled`
+            return spark.range(1).mapInArrow(slow, "id long").collect()
+
+    with pytest.raises(Cancelled):
+        _collect(spark, Late(), "late", lambda _: None, cancelled)
+    assert not over.exists()
 
 
 def test_a_valuation_set_is_its_row(lake: Lake) -> None:
