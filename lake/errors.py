@@ -85,6 +85,13 @@ class NotReady(VarlakeError):
     title = "Not ready"
 
 
+class Damaged(VarlakeError):
+    """A file of the lake is not as it was committed; the message names it. Nothing is answered from it."""
+
+    status = 500
+    title = "The lake is damaged"
+
+
 def nearest(name: str, valid: Iterable[str], n: int = 5) -> tuple[str, ...]:
     """The valid names closest to `name`, best first; all of them, sorted, when few or none is close."""
     names = sorted(set(valid))
