@@ -94,6 +94,17 @@ class DeltaLog:
         text = canonical_json({"digest": digest(canonical_json(made)), "files": made})
         write_durable(self.record, text.encode(), replace=True)
 
+    def damage(self) -> list[Path]:
+        """The recorded files that are not as they were, whether reading the newest version needs them or not."""
+        recorded, names, found = self._recorded(), self._names(), []
+        for name in sorted(recorded):
+            if name in names or _ENTRY.fullmatch(name):  # a checkpoint may have been removed
+                try:
+                    self._check([name], recorded)
+                except Damaged:
+                    found.append(self.log / name)
+        return found
+
     def _names(self) -> set[str]:
         try:
             return set(os.listdir(self.log))

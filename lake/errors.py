@@ -91,6 +91,12 @@ class Damaged(VarlakeError):
     status = 500
     title = "The lake is damaged"
 
+    @classmethod
+    def in_task(cls, error: BaseException) -> BaseException:
+        """The damage that a task on Spark found, of which its error tells in a trace; any other error as it is."""
+        told = re.search(rf"^{re.escape(cls.__module__)}\.{cls.__name__}: (.*)$", str(error), re.MULTILINE)
+        return cls(told[1]) if told else error
+
 
 def nearest(name: str, valid: Iterable[str], n: int = 5) -> tuple[str, ...]:
     """The valid names closest to `name`, best first; all of them, sorted, when few or none is close."""

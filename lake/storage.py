@@ -62,6 +62,11 @@ def check_file(path: Path, wanted: str, what: str) -> None:
     _checked[path] = mark
 
 
+def check_anew() -> None:
+    """From now on every file is checked at its next read, whatever was found before."""
+    _checked.clear()
+
+
 def check_data_file(path: Path) -> None:
     """Raises `Damaged` unless the bytes of a data file are those it is named by."""
     check_file(

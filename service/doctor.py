@@ -20,7 +20,9 @@ from lake.runtime.delta_jars import find_delta_jars
 from lake.runtime.machine import find_java, usable_cores
 from lake.runtime.spark import require_named_user, spark_session
 from lake.schemas import TABLES
+from lake.storage import is_damaged
 from lake.tables import Lake
+from lake.workers import each
 from service.config import Settings
 
 GIB = 1 << 30
@@ -203,15 +205,30 @@ def _lake(path: Path) -> Iterator[Finding]:
     yield Finding("lake", "ok", f"{lake.path}, format {form}, {writer}")
     for name in TABLES:
         try:
-            version = lake.version(name)
-            if version >= 0:
-                yield Finding(f"table {name}", "ok", f"version {version}, {lake.count(name):,} rows")
-        except Exception as error:  # whatever the Delta reader raises is the finding
-            found = f"cannot be read: {type(error).__name__}: {error}"
-            advice = f"Look at the newest files of {lake.path / name / '_delta_log'}; restore the table from a copy if need be."
-            yield Finding(f"table {name}", "fail", found, advice)
+            yield from _table(lake, name)
+        except VarlakeError as error:
+            yield Finding(f"table {name}", "fail", error.message, "What the table holds cannot be read until then.")
 
     yield from _calendars(lake)
+
+
+def _table(lake: Lake, name: str) -> Iterator[Finding]:
+    """A table whose log and data files were all read and held to their digests."""
+    version = lake.version(name)
+    if version < 0:
+        return
+    files = lake.data_files(name)
+    damaged = [
+        *lake.log(name).damage(),
+        *(f for f, spoilt in zip(files, each(is_damaged, files), strict=True) if spoilt),
+    ]
+    if damaged:
+        found = f"{len(damaged)} files have other bytes than were committed: {', '.join(map(str, damaged[:20]))}"
+        advice = "Restore these files from a copy of the lake. A checkpoint may be deleted: the log tells the same."
+        yield Finding(f"table {name}", "fail", found, advice)
+    else:
+        found = f"version {version}, {lake.count(name):,} rows; log and {len(files)} data files as they were committed"
+        yield Finding(f"table {name}", "ok", found)
 
 
 def _calendars(lake: Lake) -> Iterator[Finding]:

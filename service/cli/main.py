@@ -14,7 +14,7 @@ from typing import Any
 
 import click
 
-from lake.errors import VarlakeError
+from lake.errors import Damaged, VarlakeError
 from service.cli.forward import forwarded
 
 # ruff: noqa: PLC0415 - see above
@@ -100,14 +100,14 @@ app = _Varlake(
 
 
 def main() -> None:
-    """Entry point: errors a user can mend are told in words with exit code 2, others with an id, never as a trace."""
+    """Entry point: errors a user can mend are told in words with exit code 2 (3 where the lake is damaged), others with an id, never as a trace."""
     try:
         app(prog_name="varlake")
     except VarlakeError as error:
         from service.rendering import display
 
         display.print_error(error)
-        sys.exit(2)
+        sys.exit(3 if isinstance(error, Damaged) else 2)
     except BrokenPipeError:
         # the reader went away (as with `| head`); Python's own flush at exit must find somewhere to write
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

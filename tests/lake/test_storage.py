@@ -32,7 +32,6 @@ def vectors(*contracts: str, pnl: tuple[float, ...] = (1.5, -2.0)) -> pa.Table:
         "currency": ["USD"] * n,
         "base_value": [100.0] * n,
         "pnl": [list(pnl)] * n,
-        "cost_us": [3.0] * n,
     }
     return pa.table(columns, schema=TABLES["pnl_vectors"].file_schema)
 

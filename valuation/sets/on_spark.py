@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.ipc as ipc
 
+from lake.errors import Damaged
 from lake.progress import Cancelled
 from lake.tables import Lake
 from valuation.sets.batches import BatchHeader, BatchResult, run_batch
@@ -97,7 +98,7 @@ def _collect(
     if cancelled.is_set():
         raise Cancelled("The valuation was cancelled.")
     if error is not None:
-        raise error
+        raise Damaged.in_task(error)
     return outcome
 
 

@@ -30,6 +30,8 @@ def write_block(
 ) -> DataFile | None:
     """Writes the vectors of a block as one data file, without a commit; None for a block without vectors.
 
+    What a run measured is not among them, so that every run of the batch writes the same file.
+
     `fingerprints` maps contract id to its (inputs digest, base digest).
     """
     n, width = block.pnl.shape
@@ -47,7 +49,6 @@ def write_block(
             "currency": block.currencies,
             "base_value": block.base,
             "pnl": pa.ListArray.from_arrays(offsets, pa.array(np.ascontiguousarray(block.pnl).ravel()), type=DOUBLES),
-            "cost_us": block.cost_us,
         },
         schema=PNL_VECTORS.file_schema.remove_metadata(),
     )
