@@ -132,7 +132,8 @@ class Replay(Answer):
     """Whether the recomputed answer has the same bits.
 
     verdict : `altered` where the receipt's answer has the same bits and what is shown is not that answer, `damaged` where a file
-    of the lake that it rests on has other bytes than were committed. inputs : the state of every input. why : what hindered. changed : every figure, text and row shown that is not as recomputed.
+    of the lake that it rests on has other bytes than were committed. inputs : the state of every input. why : what hindered.
+    changed : every figure, text and row shown that is not as recomputed.
     """
 
     verdict: Verdict

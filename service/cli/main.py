@@ -100,7 +100,8 @@ app = _Varlake(
 
 
 def main() -> None:
-    """Entry point: errors a user can mend are told in words with exit code 2 (3 where the lake is damaged), others with an id, never as a trace."""
+    """Entry point: errors a user can mend are told in words with exit code 2, damage of the lake with 3, others with an id; never
+    as a trace."""
     try:
         app(prog_name="varlake")
     except VarlakeError as error:

@@ -57,19 +57,23 @@ def digest_of(lake: Lake, cache: Path) -> str:
     return str(run_query(lake, QUERY, cache=VectorCache(lake, cache)).receipt["result_digest"])
 
 
+def outcome(lake: Lake, cache: Path) -> str:
+    """The digest of the answer, or what was said of the damage."""
+    try:
+        return digest_of(lake, cache)
+    except Damaged as error:
+        return error.message
+
+
 @pytest.mark.parametrize("table", ["positions", "pnl_vectors", "valuation_members", "valuation_sets", "scenario_sets"])
 def test_flips_in_what_an_answer_reads(lake: Lake, tmp_path: Path, table: str) -> None:
     right = digest_of(lake, tmp_path / "whole")
     refused = 0
     for file in lake.data_files(table):
         for place in flips(file):
-            try:
-                found = digest_of(lake, tmp_path / f"{file.stem}-{place}")
-            except Damaged as error:
-                assert file.name in str(error)
-                refused += 1
-            else:
-                assert found == right, f"{file} at {place}: another day's file, or another number"
+            found = outcome(lake, tmp_path / f"{file.stem}-{place}")
+            assert found == right or file.name in found, f"{file} at {place}: {found}"
+            refused += found != right
     assert refused >= 25
 
 

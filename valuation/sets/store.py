@@ -63,8 +63,8 @@ def find_sealed(at: Lake | Snapshot, valuation_set_id: str) -> ValuationSet | No
 
 def list_valuation_sets(at: Lake | Snapshot) -> list[ValuationSet]:
     """All sealed valuation sets, oldest first."""
-    rows = at.read("valuation_sets").sort_by("sealed_at").to_pylist(maps_as_pydicts="strict")
-    return [ValuationSet.from_row(r) for r in rows]
+    rows = at.read("valuation_sets").to_pylist(maps_as_pydicts="strict")
+    return sorted((ValuationSet.from_row(r) for r in rows), key=lambda s: s.order)
 
 
 def seal(
