@@ -6,7 +6,9 @@ data, code, libraries. The kind of a receipt is the name of a question, so that 
 
 from __future__ import annotations
 
+import datetime as dt
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,14 +32,15 @@ from aggregation.receipts import (
 from aggregation.session import reading
 from aggregation.types import Point, Scope
 from lake.canonical import digest
-from lake.errors import BadInput, NotFound, VarlakeError, unknown
+from lake.errors import BadInput, Damaged, NotFound, VarlakeError, unknown
 from lake.schemas import TABLES
+from lake.storage import check_anew, is_damaged
 from lake.tables import NEVER_WRITTEN, Lake, code_version
 from scenarios.store import load_scenario_set, scenario_set_digest
 from valuation.sets.plan import all_pricers_version
 
 State = Literal["same", "changed", "missing", "damaged"]
-Verdict = Literal["same bits", "other bits", "altered", "not recomputed"]
+Verdict = Literal["same bits", "other bits", "altered", "damaged", "not recomputed"]
 Receipt = Mapping[str, Any]
 # of a receipt: what is of one run, is a digest of the rest, or is among the inputs looked at by name
 _LOOKED_AT = (
@@ -49,6 +52,7 @@ _LOOKED_AT = (
     "libraries",
     "pricer_version",
 )
+_DATA_FILE = re.compile(r"[0-9a-f]{32}(-[0-9a-f]{8})?")
 _SKIPPED = (*VOLATILE, *_LOOKED_AT, "next_cursor")
 
 Question = Mapping[str, Any]
@@ -127,8 +131,9 @@ class InputState(Answer):
 class Replay(Answer):
     """Whether the recomputed answer has the same bits.
 
-    verdict : `altered` where the receipt's answer has the same bits and what is shown is not that answer. inputs : the state of
-    every input. why : what hindered. changed : every figure, text and row shown that is not as recomputed.
+    verdict : `altered` where the receipt's answer has the same bits and what is shown is not that answer, `damaged` where a file
+    of the lake that it rests on has other bytes than were committed. inputs : the state of every input. why : what hindered.
+    changed : every figure, text and row shown that is not as recomputed.
     """
 
     verdict: Verdict
@@ -179,11 +184,19 @@ def replay(lake: Lake, kept: Mapping[str, Any]) -> Replay:
     """
     receipt = receipt_in(kept)
     alone = kept.keys() <= {"receipt"} or "receipt" not in kept
-    states = _inputs(lake, receipt)
     # one digest over everything that is said; receipts made before there was one have that of the figures
     which = "answer_digest" if "answer_digest" in receipt else "result_digest"
-    result = {"kind": receipt["kind"], "result_digest": receipt[which], "inputs": tuple(states)}
+    result = {"kind": receipt["kind"], "result_digest": receipt[which]}
+    check_anew()
     try:
+        states = _inputs(lake, receipt)
+    except Damaged as error:
+        return Replay("damaged", recomputed_digest=None, inputs=(), why=error.message, **result)
+    result["inputs"] = tuple(states)
+    damage = [f"{s.input}: {s.found}" for s in states[1:] if s.state == "damaged"]
+    try:
+        if damage and states[0].state == "same":  # of a receipt changed by hand the inputs may be other than were named
+            raise Damaged(f"The lake is damaged: {'; '.join(damage)}. Restore it from a copy.")
         # a receipt of before there were standards was answered without one
         named = {"standards": NEVER_WRITTEN, **receipt["table_versions"]}
         versions = {str(k): int(v) for k, v in named.items() if k in TABLES}
@@ -193,7 +206,8 @@ def replay(lake: Lake, kept: Mapping[str, Any]) -> Replay:
             again = ask(reading(then, cache), name, read(name, question))
     except (VarlakeError, OSError, pa.ArrowException) as error:
         why = error.message if isinstance(error, VarlakeError) else f"A file of the lake cannot be read: {error}"
-        return Replay("not recomputed", recomputed_digest=None, why=why, **result)
+        verdict: Verdict = "damaged" if isinstance(error, Damaged) else "not recomputed"
+        return Replay(verdict, recomputed_digest=None, why=why, **result)
     older = {s.state for s in states if s.input == "code"} != {"same"}
     # receipts made before questions had one name write the question in their own way, and so did their answers
     skip = _SKIPPED if which == "answer_digest" else (*_SKIPPED, "receipt", "receipts", "query")
@@ -204,7 +218,7 @@ def replay(lake: Lake, kept: Mapping[str, Any]) -> Replay:
     sound = not changed and states[0].state == "same"
     # a later version may say more beside what is shown; then all that is shown is held to the bit
     all_shown = older and not alone
-    verdict: Verdict = "same bits" if sound and (same or all_shown) else "altered" if same else "other bits"
+    verdict = "same bits" if sound and (same or all_shown) else "altered" if same else "other bits"
     reason = None if verdict == "same bits" else _why(states, changed)
     return Replay(verdict, recomputed_digest=recomputed, why=reason, changed=changed, **result)
 
@@ -248,24 +262,21 @@ def _listed(versions: Mapping[str, str]) -> str:
 def _positions(lake: Lake, receipt: Receipt) -> InputState:
     """The files of the book: whether they are there with the bytes they are named by, and still the newest."""
     # a branch is named beside the files it stands on: it is in the tables of branches, at the receipt's version
-    date = receipt["positions_date"]
+    date = dt.date.fromisoformat(receipt["positions_date"])
     files = [f for f in receipt["positions_files"] if not f.startswith("branch-")]
+    if not all(map(_DATA_FILE.fullmatch, files)):
+        raise ValueError("no name of a data file")  # nor a path out of the lake
     name = f"positions of {date}"
     paths = [lake.path / "positions" / f"positions_date={date}" / f"{f}.parquet" for f in files]
     lacking = [p.stem for p in paths if not p.is_file()]
     if lacking:
         return _state(name, "missing", f"{len(files)} files", f"{len(lacking)} are not there, first {lacking[0]}")
-    spoilt = [p.stem for p in paths if _digest_of(p) != p.stem]
+    spoilt = [p.stem for p in paths if is_damaged(p)]
     if spoilt:
         return _state(name, "damaged", f"{len(files)} files", f"{len(spoilt)} have other bytes, first {spoilt[0]}")
     now = sorted(p.stem for p in lake.data_files("positions", {"positions_date": [date]}))
     was, found = (f"{len(f)} files {digest(*f)}" for f in (sorted(files), now))
     return _state(name, "changed", was, found)
-
-
-def _digest_of(file: Path) -> str:
-    """What the file should be named."""
-    return digest(memoryview(file.read_bytes()))
 
 
 def _valuation_set(lake: Lake, receipt: Receipt) -> InputState:
@@ -274,11 +285,10 @@ def _valuation_set(lake: Lake, receipt: Receipt) -> InputState:
     if wanted not in lake.read("valuation_sets", ["valuation_set_id"])["valuation_set_id"].to_pylist():
         return _state(name, "missing", was, "no such sealed set")
     files = lake.data_files("pnl_vectors", {"valuation_date": [receipt["valuation_date"]]})
-    spoilt = [f.stem for f in files if _digest_of(f) != f.stem]
+    spoilt = [f.stem for f in files if is_damaged(f)]
     if spoilt:
-        return _state(
-            name, "damaged", was, f"{len(spoilt)} of its files of vectors have other bytes, first {spoilt[0]}"
-        )
+        found = f"{len(spoilt)} of the files of vectors of that day have other bytes, first {spoilt[0]}"
+        return _state(name, "damaged", was, found)
     return _state(name, "changed", was, valuation_set_digest(lake, wanted))
 
 

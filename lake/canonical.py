@@ -5,6 +5,8 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import json
+import os
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -41,3 +43,11 @@ def digest(*parts: str | bytes | memoryview) -> str:
         h.update(size.to_bytes(8, "little"))
         h.update(data)
     return h.hexdigest()
+
+
+def file_digest(path: Path) -> str:
+    """`digest` of the bytes of a file. They are read, not mapped: a mapped file that is cut short kills the process."""
+    with path.open("rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        start = hashlib.blake2b(size.to_bytes(8, "little"), digest_size=DIGEST_BYTES)
+        return hashlib.file_digest(file, lambda: start).hexdigest()

@@ -24,9 +24,9 @@ from deltalake import CommitProperties, DeltaTable, PostCommitHookProperties
 from deltalake.transaction import AddAction
 
 from lake.errors import Conflict, NotFound
-from lake.schemas import Table
+from lake.schemas import TABLES, Table
 from lake.storage import DataFile, make_folder, partition_text, sync_folder, write_data_file
-from lake.tables import Lake, active_files, lock_file, table_called
+from lake.tables import Lake, active_files, table_called
 
 
 def new_run_id() -> str:
@@ -44,9 +44,8 @@ class Committer:
         self._lock: IO[str] | None = None
 
     def __enter__(self) -> Committer:
-        path = lock_file(self.lake)
-        make_folder(path.parent)
-        lock = path.open("a+")
+        # the file that makes the folder a lake: without it no writer gets in
+        lock = self.lake.marker.open("r+")
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -56,12 +55,32 @@ class Committer:
                 f"The lake {self.lake.path} is being written by {who}. One writer at a time: wait for it, stop it, "
                 "or, where it is the engine, send the work to it as a job."
             ) from None
-        name = f"{self.holder} (process {os.getpid()}, since {dt.datetime.now(dt.UTC):%Y-%m-%d %H:%M:%S} UTC)"
-        with contextlib.suppress(OSError):  # a full disk may not take the name; the lock holds all the same
-            os.truncate(lock.fileno(), 0)
-            os.write(lock.fileno(), name.encode())
         self._lock = lock
+        try:
+            # a full disk may take neither: the lock holds all the same, and each commit settles its table first
+            with contextlib.suppress(OSError):
+                self.lake.writer.write_text(
+                    f"{self.holder} (process {os.getpid()}, since {dt.datetime.now(dt.UTC):%Y-%m-%d %H:%M:%S} UTC)"
+                )
+                for name in TABLES:  # what a writer left that was killed before it could say so
+                    self.lake.log(name).settle()
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
         return self
+
+    def _check_lock(self) -> None:
+        """Raises `Conflict` where the lock is of a file that was deleted or replaced since: another writer may be in."""
+        assert self._lock is not None, "commit outside of the writer's with statement"
+        try:
+            same = os.path.samestat(os.fstat(self._lock.fileno()), self.lake.marker.stat())
+        except FileNotFoundError:
+            same = False
+        if not same:
+            raise Conflict(
+                f"{self.lake.marker} was deleted or replaced while {self.holder} held the lake, so that another writer may "
+                "hold it now; nothing was committed. Restore the file where it is gone, and start again."
+            )
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -88,10 +107,11 @@ class Committer:
         self, name: str, files: Sequence[DataFile], *, replace: bool = False, note: Mapping[str, Any] | None = None
     ) -> int:
         """One atomic commit of written files; returns its version, or the present one when it would change nothing."""
-        assert self._lock is not None, "commit outside of the writer's with statement"
+        self._check_lock()
         definition = table_called(name)
-        folder = self.lake.path / name
-        table = self.lake._delta(name)
+        folder, log = self.lake.path / name, self.lake.log(name)
+        log.settle()
+        table = log.open(writing=True)
         if table is None:
             make_folder(folder)
             fields = [pa.field(f.name, f.type, metadata=f.metadata) for f in definition.schema]
@@ -102,8 +122,6 @@ class Committer:
                 description=definition.one_row,
                 configuration={"delta.logRetentionDuration": "interval 36500 days"},
             )
-            _sync_log(folder / "_delta_log")
-            sync_folder(folder)
         elif new := [c for c in definition.schema if c.name not in {f.name for f in table.schema().fields}]:
             # the lake was made before the table had these columns: they are null in its rows so far
             table.alter.add_columns(deltalake.Schema.from_arrow(pa.schema(new)).fields)
@@ -122,9 +140,10 @@ class Committer:
             return int(table.version())
         if replace:
             # One commit cannot remove and add the same path: what that would mean is undefined.
-            unique = {f.path: f for f in _renamed(self.lake.path, unique, present)}
+            unique = {f.path: f for f in _renamed(self.lake.path, unique, present, int(table.version()) + 1)}
         else:
             unique = {p: f for p, f in unique.items() if p not in contents}
+        self._check_lock()
         moment = int(dt.datetime.now(dt.UTC).timestamp() * 1000)
         actions = [AddAction(f.path, f.size, dict(f.partition), moment, True, f.stats) for f in unique.values()]
         table.create_write_transaction(
@@ -139,9 +158,8 @@ class Committer:
             ),
             post_commithook_properties=PostCommitHookProperties(create_checkpoint=True, cleanup_expired_logs=False),
         )
-        version = self.lake.version(name)
-        _sync_log(folder / "_delta_log")
-        return version
+        log.settle()
+        return self.lake.version(name)
 
 
 class DryRun(Committer):
@@ -179,13 +197,17 @@ def _covering(definition: Table, files: Iterable[DataFile]) -> list[tuple[str, s
     return [(column, "in", sorted({dict(f.partition)[column] for f in files}))]
 
 
-def _renamed(root: Path, files: Mapping[str, DataFile], present: set[str]) -> list[DataFile]:
-    """Files whose path is already active get a second name, so that one commit can remove the old and add the new."""
+def _renamed(root: Path, files: Mapping[str, DataFile], present: set[str], version: int) -> list[DataFile]:
+    """Files whose path is already active get a second name, so that one commit can remove the old and add the new.
+
+    It is the same in every run: the name by content, and the version that is to hold it.
+    """
     out = []
     for path, file in files.items():
         if path in present:
-            second = path.removesuffix(".parquet") + f"-{uuid.uuid4().hex[:8]}.parquet"
-            os.link(root / file.table / path, root / file.table / second)
+            second = path.removesuffix(".parquet") + f"-{version:08x}.parquet"
+            with contextlib.suppress(FileExistsError):  # of a writer that was killed before this commit
+                os.link(root / file.table / path, root / file.table / second)
             sync_folder((root / file.table / second).parent)
             file = DataFile(file.table, second, file.size, file.rows, file.partition, file.stats)
         out.append(file)
@@ -195,15 +217,3 @@ def _renamed(root: Path, files: Mapping[str, DataFile], present: set[str]) -> li
 def _first_name(path: str) -> str:
     """The name by content of an active file, which `_renamed` may have given a second one."""
     return re.sub(r"-[0-9a-f]{8}\.parquet$", ".parquet", path)
-
-
-def _sync_log(log: Path) -> None:
-    """deltalake does not fsync: make its newest entries durable before the commit is acknowledged."""
-    newest = sorted(log.iterdir(), key=lambda p: p.stat().st_mtime_ns)[-4:]
-    for path in newest:
-        fd = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(fd)
-        finally:
-            os.close(fd)
-    sync_folder(log)

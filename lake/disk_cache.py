@@ -140,7 +140,7 @@ class DiskCache:
             try:
                 files = json.loads(manifest.read_text())["files"]
                 used.append((manifest.stat().st_mtime_ns, sum(f["size"] for f in files.values()), manifest.parent))
-            except (OSError, ValueError, KeyError):
+            except (OSError, ValueError, LookupError, TypeError, AttributeError):
                 continue  # removed by another process meanwhile, or damaged and made again when asked for
         total = sum(size for _, size, _ in used)
         for _, size, place in sorted(used):
@@ -157,7 +157,7 @@ def is_sound(place: Path) -> bool:
             (place / name).stat().st_size == f["size"] and checksum(place / name) == f["checksum"]
             for name, f in manifest["files"].items()
         )
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return False
 
 

@@ -86,11 +86,6 @@ class NotReady(VarlakeError):
     title = "Not ready"
 
 
-def counted(n: int, one: str, many: str = "") -> str:
-    """A number of things in words, such as 1 scenario and 2,000 scenarios; many : where that is not `one` with an s."""
-    return f"{n:,} {one if n == 1 else many or f'{one}s'}"
-
-
 class Busy(VarlakeError):
     """Too much waits already; `retry_seconds` is after how many seconds asking again makes sense."""
 
@@ -127,6 +122,24 @@ def of_disk(error: BaseException) -> VarlakeError | None:
             "answered; give the user of this process the right, then ask again."
         )
     return None
+
+
+class Damaged(VarlakeError):
+    """A file of the lake is not as it was committed; the message names it. Nothing is answered from it."""
+
+    status = 500
+    title = "The lake is damaged"
+
+    @classmethod
+    def in_task(cls, error: BaseException) -> BaseException:
+        """The damage that a task on Spark found, of which its error tells in a trace; any other error as it is."""
+        told = re.search(rf"^{re.escape(cls.__module__)}\.{cls.__name__}: (.*)$", str(error), re.MULTILINE)
+        return cls(told[1]) if told else error
+
+
+def counted(n: int, one: str, many: str = "") -> str:
+    """A number of things in words, such as 1 scenario and 2,000 scenarios; many : where that is not `one` with an s."""
+    return f"{n:,} {one if n == 1 else many or f'{one}s'}"
 
 
 def nearest(name: str, valid: Iterable[str], n: int = 5) -> tuple[str, ...]:

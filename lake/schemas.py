@@ -261,7 +261,6 @@ PNL_VECTORS = Table(
             DOUBLES,
             "scenario value minus base value, in scenario order; gains positive; empty when only the base was wanted",
         ),
-        Column("cost_us", pa.float64(), "microseconds spent on this contract"),
     ),
     key=("valuation_date", "contract_id", "inputs_digest"),
     partition_by=("valuation_date",),

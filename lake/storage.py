@@ -20,8 +20,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from lake.canonical import digest
-from lake.errors import BadInput, VarlakeError, of_disk
+from lake.canonical import digest, file_digest
+from lake.errors import BadInput, Damaged, VarlakeError, of_disk
 from lake.schemas import SCENARIO_CALIBRATIONS, TABLES
 
 
@@ -37,6 +37,52 @@ class DataFile:
     stats: str
 
 
+_checked: dict[Path, tuple[str, int, int, int]] = {}  # files found to be as they should, and their state then
+
+
+def check_file(path: Path, wanted: str, what: str) -> None:
+    """Raises `Damaged` unless the file's bytes have this digest; they are read once a process, and when the file changes.
+
+    `what` says in the message what the file is.
+    """
+    try:
+        state = path.stat()
+        mark = (wanted, state.st_ino, state.st_mtime_ns, state.st_size)
+        if _checked.get(path) == mark:
+            return
+        found = file_digest(path)
+    except FileNotFoundError:
+        raise Damaged(f"The lake is damaged: {what} {path} is not there. Restore it from a copy.") from None
+    except OSError as error:
+        raise Damaged(f"The lake is damaged: {what} {path} cannot be read: {error.strerror}.") from None
+    if found != wanted:
+        raise Damaged(
+            f"The lake is damaged: {what} {path} has other bytes than were committed, and is not used. Restore it from a copy."
+        )
+    _checked[path] = mark
+
+
+def check_anew() -> None:
+    """From now on every file is checked at its next read, whatever was found before."""
+    _checked.clear()
+
+
+def check_data_file(path: Path) -> None:
+    """Raises `Damaged` unless the bytes of a data file are those it is named by."""
+    check_file(
+        path, path.stem.partition("-")[0], "the data file"
+    )  # what follows is of a second name, see `lake.committer`
+
+
+def is_damaged(path: Path) -> bool:
+    """Whether the bytes of a data file are others than it is named by, or it is not there."""
+    try:
+        check_data_file(path)
+    except Damaged:
+        return True
+    return False
+
+
 def sync_folder(folder: Path) -> None:
     fd = os.open(folder, os.O_RDONLY)
     try:
@@ -46,15 +92,14 @@ def sync_folder(folder: Path) -> None:
 
 
 def make_folder(folder: Path) -> None:
-    """Creates the folder and its parents, each made durable in its own parent."""
-    missing = []
-    probe = folder
-    while not probe.exists():
-        missing.append(probe)
-        probe = probe.parent
-    folder.mkdir(parents=True, exist_ok=True)
-    for made in missing:
-        sync_folder(made.parent)
+    """Creates the folder and its parents, each made durable in its own parent before anything is made in it."""
+    if not folder.exists():
+        make_folder(folder.parent)
+        folder.mkdir(exist_ok=True)
+    with contextlib.suppress(
+        PermissionError
+    ):  # a parent that this user may not list holds no folder that this user made
+        sync_folder(folder.parent)  # also of a folder that is there: who made it may have been killed just then
 
 
 def write_durable(path: Path, data: memoryview | bytes, *, replace: bool = False) -> None:
@@ -159,8 +204,9 @@ def write_data_file(root: Path, name: str, table: pa.Table, partition: Mapping[s
         store_schema=False,
         row_group_size=1 << 20,
     )
-    data = sink.getvalue()
+    data = memoryview(sink.getvalue())
     folder = "/".join(f"{column}={quote(v, safe=' ')}" for column, v in values.items())
-    relative = f"{folder + '/' if folder else ''}{digest(memoryview(data))}.parquet"
-    write_durable(root / name / relative, memoryview(data))
-    return DataFile(name, relative, data.size, table.num_rows, tuple(values.items()), _stats(table))
+    relative = f"{folder + '/' if folder else ''}{digest(data)}.parquet"
+    path = root / name / relative
+    write_durable(path, data, replace=path.exists() and is_damaged(path))
+    return DataFile(name, relative, data.nbytes, table.num_rows, tuple(values.items()), _stats(table))

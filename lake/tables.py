@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import functools
 import json
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,12 +14,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 from deltalake import DeltaTable
-from deltalake.exceptions import DeltaError
 from pyarrow.fs import LocalFileSystem, SubTreeFileSystem
 
+from lake.delta_log import DeltaLog
 from lake.errors import BadInput, NotFound, unknown
 from lake.schemas import TABLES, Table
-from lake.storage import partition_text, write_durable
+from lake.storage import check_data_file, partition_text, write_durable
 
 STATE_FOLDER = "_varlake"
 _MARKER = f"{STATE_FOLDER}/lake.json"
@@ -68,7 +68,7 @@ class Lake:
     @classmethod
     def open(cls, path: str | Path) -> Lake:
         lake = cls(path)
-        if not (lake.path / _MARKER).is_file():
+        if not lake.marker.is_file():
             raise NotFound(
                 f"There is no lake at {lake.path}. Bring data in first, with `varlake ingest market` or `varlake demo`, "
                 "or name another folder with --lake or the setting VARLAKE_LAKE."
@@ -81,10 +81,10 @@ class Lake:
         if "://" in str(path):
             raise BadInput(f"The lake path {path} is not a folder of this machine; give a local or mounted folder.")
         lake = cls(path)
-        if not (lake.path / _MARKER).is_file():
+        if not lake.marker.is_file():
             if lake.path.is_dir() and any(lake.path.iterdir()):
                 raise BadInput(f"{lake.path} holds other files and is not a lake; give an empty or a new folder.")
-            write_durable(lake.path / _MARKER, json.dumps({"format": 1}).encode())
+            write_durable(lake.marker, json.dumps({"format": 1}).encode())
         return lake
 
     def at(self, versions: Mapping[str, int]) -> Lake:
@@ -95,8 +95,18 @@ class Lake:
 
     @property
     def state(self) -> Path:
-        """Folder for what is not data: the writer's lock, the job table, the default cache."""
+        """Folder for what is not data: who writes, the digests of the logs, the job table, the default cache."""
         return self.path / STATE_FOLDER
+
+    @property
+    def marker(self) -> Path:
+        """The file that makes the folder a lake; whoever writes holds a lock on it."""
+        return self.path / _MARKER
+
+    @property
+    def writer(self) -> Path:
+        """The file with the name of whoever writes, or wrote last."""
+        return self.state / "writer.lock"
 
     def _reader(self, name: str, version: int | None = None) -> DeltaTable | None:
         """The table for reading, at its newest version or the one given; opened once while no commit follows."""
@@ -106,23 +116,15 @@ class Lake:
             return None
         known = _opened.get(folder)
         if known is None or not known.is_newest():
-            table = self._delta(name)
+            table = self.log(name).open()
             if table is None:
                 return None
             known = _opened[folder] = _Opened(table, folder / "_delta_log", int(table.version()))
-        return known.table if version in (None, known.version) else self._delta(name, version)
+        return known.table if version in (None, known.version) else self.log(name).open(version)
 
-    def _delta(self, name: str, version: int | None = None) -> DeltaTable | None:
-        folder = self.path / table_called(name).name
-        # a process killed while it made the table leaves a log without an entry: that table was never written
-        if not DeltaTable.is_deltatable(str(folder)):
-            return None
-        try:
-            return DeltaTable(str(folder), version=version)
-        except DeltaError as error:
-            raise NotFound(
-                f"The table {name} cannot be opened{'' if version is None else f' at version {version}'}: {error}"
-            ) from None
+    def log(self, name: str) -> DeltaLog:
+        """The log of a table."""
+        return DeltaLog(self.path / table_called(name).name, self.state / "logs" / f"{name}.json")
 
     def version(self, name: str) -> int:
         """Version of the table that is read, by default the newest; -1 when it has never been written."""
@@ -148,20 +150,17 @@ class Lake:
 
         `where` is a pyarrow dataset expression; files and partitions it rules out are not opened. `among` keeps the rows with
         one of these values in a column, and files that hold none of them are not even listed: of a table of many files that
-        is most of the time.
+        is most of the time. Raises `Damaged` where a file that may hold such rows is not as it was committed.
         """
         schema = table_called(name).schema
         wanted = list(columns) if columns is not None else schema.names
         table = self._reader(name, version)
         if table is None:
             return pa.schema([schema.field(c) for c in wanted]).empty_table()
-        try:
-            rows = self._dataset(name, table, among).to_table(columns=wanted, filter=rows_among(where, among))
-        except FileNotFoundError as error:
-            lost = re.search(r"(?<=/)[^/]+\.parquet", str(error))
-            raise NotFound(
-                f"The lake is damaged: a data file of {name} is not there, {lost.group() if lost else error}. Restore the lake."
-            ) from None
+        dataset, kept = self._dataset(name, table, among), rows_among(where, among)
+        for fragment in dataset.get_fragments(kept):
+            check_data_file(self.path / name / fragment.path)
+        rows = dataset.to_table(columns=wanted, filter=kept)
         return rows.cast(pa.schema([schema.field(c) for c in wanted]))
 
     def _dataset(self, name: str, table: DeltaTable, among: Mapping[str, Iterable[Any]] | None) -> ds.Dataset:
@@ -201,12 +200,14 @@ class Lake:
     def written_by(self) -> str | None:
         """Who holds the writer's lock at this moment, as it named itself; None when nobody does."""
         try:
-            with lock_file(self).open() as lock:
+            with self.marker.open() as lock:
                 fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except FileNotFoundError:
             return None
         except BlockingIOError:
-            return lock_file(self).read_text().strip() or "another process"
+            with contextlib.suppress(OSError):
+                return self.writer.read_text().strip() or "another process"
+            return "another process"
         return None
 
 
@@ -256,7 +257,3 @@ def code_version() -> str:
     from importlib.metadata import version  # noqa: PLC0415 - only this function needs it, and it is slow to import
 
     return version("varlake")
-
-
-def lock_file(lake: Lake) -> Path:
-    return lake.state / "writer.lock"

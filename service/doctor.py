@@ -21,8 +21,9 @@ from lake.runtime.delta_jars import find_delta_jars
 from lake.runtime.machine import find_java, usable_cores
 from lake.runtime.spark import require_named_user, spark_session
 from lake.schemas import TABLES
-from lake.storage import not_writable
+from lake.storage import is_damaged, not_writable
 from lake.tables import Lake
+from lake.workers import each
 from service.config import Settings
 from service.jobs import damaged_tables, tables_set_aside
 
@@ -210,13 +211,12 @@ def _lake(path: Path) -> Iterator[Finding]:
     yield from _leftovers(lake)
     for name in TABLES:
         try:
-            version = lake.version(name)
-            if version >= 0:
-                yield Finding(f"table {name}", "ok", f"version {version}, {counted(lake.count(name), 'row')}")
+            yield from _table(lake, name)
         except Exception as error:  # whatever the Delta reader raises is the finding
-            found = f"cannot be read: {type(error).__name__}: {error}"
-            advice = f"Look at the newest files of {lake.path / name / '_delta_log'}; restore the table from a copy if need be."
-            yield Finding(f"table {name}", "fail", found, advice)
+            found = (
+                error.message if isinstance(error, VarlakeError) else f"cannot be read: {type(error).__name__}: {error}"
+            )
+            yield Finding(f"table {name}", "fail", found, "What the table holds cannot be read until then.")
 
     yield from _calendars(lake)
 
@@ -237,6 +237,27 @@ def _leftovers(lake: Lake) -> Iterator[Finding]:
         yield Finding("leftovers", "ok", "none of killed processes")
     if aside := tables_set_aside(lake.state):
         yield Finding("job table", "warn", damaged_tables(aside), "`varlake clean --remove` removes it once it is old.")
+
+
+def _table(lake: Lake, name: str) -> Iterator[Finding]:
+    """A table whose log and data files were all read and held to their digests."""
+    version = lake.version(name)
+    if version < 0:
+        return
+    files = lake.data_files(name)
+    damaged = [
+        *lake.log(name).damage(),
+        *(f for f, spoilt in zip(files, each(is_damaged, files), strict=True) if spoilt),
+    ]
+    if damaged:
+        found = (
+            f"{counted(len(damaged), 'file')} with other bytes than were committed: {', '.join(map(str, damaged[:20]))}"
+        )
+        advice = "Restore these files from a copy of the lake. A checkpoint may be deleted: the log tells the same."
+        yield Finding(f"table {name}", "fail", found, advice)
+    else:
+        found = f"version {version}, {counted(lake.count(name), 'row')}; log and {counted(len(files), 'data file')} as they were committed"
+        yield Finding(f"table {name}", "ok", found)
 
 
 def _calendars(lake: Lake) -> Iterator[Finding]:

@@ -15,6 +15,7 @@ import fcntl
 import json
 import os
 import sqlite3
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -117,16 +118,21 @@ class Job:
 
 @dataclass(frozen=True)
 class EngineStatus:
-    """The engine that last gave a sign of life, and when."""
+    """The engine that last gave a sign of life, when by its own clock, and for how long it has been silent."""
 
     process: int
     run_id: str
     started_at: dt.datetime
     heartbeat_at: dt.datetime
+    silent_seconds: float
 
     @property
     def alive(self) -> bool:
-        return (_now() - self.heartbeat_at).total_seconds() < ALIVE_SECONDS
+        return self.silent_seconds < ALIVE_SECONDS
+
+
+# by job table: the newest sign of life, and since when this process has seen no other (seconds of its monotonic clock)
+_signs: dict[Path, tuple[str, float]] = {}
 
 
 def _now() -> dt.datetime:
@@ -435,10 +441,18 @@ class JobTable:
             db.execute("DELETE FROM engine WHERE run_id = ?", (run_id,))
 
     def engine(self) -> EngineStatus | None:
-        """The engine, alive or with its heartbeat lost; None when none ran or the last one stopped in good order."""
+        """The engine, alive or with its heartbeat lost; None when none ran or the last one stopped in good order.
+
+        It is alive while its sign changes; clocks, which may differ, are compared only at this process's first look.
+        """
         with self._reading() as db:
             row = db.execute("SELECT process, run_id, started_at, heartbeat_at FROM engine").fetchone()
         if row is None:
             return None
         started, beat = dt.datetime.fromisoformat(row["started_at"]), dt.datetime.fromisoformat(row["heartbeat_at"])
-        return EngineStatus(row["process"], row["run_id"], started, beat)
+        now = time.monotonic()
+        sign, since = _signs.get(self.path, ("", now - abs((_now() - beat).total_seconds())))
+        if sign != row["heartbeat_at"]:
+            since = now if sign else since
+            _signs[self.path] = row["heartbeat_at"], since
+        return EngineStatus(row["process"], row["run_id"], started, beat, now - since)

@@ -113,7 +113,6 @@ def _put_vectors(committer: Committer, valued: Valued) -> None:
             "currency": currency,
             "base_value": base,
             "pnl": [] if c in valued.unmoved else np.asarray(pnl, dtype=np.float64),
-            "cost_us": 1.0,
         }
         for c, (currency, base, pnl) in valued.vectors.items()
     ]

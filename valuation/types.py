@@ -214,6 +214,12 @@ class ValuationSet:
     code_version: str
     sealed_at: dt.datetime
 
+    @property
+    def order(self) -> tuple[int, dt.datetime]:
+        """What sealed sets are ordered by, oldest first: the version of their table that they were planned at; the clock, which may
+        have been wrong, only between sets planned at the same one."""
+        return int(self.table_versions.get("valuation_sets", -1)), self.sealed_at
+
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> ValuationSet:
         """From a row whose maps were read as dicts."""

@@ -17,6 +17,7 @@ from aggregation.dimensions import ATTRIBUTE, CONTRACT, CONTRACT_COLUMNS, DIMENS
 from lake.arrays import Codes, Floats, Ints
 from lake.disk_cache import read_mapped, write_mapped
 from lake.errors import NotFound, unknown
+from lake.storage import check_data_file
 from lake.tables import Lake, Snapshot
 from lake.workers import each
 
@@ -126,6 +127,7 @@ def load_book(positions_date: dt.date, files: tuple[str, ...], folder: Path) -> 
 
 def _read(files: list[Path], columns: list[str]) -> pa.Table:
     """Columns of positions files. Texts come as codes, as they are stored; those of trades, all different, as texts."""
+    each(check_data_file, files)
     coded = [c for c in columns if c not in ("trade", _QUANTITY, "attributes")]
     dataset = ds.dataset([str(f) for f in files], format=ds.ParquetFileFormat(dictionary_columns=coded))
     return dataset.to_table(columns=columns)

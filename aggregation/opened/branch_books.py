@@ -22,7 +22,7 @@ from aggregation.opened.opened_lake import VectorCache
 from aggregation.types import Scope
 from lake.canonical import canonical_json, digest
 from lake.committer import Committer
-from lake.errors import BadInput, Conflict, NotFound
+from lake.errors import BadInput, Conflict, Damaged
 from lake.schemas import BRANCH_POSITIONS
 from lake.tables import NEVER_WRITTEN, Lake, Snapshot, code_version
 from valuation.books.branches import Row, all_versions, find_branch, lineage
@@ -36,7 +36,7 @@ def load_changes(at: Lake | Snapshot, row: Row) -> Changes:
     rows = at.read("branch_positions", where=ds.field("branch_id") == row["branch_id"])
     added = rows.select(ADDED.names).cast(ADDED).sort_by("trade")
     if added.num_rows != row["trades"]:
-        raise NotFound(
+        raise Damaged(
             f"Branch {row['name']}@{row['version']} is damaged: {added.num_rows} of its {row['trades']} trades are in "
             "branch_positions. Restore the lake."
         )

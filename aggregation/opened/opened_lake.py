@@ -22,7 +22,7 @@ from aggregation.opened.valuation_choice import Known
 from aggregation.opened.vectors import Vectors, load_places, load_vectors, matrix_bytes, write_places, write_vectors
 from lake.canonical import digest
 from lake.disk_cache import DEFAULT_BYTES, Build, DiskCache, Kept
-from lake.errors import NotFound
+from lake.errors import Damaged
 from lake.tables import NEVER_WRITTEN, Lake, Snapshot
 from scenarios.store import ids_by_name
 from scenarios.types import ScenarioDetails
@@ -134,9 +134,9 @@ class VectorCache:
         where = ds.field("scenario_set_id") == seal.scenario_set_id
         rows = self.lake.read("scenario_sets", where=where).to_pylist(maps_as_pydicts="strict")
         if not rows:
-            raise NotFound(
+            raise Damaged(
                 f"Scenario set {seal.scenario_set_id} of valuation set {seal.valuation_set_id} is not in the lake. "
-                "Restore the lake, or value the date again."
+                "Restore the lake from a copy."
             )
         # one content may be stored under several names, and again under one after another content
         named = [r for r in rows if r["name"] == seal.scenario_set_name] or rows

@@ -20,7 +20,8 @@ from aggregation.book.book import encode
 from lake.arrays import Bools, Codes, Floats, Ints
 from lake.compiled import compiled
 from lake.disk_cache import read_mapped, write_mapped
-from lake.errors import BadInput, NotFound
+from lake.errors import BadInput, Damaged
+from lake.storage import check_data_file
 from lake.tables import Lake
 from lake.workers import each
 from valuation.types import ValuationSet
@@ -163,7 +164,7 @@ def _known(contracts: pa.RecordBatch, name: str) -> Bools | None:
 
 
 def write_vectors(lake: Lake, seal: ValuationSet, folder: Path) -> dict[str, int]:
-    """Copies what a sealed set's members name from the data files; raises `NotFound` when the lake lacks or spoils it.
+    """Copies what a sealed set's members name from the data files; raises `Damaged` when the lake lacks or spoils it.
 
     Returns the checksum of the matrix file, which is added up while its rows are at hand.
     """
@@ -233,6 +234,8 @@ class _Filling:
             if (places >= 0).any():
                 work.append((file, places))
         if not found.all():
+            for file in files:
+                check_data_file(file)
             lacking = self.contract_ids.filter(pa.array(~found))
             raise self._damaged(f"{len(lacking)} of its vectors are not in pnl_vectors, first {lacking[0]}")
         self.checksum = sum(each(lambda w: self._copy(*w), work)) % (1 << 64)
@@ -240,7 +243,11 @@ class _Filling:
 
     def _candidates(self, file: Path) -> Codes:
         """For each row of the file the member whose vector it has, or -1."""
-        keys = pq.read_table(file, columns=["contract_id", "inputs_digest"], partitioning=None).combine_chunks()
+        try:
+            keys = pq.read_table(file, columns=["contract_id", "inputs_digest"], partitioning=None).combine_chunks()
+        except (OSError, pa.ArrowException):
+            check_data_file(file)
+            raise
         places: Codes = (
             pc.fill_null(pc.index_in(keys["contract_id"], self.contract_ids), -1).to_numpy().astype(np.int32)
         )
@@ -251,6 +258,7 @@ class _Filling:
 
     def _copy(self, file: Path, places: Codes) -> int:
         """Copies the rows that have a place; returns their part of the checksum."""
+        check_data_file(file)  # here, since a day may have many sets, and few files hold vectors of this one
         part = 0
         columns = ["currency", "base_value", *(["pnl"] if self.rows is not None else [])]
         reader = pq.ParquetFile(file, memory_map=True, pre_buffer=False)
@@ -284,13 +292,13 @@ class _Filling:
             raise self._damaged("it has vectors that are not finite")
         return part
 
-    def _damaged(self, what: str) -> NotFound:
+    def _damaged(self, what: str) -> Damaged:
         return damaged(self.set_id, what)
 
 
-def damaged(valuation_set_id: str, what: str) -> NotFound:
+def damaged(valuation_set_id: str, what: str) -> Damaged:
     """The error of a sealed set whose vectors are not as they were sealed."""
-    return NotFound(f"Valuation set {valuation_set_id} is damaged: {what}. Restore the lake, or value the date again.")
+    return Damaged(f"Valuation set {valuation_set_id} is damaged: {what}. Restore the lake from a copy.")
 
 
 def _first_of_each(candidates: Codes, found: Bools) -> Codes:

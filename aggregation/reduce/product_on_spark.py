@@ -25,6 +25,8 @@ from aggregation.reduce.currency import Conversion
 from aggregation.reduce.netting import Net
 from aggregation.reduce.product import write
 from lake.arrays import Codes, Floats
+from lake.errors import Damaged
+from lake.storage import check_data_file
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -75,7 +77,7 @@ def group_pnl_on_spark(
     """P&L of each group in each scenario, (net.n, n_scenarios), as `aggregation.reduce.product.group_pnl` gives it, to the bit.
 
     Neither the scenarios of a `tile` nor the `partitions` of the shuffle, by default four a core, change a bit. Raises
-    `NotFound` where a vector is not in its file, not finite, or of another length.
+    `Damaged` where a vector is not in its file, not finite, or of another length, and where a file has other bytes.
     """
     work = _work(places, net, conversion, tile)
     out = np.zeros((net.n, work.n_scenarios))
@@ -122,6 +124,8 @@ def _run(places: Places, work: _Work, partitions: int | None) -> pa.Table:
     try:
         pieces = session.range(0, len(work.files), 1, len(work.files)).mapInArrow(_cutting(sent), _PIECES)
         return _by_tile(pieces, partitions).mapInArrow(_adding(sent), _SUMS).toArrow()
+    except Exception as error:
+        raise Damaged.in_task(error) from None
     finally:
         sent.destroy()
 
@@ -146,6 +150,7 @@ def _cutting(sent: Any) -> Callable[[Batches], Batches]:
 def _cut(file: str, wanted: Codes, n_scenarios: int, width: int) -> Batches:
     """The vectors of a file that are wanted, in pieces (tile, contract, doubles); those that are not sound are left out."""
     done = 0
+    check_data_file(Path(file))
     reader = pq.ParquetFile(file, memory_map=True, pre_buffer=False)
     for batch in reader.iter_batches(max(1, _READ_BYTES // (8 * n_scenarios)), columns=["pnl"], use_threads=False):
         contract = wanted[done : done + len(batch)]

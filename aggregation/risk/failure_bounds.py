@@ -90,7 +90,7 @@ def _earlier_vectors(lake: Lake, seal: ValuationSet, wanted: pa.Array) -> Sequen
         for s in list_valuation_sets(lake)
         if s.sample and s.valuation_date <= seal.valuation_date and s.valuation_set_id != seal.valuation_set_id
     ]
-    sets.sort(key=lambda s: (s.valuation_date, s.sealed_at), reverse=True)
+    sets.sort(key=lambda s: (s.valuation_date, s.order), reverse=True)
     found: dict[str, Mapping[str, Any]] = {}
     for earlier in sets[:MOST_SETS]:
         lacking = wanted.filter(pc.invert(pc.is_in(wanted, value_set=pa.array(list(found), pa.string()))))

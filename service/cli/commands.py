@@ -233,7 +233,7 @@ def replay_command(
     done = replay.replay(opened, replay.read_kept(receipt))
     display.print_json(done.to_dict()) if json else tables.show_replay(done)
     if done.verdict != "same bits":
-        raise typer.Exit(1)
+        raise typer.Exit(3 if done.verdict == "damaged" else 1)
 
 
 @app.command("engine")

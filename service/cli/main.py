@@ -19,7 +19,7 @@ from typing import Any
 
 import click
 
-from lake.errors import VarlakeError, of_disk
+from lake.errors import Damaged, VarlakeError, of_disk
 from service.cli.forward import forwarded
 from service.ending import GRACE_SECONDS, Stopped, at_signals, end_descendants
 
@@ -108,7 +108,8 @@ app = _Varlake(
 
 
 def main() -> None:
-    """Entry point: errors a user can mend are told in words with exit code 2, others with an id, never as a trace."""
+    """Entry point: errors a user can mend are told in words with exit code 2, damage of the lake with 3, others with an id; never
+    as a trace."""
     try:
         with _stopped_in_time():
             app(prog_name="varlake")
@@ -127,7 +128,7 @@ def main() -> None:
         from service.rendering import display
 
         display.print_error(told)
-        sys.exit(2)
+        sys.exit(3 if isinstance(told, Damaged) else 2)
 
 
 @contextmanager

@@ -43,7 +43,6 @@ def vectors(rows: list[tuple[dt.date, str, str, float, list[float]]]) -> pa.Tabl
         "currency": [r[2] for r in rows],
         "base_value": [r[3] for r in rows],
         "pnl": [r[4] for r in rows],
-        "cost_us": [1.0] * len(rows),
     }
     return pa.table(columns, schema=TABLES["pnl_vectors"].schema)
 

@@ -81,6 +81,19 @@ def lake(tmp_path: Path) -> Lake:
     return Lake.create(tmp_path / "lake")
 
 
+def synced(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What is synced from now on, in order, by its path in the lake."""
+    events: list[str] = []
+    fsync = os.fsync
+
+    def recorded(fd: int) -> None:
+        events.append(os.path.relpath(os.readlink(f"/proc/self/fd/{fd}"), lake.path))
+        fsync(fd)
+
+    monkeypatch.setattr(os, "fsync", recorded)
+    return events
+
+
 def killed(program: str, lake: Lake) -> None:
     """Runs a program that kills itself with SIGKILL; `lake` and this module's row makers are at its hand."""
     head = (
@@ -384,19 +397,13 @@ class TestDurability:
     def test_files_are_durable_before_the_commit_and_the_commit_before_the_return(
         self, lake: Lake, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        events: list[str] = []
-        fsync, transact = os.fsync, DeltaTable.create_write_transaction
-
-        def recorded_fsync(fd: int) -> None:
-            path = Path(os.readlink(f"/proc/self/fd/{fd}"))
-            events.append(str(path.relative_to(lake.path)))
-            fsync(fd)
+        events = synced(lake, monkeypatch)
+        transact = DeltaTable.create_write_transaction
 
         def recorded_transact(self: DeltaTable, *args: Any, **kwargs: Any) -> None:
             events.append("commit")
             transact(self, *args, **kwargs)
 
-        monkeypatch.setattr(os, "fsync", recorded_fsync)
         monkeypatch.setattr(DeltaTable, "create_write_transaction", recorded_transact)
         with Committer(lake, "test") as writer:
             writer.put("positions", positions(MONDAY, "a"))
@@ -405,10 +412,37 @@ class TestDurability:
         before, after = events[: events.index("commit")], events[events.index("commit") + 1 :]
         temporary = next(i for i, e in enumerate(before) if e.startswith(f"{folder}/.tmp-"))
         assert folder in before[temporary + 1 :], "the name is durable after the content and before the commit"
-        assert {"positions", ".", "positions/_delta_log"} <= set(before), "so is every new folder"
+        assert {"positions", "."} <= set(before), "so is every new folder"
+        assert {"positions", "positions/_delta_log"} <= set(after)
         log = [f"positions/_delta_log/{v:020}.json" for v in range(lake.version("positions") + 1)]
-        assert set(log) <= {*before, *after}
+        assert set(log) <= set(after)
         assert after.index("positions/_delta_log") > after.index(log[-1])
+
+    @pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="needs /proc to name what is synced")
+    def test_what_a_killed_writer_left_unsynced_is_synced_before_it_is_acknowledged(
+        self, lake: Lake, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The re-run commits nothing, since the rows are there; it says that they are stored all the same."""
+        killed(
+            "commit = committer.DeltaTable.create_write_transaction\n"
+            "def then_die(*a, **k): commit(*a, **k); die()\n"
+            "committer.DeltaTable.create_write_transaction = then_die\n"
+            "with Committer(lake, 'doomed') as writer: writer.put('positions', positions(MONDAY, 'a'))\n",
+            lake,
+        )
+        log = lake.path / "positions" / "_delta_log"
+        for old in log.glob("*0.json"):
+            os.utime(old, (4e9, 4e9))  # whatever the clock said
+        events = synced(lake, monkeypatch)
+        with Committer(lake, "test") as writer:
+            assert writer.put("positions", positions(MONDAY, "a")) == 1
+        entries = [f"positions/_delta_log/{v:020}.json" for v in (0, 1)]
+        assert {*entries, "positions", "."} <= set(events)
+        assert events.index("positions/_delta_log") > max(map(events.index, entries))
+        events.clear()
+        with Committer(lake, "test") as writer:
+            writer.put("positions", positions(MONDAY, "a"))
+        assert not set(entries) & set(events), "what is durable is not synced again"
 
     def test_killed_between_files_and_commit_the_old_version_stays(self, lake: Lake) -> None:
         with Committer(lake, "test") as writer:
@@ -427,7 +461,11 @@ class TestDurability:
 
     @pytest.mark.parametrize(
         "moment",
-        ["committer.DeltaTable.create = die", "committer.active_files = die", "committer._sync_log = die"],
+        [
+            "committer.DeltaTable.create = die",
+            "committer.active_files = die",
+            "committer.DeltaTable.create_write_transaction = die",
+        ],
     )
     def test_killed_in_the_first_commit_of_a_table(self, lake: Lake, moment: str) -> None:
         killed(
@@ -482,6 +520,31 @@ class TestOneWriter:
         with Committer(lake, "test") as writer:
             writer.put("contracts", rows_of("contracts", [1]))
             assert Lake.open(lake.path).count("contracts") == 1
+
+    def test_deleting_the_files_of_the_lock_lets_no_second_writer_in(self, lake: Lake) -> None:
+        with Committer(lake, "first"):
+            lake.writer.unlink()
+            with pytest.raises(Conflict, match="is being written by another process"), Committer(lake, "second"):
+                pass
+            lake.marker.rename(lake.state / "aside.json")
+            with pytest.raises(NotFound):
+                Lake.open(lake.path)
+            with pytest.raises(BadInput, match="holds other files"):
+                Lake.create(lake.path)
+            (lake.state / "aside.json").rename(lake.marker)
+
+    def test_a_writer_whose_lock_was_swapped_commits_nothing(self, lake: Lake) -> None:
+        with Committer(lake, "first") as writer:
+            version = writer.put("contracts", rows_of("contracts", [1]))
+            held = lake.marker.read_bytes()
+            lake.marker.unlink()
+            with pytest.raises(Conflict, match="was deleted or replaced while first held the lake"):
+                writer.put("contracts", rows_of("contracts", [2]))
+            lake.marker.write_bytes(held)
+            with Committer(lake, "second") as second:
+                with pytest.raises(Conflict, match="another writer may"):
+                    writer.put("contracts", rows_of("contracts", [2]))
+                assert second.put("contracts", rows_of("contracts", [3])) == version + 1
 
     def test_a_killed_writer_gives_the_lake_free(self, lake: Lake) -> None:
         killed("writer = Committer(lake, 'doomed').__enter__(); die()", lake)

@@ -13,6 +13,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from examples import EXAMPLES, TODAY
 
@@ -79,7 +80,8 @@ def test_a_lake_with_its_tables_and_its_writer(examined: Examine, tmp_path: Path
         found = examined(lake.path)
     assert f"being written by varlake engine (process {os.getpid()}" in found["lake"].found
     assert "format 1" in found["lake"].found
-    assert found["table contracts"] == Finding("table contracts", "ok", f"version {version}, 1 row")
+    said = f"version {version}, 1 row; log and 1 data file as they were committed"
+    assert found["table contracts"] == Finding("table contracts", "ok", said)
     assert [n for n in found if n.startswith("table ")] == ["table contracts"]
     assert "no writer now" in examined(lake.path)["lake"].found
 
@@ -108,7 +110,25 @@ def test_a_table_that_cannot_be_read_is_a_failure(examined: Examine, tmp_path: P
     (log / f"{0:020}.json").write_text(json.dumps({"commitInfo": {}}))
     finding = examined(lake.path)["table contracts"]
     assert finding.status == "fail"
-    assert str(log) in finding.advice
+    assert str(log) in finding.found
+
+
+def test_damaged_files_are_failures_by_name(examined: Examine, tmp_path: Path) -> None:
+    lake = Lake.create(tmp_path / "lake")
+    schema = TABLES["contracts"].schema
+    with Committer(lake, "test") as writer:
+        for i in range(3):
+            writer.put("contracts", pa.table({f.name: [f"{f.name}{i}"] for f in schema}, schema=schema))
+    one, two, _ = lake.data_files("contracts")
+    entry = lake.path / "contracts" / "_delta_log" / f"{1:020}.json"
+    for file in (one, two, entry):
+        spoilt = bytearray(file.read_bytes())
+        spoilt[len(spoilt) // 2] ^= 1
+        file.write_bytes(spoilt)
+    finding = examined(lake.path)["table contracts"]  # opened before: the damage is found all the same
+    assert finding.status == "fail"
+    assert finding.found.startswith("3 files with other bytes than were committed: ")
+    assert all(str(f) in finding.found for f in (one, two, entry))
 
 
 def test_no_java(examined: Examine, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -244,14 +244,14 @@ def test_a_running_job_shows_progress_and_is_cancelled(
 def test_a_damaged_job_table_ends_no_engine(
     work_lake: Lake, stop: threading.Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    begun, go_on, real = threading.Event(), threading.Event(), engine.value_request
+    begun, go_on, real = threading.Event(), threading.Event(), on_demand.value_request
 
     def held(session: Session, wanted: ValuationRequest) -> Any:
         begun.set()
         assert go_on.wait(60)
         return real(session, wanted)
 
-    monkeypatch.setattr(engine, "value_request", held)
+    monkeypatch.setattr(on_demand, "value_request", held)
     with running_engine(work_lake, stop) as table:
         lost = submit(table, request())
         assert begun.wait(60)
@@ -363,13 +363,14 @@ def test_the_engine_process_tells_in_one_line_why_it_does_not_start(work_lake: L
 STUCK = f"""
 import datetime, hashlib, sys
 from service.process import run_process
+from aggregation import on_demand
 from service.processes import engine
-real = engine.value_request
+real = on_demand.value_request
 def value(session, request):
     if str(request.as_of) == "{FRIDAY}":
         hashlib.pbkdf2_hmac("sha256", b"", b"", 10**9)
     return real(session, request)
-engine.value_request = value
+on_demand.value_request = value
 sys.exit(run_process(engine.main))
 """
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import multiprocessing
 import sqlite3
 import threading
@@ -157,6 +158,32 @@ def test_jobs_are_listed_newest_first_in_pages_and_by_state(table: JobTable) -> 
     assert len(table.newest("queued")) == 4
 
 
+@pytest.mark.parametrize("hours", [-48, 48])
+def test_an_engine_is_alive_while_its_sign_changes_whatever_its_clock_says(
+    table: JobTable, monkeypatch: pytest.MonkeyPatch, hours: int
+) -> None:
+    clock, seconds = jobs._now, [1000.0]
+    monkeypatch.setattr(jobs.time, "monotonic", lambda: seconds[0])
+
+    def alive(*, beats: bool) -> bool:
+        if beats:
+            with monkeypatch.context() as patch:
+                patch.setattr(jobs, "_now", lambda: clock() + dt.timedelta(hours=hours))
+                table.heartbeat("run-1")
+        found = table.engine()
+        assert found is not None
+        return found.alive
+
+    assert not alive(beats=True), "at the first look a clock that is far off tells nothing"
+    seconds[0] += 1
+    assert alive(beats=True)
+    seconds[0] += jobs.ALIVE_SECONDS - 1
+    assert alive(beats=False)
+    seconds[0] += 2
+    assert not alive(beats=False), "it is dead, and its clock ran ahead" if hours > 0 else "it is dead"
+    assert alive(beats=True)
+
+
 def test_the_engine_counts_as_alive_while_it_gives_signs_of_life(
     table: JobTable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -169,8 +196,9 @@ def test_the_engine_counts_as_alive_while_it_gives_signs_of_life(
     beat = table.engine()
     assert beat is not None
     assert (beat.started_at, beat.heartbeat_at >= started.heartbeat_at) == (started.started_at, True)
-    monkeypatch.setattr(jobs, "ALIVE_SECONDS", 0.0)
-    assert not beat.alive
+    with monkeypatch.context() as patch:
+        patch.setattr(jobs, "ALIVE_SECONDS", 0.0)
+        assert not beat.alive
     table.heartbeat("run-2")
     assert table.engine().started_at > started.started_at  # type: ignore[union-attr]
     table.engine_stopped("run-1")

@@ -13,7 +13,7 @@ from flask.testing import FlaskClient
 from small_lake import FRIDAY, MONDAY, book_csv, no_spark, request
 
 from aggregation.differences import differences
-from aggregation.receipts import own_digest
+from aggregation.receipts import own_digest, sealed
 from aggregation.replay import Replay, receipt_in, replay
 from aggregation.risk.query import run_query
 from aggregation.types import RiskQuery
@@ -70,7 +70,7 @@ def test_lost_positions_are_missing(lake: Lake) -> None:
     for file in (lake.path / "positions" / f"positions_date={MONDAY}").glob("*.parquet"):
         file.unlink()
     done = replay(lake, told)
-    assert (done.verdict, states(done)["positions"]) == ("not recomputed", "missing")
+    assert (done.verdict, states(done)["positions"]) == ("damaged", "missing")
 
 
 def test_changed_vectors_are_found_behind_the_cache(lake: Lake) -> None:
@@ -85,9 +85,28 @@ def test_changed_vectors_are_found_behind_the_cache(lake: Lake) -> None:
     pq.write_table(table.set_column(column, "base_value", [[v * 2 for v in table["base_value"].to_pylist()]]), file)
     assert file.read_bytes() != bytes(data)
     done = replay(lake, told)
-    assert (done.verdict, states(done)["valuation"]) == ("other bits", "damaged")
+    assert (done.verdict, states(done)["valuation"], done.recomputed_digest) == ("damaged", "damaged", None)
     assert done.why is not None
-    assert "valuation set" in done.why
+    assert file.stem in done.why
+    saved = lake.path / "receipt.json"
+    saved.write_text(json.dumps(told))
+    shown = varlake("replay", saved, lake=lake.path)
+    assert (shown.returncode, "damaged: " in shown.stdout + shown.stderr) == (3, True)
+
+
+@pytest.mark.parametrize(
+    "named",
+    [{"positions_files": ["../../../secret"]}, {"positions_date": "x/../../.."}, {"positions_files": ["/etc/passwd"]}],
+)
+def test_a_receipt_names_no_file_outside_the_lake(
+    lake: Lake, named: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = {**receipt(lake), **named}
+    looked_at: list[Path] = []
+    monkeypatch.setattr(Path, "is_file", lambda path: looked_at.append(path))
+    with pytest.raises(BadInput, match="does not name its inputs as a receipt of an answer does"):
+        replay(lake, sealed(told))
+    assert looked_at == []
 
 
 def test_a_receipt_changed_by_hand_shows(lake: Lake) -> None:

@@ -1,6 +1,7 @@
 """A later valuation of another book does not hide the one that holds the book asked for."""
 
 import datetime as dt
+from types import SimpleNamespace
 
 import pytest
 from small_lake import FRIDAY, MONDAY, SCENARIOS, no_spark, request
@@ -37,6 +38,24 @@ def test_the_set_that_holds_the_book(work_lake: Lake, monkeypatch) -> None:
     assert value(work_lake) != both
     assert answering(work_lake) == both
     assert answering(work_lake, positions_date=FRIDAY) == both
+
+
+def test_the_newest_set_is_the_one_sealed_last_whatever_the_clock_said(
+    work_lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two sets of one book and one scenario set, by other pricers; the clock is two days back at the second."""
+
+    class Back(dt.datetime):
+        @classmethod
+        def now(cls, tz: dt.tzinfo | None = None) -> dt.datetime:  # type: ignore[override]
+            return dt.datetime.now(tz) - dt.timedelta(days=2)
+
+    first = value(work_lake)
+    monkeypatch.setattr("valuation.sets.run.dt", SimpleNamespace(datetime=Back, UTC=dt.UTC))
+    monkeypatch.setattr("valuation.sets.plan.all_pricers_version", lambda: "other pricers")
+    second = value(work_lake)
+    assert second != first
+    assert answering(work_lake) == second
 
 
 def test_a_stress_answers_only_by_name(work_lake: Lake) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.ipc as ipc
 
+from lake.errors import Damaged
 from lake.progress import go_on
 from lake.tables import Lake
 from valuation.sets.batches import BatchHeader, BatchResult, run_batch
@@ -96,7 +97,7 @@ def _collect(
         error = running.exception()
     go_on(cancelled)
     if error is not None:
-        raise error
+        raise Damaged.in_task(error)
     return outcome
 
 

@@ -258,14 +258,9 @@ def measured_cost_us(snapshot: Snapshot) -> dict[str, float]:
 
     The first set of a machine also pays for compiling the kernels, so one measurement alone would mislead.
     """
-    sets = (
-        snapshot.read("valuation_sets", ["sealed_at", "cost_us"])
-        .sort_by("sealed_at")
-        .to_pylist(maps_as_pydicts="strict")
-    )
     costs: dict[str, list[float]] = {}
-    for row in sets:
-        for kind, us in (row["cost_us"] or {}).items():
+    for seal in store.list_valuation_sets(snapshot):
+        for kind, us in seal.cost_us.items():
             costs.setdefault(kind, []).append(us)
     return {kind: statistics.median_low(values[-LATEST:]) for kind, values in costs.items()}
 

@@ -79,7 +79,7 @@ def versions(at: Lake | Snapshot) -> list[dict[str, Any]]:
 
 def newest(at: Lake | Snapshot) -> list[dict[str, Any]]:
     """The newest version of the lake's and of each desk's, by desk, the lake's first."""
-    found = {row["desk"]: row for row in versions(at)}
+    found = {row["desk"]: row for row in sorted(versions(at), key=lambda row: int(row["version"]))}
     return [found[desk] for desk in sorted(found, key=lambda d: d or "")]
 
 

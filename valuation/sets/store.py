@@ -30,6 +30,8 @@ def write_block(
 ) -> DataFile | None:
     """Writes the vectors of a block as one data file, without a commit; None for a block without vectors.
 
+    What a run measured is not among them, so that every run of the batch writes the same file.
+
     `fingerprints` maps contract id to its (inputs digest, base digest).
     """
     n, width = block.pnl.shape
@@ -47,7 +49,6 @@ def write_block(
             "currency": block.currencies,
             "base_value": block.base,
             "pnl": pa.ListArray.from_arrays(offsets, pa.array(np.ascontiguousarray(block.pnl).ravel()), type=DOUBLES),
-            "cost_us": block.cost_us,
         },
         schema=PNL_VECTORS.file_schema.remove_metadata(),
     )
@@ -62,8 +63,8 @@ def find_sealed(at: Lake | Snapshot, valuation_set_id: str) -> ValuationSet | No
 
 def list_valuation_sets(at: Lake | Snapshot) -> list[ValuationSet]:
     """All sealed valuation sets, oldest first."""
-    rows = at.read("valuation_sets").sort_by("sealed_at").to_pylist(maps_as_pydicts="strict")
-    return [ValuationSet.from_row(r) for r in rows]
+    rows = at.read("valuation_sets").to_pylist(maps_as_pydicts="strict")
+    return sorted((ValuationSet.from_row(r) for r in rows), key=lambda s: s.order)
 
 
 def seal(

@@ -25,7 +25,7 @@ from aggregation.opened.vectors import Vectors
 from lake import disk_cache as cache_module
 from lake.committer import Committer
 from lake.disk_cache import DiskCache, Kept, checksum, is_sound
-from lake.errors import NotFound
+from lake.errors import Damaged, NotFound
 from lake.schemas import PNL_VECTORS
 from lake.tables import Lake
 
@@ -114,7 +114,7 @@ def test_a_member_without_a_vector_is_damage(tmp_path: Path) -> None:
     (row,) = lake.read("valuation_members").to_pylist()
     with Committer(lake, "test") as committer:
         committer.put("valuation_members", pa.Table.from_pylist([row, row | {"contract_id": "z"}]), replace=True)
-    with pytest.raises(NotFound, match=r"1 of its vectors are not in pnl_vectors, first z\. Restore the lake"):
+    with pytest.raises(Damaged, match=r"1 of its vectors are not in pnl_vectors, first z\. Restore the lake"):
         opened(lake)
     assert rows_files(lake) == []
 
@@ -141,7 +141,7 @@ def test_spoilt_vectors_are_refused(tmp_path: Path, pnl: list[float]) -> None:
         committer.put(
             "pnl_vectors", pa.Table.from_pylist([row | {"pnl": pnl}], schema=PNL_VECTORS.schema), replace=True
         )
-    with pytest.raises(NotFound, match="is damaged: it has vectors"):
+    with pytest.raises(Damaged, match="is damaged: it has vectors"):
         opened(lake)
 
 

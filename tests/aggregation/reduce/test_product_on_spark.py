@@ -30,7 +30,7 @@ from aggregation.risk.query import run_query
 from aggregation.risk.table import run_table
 from aggregation.types import Filter, RiskQuery, TableQuery
 from lake.committer import Committer
-from lake.errors import BadInput, NotFound
+from lake.errors import BadInput, Damaged
 from lake.schemas import PNL_VECTORS
 from lake.tables import Lake
 
@@ -293,13 +293,25 @@ def spoilt(folder: Path, what: Any, spark: SparkSession) -> tuple[Lake, VectorCa
 )
 def test_a_vector_that_is_not_sound_is_refused_as_it_is_here(tmp_path: Path, what: Any, spark: SparkSession) -> None:
     lake, cache = spoilt(tmp_path, what, spark)
-    with pytest.raises(NotFound, match="is damaged: 1 of its vectors are not finite, or of other lengths than 70"):
+    with pytest.raises(Damaged, match="is damaged: 1 of its vectors are not finite, or of other lengths than 70"):
         run_query(lake, question(), cache=cache)
     alone = question(where=(Filter(dimension="contract", values=("c3",)),))  # of which nothing at all arrives
-    with pytest.raises(NotFound, match="is damaged: 1 of its vectors"):
+    with pytest.raises(Damaged, match="is damaged: 1 of its vectors"):
         run_query(lake, alone, cache=cache)
-    with pytest.raises(NotFound, match="is damaged"):
+    with pytest.raises(Damaged, match="is damaged"):
         run_query(lake, question(), cache=VectorCache(lake))
+
+
+def test_a_data_file_with_other_bytes_is_named(tmp_path: Path, spark: SparkSession) -> None:
+    lake, cache = spoilt(tmp_path, np.zeros(70), spark)
+    inputs = open_inputs(cache, question())
+    assert inputs.vectors.places is not None
+    file = Path(inputs.vectors.places.files[0])
+    data = bytearray(file.read_bytes())
+    data[len(data) // 2] ^= 1
+    file.write_bytes(data)
+    with pytest.raises(Damaged, match=rf"^The lake is damaged: the data file {re.escape(str(file))} has other bytes"):
+        run_query(lake, question(), cache=cache)
 
 
 def test_a_data_file_that_went_away_is_named(tmp_path: Path, spark: SparkSession) -> None:
@@ -308,7 +320,7 @@ def test_a_data_file_that_went_away_is_named(tmp_path: Path, spark: SparkSession
     assert inputs.vectors.places is not None
     gone = Path(inputs.vectors.places.files[0])
     gone.unlink()
-    with pytest.raises(NotFound, match=re.escape(f"1 of its data files are not there, first {gone}")):
+    with pytest.raises(Damaged, match=re.escape(f"1 of its data files are not there, first {gone}")):
         run_query(lake, question(), cache=cache)
 
 

@@ -28,7 +28,7 @@ from aggregation.whatif.request import ChangeRequest, parse_removal, parse_scali
 from aggregation.whatif.save_branch import BranchRequest, remove_branch, save_branch
 from aggregation.whatif.trades import read_trades, trades_of_file, trades_of_rows
 from lake.committer import Committer
-from lake.errors import BadInput, Conflict, NotFound
+from lake.errors import BadInput, Conflict, Damaged, NotFound
 from lake.tables import Lake
 from service.api.app import create_app
 from service.config import Settings
@@ -315,7 +315,7 @@ class TestBranches:
     def test_damage_is_named(self, own_lake: Lake) -> None:
         save(own_lake, "b", add=[SHARES])
         row = find_branch(own_lake, "b")
-        with pytest.raises(NotFound, match="is damaged: 1 of its 2 trades"):
+        with pytest.raises(Damaged, match="is damaged: 1 of its 2 trades"):
             branch_books.load_changes(own_lake, {**row, "trades": 2})
 
     def test_command_line(self, own_lake: Lake) -> None:

@@ -15,7 +15,7 @@ from pyspark.sql import SparkSession
 from support import contract_rows, factor, new_lake, put_contracts, put_market, random_walks
 
 from lake.committer import Committer
-from lake.errors import BadInput
+from lake.errors import BadInput, Damaged
 from lake.progress import Cancelled
 from lake.tables import Lake
 from scenarios import generators
@@ -208,6 +208,28 @@ def test_bits_do_not_depend_on_batches(lake: Lake, tmp_path: Path, monkeypatch: 
     run(other, again)
     assert again.valuation_set_id == plan.valuation_set_id
     assert vectors(other, again.valuation_set_id) == one
+
+
+def test_every_run_writes_the_same_files_of_vectors(lake: Lake, tmp_path: Path) -> None:
+    """What a run measures is not in them: their names are the digests of their bytes, and a task that runs again adds none."""
+    other = new_lake(tmp_path / "other")
+    put_market(other, FACTORS, random_walks(FACTORS, dt.date(2019, 12, 2), AS_OF))
+    names = []
+    for made in (lake, other):
+        run(made, plan_for(made, put_contracts(made, CONTRACTS), scenario_set(made)))
+        names.append([f.name for f in made.data_files("pnl_vectors")])
+    assert names[0] == names[1] != []
+
+
+@pytest.mark.spark
+def test_damage_that_a_task_on_spark_meets_is_told_in_words(lake: Lake, spark: object) -> None:
+    plan = plan_for(lake, put_contracts(lake, CONTRACTS), scenario_set(lake))
+    file = lake.data_files("scenario_levels")[0]
+    file.write_bytes(file.read_bytes()[:-1] + b"x")
+    with pytest.raises(
+        Damaged, match=rf"^The lake is damaged: the data file [^ ]*{file.name} has other bytes[^\n]*\.$"
+    ):
+        run(lake, plan, runner="spark", spark=lambda: spark)
 
 
 @pytest.mark.spark

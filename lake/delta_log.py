@@ -1,0 +1,151 @@
+"""The log of a table, held to the digests that were recorded when its entries were committed.
+
+The record is a file in the lake's state folder. An entry that is not recorded yet is not acknowledged yet: `settle` makes it
+durable and records it. Checkpoints only sum up the entries: a table whose checkpoint is damaged is read from these.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import tempfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from deltalake import DeltaTable
+
+from lake.canonical import canonical_json, digest, file_digest
+from lake.errors import Damaged, NotFound
+from lake.storage import check_file, make_folder, sync_folder, write_durable
+
+_ENTRY = re.compile(r"(\d{20})\.json")
+_CHECKPOINT = re.compile(r"(\d{20})\.checkpoint\..*parquet")
+
+
+class DeltaLog:
+    """The log of the table in `folder`; `record` is the file with the digests of its entries and checkpoints."""
+
+    def __init__(self, folder: Path, record: Path) -> None:
+        self.folder = folder
+        self.log = folder / "_delta_log"
+        self.record = record
+
+    def open(self, version: int | None = None, *, writing: bool = False) -> DeltaTable | None:
+        """The table, at its newest version or the one given; None where it was never written.
+
+        Raises `NotFound` for a version that is not there yet, `Damaged` with the file that is not as it was committed. Where a
+        checkpoint is damaged the entries tell the same; a writer then removes the checkpoints.
+        """
+        recorded = self._recorded()  # before the folder is listed: whatever is recorded was there already
+        names = self._names()
+        entries = _by_version(_ENTRY, {*names, *recorded})
+        if not entries:
+            return None
+        newest = max(entries)
+        if version is not None and not 0 <= version <= newest:
+            raise NotFound(f"The table {self.folder.name} has no version {version}; its newest is {newest}.")
+        last = newest if version is None else version
+        checkpoints = _by_version(_CHECKPOINT, names)
+        since = max((v for v in checkpoints if v <= last), default=-1)
+        with contextlib.suppress(Exception):  # whatever the library says of what it cannot read
+            self._check(checkpoints.get(since, ()), recorded)
+            self._check_entries(entries, since, last, recorded)
+            return DeltaTable(str(self.folder), version=version)
+        self._check_entries(entries, -1, last, recorded)
+        try:
+            if not writing:
+                return self._from_entries(entries, last)
+            for name in ("_last_checkpoint", *(n for files in checkpoints.values() for n in files)):
+                (self.log / name).unlink(missing_ok=True)
+            return DeltaTable(str(self.folder), version=version)
+        except Exception as error:
+            reason = str(error).partition("\n")[0]
+            raise Damaged(
+                f"The lake is damaged: the log {self.log} cannot be read: {reason}. Restore it from a copy."
+            ) from None
+
+    def _from_entries(self, entries: Mapping[int, list[str]], last: int) -> DeltaTable:
+        """The table as its entries alone tell it. Nothing can be committed through it."""
+        with tempfile.TemporaryDirectory() as place:
+            log = Path(place) / "_delta_log"
+            log.mkdir()
+            for name in (n for v in range(last + 1) for n in entries[v]):
+                (log / name).symlink_to(self.log / name)
+            return DeltaTable(place)
+
+    def settle(self) -> None:
+        """Makes durable, then records, whatever is not recorded. For the writer alone."""
+        recorded = self._recorded()
+        fresh = sorted(n for n in self._names() - recorded.keys() if _ENTRY.fullmatch(n) or _CHECKPOINT.fullmatch(n))
+        if not fresh:
+            return
+        for name in fresh:
+            fd = os.open(self.log / name, os.O_RDONLY)
+            try:
+                os.fsync(fd)  # deltalake does not
+            finally:
+                os.close(fd)
+        sync_folder(self.log)
+        for folder in (self.log, self.folder):
+            make_folder(folder)
+        made = recorded | {n: file_digest(self.log / n) for n in fresh}
+        text = canonical_json({"digest": digest(canonical_json(made)), "files": made})
+        write_durable(self.record, text.encode(), replace=True)
+
+    def damage(self) -> list[Path]:
+        """The recorded files that are not as they were, whether reading the newest version needs them or not."""
+        recorded, names, found = self._recorded(), self._names(), []
+        for name in sorted(recorded):
+            if name in names or _ENTRY.fullmatch(name):  # a checkpoint may have been removed
+                try:
+                    self._check([name], recorded)
+                except Damaged:
+                    found.append(self.log / name)
+        return found
+
+    def _names(self) -> set[str]:
+        try:
+            return set(os.listdir(self.log))
+        except FileNotFoundError:
+            return set()
+
+    def _recorded(self) -> dict[str, str]:
+        """The digest of every recorded file, by its name."""
+        try:
+            found = json.loads(self.record.read_bytes())
+            files: dict[str, str] = found["files"]
+            if found["digest"] != digest(canonical_json(files)):
+                raise ValueError
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValueError, LookupError, TypeError):
+            raise Damaged(
+                f"The lake is damaged: {self.record}, which holds the digests of the log {self.log}, is not as it was written. "
+                "Restore it from a copy, or delete it: the next writer makes it anew from the log as it is then."
+            ) from None
+        return files
+
+    def _check(self, files: Iterable[str], recorded: Mapping[str, str]) -> None:
+        for name in files:
+            if name in recorded:
+                check_file(self.log / name, recorded[name], "the log file")
+
+    def _check_entries(
+        self, entries: Mapping[int, list[str]], since: int, last: int, recorded: Mapping[str, str]
+    ) -> None:
+        for version in range(since + 1, last + 1):
+            if version not in entries:
+                raise Damaged(
+                    f"The lake is damaged: the log file {self.log / f'{version:020}.json'} is not there. Restore it from a copy."
+                )
+            self._check(entries[version], recorded)
+
+
+def _by_version(kind: re.Pattern[str], names: Iterable[str]) -> dict[int, list[str]]:
+    found: dict[int, list[str]] = {}
+    for name in sorted(names):
+        if match := kind.fullmatch(name):
+            found.setdefault(int(match[1]), []).append(name)
+    return found
