@@ -17,6 +17,7 @@ from aggregation.types import Scope, TwoPoints
 from lake.errors import BadInput, NotFound, NotValued
 from lake.tables import Snapshot
 from scenarios.store import find_scenario_set, load_stored, scenario_summaries
+from valuation.costs import NOTHING
 from valuation.types import ValuationSet
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ def plan_scope(session: Session, query: Any) -> Plan:
     n_contracts = plan.work.num_rows + plan.members.num_rows if there is None else there.submitted - there.failed
     chosen = session.cache.reduce_of(n_contracts, plan.scenario_set.n_scenarios)
     about = {"reduce": chosen.reduce, "reduce_because": chosen.because}
-    return Plan(((str(query.as_of), request, plan),), plan.expected_core_seconds, there is not None, about)
+    return Plan(((str(query.as_of), request, plan),), plan.cost, there is not None, about)
 
 
 def value_scope(session: Session, query: S) -> S:
@@ -170,9 +171,9 @@ def sealed_by(plan: Plan) -> list[ValuationSet]:
     lacking = [(label, p) for label, _, p in plan.valuations if p.sealed is None]
     if lacking:
         contracts = sum(p.work.num_rows for _, p in lacking)
-        seconds = sum(p.expected_core_seconds for _, p in lacking)
+        cost = sum((p.cost for _, p in lacking), NOTHING)
         raise NotValued(
             f"Not valued yet: {'; '.join(label for label, _ in lacking)}. It takes {contracts:,} contracts, about "
-            f"{seconds:.1f} seconds of one core. Ask for the plan of this question, and have it valued."
+            f"{cost} seconds of one core. Ask for the plan of this question, and have it valued."
         )
     return [p.sealed for _, _, p in plan.valuations if p.sealed is not None]

@@ -382,7 +382,7 @@ def _answer(session: Session, query: BacktestQuery) -> BacktestResult:
 
 def _plan(session: Session, query: BacktestQuery) -> Plan:
     found = plan_days(session.lake, tested_days(session.lake.snapshot(), query), _recipe(session, query))
-    return Plan(expected_core_seconds=found.expected_core_seconds, ready=not found.missing, about=found.to_dict())
+    return Plan(cost=found.cost, ready=not found.missing, about=found.to_dict())
 
 
 def _value(session: Session, query: BacktestQuery) -> BacktestQuery:

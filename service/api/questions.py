@@ -53,6 +53,8 @@ class PlanAnswer(Answer):
 
     ready: bool = Field(description="nothing has to be valued first")
     expected_core_seconds: float = Field(description="of what is missing, and of what is priced for the answer alone")
+    core_seconds_range: list[float] = Field(description="what that lies between: two figures")
+    measured: bool = Field(description="earlier runs of that size on this lake say so; else shipped figures do")
     valuations: list[PlannedValuation]
     about: dict[str, Any] = Field(description="further figures of this question")
 

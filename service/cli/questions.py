@@ -241,11 +241,7 @@ def _value(session: Any, name: str, query: Any) -> tuple[Any, Any]:
     from service.rendering import display
 
     planned = questions.plan(session, name, query)
-    display.say(
-        "Nothing is missing."
-        if planned.ready
-        else f"About {planned.expected_core_seconds:,.1f} seconds of one core to value first."
-    )
+    display.say("Nothing is missing." if planned.ready else f"About {planned.cost} seconds of one core to value first.")
     with Committer(session.lake, f"varlake {name}") as committer, display.progress_bar("valuing") as progress:
         writing = session.telling(progress).writing(committer)
         query = questions.value(writing, name, query)

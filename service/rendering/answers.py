@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ from service.rendering.figure import marked
 if TYPE_CHECKING:
     from aggregation.question import Plan
     from aggregation.session import Session
+    from valuation.sets.plan import ValuationPlan
 
 # ruff: noqa: PLC0415 - the names alone are needed where a command is made
 
@@ -110,7 +111,12 @@ def show_plan(plan: Plan) -> None:
     from service.rendering import display
 
     display.print_pairs(
-        {"ready": plan.ready, "expected core seconds": round(plan.expected_core_seconds, 3), **_flat(plan.about)},
+        {
+            "ready": plan.ready,
+            "expected core seconds": f"{plan.cost}{'' if plan.cost.measured else ', not yet measured on this lake'}",
+            **_starts([p for _, _, p in plan.valuations if p.work.num_rows]),
+            **_flat(plan.about),
+        },
         title="Plan",
     )
     rows = [
@@ -121,7 +127,7 @@ def show_plan(plan: Plan) -> None:
             "present": p.members.num_rows,
             "missing": p.work.num_rows,
             "cannot be valued": len(p.failures),
-            "expected core seconds": p.expected_core_seconds,
+            "expected core seconds": str(p.cost),
             "sealed": p.sealed is not None,
         }
         for label, _, p in plan.valuations
@@ -132,10 +138,20 @@ def show_plan(plan: Plan) -> None:
         display.say_left_out(p.scenario_set.dropped, p.scenario_set.excluded)
 
 
+def _starts(plans: Sequence[ValuationPlan]) -> dict[str, str]:
+    """What a new process takes before it prices anything: of several plans the most."""
+    starts = {what: e for p in plans for what, e in sorted(p.start.items()) if e.high}
+    return {f"seconds to {_START[what]}": e.range for what, e in starts.items()}
+
+
+_START = {"kernels": "load kernels first", "spark": "start Spark first"}
+_COST = ("expected_core_seconds", "core_seconds_range", "measured")  # told once, above
+
+
 def _flat(about: Mapping[str, Any]) -> dict[str, Any]:
     """Figures without the tables among them."""
     return {
         k.replace("_", " "): v
         for k, v in about.items()
-        if not (isinstance(v, list | tuple) and v and isinstance(v[0], Mapping)) and k != "expected_core_seconds"
+        if not (isinstance(v, list | tuple) and v and isinstance(v[0], Mapping)) and k not in _COST
     }

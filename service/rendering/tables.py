@@ -26,7 +26,7 @@ _COVERAGE = ("failed", "missing", "substituted", "status")
 
 def show_valuation_plan(plan: Mapping[str, Any]) -> None:
     """What a valuation would do, before it does it."""
-    apart = ("by_instrument_type", "dropped_days", "excluded_factors")
+    apart = ("by_instrument_type", "dropped_days", "excluded_factors", "start_seconds")
     display.print_pairs({k: v for k, v in plan.items() if k not in apart}, title="Plan")
     if plan["by_instrument_type"]:
         display.print_table([{"instrument type": t, **f} for t, f in plan["by_instrument_type"].items()])
@@ -35,7 +35,9 @@ def show_valuation_plan(plan: Mapping[str, Any]) -> None:
 
 def show_sealed(done: ValuationRun) -> None:
     """What a valuation did: the true figures beside the expected ones."""
-    made, run, expected = done.valuation_set, done.this_run, done.plan["expected_core_seconds"]
+    made, run, plan = done.valuation_set, done.this_run, done.plan
+    low, high = plan["core_seconds_range"]
+    expected = f"{plan['expected_core_seconds']:.3f}" if plan["measured"] else f"{low:.3f} to {high:.3f}"
     display.print_pairs(
         {
             "valuation set": made.valuation_set_id,
@@ -46,7 +48,8 @@ def show_sealed(done: ValuationRun) -> None:
             "reused": run.reused,
             "failed": run.failed,
             "unmoved": made.unmoved,
-            "core seconds": f"{made.pricing_seconds if run.valued else 0.0:.3f} (expected {expected:.3f})",
+            "core seconds": f"{made.pricing_seconds if run.valued else 0.0:.3f} (expected {expected})",
+            "to load kernels": f"{run.kernels_seconds:.3f}",
             "elapsed seconds": f"{run.elapsed_seconds:.3f}",
             "runner": made.runner if run.valued else "none: nothing was missing",
         },

@@ -184,7 +184,14 @@ def test_the_example_of_a_question_is_planned_queued_and_answered(name: str, lak
     client, body = app.test_client(), base(name)
     planned = client.post(f"/api/v1/{name}/plan", json=body)
     assert planned.status_code == 200, planned.get_json()
-    assert planned.get_json().keys() == {"ready", "expected_core_seconds", "valuations", "about"}
+    assert planned.get_json().keys() == {
+        "ready",
+        "expected_core_seconds",
+        "core_seconds_range",
+        "measured",
+        "valuations",
+        "about",
+    }
     before = lake.snapshot().versions
     queued = client.post(f"/api/v1/{name}/value", json=body)
     assert (queued.status_code, queued.get_json()["kind"]) == (202, "question"), queued.get_json()

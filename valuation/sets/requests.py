@@ -77,7 +77,8 @@ def plan_valuation(snapshot: Snapshot, request: ValuationRequest) -> ValuationPl
     added = {c for r in rows for c in contracts_of(snapshot, r)} - set(contracts["contract_id"].to_pylist())
     if added:
         contracts = pa.concat_tables([contracts, contracts_by_id(snapshot, pa.array(sorted(added)))])
-    return make_plan(snapshot, contracts, _scenario_set(snapshot, request), request.as_of, request.risk_classes or None)
+    scenarios = _scenario_set(snapshot, request)
+    return make_plan(snapshot, contracts, scenarios, request.as_of, request.risk_classes or None, request.runner)
 
 
 def run_valuation(
