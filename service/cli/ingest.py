@@ -51,6 +51,9 @@ def ingest_positions_command(
         bool, typer.Option("--force", help="Replace dates even by the usable part of a file with unusable rows.")
     ] = False,
     rejects: Annotated[Path | None, typer.Option("--rejects", help="Write the unusable rows to this CSV file.")] = None,
+    accept_unknown_factors: Annotated[
+        bool, typer.Option("--accept-unknown-factors", help="Load contracts too whose risk factors no market data has.")
+    ] = False,
     lake: LakeOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -65,7 +68,15 @@ def ingest_positions_command(
         )
     with Committer(Lake.create(settings_of(lake).lake), "varlake ingest positions") as committer:
         outcomes = [
-            ingest_positions(committer, f, replace_dates=replace_dates, force=force, rejects=rejects) for f in files
+            ingest_positions(
+                committer,
+                f,
+                replace_dates=replace_dates,
+                force=force,
+                rejects=rejects,
+                accept_unknown_factors=accept_unknown_factors,
+            )
+            for f in files
         ]
     tables.show_positions_reports(outcomes, json=json)
     if any(o.rejected for o in outcomes):
