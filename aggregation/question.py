@@ -34,13 +34,14 @@ class Plan:
 
     valuations : a label, the request and its plan, of every valuation the question rests on. cost : seconds of one
     core, of what is missing and of what is priced for the answer without being stored. ready : whether nothing has to be valued first.
-    about : further figures, by name.
+    about : further figures, by name. newer : valuations that would take market data which the scenarios of these do not know.
     """
 
     valuations: tuple[tuple[str, ValuationRequest, ValuationPlan], ...] = ()
     cost: Estimate = NOTHING
     ready: bool = True
     about: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    newer: tuple[ValuationRequest, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """The figures shown before anything runs."""
@@ -52,6 +53,7 @@ class Plan:
                 for label, request, plan in self.valuations
             ],
             "about": dict(self.about),
+            "newer_market_data": [request.model_dump(mode="json") for request in self.newer],
         }
 
 

@@ -57,6 +57,9 @@ class PlanAnswer(Answer):
     measured: bool = Field(description="earlier runs of that size on this lake say so; else shipped figures do")
     valuations: list[PlannedValuation]
     about: dict[str, Any] = Field(description="further figures of this question")
+    newer_market_data: list[dict[str, Any]] = Field(
+        description="bodies of POST /valuations that would take market data which these scenarios do not know; empty for none"
+    )
 
 
 class _QuestionParameters(TableParameters):

@@ -238,10 +238,11 @@ def _write(answer: Any, ending: str, path: Path) -> None:
 def _value(session: Any, name: str, query: Any) -> tuple[Any, Any]:
     """Values what is missing, then asks; what is stored with the answer is stored."""
     from lake.committer import Committer
-    from service.rendering import display
+    from service.rendering import answers, display
 
     planned = questions.plan(session, name, query)
     display.say("Nothing is missing." if planned.ready else f"About {planned.cost} seconds of one core to value first.")
+    answers.say_newer(planned)
     with Committer(session.lake, f"varlake {name}") as committer, display.progress_bar("valuing") as progress:
         writing = session.telling(progress).writing(committer)
         query = questions.value(writing, name, query)
