@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -217,6 +218,13 @@ def test_the_document_holds_every_route_and_nothing_else() -> None:
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
     }
     assert documented == routes
+    for path, item in spec["paths"].items():
+        methods = {m.upper() for m in item}
+        address = re.sub(r"{[^}]*}", "x", path)
+        told = app.test_client().options(address)
+        assert set(told.headers["Allow"].split(", ")) == methods, path
+        refused = app.test_client().open(address, method="PROPFIND")
+        assert (refused.status_code, set(refused.headers["Allow"].split(", "))) == (405, methods), path
     operations = [o for item in spec["paths"].values() for o in item.values()]
     assert all(o["summary"].endswith(".") for o in operations)
     assert "<br" not in str(spec)
