@@ -7,21 +7,26 @@ the market asked for.
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any, TypeVar
+
+from pydantic import BaseModel
 
 from aggregation.opened import valuation_choice
 from aggregation.opened.valuation_choice import Known
 from aggregation.question import Plan, plan_of, together
 from aggregation.session import Session
 from aggregation.types import Scope, TwoPoints
-from lake.errors import BadInput, NotFound, NotValued, counted
+from lake.errors import BadInput, NotFound, NotValued, VarlakeError, counted
 from lake.tables import Snapshot
 from scenarios.store import find_scenario_set, load_stored, scenario_summaries
+from scenarios.types import RiskClass
+from valuation.costs import NOTHING
 from valuation.types import ValuationSet
 
 if TYPE_CHECKING:
     from scenarios.requests import ScenarioRequest
-    from scenarios.types import ScenarioSummary
+    from scenarios.types import ScenarioSet, ScenarioSummary
     from valuation.sets.requests import ValuationRequest
     from valuation.sets.run import ValuationRun
 
@@ -29,6 +34,8 @@ if TYPE_CHECKING:
 
 S = TypeVar("S", bound=Scope)
 T = TypeVar("T", bound=TwoPoints)
+
+_MOST_REMADE = 8  # each takes as long as making the set
 
 
 def valuation_for(known: Known, snapshot: Snapshot, query: Scope) -> ValuationRequest:
@@ -77,7 +84,7 @@ def plan_scope(session: Session, query: Any) -> Plan:
     n_contracts = plan.work.num_rows + plan.members.num_rows if there is None else there.submitted - there.failed
     chosen = session.cache.reduce_of(n_contracts, plan.scenario_set.n_scenarios)
     about = {"reduce": chosen.reduce, "reduce_because": chosen.because}
-    return Plan(((str(query.as_of), request, plan),), plan.expected_core_seconds, there is not None, about)
+    return Plan(((str(query.as_of), request, plan),), plan.cost, there is not None, about)
 
 
 def value_scope(session: Session, query: S) -> S:
@@ -104,6 +111,45 @@ def value_request(session: Session, request: ValuationRequest) -> ValuationRun:
     return run_valuation(
         session.writer(), request, spark=session.spark, progress=session.progress, cancelled=session.cancelled
     )
+
+
+def newer_market(session: Session, plan: Plan) -> tuple[ValuationRequest, ...]:
+    """For the stored scenario sets of a plan that would be others if they were made of the market data there is now: the valuations
+    that make them anew, under their names. Of a plan with very many sets the first alone are looked at.
+    """
+    from scenarios.generators import GENERATORS
+    from scenarios.requests import make_scenario_set
+
+    snapshot, found = session.lake.snapshot(), {}
+    for _, request, valuation in plan.valuations[:_MOST_REMADE]:
+        made, version = valuation.scenario_set, snapshot.versions["market_data"]
+        if made.method not in GENERATORS or made.market_data_version in (None, version):
+            continue
+        recipe = recipe_of(made)
+        with contextlib.suppress(VarlakeError):  # its market is gone: then there is no newer set
+            now = make_scenario_set(snapshot, made.market_date, recipe)
+            if now.scenario_set_id != made.scenario_set_id:
+                changed: dict[str, Any] = {"scenario_set": None, "scenarios": recipe, "market_date": made.market_date}
+                if len(request.risk_classes) == len(RiskClass):
+                    changed["risk_classes"] = ()
+                found[made.name, made.market_date] = request.model_copy(update=changed)
+    return tuple(found.values())
+
+
+def recipe_of(made: ScenarioSet) -> ScenarioRequest:
+    """How a set is made again under its name: the parameters that are not at their defaults."""
+    from scenarios.generators import GENERATORS
+    from scenarios.requests import ScenarioRequest
+
+    fields = GENERATORS[made.method].definition.model_fields
+    defaults = {n: f.get_default(call_default_factory=True) for n, f in fields.items() if not f.is_required()}
+    plain = {n: d.model_dump(mode="json") if isinstance(d, BaseModel) else d for n, d in defaults.items()}
+    parameters = {
+        k: v
+        for k, v in made.definition.items()
+        if k not in ("method", "market_date") and (k not in plain or v != plain[k])
+    }
+    return ScenarioRequest(method=made.method, parameters=parameters, name=made.name)
 
 
 def _answering(known: Known, query: Scope) -> ValuationSet | None:
@@ -170,9 +216,9 @@ def sealed_by(plan: Plan) -> list[ValuationSet]:
     lacking = [(label, p) for label, _, p in plan.valuations if p.sealed is None]
     if lacking:
         contracts = sum(p.work.num_rows for _, p in lacking)
-        seconds = sum(p.expected_core_seconds for _, p in lacking)
+        cost = sum((p.cost for _, p in lacking), NOTHING)
         raise NotValued(
             f"Not valued yet: {'; '.join(label for label, _ in lacking)}. It takes {counted(contracts, 'contract')}, about "
-            f"{seconds:.1f} seconds of one core. Ask for the plan of this question, and have it valued."
+            f"{cost} seconds of one core. Ask for the plan of this question, and have it valued."
         )
     return [p.sealed for _, _, p in plan.valuations if p.sealed is not None]

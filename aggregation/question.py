@@ -17,6 +17,7 @@ from aggregation.receipts import dropped_days, sealed
 from aggregation.session import Session
 from lake.canonical import canonical_json, digest
 from scenarios.types import days_left_out
+from valuation.costs import NOTHING, Estimate
 
 if TYPE_CHECKING:
     from valuation.sets.plan import ValuationPlan
@@ -31,26 +32,28 @@ _RECEIPTS = ("receipt", "receipts")  # they name inputs, and are held to by a di
 class Plan:
     """What a question has valued before it is answered, and what that takes.
 
-    valuations : a label, the request and its plan, of every valuation the question rests on. expected_core_seconds : of what
-    is missing, and of what is priced for the answer without being stored. ready : whether nothing has to be valued first.
-    about : further figures, by name.
+    valuations : a label, the request and its plan, of every valuation the question rests on. cost : seconds of one
+    core, of what is missing and of what is priced for the answer without being stored. ready : whether nothing has to be valued first.
+    about : further figures, by name. newer : valuations that would take market data which the scenarios of these do not know.
     """
 
     valuations: tuple[tuple[str, ValuationRequest, ValuationPlan], ...] = ()
-    expected_core_seconds: float = 0.0
+    cost: Estimate = NOTHING
     ready: bool = True
     about: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    newer: tuple[ValuationRequest, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """The figures shown before anything runs."""
         return {
             "ready": self.ready,
-            "expected_core_seconds": round(self.expected_core_seconds, 3),
+            **self.cost.to_dict(),
             "valuations": [
                 {"for": label, "request": request.model_dump(mode="json"), "plan": plan.to_dict()}
                 for label, request, plan in self.valuations
             ],
             "about": dict(self.about),
+            "newer_market_data": [request.model_dump(mode="json") for request in self.newer],
         }
 
 
@@ -58,7 +61,7 @@ def plan_of(valuations: Sequence[tuple[str, ValuationRequest, ValuationPlan]], *
     """The plan whose cost is that of its valuations; it is ready when each of them is sealed."""
     return Plan(
         tuple(valuations),
-        sum(plan.expected_core_seconds for _, _, plan in valuations),
+        sum((plan.cost for _, _, plan in valuations), NOTHING),
         all(plan.sealed is not None for _, _, plan in valuations),
         about,
     )
@@ -69,7 +72,7 @@ def together(plans: Iterable[Plan]) -> Plan:
     found = list(plans)
     return Plan(
         tuple(v for p in found for v in p.valuations),
-        sum(p.expected_core_seconds for p in found),
+        sum((p.cost for p in found), NOTHING),
         all(p.ready for p in found),
     )
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import importlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
@@ -159,7 +159,12 @@ def plan(session: Session, name: str, query: BaseModel) -> Plan:
     from aggregation.question import Plan  # noqa: PLC0415 - see `ask`
 
     make = question(name).plan
-    return Plan() if make is None else make(session, settled(session, query))
+    if make is None:
+        return Plan()
+    from aggregation.on_demand import newer_market  # noqa: PLC0415 - see `ask`
+
+    found: Plan = make(session, settled(session, query))
+    return replace(found, newer=newer_market(session, found)) if found.valuations else found
 
 
 def value(session: Session, name: str, query: BaseModel) -> Any:

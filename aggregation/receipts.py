@@ -121,17 +121,17 @@ def valuation_set_digest(lake: Lake, valuation_set_id: str) -> str:
 
     A fingerprint stands for the levels of every factor a contract reads and for the pricer, so it fixes the vector.
     """
-    return _files_digest(*_identity(lake), ("valuation_members", "valuation_failures"), valuation_set_id, None)
+    return _files_digest(*identity(lake), ("valuation_members", "valuation_failures"), valuation_set_id, None)
 
 
 def market_data_digest(lake: Lake, at_version: int | None) -> str | None:
     """Digest of all market data at a version of its table; None where a scenario set names none."""
     if at_version is None or at_version == NEVER_WRITTEN:
         return None
-    return _files_digest(*_identity(lake), ("market_data",), None, at_version)
+    return _files_digest(*identity(lake), ("market_data",), None, at_version)
 
 
-def _identity(lake: Lake) -> tuple[Path, int]:
+def identity(lake: Lake) -> tuple[Path, int]:
     """Names this lake, and not one made later in the same place."""
     return lake.path, (lake.state / "lake.json").stat().st_mtime_ns
 

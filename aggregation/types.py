@@ -26,6 +26,7 @@ from pydantic_core import CoreSchema
 from aggregation.answer import Answer, shown
 from lake.dates import Day, day
 from lake.errors import OBJECT_TAG, TEXT_TAG, BadInput
+from valuation.types import Currency as Currency
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -64,9 +65,6 @@ LABEL = "a text that may hold commas, such as a scenario"
 Label = Annotated[str, LABEL]
 # one of DIMENSIONS, a level of a hierarchy, or an attribute
 DimensionName = Annotated[str, WithJsonSchema({"type": "string", "pattern": r"^([a-z][a-z0-9_]{0,63}|attribute\..+)$"})]
-Currency = Annotated[
-    str, Field(pattern="^[A-Z]{3}$"), BeforeValidator(lambda c: c.upper() if isinstance(c, str) else c)
-]
 
 
 NAMES: dict[str, Collection[str]] = {}  # of measures and estimators; each dictionary enters itself

@@ -323,7 +323,9 @@ VALUATION_SETS = Table(
             pa.map_(pa.string(), pa.float64()),
             "instrument type to measured microseconds a contract and state",
         ),
-        Column("pricing_seconds", pa.float64(), "sum of the cost of the contracts priced"),
+        Column(
+            "pricing_seconds", pa.float64(), "seconds of one core that pricing took, without the loading of kernels"
+        ),
         Column("elapsed_seconds", pa.float64(), "wall time of the run"),
         Column("runner", pa.string(), "in-process or the Spark master"),
         Column("run_id", pa.string(), "the run whose commits filled it"),

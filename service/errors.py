@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import structlog
@@ -128,8 +128,17 @@ def _handle(error: Exception) -> Response | HTTPException:
     detail = _detail(error)
     answer = respond(problem(status, error.name, detail, instance=request.path, error_id=request_id()))
     if isinstance(error, MethodNotAllowed) and error.valid_methods:
-        answer.headers["Allow"] = ", ".join(sorted(error.valid_methods))
+        answer.headers["Allow"] = allowed(error.valid_methods)
     return answer
+
+
+def allowed(methods: Iterable[str]) -> str:
+    """The methods of the path asked for as the OpenAPI document has them, of `methods`, which routing found.
+
+    HEAD and OPTIONS, which every path answers, are not listed; nor those of a path with a parameter that would take this one.
+    """
+    own = {m for rule in current_app.url_map.iter_rules() if rule.rule == request.path for m in rule.methods or ()}
+    return ", ".join(sorted((own or set(methods)) - {"HEAD", "OPTIONS"}))
 
 
 def _detail(error: HTTPException) -> str:
@@ -137,7 +146,7 @@ def _detail(error: HTTPException) -> str:
         routes = sorted({rule.rule for rule in current_app.url_map.iter_rules()})
         return f"There is no {request.path} here. Nearest: {', '.join(nearest(request.path, routes))}."
     if isinstance(error, MethodNotAllowed):
-        return f"{request.method} is not possible on {request.path}; allowed: {', '.join(sorted(error.valid_methods or ()))}."
+        return f"{request.method} is not possible on {request.path}; allowed: {allowed(error.valid_methods or ())}."
     if isinstance(error, RequestEntityTooLarge):
         return f"The body is larger than the {request.max_content_length} bytes that are read."
     return error.description or error.name

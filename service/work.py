@@ -44,6 +44,7 @@ class IngestRequest(BaseModel):
     accept_levels: bool = Field(False, description="load levels that are hardly meant")
     replace_dates: bool = Field(False, description="the dates in a file become exactly the file")
     force: bool = Field(False, description="replace dates even by the usable part of a file")
+    accept_unknown_factors: bool = Field(False, description="load contracts too whose risk factors no market data has")
     rejects: str | None = Field(None, description="write the unusable rows to this CSV file")
     run: str = Field(
         default_factory=new_run_id,
@@ -112,7 +113,12 @@ def _positions(committer: Committer, path: str, request: IngestRequest) -> dict[
     from valuation.books.positions import ingest_positions
 
     report = ingest_positions(
-        committer, path, replace_dates=request.replace_dates, force=request.force, rejects=request.rejects
+        committer,
+        path,
+        replace_dates=request.replace_dates,
+        force=request.force,
+        rejects=request.rejects,
+        accept_unknown_factors=request.accept_unknown_factors,
     )
     told, faults = report.to_dict(MOST_REJECTIONS), report.rejections.num_rows
     if faults > MOST_REJECTIONS:

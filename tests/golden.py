@@ -223,7 +223,8 @@ WITHOUT_JSON = ("sample book", "scenarios export")
 # Keys that are no part of an answer: when, how long and how it was computed, and by which code.
 VOLATILE = {
     *("timings_ms", "elapsed_seconds", "pricing_seconds"),
-    *("cost_us", "expected_core_seconds"),  # from costs that were measured
+    *("cost_us", "expected_core_seconds", "core_seconds_range", "measured", "start_seconds"),
+    *("kernels_seconds", "spark_seconds"),  # from costs that were measured
     *("sealed_at", "created_at", "run_id"),
     *("code_digest", "code_version", "libraries"),
     "receipt_digest",  # of the code too

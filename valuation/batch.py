@@ -7,6 +7,7 @@ on the block of scenarios it is valued in.
 from __future__ import annotations
 
 import contextlib
+import threading
 import time
 from collections.abc import Iterable, Sequence
 
@@ -28,6 +29,8 @@ from valuation.types import (
 )
 
 _SHOWN = 5  # scenarios named in a message
+_priced: set[str] = set()  # instrument types that this process has priced
+_loading = threading.Lock()
 
 
 @np.errstate(all="ignore")  # what is not finite is found and reported with its contract
@@ -35,7 +38,8 @@ def value_batch(contracts: Sequence[Contract], market: Market, first_scenario: i
     """P&L per unit of each contract.
 
     Rows and failures are each in the order of the input, and every input is exactly once in one of them. A contract
-    with any value that is not finite fails as a whole. `cost_us` is an equal share of its type's time in this batch.
+    with any value that is not finite fails as a whole. `cost_us` is an equal share of its type's time
+    of a core in this batch.
     Memory: besides the P&L itself, a matrix of discount factors of (distinct payment dates, n_states) for each curve in
     turn; with more than a few thousand scenarios value them in blocks, which changes no bits.
     Reasons of failure: invalid_terms, missing_risk_factor, non_finite, pricer_error, or what the instrument's `check`
@@ -51,7 +55,7 @@ def value_batch(contracts: Sequence[Contract], market: Market, first_scenario: i
         by_type.setdefault(contract.instrument_type, []).append(i)
 
     for instrument_type, places in by_type.items():
-        started = time.perf_counter()
+        started = time.thread_time()
         terms: list[InstrumentTerms] = []
         ready: list[int] = []
         for i in places:
@@ -66,7 +70,7 @@ def value_batch(contracts: Sequence[Contract], market: Market, first_scenario: i
             pnl[ready] = values[:, 1:] - values[:, :1]
             for i, t in zip(ready, terms, strict=True):
                 currencies[i] = t.currency
-        cost[places] = (time.perf_counter() - started) * 1e6 / len(places)
+        cost[places] = (time.thread_time() - started) * 1e6 / len(places)
 
     rows = [i for i in range(n) if i not in errors]
     failures = tuple(ValuationFailure(*contracts[i][:2], *failure_reason(errors[i])) for i in sorted(errors))
@@ -78,6 +82,24 @@ def value_batch(contracts: Sequence[Contract], market: Market, first_scenario: i
         cost_us=cost[rows] if errors else cost,
         failures=failures,
     )
+
+
+def load_kernels(contracts: Sequence[Contract], base: Market) -> tuple[tuple[str, ...], float]:
+    """Prices the first contract of each type that is new to this process, so that the price of none holds what a process does
+    once: modules read, kernels loaded or compiled. The types, and the microseconds of a core.
+    """
+    with _loading:
+        first = {c.instrument_type: c for c in reversed(contracts) if c.instrument_type not in _priced}
+        started = time.thread_time()
+        if first:
+            value_batch(list(first.values()), base)
+        _priced.update(first)
+        return tuple(sorted(first)), (time.thread_time() - started) * 1e6
+
+
+def types_loaded() -> frozenset[str]:
+    """The instrument types that this process has priced."""
+    return frozenset(_priced)
 
 
 def value_blocks(contracts: Sequence[Contract], markets: Iterable[Market], n_scenarios: int) -> PnLBlock:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple, Protocol
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from lake.arrays import Floats
 from lake.canonical import canonical_json, digest
@@ -16,6 +16,12 @@ from scenarios.types import FactorIndex, RiskClass, Roll
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+
+# of a question or a standard; limits stand before the validator, or they are lost to the schema
+Currency = Annotated[
+    str, Field(pattern="^[A-Z]{3}$"), BeforeValidator(lambda c: c.upper() if isinstance(c, str) else c)
+]
 
 
 class NotValuable(VarlakeError):

@@ -33,6 +33,7 @@ from aggregation.backtest.judgement import (
 from aggregation.book.book import Book, PositionColumn, encode
 from aggregation.book.filters import select
 from aggregation.kernels.euler import group_sums
+from aggregation.measures import asked_measures
 from aggregation.on_demand import stored_recipe
 from aggregation.opened.inputs import open_inputs
 from aggregation.opened.opened_lake import VectorCache
@@ -40,8 +41,8 @@ from aggregation.question import Plan, Question
 from aggregation.receipts import market_data_digest, name_code, name_inputs, receipt_of
 from aggregation.reduce.coverage import failed_in_words
 from aggregation.reduce.grouping import group_by
-from aggregation.reduce.selection import open_selection
-from aggregation.risk.query import worst_loss_notes
+from aggregation.reduce.selection import open_selection, scenario_pnl
+from aggregation.risk.query import calendar_notes, standing_still, tail_notes, worst_loss_notes
 from aggregation.risk.series import BOOKS
 from aggregation.session import Session
 from lake.arrays import Floats
@@ -116,6 +117,7 @@ class _Run:
         self.synthetic = False
         self.held: set[str] = set()
         self.failed = ""  # why, on the last day with failures
+        self.standing: dict[str, list[str]] = {}  # by day, what is said of markets that were closed in the tail
         self.errors: list[BadInput] = []
 
     def add(self, prev: dt.date, day: dt.date) -> None:
@@ -140,6 +142,10 @@ class _Run:
         self.synthetic |= bool(inputs.scenarios.synthetic)
         if failed := failed_in_words(selection):
             self.failed = f"Positions that are not in the VaR of {prev}: {failed}"
+        if selection.counts[-1, 0]:
+            pnl = scenario_pnl(selection, selection.groups.n, 1)[1]
+            standing = standing_still(inputs, asked_measures(question), pnl)
+            self.standing[str(prev)] = [*standing, *calendar_notes(selection, prev)]
         return published(selection, self.query) or "no VaR: none of the positions is covered by the valuation set"
 
     def _hypothetical(self, prev: dt.date, day: dt.date, risk: dict[Key, NodeRisk] | str) -> dict[Key, NodePnL] | str:
@@ -274,6 +280,7 @@ class _Run:
                 self.supplied.why
                 or "No actual P&L of these days is in the lake (`varlake ingest pnl`): exceptions are of hypothetical P&L alone."
             )
+        notes += tail_notes(self.standing.items())
         counts = [read["scenario_count"] for read in self.read.values()]
         return (*notes, *(worst_loss_notes(min(counts), self.query.exact_levels()) if counts else ()))
 
@@ -382,7 +389,7 @@ def _answer(session: Session, query: BacktestQuery) -> BacktestResult:
 
 def _plan(session: Session, query: BacktestQuery) -> Plan:
     found = plan_days(session.lake, tested_days(session.lake.snapshot(), query), _recipe(session, query))
-    return Plan(expected_core_seconds=found.expected_core_seconds, ready=not found.missing, about=found.to_dict())
+    return Plan(cost=found.cost, ready=not found.missing, about=found.to_dict())
 
 
 def _value(session: Session, query: BacktestQuery) -> BacktestQuery:

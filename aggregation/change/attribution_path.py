@@ -40,6 +40,7 @@ from lake.tables import Lake, Snapshot
 from scenarios.requests import ScenarioRequest, make_scenario_set
 from scenarios.store import load_scenario_set
 from scenarios.types import RiskClass, ScenarioSet
+from valuation.costs import NOTHING
 from valuation.kernels.shapley import shapley
 from valuation.sets.plan import ValuationPlan, all_pricers_version
 from valuation.sets.requests import ValuationRequest, plan_valuation, run_valuation
@@ -100,7 +101,7 @@ class AttributionPathPlan:
                 for c in self.corners
             ],
             "missing": [{"request": r.model_dump(mode="json"), "plan": p.to_dict()} for r, p in self.missing],
-            "expected_core_seconds": round(sum(p.expected_core_seconds for _, p in self.missing), 3),
+            **sum((p.cost for _, p in self.missing), NOTHING).to_dict(),
         }
 
 
@@ -156,7 +157,7 @@ def explain_through(
     path = _AttributionPath(comparison, cache)
     plan = path.plan(method)
     if plan.missing:
-        cost = sum(p.expected_core_seconds for _, p in plan.missing)
+        cost = sum((p.cost for _, p in plan.missing), NOTHING)
         contracts = sum(p.work.num_rows for _, p in plan.missing)
         lacking = "; ".join(
             f"{', '.join(changed(c.bits)) or 'the first point'} with both books"
@@ -168,7 +169,7 @@ def explain_through(
         )
         raise NotValued(
             f"{what} missing ({lacking}): {counted(contracts, 'contract')}, about "
-            f"{cost:.1f} seconds of one core. Ask for the plan of this question, and have it valued."
+            f"{cost} seconds of one core. Ask for the plan of this question, and have it valued."
         )
     return path.shapley(plan) if method == "shapley" else path.sequential(plan)
 

@@ -19,7 +19,7 @@ from aggregation.opened.opened_lake import VectorCache
 from aggregation.question import Question
 from aggregation.receipts import make_receipt, name_both, receipt_of
 from aggregation.reduce.selection import scenario_pnl
-from aggregation.risk.query import answer, stated_horizon
+from aggregation.risk.query import answer, of_day, stated_horizon
 from aggregation.risk.sampling_error import difference_interval, paired_resamples
 from aggregation.session import Session
 from aggregation.types import VAR_AND_ES, Coverage, MeasureName, RiskQuery, RiskResult, TwoPoints
@@ -69,6 +69,7 @@ def compare(
         )
         if before.receipt[name] != after.receipt[name]
     )
+    notes += tuple(f"On {a.query.as_of}: {n}" for a in answers for n in of_day(a.notes))
     by = query_from.by
     ends = {e for a in asked_measures(query_from) for e in a.interval_names} if query_from.interval else set()
     figures = [c for c in before.rows.column_names if c not in (*by, *_COUNTS) and c not in ends]

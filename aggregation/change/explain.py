@@ -26,6 +26,7 @@ from aggregation.opened.inputs import Inputs
 from aggregation.opened.opened_lake import VectorCache
 from aggregation.receipts import name_both, receipt_of
 from aggregation.reduce.coverage import failed_in_words
+from aggregation.risk.query import calendar_notes, standing_still
 from aggregation.risk.sampling_error import within_error
 from aggregation.types import Coverage, RiskQuery
 from lake.arrays import Floats
@@ -276,6 +277,9 @@ def _notes(comparison: Comparison) -> tuple[str, ...]:
                 f"{out:,} of {c.positions:,} positions {'is' if out == 1 else 'are'} not in the number of {where}: {c.failed:,} failed, "
                 f"{c.missing:,} not valued. {failed_in_words(side.selection)}".rstrip()
             )
+        if c.covered:
+            standing = standing_still(side.inputs, [comparison.asked], side.pnl[None])
+            notes += [f"At {where}: {note}" for note in (*standing, *calendar_notes(side.selection, query.as_of))]
     scenarios = [s.inputs.scenarios for s in comparison.sides]
     if any(s.synthetic for s in scenarios):
         notes.append("The market data is synthetic.")

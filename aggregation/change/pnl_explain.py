@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,7 +22,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field
 
-from aggregation.answer import Answer
+from aggregation.answer import HIDDEN, Answer
 from aggregation.book.book import Book
 from aggregation.book.filters import select
 from aggregation.change.pairing import merge_groups
@@ -41,8 +42,9 @@ from lake.tables import Lake, Snapshot
 from scenarios.types import MissingRiskFactor, RiskClass
 from valuation.batch import without_rate
 from valuation.books.contracts import contracts_by_id
+from valuation.costs import Costs, Estimate, Work, record
 from valuation.horizons.unit_explain import MarketPath, UnitExplain, UnitValues, explain_units, unit_values
-from valuation.sets.plan import DEFAULT_COST_US, all_pricers_version, measured_cost_us
+from valuation.sets.plan import all_pricers_version
 from valuation.types import NO_RATE, Contract, ValuationFailure, failures_in_words
 
 TOLERANCE = 1e-9  # of what is added up: more than that left unexplained is a defect, not rounding
@@ -77,6 +79,7 @@ class PnlExplainPlan(Answer):
     states: int
     expected_core_seconds: float
     by_instrument_type: Mapping[str, Cost]
+    cost: Estimate = field(metadata=HIDDEN)
 
 
 @dataclass(frozen=True)
@@ -133,14 +136,9 @@ def plan_pnl_explain(lake: Lake, request: PnlExplainRequest, *, cache: VectorCac
         contracts_by_id(snapshot, _ids(s.book, s.contract[k]))
         for s, k in ((books.start, books.needed), (books.end, books.end.keep))
     )
-    cost = measured_cost_us(snapshot)
-    by_type: dict[str, tuple[int, float]] = {}
-    # the first date, and a state a subset on the second; the book of the second is priced once more
-    for table, states in ((held, 1 + path.n_subsets + bool(path.only_one)), (after, 1)):
-        for row in pc.value_counts(table["instrument_type"]).to_pylist():
-            n, seconds = by_type.get(row["values"], (0, 0.0))
-            us = row["counts"] * states * cost.get(row["values"], DEFAULT_COST_US)
-            by_type[row["values"]] = (n + row["counts"], seconds + us / 1e6)
+    work = _work([kind for table in (held, after) for kind in table["instrument_type"].to_pylist()], path)
+    cost = Costs(lake).of(work)
+    each = {t: (n, Work.of_type(t, n, work.states).shipped_us) for t, n in sorted(work.contracts.items())}
     return PnlExplainPlan(
         int(books.start.keep.sum()),
         int(books.end.keep.sum()),
@@ -148,9 +146,15 @@ def plan_pnl_explain(lake: Lake, request: PnlExplainRequest, *, cache: VectorCac
         len(after),
         path.classes,
         path.n_subsets,
-        sum(s for _, s in by_type.values()),
-        {t: Cost(*by_type[t]) for t in sorted(by_type)},
+        cost.seconds,
+        {t: Cost(n, cost.seconds * us / work.shipped_us) for t, (n, us) in each.items()},
+        cost,
     )
+
+
+def _work(kinds: Sequence[str], path: MarketPath) -> Work:
+    """The contracts of both books, in a state for each subset of the risk classes that moved."""
+    return Work("pnl-explain", Counter(kinds), path.n_subsets)
 
 
 def pnl_explain(
@@ -173,6 +177,8 @@ def pnl_explain(
     units = explain_units(opening, path)
     progress("second date", 2, 3)
     after = unit_values(_contracts(snapshot, books.end, books.end.keep), path.whole(end=True))
+    kinds = [c.instrument_type for c in (*held, *after.contracts)]
+    record(lake, [(_work(kinds, path), opening.cost_us + units.cost_us + after.cost_us)])
     closing = _reported(after, path, request.currency)
     unreported = [f for f in (*opening.failures, *closing.failures) if f.reason == NO_RATE]
     if unreported and not np.isfinite([*opening.values, *closing.values]).any():
@@ -454,7 +460,7 @@ def _notes(path: MarketPath, total: Mapping[str, Any], units: UnitExplain, failu
 
 def _plan(session: Session, query: PnlExplainRequest) -> Plan:
     found = plan_pnl_explain(session.lake, query, cache=session.cache)
-    return Plan(expected_core_seconds=found.expected_core_seconds, about=found.to_dict())
+    return Plan(cost=found.cost, about=found.to_dict())
 
 
 def _answer(session: Session, query: PnlExplainRequest) -> PnlExplain:

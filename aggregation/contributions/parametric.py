@@ -44,7 +44,7 @@ from lake.errors import BadInput, counted, validated
 from lake.tables import Lake
 from scenarios.store import load_scenario_set
 from scenarios.types import ScenarioSet
-from valuation.sets.plan import DEFAULT_COST_US
+from valuation.costs import Costs, record
 from valuation.types import ValuationFailure, failures_in_words
 
 
@@ -84,7 +84,10 @@ class ParametricResult(Answer):
 
 def plan_parametric(lake: Lake, query: ParametricQuery, *, cache: VectorCache | None = None) -> dict[str, int]:
     """How much would be valued; values nothing."""
-    _, _, bumps = _open(lake, query, cache or VectorCache(lake))
+    return _about(_open(lake, query, cache or VectorCache(lake))[2])
+
+
+def _about(bumps: Bumps) -> dict[str, int]:
     return {
         "contracts": len(bumps.contracts),
         "risk_factors": len(bumps.factors),
@@ -108,6 +111,7 @@ def run_parametric(
             "fewer gammas, or use the command line."
         )
     found = sensitivities.run_bumps(selection, scenario_set, query.currency, bumps, query.gamma)
+    record(lake, [(bumps.work, found.cost_us)])
     moves = sensitivities.scenario_moves(scenario_set, bumps.factors, bumps.rows)
     sigma = sensitivities.covariance(moves, scenario_set.weights, zero_mean=query.mean == "zero")
     level = float(exact_level(query.level))
@@ -265,9 +269,8 @@ def _plan(session: Session, query: ParametricQuery) -> Plan:
     found = plan_scope(session, query)
     if not found.ready:
         return found
-    about = plan_parametric(session.lake, query, cache=session.cache)
-    seconds = about["valuations"] * DEFAULT_COST_US / 1e6
-    return replace(found, expected_core_seconds=seconds, about={**found.about, **about})
+    _, _, bumps = _open(session.lake, query, session.cache)
+    return replace(found, cost=Costs(session.lake).of(bumps.work), about={**found.about, **_about(bumps)})
 
 
 def _answer(session: Session, query: ParametricQuery) -> ParametricResult:

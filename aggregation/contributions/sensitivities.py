@@ -8,6 +8,7 @@ per 1 (100%) of relative move, or per 1 (10,000 basis points) of absolute move.
 from __future__ import annotations
 
 import contextlib
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -22,9 +23,10 @@ from lake.arrays import Bools, Floats
 from lake.errors import BadInput, VarlakeError
 from scenarios.kernels.currency import converted_pnl
 from scenarios.types import RiskFactor, ScenarioSet, ShiftType
-from valuation.batch import reported, value_batch
+from valuation.batch import load_kernels, reported, value_batch
 from valuation.books.contracts import contracts_by_id
 from valuation.catalogue import instrument, terms_from_json
+from valuation.costs import Work
 from valuation.market.scenario_market import ScenarioMarket
 from valuation.types import Contract, ValuationFailure
 
@@ -56,17 +58,24 @@ class Bumps:
         """Values to compute, bases counted."""
         return len(self.contracts) * (int(self.levels.shape[1]) + 1)
 
+    @property
+    def work(self) -> Work:
+        kinds = Counter(c.instrument_type for c in self.contracts)
+        return Work("parametric", kinds, int(self.levels.shape[1]) + 1)
+
 
 @dataclass(frozen=True)
 class Sensitivities:
     """delta : (n_groups, n_factors) gain per unit of the move; gamma : (n_factors, n_factors) of all groups together, None where
-    not asked for; base : (n_groups,) value; covered : (n_contracts of the book,) those valued; all in the reporting currency."""
+    not asked for; base : (n_groups,) value; covered : (n_contracts of the book,) those valued; all in the reporting currency. cost_us :
+    microseconds of a core."""
 
     delta: Floats
     gamma: Floats | None
     base: Floats
     covered: Bools
     failures: tuple[ValuationFailure, ...]
+    cost_us: float
 
 
 def moves_absolutely(factor: RiskFactor) -> bool:
@@ -126,11 +135,14 @@ def run_bumps(
     gains, base = np.zeros((groups.n, bumps.levels.shape[1])), np.zeros(groups.n)
     covered = np.zeros(len(book.contract_ids), dtype=np.bool_)
     failures: list[ValuationFailure] = []
+    load_kernels(bumps.contracts, market.base_only())
+    cost_us = 0.0
     step = max(1, _CELLS // market.n_states)
     for first in range(0, len(bumps.contracts), step):
         some = bumps.contracts[first : first + step]
         block = reported(value_batch(some, market), some, scenario_set.index, currency)
         failures += block.failures
+        cost_us += float(block.cost_us.sum())
         place = {c.contract_id: bumps.held[first + i] for i, c in enumerate(some)}
         at = np.array([place[c] for c in block.contract_ids], dtype=np.int32)
         covered[at] = True
@@ -141,7 +153,7 @@ def run_bumps(
     n = len(bumps.factors)
     up, down = gains[:, 0 : 2 * n : 2], gains[:, 1 : 2 * n : 2]
     return Sensitivities(
-        (up - down) / (2 * bumps.size), _gamma(gains.sum(axis=0), bumps, gamma), base, covered, tuple(failures)
+        (up - down) / (2 * bumps.size), _gamma(gains.sum(axis=0), bumps, gamma), base, covered, tuple(failures), cost_us
     )
 
 

@@ -10,6 +10,7 @@ likelihood estimates for the generalized Pareto distribution, Technometrics 35(2
 from __future__ import annotations
 
 import math
+import threading
 from fractions import Fraction
 
 import numpy as np
@@ -17,19 +18,33 @@ import numpy as np
 from aggregation.kernels.tail import Level, NotDefined, exceedance, probabilities
 from aggregation.kernels.tail_walk import WEIGHT_TOLERANCE
 from lake.arrays import Floats
+from lake.canonical import digest
 from lake.compiled import compiled
 
 SHARE = Fraction(1, 10)
 THRESHOLD, _, COUNT, SHAPE, SCALE = range(5)  # places in what `fit` gives
 FEWEST = 10  # losses beyond the threshold, below which there is no fit
 LEAST_SHAPE = -1.0  # below it the likelihood has no greatest value
+_KEPT = 8  # latest fits; a few figures a group
+_latest: dict[str, tuple[Floats, Floats, Floats, Floats, Floats]] = {}
+_lock = threading.Lock()
 _GRID = 200  # places at which the likelihood is looked at before its greatest value is narrowed down
 
 
 def fit(pnl: Floats, weights: Floats | None, share: Fraction) -> tuple[Floats, Floats, Floats, Floats, Floats]:
     """Threshold, mass, number of losses beyond it, shape and scale of each row; NaN where fewer than `FEWEST` lie beyond."""
-    p = probabilities(pnl.shape[1], weights)
-    found: tuple[Floats, Floats, Floats, Floats, Floats] = _fits(np.ascontiguousarray(pnl), p, float(share))
+    p, pnl = probabilities(pnl.shape[1], weights), np.ascontiguousarray(pnl)
+    # seven figures are read from one fit, each asked for by itself; to look whether the P&L is the same takes far less than a fit
+    key = digest(str((pnl.shape, share)), pnl.data, p.data)
+    found = _latest.get(key)
+    if found is None:
+        found = _fits(pnl, p, float(share))
+        for figure in found:
+            figure.setflags(write=False)
+        with _lock:
+            _latest[key] = found
+            while len(_latest) > _KEPT:
+                del _latest[next(iter(_latest))]
     return found
 
 

@@ -6,6 +6,7 @@ Rows and total come from the same pass over the same net positions: the total is
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
 import functools
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -21,7 +22,8 @@ from aggregation.measures import MEASURES, AskedMeasure, asked_measures, interva
 from aggregation.measures import level_text as level_text
 from aggregation.opened.inputs import Inputs, open_inputs, scenario_labels
 from aggregation.opened.opened_lake import VectorCache
-from aggregation.receipts import make_receipt, sealed
+from aggregation.opened.remembered import remembered
+from aggregation.receipts import identity, make_receipt, sealed
 from aggregation.reduce.coverage import FAILED_POSITIONS, coverage_columns, failed_in_words, total_coverage
 from aggregation.reduce.product import by_rows
 from aggregation.reduce.selection import Selection, open_selection, scenario_pnl
@@ -32,10 +34,12 @@ from lake.canonical import digest
 from lake.errors import BadInput, counted
 from lake.tables import Lake
 from scenarios.types import RiskClass
+from valuation.books.contracts import contract_notes, on_ending_calendars
 
 MOST_COLUMNS = 1000  # scenarios shown side by side
 PNL_BYTES = 256 << 20  # scenario P&L held at once; more groups than fit are done in portions
 
+_STANDING = " of the total have a market closed: "
 _Figures = dict[str, Floats]
 
 
@@ -270,8 +274,7 @@ def standing_still(inputs: Inputs, asked: Sequence[AskedMeasure], pnl: Floats) -
         f" and {len(days) - 5:,} more" if len(days) > 5 else ""
     )
     tailed = counted(int(tail.sum()), "scenario")
-    has = "has" if len(days) == 1 else "have"
-    return [f"{len(days)} of the {tailed} in the tail of the total {has} a market closed: {listed}."] if days else []
+    return [f"{len(days)} of the {tailed} in the tail{_STANDING}{listed}."] if days else []
 
 
 def _without_figure(asked: list[AskedMeasure], figures: _Figures) -> Iterator[str]:
@@ -325,6 +328,33 @@ def answer_notes(
     return tuple(notes)
 
 
+def calendar_notes(selection: Selection, day: dt.date) -> tuple[str, ...]:
+    """What contracts of the selection say of calendars that end before their dates do."""
+    lake, book = selection.inputs.snapshot.lake, selection.inputs.book
+    # contracts never change: the newest version of their table holds those of any book
+    key = ("ending calendars", identity(lake), lake.version("contracts"))
+    noted = remembered(key, (), lambda: on_ending_calendars(lake), lambda found: 500 * len(found))
+    if not noted:
+        return ()
+    held = np.add.reduceat(selection.keep.astype(np.int64), book.starts[:-1]) > 0
+    mine = set(book.contract_ids.filter(pa.array(held)).to_pylist())
+    return contract_notes([c for c in noted if c.contract_id in mine], day)
+
+
+def tail_notes(days: Iterable[tuple[str, Iterable[str]]]) -> list[str]:
+    """Of answers on several days, each with its notes: how many have a tail that rests on a closed market, and what the last such
+    says; and what the last day says of calendars."""
+    said = [(day, of_day(notes)) for day, notes in days]
+    found = [(day, note) for day, notes in said for note in notes if _STANDING in note]
+    last = [f"On {len(found):,} days a market is closed in the tail; on {day}: {note}" for day, note in found[-1:]]
+    return [*last, *(f"On {day}: {note}" for day, notes in said[-1:] for note in notes if _STANDING not in note)]
+
+
+def of_day(notes: Iterable[str]) -> list[str]:
+    """Of the notes of an answer those on its day's tail and on the calendars of its contracts, for an answer on several days."""
+    return [n for n in notes if _STANDING in n or n.startswith("Calendar ")]
+
+
 def worst_loss_notes(n_scenarios: int, levels: Iterable[Fraction]) -> list[str]:
     """A line for every level whose tail holds less than one of so many scenarios."""
     return [
@@ -357,6 +387,7 @@ def basis_notes(query: Scope, selection: Selection, total: Coverage, invalid: in
         notes.append(
             f"{counted(total.substituted, 'position rests', 'positions rest')} on market data that was held or proxied."
         )
+    notes += calendar_notes(selection, query.as_of)
     if invalid:
         notes.append(
             f"{counted(invalid, 'group has no number: none of its', 'groups have no number: none of their')} positions is covered."

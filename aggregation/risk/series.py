@@ -15,7 +15,7 @@ from aggregation.measures import asked_measures
 from aggregation.opened.opened_lake import VectorCache
 from aggregation.question import Question
 from aggregation.receipts import name_code, receipt_of
-from aggregation.risk.query import run_query, worst_loss_notes
+from aggregation.risk.query import run_query, tail_notes, worst_loss_notes
 from aggregation.session import Session
 from aggregation.types import VAR_AND_ES, Figures, MeasureName, Positions, RiskQuery, RiskResult
 from lake.canonical import canonical_json, digest
@@ -236,6 +236,7 @@ def _notes(
         notes += next(([n] for a in reversed(list(answers.values())) for n in a.notes if " they failed. " in n), [])
     if any(a.receipt["synthetic"] for a in answers.values()):
         notes.append("The market data is synthetic.")
+    notes += tail_notes((str(day), a.notes) for day, a in answers.items())
     levels = [a.level for a in asked_measures(query) if a.level is not None]
     return (*notes, *worst_loss_notes(min(a.receipt["scenario_count"] for a in answers.values()), levels))
 

@@ -6,6 +6,7 @@ Nothing is stored: the scenario found is a scenario set of one, to be saved and 
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -32,7 +33,7 @@ from scenarios.plausibility.move_law import LawRules, MoveLaw, first_day, law, s
 from scenarios.plausibility.reverse_search import ReversePoint, linear, search
 from scenarios.store import save_scenario_set, scenario_set_digest
 from scenarios.types import ScenarioSet
-from valuation.sets.plan import DEFAULT_COST_US, measured_cost_us
+from valuation.costs import Costs, Estimate, Meter, Work, record
 from valuation.types import failures_in_words
 
 BUMP = 0.1  # standard deviations, up and down, of a sensitivity
@@ -128,11 +129,15 @@ class _Counted:
     """The book's P&L in terms of standard deviations, counting what it values."""
 
     def __init__(self, book: BookValue, found: MoveLaw) -> None:
-        self.book, self.law, self.states = book, found, 0
+        self.book, self.law, self.states, self.meter = book, found, 0, Meter()
+        self._pnl = self.meter.of(book.pnl)
 
     def __call__(self, z: Floats) -> Floats:
         self.states += z.shape[1]
-        return self.book.pnl(self.law.levels(z * self.law.deviation[:, None]))
+        return self._pnl(self.law.levels(z * self.law.deviation[:, None]))
+
+    def work(self, states: int) -> Work:
+        return Work("reverse-stress", Counter(c.instrument_type for c in self.book.contracts), states)
 
     def gradient(self, z: Floats) -> Floats:
         """P&L for one more standard deviation of each factor (n,), by bumps both ways; NaN where the book has no value there."""
@@ -166,20 +171,21 @@ def _open(lake: Lake, snapshot: Snapshot, request: ReverseStressRequest, cache: 
     return _Counted(book, found)
 
 
-def expected_cost(lake: Lake, request: ReverseStressRequest, cache: VectorCache | None = None) -> dict[str, Any]:
+def expected_cost(
+    lake: Lake, request: ReverseStressRequest, cache: VectorCache | None = None
+) -> tuple[dict[str, Any], Estimate]:
     """The price before the search: contracts, states valued in a typical one, and core seconds from measured costs."""
     snapshot = lake.snapshot()
     counted = _open(lake, snapshot, request, cache)
-    cost = measured_cost_us(snapshot)
     days = len(_past(snapshot, counted, request)[0])
     states = _TYPICAL_GRADIENTS * 2 * len(counted.book.reads) + _TYPICAL_POINTS + days
-    us = sum(cost.get(c.instrument_type, DEFAULT_COST_US) for c in counted.book.contracts)
+    cost = Costs(lake).of(counted.work(states))
     return {
         "contracts": len(counted.book.contracts),
         "risk_factors_read": len(counted.book.reads),
         "expected_states": states,
-        "expected_core_seconds": round(us * states / 1e6, 3),
-    }
+        **cost.to_dict(),
+    }, cost
 
 
 def reverse_stress(lake: Lake, request: ReverseStressRequest, cache: VectorCache | None = None) -> ReverseStress:
@@ -205,6 +211,7 @@ def reverse_stress(lake: Lake, request: ReverseStressRequest, cache: VectorCache
         value, value.gradient, found.correlation, request.loss, np.stack(starts, axis=1), request.max_distance
     )
     linear_distance, linear_loss = _linear(value, request.loss)
+    record(lake, [(value.work(value.states), value.meter.us)])
     failed = failures_in_words((f.reason, f.message, 1) for f in book.failures)
     return ReverseStress(
         scenario_set=_scenario_set(found, best, request),
@@ -322,8 +329,8 @@ def _answer(session: Session, query: ReverseStressRequest) -> ReverseStress:
 
 
 def _plan(session: Session, query: ReverseStressRequest) -> Plan:
-    cost = expected_cost(session.lake, query, session.cache)
-    return Plan(expected_core_seconds=cost["expected_core_seconds"], about=cost)
+    about, cost = expected_cost(session.lake, query, session.cache)
+    return Plan(cost=cost, about=about)
 
 
 REVERSE_STRESS = Question(

@@ -13,6 +13,7 @@ import contextlib
 import dataclasses
 import datetime as dt
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
@@ -50,11 +51,12 @@ from scenarios.types import MissingRiskFactor, RolledMarket, ScenarioSet
 from valuation.batch import without_rate
 from valuation.books.contracts import contract_notes, contracts_held
 from valuation.catalogue import terms_from_json
+from valuation.costs import Costs, Work, record
 from valuation.horizons.rolled_values import RolledValues, roll_values
 from valuation.instruments.equity import cash_equity
 from valuation.instruments.schedules import horizon_date, unlisted_note
 from valuation.market.rolled_market import Carry, RolledBase, carry_of, currencies, roll, still
-from valuation.sets.plan import DEFAULT_COST_US, all_pricers_version, make_plan, measured_cost_us
+from valuation.sets.plan import all_pricers_version, make_plan
 from valuation.sets.run import ValuationRun, run_plan
 from valuation.types import Contract, InstrumentTerms, RolledMarkets, ValuationFailure, failures_in_words
 
@@ -151,6 +153,7 @@ def roll_forward(
     start = _start(snapshot, request)
     markets = RolledBase(start.base, request.market, start.carry)
     units = roll_values(start.contracts, markets, days, lambda done, total: progress("roll", done, total))
+    record(lake, [(_work([c.instrument_type for c in units.contracts], days), units.cost_us)])
     gone, failures = without_rate(units.contracts, units.currencies, start.base.index, request.currency)
     if failures and gone[units.covered].all():
         raise MissingRiskFactor(failures[0].message)
@@ -467,10 +470,13 @@ def _answer(session: Session, query: RollRequest) -> RollResult:
 def _plan(session: Session, query: RollRequest) -> Plan:
     snapshot = session.lake.snapshot()
     held = contracts_held(snapshot, [query.positions_date or query.as_of])
-    cost = measured_cost_us(snapshot)
-    us = sum(cost.get(kind, DEFAULT_COST_US) for kind in held["instrument_type"].to_pylist())
-    states = 1 + len(query.horizons)
-    return Plan(expected_core_seconds=us * states / 1e6, about={"contracts": len(held), "states": states})
+    cost = Costs(session.lake).of(_work(held["instrument_type"].to_pylist(), query.horizons))
+    return Plan(cost=cost, about={"contracts": len(held), "states": 1 + len(query.horizons)})
+
+
+def _work(kinds: Sequence[str], days: Sequence[object]) -> Work:
+    """Every contract priced today and on each day, with the cash until then."""
+    return Work("roll-forward", {kind: n * (1 + len(days)) for kind, n in Counter(kinds).items()})
 
 
 def _value(session: Session, query: RollRequest) -> RollRequest:

@@ -43,7 +43,7 @@ from aggregation.reduce.coverage import failed_in_words
 from aggregation.reduce.grouping import group_by
 from aggregation.reduce.product import by_rows
 from aggregation.reduce.selection import Selection, exchange_rates, open_selection, scenario_pnl
-from aggregation.risk.query import standing_still, stated_horizon, worst_loss_notes
+from aggregation.risk.query import calendar_notes, standing_still, stated_horizon, worst_loss_notes
 from aggregation.risk.sampling_error import change_in_words, difference_interval, interval, interval_notes, resamples_of
 from aggregation.types import Coverage, RiskQuery
 from lake.arrays import Floats, Ints
@@ -158,6 +158,7 @@ def what_if(
             *_notes(selection, change, coverage[1], failures, len(described)),
             *worst_loss_notes(inputs.n_scenarios, [a.level for a in asked if a.level is not None]),
             *standing_still(inputs, asked, after[1][-1:] if counts[1][-1, COVERED] else after[1][:0]),
+            *calendar_notes(selection, query.as_of),
             *_words_on_sampling(asked, query, inputs, total),
         ),
     )

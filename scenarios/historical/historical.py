@@ -28,11 +28,11 @@ from scenarios.market.moves import (
     FactorMoves,
     MaxDropped,
     MoveRules,
-    business_days,
     droppable,
     exclude_costly,
     measure,
     span_name,
+    without_idle_days,
 )
 from scenarios.types import NOT_SCALED, ScenarioSet
 
@@ -217,10 +217,9 @@ def calendar_days(business_days: int) -> dt.timedelta:
 def _window(history: MarketHistory, definition: HistoricalDefinition) -> HistoricalWindow | int:
     """The window, or the number of moves there are when they are too few."""
     wanted, horizon, stride = definition.wanted, definition.horizon_days, definition.stride
-    idle, excluded = history.dates[:0], dict[str, str]()
-    while True:
-        measured = measure(history, definition, horizon)
-        idle = np.append(idle, measured.idle)
+    excluded: dict[str, str] = {}
+
+    def choose(measured: FactorMoves) -> tuple[Bools, tuple[FactorMoves, Bools, Ints, int]]:
         inside = measured.days <= np.datetime64(definition.last_day)
         if definition.window_start is not None:
             inside &= measured.days >= np.datetime64(definition.window_start)
@@ -232,13 +231,11 @@ def _window(history: MarketHistory, definition: HistoricalDefinition) -> Histori
                 : -math.ceil(wanted * stride * 1.1) - int((measured.days > np.datetime64(definition.last_day)).sum())
             ] = False
         moves = measured.fill(needed, definition)
-        excluded = {**moves.excluded, **excluded}
+        excluded.update({**moves.excluded, **excluded})
         kept, rows, most = _choose(moves, inside, needed, definition, excluded)
-        # what is left out may have been the only market that was open
-        history, _, closed = business_days(history, kept, definition.calendars, definition.max_holiday_days)
-        if not len(closed):
-            break
-        idle = np.append(idle, closed)
+        return kept, (moves, inside, rows, most)
+
+    history, kept, (moves, inside, rows, most), idle = without_idle_days(history, definition, choose, horizon)
     if wanted is not None and len(rows) < wanted:
         return most
     if len(rows) == 0:

@@ -112,7 +112,7 @@ def read_days(path: Path) -> Dates:
         except ValueError:
             place = f"{path.name}, line {number}"
             if number > 1:
-                issues.append(Issue(place, f"{place}: found {line!r}, expected a date such as 2020-03-16.", line))
+                issues.append(Issue(place, f"found {line!r}, expected a date such as 2020-03-16.", line))
     if issues or not days:
         raise BadInput(
             f"{path.name} is no list of business days, a date a line; nothing of it is loaded.", issues=issues

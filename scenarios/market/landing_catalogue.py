@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import functools
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -43,7 +44,7 @@ from scenarios.market.market_rows import (
     merge_factors,
     upsert,
 )
-from scenarios.types import FACTOR_TYPES, RiskClass, RiskFactor, tenor_years
+from scenarios.types import FACTOR_TYPES, FactorIndex, RiskClass, RiskFactor, tenor_years
 
 SHIPPED = Path(__file__).parent / "catalogues"
 
@@ -238,6 +239,19 @@ def load_catalogue(path: str | Path) -> Catalogue:
         issues = [_issue(e["loc"], e["type"], e["msg"], e["input"]) for e in error.errors()]
         listed = "".join(f"\n  {i.pointer or 'catalogue'}: {i.message}" for i in issues)
         raise BadInput(f"The catalogue {path} has {len(issues)} errors.{listed}", issues=issues) from None
+
+
+@functools.cache
+def shipped_factors() -> FactorIndex:
+    """The risk factors that the shipped catalogues name; not those of files whose columns they do not list."""
+    factors = {
+        f.risk_factor_id: f
+        for path in sorted(SHIPPED.glob("*.toml"))
+        for name, source in load_catalogue(path).source.items()
+        if source.columns is not None or LAYOUTS[source.layout].one_value
+        for f in source.risk_factors(name, source.columns or [""], synthetic=False)
+    }
+    return FactorIndex.of(factors.values())
 
 
 def _issue(loc: tuple[int | str, ...], kind: str, message: str, given: Any) -> Issue:

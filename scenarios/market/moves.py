@@ -9,9 +9,9 @@ import dataclasses
 import datetime as dt
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -25,6 +25,8 @@ from scenarios.market.history import MarketHistory, carry_over, closed_markets
 from scenarios.market.market_rows import POSITIVE_TYPES
 from scenarios.market.proxies import Proxy, ProxyRules, choose
 from scenarios.types import FACTOR_TYPES, FactorIndex, RiskFactor, ScenarioSet, ShiftType
+
+Chosen = TypeVar("Chosen")
 
 ALL_CLOSED = "every market was closed"
 _SHOWN = 3  # names given in a reason before "and n more"
@@ -270,6 +272,27 @@ def business_days(
     closed = closed_markets(history, declared, max_holiday_days)
     idle = np.asarray(closed[:, kept].all(axis=1) & kept.any())
     return history.on(~idle), closed[~idle], history.dates[idle]
+
+
+def without_idle_days(
+    history: MarketHistory,
+    rules: MoveRules,
+    choose_factors: Callable[[FactorMoves], tuple[Bools, Chosen]],
+    horizon_days: int = 1,
+) -> tuple[MarketHistory, Bools, Chosen, Dates]:
+    """Measures the moves and chooses factors until every day left is a business day of one of them at least.
+
+    choose_factors : gives those kept (n_factors,), and what else is known then. The history that is left, the last choice, and the days
+    taken out: what is excluded may have been the only market that was open.
+    """
+    idle = history.dates[:0]
+    while True:
+        measured = measure(history, rules, horizon_days)
+        kept, chosen = choose_factors(measured)
+        history, _, closed = business_days(history, kept, rules.calendars, rules.max_holiday_days)
+        idle = np.concatenate([idle, measured.idle, closed])
+        if not len(closed):
+            return history, kept, chosen, idle
 
 
 def droppable(share: float, n_days: int) -> int:

@@ -22,7 +22,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from scipy.special import stdtrit
 
-from lake.arrays import Floats
+from lake.arrays import Bools, Floats
 from lake.errors import BadInput
 from lake.tables import Snapshot
 from scenarios.kernels.covariance import Estimator, Repair, estimate, principal_components, repair, triangular_loadings
@@ -31,13 +31,13 @@ from scenarios.market.calendars import CALENDAR_START, MEANING
 from scenarios.market.history import MarketHistory, load_history
 from scenarios.market.moves import (
     ALL_CLOSED,
+    FactorMoves,
     MaxDropped,
     MoveRules,
-    business_days,
     droppable,
     exclude_costly,
-    measure,
     span_name,
+    without_idle_days,
 )
 from scenarios.simulated.simulated_levels import Distribution, Process, SimulatedLevels
 from scenarios.types import FactorIndex, ScenarioSet, ShiftType
@@ -210,10 +210,10 @@ def _rules(definition: MonteCarloDefinition) -> MoveRules:
 
 
 def _window(history: MarketHistory, definition: MonteCarloDefinition) -> CalibrationWindow:
-    rules, n, idle = _rules(definition), definition.window, history.dates[:0]
+    rules, n = _rules(definition), definition.window
     excluded: dict[str, str] = {}
-    while True:
-        measured = measure(history, rules)
+
+    def choose(measured: FactorMoves) -> tuple[Bools, tuple[FactorMoves, Bools, Bools]]:
         factors = measured.index.factors
         there = len(measured.days) - int(np.isfinite(measured.levels).any(axis=1).argmax())
         if there < n:
@@ -223,7 +223,7 @@ def _window(history: MarketHistory, definition: MonteCarloDefinition) -> Calibra
             )
         window = np.arange(len(measured.days)) >= len(measured.days) - n
         moves = measured.fill(window, rules)
-        excluded = {**moves.excluded, **excluded}
+        excluded.update({**moves.excluded, **excluded})
         for f, rule, level in zip(factors, moves.rules, moves.base, strict=True):
             if rule.shift_type != ShiftType.ABSOLUTE and level <= 0:
                 excluded[f.risk_factor_id] = f"its level {level:g} is not above zero: no {rule.shift_type} move applies"
@@ -235,12 +235,11 @@ def _window(history: MarketHistory, definition: MonteCarloDefinition) -> Calibra
                 )
         kept = np.array([f.risk_factor_id not in excluded for f in factors])
         holes = ~(has_move | moves.closed[window])
-        excluded |= exclude_costly(factors, holes, kept, days, droppable(definition.max_dropped, n), span_name(1))
-        # what is left out may have been the only market that was open
-        history, _, closed = business_days(history, kept, rules.calendars, rules.max_holiday_days)
-        idle = np.concatenate([idle, measured.idle, closed])
-        if not len(closed):
-            break
+        excluded.update(exclude_costly(factors, holes, kept, days, droppable(definition.max_dropped, n), span_name(1)))
+        return kept, (moves, window, has_move)
+
+    history, kept, (moves, window, has_move), idle = without_idle_days(history, rules, choose)
+    factors, days = moves.index.factors, moves.days[window]
     if not kept.any():
         first = "; ".join(f"{k}: {v}" for k, v in list(excluded.items())[:3])
         raise BadInput(f"No risk factor is left to calibrate on up to {definition.market_date}: {first}.")

@@ -104,6 +104,8 @@ def _read_headers() -> None:
 def _end(response: Response) -> Response:
     response.headers["X-Request-ID"] = request_id()
     response.headers["X-Content-Type-Options"] = "nosniff"
+    if "Allow" in response.headers:
+        response.headers["Allow"] = errors.allowed(response.allow)
     _log.info(
         "request",
         request_id=request_id(),

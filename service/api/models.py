@@ -158,6 +158,8 @@ Positions = page_model("Positions", PositionRow)
 class PlanCost(Answer):
     missing: int
     expected_core_seconds: float
+    core_seconds_range: list[float]
+    measured: bool
 
 
 class ValuationPlanAnswer(Answer):
@@ -172,7 +174,12 @@ class ValuationPlanAnswer(Answer):
     present: int = Field(description="contracts whose vectors the lake holds")
     missing: int = Field(description="contracts to be priced")
     cannot_be_valued: int = Field(description="contracts known to fail without pricing")
-    expected_core_seconds: float = Field(description="expected time on one core, from the measured cost a contract")
+    expected_core_seconds: float = Field(description="of one core, for pricing alone")
+    core_seconds_range: list[float] = Field(description="what that lies between: two figures")
+    measured: bool = Field(description="earlier runs of that size on this lake say so; else shipped figures do")
+    start_seconds: dict[str, list[float]] = Field(
+        description="between what a new process takes before it prices: to load kernels, and to start Spark where it is used"
+    )
     by_instrument_type: dict[str, PlanCost]
     already_sealed: bool = Field(description="true when this very valuation set is complete")
     dropped_days: dict[str, str] = Field(description="days that are no scenario, with what they lack")

@@ -53,8 +53,13 @@ class PlanAnswer(Answer):
 
     ready: bool = Field(description="nothing has to be valued first")
     expected_core_seconds: float = Field(description="of what is missing, and of what is priced for the answer alone")
+    core_seconds_range: list[float] = Field(description="what that lies between: two figures")
+    measured: bool = Field(description="earlier runs of that size on this lake say so; else shipped figures do")
     valuations: list[PlannedValuation]
     about: dict[str, Any] = Field(description="further figures of this question")
+    newer_market_data: list[dict[str, Any]] = Field(
+        description="bodies of POST /valuations that would take market data which these scenarios do not know; empty for none"
+    )
 
 
 class _QuestionParameters(TableParameters):

@@ -54,6 +54,7 @@ class ReplacingUploadParameters(UploadParameters):
 
 class PositionsUploadParameters(ReplacingUploadParameters):
     force: bool = Field(False, description="replace dates even by the usable part of a file with unusable rows")
+    accept_unknown_factors: bool = Field(False, description="load contracts too whose risk factors no market data has")
 
 
 class MarketUploadParameters(UploadParameters):

@@ -53,6 +53,9 @@ def ingest_positions_command(
         bool, typer.Option("--force", help="Replace dates even by the usable part of a file with unusable rows.")
     ] = False,
     rejects: Annotated[Path | None, typer.Option("--rejects", help="Write the unusable rows to this CSV file.")] = None,
+    accept_unknown_factors: Annotated[
+        bool, typer.Option("--accept-unknown-factors", help="Load contracts too whose risk factors no market data has.")
+    ] = False,
     dry_run: DryRunOption = False,
     lake: LakeOption = None,
     json: JsonOption = False,
@@ -66,6 +69,7 @@ def ingest_positions_command(
         )
     to = None if rejects is None else str(rejects.absolute())
     options = {"replace_dates": replace_dates, "force": force, "rejects": to}
+    options["accept_unknown_factors"] = accept_unknown_factors
     reports = _reports("positions", files, lake, dry_run, **options)
     tables.show_positions_reports(reports, json=json)
     if any(r["rejected"] for r in reports):

@@ -262,14 +262,11 @@ def _value(session: Session, name: str, query: Any, opened: Callable[[Lake], Ses
     """
     from service.cli import client
     from service.jobs import QUESTION
-    from service.rendering import display
+    from service.rendering import answers, display
 
     planned = questions.plan(session, name, query)
-    display.say(
-        "Nothing is missing."
-        if planned.ready
-        else f"About {planned.expected_core_seconds:,.1f} seconds of one core to value first."
-    )
+    display.say("Nothing is missing." if planned.ready else f"About {planned.cost} seconds of one core to value first.")
+    answers.say_newer(planned)
     with client.writer(session.lake, name) as committer:
         if committer is None:
             asked = query.model_dump(mode="json", by_alias=True, exclude_unset=True)

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import datetime as dt
 import importlib
-from collections.abc import Mapping
+import json
+import shlex
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from scenarios.requests import default_name
 
 if TYPE_CHECKING:
     from aggregation.question import Plan
     from aggregation.session import Session
+    from valuation.sets.plan import ValuationPlan
+    from valuation.sets.requests import ValuationRequest
 
 # ruff: noqa: PLC0415 - the names alone are needed where a command is made
 
@@ -144,7 +150,12 @@ def show_plan(plan: Plan) -> None:
     from service.rendering import display
 
     display.print_pairs(
-        {"ready": plan.ready, "expected core seconds": round(plan.expected_core_seconds, 3), **_flat(plan.about)},
+        {
+            "ready": plan.ready,
+            "expected core seconds": f"{plan.cost}{'' if plan.cost.measured else ', not yet measured on this lake'}",
+            **_starts([p for _, _, p in plan.valuations if p.work.num_rows]),
+            **_flat(plan.about),
+        },
         title="Plan",
     )
     rows = [
@@ -155,7 +166,7 @@ def show_plan(plan: Plan) -> None:
             "present": p.members.num_rows,
             "missing": p.work.num_rows,
             "cannot be valued": len(p.failures),
-            "expected core seconds": p.expected_core_seconds,
+            "expected core seconds": str(p.cost),
             "sealed": p.sealed is not None,
         }
         for label, _, p in plan.valuations
@@ -164,6 +175,49 @@ def show_plan(plan: Plan) -> None:
         display.print_table(rows, first=("for", "scenario set", "missing", "expected core seconds"))
     for _, _, p in plan.valuations:
         display.say_left_out(p.scenario_set.dropped, p.scenario_set.excluded)
+    say_newer(plan)
+
+
+def say_newer(plan: Plan) -> None:
+    """Which scenarios do not know the newest market data, and the commands that take it."""
+    from service.rendering import display
+
+    for request in plan.newer:
+        display.say(
+            f"Note: the market data has changed since scenario set {request.scenarios.name} of {request.market_date} was made: "
+            f"answers rest on what it was. To take it as it is now: {' && '.join(_commands(request))}"
+        )
+
+
+def _commands(request: ValuationRequest) -> list[str]:
+    """The command lines that value the request; a name that does not follow from the recipe is given to the set first."""
+
+    scenarios, day = request.scenarios, request.as_of
+    how = ["--method", scenarios.method]
+    for name, value in scenarios.parameters.items():
+        how += ["-p", f"{name}={value if isinstance(value, str) else json.dumps(value)}"]
+    what = ["value", "--as-of", str(day)]
+    what += ["--market-date", str(request.market_date)] if request.market_date != day else []
+    for option, dates in (("--positions-date", request.positions_dates), ("--branch", request.branches)):
+        what += [part for given in dates if given != day for part in (option, str(given))]
+    what += [part for given in request.risk_classes for part in ("--risk-class", given)]
+    name = scenarios.name or ""
+    if default_name(scenarios) == name:
+        lines = [[*what, *how]]
+    else:
+        build = ["scenarios", "build", "--as-of", str(request.market_date), *how, "--name", name]
+        lines = [build, [*what, "--scenario-set", name]]
+    return [shlex.join(["varlake", *line]) for line in lines]
+
+
+def _starts(plans: Sequence[ValuationPlan]) -> dict[str, str]:
+    """What a new process takes before it prices anything: of several plans the most."""
+    starts = {what: e for p in plans for what, e in sorted(p.start.items()) if e.high}
+    return {f"seconds to {_START[what]}": e.range for what, e in starts.items()}
+
+
+_START = {"kernels": "load kernels first", "spark": "start Spark first"}
+_COST = ("expected_core_seconds", "core_seconds_range", "measured")  # told once, above
 
 
 def _flat(about: Mapping[str, Any]) -> dict[str, Any]:
@@ -171,5 +225,5 @@ def _flat(about: Mapping[str, Any]) -> dict[str, Any]:
     return {
         k.replace("_", " "): v
         for k, v in about.items()
-        if not (isinstance(v, list | tuple) and v and isinstance(v[0], Mapping)) and k != "expected_core_seconds"
+        if not (isinstance(v, list | tuple) and v and isinstance(v[0], Mapping)) and k not in _COST
     }

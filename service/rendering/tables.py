@@ -39,7 +39,7 @@ def figures_first(query: Any, columns: Iterable[str], *ends: str) -> list[str]:
 
 def show_valuation_plan(plan: Mapping[str, Any]) -> None:
     """What a valuation would do, before it does it."""
-    apart = ("by_instrument_type", "dropped_days", "excluded_factors")
+    apart = ("by_instrument_type", "dropped_days", "excluded_factors", "start_seconds")
     display.print_pairs({k: v for k, v in plan.items() if k not in apart}, title="Plan")
     if plan["by_instrument_type"]:
         display.print_table([{"instrument type": t, **f} for t, f in plan["by_instrument_type"].items()])
@@ -48,7 +48,9 @@ def show_valuation_plan(plan: Mapping[str, Any]) -> None:
 
 def show_sealed(done: Mapping[str, Any]) -> None:
     """What a valuation did, as `ValuationRun.to_dict` has it: the true figures beside the expected ones."""
-    run, expected = done["this_run"], done["plan"]["expected_core_seconds"]
+    run, plan = done["this_run"], done["plan"]
+    low, high = plan["core_seconds_range"]
+    expected = f"{plan['expected_core_seconds']:.3f}" if plan["measured"] else f"{low:.3f} to {high:.3f}"
     display.print_pairs(
         {
             "valuation set": done["valuation_set_id"],
@@ -59,7 +61,8 @@ def show_sealed(done: Mapping[str, Any]) -> None:
             "reused": run["reused"],
             "failed": run["failed"],
             "unmoved": done["unmoved"],
-            "core seconds": f"{done['pricing_seconds'] if run['valued'] else 0.0:.3f} (expected {expected:.3f})",
+            "core seconds": f"{done['pricing_seconds'] if run['valued'] else 0.0:.3f} (expected {expected})",
+            "to load kernels": f"{run['kernels_seconds']:.3f}",
             "elapsed seconds": f"{run['elapsed_seconds']:.3f}",
             "runner": done["runner"] if run["valued"] else "none: nothing was missing",
         },

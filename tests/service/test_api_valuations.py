@@ -110,12 +110,14 @@ def test_a_job_that_ended_tells_its_result_or_its_problem_and_cannot_be_cancelle
         table.finish(done["job_id"], run_valuation(committer, request(), spark=no_spark).to_dict())  # type: ignore[arg-type]
     answer = working.get(f"/api/v1/jobs/{done['job_id']}").get_json()
     assert answer["state"] == "done"
-    assert answer["result"]["this_run"] | {"elapsed_seconds": 0} == {
-        "valued": CONTRACTS - 1,
-        "reused": 0,
-        "failed": 1,
-        "elapsed_seconds": 0,
-    }
+    assert (
+        answer["result"]["this_run"].items()
+        >= {
+            "valued": CONTRACTS - 1,
+            "reused": 0,
+            "failed": 1,
+        }.items()
+    )
     assert answer["result"]["why_failed"].startswith("1 matured: ")
     assert answer["result"]["why_failed"].endswith("Take it out of the positions.")
     sealed = working.get(f"/api/v1/valuation-sets/{answer['result']['valuation_set_id']}").get_json()

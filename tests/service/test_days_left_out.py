@@ -121,6 +121,28 @@ def test_a_tail_that_rests_on_a_closed_market_says_so(lake: Path) -> None:
         assert any(n.startswith(note) for n in told["notes"]), question
 
 
+def test_a_tail_that_rests_on_a_closed_market_says_so_on_several_days_too(lake: Path) -> None:
+    """The same hedge turned round, so that its loss is that of 2024-01-04, on the last two days."""
+    bring(lake, {"a": A, "b": tuple(v or None for v in B)}, {"a": -1000, "b": 1000})
+    book = (lake.parent / "book.csv").read_text()
+    (lake.parent / "before.csv").write_text(book.replace(DAYS[-1], DAYS[-2]))
+    assert varlake("ingest", "positions", lake.parent / "before.csv", lake=lake).returncode == 0
+    for day in DAYS[-2:]:
+        assert varlake("value", "--as-of", day, *SET, lake=lake).returncode == 0
+    ends = ("--from", DAYS[-2], "--to", DAYS[-1])
+    says = "1 of the 1 scenarios in the tail of the total have a market closed: 2024-01-04 (unchanged: b (1 factor))."
+    assert [n for n in answer("compare", *ends, lake=lake)["notes"] if "closed" in n] == [
+        f"On {d}: {says}" for d in DAYS[-2:]
+    ]
+    explained = [n for n in answer("explain", *ends, lake=lake)["notes"] if "closed" in n]
+    assert [n.startswith("At ") and n.endswith(says) for n in explained] == [True, True]
+    for question, on, count in (("series", DAYS[-1], 2), ("backtest", DAYS[-2], 1)):
+        told = answer(question, *ends, "--calendar", "books", lake=lake)["notes"]
+        assert [n for n in told if "closed" in n] == [
+            f"On {count} days a market is closed in the tail; on {on}: {says}"
+        ]
+
+
 def test_an_index_with_a_common_holiday(lake: Path) -> None:
     """100, 98, 99, 95, 90 on five weekdays and a day between on which nothing was observed: four scenarios."""
     bring(lake, {"a": ("100", "98", None, "99", "95", "90", None)}, {"a": 1})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -187,7 +188,10 @@ def test_the_example_of_a_question_is_planned_queued_and_answered(name: str, lak
     client, body = app.test_client(), base(name)
     planned = client.post(f"/api/v1/{name}/plan", json=body)
     assert planned.status_code == 200, planned.get_json()
-    assert planned.get_json().keys() == {"ready", "expected_core_seconds", "valuations", "about"}
+    assert planned.get_json().keys() == {
+        *("ready", "expected_core_seconds", "core_seconds_range", "measured"),
+        *("valuations", "about", "newer_market_data"),
+    }
     before = lake.snapshot().versions
     queued = client.post(f"/api/v1/{name}/value", json=body)
     assert (queued.status_code, queued.get_json()["kind"]) == (202, "question"), queued.get_json()
@@ -213,6 +217,13 @@ def test_the_document_holds_every_route_and_nothing_else() -> None:
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
     }
     assert documented == routes
+    for path, item in spec["paths"].items():
+        methods = {m.upper() for m in item}
+        address = re.sub(r"{[^}]*}", "x", path)
+        told = app.test_client().options(address)
+        assert set(told.headers["Allow"].split(", ")) == methods, path
+        refused = app.test_client().open(address, method="PROPFIND")
+        assert (refused.status_code, set(refused.headers["Allow"].split(", "))) == (405, methods), path
     operations = [o for item in spec["paths"].values() for o in item.values()]
     assert all(o["summary"].endswith(".") for o in operations)
     assert "<br" not in str(spec)

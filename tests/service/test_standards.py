@@ -191,8 +191,9 @@ def test_over_http(work_lake: Lake) -> None:
     client: FlaskClient = create_app(Settings(lake=work_lake.path)).test_client()
     assert client.post("/api/v1/standards", json={}).status_code == 422
     assert client.post("/api/v1/standards", json={"scenario_set": "none"}).status_code == 404
-    accepted = client.post("/api/v1/standards", json={"currency": "EUR"})
+    accepted = client.post("/api/v1/standards", json={"currency": "eur"})
     assert accepted.status_code == 202
-    assert JobTable.of(work_lake).newest(None, 1, None)[0].kind == "standard"
+    queued = JobTable.of(work_lake).newest(None, 1, None)[0]
+    assert (queued.kind, queued.request["currency"]) == ("standard", "EUR")
     (row,) = client.get("/api/v1/standards").json["rows"]  # type: ignore[index]
     assert (row["desk"], row["scenario_set"], row["version"]) == (None, f"historical-{SCENARIOS}", 1)

@@ -94,15 +94,13 @@ def test_a_day_without_a_market_is_valued_and_asked_about_in_that_of_another(wor
     saturday, asked = dt.date(2020, 3, 14), {"positions_date": FRIDAY}
     book = {"positions_dates": (FRIDAY,)}
     with Committer(work_lake, "test") as committer:
-        with pytest.raises(
-            NotFound, match=r"No market data on 2020-03-14 .* give the market date as well, `--market-date 2020-03-13`"
-        ):
+        with pytest.raises(NotFound, match=r"No market data on 2020-03-14 .* give the market date 2020-03-13 as well"):
             run_valuation(committer, request(saturday, **book), spark=no_spark)  # type: ignore[arg-type]
         with pytest.raises(NotFound, match=r"No market data on 2020-03-15") as chosen:
             run_valuation(committer, request(saturday, market_date=dt.date(2020, 3, 15), **book), spark=no_spark)  # type: ignore[arg-type]
-        assert "--market-date" not in chosen.value.message
+        assert "give the market date" not in chosen.value.message
         run_valuation(committer, request(saturday, market_date=FRIDAY, **book), spark=no_spark)  # type: ignore[arg-type]
-    with pytest.raises(NotValued, match=r"It is valued in the market of 2020-03-13; give that `--market-date`"):
+    with pytest.raises(NotValued, match=r"It is valued in the market of 2020-03-13; give that market date"):
         run_query(work_lake, RiskQuery.model_validate({"as_of": saturday, **asked}))
     result = run_query(work_lake, RiskQuery.model_validate({"as_of": saturday, "market_date": FRIDAY, **asked}))
     assert result.coverage.missing == 0

@@ -15,7 +15,10 @@ import pyarrow.dataset as ds
 from lake.errors import NotFound, VarlakeError
 from lake.schemas import CONTRACTS
 from lake.tables import Lake, Snapshot
+from valuation.instruments.fields import LISTED_YEARS
 from valuation.types import Contract
+
+_ENDING = f'"calendar":"({"|".join(LISTED_YEARS)})"'
 
 
 def positions_dates(at: Lake | Snapshot) -> list[dt.date]:
@@ -47,14 +50,18 @@ def contracts_by_id(at: Lake | Snapshot, contract_ids: pa.Array) -> pa.Table:
     return rows.select(CONTRACTS.schema.names)
 
 
+def on_ending_calendars(at: Lake | Snapshot) -> list[Contract]:
+    """The contracts whose terms name a calendar that does not list the holidays of all years."""
+    there = pc.match_substring_regex(ds.field("terms"), _ENDING)
+    return Contract.of(at.read("contracts", list(Contract._fields), there).sort_by("contract_id"))
+
+
 def contract_notes(contracts: Iterable[Contract], valuation_date: dt.date) -> tuple[str, ...]:
     """What their terms say of a value on that date, each note once with the number of contracts it is about."""
     # with every instrument and QuantLib, which a question about stored vectors needs not
     from valuation.catalogue import terms_from_json  # noqa: PLC0415
-    from valuation.instruments.schedules import LISTED_YEARS  # noqa: PLC0415
 
-    # who alone gives notes: reading the terms of a million contracts takes a minute
-    noted = re.compile(f'"calendar":"({"|".join(LISTED_YEARS)})"')
+    noted = re.compile(_ENDING)  # who alone gives notes: reading the terms of a million contracts takes a minute
     said: Counter[str] = Counter()
     for contract in set(contracts):
         if noted.search(contract.terms or ""):  # a book may hold what the lake has no contract of

@@ -10,6 +10,13 @@ from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 
 from valuation.types import NotValuable
 
+# First and last of the years whose holidays of no rule (lunar ones) QuantLib lists; in all others it has fixed ones alone.
+LISTED_YEARS = {
+    "HKHK": ((2004, 2026),),
+    "NZAU": ((1901, 2052),),  # Matariki began in 2022
+    "SGSI": ((2004, 2009), (2012, 2014), (2019, 2027)),  # the new year of 2010 stands a month early
+}
+
 _ISO_DATE = re.compile(r"^\d{4}-\d{2}-\d{2}")
 
 

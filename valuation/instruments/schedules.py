@@ -18,6 +18,7 @@ from pydantic import AfterValidator, Field
 
 from lake.arrays import Floats, Ints
 from lake.errors import BadInput, nearest, unknown
+from valuation.instruments.fields import LISTED_YEARS
 from valuation.types import NotValuable
 
 VERSION = f"QuantLib-{ql.__version__}"  # holidays and day counts come with it, and so do values
@@ -47,13 +48,6 @@ CALENDARS = {
     "SGSI": ql.Singapore(),
     "USGS": ql.UnitedStates(ql.UnitedStates.GovernmentBond),
     "USNY": ql.UnitedStates(ql.UnitedStates.Settlement),
-}
-
-# First and last of the years whose holidays of no rule (lunar ones) QuantLib lists; in all others it has fixed ones alone.
-LISTED_YEARS = {
-    "HKHK": ((2004, 2026),),
-    "NZAU": ((1901, 2052),),  # Matariki began in 2022
-    "SGSI": ((2004, 2009), (2012, 2014), (2019, 2027)),  # the new year of 2010 stands a month early
 }
 
 BUSINESS_DAY_CONVENTIONS = {

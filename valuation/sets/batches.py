@@ -6,7 +6,7 @@ import datetime as dt
 import functools
 import itertools
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -17,7 +17,8 @@ from lake.storage import DataFile
 from lake.tables import Lake
 from scenarios.store import load_scenario_set
 from scenarios.types import GeneratedLevels, ScenarioSet
-from valuation.batch import factors_read, value_batch, value_blocks
+from valuation.batch import factors_read, load_kernels, value_batch, value_blocks
+from valuation.costs import KERNELS, Work
 from valuation.market.scenario_market import ScenarioMarket
 from valuation.sets import store
 from valuation.sets.plan import ValuationPlan
@@ -41,12 +42,12 @@ class BatchHeader:
 class BatchResult:
     """What came of a batch. file : its vectors, not committed; None where no contract has any.
 
-    cost_us : instrument type to (contract states, microseconds).
+    cost_us : what was priced, each with the microseconds of a core.
     """
 
     file: DataFile | None
     failures: tuple[ValuationFailure, ...]
-    cost_us: Mapping[str, tuple[float, float]]
+    cost_us: tuple[tuple[Work, float], ...]
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))
@@ -59,7 +60,7 @@ class BatchResult:
         return cls(
             None if file is None else DataFile(**{**file, "partition": tuple((k, v) for k, v in file["partition"])}),
             tuple(ValuationFailure(**f) for f in made["failures"]),
-            {kind: (states, us) for kind, (states, us) in made["cost_us"].items()},
+            tuple((Work(**work), us) for work, us in made["cost_us"]),
         )
 
 
@@ -107,6 +108,8 @@ def value_contracts(
 def run_batch(lake_path: str, header: BatchHeader, rows: pa.Table) -> BatchResult:
     """Values one batch, rows of `ValuationPlan.work`, and writes its vectors."""
     contracts = Contract.of(rows)
+    loaded, us = load_kernels(contracts, _market(lake_path, header, 0, 0))
+    cost = [(Work(KERNELS, dict.fromkeys(loaded, 1)), us)] if loaded else []
     block = value_contracts(lake_path, header, contracts, base_only=bool(rows["unmoved"][0].as_py()))
     fingerprints = dict(
         zip(
@@ -117,10 +120,9 @@ def run_batch(lake_path: str, header: BatchHeader, rows: pa.Table) -> BatchResul
     )
     file = store.write_block(Path(lake_path), header.valuation_date, block, fingerprints)
     kind_of = {c.contract_id: c.instrument_type for c in contracts}
-    cost: dict[str, tuple[float, float]] = {}
-    states = 1 + block.pnl.shape[1]
+    spent: dict[str, list[float]] = {}
     for contract_id, us in zip(block.contract_ids, block.cost_us.tolist(), strict=True):
-        kind = kind_of[contract_id]
-        so_far = cost.get(kind, (0.0, 0.0))
-        cost[kind] = (so_far[0] + states, so_far[1] + us)
-    return BatchResult(file, block.failures, cost)
+        spent.setdefault(kind_of[contract_id], []).append(us)
+    states = 1 + block.pnl.shape[1]
+    cost += [(Work.of_type(kind, len(each), states), sum(each)) for kind, each in spent.items()]
+    return BatchResult(file, block.failures, tuple(cost))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import threading
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -23,7 +24,8 @@ from lake.tables import Lake, Snapshot, rows_among
 from scenarios.requests import ScenarioRequest, default_name, make_scenario_set
 from scenarios.store import ids_by_name, save_scenario_set
 from valuation.books.contracts import contracts_by_id
-from valuation.sets.plan import DEFAULT_COST_US, make_plan, measured_cost_us
+from valuation.costs import Costs, Estimate, Work
+from valuation.sets.plan import make_plan
 from valuation.sets.run import run_plan
 from valuation.sets.store import list_valuation_sets
 
@@ -45,11 +47,13 @@ class DailyPlan:
     missing: int
     contracts: int
     scenarios: int
-    expected_core_seconds: float
+    cost: Estimate
     expected_bytes: int
 
     def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        fields = asdict(self)
+        del fields["cost"]
+        return fields | self.cost.to_dict()
 
 
 class HeldSnapshot(Snapshot):
@@ -114,11 +118,10 @@ def plan_days(lake: Lake, days: Sequence[dt.date], request: ScenarioRequest) -> 
     books = _books(snapshot, days)
     missing = _missing(snapshot, books.days(), days, name)
     scenarios = int(request.parameters.get("scenarios", 500))
-    cost = measured_cost_us(snapshot)
-    counts = [books.contracts(d)["instrument_type"].to_pylist() for d in missing]
-    states = 1 + scenarios
-    micros = sum(cost.get(kind, DEFAULT_COST_US) * states for kinds in counts for kind in kinds)
-    n = sum(map(len, counts))
+    costs = Costs(snapshot.lake)
+    counts = [Counter(books.contracts(d)["instrument_type"].to_pylist()) for d in missing]
+    works = (Work.of_type(kind, n, 1 + scenarios) for each in counts for kind, n in each.items())
+    n = sum(each.total() for each in counts)
     factors = snapshot.read("risk_factors", ["risk_factor_id"]).num_rows
     held = [d for d in books.days() if d in set(days)]
     return DailyPlan(
@@ -129,7 +132,7 @@ def plan_days(lake: Lake, days: Sequence[dt.date], request: ScenarioRequest) -> 
         len(missing),
         n,
         scenarios,
-        round(micros / 1e6, 1),
+        costs.together(works),
         8 * scenarios * (n + factors * len(missing)),
     )
 

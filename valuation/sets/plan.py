@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
-import statistics
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -18,14 +17,15 @@ from lake.errors import BadInput, VarlakeError, unknown
 from lake.progress import go_on
 from lake.tables import Snapshot
 from scenarios.types import FactorIndex, GeneratedLevels, RiskClass, ScenarioSet
-from valuation.batch import failure_reason
+from valuation.batch import failure_reason, types_loaded
 from valuation.catalogue import INSTRUMENTS, instrument, pricer_version, terms_from_json
+from valuation.costs import KERNELS, NOTHING, SPARK, Costs, Estimate, Work
 from valuation.sets import store
 from valuation.types import Contract, ValuationFailure, ValuationSet
 
-# Microseconds a contract and state, before any run of that instrument type has been measured.
-DEFAULT_COST_US = 0.5
-LATEST = 5  # measurements of a type that count
+Runner = Literal["auto", "in-process", "spark"]
+
+SPARK_FROM_CORE_SECONDS = 20.0  # below this, starting Spark costs more than it saves
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,8 @@ class ValuationPlan:
 
     work : the contracts to price, sorted: contract_id, instrument_type, currency, terms, inputs_digest, base_digest,
     unmoved, substituted. members : contracts whose vector is in the lake, with the fingerprint that answers. failures : contracts
-    known to fail without pricing. expected_us : instrument type to (contracts, expected microseconds of one core).
+    known to fail without pricing. expected : instrument type to contracts and what pricing them takes. runner : by that where
+    `auto` was asked. kernels, spark : what a new process takes first, to load kernels and, where it is used, to start Spark.
     sealed : the seal, when this very set is already complete.
     """
 
@@ -46,7 +47,10 @@ class ValuationPlan:
     work: pa.Table
     members: pa.Table
     failures: tuple[ValuationFailure, ...]
-    expected_us: Mapping[str, tuple[int, float]]
+    expected: Mapping[str, tuple[int, Estimate]]
+    runner: Literal["in-process", "spark"]
+    kernels: Estimate
+    spark: Estimate
     snapshot: Snapshot
     sealed: ValuationSet | None = None
 
@@ -55,8 +59,14 @@ class ValuationPlan:
         return int(self.work.num_rows) + int(self.members.num_rows) + len(self.failures)
 
     @property
-    def expected_core_seconds(self) -> float:
-        return sum(us for _, us in self.expected_us.values()) / 1e6
+    def cost(self) -> Estimate:
+        """Of pricing what is missing."""
+        return sum((e for _, e in self.expected.values()), NOTHING)
+
+    @property
+    def start(self) -> dict[str, Estimate]:
+        """Seconds before anything is priced, by what takes them: in a process that has priced nothing yet."""
+        return {KERNELS: self.kernels, **({SPARK: self.spark} if self.runner == "spark" else {})}
 
     def to_dict(self) -> dict[str, Any]:
         """The figures shown to a user before running."""
@@ -70,11 +80,9 @@ class ValuationPlan:
             "present": self.members.num_rows,
             "missing": self.work.num_rows,
             "cannot_be_valued": len(self.failures),
-            "expected_core_seconds": round(self.expected_core_seconds, 3),
-            "by_instrument_type": {
-                t: {"missing": n, "expected_core_seconds": round(us / 1e6, 3)}
-                for t, (n, us) in self.expected_us.items()
-            },
+            **self.cost.to_dict(),
+            "start_seconds": {what: [round(e.low, 3), round(e.high, 3)] for what, e in self.start.items()},
+            "by_instrument_type": {t: {"missing": n, **e.to_dict()} for t, (n, e) in self.expected.items()},
             "already_sealed": self.sealed is not None,
             "dropped_days": dict(self.scenario_set.dropped),
             "excluded_factors": dict(self.scenario_set.excluded),
@@ -148,6 +156,7 @@ def make_plan(
     scenario_set: ScenarioSet,
     valuation_date: dt.date,
     risk_classes: Sequence[str] | None = None,
+    runner: Runner = "auto",
     *,
     cancelled: threading.Event | None = None,
 ) -> ValuationPlan:
@@ -217,7 +226,7 @@ def make_plan(
         work=work,
         members=members,
         failures=tuple(failures),
-        expected_us=_expected(snapshot, work, scenario_set.n_scenarios),
+        **_expected(snapshot, work, scenario_set.n_scenarios, runner),
         snapshot=snapshot,
         sealed=store.find_sealed(snapshot, set_id),
     )
@@ -253,30 +262,26 @@ def _answers(snapshot: Snapshot, valuation_date: dt.date, wanted: pa.Table) -> p
     return pa.array(answers, pa.string())
 
 
-def measured_cost_us(snapshot: Snapshot) -> dict[str, float]:
-    """Microseconds a contract and state by instrument type: the median of the latest sets that priced that type.
+def _expected(snapshot: Snapshot, work: pa.Table, n_scenarios: int, runner: Runner) -> dict[str, Any]:
+    costs = Costs(snapshot.lake)
+    counts = work.group_by(["instrument_type", "unmoved"]).aggregate([([], "count_all")]).sort_by("instrument_type")
 
-    The first set of a machine also pays for compiling the kernels, so one measurement alone would mislead.
-    """
-    costs: dict[str, list[float]] = {}
-    for seal in store.list_valuation_sets(snapshot):
-        for kind, us in seal.cost_us.items():
-            costs.setdefault(kind, []).append(us)
-    return {kind: statistics.median_low(values[-LATEST:]) for kind, values in costs.items()}
+    def expected(on_spark: bool) -> dict[str, tuple[int, Estimate]]:
+        found: dict[str, tuple[int, Estimate]] = {}
+        for row in counts.to_pylist():
+            kind, contracts, states = row["instrument_type"], row["count_all"], 1 if row["unmoved"] else 1 + n_scenarios
+            n, so_far = found.get(kind, (0, NOTHING))
+            cost = costs.of(Work.of_type(kind, contracts, states, on_spark))
+            found[kind] = (n + contracts, so_far + cost)
+        return found
 
-
-def _expected(snapshot: Snapshot, work: pa.Table, n_scenarios: int) -> dict[str, tuple[int, float]]:
-    cost = measured_cost_us(snapshot)
-    counts = (
-        work.group_by(["instrument_type", "unmoved"])
-        .aggregate([([], "count_all")])
-        .sort_by("instrument_type")
-        .to_pylist()
-    )
-    expected: dict[str, tuple[int, float]] = {}
-    for row in counts:
-        kind = row["instrument_type"]
-        states = 1 if row["unmoved"] else 1 + n_scenarios
-        n, us = expected.get(kind, (0, 0.0))
-        expected[kind] = (n + row["count_all"], us + row["count_all"] * states * cost.get(kind, DEFAULT_COST_US))
-    return expected
+    if runner == "auto":
+        seconds = sum(cost.seconds for _, cost in expected(False).values())
+        runner = "spark" if seconds >= SPARK_FROM_CORE_SECONDS else "in-process"
+    new = sorted(set(counts["instrument_type"].to_pylist()) - types_loaded())
+    return {
+        "expected": expected(runner == "spark"),
+        "runner": runner,
+        "kernels": costs.of(Work(KERNELS, dict.fromkeys(new, 1))) if new else NOTHING,
+        "spark": costs.of(Work(SPARK, {})),
+    }

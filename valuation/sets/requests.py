@@ -59,7 +59,7 @@ def _scenario_set(snapshot: Snapshot, request: ValuationRequest) -> ScenarioSet:
                 raise
             raise NotFound(
                 f"{error.message} A day without a market of its own, such as a bank holiday, is valued in that of another: give "
-                f"the market date as well, `--market-date {error.latest}`."
+                f"the market date {error.latest} as well."
             ) from None
     if request.scenarios != ScenarioRequest(name=None):
         raise BadInput("Give either scenario_set, a stored set, or scenarios, how to make one; not both.")
@@ -81,7 +81,15 @@ def plan_valuation(
         contracts = pa.concat_tables([contracts, contracts_by_id(snapshot, pa.array(sorted(added)))])
     scenarios = _scenario_set(snapshot, request)
     go_on(cancelled)
-    return make_plan(snapshot, contracts, scenarios, request.as_of, request.risk_classes or None, cancelled=cancelled)
+    return make_plan(
+        snapshot,
+        contracts,
+        scenarios,
+        request.as_of,
+        request.risk_classes or None,
+        request.runner,
+        cancelled=cancelled,
+    )
 
 
 def run_valuation(

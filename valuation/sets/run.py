@@ -9,10 +9,11 @@ from __future__ import annotations
 import datetime as dt
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -22,30 +23,32 @@ from lake.progress import Progress, go_on, silent
 from lake.runtime.machine import usable_cores
 from lake.storage import DataFile
 from lake.tables import Lake, code_version
+from valuation.costs import KERNELS, SPARK, Work, record
 from valuation.sets import store
 from valuation.sets.batches import BatchHeader, BatchResult, cut_batches, run_batch
 from valuation.sets.on_spark import run_on_spark
-from valuation.sets.plan import ValuationPlan
+from valuation.sets.plan import Runner, ValuationPlan
 from valuation.sets.standards import first_standard
 from valuation.types import ValuationFailure, ValuationSet, failures_in_words
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-Runner = Literal["auto", "in-process", "spark"]
-
 WAVE = 32  # batches between two commits
-SPARK_FROM_CORE_SECONDS = 20.0  # below this, starting Spark costs more than it saves
+_STARTED = 1.0  # seconds that a session takes to start at the least; one that runs is given at once
 
 
 @dataclass(frozen=True)
 class RunCounts:
-    """What one run did for a set: contracts valued, known before and failed, and its wall time."""
+    """What one run did for a set: contracts valued, known before and failed, its wall time, and how much of a core loading
+    kernels took, in all processes, and starting Spark (wall time)."""
 
     valued: int
     reused: int
     failed: int
     elapsed_seconds: float
+    kernels_seconds: float = 0.0
+    spark_seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -73,23 +76,40 @@ class _Tally:
 
     files: list[DataFile] = field(default_factory=list)
     failures: list[ValuationFailure] = field(default_factory=list)
-    cost_us: dict[str, list[float]] = field(default_factory=dict)  # instrument type -> [contract states, microseconds]
+    spent: dict[tuple[str, int], tuple[Counter[str], float]] = field(default_factory=dict)  # by name and states
 
     def add(self, result: BatchResult) -> None:
         if result.file is not None:
             self.files.append(result.file)
         self.failures.extend(result.failures)
-        for kind, (states, us) in result.cost_us.items():
-            total = self.cost_us.setdefault(kind, [0.0, 0.0])
-            total[0] += states
-            total[1] += us
+        for work, us in result.cost_us:
+            contracts, so_far = self.spent.get((work.name, work.states), (Counter(), 0.0))
+            self.spent[work.name, work.states] = (contracts + Counter(work.contracts), so_far + us)
 
+    def loading(self) -> float:
+        """Microseconds that processes took to load kernels."""
+        return sum(us for (name, _), (_, us) in self.spent.items() if name == KERNELS)
 
-def choose_runner(plan: ValuationPlan, runner: Runner) -> Literal["in-process", "spark"]:
-    """By expected cost when `auto`: Spark pays from about 20 core-seconds of pricing on."""
-    if runner != "auto":
-        return runner
-    return "spark" if plan.expected_core_seconds >= SPARK_FROM_CORE_SECONDS else "in-process"
+    def cost_us(self) -> dict[str, float]:
+        """Microseconds a contract and state, by instrument type."""
+        totals: dict[str, tuple[int, float]] = {}
+        for (name, states), (contracts, us) in self.spent.items():
+            if name != KERNELS:
+                n, so_far = totals.get(name, (0, 0.0))
+                totals[name] = (n + states * contracts.total(), so_far + us)
+        return {name: us / n for name, (n, us) in sorted(totals.items())}
+
+    def measured(self, processes: int, on_spark: bool) -> list[tuple[Work, float]]:
+        """What each work took; kernels once a process."""
+        kernels = set().union(*(n for (name, _), (n, _) in self.spent.items() if name == KERNELS))
+        found = [
+            (Work.of_type(name, n.total(), states, on_spark), us)
+            for (name, states), (n, us) in self.spent.items()
+            if name != KERNELS
+        ]
+        if kernels:
+            found.append((Work(KERNELS, dict.fromkeys(kernels, 1)), self.loading() / processes))
+        return found
 
 
 def _in_process(
@@ -135,8 +155,9 @@ def run_plan(
         return ValuationRun(there, counts, plan.to_dict(), why)
     started = time.perf_counter()
     cancelled = cancelled or threading.Event()
-    used = choose_runner(plan, runner)
+    used = plan.runner if runner == "auto" else runner
     session = spark() if used == "spark" and spark is not None and plan.work.num_rows else None
+    spark_seconds = time.perf_counter() - started
     if used == "spark" and spark is None:
         raise ValueError("The Spark runner needs a function that gives the session")
     parallelism = usable_cores() if session is None else session.sparkContext.defaultParallelism
@@ -170,12 +191,17 @@ def run_plan(
                 )
         state["done"] = first + len(part)
         progress("value", state["done"], len(batches))
-    return _seal(
-        committer, plan, tally, used if session is None else session.sparkContext.master, time.perf_counter() - started
-    )
+    measured = tally.measured(1 if session is None else min(parallelism, len(batches)), session is not None)
+    if spark_seconds > _STARTED:
+        measured.append((Work(SPARK, {}), spark_seconds * 1e6))
+    record(committer.lake, measured)
+    runner_name = used if session is None else session.sparkContext.master
+    return _seal(committer, plan, tally, runner_name, time.perf_counter() - started, spark_seconds)
 
 
-def _seal(committer: Committer, plan: ValuationPlan, tally: _Tally, runner: str, elapsed: float) -> ValuationRun:
+def _seal(
+    committer: Committer, plan: ValuationPlan, tally: _Tally, runner: str, elapsed: float, spark_seconds: float
+) -> ValuationRun:
     failed = {f.contract_id for f in tally.failures}
     kept = pc.invert(pc.is_in(plan.work["contract_id"], value_set=pa.array(sorted(failed), pa.string())))
     valued = plan.work.filter(kept).select(plan.members.column_names)
@@ -184,7 +210,7 @@ def _seal(committer: Committer, plan: ValuationPlan, tally: _Tally, runner: str,
         raise AssertionError(f"{valued.num_rows} contracts were valued but {written} vectors were written")
     members = pa.concat_tables([plan.members, valued])
     failures = [*plan.failures, *tally.failures]
-    pricing = sum(us for _, us in tally.cost_us.values()) / 1e6
+    loading = tally.loading()
     made = ValuationSet(
         valuation_set_id=plan.valuation_set_id,
         valuation_date=plan.valuation_date,
@@ -200,8 +226,8 @@ def _seal(committer: Committer, plan: ValuationPlan, tally: _Tally, runner: str,
         reused=plan.members.num_rows,
         failed=len(failures),
         unmoved=int(pc.sum(members["unmoved"]).as_py() or 0),
-        cost_us={t: us / states for t, (states, us) in sorted(tally.cost_us.items()) if states},
-        pricing_seconds=pricing,
+        cost_us=tally.cost_us(),
+        pricing_seconds=(sum(us for _, us in tally.spent.values()) - loading) / 1e6,
         elapsed_seconds=elapsed,
         runner=runner,
         run_id=committer.run_id,
@@ -212,4 +238,5 @@ def _seal(committer: Committer, plan: ValuationPlan, tally: _Tally, runner: str,
     store.seal(committer, made, members, failures)
     first_standard(committer, made)
     why = failures_in_words((f.reason, f.message, 1) for f in sorted(failures, key=lambda f: f.contract_id))
-    return ValuationRun(made, RunCounts(made.valued, made.reused, made.failed, elapsed), plan.to_dict(), why)
+    counts = RunCounts(made.valued, made.reused, made.failed, elapsed, loading / 1e6, spark_seconds)
+    return ValuationRun(made, counts, plan.to_dict(), why)

@@ -21,7 +21,7 @@ from lake.tables import Lake, Snapshot, code_version
 from scenarios.market.history import load_factors
 from scenarios.store import find_scenario_set
 from scenarios.types import MissingRiskFactor
-from valuation.types import ValuationSet
+from valuation.types import Currency, ValuationSet
 
 CURRENCY = "USD"  # where a lake has no standard, or its contracts can be converted into it
 _FIRST = "the first sample valued in the lake"
@@ -54,7 +54,7 @@ class StandardRequest(BaseModel):
     scenario_set: str | None = Field(
         None, description="name of a stored scenario set, which is then made on every date"
     )
-    currency: str | None = Field(None, pattern="^[A-Z]{3}$", description="reporting currency, ISO 4217, such as USD")
+    currency: Currency | None = Field(None, description="reporting currency, ISO 4217, such as USD")
     inherit: bool = Field(False, description="let the desk have the standard of the lake again")
     reason: str | None = Field(None, max_length=500, description="why, in words")
 

@@ -336,7 +336,7 @@ class TestDays:
         assert planned.scenario_set == "historical-50"
         assert (planned.missing, planned.contracts) == (len(DAYS) - 1, 3 * (len(DAYS) - 1))
         assert planned.expected_bytes == 8 * 50 * (len(DAYS) - 1) * (3 + 6)
-        assert planned.expected_core_seconds >= 0
+        assert planned.cost.seconds >= 0
 
     def test_a_day_without_history_stops_no_other(self, tmp_path: Path) -> None:
         lake = build_daily_lake(tmp_path / "lake")

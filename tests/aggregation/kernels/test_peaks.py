@@ -13,6 +13,7 @@ from scipy import optimize, stats
 from aggregation.change.compare import compare
 from aggregation.kernels import peaks
 from aggregation.kernels.tail import NotDefined
+from aggregation.measures import MEASURES
 from aggregation.risk.query import run_query
 from aggregation.risk.table import run_table
 from aggregation.types import RiskQuery, TableQuery
@@ -70,6 +71,28 @@ def test_hull(monkeypatch: pytest.MonkeyPatch) -> None:
     assert peaks.var(pnl, Fraction(999, 1000), None, "")[0] == pytest.approx(474.0, abs=0.2)
     assert peaks.es(pnl, P99, None, "")[0] == pytest.approx(337.9, abs=0.2)
     assert peaks.exceedance_probability(pnl, Fraction(300), None, "")[0] == pytest.approx(0.0039, abs=5e-5)
+
+
+def test_a_tail_is_fitted_once_for_all_its_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    fits: list[int] = []
+    real = peaks._fits
+
+    def counted(*given: object) -> object:
+        fits.append(1)
+        return real(*given)
+
+    monkeypatch.setattr(peaks, "_fits", counted)
+    rng = np.random.default_rng(11)
+    one, two = rng.standard_t(4, (2, 3, 400))
+    measures = [m for m in MEASURES.values() if m.fits_tail]
+    for pnl in (one, two, one.copy()):
+        for m in measures:
+            argument = Fraction(99, 100) if m.needs_level else Fraction(3) if m.needs_threshold else None
+            m.function(pnl, argument, None, "order_statistic")
+    assert (len(measures), len(fits)) == (7, 2)
+    peaks.fit(one, np.linspace(1, 2, 400) / np.linspace(1, 2, 400).sum(), peaks.SHARE)
+    peaks.fit(one, None, Fraction(1, 5))
+    assert len(fits) == 4
 
 
 def test_where_it_is_not_defined() -> None:

@@ -175,3 +175,9 @@ def test_contracts_beyond_the_holidays_that_their_calendar_knows_are_told(tmp_pa
         committer.put("contracts", pa.Table.from_pylist([row], schema=CONTRACTS.schema))
     told = [n for n in ask(lake).notes if n.startswith("Calendar HKHK")]
     assert [n.rpartition(". ")[2] for n in told] == ["Contracts with dates there: 1."]
+    mine, other = (
+        next(p["trade"] for p in positions if (p["contract_id"] == named) is is_it) for is_it in (True, False)
+    )
+    for where, says in (((), told), ((f"trade={mine}",), told), ((f"trade={other}",), [])):
+        result = run_query(lake, RiskQuery.model_validate({"as_of": DAY, "where": where}))
+        assert [n for n in result.notes if n.startswith("Calendar")] == says

@@ -120,9 +120,9 @@ def test_a_past_day_onto_todays_market(lake: Lake) -> None:
 
 
 def test_the_price_comes_first(lake: Lake) -> None:
-    price = expected_cost(lake, request())
+    price, cost = expected_cost(lake, request())
     assert price["contracts"] == 3
-    assert price["expected_core_seconds"] > 0
+    assert price["expected_core_seconds"] == pytest.approx(cost.seconds, abs=1e-3)
     assert reverse_stress(lake, request(loss=500)).states_valued < 2 * price["expected_states"]
 
 

@@ -52,7 +52,7 @@ def test_the_price_comes_first_and_a_second_search_is_free(lake: Lake) -> None:
     # all moves from the second day of the history on: 2019-12-03 to 2020-03-16, without three holidays
     assert plan.scenario_set.n_scenarios == 71
     assert plan.work.num_rows == 3
-    assert plan.expected_core_seconds > 0
+    assert plan.cost.seconds > 0
     first = search(lake)
     again = planned(lake, length=30, measure="var")
     assert again.sealed is not None

@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from support import factor, put_market
 
 from lake.committer import Committer
 from lake.errors import BadInput
@@ -172,10 +173,10 @@ def test_digits_that_a_double_does_not_hold_are_told(lake: Lake, tmp_path: Path)
         "More digits than a double holds in 2 of the quantities, stored as the nearest one; first row 2: "
         "9007199254740993 as 9007199254740992.0."
     )
-    assert load(lake, rows).notes == (note,)
+    assert load(lake, rows).notes[0] == note
     assert held(lake)["T0"]["quantity"] == 2.0**53
     pq.write_table(pa.Table.from_pylist(rows[1:2]), tmp_path / "book.parquet")  # a column of decimals
-    (note,) = ingest(lake, tmp_path / "book.parquet").notes
+    note, _ = ingest(lake, tmp_path / "book.parquet").notes
     assert note.endswith(
         "1 of the quantities, stored as the nearest one; first row 2: 33.3333333333333333333333 as 33.333333333333336."
     )
@@ -412,10 +413,11 @@ def test_contracts_beyond_the_holidays_that_their_calendar_knows_are_told(lake: 
         SWAP | {"calendar": c, "maturity": m}
         for c, m in (("HKHK", "2028-01-15"), ("HKHK", "2030-01-15"), ("GBLO", "2050-01-14"))
     ]
-    (note,) = load(lake, [position(f"T{i}", terms=terms) for i, terms in enumerate([*swaps, SWAP])]).notes
+    note, _ = load(lake, [position(f"T{i}", terms=terms) for i, terms in enumerate([*swaps, SWAP])]).notes
     assert note.startswith("Calendar HKHK lists its moving holidays of 2004-2026 alone")
     assert note.endswith("Contracts with dates there: 2.")
-    assert load(lake, [position("T9", terms=SWAP | {"calendar": "HKHK"})]).notes == ()  # it matures in 2025
+    (of_market,) = load(lake, [position("T9", terms=SWAP | {"calendar": "HKHK"})]).notes  # it matures in 2025
+    assert of_market.startswith("The lake holds no market data yet")
 
 
 def test_rejected_rows_are_written_to_correct_and_load_again(lake: Lake, tmp_path: Path) -> None:
@@ -500,3 +502,62 @@ def test_read_is_loaded_plus_rejected_whatever_the_mix(
     bad_rows = {(r["positions_date"], r["trade"]) for r, (_, _, bad, _) in zip(made, rows, strict=True) if bad}
     loaded = {(str(r["positions_date"]), r["trade"]) for r in lake.read("positions").to_pylist()}
     assert loaded == good - bad_rows
+
+
+MARKET = [
+    factor("EQ:AAPL", "equity_price"),
+    factor("EQ:SAP", "equity_price", "EUR"),
+    factor("EQ:ODD", "equity_price", "XXX"),
+    factor("FX:EURUSD", "fx_rate"),
+]
+
+
+@pytest.fixture
+def priced(lake: Lake) -> Lake:
+    put_market(lake, MARKET, {})
+    return lake
+
+
+@pytest.mark.parametrize(
+    ("cells", "column", "reason"),
+    [
+        ({"underlying": "EQ:AAPLX"}, "underlying", "Unknown risk factor 'EQ:AAPLX'. Nearest valid: EQ:AAPL"),
+        ({"currency": "EUR"}, "underlying", "EQ:AAPL is of type equity_price in USD. Unknown "),
+        (
+            {"underlying": "EQ:ODD", "currency": "XXX"},
+            "currency",
+            "Unknown currency pair 'XXXUSD'. Nearest valid: FX:EURUSD",
+        ),
+    ],
+)
+def test_what_no_market_data_knows_is_refused_as_it_comes_in(
+    priced: Lake, cells: dict[str, str], column: str, reason: str
+) -> None:
+    row = {**position("T1"), "underlying": "EQ:AAPL", **cells}
+    report = load(priced, [row, {**position("T2"), "underlying": "EQ:AAPL"}])
+    assert (report.read, report.loaded, report.rejected) == (2, 1, 1)
+    ((number, at, value, said),) = faults(report)
+    assert (number, at, value) == (2, column, row[column])
+    assert said.startswith(reason)
+    accepted = load(priced, [row], accept_unknown_factors=True)
+    assert (accepted.loaded, accepted.rejected) == (1, 0)
+
+
+def test_what_only_a_shipped_catalogue_knows_is_loaded_and_told(priced: Lake) -> None:
+    """`marketdata` knows MSFT and the ECB's rate of the zloty; this lake has neither."""
+    rows = [{**position("T1"), "underlying": "EQ:MSFT"}, {**position("T2"), "underlying": "EQ:AAPL"}]
+    report = load(priced, rows)
+    assert report.rejected == 0
+    (note,) = report.notes
+    assert note.startswith("Contracts whose risk factors a shipped catalogue knows and the lake does not hold: 1.")
+
+
+def test_before_there_is_market_data_nothing_is_known_and_the_report_says_so(lake: Lake) -> None:
+    report = load(lake, [{**position("T1"), "underlying": "EQ:NOBODY"}])
+    assert report.rejected == 0
+    assert [n for n in report.notes if n.startswith("The lake holds no market data yet: ")]
+
+
+def test_a_market_of_one_currency_needs_no_exchange_rate(lake: Lake) -> None:
+    put_market(lake, [factor("EQ:ODD", "equity_price", "XXX")], {})
+    assert load(lake, [{**position("T1"), "underlying": "EQ:ODD", "currency": "XXX"}]).rejected == 0

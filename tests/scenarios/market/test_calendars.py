@@ -139,6 +139,14 @@ def test_a_bad_calendar_is_told_and_nothing_is_stored(
         assert Lake.open(tmp_path / "x" / "lake").version("market_data") == -1
 
 
+def test_a_wrong_line_is_told_once(tmp_path: Path) -> None:
+    with pytest.raises(BadInput) as told:
+        ingest(tmp_path / "x", {"a": A}, {}, {"bourse": "day\n2024-01-02\n01/03/2024\n"})
+    (issue,) = told.value.issues
+    assert issue.pointer == "calendar bourse: bourse.txt, line 3"
+    assert issue.message == "found '01/03/2024', expected a date such as 2020-03-16."
+
+
 def test_a_list_that_is_not_there(tmp_path: Path) -> None:
     ingest(tmp_path / "x", {"a": A}, {}, {"bourse": "2024-01-02"})
     (tmp_path / "x" / "bourse.txt").unlink()

@@ -13,6 +13,7 @@ from make_market import make_market, value
 from lake.errors import VarlakeError
 from valuation.catalogue import parse_terms
 from valuation.instruments import schedules
+from valuation.instruments.fields import LISTED_YEARS
 from valuation.types import NotValuable
 
 TODAY = dt.date(2020, 3, 16)
@@ -423,7 +424,7 @@ def test_the_years_whose_lunar_holidays_a_calendar_knows(calendar):
     for first in map(dt.date.fromisoformat, LUNAR_NEW_YEAR.split()):
         days = [first + dt.timedelta(days=n) for n in range(4)]
         closed = any(schedules.payment_date(d, calendar, "Following") != d for d in days if d.weekday() < 5)
-        listed = any(a <= first.year <= b for a, b in schedules.LISTED_YEARS[calendar])
+        listed = any(a <= first.year <= b for a, b in LISTED_YEARS[calendar])
         assert closed == listed, first.year
         assert bool(schedules.unlisted_note(calendar, first, first)) != listed
 

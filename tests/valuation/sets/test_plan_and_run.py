@@ -1,6 +1,7 @@
 """Plan, run, seal: what is known is never valued again, counts add up, and every runner gives the same bits."""
 
 import datetime as dt
+import json
 import threading
 import time
 from collections.abc import Iterator
@@ -112,7 +113,7 @@ def test_asking_twice_values_nothing(lake: Lake) -> None:
     scenarios = scenario_set(lake)
     first = plan_for(lake, contracts, scenarios)
     assert (first.wanted, first.work.num_rows, first.members.num_rows) == (len(CONTRACTS), len(CONTRACTS), 0)
-    assert first.expected_core_seconds > 0
+    assert first.cost.seconds > 0
     sealed = run(lake, first)
     assert sealed["submitted"] == sealed["valued"] == len(CONTRACTS)
     assert sealed["reused"] == sealed["failed"] == 0
@@ -122,8 +123,30 @@ def test_asking_twice_values_nothing(lake: Lake) -> None:
     assert second.sealed is not None
     assert second.work.num_rows == 0
     again = run(lake, second)
-    assert again["this_run"] == {"valued": 0, "reused": len(CONTRACTS), "failed": 0, "elapsed_seconds": 0.0}
+    nothing = dict.fromkeys(("valued", "failed", "elapsed_seconds", "kernels_seconds", "spark_seconds"), 0)
+    assert again["this_run"] == {**nothing, "reused": len(CONTRACTS)}
     assert lake.version("pnl_vectors") == version
+
+
+def test_a_second_run_is_planned_by_what_the_first_measured(lake: Lake) -> None:
+    """Contracts, states and the loading of kernels each have a measurement of their own, and a plan reads them."""
+    contracts, scenarios = put_contracts(lake, CONTRACTS), scenario_set(lake)
+    first = plan_for(lake, contracts, scenarios)
+    assert not first.cost.measured
+    sealed = run(lake, first)
+    measured = [json.loads(line) for line in (lake.state / "costs.jsonl").read_text().splitlines()]
+    pricing = {m["name"]: m for m in measured if m["name"] != "kernels"}
+    assert {name: (m["contracts"], m["states"]) for name, m in pricing.items()} == {
+        "cash_equity": ({"cash_equity": 2}, N + 1),
+        "government_bond": ({"government_bond": 1}, N + 1),
+        "equity_option": ({"equity_option": 10}, N + 1),
+    }
+    assert sum(m["us"] for m in pricing.values()) == pytest.approx(sealed["pricing_seconds"] * 1e6)
+    lake.path.joinpath("valuation_sets").rename(lake.path / "gone")
+    lake.path.joinpath("pnl_vectors").rename(lake.path / "gone too")
+    again = plan_for(Lake(lake.path), contracts, scenarios)
+    assert again.cost.measured
+    assert again.cost.seconds == pytest.approx(sealed["pricing_seconds"])
 
 
 def test_only_unknown_contracts_are_valued(lake: Lake) -> None:

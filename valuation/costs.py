@@ -1,0 +1,174 @@
+"""What pricing takes of one core: by shipped figures at first, then by what earlier runs on this lake measured.
+
+A measurement is a line of a file in the lake's state folder. Losing the file loses nothing but the estimates.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import os
+import statistics
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from lake.tables import Lake
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+KERNELS, SPARK = "kernels", "spark"  # names of what a process does once: load its kernels; start Spark (wall time)
+
+# Microseconds on a core of 2024, from the sample book in a fresh process: (a contract, a contract and state).
+_SHIPPED: Mapping[str, tuple[float, float]] = {
+    "cash_equity": (3.0, 0.001),
+    "commodity_forward": (8.0, 0.004),
+    "equity_forward": (8.0, 0.005),
+    "equity_option": (8.0, 0.03),
+    "fx_forward": (10.0, 0.006),
+    "government_bond": (85.0, 0.01),
+    "interest_rate_swap": (75.0, 0.03),
+}
+_OTHER = (50.0, 0.03)
+_A_TYPE, _A_STATE = 200.0, 0.7  # of a type, and of its curves in each state
+_ONCE = {KERNELS: 300_000.0, SPARK: 8_000_000.0}
+_UNMEASURED = {KERNELS: (0.5, 100.0), SPARK: (0.3, 4.0)}  # kernels: loaded at the least, compiled at the most
+_FACTOR = (1 / 4, 4.0)  # about shipped figures, on a machine that nothing is known of
+_MEASURED = 1.3  # about what was measured
+_NEAREST = 3
+_SAME_SIZE = 4.0  # measurements count within 2 to this power, contracts and states together
+_AS_NEAR = 0.5  # beyond the nearest
+_TAIL = 1 << 16  # bytes of the file that are read
+_MOST = 1 << 20  # bytes at which it is cut to its tail
+
+
+@dataclass(frozen=True)
+class Work:
+    """What is priced, and measured under one name: contracts by instrument type, each in so many states."""
+
+    name: str
+    contracts: Mapping[str, int]
+    states: int = 1
+
+    @classmethod
+    def of_type(cls, kind: str, contracts: int, states: int, on_spark: bool = False) -> Work:
+        """What a valuation set needs of one type. Threads of one process hinder each other, processes of Spark less."""
+        return cls(f"{kind} on Spark" if on_spark else kind, {kind: contracts}, states)
+
+    @property
+    def shipped_us(self) -> float:
+        """Microseconds of one core by the shipped figures."""
+        if self.name in _ONCE:
+            return _ONCE[self.name]
+        parts = ((n, *_SHIPPED.get(kind, _OTHER)) for kind, n in self.contracts.items())
+        return sum(_A_TYPE + self.states * _A_STATE + n * (one + self.states * state) for n, one, state in parts)
+
+    def distance(self, other: Work) -> float:
+        """How unlike two works are in size: powers of 2 in contracts and in states."""
+        one, two = (max(sum(w.contracts.values()), 1) for w in (self, other))
+        return abs(math.log2(one / two)) + abs(math.log2(self.states / other.states))
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Seconds: what is expected, and what it lies between. measured : whether earlier runs of that size say so."""
+
+    low: float = 0.0
+    seconds: float = 0.0
+    high: float = 0.0
+    measured: bool = True
+
+    def __add__(self, other: Estimate) -> Estimate:
+        return Estimate(
+            self.low + other.low, self.seconds + other.seconds, self.high + other.high, self.measured and other.measured
+        )
+
+    def __str__(self) -> str:
+        return f"{self.seconds:.3g}" if self.measured else self.range
+
+    @property
+    def range(self) -> str:
+        """What it lies between, as people read it."""
+        return f"{self.low:.2g} to {self.high:.2g}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """The figures of a plan."""
+        return {
+            "expected_core_seconds": round(self.seconds, 3),
+            "core_seconds_range": [round(self.low, 3), round(self.high, 3)],
+            "measured": self.measured,
+        }
+
+
+NOTHING = Estimate()
+
+
+class Meter:
+    """Adds up what work takes of a core, in whichever threads it runs. us : microseconds."""
+
+    def __init__(self) -> None:
+        self.us = 0.0
+        self._lock = threading.Lock()
+
+    def of(self, work: Callable[[Item], Result]) -> Callable[[Item], Result]:
+        """The same work, measured."""
+
+        def measured(item: Item) -> Result:
+            started = time.thread_time()
+            try:
+                return work(item)
+            finally:
+                with self._lock:
+                    self.us += (time.thread_time() - started) * 1e6
+
+        return measured
+
+
+class Costs:
+    """What earlier runs on a lake measured."""
+
+    def __init__(self, lake: Lake) -> None:
+        self._ratios: dict[str, list[tuple[Work, float]]] = {}  # latest first
+        with contextlib.suppress(OSError), (lake.state / _FILE).open("rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - _TAIL))
+            for line in reversed(file.read().splitlines()):
+                # the first line may be cut, and the file is nobody's but ours: what cannot be read only says less
+                with contextlib.suppress(ValueError, TypeError, KeyError, AttributeError):
+                    row = json.loads(line)
+                    work = Work(row["name"], row["contracts"], row["states"])
+                    if min(work.states, row["us"]) > 0:
+                        self._ratios.setdefault(work.name, []).append((work, row["us"] / work.shipped_us))
+
+    def of(self, work: Work) -> Estimate:
+        """Seconds of one core that a work is expected to take."""
+        near = [(d, r) for w, r in self._ratios.get(work.name, ()) if (d := work.distance(w)) <= _SAME_SIZE]
+        near = sorted(near, key=lambda m: m[0])[:_NEAREST]  # of the equally near the latest
+        ratios = [r for d, r in near if d <= near[0][0] + _AS_NEAR]
+        if ratios:
+            likely, low, high = statistics.median_low(ratios), min(ratios) / _MEASURED, max(ratios) * _MEASURED
+        else:
+            likely, (low, high) = 1.0, _UNMEASURED.get(work.name, _FACTOR)
+        us = work.shipped_us / 1e6
+        return Estimate(us * low, us * likely, us * high, bool(ratios))
+
+    def together(self, works: Iterable[Work]) -> Estimate:
+        return sum(map(self.of, works), NOTHING)
+
+
+_FILE = "costs.jsonl"
+
+
+def record(lake: Lake, measured: Sequence[tuple[Work, float]]) -> None:
+    """Keeps what works took, in microseconds of one core; a lake that cannot be written keeps nothing."""
+    rows = ({**vars(work), "contracts": dict(work.contracts), "us": us} for work, us in measured)
+    lines = b"".join(json.dumps(row).encode() + b"\n" for row in rows)
+    path = lake.state / _FILE
+    with contextlib.suppress(OSError):
+        if path.is_file() and path.stat().st_size > _MOST:
+            path.write_bytes(path.read_bytes()[-_TAIL:])
+        with path.open("ab") as file:
+            file.write(lines)
