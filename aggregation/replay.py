@@ -31,6 +31,7 @@ from aggregation.session import reading
 from aggregation.types import Point, Scope
 from lake.canonical import digest
 from lake.errors import BadInput, NotFound, VarlakeError, unknown
+from lake.progress import Stopped
 from lake.schemas import TABLES
 from lake.tables import NEVER_WRITTEN, Lake, code_version
 from scenarios.store import load_scenario_set, scenario_set_digest
@@ -191,6 +192,8 @@ def replay(lake: Lake, kept: Mapping[str, Any]) -> Replay:
         with fresh_cache(then) as cache:
             name, question = question_of(receipt)
             again = ask(reading(then, cache), name, read(name, question))
+    except Stopped:
+        raise  # says nothing of the receipt
     except (VarlakeError, OSError, pa.ArrowException) as error:
         why = error.message if isinstance(error, VarlakeError) else f"A file of the lake cannot be read: {error}"
         return Replay("not recomputed", recomputed_digest=None, why=why, **result)

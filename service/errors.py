@@ -17,6 +17,8 @@ from lake.errors import Issue, VarlakeError, nearest
 from service.encoding import to_json
 
 PROBLEM_TYPE = "application/problem+json"
+MAX_LINE_BYTES = 8190  # of an address: a query with many filters is long
+MAX_HEADER_BYTES = 64 << 10  # of the address and all headers
 _log = structlog.get_logger("varlake.errors")
 
 
@@ -39,6 +41,13 @@ class Malformed(VarlakeError):
 
     status = 400
     title = "The body is no JSON"
+
+
+class AddressTooLong(VarlakeError):
+    """The address is longer than what is read."""
+
+    status = 414
+    title = "The address is too long"
 
 
 class MisdirectedRequest(VarlakeError):
@@ -119,7 +128,10 @@ def _handle(error: Exception) -> Response | HTTPException:
     if isinstance(error, RoutingException):  # a redirect, no failure
         return error  # type: ignore[return-value]
     if not isinstance(error, HTTPException):
-        return respond(problem_of(error, request.path, request_id()))
+        answer = respond(problem_of(error, request.path, request_id()))
+        if (seconds := getattr(error, "retry_seconds", None)) is not None:
+            answer.headers["Retry-After"] = str(seconds)
+        return answer
     status = error.code or 500
     detail = _detail(error)
     answer = respond(problem(status, error.name, detail, instance=request.path, error_id=request_id()))

@@ -23,8 +23,11 @@ from aggregation.reduce.product_on_spark import group_pnl_on_spark
 from aggregation.types import Scope, Translation
 from lake.arrays import Bools, Codes, Floats, Ints
 from lake.compiled import compiled
+from lake.progress import allowance
 from scenarios.store import load_scenario_set
 from scenarios.types import RiskClass
+
+SECONDS_A_SUM = 1e-9  # of a core, to add one position or convert one group in one scenario; the price of a question
 
 
 @dataclass(frozen=True)
@@ -131,6 +134,7 @@ def scenario_pnl(selection: Selection, first: int, n: int, threads: int | None =
 
 def _scenario_pnl(selection: Selection, first: int, n: int, threads: int | None) -> tuple[Floats, Floats]:
     inputs = selection.inputs
+    allowance().spend(SECONDS_A_SUM * (n + inputs.book.n_positions) * inputs.n_scenarios)
     netted = net(inputs.book, selection.groups, inputs.alignment, inputs.vectors, first, n, threads)
     base = group_base(netted, selection.rates)
     vectors = inputs.vectors

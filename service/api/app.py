@@ -12,13 +12,25 @@ from flask_openapi3.openapi import OpenAPI
 
 from lake.tables import code_version
 from service import errors
-from service.api import branches, catalogue, data, document, health, questions, replay, scenarios, standard, valuations
-from service.api.context import EXTENSION, Context
+from service.api import (
+    branches,
+    catalogue,
+    data,
+    document,
+    health,
+    limits,
+    questions,
+    replay,
+    scenarios,
+    standard,
+    valuations,
+)
+from service.api.context import EXTENSION, Context, context
 from service.api.models import Problem
 from service.api.responses import MEDIA_TYPES, choose_format
 from service.config import Settings
-from service.errors import MisdirectedRequest, UnsupportedMediaType, request_id
-from service.process import is_loopback
+from service.errors import MAX_LINE_BYTES, AddressTooLong, MisdirectedRequest, UnsupportedMediaType, request_id
+from service.process import is_address, is_loopback
 
 MAX_BODY_BYTES = 1 << 20
 
@@ -44,8 +56,8 @@ def create_app(settings: Settings) -> OpenAPI:
     app.extensions[EXTENSION] = Context(settings)
     errors.register(app)
     app.before_request(_begin)
-    if is_loopback(settings.host):
-        app.before_request(_refuse_other_names)
+    limits.register(app, settings)
+    app.before_request(_refuse_other_names)
     app.before_request(_read_headers)
     app.after_request(_end)
     for blueprint in (
@@ -69,18 +81,28 @@ def _begin() -> None:
 
 
 def _refuse_other_names() -> None:
-    """A page of another site whose name points at this machine gets no answer (DNS rebinding)."""
+    """A page of another site whose name points at this machine gets no answer (DNS rebinding).
+
+    Addresses are no names: whoever asks for one has asked for this machine.
+    """
     try:
         asked = urlsplit(f"//{request.headers.get('Host', 'localhost')}").hostname or ""
     except ValueError:
         asked = ""
-    if not is_loopback(asked):
+    settings = context().settings
+    by_address = not is_loopback(settings.host) and is_address(asked)
+    if not (is_loopback(asked) or by_address or asked in (settings.host.lower(), *settings.hosts)):
         raise MisdirectedRequest(
-            "This service listens to this machine only and answers to its own names, such as localhost or 127.0.0.1."
+            f"This service does not answer to the name {asked!r}, but to localhost and to those of the setting "
+            f"VARLAKE_ALLOWED_HOSTS: {', '.join(settings.hosts) or 'none is set'}."
         )
 
 
 def _read_headers() -> None:
+    if (length := len(request.environ.get("REQUEST_URI") or request.full_path)) > MAX_LINE_BYTES:
+        raise AddressTooLong(
+            f"The address has {length:,} bytes and {MAX_LINE_BYTES:,} are read; send the question as the body of a POST."
+        )
     with_body = request.method in ("POST", "PUT", "PATCH") and request.url_rule is not None
     if with_body and request.mimetype != MEDIA_TYPES["json"]:
         raise UnsupportedMediaType(

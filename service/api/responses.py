@@ -10,6 +10,9 @@ import pyarrow as pa
 from flask import Response, current_app, g, request
 
 from lake.canonical import digest
+from lake.progress import allowance
+from service.api.context import context
+from service.api.limits import check_size
 from service.encoding import FILES, to_csv, to_json, to_rows
 from service.errors import PROBLEM_TYPE, NotAcceptable
 
@@ -90,6 +93,8 @@ def table_answer(
     where the bytes hold something that does not matter, such as timings.
     """
     kind: str = g.format
+    allowance().heed()
+    check_size(_expected_bytes(table, kind), context().settings)
     if kind == "json":
         answer = Response(to_json(body()), content_type=MEDIA_TYPES[kind])
     elif kind == "csv":
@@ -102,6 +107,12 @@ def table_answer(
     if next_page is not None:
         answer.headers["Link"] = f'<{next_page}>; rel="next"'
     return _conditional(answer, None if identity is None else digest(kind, to_json(identity)))
+
+
+def _expected_bytes(table: pa.Table, kind: str) -> int:
+    """What the rows take in that format, roughly: as JSON every row names its columns, and figures are texts."""
+    names = table.num_rows * sum(len(n) + 4 for n in table.column_names)
+    return int(3 * table.nbytes + names if kind == "json" else table.nbytes)
 
 
 def rows_answer(rows: list[dict[str, Any]], name: str) -> Response:
@@ -126,6 +137,7 @@ def page_answer(table: pa.Table, name: str, next_cursor: str | None = None) -> R
 
 def _conditional(answer: Response, identity: str | None = None) -> Response:
     """304 where the client holds this content already; it must ask each time, since a date's answer may be revalued."""
+    check_size(answer.calculate_content_length() or 0, context().settings)
     answer.headers["Cache-Control"] = "private, no-cache"
     if request.method in ("GET", "HEAD") and answer.status_code == 200:
         data = answer.get_data()
