@@ -25,6 +25,7 @@ from aggregation.types import Condition, Coverage, Currency, Whole
 from lake.arrays import Floats
 from lake.dates import Day
 from lake.errors import BadInput, validated
+from lake.progress import allowance
 from lake.tables import Lake, Snapshot
 from scenarios.market.history import load_history
 from scenarios.market.moves import measure
@@ -131,6 +132,7 @@ class _Counted:
         self.book, self.law, self.states = book, found, 0
 
     def __call__(self, z: Floats) -> Floats:
+        allowance().spend(DEFAULT_COST_US * len(self.book.contracts) * z.shape[1] / 1e6)
         self.states += z.shape[1]
         return self.book.pnl(self.law.levels(z * self.law.deviation[:, None]))
 

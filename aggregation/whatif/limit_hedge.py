@@ -45,6 +45,7 @@ from aggregation.whatif.what_if import WhatIf, make_change, what_if
 from lake.arrays import Floats
 from lake.canonical import digest
 from lake.errors import OBJECT_TAG, TEXT_TAG, BadInput, Issue, validated
+from lake.progress import allowance
 from lake.schemas import DIMENSION_COLUMNS
 from lake.tables import Lake
 from valuation.books.contracts import contracts_by_id
@@ -349,6 +350,9 @@ def _programme(inputs: Inputs, asked: AskedMeasure, pnl: Floats, moves: Sequence
     )
 
 
+_SECONDS_OF_A_SEARCH = 1.0  # of a core, as it typically takes
+
+
 def _solved(problem: HedgeProgramme, limit: float, asked: AskedMeasure, inputs: Inputs) -> tuple[Solution, float]:
     """The solution and the exact measure after it; the limit is tightened where rounding in the solver let it through."""
     if not len(problem.most):
@@ -356,6 +360,7 @@ def _solved(problem: HedgeProgramme, limit: float, asked: AskedMeasure, inputs: 
         return Solution("infeasible", nothing, 0.0, 0.0), _measured(asked, inputs, problem.pnl)
     target = limit
     for _ in range(_ATTEMPTS):
+        allowance().spend(_SECONDS_OF_A_SEARCH)
         if asked.measure.name == "es":
             solution = cheapest_es(problem, target)
         else:

@@ -31,6 +31,13 @@ class Busy(Stopped):
     retry_seconds = 5
 
 
+class Gone(Stopped):
+    """The client has closed the connection: nobody reads this."""
+
+    status = 499
+    title = "The client has gone"
+
+
 class OutOfTime(Stopped):
     """The request took longer than a request may."""
 
@@ -60,7 +67,7 @@ class RequestAllowance(Allowance):
 
     def heed(self) -> None:
         if self._gone():
-            raise Stopped("The client has gone, so its question is not answered.")
+            raise Gone("The client has gone, so its question is not answered.")
         if time.monotonic() > self._end:
             raise OutOfTime(
                 f"The question took longer than the {self._seconds:g} seconds of a request (VARLAKE_REQUEST_SECONDS). {_LESS}."
