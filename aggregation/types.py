@@ -26,6 +26,7 @@ from pydantic_core import CoreSchema
 from aggregation.answer import Answer, shown
 from lake.dates import Day, day
 from lake.errors import OBJECT_TAG, TEXT_TAG, BadInput
+from lake.landing.numbers import MOST
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -113,6 +114,7 @@ def or_text(model: Any, parse: Callable[[str], Any], pattern: str) -> Any:
 
 # a loss in the reporting currency; a gain is a negative one
 Threshold = Annotated[float, Field(allow_inf_nan=False, ge=-1e300, le=1e300)]
+Amount = Annotated[float, Field(allow_inf_nan=False, ge=-MOST, le=MOST)]
 
 
 def as_model(model: type[Model], wider: BaseModel) -> Model:

@@ -23,6 +23,7 @@ from aggregation.reduce.product_on_spark import group_pnl_on_spark
 from aggregation.types import Scope, Translation
 from lake.arrays import Bools, Codes, Floats, Ints
 from lake.compiled import compiled
+from lake.errors import BadInput
 from lake.progress import allowance
 from scenarios.store import load_scenario_set
 from scenarios.types import RiskClass
@@ -149,6 +150,11 @@ def _scenario_pnl(selection: Selection, first: int, n: int, threads: int | None)
         pnl = group_pnl_on_spark(vectors.places, netted, selection.rates, inputs.valuation_set.valuation_set_id)
     else:
         pnl = group_pnl(vectors.rows, netted, selection.rates, threads, vectors.portion)
+    if not (np.isfinite(base).all() and np.isfinite(pnl).all()):
+        raise BadInput(
+            f"Values and P&L of the valuation set {inputs.valuation_set.valuation_set_id} are so large that their sum is no finite "
+            "number. Look at the terms of its largest contracts (varlake drill), or filter them out with where."
+        )
     # kept for the next question: who writes into them would change its answer
     base.flags.writeable = pnl.flags.writeable = False
     return base, pnl

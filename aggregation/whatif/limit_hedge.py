@@ -38,7 +38,7 @@ from aggregation.receipts import make_receipt
 from aggregation.reduce.coverage import failed_in_words
 from aggregation.reduce.selection import Selection, open_selection, scenario_pnl
 from aggregation.session import Session
-from aggregation.types import DimensionName, Filter, Level, RiskQuery, as_model, or_text
+from aggregation.types import Amount, DimensionName, Filter, Level, RiskQuery, as_model, or_text
 from aggregation.whatif.request import ChangeRequest, WhatIfQuery, parse_filters, value_new
 from aggregation.whatif.trades import trades_of_rows
 from aggregation.whatif.what_if import WhatIf, make_change, what_if
@@ -83,14 +83,13 @@ class HedgeCandidate(BaseModel):
         default_factory=dict, description="a contract to trade in: instrument_type and terms; dimensions as wanted"
     )
     side: Literal["buy", "sell", "both"] = Field("both", description="of a contract to trade in")
-    max_quantity: float | None = Field(
+    max_quantity: Amount | None = Field(
         None,
         gt=0,
-        allow_inf_nan=False,
         description="units at most; needed for a contract to trade in, else default all",
     )
-    cost: float = Field(0.0, ge=0, allow_inf_nan=False, description="of one unit, in the reporting currency")
-    lot: float | None = Field(None, gt=0, allow_inf_nan=False, description="quantities are whole multiples of it")
+    cost: Amount = Field(0.0, ge=0, description="of one unit, in the reporting currency")
+    lot: Amount | None = Field(None, gt=0, description="quantities are whole multiples of it")
 
     @model_validator(mode="after")
     def _one_kind(self) -> HedgeCandidate:
@@ -141,7 +140,7 @@ class HedgeRequest(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    limit: float = Field(allow_inf_nan=False, description="what the measure may be at most, in the reporting currency")
+    limit: Amount = Field(description="what the measure may be at most, in the reporting currency")
     moves: tuple[CandidateOrRow, ...] = Field(
         min_length=1, max_length=MOST_MOVES, description="what may be done, and what it costs"
     )

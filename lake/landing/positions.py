@@ -252,7 +252,7 @@ def _quantities(file: PositionsFile, faults: _RowFaults) -> pa.Array:
     text = file.columns["quantity"]
     quantity = doubles(text)
     wrong = flags(pc.and_(text.is_valid(), quantity.is_null()))
-    reason = "expected a finite number such as 1500 or -2.5, without thousands separators"
+    reason = "expected a finite number such as 1500 or -2.5, of at most 1e16, without thousands separators"
     faults.add(np.flatnonzero(wrong), "quantity", reason)
     return quantity
 

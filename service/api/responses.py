@@ -112,7 +112,7 @@ def table_answer(
 def _expected_bytes(table: pa.Table, kind: str) -> int:
     """What the rows take in that format, roughly: as JSON every row names its columns, and figures are texts."""
     names = table.num_rows * sum(len(n) + 4 for n in table.column_names)
-    return int(3 * table.nbytes + names if kind == "json" else table.nbytes)
+    return int(1.5 * table.nbytes + names if kind == "json" else table.nbytes)
 
 
 def rows_answer(rows: list[dict[str, Any]], name: str) -> Response:
