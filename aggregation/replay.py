@@ -6,7 +6,6 @@ data, code, libraries. The kind of a receipt is the name of a question, so that 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +28,8 @@ from aggregation.receipts import (
 )
 from aggregation.session import reading
 from aggregation.types import Point, Scope
-from lake.canonical import digest
+from lake.canonical import digest, from_json
+from lake.dates import day
 from lake.errors import BadInput, NotFound, VarlakeError, unknown
 from lake.progress import Stopped
 from lake.schemas import TABLES
@@ -83,6 +83,17 @@ def _reconcile(question: Question) -> Question:
     return {**asked, **one, "theirs": question["theirs"], "tolerance": question["tolerance"]}
 
 
+# what Python and Arrow raise where a receipt, which anybody may have written, holds something else than one of ours
+_NOT_AS_WRITTEN = (
+    LookupError,
+    TypeError,
+    AttributeError,
+    ValueError,
+    ArithmeticError,
+    RecursionError,
+    OSError,
+    pa.ArrowException,
+)
 _DAYS = {"first": "from", "last": "to"}
 
 # kinds of receipts made before every question had one name: that name, and the question as it is asked now
@@ -144,7 +155,7 @@ class Replay(Answer):
 def read_kept(path: Path) -> Mapping[str, Any]:
     """What is in a file: a receipt by itself, or a whole answer as `--json` and the API give it."""
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = from_json(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise NotFound(f"The receipt {path} cannot be read: {error.strerror or error}.") from None
     except ValueError as error:
@@ -180,14 +191,19 @@ def replay(lake: Lake, kept: Mapping[str, Any]) -> Replay:
     """
     receipt = receipt_in(kept)
     alone = kept.keys() <= {"receipt"} or "receipt" not in kept
-    states = _inputs(lake, receipt)
+    try:
+        states = _inputs(lake, receipt)
+    except _NOT_AS_WRITTEN:
+        raise BadInput(
+            "This receipt does not name its inputs as a receipt of an answer does. Give it unchanged."
+        ) from None
     # one digest over everything that is said; receipts made before there was one have that of the figures
     which = "answer_digest" if "answer_digest" in receipt else "result_digest"
     result = {"kind": receipt["kind"], "result_digest": receipt[which], "inputs": tuple(states)}
     try:
         # a receipt of before there were standards was answered without one
         named = {"standards": NEVER_WRITTEN, **receipt["table_versions"]}
-        versions = {str(k): int(v) for k, v in named.items() if k in TABLES}
+        versions = {str(k): _version(lake, k, v) for k, v in named.items() if k in TABLES}
         then = lake.at(versions)
         with fresh_cache(then) as cache:
             name, question = question_of(receipt)
@@ -201,7 +217,12 @@ def replay(lake: Lake, kept: Mapping[str, Any]) -> Replay:
     # receipts made before questions had one name write the question in their own way, and so did their answers
     skip = _SKIPPED if which == "answer_digest" else (*_SKIPPED, "receipt", "receipts", "query")
     shown, told = ({"receipt": receipt}, {"receipt": again.receipt}) if alone else (kept, again.to_dict())
-    changed = tuple(differences(shown, told, skip=skip, older=older))
+    try:
+        changed = tuple(differences(shown, told, skip=skip, older=older))
+    except _NOT_AS_WRITTEN:
+        raise BadInput(
+            "What stands beside this receipt is not what an answer holds. Give the answer unchanged."
+        ) from None
     recomputed = again.receipt[which]
     same = recomputed == receipt[which]
     sound = not changed and states[0].state == "same"
@@ -210,6 +231,16 @@ def replay(lake: Lake, kept: Mapping[str, Any]) -> Replay:
     verdict: Verdict = "same bits" if sound and (same or all_shown) else "altered" if same else "other bits"
     reason = None if verdict == "same bits" else _why(states, changed)
     return Replay(verdict, recomputed_digest=recomputed, why=reason, changed=changed, **result)
+
+
+def _version(lake: Lake, table: str, version: Any) -> int:
+    """A version that the table has, or had before it was written; raises `NotFound` for any other."""
+    newest = lake.version(table)
+    if version not in range(NEVER_WRITTEN, newest + 1):
+        raise NotFound(
+            f"The receipt names version {version!s:.20} of the table {table}, whose newest version is {newest}."
+        )
+    return int(version)
 
 
 def _why(states: list[InputState], changed: tuple[Altered, ...]) -> str:
@@ -223,14 +254,9 @@ def _why(states: list[InputState], changed: tuple[Altered, ...]) -> str:
 
 
 def _inputs(lake: Lake, receipt: Receipt) -> list[InputState]:
-    """The receipt itself, and every input that it names anywhere; raises `BadInput` where it names one as none is named."""
+    """The receipt itself, and every input that it names anywhere."""
     states = [_state("receipt", "damaged", receipt["receipt_digest"], own_digest(receipt))]
-    try:
-        states += [look(lake, part) for part in parts_of(receipt) for key, look in _LOOK.items() if key in part]
-    except (LookupError, TypeError, AttributeError, ValueError):
-        raise BadInput(
-            "This receipt does not name its inputs as a receipt of an answer does. Give it unchanged."
-        ) from None
+    states += [look(lake, part) for part in parts_of(receipt) for key, look in _LOOK.items() if key in part]
     return list(dict.fromkeys(states))  # two sides of a comparison share what they share
 
 
@@ -276,7 +302,7 @@ def _valuation_set(lake: Lake, receipt: Receipt) -> InputState:
     name = f"valuation set {wanted}"
     if wanted not in lake.read("valuation_sets", ["valuation_set_id"])["valuation_set_id"].to_pylist():
         return _state(name, "missing", was, "no such sealed set")
-    files = lake.data_files("pnl_vectors", {"valuation_date": [receipt["valuation_date"]]})
+    files = lake.data_files("pnl_vectors", {"valuation_date": [day(receipt["valuation_date"])]})
     spoilt = [f.stem for f in files if _digest_of(f) != f.stem]
     if spoilt:
         return _state(
@@ -305,7 +331,7 @@ def _market_data(lake: Lake, receipt: Receipt) -> InputState:
     if was is None:
         return _state("market data", "same", "none named", "none named")
     newest = lake.version("market_data")
-    if version > newest:
+    if version not in range(newest + 1):
         return _state("market data", "missing", f"version {version}", f"version {newest}")
     now = market_data_digest(lake, version)
     if now != was:

@@ -114,6 +114,7 @@ def or_text(model: Any, parse: Callable[[str], Any], pattern: str) -> Any:
 
 # a loss in the reporting currency; a gain is a negative one
 Threshold = Annotated[float, Field(allow_inf_nan=False, ge=-1e300, le=1e300)]
+REFERENCE = r"^[\w.:-]{1,80}(@[0-9]{1,9})?$"  # a branch, or a version of one
 Amount = Annotated[float, Field(allow_inf_nan=False, ge=-MOST, le=MOST)]
 
 
@@ -240,7 +241,7 @@ class Point(BaseModel):
     valuation_set: str | None = Field(None, description="valuation set id; default the newest that fits")
     branch: str | None = Field(
         None,
-        pattern=r"^[\w.:-]{1,80}(@[0-9]{1,9})?$",
+        pattern=REFERENCE,
         description="branch in place of a book: NAME, or NAME@2 for a version",
     )
 

@@ -45,6 +45,7 @@ from aggregation.whatif.what_if import WhatIf, make_change, what_if
 from lake.arrays import Floats
 from lake.canonical import digest
 from lake.errors import OBJECT_TAG, TEXT_TAG, BadInput, Issue, validated
+from lake.landing.numbers import MOST
 from lake.progress import allowance
 from lake.schemas import DIMENSION_COLUMNS
 from lake.tables import Lake
@@ -83,13 +84,17 @@ class HedgeCandidate(BaseModel):
         default_factory=dict, description="a contract to trade in: instrument_type and terms; dimensions as wanted"
     )
     side: Literal["buy", "sell", "both"] = Field("both", description="of a contract to trade in")
-    max_quantity: Amount | None = Field(
+    max_quantity: float | None = Field(
         None,
         gt=0,
+        le=MOST,
+        allow_inf_nan=False,
         description="units at most; needed for a contract to trade in, else default all",
     )
-    cost: Amount = Field(0.0, ge=0, description="of one unit, in the reporting currency")
-    lot: Amount | None = Field(None, gt=0, description="quantities are whole multiples of it")
+    cost: float = Field(0.0, ge=0, le=MOST, allow_inf_nan=False, description="of one unit, in the reporting currency")
+    lot: float | None = Field(
+        None, gt=0, le=MOST, allow_inf_nan=False, description="quantities are whole multiples of it"
+    )
 
     @model_validator(mode="after")
     def _one_kind(self) -> HedgeCandidate:

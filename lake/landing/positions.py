@@ -22,6 +22,7 @@ import pyarrow.dataset as ds
 
 from lake.arrays import Ints
 from lake.committer import Committer, split
+from lake.dates import FIRST, LAST
 from lake.errors import BadInput, Issue
 from lake.landing.numbers import doubles, rounded, rounding_notes
 from lake.landing.positions_file import ATTRIBUTE, REJECT, REQUIRED, PositionsFile, flags, read_positions_file
@@ -32,7 +33,6 @@ REJECTIONS = pa.schema(
     [("row", pa.int64()), ("column", pa.string()), ("value", pa.string()), ("reason", pa.string())],
 )
 _REPEATS = "repeats row "
-_FIRST, _LAST = dt.date(1900, 1, 1), dt.date(2100, 12, 31)
 
 ContractOf = Callable[[str, Mapping[str, str]], Mapping[str, str]]
 
@@ -245,7 +245,7 @@ def _date(text: str) -> dt.date | None:
         date = dt.datetime.strptime(text, "%Y-%m-%d").date()
     except ValueError:
         return None
-    return date if date.isoformat() == text and _FIRST <= date <= _LAST else None
+    return date if date.isoformat() == text and FIRST <= date <= LAST else None
 
 
 def _quantities(file: PositionsFile, faults: _RowFaults) -> pa.Array:

@@ -10,6 +10,7 @@ from flask import Response, g, request
 from flask_openapi3.models.info import Info
 from flask_openapi3.openapi import OpenAPI
 
+from lake.canonical import refuse_nested
 from lake.tables import code_version
 from service import errors
 from service.api import (
@@ -29,7 +30,14 @@ from service.api.context import EXTENSION, Context, context
 from service.api.models import Problem
 from service.api.responses import MEDIA_TYPES, choose_format
 from service.config import Settings
-from service.errors import MAX_LINE_BYTES, AddressTooLong, MisdirectedRequest, UnsupportedMediaType, request_id
+from service.errors import (
+    MAX_LINE_BYTES,
+    AddressTooLong,
+    Malformed,
+    MisdirectedRequest,
+    UnsupportedMediaType,
+    request_id,
+)
 from service.process import is_address, is_loopback
 
 MAX_BODY_BYTES = 1 << 20
@@ -108,6 +116,11 @@ def _read_headers() -> None:
         raise UnsupportedMediaType(
             f"The body is {request.mimetype or 'of no stated media type'}; send Content-Type: {MEDIA_TYPES['json']}."
         )
+    if with_body:
+        try:
+            refuse_nested(request.get_data())
+        except ValueError as error:
+            raise Malformed(f"The body cannot be read: {error}.") from None
     choose_format()
 
 

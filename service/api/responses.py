@@ -73,7 +73,10 @@ def json_answer(body: Any, status: int = 200, headers: Mapping[str, str] | None 
 def text_answer(body: str, *, name: str) -> Response:
     """A text that is already in the format of this request."""
     answer = Response(body, content_type=MEDIA_TYPES[g.format] + ("" if g.format == "json" else "; charset=utf-8"))
-    answer.headers["Content-Disposition"] = f'attachment; filename="{name}.{"txt" if g.format == "text" else g.format}"'
+    # a name may hold letters that are no Latin ones: werkzeug writes them as RFC 6266 has it
+    answer.headers.set(
+        "Content-Disposition", "attachment", filename=f"{name}.{'txt' if g.format == 'text' else g.format}"
+    )
     answer.vary.add("Accept")
     return _conditional(answer)
 
@@ -102,7 +105,7 @@ def table_answer(
     else:
         answer = Response(FILES[kind](table, metadata()), content_type=MEDIA_TYPES[kind])
     if kind != "json":
-        answer.headers["Content-Disposition"] = f'attachment; filename="{name}.{kind}"'
+        answer.headers.set("Content-Disposition", "attachment", filename=f"{name}.{kind}")
     answer.vary.add("Accept")
     if next_page is not None:
         answer.headers["Link"] = f'<{next_page}>; rel="next"'
