@@ -15,6 +15,7 @@ _NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
 # The largest quantity, level or amount. No book comes near it; and with values of at most 1e30 a unit, exchange rates within this
 # bound, a billion positions and the fourth power of a kurtosis no figure overflows into infinity: (1e16 x 1e30 x 1e16 x 1e9)^4 < 1e308
 MOST = 1e16
+CONTROL = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x{9f}]"  # characters a terminal obeys, but for tabs and ends of lines
 _SAFE = 15  # decimal digits that every double keeps
 
 
