@@ -64,7 +64,7 @@ def create_app(settings: Settings) -> OpenAPI:
     app.extensions[EXTENSION] = Context(settings)
     errors.register(app)
     app.before_request(_begin)
-    limits.register(app, settings)
+    limits.limit_requests(app, settings)
     app.before_request(_refuse_other_names)
     app.before_request(_read_headers)
     app.after_request(_end)

@@ -97,7 +97,7 @@ class RequestAllowance(Allowance):
             self._places.release()
 
 
-def register(app: Flask, settings: Settings) -> None:
+def limit_requests(app: Flask, settings: Settings) -> None:
     """Every request of the application has an allowance."""
     places = threading.BoundedSemaphore(settings.heavy_at_once)
 

@@ -55,10 +55,10 @@ def text(value: Any) -> str:
             if isinstance(value, Mapping)
             else ", ".join(map(text, value))
         )
-    return harmless(str(value))
+    return printable(str(value))
 
 
-def harmless(said: str) -> str:
+def printable(said: str) -> str:
     """The text with its control characters, which a terminal would obey, as they are escaped in Python."""
     return _CONTROL.sub(lambda found: found.group().encode("unicode_escape").decode(), said)
 
@@ -112,7 +112,7 @@ def print_table(
     everything = [*rows, *([last] if last is not None else [])]
     for column in columns:
         numeric = any(isinstance(r.get(column), _RIGHT) for r in everything)
-        table.add_column(harmless(column), justify="right" if numeric else "left", no_wrap=True, overflow="ellipsis")
+        table.add_column(printable(column), justify="right" if numeric else "left", no_wrap=True, overflow="ellipsis")
     for i, row in enumerate(rows):
         table.add_row(*(Text(text(row.get(c))) for c in columns), end_section=last is not None and i == len(rows) - 1)
     if last is not None:
@@ -127,7 +127,7 @@ def print_pairs(pairs: Mapping[str, Any], *, title: str = "") -> None:
         out.print(Text(title, style="bold"))
     width = max((len(k) for k in pairs), default=0)
     for name, value in pairs.items():
-        out.print(Text(f"  {harmless(name):<{width}}  {text(value)}"))
+        out.print(Text(f"  {printable(name):<{width}}  {text(value)}"))
 
 
 def print_json(value: Any) -> None:
@@ -152,18 +152,18 @@ def say_left_out(dropped: Mapping[str, str], excluded: Mapping[str, str]) -> Non
 
 def say(message: str) -> None:
     """A word to the person, on stderr, so that stdout stays the answer alone."""
-    stderr().print(Text(harmless(message)))
+    stderr().print(Text(printable(message)))
 
 
 def print_error(error: VarlakeError) -> None:
     console = stderr()
-    console.print(Text(harmless(f"Error: {error.message}"), style="red"))
+    console.print(Text(printable(f"Error: {error.message}"), style="red"))
     for issue in error.issues[:50]:
         if issue.message not in error.message:
             said = issue.value is None or re.search(rf"(?<!\w){re.escape(issue.value)}(?!\w)", issue.message)
             given = "" if said else f" (given {issue.value})"
             allowed = f"; allowed: {', '.join(issue.allowed)}" if issue.allowed else ""
-            console.print(Text(harmless(f"  {issue.pointer}: {issue.message}{given}{allowed}")))
+            console.print(Text(printable(f"  {issue.pointer}: {issue.message}{given}{allowed}")))
     if len(error.issues) > 50:
         console.print(Text(f"  ... and {len(error.issues) - 50} more"))
 

@@ -10,7 +10,7 @@ from small_lake import book_csv
 from lake.committer import Committer
 from lake.errors import BadInput, Issue
 from lake.tables import Lake
-from service.rendering.display import harmless, print_error, print_pairs, print_table, say, text
+from service.rendering.display import print_error, print_pairs, print_table, printable, say, text
 from valuation.books.positions import ingest_positions
 
 BELL, LINE = "\x1b]0;x\x07", "a\tb\nc"
@@ -42,5 +42,5 @@ def test_names_of_an_old_lake_are_shown_and_not_obeyed(capsys: pytest.CaptureFix
 
 def test_control_characters_are_escaped_but_for_tabs_and_ends_of_lines() -> None:
     assert text(f"Rates{BELL}") == "Rates\\x1b]0;x\\x07"
-    assert harmless(LINE) == LINE
-    assert harmless("\x9b31m") == "\\x9b31m"
+    assert printable(LINE) == LINE
+    assert printable("\x9b31m") == "\\x9b31m"
