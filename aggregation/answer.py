@@ -19,6 +19,7 @@ Getter = TypeVar("Getter", bound=Callable[[Any], Any])
 _KEY, _SPREAD = "key", "*"
 _LAST = ("receipt", "notes")
 _AS_IT_IS = (str, int, float)  # looked for first: an answer has hundreds of them
+_ROWS = 1000  # made at once
 HIDDEN = {_KEY: ""}  # metadata of a field that is not shown
 SPREAD = {_KEY: _SPREAD}  # of a field whose keys stand among those of the answer; a later key of that name wins
 
@@ -87,7 +88,8 @@ def plain(value: Any) -> Any:
     if value is None or isinstance(value, _AS_IT_IS):
         return value
     if isinstance(value, pa.Table):
-        return value.to_pylist()
+        # a portion at a time: other threads would wait until all rows of a large table are made
+        return [row for batch in value.to_batches(_ROWS) for row in batch.to_pylist()]
     if isinstance(value, BaseModel):
         return value.model_dump(mode="json", by_alias=True)
     if keys(value.__class__):

@@ -16,6 +16,7 @@ from pydantic import BaseModel
 from aggregation.receipts import dropped_days, sealed
 from aggregation.session import Session
 from lake.canonical import canonical_json, digest
+from lake.errors import BadInput
 from scenarios.types import days_left_out
 from valuation.costs import NOTHING, Estimate
 
@@ -138,6 +139,11 @@ def _parts(value: Any) -> list[str | bytes]:
             if value.null_count:
                 empty = np.packbits(value.is_null().to_numpy(zero_copy_only=False)).tobytes()
                 value = pc.fill_null(value, 0)
+            if pa.types.is_floating(value.type) and np.isinf(value.to_numpy()).any():
+                raise BadInput(
+                    "A figure of this answer overflows: amounts are too large to be added. Look at the largest positions and the "
+                    "terms of their contracts (varlake drill), or filter them out with where."
+                )
             return [str(value.type), empty, np.ascontiguousarray(value.to_numpy()).tobytes()]
         return [str(value.type), canonical_json([_plain(v) for v in value.to_pylist()])]
     if isinstance(value, np.ndarray):

@@ -6,8 +6,6 @@ data, code, libraries. The kind of a receipt is the name of a question, so that 
 
 from __future__ import annotations
 
-import datetime as dt
-import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -31,8 +29,10 @@ from aggregation.receipts import (
 )
 from aggregation.session import reading
 from aggregation.types import Point, Scope
-from lake.canonical import digest
+from lake.canonical import digest, from_json
+from lake.dates import day
 from lake.errors import BadInput, Damaged, NotFound, VarlakeError, unknown
+from lake.progress import Stopped
 from lake.schemas import TABLES
 from lake.storage import check_anew, is_damaged
 from lake.tables import NEVER_WRITTEN, Lake, code_version
@@ -86,6 +86,17 @@ def _reconcile(question: Question) -> Question:
     return {**asked, **one, "theirs": question["theirs"], "tolerance": question["tolerance"]}
 
 
+# what Python and Arrow raise where a receipt, which anybody may have written, holds something else than one of ours
+_NOT_AS_WRITTEN = (
+    LookupError,
+    TypeError,
+    AttributeError,
+    ValueError,
+    ArithmeticError,
+    RecursionError,
+    OSError,
+    pa.ArrowException,
+)
 _DAYS = {"first": "from", "last": "to"}
 
 # kinds of receipts made before every question had one name: that name, and the question as it is asked now
@@ -148,7 +159,7 @@ class Replay(Answer):
 def read_kept(path: Path) -> Mapping[str, Any]:
     """What is in a file: a receipt by itself, or a whole answer as `--json` and the API give it."""
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = from_json(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise NotFound(f"The receipt {path} cannot be read: {error.strerror or error}.") from None
     except ValueError as error:
@@ -190,6 +201,10 @@ def replay(lake: Lake, kept: Mapping[str, Any]) -> Replay:
     check_anew()
     try:
         states = _inputs(lake, receipt)
+    except _NOT_AS_WRITTEN:
+        raise BadInput(
+            "This receipt does not name its inputs as a receipt of an answer does. Give it unchanged."
+        ) from None
     except Damaged as error:
         return Replay("damaged", recomputed_digest=None, inputs=(), why=error.message, **result)
     result["inputs"] = tuple(states)
@@ -199,11 +214,13 @@ def replay(lake: Lake, kept: Mapping[str, Any]) -> Replay:
             raise Damaged(f"The lake is damaged: {'; '.join(damage)}. Restore it from a copy.")
         # a receipt of before there were standards was answered without one
         named = {"standards": NEVER_WRITTEN, **receipt["table_versions"]}
-        versions = {str(k): int(v) for k, v in named.items() if k in TABLES}
+        versions = {str(k): _version(lake, k, v) for k, v in named.items() if k in TABLES}
         then = lake.at(versions)
         with fresh_cache(then) as cache:
             name, question = question_of(receipt)
             again = ask(reading(then, cache), name, read(name, question))
+    except Stopped:
+        raise  # says nothing of the receipt
     except (VarlakeError, OSError, pa.ArrowException) as error:
         why = error.message if isinstance(error, VarlakeError) else f"A file of the lake cannot be read: {error}"
         verdict: Verdict = "damaged" if isinstance(error, Damaged) else "not recomputed"
@@ -212,7 +229,12 @@ def replay(lake: Lake, kept: Mapping[str, Any]) -> Replay:
     # receipts made before questions had one name write the question in their own way, and so did their answers
     skip = _SKIPPED if which == "answer_digest" else (*_SKIPPED, "receipt", "receipts", "query")
     shown, told = ({"receipt": receipt}, {"receipt": again.receipt}) if alone else (kept, again.to_dict())
-    changed = tuple(differences(shown, told, skip=skip, older=older))
+    try:
+        changed = tuple(differences(shown, told, skip=skip, older=older))
+    except _NOT_AS_WRITTEN:
+        raise BadInput(
+            "What stands beside this receipt is not what an answer holds. Give the answer unchanged."
+        ) from None
     recomputed = again.receipt[which]
     same = recomputed == receipt[which]
     sound = not changed and states[0].state == "same"
@@ -221,6 +243,16 @@ def replay(lake: Lake, kept: Mapping[str, Any]) -> Replay:
     verdict = "same bits" if sound and (same or all_shown) else "altered" if same else "other bits"
     reason = None if verdict == "same bits" else _why(states, changed)
     return Replay(verdict, recomputed_digest=recomputed, why=reason, changed=changed, **result)
+
+
+def _version(lake: Lake, table: str, version: Any) -> int:
+    """A version that the table has, or had before it was written; raises `NotFound` for any other."""
+    newest = lake.version(table)
+    if version not in range(NEVER_WRITTEN, newest + 1):
+        raise NotFound(
+            f"The receipt names version {version!s:.20} of the table {table}, whose newest version is {newest}."
+        )
+    return int(version)
 
 
 def _why(states: list[InputState], changed: tuple[Altered, ...]) -> str:
@@ -234,14 +266,9 @@ def _why(states: list[InputState], changed: tuple[Altered, ...]) -> str:
 
 
 def _inputs(lake: Lake, receipt: Receipt) -> list[InputState]:
-    """The receipt itself, and every input that it names anywhere; raises `BadInput` where it names one as none is named."""
+    """The receipt itself, and every input that it names anywhere."""
     states = [_state("receipt", "damaged", receipt["receipt_digest"], own_digest(receipt))]
-    try:
-        states += [look(lake, part) for part in parts_of(receipt) for key, look in _LOOK.items() if key in part]
-    except (LookupError, TypeError, AttributeError, ValueError):
-        raise BadInput(
-            "This receipt does not name its inputs as a receipt of an answer does. Give it unchanged."
-        ) from None
+    states += [look(lake, part) for part in parts_of(receipt) for key, look in _LOOK.items() if key in part]
     return list(dict.fromkeys(states))  # two sides of a comparison share what they share
 
 
@@ -262,7 +289,7 @@ def _listed(versions: Mapping[str, str]) -> str:
 def _positions(lake: Lake, receipt: Receipt) -> InputState:
     """The files of the book: whether they are there with the bytes they are named by, and still the newest."""
     # a branch is named beside the files it stands on: it is in the tables of branches, at the receipt's version
-    date = dt.date.fromisoformat(receipt["positions_date"])
+    date = day(receipt["positions_date"])
     files = [f for f in receipt["positions_files"] if not f.startswith("branch-")]
     if not all(map(_DATA_FILE.fullmatch, files)):
         raise ValueError("no name of a data file")  # nor a path out of the lake
@@ -284,7 +311,7 @@ def _valuation_set(lake: Lake, receipt: Receipt) -> InputState:
     name = f"valuation set {wanted}"
     if wanted not in lake.read("valuation_sets", ["valuation_set_id"])["valuation_set_id"].to_pylist():
         return _state(name, "missing", was, "no such sealed set")
-    files = lake.data_files("pnl_vectors", {"valuation_date": [receipt["valuation_date"]]})
+    files = lake.data_files("pnl_vectors", {"valuation_date": [day(receipt["valuation_date"])]})
     spoilt = [f.stem for f in files if is_damaged(f)]
     if spoilt:
         found = f"{len(spoilt)} of the files of vectors of that day have other bytes, first {spoilt[0]}"
@@ -312,7 +339,7 @@ def _market_data(lake: Lake, receipt: Receipt) -> InputState:
     if was is None:
         return _state("market data", "same", "none named", "none named")
     newest = lake.version("market_data")
-    if version > newest:
+    if version not in range(newest + 1):
         return _state("market data", "missing", f"version {version}", f"version {newest}")
     now = market_data_digest(lake, version)
     if now != was:

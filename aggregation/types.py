@@ -26,6 +26,7 @@ from pydantic_core import CoreSchema
 from aggregation.answer import Answer, shown
 from lake.dates import Day, day
 from lake.errors import OBJECT_TAG, TEXT_TAG, BadInput
+from lake.landing.numbers import MOST
 from valuation.types import Currency as Currency
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -111,6 +112,8 @@ def or_text(model: Any, parse: Callable[[str], Any], pattern: str) -> Any:
 
 # a loss in the reporting currency; a gain is a negative one
 Threshold = Annotated[float, Field(allow_inf_nan=False, ge=-1e300, le=1e300)]
+REFERENCE = r"^[\w.:-]{1,80}(@[0-9]{1,9})?$"  # a branch, or a version of one
+Amount = Annotated[float, Field(allow_inf_nan=False, ge=-MOST, le=MOST)]
 
 
 def as_model(model: type[Model], wider: BaseModel) -> Model:
@@ -236,7 +239,7 @@ class Point(BaseModel):
     valuation_set: str | None = Field(None, description="valuation set id; default the newest that fits")
     branch: str | None = Field(
         None,
-        pattern=r"^[\w.:-]{1,80}(@[0-9]{1,9})?$",
+        pattern=REFERENCE,
         description="branch in place of a book: NAME, or NAME@2 for a version",
     )
 

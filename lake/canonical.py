@@ -6,12 +6,31 @@ import datetime as dt
 import hashlib
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 DIGEST_BYTES = 16  # 128 bits: no collision to expect below 1e18 objects
+
+MOST_NESTED = 64  # no input of ours is half as deep; Python's own reader ends at about a thousand
+_STRING, _BRACKET = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL), re.compile(rb"[\[\]{}]")
+
+
+def from_json(text: str | bytes) -> Any:
+    """What a JSON text holds; raises `ValueError` for one that is none, or is nested deeper than `MOST_NESTED`."""
+    refuse_nested(text.encode(errors="surrogatepass") if isinstance(text, str) else text)
+    return json.loads(text)
+
+
+def refuse_nested(text: bytes) -> None:
+    """Raises `ValueError` for JSON nested deeper than `MOST_NESTED`; reads nothing else of it."""
+    depth = 0
+    for bracket in _BRACKET.finditer(_STRING.sub(b"", text)):
+        depth += 1 if bracket.group() in b"[{" else -1
+        if depth > MOST_NESTED:
+            raise ValueError(f"it is nested deeper than {MOST_NESTED} lists and objects")
 
 
 def _plain(value: Any) -> Any:

@@ -64,9 +64,12 @@ class Kept:
             with self._lock:
                 if key in self._objects:
                     return self._objects[key]  # type: ignore[return-value]
-            made = make()
+            try:
+                made = make()
+            finally:
+                with self._lock:
+                    self._making.pop(key, None)
             with self._lock:
-                self._making.pop(key, None)
                 if self._size(made) <= self._most_bytes:
                     self._objects[key] = made
                     self._bytes += self._size(made)

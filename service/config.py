@@ -27,12 +27,23 @@ class Settings(BaseSettings):
     spark_memory: str = Field("2g", description="memory of the Spark driver")
     host: str = Field("127.0.0.1", description="address the web process listens on")
     port: int = Field(8050, ge=0, le=65535, description="port the web process listens on")
-    jobs_waiting: int = Field(1_000, ge=1, description="jobs that may wait for the engine; more are refused")
+    allowed_hosts: str | None = Field(
+        None, description="names the web process answers to besides localhost and addresses, by comma"
+    )
     threads: int = Field(8, ge=1, description="threads of the web process")
+    request_seconds: float = Field(60.0, gt=0, description="a request over HTTP is stopped after this time")
+    heavy_at_once: int = Field(1, ge=1, description="requests that take long which are worked on at the same time")
+    answer_mib: float = Field(32.0, gt=0, description="largest answer over HTTP")
     upload_mib: int = Field(256, ge=1, description="size of the files that one request may bring in, in MiB")
+    jobs_waiting: int = Field(1_000, ge=1, description="jobs that may wait for the engine; more are refused")
     log_level: str = Field("INFO", description="least level that is logged: DEBUG, INFO, WARNING, ERROR")
     delta_jars: Path | None = Field(None, description="folder with the jars Spark needs to read Delta by itself")
     test_market_data: Path | None = Field(None, description="folder of the real market data the tests read")
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """The allowed hosts, in lower case."""
+        return tuple(h for part in (self.allowed_hosts or "").split(",") if (h := part.strip().lower()))
 
 
 def check_level(level: str) -> None:

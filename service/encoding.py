@@ -22,6 +22,7 @@ from lake.errors import BadInput
 
 # A spreadsheet runs a text that begins like this as a formula (OWASP, "CSV Injection")
 _FORMULA = r"^[=+\-@\t\r]"
+_AT_ONCE = 1000  # members of a list
 _SHEET_ROWS, _SHEET_COLUMNS, _CELL = 1 << 20, 1 << 14, 32_767  # what Excel holds
 
 
@@ -36,7 +37,14 @@ def _plain(value: Any) -> Any:
 
 
 def to_json(value: Any) -> str:
-    """JSON in the order given; dates as YYYY-MM-DD, instants in UTC with Z. Raises `ValueError` for NaN and infinity."""
+    """JSON in the order given; dates as YYYY-MM-DD, instants in UTC with Z. Raises `ValueError` for NaN and infinity.
+
+    A long list is written a portion at a time: other threads would wait until all of it is written.
+    """
+    if isinstance(value, dict) and any(isinstance(v, list) and len(v) > _AT_ONCE for v in value.values()):
+        return "{" + ",".join(f"{to_json(str(k))}:{to_json(v)}" for k, v in value.items()) + "}"
+    if isinstance(value, list) and len(value) > _AT_ONCE:
+        return "[" + ",".join(to_json(value[i : i + _AT_ONCE])[1:-1] for i in range(0, len(value), _AT_ONCE)) + "]"
     return json.dumps(value, separators=(",", ":"), allow_nan=False, ensure_ascii=False, default=_plain)
 
 

@@ -15,7 +15,7 @@ GRACE_SECONDS = 1.2  # for work to end by itself, before its process is left: wh
 _CHILD_SECONDS = 0.3  # for Java to delete its temporary files
 
 
-class Stopped(BaseException):
+class Signalled(BaseException):
     """A command was stopped by the signal `number`. Click would turn a `KeyboardInterrupt` into exit code 1."""
 
     def __init__(self, number: int) -> None:

@@ -17,6 +17,8 @@ from lake.errors import Issue, VarlakeError, nearest, of_disk
 from service.encoding import to_json
 
 PROBLEM_TYPE = "application/problem+json"
+MAX_LINE_BYTES = 8190  # of an address: a query with many filters is long
+MAX_HEADER_BYTES = 64 << 10  # of the address and all headers
 _log = structlog.get_logger("varlake.errors")
 
 
@@ -39,6 +41,13 @@ class Malformed(VarlakeError):
 
     status = 400
     title = "The body is no JSON"
+
+
+class AddressTooLong(VarlakeError):
+    """The address is longer than what is read."""
+
+    status = 414
+    title = "The address is too long"
 
 
 class MisdirectedRequest(VarlakeError):

@@ -61,7 +61,13 @@ def run_process(body: Callable[[Settings], None]) -> int:
 
 def is_loopback(host: str) -> bool:
     """True where only this machine can reach the address."""
+    return host == "localhost" or (is_address(host) and ipaddress.ip_address(host).is_loopback)
+
+
+def is_address(host: str) -> bool:
+    """True for an address in digits, false for a name."""
     try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+        ipaddress.ip_address(host)
     except ValueError:
         return False
+    return True

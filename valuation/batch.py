@@ -28,6 +28,7 @@ from valuation.types import (
     ValuationFailure,
 )
 
+MOST_VALUE = 1e30  # of one unit; see `lake.landing.numbers.MOST`
 _SHOWN = 5  # scenarios named in a message
 _priced: set[str] = set()  # instrument types that this process has priced
 _loading = threading.Lock()
@@ -211,7 +212,7 @@ def _value(
         errors.update((i, v) for i, v in zip(places, alone, strict=True) if isinstance(v, Exception))
         nothing = np.full((1, market.n_states), np.nan)
         values = np.concatenate([nothing if isinstance(v, Exception) else v for v in alone])
-    finite = np.isfinite(values).all(axis=1)
+    finite = (np.abs(values) <= MOST_VALUE).all(axis=1)
     for row in np.flatnonzero(~finite).tolist():
         errors.setdefault(places[row], NotValuable("non_finite", _non_finite(values[row], first_scenario)))
     return values
@@ -229,7 +230,8 @@ def _try(module: Instrument, terms: Sequence[InstrumentTerms], market: Market) -
 
 
 def _non_finite(values: Floats, first_scenario: int) -> str:
-    bad = np.flatnonzero(~np.isfinite(values))
+    bad = np.flatnonzero(~(np.abs(values) <= MOST_VALUE))
+    large = f", or beyond {MOST_VALUE:g}," if np.isfinite(values[bad]).any() else ""
     scenarios = bad[bad > 0]
     parts = ["the base"] if bad[0] == 0 else []
     if len(scenarios):
@@ -237,4 +239,4 @@ def _non_finite(values: Floats, first_scenario: int) -> str:
         parts.append(
             f"{len(scenarios)} of {len(values) - 1} scenarios (numbers {named}{', ...' * (len(scenarios) > _SHOWN)})"
         )
-    return f"Its value is not finite at {' and in '.join(parts)}; see the levels of its risk factors there."
+    return f"Its value is not finite{large} at {' and in '.join(parts)}; see the levels of its risk factors there."

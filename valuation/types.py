@@ -153,6 +153,7 @@ WHAT_TO_DO: Mapping[str, str] = {  # about contracts that failed, by reason
     "matured": "Take it out of the positions.",
     "missing_fixing": "Give the fixing in the terms.",
     "invalid_schedule": "Correct the dates in the terms.",
+    "quantity_too_large": "Correct the quantity in the positions file.",
     "non_finite": "Look at the market data it reads, and at its terms.",
     "pricer_error": "Please report this as a defect.",
 }
@@ -177,6 +178,7 @@ def failures_in_words(failures: Iterable[tuple[str, str, int]]) -> str:
     return " ".join([*words, *([f"And {counted(more, 'more reason')}."] if more > 0 else [])])
 
 
+HUGE = "quantity_too_large"  # the reason of a contract that is held in a quantity with which sums may overflow
 NO_RATE = "no_exchange_rate"  # the reason of a contract that has a value, but none in the reporting currency
 
 

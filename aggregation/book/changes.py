@@ -20,10 +20,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from aggregation.book.book import Book, PositionColumn
 from aggregation.book.filters import select
 from aggregation.dimensions import ATTRIBUTE
-from aggregation.types import Filter
+from aggregation.types import Amount, Filter
 from lake.arrays import Bools, Codes, Floats, Ints
 from lake.canonical import canonical_json, digest
 from lake.errors import BadInput, Conflict, Issue, unknown
+from lake.landing.numbers import MOST
 from lake.schemas import CONTRACTS, DIMENSION_COLUMNS, POSITIONS
 
 ADD, SCALE, REMOVE = 1, 0, -1  # what a change does to the number of positions
@@ -40,9 +41,7 @@ class Scaling(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     where: tuple[Filter, ...] = Field((), description="filters, all of which must hold; none for the whole book")
-    factor: float = Field(
-        allow_inf_nan=False, description="what quantities are multiplied by: 0.5 halves, -1 turns round"
-    )
+    factor: Amount = Field(description="what quantities are multiplied by: 0.5 halves, -1 turns round")
 
     def __str__(self) -> str:
         return f"{';'.join(map(str, self.where))}*{self.factor:g}"
@@ -138,6 +137,9 @@ def edit(book: Book, changes: Changes) -> Edits:
         quantity.append(left[hit] * (scaling.factor - 1.0))
         kinds.append(SCALE)
         left[hit] *= scaling.factor
+        if not (np.abs(left[hit]) <= MOST).all():
+            message = f"The factor {scaling.factor:g} leads to quantities beyond {MOST:g}; give a smaller one."
+            raise BadInput(message, issues=(Issue(f"scale/{i}/factor", message, f"{scaling.factor:g}"),))
     _refuse_taken(book, changes.added["trade"], alive)
     sizes = [len(r) for r in rows]
     return Edits(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -17,15 +17,16 @@ from aggregation.opened.opened_lake import VectorCache
 from aggregation.opened.remembered import remembered
 from aggregation.opened.vectors import Vectors
 from aggregation.types import Scope
-from lake.arrays import Floats
+from lake.arrays import Bools, Floats
 from lake.errors import NotFound, NotValued
+from lake.landing.numbers import MOST
 from lake.tables import Snapshot
 from scenarios.store import load_scenario_set
 from scenarios.types import ScenarioDetails
 from valuation.books import branches
 from valuation.books.contracts import positions_dates
 from valuation.sets.standards import Standard
-from valuation.types import NO_RATE, ValuationSet
+from valuation.types import HUGE, NO_RATE, ValuationSet
 
 MOST_CANDIDATES = 8  # valuation sets looked into for one that holds the whole book
 
@@ -71,7 +72,26 @@ def open_inputs(cache: VectorCache, query: Scope) -> Inputs:
     if not scenarios.in_order:
         refuse_in_order(getattr(query, "measures", ()), scenarios.name)
     inputs = Inputs(snapshot, seal, scenarios, vectors, book, cache.alignment(book, vectors), known.standard(query))
-    return reported_in(inputs, query.currency)
+    return reported_in(_without_huge(inputs), query.currency)
+
+
+def _without_huge(inputs: Inputs) -> Inputs:
+    """The inputs with the contracts held in quantities beyond `MOST` among the failures: sums over them may overflow.
+
+    Nothing that is brought in today holds such a quantity; a lake of before may.
+    """
+    book, vectors = inputs.book, inputs.vectors
+    huge = np.flatnonzero(~(np.abs(book.quantity) <= MOST))
+    if not len(huge):
+        return inputs
+    contracts = np.unique(np.searchsorted(book.starts, huge, side="right") - 1)
+    rows = inputs.alignment.row[contracts]
+    of = np.zeros(len(vectors.contract_ids), np.bool_)
+    of[rows[rows >= 0]] = True
+    first = book.columns["trade"].members[int(book.columns["trade"].codes[huge[0]])]
+    told = f"The book holds {book.quantity[huge[0]]:g} units in trade {first}, beyond {MOST:g}."
+    failing = _failing(vectors, of, HUGE, [told] * int(of.sum()))
+    return dataclasses.replace(inputs, vectors=failing, alignment=align(book, failing))
 
 
 def _lacking(cache: VectorCache, query: Scope) -> NotFound | None:
@@ -109,19 +129,19 @@ def reported_in(inputs: Inputs, currency: str) -> Inputs:
     gone = remembered(("without rate", currency), (vectors,), without_rate, lambda _: 0)
     if not gone or len(gone) == len(vectors.currencies):
         return inputs
-    failing = remembered(("failing", currency), (vectors,), lambda: _failing(vectors, gone), lambda _: 0)
+    of = np.array([c in gone for c in vectors.currencies])[vectors.currency]
+    told = [gone[vectors.currencies[c]] for c in vectors.currency[of]]
+    failing = remembered(("failing", currency), (vectors,), lambda: _failing(vectors, of, NO_RATE, told), lambda _: 0)
     aligned = remembered(
         "aligned", (book, failing), lambda: align(book, failing), lambda a: a.row.nbytes + a.order.nbytes
     )
     return dataclasses.replace(inputs, vectors=failing, alignment=aligned)
 
 
-def _failing(vectors: Vectors, gone: Mapping[str, str]) -> Vectors:
-    """The vectors with the contracts of these currencies among the failures."""
-    of = np.array([c in gone for c in vectors.currencies])[vectors.currency]
-    told = [gone[vectors.currencies[c]] for c in vectors.currency[of]]
+def _failing(vectors: Vectors, of: Bools, reason: str, told: Sequence[str]) -> Vectors:
+    """The vectors with the contracts `of`, (n_contracts,), among the failures, each with what is `told` of it."""
     ids = vectors.contract_ids.filter(pa.array(of))
-    more = {"contract_id": ids, "reason": [NO_RATE] * len(ids), "message": told}
+    more = {"contract_id": ids, "reason": [reason] * len(ids), "message": told}
     named = vectors.failures.schema.names
     columns = [pa.concat_arrays([vectors.failures[n], pa.array(more[n], pa.string())]) for n in named]
     failures = pa.RecordBatch.from_arrays(columns, named)

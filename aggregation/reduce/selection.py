@@ -23,8 +23,13 @@ from aggregation.reduce.product_on_spark import group_pnl_on_spark
 from aggregation.types import Scope, Translation
 from lake.arrays import Bools, Codes, Floats, Ints
 from lake.compiled import compiled
+from lake.errors import BadInput
+from lake.progress import allowance
 from scenarios.store import load_scenario_set
 from scenarios.types import RiskClass
+
+# the price of a question, in seconds of a core: to add a position or convert a group in one scenario; to name, measure and write a group
+SECONDS_A_SUM, SECONDS_A_GROUP = 5e-10, 1e-5
 
 
 @dataclass(frozen=True)
@@ -49,10 +54,16 @@ def open_selection(
 
     translation : `spot` keeps exchange rates at their base in every scenario. Raises `BadInput` for unknown names and empty selections.
     """
+    selection = _selection(inputs, query, within, translation)
+    allowance().spend(SECONDS_A_GROUP * selection.groups.n)
+    return selection
+
+
+def _selection(inputs: Inputs, query: Scope, within: Bools | None, translation: Translation) -> Selection:
     if within is not None:
         return _open_selection(inputs, query, within)
     if translation == "spot":
-        whole = open_selection(inputs, query)
+        whole = _selection(inputs, query, None, "scenario")
         at_base = remembered("spot", (whole.rates,), lambda: at_spot(whole.rates), lambda r: r.scenarios.nbytes)
         return dataclasses.replace(whole, rates=at_base)
     made = remembered(
@@ -131,6 +142,7 @@ def scenario_pnl(selection: Selection, first: int, n: int, threads: int | None =
 
 def _scenario_pnl(selection: Selection, first: int, n: int, threads: int | None) -> tuple[Floats, Floats]:
     inputs = selection.inputs
+    allowance().spend(SECONDS_A_SUM * (n + inputs.book.n_positions) * inputs.n_scenarios)
     netted = net(inputs.book, selection.groups, inputs.alignment, inputs.vectors, first, n, threads)
     base = group_base(netted, selection.rates)
     vectors = inputs.vectors
@@ -138,6 +150,11 @@ def _scenario_pnl(selection: Selection, first: int, n: int, threads: int | None)
         pnl = group_pnl_on_spark(vectors.places, netted, selection.rates, inputs.valuation_set.valuation_set_id)
     else:
         pnl = group_pnl(vectors.rows, netted, selection.rates, threads, vectors.portion)
+    if not (np.isfinite(base).all() and np.isfinite(pnl).all()):
+        raise BadInput(
+            f"Values and P&L of the valuation set {inputs.valuation_set.valuation_set_id} are so large that their sum is no finite "
+            "number. Look at the terms of its largest contracts (varlake drill), or filter them out with where."
+        )
     # kept for the next question: who writes into them would change its answer
     base.flags.writeable = pnl.flags.writeable = False
     return base, pnl

@@ -27,17 +27,20 @@ from aggregation.receipts import identity, make_receipt, sealed
 from aggregation.reduce.coverage import FAILED_POSITIONS, coverage_columns, failed_in_words, total_coverage
 from aggregation.reduce.product import by_rows
 from aggregation.reduce.selection import Selection, open_selection, scenario_pnl
-from aggregation.risk.sampling_error import Resamples, interval, interval_notes, resamples_of
+from aggregation.risk.sampling_error import Resamples, dependence, exact_kind, interval, interval_notes, resamples_of
 from aggregation.types import Coverage, RiskQuery, RiskResult, Scope, Translation
 from lake.arrays import Bools, Floats
 from lake.canonical import digest
 from lake.errors import BadInput, counted
+from lake.progress import allowance
 from lake.tables import Lake
 from scenarios.types import RiskClass
 from valuation.books.contracts import contract_notes, on_ending_calendars
 
 MOST_COLUMNS = 1000  # scenarios shown side by side
 PNL_BYTES = 256 << 20  # scenario P&L held at once; more groups than fit are done in portions
+# of a core, for one group in one scenario: to rank its P&L, and to read it under one resample
+SECONDS_A_RANK, SECONDS_A_RESAMPLE = 1e-8, 1e-9
 
 _STANDING = " of the total have a market closed: "
 _Figures = dict[str, Floats]
@@ -83,8 +86,11 @@ def answer(
                 figures |= dict(zip(a.interval_names, by_rows(ends, pnl, threads).T, strict=True))
         return figures
 
+    kinds = [exact_kind(a, weighted=inputs.weights is not None, block=dependence(inputs)) for a in asked]
+    drawn = 0 if resamples is None else resamples.count * kinds.count(None)
+    price = SECONDS_A_RANK * len(asked) + SECONDS_A_RESAMPLE * drawn
     names = [n for a in asked for n in ((a.name,) if confidence is None else (a.name, *a.interval_names))]
-    return _run(inputs, query, names, asked, measured, within, threads, clock or _Clock())
+    return _run(inputs, query, names, asked, measured, within, threads, clock or _Clock(), price)
 
 
 def _ends(
@@ -157,9 +163,12 @@ def _run(
     within: Bools | None,
     threads: int | None,
     clock: _Clock,
+    price: float,
 ) -> RiskResult:
+    """`price` : core-seconds of the figures of one group, a scenario."""
     with clock.step("select"):
         selection = open_selection(inputs, query, within)
+    allowance().spend(price * (selection.groups.n + 1) * inputs.n_scenarios)
     figures, total_pnl = _reduce(selection, query, names, figures_of, clock, threads)
     return _result(query, selection, asked, figures, total_pnl, clock)
 

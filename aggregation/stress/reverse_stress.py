@@ -26,6 +26,7 @@ from aggregation.types import Condition, Coverage, Currency, Whole
 from lake.arrays import Floats
 from lake.dates import Day
 from lake.errors import BadInput, validated
+from lake.progress import allowance
 from lake.tables import Lake, Snapshot
 from scenarios.market.history import load_history
 from scenarios.market.moves import measure
@@ -133,6 +134,7 @@ class _Counted:
         self._pnl = self.meter.of(book.pnl)
 
     def __call__(self, z: Floats) -> Floats:
+        allowance().spend(self.work(z.shape[1]).shipped_us / 1e6)
         self.states += z.shape[1]
         return self._pnl(self.law.levels(z * self.law.deviation[:, None]))
 

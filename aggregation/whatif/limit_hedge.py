@@ -38,13 +38,15 @@ from aggregation.receipts import make_receipt
 from aggregation.reduce.coverage import failed_in_words
 from aggregation.reduce.selection import Selection, open_selection, scenario_pnl
 from aggregation.session import Session
-from aggregation.types import DimensionName, Filter, Level, RiskQuery, as_model, or_text
+from aggregation.types import Amount, DimensionName, Filter, Level, RiskQuery, as_model, or_text
 from aggregation.whatif.request import ChangeRequest, WhatIfQuery, parse_filters, value_new
 from aggregation.whatif.trades import trades_of_rows
 from aggregation.whatif.what_if import WhatIf, make_change, what_if
 from lake.arrays import Floats
 from lake.canonical import digest
 from lake.errors import OBJECT_TAG, TEXT_TAG, BadInput, Issue, counted, validated
+from lake.landing.numbers import MOST
+from lake.progress import allowance
 from lake.schemas import DIMENSION_COLUMNS
 from lake.tables import Lake
 from valuation.books.contracts import contracts_by_id
@@ -85,11 +87,14 @@ class HedgeCandidate(BaseModel):
     max_quantity: float | None = Field(
         None,
         gt=0,
+        le=MOST,
         allow_inf_nan=False,
         description="units at most; needed for a contract to trade in, else default all",
     )
-    cost: float = Field(0.0, ge=0, allow_inf_nan=False, description="of one unit, in the reporting currency")
-    lot: float | None = Field(None, gt=0, allow_inf_nan=False, description="quantities are whole multiples of it")
+    cost: float = Field(0.0, ge=0, le=MOST, allow_inf_nan=False, description="of one unit, in the reporting currency")
+    lot: float | None = Field(
+        None, gt=0, le=MOST, allow_inf_nan=False, description="quantities are whole multiples of it"
+    )
 
     @model_validator(mode="after")
     def _one_kind(self) -> HedgeCandidate:
@@ -140,7 +145,7 @@ class HedgeRequest(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    limit: float = Field(allow_inf_nan=False, description="what the measure may be at most, in the reporting currency")
+    limit: Amount = Field(description="what the measure may be at most, in the reporting currency")
     moves: tuple[CandidateOrRow, ...] = Field(
         min_length=1, max_length=MOST_MOVES, description="what may be done, and what it costs"
     )
@@ -349,6 +354,9 @@ def _programme(inputs: Inputs, asked: AskedMeasure, pnl: Floats, moves: Sequence
     )
 
 
+_SECONDS_OF_A_SEARCH = 1.0  # of a core, as it typically takes
+
+
 def _solved(problem: HedgeProgramme, limit: float, asked: AskedMeasure, inputs: Inputs) -> tuple[Solution, float]:
     """The solution and the exact measure after it; the limit is tightened where rounding in the solver let it through."""
     if not len(problem.most):
@@ -356,6 +364,7 @@ def _solved(problem: HedgeProgramme, limit: float, asked: AskedMeasure, inputs: 
         return Solution("infeasible", nothing, 0.0, 0.0), _measured(asked, inputs, problem.pnl)
     target = limit
     for _ in range(_ATTEMPTS):
+        allowance().spend(_SECONDS_OF_A_SEARCH)
         if asked.measure.name == "es":
             solution = cheapest_es(problem, target)
         else:

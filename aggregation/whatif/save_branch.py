@@ -15,7 +15,7 @@ from aggregation.opened import branch_books
 from aggregation.opened.alignment import MISSING
 from aggregation.opened.inputs import Inputs, open_inputs
 from aggregation.opened.opened_lake import VectorCache
-from aggregation.types import RiskQuery
+from aggregation.types import REFERENCE, RiskQuery
 from aggregation.whatif.request import ChangeRequest, changes_of
 from lake.committer import Committer
 from lake.dates import Day
@@ -40,7 +40,9 @@ class BranchRequest(ChangeRequest):
         description="valuation and market date under which its new contracts are valued; its book's date too"
     )
     positions_date: Day | None = Field(None, description="date of the book it stands on, when not as_of")
-    upon: str | None = Field(None, description="branch it stands on, in place of the book: NAME, or NAME@2")
+    upon: str | None = Field(
+        None, pattern=REFERENCE, description="branch it stands on, in place of the book: NAME, or NAME@2"
+    )
     scenario_set: str | None = Field(None, description="scenario set of the valuation; default the standard")
     note: str = Field("", max_length=1000, description="what it is for, in words")
     new_version: bool = Field(False, description="when the name is taken, save the next version of it")

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from aggregation.book.changes import ADDED
+from lake.canonical import from_json
 from lake.errors import BadInput, Issue
 from lake.landing.positions import check_positions
 from lake.landing.positions_file import PositionsFile, positions_rows, read_positions_file
@@ -56,7 +57,7 @@ def read_trades(given: Sequence[str], day: dt.date) -> tuple[pa.Table, pa.Table]
 
 def _json(text: str, what: str) -> Any:
     try:
-        return json.loads(text)
+        return from_json(text)
     except ValueError as error:
         raise BadInput(f"{what} is not JSON: {error}.") from None
 

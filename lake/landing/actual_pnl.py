@@ -155,7 +155,7 @@ def _faults(given: Row, number: int) -> Iterator[Issue]:
     if given["date"] is not None and _date(given["date"]) is None:
         yield Issue(f"{place}date", "expected a date YYYY-MM-DD", given["date"])
     if given["pnl"] is not None and given["number"] is None:
-        yield Issue(f"{place}pnl", "expected a finite number, gains positive", given["pnl"])
+        yield Issue(f"{place}pnl", "expected a finite number of at most 1e16, gains positive", given["pnl"])
     if given["currency"] is not None and not re.fullmatch("[A-Z]{3}", given["currency"]):
         yield Issue(f"{place}currency", "expected an ISO 4217 currency, such as USD", given["currency"])
     if given.get("kind") not in (None, *KINDS):

@@ -12,15 +12,19 @@ import pyarrow.compute as pc
 from lake.arrays import Ints
 
 _NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
+# The largest quantity, level or amount. No book comes near it; and with values of at most 1e30 a unit, exchange rates within this
+# bound, a billion positions and the fourth power of a kurtosis no figure overflows into infinity: (1e16 x 1e30 x 1e16 x 1e9)^4 < 1e308
+MOST = 1e16
+CONTROL = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x{9f}]"  # characters a terminal obeys, but for tabs and ends of lines
 _SAFE = 15  # decimal digits that every double keeps
 
 
 def doubles(text: pa.Array) -> pa.Array:
-    """The numbers of trimmed texts, null where there is no finite one; minus zero is zero."""
+    """The numbers of trimmed texts, null where there is none from -1e16 to 1e16; minus zero is zero."""
     number = pc.match_substring_regex(text, _NUMBER)
     digits = pc.utf8_ltrim(pc.if_else(number, text, None), "+")  # Arrow reads no leading plus
     values = pc.add(pc.cast(digits, pa.float64()), 0.0)
-    return pc.if_else(pc.is_finite(values), values, None)
+    return pc.if_else(pc.less_equal(pc.abs(values), MOST), values, None)
 
 
 def rounded(text: pa.Array, values: pa.Array) -> Ints:

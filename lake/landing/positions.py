@@ -22,8 +22,9 @@ import pyarrow.dataset as ds
 
 from lake.arrays import Ints
 from lake.committer import Committer, split
+from lake.dates import FIRST, LAST
 from lake.errors import BadInput, Issue
-from lake.landing.numbers import doubles, rounded, rounding_notes
+from lake.landing.numbers import CONTROL, doubles, rounded, rounding_notes
 from lake.landing.positions_file import ATTRIBUTE, REJECT, REQUIRED, PositionsFile, flags, read_positions_file
 from lake.schemas import CONTRACTS, DIMENSION_COLUMNS, POSITIONS
 from lake.storage import write_durable
@@ -32,7 +33,6 @@ REJECTIONS = pa.schema(
     [("row", pa.int64()), ("column", pa.string()), ("value", pa.string()), ("reason", pa.string())],
 )
 _REPEATS = "repeats row "
-_FIRST, _LAST = dt.date(1900, 1, 1), dt.date(2100, 12, 31)
 
 ContractOf = Callable[[str, Mapping[str, str]], Mapping[str, str]]
 
@@ -201,6 +201,9 @@ def check_positions(
     for name in required:
         empty = np.flatnonzero(flags(file.columns[name].is_null()))
         faults.add(empty, name, "is empty; every position has it")
+    for name in (*DIMENSION_COLUMNS, *file.attributes):
+        strange = flags(pc.fill_null(pc.match_substring_regex(file.columns[name], CONTROL), False))
+        faults.add(np.flatnonzero(strange), name, "holds control characters, which no name has")
     dates = _dates(file, faults)
     quantity = _quantities(file, faults)
     row_contract, contracts = _contracts(file, faults, contract_of)
@@ -245,14 +248,14 @@ def _date(text: str) -> dt.date | None:
         date = dt.datetime.strptime(text, "%Y-%m-%d").date()
     except ValueError:
         return None
-    return date if date.isoformat() == text and _FIRST <= date <= _LAST else None
+    return date if date.isoformat() == text and FIRST <= date <= LAST else None
 
 
 def _quantities(file: PositionsFile, faults: _RowFaults) -> pa.Array:
     text = file.columns["quantity"]
     quantity = doubles(text)
     wrong = flags(pc.and_(text.is_valid(), quantity.is_null()))
-    reason = "expected a finite number such as 1500 or -2.5, without thousands separators"
+    reason = "expected a finite number such as 1500 or -2.5, of at most 1e16, without thousands separators"
     faults.add(np.flatnonzero(wrong), "quantity", reason)
     return quantity
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from lake.canonical import from_json
 from lake.errors import BadInput
 
 
@@ -74,7 +74,7 @@ def read_rows(text: str) -> list[dict[str, Any]]:
 
 def _objects(text: str, what: str) -> list[dict[str, Any]]:
     try:
-        found = json.loads(text)
+        found = from_json(text)
     except ValueError as error:
         raise BadInput(f"{what} is not JSON: {error}.") from None
     rows = found if isinstance(found, list) else [found]

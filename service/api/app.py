@@ -10,6 +10,7 @@ from flask import Response, current_app, g, request
 from flask_openapi3.models.info import Info
 from flask_openapi3.openapi import OpenAPI
 
+from lake.canonical import refuse_nested
 from lake.tables import code_version
 from service import errors
 from service.api import (
@@ -17,6 +18,7 @@ from service.api import (
     catalogue,
     document,
     health,
+    limits,
     questions,
     replay,
     scenarios,
@@ -24,12 +26,19 @@ from service.api import (
     uploads,
     valuations,
 )
-from service.api.context import EXTENSION, Context
+from service.api.context import EXTENSION, Context, context
 from service.api.models import Problem
-from service.api.responses import choose_format, read_by
+from service.api.responses import MEDIA_TYPES, choose_format, read_by
 from service.config import Settings
-from service.errors import MisdirectedRequest, UnsupportedMediaType, request_id
-from service.process import is_loopback
+from service.errors import (
+    MAX_LINE_BYTES,
+    AddressTooLong,
+    Malformed,
+    MisdirectedRequest,
+    UnsupportedMediaType,
+    request_id,
+)
+from service.process import is_address, is_loopback
 
 MAX_BODY_BYTES = 1 << 20
 
@@ -55,8 +64,8 @@ def create_app(settings: Settings) -> OpenAPI:
     app.extensions[EXTENSION] = Context(settings)
     errors.register(app)
     app.before_request(_begin)
-    if is_loopback(settings.host):
-        app.before_request(_refuse_other_names)
+    limits.limit_requests(app, settings)
+    app.before_request(_refuse_other_names)
     app.before_request(_read_headers)
     app.after_request(_end)
     for blueprint in (
@@ -80,24 +89,39 @@ def _begin() -> None:
 
 
 def _refuse_other_names() -> None:
-    """A page of another site whose name points at this machine gets no answer (DNS rebinding)."""
+    """A page of another site whose name points at this machine gets no answer (DNS rebinding).
+
+    Addresses are no names: whoever asks for one has asked for this machine.
+    """
     try:
         asked = urlsplit(f"//{request.headers.get('Host', 'localhost')}").hostname or ""
     except ValueError:
         asked = ""
-    if not is_loopback(asked):
+    settings = context().settings
+    by_address = not is_loopback(settings.host) and is_address(asked)
+    if not (is_loopback(asked) or by_address or asked in (settings.host.lower(), *settings.hosts)):
         raise MisdirectedRequest(
-            "This service listens to this machine only and answers to its own names, such as localhost or 127.0.0.1."
+            f"This service does not answer to the name {asked!r}, but to localhost and to those of the setting "
+            f"VARLAKE_ALLOWED_HOSTS: {', '.join(settings.hosts) or 'none is set'}."
         )
 
 
 def _read_headers() -> None:
+    if (length := len(request.environ.get("REQUEST_URI") or request.full_path)) > MAX_LINE_BYTES:
+        raise AddressTooLong(
+            f"The address has {length:,} bytes and {MAX_LINE_BYTES:,} are read; send the question as the body of a POST."
+        )
     with_body = request.method in ("POST", "PUT", "PATCH") and request.url_rule is not None
     types = read_by(current_app.view_functions.get(request.endpoint or ""))
     if with_body and request.mimetype not in types:
         raise UnsupportedMediaType(
             f"The body is {request.mimetype or 'of no stated media type'}; send Content-Type: {' or '.join(types)}."
         )
+    if with_body and request.mimetype == MEDIA_TYPES["json"]:
+        try:
+            refuse_nested(request.get_data())
+        except ValueError as error:
+            raise Malformed(f"The body cannot be read: {error}.") from None
     choose_format()
 
 

@@ -10,6 +10,9 @@ import pyarrow as pa
 from flask import Response, current_app, g, request
 
 from lake.canonical import digest
+from lake.progress import allowance
+from service.api.context import context
+from service.api.limits import check_size
 from service.encoding import FILES, to_csv, to_json, to_rows
 from service.errors import PROBLEM_TYPE, NotAcceptable
 
@@ -85,7 +88,10 @@ def json_answer(body: Any, status: int = 200, headers: Mapping[str, str] | None 
 def text_answer(body: str, *, name: str) -> Response:
     """A text that is already in the format of this request."""
     answer = Response(body, content_type=MEDIA_TYPES[g.format] + ("" if g.format == "json" else "; charset=utf-8"))
-    answer.headers["Content-Disposition"] = f'attachment; filename="{name}.{"txt" if g.format == "text" else g.format}"'
+    # a name may hold letters that are no Latin ones: werkzeug writes them as RFC 6266 has it
+    answer.headers.set(
+        "Content-Disposition", "attachment", filename=f"{name}.{'txt' if g.format == 'text' else g.format}"
+    )
     answer.vary.add("Accept")
     return _conditional(answer)
 
@@ -105,6 +111,8 @@ def table_answer(
     where the bytes hold something that does not matter, such as timings.
     """
     kind: str = g.format
+    allowance().heed()
+    check_size(_expected_bytes(table, kind), context().settings)
     if kind == "json":
         answer = Response(to_json(body()), content_type=MEDIA_TYPES[kind])
     elif kind == "csv":
@@ -112,11 +120,17 @@ def table_answer(
     else:
         answer = Response(FILES[kind](table, metadata()), content_type=MEDIA_TYPES[kind])
     if kind != "json":
-        answer.headers["Content-Disposition"] = f'attachment; filename="{name}.{kind}"'
+        answer.headers.set("Content-Disposition", "attachment", filename=f"{name}.{kind}")
     answer.vary.add("Accept")
     if next_page is not None:
         answer.headers["Link"] = f'<{next_page}>; rel="next"'
     return _conditional(answer, None if identity is None else digest(kind, to_json(identity)))
+
+
+def _expected_bytes(table: pa.Table, kind: str) -> int:
+    """What the rows take in that format, roughly: as JSON every row names its columns, and figures are texts."""
+    names = table.num_rows * sum(len(n) + 4 for n in table.column_names)
+    return int(1.5 * table.nbytes + names if kind == "json" else table.nbytes)
 
 
 def rows_answer(rows: list[dict[str, Any]], name: str) -> Response:
@@ -141,6 +155,7 @@ def page_answer(table: pa.Table, name: str, next_cursor: str | None = None) -> R
 
 def _conditional(answer: Response, identity: str | None = None) -> Response:
     """304 where the client holds this content already; it must ask each time, since a date's answer may be revalued."""
+    check_size(answer.calculate_content_length() or 0, context().settings)
     answer.headers["Cache-Control"] = "private, no-cache"
     if request.method in ("GET", "HEAD") and answer.status_code == 200:
         data = answer.get_data()

@@ -13,7 +13,7 @@ from lake.errors import Conflict, Issue, VarlakeError
 from lake.progress import Progress
 from lake.tables import Lake
 from service.encoding import to_json
-from service.ending import Stopped
+from service.ending import Signalled
 from service.jobs import ALIVE_SECONDS, ENGINE, EngineStatus, Job, JobTable
 from service.rendering import display
 
@@ -90,7 +90,7 @@ def followed(lake: Lake, name: str, kind: str, request: Mapping[str, Any]) -> di
         )
         with display.progress_bar(name) as progress:
             job = _ended(table, job, progress)
-    except Stopped:
+    except Signalled:
         _cancel(table, job, mine)
         raise
     if job.result is not None:

@@ -21,7 +21,7 @@ import click
 
 from lake.errors import Damaged, VarlakeError, of_disk
 from service.cli.forward import forwarded
-from service.ending import GRACE_SECONDS, Stopped, at_signals, end_descendants
+from service.ending import GRACE_SECONDS, Signalled, at_signals, end_descendants
 
 # ruff: noqa: PLC0415 - see above
 
@@ -117,7 +117,7 @@ def main() -> None:
         # the reader went away (as with `| head`); Python's own flush at exit must find somewhere to write
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
-    except Stopped as stopped:
+    except Signalled as stopped:
         print("Stopped.", file=sys.stderr)  # noqa: T201 - nothing else may be loaded yet
         sys.exit(128 + stopped.number)
     except Exception as error:
@@ -133,13 +133,13 @@ def main() -> None:
 
 @contextmanager
 def _stopped_in_time() -> Iterator[None]:
-    """SIGINT and SIGTERM raise `Stopped`; what does not end by itself then is left with its process."""
+    """SIGINT and SIGTERM raise `Signalled`; what does not end by itself then is left with its process."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
     def stop(number: int) -> None:
-        raise Stopped(number)
+        raise Signalled(number)
 
     def leave(number: int) -> None:
         time.sleep(GRACE_SECONDS)

@@ -1,61 +1,146 @@
-"""The web process: the application under gunicorn's threads. Run by `service.processes.serve` as `python -m service.processes.web`.
+"""The web process: the application under waitress. Run by `service.processes.serve` as `python -m service.processes.web`.
 
-One worker, so that all threads share the mapped vectors and their index; never preloaded, and no Spark in this process.
+One process, so that all threads share the mapped vectors and their index; no Spark in it. One thread reads every request and sends
+every answer, however slowly its client writes or reads, so that the threads that answer never wait for a client.
 """
 
 from __future__ import annotations
 
+import logging
+import resource
+import signal
+import socket
 import sys
+import threading
+import time
 from typing import Any
 
-from flask_openapi3.openapi import OpenAPI
-from gunicorn import glogging
-from gunicorn.app.base import BaseApplication
+from waitress import wasyncore
+from waitress.adjustments import Adjustments
+from waitress.channel import HTTPChannel
+from waitress.parser import HTTPRequestParser
+from waitress.server import TcpWSGIServer
+from waitress.task import ErrorTask
+from waitress.utilities import RequestHeaderFieldsTooLarge
 
-from service.api.app import create_app
+from service.api.app import MAX_BODY_BYTES, create_app
 from service.config import Settings
+from service.encoding import to_json
+from service.errors import MAX_HEADER_BYTES, PROBLEM_TYPE, new_error_id, problem
 from service.process import run_process
 
-REQUEST_SECONDS = 300  # a worker that does not even turn its event loop for this long is replaced
+IDLE_SECONDS = 75  # without a byte: a connection kept open between requests, or an answer that is not read
+REQUEST_SECONDS = 30  # within which a request has come, headers and body
+SLOWEST = 100_000  # bytes a second: a body of files has a second more for so many
+ANSWER_SECONDS = 300  # within which an answer has been taken
+STOP_SECONDS = 30  # for requests being answered when the process is stopped
+CONNECTIONS = 1000
+_BUFFERED = 1 << 40  # bytes of an answer a thread hands over without waiting for the client; larger ones lie on disk
 
 
-class _Logs(glogging.Logger):  # type: ignore[misc]
-    """Gunicorn's own messages go where all logs go; requests are logged by the application."""
+class _Request(HTTPRequestParser):  # type: ignore[misc]
+    """A request as it comes, and since when."""
 
-    def setup(self, cfg: Any) -> None:
-        self.error_log.propagate = True
+    def __init__(self, adj: Adjustments) -> None:
+        super().__init__(adj)
+        self.began = time.time()
 
 
-class _Gunicorn(BaseApplication):  # type: ignore[misc]
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        super().__init__()
+class _Refusal(ErrorTask):  # type: ignore[misc]
+    """What is no request is answered with a problem detail, as everything else that fails."""
 
-    def load_config(self) -> None:
-        settings = self._settings
-        host = f"[{settings.host}]" if ":" in settings.host else settings.host
-        given = [a.partition("=")[2] for a in sys.argv if a.startswith("--socket=")]  # by `serve`, which keeps it
-        values: dict[str, Any] = {
-            "bind": f"fd://{given[0]}" if given else f"{host}:{settings.port}",
-            "worker_class": "gthread",
-            "workers": 1,
-            "threads": settings.threads,
-            "timeout": REQUEST_SECONDS,
-            "graceful_timeout": 30,
-            "keepalive": 75,
-            "preload_app": False,
-            "proc_name": "varlake web",
-            "limit_request_line": 8190,  # a query with many filters is long
-            "logger_class": _Logs,
-            "control_socket_disable": True,
-        }
-        for name, value in values.items():
-            if name in self.cfg.settings:  # older releases have no control socket
-                self.cfg.set(name, value)
+    def execute(self) -> None:
+        error = self.request.error
+        detail = f"{error.body}."
+        if isinstance(error, RequestHeaderFieldsTooLarge):
+            detail = f"The headers are larger than the {MAX_HEADER_BYTES} bytes that are read."
+        body = to_json(problem(error.code, error.reason, detail, instance="", error_id=new_error_id())).encode()
+        self.status = f"{error.code} {error.reason}"
+        self.response_headers.append(("Content-Type", PROBLEM_TYPE))
+        self.set_close_on_finish()
+        self.content_length = len(body)
+        self.write(body)
 
-    def load(self) -> OpenAPI:
-        return create_app(self._settings)
+
+class _Channel(HTTPChannel):  # type: ignore[misc]
+    parser_class = _Request
+    error_task_class = _Refusal
+    answered = 0.0
+
+    def service(self) -> None:
+        super().service()
+        self.answered = time.time()
+
+    def overdue(self, now: float) -> bool:
+        """Whether its request, or the taking of its answer, lasts longer than it may, though a byte comes now and then."""
+        request = self.request
+        slow = request is not None and now - request.began > REQUEST_SECONDS + request.body_bytes_received / SLOWEST
+        return slow or (bool(self.total_outbufs_len) and not self.requests and now - self.answered > ANSWER_SECONDS)
+
+
+class WebServer(TcpWSGIServer):  # type: ignore[misc]
+    """Waitress with a bound on every stage of a request, and an end in good order."""
+
+    channel_class = _Channel
+
+    def maintenance(self, now: float) -> None:
+        super().maintenance(now)
+        for channel in list(self.active_channels.values()):
+            if channel.overdue(now):
+                channel.will_close = True
+
+    def serve(self, stop: threading.Event) -> None:
+        """Answers until `stop`, and then what has been asked already, for `STOP_SECONDS` at most."""
+        while not stop.is_set():
+            self._turn(1.0)
+        self.accepting = False
+        end = time.monotonic() + STOP_SECONDS
+        while time.monotonic() < end and any(c.requests or c.total_outbufs_len for c in self.active_channels.values()):
+            self._turn(0.1)
+        self.task_dispatcher.shutdown(timeout=1)
+
+    def _turn(self, seconds: float) -> None:
+        wasyncore.loop(timeout=seconds, use_poll=True, map=self._map, count=1)
+
+
+def web_server(settings: Settings, listener: socket.socket | None = None) -> WebServer:
+    """The server of the settings, which listens already; at `listener` where one is given."""
+    # a file for each connection, and as many again for what they read
+    connections = min(CONNECTIONS, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2)
+    where: dict[str, Any] = {"sockets": [listener]} if listener else {"host": settings.host, "port": settings.port}
+    limits = Adjustments(
+        **where,
+        threads=settings.threads,
+        ident=None,
+        backlog=2048,
+        connection_limit=connections,
+        channel_timeout=IDLE_SECONDS,
+        cleanup_interval=1,
+        channel_request_lookahead=1,  # a client that has gone is noticed while it is being answered
+        max_request_header_size=MAX_HEADER_BYTES,
+        max_request_body_size=max(MAX_BODY_BYTES, settings.upload_mib << 20) + 1,
+        outbuf_high_watermark=_BUFFERED,
+        log_socket_errors=False,
+        clear_untrusted_proxy_headers=True,
+    )
+    info = (listener.family, listener.type, listener.proto, listener.getsockname()) if listener else limits.listen[0]
+    return WebServer(create_app(settings), _sock=listener, adj=limits, sockinfo=info, bind_socket=listener is None)
+
+
+def _run(settings: Settings) -> None:
+    given = [int(a.partition("=")[2]) for a in sys.argv if a.startswith("--socket=")]  # by `serve`, which keeps it
+    server = web_server(settings, socket.socket(fileno=given[0]) if given else None)
+    stop = threading.Event()
+
+    def end(*_: Any) -> None:
+        stop.set()
+        server.pull_trigger()
+
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # that requests wait for a thread is no fault
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, end)
+    server.serve(stop)
 
 
 if __name__ == "__main__":
-    sys.exit(run_process(lambda settings: _Gunicorn(settings).run()))
+    sys.exit(run_process(_run))

@@ -26,6 +26,7 @@ from lake.progress import Progress as ProgressCallback
 from lake.progress import silent
 from scenarios.types import days_left_out, factors_left_out
 
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # but for tabs and ends of lines
 ALL = "all"  # columns, by this one name
 UNITS = {"1": (1.0, 0), "thousand": (1e3, 1), "million": (1e6, 2)}  # of money: divisor and decimals
 _GAP = "  "  # between columns
@@ -74,6 +75,7 @@ def _print(content: str | Text, style: str = "", *, error: bool = False) -> None
     """At once, or at the end of the layout."""
     asked, console = _LAYOUT.get(), stderr() if error else stdout()
     lines = content if isinstance(content, Text) else Text(folded(content, line_width(console.file)), style)
+    lines.plain = printable(lines.plain)  # names in a lake may hold what a terminal would obey
     if asked is None:
         console.print(lines)
     else:
@@ -123,6 +125,11 @@ def text(value: Any) -> str:
             else ", ".join(map(text, value))
         )
     return str(value)
+
+
+def printable(said: str) -> str:
+    """The text with its control characters, which a terminal would obey, as they are escaped in Python."""
+    return _CONTROL.sub(lambda found: found.group().encode("unicode_escape").decode(), said)
 
 
 def scenarios_of(receipt: Mapping[str, Any], *, day: bool = True) -> str:

@@ -177,5 +177,16 @@ def test_another_sites_name_for_this_machine_gets_no_answer(valued_lake: Path) -
         problem(client.get("/api/v1/measures", headers={"Host": host}), 421)
     for host in ("localhost:8050", "127.0.0.1:8050", "[::1]:8050", "localhost"):
         assert client.get("/api/v1/measures", headers={"Host": host}).status_code == 200
-    behind_proxy = create_app(Settings(lake=valued_lake, host="0.0.0.0")).test_client()
-    assert behind_proxy.get("/api/v1/measures", headers={"Host": "var.bank.example"}).status_code == 200
+    open_to_all = {"lake": valued_lake, "host": "0.0.0.0"}
+    for settings in (Settings(**open_to_all), Settings(**open_to_all, allowed_hosts="var.bank.example, VAR")):
+        client = create_app(settings).test_client()
+        # a page cannot give an address of its own another meaning; names have to be allowed
+        for host in ("10.0.0.1:8050", "127.0.0.1:8050", "localhost"):
+            assert client.get("/api/v1/measures", headers={"Host": host}).status_code == 200
+        for host in ("var.bank.example", "var"):
+            answer = client.get("/api/v1/measures", headers={"Host": host})
+            assert answer.status_code == (200 if settings.allowed_hosts else 421), answer.text
+        assert (
+            "VARLAKE_ALLOWED_HOSTS"
+            in problem(client.get("/api/v1/measures", headers={"Host": "evil.example"}), 421)["detail"]
+        )

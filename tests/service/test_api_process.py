@@ -1,4 +1,4 @@
-"""The processes as they run: gunicorn on loopback, the engine beside it, signals, deaths, and no Spark in the web."""
+"""The processes as they run: the web on loopback, the engine beside it, signals, deaths, and no Spark in the web."""
 
 from __future__ import annotations
 

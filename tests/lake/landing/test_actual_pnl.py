@@ -82,6 +82,7 @@ def test_another_number_for_the_same_row_is_refused_and_replaces_when_asked(lake
         ("2020-03-13,Rates,1,USD", "row 5: The same day, kind and members stand in row 2 already"),
         ("2020-02-30,Rates,1,USD", "row 5, column date: expected a date"),
         ("2020-03-17,Rates,nan,USD", "row 5, column pnl: expected a finite number"),
+        ("2020-03-17,Rates,1e300,USD", "row 5, column pnl: expected a finite number of at most 1e16"),
         ("2020-03-17,Rates,lots,USD", "row 5, column pnl: expected a finite number"),
         ("2020-03-17,Rates,,USD", "row 5, column pnl: pnl is empty"),
         ("2020-03-17,Rates,1,usd", "row 5, column currency: expected an ISO 4217"),

@@ -121,6 +121,8 @@ DATE = "expected a date such as 2020-03-16"
         ({"quantity": "-inf"}, "quantity", "-inf", NUMBER),
         ({"quantity": "1e999"}, "quantity", "1e999", NUMBER),
         ({"quantity": "0x10"}, "quantity", "0x10", NUMBER),
+        ({"quantity": "1e308"}, "quantity", "1e308", NUMBER),
+        ({"quantity": "-10000000000000002"}, "quantity", "-10000000000000002", NUMBER),
         *(({d: ""}, d, None, "is empty") for d in DIMENSIONS),
         ({"instrument_type": ""}, "instrument_type", None, "is empty"),
         ({"instrument_type": "cash_equty"}, "instrument_type", "cash_equty", "Nearest valid: cash_equity"),
@@ -428,7 +430,7 @@ def test_rejected_rows_are_written_to_correct_and_load_again(lake: Lake, tmp_pat
     assert row["reject.row"] == "3"
     assert (
         row["reject.reason"]
-        == f"desk: is empty; every position has it; quantity: {NUMBER} such as 1500 or -2.5, without thousands separators"
+        == f"desk: is empty; every position has it; quantity: {NUMBER} such as 1500 or -2.5, of at most 1e16, without thousands separators"
     )
     assert (row["trade"], row["quantity"], row["underlying"]) == ("T2", "x", "EQ:AAPL")
     report = ingest(

@@ -1,0 +1,125 @@
+"""What one request may take: a time, a price, a place among the heavy ones; and nothing once its client has gone."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+from flask import Flask, g, request
+
+from lake.errors import VarlakeError
+from lake.progress import Allowance, Stopped, allowed
+from lake.runtime.machine import usable_cores
+from service.config import Settings
+
+LIGHT_CORE_SECONDS = 0.5  # up to which a request needs no place among the heavy ones
+
+
+class TooMuch(Stopped):
+    """The request is expected to take more than any request may."""
+
+    status = 422
+    title = "The question takes too long"
+
+
+class PlacesTaken(Stopped):
+    """As many heavy requests as may be are being answered."""
+
+    status = 429
+    title = "Other heavy questions are being answered"
+    retry_seconds = 5
+
+
+class Gone(Stopped):
+    """The client has closed the connection: nobody reads this."""
+
+    status = 499
+    title = "The client has gone"
+
+
+class OutOfTime(Stopped):
+    """The request took longer than a request may."""
+
+    status = 503
+    title = "Out of time"
+
+
+class TooLarge(VarlakeError):
+    """The answer is larger than one is sent."""
+
+    status = 413
+    title = "The answer is too large"
+
+
+_LESS = (
+    "Ask for fewer groups, days or scenarios, or without an interval, or on the command line, which has no such limit"
+)
+
+
+class RequestAllowance(Allowance):
+    """The allowance of one request, from its first moment on."""
+
+    def __init__(self, settings: Settings, places: threading.Semaphore, gone: Callable[[], bool]) -> None:
+        self._seconds, self._places, self._gone = settings.request_seconds, places, gone
+        self._end = time.monotonic() + settings.request_seconds
+        self._spent = 0.0
+
+    def heed(self) -> None:
+        if self._gone():
+            raise Gone("The client has gone, so its question is not answered.")
+        if time.monotonic() > self._end:
+            raise OutOfTime(
+                f"The question took longer than the {self._seconds:g} seconds of a request (VARLAKE_REQUEST_SECONDS). {_LESS}."
+            )
+
+    def spend(self, core_seconds: float) -> None:
+        self.heed()
+        self._spent += core_seconds
+        most = self._seconds * usable_cores()
+        if self._spent > most:
+            raise TooMuch(
+                f"The question takes about {self._spent:,.0f} core-seconds, and a request has {most:,.0f} "
+                f"(VARLAKE_REQUEST_SECONDS on {usable_cores()} cores). {_LESS}."
+            )
+        if self._spent > LIGHT_CORE_SECONDS and not self.heavy:
+            if not self._places.acquire(blocking=False):
+                raise PlacesTaken(
+                    f"The question takes about {self._spent:,.1f} core-seconds, and as many heavy ones as may be are being "
+                    f"answered (VARLAKE_HEAVY_AT_ONCE). Ask again in {PlacesTaken.retry_seconds} seconds."
+                )
+            self.heavy = True
+
+    def end(self) -> None:
+        """Gives back what is held."""
+        if self.heavy:
+            self.heavy = False
+            self._places.release()
+
+
+def limit_requests(app: Flask, settings: Settings) -> None:
+    """Every request of the application has an allowance."""
+    places = threading.BoundedSemaphore(settings.heavy_at_once)
+
+    def begin() -> None:
+        gone = request.environ.get("waitress.client_disconnected", lambda: False)
+        g.allowance = RequestAllowance(settings, places, gone)
+        g.allowed = allowed(g.allowance)
+        g.allowed.__enter__()
+
+    def end(_: BaseException | None) -> None:
+        if "allowance" in g:
+            g.allowed.__exit__(None, None, None)
+            g.allowance.end()
+
+    app.before_request(begin)
+    app.teardown_request(end)
+
+
+def check_size(size: int, settings: Settings) -> None:
+    """Raises `TooLarge` for an answer of so many bytes, or expected to have so many, that is not sent."""
+    if size > (most := int(settings.answer_mib * (1 << 20))):
+        raise TooLarge(
+            f"The answer has about {size / (1 << 20):,.0f} MiB, and {most / (1 << 20):g} MiB are sent (VARLAKE_ANSWER_MIB). Ask for "
+            "fewer rows with limit, by or where, for format=parquet, which is smaller, or on the command line."
+        )

@@ -1,0 +1,127 @@
+"""What takes too much is refused by its price, stopped in time or sent away for a while; light questions go on beside it."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from small_lake import MONDAY
+from test_api_errors import problem
+
+from aggregation.risk import query
+from lake.progress import Allowance, Stopped, allowance, allowed
+from lake.workers import each
+from service.api import limits
+from service.api.app import create_app
+from service.config import Settings
+from service.encoding import to_json
+
+VAR = f"/api/v1/var?as_of={MONDAY}&by=trade"
+
+
+def client_of(lake: Path, **settings: Any) -> FlaskClient:
+    client: FlaskClient = create_app(Settings(lake=lake, **settings)).test_client()
+    return client
+
+
+def test_a_question_beyond_the_time_of_a_request_is_refused_by_its_price(
+    valued_lake: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = client_of(valued_lake)
+    assert client.get(VAR).status_code == 200
+    monkeypatch.setattr(query, "SECONDS_A_RANK", 1.0)  # as a million times as many groups would have it
+    monkeypatch.setattr(query, "by_rows", None)  # nothing is measured
+    body = problem(client.get(VAR), 422)
+    assert (body["type"], "core-seconds" in body["detail"]) == ("urn:varlake:problem:too-much", True)
+
+
+def test_of_heavy_questions_so_many_are_answered_at_once_and_light_ones_beside_them(
+    valued_lake: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = client_of(valued_lake, heavy_at_once=1, request_seconds=1e9)
+    measured, go_on, by_rows = threading.Event(), threading.Event(), query.by_rows
+
+    def slowly(*given: Any) -> Any:
+        if allowance().heavy:
+            measured.set()
+            go_on.wait(60)
+        return by_rows(*given)
+
+    monkeypatch.setattr(query, "SECONDS_A_RESAMPLE", 1.0)
+    monkeypatch.setattr(query, "by_rows", slowly)
+    heavy = f"{VAR}&interval=0.95&measures=es"
+    statuses: list[int] = []
+    first = threading.Thread(target=lambda: statuses.append(client.get(heavy).status_code))
+    first.start()
+    assert measured.wait(60)
+    answer = client_of_same(client).get(heavy)
+    assert problem(answer, 429)["type"] == "urn:varlake:problem:busy"
+    assert int(answer.headers["Retry-After"]) > 0
+    assert client_of_same(client).get(VAR).status_code == 200
+    go_on.set()
+    first.join()
+    assert statuses == [200]
+    assert client.get(heavy).status_code == 200  # the place was given back
+
+
+def client_of_same(client: FlaskClient) -> FlaskClient:
+    """Another client of the same application."""
+    other: FlaskClient = client.application.test_client()
+    return other
+
+
+def test_a_question_is_stopped_when_its_time_is_over_and_when_its_client_has_gone(valued_lake: Path) -> None:
+    assert (
+        problem(client_of(valued_lake, request_seconds=1e-6).get(VAR), 503)["type"] == "urn:varlake:problem:out-of-time"
+    )
+    gone = {"waitress.client_disconnected": lambda: True}
+    assert "client has gone" in problem(client_of(valued_lake).get(VAR, environ_overrides=gone), 499)["detail"]
+
+
+def test_a_replay_that_is_stopped_says_nothing_of_its_receipt(valued_lake: Path) -> None:
+    receipt = client_of(valued_lake).get(VAR).get_json()["receipt"]
+    answer = client_of(valued_lake, request_seconds=1e-6).post("/api/v1/replay", json={"receipt": receipt})
+    problem(answer, 503)
+
+
+def test_an_answer_larger_than_one_is_sent_is_refused(valued_lake: Path) -> None:
+    body = problem(client_of(valued_lake, answer_mib=0.001).get(VAR), 413)
+    assert "VARLAKE_ANSWER_MIB" in body["detail"]
+    assert client_of(valued_lake).get(VAR).status_code == 200
+
+
+def test_work_stops_between_two_items_and_what_is_heavy_has_threads_of_its_own() -> None:
+    class Two(Allowance):
+        heavy = True
+
+        def __init__(self) -> None:
+            self.left = 2
+
+        def heed(self) -> None:
+            self.left -= 1
+            if self.left < 0:
+                raise Stopped("enough")
+
+    names: list[str] = []
+    with allowed(Two()), pytest.raises(Stopped):
+        each(lambda _: names.append(threading.current_thread().name), range(1000), 1)
+    assert len(names) == 2
+    assert all(name.startswith("heavy") for name in names)
+    assert each(lambda i: i, range(3), 2) == [0, 1, 2]
+
+
+def test_a_long_list_is_the_same_json_as_a_short_one() -> None:
+    rows = [{"a": i, "b": "é\n"} for i in range(2500)]
+    assert to_json({"rows": rows, "note": None}) == '{"rows":[' + ",".join(map(to_json, rows)) + '],"note":null}'
+
+
+def test_an_allowance_gives_back_its_place_once() -> None:
+    places = threading.BoundedSemaphore(1)
+    one = limits.RequestAllowance(Settings(), places, lambda: False)
+    one.spend(limits.LIGHT_CORE_SECONDS * 2)
+    one.end()
+    one.end()
+    assert places.acquire(blocking=False)
