@@ -42,7 +42,7 @@ PNL_BYTES = 256 << 20  # scenario P&L held at once; more groups than fit are don
 # of a core, for one group in one scenario: to rank its P&L, and to read it under one resample
 SECONDS_A_RANK, SECONDS_A_RESAMPLE = 1e-8, 1e-9
 
-_STANDING = " of the total have a market closed: "
+_STANDING = " a market closed: "
 _Figures = dict[str, Floats]
 
 
@@ -283,7 +283,8 @@ def standing_still(inputs: Inputs, asked: Sequence[AskedMeasure], pnl: Floats) -
         f" and {len(days) - 5:,} more" if len(days) > 5 else ""
     )
     tailed = counted(int(tail.sum()), "scenario")
-    return [f"{len(days)} of the {tailed} in the tail{_STANDING}{listed}."] if days else []
+    has = "has" if len(days) == 1 else "have"
+    return [f"{len(days)} of the {tailed} in the tail of the total {has}{_STANDING}{listed}."] if days else []
 
 
 def _without_figure(asked: list[AskedMeasure], figures: _Figures) -> Iterator[str]:

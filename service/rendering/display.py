@@ -74,8 +74,7 @@ def layout(columns: Sequence[str], unit: str, option: str) -> Iterator[None]:
 def _print(content: str | Text, style: str = "", *, error: bool = False) -> None:
     """At once, or at the end of the layout."""
     asked, console = _LAYOUT.get(), stderr() if error else stdout()
-    lines = content if isinstance(content, Text) else Text(folded(content, line_width(console.file)), style)
-    lines.plain = printable(lines.plain)  # names in a lake may hold what a terminal would obey
+    lines = content if isinstance(content, Text) else Text(folded(printable(content), line_width(console.file)), style)
     if asked is None:
         console.print(lines)
     else:
@@ -124,7 +123,7 @@ def text(value: Any) -> str:
             if isinstance(value, Mapping)
             else ", ".join(map(text, value))
         )
-    return str(value)
+    return printable(str(value))
 
 
 def printable(said: str) -> str:
@@ -195,7 +194,8 @@ def print_table(
         for c in (c for c in columns if last.get(c) is None):
             cells[c][-1] = ""
     right = {c for c in columns if any(isinstance(r.get(c), _RIGHT) for r in everything)}
-    size = {c: max(map(cell_len, (c, *cells[c]))) for c in columns}
+    heads = {c: printable(c) for c in columns}
+    size = {c: max(map(cell_len, (heads[c], *cells[c]))) for c in columns}
     _print_title(title, not right.isdisjoint(money))
     named = columns if ALL in asked.columns else [c for c in asked.columns if c in columns]
     shown = named or columns
@@ -207,7 +207,7 @@ def print_table(
                 kept.append(c)
         needed = next((i for i, c in enumerate(order) if c in right), 0) + 1
         if named or kept[:needed] != order[:needed]:
-            _print("\n\n".join(_pairs({c: cells[c][i] for c in shown}, width) for i in range(len(everything))))
+            _print("\n\n".join(_pairs({heads[c]: cells[c][i] for c in shown}, width) for i in range(len(everything))))
             return
         shown = [c for c in columns if c in kept]
 
@@ -218,7 +218,7 @@ def print_table(
             padded.append(space + value if c in right else value + space)
         return _GAP.join(padded).rstrip()
 
-    lines = [Text(line(shown), "bold")]
+    lines = [Text(line(heads[c] for c in shown), "bold")]
     lines += [Text(line(cells[c][i] for c in shown), "bold" if i == len(rows) else "") for i in range(len(everything))]
     _print(Text("\n").join(lines))
     left = [c for c in columns if c not in shown]
@@ -255,7 +255,7 @@ def print_pairs(pairs: Mapping[str, Any], *, title: str = "", money: Collection[
     """Name and value, one pair a line; money : the names of those in the unit of money."""
     _print_title(title, not pairs.keys().isdisjoint(money))
     if pairs:
-        _print(_pairs({k: cell(v, k in money) for k, v in pairs.items()}, line_width(sys.stdout)))
+        _print(_pairs({printable(k): cell(v, k in money) for k, v in pairs.items()}, line_width(sys.stdout)))
 
 
 def _pairs(pairs: Mapping[str, str], width: int | None) -> str:

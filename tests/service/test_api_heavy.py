@@ -58,7 +58,7 @@ def test_of_heavy_questions_so_many_are_answered_at_once_and_light_ones_beside_t
     first.start()
     assert measured.wait(60)
     answer = client_of_same(client).get(heavy)
-    assert problem(answer, 429)["type"] == "urn:varlake:problem:busy"
+    assert problem(answer, 429)["type"] == "urn:varlake:problem:places-taken"
     assert int(answer.headers["Retry-After"]) > 0
     assert client_of_same(client).get(VAR).status_code == 200
     go_on.set()

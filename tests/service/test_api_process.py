@@ -198,7 +198,7 @@ def test_serve_killed_leaves_nothing_behind_and_the_next_takes_its_port_and_its_
     with serving(work_lake.path, web_only=False) as (process, url):
         engine = wait_for(lambda: engine_of(url))
         left = [pid for child in children(process.pid) for pid in (child, *children(child))]
-        assert len(left) >= 3  # the engine, the web and its worker
+        assert len(left) >= 2  # the engine and the web
         process.kill()
         process.wait()
         port = url.rstrip("/").rpartition(":")[2]

@@ -29,7 +29,8 @@ from service.jobs import ENGINE, VALUATION, JobTable
 
 # what differs between two runs of the same work
 TIMES = (
-    r'"(cost_us|timings_ms)": \{[^}]*\}|"(sealed_at|created_at|run_id|[a-z_]*seconds)": [^,\n]+'
+    r'"(cost_us|timings_ms|start_seconds)": \{[^}]*\}|"core_seconds_range": \[[^]]*\]'
+    r'|"(sealed_at|created_at|run_id|[a-z_]*seconds)": [^,\n]+'
     r"|(core|elapsed) seconds .*|About .* seconds of one core"
 )
 

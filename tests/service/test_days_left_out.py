@@ -130,7 +130,7 @@ def test_a_tail_that_rests_on_a_closed_market_says_so_on_several_days_too(lake: 
     for day in DAYS[-2:]:
         assert varlake("value", "--as-of", day, *SET, lake=lake).returncode == 0
     ends = ("--from", DAYS[-2], "--to", DAYS[-1])
-    says = "1 of the 1 scenarios in the tail of the total have a market closed: 2024-01-04 (unchanged: b (1 factor))."
+    says = "1 of the 1 scenario in the tail of the total has a market closed: 2024-01-04 (unchanged: b (1 factor))."
     assert [n for n in answer("compare", *ends, lake=lake)["notes"] if "closed" in n] == [
         f"On {d}: {says}" for d in DAYS[-2:]
     ]

@@ -432,7 +432,7 @@ class TestCommandLine:
         (report,) = answer("ingest", "pnl", file, lake=own_lake.path)
         assert (report["new"], report["first"]) == (1, str(DAYS[1]))
         file.write_text(f"date,desk,pnl,currency\n{DAYS[1]},Equities,-6,USD\n")
-        assert "--replace-dates" in refused("ingest", "pnl", file, lake=own_lake.path)
+        assert "Where dates are replaced" in refused("ingest", "pnl", file, lake=own_lake.path)
         assert varlake("ingest", "pnl", file, "--replace-dates", lake=own_lake.path).returncode == 0
 
 

@@ -97,7 +97,7 @@ def test_totals_and_diversification_are_those_of_each_day(lake: Lake) -> None:
         assert result.total[f"{name}_to"] == two.total[name]
         assert result.total[f"{name}_change"] == two.total[name] - one.total[name]
     assert result.after.coverage.status == "partial"
-    assert "they failed. 1 matured: " in result.after.notes[0]
+    assert "it failed. 1 matured: " in result.after.notes[0]
     json.dumps(result.to_dict(), allow_nan=False)
 
 

@@ -20,7 +20,7 @@ from aggregation.measures import asked_measures
 from aggregation.risk.query import run_query
 from aggregation.types import RiskQuery, RiskResult
 from lake.arrays import Floats
-from lake.errors import BadInput, NotFound
+from lake.errors import BadInput, Damaged
 from lake.tables import Lake
 
 
@@ -181,7 +181,7 @@ class TestAccumulation:
     def test_what_is_not_a_number_is_refused_and_not_ranked(self, tmp_path: Path) -> None:
         """NaN is the largest in Spark and the last in NumPy: a vector with one is not read at all."""
         lake = lake_of(tmp_path, {"x": np.array([-1.0, np.nan, -2.0]), "y": np.array([-1.0, 1.0, -2.0])})
-        with pytest.raises(NotFound, match="it has vectors that are not finite"):
+        with pytest.raises(Damaged, match="it has vectors that are not finite"):
             ask(lake)
 
 

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from lake.errors import BadInput, NotFound
 from lake.landing.dated_values import LAYOUTS, MAX_LISTED, FileOptions, Landing, read_source
+from lake.landing.numbers import MOST
 
 D = dt.date.fromisoformat
 
@@ -284,7 +285,7 @@ def test_options_refuse_what_they_do_not_know() -> None:
     assert all(layout.meaning for layout in LAYOUTS.values())
 
 
-@given(st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1, max_size=20))
+@given(st.lists(st.floats(-MOST, MOST), min_size=1, max_size=20))
 def test_a_number_written_in_full_comes_back_to_the_bit(
     tmp_path_factory: pytest.TempPathFactory, values: list[float]
 ) -> None:

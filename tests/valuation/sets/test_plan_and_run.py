@@ -2,6 +2,7 @@
 
 import datetime as dt
 import json
+import shutil
 import threading
 import time
 from collections.abc import Iterator
@@ -142,8 +143,9 @@ def test_a_second_run_is_planned_by_what_the_first_measured(lake: Lake) -> None:
         "equity_option": ({"equity_option": 10}, N + 1),
     }
     assert sum(m["us"] for m in pricing.values()) == pytest.approx(sealed["pricing_seconds"] * 1e6)
-    lake.path.joinpath("valuation_sets").rename(lake.path / "gone")
-    lake.path.joinpath("pnl_vectors").rename(lake.path / "gone too")
+    for name in ("valuation_sets", "pnl_vectors"):
+        shutil.rmtree(lake.path / name)
+        (lake.state / "logs" / f"{name}.json").unlink()
     again = plan_for(Lake(lake.path), contracts, scenarios)
     assert again.cost.measured
     assert again.cost.seconds == pytest.approx(sealed["pricing_seconds"])
