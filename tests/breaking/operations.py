@@ -21,16 +21,8 @@ from lake.tables import Lake
 
 # columns that say when a row was made, from what, and at what cost: no two runs share them
 OF_A_RUN = (
-    "run_id",
-    "sealed_at",
-    "saved_at",
-    "set_at",
-    "table_versions",
-    "cost_us",
-    "pricing_seconds",
-    "elapsed_seconds",
-    "valued",
-    "reused",
+    *("run_id", "created_at", "sealed_at", "table_versions", "valued", "reused"),
+    *("cost_us", "pricing_seconds", "elapsed_seconds"),
 )
 Contents = dict[str, Counter[str]]
 

@@ -6,7 +6,7 @@ import itertools
 from pathlib import Path
 
 import pytest
-from conftest import break_all, spread, tries
+from conftest import NOT_TRIED, break_all, spread, tries
 from operations import OPERATIONS, Broken, copied
 from traced import READS, WRITES, inject, trace
 
@@ -31,8 +31,11 @@ def test_a_file_call_that_fails_ends_in_words_and_loses_nothing(
 
     def trial(which: tuple[str, str, str]) -> str | None:
         call, error, when = which
-        with copied(broken.start, tmp_path / f"lake{next(number)}") as lake:
-            done = inject(broken.command, lake, call, f"error={error}", when)
+        at = next(number)
+        with copied(broken.start, tmp_path / f"lake{at}") as lake:
+            done = inject(broken.command, lake, tmp_path / f"calls{at}", call, f"error={error}", when)
+            if not done.hit:
+                return NOT_TRIED
             if done.returncode in range(128) and "Traceback" not in done.stderr:
                 fault = broken.fault(lake, done.returncode == 0)
             else:

@@ -28,9 +28,11 @@ def test_killed_at_any_point_it_completes_when_run_again(
 
     def trial(kill: tuple[str, float]) -> str | None:
         call, point = kill
-        with copied(broken.start, tmp_path / f"lake{next(number)}") as lake:
+        at = next(number)
+        with copied(broken.start, tmp_path / f"lake{at}") as lake:
             if call:
-                acknowledged = inject(broken.command, lake, call, "signal=KILL", str(point)).returncode == 0
+                notes = tmp_path / f"calls{at}"
+                acknowledged = inject(broken.command, lake, notes, call, "signal=KILL", str(point)).returncode == 0
             else:
                 acknowledged = _done_within(point, broken.command, lake)
             fault = broken.fault(lake, acknowledged)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
+import signal
 import subprocess
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -44,8 +47,35 @@ def trace(command: Sequence[str], lake: Path, notes: Path, calls: Sequence[str])
     return sorted(found)
 
 
-def inject(command: Sequence[str], lake: Path, call: str, fault: str, when: str) -> subprocess.CompletedProcess[str]:
-    """Runs the command with a fault, such as `signal=KILL` or `error=EIO`, at one call, such as `3`, or from it on, `3+`."""
-    arguments = [need_strace(), "-f", "-qq", "-o", "/dev/null", "-e", f"trace={call}"]
+@dataclass(frozen=True)
+class Injected:
+    """What a command did with a fault. hit : whether a call on a file of the lake had it; returncode : None where it never ended."""
+
+    hit: bool
+    returncode: int | None
+    stderr: str
+
+
+def inject(command: Sequence[str], lake: Path, notes: Path, call: str, fault: str, when: str) -> Injected:
+    """Runs the command with a fault, such as `signal=KILL` or `error=EIO`, at one call, such as `3`, or from it on, `3+`.
+
+    The count is of each thread, and a thread that waits for another makes such calls too.
+    """
+    arguments = [need_strace(), "-f", "-y", "-qq", "-o", str(notes), "-e", f"trace={call}"]
     arguments += ["-e", f"inject={call}:{fault}:when={when}", *command]
-    return subprocess.run(arguments, capture_output=True, text=True, env=environment(lake), timeout=120, check=False)
+    with subprocess.Popen(
+        arguments,
+        env=environment(lake),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        try:
+            said = process.communicate(timeout=60)[1]
+            code: int | None = process.returncode
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            said, code = process.communicate()[1], None
+    hit = any("(INJECTED)" in line and str(lake) in line for line in notes.read_text(errors="replace").splitlines())
+    return Injected(hit, code, said)
