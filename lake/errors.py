@@ -68,8 +68,9 @@ class NotValued(NotFound):
     title = "Not valued yet"
 
     def here(self, way: str) -> NotValued:
-        """The same error, that says how it is planned and valued at the door where it was asked."""
-        return NotValued(f"{self.message} Here that is {way}.", issues=self.issues)
+        """The same error, that says in a sentence how it is planned and valued at the door where it was asked."""
+        message = re.sub(r" *Ask for the plan of this question[^.]*\.", "", self.message)
+        return NotValued(f"{message} {way}", issues=self.issues)
 
 
 class Conflict(VarlakeError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 import secrets
 from collections.abc import Iterable, Sequence
@@ -153,7 +154,12 @@ def allowed(methods: Iterable[str]) -> str:
 def _detail(error: HTTPException) -> str:
     if isinstance(error, NoRoute):
         routes = sorted({rule.rule for rule in current_app.url_map.iter_rules()})
-        return f"There is no {request.path} here. Nearest: {', '.join(nearest(request.path, routes))}."
+        close = [
+            r for r in nearest(request.path, routes) if difflib.SequenceMatcher(a=request.path, b=r).ratio() >= 0.5
+        ]
+        return f"There is no {request.path} here. " + (
+            f"Nearest: {', '.join(close)}." if close else "/openapi.json lists all."
+        )
     if isinstance(error, MethodNotAllowed):
         return f"{request.method} is not possible on {request.path}; allowed: {allowed(error.valid_methods or ())}."
     if isinstance(error, RequestEntityTooLarge):

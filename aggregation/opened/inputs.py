@@ -110,7 +110,8 @@ def _lacking(cache: VectorCache, query: Scope) -> NotFound | None:
     if not found:
         return None
     weekend = f"{query.as_of} is a {query.as_of:%A}. " if query.as_of.weekday() > 4 else ""
-    return NotFound(f"{weekend}The lake lacks {'; and '.join(found)}. Bring that in; then {query.as_of} can be valued.")
+    then = "Ask for a business day" if weekend else f"Bring that in; then {query.as_of} can be valued"
+    return NotFound(f"{weekend}The lake lacks {'; and '.join(found)}. {then}.")
 
 
 def reported_in(inputs: Inputs, currency: str) -> Inputs:

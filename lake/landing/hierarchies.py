@@ -114,7 +114,7 @@ def _read(path: Path, faults: _HierarchyFaults) -> list[Row]:
     except OSError as error:
         raise BadInput(f"{path} cannot be read: {error.strerror}.") from None
     except UnicodeDecodeError:
-        raise BadInput(f"{path.name} is not a CSV file in UTF-8.") from None
+        raise BadInput(f"{path.name} is not a CSV file in UTF-8; a spreadsheet writes it as `CSV UTF-8`.") from None
     check_commas(path.name, text.partition("\n")[0])
     lines = csv_rows(path.name, io.StringIO(text, newline=""))
     header = [name.strip() for name in next(lines, (1, []))[1]]

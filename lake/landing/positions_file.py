@@ -123,7 +123,9 @@ def read_csv(path: Path, ragged: list[tuple[int, str, str]]) -> pa.Table:
                 column_types=dict.fromkeys(names, pa.string()), null_values=[""], strings_can_be_null=True
             ),
         )
-    except (pa.ArrowInvalid, OSError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise BadInput(f"{path.name} is not text in UTF-8; a spreadsheet writes it as `CSV UTF-8`.") from error
+    except (pa.ArrowInvalid, OSError) as error:
         raise BadInput(f"{path.name} is not a CSV file in UTF-8 with commas and one header line: {error}") from error
 
 

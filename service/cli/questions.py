@@ -76,6 +76,7 @@ def columns_option(name: str) -> str:
     return "--table-columns" if "columns" in fields else "--columns"
 
 
+_BY_PLAN = "Add --plan to see what that takes, --value to have it valued first."
 # the endings of `service.encoding.FILES`, which brings Arrow: options are made without it
 _FILES = {
     "csv": "CSV, with what they rest on in lines that begin with #",
@@ -195,6 +196,7 @@ def _run(name: str, given: dict[str, Any]) -> None:
     from service import operations
     from service.cli.options import laid_out, open_lake
     from service.rendering import answers, display
+    from service.rendering.figure import check_ending
 
     question = questions.question(name)
     model: type[BaseModel] = question.query
@@ -205,6 +207,8 @@ def _run(name: str, given: dict[str, Any]) -> None:
             raise BadInput(
                 f"--{ending} {file} cannot be written: there is no folder {file.parent}. Name one that is there."
             )
+    if given.get("plot") is not None:
+        check_ending(given["plot"])
     if given["units"] not in display.UNITS:
         raise unknown("unit of money", given["units"], display.UNITS, pointer="--units")
     settings, lake = open_lake(given["lake"])
@@ -227,7 +231,7 @@ def _run(name: str, given: dict[str, Any]) -> None:
             with display.progress_bar(name) as progress:
                 result = questions.ask(session.telling(progress), name, query)
         except NotValued as error:
-            raise error.here("--plan, then --value") if question.value is not None else error from None
+            raise error.here(_BY_PLAN) if question.value is not None else error from None
     if given["as_json"]:
         display.print_json(result.to_dict())
     else:

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 _MOST_FAILURES = 20
 
 
+_SUMS = ("value_from", "pnl", "value_to", "change")  # of the lines of a P&L explain
+
+
 def show_pnl_explain(result: PnlExplain) -> None:
     """A column a group and the total where they are few, else a row a group; lines of zero everywhere are left out."""
     request, total = result.request, result.total
@@ -25,7 +28,8 @@ def show_pnl_explain(result: PnlExplain) -> None:
     columns = [*by, *lines, *(("failed_from", "failed_to", "status") if total["status"] != "complete" else ())]
     label = {by[0]: "Total"} if by else {}
     title = f"{request.from_} to {request.to} in {request.currency}"
-    first = (*by, "change", "pnl", "value_from", "value_to")
+    causes = sorted((n for n in lines if n not in _SUMS), key=lambda n: -abs(total[n] or 0.0))
+    first = (*by, "change", *causes, "pnl", "value_from", "value_to")
     display.print_table(rows, columns, title=title, last={**total, **label}, first=first, money=lines)
     left = 0.0 if total["unexplained"] is None else total["unexplained"]
     display.say(f"Left unexplained: {left:.3g} of a change of {display.text(total['change'])} (rounding).")

@@ -13,7 +13,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from lake.errors import BadInput, NotReady, unknown
+from lake.errors import BadInput, NotReady
 from service.rendering.display import text
 
 SYNTHETIC = "Synthetic market data."
@@ -46,6 +46,12 @@ def captioned(below_title: Sequence[str], foot: Sequence[str]) -> Iterator[None]
         _AROUND.reset(token)
 
 
+def check_ending(path: Path) -> None:
+    """Raises `BadInput` for a picture of another format."""
+    if path.suffix[1:] not in FORMATS:
+        raise BadInput(f"Unknown picture format {path.suffix[1:]!r} of {path}; expected .svg, .png or .pdf.")
+
+
 @contextmanager
 def figure(path: str | Path, title: str, width: float = 11.0, height: float = 5.5) -> Iterator[tuple[Any, Path]]:
     """A figure to draw on, written to `path` at the end; the ending decides the format, and the same picture is the same file.
@@ -53,8 +59,7 @@ def figure(path: str | Path, title: str, width: float = 11.0, height: float = 5.
     Raises `NotReady` without matplotlib, `BadInput` for another ending or a path it cannot write to.
     """
     path = Path(path)
-    if path.suffix[1:] not in FORMATS:
-        raise unknown("picture format", path.suffix[1:], FORMATS)
+    check_ending(path)
     try:
         # optional, and slow to import: only a picture needs it
         matplotlib: Any = importlib.import_module("matplotlib")

@@ -17,6 +17,7 @@ from service.rendering.tables import show_basis
 
 # characters of the longest bar, on lines from so many characters on, and on shorter ones
 _BAR, _SHORT_BAR, _WIDE = 40, 10, 120
+_SHOWN = 600  # rows on a terminal: two years of scenarios of one group
 _BINS = 50  # of a picture where the question names no number
 
 
@@ -33,12 +34,16 @@ def show_pnl(result: PnlResult) -> None:
     whole = result.coverage.status == "complete"
     columns = [c for c in (shown[0] if shown else ()) if not (whole and c == "status")]
     display.print_table(
-        shown,
+        shown[:_SHOWN],
         columns,
         title=f"P&L on {display.heading(query, result.receipt)}, gains positive",
         first=(*query.by, "scenario", "pnl", "low", "count", "histogram", "high"),
         money=("pnl", "low", "high"),
     )
+    if len(shown) > _SHOWN:
+        display.say(
+            f"... and {len(shown) - _SHOWN:,} more rows; --worst N shows the worst, --csv FILE and --json have all."
+        )
     show_basis(result)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -175,6 +176,8 @@ def show_positions_reports(reports: Sequence[Mapping[str, Any]], *, json: bool) 
             display.print_table(r["rejections"][:SHOWN_REJECTIONS], title=f"Unusable rows of {r['path']}")
             more = len(r["rejections"]) - SHOWN_REJECTIONS
             if more > 0:
+                faults = Counter(f"{f['column']}: {f['reason']}" for f in r["rejections"])
+                display.say("\n".join(f"{counted(n, 'time')} {fault}" for fault, n in faults.most_common(5)))
                 display.say(f"... and {more:,} more; --rejects FILE writes all of them")
 
 

@@ -65,18 +65,20 @@ def show_what_if(result: WhatIf) -> None:
 
 
 def plot_what_if(result: WhatIf, path: Path, limit: float | None = None) -> None:
-    """The first measure from before to after: the marginal of each change, and what they do together beyond their slopes."""
+    """The first measure from before to after: each change alone, then what they do together beside that."""
     name = _measures(result)[0]
     before, after = (result.total[f"{name}_{when}"] or 0.0 for when in ("before", "after"))
     steps: list[tuple[str, float]] = []
-    if f"{name}_marginal" in result.items.column_names:
+    moves: list[tuple[str, float]] = []
+    if f"{name}_incremental" in result.items.column_names:
         items = result.items.to_pylist()
-        moves = [(f"{i['kind']} {i['what']}", i[f"{name}_marginal"] or 0.0) for i in items]
+        moves = [(f"{i['kind']} {i['what']}", i[f"{name}_incremental"] or 0.0) for i in items]
         moves.sort(key=lambda m: -abs(m[1]))
         shown, rest = moves[:12], moves[12:]
         steps = [*shown, (counted(len(rest), "other"), sum(v for _, v in rest))] if rest else shown
-    bent = after - before - sum(v for _, v in steps)
-    steps.append(("beyond the slopes" if steps else "the changes", bent))
+    together = after - before - sum(v for _, v in steps)
+    if len(moves) > 1 or not moves:  # of one change alone nothing is left
+        steps.append(("together, beside each alone" if moves else "the changes", together))
     what, asked = pictures.in_words(name), {a.name: a for a in asked_measures(result.query)}
     pictures.waterfall(
         path,

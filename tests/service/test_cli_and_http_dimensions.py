@@ -122,7 +122,7 @@ class TestFreeDates:
         mixed = ("--market-date", FRIDAY, "--positions-date", FRIDAY)
         said = refused("var", "--as-of", MONDAY, *mixed, lake=own)
         assert f"No valuation set of {MONDAY} in the market of {FRIDAY}" in said
-        assert "Here that is --plan, then --value." in said
+        assert "Add --plan to see what that takes, --value to have it valued first." in said
         versions = Lake.open(own).snapshot().versions
         plan = self.run(*mixed, "--plan", lake=own)
         (valued,) = (v["plan"] for v in plan["valuations"])

@@ -140,7 +140,9 @@ def test_a_question_is_valued_and_answered_with_the_bits_of_the_command_line(
 ) -> None:
     with Committer(work_lake, "test") as committer:  # the recipe last valued, of another day
         run_valuation(committer, request(FRIDAY), spark=no_spark)  # type: ignore[arg-type]
-    assert "Here that is --plan, then --value." in refused(name, *arguments, lake=work_lake.path)
+    assert "Add --plan to see what that takes, --value to have it valued first." in refused(
+        name, *arguments, lake=work_lake.path
+    )
     with running_engine(work_lake, stop) as table:
         job = ended(table, table.submit(QUESTION, {"question": name, "query": asked})[0])
         assert job.state == "done", job.problem
