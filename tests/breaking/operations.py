@@ -24,6 +24,7 @@ OF_A_RUN = (
     "run_id",
     "sealed_at",
     "saved_at",
+    "created_at",
     "set_at",
     "table_versions",
     "cost_us",
