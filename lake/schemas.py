@@ -329,7 +329,11 @@ VALUATION_SETS = Table(
         Column("elapsed_seconds", pa.float64(), "wall time of the run"),
         Column("runner", pa.string(), "in-process or the Spark master"),
         Column("run_id", pa.string(), "the run whose commits filled it"),
-        Column("table_versions", ATTRIBUTES, "table name to the version that was read"),
+        Column(
+            "table_versions",
+            ATTRIBUTES,
+            "table name to the version that was read; of a set made for a branch, `branch` to its branch_id",
+        ),
         Column("code_version", pa.string(), "varlake version"),
         Column("sealed_at", INSTANT, "when it was sealed"),
     ),

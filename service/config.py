@@ -35,6 +35,11 @@ class Settings(BaseSettings):
     heavy_at_once: int = Field(1, ge=1, description="requests that take long which are worked on at the same time")
     answer_mib: float = Field(32.0, gt=0, description="largest answer over HTTP")
     upload_mib: int = Field(256, ge=1, description="size of the files that one request may bring in, in MiB")
+    decoded_mib: int = Field(
+        1024,
+        ge=1,
+        description="a file may hold so much once decoded, in MiB, or eight times its size where that is more",
+    )
     jobs_waiting: int = Field(1_000, ge=1, description="jobs that may wait for the engine; more are refused")
     log_level: str = Field("INFO", description="least level that is logged: DEBUG, INFO, WARNING, ERROR")
     delta_jars: Path | None = Field(None, description="folder with the jars Spark needs to read Delta by itself")

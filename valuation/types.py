@@ -192,6 +192,9 @@ class ValuationFailure:
     message: str
 
 
+OF_BRANCH = "branch"  # in the versions of a set that was made for a branch: its branch_id
+
+
 @dataclass(frozen=True)
 class ValuationSet:
     """The seal of a complete valuation set: a row of the lake's table valuation_sets, which says what each column holds.
@@ -221,6 +224,11 @@ class ValuationSet:
     table_versions: Mapping[str, str]
     code_version: str
     sealed_at: dt.datetime
+
+    @property
+    def for_branch(self) -> bool:
+        """Whether it was made when a branch was saved, though the branch itself may not have been stored any more."""
+        return OF_BRANCH in self.table_versions
 
     @property
     def order(self) -> tuple[int, dt.datetime]:

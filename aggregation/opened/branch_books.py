@@ -86,14 +86,16 @@ def chain_of(at: Snapshot, question: Scope) -> list[Row]:
 def own_set_first(cache: VectorCache, chain: Sequence[Row], seals: Sequence[ValuationSet]) -> Sequence[ValuationSet]:
     """Valuation sets made for a branch go first for that branch and last for everything else, whose contracts they also hold."""
     version = cache.lake.version("branches")
-    if version == NEVER_WRITTEN:
-        return seals
     made = cache.keep(("branch sets", version), lambda: _sets_made(cache.lake, version))
     own = {row["valuation_set_id"] for row in chain}
-    return sorted(seals, key=lambda s: 0 if s.valuation_set_id in own else 2 if s.valuation_set_id in made else 1)
+    return sorted(
+        seals, key=lambda s: 0 if s.valuation_set_id in own else 2 if s.for_branch or s.valuation_set_id in made else 1
+    )
 
 
 def _sets_made(lake: Lake, version: int) -> frozenset[str]:
+    if version == NEVER_WRITTEN:
+        return frozenset()
     return frozenset(lake.read("branches", ["valuation_set_id"], version=version)["valuation_set_id"].to_pylist())
 
 

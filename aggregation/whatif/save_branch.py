@@ -82,12 +82,13 @@ def save_branch(
     if any(r["name"] == row["name"] and r["version"] == row["version"] for r in branches.all_versions(lake)):
         return branches.summary(row)
     branch_books.store_changes(committer, row, changes)
-    made = _value_new(committer, inputs, changes, book, cache, spark, progress, cancelled)
+    made = _value_new(committer, row["branch_id"], inputs, changes, book, cache, spark, progress, cancelled)
     return branches.summary(branches.store_version(committer, {**row, "valuation_set_id": made}))
 
 
 def _value_new(
     committer: Committer,
+    branch_id: str,
     inputs: Inputs,
     changes: Changes,
     book: Book,
@@ -96,16 +97,22 @@ def _value_new(
     progress: Progress,
     cancelled: threading.Event | None,
 ) -> str | None:
-    """The id of the valuation set made for the branch; None where all contracts it adds were known."""
+    """The id of the valuation set made for the branch; None where all contracts it adds were known.
+
+    A set of exactly its contracts is its own too: a run that was killed before it stored the branch may have sealed it.
+    """
     state = cache.alignment(book, inputs.vectors).state
-    lacking = book.contract_ids.filter(pa.array(state == MISSING))
-    if not set(lacking.to_pylist()) & set(changes.contracts["contract_id"].to_pylist()):
+    added = set(changes.contracts["contract_id"].to_pylist())
+    known = added.isdisjoint(book.contract_ids.filter(pa.array(state == MISSING)).to_pylist())
+    if known and added.issubset(inputs.book.contract_ids.to_pylist()):
         return None
     snapshot, seal = committer.lake.snapshot(), inputs.valuation_set
     contracts = contracts_by_id(snapshot, book.contract_ids)
     scenarios = load_stored(snapshot, inputs.scenarios)
     plan = make_plan(snapshot, contracts, scenarios, seal.valuation_date, seal.risk_classes)
-    run = run_plan(committer, plan, spark=spark, progress=progress, cancelled=cancelled)
+    if known and plan.sealed is None:
+        return None
+    run = run_plan(committer, plan, spark=spark, branch_id=branch_id, progress=progress, cancelled=cancelled)
     return run.valuation_set.valuation_set_id
 
 

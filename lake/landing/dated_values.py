@@ -7,11 +7,8 @@ with an error gives no rows at all.
 from __future__ import annotations
 
 import datetime as dt
-import gzip
 import io
 import re
-import zipfile
-import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +23,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from lake.arrays import Bools, Dates, Floats, Ints
 from lake.errors import BadInput, Issue, NotFound, counted, unknown
+from lake.landing.decoded import CANNOT_UNPACK, MOST_UNEVEN, Bound, open_decoded, unzipped
 from lake.landing.numbers import doubles, rounded, rounding_notes
 from lake.landing.rows import cell_place, check_commas, csv_rows
 
@@ -36,27 +34,19 @@ _ZONES = {"%z": r"(?:Z|[+-]\d\d(?::?\d\d){0,2})", "%Z": r"[\w+/:-]+"}
 
 @dataclass(frozen=True)
 class Layout:
-    """`unpack` turns the file's bytes into CSV text; `missing` are marks every file of the layout may use."""
+    """`unpack` turns the file's bytes, of a path, into CSV text; `missing` are marks every file of the layout may use."""
 
     meaning: str
-    unpack: Callable[[bytes], bytes] = bytes
+    unpack: Callable[[bytes, Path], bytes] = lambda data, _: data
     missing: tuple[str, ...] = ()
     one_value: bool = False
-
-
-def _unzip(data: bytes) -> bytes:
-    with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        names = [n for n in archive.namelist() if not n.endswith("/")]
-        if len(names) != 1:
-            raise zipfile.BadZipFile(f"expected one file in the archive, found {len(names)}: {', '.join(names[:5])}")
-        return archive.read(names[0])
 
 
 LAYOUTS: dict[str, Layout] = {
     "series": Layout("a date column and one value column, whatever they are called", one_value=True),
     "wide": Layout("a date column and one column for each series"),
     "ecb_zip": Layout(
-        "a zip archive holding one wide CSV file, as the European Central Bank publishes", _unzip, ("N/A",)
+        "a zip archive holding one wide CSV file, as the European Central Bank publishes", unzipped, ("N/A",)
     ),
 }
 
@@ -202,11 +192,12 @@ def _parse(path: Path, options: FileOptions, faults: _CellFaults) -> tuple[list[
         raise BadInput(f"{path.name} has no header in UTF-8 on line {options.skip_rows + 1}.")
     if not body.strip():
         raise BadInput(f"{path.name} has no row to load below its header.")
+    Bound(path).add_cells(data.count(b"\n") * len(header))  # an empty line, too, becomes a cell of every column
     uneven: list[tuple[int, str]] = []
 
     def note(row: Any) -> str:
         uneven.append((row.number, row.text))
-        return "skip"
+        return "skip" if len(uneven) <= MOST_UNEVEN else "error"
 
     names = [str(i) for i in range(len(header))]  # headers may repeat or be empty
     try:
@@ -228,15 +219,13 @@ def _parse(path: Path, options: FileOptions, faults: _CellFaults) -> tuple[list[
 
 def _bytes(path: Path, options: FileOptions) -> bytes:
     try:
-        data = path.read_bytes()
+        with open_decoded(path) as stream:
+            return LAYOUTS[options.layout].unpack(stream.read(), path)
     except FileNotFoundError:
         raise NotFound(f"There is no file {path}.") from None
-    except OSError as error:
-        raise BadInput(f"{path} cannot be read: {error.strerror}.") from None
-    try:
-        data = gzip.decompress(data) if path.suffix == ".gz" else data
-        return LAYOUTS[options.layout].unpack(data)
-    except (zipfile.BadZipFile, OSError, EOFError, zlib.error) as error:
+    except CANNOT_UNPACK as error:
+        if isinstance(error, OSError) and error.strerror:
+            raise BadInput(f"{path} cannot be read: {error.strerror}.") from None
         raise BadInput(f"{path.name} cannot be unpacked (layout {options.layout}): {error}.") from None
 
 

@@ -17,10 +17,10 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pcsv
-import pyarrow.parquet as pq
 
 from lake.arrays import Ints
 from lake.errors import BadInput, Issue, unknown
+from lake.landing.decoded import CANNOT_UNPACK, MOST_UNEVEN, held, open_decoded, read_parquet
 from lake.landing.rows import check_commas, csv_rows
 from lake.schemas import DIMENSION_COLUMNS
 
@@ -28,6 +28,7 @@ ATTRIBUTE = "attribute."
 REJECT = "reject."  # the two columns a rejects file has more than its source; ignored, so that it loads once corrected
 REQUIRED = ("positions_date", "quantity", *DIMENSION_COLUMNS, "instrument_type")
 NOT_A_NUMBER = "NaN"
+_BLOCK = 1 << 24  # bytes parsed at a time; no line is longer
 
 
 @dataclass(frozen=True)
@@ -104,36 +105,33 @@ def read_csv(path: Path, ragged: list[tuple[int, str, str]]) -> pa.Table:
     def on_ragged(line: pcsv.InvalidRow) -> str:
         reason = f"{line.actual_columns} cells where the header has {line.expected_columns}; quote cells with commas"
         ragged.append((line.number, line.text, reason))
-        return "skip"
+        return "skip" if len(ragged) <= MOST_UNEVEN else "error"
 
     try:
-        with pa.input_stream(path) as stream:
+        with open_decoded(path) as stream:
             text = io.TextIOWrapper(stream, "utf-8-sig", newline="")
-            first = text.readline()
+            first = text.readline(_BLOCK)
             check_commas(path.name, first)
             names = next(csv_rows(path.name, itertools.chain([first], text)), (1, []))[1]
-        return pcsv.read_csv(
-            path,
-            # one thread, because only then rows are numbered
-            read_options=pcsv.ReadOptions(use_threads=False, block_size=1 << 24),
-            parse_options=pcsv.ParseOptions(
-                newlines_in_values=True, ignore_empty_lines=False, invalid_row_handler=on_ragged
-            ),
-            convert_options=pcsv.ConvertOptions(
-                column_types=dict.fromkeys(names, pa.string()), null_values=[""], strings_can_be_null=True
-            ),
-        )
+        with (
+            open_decoded(path) as stream,
+            pcsv.open_csv(
+                stream,
+                # one thread, because only then rows are numbered
+                read_options=pcsv.ReadOptions(use_threads=False, block_size=_BLOCK),
+                parse_options=pcsv.ParseOptions(
+                    newlines_in_values=True, ignore_empty_lines=False, invalid_row_handler=on_ragged
+                ),
+                convert_options=pcsv.ConvertOptions(
+                    column_types=dict.fromkeys(names, pa.string()), null_values=[""], strings_can_be_null=True
+                ),
+            ) as batches,
+        ):
+            return held(batches, batches.schema, path)
     except UnicodeDecodeError as error:
         raise BadInput(f"{path.name} is not text in UTF-8; a spreadsheet writes it as `CSV UTF-8`.") from error
-    except (pa.ArrowInvalid, OSError) as error:
+    except (pa.ArrowInvalid, *CANNOT_UNPACK) as error:
         raise BadInput(f"{path.name} is not a CSV file in UTF-8 with commas and one header line: {error}") from error
-
-
-def read_parquet(path: Path) -> pa.Table:
-    try:
-        return pq.ParquetFile(path).read()
-    except (pa.ArrowInvalid, OSError) as error:
-        raise BadInput(f"{path.name} is not a Parquet file: {error}") from error
 
 
 def _check_columns(file: str, names: Sequence[str], terms: tuple[str, ...], required: Sequence[str]) -> None:

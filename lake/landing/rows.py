@@ -9,11 +9,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from lake.canonical import from_json
 from lake.errors import BadInput
+from lake.landing.decoded import PYTHON_VALUE, read_parquet
 
 
 def cell_place(path: Path, line: int, column: str | None = None) -> str:
@@ -52,9 +50,10 @@ def read_rows(text: str) -> list[dict[str, Any]]:
     path = Path(text)
     try:
         if path.suffix.lower() == ".parquet":
-            return [_filled(row) for row in pq.read_table(path).to_pylist()]
+            path.stat()  # what is not there is told as of the other forms
+            return [_filled(row) for row in read_parquet(path, PYTHON_VALUE).to_pylist()]
         content = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError, pa.ArrowException) as error:
+    except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else error
         raise BadInput(
             f"The file {path} cannot be read: {reason}. Give a CSV, Parquet or JSON file, or a JSON text."
@@ -63,13 +62,14 @@ def read_rows(text: str) -> list[dict[str, Any]]:
         return _objects(content, path.name)
     check_commas(path.name, content.partition("\n")[0])
     try:
-        rows = list(csv.DictReader(io.StringIO(content)))
+        rows = []
+        for number, row in enumerate(csv.DictReader(io.StringIO(content)), 2):
+            if None in row:
+                raise BadInput(f"{path.name}, row {number}: more cells than columns.")
+            rows.append(_filled(row))  # at once: a short row below a wide header has all its empty cells only here
+        return rows
     except csv.Error as error:
         raise BadInput(f"{path.name} is not CSV with commas: {error}.") from None
-    long = next((i for i, row in enumerate(rows) if None in row), None)
-    if long is not None:
-        raise BadInput(f"{path.name}, row {long + 2}: more cells than columns.")
-    return [_filled(row) for row in rows]
 
 
 def _objects(text: str, what: str) -> list[dict[str, Any]]:

@@ -29,7 +29,7 @@ from valuation.sets.batches import BatchHeader, BatchResult, cut_batches, run_ba
 from valuation.sets.on_spark import run_on_spark
 from valuation.sets.plan import Runner, ValuationPlan
 from valuation.sets.standards import first_standard
-from valuation.types import ValuationFailure, ValuationSet, failures_in_words
+from valuation.types import OF_BRANCH, ValuationFailure, ValuationSet, failures_in_words
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -137,13 +137,14 @@ def run_plan(
     *,
     runner: Runner = "auto",
     spark: Callable[[], SparkSession] | None = None,
+    branch_id: str | None = None,
     progress: Progress = silent,
     cancelled: threading.Event | None = None,
 ) -> ValuationRun:
     """Prices what is missing, commits, seals.
 
-    `spark` gives the session when the Spark runner is used. A set that is already sealed is returned as it is, with
-    nothing valued in this run and everything else reused.
+    `spark` gives the session when the Spark runner is used; `branch_id` is of the branch that the set is made for. A set
+    that is already sealed is returned as it is, with nothing valued in this run and everything else reused.
     """
     if plan.sealed is not None:
         there = plan.sealed
@@ -196,11 +197,17 @@ def run_plan(
         measured.append((Work(SPARK, {}), spark_seconds * 1e6))
     record(committer.lake, measured)
     runner_name = used if session is None else session.sparkContext.master
-    return _seal(committer, plan, tally, runner_name, time.perf_counter() - started, spark_seconds)
+    return _seal(committer, plan, tally, runner_name, branch_id, time.perf_counter() - started, spark_seconds)
 
 
 def _seal(
-    committer: Committer, plan: ValuationPlan, tally: _Tally, runner: str, elapsed: float, spark_seconds: float
+    committer: Committer,
+    plan: ValuationPlan,
+    tally: _Tally,
+    runner: str,
+    branch_id: str | None,
+    elapsed: float,
+    spark_seconds: float,
 ) -> ValuationRun:
     failed = {f.contract_id for f in tally.failures}
     kept = pc.invert(pc.is_in(plan.work["contract_id"], value_set=pa.array(sorted(failed), pa.string())))
@@ -231,7 +238,10 @@ def _seal(
         elapsed_seconds=elapsed,
         runner=runner,
         run_id=committer.run_id,
-        table_versions={k: str(v) for k, v in sorted(plan.snapshot.versions.items())},
+        table_versions={
+            **{k: str(v) for k, v in sorted(plan.snapshot.versions.items())},
+            **({OF_BRANCH: branch_id} if branch_id else {}),
+        },
         code_version=code_version(),
         sealed_at=dt.datetime.now(dt.UTC),
     )

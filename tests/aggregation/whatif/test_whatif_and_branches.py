@@ -5,6 +5,9 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+import signal
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -34,8 +37,11 @@ from service.api.app import create_app
 from service.config import Settings
 from service.jobs import JobTable
 from service.processes import engine
+from valuation.books import branches
 from valuation.books.branches import find_branch, list_branches
 from valuation.sets.requests import ValuationRequest, plan_valuation, run_valuation
+from valuation.sets.run import run_plan
+from valuation.sets.store import list_valuation_sets
 
 LEVEL = "0.9"
 PUT = {k: v for k, v in OPTION.items() if k != "instrument_type"} | {"option_type": "put", "strike": "95"}
@@ -57,6 +63,45 @@ def save(lake: Lake, name: str, **more: Any) -> dict[str, Any]:
     with Committer(lake, "test") as committer:
         asked = BranchRequest.model_validate({"name": name, "as_of": MONDAY, **more})
         return save_branch(committer, asked, cache=VectorCache(lake), spark=no_spark)  # type: ignore[arg-type]
+
+
+_KILLED = """
+import json, os, signal, sys
+from pathlib import Path
+from aggregation.opened.opened_lake import VectorCache
+from aggregation.whatif.save_branch import BranchRequest, save_branch
+from lake.committer import Committer
+from lake.tables import Lake
+
+when, table = sys.argv[2].split()
+put = Committer.put
+
+def killed(self, name, *given, **more):
+    for moment in ("before", "after"):
+        if (when, table) == (moment, name):
+            os.kill(os.getpid(), signal.SIGKILL)
+        if moment == "before":
+            version = put(self, name, *given, **more)
+    return version
+
+Committer.put = killed
+lake = Lake.open(Path(sys.argv[1]))
+with Committer(lake, "killed") as committer:
+    save_branch(committer, BranchRequest.model_validate(json.loads(sys.argv[3])), cache=VectorCache(lake), spark=None)
+"""
+
+
+def _killed_saving(lake: Lake, killed: str) -> int:
+    asked = json.dumps({"name": "hedged", "as_of": str(MONDAY), "add": [HEDGE]})
+    return subprocess.run([sys.executable, "-c", _KILLED, str(lake.path), killed, asked], check=False).returncode
+
+
+def _sealed(lake: Lake) -> set[str]:
+    return {s.valuation_set_id for s in list_valuation_sets(lake)}
+
+
+def _without_mark(*given: Any, branch_id: str, **more: Any) -> Any:
+    return run_plan(*given, **more)
 
 
 class TestTrades:
@@ -230,6 +275,33 @@ class TestBranches:
 
     def test_a_set_made_for_a_branch_answers_for_nothing_else(self, own_lake: Lake) -> None:
         before = run_query(own_lake, question()).receipt["valuation_set_id"]
+        made = save(own_lake, "hedged", add=[HEDGE])["valuation_set_id"]
+        assert run_query(own_lake, question()).receipt["valuation_set_id"] == before != made
+        assert run_query(own_lake, question(branch="hedged")).receipt["valuation_set_id"] == made
+
+    @pytest.mark.parametrize("killed", ["before valuation_sets", "after valuation_sets", "before branches"])
+    def test_killed_beside_the_seal_it_is_saved_again_with_its_set(self, own_lake: Lake, killed: str) -> None:
+        """A real kill, in a process of its own; the set it sealed answers for the branch alone."""
+        before, there = run_query(own_lake, question()).receipt["valuation_set_id"], _sealed(own_lake)
+        assert _killed_saving(own_lake, killed) == -signal.SIGKILL
+        left = _sealed(own_lake) - there
+        assert (list_branches(own_lake), len(left)) == ([], killed != "before valuation_sets")
+        assert run_query(own_lake, question()).receipt["valuation_set_id"] == before
+        made = save(own_lake, "hedged", add=[HEDGE])["valuation_set_id"]
+        assert _sealed(own_lake) - there == {made} >= left
+        assert run_query(own_lake, question()).receipt["valuation_set_id"] == before != made
+        assert run_query(own_lake, question(branch="hedged")).receipt["valuation_set_id"] == made
+
+    def test_a_set_left_by_an_earlier_release_is_found_again(
+        self, own_lake: Lake, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """It does not say that it was made for a branch."""
+        before = run_query(own_lake, question()).receipt["valuation_set_id"]
+        with monkeypatch.context() as patched:
+            patched.setattr("aggregation.whatif.save_branch.run_plan", _without_mark)
+            patched.setattr(branches, "store_version", lambda *_: pytest.fail("killed"))
+            with pytest.raises(pytest.fail.Exception, match="killed"):
+                save(own_lake, "hedged", add=[HEDGE])
         made = save(own_lake, "hedged", add=[HEDGE])["valuation_set_id"]
         assert run_query(own_lake, question()).receipt["valuation_set_id"] == before != made
         assert run_query(own_lake, question(branch="hedged")).receipt["valuation_set_id"] == made

@@ -1,0 +1,151 @@
+"""Files decoded within a bound: what is compressed, or says much in few bytes, can hold far more than its size tells."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import os
+import shutil
+import zipfile
+import zlib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import IO, Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from lake.errors import BadInput
+
+SETTING = "VARLAKE_DECODED_MIB"
+DEFAULT_MIB = 1024  # as in service.config
+MOST_UNEVEN = 100_000  # lines with another number of cells than the header: with more a file is refused as a whole
+_TIMES = 8  # cells as columns take up to so many times their text: a plain file is never too large
+PYTHON_VALUE = 128  # bytes of a value that becomes a Python object, as those in lists, maps and structs do
+CANNOT_UNPACK = (zipfile.BadZipFile, OSError, EOFError, RuntimeError, zlib.error)
+
+
+class Bound:
+    """Counts the bytes that a file holds as it is decoded.
+
+    It may hold VARLAKE_DECODED_MIB, or eight times its size where that is more; `add` raises `BadInput` beyond.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._name, self._held = path.name, 0
+        self._most = max(int(os.environ.get(SETTING) or DEFAULT_MIB) << 20, _TIMES * path.stat().st_size)
+
+    def add_cells(self, cells: int) -> None:
+        """As `add`, of cells that will be in memory as text, empty ones too."""
+        self.add(_TIMES * cells)
+
+    def add(self, size: int) -> None:
+        self._held += size
+        if self._held > self._most:
+            raise BadInput(
+                f"{self._name} holds more than {self._most / (1 << 20):,.0f} MiB once decoded, which is the most that is read "
+                f"of it ({SETTING}); nothing of it is loaded. Check what it holds, divide it, or raise the setting."
+            )
+
+
+class _Bounded(io.RawIOBase):
+    """A decoding stream whose bytes are counted."""
+
+    def __init__(self, stream: IO[bytes], bound: Bound) -> None:
+        self._stream, self._bound = stream, bound
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        data = self._stream.read(len(buffer))
+        self._bound.add(len(data))
+        buffer[: len(data)] = data
+        return len(data)
+
+    def close(self) -> None:
+        self._stream.close()
+        super().close()
+
+
+def open_decoded(path: Path) -> IO[bytes]:
+    """The file's bytes; a `.gz` around them is undone as they are read, within its bound."""
+    if path.suffix.lower() != ".gz":
+        return path.open("rb")
+    return io.BufferedReader(_Bounded(io.BufferedReader(gzip.open(path)), Bound(path)), 1 << 20)
+
+
+def unzipped(data: bytes, path: Path) -> bytes:
+    """The one file of a zip archive that was read from `path`; raises `BadZipFile` for another archive."""
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        files = [f for f in archive.infolist() if not f.is_dir()]
+        if len(files) != 1:
+            names = ", ".join(f.filename for f in files[:5])
+            raise zipfile.BadZipFile(f"expected one file in the archive, found {len(files)}: {names}")
+        # the others are decoded without a bound by the library
+        if files[0].compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise zipfile.BadZipFile(f"{files[0].filename} is compressed otherwise than by deflate")
+        whole = io.BytesIO()
+        with _Bounded(archive.open(files[0]), Bound(path)) as stream:
+            shutil.copyfileobj(stream, whole, 1 << 20)
+        return whole.getvalue()
+
+
+def held(batches: Iterable[pa.RecordBatch], schema: pa.Schema, path: Path) -> pa.Table:
+    """The batches of a file as one table, as long as what they take in memory is within its bound."""
+    bound, kept = Bound(path), []
+    for batch in batches:
+        bound.add(batch.nbytes)
+        kept.append(batch)
+    return pa.Table.from_batches(kept, schema)
+
+
+def read_parquet(path: Path, cell: int = 1) -> pa.Table:
+    """A Parquet file, dictionaries decoded; within its bound by its footer, then by each row group before it is decoded.
+
+    cell : least bytes that a value of a plain column counts.
+    """
+    try:
+        with pq.ParquetFile(path) as file:
+            texts = _texts_within(file, Bound(path), cell)
+        # each text once, and for each row which it is: so it is known what the rows take before they are made
+        with pq.ParquetFile(path, read_dictionary=texts) as file:
+            groups, bound = [], Bound(path)
+            for number in range(file.num_row_groups):
+                group = file.read_row_group(number)
+                bound.add(sum(_size(chunk) for column in group.columns for chunk in column.chunks))
+                groups.append(_decoded(group))
+            return pa.concat_tables(groups) if groups else _decoded(file.read())
+    except (pa.ArrowException, OSError) as error:
+        raise BadInput(f"{path.name} is not a Parquet file: {error}") from error
+
+
+def _texts_within(file: pq.ParquetFile, bound: Bound, cell: int) -> list[str]:
+    """The columns of texts; adds what the footer says of all columns to the bound."""
+    columns = [file.schema.column(i) for i in range(len(file.schema))]
+    for group in map(file.metadata.row_group, range(file.num_row_groups)):
+        for i, column in enumerate(columns):
+            chunk = group.column(i)
+            least = cell if column.path == column.name else PYTHON_VALUE
+            bound.add(max(chunk.total_uncompressed_size, least * max(group.num_rows, chunk.num_values)))
+    return [c.path for c in columns if c.physical_type == "BYTE_ARRAY" and c.converted_type != "DECIMAL"]
+
+
+def _size(array: pa.Array) -> int:
+    """Bytes of the array once its dictionaries are decoded."""
+    if pa.types.is_struct(array.type):
+        return sum(_size(array.field(i)) for i in range(array.type.num_fields))
+    if pa.types.is_nested(array.type):
+        return 4 * len(array) + _size(array.values)
+    if not pa.types.is_dictionary(array.type):
+        return int(array.nbytes)
+    texts = array.dictionary
+    if not (pa.types.is_string(texts.type) or pa.types.is_binary(texts.type)):
+        return int(array.nbytes) + _TIMES * len(array)
+    return 4 * len(array) + (pc.sum(pc.binary_length(texts).take(array.indices)).as_py() or 0)
+
+
+def _decoded(table: pa.Table) -> pa.Table:
+    plain = [f.with_type(f.type.value_type) if pa.types.is_dictionary(f.type) else f for f in table.schema]
+    return table.cast(pa.schema(plain))
