@@ -12,7 +12,7 @@ from flask import Response, current_app, g, request
 from lake.canonical import digest
 from lake.progress import allowance
 from service.api.context import context
-from service.api.limits import check_size
+from service.api.limits import check_size, expected_bytes
 from service.encoding import FILES, to_csv, to_json, to_rows
 from service.errors import PROBLEM_TYPE, NotAcceptable
 
@@ -112,7 +112,7 @@ def table_answer(
     """
     kind: str = g.format
     allowance().heed()
-    check_size(_expected_bytes(table, kind), context().settings)
+    check_size(expected_bytes(table.num_rows, table.nbytes, table.column_names, kind), context().settings)
     if kind == "json":
         answer = Response(to_json(body()), content_type=MEDIA_TYPES[kind])
     elif kind == "csv":
@@ -125,12 +125,6 @@ def table_answer(
     if next_page is not None:
         answer.headers["Link"] = f'<{next_page}>; rel="next"'
     return _conditional(answer, None if identity is None else digest(kind, to_json(identity)))
-
-
-def _expected_bytes(table: pa.Table, kind: str) -> int:
-    """What the rows take in that format, roughly: as JSON every row names its columns, and figures are texts."""
-    names = table.num_rows * sum(len(n) + 4 for n in table.column_names)
-    return int(1.5 * table.nbytes + names if kind == "json" else table.nbytes)
 
 
 def rows_answer(rows: list[dict[str, Any]], name: str) -> Response:
