@@ -26,6 +26,7 @@ from aggregation.opened.inputs import Inputs
 from lake.arrays import Codes, Floats, Ints
 from lake.canonical import digest
 from lake.errors import BadInput
+from lake.progress import allowance
 
 RESAMPLES, FEWEST = 1000, 200
 SECONDS_A_RANK = 5e-9  # of a core, to rank the P&L of a group in one scenario
@@ -143,9 +144,7 @@ def _resampled(asked: AskedMeasure, pnl: Floats, weights: Floats | None, counts:
             return np.stack(figures, axis=1)
         if m.reading is None:
             drawn = counts * (np.ones(n) if weights is None else weights)
-            return bootstrap.resampled_figure(
-                lambda p, w: m.function(p, asked.argument, w, asked.estimator), pnl, drawn
-            )
+            return bootstrap.resampled_figure(functools.partial(_heeding, asked), pnl, drawn)
         reading = m.reading(n, asked.argument, weights is not None, asked.estimator)
     except NotDefined as error:
         raise BadInput(f"{asked.name}: {error}") from None
@@ -156,9 +155,16 @@ def _resampled(asked: AskedMeasure, pnl: Floats, weights: Floats | None, counts:
     return bootstrap.resampled_walk(pnl, counts, weights, asked.level, reading)
 
 
+def _heeding(asked: AskedMeasure, pnl: Floats, weights: Floats) -> Floats:
+    allowance().heed()  # a thousand resamples of a block of groups take seconds
+    figures: Floats = asked.measure.function(pnl, asked.argument, weights, asked.estimator)
+    return figures
+
+
 def _written_out(counts: Codes, weights: Floats | None) -> Iterator[tuple[Ints, Floats | None]]:
     """The scenarios of each resample, as often as they were drawn, and their weights."""
     for row in counts:
+        allowance().heed()
         drawn = np.repeat(np.arange(row.size), row)
         yield drawn, None if weights is None else weights[drawn]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, TypeVar, get_args
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import pyarrow as pa
 from flask import Response, current_app, g, request
@@ -88,10 +88,10 @@ def json_answer(body: Any, status: int = 200, headers: Mapping[str, str] | None 
 def text_answer(body: str, *, name: str) -> Response:
     """A text that is already in the format of this request."""
     answer = Response(body, content_type=MEDIA_TYPES[g.format] + ("" if g.format == "json" else "; charset=utf-8"))
-    # a name may hold letters that are no Latin ones: werkzeug writes them as RFC 6266 has it
-    answer.headers.set(
-        "Content-Disposition", "attachment", filename=f"{name}.{'txt' if g.format == 'text' else g.format}"
-    )
+    # letters that are no Latin ones may stand in no header; RFC 6266 has another parameter for them
+    filename = f"{name}.{'txt' if g.format == 'text' else g.format}"
+    named = {"filename": filename} if filename.isascii() else {"filename*": f"UTF-8''{quote(filename, safe='')}"}
+    answer.headers.set("Content-Disposition", "attachment", **named)
     answer.vary.add("Accept")
     return _conditional(answer)
 

@@ -74,8 +74,8 @@ def layout(columns: Sequence[str], unit: str, option: str) -> Iterator[None]:
 def _print(content: str | Text, style: str = "", *, error: bool = False) -> None:
     """At once, or at the end of the layout."""
     asked, console = _LAYOUT.get(), stderr() if error else stdout()
-    lines = content if isinstance(content, Text) else Text(folded(content, line_width(console.file)), style)
-    lines.plain = printable(lines.plain)  # names in a lake may hold what a terminal would obey
+    # names in a lake may hold what a terminal would obey, and `Text` leaves some of it out
+    lines = content if isinstance(content, Text) else Text(folded(printable(content), line_width(console.file)), style)
     if asked is None:
         console.print(lines)
     else:
@@ -124,7 +124,7 @@ def text(value: Any) -> str:
             if isinstance(value, Mapping)
             else ", ".join(map(text, value))
         )
-    return str(value)
+    return printable(str(value))
 
 
 def printable(said: str) -> str:
@@ -195,7 +195,7 @@ def print_table(
         for c in (c for c in columns if last.get(c) is None):
             cells[c][-1] = ""
     right = {c for c in columns if any(isinstance(r.get(c), _RIGHT) for r in everything)}
-    size = {c: max(map(cell_len, (c, *cells[c]))) for c in columns}
+    size = {c: max(map(cell_len, (printable(c), *cells[c]))) for c in columns}
     _print_title(title, not right.isdisjoint(money))
     named = columns if ALL in asked.columns else [c for c in asked.columns if c in columns]
     shown = named or columns
@@ -218,7 +218,7 @@ def print_table(
             padded.append(space + value if c in right else value + space)
         return _GAP.join(padded).rstrip()
 
-    lines = [Text(line(shown), "bold")]
+    lines = [Text(line(map(printable, shown)), "bold")]
     lines += [Text(line(cells[c][i] for c in shown), "bold" if i == len(rows) else "") for i in range(len(everything))]
     _print(Text("\n").join(lines))
     left = [c for c in columns if c not in shown]
@@ -268,11 +268,14 @@ def _pairs(pairs: Mapping[str, str], width: int | None) -> str:
 
 def print_text(content: str, indent: int = 0) -> None:
     """Lines that are laid out already; those that are too long go on indented."""
-    _print(Text(folded(content, line_width(sys.stdout), indent)))
+    _print(Text(folded(printable(content), line_width(sys.stdout), indent)))
 
 
 def print_json(value: Any) -> None:
-    stdout().print(Text(json.dumps(value, indent=2, ensure_ascii=False, default=_json)), soft_wrap=True)
+    said = json.dumps(value, indent=2, ensure_ascii=False, default=_json)
+    # those below a space are escaped already; and what reads it as JSON reads the same text
+    said = _CONTROL.sub(lambda found: f"\\u{ord(found.group()):04x}", said)
+    stdout().print(Text(said), soft_wrap=True)
 
 
 def _json(value: Any) -> Any:
