@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 
@@ -42,6 +42,9 @@ class Allowance:
 
     def spend(self, core_seconds: float) -> None:
         """Called before work that is expected to take so long; raises `Stopped` where that is too much."""
+
+    def show(self, rows: int, columns: Sequence[str]) -> None:
+        """Called before the rows of an answer are worked on, with how many there will be; raises where that is too much."""
 
 
 _EVERYTHING = Allowance()

@@ -6,16 +6,17 @@ import contextlib
 import functools
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from lake.progress import allowance
+from lake.progress import allowance, allowed
 from lake.runtime.machine import usable_cores
 
 S = TypeVar("S")
 T = TypeVar("T")
 _STANDS_BACK = 15  # how nice the threads of heavy work are to others
+_thread = threading.local()
 
 
 @functools.cache
@@ -34,13 +35,24 @@ def each(work: Callable[[S], T], items: Sequence[S], threads: int | None = None)
 
     Raises `Stopped` between two items where the allowance of whoever asks has ended.
     """
-    allowed = allowance()
+    return list(one_by_one(work, items, threads))
+
+
+def one_by_one(work: Callable[[S], T], items: Sequence[S], threads: int | None = None) -> Iterator[T]:
+    """As `each`, every result as soon as it and those before it are there."""
+    asked = allowance()
     threads = threads or usable_cores()
 
     def heeding(item: S) -> T:
-        allowed.heed()
-        return work(item)
+        asked.heed()
+        with allowed(asked):  # what the work itself calls heeds it too
+            return work(item)
 
-    if not allowed.heavy and (threads == 1 or len(items) < 2):
-        return [heeding(i) for i in items]
-    return list(_pool(threads, allowed.heavy).map(heeding, items))
+    def in_thread(item: S) -> T:
+        _thread.working = True
+        return heeding(item)
+
+    # work within work stays in its thread: it would wait for a thread of its own pool
+    if getattr(_thread, "working", False) or (not asked.heavy and (threads == 1 or len(items) < 2)):
+        return map(heeding, items)
+    return _pool(threads, asked.heavy).map(in_thread, items)

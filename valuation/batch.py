@@ -15,6 +15,7 @@ import numpy as np
 
 from lake.arrays import Bools, Floats
 from lake.errors import VarlakeError
+from lake.progress import allowance
 from scenarios.types import FactorIndex, MissingRiskFactor
 from valuation.catalogue import instrument, terms_from_json
 from valuation.types import (
@@ -56,6 +57,7 @@ def value_batch(contracts: Sequence[Contract], market: Market, first_scenario: i
         by_type.setdefault(contract.instrument_type, []).append(i)
 
     for instrument_type, places in by_type.items():
+        allowance().heed()
         started = time.thread_time()
         terms: list[InstrumentTerms] = []
         ready: list[int] = []

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from lake.progress import allowance
 from lake.tables import Lake
 
 Item = TypeVar("Item")
@@ -157,6 +158,11 @@ class Costs:
 
     def together(self, works: Iterable[Work]) -> Estimate:
         return sum(map(self.of, works), NOTHING)
+
+
+def afford(lake: Lake, work: Work) -> None:
+    """To be called before pricing while somebody waits; raises `Stopped` where that takes more than they are allowed."""
+    allowance().spend(Costs(lake).of(work).seconds)
 
 
 _FILE = "costs.jsonl"

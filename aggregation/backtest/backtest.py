@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import itertools
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -48,12 +48,13 @@ from aggregation.session import Session
 from lake.arrays import Floats
 from lake.canonical import canonical_json, digest
 from lake.errors import BadInput, NotFound, VarlakeError, counted
-from lake.progress import Progress, silent
+from lake.progress import Progress, Stopped, silent
 from lake.schemas import DIMENSION_COLUMNS
 from lake.tables import Lake, Snapshot
 from scenarios.market.calendars import sessions
 from scenarios.requests import ScenarioRequest, default_name
 from valuation.books.contracts import contracts_by_id, positions_dates
+from valuation.costs import Work, afford
 from valuation.horizons.realised_pnl import RealisedMarkets
 from valuation.sets.daily import plan_days, value_days
 from valuation.types import Contract
@@ -155,7 +156,10 @@ class _Run:
             keep = select(book, query.where)
             groups = group_by(book, query.by, keep)
             contracts = self.contracts.of(book)
+            afford(self.snapshot.lake, Work("backtest", Counter(c.instrument_type for c in contracts), 1))
             unit = self.markets.unit_pnl(contracts, prev, day, query.currency, query.time)
+        except Stopped:
+            raise
         except VarlakeError as error:
             return f"no hypothetical P&L: {_first_sentence(error)}"
         self.held |= unit.held.keys()

@@ -42,7 +42,7 @@ from lake.tables import Lake, Snapshot
 from scenarios.types import MissingRiskFactor, RiskClass
 from valuation.batch import without_rate
 from valuation.books.contracts import contracts_by_id
-from valuation.costs import Costs, Estimate, Work, record
+from valuation.costs import Costs, Estimate, Work, afford, record
 from valuation.horizons.unit_explain import MarketPath, UnitExplain, UnitValues, explain_units, unit_values
 from valuation.sets.plan import all_pricers_version
 from valuation.types import NO_RATE, Contract, ValuationFailure, failures_in_words
@@ -172,6 +172,7 @@ def pnl_explain(
     snapshot, books, path = _open(lake, request, cache)
     progress("first date", 0, 3)
     held = _contracts(snapshot, books.start, books.needed)
+    afford(lake, _work([c.instrument_type for c in held], path))
     opening = _reported(unit_values(held, path.whole(end=False)), path, request.currency)
     progress("risk classes", 1, 3)
     units = explain_units(opening, path)

@@ -35,18 +35,26 @@ from aggregation.opened.inputs import Inputs, open_inputs
 from aggregation.opened.opened_lake import VectorCache
 from aggregation.question import Question, of_lake
 from aggregation.receipts import make_receipt
-from aggregation.reduce.coverage import coverage_columns, total_coverage
+from aggregation.reduce.coverage import coverage_columns, show_groups, total_coverage
 from aggregation.reduce.grouping import Groups, coverage
 from aggregation.reduce.netting import net
 from aggregation.reduce.product import by_rows, group_base
 from aggregation.reduce.selection import Selection, open_selection, scenario_pnl
 from aggregation.reduce.unit_parts import unit_parts
 from aggregation.risk.query import PNL_BYTES, answer_notes, standing_still, stated_horizon
-from aggregation.risk.sampling_error import resampled, resampled_weights, resamples_of
+from aggregation.risk.sampling_error import (
+    SECONDS_A_FIGURE,
+    SECONDS_A_LOSS,
+    SECONDS_A_RANK,
+    resampled,
+    resampled_weights,
+    resamples_of,
+)
 from aggregation.types import Coverage, Level, Measure, MeasureName, RiskQuery, whole
 from lake.arrays import Floats
 from lake.canonical import digest
 from lake.errors import BadInput
+from lake.progress import allowance
 from lake.tables import Lake
 
 Form = Literal["scenario", "regression"]
@@ -109,6 +117,8 @@ def run_contributions(
     if query.scale_to_days is not None:
         asked = asked.over(stated_horizon(inputs))
     selection = open_selection(inputs, query)
+    most = None if query.top is None else 2 * query.top + 1
+    show_groups(selection, query, ("base_value", "component", "share", *query.figures), most)
     whole = _Whole.of(selection, asked, query, threads)
     part: pa.Array | None = None
     notes: tuple[str, ...] = ()
@@ -184,13 +194,16 @@ class _Whole:
         """The measure of each row of P&L (n_groups, n_scenarios)."""
         return by_rows(functools.partial(self.asked.values, weights=self.weights), pnl, threads)
 
-    def interval(self, pnl: Floats, confidence: Fraction) -> tuple[Floats, Floats]:
-        """Ends of the sampling interval of the component of each row of P&L (n_groups, n_scenarios)."""
+    def interval(self, pnl: Floats, confidence: Fraction, threads: int | None) -> Floats:
+        """Ends of the sampling interval of the component of each row of P&L (n_groups, n_scenarios), (2, n_groups)."""
+        return by_rows(functools.partial(self._interval, confidence), pnl, threads).T
+
+    def _interval(self, confidence: Fraction, pnl: Floats) -> Floats:
         assert self.resampled is not None
         w, n = self.resampled, pnl.shape[1]
         sums = np.zeros((w.shape[0], len(pnl)))
         add_to_slots(np.arange(n, dtype=np.int32), np.ascontiguousarray(pnl.T), w.indptr, w.indices, w.data, sums)
-        return percentile_interval(-sums.T, confidence)
+        return np.stack(percentile_interval(-sums.T, confidence), axis=1)
 
 
 def _linear(asked: AskedMeasure, form: Form, pnl: Floats, probabilities: Floats | None) -> tuple[float, Floats]:
@@ -279,6 +292,10 @@ def _of_scenarios(
         netted = net(inputs.book, groups, inputs.alignment, inputs.vectors, 0, groups.n)
         found["base_value"][:-1] = group_base(netted, selection.rates)
         return
+    price = len(_OF_SCENARIOS & found.keys()) * inputs.n_scenarios * SECONDS_A_RANK
+    if whole.resampled is not None:
+        price += whole.resampled.nnz * SECONDS_A_LOSS + whole.resampled.shape[0] * SECONDS_A_FIGURE
+    allowance().spend(price * groups.n)
     portion = max(1, PNL_BYTES // (8 * inputs.n_scenarios))
     for first in range(0, groups.n, portion):
         here = slice(first, min(first + portion, groups.n))
@@ -288,9 +305,9 @@ def _of_scenarios(
         if "incremental" in found:
             found["incremental"][here] = whole.measure - whole.of_pnl(whole.pnl - pnl, threads)
         if confidence is not None:
-            found["component_low"][here], found["component_high"][here] = whole.interval(pnl, confidence)
+            found["component_low"][here], found["component_high"][here] = whole.interval(pnl, confidence, threads)
     if confidence is not None:
-        (found["component_low"][-1],), (found["component_high"][-1],) = whole.interval(whole.pnl, confidence)
+        (found["component_low"][-1],), (found["component_high"][-1],) = whole.interval(whole.pnl, confidence, threads)
 
 
 def _over(value: Floats, by: Floats | float) -> Floats:

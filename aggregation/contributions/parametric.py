@@ -44,7 +44,7 @@ from lake.errors import BadInput, counted, validated
 from lake.tables import Lake
 from scenarios.store import load_scenario_set
 from scenarios.types import ScenarioSet
-from valuation.costs import Costs, record
+from valuation.costs import Costs, afford, record
 from valuation.types import ValuationFailure, failures_in_words
 
 
@@ -110,6 +110,7 @@ def run_parametric(
             f"This takes {bumps.valuations:,} valuations, more than the {most:,} that are done while you wait. Filter the book, ask for "
             "fewer gammas, or use the command line."
         )
+    afford(lake, bumps.work)
     found = sensitivities.run_bumps(selection, scenario_set, query.currency, bumps, query.gamma)
     record(lake, [(bumps.work, found.cost_us)])
     moves = sensitivities.scenario_moves(scenario_set, bumps.factors, bumps.rows)

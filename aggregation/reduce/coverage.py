@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import pyarrow as pa
@@ -10,12 +10,20 @@ import pyarrow.compute as pc
 
 from aggregation.opened.alignment import COVERED, FAILED, MISSING
 from aggregation.reduce.selection import Selection
-from aggregation.types import Coverage
+from aggregation.types import Coverage, Scope
 from lake.arrays import Bools, Ints
+from lake.progress import allowance
 from valuation.types import failures_in_words
 
+COVERAGE = ("positions", "covered", "failed", "missing", "substituted", "status")  # columns of every group
 # of one, and of several
 FAILED_POSITIONS = ("position is not in the numbers: it failed", "positions are not in the numbers: they failed")
+
+
+def show_groups(selection: Selection, query: Scope, figures: Iterable[str], most: int | None = None) -> None:
+    """Tells whoever asks how many rows with these figures will come; `most` where not all groups are shown."""
+    n = selection.groups.n if query.by else 1
+    allowance().show(n if most is None else min(n, most), (*query.by, *COVERAGE, *figures))
 
 
 def substituted_positions(selection: Selection) -> Ints | None:

@@ -32,11 +32,13 @@ from aggregation.types import Coverage, Label, RiskQuery, Whole
 from lake.arrays import Codes, Floats, Ints
 from lake.canonical import digest
 from lake.errors import unknown
+from lake.progress import allowance
 from lake.tables import Lake
 from scenarios.kernels.currency import converted_pnl
 from valuation.books.contracts import contract_notes
 from valuation.types import Contract
 
+_FIGURES = ("contract_id", "quantity", "base_value", "contribution", "state", "reason", "message", "terms")
 MOST_SCENARIOS = 20  # columns of P&L side by side
 STATES = ("covered", "failed", "missing")
 Per = Literal["trade", "contract"]
@@ -117,6 +119,7 @@ def run_drill(
     asked_measures(query)
     inputs = open_inputs(cache or VectorCache(lake), query)
     selection = open_selection(inputs, query)
+    allowance().show(min(query.limit, inputs.book.n_positions), (*inputs.book.columns, *_FIGURES))
     _, pnl = scenario_pnl(selection, selection.groups.n, 1, threads)
     labels = scenario_labels(inputs)
     valid = bool(selection.counts[-1, 0])

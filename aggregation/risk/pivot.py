@@ -111,7 +111,7 @@ def run_pivot(
 
     def part(by: Sequence[str], within: Bools | None = None) -> tuple[pa.Table, Groups]:
         asked = question.model_copy(update={"by": tuple(by)})
-        answers.append(answer(inputs, asked, within=within, threads=threads))
+        answers.append(answer(inputs, asked, within=within, threads=threads, most=query.limit))
         return answers[-1].rows, open_selection(inputs, asked, within).groups
 
     row_totals, down = part(query.rows)

@@ -24,10 +24,17 @@ from aggregation.opened.inputs import Inputs, open_inputs, scenario_labels
 from aggregation.opened.opened_lake import VectorCache
 from aggregation.opened.remembered import remembered
 from aggregation.receipts import identity, make_receipt, sealed
-from aggregation.reduce.coverage import FAILED_POSITIONS, coverage_columns, failed_in_words, total_coverage
+from aggregation.reduce.coverage import FAILED_POSITIONS, coverage_columns, failed_in_words, show_groups, total_coverage
 from aggregation.reduce.product import by_rows
 from aggregation.reduce.selection import Selection, open_selection, scenario_pnl
-from aggregation.risk.sampling_error import Resamples, dependence, exact_kind, interval, interval_notes, resamples_of
+from aggregation.risk.sampling_error import (
+    SECONDS_A_RANK,
+    Resamples,
+    interval,
+    interval_notes,
+    interval_seconds,
+    resamples_of,
+)
 from aggregation.types import Coverage, RiskQuery, RiskResult, Scope, Translation
 from lake.arrays import Bools, Floats
 from lake.canonical import digest
@@ -39,8 +46,6 @@ from valuation.books.contracts import contract_notes, on_ending_calendars
 
 MOST_COLUMNS = 1000  # scenarios shown side by side
 PNL_BYTES = 256 << 20  # scenario P&L held at once; more groups than fit are done in portions
-# of a core, for one group in one scenario: to rank its P&L, and to read it under one resample
-SECONDS_A_RANK, SECONDS_A_RESAMPLE = 1e-8, 1e-9
 
 _STANDING = " a market closed: "
 _Figures = dict[str, Floats]
@@ -68,8 +73,12 @@ def answer(
     within: Bools | None = None,
     threads: int | None = None,
     clock: _Clock | None = None,
+    most: int | None = None,
 ) -> RiskResult:
-    """Answers the query from opened inputs, on the positions that pass its filters and are in `within`, (n_positions,)."""
+    """Answers the query from opened inputs, on the positions that pass its filters and are in `within`, (n_positions,).
+
+    most : rows of it that are shown; default all.
+    """
     asked = asked_measures(with_fits(query))
     if query.scale_to_days is not None:
         asked = [a.over(stated_horizon(inputs)) for a in asked]
@@ -86,11 +95,11 @@ def answer(
                 figures |= dict(zip(a.interval_names, by_rows(ends, pnl, threads).T, strict=True))
         return figures
 
-    kinds = [exact_kind(a, weighted=inputs.weights is not None, block=dependence(inputs)) for a in asked]
-    drawn = 0 if resamples is None else resamples.count * kinds.count(None)
-    price = SECONDS_A_RANK * len(asked) + SECONDS_A_RESAMPLE * drawn
+    price = SECONDS_A_RANK * inputs.n_scenarios * len(asked)
+    if resamples is not None:
+        price += sum(interval_seconds(a, inputs.weights is not None, resamples) for a in asked)
     names = [n for a in asked for n in ((a.name,) if confidence is None else (a.name, *a.interval_names))]
-    return _run(inputs, query, names, asked, measured, within, threads, clock or _Clock(), price)
+    return _run(inputs, query, names, asked, measured, within, threads, clock or _Clock(), price, most)
 
 
 def _ends(
@@ -164,12 +173,13 @@ def _run(
     threads: int | None,
     clock: _Clock,
     price: float,
+    most: int | None,
 ) -> RiskResult:
-    """`price` : core-seconds of the figures of one group, a scenario."""
+    """`price` : core-seconds of the figures of one group."""
     with clock.step("select"):
         selection = open_selection(inputs, query, within)
-    allowance().spend(price * (selection.groups.n + 1) * inputs.n_scenarios)
-    figures, total_pnl = _reduce(selection, query, names, figures_of, clock, threads)
+    allowance().spend(price * (selection.groups.n + 1))
+    figures, total_pnl = _reduce(selection, query, names, figures_of, clock, threads, most)
     return _result(query, selection, asked, figures, total_pnl, clock)
 
 
@@ -204,10 +214,12 @@ def _reduce(
     figures_of: Callable[[Inputs, Floats], dict[str, Floats]],
     clock: _Clock,
     threads: int | None,
+    most: int | None = None,
 ) -> tuple[_Figures, Floats]:
     """Base value and the named figures of every group and, last, of the total; NaN where nothing is covered. And the P&L of the total,
     (1, n_scenarios), no row where nothing is covered."""
     inputs, count = selection.inputs, selection.groups.n + 1
+    show_groups(selection, query, ("base_value", *names), most)
     valid = selection.counts[:, 0] > 0
     figures = {name: np.full(count, np.nan) for name in ("base_value", *names)}
     portion = max(1, PNL_BYTES // (8 * inputs.n_scenarios))

@@ -9,6 +9,7 @@ A statistic that is a sum over scenarios with tail weights, such as a contributi
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -25,8 +26,12 @@ from aggregation.opened.inputs import Inputs
 from lake.arrays import Codes, Floats, Ints
 from lake.canonical import digest
 from lake.errors import BadInput
+from lake.progress import allowance
 
 RESAMPLES, FEWEST = 1000, 200
+SECONDS_A_RANK = 5e-9  # of a core, to rank the P&L of a group in one scenario
+# of a core, for one resample: to read a figure, and for each loss it reads from the worst one on
+SECONDS_A_FIGURE, SECONDS_A_LOSS = 6e-8, 6e-10
 MOST_DRAWS = 20_000_000  # scenarios drawn in all, as long as that leaves FEWEST resamples; and held at once
 
 
@@ -139,9 +144,7 @@ def _resampled(asked: AskedMeasure, pnl: Floats, weights: Floats | None, counts:
             return np.stack(figures, axis=1)
         if m.reading is None:
             drawn = counts * (np.ones(n) if weights is None else weights)
-            return bootstrap.resampled_figure(
-                lambda p, w: m.function(p, asked.argument, w, asked.estimator), pnl, drawn
-            )
+            return bootstrap.resampled_figure(functools.partial(_heeding, asked), pnl, drawn)
         reading = m.reading(n, asked.argument, weights is not None, asked.estimator)
     except NotDefined as error:
         raise BadInput(f"{asked.name}: {error}") from None
@@ -152,9 +155,16 @@ def _resampled(asked: AskedMeasure, pnl: Floats, weights: Floats | None, counts:
     return bootstrap.resampled_walk(pnl, counts, weights, asked.level, reading)
 
 
+def _heeding(asked: AskedMeasure, pnl: Floats, weights: Floats) -> Floats:
+    allowance().heed()  # a thousand resamples of a block of groups take seconds
+    figures: Floats = asked.measure.function(pnl, asked.argument, weights, asked.estimator)
+    return figures
+
+
 def _written_out(counts: Codes, weights: Floats | None) -> Iterator[tuple[Ints, Floats | None]]:
     """The scenarios of each resample, as often as they were drawn, and their weights."""
     for row in counts:
+        allowance().heed()
         drawn = np.repeat(np.arange(row.size), row)
         yield drawn, None if weights is None else weights[drawn]
 
@@ -223,6 +233,19 @@ def exact_kind(asked: AskedMeasure, *, weighted: bool, block: int) -> str | None
     if asked.measure.name == "var" and asked.estimator == "order_statistic":
         return "ranks"
     return "proportion" if asked.measure.name == "exceedance" else None
+
+
+def interval_seconds(asked: AskedMeasure, weighted: bool, resamples: Resamples) -> float:
+    """Seconds of a core that the interval of one group is expected to take, beyond the ranking of its P&L."""
+    m, n = asked.measure, resamples.n
+    if not m.sampled or exact_kind(asked, weighted=weighted, block=resamples.block):
+        return 0.0
+    if m.reading is None or m.counts:
+        return resamples.count * n * SECONDS_A_RANK / 2
+    with contextlib.suppress(NotDefined):  # said when it is measured
+        if isinstance(reading := m.reading(n, asked.argument, weighted, asked.estimator), tuple):
+            n = len(reading[0])
+    return resamples.count * (SECONDS_A_FIGURE + SECONDS_A_LOSS * n)
 
 
 def _loss_at(pnl: Floats, rank: int | None) -> Floats:

@@ -28,6 +28,7 @@ from aggregation.types import AtLeastOne, Coverage, Label, Scope, whole
 from lake.arrays import Floats, Ints
 from lake.canonical import digest
 from lake.errors import BadInput, NotFound, counted, unknown
+from lake.progress import allowance
 from lake.tables import Lake
 
 MOST_ROWS = 500_000
@@ -82,6 +83,7 @@ def run_pnl(lake: Lake, query: PnlQuery, *, cache: VectorCache | None = None, th
             f"{count - 1:,} groups and their total with {each:,} rows each would be {count * each:,} rows, more than {MOST_ROWS:,}. "
             "Narrow the filters, group less, or ask for the worst scenarios or a histogram."
         )
+    allowance().show(count * each, (*query.by, "status", *(_BIN if query.histogram else _SCENARIO).names))
     probabilities = np.full(len(labels), 1.0 / len(labels)) if inputs.weights is None else inputs.weights
     parts, digests = [], []
     portion = max(1, PNL_BYTES // (8 * inputs.n_scenarios))

@@ -69,7 +69,7 @@ def tabulate(inputs: Inputs, query: TableQuery, *, threads: int | None = None) -
 
     def part(by: Sequence[str], within: Bools | None = None) -> tuple[pa.Table, Groups]:
         asked = query.model_copy(update={"by": tuple(by)})
-        found = answer(inputs, asked, within=within, threads=threads)
+        found = answer(inputs, asked, within=within, threads=threads, most=query.limit)
         selection = open_selection(inputs, asked, within)
         answers.append(_bounded(found, selection) if query.bounds else found)
         return answers[-1].rows, selection.groups

@@ -51,7 +51,7 @@ from scenarios.types import MissingRiskFactor, RolledMarket, ScenarioSet
 from valuation.batch import without_rate
 from valuation.books.contracts import contract_notes, contracts_held
 from valuation.catalogue import terms_from_json
-from valuation.costs import Costs, Work, record
+from valuation.costs import Costs, Work, afford, record
 from valuation.horizons.rolled_values import RolledValues, roll_values
 from valuation.instruments.equity import cash_equity
 from valuation.instruments.schedules import horizon_date, unlisted_note
@@ -152,8 +152,10 @@ def roll_forward(
     groups = group_by(book, request.by, keep)
     start = _start(snapshot, request)
     markets = RolledBase(start.base, request.market, start.carry)
+    work = _work([c.instrument_type for c in start.contracts], days)
+    afford(lake, work)
     units = roll_values(start.contracts, markets, days, lambda done, total: progress("roll", done, total))
-    record(lake, [(_work([c.instrument_type for c in units.contracts], days), units.cost_us)])
+    record(lake, [(work, units.cost_us)])
     gone, failures = without_rate(units.contracts, units.currencies, start.base.index, request.currency)
     if failures and gone[units.covered].all():
         raise MissingRiskFactor(failures[0].message)

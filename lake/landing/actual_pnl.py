@@ -19,7 +19,7 @@ import pyarrow as pa
 from lake.committer import Committer
 from lake.errors import BadInput, Issue, unknown
 from lake.landing.decoded import read_parquet
-from lake.landing.numbers import doubles, rounded, rounding_notes
+from lake.landing.numbers import NO_NAME, doubles, is_no_name, rounded, rounding_notes
 from lake.landing.positions_file import NOT_A_NUMBER, as_text, read_csv
 from lake.schemas import ACTUAL_PNL, DIMENSION_COLUMNS
 
@@ -153,6 +153,9 @@ def _faults(given: Row, number: int) -> Iterator[Issue]:
     for name in _REQUIRED:
         if given[name] is None:
             yield Issue(f"{place}{name}", f"{name} is empty; every row has one")
+    for name in DIMENSION_COLUMNS:
+        if is_no_name(given.get(name)):
+            yield Issue(f"{place}{name}", NO_NAME, ascii(given[name]))
     if given["date"] is not None and _date(given["date"]) is None:
         yield Issue(f"{place}date", "expected a date YYYY-MM-DD", given["date"])
     if given["pnl"] is not None and given["number"] is None:

@@ -20,6 +20,7 @@ import pyarrow as pa
 
 from lake.committer import Committer
 from lake.errors import BadInput, Issue, NotFound, counted, unknown
+from lake.landing.numbers import NO_NAME, is_no_name
 from lake.landing.rows import cell_place, check_commas, csv_rows
 from lake.schemas import DIMENSION_COLUMNS, HIERARCHIES
 
@@ -143,6 +144,8 @@ def _check_cells(row: Row, faults: _HierarchyFaults) -> None:
     for column in COLUMNS:
         if not row[column] and column not in _MAY_BE_EMPTY:
             faults.add(row["line"], column, "is empty and must be filled in.")
+        if is_no_name(row[column]):
+            faults.add(row["line"], column, f"{NO_NAME}.", ascii(row[column]))
     for column in ("effective_from", "effective_to"):
         given = row[column]
         try:

@@ -24,7 +24,7 @@ from lake.arrays import Ints
 from lake.committer import Committer, split
 from lake.dates import FIRST, LAST
 from lake.errors import BadInput, Issue
-from lake.landing.numbers import CONTROL, doubles, rounded, rounding_notes
+from lake.landing.numbers import CONTROL, NO_NAME, doubles, rounded, rounding_notes
 from lake.landing.positions_file import ATTRIBUTE, REJECT, REQUIRED, PositionsFile, flags, read_positions_file
 from lake.schemas import CONTRACTS, DIMENSION_COLUMNS, POSITIONS
 from lake.storage import write_durable
@@ -203,7 +203,7 @@ def check_positions(
         faults.add(empty, name, "is empty; every position has it")
     for name in (*DIMENSION_COLUMNS, *file.attributes):
         strange = flags(pc.fill_null(pc.match_substring_regex(file.columns[name], CONTROL), False))
-        faults.add(np.flatnonzero(strange), name, "holds control characters, which no name has")
+        faults.add(np.flatnonzero(strange), name, NO_NAME)
     dates = _dates(file, faults)
     quantity = _quantities(file, faults)
     row_contract, contracts = _contracts(file, faults, contract_of)

@@ -34,6 +34,7 @@ from lake.arrays import Dates
 from lake.committer import Committer
 from lake.errors import BadInput, Issue, NotFound, VarlakeError, counted, unknown
 from lake.landing.dated_values import LAYOUTS, FileOptions, Landing, read_source
+from lake.landing.numbers import NO_NAME, is_no_name
 from lake.schemas import MARKET_CALENDARS, RISK_FACTORS
 from scenarios.market.calendars import DATA, WEEKDAYS, check_calendar, read_days
 from scenarios.market.market_rows import (
@@ -388,6 +389,8 @@ def _read_all(
                 check_calendar(source.calendar, known)
             landing = read_source(path, source, None if source.columns is None else list(source.columns))
             own = source.risk_factors(name, landing.columns, synthetic=catalogue.synthetic)
+            if strange := [f for f in own if is_no_name(f.name) or is_no_name(f.curve)]:
+                raise BadInput(f"{path.name}: the risk factor {strange[0].risk_factor_id!a} {NO_NAME}.")
             notes = check_levels(path, own, landing, source.scale, source.plausible, accept=accept_levels)
         except VarlakeError as error:
             errors[name] = error

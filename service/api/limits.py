@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-from flask import Flask, g, request
+from flask import Flask, g, has_request_context, request
 
 from lake.errors import VarlakeError
 from lake.progress import Allowance, Stopped, allowed
@@ -14,6 +14,8 @@ from lake.runtime.machine import usable_cores
 from service.config import Settings
 
 LIGHT_CORE_SECONDS = 0.5  # up to which a request needs no place among the heavy ones
+SECONDS_A_VALUE = 8e-7  # of a core, to make a value of an answer and write it
+QUESTIONS = "questions"  # the blueprint whose answers are tables
 
 
 class TooMuch(Stopped):
@@ -61,6 +63,7 @@ class RequestAllowance(Allowance):
     """The allowance of one request, from its first moment on."""
 
     def __init__(self, settings: Settings, places: threading.Semaphore, gone: Callable[[], bool]) -> None:
+        self._settings, self._bytes = settings, 0
         self._seconds, self._places, self._gone = settings.request_seconds, places, gone
         self._end = time.monotonic() + settings.request_seconds
         self._spent = 0.0
@@ -90,6 +93,12 @@ class RequestAllowance(Allowance):
                 )
             self.heavy = True
 
+    def show(self, rows: int, columns: Sequence[str]) -> None:
+        if has_request_context() and request.blueprint == QUESTIONS:  # a replay shows no rows
+            self._bytes += expected_bytes(rows, 8 * rows * len(columns), columns, g.format)
+            check_size(self._bytes, self._settings)
+        self.spend(SECONDS_A_VALUE * rows * len(columns))
+
     def end(self) -> None:
         """Gives back what is held."""
         if self.heavy:
@@ -114,6 +123,11 @@ def limit_requests(app: Flask, settings: Settings) -> None:
 
     app.before_request(begin)
     app.teardown_request(end)
+
+
+def expected_bytes(rows: int, nbytes: int, columns: Sequence[str], kind: str) -> int:
+    """What a table takes in that format, roughly: as JSON every row names its columns, and figures are texts."""
+    return int(1.5 * nbytes + rows * sum(len(n) + 4 for n in columns)) if kind == "json" else nbytes
 
 
 def check_size(size: int, settings: Settings) -> None:

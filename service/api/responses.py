@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, TypeVar, get_args
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import pyarrow as pa
 from flask import Response, current_app, g, request
@@ -12,7 +12,7 @@ from flask import Response, current_app, g, request
 from lake.canonical import digest
 from lake.progress import allowance
 from service.api.context import context
-from service.api.limits import check_size
+from service.api.limits import check_size, expected_bytes
 from service.encoding import FILES, to_csv, to_json, to_rows
 from service.errors import PROBLEM_TYPE, NotAcceptable
 
@@ -88,10 +88,10 @@ def json_answer(body: Any, status: int = 200, headers: Mapping[str, str] | None 
 def text_answer(body: str, *, name: str) -> Response:
     """A text that is already in the format of this request."""
     answer = Response(body, content_type=MEDIA_TYPES[g.format] + ("" if g.format == "json" else "; charset=utf-8"))
-    # a name may hold letters that are no Latin ones: werkzeug writes them as RFC 6266 has it
-    answer.headers.set(
-        "Content-Disposition", "attachment", filename=f"{name}.{'txt' if g.format == 'text' else g.format}"
-    )
+    # letters that are no Latin ones may stand in no header; RFC 6266 has another parameter for them
+    filename = f"{name}.{'txt' if g.format == 'text' else g.format}"
+    named = {"filename": filename} if filename.isascii() else {"filename*": f"UTF-8''{quote(filename, safe='')}"}
+    answer.headers.set("Content-Disposition", "attachment", **named)
     answer.vary.add("Accept")
     return _conditional(answer)
 
@@ -112,7 +112,7 @@ def table_answer(
     """
     kind: str = g.format
     allowance().heed()
-    check_size(_expected_bytes(table, kind), context().settings)
+    check_size(expected_bytes(table.num_rows, table.nbytes, table.column_names, kind), context().settings)
     if kind == "json":
         answer = Response(to_json(body()), content_type=MEDIA_TYPES[kind])
     elif kind == "csv":
@@ -125,12 +125,6 @@ def table_answer(
     if next_page is not None:
         answer.headers["Link"] = f'<{next_page}>; rel="next"'
     return _conditional(answer, None if identity is None else digest(kind, to_json(identity)))
-
-
-def _expected_bytes(table: pa.Table, kind: str) -> int:
-    """What the rows take in that format, roughly: as JSON every row names its columns, and figures are texts."""
-    names = table.num_rows * sum(len(n) + 4 for n in table.column_names)
-    return int(1.5 * table.nbytes + names if kind == "json" else table.nbytes)
 
 
 def rows_answer(rows: list[dict[str, Any]], name: str) -> Response:

@@ -13,7 +13,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -23,6 +23,7 @@ from service.bench.harness import VALUATION_DATE, Row, row
 from service.bench.reduce import make_lake
 
 CLIENTS = 8
+_LIGHT, _PAUSE = 10, 0.05  # clients beside those who ask much, and their seconds between two requests
 _WARM = 20  # requests a client before the ones that count
 _STARTED = 120  # seconds within which the server must answer
 
@@ -39,9 +40,38 @@ def bench_http(n_contracts: int, n_scenarios: int, n_positions: int, requests: i
                 work = (
                     f"HTTP, VaR by desk, {clients} {'client' if clients == 1 else 'clients'}: {n_positions:,} positions"
                 )
-                for name, figure in (("p50", statistics.median(times)), ("p95", statistics.quantiles(times, n=20)[-1])):
+                for name, figure in (("p50", statistics.median(times)), ("p95", _p95(times))):
                     rows.append(row(f"{work}, {name}", figure * 1e3, "ms", "the stated limit", 50.0, "<= 1"))
+            alone = _p95(_in_another_process(url, path, _LIGHT, requests, _PAUSE))
+            for heavy in (1, 2):
+                over = threading.Event()
+                users = [threading.Thread(target=_ask_much, args=(url, over)) for _ in range(heavy)]
+                for user in users:
+                    user.start()
+                beside = _p95(_in_another_process(url, path, _LIGHT, requests, _PAUSE))
+                over.set()
+                for user in users:
+                    user.join()
+                work = (
+                    f"HTTP, VaR by desk, {_LIGHT} clients beside {heavy} who ask much: {n_positions:,} positions, p95"
+                )
+                rows.append(row(work, beside * 1e3, "ms", "the same without them", alone * 1e3, "<= 2"))
         return rows
+
+
+def _p95(times: Sequence[float]) -> float:
+    return statistics.quantiles(times, n=20)[-1]
+
+
+def _ask_much(url: str, over: threading.Event) -> None:
+    """Asks for intervals of very many groups again and again until `over`; sent away for a while, it waits as long."""
+    path = f"/api/v1/var?as_of={VALUATION_DATE}&by=book&by=counterparty&interval=0.95&measures=es&limit=10"
+    while not over.is_set():
+        with contextlib.closing(http.client.HTTPConnection(urlsplit(url).netloc, timeout=300)) as connection:
+            connection.request("GET", path)
+            answer = connection.getresponse()
+            answer.read()
+        over.wait(float(answer.headers.get("Retry-After", 0)))
 
 
 @contextmanager
@@ -66,14 +96,17 @@ def _server(lake: Path) -> Iterator[str]:
         server.stdout.close()
 
 
-def _in_another_process(url: str, path: str, clients: int, requests: int) -> list[float]:
+def _in_another_process(url: str, path: str, clients: int, requests: int, pause: float = 0.0) -> list[float]:
     context = multiprocessing.get_context("spawn")
     with context.Pool(1) as process:
-        return process.apply(ask, (url, path, clients, requests))
+        return process.apply(ask, (url, path, clients, requests, pause))
 
 
-def ask(url: str, path: str, clients: int, requests: int) -> list[float]:
-    """Seconds of each of `requests` requests by each client, all clients at the same time, each on one connection."""
+def ask(url: str, path: str, clients: int, requests: int, pause: float = 0.0) -> list[float]:
+    """Seconds of each of `requests` requests by each client, all clients at the same time, each on one connection.
+
+    pause : seconds between two requests of a client.
+    """
     host = urlsplit(url).netloc
     together = threading.Barrier(clients)
     times: list[float] = []
@@ -90,6 +123,7 @@ def ask(url: str, path: str, clients: int, requests: int) -> list[float]:
                 answer = connection.getresponse()
                 body = answer.read()
                 mine.append(time.perf_counter() - started)
+                time.sleep(pause)
                 if answer.status != 200:
                     errors.append(f"{answer.status}: {body[:500]!r}")
                     together.abort()

@@ -143,7 +143,7 @@ def bench_table_command(
             raise BadInput(
                 f"{file} is not a file of benchmark rows: {error}. `varlake bench reduce --output {file}` writes one."
             ) from None
-    display.stdout().print(harness.as_markdown(rows), markup=False, highlight=False, soft_wrap=True)
+    display.print_text(harness.as_markdown(rows))
 
 
 @app.command("start")

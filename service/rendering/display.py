@@ -74,6 +74,7 @@ def layout(columns: Sequence[str], unit: str, option: str) -> Iterator[None]:
 def _print(content: str | Text, style: str = "", *, error: bool = False) -> None:
     """At once, or at the end of the layout."""
     asked, console = _LAYOUT.get(), stderr() if error else stdout()
+    # names in a lake may hold what a terminal would obey, and `Text` leaves some of it out
     lines = content if isinstance(content, Text) else Text(folded(printable(content), line_width(console.file)), style)
     if asked is None:
         console.print(lines)
@@ -268,11 +269,14 @@ def _pairs(pairs: Mapping[str, str], width: int | None) -> str:
 
 def print_text(content: str, indent: int = 0) -> None:
     """Lines that are laid out already; those that are too long go on indented."""
-    _print(Text(folded(content, line_width(sys.stdout), indent)))
+    _print(Text(folded(printable(content), line_width(sys.stdout), indent)))
 
 
 def print_json(value: Any) -> None:
-    stdout().print(Text(json.dumps(value, indent=2, ensure_ascii=False, default=_json)), soft_wrap=True)
+    said = json.dumps(value, indent=2, ensure_ascii=False, default=_json)
+    # those below a space are escaped already; and what reads it as JSON reads the same text
+    said = _CONTROL.sub(lambda found: f"\\u{ord(found.group()):04x}", said)
+    stdout().print(Text(said), soft_wrap=True)
 
 
 def _json(value: Any) -> Any:

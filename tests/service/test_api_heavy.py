@@ -3,21 +3,32 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from flask.testing import FlaskClient
-from small_lake import MONDAY
+from small_lake import FRIDAY, MONDAY
 from test_api_errors import problem
 
-from aggregation.risk import query
+from aggregation.backtest import backtest
+from aggregation.reduce import selection
+from aggregation.risk import query, sampling_error
+from aggregation.risk.table import TableQuery, run_table
 from lake.progress import Allowance, Stopped, allowance, allowed
+from lake.tables import Lake
 from lake.workers import each
+from scenarios.types import FactorIndex
 from service.api import limits
 from service.api.app import create_app
 from service.config import Settings
 from service.encoding import to_json
+from valuation import costs
+from valuation.batch import value_batch
+from valuation.market.scenario_market import ScenarioMarket
+from valuation.types import Contract
 
 VAR = f"/api/v1/var?as_of={MONDAY}&by=trade"
 
@@ -50,7 +61,7 @@ def test_of_heavy_questions_so_many_are_answered_at_once_and_light_ones_beside_t
             go_on.wait(60)
         return by_rows(*given)
 
-    monkeypatch.setattr(query, "SECONDS_A_RESAMPLE", 1.0)
+    monkeypatch.setattr(sampling_error, "SECONDS_A_FIGURE", 1.0)
     monkeypatch.setattr(query, "by_rows", slowly)
     heavy = f"{VAR}&interval=0.95&measures=es"
     statuses: list[int] = []
@@ -91,6 +102,97 @@ def test_an_answer_larger_than_one_is_sent_is_refused(valued_lake: Path) -> None
     body = problem(client_of(valued_lake, answer_mib=0.001).get(VAR), 413)
     assert "VARLAKE_ANSWER_MIB" in body["detail"]
     assert client_of(valued_lake).get(VAR).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("name", "more"),
+    [
+        ("var", "&by=trade&interval=0.95"),
+        ("var", "&by=trade&subtotals=true"),
+        ("contributions", "&by=trade"),
+        ("pnl", "&by=trade"),
+        ("pivot", "&rows=trade&columns=desk"),
+        ("drill", ""),
+    ],
+)
+def test_an_answer_too_large_is_refused_before_it_is_worked_on(
+    valued_lake: Path, monkeypatch: pytest.MonkeyPatch, name: str, more: str
+) -> None:
+    monkeypatch.setattr(selection, "group_pnl", None)  # nothing is added up
+    body = problem(client_of(valued_lake, answer_mib=1e-4).get(f"/api/v1/{name}?as_of={MONDAY}{more}"), 413)
+    assert "VARLAKE_ANSWER_MIB" in body["detail"]
+
+
+def test_of_a_limited_answer_the_rows_shown_count_and_of_a_replay_none(
+    valued_lake: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Rows(Allowance):
+        def __init__(self) -> None:
+            self.shown: list[int] = []
+
+        def show(self, rows: int, columns: Sequence[str]) -> None:
+            self.shown.append(rows)
+
+    with allowed(rows := Rows()):
+        for more in ({}, {"limit": 2}):
+            run_table(Lake(valued_lake), TableQuery(as_of=MONDAY, by=("trade",), **more))
+    assert rows.shown == [4, 2, 1]  # the last is that of the others
+    receipt = client_of(valued_lake).get(VAR).get_json()["receipt"]
+    client = client_of(valued_lake)
+    monkeypatch.setattr(limits, "expected_bytes", lambda *_: 1 << 60)
+    problem(client.get(VAR), 413)
+    answer = client.post("/api/v1/replay", json={"receipt": receipt})
+    assert answer.status_code == 200, answer.get_data(as_text=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "more"),
+    [
+        ("backtest", f"from={FRIDAY}&to={MONDAY}&calendar=books"),
+        ("roll-forward", f"as_of={MONDAY}&horizons=1D"),
+        ("pnl-explain", f"from={MONDAY}&to={MONDAY}"),
+        ("parametric", f"as_of={MONDAY}"),
+    ],
+)
+def test_what_is_valued_while_somebody_waits_has_a_price(
+    valued_lake: Path, monkeypatch: pytest.MonkeyPatch, name: str, more: str
+) -> None:
+    monkeypatch.setattr(costs, "_SHIPPED", {})
+    monkeypatch.setattr(costs, "_OTHER", (1e9, 1e9))
+    body = problem(client_of(valued_lake).get(f"/api/v1/{name}?{more}"), 422)
+    assert body["type"] == "urn:varlake:problem:too-much"
+
+
+def test_a_backtest_that_is_stopped_is_no_day_without_pnl(valued_lake: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stopped(*_: object) -> None:
+        raise limits.OutOfTime("over")
+
+    monkeypatch.setattr(backtest, "group_by", stopped)
+    problem(client_of(valued_lake).get(f"/api/v1/backtest?from={FRIDAY}&to={MONDAY}&calendar=books"), 503)
+
+
+def test_work_within_work_heeds_too_and_waits_for_no_thread_of_its_own() -> None:
+    class Counted(Allowance):
+        heavy = True
+        heeded = 0
+
+        def heed(self) -> None:
+            self.heeded += 1
+
+    counted = Counted()
+    with allowed(counted):
+        sums = each(lambda i: sum(each(lambda j: i * j, range(10), 2)), range(10), 2)
+    assert (sums, counted.heeded) == ([45 * i for i in range(10)], 110)
+
+
+def test_pricing_stops_between_two_types() -> None:
+    class Nothing(Allowance):
+        def heed(self) -> None:
+            raise Stopped("enough")
+
+    contract = Contract("c", "cash_equity", "{}")
+    with allowed(Nothing()), pytest.raises(Stopped):
+        value_batch([contract], ScenarioMarket(MONDAY, FactorIndex(()), np.zeros(0), np.zeros((0, 1))))
 
 
 def test_work_stops_between_two_items_and_what_is_heavy_has_threads_of_its_own() -> None:

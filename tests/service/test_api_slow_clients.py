@@ -12,7 +12,7 @@ from pathlib import Path
 from unittest.mock import patch
 
 import pytest
-from small_lake import MONDAY
+from small_lake import MONDAY, book_csv
 from test_api_process import ask
 
 from service.config import Settings
@@ -130,3 +130,41 @@ def test_what_is_no_request_is_answered_with_a_problem(valued_lake: Path, sent: 
     assert headers["content-type"] == "application/problem+json"
     problem = json.loads(body)
     assert (problem["status"], bool(problem["detail"]), len(problem["error_id"])) == (status, True, 16)
+
+
+CSV = "POST /api/v1/positions?dry_run=true HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/csv\r\nContent-Length: {}\r\n\r\n"
+
+
+def test_a_file_of_40_mib_is_read_and_one_beyond_the_setting_is_refused(valued_lake: Path) -> None:
+    header, row = book_csv().splitlines()[:2]
+    rows = [f"{row.replace('T00000-0', f'T{i:05}-0')},{'x' * 8000}" for i in range(5100)]
+    lines = "\n".join([f"{header},attribute.note", *rows, ""]).encode()
+    assert 41 << 20 > len(lines) > 39 << 20
+    with server(valued_lake, upload_mib=41) as (place, _):
+        status, _, body = exchanged(
+            place, CSV.format(len(lines)).replace("\r\n\r\n", "\r\nConnection: close\r\n\r\n").encode() + lines
+        )
+        assert status == 200, body[:500]
+        (report,) = json.loads(body)["reports"]
+        assert (report["read"], report["rejected"]) == (5100, 0)
+    with server(valued_lake, upload_mib=1) as (place, _):
+        status, headers, body = exchanged(place, CSV.format((1 << 20) + 2).encode())
+        assert (status, headers["content-type"]) == (413, "application/problem+json")
+        assert json.loads(body)["status"] == 413
+
+
+def test_a_file_that_drips_is_cut_off(valued_lake: Path) -> None:
+    with (
+        patch.multiple(web, REQUEST_SECONDS=1),
+        server(valued_lake) as (place, _),
+        socket.create_connection(place, timeout=20) as client,
+    ):
+        client.sendall(CSV.format(1 << 20).encode())
+        with pytest.raises(OSError):
+            _drip(client)
+
+
+def _drip(client: socket.socket) -> None:
+    while True:  # a byte now and then
+        client.sendall(b"a")
+        time.sleep(0.1)

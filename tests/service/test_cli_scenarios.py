@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from command_line import answer, refused, varlake
 from small_lake import FRIDAY, MONDAY
 
 from lake.tables import Lake
+from service.api.app import create_app
+from service.config import Settings
 
 CRASH = "equity -20%; rate[ccy=USD] +100bp parallel\nassert equity[AAA] > 0"
 
@@ -73,6 +76,20 @@ def test_export_and_import_give_the_same_set(lake: Path, tmp_path: Path, ending:
     assert varlake("scenarios", "export", "crash", file, lake=lake).returncode == 0
     again = answer("scenarios", "import", file, "--name", "crash", "--as-of", MONDAY, lake=lake)
     assert (again["scenario_set"], again["version"]) == (made["scenario_set"], 1)
+
+
+def test_a_set_with_a_name_of_other_letters_is_exported_by_the_command_and_over_http(
+    lake: Path, tmp_path: Path
+) -> None:
+    name = "обвал-暴落"
+    answer("scenarios", "import", _text(tmp_path, CRASH), "--name", name, "--as-of", MONDAY, lake=lake)
+    file = tmp_path / f"{name}.csv"
+    assert varlake("scenarios", "export", name, file, lake=lake).returncode == 0
+    client = create_app(Settings(lake=lake)).test_client()
+    answered = client.get(f"/api/v1/scenario-sets/{quote(name)}/export?format=csv")
+    assert answered.get_data(as_text=True) == file.read_bytes().decode()
+    # RFC 6266 and 8187: the letters in UTF-8, percent-encoded
+    assert f"filename*=UTF-8''{quote(name)}.csv" in answered.headers["Content-Disposition"]
 
 
 def test_a_change_makes_a_version_and_diff_tells_it(lake: Path, tmp_path: Path) -> None:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 
 from lake.arrays import Bools, Floats
-from lake.runtime.machine import usable_cores
+from lake.workers import one_by_one
 from valuation.batch import load_kernels, value_batch
 from valuation.costs import Meter
 from valuation.horizons.cash import cash_until
@@ -56,10 +55,9 @@ def roll_values(
     load_kernels(contracts, markets.market(markets.market_date))
     meter = Meter()
     parts: list[RolledValues] = []
-    with ThreadPoolExecutor(usable_cores()) as pool:
-        for part in pool.map(meter.of(lambda chunk: _chunk(chunk, markets, days)), chunks):
-            parts.append(part)
-            progress(len(parts), len(chunks))
+    for part in one_by_one(meter.of(lambda chunk: _chunk(chunk, markets, days)), chunks):
+        parts.append(part)
+        progress(len(parts), len(chunks))
     return RolledValues(
         contracts,
         [c for p in parts for c in p.currencies],

@@ -10,15 +10,14 @@ from __future__ import annotations
 import datetime as dt
 import functools
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 
 from lake.arrays import Bools, Floats
 from lake.errors import NotFound
-from lake.runtime.machine import usable_cores
 from lake.tables import Snapshot
+from lake.workers import each
 from scenarios.market.base_market import BaseMarket, load_base
 from scenarios.market.moves import MoveRules
 from scenarios.types import FactorIndex, RiskClass, Roll
@@ -259,5 +258,4 @@ def _classes_read(contract: Contract, path: MarketPath) -> int:
 
 def _in_threads(items: Sequence[Item], work: Callable[[Sequence[Item]], Result]) -> list[Result]:
     chunks = [items[i : i + _CHUNK] for i in range(0, len(items), _CHUNK)]
-    with ThreadPoolExecutor(usable_cores()) as pool:
-        return list(pool.map(work, chunks))
+    return each(work, chunks)
