@@ -130,7 +130,8 @@ def _answer(name: str, query: Any, cursor: str | None) -> Response:
         result = questions.ask(_session(lake), name, query)
     except NotValued as error:
         route = f"POST /api/v1/{name}"
-        raise error.here(f"{route}/plan, then {route}/value") if questions.question(name).value else error from None
+        way = f"{route}/plan says what that takes, {route}/value has it valued."
+        raise error.here(way) if questions.question(name).value else error from None
     following = _following(result) if _in_pages(type(query)) else None
     pages = {"next_cursor": following} if _in_pages(type(query)) else {}
     return table_answer(

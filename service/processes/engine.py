@@ -21,7 +21,7 @@ import structlog
 
 from aggregation.session import Session
 from lake.committer import Committer
-from lake.errors import VarlakeError, unknown
+from lake.errors import Conflict, VarlakeError, unknown
 from lake.progress import Cancelled
 from lake.runtime.spark import spark_session
 from lake.tables import Lake
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 POLL_SECONDS = 0.25
+_ANEW = "_VARLAKE_BEGUN_ANEW"  # in the environment of an engine that has begun anew in its own place
 RETRY_SECONDS = 1.0  # between two tries to write a job table that cannot be written
 T = TypeVar("T")
 
@@ -47,7 +48,13 @@ def main(settings: Settings) -> None:
     """Runs the engine in this process until SIGTERM or SIGINT."""
     stop = threading.Event()
     with at_signals(lambda _: stop.set()):
-        run_engine(settings, stop, _leave)
+        while not stop.is_set():
+            try:
+                run_engine(settings, stop, _leave)  # until the engine is to stop
+            except Conflict:
+                if _ANEW not in os.environ:
+                    raise
+                stop.wait(RETRY_SECONDS)  # a command took the lake while this process began anew
 
 
 def _leave(stopping: bool) -> None:
@@ -56,6 +63,7 @@ def _leave(stopping: bool) -> None:
     sys.stderr.flush()
     if stopping:
         os._exit(0)
+    os.environ[_ANEW] = "1"
     os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
 
 

@@ -176,7 +176,7 @@ class TestHttp:
         refusal = http.post("/api/v1/explain", json=asked)
         assert (refusal.status_code, refusal.get_json()["title"]) == (404, "Not valued yet")
         assert refusal.get_json()["type"] == "urn:varlake:problem:not-valued"
-        assert "Ask for the plan" in refusal.get_json()["detail"]
+        assert "/explain/plan says what that takes" in refusal.get_json()["detail"]
 
     @pytest.mark.parametrize(
         ("change", "says"),

@@ -112,7 +112,7 @@ def test_a_change_makes_a_version_and_diff_tells_it(lake: Path, tmp_path: Path) 
 
 def test_stress_values_once_and_adds_up(lake: Path) -> None:
     arguments = ("stress", "--as-of", MONDAY, "--scenario", "equity -20%", "--by", "desk")
-    assert "--plan, then --value" in refused(*arguments, lake=lake)
+    assert "Add --plan to see what that takes" in refused(*arguments, lake=lake)
     planned = answer(*arguments, "--plan", lake=lake)
     assert (planned["ready"], planned["valuations"][0]["plan"]["missing"]) == (False, 3)
     first = answer(*arguments, "--value", lake=lake)
