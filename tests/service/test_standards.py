@@ -27,6 +27,7 @@ from service.api.app import create_app
 from service.config import Settings
 from service.jobs import JobTable
 from valuation.books.positions import ingest_positions
+from valuation.sets import run
 from valuation.sets.requests import ValuationRequest, run_valuation
 from valuation.sets.standards import StandardRequest, set_standard, standards
 
@@ -36,8 +37,8 @@ TEN_DAYS = {"parameters": {"scenarios": SCENARIOS, "horizon_days": 10}}
 
 def value(lake: Lake, **more: Any) -> str:
     with Committer(lake, "test") as committer:
-        run = run_valuation(committer, request(MONDAY, **more), spark=no_spark)  # type: ignore[arg-type]
-    return run.valuation_set.valuation_set_id
+        done = run_valuation(committer, request(MONDAY, **more), spark=no_spark)  # type: ignore[arg-type]
+    return done.valuation_set.valuation_set_id
 
 
 def put(lake: Lake, **standard: Any) -> None:
@@ -63,6 +64,21 @@ def test_the_first_sample_is_the_standard_and_later_ones_change_no_number(work_l
     assert after["receipt"]["standard"]["version"] == 1
     assert answering(work_lake, scenario_set="monte_carlo-100") == other
     assert len(standards(work_lake)) == 1
+
+
+def test_a_run_killed_between_seal_and_standard_makes_it_when_it_is_run_again(
+    work_lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*_: object) -> None:
+        raise SystemExit
+
+    with monkeypatch.context() as patched:
+        patched.setattr(run, "first_standard", killed)
+        with pytest.raises(SystemExit):
+            value(work_lake)
+    assert standards(work_lake) == {}
+    value(work_lake)
+    assert standards(work_lake)[None].scenario_set == f"historical-{SCENARIOS}"
 
 
 def test_a_day_without_the_standard_says_what_is_there_and_values_the_standard(work_lake: Lake) -> None:

@@ -153,6 +153,7 @@ def run_plan(
             "valuation_failures", among={"valuation_set_id": [there.valuation_set_id]}
         ).to_pylist()
         why = failures_in_words((f["reason"], f["message"], 1) for f in rows)
+        first_standard(committer, there)  # a run that was killed once it had sealed has not said so
         return ValuationRun(there, counts, plan.to_dict(), why)
     started = time.perf_counter()
     cancelled = cancelled or threading.Event()
