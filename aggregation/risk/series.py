@@ -15,6 +15,7 @@ from aggregation.measures import asked_measures
 from aggregation.opened.opened_lake import VectorCache
 from aggregation.question import Question
 from aggregation.receipts import name_code, receipt_of
+from aggregation.reduce.coverage import FAILED_POSITIONS
 from aggregation.risk.query import run_query, tail_notes, worst_loss_notes
 from aggregation.session import Session
 from aggregation.types import VAR_AND_ES, Figures, MeasureName, Positions, RiskQuery, RiskResult
@@ -233,7 +234,8 @@ def _notes(
     if partial:
         notes.append(f"On {counted(partial, 'day')} some positions are not in the numbers; see status.")
         # what the last such day says
-        notes += next(([n] for a in reversed(list(answers.values())) for n in a.notes if " they failed. " in n), [])
+        said = (n for a in reversed(list(answers.values())) for n in a.notes)
+        notes += next(([n] for n in said if any(f"{failed}. " in n for failed in FAILED_POSITIONS)), [])
     if any(a.receipt["synthetic"] for a in answers.values()):
         notes.append("The market data is synthetic.")
     notes += tail_notes((str(day), a.notes) for day, a in answers.items())

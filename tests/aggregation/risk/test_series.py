@@ -91,6 +91,17 @@ def test_only_days_with_books(lake: Lake) -> None:
     assert result.totals["date"].to_pylist() == [d for d in DAYS if d != NO_BOOK]
 
 
+@pytest.mark.parametrize("failing", [1, 2])
+def test_why_positions_have_failed_is_what_the_last_such_day_says(tmp_path: Path, failing: int) -> None:
+    lake = Lake.create(tmp_path / "lake")
+    for day in DAYS[:2]:
+        put_valued(lake, valued(day, failed={"c": "matured"}))
+        rows = [position(str(i), "c", 1.0, positions_date=day) for i in range(failing)]
+        put_positions(lake, [position("a", "a", 2.0, positions_date=day), *rows])
+    notes = run_series(lake, QUERY, DAYS[0], DAYS[1]).notes
+    assert sum(f"{failing} matured: matured. Take it out of the positions." in n for n in notes) == 1
+
+
 def test_the_receipt_names_every_days_inputs_and_is_the_same_again(lake: Lake) -> None:
     one, two = (run_series(lake, QUERY, DAYS[0], DAYS[-1]).receipt for _ in range(2))
     assert one == two
