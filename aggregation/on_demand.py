@@ -219,6 +219,6 @@ def sealed_by(plan: Plan) -> list[ValuationSet]:
         cost = sum((p.cost for _, p in lacking), NOTHING)
         raise NotValued(
             f"Not valued yet: {'; '.join(label for label, _ in lacking)}. It takes {counted(contracts, 'contract')}, about "
-            f"{cost} seconds of one core. Ask for the plan of this question, and have it valued."
+            f"{cost} seconds of one core."
         )
     return [p.sealed for _, _, p in plan.valuations if p.sealed is not None]

@@ -25,7 +25,7 @@ from deltalake.transaction import AddAction
 
 from lake.errors import Conflict, NotFound
 from lake.schemas import TABLES, Table
-from lake.storage import DataFile, make_folder, partition_text, sync_folder, write_data_file
+from lake.storage import DataFile, make_folder, partition_text, sync, write_data_file
 from lake.tables import Lake, active_files, table_called
 
 
@@ -208,7 +208,7 @@ def _renamed(root: Path, files: Mapping[str, DataFile], present: set[str], versi
             second = path.removesuffix(".parquet") + f"-{version:08x}.parquet"
             with contextlib.suppress(FileExistsError):  # of a writer that was killed before this commit
                 os.link(root / file.table / path, root / file.table / second)
-            sync_folder((root / file.table / second).parent)
+            sync((root / file.table / second).parent)
             file = DataFile(file.table, second, file.size, file.rows, file.partition, file.stats)
         out.append(file)
     return out

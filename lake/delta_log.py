@@ -18,7 +18,7 @@ from deltalake import DeltaTable
 
 from lake.canonical import canonical_json, digest, file_digest
 from lake.errors import Damaged, NotFound
-from lake.storage import check_file, make_folder, sync_folder, write_durable
+from lake.storage import check_file, make_folder, sync, write_durable
 
 _ENTRY = re.compile(r"(\d{20})\.json")
 _CHECKPOINT = re.compile(r"(\d{20})\.checkpoint\..*parquet")
@@ -82,12 +82,8 @@ class DeltaLog:
         if not fresh:
             return
         for name in fresh:
-            fd = os.open(self.log / name, os.O_RDONLY)
-            try:
-                os.fsync(fd)  # deltalake does not
-            finally:
-                os.close(fd)
-        sync_folder(self.log)
+            sync(self.log / name)  # deltalake does not
+        sync(self.log)
         for folder in (self.log, self.folder):
             make_folder(folder)
         made = recorded | {n: file_digest(self.log / n) for n in fresh}

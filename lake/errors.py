@@ -62,15 +62,21 @@ class NotFound(VarlakeError):
     title = "Not found"
 
 
+BY_PLAN = "Ask for the plan of this question, and have it valued."
+
+
 class NotValued(NotFound):
     """What is asked about rests on a valuation that the lake does not hold; it can be planned, and made."""
 
     title = "Not valued yet"
 
+    def __init__(self, lacking: str, way: str = BY_PLAN) -> None:
+        super().__init__(f"{lacking} {way}")
+        self._lacking = lacking
+
     def here(self, way: str) -> NotValued:
         """The same error, that says in a sentence how it is planned and valued at the door where it was asked."""
-        message = re.sub(r" *Ask for the plan of this question[^.]*\.", "", self.message)
-        return NotValued(f"{message} {way}", issues=self.issues)
+        return NotValued(self._lacking, way)
 
 
 class Conflict(VarlakeError):
@@ -143,14 +149,16 @@ def counted(n: int, one: str, many: str = "") -> str:
     return f"{n:,} {one if n == 1 else many or f'{one}s'}"
 
 
+def close(name: str, valid: Iterable[str], n: int = 5) -> tuple[str, ...]:
+    """The valid names that are like `name`, best first."""
+    folded = {v.lower(): v for v in sorted(set(valid))}
+    return tuple(folded[c] for c in difflib.get_close_matches(name.lower(), list(folded), n=n, cutoff=0.5))
+
+
 def nearest(name: str, valid: Iterable[str], n: int = 5) -> tuple[str, ...]:
     """The valid names closest to `name`, best first; all of them, sorted, when few or none is close."""
     names = sorted(set(valid))
-    folded = {v.lower(): v for v in names}
-    close = difflib.get_close_matches(name.lower(), list(folded), n=n, cutoff=0.5)
-    if close:
-        return tuple(folded[c] for c in close)
-    return tuple(names[: max(n, 12)])
+    return close(name, names, n) or tuple(names[: max(n, 12)])
 
 
 def unknown(

@@ -22,10 +22,10 @@ class Cancelled(Conflict):
     title = "Cancelled"
 
 
-def go_on(cancelled: threading.Event | None) -> None:
+def go_on(cancelled: threading.Event | None, work: str = "valuation") -> None:
     """Raises `Cancelled` once the work is to stop."""
     if cancelled is not None and cancelled.is_set():
-        raise Cancelled("The valuation was cancelled; what it had committed stays, and is reused.")
+        raise Cancelled(f"The {work} was cancelled; what it had committed stays, and is reused.")
 
 
 class Stopped(VarlakeError):

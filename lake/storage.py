@@ -69,9 +69,8 @@ def check_anew() -> None:
 
 def check_data_file(path: Path) -> None:
     """Raises `Damaged` unless the bytes of a data file are those it is named by."""
-    check_file(
-        path, path.stem.partition("-")[0], "the data file"
-    )  # what follows is of a second name, see `lake.committer`
+    by_content = path.stem.partition("-")[0]  # what follows is of a second name, see `lake.committer`
+    check_file(path, by_content, "the data file")
 
 
 def is_damaged(path: Path) -> bool:
@@ -83,8 +82,9 @@ def is_damaged(path: Path) -> bool:
     return False
 
 
-def sync_folder(folder: Path) -> None:
-    fd = os.open(folder, os.O_RDONLY)
+def sync(path: Path) -> None:
+    """Makes a file, or what a folder lists, durable."""
+    fd = os.open(path, os.O_RDONLY)
     try:
         os.fsync(fd)
     finally:
@@ -96,10 +96,9 @@ def make_folder(folder: Path) -> None:
     if not folder.exists():
         make_folder(folder.parent)
         folder.mkdir(exist_ok=True)
-    with contextlib.suppress(
-        PermissionError
-    ):  # a parent that this user may not list holds no folder that this user made
-        sync_folder(folder.parent)  # also of a folder that is there: who made it may have been killed just then
+    # a parent that this user may not list holds no folder that this user made
+    with contextlib.suppress(PermissionError):
+        sync(folder.parent)  # also of a folder that is there: who made it may have been killed just then
 
 
 def write_durable(path: Path, data: memoryview | bytes, *, replace: bool = False) -> None:
@@ -119,7 +118,7 @@ def write_durable(path: Path, data: memoryview | bytes, *, replace: bool = False
     finally:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary)
-    sync_folder(path.parent)
+    sync(path.parent)
 
 
 def not_writable(folder: Path) -> VarlakeError | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 import secrets
 from collections.abc import Iterable, Sequence
@@ -14,7 +13,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed, RequestEntityTo
 from werkzeug.exceptions import NotFound as NoRoute
 from werkzeug.routing import RoutingException
 
-from lake.errors import Issue, VarlakeError, nearest, of_disk
+from lake.errors import Issue, VarlakeError, close, of_disk
 from service.encoding import to_json
 
 PROBLEM_TYPE = "application/problem+json"
@@ -153,13 +152,9 @@ def allowed(methods: Iterable[str]) -> str:
 
 def _detail(error: HTTPException) -> str:
     if isinstance(error, NoRoute):
-        routes = sorted({rule.rule for rule in current_app.url_map.iter_rules()})
-        close = [
-            r for r in nearest(request.path, routes) if difflib.SequenceMatcher(a=request.path, b=r).ratio() >= 0.5
-        ]
-        return f"There is no {request.path} here. " + (
-            f"Nearest: {', '.join(close)}." if close else "/openapi.json lists all."
-        )
+        near = close(request.path, (rule.rule for rule in current_app.url_map.iter_rules()))
+        instead = f"Nearest: {', '.join(near)}." if near else "/openapi.json lists all."
+        return f"There is no {request.path} here. {instead}"
     if isinstance(error, MethodNotAllowed):
         return f"{request.method} is not possible on {request.path}; allowed: {allowed(error.valid_methods or ())}."
     if isinstance(error, RequestEntityTooLarge):

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from lake.committer import Committer, new_run_id
 from lake.errors import VarlakeError, validated
-from lake.progress import Cancelled, Progress, silent
+from lake.progress import Cancelled, Progress, go_on, silent
 from lake.tables import Lake
 from service.jobs import BRANCH, BRANCH_DELETION, INGEST, QUESTION, SCENARIO_SET, STANDARD, VALUATION, JobTable
 
@@ -72,8 +72,7 @@ def ingest(
     reports: list[dict[str, Any]] = []
     try:
         for i, file in enumerate(request.files):
-            if cancelled is not None and cancelled.is_set():
-                raise Cancelled("The ingest was cancelled.")
+            go_on(cancelled, "ingest")
             progress(f"ingest {request.what}", i, len(request.files))
             report = _READ_IN[request.what](committer, file.path, request)
             reports.append({**report, **({"path": file.name} if "path" in report else {})})

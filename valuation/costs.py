@@ -160,9 +160,9 @@ class Costs:
         return sum(map(self.of, works), NOTHING)
 
 
-def afford(lake: Lake, work: Work) -> None:
+def afford(costs: Costs, work: Work) -> None:
     """To be called before pricing while somebody waits; raises `Stopped` where that takes more than they are allowed."""
-    allowance().spend(Costs(lake).of(work).seconds)
+    allowance().spend(costs.of(work).seconds)
 
 
 _FILE = "costs.jsonl"

@@ -54,7 +54,7 @@ from lake.tables import Lake, Snapshot
 from scenarios.market.calendars import sessions
 from scenarios.requests import ScenarioRequest, default_name
 from valuation.books.contracts import contracts_by_id, positions_dates
-from valuation.costs import Work, afford
+from valuation.costs import Costs, Work, afford
 from valuation.horizons.realised_pnl import RealisedMarkets
 from valuation.sets.daily import plan_days, value_days
 from valuation.types import Contract
@@ -107,6 +107,7 @@ class _Run:
     def __init__(self, cache: VectorCache, snapshot: Snapshot, query: BacktestQuery, days: Sequence[dt.date]) -> None:
         self.cache, self.snapshot, self.query = cache, snapshot, query
         calendar = "XNYS" if query.calendar == BOOKS else query.calendar
+        self.costs = Costs(snapshot.lake)
         self.markets = RealisedMarkets(snapshot, days[0], days[-1], calendar)
         self.contracts = _Contracts(snapshot)
         self.supplied = _Supplied(snapshot, query, days, self.markets)
@@ -156,7 +157,7 @@ class _Run:
             keep = select(book, query.where)
             groups = group_by(book, query.by, keep)
             contracts = self.contracts.of(book)
-            afford(self.snapshot.lake, Work("backtest", Counter(c.instrument_type for c in contracts), 1))
+            afford(self.costs, Work("backtest", Counter(c.instrument_type for c in contracts), 1))
             unit = self.markets.unit_pnl(contracts, prev, day, query.currency, query.time)
         except Stopped:
             raise

@@ -168,8 +168,7 @@ def explain_through(
             len(plan.missing), "valuation between the two points is", "valuations between the two points are"
         )
         raise NotValued(
-            f"{what} missing ({lacking}): {counted(contracts, 'contract')}, about "
-            f"{cost} seconds of one core. Ask for the plan of this question, and have it valued."
+            f"{what} missing ({lacking}): {counted(contracts, 'contract')}, about {cost} seconds of one core."
         )
     return path.shapley(plan) if method == "shapley" else path.sequential(plan)
 

@@ -172,7 +172,7 @@ def pnl_explain(
     snapshot, books, path = _open(lake, request, cache)
     progress("first date", 0, 3)
     held = _contracts(snapshot, books.start, books.needed)
-    afford(lake, _work([c.instrument_type for c in held], path))
+    afford(Costs(lake), _work([c.instrument_type for c in held], path))
     opening = _reported(unit_values(held, path.whole(end=False)), path, request.currency)
     progress("risk classes", 1, 3)
     units = explain_units(opening, path)

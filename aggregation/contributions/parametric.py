@@ -110,7 +110,7 @@ def run_parametric(
             f"This takes {bumps.valuations:,} valuations, more than the {most:,} that are done while you wait. Filter the book, ask for "
             "fewer gammas, or use the command line."
         )
-    afford(lake, bumps.work)
+    afford(Costs(lake), bumps.work)
     found = sensitivities.run_bumps(selection, scenario_set, query.currency, bumps, query.gamma)
     record(lake, [(bumps.work, found.cost_us)])
     moves = sensitivities.scenario_moves(scenario_set, bumps.factors, bumps.rows)

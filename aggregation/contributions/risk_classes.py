@@ -128,8 +128,7 @@ def run_risk_classes(lake: Lake, query: RiskQuery, *, cache: VectorCache | None 
     lacking = [c for c in wanted if c not in sealed]
     if lacking:
         raise NotValued(
-            f"Not valued alone yet under {inputs.valuation_set.scenario_set_name} of {query.as_of}: {', '.join(lacking)}. "
-            "Ask for the plan of this question, which says what that takes, and have it valued."
+            f"Not valued alone yet under {inputs.valuation_set.scenario_set_name} of {query.as_of}: {', '.join(lacking)}."
         )
     sets = {**{c: sealed[c] for c in wanted}, ALL: inputs.valuation_set.valuation_set_id}
     answers = {

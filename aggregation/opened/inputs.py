@@ -81,17 +81,21 @@ def _without_huge(inputs: Inputs) -> Inputs:
     Nothing that is brought in today holds such a quantity; a lake of before may.
     """
     book, vectors = inputs.book, inputs.vectors
-    huge = np.flatnonzero(~(np.abs(book.quantity) <= MOST))
+    # looked for once a book, which may have a million positions
+    huge = remembered("huge", (book,), lambda: np.flatnonzero(~(np.abs(book.quantity) <= MOST)), lambda h: h.nbytes)
     if not len(huge):
         return inputs
-    contracts = np.unique(np.searchsorted(book.starts, huge, side="right") - 1)
-    rows = inputs.alignment.row[contracts]
-    of = np.zeros(len(vectors.contract_ids), np.bool_)
-    of[rows[rows >= 0]] = True
-    first = book.columns["trade"].members[int(book.columns["trade"].codes[huge[0]])]
-    told = f"The book holds {book.quantity[huge[0]]:g} units in trade {first}, beyond {MOST:g}."
-    failing = _failing(vectors, of, HUGE, [told] * int(of.sum()))
-    return dataclasses.replace(inputs, vectors=failing, alignment=align(book, failing))
+
+    def failing() -> Vectors:
+        contracts = np.unique(np.searchsorted(book.starts, huge, side="right") - 1)
+        rows = inputs.alignment.row[contracts]
+        of = np.zeros(len(vectors.contract_ids), np.bool_)
+        of[rows[rows >= 0]] = True
+        first = book.columns["trade"].members[int(book.columns["trade"].codes[huge[0]])]
+        told = f"The book holds {book.quantity[huge[0]]:g} units in trade {first}, beyond {MOST:g}."
+        return _failing(vectors, of, HUGE, [told] * int(of.sum()))
+
+    return _with_vectors(inputs, remembered(HUGE, (book, vectors), failing, lambda _: 0))
 
 
 def _lacking(cache: VectorCache, query: Scope) -> NotFound | None:
@@ -119,7 +123,7 @@ def reported_in(inputs: Inputs, currency: str) -> Inputs:
 
     Where that is every currency of the valuation set nothing can be answered, and the conversion says so.
     """
-    book, vectors = inputs.book, inputs.vectors
+    vectors = inputs.vectors
     if set(vectors.currencies) <= {currency}:
         return inputs
 
@@ -130,13 +134,21 @@ def reported_in(inputs: Inputs, currency: str) -> Inputs:
     gone = remembered(("without rate", currency), (vectors,), without_rate, lambda _: 0)
     if not gone or len(gone) == len(vectors.currencies):
         return inputs
-    of = np.array([c in gone for c in vectors.currencies])[vectors.currency]
-    told = [gone[vectors.currencies[c]] for c in vectors.currency[of]]
-    failing = remembered(("failing", currency), (vectors,), lambda: _failing(vectors, of, NO_RATE, told), lambda _: 0)
+
+    def failing() -> Vectors:
+        of = np.array([c in gone for c in vectors.currencies])[vectors.currency]
+        return _failing(vectors, of, NO_RATE, [gone[vectors.currencies[c]] for c in vectors.currency[of]])
+
+    return _with_vectors(inputs, remembered(("failing", currency), (vectors,), failing, lambda _: 0))
+
+
+def _with_vectors(inputs: Inputs, vectors: Vectors) -> Inputs:
+    """The inputs with other vectors, against which the book is aligned anew."""
+    book = inputs.book
     aligned = remembered(
-        "aligned", (book, failing), lambda: align(book, failing), lambda a: a.row.nbytes + a.order.nbytes
+        "aligned", (book, vectors), lambda: align(book, vectors), lambda a: a.row.nbytes + a.order.nbytes
     )
-    return dataclasses.replace(inputs, vectors=failing, alignment=aligned)
+    return dataclasses.replace(inputs, vectors=vectors, alignment=aligned)
 
 
 def _failing(vectors: Vectors, of: Bools, reason: str, told: Sequence[str]) -> Vectors:

@@ -86,10 +86,7 @@ def _nothing_fits(
     markets = {s.market_date for s in known.seals if s.valuation_date == query.as_of and s.sample}
     if elsewhere := sorted(markets - {query.market_date or query.as_of}):
         instead += f" It is valued in the market of {', '.join(map(str, elsewhere))}; give that market date."
-    return (
-        f"No valuation set of {query.as_of}{market}{under}. {nearest_dates(query.as_of, dates, 'with one')}{instead} "
-        "Ask for the plan of this question, which says what that takes, and have it valued."
-    )
+    return f"No valuation set of {query.as_of}{market}{under}. {nearest_dates(query.as_of, dates, 'with one')}{instead}"
 
 
 def _of_desk(standard: Standard) -> str:

@@ -31,7 +31,7 @@ from aggregation.risk.query import standing_still, stated_horizon
 from aggregation.types import Coverage, Label, RiskQuery, Whole
 from lake.arrays import Codes, Floats, Ints
 from lake.canonical import digest
-from lake.errors import unknown
+from lake.errors import BY_PLAN, unknown
 from lake.progress import allowance
 from lake.tables import Lake
 from scenarios.kernels.currency import converted_pnl
@@ -307,7 +307,7 @@ def _figures(
     place = pc.index_in(rows["contract_id"].combine_chunks(), failures.column("contract_id"))
     failed = pa.array(state == FAILED)
     missing = pc.and_(pa.array(lacking), pc.invert(failed))
-    unseen = "It is not in the valuation set. Ask for the plan of this question, and have it valued."
+    unseen = f"It is not in the valuation set. {BY_PLAN}"
     for name, otherwise in (("reason", "not_valued"), ("message", unseen)):
         known = pc.if_else(failed, failures.column(name).take(place), pa.scalar(None, pa.string()))
         columns[name] = pc.if_else(missing, otherwise, known)

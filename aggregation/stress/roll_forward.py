@@ -153,7 +153,7 @@ def roll_forward(
     start = _start(snapshot, request)
     markets = RolledBase(start.base, request.market, start.carry)
     work = _work([c.instrument_type for c in start.contracts], days)
-    afford(lake, work)
+    afford(Costs(lake), work)
     units = roll_values(start.contracts, markets, days, lambda done, total: progress("roll", done, total))
     record(lake, [(work, units.cost_us)])
     gone, failures = without_rate(units.contracts, units.currencies, start.base.index, request.currency)

@@ -19,8 +19,9 @@ import pyarrow as pa
 from lake.committer import Committer
 from lake.errors import BadInput, Issue, unknown
 from lake.landing.decoded import read_parquet
-from lake.landing.numbers import NO_NAME, doubles, is_no_name, rounded, rounding_notes
+from lake.landing.numbers import doubles, rounded, rounding_notes
 from lake.landing.positions_file import NOT_A_NUMBER, as_text, read_csv
+from lake.landing.rows import NO_NAME, is_no_name
 from lake.schemas import ACTUAL_PNL, DIMENSION_COLUMNS
 
 KINDS = ("actual", "hypothetical")

@@ -22,12 +22,12 @@ import pyarrow.csv
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from lake.arrays import Bools, Dates, Floats, Ints
+from lake.dates import FIRST, LAST
 from lake.errors import BadInput, Issue, NotFound, counted, unknown
 from lake.landing.decoded import CANNOT_UNPACK, MOST_UNEVEN, Bound, open_decoded, unzipped
 from lake.landing.numbers import doubles, rounded, rounding_notes
 from lake.landing.rows import cell_place, check_commas, csv_rows
 
-EARLIEST, LATEST = dt.date(1900, 1, 1), dt.date(2100, 12, 31)
 MAX_LISTED = 100
 _ZONES = {"%z": r"(?:Z|[+-]\d\d(?::?\d\d){0,2})", "%Z": r"[\w+/:-]+"}
 
@@ -135,10 +135,10 @@ def read_source(path: Path, options: FileOptions, columns: Sequence[str] | None 
     date_text = pc.utf8_trim_whitespace(text.column(date_at).combine_chunks())
     dates = _dates(date_text, options.date_format)
     undated = np.isnat(dates)
-    expected = f"a date of format {options.date_format} from {EARLIEST.year} to {LATEST.year}"
+    expected = f"a date of format {options.date_format} from {FIRST.year} to {LAST.year}"
     faults.add_cells(undated, lines, header[date_at], date_text, expected)
 
-    late = dates > np.datetime64(options.drop_after or LATEST)
+    late = dates > np.datetime64(options.drop_after or LAST)
     weekend = ~(np.is_busday(dates) | undated | late) & (options.weekends == "drop")
     keep = ~(undated | late | weekend)
     text, lines, dates = text.filter(keep), lines[keep], dates[keep]
@@ -264,7 +264,7 @@ def _dates(text: pa.Array, date_format: str) -> Dates:
         )
     except ValueError as error:
         raise BadInput(f"{date_format!r} is not a date format such as %Y-%m-%d or %m/%d/%y: {error}.") from None
-    days[(days < np.datetime64(EARLIEST)) | (days > np.datetime64(LATEST))] = np.datetime64("NaT")
+    days[(days < np.datetime64(FIRST)) | (days > np.datetime64(LAST))] = np.datetime64("NaT")
     return days
 
 

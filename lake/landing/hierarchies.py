@@ -20,8 +20,7 @@ import pyarrow as pa
 
 from lake.committer import Committer
 from lake.errors import BadInput, Issue, NotFound, counted, unknown
-from lake.landing.numbers import NO_NAME, is_no_name
-from lake.landing.rows import cell_place, check_commas, csv_rows
+from lake.landing.rows import NO_NAME, cell_place, check_commas, csv_rows, is_no_name
 from lake.schemas import DIMENSION_COLUMNS, HIERARCHIES
 
 UNASSIGNED = "unassigned"  # the member of a level for whatever has no parent there

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from decimal import Decimal
 
@@ -16,16 +15,7 @@ _NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
 # The largest quantity, level or amount. No book comes near it; and with values of at most 1e30 a unit, exchange rates within this
 # bound, a billion positions and the fourth power of a kurtosis no figure overflows into infinity: (1e16 x 1e30 x 1e16 x 1e9)^4 < 1e308
 MOST = 1e16
-# characters a terminal obeys, but for tabs and ends of lines; as Arrow writes it, and as Python does
-CONTROL = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x{9f}]"
-_CONTROL = re.compile(CONTROL.replace("{9f}", "9f"))
-NO_NAME = "holds control characters, which no name has"
 _SAFE = 15  # decimal digits that every double keeps
-
-
-def is_no_name(text: str | None) -> bool:
-    """Whether a terminal would obey some of it."""
-    return text is not None and _CONTROL.search(text) is not None
 
 
 def doubles(text: pa.Array) -> pa.Array:

@@ -24,8 +24,9 @@ from lake.arrays import Ints
 from lake.committer import Committer, split
 from lake.dates import FIRST, LAST
 from lake.errors import BadInput, Issue
-from lake.landing.numbers import CONTROL, NO_NAME, doubles, rounded, rounding_notes
+from lake.landing.numbers import doubles, rounded, rounding_notes
 from lake.landing.positions_file import ATTRIBUTE, REJECT, REQUIRED, PositionsFile, flags, read_positions_file
+from lake.landing.rows import CONTROL, NO_NAME
 from lake.schemas import CONTRACTS, DIMENSION_COLUMNS, POSITIONS
 from lake.storage import write_durable
 

@@ -13,6 +13,16 @@ from lake.canonical import from_json
 from lake.errors import BadInput
 from lake.landing.decoded import PYTHON_VALUE, read_parquet
 
+# characters a terminal obeys, but for tabs and ends of lines; as Arrow writes it, and as Python does
+CONTROL = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x{9f}]"
+_CONTROL = re.compile(CONTROL.replace("{9f}", "9f"))
+NO_NAME = "holds control characters, which no name has"
+
+
+def is_no_name(text: str | None) -> bool:
+    """Whether a terminal would obey some of it."""
+    return text is not None and _CONTROL.search(text) is not None
+
 
 def cell_place(path: Path, line: int, column: str | None = None) -> str:
     """What a fault of a file points at."""

@@ -34,7 +34,7 @@ from lake.arrays import Dates
 from lake.committer import Committer
 from lake.errors import BadInput, Issue, NotFound, VarlakeError, counted, unknown
 from lake.landing.dated_values import LAYOUTS, FileOptions, Landing, read_source
-from lake.landing.numbers import NO_NAME, is_no_name
+from lake.landing.rows import NO_NAME, is_no_name
 from lake.schemas import MARKET_CALENDARS, RISK_FACTORS
 from scenarios.market.calendars import DATA, WEEKDAYS, check_calendar, read_days
 from scenarios.market.market_rows import (

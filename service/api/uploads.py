@@ -16,7 +16,7 @@ from lake.errors import BadInput, Issue, unknown, validated
 from lake.landing.actual_pnl import PnLReport
 from lake.landing.hierarchies import HierarchiesReport
 from lake.landing.positions import PositionsReport
-from lake.storage import make_folder, sync_folder
+from lake.storage import make_folder, sync
 from scenarios.market.landing_catalogue import MarketIngestReport, shipped_catalogues
 from service.api import data, models
 from service.api.context import context
@@ -151,7 +151,7 @@ def _stored(folder: Path, name: str, stream: IO[bytes]) -> Path:
             os.fsync(file.fileno())
     except (FileExistsError, NotADirectoryError):
         raise BadInput(f"The body holds two files named {name}; give each a name of its own.") from None
-    sync_folder(path.parent)
+    sync(path.parent)
     return path
 
 

@@ -196,7 +196,6 @@ def _run(name: str, given: dict[str, Any]) -> None:
     from service import operations
     from service.cli.options import laid_out, open_lake
     from service.rendering import answers, display
-    from service.rendering.figure import check_ending
 
     question = questions.question(name)
     model: type[BaseModel] = question.query
@@ -208,6 +207,8 @@ def _run(name: str, given: dict[str, Any]) -> None:
                 f"--{ending} {file} cannot be written: there is no folder {file.parent}. Name one that is there."
             )
     if given.get("plot") is not None:
+        from service.rendering.figure import check_ending
+
         check_ending(given["plot"])
     if given["units"] not in display.UNITS:
         raise unknown("unit of money", given["units"], display.UNITS, pointer="--units")

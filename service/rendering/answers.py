@@ -10,8 +10,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from scenarios.requests import default_name
-
 if TYPE_CHECKING:
     from aggregation.question import Plan
     from aggregation.session import Session
@@ -191,6 +189,7 @@ def say_newer(plan: Plan) -> None:
 
 def _commands(request: ValuationRequest) -> list[str]:
     """The command lines that value the request; a name that does not follow from the recipe is given to the set first."""
+    from scenarios.requests import default_name
 
     scenarios, day = request.scenarios, request.as_of
     how = ["--method", scenarios.method]

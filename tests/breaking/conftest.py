@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-import sys
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +13,6 @@ from typing import TypeVar
 import pytest
 from operations import write_files
 
-sys.path.append(str(Path(__file__).parents[1] / "service"))  # how its tests start the real server
 Item = TypeVar("Item")
 NOT_TRIED = "not tried"
 TALLY: dict[str, Counter[str]] = defaultdict(Counter)

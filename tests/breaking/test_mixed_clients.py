@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from conftest import TALLY
-from test_api_process import children, serving
+from server import children, serving
 
 from service.bench.harness import VALUATION_DATE
 from service.bench.reduce import make_lake

@@ -12,8 +12,8 @@ from pathlib import Path
 from unittest.mock import patch
 
 import pytest
+from server import ask
 from small_lake import MONDAY, book_csv
-from test_api_process import ask
 
 from service.config import Settings
 from service.processes import web

@@ -19,8 +19,8 @@ import pyarrow.parquet as pq
 import pytest
 from command_line import varlake
 from flask.testing import FlaskClient
+from server import serving
 from small_lake import FRIDAY, MONDAY, book_csv
-from test_api_process import serving
 from test_engine import ended, running_engine
 
 from lake.tables import Lake

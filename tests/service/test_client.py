@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 from command_line import Done, refused, varlake
+from server import serving
 from small_lake import FRIDAY, MONDAY, SCENARIOS, book_csv, request
-from test_api_process import serving
 from test_engine import SlowRun, ended, running_engine, wait_for
 
 from aggregation import on_demand

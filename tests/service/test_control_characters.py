@@ -12,7 +12,7 @@ from lake.committer import Committer
 from lake.errors import BadInput, Issue
 from lake.landing.actual_pnl import ingest_pnl
 from lake.landing.hierarchies import ingest_hierarchies
-from lake.landing.numbers import NO_NAME
+from lake.landing.rows import NO_NAME
 from lake.tables import Lake
 from scenarios.market.landing_catalogue import ingest_market, load_catalogue
 from service.rendering.display import print_error, print_json, print_pairs, print_table, printable, say, text

@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 from command_line import in_a_process
+from server import ask, children, engine_of, serving
 from small_lake import BOOK, FRIDAY, MONDAY, no_spark, request
 from support import wait_for
-from test_api_process import ask, children, engine_of, serving
 
 from lake.committer import Committer
 from lake.errors import DiskFull, of_disk
