@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import math
 import os
 import sys
 import threading
@@ -217,6 +216,8 @@ class _Engine:
     def watched(self) -> Iterator[None]:
         """Beside the jobs: gives signs of life, writes progress, sees cancel requests and the wish to stop."""
         over = threading.Event()
+        with contextlib.suppress(VarlakeError):  # such as a full disk: the watcher tries again
+            self._table.heartbeat(self._committer.run_id)  # before a job is taken: one that runs has an engine
         watcher = threading.Thread(target=self._watch, args=(over,), name="engine-watcher", daemon=True)
         watcher.start()
         try:
@@ -228,7 +229,7 @@ class _Engine:
                 self._table.engine_stopped(self._committer.run_id)
 
     def _watch(self, over: threading.Event) -> None:
-        beat, asked, said = -math.inf, None, ""
+        beat, asked, said = time.monotonic(), None, ""
         while not over.is_set():
             running = self._running
             try:

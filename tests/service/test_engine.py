@@ -329,6 +329,22 @@ def start_engine(lake: Lake) -> subprocess.Popen[str]:
     )
 
 
+def test_a_job_that_runs_has_an_engine(work_lake: Lake, stop: threading.Event, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its first sign of life is there before a job is taken, however late its watcher comes to give the others."""
+    table, real, seen = JobTable.of(work_lake), on_demand.value_request, []
+
+    def value(session: Session, wanted: ValuationRequest) -> Any:
+        seen.append(table.engine())
+        return real(session, wanted)
+
+    monkeypatch.setattr(on_demand, "value_request", value)
+    monkeypatch.setattr(engine._Engine, "_watch", lambda *_: None)
+    job = submit(table, request())
+    with running_engine(work_lake, stop):
+        assert ended(table, job).state == "done"
+    assert seen[0] is not None
+
+
 def test_a_killed_engine_loses_no_job(work_lake: Lake) -> None:
     """kill -9 in the middle of a job: the next engine queues it again and finishes it."""
     table = JobTable.of(work_lake)
