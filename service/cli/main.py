@@ -33,7 +33,7 @@ OTHERS = {
     "clean": ("commands:app", "List, or remove, what killed processes have left in the lake."),
     "dimensions": ("commands:app", "What the book of a date can be grouped and filtered by."),
     "sample": ("ingest:sample_app", "Write sample files, as a user would bring them."),
-    "ingest": ("ingest:app", "Bring market data, positions, P&L and hierarchies into the lake."),
+    "ingest": ("ingest:group", "Bring files into the lake: market data, positions, P&L, hierarchies and more."),
     "scenarios": ("scenarios:app", "Make, look at and carry scenario sets."),
     "standard": (
         "standard:app",
