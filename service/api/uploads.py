@@ -50,13 +50,15 @@ def _add(what: str) -> None:
     """The route of a kind of files, made from its entry of INGESTS."""
     kind = INGESTS[what]
     report = kind.report_class()
-    fields = {n: (f.annotation, f) for n, f in kind.options.model_fields.items() if OWN_MACHINE not in f.metadata}
-    parameters = create_model(f"{report.__name__}UploadParameters", __base__=UploadParameters, **fields)  # type: ignore[call-overload]
+    fields: dict[str, Any] = {
+        n: (f.annotation, f) for n, f in kind.options.model_fields.items() if OWN_MACHINE not in f.metadata
+    }
+    parameters = create_model(f"{report.__name__}UploadParameters", __base__=UploadParameters, **fields)
     tried = create_model(
         f"DryRunOf{report.__name__}",
         __base__=models.Answer,
         what=(str, Field(description="what the files hold")),
-        reports=(list[shape(report)], Field(description="what the ingest would do, a report a file")),  # type: ignore[valid-type]
+        reports=(list[shape(report)], Field(description="what the ingest would do, a report a file")),  # type: ignore[arg-type, misc]
     )
 
     def view(query: UploadParameters) -> Response:

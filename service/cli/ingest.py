@@ -10,6 +10,7 @@ import click
 import typer
 
 from lake.errors import BadInput, counted, validated
+from service.cli.forward import Group
 from service.cli.options import LakeOption, as_date, open_lake, settings_of
 from service.cli.questions import given_values, lake_and_json, option_of
 from service.ingests import BESIDE, INGESTS, OWN_MACHINE, named
@@ -18,12 +19,14 @@ from service.rendering import display
 
 # ruff: noqa: PLC0415 - see service.cli.commands
 
-sample_app = typer.Typer(help="Write sample files, as a user would bring them.", no_args_is_help=True)
+sample_app = typer.Typer(
+    add_completion=False, help="Write sample files, as a user would bring them.", no_args_is_help=True
+)
 
 
 def group() -> click.Group:
     """A command for each entry of INGESTS."""
-    found = click.Group("ingest", help="Bring files into the lake: market data, positions, P&L, hierarchies and more.")
+    found = Group("ingest", help="Bring files into the lake: market data, positions, P&L, hierarchies and more.")
     for what in INGESTS:
         found.add_command(_command(what))
     return found
@@ -36,7 +39,7 @@ def _command(what: str) -> click.Command:
         type=path,
         required=True,
         nargs=-1 if kind.several else 1,
-        metavar="FOLDER" if kind.folder else "FILE",
+        metavar="FOLDER" if kind.folder else "FILE..." if kind.several else "FILE",
     )
 
     def run(**given: Any) -> None:
