@@ -10,7 +10,7 @@ import difflib
 import errno
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
@@ -179,16 +179,32 @@ def validated(model: type[Model], data: Mapping[str, Any], what: str) -> Model:
         raise invalid(error, what, model) from None
 
 
-def invalid(error: ValidationError, what: str, model: type[BaseModel]) -> BadInput:
+class Invalid(BadInput):
+    """Faults in the fields of something that is called `what`; each stands in the message with its field."""
+
+    def __init__(self, what: str, issues: Sequence[Issue]) -> None:
+        listed = "; ".join(
+            f"{i.pointer.removeprefix('/') or 'value'}: {i.message}"
+            + (f" (given {i.value})" if i.value is not None else "")
+            + (f", nearest {', '.join(i.allowed)}" if i.allowed else "")
+            for i in issues
+        )
+        super().__init__(f"The {what} is not valid: {listed}.", issues=issues)
+        self._what = what
+
+    def calling(self, names: Mapping[str, str]) -> Invalid:
+        """The same faults with fields by the names of a door, which `names` has by pointer."""
+
+        def named(pointer: str) -> str:
+            field = max((f for f in names if f"{pointer}/".startswith(f"{f}/")), key=len, default=None)
+            return pointer if field is None else names[field] + pointer[len(field) :].replace("/", ", ", 1)
+
+        return Invalid(self._what, [replace(i, pointer=named(i.pointer)) for i in self.issues])
+
+
+def invalid(error: ValidationError, what: str, model: type[BaseModel]) -> Invalid:
     """A pydantic error in this project's words: what is missing, what may stand there, and the nearest valid names."""
-    issues = [_issue(fault, model) for fault in error.errors(include_url=False)]
-    listed = "; ".join(
-        f"{i.pointer[1:] or 'value'}: {i.message}"
-        + (f" (given {i.value})" if i.value is not None else "")
-        + (f", nearest {', '.join(i.allowed)}" if i.allowed else "")
-        for i in issues
-    )
-    return BadInput(f"The {what} is not valid: {listed}.", issues=issues)
+    return Invalid(what, [_issue(fault, model) for fault in error.errors(include_url=False)])
 
 
 def _issue(fault: Mapping[str, Any], model: type[BaseModel]) -> Issue:

@@ -24,7 +24,7 @@ Kind = Literal["flag", "one", "several", "labels", "pairs", "objects"]
 class Parameter:
     """kind : a flag; one value; several, which a text separates by commas; labels, one a text, since they may hold commas;
     pairs of name and value; objects, such as trades. path : the keys of its value in the question. form : of a value that is
-    read from a text. own_text : it stands for a whole model by the first of its fields.
+    read from a text. own_text : the first field of a whole model, which it stands for.
     """
 
     name: str
@@ -32,7 +32,7 @@ class Parameter:
     kind: Kind
     field: FieldInfo
     form: TextForm | None = None
-    own_text: bool = False
+    own_text: str = ""
 
     @property
     def required(self) -> bool:
@@ -52,8 +52,8 @@ def parameters_of(model: type[BaseModel]) -> tuple[Parameter, ...]:
         inner = _model_in(field.annotation)
         form = _form(field.metadata)
         if inner is not None and form is not None:
-            found.append(Parameter(name, (name,), "one", field, form, own_text=True))
-            _, *others = inner.model_fields.items()
+            (first, _), *others = inner.model_fields.items()
+            found.append(Parameter(name, (name,), "one", field, form, own_text=first))
             for sub, f in others:
                 found.append(Parameter(f"{name}_{sub}", (name, sub), _kind(f), f))
             continue

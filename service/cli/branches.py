@@ -105,14 +105,15 @@ def _save(given: dict[str, Any]) -> None:
     from aggregation.whatif.request import ChangeRequest
     from aggregation.whatif.save_branch import BranchRequest
     from lake.errors import validated
-    from service.cli.questions import given_values
+    from service.cli.questions import by_option, given_values
     from service.parameters import assemble, parameters_of
 
     values = given_values(parameters_of(BranchRequest), given)
     if given["answer"] is not None:
         values = {**_changes_in(given["answer"], list(ChangeRequest.model_fields)), **values}
     settings, opened = open_lake(given["lake"])
-    request = validated(BranchRequest, {**assemble(BranchRequest, values), "name": given["name"]}, "branch")
+    with by_option(BranchRequest):
+        request = validated(BranchRequest, {**assemble(BranchRequest, values), "name": given["name"]}, "branch")
     saved = client.done(settings, opened, "branch save", BRANCH, request.model_dump(mode="json"))
     if given["as_json"]:
         display.print_json(saved)

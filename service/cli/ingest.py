@@ -12,7 +12,7 @@ import typer
 from lake.errors import BadInput, NotFound, counted, validated
 from service.cli.forward import Group
 from service.cli.options import LakeOption, as_date, open_lake, settings_of
-from service.cli.questions import given_values, lake_and_json, option_of
+from service.cli.questions import by_option, given_values, lake_and_json, option_of
 from service.ingests import BESIDE, INGESTS, OWN_MACHINE, named
 from service.parameters import parameters_of
 from service.rendering import display
@@ -65,8 +65,8 @@ def _bring(what: str, given: dict[str, Any]) -> None:
     if absent := [file for file in files if not file.exists()]:  # before a lake is made for them
         raise NotFound(f"There is no {'folder' if kind.folder else 'file'} {absent[0]}.")
     values = given_values(parameters_of(kind.options), given)
-    if missing := [n for n, f in kind.options.model_fields.items() if f.is_required() and n not in values]:
-        raise BadInput(f"--{missing[0]} is missing: {kind.options.model_fields[missing[0]].description}.")
+    with by_option(kind.options):
+        validated(kind.options, values, "ingest")
     for name, field in kind.options.model_fields.items():
         if OWN_MACHINE in field.metadata and name in values and len(files) > 1:
             raise BadInput(

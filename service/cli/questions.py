@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from aggregation import questions
-from lake.errors import BadInput, NotValued, unknown
+from lake.errors import BadInput, Invalid, NotValued, unknown
 from service.parameters import Parameter, assemble, parameters_of
 from service.rendering.answers import PICTURES
 
@@ -101,6 +102,19 @@ def option_names(p: Parameter) -> list[str]:
     several = p.kind in ("several", "labels", "pairs", "objects") and long.endswith("s") and not long.endswith("ss")
     singular = [f"{long[:-2]}is" if long.endswith("axes") else long[:-1]] if several else []
     return [*singular, long, *(["-p"] if p.name == "parameters" else [])]
+
+
+@contextmanager
+def by_option(model: type[BaseModel]) -> Iterator[None]:
+    """Where faults in fields of the model are told by their options."""
+    try:
+        yield
+    except Invalid as error:
+        names: dict[str, str] = {}
+        for p in parameters_of(model):
+            option = next(n for n in reversed(option_names(p)) if n.startswith("--"))
+            names |= {"/".join(("", *path)): option for path in (p.path, (*p.path, p.own_text))}
+        raise error.calling(names) from None
 
 
 def option_of(p: Parameter) -> click.Option:
@@ -213,7 +227,8 @@ def _run(name: str, given: dict[str, Any]) -> None:
     if given["units"] not in display.UNITS:
         raise unknown("unit of money", given["units"], display.UNITS, pointer="--units")
     settings, lake = open_lake(given["lake"])
-    asked = questions.read(name, assemble(model, values))
+    with by_option(model):
+        asked = questions.read(name, assemble(model, values))
 
     def opened(lake: Lake) -> Session:
         cache = operations.vector_cache(settings, lake, given.get("reduce"))

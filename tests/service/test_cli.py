@@ -279,3 +279,11 @@ def test_a_file_that_is_not_there_makes_no_lake(tmp_path: Path) -> None:
         "ingest", "market", tmp_path / "typo", "--catalogue", "marketdata", lake=tmp_path / "lake"
     )
     assert not (tmp_path / "lake").exists()
+
+
+def test_a_fault_in_a_question_names_the_option(work_lake: Lake) -> None:
+    said = refused("compare", "--to", "2020-03-33", "--from-positions-date", "x", lake=work_lake.path)
+    assert "--from: is missing" in said
+    assert "--to: day is out of range" in said
+    assert "--from-positions-date: expected a date" in said
+    assert "--catalogue: is missing" in refused("ingest", "market", work_lake.path, lake=work_lake.path)
