@@ -122,7 +122,7 @@ def _scenario(market: BaseMarket, outcome: AppliedScenario, node: int) -> Scenar
     rows, levels = market.index.row, outcome.levels[:, node]
     factors = tuple(
         _factor_row(f, float(market.base[r]), float(levels[r]), r in outcome.named, outcome.derived.get(r))
-        for r, f in enumerate(market.index.factors)
+        for r, f in sorted(enumerate(market.index.factors), key=lambda row: _place(row[1]))
     )
     curves = tuple(
         CurveRow(c, p.pillar or "", tenor_years(p.pillar or ""), float(market.base[r]), float(levels[r]))
@@ -132,6 +132,13 @@ def _scenario(market: BaseMarket, outcome: AppliedScenario, node: int) -> Scenar
     )
     crosses = {pair: (before, float(after[node])) for pair, (before, after) in outcome.crosses.items()}
     return ScenarioPreview(outcome.labels[node], factors, curves, crosses)
+
+
+def _place(f: RiskFactor) -> tuple[str, float, str]:
+    """By id, the pillars of a curve shortest first."""
+    if f.pillar is None:
+        return f.risk_factor_id, 0.0, ""
+    return f.risk_factor_id.removesuffix(f.pillar), tenor_years(f.pillar), f.risk_factor_id
 
 
 def _factor_row(f: RiskFactor, base: float, level: float, named: bool, rule: str | None) -> FactorRow:
