@@ -286,7 +286,8 @@ def as_text(name: str, column: Any, number: bool = False, decimal: str = ".") ->
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise BadInput(f"Column {name!r} has the type {array.type}, which cannot be read as text: {error}") from error
     if pa.types.is_timestamp(array.type):
-        text = pc.replace_substring_regex(text, r" 00:00:00(\.0+)?(Z|[+-]\d{4})?$", "")
+        whole = pc.replace_substring_regex(text, r"\.0+(Z|[+-]\d{4})?$", r"\1")
+        text = pc.replace_substring_regex(whole, r" 00:00:00(Z|[+-]\d{4})?$", "")
     if numeric and decimal != ".":
         text = pc.replace_substring(text, ".", decimal)
     return _trim(text)
