@@ -70,6 +70,9 @@ FACTOR_TYPES: dict[str, FactorType] = {
     "credit_spread": FactorType(
         RiskClass.CREDIT, ShiftType.ABSOLUTE, "fraction a year", "spread over government", (-0.05, 0.5)
     ),
+    "credit_yield": FactorType(
+        RiskClass.CREDIT, ShiftType.ABSOLUTE, "fraction a year", "yield of the bonds of a rating", (-0.05, 0.5)
+    ),
 }
 
 SHARES = ("equity_price", "index_level")  # types of factors that a share or an index is priced on

@@ -611,7 +611,7 @@ def test_every_key_layout_and_type_is_documented() -> None:
         *FactorTemplate.model_fields,
         *LAYOUTS,
         *FACTOR_TYPES,
-        *RECEIVED,
+        *UNITS,
     }
     assert {key for key in keys if f"`{key}`" not in page} == set()
 
