@@ -302,7 +302,7 @@ class _File:
         texts = distinct.dictionary
         days = np.full(len(texts), np.datetime64("NaT"), dtype="datetime64[D]")
         for one in formats:
-            days = np.where(np.isnat(days), _dates(texts, one, self.options.add_hours), days)
+            days = np.where(np.isnat(days), parsed_dates(texts, one, self.options.add_hours), days)
         dates: Dates = np.append(days, np.datetime64("NaT"))[pc.fill_null(distinct.indices, len(texts)).to_numpy()]
         expected = f"a date of format {' or '.join(formats)} from {FIRST.year} to {LAST.year}"
         self._refuse(np.isnat(dates), at, self.sheet.column(at), expected)
@@ -495,7 +495,7 @@ class _File:
         self.faults.add_cells(bad, self.sheet.lines, self.sheet.header[at], cells, expected)
 
 
-def _dates(text: pa.Array, date_format: str, add_hours: float) -> Dates:
+def parsed_dates(text: pa.Array, date_format: str, add_hours: float) -> Dates:
     """Days where they were written; NaT where the text is no date or lies outside the plausible range."""
     if date_format == EXCEL:
         serial = doubles(text).to_numpy(zero_copy_only=False) + add_hours / 24

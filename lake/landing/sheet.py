@@ -450,3 +450,8 @@ _TYPED: dict[str, Callable[[Path, IO[bytes], Dialect, Collection[str]], Sheet]] 
     **dict.fromkeys((".xlsx", ".xlsm", ".xls", ".xlsb", ".ods"), _workbook),
     **dict.fromkeys((".rda", ".rdata", ".rds"), _r_data),
 }
+
+
+def typed_endings() -> tuple[str, ...]:
+    """The endings of files that are no text."""
+    return tuple(_TYPED)

@@ -504,7 +504,7 @@ def _read_files(
         )
     if errors:
         raise errors[0]
-    return Landed(joined(parts), dropped, tuple(notes)), tuple(factors.values())
+    return Landed(joined(parts), dict(dropped), tuple(notes)), tuple(factors.values())
 
 
 def _refused(errors: Mapping[str, VarlakeError], sources: int) -> BadInput:

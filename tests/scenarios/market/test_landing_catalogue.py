@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import datetime as dt
 import gzip
+import json
 import math
 import re
 from pathlib import Path
@@ -302,6 +304,7 @@ def test_several_files_of_one_source(lake: Lake, tmp_path: Path) -> None:
     files = {"p_A": "Date,C\n2020-01-02,1\n", "p_B": "Date,C\n2020-01-02,2\n2020-01-03,3\n"}
     report = of(ingest(lake, tmp_path, one_source(tmp_path, source, factor, **files)), "s")
     assert (report.factors, report.rows, report.file) == (2, 3, "p_*.csv")
+    assert json.loads(json.dumps(dataclasses.asdict(report)["dropped"])) == {"after drop_after": 0, "weekend": 0}
     assert {k: v[1] for k, v in stored(lake).items()} == {
         ("EQ:A", "2020-01-02"): 1,
         ("EQ:B", "2020-01-02"): 2,
@@ -445,7 +448,7 @@ def test_placeholders_need_columns_and_columns_need_a_form(tmp_path: Path) -> No
 
 
 def test_catalogues_that_cannot_be_read(tmp_path: Path) -> None:
-    with pytest.raises(NotFound, match="Give a TOML file or one of: marketdata, sample_market"):
+    with pytest.raises(NotFound, match="Give a TOML file or one of: fred, marketdata, "):
         load_catalogue(tmp_path / "none.toml")
     (tmp_path / "bad.toml").write_text("name = ")
     with pytest.raises(BadInput, match="cannot be read as TOML"):
