@@ -69,7 +69,7 @@ class _Counted(io.RawIOBase):
         super().close()
 
 
-def counted(stream: IO[bytes], count: Callable[[bytes], None]) -> IO[bytes]:
+def counting(stream: IO[bytes], count: Callable[[bytes], None]) -> IO[bytes]:
     """The stream, its bytes told to `count` before they are given; that may raise `BadInput`."""
     return io.BufferedReader(_Counted(stream, count), 1 << 20)
 
@@ -85,7 +85,7 @@ def open_decoded(path: Path, member: str | None = None) -> Iterator[tuple[str, I
         name, bound = path.name, Bound(path)
 
         def within(decoding: IO[bytes]) -> IO[bytes]:
-            return stack.enter_context(counted(decoding, lambda data: bound.add(len(data))))
+            return stack.enter_context(counting(decoding, lambda data: bound.add(len(data))))
 
         if name.lower().endswith(".gz"):
             name, stream = name[:-3], within(io.BufferedReader(gzip.GzipFile(fileobj=stream)))

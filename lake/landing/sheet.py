@@ -38,7 +38,7 @@ from lake.landing.decoded import (
     MOST_UNEVEN,
     PYTHON_VALUE,
     Bound,
-    counted,
+    counting,
     held,
     open_decoded,
     read_parquet,
@@ -217,7 +217,7 @@ def _text(path: Path, stream: IO[bytes], dialect: Dialect, header: list[str]) ->
 
     try:
         with pcsv.open_csv(
-            counted(stream, count),
+            counting(stream, count),
             # one thread, because only then rows are numbered
             pcsv.ReadOptions(
                 use_threads=False,
@@ -333,7 +333,7 @@ def _check_workbook(data: bytes, bound: Bound) -> None:
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         for info in archive.infolist():
             with archive.open(info) as part:
-                content = counted(part, lambda data: bound.add(len(data))).read()
+                content = counting(part, lambda data: bound.add(len(data))).read()
             row = column = 0
             if re.search(r"worksheets/[^/]*\.xml$", info.filename):
                 for found in _CELL_OF_WORKBOOK.finditer(content):
@@ -360,7 +360,7 @@ def _r_data(path: Path, stream: IO[bytes], dialect: Dialect, numbers: Collection
 
     bound = Bound(path)
     # every number and text becomes an object of Python on the way
-    data = counted(_r_unpacked(stream.read()), lambda part: bound.add(len(part) * PYTHON_VALUE // 16)).read()
+    data = counting(_r_unpacked(stream.read()), lambda part: bound.add(len(part) * PYTHON_VALUE // 16)).read()
 
     def expanded(make: Callable[[Any], Any], state: Any) -> Any:
         bound.add(8 * int(state.value[0]))  # a sequence is stored as its length and its ends
