@@ -32,7 +32,7 @@ import pyarrow.csv as pcsv
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from lake.arrays import Ints
-from lake.errors import BadInput, NotFound, VarlakeError, unknown
+from lake.errors import BadInput, VarlakeError, unknown
 from lake.landing.decoded import (
     CANNOT_UNPACK,
     MOST_UNEVEN,
@@ -132,26 +132,16 @@ def read_sheet(path: Path, dialect: Dialect | None = None, numbers: Collection[s
     `NotFound`, or `BadInput` where the file is unusable as a whole.
     """
     dialect = dialect or Dialect()
-    try:
-        with open_decoded(path, dialect.member) as (name, stream):
-            read = _TYPED.get(PurePosixPath(name).suffix.lower())
-            if read is not None:
-                sheet = read(path, stream, dialect, numbers)
-            else:
-                header, ends = _header(path, stream, dialect)
-        if read is None and ends:
-            nothing = pa.table({str(i): pa.array([], pa.string()) for i in range(len(header))})
-            sheet = Sheet(path.name, header, nothing, np.array([], dtype=np.int64))
-        elif read is None:
-            with open_decoded(path, dialect.member) as (_, stream):
-                sheet = _text(path, stream, dialect, header)
-    except FileNotFoundError:
-        raise NotFound(f"There is no file {path}.") from None
-    except CANNOT_UNPACK as error:
-        if isinstance(error, OSError) and error.strerror:
-            raise BadInput(f"{path} cannot be read: {error.strerror}.") from None
-        raise BadInput(f"{path.name} cannot be unpacked: {error}.") from None
-    return _without_blank(sheet)
+    with open_decoded(path, dialect.member) as (name, stream):
+        read = _TYPED.get(PurePosixPath(name).suffix.lower())
+        if read is not None:
+            return _without_blank(read(path, stream, dialect, numbers))
+        header, ends = _header(path, stream, dialect)
+    if ends:
+        nothing = pa.table({str(i): pa.array([], pa.string()) for i in range(len(header))})
+        return Sheet(path.name, header, nothing, np.array([], dtype=np.int64))
+    with open_decoded(path, dialect.member) as (_, stream):
+        return _without_blank(_text(path, stream, dialect, header))
 
 
 def sheet_of(name: str, table: pa.Table, numbers: Collection[str] = ()) -> Sheet:

@@ -266,11 +266,25 @@ class _Guess:
         return found
 
     def _find_values(self) -> list[int]:
-        """Columns of numbers, or of nothing but marks."""
+        """Columns of numbers, or of nothing but marks; a text that stands among many numbers is a mark, too, and doubtful."""
         found = []
         for at, name in enumerate(self.sheet.header):
-            if name and at != self.date_at and not np.isnan(self.numbers(at)).any():
-                found.append(at)
+            if not name or at == self.date_at:
+                continue
+            strange = np.isnan(self.numbers(at))
+            if strange.sum() > len(strange) / 2:
+                continue
+            cells = self.cells(at)
+            texts = pc.unique(
+                cells.filter(pc.invert(pc.is_in(cells, self.marks))).filter(pa.array(strange))
+            ).to_pylist()
+            if any(re.search(r"[0-9]", text) for text in texts) or len(texts) > 3:
+                continue
+            if texts:
+                self.keys["missing"] = [*self.keys.get("missing", []), *texts]
+                self.marks = pa.array(self.keys["missing"], pa.string())
+                self.doubts.append(f"{', '.join(texts)} in the column {name} is taken to mean: no value.")
+            found.append(at)
         if not found:
             raise BadInput(f"{self.path.name} has no column of numbers beside {self.sheet.header[self.date_at]!r}.")
         return found

@@ -104,6 +104,12 @@ def test_layouts_marks_and_units(tmp_path: Path, name: str, text: str, expected:
     assert made.faults == []
 
 
+def test_a_text_among_numbers_is_taken_for_no_value_and_doubted(tmp_path: Path) -> None:
+    made, source = guess(tmp_path / "dax.csv", table("Date,DAX", DAYS, ["n/v", *walk(10)[1:]]))
+    assert source.missing == ("n/v",)
+    assert "dax: n/v in the column DAX is taken to mean: no value." in made.doubts
+
+
 def test_a_fraction_or_percent_is_a_doubt(tmp_path: Path) -> None:
     made, source = guess(tmp_path / "yields.csv", table("Date,3M,1Y,10Y", DAYS, walk(0.1), walk(0.12), walk(0.15)))
     assert source.unit is None
@@ -143,6 +149,10 @@ def test_what_nothing_can_be_guessed_of(tmp_path: Path) -> None:
         (tmp_path / "f.csv").write_text(text)
         with pytest.raises(BadInput, match=match):
             suggest_market(tmp_path / "f.csv")
+    for name in ("f.zip", "f.csv.gz", "f.xlsx", "f.parquet", "f.rda"):
+        (tmp_path / name).write_bytes(b"nothing of the kind")
+        with pytest.raises(BadInput, match=f"Nothing of .*{name} can be read as market data"):
+            suggest_market(tmp_path / name)
 
 
 # a file of each folder and kind; all of them take minutes
