@@ -47,6 +47,10 @@ class FactorType:
     meaning: str
     plausible: tuple[float, float] = (-math.inf, math.inf)
     """Levels beyond are held back until somebody says that they are meant: most are in another unit."""
+    curved: bool = False
+    """Whether each is a pillar of a curve."""
+    coordinates: tuple[str, ...] = ()
+    """Attributes that each has: where it lies."""
 
 
 # Prices and lognormal vols move by relative return, rates and spreads absolutely, and whatever can be negative
@@ -58,10 +62,20 @@ FACTOR_TYPES: dict[str, FactorType] = {
         RiskClass.FX, ShiftType.RELATIVE, "quote per base", "units of quote currency for one of base"
     ),
     "zero_rate": FactorType(
-        RiskClass.RATES, ShiftType.ABSOLUTE, "fraction a year", "continuously compounded zero rate", (-0.05, 0.3)
+        RiskClass.RATES,
+        ShiftType.ABSOLUTE,
+        "fraction a year",
+        "continuously compounded zero rate",
+        (-0.05, 0.3),
+        curved=True,
     ),
     "par_yield": FactorType(
-        RiskClass.RATES, ShiftType.ABSOLUTE, "fraction a year", "par yield, semi-annual bond basis", (-0.05, 0.3)
+        RiskClass.RATES,
+        ShiftType.ABSOLUTE,
+        "fraction a year",
+        "par yield, semi-annual bond basis",
+        (-0.05, 0.3),
+        curved=True,
     ),
     "implied_vol": FactorType(
         RiskClass.VOLATILITY, ShiftType.RELATIVE, "fraction a year", "lognormal implied volatility", (0.002, 3.0)
@@ -73,9 +87,30 @@ FACTOR_TYPES: dict[str, FactorType] = {
     "credit_yield": FactorType(
         RiskClass.CREDIT, ShiftType.ABSOLUTE, "fraction a year", "yield of the bonds of a rating", (-0.05, 0.5)
     ),
+    "hazard_rate": FactorType(
+        RiskClass.CREDIT,
+        ShiftType.ABSOLUTE,
+        "fraction a year",
+        "default intensity of a name, on average to a tenor",
+        (0.0, 3.0),
+        curved=True,
+    ),
+    "dividend": FactorType(
+        RiskClass.EQUITY,
+        ShiftType.RELATIVE,
+        "currency per share",
+        "dividend that a share is expected to pay, by ex-date",
+        (0.0, math.inf),
+        coordinates=("asset", "ex_date"),
+    ),
+    "fixing": FactorType(
+        RiskClass.RATES, ShiftType.ABSOLUTE, "fraction a year", "interest rate published for a day", (-0.05, 0.3)
+    ),
 }
 
 SHARES = ("equity_price", "index_level")  # types of factors that a share or an index is priced on
+
+SURFACE = ("strike", "delta", "moneyness")  # across the expiries of a volatility surface
 
 _TENOR = re.compile(r"^(\d+)([DWMY])$")
 _TENOR_YEARS = {"D": 1 / 365, "W": 7 / 365, "M": 1 / 12, "Y": 1.0}

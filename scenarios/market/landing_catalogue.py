@@ -33,6 +33,7 @@ from pydantic import (
 
 from lake.arrays import Dates
 from lake.committer import Committer
+from lake.dates import day
 from lake.errors import BadInput, Issue, NotFound, VarlakeError, counted, unknown
 from lake.landing.dated_values import LAYOUTS, MAX_LISTED, FileOptions, read_source
 from lake.landing.rows import NO_NAME, is_no_name
@@ -47,7 +48,7 @@ from scenarios.market.market_rows import (
     merge_factors,
     upsert,
 )
-from scenarios.types import FACTOR_TYPES, FactorIndex, RiskClass, RiskFactor, tenor_of, tenor_years
+from scenarios.types import FACTOR_TYPES, SURFACE, FactorIndex, RiskFactor, tenor_of, tenor_years
 
 SHIPPED = Path(__file__).parent / "catalogues"
 
@@ -130,12 +131,29 @@ def _check(f: RiskFactor) -> None:
         raise BadInput(f"{i}: {f.currency!r} is no ISO 4217 currency; expected three capital letters.")
     if f.type == "fx_rate" and not re.fullmatch("FX:[A-Z]{3}" + f.currency, i):
         raise BadInput(f"{i}: an fx_rate is called FX:BASEQUOTE and has the currency QUOTE, here {f.currency}.")
-    if f.risk_class is RiskClass.RATES:
+    kind, attributes = FACTOR_TYPES[f.type], dict(f.attributes)
+    if kind.curved:
         if f.curve is None or f.pillar is None:
             raise BadInput(f"{i}: a {f.type} needs a curve and a pillar.")
         tenor_years(f.pillar)
     elif f.curve is not None or f.pillar is not None:
-        raise BadInput(f"{i}: only rates have a curve and a pillar, not a {f.type}.")
+        raise BadInput(f"{i}: only rates have a curve and a pillar, and hazard rates, not a {f.type}.")
+    if lacking := [c for c in kind.coordinates if c not in attributes]:
+        raise BadInput(f"{i}: a {f.type} needs the attribute {lacking[0]}.")
+    if "ex_date" in kind.coordinates:
+        _check_date(i, attributes["ex_date"])
+    across = [c for c in SURFACE if c in attributes]
+    if f.type == "implied_vol" and (len(across) > 1 or bool(across) != ("expiry" in attributes)):
+        raise BadInput(
+            f"{i}: a point of a surface has an expiry and one of {', '.join(SURFACE)}, not {', '.join(across) or 'none'}."
+        )
+
+
+def _check_date(i: str, text: str) -> None:
+    try:
+        day(text)
+    except ValueError as error:
+        raise BadInput(f"{i}: {text!r} as ex_date: {error}.") from None
 
 
 class Source(FileOptions):

@@ -13,12 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import numpy as np
 import pytest
 
 from lake.committer import Committer
 from lake.errors import BadInput, NotFound
 from lake.landing.dated_values import LAYOUTS
 from lake.tables import NEVER_WRITTEN, Lake
+from scenarios.market.base_market import BaseMarket
 from scenarios.market.history import load_factors
 from scenarios.market.landing_catalogue import (
     UNITS,
@@ -30,6 +32,8 @@ from scenarios.market.landing_catalogue import (
     ingest_market,
     load_catalogue,
 )
+from scenarios.stress.apply import evaluate
+from scenarios.stress.language import parse
 from scenarios.types import FACTOR_TYPES, RiskFactor, tenor_of
 
 D = dt.date.fromisoformat
@@ -374,6 +378,83 @@ def test_a_replaced_unit_rescales_what_is_used_and_keeps_what_was_received(lake:
     old, new = (stored(lake)["FX:EURTRY", day] for day in ("2004-12-31", "2005-01-03"))
     assert old == (1836200.0, pytest.approx(1.8362, rel=1e-15), "observed", "x 1e-06", "s")
     assert new == (1.815, 1.815, "observed", "as received", "s")
+
+
+SURFACES = {
+    "smile.csv": "Date,Expiry,90,100,110\n2020-03-16,1 Mo,.9,.8,.7\n2020-03-16,1Y,.5,.45,.4\n",
+    "dividends.csv": "Date,Share,Ex,Amount\n2020-03-16,AAPL,2020-05-08,0.82\n2020-03-16,AAPL,2020-08-07,0.8\n",
+    "hazards.csv": "Date,Name,1Y,5Y\n2020-03-16,ACME,0.02,0.03\n",
+    "fixings.csv": "Date,SOFR,ESTR\n2020-03-16,0.26,-0.538\n",
+}
+
+
+def test_surfaces_dividends_hazards_and_fixings_are_stored_and_shocked_as_documented(
+    lake: Lake, tmp_path: Path
+) -> None:
+    described = PAGE.read_text().split("```toml\n[source.smile]")[1].split("```")[0]
+    (tmp_path / "c.toml").write_text('name = "t"\n[source.smile]' + described)
+    for name, text in SURFACES.items():
+        (tmp_path / name).write_text(text)
+    ingest(lake, tmp_path, tmp_path / "c.toml")
+    used = {i: row[1] for (i, _), row in stored(lake).items()}
+    smile = {
+        f"IV:SPX:{e}:{m}": v
+        for e, m, v in [
+            ("1M", 90, 0.9),
+            ("1M", 100, 0.8),
+            ("1M", 110, 0.7),
+            ("1Y", 90, 0.5),
+            ("1Y", 100, 0.45),
+            ("1Y", 110, 0.4),
+        ]
+    }
+    other = {
+        "DIV:AAPL:2020-05-08": 0.82,
+        "DIV:AAPL:2020-08-07": 0.8,
+        "HZ:ACME:1Y": 0.02,
+        "HZ:ACME:5Y": 0.03,
+        "FIX:SOFR": pytest.approx(0.0026),
+        "FIX:ESTR": pytest.approx(-0.00538),
+    }
+    assert used == smile | other
+    index = load_factors(lake.snapshot())
+    base = np.array([used[f.risk_factor_id] for f in index.factors])
+    market = BaseMarket(D("2020-03-16"), index, base, {}, {}, 1)
+    text = "vol[expiry=1M, moneyness=90] +10%; equity[type=dividend] -50%; credit[curve=ACME, pillar=5Y] +100bp; rate[type=fixing] -25bp"
+    (outcome,), issues = evaluate(parse(text), market, "fall", lambda _: pytest.fail("nothing is included"))
+    assert issues == []
+    moved = {
+        f.risk_factor_id: (b, v) for f, b, v in zip(index.factors, base, outcome.levels[:, 0], strict=True) if b != v
+    }
+    assert {i: float(v - b) for i, (b, v) in moved.items()} == {
+        "IV:SPX:1M:90": pytest.approx(0.09),
+        "DIV:AAPL:2020-05-08": pytest.approx(-0.41),
+        "DIV:AAPL:2020-08-07": pytest.approx(-0.4),
+        "HZ:ACME:5Y": pytest.approx(0.01),
+        "FIX:SOFR": pytest.approx(-0.0025),
+        "FIX:ESTR": pytest.approx(-0.0025),
+    }
+
+
+@pytest.mark.parametrize(
+    ("kind", "attributes", "match"),
+    [
+        (
+            "implied_vol",
+            {"expiry": "1M"},
+            "a point of a surface has an expiry and one of strike, delta, moneyness, not none",
+        ),
+        ("implied_vol", {"strike": "90"}, "a point of a surface has an expiry"),
+        ("implied_vol", {"expiry": "1M", "strike": "90", "delta": "25"}, "not strike, delta"),
+        ("dividend", {"asset": "EQ:A"}, "a dividend needs the attribute ex_date"),
+        ("dividend", {"asset": "EQ:A", "ex_date": "May"}, "'May' as ex_date"),
+        ("hazard_rate", {}, "a hazard_rate needs a curve and a pillar"),
+    ],
+)
+def test_coordinates_are_whole(kind: str, attributes: dict[str, str], match: str) -> None:
+    template = FactorTemplate(id="X:Y", type=kind, currency="USD", attributes=attributes)
+    with pytest.raises(BadInput, match=match):
+        template.risk_factor({}, "s", synthetic=False)
 
 
 def test_a_risk_factor_has_one_source(lake: Lake, tmp_path: Path) -> None:
