@@ -74,7 +74,7 @@ def test_it_has_the_core_of_the_real_catalogue_on_every_business_day(history: Ma
         f.risk_factor_id: f.type
         for name, source in real.source.items()
         if name not in ("uk_stocks", "ecb_fx")
-        for f in source.risk_factors(name, source.columns or ["-"], synthetic=False)
+        for f in source.named_factors(name, synthetic=False)
     }
     ours = {f.risk_factor_id: f.type for f in history.index.factors}
     assert core.items() <= ours.items()
