@@ -409,7 +409,8 @@ class _File:
             rows = np.flatnonzero(keep)
             cells = cells.filter(pa.array(keep))
         absent = pc.is_in(cells, pa.array([*self.marks, None], pa.string()))
-        numbers = doubles(self.options.plain(pc.if_else(absent, None, cells)))
+        plain = self.options.plain(pc.if_else(absent, None, cells))
+        numbers = doubles(plain)
         values: Floats = numbers.to_numpy(zero_copy_only=False)
         if not tell:
             return values
@@ -418,10 +419,9 @@ class _File:
         expected = "a number" + (f" or a declared missing mark ({', '.join(self.marks)})" if self.marks else "")
         self.faults.add_cells(neither, lines, name, cells, expected)
         self.faults.texts |= dict.fromkeys(pc.unique(cells.filter(neither)).to_pylist())
-        if self.options.decimal == "." and not self.options.thousands:
-            self.inexact += [
-                (f"line {lines[i]}, column {name}", cells[i].as_py(), float(values[i])) for i in rounded(cells, numbers)
-            ]
+        self.inexact += [
+            (f"line {lines[i]}, column {name}", cells[i].as_py(), float(values[i])) for i in rounded(plain, numbers)
+        ]
         return values
 
     def series(self, names: Mapping[str, Mapping[str, str]], columns: Sequence[str]) -> dict[str, Mapping[str, str]]:

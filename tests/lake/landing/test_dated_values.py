@@ -442,6 +442,8 @@ def test_numbers_with_the_marks_of_other_countries(tmp_path: Path) -> None:
     assert faults(tmp_path, text, **german) == ["f.csv, line 3, column Menge: found '1.5', expected a number."]
     got = landed(tmp_path, text, ["Kurs"], **german)
     assert cells(got) == [("2020-01-02", "Kurs", 1234.5), ("2020-01-03", "Kurs", 0.25)]
+    long = landed(tmp_path, text.replace("0,25", "9.007.199.254.740.993"), ["Kurs"], **german)
+    assert "line 3, column Kurs: 9.007.199.254.740.993 as 9007199254740992.0" in long.notes[0]
 
 
 def test_typed_files_and_a_file_of_the_same_text_land_alike(tmp_path: Path) -> None:
