@@ -47,6 +47,10 @@ class FactorType:
     meaning: str
     plausible: tuple[float, float] = (-math.inf, math.inf)
     """Levels beyond are held back until somebody says that they are meant: most are in another unit."""
+    curved: bool = False
+    """Whether each is a pillar of a curve."""
+    coordinates: tuple[str, ...] = ()
+    """Attributes that each has: where it lies."""
 
 
 # Prices and lognormal vols move by relative return, rates and spreads absolutely, and whatever can be negative
@@ -58,10 +62,20 @@ FACTOR_TYPES: dict[str, FactorType] = {
         RiskClass.FX, ShiftType.RELATIVE, "quote per base", "units of quote currency for one of base"
     ),
     "zero_rate": FactorType(
-        RiskClass.RATES, ShiftType.ABSOLUTE, "fraction a year", "continuously compounded zero rate", (-0.05, 0.3)
+        RiskClass.RATES,
+        ShiftType.ABSOLUTE,
+        "fraction a year",
+        "continuously compounded zero rate",
+        (-0.05, 0.3),
+        curved=True,
     ),
     "par_yield": FactorType(
-        RiskClass.RATES, ShiftType.ABSOLUTE, "fraction a year", "par yield, semi-annual bond basis", (-0.05, 0.3)
+        RiskClass.RATES,
+        ShiftType.ABSOLUTE,
+        "fraction a year",
+        "par yield, semi-annual bond basis",
+        (-0.05, 0.3),
+        curved=True,
     ),
     "implied_vol": FactorType(
         RiskClass.VOLATILITY, ShiftType.RELATIVE, "fraction a year", "lognormal implied volatility", (0.002, 3.0)
@@ -70,9 +84,33 @@ FACTOR_TYPES: dict[str, FactorType] = {
     "credit_spread": FactorType(
         RiskClass.CREDIT, ShiftType.ABSOLUTE, "fraction a year", "spread over government", (-0.05, 0.5)
     ),
+    "credit_yield": FactorType(
+        RiskClass.CREDIT, ShiftType.ABSOLUTE, "fraction a year", "yield of the bonds of a rating", (-0.05, 0.5)
+    ),
+    "hazard_rate": FactorType(
+        RiskClass.CREDIT,
+        ShiftType.ABSOLUTE,
+        "fraction a year",
+        "default intensity of a name, on average to a tenor",
+        (0.0, 3.0),
+        curved=True,
+    ),
+    "dividend": FactorType(
+        RiskClass.EQUITY,
+        ShiftType.RELATIVE,
+        "currency per share",
+        "dividend that a share is expected to pay, by ex-date",
+        (0.0, math.inf),
+        coordinates=("asset", "ex_date"),
+    ),
+    "fixing": FactorType(
+        RiskClass.RATES, ShiftType.ABSOLUTE, "fraction a year", "interest rate published for a day", (-0.05, 0.3)
+    ),
 }
 
 SHARES = ("equity_price", "index_level")  # types of factors that a share or an index is priced on
+
+SURFACE = ("strike", "delta", "moneyness")  # across the expiries of a volatility surface
 
 _TENOR = re.compile(r"^(\d+)([DWMY])$")
 _TENOR_YEARS = {"D": 1 / 365, "W": 7 / 365, "M": 1 / 12, "Y": 1.0}
@@ -84,6 +122,23 @@ def tenor_years(tenor: str) -> float:
     if match is None:
         raise unknown("tenor", tenor, ("1D", "1W", "1M", "3M", "6M", "1Y", "2Y", "10Y", "30Y"))
     return int(match[1]) * _TENOR_YEARS[match[2]]
+
+
+_WRITTEN_TENOR = re.compile(r"X?(\d+(?:\.\d+)?)\s*(d|w|mo|m|y)(?:ays?|eeks?|nths?|onths?|rs?|ears?)?", re.IGNORECASE)
+
+
+def tenor_of(text: str) -> str:
+    """A tenor as people write it, 3 Mo, X3M or 0.25y, as 3M; any other text as it is."""
+    match = _WRITTEN_TENOR.fullmatch(text.strip())
+    if match is None:
+        return {"O/N": "1D", "ON": "1D"}.get(text.strip().upper(), text)
+    unit = match[2][0].upper()
+    size = float(match[1]) * (12 if unit == "Y" and "." in match[1] else 1)
+    if not size.is_integer():
+        return text
+    if unit == "Y" and "." in match[1]:  # in months now
+        return f"{size / 12:.0f}Y" if size % 12 == 0 else f"{size:.0f}M"
+    return f"{size:.0f}{unit}"
 
 
 @dataclass(frozen=True, order=True)

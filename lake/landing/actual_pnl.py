@@ -18,10 +18,9 @@ import pyarrow as pa
 
 from lake.committer import Committer
 from lake.errors import BadInput, Issue, unknown
-from lake.landing.decoded import read_parquet
 from lake.landing.numbers import doubles, rounded, rounding_notes
-from lake.landing.positions_file import NOT_A_NUMBER, as_text, read_csv
 from lake.landing.rows import NO_NAME, is_no_name
+from lake.landing.sheet import read_sheet
 from lake.schemas import ACTUAL_PNL, DIMENSION_COLUMNS
 
 KINDS = ("actual", "hypothetical")
@@ -103,24 +102,17 @@ def _content(row: Row) -> tuple[Any, ...]:
 def _read(path: Path) -> tuple[list[Row], tuple[str, ...]]:
     if not path.is_file():
         raise BadInput(f"There is no P&L file {path}.")
-    ragged: list[tuple[int, str, str]] = []
-    name = path.name.lower()
-    if not name.endswith((".csv", ".csv.gz", ".parquet")):
-        raise BadInput(f"A P&L file ends in .csv, .csv.gz or .parquet, but {path.name} does not.")
-    table = read_parquet(path) if name.endswith(".parquet") else read_csv(path, ragged)
-    _check_columns(path, table.column_names)
-    text = {n: as_text(n, table[n], n == "pnl") for n in table.column_names}
+    sheet = read_sheet(path, numbers=("pnl",))
+    _check_columns(path, sheet.header)
+    text = {n: sheet.column(i) for i, n in enumerate(sheet.header)}
     pnl = doubles(text["pnl"])
     cells = {n: column.to_pylist() for n, column in text.items()} | {"number": pnl.to_pylist()}
-    bad = {number for number, _, _ in ragged}
-    numbers = [i for i in range(2, 2 + table.num_rows + len(bad)) if i not in bad]
-    issues = [Issue(f"row {number}", reason, line[:80]) for number, line, reason in ragged]
+    numbers = sheet.lines.tolist()
+    issues = [Issue(f"row {number}", reason, line[:80]) for number, line, reason in sheet.uneven]
     rows: list[Row] = []
     seen: dict[tuple[Any, ...], int] = {}
     for number, values in zip(numbers, zip(*cells.values(), strict=True), strict=True):
         given = dict(zip(cells, values, strict=True))
-        if all(v in (None, NOT_A_NUMBER) for v in values):
-            continue  # a blank line is no row
         faults = list(_faults(given, number))
         issues += faults
         if faults:

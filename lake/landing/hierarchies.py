@@ -20,7 +20,7 @@ import pyarrow as pa
 
 from lake.committer import Committer
 from lake.errors import BadInput, Issue, NotFound, counted, unknown
-from lake.landing.rows import NO_NAME, cell_place, check_commas, csv_rows, is_no_name
+from lake.landing.rows import NO_NAME, cell_place, check_delimiter, csv_rows, is_no_name
 from lake.schemas import DIMENSION_COLUMNS, HIERARCHIES
 
 UNASSIGNED = "unassigned"  # the member of a level for whatever has no parent there
@@ -115,7 +115,7 @@ def _read(path: Path, faults: _HierarchyFaults) -> list[Row]:
         raise BadInput(f"{path} cannot be read: {error.strerror}.") from None
     except UnicodeDecodeError:
         raise BadInput(f"{path.name} is not a CSV file in UTF-8; a spreadsheet writes it as `CSV UTF-8`.") from None
-    check_commas(path.name, text.partition("\n")[0])
+    check_delimiter(path.name, text.partition("\n")[0])
     lines = csv_rows(path.name, io.StringIO(text, newline=""))
     header = [name.strip() for name in next(lines, (1, []))[1]]
     for name in header:

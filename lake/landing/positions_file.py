@@ -1,13 +1,7 @@
-"""Reads a positions file, CSV or Parquet, into text: trimmed cells, null where empty, each row with its number.
-
-Both formats become the same text, so that everything behind this module treats them alike.
-"""
+"""Reads a positions file into text by column: trimmed cells, null where empty, each row with its number."""
 
 from __future__ import annotations
 
-import io
-import itertools
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,20 +9,15 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.csv as pcsv
 
 from lake.arrays import Ints
 from lake.errors import BadInput, Issue, unknown
-from lake.landing.decoded import CANNOT_UNPACK, MOST_UNEVEN, held, open_decoded, read_parquet
-from lake.landing.rows import check_commas, csv_rows
+from lake.landing.sheet import Sheet, read_sheet, sheet_of
 from lake.schemas import DIMENSION_COLUMNS
 
 ATTRIBUTE = "attribute."
 REJECT = "reject."  # the two columns a rejects file has more than its source; ignored, so that it loads once corrected
 REQUIRED = ("positions_date", "quantity", *DIMENSION_COLUMNS, "instrument_type")
-NOT_A_NUMBER = "NaN"
-_BLOCK = 1 << 24  # bytes parsed at a time; no line is longer
 
 
 @dataclass(frozen=True)
@@ -66,72 +55,23 @@ def read_positions_file(path: Path, terms: tuple[str, ...], required: Sequence[s
     """
     if not path.is_file():
         raise BadInput(f"There is no positions file {path}.")
-    ragged: list[tuple[int, str, str]] = []
-    name = path.name.lower()
-    if name.endswith((".csv", ".csv.gz")):
-        table = read_csv(path, ragged)
-    elif name.endswith(".parquet"):
-        table = read_parquet(path)
-    else:
-        raise BadInput(f"A positions file ends in .csv, .csv.gz or .parquet, but {path.name} does not.")
-    return positions_rows(path.name, table, terms, required, ragged)
+    return _positions(read_sheet(path, numbers=("quantity",)), terms, required)
 
 
 def positions_rows(
-    name: str,
-    table: pa.Table,
-    terms: tuple[str, ...],
-    required: Sequence[str] = REQUIRED,
-    ragged: Sequence[tuple[int, str, str]] = (),
+    name: str, table: pa.Table, terms: tuple[str, ...], required: Sequence[str] = REQUIRED
 ) -> PositionsFile:
     """As `read_positions_file`, of a table that was read already; `name` says where it came from."""
-    _check_columns(name, table.column_names, terms, required)
-    columns = {n: as_text(n, table[n], n == "quantity") for n in table.column_names if not n.startswith(REJECT)}
-    taken = np.array([number for number, _, _ in ragged], dtype=np.int64)
-    rows = np.delete(np.arange(2, 2 + table.num_rows + len(taken)), taken - 2)
-    blank = np.ones(table.num_rows, dtype=bool)
-    for column in columns.values():
-        blank &= flags(pc.fill_null(pc.equal(column, NOT_A_NUMBER), True))
-    if blank.any():  # a blank line is no row
-        keep = pa.array(~blank)
-        columns, rows = {n: c.filter(keep) for n, c in columns.items()}, rows[~blank]
-    if not len(rows) and not ragged:
-        raise BadInput(f"{name} has a header and no rows.")
-    columns |= {n: pa.nulls(len(rows), pa.string()) for n in REQUIRED if n not in columns}
-    return PositionsFile(columns, rows, tuple(t for t in terms if t in columns), tuple(ragged))
+    return _positions(sheet_of(name, table, ("quantity",)), terms, required)
 
 
-def read_csv(path: Path, ragged: list[tuple[int, str, str]]) -> pa.Table:
-    def on_ragged(line: pcsv.InvalidRow) -> str:
-        reason = f"{line.actual_columns} cells where the header has {line.expected_columns}; quote cells with commas"
-        ragged.append((line.number, line.text, reason))
-        return "skip" if len(ragged) <= MOST_UNEVEN else "error"
-
-    try:
-        with open_decoded(path) as stream:
-            text = io.TextIOWrapper(stream, "utf-8-sig", newline="")
-            first = text.readline(_BLOCK)
-            check_commas(path.name, first)
-            names = next(csv_rows(path.name, itertools.chain([first], text)), (1, []))[1]
-        with (
-            open_decoded(path) as stream,
-            pcsv.open_csv(
-                stream,
-                # one thread, because only then rows are numbered
-                read_options=pcsv.ReadOptions(use_threads=False, block_size=_BLOCK),
-                parse_options=pcsv.ParseOptions(
-                    newlines_in_values=True, ignore_empty_lines=False, invalid_row_handler=on_ragged
-                ),
-                convert_options=pcsv.ConvertOptions(
-                    column_types=dict.fromkeys(names, pa.string()), null_values=[""], strings_can_be_null=True
-                ),
-            ) as batches,
-        ):
-            return held(batches, batches.schema, path)
-    except UnicodeDecodeError as error:
-        raise BadInput(f"{path.name} is not text in UTF-8; a spreadsheet writes it as `CSV UTF-8`.") from error
-    except (pa.ArrowInvalid, *CANNOT_UNPACK) as error:
-        raise BadInput(f"{path.name} is not a CSV file in UTF-8 with commas and one header line: {error}") from error
+def _positions(sheet: Sheet, terms: tuple[str, ...], required: Sequence[str]) -> PositionsFile:
+    _check_columns(sheet.name, sheet.header, terms, required)
+    if not len(sheet.lines) and not sheet.uneven:
+        raise BadInput(f"{sheet.name} has a header and no rows.")
+    columns = {n: sheet.column(i) for i, n in enumerate(sheet.header) if not n.startswith(REJECT)}
+    columns |= {n: pa.nulls(len(sheet.lines), pa.string()) for n in REQUIRED if n not in columns}
+    return PositionsFile(columns, sheet.lines, tuple(t for t in terms if t in columns), sheet.uneven)
 
 
 def _check_columns(file: str, names: Sequence[str], terms: tuple[str, ...], required: Sequence[str]) -> None:
@@ -152,25 +92,3 @@ def _check_columns(file: str, names: Sequence[str], terms: tuple[str, ...], requ
             f"{file} was not loaded: " + " ".join(i.message for i in issues[:20]),
             issues=issues,
         )
-
-
-def as_text(name: str, column: pa.ChunkedArray, number: bool = False) -> pa.Array:
-    """The cells as trimmed text, null where empty; numbers in the shortest form that reads back to the same bits.
-
-    A NaN is how pandas writes an empty cell; where a `number` is required it is told as what it is.
-    """
-    array = column.combine_chunks()
-    if pa.types.is_dictionary(array.type):
-        array = array.dictionary_decode()
-    if pa.types.is_nested(array.type):
-        values = array.to_pylist(maps_as_pydicts="strict")
-        array = pa.array([None if v is None else json.dumps(v, default=str) for v in values], pa.string())
-    not_a_number = pc.is_nan(array) if pa.types.is_floating(array.type) else pa.scalar(False)
-    try:
-        text = pc.if_else(not_a_number, NOT_A_NUMBER if number else None, pc.cast(array, pa.string()))
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        raise BadInput(f"Column {name!r} has the type {array.type}, which cannot be read as text: {error}") from error
-    if pa.types.is_timestamp(array.type):
-        text = pc.replace_substring_regex(text, r" 00:00:00(\.0+)?(Z|[+-]\d{4})?$", "")
-    text = pc.utf8_trim_whitespace(text)
-    return pc.if_else(pc.equal(text, ""), None, text)

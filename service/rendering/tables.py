@@ -170,6 +170,17 @@ def show_market_report(report: Mapping[str, Any], *, short: bool = False) -> Non
     display.print_pairs({**total, **about})
 
 
+def show_suggestion(guess: Any, *, whole: bool) -> None:
+    """How the first rows would load by what is guessed, and what is wrong; as a `whole` the guess, else its doubts."""
+    if whole:
+        display.print_text(guess.toml())
+    display.print_table(guess.rows, title="The first rows, as they would load")
+    for fault in guess.faults:
+        display.say(f"Would not load: {fault['column']}: {fault['reason']}")
+    for doubt in () if whole else guess.doubts:
+        display.say(f"Doubt: {doubt}")
+
+
 def show_positions_reports(reports: Sequence[Mapping[str, Any]]) -> None:
     """What became of positions files, as `PositionsReport.to_dict` has it, and the first rejected rows of each."""
     columns = ("positions_date", "loaded", "new", "changed", "unchanged", "removed", "held")
