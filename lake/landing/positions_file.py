@@ -8,8 +8,8 @@ from __future__ import annotations
 import io
 import itertools
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,14 +20,17 @@ import pyarrow.csv as pcsv
 
 from lake.arrays import Ints
 from lake.errors import BadInput, Issue, unknown
+from lake.landing.mapping import REJECT, FileMapping, Kind, mapped
 from lake.landing.decoded import CANNOT_UNPACK, MOST_UNEVEN, held, open_decoded, read_parquet
 from lake.landing.rows import check_commas, csv_rows
+from lake.landing.sheet import read_sheet
 from lake.schemas import DIMENSION_COLUMNS
 
 ATTRIBUTE = "attribute."
-REJECT = "reject."  # the two columns a rejects file has more than its source; ignored, so that it loads once corrected
+ACTION = "action"
 REQUIRED = ("positions_date", "quantity", *DIMENSION_COLUMNS, "instrument_type")
 NOT_A_NUMBER = "NaN"
+_KINDS: Mapping[str, Kind] = {"positions_date": "date", "quantity": "number"}
 _BLOCK = 1 << 24  # bytes parsed at a time; no line is longer
 
 
@@ -36,13 +39,19 @@ class PositionsFile:
     """The file as text: trimmed cells, null where empty.
 
     rows : number of each row, (n,); the header is row 1, in Parquet too. terms : the term columns it has.
-    ragged : (row number, text, reason) of the lines whose number of cells is not the header's.
+    ragged : (row number, text, reason) of the lines whose number of cells is not the header's. faults : (rows, column, cells,
+    reason) of cells that were faults before they were read as positions. own : where the file has columns of its own, which of
+    them a column is made of. cells : the columns as the file has them.
     """
 
     columns: Mapping[str, pa.Array]
     rows: Ints
     terms: tuple[str, ...]
     ragged: tuple[tuple[int, str, str], ...]
+    cells: Mapping[str, pa.Array]
+    mapping: FileMapping | None = None
+    own: Mapping[str, str] = field(default_factory=dict)
+    faults: tuple[tuple[Ints, str, pa.Array, str], ...] = ()
 
     @property
     def attributes(self) -> list[str]:
@@ -59,13 +68,29 @@ def flags(array: pa.Array) -> npt.NDArray[np.bool_]:
     return values
 
 
-def read_positions_file(path: Path, terms: tuple[str, ...], required: Sequence[str] = REQUIRED) -> PositionsFile:
-    """The file, with `terms` the term columns that may stand in it; raises `BadInput` when it is unusable as a whole.
+def read_positions_file(
+    path: Path,
+    terms: Collection[str],
+    required: Sequence[str] = REQUIRED,
+    mapping: FileMapping | None = None,
+    further: Collection[str] = (),
+) -> PositionsFile:
+    """The file, with `terms` the term columns that may stand in it and `further` other ones; raises `BadInput` when it is unusable
+    as a whole.
 
-    Columns of a positions file that are not `required` may be missing: they are then empty.
+    Columns of a positions file that are not `required` may be missing: they are then empty. With a mapping, `terms` says of what
+    kind each is.
     """
     if not path.is_file():
         raise BadInput(f"There is no positions file {path}.")
+    if mapping is not None:
+        sheet = read_sheet(path, mapping.dialect)
+        done = mapped(sheet, mapping, {**_KINDS, **(terms if isinstance(terms, Mapping) else {})})
+        _check_columns(path.name, [*done.columns], (*terms, *further), required, done.issues)
+        read = PositionsFile(
+            done.columns, done.lines, (), sheet.uneven, done.cells, mapping, done.own, tuple(done.faults)
+        )
+        return _completed(path.name, read, terms)
     ragged: list[tuple[int, str, str]] = []
     name = path.name.lower()
     if name.endswith((".csv", ".csv.gz")):
@@ -74,18 +99,19 @@ def read_positions_file(path: Path, terms: tuple[str, ...], required: Sequence[s
         table = read_parquet(path)
     else:
         raise BadInput(f"A positions file ends in .csv, .csv.gz or .parquet, but {path.name} does not.")
-    return positions_rows(path.name, table, terms, required, ragged)
+    return positions_rows(path.name, table, terms, required, ragged, further)
 
 
 def positions_rows(
     name: str,
     table: pa.Table,
-    terms: tuple[str, ...],
+    terms: Collection[str],
     required: Sequence[str] = REQUIRED,
     ragged: Sequence[tuple[int, str, str]] = (),
+    further: Collection[str] = (),
 ) -> PositionsFile:
     """As `read_positions_file`, of a table that was read already; `name` says where it came from."""
-    _check_columns(name, table.column_names, terms, required)
+    _check_columns(name, table.column_names, (*terms, *further), required)
     columns = {n: as_text(n, table[n], n == "quantity") for n in table.column_names if not n.startswith(REJECT)}
     taken = np.array([number for number, _, _ in ragged], dtype=np.int64)
     rows = np.delete(np.arange(2, 2 + table.num_rows + len(taken)), taken - 2)
@@ -95,10 +121,15 @@ def positions_rows(
     if blank.any():  # a blank line is no row
         keep = pa.array(~blank)
         columns, rows = {n: c.filter(keep) for n, c in columns.items()}, rows[~blank]
-    if not len(rows) and not ragged:
+    return _completed(name, PositionsFile(columns, rows, (), tuple(ragged), columns), terms)
+
+
+def _completed(name: str, file: PositionsFile, terms: Collection[str]) -> PositionsFile:
+    """The file with an empty column for each that it may lack; raises `BadInput` where it has no rows."""
+    if not file.read:
         raise BadInput(f"{name} has a header and no rows.")
-    columns |= {n: pa.nulls(len(rows), pa.string()) for n in REQUIRED if n not in columns}
-    return PositionsFile(columns, rows, tuple(t for t in terms if t in columns), tuple(ragged))
+    empty = {n: pa.nulls(len(file.rows), pa.string()) for n in REQUIRED if n not in file.columns}
+    return replace(file, columns={**file.columns, **empty}, terms=tuple(t for t in terms if t in file.columns))
 
 
 def read_csv(path: Path, ragged: list[tuple[int, str, str]]) -> pa.Table:
@@ -134,16 +165,21 @@ def read_csv(path: Path, ragged: list[tuple[int, str, str]]) -> pa.Table:
         raise BadInput(f"{path.name} is not a CSV file in UTF-8 with commas and one header line: {error}") from error
 
 
-def _check_columns(file: str, names: Sequence[str], terms: tuple[str, ...], required: Sequence[str]) -> None:
+def _check_columns(
+    file: str, names: Sequence[str], terms: Collection[str], required: Sequence[str], faults: Sequence[Issue] = ()
+) -> None:
+    """Raises `BadInput` with all faults of the columns, those told by the mapping first."""
     valid = [*REQUIRED, *terms]
-    issues: list[Issue] = []
+    issues = [*faults]
     for name in names:
         if name in valid or name.startswith(REJECT) or (name.startswith(ATTRIBUTE) and name != ATTRIBUTE):
             continue
         issues += unknown("column", name, [*valid, f"{ATTRIBUTE}{name}"], pointer=name).issues
     issues += [
         Issue(name, f"Column {name!r} is missing; every positions file has it.")
-        for name in required
+        for name in (
+            ("positions_date", "trade") if ACTION in names else required
+        )  # of a trade to remove no more is needed
         if name not in names
     ]
     issues += [Issue(n, f"Column {n!r} stands twice in the header.") for n in sorted(set(names)) if names.count(n) > 1]
