@@ -27,6 +27,7 @@ from lake.errors import BadInput, Issue, unknown, validated
 from lake.landing.sheet import Dialect, Sheet
 
 Kind = Literal["number", "date", "text"]
+TYPE = "instrument_type"
 REJECT = "reject."  # the two columns a rejects file has more than its source; ignored, so that it loads once corrected
 UNITS = {
     "percent": Decimal("0.01"),
@@ -84,6 +85,10 @@ class MappedColumn(_Model):
     unit: str | None = Field(None, description=f"unit of its numbers: {', '.join(UNITS)}, or a factor such as 0.001")
     prefix: str = Field("", description="text put before each cell, such as EQ: before a ticker")
     side: Side | None = Field(None, description="the buy/sell column that gives these amounts their sign")
+    only_for: tuple[str, ...] = Field(
+        (),
+        description="instrument types whose rows have this column; on other rows it is empty, whatever the file has there",
+    )
 
     @field_validator("unit", mode="before")
     @classmethod
@@ -103,7 +108,7 @@ class MappedColumn(_Model):
     def _one_origin(self) -> MappedColumn:
         if (self.from_ is None) == (self.constant is None):
             raise ValueError('give either from = "column of the file" or constant = "text"')
-        if self.constant is not None and self.model_fields_set - {"constant"}:
+        if self.constant is not None and self.model_fields_set - {"constant", "only_for"}:
             raise ValueError("a constant stands as it is, without anything done to it")
         return self
 
@@ -166,10 +171,10 @@ def load_mapping(path: Path | None, pairs: Iterable[str] = ()) -> FileMapping | 
 class Mapped:
     """A sheet as canonical text.
 
-    columns : trimmed cells by canonical name, null where empty; columns that the mapping does not name keep their own.
-    own : for each column that comes from the file, the file's column. cells : trimmed cells of every column of the file, by its
-    own name. lines : line of each row in the file; blank lines are no rows. faults : (rows, column of the file, its cells, reason) of cells that the mapping cannot read. issues : what is wrong with the
-    columns as such.
+    cells : trimmed cells of every column of the file, by its own name. lines : line of each row in the file. columns : cells by our
+    names, null where empty; columns that the mapping does not name keep their own. own : for each column that comes from the file,
+    the file's name of it. faults : (rows, column of the file, its cells, reason) of cells that the mapping cannot read.
+    issues : what is wrong with the columns as such.
     """
 
     cells: dict[str, pa.Array]
@@ -181,11 +186,12 @@ class Mapped:
 
     def put(self, name: str, column: MappedColumn, kind: Kind, mapping: FileMapping) -> None:
         """Makes one canonical column; cells that cannot be read are faults, and stay as they are."""
+        wanted = pc.is_in(self.columns[TYPE], pa.array(column.only_for)) if column.only_for else pa.scalar(True)
         if column.constant is not None:
-            self.columns[name] = pa.repeat(pa.scalar(column.constant), len(self.lines))
+            self.columns[name] = pc.if_else(wanted, pa.repeat(pa.scalar(column.constant), len(self.lines)), None)
             return
         source = str(column.from_)
-        text = self.cells[source]
+        text = pc.if_else(wanted, self.cells[source], None)
         change, expected = _reader(column, kind, mapping)
         if change is not None:
             encoded = text.dictionary_encode()  # a book has many rows and few distinct cells
@@ -193,7 +199,7 @@ class Mapped:
             self._fault(pc.and_(read.is_null(), text.is_valid()), source, expected)
             text = pc.coalesce(read, text)
         if "" in column.values:
-            text = pc.fill_null(text, column.values[""])
+            text = pc.if_else(wanted, pc.fill_null(text, column.values[""]), None)
         if column.side is not None:
             text = self._signed(text, source, column.side)
         self.own[name] = source
@@ -224,40 +230,44 @@ def mapped(sheet: Sheet, mapping: FileMapping, kinds: Mapping[str, Kind]) -> Map
         f"column {i + 1}" if not name else f"{name} ({k + 1})" if k else name
         for i, (name, k) in enumerate(zip(sheet.header, before, strict=True))
     ]
-    cells = {name: _trimmed(sheet.cells.column(i)) for i, name in enumerate(names)}
-    size = len(sheet.lines)
-    padding = {n for n, h in zip(names, sheet.header, strict=True) if not h and cells[n].null_count == size}
-    blank = np.logical_and.reduce([c.is_null().to_numpy(zero_copy_only=False) for c in cells.values()])
-    keep = pa.array(~blank)
-    cells = {n: c.filter(keep) if blank.any() else c for n, c in cells.items() if n not in padding}
-    done = Mapped({n: c for n, c in cells.items() if not n.startswith(REJECT)}, sheet.lines[~blank])
+    cells = {name: sheet.column(i) for i, name in enumerate(names)}
+    padding = {n for n, h in zip(names, sheet.header, strict=True) if not h and cells[n].null_count == len(sheet.lines)}
+    done = Mapped({n: c for n, c in cells.items() if n not in padding and not n.startswith(REJECT)}, sheet.lines)
+    wanted: dict[str, MappedColumn] = {}
     used = {*mapping.ignored}
     for name, column in mapping.columns.items():
-        sources = [*([column.from_] if column.from_ else []), *([column.side.from_] if column.side else [])]
-        used.update(sources)
-        absent = [s for s in sources if s not in done.cells]
-        for source in absent:
-            done.issues += unknown("column of the file", source, done.cells, pointer=source).issues
-        if absent:
+        sources = {*([column.from_] if column.from_ else []), *([column.side.from_] if column.side else [])}
+        used |= sources
+        if absent := sorted(sources - {*done.cells}):
             done.columns[name] = pa.nulls(len(done.lines), pa.string())
         else:
-            done.put(name, column, kinds.get(name, "text"), mapping)
+            wanted[name] = column
+        for source in absent:
+            done.issues += unknown("column of the file", source, done.cells, pointer=source).issues
     for name in sorted({*mapping.ignored} - {*done.cells}):
         done.issues += unknown("column of the file", name, done.cells, pointer=name).issues
-    for name in done.cells:
-        if name in used:
-            continue
+    for name in (n for n in done.cells if n not in used):
         if name in mapping.columns:
             text = f"Column {name!r} of the file is not used, since the mapping makes {name} otherwise: ignore it, or map it."
             done.issues.append(Issue(name, text))
         else:
-            done.put(name, MappedColumn(from_=name), kinds.get(name, "text"), mapping)
+            wanted[name] = MappedColumn(from_=name)
+    for name, column in sorted(
+        wanted.items(), key=lambda item: item[0] != TYPE
+    ):  # what is only for some types comes after it
+        if column.only_for and TYPE not in done.columns:
+            done.issues.append(Issue(name, f"{name} is only for some values of {TYPE}, a column that there is not."))
+        else:
+            done.put(name, column, kinds.get(name, "text"), mapping)
     return done
 
 
-def _trimmed(column: pa.ChunkedArray) -> pa.Array:
-    text = pc.utf8_trim_whitespace(column.combine_chunks())
-    return pc.if_else(pc.equal(text, ""), None, text)
+def canonical(sheet: Sheet, mapping: FileMapping | None, kinds: Mapping[str, Kind]) -> Mapped:
+    """As `mapped`; without a mapping the sheet's own columns."""
+    if mapping is not None:
+        return mapped(sheet, mapping, kinds)
+    columns = {n: sheet.column(i) for i, n in enumerate(sheet.header) if not n.startswith(REJECT)}
+    return Mapped(columns, sheet.lines, columns)
 
 
 def _reader(column: MappedColumn, kind: Kind, mapping: FileMapping) -> tuple[Callable[[str], str | None] | None, str]:
@@ -289,7 +299,7 @@ def _reader(column: MappedColumn, kind: Kind, mapping: FileMapping) -> tuple[Cal
 
 
 @functools.cache
-def _number(decimal: str, thousands: str | None) -> re.Pattern[str]:
+def _number(decimal: str, thousands: str) -> re.Pattern[str]:
     whole = r"\d+"
     if thousands:
         whole = rf"\d{{1,3}}(?:{_SAME_MARK.get(thousands, re.escape(thousands))}\d{{3}})+|\d+"
@@ -301,7 +311,7 @@ def _number(decimal: str, thousands: str | None) -> re.Pattern[str]:
 
 
 def plain_number(
-    text: str, *, decimal: str = ".", thousands: str | None = None, factor: Decimal = Decimal(1), percent: bool = False
+    text: str, *, decimal: str = ".", thousands: str = "", factor: Decimal = Decimal(1), percent: bool = False
 ) -> str | None:
     """A number as people write it, times `factor`, as canonical text; None where it is none.
 

@@ -26,10 +26,10 @@ from lake.canonical import digest
 from lake.committer import Committer, DryRun, split
 from lake.dates import FIRST, LAST
 from lake.errors import BadInput, Issue, close
-from lake.landing.numbers import doubles, rounded, rounding_notes
 from lake.landing.mapping import REJECT, FileMapping, Kind
+from lake.landing.numbers import doubles, rounded, rounding_notes
 from lake.landing.positions_changes import trade_changes
-from lake.landing.positions_file import ACTION, ATTRIBUTE, REQUIRED, PositionsFile, flags, read_positions_file
+from lake.landing.positions_file import ACTION, ATTRIBUTE, KINDS, REQUIRED, PositionsFile, flags, read_positions_file
 from lake.landing.rows import CONTROL, NO_NAME
 from lake.landing.sheet import Dialect
 from lake.schemas import CONTRACTS, DIMENSION_COLUMNS, POSITIONS
@@ -69,7 +69,8 @@ class PositionsReport:
 
     rejections : columns row (the header is row 1), column, value, reason; a row with several faults stands several times.
     reasons : the faults by kind, most frequent first: column, reason, rows, and the first row and value with it. rejects : the file
-    with the rejected rows, to be mended and loaded. mapping : digest of the mapping the file was read by. versions : the versions of `contracts` and `positions` that hold the rows; unchanged when the file changed nothing.
+    with the rejected rows, to be mended and loaded. mapping : digest of the mapping the file was read by.
+    versions : the versions of `contracts` and `positions` that hold the rows; unchanged when the file changed nothing.
     notes : what is in the lake otherwise than in the file.
     """
 
@@ -120,7 +121,9 @@ def ingest(
     columns. `rejects` names a CSV file for the rejected rows. Raises `BadInput` when the file as a whole is unusable, and
     where `replace_dates` would remove trades although rows are rejected, unless with `force`.
     """
-    file = read_positions_file(Path(path), term_columns, mapping=mapping, further=(ACTION,))
+    file = read_positions_file(
+        Path(path), term_columns, mapping=mapping, kinds={**KINDS, **term_columns}, further=(ACTION,)
+    )
     if replace_dates and ACTION in file.columns:
         raise BadInput(
             f"{Path(path).name} says by a column {file.own.get(ACTION, ACTION)!r} what is new, amended or removed, and with replaced dates "
@@ -157,7 +160,7 @@ def ingest(
         rejections=rejections,
         versions=versions,
         notes=checked.notes,
-        reasons=_reasons(rejections),
+        reasons=faults_by_reason(rejections),
         rejects=None if written is None else str(written),
         mapping=by,
     )
@@ -447,7 +450,7 @@ def _write_rejects(
     return Path(path)
 
 
-def _reasons(rejections: pa.Table) -> tuple[Mapping[str, Any], ...]:
+def faults_by_reason(rejections: pa.Table) -> tuple[Mapping[str, Any], ...]:
     """The faults by column and kind of reason, the most frequent first."""
     kinds: dict[tuple[str, str], dict[str, Any]] = {}
     for fault in rejections.to_pylist():

@@ -1,37 +1,25 @@
-"""Reads a positions file, CSV or Parquet, into text: trimmed cells, null where empty, each row with its number.
-
-Both formats become the same text, so that everything behind this module treats them alike.
-"""
+"""Reads a positions file into text by column: trimmed cells, null where empty, each row with its number."""
 
 from __future__ import annotations
 
-import io
-import itertools
-import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.csv as pcsv
 
 from lake.arrays import Ints
 from lake.errors import BadInput, Issue, unknown
-from lake.landing.mapping import REJECT, FileMapping, Kind, mapped
-from lake.landing.decoded import CANNOT_UNPACK, MOST_UNEVEN, held, open_decoded, read_parquet
-from lake.landing.rows import check_commas, csv_rows
-from lake.landing.sheet import read_sheet
+from lake.landing.mapping import REJECT, FileMapping, Kind, canonical
+from lake.landing.sheet import Sheet, read_sheet, sheet_of
 from lake.schemas import DIMENSION_COLUMNS
 
 ATTRIBUTE = "attribute."
 ACTION = "action"
 REQUIRED = ("positions_date", "quantity", *DIMENSION_COLUMNS, "instrument_type")
-NOT_A_NUMBER = "NaN"
-_KINDS: Mapping[str, Kind] = {"positions_date": "date", "quantity": "number"}
-_BLOCK = 1 << 24  # bytes parsed at a time; no line is longer
+KINDS: Mapping[str, Kind] = {"positions_date": "date", "quantity": "number"}
 
 
 @dataclass(frozen=True)
@@ -73,96 +61,53 @@ def read_positions_file(
     terms: Collection[str],
     required: Sequence[str] = REQUIRED,
     mapping: FileMapping | None = None,
+    kinds: Mapping[str, Kind] = KINDS,
     further: Collection[str] = (),
 ) -> PositionsFile:
-    """The file, with `terms` the term columns that may stand in it and `further` other ones; raises `BadInput` when it is unusable
-    as a whole.
+    """The file, with `terms` the term columns that may stand in it; raises `BadInput` when it is unusable as a whole.
 
-    Columns of a positions file that are not `required` may be missing: they are then empty. With a mapping, `terms` says of what
-    kind each is.
+    Columns of a positions file that are not `required` may be missing: they are then empty. `mapping` says how a file with columns
+    of its own is read, with the `kinds` of ours. `further` are columns that are no terms.
     """
     if not path.is_file():
         raise BadInput(f"There is no positions file {path}.")
-    if mapping is not None:
-        sheet = read_sheet(path, mapping.dialect)
-        done = mapped(sheet, mapping, {**_KINDS, **(terms if isinstance(terms, Mapping) else {})})
-        _check_columns(path.name, [*done.columns], (*terms, *further), required, done.issues)
-        read = PositionsFile(
-            done.columns, done.lines, (), sheet.uneven, done.cells, mapping, done.own, tuple(done.faults)
-        )
-        return _completed(path.name, read, terms)
-    ragged: list[tuple[int, str, str]] = []
-    name = path.name.lower()
-    if name.endswith((".csv", ".csv.gz")):
-        table = read_csv(path, ragged)
-    elif name.endswith(".parquet"):
-        table = read_parquet(path)
-    else:
-        raise BadInput(f"A positions file ends in .csv, .csv.gz or .parquet, but {path.name} does not.")
-    return positions_rows(path.name, table, terms, required, ragged, further)
+    sheet = read_sheet(path, None if mapping is None else mapping.dialect, numbers=("quantity",))
+    return positions_of(sheet, terms, required, mapping, kinds, further)
 
 
 def positions_rows(
-    name: str,
-    table: pa.Table,
-    terms: Collection[str],
-    required: Sequence[str] = REQUIRED,
-    ragged: Sequence[tuple[int, str, str]] = (),
-    further: Collection[str] = (),
+    name: str, table: pa.Table, terms: Collection[str], required: Sequence[str] = REQUIRED
 ) -> PositionsFile:
     """As `read_positions_file`, of a table that was read already; `name` says where it came from."""
-    _check_columns(name, table.column_names, (*terms, *further), required)
-    columns = {n: as_text(n, table[n], n == "quantity") for n in table.column_names if not n.startswith(REJECT)}
-    taken = np.array([number for number, _, _ in ragged], dtype=np.int64)
-    rows = np.delete(np.arange(2, 2 + table.num_rows + len(taken)), taken - 2)
-    blank = np.ones(table.num_rows, dtype=bool)
-    for column in columns.values():
-        blank &= flags(pc.fill_null(pc.equal(column, NOT_A_NUMBER), True))
-    if blank.any():  # a blank line is no row
-        keep = pa.array(~blank)
-        columns, rows = {n: c.filter(keep) for n, c in columns.items()}, rows[~blank]
-    return _completed(name, PositionsFile(columns, rows, (), tuple(ragged), columns), terms)
+    return positions_of(sheet_of(name, table, ("quantity",)), terms, required)
 
 
-def _completed(name: str, file: PositionsFile, terms: Collection[str]) -> PositionsFile:
-    """The file with an empty column for each that it may lack; raises `BadInput` where it has no rows."""
-    if not file.read:
-        raise BadInput(f"{name} has a header and no rows.")
-    empty = {n: pa.nulls(len(file.rows), pa.string()) for n in REQUIRED if n not in file.columns}
-    return replace(file, columns={**file.columns, **empty}, terms=tuple(t for t in terms if t in file.columns))
-
-
-def read_csv(path: Path, ragged: list[tuple[int, str, str]]) -> pa.Table:
-    def on_ragged(line: pcsv.InvalidRow) -> str:
-        reason = f"{line.actual_columns} cells where the header has {line.expected_columns}; quote cells with commas"
-        ragged.append((line.number, line.text, reason))
-        return "skip" if len(ragged) <= MOST_UNEVEN else "error"
-
-    try:
-        with open_decoded(path) as stream:
-            text = io.TextIOWrapper(stream, "utf-8-sig", newline="")
-            first = text.readline(_BLOCK)
-            check_commas(path.name, first)
-            names = next(csv_rows(path.name, itertools.chain([first], text)), (1, []))[1]
-        with (
-            open_decoded(path) as stream,
-            pcsv.open_csv(
-                stream,
-                # one thread, because only then rows are numbered
-                read_options=pcsv.ReadOptions(use_threads=False, block_size=_BLOCK),
-                parse_options=pcsv.ParseOptions(
-                    newlines_in_values=True, ignore_empty_lines=False, invalid_row_handler=on_ragged
-                ),
-                convert_options=pcsv.ConvertOptions(
-                    column_types=dict.fromkeys(names, pa.string()), null_values=[""], strings_can_be_null=True
-                ),
-            ) as batches,
-        ):
-            return held(batches, batches.schema, path)
-    except UnicodeDecodeError as error:
-        raise BadInput(f"{path.name} is not text in UTF-8; a spreadsheet writes it as `CSV UTF-8`.") from error
-    except (pa.ArrowInvalid, *CANNOT_UNPACK) as error:
-        raise BadInput(f"{path.name} is not a CSV file in UTF-8 with commas and one header line: {error}") from error
+def positions_of(
+    sheet: Sheet,
+    terms: Collection[str],
+    required: Sequence[str] = REQUIRED,
+    mapping: FileMapping | None = None,
+    kinds: Mapping[str, Kind] = KINDS,
+    further: Collection[str] = (),
+) -> PositionsFile:
+    """As `read_positions_file`, of a sheet."""
+    done = canonical(sheet, mapping, kinds)
+    _check_columns(
+        sheet.name, sheet.header if mapping is None else [*done.columns], (*terms, *further), required, done.issues
+    )
+    if not len(sheet.lines) and not sheet.uneven:
+        raise BadInput(f"{sheet.name} has a header and no rows.")
+    columns = done.columns | {n: pa.nulls(len(sheet.lines), pa.string()) for n in REQUIRED if n not in done.columns}
+    return PositionsFile(
+        columns,
+        sheet.lines,
+        tuple(t for t in terms if t in columns),
+        sheet.uneven,
+        done.cells,
+        mapping,
+        done.own,
+        tuple(done.faults),
+    )
 
 
 def _check_columns(
@@ -188,25 +133,3 @@ def _check_columns(
             f"{file} was not loaded: " + " ".join(i.message for i in issues[:20]),
             issues=issues,
         )
-
-
-def as_text(name: str, column: pa.ChunkedArray, number: bool = False) -> pa.Array:
-    """The cells as trimmed text, null where empty; numbers in the shortest form that reads back to the same bits.
-
-    A NaN is how pandas writes an empty cell; where a `number` is required it is told as what it is.
-    """
-    array = column.combine_chunks()
-    if pa.types.is_dictionary(array.type):
-        array = array.dictionary_decode()
-    if pa.types.is_nested(array.type):
-        values = array.to_pylist(maps_as_pydicts="strict")
-        array = pa.array([None if v is None else json.dumps(v, default=str) for v in values], pa.string())
-    not_a_number = pc.is_nan(array) if pa.types.is_floating(array.type) else pa.scalar(False)
-    try:
-        text = pc.if_else(not_a_number, NOT_A_NUMBER if number else None, pc.cast(array, pa.string()))
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        raise BadInput(f"Column {name!r} has the type {array.type}, which cannot be read as text: {error}") from error
-    if pa.types.is_timestamp(array.type):
-        text = pc.replace_substring_regex(text, r" 00:00:00(\.0+)?(Z|[+-]\d{4})?$", "")
-    text = pc.utf8_trim_whitespace(text)
-    return pc.if_else(pc.equal(text, ""), None, text)

@@ -152,7 +152,7 @@ def test_a_dry_run_keeps_no_rejects(lake: Lake, tmp_path: Path) -> None:
 
 def test_all_faults_of_the_columns_at_once(lake: Lake, tmp_path: Path) -> None:
     by = mapping(tmp_path, MAPPING.replace('"Papier", prefix', '"Papir", prefix').replace('"Zins"', '"Zinns"'))
-    with pytest.raises(BadInput, match="Papir.*Zinns.*Nearest valid: Zins.*'Zins'") as told:
+    with pytest.raises(BadInput, match=r"Papir.*Zinns.*Nearest valid: Zins.*'Zins'") as told:
         load(lake, BOOK, by)
     assert {i.pointer for i in told.value.issues} == {"Papir", "Zinns", "Zins"}
     assert "Papier" in told.value.issues[0].allowed
@@ -207,8 +207,8 @@ def test_a_mapping_is_named_by_what_it_says(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "decimal", "thousands", "unit", "value"),
     [
-        ("1.5%", ".", None, "1", "0.015"),
-        ("1.5", ".", None, "0.01", "0.015"),
+        ("1.5%", ".", "", "1", "0.015"),
+        ("1.5", ".", "", "0.01", "0.015"),
         ("1,234.50", ".", ",", "1", "1234.50"),
         ("1.234,50", ",", ".", "1", "1234.50"),
         ("1 234,5", ",", " ", "1", "1234.5"),
@@ -216,42 +216,40 @@ def test_a_mapping_is_named_by_what_it_says(tmp_path: Path) -> None:
         ("1\u2019234.5", ".", "'", "1", "1234.5"),
         ("(1,000)", ".", ",", "1", "-1000"),
         ("(5%)", ".", ",", "1", "-0.05"),
-        ("250-", ".", None, "1", "-250"),
-        ("\u22125", ".", None, "1", "-5"),
-        ("+5", ".", None, "1", "5"),
-        (",5", ",", None, "1", "0.5"),
-        ("12.5", ".", None, "1000", "12500"),
-        ("1e3", ".", None, "0.0001", "0.1"),
-        ("123456789012345678901234567890.1", ".", None, "0.01", "1234567890123456789012345678.901"),
+        ("250-", ".", "", "1", "-250"),
+        ("\u22125", ".", "", "1", "-5"),
+        ("+5", ".", "", "1", "5"),
+        (",5", ",", "", "1", "0.5"),
+        ("12.5", ".", "", "1000", "12500"),
+        ("1e3", ".", "", "0.0001", "0.1"),
+        ("123456789012345678901234567890.1", ".", "", "0.01", "1234567890123456789012345678.901"),
         ("1,23", ".", ",", "1", None),
         ("12,34,567", ".", ",", "1", None),
-        ("1,000", ".", None, "1", None),
-        ("1.5", ",", None, "1", None),
-        ("1.234,5", ",", None, "1", None),
-        ("(5", ".", None, "1", None),
-        ("-(5)", ".", None, "1", None),
-        ("--5", ".", None, "1", None),
-        ("5%", ".", None, "0.01", None),
-        ("٣", ".", None, "1", None),
-        ("nan", ".", None, "1", None),
-        ("", ".", None, "1", None),
-        (".", ".", None, "1", None),
+        ("1,000", ".", "", "1", None),
+        ("1.5", ",", "", "1", None),
+        ("1.234,5", ",", "", "1", None),
+        ("(5", ".", "", "1", None),
+        ("-(5)", ".", "", "1", None),
+        ("--5", ".", "", "1", None),
+        ("5%", ".", "", "0.01", None),
+        ("٣", ".", "", "1", None),
+        ("nan", ".", "", "1", None),
+        ("", ".", "", "1", None),
+        (".", ".", "", "1", None),
     ],
 )
-def test_numbers_as_people_write_them(
-    text: str, decimal: str, thousands: str | None, unit: str, value: str | None
-) -> None:
+def test_numbers_as_people_write_them(text: str, decimal: str, thousands: str, unit: str, value: str | None) -> None:
     got = plain_number(text, decimal=decimal, thousands=thousands, factor=Decimal(unit))
     assert (got if value is None else Decimal(got or "nan")) == (value if value is None else Decimal(value))
 
 
 @given(
     st.decimals(min_value=-(10**15), max_value=10**15, allow_nan=False, allow_infinity=False, places=6),
-    st.sampled_from([(".", ","), (",", "."), (",", " "), (".", "'"), (".", None)]),
+    st.sampled_from([(".", ","), (",", "."), (",", " "), (".", "'"), (".", "")]),
 )
-def test_what_python_writes_is_read_back(value: Decimal, marks: tuple[str, str | None]) -> None:
+def test_what_python_writes_is_read_back(value: Decimal, marks: tuple[str, str]) -> None:
     decimal, thousands = marks
-    text = f"{value:,.6f}".translate({ord(","): thousands or "", ord("."): decimal})
+    text = f"{value:,.6f}".translate({ord(","): thousands, ord("."): decimal})
     assert Decimal(plain_number(text, decimal=decimal, thousands=thousands) or "nan") == value
 
 
