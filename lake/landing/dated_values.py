@@ -7,26 +7,24 @@ with an error gives no rows at all.
 from __future__ import annotations
 
 import datetime as dt
-import io
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.csv
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field, field_validator
 
 from lake.arrays import Bools, Dates, Floats, Ints
 from lake.dates import FIRST, LAST
-from lake.errors import BadInput, Issue, NotFound, counted, unknown
-from lake.landing.decoded import CANNOT_UNPACK, MOST_UNEVEN, Bound, open_decoded, unzipped
+from lake.errors import BadInput, Issue, counted, unknown
 from lake.landing.numbers import doubles, rounded, rounding_notes
-from lake.landing.rows import cell_place, check_commas, csv_rows
+from lake.landing.rows import cell_place
+from lake.landing.sheet import Dialect, read_sheet
 
 MAX_LISTED = 100
 _ZONES = {"%z": r"(?:Z|[+-]\d\d(?::?\d\d){0,2})", "%Z": r"[\w+/:-]+"}
@@ -34,10 +32,9 @@ _ZONES = {"%z": r"(?:Z|[+-]\d\d(?::?\d\d){0,2})", "%Z": r"[\w+/:-]+"}
 
 @dataclass(frozen=True)
 class Layout:
-    """`unpack` turns the file's bytes, of a path, into CSV text; `missing` are marks every file of the layout may use."""
+    """`missing` are marks every file of the layout may use."""
 
     meaning: str
-    unpack: Callable[[bytes, Path], bytes] = lambda data, _: data
     missing: tuple[str, ...] = ()
     one_value: bool = False
 
@@ -45,16 +42,12 @@ class Layout:
 LAYOUTS: dict[str, Layout] = {
     "series": Layout("a date column and one value column, whatever they are called", one_value=True),
     "wide": Layout("a date column and one column for each series"),
-    "ecb_zip": Layout(
-        "a zip archive holding one wide CSV file, as the European Central Bank publishes", unzipped, ("N/A",)
-    ),
+    "ecb_zip": Layout("wide, as the European Central Bank publishes", ("N/A",)),
 }
 
 
-class FileOptions(BaseModel):
+class FileOptions(Dialect):
     """How to read a landing file. An empty cell is always missing; every other mark has to be declared."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     layout: str = Field(description="shape of the file, a key of LAYOUTS")
     date_column: str | None = Field(None, description="name of the date column; the first column when absent")
@@ -63,7 +56,6 @@ class FileOptions(BaseModel):
         description="format of the dates; a two-digit year is of 1969-2068, so 90 is 1990; a zone (%z, %Z) does not move the day",
     )
     missing: tuple[str, ...] = Field((), description="texts that mean: no value")
-    skip_rows: int = Field(0, ge=0, description="title lines before the header")
     weekends: Literal["keep", "drop"] = Field("keep", description="what to do with rows dated Saturday or Sunday")
     drop_after: dt.date | None = Field(None, description="last date to accept; later rows are dropped and counted")
 
@@ -121,18 +113,21 @@ class _CellFaults:
 
 
 def read_source(path: Path, options: FileOptions, columns: Sequence[str] | None = None) -> Landing:
-    """Reads the wanted columns (all named ones when None) of one file; a `.gz` around any layout is undone first.
+    """Reads the wanted columns (all named ones when None) of one file.
 
     Raises `NotFound`, or `BadInput` with an issue for each bad line, date or cell (the first MAX_LISTED of them).
     """
     faults = _CellFaults(path)
-    header, text, lines = _parse(path, options, faults)
+    sheet = read_sheet(path, options)
+    header, text, lines = sheet.header, sheet.cells, sheet.lines
+    for line, row, reason in sheet.uneven:
+        faults.add(line, None, row[:80], f"as many cells as the header: {reason}")
+    if not len(lines) and not faults.count:
+        raise BadInput(f"{path.name} has no row to load below its header.")
     date_at = 0 if options.date_column is None else _find(path, header, options.date_column)
     wanted = _wanted(path, options, header, date_at, columns)
-    blank = np.logical_and.reduce([pc.equal(c, "").to_numpy() for c in text.columns])
-    text, lines = text.filter(~blank), lines[~blank]
 
-    date_text = pc.utf8_trim_whitespace(text.column(date_at).combine_chunks())
+    date_text = pc.fill_null(sheet.column(date_at), "")
     dates = _dates(date_text, options.date_format)
     undated = np.isnat(dates)
     expected = f"a date of format {options.date_format} from {FIRST.year} to {LAST.year}"
@@ -143,14 +138,14 @@ def read_source(path: Path, options: FileOptions, columns: Sequence[str] | None 
     keep = ~(undated | late | weekend)
     text, lines, dates = text.filter(keep), lines[keep], dates[keep]
 
-    marks = sorted({"", *LAYOUTS[options.layout].missing, *(m.strip() for m in options.missing)})
-    expected = "a number" + (f" or a declared missing mark ({', '.join(marks[1:])})" if marks[1:] else "")
+    marks = sorted({*LAYOUTS[options.layout].missing, *(m.strip() for m in options.missing)})
+    expected = "a number" + (f" or a declared missing mark ({', '.join(marks)})" if marks else "")
     values = np.empty((len(wanted), len(dates)))
     inexact: list[tuple[str, str, float]] = []
     for out, (name, at) in zip(values, wanted.items(), strict=True):
-        cells = pc.utf8_trim_whitespace(text.column(at).combine_chunks())
-        absent = pc.is_in(cells, pa.array(marks, pa.string()))
-        numbers = doubles(pc.if_else(absent, None, cells))
+        cells = text.column(at).combine_chunks()
+        absent = pc.is_in(cells, pa.array([*marks, None], pa.string()))
+        numbers = doubles(options.plain(pc.if_else(absent, None, cells)))
         out[:] = numbers.to_numpy(zero_copy_only=False)
         neither = pc.invert(pc.or_(numbers.is_valid(), absent)).to_numpy(zero_copy_only=False)
         faults.add_cells(neither, lines, name, cells, expected)
@@ -161,8 +156,8 @@ def read_source(path: Path, options: FileOptions, columns: Sequence[str] | None 
 
     for at, name in enumerate(header):
         if not name and at != date_at:
-            cells = pc.utf8_trim_whitespace(text.column(at).combine_chunks())
-            filled = pc.not_equal(cells, "").to_numpy(zero_copy_only=False)
+            cells = text.column(at).combine_chunks()
+            filled = cells.is_valid().to_numpy(zero_copy_only=False)
             faults.add_cells(filled, lines, f"{at + 1} (no header)", cells, "an empty cell")
 
     order = np.argsort(dates, kind="stable")
@@ -176,57 +171,6 @@ def read_source(path: Path, options: FileOptions, columns: Sequence[str] | None 
     dropped = {"after drop_after": int(late.sum()), "weekend": int(weekend.sum())}
     rows = _long(dates[first], lines[first], tuple(wanted), values[:, first])
     return Landing(rows, tuple(wanted), dropped, rounding_notes("values", inexact))
-
-
-def _parse(path: Path, options: FileOptions, faults: _CellFaults) -> tuple[list[str], pa.Table, Ints]:
-    """Header, all cells as text, and the line of each row; lines with too few or too many cells are faults."""
-    data = _bytes(path, options).removeprefix(b"\xef\xbb\xbf")
-    *above, body = (data + b"\n").split(b"\n", options.skip_rows + 1)
-    try:
-        top = above[options.skip_rows].decode().rstrip("\r")
-        header = [name.strip() for name in next(csv_rows(path.name, [top]))[1]]
-    except (IndexError, UnicodeDecodeError):
-        header = []
-    check_commas(path.name, b"".join(above[options.skip_rows :]).decode(errors="replace"))
-    if not any(header):
-        raise BadInput(f"{path.name} has no header in UTF-8 on line {options.skip_rows + 1}.")
-    if not body.strip():
-        raise BadInput(f"{path.name} has no row to load below its header.")
-    Bound(path).add_cells(data.count(b"\n") * len(header))  # an empty line, too, becomes a cell of every column
-    uneven: list[tuple[int, str]] = []
-
-    def note(row: Any) -> str:
-        uneven.append((row.number, row.text))
-        return "skip" if len(uneven) <= MOST_UNEVEN else "error"
-
-    names = [str(i) for i in range(len(header))]  # headers may repeat or be empty
-    try:
-        text = pyarrow.csv.read_csv(
-            io.BytesIO(data),
-            # one thread: only then does the parser know the line of a row that does not fit
-            pyarrow.csv.ReadOptions(use_threads=False, skip_rows=options.skip_rows + 1, column_names=names),
-            pyarrow.csv.ParseOptions(invalid_row_handler=note, ignore_empty_lines=False),
-            pyarrow.csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string())),
-        )
-    except pa.ArrowInvalid as error:
-        raise BadInput(f"{path.name} cannot be read as CSV in UTF-8: {error}.") from None
-    for line, row in uneven:
-        faults.add(line, None, row[:80], f"{len(header)} cells, as in the header")
-    first = options.skip_rows + 2
-    lines = np.arange(first, first + text.num_rows + len(uneven))
-    return header, text, np.setdiff1d(lines, [line for line, _ in uneven])
-
-
-def _bytes(path: Path, options: FileOptions) -> bytes:
-    try:
-        with open_decoded(path) as stream:
-            return LAYOUTS[options.layout].unpack(stream.read(), path)
-    except FileNotFoundError:
-        raise NotFound(f"There is no file {path}.") from None
-    except CANNOT_UNPACK as error:
-        if isinstance(error, OSError) and error.strerror:
-            raise BadInput(f"{path} cannot be read: {error.strerror}.") from None
-        raise BadInput(f"{path.name} cannot be unpacked (layout {options.layout}): {error}.") from None
 
 
 def _find(path: Path, header: list[str], name: str) -> int:

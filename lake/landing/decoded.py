@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import io
 import os
-import shutil
 import zipfile
 import zlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from lake.errors import BadInput
+from lake.errors import BadInput, unknown
 
 SETTING = "VARLAKE_DECODED_MIB"
 DEFAULT_MIB = 1024  # as in service.config
@@ -49,18 +49,18 @@ class Bound:
             )
 
 
-class _Bounded(io.RawIOBase):
-    """A decoding stream whose bytes are counted."""
+class _Counted(io.RawIOBase):
+    """A stream whose bytes are counted as they are read."""
 
-    def __init__(self, stream: IO[bytes], bound: Bound) -> None:
-        self._stream, self._bound = stream, bound
+    def __init__(self, stream: IO[bytes], count: Callable[[bytes], None]) -> None:
+        self._stream, self._count = stream, count
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
         data = self._stream.read(len(buffer))
-        self._bound.add(len(data))
+        self._count(data)
         buffer[: len(data)] = data
         return len(data)
 
@@ -69,27 +69,48 @@ class _Bounded(io.RawIOBase):
         super().close()
 
 
-def open_decoded(path: Path) -> IO[bytes]:
-    """The file's bytes; a `.gz` around them is undone as they are read, within its bound."""
-    if path.suffix.lower() != ".gz":
-        return path.open("rb")
-    return io.BufferedReader(_Bounded(io.BufferedReader(gzip.open(path)), Bound(path)), 1 << 20)
+def counted(stream: IO[bytes], count: Callable[[bytes], None]) -> IO[bytes]:
+    """The stream, its bytes told to `count` before they are given; that may raise `BadInput`."""
+    return io.BufferedReader(_Counted(stream, count), 1 << 20)
 
 
-def unzipped(data: bytes, path: Path) -> bytes:
-    """The one file of a zip archive that was read from `path`; raises `BadZipFile` for another archive."""
-    with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        files = [f for f in archive.infolist() if not f.is_dir()]
-        if len(files) != 1:
-            names = ", ".join(f.filename for f in files[:5])
-            raise zipfile.BadZipFile(f"expected one file in the archive, found {len(files)}: {names}")
-        # the others are decoded without a bound by the library
-        if files[0].compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-            raise zipfile.BadZipFile(f"{files[0].filename} is compressed otherwise than by deflate")
-        whole = io.BytesIO()
-        with _Bounded(archive.open(files[0]), Bound(path)) as stream:
-            shutil.copyfileobj(stream, whole, 1 << 20)
-        return whole.getvalue()
+@contextlib.contextmanager
+def open_decoded(path: Path, member: str | None = None) -> Iterator[tuple[str, IO[bytes]]]:
+    """Name and bytes of what the file holds: `.gz` and one `.zip` around it are undone as they are read, within its bound.
+
+    member : the file of a zip archive; None where it has one. Raises one of CANNOT_UNPACK for an archive that is none.
+    """
+    with contextlib.ExitStack() as stack:
+        stream: IO[bytes] = stack.enter_context(path.open("rb"))
+        name, bound = path.name, Bound(path)
+
+        def within(decoding: IO[bytes]) -> IO[bytes]:
+            return stack.enter_context(counted(decoding, lambda data: bound.add(len(data))))
+
+        if name.lower().endswith(".gz"):
+            name, stream = name[:-3], within(io.BufferedReader(gzip.GzipFile(fileobj=stream)))
+        if name.lower().endswith(".zip"):
+            inside = stream if stream.seekable() else io.BytesIO(stream.read())
+            archive = stack.enter_context(zipfile.ZipFile(inside))
+            info = _member(archive, member)
+            name, stream = info.filename, within(archive.open(info))
+        yield name, stream
+
+
+def _member(archive: zipfile.ZipFile, name: str | None) -> zipfile.ZipInfo:
+    files = {f.filename: f for f in archive.infolist() if not f.is_dir() and not f.filename.startswith("__MACOSX/")}
+    if name is not None and name not in files:
+        raise zipfile.BadZipFile(unknown("file of the archive", name, files).message)
+    if name is None and len(files) != 1:
+        names = ", ".join([*files][:5])
+        raise zipfile.BadZipFile(
+            f"expected one file in the archive, found {len(files)}: {names}; say which with `member`"
+        )
+    info = files[name] if name is not None else next(iter(files.values()))
+    # the others are decoded without a bound by the library
+    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise zipfile.BadZipFile(f"{info.filename} is compressed otherwise than by deflate")
+    return info
 
 
 def held(batches: Iterable[pa.RecordBatch], schema: pa.Schema, path: Path) -> pa.Table:
@@ -101,16 +122,16 @@ def held(batches: Iterable[pa.RecordBatch], schema: pa.Schema, path: Path) -> pa
     return pa.Table.from_batches(kept, schema)
 
 
-def read_parquet(path: Path, cell: int = 1) -> pa.Table:
+def read_parquet(path: Path, cell: int = 1, content: IO[bytes] | None = None) -> pa.Table:
     """A Parquet file, dictionaries decoded; within its bound by its footer, then by each row group before it is decoded.
 
-    cell : least bytes that a value of a plain column counts.
+    cell : least bytes that a value of a plain column counts. content : its bytes, where the file is packed.
     """
     try:
-        with pq.ParquetFile(path) as file:
+        with pq.ParquetFile(content or path) as file:
             texts = _texts_within(file, Bound(path), cell)
         # each text once, and for each row which it is: so it is known what the rows take before they are made
-        with pq.ParquetFile(path, read_dictionary=texts) as file:
+        with pq.ParquetFile(content or path, read_dictionary=texts) as file:
             groups, bound = [], Bound(path)
             for number in range(file.num_row_groups):
                 group = file.read_row_group(number)

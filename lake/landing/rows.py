@@ -29,25 +29,33 @@ def cell_place(path: Path, line: int, column: str | None = None) -> str:
     return f"{path.name}, line {line}" + (f", column {column}" if column else "")
 
 
-def check_commas(name: str, header: str) -> None:
-    """Raises `BadInput` where something else than commas stands between the cells of a CSV file's header line."""
+SAVE = "Save it as CSV with commas, and with numbers that have a decimal point"
+_MARKS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
+
+
+def check_delimiter(name: str, header: str, delimiter: str = ",", way: str = SAVE + ".") -> None:
+    """Raises `BadInput` where another mark than the delimiter stands between the cells of a file's header line."""
     unquoted = re.sub('"[^"]*"', "", header)
-    for mark, word in ((";", "semicolons"), ("\t", "tabs"), ("|", "bars")):
-        if unquoted.count(mark) > unquoted.count(","):
-            raise BadInput(
-                f"{name} has {word} between its columns, and commas are expected. Save it as CSV with commas, and with numbers "
-                "that have a decimal point."
-            )
+    for mark, word in _MARKS.items():
+        if unquoted.count(mark) > unquoted.count(delimiter):
+            raise BadInput(f"{name} has {word} between its columns, and {mark_name(delimiter)} are expected. {way}")
 
 
-def csv_rows(name: str, lines: Iterable[str]) -> Iterator[tuple[int, list[str]]]:
+def mark_name(delimiter: str) -> str:
+    return _MARKS.get(delimiter, f"{delimiter!r}")
+
+
+def csv_rows(
+    name: str, lines: Iterable[str], delimiter: str = ",", quote: str = '"'
+) -> Iterator[tuple[int, list[str]]]:
     """Line number and cells of each row; raises `BadInput` for what no CSV file holds, such as a cell without an end."""
-    read = csv.reader(lines)
+    quoting: Any = csv.QUOTE_MINIMAL if quote else csv.QUOTE_NONE
+    read = csv.reader(lines, delimiter=delimiter, quotechar=quote or None, quoting=quoting)
     try:
         for cells in read:
             yield read.line_num, cells
     except csv.Error as error:
-        raise BadInput(f"{name} is not CSV with commas: {error}.") from None
+        raise BadInput(f"{name} is not CSV with {mark_name(delimiter)}: {error}.") from None
 
 
 def read_rows(text: str) -> list[dict[str, Any]]:
@@ -70,7 +78,7 @@ def read_rows(text: str) -> list[dict[str, Any]]:
         ) from None
     if path.suffix.lower() == ".json":
         return _objects(content, path.name)
-    check_commas(path.name, content.partition("\n")[0])
+    check_delimiter(path.name, content.partition("\n")[0])
     try:
         rows = []
         for number, row in enumerate(csv.DictReader(io.StringIO(content)), 2):

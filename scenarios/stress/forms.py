@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from lake.canonical import canonical_json
 from lake.errors import BadInput, Issue, VarlakeError, counted, nearest, unknown
-from lake.landing.rows import check_commas
+from lake.landing.rows import check_delimiter
 from scenarios.stress import language
 from scenarios.stress import model as m
 
@@ -212,7 +212,7 @@ def _cells(text: str) -> tuple[list[tuple[int, dict[str, str]]], list[Issue]]:
     """Filled cells of every row that holds any, with the row's number."""
     if len(text) > 10 * language.MAX_TEXT:
         raise BadInput(f"The file has {len(text):,} characters; at most {10 * language.MAX_TEXT:,} are read.")
-    check_commas("The file", text.partition("\n")[0])
+    check_delimiter("The file", text.partition("\n")[0])
     reader = csv.reader(io.StringIO(text.removeprefix("\ufeff"), newline=""), strict=True)
     issues: list[Issue] = []
     rows: list[tuple[int, dict[str, str]]] = []

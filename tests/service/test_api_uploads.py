@@ -155,7 +155,7 @@ def test_a_file_that_is_refused_fails_the_job_with_every_fault_and_leaves_nothin
 @pytest.mark.parametrize(
     ("path", "files", "words"),
     [
-        ("/api/v1/positions?dry_run=true", [("book.txt", BOOK)], "book.txt"),
+        ("/api/v1/positions?dry_run=true", [("book.xlsx", BOOK)], "book.xlsx"),
         ("/api/v1/positions", [("../book.csv", BOOK)], "is no name of a file"),
         ("/api/v1/positions", [("/tmp/book.csv", BOOK)], "is no name of a file"),
         ("/api/v1/positions", [("a\x1b[31m.csv", BOOK)], "is no name of a file"),

@@ -128,7 +128,7 @@ def test_one_day_by_two_granularities_would_count_twice(lake: Lake) -> None:
 
 def test_files_that_are_none(lake: Lake, tmp_path: Path) -> None:
     with Committer(lake, "test") as committer:
-        for name, says in (("none.csv", "There is no P&L file"), ("pnl.xlsx", "ends in .csv")):
+        for name, says in (("none.csv", "There is no P&L file"), ("pnl.xlsx", "is not a workbook")):
             if name == "pnl.xlsx":
                 (tmp_path / name).write_text("")
             with pytest.raises(BadInput, match=says):

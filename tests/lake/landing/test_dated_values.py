@@ -263,12 +263,8 @@ def test_what_cannot_be_a_landing_file(tmp_path: Path) -> None:
         (b"Date,A\n2020-01-02,1\n", {"date_format": "%Y-%m-%d%Q"}, "is not a date format"),
         (b"\xff\xfe\x00D", {}, "UTF-8"),
         (b"Date,A\n2020-01-02,\xff\n", {}, "UTF-8"),
-        (b"not a zip", {"layout": "ecb_zip"}, "cannot be unpacked"),
-        (
-            zipped(one=ECB, two=ECB),
-            {"layout": "ecb_zip"},
-            "expected one file in the archive, found 2: one.csv, two.csv",
-        ),
+        (b"not a zip", {"layout": "ecb_zip", "name": "f.zip"}, "cannot be unpacked"),
+        (zipped(one=ECB, two=ECB), {"name": "f.zip"}, "expected one file in the archive, found 2: one.csv, two.csv"),
     ]:
         with pytest.raises(BadInput, match=match):
             landed(tmp_path, data, **options)

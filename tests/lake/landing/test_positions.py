@@ -261,8 +261,8 @@ def test_unknown_and_missing_columns_stop_the_file_with_the_nearest_names(lake: 
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("book.txt", b"x", "ends in .csv, .csv.gz or .parquet"),
-        ("book.csv", b"", "not a CSV file"),
+        ("book.xlsx", b"x", "is not a workbook"),
+        ("book.csv", b"", "has no header"),
         ("book.csv", ",".join(position("T1")).encode() + b"\n", "has a header and no rows"),
         ("book.csv", ",".join([*position("T1"), "desk"]).encode() + b"\nx\n", "'desk' stands twice"),
         ("book.csv", ";".join(position("T1")).encode() + b"\nx\n", "has semicolons between its columns"),
@@ -272,7 +272,7 @@ def test_unknown_and_missing_columns_stop_the_file_with_the_nearest_names(lake: 
             "Column 'trade' is missing",
         ),
         ("book.csv", ",".join(position("T1")).encode() + b"\n" + b"\xff," * 13 + b"x\n", "UTF-8"),
-        ("book.csv.gz", b"not gzip", "not a CSV file"),
+        ("book.csv.gz", b"not gzip", "cannot be unpacked"),
         ("book.parquet", b"not parquet", "not a Parquet file"),
     ],
 )
