@@ -22,6 +22,7 @@ from lake.landing.mapping import REJECT, FileMapping, Kind, Mapped, canonical
 from lake.landing.numbers import doubles, rounded, rounding_notes
 from lake.landing.rows import NO_NAME, is_no_name
 from lake.landing.sheet import read_sheet
+from lake.landing.suggest import DIMENSION_HEADERS, SHOWN_ROWS, Known, Suggestion, leave_out, shown, suggest_columns
 from lake.schemas import ACTUAL_PNL, DIMENSION_COLUMNS
 
 KINDS = ("actual", "hypothetical")
@@ -242,3 +243,36 @@ def _check_granularity(path: Path, rows: Sequence[Row], touched: set[tuple[Any, 
 
 def _shown(row: Row) -> str:
     return ", ".join(str(row[k]) for k in _KEY if row[k] is not None)
+
+
+# --- a suggestion of how a file is mapped -----------------------------------------------------------------------------
+
+_KNOWN = {
+    "date": Known(
+        "date", ("businessdate", "cobdate", "cob", "asofdate", "asof", "valuedate", "day", "datum", "stichtag"), required=True
+    ),
+    "pnl": Known(
+        "number", ("pl", "dailypnl", "dailypl", "totalpnl", "actualpnl", "profitandloss", "profitloss", "ergebnis", "guv"), required=True
+    ),
+    "currency": Known("text", ("ccy", "cur", "curr", "reportingcurrency", "wahrung"), required=True),
+    "kind": Known("text", ("type", "pnltype", "art"), {"actual": ("act",), "hypothetical": ("hypo", "hyp")}),
+    **{d: Known("text", DIMENSION_HEADERS[d]) for d in DIMENSION_COLUMNS},
+}  # fmt: skip
+
+
+def suggest_pnl(path: str | Path) -> Suggestion:
+    """The mapping that the file seems to need, with its doubts, and its first rows as they would load by it.
+
+    Raises `BadInput` for a file that cannot be read at all.
+    """
+    sheet, guess = suggest_columns(Path(path), _KNOWN, "date")
+    leave_out(guess, sheet)
+    done = canonical(sheet, guess.mapping, PNL_KINDS)
+    guess.rows = shown(
+        {n: c for n, c in done.columns.items() if c.null_count < len(c)}, range(min(SHOWN_ROWS, len(done.lines)))
+    )
+    try:
+        _read(Path(path), guess.mapping)
+    except BadInput as error:
+        guess.faults = [{"column": i.pointer, "reason": i.message, "rows": 1, "value": i.value} for i in error.issues]
+    return guess

@@ -32,8 +32,8 @@ _DATES = (
     "%b %d, %Y", "%Y%m%d", "%Y/%m/%d", "%d-%m-%Y", "%m-%d-%Y", "%d%b%Y", "%d%b%y", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S", "excel",
 )  # fmt: skip
 _SIDES = ("bs", "buysell", "side", "direction", "longshort", "ls", "kv", "kaufverkauf", "kauf", "richtung")
-_BUY = ("b", "buy", "bought", "long", "l", "k", "kauf", "kaufe", "achat", "+")
-_SELL = ("s", "sell", "sold", "short", "v", "verkauf", "verkaufe", "vente", "-")
+_BUY = ("b", "buy", "bought", "l", "long", "k", "kauf", "achat", "+")  # each with its opposite at the same place
+_SELL = ("s", "sell", "sold", "s", "short", "v", "verkauf", "vente", "-")
 _UNNAMED = "unassigned"
 DIMENSION_HEADERS: Mapping[str, tuple[str, ...]] = {
     "trade": (
@@ -175,7 +175,7 @@ def suggest_columns(path: Path, known: Mapping[str, Known], date: str | None) ->
     given = mapped(sheet, FileMapping(), {}).cells  # by name as a mapping calls them
     cells = {n: [c for c in column.slice(0, LOOKED_AT).to_pylist() if c is not None] for n, column in given.items()}
     found = _by_header({n: c for n, c in cells.items() if not n.startswith(REJECT)}, known, doubts)
-    dialect = _marks(dialect, {n: cells[c] for n, c in found.items() if known[n].kind == "number"}, found, doubts)
+    dialect = _marks(dialect, _numbers(found, known, cells), found, doubts)
     formats = {n: _formats(cells[c]) for n, c in found.items() if known[n].kind == "date" and cells[c]}
     common = _date_format(formats, found, doubts)
     columns: dict[str, MappedColumn] = {}
@@ -183,10 +183,19 @@ def suggest_columns(path: Path, known: Mapping[str, Known], date: str | None) ->
         own = formats.get(name, [common])
         form = None if common in own or not own else own[0]
         words = _words(known[name], cells[theirs], name, theirs, doubts)
-        columns[name] = MappedColumn(from_=theirs, date_format=form, values=words)
+        unit = _unit(theirs, doubts) if known[name].kind == "number" else None
+        columns[name] = MappedColumn(from_=theirs, date_format=form, values=words, unit=unit)
     used = {*found.values()}
     if "quantity" in columns:
         _side(columns, cells, used, doubts)
+    if "currency" in known and "currency" not in columns:
+        for theirs in used:
+            if code := re.search(r"\b[kT]?(USD|EUR|GBP|CHF|JPY|CAD|AUD)\b", theirs):
+                columns["currency"] = MappedColumn(constant=code[1])
+                doubts.append(
+                    f"No column was recognised as currency: every row gets {code[1]}, as the header {theirs!r} says."
+                )
+                break
     if date is not None and date not in columns:
         _day(columns, date, f"{above}\n{path.name}", doubts)
     for name in (
@@ -201,16 +210,22 @@ def suggest_columns(path: Path, known: Mapping[str, Known], date: str | None) ->
         for name in known
         if known[name].required and name not in columns
     ]
-    ignored = tuple(n for n in given if n not in used)
-    doubts += [f"The column {n!r} was not recognised and is left out." for n in ignored]
-    mapping = FileMapping(dialect=dialect, date_format=common, columns=columns, ignored=ignored)
-    return sheet, Suggestion(mapping, doubts)
+    return sheet, Suggestion(FileMapping(dialect=dialect, date_format=common, columns=columns), doubts)
+
+
+def leave_out(guess: Suggestion, sheet: Sheet) -> None:
+    """Ignores the columns of the file that nothing is made of, and says so."""
+    columns = guess.mapping.columns.values()
+    used = {c.from_ for c in columns} | {c.side.from_ for c in columns if c.side}
+    ignored = tuple(n for n in mapped(sheet, FileMapping(), {}).cells if n not in used)
+    guess.doubts += [f"The column {n!r} was not recognised and is left out." for n in ignored]
+    guess.mapping = guess.mapping.model_copy(update={"ignored": ignored})
 
 
 def _by_header(cells: Mapping[str, Sequence[str]], known: Mapping[str, Known], doubts: list[str]) -> dict[str, str]:
     """Our columns and whose header names them: first by our own name, then by synonyms in their order, then by likeness."""
     found: dict[str, str] = {}
-    free = {plain_name(n): n for n in reversed([*cells]) if n}
+    free = {plain_name(re.sub(r"[(\[].*?[)\]]", "", n)) or plain_name(n): n for n in reversed([*cells])}
 
     def take(name: str, header: str) -> None:
         found[name] = free.pop(header)
@@ -230,6 +245,18 @@ def _by_header(cells: Mapping[str, Sequence[str]], known: Mapping[str, Known], d
     return {n: found[n] for n in known if n in found}
 
 
+def _numbers(
+    found: Mapping[str, str], known: Mapping[str, Known], cells: Mapping[str, Sequence[str]]
+) -> dict[str, list[str]]:
+    """By column of numbers its different cells, but for words that stand for a number."""
+    numbers = {}
+    for name, theirs in found.items():
+        if known[name].kind == "number":
+            words = {w for some in known[name].words.values() for w in some}
+            numbers[name] = [t for t in dict.fromkeys(cells[theirs]) if plain_name(t) not in words]
+    return numbers
+
+
 def _like(one: str, other: str) -> bool:
     return one.startswith(other) or other.startswith(one) or one in other or other in one
 
@@ -237,7 +264,7 @@ def _like(one: str, other: str) -> bool:
 def _marks(
     dialect: Dialect, numbers: Mapping[str, Sequence[str]], found: Mapping[str, str], doubts: list[str]
 ) -> Dialect:
-    texts = [t for column in numbers.values() for t in dict.fromkeys(column)]
+    texts = [*dict.fromkeys(t for column in numbers.values() for t in column)]
     if not texts:
         return dialect
 
@@ -309,7 +336,37 @@ def _words(known: Known, cells: Sequence[str], name: str, theirs: str, doubts: l
         doubts.append(
             f"{listed} in {theirs!r} is no {name} that is known here: say in its values what it is, as one of {', '.join(known.words)}."
         )
-    return {t: ours[plain_name(t)] for t in texts if plain_name(t) in ours and ours[plain_name(t)] != t}
+    found = {t: ours[plain_name(t)] for t in texts if plain_name(t) in ours}
+    if len(known.words) == 2:
+        one, two = known.words.items()
+        for text, value in [*found.items()]:
+            this, other = (one, two) if value == one[0] else (two, one)
+            if text_of_other := _opposite(text, (this[0], *this[1]), (other[0], *other[1])):
+                found.setdefault(text_of_other, other[0])
+    return {t: value for t, value in found.items() if value != t}
+
+
+def _opposite(text: str, ours: Sequence[str], others: Sequence[str]) -> str | None:
+    """The word of the other side in the same language and case, which today's file may lack and tomorrow's have."""
+    place = ours.index(plain_name(text))
+    if place >= len(others):
+        return None
+    word = others[place]
+    return word.upper() if text.isupper() else word.capitalize() if text[:1].isupper() else word
+
+
+def _unit(header: str, doubts: list[str]) -> str | None:
+    """The unit that a header names."""
+    for unit, pattern in (
+        ("thousands", r"\b(k|t)(usd|eur|gbp|chf)?\b|\b000\b|\btsd\b|thousand"),
+        ("millions", r"\b(mio|mn|mm)\b|million"),
+        ("percent", r"%|percent|\bpct\b|prozent"),
+        ("bp", r"\bbps?\b|basis points"),
+    ):
+        if re.search(pattern, header.casefold()):
+            doubts.append(f"{header!r} is read in {unit}, as its header says.")
+            return unit
+    return None
 
 
 def _side(
@@ -328,9 +385,11 @@ def _side(
             )
             used.discard(theirs)
             return
-        buy = tuple(t for t, w in words.items() if w in _BUY) or ("B",)
-        sell = tuple(t for t, w in words.items() if w in _SELL) or ("S",)
-        columns["quantity"] = amount.model_copy(update={"side": Side(from_=theirs, buy=buy, sell=sell)})
+        buy = [t for t, w in words.items() if w in _BUY]
+        sell = [t for t, w in words.items() if w in _SELL]
+        for one, two, mine, others in ((buy, sell, _BUY, _SELL), (sell, buy, _SELL, _BUY)):
+            two += [w for t in one if not two and (w := _opposite(t, mine, others))]
+        columns["quantity"] = amount.model_copy(update={"side": Side(from_=theirs, buy=tuple(buy), sell=tuple(sell))})
         return
 
 

@@ -12,7 +12,16 @@ import pyarrow.compute as pc
 from lake.landing.mapping import TYPE, MappedColumn, mapped, plain_number
 from lake.landing.positions import check_positions, faults_by_reason
 from lake.landing.positions_file import ACTION, KINDS, REQUIRED, positions_of
-from lake.landing.suggest import DIMENSION_HEADERS, LOOKED_AT, SHOWN_ROWS, Known, Suggestion, shown, suggest_columns
+from lake.landing.suggest import (
+    DIMENSION_HEADERS,
+    LOOKED_AT,
+    SHOWN_ROWS,
+    Known,
+    Suggestion,
+    leave_out,
+    shown,
+    suggest_columns,
+)
 from valuation.books.positions import contract_row
 from valuation.catalogue import INSTRUMENTS, term_kinds
 from valuation.instruments.schedules import DAY_COUNTS
@@ -110,10 +119,14 @@ def suggest_positions(path: str | Path) -> Suggestion:
                 )
     for term in [n for n in columns if n in term_kinds()]:
         having = {t for t in types if term in INSTRUMENTS[t].Terms.model_fields}
+        if types and not having:
+            del columns[term]
+            continue
         if types and filled.get(term, types) - having:
             columns[term] = columns[term].model_copy(update={"only_for": tuple(sorted(having))})
         _percent(columns, term, read, guess.doubts)
     guess.mapping = guess.mapping.model_copy(update={"columns": columns})
+    leave_out(guess, head)
     done = mapped(head, guess.mapping, kinds)
     first = min(SHOWN_ROWS, len(done.lines))
     guess.rows = shown({n: c for n, c in done.columns.items() if c.null_count < len(c)}, range(first))
@@ -135,9 +148,13 @@ def _names_of_factors(
     if underlying is None or underlying.from_ is None:
         return
     if instrument is None or instrument.constant:
-        columns["instrument"] = MappedColumn(from_=underlying.from_, values={"": "unnamed"})
+        empty = "underlying" in read and read["underlying"].null_count
+        columns["instrument"] = MappedColumn(from_=underlying.from_, values={"": "unnamed"} if empty else {})
         doubts[:] = [d for d in doubts if not d.startswith("No column was recognised as instrument:")]
-        doubts.append(f"The name people use for what is held is taken from {underlying.from_!r} too.")
+        doubts.append(
+            f"The name people use for what is held is taken from {underlying.from_!r} too"
+            + (", and is 'unnamed' where that is empty." if empty else ".")
+        )
     name = next(n for n in ("underlying", "instrument") if n in read)
     if having and not pc.any(pc.match_substring(read[name], ":")).as_py():
         prefix = "EQ:" if having <= _SHARES else "CMD:" if having.isdisjoint(_SHARES) else ""
