@@ -186,12 +186,11 @@ class Mapped:
 
     def put(self, name: str, column: MappedColumn, kind: Kind, mapping: FileMapping) -> None:
         """Makes one canonical column; cells that cannot be read are faults, and stay as they are."""
-        wanted = pc.is_in(self.columns[TYPE], pa.array(column.only_for)) if column.only_for else pa.scalar(True)
         if column.constant is not None:
-            self.columns[name] = pc.if_else(wanted, pa.repeat(pa.scalar(column.constant), len(self.lines)), None)
+            self.columns[name] = self._only(column, pa.repeat(pa.scalar(column.constant), len(self.lines)))
             return
         source = str(column.from_)
-        text = pc.if_else(wanted, self.cells[source], None)
+        text = self._only(column, self.cells[source])
         change, expected = _reader(column, kind, mapping)
         if change is not None:
             encoded = text.dictionary_encode()  # a book has many rows and few distinct cells
@@ -199,11 +198,17 @@ class Mapped:
             self._fault(pc.and_(read.is_null(), text.is_valid()), source, expected)
             text = pc.coalesce(read, text)
         if "" in column.values:
-            text = pc.if_else(wanted, pc.fill_null(text, column.values[""]), None)
+            text = self._only(column, pc.fill_null(text, column.values[""]))
         if column.side is not None:
             text = self._signed(text, source, column.side)
         self.own[name] = source
         self.columns[name] = pc.binary_join_element_wise(column.prefix, text, "") if column.prefix else text
+
+    def _only(self, column: MappedColumn, text: pa.Array) -> pa.Array:
+        """The cells on the rows that the column is for."""
+        if not column.only_for:
+            return text
+        return pc.if_else(pc.is_in(self.columns[TYPE], pa.array(column.only_for)), text, None)
 
     def _signed(self, amount: pa.Array, source: str, side: Side) -> pa.Array:
         sides = self.cells[side.from_]

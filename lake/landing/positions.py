@@ -136,11 +136,13 @@ def ingest(
         checked = _acted(committer.lake, checked, before)
     rejections = checked.faults.table()
     written = _write_rejects(committer, Path(path), rejects, file, rejections)
+    read = file.read
+    del file, checked.faults.file  # its texts are gigabytes
     present = committer.lake.read("contracts", ["contract_id"])["contract_id"].combine_chunks()
     contracts = checked.contracts.filter(pc.invert(pc.is_in(checked.contracts["contract_id"], present)))
     merged, emptied, counts = _merge(before, checked, replace_dates)
     if replace_dates and not force:
-        _check_replacement(Path(path).name, file.read, rejections, counts)
+        _check_replacement(Path(path).name, read, rejections, counts)
     by = None if mapping is None else mapping.digest()
     note = {"positions_file": Path(path).name, **({} if by is None else {"mapping": by})}
     versions = {name: committer.lake.version(name) for name in ("contracts", "positions")}
@@ -151,9 +153,9 @@ def ingest(
     loaded = sum(c.loaded for c in counts)
     return PositionsReport(
         path=str(path),
-        read=file.read,
+        read=read,
         loaded=loaded,
-        rejected=file.read - loaded,
+        rejected=read - loaded,
         dates=counts,
         contracts=checked.contracts.num_rows,
         new_contracts=contracts.num_rows,
@@ -274,23 +276,23 @@ def check_positions(
     content = [pa.array(row_contract), quantity, *dimensions, *attributes, actions]
     _duplicates(file, faults, dates, content)
     held = np.flatnonzero(~faults.bad & ~faults.removing)
-    good = pa.array(held)
+    good = None if len(held) == len(file.rows) else pa.array(held)  # of a book without faults nothing is copied
     gone = pa.array(np.flatnonzero(~faults.bad & faults.removing))
     used = contracts.take(pa.array(row_contract[held]))
     positions = pa.table(
         {
-            "positions_date": dates.take(good),
+            "positions_date": _taken(dates, good),
             "contract_id": used["contract_id"],
-            "quantity": quantity.take(good),
-            **{name: file.columns[name].take(good) for name in DIMENSION_COLUMNS},
+            "quantity": _taken(quantity, good),
+            **{name: _taken(file.columns[name], good) for name in DIMENSION_COLUMNS},
             "instrument_type": used["instrument_type"],
             "currency": used["currency"],
-            "attributes": _maps(file.attributes, [a.take(good) for a in attributes], len(good)),
+            "attributes": _maps(file.attributes, [_taken(a, good) for a in attributes], len(held)),
         }
     )
-    text = file.columns["quantity"].take(good)
+    text = _taken(file.columns["quantity"], good)
     inexact = [
-        (f"row {file.rows[good[i].as_py()]}", text[i].as_py(), positions["quantity"][i].as_py())
+        (f"row {file.rows[held[i]]}", text[i].as_py(), positions["quantity"][i].as_py())
         for i in rounded(text, positions["quantity"].combine_chunks()).tolist()
     ]
     removals = pa.table(
@@ -298,6 +300,10 @@ def check_positions(
     )
     notes = rounding_notes("quantities", inexact)
     return CheckedPositions(positions, _distinct(used), faults, held, removals, notes)
+
+
+def _taken(column: pa.Array, rows: pa.Array | None) -> pa.Array:
+    return column if rows is None else column.take(rows)
 
 
 def _distinct(contracts: pa.Table) -> pa.Table:
