@@ -46,7 +46,18 @@ def _command(what: str) -> click.Command:
         _bring(what, given)
 
     dry_run = click.Option(["--dry-run"], is_flag=True, help="Say what would be loaded, and store nothing.")
-    options = [*map(option_of, parameters_of(kind.options)), dry_run, *lake_and_json()]
+    suggest = [
+        click.Option(
+            ["--suggest"], is_flag=True, help="Only guess how the file is mapped, and show its first rows so."
+        ),
+        click.Option(["--out"], type=path, help="Write the suggestion to this file; default to the terminal."),
+    ]
+    options = [
+        *map(option_of, parameters_of(kind.options)),
+        dry_run,
+        *(suggest if kind.suggest else ()),
+        *lake_and_json(),
+    ]
     about = f"{kind.meaning}\n\n{'FOLDER' if kind.folder else 'FILE'}: {kind.files}"
     return click.Command(what, callback=run, params=[files, *options], help=about, short_help=kind.meaning)
 
@@ -64,6 +75,11 @@ def _bring(what: str, given: dict[str, Any]) -> None:
     files: list[Path] = [*given["files"]] if kind.several else [given["files"]]
     if absent := [file for file in files if not file.exists()]:  # before a lake is made for them
         raise NotFound(f"There is no {'folder' if kind.folder else 'file'} {absent[0]}.")
+    if given.get("suggest"):
+        _suggest(what, files, given["out"], given["as_json"])
+        return
+    if given.get("out") is not None:
+        raise BadInput("--out is where --suggest writes; give both.")
     values = given_values(parameters_of(kind.options), given)
     if missing := [n for n, f in kind.options.model_fields.items() if f.is_required() and n not in values]:
         raise BadInput(f"--{missing[0]} is missing: {kind.options.model_fields[missing[0]].description}.")
@@ -93,6 +109,24 @@ def _bring(what: str, given: dict[str, Any]) -> None:
         named(f"service.rendering.{kind.shown}")(reports)
     if any(report.get("rejected") for report in reports):
         raise SystemExit(3)
+
+
+def _suggest(what: str, files: list[Path], out: Path | None, as_json: bool) -> None:
+    """Shows, or writes, the mapping that a file seems to need."""
+    from lake.storage import write_durable
+    from service.rendering import tables
+
+    if len(files) > 1:
+        raise BadInput(f"--suggest looks at one file, and {len(files)} were given.")
+    guess = named(str(INGESTS[what].suggest))(files[0])
+    if out is not None:
+        write_durable(out, guess.toml().encode(), replace=True)
+    if as_json:
+        display.print_json(guess.to_dict())
+        return
+    tables.show_suggestion(guess, whole=out is None)
+    if out is not None:
+        display.say(f"Wrote {out}. See to its doubts, then: varlake ingest {what} {files[0]} --mapping {out} --dry-run")
 
 
 @sample_app.command("market")
