@@ -156,7 +156,9 @@ def _dialect(path: Path, head: bytes) -> tuple[Dialect, str, list[str]]:
     times, width, delimiter = best
     if not times:
         raise BadInput(f"{path.name} has no line with several cells between commas, semicolons, tabs or bars.")
-    skip = next(i for i, line in enumerate(lines) if len(next(csv.reader([line], delimiter=delimiter), [])) == width)
+    # titles may have the same marks, but never as many names
+    filled = [sum(bool(c.strip()) for c in next(csv.reader([line], delimiter=delimiter), [])) for line in lines]
+    skip = filled.index(max(filled))
     return Dialect(delimiter=delimiter, encoding=encoding, skip_rows=skip), "\n".join(lines[:skip]), doubts
 
 
