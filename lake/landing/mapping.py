@@ -56,6 +56,16 @@ def _date_format(value: str) -> str:
 DateFormat = Annotated[str, AfterValidator(_date_format)]
 
 
+def _unit(value: Any) -> str:
+    text = str(value)
+    try:
+        if text in UNITS or (Decimal(text).is_finite() and Decimal(text) != 0):
+            return text
+    except InvalidOperation:
+        pass
+    raise ValueError(unknown("unit", text, UNITS).message)
+
+
 class Side(_Model):
     """The buy/sell column that gives an amount its sign: bought is positive, sold negative."""
 
@@ -83,6 +93,9 @@ class MappedColumn(_Model):
         description=f"format of its dates, such as %d-%b-%y, or {EXCEL_DAYS} for days since 1899-12-30; default that of the file",
     )
     unit: str | None = Field(None, description=f"unit of its numbers: {', '.join(UNITS)}, or a factor such as 0.001")
+    unit_for: dict[str, str] = Field(
+        {}, description="units of rows of some instrument types, by type: a face amount of bonds is 0.01 of their units"
+    )
     prefix: str = Field("", description="text put before each cell, such as EQ: before a ticker")
     side: Side | None = Field(None, description="the buy/sell column that gives these amounts their sign")
     only_for: tuple[str, ...] = Field(
@@ -93,16 +106,12 @@ class MappedColumn(_Model):
     @field_validator("unit", mode="before")
     @classmethod
     def _known_unit(cls, value: Any) -> Any:
-        try:
-            if (
-                value is not None
-                and str(value) not in UNITS
-                and not (Decimal(str(value)).is_finite() and Decimal(str(value)))
-            ):
-                raise InvalidOperation
-        except InvalidOperation:
-            raise ValueError(unknown("unit", str(value), UNITS).message) from None
-        return None if value is None else str(value)
+        return None if value is None else _unit(value)
+
+    @field_validator("unit_for", mode="before")
+    @classmethod
+    def _known_units(cls, value: Any) -> Any:
+        return {k: _unit(v) for k, v in value.items()} if isinstance(value, Mapping) else value
 
     @model_validator(mode="after")
     def _one_origin(self) -> MappedColumn:
@@ -191,18 +200,30 @@ class Mapped:
             return
         source = str(column.from_)
         text = self._only(column, self.cells[source])
-        change, expected = _reader(column, kind, mapping)
-        if change is not None:
-            encoded = text.dictionary_encode()  # a book has many rows and few distinct cells
-            read = pa.array([change(t) for t in encoded.dictionary.to_pylist()], pa.string()).take(encoded.indices)
-            self._fault(pc.and_(read.is_null(), text.is_valid()), source, expected)
-            text = pc.coalesce(read, text)
+        masks = {t: pc.equal(self.columns[TYPE], t) for t in column.unit_for}
+        others = text
+        for mask in masks.values():
+            others = pc.if_else(pc.fill_null(mask, False), None, others)
+        parts = [self._converted(others, column, kind, mapping)]
+        for kind_of_row, mask in masks.items():
+            own = column.model_copy(update={"unit": column.unit_for[kind_of_row]})
+            parts.append(self._converted(pc.if_else(mask, text, None), own, kind, mapping))
+        text = pc.coalesce(*parts) if masks else parts[0]
         if "" in column.values:
             text = self._only(column, pc.fill_null(text, column.values[""]))
         if column.side is not None:
             text = self._signed(text, source, column.side)
         self.own[name] = source
         self.columns[name] = pc.binary_join_element_wise(column.prefix, text, "") if column.prefix else text
+
+    def _converted(self, text: pa.Array, column: MappedColumn, kind: Kind, mapping: FileMapping) -> pa.Array:
+        change, expected = _reader(column, kind, mapping)
+        if change is None:
+            return text
+        encoded = text.dictionary_encode()  # a book has many rows and few distinct cells
+        read = pa.array([change(t) for t in encoded.dictionary.to_pylist()], pa.string()).take(encoded.indices)
+        self._fault(pc.and_(read.is_null(), text.is_valid()), str(column.from_), expected)
+        return pc.coalesce(read, text)
 
     def _only(self, column: MappedColumn, text: pa.Array) -> pa.Array:
         """The cells on the rows that the column is for."""
@@ -260,8 +281,8 @@ def mapped(sheet: Sheet, mapping: FileMapping, kinds: Mapping[str, Kind]) -> Map
     for name, column in sorted(
         wanted.items(), key=lambda item: item[0] != TYPE
     ):  # what is only for some types comes after it
-        if column.only_for and TYPE not in done.columns:
-            done.issues.append(Issue(name, f"{name} is only for some values of {TYPE}, a column that there is not."))
+        if (column.only_for or column.unit_for) and TYPE not in done.columns:
+            done.issues.append(Issue(name, f"{name} differs by {TYPE}, a column that there is not."))
         else:
             done.put(name, column, kinds.get(name, "text"), mapping)
     return done

@@ -235,8 +235,13 @@ def _by_header(cells: Mapping[str, Sequence[str]], known: Mapping[str, Known], d
     for name in known:
         if plain_name(name) in free:
             take(name, plain_name(name))
-    places = sorted((place, name, h) for name, k in known.items() for place, h in enumerate(k.headers))
-    for _, name, header in places:
+    # a header that several share is what its cells say: `Product` may be a type or a name
+    places = sorted(
+        (0 if k.words and h in free and _speaks(k, cells[free[h]]) else 1, place, name, h)
+        for name, k in known.items()
+        for place, h in enumerate(k.headers)
+    )
+    for _, _, name, header in places:
         if name not in found and header in free:
             take(name, header)
     for name in (n for n in known if n not in found):
@@ -245,6 +250,12 @@ def _by_header(cells: Mapping[str, Sequence[str]], known: Mapping[str, Known], d
             doubts.append(f"The column {free[near[0]]!r} is taken for {name} by its name alone.")
             take(name, near[0])
     return {n: found[n] for n in known if n in found}
+
+
+def _speaks(known: Known, cells: Sequence[str]) -> bool:
+    """Whether most of the cells are words for our values."""
+    words = {plain_name(w) for value, some in known.words.items() for w in (value, *some)}
+    return bool(cells) and 2 * sum(plain_name(c) in words for c in cells) > len(cells)
 
 
 def _numbers(

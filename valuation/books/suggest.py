@@ -19,6 +19,7 @@ from lake.landing.suggest import (
     Known,
     Suggestion,
     leave_out,
+    plain_name,
     shown,
     suggest_columns,
 )
@@ -50,7 +51,8 @@ _HEADERS: Mapping[str, tuple[str, ...]] = {
                        "datum", "date"),
     "quantity": ("qty", "units", "shares", "stuck", "stuckzahl", "anzahl", "menge", "notional", "notionalamount", "nominal", "nominale",
                  "nominalbetrag", "facevalue", "facevalueamount", "positionsize", "size", "position", "amount", "betrag"),
-    TYPE: ("type", "producttype", "assettype", "securitytype", "sectype", "insttype", "assetclass", "produktart", "art", "typ", "gattung"),
+    TYPE: ("type", "product", "producttype", "assettype", "securitytype", "sectype", "insttype", "assetclass", "produktart",
+                                   "art", "typ", "gattung"),
     "currency": ("ccy", "cur", "curr", "wahrung", "whrg", "devise"),
     "underlying": ("underlyer", "underlyingid", "underlyingticker", "ticker", "symbol", "basiswert", "riskfactor", "ric"),
     "volatility": ("volsurface", "vol", "impliedvol"),
@@ -84,6 +86,16 @@ _ELSEWHERE = {
     "discount_curve": ("currency", ""),
 }
 _HIGH_RATE = 0.25
+_BOND = "government_bond"
+_COUNTS = (
+    "quantity",
+    "qty",
+    "units",
+    "stuck",
+    "stuckzahl",
+    "anzahl",
+    "menge",
+)  # headers of what is counted, not of face amounts
 _RATES = {
     n for m in INSTRUMENTS.values() for n, f in m.Terms.model_fields.items() if "fraction" in (f.description or "")
 }
@@ -108,6 +120,7 @@ def suggest_positions(path: str | Path) -> Suggestion:
         n: {t for t in types if pc.any(pc.and_(pc.equal(read[TYPE], t), read[n].is_valid())).as_py()} for n in columns
     }
     _names_of_factors(columns, types, read, guess.doubts)
+    _face_amounts(columns, types, guess.doubts)
     for kind in sorted(types):
         for term, field in INSTRUMENTS[kind].Terms.model_fields.items():
             if field.is_required() and term not in columns:
@@ -164,6 +177,23 @@ def _names_of_factors(
             if prefix
             else f"{underlying.from_!r} has shares and commodities, whose risk factors begin with EQ: and CMD:. Name each in its values."
         )
+
+
+def _face_amounts(columns: dict[str, MappedColumn], types: set[str], doubts: list[str]) -> None:
+    """A bond's unit is 100 of face, and files have its face amount."""
+    amount = columns.get("quantity")
+    if _BOND not in types or amount is None:
+        return
+    if plain_name(str(amount.from_)) in _COUNTS:
+        doubts.append(
+            f"Bonds are counted in 100 of face. If {amount.from_!r} is their face amount, "
+            f'add unit_for = {{ {_BOND} = "0.01" }} to quantity.'
+        )
+        return
+    columns["quantity"] = amount.model_copy(update={"unit_for": {_BOND: "0.01"}})
+    doubts.append(
+        f"{amount.from_!r} is taken for the face amount of bonds, which are counted in 100 of face: divided by a hundred."
+    )
 
 
 def _elsewhere(columns: dict[str, MappedColumn], term: str, types: set[str], doubts: list[str]) -> None:

@@ -160,6 +160,35 @@ def test_all_faults_of_the_columns_at_once(lake: Lake, tmp_path: Path) -> None:
         load(lake, BOOK.replace("Kommentar", "trade"), mapping(tmp_path, MAPPING.replace('"Kommentar", ', "")))
 
 
+def test_units_and_columns_of_some_types_only(lake: Lake, tmp_path: Path) -> None:
+    row = "{trade};{kind};AAPL;1,5;USD;70,5;19.06.20"
+    text = "T;Kind;Papier;Q;W;Strike;Verfall\n" + "\n".join(
+        row.format(trade=t, kind=k) for t, k in (("S", "cash_equity"), ("F", "equity_forward"))
+    )
+    head = (
+        MAPPING[: MAPPING.index("[columns]")]
+        .replace("skip_rows = 3", "")
+        .replace('ignored = ["Kommentar", "Zins"]', "")
+    )
+    dimensions = MAPPING[MAPPING.index("positions_date = {") :]
+    columns = """[columns]
+trade = "T"
+instrument_type = "Kind"
+instrument = "Papier"
+currency = "W"
+underlying = { from = "Papier", prefix = "EQ:" }
+quantity = { from = "Q", unit = "thousands", unit_for = { equity_forward = "0.01" } }
+strike = { from = "Strike", only_for = ["equity_forward"] }
+maturity = { from = "Verfall", only_for = ["equity_forward"] }
+discount_curve = { constant = "USD", only_for = ["equity_forward"] }
+"""
+    report = load(lake, text, mapping(tmp_path, head + columns + dimensions))
+    assert report.rejections.to_pylist() == []
+    assert {t: r["quantity"] for t, r in held(lake).items()} == {"S": 1500.0, "F": 0.015}
+    with pytest.raises(BadInput, match="strike differs by instrument_type, a column that there is not"):
+        load(lake, text, mapping(tmp_path, (head + columns + dimensions).replace('instrument_type = "Kind"', "")))
+
+
 def test_pairs_of_the_command_line_alone(lake: Lake) -> None:
     by = load_mapping(None, ["Trade ID=trade", "a=b=client"])
     assert by is not None

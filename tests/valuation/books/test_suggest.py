@@ -44,7 +44,7 @@ TABS = (
 BARS = b"""Position report as of 16-Mar-2020
 printed by ops
 
-Deal No|Asset Class|Security|Position|Currency|Strike Price|Expiry Date|Call/Put|Desk|Book|Counterparty
+Deal No|Product|Security|Position|Currency|Strike Price|Expiry Date|Call/Put|Desk|Book|Counterparty
 1001|Equity|AAPL|1,500|USD||||D|B|CP
 1002|Option|AAPL|(2,500.50)|USD|62.50|06/19/2020|PUT|D|B|CP
 """
@@ -164,9 +164,13 @@ def test_rates_in_percent_swaps_and_bonds(lake: Lake, tmp_path: Path) -> None:
         "fixed_frequency": 2, "float_frequency": 4, "fixed_day_count": "Thirty360", "float_day_count": "Actual360",
     }.items()  # fmt: skip
     assert (
-        found["R2"].items() >= {"quantity": -5e6, "coupon": 0.015, "frequency": 2, "issue_date": "2020-02-15"}.items()
+        found["R2"].items()
+        >= {"quantity": -50_000.0, "coupon": 0.015, "frequency": 2, "issue_date": "2020-02-15"}.items()
     )
     assert {r["desk"] for r in found.values()} == {"Rates"}
+    assert any("counted in 100 of face: divided by a hundred" in d for d in guess.doubts)
+    counted = suggest_positions(written(tmp_path, "qty.csv", RATES.replace(b"Notional", b"Quantity")))
+    assert any("If 'Quantity' is their face amount" in d for d in counted.doubts)
     assert any("recognised as portfolio: every row gets 'unassigned'" in d for d in guess.doubts)
 
 
