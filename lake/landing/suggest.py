@@ -47,7 +47,7 @@ DIMENSION_HEADERS: Mapping[str, tuple[str, ...]] = {
     ),
     "client": ("customer", "clientname", "clientid", "kunde"),
     "account": ("accountno", "accountnumber", "accountid", "acct", "konto", "kontonummer", "depotnummer"),
-    "desk": ("tradingdesk", "deskname", "handelstisch", "businessunit"),
+    "desk": ("tradingdesk", "deskname", "handelstisch", "tisch", "businessunit"),
     "book": ("tradingbook", "bookname", "bookid", "handelsbuch", "buch"),
     "legal_entity": ("entity", "legalentityname", "le", "company", "gesellschaft", "rechtseinheit"),
     "counterparty": ("cpty", "cparty", "counterpartyname", "counterpartyid", "kontrahent", "gegenpartei", "broker"),

@@ -202,7 +202,7 @@ def show_trade_history(versions: Sequence[TradeVersion]) -> None:
     """A line a change of a trade; of an amendment what was and is."""
     rows = []
     for v in versions:
-        changes = [f"{k} {display.text(was)} -> {display.text(now)}" for k, (was, now) in v.changed.items()]
+        changes = [f"{k} {_whole(was)} -> {_whole(now)}" for k, (was, now) in v.changed.items()]
         changed = "; ".join(changes) if v.action == "amend" else ""
         rows.append(
             {
@@ -211,6 +211,13 @@ def show_trade_history(versions: Sequence[TradeVersion]) -> None:
             }
         )
     display.print_table(rows, first=("positions_date", "action", "file", "changed"))
+
+
+def _whole(value: Any) -> str:
+    """With all its digits: a change in the last one is a change."""
+    if value is None:
+        return "nothing"
+    return f"{value:,}".removesuffix(".0") if isinstance(value, float) else str(value)
 
 
 def show_suggestion(guess: Suggestion, *, whole: bool) -> None:

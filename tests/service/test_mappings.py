@@ -205,7 +205,7 @@ def test_the_versions_of_a_trade(work_lake: Lake, folder: Path, web: FlaskClient
     }  # fmt: skip
     assert second["mapping"] == report["mapping"]
     shown = varlake("positions", "history", "T-1", lake=work_lake.path)
-    assert "quantity 1500.5 -> 7" in " ".join(shown.stdout.split()).replace(",", "")
+    assert "quantity 1,500.5 -> 7;" in shown.stdout
     assert varlake("positions", "history", "T-2", lake=work_lake.path).stdout.count("remove") == 1
     listed = json.loads(varlake("positions", "history", "T-2", "--date", MONDAY, "--json", lake=work_lake.path).stdout)
     assert [v["action"] for v in listed] == ["new", "remove"]

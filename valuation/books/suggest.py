@@ -65,6 +65,7 @@ _HEADERS: Mapping[str, tuple[str, ...]] = {
     "coupon": ("couponrate", "cpn", "kupon", "zinssatz", "rate"),
     "fixed_rate": ("fixrate", "swaprate", "fixedcoupon", "festsatz", "festzins", "rate", "zinssatz"),
     "frequency": ("couponfrequency", "freq", "zinsrhythmus"),
+    "dividend_yield": ("dividend", "dividendrate", "divyield", "dividende"),
     "pay_fixed": ("payreceive", "payrec", "payrcv", "fixedleg"),
     "day_count": ("daycount", "daycountconvention", "basis", "zinsmethode"),
     "base_currency": ("buycurrency", "buyccy", "ccy1"),
