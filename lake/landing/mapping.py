@@ -259,6 +259,9 @@ def mapped(sheet: Sheet, mapping: FileMapping, kinds: Mapping[str, Kind]) -> Map
     cells = {name: sheet.column(i) for i, name in enumerate(names)}
     padding = {n for n, h in zip(names, sheet.header, strict=True) if not h and cells[n].null_count == len(sheet.lines)}
     done = Mapped({n: c for n, c in cells.items() if n not in padding and not n.startswith(REJECT)}, sheet.lines)
+    done.issues += [
+        Issue(n, f"Two columns of the file are called {n!r} here; rename one.") for n in {*names} if names.count(n) > 1
+    ]
     wanted: dict[str, MappedColumn] = {}
     used = {*mapping.ignored}
     for name, column in mapping.columns.items():
@@ -278,9 +281,8 @@ def mapped(sheet: Sheet, mapping: FileMapping, kinds: Mapping[str, Kind]) -> Map
             done.issues.append(Issue(name, text))
         else:
             wanted[name] = MappedColumn(from_=name)
-    for name, column in sorted(
-        wanted.items(), key=lambda item: item[0] != TYPE
-    ):  # what is only for some types comes after it
+    # what differs by type comes after it
+    for name, column in sorted(wanted.items(), key=lambda item: item[0] != TYPE):
         if (column.only_for or column.unit_for) and TYPE not in done.columns:
             done.issues.append(Issue(name, f"{name} differs by {TYPE}, a column that there is not."))
         else:

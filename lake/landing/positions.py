@@ -6,6 +6,7 @@ of one contract into its row of `contracts`. That function runs once for each di
 
 from __future__ import annotations
 
+import csv
 import datetime as dt
 import io
 import re
@@ -214,13 +215,18 @@ class _RowFaults:
 
     def __init__(self, file: PositionsFile) -> None:
         self.file = file
-        self.removing = np.zeros(len(file.rows), dtype=bool)  # rows of which nothing is read but the date and the trade
+        actions = file.columns.get(ACTION, pa.nulls(len(file.rows), pa.string()))
+        # rows of which nothing is read but the date and the trade
+        self.removing = flags(pc.fill_null(pc.equal(actions, "remove"), False))
         self.bad = np.zeros(len(file.rows), dtype=bool)
         self.parts: list[pa.Table] = []
         for number, text, reason in file.ragged:
             self._append(np.array([number]), "", pa.array([text]), reason)
         self._told: dict[str, Bools] = {}  # by column of the file, the rows whose cell there is a fault already
+        of_a_removal = {file.own.get(c, c) for c in _OF_A_REMOVAL}
         for rows, column, cells, reason in file.faults:
+            if column not in of_a_removal and self.removing[rows].any():
+                cells, rows = cells.filter(pa.array(~self.removing[rows])), rows[~self.removing[rows]]
             self.bad[rows] = True
             self._told.setdefault(column, np.zeros(len(file.rows), dtype=bool))[rows] = True
             self._append(file.rows[rows], column, cells, reason)
@@ -316,7 +322,6 @@ def _actions(file: PositionsFile, faults: _RowFaults) -> pa.Array:
     actions = file.columns.get(ACTION, pa.nulls(len(file.rows), pa.string()))
     unknown_one = flags(pc.and_(actions.is_valid(), pc.invert(pc.is_in(actions, pa.array(ACTIONS)))))
     faults.add(np.flatnonzero(unknown_one), ACTION, f"expected {', '.join(ACTIONS)}, or nothing for a row as it stands")
-    faults.removing = flags(pc.fill_null(pc.equal(actions, "remove"), False))
     return actions
 
 
@@ -448,12 +453,30 @@ def _write_rejects(
     sink = io.BytesIO()
     dialect = Dialect() if file.mapping is None else file.mapping.dialect
     title = f"Rejected rows of {source.name}" + "\n" * dialect.skip_rows if dialect.skip_rows else ""
-    pcsv.write_csv(rows, sink, pcsv.WriteOptions(delimiter=dialect.delimiter or ","))
-    data = (title + sink.getvalue().decode()).encode(dialect.encoding or "utf-8", "replace")
+    if dialect.quote == '"':
+        pcsv.write_csv(rows, sink, pcsv.WriteOptions(delimiter=dialect.delimiter))
+        text = sink.getvalue().decode()
+    else:
+        text = _quoted_otherwise(rows, dialect)
+    data = (title + text).encode(dialect.encoding or "utf-8", "replace")
     if path is None:
         path = committer.lake.state / "rejects" / f"{source.name.partition('.')[0]}-{digest(data)[:8]}.csv"
     write_durable(Path(path), data, replace=True)
     return Path(path)
+
+
+def _quoted_otherwise(rows: pa.Table, dialect: Dialect) -> str:
+    """The rows as text with the quotes of the dialect; without any, a delimiter in a reason becomes a space."""
+    quoting: Any = csv.QUOTE_MINIMAL if dialect.quote else csv.QUOTE_NONE
+    sink = io.StringIO()
+    writer = csv.writer(
+        sink, delimiter=dialect.delimiter, quotechar=dialect.quote or None, quoting=quoting, lineterminator="\n"
+    )
+    writer.writerow(rows.column_names)
+    for number, reason, *cells in zip(*(c.to_pylist() for c in rows.columns), strict=True):
+        said = reason if dialect.quote else reason.replace(dialect.delimiter, " ")
+        writer.writerow([number, said, *cells])
+    return sink.getvalue()
 
 
 def faults_by_reason(rejections: pa.Table) -> tuple[Mapping[str, Any], ...]:

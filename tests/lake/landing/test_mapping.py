@@ -141,6 +141,31 @@ def test_the_rejects_mended_load_by_the_same_mapping(lake: Lake, tmp_path: Path)
     assert held(lake)["Ä3"]["quantity"] == 1000.25
 
 
+@pytest.mark.parametrize("quote", ["'", ""])
+def test_rejects_have_the_quotes_of_their_file(lake: Lake, tmp_path: Path, quote: str) -> None:
+    by = mapping(tmp_path, MAPPING.replace("[dialect]", f'[dialect]\nquote = "{quote}"'))
+    odd = f'{quote}12" tape; old{quote}' if quote else '12" tape'
+    report = load(lake, BOOK + f"A3;K;eins;AAPL;put;USD;62,5;;19.06.20;{odd}\n", by)
+    text = Path(str(report.rejects)).read_text(encoding="latin-1")
+    assert '12" tape' in text
+    assert load(lake, text.replace("eins", "1"), by, "mended.csv").loaded == 1
+
+
+def test_a_removal_needs_no_side_and_no_amount(lake: Lake, tmp_path: Path) -> None:
+    load(lake, BOOK, mapping(tmp_path))
+    changes = BOOK[: BOOK.index("A1;")].replace("Kommentar", "action") + "A1;;;;;;;;;remove\nA2;;;;;;;;;amend\n"
+    report = load(lake, changes, mapping(tmp_path, MAPPING.replace('"Kommentar", ', "")))
+    assert (set(held(lake)), report.loaded, report.rejected) == ({"A2"}, 1, 1)
+    assert (8, "Stück", None) not in faults(report)
+    assert (6, "Stück", None) in faults(report)
+
+
+def test_two_columns_are_never_taken_for_one(lake: Lake, tmp_path: Path) -> None:
+    text = BOOK.replace("Zins;Fällig;Kommentar", "Zins;Zins;Zins (2)")
+    with pytest.raises(BadInput, match=r"Two columns of the file are called 'Zins \(2\)'"):
+        load(lake, text, mapping(tmp_path))
+
+
 def test_a_dry_run_keeps_no_rejects(lake: Lake, tmp_path: Path) -> None:
     path = tmp_path / "book.csv"
     path.write_text(BOOK.replace("1.500,5", "viel"), encoding="latin-1")
