@@ -70,6 +70,9 @@ FACTOR_TYPES: dict[str, FactorType] = {
     "credit_spread": FactorType(
         RiskClass.CREDIT, ShiftType.ABSOLUTE, "fraction a year", "spread over government", (-0.05, 0.5)
     ),
+    "credit_yield": FactorType(
+        RiskClass.CREDIT, ShiftType.ABSOLUTE, "fraction a year", "yield of the bonds of a rating", (-0.05, 0.5)
+    ),
 }
 
 SHARES = ("equity_price", "index_level")  # types of factors that a share or an index is priced on
@@ -84,6 +87,23 @@ def tenor_years(tenor: str) -> float:
     if match is None:
         raise unknown("tenor", tenor, ("1D", "1W", "1M", "3M", "6M", "1Y", "2Y", "10Y", "30Y"))
     return int(match[1]) * _TENOR_YEARS[match[2]]
+
+
+_WRITTEN_TENOR = re.compile(r"X?(\d+(?:\.\d+)?)\s*(d|w|mo|m|y)(?:ays?|eeks?|nths?|onths?|rs?|ears?)?", re.IGNORECASE)
+
+
+def tenor_of(text: str) -> str:
+    """A tenor as people write it, 3 Mo, X3M or 0.25y, as 3M; any other text as it is."""
+    match = _WRITTEN_TENOR.fullmatch(text.strip())
+    if match is None:
+        return {"O/N": "1D", "ON": "1D"}.get(text.strip().upper(), text)
+    unit = match[2][0].upper()
+    size = float(match[1]) * (12 if unit == "Y" and "." in match[1] else 1)
+    if not size.is_integer():
+        return text
+    if unit == "Y" and "." in match[1]:  # in months now
+        return f"{size / 12:.0f}Y" if size % 12 == 0 else f"{size:.0f}M"
+    return f"{size:.0f}{unit}"
 
 
 @dataclass(frozen=True, order=True)

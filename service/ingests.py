@@ -66,8 +66,9 @@ class Ingest:
     meaning : one sentence for the command and the route. files : what the files are. read_in : brings in one file, or the folder
     of all with `folder`, and gives its report as JSON has it. report : the class of that report. shown : what shows the reports on
     a terminal, as `module:function` of `service.rendering`. route : path of the upload. several : whether a command takes more
-    than one file. shipped : names of companions that come with varlake or are kept. suggest : what guesses how a file is mapped, as
-    `module:function`: a path, and a `lake.landing.suggest.Suggestion`. check : raises for options that cannot be used.
+    than one file. shipped : names of companions that come with varlake or are kept. suggest : what guesses how a file is read, as
+    `module:function`: a path, and a guess with `toml()`, `to_dict()`, `doubts`, `rows` and `faults`. check : raises for options that
+    cannot be used.
     """
 
     meaning: str
@@ -163,7 +164,7 @@ def _hierarchy(committer: Committer, path: str, options: MappedOptions) -> dict[
 INGESTS: Mapping[str, Ingest] = {
     "market": Ingest(
         "Bring market files into the lake, as a catalogue describes them; all of them load, or none.",
-        "Folder with the landing files.",
+        "Folder with the landing files; to suggest a catalogue, a file will do.",
         MarketOptions,
         _market,
         "scenarios.market.landing_catalogue:MarketIngestReport",
@@ -173,6 +174,7 @@ INGESTS: Mapping[str, Ingest] = {
         folder=True,
         shipped=_catalogues,
         check=_check_catalogue,
+        suggest="scenarios.market.suggest:suggest_market",
     ),
     "positions": Ingest(
         "Bring positions into the lake; unusable rows are listed, the others load.",

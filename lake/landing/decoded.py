@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from lake.errors import BadInput, unknown
+from lake.errors import BadInput, NotFound, unknown
 
 SETTING = "VARLAKE_DECODED_MIB"
 DEFAULT_MIB = 1024  # as in service.config
@@ -69,7 +69,7 @@ class _Counted(io.RawIOBase):
         super().close()
 
 
-def counted(stream: IO[bytes], count: Callable[[bytes], None]) -> IO[bytes]:
+def counting(stream: IO[bytes], count: Callable[[bytes], None]) -> IO[bytes]:
     """The stream, its bytes told to `count` before they are given; that may raise `BadInput`."""
     return io.BufferedReader(_Counted(stream, count), 1 << 20)
 
@@ -78,14 +78,28 @@ def counted(stream: IO[bytes], count: Callable[[bytes], None]) -> IO[bytes]:
 def open_decoded(path: Path, member: str | None = None) -> Iterator[tuple[str, IO[bytes]]]:
     """Name and bytes of what the file holds: `.gz` and one `.zip` around it are undone as they are read, within its bound.
 
-    member : the file of a zip archive; None where it has one. Raises one of CANNOT_UNPACK for an archive that is none.
+    member : the file of a zip archive; None where it has one. Raises `NotFound`, or `BadInput` for an archive that is none, also as
+    it is read.
     """
+    try:
+        with _unpacked(path, member) as found:
+            yield found
+    except FileNotFoundError:
+        raise NotFound(f"There is no file {path}.") from None
+    except CANNOT_UNPACK as error:
+        if isinstance(error, OSError) and error.strerror:
+            raise BadInput(f"{path} cannot be read: {error.strerror}.") from None
+        raise BadInput(f"{path.name} cannot be unpacked: {error}.") from None
+
+
+@contextlib.contextmanager
+def _unpacked(path: Path, member: str | None) -> Iterator[tuple[str, IO[bytes]]]:
     with contextlib.ExitStack() as stack:
         stream: IO[bytes] = stack.enter_context(path.open("rb"))
         name, bound = path.name, Bound(path)
 
         def within(decoding: IO[bytes]) -> IO[bytes]:
-            return stack.enter_context(counted(decoding, lambda data: bound.add(len(data))))
+            return stack.enter_context(counting(decoding, lambda data: bound.add(len(data))))
 
         if name.lower().endswith(".gz"):
             name, stream = name[:-3], within(io.BufferedReader(gzip.GzipFile(fileobj=stream)))

@@ -32,13 +32,13 @@ import pyarrow.csv as pcsv
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from lake.arrays import Ints
-from lake.errors import BadInput, NotFound, VarlakeError, unknown
+from lake.errors import BadInput, VarlakeError, unknown
 from lake.landing.decoded import (
     CANNOT_UNPACK,
     MOST_UNEVEN,
     PYTHON_VALUE,
     Bound,
-    counted,
+    counting,
     held,
     open_decoded,
     read_parquet,
@@ -132,26 +132,16 @@ def read_sheet(path: Path, dialect: Dialect | None = None, numbers: Collection[s
     `NotFound`, or `BadInput` where the file is unusable as a whole.
     """
     dialect = dialect or Dialect()
-    try:
-        with open_decoded(path, dialect.member) as (name, stream):
-            read = _TYPED.get(PurePosixPath(name).suffix.lower())
-            if read is not None:
-                sheet = read(path, stream, dialect, numbers)
-            else:
-                header, ends = _header(path, stream, dialect)
-        if read is None and ends:
-            nothing = pa.table({str(i): pa.array([], pa.string()) for i in range(len(header))})
-            sheet = Sheet(path.name, header, nothing, np.array([], dtype=np.int64))
-        elif read is None:
-            with open_decoded(path, dialect.member) as (_, stream):
-                sheet = _text(path, stream, dialect, header)
-    except FileNotFoundError:
-        raise NotFound(f"There is no file {path}.") from None
-    except CANNOT_UNPACK as error:
-        if isinstance(error, OSError) and error.strerror:
-            raise BadInput(f"{path} cannot be read: {error.strerror}.") from None
-        raise BadInput(f"{path.name} cannot be unpacked: {error}.") from None
-    return _without_blank(sheet)
+    with open_decoded(path, dialect.member) as (name, stream):
+        read = _TYPED.get(PurePosixPath(name).suffix.lower())
+        if read is not None:
+            return _without_blank(read(path, stream, dialect, numbers))
+        header, ends = _header(path, stream, dialect)
+    if ends:
+        nothing = pa.table({str(i): pa.array([], pa.string()) for i in range(len(header))})
+        return Sheet(path.name, header, nothing, np.array([], dtype=np.int64))
+    with open_decoded(path, dialect.member) as (_, stream):
+        return _without_blank(_text(path, stream, dialect, header))
 
 
 def sheet_of(name: str, table: pa.Table, numbers: Collection[str] = ()) -> Sheet:
@@ -217,7 +207,7 @@ def _text(path: Path, stream: IO[bytes], dialect: Dialect, header: list[str]) ->
 
     try:
         with pcsv.open_csv(
-            counted(stream, count),
+            counting(stream, count),
             # one thread, because only then rows are numbered
             pcsv.ReadOptions(
                 use_threads=False,
@@ -286,7 +276,8 @@ def as_text(name: str, column: Any, number: bool = False, decimal: str = ".") ->
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise BadInput(f"Column {name!r} has the type {array.type}, which cannot be read as text: {error}") from error
     if pa.types.is_timestamp(array.type):
-        text = pc.replace_substring_regex(text, r" 00:00:00(\.0+)?(Z|[+-]\d{4})?$", "")
+        whole = pc.replace_substring_regex(text, r"\.0+(Z|[+-]\d{4})?$", r"\1")
+        text = pc.replace_substring_regex(whole, r" 00:00:00(Z|[+-]\d{4})?$", "")
     if numeric and decimal != ".":
         text = pc.replace_substring(text, ".", decimal)
     return _trim(text)
@@ -332,7 +323,7 @@ def _check_workbook(data: bytes, bound: Bound) -> None:
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         for info in archive.infolist():
             with archive.open(info) as part:
-                content = counted(part, lambda data: bound.add(len(data))).read()
+                content = counting(part, lambda data: bound.add(len(data))).read()
             row = column = 0
             if re.search(r"worksheets/[^/]*\.xml$", info.filename):
                 for found in _CELL_OF_WORKBOOK.finditer(content):
@@ -359,7 +350,7 @@ def _r_data(path: Path, stream: IO[bytes], dialect: Dialect, numbers: Collection
 
     bound = Bound(path)
     # every number and text becomes an object of Python on the way
-    data = counted(_r_unpacked(stream.read()), lambda part: bound.add(len(part) * PYTHON_VALUE // 16)).read()
+    data = counting(_r_unpacked(stream.read()), lambda part: bound.add(len(part) * PYTHON_VALUE // 16)).read()
 
     def expanded(make: Callable[[Any], Any], state: Any) -> Any:
         bound.add(8 * int(state.value[0]))  # a sequence is stored as its length and its ends
@@ -449,3 +440,8 @@ _TYPED: dict[str, Callable[[Path, IO[bytes], Dialect, Collection[str]], Sheet]] 
     **dict.fromkeys((".xlsx", ".xlsm", ".xls", ".xlsb", ".ods"), _workbook),
     **dict.fromkeys((".rda", ".rdata", ".rds"), _r_data),
 }
+
+
+def typed_endings() -> tuple[str, ...]:
+    """The endings of files that are no text."""
+    return tuple(_TYPED)

@@ -11,6 +11,7 @@ import datetime as dt
 import functools
 import re
 import tomllib
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -33,30 +34,36 @@ from pydantic import (
 from lake.arrays import Dates
 from lake.committer import Committer
 from lake.errors import BadInput, Issue, NotFound, VarlakeError, counted, unknown
-from lake.landing.dated_values import LAYOUTS, FileOptions, Landing, read_source
+from lake.landing.dated_values import LAYOUTS, MAX_LISTED, FileOptions, read_source
 from lake.landing.rows import NO_NAME, is_no_name
 from lake.schemas import MARKET_CALENDARS, RISK_FACTORS
 from scenarios.market.calendars import DATA, WEEKDAYS, check_calendar, read_days
 from scenarios.market.market_rows import (
     check_levels,
     contradictions,
+    joined,
     market_rows,
     merge_calendars,
     merge_factors,
     upsert,
 )
-from scenarios.types import FACTOR_TYPES, FactorIndex, RiskClass, RiskFactor, tenor_years
+from scenarios.types import FACTOR_TYPES, FactorIndex, RiskClass, RiskFactor, tenor_of, tenor_years
 
 SHIPPED = Path(__file__).parent / "catalogues"
 
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 _FACTOR_ID = re.compile(r"[A-Z]+(:[A-Za-z0-9._&-]+)+")
 _SOURCE_NAME = re.compile(r"[a-z0-9_-]+")
-_OWN = "column"  # the placeholder every column has
+_OWN = {"column", "file"}  # the placeholders every column has
+_TENORS = ("tenor", "expiry")  # names whose cells are tenors, however they are written
+# what a value is multiplied by
+UNITS = {"percent": 0.01, "basis points": 0.0001, "volatility points": 0.01, "pence": 0.01, "cents": 0.01}
 
 
 def _inside(value: str) -> str:
     path = PurePosixPath(value)
+    if value.count("*") > path.name.count("*") or value.count("*") > 1:
+        raise ValueError("a * may stand once, in the name of the file")
     if path.is_absolute() or ".." in path.parts or not path.parts:
         raise ValueError("the file must lie in the folder given to the ingest: a relative path without ..")
     return value
@@ -68,8 +75,8 @@ RelativePath = Annotated[str, AfterValidator(_inside)]
 class FactorTemplate(BaseModel):
     """The risk factor a column feeds.
 
-    In every text but `type`, {column} stands for the column's name and {key} for that key of the column's entry in
-    `columns`.
+    In every text but `type`, {column} stands for the column's name, {file} for what the * of the file's name stands for, a name
+    of `by` or `header` for that part of a series' name, and any other {key} for that key of the entry in `columns`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -90,15 +97,15 @@ class FactorTemplate(BaseModel):
         return value
 
     def placeholders(self) -> set[str]:
-        """Keys a column's entry must have."""
+        """The keys that the texts hold, but for those every column has."""
         texts = [self.id, self.name, self.currency, self.curve, self.pillar, *self.attributes.values()]
-        return {key for text in texts if text for key in _PLACEHOLDER.findall(text)} - {_OWN}
+        return {key for text in texts if text for key in _PLACEHOLDER.findall(text)} - _OWN
 
-    def risk_factor(self, column: str, entry: Mapping[str, str], source: str, synthetic: bool) -> RiskFactor:
+    def risk_factor(self, words: Mapping[str, str], source: str, synthetic: bool) -> RiskFactor:
         """The template filled in for one column; raises `BadInput` when that is no proper risk factor."""
 
         def fill(text: str) -> str:
-            return _PLACEHOLDER.sub(lambda m: column if m[1] == _OWN else entry[m[1]], text)
+            return _PLACEHOLDER.sub(lambda m: words[m[1]], text)
 
         factor = RiskFactor(
             risk_factor_id=fill(self.id),
@@ -134,8 +141,11 @@ def _check(f: RiskFactor) -> None:
 class Source(FileOptions):
     """A landing file and the risk factors it feeds; the keys of FileOptions say how it is read."""
 
-    file: RelativePath = Field(description="path of the landing file, relative to the folder given to the ingest")
+    file: RelativePath = Field(
+        description="path of the landing file, relative to the folder given to the ingest; with a * for several"
+    )
     scale: float = Field(1.0, ge=1e-12, le=1e12, description="what a value is multiplied by: 0.01 for percent")
+    unit: str | None = Field(None, description="unit of the values, a key of UNITS, in place of a scale")
     plausible: tuple[float, float] | None = Field(
         None, description="lowest and highest level used that is meant; those of the risk factor type when absent"
     )
@@ -159,14 +169,23 @@ class Source(FileOptions):
             raise ValueError("columns must be a list of names or a table of entries, and not empty")
         return value
 
+    @field_validator("unit")
+    @classmethod
+    def _known_unit(cls, value: str | None) -> str | None:
+        if value is not None and value not in UNITS:
+            raise ValueError(unknown("unit", value, UNITS).message)
+        return value
+
     @model_validator(mode="after")
     def _filled(self) -> Source:
-        wanted = self.factor.placeholders()
+        if self.unit is not None and self.scale != 1:
+            raise ValueError("unit and scale say the same; give one of them")
+        wanted = self.factor.placeholders() - self.parts
         if self.columns is None:
             if wanted:
                 raise ValueError(f"the factor uses {{{min(wanted)}}}; give every column an entry with it in columns")
             return self
-        if LAYOUTS[self.layout].one_value:
+        if not self.several and LAYOUTS[self.layout].one_value:
             raise ValueError(f"a file of layout {self.layout} has one value column; leave columns out")
         problems = []
         for column, entry in self.columns.items():
@@ -176,15 +195,62 @@ class Source(FileOptions):
         if problems:
             raise ValueError(" ".join(problems))
         try:
-            self.risk_factors("", self.columns, synthetic=False)
+            self.named_factors("", synthetic=False)
         except VarlakeError as error:
             raise ValueError(error.message) from None
         return self
 
-    def risk_factors(self, name: str, columns: Iterable[str], *, synthetic: bool) -> tuple[RiskFactor, ...]:
-        """The risk factor of each column of the source called `name`; raises `BadInput`."""
+    @property
+    def several(self) -> bool:
+        """Whether it has a file for each of several series, or several files that continue each other."""
+        return "*" in self.file
+
+    @property
+    def multiplier(self) -> float:
+        """What a value received is multiplied by."""
+        return self.scale if self.unit is None else UNITS[self.unit]
+
+    def files(self, directory: Path) -> dict[str, Path]:
+        """Its files by what the * stands for; raises `NotFound`, or `BadInput` where `columns` names one that is not there."""
+        if not self.several:
+            return {"": directory / self.file}
+        before, after = (len(part) for part in PurePosixPath(self.file).name.split("*"))
+        found = {p.name[before : len(p.name) - after]: p for p in sorted(directory.glob(self.file))}
+        if not found:
+            raise NotFound(f"There is no file {self.file}.")
+        if self.columns is None:
+            return found
+        if strange := [name for name in self.columns if name not in found]:
+            raise unknown(f"file {self.file} with", strange[0], found)
+        return {name: found[name] for name in self.columns}
+
+    def risk_factors(
+        self, name: str, columns: Iterable[tuple[str, Mapping[str, str]]], *, synthetic: bool, file: str = ""
+    ) -> tuple[RiskFactor, ...]:
+        """The risk factor of each column, with the parts of its name, of the source called `name`; raises `BadInput`."""
         entries = self.columns or {}
-        return tuple(self.factor.risk_factor(c, entries.get(c, {}), name, synthetic) for c in columns)
+        return tuple(
+            self.factor.risk_factor(
+                {k: tenor_of(v) if k in _TENORS else v for k, v in parts.items()}
+                | {"column": column, "file": file, **entries.get(file if self.several else column, {})},
+                name,
+                synthetic,
+            )
+            for column, parts in columns
+        )
+
+    def named_factors(self, name: str, *, synthetic: bool) -> tuple[RiskFactor, ...]:
+        """The risk factors that are known without the file; none where its cells or columns name them."""
+        if self.parts & self.factor.placeholders():
+            return ()
+        if self.several:
+            files = self.columns or {}
+            return tuple(
+                f for file in files for f in self.risk_factors(name, [("", {})], synthetic=synthetic, file=file)
+            )
+        if self.columns is None and not LAYOUTS[self.layout].one_value:
+            return ()
+        return self.risk_factors(name, [(c, {}) for c in self.columns or [""]], synthetic=synthetic)
 
 
 class CalendarFile(BaseModel):
@@ -249,8 +315,7 @@ def shipped_factors() -> FactorIndex:
         f.risk_factor_id: f
         for path in sorted(SHIPPED.glob("*.toml"))
         for name, source in load_catalogue(path).source.items()
-        if source.columns is not None or LAYOUTS[source.layout].one_value
-        for f in source.risk_factors(name, source.columns or [""], synthetic=False)
+        for f in source.named_factors(name, synthetic=False)
     }
     return FactorIndex.of(factors.values())
 
@@ -327,7 +392,7 @@ def ingest_market(
         if name not in landings:
             reports.append(SourceReport(name, None, source.licence))
             continue
-        rows = market_rows(factors[name], landings[name], source.scale)
+        rows = landings[name].rows
         counts, merged = upsert(stored.filter(pc.equal(stored["source"], name)), rows)
         extent = pc.min_max(rows["as_of_date"]).as_py()
         reports.append(
@@ -366,11 +431,11 @@ def _read_all(
     stored_factors: list[dict[str, Any]],
     stored_calendars: list[dict[str, Any]],
     accept_levels: bool,
-) -> tuple[dict[str, Landing], dict[str, tuple[RiskFactor, ...]], dict[str, Dates]]:
+) -> tuple[dict[str, Landed], dict[str, tuple[RiskFactor, ...]], dict[str, Dates]]:
     """Every file, and the factors its columns feed, by source, and the lists of days by calendar; raises all errors at once."""
     if not directory.is_dir():
         raise NotFound(f"There is no folder {directory}.")
-    landings: dict[str, Landing] = {}
+    landings: dict[str, Landed] = {}
     factors: dict[str, tuple[RiskFactor, ...]] = {}
     lists: dict[str, Dates] = {}
     errors: dict[str, VarlakeError] = {}
@@ -381,25 +446,65 @@ def _read_all(
             errors[f"calendar {name}"] = error
     known = [DATA, *catalogue.calendar, *(row["calendar"] for row in stored_calendars if row["days"] is not None)]
     for name, source in catalogue.source.items():
-        path = directory / source.file
-        if source.optional and not path.exists():
+        if source.optional and not any(directory.glob(source.file)):
             continue
         try:
             if source.calendar is not None:
                 check_calendar(source.calendar, known)
-            landing = read_source(path, source, None if source.columns is None else list(source.columns))
-            own = source.risk_factors(name, landing.columns, synthetic=catalogue.synthetic)
-            if strange := [f for f in own if is_no_name(f.name) or is_no_name(f.curve)]:
-                raise BadInput(f"{path.name}: the risk factor {strange[0].risk_factor_id!a} {NO_NAME}.")
-            notes = check_levels(path, own, landing, source.scale, source.plausible, accept=accept_levels)
+            landings[name], factors[name] = _read_files(name, source, directory, catalogue.synthetic, accept_levels)
         except VarlakeError as error:
             errors[name] = error
-        else:
-            landings[name], factors[name] = dataclasses.replace(landing, notes=(*landing.notes, *notes)), own
     errors |= contradictions(factors, stored_factors)
     if errors:
         raise _refused(errors, len(catalogue.source) + len(catalogue.calendar))
     return landings, factors, lists
+
+
+@dataclass(frozen=True)
+class Landed:
+    """What the files of a source hold: rows of `market_data` by risk factor and date, lines left out by reason, notes."""
+
+    rows: pa.Table
+    dropped: Mapping[str, int]
+    notes: tuple[str, ...]
+
+
+def _read_files(
+    name: str, source: Source, directory: Path, synthetic: bool, accept_levels: bool
+) -> tuple[Landed, tuple[RiskFactor, ...]]:
+    """The files of one source, and the risk factors they feed; raises `BadInput` with the faults of all of them."""
+    parts: dict[str, pa.Table] = {}
+    factors: dict[str, RiskFactor] = {}
+    dropped: Counter[str] = Counter()
+    notes: list[str] = []
+    errors: list[VarlakeError] = []
+    for file, path in source.files(directory).items():
+        try:
+            landing = read_source(
+                path, source, None if source.columns is None or source.several else list(source.columns)
+            )
+            columns = zip(landing.columns, landing.names, strict=True)
+            own = source.risk_factors(name, columns, synthetic=synthetic, file=file)
+            if strange := [f for f in own if is_no_name(f.name) or is_no_name(f.curve)]:
+                raise BadInput(f"{path.name}: the risk factor {strange[0].risk_factor_id!a} {NO_NAME}.")
+            if len({f.risk_factor_id for f in own}) < len(own):
+                raise BadInput("Two of its columns feed the same risk factor; every column needs its own id.")
+            accepted = check_levels(path, own, landing, source.multiplier, source.plausible, accept=accept_levels)
+        except VarlakeError as error:
+            errors.append(error)
+            continue
+        parts[path.name] = market_rows(own, landing, source.multiplier)
+        factors |= {f.risk_factor_id: f for f in own}
+        dropped.update(landing.dropped)
+        said = (*landing.notes, *accepted)
+        notes += [f"{path.name}: {note}" for note in said] if source.several else said
+    if len(errors) > 1:
+        raise BadInput(
+            "\n    ".join(e.message for e in errors), issues=[i for e in errors for i in e.issues][:MAX_LISTED]
+        )
+    if errors:
+        raise errors[0]
+    return Landed(joined(parts), dict(dropped), tuple(notes)), tuple(factors.values())
 
 
 def _refused(errors: Mapping[str, VarlakeError], sources: int) -> BadInput:

@@ -38,7 +38,7 @@ def check_levels(
     """
     codes = landing.rows["column"].combine_chunks().indices.to_numpy()
     values = landing.rows["value"].to_numpy()
-    used = values * scale
+    used = values * (scale * landing.rows["factor"].to_numpy())
     types = [FACTOR_TYPES[f.type] for f in factors]
     low, high = np.array([plausible or t.plausible for t in types]).T[:, codes]
     wrong = np.array([f.type in POSITIVE_TYPES for f in factors])[codes] & (values <= 0)
@@ -85,15 +85,12 @@ def contradictions(factors: Mapping[str, Factors], stored: list[dict[str, Any]])
     nature = {row["source"]: row["synthetic"] for row in stored}
     for name, own in factors.items():
         taken = {f.risk_factor_id: owner[f.risk_factor_id] for f in own if owner.get(f.risk_factor_id, name) != name}
-        repeated = len(own) - len({f.risk_factor_id for f in own})
         if taken:
             first, other = next(iter(taken.items()))
             errors[name] = BadInput(
                 f"{len(taken)} of its risk factors have another source already, {first} has {other}. A risk factor has one "
                 "source: remove it from one of them, or ingest into another lake."
             )
-        elif repeated:
-            errors[name] = BadInput("Two of its columns feed the same risk factor; every column needs its own id.")
         elif any(nature.get(name, f.synthetic) != f.synthetic for f in own):
             errors[name] = BadInput(
                 "The lake holds a source of this name, and one is synthetic and the other is not. Rename the source, or "
@@ -106,23 +103,56 @@ def contradictions(factors: Mapping[str, Factors], stored: list[dict[str, Any]])
 def market_rows(factors: Factors, landing: Landing, scale: float) -> pa.Table:
     """Rows of `market_data` of one file, by risk factor and date; `factors` are those of its columns."""
     ids = np.array([f.risk_factor_id for f in factors], dtype=object)
-    blocks = np.arange(landing.rows.num_rows).reshape(len(ids), -1)
-    rows = landing.rows.take(blocks[np.argsort(ids)].ravel())
+    rank = np.argsort(np.argsort(ids))[landing.rows["column"].combine_chunks().indices.to_numpy()]
+    rows = landing.rows
+    if (rank[1:] < rank[:-1]).any():
+        rows = rows.take(np.argsort(rank, kind="stable"))
     received = rows["value"].combine_chunks()
-    missing = received.is_null()
+    scales = scale * rows["factor"].to_numpy()
+    distinct = pc.dictionary_encode(pa.array(scales))
+    rules = pa.array(["as received" if s == 1 else f"x {s:.15g}" for s in distinct.dictionary.to_pylist()], pa.string())
     n = len(received)
     return pa.table(
         {
             "as_of_date": rows["date"],
-            "risk_factor_id": pa.array(ids).take(rows["column"].combine_chunks().indices),
+            "risk_factor_id": pa.array(ids, pa.string()).take(rows["column"].combine_chunks().indices),
             "value_received": received,
-            "value_used": pc.multiply(received, scale),
-            "status": pc.if_else(missing, "missing", "observed"),
-            "rule": pa.repeat("as received" if scale == 1 else f"x {scale:.15g}", n),
+            "value_used": pc.multiply(received, scales),
+            "status": pc.if_else(received.is_null(), "missing", "observed"),
+            "rule": rules.take(distinct.indices),
             "source": pa.repeat(factors[0].source, n),
         },
         schema=MARKET_DATA.schema.remove_metadata(),
     )
+
+
+def joined(parts: Mapping[str, pa.Table]) -> pa.Table:
+    """Rows of several files of one source as those of one; raises `BadInput` where two of them differ on a day."""
+    if len(parts) == 1:
+        return next(iter(parts.values()))
+    rows = pa.concat_tables(parts.values())
+    file = np.repeat(np.arange(len(parts)), [part.num_rows for part in parts.values()])
+    key = _keys(rows, pc.unique(rows["risk_factor_id"]).sort())
+    order = np.argsort(key, kind="stable")
+    rows, file, key = rows.take(order), file[order], key[order]
+    again = np.flatnonzero(key[1:] == key[:-1]) + 1
+    differ = again[_differ(rows.take(again), rows.take(again - 1))]
+    if len(differ):
+        names = list(parts)
+        issues = [
+            Issue(
+                f"{names[file[i]]}, {row['risk_factor_id']} on {row['as_of_date']}",
+                f"found {row['value_received']}, expected {before['value_received']} as in {names[file[i - 1]]}.",
+            )
+            for i in differ[:MAX_LISTED]
+            for row, before in [(rows.slice(i, 1).to_pylist()[0], rows.slice(i - 1, 1).to_pylist()[0])]
+        ]
+        raise BadInput(
+            f"Files of this source differ in {len(differ):,} values that two of them have; first {issues[0].pointer}: "
+            f"{issues[0].message} Give them sources and risk factors of their own, or leave out one.",
+            issues=issues,
+        )
+    return rows.take(np.delete(np.arange(len(key)), again))
 
 
 def upsert(stored: pa.Table, rows: pa.Table) -> tuple[dict[str, int], pa.Table | None]:
@@ -132,7 +162,8 @@ def upsert(stored: pa.Table, rows: pa.Table) -> tuple[dict[str, int], pa.Table |
     at = pd.Index(stored_key).get_indexer(key)
     found = np.flatnonzero(at >= 0)
     changed = int(_differ(rows.take(found), stored.take(at[found])).sum())
-    kept = ~np.isin(stored_key, key)
+    kept = np.ones(len(stored_key), dtype=bool)
+    kept[at[found]] = False
     new = len(key) - len(found)
     counts = {
         "rows": len(key),
@@ -144,6 +175,8 @@ def upsert(stored: pa.Table, rows: pa.Table) -> tuple[dict[str, int], pa.Table |
     }
     if not new and not changed:
         return counts, None
+    if not kept.any():
+        return counts, rows
     order = np.argsort(np.concatenate([key, stored_key[kept]]))
     return counts, pa.concat_tables([rows, stored.filter(kept)]).take(order)
 

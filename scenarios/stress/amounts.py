@@ -18,9 +18,9 @@ import numpy as np
 from lake.arrays import Floats
 from lake.errors import BadInput, Issue
 from scenarios.stress.language import amount_text
-from scenarios.types import RiskFactor
+from scenarios.types import FACTOR_TYPES, RiskFactor
 
-FRACTIONS = ("zero_rate", "par_yield", "implied_vol", "credit_spread")
+FRACTIONS = tuple(name for name, kind in FACTOR_TYPES.items() if kind.unit == "fraction a year")
 _PER_UNIT = {"%": 100.0, "pt": 100.0, "bp": 10_000.0}  # of a level that is a fraction a year
 _SHOWN = 3
 

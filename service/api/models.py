@@ -47,14 +47,23 @@ class Problem(Answer):
     errors: list[Fault]
 
 
-class SuggestedMapping(Answer):
-    """How a file seems to be mapped; nothing is stored."""
-
-    mapping: FileMapping = Field(description="the mapping that is guessed")
+class _Suggested(Answer):
     toml: str = Field(description="the same as a file, doubts first")
     doubts: list[str] = Field(description="what is not certain about it")
     rows: list[dict[str, str | None]] = Field(description="the first rows as they would load, by column")
-    faults: list[dict[str, Any]] = Field(description="what would be wrong with rows, by column and reason")
+    faults: list[dict[str, Any]] = Field(description="what would not load, and why")
+
+
+class SuggestedMapping(_Suggested):
+    """How a file seems to be mapped; nothing is stored."""
+
+    mapping: FileMapping = Field(description="the mapping that is guessed")
+
+
+class SuggestedCatalogue(_Suggested):
+    """How market files seem to be described; nothing is stored."""
+
+    catalogue: dict[str, Any] = Field(description="the catalogue that is guessed")
 
 
 class TradeVersionRow(Answer):

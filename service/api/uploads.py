@@ -84,15 +84,16 @@ def _add_suggestion(what: str) -> None:
         folder = upload_folder(context().lake, new_run_id())
         try:
             files = _received(folder, query.name)
-            if len(files) > 1:
+            if len(files) > 1 and not kind.folder:
                 raise BadInput(f"A mapping is suggested for one file, and the body holds {len(files)}.")
-            return json_answer(named(str(kind.suggest))(Path(files[0].path)).to_dict())
+            return json_answer(named(str(kind.suggest))(folder if kind.folder else Path(files[0].path)).to_dict())
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
     suggest.__name__ = f"suggest_{kind.route[1:].replace('-', '_')}"
-    suggest.__doc__ = f"Guess how a file of {what} is mapped, say what is doubtful, and show its first rows so."
-    api.post(f"{kind.route}/suggestion", responses={200: models.SuggestedMapping})(_takes_files(suggest))
+    suggest.__doc__ = f"Guess how files of {what} are read, say what is doubtful, and show the first rows so."
+    answer = models.SuggestedCatalogue if kind.folder else models.SuggestedMapping
+    api.post(f"{kind.route}/suggestion", responses={200: answer})(_takes_files(suggest))
 
 
 def _ingested(what: str, query: UploadParameters) -> Response:

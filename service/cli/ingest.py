@@ -13,7 +13,7 @@ from lake.errors import BadInput, NotFound, counted, validated
 from service.cli.forward import Group
 from service.cli.options import LakeOption, as_date, open_lake, settings_of
 from service.cli.questions import given_values, lake_and_json, option_of
-from service.ingests import BESIDE, INGESTS, OWN_MACHINE, named
+from service.ingests import BESIDE, INGESTS, OWN_MACHINE, companions, named
 from service.parameters import parameters_of
 from service.rendering import display
 
@@ -126,7 +126,10 @@ def _suggest(what: str, files: list[Path], out: Path | None, as_json: bool) -> N
         return
     tables.show_suggestion(guess, whole=out is None)
     if out is not None:
-        display.say(f"Wrote {out}. See to its doubts, then: varlake ingest {what} {files[0]} --mapping {out} --dry-run")
+        kind = INGESTS[what]
+        place = files[0].parent if kind.folder and files[0].is_file() else files[0]
+        option = f"--{companions(kind.options)[0]} {out}"
+        display.say(f"Wrote {out}. See to its doubts, then: varlake ingest {what} {place} {option} --dry-run")
 
 
 @sample_app.command("market")

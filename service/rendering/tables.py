@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from aggregation.stress.stress_period import StressPeriod, StressPeriodRequest
     from aggregation.stress.stress_test import StressComparison
     from aggregation.types import RiskResult
-    from lake.landing.suggest import Suggestion
     from scenarios.plausibility.plausibility import Plausibility
     from valuation.books.trade_history import TradeVersion
 
 SHOWN_REJECTIONS = 20
+_MANY_COLUMNS = 8
 _COVERAGE = ("failed", "missing", "substituted", "status")
 
 
@@ -190,7 +190,7 @@ def show_positions_reports(reports: Sequence[Mapping[str, Any]]) -> None:
 def show_faults(reasons: Sequence[Mapping[str, Any]], title: str) -> None:
     """Faults by kind, each with its first row and value."""
     renamed = [
-        {**{k: r.get(k) for k in ("rows", "column", "reason")}, "first row": r.get("row"), "value": r["value"]}
+        {**{k: r.get(k) for k in ("rows", "column", "reason")}, "first row": r.get("row"), "value": r.get("value")}
         for r in reasons
     ]
     display.print_table(renamed[:SHOWN_REJECTIONS], first=("rows", "column", "reason"), title=title)
@@ -220,11 +220,16 @@ def _whole(value: Any) -> str:
     return f"{value:,}".removesuffix(".0") if isinstance(value, float) else str(value)
 
 
-def show_suggestion(guess: Suggestion, *, whole: bool) -> None:
-    """How the first rows would load by a mapping that is guessed, and what is wrong; as a `whole` the mapping, else its doubts."""
+def show_suggestion(guess: Any, *, whole: bool) -> None:
+    """How the first rows would load by what is guessed, and what is wrong; as a `whole` the guess, else its doubts.
+
+    Rows of many columns are shown a column each.
+    """
     if whole:
         display.print_text(guess.toml())
-    rows = [{"column": n, **{str(i + 1): r.get(n) for i, r in enumerate(guess.rows)}} for n in (guess.rows or [{}])[0]]
+    rows = guess.rows
+    if rows and len(rows[0]) > _MANY_COLUMNS:
+        rows = [{"column": n, **{str(i + 1): r.get(n) for i, r in enumerate(rows)}} for n in rows[0]]
     display.print_table(rows, title="The first rows, as they would load")
     if guess.faults:
         show_faults(guess.faults, "Rows that would not load, by reason")

@@ -160,12 +160,11 @@ def test_a_mapping_is_suggested_and_loads(work_lake: Lake, folder: Path, web: Fl
     shown = varlake("ingest", "pnl", "pnl.csv", "--suggest", lake=work_lake.path, folder=folder)
     assert "date_format" not in shown.stderr
     assert shown.stdout.startswith(told.get_json()["toml"].partition("\n")[0])
-    (folder / "guess.toml").write_text((folder / "guess.toml").read_text() + 'desk = "Tisch"\n')
-    text = (folder / "guess.toml").read_text().replace('ignored = ["Tisch"]', "")
-    (folder / "guess.toml").write_text(text)
     loaded = varlake("ingest", "pnl", "pnl.csv", "--mapping", "guess.toml", lake=work_lake.path, folder=folder)
     assert loaded.returncode == 0, loaded.stderr
-    assert [(r["pnl"], r["currency"]) for r in work_lake.read("actual_pnl").to_pylist()] == [(-1500.0, "EUR")]
+    assert [(r["desk"], r["pnl"], r["currency"]) for r in work_lake.read("actual_pnl").to_pylist()] == [
+        ("Aktien", -1500.0, "EUR")
+    ]
 
 
 @pytest.mark.parametrize(
@@ -213,3 +212,11 @@ def test_the_versions_of_a_trade(work_lake: Lake, folder: Path, web: FlaskClient
     assert (absent.status_code, "T-1" in absent.get_json()["detail"]) == (404, True)
     other = varlake("positions", "history", "T-1", "--date", "2019-01-01", lake=work_lake.path)
     assert (other.returncode, "was never in the book of 2019-01-01" in other.stderr) == (2, True)
+
+
+def test_the_catalogue_of_market_files_is_suggested_over_http(web: FlaskClient) -> None:
+    shares = b"Date,AAA,BBB\n2020-03-13,10,20\n2020-03-16,9,21\n"
+    told = web.post("/api/v1/market-data/suggestion", **parts(stocks_csv=shares))
+    assert told.status_code == 200, told.get_json()
+    assert told.get_json()["catalogue"]["source"]
+    assert told.get_json()["rows"]

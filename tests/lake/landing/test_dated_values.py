@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -275,7 +276,208 @@ def test_what_cannot_be_a_landing_file(tmp_path: Path) -> None:
         landed(tmp_path, "Date,Close\n2020-01-02,1\n", ["Closs"])
 
 
+def parts(landing: Landing) -> dict[str, dict[str, str]]:
+    return {c: dict(n) for c, n in zip(landing.columns, landing.names, strict=True)}
+
+
+LONG = "date,id,value\n2020-01-03,B,4\n2020-01-02,A,1\n2020-01-02,B,.\n2020-01-06,A,2\n"
+
+
+def test_long_has_a_row_for_each_date_and_series(tmp_path: Path) -> None:
+    got = landed(tmp_path, LONG, layout="long", missing=["."])
+    assert cells(got) == [
+        ("2020-01-02", "B", None),
+        ("2020-01-03", "B", 4.0),
+        ("2020-01-02", "A", 1.0),
+        ("2020-01-06", "A", 2.0),
+    ]  # B has no row on the 6th, and A none on the 3rd: nothing is made up
+    assert got.rows["line"].to_pylist() == [4, 2, 3, 5]
+    assert parts(got) == {"B": {"id": "B"}, "A": {"id": "A"}}
+    some = landed(tmp_path, LONG, ["A"], layout="long", missing=["."])
+    assert (some.columns, some.dropped["not in columns"]) == (("A",), 2)
+    with pytest.raises(BadInput, match=r"Unknown series of f\.csv 'C'. Nearest valid"):
+        landed(tmp_path, LONG, ["C"], layout="long", missing=["."])
+
+
+def test_long_names_its_columns_where_they_are_called_otherwise(tmp_path: Path) -> None:
+    text = "Desk,Ticker,Day,Bid,Close\nx,A,2020-01-02,1,2\n"
+    options = {"layout": "long", "date_column": "Day", "by": {"id": "Ticker"}, "value_column": "Close"}
+    assert cells(landed(tmp_path, text, **options)) == [("2020-01-02", "A", 2.0)]
+    with pytest.raises(
+        BadInput, match=r"3 columns that may hold the values \(Desk, Bid, Close\); name one as value_column"
+    ):
+        landed(tmp_path, text, **options | {"value_column": None})
+    assert faults(tmp_path, text.replace(",A,", ",,"), **options) == [
+        "f.csv, line 2, column Ticker: found '', expected a name."
+    ]
+    (message,) = faults(tmp_path, text + "x,A,2020-01-02,1,3\n", **options)
+    assert message == "f.csv, line 3, column A: found '3.0', expected one value for 2020-01-02; line 2 has 2.0."
+
+
+@pytest.mark.parametrize(
+    ("text", "options"),
+    [
+        ("Date,Curve,3M,10Y\n2020-01-02,USD,1,2\n2020-01-02,EUR,3,\n", {"by": {"curve": "Curve"}}),
+        (
+            "Date,Curve,Tenor,Rate\n2020-01-02,USD,3M,1\n2020-01-02,EUR,3M,3\n2020-01-02,USD,10Y,2\n2020-01-02,EUR,10Y,\n",
+            {"by": {"curve": "Curve", "tenor": "Tenor"}},
+        ),
+    ],
+)
+def test_a_curve_has_its_tenors_in_columns_or_in_a_column(tmp_path: Path, text: str, options: dict[str, Any]) -> None:
+    got = landed(tmp_path, text, layout="curve", **options)
+    assert sorted(cells(got)) == [
+        ("2020-01-02", "EUR 10Y", None),
+        ("2020-01-02", "EUR 3M", 3.0),
+        ("2020-01-02", "USD 10Y", 2.0),
+        ("2020-01-02", "USD 3M", 1.0),
+    ]
+    assert parts(got)["USD 10Y"] == {"curve": "USD", "tenor": "10Y"}
+    assert landed(tmp_path, text, ["EUR 3M"], layout="curve", **options).columns == ("EUR 3M",)
+
+
+@pytest.mark.parametrize(
+    ("text", "options"),
+    [
+        (
+            "Date,Expiry,90,110\n2020-01-02,1M,.3,.2\n2020-01-02,1Y,.4,.25\n",
+            {"by": {"expiry": "Expiry"}, "header": "strike"},
+        ),
+        ("Date,K,1M,1Y\n2020-01-02,90,.3,.4\n2020-01-02,110,.2,.25\n", {"by": {"strike": "K"}, "header": "expiry"}),
+        (
+            "Date,Expiry,K,Vol\n2020-01-02,1M,90,.3\n2020-01-02,1M,110,.2\n2020-01-02,1Y,90,.4\n2020-01-02,1Y,110,.25\n",
+            {"by": {"expiry": "Expiry", "strike": "K"}},
+        ),
+    ],
+)
+def test_a_surface_is_wide_or_long(tmp_path: Path, text: str, options: dict[str, Any]) -> None:
+    got = landed(tmp_path, text, layout="surface", **options)
+    by_parts = {(n["expiry"], n["strike"]): i for i, n in enumerate(got.names)}
+    values = {c: v for _, c, v in cells(got)}
+    assert {k: values[got.columns[i]] for k, i in by_parts.items()} == {
+        ("1M", "90"): 0.3,
+        ("1M", "110"): 0.2,
+        ("1Y", "90"): 0.4,
+        ("1Y", "110"): 0.25,
+    }
+
+
+PRICES = "Date,Open,High,Low,Close,Adj Close\n2020-01-02,1,3,1,2,1.5\n2020-01-03,1,3,1,3.5,2\n2020-01-06,,3,2,1,x\n"
+
+
+def test_ohlc_takes_one_column_and_holds_the_close_to_its_range(tmp_path: Path) -> None:
+    got = landed(tmp_path, PRICES, layout="ohlc", outside="drop")
+    assert (cells(got), got.dropped["close outside low and high"]) == ([("2020-01-02", "Close", 2.0)], 2)
+    # a cell of a dropped row is not looked at
+    assert cells(landed(tmp_path, PRICES, layout="ohlc", take="Adj Close", outside="drop")) == [
+        ("2020-01-02", "Adj Close", 1.5)
+    ]
+    expected = "expected a close between Low and High"
+    got_faults = faults(tmp_path, PRICES, layout="ohlc")
+    assert [m.partition(";")[0] for m in got_faults] == [
+        f"f.csv, line 3, column Close: found '3.5', {expected}",
+        f"f.csv, line 4, column Close: found '1', {expected}",
+    ]
+    with pytest.raises(BadInput, match="has no column called close; say which it is"):
+        landed(tmp_path, PRICES.replace("Close", "Last"), layout="ohlc")
+    named = landed(tmp_path, PRICES.replace("Close", "Last"), layout="ohlc", ohlc={"close": "Last"}, outside="drop")
+    assert named.columns == ("Last",)
+    unread = faults(tmp_path, PRICES.replace("1,3,1,2,", "1,x,y,z,"), layout="ohlc", outside="drop")
+    assert [m.split(":")[0] for m in unread] == [f"f.csv, line 2, column {c}" for c in ("Low", "High", "Close")]
+
+
+@pytest.mark.parametrize("newest_first", [False, True])
+def test_a_unit_replaced_in_a_column_of_its_own_or_in_the_same(tmp_path: Path, newest_first: bool) -> None:
+    """The European Central Bank's lira: 1,836,200 old on 2004-12-31, 1.815 new on 2005-01-03."""
+    lines = ["2004-12-31,1836200,N/A", "2005-01-03,N/A,1.815"][:: -1 if newest_first else 1]
+    text = "Date,TRL,TRY\n" + "\n".join(lines) + "\n"
+    change = {"date": "2005-01-01", "factor": 1e-6, "column": "TRY", "before": "TRL"}
+    for columns in (None, ["TRY"]):
+        got = landed(tmp_path, text, columns, missing=["N/A"], redenominations=[change])
+        assert cells(got) == [("2004-12-31", "TRY", 1836200.0), ("2005-01-03", "TRY", 1.815)]
+        assert got.rows["factor"].to_pylist() == [1e-6, 1.0]
+    one = "Date,A,B\n" + "\n".join(line.replace(",N/A", "") + ",7" for line in lines) + "\n"
+    got = landed(tmp_path, one, redenominations=[{"date": "2005-01-01", "factor": 1e-6, "column": "A"}])
+    assert got.rows["factor"].to_pylist() == [1e-6, 1.0, 1.0, 1.0]
+    long = "date,id,value\n2004-12-31,TRL,1836200\n2004-12-31,USD,1.3621\n2005-01-03,TRY,1.815\n"
+    for columns in (None, ["TRY", "USD"]):
+        got = landed(tmp_path, long, columns, layout="long", redenominations=[change])
+        assert {(d, c) for d, c, _ in cells(got)} == {
+            ("2004-12-31", "TRY"),
+            ("2005-01-03", "TRY"),
+            ("2004-12-31", "USD"),
+        }
+    both = faults(
+        tmp_path, "Date,TRL,TRY\n2004-12-31,1836200,1.8\n2005-01-03,1815000,1.815\n", redenominations=[change]
+    )
+    assert both == [
+        "f.csv, line 2, column TRY: found '1.8', expected no value before 2005-01-01, when the unit was replaced.",
+        "f.csv, line 3, column TRL: found '1815000.0', expected no value from 2005-01-01, when the unit was replaced.",
+    ]
+    with pytest.raises(BadInput, match=r"Unknown series of f\.csv 'TRX'"):
+        landed(tmp_path, text, missing=["N/A"], redenominations=[change | {"column": "TRX"}])
+
+
+def test_several_formats_of_dates_serial_dates_and_hours_to_add(tmp_path: Path) -> None:
+    text = "Date,A\n2020-01-02,1\n03/01/2020,2\n6.1.20,3\n"
+    got = landed(tmp_path, text, date_format=["%Y-%m-%d", "%d/%m/%Y", "%d.%m.%y"])
+    assert [day for day, _, _ in cells(got)] == ["2020-01-02", "2020-01-03", "2020-01-06"]
+    # Excel shows 1900-03-01 for 61, 2008-02-29 for 39507, 2020-03-16 for 43906
+    serial = "Date,A\n61,1\n39507.75,2\n43906,3\n"
+    assert [day for day, _, _ in cells(landed(tmp_path, serial, date_format="excel"))] == [
+        "1900-03-01",
+        "2008-02-29",
+        "2020-03-16",
+    ]
+    assert len(faults(tmp_path, "Date,A\n60,1\n-1,1\n1e9,1\nx,1\n", date_format="excel")) == 4
+    # midnight of Frankfurt in the clock of London, in winter and in summer
+    local = "Date,A\n2006-12-28 23:00:00,1\n2009-07-23 22:00:00,2\n"
+    got = landed(tmp_path, local, date_format="%Y-%m-%d %H:%M:%S", add_hours=3)
+    assert [day for day, _, _ in cells(got)] == ["2006-12-29", "2009-07-24"]
+
+
+def test_numbers_with_the_marks_of_other_countries(tmp_path: Path) -> None:
+    text = 'Datum;Kurs;Menge\n02.01.2020;"1.234,5";-7\n03.01.2020;0,25;1.5\n'
+    german = {"delimiter": ";", "decimal": ",", "thousands": ".", "date_format": "%d.%m.%Y"}
+    assert faults(tmp_path, text, **german) == ["f.csv, line 3, column Menge: found '1.5', expected a number."]
+    got = landed(tmp_path, text, ["Kurs"], **german)
+    assert cells(got) == [("2020-01-02", "Kurs", 1234.5), ("2020-01-03", "Kurs", 0.25)]
+
+
+def test_typed_files_and_a_file_of_the_same_text_land_alike(tmp_path: Path) -> None:
+    frame = pd.DataFrame(
+        {"Date": pd.to_datetime(["2020-01-02", "2020-01-03"]), "A": [0.1 + 0.2, float("nan")], "B": [1.0, 2.0]}
+    )
+    frame.to_parquet(tmp_path / "f.parquet", index=False)
+    frame.to_csv(tmp_path / "f.csv", index=False)
+    frame.to_excel(tmp_path / "f.xlsx", index=False, engine="xlsxwriter")
+    options = FileOptions(layout="wide")
+    csv_cells = cells(read_source(tmp_path / "f.csv", options))
+    assert csv_cells == [
+        ("2020-01-02", "A", 0.1 + 0.2),
+        ("2020-01-03", "A", None),
+        ("2020-01-02", "B", 1.0),
+        ("2020-01-03", "B", 2.0),
+    ]
+    assert cells(read_source(tmp_path / "f.parquet", options)) == csv_cells
+    rounded = cells(read_source(tmp_path / "f.xlsx", options))  # its writer keeps 16 digits
+    assert [v and round(v, 15) for _, _, v in rounded] == [v and round(v, 15) for _, _, v in csv_cells]
+
+
 def test_options_refuse_what_they_do_not_know() -> None:
+    for wrong, match in [
+        ({"layout": "surface"}, "a surface needs expiry"),
+        ({"layout": "surface", "by": {"expiry": "E"}}, "a surface needs strike or delta or moneyness"),
+        ({"layout": "long", "by": {"column": "x"}}, "'column' is no name of what a column is"),
+        ({"layout": "ohlc", "ohlc": {"last": "x"}}, "ohlc"),
+        ({"layout": "wide", "redenominations": [{"date": "2005-01-01", "factor": 0}]}, "greater than 0"),
+        (
+            {"layout": "wide", "redenominations": [{"date": "2005-01-01", "factor": 1, "before": "x"}]},
+            "name the one of the new",
+        ),
+    ]:
+        with pytest.raises(ValueError, match=match):
+            FileOptions(**wrong)
     with pytest.raises(ValueError, match=r"Unknown layout 'wyde'\. Nearest valid: wide"):
         FileOptions(layout="wyde")
     assert all(layout.meaning for layout in LAYOUTS.values())

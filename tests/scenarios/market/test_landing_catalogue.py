@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import datetime as dt
 import gzip
+import json
 import math
 import re
 from pathlib import Path
@@ -19,6 +21,7 @@ from lake.landing.dated_values import LAYOUTS
 from lake.tables import NEVER_WRITTEN, Lake
 from scenarios.market.history import load_factors
 from scenarios.market.landing_catalogue import (
+    UNITS,
     Catalogue,
     FactorTemplate,
     MarketIngestReport,
@@ -27,7 +30,7 @@ from scenarios.market.landing_catalogue import (
     ingest_market,
     load_catalogue,
 )
-from scenarios.types import FACTOR_TYPES, RiskFactor
+from scenarios.types import FACTOR_TYPES, RiskFactor, tenor_of
 
 D = dt.date.fromisoformat
 
@@ -225,7 +228,7 @@ def test_levels_positive_by_nature_are_checked(lake: Lake, tmp_path: Path, level
 
 
 # what people load: volatilities in points, yields in per cent or basis points, spreads in per cent, discount factors
-UNITS = {
+RECEIVED = {
     "implied_vol": ("20", "0.2"),
     "par_yield": ("1.88", "0.0188"),
     "zero_rate": ("0.9876", "-0.0076"),
@@ -233,9 +236,9 @@ UNITS = {
 }
 
 
-@pytest.mark.parametrize("kind", UNITS)
+@pytest.mark.parametrize("kind", RECEIVED)
 def test_a_level_in_another_unit_is_held_until_it_is_meant(lake: Lake, tmp_path: Path, kind: str) -> None:
-    doubtful, right = UNITS[kind]
+    doubtful, right = RECEIVED[kind]
     rates = 'curve = "USD"\npillar = "{column}"' if kind.endswith(("yield", "rate")) else ""
     own = f"""name = "own"\n[source.own]\nfile = "own.csv"\nlayout = "wide"\n#\n[source.own.factor]\nid = "X:{{column}}"
 type = "{kind}"\ncurrency = "USD"\n{rates}\n"""
@@ -271,6 +274,106 @@ def test_rates_and_commodities_may_be_negative(lake: Lake, tmp_path: Path) -> No
     ingest(lake, tmp_path, path)
     assert stored(lake)["CMD:AAPL", "2020-04-20"][1] == -36.98
     assert stored(lake)["YC:USD:3M", "2020-01-02"][1] == -0.5 * 0.01
+
+
+def one_source(folder: Path, source: str, factor: str, **files: str) -> Path:
+    for name, text in files.items():
+        (folder / f"{name}.csv").write_text(text)
+    path = folder / "catalogue.toml"
+    path.write_text(f'name = "t"\n[source.s]\n{source}\n[source.s.factor]\n{factor}')
+    return path
+
+
+def test_units_are_told_by_their_names(lake: Lake, tmp_path: Path) -> None:
+    for unit, received, used in [("percent", 5, 0.05), ("basis points", 500, 0.05), ("volatility points", 20, 0.2)]:
+        kind = 'id = "IV:X"\ntype = "implied_vol"\ncurrency = "USD"'
+        made = one_source(
+            tmp_path, f'file = "a.csv"\nlayout = "series"\nunit = "{unit}"', kind, a=f"Date,A\n2020-01-02,{received}\n"
+        )
+        ingest(lake, tmp_path, made)
+        value = stored(lake)["IV:X", "2020-01-02"]
+        assert (value[0], value[1]) == (received, pytest.approx(used, rel=1e-15))
+    pence = 'name = "t"\n[source.s]\nfile = "a"\nlayout = "series"\n'
+    factor = '[source.s.factor]\nid = "EQ:A"\ntype = "equity_price"\ncurrency = "GBP"'
+    assert "unit and scale say the same" in str(refused(tmp_path, f'{pence}unit = "pence"\nscale = 0.01\n{factor}'))
+    assert "Unknown unit 'penc'. Nearest valid: pence" in str(refused(tmp_path, f'{pence}unit = "penc"\n{factor}'))
+
+
+def test_several_files_of_one_source(lake: Lake, tmp_path: Path) -> None:
+    source, factor = 'file = "p_*.csv"\nlayout = "series"', 'id = "EQ:{file}"\ntype = "equity_price"\ncurrency = "USD"'
+    files = {"p_A": "Date,C\n2020-01-02,1\n", "p_B": "Date,C\n2020-01-02,2\n2020-01-03,3\n"}
+    report = of(ingest(lake, tmp_path, one_source(tmp_path, source, factor, **files)), "s")
+    assert (report.factors, report.rows, report.file) == (2, 3, "p_*.csv")
+    assert json.loads(json.dumps(dataclasses.asdict(report)["dropped"])) == {"after drop_after": 0, "weekend": 0}
+    assert {k: v[1] for k, v in stored(lake).items()} == {
+        ("EQ:A", "2020-01-02"): 1,
+        ("EQ:B", "2020-01-02"): 2,
+        ("EQ:B", "2020-01-03"): 3,
+    }
+    some = one_source(tmp_path, source + '\ncolumns = { B = { name = "Bee" } }', factor + '\nname = "{name}"')
+    assert [f.name for f in load_catalogue(some).source["s"].named_factors("s", synthetic=False)] == ["Bee"]
+    assert of(ingest(Lake.create(tmp_path / "other"), tmp_path, some), "s").factors == 1
+    absent = one_source(tmp_path, source + '\ncolumns = ["C"]', factor)
+    with pytest.raises(BadInput, match=r"Unknown file p_\*\.csv with 'C'. Nearest valid: A, B"):
+        ingest(lake, tmp_path, absent)
+    with pytest.raises(BadInput, match="There is no file q"):
+        ingest(lake, tmp_path, one_source(tmp_path, source.replace("p_", "q_"), factor))
+    assert "a * may stand once" in str(refused(tmp_path, absent.read_text().replace("q_*.csv", "*/p.csv")))
+    (tmp_path / "p_A.csv").write_text("Date,C\n2020-01-02,x\n")
+    (tmp_path / "p_B.csv").write_text("Date,C\n2020-01-02,y\n")
+    with pytest.raises(BadInput) as caught:
+        ingest(lake, tmp_path, one_source(tmp_path, source, factor))
+    assert [i.pointer for i in caught.value.issues] == [f"s: p_{f}.csv, line 2, column C" for f in "AB"]
+
+
+def test_files_that_continue_each_other_agree_where_they_overlap(lake: Lake, tmp_path: Path) -> None:
+    source, factor = 'file = "y_*.csv"\nlayout = "series"', 'id = "CMD:X"\ntype = "commodity_price"\ncurrency = "USD"'
+    files = {"y_1": "Date,C\n2020-01-02,1\n2020-01-03,2\n", "y_2": "DATE,X\n2020-01-03,2\n2020-01-06,3\n"}
+    ingest(lake, tmp_path, one_source(tmp_path, source, factor, **files))
+    assert [v[1] for v in stored(lake).values()] == [1, 2, 3]
+    files["y_2"] = files["y_2"].replace("03,2", "03,2.5")
+    with pytest.raises(BadInput) as caught:
+        ingest(lake, tmp_path, one_source(tmp_path, source, factor, **files))
+    (issue,) = caught.value.issues
+    assert issue.pointer == "s: y_2.csv, CMD:X on 2020-01-03"
+    assert issue.message == "found 2.5, expected 2.0 as in y_1.csv."
+
+
+def test_cells_and_headers_name_the_risk_factors(lake: Lake, tmp_path: Path) -> None:
+    text = "Date,Curve,3 Mo,X10Y,0.25y\n2020-01-02,USD,1,2,\n2020-01-02,EUR,3,4,\n"
+    factor = (
+        'id = "YC:{curve}:{tenor}"\ntype = "par_yield"\ncurrency = "{curve}"\ncurve = "{curve}"\npillar = "{tenor}"'
+    )
+    source = 'file = "a.csv"\nlayout = "curve"\nunit = "percent"\nby = { curve = "Curve" }'
+    with pytest.raises(BadInput, match="Two of its columns feed the same risk factor"):  # 3M is there twice
+        ingest(lake, tmp_path, one_source(tmp_path, source, factor, a=text))
+    ingest(lake, tmp_path, one_source(tmp_path, source, factor, a=text.replace("0.25y", "1.5y")))
+    used = {k[0]: v[1] for k, v in stored(lake).items()}
+    assert used["YC:USD:10Y"] == 0.02
+    assert set(used) == {f"YC:{c}:{p}" for c in ("USD", "EUR") for p in ("3M", "10Y", "18M")}
+    assert used["YC:EUR:18M"] is None
+
+
+@pytest.mark.parametrize(
+    ("text", "tenor"),
+    [("3M", "3M"), ("3 Mo", "3M"), ("X3M", "3M"), ("0.25y", "3M"), ("1.00y", "1Y"), ("1.25y", "15M"), ("10 years", "10Y"),
+     ("1w", "1W"), ("O/N", "1D"), ("12M", "12M"), ("0.3y", "0.3y"), ("ATM", "ATM"), ("2020-03-20", "2020-03-20"), ("10", "10")],
+)  # fmt: skip
+def test_tenors_as_people_write_them(text: str, tenor: str) -> None:
+    assert tenor_of(text) == tenor
+
+
+def test_a_replaced_unit_rescales_what_is_used_and_keeps_what_was_received(lake: Lake, tmp_path: Path) -> None:
+    source = (
+        'file = "a.csv"\nlayout = "wide"\nmissing = ["N/A"]\nredenominations = [{ date = 2005-01-01, factor = 1e-6, '
+    )
+    source += 'column = "TRY", before = "TRL" }]\ncolumns = ["TRY"]'
+    factor = 'id = "FX:EUR{column}"\ntype = "fx_rate"\ncurrency = "{column}"'
+    text = "Date,TRL,TRY\n2005-01-03,N/A,1.815\n2004-12-31,1836200,N/A\n"
+    ingest(lake, tmp_path, one_source(tmp_path, source, factor, a=text))
+    old, new = (stored(lake)["FX:EURTRY", day] for day in ("2004-12-31", "2005-01-03"))
+    assert old == (1836200.0, pytest.approx(1.8362, rel=1e-15), "observed", "x 1e-06", "s")
+    assert new == (1.815, 1.815, "observed", "as received", "s")
 
 
 def test_a_risk_factor_has_one_source(lake: Lake, tmp_path: Path) -> None:
@@ -345,7 +448,7 @@ def test_placeholders_need_columns_and_columns_need_a_form(tmp_path: Path) -> No
 
 
 def test_catalogues_that_cannot_be_read(tmp_path: Path) -> None:
-    with pytest.raises(NotFound, match="Give a TOML file or one of: marketdata, sample_market"):
+    with pytest.raises(NotFound, match="Give a TOML file or one of: fred, marketdata, "):
         load_catalogue(tmp_path / "none.toml")
     (tmp_path / "bad.toml").write_text("name = ")
     with pytest.raises(BadInput, match="cannot be read as TOML"):
@@ -505,7 +608,14 @@ def test_every_key_layout_and_type_is_documented() -> None:
         low, high = kind.plausible
         shown = f"{low:g} to {high:g}" if math.isfinite(low) else ""
         assert re.search(rf"^\| `{name}` \|.*\| {shown} ?\|$", page, re.MULTILINE), name
-    keys = {*Catalogue.model_fields, *Source.model_fields, *FactorTemplate.model_fields, *LAYOUTS, *FACTOR_TYPES}
+    keys = {
+        *Catalogue.model_fields,
+        *Source.model_fields,
+        *FactorTemplate.model_fields,
+        *LAYOUTS,
+        *FACTOR_TYPES,
+        *UNITS,
+    }
     assert {key for key in keys if f"`{key}`" not in page} == set()
 
 
