@@ -118,7 +118,10 @@ def open_sheet(path: Path) -> tuple[Sheet, Dialect, str, list[str]]:
         ending = PurePosixPath(name).suffix.lower()
         head = stream.read(_HEAD)
     if ending in (".csv", ".txt", ".tsv", ".dat", ".psv", ""):
-        dialect, above, doubts = _dialect(path, head)
+        try:
+            dialect, above, doubts = _dialect(path, head)
+        except csv.Error as error:
+            raise BadInput(f"{path.name} is no text with a delimiter: {error}.") from None
         return read_sheet(path, dialect), dialect, above, doubts
     sheet = read_sheet(path)
     if ending == ".parquet":

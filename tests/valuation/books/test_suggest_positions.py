@@ -213,6 +213,11 @@ def test_a_file_that_is_none(tmp_path: Path) -> None:
         suggest_positions(written(tmp_path, "x.csv", b"only\none\ncolumn\n"))
 
 
+def test_a_giant_cell_is_told(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="field larger than"):
+        suggest_positions(written(tmp_path, "x.csv", b"a," + b"b" * 200_000 + b"\n1,2\n"))
+
+
 PNL = {
     "german.csv": "Ergebnis;;\n;;\n"
     "Datum;Handelstisch;P&L (TEUR);Kommentar\n16.03.2020;Aktien;-1.250,5;ä\n17.03.2020;Aktien;30,0;\n".encode("cp1252"),
