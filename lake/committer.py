@@ -89,16 +89,27 @@ class Committer:
         self._lock.close()
         self._lock = None
 
-    def put(self, name: str, rows: pa.Table, *, replace: bool = False, note: Mapping[str, Any] | None = None) -> int:
+    def put(
+        self,
+        name: str,
+        rows: pa.Table,
+        *,
+        replace: bool = False,
+        note: Mapping[str, Any] | None = None,
+        emptied: Iterable[Any] = (),
+    ) -> int:
         """Writes and commits the rows, one file a partition; `replace` puts them in place of those partitions' files.
 
-        With `replace` on an unpartitioned table all its rows are replaced. Returns the version that holds the rows.
+        With `replace` on an unpartitioned table all its rows are replaced; `emptied` are values of the partition column that shall
+        hold no rows. Returns the version that holds the rows.
         """
         definition = table_called(name)
         rows = rows.select(definition.schema.names).cast(definition.schema)
-        files = [
-            write_data_file(self.lake.path, name, part, values) for values, part in split(rows, definition.partition_by)
+        parts = [
+            *split(rows, definition.partition_by),
+            *(({definition.partition_by[0]: value}, rows.slice(0, 0)) for value in emptied),
         ]
+        files = [write_data_file(self.lake.path, name, part, values) for values, part in parts]
         if replace and not files and definition.partition_by:
             return self.lake.version(name)
         return self.commit(name, files, replace=replace, note=note)
@@ -168,7 +179,15 @@ class DryRun(Committer):
     def __init__(self, lake: Lake) -> None:
         super().__init__(lake, "dry run")
 
-    def put(self, name: str, rows: pa.Table, *, replace: bool = False, note: Mapping[str, Any] | None = None) -> int:
+    def put(
+        self,
+        name: str,
+        rows: pa.Table,
+        *,
+        replace: bool = False,
+        note: Mapping[str, Any] | None = None,
+        emptied: Iterable[Any] = (),
+    ) -> int:
         """Checks the rows as writing them would; returns the present version."""
         definition = table_called(name)
         split(rows.select(definition.schema.names).cast(definition.schema), definition.partition_by)

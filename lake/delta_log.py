@@ -11,8 +11,9 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from deltalake import DeltaTable
 
@@ -100,6 +101,14 @@ class DeltaLog:
                 except Damaged:
                     found.append(self.log / name)
         return found
+
+    def entries(self) -> Iterator[tuple[int, list[dict[str, Any]]]]:
+        """Version and actions of every commit that was acknowledged, the oldest first; raises `Damaged` as `open` does."""
+        recorded = self._recorded()
+        entries = _by_version(_ENTRY, recorded)
+        self._check_entries(entries, -1, max(entries, default=-1), recorded)
+        for version, (name,) in sorted(entries.items()):
+            yield version, [json.loads(line) for line in (self.log / name).read_text().splitlines() if line]
 
     def _names(self) -> set[str]:
         try:

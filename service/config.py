@@ -40,6 +40,9 @@ class Settings(BaseSettings):
         ge=1,
         description="a file may hold so much once decoded, in MiB, or eight times its size where that is more",
     )
+    mappings: Path | None = Field(
+        None, description="folder of kept mappings, NAME.toml each, that uploads may name too"
+    )
     jobs_waiting: int = Field(1_000, ge=1, description="jobs that may wait for the engine; more are refused")
     log_level: str = Field("INFO", description="least level that is logged: DEBUG, INFO, WARNING, ERROR")
     delta_jars: Path | None = Field(None, description="folder with the jars Spark needs to read Delta by itself")

@@ -5,12 +5,16 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from service.config import Settings
+
 if TYPE_CHECKING:
     from lake.committer import Committer
+    from lake.landing.mapping import FileMapping
 
 # ruff: noqa: PLC0415 - a command brings in one kind of file, and importing what all of them need takes a second
 
@@ -26,13 +30,25 @@ class Options(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class ReplacingOptions(Options):
+class MappedOptions(Options):
+    mapping: Annotated[str | None, BESIDE] = Field(
+        None,
+        description="mapping TOML file that says how a file with columns of its own is read, or the name of a kept one",
+    )
+    map: tuple[str, ...] = Field(
+        (), description='a column of the file and what it is called here, such as "Trade ID=trade"; repeatable'
+    )
+
+
+class ReplacingOptions(MappedOptions):
     replace_dates: bool = Field(False, description="the dates in the file become exactly the file")
 
 
 class PositionsOptions(ReplacingOptions):
     force: bool = Field(False, description="replace dates even by the usable part of a file with unusable rows")
-    rejects: Annotated[str | None, OWN_MACHINE] = Field(None, description="write the unusable rows to this CSV file")
+    rejects: Annotated[str | None, OWN_MACHINE] = Field(
+        None, description="write the unusable rows to this CSV file; default a file of the lake's state folder"
+    )
     accept_unknown_factors: bool = Field(False, description="load contracts too whose risk factors no market data has")
 
 
@@ -50,7 +66,7 @@ class Ingest:
     meaning : one sentence for the command and the route. files : what the files are. read_in : brings in one file, or the folder
     of all with `folder`, and gives its report as JSON has it. report : the class of that report. shown : what shows the reports on
     a terminal, as `module:function` of `service.rendering`. route : path of the upload. several : whether a command takes more
-    than one file. shipped : names of companions that come with varlake. suggest : what guesses how a file is read, as
+    than one file. shipped : names of companions that come with varlake or are kept. suggest : what guesses how a file is read, as
     `module:function`: a path, and a guess with `toml()`, `to_dict()`, `doubts`, `rows` and `faults`. check : raises for options that
     cannot be used.
     """
@@ -104,10 +120,28 @@ def _check_catalogue(options: MarketOptions) -> None:
     load_catalogue(options.catalogue)
 
 
+def kept_mappings() -> Mapping[str, Path]:
+    """The mappings of the folder that the settings name, by name."""
+    folder = Settings().mappings
+    return {} if folder is None else {path.stem: path.absolute() for path in sorted(folder.glob("*.toml"))}
+
+
+def _mapping(options: MappedOptions) -> FileMapping | None:
+    from lake.landing.mapping import load_mapping
+
+    name = options.mapping
+    return load_mapping(None if name is None else kept_mappings().get(name, Path(name)), options.map)
+
+
+def _said(options: MappedOptions) -> dict[str, Any]:
+    """What is said with the files, as the functions that read them take it."""
+    return {**options.model_dump(exclude={"mapping", "map"}), "mapping": _mapping(options)}
+
+
 def _positions(committer: Committer, path: str, options: PositionsOptions) -> dict[str, Any]:
     from valuation.books.positions import ingest_positions
 
-    report = ingest_positions(committer, path, **options.model_dump())
+    report = ingest_positions(committer, path, **_said(options))
     told, faults = report.to_dict(MOST_REJECTIONS), report.rejections.num_rows
     if faults > MOST_REJECTIONS:
         told["notes"].append(f"{faults:,} faults, of which the first {MOST_REJECTIONS:,} are listed.")
@@ -117,14 +151,14 @@ def _positions(committer: Committer, path: str, options: PositionsOptions) -> di
 def _pnl(committer: Committer, path: str, options: ReplacingOptions) -> dict[str, Any]:
     from lake.landing.actual_pnl import ingest_pnl
 
-    return ingest_pnl(committer, path, **options.model_dump()).to_dict()
+    return ingest_pnl(committer, path, **_said(options)).to_dict()
 
 
-def _hierarchy(committer: Committer, path: str, _: Options) -> dict[str, Any]:
+def _hierarchy(committer: Committer, path: str, options: MappedOptions) -> dict[str, Any]:
     from aggregation.book.hierarchies import RESERVED
     from lake.landing.hierarchies import ingest_hierarchies
 
-    return ingest_hierarchies(committer, path, RESERVED).to_dict()
+    return ingest_hierarchies(committer, path, RESERVED, **_said(options)).to_dict()
 
 
 INGESTS: Mapping[str, Ingest] = {
@@ -144,30 +178,38 @@ INGESTS: Mapping[str, Ingest] = {
     ),
     "positions": Ingest(
         "Bring positions into the lake; unusable rows are listed, the others load.",
-        "CSV or Parquet files, see docs/positions.md.",
+        "CSV, Excel or Parquet files, see docs/positions.md.",
         PositionsOptions,
         _positions,
         "lake.landing.positions:PositionsReport",
         "tables:show_positions_reports",
         "/positions",
+        shipped=kept_mappings,
+        check=_mapping,
+        suggest="valuation.books.suggest:suggest_positions",
     ),
     "pnl": Ingest(
         "Bring actual P&L into the lake, by day and node; a file with a fault is refused whole.",
-        "CSV or Parquet files, see docs/backtesting.md.",
+        "CSV, Excel or Parquet files, see docs/backtesting.md.",
         ReplacingOptions,
         _pnl,
         "lake.landing.actual_pnl:PnLReport",
         "tables:show_pnl_reports",
         "/actual-pnl",
+        shipped=kept_mappings,
+        check=_mapping,
+        suggest="lake.landing.actual_pnl:suggest_pnl",
     ),
     "hierarchy": Ingest(
         "Bring a hierarchy such as division over desk; it becomes exactly the file, or stays as it is when a row is wrong.",
         "CSV file, see docs/dimensions.md.",
-        Options,
+        MappedOptions,
         _hierarchy,
         "lake.landing.hierarchies:HierarchiesReport",
         "dimensions:show_hierarchies",
         "/hierarchies",
         several=False,
+        shipped=kept_mappings,
+        check=_mapping,
     ),
 }

@@ -176,3 +176,29 @@ def test_a_reverse_stress(tmp_path: Path) -> None:
     assert pnl(desk) == [pytest.approx(-small["loss"])]
     compared = by_desk(page.data("stress-compare"))[DESK]
     assert compared["ten-million"] < compared["five-million"] < 0
+
+
+def test_your_first_var(tmp_path: Path) -> None:
+    page = Page("your-first-var", tmp_path)
+    suggested = page.printed("--suggest")
+    assert "is taken for the face amount of bonds" in suggested.stderr
+    assert "equity_option" in suggested.stdout
+    assert "about 900" in page.printed("--dry-run").stdout
+    assert "Nominal" in page.printed("--rejects").stdout
+    assert "strike 68.5 -> 72" in page.printed("positions history").stdout
+
+    now = page.data("varlake pnl --as-of 2022-06-15 --worst 5")
+    (worst, *_, fifth) = [r["pnl"] for r in now["rows"]]
+    asked = page.data("varlake var --as-of 2022-06-15 --by desk --value")
+    rows = by_desk(asked)
+    with (tmp_path / "market" / "synthetic_us_stocks.csv").open() as file:
+        close = next(r for r in csv.DictReader(file) if r["Date"] == "2022-06-15")
+    # by hand, from the two files: shares after the cancelled sale, and the option beside them
+    shares = 12_000 * float(close["JPM"]) + 900 * float(close["KO"])
+    by_type = json.loads(page.run("varlake var --as-of 2022-06-15 --by instrument_type --json").stdout)["rows"]
+    assert {r["instrument_type"]: r["base_value"] for r in by_type}["cash_equity"] == pytest.approx(shares, rel=1e-12)
+    # 20,000 units of 100 face, near par or above
+    assert 1.5e6 < rows["Rates"]["base_value"] < 2.5e6
+    # of 500 scenarios at 99% VaR is the fifth worst
+    assert asked["total"]["var_0.99"] == pytest.approx(-fifth, rel=1e-12)
+    assert worst <= fifth < 0

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, get_args, get_origin
 
 from pydantic import ValidationError
 
 from lake.errors import BadInput, Issue, nearest, unknown
+from lake.landing.mapping import Kind
 from valuation.instruments.commodity import commodity_forward
 from valuation.instruments.equity import cash_equity, equity_forward, equity_option
 from valuation.instruments.fx import fx_forward
@@ -42,6 +44,23 @@ def all_term_fields() -> dict[str, tuple[str, ...]]:
     """Every term, sorted, with the instrument types that have it: the term columns of a positions file."""
     names = sorted({name for module in INSTRUMENTS.values() for name in module.Terms.model_fields})
     return {n: tuple(t for t, module in INSTRUMENTS.items() if n in module.Terms.model_fields) for n in names}
+
+
+def term_kinds() -> dict[str, Kind]:
+    """Every term, sorted, with what stands in its column: a number, a date or text."""
+    types = {n: f.annotation for module in INSTRUMENTS.values() for n, f in module.Terms.model_fields.items()}
+    return {n: _kind(types[n]) for n in sorted(types)}
+
+
+def _kind(annotation: Any) -> Kind:
+    parts = _parts(annotation)
+    if parts & {dict, list, tuple}:
+        return "text"
+    return "date" if dt.date in parts else "number" if parts & {int, float} else "text"
+
+
+def _parts(annotation: Any) -> set[Any]:
+    return {annotation, get_origin(annotation)}.union(*map(_parts, get_args(annotation)))
 
 
 def parse_terms(instrument_type: str, terms: Mapping[str, Any]) -> InstrumentTerms:

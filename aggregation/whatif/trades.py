@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -101,7 +102,7 @@ def _checked(file: PositionsFile, day: dt.date, name: str, first: int) -> tuple[
     columns = {**file.columns, "trade": pc.coalesce(trades, numbered)}
     # the date of a file is where its rows come from; as a change they are put on the date asked about
     columns["positions_date"] = pa.repeat(pa.scalar(day.isoformat()), n)
-    checked = check_positions(PositionsFile(columns, file.rows, file.terms, file.ragged), contract_row, REQUIRED)
+    checked = check_positions(replace(file, columns=columns, cells=columns), contract_row, REQUIRED)
     if checked.rejections.num_rows:
         faults = checked.rejections.to_pylist()
         listed = "; ".join(f"row {f['row'] - 1}, {f['column'] or 'line'}: {f['reason']}" for f in faults[:_SHOWN])

@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -18,14 +18,17 @@ import pyarrow as pa
 
 from lake.committer import Committer
 from lake.errors import BadInput, Issue, unknown
+from lake.landing.mapping import REJECT, FileMapping, Kind, Mapped, canonical
 from lake.landing.numbers import doubles, rounded, rounding_notes
 from lake.landing.rows import NO_NAME, is_no_name
 from lake.landing.sheet import read_sheet
+from lake.landing.suggest import DIMENSION_HEADERS, SHOWN_ROWS, Known, Suggestion, leave_out, shown, suggest_columns
 from lake.schemas import ACTUAL_PNL, DIMENSION_COLUMNS
 
 KINDS = ("actual", "hypothetical")
 _REQUIRED = ("date", "pnl", "currency")
 _COLUMNS = (*_REQUIRED, "kind", *DIMENSION_COLUMNS)
+PNL_KINDS: Mapping[str, Kind] = {"date": "date", "pnl": "number"}
 _KEY = ACTUAL_PNL.key
 _MOST_ISSUES = 100
 
@@ -36,7 +39,7 @@ Row = dict[str, Any]
 class PnLReport:
     """What became of a file: rows `read` = `new` + `unchanged`; `replaced` are rows of the lake that went.
 
-    `notes` say what is in the lake otherwise than in the file.
+    `notes` say what is in the lake otherwise than in the file; `mapping` is the digest of the mapping it was read by.
     """
 
     path: str
@@ -49,19 +52,23 @@ class PnLReport:
     kinds: tuple[str, ...]
     version: int
     notes: tuple[str, ...] = ()
+    mapping: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
 
 
-def ingest_pnl(committer: Committer, path: str | Path, *, replace_dates: bool = False) -> PnLReport:
+def ingest_pnl(
+    committer: Committer, path: str | Path, *, replace_dates: bool = False, mapping: FileMapping | None = None
+) -> PnLReport:
     """Loads a file with the columns date, pnl, currency, and any of kind and the dimensions (docs/backtesting.md).
 
     A row that is in the lake already with the same P&L is left; one with another P&L is refused, unless with `replace_dates`
-    the days and kinds of the file become exactly the file. Raises `BadInput` with every fault by row.
+    the days and kinds of the file become exactly the file. `mapping` says how a file with columns of its own is read. Raises
+    `BadInput` with every fault by row.
     """
     path = Path(path)
-    rows, notes = _read(path)
+    rows, notes = _read(path, mapping)
     stored: list[Row] = committer.lake.read("actual_pnl").to_pylist()
     touched = {(r["pnl_date"], r["kind"]) for r in rows}
     if replace_dates:
@@ -75,7 +82,11 @@ def ingest_pnl(committer: Committer, path: str | Path, *, replace_dates: bool = 
     _check_granularity(path, [*kept, *fresh], touched)
     everything = sorted([*kept, *fresh], key=lambda r: tuple((r[k] is not None, str(r[k])) for k in _KEY))
     table = pa.Table.from_pylist(everything, schema=ACTUAL_PNL.schema)
-    version = committer.put("actual_pnl", table, replace=True) if fresh or old else committer.lake.version("actual_pnl")
+    by = None if mapping is None else mapping.digest()
+    note = {"pnl_file": path.name, **({} if by is None else {"mapping": by})}
+    version = committer.lake.version("actual_pnl")
+    if fresh or old:
+        version = committer.put("actual_pnl", table, replace=True, note=note)
     days = [r["pnl_date"] for r in rows]
     return PnLReport(
         str(path),
@@ -88,6 +99,7 @@ def ingest_pnl(committer: Committer, path: str | Path, *, replace_dates: bool = 
         tuple(sorted({r["kind"] for r in rows})),
         version,
         notes,
+        by,
     )
 
 
@@ -99,21 +111,23 @@ def _content(row: Row) -> tuple[Any, ...]:
     return (*_key(row), row["pnl"], row["currency"])
 
 
-def _read(path: Path) -> tuple[list[Row], tuple[str, ...]]:
+def _read(path: Path, mapping: FileMapping | None) -> tuple[list[Row], tuple[str, ...]]:
     if not path.is_file():
         raise BadInput(f"There is no P&L file {path}.")
-    sheet = read_sheet(path, numbers=("pnl",))
-    _check_columns(path, sheet.header)
-    text = {n: sheet.column(i) for i, n in enumerate(sheet.header)}
+    sheet = read_sheet(path, None if mapping is None else mapping.dialect, numbers=("pnl",))
+    done = canonical(sheet, mapping, PNL_KINDS)
+    _check_columns(path, sheet.header if mapping is None else [*done.columns], done.issues)
+    text = {n: column for n, column in done.columns.items() if n in _COLUMNS}
     pnl = doubles(text["pnl"])
     cells = {n: column.to_pylist() for n, column in text.items()} | {"number": pnl.to_pylist()}
-    numbers = sheet.lines.tolist()
+    numbers = done.lines.tolist()
     issues = [Issue(f"row {number}", reason, line[:80]) for number, line, reason in sheet.uneven]
+    told = _told(done)
     rows: list[Row] = []
     seen: dict[tuple[Any, ...], int] = {}
-    for number, values in zip(numbers, zip(*cells.values(), strict=True), strict=True):
+    for i, (number, values) in enumerate(zip(numbers, zip(*cells.values(), strict=True), strict=True)):
         given = dict(zip(cells, values, strict=True))
-        faults = list(_faults(given, number))
+        faults = told.get(i) or [*_faults(given, number, done, i)]
         issues += faults
         if faults:
             continue
@@ -124,6 +138,7 @@ def _read(path: Path) -> tuple[list[Row], tuple[str, ...]]:
         seen.setdefault(_key(row), number)
         rows.append(row)
     if issues:
+        issues.sort(key=lambda i: int(i.pointer.removeprefix("row ").partition(",")[0]))
         shown = "; ".join(f"{i.pointer}: {i.message}" for i in issues[:5])
         more = f" and {len(issues) - 5:,} more" if len(issues) > 5 else ""
         raise BadInput(f"{path.name} was not loaded: {shown}{more}.", issues=issues[:_MOST_ISSUES])
@@ -133,30 +148,49 @@ def _read(path: Path) -> tuple[list[Row], tuple[str, ...]]:
     return rows, rounding_notes("P&L figures", inexact)
 
 
-def _check_columns(path: Path, names: Sequence[str]) -> None:
-    issues = [i for n in names if n not in _COLUMNS for i in unknown("column", n, _COLUMNS, pointer=n).issues]
+def _told(done: Mapped) -> dict[int, list[Issue]]:
+    """By row, what the mapping could not read."""
+    told: dict[int, list[Issue]] = {}
+    for rows, column, cells, reason in done.faults:
+        for i, cell in zip(rows.tolist(), cells.to_pylist(), strict=True):
+            told.setdefault(i, []).append(Issue(f"row {done.lines[i]}, column {column}", reason, cell))
+    return told
+
+
+def _check_columns(path: Path, names: Sequence[str], faults: Sequence[Issue]) -> None:
+    names = [n for n in names if not n.startswith(REJECT)]
+    issues = [
+        *faults,
+        *(i for n in names if n not in _COLUMNS for i in unknown("column", n, _COLUMNS, pointer=n).issues),
+    ]
     issues += [Issue(n, f"Column {n!r} is missing; every P&L file has it.") for n in _REQUIRED if n not in names]
     issues += [Issue(n, f"Column {n!r} stands twice in the header.") for n, k in Counter(names).items() if k > 1]
     if issues:
         raise BadInput(f"{path.name} was not loaded: {' '.join(i.message for i in issues[:20])}", issues=issues)
 
 
-def _faults(given: Row, number: int) -> Iterator[Issue]:
-    place = f"row {number}, column "
+def _faults(given: Row, number: int, done: Mapped, at: int) -> Iterator[Issue]:
+    """What is wrong with a row, told of the file's own columns and cells."""
+
+    def fault(name: str, message: str, *allowed: str) -> Issue:
+        own = done.own.get(name, name)
+        cell = done.cells[own][at].as_py() if own in done.cells else given.get(name)
+        return Issue(f"row {number}, column {own}", message, ascii(cell) if message == NO_NAME else cell, allowed)
+
     for name in _REQUIRED:
         if given[name] is None:
-            yield Issue(f"{place}{name}", f"{name} is empty; every row has one")
+            yield fault(name, f"{name} is empty; every row has one")
     for name in DIMENSION_COLUMNS:
         if is_no_name(given.get(name)):
-            yield Issue(f"{place}{name}", NO_NAME, ascii(given[name]))
+            yield fault(name, NO_NAME)
     if given["date"] is not None and _date(given["date"]) is None:
-        yield Issue(f"{place}date", "expected a date YYYY-MM-DD", given["date"])
+        yield fault("date", "expected a date YYYY-MM-DD")
     if given["pnl"] is not None and given["number"] is None:
-        yield Issue(f"{place}pnl", "expected a finite number of at most 1e16, gains positive", given["pnl"])
+        yield fault("pnl", "expected a finite number of at most 1e16, gains positive")
     if given["currency"] is not None and not re.fullmatch("[A-Z]{3}", given["currency"]):
-        yield Issue(f"{place}currency", "expected an ISO 4217 currency, such as USD", given["currency"])
+        yield fault("currency", "expected an ISO 4217 currency, such as USD")
     if given.get("kind") not in (None, *KINDS):
-        yield Issue(f"{place}kind", f"expected {' or '.join(KINDS)}", given["kind"], KINDS)
+        yield fault("kind", f"expected {' or '.join(KINDS)}", *KINDS)
 
 
 def _date(text: str) -> dt.date | None:
@@ -209,3 +243,36 @@ def _check_granularity(path: Path, rows: Sequence[Row], touched: set[tuple[Any, 
 
 def _shown(row: Row) -> str:
     return ", ".join(str(row[k]) for k in _KEY if row[k] is not None)
+
+
+# --- a suggestion of how a file is mapped -----------------------------------------------------------------------------
+
+_KNOWN = {
+    "date": Known(
+        "date", ("businessdate", "cobdate", "cob", "asofdate", "asof", "valuedate", "day", "datum", "stichtag"), required=True
+    ),
+    "pnl": Known(
+        "number", ("pl", "dailypnl", "dailypl", "totalpnl", "actualpnl", "profitandloss", "profitloss", "ergebnis", "guv"), required=True
+    ),
+    "currency": Known("text", ("ccy", "cur", "curr", "reportingcurrency", "wahrung"), required=True),
+    "kind": Known("text", ("type", "pnltype", "art"), {"actual": ("act",), "hypothetical": ("hypo", "hyp")}),
+    **{d: Known("text", DIMENSION_HEADERS[d]) for d in DIMENSION_COLUMNS},
+}  # fmt: skip
+
+
+def suggest_pnl(path: str | Path) -> Suggestion:
+    """The mapping that the file seems to need, with its doubts, and its first rows as they would load by it.
+
+    Raises `BadInput` for a file that cannot be read at all.
+    """
+    sheet, guess = suggest_columns(Path(path), _KNOWN, "date")
+    leave_out(guess, sheet)
+    done = canonical(sheet, guess.mapping, PNL_KINDS)
+    guess.rows = shown(
+        {n: c for n, c in done.columns.items() if c.null_count < len(c)}, range(min(SHOWN_ROWS, len(done.lines)))
+    )
+    try:
+        _read(Path(path), guess.mapping)
+    except BadInput as error:
+        guess.faults = [{"column": i.pointer, "reason": i.message, "rows": 1, "value": i.value} for i in error.issues]
+    return guess

@@ -7,7 +7,6 @@ level above is a new one. A fault anywhere in the file leaves the lake as it is.
 from __future__ import annotations
 
 import datetime as dt
-import io
 import itertools
 import re
 from collections import defaultdict
@@ -19,8 +18,10 @@ from typing import Any
 import pyarrow as pa
 
 from lake.committer import Committer
-from lake.errors import BadInput, Issue, NotFound, counted, unknown
-from lake.landing.rows import NO_NAME, cell_place, check_delimiter, csv_rows, is_no_name
+from lake.errors import BadInput, Issue, counted, unknown
+from lake.landing.mapping import FileMapping, canonical
+from lake.landing.rows import NO_NAME, cell_place, is_no_name
+from lake.landing.sheet import read_sheet
 from lake.schemas import DIMENSION_COLUMNS, HIERARCHIES
 
 UNASSIGNED = "unassigned"  # the member of a level for whatever has no parent there
@@ -56,11 +57,22 @@ class _HierarchyFaults:
         self.path = path
         self.count = 0
         self.issues: list[Issue] = []
+        self.own: Mapping[str, str] = {}  # the file's names of our columns
+        self._told: set[tuple[int, str]] = set()
 
     def add(self, line: int, column: str, message: str, value: str | None = None) -> None:
+        """A fault of one cell; of a cell that the mapping could not read nothing more is told."""
+        column = self.own.get(column, column)
+        if (line, column) in self._told:
+            return
         self.count += 1
         if len(self.issues) < _LISTED:
             self.issues.append(Issue(cell_place(self.path, line, column), message, value))
+
+    def unread(self, line: int, column: str, message: str, value: str | None) -> None:
+        """A fault of a cell that the mapping could not read."""
+        self.add(line, column, message, value)
+        self._told.add((line, column))
 
     def raise_any(self) -> None:
         if self.count:
@@ -69,16 +81,19 @@ class _HierarchyFaults:
             raise BadInput(f"{self.path.name} has {several}; nothing of it is loaded. {first}", issues=self.issues)
 
 
-def ingest_hierarchies(committer: Committer, path: str | Path, reserved: Collection[str] = ()) -> HierarchiesReport:
+def ingest_hierarchies(
+    committer: Committer, path: str | Path, reserved: Collection[str] = (), *, mapping: FileMapping | None = None
+) -> HierarchiesReport:
     """Makes every hierarchy of the file exactly the file's rows; other hierarchies stay, and so does the table's history.
 
     The file holds the whole history of a hierarchy: rows that were there before and are not in it are gone from the newest
-    version. `reserved` are names no level may have. Raises `BadInput` with every fault: empty cells, bad dates, levels that
-    do not chain or turn in a circle, names already in use, two parents on one day.
+    version. `reserved` are names no level may have; `mapping` says how a file with columns of its own is read. Raises `BadInput`
+    with every fault: empty cells, bad dates, levels that do not chain or turn in a circle, names already in use, two parents on
+    one day.
     """
     path = Path(path)
     faults = _HierarchyFaults(path)
-    rows = _read(path, faults)
+    rows = _read(path, faults, mapping)
     faults.raise_any()
     before = committer.lake.read("hierarchies").to_pylist()
     named = {r["hierarchy"] for r in rows}
@@ -88,7 +103,12 @@ def ingest_hierarchies(committer: Committer, path: str | Path, reserved: Collect
     faults.raise_any()
     plain = [{c: r[c] for c in COLUMNS} for r in rows]
     order = sorted(plain, key=lambda r: tuple(r[c] for c in HIERARCHIES.key))
-    version = committer.put("hierarchies", pa.Table.from_pylist(order, schema=HIERARCHIES.schema), replace=True)
+    version = committer.put(
+        "hierarchies",
+        pa.Table.from_pylist(order, schema=HIERARCHIES.schema),
+        replace=True,
+        note={"hierarchy_file": path.name, **({} if mapping is None else {"mapping": mapping.digest()})},
+    )
     counts = []
     for name, levels in chains.items():
         now, was = ({tuple(r.values()) for r in some if r["hierarchy"] == name} for some in (plain, before))
@@ -105,33 +125,30 @@ def ingest_hierarchies(committer: Committer, path: str | Path, reserved: Collect
     return HierarchiesReport(str(path), tuple(counts), version, _orphans(plain))
 
 
-def _read(path: Path, faults: _HierarchyFaults) -> list[Row]:
+def _read(path: Path, faults: _HierarchyFaults, mapping: FileMapping | None) -> list[Row]:
     """The rows with their dates read, each with its `line`; the header is line 1."""
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except FileNotFoundError:
-        raise NotFound(f"There is no file {path}.") from None
-    except OSError as error:
-        raise BadInput(f"{path} cannot be read: {error.strerror}.") from None
-    except UnicodeDecodeError:
-        raise BadInput(f"{path.name} is not a CSV file in UTF-8; a spreadsheet writes it as `CSV UTF-8`.") from None
-    check_delimiter(path.name, text.partition("\n")[0])
-    lines = csv_rows(path.name, io.StringIO(text, newline=""))
-    header = [name.strip() for name in next(lines, (1, []))[1]]
-    for name in header:
-        if name not in COLUMNS:
-            raise unknown(f"column of {path.name}", name, COLUMNS)
-    lacking = [c for c in COLUMNS if header.count(c) != 1]
+    sheet = read_sheet(path, None if mapping is None else mapping.dialect)
+    done = canonical(sheet, mapping, dict.fromkeys(("effective_from", "effective_to"), "date"))
+    names = sheet.header if mapping is None else [*done.columns]
+    issues = [
+        *done.issues,
+        *(i for n in names if n not in COLUMNS for i in unknown(f"column of {path.name}", n, COLUMNS).issues),
+    ]
+    if issues:
+        raise BadInput(" ".join(i.message for i in issues), issues=issues)
+    lacking = [c for c in COLUMNS if names.count(c) != 1]
     if lacking:
         raise BadInput(f"{path.name} needs each of these columns once: {', '.join(COLUMNS)}; see {', '.join(lacking)}.")
-    rows = []
-    for line, cells in lines:
-        if not any(cell.strip() for cell in cells):
-            continue
-        if len(cells) != len(header):
-            faults.add(line, "1", f"found {len(cells)} cells, expected {len(header)} as in the header.")
-            continue
-        row: Row = {name: cell.strip() for name, cell in zip(header, cells, strict=True)} | {"line": line}
+    for line, _, reason in sheet.uneven:
+        faults.add(line, "1", f"found {reason}.")
+    for places, column, cells, reason in done.faults:
+        for i, cell in zip(places.tolist(), cells.to_pylist(), strict=True):
+            faults.unread(int(done.lines[i]), column, f"found {cell!r}, {reason}.", cell)
+    faults.own = done.own
+    rows: list[Row] = []
+    texts = [done.columns[c].to_pylist() for c in COLUMNS]
+    for line, *cells in zip(done.lines.tolist(), *texts, strict=True):
+        row: Row = {**{c: cell or "" for c, cell in zip(COLUMNS, cells, strict=True)}, "line": line}
         _check_cells(row, faults)
         rows.append(row)
     if not rows and not faults.count:

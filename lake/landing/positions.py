@@ -6,10 +6,12 @@ of one contract into its row of `contracts`. That function runs once for each di
 
 from __future__ import annotations
 
+import csv
 import datetime as dt
 import io
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,27 +22,38 @@ import pyarrow.compute as pc
 import pyarrow.csv as pcsv
 import pyarrow.dataset as ds
 
-from lake.arrays import Ints
-from lake.committer import Committer, split
+from lake.arrays import Bools, Ints
+from lake.canonical import digest
+from lake.committer import Committer, DryRun, split
 from lake.dates import FIRST, LAST
-from lake.errors import BadInput, Issue
+from lake.errors import BadInput, Issue, close
+from lake.landing.mapping import REJECT, FileMapping, Kind
 from lake.landing.numbers import doubles, rounded, rounding_notes
-from lake.landing.positions_file import ATTRIBUTE, REJECT, REQUIRED, PositionsFile, flags, read_positions_file
+from lake.landing.positions_changes import trade_changes
+from lake.landing.positions_file import ACTION, ATTRIBUTE, KINDS, REQUIRED, PositionsFile, flags, read_positions_file
 from lake.landing.rows import CONTROL, NO_NAME
+from lake.landing.sheet import Dialect
 from lake.schemas import CONTRACTS, DIMENSION_COLUMNS, POSITIONS
 from lake.storage import write_durable
+from lake.tables import Lake
 
 REJECTIONS = pa.schema(
     [("row", pa.int64()), ("column", pa.string()), ("value", pa.string()), ("reason", pa.string())],
 )
+_HINTED = 5  # rows of an unknown trade that are told the nearest ids
 _REPEATS = "repeats row "
+ACTIONS = ("new", "amend", "remove")
+_OF_A_REMOVAL = ("positions_date", "trade", ACTION)
 
 ContractOf = Callable[[str, Mapping[str, str]], Mapping[str, str]]
 
 
 @dataclass(frozen=True)
 class DateCounts:
-    """What the file did to one positions date, in trades; `held` is the size of the book afterwards."""
+    """What the file did to one positions date, in trades; `held` is the size of the book afterwards.
+
+    `loaded` are the file's rows that were taken: new + changed + unchanged, and those removed by the file's own action.
+    """
 
     positions_date: dt.date
     loaded: int
@@ -56,6 +69,8 @@ class PositionsReport:
     """What became of a positions file: read = loaded + rejected.
 
     rejections : columns row (the header is row 1), column, value, reason; a row with several faults stands several times.
+    reasons : the faults by kind, most frequent first: column, reason, rows, and the first row and value with it. rejects : the file
+    with the rejected rows, to be mended and loaded. mapping : digest of the mapping the file was read by.
     versions : the versions of `contracts` and `positions` that hold the rows; unchanged when the file changed nothing.
     notes : what is in the lake otherwise than in the file.
     """
@@ -70,6 +85,9 @@ class PositionsReport:
     rejections: pa.Table
     versions: Mapping[str, int]
     notes: tuple[str, ...] = ()
+    reasons: tuple[Mapping[str, Any], ...] = ()
+    rejects: str | None = None
+    mapping: str | None = None
 
     def to_dict(self, rejections: int | None = None) -> dict[str, Any]:
         """Plain values; at most so many rejections (all when None)."""
@@ -79,6 +97,7 @@ class PositionsReport:
             "dates": [vars(d) for d in self.dates],
             "versions": dict(self.versions),
             "notes": list(self.notes),
+            "reasons": [dict(r) for r in self.reasons],
             "rejections": listed.to_pylist(),
         }
 
@@ -86,9 +105,10 @@ class PositionsReport:
 def ingest(
     committer: Committer,
     path: str | Path,
-    term_columns: Iterable[str],
+    term_columns: Mapping[str, Kind],
     contract_of: ContractOf,
     *,
+    mapping: FileMapping | None = None,
     replace_dates: bool = False,
     force: bool = False,
     rejects: str | Path | None = None,
@@ -96,37 +116,56 @@ def ingest(
     """Loads the usable rows of a positions file and reports every other one.
 
     The file's row of a trade wins over the lake's row of that date; other trades of the date stay, unless
-    `replace_dates`: then each date with a usable row becomes exactly the file. `contract_of(instrument_type, terms)`
+    `replace_dates`: then each date with a usable row becomes exactly the file. `term_columns` are the columns of terms, each with
+    its kind; `mapping` says how a file with columns of its own is read. `contract_of(instrument_type, terms)`
     gets the filled-in term cells as text and returns a row of `contracts`, or raises `BadInput` whose issues point at
     columns. `rejects` names a CSV file for the rejected rows. Raises `BadInput` when the file as a whole is unusable, and
     where `replace_dates` would remove trades although rows are rejected, unless with `force`.
     """
-    file = read_positions_file(Path(path), tuple(term_columns))
+    file = read_positions_file(
+        Path(path), term_columns, mapping=mapping, kinds={**KINDS, **term_columns}, further=(ACTION,)
+    )
+    if replace_dates and ACTION in file.columns:
+        raise BadInput(
+            f"{Path(path).name} says by a column {file.own.get(ACTION, ACTION)!r} what is new, amended or removed, and with replaced dates "
+            "they would become exactly the file. Do one or the other."
+        )
     checked = check_positions(file, contract_of)
-    if rejects is not None:
-        _write_rejects(Path(rejects), file, checked.rejections)
+    dates = {d for t in (checked.positions, checked.removals) for d in pc.unique(t["positions_date"]).to_pylist()}
+    before = committer.lake.read("positions", where=ds.field("positions_date").isin(sorted(dates)))
+    if ACTION in file.columns:
+        checked = _acted(committer.lake, checked, before)
+    rejections = checked.faults.table()
+    written = _write_rejects(committer, Path(path), rejects, file, rejections)
+    read = file.read
+    del file, checked.faults.file  # its texts are gigabytes
     present = committer.lake.read("contracts", ["contract_id"])["contract_id"].combine_chunks()
     contracts = checked.contracts.filter(pc.invert(pc.is_in(checked.contracts["contract_id"], present)))
-    merged, counts = _merge(committer, checked.positions, replace_dates)
+    merged, emptied, counts = _merge(before, checked, replace_dates)
     if replace_dates and not force:
-        _check_replacement(Path(path).name, file.read, checked.rejections, counts)
-    note = {"positions_file": Path(path).name}
+        _check_replacement(Path(path).name, read, rejections, counts)
+    by = None if mapping is None else mapping.digest()
+    note = {"positions_file": Path(path).name, **({} if by is None else {"mapping": by})}
     versions = {name: committer.lake.version(name) for name in ("contracts", "positions")}
     if contracts.num_rows:
         versions["contracts"] = committer.put("contracts", contracts, note=note)
     if merged is not None:
-        versions["positions"] = committer.put("positions", merged, replace=True, note=note)
+        versions["positions"] = committer.put("positions", merged, replace=True, note=note, emptied=emptied)
+    loaded = sum(c.loaded for c in counts)
     return PositionsReport(
         path=str(path),
-        read=file.read,
-        loaded=checked.positions.num_rows,
-        rejected=file.read - checked.positions.num_rows,
+        read=read,
+        loaded=loaded,
+        rejected=read - loaded,
         dates=counts,
         contracts=checked.contracts.num_rows,
         new_contracts=contracts.num_rows,
-        rejections=checked.rejections,
+        rejections=rejections,
         versions=versions,
         notes=checked.notes,
+        reasons=faults_by_reason(rejections),
+        rejects=None if written is None else str(written),
+        mapping=by,
     )
 
 
@@ -137,13 +176,21 @@ def ingest(
 class CheckedPositions:
     """Usable rows as rows of `positions` (with attributes) and `contracts`, and the faults of all others.
 
+    rows : where in the file each position stands. removals : date and trade of the rows that remove one, and where they stand.
     notes : quantities that a double does not hold.
     """
 
     positions: pa.Table
     contracts: pa.Table
-    rejections: pa.Table
+    faults: _RowFaults
+    rows: Ints
+    removals: pa.Table
     notes: tuple[str, ...]
+
+    @property
+    def rejections(self) -> pa.Table:
+        """The faults by row, as `REJECTIONS`."""
+        return self.faults.table()
 
 
 def _groups(columns: Iterable[pa.Array], size: int) -> tuple[Ints, Ints]:
@@ -168,10 +215,21 @@ class _RowFaults:
 
     def __init__(self, file: PositionsFile) -> None:
         self.file = file
+        actions = file.columns.get(ACTION, pa.nulls(len(file.rows), pa.string()))
+        # rows of which nothing is read but the date and the trade
+        self.removing = flags(pc.fill_null(pc.equal(actions, "remove"), False))
         self.bad = np.zeros(len(file.rows), dtype=bool)
         self.parts: list[pa.Table] = []
         for number, text, reason in file.ragged:
             self._append(np.array([number]), "", pa.array([text]), reason)
+        self._told: dict[str, Bools] = {}  # by column of the file, the rows whose cell there is a fault already
+        of_a_removal = {file.own.get(c, c) for c in _OF_A_REMOVAL}
+        for rows, column, cells, reason in file.faults:
+            if column not in of_a_removal and self.removing[rows].any():
+                cells, rows = cells.filter(pa.array(~self.removing[rows])), rows[~self.removing[rows]]
+            self.bad[rows] = True
+            self._told.setdefault(column, np.zeros(len(file.rows), dtype=bool))[rows] = True
+            self._append(file.rows[rows], column, cells, reason)
 
     def _append(self, numbers: Ints, column: str, values: pa.Array, reason: str | pa.Array) -> None:
         n = len(numbers)
@@ -180,13 +238,23 @@ class _RowFaults:
         self.parts.append(pa.table(columns, schema=REJECTIONS))
 
     def add(self, rows: Ints, column: str, reason: str | pa.Array, value: str | None = None) -> None:
-        """Rejects the rows for what stands in the column; for `value` where the file has no such column."""
+        """Rejects the rows for what stands in the column; for `value` where the file has no such column.
+
+        It is told of the file's own column and cell, once.
+        """
+        if column not in _OF_A_REMOVAL:
+            kept = ~self.removing[rows]
+            rows, reason = rows[kept], reason if isinstance(reason, str) else reason.filter(pa.array(kept))
+        self.bad[rows] = True
+        own = self.file.own.get(column, column)
+        if own in self._told:
+            fresh = ~self._told[own][rows]
+            rows, reason = rows[fresh], reason if isinstance(reason, str) else reason.filter(pa.array(fresh))
         if not len(rows):
             return
-        self.bad[rows] = True
-        cells = self.file.columns.get(column)
+        cells = self.file.cells.get(own, self.file.columns.get(column))
         absent = pa.repeat(pa.scalar(value, pa.string()), len(rows))
-        self._append(self.file.rows[rows], column, absent if cells is None else cells.take(pa.array(rows)), reason)
+        self._append(self.file.rows[rows], own, absent if cells is None else cells.take(pa.array(rows)), reason)
 
     def table(self) -> pa.Table:
         """By row; the faults of a row in the order in which they were found."""
@@ -199,6 +267,7 @@ def check_positions(
 ) -> CheckedPositions:
     """Checks every cell; columns that are not `required` may be empty. `contract_of` as in `ingest`."""
     faults = _RowFaults(file)
+    actions = _actions(file, faults)
     for name in required:
         empty = np.flatnonzero(flags(file.columns[name].is_null()))
         faults.add(empty, name, "is empty; every position has it")
@@ -210,29 +279,50 @@ def check_positions(
     row_contract, contracts = _contracts(file, faults, contract_of)
     attributes = [file.columns[a] for a in file.attributes]
     dimensions = [file.columns[d] for d in DIMENSION_COLUMNS]
-    content = [pa.array(row_contract), quantity, *dimensions, *attributes]
+    content = [pa.array(row_contract), quantity, *dimensions, *attributes, actions]
     _duplicates(file, faults, dates, content)
-    good = pa.array(np.flatnonzero(~faults.bad))
-    used = contracts.take(pa.array(row_contract[~faults.bad]))
+    held = np.flatnonzero(~faults.bad & ~faults.removing)
+    good = None if len(held) == len(file.rows) else pa.array(held)  # of a book without faults nothing is copied
+    gone = pa.array(np.flatnonzero(~faults.bad & faults.removing))
+    used = contracts.take(pa.array(row_contract[held]))
     positions = pa.table(
         {
-            "positions_date": dates.take(good),
+            "positions_date": _taken(dates, good),
             "contract_id": used["contract_id"],
-            "quantity": quantity.take(good),
-            **{name: file.columns[name].take(good) for name in DIMENSION_COLUMNS},
+            "quantity": _taken(quantity, good),
+            **{name: _taken(file.columns[name], good) for name in DIMENSION_COLUMNS},
             "instrument_type": used["instrument_type"],
             "currency": used["currency"],
-            "attributes": _maps(file.attributes, [a.take(good) for a in attributes], len(good)),
+            "attributes": _maps(file.attributes, [_taken(a, good) for a in attributes], len(held)),
         }
     )
-    ids = used["contract_id"].combine_chunks()
-    distinct = used.take(pa.array(_groups([ids], len(ids))[0])).sort_by("contract_id")
-    text = file.columns["quantity"].take(good)
+    text = _taken(file.columns["quantity"], good)
     inexact = [
-        (f"row {file.rows[good[i].as_py()]}", text[i].as_py(), positions["quantity"][i].as_py())
+        (f"row {file.rows[held[i]]}", text[i].as_py(), positions["quantity"][i].as_py())
         for i in rounded(text, positions["quantity"].combine_chunks()).tolist()
     ]
-    return CheckedPositions(positions, distinct, faults.table(), rounding_notes("quantities", inexact))
+    removals = pa.table(
+        {"positions_date": dates.take(gone), "trade": file.columns["trade"].take(gone), "row": gone.cast(pa.int64())}
+    )
+    notes = rounding_notes("quantities", inexact)
+    return CheckedPositions(positions, _distinct(used), faults, held, removals, notes)
+
+
+def _taken(column: pa.Array, rows: pa.Array | None) -> pa.Array:
+    return column if rows is None else column.take(rows)
+
+
+def _distinct(contracts: pa.Table) -> pa.Table:
+    ids = contracts["contract_id"].combine_chunks()
+    return contracts.take(pa.array(_groups([ids], len(ids))[0])).sort_by("contract_id")
+
+
+def _actions(file: PositionsFile, faults: _RowFaults) -> pa.Array:
+    """What each row says of its trade, null where it says nothing."""
+    actions = file.columns.get(ACTION, pa.nulls(len(file.rows), pa.string()))
+    unknown_one = flags(pc.and_(actions.is_valid(), pc.invert(pc.is_in(actions, pa.array(ACTIONS)))))
+    faults.add(np.flatnonzero(unknown_one), ACTION, f"expected {', '.join(ACTIONS)}, or nothing for a row as it stands")
+    return actions
 
 
 def _dates(file: PositionsFile, faults: _RowFaults) -> pa.Array:
@@ -339,8 +429,15 @@ def _maps(names: Sequence[str], columns: Sequence[pa.Array], size: int) -> pa.Ar
     return pa.MapArray.from_arrays(pa.array(offsets), keys, cells.take(pa.array(which * size + row)))
 
 
-def _write_rejects(path: Path, file: PositionsFile, rejections: pa.Table) -> None:
-    """The rejected rows as they came, each with its number and its reasons: correct them and load this file."""
+def _write_rejects(
+    committer: Committer, source: Path, path: str | Path | None, file: PositionsFile, rejections: pa.Table
+) -> Path | None:
+    """The rejected rows as they came, each with its number and its reasons: correct them and load this file.
+
+    Under the mapping that the file came by, too. Without a `path` they are kept in the lake, under a name by content.
+    """
+    if path is None and (isinstance(committer, DryRun) or not rejections.num_rows):
+        return None
     reasons: dict[int, list[str]] = {}
     for fault in rejections.to_pylist():
         reasons.setdefault(fault["row"], []).append(f"{fault['column']}: {fault['reason']}".removeprefix(": "))
@@ -350,41 +447,156 @@ def _write_rejects(path: Path, file: PositionsFile, rejections: pa.Table) -> Non
         {
             f"{REJECT}row": numbers,
             f"{REJECT}reason": pa.array(["; ".join(r) for r in reasons.values()], pa.string()),
-            **{name: column.take(index) for name, column in file.columns.items()},
+            **{name: column.take(index) for name, column in file.cells.items()},
         }
     )
     sink = io.BytesIO()
-    pcsv.write_csv(rows, sink)
-    write_durable(path, sink.getvalue(), replace=True)
+    dialect = Dialect() if file.mapping is None else file.mapping.dialect
+    title = f"Rejected rows of {source.name}" + "\n" * dialect.skip_rows if dialect.skip_rows else ""
+    if dialect.quote == '"':
+        pcsv.write_csv(rows, sink, pcsv.WriteOptions(delimiter=dialect.delimiter))
+        text = sink.getvalue().decode()
+    else:
+        text = _quoted_otherwise(rows, dialect)
+    data = (title + text).encode(dialect.encoding or "utf-8", "replace")
+    if path is None:
+        path = committer.lake.state / "rejects" / f"{source.name.partition('.')[0]}-{digest(data)[:8]}.csv"
+    write_durable(Path(path), data, replace=True)
+    return Path(path)
+
+
+def _quoted_otherwise(rows: pa.Table, dialect: Dialect) -> str:
+    """The rows as text with the quotes of the dialect; without any, a delimiter in a reason becomes a space."""
+    quoting: Any = csv.QUOTE_MINIMAL if dialect.quote else csv.QUOTE_NONE
+    sink = io.StringIO()
+    writer = csv.writer(
+        sink, delimiter=dialect.delimiter, quotechar=dialect.quote or None, quoting=quoting, lineterminator="\n"
+    )
+    writer.writerow(rows.column_names)
+    for number, reason, *cells in zip(*(c.to_pylist() for c in rows.columns), strict=True):
+        said = reason if dialect.quote else reason.replace(dialect.delimiter, " ")
+        writer.writerow([number, said, *cells])
+    return sink.getvalue()
+
+
+def faults_by_reason(rejections: pa.Table) -> tuple[Mapping[str, Any], ...]:
+    """The faults by column and kind of reason, the most frequent first."""
+    kinds: dict[tuple[str, str], dict[str, Any]] = {}
+    for fault in rejections.to_pylist():
+        kind = re.sub(r"'[^']*'|\d+", "", fault["reason"].partition(". Nearest")[0].partition("; nearest")[0])
+        first = {
+            "column": fault["column"],
+            "reason": fault["reason"],
+            "rows": 0,
+            "row": fault["row"],
+            "value": fault["value"],
+        }
+        kinds.setdefault((fault["column"], kind), first)["rows"] += 1
+    return tuple(sorted(kinds.values(), key=lambda k: (-k["rows"], k["row"])))
 
 
 # --- merging ----------------------------------------------------------------------------------------------------------
 
 
+def _acted(lake: Lake, checked: CheckedPositions, before: pa.Table) -> CheckedPositions:
+    """Without the rows whose action does not fit what the lake holds; those are faults."""
+    faults, positions = checked.faults, checked.positions
+    actions = faults.file.columns[ACTION].take(pa.array(checked.rows))
+    at = pc.index_in(_keys(positions), _keys(before))
+    there = flags(at.is_valid())
+    same = np.zeros(len(there), dtype=bool)
+    same[there] = _same(positions.filter(there).cast(POSITIONS.schema), before.take(at.filter(there)))
+    said = {action: flags(pc.fill_null(pc.equal(actions, action), False)) for action in ACTIONS}
+    other = np.flatnonzero(said["new"] & there & ~same)
+    faults.add(
+        checked.rows[other],
+        ACTION,
+        "the book of that date has this trade with other content; the action amend replaces it",
+    )
+    lacking = np.flatnonzero(said["amend"] & ~there)
+    removals = checked.removals
+    absent = np.flatnonzero(flags(pc.invert(pc.is_in(_keys(removals), _keys(before)))))
+    never = absent[~_were_held(lake, removals.take(pa.array(absent)))] if len(absent) else absent
+    for rows, named, action in (
+        (checked.rows[lacking], positions.take(pa.array(lacking)), "amend"),
+        (removals["row"].to_numpy()[never], removals.take(pa.array(never)), "remove"),
+    ):
+        faults.add(rows, "trade", _no_such_trade(named, before, action))
+    kept = pa.array(~faults.bad[checked.rows])
+    stay = pa.array(~faults.bad[removals["row"].to_numpy()])
+    positions = positions.filter(kept)
+    contracts = checked.contracts.filter(
+        pc.is_in(checked.contracts["contract_id"], positions["contract_id"].combine_chunks())
+    )
+    return replace(
+        checked,
+        positions=positions,
+        contracts=contracts,
+        rows=checked.rows[~faults.bad[checked.rows]],
+        removals=removals.filter(stay),
+    )
+
+
+def _keys(rows: pa.Table) -> pa.Array:
+    """Date and trade in one text."""
+    return pc.binary_join_element_wise(
+        pc.cast(rows["positions_date"], pa.string()), rows["trade"], "\x1f"
+    ).combine_chunks()
+
+
+def _were_held(lake: Lake, rows: pa.Table) -> Bools:
+    """Whether an earlier version held the trade on that date: then it is removed already."""
+    changes = trade_changes(lake, set(rows["trade"].to_pylist()), set(rows["positions_date"].to_pylist()))
+    held = {(c.positions_date, c.trade) for c in changes}
+    return np.array([(r["positions_date"], r["trade"]) in held for r in rows.to_pylist()])
+
+
+def _no_such_trade(rows: pa.Table, before: pa.Table, action: str) -> pa.Array:
+    """A reason for each row, the first of them with the nearest ids."""
+    said = []
+    for i, row in enumerate(rows.select(["positions_date", "trade"]).to_pylist()):
+        near: tuple[str, ...] = ()
+        if i < _HINTED:
+            on_day = pc.equal(before["positions_date"], pa.scalar(row["positions_date"], pa.date32()))
+            alike = pc.starts_with(before["trade"], row["trade"][:1])
+            near = close(row["trade"], before["trade"].filter(pc.and_(on_day, alike)).slice(0, 20_000).to_pylist())
+        late = "; a trade that comes late has the action new" if action == "amend" else ""
+        hint = f"; nearest: {', '.join(near)}" if near else ""
+        said.append(f"the book of {row['positions_date']} has no trade {row['trade']!r} to {action}{hint}{late}")
+    return pa.array(said, pa.string())
+
+
 def _merge(
-    committer: Committer, incoming: pa.Table, replace_dates: bool
-) -> tuple[pa.Table | None, tuple[DateCounts, ...]]:
-    """The new books of the dates that change (None when none does), and the counts of all dates of the file."""
-    incoming = incoming.select(POSITIONS.schema.names).cast(POSITIONS.schema)
-    days = split(incoming, ["positions_date"])
-    dates = [values["positions_date"] for values, _ in days]
-    before = committer.lake.read("positions", where=ds.field("positions_date").isin(dates))
-    books, counts = [], []
-    for date, (_, rows) in zip(dates, days, strict=True):
+    before: pa.Table, checked: CheckedPositions, replace_dates: bool
+) -> tuple[pa.Table | None, list[dt.date], tuple[DateCounts, ...]]:
+    """The new books of the dates that change (None when none does), those that are empty, and the counts of the file's dates."""
+    incoming = checked.positions.select(POSITIONS.schema.names).cast(POSITIONS.schema)
+    arriving = {values["positions_date"]: rows for values, rows in split(incoming, ["positions_date"])}
+    leaving = {values["positions_date"]: rows for values, rows in split(checked.removals, ["positions_date"])}
+    books, emptied, counts = [], [], []
+    for date in sorted({*arriving, *leaving}):
+        rows = arriving.get(date, incoming.slice(0, 0))
+        taken = leaving.get(date, checked.removals.slice(0, 0))["trade"].combine_chunks()
         held = before.filter(pc.equal(before["positions_date"], pa.scalar(date, pa.date32())))
         at = pc.index_in(rows["trade"].combine_chunks(), held["trade"].combine_chunks())
         matched = at.is_valid()
         same = _same(rows.filter(matched), held.take(at.filter(matched)))
         others = held.filter(pc.invert(pc.is_in(held["trade"], rows["trade"].combine_chunks())))
+        staying = others.slice(0, 0) if replace_dates else others.filter(pc.invert(pc.is_in(others["trade"], taken)))
+        removed = others.num_rows - staying.num_rows
         unchanged = int(same.sum())
         new = rows.num_rows - len(same)
-        removed = others.num_rows if replace_dates else 0
-        book = rows if replace_dates else pa.concat_tables([rows, others])
         changed = len(same) - unchanged
-        counts.append(DateCounts(date, rows.num_rows, new, changed, unchanged, removed, book.num_rows))
+        book = pa.concat_tables([rows, staying])
+        gone = len(taken) - (0 if replace_dates else removed)  # by an earlier load of the file
+        counts.append(
+            DateCounts(date, rows.num_rows + len(taken), new, changed, unchanged + gone, removed, book.num_rows)
+        )
         if new + changed + removed:
             books.append(book.sort_by("trade"))  # so that no result depends on the order of the rows in the file
-    return (pa.concat_tables(books) if books else None), tuple(counts)
+            if not book.num_rows:
+                emptied.append(date)
+    return (pa.concat_tables(books) if books else None), emptied, tuple(counts)
 
 
 def _check_replacement(name: str, read: int, rejections: pa.Table, counts: Sequence[DateCounts]) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +12,14 @@ import pyarrow as pa
 
 from lake.arrays import Ints
 from lake.errors import BadInput, Issue, unknown
+from lake.landing.mapping import REJECT, FileMapping, Kind, canonical
 from lake.landing.sheet import Sheet, read_sheet, sheet_of
 from lake.schemas import DIMENSION_COLUMNS
 
 ATTRIBUTE = "attribute."
-REJECT = "reject."  # the two columns a rejects file has more than its source; ignored, so that it loads once corrected
+ACTION = "action"
 REQUIRED = ("positions_date", "quantity", *DIMENSION_COLUMNS, "instrument_type")
+KINDS: Mapping[str, Kind] = {"positions_date": "date", "quantity": "number"}
 
 
 @dataclass(frozen=True)
@@ -25,13 +27,19 @@ class PositionsFile:
     """The file as text: trimmed cells, null where empty.
 
     rows : number of each row, (n,); the header is row 1, in Parquet too. terms : the term columns it has.
-    ragged : (row number, text, reason) of the lines whose number of cells is not the header's.
+    ragged : (row number, text, reason) of the lines whose number of cells is not the header's. faults : (rows, column, cells,
+    reason) of cells that were faults before they were read as positions. own : where the file has columns of its own, which of
+    them a column is made of. cells : the columns as the file has them.
     """
 
     columns: Mapping[str, pa.Array]
     rows: Ints
     terms: tuple[str, ...]
     ragged: tuple[tuple[int, str, str], ...]
+    cells: Mapping[str, pa.Array]
+    mapping: FileMapping | None = None
+    own: Mapping[str, str] = field(default_factory=dict)
+    faults: tuple[tuple[Ints, str, pa.Array, str], ...] = ()
 
     @property
     def attributes(self) -> list[str]:
@@ -48,42 +56,75 @@ def flags(array: pa.Array) -> npt.NDArray[np.bool_]:
     return values
 
 
-def read_positions_file(path: Path, terms: tuple[str, ...], required: Sequence[str] = REQUIRED) -> PositionsFile:
+def read_positions_file(
+    path: Path,
+    terms: Collection[str],
+    required: Sequence[str] = REQUIRED,
+    mapping: FileMapping | None = None,
+    kinds: Mapping[str, Kind] = KINDS,
+    further: Collection[str] = (),
+) -> PositionsFile:
     """The file, with `terms` the term columns that may stand in it; raises `BadInput` when it is unusable as a whole.
 
-    Columns of a positions file that are not `required` may be missing: they are then empty.
+    Columns of a positions file that are not `required` may be missing: they are then empty. `mapping` says how a file with columns
+    of its own is read, with the `kinds` of ours. `further` are columns that are no terms.
     """
     if not path.is_file():
         raise BadInput(f"There is no positions file {path}.")
-    return _positions(read_sheet(path, numbers=("quantity",)), terms, required)
+    sheet = read_sheet(path, None if mapping is None else mapping.dialect, numbers=("quantity",))
+    return positions_of(sheet, terms, required, mapping, kinds, further)
 
 
 def positions_rows(
-    name: str, table: pa.Table, terms: tuple[str, ...], required: Sequence[str] = REQUIRED
+    name: str, table: pa.Table, terms: Collection[str], required: Sequence[str] = REQUIRED
 ) -> PositionsFile:
     """As `read_positions_file`, of a table that was read already; `name` says where it came from."""
-    return _positions(sheet_of(name, table, ("quantity",)), terms, required)
+    return positions_of(sheet_of(name, table, ("quantity",)), terms, required)
 
 
-def _positions(sheet: Sheet, terms: tuple[str, ...], required: Sequence[str]) -> PositionsFile:
-    _check_columns(sheet.name, sheet.header, terms, required)
+def positions_of(
+    sheet: Sheet,
+    terms: Collection[str],
+    required: Sequence[str] = REQUIRED,
+    mapping: FileMapping | None = None,
+    kinds: Mapping[str, Kind] = KINDS,
+    further: Collection[str] = (),
+) -> PositionsFile:
+    """As `read_positions_file`, of a sheet."""
+    done = canonical(sheet, mapping, kinds)
+    _check_columns(
+        sheet.name, sheet.header if mapping is None else [*done.columns], (*terms, *further), required, done.issues
+    )
     if not len(sheet.lines) and not sheet.uneven:
         raise BadInput(f"{sheet.name} has a header and no rows.")
-    columns = {n: sheet.column(i) for i, n in enumerate(sheet.header) if not n.startswith(REJECT)}
-    columns |= {n: pa.nulls(len(sheet.lines), pa.string()) for n in REQUIRED if n not in columns}
-    return PositionsFile(columns, sheet.lines, tuple(t for t in terms if t in columns), sheet.uneven)
+    columns = done.columns | {n: pa.nulls(len(sheet.lines), pa.string()) for n in REQUIRED if n not in done.columns}
+    return PositionsFile(
+        columns,
+        sheet.lines,
+        tuple(t for t in terms if t in columns),
+        sheet.uneven,
+        done.cells,
+        mapping,
+        done.own,
+        tuple(done.faults),
+    )
 
 
-def _check_columns(file: str, names: Sequence[str], terms: tuple[str, ...], required: Sequence[str]) -> None:
+def _check_columns(
+    file: str, names: Sequence[str], terms: Collection[str], required: Sequence[str], faults: Sequence[Issue] = ()
+) -> None:
+    """Raises `BadInput` with all faults of the columns, those told by the mapping first."""
     valid = [*REQUIRED, *terms]
-    issues: list[Issue] = []
+    issues = [*faults]
     for name in names:
         if name in valid or name.startswith(REJECT) or (name.startswith(ATTRIBUTE) and name != ATTRIBUTE):
             continue
         issues += unknown("column", name, [*valid, f"{ATTRIBUTE}{name}"], pointer=name).issues
     issues += [
         Issue(name, f"Column {name!r} is missing; every positions file has it.")
-        for name in required
+        for name in (
+            ("positions_date", "trade") if ACTION in names else required
+        )  # of a trade to remove no more is needed
         if name not in names
     ]
     issues += [Issue(n, f"Column {n!r} stands twice in the header.") for n in sorted(set(names)) if names.count(n) > 1]

@@ -10,6 +10,7 @@ import pyarrow.dataset as ds
 from flask import Response
 from pydantic import Field
 
+from aggregation.answer import plain
 from aggregation.book.filters import page_of_positions
 from aggregation.dimensions import dimensions_of
 from lake.dates import Day
@@ -25,6 +26,7 @@ from service.api.paging import PageParameters, cut_page, encode_cursor, start_of
 from service.api.requests import FilterText, Parameters, TableParameters
 from service.api.responses import json_answer, page_answer, tabular
 from service.encoding import to_rows
+from valuation.books.trade_history import trade_history
 from valuation.sets.store import find_sealed
 
 api = blueprint("data", __name__, __doc__)
@@ -48,6 +50,11 @@ class PositionsParameters(PageParameters):
     )
 
 
+class TradeHistoryParameters(Parameters):
+    trade: str = Field(description="id of the trade")
+    date: Day | None = Field(None, description="only in the book of this date")
+
+
 class SetPath(Parameters):
     set_id: str = Field(description="id of the set; of a scenario set also its name")
 
@@ -66,6 +73,13 @@ def risk_factors(query: RiskFactorParameters) -> Response:
     rows = lake.read("risk_factors", where=where, version=version)
     page, following = cut_page(rows, "risk_factor_id", query.limit, version, after)
     return page_answer(page, "risk-factors", following)
+
+
+@api.get("/positions/history", responses={200: models.TradeHistory})
+def positions_history(query: TradeHistoryParameters) -> Response:
+    """The versions of a trade: when it was loaded, from which file, what changed."""
+    versions = trade_history(context().lake, query.trade, query.date)
+    return json_answer({"trade": query.trade, "versions": [plain(v) for v in versions]})
 
 
 @api.get("/scenario-sets", responses={200: models.ScenarioSets})

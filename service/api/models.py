@@ -9,6 +9,7 @@ from typing import Any, Literal
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
+from lake.landing.mapping import FileMapping
 from lake.schemas import (
     POSITIONS,
     RISK_FACTORS,
@@ -44,6 +45,40 @@ class Problem(Answer):
     instance: str = Field(description="path of the request, or of the job that failed")
     error_id: str = Field(description="stands in the server's log beside this failure")
     errors: list[Fault]
+
+
+class _Suggested(Answer):
+    toml: str = Field(description="the same as a file, doubts first")
+    doubts: list[str] = Field(description="what is not certain about it")
+    rows: list[dict[str, str | None]] = Field(description="the first rows as they would load, by column")
+    faults: list[dict[str, Any]] = Field(description="what would not load, and why")
+
+
+class SuggestedMapping(_Suggested):
+    """How a file seems to be mapped; nothing is stored."""
+
+    mapping: FileMapping = Field(description="the mapping that is guessed")
+
+
+class SuggestedCatalogue(_Suggested):
+    """How market files seem to be described; nothing is stored."""
+
+    catalogue: dict[str, Any] = Field(description="the catalogue that is guessed")
+
+
+class TradeVersionRow(Answer):
+    positions_date: dt.date
+    version: int = Field(description="of the table positions")
+    loaded_at: dt.datetime
+    action: Literal["new", "amend", "remove"]
+    file: str | None = Field(description="what was loaded")
+    mapping: str | None = Field(description="digest of the mapping it was read by")
+    changed: dict[str, tuple[Any, Any]] = Field(description="by column, attribute or term, what it was and what it is")
+
+
+class TradeHistory(Answer):
+    trade: str
+    versions: list[TradeVersionRow] = Field(description="by date of the book, the oldest version first")
 
 
 POSITION_COLUMNS = tuple(c.name for c in POSITIONS.columns if c.name != "attributes")

@@ -21,7 +21,7 @@ from service.api.requests import Parameters
 from service.api.responses import json_answer, reads
 from service.api.shapes import shape
 from service.api.valuations import accepted
-from service.ingests import INGESTS, OWN_MACHINE, companions
+from service.ingests import INGESTS, OWN_MACHINE, companions, named
 from service.jobs import INGEST
 from service.work import IngestRequest, LandedFile, ingest, remove_left_uploads, upload_folder
 
@@ -68,6 +68,32 @@ def _add(what: str) -> None:
     view.__doc__ = f"Queue: {kind.meaning}"
     view.__annotations__["query"] = parameters
     api.post(kind.route, responses={200: tried, 202: models.JobAnswer})(_takes_files(view))
+    if kind.suggest is not None:
+        _add_suggestion(what)
+
+
+class SuggestionParameters(Parameters):
+    name: str | None = Field(None, description="name of the file that is the body; its ending says its form")
+
+
+def _add_suggestion(what: str) -> None:
+    kind = INGESTS[what]
+
+    def suggest(query: SuggestionParameters) -> Response:
+        request.max_content_length = context().settings.upload_mib << 20
+        folder = upload_folder(context().lake, new_run_id())
+        try:
+            files = _received(folder, query.name)
+            if len(files) > 1 and not kind.folder:
+                raise BadInput(f"A mapping is suggested for one file, and the body holds {len(files)}.")
+            return json_answer(named(str(kind.suggest))(folder if kind.folder else Path(files[0].path)).to_dict())
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    suggest.__name__ = f"suggest_{kind.route[1:].replace('-', '_')}"
+    suggest.__doc__ = f"Guess how files of {what} are read, say what is doubtful, and show the first rows so."
+    answer = models.SuggestedCatalogue if kind.folder else models.SuggestedMapping
+    api.post(f"{kind.route}/suggestion", responses={200: answer})(_takes_files(suggest))
 
 
 def _ingested(what: str, query: UploadParameters) -> Response:

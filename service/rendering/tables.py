@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -19,8 +18,10 @@ if TYPE_CHECKING:
     from aggregation.stress.stress_test import StressComparison
     from aggregation.types import RiskResult
     from scenarios.plausibility.plausibility import Plausibility
+    from valuation.books.trade_history import TradeVersion
 
 SHOWN_REJECTIONS = 20
+_MANY_COLUMNS = 8
 _COVERAGE = ("failed", "missing", "substituted", "status")
 
 
@@ -170,19 +171,8 @@ def show_market_report(report: Mapping[str, Any], *, short: bool = False) -> Non
     display.print_pairs({**total, **about})
 
 
-def show_suggestion(guess: Any, *, whole: bool) -> None:
-    """How the first rows would load by what is guessed, and what is wrong; as a `whole` the guess, else its doubts."""
-    if whole:
-        display.print_text(guess.toml())
-    display.print_table(guess.rows, title="The first rows, as they would load")
-    for fault in guess.faults:
-        display.say(f"Would not load: {fault['column']}: {fault['reason']}")
-    for doubt in () if whole else guess.doubts:
-        display.say(f"Doubt: {doubt}")
-
-
 def show_positions_reports(reports: Sequence[Mapping[str, Any]]) -> None:
-    """What became of positions files, as `PositionsReport.to_dict` has it, and the first rejected rows of each."""
+    """What became of positions files, as `PositionsReport.to_dict` has it: counts, faults by reason, where the unusable rows are."""
     columns = ("positions_date", "loaded", "new", "changed", "unchanged", "removed", "held")
     display.print_table([d for r in reports for d in r["dates"]], columns)
     for r in reports:
@@ -191,12 +181,60 @@ def show_positions_reports(reports: Sequence[Mapping[str, Any]]) -> None:
         for note in r["notes"]:
             display.say(f"Note: {note}")
         if r["rejected"]:
-            display.print_table(r["rejections"][:SHOWN_REJECTIONS], title=f"Unusable rows of {r['path']}")
-            more = len(r["rejections"]) - SHOWN_REJECTIONS
-            if more > 0:
-                faults = Counter(f"{f['column']}: {f['reason']}" for f in r["rejections"])
-                display.say("\n".join(f"{counted(n, 'time')} {fault}" for fault, n in faults.most_common(5)))
-                display.say(f"... and {more:,} more; --rejects FILE writes all of them")
+            show_faults(r["reasons"], f"Unusable rows of {r['path']}, by reason")
+        if r["rejects"]:
+            by = " by the same mapping" if r["mapping"] else ""
+            display.say(f"The unusable rows are in {r['rejects']}: correct them there and load that file{by}.")
+
+
+def show_faults(reasons: Sequence[Mapping[str, Any]], title: str) -> None:
+    """Faults by kind, each with its first row and value."""
+    renamed = [
+        {**{k: r.get(k) for k in ("rows", "column", "reason")}, "first row": r.get("row"), "value": r.get("value")}
+        for r in reasons
+    ]
+    display.print_table(renamed[:SHOWN_REJECTIONS], first=("rows", "column", "reason"), title=title)
+    if len(reasons) > SHOWN_REJECTIONS:
+        display.say(f"... and {len(reasons) - SHOWN_REJECTIONS:,} more kinds; --json lists them all.")
+
+
+def show_trade_history(versions: Sequence[TradeVersion]) -> None:
+    """A line a change of a trade; of an amendment what was and is."""
+    rows = []
+    for v in versions:
+        changes = [f"{k} {_whole(was)} -> {_whole(now)}" for k, (was, now) in v.changed.items()]
+        changed = "; ".join(changes) if v.action == "amend" else ""
+        rows.append(
+            {
+                **{k: getattr(v, k) for k in ("positions_date", "version", "loaded_at", "action", "file")},
+                "changed": changed,
+            }
+        )
+    display.print_table(rows, first=("positions_date", "action", "file", "changed"))
+
+
+def _whole(value: Any) -> str:
+    """With all its digits: a change in the last one is a change."""
+    if value is None:
+        return "nothing"
+    return f"{value:,}".removesuffix(".0") if isinstance(value, float) else str(value)
+
+
+def show_suggestion(guess: Any, *, whole: bool) -> None:
+    """How the first rows would load by what is guessed, and what is wrong; as a `whole` the guess, else its doubts.
+
+    Rows of many columns are shown a column each.
+    """
+    if whole:
+        display.print_text(guess.toml())
+    rows = guess.rows
+    if rows and len(rows[0]) > _MANY_COLUMNS:
+        rows = [{"column": n, **{str(i + 1): r.get(n) for i, r in enumerate(rows)}} for n in rows[0]]
+    display.print_table(rows, title="The first rows, as they would load")
+    if guess.faults:
+        show_faults(guess.faults, "Rows that would not load, by reason")
+    for doubt in () if whole else guess.doubts:
+        display.say(f"Doubt: {doubt}")
 
 
 def show_stress(result: RiskResult) -> None:

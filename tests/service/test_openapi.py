@@ -52,8 +52,8 @@ def document_of(app: Any, **generation: Any) -> Any:
 
 # the routes of all questions are made by one function: the plan and the job of a few stand for those of all
 ELSEWHERE = r"/api/v1/(?!(?:compare|stress|limit-hedge)/)[a-z-]+/(?:plan|value)$"
-# files are no data that can be drawn: test_api_uploads.py sends them
-UPLOADS = "^bring_"
+# files are no data that can be drawn: test_api_uploads.py and test_mappings.py send them
+UPLOADS = "^(bring|suggest)_"
 any_request = document_of(app).exclude(path_regex=ELSEWHERE).exclude(operation_id_regex=UPLOADS)
 good_request = (
     document_of(app, mode="positive")
@@ -139,6 +139,8 @@ def name_what_the_lake_holds(case: schemathesis.Case) -> None:
         query.pop(gone, None)
     for day in {"as_of", "date"} & query.keys():
         query[day] = str(MONDAY)
+    if "trade" in query:
+        query["trade"] = "T00000-0"
     if "where" in query:
         query["where"] = ["desk=Options", "attribute.rating!=BBB"][: len(query["where"])]
     if isinstance(case.body, dict) and "as_of" in case.body:

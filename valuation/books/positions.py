@@ -10,12 +10,13 @@ from pathlib import Path
 from lake.committer import Committer
 from lake.errors import BadInput, Issue, unknown
 from lake.landing import positions
+from lake.landing.mapping import FileMapping
 from lake.landing.positions import PositionsReport
 from lake.tables import Lake
 from scenarios.market.landing_catalogue import shipped_factors
 from scenarios.types import FactorIndex, MissingRiskFactor, RiskFactor
 from valuation.books.contracts import contract_notes
-from valuation.catalogue import INSTRUMENTS, all_term_fields, instrument, parse_terms
+from valuation.catalogue import INSTRUMENTS, instrument, parse_terms, term_kinds
 from valuation.types import Contract, InstrumentTerms
 
 _REPORTING = ("USD", "EUR")  # into one of them a contract's currency is converted
@@ -29,14 +30,16 @@ def ingest_positions(
     force: bool = False,
     rejects: str | Path | None = None,
     accept_unknown_factors: bool = False,
+    mapping: FileMapping | None = None,
 ) -> PositionsReport:
     """Loads a positions file (docs/positions.md) into the lake; unusable rows are in the report, the others load.
 
     The file's row of a trade wins over the lake's row of that date. With `replace_dates` each date of the file becomes
     exactly its usable rows, else other trades of the date stay; where rows are rejected and trades would go, only with
     `force`. `rejects` names a CSV for the rejected rows. A row whose contract reads a risk factor or an exchange rate that
-    neither the lake's market data nor a shipped catalogue knows is unusable, unless with `accept_unknown_factors`. Raises
-    `BadInput` when the file as a whole is unusable: not readable, unknown or missing columns, no rows.
+    neither the lake's market data nor a shipped catalogue knows is unusable, unless with `accept_unknown_factors`. `mapping` says
+    how a file with columns of its own is read. Raises `BadInput` when the file as a whole is unusable: not readable, unknown or
+    missing columns, no rows.
     """
     with_calendar: list[Contract] = []
     market = _KnownMarket(committer.lake)
@@ -51,7 +54,14 @@ def ingest_positions(
         return made
 
     report = positions.ingest(
-        committer, path, all_term_fields(), row, replace_dates=replace_dates, force=force, rejects=rejects
+        committer,
+        path,
+        term_kinds(),
+        row,
+        mapping=mapping,
+        replace_dates=replace_dates,
+        force=force,
+        rejects=rejects,
     )
     notes = contract_notes(with_calendar, report.dates[0].positions_date) if report.dates else ()
     return dataclasses.replace(report, notes=(*report.notes, *notes, *market.notes()))

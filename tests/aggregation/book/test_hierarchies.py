@@ -203,7 +203,7 @@ def test_the_same_file_again_changes_nothing(lake: Lake, tmp_path: Path) -> None
         ("2020-03-31", "2018-03-31", "2018-03-31 is before effective_from"),
         ("desk 9", "", "line 6, column member: is empty"),
         ("Nowhere", UNASSIGNED, "'unassigned' is the name for what has no parent"),
-        (",Nowhere", "", "found 6 cells, expected 7"),
+        (",Nowhere", "", "found 6 cells where the header has 7"),
         ("effective_to\n", "effectiv_to\n", "Nearest valid: effective_to"),
         (",effective_to\n", "\n", "needs each of these columns once"),
     ],

@@ -23,8 +23,10 @@ from support import factor, put_market
 from lake.committer import Committer
 from lake.errors import BadInput
 from lake.landing.positions import PositionsReport
+from lake.landing.positions_changes import trade_changes
 from lake.schemas import DIMENSION_COLUMNS
 from lake.tables import Lake
+from valuation.books.contracts import positions_dates
 from valuation.books.positions import ingest_positions
 from valuation.catalogue import all_term_fields
 
@@ -563,3 +565,103 @@ def test_before_there_is_market_data_nothing_is_known_and_the_report_says_so(lak
 def test_a_market_of_one_currency_needs_no_exchange_rate(lake: Lake) -> None:
     put_market(lake, [factor("EQ:ODD", "equity_price", "XXX")], {})
     assert load(lake, [{**position("T1"), "underlying": "EQ:ODD", "currency": "XXX"}]).rejected == 0
+
+
+def acted(report: PositionsReport) -> list[tuple[int, int, int, int, int, int]]:
+    return [(c.loaded, c.new, c.changed, c.unchanged, c.removed, c.held) for c in report.dates]
+
+
+class TestActions:
+    """A trade is removed, amended or comes late, as a version; what does not fit the book is a fault."""
+
+    def start(self, lake: Lake) -> None:
+        load(lake, [position("T1"), position("T2"), position("T3", day="2020-03-13")])
+
+    def test_a_file_of_changes_and_the_same_file_again(self, lake: Lake) -> None:
+        self.start(lake)
+        removal = {"positions_date": DAY, "trade": "T1", "action": "remove"}  # nothing else is needed of it
+        rows = [
+            removal,
+            position("T2", "7", action="amend"),
+            position("T4", action="new"),
+            position("T3L", day="2020-03-13", action="new"),
+            position("T5", action=""),
+        ]
+        report = load(lake, rows, "changes.csv")
+        assert (report.read, report.loaded, report.rejected) == (5, 5, 0)
+        assert acted(report) == [(1, 1, 0, 0, 0, 2), (4, 2, 1, 0, 1, 3)]
+        assert {t: r["quantity"] for t, r in held(lake).items()} == {"T2": 7.0, "T4": 100.0, "T5": 100.0}
+        assert set(held(lake, "2020-03-13")) == {"T3", "T3L"}
+        version = lake.version("positions")
+        again = load(lake, rows, "changes.csv")
+        assert acted(again) == [(1, 0, 0, 1, 0, 2), (4, 0, 0, 4, 0, 3)]
+        assert again.rejected == 0
+        assert lake.version("positions") == version
+
+    def test_what_does_not_fit_the_book_is_a_fault(self, lake: Lake) -> None:
+        self.start(lake)
+        rows = [
+            position("T1", "8", action="new"),
+            position("T22", action="amend"),
+            {"positions_date": DAY, "trade": "T11", "action": "remove"},
+            position("T2", action="delete"),
+            {"positions_date": DAY, "trade": "", "action": "remove"},
+            position("T3", action="amend"),
+        ]
+        report = load(lake, rows, "changes.csv")
+        assert (report.loaded, report.rejected, lake.version("positions")) == (0, 6, 1)
+        told = {(row, column): reason for row, column, _, reason in faults(report)}
+        assert "has this trade with other content; the action amend" in told[2, "action"]
+        assert "has no trade 'T22' to amend; nearest: T2" in told[3, "trade"]
+        assert "comes late has the action new" in told[3, "trade"]
+        assert "has no trade 'T11' to remove; nearest: T1" in told[4, "trade"]
+        assert "expected new, amend, remove" in told[5, "action"]
+        assert "is empty" in told[6, "trade"]
+        assert "2020-03-16 has no trade 'T3'" in told[7, "trade"]
+        assert len(told) == 6
+
+    def test_one_trade_removed_and_loaded_in_one_file_is_neither(self, lake: Lake) -> None:
+        self.start(lake)
+        report = load(lake, [position("T1", action="remove"), position("T1", action="new")], "changes.csv")
+        assert (report.rejected, set(held(lake))) == (2, {"T1", "T2"})
+
+    def test_the_last_trade_of_a_date_can_go_and_come_back(self, lake: Lake) -> None:
+        self.start(lake)
+        gone = [{"positions_date": "2020-03-13", "trade": "T3", "action": "remove"}]
+        assert acted(load(lake, gone, "gone.csv")) == [(1, 0, 0, 0, 1, 0)]
+        assert positions_dates(lake) == [dt.date(2020, 3, 16)]
+        assert acted(load(lake, gone, "gone.csv")) == [(1, 0, 0, 1, 0, 0)]
+        assert acted(load(lake, [position("T3", day="2020-03-13", action="new")])) == [(1, 1, 0, 0, 0, 1)]
+        changes = trade_changes(lake, ["T3"])
+        assert [(c.version, c.action, c.file) for c in changes] == [
+            (1, "new", "book.csv"), (2, "remove", "gone.csv"), (3, "new", "book.csv"),
+        ]  # fmt: skip
+
+    def test_changes_do_not_go_with_replaced_dates(self, lake: Lake) -> None:
+        with pytest.raises(BadInput, match="Do one or the other"):
+            load(lake, [position("T1", action="new")], replace_dates=True)
+
+    def test_the_changes_of_a_trade(self, lake: Lake) -> None:
+        self.start(lake)
+        load(lake, [position("T9")], "other.csv")
+        load(lake, [position("T2", "7", desk="Rates", action="amend")], "changes.csv")
+        (first, second) = trade_changes(lake, ["T2"])
+        assert (first.action, second.action, second.version, second.file) == ("new", "amend", 3, "changes.csv")
+        assert second.before is not None
+        assert second.after is not None
+        assert {k for k in second.after if second.after[k] != second.before[k]} == {"quantity", "desk"}
+        assert first.loaded_at <= second.loaded_at
+        assert trade_changes(lake, ["T2"], [dt.date(2020, 3, 13)]) == []
+        assert trade_changes(Lake.create(lake.path.parent / "empty"), ["T2"]) == []
+
+
+def test_faults_are_counted_by_reason(lake: Lake) -> None:
+    rows = [
+        position(f"T{i}", "many" if i < 3 else "x,y" if i < 5 else "1", desk="" if i == 6 else "D") for i in range(8)
+    ]
+    report = load(lake, rows)
+    assert [(r["column"], r["rows"], r["row"], r["value"]) for r in report.reasons] == [
+        ("quantity", 5, 2, "many"),
+        ("desk", 1, 8, None),
+    ]
+    assert report.to_dict()["reasons"][0]["reason"].startswith("expected a finite number")
