@@ -197,9 +197,7 @@ def _nodes(text: Mapping[str, pa.Array], rows: Ints, faults: _Faults) -> pa.Tabl
     for name in (*DIMENSION_COLUMNS, PATH, *attributes):
         strange = flags(pc.fill_null(pc.match_substring_regex(text[name], CONTROL), False))
         faults.add(rows, strange, name, NO_NAME)
-    dimensions = [text[d] for d in DIMENSION_COLUMNS if d != "trade"]
-    node = pc.binary_join_element_wise(*dimensions, "/", null_handling="skip")
-    named = pc.coalesce(text["trade"], text[PATH], pc.if_else(pc.equal(node, ""), None, node))
+    named = pc.coalesce(text["trade"], text[PATH], _by_dimensions([text[d] for d in DIMENSION_COLUMNS if d != "trade"]))
     faults.add(
         rows, flags(named.is_null()) & ~of_rate, "trade", "no name: give a trade, a path or a dimension such as desk"
     )
@@ -216,6 +214,14 @@ def _nodes(text: Mapping[str, pa.Array], rows: Ints, faults: _Faults) -> pa.Tabl
             **{f"{ATTRIBUTE}level{i}": level for i, level in enumerate(levels, 1)},
         }
     )
+
+
+def _by_dimensions(columns: Sequence[pa.Array]) -> pa.Array:
+    """The name of a node that its members give, such as Rates/Swaps; null where it has none."""
+    # Arrow loses a row whose cells are all null: an empty text goes before them
+    first = pa.repeat(pa.scalar(""), len(columns[0]))
+    joined = pc.binary_join_element_wise(first, *columns, "/", null_handling="skip")
+    return pc.if_else(pc.equal(joined, ""), None, pc.utf8_slice_codeunits(joined, 1))
 
 
 def _day(text: str) -> object:
@@ -269,10 +275,8 @@ def _once(nodes: pa.Table, faults: _Faults) -> None:
 def _same_dimensions(nodes: pa.Table, faults: _Faults) -> None:
     """Adds a fault where nodes of a date without trades are named by other dimensions than the first, of which they may be parts."""
     others = [d for d in DIMENSION_COLUMNS if d != "trade"]
-    joined = pc.binary_join_element_wise(*[nodes[d].combine_chunks() for d in others], "/", null_handling="skip")
-    of_node = flags(pc.fill_null(pc.equal(joined, nodes["trade"].combine_chunks()), False)) & flags(
-        nodes[FX].combine_chunks().is_null()
-    )
+    by_dimensions = _by_dimensions([nodes[d].combine_chunks() for d in others])
+    of_node = flags(pc.fill_null(pc.equal(by_dimensions, nodes["trade"].combine_chunks()), False))
     seen: dict[object, tuple[str, ...]] = {}
     for row in nodes.filter(pa.array(of_node)).select(["row", "date", *others]).to_pylist():
         named = tuple(d for d in others if row[d] is not None)
