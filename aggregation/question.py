@@ -106,7 +106,7 @@ def of_lake(run: Callable[..., Any]) -> Callable[[Session, Any], Any]:
 
 
 def seal(answer: Any, name: str, query: BaseModel) -> Any:
-    """The answer with notes on days left out and on vectors not made here, and a receipt that names the question and holds everything the answer says."""
+    """The answer with notes on days left out and on vectors not made here, and a receipt that names the question and all it says."""
     if more := [*days_left_out(dropped_days(answer.receipt)), *import_notes(answer.receipt)]:
         answer = dataclasses.replace(answer, notes=(*answer.notes, *more))
     question = query.model_dump(mode="json", by_alias=True)

@@ -357,6 +357,26 @@ ACTUAL_PNL = Table(
     key=("pnl_date", "kind", *DIMENSION_COLUMNS),
 )
 
+REPORTED_VAR = Table(
+    "reported_var",
+    "the VaR that another system reported for a day, a node and a level",
+    (
+        Column("var_date", pa.date32(), "the day the VaR is of; it is held against the P&L of the next"),
+        Column("source", pa.string(), "the system that reported it"),
+        Column("level", pa.string(), "confidence level, such as 0.99"),
+        *(
+            Column(d, pa.string(), f"member of the dimension {d.replace('_', ' ')}; null for all")
+            for d in DIMENSION_COLUMNS
+        ),
+        Column("var", pa.float64(), "VaR, a loss positive"),
+        Column("es", pa.float64(), "expected shortfall, a loss positive; null where none was given"),
+        Column("pnl", pa.float64(), "P&L made on var_date, gains positive; null where none was given"),
+        Column("currency", pa.string(), "currency of all three, ISO 4217"),
+        Column("file", pa.string(), "name of the file it came with"),
+    ),
+    key=("var_date", "source", "level", *DIMENSION_COLUMNS),
+)
+
 BRANCH_POSITIONS = Table(
     "branch_positions",
     "a hypothetical trade that a branch adds",
@@ -423,6 +443,7 @@ TABLES: dict[str, Table] = {
         VALUATION_FAILURES,
         VALUATION_SETS,
         ACTUAL_PNL,
+        REPORTED_VAR,
         BRANCH_POSITIONS,
         BRANCHES,
         STANDARDS,

@@ -32,7 +32,7 @@ _SCENARIO = ("scenario", "label", "weight")  # of a long file, and of a file of 
 _NODE = ("date", *DIMENSION_COLUMNS, PATH, FX, "currency", VALUE)
 _KEY = ("date", *DIMENSION_COLUMNS, PATH, FX)  # a row of a long file belongs to the node that these name
 _WIDE = re.compile(r"pnl\.(.+)|(\d{4}-\d\d-\d\d|\d+)")  # a column of one scenario
-_CURRENCY, _PAIR = "^[A-Z]{3}$", "^[A-Z]{6}$"
+CURRENCY, _PAIR = "^[A-Z]{3}$", "^[A-Z]{6}$"
 _BLOCK_BYTES = 32 << 20  # of vectors at once
 _MOST_ISSUES = 100
 
@@ -92,9 +92,8 @@ def read_vectors(path: Path, scenarios: str | None = None) -> VectorFile:
         whole = read_csv(path, ragged)
         schema = whole.schema
     columns = _check_columns(path.name, schema)
-    faults = _Faults(path.name)
-    for number, line, reason in ragged:
-        faults.issues.append(Issue(f"row {number}", reason, line[:80]))
+    faults = Faults(path.name)
+    faults.ragged(ragged)
     if whole is None:
         whole = read_parquet(path) if "scenario" in schema.names else _keys(path, columns)
     taken = [number for number, _, _ in ragged]
@@ -114,7 +113,7 @@ def read_vectors(path: Path, scenarios: str | None = None) -> VectorFile:
     return _by_row(path, whole, nodes, schema, given)
 
 
-class _Faults:
+class Faults:
     """Every fault of a file, by row."""
 
     def __init__(self, name: str) -> None:
@@ -128,6 +127,10 @@ class _Faults:
         for i in np.flatnonzero(bad).tolist():
             value = None if cells is None else cells[i].as_py()
             self.issues.append(Issue(f"row {rows[i]}, column {column}", message, None if value is None else str(value)))
+
+    def ragged(self, lines: Sequence[tuple[int, str, str]]) -> None:
+        """Lines whose number of cells is not the header's: number, text and reason."""
+        self.issues += [Issue(f"row {number}", reason, line[:80]) for number, line, reason in lines]
 
     def told(self) -> None:
         """Raises `BadInput` where there is any."""
@@ -177,15 +180,13 @@ def _keys(path: Path, columns: Sequence[str]) -> pa.Table:
     return keys
 
 
-def _nodes(text: Mapping[str, pa.Array], rows: Ints, faults: _Faults) -> pa.Table:
+def _nodes(text: Mapping[str, pa.Array], rows: Ints, faults: Faults) -> pa.Table:
     """A row of `VectorFile.nodes` for each of these rows; adds what is wrong with them to the faults."""
-    encoded = text["date"].dictionary_encode()
-    days = pa.array([_day(t) for t in encoded.dictionary.to_pylist()], pa.date32()).take(encoded.indices)
-    faults.add(rows, flags(days.is_null()), "date", "expected a date YYYY-MM-DD from 1900 to 2100", text["date"])
+    dates = days(text["date"], rows, faults)
     of_rate = flags(text[FX].is_valid())
     pair = flags(pc.fill_null(pc.match_substring_regex(text[FX], _PAIR), False))
     faults.add(rows, of_rate & ~pair, FX, "expected a currency pair such as EURUSD, the dollars for a euro", text[FX])
-    money = flags(pc.fill_null(pc.match_substring_regex(text["currency"], _CURRENCY), False))
+    money = flags(pc.fill_null(pc.match_substring_regex(text["currency"], CURRENCY), False))
     faults.add(rows, ~money & ~of_rate, "currency", "expected an ISO 4217 currency, such as USD", text["currency"])
     value = doubles(text[VALUE])
     number = flags(value.is_valid())
@@ -205,7 +206,7 @@ def _nodes(text: Mapping[str, pa.Array], rows: Ints, faults: _Faults) -> pa.Tabl
     return pa.table(
         {
             "row": pa.array(rows),
-            "date": days,
+            "date": dates,
             "currency": text["currency"],
             VALUE: value,
             FX: text[FX],
@@ -222,6 +223,14 @@ def _by_dimensions(columns: Sequence[pa.Array]) -> pa.Array:
     first = pa.repeat(pa.scalar(""), len(columns[0]))
     joined = pc.binary_join_element_wise(first, *columns, "/", null_handling="skip")
     return pc.if_else(pc.equal(joined, ""), None, pc.utf8_slice_codeunits(joined, 1))
+
+
+def days(text: pa.Array, rows: Ints, faults: Faults) -> pa.Array:
+    """The dates of a column `date`; those that are none are faults of their rows."""
+    encoded = text.dictionary_encode()
+    found = pa.array([_day(t) for t in encoded.dictionary.to_pylist()], pa.date32()).take(encoded.indices)
+    faults.add(rows, flags(found.is_null()), "date", "expected a date YYYY-MM-DD from 1900 to 2100", text)
+    return found
 
 
 def _day(text: str) -> object:
@@ -248,7 +257,7 @@ def _named(columns: Sequence[pa.Array]) -> tuple[Ints, Ints]:
     return np.unique(codes, return_index=True)[1], codes
 
 
-def _once(nodes: pa.Table, faults: _Faults) -> None:
+def _once(nodes: pa.Table, faults: Faults) -> None:
     """Adds a fault for each node that stands twice on a date, and each that is a part of another one."""
     rows = nodes["row"].to_numpy()
     first, of = _named([nodes[c].combine_chunks() for c in ("date", FX, "trade")])
@@ -272,7 +281,7 @@ def _once(nodes: pa.Table, faults: _Faults) -> None:
     _same_dimensions(nodes, faults)
 
 
-def _same_dimensions(nodes: pa.Table, faults: _Faults) -> None:
+def _same_dimensions(nodes: pa.Table, faults: Faults) -> None:
     """Adds a fault where nodes of a date without trades are named by other dimensions than the first, of which they may be parts."""
     others = [d for d in DIMENSION_COLUMNS if d != "trade"]
     by_dimensions = _by_dimensions([nodes[d].combine_chunks() for d in others])
@@ -337,7 +346,7 @@ def _long(
     whole: pa.Table,
     text: Mapping[str, pa.Array],
     rows: Ints,
-    faults: _Faults,
+    faults: Faults,
     given: Scenarios | None,
 ) -> VectorFile:
     """A row a scenario: rows are put together by date and node, a hole is a scenario that a node has no row of."""

@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
-from lake.arrays import Bools, Floats, Ints
+from lake.arrays import Floats, Ints
 from lake.canonical import canonical_json, digest, file_digest
 from lake.committer import Committer, DryRun
 from lake.errors import BadInput, Issue, counted
@@ -389,7 +389,7 @@ def _write(
             wider = np.full((len(rows), len(labels)), np.nan)
             wider[:, of.place] = matrix
             matrix = wider
-        whole: Bools = np.isfinite(matrix).all(axis=1)
+        whole = np.asarray(np.isfinite(matrix).all(axis=1))
         kept, prints = [], {}
         for k, i in enumerate(rows.tolist()):
             if pairs[i]:
