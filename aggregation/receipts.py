@@ -17,6 +17,7 @@ import numpy as np
 from aggregation.book.book import Book
 from aggregation.opened.inputs import Inputs
 from lake.canonical import canonical_json, digest
+from lake.errors import counted
 from lake.tables import NEVER_WRITTEN, Lake, Snapshot, code_version
 from scenarios.types import IMPORTED
 
@@ -124,7 +125,7 @@ def import_notes(receipt: Mapping[str, Any]) -> list[str]:
             found.setdefault((source, said), []).append(book)
     return [
         f"P&L vectors of {source} were brought in, not made here: {books[0]}"
-        f"{f', and {len(books) - 1:,} more books' if len(books) > 1 else ''}.{said}"
+        f"{f', and of {counted(len(books) - 1, "more book")}' if len(books) > 1 else ''}.{said}"
         for (source, said), books in found.items()
     ]
 

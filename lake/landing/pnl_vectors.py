@@ -33,7 +33,7 @@ _NODE = ("date", *DIMENSION_COLUMNS, PATH, FX, "currency", VALUE)
 _KEY = ("date", *DIMENSION_COLUMNS, PATH, FX)  # a row of a long file belongs to the node that these name
 _WIDE = re.compile(r"pnl\.(.+)|(\d{4}-\d\d-\d\d|\d+)")  # a column of one scenario
 CURRENCY, _PAIR = "^[A-Z]{3}$", "^[A-Z]{6}$"
-_BLOCK_BYTES = 32 << 20  # of vectors at once
+_BLOCK_BYTES = 16 << 20  # of vectors at once
 _MOST_ISSUES = 100
 
 Holes = Mapping[int, str]
@@ -175,7 +175,7 @@ def _check_columns(name: str, schema: pa.Schema) -> list[str]:
 
 def _keys(path: Path, columns: Sequence[str]) -> pa.Table:
     """The columns of a Parquet file but its vectors."""
-    keys = pq.read_table(path, columns=list(columns), partitioning=None)
+    keys = pq.read_table(path, columns=list(columns), partitioning=None, pre_buffer=False)
     Bound(path).add(keys.nbytes)
     return keys
 
@@ -437,7 +437,7 @@ def _by_row(path: Path, whole: pa.Table, nodes: pa.Table, schema: pa.Schema, giv
 
     def portions() -> Iterator[pa.Table]:
         if path.suffix.lower() == ".parquet":
-            with pq.ParquetFile(path) as file:
+            with pq.ParquetFile(path, pre_buffer=False) as file:
                 for batch in file.iter_batches(step, columns=[c for c in columns if c]):
                     yield pa.Table.from_batches([batch])
         else:
@@ -469,7 +469,7 @@ def other_scenarios(name: str, strange: Sequence[str], there: Sequence[str] | Ma
 
 def _first_length(path: Path) -> int:
     """Of the lists among the first thousand, the length that most have."""
-    with pq.ParquetFile(path) as file:
+    with pq.ParquetFile(path, pre_buffer=False) as file:
         for batch in file.iter_batches(1000, columns=[PNL]):
             lengths = pc.list_value_length(batch.column(0)).drop_null().to_numpy()
             if len(lengths) and lengths.max() > 0:
@@ -502,9 +502,7 @@ def _of_columns(table: pa.Table, columns: Sequence[str]) -> Floats:
 
 
 def _finite(numbers: Floats) -> Floats:
-    """The numbers with NaN for what is not finite or beyond what the lake takes; of minus zero, zero."""
-    numbers = numbers + 0.0
-    most = np.abs(numbers)
-    if not (most <= MOST).all():
-        numbers[~(most <= MOST)] = np.nan
+    """The numbers with NaN for what is not finite or beyond what the lake takes."""
+    if numbers.size and not (numbers.max() <= MOST and numbers.min() >= -MOST):  # without a copy where all is well
+        numbers = np.where(np.abs(numbers) <= MOST, numbers, np.nan)
     return numbers

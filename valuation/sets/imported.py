@@ -389,7 +389,7 @@ def _write(
             wider = np.full((len(rows), len(labels)), np.nan)
             wider[:, of.place] = matrix
             matrix = wider
-        whole = np.asarray(np.isfinite(matrix).all(axis=1))
+        whole = np.isfinite(matrix.max(axis=1))  # a NaN is the greatest of its row
         kept, prints = [], {}
         for k, i in enumerate(rows.tolist()):
             if pairs[i]:
@@ -404,12 +404,12 @@ def _write(
                 of.holes.append((i, ValuationFailure(ids[i], IMPORTED, INCOMPLETE, message)))
             else:
                 value = 0.0 if np.isnan(values[i]) else float(values[i])
-                head = (IMPORTED, of.date.isoformat(), ids[i], currencies[i], np.float64(value).tobytes())
+                head = (IMPORTED, of.date.isoformat(), ids[i], np.float64(value).tobytes())
                 found = digest(*head, memoryview(matrix[k]))
                 of.made.append((ids[i], found))
                 if of.known.get(ids[i]) != found:
                     kept.append(k)
-                    prints[ids[i]] = (found, digest(*head))
+                    prints[ids[i]] = (found, found)  # no other vector shares its base
         if dry or not kept:
             return None
         mine = rows[kept]
@@ -554,7 +554,7 @@ def _seal(
         "exchange_rates": _rates_in_words(scenarios),
     }
     marks[IMPORT_OF + source] = canonical_json(told)
-    notes += _notes(file, of, ids, scenarios, told)
+    notes += _notes(file, of, scenarios, told)
     parts = [x for row in zip(*(members[c].to_pylist() for c in members.column_names[:2]), strict=True) for x in row]
     parts += [x for f in failures for x in (f.contract_id, f.message)]
     own = ValuationSet(
@@ -633,16 +633,13 @@ def _rates_in_words(scenarios: ScenarioSet) -> str:
     return "under each scenario" if scenarios.shocked.any() else "constant at spot"
 
 
-def _notes(
-    file: VectorFile, of: _Date, ids: Sequence[str], scenarios: ScenarioSet, told: Mapping[str, Any]
-) -> list[str]:
+def _notes(file: VectorFile, of: _Date, scenarios: ScenarioSet, told: Mapping[str, Any]) -> list[str]:
     notes = []
-    currencies = sorted({file.nodes["currency"][i].as_py() for i in of.rows.tolist() if ids[i]})
-    most = min(currencies, key=lambda c: (len(scenarios.index.without_rate(currencies, c)), c), default="")
-    if gone := sorted(scenarios.index.without_rate(currencies, most)) if most else []:
+    currencies = sorted({*file.nodes["currency"].take(pa.array(of.rows)).unique().drop_null().to_pylist()})
+    if any(scenarios.index.without_rate(currencies, c) for c in currencies):
         notes.append(
-            f"No exchange rate came with {', '.join(gone)}: in {most} their positions have no number. Bring rates in as rows of the file "
-            "(column fx), or declare that they stay at spot (fx_at_spot)."
+            f"There are vectors in {', '.join(currencies)} and no exchange rates for all of them: asked in one of the currencies, positions in "
+            "others have no number. Bring rates in as rows of the file (column fx), or declare that they stay at spot (fx_at_spot)."
         )
     if told["exchange_rates"] == "constant at spot":
         notes.append(
