@@ -123,11 +123,11 @@ def import_notes(receipt: Mapping[str, Any]) -> list[str]:
                 said += " Not all base values are known; where they are shown, those are left out."
             book = f"{about['positions']:,} of the {total:,} positions of {part['positions_date']}"
             found.setdefault((source, said), []).append(book)
-    return [
-        f"P&L vectors of {source} were brought in, not made here: {books[0]}"
-        f"{f', and of {counted(len(books) - 1, "more book")}' if len(books) > 1 else ''}.{said}"
-        for (source, said), books in found.items()
-    ]
+    notes = []
+    for (source, said), books in found.items():
+        others = f", and of {counted(len(books) - 1, 'more book')}" if len(books) > 1 else ""
+        notes.append(f"P&L vectors of {source} were brought in, not made here: {books[0]}{others}.{said}")
+    return notes
 
 
 def dropped_days(receipt: Mapping[str, Any]) -> dict[str, str]:

@@ -68,12 +68,12 @@ def _answer(_: Session, query: CountsQuery) -> CountsResult:
         for made in [test(query.days, query.exceptions, p, query.significance)]
     ]
     factors = f", plus factor {light.plus_factor:.2f}, multiplier {light.multiplier:.2f}" if light.multiplier else ""
-    notes = (
-        f"Traffic light: {light.zone} ({light.exceptions:,} exceptions on {light.days:,} days, {query.days * p:g} expected; so many or fewer "
-        f"have a probability of {light.probability:.2%}){factors}.",
-        "When exceptions come, and how bad they are, counts do not tell: bring the VaR in (varlake ingest var) for the other tests.",
+    zone = (
+        f"Traffic light: {light.zone}. {light.exceptions:,} exceptions on {light.days:,} days, {query.days * p:g} expected; so many or "
+        f"fewer have a probability of {light.probability:.2%}{factors}."
     )
-    return CountsResult(query, light, pa.Table.from_pylist(rows), {"table_versions": {}, **name_code()}, notes)
+    more = "When exceptions come, and how bad they are, counts do not tell: bring the VaR in (varlake ingest var) for the other tests."
+    return CountsResult(query, light, pa.Table.from_pylist(rows), {"table_versions": {}, **name_code()}, (zone, more))
 
 
 COUNTS = Question(CountsQuery, _answer, {"exceptions": 5, "days": 250})
