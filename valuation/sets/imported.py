@@ -638,7 +638,7 @@ def _notes(file: VectorFile, of: _Date, scenarios: ScenarioSet, told: Mapping[st
     currencies = sorted({*file.nodes["currency"].take(pa.array(of.rows)).unique().drop_null().to_pylist()})
     if any(scenarios.index.without_rate(currencies, c) for c in currencies):
         notes.append(
-            f"There are vectors in {', '.join(currencies)} and no exchange rates for all of them: asked in one, positions in others have no "
+            f"There are vectors in {', '.join(currencies)} and no exchange rates for all: asked in one, positions in others have no "
             "number. Bring rates in as rows of the file (column fx), or declare that they stay at spot (fx_at_spot)."
         )
     if told["exchange_rates"] == "constant at spot":

@@ -197,7 +197,7 @@ def make_plan(
         except VarlakeError as error:
             failures.append(ValuationFailure(contract_id, kind, *failure_reason(error)))
             keys.append(None)
-    priced = pa.array([k is not None for k in keys])
+    priced = pa.array([k is not None for k in keys], pa.bool_())
     wanted = contracts.filter(priced)
     for position, name in enumerate(("inputs_digest", "base_digest", "unmoved", "substituted")):
         wanted = wanted.append_column(
