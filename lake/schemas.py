@@ -118,7 +118,7 @@ CONTRACTS = Table(
     "a contract: what a pricer needs and nothing else; immutable",
     (
         Column("contract_id", pa.string(), "digest of instrument type and terms"),
-        Column("instrument_type", pa.string(), "key of valuation.catalogue.INSTRUMENTS"),
+        Column("instrument_type", pa.string(), "key of valuation.catalogue.INSTRUMENTS, or `imported`"),
         Column("currency", pa.string(), "currency of its value, ISO 4217"),
         Column("terms", pa.string(), "canonical JSON of its terms"),
     ),
@@ -166,7 +166,7 @@ SCENARIO_SETS = Table(
         ),
         Column("name", pa.string(), "name; several versions may share it"),
         Column("version", pa.int32(), "1, 2, ... within the name; a set is never edited"),
-        Column("method", pa.string(), "key of scenarios.generators.GENERATORS"),
+        Column("method", pa.string(), "key of scenarios.generators.GENERATORS, or `imported`"),
         Column(
             "sample", pa.bool_(), "true for a sample of what may happen; false for chosen scenarios, which have no VaR"
         ),
@@ -332,7 +332,8 @@ VALUATION_SETS = Table(
         Column(
             "table_versions",
             ATTRIBUTES,
-            "table name to the version that was read; of a set made for a branch, `branch` to its branch_id",
+            "table name to the version that was read; of a set made for a branch, `branch` to its branch_id; of vectors of other "
+            "systems, `imported:` and the source to what came with them",
         ),
         Column("code_version", pa.string(), "varlake version"),
         Column("sealed_at", INSTANT, "when it was sealed"),
