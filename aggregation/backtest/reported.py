@@ -41,6 +41,7 @@ class ReportedVar:
                 f"No VaR of {query.source} from {query.first} to {query.last} is in the lake (varlake ingest var)."
             )
         self.query = _completed(query, rows)
+        self._days = sorted({r["var_date"] for r in rows})
         self._nodes = _nodes_asked(self.query)
         self.rows = [r for r in rows if self._key(r) is not None]
         self._by_day: dict[dt.date, dict[Key, dict[Fraction, dict[str, Any]]]] = {}
@@ -67,8 +68,8 @@ class ReportedVar:
         }
 
     def days(self) -> list[dt.date]:
-        """Those of which it has a VaR of a node, ascending."""
-        return sorted(self._by_day)
+        """Those on which the source reported a VaR of any node, ascending: where that of a node lacks, it is missing."""
+        return self._days
 
     def risk(self, day: dt.date, rate: Rate) -> dict[Key, NodeRisk] | str:
         """VaR and ES of the nodes on a day, NaN where one was not reported; why there is none."""
