@@ -85,7 +85,7 @@ class _Date:
     """What the lake holds for a date of the file, and what of the file belongs to it.
 
     there : the stored set of that name. before : the newest valuation set under it. members, failures : of that, still held. place :
-    where each scenario of the file stands in the set, None where they stand alike. book : the positions afterwards.
+    where each scenario of the file stands in the set, None where they stand alike. set : theirs. book : the positions afterwards.
     """
 
     date: dt.date
@@ -98,6 +98,7 @@ class _Date:
     book: pa.Table
     removed: int
     place: Ints | None = None
+    set: ScenarioSet | None = None
     rates: dict[str, tuple[float, Floats]] = field(default_factory=dict)
     known: dict[str, str] = field(default_factory=dict)
     made: list[tuple[str, str]] = field(default_factory=list)
@@ -137,19 +138,23 @@ def ingest_vectors(
     }
     for of in dates.values():
         _check_values(path.name, file, of, fx_at_spot)
+    about = {
+        "name": name,
+        "source": source,
+        "horizon_days": horizon_days,
+        "sample": not only_by_name,
+        "file": {file_digest(path): path.name},
+    }
     files = _write(committer, path.name, file, ids, dates)
     for of in dates.values():
         _check_rates(path.name, of)
+        of.set = _scenario_set(snapshot, of, about, fx_at_spot)
     # contracts, vectors, then what answers for them, and last the book that asks for them
     _put_contracts(committer, file, ids, terms)
     if files:
         committer.commit("pnl_vectors", files, note={"pnl_vectors_file": path.name})
-    about = {"name": name, "source": source, "horizon_days": horizon_days, "sample": not only_by_name}
     notes: list[str] = []
-    reports = [
-        _seal(committer, snapshot, path, file, of, ids, about, fx_at_spot, replace_dates, started, notes)
-        for of in dates.values()
-    ]
+    reports = [_seal(committer, snapshot, file, of, ids, about, replace_dates, started, notes) for of in dates.values()]
     books = [of.book for of in dates.values()]
     committer.put("positions", pa.concat_tables(books), replace=True, note={"pnl_vectors_file": path.name})
     failures = _listed(file, dates.values())
@@ -175,7 +180,7 @@ def imported_before(
 
     Returns rows as `ValuationPlan.members`, failures, and what the seal says of the sources.
     """
-    seal = _newest(at, valuation_date, scenario_set_id)
+    seal = _newest(at, valuation_date, scenario_set_id) if len(contract_ids) else None
     if seal is None or not seal.imports:
         return _NO_MEMBERS, [], {}
     members, failures = _answers(at, seal)
@@ -347,14 +352,14 @@ def _book(
 
 def _check_values(file_name: str, file: VectorFile, of: _Date, fx_at_spot: bool) -> None:
     """Raises `BadInput` where rates are given twice, or where the currency risk of values that are not given would be left out."""
-    rates = [i for i in of.rows.tolist() if file.nodes[FX][i].is_valid]
+    rates = file.nodes[FX].take(pa.array(of.rows)).null_count < len(of.rows)
     own = of.there is not None and of.there.method != IMPORTED
     if rates and own:
         raise BadInput(
             f"{file_name} was not loaded: scenario set {of.there.name if of.there else ''} has exchange rates of its own; take the rows of "
             "rates out of the file."
         )
-    moves = (bool(rates) and not fx_at_spot) or (
+    moves = (rates and not fx_at_spot) or (
         of.there is not None
         and any(f.type == "fx_rate" and s for f, s in zip(of.there.index.factors, of.there.shocked, strict=True))
     )
@@ -469,6 +474,11 @@ def _put_contracts(committer: Committer, file: VectorFile, ids: Sequence[str], t
 def _scenario_set(at: Snapshot, of: _Date, about: Mapping[str, Any], fx_at_spot: bool) -> ScenarioSet:
     """The stored set, with the rates of the file where it has some, or a new one; not stored."""
     there = of.there
+    if there is not None and about["horizon_days"] not in (1, there.horizon_days):
+        raise BadInput(
+            f"The scenarios of {there.name} of {of.date} span {counted(there.horizon_days, 'day')}, not {about['horizon_days']}; give the "
+            "vectors a scenario set of another name."
+        )
     if there is not None and (there.method != IMPORTED or not (of.rates or fx_at_spot)):
         return there
     n = len(of.scenarios.labels)
@@ -507,8 +517,8 @@ def _scenario_set(at: Snapshot, of: _Date, about: Mapping[str, Any], fx_at_spot:
         np.array([levels for _, levels, _ in values], np.float64).reshape(len(values), n),
         np.array([s for _, _, s in values], np.bool_),
         of.scenarios.weights,
-        horizon_days=about["horizon_days"],
-        sample=about["sample"],
+        horizon_days=about["horizon_days"] if there is None else there.horizon_days,
+        sample=about["sample"] if there is None else there.sample,
     )
 
 
@@ -524,17 +534,16 @@ def _spot(at: Snapshot, date: dt.date) -> list[tuple[RiskFactor, float]]:
 def _seal(
     committer: Committer,
     at: Snapshot,
-    path: Path,
     file: VectorFile,
     of: _Date,
     ids: Sequence[str],
     about: Mapping[str, Any],
-    fx_at_spot: bool,
     replace_dates: bool,
     started: float,
     notes: list[str],
 ) -> DateVectors:
-    scenarios = save_scenario_set(committer, _scenario_set(at, of, about, fx_at_spot))
+    assert of.set is not None
+    scenarios = save_scenario_set(committer, of.set)
     made = pa.table(
         [pa.array([c for c, _ in of.made], pa.string()), pa.array([d for _, d in of.made], pa.string())],
         names=["contract_id", "inputs_digest"],
@@ -547,10 +556,11 @@ def _seal(
     marks = {} if before is None else {k: v for k, v in before.table_versions.items() if k.startswith(IMPORT_OF)}
     earlier = json.loads(marks.get(IMPORT_OF + source, "{}"))
     files = {} if replace_dates else earlier.get("files", {})
-    lacks = [file.nodes[VALUE][i].is_valid for i in of.rows.tolist() if ids[i]]
+    mine = pa.array([i for i in of.rows.tolist() if ids[i]], pa.int64())
+    whole = not file.nodes[VALUE].take(mine).null_count
     told = {
-        "files": {**files, file_digest(path): path.name},
-        "base_values": all(lacks) and (replace_dates or earlier.get("base_values", True)),
+        "files": {**files, **about["file"]},
+        "base_values": whole and (replace_dates or earlier.get("base_values", True)),
         "exchange_rates": _rates_in_words(scenarios),
     }
     marks[IMPORT_OF + source] = canonical_json(told)

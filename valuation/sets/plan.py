@@ -244,8 +244,10 @@ def _imported(
 ) -> tuple[pa.Table, list[ValuationFailure], dict[str, str]]:
     """Of the contracts whose vectors were brought in: those that have one under these scenarios, and the others as failures."""
     brought = contracts.filter(pc.equal(contracts["instrument_type"], IMPORTED))["contract_id"].combine_chunks()
-    none = pa.array([], pa.string()) if tuple(classes) != resolve_risk_classes(None) else brought
-    members, failures, marks = imported_before(snapshot, valuation_date, scenarios.scenario_set_id, none)
+    whole = tuple(classes) == resolve_risk_classes(None)  # of single risk classes there are none
+    members, failures, marks = imported_before(
+        snapshot, valuation_date, scenarios.scenario_set_id, brought if whole else brought[:0]
+    )
     known = {*members["contract_id"].to_pylist(), *(f.contract_id for f in failures)}
     failures += [ValuationFailure(c, IMPORTED, IMPORTED, NOT_OURS) for c in brought.to_pylist() if c not in known]
     return members, failures, marks if known else {}
