@@ -117,17 +117,17 @@ class ReportedVar:
 
 
 def _completed(query: BacktestQuery, rows: Sequence[dict[str, Any]]) -> BacktestQuery:
-    """The question with the levels and the currency that were reported, where it names none; raises `BadInput` for other levels."""
+    """The question with the levels that were reported, where it asks for the default ones; raises `BadInput` for other levels."""
     there = sorted({exact_level(r["level"]) for r in rows}, reverse=True)
-    update: dict[str, Any] = {}
-    if "levels" not in query.model_fields_set:
-        update["levels"] = tuple(level_text(level) for level in there)
-    elif strange := [level_text(level) for level in query.exact_levels() if level not in there]:
-        raise unknown(f"level of {query.source}", strange[0], [level_text(level) for level in there], pointer="levels")
-    currencies = {r["currency"] for r in rows}
-    if "currency" not in query.model_fields_set and len(currencies) == 1:
-        update["currency"] = currencies.pop()
-    return query.model_copy(update=update)
+    strange = [level for level in query.exact_levels() if level not in there]
+    if strange and query.levels == BacktestQuery.model_fields["levels"].default:
+        # told by what is asked and not by how: a receipt has the question with its defaults filled in
+        kept = [level for level in query.exact_levels() if level in there] or there
+        return query.model_copy(update={"levels": tuple(level_text(level) for level in kept)})
+    if strange:
+        names = [level_text(level) for level in there]
+        raise unknown(f"level of {query.source}", level_text(strange[0]), names, pointer="levels")
+    return query
 
 
 def _nodes_asked(query: BacktestQuery) -> dict[str, str]:

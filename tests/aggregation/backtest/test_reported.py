@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from scipy import stats
 from small_lake import FRIDAY, MONDAY
 
 from aggregation.questions import ask, read
+from aggregation.replay import replay
 from aggregation.session import reading
 from lake.committer import Committer
 from lake.errors import BadInput, NotFound
@@ -169,6 +171,13 @@ class TestNodes:
         assert (rates.levels[0].by_pnl[0].exceeded, rates.levels[0].by_pnl[0].missing) == (0, 1)
         (alone,) = backtest(lake, where=["desk=Rates"]).nodes
         assert alone.levels == rates.levels
+
+    def test_an_answer_of_before_a_correction_replays(self, lake: Lake) -> None:
+        before = backtest(lake)
+        reported(lake, "2020-03-12,,0.99,105,,,USD")
+        assert backtest(lake).nodes[0].levels[0].by_pnl[0].exceeded == 0
+        again = replay(lake, json.loads(json.dumps(before.to_dict(), default=str)))
+        assert again.verdict == "same bits", (again.why, again.inputs, again.changed)
 
     def test_a_day_without_var_counts(self, lake: Lake) -> None:
         (total,) = backtest(lake, calendar="weekdays", **{"from": "2020-03-12", "to": "2020-03-17"}).nodes
