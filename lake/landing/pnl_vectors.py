@@ -8,6 +8,7 @@ node, whose numbers are then no vector.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -322,10 +323,8 @@ def _check_weights(name: str, given: Sequence[tuple[str, object]]) -> None:
 
 
 def _made(ids: Sequence[str], labels: Sequence[str], weights: Sequence[object]) -> Scenarios:
-    if len(set(labels)) != len(labels) or len(set(ids)) != len(ids):
-        seen: set[str] = set()
-        twice = next(x for x in [*labels, *ids] if x in seen or seen.add(x))  # type: ignore[func-returns-value]
-        raise BadInput(f"Scenario {twice} stands twice; every scenario has an id and a label of its own.")
+    if twice := [name for names in (labels, ids) for name, n in Counter(names).items() if n > 1]:
+        raise BadInput(f"Scenario {twice[0]} stands twice; every scenario has an id and a label of its own.")
     if all(w is None for w in weights):
         return Scenarios(tuple(labels))
     numbers = doubles(pa.array([str(w) for w in weights], pa.string())).to_numpy(zero_copy_only=False)

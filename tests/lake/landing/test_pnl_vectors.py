@@ -222,6 +222,14 @@ def test_a_number_that_is_none_is_a_hole(tmp_path: Path) -> None:
     assert numbers[:2].tolist() == [[1, 2], [3, 4]]
 
 
+def test_a_scenario_stands_once(tmp_path: Path) -> None:
+    wide = write(tmp_path / "wide.csv", "date,trade,currency,1,2", f"{DAY},T,USD,1,2")
+    for lines in (("scenario", "1", "2", "2"), ("scenario,label", "1,a", "2,b", "3,b")):
+        order = write(tmp_path / "s.csv", *lines)
+        with pytest.raises(BadInput, match=f"Scenario {lines[-1][-1]} stands twice"):
+            read_vectors(wide, str(order))
+
+
 def test_what_is_no_file_of_vectors(tmp_path: Path) -> None:
     for name, content in (("a.txt", "x"), ("a.parquet", "x"), ("a.csv", "date,trade,currency,1\n")):
         (tmp_path / name).write_text(content)
