@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import BaseModel
 
-from aggregation.receipts import dropped_days, sealed
+from aggregation.receipts import dropped_days, import_notes, sealed
 from aggregation.session import Session
 from lake.canonical import canonical_json, digest
 from lake.errors import BadInput
@@ -106,9 +106,9 @@ def of_lake(run: Callable[..., Any]) -> Callable[[Session, Any], Any]:
 
 
 def seal(answer: Any, name: str, query: BaseModel) -> Any:
-    """The answer with a note on the days left out, and a receipt that names the question and holds everything the answer says."""
-    if left_out := days_left_out(dropped_days(answer.receipt)):
-        answer = dataclasses.replace(answer, notes=(*answer.notes, *left_out))
+    """The answer with notes on days left out and on vectors not made here, and a receipt that names the question and all it says."""
+    if more := [*days_left_out(dropped_days(answer.receipt)), *import_notes(answer.receipt)]:
+        answer = dataclasses.replace(answer, notes=(*answer.notes, *more))
     question = query.model_dump(mode="json", by_alias=True)
     receipt = {
         **{k: v for k, v in answer.receipt.items() if k != "receipt_digest"},

@@ -95,6 +95,10 @@ QUESTIONS: dict[str, Entry] = {
         "VaR of each day against the P&L of the next: exceptions, traffic light, every test, and "
         "what lies behind each exception.",
     ),
+    "backtest-counts": Entry(
+        "backtest.counts:COUNTS",
+        "A backtest from counts alone: so many exceptions on so many days, of any system's VaR.",
+    ),
     "stress": Entry(
         "stress.stress_test:STRESS", "P&L by any dimension under a scenario, in the stress language or stored."
     ),

@@ -12,12 +12,17 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from aggregation.book.book import Book
 from aggregation.opened.inputs import Inputs
 from lake.canonical import canonical_json, digest
+from lake.errors import counted
 from lake.tables import NEVER_WRITTEN, Lake, Snapshot, code_version
+from scenarios.types import IMPORTED
 
 _PACKAGES = ("lake", "scenarios", "valuation", "aggregation")  # whose code decides numbers
+_HERE = "valued here"  # beside the sources of vectors
 _LIBRARIES = ("numpy", "numba", "scipy", "pyarrow", "QuantLib")  # whose arithmetic stands in them
 VOLATILE = ("timings_ms", "reduce", "receipt_digest")  # not part of what a receipt vouches for
 
@@ -84,9 +89,45 @@ def name_inputs(inputs: Inputs) -> dict[str, Any]:
         "positions_date": str(inputs.book.positions_date),
         "positions_files": list(inputs.book.files),
         "hierarchies": dict(inputs.book.hierarchies),
+        **({"imports": _imports(inputs)} if seal.imports else {}),
         "table_versions": dict(inputs.snapshot.versions),
         **name_code(),
     }
+
+
+def _imports(inputs: Inputs) -> dict[str, Any]:
+    """Sources of vectors that were not made here, each with what came with it and its positions of the book; and our own."""
+    columns, held = inputs.book.columns, dict[str | None, int]()
+    sources = columns.get("attribute.source")
+    if sources is not None:
+        kinds = columns["instrument_type"]
+        brought = np.array([kind == IMPORTED for kind in kinds.members.to_pylist()])[kinds.codes]
+        counts = np.bincount(sources.codes[brought], minlength=len(sources.members))
+        held = dict(zip(sources.members.to_pylist(), counts.tolist(), strict=True))
+    told = {name: {"positions": held.get(name, 0), **about} for name, about in inputs.valuation_set.imports.items()}
+    return {**told, _HERE: {"positions": inputs.book.n_positions - sum(held.values())}}
+
+
+def import_notes(receipt: Mapping[str, Any]) -> list[str]:
+    """What an answer says of vectors that were not made here: how much of which book, of which source, on which rates."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for part in parts_of(receipt):
+        imports = part.get("imports", {})
+        total = sum(about["positions"] for about in imports.values())
+        for source, about in imports.items():
+            if source == _HERE or not about["positions"]:
+                continue
+            rates = {"constant at spot": " Exchange rates stay at spot in every scenario.", "none": ""}
+            said = rates.get(about["exchange_rates"], f" Exchange rates are those {about['exchange_rates']}.")
+            if not about["base_values"]:
+                said += " Not all base values are known; where they are shown, those are left out."
+            book = f"{about['positions']:,} of the {total:,} positions of {part['positions_date']}"
+            found.setdefault((source, said), []).append(book)
+    notes = []
+    for (source, said), books in found.items():
+        others = f", and of {counted(len(books) - 1, 'more book')}" if len(books) > 1 else ""
+        notes.append(f"P&L vectors of {source} were brought in, not made here: {books[0]}{others}.{said}")
+    return notes
 
 
 def dropped_days(receipt: Mapping[str, Any]) -> dict[str, str]:

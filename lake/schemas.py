@@ -118,7 +118,7 @@ CONTRACTS = Table(
     "a contract: what a pricer needs and nothing else; immutable",
     (
         Column("contract_id", pa.string(), "digest of instrument type and terms"),
-        Column("instrument_type", pa.string(), "key of valuation.catalogue.INSTRUMENTS"),
+        Column("instrument_type", pa.string(), "key of valuation.catalogue.INSTRUMENTS, or `imported`"),
         Column("currency", pa.string(), "currency of its value, ISO 4217"),
         Column("terms", pa.string(), "canonical JSON of its terms"),
     ),
@@ -166,7 +166,7 @@ SCENARIO_SETS = Table(
         ),
         Column("name", pa.string(), "name; several versions may share it"),
         Column("version", pa.int32(), "1, 2, ... within the name; a set is never edited"),
-        Column("method", pa.string(), "key of scenarios.generators.GENERATORS"),
+        Column("method", pa.string(), "key of scenarios.generators.GENERATORS, or `imported`"),
         Column(
             "sample", pa.bool_(), "true for a sample of what may happen; false for chosen scenarios, which have no VaR"
         ),
@@ -332,7 +332,8 @@ VALUATION_SETS = Table(
         Column(
             "table_versions",
             ATTRIBUTES,
-            "table name to the version that was read; of a set made for a branch, `branch` to its branch_id",
+            "table name to the version that was read; of a set made for a branch, `branch` to its branch_id; of vectors of other "
+            "systems, `imported:` and the source to what came with them",
         ),
         Column("code_version", pa.string(), "varlake version"),
         Column("sealed_at", INSTANT, "when it was sealed"),
@@ -355,6 +356,26 @@ ACTUAL_PNL = Table(
         Column("file", pa.string(), "name of the file it came with"),
     ),
     key=("pnl_date", "kind", *DIMENSION_COLUMNS),
+)
+
+REPORTED_VAR = Table(
+    "reported_var",
+    "the VaR that another system reported for a day, a node and a level",
+    (
+        Column("var_date", pa.date32(), "the day the VaR is of; it is held against the P&L of the next"),
+        Column("source", pa.string(), "the system that reported it"),
+        Column("level", pa.string(), "confidence level, such as 0.99"),
+        *(
+            Column(d, pa.string(), f"member of the dimension {d.replace('_', ' ')}; null for all")
+            for d in DIMENSION_COLUMNS
+        ),
+        Column("var", pa.float64(), "VaR, a loss positive"),
+        Column("es", pa.float64(), "expected shortfall, a loss positive; null where none was given"),
+        Column("pnl", pa.float64(), "P&L made on var_date, gains positive; null where none was given"),
+        Column("currency", pa.string(), "currency of all three, ISO 4217"),
+        Column("file", pa.string(), "name of the file it came with"),
+    ),
+    key=("var_date", "source", "level", *DIMENSION_COLUMNS),
 )
 
 BRANCH_POSITIONS = Table(
@@ -423,6 +444,7 @@ TABLES: dict[str, Table] = {
         VALUATION_FAILURES,
         VALUATION_SETS,
         ACTUAL_PNL,
+        REPORTED_VAR,
         BRANCH_POSITIONS,
         BRANCHES,
         STANDARDS,

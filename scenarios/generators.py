@@ -9,14 +9,14 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from lake.errors import unknown, validated
+from lake.errors import BadInput, unknown, validated
 from lake.tables import Snapshot
 from scenarios.derived import ladder, rebased, reweighted, subset
 from scenarios.historical import filtered, historical, period_replay
 from scenarios.plausibility import predictive
 from scenarios.simulated import monte_carlo
 from scenarios.stress import generate as stress
-from scenarios.types import ScenarioSet
+from scenarios.types import IMPORTED, ScenarioSet
 
 
 @dataclass(frozen=True)
@@ -103,6 +103,11 @@ GENERATORS: dict[str, Generator] = {
 
 def definition_of(method: str, parameters: Mapping[str, Any]) -> BaseModel:
     """The method's definition; raises `BadInput` for an unknown method or parameters it does not take."""
+    if method == IMPORTED:
+        raise BadInput(
+            "Scenarios that came with P&L vectors cannot be made anew: they are known on the days for which vectors were brought in, "
+            "and hold no market to value by. Bring the vectors of the day in (varlake ingest pnl-vectors), or name another set."
+        )
     if method not in GENERATORS:
         raise unknown("scenario method", method, GENERATORS)
     return validated(

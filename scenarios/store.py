@@ -247,12 +247,12 @@ def load_on_market(at: Lake | Snapshot, name_or_id: str, market_date: dt.date) -
     return load_stored(at, found)
 
 
-def _stored(lake: Lake, scenario_set_id: str) -> tuple[pa.Table, Floats]:
-    """A row a factor, and the levels."""
+def _stored(lake: Lake, scenario_set_id: str, n_scenarios: int) -> tuple[pa.Table, Floats]:
+    """A row a factor, and the levels; imported scenarios may have none."""
     of_set = lake.read("scenario_levels", among={"scenario_set_id": [scenario_set_id]})
     table = of_set.sort_by([("risk_factor_id", "ascending"), ("block", "ascending")])
     first = table.filter(ds.field("block") == 0)
-    levels = _matrix(table["levels"], first.num_rows)
+    levels = _matrix(table["levels"], first.num_rows) if first.num_rows else np.empty((0, n_scenarios))
     levels.setflags(write=False)
     return first, levels
 
@@ -301,8 +301,8 @@ def _load(path: str, scenario_set_id: str, name: str | None, version: int | None
         levels = _simulated(factor_rows, definition.get("source_definition", definition))
         labels = levels.labels
     else:
-        factor_rows, levels = _stored(lake, scenario_set_id)
         labels = tuple(row["labels"])
+        factor_rows, levels = _stored(lake, scenario_set_id, len(labels))
     factors = tuple(RiskFactor.from_dict(json.loads(f)) for f in factor_rows["factor"].to_pylist())
     loaded = ScenarioSet(
         scenario_set_id=scenario_set_id,

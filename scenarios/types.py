@@ -275,6 +275,9 @@ class FactorIndex:
         return gone
 
 
+IMPORTED = (
+    "imported"  # method of a set whose scenarios came with P&L vectors; instrument type of what has such a vector
+)
 NOT_SCALED = "not scaled: "  # what `fitted` says of a factor that keeps its moves begins so
 LARGEST_ARRAY = 1 << 30  # bytes of generated levels that are made as one array
 
@@ -361,7 +364,8 @@ class ScenarioDetails(ScenarioSummary):
     @property
     def in_order(self) -> bool:
         """Whether the scenarios are days in order, so that one has an age and a day before it."""
-        return self.method == "historical" and list(self.labels) == sorted(self.labels)
+        days = self.method == "historical" or (self.method == IMPORTED and all(map(_DAY.fullmatch, self.labels)))
+        return days and list(self.labels) == sorted(self.labels)
 
     @property
     def unscaled(self) -> list[str]:

@@ -59,6 +59,24 @@ class MarketOptions(Options):
     accept_levels: bool = Field(False, description="load levels that are hardly meant, such as a volatility of 20")
 
 
+class SourceOptions(ReplacingOptions):
+    source: str = Field(pattern=r"^[\w.-]{1,60}$", description="the system that the numbers come from, such as risksys")
+
+
+class VectorsOptions(SourceOptions):
+    scenarios: Annotated[str | None, BESIDE] = Field(
+        None, description="file of the scenarios in order: scenario and, where wanted, label and weight"
+    )
+    scenario_set: str | None = Field(
+        None,
+        pattern=r"^[\w.:-]{1,80}$",
+        description="name of their scenario set, default the source; that of a stored set puts them beside what is valued under it",
+    )
+    horizon_days: int = Field(1, ge=1, le=250, description="business days that a scenario spans")
+    only_by_name: bool = Field(False, description="chosen scenarios, which answer only questions that name their set")
+    fx_at_spot: bool = Field(False, description="exchange rates stay at spot in every scenario")
+
+
 @dataclass(frozen=True)
 class Ingest:
     """An entry of INGESTS.
@@ -154,6 +172,18 @@ def _pnl(committer: Committer, path: str, options: ReplacingOptions) -> dict[str
     return ingest_pnl(committer, path, **_said(options)).to_dict()
 
 
+def _vectors(committer: Committer, path: str, options: VectorsOptions) -> dict[str, Any]:
+    from valuation.sets.imported import ingest_vectors
+
+    return ingest_vectors(committer, path, **options.model_dump()).to_dict()
+
+
+def _var(committer: Committer, path: str, options: SourceOptions) -> dict[str, Any]:
+    from lake.landing.reported_var import ingest_var
+
+    return ingest_var(committer, path, **options.model_dump()).to_dict()
+
+
 def _hierarchy(committer: Committer, path: str, options: MappedOptions) -> dict[str, Any]:
     from aggregation.book.hierarchies import RESERVED
     from lake.landing.hierarchies import ingest_hierarchies
@@ -199,6 +229,24 @@ INGESTS: Mapping[str, Ingest] = {
         shipped=kept_mappings,
         check=_mapping,
         suggest="lake.landing.actual_pnl:suggest_pnl",
+    ),
+    "pnl-vectors": Ingest(
+        "Bring P&L vectors of another system into the lake, as positions and a valuation set; holes are failed positions.",
+        "CSV or Parquet files, see docs/vectors.md.",
+        VectorsOptions,
+        _vectors,
+        "valuation.sets.imported:VectorsReport",
+        "tables:show_vectors_reports",
+        "/pnl-vectors",
+    ),
+    "var": Ingest(
+        "Bring VaR of another system into the lake, by day, node and level; a file with a fault is refused whole.",
+        "CSV or Parquet files, see docs/backtesting.md.",
+        SourceOptions,
+        _var,
+        "lake.landing.reported_var:VarReport",
+        "tables:show_var_reports",
+        "/reported-var",
     ),
     "hierarchy": Ingest(
         "Bring a hierarchy such as division over desk; it becomes exactly the file, or stays as it is when a row is wrong.",

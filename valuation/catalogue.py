@@ -11,11 +11,12 @@ from pydantic import ValidationError
 
 from lake.errors import BadInput, Issue, nearest, unknown
 from lake.landing.mapping import Kind
+from scenarios.types import IMPORTED
 from valuation.instruments.commodity import commodity_forward
 from valuation.instruments.equity import cash_equity, equity_forward, equity_option
 from valuation.instruments.fx import fx_forward
 from valuation.instruments.rates import government_bond, interest_rate_swap
-from valuation.types import Instrument, InstrumentTerms
+from valuation.types import NOT_OURS, Instrument, InstrumentTerms, NotValuable
 
 INSTRUMENTS: dict[str, Instrument] = {
     "cash_equity": cash_equity,
@@ -29,7 +30,9 @@ INSTRUMENTS: dict[str, Instrument] = {
 
 
 def instrument(instrument_type: str) -> Instrument:
-    """The module of an instrument type; raises `BadInput` with the nearest names."""
+    """The module of an instrument type; raises `BadInput` with the nearest names, `NotValuable` for an imported vector."""
+    if instrument_type == IMPORTED:
+        raise NotValuable(IMPORTED, NOT_OURS)
     if instrument_type not in INSTRUMENTS:
         raise unknown("instrument type", instrument_type, INSTRUMENTS)
     return INSTRUMENTS[instrument_type]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple, Protocol
@@ -12,7 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from lake.arrays import Floats
 from lake.canonical import canonical_json, digest
 from lake.errors import VarlakeError, counted
-from scenarios.types import FactorIndex, RiskClass, Roll
+from scenarios.types import IMPORTED, FactorIndex, RiskClass, Roll
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -147,12 +148,17 @@ class Contract(NamedTuple):
         return list(map(cls._make, zip(*(rows[c].to_pylist() for c in cls._fields), strict=True)))
 
 
+NOT_OURS = "Its P&L vector came from another system, and is known only under the scenarios it came with; nothing can be valued of it"
+INCOMPLETE = "incomplete_vector"  # the reason of an imported vector with a hole
+
 WHAT_TO_DO: Mapping[str, str] = {  # about contracts that failed, by reason
     "invalid_terms": "Correct the terms in the positions file.",
     "missing_risk_factor": "Load the market data it reads, or a proxy for it.",
     "matured": "Take it out of the positions.",
     "missing_fixing": "Give the fixing in the terms.",
     "invalid_schedule": "Correct the dates in the terms.",
+    IMPORTED: "Ask under the scenarios they came with.",
+    INCOMPLETE: "Bring their whole vectors in.",
     "quantity_too_large": "Correct the quantity in the positions file.",
     "non_finite": "Look at the market data it reads, and at its terms.",
     "pricer_error": "Please report this as a defect.",
@@ -192,6 +198,9 @@ class ValuationFailure:
     message: str
 
 
+IMPORT_OF = (
+    "imported:"  # in the versions of a set, before the name of a source of vectors: its files and what came with them
+)
 OF_BRANCH = "branch"  # in the versions of a set that was made for a branch: its branch_id
 
 
@@ -229,6 +238,12 @@ class ValuationSet:
     def for_branch(self) -> bool:
         """Whether it was made when a branch was saved, though the branch itself may not have been stored any more."""
         return OF_BRANCH in self.table_versions
+
+    @property
+    def imports(self) -> dict[str, Any]:
+        """Sources of vectors that were not made here, by name: their files by digest, whether base values came, exchange rates."""
+        marks = {k: v for k, v in self.table_versions.items() if k.startswith(IMPORT_OF)}
+        return {k.removeprefix(IMPORT_OF): json.loads(v) for k, v in sorted(marks.items())}
 
     @property
     def order(self) -> tuple[int, dt.datetime]:

@@ -6,6 +6,7 @@ Nothing is stored. Hypothetical P&L is revalued in this process, base values onl
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import itertools
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
@@ -30,6 +31,7 @@ from aggregation.backtest.judgement import (
     judge,
     published,
 )
+from aggregation.backtest.reported import Rate, ReportedVar
 from aggregation.book.book import Book, PositionColumn, encode
 from aggregation.book.filters import select
 from aggregation.kernels.euler import group_sums
@@ -53,6 +55,7 @@ from lake.schemas import DIMENSION_COLUMNS
 from lake.tables import Lake, Snapshot
 from scenarios.market.calendars import sessions
 from scenarios.requests import ScenarioRequest, default_name
+from scenarios.types import IMPORTED
 from valuation.books.contracts import contracts_by_id, positions_dates
 from valuation.costs import Costs, Work, afford
 from valuation.horizons.realised_pnl import RealisedMarkets
@@ -77,8 +80,10 @@ def run_backtest(
     cache = cache or VectorCache(lake)
     snapshot = lake.snapshot()
     query.exact_levels()
-    days = tested_days(snapshot, query)
-    run = _Run(cache, snapshot, query, days)
+    reported = None if query.source is None else ReportedVar(snapshot, query)
+    query = query if reported is None else reported.query
+    days = tested_days(snapshot, query, reported)
+    run = _Run(cache, snapshot, query, days, reported)
     for i, (prev, day) in enumerate(itertools.pairwise(days)):
         progress("test", i, len(days) - 1)
         run.add(prev, day)
@@ -86,9 +91,16 @@ def run_backtest(
     return run.result()
 
 
-def tested_days(snapshot: Snapshot, query: BacktestQuery) -> list[dt.date]:
-    """The days of the calendar in the range, ascending; raises `BadInput` unless there are two."""
-    if query.calendar == BOOKS:
+def tested_days(snapshot: Snapshot, query: BacktestQuery, reported: ReportedVar | None) -> list[dt.date]:
+    """The days of the calendar in the range, ascending; raises `BadInput` unless there are two.
+
+    Of VaR that was reported, `books` are the days that have one and those that have an actual P&L.
+    """
+    if query.calendar == BOOKS and reported is not None:
+        pnl = snapshot.read("actual_pnl", ["pnl_date"])["pnl_date"].unique().to_pylist()
+        days = sorted({*reported.days(), *(d for d in pnl if query.first <= d <= query.last)})
+        where = f"have a VaR of {reported.source} or a P&L"
+    elif query.calendar == BOOKS:
         days = [d for d in positions_dates(snapshot) if query.first <= d <= query.last]
         where = "hold a book"
     else:
@@ -104,13 +116,26 @@ def tested_days(snapshot: Snapshot, query: BacktestQuery) -> list[dt.date]:
 class _Run:
     """What is gathered day by day, by node: () is the total."""
 
-    def __init__(self, cache: VectorCache, snapshot: Snapshot, query: BacktestQuery, days: Sequence[dt.date]) -> None:
-        self.cache, self.snapshot, self.query = cache, snapshot, query
-        calendar = "XNYS" if query.calendar == BOOKS else query.calendar
+    def __init__(
+        self,
+        cache: VectorCache,
+        snapshot: Snapshot,
+        query: BacktestQuery,
+        days: Sequence[dt.date],
+        reported: ReportedVar | None,
+    ) -> None:
+        self.cache, self.snapshot, self.query, self.days, self.reported = cache, snapshot, query, days, reported
         self.costs = Costs(snapshot.lake)
-        self.markets = RealisedMarkets(snapshot, days[0], days[-1], calendar)
         self.contracts = _Contracts(snapshot)
-        self.supplied = _Supplied(snapshot, query, days, self.markets)
+        self.supplied = _Supplied(snapshot, query, days, self._rate, reported)
+        # what came from another system cannot be revalued: it is held against the P&L that was brought in
+        self.revalued = reported is None and _has_own(snapshot, days)
+        if not self.revalued and not self.supplied.any:
+            raise NotFound(
+                "There is no P&L to hold the VaR against: what it is of came from another system and cannot be revalued here. Bring "
+                f"actual P&L of {query.first} to {query.last} in (varlake ingest pnl)"
+                + (", or a column pnl with the VaR." if reported is not None else ".")
+            )
         self.pairs: list[tuple[dt.date, dt.date]] = []
         self.risk: list[dict[Key, NodeRisk] | str] = []
         self.pnl: list[dict[Key, NodePnL] | str] = []
@@ -122,11 +147,20 @@ class _Run:
         self.standing: dict[str, list[str]] = {}  # by day, what is said of markets that were closed in the tail
         self.errors: list[BadInput] = []
 
+    @functools.cached_property
+    def markets(self) -> RealisedMarkets:
+        """The market of the range; raises `NotFound` in a lake without any, which may hold vectors and VaR of another system."""
+        calendar = "XNYS" if self.query.calendar == BOOKS else self.query.calendar
+        return RealisedMarkets(self.snapshot, self.days[0], self.days[-1], calendar)
+
+    def _rate(self, day: dt.date, currency: str, reporting: str) -> float:
+        return self.markets.rate(day, currency, reporting)
+
     def add(self, prev: dt.date, day: dt.date) -> None:
         """VaR of `prev` and P&L of `day`."""
         self.pairs.append((prev, day))
-        risk = self._risk(prev)
-        pnl = self._hypothetical(prev, day, risk)
+        risk = self._risk(prev) if self.reported is None else self.reported.risk(prev, self._rate)
+        pnl = self._hypothetical(prev, day, risk) if self.revalued else {}
         self.risk.append(risk)
         self.pnl.append(pnl)
 
@@ -218,10 +252,12 @@ class _Run:
         members = sorted((k for k in keys if k), key=lambda k: [(v is None, v or "") for v in k])
         nodes = tuple(node for key in [(), *members] if (node := self._node(key)) is not None)
         question = self.query.model_dump(mode="json")
+        version = self.snapshot.versions["market_data"]
         named = {
             "days": self.read,
-            "market_data_version": self.markets.market_data_version,
-            "market_data_digest": market_data_digest(self.snapshot.lake, self.markets.market_data_version),
+            "market_data_version": version,
+            "market_data_digest": market_data_digest(self.snapshot.lake, version),
+            **({} if self.reported is None else {"reported_var": self.reported.named()}),
             "supplied_files": self.supplied.files,
             "table_versions": dict(self.snapshot.versions),
             **name_code(),
@@ -238,12 +274,17 @@ class _Run:
             hypothetical = (pnl.get(key) if isinstance(pnl, dict) else None) or NodePnL(
                 None, pnl if isinstance(pnl, str) else "no hypothetical P&L: nothing is held"
             )
-            if key and known is None and isinstance(risk, dict) and not (isinstance(pnl, dict) and key in pnl):
+            held = isinstance(pnl, dict) and key in pnl
+            if key and known is None and isinstance(risk, dict) and not held and self.reported is None:
                 continue  # the member holds nothing on this day: there is nothing to test
             reason = None if known else risk if isinstance(risk, str) else "no VaR: no position is covered"
-            found = {HYPOTHETICAL: hypothetical}
-            if self.supplied.has(ACTUAL, key):
-                found[ACTUAL] = self.supplied.of(ACTUAL, day, key)
+            brought = [k for k in (HYPOTHETICAL, ACTUAL) if self.supplied.has(k, key)]
+            if self.revalued:
+                found = {HYPOTHETICAL: hypothetical}
+                brought = [k for k in brought if k == ACTUAL]
+            else:
+                found, brought = {}, brought or [ACTUAL]
+            found |= {k: self.supplied.of(k, day, key) for k in brought}
             days.append(TestedDay(prev, day, known, reason, found))
         if not days or (key and all(d.risk is None for d in days)):
             return None
@@ -267,11 +308,17 @@ class _Run:
         return tuple(found)
 
     def _notes(self) -> tuple[str, ...]:
-        notes = [
-            "Hypothetical P&L keeps the valuation date: no ageing, no cash, as in the scenarios."
-            if self.query.time == "frozen"
-            else "Hypothetical P&L holds the day's ageing and the cash paid."
-        ]
+        notes = ["Nothing is revalued: the VaR is held against the P&L that was brought in alone."]
+        if self.revalued:
+            notes = [
+                "Hypothetical P&L keeps the valuation date: no ageing, no cash, as in the scenarios."
+                if self.query.time == "frozen"
+                else "Hypothetical P&L holds the day's ageing and the cash paid."
+            ]
+        if self.reported is not None:
+            notes.insert(0, f"The VaR is that of {self.reported.source}, as it was reported.")
+            if self.query.law == "scenarios" and self.query.simulations:
+                notes.append("The ES was reported without scenarios: its statistics need a law, normal or t.")
         if self.failed:
             notes.append(self.failed)
         if self.synthetic:
@@ -280,7 +327,7 @@ class _Run:
             listed = sorted(self.held)
             more = f" and {len(listed) - 5} more" if len(listed) > 5 else ""
             notes.append(f"Risk factors that keep an earlier level on some day: {', '.join(listed[:5])}{more}.")
-        if not self.supplied.has(ACTUAL, ()):
+        if self.revalued and not self.supplied.has(ACTUAL, ()):
             notes.append(
                 self.supplied.why
                 or "No actual P&L of these days is in the lake (`varlake ingest pnl`): exceptions are of hypothetical P&L alone."
@@ -288,6 +335,12 @@ class _Run:
         notes += tail_notes(self.standing.items())
         counts = [read["scenario_count"] for read in self.read.values()]
         return (*notes, *(worst_loss_notes(min(counts), self.query.exact_levels()) if counts else ()))
+
+
+def _has_own(snapshot: Snapshot, days: Sequence[dt.date]) -> bool:
+    """Whether a book of these days holds a contract that is priced here, or there is no book at all."""
+    held = snapshot.read("positions", ["instrument_type"], among={"positions_date": days})["instrument_type"].unique()
+    return bool(held.to_pylist() != [IMPORTED])
 
 
 class _Contracts:
@@ -312,7 +365,12 @@ class _Supplied:
     """P&L of the range that came by file, by kind, day and node, in the reporting currency."""
 
     def __init__(
-        self, snapshot: Snapshot, query: BacktestQuery, days: Sequence[dt.date], markets: RealisedMarkets
+        self,
+        snapshot: Snapshot,
+        query: BacktestQuery,
+        days: Sequence[dt.date],
+        rate: Rate,
+        reported: ReportedVar | None,
     ) -> None:
         where = (ds.field("pnl_date") > days[0]) & (ds.field("pnl_date") <= days[-1])
         rows = snapshot.read("actual_pnl", where=where)
@@ -320,16 +378,19 @@ class _Supplied:
         self.why: str | None = None
         self._values: dict[tuple[str, dt.date, Key], NodePnL] = {}
         self._there: set[tuple[str, Key]] = set()
-        for kind in (ACTUAL, HYPOTHETICAL):
+        beside = {} if reported is None else reported.pnl(rate)
+        self._values |= {(ACTUAL, day, key): pnl for (day, key), pnl in beside.items()}
+        self._there |= {(ACTUAL, key) for _, key in beside}
+        for kind in (HYPOTHETICAL,) if beside else (ACTUAL, HYPOTHETICAL):
             mine = rows.filter(pc.equal(rows["kind"], kind)).combine_chunks()
             if mine.num_rows:
                 try:
-                    self._add(kind, mine, query, markets)
+                    self._add(kind, mine, query, rate)
                 except BadInput as error:
                     if kind == ACTUAL:
                         self.why = f"The actual P&L in the lake does not speak of this node: {error.message}"
 
-    def _add(self, kind: str, rows: pa.Table, query: BacktestQuery, markets: RealisedMarkets) -> None:
+    def _add(self, kind: str, rows: pa.Table, query: BacktestQuery, rate: Rate) -> None:
         named = [d for d in DIMENSION_COLUMNS if rows[d].null_count < rows.num_rows]
         book = _as_book(rows, named)
         keep = select(book, query.where)
@@ -344,16 +405,20 @@ class _Supplied:
             for key in [(), *([keys[groups.group[p]]] if query.by else [])]:
                 self._there.add((kind, key))
                 try:
-                    rate = 1.0 if currency == query.currency else markets.rate(day, currency, query.currency)
+                    fx = 1.0 if currency == query.currency else rate(day, currency, query.currency)
                 except VarlakeError as error:
                     missing[day, key] = f"no {kind} P&L: {_first_sentence(error)}"
                     continue
-                sums[day, key] = sums.get((day, key), 0.0) + pnl * rate
+                sums[day, key] = sums.get((day, key), 0.0) + pnl * fx
         for (day, key), value in sums.items():
             if (day, key) not in missing:
                 self._values[kind, day, key] = NodePnL(value)
         for (day, key), why in missing.items():
             self._values[kind, day, key] = NodePnL(None, why)
+
+    @property
+    def any(self) -> bool:
+        return bool(self._there)
 
     def has(self, kind: str, key: Key) -> bool:
         return (kind, key) in self._there
@@ -393,13 +458,17 @@ def _answer(session: Session, query: BacktestQuery) -> BacktestResult:
 
 
 def _plan(session: Session, query: BacktestQuery) -> Plan:
-    found = plan_days(session.lake, tested_days(session.lake.snapshot(), query), _recipe(session, query))
+    if query.source is not None:
+        return Plan()
+    found = plan_days(session.lake, tested_days(session.lake.snapshot(), query, None), _recipe(session, query))
     return Plan(cost=found.cost, ready=not found.missing, about=found.to_dict())
 
 
 def _value(session: Session, query: BacktestQuery) -> BacktestQuery:
+    if query.source is not None:
+        return query
     recipe = _recipe(session, query)
-    days = tested_days(session.lake.snapshot(), query)
+    days = tested_days(session.lake.snapshot(), query, None)
     value_days(session.writer(), days, recipe, progress=session.progress, cancelled=session.cancelled)
     return query.model_copy(update={"scenario_set": recipe.name or default_name(recipe)})
 

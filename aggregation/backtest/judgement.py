@@ -47,6 +47,9 @@ class BacktestQuery(Positions):
     )
     estimator: EstimatorName = Field("order_statistic", description="how a quantile is read from the scenarios")
     scenario_set: str | None = Field(None, description="scenario set name; default the standard of the lake or desk")
+    source: str | None = Field(
+        None, description="system whose reported VaR is tested (varlake ingest var), instead of VaR from stored vectors"
+    )
     calendar: str = Field(
         "XNYS",
         description="business days that are tested: an exchange calendar, weekdays, or books for the days that have one",
@@ -108,14 +111,17 @@ class BacktestQuery(Positions):
 
 @dataclass(frozen=True)
 class NodeRisk:
-    """Risk of a node on a day: `var` and `es` by level, `ladder` VaR by its levels, `tails` by level."""
+    """Risk of a node on a day: `var` and `es` by level, `ladder` VaR by its levels, `tails` by level.
+
+    Of a VaR that was reported there are no scenarios, hence no tails, and nobody knows of how many positions it is.
+    """
 
     var: Floats
     es: Floats
     ladder: Floats
     tails: tuple[TailOutcomes, ...]
-    positions: int
-    covered: int
+    positions: int | None
+    covered: int | None
 
 
 @dataclass(frozen=True)
@@ -295,7 +301,7 @@ def judge(
         if n := int(columns.missing[kind].sum()):
             has, count = ("has", "counts as an exception") if n == 1 else ("have", "count as exceptions")
             notes.append(f"{n} of {counted(len(days), 'day')} {has} no VaR or no {kind} P&L, and {count} of it.")
-    partial = sum(d.risk is not None and d.risk.covered < d.risk.positions for d in days)
+    partial = sum(d.risk is not None and (d.risk.covered or 0) < (d.risk.positions or 0) for d in days)
     if partial:
         notes.append(
             f"On {partial} of {counted(len(days), 'day')} the VaR rests on part of the positions; see covered."
@@ -355,7 +361,7 @@ def _shortfall(columns: _TestedColumns, kind: str, i: int, p: float, query: Back
     """The tests of Acerbi and Szekely over the days that have VaR and P&L, and an ES that is a loss."""
     usable = ~columns.missing[kind] & (columns.es[:, i] > 0)
     n = int(usable.sum())
-    if not query.simulations or not n:
+    if not query.simulations or not n or (query.law == "scenarios" and query.source is not None):
         return ()
     if query.law == "scenarios":
         tails = [d.risk.tails[i] for d, u in zip(columns.days, usable, strict=True) if u and d.risk is not None]
@@ -378,7 +384,7 @@ def _shortfall(columns: _TestedColumns, kind: str, i: int, p: float, query: Back
 
 
 def _multinomial(columns: _TestedColumns, kind: str, query: BacktestQuery) -> StatisticalTest | None:
-    usable = ~columns.missing[kind]
+    usable = ~columns.missing[kind] & np.isfinite(columns.ladder).all(axis=1)
     if not usable.any():
         return None
     breaches = (-columns.pnl[kind][usable, None] > columns.ladder[usable]).sum(axis=1)

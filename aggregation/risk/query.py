@@ -256,10 +256,11 @@ def _result(
         rows = pa.table({**keys, **{name: column[: groups.n] for name, column in everything.items()}})
         for a in (a for a in asked if a.measure.of_money):
             alone = figures[a.name][: groups.n]
-            standalone = float(np.add.accumulate(alone[~np.isnan(alone)])[-1]) if counts[-1, 0] else None
+            alone = alone[~np.isnan(alone)]  # none is left where no group has enough of a tail, say
+            standalone = float(np.add.accumulate(alone)[-1]) if len(alone) else None
             total[f"{a.name}_standalone_sum"] = standalone
             total[f"{a.name}_diversification"] = (
-                None if standalone is None else float(difference(standalone, total[a.name]))
+                None if standalone is None or total[a.name] is None else float(difference(standalone, total[a.name]))
             )
     else:
         rows = pa.table({name: column[groups.n :] for name, column in everything.items()})

@@ -37,6 +37,7 @@ SHOWN: Mapping[str, str] = {
     "what-if": "whatif:show_what_if",
     "limit-hedge": "whatif:show_limit_hedge",
     "backtest": "backtest:show_backtest",
+    "backtest-counts": "backtest:show_counts",
     "stress": "tables:show_stress",
     "stress-compare": "tables:show_stress_comparison",
     "ladder": "ladder:show_ladder",

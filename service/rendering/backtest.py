@@ -10,6 +10,7 @@ from lake.errors import counted
 from service.rendering import display, pictures, tables
 
 if TYPE_CHECKING:
+    from aggregation.backtest.counts import CountsResult
     from aggregation.backtest.judgement import BacktestResult, NodeBacktest
     from aggregation.kernels.backtest_statistics import StatisticalTest
     from aggregation.risk.series import SeriesResult
@@ -47,6 +48,13 @@ def show_backtest(result: BacktestResult) -> None:
         title = f"Exceptions of the total, the last {len(shown)} of {len(exceptions)}"
         display.print_table(shown, title=title, money=money)
     for note in (*total.notes, *result.notes):
+        display.say(f"Note: {note}")
+
+
+def show_counts(result: CountsResult) -> None:
+    """The tests, then the zone."""
+    display.print_table(result.rows.to_pylist(), first=("test", "statistic", "p_value", "rejected"))
+    for note in result.notes:
         display.say(f"Note: {note}")
 
 

@@ -157,6 +157,23 @@ def show_pnl_reports(reports: Sequence[Mapping[str, Any]]) -> None:
         display.say(f"Note: {note}")
 
 
+def show_var_reports(reports: Sequence[Mapping[str, Any]]) -> None:
+    """What became of files of VaR of other systems, as `VarReport.to_dict` has it."""
+    display.print_table([{**report, "levels": ", ".join(report["levels"])} for report in reports])
+
+
+def show_vectors_reports(reports: Sequence[Mapping[str, Any]]) -> None:
+    """What became of files of P&L vectors, as `VectorsReport.to_dict` has it, and the first of the nodes that failed."""
+    columns = ("date", "scenario_set", "scenarios", "nodes", "failed", "new", "changed", "unchanged", "removed", "held")
+    display.print_table([d for r in reports for d in r["dates"]], columns)
+    for r in reports:
+        display.say(f"{r['path']}: {r['read']:,} nodes = {r['loaded']:,} loaded + {r['failed']:,} failed")
+        for note in r["notes"]:
+            display.say(f"Note: {note}")
+        if r["failed"]:
+            display.print_table(r["failures"][:10], ("row", "date", "trade", "reason"), title="Failed")
+
+
 def show_market_report(report: Mapping[str, Any], *, short: bool = False) -> None:
     """What a market ingest brought, by source, as `MarketIngestReport.to_dict` has it."""
     sources = report["sources"]

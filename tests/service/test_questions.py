@@ -143,7 +143,9 @@ def test_a_receipt_names_the_question_and_replays_to_the_bit(name: str, lake: La
     assert answer.receipt["kind"] == name
     done = replay(lake, answer.receipt)
     assert done.verdict == "same bits", (done.why, done.inputs)
-    assert {"positions", "code", "pricers", "libraries"} <= {i.input.split(" ")[0] for i in done.inputs}
+    # counts alone rest on no lake
+    rests_on = {"code", "libraries"} | (set() if name == "backtest-counts" else {"positions", "pricers"})
+    assert rests_on <= {i.input.split(" ")[0] for i in done.inputs}
     file = tmp_path / "answer.json"
     file.write_text(json.dumps(as_data(answer)))
     told = varlake("replay", file, lake=lake.path)
@@ -298,7 +300,7 @@ def test_other_tables_fit_the_terminal(
     assert max(map(cell_len, (done.stdout + done.stderr).splitlines())) <= width
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [n for n in NAMES if n != "backtest-counts"])  # which has no money
 def test_money_in_millions_is_the_money_of_the_full_text(name: str, lake: Lake) -> None:
     """Cell by cell: a cell is as it was, or a millionth of it in two decimals, and the heading then says so."""
     line = [name, *arguments_of(questions.question(name).query, questions.question(name).example)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -16,12 +16,13 @@ from lake.canonical import canonical_json, digest
 from lake.errors import BadInput, VarlakeError, unknown
 from lake.progress import go_on
 from lake.tables import Snapshot
-from scenarios.types import FactorIndex, GeneratedLevels, RiskClass, ScenarioSet
+from scenarios.types import IMPORTED, FactorIndex, GeneratedLevels, RiskClass, ScenarioSet
 from valuation.batch import failure_reason, types_loaded
 from valuation.catalogue import INSTRUMENTS, instrument, pricer_version, terms_from_json
 from valuation.costs import KERNELS, NOTHING, SPARK, Costs, Estimate, Work
 from valuation.sets import store
-from valuation.types import Contract, ValuationFailure, ValuationSet
+from valuation.sets.imported import imported_before
+from valuation.types import NOT_OURS, Contract, ValuationFailure, ValuationSet
 
 Runner = Literal["auto", "in-process", "spark"]
 
@@ -36,7 +37,7 @@ class ValuationPlan:
     unmoved, substituted. members : contracts whose vector is in the lake, with the fingerprint that answers. failures : contracts
     known to fail without pricing. expected : instrument type to contracts and what pricing them takes. runner : by that where
     `auto` was asked. kernels, spark : what a new process takes first, to load kernels and, where it is used, to start Spark.
-    sealed : the seal, when this very set is already complete.
+    sealed : the seal, when this very set is already complete. imports : what it says of sources of vectors that are not made here.
     """
 
     valuation_set_id: str
@@ -53,6 +54,7 @@ class ValuationPlan:
     spark: Estimate
     snapshot: Snapshot
     sealed: ValuationSet | None = None
+    imports: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def wanted(self) -> int:
@@ -171,17 +173,20 @@ def make_plan(
         )
     classes = resolve_risk_classes(risk_classes)
     contracts = contracts.sort_by("contract_id")
+    imported, not_imported, marks = _imported(snapshot, valuation_date, scenario_set, classes, contracts)
     set_id = digest(
         valuation_date.isoformat(),
         scenario_set.scenario_set_id,
         canonical_json(classes),
         all_pricers_version(),
         *contracts["contract_id"].to_pylist(),
+        *imported["inputs_digest"].to_pylist(),
     )
+    contracts = contracts.filter(pc.not_equal(contracts["instrument_type"], IMPORTED))
     fingerprints = Fingerprints(scenario_set, valuation_date, classes)
     replaced = scenario_set.held.keys() | scenario_set.proxied.keys()
     keys: list[tuple[str, str, bool, bool] | None] = []
-    failures: list[ValuationFailure] = []
+    failures = list(not_imported)
     for contract_id, kind, terms_json in Contract.of(contracts):
         go_on(cancelled)
         try:
@@ -192,7 +197,7 @@ def make_plan(
         except VarlakeError as error:
             failures.append(ValuationFailure(contract_id, kind, *failure_reason(error)))
             keys.append(None)
-    priced = pa.array([k is not None for k in keys])
+    priced = pa.array([k is not None for k in keys], pa.bool_())
     wanted = contracts.filter(priced)
     for position, name in enumerate(("inputs_digest", "base_digest", "unmoved", "substituted")):
         wanted = wanted.append_column(
@@ -209,6 +214,7 @@ def make_plan(
             "substituted": wanted["substituted"].filter(found),
         }
     )
+    members = pa.concat_tables([members, imported])
     work = wanted.filter(pc.invert(found)).sort_by(
         [
             ("unmoved", "ascending"),
@@ -229,7 +235,22 @@ def make_plan(
         **_expected(snapshot, work, scenario_set.n_scenarios, runner),
         snapshot=snapshot,
         sealed=store.find_sealed(snapshot, set_id),
+        imports=marks,
     )
+
+
+def _imported(
+    snapshot: Snapshot, valuation_date: dt.date, scenarios: ScenarioSet, classes: Sequence[str], contracts: pa.Table
+) -> tuple[pa.Table, list[ValuationFailure], dict[str, str]]:
+    """Of the contracts whose vectors were brought in: those that have one under these scenarios, and the others as failures."""
+    brought = contracts.filter(pc.equal(contracts["instrument_type"], IMPORTED))["contract_id"].combine_chunks()
+    whole = tuple(classes) == resolve_risk_classes(None)  # of single risk classes there are none
+    members, failures, marks = imported_before(
+        snapshot, valuation_date, scenarios.scenario_set_id, brought if whole else brought[:0]
+    )
+    known = {*members["contract_id"].to_pylist(), *(f.contract_id for f in failures)}
+    failures += [ValuationFailure(c, IMPORTED, IMPORTED, NOT_OURS) for c in brought.to_pylist() if c not in known]
+    return members, failures, marks if known else {}
 
 
 def _answers(snapshot: Snapshot, valuation_date: dt.date, wanted: pa.Table) -> pa.Array:

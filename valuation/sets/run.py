@@ -241,6 +241,7 @@ def _seal(
         run_id=committer.run_id,
         table_versions={
             **{k: str(v) for k, v in sorted(plan.snapshot.versions.items())},
+            **plan.imports,
             **({OF_BRANCH: branch_id} if branch_id else {}),
         },
         code_version=code_version(),
