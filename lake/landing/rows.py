@@ -40,9 +40,9 @@ def check_commas(name: str, header: str) -> None:
             )
 
 
-def csv_rows(name: str, lines: Iterable[str]) -> Iterator[tuple[int, list[str]]]:
+def csv_rows(name: str, lines: Iterable[str], mark: str = ",") -> Iterator[tuple[int, list[str]]]:
     """Line number and cells of each row; raises `BadInput` for what no CSV file holds, such as a cell without an end."""
-    read = csv.reader(lines)
+    read = csv.reader(lines, delimiter=mark)
     try:
         for cells in read:
             yield read.line_num, cells
