@@ -55,7 +55,11 @@ QUESTIONS: dict[str, Entry] = {
     ),
     "parametric": Entry(
         "contributions.parametric:PARAMETRIC",
-        "VaR or ES from sensitivities and the covariance of the scenarios' moves, by group and by risk factor.",
+        "VaR or ES from sensitivities and a covariance, delta-normal and delta-gamma, by group, risk factor and class.",
+    ),
+    "crif": Entry(
+        "contributions.crif:CRIF_FILE",
+        "First-order sensitivities by trade in the columns of ISDA's CRIF, for another system.",
     ),
     "risk-classes": Entry(
         "contributions.risk_classes:RISK_CLASSES",

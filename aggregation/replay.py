@@ -15,6 +15,7 @@ from typing import Any, Literal
 import pyarrow as pa
 
 from aggregation.answer import Answer
+from aggregation.contributions.exposures import covariance_digest, sensitivities_digest
 from aggregation.differences import Altered, differences
 from aggregation.opened.opened_lake import fresh_cache
 from aggregation.questions import QUESTIONS, ask, read
@@ -36,6 +37,7 @@ from lake.progress import Stopped
 from lake.schemas import TABLES
 from lake.storage import check_anew, is_damaged
 from lake.tables import NEVER_WRITTEN, Lake, code_version
+from scenarios.market.covariances import load_covariance
 from scenarios.store import load_scenario_set, scenario_set_digest
 from valuation.sets.plan import all_pricers_version
 
@@ -353,12 +355,29 @@ def _market_data(lake: Lake, receipt: Receipt) -> InputState:
     )
 
 
+def _sensitivities(lake: Lake, receipt: Receipt) -> InputState:
+    """All sensitivities of the day that other systems brought, whether they are still the same."""
+    date = day(receipt["question"]["as_of"])
+    now = sensitivities_digest(lake, date)
+    return _state(f"sensitivities of {date}", "changed", receipt["sensitivities_digest"], now)
+
+
+def _covariance(lake: Lake, part: Receipt) -> InputState:
+    name, was = f"covariance {part['name']}", part["covariance_digest"]
+    try:
+        return _state(name, "changed", was, covariance_digest(load_covariance(lake, part["name"])))
+    except NotFound as error:
+        return _state(name, "missing", was, error.message)
+
+
 # key of a receipt that names an input, and what looks at that input
 _LOOK: Mapping[str, Callable[[Lake, Receipt], InputState]] = {
     "positions_files": _positions,
     "valuation_set_digest": _valuation_set,
     "scenario_set_id": _scenario_set,
     "market_data_digest": _market_data,
+    "sensitivities_digest": _sensitivities,
+    "covariance_digest": _covariance,
     "code_digest": _code,
     "pricer_version": lambda _, part: _state("pricers", "changed", part["pricer_version"], all_pricers_version()),
     "libraries": lambda _, part: _state("libraries", "changed", _listed(part["libraries"]), _listed(libraries())),

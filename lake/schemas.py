@@ -427,6 +427,70 @@ STANDARDS = Table(
     key=("desk", "version"),
 )
 
+SENSITIVITIES = Table(
+    "sensitivities",
+    "a sensitivity that another system computed, as its file has it",
+    (
+        Column("as_of_date", pa.date32(), "the day of the market it was computed in"),
+        Column("source", pa.string(), "name of the system it came from"),
+        Column("file", pa.string(), "name of the file it came with"),
+        Column("line", pa.int64(), "its line in the file; the header is line 1"),
+        Column("kind", pa.string(), "delta, gamma, cross gamma or vega"),
+        Column("factor", pa.string(), "the risk factor, as the other system calls it"),
+        Column("factor_2", pa.string(), "the second one of a cross gamma; else null"),
+        Column("move", pa.string(), "how the bump moves the factor: absolute, in its unit, or relative, a fraction"),
+        Column("bump", pa.float64(), "size of the bump that the amount is of; null where the file has none"),
+        Column("move_2", pa.string(), "the same of the second factor"),
+        Column("bump_2", pa.float64(), "the same of the second factor"),
+        Column("amount", pa.float64(), "gain for the bump; of gammas its second difference; gains positive"),
+        Column("currency", pa.string(), "currency of the amount, ISO 4217"),
+        Column("risk_class", pa.string(), "equity, rates, fx, commodity, credit, volatility; null where not known"),
+        *(Column(d, pa.string(), f"dimension: {d.replace('_', ' ')}") for d in DIMENSION_COLUMNS),
+        Column("attributes", ATTRIBUTES, "further attributes of the file, such as product_class"),
+    ),
+    key=("as_of_date", "source", "file", "line", "kind"),
+    partition_by=("as_of_date",),
+)
+
+SENSITIVITY_FACTORS = Table(
+    "sensitivity_factors",
+    "a risk factor of sensitivities that were brought in, and a risk factor of the lake that it is",
+    (
+        Column("as_of_date", pa.date32(), "the day of the sensitivities"),
+        Column("source", pa.string(), "the system they came from"),
+        Column("factor", pa.string(), "the risk factor, as that system calls it"),
+        Column("risk_factor_id", pa.string(), "the risk factor of the lake; null where there is none"),
+        Column("weight", pa.float64(), "move of the factor for a move of that one: 1, or a part of several"),
+        Column("inverse", pa.bool_(), "true where it is one over that one, such as JPYUSD over USDJPY"),
+        Column(
+            "rule", pa.string(), "why it is that one: the mapping table, or the rule; where there is none the reason"
+        ),
+    ),
+    key=("as_of_date", "source", "factor", "risk_factor_id"),
+    partition_by=("as_of_date",),
+)
+
+COVARIANCES = Table(
+    "covariances",
+    "a row of a covariance matrix that was brought in",
+    (
+        Column("name", pa.string(), "name of the matrix"),
+        Column("place", pa.int32(), "place of the row, 0, 1, ..."),
+        Column("factor", pa.string(), "the risk factor, as the file calls it"),
+        Column("move", pa.string(), "how its moves are measured: absolute, relative; null where not said"),
+        Column("covariance", DOUBLES, "covariance with the factor of every place, in the unit of moves squared"),
+        Column(
+            "unit", pa.string(), "unit of moves: 1 (a fraction, or the factor's unit), or bump (of the sensitivities)"
+        ),
+        Column("horizon_days", pa.int32(), "business days that the moves are of"),
+        Column("least_eigenvalue", pa.float64(), "of its correlations, as the file has them"),
+        Column("repaired", pa.float64(), "largest change of a correlation by the repair asked for; null without one"),
+        Column("file", pa.string(), "name of the file it came with"),
+    ),
+    key=("name", "factor"),
+    partition_by=("name",),
+)
+
 TABLES: dict[str, Table] = {
     t.name: t
     for t in (
@@ -448,5 +512,8 @@ TABLES: dict[str, Table] = {
         BRANCH_POSITIONS,
         BRANCHES,
         STANDARDS,
+        SENSITIVITIES,
+        SENSITIVITY_FACTORS,
+        COVARIANCES,
     )
 }

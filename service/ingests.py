@@ -6,10 +6,11 @@ import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from lake.dates import Day
 from service.config import Settings
 
 if TYPE_CHECKING:
@@ -191,6 +192,46 @@ def _hierarchy(committer: Committer, path: str, options: MappedOptions) -> dict[
     return ingest_hierarchies(committer, path, RESERVED, **_said(options)).to_dict()
 
 
+class SensitivitiesOptions(ReplacingOptions):
+    source: str = Field(pattern=r"^[\w.:-]{1,80}$", description="name of the system they come from")
+    as_of: Day | None = Field(None, description="their day, of a file that has no dates")
+    mapping: Annotated[str | None, BESIDE] = Field(
+        None,
+        description="file that says which risk factors of the lake those of the file are: factor, risk_factor_id, weight",
+    )
+
+
+class CovarianceOptions(Options):
+    matrix: str = Field(pattern=r"^[\w.:-]{1,80}$", description="name of the matrix; one of that name is replaced")
+    horizon_days: int = Field(ge=1, le=2500, description="business days that its moves are of")
+    unit: Literal["1", "percent", "bp", "bump"] = Field(
+        description="unit of its moves: 1, fractions or the factor's own unit; percent; bp; or bump, the bumps of the sensitivities"
+    )
+    moves: Literal["absolute", "relative"] | None = Field(
+        None, description="how all moves are measured, where that is to be held to the bumps of sensitivities"
+    )
+    volatilities: Annotated[str | None, BESIDE] = Field(
+        None, description="file of volatilities beside correlations: factor, volatility, unit, move"
+    )
+    absent_are_zero: bool = Field(False, description="pairs that a long file leaves out do not move together")
+    repair: bool = Field(
+        False, description="load the nearest matrix that is a covariance in place of one with a negative eigenvalue"
+    )
+
+
+def _sensitivities(committer: Committer, path: str, options: SensitivitiesOptions) -> dict[str, Any]:
+    from valuation.books.sensitivities import ingest_sensitivities
+
+    return ingest_sensitivities(committer, path, **options.model_dump()).to_dict()
+
+
+def _covariance(committer: Committer, path: str, options: CovarianceOptions) -> dict[str, Any]:
+    from scenarios.market.covariances import ingest_covariance
+
+    given = options.model_dump()
+    return ingest_covariance(committer, path, name=given.pop("matrix"), **given).to_dict()
+
+
 INGESTS: Mapping[str, Ingest] = {
     "market": Ingest(
         "Bring market files into the lake, as a catalogue describes them; all of them load, or none.",
@@ -259,5 +300,24 @@ INGESTS: Mapping[str, Ingest] = {
         several=False,
         shipped=kept_mappings,
         check=_mapping,
+    ),
+    "sensitivities": Ingest(
+        "Bring sensitivities of another system into the lake; a file with a fault is refused whole.",
+        "CSV or Parquet files, in CRIF, as ORE writes them or plain, see docs/sensitivities.md.",
+        SensitivitiesOptions,
+        _sensitivities,
+        "valuation.books.sensitivities:SensitivitiesReport",
+        "tables:show_sensitivities_reports",
+        "/sensitivities",
+    ),
+    "covariance": Ingest(
+        "Bring a covariance matrix of another system into the lake; a file with a fault is refused whole.",
+        "CSV or Parquet file, square or long, see docs/sensitivities.md.",
+        CovarianceOptions,
+        _covariance,
+        "scenarios.market.covariances:CovarianceReport",
+        "tables:show_covariance_reports",
+        "/covariances",
+        several=False,
     ),
 }

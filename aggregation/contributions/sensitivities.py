@@ -19,7 +19,7 @@ import pyarrow as pa
 from aggregation.kernels.fixed_sums import add_to_slots, product, row_dots
 from aggregation.reduce.netting import net_quantities
 from aggregation.reduce.selection import Selection
-from lake.arrays import Bools, Floats
+from lake.arrays import Bools, Floats, Ints
 from lake.errors import BadInput, VarlakeError
 from scenarios.kernels.currency import converted_pnl
 from scenarios.types import RiskFactor, ScenarioSet, ShiftType
@@ -66,12 +66,15 @@ class Bumps:
 
 @dataclass(frozen=True)
 class Sensitivities:
-    """delta : (n_groups, n_factors) gain per unit of the move; gamma : (n_factors, n_factors) of all groups together, None where
-    not asked for; base : (n_groups,) value; covered : (n_contracts of the book,) those valued; all in the reporting currency. cost_us :
-    microseconds of a core."""
+    """delta : (n_groups, n_factors) gain per unit of the move; gamma : (n_factors, n_factors) of all groups together, None
+    where not asked for; pairs : the two factors of each second derivative, those of different ones both ways; gammas :
+    (n_groups, n_pairs); base : (n_groups,) value; covered : (n_contracts of the book,) those valued; all in the reporting currency.
+    cost_us : microseconds of a core."""
 
     delta: Floats
     gamma: Floats | None
+    pairs: tuple[Ints, Ints]
+    gammas: Floats
     base: Floats
     covered: Bools
     failures: tuple[ValuationFailure, ...]
@@ -152,22 +155,25 @@ def run_bumps(
             add_to_slots(at, rows, *net, sums)
     n = len(bumps.factors)
     up, down = gains[:, 0 : 2 * n : 2], gains[:, 1 : 2 * n : 2]
-    return Sensitivities(
-        (up - down) / (2 * bumps.size), _gamma(gains.sum(axis=0), bumps, gamma), base, covered, tuple(failures), cost_us
-    )
+    i, j, gammas = _second(gains, bumps, gamma)
+    total = None
+    if gamma != "none":
+        total = np.zeros((n, n))
+        total[i, j] = _second(gains.sum(axis=0)[None], bumps, gamma)[2][0]
+    delta = (up - down) / (2 * bumps.size)
+    return Sensitivities(delta, total, (i, j), gammas, base, covered, tuple(failures), cost_us)
 
 
-def _gamma(gains: Floats, bumps: Bumps, gamma: Gamma) -> Floats | None:
-    """Second differences of the whole's P&L (n_states,): the base itself is zero."""
-    if gamma == "none":
-        return None
-    n = len(bumps.factors)
-    both = gains[0 : 2 * n : 2] + gains[1 : 2 * n : 2]
-    out = np.diag(both / bumps.size**2)
-    for k, (i, j) in enumerate(bumps.pairs):
-        together = gains[2 * n + 2 * k] + gains[2 * n + 2 * k + 1]
-        out[i, j] = out[j, i] = (together - both[i] - both[j]) / (2 * bumps.size[i] * bumps.size[j])
-    return out
+def _second(gains: Floats, bumps: Bumps, gamma: Gamma) -> tuple[Ints, Ints, Floats]:
+    """Second differences of P&L (n_groups, n_states): two factors of each, and (n_groups, n_pairs). The base itself is zero."""
+    n, size = len(bumps.factors), bumps.size
+    each = np.arange(n if gamma != "none" else 0)
+    both = gains[:, 0 : 2 * n : 2] + gains[:, 1 : 2 * n : 2]
+    i, j = np.array(bumps.pairs, dtype=np.int64).reshape(-1, 2).T
+    together = gains[:, 2 * n :: 2] + gains[:, 2 * n + 1 :: 2]
+    cross = (together - both[:, i] - both[:, j]) / (2 * size[i] * size[j])
+    values = np.hstack([(both / size**2)[:, each], cross, cross])
+    return np.concatenate([each, i, j]), np.concatenate([each, j, i]), values
 
 
 def covariance(moves: Floats, weights: Floats | None, *, zero_mean: bool) -> Floats:

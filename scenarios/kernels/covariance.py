@@ -156,11 +156,15 @@ def _unit_diagonal(matrix: Floats) -> Floats:
     return matrix
 
 
+def least_eigenvalue(correlation: Floats) -> float:
+    """The smallest eigenvalue of a symmetric matrix: negative where it is of no moves at all."""
+    return float(np.linalg.eigvalsh(correlation)[0])
+
+
 def repair(correlation: Floats, how: Repair) -> Repaired:
     """The matrix itself when it is positive definite, else repaired; `BadInput` when it is not and `how` is refuse."""
     if _cholesky(correlation, EIGENVALUE_FLOOR)[1]:
-        least = float(np.linalg.eigvalsh(correlation)[0])
-        return Repaired(correlation, least, 0.0)
+        return Repaired(correlation, least_eigenvalue(correlation), 0.0)
     values = np.linalg.eigvalsh(correlation)
     least, singular = float(values[0]), int((values < EIGENVALUE_FLOOR).sum())
     if how == "refuse":

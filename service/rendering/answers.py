@@ -27,6 +27,7 @@ SHOWN: Mapping[str, str] = {
     "drill": "dimensions:show_drill",
     "contributions": "contributions:show_contributions",
     "parametric": "contributions:show_parametric",
+    "crif": "contributions:show_crif",
     "risk-classes": "contributions:show_classes",
     "compare": "tables:show_comparison",
     "explain": "explain:show_explanation",

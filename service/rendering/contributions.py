@@ -7,15 +7,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aggregation.measures import asked_measures
+from lake.errors import counted
 from service.rendering import display, pictures, tables
 
 if TYPE_CHECKING:
     from aggregation.contributions.contributions import ContributionResult
+    from aggregation.contributions.crif import Crif
     from aggregation.contributions.parametric import ParametricResult
     from aggregation.contributions.risk_classes import RiskClassResult
     from aggregation.stress.stressed_var import StressedResult
 
-SHOWN_FACTORS = 20
+SHOWN_FACTORS, SHOWN_ROWS = 20, 60
 _FIGURES = (
     "component",
     "component_low",
@@ -28,7 +30,16 @@ _FIGURES = (
     "stability",
 )
 # a marginal is of one unit of value
-_MONEY = ("base_value", "component", "component_low", "component_high", "standalone", "diversification", "incremental")
+_MONEY = (
+    "base_value",
+    "component",
+    "component_low",
+    "component_high",
+    "standalone",
+    "diversification",
+    "incremental",
+    "delta_gamma",
+)
 _COVERAGE = ("failed", "missing", "substituted", "status")
 
 
@@ -85,7 +96,10 @@ def show_parametric(result: ParametricResult) -> None:
         "diversification",
         "marginal",
         "incremental",
+        "delta_gamma",
     ]
+    if query.sensitivities:
+        columns = [c for c in columns if c not in ("base_value", "marginal")]
     columns += [] if result.coverage.status == "complete" else ["failed", "status"]
     label = {query.by[0]: "Total"} if query.by else {}
     what = f"{query.measure} {query.level}"
@@ -99,20 +113,31 @@ def show_parametric(result: ParametricResult) -> None:
     )
     shown = result.factors.slice(0, SHOWN_FACTORS).to_pylist()
     title = f"Risk factors, {len(shown)} of {result.factors.num_rows:,}"
-    money = ("component", "delta", "gamma")  # a delta and a gamma are of a move of one
+    money = ("component", "delta", "gamma", "delta_gamma")  # a delta and a gamma are of a move of one
     display.print_table(shown, title=title, first=("risk_factor", *money), money=money)
+    display.print_table(result.classes.to_pylist(), title="Risk classes", money=_MONEY)
+    if result.unused.num_rows:
+        lacking = result.unused.slice(0, SHOWN_FACTORS).to_pylist()
+        title = f"In no figure, {len(lacking)} of {result.unused.num_rows:,}"
+        display.print_table(lacking, title=title, first=("factor", "kind", "share", "reason"), money=("amount",))
     curved = {k: total[k] for k in ("mean", "skewness", "excess_kurtosis", "cornish_fisher", "cornish_fisher_valid")}
-    normal, historical = "delta-normal", "historical, same scenarios"
-    display.print_pairs(
-        {
-            normal: total["component"],
-            **{f"delta-gamma {k.replace('_', ' ')}": v for k, v in curved.items() if v is not None},
-            historical: total["historical"],
-        },
-        title=what,
-        money=(normal, historical, "delta-gamma mean", "delta-gamma cornish fisher"),
-    )
-    tables.show_basis(result, "covariance of their moves")
+    figures = {
+        "delta-normal": total["component"],
+        **({} if query.gamma == "none" else {"delta-gamma, exact": total["delta_gamma"]}),
+        **{f"delta-gamma {k.replace('_', ' ')}": v for k, v in curved.items() if v is not None},
+        **({} if query.sensitivities else {"historical, same scenarios": total["historical"]}),
+    }
+    shares = ("delta-gamma skewness", "delta-gamma excess kurtosis", "delta-gamma cornish fisher valid")
+    display.print_pairs(figures, title=what, money=[k for k in figures if k not in shares])
+    if query.sensitivities:
+        coverage = result.coverage
+        display.say(f"{coverage.covered:,} of {coverage.positions:,} nodes with all sensitivities in the figures.")
+        for note in result.notes:
+            display.say(f"Note: {note}")
+    else:
+        tables.show_basis(
+            result, "covariance of their moves" if query.covariance is None else f"covariance {query.covariance}"
+        )
 
 
 def plot_parametric(result: ParametricResult, path: Path) -> Path:
@@ -132,6 +157,18 @@ def plot_parametric(result: ParametricResult, path: Path) -> Path:
         title=f"Parametric {pictures.in_words(f'{query.measure}_{query.level}')}, delta-normal components{what}",
         unit=f"{query.currency}, losses positive",
     )
+
+
+def show_crif(result: Crif) -> None:
+    """The first rows, and how many there are."""
+    rows = result.rows.slice(0, SHOWN_ROWS).to_pylist()
+    title = f"CRIF on {display.heading(result.query, result.receipt)}, {len(rows)} of {counted(result.rows.num_rows, 'row')}"
+    first = ("TradeID", "RiskType", "Qualifier", "Label1", "Amount")
+    display.print_table(rows, result.rows.column_names, title=title, first=first, money=("Amount", "AmountUSD"))
+    if len(rows) < result.rows.num_rows:
+        display.say("All rows: --csv, --parquet or --json.")
+    for note in result.notes:
+        display.say(f"Note: {note}")
 
 
 def show_classes(result: RiskClassResult) -> None:

@@ -172,6 +172,25 @@ def show_vectors_reports(reports: Sequence[Mapping[str, Any]]) -> None:
             display.say(f"Note: {note}")
         if r["failed"]:
             display.print_table(r["failures"][:10], ("row", "date", "trade", "reason"), title="Failed")
+def show_sensitivities_reports(reports: Sequence[Mapping[str, Any]]) -> None:
+    """What became of files of sensitivities, as `SensitivitiesReport.to_dict` has it: counts, then what is not mapped."""
+    columns = ("path", "source", "layout", "dates", "read", "stored", "zero", "replaced", "factors", "unmapped_factors")
+    display.print_table(reports, columns)
+    for report in reports:
+        if report["unmapped"]:
+            display.print_table(report["unmapped"], title=f"{report['path']}: factors that are none of the lake")
+        if report["skipped"]:
+            display.print_table(report["skipped"], title=f"{report['path']}: rows that are no sensitivities")
+    for note in (note for report in reports for note in report["notes"]):
+        display.say(f"Note: {note}")
+
+
+def show_covariance_reports(reports: Sequence[Mapping[str, Any]]) -> None:
+    """What became of a covariance matrix, as `CovarianceReport.to_dict` has it."""
+    for report in reports:
+        display.print_pairs({k: v for k, v in report.items() if k != "notes"})
+        for note in report["notes"]:
+            display.say(f"Note: {note}")
 
 
 def show_market_report(report: Mapping[str, Any], *, short: bool = False) -> None:

@@ -41,7 +41,16 @@ OWN = (
     b'name = "own"\n[source.shares]\nfile = "eod/shares.csv"\nlayout = "wide"\n'
     b'[source.shares.factor]\nid = "EQ:{column}"\ntype = "equity_price"\ncurrency = "USD"\n'
 )
+CRIF = b"TradeID,RiskType,Qualifier,Amount,AmountCurrency\nT,Risk_Equity,AAA,1,USD\nT,Risk_Equity,ZZZ,1,USD\n"
 UPLOADS = {
+    "/api/v1/sensitivities?source=margin&as_of=2020-03-16&mapping=map.csv": [
+        ("crif.csv", CRIF),
+        ("map.csv", b"factor,risk_factor_id\nRisk_Equity/ZZZ,EQ:BBB\n"),
+    ],
+    "/api/v1/covariances?matrix=daily&horizon_days=1&unit=1&volatilities=vols.csv": [
+        ("matrix.csv", b"correlation,a,b\na,1,0.5\nb,0.5,1\n"),
+        ("vols.csv", b"factor,volatility\na,0.01\nb,0.02\n"),
+    ],
     "/api/v1/positions": [("book.csv", BOOK)],
     "/api/v1/actual-pnl": [
         ("pnl.csv", PNL),
