@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import BaseModel
 
-from aggregation.receipts import dropped_days, sealed
+from aggregation.receipts import applied_actions, dropped_days, sealed
 from aggregation.session import Session
 from lake.canonical import canonical_json, digest
 from lake.errors import BadInput
@@ -106,9 +106,10 @@ def of_lake(run: Callable[..., Any]) -> Callable[[Session, Any], Any]:
 
 
 def seal(answer: Any, name: str, query: BaseModel) -> Any:
-    """The answer with a note on the days left out, and a receipt that names the question and holds everything the answer says."""
-    if left_out := days_left_out(dropped_days(answer.receipt)):
-        answer = dataclasses.replace(answer, notes=(*answer.notes, *left_out))
+    """The answer with notes on the days left out and on corporate actions applied to its books, and a receipt that names the question and
+    holds everything the answer says."""
+    if noted := [*days_left_out(dropped_days(answer.receipt)), *applied_actions(answer.receipt)]:
+        answer = dataclasses.replace(answer, notes=(*answer.notes, *noted))
     question = query.model_dump(mode="json", by_alias=True)
     receipt = {
         **{k: v for k, v in answer.receipt.items() if k != "receipt_digest"},

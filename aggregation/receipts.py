@@ -16,9 +16,11 @@ from aggregation.book.book import Book
 from aggregation.opened.inputs import Inputs
 from lake.canonical import canonical_json, digest
 from lake.tables import NEVER_WRITTEN, Lake, Snapshot, code_version
+from scenarios.market.corporate_actions import TABLE
 
 _PACKAGES = ("lake", "scenarios", "valuation", "aggregation")  # whose code decides numbers
 _LIBRARIES = ("numpy", "numba", "scipy", "pyarrow", "QuantLib")  # whose arithmetic stands in them
+_SHOWN = 5  # corporate actions in a note
 VOLATILE = ("timings_ms", "reduce", "receipt_digest")  # not part of what a receipt vouches for
 
 
@@ -80,6 +82,7 @@ def name_inputs(inputs: Inputs) -> dict[str, Any]:
         "synthetic": scenarios.synthetic,
         "market_data_version": market_version,
         "market_data_digest": market_data_digest(lake, market_version),
+        **_actions_named(lake, scenarios.corporate_actions_version, inputs.book),
         "reduce": inputs.vectors.reduce,
         "positions_date": str(inputs.book.positions_date),
         "positions_files": list(inputs.book.files),
@@ -131,6 +134,32 @@ def market_data_digest(lake: Lake, at_version: int | None) -> str | None:
     return _files_digest(*identity(lake), ("market_data",), None, at_version)
 
 
+def _actions_named(lake: Lake, version: int | None, book: Book) -> dict[str, Any]:
+    """The corporate actions that history was read with, and those applied to the book; nothing in a lake that never had any."""
+    applied = {"corporate_actions_applied": list(book.said)} if book.said else {}
+    if version is None or version == NEVER_WRITTEN:
+        return applied
+    named = {"corporate_actions_version": version, "corporate_actions_digest": table_digest(lake, TABLE, version)}
+    return {**named, **applied}
+
+
+def table_digest(lake: Lake, name: str, version: int) -> str:
+    """Digest of a table at a version."""
+    return _files_digest(*identity(lake), (name,), None, version)
+
+
+def applied_actions(receipt: Mapping[str, Any]) -> list[str]:
+    """What corporate actions have made of the books that a receipt names, a line a book."""
+    lines: dict[str, None] = {}
+    for part in parts_of(receipt):
+        if said := part.get("corporate_actions_applied"):
+            more = f" And {len(said) - _SHOWN:,} more." if len(said) > _SHOWN else ""
+            lines[
+                f"Corporate actions applied to the book of {part['positions_date']}: {' '.join(said[:_SHOWN])}{more}"
+            ] = None
+    return list(lines)
+
+
 def identity(lake: Lake) -> tuple[Path, int]:
     """Names this lake, and not one made later in the same place."""
     return lake.path, (lake.state / "lake.json").stat().st_mtime_ns
@@ -169,6 +198,7 @@ def name_book(book: Book, snapshot: Snapshot) -> dict[str, Any]:
         "positions_files": list(book.files),
         "market_data_version": version,
         "market_data_digest": market_data_digest(snapshot.lake, version),
+        **_actions_named(snapshot.lake, snapshot.versions.get(TABLE), book),
         "pricer_version": all_pricers_version(),
         "table_versions": dict(snapshot.versions),
         **name_code(),

@@ -15,6 +15,7 @@ from typing import Any, Literal
 import pyarrow as pa
 
 from aggregation.answer import Answer
+from aggregation.book.terms import TERMS
 from aggregation.differences import Altered, differences
 from aggregation.opened.opened_lake import fresh_cache
 from aggregation.questions import QUESTIONS, ask, read
@@ -25,6 +26,7 @@ from aggregation.receipts import (
     market_data_digest,
     own_digest,
     parts_of,
+    table_digest,
     valuation_set_digest,
 )
 from aggregation.session import reading
@@ -36,6 +38,7 @@ from lake.progress import Stopped
 from lake.schemas import TABLES
 from lake.storage import check_anew, is_damaged
 from lake.tables import NEVER_WRITTEN, Lake, code_version
+from scenarios.market.corporate_actions import TABLE
 from scenarios.store import load_scenario_set, scenario_set_digest
 from valuation.sets.plan import all_pricers_version
 
@@ -288,9 +291,9 @@ def _listed(versions: Mapping[str, str]) -> str:
 
 def _positions(lake: Lake, receipt: Receipt) -> InputState:
     """The files of the book: whether they are there with the bytes they are named by, and still the newest."""
-    # a branch is named beside the files it stands on: it is in the tables of branches, at the receipt's version
+    # a branch is named beside the files it stands on: it is in the tables of branches, at the receipt's version; so are terms
     date = day(receipt["positions_date"])
-    files = [f for f in receipt["positions_files"] if not f.startswith("branch-")]
+    files = [f for f in receipt["positions_files"] if not f.startswith(("branch-", TERMS))]
     if not all(map(_DATA_FILE.fullmatch, files)):
         raise ValueError("no name of a data file")  # nor a path out of the lake
     name = f"positions of {date}"
@@ -353,12 +356,24 @@ def _market_data(lake: Lake, receipt: Receipt) -> InputState:
     )
 
 
+def _corporate_actions(lake: Lake, receipt: Receipt) -> InputState:
+    """Whether the table as it was read is there, and whether a later version says something else."""
+    version, was = receipt["corporate_actions_version"], receipt["corporate_actions_digest"]
+    newest = lake.version(TABLE)
+    if version not in range(newest + 1):
+        return _state("corporate actions", "missing", f"version {version}", f"version {newest}")
+    then, now = (table_digest(lake, TABLE, v) for v in (version, newest))
+    state: State = "damaged" if then != was else "changed"
+    return _state("corporate actions", state, was, then if then != was else now)
+
+
 # key of a receipt that names an input, and what looks at that input
 _LOOK: Mapping[str, Callable[[Lake, Receipt], InputState]] = {
     "positions_files": _positions,
     "valuation_set_digest": _valuation_set,
     "scenario_set_id": _scenario_set,
     "market_data_digest": _market_data,
+    "corporate_actions_digest": _corporate_actions,
     "code_digest": _code,
     "pricer_version": lambda _, part: _state("pricers", "changed", part["pricer_version"], all_pricers_version()),
     "libraries": lambda _, part: _state("libraries", "changed", _listed(part["libraries"]), _listed(libraries())),
