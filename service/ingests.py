@@ -43,6 +43,10 @@ class MarketOptions(Options):
     accept_levels: bool = Field(False, description="load levels that are hardly meant, such as a volatility of 20")
 
 
+class OrdersOptions(Options):
+    accept_unknown_factors: bool = Field(False, description="load contracts too whose risk factors no market data has")
+
+
 @dataclass(frozen=True)
 class Ingest:
     """An entry of INGESTS.
@@ -124,6 +128,18 @@ def _hierarchy(committer: Committer, path: str, _: Options) -> dict[str, Any]:
     return ingest_hierarchies(committer, path, RESERVED).to_dict()
 
 
+def _orders(committer: Committer, path: str, options: OrdersOptions) -> dict[str, Any]:
+    from valuation.books.orders import ingest_orders
+
+    return ingest_orders(committer, path, **options.model_dump()).to_dict()
+
+
+def _corporate_actions(committer: Committer, path: str, _: Options) -> dict[str, Any]:
+    from scenarios.market.landing_actions import ingest_corporate_actions
+
+    return ingest_corporate_actions(committer, path).to_dict()
+
+
 INGESTS: Mapping[str, Ingest] = {
     "market": Ingest(
         "Bring market files into the lake, as a catalogue describes them; all of them load, or none.",
@@ -165,5 +181,23 @@ INGESTS: Mapping[str, Ingest] = {
         "dimensions:show_hierarchies",
         "/hierarchies",
         several=False,
+    ),
+    "orders": Ingest(
+        "Bring orders into the lake, with their corrections and cancels; a file with a fault is refused whole.",
+        "CSV or Parquet files, see docs/orders.md.",
+        OrdersOptions,
+        _orders,
+        "lake.landing.orders:OrdersReport",
+        "tables:show_pnl_reports",
+        "/orders",
+    ),
+    "corporate-actions": Ingest(
+        "Bring splits, dividends, spin-offs, symbol changes and mergers into the lake; a file with a fault is refused whole.",
+        "CSV or Parquet files, see docs/corporate-actions.md.",
+        Options,
+        _corporate_actions,
+        "scenarios.market.landing_actions:CorporateActionsReport",
+        "tables:show_corporate_actions_reports",
+        "/corporate-actions",
     ),
 }

@@ -180,7 +180,8 @@ class CorporateActions:
 
     def adjust(self, column: Mapping[str, int], dates: Dates, levels: Floats, blank: Bools, terms: dt.date) -> None:
         """Puts levels (n_dates, n_factors) into the terms of a day, in place: those before an ex date up to that day are multiplied, those
-        from a later ex date on divided. What takes the place of a share from an ex date on has its levels before."""
+        from a later ex date on divided. What takes the place of a share from an ex date on has its levels before, and a share that is gone
+        has the value of what it became."""
         received = levels.copy()
         for action in self.actions:
             if action.risk_factor_id not in column:
@@ -197,19 +198,22 @@ class CorporateActions:
             if not len(seen):
                 continue
             last = float(received[seen[-1], j])
-            if not past and action.kind in ("symbol_change", "merger"):
-                since = ~before & np.isnan(levels[:, j])
-                became = column.get(action.becomes) if action.new_risk_factor_id else None
-                levels[since, j] = (
-                    (action.amount or 0.0)
-                    if became is None
-                    else (float(action.shares) * levels[since, became] + (action.amount or 0.0))
-                )
             factor = action.price_factor(last, self.done.get(action.risk_factor_id), self.later_shares(action))
             if past:
                 levels[before, j] *= factor
             else:
                 levels[~before, j] /= factor
+        for action in reversed(self.actions):  # what a share becomes later is its level
+            if (
+                action.kind in ("symbol_change", "merger")
+                and action.ex_date > terms
+                and action.risk_factor_id in column
+            ):
+                j = column[action.risk_factor_id]
+                since = (dates >= np.datetime64(action.ex_date)) & np.isnan(levels[:, j])
+                levels[since, j] = action.amount or 0.0
+                if action.new_risk_factor_id in column:
+                    levels[since, j] += float(action.shares) * levels[since, column[action.new_risk_factor_id]]
 
 
 def load_actions(at: Lake | Snapshot) -> CorporateActions:

@@ -156,6 +156,13 @@ def show_pnl_reports(reports: Sequence[Mapping[str, Any]]) -> None:
         display.say(f"Note: {note}")
 
 
+def show_corporate_actions_reports(reports: Sequence[Mapping[str, Any]]) -> None:
+    """What became of files of corporate actions, and what levels before each ex date are multiplied by."""
+    display.print_table([{k: v for k, v in report.items() if k != "rules"} for report in reports])
+    if rules := [rule for report in reports for rule in report["rules"]]:
+        display.print_table(rules, list(rules[0]), title="Levels before the ex date are multiplied by the factor")
+
+
 def show_market_report(report: Mapping[str, Any], *, short: bool = False) -> None:
     """What a market ingest brought, by source, as `MarketIngestReport.to_dict` has it."""
     sources = report["sources"]

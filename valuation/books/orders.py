@@ -31,8 +31,6 @@ from lake.schemas import CONTRACTS
 from lake.tables import Lake
 from valuation.books.contracts import contracts_by_id
 from valuation.books.corporate_actions import Held, in_terms_of
-from valuation.books.positions import contract_reader
-from valuation.catalogue import all_term_fields
 
 NETTED = "net:"  # how the trades begin that netting makes
 
@@ -59,6 +57,10 @@ class NettingRequest(BaseModel):
 def ingest_orders(committer: Committer, path: str | Path, *, accept_unknown_factors: bool = False) -> OrdersReport:
     """Loads a file of orders, see `lake.landing.orders.ingest_orders`. A row is of the contract of its instrument type and terms, or of the
     share that its `symbol` names."""
+    # with every instrument and QuantLib, which netting needs not
+    from valuation.books.positions import contract_reader  # noqa: PLC0415
+    from valuation.catalogue import all_term_fields  # noqa: PLC0415
+
     read = contract_reader(committer.lake, accept_unknown_factors=accept_unknown_factors)
 
     def contract_of(instrument_type: str, terms: Mapping[str, str]) -> dict[str, str]:
