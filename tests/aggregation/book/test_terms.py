@@ -1,0 +1,162 @@
+"""Books over an ex date: a lake whose share splits 4 for 1 on the Monday answers as one in which it has always been in today's shares.
+
+The second lake knows no corporate action, so that its answers come from outside of what is tested. Factors of four are exact in binary.
+"""
+
+from __future__ import annotations
+
+import csv
+import datetime as dt
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from small_lake import FACTORS, FRIDAY, MONDAY, OPTION, SHARE_A, SHARE_B, no_spark, request
+from support import factor, put_market, random_walks
+
+from aggregation.opened.opened_lake import VectorCache
+from aggregation.questions import ask, read, value
+from aggregation.replay import replay
+from aggregation.session import Session
+from lake.committer import Committer
+from lake.schemas import DIMENSION_COLUMNS
+from lake.tables import Lake
+from scenarios.market.landing_actions import ingest_corporate_actions
+from valuation.books.positions import ingest_positions
+from valuation.sets.requests import run_valuation
+
+FORWARD = {"instrument_type": "equity_forward", "currency": "USD", "underlying": "EQ:AAA", "strike": "96",
+           "maturity": "2020-12-18", "discount_curve": "USD"}  # fmt: skip
+# trade, desk, quantity and terms in the shares of Friday
+OLD = [("T1", "Equities", 1000.0, SHARE_A), ("T2", "Equities", -200.0, SHARE_B), ("T3", "Options", 50.0, OPTION),
+       ("T4", "Options", -30.0, FORWARD)]  # fmt: skip
+NEW = [(t, d, 4 * q, {**c, "strike": str(float(c["strike"]) / 4)} if "strike" in c else c) if c["underlying"] == "EQ:AAA" else (t, d, q, c)
+       for t, d, q, c in OLD]  # fmt: skip
+FIRST = dt.date(2019, 6, 3)
+Books = Mapping[dt.date, Sequence[tuple[str, str, float, Mapping[str, str]]]]
+
+
+def book_csv(books: Books) -> str:
+    terms = sorted({name for book in books.values() for *_, c in book for name in c})
+    out = io.StringIO()
+    rows = csv.DictWriter(out, ["positions_date", "quantity", *DIMENSION_COLUMNS, "attribute.rating", *terms])
+    rows.writeheader()
+    for day, book in books.items():
+        for trade, desk, quantity, contract in book:
+            dimensions = dict.fromkeys(DIMENSION_COLUMNS, "one")
+            own = {"positions_date": day, "trade": trade, "desk": desk, "quantity": quantity, "attribute.rating": "AA"}
+            rows.writerow({**dimensions, **own, **contract})
+    return out.getvalue()
+
+
+def build(folder: Path, books: Books, *, before: float = 1.0, actions: str = "", more: Mapping[str, Any] | None = None) -> Lake:
+    """A lake whose share AAA stands at so many times its level before the Monday."""
+    folder.mkdir()
+    lake = Lake.create(folder / "lake")
+    levels = random_walks(FACTORS, FIRST, dt.date(2020, 3, 17))
+    levels["EQ:AAA"] = {d: v if d >= MONDAY else v * before for d, v in levels["EQ:AAA"].items()}
+    new = [factor(i, "equity_price") for i in more or {}]
+    put_market(lake, [*FACTORS, *new], {**levels, **(more or {})})
+    (folder / "book.csv").write_text(book_csv(books))
+    with Committer(lake, "test") as c:
+        assert ingest_positions(c, folder / "book.csv").rejected == 0
+        if actions:
+            (folder / "actions.csv").write_text(actions)
+            ingest_corporate_actions(c, folder / "actions.csv")
+    return lake
+
+
+HEADER = "risk_factor_id,ex_date,kind,ratio,amount,new_risk_factor_id\n"
+SPLIT = f"{HEADER}EQ:AAA,{MONDAY},split,4:1,,\n"
+
+
+@pytest.fixture(scope="module")
+def twins(tmp_path_factory: pytest.TempPathFactory) -> tuple[Lake, Lake]:
+    """The lake with the split, and the one in today's shares."""
+    folder = tmp_path_factory.mktemp("terms")
+    split = build(folder / "split", {FRIDAY: OLD, MONDAY: NEW}, before=4.0, actions=SPLIT)
+    plain = build(folder / "plain", {FRIDAY: NEW, MONDAY: NEW})
+    for lake in (split, plain):
+        for day in (FRIDAY, MONDAY):
+            with Committer(lake, "test") as committer:
+                run_valuation(committer, request(day), spark=no_spark)  # type: ignore[arg-type]
+    return split, plain
+
+
+def asked(lake: Lake, name: str, **query: Any) -> Any:
+    with Committer(lake, "test") as committer:
+        session = Session(lake, VectorCache(lake), committer)
+        return ask(session, name, value(session, name, read(name, query)))
+
+
+def numbers(answer: Any) -> dict[str, Any]:
+    """The figures of the rows."""
+    columns = answer.rows.to_pydict()
+    return {c: v for c, v in columns.items() if all(isinstance(x, float | int | None) for x in v)}
+
+
+ASKED: dict[str, dict[str, Any]] = {
+    "var": {"as_of": MONDAY, "positions_date": FRIDAY, "by": ["desk"], "measures": ["var", "es"], "levels": ["0.9"]},
+    "what-if": {"as_of": MONDAY, "positions_date": FRIDAY, "scale": ["desk=Options*0.5"], "levels": ["0.9"]},
+    "stress": {"as_of": MONDAY, "positions_date": FRIDAY, "scenario": "equity -20%; vol +10pt", "by": ["desk"]},
+    "roll-forward": {"as_of": MONDAY, "positions_date": FRIDAY, "horizons": ["1M"], "by": ["desk"]},
+    "stress-period": {"as_of": MONDAY, "positions_date": FRIDAY, "length": 20, "first": "2020-01-06", "level": "0.9"},
+    "pnl-explain": {"from": FRIDAY, "to": MONDAY, "by": ["trade"]},
+}
+
+
+class TestASplit:
+    @pytest.mark.parametrize("name", ASKED)
+    def test_a_question_is_answered_as_in_todays_shares(self, twins: tuple[Lake, Lake], name: str) -> None:
+        split, plain = (asked(lake, name, **ASKED[name]) for lake in twins)
+        found, expected = numbers(split), numbers(plain)
+        assert found.keys() == expected.keys()
+        for column, values in expected.items():
+            assert found[column] == pytest.approx(values, rel=1e-12, abs=1e-9), column
+
+    def test_the_notes_and_the_receipt_say_what_was_applied(self, twins: tuple[Lake, Lake]) -> None:
+        split, plain = (asked(lake, "var", **ASKED["var"]) for lake in twins)
+        told = f"Corporate actions applied to the book of {FRIDAY}: EQ:AAA split 4:1 on {MONDAY}."
+        assert told in split.notes
+        assert not [n for n in plain.notes if "Corporate" in n]
+        assert split.receipt["corporate_actions_version"] == twins[0].version("corporate_actions")
+        assert split.receipt["table_versions"]["corporate_actions"] == twins[0].version("corporate_actions")
+        assert "corporate_actions_version" not in plain.receipt
+        assert replay(twins[0], split.receipt).verdict == "same bits"
+
+    def test_a_long_position_over_the_ex_date_is_continuous(self, twins: tuple[Lake, Lake]) -> None:
+        split, plain = (asked(lake, "pnl-explain", **{"from": FRIDAY, "to": MONDAY, "by": ["trade"]}) for lake in twins)
+        rows = {r["trade"]: r for r in split.rows.to_pylist()}
+        levels = {d: v for d, v in random_walks(FACTORS, FIRST, dt.date(2020, 3, 17))["EQ:AAA"].items()}
+        move = 4000 * (levels[MONDAY] - levels[FRIDAY])
+        assert rows["T1"]["value_from"] == pytest.approx(4000 * levels[FRIDAY], rel=1e-14)
+        assert rows["T1"]["market_equity"] == pytest.approx(move, rel=1e-10)
+        assert [rows["T1"][c] for c in ("new", "closed", "amended", "cash", "failed")] == [0.0] * 5
+        assert split.total["amended"] == plain.total["amended"] == 0.0
+
+    def test_each_day_by_itself_has_its_own_value(self, twins: tuple[Lake, Lake]) -> None:
+        for day in (FRIDAY, MONDAY):
+            split, plain = (asked(lake, "var", as_of=day, by=["trade"], levels=["0.9"]) for lake in twins)
+            assert split.total["base_value"] == pytest.approx(plain.total["base_value"], rel=1e-14)
+            assert split.total["var_0.9"] == pytest.approx(plain.total["var_0.9"], rel=1e-12)
+
+    def test_a_comparison_has_the_right_totals(self, twins: tuple[Lake, Lake]) -> None:
+        points = {"from": {"as_of": FRIDAY}, "to": {"as_of": MONDAY}}
+        query = {**points, "measures": ["var"], "levels": ["0.9"], "by": ["desk"]}
+        split, plain = (asked(lake, "compare", **query) for lake in twins)
+        assert split.rows.to_pylist() == [pytest.approx(r) for r in plain.rows.to_pylist()]
+
+    def test_todays_book_in_yesterdays_market_is_in_the_shares_of_yesterday(self, twins: tuple[Lake, Lake]) -> None:
+        query = {"as_of": FRIDAY, "positions_date": MONDAY, "by": ["desk"], "measures": ["var"], "levels": ["0.9"]}
+        split, plain = (asked(lake, "var", **query) for lake in twins)
+        assert split.total["base_value"] == pytest.approx(plain.total["base_value"], rel=1e-12)
+        assert split.total["var_0.9"] == pytest.approx(plain.total["var_0.9"], rel=1e-12)
+
+    def test_a_backtest_sees_no_loss_of_the_split(self, twins: tuple[Lake, Lake]) -> None:
+        query = {"from": FRIDAY, "to": MONDAY, "calendar": "books", "levels": ["0.9"]}
+        for time in ("frozen", "passes"):
+            split, plain = (asked(lake, "backtest", **query, time=time) for lake in twins)
+            found, expected = (a.nodes[0].days[-1]["hypothetical_pnl"] for a in (split, plain))
+            assert found == pytest.approx(expected, rel=1e-10)
