@@ -7,7 +7,7 @@ question, and compares `answer_digest`.
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -82,7 +82,7 @@ def name_inputs(inputs: Inputs) -> dict[str, Any]:
         "synthetic": scenarios.synthetic,
         "market_data_version": market_version,
         "market_data_digest": market_data_digest(lake, market_version),
-        **_actions_named(lake, scenarios.corporate_actions_version, inputs.book),
+        **name_actions(lake, scenarios.corporate_actions_version, inputs.book.said),
         "reduce": inputs.vectors.reduce,
         "positions_date": str(inputs.book.positions_date),
         "positions_files": list(inputs.book.files),
@@ -134,9 +134,9 @@ def market_data_digest(lake: Lake, at_version: int | None) -> str | None:
     return _files_digest(*identity(lake), ("market_data",), None, at_version)
 
 
-def _actions_named(lake: Lake, version: int | None, book: Book) -> dict[str, Any]:
-    """The corporate actions that history was read with, and those applied to the book; nothing in a lake that never had any."""
-    applied = {"corporate_actions_applied": list(book.said)} if book.said else {}
+def name_actions(lake: Lake, version: int | None, said: Sequence[str] = ()) -> dict[str, Any]:
+    """The corporate actions that history was read with, and those applied to a book; nothing in a lake that never had any."""
+    applied = {"corporate_actions_applied": list(said)} if said else {}
     if version is None or version == NEVER_WRITTEN:
         return applied
     named = {"corporate_actions_version": version, "corporate_actions_digest": table_digest(lake, TABLE, version)}
@@ -198,7 +198,7 @@ def name_book(book: Book, snapshot: Snapshot) -> dict[str, Any]:
         "positions_files": list(book.files),
         "market_data_version": version,
         "market_data_digest": market_data_digest(snapshot.lake, version),
-        **_actions_named(snapshot.lake, snapshot.versions.get(TABLE), book),
+        **name_actions(snapshot.lake, snapshot.versions.get(TABLE), book.said),
         "pricer_version": all_pricers_version(),
         "table_versions": dict(snapshot.versions),
         **name_code(),

@@ -51,7 +51,9 @@ def book_csv(books: Books) -> str:
     return out.getvalue()
 
 
-def build(folder: Path, books: Books, *, before: float = 1.0, actions: str = "", more: Mapping[str, Any] | None = None) -> Lake:
+def build(
+    folder: Path, books: Books, *, before: float = 1.0, actions: str = "", more: Mapping[str, Any] | None = None
+) -> Lake:
     """A lake whose share AAA stands at so many times its level before the Monday."""
     folder.mkdir()
     lake = Lake.create(folder / "lake")
@@ -129,9 +131,8 @@ class TestASplit:
     def test_a_long_position_over_the_ex_date_is_continuous(self, twins: tuple[Lake, Lake]) -> None:
         split, plain = (asked(lake, "pnl-explain", **{"from": FRIDAY, "to": MONDAY, "by": ["trade"]}) for lake in twins)
         rows = {r["trade"]: r for r in split.rows.to_pylist()}
-        levels = {d: v for d, v in random_walks(FACTORS, FIRST, dt.date(2020, 3, 17))["EQ:AAA"].items()}
-        move = 4000 * (levels[MONDAY] - levels[FRIDAY])
-        assert rows["T1"]["value_from"] == pytest.approx(4000 * levels[FRIDAY], rel=1e-14)
+        move = 4000 * (AFTER - BEFORE)
+        assert rows["T1"]["value_from"] == pytest.approx(4000 * BEFORE, rel=1e-14)
         assert rows["T1"]["market_equity"] == pytest.approx(move, rel=1e-10)
         assert [rows["T1"][c] for c in ("new", "closed", "amended", "cash", "failed")] == [0.0] * 5
         assert split.total["amended"] == plain.total["amended"] == 0.0
@@ -160,3 +161,117 @@ class TestASplit:
             split, plain = (asked(lake, "backtest", **query, time=time) for lake in twins)
             found, expected = (a.nodes[0].days[-1]["hypothetical_pnl"] for a in (split, plain))
             assert found == pytest.approx(expected, rel=1e-10)
+
+
+# --- what is paid out, and other names; by hand ---------------------------------------------------------------------------
+
+SHARES = [("T1", "Equities", 100.0, SHARE_A), ("T2", "Options", 10.0, OPTION)]
+NEWCO = {**SHARE_A, "underlying": "EQ:NEW"}
+
+
+def over(folder: Path, action: str, after: Sequence[tuple[str, str, float, Mapping[str, str]]], **more: Any) -> Any:
+    """P&L explain of the two trades over the Monday, by trade, and the lake."""
+    lake = build(folder / "lake", {FRIDAY: SHARES, MONDAY: after}, actions=HEADER + action, **more)
+    with Committer(lake, "test") as committer:
+        run_valuation(committer, request(MONDAY, positions_dates=(FRIDAY, MONDAY)), spark=no_spark)  # type: ignore[arg-type]
+    answer = asked(lake, "pnl-explain", **{"from": FRIDAY, "to": MONDAY, "by": ["trade"]})
+    return lake, answer, {r["trade"]: r for r in answer.rows.to_pylist()}
+
+
+LEVELS: Mapping[str, Mapping[dt.date, Any]] = random_walks(FACTORS, FIRST, dt.date(2020, 3, 17))
+BEFORE, AFTER = LEVELS["EQ:AAA"][FRIDAY], LEVELS["EQ:AAA"][MONDAY]
+
+
+def test_a_dividend_is_pnl_and_cash_of_the_share_and_neither_of_the_option(tmp_path: Path) -> None:
+    lake, answer, rows = over(tmp_path, f"EQ:AAA,{MONDAY},cash_dividend,,2.5,\n", SHARES)
+    assert rows["T1"]["cash"] == 250.0
+    assert rows["T1"]["pnl"] == pytest.approx(100 * (AFTER + 2.5 - BEFORE), rel=1e-12)
+    assert rows["T1"]["value_to"] == pytest.approx(100 * AFTER, rel=1e-14)
+    assert (rows["T1"]["amended"], rows["T2"]["amended"], rows["T2"]["cash"]) == (0.0, 0.0, 0.0)
+    assert answer.total["failed"] == 0.0
+    var = asked(lake, "var", as_of=MONDAY, positions_date=FRIDAY, levels=["0.9"])
+    (said,) = [n for n in var.notes if n.startswith("Corporate actions")]
+    assert said.endswith(
+        f"{FRIDAY}: EQ:AAA cash dividend of 2.5 on {MONDAY}, whose amount is paid out and no position."
+    )
+
+
+def test_a_spin_off_is_no_loss_and_no_position_twice(tmp_path: Path) -> None:
+    """One share of NEW, worth 20, for each five held: the holder has as much at that moment as before."""
+    after = [*SHARES, ("T1/EQ:NEW", "Equities", 20.0, NEWCO)]
+    more = {"EQ:NEW": dict.fromkeys(LEVELS["EQ:AAA"], 100.0)}
+    lake, _, rows = over(tmp_path, f"EQ:AAA,{MONDAY},spin_off,1:5,20,EQ:NEW\n", after, more=more)
+    assert rows["T1"]["pnl"] == pytest.approx(100 * (AFTER + 20 - BEFORE), rel=1e-12)
+    assert rows["T1"]["cash"] == rows["T1/EQ:NEW"]["new"] == 2000.0
+    # the book of Friday in the market of Monday holds both, as the book of Monday does
+    one, two = (
+        asked(lake, "var", as_of=MONDAY, positions_date=day, by=["trade"], levels=["0.9"]) for day in (FRIDAY, MONDAY)
+    )
+    assert one.rows["trade"].to_pylist() == two.rows["trade"].to_pylist() == ["T1", "T1/EQ:NEW", "T2"]
+    assert one.rows["base_value"].to_pylist() == two.rows["base_value"].to_pylist()
+
+
+def test_a_share_under_a_new_name_is_held_on(tmp_path: Path) -> None:
+    after = [("T1", "Equities", 100.0, NEWCO), ("T2", "Options", 10.0, {**OPTION, "underlying": "EQ:NEW"})]
+    more = {"EQ:NEW": {d: v for d, v in LEVELS["EQ:AAA"].items() if d >= MONDAY}}
+    lake, _, rows = over(tmp_path, f"EQ:AAA,{MONDAY},symbol_change,,,EQ:NEW\n", after, more=more)
+    assert rows["T1"]["pnl"] == pytest.approx(100 * (AFTER - BEFORE), rel=1e-12)
+    for trade in ("T1", "T2"):
+        assert [rows[trade][c] for c in ("new", "closed", "amended", "failed")] == [0.0] * 4
+    one, two = (
+        asked(lake, "var", as_of=MONDAY, positions_date=day, by=["trade"], levels=["0.9"]) for day in (FRIDAY, MONDAY)
+    )
+    assert numbers(one) == numbers(two)
+    assert one.total["failed"] == 0
+
+
+def test_a_merger_makes_shares_of_the_other_and_says_what_is_paid(tmp_path: Path) -> None:
+    after = [("T1", "Equities", 50.0, NEWCO)]
+    more = {"EQ:NEW": dict(LEVELS["EQ:AAA"])}
+    lake, _, _ = over(tmp_path, f"EQ:AAA,{MONDAY},merger,1:2,3,EQ:NEW\n", after, more=more)
+    found = asked(lake, "var", as_of=MONDAY, positions_date=FRIDAY, by=["trade"], levels=["0.9"])
+    rows = {r["trade"]: r for r in found.rows.to_pylist()}
+    assert rows["T1"]["base_value"] == pytest.approx(50 * AFTER, rel=1e-14)
+    (said,) = [n for n in found.notes if n.startswith("Corporate actions")]
+    assert f"EQ:AAA merger 1:2 of 3 into EQ:NEW on {MONDAY}, whose amount is paid out and no position." in said
+    assert "not applied to options and forwards." in said
+
+
+def test_fractions_are_exact(tmp_path: Path) -> None:
+    """300 shares at one for three are 100, which a third in binary does not say of every number."""
+    lake = build(tmp_path / "lake", {FRIDAY: [("T1", "a", 300.0, SHARE_A), ("T2", "a", 33.0, SHARE_A)]},
+                 actions=f"{HEADER}EQ:AAA,{MONDAY},split,1:3,,\n")  # fmt: skip
+    book = VectorCache(lake).book(lake.snapshot(), FRIDAY, MONDAY)
+    assert book.quantity.tolist() == [100.0, 11.0]
+    assert book.columns["attribute.rating"].members.to_pylist() == ["AA"]
+
+
+def test_a_position_is_not_touched_by_the_action_of_another(tmp_path: Path) -> None:
+    lake = build(tmp_path / "lake", {FRIDAY: [("T2", "a", 33.0, SHARE_B)]}, actions=SPLIT)
+    cache, snapshot = VectorCache(lake), lake.snapshot()
+    assert cache.book(snapshot, FRIDAY, MONDAY) is cache.book(snapshot, FRIDAY)
+
+
+def test_orders_before_the_ex_date_are_netted_in_the_shares_after_it(tmp_path: Path) -> None:
+    from valuation.books.orders import NettingRequest, ingest_orders, net_orders
+
+    lake = build(tmp_path / "lake", {dt.date(2020, 3, 12): SHARES}, actions=SPLIT)
+    rest = ",".join(["one"] * 7)
+    columns = "portfolio,client,account,desk,book,legal_entity,counterparty"
+    file = tmp_path / "orders.csv"
+    file.write_text(
+        f"order_id,executed_at,side,symbol,quantity,currency,{columns}\n"
+        f"A,2020-03-13T15:00:00-04:00,buy,EQ:AAA,100,USD,{rest}\n"
+        # late on the Sunday in New York, which is the Monday in London: before the ex date
+        f"B,2020-03-15T22:00:00-04:00,buy,EQ:AAA,1,USD,{rest}\n"
+        f"C,2020-03-16T10:00:00-04:00,sell,EQ:AAA,4,USD,{rest}\n"
+    )
+    with Committer(lake, "test") as c:
+        ingest_orders(c, file)
+        net_orders(c, NettingRequest.model_validate({"as_of": "2020-03-13T16:00:00-04:00"}))
+        told = net_orders(c, NettingRequest.model_validate({"as_of": "2020-03-16T16:00:00-04:00"}))
+    held = {
+        r["positions_date"]: r["quantity"] for r in lake.read("positions").to_pylist() if r["trade"].startswith("net:")
+    }
+    assert held == {FRIDAY: 100.0, MONDAY: 400.0}
+    assert told.notes == (f"EQ:AAA split 4:1 on {MONDAY}.",)

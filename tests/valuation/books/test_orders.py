@@ -18,7 +18,8 @@ from lake.tables import Lake
 from valuation.books.orders import NettingRequest, ingest_orders, net_orders
 from valuation.books.positions import ingest_positions
 
-HEADER = "order_id,sequence,event,executed_at,side,symbol,quantity,price,currency,portfolio,client,account,desk,book,legal_entity,counterparty"
+MEMBERS = "portfolio,client,account,desk,book,legal_entity,counterparty"
+HEADER = f"order_id,sequence,event,executed_at,side,symbol,quantity,price,currency,{MEMBERS}"
 REST = "Growth,House,H-1,US,EQ-1,Bank,Broker"
 MONDAY = dt.date(2020, 3, 16)
 CLOSE = "2020-03-16T16:00:00-04:00"
@@ -176,7 +177,8 @@ def test_netting_in_pieces_gives_what_netting_from_scratch_gives(lake: Lake) -> 
 
 
 def test_other_trades_of_the_date_stay(lake: Lake, tmp_path: Path) -> None:
-    columns = "positions_date,trade,quantity,portfolio,instrument,client,account,desk,book,legal_entity,counterparty,instrument_type,currency,underlying"
+    members = MEMBERS.replace("portfolio", "portfolio,instrument")
+    columns = f"positions_date,trade,quantity,{members},instrument_type,currency,underlying"
     path = tmp_path / "book.csv"
     path.write_text(f"{columns}\n2020-03-16,T1,3,Growth,other,House,H-1,US,EQ-1,Bank,Broker,cash_equity,USD,EQ:AAA\n")
     with Committer(lake, "test") as c:
