@@ -212,8 +212,8 @@ class CorporateActions:
                 j = column[action.risk_factor_id]
                 since = (dates >= np.datetime64(action.ex_date)) & np.isnan(levels[:, j])
                 levels[since, j] = action.amount or 0.0
-                if action.new_risk_factor_id in column:
-                    levels[since, j] += float(action.shares) * levels[since, column[action.new_risk_factor_id]]
+                if action.becomes != action.risk_factor_id and action.becomes in column:
+                    levels[:, j] += np.where(since, float(action.shares) * levels[:, column[action.becomes]], 0.0)
 
 
 def load_actions(at: Lake | Snapshot) -> CorporateActions:

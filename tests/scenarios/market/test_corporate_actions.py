@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import datetime as dt
 import gzip
-import os
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from lake.committer import Committer
 from lake.errors import BadInput, NotFound
 from lake.tables import Lake
 from scenarios.market.base_market import load_base
-from scenarios.market.corporate_actions import load_actions
+from scenarios.market.corporate_actions import KINDS, load_actions
 from scenarios.market.history import load_history
 from scenarios.market.landing_actions import ingest_corporate_actions
 from scenarios.requests import ScenarioRequest, make_scenario_set
@@ -76,8 +75,6 @@ def test_history_is_in_the_terms_of_the_market_date_also_where_it_goes_on(apple:
 
 def test_a_level_that_is_held_over_the_ex_date_is_in_the_new_shares(tmp_path: Path) -> None:
     lake = lake_of(tmp_path, {"EQ:AAPL": {FRIDAY: 499.23, TUESDAY: 134.18}, "EQ:OTHER": {MONDAY: 1.0, FRIDAY: 1.0}})
-    put = dict(CLOSES)
-    del put[MONDAY]
     with pytest.raises(
         BadInput, match="EQ:AAPL has no level on 2020-08-31, a Monday; nearest days with one: 2020-08-28, 2020-09-01"
     ):
@@ -219,6 +216,16 @@ def test_a_fault_refuses_the_file_and_says_where(apple: Lake, row: str, said: st
     assert apple.version("corporate_actions") == -1
 
 
+def test_the_example_of_the_page_loads(apple: Lake) -> None:
+    page = (Path(__file__).parents[3] / "docs" / "corporate-actions.md").read_text(encoding="utf-8")
+    example = page.partition(":caption: actions.csv\n")[2].partition("```")[0].strip()
+    told = bring(apple, *example.splitlines()[1:], header=example.splitlines()[0])
+    assert [(r["kind"], r["factor"]) for r in told["rules"]] == [("cash_dividend", None), ("split", 0.25)]
+    for kind in KINDS:
+        assert f"`{kind}`" in page
+        assert KINDS[kind].meaning in page
+
+
 def test_two_actions_of_one_share_on_a_day_are_refused(apple: Lake) -> None:
     with pytest.raises(
         BadInput, match="row 2 has an action of EQ:AAPL on 2020-08-31 already, split; which comes first cannot be known"
@@ -237,10 +244,6 @@ def test_before_any_market_data_there_is_no_share_to_act_on(tmp_path: Path) -> N
         bring(new_lake(tmp_path / "lake"), SPLIT)
 
 
-RAW = os.environ.get("VARLAKE_TEST_MARKET_DATA")
-
-
-@pytest.mark.skipif(not RAW, reason="VARLAKE_TEST_MARKET_DATA does not say where real market data is")
 @pytest.mark.parametrize(
     ("first", "last", "actions"),
     [
@@ -252,10 +255,10 @@ RAW = os.environ.get("VARLAKE_TEST_MARKET_DATA")
     ],
 )  # fmt: skip
 def test_returns_are_those_of_the_adjusted_close(
-    tmp_path: Path, first: dt.date, last: dt.date, actions: list[str]
+    tmp_path: Path, market_data_dir: Path, first: dt.date, last: dt.date, actions: list[str]
 ) -> None:
     """AAPL as it was printed, adjusted here, against the adjusted close of Yahoo. Its prices carry the noise of 32 bits."""
-    with gzip.open(Path(RAW or "") / "sp500-stocks-1999-2020" / "AAPL.csv.gz", "rt") as file:
+    with gzip.open(market_data_dir / "sp500-stocks-1999-2020" / "AAPL.csv.gz", "rt") as file:
         rows = [r for r in csv.DictReader(file) if first <= dt.date.fromisoformat(r["Date"]) <= last]
     days = [dt.date.fromisoformat(r["Date"]) for r in rows]
     # Close is for the shares of 2020, after both splits

@@ -260,6 +260,16 @@ def test_parquet_is_read_as_csv_is(lake: Lake, tmp_path: Path) -> None:
     assert (told.new, told.unchanged) == (0, 1)
 
 
+def test_the_example_of_the_page_loads_and_nets(lake: Lake) -> None:
+    page = (Path(__file__).parents[3] / "docs" / "orders.md").read_text(encoding="utf-8")
+    header, *rows = (
+        page.partition(":caption: orders.csv\n")[2].partition("```")[0].replace("AAPL", "AAA").strip().splitlines()
+    )
+    assert bring(lake, *rows, header=header)["new"] == 4
+    net(lake)
+    assert book(lake) == {"EQ:AAA": -600.0}
+
+
 def test_an_instant_needs_its_zone() -> None:
     with pytest.raises(ValueError, match="expected an instant with its zone, such as 2020-03-16T15:59:58-04:00"):
         NettingRequest.model_validate({"as_of": "2020-03-16T16:00:00"})
