@@ -27,8 +27,8 @@ def book_in_terms(at: Snapshot, book: Book, terms: dt.date, *, carried: bool = F
     `carried` to that day: what it is given on the way is then cash of it, and a merger is left out.
     """
     found = in_terms_of(at, book.contract_ids, book.positions_date, terms, mergers=not carried)
-    if not found.said:
-        return book
+    if not found.adjusted:
+        return dataclasses.replace(book, said=found.said) if found.said else book
     ids = book.contract_ids.to_pylist()
     place = {i: c for c, i in enumerate(ids)}
     changed = sorted(place[i] for i in found.adjusted)

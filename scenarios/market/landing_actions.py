@@ -19,7 +19,7 @@ from lake.landing.text_rows import Cells, TextRows, read_text_rows
 from lake.schemas import CORPORATE_ACTIONS
 from lake.tables import Lake
 from scenarios.market.corporate_actions import CANCELLED, KINDS, TABLE, CorporateAction, ratio_of, ratio_text
-from scenarios.types import FactorIndex, RiskFactor
+from scenarios.types import SHARES, FactorIndex, RiskFactor
 
 COLUMNS = tuple(c for c in CORPORATE_ACTIONS.schema.names if c != "file")
 _REQUIRED = ("risk_factor_id", "ex_date", "kind")
@@ -166,7 +166,9 @@ def _row(file: TextRows, number: int, cells: Cells, index: FactorIndex) -> Row:
     if kind not in KINDS:
         file.fault(number, "kind", unknown("kind of corporate action", kind, (*KINDS, CANCELLED)).message, kind)
         return row
-    said = KINDS[kind]
+    said, share = KINDS[kind], index.row.get(cells["risk_factor_id"] or "")
+    if share is not None and kind != "symbol_change" and (of := index.factors[share].type) not in SHARES:
+        file.fault(number, "risk_factor_id", f"is of type {of}, and a {kind} is of a share", cells["risk_factor_id"])
     for name, needed in (("ratio", said.ratio), ("amount", said.amount), ("new_risk_factor_id", said.new)):
         if needed is not None and needed != (cells[name] is not None):
             state = "is empty and is needed" if needed else "must be empty"

@@ -88,7 +88,8 @@ def derived_contracts(at: Lake | Snapshot, wanted: set[str]) -> dict[str, dict[s
     actions = tuple(a for a in load_actions(at).actions if a.shares != 1 or a.new_risk_factor_id)
     found: dict[str, dict[str, str]] = {}
     for row in _on_shares(at, actions).to_pylist() if actions else ():
-        for path, back in ((actions, False), (actions[::-1], True)):
+        own = _of_share(actions, {str(json.loads(row["terms"]).get(n)) for n in _NAMES})
+        for path, back in ((own, False), (own[::-1], True)):
             for first, last in itertools.combinations(range(len(path) + 1), 2):
                 for held in _held(row, path[first:last], back=back)[0]:
                     if held.row["contract_id"] in wanted:
@@ -96,6 +97,15 @@ def derived_contracts(at: Lake | Snapshot, wanted: set[str]) -> dict[str, dict[s
         if len(found) == len(wanted):
             break
     return found
+
+
+def _of_share(actions: tuple[CorporateAction, ...], names: set[str]) -> tuple[CorporateAction, ...]:
+    """Those of what goes by one of the names, and of what it was or became under others."""
+    for path in (actions, actions[::-1]):
+        for a in path:
+            if names & {a.risk_factor_id, a.becomes}:
+                names = names | {a.risk_factor_id, a.becomes}
+    return tuple(a for a in actions if a.risk_factor_id in names)
 
 
 def _on_shares(at: Lake | Snapshot, actions: tuple[CorporateAction, ...]) -> pa.Table:

@@ -49,7 +49,10 @@ def levels(lake: Lake, factor_id: str, terms: dt.date | None = None) -> list[flo
 
 @pytest.fixture
 def apple(tmp_path: Path) -> Lake:
-    return lake_of(tmp_path, {"EQ:AAPL": {**CLOSES, TUESDAY: 134.18}})
+    made = new_lake(tmp_path / "lake")
+    factors = [factor("EQ:AAPL", "equity_price"), factor("IV:AAPL", "implied_vol")]
+    put_market(made, factors, {"EQ:AAPL": {**CLOSES, TUESDAY: 134.18}})
+    return made
 
 
 def test_a_split_is_no_loss_of_three_quarters(apple: Lake) -> None:
@@ -202,6 +205,7 @@ def test_a_later_file_corrects_and_cancels(apple: Lake) -> None:
         ("EQ:AAPL,2020-08-31,symbol_change,,,EQ:AAPL,", "column new_risk_factor_id: is the share itself"),
         ("EQ:AAPL,2020-08-31,merger,,,,", "column amount: neither ratio nor amount is given"),
         ("EQ:AAPL,2020-08-31,merger,1:2,,,", "column ratio: a merger into shares needs both"),
+        ("IV:AAPL,2020-08-31,split,4:1,,,", "column risk_factor_id: is of type implied_vol, and a split is of a share"),
         (
             "EQ:AAPL,2020-08-29,split,4:1,,,",
             "column ex_date: EQ:AAPL has no level on 2020-08-29, a Saturday; nearest days",
