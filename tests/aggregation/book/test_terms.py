@@ -20,7 +20,9 @@ from aggregation.opened.opened_lake import VectorCache
 from aggregation.questions import QUESTIONS, ask, read, value
 from aggregation.replay import replay
 from aggregation.session import Session
+from aggregation.whatif.save_branch import BranchRequest, save_branch
 from lake.committer import Committer
+from lake.errors import BadInput
 from lake.schemas import DIMENSION_COLUMNS
 from lake.tables import Lake
 from scenarios.market.landing_actions import ingest_corporate_actions
@@ -150,6 +152,40 @@ class TestASplit:
         query = {**points, "measures": ["var"], "levels": ["0.9"], "by": ["desk"]}
         split, plain = (asked(lake, "compare", **query) for lake in twins)
         assert split.rows.to_pylist() == [pytest.approx(r) for r in plain.rows.to_pylist()]
+        said = "change of prices in the market: EQ:AAA split 4:1 on 2020-03-16."
+        assert [n for n in split.notes if n.endswith(said)]
+        causes = [asked(lake, "explain", **{**points, "measures": ["var"], "levels": ["0.9"]}) for lake in twins]
+        assert [n for n in causes[0].notes if n.endswith(said)]
+        assert causes[0].change == pytest.approx(causes[1].change, rel=1e-9)
+
+    def test_a_branch_is_saved_in_the_terms_of_its_book(self, twins: tuple[Lake, Lake]) -> None:
+        given = {
+            "name": "half",
+            "positions_date": FRIDAY,
+            "scale": [{"where": [{"dimension": "desk", "values": ["Options"]}], "factor": 0.5}],
+        }
+        with (
+            Committer(twins[0], "test") as committer,
+            pytest.raises(BadInput, match="Save the branch as of 2020-03-13"),
+        ):
+            save_branch(
+                committer,
+                BranchRequest.model_validate({**given, "as_of": MONDAY}),
+                cache=VectorCache(twins[0]),
+                spark=no_spark,
+            )  # type: ignore[arg-type]
+        totals = []
+        for lake in twins:
+            with Committer(lake, "test") as committer:
+                save_branch(
+                    committer,
+                    BranchRequest.model_validate({**given, "as_of": FRIDAY}),
+                    cache=VectorCache(lake),
+                    spark=no_spark,
+                )  # type: ignore[arg-type]
+            totals.append(asked(lake, "var", as_of=MONDAY, branch="half", levels=["0.9"]).total)
+        assert totals[0]["base_value"] == pytest.approx(totals[1]["base_value"], rel=1e-12)
+        assert totals[0]["var_0.9"] == pytest.approx(totals[1]["var_0.9"], rel=1e-12)
 
     def test_todays_book_in_yesterdays_market_is_in_the_shares_of_yesterday(self, twins: tuple[Lake, Lake]) -> None:
         query = {"as_of": FRIDAY, "positions_date": MONDAY, "by": ["desk"], "measures": ["var"], "levels": ["0.9"]}
