@@ -18,7 +18,8 @@ from aggregation.question import Plan, plan_of, together
 from aggregation.session import Session
 from aggregation.types import Scope, TwoPoints
 from lake.errors import BadInput, NotFound, NotValued, VarlakeError, counted
-from lake.tables import Snapshot
+from lake.tables import NEVER_WRITTEN, Snapshot
+from scenarios.market.corporate_actions import TABLE
 from scenarios.store import find_scenario_set, load_stored, scenario_summaries
 from scenarios.types import RiskClass
 from valuation.costs import NOTHING
@@ -122,8 +123,16 @@ def newer_market(session: Session, plan: Plan) -> tuple[ValuationRequest, ...]:
 
     snapshot, found = session.lake.snapshot(), {}
     for _, request, valuation in plan.valuations[:_MOST_REMADE]:
-        made, version = valuation.scenario_set, snapshot.versions["market_data"]
-        if made.method not in GENERATORS or made.market_data_version in (None, version):
+        made = valuation.scenario_set
+        of = (
+            made.market_data_version,
+            NEVER_WRITTEN if made.corporate_actions_version is None else made.corporate_actions_version,
+        )
+        if (
+            made.method not in GENERATORS
+            or None in of
+            or of == (snapshot.versions["market_data"], snapshot.versions[TABLE])
+        ):
             continue
         recipe = recipe_of(made)
         with contextlib.suppress(VarlakeError):  # its market is gone: then there is no newer set

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import BaseModel
 
-from aggregation.receipts import dropped_days, import_notes, sealed
+from aggregation.receipts import applied_actions, dropped_days, import_notes, sealed
 from aggregation.session import Session
 from lake.canonical import canonical_json, digest
 from lake.errors import BadInput
@@ -106,9 +106,13 @@ def of_lake(run: Callable[..., Any]) -> Callable[[Session, Any], Any]:
 
 
 def seal(answer: Any, name: str, query: BaseModel) -> Any:
-    """The answer with notes on days left out and on vectors not made here, and a receipt that names the question and all it says."""
-    if more := [*days_left_out(dropped_days(answer.receipt)), *import_notes(answer.receipt)]:
-        answer = dataclasses.replace(answer, notes=(*answer.notes, *more))
+    """The answer with notes on what its receipt names, and a receipt that names the question and holds everything the answer says.
+
+    Noted are the days left out, vectors that were not made here, and corporate actions applied to its books.
+    """
+    receipt = answer.receipt
+    if noted := [*days_left_out(dropped_days(receipt)), *import_notes(receipt), *applied_actions(receipt)]:
+        answer = dataclasses.replace(answer, notes=(*answer.notes, *noted))
     question = query.model_dump(mode="json", by_alias=True)
     receipt = {
         **{k: v for k, v in answer.receipt.items() if k != "receipt_digest"},

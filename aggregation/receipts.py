@@ -7,7 +7,7 @@ question, and compares `answer_digest`.
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -20,10 +20,12 @@ from lake.canonical import canonical_json, digest
 from lake.errors import counted
 from lake.tables import NEVER_WRITTEN, Lake, Snapshot, code_version
 from scenarios.types import IMPORTED
+from scenarios.market.corporate_actions import TABLE
 
 _PACKAGES = ("lake", "scenarios", "valuation", "aggregation")  # whose code decides numbers
 _HERE = "valued here"  # beside the sources of vectors
 _LIBRARIES = ("numpy", "numba", "scipy", "pyarrow", "QuantLib")  # whose arithmetic stands in them
+_SHOWN = 5  # corporate actions in a note
 VOLATILE = ("timings_ms", "reduce", "receipt_digest")  # not part of what a receipt vouches for
 
 
@@ -85,6 +87,7 @@ def name_inputs(inputs: Inputs) -> dict[str, Any]:
         "synthetic": scenarios.synthetic,
         "market_data_version": market_version,
         "market_data_digest": market_data_digest(lake, market_version),
+        **name_actions(lake, scenarios.corporate_actions_version, inputs.book.said),
         "reduce": inputs.vectors.reduce,
         "positions_date": str(inputs.book.positions_date),
         "positions_files": list(inputs.book.files),
@@ -172,6 +175,32 @@ def market_data_digest(lake: Lake, at_version: int | None) -> str | None:
     return _files_digest(*identity(lake), ("market_data",), None, at_version)
 
 
+def name_actions(lake: Lake, version: int | None, said: Sequence[str] = ()) -> dict[str, Any]:
+    """The corporate actions that history was read with, and those applied to a book; nothing in a lake that never had any."""
+    applied = {"corporate_actions_applied": list(said)} if said else {}
+    if version is None or version == NEVER_WRITTEN:
+        return applied
+    named = {"corporate_actions_version": version, "corporate_actions_digest": table_digest(lake, TABLE, version)}
+    return {**named, **applied}
+
+
+def table_digest(lake: Lake, name: str, version: int) -> str:
+    """Digest of a table at a version."""
+    return _files_digest(*identity(lake), (name,), None, version)
+
+
+def applied_actions(receipt: Mapping[str, Any]) -> list[str]:
+    """What corporate actions have made of the books that a receipt names, a line a book."""
+    lines: dict[str, None] = {}
+    for part in parts_of(receipt):
+        if said := part.get("corporate_actions_applied"):
+            more = f" And {len(said) - _SHOWN:,} more." if len(said) > _SHOWN else ""
+            lines[
+                f"Corporate actions applied to the book of {part['positions_date']}: {' '.join(said[:_SHOWN])}{more}"
+            ] = None
+    return list(lines)
+
+
 def identity(lake: Lake) -> tuple[Path, int]:
     """Names this lake, and not one made later in the same place."""
     return lake.path, (lake.state / "lake.json").stat().st_mtime_ns
@@ -210,6 +239,7 @@ def name_book(book: Book, snapshot: Snapshot) -> dict[str, Any]:
         "positions_files": list(book.files),
         "market_data_version": version,
         "market_data_digest": market_data_digest(snapshot.lake, version),
+        **name_actions(snapshot.lake, snapshot.versions.get(TABLE), book.said),
         "pricer_version": all_pricers_version(),
         "table_versions": dict(snapshot.versions),
         **name_code(),

@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from aggregation.answer import Answer
 from aggregation.contributions.exposures import covariance_digest, sensitivities_digest
+from aggregation.book.terms import TERMS
 from aggregation.differences import Altered, differences
 from aggregation.opened.opened_lake import fresh_cache
 from aggregation.questions import QUESTIONS, ask, read
@@ -26,6 +27,7 @@ from aggregation.receipts import (
     market_data_digest,
     own_digest,
     parts_of,
+    table_digest,
     valuation_set_digest,
 )
 from aggregation.session import reading
@@ -38,6 +40,7 @@ from lake.schemas import TABLES
 from lake.storage import check_anew, is_damaged
 from lake.tables import NEVER_WRITTEN, Lake, code_version
 from scenarios.market.covariances import load_covariance
+from scenarios.market.corporate_actions import TABLE
 from scenarios.store import load_scenario_set, scenario_set_digest
 from valuation.sets.plan import all_pricers_version
 
@@ -290,9 +293,9 @@ def _listed(versions: Mapping[str, str]) -> str:
 
 def _positions(lake: Lake, receipt: Receipt) -> InputState:
     """The files of the book: whether they are there with the bytes they are named by, and still the newest."""
-    # a branch is named beside the files it stands on: it is in the tables of branches, at the receipt's version
+    # a branch is named beside the files it stands on: it is in the tables of branches, at the receipt's version; so are terms
     date = day(receipt["positions_date"])
-    files = [f for f in receipt["positions_files"] if not f.startswith("branch-")]
+    files = [f for f in receipt["positions_files"] if not f.startswith(("branch-", TERMS))]
     if not all(map(_DATA_FILE.fullmatch, files)):
         raise ValueError("no name of a data file")  # nor a path out of the lake
     name = f"positions of {date}"
@@ -370,6 +373,17 @@ def _covariance(lake: Lake, part: Receipt) -> InputState:
         return _state(name, "missing", was, error.message)
 
 
+def _corporate_actions(lake: Lake, receipt: Receipt) -> InputState:
+    """Whether the table as it was read is there, and whether a later version says something else."""
+    version, was = receipt["corporate_actions_version"], receipt["corporate_actions_digest"]
+    newest = lake.version(TABLE)
+    if version not in range(newest + 1):
+        return _state("corporate actions", "missing", f"version {version}", f"version {newest}")
+    then, now = (table_digest(lake, TABLE, v) for v in (version, newest))
+    state: State = "damaged" if then != was else "changed"
+    return _state("corporate actions", state, was, then if then != was else now)
+
+
 # key of a receipt that names an input, and what looks at that input
 _LOOK: Mapping[str, Callable[[Lake, Receipt], InputState]] = {
     "positions_files": _positions,
@@ -378,6 +392,7 @@ _LOOK: Mapping[str, Callable[[Lake, Receipt], InputState]] = {
     "market_data_digest": _market_data,
     "sensitivities_digest": _sensitivities,
     "covariance_digest": _covariance,
+    "corporate_actions_digest": _corporate_actions,
     "code_digest": _code,
     "pricer_version": lambda _, part: _state("pricers", "changed", part["pricer_version"], all_pricers_version()),
     "libraries": lambda _, part: _state("libraries", "changed", _listed(part["libraries"]), _listed(libraries())),

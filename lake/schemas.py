@@ -73,6 +73,11 @@ RISK_FACTORS = Table(
         Column("attributes", ATTRIBUTES, "free attributes for selection: region, sector, rating, ..."),
         Column("source", pa.string(), "the catalogue source that feeds it"),
         Column("synthetic", pa.bool_(), "true when generated, never observed"),
+        Column(
+            "adjusted",
+            pa.string(),
+            "corporate actions that its source has adjusted the levels for: splits, or all; null for none",
+        ),
     ),
     key=("risk_factor_id",),
     partition_by=("source",),
@@ -195,6 +200,7 @@ SCENARIO_SETS = Table(
         Column("rolled_market", pa.string(), "how it is rolled: forwards or constant; else null"),
         Column("synthetic", pa.bool_(), "true when any factor is synthetic"),
         Column("market_data_version", pa.int64(), "version of market_data it was read from"),
+        Column("corporate_actions_version", pa.int64(), "version of corporate_actions it was read with"),
         Column("code_version", pa.string(), "varlake version that made it"),
         Column("created_at", INSTANT, "when it was stored"),
     ),
@@ -491,6 +497,44 @@ COVARIANCES = Table(
     partition_by=("name",),
 )
 
+ORDERS = Table(
+    "orders",
+    "an order as it was executed, or a later correction or cancel of it; rows are added and never edited",
+    (
+        Column("order_id", pa.string(), "the order"),
+        Column("sequence", pa.int32(), "1, 2, ... within the order; the highest counts, whenever it arrived"),
+        Column("event", pa.string(), "new, correction or cancel"),
+        Column("executed_at", INSTANT, "when it was executed; null for a cancel, as all that follows but the file"),
+        Column("trade_date", pa.date32(), "the day of that instant in the zone it was given in"),
+        Column("side", pa.string(), "buy or sell"),
+        Column("quantity", pa.string(), "units of the contract, positive, in decimal digits: exact"),
+        Column("price", pa.float64(), "price of a unit in the currency of the contract; null where none was given"),
+        Column("contract_id", pa.string(), "the contract bought or sold"),
+        *(Column(d, pa.string(), f"dimension: {d.replace('_', ' ')}") for d in DIMENSION_COLUMNS if d != "trade"),
+        Column("instrument_type", pa.string(), "type of the contract"),
+        Column("currency", pa.string(), "currency of the contract"),
+        Column("attributes", ATTRIBUTES, "further attributes brought with the file"),
+        Column("file", pa.string(), "name of the file it came with"),
+    ),
+    key=("order_id", "sequence"),
+)
+
+CORPORATE_ACTIONS = Table(
+    "corporate_actions",
+    "a corporate action of a share, from its ex date on",
+    (
+        Column("risk_factor_id", pa.string(), "the share, such as EQ:AAPL"),
+        Column("ex_date", pa.date32(), "first day on which the price is without what the action gives"),
+        Column("kind", pa.string(), "key of scenarios.market.corporate_actions.KINDS"),
+        Column("ratio", pa.string(), "shares for shares, such as 4:1; its meaning stands with the kind"),
+        Column("amount", pa.float64(), "paid out for each share held before, in the currency of the share"),
+        Column("new_risk_factor_id", pa.string(), "the share that takes its place, or that is spun off"),
+        Column("source", pa.string(), "who says so"),
+        Column("file", pa.string(), "name of the file it came with"),
+    ),
+    key=("risk_factor_id", "ex_date"),
+)
+
 TABLES: dict[str, Table] = {
     t.name: t
     for t in (
@@ -515,5 +559,7 @@ TABLES: dict[str, Table] = {
         SENSITIVITIES,
         SENSITIVITY_FACTORS,
         COVARIANCES,
+        ORDERS,
+        CORPORATE_ACTIONS,
     )
 }

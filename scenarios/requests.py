@@ -12,9 +12,10 @@ from lake.canonical import canonical_json, digest
 from lake.committer import Committer
 from lake.dates import Day
 from lake.progress import Progress
-from lake.tables import Snapshot
+from lake.tables import NEVER_WRITTEN, Snapshot
 from scenarios import generators, store
 from scenarios.historical.historical import DEFAULT_SCENARIOS
+from scenarios.market import corporate_actions
 from scenarios.types import ScenarioSet
 
 
@@ -43,7 +44,12 @@ def make_scenario_set(snapshot: Snapshot, market_date: dt.date, request: Scenari
     """The set of the request on the market as it stands in the snapshot, with its id; not stored."""
     name = request.name or default_name(request)
     made = generators.generate(snapshot, request.method, _parameters(market_date, request), name)
-    made = dataclasses.replace(made, sample=made.sample and not request.only_by_name)
+    version = snapshot.versions.get(corporate_actions.TABLE, NEVER_WRITTEN)
+    made = dataclasses.replace(
+        made,
+        sample=made.sample and not request.only_by_name,
+        corporate_actions_version=None if version == NEVER_WRITTEN else version,
+    )
     return dataclasses.replace(made, scenario_set_id=store.scenario_set_digest(made))
 
 

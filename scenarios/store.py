@@ -136,6 +136,7 @@ def _summary(s: ScenarioSet) -> dict[str, Any]:
         "rolled_market": None if s.roll is None else s.roll.market,
         "synthetic": s.synthetic,
         "market_data_version": s.market_data_version,
+        "corporate_actions_version": s.corporate_actions_version,
         "code_version": code_version(),
         "created_at": dt.datetime.now(dt.UTC),
     }
@@ -333,6 +334,7 @@ def _load(path: str, scenario_set_id: str, name: str | None, version: int | None
         else Roll(row["market_date"], row["rolled_to"], row["rolled_market"], factor_rows["origin"].to_numpy()),
         version=row["version"],
         market_data_version=row["market_data_version"],
+        corporate_actions_version=row["corporate_actions_version"],
     )
     if isinstance(levels, SimulatedLevels) and scenario_set_digest(loaded) != scenario_set_id:
         raise Conflict(

@@ -340,6 +340,7 @@ class ScenarioSummary:
     seed: int | None
     synthetic: bool
     market_data_version: int | None
+    corporate_actions_version: int | None
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> Self:
@@ -474,6 +475,7 @@ class ScenarioSet:
     roll: Roll | None = None
     version: int = 0
     market_data_version: int | None = None
+    corporate_actions_version: int | None = None
 
     def __post_init__(self) -> None:
         factors, n = len(self.index.factors), self.n_scenarios

@@ -76,6 +76,8 @@ class VectorsOptions(SourceOptions):
     horizon_days: int = Field(1, ge=1, le=250, description="business days that a scenario spans")
     only_by_name: bool = Field(False, description="chosen scenarios, which answer only questions that name their set")
     fx_at_spot: bool = Field(False, description="exchange rates stay at spot in every scenario")
+class OrdersOptions(Options):
+    accept_unknown_factors: bool = Field(False, description="load contracts too whose risk factors no market data has")
 
 
 @dataclass(frozen=True)
@@ -232,6 +234,18 @@ def _covariance(committer: Committer, path: str, options: CovarianceOptions) -> 
     return ingest_covariance(committer, path, name=given.pop("matrix"), **given).to_dict()
 
 
+def _orders(committer: Committer, path: str, options: OrdersOptions) -> dict[str, Any]:
+    from valuation.books.orders import ingest_orders
+
+    return ingest_orders(committer, path, **options.model_dump()).to_dict()
+
+
+def _corporate_actions(committer: Committer, path: str, _: Options) -> dict[str, Any]:
+    from scenarios.market.landing_actions import ingest_corporate_actions
+
+    return ingest_corporate_actions(committer, path).to_dict()
+
+
 INGESTS: Mapping[str, Ingest] = {
     "market": Ingest(
         "Bring market files into the lake, as a catalogue describes them; all of them load, or none.",
@@ -319,5 +333,23 @@ INGESTS: Mapping[str, Ingest] = {
         "tables:show_covariance_reports",
         "/covariances",
         several=False,
+    ),
+    "orders": Ingest(
+        "Bring orders into the lake, with their corrections and cancels; a file with a fault is refused whole.",
+        "CSV or Parquet files, see docs/orders.md.",
+        OrdersOptions,
+        _orders,
+        "lake.landing.orders:OrdersReport",
+        "tables:show_pnl_reports",
+        "/orders",
+    ),
+    "corporate-actions": Ingest(
+        "Bring splits, dividends, spin-offs, symbol changes and mergers into the lake; a file with a fault is refused whole.",
+        "CSV or Parquet files, see docs/corporate-actions.md.",
+        Options,
+        _corporate_actions,
+        "scenarios.market.landing_actions:CorporateActionsReport",
+        "tables:show_corporate_actions_reports",
+        "/corporate-actions",
     ),
 }

@@ -37,6 +37,7 @@ BRANCH = "branch"  # aggregation.whatif.save_branch.BranchRequest
 BRANCH_DELETION = "branch_deletion"  # {"name": ...}
 STANDARD = "standard"  # valuation.sets.standards.StandardRequest
 QUESTION = "question"  # {"question": its name, "query": ...}
+NETTING = "netting"  # valuation.books.orders.NettingRequest
 INGEST = "ingest"  # service.work.IngestRequest
 ENGINE = "the engine"  # as it names itself where it holds the lake
 MAX_ATTEMPTS = 3  # runs of one job that may end with the death of the engine

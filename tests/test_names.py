@@ -30,7 +30,7 @@ FUNCTIONS = {
         "value": ("the contract of instruments", "instruments/*"),
     },
     "service": {
-        "group": ("a group of commands made from models", "cli/branches", "cli/ingest"),
+        "group": ("a group of commands made from models", "cli/branches", "cli/ingest", "cli/positions"),
         "main": ("where a process begins", "cli/main", "processes/engine", "processes/serve"),
     },
 }  # fmt: skip

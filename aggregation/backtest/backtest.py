@@ -40,7 +40,7 @@ from aggregation.on_demand import stored_recipe
 from aggregation.opened.inputs import open_inputs
 from aggregation.opened.opened_lake import VectorCache
 from aggregation.question import Plan, Question
-from aggregation.receipts import market_data_digest, name_code, name_inputs, receipt_of
+from aggregation.receipts import market_data_digest, name_actions, name_code, name_inputs, receipt_of
 from aggregation.reduce.coverage import failed_in_words
 from aggregation.reduce.grouping import group_by
 from aggregation.reduce.selection import open_selection, scenario_pnl
@@ -54,6 +54,7 @@ from lake.progress import Progress, Stopped, silent
 from lake.schemas import DIMENSION_COLUMNS
 from lake.tables import Lake, Snapshot
 from scenarios.market.calendars import sessions
+from scenarios.market.corporate_actions import TABLE
 from scenarios.requests import ScenarioRequest, default_name
 from scenarios.types import IMPORTED
 from valuation.books.contracts import contracts_by_id, positions_dates
@@ -257,6 +258,7 @@ class _Run:
             "days": self.read,
             "market_data_version": version,
             "market_data_digest": market_data_digest(self.snapshot.lake, version),
+            **name_actions(self.snapshot.lake, self.snapshot.versions.get(TABLE)),
             **({} if self.reported is None else {"reported_var": self.reported.named()}),
             "supplied_files": self.supplied.files,
             "table_versions": dict(self.snapshot.versions),

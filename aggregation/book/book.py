@@ -39,6 +39,7 @@ class Book:
     contract_ids : distinct, sorted. starts : (n_contracts + 1,), positions starts[c] to starts[c + 1] hold contract c.
     quantity : (n_positions,) units, negative is short. files : names of the data files, which are their digests.
     hierarchies : name to the digest of the parents that hold on the date, of those whose levels are among the columns.
+    said : the corporate actions that have been applied to it, where it is in the terms of another day.
     """
 
     positions_date: dt.date
@@ -48,6 +49,7 @@ class Book:
     quantity: Floats
     columns: Mapping[str, PositionColumn]
     hierarchies: Mapping[str, str] = field(default_factory=dict)
+    said: tuple[str, ...] = ()
 
     @property
     def n_positions(self) -> int:

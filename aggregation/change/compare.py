@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from aggregation.answer import Answer
+from aggregation.change.pairing import actions_between
 from aggregation.change.sides import check_alike, check_like_inputs, holding, select_both
 from aggregation.measures import asked_measures, interval_confidence
 from aggregation.on_demand import plan_points, value_points
@@ -69,6 +70,7 @@ def compare(
         )
         if before.receipt[name] != after.receipt[name]
     )
+    notes += actions_between(*inputs)
     notes += tuple(f"On {a.query.as_of}: {n}" for a in answers for n in of_day(a.notes))
     by = query_from.by
     ends = {e for a in asked_measures(query_from) for e in a.interval_names} if query_from.interval else set()

@@ -18,6 +18,7 @@ import pyarrow as pa
 
 from aggregation.answer import HIDDEN, Answer, shown
 from aggregation.change.intervals import cause_intervals
+from aggregation.change.pairing import actions_between
 from aggregation.change.sides import Comparison, compared, in_words, place
 from aggregation.kernels import change_effects as effects
 from aggregation.kernels.change_effects import AFTER, BEFORE, CAUSES
@@ -290,4 +291,4 @@ def _notes(comparison: Comparison) -> tuple[str, ...]:
     ):
         if a != b:
             notes.append(f"{what} differ: {a} at {place(one.inputs)}, {b} at {place(two.inputs)}.")
-    return tuple(notes)
+    return (*notes, *actions_between(one.inputs, two.inputs))

@@ -18,6 +18,7 @@ from aggregation.book.book import Book, encode
 from aggregation.opened.inputs import Inputs
 from lake.arrays import Codes, Ints
 from scenarios.types import ScenarioDetails
+from valuation.books.corporate_actions import in_terms_of
 
 _OF_THE_DAY = ("market_date", "window_start", "window_end", "scenario_set", "source_definition")
 
@@ -62,6 +63,18 @@ def common_scenarios(one: Inputs, two: Inputs) -> Common:
         none,
         f"No scenario of {a.name} ({_some(a)}) is one of {b.name} ({_some(b)}): the whole change is scenarios that left and entered.",
     )
+
+
+def actions_between(one: Inputs, two: Inputs) -> tuple[str, ...]:
+    """A note on the corporate actions of what the first point holds between the markets of the two, which neither point is put into the
+    terms of."""
+    days = one.valuation_set.market_date, two.valuation_set.market_date
+    said = in_terms_of(two.snapshot, one.book.contract_ids, *days).said if days[0] < days[1] else ()
+    if not said:
+        return ()
+    more = f" And {len(said) - 5:,} more." if len(said) > 5 else ""
+    where = "whose change of quantities stands among the trades and whose change of prices in the market"
+    return (f"Corporate actions between {days[0]} and {days[1]}, {where}: {' '.join(said[:5])}{more}",)
 
 
 def _recipe(scenarios: ScenarioDetails) -> Any:

@@ -326,7 +326,8 @@ def _open(lake: Lake, request: PnlExplainRequest, cache: VectorCache | None) -> 
         raise BadInput(f"P&L runs forward in time: from {request.from_} to {request.to} was asked for; swap the dates.")
     snapshot = lake.snapshot()
     cache = cache or VectorCache(lake)
-    books = _books(request, *(cache.book(snapshot, day) for day in (request.from_, request.to)))
+    opening = cache.in_terms(snapshot, cache.book(snapshot, request.from_), request.to, carried=True)
+    books = _books(request, opening, cache.book(snapshot, request.to))
     return snapshot, books, MarketPath(snapshot, request.from_, request.to)
 
 
@@ -417,6 +418,7 @@ def _receipt(
             "held": dict(m.held),
             "positions_date": str(side.book.positions_date),
             "positions_files": list(side.book.files),
+            **({"corporate_actions_applied": list(side.book.said)} if side.book.said else {}),
         }
 
     named = {

@@ -21,6 +21,7 @@ from lake.arrays import Bools, Floats
 from lake.errors import NotFound, NotValued
 from lake.landing.numbers import MOST
 from lake.tables import Snapshot
+from scenarios.market.corporate_actions import TABLE
 from scenarios.store import load_scenario_set
 from scenarios.types import ScenarioDetails
 from valuation.books import branches
@@ -55,7 +56,7 @@ class Inputs:
 
 def open_inputs(cache: VectorCache, query: Scope) -> Inputs:
     """The valuation set that answers the query, its vectors, and the book; raises `NotFound` with what is there."""
-    tables = ("valuation_sets", "positions", "hierarchies", "scenario_sets", "standards")
+    tables = ("valuation_sets", "positions", "hierarchies", "scenario_sets", "standards", TABLE)
     snapshot = cache.lake.snapshot(*tables, *(branches.TABLES if query.branch is not None else ()))
     known = cache.known(snapshot)
     try:
@@ -66,6 +67,7 @@ def open_inputs(cache: VectorCache, query: Scope) -> Inputs:
     candidates = branch_books.own_set_first(cache, chain, candidates)
     day = query.positions_date or query.as_of
     book = branch_books.branch_book(cache, snapshot, chain) if chain else cache.book(snapshot, day)
+    book = cache.in_terms(snapshot, book, candidates[0].market_date)
     seal = _holding_most(cache, book, candidates)
     vectors = cache.vectors(seal)
     scenarios = cache.scenarios(seal)

@@ -15,6 +15,7 @@ import pyarrow.dataset as ds
 
 from aggregation.book.book import Book, load_book, positions_files, write_book
 from aggregation.book.hierarchies import with_levels
+from aggregation.book.terms import book_in_terms
 from aggregation.opened.alignment import Alignment, align
 from aggregation.opened.reduce_strategy import Reduce, ReduceChoice, choose_reduce
 from aggregation.opened.remembered import T, answers
@@ -24,6 +25,7 @@ from lake.canonical import digest
 from lake.disk_cache import DEFAULT_BYTES, Build, DiskCache, Kept
 from lake.errors import Damaged
 from lake.tables import NEVER_WRITTEN, Lake, Snapshot
+from scenarios.market.corporate_actions import TABLE
 from scenarios.store import ids_by_name
 from scenarios.types import ScenarioDetails
 from valuation.sets.standards import Standard, standards
@@ -98,8 +100,27 @@ class VectorCache:
         size = matrix_bytes(n_contracts, n_scenarios)
         return choose_reduce(self._reduce, size, self._memory_bytes, on_spark=self._spark is not None)
 
-    def book(self, at: Snapshot, positions_date: dt.date) -> Book:
-        """The book of a date at the snapshot's versions of positions and hierarchies; raises `NotFound` with the nearest dates."""
+    def book(self, at: Snapshot, positions_date: dt.date, terms: dt.date | None = None) -> Book:
+        """The book of a date at the snapshot's versions of positions and hierarchies, in the terms of a day, by default its own; raises
+        `NotFound` with the nearest dates."""
+        return self.in_terms(at, self._own_book(at, positions_date), terms or positions_date)
+
+    def in_terms(self, at: Snapshot, book: Book, terms: dt.date, *, carried: bool = False) -> Book:
+        """The book in the terms of a day, see `book_in_terms`."""
+        version = at.versions.get(TABLE, self.lake.version(TABLE))
+        if version == NEVER_WRITTEN or terms == book.positions_date:
+            return book
+        hierarchies = at.versions.get("hierarchies", self.lake.version("hierarchies"))
+
+        def make() -> Book:
+            made = book_in_terms(at, book, terms, carried=carried)
+            if made is book or hierarchies == NEVER_WRITTEN:
+                return made
+            return with_levels(made, self.lake.read("hierarchies", version=hierarchies))
+
+        return self.keep(("terms", book.positions_date, book.files, hierarchies, terms, version, carried), make)
+
+    def _own_book(self, at: Snapshot, positions_date: dt.date) -> Book:
         files = tuple(p.stem for p in positions_files(at, positions_date))
         name = digest(str(self.lake.path), str(positions_date), *files)
         write = functools.partial(write_book, at, positions_date)

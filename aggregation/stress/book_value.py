@@ -81,7 +81,7 @@ def open_book(
     base: Floats,
 ) -> BookValue:
     """The selection as net positions; raises `BadInput` when none of its contracts has a value on this market."""
-    book = cache.book(snapshot, positions_date)
+    book = cache.book(snapshot, positions_date, valuation_date)
     keep = select(book, where)
     _, _, net = net_quantities(book, group_by(book, (), keep).group, 1)  # of the contracts held
     counts = np.add.reduceat(keep.astype(np.int64), book.starts[:-1])

@@ -230,7 +230,7 @@ def reverse_stress(lake: Lake, request: ReverseStressRequest, cache: VectorCache
         coverage=Coverage(book.positions, book.covered, book.positions - book.covered, 0),
         notes=(f"Not in the numbers: {failed}",) if failed else (),
         states_valued=value.states,
-        receipt=name_book(cache.book(snapshot, request.positions_date or request.as_of), snapshot),
+        receipt=name_book(cache.book(snapshot, request.positions_date or request.as_of, request.as_of), snapshot),
     )
 
 

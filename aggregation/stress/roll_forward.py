@@ -147,7 +147,7 @@ def roll_forward(
     """
     snapshot = lake.snapshot()
     days = _days(request)
-    book = (cache or VectorCache(lake)).book(snapshot, request.positions_date or request.as_of)
+    book = (cache or VectorCache(lake)).book(snapshot, request.positions_date or request.as_of, request.as_of)
     keep = select(book, request.where)  # before the work: a wrong filter or dimension is told at once
     groups = group_by(book, request.by, keep)
     start = _start(snapshot, request)
@@ -219,7 +219,7 @@ def value_rolled(
     snapshot = committer.lake.snapshot()
     days = _days(request)
     start = _start(snapshot, request)
-    held = contracts_held(snapshot, [request.positions_date or request.as_of])
+    held = contracts_held(snapshot, [request.positions_date or request.as_of], request.as_of)
     runs = []
     for day in days:
         made = store.save_scenario_set(committer, roll(start.base, day, request.market, start.carry))
@@ -233,7 +233,7 @@ def _days(request: RollRequest) -> list[dt.date]:
 
 
 def _start(snapshot: Snapshot, request: RollRequest) -> _Start:
-    held = contracts_held(snapshot, [request.positions_date or request.as_of])
+    held = contracts_held(snapshot, [request.positions_date or request.as_of], request.as_of)
     contracts = Contract.of(held)
     base = _base(snapshot, request)
     terms = list(_readable(contracts))
@@ -471,7 +471,7 @@ def _answer(session: Session, query: RollRequest) -> RollResult:
 
 def _plan(session: Session, query: RollRequest) -> Plan:
     snapshot = session.lake.snapshot()
-    held = contracts_held(snapshot, [query.positions_date or query.as_of])
+    held = contracts_held(snapshot, [query.positions_date or query.as_of], query.as_of)
     cost = Costs(session.lake).of(_work(held["instrument_type"].to_pylist(), query.horizons))
     return Plan(cost=cost, about={"contracts": len(held), "states": 1 + len(query.horizons)})
 

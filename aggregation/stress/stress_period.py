@@ -217,7 +217,7 @@ def _book_pnl(
 ) -> tuple[Floats, Coverage, str]:
     """P&L (n_scenarios,) of the selected book in the reporting currency, gains positive, what it covers, and why the rest failed."""
     snapshot = lake.snapshot()
-    book, vectors = cache.book(snapshot, request.positions_date or request.as_of), cache.vectors(seal)
+    book, vectors = cache.book(snapshot, request.positions_date or request.as_of, seal.market_date), cache.vectors(seal)
     opened = Inputs(snapshot, seal, cache.scenarios(seal), vectors, book, cache.alignment(book, vectors))
     inputs = reported_in(opened, request.currency)
     scope = Scope(as_of=request.as_of, where=request.where, currency=request.currency)

@@ -19,6 +19,7 @@ from aggregation.types import REFERENCE, RiskQuery
 from aggregation.whatif.request import ChangeRequest, changes_of
 from lake.committer import Committer
 from lake.dates import Day
+from lake.errors import BadInput
 from lake.progress import Progress, silent
 from lake.tables import Snapshot
 from scenarios.store import load_stored
@@ -72,6 +73,12 @@ def save_branch(
         branch=request.upon,
     )
     inputs = open_inputs(cache, query)
+    if inputs.book.said:  # what is added would be in the terms of one day, and its book in those of another
+        raise BadInput(
+            f"Corporate actions lie between the book of {inputs.book.positions_date} and the market of "
+            f"{inputs.valuation_set.market_date}: {inputs.book.said[0]} Save the branch as of {inputs.book.positions_date}; questions of "
+            "later days put it into their terms."
+        )
     changes = changes_of(request, inputs, added)
     parent = None if request.upon is None else branches.find_branch(lake, request.upon)
     date = inputs.book.positions_date

@@ -196,16 +196,17 @@ def _state_weights(snapshot: Snapshot, source: ScenarioSet, kernel: StateKernel,
     factors = load_factors(snapshot)
     one = FactorIndex((factors.factors[factors.row[factors.require(kernel.factor)]],))
     first = max(days.min().item() - dt.timedelta(days=2 * source.horizon_days + 30), CALENDAR_START)
-    history = load_history(snapshot, calendar, first, max(source.market_date, days.max().item()), one)
+    last = max(source.market_date, days.max().item())
+    history = load_history(snapshot, calendar, first, last, one, terms=source.market_date)
     seen = np.flatnonzero(np.isfinite(history.levels[:, 0]))
     # business days before the row of the scenario's day, then back to the last level there is
     begins = np.searchsorted(history.dates, days) - source.horizon_days
-    last = np.searchsorted(seen, begins, side="right") - 1
-    if (last < 0).any():
+    known = np.searchsorted(seen, begins, side="right") - 1
+    if (known < 0).any():
         raise BadInput(
-            f"{kernel.factor} has no level before scenario {source.labels[int(np.argmax(last < 0))]}; take another state."
+            f"{kernel.factor} has no level before scenario {source.labels[int(np.argmax(known < 0))]}; take another state."
         )
-    states = history.levels[seen[last], 0]
+    states = history.levels[seen[known], 0]
     today = history.levels[
         seen[np.searchsorted(history.dates[seen], np.datetime64(source.market_date), side="right") - 1], 0
     ]

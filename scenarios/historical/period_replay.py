@@ -91,7 +91,8 @@ def generate(snapshot: Snapshot, definition: ReplayDefinition, name: str) -> Sce
     """
     first, last = definition.days
     start = min(first - calendar_days(10), definition.market_date - calendar_days(definition.proxies.window))
-    history = load_history(snapshot, definition.calendar, max(start, CALENDAR_START), max(last, definition.market_date))
+    end = max(last, definition.market_date)
+    history = load_history(snapshot, definition.calendar, max(start, CALENDAR_START), end, terms=definition.market_date)
     measured = measure(history, definition)
     inside = (measured.days >= np.datetime64(first)) & (measured.days <= np.datetime64(last))
     if not inside.any():

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from lake.arrays import Floats
 from lake.errors import NotFound, nearest
 from lake.tables import Snapshot
+from scenarios.market.corporate_actions import CorporateActions
 from scenarios.market.history import MarketHistory, load_history
 from scenarios.types import FactorIndex
 
@@ -45,6 +46,19 @@ def load_base(snapshot: Snapshot, market_date: dt.date, calendar: str, max_held_
         held,
         history.market_data_version,
     )
+
+
+def in_share_terms(market: BaseMarket, actions: CorporateActions, until: dt.date, factors: FactorIndex) -> BaseMarket:
+    """The market with the price of each share for the shares that it has become by `until`, under the name it has then: what is paid out
+    stays in the price. `factors` : all of the lake."""
+    level = dict(zip(market.index.row, market.base.tolist(), strict=True))
+    for action in actions.between(market.market_date, until):
+        if action.kind == "symbol_change" and action.risk_factor_id in level:
+            level.setdefault(action.becomes, level[action.risk_factor_id])
+        elif action.kind in ("split", "stock_dividend") and action.risk_factor_id in level.keys() - actions.done.keys():
+            level[action.risk_factor_id] /= float(action.shares)
+    index = FactorIndex.of(f for f in factors.factors if f.risk_factor_id in level)
+    return replace(market, index=index, base=np.array([level[i] for i in index.row]))
 
 
 def has_market(history: MarketHistory, market_date: dt.date) -> bool:

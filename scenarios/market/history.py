@@ -19,6 +19,7 @@ from lake.arrays import Bools, Dates, Floats
 from lake.errors import NotFound, unknown
 from lake.tables import Snapshot
 from scenarios.market.calendars import DATA, Calendars, closed_days
+from scenarios.market.corporate_actions import CorporateActions, load_actions
 from scenarios.types import FactorIndex, RiskFactor
 
 
@@ -60,13 +61,44 @@ def load_calendars(snapshot: Snapshot) -> Calendars:
 
 
 def load_history(
-    snapshot: Snapshot, calendar: str, first: dt.date, last: dt.date, index: FactorIndex | None = None
+    snapshot: Snapshot,
+    calendar: str,
+    first: dt.date,
+    last: dt.date,
+    index: FactorIndex | None = None,
+    *,
+    terms: dt.date | None = None,
 ) -> MarketHistory:
-    """Levels used of the given factors (all when None) on the calendar's business days from `first` to `last`.
+    """Levels used of the given factors (all when None) on the calendar's business days from `first` to `last`, in the `terms` of a day,
+    by default the last: adjusted for the corporate actions between that day and each level's own.
 
     A level observed on a day that is no business day of the calendar is left out; those of `data` are the days that have a level.
     """
-    index, calendars = index or load_factors(snapshot), load_calendars(snapshot)
+    index, actions = index or load_factors(snapshot), load_actions(snapshot)
+    if not (actions := actions.about(index.row)).actions:
+        return received_history(snapshot, calendar, first, last, index)
+    # what has become one of the factors may not be among them
+    more = {a.risk_factor_id for a in actions.actions} - index.row.keys()
+    whole = FactorIndex.of((*index.factors, *(f for f in load_factors(snapshot).factors if f.risk_factor_id in more)))
+    history = adjusted(received_history(snapshot, calendar, first, last, whole), actions, terms or last)
+    own = [whole.row[f.risk_factor_id] for f in index.factors]
+    return replace(history, index=index, levels=history.levels[:, own], blank=history.blank[:, own])
+
+
+def adjusted(history: MarketHistory, actions: CorporateActions, terms: dt.date) -> MarketHistory:
+    """The history as received in the terms of a day, see `CorporateActions.adjust`."""
+    if not actions.actions:
+        return history
+    levels, blank = history.levels.copy(), history.blank.copy()
+    actions.adjust(history.index.row, history.dates, levels, blank, terms)
+    return replace(history, levels=levels, blank=blank)
+
+
+def received_history(
+    snapshot: Snapshot, calendar: str, first: dt.date, last: dt.date, index: FactorIndex
+) -> MarketHistory:
+    """As `load_history`, each level in the terms of its own day."""
+    calendars = load_calendars(snapshot)
     where = (ds.field("as_of_date") >= first) & (ds.field("as_of_date") <= last)
     rows = snapshot.read("market_data", ["as_of_date", "risk_factor_id", "value_used"], where)
     days = rows["as_of_date"].to_numpy().astype("datetime64[D]")

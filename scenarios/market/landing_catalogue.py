@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -39,6 +39,7 @@ from lake.landing.dated_values import LAYOUTS, MAX_LISTED, FileOptions, read_sou
 from lake.landing.rows import NO_NAME, is_no_name
 from lake.schemas import MARKET_CALENDARS, RISK_FACTORS
 from scenarios.market.calendars import DATA, WEEKDAYS, check_calendar, read_days
+from scenarios.market.corporate_actions import ALL
 from scenarios.market.market_rows import (
     check_levels,
     contradictions,
@@ -169,6 +170,11 @@ class Source(FileOptions):
     )
     licence: str = Field("", description="what the file may be used for")
     optional: bool = Field(False, description="whether the file may be absent")
+    adjusted: bool | Literal["splits"] = Field(
+        False,
+        description="true where the levels are adjusted for all corporate actions, as an adjusted close is; splits where for what "
+        "changes the number of shares alone",
+    )
     calendar: str | None = Field(
         None,
         description="calendar of its market: a day without data is a holiday where it is closed, a hole where it is open",
@@ -217,6 +223,11 @@ class Source(FileOptions):
         except VarlakeError as error:
             raise ValueError(error.message) from None
         return self
+
+    @property
+    def adjusted_for(self) -> str | None:
+        """As in the table risk_factors."""
+        return ALL if self.adjusted is True else self.adjusted or None
 
     @property
     def several(self) -> bool:
@@ -429,9 +440,10 @@ def ingest_market(
         if merged is not None:
             writes.append(merged)
     calendars = merge_calendars({n: catalogue.source[n].calendar for n in landings}, lists, stored_calendars)
+    adjusted = {n: catalogue.source[n].adjusted_for for n in landings}
     # Factors first: a crash in between leaves factors without levels, which does no harm and a rerun completes.
     note = {"catalogue": catalogue.name}
-    if definitions := merge_factors(factors, stored_factors):
+    if definitions := merge_factors(factors, adjusted, stored_factors):
         committer.put("risk_factors", pa.Table.from_pylist(definitions, RISK_FACTORS.schema), replace=True, note=note)
     if calendars != stored_calendars:
         table = pa.Table.from_pylist(calendars, MARKET_CALENDARS.schema)

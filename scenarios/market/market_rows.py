@@ -196,12 +196,14 @@ def _differ(rows: pa.Table, stored: pa.Table) -> Bools:
     return differ
 
 
-def merge_factors(factors: Mapping[str, Factors], stored: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """All rows of `risk_factors` of the sources of which some definition is new or differs."""
+def merge_factors(
+    factors: Mapping[str, Factors], adjusted: Mapping[str, str | None], stored: list[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """All rows of `risk_factors` of the sources of which some definition is new or differs; `adjusted` by source."""
     before = {row["risk_factor_id"]: row for row in stored}
     out = []
     for name, own in factors.items():
-        rows = {f.risk_factor_id: _factor_row(f) for f in own}
+        rows = {f.risk_factor_id: {**_factor_row(f), "adjusted": adjusted[name]} for f in own}
         if any(before.get(i) != row for i, row in rows.items()):
             rows = {i: row for i, row in before.items() if row["source"] == name} | rows
             out += [rows[i] for i in sorted(rows)]

@@ -8,14 +8,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 from flask import Response
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from aggregation.answer import plain
 from aggregation.book.filters import page_of_positions
 from aggregation.dimensions import dimensions_of
 from lake.dates import Day
 from lake.errors import NotFound, unknown
-from lake.schemas import HIERARCHIES
+from lake.schemas import CORPORATE_ACTIONS, HIERARCHIES
 from lake.tables import Lake, Snapshot
 from scenarios.store import find_scenario_set, list_scenario_sets
 from scenarios.types import RiskClass
@@ -23,10 +23,13 @@ from service.api import models
 from service.api.context import context
 from service.api.document import blueprint
 from service.api.paging import PageParameters, cut_page, encode_cursor, start_of_page
-from service.api.requests import FilterText, Parameters, TableParameters
+from service.api.requests import Body, FilterText, Parameters, TableParameters
 from service.api.responses import json_answer, page_answer, tabular
+from service.api.valuations import accepted
 from service.encoding import to_rows
 from valuation.books.trade_history import trade_history
+from service.jobs import NETTING
+from valuation.books.orders import NettingRequest
 from valuation.sets.store import find_sealed
 
 api = blueprint("data", __name__, __doc__)
@@ -185,3 +188,26 @@ def hierarchies(query: TableParameters) -> Response:
     """The parents of every level of every hierarchy, with the dates on which they hold."""
     keys = [(k, "ascending") for k in HIERARCHIES.key]
     return page_answer(context().lake.read("hierarchies").sort_by(keys), "hierarchies")
+
+
+CorporateActions = models.page_model("CorporateActions", models.row_model("CorporateActionRow", CORPORATE_ACTIONS))
+
+
+@api.get("/corporate-actions", responses={200: CorporateActions})
+@tabular
+def corporate_actions(query: TableParameters) -> Response:
+    """The corporate actions that history and books are adjusted for, by share and ex date."""
+    keys = [(k, "ascending") for k in CORPORATE_ACTIONS.key]
+    return page_answer(context().lake.read("corporate_actions").sort_by(keys), "corporate-actions")
+
+
+class NettingBody(Body, NettingRequest):
+    """Until which instant orders are netted, and to the positions of which date."""
+
+    model_config = ConfigDict(title="NettingRequest")
+
+
+@api.post("/positions/netted", responses={202: models.JobAnswer})
+def net_positions(body: NettingBody) -> Response:
+    """Queue the netting of all orders up to an instant to the positions of a date; the answer is the job."""
+    return accepted(context().jobs.submit(NETTING, body.model_dump(mode="json"))[0])

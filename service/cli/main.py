@@ -34,7 +34,7 @@ OTHERS = {
     "dimensions": ("commands:app", "What the book of a date can be grouped and filtered by."),
     "sample": ("ingest:sample_app", "Write sample files, as a user would bring them."),
     "ingest": ("ingest:group", "Bring files into the lake: market data, positions, P&L, hierarchies and more."),
-    "positions": ("positions:app", "The versions of a trade: when it was loaded, from which file, what changed."),
+    "positions": ("positions:group", "The versions of a trade, and the positions of an instant, netted from orders."),
     "scenarios": ("scenarios:app", "Make, look at and carry scenario sets."),
     "standard": (
         "standard:app",

@@ -1,22 +1,24 @@
-"""Commands about positions that are in the lake."""
+"""Commands about positions that are in the lake: the versions of a trade, and books netted from orders."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
+import click
 import typer
 
+from lake.errors import validated
+from service.cli import client
+from service.cli.forward import Group, joined
 from service.cli.options import JsonOption, LakeOption, as_date, open_lake
+from service.cli.questions import by_option, given_values, lake_and_json, option_of
+from service.jobs import NETTING
+from service.parameters import parameters_of
 from service.rendering import display
 
 # ruff: noqa: PLC0415 - see service.cli.commands
 
 app = typer.Typer(add_completion=False, help="The positions that are in the lake.", no_args_is_help=True)
-
-
-@app.callback()
-def _group() -> None:
-    """The positions that are in the lake."""
 
 
 @app.command("history")
@@ -33,3 +35,32 @@ def history_command(
     _, opened = open_lake(lake)
     versions = trade_history(opened, trade, None if date is None else as_date(date, "--date"))
     display.print_json(versions) if json else tables.show_trade_history(versions)
+
+
+NET = "Net all orders executed up to an instant to the positions of a date; what was netted to it before goes."
+
+
+def group() -> click.Group:
+    """The commands; the options of netting are the fields of its request."""
+    from valuation.books.orders import NettingRequest
+
+    found = Group("positions", help=__doc__)
+    options = [*map(option_of, parameters_of(NettingRequest)), *lake_and_json()]
+    found.add_command(click.Command("net", callback=_net, params=[*options], help=NET))
+    return joined(found, app)
+
+
+def _net(**given: Any) -> None:
+    from valuation.books.orders import NettingRequest
+
+    values = given_values(parameters_of(NettingRequest), given)
+    with by_option(NettingRequest):
+        request = validated(NettingRequest, values, "netting")
+    settings, opened = open_lake(given["lake"])
+    told = client.done(settings, opened, "positions net", NETTING, request.model_dump(mode="json"))
+    if given["as_json"]:
+        display.print_json(told)
+        return
+    display.print_table([{k: v for k, v in told.items() if k != "notes"}])
+    for note in told["notes"]:
+        display.say(f"Note: {note}")

@@ -42,6 +42,12 @@ OWN = (
     b'[source.shares.factor]\nid = "EQ:{column}"\ntype = "equity_price"\ncurrency = "USD"\n'
 )
 CRIF = b"TradeID,RiskType,Qualifier,Amount,AmountCurrency\nT,Risk_Equity,AAA,1,USD\nT,Risk_Equity,ZZZ,1,USD\n"
+ORDERS = b"""order_id,executed_at,side,symbol,quantity,currency,portfolio,client,account,desk,book,legal_entity,counterparty
+A,2020-03-16T10:00:00-04:00,buy,EQ:AAA,100,USD,Growth,House,H-1,US,EQ-1,Bank,Broker
+"""
+ACTIONS = b"""risk_factor_id,ex_date,kind,ratio
+EQ:AAA,2020-03-16,split,4:1
+"""
 UPLOADS = {
     "/api/v1/sensitivities?source=margin&as_of=2020-03-16&mapping=map.csv": [
         ("crif.csv", CRIF),
@@ -56,6 +62,8 @@ UPLOADS = {
         ("pnl.csv", PNL),
         ("more.csv", PNL.replace(b"-12.5", b"3").replace(b"Options", b"Equities")),
     ],
+    "/api/v1/orders": [("orders.csv", ORDERS)],
+    "/api/v1/corporate-actions": [("actions.csv", ACTIONS)],
     "/api/v1/hierarchies": [("division.csv", DIVISION)],
     "/api/v1/market-data?catalogue=own.toml": [("own.toml", OWN), ("eod/shares.csv", SHARES)],
 }

@@ -1,1 +1,1 @@
-"""What is to be valued: contracts held, positions brought in, and branches. Enter at `contracts`."""
+"""What is to be valued: contracts held, positions and orders brought in, and branches. Enter at `contracts`."""

@@ -15,6 +15,7 @@ import pyarrow.dataset as ds
 from lake.errors import NotFound, VarlakeError
 from lake.schemas import CONTRACTS
 from lake.tables import Lake, Snapshot
+from valuation.books.corporate_actions import derived_contracts, ids_in_terms_of
 from valuation.instruments.fields import LISTED_YEARS
 from valuation.types import Contract
 
@@ -26,8 +27,11 @@ def positions_dates(at: Lake | Snapshot) -> list[dt.date]:
     return sorted(pc.unique(at.read("positions", ["positions_date"])["positions_date"]).to_pylist())
 
 
-def contracts_held(at: Lake | Snapshot, dates: Sequence[dt.date]) -> pa.Table:
-    """The contracts held on any of the dates, sorted by contract id; raises `NotFound` for a date without a book."""
+def contracts_held(at: Lake | Snapshot, dates: Sequence[dt.date], terms: dt.date | None = None) -> pa.Table:
+    """The contracts held on any of the dates, sorted by contract id; raises `NotFound` for a date without a book.
+
+    terms : the day of the market they are held against: each book is put into its terms where a corporate action lies between.
+    """
     held = at.read("positions", ["positions_date", "contract_id"], ds.field("positions_date").isin(list(dates)))
     missing = sorted(set(dates) - set(pc.unique(held["positions_date"]).to_pylist()))
     if missing:
@@ -37,17 +41,29 @@ def contracts_held(at: Lake | Snapshot, dates: Sequence[dt.date]) -> pa.Table:
             f" Nearest dates with positions: {', '.join(map(str, sorted(near)))}." if near else " There are none yet."
         )
         raise NotFound(f"No positions on {', '.join(map(str, missing))}.{hint}")
-    return contracts_by_id(at, pc.unique(held["contract_id"]))
+    ids = pc.unique(held["contract_id"])
+    if terms is None:
+        return contracts_by_id(at, ids)
+    wanted: set[str] = set()
+    for date in dates:
+        own = pc.unique(held.filter(pc.equal(held["positions_date"], pa.scalar(date)))["contract_id"])
+        wanted |= ids_in_terms_of(at, own, date, terms)
+    return contracts_by_id(at, pa.array(sorted(wanted), pa.string()))
 
 
 def contracts_by_id(at: Lake | Snapshot, contract_ids: pa.Array) -> pa.Table:
-    """The rows of these contracts, sorted by contract id; raises `NotFound` when the lake lacks one."""
+    """The rows of these contracts, sorted by contract id; raises `NotFound` when the lake lacks one, and has none that a corporate action
+    has made it of."""
     rows = at.read("contracts")
-    rows = rows.filter(pc.is_in(rows["contract_id"], value_set=contract_ids)).sort_by("contract_id")
+    rows = rows.filter(pc.is_in(rows["contract_id"], value_set=contract_ids))
     if rows.num_rows != len(contract_ids):
         lacking = set(contract_ids.to_pylist()) - set(rows["contract_id"].to_pylist())
+        derived = derived_contracts(at, lacking)
+        rows = pa.concat_tables([rows, pa.Table.from_pylist(list(derived.values()), schema=rows.schema)])
+    if len(rows) != len(contract_ids):
+        lacking -= derived.keys()
         raise NotFound(f"{len(lacking)} contracts are not in the lake, first {sorted(lacking)[:3]}.")
-    return rows.select(CONTRACTS.schema.names)
+    return rows.sort_by("contract_id").select(CONTRACTS.schema.names)
 
 
 def on_ending_calendars(at: Lake | Snapshot) -> list[Contract]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from lake.committer import Committer
@@ -124,6 +124,21 @@ def _read(terms: InstrumentTerms, index: FactorIndex, converted: set[str]) -> No
     if any(f.type == "fx_rate" for f in index.factors) and all(index.without_rate([currency], r) for r in _REPORTING):
         index.fx_path(currency, _REPORTING[0])
     converted.add(currency)
+
+
+def contract_reader(
+    lake: Lake, *, accept_unknown_factors: bool = False
+) -> Callable[[str, Mapping[str, str]], dict[str, str]]:
+    """As `contract_row`, refusing a contract whose risk factors nobody knows; what it is asked of, it remembers."""
+    market = _KnownMarket(lake)
+
+    def read(instrument_type: str, terms: Mapping[str, str]) -> dict[str, str]:
+        parsed = _parsed(instrument_type, terms)
+        if not accept_unknown_factors:
+            market.check(parsed, terms)
+        return _row(parsed)
+
+    return read
 
 
 def contract_row(instrument_type: str, terms: Mapping[str, str]) -> dict[str, str]:

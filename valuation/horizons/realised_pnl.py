@@ -22,7 +22,8 @@ from lake.tables import Snapshot
 from scenarios.kernels import shifts
 from scenarios.kernels.currency import converted_pnl
 from scenarios.market.base_market import base_levels, has_market, no_market
-from scenarios.market.history import load_factors, load_history
+from scenarios.market.corporate_actions import load_actions
+from scenarios.market.history import adjusted, load_factors, received_history
 from scenarios.market.moves import MoveRules
 from scenarios.types import FactorIndex, RiskClass, Roll
 from valuation.batch import factors_read, reported, value_batch
@@ -65,7 +66,9 @@ class RealisedMarkets:
     def __init__(self, snapshot: Snapshot, first: dt.date, last: dt.date, calendar: str) -> None:
         self._rules = MoveRules.model_validate({"market_date": last, "calendar": calendar})
         before = dt.timedelta(days=round(LOOK_BACK * 1.5) + 30)
-        self._history = load_history(snapshot, calendar, first - before, last, load_factors(snapshot))
+        # as received: each pair of days is read in the terms of its first, which are those of the book
+        self._history = received_history(snapshot, calendar, first - before, last, load_factors(snapshot))
+        self._actions = load_actions(snapshot)
         self._day = functools.cache(self._load)
 
     @property
@@ -94,7 +97,7 @@ class RealisedMarkets:
 
     def rate(self, day: dt.date, currency: str, reporting: str) -> float:
         """Price of a unit of `currency` in the reporting currency on the day."""
-        kept, levels, _ = self._day(day)
+        kept, levels, _ = self._day(day, day)
         index = self._index(kept.tobytes())
         return float(
             ScenarioMarket(day, index, levels[kept], np.empty((len(index.factors), 0))).fx(currency, reporting)[0]
@@ -131,25 +134,28 @@ class RealisedMarkets:
         h = self._history
         column, factor = h.index.row[factor_id], h.index.factors[h.index.row[factor_id]]
         stop = int(np.searchsorted(h.dates, np.datetime64(until), side="right"))
-        levels = h.levels[max(stop - LOOK_BACK - 1, 0) : stop, column]
+        levels = adjusted(h.on(slice(max(stop - LOOK_BACK - 1, 0), stop)), self._actions, until).levels[:, column]
         with np.errstate(all="ignore"):  # a price of zero has no relative move, and is left out below
             moves = shifts.move(factor.shift_type, levels[:-1], levels[1:], 0.0)
         moves = moves[np.isfinite(moves)]
         return float(np.sqrt(np.mean(moves**2))) if len(moves) else 0.0
 
-    def _load(self, day: dt.date) -> tuple[npt.NDArray[np.bool_], Floats, dict[str, str]]:
-        """Which factors have a level on the day (n_factors,), the levels, and what is held."""
+    def _load(self, day: dt.date, terms: dt.date) -> tuple[npt.NDArray[np.bool_], Floats, dict[str, str]]:
+        """Which factors have a level on the day (n_factors,), the levels in the terms of a day up to it, and what is held."""
         h = self._history
         stop = int(np.searchsorted(h.dates, np.datetime64(day), side="right"))
-        first = max(stop - self._rules.max_held_days - 2, 0)
-        until = h.on(slice(first, stop))
+        first = max(
+            int(np.searchsorted(h.dates, np.datetime64(terms), side="right")) - self._rules.max_held_days - 2, 0
+        )
+        until = adjusted(h.on(slice(first, stop)), self._actions, terms)
+        until = until.on(slice(-self._rules.max_held_days - 2, None))
         if not has_market(until, day):
             raise no_market(until, day, h.calendar) if stop else NotFound(f"The lake holds no market data up to {day}.")
         levels, _, held = base_levels(until, self._rules.max_held_days)
         return np.isfinite(levels), levels, held
 
     def _pair(self, prev: dt.date, day: dt.date) -> _Pair:
-        (kept_before, before, held_before), (kept_now, now, held_now) = self._day(prev), self._day(day)
+        (kept_before, before, held_before), (kept_now, now, held_now) = self._day(prev, prev), self._day(day, prev)
         kept = kept_before & kept_now
         index = self._index(kept.tobytes())
         return _Pair(index, before[kept], now[kept], {**held_before, **held_now})

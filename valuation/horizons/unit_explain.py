@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import functools
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -18,7 +19,9 @@ from lake.arrays import Bools, Floats
 from lake.errors import NotFound
 from lake.tables import Snapshot
 from lake.workers import each
-from scenarios.market.base_market import BaseMarket, load_base
+from scenarios.market.base_market import BaseMarket, in_share_terms, load_base
+from scenarios.market.corporate_actions import load_actions
+from scenarios.market.history import load_factors
 from scenarios.market.moves import MoveRules
 from scenarios.types import FactorIndex, RiskClass, Roll
 from valuation.batch import load_kernels, value_batch
@@ -71,11 +74,16 @@ class UnitExplain:
 
 
 class MarketPath:
-    """The markets from one date to a later one: both ends whole, and every subset of moved risk classes in between."""
+    """The markets from one date to a later one: both ends whole, and every subset of moved risk classes in between.
+
+    paid_out : what each share has been paid on the way, by risk factor id, in cash or in shares of a spin-off.
+    """
 
     def __init__(self, snapshot: Snapshot, start: dt.date, end: dt.date) -> None:
         self._snapshot = snapshot
         self._rules = MoveRules.model_validate({"market_date": end})
+        self._until, self._actions = end, load_actions(snapshot)
+        self.paid_out = self._actions.paid_out(start, end)
         self.start, self.end = self._load(start), self._load(end)
         there = set(self.start.index.row) & set(self.end.index.row)
         self.only_one = tuple(sorted((set(self.start.index.row) | set(self.end.index.row)) - there))
@@ -140,7 +148,11 @@ class MarketPath:
         return np.array([market.base[row[i]] if (i := f.risk_factor_id) in row else np.nan for f in self.index.factors])
 
     def _load(self, day: dt.date) -> BaseMarket:
-        return load_base(self._snapshot, day, self._rules.calendar, self._rules.max_held_days)
+        """The market of a day, with shares as they are on the last day, which is how the contracts of the path are."""
+        market = load_base(self._snapshot, day, self._rules.calendar, self._rules.max_held_days)
+        if not self._actions.between(day, self._until):
+            return market
+        return in_share_terms(market, self._actions, self._until, load_factors(self._snapshot))
 
 
 @dataclass
@@ -242,6 +254,13 @@ def _subset_cash(contracts: Sequence[Contract], path: MarketPath) -> tuple[Float
             if seen not in known:
                 known[seen] = float(cash_until([contracts[i]], path.along(seen), end).amounts[0])
             cash[i, subset] = known[seen]
+    # the price falls by what a share pays out: one move of its class, as in the scenarios
+    equity = [k for k, c in enumerate(path.classes) if c == RiskClass.EQUITY.value]
+    moves = np.array([not equity or bool(s >> equity[0] & 1) for s in range(path.n_subsets)])
+    for i, contract in enumerate(contracts if path.paid_out else ()):
+        terms = json.loads(contract.terms)
+        if "strike" not in terms:
+            cash[i, moves] += path.paid_out.get(terms.get("underlying"), 0.0)
     return cash, [*still.failures, *moved.failures]
 
 

@@ -11,7 +11,7 @@ import pandas as pd
 
 from lake.arrays import Dates, Floats
 from lake.tables import Snapshot
-from scenarios.market.history import load_history
+from scenarios.market.history import load_factors, received_history
 from scenarios.types import FactorIndex, MissingRiskFactor, RiskFactor, tenor_years
 
 CALENDAR = "XNYS"
@@ -68,7 +68,7 @@ class MarketDays:
 
     def __init__(self, snapshot: Snapshot, first: dt.date, last: dt.date) -> None:
         start = max(first - dt.timedelta(days=190), dt.date(1990, 1, 1))
-        history = load_history(snapshot, CALENDAR, start, last)
+        history = received_history(snapshot, CALENDAR, start, last, load_factors(snapshot))
         self.sessions: Dates = history.dates
         self.first = np.datetime64(first, "D")
         self._index = history.index

@@ -29,7 +29,7 @@ from valuation.sets.plan import make_plan
 from valuation.sets.run import run_plan
 from valuation.sets.store import list_valuation_sets
 
-_HELD = ("market_data", "risk_factors", "valuation_sets")
+_HELD = ("market_data", "risk_factors", "corporate_actions", "valuation_sets")
 
 
 @dataclass(frozen=True)

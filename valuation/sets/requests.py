@@ -21,6 +21,7 @@ from scenarios.stress.generate import check_assertions
 from scenarios.types import ScenarioSet
 from valuation.books.branches import contracts_of, find_branch
 from valuation.books.contracts import contracts_by_id, contracts_held
+from valuation.books.corporate_actions import ids_in_terms_of
 from valuation.sets.plan import ValuationPlan, make_plan
 from valuation.sets.run import ValuationRun, run_plan
 
@@ -75,8 +76,11 @@ def plan_valuation(
     """Wanted, present and missing with the expected cost; writes nothing. Raises `Cancelled` once `cancelled` is set."""
     rows = [find_branch(snapshot, b) for b in request.branches]
     dates = {*request.positions_dates, *(r["positions_date"] for r in rows)} or {request.as_of}
-    contracts = contracts_held(snapshot, sorted(dates))
-    added = {c for r in rows for c in contracts_of(snapshot, r)} - set(contracts["contract_id"].to_pylist())
+    terms = request.market_date or request.as_of
+    contracts = contracts_held(snapshot, sorted(dates), terms)
+    of_branches = ((pa.array(sorted(contracts_of(snapshot, r)), pa.string()), r["positions_date"]) for r in rows)
+    added = {c for ids, date in of_branches for c in ids_in_terms_of(snapshot, ids, date, terms)}
+    added -= set(contracts["contract_id"].to_pylist())
     if added:
         contracts = pa.concat_tables([contracts, contracts_by_id(snapshot, pa.array(sorted(added)))])
     scenarios = _scenario_set(snapshot, request)

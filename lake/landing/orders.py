@@ -1,0 +1,239 @@
+"""Orders in: what was bought and sold and when, with corrections and cancels; whole or not at all.
+
+Rows are only ever added. Of each order the row with the highest sequence number counts, in whatever order the rows arrive.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from lake.committer import Committer
+from lake.dates import FIRST, LAST
+from lake.errors import BadInput, counted
+from lake.landing.numbers import MOST, doubles
+from lake.landing.positions_file import ATTRIBUTE
+from lake.landing.rows import NO_NAME, is_no_name
+from lake.landing.text_rows import Cells, TextRows, read_text_rows
+from lake.schemas import CONTRACTS, DIMENSION_COLUMNS, ORDERS
+
+EVENTS = ("new", "correction", "cancel")
+SIDES = ("buy", "sell")
+DIMENSIONS = tuple(d for d in DIMENSION_COLUMNS if d != "trade")  # an order has no trade yet
+_OWN = ("order_id", "sequence", "event", "executed_at", "side", "symbol", "instrument_type", "quantity", "price")
+_REQUIRED = ("order_id", "executed_at", "side", "quantity", *(d for d in DIMENSIONS if d != "instrument"))
+_QUANTITY = re.compile(r"[0-9]{1,16}(\.[0-9]{1,16})?|\.[0-9]{1,16}")
+_CURRENCY_PRICE = "expected a finite number of at most 1e16 in the currency of the contract"
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class OrdersReport:
+    """What became of a file: rows `read` = `new` + `unchanged`, which the lake had already, just so. corrections and cancels are
+    among the new. first, last : trade dates, none where the file holds cancels alone."""
+
+    path: str
+    read: int
+    new: int
+    unchanged: int
+    corrections: int
+    cancels: int
+    first: dt.date | None
+    last: dt.date | None
+    version: int
+    notes: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def ingest_orders(
+    committer: Committer,
+    path: str | Path,
+    term_columns: tuple[str, ...],
+    contract_of: Callable[[str, Mapping[str, str]], Mapping[str, str]],
+) -> OrdersReport:
+    """Loads a file of orders (docs/positions.md). `contract_of` as in `lake.landing.positions.ingest`.
+
+    Raises `BadInput` with every fault by row; so is a row whose order and sequence number the lake holds with other content.
+    """
+    path = Path(path)
+    terms = tuple(t for t in term_columns if t not in _OWN)
+    file = read_text_rows(path, "orders", (*_OWN, *DIMENSIONS, *terms), _REQUIRED, attributes=True)
+    contracts: dict[str, Mapping[str, str]] = {}
+    made = _rows(file, terms, contract_of, contracts)
+    stored = {
+        (r["order_id"], r["sequence"]): r for r in committer.lake.read("orders").to_pylist(maps_as_pydicts="strict")
+    }
+    fresh: list[Row] = []
+    for number, row in made:
+        before = stored.get((row["order_id"], row["sequence"]))
+        if before is None:
+            fresh.append(row)
+        elif {**before, "file": ""} != {**row, "file": ""}:
+            file.fault(
+                number,
+                "sequence",
+                f"the lake has other content for order {row['order_id']}, sequence {row['sequence']}, from {before['file']}; "
+                "give a correction the next number",
+                str(row["sequence"]),
+            )
+    file.raise_any()
+    version = committer.lake.version("orders")
+    if fresh:
+        here = {r["contract_id"] for r in fresh if r["contract_id"]}
+        known = set(committer.lake.read("contracts", ["contract_id"])["contract_id"].to_pylist())
+        lacking = [dict(contracts[c]) for c in sorted(here - known)]
+        if lacking:
+            committer.put(
+                "contracts", pa.Table.from_pylist(lacking, schema=CONTRACTS.schema), note={"orders": path.name}
+            )
+        fresh.sort(key=lambda r: (r["order_id"], r["sequence"]))
+        version = committer.put("orders", pa.Table.from_pylist(fresh, schema=ORDERS.schema), note={"orders": path.name})
+    days = [row["trade_date"] for _, row in made if row["trade_date"]]
+    kinds = Counter(r["event"] for r in fresh)
+    return OrdersReport(
+        str(path),
+        len(made),
+        len(fresh),
+        len(made) - len(fresh),
+        kinds["correction"],
+        kinds["cancel"],
+        min(days, default=None),
+        max(days, default=None),
+        version,
+        _orphans({**stored, **{(r["order_id"], r["sequence"]): r for r in fresh}}),
+    )
+
+
+def _rows(
+    file: TextRows,
+    terms: tuple[str, ...],
+    contract_of: Callable[[str, Mapping[str, str]], Mapping[str, str]],
+    contracts: dict[str, Mapping[str, str]],
+) -> list[tuple[int, Row]]:
+    """Number and row of each order that can be read; faults are added to the file's."""
+    known: dict[tuple[Any, ...], Mapping[str, str] | BadInput] = {}
+    made: dict[tuple[str, int], tuple[int, Row]] = {}
+    for number, cells in file:
+        before = len(file.issues)
+        row = _plain(file, number, cells)
+        if row["event"] != "cancel":
+            kind, given = _terms(cells, terms)
+            key = (kind, *given.items())
+            if key not in known:
+                try:
+                    known[key] = contract_of(kind, given)
+                except BadInput as error:
+                    known[key] = error
+            found = known[key]
+            if isinstance(found, BadInput):
+                for issue in found.issues:
+                    file.fault(number, issue.pointer or "instrument_type", issue.message, issue.value)
+            else:
+                contracts[found["contract_id"]] = found
+                row |= {c: found[c] for c in ("contract_id", "instrument_type", "currency")}
+        if len(file.issues) > before:
+            continue
+        twice = made.setdefault((row["order_id"], row["sequence"]), (number, row))
+        if twice[1] != row:
+            place = f"order {row['order_id']}, sequence {row['sequence']}, stands in row {twice[0]} with other content"
+            file.fault(number, "sequence", f"{place}; give a correction the next number", str(row["sequence"]))
+    file.raise_any()
+    return list(made.values())
+
+
+def _terms(cells: Cells, terms: tuple[str, ...]) -> tuple[str, dict[str, str]]:
+    """Instrument type, empty where none is given, and the terms of the row, its symbol among them."""
+    return cells["instrument_type"] or "", {t: cell for t in ("symbol", *terms) if (cell := cells[t]) is not None}
+
+
+def _plain(file: TextRows, number: int, cells: Cells) -> Row:
+    """The row without its contract; what cannot be read of it is a fault."""
+    row: Row = dict.fromkeys(ORDERS.schema.names)
+    row |= {"order_id": cells["order_id"], "file": file.path.name, "event": cells["event"] or "new"}
+    if row["event"] not in EVENTS:
+        file.fault(number, "event", f"expected {', '.join(EVENTS)}", row["event"])
+    cancel = row["event"] == "cancel"
+    for name in ("order_id",) if cancel else _REQUIRED:
+        if cells[name] is None:
+            file.fault(number, name, f"{name} is empty; every order has one")
+    for name in ("order_id", *DIMENSIONS, *(c for c in cells if c.startswith(ATTRIBUTE))):
+        if is_no_name(cells[name]):
+            file.fault(number, name, NO_NAME, ascii(cells[name]))
+    row["sequence"] = _sequence(file, number, cells, row["event"])
+    if cancel:
+        return row
+    if cells["executed_at"] is not None:
+        row["executed_at"], row["trade_date"] = _instant(file, number, cells["executed_at"])
+    if cells["side"] is not None:
+        row["side"] = cells["side"].lower()
+        if row["side"] not in SIDES:
+            file.fault(number, "side", "expected buy or sell; the quantity is positive for both", cells["side"])
+    if (quantity := cells["quantity"]) is not None:
+        if not (_QUANTITY.fullmatch(quantity) and 0 < Decimal(quantity) <= Decimal(MOST)):
+            said = "expected a positive number such as 1500 or 2.5, of at most 16 digits before and after the point"
+            file.fault(number, "quantity", f"{said}; a sale has side sell", quantity)
+        else:
+            row["quantity"] = format(Decimal(quantity).normalize(), "f")
+    if cells["price"] is not None:
+        row["price"] = doubles(pa.array([cells["price"]]))[0].as_py()
+        if row["price"] is None:
+            file.fault(number, "price", _CURRENCY_PRICE, cells["price"])
+    row |= {d: cells[d] for d in DIMENSIONS}
+    row["instrument"] = cells["instrument"] or cells["symbol"] or cells["instrument_type"]
+    named = {c.removeprefix(ATTRIBUTE): v for c, v in cells.items() if c.startswith(ATTRIBUTE) and v is not None}
+    return row | {"attributes": named}
+
+
+def _sequence(file: TextRows, number: int, cells: Cells, event: str) -> int | None:
+    """1 where a new order gives none; a correction and a cancel give one above 1."""
+    text, least = cells["sequence"], 2 if event in EVENTS[1:] else 1
+    if text is None and least == 1:
+        return 1
+    found = int(text) if text is not None and re.fullmatch("[0-9]{1,9}", text) else 0
+    if found < least:
+        message = f"expected a whole number from {least}; of an order the highest counts"
+        file.fault(number, "sequence", message, text)
+    return found
+
+
+def _instant(file: TextRows, number: int, text: str) -> tuple[dt.datetime | None, dt.date | None]:
+    """The instant, and its day in the zone it was given in."""
+    try:
+        found = instant(text)
+    except ValueError as error:
+        file.fault(number, "executed_at", str(error), text)
+        return None, None
+    return found.astimezone(dt.UTC), found.date()
+
+
+def instant(text: str) -> dt.datetime:
+    """The instant of a text with its zone; raises `ValueError` for any other."""
+    try:
+        found = dt.datetime.fromisoformat(text)
+    except ValueError:
+        found = None
+    if found is None or found.tzinfo is None or not FIRST.year < found.year < LAST.year:
+        raise ValueError("expected an instant with its zone, such as 2020-03-16T15:59:58-04:00")
+    return found
+
+
+def _orphans(rows: Mapping[tuple[str, int], Row]) -> tuple[str, ...]:
+    """What refers to an order of which no new row has arrived."""
+    new = {order for (order, _), r in rows.items() if r["event"] == "new"}
+    alone = sorted({order for order, _ in rows} - new)
+    if not alone:
+        return ()
+    more = f" and {len(alone) - 3:,} more" if len(alone) > 3 else ""
+    said = f"{counted(len(alone), 'order')} known by corrections or cancels alone: {', '.join(alone[:3])}{more}."
+    return (f"{said} They count as they say; the order itself has not arrived.",)

@@ -1,0 +1,75 @@
+"""A CSV or Parquet file as rows of text that are checked one by one: a file with a fault anywhere is refused whole."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lake.errors import BadInput, Issue, counted, unknown
+from lake.landing.decoded import read_parquet
+from lake.landing.positions_file import ATTRIBUTE, NOT_A_NUMBER, as_text, read_csv
+
+_MOST_ISSUES = 100
+Cells = dict[str, str | None]
+
+
+@dataclass
+class TextRows:
+    """The rows of a file, each with its number (the header is row 1, in Parquet too): every column that may stand in it, trimmed,
+    None where it is empty or absent. Faults are collected, and `raise_any` tells them all."""
+
+    path: Path
+    columns: tuple[str, ...]
+    rows: list[tuple[int, Cells]]
+    issues: list[Issue]
+
+    def __iter__(self) -> Iterator[tuple[int, Cells]]:
+        return iter(self.rows)
+
+    def fault(self, number: int, column: str, message: str, value: str | None = None) -> None:
+        self.issues.append(Issue(f"row {number}, column {column}", message, value))
+
+    def raise_any(self) -> None:
+        """Raises `BadInput` with every fault found so far, if any."""
+        if self.issues:
+            shown = "; ".join(f"{i.pointer}: {i.message}" for i in self.issues[:5])
+            more = f" and {len(self.issues) - 5:,} more" if len(self.issues) > 5 else ""
+            raise BadInput(
+                f"{self.path.name} has {counted(len(self.issues), 'fault')}; nothing of it is loaded. {shown}{more}.",
+                issues=self.issues[:_MOST_ISSUES],
+            )
+
+
+def read_text_rows(
+    path: Path, what: str, columns: Sequence[str], required: Collection[str], *, attributes: bool = False
+) -> TextRows:
+    """The file's rows; `required` columns must be there, and filled in unless who reads them says otherwise. `attributes` : any
+    `attribute.<name>` may stand beside the columns. Raises `BadInput` for a file that cannot be read or has other columns."""
+    if not path.is_file():
+        raise BadInput(f"There is no {what} file {path}.")
+    name, ragged = path.name.lower(), list[tuple[int, str, str]]()
+    if not name.endswith((".csv", ".csv.gz", ".parquet")):
+        raise BadInput(f"A file of {what} ends in .csv, .csv.gz or .parquet, but {path.name} does not.")
+    table = read_parquet(path) if name.endswith(".parquet") else read_csv(path, ragged)
+    names = table.column_names
+    extra = [n for n in names if attributes and n.startswith(ATTRIBUTE) and n != ATTRIBUTE]
+    issues = [i for n in names if n not in (*columns, *extra) for i in unknown("column", n, columns, pointer=n).issues]
+    issues += [Issue(n, f"Column {n!r} is missing; a file of {what} has it.") for n in required if n not in names]
+    issues += [Issue(n, f"Column {n!r} stands twice in the header.") for n, k in Counter(names).items() if k > 1]
+    if issues:
+        raise BadInput(f"{path.name} was not loaded: {' '.join(i.message for i in issues[:20])}", issues=issues)
+    cells = {n: as_text(n, table[n]).to_pylist() for n in names}
+    uneven = {number for number, _, _ in ragged}
+    numbers = [i for i in range(2, 2 + table.num_rows + len(uneven)) if i not in uneven]
+    absent: Cells = dict.fromkeys(columns)
+    rows = [
+        (number, {**absent, **dict(zip(cells, values, strict=True))})
+        for number, values in zip(numbers, zip(*cells.values(), strict=True), strict=True)
+        if any(v not in (None, NOT_A_NUMBER) for v in values)  # a blank line is no row
+    ]
+    if not rows and not ragged:
+        raise BadInput(f"{path.name} has a header and no rows.")
+    faults = [Issue(f"row {number}", reason, line[:80]) for number, line, reason in ragged]
+    return TextRows(path, (*columns, *sorted(extra)), rows, faults)
