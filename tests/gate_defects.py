@@ -120,7 +120,9 @@ def _swap(d: Defects, j: int, k: int) -> dict[int, dict[int, float]] | None:
     """The values of two series of a source on one day."""
     i = int(d.rows[j][k])
     f = d.panel.factors
-    others = [o for o in range(len(f)) if o != j and f[o].source == f[j].source and d.panel.seen[i, o] and not d.used[i, o]]
+    others = [
+        o for o in range(len(f)) if o != j and f[o].source == f[j].source and d.panel.seen[i, o] and not d.used[i, o]
+    ]
     if not others:
         return None
     o = int(d.rng.choice(others))

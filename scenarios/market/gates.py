@@ -132,13 +132,17 @@ class Panel:
 
 @dataclass(frozen=True)
 class Moves:
-    """Moves between observed days, (n_dates, n_factors): into each day, and in usual moves (`z`); `usual` before, and `after` the day."""
+    """Moves between observed days, (n_dates, n_factors): into each day, and in usual moves (`z`).
+
+    usual : a usual move, the larger of that before the day and of that after it. old : enough moves came before. long : a usual move of
+    the longer memory. rows : the observed days of each factor.
+    """
 
     y: Floats
     into: Floats
     z: Floats
     usual: Floats
-    after: Floats
+    old: Bools
     long: Floats
     rows: tuple[Ints, ...]
 
@@ -152,18 +156,17 @@ class Moves:
         after = np.full_like(y, np.nan)
         after[:-2] = backwards[::-1][2:]
         scale = np.fmax(usual, after)
-        young = np.cumsum(np.isfinite(into), axis=0) <= int(p["warm_up"])
+        old = np.cumsum(np.isfinite(into), axis=0) > int(p["warm_up"])
         with np.errstate(invalid="ignore"):
-            z = np.where(young, 0.0, into / scale)
-        return cls(y, into, z, scale, after, long, tuple(np.flatnonzero(s) for s in seen.T))
+            z = np.where(old, into / scale, 0.0)
+        return cls(y, into, z, scale, old, long, tuple(np.flatnonzero(s) for s in seen.T))
 
     def odd(self, shared: Floats) -> Floats:
         """Sizes of the moves in usual ones, less what the class moved the same way."""
-        return np.maximum(np.abs(self.z) - np.maximum(shared * np.sign(self.z), 0.0), 0.0)
+        odd: Floats = np.maximum(np.abs(self.z) - np.maximum(shared * np.sign(self.z), 0.0), 0.0)
+        return odd
 
-    def spikes(
-        self, shared: Floats, limit: Floats, newest: Floats, days: int, rest: float
-    ) -> tuple[Bools, Bools]:
+    def spikes(self, shared: Floats, limit: Floats, newest: Floats, days: int, rest: float) -> tuple[Bools, Bools]:
         """Values that went away and came back within `days` observed days, or a last one that is far away; and those that are back."""
         away, returned = np.zeros(self.y.shape, dtype=bool), np.zeros(self.y.shape, dtype=bool)
         excess = self.odd(shared)
@@ -251,8 +254,9 @@ def _curve(panel: Panel) -> Bools:
         tenors = np.array([tenor_years(panel.factors[j].pillar or "") for j in columns])
         off = _from_neighbours(levels, tenors)
         moves = Moves.of(off, np.full(len(columns), p["least"]), panel.p["scale"])
-        limits = (panel.by_type(p[name])[columns] for name in ("usual_moves", "newest"))
-        spikes, _ = moves.spikes(np.zeros_like(off), *limits, int(panel.p["spike"]["days"]), panel.p["spike"]["rest"])
+        limit, newest = (panel.by_type(p[name])[columns] for name in ("usual_moves", "newest"))
+        days, rest = int(panel.p["spike"]["days"]), panel.p["spike"]["rest"]
+        spikes, _ = moves.spikes(np.zeros_like(off), limit, newest, days, rest)
         size = np.where(np.isfinite(moves.into), np.abs(moves.into), 0.0)
         beside = np.pad(size, ((0, 0), (1, 1)))
         out[:, columns] = spikes & (size >= np.maximum(beside[:, :-2], beside[:, 2:]))
@@ -337,17 +341,19 @@ def _missing(panel: Panel) -> Bools:
     first = np.where(panel.seen, at, len(at)).min(axis=0)
     last = np.where(panel.seen, at, -1).max(axis=0)
     ended = len(at) - 1 - last > panel.p["missing"]["ended"]
-    return panel.opened & ~panel.seen & (at > first) & ((at < last) | ~ended & (last >= 0))
+    found: Bools = panel.opened & ~panel.seen & (at > first) & ((at < last) | ~ended & (last >= 0))
+    return found
 
 
 def _closed(panel: Panel) -> Bools:
-    """Values on days on which the calendar is closed, next to an open day without one: the dates are off by a day."""
+    """Values on weekends on which the calendar is closed, near an open day without one: the dates are off by a day. Holidays do not
+    tell: many sources repeat a level or have month-ends on them."""
     lacks = ~panel.seen & ~panel.closed
     beside = np.zeros_like(lacks)
     for n in range(1, int(panel.p["closed"]["days"]) + 1):
         beside[n:] |= lacks[:-n]
         beside[:-n] |= lacks[n:]
-    return panel.seen & panel.closed & beside
+    return panel.seen & panel.closed & beside & ~np.is_busday(panel.dates)[:, None]
 
 
 def _bounds(panel: Panel) -> Bools:
@@ -355,7 +361,8 @@ def _bounds(panel: Panel) -> Bools:
     low, high, most = (panel.by_type(p[name]) for name in ("lowest", "highest", "move"))
     with np.errstate(invalid="ignore"):
         jumped = (np.abs(panel.own.into) > most) & ~panel.spikes[1]
-        return (panel.levels < low) | (panel.levels > high) | jumped
+        found: Bools = (panel.levels < low) | (panel.levels > high) | jumped
+    return found
 
 
 def _sign(panel: Panel) -> Bools:
@@ -364,19 +371,22 @@ def _sign(panel: Panel) -> Bools:
         below = panel.levels <= 0
         size = np.log(np.abs(panel.levels)) - _before(panel.y)
         flipped = np.abs(size) <= 3 * panel.own.usual
-        # no move of the day itself counts: its level has no log
-        calm = panel.own.usual < panel.p["sign"]["turmoil"] * panel.own.long
-    return below & (panel.of_type(*POSITIVE_TYPES) | panel.of_type("commodity_price") & (flipped | calm))
+        calm = panel.own.old & (panel.own.usual < panel.p["sign"]["turmoil"] * panel.own.long)
+    odd: Bools = panel.of_type(*POSITIVE_TYPES) | panel.of_type("commodity_price") & (flipped | calm)
+    return below & odd
 
 
 def _ratio(panel: Panel, name: str, logs: Floats, types: tuple[str, ...]) -> Bools:
     """Moves by one of the ratios, whose logs are given, but for the return of a value that was away."""
     p, moves = panel.p[name], panel.own
     with np.errstate(invalid="ignore"):
-        blur = np.clip(p["usual_moves"] * moves.usual, p["tolerance"], p["most"])
-        near = np.abs(np.abs(moves.into)[..., None] - logs).min(axis=-1) <= blur
-        odd = moves.odd(panel.shared) >= panel.by_type(panel.p["spike"]["usual_moves"])
-    return near & odd & ~panel.spikes[1] & panel.of_type(*types)
+        blur = (p["usual_moves"] * moves.usual)[..., None]
+        off = np.abs(np.abs(moves.into)[..., None] - logs)
+        near = (off <= np.clip(blur, p["tolerance"], np.maximum(p["share"] * logs, p["tolerance"]))).any(axis=-1)
+        turmoil = moves.usual >= p["turmoil"] * moves.long
+        odd = moves.odd(panel.shared) >= np.where(turmoil, p["in_turmoil"], p["in_calm"])
+    found: Bools = near & odd & ~panel.spikes[1] & panel.of_type(*types)
+    return found
 
 
 def _split(panel: Panel) -> Bools:
@@ -393,7 +403,19 @@ def _sources(panel: Panel) -> Bools:
     tolerance = panel.by_type(panel.p["sources"]["tolerance"])
     relative = panel.of_type("equity_price", "index_level", "fx_rate", "commodity_price")
     with np.errstate(invalid="ignore"):
-        return np.abs(panel.levels - panel.others) > tolerance * np.where(relative, np.abs(panel.others), 1.0) * (1 + 1e-9)
+        return np.abs(panel.levels - panel.others) > tolerance * np.where(relative, np.abs(panel.others), 1.0) * (
+            1 + 1e-9
+        )
+
+
+def is_partial(volumes: Floats, p: Parameters) -> bool:
+    """Whether the last of the volumes (n_days,) is of a day that was not over: in finer units than every one before, or very low."""
+    days, known = int(p["intraday"]["days"]), volumes[np.isfinite(volumes)]
+    if len(known) <= days or not np.isfinite(volumes[-1]):
+        return False
+    unit = max(u for u in (1, 10, 100, 1000) if (known[:-1] % u == 0).all() or u == 1)
+    low = known[-1] < p["intraday"]["least_volume"] * np.median(known[-1 - days : -1])
+    return bool(known[-1] % unit != 0 or low)
 
 
 @dataclass(frozen=True)
@@ -406,7 +428,7 @@ class Rule:
 
 RULES: dict[str, Rule] = {
     "missing": Rule("no value on a day on which its calendar is open, or its row is blank", _missing),
-    "closed": Rule("a value on a day on which its calendar is closed", _closed),
+    "closed": Rule("a value on a weekend, and none on an open day beside it", _closed),
     "sign": Rule("not positive, where its type is or the market is calm", _sign),
     "bounds": Rule("a level, or a move in a day, beyond the bounds of its type", _bounds),
     "sources": Rule("another source of the same number disagrees", _sources),
@@ -417,7 +439,9 @@ RULES: dict[str, Rule] = {
     "copied": Rule("a pillar exactly at its neighbour, from which it is far away before and after", _copied),
     "forward": Rule("an absurd forward rate between two pillars", _forward),
     "stale": Rule("the same level day after day", _stale),
-    "intraday": Rule("the last row of a file is of a day that was not over, by its volume", lambda panel: panel.partial),
+    "intraday": Rule(
+        "the last row of a file is of a day that was not over, by its volume", lambda panel: panel.partial
+    ),
 }
 
 
