@@ -14,7 +14,18 @@ from lake.errors import VarlakeError, unknown, validated
 from lake.progress import Cancelled, Progress, go_on, silent
 from lake.tables import Lake
 from service.ingests import INGESTS
-from service.jobs import BRANCH, BRANCH_DELETION, INGEST, QUESTION, SCENARIO_SET, STANDARD, VALUATION, JobTable
+from service.jobs import (
+    BRANCH,
+    BRANCH_DELETION,
+    INGEST,
+    MARKET_ACT,
+    MARKET_CHECK,
+    QUESTION,
+    SCENARIO_SET,
+    STANDARD,
+    VALUATION,
+    JobTable,
+)
 
 if TYPE_CHECKING:
     import threading
@@ -159,6 +170,18 @@ def _set_standard(session: Session, request: Request) -> dict[str, Any]:
     return set_standard(session.writer(), validated(StandardRequest, request, "job")).to_dict()
 
 
+def _act_on_market(session: Session, request: Request) -> dict[str, Any]:
+    from scenarios.market.issues import MarketAct, act_on
+
+    return act_on(session.writer(), validated(MarketAct, request, "job"))
+
+
+def _check_market(session: Session, request: Request) -> dict[str, Any]:
+    from scenarios.market.issues import CheckRequest, run_check
+
+    return run_check(session.writer(), validated(CheckRequest, request, "job"))
+
+
 # kind of job to what does it
 KINDS: Mapping[str, Callable[[Session, Request], dict[str, Any]]] = {
     VALUATION: _value,
@@ -167,5 +190,7 @@ KINDS: Mapping[str, Callable[[Session, Request], dict[str, Any]]] = {
     BRANCH: _save_branch,
     BRANCH_DELETION: _remove_branch,
     STANDARD: _set_standard,
+    MARKET_ACT: _act_on_market,
+    MARKET_CHECK: _check_market,
     INGEST: _ingest,
 }

@@ -303,14 +303,16 @@ def _nearest(levels: Floats, tenors: Floats) -> tuple[Floats, Floats]:
 
 
 def _forward(panel: Panel) -> Bools:
-    """Both pillars of a forward rate that is absurd; of one that was there the day before, nothing."""
+    """Both pillars of a forward rate that is absurd; the forwards are simple ones of the rates as they are quoted."""
     p, out = panel.p["curve"], np.zeros(panel.levels.shape, dtype=bool)
     for columns in _curves(panel):
         tenors = np.array([tenor_years(panel.factors[j].pillar or "") for j in columns])
         rates = panel.levels[:, columns]
         forward = np.diff(rates * tenors, axis=1) / np.diff(tenors)
         with np.errstate(invalid="ignore"):
-            absurd = (forward < p["lowest_forward"]) | (forward > p["highest_forward"])
+            absurd = panel.own.old[:, columns[1:]] & (
+                (forward < p["lowest_forward"]) | (forward > p["highest_forward"])
+            )
         out[:, columns[:-1]] |= absurd
         out[:, columns[1:]] |= absurd
     return out
@@ -360,7 +362,7 @@ def _bounds(panel: Panel) -> Bools:
     p = panel.p["bounds"]
     low, high, most = (panel.by_type(p[name]) for name in ("lowest", "highest", "move"))
     with np.errstate(invalid="ignore"):
-        jumped = (np.abs(panel.own.into) > most) & ~panel.spikes[1]
+        jumped = (np.abs(panel.own.into) > most) & panel.own.old & ~panel.spikes[1]
         found: Bools = (panel.levels < low) | (panel.levels > high) | jumped
     return found
 

@@ -23,7 +23,7 @@ from lake.schemas import MARKET_ISSUES
 from lake.tables import Lake, Snapshot
 from scenarios.kernels import shifts
 from scenarios.market.calendars import DATA, Calendars
-from scenarios.market.gates import RULES, SAME_AS, Panel, Parameters, suspects
+from scenarios.market.gates import RULES, SAME_AS, Panel, Parameters, load_parameters, suspects
 from scenarios.market.history import load_calendars, load_factors
 from scenarios.types import FactorIndex, RiskFactor
 
@@ -173,10 +173,14 @@ def _missing_issues(panel: Panel, missing: Bools, of: Bools, first: Any) -> list
 
 def held_rows(rows: pa.Table, held: Bools) -> pa.Table:
     """The rows with those marked (n_rows,) held: without a value used."""
-    mask = pa.array(held)
-    for name, value in (("status", "held"), ("value_used", None)):
+    return _set(rows, pa.array(held), status="held", value_used=None)
+
+
+def _set(rows: pa.Table, where: Any, **values: Any) -> pa.Table:
+    """The rows with these values in the columns of their names where the mask holds."""
+    for name, value in values.items():
         column = rows[name]
-        new = pc.if_else(mask, pa.scalar(value, column.type), column)
+        new = pc.if_else(where, pa.scalar(value, column.type), column)
         rows = rows.set_column(rows.schema.get_field_index(name), rows.schema.field(name), new)
     return rows
 
@@ -216,14 +220,14 @@ def _stored_factors(lake: Lake) -> tuple[RiskFactor, ...]:
 
 def _replaced(lake: Lake, passed: pa.Table) -> list[Issue]:
     """Issues that are over since another value came which no rule suspects."""
-    standing = {
+    before_it = {
         (i["as_of_date"], i["risk_factor_id"]): i
         for i in newest_issues(lake)
         if i["state"] not in ("missing", "replaced")
     }
-    if not standing:
+    if not before_it:
         return []
-    some = passed.filter(pc.is_in(passed["risk_factor_id"], pa.array([factor for _, factor in standing])))
+    some = passed.filter(pc.is_in(passed["risk_factor_id"], pa.array([factor for _, factor in before_it])))
     return [
         {
             **before,
@@ -234,7 +238,7 @@ def _replaced(lake: Lake, passed: pa.Table) -> list[Issue]:
             "proxy": None,
         }
         for r in some.to_pylist()
-        if (before := standing.get((r["as_of_date"], r["risk_factor_id"]))) is not None
+        if (before := before_it.get((r["as_of_date"], r["risk_factor_id"]))) is not None
         and before["value_received"] != r["value_received"]
     ]
 
@@ -249,7 +253,7 @@ def store_issues(committer: Committer, issues: Sequence[Issue], rows: pa.Table) 
     some = rows.filter(pc.is_in(rows["risk_factor_id"], pa.array(sorted({k[1] for k in keys}), pa.string())))
     some = some.filter(pc.is_in(some["as_of_date"], pa.array(sorted({k[0] for k in keys}), pa.date32())))
     values = {(r["as_of_date"], r["risk_factor_id"]): r for r in some.to_pylist()}
-    moment, version = dt.datetime.now(dt.UTC), committer.lake.version("market_data") + 1
+    moment, version = dt.datetime.now(dt.UTC), max(committer.lake.version("market_data"), 0) + 1
     new = []
     for issue in issues:
         key = issue["as_of_date"], issue["risk_factor_id"]
@@ -264,12 +268,22 @@ def store_issues(committer: Committer, issues: Sequence[Issue], rows: pa.Table) 
     return len(new)
 
 
-def newest_issues(at: Lake | Snapshot, market_data_version: int | None = None) -> list[Issue]:
-    """How every value with an issue stands, by date and factor; as it stood at a version of market_data where one is given."""
+def newest_issues(at: Lake | Snapshot) -> list[Issue]:
+    """How every value with an issue stands, by date and factor."""
+    return standing(all_issues(at))
+
+
+def all_issues(at: Lake | Snapshot) -> list[Issue]:
+    """Every row of market_issues, oldest first."""
     rows: list[Issue] = at.read("market_issues").sort_by("created_at").to_pylist()
+    return rows
+
+
+def standing(issues: Sequence[Issue], market_data_version: int | None = None) -> list[Issue]:
+    """The newest of each value among issues, oldest first; of those that held at a version of market_data where one is given."""
     found = {
         (r["as_of_date"], r["risk_factor_id"]): r
-        for r in rows
+        for r in issues
         if market_data_version is None or r["market_data_version"] <= market_data_version
     }
     return [found[key] for key in sorted(found)]
@@ -340,29 +354,32 @@ class MarketAct(BaseModel):
         return self
 
 
-def act_on(committer: Committer, act: MarketAct) -> Issue:
-    """Stores the act, and the value it makes used; the value received stays. Raises `NotFound` or `BadInput`, and stores nothing then."""
-    lake = committer.lake
+def check_act(lake: Lake, act: MarketAct) -> tuple[RiskFactor, dict[str, Any], float]:
+    """The risk factor, the row of market_data, and the level that the act makes used; raises `NotFound` or `BadInput`."""
     check_factor(lake, act.factor)
     index = load_factors(lake.snapshot("risk_factors"))
     factor = index.factors[index.row[act.factor]]
+    rows = lake.read("market_data", where=ds.field("risk_factor_id") == act.factor).to_pylist()
+    found = [row for row in rows if row["as_of_date"] == act.date]
+    if not found:
+        raise unknown(f"value of {act.factor} on", str(act.date), [str(r["as_of_date"]) for r in rows], error=NotFound)
+    return factor, found[0], _used(lake, act, found[0], factor)
+
+
+def act_on(committer: Committer, act: MarketAct) -> Issue:
+    """Stores the act, and the value that it makes used; the value received stays. Raises what `check_act` does, and stores nothing then."""
+    lake = committer.lake
+    factor, row, used = check_act(lake, act)
     rows = lake.read("market_data", where=ds.field("source") == factor.source)
     here = pc.and_(pc.equal(rows["risk_factor_id"], act.factor), pc.equal(rows["as_of_date"], pa.scalar(act.date)))
-    found = rows.filter(here).to_pylist()
-    if not found:
-        have = [str(d) for d in rows.filter(pc.equal(rows["risk_factor_id"], act.factor))["as_of_date"].to_pylist()]
-        raise unknown(f"value of {act.factor} on", str(act.date), have, error=NotFound)
-    (row,) = found
-    used = _used(lake, act, row, factor)
-    state = ACTS[act.act]
-    for name, value in (("status", state), ("value_used", used)):
-        new = pc.if_else(here, pa.scalar(value, rows[name].type), rows[name])
-        rows = rows.set_column(rows.schema.get_field_index(name), rows.schema.field(name), new)
-    before = next((i for i in list_issues(lake, IssueFilter(first=act.date, last=act.date, factor=act.factor))), None)
+    rows = _set(rows, here, status=ACTS[act.act], value_used=used)
+    before = next(
+        (i for i in newest_issues(lake) if (i["as_of_date"], i["risk_factor_id"]) == (act.date, act.factor)), None
+    )
     issue: Issue = {
         "as_of_date": act.date,
         "risk_factor_id": act.factor,
-        "state": state,
+        "state": ACTS[act.act],
         "rules": before["rules"] if before else [],
         "detail": before["detail"] if before else "no rule suspected it",
         "source": factor.source,
@@ -371,8 +388,7 @@ def act_on(committer: Committer, act: MarketAct) -> Issue:
         "proxy": act.by,
     }
     store_issues(committer, [issue], rows)
-    note = {"act": act.act, "author": act.author}
-    version = committer.put("market_data", rows, replace=True, note=note)
+    version = committer.put("market_data", rows, replace=True, note={"act": act.act, "author": act.author})
     return {**issue, "value_received": row["value_received"], "value_used": used, "market_data_version": version}
 
 
@@ -443,20 +459,32 @@ def check_market(lake: Lake, p: Parameters, first: dt.date | None = None) -> tup
     return held_rows(rows, held & ~was), issues, over
 
 
-def hold_market(committer: Committer, rows: pa.Table, issues: Sequence[Issue]) -> None:
-    """Stores what `check_market` found."""
-    store_issues(committer, issues, rows)
-    committer.put("market_data", rows, replace=True, note={"check": "market"})
+def run_check(committer: Committer, request: CheckRequest) -> dict[str, Any]:
+    """Runs the gates over what is stored: the suspicious values, those missing, and the holds no rule speaks for any more.
+
+    Stores nothing, or holds what is suspicious where that is asked for.
+    """
+    lake = committer.lake
+    rows, issues, cleared = check_market(lake, load_parameters(request.gates), request.first)
+    if request.hold:
+        store_issues(committer, issues, rows)
+        committer.put("market_data", rows, replace=True, note={"check": "market"})
+    return {
+        "held": request.hold,
+        "issues": issues,
+        "cleared": cleared,
+        "market_data_version": lake.version("market_data"),
+    }
 
 
 def notes_on(issues: Collection[Issue]) -> list[str]:
     """A line for each state of market values that an answer met: held ones were not used, the others were used by an act."""
     out = []
     for state, what in (
-        ("held", "held and not used"),
-        ("overridden", "overridden"),
-        ("proxied", "moved by a proxy that somebody named"),
-        ("released", "released by somebody after a rule had held it"),
+        ("held", "held back as suspicious and not used"),
+        ("overridden", "used as somebody overrode them"),
+        ("proxied", "used as a proxy moves them that somebody named"),
+        ("released", "used though a rule held them back, since somebody released them"),
     ):
         some = [i for i in issues if i["state"] == state]
         if some:
