@@ -13,11 +13,41 @@ from dataclasses import dataclass
 import numpy as np
 
 from lake.arrays import Bools, Floats
-from scenarios.market.gates import Panel, suspects
+from lake.tables import Lake
+from scenarios.market.gates import Panel, load_parameters, suspects
+from scenarios.market.history import load_calendars, load_factors
+from scenarios.market.issues import panel_of
 from scenarios.types import tenor_years
 
 FLOOR = 10.0
 APART = 45  # rows between two defects of a factor
+
+
+def panel_of_lake(lake: Lake) -> Panel:
+    """All that a lake holds, on every calendar day, so that a date may be off by one."""
+    snapshot = lake.snapshot()
+    rows = snapshot.read("market_data")
+    panel, _, _ = panel_of(rows, load_factors(snapshot), load_calendars(snapshot), load_parameters())
+    dates = np.arange(panel.dates[0], panel.dates[-1] + 1)
+    at = (panel.dates - dates[0]).astype(int)
+
+    def wide(values: np.ndarray, empty: object) -> np.ndarray:
+        out = np.full((len(dates), len(panel.factors)), empty)
+        out[at] = values
+        return out
+
+    shut = np.ones(len(dates), dtype=bool)
+    shut[at] = False
+    closed = wide(panel.closed, False) | (shut & ~np.is_busday(dates))[:, None]
+    return dataclasses.replace(
+        panel,
+        dates=dates,
+        levels=wide(panel.levels, np.nan),
+        closed=closed,
+        opened=wide(panel.opened, False),
+        partial=wide(panel.partial, False),
+        others=wide(panel.others, np.nan),
+    )
 
 
 @dataclass
@@ -33,7 +63,6 @@ class Defects:
         self.rows = [np.flatnonzero(s) for s in p.seen.T]
         self.used = np.zeros(p.levels.shape, dtype=bool)
         self.cells: list[tuple[str, list[tuple[int, int]]]] = []
-        self.positive = np.isfinite(p.y) & (p.y != p.levels)
 
     def typical(self, j: int, k: int, y: Floats) -> float:
         """Mean size of the daily moves of `y`, on the observed days of factor j, around the k-th of them."""
@@ -49,11 +78,6 @@ class Defects:
             return self.panel.factors[j].type == "commodity_price"
         change = abs(np.log(value / old)) if by_log else abs(value - old)
         return bool(change >= FLOOR * self.typical(j, k, y))
-
-    def put(self, kind: str, j: int, values: dict[int, float]) -> None:
-        for i, v in values.items():
-            self.levels[i, j] = v
-        self.cells.append((kind, [(i, j) for i in values]))
 
 
 Spoil = Callable[[Defects, int, int], dict[int, dict[int, float]] | None]
@@ -194,6 +218,20 @@ class Score:
     false: Bools
     clean: int
     missed: list[tuple[str, list[tuple[int, int]]]]
+
+    @property
+    def share(self) -> float:
+        return sum(self.found.values()) / sum(self.tried.values())
+
+    @property
+    def false_share(self) -> float:
+        return float(self.false.sum()) / self.clean
+
+    def table(self) -> str:
+        held = f"{self.false.sum():,} of {self.clean:,} clean values held, {self.false_share:.3%}"
+        a_year = f"{self.false_share * 252 * 300:.0f} a year of 300 factors"
+        lines = [f"{kind:24} {self.found[kind]:5} of {n}" for kind, n in self.tried.items()]
+        return "\n".join([*lines, f"found {self.share:.2%}; {held}, {a_year}"])
 
 
 def score(panel: Panel, seed: int, n: int, first: int = 0) -> Score:

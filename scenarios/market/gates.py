@@ -24,6 +24,7 @@ from scenarios.types import FACTOR_TYPES, RiskFactor, tenor_years
 
 SHIPPED_PARAMETERS = Path(__file__).with_name("gates.toml")
 SAME_AS = "same_as"  # attribute of a factor that measures what another one does, from a second source
+_END = 1.2
 _BY_LOG = (*POSITIVE_TYPES, "commodity_price")
 
 Parameters = Mapping[str, Mapping[str, Any]]
@@ -47,7 +48,7 @@ def _merged(shipped: Mapping[str, Any], own: Mapping[str, Any], where: str) -> d
     out = dict(shipped)
     for key, value in own.items():
         known = [*shipped, *(FACTOR_TYPES if "default" in shipped else ())]
-        if key not in known:
+        if key not in known and not ("default" in shipped and ":" in key):  # the id of a risk factor
             raise unknown("key", key, known, pointer=where)
         before = shipped.get(key, shipped.get("default"))
         if isinstance(before, dict):
@@ -259,7 +260,9 @@ def _curve(panel: Panel) -> Bools:
         spikes, _ = moves.spikes(np.zeros_like(off), limit, newest, days, rest)
         size = np.where(np.isfinite(moves.into), np.abs(moves.into), 0.0)
         beside = np.pad(size, ((0, 0), (1, 1)))
-        out[:, columns] = spikes & (size >= np.maximum(beside[:, :-2], beside[:, 2:]))
+        most = np.maximum(beside[:, :-2], beside[:, 2:])
+        most[:, [0, -1]] *= _END  # an end less its neighbour moves as much as its neighbour does where that is the one
+        out[:, columns] = spikes & (size >= most)
     return out
 
 
