@@ -482,9 +482,9 @@ def notes_on(issues: Collection[Issue]) -> list[str]:
     out = []
     for state, what in (
         ("held", "held back as suspicious and not used"),
-        ("overridden", "used as somebody overrode them"),
-        ("proxied", "used as a proxy moves them that somebody named"),
-        ("released", "used though a rule held them back, since somebody released them"),
+        ("overridden", "overridden by hand"),
+        ("proxied", "moved by a proxy named by hand"),
+        ("released", "released by hand from a hold, and used"),
     ):
         some = [i for i in issues if i["state"] == state]
         if some:
