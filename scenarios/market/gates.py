@@ -135,32 +135,34 @@ class Panel:
 class Moves:
     """Moves between observed days, (n_dates, n_factors): into each day, and in usual moves (`z`).
 
-    usual : a usual move, the larger of that before the day and of that after it. old : enough moves came before. long : a usual move of
-    the longer memory. rows : the observed days of each factor.
+    usual : a usual move, the larger of that before the day and of that after the move out of it. before, later : of those before the
+    day, and after it. old : enough moves came before. long : of the longer memory. rows : the observed days of each factor.
     """
 
     y: Floats
     into: Floats
     z: Floats
     usual: Floats
+    before: Floats
+    later: Floats
     old: Bools
     long: Floats
     rows: tuple[Ints, ...]
 
     @classmethod
     def of(cls, y: Floats, least: Floats, p: Mapping[str, Any]) -> Moves:
-        seen = np.isfinite(y)
         into = y - _before(y)
-        usual, long = _scale(into, least, p)
-        backwards, _ = _scale(into[::-1], least, p)
-        # the move into a day is judged by those before it, and by those after the one out of it
-        after = np.full_like(y, np.nan)
-        after[:-2] = backwards[::-1][2:]
-        scale = np.fmax(usual, after)
+        before, long = _scale(into, least, p)
+        later = _scale(into[::-1], least, p)[0][::-1]
+        after = later.copy()
+        rows = tuple(np.flatnonzero(seen) for seen in np.isfinite(y).T)
+        for j, at in enumerate(rows):
+            after[at, j] = np.append(later[at[1:], j], np.nan)[: len(at)]
+        usual = np.fmax(before, after)
         old = np.cumsum(np.isfinite(into), axis=0) > int(p["warm_up"])
         with np.errstate(invalid="ignore"):
-            z = np.where(old, into / scale, 0.0)
-        return cls(y, into, z, scale, old, long, tuple(np.flatnonzero(s) for s in seen.T))
+            z = np.where(old, into / usual, 0.0)
+        return cls(y, into, z, usual, before, later, old, long, rows)
 
     def odd(self, shared: Floats) -> Floats:
         """Sizes of the moves in usual ones, less what the class moved the same way."""
@@ -172,14 +174,17 @@ class Moves:
         away, returned = np.zeros(self.y.shape, dtype=bool), np.zeros(self.y.shape, dtype=bool)
         excess = self.odd(shared)
         for j, rows in enumerate(self.rows):
-            y, e, usual = self.y[rows, j], excess[rows, j], self.usual[rows, j]
+            y, e, before, later = (v[rows, j] for v in (self.y, excess, self.before, self.later))
+            old, of_class = self.old[rows, j], shared[rows, j]
             found, back = np.zeros(len(y), dtype=bool), np.zeros(len(y), dtype=bool)
             for n in range(1, min(days, len(y) - 2) + 1):
                 # into t, out of it at t + n
                 into, out = y[1:-n] - y[: -n - 1], y[n + 1 :] - y[n:-1]
                 smaller = np.minimum(np.abs(into), np.abs(out))
+                usual = np.maximum(before[1:-n], later[n + 1 :])
                 with np.errstate(invalid="ignore"):
-                    far = np.minimum(e[1:-n], smaller / usual[1:-n]) >= limit[j]
+                    own = np.abs(into) / usual - np.maximum(of_class[1:-n] * np.sign(into), 0.0)
+                    far = old[1:-n] & (np.minimum(own, smaller / usual) >= limit[j])
                     left = np.abs(y[n + 1 :] - y[: -n - 1]) <= rest * smaller
                     hit = far & left & (into * out < 0) & (e[n + 1 :] >= limit[j] / 3)
                 back[n + 1 :] |= hit
