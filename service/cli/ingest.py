@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import click
 import typer
 
-from lake.errors import BadInput, counted, validated
+from lake.errors import BadInput, NotFound, counted, validated
 from service.cli.forward import Group
 from service.cli.options import LakeOption, as_date, open_lake, settings_of
 from service.cli.questions import given_values, lake_and_json, option_of
@@ -62,6 +62,8 @@ def _bring(what: str, given: dict[str, Any]) -> None:
 
     kind = INGESTS[what]
     files: list[Path] = [*given["files"]] if kind.several else [given["files"]]
+    if absent := [file for file in files if not file.exists()]:  # before a lake is made for them
+        raise NotFound(f"There is no {'folder' if kind.folder else 'file'} {absent[0]}.")
     values = given_values(parameters_of(kind.options), given)
     if missing := [n for n, f in kind.options.model_fields.items() if f.is_required() and n not in values]:
         raise BadInput(f"--{missing[0]} is missing: {kind.options.model_fields[missing[0]].description}.")
