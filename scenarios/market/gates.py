@@ -242,32 +242,29 @@ def _spike(panel: Panel) -> Bools:
     return panel.spikes[0]
 
 
-def _curves(panel: Panel) -> Iterator[Ints]:
-    """Columns of each curve, by tenor."""
-    names = {f.curve for f in panel.factors if f.curve and f.pillar}
-    for name in sorted(names):
-        columns = [j for j, f in enumerate(panel.factors) if f.curve == name]
-        columns.sort(key=lambda j: tenor_years(panel.factors[j].pillar or ""))
+def _curves(panel: Panel) -> Iterator[tuple[Ints, Floats]]:
+    """Columns of each curve, by tenor, and the tenors in years; of two of one tenor, such as 12M and 1Y, the first."""
+    for name in sorted({f.curve for f in panel.factors if f.curve and f.pillar}):
+        own = {j: tenor_years(f.pillar or "") for j, f in enumerate(panel.factors) if f.curve == name}
+        columns = sorted({tenor: j for j, tenor in reversed(own.items())}.values(), key=lambda j: own[j])
         if len(columns) > 1:
-            yield np.array(columns)
+            yield np.array(columns), np.array([own[j] for j in columns])
 
 
 def _curve(panel: Panel) -> Bools:
     """A pillar that leaves its neighbours and comes back to them; of pillars that do at once, the one that left most."""
-    p, out = panel.p["curve"], np.zeros(panel.levels.shape, dtype=bool)
-    for columns in _curves(panel):
-        levels = panel.levels[:, columns]
-        tenors = np.array([tenor_years(panel.factors[j].pillar or "") for j in columns])
-        off = _from_neighbours(levels, tenors)
-        moves = Moves.of(off, np.full(len(columns), p["least"]), panel.p["scale"])
-        limit, newest = (panel.by_type(p[name])[columns] for name in ("usual_moves", "newest"))
-        days, rest = int(panel.p["spike"]["days"]), panel.p["spike"]["rest"]
-        spikes, _ = moves.spikes(np.zeros_like(off), limit, newest, days, rest)
-        size = np.where(np.isfinite(moves.into), np.abs(moves.into), 0.0)
-        beside = np.pad(size, ((0, 0), (1, 1)))
+    p, off = panel.p["curve"], np.full(panel.levels.shape, np.nan)
+    for columns, tenors in _curves(panel):
+        off[:, columns] = _from_neighbours(panel.levels[:, columns], tenors)
+    moves = Moves.of(off, np.full(off.shape[1], p["least"]), panel.p["scale"])
+    limit, newest = panel.by_type(p["usual_moves"]), panel.by_type(p["newest"])
+    out, _ = moves.spikes(np.zeros_like(off), limit, newest, int(panel.p["spike"]["days"]), panel.p["spike"]["rest"])
+    size = np.where(np.isfinite(moves.into), np.abs(moves.into), 0.0)
+    for columns, _ in _curves(panel):
+        beside = np.pad(size[:, columns], ((0, 0), (1, 1)))
         most = np.maximum(beside[:, :-2], beside[:, 2:])
         most[:, [0, -1]] *= _END  # an end less its neighbour moves as much as its neighbour does where that is the one
-        out[:, columns] = spikes & (size >= most)
+        out[:, columns] &= size[:, columns] >= most
     return out
 
 
@@ -275,17 +272,22 @@ def _copied(panel: Panel) -> Bools:
     """A pillar that stands exactly at its neighbour, from which it is many usual moves of their difference away before and after; of the
     two the one that moved less with the rest of the curve."""
     p, out = panel.p["copied"], np.zeros(panel.levels.shape, dtype=bool)
-    for columns in _curves(panel):
-        rest = np.abs(panel.own.into[:, columns] - _median(panel.own.into[:, columns], 1)[:, None])
-        for i, (a, b) in enumerate(itertools.pairwise(columns.tolist())):
-            apart = (panel.levels[:, a] - panel.levels[:, b])[:, None]
-            moves = Moves.of(apart, np.array([p["least"]]), panel.p["scale"])
-            both = moves.rows[0]
-            size = np.abs(apart[both, 0]) / moves.usual[both, 0]
-            around = np.fmin(np.append(np.nan, size[:-1]), np.append(size[1:], np.nan))
-            at = both[(apart[both, 0] == 0) & (around >= p["usual_moves"])]
-            first = rest[at, i] > rest[at, i + 1]
-            out[at[first], a], out[at[~first], b] = True, True
+    pairs = [pair for columns, _ in _curves(panel) for pair in itertools.pairwise(columns.tolist())]
+    if not pairs:
+        return out
+    a, b = np.array(pairs).T
+    apart = panel.levels[:, a] - panel.levels[:, b]
+    moves = Moves.of(apart, np.full(len(pairs), p["least"]), panel.p["scale"])
+    rest = np.full(out.shape, np.nan)
+    for columns, _ in _curves(panel):
+        into = panel.own.into[:, columns]
+        rest[:, columns] = np.abs(into - _median(into, 1)[:, None])
+    for k, both in enumerate(moves.rows):
+        size = np.abs(apart[both, k]) / moves.usual[both, k]
+        around = np.fmin(np.append(np.nan, size[:-1]), np.append(size[1:], np.nan))[: len(both)]
+        at = both[(apart[both, k] == 0) & (around >= p["usual_moves"])]
+        first = rest[at, a[k]] > rest[at, b[k]]
+        out[at[first], a[k]], out[at[~first], b[k]] = True, True
     return out
 
 
@@ -313,8 +315,7 @@ def _nearest(levels: Floats, tenors: Floats) -> tuple[Floats, Floats]:
 def _forward(panel: Panel) -> Bools:
     """Both pillars of a forward rate that is absurd; the forwards are simple ones of the rates as they are quoted."""
     p, out = panel.p["curve"], np.zeros(panel.levels.shape, dtype=bool)
-    for columns in _curves(panel):
-        tenors = np.array([tenor_years(panel.factors[j].pillar or "") for j in columns])
+    for columns, tenors in _curves(panel):
         rates = panel.levels[:, columns]
         forward = np.diff(rates * tenors, axis=1) / np.diff(tenors)
         with np.errstate(invalid="ignore"):
@@ -390,9 +391,9 @@ def _ratio(panel: Panel, name: str, logs: Floats, types: tuple[str, ...]) -> Boo
     """Moves by one of the ratios, whose logs are given, but for the return of a value that was away."""
     p, moves = panel.p[name], panel.own
     with np.errstate(invalid="ignore"):
-        blur = (p["usual_moves"] * moves.usual)[..., None]
-        off = np.abs(np.abs(moves.into)[..., None] - logs)
-        near = (off <= np.clip(blur, p["tolerance"], np.maximum(p["share"] * logs, p["tolerance"]))).any(axis=-1)
+        size, blur, near = np.abs(moves.into), p["usual_moves"] * moves.usual, np.zeros(moves.into.shape, dtype=bool)
+        for ratio in logs.tolist():
+            near |= np.abs(size - ratio) <= np.clip(blur, p["tolerance"], max(p["share"] * ratio, p["tolerance"]))
         turmoil = moves.usual >= p["turmoil"] * moves.long
         odd = moves.odd(panel.shared) >= np.where(turmoil, p["in_turmoil"], p["in_calm"])
     found: Bools = near & odd & ~panel.spikes[1] & panel.of_type(*types)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import time
 from collections.abc import Sequence
@@ -163,6 +164,8 @@ def test_a_pillar_leaves_its_neighbours_or_stands_at_one() -> None:
     assert not found["spike"].any()
     levels, factors = curve()
     levels[1][100] = levels[2][100]
+    twice = [*levels, levels[3]], [*factors, share("120M", "par_yield", curve="C", pillar="120M")]
+    assert np.argwhere(suspects(panel(*twice))["copied"]).tolist() == [[100, 1]]
     assert np.argwhere(suspects(panel(levels, factors))["copied"]).tolist() == [[100, 1]]
     levels[3][100] = 0.5  # (10 x 0.5 - 5 x 0.02) / 5 is 98%
     assert suspects(panel(levels, factors))["forward"][100].tolist() == [False, False, True, True]
@@ -360,7 +363,7 @@ def test_two_thousand_defects(real: Lake, synthetic: Lake) -> None:
     times = -(-500 // len(many.factors))
     wide = Panel(
         many.dates[rows],
-        tuple(many.factors) * times,
+        tuple(dataclasses.replace(f, curve=f.curve and f"{f.curve}{k}") for k in range(times) for f in many.factors),
         *(np.tile(getattr(many, n)[rows], times) for n in ("levels", "closed", "opened", "partial", "others")),
     )
     start = time.perf_counter()
