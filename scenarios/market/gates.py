@@ -256,7 +256,7 @@ def _curve(panel: Panel) -> Bools:
     p, off = panel.p["curve"], np.full(panel.levels.shape, np.nan)
     for columns, tenors in _curves(panel):
         off[:, columns] = _from_neighbours(panel.levels[:, columns], tenors)
-    moves = Moves.of(off, np.full(off.shape[1], p["least"]), panel.p["scale"])
+    moves = Moves.of(off, np.full(len(panel.factors), p["least"]), panel.p["scale"])
     limit, newest = panel.by_type(p["usual_moves"]), panel.by_type(p["newest"])
     out, _ = moves.spikes(np.zeros_like(off), limit, newest, int(panel.p["spike"]["days"]), panel.p["spike"]["rest"])
     size = np.where(np.isfinite(moves.into), np.abs(moves.into), 0.0)
