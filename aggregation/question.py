@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
 import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,10 +14,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import BaseModel
 
-from aggregation.receipts import applied_actions, dropped_days, import_notes, sealed
+from aggregation.receipts import applied_actions, dropped_days, import_notes, parts_of, sealed
 from aggregation.session import Session
 from lake.canonical import canonical_json, digest
 from lake.errors import BadInput
+from scenarios.market.issues import ACTS, all_issues, notes_on, standing
 from scenarios.types import days_left_out
 from valuation.costs import NOTHING, Estimate
 
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
 Query = TypeVar("Query", bound=BaseModel)
 
+_BEFORE = dt.timedelta(days=30)  # as far back as a level is looked for
 _RECEIPTS = ("receipt", "receipts")  # they name inputs, and are held to by a digest of their own
 
 
@@ -103,6 +106,48 @@ def of_lake(run: Callable[..., Any]) -> Callable[[Session, Any], Any]:
         return run(session.lake, query, cache=session.cache)
 
     return answer
+
+
+def with_market_issues(session: Session, answer: Any) -> Any:
+    """The answer with notes on the market values held back in the time that it was made from, and on those that a person released,
+    overrode or proxied, which its receipt names too."""
+    at = session.lake.version("market_issues")
+    issues = session.cache.keep(("market issues", at), lambda: all_issues(session.lake))
+    found: dict[tuple[str, str], dict[str, Any]] = {}
+    for part in parts_of(answer.receipt) if issues else ():
+        version, last = part.get("market_data_version"), part.get("market_date") or part.get("positions_date")
+        if version is None or last is None:
+            continue
+        until = dt.date.fromisoformat(last)
+        first = dt.date.min
+        if part.get("window"):  # the move of the first scenario began some days earlier
+            first = dt.date.fromisoformat(part["window"][:10]) - _BEFORE
+        elif "standard" in part and part["standard"] is None:  # chosen scenarios rest on the base market alone
+            first = until - _BEFORE
+        for issue in standing(issues, version):
+            if first <= issue["as_of_date"] <= until:
+                found[issue["risk_factor_id"], str(issue["as_of_date"])] = issue
+    notes = notes_on([found[key] for key in sorted(found)])
+    if not notes:
+        return answer
+    shown = (
+        "risk_factor_id",
+        "as_of_date",
+        "state",
+        "rules",
+        "value_received",
+        "value_used",
+        "proxy",
+        "author",
+        "reason",
+    )
+    acts = [
+        {name: str(i[name]) if name == "as_of_date" else i[name] for name in shown}
+        for _, i in sorted(found.items())
+        if i["state"] in ACTS.values()
+    ]
+    receipt = {**answer.receipt, **({"market_acts": acts} if acts else {})}
+    return dataclasses.replace(answer, notes=(*answer.notes, *notes), receipt=receipt)
 
 
 def seal(answer: Any, name: str, query: BaseModel) -> Any:

@@ -156,10 +156,10 @@ def settled(session: Session, query: Any) -> Any:
 
 def ask(session: Session, name: str, query: BaseModel) -> Any:
     """The answer, sealed with its receipt; raises `NotValued` where a valuation is missing."""
-    from aggregation.question import seal  # noqa: PLC0415 - with Arrow, which a table of names needs not
+    from aggregation.question import seal, with_market_issues  # noqa: PLC0415 - with Arrow, which a table of names needs not
 
     query = settled(session, query)
-    return seal(question(name).answer(session, query), name, query)
+    return seal(with_market_issues(session, question(name).answer(session, query)), name, query)
 
 
 def plan(session: Session, name: str, query: BaseModel) -> Plan:

@@ -94,13 +94,36 @@ MARKET_DATA = Table(
             pa.float64(),
             "the level as the source gave it, in the source's unit; null when marked missing",
         ),
-        Column("value_used", pa.float64(), "the level used, in the factor's unit; null when missing"),
-        Column("status", pa.string(), "observed or missing"),
+        Column("value_used", pa.float64(), "the level used, in the factor's unit; null when missing or held"),
+        Column("status", pa.string(), "observed, missing, held, released, overridden or proxied"),
         Column("rule", pa.string(), "how value_used came from value_received, such as 'x 0.01'"),
         Column("source", pa.string(), "the catalogue source"),
     ),
     key=("as_of_date", "risk_factor_id"),
     partition_by=("source",),
+)
+
+MARKET_ISSUES = Table(
+    "market_issues",
+    "a market value that a rule holds, a run of missing ones, or what a person did about one; the newest row of a value holds",
+    (
+        Column("as_of_date", pa.date32(), "business date of the value; of missing ones the first"),
+        Column("risk_factor_id", pa.string(), "the risk factor"),
+        Column(
+            "state", pa.string(), "held, missing, released, overridden, proxied, or replaced by another value received"
+        ),
+        Column("rules", STRINGS, "the rules that suspect it"),
+        Column("detail", pa.string(), "what they saw"),
+        Column("value_received", pa.float64(), "as in market_data"),
+        Column("value_used", pa.float64(), "as in market_data once this row holds; null when held or missing"),
+        Column("proxy", pa.string(), "risk factor that it moves by, when proxied; else null"),
+        Column("author", pa.string(), "who did it; varlake for what a rule does"),
+        Column("reason", pa.string(), "why, in the author's words; null for what a rule does"),
+        Column("source", pa.string(), "the catalogue source"),
+        Column("market_data_version", pa.int64(), "version of market_data from which on it holds"),
+        Column("created_at", INSTANT, "when it was stored"),
+    ),
+    key=("as_of_date", "risk_factor_id", "created_at"),
 )
 
 MARKET_CALENDARS = Table(
@@ -541,6 +564,7 @@ TABLES: dict[str, Table] = {
         RISK_FACTORS,
         MARKET_DATA,
         MARKET_CALENDARS,
+        MARKET_ISSUES,
         CONTRACTS,
         POSITIONS,
         HIERARCHIES,

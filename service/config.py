@@ -45,6 +45,7 @@ class Settings(BaseSettings):
     )
     jobs_waiting: int = Field(1_000, ge=1, description="jobs that may wait for the engine; more are refused")
     log_level: str = Field("INFO", description="least level that is logged: DEBUG, INFO, WARNING, ERROR")
+    gates: Path | None = Field(None, description="TOML file with own parameters of the gates on market data")
     delta_jars: Path | None = Field(None, description="folder with the jars Spark needs to read Delta by itself")
     test_market_data: Path | None = Field(None, description="folder of the real market data the tests read")
 

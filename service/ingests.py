@@ -58,6 +58,9 @@ class MarketOptions(Options):
         description="catalogue TOML file, or the name of one that comes with varlake"
     )
     accept_levels: bool = Field(False, description="load levels that are hardly meant, such as a volatility of 20")
+    gates: Annotated[str | None, BESIDE] = Field(
+        None, description="TOML file with own parameters of the gates; default the setting VARLAKE_GATES"
+    )
 
 
 class SourceOptions(ReplacingOptions):
@@ -122,11 +125,18 @@ def companions(options: type[Options]) -> list[str]:
     return [name for name, field in options.model_fields.items() if BESIDE in field.metadata]
 
 
+def from_settings(kind: Ingest, settings: Settings) -> dict[str, str]:
+    """The files that settings name for options of the same name."""
+    files = {name: getattr(settings, name, None) for name in companions(kind.options)}
+    return {name: str(Path(path).absolute()) for name, path in files.items() if path is not None}
+
+
 def _market(committer: Committer, path: str, options: MarketOptions) -> dict[str, Any]:
+    from scenarios.market.gates import load_parameters
     from scenarios.market.landing_catalogue import ingest_market, load_catalogue
 
-    described = load_catalogue(options.catalogue)
-    return ingest_market(committer, path, described, accept_levels=options.accept_levels).to_dict()
+    described, gates = load_catalogue(options.catalogue), load_parameters(options.gates)
+    return ingest_market(committer, path, described, accept_levels=options.accept_levels, gates=gates).to_dict()
 
 
 def _catalogues() -> Mapping[str, Any]:
@@ -136,9 +146,11 @@ def _catalogues() -> Mapping[str, Any]:
 
 
 def _check_catalogue(options: MarketOptions) -> None:
+    from scenarios.market.gates import load_parameters
     from scenarios.market.landing_catalogue import load_catalogue
 
     load_catalogue(options.catalogue)
+    load_parameters(options.gates)
 
 
 def kept_mappings() -> Mapping[str, Path]:

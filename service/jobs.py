@@ -3,7 +3,8 @@
 It is read on a disk that is full or may not be written, too. A damaged table is set aside, and a new one made.
 
 The web and commands submit and cancel, the engine claims, reports and ends. A job is a valuation, a question with what it
-lacks, files brought in, the making of a scenario set, a branch saved or deleted, or a standard set. All are idempotent: a job
+lacks, files brought in, the making of a scenario set, a branch saved or deleted, a standard set, a market value
+released, overridden or proxied, or stored market data held to the gates. All are idempotent: a job
 whose engine died is queued again and reuses what was committed.
 """
 
@@ -35,6 +36,8 @@ VALUATION = "valuation"  # ValuationRequest
 SCENARIO_SET = "scenario_set"  # ScenarioSetRequest
 BRANCH = "branch"  # aggregation.whatif.save_branch.BranchRequest
 BRANCH_DELETION = "branch_deletion"  # {"name": ...}
+MARKET_ACT = "market_act"  # scenarios.market.issues.MarketAct
+MARKET_CHECK = "market_check"  # scenarios.market.issues.CheckRequest
 STANDARD = "standard"  # valuation.sets.standards.StandardRequest
 QUESTION = "question"  # {"question": its name, "query": ...}
 NETTING = "netting"  # valuation.books.orders.NettingRequest

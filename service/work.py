@@ -14,7 +14,19 @@ from lake.errors import VarlakeError, unknown, validated
 from lake.progress import Cancelled, Progress, go_on, silent
 from lake.tables import Lake
 from service.ingests import INGESTS
-from service.jobs import BRANCH, BRANCH_DELETION, INGEST, NETTING, QUESTION, SCENARIO_SET, STANDARD, VALUATION, JobTable
+from service.jobs import (
+    BRANCH,
+    BRANCH_DELETION,
+    INGEST,
+    MARKET_ACT,
+    MARKET_CHECK,
+    NETTING,
+    QUESTION,
+    SCENARIO_SET,
+    STANDARD,
+    VALUATION,
+    JobTable,
+)
 
 if TYPE_CHECKING:
     import threading
@@ -165,6 +177,18 @@ def _net_orders(session: Session, request: Request) -> dict[str, Any]:
     return net_orders(session.writer(), validated(NettingRequest, request, "job")).to_dict()
 
 
+def _act_on_market(session: Session, request: Request) -> dict[str, Any]:
+    from scenarios.market.issues import MarketAct, act_on
+
+    return act_on(session.writer(), validated(MarketAct, request, "job"))
+
+
+def _check_market(session: Session, request: Request) -> dict[str, Any]:
+    from scenarios.market.issues import CheckRequest, run_check
+
+    return run_check(session.writer(), validated(CheckRequest, request, "job"))
+
+
 # kind of job to what does it
 KINDS: Mapping[str, Callable[[Session, Request], dict[str, Any]]] = {
     VALUATION: _value,
@@ -174,5 +198,7 @@ KINDS: Mapping[str, Callable[[Session, Request], dict[str, Any]]] = {
     BRANCH_DELETION: _remove_branch,
     STANDARD: _set_standard,
     NETTING: _net_orders,
+    MARKET_ACT: _act_on_market,
+    MARKET_CHECK: _check_market,
     INGEST: _ingest,
 }

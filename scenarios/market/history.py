@@ -7,8 +7,9 @@ day that a source does not list may be a holiday.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -53,7 +54,12 @@ def load_factors(snapshot: Snapshot) -> FactorIndex:
 
 def load_calendars(snapshot: Snapshot) -> Calendars:
     """The calendars that came with the market data."""
-    rows = snapshot.read("market_calendars").to_pylist()
+    return calendars_of(snapshot.read("market_calendars").to_pylist())
+
+
+def calendars_of(rows: Iterable[Mapping[str, Any]]) -> Calendars:
+    """Calendars of rows of market_calendars."""
+    rows = list(rows)
     return Calendars(
         {r["calendar"]: np.array(r["days"], dtype="datetime64[D]") for r in rows if r["days"] is not None},
         {source: r["calendar"] for r in rows for source in r["sources"]},

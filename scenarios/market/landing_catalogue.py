@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
@@ -40,6 +41,9 @@ from lake.landing.rows import NO_NAME, is_no_name
 from lake.schemas import MARKET_CALENDARS, RISK_FACTORS
 from scenarios.market.calendars import DATA, WEEKDAYS, check_calendar, read_days
 from scenarios.market.corporate_actions import ALL
+from scenarios.market.gates import Parameters, is_partial, load_parameters
+from scenarios.market.history import calendars_of
+from scenarios.market.issues import gate, store_issues
 from scenarios.market.market_rows import (
     check_levels,
     contradictions,
@@ -182,6 +186,9 @@ class Source(FileOptions):
     columns: dict[str, dict[str, str]] | None = Field(
         None, description="columns to load, as a list or as a table of entries for the template; all when absent"
     )
+    volume: str | None = Field(
+        None, description="column with the volume traded, which tells whether the last row is of a whole day"
+    )
     factor: FactorTemplate = Field(description="the risk factor each column feeds")
 
     @field_validator("columns", mode="before")
@@ -204,6 +211,10 @@ class Source(FileOptions):
     def _filled(self) -> Source:
         if self.unit is not None and self.scale != 1:
             raise ValueError("unit and scale say the same; give one of them")
+        if self.volume is not None and (self.columns is None or self.volume in self.columns):
+            raise ValueError(
+                "a file with a volume column needs columns, those with levels, and not that one among them"
+            )
         wanted = self.factor.placeholders() - self.parts
         if self.columns is None:
             if wanted:
@@ -367,7 +378,8 @@ def _issue(loc: tuple[int | str, ...], kind: str, message: str, given: Any) -> I
 class SourceReport:
     """What one file brought, in rows of `market_data`: rows = new + changed + unchanged, missing ones included.
 
-    `kept` counts stored rows that the file does not have; they stay. `dropped` counts lines of the file left out as the
+    `kept` counts stored rows that the file does not have; they stay. `held` counts new and
+    changed values that a gate holds. `dropped` counts lines of the file left out as the
     catalogue says, by reason; `notes` say what is stored otherwise than in the file. For an optional file that is absent
     `file` is None and every count zero.
     """
@@ -386,6 +398,7 @@ class SourceReport:
     kept: int = 0
     dropped: Mapping[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    held: int = 0
 
 
 @dataclass(frozen=True)
@@ -403,26 +416,32 @@ class MarketIngestReport:
 
 
 def ingest_market(
-    committer: Committer, directory: str | Path, catalogue: Catalogue, *, accept_levels: bool = False
+    committer: Committer,
+    directory: str | Path,
+    catalogue: Catalogue,
+    *,
+    accept_levels: bool = False,
+    gates: Parameters | None = None,
 ) -> MarketIngestReport:
     """Stores the files of the catalogue that lie in `directory`; raises `BadInput` and stores nothing when one has errors.
 
     A row of a file replaces the stored row of its date and risk factor; stored rows that the file does not have stay.
     Files that bring nothing new make no commit. At most one commit a table, for all sources together. Levels that are not
-    plausible for their type are errors, unless with `accept_levels`.
+    plausible for their type are errors, unless with `accept_levels`. New and changed values that a gate suspects, with the
+    parameters `gates` or those shipped, are held.
     """
     lake = committer.lake
     stored_factors = lake.read("risk_factors").to_pylist(maps_as_pydicts="strict")
     stored_calendars = sorted(lake.read("market_calendars").to_pylist(), key=lambda row: str(row["calendar"]))
     landings, factors, lists = _read_all(Path(directory), catalogue, stored_factors, stored_calendars, accept_levels)
     stored = lake.read("market_data", where=ds.field("source").isin(list(landings)))
-    reports, writes = [], []
+    reports, writes, fresh = [], [], []
     for name, source in catalogue.source.items():
         if name not in landings:
             reports.append(SourceReport(name, None, source.licence))
             continue
         rows = landings[name].rows
-        counts, merged = upsert(stored.filter(pc.equal(stored["source"], name)), rows)
+        counts, merged, new = upsert(stored.filter(pc.equal(stored["source"], name)), rows)
         extent = pc.min_max(rows["as_of_date"]).as_py()
         reports.append(
             SourceReport(
@@ -439,6 +458,7 @@ def ingest_market(
         )
         if merged is not None:
             writes.append(merged)
+            fresh.append(new)
     calendars = merge_calendars({n: catalogue.source[n].calendar for n in landings}, lists, stored_calendars)
     adjusted = {n: catalogue.source[n].adjusted_for for n in landings}
     # Factors first: a crash in between leaves factors without levels, which does no harm and a rerun completes.
@@ -449,10 +469,50 @@ def ingest_market(
         table = pa.Table.from_pylist(calendars, MARKET_CALENDARS.schema)
         committer.put("market_calendars", table, replace=True, note=note)
     if writes:
-        committer.put("market_data", pa.concat_tables(writes), replace=True, note=note)
+        parameters = gates or load_parameters()
+        written = [f for w in writes for f in factors[w["source"][0].as_py()]]
+        rows, issues = gate(
+            lake,
+            pa.concat_tables(writes),
+            np.concatenate(fresh),
+            written,
+            calendars_of(calendars),
+            parameters,
+            _partial_days(Path(directory), catalogue, landings, parameters),
+        )
+        reports = [_with_held(report, issues) for report in reports]
+        store_issues(committer, issues, rows)
+        committer.put("market_data", rows, replace=True, note=note)
     return MarketIngestReport(
         catalogue.name, catalogue.synthetic, tuple(reports), lake.version("risk_factors"), lake.version("market_data")
     )
+
+
+def _with_held(report: SourceReport, issues: Iterable[Mapping[str, Any]]) -> SourceReport:
+    """The report with what is held of its source."""
+    held = [i for i in issues if i["state"] == "held" and i["source"] == report.source]
+    if not held:
+        return report
+    first = held[0]
+    note = (
+        f"{counted(len(held), 'value is', 'values are')} held, such as {first['risk_factor_id']} on {first['as_of_date']} "
+        f"({', '.join(first['rules'])}: {first['detail']}). `varlake market issues` lists them."
+    )
+    return dataclasses.replace(report, held=len(held), notes=(*report.notes, note))
+
+
+def _partial_days(
+    directory: Path, catalogue: Catalogue, landings: Mapping[str, Landed], gates: Parameters
+) -> dict[str, dt.date]:
+    """The last day of each source whose volumes say that it was not over."""
+    out = {}
+    for name, source in catalogue.source.items():
+        read = name in landings and source.volume is not None
+        for path in source.files(directory).values() if read else ():
+            rows = read_source(path, source, [str(source.volume)]).rows.sort_by("date")
+            if is_partial(rows["value"].to_numpy(), gates):
+                out[name] = rows["date"][-1].as_py()
+    return out
 
 
 def _read_all(

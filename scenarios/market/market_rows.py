@@ -155,15 +155,22 @@ def joined(parts: Mapping[str, pa.Table]) -> pa.Table:
     return rows.take(np.delete(np.arange(len(key)), again))
 
 
-def upsert(stored: pa.Table, rows: pa.Table) -> tuple[dict[str, int], pa.Table | None]:
-    """Counts, and all rows of the source afterwards; None for the rows when they are the stored ones."""
+def upsert(stored: pa.Table, rows: pa.Table) -> tuple[dict[str, int], pa.Table | None, Bools]:
+    """Counts; all rows of the source afterwards, None when they are the stored ones; and which of them are new or changed.
+
+    A row received as before stays as it is stored: held, or as a person left it.
+    """
     ids = pc.unique(pa.chunked_array([*rows["risk_factor_id"].chunks, *stored["risk_factor_id"].chunks])).sort()
     key, stored_key = _keys(rows, ids), _keys(stored, ids)
     at = pd.Index(stored_key).get_indexer(key)
     found = np.flatnonzero(at >= 0)
-    changed = int(_differ(rows.take(found), stored.take(at[found])).sum())
-    kept = np.ones(len(stored_key), dtype=bool)
-    kept[at[found]] = False
+    differ = _differ(rows.take(found), stored.take(at[found]))
+    changed = int(differ.sum())
+    kept = ~np.isin(stored_key, key)
+    stays = kept.copy()
+    stays[at[found[~differ]]] = True
+    fresh = np.ones(len(key), dtype=bool)
+    fresh[found[~differ]] = False
     new = len(key) - len(found)
     counts = {
         "rows": len(key),
@@ -174,11 +181,10 @@ def upsert(stored: pa.Table, rows: pa.Table) -> tuple[dict[str, int], pa.Table |
         "kept": int(kept.sum()),
     }
     if not new and not changed:
-        return counts, None
-    if not kept.any():
-        return counts, rows
-    order = np.argsort(np.concatenate([key, stored_key[kept]]))
-    return counts, pa.concat_tables([rows, stored.filter(kept)]).take(order)
+        return counts, None, fresh[:0]
+    order = np.argsort(np.concatenate([key[fresh], stored_key[stays]]))
+    merged = pa.concat_tables([rows.filter(fresh), stored.filter(stays)]).take(order)
+    return counts, merged, order < fresh.sum()
 
 
 def _keys(rows: pa.Table, ids: pa.Array) -> Ints:
@@ -189,10 +195,12 @@ def _keys(rows: pa.Table, ids: pa.Array) -> Ints:
 
 
 def _differ(rows: pa.Table, stored: pa.Table) -> Bools:
-    differ: Bools = pc.not_equal(rows["rule"], stored["rule"]).to_numpy(zero_copy_only=False)
-    for column in ("value_received", "value_used"):
-        a, b = rows[column].to_numpy(), stored[column].to_numpy()  # null is NaN here, and no stored number is NaN
-        differ = differ | ~((a == b) | (np.isnan(a) & np.isnan(b)))
+    differ: Bools = pc.not_equal(rows["rule"], stored["rule"]).to_numpy(zero_copy_only=False).copy()
+    a, b = (
+        rows["value_received"].to_numpy(),
+        stored["value_received"].to_numpy(),
+    )  # null is NaN, and no stored number is
+    differ |= ~((a == b) | (np.isnan(a) & np.isnan(b)))
     return differ
 
 

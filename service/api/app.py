@@ -19,6 +19,7 @@ from service.api import (
     document,
     health,
     limits,
+    market_values,
     questions,
     replay,
     scenarios,
@@ -78,6 +79,7 @@ def create_app(settings: Settings) -> OpenAPI:
         valuations.api,
         branches.api,
         standard.api,
+        market_values.api,
     ):
         app.register_api(blueprint)
     app.register_blueprint(document.pages)

@@ -21,7 +21,7 @@ from service.api.requests import Parameters
 from service.api.responses import json_answer, reads
 from service.api.shapes import shape
 from service.api.valuations import accepted
-from service.ingests import INGESTS, OWN_MACHINE, companions, named
+from service.ingests import INGESTS, OWN_MACHINE, companions, from_settings, named
 from service.jobs import INGEST
 from service.work import IngestRequest, LandedFile, ingest, remove_left_uploads, upload_folder
 
@@ -110,6 +110,7 @@ def _ingested(what: str, query: UploadParameters) -> Response:
         for option in companions(kind.options):
             if options[option] is not None:
                 options[option] = _companion(option, options[option], files, kind.shipped())
+        options |= {name: path for name, path in from_settings(kind, here.settings).items() if options[name] is None}
         if kind.folder:
             files = [LandedFile(name="upload", path=str(folder))]
         else:

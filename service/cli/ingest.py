@@ -13,7 +13,7 @@ from lake.errors import BadInput, NotFound, counted, validated
 from service.cli.forward import Group
 from service.cli.options import LakeOption, as_date, open_lake, settings_of
 from service.cli.questions import by_option, given_values, lake_and_json, option_of
-from service.ingests import BESIDE, INGESTS, OWN_MACHINE, companions, named
+from service.ingests import BESIDE, INGESTS, OWN_MACHINE, companions, from_settings, named
 from service.parameters import parameters_of
 from service.rendering import display
 
@@ -92,6 +92,7 @@ def _bring(what: str, given: dict[str, Any]) -> None:
         if {BESIDE, OWN_MACHINE} & {*field.metadata} and name in values and values[name] not in shipped:
             values[name] = str(Path(values[name]).absolute())  # the engine has another working folder
     settings = settings_of(given["lake"])
+    values = {**from_settings(kind, settings), **values}
     landed = [{"name": str(f), "path": str(f.absolute())} for f in files]
     request = validated(IngestRequest, {"what": what, "files": landed, "options": values}, "ingest")
     if kind.check is not None:

@@ -40,6 +40,7 @@ OTHERS = {
         "standard:app",
         "The scenarios and the currency of a question that names none, of the lake and of desks.",
     ),
+    "market": ("market:app", "Market values that the gates hold: listed, released, overridden, proxied."),
     "value": ("commands:app", "Value every contract held on a date under every scenario; what is known is reused."),
     "branch": ("branches:group", "Named changes of a book, kept in the lake and read like dates."),
     "replay": ("commands:app", "Recompute an answer from its receipt and compare the bits."),
