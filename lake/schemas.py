@@ -38,13 +38,17 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """A table: `key` columns identify a row, `partition_by` columns are folders and not in the files."""
+    """A table: `key` columns identify a row, `partition_by` columns are folders and not in the files.
+
+    derived : its rows are made from those of other tables, and named by their content or by what they were made from.
+    """
 
     name: str
     one_row: str
     columns: tuple[Column, ...]
     key: tuple[str, ...]
     partition_by: tuple[str, ...] = ()
+    derived: bool = False
 
     @property
     def schema(self) -> pa.Schema:
@@ -123,6 +127,7 @@ CONTRACTS = Table(
         Column("terms", pa.string(), "canonical JSON of its terms"),
     ),
     key=("contract_id",),
+    derived=True,
 )
 
 POSITIONS = Table(
@@ -199,6 +204,7 @@ SCENARIO_SETS = Table(
         Column("created_at", INSTANT, "when it was stored"),
     ),
     key=("scenario_set_id",),
+    derived=True,
 )
 
 SCENARIO_LEVELS = Table(
@@ -217,6 +223,7 @@ SCENARIO_LEVELS = Table(
     ),
     key=("scenario_set_id", "block", "risk_factor_id"),
     partition_by=("scenario_set_id",),
+    derived=True,
 )
 
 SCENARIO_CALIBRATIONS = Table(
@@ -240,6 +247,7 @@ SCENARIO_CALIBRATIONS = Table(
     ),
     key=("scenario_set_id", "position"),
     partition_by=("scenario_set_id",),
+    derived=True,
 )
 
 PNL_VECTORS = Table(
@@ -264,6 +272,7 @@ PNL_VECTORS = Table(
     ),
     key=("valuation_date", "contract_id", "inputs_digest"),
     partition_by=("valuation_date",),
+    derived=True,
 )
 
 VALUATION_MEMBERS = Table(
@@ -284,6 +293,7 @@ VALUATION_MEMBERS = Table(
     ),
     key=("valuation_set_id", "contract_id"),
     partition_by=("valuation_set_id",),
+    derived=True,
 )
 
 VALUATION_FAILURES = Table(
@@ -298,6 +308,7 @@ VALUATION_FAILURES = Table(
     ),
     key=("valuation_set_id", "contract_id"),
     partition_by=("valuation_set_id",),
+    derived=True,
 )
 
 VALUATION_SETS = Table(
@@ -338,6 +349,7 @@ VALUATION_SETS = Table(
         Column("sealed_at", INSTANT, "when it was sealed"),
     ),
     key=("valuation_set_id",),
+    derived=True,
 )
 
 ACTUAL_PNL = Table(
