@@ -76,6 +76,7 @@ def plan_scope(session: Session, query: Any) -> Plan:
     """
     from valuation.sets.requests import plan_valuation
 
+    session = session.as_known(query.as_known)
     snapshot = session.lake.snapshot()
     known = session.cache.known(snapshot)
     request = valuation_for(known, snapshot, query)
@@ -89,6 +90,7 @@ def plan_scope(session: Session, query: Any) -> Plan:
 
 def value_scope(session: Session, query: S) -> S:
     """Values what `plan_scope` says; the query to ask then names the set that was made."""
+    session = session.as_known(query.as_known)
     plan = plan_scope(session, query)
     if plan.ready:
         return query

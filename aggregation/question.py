@@ -107,8 +107,8 @@ def of_lake(run: Callable[..., Any]) -> Callable[[Session, Any], Any]:
 
 def seal(answer: Any, name: str, query: BaseModel) -> Any:
     """The answer with a note on the days left out, and a receipt that names the question and holds everything the answer says."""
-    if left_out := days_left_out(dropped_days(answer.receipt)):
-        answer = dataclasses.replace(answer, notes=(*answer.notes, *left_out))
+    if more := (*days_left_out(dropped_days(answer.receipt)), *_known_notes(query)):
+        answer = dataclasses.replace(answer, notes=(*answer.notes, *more))
     question = query.model_dump(mode="json", by_alias=True)
     receipt = {
         **{k: v for k, v in answer.receipt.items() if k != "receipt_digest"},
@@ -118,6 +118,17 @@ def seal(answer: Any, name: str, query: BaseModel) -> Any:
         "answer_digest": answer_digest(answer),
     }
     return dataclasses.replace(answer, receipt=sealed(receipt))
+
+
+def _known_notes(query: BaseModel) -> list[str]:
+    """What of the lake was used, where that is not all that is known now."""
+    whose = (
+        ("", query),
+        ("The first point is ", getattr(query, "from_", None)),
+        ("The second point is ", getattr(query, "to", None)),
+    )
+    told = [(who, getattr(part, "as_known", None)) for who, part in whose]
+    return [f"{who or 'It is '}as known at {known}: what was stored later is not used." for who, known in told if known]
 
 
 def answer_digest(answer: Any) -> str:

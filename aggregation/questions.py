@@ -150,8 +150,14 @@ def ask(session: Session, name: str, query: BaseModel) -> Any:
     """The answer, sealed with its receipt; raises `NotValued` where a valuation is missing."""
     from aggregation.question import seal  # noqa: PLC0415 - with Arrow, which a table of names needs not
 
+    session = _known(session, query)
     query = settled(session, query)
     return seal(question(name).answer(session, query), name, query)
+
+
+def _known(session: Session, query: Any) -> Session:
+    """The session with the lake as the query wants it known. Of two points, each may want it otherwise: see `open_inputs`."""
+    return session.as_known(getattr(query, "as_known", None))
 
 
 def plan(session: Session, name: str, query: BaseModel) -> Plan:
@@ -163,6 +169,7 @@ def plan(session: Session, name: str, query: BaseModel) -> Plan:
         return Plan()
     from aggregation.on_demand import newer_market  # noqa: PLC0415 - see `ask`
 
+    session = _known(session, query)
     found: Plan = make(session, settled(session, query))
     return replace(found, newer=newer_market(session, found)) if found.valuations else found
 
@@ -170,5 +177,6 @@ def plan(session: Session, name: str, query: BaseModel) -> Plan:
 def value(session: Session, name: str, query: BaseModel) -> Any:
     """Values what is missing; the query to ask then. The session must be one that writes."""
     make = question(name).value
+    session = _known(session, query)
     query = settled(session, query)
     return query if make is None else make(session, query)

@@ -254,18 +254,16 @@ def changed_rows(
     A changed row is in both. Files that both states have are not read.
     """
     table = table_called(name)
-    files = [
-        set(lake.data_files(name, {c: v for c, v in (among or {}).items() if c in table.partition_by}))
-        for lake in (before, after)
-    ]
-    sides = []
-    for lake, own, others in ((before, *files), (after, *files[::-1])):
-        paths = sorted(str(f.relative_to(lake.path / name)) for f in own - others)
-        rows = [file_rows(lake, table, p, among or {}) for p in paths]
-        sides.append(pa.concat_tables([table.schema.empty_table(), *rows]))
-    changes = differing(*sides, table.key)
-    one, two = (side.take(changes[c].drop_null()) for side, c in zip(sides, ("before", "after"), strict=True))
-    return one, two
+    partitions = {c: v for c, v in (among or {}).items() if c in table.partition_by}
+    was, now = (
+        {str(f.relative_to(state.path / name)) for f in state.data_files(name, partitions)} for state in (before, after)
+    )
+    one, two = (
+        pa.concat_tables([table.schema.empty_table(), *(file_rows(before, table, f, among or {}) for f in sorted(own))])
+        for own in (was - now, now - was)
+    )
+    changes = differing(one, two, table.key)
+    return one.take(changes["before"].drop_null()), two.take(changes["after"].drop_null())
 
 
 def told_versions(versions: Mapping[str, int]) -> str:

@@ -55,6 +55,7 @@ class Inputs:
 
 def open_inputs(cache: VectorCache, query: Scope) -> Inputs:
     """The valuation set that answers the query, its vectors, and the book; raises `NotFound` with what is there."""
+    cache = cache.as_known(query.as_known)
     tables = ("valuation_sets", "positions", "hierarchies", "scenario_sets", "standards")
     snapshot = cache.lake.snapshot(*tables, *(branches.TABLES if query.branch is not None else ()))
     known = cache.known(snapshot)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -196,7 +197,7 @@ def test_versions_told_are_those_of_a_diary_kept_by_hand(
     for version, state in states:
         rows = as_known(lake, f"market_data@{version}").read("market_data").to_pylist()
         assert {r["risk_factor_id"]: r["value_used"] for r in rows} == state
-    for (v1, one), (v2, two) in zip(states, states[1:], strict=False):
+    for (v1, one), (v2, two) in itertools.pairwise(states):
         was, now = changed_rows(*(as_known(lake, f"market_data@{v}") for v in (v1, v2)), "market_data")
         told = [{r["risk_factor_id"]: r["value_used"] for r in side.to_pylist()} for side in (was, now)]
         differ = [n for n in {*one, *two} if (n in one, one.get(n)) != (n in two, two.get(n))]
