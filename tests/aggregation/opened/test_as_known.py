@@ -205,7 +205,7 @@ def test_after_any_corrections_each_earlier_answer_comes_again(
     lake = build_lake(tmp_path_factory.mktemp("any") / "lake")
     value(lake)
     told = [(instant(), said(var(lake)))]
-    days = [d for d in random_walks(FACTORS[:1], FIRST, MONDAY)["EQ:AAA"]][-21:]
+    days = list(random_walks(FACTORS[:1], FIRST, MONDAY)["EQ:AAA"])[-21:]
     for kind, level, place in corrections:
         if kind == "market":
             market(lake, EQ_AAA={days[place]: level})
