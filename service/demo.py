@@ -72,14 +72,14 @@ def run_demo(market_data: Path | None, positions: int, folder: Path, *, anew: bo
     with Committer(lake, "varlake demo") as committer:
         with clock.step("ingest market data"):
             market_report = ingest_market(committer, market_data, described)
-        tables.show_market_report(market_report.to_dict(), json=False, short=True)
+        tables.show_market_report(market_report.to_dict(), short=True)
         with clock.step(f"write a bank book of {positions:,} positions on four dates"):
             book = write_sample_book(
                 lake.snapshot(), files / "positions", positions=positions, dates=BOOK_DATES, seed=SEED
             )
         with clock.step("ingest positions"):
             book_reports = [ingest_positions(committer, f) for f in book]
-        tables.show_positions_reports([r.to_dict() for r in book_reports], json=False)
+        tables.show_positions_reports([r.to_dict() for r in book_reports])
 
         with clock.step("start Spark"):
             session = lake_spark.spark_session(master=settings.spark_master, driver_memory=settings.spark_memory)

@@ -5,14 +5,15 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from lake.committer import Committer, new_run_id
-from lake.errors import VarlakeError, validated
+from lake.errors import VarlakeError, unknown, validated
 from lake.progress import Cancelled, Progress, go_on, silent
 from lake.tables import Lake
+from service.ingests import INGESTS
 from service.jobs import BRANCH, BRANCH_DELETION, INGEST, QUESTION, SCENARIO_SET, STANDARD, VALUATION, JobTable
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
 # ruff: noqa: PLC0415 - a command does one kind of work, and importing what all of them need takes a second and a half
 
-MOST_REJECTIONS = 10_000  # listed in the report of a file
 Request = Mapping[str, Any]
 
 
@@ -38,19 +38,21 @@ class IngestRequest(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    what: Literal["market", "positions", "pnl", "hierarchy"] = Field(description="what the files hold")
+    what: str = Field(description="what the files hold, a key of INGESTS")
     files: tuple[LandedFile, ...] = Field(min_length=1, description="the files, in the order they are brought in")
-    catalogue: str | None = Field(None, description="catalogue of market files: its path, or the name of a shipped one")
-    accept_levels: bool = Field(False, description="load levels that are hardly meant")
-    replace_dates: bool = Field(False, description="the dates in a file become exactly the file")
-    force: bool = Field(False, description="replace dates even by the usable part of a file")
-    accept_unknown_factors: bool = Field(False, description="load contracts too whose risk factors no market data has")
-    rejects: str | None = Field(None, description="write the unusable rows to this CSV file")
+    options: dict[str, Any] = Field(default_factory=dict, description="what is said with them, as INGESTS has it")
     run: str = Field(
         default_factory=new_run_id,
         pattern=r"^[\w-]+$",
         description="its id, and the folder of its files where they were uploaded",
     )
+
+    @field_validator("what")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        if value not in INGESTS:
+            raise ValueError(unknown("kind of files", value, INGESTS).message)
+        return value
 
 
 def upload_folder(lake: Lake, run: str) -> Path:
@@ -69,12 +71,14 @@ def ingest(
     Raises what the file at fault does, and names those that are loaded already. A cancelled ingest keeps its uploads, since it
     may only have been put back.
     """
+    kind = INGESTS[request.what]
+    options = validated(kind.options, request.options, "ingest")
     reports: list[dict[str, Any]] = []
     try:
         for i, file in enumerate(request.files):
             go_on(cancelled, "ingest")
             progress(f"ingest {request.what}", i, len(request.files))
-            report = _READ_IN[request.what](committer, file.path, request)
+            report = kind.read_in(committer, file.path, options)
             reports.append({**report, **({"path": file.name} if "path" in report else {})})
         progress(f"ingest {request.what}", len(request.files), len(request.files))
     except Cancelled:
@@ -99,51 +103,6 @@ def remove_left_uploads(lake: Lake, table: JobTable, older_than: float) -> None:
     for folder in upload_folder(lake, "").glob("*"):
         if folder.name not in wanted and folder.stat().st_mtime < older_than:
             _remove(lake, folder.name)
-
-
-def _market(committer: Committer, path: str, request: IngestRequest) -> dict[str, Any]:
-    from scenarios.market.landing_catalogue import ingest_market, load_catalogue
-
-    described = load_catalogue(request.catalogue or "")
-    return ingest_market(committer, path, described, accept_levels=request.accept_levels).to_dict()
-
-
-def _positions(committer: Committer, path: str, request: IngestRequest) -> dict[str, Any]:
-    from valuation.books.positions import ingest_positions
-
-    report = ingest_positions(
-        committer,
-        path,
-        replace_dates=request.replace_dates,
-        force=request.force,
-        rejects=request.rejects,
-        accept_unknown_factors=request.accept_unknown_factors,
-    )
-    told, faults = report.to_dict(MOST_REJECTIONS), report.rejections.num_rows
-    if faults > MOST_REJECTIONS:
-        told["notes"].append(f"{faults:,} faults, of which the first {MOST_REJECTIONS:,} are listed.")
-    return told
-
-
-def _pnl(committer: Committer, path: str, request: IngestRequest) -> dict[str, Any]:
-    from lake.landing.actual_pnl import ingest_pnl
-
-    return ingest_pnl(committer, path, replace_dates=request.replace_dates).to_dict()
-
-
-def _hierarchy(committer: Committer, path: str, _: IngestRequest) -> dict[str, Any]:
-    from aggregation.book.hierarchies import RESERVED
-    from lake.landing.hierarchies import ingest_hierarchies
-
-    return ingest_hierarchies(committer, path, RESERVED).to_dict()
-
-
-_READ_IN: Mapping[str, Callable[[Committer, str, IngestRequest], dict[str, Any]]] = {
-    "market": _market,
-    "positions": _positions,
-    "pnl": _pnl,
-    "hierarchy": _hierarchy,
-}
 
 
 def _ingest(session: Session, request: Request) -> dict[str, Any]:

@@ -30,6 +30,7 @@ FUNCTIONS = {
         "value": ("the contract of instruments", "instruments/*"),
     },
     "service": {
+        "group": ("a group of commands made from models", "cli/branches", "cli/ingest"),
         "main": ("where a process begins", "cli/main", "processes/engine", "processes/serve"),
     },
 }  # fmt: skip

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
@@ -13,17 +14,14 @@ from pydantic import Field, create_model
 
 from lake.committer import DryRun, new_run_id
 from lake.errors import BadInput, Issue, unknown, validated
-from lake.landing.actual_pnl import PnLReport
-from lake.landing.hierarchies import HierarchiesReport
-from lake.landing.positions import PositionsReport
 from lake.storage import make_folder, sync
-from scenarios.market.landing_catalogue import MarketIngestReport, shipped_catalogues
 from service.api import data, models
 from service.api.context import context
 from service.api.requests import Parameters
 from service.api.responses import json_answer, reads
 from service.api.shapes import shape
 from service.api.valuations import accepted
+from service.ingests import INGESTS, OWN_MACHINE, companions
 from service.jobs import INGEST
 from service.work import IngestRequest, LandedFile, ingest, remove_left_uploads, upload_folder
 
@@ -48,62 +46,33 @@ class UploadParameters(Parameters):
     dry_run: bool = Field(False, description="only read and check, and answer with the report; store nothing")
 
 
-class ReplacingUploadParameters(UploadParameters):
-    replace_dates: bool = Field(False, description="the dates in a file become exactly the file")
-
-
-class PositionsUploadParameters(ReplacingUploadParameters):
-    force: bool = Field(False, description="replace dates even by the usable part of a file with unusable rows")
-    accept_unknown_factors: bool = Field(False, description="load contracts too whose risk factors no market data has")
-
-
-class MarketUploadParameters(UploadParameters):
-    catalogue: str = Field(
-        description="name of the catalogue: of a file of this request, or of one that comes with varlake"
-    )
-    accept_levels: bool = Field(False, description="load levels that are hardly meant, such as a volatility of 20")
-
-
-def _reports(kind: type) -> Any:
-    return create_model(
-        f"DryRunOf{kind.__name__}",
+def _add(what: str) -> None:
+    """The route of a kind of files, made from its entry of INGESTS."""
+    kind = INGESTS[what]
+    report = kind.report_class()
+    fields: dict[str, Any] = {
+        n: (f.annotation, f) for n, f in kind.options.model_fields.items() if OWN_MACHINE not in f.metadata
+    }
+    parameters = create_model(f"{report.__name__}UploadParameters", __base__=UploadParameters, **fields)
+    tried = create_model(
+        f"DryRunOf{report.__name__}",
         __base__=models.Answer,
-        what=(str, Field(description="market, positions, pnl or hierarchy")),
-        reports=(list[shape(kind)], Field(description="what the ingest would do, a report a file")),  # type: ignore[arg-type, misc]
+        what=(str, Field(description="what the files hold")),
+        reports=(list[shape(report)], Field(description="what the ingest would do, a report a file")),  # type: ignore[arg-type, misc]
     )
 
+    def view(query: UploadParameters) -> Response:
+        return _ingested(what, query)
 
-@api.post("/positions", responses={200: _reports(PositionsReport), 202: models.JobAnswer})
-@_takes_files
-def bring_positions(query: PositionsUploadParameters) -> Response:
-    """Queue the ingest of files of positions; unusable rows are listed in the report, the others load."""
-    return _ingested("positions", query)
-
-
-@api.post("/actual-pnl", responses={200: _reports(PnLReport), 202: models.JobAnswer})
-@_takes_files
-def bring_actual_pnl(query: ReplacingUploadParameters) -> Response:
-    """Queue the ingest of files of actual P&L; a file with a fault is refused whole."""
-    return _ingested("pnl", query)
-
-
-@api.post("/hierarchies", responses={200: _reports(HierarchiesReport), 202: models.JobAnswer})
-@_takes_files
-def bring_hierarchies(query: UploadParameters) -> Response:
-    """Queue the ingest of files of hierarchies; each hierarchy becomes exactly its file."""
-    return _ingested("hierarchy", query)
-
-
-@api.post("/market-data", responses={200: _reports(MarketIngestReport), 202: models.JobAnswer})
-@_takes_files
-def bring_market_data(query: MarketUploadParameters) -> Response:
-    """Queue the ingest of market files, as a catalogue describes them; all of them load, or none."""
-    return _ingested("market", query)
+    view.__name__ = f"bring_{kind.route[1:].replace('-', '_')}"
+    view.__doc__ = f"Queue: {kind.meaning}"
+    view.__annotations__["query"] = parameters
+    api.post(kind.route, responses={200: tried, 202: models.JobAnswer})(_takes_files(view))
 
 
 def _ingested(what: str, query: UploadParameters) -> Response:
     """The report of a dry run, or the job that brings in the files of this request."""
-    here = context()
+    here, kind = context(), INGESTS[what]
     request.max_content_length = here.settings.upload_mib << 20
     lake, table = here.lake, here.jobs
     remove_left_uploads(lake, table, time.time() - _LEFT_SECONDS)
@@ -112,10 +81,14 @@ def _ingested(what: str, query: UploadParameters) -> Response:
     folder = upload_folder(lake, run)
     try:
         files = _received(folder, query.name)
-        if what == "market":
-            options["catalogue"] = _catalogue(options["catalogue"], files)
+        for option in companions(kind.options):
+            if options[option] is not None:
+                options[option] = _companion(option, options[option], files, kind.shipped())
+        if kind.folder:
             files = [LandedFile(name="upload", path=str(folder))]
-        wanted = validated(IngestRequest, {"what": what, "files": files, "run": run, **options}, "upload")
+        else:
+            files = [file for file in files if file.path not in options.values()]
+        wanted = validated(IngestRequest, {"what": what, "files": files, "run": run, "options": options}, "upload")
         if query.dry_run:
             return json_answer(ingest(DryRun(lake), wanted))
         return accepted(table.submit(INGEST, wanted.model_dump(mode="json"))[0])
@@ -155,9 +128,13 @@ def _stored(folder: Path, name: str, stream: IO[bytes]) -> Path:
     return path
 
 
-def _catalogue(name: str, files: list[LandedFile]) -> str:
-    """Where the catalogue lies, or the name of a shipped one; never another file of this machine."""
+def _companion(option: str, name: str, files: list[LandedFile], shipped: Mapping[str, Any]) -> str:
+    """Where a file that comes with the others lies, or the name of a shipped one; never another file of this machine."""
     paths = {file.name: file.path for file in files}
-    if name not in paths and name not in shipped_catalogues():
-        raise unknown("catalogue", name, (*paths, *shipped_catalogues()), pointer="/catalogue")
+    if name not in paths and name not in shipped:
+        raise unknown(option, name, (*paths, *shipped), pointer=f"/{option}")
     return paths.get(name, name)
+
+
+for _what in INGESTS:
+    _add(_what)

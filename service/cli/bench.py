@@ -27,7 +27,7 @@ ScenariosOption = Annotated[int, typer.Option("--scenarios", help="Scenarios.")]
 PositionsOption = Annotated[int, typer.Option("--positions", help="Positions.")]
 OutputOption = Annotated[Path | None, typer.Option("--output", help="Write the rows to this JSON file.")]
 
-app = typer.Typer(help="Measure speed against stated limits and peers.", no_args_is_help=True)
+app = typer.Typer(add_completion=False, help="Measure speed against stated limits and peers.", no_args_is_help=True)
 
 
 def _of_one_size(name: str, place: str, meaning: str) -> None:

@@ -9,14 +9,16 @@ import click
 import typer
 
 from service.cli import client
-from service.cli.forward import forwarded
+from service.cli.forward import Group, forwarded
 from service.cli.options import ColumnsOption, JsonOption, LakeOption, laid_out, open_lake
 from service.jobs import BRANCH, BRANCH_DELETION
 from service.rendering import display
 
 # ruff: noqa: PLC0415 - see service.cli.commands
 
-app = typer.Typer(help="Named changes of a book, kept in the lake and read like dates.", no_args_is_help=True)
+app = typer.Typer(
+    add_completion=False, help="Named changes of a book, kept in the lake and read like dates.", no_args_is_help=True
+)
 
 
 @app.command("list")
@@ -133,7 +135,7 @@ def _changes_in(file: Path, names: list[str]) -> dict[str, Any]:
 
 def group() -> click.Group:
     """The group with all of its commands."""
-    found = click.Group("branch", help="Named changes of a book, kept in the lake and read like dates.")
+    found = Group("branch", help="Named changes of a book, kept in the lake and read like dates.")
     found.add_command(save_command())
     for command in app.registered_commands:
         name = str(command.name)

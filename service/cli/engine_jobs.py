@@ -13,7 +13,7 @@ from service.cli.options import ColumnsOption, JsonOption, LakeOption, laid_out,
 from service.jobs import STATES, Job, JobTable
 from service.rendering import display
 
-app = typer.Typer(help=__doc__, invoke_without_command=True)
+app = typer.Typer(add_completion=False, help=__doc__, invoke_without_command=True)
 JobArgument = Annotated[str, typer.Argument(help="Id of the job.")]
 
 

@@ -1,4 +1,4 @@
-"""Commands written with Typer, as commands of the one Click group."""
+"""Groups of commands, and commands written with Typer as commands of a group."""
 
 from __future__ import annotations
 
@@ -6,6 +6,17 @@ from collections.abc import Callable
 from typing import Any
 
 import click
+
+
+class Group(click.Group):
+    """A group that names the nearest command to one it does not have."""
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        if self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
+            from lake.errors import unknown  # noqa: PLC0415 - see service.cli.main
+
+            raise unknown("command", args[0], self.list_commands(ctx))
+        return super().resolve_command(ctx, args)
 
 
 def forwarded(name: str, application: Callable[[], Any], prefix: tuple[str, ...], meaning: str) -> click.Command:

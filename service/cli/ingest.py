@@ -6,113 +6,53 @@ from json import loads as read_json
 from pathlib import Path
 from typing import Annotated, Any
 
+import click
 import typer
 
-from lake.errors import BadInput, counted, validated
-from service.cli.options import JsonOption, LakeOption, as_date, open_lake, settings_of
+from lake.errors import BadInput, NotFound, counted, validated
+from service.cli.forward import Group
+from service.cli.options import LakeOption, as_date, open_lake, settings_of
+from service.cli.questions import given_values, lake_and_json, option_of
+from service.ingests import BESIDE, INGESTS, OWN_MACHINE, named
+from service.parameters import parameters_of
 from service.rendering import display
 
 # ruff: noqa: PLC0415 - see service.cli.commands
 
-DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Say what would be loaded, and store nothing.")]
-
-app = typer.Typer(help="Bring market data and positions into the lake.", no_args_is_help=True)
-sample_app = typer.Typer(help="Write sample files, as a user would bring them.", no_args_is_help=True)
-
-
-@app.command("market")
-def ingest_market(
-    directory: Annotated[Path, typer.Argument(help="Folder with the landing files.")],
-    catalogue: Annotated[
-        str, typer.Option("--catalogue", help="Catalogue TOML file, or the name of one that comes with varlake.")
-    ],
-    accept_levels: Annotated[
-        bool, typer.Option("--accept-levels", help="Load levels that are hardly meant, such as a volatility of 20.")
-    ] = False,
-    dry_run: DryRunOption = False,
-    lake: LakeOption = None,
-    json: JsonOption = False,
-) -> None:
-    """Bring market files into the lake, as a catalogue describes them."""
-    from scenarios.market.landing_catalogue import load_catalogue, shipped_catalogues
-    from service.rendering import tables
-
-    load_catalogue(catalogue)  # its faults are told before anything is made
-    described = catalogue if catalogue in shipped_catalogues() else str(Path(catalogue).absolute())
-    (report,) = _reports("market", [directory], lake, dry_run, catalogue=described, accept_levels=accept_levels)
-    tables.show_market_report(report, json=json)
+sample_app = typer.Typer(
+    add_completion=False, help="Write sample files, as a user would bring them.", no_args_is_help=True
+)
 
 
-@app.command("positions")
-def ingest_positions_command(
-    files: Annotated[list[Path], typer.Argument(help="CSV or Parquet files, see docs/positions.md.")],
-    replace_dates: Annotated[
-        bool, typer.Option("--replace-dates", help="The dates in the file become exactly the file.")
-    ] = False,
-    force: Annotated[
-        bool, typer.Option("--force", help="Replace dates even by the usable part of a file with unusable rows.")
-    ] = False,
-    rejects: Annotated[Path | None, typer.Option("--rejects", help="Write the unusable rows to this CSV file.")] = None,
-    accept_unknown_factors: Annotated[
-        bool, typer.Option("--accept-unknown-factors", help="Load contracts too whose risk factors no market data has.")
-    ] = False,
-    dry_run: DryRunOption = False,
-    lake: LakeOption = None,
-    json: JsonOption = False,
-) -> None:
-    """Bring positions into the lake; unusable rows are listed, the others load."""
-    from service.rendering import tables
-
-    if rejects is not None and len(files) > 1:
-        raise BadInput(
-            f"--rejects names one file, and {len(files)} files of positions were given; bring them in one by one."
-        )
-    to = None if rejects is None else str(rejects.absolute())
-    options = {"replace_dates": replace_dates, "force": force, "rejects": to}
-    options["accept_unknown_factors"] = accept_unknown_factors
-    reports = _reports("positions", files, lake, dry_run, **options)
-    tables.show_positions_reports(reports, json=json)
-    if any(r["rejected"] for r in reports):
-        raise typer.Exit(3)
+def group() -> click.Group:
+    """A command for each entry of INGESTS."""
+    found = Group("ingest", help="Bring files into the lake: market data, positions, P&L, hierarchies and more.")
+    for what in INGESTS:
+        found.add_command(_command(what))
+    return found
 
 
-@app.command("pnl")
-def ingest_pnl_command(
-    files: Annotated[list[Path], typer.Argument(help="CSV or Parquet files, see docs/backtesting.md.")],
-    replace_dates: Annotated[
-        bool, typer.Option("--replace-dates", help="The days in the file become exactly the file.")
-    ] = False,
-    dry_run: DryRunOption = False,
-    lake: LakeOption = None,
-    json: JsonOption = False,
-) -> None:
-    """Bring actual P&L into the lake, by day and node; a file with a fault is refused whole."""
-    reports = _reports("pnl", files, lake, dry_run, replace_dates=replace_dates)
-    if json:
-        display.print_json(reports)
-        return
-    notes = [note for report in reports for note in report.pop("notes")]
-    display.print_table(reports)
-    for note in notes:
-        display.say(f"Note: {note}")
+def _command(what: str) -> click.Command:
+    kind, path = INGESTS[what], click.Path(path_type=Path)
+    files = click.Argument(
+        ["files"],
+        type=path,
+        required=True,
+        nargs=-1 if kind.several else 1,
+        metavar="FOLDER" if kind.folder else "FILE..." if kind.several else "FILE",
+    )
+
+    def run(**given: Any) -> None:
+        _bring(what, given)
+
+    dry_run = click.Option(["--dry-run"], is_flag=True, help="Say what would be loaded, and store nothing.")
+    options = [*map(option_of, parameters_of(kind.options)), dry_run, *lake_and_json()]
+    about = f"{kind.meaning}\n\n{'FOLDER' if kind.folder else 'FILE'}: {kind.files}"
+    return click.Command(what, callback=run, params=[files, *options], help=about, short_help=kind.meaning)
 
 
-@app.command("hierarchy")
-def ingest_hierarchy_command(
-    file: Annotated[Path, typer.Argument(help="CSV file, see docs/dimensions.md.")],
-    dry_run: DryRunOption = False,
-    lake: LakeOption = None,
-    json: JsonOption = False,
-) -> None:
-    """Bring a hierarchy such as division over desk; it becomes exactly the file, or stays as it is when a row is wrong."""
-    from service.rendering import dimensions
-
-    (report,) = _reports("hierarchy", [file], lake, dry_run)
-    display.print_json(report) if json else dimensions.show_hierarchies(report)
-
-
-def _reports(what: str, files: list[Path], lake: Path | None, dry_run: bool, **options: Any) -> list[dict[str, Any]]:
-    """What became of each file, as JSON has it."""
+def _bring(what: str, given: dict[str, Any]) -> None:
+    """Brings the files in, here or as a job of the engine, and shows what became of each."""
     from lake.committer import DryRun
     from lake.tables import Lake
     from service.cli import client
@@ -120,17 +60,39 @@ def _reports(what: str, files: list[Path], lake: Path | None, dry_run: bool, **o
     from service.jobs import INGEST
     from service.work import IngestRequest, ingest
 
-    settings = settings_of(lake)
+    kind = INGESTS[what]
+    files: list[Path] = [*given["files"]] if kind.several else [given["files"]]
+    if absent := [file for file in files if not file.exists()]:  # before a lake is made for them
+        raise NotFound(f"There is no {'folder' if kind.folder else 'file'} {absent[0]}.")
+    values = given_values(parameters_of(kind.options), given)
+    if missing := [n for n, f in kind.options.model_fields.items() if f.is_required() and n not in values]:
+        raise BadInput(f"--{missing[0]} is missing: {kind.options.model_fields[missing[0]].description}.")
+    for name, field in kind.options.model_fields.items():
+        if OWN_MACHINE in field.metadata and name in values and len(files) > 1:
+            raise BadInput(
+                f"--{name} names one file, and {len(files)} files of {what} were given; bring them in one by one."
+            )
+        shipped = kind.shipped() if BESIDE in field.metadata else ()
+        if {BESIDE, OWN_MACHINE} & {*field.metadata} and name in values and values[name] not in shipped:
+            values[name] = str(Path(values[name]).absolute())  # the engine has another working folder
+    settings = settings_of(given["lake"])
     landed = [{"name": str(f), "path": str(f.absolute())} for f in files]
-    request = validated(IngestRequest, {"what": what, "files": landed, **options}, "ingest")
-    if dry_run:
+    request = validated(IngestRequest, {"what": what, "files": landed, "options": values}, "ingest")
+    if kind.check is not None:
+        kind.check(validated(kind.options, values, "ingest"))  # its faults are told before anything is made
+    if given["dry_run"]:
         told = read_json(to_json(ingest(DryRun(Lake(settings.lake)), request)))
         display.say("Dry run: nothing was stored.")
     else:
         opened = Lake.create(settings.lake)
         told = client.done(settings, opened, f"ingest {what}", INGEST, request.model_dump(mode="json"))
     reports: list[dict[str, Any]] = told["reports"]
-    return reports
+    if given["as_json"]:
+        display.print_json(reports if kind.several else reports[0])
+    else:
+        named(f"service.rendering.{kind.shown}")(reports)
+    if any(report.get("rejected") for report in reports):
+        raise SystemExit(3)
 
 
 @sample_app.command("market")

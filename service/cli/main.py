@@ -20,7 +20,7 @@ from typing import Any
 import click
 
 from lake.errors import Damaged, VarlakeError, of_disk
-from service.cli.forward import forwarded
+from service.cli.forward import Group, forwarded
 from service.ending import GRACE_SECONDS, Signalled, at_signals, end_descendants
 
 # ruff: noqa: PLC0415 - see above
@@ -33,7 +33,7 @@ OTHERS = {
     "clean": ("commands:app", "List, or remove, what killed processes have left in the lake."),
     "dimensions": ("commands:app", "What the book of a date can be grouped and filtered by."),
     "sample": ("ingest:sample_app", "Write sample files, as a user would bring them."),
-    "ingest": ("ingest:app", "Bring market data, positions, P&L and hierarchies into the lake."),
+    "ingest": ("ingest:group", "Bring files into the lake: market data, positions, P&L, hierarchies and more."),
     "scenarios": ("scenarios:app", "Make, look at and carry scenario sets."),
     "standard": (
         "standard:app",
@@ -50,7 +50,7 @@ OTHERS = {
 }
 
 
-class _Varlake(click.Group):
+class _Varlake(Group):
     """The questions and the other commands; each is looked up when it is called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -76,13 +76,6 @@ class _Varlake(click.Group):
         ):
             with formatter.section(title):
                 formatter.write_dl(rows)
-
-    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
-        if self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
-            from lake.errors import unknown
-
-            raise unknown("command", args[0], self.list_commands(ctx))
-        return super().resolve_command(ctx, args)
 
 
 def _other(name: str) -> click.Command:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 # ruff: noqa: PLC0415 - see service.cli.commands
 
-app = typer.Typer(help="Make, look at and carry scenario sets.", no_args_is_help=True)
+app = typer.Typer(add_completion=False, help="Make, look at and carry scenario sets.", no_args_is_help=True)
 
 
 _FORMS = {".txt": "text", ".json": "json", ".csv": "csv"}  # of a bespoke scenario, by the ending of its file

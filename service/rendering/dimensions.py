@@ -138,8 +138,8 @@ def plot_drill(result: DrillResult, path: Path) -> Path:
     )
 
 
-def show_hierarchies(report: Mapping[str, Any]) -> None:
-    """What a file of hierarchies did, as `HierarchiesReport.to_dict` has it."""
-    display.print_table([{**h, "levels": " < ".join(h["levels"])} for h in report["hierarchies"]])
-    for note in report["notes"]:
+def show_hierarchies(reports: Sequence[Mapping[str, Any]]) -> None:
+    """What files of hierarchies did, as `HierarchiesReport.to_dict` has it."""
+    display.print_table([{**h, "levels": " < ".join(h["levels"])} for r in reports for h in r["hierarchies"]])
+    for note in (note for report in reports for note in report["notes"]):
         display.say(f"Note: {note}")

@@ -143,11 +143,21 @@ def show_replay(done: Replay) -> None:
         display.say(done.why)
 
 
-def show_market_report(report: Mapping[str, Any], *, json: bool, short: bool = False) -> None:
+def show_market_reports(reports: Sequence[Mapping[str, Any]]) -> None:
+    """What market ingests brought."""
+    for report in reports:
+        show_market_report(report)
+
+
+def show_pnl_reports(reports: Sequence[Mapping[str, Any]]) -> None:
+    """What became of files of actual P&L, as `PnLReport.to_dict` has it."""
+    display.print_table([{k: v for k, v in report.items() if k != "notes"} for report in reports])
+    for note in (note for report in reports for note in report["notes"]):
+        display.say(f"Note: {note}")
+
+
+def show_market_report(report: Mapping[str, Any], *, short: bool = False) -> None:
     """What a market ingest brought, by source, as `MarketIngestReport.to_dict` has it."""
-    if json:
-        display.print_json(report)
-        return
     sources = report["sources"]
     if not short:
         columns = ("source", "factors", "first", "last", "rows", "missing", "new", "changed", "unchanged", "kept")
@@ -160,11 +170,8 @@ def show_market_report(report: Mapping[str, Any], *, json: bool, short: bool = F
     display.print_pairs({**total, **about})
 
 
-def show_positions_reports(reports: Sequence[Mapping[str, Any]], *, json: bool) -> None:
+def show_positions_reports(reports: Sequence[Mapping[str, Any]]) -> None:
     """What became of positions files, as `PositionsReport.to_dict` has it, and the first rejected rows of each."""
-    if json:
-        display.print_json(reports)
-        return
     columns = ("positions_date", "loaded", "new", "changed", "unchanged", "removed", "held")
     display.print_table([d for r in reports for d in r["dates"]], columns)
     for r in reports:

@@ -271,3 +271,11 @@ def test_a_valuation_is_stopped_while_spark_starts_and_leaves_no_java(work_lake:
     assert process.returncode == 130, err
     wait_for(lambda: not any(map(ending._lives, java)))
     assert "Traceback" not in err
+
+
+def test_a_file_that_is_not_there_makes_no_lake(tmp_path: Path) -> None:
+    assert "no file" in refused("ingest", "positions", tmp_path / "typo.csv", lake=tmp_path / "lake")
+    assert "no folder" in refused(
+        "ingest", "market", tmp_path / "typo", "--catalogue", "marketdata", lake=tmp_path / "lake"
+    )
+    assert not (tmp_path / "lake").exists()
