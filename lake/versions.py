@@ -22,7 +22,7 @@ import pyarrow.dataset as ds
 
 from lake.dates import FIRST
 from lake.errors import BadInput, NotFound, unknown
-from lake.schemas import TABLES, Table
+from lake.schemas import ATTRIBUTES, TABLES, Table
 from lake.storage import check_data_file, partition_text
 from lake.tables import NEVER_WRITTEN, AsKnown, Lake, rows_among, table_called
 
@@ -202,12 +202,12 @@ def _touches(table: Table, values: Mapping[str, str], among: Mapping[str, Iterab
 def _with_commit(rows: pa.Table, kinds: Sequence[str], commit: Commit | None) -> pa.Table:
     n = len(rows)
     about = {} if commit is None else {k: v for k, v in commit.about.items() if k not in _DELTAS_OWN}
-    noted = ", ".join(f"{k} {v}" for k, v in about.items() if k != "run_id")
+    noted = [(k, v) for k, v in about.items() if k != "run_id"]
     more = {
         "version": pa.array([commit.version if commit else 0] * n, pa.int64()),
         "stored_at": pa.array([commit.at if commit else None] * n, pa.timestamp("us", tz="UTC")),
         "run_id": pa.array([about.get("run_id")] * n, pa.string()),
-        "about": pa.array([noted] * n, pa.string()),
+        "about": pa.array([noted] * n, ATTRIBUTES),
         "change": pa.array(kinds, pa.string()),
     }
     return pa.table({**more, **dict(zip(rows.column_names, rows.columns, strict=True))})

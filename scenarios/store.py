@@ -205,7 +205,7 @@ def known_sets(lake: Lake, rows: pa.Table) -> pa.Table:
     if known is None:
         return rows
     told = rows.select(["name", "market_date", "market_data_version", "created_at"]).to_pylist()
-    names = [_name_made_for(r["name"]) for r in told]
+    names = [name_made_for(r["name"]) for r in told]
     rests = [
         known.market_data is None or r["market_data_version"] is None or r["market_data_version"] <= known.market_data
         for r in told
@@ -231,7 +231,8 @@ def _name_known(name: str, lake: Lake) -> str:
     return name if known is None or known.market_data is None else f"{name}{_KNOWN}{known.market_data}"
 
 
-def _name_made_for(name: str) -> str:
+def name_made_for(name: str) -> str:
+    """The name of a set without what `_name_known` adds."""
     return name.partition(_KNOWN)[0]
 
 

@@ -6,6 +6,7 @@ at the second point, then its base market, then its scenarios. Each is a cause.
 
 from __future__ import annotations
 
+import datetime as dt
 import itertools
 import math
 from collections.abc import Mapping, Sequence
@@ -20,7 +21,7 @@ from aggregation.answer import Answer
 from aggregation.change.attribution_path import AttributionPathPlan, changed, plan_attribution_path
 from aggregation.change.explain import TOLERANCE
 from aggregation.measures import asked_measures
-from aggregation.opened.inputs import Inputs, open_inputs
+from aggregation.opened.inputs import open_inputs
 from aggregation.opened.opened_lake import VectorCache
 from aggregation.risk.query import answer
 from aggregation.types import Figures, RiskQuery
@@ -37,13 +38,30 @@ CAUSES = {
     "model": "pricers of today instead of those that either point was valued with",
 }
 MOST_ROWS = 10_000
+_FURTHER = [c.name for c in POSITIONS.columns if c.name not in ("positions_date", "trade", "quantity", "contract_id")]
+_NONE = POSITIONS.schema.empty_table()
+LEVELS = pa.schema(
+    [
+        ("as_of_date", pa.date32()),
+        ("risk_factor_id", pa.string()),
+        *((n, pa.float64()) for n in ("value_from", "value_to", "change")),
+    ]
+)
+TRADES = pa.schema(
+    [
+        ("positions_date", pa.date32()),
+        *((n, pa.string()) for n in ("trade", "change")),
+        *((n, pa.float64()) for n in ("quantity_from", "quantity_to")),
+        *((n, pa.string()) for n in ("contract_from", "contract_to", "amended")),
+    ]
+)
 
 
 @dataclass(frozen=True)
 class Restated(Answer):
     """What was restated between two points of one day.
 
-    positions : a row a trade, sorted: trade, change (added, removed or amended), quantity_from, quantity_to, contract_from,
+    positions : a row a trade, sorted: positions_date, trade, change (added, removed or amended), quantity_from, quantity_to, contract_from,
     contract_to, and the names of the further columns that differ in `amended`. market_data : a row a date and risk factor: value_from,
     value_to, change; null where a value was missing or was not there. Of either at most 10,000 rows, and positions_count and
     market_data_count of all. causes : a row a measure of all that is held, losses positive: `from`, `to`, `change`, a column
@@ -68,7 +86,10 @@ def is_restated(one: RiskQuery, two: RiskQuery) -> bool:
 def restated(cache: VectorCache, queries: tuple[RiskQuery, RiskQuery], totals: Sequence[Mapping[str, Any]]) -> Restated:
     """What was restated between two such points; totals : the figures of all that is held at either."""
     one, two = (open_inputs(cache, q) for q in queries)
-    trades, levels = restated_trades(one, two), restated_levels(one, two)
+    now = two.snapshot.lake
+    trades = restated_trades(one.snapshot.lake, now, [one.book.positions_date])
+    was, new = (i.scenarios.market_data_version for i in (one, two))
+    levels = restated_levels(now, was, new, two.valuation_set.market_date)
     path = path_between(cache, queries)
     names = [a.name for a in asked_measures(queries[0])]
     names = [n for n in names if all(t.get(n) is not None for t in totals)]
@@ -151,50 +172,31 @@ def _total(cache: VectorCache, query: RiskQuery, names: Sequence[str]) -> Any:
     return np.array([total[n] or 0.0 for n in names])
 
 
-def restated_trades(one: Inputs, two: Inputs) -> pa.Table:
-    """The trades of the book that the two states of the lake do not share, as in `Restated`."""
-    return trades_between(one.snapshot.lake, two.snapshot.lake, one.book.positions_date)
-
-
-def trades_between(before: Lake, after: Lake, date: Any) -> pa.Table:
-    """As `restated_trades`, of the book of a date."""
-    sides = [
-        r.sort_by("trade").to_pylist() for r in changed_rows(before, after, "positions", {"positions_date": [date]})
-    ]
-    was, now = ({r["trade"]: r for r in rows} for rows in sides)
-    others = [c.name for c in POSITIONS.columns if c.name not in ("positions_date", "trade", "quantity", "contract_id")]
+def restated_trades(before: Lake, after: Lake, dates: Sequence[dt.date]) -> pa.Table:
+    """The trades of the books of these dates that two states of a lake do not share, as in `Restated`."""
     rows = []
-    for trade in sorted(was.keys() | now.keys()):
-        a, b = was.get(trade), now.get(trade)
+    changes = changed_rows(before, after, "positions", {"positions_date": dates}) if dates else ()
+    was, now = ({(r["positions_date"], r["trade"]): r for r in side.to_pylist()} for side in changes or (_NONE, _NONE))
+    for key in sorted(was.keys() | now.keys()):
+        a, b = was.get(key), now.get(key)
         rows.append(
             {
-                "trade": trade,
+                "positions_date": key[0],
+                "trade": key[1],
                 "change": "added" if a is None else "removed" if b is None else "amended",
                 "quantity_from": a and a["quantity"],
                 "quantity_to": b and b["quantity"],
                 "contract_from": a and a["contract_id"],
                 "contract_to": b and b["contract_id"],
-                "amended": ", ".join(c for c in others if a[c] != b[c]) if a and b else "",
+                "amended": ", ".join(c for c in _FURTHER if a[c] != b[c]) if a and b else "",
             }
         )
-    texts = ("trade", "change", "contract_from", "contract_to", "amended")
-    names = ("trade", "change", "quantity_from", "quantity_to", "contract_from", "contract_to", "amended")
-    schema = pa.schema([(n, pa.string() if n in texts else pa.float64()) for n in names])
-    return pa.Table.from_pylist(rows, schema)
+    return pa.Table.from_pylist(rows, TRADES)
 
 
-def restated_levels(one: Inputs, two: Inputs) -> pa.Table:
-    """The market values up to the market date in which the scenarios of two points rest on other data, as in `Restated`."""
-    lake, last = two.snapshot.lake, two.valuation_set.market_date
-    before, after = (
-        lake.at({"market_data": NEVER_WRITTEN if v is None else v})
-        for v in (one.scenarios.market_data_version, two.scenarios.market_data_version)
-    )
-    return levels_between(before, after, last)
-
-
-def levels_between(before: Lake, after: Lake, last: Any) -> pa.Table:
-    """As `restated_levels`, up to a date."""
+def restated_levels(lake: Lake, was: int | None, now: int | None, last: dt.date) -> pa.Table:
+    """The market values up to a date that differ between two versions of the market data, as in `Restated`; None for no market data."""
+    before, after = (lake.at({"market_data": NEVER_WRITTEN if v is None else v}) for v in (was, now))
     key = ["as_of_date", "risk_factor_id"]
     sides = []
     for name, rows in zip(("value_from", "value_to"), changed_rows(before, after, "market_data"), strict=True):

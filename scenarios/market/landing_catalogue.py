@@ -31,6 +31,7 @@ from pydantic import (
 )
 
 from lake.arrays import Dates
+from lake.canonical import canonical_json
 from lake.committer import Committer
 from lake.errors import BadInput, Issue, NotFound, VarlakeError, counted, unknown
 from lake.landing.dated_values import LAYOUTS, FileOptions, Landing, read_source
@@ -45,6 +46,7 @@ from scenarios.market.market_rows import (
     merge_factors,
     upsert,
 )
+from scenarios.market.value_versions import FILES
 from scenarios.types import FACTOR_TYPES, FactorIndex, RiskClass, RiskFactor, tenor_years
 
 SHIPPED = Path(__file__).parent / "catalogues"
@@ -347,7 +349,8 @@ def ingest_market(
             writes.append(merged)
     calendars = merge_calendars({n: catalogue.source[n].calendar for n in landings}, lists, stored_calendars)
     # Factors first: a crash in between leaves factors without levels, which does no harm and a rerun completes.
-    note = {"catalogue": catalogue.name}
+    files = {n: source.file for n, source in catalogue.source.items() if n in landings}
+    note = {"catalogue": catalogue.name, FILES: canonical_json(files)}
     if definitions := merge_factors(factors, stored_factors):
         committer.put("risk_factors", pa.Table.from_pylist(definitions, RISK_FACTORS.schema), replace=True, note=note)
     if calendars != stored_calendars:

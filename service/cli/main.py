@@ -34,6 +34,7 @@ OTHERS = {
     "dimensions": ("commands:app", "What the book of a date can be grouped and filtered by."),
     "sample": ("ingest:sample_app", "Write sample files, as a user would bring them."),
     "ingest": ("ingest:group", "Bring files into the lake: market data, positions, P&L, hierarchies and more."),
+    "market": ("market:app", "Market data: the versions of a value."),
     "scenarios": ("scenarios:app", "Make, look at and carry scenario sets."),
     "standard": (
         "standard:app",

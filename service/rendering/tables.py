@@ -12,6 +12,8 @@ from service.rendering import display
 
 if TYPE_CHECKING:
     from aggregation.change.compare import ComparisonResult
+    from aggregation.change.restatement import Restated
+    from aggregation.recomputed import Recomputed
     from aggregation.replay import Replay
     from aggregation.stress.reverse_stress import ReverseStress, ReverseStressRequest
     from aggregation.stress.roll_forward import RollResult
@@ -125,8 +127,23 @@ def show_comparison(result: ComparisonResult) -> None:
     display.print_table(
         result.rows.to_pylist() if by else [], columns, title=title, last=last, first=first, money=money
     )
+    if result.restated is not None:
+        _show_restated(result.restated, one.query.currency)
     for side in (one, two):
         show_basis(side, side.receipt["estimator"])
+
+
+def _show_restated(found: Restated, currency: str) -> None:
+    """The causes, then the trades and the market values."""
+    if found.causes.num_rows:
+        columns = found.causes.column_names
+        title = f"What each restatement did, in {currency}"
+        display.print_table(found.causes.to_pylist(), columns, title=title, money=columns[1:])
+    for title, rows in (("Restated trades", found.positions), ("Restated market values", found.market_data)):
+        if rows.num_rows:
+            display.print_table(rows.slice(0, _MOST_RESTATED).to_pylist(), rows.column_names, title=title)
+        if rows.num_rows > _MOST_RESTATED:
+            display.say(f"{rows.num_rows - _MOST_RESTATED:,} more: --json lists them.")
 
 
 def show_replay(done: Replay) -> None:
@@ -153,6 +170,26 @@ def show_pnl_reports(reports: Sequence[Mapping[str, Any]]) -> None:
     """What became of files of actual P&L, as `PnLReport.to_dict` has it."""
     display.print_table([{k: v for k, v in report.items() if k != "notes"} for report in reports])
     for note in (note for report in reports for note in report["notes"]):
+        display.say(f"Note: {note}")
+
+
+_MOST_RESTATED = 20
+
+
+def show_recomputed(again: Recomputed) -> None:
+    """What is not as published, and what was restated since."""
+    figures = ("row", "column", "as_published", "now", "change")
+    tables = {
+        f"{again.kind} as published and now": (again.rows, figures),
+        "Trades restated since": (again.positions, again.positions.column_names),
+        "Market values restated since": (again.market_data, again.market_data.column_names),
+    }
+    for title, (rows, columns) in tables.items():
+        if rows.num_rows:
+            display.print_table(rows.slice(0, _MOST_RESTATED).to_pylist(), columns, title=title)
+        if rows.num_rows > _MOST_RESTATED:
+            display.say(f"{rows.num_rows - _MOST_RESTATED:,} more: --json lists them all.")
+    for note in again.notes:
         display.say(f"Note: {note}")
 
 

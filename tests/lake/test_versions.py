@@ -66,11 +66,11 @@ def test_the_versions_of_a_value_are_told_with_when_and_by_which_file(lake: Lake
     second = put(lake, "market_data", levels(("EQ:A", 101.5), ("EQ:B", 7.0)), files="corrected.csv")
     third = put(lake, "market_data", levels(("EQ:B", 7.0)), files="without.csv")
     found = row_versions(lake, "market_data", {"risk_factor_id": ["EQ:A"], "as_of_date": [DAY]})
-    told = [(r["version"], r["change"], r["value_used"], r["about"]) for r in found.rows.to_pylist()]
+    told = [(r["version"], r["change"], r["value_used"], dict(r["about"])["files"]) for r in found.rows.to_pylist()]
     assert told == [
-        (first, "new", 100.0, "files monday.csv"),
-        (second, "changed", 101.5, "files corrected.csv"),
-        (third, "removed", 101.5, "files without.csv"),
+        (first, "new", 100.0, "monday.csv"),
+        (second, "changed", 101.5, "corrected.csv"),
+        (third, "removed", 101.5, "without.csv"),
     ]
     assert found.lost == ()
     stored = found.rows["stored_at"].to_pylist()

@@ -15,6 +15,7 @@ from support import factor, put_market
 from aggregation import questions
 from aggregation.opened.opened_lake import VectorCache
 from aggregation.questions import ask, read
+from aggregation.recomputed import recompute
 from aggregation.replay import replay
 from aggregation.session import Session, reading
 from lake.canonical import from_json
@@ -186,3 +187,34 @@ def test_an_explanation_between_two_states_adds_up(lake: Lake, method: str) -> N
         closed_and_new = found.causes["new"] + found.causes["closed"]
         assert closed_and_new == pytest.approx(326.7 - 108.9)
         assert found.causes["market"] == pytest.approx(29.7)
+
+
+def test_a_receipt_is_asked_again_of_what_is_known_now(lake: Lake) -> None:
+    asked = {"as_of": str(DAY), "levels": ["0.75"], "measures": ["var"]}
+    published = ask(reading(lake), "var", read("var", asked))
+    put_market(lake, FACTORS, {"EQ:A": {**LEVELS, DAYS[1]: 120.0, DAYS[4]: 118.8}})
+    book(lake, {"t1": 5.0, "t2": 25.0})
+    value(lake)
+    for kept in (published.to_dict(), published.receipt):
+        found = recompute(reading(lake), from_json(to_json(kept)))
+        (figure,) = [r for r in found.rows.to_pylist() if r["column"] == "var_0.75" and r["place"].startswith("/total")]
+        assert (float(figure["as_published"]), float(figure["now"])) == (pytest.approx(108.9), pytest.approx(623.7))
+        assert figure["change"] == float(figure["now"]) - float(figure["as_published"])
+        assert found.positions["trade"].to_pylist() == ["t1", "t2"]
+        assert found.market_data["as_of_date"].to_pylist() == [DAYS[1], DAYS[4]]
+        assert found.now["total"]["var_0.75"] == pytest.approx(623.7)
+        assert found.tables.keys() >= {"positions", "valuation_sets", "scenario_sets"}
+    # an answer that was as known itself, of a valuation set it named: now it is that of its scenarios
+    then = instant()
+    put_market(lake, FACTORS, {"EQ:A": LEVELS})
+    value(lake)
+    named = {**asked, "as_known": then, "valuation_set": published.receipt["valuation_set_id"]}
+    found = recompute(reading(lake), ask(reading(lake), "var", read("var", named)).to_dict())
+    assert found.now["total"]["var_0.75"] == pytest.approx(30 * 10.89)
+
+
+def test_nothing_restated_nothing_changed(lake: Lake) -> None:
+    published = ask(reading(lake), "var", read("var", {"as_of": str(DAY)}))
+    found = recompute(reading(lake), from_json(to_json(published.to_dict())))
+    assert (found.rows.num_rows, found.positions.num_rows, found.market_data.num_rows) == (0, 0, 0)
+    assert found.tables == {}
