@@ -105,9 +105,9 @@ def of_lake(run: Callable[..., Any]) -> Callable[[Session, Any], Any]:
     return answer
 
 
-def seal(answer: Any, name: str, query: BaseModel) -> Any:
-    """The answer with a note on the days left out, and a receipt that names the question and holds everything the answer says."""
-    if more := (*days_left_out(dropped_days(answer.receipt)), *_known_notes(query)):
+def seal(answer: Any, name: str, query: BaseModel, notes: Sequence[str] = ()) -> Any:
+    """The answer with `notes` and one on the days left out, and a receipt that names the question and holds everything the answer says."""
+    if more := (*notes, *days_left_out(dropped_days(answer.receipt)), *_known_notes(query)):
         answer = dataclasses.replace(answer, notes=(*answer.notes, *more))
     question = query.model_dump(mode="json", by_alias=True)
     receipt = {

@@ -152,7 +152,15 @@ def ask(session: Session, name: str, query: BaseModel) -> Any:
 
     session = _known(session, query)
     query = settled(session, query)
-    return seal(question(name).answer(session, query), name, query)
+    answer = question(name).answer(session, query)
+    return seal(answer, name, query, _stale(session, query, answer.receipt))
+
+
+def _stale(session: Session, query: BaseModel, receipt: Mapping[str, Any]) -> tuple[str, ...]:
+    """What the answer says of market data that its scenarios do not know."""
+    from aggregation.on_demand import stale_notes  # noqa: PLC0415 - see `ask`
+
+    return stale_notes(session, query, receipt)
 
 
 def _known(session: Session, query: Any) -> Session:

@@ -205,15 +205,19 @@ def _known(told: str) -> str:
     return check_known(told)
 
 
+Known = Annotated[str, AfterValidator(_known)]
+KNOWN: Any = Field(
+    None,
+    exclude_if=lambda told: told is None,
+    description="answer from what was known then: an instant with its zone, such as 2020-03-20T18:00Z, or versions of tables, "
+    "such as market_data@3,positions@5; default what is known now",
+)
+
+
 class AsKnown(BaseModel):
     """What was known of the lake where a question is answered; default what is known now."""
 
-    as_known: Annotated[str, AfterValidator(_known)] | None = Field(
-        None,
-        exclude_if=lambda told: told is None,
-        description="answer from what was known then: an instant with its zone, such as 2020-03-20T18:00Z, or versions of tables, "
-        "such as market_data@3,positions@5; default what is known now",
-    )
+    as_known: Known | None = KNOWN
 
 
 class Positions(AsKnown):
@@ -242,7 +246,7 @@ class Translated(Positions):
     )
 
 
-class Point(AsKnown):
+class Point(BaseModel):
     """A day: its valuation, market, book and scenarios."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
@@ -259,6 +263,7 @@ class Point(AsKnown):
         pattern=REFERENCE,
         description="branch in place of a book: NAME, or NAME@2 for a version",
     )
+    as_known: Known | None = KNOWN
 
 
 def _point(text: str) -> Point:

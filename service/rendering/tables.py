@@ -131,6 +131,9 @@ def show_comparison(result: ComparisonResult) -> None:
         _show_restated(result.restated, one.query.currency)
     for side in (one, two):
         show_basis(side, side.receipt["estimator"])
+    for note in result.notes:
+        if not note.startswith("On "):  # those of either side are told with it
+            display.say(f"Note: {note}")
 
 
 def _show_restated(found: Restated, currency: str) -> None:
