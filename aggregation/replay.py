@@ -241,9 +241,8 @@ def replay(lake: Lake, kept: Mapping[str, Any]) -> Replay:
 
 def lake_then(lake: Lake, receipt: Receipt) -> Lake:
     """The lake at the versions that a receipt names; raises `NotFound` for one that a table does not have."""
-    named: dict[str, Any] = {
-        "standards": NEVER_WRITTEN
-    }  # a receipt of before there were standards was answered without one
+    # a receipt of before there were standards and releases was answered without them
+    named: dict[str, Any] = {"standards": NEVER_WRITTEN, "released_results": NEVER_WRITTEN}
     known = [p["market_data_version"] for p in parts_of(receipt) if p.get("market_data_version") is not None]
     named |= {"market_data": max(known)} if known else {}  # a receipt of before its version was named beside the others
     named |= receipt["table_versions"]

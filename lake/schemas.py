@@ -418,6 +418,36 @@ STANDARDS = Table(
     key=("desk", "version"),
 )
 
+RELEASED_RESULTS = Table(
+    "released_results",
+    "a release of a figure: what a dashboard shows of a day, a node and a measure; immutable",
+    (
+        Column("date", pa.date32(), "valuation date, and the date of book and market"),
+        Column("question", pa.string(), "the question that gives it: var"),
+        Column("node", pa.string(), "path of the node, such as desk=Rates/book=B1; empty for all that is held"),
+        Column("filters", pa.string(), "filters of the question, such as desk=Rates; empty for none"),
+        Column("figure", pa.string(), "column of the answer: measure, level, tail and horizon, such as var_0.99_10d"),
+        Column("currency", pa.string(), "reporting currency, ISO 4217"),
+        Column("scenario_set", pa.string(), "name of the scenario set"),
+        Column("release", pa.int32(), "1, 2, ... of the figure; the newest counts, and those after 1 are restatements"),
+        Column("measure", pa.string(), "key of aggregation.measures.MEASURES, such as var or es"),
+        Column("level", pa.string(), "confidence level as a decimal text; null for a measure without one"),
+        Column("value", pa.float64(), "the figure, losses positive; null where the node had no number"),
+        Column("valuation_set_id", pa.string(), "the valuation set it rests on"),
+        Column("positions", pa.int64(), "positions of the node"),
+        Column("covered", pa.int64(), "of these, those that are in the number"),
+        Column("status", pa.string(), "coverage: complete, with substitutes, partial or invalid"),
+        Column("receipt_digest", pa.string(), "digest of the receipt of the answer that was released"),
+        Column("restates", pa.string(), "receipt digest of the release before, which had another number; else null"),
+        Column("reason", pa.string(), "why, in words; null where none was given, which no restatement is without"),
+        Column("released_by", pa.string(), "who released it"),
+        Column("released_at", INSTANT, "when"),
+        Column("code_version", pa.string(), "varlake version that stored it"),
+    ),
+    key=("date", "question", "node", "filters", "figure", "currency", "scenario_set", "release"),
+    partition_by=("date",),
+)
+
 TABLES: dict[str, Table] = {
     t.name: t
     for t in (
@@ -438,5 +468,6 @@ TABLES: dict[str, Table] = {
         BRANCH_POSITIONS,
         BRANCHES,
         STANDARDS,
+        RELEASED_RESULTS,
     )
 }

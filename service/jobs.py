@@ -36,6 +36,7 @@ SCENARIO_SET = "scenario_set"  # ScenarioSetRequest
 BRANCH = "branch"  # aggregation.whatif.save_branch.BranchRequest
 BRANCH_DELETION = "branch_deletion"  # {"name": ...}
 STANDARD = "standard"  # valuation.sets.standards.StandardRequest
+RELEASE = "release"  # aggregation.release.ReleaseRequest
 QUESTION = "question"  # {"question": its name, "query": ...}
 INGEST = "ingest"  # service.work.IngestRequest
 ENGINE = "the engine"  # as it names itself where it holds the lake

@@ -14,7 +14,7 @@ from lake.errors import VarlakeError, unknown, validated
 from lake.progress import Cancelled, Progress, go_on, silent
 from lake.tables import Lake
 from service.ingests import INGESTS
-from service.jobs import BRANCH, BRANCH_DELETION, INGEST, QUESTION, SCENARIO_SET, STANDARD, VALUATION, JobTable
+from service.jobs import BRANCH, BRANCH_DELETION, INGEST, QUESTION, RELEASE, SCENARIO_SET, STANDARD, VALUATION, JobTable
 
 if TYPE_CHECKING:
     import threading
@@ -159,6 +159,12 @@ def _set_standard(session: Session, request: Request) -> dict[str, Any]:
     return set_standard(session.writer(), validated(StandardRequest, request, "job")).to_dict()
 
 
+def _release(session: Session, request: Request) -> dict[str, Any]:
+    from aggregation.release import ReleaseRequest, release
+
+    return release(session.writer(), validated(ReleaseRequest, request, "job"))
+
+
 # kind of job to what does it
 KINDS: Mapping[str, Callable[[Session, Request], dict[str, Any]]] = {
     VALUATION: _value,
@@ -167,5 +173,6 @@ KINDS: Mapping[str, Callable[[Session, Request], dict[str, Any]]] = {
     BRANCH: _save_branch,
     BRANCH_DELETION: _remove_branch,
     STANDARD: _set_standard,
+    RELEASE: _release,
     INGEST: _ingest,
 }

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from aggregation.answer import Answer
 from aggregation.change.attribution_path import plan_between, value_intermediate
+from aggregation.change.released import restated_since_release
 from aggregation.change.restatement import Restated, is_restated, path_between, restated, restated_notes
 from aggregation.change.sides import check_alike, check_like_inputs, holding, select_both
 from aggregation.measures import asked_measures, interval_confidence
@@ -83,6 +84,11 @@ def compare(
         rows = rows.append_column(name, column)
     totals = _total(*({n: v for n, v in r.total.items() if n not in ends} for r in (before, after)))
     receipt = _receipt(inputs, (query_from, query_to), answers, {**columns, **total})
+    notes += tuple(
+        note
+        for i, q, a in zip(inputs, (query_from, query_to), answers, strict=True)
+        for note in restated_since_release(i, q, a.total)
+    )
     found = None
     if is_restated(query_from, query_to):
         found = restated(cache, (query_from, query_to), (before.total, after.total))
@@ -100,7 +106,10 @@ def _receipt(
     question = {side: q.model_dump(mode="json") for side, q in zip(("from", "to"), queries, strict=True)}
     drawn = {n: v.to_pylist() if isinstance(v, pa.Array) else v for n, v in intervals.items()}
     result_digest = digest(*(a.receipt["result_digest"] for a in answers), canonical_json(drawn))
-    return receipt_of("compare", question, result_digest, name_both(*inputs))
+    named = name_both(*inputs)
+    released = max(i.snapshot.lake.version("released_results") for i in inputs)
+    versions = {**named["table_versions"], "released_results": released}
+    return receipt_of("compare", question, result_digest, {**named, "table_versions": versions})
 
 
 def _answers(inputs: tuple[Inputs, Inputs], queries: tuple[RiskQuery, RiskQuery]) -> tuple[RiskResult, RiskResult]:

@@ -20,6 +20,7 @@ from service.api import (
     health,
     limits,
     questions,
+    releases,
     replay,
     scenarios,
     standard,
@@ -78,6 +79,7 @@ def create_app(settings: Settings) -> OpenAPI:
         valuations.api,
         branches.api,
         standard.api,
+        releases.api,
     ):
         app.register_api(blueprint)
     app.register_blueprint(document.pages)

@@ -43,6 +43,7 @@ OTHERS = {
     "value": ("commands:app", "Value every contract held on a date under every scenario; what is known is reused."),
     "branch": ("branches:group", "Named changes of a book, kept in the lake and read like dates."),
     "replay": ("commands:app", "Recompute an answer from its receipt and compare the bits."),
+    "release": ("release:app", "Release the figures of a kept answer to the table that dashboards read."),
     "jobs": ("engine_jobs:app", "The jobs of the engine: list, look at, cancel."),
     "serve": ("commands:app", "Serve the HTTP API, with the engine beside it."),
     "engine": ("commands:app", "Run the engine: takes jobs from the job table, one engine a lake."),
