@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 from pydantic import BaseModel
 
 from aggregation.opened import valuation_choice
+from aggregation.opened.inputs import MARKET
 from aggregation.opened.valuation_choice import Known
 from aggregation.question import Plan, plan_of, together
 from aggregation.receipts import parts_of
@@ -25,7 +26,7 @@ from aggregation.session import Session
 from aggregation.types import Scope, TwoPoints
 from lake.dates import day
 from lake.errors import BadInput, NotFound, NotValued, VarlakeError, counted
-from lake.tables import Snapshot
+from lake.tables import Lake, Snapshot
 from lake.versions import changed_rows
 from scenarios.store import find_scenario_set, load_scenario_set, load_stored, name_made_for, scenario_summaries
 from scenarios.types import RiskClass
@@ -160,33 +161,38 @@ def stale_notes(session: Session, query: BaseModel, receipt: Mapping[str, Any]) 
     """A note for each scenario set of an answer that rests on older market data than the answer's lake holds, where that makes it
     another set, with the commands that take the newer. Of an answer with very many sets the first alone are looked at.
     """
-    version = receipt["table_versions"].get("market_data")
-    older = {
-        (p["scenario_set_id"], str(p["valuation_date"])): p
-        for p in parts_of(receipt)
-        if version is not None and p.get("valuation_set_id") and (p.get("market_data_version") or version) < version
-    }
+    older = {}
+    for part in parts_of(receipt):
+        version = _market(receipt, part).get("market_data")
+        if (
+            version is not None
+            and part.get("valuation_set_id")
+            and (part.get("market_data_version") or version) < version
+        ):
+            older[part["scenario_set_id"], str(part["valuation_date"]), version] = part
     branch = getattr(query, "branch", None)
-    notes = (
+    notes = []
+    for key, part in [*older.items()][:_MOST_REMADE]:
+        lake = session.lake.at(_market(receipt, part))
         # kept: a lake that only grows is looked at once a version
-        session.cache.keep(
-            ("stale", key, version, branch, part["positions_date"]),
-            functools.partial(_stale_note, session, part, branch),
-        )
-        for key, part in [*older.items()][:_MOST_REMADE]
-    )
+        kept = ("stale", key, branch, part["positions_date"])
+        notes.append(session.cache.keep(kept, functools.partial(_stale_note, lake, part, branch)))
     return tuple(dict.fromkeys(n for n in notes if n))
 
 
-def _stale_note(session: Session, part: Mapping[str, Any], branch: str | None) -> str:
+def _market(receipt: Mapping[str, Any], part: Mapping[str, Any]) -> dict[str, int]:
+    """The versions of what scenarios are made from, as a part of an answer knows them: a point may be as known earlier."""
+    versions = part.get("table_versions") or receipt["table_versions"]
+    return {n: versions[n] for n in MARKET if n in versions}
+
+
+def _stale_note(lake: Lake, part: Mapping[str, Any], branch: str | None) -> str:
     from valuation.sets.requests import ValuationRequest
 
-    snapshot, last = session.lake.snapshot(), day(part["market_date"])
-    before = session.lake.at({"market_data": part["market_data_version"]})
-    if not any(
-        pc.any(pc.less_equal(rows["as_of_date"], last)).as_py()
-        for rows in changed_rows(before, session.lake, "market_data")
-    ):
+    snapshot, last = lake.snapshot(), day(part["market_date"])
+    before = lake.at({"market_data": part["market_data_version"]})
+    changed = changed_rows(before, lake, "market_data")
+    if not any(pc.any(pc.less_equal(rows["as_of_date"], last)).as_py() for rows in changed):
         return ""  # later days alone have come
     made = load_scenario_set(snapshot, part["scenario_set_id"])
     recipe = _made_otherwise(snapshot, made)

@@ -11,7 +11,7 @@ from service.rendering import display
 
 # ruff: noqa: PLC0415 - see service.cli.commands
 
-app = typer.Typer(help=__doc__, no_args_is_help=True)
+app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False)
 
 
 @app.callback()
@@ -38,6 +38,8 @@ def market_history_command(
         return
     with laid_out(columns):
         first = ("version", "stored_at", "change", "value_used", "file")
+        for row in told:  # a level is shown to its last digit
+            row |= {n: None if row[n] is None else repr(row[n]) for n in ("value_used", "value_received")}
         display.print_table(told, rows.column_names, title=f"{factor} on {date}", first=first)
     for note in notes:
         display.say(f"Note: {note}")

@@ -15,7 +15,7 @@ from service.rendering import display
 
 # ruff: noqa: PLC0415 - see service.cli.commands
 
-app = typer.Typer(help=__doc__, no_args_is_help=True)
+app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False)
 
 
 @app.command("answer")

@@ -11,6 +11,8 @@ from lake.errors import counted
 from service.rendering import display
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from aggregation.change.compare import ComparisonResult
     from aggregation.change.restatement import Restated
     from aggregation.recomputed import Recomputed
@@ -143,10 +145,18 @@ def _show_restated(found: Restated, currency: str) -> None:
         title = f"What each restatement did, in {currency}"
         display.print_table(found.causes.to_pylist(), columns, title=title, money=columns[1:])
     for title, rows in (("Restated trades", found.positions), ("Restated market values", found.market_data)):
-        if rows.num_rows:
-            display.print_table(rows.slice(0, _MOST_RESTATED).to_pylist(), rows.column_names, title=title)
-        if rows.num_rows > _MOST_RESTATED:
-            display.say(f"{rows.num_rows - _MOST_RESTATED:,} more: --json lists them.")
+        _show_some(rows, rows.column_names, title)
+
+
+def _show_some(rows: pa.Table, columns: Sequence[str], title: str) -> None:
+    """The first rows, values of the market to their last digit; nothing where there are none."""
+    shown = rows.slice(0, _MOST_RESTATED).to_pylist()
+    for row in shown:
+        row |= {n: repr(row[n]) for n in ("value_from", "value_to") if row.get(n) is not None}
+    if shown:
+        display.print_table(shown, columns, title=title)
+    if len(rows) > len(shown):
+        display.say(f"{len(rows) - len(shown):,} more: --json lists them.")
 
 
 def show_replay(done: Replay) -> None:
@@ -181,17 +191,14 @@ _MOST_RESTATED = 20
 
 def show_recomputed(again: Recomputed) -> None:
     """What is not as published, and what was restated since."""
-    figures = ("row", "column", "as_published", "now", "change")
+    figures = ("place", "row", "as_published", "now", "change")
     tables = {
         f"{again.kind} as published and now": (again.rows, figures),
         "Trades restated since": (again.positions, again.positions.column_names),
         "Market values restated since": (again.market_data, again.market_data.column_names),
     }
     for title, (rows, columns) in tables.items():
-        if rows.num_rows:
-            display.print_table(rows.slice(0, _MOST_RESTATED).to_pylist(), columns, title=title)
-        if rows.num_rows > _MOST_RESTATED:
-            display.say(f"{rows.num_rows - _MOST_RESTATED:,} more: --json lists them all.")
+        _show_some(rows, columns, title)
     for note in again.notes:
         display.say(f"Note: {note}")
 

@@ -214,3 +214,28 @@ def test_after_any_corrections_each_earlier_answer_comes_again(
         value(lake)
         told.append((instant(), said(var(lake))))
     assert [said(var(lake, as_known=then)) for then, _ in told] == [answer for _, answer in told]
+
+
+def test_a_corrected_curve_revalues_what_reads_it_and_until_then_the_answer_says_so(tmp_path: Path) -> None:
+    lake = build_lake(tmp_path / "lake")
+    value(lake)
+    then, before = instant(), var(lake)
+    assert not any("market data has changed" in n for n in before.notes)
+    market(lake, YC_USD_5Y={SPOILT: 0.08})
+    stale = var(lake)
+    (note,) = [n for n in stale.notes if "market data has changed" in n]
+    assert note.endswith(f"varlake value --as-of {MONDAY} --method historical -p scenarios=30")
+    assert stale.rows.equals(before.rows)
+    with Committer(lake, "test") as committer:
+        run = run_valuation(committer, request(MONDAY), spark=no_spark)
+    # of two shares and two options the option that lives reads the curve
+    assert (run.this_run.valued, run.valuation_set.reused, run.valuation_set.failed) == (1, 2, 1)
+    assert not any("market data has changed" in n for n in var(lake).notes)
+    for answer in (before, stale):
+        assert replay(lake, from_json(to_json(answer.to_dict()))).verdict == "same bits"
+    # a point that is as known earlier is not old for that
+    query = read("compare", {"from": {"as_of": str(MONDAY), "as_known": then}, "to": str(MONDAY)})
+    assert not any("market data has changed" in n for n in ask(reading(lake), "compare", query).notes)
+    # a later day changes nothing of this one
+    market(lake, YC_USD_5Y={SPOILT: 0.08}, EQ_AAA={LAST: 1.0})
+    assert not any("market data has changed" in n for n in var(lake).notes)
