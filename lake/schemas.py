@@ -441,7 +441,7 @@ RELEASED_RESULTS = Table(
         Column("restates", pa.string(), "receipt digest of the release before, which had another number; else null"),
         Column("reason", pa.string(), "why, in words; null where none was given, which no restatement is without"),
         Column("released_by", pa.string(), "who released it"),
-        Column("released_at", INSTANT, "when"),
+        Column("released_at", INSTANT, "when it was released"),
         Column("code_version", pa.string(), "varlake version that stored it"),
     ),
     key=("date", "question", "node", "filters", "figure", "currency", "scenario_set", "release"),

@@ -23,7 +23,11 @@ from lake.canonical import from_json
 from lake.committer import Committer
 from lake.errors import BadInput, Conflict
 from lake.tables import Lake
+from service.api.app import create_app
+from service.config import Settings
 from service.encoding import to_json
+from service.jobs import JobTable
+from service.work import KINDS
 from valuation.sets.requests import run_valuation
 
 
@@ -158,3 +162,26 @@ def test_the_command_releases_lists_and_refuses(lake: Lake, tmp_path: Path) -> N
     refused = varlake("release", "answer", file, "--released-by", "Risk Control", lake=lake.path)
     assert refused.returncode == 2
     assert "There is no receipt" in refused.stderr
+
+
+def test_over_http(lake: Lake) -> None:
+    client = create_app(Settings(lake=lake.path)).test_client()
+    answer = kept(lake)
+    body = {"answer": answer, "released_by": "Risk Control"}
+    assert client.post("/api/v1/released-results", json={"answer": {}, "released_by": "x"}).status_code == 422
+    assert client.post("/api/v1/released-results", json=body).status_code == 202
+    queued = JobTable.of(lake).newest(None, 1, None)[0]
+    with Committer(lake, "test") as committer:
+        assert KINDS[queued.kind](reading(lake).writing(committer), queued.request)["new"] == 6
+    rows = client.get("/api/v1/released-results", query_string={"date": str(MONDAY)}).json["rows"]  # type: ignore[index]
+    assert {(r["node"], r["figure"]): r["value"] for r in rows}[("", "es_0.95")] == answer["total"]["es_0.95"]
+    correct(lake)
+    now = client.post("/api/v1/replay/now", json=answer)
+    assert now.status_code == 200, now.get_data(as_text=True)
+    assert now.json is not None
+    assert [r["as_of_date"] for r in now.json["market_data"]] == ["2020-03-04"]
+    wanted = {"risk_factor_id": "EQ:AAA", "date": "2020-03-04"}
+    versions = client.get("/api/v1/market-data/history", query_string=wanted).json["rows"]  # type: ignore[index]
+    assert [v["value_used"] for v in versions][-1] == 250.0
+    assert client.get("/api/v1/market-data/history", query_string={**wanted, "date": "x"}).status_code == 422
+    assert client.post("/api/v1/replay/now", json={**answer, "receipt": {"kind": "var"}}).status_code == 422
