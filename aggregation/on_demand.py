@@ -8,19 +8,28 @@ the market asked for.
 from __future__ import annotations
 
 import contextlib
+import functools
+import json
+import shlex
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import pyarrow.compute as pc
 from pydantic import BaseModel
 
 from aggregation.opened import valuation_choice
+from aggregation.opened.inputs import MARKET
 from aggregation.opened.valuation_choice import Known
 from aggregation.question import Plan, plan_of, together
+from aggregation.receipts import parts_of
 from aggregation.session import Session
 from aggregation.types import Scope, TwoPoints
+from lake.dates import day
 from lake.errors import BadInput, NotFound, NotValued, VarlakeError, counted
-from lake.tables import NEVER_WRITTEN, Snapshot
+from lake.tables import NEVER_WRITTEN, Lake, Snapshot
+from lake.versions import changed_rows
 from scenarios.market.corporate_actions import TABLE
-from scenarios.store import find_scenario_set, load_stored, scenario_summaries
+from scenarios.store import find_scenario_set, load_scenario_set, load_stored, name_made_for, scenario_summaries
 from scenarios.types import RiskClass
 from valuation.costs import NOTHING
 from valuation.types import ValuationSet
@@ -77,6 +86,7 @@ def plan_scope(session: Session, query: Any) -> Plan:
     """
     from valuation.sets.requests import plan_valuation
 
+    session = session.as_known(query.as_known)
     snapshot = session.lake.snapshot()
     known = session.cache.known(snapshot)
     request = valuation_for(known, snapshot, query)
@@ -90,6 +100,7 @@ def plan_scope(session: Session, query: Any) -> Plan:
 
 def value_scope(session: Session, query: S) -> S:
     """Values what `plan_scope` says; the query to ask then names the set that was made."""
+    session = session.as_known(query.as_known)
     plan = plan_scope(session, query)
     if plan.ready:
         return query
@@ -118,31 +129,115 @@ def newer_market(session: Session, plan: Plan) -> tuple[ValuationRequest, ...]:
     """For the stored scenario sets of a plan that would be others if they were made of the market data there is now: the valuations
     that make them anew, under their names. Of a plan with very many sets the first alone are looked at.
     """
-    from scenarios.generators import GENERATORS
-    from scenarios.requests import make_scenario_set
-
     snapshot, found = session.lake.snapshot(), {}
     for _, request, valuation in plan.valuations[:_MOST_REMADE]:
         made = valuation.scenario_set
-        of = (
-            made.market_data_version,
-            NEVER_WRITTEN if made.corporate_actions_version is None else made.corporate_actions_version,
-        )
-        if (
-            made.method not in GENERATORS
-            or None in of
-            or of == (snapshot.versions["market_data"], snapshot.versions[TABLE])
-        ):
-            continue
-        recipe = recipe_of(made)
-        with contextlib.suppress(VarlakeError):  # its market is gone: then there is no newer set
-            now = make_scenario_set(snapshot, made.market_date, recipe)
-            if now.scenario_set_id != made.scenario_set_id:
-                changed: dict[str, Any] = {"scenario_set": None, "scenarios": recipe, "market_date": made.market_date}
-                if len(request.risk_classes) == len(RiskClass):
-                    changed["risk_classes"] = ()
-                found[made.name, made.market_date] = request.model_copy(update=changed)
+        if recipe := _made_otherwise(snapshot, made):
+            found[made.name, made.market_date] = _valued_anew(request, made, recipe)
     return tuple(found.values())
+
+
+def _made_otherwise(snapshot: Snapshot, made: ScenarioSet) -> ScenarioRequest | None:
+    """The recipe of a set that would be another if it were made of the market data of the snapshot; else None."""
+    from scenarios.generators import GENERATORS
+    from scenarios.requests import make_scenario_set
+
+    actions = NEVER_WRITTEN if made.corporate_actions_version is None else made.corporate_actions_version
+    of = (made.market_data_version, actions)
+    if made.method not in GENERATORS or None in of or of == tuple(snapshot.versions[n] for n in ("market_data", TABLE)):
+        return None
+    recipe = recipe_of(made)
+    with contextlib.suppress(VarlakeError):  # its market is gone: then there is no newer set
+        if make_scenario_set(snapshot, made.market_date, recipe).scenario_set_id != made.scenario_set_id:
+            return recipe
+    return None
+
+
+def _valued_anew(request: ValuationRequest, made: ScenarioSet, recipe: ScenarioRequest) -> ValuationRequest:
+    changed: dict[str, Any] = {"scenario_set": None, "scenarios": recipe, "market_date": made.market_date}
+    if len(request.risk_classes) == len(RiskClass):
+        changed["risk_classes"] = ()
+    return request.model_copy(update=changed)
+
+
+def stale_notes(session: Session, query: BaseModel, receipt: Mapping[str, Any]) -> tuple[str, ...]:
+    """A note for each scenario set of an answer that rests on older market data than the answer's lake holds, where that makes it
+    another set, with the commands that take the newer. Of an answer with very many sets the first alone are looked at.
+    """
+    older = {}
+    for part in parts_of(receipt):
+        version = _market(receipt, part).get("market_data")
+        if (
+            version is not None
+            and part.get("valuation_set_id")
+            and (part.get("market_data_version") or version) < version
+        ):
+            older[part["scenario_set_id"], str(part["valuation_date"]), version] = part
+    branch = getattr(query, "branch", None)
+    notes = []
+    for key, part in [*older.items()][:_MOST_REMADE]:
+        lake = session.lake.at(_market(receipt, part))
+        # kept: a lake that only grows is looked at once a version
+        kept = ("stale", key, branch, part["positions_date"])
+        notes.append(session.cache.keep(kept, functools.partial(_stale_note, lake, part, branch)))
+    return tuple(dict.fromkeys(n for n in notes if n))
+
+
+def _market(receipt: Mapping[str, Any], part: Mapping[str, Any]) -> dict[str, int]:
+    """The versions of what scenarios are made from, as a part of an answer knows them: a point may be as known earlier."""
+    versions = part.get("table_versions") or receipt["table_versions"]
+    return {n: versions[n] for n in MARKET if n in versions}
+
+
+def _stale_note(lake: Lake, part: Mapping[str, Any], branch: str | None) -> str:
+    from valuation.sets.requests import ValuationRequest
+
+    snapshot, last = lake.snapshot(), day(part["market_date"])
+    before = lake.at({"market_data": part["market_data_version"]})
+    changed = changed_rows(before, lake, "market_data")
+    if not any(pc.any(pc.less_equal(rows["as_of_date"], last)).as_py() for rows in changed):
+        return ""  # later days alone have come
+    made = load_scenario_set(snapshot, part["scenario_set_id"])
+    recipe = _made_otherwise(snapshot, made)
+    if recipe is None:
+        return ""
+    request = ValuationRequest(
+        as_of=day(part["valuation_date"]),
+        positions_dates=() if branch else (day(part["positions_date"]),),
+        branches=(branch,) if branch else (),
+        risk_classes=tuple(part["risk_classes"]),
+    )
+    return newer_note(_valued_anew(request, made, recipe))
+
+
+def newer_note(request: ValuationRequest) -> str:
+    """Which scenarios do not know the newest market data, and the commands that take it."""
+    return (
+        f"The market data has changed since scenario set {request.scenarios.name} of {request.market_date} was made: "
+        f"answers rest on what it was. To take it as it is now: {' && '.join(_commands(request))}"
+    )
+
+
+def _commands(request: ValuationRequest) -> list[str]:
+    """The command lines that value the request; a name that does not follow from the recipe is given to the set first."""
+    from scenarios.requests import default_name
+
+    scenarios, day = request.scenarios, request.as_of
+    how = ["--method", scenarios.method]
+    for name, value in scenarios.parameters.items():
+        how += ["-p", f"{name}={value if isinstance(value, str) else json.dumps(value)}"]
+    what = ["value", "--as-of", str(day)]
+    what += ["--market-date", str(request.market_date)] if request.market_date != day else []
+    for option, dates in (("--positions-date", request.positions_dates), ("--branch", request.branches)):
+        what += [part for given in dates if given != day for part in (option, str(given))]
+    what += [part for given in request.risk_classes for part in ("--risk-class", given)]
+    name = scenarios.name or ""
+    if default_name(scenarios) == name:
+        lines = [[*what, *how]]
+    else:
+        build = ["scenarios", "build", "--as-of", str(request.market_date), *how, "--name", name]
+        lines = [build, [*what, "--scenario-set", name]]
+    return [shlex.join(["varlake", *line]) for line in lines]
 
 
 def recipe_of(made: ScenarioSet) -> ScenarioRequest:
@@ -158,7 +253,7 @@ def recipe_of(made: ScenarioSet) -> ScenarioRequest:
         for k, v in made.definition.items()
         if k not in ("method", "market_date") and (k not in plain or v != plain[k])
     }
-    return ScenarioRequest(method=made.method, parameters=parameters, name=made.name)
+    return ScenarioRequest(method=made.method, parameters=parameters, name=name_made_for(made.name))
 
 
 def _answering(known: Known, query: Scope) -> ValuationSet | None:

@@ -150,13 +150,14 @@ def with_market_issues(session: Session, answer: Any) -> Any:
     return dataclasses.replace(answer, notes=(*answer.notes, *notes), receipt=receipt)
 
 
-def seal(answer: Any, name: str, query: BaseModel) -> Any:
-    """The answer with notes on what its receipt names, and a receipt that names the question and holds everything the answer says.
+def seal(answer: Any, name: str, query: BaseModel, notes: Sequence[str] = ()) -> Any:
+    """The answer with `notes` and those on what its receipt names; and a receipt that names the question and holds all the answer says.
 
-    Noted are the days left out, vectors that were not made here, and corporate actions applied to its books.
+    Noted are the days left out, vectors that were not made here, corporate actions applied to its books, and as of when it is known.
     """
     receipt = answer.receipt
-    if noted := [*days_left_out(dropped_days(receipt)), *import_notes(receipt), *applied_actions(receipt)]:
+    told = (days_left_out(dropped_days(receipt)), import_notes(receipt), applied_actions(receipt), _known_notes(query))
+    if noted := [*notes, *(note for part in told for note in part)]:
         answer = dataclasses.replace(answer, notes=(*answer.notes, *noted))
     question = query.model_dump(mode="json", by_alias=True)
     receipt = {
@@ -167,6 +168,17 @@ def seal(answer: Any, name: str, query: BaseModel) -> Any:
         "answer_digest": answer_digest(answer),
     }
     return dataclasses.replace(answer, receipt=sealed(receipt))
+
+
+def _known_notes(query: BaseModel) -> list[str]:
+    """What of the lake was used, where that is not all that is known now."""
+    whose = (
+        ("", query),
+        ("The first point is ", getattr(query, "from_", None)),
+        ("The second point is ", getattr(query, "to", None)),
+    )
+    told = [(who, getattr(part, "as_known", None)) for who, part in whose]
+    return [f"{who or 'It is '}as known at {known}: what was stored later is not used." for who, known in told if known]
 
 
 def answer_digest(answer: Any) -> str:

@@ -158,8 +158,22 @@ def ask(session: Session, name: str, query: BaseModel) -> Any:
     """The answer, sealed with its receipt; raises `NotValued` where a valuation is missing."""
     from aggregation.question import seal, with_market_issues  # noqa: PLC0415 - with Arrow, which a table of names needs not
 
+    session = _known(session, query)
     query = settled(session, query)
-    return seal(with_market_issues(session, question(name).answer(session, query)), name, query)
+    answer = with_market_issues(session, question(name).answer(session, query))
+    return seal(answer, name, query, _stale(session, query, answer.receipt))
+
+
+def _stale(session: Session, query: BaseModel, receipt: Mapping[str, Any]) -> tuple[str, ...]:
+    """What the answer says of market data that its scenarios do not know."""
+    from aggregation.on_demand import stale_notes  # noqa: PLC0415 - see `ask`
+
+    return stale_notes(session, query, receipt)
+
+
+def _known(session: Session, query: Any) -> Session:
+    """The session with the lake as the query wants it known. Of two points, each may want it otherwise: see `open_inputs`."""
+    return session.as_known(getattr(query, "as_known", None))
 
 
 def plan(session: Session, name: str, query: BaseModel) -> Plan:
@@ -171,6 +185,7 @@ def plan(session: Session, name: str, query: BaseModel) -> Plan:
         return Plan()
     from aggregation.on_demand import newer_market  # noqa: PLC0415 - see `ask`
 
+    session = _known(session, query)
     found: Plan = make(session, settled(session, query))
     return replace(found, newer=newer_market(session, found)) if found.valuations else found
 
@@ -178,5 +193,6 @@ def plan(session: Session, name: str, query: BaseModel) -> Plan:
 def value(session: Session, name: str, query: BaseModel) -> Any:
     """Values what is missing; the query to ask then. The session must be one that writes."""
     make = question(name).value
+    session = _known(session, query)
     query = settled(session, query)
     return query if make is None else make(session, query)

@@ -152,7 +152,10 @@ def parts_of(receipt: Any) -> list[Mapping[str, Any]]:
 
 def name_both(one: Inputs, two: Inputs) -> dict[str, Any]:
     """What a comparison of two points rests on."""
-    return {"from": name_inputs(one), "to": name_inputs(two), "table_versions": dict(two.snapshot.versions)}
+    # the later of both: a point that is as known earlier finds its own versions below it
+    versions = [i.snapshot.versions for i in (one, two)]
+    latest = {n: max(v[n] for v in versions if n in v) for n in {**versions[0], **versions[1]}}
+    return {"from": name_inputs(one), "to": name_inputs(two), "table_versions": latest}
 
 
 def name_code() -> dict[str, Any]:

@@ -92,7 +92,7 @@ def _reconcile(question: Question) -> Question:
 
 
 # what Python and Arrow raise where a receipt, which anybody may have written, holds something else than one of ours
-_NOT_AS_WRITTEN = (
+NOT_AS_WRITTEN = (
     LookupError,
     TypeError,
     AttributeError,
@@ -206,7 +206,7 @@ def replay(lake: Lake, kept: Mapping[str, Any]) -> Replay:
     check_anew()
     try:
         states = _inputs(lake, receipt)
-    except _NOT_AS_WRITTEN:
+    except NOT_AS_WRITTEN:
         raise BadInput(
             "This receipt does not name its inputs as a receipt of an answer does. Give it unchanged."
         ) from None
@@ -217,13 +217,7 @@ def replay(lake: Lake, kept: Mapping[str, Any]) -> Replay:
     try:
         if damage and states[0].state == "same":  # of a receipt changed by hand the inputs may be other than were named
             raise Damaged(f"The lake is damaged: {'; '.join(damage)}. Restore it from a copy.")
-        # a receipt of before there were standards was answered without one
-        named = {"standards": NEVER_WRITTEN, **receipt["table_versions"]}
-        versions = {str(k): _version(lake, k, v) for k, v in named.items() if k in TABLES}
-        then = lake.at(versions)
-        with fresh_cache(then) as cache:
-            name, question = question_of(receipt)
-            again = ask(reading(then, cache), name, read(name, question))
+        again = as_published(lake, receipt)
     except Stopped:
         raise  # says nothing of the receipt
     except (VarlakeError, OSError, pa.ArrowException) as error:
@@ -236,7 +230,7 @@ def replay(lake: Lake, kept: Mapping[str, Any]) -> Replay:
     shown, told = ({"receipt": receipt}, {"receipt": again.receipt}) if alone else (kept, again.to_dict())
     try:
         changed = tuple(differences(shown, told, skip=skip, older=older))
-    except _NOT_AS_WRITTEN:
+    except NOT_AS_WRITTEN:
         raise BadInput(
             "What stands beside this receipt is not what an answer holds. Give the answer unchanged."
         ) from None
@@ -248,6 +242,24 @@ def replay(lake: Lake, kept: Mapping[str, Any]) -> Replay:
     verdict = "same bits" if sound and (same or all_shown) else "altered" if same else "other bits"
     reason = None if verdict == "same bits" else _why(states, changed)
     return Replay(verdict, recomputed_digest=recomputed, why=reason, changed=changed, **result)
+
+
+def lake_then(lake: Lake, receipt: Receipt) -> Lake:
+    """The lake at the versions that a receipt names; raises `NotFound` for one that a table does not have."""
+    # a receipt of before there were standards and releases was answered without them
+    named: dict[str, Any] = {"standards": NEVER_WRITTEN, "released_results": NEVER_WRITTEN}
+    known = [p["market_data_version"] for p in parts_of(receipt) if p.get("market_data_version") is not None]
+    named |= {"market_data": max(known)} if known else {}  # a receipt of before its version was named beside the others
+    named |= receipt["table_versions"]
+    return lake.at({str(k): _version(lake, k, v) for k, v in named.items() if k in TABLES})
+
+
+def as_published(lake: Lake, receipt: Receipt) -> Any:
+    """The answer to the receipt's question of the lake as it was, from the lake's own files."""
+    then = lake_then(lake, receipt)
+    with fresh_cache(then) as cache:
+        name, question = question_of(receipt)
+        return ask(reading(then, cache), name, read(name, question))
 
 
 def _version(lake: Lake, table: str, version: Any) -> int:

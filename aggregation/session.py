@@ -54,6 +54,14 @@ class Session:
         """The same session with the right to write."""
         return replace(self, committer=committer)
 
+    def as_known(self, told: str | None) -> Session:
+        """The same session with the lake as it was known, see `lake.versions.as_known`; this one where nothing is told."""
+        if told is None:
+            return self
+        cache = self.cache.as_known(told)
+        committer = self.committer and self.committer.reading(cache.lake)
+        return replace(self, lake=cache.lake, cache=cache, committer=committer)
+
 
 def reading(lake: Lake, cache: VectorCache | None = None) -> Session:
     """A session that only reads."""

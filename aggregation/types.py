@@ -199,7 +199,28 @@ else:
     Condition = or_text(Filter, Filter.parse, "^[^=!~<>]+(!?=.*|(!?~|[<>]=?).+)$")
 
 
-class Positions(BaseModel):
+def _known(told: str) -> str:
+    from lake.versions import check_known  # noqa: PLC0415 - with Delta's logs, which most questions need not
+
+    return check_known(told)
+
+
+Known = Annotated[str, AfterValidator(_known)]
+KNOWN: Any = Field(
+    None,
+    exclude_if=lambda told: told is None,
+    description="answer from what was known then: an instant with its zone, such as 2020-03-20T18:00Z, or versions of tables, "
+    "such as market_data@3,positions@5; default what is known now",
+)
+
+
+class AsKnown(BaseModel):
+    """What was known of the lake where a question is answered; default what is known now."""
+
+    as_known: Known | None = KNOWN
+
+
+class Positions(AsKnown):
     """Whose positions, grouped by what, in which currency."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, allow_inf_nan=False)
@@ -242,6 +263,7 @@ class Point(BaseModel):
         pattern=REFERENCE,
         description="branch in place of a book: NAME, or NAME@2 for a version",
     )
+    as_known: Known | None = KNOWN
 
 
 def _point(text: str) -> Point:
@@ -318,10 +340,23 @@ class TwoPoints(Figures, Positions):
         """The question at either point."""
         asked = {name: getattr(self, name) for name in (*Positions.model_fields, *Figures.model_fields)}
         one, two = (
-            RiskQuery(**{**dict(point), "scenario_set": point.scenario_set or self.scenario_set}, **asked)
+            RiskQuery(
+                **{
+                    **asked,
+                    **dict(point),
+                    "scenario_set": point.scenario_set or self.scenario_set,
+                    "as_known": point.as_known or self.as_known,
+                }
+            )
             for point in (self.from_, self.to)
         )
         return one, two
+
+    @model_validator(mode="after")
+    def _known_once(self) -> Self:
+        if self.as_known and (self.from_.as_known or self.to.as_known):
+            raise ValueError("give as_known for both points, or for either point, not both")
+        return self
 
 
 @dataclass(frozen=True)

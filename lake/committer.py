@@ -7,6 +7,7 @@ Measured reason: two committers on one local table silently overwrote 2% of ackn
 from __future__ import annotations
 
 import contextlib
+import copy
 import datetime as dt
 import fcntl
 import os
@@ -68,6 +69,12 @@ class Committer:
             self.__exit__(None, None, None)
             raise
         return self
+
+    def reading(self, lake: Lake) -> Committer:
+        """This committer, which makes what it commits from the lake as it is in `lake`."""
+        other = copy.copy(self)
+        other.lake = lake
+        return other
 
     def _check_lock(self) -> None:
         """Raises `Conflict` where the lock is of a file that was deleted or replaced since: another writer may be in."""

@@ -91,6 +91,14 @@ class DeltaLog:
         text = canonical_json({"digest": digest(canonical_json(made)), "files": made})
         write_durable(self.record, text.encode(), replace=True)
 
+    def entries(self, last: int) -> Iterator[list[str]]:
+        """The actions of every entry up to version `last`, oldest first, as lines of JSON; raises as `open`."""
+        recorded = self._recorded()
+        entries = _by_version(_ENTRY, {*self._names(), *recorded})
+        self._check_entries(entries, -1, last, recorded)
+        for version in range(last + 1):
+            yield (self.log / f"{version:020}.json").read_text(encoding="utf-8").splitlines()
+
     def damage(self) -> list[Path]:
         """The recorded files that are not as they were, whether reading the newest version needs them or not."""
         recorded, names, found = self._recorded(), self._names(), []

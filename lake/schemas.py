@@ -38,13 +38,17 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """A table: `key` columns identify a row, `partition_by` columns are folders and not in the files."""
+    """A table: `key` columns identify a row, `partition_by` columns are folders and not in the files.
+
+    derived : its rows are made from those of other tables, and named by their content or by what they were made from.
+    """
 
     name: str
     one_row: str
     columns: tuple[Column, ...]
     key: tuple[str, ...]
     partition_by: tuple[str, ...] = ()
+    derived: bool = False
 
     @property
     def schema(self) -> pa.Schema:
@@ -151,6 +155,7 @@ CONTRACTS = Table(
         Column("terms", pa.string(), "canonical JSON of its terms"),
     ),
     key=("contract_id",),
+    derived=True,
 )
 
 POSITIONS = Table(
@@ -228,6 +233,7 @@ SCENARIO_SETS = Table(
         Column("created_at", INSTANT, "when it was stored"),
     ),
     key=("scenario_set_id",),
+    derived=True,
 )
 
 SCENARIO_LEVELS = Table(
@@ -246,6 +252,7 @@ SCENARIO_LEVELS = Table(
     ),
     key=("scenario_set_id", "block", "risk_factor_id"),
     partition_by=("scenario_set_id",),
+    derived=True,
 )
 
 SCENARIO_CALIBRATIONS = Table(
@@ -269,6 +276,7 @@ SCENARIO_CALIBRATIONS = Table(
     ),
     key=("scenario_set_id", "position"),
     partition_by=("scenario_set_id",),
+    derived=True,
 )
 
 PNL_VECTORS = Table(
@@ -293,6 +301,7 @@ PNL_VECTORS = Table(
     ),
     key=("valuation_date", "contract_id", "inputs_digest"),
     partition_by=("valuation_date",),
+    derived=True,
 )
 
 VALUATION_MEMBERS = Table(
@@ -313,6 +322,7 @@ VALUATION_MEMBERS = Table(
     ),
     key=("valuation_set_id", "contract_id"),
     partition_by=("valuation_set_id",),
+    derived=True,
 )
 
 VALUATION_FAILURES = Table(
@@ -327,6 +337,7 @@ VALUATION_FAILURES = Table(
     ),
     key=("valuation_set_id", "contract_id"),
     partition_by=("valuation_set_id",),
+    derived=True,
 )
 
 VALUATION_SETS = Table(
@@ -368,6 +379,7 @@ VALUATION_SETS = Table(
         Column("sealed_at", INSTANT, "when it was sealed"),
     ),
     key=("valuation_set_id",),
+    derived=True,
 )
 
 ACTUAL_PNL = Table(
@@ -558,6 +570,36 @@ CORPORATE_ACTIONS = Table(
     key=("risk_factor_id", "ex_date"),
 )
 
+RELEASED_RESULTS = Table(
+    "released_results",
+    "a release of a figure: what a dashboard shows of a day, a node and a measure; immutable",
+    (
+        Column("date", pa.date32(), "valuation date, and the date of book and market"),
+        Column("question", pa.string(), "the question that gives it: var"),
+        Column("node", pa.string(), "path of the node, such as desk=Rates/book=B1; empty for all that is held"),
+        Column("filters", pa.string(), "filters of the question, such as desk=Rates; empty for none"),
+        Column("figure", pa.string(), "column of the answer: measure, level, tail and horizon, such as var_0.99_10d"),
+        Column("currency", pa.string(), "reporting currency, ISO 4217"),
+        Column("scenario_set", pa.string(), "name of the scenario set"),
+        Column("release", pa.int32(), "1, 2, ... of the figure; the newest counts, and those after 1 are restatements"),
+        Column("measure", pa.string(), "key of aggregation.measures.MEASURES, such as var or es"),
+        Column("level", pa.string(), "confidence level as a decimal text; null for a measure without one"),
+        Column("value", pa.float64(), "the figure, losses positive; null where the node had no number"),
+        Column("valuation_set_id", pa.string(), "the valuation set it rests on"),
+        Column("positions", pa.int64(), "positions of the node"),
+        Column("covered", pa.int64(), "of these, those that are in the number"),
+        Column("status", pa.string(), "coverage: complete, with substitutes, partial or invalid"),
+        Column("receipt_digest", pa.string(), "digest of the receipt of the answer that was released"),
+        Column("restates", pa.string(), "receipt digest of the release before, which had another number; else null"),
+        Column("reason", pa.string(), "why, in words; null where none was given, which no restatement is without"),
+        Column("released_by", pa.string(), "who released it"),
+        Column("released_at", INSTANT, "when it was released"),
+        Column("code_version", pa.string(), "varlake version that stored it"),
+    ),
+    key=("date", "question", "node", "filters", "figure", "currency", "scenario_set", "release"),
+    partition_by=("date",),
+)
+
 TABLES: dict[str, Table] = {
     t.name: t
     for t in (
@@ -585,5 +627,6 @@ TABLES: dict[str, Table] = {
         COVARIANCES,
         ORDERS,
         CORPORATE_ACTIONS,
+        RELEASED_RESULTS,
     )
 }

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import fcntl
 import functools
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +56,19 @@ class _Opened:
         return self._mark is not None and self._state() == self._mark and not self._next.exists()
 
 
+@dataclass(frozen=True)
+class AsKnown:
+    """What was known of a lake: an instant, or versions of tables, as it was `told`.
+
+    A scenario set rests on what was known where it was made of no later market data than version `market_data`; one that was made of
+    none, where it was stored by the `instant`.
+    """
+
+    told: str
+    instant: dt.datetime | None
+    market_data: int | None
+
+
 # opening a table reads its log, which took half the time of a warm query
 _opened: dict[Path, _Opened] = {}
 
@@ -64,6 +79,7 @@ class Lake:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path).expanduser().resolve()
         self._as_of: dict[str, int] = {}
+        self.known: AsKnown | None = None  # where not all that is known now may be used: see `lake.versions`
 
     @classmethod
     def open(cls, path: str | Path) -> Lake:
@@ -87,10 +103,11 @@ class Lake:
             write_durable(lake.marker, json.dumps({"format": 1}).encode())
         return lake
 
-    def at(self, versions: Mapping[str, int]) -> Lake:
-        """This lake as it was: the tables named are read at these versions, the others as they are now."""
+    def at(self, versions: Mapping[str, int], known: AsKnown | None = None) -> Lake:
+        """This lake as it was: the tables named are read at these versions, the others as they are here."""
         then = Lake(self.path)
-        then._as_of = {table_called(name).name: version for name, version in versions.items()}
+        then._as_of = {**self._as_of, **{table_called(name).name: version for name, version in versions.items()}}
+        then.known = known or self.known
         return then
 
     @property

@@ -92,6 +92,11 @@ def save_scenario_set(committer: Committer, s: ScenarioSet) -> ScenarioSet:
     s = dataclasses.replace(s, scenario_set_id=scenario_set_digest(s))
     columns = ["scenario_set_id", "name", "version"]
     rows = committer.lake.read("scenario_sets", columns, among={"market_date": [s.market_date]}).to_pylist()
+    if committer.lake.known is not None:
+        there = [r for r in rows if r["scenario_set_id"] == s.scenario_set_id]
+        if there:
+            return dataclasses.replace(s, version=there[0]["version"])
+        s = dataclasses.replace(s, name=_name_known(s.name, committer.lake))
     versions = {r["version"]: r["scenario_set_id"] for r in rows if r["name"] == s.name}
     newest = max(versions, default=0)
     if versions.get(newest) == s.scenario_set_id:
@@ -191,22 +196,66 @@ def _levels_table(s: ScenarioSet) -> pa.Table:
     return pa.concat_tables(parts)
 
 
-def list_scenario_sets(at: Lake | Snapshot, columns: Sequence[str] = SUMMARY_COLUMNS) -> pa.Table:
-    """A row a scenario set, without its levels, oldest first."""
-    rows = at.read("scenario_sets", list(dict.fromkeys([*columns, "created_at"])))
-    return rows.sort_by("created_at").select(list(columns))
+def known_sets(lake: Lake, rows: pa.Table) -> pa.Table:
+    """Of rows of scenario_sets those that rest on what was known, where the lake is read as it was known; else all.
+
+    A set made later, of no later market data, counts where its name had none of that market date then. It has the name it was made
+    for, without what `_name_known` adds.
+    """
+    known = lake.known
+    if known is None:
+        return rows
+    told = rows.select(["name", "market_date", "market_data_version", "created_at"]).to_pylist()
+    names = [name_made_for(r["name"]) for r in told]
+    rests = [
+        known.market_data is None or r["market_data_version"] is None or r["market_data_version"] <= known.market_data
+        for r in told
+    ]
+    if known.instant is not None:
+        then = [r["created_at"] <= known.instant for r in told]
+        had = {(n, r["market_date"]) for n, r, t in zip(names, told, then, strict=True) if t}
+        rests = [
+            t or (ok and r["market_data_version"] is not None and (n, r["market_date"]) not in had)
+            for n, r, t, ok in zip(names, told, then, rests, strict=True)
+        ]
+    return rows.set_column(rows.schema.get_field_index("name"), "name", pa.array(names, pa.string())).filter(
+        pa.array(rests, pa.bool_())
+    )
 
 
-def scenario_summaries(at: Lake | Snapshot) -> list[ScenarioSummary]:
-    """All scenario sets, oldest first."""
-    rows = list_scenario_sets(at, tuple(ScenarioSummary.__dataclass_fields__)).to_pylist()
+_KNOWN = " as known at market data version "
+
+
+def _name_known(name: str, lake: Lake) -> str:
+    """The name of a set that is made from a past state of the lake: it is no version of what the name means now."""
+    known = lake.known
+    return name if known is None or known.market_data is None else f"{name}{_KNOWN}{known.market_data}"
+
+
+def name_made_for(name: str) -> str:
+    """The name of a set without what `_name_known` adds."""
+    return name.partition(_KNOWN)[0]
+
+
+def list_scenario_sets(
+    at: Lake | Snapshot, columns: Sequence[str] = SUMMARY_COLUMNS, *, every: bool = False
+) -> pa.Table:
+    """A row a scenario set, without its levels, oldest first; of those that `known_sets` leaves, unless `every` is asked for."""
+    needed = ("name", "market_date", "market_data_version", "created_at")
+    rows = at.read("scenario_sets", list(dict.fromkeys([*columns, *needed])))
+    return (rows if every else known_sets(_lake(at), rows)).sort_by("created_at").select(list(columns))
+
+
+def scenario_summaries(at: Lake | Snapshot, *, every: bool = False) -> list[ScenarioSummary]:
+    """The scenario sets of `list_scenario_sets`."""
+    rows = list_scenario_sets(at, tuple(ScenarioSummary.__dataclass_fields__), every=every).to_pylist()
     return [ScenarioSummary.from_row(r) for r in rows]
 
 
 def ids_by_name(at: Lake | Snapshot) -> dict[str, dict[str, int]]:
     """Names of scenario sets, each to the ids it stands for, with the newest version of the name that an id is."""
     found: dict[str, dict[str, int]] = {}
-    for row in at.read("scenario_sets", ["name", "scenario_set_id", "version"]).sort_by("version").to_pylist():
+    for row in list_scenario_sets(at, ("name", "scenario_set_id", "version")).sort_by("version").to_pylist():
         found.setdefault(row["name"], {})[row["scenario_set_id"]] = row["version"]
     return found
 
@@ -214,7 +263,9 @@ def ids_by_name(at: Lake | Snapshot) -> dict[str, dict[str, int]]:
 def find_scenario_set(at: Lake | Snapshot, name_or_id: str, market_date: dt.date | None = None) -> ScenarioSummary:
     """A set by id, or by name at a market date (newest version); raises `NotFound` with the nearest names."""
     sets = scenario_summaries(at)
-    found = [s for s in sets if s.scenario_set_id == name_or_id]
+    # an id means its content, whatever was known
+    every = sets if _lake(at).known is None else scenario_summaries(at, every=True)
+    found = [s for s in every if s.scenario_set_id == name_or_id]
     if not found:
         named = [s for s in sets if s.name == name_or_id]
         if not named:

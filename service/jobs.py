@@ -39,6 +39,7 @@ BRANCH_DELETION = "branch_deletion"  # {"name": ...}
 MARKET_ACT = "market_act"  # scenarios.market.issues.MarketAct
 MARKET_CHECK = "market_check"  # scenarios.market.issues.CheckRequest
 STANDARD = "standard"  # valuation.sets.standards.StandardRequest
+RELEASE = "release"  # aggregation.release.ReleaseRequest
 QUESTION = "question"  # {"question": its name, "query": ...}
 NETTING = "netting"  # valuation.books.orders.NettingRequest
 INGEST = "ingest"  # service.work.IngestRequest

@@ -22,6 +22,7 @@ from service.jobs import (
     MARKET_CHECK,
     NETTING,
     QUESTION,
+    RELEASE,
     SCENARIO_SET,
     STANDARD,
     VALUATION,
@@ -189,6 +190,12 @@ def _check_market(session: Session, request: Request) -> dict[str, Any]:
     return run_check(session.writer(), validated(CheckRequest, request, "job"))
 
 
+def _release(session: Session, request: Request) -> dict[str, Any]:
+    from aggregation.release import ReleaseRequest, release
+
+    return release(session.writer(), validated(ReleaseRequest, request, "job"))
+
+
 # kind of job to what does it
 KINDS: Mapping[str, Callable[[Session, Request], dict[str, Any]]] = {
     VALUATION: _value,
@@ -200,5 +207,6 @@ KINDS: Mapping[str, Callable[[Session, Request], dict[str, Any]]] = {
     NETTING: _net_orders,
     MARKET_ACT: _act_on_market,
     MARKET_CHECK: _check_market,
+    RELEASE: _release,
     INGEST: _ingest,
 }

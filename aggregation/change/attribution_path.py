@@ -10,8 +10,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import itertools
-import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,15 +27,16 @@ from aggregation.measures import interval_confidence
 from aggregation.opened.alignment import MISSING
 from aggregation.opened.inputs import Inputs, open_inputs
 from aggregation.opened.opened_lake import VectorCache
+from aggregation.question import Plan, plan_of
 from aggregation.receipts import name_both, name_inputs, receipt_of
 from aggregation.risk.sampling_error import paired_resamples, resampled
+from aggregation.session import Session
 from aggregation.types import RiskQuery
 from lake.arrays import Floats
 from lake.canonical import digest
-from lake.committer import Committer
 from lake.errors import BadInput, NotValued, counted
-from lake.progress import Progress, silent
 from lake.tables import Lake, Snapshot
+from lake.versions import as_known
 from scenarios.requests import ScenarioRequest, make_scenario_set
 from scenarios.store import load_scenario_set
 from scenarios.types import RiskClass, ScenarioSet
@@ -79,12 +79,13 @@ class IntermediateValuation:
 
 @dataclass(frozen=True)
 class AttributionPathPlan:
-    """The intermediate valuations an explanation goes through. `missing` are valued first: each with its plan, whose cost it states."""
+    """The intermediate valuations an explanation goes through. `missing` are valued first: each with its plan, whose cost it states,
+    and with what is known of the lake where it is made."""
 
     method: str
     active: tuple[str, ...]
     corners: tuple[IntermediateValuation, ...]
-    missing: tuple[tuple[ValuationRequest, ValuationPlan], ...]
+    missing: tuple[tuple[ValuationRequest, ValuationPlan, str | None], ...]
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -100,8 +101,8 @@ class AttributionPathPlan:
                 }
                 for c in self.corners
             ],
-            "missing": [{"request": r.model_dump(mode="json"), "plan": p.to_dict()} for r, p in self.missing],
-            **sum((p.cost for _, p in self.missing), NOTHING).to_dict(),
+            "missing": [{"request": r.model_dump(mode="json"), "plan": p.to_dict()} for r, p, _ in self.missing],
+            **sum((p.cost for _, p, _ in self.missing), NOTHING).to_dict(),
         }
 
 
@@ -136,17 +137,25 @@ def plan_attribution_path(
     return _AttributionPath(compared(lake, query_from, query_to, cache=cache), cache).plan(method)
 
 
-def value_intermediate(
-    committer: Committer,
-    plan: AttributionPathPlan,
-    *,
-    spark: Callable[[], Any],
-    progress: Progress = silent,
-    cancelled: threading.Event | None = None,
-) -> int:
+def plan_between(path: AttributionPathPlan) -> Plan:
+    """What the path misses, as the plan of a question."""
+    valuations = [
+        (f"{r.as_of} in the market of {r.market_date}, scenarios of {p.scenario_set.name}", r, p)
+        for r, p, _ in path.missing
+    ]
+    about = {k: v for k, v in path.to_dict().items() if k in ("method", "coordinates", "corners")}
+    return plan_of(valuations, **about)
+
+
+def value_intermediate(session: Session, plan: AttributionPathPlan) -> int:
     """Values what the plan misses; returns the number of contracts priced."""
-    means: dict[str, Any] = {"spark": spark, "progress": progress, "cancelled": cancelled}
-    return sum(run_valuation(committer, request, **means).this_run.valued for request, _ in plan.missing)
+    committer = session.writer()
+    means: dict[str, Any] = {"spark": session.spark, "progress": session.progress, "cancelled": session.cancelled}
+    made = 0
+    for request, _, known in plan.missing:
+        lake = committer.lake if known is None else as_known(committer.lake, known)
+        made += run_valuation(committer.reading(lake), request, **means).this_run.valued
+    return made
 
 
 def explain_through(
@@ -157,8 +166,8 @@ def explain_through(
     path = _AttributionPath(comparison, cache)
     plan = path.plan(method)
     if plan.missing:
-        cost = sum((p.cost for _, p in plan.missing), NOTHING)
-        contracts = sum(p.work.num_rows for _, p in plan.missing)
+        cost = sum((p.cost for _, p, _ in plan.missing), NOTHING)
+        contracts = sum(p.work.num_rows for _, p, _ in plan.missing)
         lacking = "; ".join(
             f"{', '.join(changed(c.bits)) or 'the first point'} with both books"
             for c in plan.corners
@@ -188,9 +197,12 @@ class _AttributionPath:
         one, two = (s.inputs for s in comparison.sides)
         self._inputs = (one, two)
         same_scenarios = one.valuation_set.scenario_set_id == two.valuation_set.scenario_set_id
+        days = one.book.positions_date, two.book.positions_date
+        # of one date a book may have been restated: each corner then holds its own book's contracts alone
+        self._restated = days[0] == days[1] and one.book.files != two.book.files
         self._same_market = same_scenarios or _same_base(*(self._load(i) for i in self._inputs))
         differs = (
-            one.book.positions_date != two.book.positions_date,
+            days[0] != days[1] or self._restated,
             one.valuation_set.valuation_date != two.valuation_set.valuation_date,
             not self._same_market,
             not same_scenarios,
@@ -203,6 +215,12 @@ class _AttributionPath:
     def _snapshot(self) -> Snapshot:
         return self._lake.snapshot()
 
+    @functools.cached_property
+    def _of_books(self) -> tuple[Snapshot, Snapshot]:
+        """What either book's point knows of the lake."""
+        one, two = (i.snapshot.lake for i in self._inputs)
+        return one.snapshot(), two.snapshot()
+
     def _load(self, inputs: Inputs) -> ScenarioSet:
         return load_scenario_set(inputs.snapshot, inputs.valuation_set.scenario_set_id)
 
@@ -212,10 +230,12 @@ class _AttributionPath:
             raise BadInput(f"The method {method!r} was given; expected sequential or shapley.")
         every = list(self._path()) if method == "sequential" else sorted(self._subsets())
         corners = [self._corner(bits) for bits in every]
-        missing: dict[int, tuple[ValuationRequest, ValuationPlan]] = {}
+        missing: dict[int, tuple[ValuationRequest, ValuationPlan, str | None]] = {}
         for c in corners:
-            if c.valuation_set is None and c.bits >> 1 not in missing:
-                missing[c.bits >> 1] = (c.request, plan_valuation(self._snapshot, c.request))
+            key = c.bits if self._restated else c.bits >> 1
+            if c.valuation_set is None and key not in missing:
+                plan = plan_valuation(self._of_books[c.bits & 1], c.request)
+                missing[key] = (c.request, plan, c.question.as_known)
         return AttributionPathPlan(method, self.active, tuple(corners), tuple(missing.values()))
 
     def _path(self) -> Iterator[int]:
@@ -230,7 +250,7 @@ class _AttributionPath:
         if self._same_market:
             market = moves
         scenario_set, made = self._scenarios(market.valuation_set, moves.valuation_set)
-        seal = self._sealed(day.valuation_set.valuation_date, scenario_set)
+        seal = self._sealed(day.valuation_set.valuation_date, scenario_set, bits)
         classes = self._inputs[0].valuation_set.risk_classes or [c.value for c in RiskClass]
         request = ValuationRequest(
             as_of=day.valuation_set.valuation_date,
@@ -267,15 +287,16 @@ class _AttributionPath:
         made = make_scenario_set(self._snapshot, market_date, ScenarioRequest.model_validate_json(request))
         return made.scenario_set_id
 
-    def _sealed(self, day: Any, scenario_set: str) -> str | None:
+    def _sealed(self, day: Any, scenario_set: str, bits: int) -> str | None:
         """The newest valuation set of these coordinates, by today's pricers, that lacks no contract of either selection."""
+        sides = self._comparison.sides[bits & 1 :][:1] if self._restated else self._comparison.sides
         classes = self._inputs[0].valuation_set.risk_classes
         for seal in reversed(self._cache.seals(self._snapshot)):
             if (
                 (seal.valuation_date, seal.scenario_set_id) == (day, scenario_set)
                 and seal.risk_classes == classes
                 and seal.pricer_version in (all_pricers_version(), *self._own_version)
-                and not any(self._lacks(seal, side) for side in self._comparison.sides)
+                and not any(self._lacks(seal, side) for side in sides)
             ):
                 return seal.valuation_set_id
         return None

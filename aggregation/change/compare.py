@@ -11,13 +11,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from aggregation.answer import Answer
+from aggregation.change.attribution_path import plan_between, value_intermediate
 from aggregation.change.pairing import actions_between
+from aggregation.change.released import restated_since_release
+from aggregation.change.restatement import Restated, is_restated, path_between, restated, restated_notes
 from aggregation.change.sides import check_alike, check_like_inputs, holding, select_both
 from aggregation.measures import asked_measures, interval_confidence
 from aggregation.on_demand import plan_points, value_points
 from aggregation.opened.inputs import Inputs, open_inputs
 from aggregation.opened.opened_lake import VectorCache
-from aggregation.question import Question
+from aggregation.question import Plan, Question
 from aggregation.receipts import make_receipt, name_both, receipt_of
 from aggregation.reduce.selection import scenario_pnl
 from aggregation.risk.query import answer, of_day, stated_horizon
@@ -37,7 +40,8 @@ class ComparisonResult(Answer):
     `rows` has one row a group that is there on either day, sorted by group: the `by` columns, `change` (both, new or
     gone), and for positions, base value and every measure `<name>_from`, `<name>_to` and `<name>_change`. Where a group
     is not there, or has no number, that side is null and counts as nothing held: the change is the other side's whole
-    number. `total` has the same for all groups together and for the diversification.
+    number. `total` has the same for all groups together and for the diversification. restated : of one day as known at two
+    times, what was restated and what each restatement did.
     """
 
     before: RiskResult
@@ -46,6 +50,7 @@ class ComparisonResult(Answer):
     total: Mapping[str, Any]
     receipt: Mapping[str, Any]
     notes: tuple[str, ...] = ()
+    restated: Restated | None = None
 
 
 def compare(
@@ -81,7 +86,16 @@ def compare(
         rows = rows.append_column(name, column)
     totals = _total(*({n: v for n, v in r.total.items() if n not in ends} for r in (before, after)))
     receipt = _receipt(inputs, (query_from, query_to), answers, {**columns, **total})
-    return ComparisonResult(before, after, rows, {**totals, **total}, receipt, notes)
+    notes += tuple(
+        note
+        for i, q, a in zip(inputs, (query_from, query_to), answers, strict=True)
+        for note in restated_since_release(i, q, a.total)
+    )
+    found = None
+    if is_restated(query_from, query_to):
+        found = restated(cache, (query_from, query_to), (before.total, after.total))
+        notes += restated_notes(found)
+    return ComparisonResult(before, after, rows, {**totals, **total}, receipt, notes, found)
 
 
 def _receipt(
@@ -94,7 +108,10 @@ def _receipt(
     question = {side: q.model_dump(mode="json") for side, q in zip(("from", "to"), queries, strict=True)}
     drawn = {n: v.to_pylist() if isinstance(v, pa.Array) else v for n, v in intervals.items()}
     result_digest = digest(*(a.receipt["result_digest"] for a in answers), canonical_json(drawn))
-    return receipt_of("compare", question, result_digest, name_both(*inputs))
+    named = name_both(*inputs)
+    released = max(i.snapshot.lake.version("released_results") for i in inputs)
+    versions = {**named["table_versions"], "released_results": released}
+    return receipt_of("compare", question, result_digest, {**named, "table_versions": versions})
 
 
 def _answers(inputs: tuple[Inputs, Inputs], queries: tuple[RiskQuery, RiskQuery]) -> tuple[RiskResult, RiskResult]:
@@ -205,10 +222,18 @@ def _answer(session: Session, query: CompareQuery) -> ComparisonResult:
     return compare(session.lake, *query.points(), cache=session.cache)
 
 
-COMPARE = Question(
-    CompareQuery,
-    _answer,
-    {"from": "2020-02-14", "to": "2020-03-16", "by": ["desk"]},
-    plan_points,
-    value_points,
-)
+def _plan(session: Session, query: CompareQuery) -> Plan:
+    ends = plan_points(session, query)
+    if not ends.ready or not is_restated(*query.points()):
+        return ends
+    return plan_between(path_between(session.cache, query.points()))
+
+
+def _value(session: Session, query: CompareQuery) -> CompareQuery:
+    query = value_points(session, query)
+    if is_restated(*query.points()):
+        value_intermediate(session, path_between(session.cache, query.points()))
+    return query
+
+
+COMPARE = Question(CompareQuery, _answer, {"from": "2020-02-14", "to": "2020-03-16", "by": ["desk"]}, _plan, _value)

@@ -34,6 +34,7 @@ from aggregation.reduce.unit_parts import unit_parts
 from aggregation.risk.query import stated_horizon
 from aggregation.session import Session
 from aggregation.types import (
+    AsKnown,
     Condition,
     Coverage,
     Currency,
@@ -336,7 +337,7 @@ def _notes(
     return tuple(notes)
 
 
-class DriversQuery(OneFigure):
+class DriversQuery(AsKnown, OneFigure):
     """What drives a change of risk between two dates, or the risk of one."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)

@@ -10,13 +10,14 @@ from aggregation.change.attribution_path import (
     AttributionPathResult,
     explain_through,
     plan_attribution_path,
+    plan_between,
     value_intermediate,
 )
 from aggregation.change.cause_drill import DRILL_ROWS, CauseDrillResult, drill, parse_cell
 from aggregation.change.explain import ExplainResult, explained
 from aggregation.change.sides import compared
 from aggregation.on_demand import plan_points, value_points
-from aggregation.question import Plan, Question, plan_of
+from aggregation.question import Plan, Question
 from aggregation.session import Session
 from aggregation.types import Level, MeasureName, TwoPoints, Whole, or_text
 
@@ -48,25 +49,14 @@ def _plan(session: Session, query: ExplainQuery) -> Plan:
     ends = plan_points(session, query)
     if query.method == "causes" or not ends.ready:
         return ends
-    between = plan_attribution_path(session.lake, *query.points(), query.method, session.cache)
-    valuations = [
-        (f"{r.as_of} in the market of {r.market_date}, scenarios of {p.scenario_set.name}", r, p)
-        for r, p in between.missing
-    ]
-    about = {k: v for k, v in between.to_dict().items() if k in ("method", "coordinates", "corners")}
-    return plan_of(valuations, **about)
+    return plan_between(plan_attribution_path(session.lake, *query.points(), query.method, session.cache))
 
 
 def _value(session: Session, query: ExplainQuery) -> ExplainQuery:
     query = value_points(session, query)
     if query.method != "causes":
-        value_intermediate(
-            session.writer(),
-            plan_attribution_path(session.lake, *query.points(), query.method, session.cache),
-            spark=session.spark,
-            progress=session.progress,
-            cancelled=session.cancelled,
-        )
+        path = plan_attribution_path(session.lake, *query.points(), query.method, session.cache)
+        value_intermediate(session, path)
     return query
 
 

@@ -31,7 +31,7 @@ from aggregation.reduce.currency import Conversion
 from aggregation.reduce.selection import Selection, open_selection, scenario_pnl
 from aggregation.risk.query import stated_horizon
 from aggregation.session import Session
-from aggregation.types import Condition, Coverage, Currency, EstimatorName, OneFigure, Positions, RiskQuery
+from aggregation.types import AsKnown, Condition, Coverage, Currency, EstimatorName, OneFigure, Positions, RiskQuery
 from lake.arrays import Floats
 from lake.canonical import digest
 from lake.dates import Day
@@ -273,7 +273,7 @@ def _notes(
     return tuple(notes)
 
 
-class ReconcileQuery(OneFigure):
+class ReconcileQuery(AsKnown, OneFigure):
     """Another system's VaR or ES, to be found among the conventions by which ours could be read."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)

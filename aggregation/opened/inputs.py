@@ -29,6 +29,11 @@ from valuation.books.contracts import positions_dates
 from valuation.sets.standards import Standard
 from valuation.types import HUGE, NO_RATE, ValuationSet
 
+MARKET = (
+    "risk_factors",
+    "market_calendars",
+    "market_data",
+)  # what scenarios are made from: whether they are of the newest is told
 MOST_CANDIDATES = 8  # valuation sets looked into for one that holds the whole book
 
 
@@ -56,7 +61,8 @@ class Inputs:
 
 def open_inputs(cache: VectorCache, query: Scope) -> Inputs:
     """The valuation set that answers the query, its vectors, and the book; raises `NotFound` with what is there."""
-    tables = ("valuation_sets", "positions", "hierarchies", "scenario_sets", "standards", TABLE)
+    cache = cache.as_known(query.as_known)
+    tables = ("valuation_sets", "positions", "hierarchies", "scenario_sets", "standards", *MARKET)
     snapshot = cache.lake.snapshot(*tables, *(branches.TABLES if query.branch is not None else ()))
     known = cache.known(snapshot)
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import datetime as dt
 import functools
 import math
@@ -25,8 +26,9 @@ from lake.canonical import digest
 from lake.disk_cache import DEFAULT_BYTES, Build, DiskCache, Kept
 from lake.errors import Damaged
 from lake.tables import NEVER_WRITTEN, Lake, Snapshot
+from lake.versions import as_known
 from scenarios.market.corporate_actions import TABLE
-from scenarios.store import ids_by_name
+from scenarios.store import ids_by_name, known_sets
 from scenarios.types import ScenarioDetails
 from valuation.sets.standards import Standard, standards
 from valuation.sets.store import list_valuation_sets
@@ -76,9 +78,18 @@ class VectorCache:
         self._disk = DiskCache((folder or lake.state / "cache").expanduser().resolve(), limit_bytes)
         self._kept = _kept.setdefault(self._disk.folder, Kept(_KEPT))
 
-    def _lake_id(self) -> tuple[str, int]:
-        """Names this lake, and not one made later in the same place."""
-        return str(self.lake.path), (self.lake.state / "lake.json").stat().st_mtime_ns
+    def as_known(self, told: str | None) -> VectorCache:
+        """The same cache of the lake as it was known, see `lake.versions.as_known`; this one where nothing is told."""
+        if told is None:
+            return self
+        other = copy.copy(self)
+        other.lake = as_known(self.lake, told)
+        return other
+
+    def _lake_id(self) -> tuple[str, int, str | None]:
+        """Names this lake as it is known, and not one made later in the same place."""
+        known = self.lake.known
+        return str(self.lake.path), self.lake.marker.stat().st_mtime_ns, None if known is None else known.told
 
     def vectors(self, seal: ValuationSet) -> Vectors:
         """The vectors of a sealed valuation set."""
@@ -140,7 +151,10 @@ class VectorCache:
     def known(self, at: Snapshot) -> Known:
         """What the lake has valued, by which names, and what is standard there."""
         names = self._kept.get(("names", self._lake_id(), at.versions["scenario_sets"]), lambda: ids_by_name(at))
-        return Known(self.seals(at), names, self.standards(at))
+        every = self._kept.get(
+            ("every seal", self._lake_id(), at.versions["valuation_sets"]), lambda: list_valuation_sets(at, every=True)
+        )
+        return Known(self.seals(at), names, self.standards(at), every)
 
     def standards(self, at: Snapshot) -> dict[str | None, Standard]:
         """The standard of the lake, under None, and of every desk that has one."""
@@ -153,7 +167,8 @@ class VectorCache:
 
     def _read_scenarios(self, seal: ValuationSet) -> ScenarioDetails:
         where = ds.field("scenario_set_id") == seal.scenario_set_id
-        rows = self.lake.read("scenario_sets", where=where).to_pylist(maps_as_pydicts="strict")
+        stored = self.lake.read("scenario_sets", where=where)
+        rows = (known_sets(self.lake, stored) or stored).to_pylist(maps_as_pydicts="strict")
         if not rows:
             raise Damaged(
                 f"Scenario set {seal.scenario_set_id} of valuation set {seal.valuation_set_id} is not in the lake. "

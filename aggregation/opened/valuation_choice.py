@@ -18,12 +18,13 @@ class Known:
     """What a lake has valued, by which names, and what is standard there.
 
     seals : oldest first. names : of scenario sets, each to the ids it stands for and their versions. standards : of the lake,
-    under None, and of desks.
+    under None, and of desks. every : the seals that are used only where they are named too, see `AsKnown`.
     """
 
     seals: Sequence[ValuationSet]
     names: Mapping[str, Mapping[str, int]]
     standards: Mapping[str | None, Standard]
+    every: Sequence[ValuationSet]
 
     def standard(self, query: Positions) -> Standard:
         """The standard of the desk that the query is filtered to where that is one alone, else of the lake."""
@@ -94,9 +95,9 @@ def _of_desk(standard: Standard) -> str:
 
 
 def _by_id(known: Known, query: Scope) -> ValuationSet:
-    found = [s for s in known.seals if s.valuation_set_id == query.valuation_set]
+    found = [s for s in known.every if s.valuation_set_id == query.valuation_set]
     if not found:
-        ids = (s.valuation_set_id for s in known.seals)
+        ids = (s.valuation_set_id for s in known.every)
         raise unknown("sealed valuation set", str(query.valuation_set), ids, error=NotFound)
     seal = found[-1]
     if seal.valuation_date != query.as_of:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 from scipy.special import ndtr
 
 from aggregation.answer import HIDDEN, Answer, shown
@@ -22,7 +22,7 @@ from aggregation.question import Plan, Question
 from aggregation.receipts import name_book
 from aggregation.session import Session
 from aggregation.stress.book_value import BookValue, open_book
-from aggregation.types import Condition, Coverage, Currency, Whole
+from aggregation.types import AsKnown, Condition, Coverage, Currency, Whole
 from lake.arrays import Floats
 from lake.dates import Day
 from lake.errors import BadInput, validated
@@ -44,7 +44,7 @@ _DAYS_AT_ONCE = 250
 _TYPICAL_GRADIENTS, _TYPICAL_POINTS = 20, 1300
 
 
-class ReverseStressRequest(BaseModel):
+class ReverseStressRequest(AsKnown):
     """Which book, how much, and under which return distribution."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)

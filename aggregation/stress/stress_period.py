@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 from numpy.lib.stride_tricks import sliding_window_view
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from aggregation.answer import Answer
 from aggregation.kernels.tail import exact_level
@@ -34,7 +34,7 @@ from aggregation.reduce.coverage import FAILED_POSITIONS, failed_in_words
 from aggregation.reduce.selection import open_selection, scenario_pnl
 from aggregation.session import Session
 from aggregation.stress.book_value import open_book
-from aggregation.types import Condition, Coverage, Currency, EstimatorName, Level, RiskQuery, Scope, Whole
+from aggregation.types import AsKnown, Condition, Coverage, Currency, EstimatorName, Level, RiskQuery, Scope, Whole
 from lake.arrays import Floats
 from lake.dates import Day
 from lake.errors import BadInput, counted, validated
@@ -50,7 +50,7 @@ from valuation.types import ValuationSet
 _CELLS = 8_000_000  # P&Ls of windows ranked at once: 64 MB
 
 
-class StressPeriodRequest(BaseModel):
+class StressPeriodRequest(AsKnown):
     """Which book, which measure, and windows of which length."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)

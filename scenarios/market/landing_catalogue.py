@@ -33,6 +33,7 @@ from pydantic import (
 )
 
 from lake.arrays import Dates
+from lake.canonical import canonical_json
 from lake.committer import Committer
 from lake.dates import day
 from lake.errors import BadInput, Issue, NotFound, VarlakeError, counted, unknown
@@ -53,6 +54,7 @@ from scenarios.market.market_rows import (
     merge_factors,
     upsert,
 )
+from scenarios.market.value_versions import FILES
 from scenarios.types import FACTOR_TYPES, SURFACE, FactorIndex, RiskFactor, tenor_of, tenor_years
 
 SHIPPED = Path(__file__).parent / "catalogues"
@@ -462,7 +464,8 @@ def ingest_market(
     calendars = merge_calendars({n: catalogue.source[n].calendar for n in landings}, lists, stored_calendars)
     adjusted = {n: catalogue.source[n].adjusted_for for n in landings}
     # Factors first: a crash in between leaves factors without levels, which does no harm and a rerun completes.
-    note = {"catalogue": catalogue.name}
+    files = {n: source.file for n, source in catalogue.source.items() if n in landings}
+    note = {"catalogue": catalogue.name, FILES: canonical_json(files)}
     if definitions := merge_factors(factors, adjusted, stored_factors):
         committer.put("risk_factors", pa.Table.from_pylist(definitions, RISK_FACTORS.schema), replace=True, note=note)
     if calendars != stored_calendars:

@@ -21,6 +21,7 @@ from service.api import (
     limits,
     market_values,
     questions,
+    releases,
     replay,
     scenarios,
     standard,
@@ -80,6 +81,7 @@ def create_app(settings: Settings) -> OpenAPI:
         branches.api,
         standard.api,
         market_values.api,
+        releases.api,
     ):
         app.register_api(blueprint)
     app.register_blueprint(document.pages)

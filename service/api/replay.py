@@ -8,12 +8,15 @@ from flask import Response, request
 from pydantic import BaseModel, ConfigDict, Field
 
 from aggregation.questions import QUESTIONS
+from aggregation.recomputed import Recomputed, recompute
 from aggregation.replay import OLD_KINDS, Replay, replay
+from aggregation.session import Session
 from service.api.context import context
 from service.api.document import blueprint
 from service.api.requests import Body
 from service.api.responses import json_answer
 from service.api.shapes import shape
+from service.operations import vector_cache
 
 api = blueprint("replay", __name__, __doc__)
 
@@ -41,6 +44,14 @@ class ReplayBody(Body):
     model_config = ConfigDict(frozen=True, extra="allow")
 
     receipt: Receipt = Field(description="the receipt of an answer")
+
+
+@api.post("/replay/now", responses={200: shape(Recomputed)})
+def recompute_receipt(body: ReplayBody) -> Response:
+    """The same question asked of what is known now, beside the answer as published, with what was restated since."""
+    here = context()
+    session = Session(here.lake, vector_cache(here.settings, here.lake))
+    return json_answer(recompute(session, request.get_json()).to_dict())
 
 
 @api.post("/replay", responses={200: shape(Replay)})

@@ -222,14 +222,28 @@ def value_command(
 @app.command("replay")
 def replay_command(
     receipt: Annotated[Path, typer.Argument(help="JSON file: an answer, or its receipt.")],
+    now: Annotated[
+        bool, typer.Option("--now", help="Ask the same question of what is known now, and show what was restated.")
+    ] = False,
     lake: LakeOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Recompute an answer from its receipt, compare all it shows, and name every figure and input that is not as it was."""
+    """Recompute an answer from its receipt, compare all it shows, and name every figure and input that is not as it was.
+
+    With --now the same question is asked of what is known now, beside the answer as published.
+    """
     from aggregation import replay
     from service.rendering import tables
 
-    _, opened = open_lake(lake)
+    settings, opened = open_lake(lake)
+    if now:
+        from aggregation.recomputed import recompute
+        from aggregation.session import Session
+        from service.operations import vector_cache
+
+        again = recompute(Session(opened, vector_cache(settings, opened)), replay.read_kept(receipt))
+        display.print_json(again.to_dict()) if json else tables.show_recomputed(again)
+        return
     done = replay.replay(opened, replay.read_kept(receipt))
     display.print_json(done.to_dict()) if json else tables.show_replay(done)
     if done.verdict != "same bits":

@@ -35,6 +35,7 @@ OTHERS = {
     "sample": ("ingest:sample_app", "Write sample files, as a user would bring them."),
     "ingest": ("ingest:group", "Bring files into the lake: market data, positions, P&L, hierarchies and more."),
     "positions": ("positions:group", "The versions of a trade, and the positions of an instant, netted from orders."),
+    "market": ("market:app", "Market data: the values that gates hold, and the versions of a value."),
     "scenarios": ("scenarios:app", "Make, look at and carry scenario sets."),
     "standard": (
         "standard:app",
@@ -44,6 +45,7 @@ OTHERS = {
     "value": ("commands:app", "Value every contract held on a date under every scenario; what is known is reused."),
     "branch": ("branches:group", "Named changes of a book, kept in the lake and read like dates."),
     "replay": ("commands:app", "Recompute an answer from its receipt and compare the bits."),
+    "release": ("release:app", "Release the figures of a kept answer to the table that dashboards read."),
     "jobs": ("engine_jobs:app", "The jobs of the engine: list, look at, cancel."),
     "serve": ("commands:app", "Serve the HTTP API, with the engine beside it."),
     "engine": ("commands:app", "Run the engine: takes jobs from the job table, one engine a lake."),

@@ -1,4 +1,5 @@
-"""Market values that the gates hold: listed, released, overridden, proxied; and the gates run over what is stored."""
+"""Market data: values that the gates hold, listed, released, overridden, proxied; the gates run over what is stored; and what a
+value was before."""
 
 from __future__ import annotations
 
@@ -16,7 +17,7 @@ from service.rendering import display
 
 # ruff: noqa: PLC0415 - see service.cli.commands
 
-app = typer.Typer(add_completion=False, help=__doc__, no_args_is_help=True)
+app = typer.Typer(add_completion=False, help="Market data: the values that gates hold, and the versions of a value.", no_args_is_help=True)
 _FIRST = ("as_of_date", "risk_factor_id", "state", "rules", "value_received", "value_used", "detail", "reason")
 
 Factor = Annotated[str, typer.Argument(help="Risk factor id.")]
@@ -165,3 +166,29 @@ def _act(
             f"{factor} on {date} is {done['state']} by {done['author']}: {done['value_used']:.15g} is used, "
             f"{'nothing' if done['value_received'] is None else format(done['value_received'], '.15g')} was received."
         )
+
+
+@app.command("history")
+def market_history_command(
+    factor: Annotated[str, typer.Argument(help="Risk factor, such as EQ:AAPL.")],
+    date: Annotated[str, typer.Argument(help="Date of the value, YYYY-MM-DD.")],
+    lake: LakeOption = None,
+    columns: ColumnsOption = None,
+    json: JsonOption = False,
+) -> None:
+    """The versions of a value, oldest first: what it was, when it was stored, by which file and run."""
+    from scenarios.market.value_versions import value_versions
+
+    _, opened = open_lake(lake)
+    rows, notes = value_versions(opened, factor, as_date(date, "DATE"))
+    told = rows.to_pylist()
+    if json:
+        display.print_json({"risk_factor_id": factor, "as_of_date": date, "versions": told, "notes": notes})
+        return
+    with laid_out(columns):
+        first = ("version", "stored_at", "change", "value_used", "file")
+        for row in told:  # a level is shown to its last digit
+            row |= {n: None if row[n] is None else repr(row[n]) for n in ("value_used", "value_received")}
+        display.print_table(told, rows.column_names, title=f"{factor} on {date}", first=first)
+    for note in notes:
+        display.say(f"Note: {note}")

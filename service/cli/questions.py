@@ -282,11 +282,10 @@ def _value(session: Session, name: str, query: Any, opened: Callable[[Lake], Ses
     """
     from service.cli import client
     from service.jobs import QUESTION
-    from service.rendering import answers, display
+    from service.rendering import display
 
     planned = questions.plan(session, name, query)
     display.say("Nothing is missing." if planned.ready else f"About {planned.cost} seconds of one core to value first.")
-    answers.say_newer(planned)
     with client.writer(session.lake, name) as committer:
         if committer is None:
             asked = query.model_dump(mode="json", by_alias=True, exclude_unset=True)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import importlib
-import json
-import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +12,6 @@ if TYPE_CHECKING:
     from aggregation.question import Plan
     from aggregation.session import Session
     from valuation.sets.plan import ValuationPlan
-    from valuation.sets.requests import ValuationRequest
 
 # ruff: noqa: PLC0415 - the names alone are needed where a command is made
 
@@ -180,35 +177,11 @@ def show_plan(plan: Plan) -> None:
 
 def say_newer(plan: Plan) -> None:
     """Which scenarios do not know the newest market data, and the commands that take it."""
+    from aggregation.on_demand import newer_note
     from service.rendering import display
 
     for request in plan.newer:
-        display.say(
-            f"Note: the market data has changed since scenario set {request.scenarios.name} of {request.market_date} was made: "
-            f"answers rest on what it was. To take it as it is now: {' && '.join(_commands(request))}"
-        )
-
-
-def _commands(request: ValuationRequest) -> list[str]:
-    """The command lines that value the request; a name that does not follow from the recipe is given to the set first."""
-    from scenarios.requests import default_name
-
-    scenarios, day = request.scenarios, request.as_of
-    how = ["--method", scenarios.method]
-    for name, value in scenarios.parameters.items():
-        how += ["-p", f"{name}={value if isinstance(value, str) else json.dumps(value)}"]
-    what = ["value", "--as-of", str(day)]
-    what += ["--market-date", str(request.market_date)] if request.market_date != day else []
-    for option, dates in (("--positions-date", request.positions_dates), ("--branch", request.branches)):
-        what += [part for given in dates if given != day for part in (option, str(given))]
-    what += [part for given in request.risk_classes for part in ("--risk-class", given)]
-    name = scenarios.name or ""
-    if default_name(scenarios) == name:
-        lines = [[*what, *how]]
-    else:
-        build = ["scenarios", "build", "--as-of", str(request.market_date), *how, "--name", name]
-        lines = [build, [*what, "--scenario-set", name]]
-    return [shlex.join(["varlake", *line]) for line in lines]
+        display.say(f"Note: {newer_note(request)}")
 
 
 def _starts(plans: Sequence[ValuationPlan]) -> dict[str, str]:

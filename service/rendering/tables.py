@@ -10,7 +10,11 @@ from lake.errors import counted
 from service.rendering import display
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from aggregation.change.compare import ComparisonResult
+    from aggregation.change.restatement import Restated
+    from aggregation.recomputed import Recomputed
     from aggregation.replay import Replay
     from aggregation.stress.reverse_stress import ReverseStress, ReverseStressRequest
     from aggregation.stress.roll_forward import RollResult
@@ -126,8 +130,34 @@ def show_comparison(result: ComparisonResult) -> None:
     display.print_table(
         result.rows.to_pylist() if by else [], columns, title=title, last=last, first=first, money=money
     )
+    if result.restated is not None:
+        _show_restated(result.restated, one.query.currency)
     for side in (one, two):
         show_basis(side, side.receipt["estimator"])
+    for note in result.notes:
+        if not note.startswith("On "):  # those of either side are told with it
+            display.say(f"Note: {note}")
+
+
+def _show_restated(found: Restated, currency: str) -> None:
+    """The causes, then the trades and the market values."""
+    if found.causes.num_rows:
+        columns = found.causes.column_names
+        title = f"What each restatement did, in {currency}"
+        display.print_table(found.causes.to_pylist(), columns, title=title, money=columns[1:])
+    for title, rows in (("Restated trades", found.positions), ("Restated market values", found.market_data)):
+        _show_some(rows, rows.column_names, title)
+
+
+def _show_some(rows: pa.Table, columns: Sequence[str], title: str) -> None:
+    """The first rows, values of the market to their last digit; nothing where there are none."""
+    shown = rows.slice(0, _MOST_RESTATED).to_pylist()
+    for row in shown:
+        row |= {n: repr(row[n]) for n in ("value_from", "value_to") if row.get(n) is not None}
+    if shown:
+        display.print_table(shown, columns, title=title)
+    if len(rows) > len(shown):
+        display.say(f"{len(rows) - len(shown):,} more: --json lists them.")
 
 
 def show_replay(done: Replay) -> None:
@@ -196,6 +226,23 @@ def show_corporate_actions_reports(reports: Sequence[Mapping[str, Any]]) -> None
     display.print_table([{k: v for k, v in report.items() if k != "rules"} for report in reports])
     if rules := [rule for report in reports for rule in report["rules"]]:
         display.print_table(rules, list(rules[0]), title="Levels before the ex date are multiplied by the factor")
+
+
+_MOST_RESTATED = 20
+
+
+def show_recomputed(again: Recomputed) -> None:
+    """What is not as published, and what was restated since."""
+    figures = ("place", "row", "as_published", "now", "change")
+    tables = {
+        f"{again.kind} as published and now": (again.rows, figures),
+        "Trades restated since": (again.positions, again.positions.column_names),
+        "Market values restated since": (again.market_data, again.market_data.column_names),
+    }
+    for title, (rows, columns) in tables.items():
+        _show_some(rows, columns, title)
+    for note in again.notes:
+        display.say(f"Note: {note}")
 
 
 def show_market_report(report: Mapping[str, Any], *, short: bool = False) -> None:

@@ -48,7 +48,7 @@ def test_a_corrected_level_is_told_and_the_command_takes_it(work_lake: Lake) -> 
     bring(work_lake, dt.date(2020, 3, 10))
     (note,) = said(work_lake)
     assert note.startswith(
-        f"Note: the market data has changed since scenario set historical-{SCENARIOS} of {MONDAY} was made"
+        f"Note: The market data has changed since scenario set historical-{SCENARIOS} of {MONDAY} was made"
     )
     planned = answer("var", "--as-of", MONDAY, "--plan", lake=work_lake.path)
     assert [r["as_of"] for r in planned["newer_market_data"]] == [str(MONDAY)]

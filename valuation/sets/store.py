@@ -15,6 +15,7 @@ from lake.committer import Committer
 from lake.schemas import DOUBLES, PNL_VECTORS, VALUATION_FAILURES, VALUATION_MEMBERS, VALUATION_SETS
 from lake.storage import DataFile, write_data_file
 from lake.tables import Lake, Snapshot
+from scenarios.store import ids_by_name
 from valuation.types import PnLBlock, ValuationFailure, ValuationSet
 
 
@@ -61,10 +62,21 @@ def find_sealed(at: Lake | Snapshot, valuation_set_id: str) -> ValuationSet | No
     return ValuationSet.from_row(rows[0]) if rows else None
 
 
-def list_valuation_sets(at: Lake | Snapshot) -> list[ValuationSet]:
-    """All sealed valuation sets, oldest first."""
+def list_valuation_sets(at: Lake | Snapshot, *, every: bool = False) -> list[ValuationSet]:
+    """All sealed valuation sets, oldest first.
+
+    Of a lake as it was known only those whose scenarios rest on what was known, unless `every` is asked for; those sealed by
+    then stand last, as the newest, so that a later one answers only where they do not.
+    """
+    lake = at.lake if isinstance(at, Snapshot) else at
     rows = at.read("valuation_sets").to_pylist(maps_as_pydicts="strict")
-    return sorted((ValuationSet.from_row(r) for r in rows), key=lambda s: s.order)
+    seals = sorted((ValuationSet.from_row(r) for r in rows), key=lambda s: s.order)
+    if lake.known is None or every:
+        return seals
+    ids = {i for of_name in ids_by_name(at).values() for i in of_name}
+    instant = lake.known.instant
+    known = [s for s in seals if s.scenario_set_id in ids]
+    return sorted(known, key=lambda s: instant is None or s.sealed_at <= instant)
 
 
 def seal(

@@ -14,6 +14,7 @@ from aggregation.change.explain import explain
 from aggregation.opened.opened_lake import VectorCache
 from aggregation.replay import receipt_in, replay
 from aggregation.risk.query import run_query
+from aggregation.session import Session
 from aggregation.types import RiskQuery
 from lake.committer import Committer
 from lake.errors import BadInput, NotValued
@@ -39,7 +40,7 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Lake:
 def valued(lake: Lake) -> Lake:
     plan = plan_attribution_path(lake, ONE, TWO, "shapley", VectorCache(lake))
     with Committer(lake, "test") as committer:
-        assert value_intermediate(committer, plan, spark=no_spark) > 0
+        assert value_intermediate(Session(lake, VectorCache(lake), committer, no_spark), plan) > 0
     return lake
 
 
