@@ -13,6 +13,7 @@ import re
 import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from urllib.parse import unquote
 
 from deltalake import DeltaTable
 
@@ -100,6 +101,23 @@ class DeltaLog:
                 except Damaged:
                     found.append(self.log / name)
         return found
+
+    def named_files(self) -> set[str] | None:
+        """Paths in the table's folder of the data files of all versions; None where the log is not whole: it cannot be known.
+
+        Raises `Damaged` where the record of the log is not as it was written.
+        """
+        entries = sorted(self.log.glob("[0-9]*.json"))
+        checkpoints = [int(c.name.partition(".")[0]) for c in self.log.glob("*.checkpoint*.parquet")]
+        whole = [int(e.stem) for e in entries] == list(range(len(entries)))
+        if not entries or not whole or max(checkpoints, default=0) >= len(entries):
+            return None
+        if any(path.suffix == ".json" for path in self.damage()):
+            return None
+        lines = [line for entry in entries for line in entry.read_text().split("\n") if line]
+        named = {action["add"]["path"] for action in map(json.loads, lines) if "add" in action}
+        # as the log writes it, or without its escapes where that is what stands on the disk
+        return {path if (self.folder / path).exists() else unquote(path) for path in named}
 
     def _names(self) -> set[str]:
         try:

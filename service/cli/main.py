@@ -29,8 +29,7 @@ from service.ending import GRACE_SECONDS, Signalled, at_signals, end_descendants
 OTHERS = {
     "doctor": ("commands:app", "Say what is here (Java, Spark, memory, cores, lake, Delta jars) and what is missing."),
     "demo": ("commands:app", "The main job from files to answers, on sample or real market data."),
-    "lake": ("commands:app", "Say what the lake holds: tables, rows, size, dates, valuation sets."),
-    "clean": ("commands:app", "List, or remove, what killed processes have left in the lake."),
+    "lake": ("lake:app", "Say what the lake holds; verify, clean and compact it."),
     "dimensions": ("commands:app", "What the book of a date can be grouped and filtered by."),
     "sample": ("ingest:sample_app", "Write sample files, as a user would bring them."),
     "ingest": ("ingest:app", "Bring market data, positions, P&L and hierarchies into the lake."),

@@ -86,13 +86,13 @@ def test_what_kills_leave_is_listed_and_removed_once_it_is_old_and_nothing_else(
     assert told.status == "warn"
     assert f"{len(found)} files and folders" in told.found
     everything = {p for p in work_lake.path.rglob("*") if p.is_file()}
-    listed = varlake("clean", lake=work_lake.path)
+    listed = varlake("lake", "clean", lake=work_lake.path)
     assert listed.returncode == 0
     assert {p for p in work_lake.path.rglob("*") if p.is_file()} == everything
     assert f"{len(found)} files and folders" in " ".join((listed.stdout + listed.stderr).split())
-    assert varlake("clean", "--remove", "--hours", "48", lake=work_lake.path).returncode == 0
+    assert varlake("lake", "clean", "--remove", "--hours", "48", lake=work_lake.path).returncode == 0
     assert {p for p in work_lake.path.rglob("*") if p.is_file()} == everything
-    assert varlake("clean", "--remove", lake=work_lake.path).returncode == 0
+    assert varlake("lake", "clean", "--remove", lake=work_lake.path).returncode == 0
     assert everything - {p for p in work_lake.path.rglob("*") if p.is_file()} == {
         work_lake.path / f.path for f in found
     }
@@ -137,7 +137,7 @@ def test_while_somebody_writes_nothing_is_removed(work_lake: Lake) -> None:
     stray.write_bytes(b"x")
     made_old(work_lake, 30)
     with Committer(work_lake, "the engine"):
-        refused = varlake("clean", "--remove", lake=work_lake.path)
+        refused = varlake("lake", "clean", "--remove", lake=work_lake.path)
     assert refused.returncode == 2
     assert "is being written by the engine" in " ".join(refused.stderr.split())
     assert stray.exists()
@@ -145,4 +145,4 @@ def test_while_somebody_writes_nothing_is_removed(work_lake: Lake) -> None:
 
 @pytest.mark.parametrize("hours", ["0", "-1"])
 def test_an_age_that_a_running_process_could_have_is_refused(work_lake: Lake, hours: str) -> None:
-    assert varlake("clean", "--remove", "--hours", hours, lake=work_lake.path).returncode != 0
+    assert varlake("lake", "clean", "--remove", "--hours", hours, lake=work_lake.path).returncode != 0
