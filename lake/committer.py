@@ -12,17 +12,19 @@ import fcntl
 import os
 import re
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
+from urllib.parse import unquote
 
 import deltalake
 import pyarrow as pa
 import pyarrow.compute as pc
 from deltalake import CommitProperties, DeltaTable, PostCommitHookProperties
-from deltalake.transaction import AddAction
+from deltalake.transaction import AddAction, RemoveAction
 
+from lake.delta_log import DeltaLog
 from lake.errors import Conflict, NotFound
 from lake.schemas import TABLES, Table
 from lake.storage import DataFile, make_folder, partition_text, sync, write_data_file
@@ -143,14 +145,63 @@ class Committer:
             unique = {f.path: f for f in _renamed(self.lake.path, unique, present, int(table.version()) + 1)}
         else:
             unique = {p: f for p, f in unique.items() if p not in contents}
+        return self._transact(log, table, unique.values(), "overwrite" if replace else "append", filters, note)
+
+    def exchange(
+        self,
+        name: str,
+        removed: Collection[str],
+        files: Sequence[DataFile],
+        *,
+        same_rows: bool = False,
+        note: Mapping[str, Any] | None = None,
+    ) -> int:
+        """One atomic commit that takes active files of a table away, by their paths on disk, and adds written ones; its version.
+
+        The files taken away stay on the disk, for readers of earlier versions. With `same_rows` both hold the same rows.
+        """
+        self._check_lock()
+        log = self.lake.log(name)
+        log.settle()
+        table = log.open(writing=True)
+        assert table is not None, f"the table {name} was never written"
+        held = {unquote(a["path"]): a for a in pa.table(table.get_add_actions(flatten=True)).to_pylist()}
+        partition_by = table_called(name).partition_by
+        moment = int(dt.datetime.now(dt.UTC).timestamp() * 1000)
+        gone = []
+        for path in sorted(removed):
+            values = {c: partition_text(c, held[path][f"partition.{c}"]) for c in partition_by}
+            gone.append(RemoveAction(path, not same_rows, moment, held[path]["size_bytes"], values))
+        return self._transact(log, table, files, "append", None, note, gone, data_change=not same_rows)
+
+    def checkpoint(self, name: str) -> None:
+        """Sums the log of a table up, so that it is opened without reading every entry."""
+        self._check_lock()
+        log = self.lake.log(name)
+        table = log.open(writing=True)
+        assert table is not None, f"the table {name} was never written"
+        table.create_checkpoint()
+        log.settle()
+
+    def _transact(
+        self,
+        log: DeltaLog,
+        table: DeltaTable,
+        files: Iterable[DataFile],
+        mode: str,
+        filters: list[tuple[str, str, Any]] | None,
+        note: Mapping[str, Any] | None,
+        removed: Sequence[RemoveAction] = (),
+        data_change: bool = True,
+    ) -> int:
         self._check_lock()
         moment = int(dt.datetime.now(dt.UTC).timestamp() * 1000)
-        actions = [AddAction(f.path, f.size, dict(f.partition), moment, True, f.stats) for f in unique.values()]
+        added = [AddAction(f.path, f.size, dict(f.partition), moment, data_change, f.stats) for f in files]
         table.create_write_transaction(
-            actions,
-            mode="overwrite" if replace else "append",
+            [*removed, *added],
+            mode=mode,
             schema=table.schema(),
-            partition_by=list(definition.partition_by),
+            partition_by=table.metadata().partition_columns,
             partition_filters=filters or None,
             commit_properties=CommitProperties(
                 custom_metadata={"run_id": self.run_id, **{k: str(v) for k, v in (note or {}).items()}},
@@ -159,7 +210,7 @@ class Committer:
             post_commithook_properties=PostCommitHookProperties(create_checkpoint=True, cleanup_expired_logs=False),
         )
         log.settle()
-        return self.lake.version(name)
+        return self.lake.version(log.folder.name)
 
 
 class DryRun(Committer):

@@ -13,6 +13,7 @@ import re
 import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote
 
 from deltalake import DeltaTable
@@ -101,6 +102,11 @@ class DeltaLog:
                 except Damaged:
                     found.append(self.log / name)
         return found
+
+    def notes(self, version: int) -> Mapping[str, Any]:
+        """What the commit of a version says of itself."""
+        lines = (self.log / f"{version:020}.json").read_text().split("\n")
+        return next((a["commitInfo"] for a in map(json.loads, filter(None, lines)) if "commitInfo" in a), {})
 
     def named_files(self) -> set[str] | None:
         """Paths in the table's folder of the data files of all versions; None where the log is not whole: it cannot be known.

@@ -114,6 +114,38 @@ def verify_command(lake: LakeOption = None, columns: ColumnsOption = None, json:
         raise typer.Exit(3)
 
 
+@app.command("compact")
+def compact_command(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say which files would become how many.")] = False,
+    lake: LakeOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Put small data files together: the same rows in fewer files. Earlier versions keep theirs, and every receipt replays."""
+    from dataclasses import asdict
+
+    from lake.committer import Committer
+    from lake.compaction import compact, planned
+    from lake.schemas import TABLES
+
+    _, opened = open_lake(lake)
+    if dry_run:
+        found = [planned(opened, name) for name in TABLES]
+    else:
+        with Committer(opened, "varlake lake compact") as committer, display.progress_bar("compact") as progress:
+            found = [compact(committer, name, progress=progress) for name in TABLES]
+    found = [f for f in found if f.files]
+    if json:
+        display.print_json({"dry_run": dry_run, "tables": [asdict(f) for f in found]})
+        return
+    if found:
+        rows = [{"table": f.table, "files": f.files, "into": f.into, "MB": round(f.size / 1e6, 2)} for f in found]
+        display.print_table(rows)
+    files, into = sum(f.files for f in found), sum(f.into for f in found)
+    become = "would become" if dry_run else "became"
+    then = "" if dry_run else " Those of before stay for earlier versions; `varlake lake clean` removes them."
+    display.say(f"{counted(files, 'file')} {become} {into:,}.{then}" if found else "No two files fit into one.")
+
+
 @app.command("clean")
 def clean_command(
     remove: Annotated[bool, typer.Option("--remove", help="Remove what is listed; default only list it.")] = False,
