@@ -174,6 +174,13 @@ class Committer:
             gone.append(RemoveAction(path, not same_rows, moment, held[path]["size_bytes"], values))
         return self._transact(log, table, files, "append", None, note, gone, data_change=not same_rows)
 
+    def take_away(self, name: str, partitions: Collection[Any]) -> None:
+        """Commits the table without these partitions, where it has any of them; their files stay for earlier versions."""
+        (column,) = table_called(name).partition_by
+        files = self.lake.data_files(name, {column: partitions}) if partitions else []
+        if files:
+            self.exchange(name, [f.relative_to(self.lake.path / name).as_posix() for f in files], [])
+
     def checkpoint(self, name: str) -> None:
         """Sums the log of a table up, so that it is opened without reading every entry."""
         self._check_lock()

@@ -7,13 +7,14 @@ durable and records it. Checkpoints only sum up the entries: a table whose check
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import json
 import os
 import re
 import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 from deltalake import DeltaTable
@@ -24,6 +25,15 @@ from lake.storage import check_file, make_folder, sync, write_durable
 
 _ENTRY = re.compile(r"(\d{20})\.json")
 _CHECKPOINT = re.compile(r"(\d{20})\.checkpoint\..*parquet")
+
+
+class Life(NamedTuple):
+    """A data file, by its path in the table's folder, and the versions that hold it: from `first` on, before `end`."""
+
+    path: str
+    first: int
+    end: int | None
+    ended_at: dt.datetime | None
 
 
 class DeltaLog:
@@ -108,8 +118,8 @@ class DeltaLog:
         lines = (self.log / f"{version:020}.json").read_text().split("\n")
         return next((a["commitInfo"] for a in map(json.loads, filter(None, lines)) if "commitInfo" in a), {})
 
-    def named_files(self) -> set[str] | None:
-        """Paths in the table's folder of the data files of all versions; None where the log is not whole: it cannot be known.
+    def lives(self) -> list[Life] | None:
+        """When each data file was part of the table; None where the log is not whole: it cannot be known.
 
         Raises `Damaged` where the record of the log is not as it was written.
         """
@@ -120,10 +130,26 @@ class DeltaLog:
             return None
         if any(path.suffix == ".json" for path in self.damage()):
             return None
-        lines = [line for entry in entries for line in entry.read_text().split("\n") if line]
-        named = {action["add"]["path"] for action in map(json.loads, lines) if "add" in action}
-        # as the log writes it, or without its escapes where that is what stands on the disk
-        return {path if (self.folder / path).exists() else unquote(path) for path in named}
+        since: dict[str, int] = {}
+        ended: list[Life] = []
+        for version, entry in enumerate(entries):
+            for action in map(json.loads, filter(None, entry.read_text().split("\n"))):
+                if "remove" in action:
+                    path, moment = self._on_disk(action["remove"]["path"]), action["remove"]["deletionTimestamp"]
+                    first = since.pop(path, 0)
+                    ended.append(Life(path, first, version, dt.datetime.fromtimestamp(moment / 1000, dt.UTC)))
+                elif "add" in action:
+                    since.setdefault(self._on_disk(action["add"]["path"]), version)
+        return [*ended, *(Life(path, first, None, None) for path, first in since.items())]
+
+    def named_files(self) -> set[str] | None:
+        """Paths in the table's folder of the data files of all versions; None and errors as `lives`."""
+        lives = self.lives()
+        return None if lives is None else {life.path for life in lives}
+
+    def _on_disk(self, path: str) -> str:
+        """The path of a data file as the log writes it, without its escapes where that is what stands on the disk."""
+        return path if (self.folder / path).exists() else unquote(path)
 
     def _names(self) -> set[str]:
         try:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,16 +45,6 @@ def leftovers(lake: Lake, older_than: float = 0.0) -> list[Leftover]:
                 size = sum(s.st_size for s in states[1:])
                 found.append(Leftover(str(path.relative_to(lake.path)), what, size, age))
     return sorted(found, key=lambda f: f.path)
-
-
-def remove(lake: Lake, found: Iterable[Leftover]) -> None:
-    """Removes what `leftovers` found; the caller holds the lake's committer, so that no run uses any of it."""
-    for leftover in found:
-        path = lake.path / leftover.path
-        if path.is_dir():
-            shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)
 
 
 def _candidates(lake: Lake) -> Iterator[tuple[Path, str]]:

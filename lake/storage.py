@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from lake.canonical import digest, file_digest
-from lake.errors import BadInput, Damaged, VarlakeError, of_disk
+from lake.errors import BadInput, Damaged, NotFound, VarlakeError, of_disk
 from lake.schemas import SCENARIO_CALIBRATIONS, TABLES
 
 
@@ -67,8 +68,27 @@ def check_anew() -> None:
     _checked.clear()
 
 
+REMOVED = Path("_varlake") / "removed.json"  # in a lake: the data files that were removed on purpose, and when
+
+
+def removed_files(lake: Path) -> dict[str, str]:
+    """Data files that a cleaning removed, by their path in the lake, and the day."""
+    try:
+        found: dict[str, str] = json.loads((lake / REMOVED).read_bytes())
+    except FileNotFoundError:
+        return {}
+    return found
+
+
 def check_data_file(path: Path) -> None:
-    """Raises `Damaged` unless the bytes of a data file are those it is named by."""
+    """Raises `Damaged` unless the bytes of a data file are those it is named by, `NotFound` where a cleaning removed it."""
+    if not path.exists():
+        for lake in path.parents:
+            if day := removed_files(lake).get(path.relative_to(lake).as_posix()):
+                raise NotFound(
+                    f"{path} is of an earlier version that was given up: `varlake lake clean` removed it on {day}. What is asked of "
+                    "the newest versions is answered; `varlake lake pin` keeps what a receipt names."
+                )
     by_content = path.stem.partition("-")[0]  # what follows is of a second name, see `lake.committer`
     check_file(path, by_content, "the data file")
 
@@ -77,7 +97,7 @@ def is_damaged(path: Path) -> bool:
     """Whether the bytes of a data file are others than it is named by, or it is not there."""
     try:
         check_data_file(path)
-    except Damaged:
+    except (Damaged, NotFound):
         return True
     return False
 
@@ -119,6 +139,16 @@ def write_durable(path: Path, data: memoryview | bytes, *, replace: bool = False
         with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary)
     sync(path.parent)
+
+
+def remove_durable(path: Path) -> None:
+    """Removes a file, or a folder with all in it, so that it stays away after a crash; one that is gone is no error."""
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+    if path.parent.is_dir():
+        sync(path.parent)
 
 
 def not_writable(folder: Path) -> VarlakeError | None:

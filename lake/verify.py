@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from lake.errors import Damaged, VarlakeError
+from lake.errors import Damaged, NotFound, VarlakeError
 from lake.progress import Progress, silent
 from lake.schemas import TABLES
 from lake.storage import check_anew, check_data_file
@@ -71,6 +71,8 @@ def _damage(path: Path) -> str | None:
         check_data_file(path)
     except Damaged:
         return _how(path)
+    except NotFound:  # a cleaning removed it on purpose
+        return None
     return None
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from lake.errors import counted
-from service.cli.options import ColumnsOption, JsonOption, LakeOption, laid_out, open_lake
+from service.cli.options import ColumnsOption, JsonOption, LakeOption, as_date, laid_out, open_lake
 from service.rendering import display
 
 # ruff: noqa: PLC0415 - see service.cli.commands
@@ -148,30 +149,113 @@ def compact_command(
 
 @app.command("clean")
 def clean_command(
-    remove: Annotated[bool, typer.Option("--remove", help="Remove what is listed; default only list it.")] = False,
-    hours: Annotated[float, typer.Option("--hours", min=1, help="Only what was not touched for so many hours.")] = 24.0,
+    plan: Annotated[
+        Path | None, typer.Option("--plan", help="Write what is listed to this file, to be removed later.")
+    ] = None,
+    remove: Annotated[
+        Path | None, typer.Option("--remove", help="Remove what this plan names, and nothing else.")
+    ] = None,
+    hours: Annotated[
+        float, typer.Option("--hours", min=1, help="Leftovers that were not touched for so many hours.")
+    ] = 24.0,
+    versions_before: Annotated[
+        str | None, typer.Option("--versions-before", help="Also data files that were replaced before this day.")
+    ] = None,
+    before: Annotated[
+        str | None,
+        typer.Option("--before", help="Also valuation sets and vectors of dates before this day that nothing needs."),
+    ] = None,
+    grace: Annotated[
+        float, typer.Option("--grace", min=1, help="Hours that a plan waits before it is removed.")
+    ] = 24.0,
     lake: LakeOption = None,
     json: JsonOption = False,
 ) -> None:
-    """List, or remove, what killed processes have left in the lake: nothing reads it, and no version of a table holds it."""
-    from lake import leftovers
+    """Say what can be removed and why; write it as a plan; remove what a plan names once no question can still read it."""
+    from lake.cleaning import CLEANER
     from lake.committer import Committer
+    from lake.errors import BadInput
+    from valuation.sets import cleaning
 
     _, opened = open_lake(lake)
-    if remove:
-        with Committer(opened, "varlake lake clean"):  # so that no run uses what goes
-            found = leftovers.leftovers(opened, hours * 3600)
-            leftovers.remove(opened, found)
+    stayed: tuple[str, ...] = ()
+    if remove is not None:
+        if plan is not None or versions_before is not None or before is not None:
+            raise BadInput("--remove removes what a plan names: the other options belong to the plan. Give it alone.")
+        asked = cleaning.read_plan(remove)
+        with Committer(opened, CLEANER) as committer:
+            found, stayed = cleaning.clean(committer, asked, grace)
     else:
-        found = leftovers.leftovers(opened, hours * 3600)
-    rows = [
-        {"path": f.path, "what": f.what, "MB": round(f.size / 1e6, 2), "hours": round(f.age / 3600, 1)} for f in found
-    ]
+        found = cleaning.plan_cleaning(
+            opened,
+            hours,
+            None if versions_before is None else as_date(versions_before, "--versions-before"),
+            None if before is None else as_date(before, "--before"),
+        )
+        if plan is not None:
+            cleaning.write_plan(found, plan)
     if json:
-        display.print_json({"removed": remove, "leftovers": rows})
+        display.print_json({"removed": remove is not None, "stayed": list(stayed), **found.model_dump(mode="json")})
         return
+    sets = [f"valuation set {s.valuation_set_id} of {s.valuation_date}, {s.scenario_set}" for s in found.sets]
+    rows = [{"what": f.what, "why": f.why, "MB": round(f.size / 1e6, 2), "path": f.path} for f in found.files]
+    rows += [{"what": told, "why": s.why, "MB": None, "path": None} for told, s in zip(sets, found.sets, strict=True)]
+    rows += [
+        {
+            "what": f"{v.vectors:,} of {v.of:,} vectors of {v.valuation_date}",
+            "why": "no valuation set refers to them",
+            "MB": round(v.size / 1e6, 2),
+            "path": None,
+        }
+        for v in found.vectors
+    ]
     if rows:
         display.print_table(rows)
-    done = "were removed" if remove else "are left; --remove removes them"
-    told = f"{len(rows):,} files and folders, {sum(f.size for f in found) / 1e6:,.2f} MB, {done}."
-    display.say(told if rows else f"Nothing is left that was not touched for {hours:g} hours.")
+    for told in stayed:
+        display.say(f"Stayed: {told}.")
+    size = sum(f.size for f in found.files) / 1e6
+    told = f"{counted(len(found.files), 'file or folder', 'files and folders')}, {size:,.2f} MB"
+    told += f"; {counted(len(found.sets), 'valuation set')}; vectors of {counted(len(found.vectors), 'day')}"
+    if remove is not None:
+        display.say(
+            f"{told}: removed. Rows that went are still in earlier versions, until `--versions-before` gives these up."
+        )
+    elif not rows:
+        display.say("Nothing can be removed.")
+    elif plan is None:
+        display.say(
+            f"{told}: can be removed. `--plan FILE` writes it as a plan, `--remove FILE` removes it {grace:g} hours later."
+        )
+    else:
+        display.say(
+            f"{told}: planned in {plan}. `varlake lake clean --remove {plan}` removes it after {grace:g} hours."
+        )
+
+
+@app.command("pin")
+def pin_command(
+    receipts: Annotated[
+        list[Path] | None, typer.Argument(help="Answers or receipts, JSON files; none to list the pins.")
+    ] = None,
+    remove: Annotated[str | None, typer.Option("--remove", help="Take the pin of this receipt_digest away.")] = None,
+    lake: LakeOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Keep what a receipt names from every cleaning, so that it replays; without a receipt, list what is kept."""
+    from lake import cleaning
+
+    _, opened = open_lake(lake)
+    for file in receipts or ():
+        cleaning.pin(opened, file)
+    if remove:
+        cleaning.unpin(opened, remove)
+    rows = [
+        {"receipt": i, "kind": p["receipt"].get("kind"), "file": p["file"], "pinned at": p["pinned_at"]}
+        for i, p in cleaning.pins(opened).items()
+    ]
+    if json:
+        display.print_json(rows)
+    elif rows:
+        display.print_table(rows)
+    else:
+        display.say("No receipt is pinned; `varlake lake pin FILE` keeps what one names.")
