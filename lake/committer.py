@@ -122,7 +122,7 @@ class Committer:
                 deltalake.Schema.from_arrow(pa.schema(fields)),
                 partition_by=list(definition.partition_by),
                 description=definition.one_row,
-                configuration={"delta.logRetentionDuration": "interval 36500 days"},
+                configuration={"delta.logRetentionDuration": "interval 36500 days", **_bounds(definition)},
             )
         elif new := [c for c in definition.schema if c.name not in {f.name for f in table.schema().fields}]:
             # the lake was made before the table had these columns: they are null in its rows so far
@@ -202,6 +202,11 @@ class Committer:
         data_change: bool = True,
     ) -> int:
         self._check_lock()
+        bounds = _bounds(table_called(log.folder.name))
+        if (
+            not bounds.items() <= table.metadata().configuration.items()
+        ):  # a lake of before there were bounds for these alone
+            table.alter.set_table_properties(bounds)
         moment = int(dt.datetime.now(dt.UTC).timestamp() * 1000)
         added = [AddAction(f.path, f.size, dict(f.partition), moment, data_change, f.stats) for f in files]
         table.create_write_transaction(
@@ -245,6 +250,11 @@ def split(rows: pa.Table, columns: Sequence[str]) -> list[tuple[dict[str, Any], 
     if len(values) == 1:
         return [({column: values[0]}, rows)]
     return [({column: v}, rows.filter(pc.equal(rows[column], pa.scalar(v, rows[column].type)))) for v in values]
+
+
+def _bounds(definition: Table) -> dict[str, str]:
+    """Which columns readers look for bounds of: without it deltalake takes those that a file has none of for empty."""
+    return {"delta.dataSkippingStatsColumns": ",".join(definition.bounded)}
 
 
 def _covering(definition: Table, files: Iterable[DataFile]) -> list[tuple[str, str, Any]]:

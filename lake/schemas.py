@@ -38,13 +38,25 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """A table: `key` columns identify a row, `partition_by` columns are folders and not in the files."""
+    """A table: `key` columns identify a row, `partition_by` columns are folders and not in the files.
+
+    `bounded` columns are those by whose least and greatest value in a file readers may skip it: the key and dates, never null. In
+    a column of numbers readers lose rows by them: NaN is within no bounds, and minus zero is zero.
+    """
 
     name: str
     one_row: str
     columns: tuple[Column, ...]
     key: tuple[str, ...]
     partition_by: tuple[str, ...] = ()
+    more_bounded: tuple[str, ...] = ()
+    nullable_key: tuple[str, ...] = ()
+
+    @property
+    def bounded(self) -> tuple[str, ...]:
+        """See above."""
+        never = (*self.partition_by, *self.nullable_key)
+        return tuple(c for c in (*self.key, *self.more_bounded) if c not in never)
 
     @property
     def schema(self) -> pa.Schema:
@@ -199,6 +211,7 @@ SCENARIO_SETS = Table(
         Column("created_at", INSTANT, "when it was stored"),
     ),
     key=("scenario_set_id",),
+    more_bounded=("market_date",),
 )
 
 SCENARIO_LEVELS = Table(
@@ -338,6 +351,7 @@ VALUATION_SETS = Table(
         Column("sealed_at", INSTANT, "when it was sealed"),
     ),
     key=("valuation_set_id",),
+    more_bounded=("valuation_date", "market_date"),
 )
 
 ACTUAL_PNL = Table(
@@ -355,6 +369,7 @@ ACTUAL_PNL = Table(
         Column("file", pa.string(), "name of the file it came with"),
     ),
     key=("pnl_date", "kind", *DIMENSION_COLUMNS),
+    nullable_key=DIMENSION_COLUMNS,
 )
 
 BRANCH_POSITIONS = Table(
@@ -404,6 +419,7 @@ STANDARDS = Table(
         Column("created_at", INSTANT, "when it was stored"),
     ),
     key=("desk", "version"),
+    nullable_key=("desk",),
 )
 
 TABLES: dict[str, Table] = {

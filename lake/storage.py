@@ -11,7 +11,7 @@ import json
 import os
 import shutil
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,6 +38,7 @@ class DataFile:
     stats: str
 
 
+_LONGEST_BOUND = 64  # characters of a text
 _checked: dict[Path, tuple[str, int, int, int]] = {}  # files found to be as they should, and their state then
 
 
@@ -175,22 +176,18 @@ def _plain(value: Any) -> Any:
     return value.isoformat() if hasattr(value, "isoformat") else value
 
 
-def _stats(table: pa.Table) -> str:
-    """Row count, and least and greatest value of each flat column, as Delta's log keeps them for skipping files."""
-    least, greatest, nulls = {}, {}, {}
-    for name in table.column_names:
-        column = table[name]
-        if pa.types.is_nested(column.type) or pa.types.is_boolean(column.type) or pa.types.is_timestamp(column.type):
-            continue
-        nulls[name] = column.null_count
-        if column.null_count == len(column) or pa.types.is_floating(column.type):
-            continue
-        bounds = pc.min_max(column).as_py()
-        # Delta truncates long strings in statistics; leaving them out is always correct
-        if isinstance(bounds["max"], str) and len(bounds["max"]) > 64:
-            continue
-        least[name], greatest[name] = _plain(bounds["min"]), _plain(bounds["max"])
-    return json.dumps({"numRecords": table.num_rows, "minValues": least, "maxValues": greatest, "nullCount": nulls})
+def _stats(table: pa.Table, columns: Sequence[str]) -> str:
+    """Row count, and least and greatest value of these columns, as Delta's log keeps them for skipping files.
+
+    Of all of them or of none: deltalake takes a bound that is missing for one that no row is within.
+    """
+    told: dict[str, Any] = {"numRecords": table.num_rows}
+    bounds = {name: pc.min_max(table[name]).as_py() for name in columns}
+    # Delta truncates long strings in statistics; leaving them out is always correct
+    if all(b["max"] is not None and len(str(_plain(b["max"]))) <= _LONGEST_BOUND for b in bounds.values()):
+        told["minValues"], told["maxValues"] = ({c: _plain(b[e]) for c, b in bounds.items()} for e in ("min", "max"))
+        told["nullCount"] = {name: table[name].null_count for name in columns}
+    return json.dumps(told)
 
 
 def _without_minus_zero(column: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -229,6 +226,7 @@ def write_data_file(root: Path, name: str, table: pa.Table, partition: Mapping[s
             f"{f.name}.list.element" if pa.types.is_list(f.type) else f.name: "none" if f.name == "pnl" else "lz4"
             for f in definition.file_schema
         },
+        write_statistics=[*definition.bounded],
         use_dictionary=[c for c in flat if c not in ("contract_id", "trade")],
         store_schema=False,
         row_group_size=1 << 20,
@@ -238,4 +236,6 @@ def write_data_file(root: Path, name: str, table: pa.Table, partition: Mapping[s
     relative = f"{folder + '/' if folder else ''}{digest(data)}.parquet"
     path = root / name / relative
     write_durable(path, data, replace=path.exists() and is_damaged(path))
-    return DataFile(name, relative, data.nbytes, table.num_rows, tuple(values.items()), _stats(table))
+    return DataFile(
+        name, relative, data.nbytes, table.num_rows, tuple(values.items()), _stats(table, definition.bounded)
+    )
