@@ -13,7 +13,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 MARKET_DATA_OPTION = $(if $(MARKET_DATA),--market-data "$(MARKET_DATA)")
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test test-slow test-heavy break-test lint docs bench delta-jars lock clean
+.PHONY: help setup demo serve test test-slow test-heavy break-test crash-test lint docs bench delta-jars lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -46,6 +46,10 @@ test-heavy: setup ## run the tests that need several GiB
 
 break-test: setup ## kill writers, fail file calls, flip bits, mix clients; VARLAKE_BREAK_SHARE=0.1 tries a tenth
 	$(BIN)/python -m pytest -m breaking tests/breaking $(ARGS)
+
+N ?= 1000
+crash-test: setup ## kill writers N=1000 times, at every file call and at random, with readers polling meanwhile
+	VARLAKE_KILLS=$(N) $(BIN)/python -m pytest -m breaking tests/breaking/test_kills.py $(ARGS)
 
 lint: setup ## check style, types, imports and the documentation
 	$(BIN)/ruff check .

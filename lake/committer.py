@@ -24,10 +24,11 @@ import pyarrow.compute as pc
 from deltalake import CommitProperties, DeltaTable, PostCommitHookProperties
 from deltalake.transaction import AddAction, RemoveAction
 
-from lake.delta_log import DeltaLog
+from lake.delta_log import ADDS, DeltaLog
 from lake.errors import Conflict, NotFound
 from lake.schemas import TABLES, Table
-from lake.storage import DataFile, make_folder, partition_text, sync, write_data_file
+from lake.storage import DataFile, link_durable, make_folder, partition_text, write_data_file
+from lake.storage import note as write_note
 from lake.tables import Lake, active_files, table_called
 
 
@@ -61,9 +62,8 @@ class Committer:
         try:
             # a full disk may take neither: the lock holds all the same, and each commit settles its table first
             with contextlib.suppress(OSError):
-                self.lake.writer.write_text(
-                    f"{self.holder} (process {os.getpid()}, since {dt.datetime.now(dt.UTC):%Y-%m-%d %H:%M:%S} UTC)"
-                )
+                since = f"{dt.datetime.now(dt.UTC):%Y-%m-%d %H:%M:%S}"
+                write_note(self.lake.writer, f"{self.holder} (process {os.getpid()}, since {since} UTC)")
                 for name in TABLES:  # what a writer left that was killed before it could say so
                     self.lake.log(name).settle()
         except BaseException:
@@ -116,6 +116,7 @@ class Committer:
         table = log.open(writing=True)
         if table is None:
             make_folder(folder)
+            log.begin()
             fields = [pa.field(f.name, f.type, metadata=f.metadata) for f in definition.schema]
             table = DeltaTable.create(
                 str(folder),
@@ -216,7 +217,11 @@ class Committer:
             partition_by=table.metadata().partition_columns,
             partition_filters=filters or None,
             commit_properties=CommitProperties(
-                custom_metadata={"run_id": self.run_id, **{k: str(v) for k, v in (note or {}).items()}},
+                custom_metadata={
+                    "run_id": self.run_id,
+                    ADDS: str(len(added)),
+                    **{k: str(v) for k, v in (note or {}).items()},
+                },
                 max_commit_retries=0,
             ),
             post_commithook_properties=PostCommitHookProperties(create_checkpoint=True, cleanup_expired_logs=False),
@@ -274,9 +279,8 @@ def _renamed(root: Path, files: Mapping[str, DataFile], present: set[str], versi
     for path, file in files.items():
         if path in present:
             second = path.removesuffix(".parquet") + f"-{version:08x}.parquet"
-            with contextlib.suppress(FileExistsError):  # of a writer that was killed before this commit
-                os.link(root / file.table / path, root / file.table / second)
-            sync((root / file.table / second).parent)
+            # it may be there, of a writer that was killed before this commit
+            link_durable(root / file.table / path, root / file.table / second)
             file = DataFile(file.table, second, file.size, file.rows, file.partition, file.stats)
         out.append(file)
     return out

@@ -142,6 +142,19 @@ def write_durable(path: Path, data: memoryview | bytes, *, replace: bool = False
     sync(path.parent)
 
 
+def link_durable(source: Path, target: Path) -> None:
+    """Gives a file a second name in its folder; that it has the name already is no error."""
+    with contextlib.suppress(FileExistsError):
+        os.link(source, target)
+    sync(target.parent)
+
+
+def note(path: Path, text: str) -> None:
+    """Writes what only informs, and may be lost: who writes a lake."""
+    with path.open("w") as file:
+        file.write(text)
+
+
 def remove_durable(path: Path) -> None:
     """Removes a file, or a folder with all in it, so that it stays away after a crash; one that is gone is no error."""
     if path.is_dir():
