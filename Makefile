@@ -13,7 +13,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 MARKET_DATA_OPTION = $(if $(MARKET_DATA),--market-data "$(MARKET_DATA)")
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test test-slow test-heavy break-test gates-test lint docs bench delta-jars lock clean
+.PHONY: help setup demo serve test test-slow test-heavy break-test crash-test gates-test lint docs bench delta-jars lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -49,6 +49,10 @@ break-test: setup ## kill writers, fail file calls, flip bits, mix clients; VARL
 
 gates-test: setup ## put 2,000 defects of ten kinds into clean market history, and print how many the gates find
 	$(BIN)/python -m pytest -q -s -m slow tests/scenarios/market/test_gates.py $(ARGS)
+
+N ?= 1000
+crash-test: setup ## kill writers N=1000 times, at every file call and at random, with readers polling meanwhile
+	VARLAKE_KILLS=$(N) $(BIN)/python -m pytest -m breaking tests/breaking/test_kills.py $(ARGS)
 
 lint: setup ## check style, types, imports and the documentation
 	$(BIN)/ruff check .

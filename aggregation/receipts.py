@@ -17,6 +17,7 @@ import numpy as np
 from aggregation.book.book import Book
 from aggregation.opened.inputs import Inputs
 from lake.canonical import canonical_json, digest
+from lake.compaction import uncompacted
 from lake.errors import counted
 from lake.tables import NEVER_WRITTEN, Lake, Snapshot, code_version
 from scenarios.types import IMPORTED
@@ -172,10 +173,10 @@ def valuation_set_digest(lake: Lake, valuation_set_id: str) -> str:
 
 
 def market_data_digest(lake: Lake, at_version: int | None) -> str | None:
-    """Digest of all market data at a version of its table; None where a scenario set names none."""
+    """Digest of all market data at a version of its table, whichever files hold it since; None where a scenario set names none."""
     if at_version is None or at_version == NEVER_WRITTEN:
         return None
-    return _files_digest(*identity(lake), ("market_data",), None, at_version)
+    return _files_digest(*identity(lake), ("market_data",), None, uncompacted(lake, "market_data", at_version))
 
 
 def name_actions(lake: Lake, version: int | None, said: Sequence[str] = ()) -> dict[str, Any]:

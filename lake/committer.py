@@ -13,20 +13,23 @@ import fcntl
 import os
 import re
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
+from urllib.parse import unquote
 
 import deltalake
 import pyarrow as pa
 import pyarrow.compute as pc
 from deltalake import CommitProperties, DeltaTable, PostCommitHookProperties
-from deltalake.transaction import AddAction
+from deltalake.transaction import AddAction, RemoveAction
 
+from lake.delta_log import ADDS, DeltaLog
 from lake.errors import Conflict, NotFound
 from lake.schemas import TABLES, Table
-from lake.storage import DataFile, make_folder, partition_text, sync, write_data_file
+from lake.storage import DataFile, link_durable, make_folder, partition_text, write_data_file
+from lake.storage import note as write_note
 from lake.tables import Lake, active_files, table_called
 
 
@@ -60,9 +63,8 @@ class Committer:
         try:
             # a full disk may take neither: the lock holds all the same, and each commit settles its table first
             with contextlib.suppress(OSError):
-                self.lake.writer.write_text(
-                    f"{self.holder} (process {os.getpid()}, since {dt.datetime.now(dt.UTC):%Y-%m-%d %H:%M:%S} UTC)"
-                )
+                since = f"{dt.datetime.now(dt.UTC):%Y-%m-%d %H:%M:%S}"
+                write_note(self.lake.writer, f"{self.holder} (process {os.getpid()}, since {since} UTC)")
                 for name in TABLES:  # what a writer left that was killed before it could say so
                     self.lake.log(name).settle()
         except BaseException:
@@ -132,13 +134,14 @@ class Committer:
         table = log.open(writing=True)
         if table is None:
             make_folder(folder)
+            log.begin()
             fields = [pa.field(f.name, f.type, metadata=f.metadata) for f in definition.schema]
             table = DeltaTable.create(
                 str(folder),
                 deltalake.Schema.from_arrow(pa.schema(fields)),
                 partition_by=list(definition.partition_by),
                 description=definition.one_row,
-                configuration={"delta.logRetentionDuration": "interval 36500 days"},
+                configuration={"delta.logRetentionDuration": "interval 36500 days", **_bounds(definition)},
             )
         elif new := [c for c in definition.schema if c.name not in {f.name for f in table.schema().fields}]:
             # the lake was made before the table had these columns: they are null in its rows so far
@@ -161,23 +164,88 @@ class Committer:
             unique = {f.path: f for f in _renamed(self.lake.path, unique, present, int(table.version()) + 1)}
         else:
             unique = {p: f for p, f in unique.items() if p not in contents}
+        return self._transact(log, table, unique.values(), "overwrite" if replace else "append", filters, note)
+
+    def exchange(
+        self,
+        name: str,
+        removed: Collection[str],
+        files: Sequence[DataFile],
+        *,
+        same_rows: bool = False,
+        note: Mapping[str, Any] | None = None,
+    ) -> int:
+        """One atomic commit that takes active files of a table away, by their paths on disk, and adds written ones; its version.
+
+        The files taken away stay on the disk, for readers of earlier versions. With `same_rows` both hold the same rows.
+        """
         self._check_lock()
+        log = self.lake.log(name)
+        log.settle()
+        table = log.open(writing=True)
+        assert table is not None, f"the table {name} was never written"
+        held = {unquote(a["path"]): a for a in pa.table(table.get_add_actions(flatten=True)).to_pylist()}
+        partition_by = table_called(name).partition_by
         moment = int(dt.datetime.now(dt.UTC).timestamp() * 1000)
-        actions = [AddAction(f.path, f.size, dict(f.partition), moment, True, f.stats) for f in unique.values()]
+        gone = []
+        for path in sorted(removed):
+            values = {c: partition_text(c, held[path][f"partition.{c}"]) for c in partition_by}
+            gone.append(RemoveAction(path, not same_rows, moment, held[path]["size_bytes"], values))
+        return self._transact(log, table, files, "append", None, note, gone, data_change=not same_rows)
+
+    def take_away(self, name: str, partitions: Collection[Any]) -> None:
+        """Commits the table without these partitions, where it has any of them; their files stay for earlier versions."""
+        (column,) = table_called(name).partition_by
+        files = self.lake.data_files(name, {column: partitions}) if partitions else []
+        if files:
+            self.exchange(name, [f.relative_to(self.lake.path / name).as_posix() for f in files], [])
+
+    def checkpoint(self, name: str) -> None:
+        """Sums the log of a table up, so that it is opened without reading every entry."""
+        self._check_lock()
+        log = self.lake.log(name)
+        table = log.open(writing=True)
+        assert table is not None, f"the table {name} was never written"
+        table.create_checkpoint()
+        log.settle()
+
+    def _transact(
+        self,
+        log: DeltaLog,
+        table: DeltaTable,
+        files: Iterable[DataFile],
+        mode: str,
+        filters: list[tuple[str, str, Any]] | None,
+        note: Mapping[str, Any] | None,
+        removed: Sequence[RemoveAction] = (),
+        data_change: bool = True,
+    ) -> int:
+        self._check_lock()
+        bounds = _bounds(table_called(log.folder.name))
+        if (
+            not bounds.items() <= table.metadata().configuration.items()
+        ):  # a lake of before there were bounds for these alone
+            table.alter.set_table_properties(bounds)
+        moment = int(dt.datetime.now(dt.UTC).timestamp() * 1000)
+        added = [AddAction(f.path, f.size, dict(f.partition), moment, data_change, f.stats) for f in files]
         table.create_write_transaction(
-            actions,
-            mode="overwrite" if replace else "append",
+            [*removed, *added],
+            mode=mode,
             schema=table.schema(),
-            partition_by=list(definition.partition_by),
+            partition_by=table.metadata().partition_columns,
             partition_filters=filters or None,
             commit_properties=CommitProperties(
-                custom_metadata={"run_id": self.run_id, **{k: str(v) for k, v in (note or {}).items()}},
+                custom_metadata={
+                    "run_id": self.run_id,
+                    ADDS: str(len(added)),
+                    **{k: str(v) for k, v in (note or {}).items()},
+                },
                 max_commit_retries=0,
             ),
             post_commithook_properties=PostCommitHookProperties(create_checkpoint=True, cleanup_expired_logs=False),
         )
         log.settle()
-        return self.lake.version(name)
+        return self.lake.version(log.folder.name)
 
 
 class DryRun(Committer):
@@ -215,6 +283,11 @@ def split(rows: pa.Table, columns: Sequence[str]) -> list[tuple[dict[str, Any], 
     return [({column: v}, rows.filter(pc.equal(rows[column], pa.scalar(v, rows[column].type)))) for v in values]
 
 
+def _bounds(definition: Table) -> dict[str, str]:
+    """Which columns readers look for bounds of: without it deltalake takes those that a file has none of for empty."""
+    return {"delta.dataSkippingStatsColumns": ",".join(definition.bounded)}
+
+
 def _covering(definition: Table, files: Iterable[DataFile]) -> list[tuple[str, str, Any]]:
     """The filter that selects the partitions of these files."""
     if not definition.partition_by:
@@ -232,9 +305,8 @@ def _renamed(root: Path, files: Mapping[str, DataFile], present: set[str], versi
     for path, file in files.items():
         if path in present:
             second = path.removesuffix(".parquet") + f"-{version:08x}.parquet"
-            with contextlib.suppress(FileExistsError):  # of a writer that was killed before this commit
-                os.link(root / file.table / path, root / file.table / second)
-            sync((root / file.table / second).parent)
+            # it may be there, of a writer that was killed before this commit
+            link_durable(root / file.table / path, root / file.table / second)
             file = DataFile(file.table, second, file.size, file.rows, file.partition, file.stats)
         out.append(file)
     return out

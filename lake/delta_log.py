@@ -1,28 +1,41 @@
 """The log of a table, held to the digests that were recorded when its entries were committed.
 
 The record is a file in the lake's state folder. An entry that is not recorded yet is not acknowledged yet: `settle` makes it
-durable and records it. Checkpoints only sum up the entries: a table whose checkpoint is damaged is read from these.
+durable and records it; one that a loss of power has left without its end is no part of the log, and removed. Checkpoints only sum up
+the entries: a table whose checkpoint is damaged is read from these.
 """
 
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import json
 import os
 import re
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+from urllib.parse import unquote
 
 from deltalake import DeltaTable
 
 from lake.canonical import canonical_json, digest, file_digest
 from lake.errors import Damaged, NotFound
-from lake.storage import check_file, make_folder, sync, write_durable
+from lake.storage import check_file, make_folder, remove_durable, sync, write_durable
 
+ADDS = "adds"  # the note of a commit that says how many files it adds
 _ENTRY = re.compile(r"(\d{20})\.json")
 _CHECKPOINT = re.compile(r"(\d{20})\.checkpoint\..*parquet")
+
+
+class Life(NamedTuple):
+    """A data file, by its path in the table's folder, and the versions that hold it: from `first` on, before `end`."""
+
+    path: str
+    first: int
+    end: int | None
+    ended_at: dt.datetime | None
 
 
 class DeltaLog:
@@ -41,12 +54,16 @@ class DeltaLog:
         """
         recorded = self._recorded()  # before the folder is listed: whatever is recorded was there already
         names = self._names()
+        torn = self._torn(names, recorded)
+        names -= torn
         entries = _by_version(_ENTRY, {*names, *recorded})
         if not entries:
             return None
         newest = max(entries)
         if version is not None and not 0 <= version <= newest:
             raise NotFound(f"The table {self.folder.name} has no version {version}; its newest is {newest}.")
+        if torn:
+            version = newest if version is None else version
         last = newest if version is None else version
         checkpoints = _by_version(_CHECKPOINT, names)
         since = max((v for v in checkpoints if v <= last), default=-1)
@@ -59,7 +76,7 @@ class DeltaLog:
             if not writing:
                 return self._from_entries(entries, last)
             for name in ("_last_checkpoint", *(n for files in checkpoints.values() for n in files)):
-                (self.log / name).unlink(missing_ok=True)
+                remove_durable(self.log / name)
             return DeltaTable(str(self.folder), version=version)
         except Exception as error:
             reason = str(error).partition("\n")[0]
@@ -78,8 +95,11 @@ class DeltaLog:
 
     def settle(self) -> None:
         """Makes durable, then records, whatever is not recorded. For the writer alone."""
-        recorded = self._recorded()
-        fresh = sorted(n for n in self._names() - recorded.keys() if _ENTRY.fullmatch(n) or _CHECKPOINT.fullmatch(n))
+        recorded, names = self._recorded(), self._names()
+        torn = self._torn(names, recorded)
+        for name in sorted(torn, reverse=True):  # the last first, so that the log has no gap
+            remove_durable(self.log / name)
+        fresh = sorted(n for n in names - torn - recorded.keys() if _ENTRY.fullmatch(n) or _CHECKPOINT.fullmatch(n))
         if not fresh:
             return
         for name in fresh:
@@ -87,17 +107,26 @@ class DeltaLog:
         sync(self.log)
         for folder in (self.log, self.folder):
             make_folder(folder)
-        made = recorded | {n: file_digest(self.log / n) for n in fresh}
-        text = canonical_json({"digest": digest(canonical_json(made)), "files": made})
+        self._write(recorded | {n: file_digest(self.log / n) for n in fresh})
+
+    def begin(self) -> None:
+        """To be called before the first entry is written: with a record, though empty, it is known that none is acknowledged."""
+        if not self.record.exists() and not self._names():
+            self._write({})
+
+    def _write(self, files: Mapping[str, str]) -> None:
+        text = canonical_json({"digest": digest(canonical_json(files)), "files": files})
         write_durable(self.record, text.encode(), replace=True)
 
-    def entries(self, last: int) -> Iterator[list[str]]:
-        """The actions of every entry up to version `last`, oldest first, as lines of JSON; raises as `open`."""
+    def entries(self, last: int | None = None) -> Iterator[list[dict[str, Any]]]:
+        """The actions of the entry of every version up to `last` or the newest acknowledged, oldest first; raises as `open`."""
         recorded = self._recorded()
-        entries = _by_version(_ENTRY, {*self._names(), *recorded})
+        entries = _by_version(_ENTRY, recorded if last is None else {*self._names(), *recorded})
+        last = max(entries, default=-1) if last is None else last
         self._check_entries(entries, -1, last, recorded)
         for version in range(last + 1):
-            yield (self.log / f"{version:020}.json").read_text(encoding="utf-8").splitlines()
+            lines = (self.log / f"{version:020}.json").read_text(encoding="utf-8").split("\n")
+            yield [json.loads(line) for line in lines if line]
 
     def damage(self) -> list[Path]:
         """The recorded files that are not as they were, whether reading the newest version needs them or not."""
@@ -110,19 +139,61 @@ class DeltaLog:
                     found.append(self.log / name)
         return found
 
-    def entries(self) -> Iterator[tuple[int, list[dict[str, Any]]]]:
-        """Version and actions of every commit that was acknowledged, the oldest first; raises `Damaged` as `open` does."""
-        recorded = self._recorded()
-        entries = _by_version(_ENTRY, recorded)
-        self._check_entries(entries, -1, max(entries, default=-1), recorded)
-        for version, (name,) in sorted(entries.items()):
-            yield version, [json.loads(line) for line in (self.log / name).read_text().splitlines() if line]
+    def notes(self, version: int) -> Mapping[str, Any]:
+        """What the commit of a version says of itself."""
+        lines = (self.log / f"{version:020}.json").read_text().split("\n")
+        return next((a["commitInfo"] for a in map(json.loads, filter(None, lines)) if "commitInfo" in a), {})
+
+    def lives(self) -> list[Life] | None:
+        """When each data file was part of the table; None where the log is not whole: it cannot be known.
+
+        Raises `Damaged` where the record of the log is not as it was written.
+        """
+        names = self._names()
+        entries = [self.log / n for n in sorted(names - self._torn(names, self._recorded())) if _ENTRY.fullmatch(n)]
+        checkpoints = [int(c.name.partition(".")[0]) for c in self.log.glob("*.checkpoint*.parquet")]
+        whole = [int(e.stem) for e in entries] == list(range(len(entries)))
+        if not entries or not whole or max(checkpoints, default=0) >= len(entries):
+            return None
+        if any(path.suffix == ".json" for path in self.damage()):
+            return None
+        since: dict[str, int] = {}
+        ended: list[Life] = []
+        for version, entry in enumerate(entries):
+            for action in map(json.loads, filter(None, entry.read_text().split("\n"))):
+                if "remove" in action:
+                    path, moment = self._on_disk(action["remove"]["path"]), action["remove"]["deletionTimestamp"]
+                    first = since.pop(path, 0)
+                    ended.append(Life(path, first, version, dt.datetime.fromtimestamp(moment / 1000, dt.UTC)))
+                elif "add" in action:
+                    since.setdefault(self._on_disk(action["add"]["path"]), version)
+        return [*ended, *(Life(path, first, None, None) for path, first in since.items())]
+
+    def named_files(self) -> set[str] | None:
+        """Paths in the table's folder of the data files of all versions; None and errors as `lives`."""
+        lives = self.lives()
+        return None if lives is None else {life.path for life in lives}
+
+    def _on_disk(self, path: str) -> str:
+        """The path of a data file as the log writes it, without its escapes where that is what stands on the disk."""
+        return path if (self.folder / path).exists() else unquote(path)
 
     def _names(self) -> set[str]:
         try:
             return set(os.listdir(self.log))
         except FileNotFoundError:
             return set()
+
+    def _torn(self, names: Iterable[str], recorded: Mapping[str, str]) -> set[str]:
+        """Entries that were never acknowledged and are not whole, and those after them; none where there is no record."""
+        torn: set[str] = set()
+        if self.record.exists():
+            for name in sorted(n for n in names if _ENTRY.fullmatch(n) and n not in recorded):
+                before = int(name[:20]) - 1
+                follows = before < 0 or (self.log / f"{before:020}.json").exists()
+                if torn or not follows or not _is_whole(self.log / name):
+                    torn.add(name)
+        return torn
 
     def _recorded(self) -> dict[str, str]:
         """The digest of every recorded file, by its name."""
@@ -154,6 +225,18 @@ class DeltaLog:
                     f"The lake is damaged: the log file {self.log / f'{version:020}.json'} is not there. Restore it from a copy."
                 )
             self._check(entries[version], recorded)
+
+
+def _is_whole(entry: Path) -> bool:
+    """Whether an entry was written to its end: each line is JSON, the first entry holds the schema, and none of the files lacks."""
+    try:
+        actions = [json.loads(line) for line in entry.read_text().split("\n") if line]
+    except (OSError, ValueError):
+        return False
+    kinds = [kind for action in actions for kind in action]
+    told: Mapping[str, Any] = next((a["commitInfo"] for a in actions if "commitInfo" in a), {})
+    schema = "metaData" in kinds or int(entry.stem) > 0
+    return bool(actions) and schema and kinds.count("add") >= int(told.get(ADDS, 0))
 
 
 def _by_version(kind: re.Pattern[str], names: Iterable[str]) -> dict[int, list[str]]:

@@ -121,7 +121,7 @@ def of_disk(error: BaseException) -> VarlakeError | None:
     if number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) or any(t in text for t in _FULL):
         return DiskFull(
             f"The disk is full{place}: this was not stored; what was stored before stays, and questions are answered. Make "
-            "room, then ask again; `varlake clean` lists what killed processes have left in the lake."
+            "room, then ask again; `varlake lake clean` lists what killed processes have left in the lake."
         )
     if number in (errno.EROFS, errno.EACCES) or any(t in text for t in _NOT_WRITABLE):
         return NotReady(

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
-import shutil
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import unquote
 
 from lake.schemas import TABLES
 from lake.tables import Lake
@@ -50,16 +47,6 @@ def leftovers(lake: Lake, older_than: float = 0.0) -> list[Leftover]:
     return sorted(found, key=lambda f: f.path)
 
 
-def remove(lake: Lake, found: Iterable[Leftover]) -> None:
-    """Removes what `leftovers` found; the caller holds the lake's committer, so that no run uses any of it."""
-    for leftover in found:
-        path = lake.path / leftover.path
-        if path.is_dir():
-            shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)
-
-
 def _candidates(lake: Lake) -> Iterator[tuple[Path, str]]:
     for folder, folders, names in os.walk(lake.path):
         here = Path(folder)
@@ -77,20 +64,8 @@ def _candidates(lake: Lake) -> Iterator[tuple[Path, str]]:
                 yield here / name, DAMAGED
     for name in TABLES:
         root = lake.path / name
-        if (committed := _committed(root / "_delta_log")) is not None:
+        if (committed := lake.log(name).named_files()) is not None:
             for path in root.rglob("*.parquet"):
                 inside = path.relative_to(root)
                 if inside.parts[0] != "_delta_log" and str(inside) not in committed:
                     yield path, UNCOMMITTED
-
-
-def _committed(log: Path) -> set[str] | None:
-    """Paths of the data files of all versions; None where not every entry is there: the log may yet be restored."""
-    entries = sorted(log.glob("[0-9]*.json"))
-    checkpoints = [int(c.name.partition(".")[0]) for c in log.glob("*.checkpoint*.parquet")]
-    whole = [int(e.stem) for e in entries] == list(range(len(entries)))
-    if not entries or not whole or max(checkpoints, default=0) >= len(entries):
-        return None
-    lines = [line for entry in entries for line in entry.read_text().split("\n") if line]
-    named = {action["add"]["path"] for action in map(json.loads, lines) if "add" in action}
-    return {form for path in named for form in (path, unquote(path))}

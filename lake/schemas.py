@@ -41,6 +41,8 @@ class Table:
     """A table: `key` columns identify a row, `partition_by` columns are folders and not in the files.
 
     derived : its rows are made from those of other tables, and named by their content or by what they were made from.
+    `bounded` columns are those by whose least and greatest value in a file readers may skip it: the key and dates, never null. In
+    a column of numbers readers lose rows by them: NaN is within no bounds, and minus zero is zero.
     """
 
     name: str
@@ -49,6 +51,14 @@ class Table:
     key: tuple[str, ...]
     partition_by: tuple[str, ...] = ()
     derived: bool = False
+    more_bounded: tuple[str, ...] = ()
+    nullable_key: tuple[str, ...] = ()
+
+    @property
+    def bounded(self) -> tuple[str, ...]:
+        """See above."""
+        never = (*self.partition_by, *self.nullable_key)
+        return tuple(c for c in (*self.key, *self.more_bounded) if c not in never)
 
     @property
     def schema(self) -> pa.Schema:
@@ -234,6 +244,7 @@ SCENARIO_SETS = Table(
     ),
     key=("scenario_set_id",),
     derived=True,
+    more_bounded=("market_date",),
 )
 
 SCENARIO_LEVELS = Table(
@@ -380,6 +391,7 @@ VALUATION_SETS = Table(
     ),
     key=("valuation_set_id",),
     derived=True,
+    more_bounded=("valuation_date", "market_date"),
 )
 
 ACTUAL_PNL = Table(
@@ -397,6 +409,7 @@ ACTUAL_PNL = Table(
         Column("file", pa.string(), "name of the file it came with"),
     ),
     key=("pnl_date", "kind", *DIMENSION_COLUMNS),
+    nullable_key=DIMENSION_COLUMNS,
 )
 
 REPORTED_VAR = Table(
@@ -466,6 +479,7 @@ STANDARDS = Table(
         Column("created_at", INSTANT, "when it was stored"),
     ),
     key=("desk", "version"),
+    nullable_key=("desk",),
 )
 
 SENSITIVITIES = Table(

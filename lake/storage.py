@@ -9,8 +9,9 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from lake.canonical import digest, file_digest
-from lake.errors import BadInput, Damaged, VarlakeError, of_disk
+from lake.errors import BadInput, Damaged, NotFound, VarlakeError, of_disk
 from lake.schemas import SCENARIO_CALIBRATIONS, TABLES
 
 
@@ -37,6 +38,7 @@ class DataFile:
     stats: str
 
 
+_LONGEST_BOUND = 64  # characters of a text
 _checked: dict[Path, tuple[str, int, int, int]] = {}  # files found to be as they should, and their state then
 
 
@@ -67,8 +69,27 @@ def check_anew() -> None:
     _checked.clear()
 
 
+REMOVED = Path("_varlake") / "removed.json"  # in a lake: the data files that were removed on purpose, and when
+
+
+def removed_files(lake: Path) -> dict[str, str]:
+    """Data files that a cleaning removed, by their path in the lake, and the day."""
+    try:
+        found: dict[str, str] = json.loads((lake / REMOVED).read_bytes())
+    except FileNotFoundError:
+        return {}
+    return found
+
+
 def check_data_file(path: Path) -> None:
-    """Raises `Damaged` unless the bytes of a data file are those it is named by."""
+    """Raises `Damaged` unless the bytes of a data file are those it is named by, `NotFound` where a cleaning removed it."""
+    if not path.exists():
+        for lake in path.parents:
+            if day := removed_files(lake).get(path.relative_to(lake).as_posix()):
+                raise NotFound(
+                    f"{path} is of an earlier version that was given up: `varlake lake clean` removed it on {day}. What is asked of "
+                    "the newest versions is answered; `varlake lake pin` keeps what a receipt names."
+                )
     by_content = path.stem.partition("-")[0]  # what follows is of a second name, see `lake.committer`
     check_file(path, by_content, "the data file")
 
@@ -77,7 +98,7 @@ def is_damaged(path: Path) -> bool:
     """Whether the bytes of a data file are others than it is named by, or it is not there."""
     try:
         check_data_file(path)
-    except Damaged:
+    except (Damaged, NotFound):
         return True
     return False
 
@@ -121,6 +142,29 @@ def write_durable(path: Path, data: memoryview | bytes, *, replace: bool = False
     sync(path.parent)
 
 
+def link_durable(source: Path, target: Path) -> None:
+    """Gives a file a second name in its folder; that it has the name already is no error."""
+    with contextlib.suppress(FileExistsError):
+        os.link(source, target)
+    sync(target.parent)
+
+
+def note(path: Path, text: str) -> None:
+    """Writes what only informs, and may be lost: who writes a lake."""
+    with path.open("w") as file:
+        file.write(text)
+
+
+def remove_durable(path: Path) -> None:
+    """Removes a file, or a folder with all in it, so that it stays away after a crash; one that is gone is no error."""
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+    if path.parent.is_dir():
+        sync(path.parent)
+
+
 def not_writable(folder: Path) -> VarlakeError | None:
     """Why nothing can be stored in the folder; None where a block of the disk could be written."""
     probe = folder / f".tmp-{uuid.uuid4().hex}"
@@ -145,22 +189,18 @@ def _plain(value: Any) -> Any:
     return value.isoformat() if hasattr(value, "isoformat") else value
 
 
-def _stats(table: pa.Table) -> str:
-    """Row count, and least and greatest value of each flat column, as Delta's log keeps them for skipping files."""
-    least, greatest, nulls = {}, {}, {}
-    for name in table.column_names:
-        column = table[name]
-        if pa.types.is_nested(column.type) or pa.types.is_boolean(column.type) or pa.types.is_timestamp(column.type):
-            continue
-        nulls[name] = column.null_count
-        if column.null_count == len(column) or pa.types.is_floating(column.type):
-            continue
-        bounds = pc.min_max(column).as_py()
-        # Delta truncates long strings in statistics; leaving them out is always correct
-        if isinstance(bounds["max"], str) and len(bounds["max"]) > 64:
-            continue
-        least[name], greatest[name] = _plain(bounds["min"]), _plain(bounds["max"])
-    return json.dumps({"numRecords": table.num_rows, "minValues": least, "maxValues": greatest, "nullCount": nulls})
+def _stats(table: pa.Table, columns: Sequence[str]) -> str:
+    """Row count, and least and greatest value of these columns, as Delta's log keeps them for skipping files.
+
+    Of all of them or of none: deltalake takes a bound that is missing for one that no row is within.
+    """
+    told: dict[str, Any] = {"numRecords": table.num_rows}
+    bounds = {name: pc.min_max(table[name]).as_py() for name in columns}
+    # Delta truncates long strings in statistics; leaving them out is always correct
+    if all(b["max"] is not None and len(str(_plain(b["max"]))) <= _LONGEST_BOUND for b in bounds.values()):
+        told["minValues"], told["maxValues"] = ({c: _plain(b[e]) for c, b in bounds.items()} for e in ("min", "max"))
+        told["nullCount"] = {name: table[name].null_count for name in columns}
+    return json.dumps(told)
 
 
 def _without_minus_zero(column: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -199,6 +239,7 @@ def write_data_file(root: Path, name: str, table: pa.Table, partition: Mapping[s
             f"{f.name}.list.element" if pa.types.is_list(f.type) else f.name: "none" if f.name == "pnl" else "lz4"
             for f in definition.file_schema
         },
+        write_statistics=[*definition.bounded],
         use_dictionary=[c for c in flat if c not in ("contract_id", "trade")],
         store_schema=False,
         row_group_size=1 << 20,
@@ -208,4 +249,6 @@ def write_data_file(root: Path, name: str, table: pa.Table, partition: Mapping[s
     relative = f"{folder + '/' if folder else ''}{digest(data)}.parquet"
     path = root / name / relative
     write_durable(path, data, replace=path.exists() and is_damaged(path))
-    return DataFile(name, relative, data.nbytes, table.num_rows, tuple(values.items()), _stats(table))
+    return DataFile(
+        name, relative, data.nbytes, table.num_rows, tuple(values.items()), _stats(table, definition.bounded)
+    )

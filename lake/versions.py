@@ -52,8 +52,7 @@ def commits(lake: Lake, name: str) -> tuple[Commit, ...]:
 @functools.lru_cache(maxsize=64)
 def _commits(path: Path, _: int, name: str, newest: int) -> tuple[Commit, ...]:
     made: list[Commit] = []
-    for version, lines in enumerate(Lake(path).log(name).entries(newest)):
-        actions = [json.loads(line) for line in lines]
+    for version, actions in enumerate(Lake(path).log(name).entries(newest)):
         info: dict[str, Any] = next((a["commitInfo"] for a in actions if "commitInfo" in a), {})
         at = dt.datetime.fromtimestamp(int(info.get("timestamp", 0)) / 1000, dt.UTC)
         if made:

@@ -231,12 +231,12 @@ def _leftovers(lake: Lake) -> Iterator[Finding]:
     if found:
         size, largest = sum(f.size for f in found) / 1e6, max(found, key=lambda f: f.size)
         listed = f"{len(found):,} files and folders, {size:,.1f} MB, the largest {largest.path}"
-        advice = "`varlake clean` lists them, `varlake clean --remove` removes them."
+        advice = "`varlake lake clean` lists them and plans their removal."
         yield Finding("leftovers", "warn", f"killed processes have left {listed}", advice)
     else:
         yield Finding("leftovers", "ok", "none of killed processes")
     if aside := tables_set_aside(lake.state):
-        yield Finding("job table", "warn", damaged_tables(aside), "`varlake clean --remove` removes it once it is old.")
+        yield Finding("job table", "warn", damaged_tables(aside), "`varlake lake clean` removes it once it is old.")
 
 
 def _table(lake: Lake, name: str) -> Iterator[Finding]:

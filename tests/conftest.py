@@ -87,6 +87,13 @@ def work_lake(bare_lake: Path, tmp_path: Path) -> Lake:
     return Lake.open(tmp_path / "lake")
 
 
+@pytest.fixture
+def valued_copy(valued_lake: Path, tmp_path: Path) -> Lake:
+    """A lake of the test's own, valued on two days."""
+    shutil.copytree(valued_lake, tmp_path / "lake")
+    return Lake.open(tmp_path / "lake")
+
+
 @pytest.fixture(scope="session")
 def app(valued_lake: Path) -> OpenAPI:
     from service.api.app import create_app

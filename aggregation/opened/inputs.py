@@ -29,11 +29,8 @@ from valuation.books.contracts import positions_dates
 from valuation.sets.standards import Standard
 from valuation.types import HUGE, NO_RATE, ValuationSet
 
-MARKET = (
-    "risk_factors",
-    "market_calendars",
-    "market_data",
-)  # what scenarios are made from: whether they are of the newest is told
+# what scenarios are made from: whether they are of the newest is told
+MARKET = ("risk_factors", "market_calendars", "market_data", TABLE)
 MOST_CANDIDATES = 8  # valuation sets looked into for one that holds the whole book
 
 

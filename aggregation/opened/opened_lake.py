@@ -97,7 +97,9 @@ class VectorCache:
         name = digest(str(self.lake.path), seal.key)
         if chosen.reduce == "spark":
             assert self._spark is not None
-            name = digest(name, "places")
+            # by the files that hold them, which are put together and removed as time goes by
+            files = self.lake.data_files("pnl_vectors", {"valuation_date": [seal.valuation_date]})
+            name = digest(name, "places", *(f.name for f in files))
             write: Build = functools.partial(write_places, self.lake, seal)
             load = functools.partial(load_places, seal, self._spark)
         else:

@@ -40,7 +40,7 @@ def trade_changes(lake: Lake, trades: Collection[str], dates: Collection[dt.date
     """The changes of these trades, on these dates or all, by date, trade and version. Raises `Damaged` for a file that is not whole."""
     names, held, found = sorted(trades), dict[tuple[dt.date, str], Row](), []
     active: dict[dt.date, set[str]] = {}
-    for version, actions in lake.log(POSITIONS.name).entries():
+    for version, actions in enumerate(lake.log(POSITIONS.name).entries()):
         info: dict[str, Any] = next((a["commitInfo"] for a in actions if "commitInfo" in a), {})
         touched = set()
         for kind in ("remove", "add"):

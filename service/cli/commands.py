@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from lake.errors import counted, validated
+from lake.errors import validated
 from service.cli.options import (
     ColumnsOption,
     DateText,
@@ -26,7 +26,6 @@ from service.rendering import display
 # ruff: noqa: PLC0415 - a command imports what it uses when it is called: all together takes a second and a half
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
-_SHOWN = 40  # valuation sets that `varlake lake` lists
 
 
 @app.command("doctor")
@@ -47,96 +46,6 @@ def doctor_command(
         display.print_text("\n".join(doctor.lines(findings)), indent=26)
     if any(f.status == "fail" for f in findings):
         raise typer.Exit(1)
-
-
-@app.command("lake")
-def lake_command(lake: LakeOption = None, columns: ColumnsOption = None, json: JsonOption = False) -> None:
-    """Say what the lake holds: tables, rows, size, dates, valuation sets."""
-    from lake.schemas import TABLES
-    from valuation.books.contracts import positions_dates
-    from valuation.sets.standards import Standard, standards
-    from valuation.sets.store import list_valuation_sets
-
-    _, opened = open_lake(lake)
-    rows = []
-    for name, table in TABLES.items():
-        files = opened.data_files(name)
-        rows.append(
-            {
-                "table": name,
-                "one row is": table.one_row,
-                "version": opened.version(name),
-                "rows": opened.count(name),
-                "files": len(files),
-                "MB": round(sum(f.stat().st_size for f in files) / 1e6, 2),
-            }
-        )
-    first, last = opened.bounds("market_data", "as_of_date")
-    dates, seals = positions_dates(opened), list_valuation_sets(opened)
-    standard = standards(opened).get(None, Standard())
-    valued = [
-        {
-            "valuation date": s.valuation_date,
-            "market date": s.market_date,
-            "scenario set": s.scenario_set_name,
-            "scenarios": s.scenario_count,
-            "contracts": s.submitted,
-            "failed": s.failed,
-            "sealed at": s.sealed_at,
-        }
-        for s in sorted(seals, key=lambda s: (s.valuation_date, s.sealed_at))
-    ]
-    summary = {
-        "lake": str(opened.path),
-        "market data": f"{first} to {last}" if first else "none",
-        "positions dates": [str(d) for d in dates],
-        "valuation sets": len(seals),
-        "standard": ", ".join(v for v in (standard.scenario_set, standard.currency) if v) or "none",
-    }
-    if json:
-        display.print_json({**summary, "valued": valued, "tables": rows})
-        return
-    with laid_out(columns):
-        days = f"{len(dates)}: {dates[0]} to {dates[-1]}" if dates else "none"
-        display.print_pairs({**summary, "positions dates": days})
-        if valued:
-            display.print_table(
-                valued[-_SHOWN:],
-                title=f"Valued: the last {min(len(valued), _SHOWN)} of {counted(len(valued), 'set')}, by date",
-                first=("valuation date", "scenario set", "contracts", "failed", "market date"),
-            )
-        display.print_table(rows, first=("table", "rows", "version", "files", "MB"))
-
-
-@app.command("clean")
-def clean_command(
-    remove: Annotated[bool, typer.Option("--remove", help="Remove what is listed; default only list it.")] = False,
-    hours: Annotated[float, typer.Option("--hours", min=1, help="Only what was not touched for so many hours.")] = 24.0,
-    lake: LakeOption = None,
-    json: JsonOption = False,
-) -> None:
-    """List, or remove, what killed processes have left in the lake: nothing reads it, and no version of a table holds it."""
-    from lake import leftovers
-    from lake.committer import Committer
-
-    _, opened = open_lake(lake)
-    if remove:
-        with Committer(opened, "varlake clean"):  # so that no run uses what goes
-            found = leftovers.leftovers(opened, hours * 3600)
-            leftovers.remove(opened, found)
-    else:
-        found = leftovers.leftovers(opened, hours * 3600)
-    rows = [
-        {"path": f.path, "what": f.what, "MB": round(f.size / 1e6, 2), "hours": round(f.age / 3600, 1)} for f in found
-    ]
-    if json:
-        display.print_json({"removed": remove, "leftovers": rows})
-        return
-    if rows:
-        display.print_table(rows)
-    done = "were removed" if remove else "are left; --remove removes them"
-    told = f"{len(rows):,} files and folders, {sum(f.size for f in found) / 1e6:,.2f} MB, {done}."
-    display.say(told if rows else f"Nothing is left that was not touched for {hours:g} hours.")
 
 
 @app.command("dimensions")

@@ -29,8 +29,7 @@ from service.ending import GRACE_SECONDS, Signalled, at_signals, end_descendants
 OTHERS = {
     "doctor": ("commands:app", "Say what is here (Java, Spark, memory, cores, lake, Delta jars) and what is missing."),
     "demo": ("commands:app", "The main job from files to answers, on sample or real market data."),
-    "lake": ("commands:app", "Say what the lake holds: tables, rows, size, dates, valuation sets."),
-    "clean": ("commands:app", "List, or remove, what killed processes have left in the lake."),
+    "lake": ("lake:app", "Say what the lake holds; verify, clean and compact it."),
     "dimensions": ("commands:app", "What the book of a date can be grouped and filtered by."),
     "sample": ("ingest:sample_app", "Write sample files, as a user would bring them."),
     "ingest": ("ingest:group", "Bring files into the lake: market data, positions, P&L, hierarchies and more."),
@@ -41,7 +40,6 @@ OTHERS = {
         "standard:app",
         "The scenarios and the currency of a question that names none, of the lake and of desks.",
     ),
-    "market": ("market:app", "Market values that the gates hold: listed, released, overridden, proxied."),
     "value": ("commands:app", "Value every contract held on a date under every scenario; what is known is reused."),
     "branch": ("branches:group", "Named changes of a book, kept in the lake and read like dates."),
     "replay": ("commands:app", "Recompute an answer from its receipt and compare the bits."),

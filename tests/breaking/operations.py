@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -152,6 +153,31 @@ class Broken:
         if again.returncode:
             return f"run again it says {again.stderr}"
         return None if contents(lake) == self.complete else "run again it is not what a whole run makes"
+
+
+@contextlib.contextmanager
+def polled(lake: Path, whole: Sequence[Contents]) -> Iterator[list[str]]:
+    """Reads the lake over and over meanwhile; what was wrong: an error, or rows that no table of `whole` has."""
+    wrong: list[str] = []
+    over = threading.Event()
+
+    def poll() -> None:
+        while not over.wait(0.02) and not wrong:
+            try:
+                found = contents(lake)
+            except Exception as error:  # a reader is never refused because of a writer
+                wrong.append(f"a reader met {type(error).__name__}: {error}")
+                return
+            strange = [n for n in found if not any(not found[n] - other[n] for other in whole)]
+            wrong.extend(f"a reader saw rows of {name} that no whole run writes" for name in strange)
+
+    reader = threading.Thread(target=poll)
+    reader.start()
+    try:
+        yield wrong
+    finally:
+        over.set()
+        reader.join()
 
 
 def lost(before: Contents, after: Contents) -> list[str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from conftest import break_all, spread, tries
-from operations import OPERATIONS, Broken, copied, environment
+from operations import OPERATIONS, Broken, copied, environment, polled
 from traced import WRITES, inject, trace
 
 pytestmark = [pytest.mark.breaking, pytest.mark.timeout(3600)]
@@ -30,12 +30,13 @@ def test_killed_at_any_point_it_completes_when_run_again(
         call, point = kill
         at = next(number)
         with copied(broken.start, tmp_path / f"lake{at}") as lake:
-            if call:
-                notes = tmp_path / f"calls{at}"
-                acknowledged = inject(broken.command, lake, notes, call, "signal=KILL", str(point)).returncode == 0
-            else:
-                acknowledged = _done_within(point, broken.command, lake)
-            fault = broken.fault(lake, acknowledged)
+            with polled(lake, (broken.before, broken.complete)) as seen:
+                if call:
+                    notes = tmp_path / f"calls{at}"
+                    acknowledged = inject(broken.command, lake, notes, call, "signal=KILL", str(point)).returncode == 0
+                else:
+                    acknowledged = _done_within(point, broken.command, lake)
+            fault = next(iter(seen), None) or broken.fault(lake, acknowledged)
         return fault and f"{name} killed at {call or 'second'} {point}: {fault}"
 
     break_all(f"kills of {name}", trial, kills)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 import signal
 import subprocess
@@ -13,12 +14,14 @@ import pytest
 from command_line import varlake
 from small_lake import FRIDAY, MONDAY, no_spark, request
 
+from lake.cleaning import removable, remove_files
 from lake.committer import Committer
-from lake.leftovers import CACHE_FOLDER, DAMAGED, JOB_FOLDER, TEMPORARY, UNCOMMITTED, Leftover, leftovers, remove
+from lake.leftovers import CACHE_FOLDER, DAMAGED, JOB_FOLDER, TEMPORARY, UNCOMMITTED, Leftover, leftovers
 from lake.schemas import TABLES
 from lake.tables import Lake
 from service.config import Settings
 from service.doctor import examine
+from valuation.sets.cleaning import clean, plan_cleaning, read_plan
 from valuation.sets.requests import run_valuation
 
 # values Monday and is killed where the call is made
@@ -69,7 +72,9 @@ def test_a_whole_lake_has_none_with_all_its_versions(work_lake: Lake) -> None:
     assert work_lake.read("positions", version=1).num_rows == positions.num_rows
 
 
-def test_what_kills_leave_is_listed_and_removed_once_it_is_old_and_nothing_else(work_lake: Lake) -> None:
+def test_what_kills_leave_is_listed_and_removed_once_it_is_old_and_nothing_else(
+    work_lake: Lake, tmp_path: Path
+) -> None:
     with Committer(work_lake, "test") as committer:  # so that all tables have a log
         run_valuation(committer, request(FRIDAY), spark=no_spark)  # type: ignore[arg-type]
     killed(work_lake, "link")
@@ -86,13 +91,15 @@ def test_what_kills_leave_is_listed_and_removed_once_it_is_old_and_nothing_else(
     assert told.status == "warn"
     assert f"{len(found)} files and folders" in told.found
     everything = {p for p in work_lake.path.rglob("*") if p.is_file()}
-    listed = varlake("clean", lake=work_lake.path)
+    plan, later = tmp_path / "plan.json", dt.datetime.now(dt.UTC) + dt.timedelta(hours=25)
+    listed = varlake("lake", "clean", "--plan", plan, lake=work_lake.path)
     assert listed.returncode == 0
-    assert {p for p in work_lake.path.rglob("*") if p.is_file()} == everything
     assert f"{len(found)} files and folders" in " ".join((listed.stdout + listed.stderr).split())
-    assert varlake("clean", "--remove", "--hours", "48", lake=work_lake.path).returncode == 0
+    assert varlake("lake", "clean", "--remove", plan, lake=work_lake.path).returncode == 2  # too young
     assert {p for p in work_lake.path.rglob("*") if p.is_file()} == everything
-    assert varlake("clean", "--remove", lake=work_lake.path).returncode == 0
+    assert plan_cleaning(work_lake, untouched_hours=48).files == ()
+    with Committer(work_lake, "test") as committer:
+        clean(committer, read_plan(plan), now=later)
     assert everything - {p for p in work_lake.path.rglob("*") if p.is_file()} == {
         work_lake.path / f.path for f in found
     }
@@ -115,7 +122,7 @@ def test_folders_of_runs_and_of_the_cache_and_damaged_tables(work_lake: Lake) ->
         ("_varlake/runs/1", JOB_FOLDER, 8),
         ("positions/_delta_log/00000000000000000002.json#1", TEMPORARY, 1),
     ]
-    remove(work_lake, found)
+    remove_files(work_lake, removable(work_lake, 0, None, {}), dt.datetime.now(dt.UTC))
     assert leftovers(work_lake) == []
     assert (state / "cache" / "entry" / "pnl").exists()
 
@@ -132,17 +139,28 @@ def test_data_files_of_a_table_whose_log_is_not_whole_are_left_alone(work_lake: 
     assert leftovers(work_lake) == []
 
 
-def test_while_somebody_writes_nothing_is_removed(work_lake: Lake) -> None:
+@pytest.mark.parametrize("damage", ["flipped", "cut"])
+def test_data_files_of_a_damaged_log_entry_are_no_leftovers(work_lake: Lake, damage: str) -> None:
+    entry = sorted((work_lake.path / "positions" / "_delta_log").glob("*.json"))[-1]
+    sound = entry.read_bytes()
+    entry.write_bytes(sound.replace(b".parquet", b".parquex") if damage == "flipped" else sound[:-200])
+    assert leftovers(work_lake) == []
+
+
+def test_while_somebody_writes_nothing_is_removed(work_lake: Lake, tmp_path: Path) -> None:
     stray = work_lake.path / "positions" / "stray.parquet"
     stray.write_bytes(b"x")
     made_old(work_lake, 30)
+    plan = tmp_path / "plan.json"
+    assert varlake("lake", "clean", "--plan", plan, lake=work_lake.path).returncode == 0
     with Committer(work_lake, "the engine"):
-        refused = varlake("clean", "--remove", lake=work_lake.path)
+        refused = varlake("lake", "clean", "--remove", plan, lake=work_lake.path)
     assert refused.returncode == 2
     assert "is being written by the engine" in " ".join(refused.stderr.split())
     assert stray.exists()
 
 
+@pytest.mark.parametrize("option", ["--hours", "--grace"])
 @pytest.mark.parametrize("hours", ["0", "-1"])
-def test_an_age_that_a_running_process_could_have_is_refused(work_lake: Lake, hours: str) -> None:
-    assert varlake("clean", "--remove", "--hours", hours, lake=work_lake.path).returncode != 0
+def test_an_age_that_a_running_process_could_have_is_refused(work_lake: Lake, option: str, hours: str) -> None:
+    assert varlake("lake", "clean", option, hours, lake=work_lake.path).returncode != 0

@@ -1,0 +1,94 @@
+"""Questions of a compacted lake: the bits of before, and receipts of before replay with every input as it was."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from command_line import answer, refused, varlake
+from small_lake import FRIDAY, MONDAY, base, no_spark, request
+
+from aggregation.opened.opened_lake import fresh_cache
+from aggregation.questions import QUESTIONS, ask, read
+from aggregation.replay import replay
+from aggregation.session import reading
+from lake.committer import Committer
+from lake.errors import NotValued, VarlakeError
+from lake.tables import Lake
+from valuation.sets.requests import run_valuation
+
+
+@pytest.fixture
+def lake(work_lake: Lake) -> Lake:
+    """Market data came in three times, and each day was valued under two sets: many files of one partition."""
+    with Committer(work_lake, "test") as committer:
+        market = work_lake.read("market_data").sort_by("as_of_date")
+        committer.put("market_data", market.slice(0, 300), replace=True)
+        committer.put("market_data", market.slice(300, 60))
+        committer.put("market_data", market.slice(360))
+        for day in (FRIDAY, MONDAY):
+            for scenarios in (30, 25):
+                asked = request(day, scenarios={"parameters": {"scenarios": scenarios}, "name": f"of-{scenarios}"})
+                run_valuation(committer, asked, spark=no_spark)  # type: ignore[arg-type]
+    return work_lake
+
+
+def plain(told: dict[str, Any]) -> object:
+    """All that an answer says but its receipts and the time it took."""
+
+    def kept(found: dict[str, Any]) -> dict[str, Any]:
+        return {k: v for k, v in found.items() if k not in ("receipt", "receipts", "timings_ms")}
+
+    return json.loads(json.dumps(told, default=str), object_hook=kept)
+
+
+def answers(lake: Lake) -> dict[str, Any]:
+    """Every question that this lake answers without a further valuation, from its own files."""
+    found = {}
+    with fresh_cache(lake) as cache:
+        for name in QUESTIONS:
+            try:
+                found[name] = ask(reading(lake, cache), name, read(name, base(name)))
+            except (NotValued, VarlakeError):
+                continue
+    return found
+
+
+def test_every_answer_has_the_same_bits_and_every_receipt_replays(lake: Lake) -> None:
+    before = answers(lake)
+    assert {"var", "compare", "contributions", "series", "backtest"} <= set(before)
+    done = answer("lake", "compact", lake=lake.path)
+    into = {t["table"]: (t["files"], t["into"]) for t in done["tables"]}
+    assert into["market_data"] == (3, 1)
+    assert into["pnl_vectors"][1] == 2  # a day one
+    assert into["valuation_sets"] == (4, 1)
+    after = answers(lake)
+    assert {n: plain(a.to_dict()) for n, a in after.items()} == {n: plain(a.to_dict()) for n, a in before.items()}
+    for name in before.keys() - {"reverse-stress"}:  # whose digest also holds the version of the market data
+        assert after[name].receipt["answer_digest"] == before[name].receipt["answer_digest"], name
+    for name, kept in before.items():
+        again = replay(lake, json.loads(json.dumps(kept.to_dict(), default=str)))
+        assert again.verdict == "same bits", (name, again.why)
+        assert {i.input: i.state for i in again.inputs if i.state != "same"} == {}, name
+
+
+def test_the_dry_run_says_what_the_run_does_and_changes_nothing(lake: Lake) -> None:
+    def files() -> set[Path]:
+        return {p for p in lake.path.rglob("*") if p.is_file()}
+
+    before = files()
+    planned = answer("lake", "compact", "--dry-run", lake=lake.path)
+    assert files() == before
+    done = answer("lake", "compact", lake=lake.path)
+    for one, other in zip(planned["tables"], done["tables"], strict=True):
+        assert {**one, "size": 0} == {**other, "size": 0}
+    assert before < files()
+    assert answer("lake", "compact", lake=lake.path)["tables"] == []
+    assert "No two files fit" in varlake("lake", "compact", lake=lake.path).stderr
+
+
+def test_a_lake_that_is_written_is_not_compacted(lake: Lake) -> None:
+    with Committer(lake, "the engine"):
+        assert "is being written by the engine" in " ".join(refused("lake", "compact", lake=lake.path).split())
