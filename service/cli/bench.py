@@ -179,6 +179,20 @@ def bench_scenarios_command(
     harness.report(scenarios.bench_scenarios(500, 500, 10_000, 1_000_000), output)
 
 
+@app.command("ingest")
+def bench_ingest_command(
+    positions: Annotated[int, typer.Option("--positions", help="Rows of the CSV file of positions.")] = 2_000_000,
+    values: Annotated[int, typer.Option("--values", help="Rows of the long CSV file of market values.")] = 10_000_000,
+    vectors: Annotated[int, typer.Option("--vectors", help="P&L vectors in the Parquet file.")] = 100_000,
+    scenarios: ScenariosOption = 1000,
+    output: OutputOption = None,
+) -> None:
+    """Seconds and memory of bringing large files in, of verifying the lake they make, and of one commit."""
+    from service.bench import harness, ingest
+
+    harness.report(ingest.bench_ingest(positions, values, vectors, scenarios), output)
+
+
 @app.command("all")
 def bench_all_command(
     output: Annotated[Path, typer.Option("--output", help="JSON file for the rows.")] = Path("bench.json"),
