@@ -20,8 +20,8 @@ from lake.canonical import canonical_json, digest
 from lake.compaction import uncompacted
 from lake.errors import counted
 from lake.tables import NEVER_WRITTEN, Lake, Snapshot, code_version
-from scenarios.types import IMPORTED
 from scenarios.market.corporate_actions import TABLE
+from scenarios.types import IMPORTED
 
 _PACKAGES = ("lake", "scenarios", "valuation", "aggregation")  # whose code decides numbers
 _HERE = "valued here"  # beside the sources of vectors

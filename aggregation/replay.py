@@ -15,8 +15,8 @@ from typing import Any, Literal
 import pyarrow as pa
 
 from aggregation.answer import Answer
-from aggregation.contributions.exposures import covariance_digest, sensitivities_digest
 from aggregation.book.terms import TERMS
+from aggregation.contributions.exposures import covariance_digest, sensitivities_digest
 from aggregation.differences import Altered, differences
 from aggregation.opened.opened_lake import fresh_cache
 from aggregation.questions import QUESTIONS, ask, read
@@ -39,8 +39,8 @@ from lake.progress import Stopped
 from lake.schemas import TABLES
 from lake.storage import check_anew, is_damaged
 from lake.tables import NEVER_WRITTEN, Lake, code_version
-from scenarios.market.covariances import load_covariance
 from scenarios.market.corporate_actions import TABLE
+from scenarios.market.covariances import load_covariance
 from scenarios.store import load_scenario_set, scenario_set_digest
 from valuation.sets.plan import all_pricers_version
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import datetime as dt
 import functools
 import itertools
-import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass

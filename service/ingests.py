@@ -79,6 +79,8 @@ class VectorsOptions(SourceOptions):
     horizon_days: int = Field(1, ge=1, le=250, description="business days that a scenario spans")
     only_by_name: bool = Field(False, description="chosen scenarios, which answer only questions that name their set")
     fx_at_spot: bool = Field(False, description="exchange rates stay at spot in every scenario")
+
+
 class OrdersOptions(Options):
     accept_unknown_factors: bool = Field(False, description="load contracts too whose risk factors no market data has")
 

@@ -6,10 +6,12 @@ import re
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
+
 from lake.errors import BadInput, Issue
-from lake.landing.decoded import CANNOT_UNPACK, Bound, open_decoded, read_parquet
-from lake.landing.positions_file import as_text
-from lake.landing.rows import csv_rows
+from lake.landing.decoded import open_decoded
+from lake.landing.sheet import Dialect, Sheet, read_sheet, typed_endings
 
 # as `service.encoding` writes what an answer rests on above its rows
 _ABOUT = re.compile(r"^# [^,;\t]*: ")
@@ -26,50 +28,47 @@ def read_delimited(path: Path, what: str) -> tuple[list[str], list[tuple[int, Te
     """
     if not path.is_file():
         raise BadInput(f"There is no {what} {path}.")
-    if path.suffix.lower() == ".parquet":
-        table = read_parquet(path)
-        columns = [as_text(name, table[name]).to_pylist() for name in table.column_names]
-        cells = [[c or "" for c in row] for row in zip(*columns, strict=True)]
-        return _rows(path, [(1, table.column_names), *enumerate(cells, 2)])
-    try:
-        with open_decoded(path) as stream:
-            text = stream.read().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise BadInput(f"{path.name} is not text in UTF-8; a spreadsheet writes it as `CSV UTF-8`.") from error
-    except CANNOT_UNPACK as error:
-        raise BadInput(f"{path.name} cannot be read: {error}") from error
-    lines = text.splitlines(keepends=True)
+    with open_decoded(path) as (name, stream):
+        if name.lower().endswith(typed_endings()):
+            return _rows(path, read_sheet(path))
+        try:
+            lines = stream.read().decode("utf-8-sig").splitlines()
+        except UnicodeDecodeError as error:
+            raise BadInput(f"{path.name} is not text in UTF-8; a spreadsheet writes it as `CSV UTF-8`.") from error
     first = next((i for i, line in enumerate(lines) if line.strip() and not _ABOUT.match(line)), 0)
     header = lines[first] if lines else ""
     mark = max(_MARKS, key=header.count)
-    if not header.count(mark):
-        split: list[tuple[int, list[str]]] = [(i, line.split()) for i, line in enumerate(lines[first:], first + 1)]
-    else:
-        Bound(path).add_cells(text.count(mark) + len(lines))
-        split = [(first + n, cells) for n, cells in csv_rows(path.name, lines[first:], mark)]
-    return _rows(path, split)
-
-
-def _rows(path: Path, lines: list[tuple[int, list[str]]]) -> tuple[list[str], list[tuple[int, TextRow]]]:
-    if not lines:
+    if not header.strip():
         raise BadInput(f"{path.name} is empty; expected a header and rows.")
-    names = [name.strip().lstrip("#").strip() for name in lines[0][1]]
+    if header.count(mark):
+        return _rows(path, read_sheet(path, Dialect(delimiter=mark, skip_rows=first)))
+    return _rows(path, _between_blanks(path.name, lines[first:], first + 1))
+
+
+def _between_blanks(name: str, lines: list[str], first: int) -> Sheet:
+    """Lines whose cells stand between blanks."""
+    header, *rows = [line.split() for line in lines]
+    numbered = [(number, row) for number, row in enumerate(rows, first + 1) if row]
+    fit = [(number, row) for number, row in numbered if len(row) == len(header)]
+    uneven = [
+        (number, " ".join(row), f"{len(row)} cells where the header has {len(header)}")
+        for number, row in numbered
+        if len(row) != len(header)
+    ]
+    cells = pa.table({str(i): pa.array([row[i] for _, row in fit], pa.string()) for i in range(len(header))})
+    return Sheet(name, header, cells, np.array([number for number, _ in fit], dtype=np.int64), tuple(uneven))
+
+
+def _rows(path: Path, sheet: Sheet) -> tuple[list[str], list[tuple[int, TextRow]]]:
+    names = [name.lstrip("#").strip() for name in sheet.header]
     issues = [Issue(n, f"Column {n!r} stands twice in the header.") for n, k in Counter(names).items() if k > 1]
-    rows = []
-    for number, cells in lines[1:]:
-        trimmed = [c.strip() for c in cells]
-        if not any(trimmed):
-            continue  # a blank line is no row
-        if len(cells) != len(names):
-            issues.append(
-                Issue(f"line {number}", f"{len(cells)} cells where the header has {len(names)}", ",".join(cells)[:80])
-            )
-            continue
-        rows.append((number, {n: c for n, c in zip(names, trimmed, strict=True) if c}))
+    issues += [Issue(f"line {number}", reason, text[:80]) for number, text, reason in sheet.uneven]
     refuse(path, issues)
-    if not rows:
+    if not len(sheet.lines):
         raise BadInput(f"{path.name} has a header and no rows.")
-    return names, rows
+    rows = zip(*(column.to_pylist() for column in sheet.cells.columns), strict=True)
+    filled = [{n: c for n, c in zip(names, row, strict=True) if c} for row in rows]
+    return names, list(zip(sheet.lines.tolist(), filled, strict=True))
 
 
 def refuse(path: Path, issues: list[Issue]) -> None:

@@ -24,8 +24,9 @@ from lake.dates import day
 from lake.errors import BadInput, Issue, counted, unknown
 from lake.landing.decoded import Bound, read_parquet
 from lake.landing.numbers import MOST, doubles
-from lake.landing.positions_file import ATTRIBUTE, as_text, flags, read_csv
+from lake.landing.positions_file import ATTRIBUTE, flags
 from lake.landing.rows import CONTROL, NO_NAME, read_rows
+from lake.landing.sheet import as_text, read_sheet
 from lake.schemas import DIMENSION_COLUMNS
 
 PNL, FX, PATH, VALUE = "pnl", "fx", "path", "base_value"
@@ -78,30 +79,23 @@ def read_vectors(path: Path, scenarios: str | None = None) -> VectorFile:
     """
     if not path.is_file():
         raise BadInput(f"There is no file of P&L vectors {path}.")
-    name = path.name.lower()
-    if not name.endswith((".csv", ".csv.gz", ".parquet")):
-        raise BadInput(f"A file of P&L vectors ends in .csv, .csv.gz or .parquet, but {path.name} does not.")
     given = None if scenarios is None else _scenarios_of(scenarios)
-    ragged: list[tuple[int, str, str]] = []
-    whole: pa.Table | None = None
-    if name.endswith(".parquet"):
+    sheet, whole = None, None
+    if path.suffix.lower() == ".parquet":  # whose vectors are read by row group
         try:
             schema = pq.read_schema(path)
         except (pa.ArrowException, OSError) as error:
             raise BadInput(f"{path.name} is not a Parquet file: {error}") from error
     else:
-        whole = read_csv(path, ragged)
+        sheet = read_sheet(path, numbers=(VALUE,))
+        whole = sheet.cells.rename_columns(sheet.header)
         schema = whole.schema
     columns = _check_columns(path.name, schema)
     faults = Faults(path.name)
-    faults.ragged(ragged)
+    faults.ragged(sheet.uneven if sheet is not None else ())
     if whole is None:
         whole = read_parquet(path) if "scenario" in schema.names else _keys(path, columns)
-    taken = [number for number, _, _ in ragged]
-    rows = np.delete(np.arange(2, 2 + whole.num_rows + len(taken)), np.array(taken, np.int64) - 2)
-    if not name.endswith(".parquet"):
-        filled = np.logical_or.reduce([flags(c.combine_chunks().is_valid()) for c in whole.columns])
-        rows, whole = rows[filled], whole.filter(pa.array(filled))  # a blank line is no row
+    rows = sheet.lines if sheet is not None else np.arange(2, 2 + whole.num_rows)
     text = {n: as_text(n, whole[n], n == VALUE) for n in whole.column_names if n in columns}
     text |= {n: pa.nulls(len(rows), pa.string()) for n in (*_NODE, *_SCENARIO) if n not in text}
     if not len(rows):

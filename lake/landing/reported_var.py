@@ -15,11 +15,11 @@ import pyarrow.compute as pc
 
 from lake.committer import Committer
 from lake.errors import BadInput, Issue, unknown
-from lake.landing.decoded import read_parquet
 from lake.landing.numbers import doubles
 from lake.landing.pnl_vectors import CURRENCY, Faults, days
-from lake.landing.positions_file import as_text, flags, read_csv
+from lake.landing.positions_file import flags
 from lake.landing.rows import CONTROL, NO_NAME
+from lake.landing.sheet import read_sheet
 from lake.schemas import DIMENSION_COLUMNS, REPORTED_VAR
 
 _REQUIRED = ("date", "level", "var", "currency")
@@ -97,26 +97,16 @@ def _content(row: dict[str, Any]) -> tuple[Any, ...]:
 
 
 def _read(path: Path, source: str) -> list[dict[str, Any]]:
-    name = path.name.lower()
-    if not path.is_file():
-        raise BadInput(f"There is no file of VaR {path}.")
-    if not name.endswith((".csv", ".csv.gz", ".parquet")):
-        raise BadInput(f"A file of VaR ends in .csv, .csv.gz or .parquet, but {path.name} does not.")
-    ragged: list[tuple[int, str, str]] = []
-    table = read_parquet(path) if name.endswith(".parquet") else read_csv(path, ragged)
-    names = table.column_names
+    sheet = read_sheet(path, numbers=("var", "es", "pnl"))
+    names = sheet.header
     issues = [i for n in names if n not in _COLUMNS for i in unknown("column", n, _COLUMNS, pointer=n).issues]
     issues += [Issue(n, f"Column {n!r} is missing; every file of VaR has it.") for n in _REQUIRED if n not in names]
     issues += [Issue(n, f"Column {n!r} stands twice in the header.") for n, k in Counter(names).items() if k > 1]
     if issues:
         raise BadInput(f"{path.name} was not loaded: {' '.join(i.message for i in issues[:20])}", issues=issues)
     faults = Faults(path.name)
-    faults.ragged(ragged)
-    taken = np.array([number for number, _, _ in ragged], np.int64)
-    rows = np.delete(np.arange(2, 2 + table.num_rows + len(taken)), taken - 2)
-    text = {n: as_text(n, table[n], n in ("var", "es", "pnl")) for n in names}
-    filled = np.logical_or.reduce([flags(c.is_valid()) for c in text.values()])
-    rows, text = rows[filled], {n: c.filter(pa.array(filled)) for n, c in text.items()}  # a blank line is no row
+    faults.ragged(sheet.uneven)
+    rows, text = sheet.lines, {n: sheet.column(i) for i, n in enumerate(names)}
     text |= {n: pa.nulls(len(rows), pa.string()) for n in _COLUMNS if n not in text}
     if not len(rows):
         raise BadInput(f"{path.name} has a header and no rows.")

@@ -1,4 +1,4 @@
-"""A CSV or Parquet file as rows of text that are checked one by one: a file with a fault anywhere is refused whole."""
+"""A file as rows of text that are checked one by one: a file with a fault anywhere is refused whole."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lake.errors import BadInput, Issue, counted, unknown
-from lake.landing.decoded import read_parquet
-from lake.landing.positions_file import ATTRIBUTE, NOT_A_NUMBER, as_text, read_csv
+from lake.landing.positions_file import ATTRIBUTE
+from lake.landing.sheet import read_sheet
 
 _MOST_ISSUES = 100
 Cells = dict[str, str | None]
@@ -47,29 +47,21 @@ def read_text_rows(
 ) -> TextRows:
     """The file's rows; `required` columns must be there, and filled in unless who reads them says otherwise. `attributes` : any
     `attribute.<name>` may stand beside the columns. Raises `BadInput` for a file that cannot be read or has other columns."""
-    if not path.is_file():
-        raise BadInput(f"There is no {what} file {path}.")
-    name, ragged = path.name.lower(), list[tuple[int, str, str]]()
-    if not name.endswith((".csv", ".csv.gz", ".parquet")):
-        raise BadInput(f"A file of {what} ends in .csv, .csv.gz or .parquet, but {path.name} does not.")
-    table = read_parquet(path) if name.endswith(".parquet") else read_csv(path, ragged)
-    names = table.column_names
+    sheet = read_sheet(path)
+    names = sheet.header
     extra = [n for n in names if attributes and n.startswith(ATTRIBUTE) and n != ATTRIBUTE]
     issues = [i for n in names if n not in (*columns, *extra) for i in unknown("column", n, columns, pointer=n).issues]
     issues += [Issue(n, f"Column {n!r} is missing; a file of {what} has it.") for n in required if n not in names]
     issues += [Issue(n, f"Column {n!r} stands twice in the header.") for n, k in Counter(names).items() if k > 1]
     if issues:
         raise BadInput(f"{path.name} was not loaded: {' '.join(i.message for i in issues[:20])}", issues=issues)
-    cells = {n: as_text(n, table[n]).to_pylist() for n in names}
-    uneven = {number for number, _, _ in ragged}
-    numbers = [i for i in range(2, 2 + table.num_rows + len(uneven)) if i not in uneven]
+    cells = {n: sheet.column(i).to_pylist() for i, n in enumerate(names)}
     absent: Cells = dict.fromkeys(columns)
     rows = [
         (number, {**absent, **dict(zip(cells, values, strict=True))})
-        for number, values in zip(numbers, zip(*cells.values(), strict=True), strict=True)
-        if any(v not in (None, NOT_A_NUMBER) for v in values)  # a blank line is no row
+        for number, values in zip(sheet.lines.tolist(), zip(*cells.values(), strict=True), strict=True)
     ]
-    if not rows and not ragged:
+    if not rows and not sheet.uneven:
         raise BadInput(f"{path.name} has a header and no rows.")
-    faults = [Issue(f"row {number}", reason, line[:80]) for number, line, reason in ragged]
+    faults = [Issue(f"row {number}", reason, line[:80]) for number, line, reason in sheet.uneven]
     return TextRows(path, (*columns, *sorted(extra)), rows, faults)

@@ -27,9 +27,9 @@ from service.api.requests import Body, FilterText, Parameters, TableParameters
 from service.api.responses import json_answer, page_answer, tabular
 from service.api.valuations import accepted
 from service.encoding import to_rows
-from valuation.books.trade_history import trade_history
 from service.jobs import NETTING
 from valuation.books.orders import NettingRequest
+from valuation.books.trade_history import trade_history
 from valuation.sets.store import find_sealed
 
 api = blueprint("data", __name__, __doc__)

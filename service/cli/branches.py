@@ -9,7 +9,7 @@ import click
 import typer
 
 from service.cli import client
-from service.cli.forward import Group, forwarded
+from service.cli.forward import Group, joined
 from service.cli.options import ColumnsOption, JsonOption, LakeOption, laid_out, open_lake
 from service.jobs import BRANCH, BRANCH_DELETION
 from service.rendering import display
@@ -138,8 +138,4 @@ def group() -> click.Group:
     """The group with all of its commands."""
     found = Group("branch", help="Named changes of a book, kept in the lake and read like dates.")
     found.add_command(save_command())
-    for command in app.registered_commands:
-        name = str(command.name)
-        meaning = (command.callback.__doc__ or "") if command.callback is not None else ""
-        found.add_command(forwarded(name, lambda: app, (name,), meaning))
-    return found
+    return joined(found, app)

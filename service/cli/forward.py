@@ -31,3 +31,11 @@ def forwarded(name: str, application: Callable[[], Any], prefix: tuple[str, ...]
 
     settings = {"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []}
     return click.Command(name, callback=forward, context_settings=settings, short_help=meaning)
+
+
+def joined(found: Group, application: Any) -> Group:
+    """The group with the commands of a Typer application as well."""
+    for command in application.registered_commands:
+        meaning = (command.callback.__doc__ or "") if command.callback is not None else ""
+        found.add_command(forwarded(str(command.name), lambda: application, (str(command.name),), meaning))
+    return found

@@ -81,8 +81,12 @@ def _bring(what: str, given: dict[str, Any]) -> None:
     if given.get("out") is not None:
         raise BadInput("--out is where --suggest writes; give both.")
     values = given_values(parameters_of(kind.options), given)
+    settings = settings_of(given["lake"])
+    values = {**from_settings(kind, settings), **values}
     with by_option(kind.options):
-        validated(kind.options, values, "ingest")
+        options = validated(kind.options, values, "ingest")
+    if kind.check is not None:
+        kind.check(options)  # its faults are told before anything is made
     for name, field in kind.options.model_fields.items():
         if OWN_MACHINE in field.metadata and name in values and len(files) > 1:
             raise BadInput(
@@ -91,12 +95,8 @@ def _bring(what: str, given: dict[str, Any]) -> None:
         shipped = kind.shipped() if BESIDE in field.metadata else ()
         if {BESIDE, OWN_MACHINE} & {*field.metadata} and name in values and values[name] not in shipped:
             values[name] = str(Path(values[name]).absolute())  # the engine has another working folder
-    settings = settings_of(given["lake"])
-    values = {**from_settings(kind, settings), **values}
     landed = [{"name": str(f), "path": str(f.absolute())} for f in files]
     request = validated(IngestRequest, {"what": what, "files": landed, "options": values}, "ingest")
-    if kind.check is not None:
-        kind.check(validated(kind.options, values, "ingest"))  # its faults are told before anything is made
     if given["dry_run"]:
         told = read_json(to_json(ingest(DryRun(Lake(settings.lake)), request)))
         display.say("Dry run: nothing was stored.")

@@ -17,7 +17,11 @@ from service.rendering import display
 
 # ruff: noqa: PLC0415 - see service.cli.commands
 
-app = typer.Typer(add_completion=False, help="Market data: the values that gates hold, and the versions of a value.", no_args_is_help=True)
+app = typer.Typer(
+    add_completion=False,
+    help="Market data: the values that gates hold, and the versions of a value.",
+    no_args_is_help=True,
+)
 _FIRST = ("as_of_date", "risk_factor_id", "state", "rules", "value_received", "value_used", "detail", "reason")
 
 Factor = Annotated[str, typer.Argument(help="Risk factor id.")]

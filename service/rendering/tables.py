@@ -202,6 +202,8 @@ def show_vectors_reports(reports: Sequence[Mapping[str, Any]]) -> None:
             display.say(f"Note: {note}")
         if r["failed"]:
             display.print_table(r["failures"][:10], ("row", "date", "trade", "reason"), title="Failed")
+
+
 def show_sensitivities_reports(reports: Sequence[Mapping[str, Any]]) -> None:
     """What became of files of sensitivities, as `SensitivitiesReport.to_dict` has it: counts, then what is not mapped."""
     columns = ("path", "source", "layout", "dates", "read", "stored", "zero", "replaced", "factors", "unmapped_factors")
@@ -221,6 +223,8 @@ def show_covariance_reports(reports: Sequence[Mapping[str, Any]]) -> None:
         display.print_pairs({k: v for k, v in report.items() if k != "notes"})
         for note in report["notes"]:
             display.say(f"Note: {note}")
+
+
 def show_corporate_actions_reports(reports: Sequence[Mapping[str, Any]]) -> None:
     """What became of files of corporate actions, and what levels before each ex date are multiplied by."""
     display.print_table([{k: v for k, v in report.items() if k != "rules"} for report in reports])
