@@ -430,13 +430,18 @@ def _used(lake: Lake, act: MarketAct, row: Mapping[str, Any], factor: RiskFactor
     return moved
 
 
-class CheckRequest(BaseModel):
-    """The gates run over what is stored."""
+class CheckScope(BaseModel):
+    """What of the stored market data is held to the gates."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     first: Day | None = Field(None, description="first date of the values that are judged; default all")
     hold: bool = Field(False, description="hold what is suspicious; default only list it")
+
+
+class CheckRequest(CheckScope):
+    """The gates run over what is stored."""
+
     gates: str | None = Field(None, description="TOML file with own parameters of the gates")
 
 
