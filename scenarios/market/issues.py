@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from lake.arrays import Bools, Floats
 from lake.committer import Committer
+from lake.dates import Day
 from lake.errors import BadInput, NotFound, counted, unknown
 from lake.schemas import MARKET_ISSUES
 from lake.tables import Lake, Snapshot
@@ -294,8 +295,8 @@ class IssueFilter(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    first: dt.date | None = Field(None, description="first date of the values")
-    last: dt.date | None = Field(None, description="last date of the values")
+    first: Day | None = Field(None, description="first date of the values")
+    last: Day | None = Field(None, description="last date of the values")
     factor: str | None = Field(None, description="risk factor id")
     rule: str | None = Field(None, description="rule that suspects the value, such as spike")
     state: str | None = Field(
@@ -336,7 +337,7 @@ class MarketAct(BaseModel):
 
     act: Literal["release", "override", "proxy"] = Field(description="release, override or proxy")
     factor: str = Field(description="risk factor id")
-    date: dt.date = Field(description="date of the value")
+    date: Day = Field(description="date of the value")
     reason: str = Field(min_length=3, max_length=500, description="why, in words")
     author: str = Field(min_length=1, max_length=100, description="who does it")
     value: float | None = Field(
@@ -429,13 +430,18 @@ def _used(lake: Lake, act: MarketAct, row: Mapping[str, Any], factor: RiskFactor
     return moved
 
 
-class CheckRequest(BaseModel):
-    """The gates run over what is stored."""
+class CheckScope(BaseModel):
+    """What of the stored market data is held to the gates."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    first: dt.date | None = Field(None, description="first date of the values that are judged; default all")
+    first: Day | None = Field(None, description="first date of the values that are judged; default all")
     hold: bool = Field(False, description="hold what is suspicious; default only list it")
+
+
+class CheckRequest(CheckScope):
+    """The gates run over what is stored."""
+
     gates: str | None = Field(None, description="TOML file with own parameters of the gates")
 
 

@@ -7,7 +7,7 @@ from flask import Response
 from pydantic import ConfigDict
 
 from lake.schemas import MARKET_ISSUES
-from scenarios.market.issues import CheckRequest, IssueFilter, MarketAct, check_act, list_issues
+from scenarios.market.issues import CheckScope, IssueFilter, MarketAct, check_act, list_issues
 from service.api import models
 from service.api.context import context
 from service.api.document import blueprint
@@ -30,7 +30,7 @@ class ActBody(Body, MarketAct):
     model_config = ConfigDict(title="MarketAct")
 
 
-class CheckBody(Body, CheckRequest):
+class CheckBody(Body, CheckScope):
     """The gates run over what is stored, with the parameters of the service."""
 
     model_config = ConfigDict(title="MarketCheck")

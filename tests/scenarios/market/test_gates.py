@@ -349,11 +349,11 @@ def test_what_is_not_real_is_held(tmp_path: Path, market_data_dir: Path) -> None
 @pytest.mark.timeout(1200)
 @pytest.mark.marketdata
 def test_two_thousand_defects(real: Lake, synthetic: Lake) -> None:
-    """`make gates-test`: parameters were chosen on seed 101; these are others."""
+    """`make gates-test`: parameters were chosen on seed 101 and, in part, 2001 to 2003; these were drawn once, after."""
     for name, lake in (("real", real), ("synthetic", synthetic)):
         clean = panel_of_lake(lake)
         first = int(np.searchsorted(clean.dates, np.datetime64("2005-01-03")))
-        for seed in (2001, 2002, 2003):
+        for seed in (4001, 4002, 4003):
             found = score(clean, seed, 2_000, first)
             print(f"\n{name}, seed {seed}\n{found.table()}")
             assert found.share >= 0.99
