@@ -324,6 +324,8 @@ _LAYOUTS: Mapping[str, tuple[set[str], dict[str, str], Callable[[TextRow], _Read
         {
             **_columns("TradeId", "NettingSetId", "IsPar", "Factor_1", "ShiftSize_1", "Factor_2", "ShiftSize_2", "Currency"),
             **_columns("Base NPV", "Base XVA", "Delta", "Gamma"),
+            # the same in the currency of the trade, which nothing is read from
+            **_columns("Currency(Trade)", "Base NPV(Trade)", "Delta(Trade)", "Gamma(Trade)"),
         },
         _of_ore,
     ),

@@ -92,6 +92,18 @@ class TestLayouts:
         assert of["vega", "OptionletVolatility/USD/10/3Y/0.01", None] == ("absolute", None, 310.4)
         assert factors(lake)["DiscountCurve/USD/0/1M"][0] == "YC:USD:1M"
 
+    def test_ore_says_the_same_in_the_currency_of_the_trade_as_well(
+        self, lake: Lake, writer: Committer, tmp_path: Path
+    ) -> None:
+        """The columns that ORE 1.8.17 ends its report in."""
+        header, *rows = (EXAMPLES / "ore-sensitivity.csv").read_text().splitlines()
+        path = tmp_path / "sensitivity.csv"
+        more = "Currency(Trade),Base NPV(Trade),Delta(Trade),Gamma(Trade)"
+        path.write_text("\n".join([f"{header},{more}", *(f"{row},EUR,1,2,#N/A" for row in rows)]))
+        report = bring(writer, path)
+        assert (report.layout, report.read, report.stored) == ("ore", 5, 7)
+        assert {r["currency"] for r in stored(lake)} == {"USD"}
+
     def test_plain(self, lake: Lake, writer: Committer) -> None:
         report = bring(writer, EXAMPLES / "sensitivities.csv", as_of=None)
         assert (report.layout, report.dates, report.stored) == ("plain", (MONDAY,), 2)
