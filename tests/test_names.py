@@ -41,6 +41,7 @@ MODULES = {
         "questions": ("both doors to one subject", "api", "cli"),
         "scenarios": ("both doors to one subject, and its bench", "api", "bench", "cli"),
         "contributions": ("how one answer is shown, and its bench", "bench", "rendering"),
+        "ingest": ("one subject on the command line, and its bench", "bench", "cli"),
         "explain": ("how one answer is shown, and its bench", "bench", "rendering"),
     },
 }  # fmt: skip

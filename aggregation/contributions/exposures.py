@@ -94,7 +94,7 @@ class Moves(Protocol):
     index: FactorIndex
     base: Floats
 
-    def find(self, key: Key, mapped: Sequence[Mapping[str, Any]]) -> list[Target]:
+    def find(self, key: BumpedFactor, mapped: Sequence[Mapping[str, Any]]) -> list[Target]:
         """Raises `Unknown` with the reason."""
         ...
 
@@ -104,7 +104,7 @@ class Moves(Protocol):
 
 
 @dataclass(frozen=True)
-class Key:
+class BumpedFactor:
     """A factor of a source as it was bumped there."""
 
     source: str
@@ -122,9 +122,9 @@ class MatrixMoves:
         self.factors: list[Named] = []
         self._place = {f: i for i, f in enumerate(stored.factors)}
         self._column: dict[str, int] = {}
-        self._first: dict[str, Key] = {}
+        self._first: dict[str, BumpedFactor] = {}
 
-    def find(self, key: Key, mapped: Sequence[Mapping[str, Any]]) -> list[Target]:
+    def find(self, key: BumpedFactor, mapped: Sequence[Mapping[str, Any]]) -> list[Target]:
         named = f"the covariance {self.stored.name}"
         if key.factor in self._place:
             wanted = [(key.factor, 1.0)]
@@ -159,7 +159,7 @@ class MatrixMoves:
         size = 1.0 if in_bumps or key.bump is None else key.bump
         return [Target(self._add(f, key), w / size) for f, w in wanted]
 
-    def _add(self, factor: str, key: Key) -> int:
+    def _add(self, factor: str, key: BumpedFactor) -> int:
         if factor not in self._column:
             self._column[factor] = len(self.factors)
             how = self.stored.moves[self._place[factor]] or key.move
@@ -182,7 +182,7 @@ class ScenarioMoves:
         self._zero_mean = zero_mean
         self._column: dict[tuple[str, str, bool], int] = {}
 
-    def find(self, key: Key, mapped: Sequence[Mapping[str, Any]]) -> list[Target]:
+    def find(self, key: BumpedFactor, mapped: Sequence[Mapping[str, Any]]) -> list[Target]:
         named = f"scenario set {self.set.name}"
         for m in mapped:
             if m["risk_factor_id"] is None:
@@ -198,7 +198,7 @@ class ScenarioMoves:
             raise Unknown("it is a cross rate, whose absolute moves are no sum of those of the rates that are there")
         return [Target(self._add(m, key), float(m["weight"]) / key.bump) for m in mapped]
 
-    def _add(self, mapped: Mapping[str, Any], key: Key) -> int:
+    def _add(self, mapped: Mapping[str, Any], key: BumpedFactor) -> int:
         wanted = (str(mapped["risk_factor_id"]), key.move, bool(mapped["inverse"]))
         if wanted not in self._column:
             self._column[wanted] = len(self.factors)
@@ -242,7 +242,7 @@ def own_under_matrix(exposures: Exposures, moves: MatrixMoves) -> Exposures:
     column, unused = np.full(len(exposures.factors), -1), []
     size = np.abs(exposures.delta).sum(axis=0)
     for i, factor in enumerate(exposures.factors):
-        key = Key("own", factor.name, factor.move, 1.0, factor.risk_class)
+        key = BumpedFactor("own", factor.name, factor.move, 1.0, factor.risk_class)
         mapped = {"risk_factor_id": None, "rule": "the book has it by this name alone", "weight": 1.0, "inverse": False}
         try:
             if moves.stored.unit == BUMP:
@@ -382,11 +382,11 @@ def brought_in(
         if isinstance(converted, float):
             whole.setdefault(kind, []).append(abs(amount * converted))
         try:
-            one = found(Key(row["source"], factor, row["move"], row["bump"], row["risk_class"]))
+            one = found(BumpedFactor(row["source"], factor, row["move"], row["bump"], row["risk_class"]))
             two = one
             if kind == CROSS_GAMMA:
                 factor = row["factor_2"]
-                two = found(Key(row["source"], factor, row["move_2"], row["bump_2"], None))
+                two = found(BumpedFactor(row["source"], factor, row["move_2"], row["bump_2"], None))
             if not isinstance(converted, float):
                 raise converted
         except Unknown as reason:
@@ -423,11 +423,11 @@ def brought_in(
 
 def _found(
     moves: Moves, mapped: Mapping[tuple[str, str], Sequence[Mapping[str, Any]]]
-) -> Callable[[Key], list[Target]]:
+) -> Callable[[BumpedFactor], list[Target]]:
     """What a key is of the moves, looked for once."""
-    known: dict[Key, list[Target] | Unknown] = {}
+    known: dict[BumpedFactor, list[Target] | Unknown] = {}
 
-    def find(key: Key) -> list[Target]:
+    def find(key: BumpedFactor) -> list[Target]:
         if key not in known:
             try:
                 known[key] = moves.find(key, mapped[key.source, key.factor])

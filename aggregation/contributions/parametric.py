@@ -303,7 +303,7 @@ def _named_matrix(stored: StoredCovariance, version: int) -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
-class _Figures:
+class _Approximations:
     """tail, by_group, by_factor, by_class : the exact delta-gamma figure and its components; None where there is none."""
 
     normal: DeltaNormal
@@ -314,25 +314,25 @@ class _Figures:
     by_factor: Floats | None = None
 
 
-def _figures(query: ParametricQuery, e: Exposures) -> _Figures:
+def _figures(query: ParametricQuery, e: Exposures) -> _Approximations:
     level = float(exact_level(query.level))
     normal = delta_normal(e.delta, e.sigma, normal_multiplier(query.measure, level))
     if query.gamma == "none":
-        return _Figures(normal)
+        return _Approximations(normal)
     whole, gamma = e.delta.sum(axis=0), e.gamma
     moments = delta_gamma_moments(whole, gamma, e.sigma)
     expansion = cornish_fisher(moments, -float(ndtri(level))) if query.measure == "var" else None
     form = quadratic_form(whole, gamma, e.sigma)
     if form is None:
-        return _Figures(normal, moments, expansion)
+        return _Approximations(normal, moments, expansion)
     tail = exact_tail(form, query.measure, level)
     by_group = -row_dots(e.delta, tail.mean[None])
     np.add.at(by_group, e.group, -e.value * tail.second[e.first, e.second] / 2)
     by_factor = -(whole * tail.mean + row_dots(gamma, tail.second) / 2)
-    return _Figures(normal, moments, expansion, tail, by_group, by_factor)
+    return _Approximations(normal, moments, expansion, tail, by_group, by_factor)
 
 
-def _total(query: ParametricQuery, e: Exposures, figures: _Figures) -> dict[str, Any]:
+def _total(query: ParametricQuery, e: Exposures, figures: _Approximations) -> dict[str, Any]:
     normal = figures.normal
     unused: dict[str, float] = {}
     for kind, share in zip(e.unused["kind"].to_pylist(), e.unused["share"].to_pylist(), strict=True):
@@ -348,7 +348,7 @@ def _total(query: ParametricQuery, e: Exposures, figures: _Figures) -> dict[str,
     }
 
 
-def _digest(e: Exposures, figures: _Figures) -> str:
+def _digest(e: Exposures, figures: _Approximations) -> str:
     gamma = b"" if figures.moments is None else e.gamma.tobytes()
     return digest(e.delta.tobytes(), e.sigma.tobytes(), figures.normal.component.tobytes(), gamma)
 
@@ -358,7 +358,7 @@ def _result(
     rows: pa.Table,
     total: dict[str, Any],
     e: Exposures,
-    figures: _Figures,
+    figures: _Approximations,
     coverage: Coverage,
     failures: tuple[ValuationFailure, ...],
     receipt: Mapping[str, Any],
@@ -387,7 +387,13 @@ def _check_level(query: ParametricQuery) -> None:
 
 
 def _rows(
-    groups: Groups, e: Exposures, figures: _Figures, positions: Ints, covered: Ints, none: Bools, base: Floats | None
+    groups: Groups,
+    e: Exposures,
+    figures: _Approximations,
+    positions: Ints,
+    covered: Ints,
+    none: Bools,
+    base: Floats | None,
 ) -> tuple[pa.Table, Coverage]:
     normal, missing = figures.normal, np.full(groups.n, np.nan)
     status = np.where(none, "invalid", np.where(covered < positions, "partial", "complete"))
@@ -422,7 +428,7 @@ def _over(value: Floats, by: Floats) -> Floats:
 _FIGURES_OF = ("sd", "delta", "gamma", "component", "delta_gamma")
 
 
-def _factors(query: ParametricQuery, e: Exposures, figures: _Figures) -> pa.Table:
+def _factors(query: ParametricQuery, e: Exposures, figures: _Approximations) -> pa.Table:
     """A row a factor, the greatest component first."""
     gamma = None if query.gamma == "none" else np.diag(e.gamma)
     order = np.argsort(-figures.normal.factor_component, kind="stable").tolist()
@@ -447,7 +453,7 @@ def _factors(query: ParametricQuery, e: Exposures, figures: _Figures) -> pa.Tabl
     return pa.Table.from_pylist(rows, schema=schema)
 
 
-def _classes(query: ParametricQuery, e: Exposures, figures: _Figures) -> pa.Table:
+def _classes(query: ParametricQuery, e: Exposures, figures: _Approximations) -> pa.Table:
     """A row a risk class, sorted, those of none last: components add up, standalone figures do not."""
     of = [f.risk_class for f in e.factors]
     names = sorted(set(of), key=lambda c: (c is None, c or ""))
@@ -496,7 +502,7 @@ def _notes(query: ParametricQuery, bumps: Bumps, found: Sensitivities, stored: S
     return notes
 
 
-def _notes_of(query: ParametricQuery, e: Exposures, figures: _Figures) -> list[str]:
+def _notes_of(query: ParametricQuery, e: Exposures, figures: _Approximations) -> list[str]:
     notes = []
     if e.unused.num_rows:
         shares = {k.removeprefix("unused_"): v for k, v in _total(query, e, figures).items() if k.startswith("unused_")}

@@ -21,6 +21,11 @@ from service.rendering import display
 app = typer.Typer(add_completion=False, help="The positions that are in the lake.", no_args_is_help=True)
 
 
+@app.callback()
+def _group() -> None:
+    """A group, whatever number of commands it has."""
+
+
 @app.command("history")
 def history_command(
     trade: Annotated[str, typer.Argument(help="Id of the trade.")],
