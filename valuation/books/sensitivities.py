@@ -98,7 +98,7 @@ def ingest_sensitivities(
     notes = []
     if listed:
         notes.append(
-            f"{counted(len(listed), 'factor is', 'factors are')} none of the lake: sensitivities to them are in a figure only where a "
+            f"{counted(len({f['factor'] for f in listed}), 'factor is', 'factors are')} none of the lake: sensitivities to them are in a figure only where a "
             "covariance matrix has the factor by the name of the file. Map them with a table (mapping)."
         )
     if found.skipped:
@@ -135,7 +135,7 @@ def _refuse_twice(path: Path, rows: list[Row], others: list[Row]) -> None:
         raise BadInput(
             f"{path.name} was not loaded: {counted(len(both), 'sensitivity stands', 'sensitivities stand')} in a file already, first the "
             f"{both[0]['kind']} to {both[0]['factor']} of line {both[0]['line']}, in {other['file']}, line {other['line']}. A corrected "
-            "file under its old name replaces it; with replace_dates the source's days become exactly this file."
+            "file under its old name replaces it; with --replace-dates the source's days become exactly this file."
         )
 
 
