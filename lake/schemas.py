@@ -430,6 +430,7 @@ REPORTED_VAR = Table(
         Column("file", pa.string(), "name of the file it came with"),
     ),
     key=("var_date", "source", "level", *DIMENSION_COLUMNS),
+    nullable_key=DIMENSION_COLUMNS,
 )
 
 BRANCH_POSITIONS = Table(
@@ -523,6 +524,7 @@ SENSITIVITY_FACTORS = Table(
     ),
     key=("as_of_date", "source", "factor", "risk_factor_id"),
     partition_by=("as_of_date",),
+    nullable_key=("risk_factor_id",),
 )
 
 COVARIANCES = Table(

@@ -124,8 +124,9 @@ def as_known(lake: Lake, told: str) -> Lake:
     else:
         pinned = _versions(told)
         for name, version in pinned.items():
-            if version > lake.version(name):
-                raise NotFound(f"The table {name} has no version {version}; its newest is {lake.version(name)}.")
+            if version > (newest := lake.version(name)):
+                held = "it was never written" if newest == NEVER_WRITTEN else f"its newest is {newest}"
+                raise NotFound(f"The table {name} has no version {version}; {held}.")
     return lake.at(pinned, AsKnown(told, instant, pinned.get("market_data")))
 
 

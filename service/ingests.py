@@ -41,11 +41,15 @@ class MappedOptions(Options):
     )
 
 
-class ReplacingOptions(MappedOptions):
+class ReplacingOptions(Options):
     replace_dates: bool = Field(False, description="the dates in the file become exactly the file")
 
 
-class PositionsOptions(ReplacingOptions):
+class DatedOptions(ReplacingOptions, MappedOptions):
+    """Of files that may be read by a mapping, and whose dates may be replaced."""
+
+
+class PositionsOptions(DatedOptions):
     force: bool = Field(False, description="replace dates even by the usable part of a file with unusable rows")
     rejects: Annotated[str | None, OWN_MACHINE] = Field(
         None, description="write the unusable rows to this CSV file; default a file of the lake's state folder"
@@ -183,7 +187,7 @@ def _positions(committer: Committer, path: str, options: PositionsOptions) -> di
     return told
 
 
-def _pnl(committer: Committer, path: str, options: ReplacingOptions) -> dict[str, Any]:
+def _pnl(committer: Committer, path: str, options: DatedOptions) -> dict[str, Any]:
     from lake.landing.actual_pnl import ingest_pnl
 
     return ingest_pnl(committer, path, **_said(options)).to_dict()
@@ -290,7 +294,7 @@ INGESTS: Mapping[str, Ingest] = {
     "pnl": Ingest(
         "Bring actual P&L into the lake, by day and node; a file with a fault is refused whole.",
         "CSV, Excel or Parquet files, see docs/backtesting.md.",
-        ReplacingOptions,
+        DatedOptions,
         _pnl,
         "lake.landing.actual_pnl:PnLReport",
         "tables:show_pnl_reports",

@@ -202,3 +202,30 @@ def test_your_first_var(tmp_path: Path) -> None:
     # of 500 scenarios at 99% VaR is the fifth worst
     assert asked["total"]["var_0.99"] == pytest.approx(-fifth, rel=1e-12)
     assert worst <= fifth < 0
+
+    assert (
+        "no P&L under 1 of 10 scenarios, first 2022-06-02 (vectors.csv, row 4)"
+        in page.printed("pnl-vectors vectors.csv").stdout
+    )
+    (partial,) = (
+        d for line, d in page.ran.items() if line.endswith("risksys --level 0.8 --by desk") and " var " in line
+    )
+    assert "2 of 3 positions covered (partial)" in partial.stdout + partial.stderr
+    asked = page.data("--scenario-set risksys --level 0.8 --by desk --measure var,es")
+    # by hand: the euros in each scenario, less the euros at the base; the second worst of ten, and the mean of the worst two
+    euros = [
+        (400_000 + pnl) * rate - 400_000 * 1.04
+        for pnl, rate in zip(
+            (900, -300, -2100, 1200, 700, -500, -900, -3300, -2800, 1000),
+            (1.05, 1.04, 1.03, 1.04, 1.05, 1.04, 1.05, 1.03, 1.02, 1.01),
+            strict=True,
+        )
+    ]
+    dollars = (-4100, 2500, 1800, -7200, 300, 5100, -1500, -9800, -12400, -15100)
+    loans = (-200, 150, 40, 90, -60, 210, -75, -480, -510, -930)
+    worst_two = sorted(map(sum, zip(euros, dollars, loans, strict=True)))[:2]
+    assert asked["total"]["var_0.8"] == pytest.approx(-worst_two[1], rel=1e-12)
+    assert asked["total"]["es_0.8"] == pytest.approx(-sum(worst_two) / 2, rel=1e-12)
+    assert by_desk(asked)["Loans"]["var_0.8"] == pytest.approx(510)
+    parts = page.data("contributions --as-of 2022-06-14")
+    assert sum(r["component"] for r in parts["rows"]) == pytest.approx(-worst_two[1], rel=1e-12)

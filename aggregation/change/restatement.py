@@ -29,12 +29,14 @@ from lake.errors import BadInput, counted
 from lake.schemas import POSITIONS
 from lake.tables import NEVER_WRITTEN, Lake
 from lake.versions import changed_rows
+from valuation.types import ValuationSet
 
 # a cause, the step of the path that it is, and its meaning
 CAUSES = {
     "positions": "trades of the book that were added, removed or amended since",
     "market": "levels of the base market that were corrected, under the same moves",
     "scenarios": "other moves: history inside the window that was corrected, and scenarios that came or went with it",
+    "vectors": "P&L vectors of other systems that were brought in again since",
     "model": "pricers of today instead of those that either point was valued with",
 }
 MOST_ROWS = 10_000
@@ -65,8 +67,8 @@ class Restated(Answer):
     contract_to, and the names of the further columns that differ in `amended`. market_data : a row a date and risk factor: value_from,
     value_to, change; null where a value was missing or was not there. Of either at most 10,000 rows, and positions_count and
     market_data_count of all. causes : a row a measure of all that is held, losses positive: `from`, `to`, `change`, a column
-    a cause (positions, market, scenarios, model) that add up to the change; no row where valuations between the points are missing,
-    which `missing` counts.
+    a cause (positions, market, scenarios, vectors, model) that add up to the change; no row where valuations between the points are
+    missing, which `missing` counts. vectors : by source of P&L vectors, the files of which either point alone has some.
     """
 
     positions: pa.Table
@@ -75,6 +77,7 @@ class Restated(Answer):
     market_data_count: int
     causes: pa.Table
     missing: int
+    vectors: Mapping[str, tuple[str, ...]]
 
 
 def is_restated(one: RiskQuery, two: RiskQuery) -> bool:
@@ -93,7 +96,12 @@ def restated(cache: VectorCache, queries: tuple[RiskQuery, RiskQuery], totals: S
     path = path_between(cache, queries)
     names = [a.name for a in asked_measures(queries[0])]
     names = [n for n in names if all(t.get(n) is not None for t in totals)]
-    causes = {} if path.missing else _causes(cache, path, queries[0], totals, names)
+    vectors = restated_vectors(one.valuation_set, two.valuation_set)
+    # under the same pricers nothing else values a contract otherwise in the same market
+    revalued = (
+        "vectors" if vectors and one.valuation_set.pricer_version == two.valuation_set.pricer_version else "model"
+    )
+    causes = {} if path.missing else _causes(cache, path, queries[0], totals, names, revalued)
     rows = {
         "measure": pa.array(names if causes else [], pa.string()),
         **{n: pa.array(causes.get(n, []), pa.float64()) for n in ("from", "to", "change", *CAUSES)},
@@ -105,7 +113,15 @@ def restated(cache: VectorCache, queries: tuple[RiskQuery, RiskQuery], totals: S
         len(levels),
         pa.table(rows),
         len(path.missing),
+        vectors,
     )
+
+
+def restated_vectors(one: ValuationSet, two: ValuationSet) -> dict[str, tuple[str, ...]]:
+    """By source of P&L vectors of other systems, the names of the files that one of two valuation sets holds and the other does not."""
+    files = [{(source, *f) for source, told in s.imports.items() for f in told["files"].items()} for s in (one, two)]
+    differing = sorted(files[0] ^ files[1])
+    return {source: tuple(f for s, _, f in differing if s == source) for source, _, _ in differing}
 
 
 def path_between(cache: VectorCache, queries: tuple[RiskQuery, RiskQuery]) -> AttributionPathPlan:
@@ -121,8 +137,9 @@ def _causes(
     query: RiskQuery,
     totals: Sequence[Mapping[str, Any]],
     names: Sequence[str],
+    revalued: str,
 ) -> dict[str, list[float]]:
-    """By column: every measure at the corners, and the steps between them."""
+    """By column: every measure at the corners, and the steps between them; `revalued` is the cause that lies between corners and points."""
     asked = {n: getattr(query, n) for n in Figures.model_fields} | {"by": (), "interval": None}
     corners = [_total(cache, c.question.model_copy(update=asked), names) for c in path.corners]
     ends = [np.array([t[n] for n in names]) for t in totals]
@@ -131,7 +148,7 @@ def _causes(
         (step,) = changed(b.bits ^ a.bits)
         steps[step] = now - was
     if corners:
-        steps["model"] = (corners[0] - ends[0]) + (ends[1] - corners[-1])
+        steps[revalued] = (corners[0] - ends[0]) + (ends[1] - corners[-1])
     change = ends[1] - ends[0]
     cells = np.array(
         [
@@ -143,7 +160,7 @@ def _causes(
         "from": ends[0],
         "to": ends[1],
         "change": change,
-        **dict(zip(CAUSES, cells.reshape(-1, 4).T, strict=True)),
+        **dict(zip(CAUSES, cells.reshape(-1, len(CAUSES)).T, strict=True)),
     }
     return {n: v.tolist() for n, v in columns.items()}
 
@@ -219,6 +236,7 @@ def restated_notes(found: Restated) -> tuple[str, ...]:
         f"Restated market data: {counted(found.market_data_count, 'value')}"
         + (f", of {min(dates)} to {max(dates)}." if dates else "."),
     ]
+    notes += [f"Restated P&L vectors of {source}: {', '.join(files)}." for source, files in found.vectors.items()]
     if found.missing:
         lacking = counted(found.missing, "valuation between the points is", "valuations between the points are")
         notes.append(f"What each restatement did is not told: {lacking} missing. Ask with value to have them made.")

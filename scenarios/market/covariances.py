@@ -238,7 +238,7 @@ def _long(
         issues.append(
             Issue(
                 f"{factors[i]}, {factors[j]}",
-                f"{counted(len(absent), 'pair is', 'pairs are')} not in the file; where that means zero, say so with absent_are_zero",
+                f"{counted(len(absent), 'pair is', 'pairs are')} not in the file; where that means zero, say so with --absent-are-zero",
             )
         )
     refuse(path, issues)

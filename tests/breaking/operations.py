@@ -41,6 +41,18 @@ OPERATIONS = {
     "positions": Operation("bare", ("ingest", "positions", "{files}/book.csv")),
     "pnl": Operation("bare", ("ingest", "pnl", "{files}/pnl.csv")),
     "hierarchy": Operation("bare", ("ingest", "hierarchy", "{files}/organisation.csv")),
+    "pnl-vectors": Operation("bare", ("ingest", "pnl-vectors", "{files}/vectors.csv", "--source", "risksys")),
+    "var": Operation("bare", ("ingest", "var", "{files}/var.csv", "--source", "risksys")),
+    "sensitivities": Operation("bare", ("ingest", "sensitivities", "{files}/sensitivities.csv", "--source", "desk")),
+    "covariance": Operation(
+        "bare",
+        (
+            *("ingest", "covariance", "{files}/covariance.csv", "--matrix", "daily"),
+            *("--horizon-days", "1", "--unit", "1"),
+        ),
+    ),
+    "orders": Operation("bare", ("ingest", "orders", "{files}/orders.csv")),
+    "corporate-actions": Operation("bare", ("ingest", "corporate-actions", "{files}/actions.csv")),
     "scenarios": Operation("bare", ("scenarios", "build", "--as-of", str(MONDAY), "-p", "scenarios=30")),
     "value": Operation("bare", ("value", "--as-of", str(MONDAY), "-p", "scenarios=30", "--runner", "in-process")),
     "branch": Operation("valued", ("branch", "save", "more", "--as-of", str(MONDAY), "--add", "{files}/trades.csv")),
@@ -65,6 +77,14 @@ currency = "USD"
     "pnl.csv": "date,desk,kind,pnl,currency\n2020-03-16,Options,actual,-1250,USD\n",
     "organisation.csv": "hierarchy,level,member,parent_level,parent,effective_from,effective_to\n"
     "organisation,desk,Options,division,Markets,2019-01-01,\norganisation,desk,Equities,division,Markets,2019-01-01,\n",
+    "vectors.csv": "date,trade,desk,currency,base_value,2019-01-02,2019-01-03,2019-01-04\n"
+    "2020-03-18,V1,Options,USD,100,-1,2,-3\n2020-03-18,V2,Equities,USD,50,4,,1\n",
+    "var.csv": "date,level,var,currency\n2020-03-16,0.99,1250,USD\n2020-03-17,0.99,1300,USD\n",
+    "sensitivities.csv": "date,kind,factor,bump,amount,currency\n2020-03-16,delta,EQ:AAA,1%,1250,USD\n",
+    "covariance.csv": "factor,EQ:AAA,EQ:BBB\nEQ:AAA,0.04,0.01\nEQ:BBB,0.01,0.09\n",
+    "orders.csv": "order_id,executed_at,side,symbol,quantity,currency,portfolio,client,account,desk,book,legal_entity,counterparty\n"
+    "A1,2020-03-16T10:00:00Z,buy,EQ:AAA,10,USD,P,C,A,Options,B,L,D\n",
+    "actions.csv": "risk_factor_id,ex_date,kind,ratio,source\nEQ:AAA,2020-03-20,split,2:1,AAA\n",
     "trades.csv": "trade,quantity,desk," + ",".join(SHARE_A) + "\nNEW,10,Options," + ",".join(SHARE_A.values()) + "\n",
 }
 

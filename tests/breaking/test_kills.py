@@ -12,7 +12,13 @@ from conftest import break_all, spread, tries
 from operations import OPERATIONS, Broken, copied, environment, polled
 from traced import WRITES, inject, trace
 
+from service.ingests import INGESTS
+
 pytestmark = [pytest.mark.breaking, pytest.mark.timeout(3600)]
+
+
+def test_whatever_can_be_brought_in_is_killed() -> None:
+    assert INGESTS.keys() <= OPERATIONS.keys()
 
 
 @pytest.mark.parametrize("name", OPERATIONS)

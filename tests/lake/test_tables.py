@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -121,6 +122,13 @@ class TestSchemas:
         for column in table.columns:
             assert len(column.meaning.split()) >= 2, f"{column.name} needs a meaning"
         assert [f.name for f in table.file_schema] == [n for n in names if n not in table.partition_by]
+
+    @pytest.mark.parametrize("name", TABLES)
+    def test_no_column_that_may_be_null_has_bounds(self, name: str) -> None:
+        table = TABLES[name]
+        nullable = {c.name for c in table.columns if re.search(r"\bnull\b", c.meaning)}
+        assert not nullable & set(table.bounded)
+        assert set(table.nullable_key) <= nullable & set(table.key)
 
     @pytest.mark.parametrize("name", TABLES)
     def test_lists_have_the_child_element_and_instants_are_utc(self, name: str) -> None:

@@ -149,6 +149,8 @@ def test_a_version_that_is_not_there_yet_is_refused(lake: Lake) -> None:
     put(lake, "market_data", levels(("EQ:A", 100.0)))
     with pytest.raises(NotFound, match="no version 7; its newest is 1"):
         as_known(lake, "market_data@7")
+    with pytest.raises(NotFound, match="table positions has no version 0; it was never written"):
+        as_known(lake, "positions@0")
 
 
 def test_versions_whose_files_are_gone_are_named_and_damaged_ones_refused(lake: Lake) -> None:

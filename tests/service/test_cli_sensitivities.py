@@ -85,10 +85,17 @@ def test_a_dry_run_stores_nothing_and_lists_what_is_not_mapped(bare_lake: Path, 
     ("more", "told"),
     [
         (("--source", "a b"), "source"),
-        ((), "--source is missing"),
+        ((), "--source: is missing"),
         (("--source", "s", "--as-of", "2020-03-17"), "another day than the 2020-03-17"),
         (("--source", "s", "--mapping", "none.csv"), "none.csv"),
     ],
 )
 def test_bad_options_are_refused_in_words(folder: Path, more: tuple[str, ...], told: str) -> None:
     assert told in refused(*FIRST[:3], *more, lake=folder)
+
+
+def test_a_factor_of_several_kinds_is_counted_once(tmp_path: Path) -> None:
+    """ORE's example has four factors in seven sensitivities."""
+    file = EXAMPLES / "ore-sensitivity.csv"
+    done = varlake("ingest", "sensitivities", file, "--source", "ore", "--as-of", MONDAY, lake=tmp_path / "lake")
+    assert "4 factors are none of the lake" in done.stdout + done.stderr

@@ -95,17 +95,18 @@ def ingest_sensitivities(
         if r["risk_factor_id"] is None and r["source"] == source
     }
     listed = _unmapped(rows, nowhere)
+    strange = len({u["factor"] for u in listed})
     notes = []
     if listed:
         notes.append(
-            f"{counted(len(listed), 'factor is', 'factors are')} none of the lake: sensitivities to them are in a figure only where a "
-            "covariance matrix has the factor by the name of the file. Map them with a table (mapping)."
+            f"{counted(strange, 'factor is', 'factors are')} none of the lake: sensitivities to them are in a figure only where a "
+            "covariance matrix has the factor by the name of the file. Map them with a table (--mapping)."
         )
     if found.skipped:
         notes.append(f"{counted(len(found.skipped), 'row is', 'rows are')} no sensitivities and not stored.")
     return SensitivitiesReport(
         str(path), source, found.layout, tuple(days), found.read, len(rows), found.zero, replaced,
-        len({r["factor"] for r in rows} | {r["factor_2"] for r in rows} - {None}), len({u["factor"] for u in listed}),
+        len({r["factor"] for r in rows} | {r["factor_2"] for r in rows} - {None}), strange,
         tuple(found.skipped[:_LISTED]), tuple(listed[:_LISTED]), version, tuple(notes),
     )  # fmt: skip
 
@@ -135,7 +136,7 @@ def _refuse_twice(path: Path, rows: list[Row], others: list[Row]) -> None:
         raise BadInput(
             f"{path.name} was not loaded: {counted(len(both), 'sensitivity stands', 'sensitivities stand')} in a file already, first the "
             f"{both[0]['kind']} to {both[0]['factor']} of line {both[0]['line']}, in {other['file']}, line {other['line']}. A corrected "
-            "file under its old name replaces it; with replace_dates the source's days become exactly this file."
+            "file under its old name replaces it; with --replace-dates the source's days become exactly this file."
         )
 
 

@@ -86,6 +86,7 @@ class _Date:
 
     there : the stored set of that name. before : the newest valuation set under it. members, failures : of that, still held. place :
     where each scenario of the file stands in the set, None where they stand alike. set : theirs. book : the positions afterwards.
+    stored : contract and fingerprint of each vector of the date, of whatever set.
     """
 
     date: dt.date
@@ -101,6 +102,7 @@ class _Date:
     set: ScenarioSet | None = None
     rates: dict[str, tuple[float, Floats]] = field(default_factory=dict)
     known: dict[str, str] = field(default_factory=dict)
+    stored: frozenset[tuple[str, str]] = frozenset()
     made: list[tuple[str, str]] = field(default_factory=list)
     holes: list[tuple[int, ValuationFailure]] = field(default_factory=list)
 
@@ -268,7 +270,9 @@ def _date(
             "scenario set that the book is valued under, where the scenarios are those (scenario_set), value the book first, or keep "
             "the vectors in a lake of their own."
         )
-    made = _Date(date, rows, scenarios, there, before, members, failures, book, removed, known=known)
+    vectors = at.read("pnl_vectors", ["contract_id", "inputs_digest"], among={"valuation_date": [date]})
+    stored = frozenset(zip(*(c.to_pylist() for c in vectors.columns), strict=True))
+    made = _Date(date, rows, scenarios, there, before, members, failures, book, removed, known=known, stored=stored)
     return replace(made, place=_place(file_name, file, made), scenarios=_as_there(file_name, made))
 
 
@@ -412,7 +416,7 @@ def _write(
                 head = (IMPORTED, of.date.isoformat(), ids[i], np.float64(value).tobytes())
                 found = digest(*head, memoryview(matrix[k]))
                 of.made.append((ids[i], found))
-                if of.known.get(ids[i]) != found:
+                if (ids[i], found) not in of.stored:
                     kept.append(k)
                     prints[ids[i]] = (found, found)  # no other vector shares its base
         if dry or not kept:

@@ -13,6 +13,7 @@ import pytest
 from support import factor, put_market
 
 from aggregation import questions
+from aggregation.change.restatement import CAUSES
 from aggregation.opened.opened_lake import VectorCache
 from aggregation.questions import ask, read
 from aggregation.recomputed import recompute
@@ -24,6 +25,7 @@ from lake.schemas import DIMENSION_COLUMNS
 from lake.tables import Lake
 from service.encoding import to_json
 from valuation.books.positions import ingest_positions
+from valuation.sets.imported import ingest_vectors
 from valuation.sets.requests import ValuationRequest, run_valuation
 
 DAY = dt.date(2020, 3, 16)
@@ -106,7 +108,7 @@ def test_each_restatement_is_a_cause_and_they_add_up(lake: Lake) -> None:
     assert row["scenarios"] == pytest.approx(623.7 - 356.4, rel=1e-12)
     assert row["model"] == 0.0
     assert row["to"] == pytest.approx(623.7, rel=1e-12)
-    parts = [row[c] for c in ("positions", "market", "scenarios", "model")]
+    parts = [row[c] for c in CAUSES]
     assert math.fsum(parts) == row["change"] == found.total["var_0.75_change"]
     trades = [
         (t["trade"], t["change"], t["quantity_from"], t["quantity_to"]) for t in found.restated.positions.to_pylist()
@@ -148,6 +150,26 @@ def test_without_the_valuations_between_the_difference_is_told_and_what_is_missi
     assert found.restated.missing == 1
     assert found.restated.causes.num_rows == 0
     assert any("1 valuation between the points is missing" in n for n in found.notes)
+
+
+def test_a_vector_of_another_system_that_came_again_is_a_cause(tmp_path: Path) -> None:
+    lake = Lake.create(tmp_path / "lake")
+    header = "date,trade,currency,base_value,2019-01-02,2019-01-03,2019-01-04,2019-01-07\n"
+
+    def bring(name: str, pnl: str) -> None:
+        (tmp_path / name).write_text(f"{header}{DAY},{pnl}\n")
+        with Committer(lake, "test") as committer:
+            ingest_vectors(committer, tmp_path / name, source="risksys")
+
+    bring("first.csv", f"T1,USD,100,-1,2,-3,4\n{DAY},T2,USD,50,-4,-1,-1,-1")
+    then = instant()
+    bring("again.csv", "T1,USD,100,-1,2,-9,4")
+    found = compared(lake, then, make=False)
+    (row,) = found.restated.causes.to_pylist()
+    # the worst of four: -1 - 4, and then -9 - 1
+    assert (row["from"], row["to"], row["vectors"], row["model"]) == (5.0, 10.0, 5.0, 0.0)
+    assert found.restated.vectors == {"risksys": ("again.csv",)}
+    assert "Restated P&L vectors of risksys: again.csv." in found.notes
 
 
 def test_nothing_restated_is_no_cause(lake: Lake) -> None:

@@ -18,6 +18,7 @@ from aggregation.questions import ask, plan, read
 from aggregation.replay import replay
 from aggregation.session import reading
 from lake.committer import Committer, DryRun
+from lake.compaction import compact
 from lake.errors import BadInput
 from lake.tables import Lake
 from scenarios.store import find_scenario_set, load_stored
@@ -170,6 +171,32 @@ class TestCorrected:
         report = bring(lake, f"{DAY},T1,Rates,USD,100,-1,2,-3", header=HEADER.removesuffix(",2019-01-07"))
         assert report.failed == 1
         assert "2019-01-07" in report.failures[0]["reason"]
+
+    def test_a_vector_stands_once_however_often_it_comes_and_goes(self, lake: Lake) -> None:
+        for rows in (ROWS, [f"{DAY},T1,Rates,USD,100,-9,2,-3,4"], ROWS[:2]):
+            bring(lake, *rows)
+        held = lake.read("pnl_vectors", ["contract_id", "pnl"]).to_pylist()
+        # T1 as it was and as it was corrected, T2, T3
+        assert sorted(r["pnl"][0] for r in held) == [-9, -1, 0.5, 7]
+
+    def test_a_load_that_was_killed_completes_without_duplicates_after_compaction(
+        self, lake: Lake, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        bring(lake, ROWS[0])
+        with monkeypatch.context() as patch:
+            patch.setattr("valuation.sets.imported._seal", killed)
+            with pytest.raises(KeyboardInterrupt):
+                bring(lake, *ROWS)
+        with Committer(lake, "test") as committer:
+            assert compact(committer, "pnl_vectors").files == 2
+        bring(lake, *ROWS)
+        held = lake.read("pnl_vectors", ["contract_id", "pnl"]).to_pylist()
+        assert sorted(r["pnl"][0] for r in held) == [-1, 0.5, 7]
+        assert var(lake) == [6, 11]  # the worst of four: Credit alone, and -3 with -8
+
+
+def killed(*_: object) -> None:
+    raise KeyboardInterrupt
 
 
 class TestHoles:
