@@ -26,7 +26,8 @@ def forwarded(name: str, application: Callable[[], Any], prefix: tuple[str, ...]
     def forward(context: click.Context) -> None:
         import typer  # noqa: PLC0415 - and what it imports is not needed by the other commands
 
-        found = typer.main.get_command(application())
+        # an application with one command is that command, unless it is asked for as a group
+        found = (typer.main.get_group if prefix else typer.main.get_command)(application())
         found.main([*prefix, *context.args], prog_name=context.command_path.removesuffix(f" {name}" if prefix else ""))
 
     settings = {"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []}
