@@ -27,7 +27,8 @@ from scenarios.market.calendars import DATA, Calendars
 from scenarios.market.corporate_actions import CorporateActions, load_actions
 from scenarios.market.gates import RULES, SAME_AS, Panel, Parameters, load_parameters, suspects
 from scenarios.market.history import load_calendars, load_factors
-from scenarios.types import FactorIndex, RiskFactor
+from scenarios.market.market_rows import POSITIVE_TYPES
+from scenarios.types import FACTOR_TYPES, FactorIndex, RiskFactor
 
 LEAD_DAYS = 1_200  # of history before the first value that is judged: the memory of every rule
 STATES = ("held", "missing", "released", "overridden", "proxied", "replaced")
@@ -386,7 +387,17 @@ def check_act(lake: Lake, act: MarketAct) -> tuple[RiskFactor, dict[str, Any], f
     found = [row for row in rows if row["as_of_date"] == act.date]
     if not found:
         raise unknown(f"value of {act.factor} on", str(act.date), [str(r["as_of_date"]) for r in rows], error=NotFound)
-    return factor, found[0], _used(lake, act, found[0], factor)
+    used = _used(lake, act, found[0], factor)
+    kind = FACTOR_TYPES[factor.type]
+    if factor.type in POSITIVE_TYPES and used <= 0:
+        raise BadInput(f"{used:g} cannot be a level of {act.factor}; expected a positive {factor.type}.")
+    known = [r["value_used"] for r in rows if r["value_used"] is not None]
+    low, high = min(kind.plausible[0], *known), max(kind.plausible[1], *known)
+    if act.act != "release" and not low <= used <= high:
+        raise BadInput(
+            f"{used:g} is hardly meant as a level of {act.factor}: expected {low:g} to {high:g}, {kind.unit}; 0.05 is 5%."
+        )
+    return factor, found[0], used
 
 
 def act_on(committer: Committer, act: MarketAct) -> Issue:

@@ -129,8 +129,9 @@ def suggest_market(path: str | Path) -> MarketSuggestion:
     files = sorted(p for p in path.rglob("*") if p.is_file() and p.suffix != ".json") if path.is_dir() else [path]
     if not files:
         raise BadInput(f"{path} holds no file.")
+    named = files[0] if len(files) == 1 else path.resolve()
     made = MarketSuggestion(
-        {"name": re.sub(r"[^a-z0-9_-]+", "_", path.resolve().name.split(".")[0].lower()) or "market", "source": {}}
+        {"name": re.sub(r"[^a-z0-9_-]+", "_", named.name.split(".")[0].lower()) or "market", "source": {}}
     )
     groups: dict[tuple[Any, ...], list[Path]] = {}
     guesses: dict[Path, _Guess] = {}

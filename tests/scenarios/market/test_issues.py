@@ -164,6 +164,8 @@ def test_a_bad_act_says_what_to_do_and_stores_nothing(lake: Lake) -> None:
         (BadInput, "is observed, not held; there is nothing to release", {"what": "release", "factor": "EQ:B"}),
         (BadInput, "cannot be its own proxy", {"what": "proxy", "by": "EQ:A"}),
         (NotFound, "Unknown risk factor 'EQ:Z'", {"what": "proxy", "by": "EQ:Z"}),
+        (BadInput, "-3 cannot be a level of EQ:A; expected a positive equity_price", {"what": "override", "value": -3}),
+        (BadInput, "0 cannot be a level of EQ:A", {"what": "override", "value": 0}),
         (ValidationError, "an override needs a value", {"what": "override"}),
         (ValidationError, "a proxy needs the risk factor", {"what": "proxy"}),
         (ValidationError, "only an override has one", {"what": "release", "value": 1.0}),
@@ -328,3 +330,21 @@ def test_a_payment_above_a_level_that_is_a_defect_stops_no_market_file(tmp_path:
     (tmp_path / "shares.csv").write_text(whole)
     bring(lake, tmp_path)
     assert [i["as_of_date"] for i in newest_issues(lake)] == [dt.date.fromisoformat(OPEN[79])]
+
+
+def test_an_override_in_another_unit_is_refused(tmp_path: Path) -> None:
+    write(tmp_path)
+    (tmp_path / "own.toml").write_text(
+        CATALOGUE.replace(
+            'id = "EQ:{column}", type = "equity_price"',
+            'id = "YC:{column}:1Y", curve = "{column}", pillar = "1Y", type = "par_yield"',
+        ).replace("0.01", "1e-5")
+    )
+    lake = Lake.create(tmp_path / "lake")
+    bring(lake, tmp_path)
+    with pytest.raises(
+        BadInput,
+        match=r"5 is hardly meant as a level of YC:A:1Y: expected -0\.05 to 0\.3, fraction a year; 0\.05 is 5%",
+    ):
+        act(lake, "override", factor="YC:A:1Y", value=5)
+    assert act(lake, "override", factor="YC:A:1Y", value=-0.01)["value_used"] == -0.01
