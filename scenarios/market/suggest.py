@@ -151,14 +151,14 @@ def suggest_market(path: str | Path) -> MarketSuggestion:
             name += "_"
         made.doubts += [f"{name}: {doubt}" for doubt in guess.doubts]
         made.catalogue["source"][name] = source
-        _show(made, name, source, folder)
+        _show(made, name, source, folder, max(1, SHOWN_ROWS // len(groups)))
     if not made.catalogue["source"]:
         raise BadInput(f"Nothing of {path} can be read as market data: {made.faults[0]['reason']}")
     return made
 
 
-def _show(made: MarketSuggestion, name: str, source: dict[str, Any], folder: Path) -> None:
-    """Adds the first rows of a source as they would load, or why they would not."""
+def _show(made: MarketSuggestion, name: str, source: dict[str, Any], folder: Path, some: int) -> None:
+    """Adds the first `some` rows of a source as they would load, or why they would not."""
     try:
         read = Catalogue.model_validate({"name": "guess", "source": {name: source}}).source[name]
         file, path = next(iter(read.files(folder).items()))
@@ -169,7 +169,7 @@ def _show(made: MarketSuggestion, name: str, source: dict[str, Any], folder: Pat
                 for k, v in row.items()
                 if k != "source"
             }
-            for row in rows.slice(0, SHOWN_ROWS - len(made.rows)).to_pylist()
+            for row in rows.slice(0, some).to_pylist()
         ]
         made.rows += texts
     except (VarlakeError, ValueError) as error:

@@ -66,6 +66,13 @@ def test_a_title_with_the_delimiter_in_it_is_no_header(tmp_path: Path) -> None:
     assert made.rows[0]["value_used"] == "1470"
 
 
+def test_every_source_of_a_folder_is_shown(tmp_path: Path) -> None:
+    for name in ("oil", "gold", "silver"):
+        (tmp_path / f"{name}.csv").write_text(table(f"Date,{name}", DAYS, walk(60)))
+    shown = [row["risk_factor_id"] for row in suggest_market(tmp_path).rows]
+    assert shown == [f"CMD:{name}" for name in ("GOLD", "OIL", "SILVER") for _ in range(3)]
+
+
 def test_a_workbook_with_a_cover_sheet_and_titles(tmp_path: Path) -> None:
     book = xlsxwriter.Workbook(tmp_path / "closes.xlsx")
     book.add_worksheet("Cover").write(0, 0, "Bank")
