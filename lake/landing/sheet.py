@@ -305,9 +305,9 @@ def _book(path: Path, data: bytes, bound: Bound) -> Iterator[Any]:
         raise BadInput(f"{path.name} is not a workbook that can be read: {error}.") from None
 
 
-def workbook_heads(path: Path, rows: int) -> dict[str, tuple[int, list[list[str]]]]:
+def workbook_heads(path: Path, member: str | None, rows: int) -> dict[str, tuple[int, list[list[str]]]]:
     """By sheet of a workbook, how many cells it has and the texts of its first rows; of another file nothing."""
-    with open_decoded(path) as (name, stream):
+    with open_decoded(path, member) as (name, stream):
         if _TYPED.get(PurePosixPath(name).suffix.lower()) is not _workbook:
             return {}
         data = stream.read()

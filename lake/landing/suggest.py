@@ -18,7 +18,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from lake.errors import BadInput, close
-from lake.landing.decoded import open_decoded
+from lake.landing.decoded import archive_members, open_decoded
 from lake.landing.mapping import REJECT, FileMapping, Kind, MappedColumn, Side, iso_date, mapped, plain_number
 from lake.landing.sheet import Dialect, Sheet, read_sheet, typed_endings, workbook_heads
 from lake.schemas import DIMENSION_COLUMNS
@@ -115,32 +115,39 @@ def open_sheet(path: Path) -> tuple[Sheet, Dialect, str, list[str]]:
     """The file by the dialect that it seems to have, but for marks in numbers; with that, the text above its header, and doubts."""
     if not path.is_file():
         raise BadInput(f"There is no file {path}.")
-    with open_decoded(path) as (name, stream):
+    members, doubts = archive_members(path), list[str]()
+    member = _largest("files", members, doubts) if len(members) > 1 else None
+    with open_decoded(path, member) as (name, stream):
         ending = PurePosixPath(name).suffix.lower()
         head = stream.read(_HEAD)
     if ending not in typed_endings():
         try:
-            dialect, above, doubts = _dialect(path, head)
+            dialect, above = _dialect(path, head, doubts)
         except csv.Error as error:
             raise BadInput(f"{path.name} is no text with a delimiter: {error}.") from None
-        return read_sheet(path, dialect), dialect, above, doubts
-    heads = workbook_heads(path, 30)
-    if not heads:
-        return read_sheet(path), Dialect(), "", []
-    largest = max(heads, key=lambda name: heads[name][0])
-    rows, doubts = heads[largest][1], list[str]()
-    if largest != next(iter(heads)):
-        doubts.append(f"Of the sheets {', '.join(heads)} the largest is read, {largest!r}.")
-    if not any(map(any, rows)):
-        raise BadInput(f"{path.name} has no cells in its first rows.")
-    skip = _header_at(rows)
-    dialect = Dialect(skip_rows=skip, sheet=largest if doubts else None)
-    above = "\n".join(" ".join(c for c in row if c) for row in rows[:skip])
+    elif heads := workbook_heads(path, member, 30):
+        sheet = _largest("sheets", {name: size for name, (size, _) in heads.items()}, doubts)
+        rows = heads[sheet][1]
+        if not any(map(any, rows)):
+            raise BadInput(f"{path.name} has no cells in its first rows.")
+        skip = _header_at(rows)
+        dialect = Dialect(skip_rows=skip, sheet=None if sheet == next(iter(heads)) else sheet)
+        above = "\n".join(" ".join(c for c in row if c) for row in rows[:skip])
+    else:
+        dialect, above = Dialect(), ""
+    dialect = dialect.model_copy(update={"member": member})
     return read_sheet(path, dialect), dialect, above, doubts
 
 
-def _dialect(path: Path, head: bytes) -> tuple[Dialect, str, list[str]]:
-    doubts = []
+def _largest(what: str, sizes: Mapping[str, int], doubts: list[str]) -> str:
+    """The name of the largest, which is told where there are several."""
+    found = max(sizes, key=lambda name: sizes[name])
+    if len(sizes) > 1:
+        doubts.append(f"Of the {what} {', '.join(sizes)} the largest is read, {found!r}.")
+    return found
+
+
+def _dialect(path: Path, head: bytes, doubts: list[str]) -> tuple[Dialect, str]:
     whole = head if len(head) < _HEAD else head[: head.rfind(b"\n") + 1]
     for encoding in ("utf-16",) if head[:2] in (b"\xff\xfe", b"\xfe\xff") else ("utf-8", "cp1252", "latin-1"):
         try:
@@ -163,7 +170,7 @@ def _dialect(path: Path, head: bytes) -> tuple[Dialect, str, list[str]]:
     if not times:
         raise BadInput(f"{path.name} has no line with several cells between commas, semicolons, tabs or bars.")
     skip = _header_at([next(csv.reader([line], delimiter=delimiter), []) for line in lines])
-    return Dialect(delimiter=delimiter, encoding=encoding, skip_rows=skip), "\n".join(lines[:skip]), doubts
+    return Dialect(delimiter=delimiter, encoding=encoding, skip_rows=skip), "\n".join(lines[:skip])
 
 
 def _header_at(rows: Sequence[Sequence[str]]) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import io
 import json
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -256,3 +257,13 @@ def test_german_headers_of_product_and_department(tmp_path: Path) -> None:
     path.write_text("Stichtag;Nr;Produkt;Symbol;Menge;Währung;Abteilung\n15.06.2022;1;Aktie;AAPL;5;EUR;Aktien\n")
     columns = suggest_positions(path).mapping.columns
     assert (columns["instrument_type"].from_, columns["desk"].from_) == ("Produkt", "Abteilung")
+
+
+def test_of_an_archive_the_largest_file_is_read_and_told(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "export.zip", "w") as archive:
+        archive.writestr("read me.txt", "of the bank")
+        archive.writestr("book.csv", SWISS)
+    guess = suggest_positions(tmp_path / "export.zip")
+    assert guess.mapping.dialect.member == "book.csv"
+    assert guess.doubts[0] == "Of the files read me.txt, book.csv the largest is read, 'book.csv'."
+    assert [row["quantity"] for row in guess.rows] == ["1500", "-2500.5"]
