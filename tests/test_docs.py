@@ -74,7 +74,7 @@ def other_commands() -> Iterator[tuple[str, Any]]:
         module, _, attribute = place.partition(":")
         if attribute == "group":
             found = importlib.import_module(f"service.cli.{module}")
-            typed: Any = typer.main.get_command(found.app) if hasattr(found, "app") else click.Group()
+            typed: Any = typer.main.get_group(found.app) if hasattr(found, "app") else click.Group()
             yield from commands(click.Group(commands={**found.group().commands, **typed.commands}), (name,))
             continue
         inner: Any = typer.main.get_command(getattr(importlib.import_module(f"service.cli.{module}"), attribute))

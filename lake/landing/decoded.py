@@ -111,14 +111,26 @@ def _unpacked(path: Path, member: str | None) -> Iterator[tuple[str, IO[bytes]]]
         yield name, stream
 
 
+def archive_members(path: Path) -> dict[str, int]:
+    """The files of a zip archive, and how large each is; of what is none, nothing."""
+    if not path.name.lower().endswith(".zip") or not zipfile.is_zipfile(path):
+        return {}
+    with zipfile.ZipFile(path) as archive:
+        return {name: info.file_size for name, info in _members(archive).items()}
+
+
+def _members(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
+    return {f.filename: f for f in archive.infolist() if not f.is_dir() and not f.filename.startswith("__MACOSX/")}
+
+
 def _member(archive: zipfile.ZipFile, name: str | None) -> zipfile.ZipInfo:
-    files = {f.filename: f for f in archive.infolist() if not f.is_dir() and not f.filename.startswith("__MACOSX/")}
+    files = _members(archive)
     if name is not None and name not in files:
         raise zipfile.BadZipFile(unknown("file of the archive", name, files).message)
     if name is None and len(files) != 1:
         names = ", ".join([*files][:5])
         raise zipfile.BadZipFile(
-            f"expected one file in the archive, found {len(files)}: {names}; say which with `member`"
+            f"expected one file in the archive, found {len(files)}: {names}; say which with `member` of a mapping or catalogue"
         )
     info = files[name] if name is not None else next(iter(files.values()))
     # the others are decoded without a bound by the library

@@ -18,7 +18,8 @@ import lzma
 import re
 import warnings
 import zipfile
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -289,24 +290,46 @@ def _parquet(path: Path, stream: IO[bytes], dialect: Dialect, numbers: Collectio
     return _typed(path.name, table.column_names, table.columns, dialect, numbers)
 
 
-def _workbook(path: Path, stream: IO[bytes], dialect: Dialect, numbers: Collection[str]) -> Sheet:
+@contextmanager
+def _book(path: Path, data: bytes, bound: Bound) -> Iterator[Any]:
     from python_calamine import CalamineError, load_workbook  # noqa: PLC0415 - only where such a file is read
 
-    data = stream.read()
-    bound = Bound(path)
     try:
         if zipfile.is_zipfile(io.BytesIO(data)):
             _check_workbook(data, bound)
         book = load_workbook(io.BytesIO(data))
-        if dialect.sheet is not None and dialect.sheet not in book.sheet_names:
-            raise unknown(f"sheet of {path.name}", dialect.sheet, book.sheet_names)
         if not book.sheet_names:
             raise BadInput(f"{path.name} has no sheet.")
+        yield book
+    except (CalamineError, *CANNOT_UNPACK) as error:
+        raise BadInput(f"{path.name} is not a workbook that can be read: {error}.") from None
+
+
+def workbook_heads(path: Path, member: str | None, rows: int) -> dict[str, tuple[int, list[list[str]]]]:
+    """By sheet of a workbook, how many cells it has and the texts of its first rows; of another file nothing."""
+    with open_decoded(path, member) as (name, stream):
+        if _TYPED.get(PurePosixPath(name).suffix.lower()) is not _workbook:
+            return {}
+        data = stream.read()
+    with _book(path, data, Bound(path)) as book:
+        pages = {name: book.get_sheet_by_name(name) for name in book.sheet_names}
+        return {
+            name: (
+                page.total_height * page.total_width,
+                [[_cell(v, ".") or "" for v in row] for row in page.to_python(skip_empty_area=False, nrows=rows)],
+            )
+            for name, page in pages.items()
+        }
+
+
+def _workbook(path: Path, stream: IO[bytes], dialect: Dialect, numbers: Collection[str]) -> Sheet:
+    bound = Bound(path)
+    with _book(path, stream.read(), bound) as book:
+        if dialect.sheet is not None and dialect.sheet not in book.sheet_names:
+            raise unknown(f"sheet of {path.name}", dialect.sheet, book.sheet_names)
         page = book.get_sheet_by_name(dialect.sheet or book.sheet_names[0])
         bound.add(PYTHON_VALUE * page.total_height * page.total_width)
         rows = page.to_python(skip_empty_area=False)
-    except (CalamineError, *CANNOT_UNPACK) as error:
-        raise BadInput(f"{path.name} is not a workbook that can be read: {error}.") from None
     texts = [[_cell(value, dialect.decimal) for value in row] for row in rows[dialect.skip_rows :]]
     used = [i for i, column in enumerate(zip(*texts, strict=True)) if any(c is not None for c in column)]
     if not texts or not any(texts[0]):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import datetime as dt
+import itertools
 import json
 import re
 import unicodedata
@@ -17,9 +18,9 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from lake.errors import BadInput, close
-from lake.landing.decoded import open_decoded
+from lake.landing.decoded import archive_members, open_decoded
 from lake.landing.mapping import REJECT, FileMapping, Kind, MappedColumn, Side, iso_date, mapped, plain_number
-from lake.landing.sheet import Dialect, Sheet, read_sheet
+from lake.landing.sheet import Dialect, Sheet, read_sheet, typed_endings, workbook_heads
 from lake.schemas import DIMENSION_COLUMNS
 
 _HEAD = 1 << 18  # bytes of a text file that are looked at for its dialect
@@ -47,7 +48,7 @@ DIMENSION_HEADERS: Mapping[str, tuple[str, ...]] = {
     ),
     "client": ("customer", "clientname", "clientid", "kunde"),
     "account": ("accountno", "accountnumber", "accountid", "acct", "konto", "kontonummer", "depotnummer"),
-    "desk": ("tradingdesk", "deskname", "handelstisch", "tisch", "businessunit"),
+    "desk": ("tradingdesk", "deskname", "handelstisch", "tisch", "businessunit", "abteilung"),
     "book": ("tradingbook", "bookname", "bookid", "handelsbuch", "buch"),
     "legal_entity": ("entity", "legalentityname", "le", "company", "gesellschaft", "rechtseinheit"),
     "counterparty": ("cpty", "cparty", "counterpartyname", "counterpartyid", "kontrahent", "gegenpartei", "broker"),
@@ -111,33 +112,42 @@ def _toml(value: Any) -> str:
 
 
 def open_sheet(path: Path) -> tuple[Sheet, Dialect, str, list[str]]:
-    """The file by the dialect that it seems to have; with that, the text above its header, and doubts."""
+    """The file by the dialect that it seems to have, but for marks in numbers; with that, the text above its header, and doubts."""
     if not path.is_file():
         raise BadInput(f"There is no file {path}.")
-    with open_decoded(path) as (name, stream):
+    members, doubts = archive_members(path), list[str]()
+    member = _largest("files", members, doubts) if len(members) > 1 else None
+    with open_decoded(path, member) as (name, stream):
         ending = PurePosixPath(name).suffix.lower()
         head = stream.read(_HEAD)
-    if ending in (".csv", ".txt", ".tsv", ".dat", ".psv", ""):
+    if ending not in typed_endings():
         try:
-            dialect, above, doubts = _dialect(path, head)
+            dialect, above = _dialect(path, head, doubts)
         except csv.Error as error:
             raise BadInput(f"{path.name} is no text with a delimiter: {error}.") from None
-        return read_sheet(path, dialect), dialect, above, doubts
-    sheet = read_sheet(path)
-    if ending == ".parquet":
-        return sheet, Dialect(), "", []
-    # a workbook may have titles above its header
-    rows = [sheet.header, *(list(r.values()) for r in sheet.cells.slice(0, 30).to_pylist())]
-    filled = [sum(bool(c) for c in row) for row in rows]
-    at = filled.index(max(filled))
-    skip = int(sheet.lines[at - 1]) - 1 if at else 0
-    above = "\n".join(" ".join(c for c in row if c) for row in rows[:at])
-    dialect = Dialect(skip_rows=skip)
-    return (read_sheet(path, dialect) if skip else sheet), dialect, above, []
+    elif heads := workbook_heads(path, member, 30):
+        sheet = _largest("sheets", {name: size for name, (size, _) in heads.items()}, doubts)
+        rows = heads[sheet][1]
+        if not any(map(any, rows)):
+            raise BadInput(f"{path.name} has no cells in its first rows.")
+        skip = _header_at(rows)
+        dialect = Dialect(skip_rows=skip, sheet=None if sheet == next(iter(heads)) else sheet)
+        above = "\n".join(" ".join(c for c in row if c) for row in rows[:skip])
+    else:
+        dialect, above = Dialect(), ""
+    dialect = dialect.model_copy(update={"member": member})
+    return read_sheet(path, dialect), dialect, above, doubts
 
 
-def _dialect(path: Path, head: bytes) -> tuple[Dialect, str, list[str]]:
-    doubts = []
+def _largest(what: str, sizes: Mapping[str, int], doubts: list[str]) -> str:
+    """The name of the largest, which is told where there are several."""
+    found = max(sizes, key=lambda name: sizes[name])
+    if len(sizes) > 1:
+        doubts.append(f"Of the {what} {', '.join(sizes)} the largest is read, {found!r}.")
+    return found
+
+
+def _dialect(path: Path, head: bytes, doubts: list[str]) -> tuple[Dialect, str]:
     whole = head if len(head) < _HEAD else head[: head.rfind(b"\n") + 1]
     for encoding in ("utf-16",) if head[:2] in (b"\xff\xfe", b"\xfe\xff") else ("utf-8", "cp1252", "latin-1"):
         try:
@@ -159,10 +169,17 @@ def _dialect(path: Path, head: bytes) -> tuple[Dialect, str, list[str]]:
     times, width, delimiter = best
     if not times:
         raise BadInput(f"{path.name} has no line with several cells between commas, semicolons, tabs or bars.")
-    # titles may have the same marks, but never as many names
-    filled = [sum(bool(c.strip()) for c in next(csv.reader([line], delimiter=delimiter), [])) for line in lines]
-    skip = filled.index(max(filled))
-    return Dialect(delimiter=delimiter, encoding=encoding, skip_rows=skip), "\n".join(lines[:skip]), doubts
+    skip = _header_at([next(csv.reader([line], delimiter=delimiter), []) for line in lines])
+    return Dialect(delimiter=delimiter, encoding=encoding, skip_rows=skip), "\n".join(lines[:skip])
+
+
+def _header_at(rows: Sequence[Sequence[str]]) -> int:
+    """The row of the header: titles above it have fewer cells, or no digits either and stand farther from the first row with some."""
+    filled = [sum(bool(c.strip()) for c in row) for row in rows]
+    least = min(0.8 * max(filled), max(max(filled) - 1, 2))  # the header of an index may be empty
+    full = [i for i, n in enumerate(filled) if n >= least]
+    plain = list(itertools.takewhile(lambda i: not any(re.search(r"\d", c) for c in rows[i]), full))
+    return plain[-1] if plain and len(plain) < len(full) else full[0]
 
 
 # --- columns ----------------------------------------------------------------------------------------------------------
@@ -331,7 +348,7 @@ def _date_format(formats: Mapping[str, list[str]], found: Mapping[str, str], dou
         for f in _DATES
         if votes[f] == votes[best] and f != best and sorted(re.findall("%.", f)) == sorted(re.findall("%.", best))
     ]
-    if rivals and re.search("%m", best):
+    if rivals and best != _DATES[0] and re.search("%m", best):  # a day as 2020-03-16 is one by every format
         doubts.append(
             f"Dates are read as {best}, and all of them could be {rivals[0]}: which of day and month comes first?"
         )

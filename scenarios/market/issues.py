@@ -6,6 +6,7 @@ Every hold and every act is a row of `market_issues`, and the newest of a value 
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Literal, Self
@@ -24,9 +25,11 @@ from lake.schemas import MARKET_ISSUES
 from lake.tables import Lake, Snapshot
 from scenarios.kernels import shifts
 from scenarios.market.calendars import DATA, Calendars
+from scenarios.market.corporate_actions import CorporateActions, load_actions
 from scenarios.market.gates import RULES, SAME_AS, Panel, Parameters, load_parameters, suspects
 from scenarios.market.history import load_calendars, load_factors
-from scenarios.types import FactorIndex, RiskFactor
+from scenarios.market.market_rows import POSITIVE_TYPES
+from scenarios.types import FACTOR_TYPES, FactorIndex, RiskFactor
 
 LEAD_DAYS = 1_200  # of history before the first value that is judged: the memory of every rule
 STATES = ("held", "missing", "released", "overridden", "proxied", "replaced")
@@ -104,9 +107,13 @@ def judge(
     index: FactorIndex,
     calendars: Calendars,
     p: Parameters,
+    actions: CorporateActions,
     partial: Mapping[str, dt.date] | None = None,
 ) -> tuple[Bools, list[Issue]]:
-    """Which of the fresh rows (n_rows,) a rule suspects, and the issues: one a held value, one a run of missing days."""
+    """Which of the fresh rows (n_rows,) a rule suspects, and the issues: one a held value, one a run of missing days.
+
+    Rules look at levels in today's shares: what a corporate action explains is no split and no spike.
+    """
     if not fresh.any():
         return np.zeros(rows.num_rows, dtype=bool), []
     days = rows["as_of_date"].to_numpy().astype("datetime64[D]")
@@ -115,26 +122,38 @@ def judge(
     panel, _, (at, column) = panel_of(rows.filter(pa.array(near)), index, calendars, p, partial)
     new = np.zeros(panel.levels.shape, dtype=bool)
     new[at, column] = fresh[near]
-    flags = suspects(panel)
+    adjusted = dataclasses.replace(panel, levels=_in_todays_shares(panel, index, actions))
+    flags = suspects(adjusted)
     missing = flags.pop("missing")
     held = np.logical_or.reduce(list(flags.values())) & new & panel.seen
     out = np.zeros(rows.num_rows, dtype=bool)
     out[np.flatnonzero(near)] = held[at, column]
-    told = [_held_issue(panel, flags, i, j) for i, j in np.argwhere(held).tolist()]
+    told = [_held_issue(panel, adjusted.own.z, flags, i, j) for i, j in np.argwhere(held).tolist()]
     return out, told + _missing_issues(panel, missing, np.asarray(new.any(axis=0)), first)
 
 
-def _held_issue(panel: Panel, flags: Mapping[str, Bools], i: int, j: int) -> Issue:
-    f, moves = panel.factors[j], panel.own
-    rows = moves.rows[j] if np.isfinite(panel.y[i, j]) else np.flatnonzero(panel.seen[:, j])
+def _in_todays_shares(panel: Panel, index: FactorIndex, actions: CorporateActions) -> Floats:
+    """The levels of the panel in the terms of its last day."""
+    levels = panel.levels.copy()
+    try:
+        actions.adjust(index.row, panel.dates, levels, np.zeros(levels.shape, dtype=bool), panel.dates[-1].item())
+    except BadInput:  # a payment is more than a level that is a defect, as the gates will find: then without payments
+        shares = CorporateActions(tuple(a for a in actions.actions if a.amount is None), actions.done)
+        return _in_todays_shares(panel, index, shares)
+    return levels
+
+
+def _held_issue(panel: Panel, z: Floats, flags: Mapping[str, Bools], i: int, j: int) -> Issue:
+    f = panel.factors[j]
+    rows = panel.own.rows[j] if np.isfinite(panel.y[i, j]) else np.flatnonzero(panel.seen[:, j])
     k = int(np.searchsorted(rows, i))
     text = f"{panel.levels[i, j]:.6g}"
     if k > 0:
         text += f", after {panel.levels[rows[k - 1], j]:.6g} on {panel.dates[rows[k - 1]]}"
     if k + 1 < len(rows):
         text += f", before {panel.levels[rows[k + 1], j]:.6g} on {panel.dates[rows[k + 1]]}"
-    if np.isfinite(moves.z[i, j]) and abs(moves.z[i, j]) >= 1:
-        text += f"; {abs(moves.z[i, j]):.0f} usual moves"
+    if np.isfinite(z[i, j]) and abs(z[i, j]) >= 1:
+        text += f"; {abs(z[i, j]):.0f} usual moves"
     if flags["sources"][i, j]:
         text += f"; the other source has {panel.others[i, j]:.6g}"
     return {
@@ -193,20 +212,25 @@ def gate(
     factors: Sequence[RiskFactor],
     calendars: Calendars,
     p: Parameters,
+    adjusted: Mapping[str, str | None],
     partial: Mapping[str, dt.date] | None = None,
 ) -> tuple[pa.Table, list[Issue]]:
     """Rows of market_data about to be stored, those held that a rule suspects among the fresh ones (n_rows,), and the issues.
 
-    factors : of the rows. What the lake holds of other sources is looked at beside them.
+    factors : of the rows. adjusted : what each source has adjusted for corporate actions already.
+    What the lake holds of other sources is looked at beside them.
     """
     mine = {f.source for f in factors}
     index = FactorIndex.of([*(f for f in _stored_factors(lake) if f.source not in mine), *factors])
     since = pc.min(rows.filter(pa.array(fresh))["as_of_date"]).as_py() if fresh.any() else dt.date.max
     beside = ds.field("as_of_date") >= since - dt.timedelta(LEAD_DAYS)
     others = lake.read("market_data", where=beside & ~ds.field("source").isin(sorted(mine))) if fresh.any() else None
+    known = load_actions(lake)
+    done = {f.risk_factor_id: adjusted.get(f.source) for f in factors}
+    actions = CorporateActions(known.actions, {f: kind for f, kind in {**known.done, **done}.items() if kind})
     both = rows if others is None else pa.concat_tables([rows.cast(others.schema), others])
     judged, issues = judge(
-        both, np.append(fresh, np.zeros(both.num_rows - len(fresh), bool)), index, calendars, p, partial
+        both, np.append(fresh, np.zeros(both.num_rows - len(fresh), bool)), index, calendars, p, actions, partial
     )
     held = judged[: rows.num_rows]
     return held_rows(rows, held), [*issues, *_replaced(lake, rows.filter(pa.array(fresh & ~held)))]
@@ -364,7 +388,17 @@ def check_act(lake: Lake, act: MarketAct) -> tuple[RiskFactor, dict[str, Any], f
     found = [row for row in rows if row["as_of_date"] == act.date]
     if not found:
         raise unknown(f"value of {act.factor} on", str(act.date), [str(r["as_of_date"]) for r in rows], error=NotFound)
-    return factor, found[0], _used(lake, act, found[0], factor)
+    used = _used(lake, act, found[0], factor)
+    kind = FACTOR_TYPES[factor.type]
+    if factor.type in POSITIVE_TYPES and used <= 0:
+        raise BadInput(f"{used:g} cannot be a level of {act.factor}; expected a positive {factor.type}.")
+    known = [r["value_used"] for r in rows if r["value_used"] is not None]
+    low, high = min(kind.plausible[0], *known), max(kind.plausible[1], *known)
+    if act.act != "release" and not low <= used <= high:
+        raise BadInput(
+            f"{used:g} is hardly meant as a level of {act.factor}: expected {low:g} to {high:g}, {kind.unit}; 0.05 is 5%."
+        )
+    return factor, found[0], used
 
 
 def act_on(committer: Committer, act: MarketAct) -> Issue:
@@ -420,14 +454,18 @@ def _used(lake: Lake, act: MarketAct, row: Mapping[str, Any], factor: RiskFactor
         )
         raise BadInput(f"{act.factor} cannot move by {act.by}: {lacks}. Name another risk factor.")
     other = FactorIndex.of(f for f in _stored_factors(lake) if f.risk_factor_id == act.by).factors[0]
-    start, begin, end = (np.array(levels[k]) for k in ((act.factor, last), (act.by, last), (act.by, act.date)))
-    moved = float(shifts.apply(factor.shift_type, start, act.beta * shifts.move(other.shift_type, begin, end)))
+    pair = np.array([[levels[act.factor, last], levels[act.by, last]], [np.nan, levels[act.by, act.date]]])
+    days = np.array([last, act.date], dtype="datetime64[D]")
+    column = {act.factor: 0, act.by: 1}  # in the shares of the day, where an ex date lies between
+    load_actions(lake).adjust(column, days, pair, np.zeros((2, 2), dtype=bool), act.date)
+    start, begin, end = pair[0, :1], pair[0, 1:], pair[1, 1:]
+    (moved,) = shifts.apply(factor.shift_type, start, act.beta * shifts.move(other.shift_type, begin, end)).tolist()
     if factor.shift_type != other.shift_type or not np.isfinite(moved):
         raise BadInput(
             f"{act.factor} moves by {factor.shift_type} shifts and {act.by} by {other.shift_type} ones, or has no such move; "
             "name a risk factor of the same kind."
         )
-    return moved
+    return float(moved)
 
 
 class CheckScope(BaseModel):
@@ -458,7 +496,7 @@ def check_market(lake: Lake, p: Parameters, first: dt.date | None = None) -> tup
     fresh = pc.is_in(status, pa.array(["observed", "missing", "held"])).to_numpy(zero_copy_only=False)
     if first is not None:
         fresh = fresh & (rows["as_of_date"].to_numpy() >= np.datetime64(first))
-    held, issues = judge(rows, fresh, load_factors(snapshot), load_calendars(snapshot), p)
+    held, issues = judge(rows, fresh, load_factors(snapshot), load_calendars(snapshot), p, load_actions(lake))
     was = pc.equal(status, "held").to_numpy(zero_copy_only=False)
     cleared = {(r["as_of_date"], r["risk_factor_id"]) for r in rows.filter(pa.array(was & fresh & ~held)).to_pylist()}
     over = [i for i in newest_issues(lake) if (i["as_of_date"], i["risk_factor_id"]) in cleared]
@@ -472,11 +510,14 @@ def run_check(committer: Committer, request: CheckRequest) -> dict[str, Any]:
     """
     lake = committer.lake
     rows, issues, cleared = check_market(lake, load_parameters(request.gates), request.first)
+    held = {(i["as_of_date"], i["risk_factor_id"]) for i in newest_issues(lake) if i["state"] == "held"}
+    standing = sum((i["as_of_date"], i["risk_factor_id"]) in held for i in issues)
     if request.hold:
         store_issues(committer, issues, rows)
         committer.put("market_data", rows, replace=True, note={"check": "market"})
     return {
         "held": request.hold,
+        "standing": standing,
         "issues": issues,
         "cleared": cleared,
         "market_data_version": lake.version("market_data"),

@@ -30,7 +30,7 @@ Row = dict[str, Any]
 @dataclass(frozen=True)
 class CorporateActionsReport:
     """What became of a file: rows `read` = new + changed + unchanged + cancelled. rules : of each action that is new or changed, the
-    factor, the ex date, and what levels before it are multiplied by; None where there are none yet."""
+    factor, the ex date, and what levels before it are multiplied by; None where there are none yet. notes : of its values that are held."""
 
     path: str
     read: int
@@ -41,6 +41,7 @@ class CorporateActionsReport:
     actions: int
     version: int
     rules: tuple[Mapping[str, Any], ...]
+    notes: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         return {**asdict(self), "rules": [dict(r) for r in self.rules]}
@@ -89,37 +90,54 @@ def ingest_corporate_actions(committer: Committer, path: str | Path) -> Corporat
         table = pa.Table.from_pylist([after[k] for k in sorted(after)], schema=CORPORATE_ACTIONS.schema)
         version = committer.put(TABLE, table, replace=True, note={"corporate_actions": path.name})
     return CorporateActionsReport(
-        str(path), len(file.rows), **counts, actions=len(after), version=version, rules=tuple(rules)
+        str(path),
+        len(file.rows),
+        **counts,
+        actions=len(after),
+        version=version,
+        rules=tuple(rules),
+        notes=tuple(
+            f"{factor} on {ex} is held as suspicious and not used: see `varlake market check`, and release it if its action explains it."
+            for factor, ex in sorted(given)
+            if ex in levels.held(factor)
+        ),
     )
 
 
 class _Levels:
-    """The days on which each factor has a level, ascending, and the levels."""
+    """The days on which each factor has a level, ascending, and the levels; None where it is held."""
 
     def __init__(self, lake: Lake, wanted: set[str]) -> None:
-        where = ds.field("risk_factor_id").isin(sorted(wanted)) & ds.field("value_used").is_valid()
+        some = ds.field("value_received").is_valid() | ds.field("value_used").is_valid()
+        where = ds.field("risk_factor_id").isin(sorted(wanted)) & some
         rows = lake.read("market_data", ["as_of_date", "risk_factor_id", "value_used"], where).sort_by("as_of_date")
-        self._of: dict[str, dict[dt.date, float]] = {factor: {} for factor in wanted}
+        self._of: dict[str, dict[dt.date, float | None]] = {factor: {} for factor in wanted}
         for row in rows.to_pylist():
             self._of[row["risk_factor_id"]][row["as_of_date"]] = row["value_used"]
 
-    def of(self, factor: str) -> dict[dt.date, float]:
-        return self._of[factor]
+    def days(self, factor: str) -> list[dt.date]:
+        return [*self._of[factor]]
+
+    def held(self, factor: str) -> set[dt.date]:
+        return {d for d, level in self._of[factor].items() if level is None}
+
+    def last_before(self, factor: str, day: dt.date) -> float | None:
+        """The last level before the day that is used."""
+        return next((v for d, v in reversed(self._of[factor].items()) if d < day and v is not None), None)
 
 
 def _rule(file: TextRows, number: int, action: CorporateAction, levels: _Levels) -> Row:
     """What the action does to earlier levels; a fault where its day has none, or its amount is the whole price."""
-    here = levels.of(action.risk_factor_id)
-    days, ex = list(here), action.ex_date
-    before = [d for d in days if d < ex]
+    days, ex = levels.days(action.risk_factor_id), action.ex_date
+    before, last = [d for d in days if d < ex], levels.last_before(action.risk_factor_id, ex)
     rule: Row = {"risk_factor_id": action.risk_factor_id, "ex_date": ex, "kind": action.kind, "factor": None}
-    if days and days[0] < ex < days[-1] and ex not in here:
+    if days and days[0] < ex < days[-1] and ex not in days:
         near = [*before[-2:], *[d for d in days if d > ex][:2]]
         told = f"{action.risk_factor_id} has no level on {ex}, a {ex:%A}; nearest days with one: {', '.join(map(str, near))}"
         file.fault(number, "ex_date", told, str(ex))
-    elif before:
+    elif last is not None:
         try:
-            rule["factor"] = action.price_factor(here[before[-1]])
+            rule["factor"] = action.price_factor(last)
         except BadInput as error:
             file.fault(number, "amount", error.message, f"{action.amount:g}")
     return rule

@@ -481,6 +481,7 @@ def ingest_market(
             written,
             calendars_of(calendars),
             parameters,
+            adjusted,
             _partial_days(Path(directory), catalogue, landings, parameters),
         )
         reports = [_with_held(report, issues) for report in reports]

@@ -5,7 +5,6 @@ Nothing is stored by a guess. Whatever a file does not say for certain is told a
 
 from __future__ import annotations
 
-import csv
 import json
 import re
 from collections import Counter
@@ -19,18 +18,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lake.arrays import Dates, Floats
-from lake.errors import BadInput, NotFound, VarlakeError, counted
+from lake.errors import BadInput, Issue, NotFound, VarlakeError, counted
 from lake.landing.dated_values import OHLC, parsed_dates, read_source
-from lake.landing.decoded import open_decoded
 from lake.landing.numbers import doubles
-from lake.landing.sheet import Dialect, read_sheet, typed_endings
+from lake.landing.sheet import Dialect, typed_endings
+from lake.landing.suggest import open_sheet
 from scenarios.market.landing_catalogue import UNITS, Catalogue, Source
 from scenarios.market.market_rows import market_rows
 from scenarios.types import FACTOR_TYPES, tenor_of
 
 SHOWN_ROWS = 10
-_HEAD = 1 << 18  # bytes of a text that are looked at for its dialect
-_DELIMITERS = (",", ";", "\t", "|")
 _MARKS = ((".", ""), (".", ","), (",", ""), (",", "."), (",", " "), (".", " "), (".", "'"))
 _DATES = (
     "%Y-%m-%d", "%Y/%m/%d", "%d/%m/%Y", "%m/%d/%Y", "%d/%m/%y", "%m/%d/%y", "%d.%m.%Y", "%d.%m.%y", "%Y%m%d", "%d-%b-%y", "%d-%b-%Y",
@@ -132,8 +129,9 @@ def suggest_market(path: str | Path) -> MarketSuggestion:
     files = sorted(p for p in path.rglob("*") if p.is_file() and p.suffix != ".json") if path.is_dir() else [path]
     if not files:
         raise BadInput(f"{path} holds no file.")
+    named = files[0] if len(files) == 1 else path.resolve()
     made = MarketSuggestion(
-        {"name": re.sub(r"[^a-z0-9_-]+", "_", path.resolve().name.split(".")[0].lower()) or "market", "source": {}}
+        {"name": re.sub(r"[^a-z0-9_-]+", "_", named.name.split(".")[0].lower()) or "market", "source": {}}
     )
     groups: dict[tuple[Any, ...], list[Path]] = {}
     guesses: dict[Path, _Guess] = {}
@@ -153,14 +151,14 @@ def suggest_market(path: str | Path) -> MarketSuggestion:
             name += "_"
         made.doubts += [f"{name}: {doubt}" for doubt in guess.doubts]
         made.catalogue["source"][name] = source
-        _show(made, name, source, folder)
+        _show(made, name, source, folder, max(1, SHOWN_ROWS // len(groups)))
     if not made.catalogue["source"]:
         raise BadInput(f"Nothing of {path} can be read as market data: {made.faults[0]['reason']}")
     return made
 
 
-def _show(made: MarketSuggestion, name: str, source: dict[str, Any], folder: Path) -> None:
-    """Adds the first rows of a source as they would load, or why they would not."""
+def _show(made: MarketSuggestion, name: str, source: dict[str, Any], folder: Path, some: int) -> None:
+    """Adds the first `some` rows of a source as they would load, or why they would not."""
     try:
         read = Catalogue.model_validate({"name": "guess", "source": {name: source}}).source[name]
         file, path = next(iter(read.files(folder).items()))
@@ -171,12 +169,16 @@ def _show(made: MarketSuggestion, name: str, source: dict[str, Any], folder: Pat
                 for k, v in row.items()
                 if k != "source"
             }
-            for row in rows.slice(0, SHOWN_ROWS - len(made.rows)).to_pylist()
+            for row in rows.slice(0, some).to_pylist()
         ]
         made.rows += texts
     except (VarlakeError, ValueError) as error:
-        reason = str(getattr(error, "message", error)).split("\n")[0]
-        made.faults.append({"column": name, "reason": reason, "rows": 1, "row": None, "value": None})
+        said = str(getattr(error, "message", error)).split("\n")[0]
+        issues = getattr(error, "issues", ())[:SHOWN_ROWS] or (Issue("", said),)
+        made.faults += [
+            {"column": name, "reason": f"{i.pointer} {i.message}".strip(), "rows": 1, "row": None, "value": i.value}
+            for i in issues
+        ]
 
 
 def loaded(name: str, source: Source, path: Path, file: str = "") -> pa.Table:
@@ -190,9 +192,8 @@ class _Guess:
     """What one file seems to be."""
 
     def __init__(self, path: Path, folder: Path) -> None:
-        self.path, self.folder, self.doubts = path, folder, list[str]()
-        self.dialect, self.above = _dialect(path, self.doubts)
-        self.sheet = read_sheet(path, self.dialect)
+        self.path, self.folder = path, folder
+        self.sheet, self.dialect, self.above, self.doubts = open_sheet(path)
         if not len(self.sheet.lines):
             raise BadInput(f"{path.name} has no rows below its header.")
         self.keys: dict[str, Any] = {}
@@ -438,31 +439,3 @@ class _Guess:
 def _spoken(date_format: str, text: str) -> str:
     (day,) = parsed_dates(pa.array([text]), date_format, 0).tolist()
     return f"{day:%d %B %Y}".lstrip("0") if day is not None else date_format
-
-
-def _dialect(path: Path, doubts: list[str]) -> tuple[Dialect, str]:
-    """The dialect that the file seems to have, but for marks in numbers; and the text above its header."""
-    with open_decoded(path) as (name, stream):
-        head = stream.read(_HEAD)
-    if PurePosixPath(name).suffix.lower() in typed_endings():
-        return Dialect(), ""
-    encoding, text = _decoded(head if len(head) < _HEAD else head[: head.rfind(b"\n") + 1])
-    if encoding == "cp1252":
-        doubts.append("The text is not UTF-8 and is read as cp1252; see that its letters are right.")
-    lines = text.splitlines()[:200]
-    widths = {d: Counter(len(row) for row in csv.reader(lines, delimiter=d) if len(row) > 1) for d in _DELIMITERS}
-    if not any(widths.values()):
-        raise BadInput(f"{path.name} has no line with several cells between commas, semicolons, tabs or bars.")
-    delimiter = max(_DELIMITERS, key=lambda d: max(((n, w) for w, n in widths[d].items()), default=(0, 0)))
-    filled = [sum(map(bool, row)) for row in csv.reader(lines[:30], delimiter=delimiter)]
-    skip = next(i for i, n in enumerate(filled) if n >= 0.8 * max(filled))  # a title has fewer cells than a header
-    return Dialect(delimiter=delimiter, encoding=encoding, skip_rows=skip), "\n".join(lines[:skip])
-
-
-def _decoded(head: bytes) -> tuple[str, str]:
-    for encoding in ("utf-16",) if head[:2] in (b"\xff\xfe", b"\xfe\xff") else ("utf-8", "cp1252"):
-        try:
-            return encoding, head.decode(encoding).removeprefix("\ufeff")
-        except UnicodeDecodeError:
-            continue
-    return "latin-1", head.decode("latin-1")

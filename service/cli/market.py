@@ -98,10 +98,9 @@ def check_command(
         return
     _show(found["issues"], columns, "No rule suspects a value.")
     suspicious = sum(i["state"] == "held" for i in found["issues"])
-    done = "held" if hold else "suspicious; --hold holds them"
-    display.say(
-        f"{counted(suspicious, 'value')} {done}. {counted(len(found['issues']) - suspicious, 'run')} of missing days."
-    )
+    gone = counted(len(found["issues"]) - suspicious, "run")
+    done = "all of them held" if hold else f"{found['standing']:,} of them held already; --hold holds all"
+    display.say(f"{counted(suspicious, 'suspicious value')}, {done}. {gone} of missing days.")
     if found["cleared"]:
         some = ", ".join(f"{i['risk_factor_id']} {i['as_of_date']}" for i in found["cleared"][:5])
         display.say(

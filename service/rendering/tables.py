@@ -227,9 +227,11 @@ def show_covariance_reports(reports: Sequence[Mapping[str, Any]]) -> None:
 
 def show_corporate_actions_reports(reports: Sequence[Mapping[str, Any]]) -> None:
     """What became of files of corporate actions, and what levels before each ex date are multiplied by."""
-    display.print_table([{k: v for k, v in report.items() if k != "rules"} for report in reports])
+    display.print_table([{k: v for k, v in report.items() if k not in ("rules", "notes")} for report in reports])
     if rules := [rule for report in reports for rule in report["rules"]]:
         display.print_table(rules, list(rules[0]), title="Levels before the ex date are multiplied by the factor")
+    for note in (note for report in reports for note in report["notes"]):
+        display.say(f"Note: {note}")
 
 
 _MOST_RESTATED = 20

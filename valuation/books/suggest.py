@@ -52,7 +52,7 @@ _HEADERS: Mapping[str, tuple[str, ...]] = {
     "quantity": ("qty", "units", "shares", "stuck", "stuckzahl", "anzahl", "menge", "notional", "notionalamount", "nominal", "nominale",
                  "nominalbetrag", "facevalue", "facevalueamount", "positionsize", "size", "position", "amount", "betrag"),
     TYPE: ("type", "product", "producttype", "assettype", "securitytype", "sectype", "insttype", "assetclass", "produktart",
-                                   "art", "typ", "gattung"),
+                                   "produkt", "art", "typ", "gattung"),
     "currency": ("ccy", "cur", "curr", "wahrung", "whrg", "devise"),
     "underlying": ("underlyer", "underlyingid", "underlyingticker", "ticker", "symbol", "basiswert", "riskfactor", "ric"),
     "volatility": ("volsurface", "vol", "impliedvol"),

@@ -28,6 +28,7 @@ from scenarios.market.issues import (
     newest_issues,
     run_check,
 )
+from scenarios.market.landing_actions import ingest_corporate_actions
 from scenarios.market.landing_catalogue import MarketIngestReport, ingest_market, load_catalogue
 
 CATALOGUE = """
@@ -163,6 +164,8 @@ def test_a_bad_act_says_what_to_do_and_stores_nothing(lake: Lake) -> None:
         (BadInput, "is observed, not held; there is nothing to release", {"what": "release", "factor": "EQ:B"}),
         (BadInput, "cannot be its own proxy", {"what": "proxy", "by": "EQ:A"}),
         (NotFound, "Unknown risk factor 'EQ:Z'", {"what": "proxy", "by": "EQ:Z"}),
+        (BadInput, "-3 cannot be a level of EQ:A; expected a positive equity_price", {"what": "override", "value": -3}),
+        (BadInput, "0 cannot be a level of EQ:A", {"what": "override", "value": 0}),
         (ValidationError, "an override needs a value", {"what": "override"}),
         (ValidationError, "a proxy needs the risk factor", {"what": "proxy"}),
         (ValidationError, "only an override has one", {"what": "release", "value": 1.0}),
@@ -244,3 +247,104 @@ def test_a_dry_run_says_what_would_be_held_and_stores_nothing(tmp_path: Path) ->
     report = ingest_market(DryRun(lake), write(tmp_path, d80="50000"), load_catalogue(tmp_path / "own.toml"))
     assert report.sources[0].held == 1
     assert lake.version("market_issues") == lake.version("market_data") == NEVER_WRITTEN
+
+
+def split_files(folder: Path) -> dt.date:
+    """A share that is split 4 for 1 on BAD; its price in the new shares from then on."""
+    cells = {f"d{i}": f"{100 * 50 * (1.01 if i % 2 else 1.0) / 4:.2f}" for i in range(80, len(OPEN))}
+    write(folder, **cells)
+    (folder / "actions.csv").write_text(f"risk_factor_id,ex_date,kind,ratio\nEQ:A,{BAD},split,4:1\n")
+    return DAY
+
+
+def bring_actions(lake: Lake, folder: Path) -> dict[str, Any]:
+    with Committer(lake, "test") as committer:
+        return ingest_corporate_actions(committer, folder / "actions.csv").to_dict()
+
+
+def test_a_split_that_is_held_takes_its_corporate_action_which_names_it_and_clears_it(tmp_path: Path) -> None:
+    split_files(tmp_path)
+    lake = Lake.create(tmp_path / "lake")
+    bring(lake, tmp_path)
+    assert row(lake)["status"] == "held"
+    told = bring_actions(lake, tmp_path)
+    assert (told["new"], told["rules"][0]["factor"], len(told["notes"])) == (1, 0.25, 1)
+    assert f"EQ:A on {BAD} is held" in told["notes"][0]
+    with Committer(lake, "test") as committer:
+        found = run_check(committer, CheckRequest())
+    assert found["issues"] == []
+    assert [(i["risk_factor_id"], i["as_of_date"]) for i in found["cleared"]] == [("EQ:A", DAY)]
+    act(lake, "release")
+    assert bring_actions(lake, tmp_path)["notes"] == ()
+    history = load_history(lake.snapshot(), "XNYS", dt.date.fromisoformat(OPEN[78]), DAY)
+    levels = history.levels[:, history.index.row["EQ:A"]]
+    assert levels.tolist() == pytest.approx([12.5, 12.625, 12.5])  # 50, 50.5, and 50 a quarter of a share each
+
+
+def test_a_proxy_over_an_ex_date_is_in_the_new_shares(tmp_path: Path) -> None:
+    split_files(tmp_path)
+    lake = Lake.create(tmp_path / "lake")
+    bring(lake, tmp_path)
+    bring_actions(lake, tmp_path)
+    assert act(lake, "proxy", by="EQ:B")["value_used"] == pytest.approx(50.5 / 4 * 20 / 20.2)  # B falls from 20.2 to 20
+
+
+def test_an_announced_split_is_expected_and_not_held(tmp_path: Path) -> None:
+    split_files(tmp_path)
+    lake = Lake.create(tmp_path / "lake")
+    whole = (tmp_path / "shares.csv").read_text()
+    (tmp_path / "shares.csv").write_text("\n".join(whole.splitlines()[:71]) + "\n")
+    bring(lake, tmp_path)
+    bring_actions(lake, tmp_path)
+    (tmp_path / "shares.csv").write_text(whole)
+    assert bring(lake, tmp_path).sources[0].held == 0
+    assert row(lake)["value_used"] == 12.5
+    assert newest_issues(lake) == []
+
+
+@pytest.mark.parametrize("dry", [False, True])
+def test_gates_do_not_adjust_what_its_source_has_adjusted(tmp_path: Path, dry: bool) -> None:
+    split_files(tmp_path)
+    actions = (tmp_path / "actions.csv").read_text()
+    write(tmp_path)  # in today's shares throughout
+    (tmp_path / "own.toml").write_text(CATALOGUE + 'adjusted = "splits"\n')
+    lake = Lake.create(tmp_path / "lake")
+    bring(lake, tmp_path)
+    (tmp_path / "actions.csv").write_text(actions)
+    bring_actions(lake, tmp_path)
+    changed = (tmp_path / "shares.csv").read_text().replace("5050.00", "5049.00")
+    (tmp_path / "shares.csv").write_text(changed)
+    with DryRun(lake) if dry else Committer(lake, "test") as committer:
+        report = ingest_market(committer, tmp_path, load_catalogue(tmp_path / "own.toml"))
+    assert (report.sources[0].changed > 50, report.sources[0].held) == (True, 0)
+
+
+def test_a_payment_above_a_level_that_is_a_defect_stops_no_market_file(tmp_path: Path) -> None:
+    write(tmp_path, d79="0.50")
+    (tmp_path / "actions.csv").write_text(f"risk_factor_id,ex_date,kind,amount\nEQ:A,{BAD},cash_dividend,0.7\n")
+    lake = Lake.create(tmp_path / "lake")
+    whole = (tmp_path / "shares.csv").read_text()
+    (tmp_path / "shares.csv").write_text("\n".join(whole.splitlines()[:71]) + "\n")
+    bring(lake, tmp_path)
+    bring_actions(lake, tmp_path)
+    (tmp_path / "shares.csv").write_text(whole)
+    bring(lake, tmp_path)
+    assert [i["as_of_date"] for i in newest_issues(lake)] == [dt.date.fromisoformat(OPEN[79])]
+
+
+def test_an_override_in_another_unit_is_refused(tmp_path: Path) -> None:
+    write(tmp_path)
+    (tmp_path / "own.toml").write_text(
+        CATALOGUE.replace(
+            'id = "EQ:{column}", type = "equity_price"',
+            'id = "YC:{column}:1Y", curve = "{column}", pillar = "1Y", type = "par_yield"',
+        ).replace("0.01", "1e-5")
+    )
+    lake = Lake.create(tmp_path / "lake")
+    bring(lake, tmp_path)
+    with pytest.raises(
+        BadInput,
+        match=r"5 is hardly meant as a level of YC:A:1Y: expected -0\.05 to 0\.3, fraction a year; 0\.05 is 5%",
+    ):
+        act(lake, "override", factor="YC:A:1Y", value=5)
+    assert act(lake, "override", factor="YC:A:1Y", value=-0.01)["value_used"] == -0.01

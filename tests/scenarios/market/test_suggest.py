@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import xlsxwriter
 
 from lake.committer import Committer
 from lake.errors import BadInput, NotFound
@@ -55,6 +56,42 @@ def test_what_is_guessed_loads_as_it_is_shown(tmp_path: Path) -> None:
         row = stored[str(shown["risk_factor_id"]), str(shown["as_of_date"])]
         assert shown["value_received"] == f"{row['value_received']:g}"
         assert float(str(shown["value_used"])) == pytest.approx(row["value_used"], rel=1e-12)
+
+
+def test_a_title_with_the_delimiter_in_it_is_no_header(tmp_path: Path) -> None:
+    days = [d.strftime("%d.%m.%Y") for d in DAYS]
+    prices = [f"{p:,.2f}".translate(str.maketrans(",.", ".,")) for p in walk(1500)]
+    made, source = guess(tmp_path / "acme.csv", "Kurse ACME; Bank\n" + table("Datum;Letzter", days, prices, sep=";"))
+    assert (source.layout, source.skip_rows, source.decimal, source.missing) == ("series", 1, ",", ())
+    assert made.rows[0]["value_used"] == "1470"
+
+
+def test_every_source_of_a_folder_is_shown(tmp_path: Path) -> None:
+    for name in ("oil", "gold", "silver"):
+        (tmp_path / f"{name}.csv").write_text(table(f"Date,{name}", DAYS, walk(60)))
+    shown = [row["risk_factor_id"] for row in suggest_market(tmp_path).rows]
+    assert shown == [f"CMD:{name}" for name in ("GOLD", "OIL", "SILVER") for _ in range(3)]
+
+
+def test_a_workbook_with_a_cover_sheet_and_titles(tmp_path: Path) -> None:
+    book = xlsxwriter.Workbook(tmp_path / "closes.xlsx")
+    book.add_worksheet("Cover").write(0, 0, "Bank")
+    page = book.add_worksheet("Prices")
+    page.write(1, 0, "Closing prices")
+    for at, row in enumerate([("Date", "AAPL", "MSFT"), *zip(map(str, DAYS), walk(60), walk(150), strict=True)]):
+        page.write_row(3 + at, 0, row)
+    book.close()
+    made = suggest_market(tmp_path / "closes.xlsx")
+    (source,) = Catalogue.model_validate(tomllib.loads(made.toml())).source.values()
+    assert (source.layout, source.sheet, source.skip_rows) == ("wide", "Prices", 3)
+    assert [r["value_used"] for r in made.rows[:2]] == ["58.8", "147"]
+    assert any("Of the sheets Cover, Prices the largest is read, 'Prices'." in doubt for doubt in made.doubts)
+
+
+def test_a_fault_of_a_suggested_file_is_told_itself(tmp_path: Path) -> None:
+    made, _ = guess(tmp_path / "stocks.csv", table("Date,AAPL", [*DAYS, DAYS[-1]], [*walk(60), 77.5]))
+    (fault,) = made.faults
+    assert (fault["value"], str(DAYS[-1]) in fault["reason"]) == ("77.5", True)
 
 
 def test_days_and_months_are_told_apart_by_their_order_and_said_where_nothing_tells(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import io
 import json
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -241,3 +242,28 @@ def test_pnl_files(lake: Lake, tmp_path: Path, name: str) -> None:
         ("2020-03-16", "Aktien", -1250500.0, "EUR", "actual"),
         ("2020-03-17", "Aktien", 30000.0, "EUR", "actual"),
     ]
+
+
+def test_days_as_they_are_always_understood_are_no_doubt(tmp_path: Path) -> None:
+    path = tmp_path / "book.csv"
+    path.write_text("positions_date,trade,type,ticker,quantity,currency\n2022-06-15,1,Equity,AAPL,5,USD\n")
+    assert not [d for d in suggest_positions(path).doubts if "Dates are read" in d]
+    path.write_text("positions_date,trade,type,ticker,quantity,currency\n05.06.2022,1,Equity,AAPL,5,USD\n")
+    assert suggest_positions(path).mapping.date_format == "%d.%m.%Y"
+
+
+def test_german_headers_of_product_and_department(tmp_path: Path) -> None:
+    path = tmp_path / "bestand.csv"
+    path.write_text("Stichtag;Nr;Produkt;Symbol;Menge;Währung;Abteilung\n15.06.2022;1;Aktie;AAPL;5;EUR;Aktien\n")
+    columns = suggest_positions(path).mapping.columns
+    assert (columns["instrument_type"].from_, columns["desk"].from_) == ("Produkt", "Abteilung")
+
+
+def test_of_an_archive_the_largest_file_is_read_and_told(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "export.zip", "w") as archive:
+        archive.writestr("read me.txt", "of the bank")
+        archive.writestr("book.csv", SWISS)
+    guess = suggest_positions(tmp_path / "export.zip")
+    assert guess.mapping.dialect.member == "book.csv"
+    assert guess.doubts[0] == "Of the files read me.txt, book.csv the largest is read, 'book.csv'."
+    assert [row["quantity"] for row in guess.rows] == ["1500", "-2500.5"]
