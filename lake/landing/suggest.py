@@ -17,9 +17,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from lake.errors import BadInput, close
-from lake.landing.decoded import open_decoded
 from lake.landing.mapping import REJECT, FileMapping, Kind, MappedColumn, Side, iso_date, mapped, plain_number
-from lake.landing.sheet import Dialect, Sheet, read_sheet
+from lake.landing.sheet import Dialect, Sheet, first_bytes, read_sheet
 from lake.schemas import DIMENSION_COLUMNS
 
 _HEAD = 1 << 18  # bytes of a text file that are looked at for its dialect
@@ -114,9 +113,8 @@ def open_sheet(path: Path) -> tuple[Sheet, Dialect, str, list[str]]:
     """The file by the dialect that it seems to have; with that, the text above its header, and doubts."""
     if not path.is_file():
         raise BadInput(f"There is no file {path}.")
-    with open_decoded(path) as (name, stream):
-        ending = PurePosixPath(name).suffix.lower()
-        head = stream.read(_HEAD)
+    name, head = first_bytes(path, _HEAD)
+    ending = PurePosixPath(name).suffix.lower()
     if ending in (".csv", ".txt", ".tsv", ".dat", ".psv", ""):
         try:
             dialect, above, doubts = _dialect(path, head)

@@ -21,9 +21,8 @@ import pyarrow.compute as pc
 from lake.arrays import Dates, Floats
 from lake.errors import BadInput, NotFound, VarlakeError, counted
 from lake.landing.dated_values import OHLC, parsed_dates, read_source
-from lake.landing.decoded import open_decoded
 from lake.landing.numbers import doubles
-from lake.landing.sheet import Dialect, read_sheet, typed_endings
+from lake.landing.sheet import Dialect, first_bytes, read_sheet, typed_endings
 from scenarios.market.landing_catalogue import UNITS, Catalogue, Source
 from scenarios.market.market_rows import market_rows
 from scenarios.types import FACTOR_TYPES, tenor_of
@@ -442,8 +441,7 @@ def _spoken(date_format: str, text: str) -> str:
 
 def _dialect(path: Path, doubts: list[str]) -> tuple[Dialect, str]:
     """The dialect that the file seems to have, but for marks in numbers; and the text above its header."""
-    with open_decoded(path) as (name, stream):
-        head = stream.read(_HEAD)
+    name, head = first_bytes(path, _HEAD)
     if PurePosixPath(name).suffix.lower() in typed_endings():
         return Dialect(), ""
     encoding, text = _decoded(head if len(head) < _HEAD else head[: head.rfind(b"\n") + 1])
