@@ -20,6 +20,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
@@ -70,11 +71,7 @@ def in_child(work: Work, path: Path, *args: Any) -> Iterator[pa.Table]:
     if _inside:
         yield from work(path, *args)
         return
-    try:
-        child = _idle.pop()
-    except IndexError:  # none yet, or all are at work for other threads
-        child = _Child()
-    reusable = False
+    child, reusable = _idle_child() or _Child(), False
     try:
         yield from child.tables(work, path, args)
         reusable = True
@@ -92,6 +89,15 @@ def one_in_child(work: Work, path: Path, *args: Any) -> pa.Table:
     """As `in_child`, of work that gives one table."""
     (table,) = in_child(work, path, *args)
     return table
+
+
+def _idle_child() -> _Child | None:
+    """One that waits for a file and lives: the system may have ended it while it waited."""
+    with contextlib.suppress(IndexError):  # none yet, or all are at work for other threads
+        while (child := _idle.pop()).end_if_dead():
+            pass
+        return child
+    return None
 
 
 @atexit.register
@@ -113,14 +119,27 @@ class _Child:
             "MALLOC_ARENA_MAX": threads,
             "ARROW_DEFAULT_MEMORY_POOL": "system",
         }
-        with theirs:
-            self._process: subprocess.Popen[bytes] = subprocess.Popen(
-                [sys.executable, "-P", "-c", f"from {__name__} import serve; serve()"],
-                stdin=theirs.fileno(),
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                env={**os.environ, **limited},
-            )
+        try:
+            with theirs:
+                self._process: subprocess.Popen[bytes] = subprocess.Popen(
+                    [sys.executable, "-P", "-c", f"from {__name__} import serve; serve()"],
+                    stdin=theirs.fileno(),
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL,
+                    env={**os.environ, **limited},
+                )
+        except OSError as error:
+            self._socket.close()
+            raise NotReady(
+                f"The process that decodes files cannot be started: {error.strerror}. Ask again later."
+            ) from None
+
+    def end_if_dead(self) -> bool:
+        """Whether the process is gone."""
+        dead = self._process.poll() is not None
+        if dead:
+            self.end()
+        return dead
 
     def end(self) -> int:
         """Ends the process, and what it was at work on; its exit code."""
@@ -142,9 +161,10 @@ class _Child:
                     self._socket.send(_TABLE)  # it goes on with the next meanwhile
                     yield pa.ipc.open_stream(pa.py_buffer(data)).read_all()
                     continue
-                error = json.loads(data[:])
+                with data:
+                    error = json.loads(data[:])
                 if kind == _FAILED:
-                    _log.info("%s was not decoded: %s", path, error["trace"])
+                    _log.debug("%s was not decoded: %s", path, error["trace"])
                     raise BadInput(f"{path.name} cannot be decoded: {error['message']}. Nothing of it is loaded.")
                 raise _told(error)
         except (OSError, EOFError):
@@ -153,9 +173,11 @@ class _Child:
                 self._process.wait(1)
             raise BadInput(_why_dead(path.name, self.end(), seconds, memory)) from None
 
-    def _answer(self, path: Path, seconds: float) -> tuple[bytes, mmap.mmap | bytes]:
+    def _answer(self, path: Path, seconds: float) -> tuple[bytes, mmap.mmap]:
         until = time.monotonic() + seconds
-        while not select.select([self._socket], [], [], 0.1)[0]:
+        answered = select.poll()
+        answered.register(self._socket, select.POLLIN)
+        while not answered.poll(100):
             allowance().heed()
             if time.monotonic() > until:
                 raise BadInput(
@@ -188,11 +210,8 @@ def _why_dead(name: str, code: int, seconds: int, memory: int) -> str:
     return f"{name} cannot be decoded: this {reason}. Nothing of it is loaded; check what it holds, or divide it."
 
 
-def _send(to: socket.socket, kind: bytes, write: Callable[[IO[bytes]], Any] | None = None) -> None:
-    """A message: its kind, and a file without a name where there is more to say."""
-    if write is None:
-        to.sendall(kind)
-        return
+def _send(to: socket.socket, kind: bytes, write: Callable[[IO[bytes]], Any]) -> None:
+    """A message: its kind, and a file without a name with its content."""
     with _nameless() as sink:
         write(sink)
         sink.flush()
@@ -205,15 +224,13 @@ def _nameless() -> IO[bytes]:
     return tempfile.TemporaryFile()
 
 
-def _receive(of: socket.socket) -> tuple[bytes, mmap.mmap | bytes]:
+def _receive(of: socket.socket) -> tuple[bytes, mmap.mmap]:
     """Kind and content of the next message; raises `EOFError` where the other side is gone."""
     kind, handles, _, _ = socket.recv_fds(of, 1, 1)
-    if not kind:
+    if not handles:
         raise EOFError
-    for handle in handles:
-        with open(handle, "rb") as file:
-            return kind, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    return kind, b""
+    with open(handles[0], "rb") as file:
+        return kind, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
 
 
 # --- in the child -----------------------------------------------------------------------------------------------------
@@ -230,6 +247,7 @@ def serve() -> None:
         Path("/proc/self/oom_score_adj").write_text("1000")  # it goes first where memory is used up
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     connection = socket.socket(fileno=os.dup(0))
+    threading.Thread(target=_follow, args=(connection,), daemon=True).start()
     sys.addaudithook(_refuse)
     while True:
         try:
@@ -249,7 +267,7 @@ def serve() -> None:
                 del table
                 if not connection.recv(1):
                     return
-            _send(connection, _END)
+            _send(connection, _END, lambda sink: sink.write(_END))
         except VarlakeError as error:
             _send_error(connection, _ERROR, error.message, kind=type(error).__name__, issues=error.issues)
         except MemoryError:
@@ -260,6 +278,14 @@ def serve() -> None:
             )
         except Exception as error:
             _send_error(connection, _FAILED, f"{type(error).__name__}: {error}"[:1000])
+
+
+def _follow(connection: socket.socket) -> None:
+    """Ends this process as soon as the one that started it is gone."""
+    gone = select.poll()
+    gone.register(connection, 0)  # that the other end is closed is always told
+    gone.poll()
+    os._exit(1)
 
 
 def _write(sink: IO[bytes], table: pa.Table) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from lake.errors import BadInput, Issue, NotFound
+from lake.errors import BadInput, Issue, NotFound, NotReady
 from lake.landing import child, sheet
 from lake.landing.child import in_child, one_in_child
 from lake.landing.sheet import Dialect, first_bytes, read_sheet
@@ -49,6 +51,10 @@ def works(path):
 def sleeps(path):
     time.sleep(60)
     yield
+
+def stays(path):
+    yield pa.table({"pid": [os.getpid()]})
+    time.sleep(60)
 
 def fails(path):
     raise ZeroDivisionError("of a library")
@@ -131,6 +137,23 @@ def test_a_child_killed_from_outside_is_told_so(work: Any, path: Path) -> None:
     assert not _lives(pid)
 
 
+def test_a_child_that_ended_while_it_waited_is_replaced(work: Any, path: Path) -> None:
+    before = _pid(work, path)
+    os.kill(before, signal.SIGKILL)
+    while Path(f"/proc/{before}/stat").read_text().rpartition(")")[2].split()[0] != "Z":
+        time.sleep(0.01)
+    assert _pid(work, path) != before
+    assert not _lives(before)
+
+
+def test_where_no_process_can_be_started_the_error_says_so(
+    work: Any, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "executable", str(path.parent / "none"))
+    with pytest.raises(NotReady, match=r"cannot be started: No such file or directory\."):
+        one_in_child(work.pids, path)
+
+
 def test_a_child_that_leaves_is_told_so(work: Any, path: Path) -> None:
     with pytest.raises(BadInput, match=r"^file\.csv .*exit code 3"):
         one_in_child(work.exits, path)
@@ -167,6 +190,22 @@ def test_who_does_not_want_it_any_more_ends_the_child(work: Any, path: Path) -> 
     tables = in_child(work.pids, path, 1_000)
     pid = next(tables)["pid"][0].as_py()
     tables.close()  # type: ignore[attr-defined]
+    assert not _lives(pid)
+
+
+def test_the_child_ends_with_who_started_it(work: Any, path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from lake.landing.child import in_child; import child_work\n"
+        "for table in in_child(child_work.stays, Path(sys.argv[1])):\n    print(table['pid'][0], flush=True)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", code, str(path)], stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        pid = int(parent.stdout.readline())
+        assert _lives(pid)
+        parent.kill()
+    until = time.monotonic() + 30
+    while _lives(pid) and time.monotonic() < until:
+        time.sleep(0.01)
     assert not _lives(pid)
 
 
