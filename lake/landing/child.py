@@ -268,6 +268,7 @@ def serve() -> None:
                 if not connection.recv(1):
                     return
             _send(connection, _END, lambda sink: sink.write(_END))
+            pa.default_memory_pool().release_unused()  # it may wait long for the next file
         except VarlakeError as error:
             _send_error(connection, _ERROR, error.message, kind=type(error).__name__, issues=error.issues)
         except MemoryError:

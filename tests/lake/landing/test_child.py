@@ -140,8 +140,7 @@ def test_a_child_killed_from_outside_is_told_so(work: Any, path: Path) -> None:
 def test_a_child_that_ended_while_it_waited_is_replaced(work: Any, path: Path) -> None:
     before = _pid(work, path)
     os.kill(before, signal.SIGKILL)
-    while Path(f"/proc/{before}/stat").read_text().rpartition(")")[2].split()[0] != "Z":
-        time.sleep(0.01)
+    os.waitid(os.P_PID, before, os.WEXITED | os.WNOWAIT)
     assert _pid(work, path) != before
     assert not _lives(before)
 
