@@ -40,6 +40,11 @@ class Settings(BaseSettings):
         ge=1,
         description="a file may hold so much once decoded, in MiB, or eight times its size where that is more",
     )
+    decode_seconds: int = Field(
+        8,
+        ge=1,
+        description="a file may take so many seconds of processor time to decode, and two for each MiB of its size",
+    )
     mappings: Path | None = Field(
         None, description="folder of kept mappings, NAME.toml each, that uploads may name too"
     )

@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 import gzip
 import io
-import os
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
+from contextvars import ContextVar
 from pathlib import Path
 from typing import IO, Any
 
@@ -17,13 +17,33 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from lake.errors import BadInput, NotFound, unknown
+from lake.landing.child import SETTING, TIMES, most_held, one_in_child
 
-SETTING = "VARLAKE_DECODED_MIB"
-DEFAULT_MIB = 1024  # as in service.config
 MOST_UNEVEN = 100_000  # lines with another number of cells than the header: with more a file is refused as a whole
-_TIMES = 8  # cells as columns take up to so many times their text: a plain file is never too large
 PYTHON_VALUE = 128  # bytes of a value that becomes a Python object, as those in lists, maps and structs do
 CANNOT_UNPACK = (zipfile.BadZipFile, OSError, EOFError, RuntimeError, zlib.error)
+
+
+class NotSmall(Exception):
+    """A file holds more than is decoded in the process itself."""
+
+
+_small: ContextVar[int | None] = ContextVar("small", default=None)
+
+
+@contextlib.contextmanager
+def small(size: int) -> Iterator[None]:
+    """Files decoded inside raise `NotSmall` where they hold more bytes."""
+    before = _small.set(size)
+    try:
+        yield
+    finally:
+        _small.reset(before)
+
+
+def small_only() -> bool:
+    """Whether only small files are decoded here."""
+    return _small.get() is not None
 
 
 class Bound:
@@ -34,11 +54,11 @@ class Bound:
 
     def __init__(self, path: Path) -> None:
         self._name, self._held = path.name, 0
-        self._most = max(int(os.environ.get(SETTING) or DEFAULT_MIB) << 20, _TIMES * path.stat().st_size)
+        self._most, self._small = most_held(path.stat().st_size), _small.get()
 
     def add_cells(self, cells: int) -> None:
         """As `add`, of cells that will be in memory as text, empty ones too."""
-        self.add(_TIMES * cells)
+        self.add(TIMES * cells)
 
     def add(self, size: int) -> None:
         self._held += size
@@ -47,6 +67,8 @@ class Bound:
                 f"{self._name} holds more than {self._most / (1 << 20):,.0f} MiB once decoded, which is the most that is read "
                 f"of it ({SETTING}); nothing of it is loaded. Check what it holds, divide it, or raise the setting."
             )
+        if self._small is not None and self._held > self._small:
+            raise NotSmall
 
 
 class _Counted(io.RawIOBase):
@@ -153,6 +175,10 @@ def read_parquet(path: Path, cell: int = 1, content: IO[bytes] | None = None) ->
 
     cell : least bytes that a value of a plain column counts. content : its bytes, where the file is packed.
     """
+    return one_in_child(_parquet, path, cell, content)
+
+
+def _parquet(path: Path, cell: int, content: IO[bytes] | None) -> Iterator[pa.Table]:
     try:
         with pq.ParquetFile(content or path) as file:
             texts = _texts_within(file, Bound(path), cell)
@@ -163,7 +189,7 @@ def read_parquet(path: Path, cell: int = 1, content: IO[bytes] | None = None) ->
                 group = file.read_row_group(number)
                 bound.add(sum(_size(chunk) for column in group.columns for chunk in column.chunks))
                 groups.append(_decoded(group))
-            return pa.concat_tables(groups) if groups else _decoded(file.read())
+            yield pa.concat_tables(groups) if groups else _decoded(file.read())
     except (pa.ArrowException, OSError) as error:
         raise BadInput(f"{path.name} is not a Parquet file: {error}") from error
 
@@ -189,7 +215,7 @@ def _size(array: pa.Array) -> int:
         return int(array.nbytes)
     texts = array.dictionary
     if not (pa.types.is_string(texts.type) or pa.types.is_binary(texts.type)):
-        return int(array.nbytes) + _TIMES * len(array)
+        return int(array.nbytes) + TIMES * len(array)
     return 4 * len(array) + (pc.sum(pc.binary_length(texts).take(array.indices)).as_py() or 0)
 
 

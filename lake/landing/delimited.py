@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from lake.errors import BadInput, Issue
 from lake.landing.decoded import open_decoded
-from lake.landing.sheet import Dialect, Sheet, read_sheet, typed_endings
+from lake.landing.sheet import Dialect, Sheet, read_sheet, sheet_by, typed_endings
 
 # as `service.encoding` writes what an answer rests on above its rows
 _ABOUT = re.compile(r"^# [^,;\t]*: ")
@@ -28,9 +28,13 @@ def read_delimited(path: Path, what: str) -> tuple[list[str], list[tuple[int, Te
     """
     if not path.is_file():
         raise BadInput(f"There is no {what} {path}.")
+    return _rows(path, sheet_by(_sheet, path))
+
+
+def _sheet(path: Path) -> Sheet:
     with open_decoded(path) as (name, stream):
         if name.lower().endswith(typed_endings()):
-            return _rows(path, read_sheet(path))
+            return read_sheet(path)
         try:
             lines = stream.read().decode("utf-8-sig").splitlines()
         except UnicodeDecodeError as error:
@@ -41,8 +45,8 @@ def read_delimited(path: Path, what: str) -> tuple[list[str], list[tuple[int, Te
     if not header.strip():
         raise BadInput(f"{path.name} is empty; expected a header and rows.")
     if header.count(mark):
-        return _rows(path, read_sheet(path, Dialect(delimiter=mark, skip_rows=first)))
-    return _rows(path, _between_blanks(path.name, lines[first:], first + 1))
+        return read_sheet(path, Dialect(delimiter=mark, skip_rows=first))
+    return _between_blanks(path.name, lines[first:], first + 1)
 
 
 def _between_blanks(name: str, lines: list[str], first: int) -> Sheet:

@@ -22,6 +22,7 @@ import pyarrow.parquet as pq
 from lake.arrays import Floats, Ints
 from lake.dates import day
 from lake.errors import BadInput, Issue, counted, unknown
+from lake.landing.child import in_child, one_in_child
 from lake.landing.decoded import Bound, read_parquet
 from lake.landing.numbers import MOST, doubles
 from lake.landing.positions_file import ATTRIBUTE, flags
@@ -82,10 +83,7 @@ def read_vectors(path: Path, scenarios: str | None = None) -> VectorFile:
     given = None if scenarios is None else _scenarios_of(scenarios)
     sheet, whole = None, None
     if path.suffix.lower() == ".parquet":  # whose vectors are read by row group
-        try:
-            schema = pq.read_schema(path)
-        except (pa.ArrowException, OSError) as error:
-            raise BadInput(f"{path.name} is not a Parquet file: {error}") from error
+        schema = one_in_child(_no_rows, path).schema
     else:
         sheet = read_sheet(path, numbers=(VALUE,))
         whole = sheet.cells.rename_columns(sheet.header)
@@ -94,7 +92,7 @@ def read_vectors(path: Path, scenarios: str | None = None) -> VectorFile:
     faults = Faults(path.name)
     faults.ragged(sheet.uneven if sheet is not None else ())
     if whole is None:
-        whole = read_parquet(path) if "scenario" in schema.names else _keys(path, columns)
+        whole = read_parquet(path) if "scenario" in schema.names else one_in_child(_keys, path, columns)
     rows = sheet.lines if sheet is not None else np.arange(2, 2 + whole.num_rows)
     text = {n: as_text(n, whole[n], n == VALUE) for n in whole.column_names if n in columns}
     text |= {n: pa.nulls(len(rows), pa.string()) for n in (*_NODE, *_SCENARIO) if n not in text}
@@ -168,11 +166,19 @@ def _check_columns(name: str, schema: pa.Schema) -> list[str]:
     return rest + ([PNL] if "scenario" in names else [])
 
 
-def _keys(path: Path, columns: Sequence[str]) -> pa.Table:
+def _no_rows(path: Path) -> Iterator[pa.Table]:
+    """The columns of a Parquet file."""
+    try:
+        yield pq.read_schema(path).empty_table()
+    except (pa.ArrowException, OSError) as error:
+        raise BadInput(f"{path.name} is not a Parquet file: {error}") from error
+
+
+def _keys(path: Path, columns: Sequence[str]) -> Iterator[pa.Table]:
     """The columns of a Parquet file but its vectors."""
     keys = pq.read_table(path, columns=list(columns), partitioning=None, pre_buffer=False)
     Bound(path).add(keys.nbytes)
-    return keys
+    yield keys
 
 
 def _nodes(text: Mapping[str, pa.Array], rows: Ints, faults: Faults) -> pa.Table:
@@ -407,7 +413,7 @@ def _by_row(path: Path, whole: pa.Table, nodes: pa.Table, schema: pa.Schema, giv
     """A row a node, with a column a scenario or a list; Parquet is read again by portions when its vectors are wanted."""
     listed = PNL in schema.names
     if listed:
-        width = _first_length(path)
+        width = one_in_child(_first_length, path)["length"][0].as_py()
         scenarios = given or Scenarios(tuple(str(i) for i in range(1, width + 1)))
         columns = [PNL]
     else:
@@ -430,9 +436,7 @@ def _by_row(path: Path, whole: pa.Table, nodes: pa.Table, schema: pa.Schema, giv
 
     def portions() -> Iterator[pa.Table]:
         if path.suffix.lower() == ".parquet":
-            with pq.ParquetFile(path, pre_buffer=False) as file:
-                for batch in file.iter_batches(step, columns=[c for c in columns if c]):
-                    yield pa.Table.from_batches([batch])
+            yield from in_child(_by_rows, path, step, [c for c in columns if c])
         else:
             yield from (whole.slice(start, step) for start in range(0, whole.num_rows, step))
 
@@ -460,13 +464,21 @@ def other_scenarios(name: str, strange: Sequence[str], there: Sequence[str] | Ma
     )
 
 
-def _first_length(path: Path) -> int:
+def _by_rows(path: Path, step: int, columns: Sequence[str]) -> Iterator[pa.Table]:
+    """Columns of a Parquet file, so many rows at a time."""
+    with pq.ParquetFile(path, pre_buffer=False) as file:
+        for batch in file.iter_batches(step, columns=columns):
+            yield pa.Table.from_batches([batch])
+
+
+def _first_length(path: Path) -> Iterator[pa.Table]:
     """Of the lists among the first thousand, the length that most have."""
     with pq.ParquetFile(path, pre_buffer=False) as file:
         for batch in file.iter_batches(1000, columns=[PNL]):
             lengths = pc.list_value_length(batch.column(0)).drop_null().to_numpy()
             if len(lengths) and lengths.max() > 0:
-                return int(np.bincount(lengths).argmax() or lengths.max())
+                yield pa.table({"length": [int(np.bincount(lengths).argmax() or lengths.max())]})
+                return
     raise BadInput(f"{path.name} was not loaded: its column pnl holds no lists of numbers.")
 
 

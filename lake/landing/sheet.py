@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import bz2
 import codecs
+import contextlib
 import dataclasses
 import datetime as dt
 import gzip
@@ -34,20 +35,26 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from lake.arrays import Ints
 from lake.errors import BadInput, VarlakeError, unknown
+from lake.landing.child import in_child, one_in_child
 from lake.landing.decoded import (
     CANNOT_UNPACK,
     MOST_UNEVEN,
     PYTHON_VALUE,
     Bound,
+    NotSmall,
     counting,
     held,
     open_decoded,
     read_parquet,
+    small,
+    small_only,
 )
 from lake.landing.rows import SAVE, check_delimiter, csv_rows, mark_name
 
 NOT_A_NUMBER = "NaN"
 MOST_COLUMNS = 16_384  # as many as a workbook has
+SMALL = 8 << 20  # bytes that a text may hold once decoded to be decoded in the process itself
+_LINE = "line"  # beside the columns "0", "1", ...
 _BLOCK = 1 << 24  # bytes parsed at a time; no line is longer
 _CELL_OF_WORKBOOK = re.compile(rb'<c\b[^>]*?\br="([A-Z]{1,3})([0-9]{1,7})"')
 # marks between thousands, each with the others that look like it
@@ -132,9 +139,63 @@ def read_sheet(path: Path, dialect: Dialect | None = None, numbers: Collection[s
     A NaN of a typed format is how pandas and R write an empty cell; in the columns `numbers` it is told as what it is. Raises
     `NotFound`, or `BadInput` where the file is unusable as a whole.
     """
-    dialect = dialect or Dialect()
+    return sheet_by(_read, path, dialect or Dialect(), tuple(numbers))
+
+
+def sheet_by(read: Callable[..., Sheet], path: Path, *args: Any) -> Sheet:
+    """The sheet that `read(path, *args)`, a function of a module, gives: in this process where the file is text and small, and so
+    can neither take much nor meet a library that fails over it; in a child otherwise."""
+    with _in_process(path) as here:
+        if here:
+            return read(path, *args)
+    cells, uneven = in_child(_tables, path, read, *args)
+    name, header = json.loads(cells.schema.metadata[b"sheet"])
+    rows = zip(*(column.to_pylist() for column in uneven.columns), strict=True)
+    return Sheet(name, header, cells.drop_columns([_LINE]), cells[_LINE].to_numpy(), tuple(rows))
+
+
+def first_bytes(path: Path, size: int, member: str | None = None) -> tuple[str, bytes]:
+    """Name and first bytes of what the file holds; raises as `read_sheet`."""
+    with _in_process(path) as here:
+        if here:
+            return _first_bytes(path, size, member)
+    table = one_in_child(_first_table, path, size, member)
+    return table[0][0].as_py(), table[1][0].as_py()
+
+
+def _first_bytes(path: Path, size: int, member: str | None) -> tuple[str, bytes]:
+    with open_decoded(path, member) as (name, stream):
+        return name, stream.read(size)
+
+
+def _first_table(path: Path, size: int, member: str | None) -> Iterator[pa.Table]:
+    name, data = _first_bytes(path, size, member)
+    yield pa.table({"name": [name], "data": [data]})
+
+
+@contextlib.contextmanager
+def _in_process(path: Path) -> Iterator[bool]:
+    """Whether to try the file in this process; that ends without an error where the file holds too much for it."""
+    named = PurePosixPath(path.name.lower().removesuffix(".gz")).suffix
+    here = not path.exists() or (named not in _TYPED and path.stat().st_size <= SMALL)
+    with small(SMALL), contextlib.suppress(NotSmall):
+        yield here
+
+
+def _tables(path: Path, read: Callable[..., Sheet], *args: Any) -> Iterator[pa.Table]:
+    """A sheet as tables: its cells with their lines, its uneven lines."""
+    sheet = read(path, *args)
+    told = {"sheet": json.dumps([sheet.name, sheet.header])}
+    yield sheet.cells.append_column(_LINE, pa.array(sheet.lines)).replace_schema_metadata(told)
+    columns = zip(*sheet.uneven, strict=True) if sheet.uneven else ([], [], [])
+    yield pa.table(dict(zip(("line", "text", "reason"), map(list, columns), strict=True)))
+
+
+def _read(path: Path, dialect: Dialect, numbers: Collection[str]) -> Sheet:
     with open_decoded(path, dialect.member) as (name, stream):
         read = _TYPED.get(PurePosixPath(name).suffix.lower())
+        if read is not None and small_only():  # its library may take what no bound counts, or fail
+            raise NotSmall
         if read is not None:
             return _without_blank(read(path, stream, dialect, numbers))
         header, ends = _header(path, stream, dialect)
@@ -233,6 +294,11 @@ def _text(path: Path, stream: IO[bytes], dialect: Dialect, header: list[str]) ->
     except (pa.ArrowInvalid, UnicodeError) as error:
         if isinstance(error, UnicodeError) or "UTF8" in str(error):
             raise _not_text(path, dialect) from None
+        if "straddling" in str(error):
+            raise BadInput(
+                f"{path.name} has a line of more than {_BLOCK >> 20} MiB, the longest that is read; see whether a cell begins with a "
+                "quote and has none at its end."
+            ) from None
         raise BadInput(f"{path.name} cannot be read as CSV: {error}.") from None
     first = dialect.skip_rows + 2
     lines = np.arange(first, first + cells.num_rows + len(uneven))
@@ -307,19 +373,22 @@ def _book(path: Path, data: bytes, bound: Bound) -> Iterator[Any]:
 
 def workbook_heads(path: Path, member: str | None, rows: int) -> dict[str, tuple[int, list[list[str]]]]:
     """By sheet of a workbook, how many cells it has and the texts of its first rows; of another file nothing."""
+    found: dict[str, tuple[int, list[list[str]]]] = json.loads(one_in_child(_heads, path, member, rows)[0][0].as_py())
+    return found
+
+
+def _heads(path: Path, member: str | None, rows: int) -> Iterator[pa.Table]:
+    found: dict[str, tuple[int, list[list[str]]]] = {}
     with open_decoded(path, member) as (name, stream):
-        if _TYPED.get(PurePosixPath(name).suffix.lower()) is not _workbook:
-            return {}
-        data = stream.read()
-    with _book(path, data, Bound(path)) as book:
-        pages = {name: book.get_sheet_by_name(name) for name in book.sheet_names}
-        return {
-            name: (
-                page.total_height * page.total_width,
-                [[_cell(v, ".") or "" for v in row] for row in page.to_python(skip_empty_area=False, nrows=rows)],
-            )
-            for name, page in pages.items()
-        }
+        data = stream.read() if _TYPED.get(PurePosixPath(name).suffix.lower()) is _workbook else None
+    if data is not None:
+        with _book(path, data, Bound(path)) as book:
+            for name in book.sheet_names:
+                page = book.get_sheet_by_name(name)
+                first = page.to_python(skip_empty_area=False, nrows=rows)
+                texts = [[_cell(v, ".") or "" for v in row] for row in first]
+                found[name] = (page.total_height * page.total_width, texts)
+    yield pa.table({"heads": [json.dumps(found)]})
 
 
 def _workbook(path: Path, stream: IO[bytes], dialect: Dialect, numbers: Collection[str]) -> Sheet:

@@ -18,9 +18,9 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from lake.errors import BadInput, close
-from lake.landing.decoded import archive_members, open_decoded
+from lake.landing.decoded import archive_members
 from lake.landing.mapping import REJECT, FileMapping, Kind, MappedColumn, Side, iso_date, mapped, plain_number
-from lake.landing.sheet import Dialect, Sheet, read_sheet, typed_endings, workbook_heads
+from lake.landing.sheet import Dialect, Sheet, first_bytes, read_sheet, typed_endings, workbook_heads
 from lake.schemas import DIMENSION_COLUMNS
 
 _HEAD = 1 << 18  # bytes of a text file that are looked at for its dialect
@@ -117,10 +117,8 @@ def open_sheet(path: Path) -> tuple[Sheet, Dialect, str, list[str]]:
         raise BadInput(f"There is no file {path}.")
     members, doubts = archive_members(path), list[str]()
     member = _largest("files", members, doubts) if len(members) > 1 else None
-    with open_decoded(path, member) as (name, stream):
-        ending = PurePosixPath(name).suffix.lower()
-        head = stream.read(_HEAD)
-    if ending not in typed_endings():
+    name, head = first_bytes(path, _HEAD, member)
+    if PurePosixPath(name).suffix.lower() not in typed_endings():
         try:
             dialect, above = _dialect(path, head, doubts)
         except csv.Error as error:

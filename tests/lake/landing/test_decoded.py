@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from lake.errors import BadInput
-from lake.landing import decoded
+from lake.landing import child, decoded
 from lake.landing.actual_pnl import ingest_pnl
 from lake.landing.dated_values import FileOptions, read_source
 from lake.landing.positions_file import read_positions_file
@@ -43,9 +43,16 @@ def refused(read: Reader, path: Path) -> None:
         read(path)
 
 
-def test_the_default_is_that_of_the_settings() -> None:
-    assert Settings.model_fields["decoded_mib"].default == decoded.DEFAULT_MIB
-    assert f"VARLAKE_{'decoded_mib'.upper()}" == decoded.SETTING
+@pytest.mark.parametrize(
+    ("name", "setting", "default"),
+    [
+        ("decoded_mib", child.SETTING, child.DEFAULT_MIB),
+        ("decode_seconds", child.SECONDS_SETTING, child.DEFAULT_SECONDS),
+    ],
+)
+def test_the_defaults_are_those_of_the_settings(name: str, setting: str, default: int) -> None:
+    assert Settings.model_fields[name].default == default
+    assert f"VARLAKE_{name.upper()}" == setting
 
 
 @pytest.mark.parametrize("read", [MARKET, POSITIONS, PNL])
@@ -198,12 +205,14 @@ def test_memory_stays_within_a_few_times_the_bound(tmp_path: Path) -> None:
     code = (
         "import re, sys; from pathlib import Path\n"
         "from lake.errors import BadInput; from lake.landing.positions_file import read_positions_file\n"
+        "from resource import RUSAGE_CHILDREN, getrusage; from lake.landing import child\n"
         "def peak(): return int(re.search(r'VmHWM:\\s+([0-9]+)', Path('/proc/self/status').read_text())[1]) >> 10\n"
         "before = peak()\n"
         "for name in sys.argv[1:]:\n"
         "    try:\n        read_positions_file(Path(name), ('currency',), ('quantity',))\n"
         "    except BadInput as error:\n        print(error)\n"
-        "print('peak', peak() - before)\n"
+        "child._end_all()\n"
+        "print('peak', max(peak(), getrusage(RUSAGE_CHILDREN).ru_maxrss >> 10) - before)\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", code, str(zipped), str(columns)],
