@@ -112,7 +112,7 @@ class TestCommandLine:
             ("explain-drill", ("--cell", "desk=Optoins"), "Nearest valid: Options"),
             ("explain-drill", ("--cell", "Options"), "expected member and cause"),
             ("explain", ("--interval", "2"), "fraction between 0 and 1"),
-            ("explain", ("--from-positions-date", "monday"), "from/positions_date: expected a date YYYY-MM-DD"),
+            ("explain", ("--from-positions-date", "monday"), "--from-positions-date: expected a date YYYY-MM-DD"),
         ],
     )
     def test_what_is_refused(self, lake: Path, name: str, more: tuple[str, ...], says: str) -> None:

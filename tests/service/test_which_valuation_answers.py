@@ -33,7 +33,7 @@ def test_the_set_that_holds_the_book(work_lake: Lake, monkeypatch) -> None:
     assert answering(work_lake) == both
     # the newest set holds the contracts of no position at all
     monkeypatch.setattr(
-        "valuation.sets.requests.contracts_held", lambda at, dates: contracts_held(at, dates).slice(0, 1)
+        "valuation.sets.requests.contracts_held", lambda *given: contracts_held(*given).slice(0, 1)
     )
     assert value(work_lake) != both
     assert answering(work_lake) == both

@@ -424,7 +424,7 @@ class TestCommandLine:
         assert "law" in refused("backtest", *RANGE, "--law", "cauchy", lake=lake)
         assert "XNYZ" in refused("backtest", *RANGE, "--calendar", "XNYZ", lake=lake)
         assert "level" in refused("backtest", "--from", FIRST, "--to", LAST, "--level", "1.5", lake=lake)
-        assert "There is no P&L file" in refused("ingest", "pnl", tmp_path / "none.csv", lake=lake)
+        assert "There is no file" in refused("ingest", "pnl", tmp_path / "none.csv", lake=lake)
 
     def test_ingest_pnl(self, own_lake: Lake, tmp_path: Path) -> None:
         file = tmp_path / "pnl.csv"

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pytest
 from reduce_lake import DAY, Valued, make_lake, position, put_positions, put_valued
 
+from aggregation.opened.inputs import MARKET
 from aggregation.opened.opened_lake import VectorCache
 from aggregation.risk import query as query_module
 from aggregation.risk.query import run_query
@@ -507,7 +508,8 @@ def test_the_receipt_names_the_inputs_and_repeats(rich_lake: Lake) -> None:
     assert receipt["exchange_rates"] == {"JPY": [["FX:EURJPY", -1]], "USD": [["FX:EURUSD", -1]]}
     assert receipt["positions_files"] == [f.stem for f in rich_lake.data_files("positions")]
     assert receipt["table_versions"] == {
-        t: rich_lake.version(t) for t in ("positions", "valuation_sets", "hierarchies", "scenario_sets", "standards")
+        t: rich_lake.version(t)
+        for t in ("positions", "valuation_sets", "hierarchies", "scenario_sets", "standards", *MARKET)
     }
     other = run_query(rich_lake, FOUR.model_copy(update={"levels": ("0.98",)})).receipt
     assert other["query_digest"] != receipt["query_digest"]

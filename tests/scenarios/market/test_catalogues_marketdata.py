@@ -75,7 +75,8 @@ def test_every_file_lands_as_others_read_it(market_data_dir: Path, tmp_path: Pat
     with Committer(lake, "test") as committer:
         for catalogue in catalogues:
             ingest_market(committer, market_data_dir, catalogue)
-    table = lake.read("market_data", ["risk_factor_id", "as_of_date", "value_received", "value_used"]).to_pandas()
+    names = ["risk_factor_id", "as_of_date", "value_received", "value_used", "status"]
+    table = lake.read("market_data", names).to_pandas()
     stored = {str(i): rows.set_index("as_of_date") for i, rows in table.groupby("risk_factor_id")}
     seen: dict[str, list[pd.Series]] = {}
     multipliers: dict[str, float] = {}
@@ -100,6 +101,8 @@ def test_every_file_lands_as_others_read_it(market_data_dir: Path, tmp_path: Pat
         for day in [known[0], known[-1], *draw.sample(known, 5)]:
             row = rows.loc[day.date()]
             assert row["value_received"] == expected[day], (factor, day)
+            if row["status"] == "held":  # by a gate: tests of the gates say which
+                continue
             before = {"FX:EURTRY": ("2005-01-01", 1e-6), "FX:EURRON": ("2005-07-01", 1e-4)}.get(factor)
             rescaled = before[1] if before and day < pd.Timestamp(before[0]) else 1.0
             assert row["value_used"] == expected[day] * (multipliers[factor] * rescaled), (factor, day)
