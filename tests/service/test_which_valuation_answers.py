@@ -32,9 +32,7 @@ def test_the_set_that_holds_the_book(work_lake: Lake, monkeypatch) -> None:
     both = value(work_lake)
     assert answering(work_lake) == both
     # the newest set holds the contracts of no position at all
-    monkeypatch.setattr(
-        "valuation.sets.requests.contracts_held", lambda *given: contracts_held(*given).slice(0, 1)
-    )
+    monkeypatch.setattr("valuation.sets.requests.contracts_held", lambda *given: contracts_held(*given).slice(0, 1))
     assert value(work_lake) != both
     assert answering(work_lake) == both
     assert answering(work_lake, positions_date=FRIDAY) == both
