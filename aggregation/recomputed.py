@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from aggregation.answer import Answer
-from aggregation.change.restatement import LEVELS, restated_levels, restated_trades
+from aggregation.change.restatement import LEVELS, restated_levels, restated_trades, restated_vectors, vectors_notes
 from aggregation.differences import differences
 from aggregation.questions import ask, read
 from aggregation.receipts import VOLATILE, parts_of
@@ -82,7 +82,9 @@ def _recomputed(session: Session, receipt: Receipt) -> Recomputed:
         f"{counted(len(table), 'figure or text is', 'figures and texts are')} not as published; restated since: "
         f"{counted(len(positions), 'trade')}, {counted(len(market), 'market value')}."
     )
-    return Recomputed(name, table, positions, market, versions, now.to_dict(), (told, *now.notes))
+    vectors = restated_vectors(*([p.get("imports") or {} for p in parts_of(r)] for r in (receipt, now.receipt)))
+    notes = (told, *vectors_notes(vectors), *now.notes)
+    return Recomputed(name, table, positions, market, versions, now.to_dict(), notes)
 
 
 def question_now(question: Mapping[str, Any], receipt: Receipt) -> dict[str, Any]:

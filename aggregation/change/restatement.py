@@ -29,7 +29,6 @@ from lake.errors import BadInput, counted
 from lake.schemas import POSITIONS
 from lake.tables import NEVER_WRITTEN, Lake
 from lake.versions import changed_rows
-from valuation.types import ValuationSet
 
 # a cause, the step of the path that it is, and its meaning
 CAUSES = {
@@ -39,6 +38,7 @@ CAUSES = {
     "vectors": "P&L vectors of other systems that were brought in again since",
     "model": "pricers of today instead of those that either point was valued with",
 }
+Imports = Sequence[Mapping[str, Any]]
 MOST_ROWS = 10_000
 _FURTHER = [c.name for c in POSITIONS.columns if c.name not in ("positions_date", "trade", "quantity", "contract_id")]
 _NONE = POSITIONS.schema.empty_table()
@@ -96,7 +96,7 @@ def restated(cache: VectorCache, queries: tuple[RiskQuery, RiskQuery], totals: S
     path = path_between(cache, queries)
     names = [a.name for a in asked_measures(queries[0])]
     names = [n for n in names if all(t.get(n) is not None for t in totals)]
-    vectors = restated_vectors(one.valuation_set, two.valuation_set)
+    vectors = restated_vectors([one.valuation_set.imports], [two.valuation_set.imports])
     # under the same pricers nothing else values a contract otherwise in the same market
     revalued = (
         "vectors" if vectors and one.valuation_set.pricer_version == two.valuation_set.pricer_version else "model"
@@ -117,11 +117,22 @@ def restated(cache: VectorCache, queries: tuple[RiskQuery, RiskQuery], totals: S
     )
 
 
-def restated_vectors(one: ValuationSet, two: ValuationSet) -> dict[str, tuple[str, ...]]:
-    """By source of P&L vectors of other systems, the names of the files that one of two valuation sets holds and the other does not."""
-    files = [{(source, *f) for source, told in s.imports.items() for f in told["files"].items()} for s in (one, two)]
+def restated_vectors(one: Imports, two: Imports) -> dict[str, tuple[str, ...]]:
+    """By source of P&L vectors of other systems, the names of the files that one of two answers rests on and the other does not.
+
+    one, two : `imports` of their valuation sets or receipts.
+    """
+    files = [
+        {(source, *f) for imports in side for source, told in imports.items() for f in told.get("files", {}).items()}
+        for side in (one, two)
+    ]
     differing = sorted(files[0] ^ files[1])
     return {source: tuple(f for s, _, f in differing if s == source) for source, _, _ in differing}
+
+
+def vectors_notes(vectors: Mapping[str, Sequence[str]]) -> list[str]:
+    """What `restated_vectors` found, in sentences."""
+    return [f"Restated P&L vectors of {source}: {', '.join(files)}." for source, files in vectors.items()]
 
 
 def path_between(cache: VectorCache, queries: tuple[RiskQuery, RiskQuery]) -> AttributionPathPlan:
@@ -236,7 +247,7 @@ def restated_notes(found: Restated) -> tuple[str, ...]:
         f"Restated market data: {counted(found.market_data_count, 'value')}"
         + (f", of {min(dates)} to {max(dates)}." if dates else "."),
     ]
-    notes += [f"Restated P&L vectors of {source}: {', '.join(files)}." for source, files in found.vectors.items()]
+    notes += vectors_notes(found.vectors)
     if found.missing:
         lacking = counted(found.missing, "valuation between the points is", "valuations between the points are")
         notes.append(f"What each restatement did is not told: {lacking} missing. Ask with value to have them made.")

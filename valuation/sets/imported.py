@@ -20,6 +20,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
+import pyarrow.parquet as pq
 
 from lake.arrays import Floats, Ints
 from lake.canonical import canonical_json, digest, file_digest
@@ -29,7 +30,7 @@ from lake.landing.pnl_vectors import FX, VALUE, Holes, Scenarios, VectorFile, ot
 from lake.landing.positions_file import ATTRIBUTE, flags
 from lake.runtime.machine import usable_cores
 from lake.schemas import CONTRACTS, DIMENSION_COLUMNS, POSITIONS
-from lake.storage import DataFile
+from lake.storage import DataFile, is_damaged
 from lake.tables import Snapshot, code_version
 from scenarios.store import load_stored, save_scenario_set, scenario_summaries
 from scenarios.types import IMPORTED, FactorIndex, RiskFactor, ScenarioSet
@@ -270,10 +271,17 @@ def _date(
             "scenario set that the book is valued under, where the scenarios are those (scenario_set), value the book first, or keep "
             "the vectors in a lake of their own."
         )
-    vectors = at.read("pnl_vectors", ["contract_id", "inputs_digest"], among={"valuation_date": [date]})
-    stored = frozenset(zip(*(c.to_pylist() for c in vectors.columns), strict=True))
-    made = _Date(date, rows, scenarios, there, before, members, failures, book, removed, known=known, stored=stored)
+    made = _Date(
+        date, rows, scenarios, there, before, members, failures, book, removed, known=known, stored=_stored(at, date)
+    )
     return replace(made, place=_place(file_name, file, made), scenarios=_as_there(file_name, made))
+
+
+def _stored(at: Snapshot, date: dt.date) -> frozenset[tuple[str, str]]:
+    """Contract and fingerprint of the vectors of a date; those of a damaged file are none, so that they are written anew."""
+    files = [f for f in at.data_files("pnl_vectors", {"valuation_date": [date]}) if not is_damaged(f)]
+    tables = [pq.read_table(f, columns=["contract_id", "inputs_digest"], partitioning=None) for f in files]
+    return frozenset(pair for t in tables for pair in zip(*(c.to_pylist() for c in t.columns), strict=True))
 
 
 def _place(file_name: str, file: VectorFile, of: _Date) -> Ints | None:

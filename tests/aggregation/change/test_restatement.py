@@ -163,6 +163,7 @@ def test_a_vector_of_another_system_that_came_again_is_a_cause(tmp_path: Path) -
 
     bring("first.csv", f"T1,USD,100,-1,2,-3,4\n{DAY},T2,USD,50,-4,-1,-1,-1")
     then = instant()
+    kept = from_json(to_json(ask(reading(lake), "var", read("var", {"as_of": str(DAY), "levels": ["0.75"]})).to_dict()))
     bring("again.csv", "T1,USD,100,-1,2,-9,4")
     found = compared(lake, then, make=False)
     (row,) = found.restated.causes.to_pylist()
@@ -170,6 +171,7 @@ def test_a_vector_of_another_system_that_came_again_is_a_cause(tmp_path: Path) -
     assert (row["from"], row["to"], row["vectors"], row["model"]) == (5.0, 10.0, 5.0, 0.0)
     assert found.restated.vectors == {"risksys": ("again.csv",)}
     assert "Restated P&L vectors of risksys: again.csv." in found.notes
+    assert "Restated P&L vectors of risksys: again.csv." in recompute(reading(lake), kept).notes
 
 
 def test_nothing_restated_is_no_cause(lake: Lake) -> None:

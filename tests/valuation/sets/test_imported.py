@@ -194,6 +194,16 @@ class TestCorrected:
         assert sorted(r["pnl"][0] for r in held) == [-1, 0.5, 7]
         assert var(lake) == [6, 11]  # the worst of four: Credit alone, and -3 with -8
 
+    def test_a_damaged_file_is_written_anew_by_the_vectors_it_held(self, lake: Lake) -> None:
+        bring(lake, *ROWS)
+        (file,) = lake.data_files("pnl_vectors")
+        sound = file.read_bytes()
+        file.chmod(0o600)
+        file.write_bytes(sound[:40] + bytes([sound[40] ^ 4]) + sound[41:])
+        bring(lake, *ROWS)
+        assert file.read_bytes() == sound
+        assert var(lake) == [6, 11]
+
 
 def killed(*_: object) -> None:
     raise KeyboardInterrupt
