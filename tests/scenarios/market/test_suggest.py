@@ -66,7 +66,7 @@ def test_a_title_with_the_delimiter_in_it_is_no_header(tmp_path: Path) -> None:
     assert made.rows[0]["value_used"] == "1470"
 
 
-def test_an_index_without_a_header_and_ids_with_spaces(tmp_path: Path) -> None:
+def test_row_numbers_without_a_header_and_ids_with_spaces(tmp_path: Path) -> None:
     made, source = guess(tmp_path / "shares.csv", table(",Date,Close", range(len(DAYS)), DAYS, walk(60)))
     assert (source.columns, made.faults, made.rows[0]["value_used"]) == ({"Close": {}}, [], "58.8")
     days = [d for d in DAYS for _ in range(2)]
