@@ -333,7 +333,9 @@ class _Guess:
                 self.doubts.append(
                     f"{header[value]} is taken as the values; the file has {counted(len(self.values), 'column')} of numbers."
                 )
-        elif len(self.values) == 1 and not texts and len(header) == 2:
+        elif (
+            len(self.values) == 1 and not texts and not any(not h and len(self.cells(i)) for i, h in enumerate(header))
+        ):
             keys["layout"] = "series"
         else:
             keys["layout"] = "wide"
@@ -388,7 +390,13 @@ class _Guess:
     def _factor(self, keys: dict[str, Any], value: int, several: bool) -> dict[str, Any]:
         header, kind = self.sheet.header, self._kind(keys)
         stem = re.sub(r"[^A-Za-z0-9]+", "_", self.path.name.split(".")[0]).strip("_").upper() or "X"
-        word = "{file}" if several else "{column}" if keys["layout"] in ("wide", "long") else stem
+        word = (
+            "{file}"
+            if several
+            else "{column}"
+            if keys["layout"] == "long" or (len(self.values) > 1 and keys["layout"] == "wide")
+            else stem
+        )
         named = [header[i] for i in self.values]
         venues = Counter(_VENUES.get(n.rpartition(".")[2] if "." in n else "", "") for n in named)
         currency = venues.most_common(1)[0][0] or ("JPY" if "jgb" in stem.lower() else "USD")
