@@ -98,7 +98,9 @@ def _bad_terms(instrument_type: str, model: type[InstrumentTerms], error: Valida
             allowed = nearest(name, model.model_fields)
             message = f"{instrument_type} has no such term; nearest: {', '.join(allowed)}"
         elif name in model.model_fields:
-            message = f"{message}; expected: {model.model_fields[name].description}"
+            # a pattern is no help to a reader, and what is meant stands in the description
+            said = "is not of this form" if fault["type"] == "string_pattern_mismatch" else message
+            message = f"{said}; expected: {model.model_fields[name].description}"
         value = None if fault["type"] == "missing" or not name else _shown(fault["input"])
         issues.append(Issue(name, message, value, allowed))
     listed = "; ".join(

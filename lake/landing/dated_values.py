@@ -231,7 +231,7 @@ def read_source(path: Path, options: FileOptions, columns: Sequence[str] | None 
         outside = file.outside(keep, [*values_at.values()])
         dropped["close outside low and high"] = int(outside.sum())
         keep &= ~outside
-    file.check_padding(date_at, keep)
+    file.check_padding(date_at, keep, listed=columns is not None)
 
     series = file.series(names, [*values_at])
     codes = (np.arange(len(values_at))[:, None] * len(names) + named[keep]).ravel()
@@ -483,12 +483,14 @@ class _File:
         )
         return table.filter(pa.array(np.append(True, ~again))) if again.any() else table
 
-    def check_padding(self, date_at: int, keep: Bools) -> None:
-        """Columns without a name hold nothing."""
+    def check_padding(self, date_at: int, keep: Bools, *, listed: bool) -> None:
+        """Columns without a name hold nothing; where those wanted are listed, one may be full, as an index is."""
         for at, name in enumerate(self.sheet.header):
             if not name and at != date_at:
                 cells = self.sheet.column(at)
                 filled = keep & cells.is_valid().to_numpy(zero_copy_only=False)
+                if listed and (filled == keep).all():
+                    continue
                 self.faults.add_cells(filled, self.sheet.lines, f"{at + 1} (no header)", cells, "an empty cell")
 
     def _refuse(self, bad: Bools, at: int, cells: pa.Array, expected: str) -> None:

@@ -35,6 +35,7 @@ _DATES = (
 )  # fmt: skip
 _DATE_NAMES = ("date", "day", "index", "ref_date", "observation_date", "as_of_date", "datum", "time", "timestamp")
 _NO_VALUE = (".", "-", "--", "NA", "N/A", "n/a", "#N/A", "NaN", "nan", "null", "NULL", "ND")
+_PLAIN = re.compile(r"-?[0-9]+([.,][0-9]+)*")
 _TENOR = re.compile(r"[0-9]+[DWMY]")
 _CURRENCY = re.compile(
     "USD|EUR|GBP|JPY|CHF|AUD|CAD|NZD|SEK|NOK|DKK|CNY|HKD|SGD|KRW|INR|BRL|MXN|ZAR|TRY|PLN|CZK|HUF|RUB|THB|IDR|MYR|PHP|ILS|ISK|RON|BGN|HRK|"
@@ -287,7 +288,15 @@ class _Guess:
                 self.doubts.append(f"{', '.join(texts)} in the column {name} is taken to mean: no value.")
             found.append(at)
         if not found:
-            raise BadInput(f"{self.path.name} has no column of numbers beside {self.sheet.header[self.date_at]!r}.")
+            named = [(h, self.cells(i)) for i, h in enumerate(self.sheet.header) if h and i != self.date_at]
+            shown = "; ".join(
+                f"{h!r} has {next((t for t in texts.to_pylist() if not _PLAIN.fullmatch(t)), '')!r}"
+                for h, texts in named[:3]
+            )
+            raise BadInput(
+                f"{self.path.name} has no column of numbers beside {self.sheet.header[self.date_at]!r}: {shown}. A number of "
+                "market data is written as -1234.5, without a percent sign and with its minus first."
+            )
         return found
 
     def source(self, names: Sequence[str]) -> dict[str, Any]:
@@ -324,7 +333,9 @@ class _Guess:
                 self.doubts.append(
                     f"{header[value]} is taken as the values; the file has {counted(len(self.values), 'column')} of numbers."
                 )
-        elif len(self.values) == 1 and not texts:
+        elif (
+            len(self.values) == 1 and not texts and not any(not h and len(self.cells(i)) for i, h in enumerate(header))
+        ):
             keys["layout"] = "series"
         else:
             keys["layout"] = "wide"
@@ -379,7 +390,13 @@ class _Guess:
     def _factor(self, keys: dict[str, Any], value: int, several: bool) -> dict[str, Any]:
         header, kind = self.sheet.header, self._kind(keys)
         stem = re.sub(r"[^A-Za-z0-9]+", "_", self.path.name.split(".")[0]).strip("_").upper() or "X"
-        word = "{file}" if several else "{column}" if keys["layout"] in ("wide", "long") else stem
+        word = (
+            "{file}"
+            if several
+            else "{column}"
+            if keys["layout"] == "long" or (len(self.values) > 1 and keys["layout"] == "wide")
+            else stem
+        )
         named = [header[i] for i in self.values]
         venues = Counter(_VENUES.get(n.rpartition(".")[2] if "." in n else "", "") for n in named)
         currency = venues.most_common(1)[0][0] or ("JPY" if "jgb" in stem.lower() else "USD")
@@ -402,12 +419,14 @@ class _Guess:
             base, quote = [*re.findall("[A-Z]{3}", " ".join([*named, stem])), "EUR", "USD"][:2]
             factor |= {"id": f"FX:{base}{quote}", "currency": quote}
             self.doubts.append(f"The rate is taken as {quote} for one {base}; see which way round it is.")
-        elif keys["layout"] == "wide":
+        elif keys["layout"] in ("wide", "long"):
             wanted = keys.pop("columns", named)
+            if keys["layout"] == "long":
+                named = wanted = pc.unique(self.cells(header.index(keys["by"]["id"]))).to_pylist()
             if any(not re.fullmatch(r"[A-Za-z0-9._&-]+", n) for n in wanted):
                 keys["columns"] = {n: {"name": re.sub(r"[^A-Za-z0-9.&-]+", "_", n).strip("_")} for n in wanted}
                 factor["id"] = factor["id"].replace("{column}", "{name}")
-            elif wanted != named or len(wanted) < len(self.sheet.header) - 1:
+            elif keys["layout"] == "wide" and (wanted != named or len(wanted) < len(self.sheet.header) - 1):
                 keys["columns"] = wanted
         if kind != "fx_rate" and keys["layout"] != "curve" and not venues.most_common(1)[0][0]:
             self.doubts.append(f"The currency is taken as {currency}; the file does not say it.")

@@ -76,6 +76,9 @@ def _bring(what: str, given: dict[str, Any]) -> None:
     if absent := [file for file in files if not file.exists()]:  # before a lake is made for them
         raise NotFound(f"There is no {'folder' if kind.folder else 'file'} {absent[0]}.")
     if given.get("suggest"):
+        if beside := given_values(parameters_of(kind.options), given):
+            names = ", ".join(f"--{name.replace('_', '-')}" for name in beside)
+            raise BadInput(f"--suggest guesses from the file alone and does not read {names}; leave that out.")
         _suggest(what, files, given["out"], given["as_json"])
         return
     if given.get("out") is not None:

@@ -287,7 +287,7 @@ def show_faults(reasons: Sequence[Mapping[str, Any]], title: str) -> None:
         {**{k: r.get(k) for k in ("rows", "column", "reason")}, "first row": r.get("row"), "value": r.get("value")}
         for r in reasons
     ]
-    display.print_table(renamed[:SHOWN_REJECTIONS], first=("rows", "column", "reason"), title=title)
+    display.print_table(renamed[:SHOWN_REJECTIONS], first=("column", "reason", "rows"), title=title)
     if len(reasons) > SHOWN_REJECTIONS:
         display.say(f"... and {len(reasons) - SHOWN_REJECTIONS:,} more kinds; --json lists them all.")
 

@@ -8,7 +8,7 @@ import os
 import pytest
 
 from lake.errors import BadInput, counted
-from service.rendering import display
+from service.rendering import display, tables
 
 ROWS = [
     {"desk": "Rates", "positions": 1200, "base_value": 1_234_567_890.0, "var_0.99": 31_343_880.0, "share": 0.25},
@@ -172,3 +172,18 @@ def test_a_terminal_is_asked_for_its_width(terminal: pytest.MonkeyPatch) -> None
 )
 def test_one_thing_is_counted_in_the_singular(n: int, words: tuple[str, ...], said: str) -> None:
     assert counted(n, *words) == said
+
+
+def test_the_reason_of_a_fault_is_never_left_out(
+    terminal: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    terminal.setenv("COLUMNS", "60")
+    fault = {
+        "column": "quantity",
+        "reason": "expected a finite number such as 1500 or -2.5",
+        "rows": 24,
+        "row": 12,
+        "value": "x",
+    }
+    tables.show_faults([fault], "Unusable rows")
+    assert f"  reason     {fault['reason']}" in capsys.readouterr().out.splitlines()

@@ -172,6 +172,7 @@ def test_a_mapping_is_suggested_and_loads(work_lake: Lake, folder: Path, web: Fl
     [
         (("positions", "export.csv", "own.toml", "--suggest"), "--suggest looks at one file, and 2 were given"),
         (("positions", "export.csv", "--out", "x.toml"), "--out is where --suggest writes"),
+        (("positions", "export.csv", "--suggest", "--replace-dates"), "does not read --replace-dates; leave that out"),
         (("positions", "absent.csv", "--suggest"), "There is no file absent.csv"),
         (("positions", "export.csv", "--mapping", "export.csv"), "cannot be read"),
     ],

@@ -159,6 +159,19 @@ def test_padding_that_holds_a_value_is_a_fault(tmp_path: Path) -> None:
     ]
 
 
+def test_an_index_without_a_name_is_passed_over_where_columns_are_listed_and_a_stray_value_is_not(
+    tmp_path: Path,
+) -> None:
+    text = ",Date,A\n1,2020-01-02,5\n2,2020-01-03,6\n"
+    (tmp_path / "f.csv").write_text(text)
+    options = FileOptions(layout="wide", date_column="Date")
+    assert read_source(tmp_path / "f.csv", options, ["A"]).rows["value"].to_pylist() == [5, 6]
+    (tmp_path / "f.csv").write_text(text.replace("2,2020", ",2020"))
+    with pytest.raises(BadInput) as refused:
+        read_source(tmp_path / "f.csv", options, ["A"])
+    assert [i.message for i in refused.value.issues] == ["found '1', expected an empty cell."]
+
+
 def test_gzip_of_wide_and_series(tmp_path: Path) -> None:
     data = gzip.compress(b"Date,A\n2020-01-02,1\n")
     for layout in ("wide", "series"):

@@ -66,6 +66,23 @@ def test_a_title_with_the_delimiter_in_it_is_no_header(tmp_path: Path) -> None:
     assert made.rows[0]["value_used"] == "1470"
 
 
+def test_row_numbers_without_a_header_and_ids_with_spaces(tmp_path: Path) -> None:
+    made, source = guess(tmp_path / "shares.csv", table(",Date,Close", range(len(DAYS)), DAYS, walk(60)))
+    assert (source.columns, made.faults) == ({"Close": {}}, [])
+    assert (made.rows[0]["risk_factor_id"], made.rows[0]["value_used"]) == ("EQ:SHARES", "58.8")
+    days = [d for d in DAYS for _ in range(2)]
+    made, _ = guess(
+        tmp_path / "long.csv",
+        table("Ticker,Date,PX_LAST", ["AAPL US", "VOD LN"] * len(DAYS), days, walk(60, len(days))),
+    )
+    assert (made.faults, [r["risk_factor_id"] for r in made.rows[:2]]) == ([], ["EQ:AAPL_US", "EQ:VOD_LN"])
+
+
+def test_numbers_that_are_not_read_are_shown(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match=r"'US 10Y' has '1\.5%'"):
+        guess(tmp_path / "yields.csv", table("Date,US 10Y", DAYS, ["1.5%"] * len(DAYS)))
+
+
 def test_every_source_of_a_folder_is_shown(tmp_path: Path) -> None:
     for name in ("oil", "gold", "silver"):
         (tmp_path / f"{name}.csv").write_text(table(f"Date,{name}", DAYS, walk(60)))
