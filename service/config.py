@@ -43,7 +43,7 @@ class Settings(BaseSettings):
     decode_seconds: int = Field(
         8,
         ge=1,
-        description="a file may take so many seconds of processor time to decode, and two for each MiB of its size",
+        description="a file may take so many seconds of processor time to decode, and five for each MiB of its size",
     )
     mappings: Path | None = Field(
         None, description="folder of kept mappings, NAME.toml each, that uploads may name too"

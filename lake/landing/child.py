@@ -38,9 +38,7 @@ DEFAULT_MIB = 1024  # as in service.config
 TIMES = 8  # cells as columns take up to so many times their text: a plain file is never too large
 SECONDS_SETTING = "VARLAKE_DECODE_SECONDS"
 DEFAULT_SECONDS = 8  # as in service.config
-_SECONDS_A_MIB = (
-    2  # more, of processor time, for each MiB of the file: some ten times what R data takes, the slowest format
-)
+_SECONDS_A_MIB = 5  # more for each MiB of the file: four times what R data, the slowest format, was measured to take
 _WAIT = 10  # times the processor time until a process that does not use it is given up
 _COPIES = 3  # of what a file may hold, in memory at the same time: as it comes, as it is trimmed, as it is told
 _MARGIN = 1 << 30  # bytes of the process itself and its libraries
@@ -65,7 +63,7 @@ def in_child(work: Work, path: Path, *args: Any) -> Iterator[pa.Table]:
     """The tables of `work(path, *args)`, a function of a module, each while the next is made; in a child it is simply called.
 
     Raises what the work raises, `BadInput` that names the file where it takes too much memory or time, ends its process or fails in
-    any other way, and `Stopped` where nobody wants it any more. A file may take VARLAKE_DECODE_SECONDS of processor time and two
+    any other way, and `Stopped` where nobody wants it any more. A file may take VARLAKE_DECODE_SECONDS of processor time and five
     for each MiB of its size, and memory for three times what it may hold (`Bound`) and 1 GiB.
     """
     if _inside:
@@ -270,15 +268,13 @@ def serve() -> None:
             _send(connection, _END, lambda sink: sink.write(_END))
             pa.default_memory_pool().release_unused()  # it may wait long for the next file
         except VarlakeError as error:
-            _send_error(connection, _ERROR, error.message, kind=type(error).__name__, issues=error.issues)
+            _send_told(connection, _ERROR, kind=type(error).__name__, message=error.message, issues=error.issues)
         except MemoryError:
-            _send_error(
-                connection,
-                _FAILED,
-                f"it needs more than the {memory >> 20:,} MiB of memory that it may take ({SETTING})",
+            _send_failed(
+                connection, f"it needs more than the {memory >> 20:,} MiB of memory that it may take ({SETTING})"
             )
         except Exception as error:
-            _send_error(connection, _FAILED, f"{type(error).__name__}: {error}"[:1000])
+            _send_failed(connection, f"{type(error).__name__}: {error}"[:1000].rstrip("."))
 
 
 def _follow(connection: socket.socket) -> None:
@@ -294,14 +290,13 @@ def _write(sink: IO[bytes], table: pa.Table) -> None:
         writer.write_table(table)
 
 
-def _send_error(connection: socket.socket, sort: bytes, message: str, **more: Any) -> None:
-    told = (
-        {"message": message.rstrip("."), "trace": traceback.format_exc()}
-        if sort == _FAILED
-        else {"message": message, **more}
-    )
+def _send_failed(connection: socket.socket, message: str) -> None:
+    _send_told(connection, _FAILED, message=message, trace=traceback.format_exc())
+
+
+def _send_told(connection: socket.socket, message_kind: bytes, **told: Any) -> None:
     data = json.dumps(told, default=vars).encode()
-    _send(connection, sort, lambda sink: sink.write(data))
+    _send(connection, message_kind, lambda sink: sink.write(data))
 
 
 def _limit(what: int, most: int) -> None:

@@ -18,6 +18,7 @@ import pytest
 from lake.errors import BadInput, Issue, NotFound, NotReady
 from lake.landing import child, sheet
 from lake.landing.child import in_child, one_in_child
+from lake.landing.decoded import read_parquet
 from lake.landing.sheet import Dialect, first_bytes, read_sheet
 from lake.progress import Allowance, Stopped, allowed
 
@@ -42,6 +43,10 @@ def exits(path):
 
 def takes(path, size):
     yield pa.table({"a": [len(bytearray(size))]})
+
+def takes_now(path):
+    with open("/proc/self/status") as status:
+        yield pa.table({"kib": [int(line.split()[1]) for line in status if line.startswith("VmSize")]})
 
 def works(path):
     while True:
@@ -162,6 +167,20 @@ def test_memory_is_limited_by_what_a_file_may_hold(work: Any, path: Path) -> Non
     assert one_in_child(work.takes, path, 200 << 20)["a"][0].as_py() == 200 << 20
     with pytest.raises(BadInput, match=r"^file\.csv .* more than the 1,027 MiB of memory .*VARLAKE_DECODED_MIB"):
         one_in_child(work.takes, path, 1_027 << 20)
+
+
+def test_a_format_that_takes_too_much_memory_is_told_so(
+    work: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "file.parquet"
+    pq.write_table(pa.table({"a": [0.0] * 8_000_000}), path)
+    monkeypatch.setenv(child.SETTING, "70")  # what it holds is within the bound
+    assert read_parquet(path).num_rows == 8_000_000
+    taken = one_in_child(work.takes_now, path)["kib"][0].as_py() << 10
+    monkeypatch.setattr(child, "_COPIES", 0)
+    monkeypatch.setattr(child, "_MARGIN", taken + (16 << 20))
+    with pytest.raises(BadInput, match=r"^file\.parquet .* more than the [0-9,]+ MiB of memory"):
+        read_parquet(path)
 
 
 def test_processor_time_is_limited(work: Any, path: Path) -> None:
