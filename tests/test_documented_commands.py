@@ -33,6 +33,9 @@ ELSEWHERE = {  # what stands here is run elsewhere
     "varlake bench": "make bench",
     "varlake jobs show": "tests/service/test_client.py",
     "varlake jobs cancel": "tests/service/test_client.py",
+    "varlake var --as-of 2020-03-16 --by desk --as-known": "tests/aggregation/opened/test_as_known.py",
+    "varlake var --as-of 2020-03-16 --as-known": "tests/aggregation/opened/test_as_known.py",
+    "varlake compare --from 2020-03-16 --from-as-known": "tests/aggregation/change/test_restatement.py",
     "varlake sample book books --positions 500 --dates 2019-01-02:2020-12-31": "its two years take minutes",
     "varlake ingest positions books/*": "the same two years",
     "varlake backtest --from 2019-01-02": "the same two years",
@@ -121,6 +124,7 @@ def follow(text: str, lake: Path, folder: Path) -> list[str]:
     """Runs all commands of a page; those that did not end as they announce."""
     for name, content in FILES.items():
         (folder / name).write_text(content, encoding="utf-8")
+    shutil.copytree(ROOT / "docs" / "examples", folder / "docs" / "examples")
     faults = []
     for line in commands(text):
         if line.startswith(tuple(ELSEWHERE)):
