@@ -36,11 +36,15 @@ from service.api.shapes import shape_of
 from service.config import Settings
 from service.encoding import to_json
 from service.jobs import VALUATION, JobTable
+from valuation.books.orders import ingest_orders
 from valuation.sets.requests import ValuationRequest
 
 quick = settings(suppress_health_check=list(HealthCheck), deadline=None)
 app = create_app(Settings(lake=Path("the fixture gives it")))
 SHARES = {"instrument_type": "cash_equity", "quantity": 5, "terms": {"currency": "USD", "underlying": "EQ:AAA"}}
+ORDERS = f"""order_id,executed_at,side,symbol,quantity,currency,portfolio,client,account,desk,book,legal_entity,counterparty
+A,{MONDAY}T10:00:00Z,buy,EQ:AAA,100,USD,Growth,House,H-1,US,EQ-1,Bank,Broker
+"""
 held: dict[str, str] = {}  # ids the lake of the fixture holds
 answers: dict[str, Any] = {}  # of the lake, by question
 
@@ -91,6 +95,10 @@ def lake(valued_lake: Path, tmp_path_factory: pytest.TempPathFactory) -> Lake:
         answers["var"] = json.loads(
             to_json(questions.ask(session, "var", questions.read("var", base("var"))).to_dict())
         )
+    orders = tmp_path_factory.mktemp("orders") / "orders.csv"
+    orders.write_text(ORDERS)
+    with Committer(copied, "test") as committer:
+        ingest_orders(committer, orders)
     held["jobs"] = JobTable.of(copied).submit(VALUATION, {"as_of": str(MONDAY)})[0].job_id
     return copied
 
