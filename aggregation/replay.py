@@ -32,7 +32,7 @@ from aggregation.receipts import (
 )
 from aggregation.session import reading
 from aggregation.types import Point, Scope
-from lake.canonical import digest, from_json
+from lake.canonical import digest, kept_json
 from lake.dates import day
 from lake.errors import BadInput, Damaged, NotFound, VarlakeError, unknown
 from lake.progress import Stopped
@@ -163,14 +163,7 @@ class Replay(Answer):
 
 def read_kept(path: Path) -> Mapping[str, Any]:
     """What is in a file: a receipt by itself, or a whole answer as `--json` and the API give it."""
-    try:
-        found = from_json(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise NotFound(f"The receipt {path} cannot be read: {error.strerror or error}.") from None
-    except ValueError as error:
-        raise BadInput(
-            f"{path} is not JSON: {error}. Give an answer of `varlake var --json`, or its receipt."
-        ) from None
+    found = kept_json(path)
     receipt_in(found, str(path))
     return dict(found)
 

@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from lake.errors import BadInput, NotFound
+
 DIGEST_BYTES = 16  # 128 bits: no collision to expect below 1e18 objects
 
 MOST_NESTED = 64  # no input of ours is half as deep; Python's own reader ends at about a thousand
@@ -22,6 +24,18 @@ def from_json(text: str | bytes) -> Any:
     """What a JSON text holds; raises `ValueError` for one that is none, or is nested deeper than `MOST_NESTED`."""
     refuse_nested(text.encode(errors="surrogatepass") if isinstance(text, str) else text)
     return json.loads(text)
+
+
+def kept_json(path: Path) -> Any:
+    """What a file holds in which somebody keeps an answer or a receipt; raises `NotFound`, or `BadInput` for what is no JSON."""
+    try:
+        return from_json(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise NotFound(f"The receipt {path} cannot be read: {error.strerror or error}.") from None
+    except ValueError as error:
+        raise BadInput(
+            f"{path} is not JSON: {error}. Give an answer of `varlake var --json`, or its receipt."
+        ) from None
 
 
 def refuse_nested(text: bytes) -> None:

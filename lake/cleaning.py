@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lake.canonical import canonical_json, from_json
+from lake.canonical import canonical_json, kept_json
 from lake.errors import BadInput, Conflict, NotFound
 from lake.leftovers import leftovers
 from lake.schemas import TABLES
@@ -110,14 +110,7 @@ def unpin(lake: Lake, receipt_digest: str) -> None:
 
 def _read_receipt(file: Path) -> tuple[str, Mapping[str, Any]]:
     """The digest and the receipt of a file, of an answer or alone."""
-    try:
-        found = from_json(file.read_bytes())
-    except OSError as error:
-        raise NotFound(f"The receipt {file} cannot be read: {error.strerror}.") from None
-    except ValueError as error:
-        raise BadInput(
-            f"{file} is not JSON: {error}. Give an answer of `varlake var --json`, or its receipt."
-        ) from None
+    found = kept_json(file)
     receipt = found.get("receipt", found) if isinstance(found, dict) else None
     told = receipt.get("receipt_digest") if isinstance(receipt, dict) else None
     if not (

@@ -142,7 +142,7 @@ class DeltaLog:
     def notes(self, version: int) -> Mapping[str, Any]:
         """What the commit of a version says of itself."""
         lines = (self.log / f"{version:020}.json").read_text().split("\n")
-        return next((a["commitInfo"] for a in map(json.loads, filter(None, lines)) if "commitInfo" in a), {})
+        return commit_info(map(json.loads, filter(None, lines)))
 
     def lives(self) -> list[Life] | None:
         """When each data file was part of the table; None where the log is not whole: it cannot be known.
@@ -227,6 +227,11 @@ class DeltaLog:
             self._check(entries[version], recorded)
 
 
+def commit_info(actions: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """What a commit says of itself, from the actions of its entry."""
+    return next((a["commitInfo"] for a in actions if "commitInfo" in a), {})
+
+
 def _is_whole(entry: Path) -> bool:
     """Whether an entry was written to its end: each line is JSON, the first entry holds the schema, and none of the files lacks."""
     try:
@@ -234,7 +239,7 @@ def _is_whole(entry: Path) -> bool:
     except (OSError, ValueError):
         return False
     kinds = [kind for action in actions for kind in action]
-    told: Mapping[str, Any] = next((a["commitInfo"] for a in actions if "commitInfo" in a), {})
+    told = commit_info(actions)
     schema = "metaData" in kinds or int(entry.stem) > 0
     return bool(actions) and schema and kinds.count("add") >= int(told.get(ADDS, 0))
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import datetime as dt
 import functools
-import itertools
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
 from lake.dates import FIRST
+from lake.delta_log import commit_info
 from lake.errors import BadInput, NotFound, unknown
 from lake.schemas import ATTRIBUTES, TABLES, Table
 from lake.storage import check_data_file, partition_text
@@ -52,7 +52,7 @@ def commits(lake: Lake, name: str) -> tuple[Commit, ...]:
 def _commits(path: Path, _: int, name: str, newest: int) -> tuple[Commit, ...]:
     made: list[Commit] = []
     for version, actions in enumerate(Lake(path).log(name).entries(newest)):
-        info: dict[str, Any] = next((a["commitInfo"] for a in actions if "commitInfo" in a), {})
+        info = commit_info(actions)
         at = dt.datetime.fromtimestamp(int(info.get("timestamp", 0)) / 1000, dt.UTC)
         if made:
             at = max(at, made[-1].at)  # the clock may have been set back: what was committed later was known later
@@ -263,8 +263,3 @@ def changed_rows(
     )
     changes = differing(one, two, table.key)
     return one.take(changes["before"].drop_null()), two.take(changes["after"].drop_null())
-
-
-def told_versions(versions: Mapping[str, int]) -> str:
-    """Versions of tables as `as_known` reads them."""
-    return check_known(",".join(itertools.chain(f"{n}@{v}" for n, v in versions.items() if n in TABLES)))

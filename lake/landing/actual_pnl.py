@@ -20,7 +20,7 @@ from lake.committer import Committer
 from lake.errors import BadInput, Issue, unknown
 from lake.landing.mapping import REJECT, FileMapping, Kind, Mapped, canonical
 from lake.landing.numbers import doubles, rounded, rounding_notes
-from lake.landing.rows import NO_NAME, is_no_name
+from lake.landing.rows import MOST_ISSUES, NO_NAME, is_no_name, listed, refuse_columns
 from lake.landing.sheet import read_sheet
 from lake.landing.suggest import DIMENSION_HEADERS, SHOWN_ROWS, Known, Suggestion, leave_out, shown, suggest_columns
 from lake.schemas import ACTUAL_PNL, DIMENSION_COLUMNS
@@ -30,7 +30,6 @@ _REQUIRED = ("date", "pnl", "currency")
 _COLUMNS = (*_REQUIRED, "kind", *DIMENSION_COLUMNS)
 PNL_KINDS: Mapping[str, Kind] = {"date": "date", "pnl": "number"}
 _KEY = ACTUAL_PNL.key
-_MOST_ISSUES = 100
 
 Row = dict[str, Any]
 
@@ -139,9 +138,7 @@ def _read(path: Path, mapping: FileMapping | None) -> tuple[list[Row], tuple[str
         rows.append(row)
     if issues:
         issues.sort(key=lambda i: int(i.pointer.removeprefix("row ").partition(",")[0]))
-        shown = "; ".join(f"{i.pointer}: {i.message}" for i in issues[:5])
-        more = f" and {len(issues) - 5:,} more" if len(issues) > 5 else ""
-        raise BadInput(f"{path.name} was not loaded: {shown}{more}.", issues=issues[:_MOST_ISSUES])
+        raise BadInput(f"{path.name} was not loaded: {listed(issues)}.", issues=issues[:MOST_ISSUES])
     if not rows:
         raise BadInput(f"{path.name} has a header and no rows.")
     inexact = [(f"row {numbers[i]}", cells["pnl"][i], cells["number"][i]) for i in rounded(text["pnl"], pnl).tolist()]
@@ -165,8 +162,7 @@ def _check_columns(path: Path, names: Sequence[str], faults: Sequence[Issue]) ->
     ]
     issues += [Issue(n, f"Column {n!r} is missing; every P&L file has it.") for n in _REQUIRED if n not in names]
     issues += [Issue(n, f"Column {n!r} stands twice in the header.") for n, k in Counter(names).items() if k > 1]
-    if issues:
-        raise BadInput(f"{path.name} was not loaded: {' '.join(i.message for i in issues[:20])}", issues=issues)
+    refuse_columns(path.name, issues)
 
 
 def _faults(given: Row, number: int, done: Mapped, at: int) -> Iterator[Issue]:

@@ -11,12 +11,12 @@ import pyarrow as pa
 
 from lake.errors import BadInput, Issue
 from lake.landing.decoded import open_decoded
+from lake.landing.rows import refuse
 from lake.landing.sheet import Dialect, Sheet, read_sheet, sheet_by, typed_endings
 
 # as `service.encoding` writes what an answer rests on above its rows
 _ABOUT = re.compile(r"^# [^,;\t]*: ")
 _MARKS = (",", "\t", ";")
-_MOST_ISSUES = 100
 
 TextRow = dict[str, str]
 
@@ -67,17 +67,9 @@ def _rows(path: Path, sheet: Sheet) -> tuple[list[str], list[tuple[int, TextRow]
     names = [name.lstrip("#").strip() for name in sheet.header]
     issues = [Issue(n, f"Column {n!r} stands twice in the header.") for n, k in Counter(names).items() if k > 1]
     issues += [Issue(f"line {number}", reason, text[:80]) for number, text, reason in sheet.uneven]
-    refuse(path, issues)
+    refuse(path.name, issues)
     if not len(sheet.lines):
         raise BadInput(f"{path.name} has a header and no rows.")
     rows = zip(*(column.to_pylist() for column in sheet.cells.columns), strict=True)
     filled = [{n: c for n, c in zip(names, row, strict=True) if c} for row in rows]
     return names, list(zip(sheet.lines.tolist(), filled, strict=True))
-
-
-def refuse(path: Path, issues: list[Issue]) -> None:
-    """Raises `BadInput` with all faults of a file, where there are any."""
-    if issues:
-        shown = "; ".join(f"{i.pointer}: {i.message}" + (f" (given {i.value})" if i.value else "") for i in issues[:5])
-        more = f" and {len(issues) - 5:,} more" if len(issues) > 5 else ""
-        raise BadInput(f"{path.name} was not loaded: {shown}{more}.", issues=issues[:_MOST_ISSUES])

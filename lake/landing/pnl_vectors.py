@@ -26,7 +26,7 @@ from lake.landing.child import in_child, one_in_child
 from lake.landing.decoded import Bound, read_parquet
 from lake.landing.numbers import MOST, doubles
 from lake.landing.positions_file import ATTRIBUTE, flags
-from lake.landing.rows import CONTROL, NO_NAME, read_rows
+from lake.landing.rows import CONTROL, NO_NAME, read_rows, refuse, refuse_columns
 from lake.landing.sheet import as_text, read_sheet
 from lake.schemas import DIMENSION_COLUMNS
 
@@ -37,7 +37,6 @@ _KEY = ("date", *DIMENSION_COLUMNS, PATH, FX)  # a row of a long file belongs to
 _WIDE = re.compile(r"pnl\.(.+)|(\d{4}-\d\d-\d\d|\d+)")  # a column of one scenario
 CURRENCY, _PAIR = "^[A-Z]{3}$", "^[A-Z]{6}$"
 _BLOCK_BYTES = 16 << 20  # of vectors at once
-_MOST_ISSUES = 100
 
 Holes = Mapping[int, str]
 
@@ -127,13 +126,7 @@ class Faults:
 
     def told(self) -> None:
         """Raises `BadInput` where there is any."""
-        if self.issues:
-            issues = sorted(self.issues, key=lambda i: int(re.findall(r"\d+", i.pointer)[0]))
-            shown = "; ".join(
-                f"{i.pointer}: {i.message}{'' if i.value is None else f' (given {i.value})'}" for i in issues[:5]
-            )
-            more = f" and {len(issues) - 5:,} more" if len(issues) > 5 else ""
-            raise BadInput(f"{self.name} was not loaded: {shown}{more}.", issues=issues[:_MOST_ISSUES])
+        refuse(self.name, sorted(self.issues, key=lambda i: int(re.findall(r"\d+", i.pointer)[0])))
 
 
 def _check_columns(name: str, schema: pa.Schema) -> list[str]:
@@ -161,8 +154,7 @@ def _check_columns(name: str, schema: pa.Schema) -> list[str]:
                 "pnl.ID; in Parquet, a column pnl with a list a row.",
             )
         )
-    if issues:
-        raise BadInput(f"{name} was not loaded: {' '.join(i.message for i in issues[:20])}", issues=issues)
+    refuse_columns(name, issues)
     return rest + ([PNL] if "scenario" in names else [])
 
 

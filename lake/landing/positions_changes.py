@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import pyarrow.parquet as pq
 
+from lake.delta_log import commit_info
 from lake.schemas import POSITIONS
 from lake.storage import check_data_file
 from lake.tables import Lake
@@ -41,7 +42,7 @@ def trade_changes(lake: Lake, trades: Collection[str], dates: Collection[dt.date
     names, held, found = sorted(trades), dict[tuple[dt.date, str], Row](), []
     active: dict[dt.date, set[str]] = {}
     for version, actions in enumerate(lake.log(POSITIONS.name).entries()):
-        info: dict[str, Any] = next((a["commitInfo"] for a in actions if "commitInfo" in a), {})
+        info = commit_info(actions)
         touched = set()
         for kind in ("remove", "add"):
             for file in (a[kind] for a in actions if kind in a):

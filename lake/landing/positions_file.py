@@ -13,6 +13,7 @@ import pyarrow as pa
 from lake.arrays import Ints
 from lake.errors import BadInput, Issue, unknown
 from lake.landing.mapping import REJECT, FileMapping, Kind, canonical
+from lake.landing.rows import refuse_columns
 from lake.landing.sheet import Sheet, read_sheet, sheet_of
 from lake.schemas import DIMENSION_COLUMNS
 
@@ -128,8 +129,4 @@ def _check_columns(
         if name not in names
     ]
     issues += [Issue(n, f"Column {n!r} stands twice in the header.") for n in sorted(set(names)) if names.count(n) > 1]
-    if issues:
-        raise BadInput(
-            f"{file} was not loaded: " + " ".join(i.message for i in issues[:20]),
-            issues=issues,
-        )
+    refuse_columns(file, issues)

@@ -18,7 +18,7 @@ from lake.errors import BadInput, Issue, unknown
 from lake.landing.numbers import doubles
 from lake.landing.pnl_vectors import CURRENCY, Faults, days
 from lake.landing.positions_file import flags
-from lake.landing.rows import CONTROL, NO_NAME
+from lake.landing.rows import CONTROL, NO_NAME, refuse_columns
 from lake.landing.sheet import read_sheet
 from lake.schemas import DIMENSION_COLUMNS, REPORTED_VAR
 
@@ -102,8 +102,7 @@ def _read(path: Path, source: str) -> list[dict[str, Any]]:
     issues = [i for n in names if n not in _COLUMNS for i in unknown("column", n, _COLUMNS, pointer=n).issues]
     issues += [Issue(n, f"Column {n!r} is missing; every file of VaR has it.") for n in _REQUIRED if n not in names]
     issues += [Issue(n, f"Column {n!r} stands twice in the header.") for n, k in Counter(names).items() if k > 1]
-    if issues:
-        raise BadInput(f"{path.name} was not loaded: {' '.join(i.message for i in issues[:20])}", issues=issues)
+    refuse_columns(path.name, issues)
     faults = Faults(path.name)
     faults.ragged(sheet.uneven)
     rows, text = sheet.lines, {n: sheet.column(i) for i, n in enumerate(names)}

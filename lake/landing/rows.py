@@ -5,18 +5,40 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from lake.canonical import from_json
-from lake.errors import BadInput
+from lake.errors import BadInput, Issue
 from lake.landing.decoded import PYTHON_VALUE, read_parquet
 
 # characters a terminal obeys, but for tabs and ends of lines; as Arrow writes it, and as Python does
 CONTROL = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x{9f}]"
 _CONTROL = re.compile(CONTROL.replace("{9f}", "9f"))
+MOST_ISSUES = 100  # of a file that an error lists
+_TOLD = 5  # of these that its message has
 NO_NAME = "holds control characters, which no name has"
+
+
+def listed(issues: Sequence[Issue], *, values: bool = False) -> str:
+    """The first faults in words, with the values that were given or without, and how many more there are."""
+    given = [(i, f" (given {i.value})" if values and i.value else "") for i in issues[:_TOLD]]
+    return "; ".join(f"{i.pointer}: {i.message}{value}" for i, value in given) + (
+        f" and {len(issues) - _TOLD:,} more" if len(issues) > _TOLD else ""
+    )
+
+
+def refuse(name: str, issues: Sequence[Issue]) -> None:
+    """Raises `BadInput` with all faults of a file, where there are any."""
+    if issues:
+        raise BadInput(f"{name} was not loaded: {listed(issues, values=True)}.", issues=issues[:MOST_ISSUES])
+
+
+def refuse_columns(name: str, issues: Sequence[Issue]) -> None:
+    """Raises `BadInput` with what is wrong with the columns of a file, where anything is."""
+    if issues:
+        raise BadInput(f"{name} was not loaded: " + " ".join(i.message for i in issues[:20]), issues=issues)
 
 
 def is_no_name(text: str | None) -> bool:

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from lake.errors import BadInput, Issue, counted, unknown
 from lake.landing.positions_file import ATTRIBUTE
+from lake.landing.rows import MOST_ISSUES, listed, refuse_columns
 from lake.landing.sheet import read_sheet
 
-_MOST_ISSUES = 100
 Cells = dict[str, str | None]
 
 
@@ -34,11 +34,9 @@ class TextRows:
     def raise_any(self) -> None:
         """Raises `BadInput` with every fault found so far, if any."""
         if self.issues:
-            shown = "; ".join(f"{i.pointer}: {i.message}" for i in self.issues[:5])
-            more = f" and {len(self.issues) - 5:,} more" if len(self.issues) > 5 else ""
             raise BadInput(
-                f"{self.path.name} has {counted(len(self.issues), 'fault')}; nothing of it is loaded. {shown}{more}.",
-                issues=self.issues[:_MOST_ISSUES],
+                f"{self.path.name} has {counted(len(self.issues), 'fault')}; nothing of it is loaded. {listed(self.issues)}.",
+                issues=self.issues[:MOST_ISSUES],
             )
 
 
@@ -53,8 +51,7 @@ def read_text_rows(
     issues = [i for n in names if n not in (*columns, *extra) for i in unknown("column", n, columns, pointer=n).issues]
     issues += [Issue(n, f"Column {n!r} is missing; a file of {what} has it.") for n in required if n not in names]
     issues += [Issue(n, f"Column {n!r} stands twice in the header.") for n, k in Counter(names).items() if k > 1]
-    if issues:
-        raise BadInput(f"{path.name} was not loaded: {' '.join(i.message for i in issues[:20])}", issues=issues)
+    refuse_columns(path.name, issues)
     cells = {n: sheet.column(i).to_pylist() for i, n in enumerate(names)}
     absent: Cells = dict.fromkeys(columns)
     rows = [

@@ -15,8 +15,9 @@ import pyarrow as pa
 from lake.arrays import Floats
 from lake.committer import Committer
 from lake.errors import BadInput, Issue, NotFound, counted, nearest, unknown
-from lake.landing.delimited import TextRow, read_delimited, refuse
+from lake.landing.delimited import TextRow, read_delimited
 from lake.landing.numbers import doubles
+from lake.landing.rows import refuse
 from lake.schemas import COVARIANCES
 from lake.tables import Lake, Snapshot
 from scenarios.kernels.covariance import least_eigenvalue, nearest_correlation
@@ -187,11 +188,11 @@ def _square(path: Path, names: Sequence[str], lines: Sequence[tuple[int, TextRow
         order.append(row)
         texts.append([cells.get(f, "") for f in factors])
     issues += [Issue(f, "a column that no row is named as", f) for f in factors if f not in order]
-    refuse(path, issues)
+    refuse(path.name, issues)
     values = doubles(pa.array([t for row in texts for t in row], pa.string())).to_pylist()
     matrix = np.array([np.nan if v is None else v for v in values]).reshape(len(order), len(factors))
     refuse(
-        path,
+        path.name,
         [
             Issue(f"line {lines[i][0]}, {factors[j]}", "expected a number", texts[i][j])
             for i, j in np.argwhere(~np.isfinite(matrix)).tolist()
@@ -241,7 +242,7 @@ def _long(
                 f"{counted(len(absent), 'pair is', 'pairs are')} not in the file; where that means zero, say so with --absent-are-zero",
             )
         )
-    refuse(path, issues)
+    refuse(path.name, issues)
     return factors, np.nan_to_num(matrix, nan=0.0), what[0] == "correlation"
 
 
@@ -254,7 +255,7 @@ def _volatilities(path: Path, factors: Sequence[str], units: dict[str, float], h
     """The deviation of each factor as the file has it; enters its unit and kind of move where the file says them."""
     names, lines = read_delimited(path, "file of volatilities")
     issues = [i for n in names if n not in _VOLATILITY for i in unknown("column", n, _VOLATILITY, pointer=n).issues]
-    refuse(path, issues)
+    refuse(path.name, issues)
     found: dict[str, float] = {}
     numbers = doubles(pa.array([cells.get("volatility") for _, cells in lines], pa.string())).to_pylist()
     for (number, cells), x in zip(lines, numbers, strict=True):
@@ -276,7 +277,7 @@ def _volatilities(path: Path, factors: Sequence[str], units: dict[str, float], h
             units[factor] = UNITS[unit] if unit is not None else units[factor]
             how[factor] = move if move is not None else how[factor]
     issues += [Issue(f, "has no volatility") for f in factors if f not in found and not issues]
-    refuse(path, issues)
+    refuse(path.name, issues)
     return np.array([found[f] for f in factors])
 
 
@@ -286,7 +287,7 @@ def _check(path: Path, factors: Sequence[str], matrix: Floats) -> None:
         Issue(factors[i], "has a negative variance", f"{variance[i]:g}")
         for i in np.flatnonzero(variance < 0.0).tolist()
     ]
-    refuse(path, issues)
+    refuse(path.name, issues)
     size = np.sqrt(variance[:, None] * variance)
     for i, j in np.argwhere(np.abs(matrix - matrix.T) > _SYMMETRIC * size).tolist():
         if i < j:
@@ -296,4 +297,4 @@ def _check(path: Path, factors: Sequence[str], matrix: Floats) -> None:
         if i < j:
             told = f"{matrix[i, j]:g} beside variances of {variance[i]:g} and {variance[j]:g}"
             issues.append(Issue(f"{factors[i]}, {factors[j]}", "is a correlation beyond 1", told))
-    refuse(path, issues)
+    refuse(path.name, issues)

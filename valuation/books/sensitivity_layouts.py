@@ -17,9 +17,9 @@ from typing import Any
 import pyarrow as pa
 
 from lake.errors import BadInput, Issue, nearest, unknown
-from lake.landing.delimited import TextRow, read_delimited, refuse
+from lake.landing.delimited import TextRow, read_delimited
 from lake.landing.numbers import doubles
-from lake.landing.rows import NO_NAME, is_no_name
+from lake.landing.rows import NO_NAME, is_no_name, refuse
 from lake.schemas import DIMENSION_COLUMNS
 from scenarios.types import RiskClass
 
@@ -78,7 +78,7 @@ def read_sensitivities(path: Path, as_of: dt.date | None) -> FileRows:
         if _plain(n) not in columns and not (layout == "plain" and n.startswith(_ATTRIBUTE))
         for i in unknown("column", n, columns.values(), pointer=n).issues
     ]
-    refuse(path, issues)
+    refuse(path.name, issues)
     shown = {n: columns.get(_plain(n), n) for n in names}
     if as_of is None and "date" not in shown.values():
         raise BadInput(f"{path.name} has no column of dates; give the day of the file with as_of (--as-of 2020-03-16).")
@@ -105,7 +105,7 @@ def read_sensitivities(path: Path, as_of: dt.date | None) -> FileRows:
         else:
             found.rows.append({**row, "amount": amount})
     issues += _twice(found.rows)
-    refuse(path, sorted(issues, key=lambda i: int(i.pointer.split()[1].rstrip(","))))
+    refuse(path.name, sorted(issues, key=lambda i: int(i.pointer.split()[1].rstrip(","))))
     if not found.rows:
         raise BadInput(f"{path.name} was not loaded: none of its {found.read:,} rows is a sensitivity other than zero.")
     return found
