@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -13,7 +15,9 @@ from lake.canonical import digest
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_PACKAGES = ("lake", "scenarios", "valuation", "aggregation")  # that hold kernels
+_ROOT = Path(__file__).parents[1]
+_IMPORT = re.compile(rb"^(?:from ([\w.]+) import (\([^)]*|.*)|import ([\w.]+))", re.MULTILINE)
+_GIVEN = numba.config.CACHE_DIR  # NUMBA_CACHE_DIR
 
 
 def compiled(function: F) -> F:
@@ -22,18 +26,31 @@ def compiled(function: F) -> F:
     Never fastmath: reordered sums would make a price depend on how many others are computed beside it. Division by zero
     gives infinity or NaN as in NumPy, so that one bad state fails its contract and not the batch.
     """
+    if not _GIVEN:  # Numba asks for the folder when a function is declared
+        numba.config.CACHE_DIR = str(cache_folder(_ROOT, Path(function.__code__.co_filename)))
     return cast(F, njit(cache=True, nogil=True, error_model="numpy")(function))
 
 
-def cache_folder(root: Path) -> Path:
-    """Where the kernels of the packages in `root` are kept: a folder for the content of all files that hold some.
+@functools.cache
+def cache_folder(root: Path, file: Path) -> Path:
+    """Where the kernels of a file are kept: a folder for its content and that of all files of the packages in `root` it imports.
 
-    Numba looks at a kernel's own file alone, and would go on with one that calls a kernel of another file as that was.
+    Numba looks at a kernel's own file alone, and would go on with one that calls a kernel of another file, or holds a
+    constant of it, as that was.
     """
-    files = sorted(f for package in _PACKAGES for f in (root / package).rglob("*.py"))
-    sources = [source for f in files if b"from lake.compiled import" in (source := f.read_bytes())]
-    return root / "lake" / "__pycache__" / f"kernels-{digest(*sources)}"
+    sources: dict[Path, bytes] = {}
+    new = [file]
+    while new:
+        path = new.pop()
+        if path not in sources:
+            sources[path] = path.read_bytes()
+            new += _imported(root, sources[path])
+    return root / "lake" / "__pycache__" / f"kernels-{digest(*(sources[p] for p in sorted(sources)))}"
 
 
-if not numba.config.CACHE_DIR:  # NUMBA_CACHE_DIR
-    numba.config.CACHE_DIR = str(cache_folder(Path(__file__).parents[1]))
+def _imported(root: Path, source: bytes) -> list[Path]:
+    names = []
+    for module, members, plain in _IMPORT.findall(source):
+        names += [plain or module, *(module + b"." + m for m in re.findall(rb"\w+", members))]
+    files = (root.joinpath(*name.decode().split(".")).with_suffix(".py") for name in names if name)
+    return [f for f in files if f.is_file() and f.name != "compiled.py"]
