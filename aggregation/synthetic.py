@@ -41,7 +41,9 @@ def rests_on_synthetic(session: Session, books: Sequence[dt.date], query: Any) -
     currencies = set(rows["currency"].to_pylist())
     converted = currencies - index.without_rate(currencies, query.currency).keys()
     read = {leg for c in converted for leg, _ in index.fx_path(c, query.currency)}
-    return not synthetic.isdisjoint(read | factors_read(Contract.of(rows), index))
+    for day in {min(books), max(books)}:
+        read |= factors_read(Contract.of(rows), index, day)
+    return not synthetic.isdisjoint(read)
 
 
 def _adds(query: Any) -> bool:

@@ -210,6 +210,11 @@ class FactorIndex:
         return {f.risk_factor_id: i for i, f in enumerate(self.factors)}
 
     @functools.cached_property
+    def memo(self) -> dict[Any, Any]:
+        """What others have worked out from these factors alone, by a key of their own."""
+        return {}
+
+    @functools.cached_property
     def _curves(self) -> dict[str, tuple[RiskFactor, ...]]:
         curves: dict[str, list[RiskFactor]] = {}
         for f in self.factors:

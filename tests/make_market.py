@@ -41,5 +41,5 @@ def value(terms: InstrumentTerms, market: ScenarioMarket) -> np.ndarray:
 
     terms.check(market.valuation_date)
     module = INSTRUMENTS[terms.instrument_type]
-    module.risk_factors(terms, market.index)
+    module.risk_factors(terms, market.index, market.valuation_date)
     return module.value([terms], market)[0]

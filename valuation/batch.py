@@ -7,6 +7,7 @@ on the block of scenarios it is valued in.
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import threading
 import time
 from collections.abc import Iterable, Sequence
@@ -141,12 +142,12 @@ def value_blocks(contracts: Sequence[Contract], markets: Iterable[Market], n_sce
     )
 
 
-def factors_read(contracts: Sequence[Contract], index: FactorIndex) -> set[str]:
-    """The risk factors these contracts read; a contract that cannot tell reads none, and `value_batch` says why."""
+def factors_read(contracts: Sequence[Contract], index: FactorIndex, valuation_date: dt.date) -> set[str]:
+    """The risk factors these contracts read on that date; a contract that cannot tell reads none, and `value_batch` says why."""
     read: set[str] = set()
     for _, kind, terms in contracts:
         with contextlib.suppress(VarlakeError):
-            read.update(instrument(kind).risk_factors(terms_from_json(kind, terms), index))
+            read.update(instrument(kind).risk_factors(terms_from_json(kind, terms), index, valuation_date))
     return read
 
 
@@ -195,7 +196,7 @@ def failure_reason(error: Exception) -> tuple[str, str]:
 def _prepare(contract: Contract, market: Market) -> InstrumentTerms:
     terms = terms_from_json(contract.instrument_type, contract.terms)
     terms.check(market.valuation_date, None if market.roll is None else market.roll.since)
-    instrument(contract.instrument_type).risk_factors(terms, market.index)
+    instrument(contract.instrument_type).risk_factors(terms, market.index, market.valuation_date)
     return terms
 
 

@@ -118,8 +118,11 @@ class Instrument(Protocol):
     @property
     def Terms(self) -> type[InstrumentTerms]: ...  # noqa: N802 - a class of the module
 
-    def risk_factors(self, terms: Any, index: FactorIndex) -> tuple[str, ...]:
-        """Ids of exactly the risk factors `value` reads; raises `MissingRiskFactor`."""
+    def risk_factors(self, terms: Any, index: FactorIndex, valuation_date: dt.date) -> tuple[str, ...]:
+        """Ids of exactly the risk factors that `value` reads on that date, each once; raises `MissingRiskFactor`.
+
+        They and no other decide the value, to the last bit: of a curve just the pillars around what is left to be paid.
+        """
         ...
 
     def value(self, terms: Sequence[Any], market: Market) -> Floats:

@@ -99,7 +99,9 @@ def plan_bumps(selection: Selection, scenario_set: ScenarioSet, currency: str, g
     read = {leg for c in reported_in for leg, _ in index.fx_path(c, currency)}
     for _, kind, terms in contracts:
         with contextlib.suppress(VarlakeError):  # what it lacks is told when it is valued
-            read.update(instrument(kind).risk_factors(terms_from_json(kind, terms), index))
+            read.update(
+                instrument(kind).risk_factors(terms_from_json(kind, terms), index, inputs.valuation_set.valuation_date)
+            )
     shocked = inputs.valuation_set.shocked_classes
     factors = tuple(
         f

@@ -102,7 +102,7 @@ def open_book(
     currencies = tuple(of[c.contract_id] for c in picked)
     read = {leg for c in set(currencies) for leg, _ in index.fx_path(c, currency)}
     for _, kind, terms in picked:
-        read.update(instrument(kind).risk_factors(terms_from_json(kind, terms), index))
+        read.update(instrument(kind).risk_factors(terms_from_json(kind, terms), index, valuation_date))
     return BookValue(
         valuation_date,
         index,

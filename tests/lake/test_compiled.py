@@ -14,7 +14,11 @@ KERNEL = "from lake.compiled import compiled\n{}\n\n\n@compiled\ndef f(x: float)
 
 @pytest.mark.parametrize(
     "imports",
-    ["from valuation.kernels.b import g", "from valuation.kernels import c, b", "from valuation.kernels import (\n    c,\n    b,\n)"],
+    [
+        "from valuation.kernels.b import g",
+        "from valuation.kernels import c, b",
+        "from valuation.kernels import (\n    c,\n    b,\n)",
+    ],
 )
 def test_the_folder_of_a_kernel_is_that_of_the_files_it_imports(tmp_path: Path, imports: str) -> None:
     kernels = tmp_path / "valuation" / "kernels"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
 import functools
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -67,6 +68,9 @@ def ingest_positions(
     return dataclasses.replace(report, notes=(*report.notes, *notes, *market.notes()))
 
 
+_ANY_DAY = dt.date(2000, 1, 1)  # which pillars of a curve are read depends on the day, whether it is at hand does not
+
+
 class _KnownMarket:
     """The risk factors that contracts may read: those of the lake, and those that a shipped catalogue describes."""
 
@@ -117,7 +121,7 @@ class _KnownMarket:
 
 def _read(terms: InstrumentTerms, index: FactorIndex, converted: set[str]) -> None:
     """Raises `MissingRiskFactor` where the contract or its conversion reads what the index lacks. `converted` : currencies that do not."""
-    instrument(terms.instrument_type).risk_factors(terms, index)
+    instrument(terms.instrument_type).risk_factors(terms, index, _ANY_DAY)
     currency = terms.currency
     if currency in converted:  # contracts are a million, currencies few
         return

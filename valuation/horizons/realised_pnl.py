@@ -110,7 +110,7 @@ class RealisedMarkets:
         """
         pair = self._pair(prev, day)
         found: list[dict[str, Any]] = []
-        for factor_id in sorted(factors_read(contracts, pair.index)):
+        for factor_id in sorted(factors_read(contracts, pair.index, day)):
             factor = pair.index.factors[pair.index.row[factor_id]]
             before, after = (levels[pair.index.row[factor_id]] for levels in (pair.base, pair.now))
             move = float(shifts.move(factor.shift_type, np.array([before]), np.array([after]), 0.0)[0])

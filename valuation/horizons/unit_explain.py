@@ -270,7 +270,7 @@ def _classes_read(contract: Contract, path: MarketPath) -> int:
     index = path.index
     read = {
         index.factors[index.row[f]].risk_class
-        for f in instrument(kind).risk_factors(terms_from_json(kind, terms), index)
+        for f in instrument(kind).risk_factors(terms_from_json(kind, terms), index, path.end.market_date)
     }
     return sum(1 << k for k, c in enumerate(path.classes) if c in read)
 

@@ -13,7 +13,7 @@ from lake.arrays import Floats, Ints
 from lake.errors import unknown
 from scenarios.types import FactorIndex, MissingRiskFactor, RiskFactor
 from valuation.kernels import cashflows
-from valuation.market.scenario_market import DAYS_A_YEAR, discount_pillars
+from valuation.market.scenario_market import DAYS_A_YEAR, pillars_read
 from valuation.types import CashFlow, Market, NotValuable, RolledMarkets
 
 
@@ -37,9 +37,16 @@ def _fits(factor: RiskFactor, types: Sequence[str], currency: str | None) -> boo
     return factor.type in types and currency in (None, factor.currency)
 
 
-def curve_factors(index: FactorIndex, curve: str) -> tuple[str, ...]:
-    """Ids of all pillars of a discount curve: interpolation and bootstrap read them together."""
-    return tuple(f.risk_factor_id for f in discount_pillars(index, curve))
+def curve_factors(
+    index: FactorIndex, curve: str, valuation_date: dt.date, last: dt.date, first: dt.date | None = None
+) -> tuple[str, ...]:
+    """Ids of the pillars of a discount curve that decide the discount factors from `first` (`last` where not given) to `last`.
+
+    A day before the valuation date, as of a contract that has matured, counts as that date.
+    """
+    start = valuation_date.toordinal()
+    begin, end = (max(day.toordinal() - start, 0) / DAYS_A_YEAR for day in (first or last, last))
+    return pillars_read(index, curve, begin, end)
 
 
 def years(market: Market, dates: Iterable[dt.date]) -> Floats:

@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 
-from lake.arrays import Floats, Ints
+from lake.arrays import Bools, Floats, Ints
 from lake.compiled import compiled
 
 COUPON_PERIOD = 0.5  # par yields are quoted on semi-annual bonds
@@ -32,6 +32,13 @@ def zero_curve(times: Floats, rates: Floats) -> tuple[Floats, Floats]:
     times : (n_pillars,) ascending, positive; rates : (n_pillars, n_states), fractions a year.
     """
     return np.concatenate([[0.0], times]), _log_discounts_of_zeros(times, rates)
+
+
+def zero_reads(times: Floats) -> tuple[Floats, Bools]:
+    """Nodes (n_nodes,) of `zero_curve`, and which pillars decide each, (n_nodes, n_pillars)."""
+    return np.concatenate([[0.0], times]), np.concatenate(
+        [np.zeros((1, len(times)), np.bool_), np.eye(len(times), dtype=np.bool_)]
+    )
 
 
 @compiled
@@ -73,9 +80,7 @@ def par_curve(times: Floats, yields: Floats) -> tuple[Floats, Floats]:
     6-month node is the 6-month yield itself.
     A discount factor that is not positive is NaN, and so is every later one.
     """
-    bill = (times < 2 * COUPON_PERIOD - _SAME) & (np.abs(times - COUPON_PERIOD) > _SAME)
-    n_grid = 0 if times[-1] < COUPON_PERIOD - _SAME else math.ceil(times[-1] / COUPON_PERIOD - _SAME)
-    grid = COUPON_PERIOD * np.arange(1, n_grid + 1)
+    bill, grid = _par_nodes(times)
     bill_logs, grid_logs = _par_log_discounts(times[bill], yields[bill], _interpolate_rows(times, yields, grid))
     nodes = np.concatenate([[0.0], times[bill], grid])
     logs = np.concatenate([np.zeros((1, yields.shape[1])), bill_logs, grid_logs])
@@ -83,13 +88,45 @@ def par_curve(times: Floats, yields: Floats) -> tuple[Floats, Floats]:
     return nodes[order], np.ascontiguousarray(logs[order])
 
 
-def _interpolate_rows(times: Floats, values: Floats, wanted: Floats) -> Floats:
-    """Rows of `values` at the wanted times, linear in time and flat outside; at a pillar the pillar's own row."""
+def par_reads(times: Floats) -> tuple[Floats, Bools]:
+    """Nodes (n_nodes,) of `par_curve`, and which pillars decide each, (n_nodes, n_pillars): of a par bond all of its coupons."""
+    bill, grid = _par_nodes(times)
+    left, right, weight = _neighbours(times, grid)
+    on_grid = np.zeros((len(grid), len(times)), np.bool_)
+    on_grid[np.arange(len(grid)), right] = True
+    on_grid[np.flatnonzero(weight), left[np.flatnonzero(weight)]] = True
+    reads = np.concatenate(
+        [
+            np.zeros((1, len(times)), np.bool_),
+            np.eye(len(times), dtype=np.bool_)[bill],
+            np.logical_or.accumulate(on_grid),
+        ]
+    )
+    nodes = np.concatenate([[0.0], times[bill], grid])
+    order = np.argsort(nodes)
+    return nodes[order], reads[order]
+
+
+def _par_nodes(times: Floats) -> tuple[Bools, Floats]:
+    """Which pillars are bills, (n_pillars,), and the semi-annual grid (n_grid,)."""
+    bill = (times < 2 * COUPON_PERIOD - _SAME) & (np.abs(times - COUPON_PERIOD) > _SAME)
+    n_grid = 0 if times[-1] < COUPON_PERIOD - _SAME else math.ceil(times[-1] / COUPON_PERIOD - _SAME)
+    return bill, COUPON_PERIOD * np.arange(1, n_grid + 1)
+
+
+def _neighbours(times: Floats, wanted: Floats) -> tuple[Ints, Ints, Floats]:
+    """The pillars around each wanted time and the weight of the left one; zero at a pillar and outside."""
     right = np.clip(np.searchsorted(times, wanted - _SAME), 0, len(times) - 1)
     left = np.maximum(right - 1, 0)
     gap = times[right] - times[left]
     weight = np.divide(times[right] - wanted, gap, out=np.zeros_like(wanted), where=gap > 0)
-    weight = np.where(np.abs(weight) * gap <= _SAME, 0.0, np.clip(weight, 0.0, 1.0))[:, None]
+    return left, right, np.where(np.abs(weight) * gap <= _SAME, 0.0, np.clip(weight, 0.0, 1.0))
+
+
+def _interpolate_rows(times: Floats, values: Floats, wanted: Floats) -> Floats:
+    """Rows of `values` at the wanted times, linear in time and flat outside; at a pillar the pillar's own row."""
+    left, right, weights = _neighbours(times, wanted)
+    weight = weights[:, None]
     return np.where(weight == 0.0, values[right], values[right] - weight * (values[right] - values[left]))
 
 
@@ -105,10 +142,15 @@ def _interpolated_discount_factors(nodes: Floats, logs: Floats, segment: Ints, t
     return out
 
 
+def segments(nodes: Floats, times: Floats) -> Ints:
+    """The segment of each time, (len(times),): the node before it; the last segment for times beyond."""
+    found: Ints = np.clip(np.searchsorted(nodes, times, side="right") - 1, 0, len(nodes) - 2)
+    return found
+
+
 def interpolated_discount_factors(nodes: Floats, logs: Floats, times: Floats) -> Floats:
     """Discount factors of shape (len(times), n_states), linear in the logarithm between nodes.
 
     Beyond the last node the forward rate of the last segment goes on. Times must not be negative.
     """
-    segment = np.clip(np.searchsorted(nodes, times, side="right") - 1, 0, len(nodes) - 2)
-    return _interpolated_discount_factors(nodes, logs, segment, times)
+    return _interpolated_discount_factors(nodes, logs, segments(nodes, times), times)

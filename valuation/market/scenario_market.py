@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection, Sequence
+import functools
+from collections.abc import Callable, Collection, Sequence
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from scenarios.types import FactorIndex, MissingRiskFactor, RiskClass, RiskFacto
 from valuation.kernels import curves
 
 BUILDERS = {"par_yield": curves.par_curve, "zero_rate": curves.zero_curve}
+_READS = {"par_yield": curves.par_reads, "zero_rate": curves.zero_reads}
 DAYS_A_YEAR = 365.0  # time is Act/365F everywhere
 
 
@@ -26,6 +28,32 @@ def discount_pillars(index: FactorIndex, curve: str) -> tuple[RiskFactor, ...]:
             f"a discount curve has pillars of one type, {' or '.join(BUILDERS)}."
         )
     return pillars
+
+
+def pillars_read(index: FactorIndex, curve: str, first: float, last: float) -> tuple[str, ...]:
+    """Ids of the pillars that decide the discount factors from `first` to `last` years, 0 <= first <= last, and no other.
+
+    With these pillars alone at hand the factors are the same bits.
+    """
+    key = (pillars_read, curve)
+    if key not in index.memo:
+        index.memo[key] = _reader(index, curve)
+    read: Callable[[float, float], tuple[str, ...]] = index.memo[key]
+    return read(first, last)
+
+
+def _reader(index: FactorIndex, curve: str) -> Callable[[float, float], tuple[str, ...]]:
+    pillars = discount_pillars(index, curve)
+    nodes, reads = _READS[pillars[0].type](np.array([tenor_years(f.pillar or "") for f in pillars]))
+
+    @functools.cache
+    def between(begin: int, end: int) -> tuple[str, ...]:
+        return tuple(pillars[k].risk_factor_id for k in np.flatnonzero(reads[begin : end + 2].any(axis=0)))
+
+    def read(first: float, last: float) -> tuple[str, ...]:
+        return between(*curves.segments(nodes, np.array([first, last])).tolist())
+
+    return read
 
 
 class ScenarioMarket:

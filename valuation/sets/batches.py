@@ -99,7 +99,7 @@ def value_contracts(
     scenarios = [(0, 0)] if base_only else cut_scenarios(scenario_set)
     if len(scenarios) == 1:
         return value_batch(contracts, _market(lake_path, header, *scenarios[0]))
-    reads = factors_read(contracts, scenario_set.index)
+    reads = factors_read(contracts, scenario_set.index, header.valuation_date)
     day, classes = header.valuation_date, header.risk_classes
     markets = (ScenarioMarket.of(scenario_set, day, classes, a, b, reads) for a, b in scenarios)
     return value_blocks(contracts, markets, scenario_set.n_scenarios)

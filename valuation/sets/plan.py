@@ -192,7 +192,7 @@ def make_plan(
         try:
             terms = terms_from_json(kind, terms_json)
             terms.check(valuation_date, None if roll is None else roll.since)
-            factors = instrument(kind).risk_factors(terms, scenario_set.index)
+            factors = instrument(kind).risk_factors(terms, scenario_set.index, valuation_date)
             keys.append((*fingerprints.of(kind, factors), not replaced.isdisjoint(factors)))
         except VarlakeError as error:
             failures.append(ValuationFailure(contract_id, kind, *failure_reason(error)))

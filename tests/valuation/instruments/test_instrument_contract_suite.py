@@ -93,7 +93,7 @@ def test_unshocked_scenarios_give_exactly_zero(instrument_type, number):
 @every_example
 def test_only_declared_risk_factors_are_read(instrument_type, number):
     terms = terms_of(instrument_type, number)
-    declared = INSTRUMENTS[instrument_type].risk_factors(terms, INDEX)
+    declared = INSTRUMENTS[instrument_type].risk_factors(terms, INDEX, TODAY)
     assert len(set(declared)) == len(declared) > 0
     market = shocked_market()
     states = market.states.copy()
@@ -114,7 +114,7 @@ def test_only_declared_risk_factors_are_read(instrument_type, number):
 def test_some_declared_risk_factor_of_each_kind_moves_the_value(instrument_type, number):
     """A class of factors that is declared but never matters would make fingerprints change for nothing."""
     terms = terms_of(instrument_type, number)
-    declared = INSTRUMENTS[instrument_type].risk_factors(terms, INDEX)
+    declared = INSTRUMENTS[instrument_type].risk_factors(terms, INDEX, TODAY)
     for kind in {INDEX.factors[INDEX.row[f]].type for f in declared}:
         rows = [INDEX.row[f] for f in declared if INDEX.factors[INDEX.row[f]].type == kind]
         levels = BASE[:, None].copy()
@@ -128,7 +128,7 @@ def test_a_declared_factor_that_is_absent_fails_the_contract_with_its_reason(ins
     terms = terms_of(instrument_type, number)
     index = FactorIndex.of([factor("EQ:OTHER")])
     with pytest.raises(MissingRiskFactor):
-        INSTRUMENTS[instrument_type].risk_factors(terms, index)
+        INSTRUMENTS[instrument_type].risk_factors(terms, index, TODAY)
     block = value_batch([contract(terms)], ScenarioMarket(TODAY, index, np.ones(1), np.ones((1, 3))))
     assert [f.reason for f in block.failures] == ["missing_risk_factor"]
     assert block.pnl.shape == (0, 3)
@@ -137,7 +137,7 @@ def test_a_declared_factor_that_is_absent_fails_the_contract_with_its_reason(ins
 @every_example
 def test_a_level_that_is_not_finite_fails_the_contract(instrument_type, number):
     terms = terms_of(instrument_type, number)
-    declared = INSTRUMENTS[instrument_type].risk_factors(terms, INDEX)
+    declared = INSTRUMENTS[instrument_type].risk_factors(terms, INDEX, TODAY)
     for bad in (math.nan, math.inf):
         levels = np.repeat(BASE[:, None], 4, axis=1)
         levels[[INDEX.row[f] for f in declared], 2] = bad

@@ -226,7 +226,7 @@ def test_crosses_are_triangulated_in_every_state():
          "base_curve": "USD"},
     )  # fmt: skip
     np.testing.assert_allclose(value(terms, market), [120 / 1.1 - 100, 110 / 1.2 - 100], rtol=1e-13)
-    assert set(INSTRUMENTS["fx_forward"].risk_factors(terms, market.index)) == set(levels)
+    assert set(INSTRUMENTS["fx_forward"].risk_factors(terms, market.index, TODAY)) == set(levels)
 
 
 @pytest.mark.parametrize(
@@ -242,7 +242,7 @@ def test_crosses_are_triangulated_in_every_state():
 def test_an_option_on_factors_the_market_lacks_says_which_would_do(changes, message):
     market = make_market(TODAY, {"EQ:A": 100, "VOL:A": 0.3, "YC:USD:1Y": 0.01})
     with pytest.raises(MissingRiskFactor, match=message.replace(".", r"\.")):
-        INSTRUMENTS["equity_option"].risk_factors(option(**changes), market.index)
+        INSTRUMENTS["equity_option"].risk_factors(option(**changes), market.index, TODAY)
 
 
 @pytest.mark.parametrize(

@@ -115,7 +115,7 @@ def test_every_contract_is_valid_alive_and_reads_factors_at_hand(
         for row in contracts.to_dict("records"):
             parsed = parse_terms(row["instrument_type"], {t: row[t] for t in terms})
             parsed.check(day)  # neither matured nor without the fixing of its running period
-            assert INSTRUMENTS[row["instrument_type"]].risk_factors(parsed, index)
+            assert INSTRUMENTS[row["instrument_type"]].risk_factors(parsed, index, day)
             ids.add(parsed.contract_id())
         assert len(ids) == len(contracts), "an instrument is one contract"
         expected = gone if day <= GONE_AFTER else set()

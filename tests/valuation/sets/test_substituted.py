@@ -20,7 +20,7 @@ def test_those_that_read_it_and_no_others(lake: Lake, kind: str) -> None:
     plain = scenario_set(lake)
     read = {
         c["contract_id"]: instrument(c["instrument_type"]).risk_factors(
-            terms_from_json(c["instrument_type"], c["terms"]), plain.index
+            terms_from_json(c["instrument_type"], c["terms"]), plain.index, plain.market_date
         )
         for c in contracts.to_pylist()
     }

@@ -33,7 +33,7 @@ class Terms(InstrumentTerms):
     )
 
 
-def risk_factors(terms: Terms, index: FactorIndex) -> tuple[str, ...]:
+def risk_factors(terms: Terms, index: FactorIndex, valuation_date: dt.date) -> tuple[str, ...]:
     return (require_factor(index, terms.underlying, SHARES, terms.currency),)
 
 

@@ -37,9 +37,9 @@ class Terms(InstrumentTerms):
         require_alive(self.maturity, valuation_date)
 
 
-def risk_factors(terms: Terms, index: FactorIndex) -> tuple[str, ...]:
+def risk_factors(terms: Terms, index: FactorIndex, valuation_date: dt.date) -> tuple[str, ...]:
     underlying = require_factor(index, terms.underlying, SHARES, terms.currency)
-    return (underlying, *curve_factors(index, terms.discount_curve))
+    return (underlying, *curve_factors(index, terms.discount_curve, valuation_date, terms.maturity))
 
 
 def value(terms: Sequence[Terms], market: Market) -> Floats:

@@ -41,10 +41,10 @@ class Terms(InstrumentTerms):
         require_alive(self.expiry, valuation_date)
 
 
-def risk_factors(terms: Terms, index: FactorIndex) -> tuple[str, ...]:
+def risk_factors(terms: Terms, index: FactorIndex, valuation_date: dt.date) -> tuple[str, ...]:
     underlying = require_factor(index, terms.underlying, SHARES, terms.currency)
     volatility = require_factor(index, terms.volatility, ("implied_vol",))
-    return (underlying, volatility, *curve_factors(index, terms.discount_curve))
+    return (underlying, volatility, *curve_factors(index, terms.discount_curve, valuation_date, terms.expiry))
 
 
 def value(terms: Sequence[Terms], market: Market) -> Floats:

@@ -49,10 +49,12 @@ class Terms(InstrumentTerms):
         require_alive(self.maturity, valuation_date)
 
 
-def risk_factors(terms: Terms, index: FactorIndex) -> tuple[str, ...]:
+def risk_factors(terms: Terms, index: FactorIndex, valuation_date: dt.date) -> tuple[str, ...]:
     spot = tuple(risk_factor_id for risk_factor_id, _ in index.fx_path(terms.base_currency, terms.currency))
-    base = () if terms.base_curve is None else curve_factors(index, terms.base_curve)
-    return tuple(dict.fromkeys((*spot, *base, *curve_factors(index, terms.quote_curve))))
+    base = () if terms.base_curve is None else curve_factors(index, terms.base_curve, valuation_date, terms.maturity)
+    return tuple(
+        dict.fromkeys((*spot, *base, *curve_factors(index, terms.quote_curve, valuation_date, terms.maturity)))
+    )
 
 
 def value(terms: Sequence[Terms], market: Market) -> Floats:

@@ -62,13 +62,16 @@ class Terms(InstrumentTerms):
     def notes(self, valuation_date: dt.date) -> tuple[str, ...]:
         return schedules.unlisted_note(self.calendar, valuation_date, self.maturity)
 
+    def last_day(self) -> dt.date:
+        return schedules.payment_date(self.maturity, self.calendar, self.business_day_convention)
+
     def check(self, valuation_date: dt.date, rolled_from: dt.date | None = None) -> None:
-        last = schedules.payment_date(self.maturity, self.calendar, self.business_day_convention)
-        require_alive(last, valuation_date, included=False)
+        require_alive(self.last_day(), valuation_date, included=False)
 
 
-def risk_factors(terms: Terms, index: FactorIndex) -> tuple[str, ...]:
-    return curve_factors(index, terms.discount_curve)
+def risk_factors(terms: Terms, index: FactorIndex, valuation_date: dt.date) -> tuple[str, ...]:
+    # the next coupon is not looked up: a plan of a million bonds would build a million schedules
+    return curve_factors(index, terms.discount_curve, valuation_date, terms.last_day(), first=valuation_date)
 
 
 def value(terms: Sequence[Terms], market: Market) -> Floats:

@@ -130,8 +130,18 @@ class Terms(InstrumentTerms):
         return fixing
 
 
-def risk_factors(terms: Terms, index: FactorIndex) -> tuple[str, ...]:
-    return curve_factors(index, terms.discount_curve)
+def risk_factors(terms: Terms, index: FactorIndex, valuation_date: dt.date) -> tuple[str, ...]:
+    floating, fixed = terms.floating_leg(), terms.fixed_leg()
+    last = int(max(floating.payments[-1], fixed.payments[-1]))
+    first = last
+    for leg in (floating, fixed):
+        running = min(int(leg.payments.searchsorted(valuation_date.toordinal(), side="right")), len(leg.payments) - 1)
+        first = min(first, int(leg.payments[running]))
+    if (reset := int(floating.starts[0])) >= valuation_date.toordinal():
+        first = min(first, reset)
+    return curve_factors(
+        index, terms.discount_curve, valuation_date, dt.date.fromordinal(last), first=dt.date.fromordinal(first)
+    )
 
 
 def value(terms: Sequence[Terms], market: Market) -> Floats:
