@@ -106,6 +106,58 @@ FACTOR_TYPES: dict[str, FactorType] = {
     "fixing": FactorType(
         RiskClass.RATES, ShiftType.ABSOLUTE, "fraction a year", "interest rate published for a day", (-0.05, 0.3)
     ),
+    "deposit_rate": FactorType(
+        RiskClass.RATES, ShiftType.ABSOLUTE, "fraction a year", "simple rate of a deposit", (-0.05, 0.3), curved=True
+    ),
+    "fra_rate": FactorType(
+        RiskClass.RATES, ShiftType.ABSOLUTE, "fraction a year", "forward rate agreement", (-0.05, 0.3), curved=True
+    ),
+    "rate_future": FactorType(
+        RiskClass.RATES,
+        ShiftType.ABSOLUTE,
+        "100 less percent a year",
+        "price of an interest-rate future",
+        (70.0, 105.0),
+        curved=True,
+    ),
+    "swap_rate": FactorType(
+        RiskClass.RATES, ShiftType.ABSOLUTE, "fraction a year", "par rate of a swap", (-0.05, 0.3), curved=True
+    ),
+    "basis_spread": FactorType(
+        RiskClass.RATES,
+        ShiftType.ABSOLUTE,
+        "fraction a year",
+        "spread that makes a basis or cross-currency swap worth nothing",
+        (-0.05, 0.05),
+        curved=True,
+    ),
+    "inflation_rate": FactorType(
+        RiskClass.RATES,
+        ShiftType.ABSOLUTE,
+        "fraction a year",
+        "fixed rate of a zero-coupon inflation swap",
+        (-0.05, 0.3),
+        curved=True,
+    ),
+    "price_index": FactorType(RiskClass.RATES, ShiftType.RELATIVE, "index points", "level of a consumer price index"),
+    "normal_vol": FactorType(
+        RiskClass.VOLATILITY,
+        ShiftType.RELATIVE,
+        "fraction a year",
+        "normal (Bachelier) implied volatility of a rate",
+        (0.0, 0.1),
+    ),
+    "cds_spread": FactorType(
+        RiskClass.CREDIT,
+        ShiftType.ABSOLUTE,
+        "fraction a year",
+        "par spread of credit default swaps on a name",
+        (0.0, 1.0),
+        curved=True,
+    ),
+    "recovery_rate": FactorType(
+        RiskClass.CREDIT, ShiftType.ABSOLUTE, "fraction of face", "what is recovered in a default", (0.0, 1.0)
+    ),
 }
 
 SHARES = ("equity_price", "index_level")  # types of factors that a share or an index is priced on

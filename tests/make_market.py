@@ -11,7 +11,10 @@ from scenarios.types import FactorIndex, RiskFactor
 from valuation.market.scenario_market import ScenarioMarket
 from valuation.types import InstrumentTerms
 
-TYPES = {"EQ": "equity_price", "IX": "index_level", "VOL": "implied_vol", "FX": "fx_rate", "CM": "commodity_price"}
+TYPES = {
+    "EQ": "equity_price", "IX": "index_level", "VOL": "implied_vol", "NV": "normal_vol", "FX": "fx_rate",
+    "CM": "commodity_price", "CPI": "price_index", "REC": "recovery_rate", "DIV": "dividend",
+}  # fmt: skip
 
 
 def factor(risk_factor_id: str, curve_type: str = "zero_rate") -> RiskFactor:

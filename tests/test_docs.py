@@ -111,12 +111,16 @@ class TestTables:
 
 
 class TestInstruments:
-    def test_every_instrument_has_a_section_and_no_other(self) -> None:
-        assert set(re.findall(r"^## `(\w+)`$", page("instruments"), flags=re.MULTILINE)) == set(INSTRUMENTS)
+    def test_every_instrument_has_a_page_and_no_other(self) -> None:
+        assert {p.stem for p in (DOCS / "instruments").glob("*.md")} == set(INSTRUMENTS)
+        listed = re.findall(r"^\| \[`(\w+)`\]\(instruments/\1\.md\) \|", page("instruments"), flags=re.MULTILINE)
+        assert sorted(listed) == sorted(INSTRUMENTS)
 
     @pytest.mark.parametrize("name", INSTRUMENTS)
-    def test_its_section_has_its_terms_and_no_other(self, name: str) -> None:
-        terms = re.findall(r"^\| `(\w+)` \|", sections("instruments")[name], flags=re.MULTILINE)
+    def test_its_page_has_its_terms_and_no_other(self, name: str) -> None:
+        text = page(f"instruments/{name}")
+        assert text.startswith(f"# `{name}`\n")
+        terms = re.findall(r"^\| `(\w+)` \|", text, flags=re.MULTILINE)
         assert sorted(terms) == sorted(INSTRUMENTS[name].Terms.model_fields)
 
 

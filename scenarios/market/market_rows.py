@@ -20,7 +20,7 @@ from scenarios.types import FACTOR_TYPES, RiskFactor
 
 Factors = tuple[RiskFactor, ...]
 
-POSITIVE_TYPES = ("equity_price", "index_level", "fx_rate", "implied_vol")
+POSITIVE_TYPES = ("equity_price", "index_level", "fx_rate", "implied_vol", "normal_vol", "price_index")
 
 
 def check_levels(

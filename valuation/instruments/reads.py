@@ -64,6 +64,26 @@ def discount_factors(market: Market, curves: Sequence[str], times: Floats) -> Fl
     return out
 
 
+def volatility_factors(
+    index: FactorIndex,
+    volatility: str,
+    valuation_date: dt.date,
+    expiry: dt.date,
+    types: Sequence[str] = ("implied_vol",),
+) -> tuple[str, ...]:
+    """Ids of the risk factors that decide the volatility of that name for an expiry: a flat one."""
+    return (require_factor(index, volatility, types),)
+
+
+def volatilities(market: Market, names: Sequence[str], expiries: Floats, strikes: Floats, forwards: Floats) -> Floats:
+    """Volatility of contract i, shape (n_contracts, n_states).
+
+    names : of each contract's volatility, a risk factor; expiries : (n_contracts,) years; strikes : (n_contracts,);
+    forwards : (n_contracts, n_states) forward prices or rates at expiry.
+    """
+    return market.levels(names)
+
+
 def present_values(market: Market, curves: Sequence[str], days: Sequence[Ints], amounts: Sequence[Floats]) -> Floats:
     """Present value of the cash flows of contract i on curve i, shape (n_contracts, n_states).
 

@@ -18,7 +18,15 @@ from pydantic import Field
 from lake.arrays import Floats
 from scenarios.types import SHARES, FactorIndex
 from valuation.instruments.fields import DISCOUNT_CURVE, Currency, Date, Name, OptionType, Price, Rate, require_alive
-from valuation.instruments.reads import curve_factors, discount_factors, require_factor, settlement, years
+from valuation.instruments.reads import (
+    curve_factors,
+    discount_factors,
+    require_factor,
+    settlement,
+    volatilities,
+    volatility_factors,
+    years,
+)
 from valuation.kernels.black import european_options
 from valuation.types import CashFlow, InstrumentTerms, Market, RolledMarkets
 
@@ -43,20 +51,25 @@ class Terms(InstrumentTerms):
 
 def risk_factors(terms: Terms, index: FactorIndex, valuation_date: dt.date) -> tuple[str, ...]:
     underlying = require_factor(index, terms.underlying, SHARES, terms.currency)
-    volatility = require_factor(index, terms.volatility, ("implied_vol",))
-    return (underlying, volatility, *curve_factors(index, terms.discount_curve, valuation_date, terms.expiry))
+    volatility = volatility_factors(index, terms.volatility, valuation_date, terms.expiry)
+    return (underlying, *volatility, *curve_factors(index, terms.discount_curve, valuation_date, terms.expiry))
 
 
 def value(terms: Sequence[Terms], market: Market) -> Floats:
     times = years(market, (t.expiry for t in terms))
+    carried: Floats = np.array([math.exp(-t.dividend_yield * y) for t, y in zip(terms, times.tolist(), strict=True)])
+    strikes: Floats = np.array([t.strike for t in terms])
+    spots = market.levels([t.underlying for t in terms])
+    discount = discount_factors(market, [t.discount_curve for t in terms], times)
+    forwards = spots * carried[:, None] / discount
     return european_options(
         np.array([1.0 if t.option_type == "call" else -1.0 for t in terms]),
-        np.array([math.exp(-t.dividend_yield * time) for t, time in zip(terms, times.tolist(), strict=True)]),
-        np.array([t.strike for t in terms]),
+        carried,
+        strikes,
         times,
-        market.levels([t.underlying for t in terms]),
-        market.levels([t.volatility for t in terms]),
-        discount_factors(market, [t.discount_curve for t in terms], times),
+        spots,
+        volatilities(market, [t.volatility for t in terms], times, strikes, forwards),
+        discount,
     )
 
 
