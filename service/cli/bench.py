@@ -169,6 +169,18 @@ def bench_map_command(
     harness.report(harness.bench_map(contracts, scenarios), output)
 
 
+@app.command("instruments")
+def bench_instruments_command(
+    contracts: Annotated[int, typer.Option("--contracts", help="Contracts of each type.")] = 200,
+    scenarios: Annotated[int, typer.Option("--scenarios", help="Scenarios.")] = 500,
+    output: OutputOption = None,
+) -> None:
+    """Values a second and core of every instrument type, beside QuantLib's on the same contracts, and how far apart they are."""
+    from service.bench import harness, instruments
+
+    harness.report(instruments.bench_instruments(contracts, scenarios), output)
+
+
 @app.command("scenarios")
 def bench_scenarios_command(
     output: Annotated[Path | None, typer.Option("--output", help="Write the rows to this JSON file.")] = None,
@@ -198,11 +210,12 @@ def bench_all_command(
     output: Annotated[Path, typer.Option("--output", help="JSON file for the rows.")] = Path("bench.json"),
 ) -> None:
     """Every benchmark with its default sizes."""
-    from service.bench import harness, scenarios
+    from service.bench import harness, instruments, scenarios
 
     harness.report(
         [
             *harness.bench_map(60_000, 500),
+            *instruments.bench_instruments(),
             *scenarios.bench_scenarios(500, 500, 10_000, 1_000_000),
             *rows_of_the_reduce(100_000, 1000, 1_000_000),
         ],

@@ -1,0 +1,17 @@
+"""1,000 random contracts of every instrument type, in random markets, against an independent library."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from service.bench.instruments import compare, oracle_types
+
+
+@pytest.mark.parametrize("instrument_type", oracle_types())
+def test_random_contracts_have_the_price_of_the_oracle(instrument_type: str) -> None:
+    compared = compare(instrument_type, n_contracts=1000, n_states=2, seed=11)
+    assert np.isfinite(compared.theirs).all()
+    assert compared.largest <= compared.tolerance
+    # the prices are of some size, so that agreement says something
+    assert np.median(np.abs(compared.theirs) / compared.size[:, None]) > 1e-4
