@@ -6,6 +6,11 @@ import numpy as np
 import pytest
 
 from service.bench.instruments import compare, oracle_types
+from valuation.catalogue import INSTRUMENTS
+
+
+def test_every_instrument_type_has_an_oracle() -> None:
+    assert oracle_types() == list(INSTRUMENTS)
 
 
 @pytest.mark.parametrize("instrument_type", oracle_types())
