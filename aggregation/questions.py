@@ -57,6 +57,14 @@ QUESTIONS: dict[str, Entry] = {
         "contributions.parametric:PARAMETRIC",
         "VaR or ES from sensitivities and a covariance, delta-normal and delta-gamma, by group, risk factor and class.",
     ),
+    "greeks": Entry(
+        "contributions.greeks:GREEKS_QUESTION",
+        "Delta, gamma, PV01, CS01, vega and theta of any node, by risk factor, curve or class, of stored valuations.",
+    ),
+    "taylor": Entry(
+        "contributions.taylor:TAYLOR",
+        "VaR or ES by full revaluation beside that of the sensitivities, and what they leave unexplained by node.",
+    ),
     "crif": Entry(
         "contributions.crif:CRIF_FILE",
         "First-order sensitivities by trade in the columns of ISDA's CRIF, for another system.",

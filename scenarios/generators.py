@@ -15,6 +15,7 @@ from scenarios.derived import ladder, rebased, reweighted, subset
 from scenarios.historical import filtered, historical, period_replay
 from scenarios.plausibility import predictive
 from scenarios.simulated import monte_carlo
+from scenarios.stress import bumps
 from scenarios.stress import generate as stress
 from scenarios.types import IMPORTED, ScenarioSet
 
@@ -72,6 +73,12 @@ GENERATORS: dict[str, Generator] = {
         "a grid of one or two ladders of shocks, and on each rung the moves of another set",
         ladder.LadderDefinition,
         ladder.generate,
+        sample=False,
+    ),
+    "bumps": Generator(
+        "every risk factor up and down by a small stated size, one at a time: sensitivities",
+        bumps.BumpsDefinition,
+        bumps.generate,
         sample=False,
     ),
     "predictive": Generator(

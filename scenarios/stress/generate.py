@@ -26,7 +26,9 @@ MAX_DEPTH = 8  # scenarios that include scenarios
 METHODS = ("stress", "grid")
 
 
-class _Base(BaseModel):
+class BaseDefinition(BaseModel):
+    """On which market the scenarios stand."""
+
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     market_date: dt.date = Field(description="date of the base levels")
@@ -34,6 +36,9 @@ class _Base(BaseModel):
     max_held_days: int = Field(
         3, ge=0, le=10, description="business days a factor's last level may be held for the base, visibly"
     )
+
+
+class _Base(BaseDefinition):
     pinned: dict[str, str] = Field(
         default_factory=dict,
         description="included scenario set name to the id that is meant; filled in for names not given",
