@@ -58,11 +58,11 @@ QUESTIONS: dict[str, Entry] = {
         "VaR or ES from sensitivities and a covariance, delta-normal and delta-gamma, by group, risk factor and class.",
     ),
     "greeks": Entry(
-        "contributions.greeks:GREEKS_QUESTION",
+        "stress.greeks:GREEKS_QUESTION",
         "Delta, gamma, PV01, CS01, vega and theta of any node, by risk factor, curve or class, of stored valuations.",
     ),
     "taylor": Entry(
-        "contributions.taylor:TAYLOR",
+        "stress.taylor:TAYLOR",
         "VaR or ES by full revaluation beside that of the sensitivities, and what they leave unexplained by node.",
     ),
     "crif": Entry(

@@ -11,11 +11,10 @@ from pydantic import BaseModel
 
 from lake.errors import BadInput, unknown, validated
 from lake.tables import Snapshot
-from scenarios.derived import ladder, rebased, reweighted, subset
+from scenarios.derived import bumps, ladder, rebased, reweighted, subset
 from scenarios.historical import filtered, historical, period_replay
 from scenarios.plausibility import predictive
 from scenarios.simulated import monte_carlo
-from scenarios.stress import bumps
 from scenarios.stress import generate as stress
 from scenarios.types import IMPORTED, ScenarioSet
 

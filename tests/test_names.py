@@ -30,6 +30,9 @@ FUNCTIONS = {
         "value": ("the contract of instruments", "instruments/*"),
     },
     "service": {
+        "SIZE": ("the contract of oracles", "bench/oracles/*"),
+        "contracts": ("the contract of oracles", "bench/oracles/*"),
+        "price": ("the contract of oracles", "bench/oracles/*"),
         "group": ("a group of commands made from models", "cli/branches", "cli/ingest", "cli/positions"),
         "main": ("where a process begins", "cli/main", "processes/engine", "processes/serve"),
     },
@@ -42,6 +45,7 @@ MODULES = {
         "scenarios": ("both doors to one subject, and its bench", "api", "bench", "cli"),
         "contributions": ("how one answer is shown, and its bench", "bench", "rendering"),
         "ingest": ("one subject on the command line, and its bench", "bench", "cli"),
+        "market": ("the market of the oracles, and the commands of the stored one", "bench/oracles", "cli"),
         "explain": ("how one answer is shown, and its bench", "bench", "rendering"),
     },
 }  # fmt: skip

@@ -24,6 +24,8 @@ SHOWN: Mapping[str, str] = {
     "drill": "dimensions:show_drill",
     "contributions": "contributions:show_contributions",
     "parametric": "contributions:show_parametric",
+    "greeks": "greeks:show_greeks",
+    "taylor": "greeks:show_taylor",
     "crif": "contributions:show_crif",
     "risk-classes": "contributions:show_classes",
     "compare": "tables:show_comparison",

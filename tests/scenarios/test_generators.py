@@ -90,6 +90,7 @@ EXAMPLES: dict[str, list[dict[str, Any]]] = {
         {"axes": ["equity -20%..+20% step 10%", "vol -5pt..+5pt step 5pt"]},
         {"axes": ["equity -10%..+10% step 10%"], "moves": "stored"},
     ],
+    "bumps": [{}, {"price": 0.01, "rate": 0.0005, "volatility": 0.01}],
     "grid": [{"axes": ["equity -20%..+20% step 5%", "vol -5pt..+5pt step 5pt"]}],
 }
 # Methods driven by history: where nothing ever moved, their scenarios move nothing.

@@ -39,7 +39,7 @@ def test_a_share_gains_a_hundredth_of_its_value_for_a_percent_and_has_no_gamma(l
     (row,) = asked(lake, "greeks", **SHARE).total.to_pylist()
     market = load_scenario_set(lake, find_scenario_set(lake, f"historical-{SCENARIOS}", MONDAY).scenario_set_id)
     price = market.base[market.index.row["EQ:AAA"]]
-    assert (row["greek"], row["risk_class"], row["to"], row["move"], row["factors"]) == (
+    assert (row["greek"], row["risk_class"], row["of"], row["move"], row["factors"]) == (
         "delta",
         "equity",
         "EQ:AAA",
@@ -51,24 +51,24 @@ def test_a_share_gains_a_hundredth_of_its_value_for_a_percent_and_has_no_gamma(l
 
 
 def test_they_add_up_over_any_dimension_and_curves_are_the_sum_of_their_pillars(lake: Lake) -> None:
-    total = {(r["greek"], r["to"]): r["value"] for r in asked(lake, "greeks", as_of=MONDAY).total.to_pylist()}
+    total = {(r["greek"], r["of"]): r["value"] for r in asked(lake, "greeks", as_of=MONDAY).total.to_pylist()}
     by_trade: dict[tuple[str, str], list[float]] = {}
     for r in asked(lake, "greeks", as_of=MONDAY, by=["trade"]).rows.to_pylist():
-        by_trade.setdefault((r["greek"], r["to"]), []).append(r["value"])
+        by_trade.setdefault((r["greek"], r["of"]), []).append(r["value"])
     assert total.keys() == by_trade.keys()
     size = {k: sum(map(abs, v)) for k, v in by_trade.items()}
     for key, value in total.items():
         assert value == pytest.approx(math.fsum(by_trade[key]), abs=1e-9 * size[key])
-    pillars = [r for r in asked(lake, "greeks", as_of=MONDAY, to="factor").total.to_pylist() if r["greek"] == "pv01"]
+    pillars = [r for r in asked(lake, "greeks", as_of=MONDAY, per="factor").total.to_pylist() if r["greek"] == "pv01"]
     assert len(pillars) == 2
     assert total["pv01", "USD"] == pytest.approx(
-        math.fsum(r["value"] for r in pillars if r["to"].startswith("YC:USD")), rel=1e-12
+        math.fsum(r["value"] for r in pillars if r["of"].startswith("YC:USD")), rel=1e-12
     )
 
 
 def test_deltas_are_those_of_the_differences_that_parametric_makes(lake: Lake) -> None:
     """Another code path: bumps of other sizes, in the currency of the answer, nothing stored."""
-    rows = {r["to"]: r for r in asked(lake, "greeks", as_of=MONDAY, to="factor").total.to_pylist()}
+    rows = {r["of"]: r for r in asked(lake, "greeks", as_of=MONDAY, per="factor").total.to_pylist()}
     crif = asked(lake, "crif", as_of=MONDAY).rows.to_pylist()
     shares: dict[str, float] = {}
     for r in crif:

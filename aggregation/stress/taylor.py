@@ -2,7 +2,7 @@
 
     P&L(s) ~ sum_f dV/df (f(s) - f) + 1/2 sum_f d2V/df2 (f(s) - f)^2
 
-with the stored bumps of `aggregation.contributions.greeks` and the moves of the scenario set; cross terms and whatever is of third order
+with the stored bumps of `aggregation.stress.greeks` and the moves of the scenario set; cross terms and whatever is of third order
 are in the unexplained part. Both are in the reporting currency, each scenario at its own exchange rates.
 """
 
@@ -17,7 +17,6 @@ import pyarrow as pa
 from pydantic import Field
 
 from aggregation.answer import Answer
-from aggregation.contributions.greeks import BOOK, GreeksQuery, beside, bumps_inputs, plan_bumped, value_bumped
 from aggregation.kernels.fixed_sums import product
 from aggregation.measures import asked_measures
 from aggregation.on_demand import plan_scope, value_scope
@@ -28,11 +27,12 @@ from aggregation.reduce.coverage import coverage_columns, failed_in_words, total
 from aggregation.reduce.selection import open_selection, scenario_pnl
 from aggregation.risk.query import PNL_BYTES
 from aggregation.session import Session
+from aggregation.stress.greeks import BOOK, GreeksQuery, beside, bumps_inputs, plan_bumped, value_bumped
 from aggregation.types import Coverage, OneFigure, RiskQuery, Scope
 from lake.arrays import Floats
 from lake.errors import BadInput, counted
+from scenarios.derived.bumps import bump_sizes
 from scenarios.store import load_scenario_set
-from scenarios.stress.bumps import bump_sizes
 
 
 class TaylorQuery(OneFigure, Scope):

@@ -2,7 +2,7 @@
 
     first order:  (V(up) - V(down)) / 2h x unit        second order:  (V(up) - 2 V + V(down)) / h^2 x unit^2
 
-with the bump h of `scenarios.stress.bumps`, in the reporting currency, gains positive. They are P&L, so they add up over every dimension.
+with the bump h of `scenarios.derived.bumps`, in the reporting currency, gains positive. They are P&L, so they add up over every dimension.
 Theta is the P&L of one business day in a constant market, which is priced when it is asked for.
 """
 
@@ -31,9 +31,9 @@ from aggregation.types import Coverage, RiskQuery, Translated
 from lake.arrays import Floats, Ints
 from lake.dates import Day
 from lake.errors import BadInput, counted, unknown
+from scenarios.derived.bumps import bump_sizes
 from scenarios.requests import ScenarioRequest
 from scenarios.store import load_scenario_set
-from scenarios.stress.bumps import bump_sizes
 from scenarios.types import RiskClass, RiskFactor, ScenarioSet
 from valuation.sets.requests import ValuationRequest
 
@@ -64,7 +64,7 @@ class GreeksQuery(Translated):
     greeks: tuple[Annotated[str, AfterValidator(_known)], ...] = Field(
         (), max_length=len(GREEKS), description=f"sensitivities asked for: {', '.join(GREEKS)}; default all but theta"
     )
-    to: Literal["factor", "curve", "class"] = Field(
+    per: Literal["factor", "curve", "class"] = Field(
         "curve", description="a row for each risk factor, for each curve, surface or underlying, or for each risk class"
     )
     positions_date: Day | None = Field(None, description="date of the book, when not as_of")
@@ -72,7 +72,7 @@ class GreeksQuery(Translated):
 
 @dataclass(frozen=True)
 class Greeks(Answer):
-    """rows : a row a group and what it is sensitive to, groups sorted: the `by` columns, `greek`, `risk_class`, `to` (a risk factor, a
+    """rows : a row a group and what it is sensitive to, groups sorted: the `by` columns, `greek`, `risk_class`, `of` (a risk factor, a
     curve, surface or underlying, or nothing more than the class), `move` (the unit), `value` (gain for that move, all factors of the row
     moving together), `gamma` (how much the value changes with one more such move; null where a row has several factors, whose
     cross terms are not known) and `factors`, how many it has. What is exactly zero has no row. total : the same for all groups together.
@@ -136,7 +136,7 @@ def run_greeks(session: Session, query: GreeksQuery) -> Greeks:
     selection = open_selection(inputs, asked, translation=query.translation)
     bumped = load_scenario_set(session.lake, inputs.valuation_set.scenario_set_id)
     wanted = [g for g in _asked(query) if g != THETA]
-    targets = _targets(bumped, wanted, query.to)
+    targets = _targets(bumped, wanted, query.per)
     n_groups = selection.groups.n
     parts: list[pa.Table] = []
     found = 0
@@ -170,12 +170,12 @@ def run_greeks(session: Session, query: GreeksQuery) -> Greeks:
 class _Targets:
     """Rows to make, in order: of each its names, and the factors (places in the bumped set) summed in it."""
 
-    names: list[tuple[str, str, str | None, str]]  # greek, risk class, to, move
+    names: list[tuple[str, str, str | None, str]]  # greek, risk class, of, move
     factors: list[Ints]
     per_bump: Floats  # (n_factors,) unit of the sensitivity over the bump
 
 
-def _targets(bumped: ScenarioSet, wanted: Sequence[str], to: str) -> _Targets:
+def _targets(bumped: ScenarioSet, wanted: Sequence[str], per: str) -> _Targets:
     sizes = bump_sizes(bumped.index, bumped.base, bumped.definition)
     rows: dict[tuple[str, str, str | None, str], list[int]] = {}
     per_bump = np.zeros(len(sizes))
@@ -185,17 +185,17 @@ def _targets(bumped: ScenarioSet, wanted: Sequence[str], to: str) -> _Targets:
             relative = greek == "delta"
             per_bump[place] = unit * (abs(bumped.base[place]) if relative else 1.0) / sizes[place]
             move = "+1bp" if factor.type == "normal_vol" else GREEKS[greek][2]
-            rows.setdefault((greek, factor.risk_class.value, _to(factor, to), move), []).append(place)
+            rows.setdefault((greek, factor.risk_class.value, _of(factor, per), move), []).append(place)
     order = sorted(rows, key=lambda r: (wanted.index(r[0]), r[1], r[2] or ""))
     return _Targets(order, [np.array(rows[r]) for r in order], per_bump)
 
 
-def _to(factor: RiskFactor, to: str) -> str | None:
-    if to == "class":
+def _of(factor: RiskFactor, per: str) -> str | None:
+    if per == "class":
         return None
     attributes = dict(factor.attributes)
     surface = attributes.get("surface", attributes.get("asset")) if "expiry" in attributes else None
-    return factor.risk_factor_id if to == "factor" else factor.curve or surface or factor.risk_factor_id
+    return factor.risk_factor_id if per == "factor" else factor.curve or surface or factor.risk_factor_id
 
 
 _SCHEMA = pa.schema(
@@ -203,7 +203,7 @@ _SCHEMA = pa.schema(
         ("group", pa.int64()),
         ("greek", pa.string()),
         ("risk_class", pa.string()),
-        ("to", pa.string()),
+        ("of", pa.string()),
         ("move", pa.string()),
         ("value", pa.float64()),
         ("gamma", pa.float64()),
@@ -229,7 +229,7 @@ def _rows(groups: Ints, pnl: Floats, targets: _Targets) -> pa.Table:
     return pa.table(
         {
             "group": groups[row],
-            **{name: [n[k] for n in names] for k, name in enumerate(("greek", "risk_class", "to", "move"))},
+            **{name: [n[k] for n in names] for k, name in enumerate(("greek", "risk_class", "of", "move"))},
             "value": values[row, column],
             "gamma": pa.array(gamma[row, column], from_pandas=True),
             "factors": np.array([len(f) for f in targets.factors], dtype=np.int64)[column],
@@ -252,7 +252,7 @@ def _of_groups(keys: pa.Table | None, rows: pa.Table, rolled: RollResult | None)
     thetas = pa.Table.from_pylist(list(rolled.totals)) if keys is None else rolled.rows
     thetas = thetas.filter(pa.array([v is not None for v in thetas["pnl"].to_pylist()]))
     n = thetas.num_rows
-    text = {"greek": THETA, "risk_class": None, "to": None, "move": GREEKS[THETA][2]}
+    text = {"greek": THETA, "risk_class": None, "of": None, "move": GREEKS[THETA][2]}
     more = pa.table(
         {
             **{name: pa.array([v] * n, pa.string()) for name, v in text.items()},
@@ -289,5 +289,5 @@ def _notes(coverage: Coverage, why: str, bumped: ScenarioSet) -> list[str]:
 
 
 GREEKS_QUESTION = Question(
-    GreeksQuery, run_greeks, {"as_of": "2020-03-16", "by": ["desk"], "to": "class"}, plan_bumped, value_bumped
+    GreeksQuery, run_greeks, {"as_of": "2020-03-16", "by": ["desk"], "per": "class"}, plan_bumped, value_bumped
 )
