@@ -44,8 +44,9 @@ class TaylorQuery(OneFigure, Scope):
 @dataclass(frozen=True)
 class Taylor(Answer):
     """rows : a row a group, sorted: the `by` columns, `full` (the measure by full revaluation, losses positive), `taylor` (of the
-    expansion's P&L), `unexplained` = full - taylor, `largest_gap` (largest absolute difference of the two P&L in one scenario), the
-    `scenario` it is in, and `correlation` of the two P&L; null where nothing of the group is covered. total : the same of all groups.
+    expansion's P&L), `unexplained` = full - taylor, zero below a billionth, `largest_gap` (largest absolute difference of the two
+    P&L in one scenario), the `scenario` it is in, and `correlation` of the two P&L; null where nothing of the group is covered.
+    total : the same of all groups.
     """
 
     query: TaylorQuery
@@ -127,6 +128,8 @@ def run_taylor(session: Session, query: TaylorQuery) -> Taylor:
     return Taylor(query, named if query.by else total, total, coverage, receipt, tuple(notes))
 
 
+NOISE = 1e-9  # of the P&L: what is smaller is rounding of the differences that the sensitivities are
+
 _SCHEMA = pa.schema(
     [
         *((name, pa.float64()) for name in ("full", "taylor", "unexplained", "largest_gap")),
@@ -140,13 +143,14 @@ def _row(full: Floats, expanded: Floats, values: list[float], labels: tuple[str,
     if not covered:
         return dict.fromkeys(_SCHEMA.names)
     gap = np.abs(full - expanded)
+    gap[gap <= NOISE * np.abs(full).max()] = 0.0
     worst = int(np.argmax(gap))  # the first of equal ones
     spread = [np.sqrt(np.add.reduce((p - np.add.reduce(p) / len(p)) ** 2)) for p in (full, expanded)]
     both = np.add.reduce((full - np.add.reduce(full) / len(full)) * (expanded - np.add.reduce(expanded) / len(full)))
     return {
         "full": values[0],
         "taylor": values[1],
-        "unexplained": values[0] - values[1],
+        "unexplained": 0.0 if abs(values[0] - values[1]) <= NOISE * abs(values[0]) else values[0] - values[1],
         "largest_gap": float(gap[worst]),
         "scenario": labels[worst],
         "correlation": float(both / (spread[0] * spread[1])) if spread[0] > 0 and spread[1] > 0 else None,
