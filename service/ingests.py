@@ -55,6 +55,7 @@ class PositionsOptions(DatedOptions):
         None, description="write the unusable rows to this CSV file; default a file of the lake's state folder"
     )
     accept_unknown_factors: bool = Field(False, description="load contracts too whose risk factors no market data has")
+    as_of: Day | None = Field(None, description="day of the trades in a file that has none: ORE's portfolio XML")
 
 
 class MarketOptions(Options):

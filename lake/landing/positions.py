@@ -30,9 +30,18 @@ from lake.errors import BadInput, Issue, close
 from lake.landing.mapping import REJECT, FileMapping, Kind
 from lake.landing.numbers import doubles, rounded, rounding_notes
 from lake.landing.positions_changes import trade_changes
-from lake.landing.positions_file import ACTION, ATTRIBUTE, KINDS, REQUIRED, PositionsFile, flags, read_positions_file
+from lake.landing.positions_file import (
+    ACTION,
+    ATTRIBUTE,
+    KINDS,
+    OF_TRADES,
+    REQUIRED,
+    PositionsFile,
+    flags,
+    read_positions_file,
+)
 from lake.landing.rows import CONTROL, NO_NAME
-from lake.landing.sheet import Dialect
+from lake.landing.sheet import Dialect, Sheet
 from lake.schemas import CONTRACTS, DIMENSION_COLUMNS, POSITIONS
 from lake.storage import write_durable
 from lake.tables import Lake
@@ -112,6 +121,7 @@ def ingest(
     replace_dates: bool = False,
     force: bool = False,
     rejects: str | Path | None = None,
+    sheet: Sheet | None = None,
 ) -> PositionsReport:
     """Loads the usable rows of a positions file and reports every other one.
 
@@ -119,11 +129,18 @@ def ingest(
     `replace_dates`: then each date with a usable row becomes exactly the file. `term_columns` are the columns of terms, each with
     its kind; `mapping` says how a file with columns of its own is read. `contract_of(instrument_type, terms)`
     gets the filled-in term cells as text and returns a row of `contracts`, or raises `BadInput` whose issues point at
-    columns. `rejects` names a CSV file for the rejected rows. Raises `BadInput` when the file as a whole is unusable, and
+    columns. `rejects` names a CSV file for the rejected rows. `sheet` : what a file of trades holds, as `trade_files` reads it; it may
+    lack dimensions. Raises `BadInput` when the file as a whole is unusable, and
     where `replace_dates` would remove trades although rows are rejected, unless with `force`.
     """
     file = read_positions_file(
-        Path(path), term_columns, mapping=mapping, kinds={**KINDS, **term_columns}, further=(ACTION,)
+        Path(path),
+        term_columns,
+        REQUIRED if sheet is None else OF_TRADES,
+        mapping,
+        {**KINDS, **term_columns},
+        further=(ACTION,),
+        sheet=sheet,
     )
     if replace_dates and ACTION in file.columns:
         raise BadInput(

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from lake.arrays import Ints
 from lake.errors import BadInput, Issue, unknown
@@ -20,6 +21,8 @@ from lake.schemas import DIMENSION_COLUMNS
 ATTRIBUTE = "attribute."
 ACTION = "action"
 REQUIRED = ("positions_date", "quantity", *DIMENSION_COLUMNS, "instrument_type")
+OF_TRADES = ("positions_date", "quantity", "trade", "instrument_type")  # what a file of trades says of each
+UNASSIGNED = "unassigned"  # the dimensions of which a file of trades says nothing
 KINDS: Mapping[str, Kind] = {"positions_date": "date", "quantity": "number"}
 
 
@@ -64,15 +67,18 @@ def read_positions_file(
     mapping: FileMapping | None = None,
     kinds: Mapping[str, Kind] = KINDS,
     further: Collection[str] = (),
+    sheet: Sheet | None = None,
 ) -> PositionsFile:
     """The file, with `terms` the term columns that may stand in it; raises `BadInput` when it is unusable as a whole.
 
     Columns of a positions file that are not `required` may be missing: they are then empty. `mapping` says how a file with columns
-    of its own is read, with the `kinds` of ours. `further` are columns that are no terms.
+    of its own is read, with the `kinds` of ours. `further` are columns that are no terms. `sheet` : what the file holds, where it was
+    read already.
     """
     if not path.is_file():
         raise BadInput(f"There is no positions file {path}.")
-    sheet = read_sheet(path, None if mapping is None else mapping.dialect, numbers=("quantity",))
+    if sheet is None:
+        sheet = read_sheet(path, None if mapping is None else mapping.dialect, numbers=("quantity",))
     return positions_of(sheet, terms, required, mapping, kinds, further)
 
 
@@ -99,6 +105,8 @@ def positions_of(
     if not len(sheet.lines) and not sheet.uneven:
         raise BadInput(f"{sheet.name} has a header and no rows.")
     columns = done.columns | {n: pa.nulls(len(sheet.lines), pa.string()) for n in REQUIRED if n not in done.columns}
+    if required == OF_TRADES:
+        columns |= {n: pc.fill_null(columns[n], UNASSIGNED) for n in DIMENSION_COLUMNS if n not in OF_TRADES}
     return PositionsFile(
         columns,
         sheet.lines,

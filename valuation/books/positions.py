@@ -17,6 +17,7 @@ from lake.tables import Lake
 from scenarios.market.landing_catalogue import shipped_factors
 from scenarios.types import FactorIndex, MissingRiskFactor, RiskFactor
 from valuation.books.contracts import contract_notes
+from valuation.books.trade_files.formats import trade_sheet
 from valuation.catalogue import INSTRUMENTS, instrument, parse_terms, term_kinds
 from valuation.types import Contract, InstrumentTerms
 
@@ -32,8 +33,11 @@ def ingest_positions(
     rejects: str | Path | None = None,
     accept_unknown_factors: bool = False,
     mapping: FileMapping | None = None,
+    as_of: dt.date | None = None,
 ) -> PositionsReport:
     """Loads a positions file (docs/positions.md) into the lake; unusable rows are in the report, the others load.
+
+    A file of trades (docs/trades.md) is one too, of the day `as_of`.
 
     The file's row of a trade wins over the lake's row of that date. With `replace_dates` each date of the file becomes
     exactly its usable rows, else other trades of the date stay; where rows are rejected and trades would go, only with
@@ -63,6 +67,7 @@ def ingest_positions(
         replace_dates=replace_dates,
         force=force,
         rejects=rejects,
+        sheet=trade_sheet(Path(path), as_of),
     )
     notes = contract_notes(with_calendar, report.dates[0].positions_date) if report.dates else ()
     return dataclasses.replace(report, notes=(*report.notes, *notes, *market.notes()))

@@ -1,0 +1,183 @@
+"""Trades in ORE's portfolio XML become positions, or are told with their reason; nothing of a trade is lost in silence."""
+
+from __future__ import annotations
+
+import datetime as dt
+import gzip
+from pathlib import Path
+
+import pytest
+from support import new_lake
+
+from lake.committer import Committer
+from lake.errors import BadInput
+from lake.landing.markup import read_markup
+from lake.landing.positions import PositionsReport
+from lake.tables import Lake
+from valuation.books.positions import ingest_positions
+from valuation.catalogue import parse_terms
+
+DAY = dt.date(2020, 3, 16)
+ENVELOPE = (
+    "<Envelope><CounterParty>CPTY_A</CounterParty><NettingSetId>NS1</NettingSetId><PortfolioIds><PortfolioId>P1</PortfolioId>"
+    "</PortfolioIds><AdditionalFields><desk>FX</desk><Strategy>carry</Strategy></AdditionalFields></Envelope>"
+)
+FX = (
+    "<FxForwardData><ValueDate>20210316</ValueDate><BoughtCurrency>EUR</BoughtCurrency><BoughtAmount>1000000</BoughtAmount>"
+    "<SoldCurrency>USD</SoldCurrency><SoldAmount>1100000</SoldAmount><Settlement>Physical</Settlement></FxForwardData>"
+)
+EQUITY_OPTION = (
+    "<EquityOptionData><OptionData><LongShort>Short</LongShort><OptionType>Put</OptionType><Style>European</Style>"
+    "<Settlement>Cash</Settlement><ExerciseDates><ExerciseDate>2020-09-18</ExerciseDate></ExerciseDates>{more}</OptionData>"
+    "<Name>RIC:.SPX</Name><Currency>USD</Currency><Strike>2800</Strike><Quantity>775</Quantity></EquityOptionData>"
+)
+LEG = (
+    "<LegData><LegType>{kind}</LegType><Payer>{payer}</Payer><Currency>EUR</Currency><Notionals><Notional>{notional}</Notional>{exchange}"
+    "</Notionals><DayCounter>{day_count}</DayCounter><PaymentConvention>MF</PaymentConvention>{rate}<ScheduleData><Rules>"
+    "<StartDate>2020-03-20</StartDate><EndDate>2030-03-20</EndDate><Tenor>{tenor}</Tenor><Calendar>TARGET</Calendar>"
+    "<Convention>MF</Convention><Rule>Backward</Rule></Rules></ScheduleData></LegData>"
+)
+FIXED = {
+    "kind": "Fixed", "payer": "true", "notional": "5000000", "day_count": "30/360", "tenor": "1Y", "exchange": "",
+    "rate": "<FixedLegData><Rates><Rate>0.012</Rate></Rates></FixedLegData>",
+}  # fmt: skip
+FLOATING = {
+    **FIXED, "kind": "Floating", "payer": "false", "day_count": "A360", "tenor": "6M",
+    "rate": "<FloatingLegData><Index>EUR-EURIBOR-6M</Index><IsInArrears>false</IsInArrears><FixingDays>2</FixingDays></FloatingLegData>",
+}  # fmt: skip
+
+
+def trade(kind: str, data: str, trade_id: str = "T1") -> str:
+    return f'<Trade id="{trade_id}"><TradeType>{kind}</TradeType>{ENVELOPE}{data}</Trade>'
+
+
+def swap(fixed: dict[str, str] = FIXED, floating: dict[str, str] = FLOATING) -> str:
+    return trade("Swap", f"<SwapData>{LEG.format(**fixed)}{LEG.format(**floating)}</SwapData>")
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Lake:
+    return new_lake(tmp_path / "lake")
+
+
+def load(lake: Lake, tmp_path: Path, *trades: str, head: str = "") -> PositionsReport:
+    path = tmp_path / "portfolio.xml"
+    path.write_text(f"<?xml version='1.0'?>{head}\n<Portfolio>\n" + "\n".join(trades) + "\n</Portfolio>")
+    with Committer(lake, "test") as committer:
+        return ingest_positions(committer, path, as_of=DAY)
+
+
+def test_a_trade_becomes_a_position_with_its_owners(lake: Lake, tmp_path: Path) -> None:
+    report = load(lake, tmp_path, trade("FxForward", FX))
+    assert (report.read, report.loaded, report.rejected) == (1, 1, 0)
+    (row,) = lake.read("positions").to_pylist(maps_as_pydicts="strict")
+    terms = {
+        "currency": "USD", "base_currency": "EUR", "strike": 1.1, "maturity": "2021-03-16", "quote_curve": "USD", "base_curve": "EUR",
+    }  # fmt: skip
+    assert row["contract_id"] == parse_terms("fx_forward", terms).contract_id()
+    assert (row["trade"], row["quantity"], row["counterparty"], row["portfolio"], row["desk"], row["book"]) == (
+        "T1", 1e6, "CPTY_A", "P1", "FX", "unassigned",
+    )  # fmt: skip
+    assert row["attributes"] == {"netting_set": "NS1", "strategy": "carry"}
+
+
+def test_a_short_put_is_a_negative_quantity_of_a_put(lake: Lake, tmp_path: Path) -> None:
+    load(lake, tmp_path, trade("EquityOption", EQUITY_OPTION.format(more="")))
+    (row,) = lake.read("positions").to_pylist()
+    terms = {
+        "currency": "USD", "underlying": "EQ:SPX", "volatility": "IV:SPX", "strike": 2800, "expiry": "2020-09-18",
+        "option_type": "put", "discount_curve": "USD",
+    }  # fmt: skip
+    assert (row["quantity"], row["contract_id"]) == (-775.0, parse_terms("equity_option", terms).contract_id())
+
+
+def test_a_swap_of_a_fixed_and_a_floating_leg(lake: Lake, tmp_path: Path) -> None:
+    report = load(lake, tmp_path, swap())
+    assert report.loaded == 1, report.reasons
+    (contract,) = lake.read("contracts").to_pylist()
+    for part in (
+        '"pay_fixed":true',
+        '"fixed_rate":0.012',
+        '"fixed_frequency":1',
+        '"float_frequency":2',
+        '"calendar":"EUTA"',
+    ):
+        assert part in contract["terms"]
+    assert lake.read("positions")["quantity"].to_pylist() == [5e6]
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (trade("Swaption", "<SwaptionData/>"), "trades of type Swaption are not read; those that are: FxForward"),
+        (trade("FxForward", ""), "it has no FxForwardData"),
+        (trade("FxForward", FX.replace("20210316", "20211316")), "ValueDate is '20211316', not a date"),
+        (trade("FxForward", FX.replace(">1000000<", ">a lot<")), "BoughtAmount is 'a lot', not a number"),
+        (trade("FxForward", FX.replace(">1000000<", ">0<")), "not both positive"),
+        (trade("FxForward", FX.replace("<Settlement>", "<Delivery>x</Delivery><Settlement>")), "Delivery of FxForwardData is not read"),
+        (trade("EquityOption", EQUITY_OPTION.format(more="").replace("European", "Bermudan")), "style Bermudan"),
+        (
+            trade("EquityOption", EQUITY_OPTION.format(more="<Premiums><Premium><PayDate>2020-03-18</PayDate></Premium></Premiums>")),
+            "its premium is paid after 2020-03-16",
+        ),
+        (swap(floating={**FLOATING, "notional": "1"}), "its legs differ in notional or currency"),
+        (swap(fixed={**FIXED, "day_count": "ACT/ACT"}), "DayCounter is 'ACT/ACT', which has no counterpart here"),
+        (swap(floating={**FLOATING, "rate": FLOATING["rate"].replace("EURIBOR-6M", "ESTER")}), "is no rate of a term"),
+        (
+            swap(fixed={**FIXED, "exchange": "<Exchanges><NotionalInitialExchange>true</NotionalInitialExchange></Exchanges>"}),
+            "its notional is exchanged",
+        ),
+        (trade("FxForward", FX, ""), "it has no id"),
+    ],
+)  # fmt: skip
+def test_a_trade_that_is_not_read_is_told_and_the_others_load(
+    lake: Lake, tmp_path: Path, text: str, reason: str
+) -> None:
+    report = load(lake, tmp_path, trade("FxForward", FX, "GOOD"), text)
+    assert (report.read, report.loaded, report.rejected) == (2, 1, 1)
+    (fault,) = report.rejections.to_pylist()
+    assert reason in fault["reason"]
+    assert fault["row"] == 4  # the line of the trade
+    assert lake.read("positions")["trade"].to_pylist() == ["GOOD"]
+
+
+def test_an_id_that_stands_twice_is_told_for_the_second(lake: Lake, tmp_path: Path) -> None:
+    report = load(lake, tmp_path, trade("FxForward", FX), trade("EquityOption", EQUITY_OPTION.format(more="")))
+    assert (report.loaded, report.rejected) == (1, 1)
+    assert "the id stands on line 3 too" in report.rejections["reason"][0].as_py()
+
+
+def test_a_packed_file_and_its_day(lake: Lake, tmp_path: Path) -> None:
+    path = tmp_path / "portfolio.xml.gz"
+    path.write_bytes(gzip.compress(f"<Portfolio>{trade('FxForward', FX)}</Portfolio>".encode()))
+    with Committer(lake, "test") as committer:
+        with pytest.raises(BadInput, match="give it with --as-of"):
+            ingest_positions(committer, path)
+        assert ingest_positions(committer, path, as_of=DAY).loaded == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("<Portfolio><Trade></Portfolio>", "no well-formed XML: line 1, mismatched tag"),
+        ("", "no well-formed XML: line 1, no element found"),
+        ("<Trades/>", "no known file of trades; expected <Portfolio>"),
+        ("<!DOCTYPE Portfolio [<!ENTITY a 'b'>]><Portfolio/>", "a document type is not read"),
+        ("<a>" * 101 + "</a>" * 101, "more than 100 elements inside of each other"),
+    ],
+)
+def test_what_is_no_file_of_trades_is_refused_as_a_whole(lake: Lake, tmp_path: Path, text: str, why: str) -> None:
+    path = tmp_path / "portfolio.xml"
+    path.write_text(text)
+    with Committer(lake, "test") as committer, pytest.raises(BadInput, match=why):
+        ingest_positions(committer, path, as_of=DAY)
+
+
+def test_elements_have_their_lines_and_no_namespace(tmp_path: Path) -> None:
+    path = tmp_path / "a.xml"
+    path.write_text('<a xmlns="http://example.org/x"\n xmlns:i="urn:i">\n<b i:id="1"> text </b>\n<b/></a>')
+    root = read_markup(path)
+    assert [(b.name, b.line, b.text, b.attributes) for b in root.all("b")] == [
+        ("b", 3, "text", {"id": "1"}),
+        ("b", 4, "", {}),
+    ]

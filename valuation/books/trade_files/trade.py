@@ -1,0 +1,82 @@
+"""A trade read from a file, on its way to a row of a positions file."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from lake.schemas import DIMENSION_COLUMNS
+
+
+class NotRead(Exception):
+    """A trade that is not read, and why: a clause without a full stop."""
+
+
+@dataclass(frozen=True)
+class Trade:
+    """A quantity of a contract with what the file says of it. owners : dimension or attribute to its name."""
+
+    trade_id: str
+    instrument_type: str
+    quantity: Decimal
+    terms: Mapping[str, Any]
+    owners: Mapping[str, str | None]
+
+    def row(self, as_of: dt.date) -> dict[str, str]:
+        """The columns of a positions file; the instrument is called by its type and what it is on."""
+        of = self.terms.get("underlying") or self.terms.get("base_currency") or self.terms.get("currency") or ""
+        owners = {(k if k in DIMENSION_COLUMNS else f"attribute.{k}"): v for k, v in self.owners.items() if v}
+        terms = {k: _text(v) for k, v in self.terms.items() if v is not None}
+        return {
+            "positions_date": as_of.isoformat(),
+            "trade": self.trade_id,
+            "instrument": f"{self.instrument_type} {of}".strip(),
+            **owners,
+            "quantity": format(self.quantity, "f"),
+            "instrument_type": self.instrument_type,
+            **terms,
+        }
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, dict | list):
+        return json.dumps(value)
+    return format(value, "f") if isinstance(value, Decimal) else str(value)
+
+
+def number(text: str | None, what: str) -> Decimal:
+    """A number; raises `NotRead` where there is none."""
+    try:
+        found = Decimal((text or "").strip())
+    except InvalidOperation:
+        raise NotRead(f"{what} is {text!r}, not a number") from None
+    if not found.is_finite():
+        raise NotRead(f"{what} is {text!r}, not a number")
+    return found
+
+
+def ratio(of: Decimal, to: Decimal, what: str) -> float:
+    """A price that two amounts say; raises `NotRead` for amounts that are not positive."""
+    if of <= 0 or to <= 0:
+        raise NotRead(f"{what} is of {of} and {to}, which are not both positive")
+    return float(of / to)
+
+
+def day(text: str | None, what: str) -> dt.date:
+    """A date as 2026-03-31, 20260331 or 2026/03/31; raises `NotRead` for anything else."""
+    match = re.fullmatch(r"(\d{4})[-/]?(\d\d)[-/]?(\d\d)", (text or "").strip())
+    try:
+        return dt.date(*map(int, match.groups())) if match else _no_day(text, what)
+    except ValueError:
+        return _no_day(text, what)
+
+
+def _no_day(text: str | None, what: str) -> dt.date:
+    raise NotRead(f"{what} is {text!r}, not a date")
