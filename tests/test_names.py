@@ -25,6 +25,7 @@ FUNCTIONS = {
         ),
     },
     "valuation": {
+        "trades": ("the contract of formats", "books/trade_files/*"),
         "cash_flows": ("the contract of instruments", "instruments/*"),
         "risk_factors": ("the contract of instruments", "instruments/*"),
         "value": ("the contract of instruments", "instruments/*"),

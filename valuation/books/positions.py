@@ -34,10 +34,11 @@ def ingest_positions(
     accept_unknown_factors: bool = False,
     mapping: FileMapping | None = None,
     as_of: dt.date | None = None,
+    party: str | None = None,
 ) -> PositionsReport:
     """Loads a positions file (docs/positions.md) into the lake; unusable rows are in the report, the others load.
 
-    A file of trades (docs/trades.md) is one too, of the day `as_of`.
+    A file of trades (docs/trades.md) is one too, of the day `as_of`, an FpML document as `party` sees it.
 
     The file's row of a trade wins over the lake's row of that date. With `replace_dates` each date of the file becomes
     exactly its usable rows, else other trades of the date stay; where rows are rejected and trades would go, only with
@@ -67,7 +68,7 @@ def ingest_positions(
         replace_dates=replace_dates,
         force=force,
         rejects=rejects,
-        sheet=trade_sheet(Path(path), as_of),
+        sheet=trade_sheet(Path(path), as_of, party),
     )
     notes = contract_notes(with_calendar, report.dates[0].positions_date) if report.dates else ()
     return dataclasses.replace(report, notes=(*report.notes, *notes, *market.notes()))

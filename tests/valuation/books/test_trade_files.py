@@ -181,3 +181,117 @@ def test_elements_have_their_lines_and_no_namespace(tmp_path: Path) -> None:
         ("b", 3, "text", {"id": "1"}),
         ("b", 4, "", {}),
     ]
+
+
+# --- FpML -------------------------------------------------------------------------------------------------------------
+
+PARTIES = (
+    "<party id='p1'><partyId>BANK01</partyId><partyName>Our Bank</partyName></party>"
+    "<party id='p2'><partyName>Them</partyName></party>"
+)
+PAYS, RECEIVES = (
+    f"<payerPartyReference href='{a}'/><receiverPartyReference href='{b}'/>" for a, b in (("p1", "p2"), ("p2", "p1"))
+)
+FX_LEG = (
+    "<fxSingleLeg><exchangedCurrency1>{first}<paymentAmount><currency>EUR</currency><amount>1000000</amount></paymentAmount></exchangedCurrency1>"
+    "<exchangedCurrency2>{second}<paymentAmount><currency>USD</currency><amount>1100000</amount></paymentAmount></exchangedCurrency2>"
+    "<valueDate>2021-03-16</valueDate></fxSingleLeg>"
+)
+STREAM = (
+    "<swapStream>{side}<calculationPeriodDates><effectiveDate><unadjustedDate>2020-03-20</unadjustedDate></effectiveDate>"
+    "<terminationDate><unadjustedDate>2030-03-20</unadjustedDate></terminationDate><calculationPeriodDatesAdjustments>"
+    "<businessDayConvention>MODFOLLOWING</businessDayConvention><businessCenters><businessCenter>{centre}</businessCenter></businessCenters>"
+    "</calculationPeriodDatesAdjustments><calculationPeriodFrequency><periodMultiplier>{n}</periodMultiplier><period>M</period>"
+    "</calculationPeriodFrequency></calculationPeriodDates><paymentDates><paymentFrequency><periodMultiplier>{n}</periodMultiplier>"
+    "<period>M</period></paymentFrequency></paymentDates><calculationPeriodAmount><calculation><notionalSchedule><notionalStepSchedule>"
+    "<initialValue>5000000</initialValue><currency>EUR</currency></notionalStepSchedule></notionalSchedule>{rate}"
+    "<dayCountFraction>{day_count}</dayCountFraction></calculation></calculationPeriodAmount></swapStream>"
+)
+FIXED_STREAM = {
+    "side": PAYS, "centre": "EUTA", "n": "12", "day_count": "30/360",
+    "rate": "<fixedRateSchedule><initialValue>0.012</initialValue></fixedRateSchedule>",
+}  # fmt: skip
+FLOATING_STREAM = {
+    **FIXED_STREAM, "side": RECEIVES, "n": "6", "day_count": "ACT/360",
+    "rate": "<floatingRateCalculation><floatingRateIndex>EUR-EURIBOR</floatingRateIndex><indexTenor><periodMultiplier>6</periodMultiplier>"
+    "<period>M</period></indexTenor></floatingRateCalculation>",
+}  # fmt: skip
+
+
+def document(*products: str, root: str = "dataDocument") -> str:
+    def one(i: int, product: str) -> str:
+        ids = (
+            f"<partyTradeIdentifier><partyReference href='{p}'/><tradeId tradeIdScheme='x'>{p}-{i}</tradeId></partyTradeIdentifier>"
+            for p in ("p2", "p1")
+        )
+        return f"<trade><tradeHeader>{''.join(ids)}<tradeDate>2020-03-10</tradeDate></tradeHeader>{product}</trade>"
+
+    listed = "".join(map(one, range(len(products)), products))
+    return f"<{root} xmlns='http://www.fpml.org/FpML-5/confirmation' fpmlVersion='5-11'>{listed}{PARTIES}</{root}>"
+
+
+def load_fpml(lake: Lake, tmp_path: Path, text: str, party: str | None = "Our Bank") -> PositionsReport:
+    (tmp_path / "trades.xml").write_text(text)
+    with Committer(lake, "test") as committer:
+        return ingest_positions(committer, tmp_path / "trades.xml", as_of=DAY, party=party)
+
+
+@pytest.mark.parametrize("party", ["p1", "BANK01", "Our Bank"])
+def test_fpml_is_read_as_the_party_sees_it(lake: Lake, tmp_path: Path, party: str) -> None:
+    report = load_fpml(lake, tmp_path, document(FX_LEG.format(first=RECEIVES, second=PAYS)), party)
+    assert (report.read, report.loaded) == (1, 1)
+    (row,) = lake.read("positions").to_pylist()
+    assert (row["trade"], row["quantity"], row["counterparty"]) == ("p1-0", 1e6, "Them")
+
+
+def test_the_other_party_buys_what_we_sell(lake: Lake, tmp_path: Path) -> None:
+    load_fpml(lake, tmp_path, document(FX_LEG.format(first=PAYS, second=RECEIVES)))
+    (row,) = lake.read("positions").to_pylist()
+    (contract,) = lake.read("contracts").to_pylist()
+    assert row["quantity"] == 1.1e6
+    assert '"base_currency":"USD"' in contract["terms"]
+
+
+def test_a_swap_in_fpml_is_that_in_ore(lake: Lake, tmp_path: Path) -> None:
+    report = load_fpml(
+        lake, tmp_path, document(f"<swap>{STREAM.format(**FIXED_STREAM)}{STREAM.format(**FLOATING_STREAM)}</swap>")
+    )
+    assert report.loaded == 1, report.reasons
+    load(lake, tmp_path, swap())
+    terms = [c["terms"].replace("EUR-EURIBOR-6M", "") for c in lake.read("contracts").to_pylist()]
+    assert len(set(terms)) == 1
+    assert lake.read("positions")["quantity"].to_pylist() == [5e6, 5e6]
+
+
+@pytest.mark.parametrize(
+    ("product", "reason"),
+    [
+        ("<fra/>", "trades of type fra are not read; those that are: fxSingleLeg"),
+        (FX_LEG.format(first=RECEIVES, second=RECEIVES), "both currencies are paid to the same party"),
+        (
+            FX_LEG.format(first=PAYS, second=RECEIVES).replace("p2", "p3", 1),
+            "it is not between the party and one other",
+        ),
+        (
+            f"<swap>{STREAM.format(**FIXED_STREAM)}{STREAM.format(**{**FLOATING_STREAM, 'centre': 'INMU'})}</swap>",
+            "its business centres are INMU",
+        ),
+        (f"<swap>{STREAM.format(**FIXED_STREAM)}</swap>", "a fixed and a floating stream"),
+        (
+            f"<swap>{STREAM.format(**FIXED_STREAM)}{STREAM.format(**FLOATING_STREAM)}<earlyTerminationProvision>x</earlyTerminationProvision></swap>",
+            "earlyTerminationProvision of swap is not read",
+        ),
+    ],
+)
+def test_what_fpml_says_more_is_told(lake: Lake, tmp_path: Path, product: str, reason: str) -> None:
+    report = load_fpml(lake, tmp_path, document(FX_LEG.format(first=RECEIVES, second=PAYS), product))
+    assert (report.read, report.loaded, report.rejected) == (2, 1, 1)
+    assert reason in report.rejections["reason"][0].as_py()
+
+
+@pytest.mark.parametrize(
+    ("party", "said"), [(None, "does not say whose it is"), ("Them all", "has no party 'Them all'")]
+)
+def test_a_document_asks_whose_it_is(lake: Lake, tmp_path: Path, party: str | None, said: str) -> None:
+    with pytest.raises(BadInput, match=f"{said}.*--party one of p1, BANK01, Our Bank, p2, Them"):
+        load_fpml(lake, tmp_path, document(FX_LEG.format(first=RECEIVES, second=PAYS)), party)

@@ -12,17 +12,23 @@ import pyarrow as pa
 from lake.errors import BadInput
 from lake.landing.markup import Element, is_markup, read_markup
 from lake.landing.sheet import Sheet, sheet_by
-from valuation.books.trade_files import ore
+from valuation.books.trade_files import fpml, ore
 from valuation.books.trade_files.trade import NotRead, Trade
 
-Format = Callable[[Element, dt.date], Iterator[tuple[Element, str, Callable[[], Trade]]]]
-FORMATS: Mapping[str, Format] = {
-    "Portfolio": ore.trades
-}  # by the root element: trades, each with its place, its name, and what reads it
+Format = Callable[[Element, dt.date, str | None], Iterator[tuple[Element, str, Callable[[], Trade]]]]
+_FPML = (
+    "dataDocument",
+    "requestConfirmation",
+    "confirmationAgreed",
+    "nonpublicExecutionReport",
+    "executionNotification",
+)
+# by the root element: trades, each with its place, its name, and what reads it
+FORMATS: Mapping[str, Format] = {"Portfolio": ore.trades, **dict.fromkeys(_FPML, fpml.trades)}
 
 
-def trade_sheet(path: Path, as_of: dt.date | None) -> Sheet | None:
-    """The trades of an XML file as rows of a positions file of the day `as_of`; None for other files.
+def trade_sheet(path: Path, as_of: dt.date | None, party: str | None = None) -> Sheet | None:
+    """The trades of an XML file as rows of a positions file of the day `as_of`; None for other files. party : whose an FpML document is.
 
     Trades that cannot be read are in `uneven` with their reason. Raises `BadInput` for a file of no known format, and without a day.
     """
@@ -30,10 +36,10 @@ def trade_sheet(path: Path, as_of: dt.date | None) -> Sheet | None:
         return None
     if as_of is None:
         raise BadInput(f"{path.name} does not say of which day its trades are; give it with --as-of.")
-    return sheet_by(_read, path, as_of)
+    return sheet_by(_read, path, as_of, party)
 
 
-def _read(path: Path, as_of: dt.date) -> Sheet:
+def _read(path: Path, as_of: dt.date, party: str | None) -> Sheet:
     root = read_markup(path)
     if root.name not in FORMATS:
         raise BadInput(
@@ -43,7 +49,7 @@ def _read(path: Path, as_of: dt.date) -> Sheet:
     lines: list[int] = []
     left: list[tuple[int, str, str]] = []
     seen: dict[str, int] = {}
-    for element, name, read in FORMATS[root.name](root, as_of):
+    for element, name, read in FORMATS[root.name](root, as_of, party):
         try:
             trade = read()
             if trade.trade_id in seen:

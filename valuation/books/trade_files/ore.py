@@ -13,8 +13,7 @@ from decimal import Decimal
 from typing import Any
 
 from lake.landing.markup import Element
-from valuation.books.trade_files.trade import NotRead, Trade, day, number, ratio
-from valuation.catalogue import INSTRUMENTS
+from valuation.books.trade_files.trade import NotRead, Trade, counterpart, day, number, only, ratio, with_terms
 
 CALENDARS = {
     "TARGET": "EUTA", "EUR": "EUTA", "US": "USNY", "USD": "USNY", "US settlement": "USNY", "UnitedStates": "USNY", "NYB": "USNY",
@@ -38,7 +37,7 @@ FREQUENCIES = {"12M": 1, "1Y": 1, "6M": 2, "3M": 4}
 _YES = {"true", "y", "yes", "1"}
 
 
-def trades(root: Element, as_of: dt.date) -> Iterator[tuple[Element, str, Callable[[], Trade]]]:
+def trades(root: Element, as_of: dt.date, party: str | None) -> Iterator[tuple[Element, str, Callable[[], Trade]]]:
     """Every trade of a portfolio: where it stands, what it is called, and what reads it."""
     for trade in root.all("Trade"):
         trade_id, kind = trade.attributes.get("id", ""), trade.value("TradeType") or ""
@@ -53,19 +52,9 @@ def _trade(trade: Element, trade_id: str, kind: str, as_of: dt.date) -> Trade:
     if (body := trade.one(f"{kind}Data")) is None:
         raise NotRead(f"it has no {kind}Data")
     read, names = READ[kind]
-    _only(body, names)
+    only(body, names)
     instrument_type, quantity, terms = read(body, as_of)
-    fields = INSTRUMENTS[instrument_type].Terms.model_fields
-    if lacking := sorted({k for k, v in terms.items() if v is not None} - fields.keys()):
-        raise NotRead(f"{instrument_type} has no {', '.join(lacking)}")
-    return Trade(trade_id, instrument_type, quantity, terms, _owners(trade))
-
-
-def _only(element: Element, names: str) -> None:
-    """Raises `NotRead` where the element says something of its own: what is not known to be kept would be lost."""
-    for child in element.children:
-        if child.name not in names.split() and (child.text or child.children):
-            raise NotRead(f"{child.name} of {element.name} is not read")
+    return with_terms(trade_id, instrument_type, quantity, terms, _owners(trade))
 
 
 def _owners(trade: Element) -> dict[str, str | None]:
@@ -107,7 +96,7 @@ def _fx_option(body: Element, as_of: dt.date) -> tuple[str, Decimal, dict[str, A
     quantity, terms = _exchange(body, option.expiry, "expiry")
     kind = {"European": "fx_option", "American": "fx_american_option"}[option.style]
     volatility = f"IV:{terms['base_currency']}{terms['currency']}"
-    return _known(kind), option.sign * quantity, {**terms, "option_type": option.option_type, "volatility": volatility}
+    return kind, option.sign * quantity, {**terms, "option_type": option.option_type, "volatility": volatility}
 
 
 def _equity_forward(body: Element, as_of: dt.date) -> tuple[str, Decimal, dict[str, Any]]:
@@ -132,7 +121,7 @@ def _equity_option(body: Element, as_of: dt.date) -> tuple[str, Decimal, dict[st
     terms = _underlying(body, "EQ")
     kind = {"European": "equity_option", "American": "equity_american_option"}[option.style]
     return (
-        _known(kind),
+        kind,
         option.sign * number(body.value("Quantity"), "Quantity"),
         {
             **terms,
@@ -158,7 +147,7 @@ class _Option:
         data = body.one("OptionData")
         if data is None:
             raise NotRead("it has no OptionData")
-        _only(data, _OPTION)
+        only(data, _OPTION)
         self.sign = _side(data.value("LongShort"))
         self.style = data.value("Style") or "European"
         if self.style not in ("European", "American"):
@@ -189,7 +178,7 @@ def _swap(body: Element, as_of: dt.date) -> tuple[str, Decimal, dict[str, Any]]:
         raise NotRead(f"swaps of a fixed and a floating leg are read, and its legs are {found}")
     fixed, floating = legs["Fixed"], legs["Floating"]
     for leg in (fixed, floating):
-        _only(leg, _LEG)
+        only(leg, _LEG)
     notional = _notional(fixed)
     if notional != _notional(floating) or fixed.value("Currency") != floating.value("Currency"):
         raise NotRead("its legs differ in notional or currency")
@@ -214,17 +203,16 @@ def _swap(body: Element, as_of: dt.date) -> tuple[str, Decimal, dict[str, Any]]:
         "fixed_rate": rates[0],
         "start": start,
         "maturity": end,
-        "fixed_frequency": _of(FREQUENCIES, fixed.value("ScheduleData", "Rules", "Tenor"), "Tenor"),
-        "float_frequency": _of(FREQUENCIES, floating.value("ScheduleData", "Rules", "Tenor"), "Tenor"),
-        "fixed_day_count": _of(DAY_COUNTS, fixed.value("DayCounter"), "DayCounter"),
-        "float_day_count": _of(DAY_COUNTS, floating.value("DayCounter"), "DayCounter"),
+        "fixed_frequency": counterpart(FREQUENCIES, fixed.value("ScheduleData", "Rules", "Tenor"), "Tenor"),
+        "float_frequency": counterpart(FREQUENCIES, floating.value("ScheduleData", "Rules", "Tenor"), "Tenor"),
+        "fixed_day_count": counterpart(DAY_COUNTS, fixed.value("DayCounter"), "DayCounter"),
+        "float_day_count": counterpart(DAY_COUNTS, floating.value("DayCounter"), "DayCounter"),
         "calendar": calendar,
         "business_day_convention": convention,
         "discount_curve": currency,
         "spread": spreads[0] if any(spreads) else None,
+        "projection_curve?": index,
     }
-    if "projection_curve" in INSTRUMENTS["interest_rate_swap"].Terms.model_fields:
-        terms["projection_curve"] = index
     return "interest_rate_swap", notional, terms
 
 
@@ -247,10 +235,13 @@ def _dates(leg: Element) -> tuple[dt.date, dt.date, str, str]:
         raise NotRead(f"its schedule is made by the rule {rule.value('Rule')}")
     if rule.value("FirstDate") or rule.value("LastDate"):
         raise NotRead("its schedule has a first or last date of its own")
-    convention = _of(CONVENTIONS, rule.value("Convention"), "Convention")
-    if _of(CONVENTIONS, leg.value("PaymentConvention") or rule.value("Convention"), "PaymentConvention") != convention:
+    convention = counterpart(CONVENTIONS, rule.value("Convention"), "Convention")
+    if (
+        counterpart(CONVENTIONS, leg.value("PaymentConvention") or rule.value("Convention"), "PaymentConvention")
+        != convention
+    ):
         raise NotRead("payments are moved by another convention than periods")
-    calendar = _of(CALENDARS, rule.value("Calendar"), "Calendar")
+    calendar = counterpart(CALENDARS, rule.value("Calendar"), "Calendar")
     return day(rule.value("StartDate"), "StartDate"), day(rule.value("EndDate"), "EndDate"), calendar, convention
 
 
@@ -258,18 +249,6 @@ def _side(text: str | None) -> int:
     if (text or "").lower() not in ("long", "short"):
         raise NotRead(f"whether it is long or short is {text!r}")
     return 1 if str(text).lower() == "long" else -1
-
-
-def _of(names: Mapping[str, Any], text: str | None, what: str) -> Any:
-    if text is None or text not in names:
-        raise NotRead(f"{what} is {text!r}, which has no counterpart here; those that have: {', '.join(names)}")
-    return names[text]
-
-
-def _known(instrument_type: str) -> str:
-    if instrument_type not in INSTRUMENTS:
-        raise NotRead(f"there is no {instrument_type}")
-    return instrument_type
 
 
 _EXCHANGE = "BoughtCurrency BoughtAmount SoldCurrency SoldAmount Settlement"

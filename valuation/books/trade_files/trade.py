@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from lake.landing.markup import Element
 from lake.schemas import DIMENSION_COLUMNS
+from valuation.catalogue import INSTRUMENTS
 
 
 class NotRead(Exception):
@@ -41,6 +43,40 @@ class Trade:
             "instrument_type": self.instrument_type,
             **terms,
         }
+
+
+def with_terms(
+    trade_id: str, instrument_type: str, quantity: Decimal, terms: Mapping[str, Any], owners: Mapping[str, str | None]
+) -> Trade:
+    """The trade; raises `NotRead` where there is no such instrument, or where it lacks a term that is given.
+
+    A term `NAME?` is one that an instrument which has it takes, and another does without.
+    """
+    if instrument_type not in INSTRUMENTS:
+        raise NotRead(f"there is no {instrument_type}")
+    fields = INSTRUMENTS[instrument_type].Terms.model_fields
+    given = {
+        k.rstrip("?"): v for k, v in terms.items() if v is not None and (not k.endswith("?") or k.rstrip("?") in fields)
+    }
+    if lacking := sorted(given.keys() - fields.keys()):
+        raise NotRead(f"{instrument_type} has no {', '.join(lacking)}")
+    return Trade(trade_id, instrument_type, quantity, given, owners)
+
+
+def only(element: Element, names: str) -> None:
+    """Raises `NotRead` where the element says something of its own: what is not known to be kept would be lost."""
+    for child in element.children:
+        if child.name not in names.split() and (child.text or child.children):
+            raise NotRead(f"{child.name} of {element.name} is not read")
+
+
+def counterpart(names: Mapping[Any, Any], given: Any, what: str) -> Any:
+    """What a name of the file is called here; raises `NotRead` where it has no counterpart."""
+    if given is None or given not in names:
+        raise NotRead(
+            f"{what} is {given!r}, which has no counterpart here; those that have: {', '.join(map(str, names))}"
+        )
+    return names[given]
 
 
 def _text(value: Any) -> str:
