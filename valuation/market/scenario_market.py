@@ -12,6 +12,8 @@ from lake.arrays import Floats
 from lake.errors import BadInput, unknown
 from scenarios.types import FactorIndex, MissingRiskFactor, RiskClass, RiskFactor, Roll, ScenarioSet, tenor_years
 from valuation.kernels import curves
+from valuation.market.credit_curves import TYPES as CREDIT
+from valuation.market.credit_curves import survival_curve
 
 BUILDERS = {"par_yield": curves.par_curve, "zero_rate": curves.zero_curve}
 _READS = {"par_yield": curves.par_reads, "zero_rate": curves.zero_reads}
@@ -89,6 +91,7 @@ class ScenarioMarket:
         self.n_states = self.states.shape[1]
         self._curves: dict[str, tuple[Floats, Floats]] = {}
         self._origin_curves: dict[str, tuple[Floats, Floats]] = {}
+        self._survival_curves: dict[str, tuple[Floats, Floats]] = {}
 
     @classmethod
     def of(
@@ -159,6 +162,45 @@ class ScenarioMarket:
         rolled = (self.roll.to - self.roll.since).days / DAYS_A_YEAR
         forward = self._origin_discount(curve, rolled + times) / self._origin_discount(curve, np.array([rolled]))
         return forward[:, None] * (factors / factors[:, :1])
+
+    def survival(self, curve: str, times: Floats) -> Floats:
+        """Survival probabilities of shape (len(times), n_states) on a credit curve, given survival to the valuation date.
+
+        times : years (Act/365F) from the valuation date, >= 0. In a market rolled with forwards realised, the base is that of the
+        market date given survival to the valuation date, S(T + t) / S(T). NaN in a state whose spreads no hazard rate gives.
+        """
+        factors = curves.interpolated_discount_factors(*self._survival_curve(curve), times)
+        if (origin := self._origin) is None:
+            return factors
+        rolled = (self.valuation_date - origin.valuation_date).days / DAYS_A_YEAR
+        before = origin.survival(curve, np.append(rolled, rolled + times))[:, :1]
+        survival: Floats = before[1:] / before[0] * (factors / factors[:, :1])
+        return survival
+
+    def nodes(self, curve: str) -> Floats:
+        """Times in years, (n,), between which the forward rate, or the hazard rate of a credit curve, is constant in every state."""
+        if self.index.curve(curve)[0].type in CREDIT:
+            nodes, _ = self._survival_curve(curve)
+        else:
+            self.discount(curve, np.empty(0))
+            nodes, _ = self._curves[curve]
+        if (origin := self._origin) is None:
+            return nodes
+        before = origin.nodes(curve) - (self.valuation_date - origin.valuation_date).days / DAYS_A_YEAR
+        return np.unique(np.concatenate([nodes, before[before > 0.0]]))
+
+    @functools.cached_property
+    def _origin(self) -> ScenarioMarket | None:
+        """The base market on the date that this one is rolled from with forwards realised."""
+        if self.roll is None or self.roll.market == "constant":
+            return None
+        base = self.roll.origin
+        return ScenarioMarket(self.roll.since, self.index, base, np.empty((len(base), 0)))
+
+    def _survival_curve(self, curve: str) -> tuple[Floats, Floats]:
+        if curve not in self._survival_curves:
+            self._survival_curves[curve] = survival_curve(self, curve)
+        return self._survival_curves[curve]
 
     def fixed_growth(self, curve: str, first: dt.date, last: dt.date) -> float:
         """What a unit grows to from `first` to `last` at the rate that the roll fixes on `first`, in every state.

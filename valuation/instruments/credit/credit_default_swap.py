@@ -1,0 +1,28 @@
+"""Credit default swap on a single name, standard contract, on the ISDA standard model.
+
+Unit of quantity: one unit of notional. Value to the party of `buy_protection`, dirty: what has accrued of the running coupon is
+part of it; see `valuation.instruments.credit.standard_swaps` for formula and source. A name that has defaulted is a state of
+the contract: `default_date` and `settlement_date` are terms, and what is left is certain.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from valuation.instruments.credit import standard_swaps
+from valuation.instruments.credit.legs import DefaultedTerms
+from valuation.instruments.credit.standard_swaps import Settlement, SwapTerms
+
+VERSION = standard_swaps.VERSION
+
+
+class Terms(SwapTerms, DefaultedTerms):
+    instrument_type: ClassVar[str] = "credit_default_swap"
+
+    def settlements(self) -> tuple[Settlement, ...]:
+        if self.default_date is None or self.settlement_date is None or self.recovery_rate is None:
+            return ()
+        return (Settlement(1.0, self.default_date, self.settlement_date, self.recovery_rate),)
+
+
+risk_factors, value, cash_flows = standard_swaps.risk_factors, standard_swaps.value, standard_swaps.cash_flows

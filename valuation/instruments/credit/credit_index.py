@@ -1,0 +1,55 @@
+"""Credit default swap on an index of names, such as CDX or iTraxx, on the ISDA standard model.
+
+Unit of quantity: one unit of original notional. Value to the party of `buy_protection`, dirty; see
+`valuation.instruments.credit.standard_swaps` for formula and source. The index is valued on a curve of its own, not on those of
+its constituents: a curve with one quote is flat, as indices are quoted. Names that have defaulted leave the notional by
+their weight (what is left of it is the index factor), and are settled one by one as a single name is.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any, ClassVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from valuation.instruments.credit import standard_swaps
+from valuation.instruments.credit.legs import Recovery
+from valuation.instruments.credit.standard_swaps import Settlement, SwapTerms
+from valuation.instruments.fields import Date, Name, Number
+
+VERSION = standard_swaps.VERSION
+
+
+class Constituent(BaseModel):
+    """A name of the index that has defaulted."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    weight: Annotated[Number, Field(gt=0, le=1)]
+    default_date: Date
+    settlement_date: Date
+    recovery_rate: Recovery
+
+
+def _read_json(value: Any) -> Any:
+    return json.loads(value) if isinstance(value, str) else value
+
+
+class Terms(SwapTerms):
+    instrument_type: ClassVar[str] = "credit_index"
+
+    defaults: Annotated[dict[Name, Constituent], BeforeValidator(_read_json)] = Field(
+        {},
+        description="names that have defaulted, with their part of the original notional, as JSON: "
+        '{"ACME": {"weight": 0.008, "default_date": "2020-04-01", "settlement_date": "2020-05-08", "recovery_rate": 0.3}}',
+    )
+
+    def settlements(self) -> tuple[Settlement, ...]:
+        return tuple(
+            Settlement(c.weight, c.default_date, c.settlement_date, c.recovery_rate)
+            for _, c in sorted(self.defaults.items())
+        )
+
+
+risk_factors, value, cash_flows = standard_swaps.risk_factors, standard_swaps.value, standard_swaps.cash_flows
