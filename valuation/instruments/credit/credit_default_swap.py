@@ -9,11 +9,17 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from valuation.instruments.credit import standard_swaps
 from valuation.instruments.credit.legs import DefaultedTerms
-from valuation.instruments.credit.standard_swaps import Settlement, SwapTerms
+from valuation.instruments.credit.standard_swaps import (
+    VERSION,
+    Settlement,
+    SwapTerms,
+    cash_flows,
+    risk_factors,
+    value,
+)
 
-VERSION = standard_swaps.VERSION
+__all__ = ["VERSION", "Terms", "cash_flows", "risk_factors", "value"]
 
 
 class Terms(SwapTerms, DefaultedTerms):
@@ -23,6 +29,3 @@ class Terms(SwapTerms, DefaultedTerms):
         if self.default_date is None or self.settlement_date is None or self.recovery_rate is None:
             return ()
         return (Settlement(1.0, self.default_date, self.settlement_date, self.recovery_rate),)
-
-
-risk_factors, value, cash_flows = standard_swaps.risk_factors, standard_swaps.value, standard_swaps.cash_flows

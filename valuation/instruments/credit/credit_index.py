@@ -13,12 +13,18 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from valuation.instruments.credit import standard_swaps
 from valuation.instruments.credit.legs import Recovery
-from valuation.instruments.credit.standard_swaps import Settlement, SwapTerms
+from valuation.instruments.credit.standard_swaps import (
+    VERSION,
+    Settlement,
+    SwapTerms,
+    cash_flows,
+    risk_factors,
+    value,
+)
 from valuation.instruments.fields import Date, Name, Number
 
-VERSION = standard_swaps.VERSION
+__all__ = ["VERSION", "Terms", "cash_flows", "risk_factors", "value"]
 
 
 class Constituent(BaseModel):
@@ -50,6 +56,3 @@ class Terms(SwapTerms):
             Settlement(c.weight, c.default_date, c.settlement_date, c.recovery_rate)
             for _, c in sorted(self.defaults.items())
         )
-
-
-risk_factors, value, cash_flows = standard_swaps.risk_factors, standard_swaps.value, standard_swaps.cash_flows

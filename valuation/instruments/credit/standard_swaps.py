@@ -149,7 +149,7 @@ def value(terms: Sequence[SwapTerms], market: Market) -> Floats:
         protection, coupons = legs(
             market,
             [(t.discount_curve, t.credit_curve) for t in living],
-            [(max(t.start.toordinal(), today + 1) - 1, t.maturity.toordinal()) for t in living],
+            [(_begins(t, today), t.maturity.toordinal()) for t in living],
             [_coupons(t, today) for t in living],
             ACCRUED_A_YEAR,
             HALF_DAY,
@@ -160,12 +160,17 @@ def value(terms: Sequence[SwapTerms], market: Market) -> Floats:
     return values * signs[:, None]
 
 
+def _begins(terms: SwapTerms, today: int) -> int:
+    """The day after which a default counts."""
+    return max(terms.start.toordinal() - 1, today)
+
+
 def _coupons(terms: SwapTerms, today: int) -> Coupons:
     p = terms.premium()
     made = p.payments.searchsorted(today, side="right")
     starts, payments, days = p.starts[made:], p.payments[made:], p.days[made:]
     amounts = np.full(len(days), terms.living * terms.coupon)
-    return Coupons(np.maximum(starts, today + 1) - 1, payments - 1, starts, payments, days, amounts)
+    return Coupons(np.maximum(starts - 1, _begins(terms, today)), payments - 1, starts, payments, days, amounts)
 
 
 def cash_flows(terms: SwapTerms, markets: RolledMarkets, until: dt.date) -> tuple[CashFlow, ...]:
