@@ -8,8 +8,7 @@ and valuation date.
 from __future__ import annotations
 
 import datetime as dt
-import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +17,10 @@ import QuantLib as ql  # noqa: N813 - the library's own habit
 from lake.arrays import Bools, Floats, Ints
 from scenarios.types import FactorIndex, MissingRiskFactor, RiskFactor, tenor_years
 from valuation.kernels import credit, curves
+from valuation.kernels.quotes import zero_rates
 from valuation.types import Market, NotValuable
+
+Seen = Callable[[Floats], Floats]
 
 TYPES = ("cds_spread", "hazard_rate")
 DAYS_A_YEAR = 365.0  # Act/365F
@@ -42,7 +44,6 @@ class Premium:
     days: Ints
 
 
-@functools.lru_cache(maxsize=1 << 14)
 def premium(start: dt.date, maturity: dt.date, calendar: ql.Calendar = WEEKDAYS) -> Premium:
     """Quarters from the 20th on or before `start` to `maturity`, moved to the next business day; the last day counts too.
 
@@ -172,6 +173,44 @@ def survival_curve(market: Market, curve: str) -> tuple[Floats, Floats]:
         levels,
     )
     return made.nodes, np.concatenate([np.zeros((1, market.n_states)), logs])
+
+
+def quotes(
+    index: FactorIndex,
+    curve: str,
+    day: dt.date,
+    survival: Seen,
+    discount: Seen | None,
+    nodes: Floats,
+    recovery: float,
+) -> Floats:
+    """What the pillars of a credit curve, (n_pillars,), are quoted at on a day; the inverse of `survival_curve`.
+
+    survival, discount : factors (n,) at times in years from that day, discount those of the curve that spreads name; nodes : of both.
+    recovery : of spreads, what is recovered. Raises as `credit_curve`.
+    """
+    made = credit_curve(index, curve, day)
+    if made.quoted is None or discount is None:
+        return zero_rates(survival, made.nodes[1:])
+    legs = _Legs(made.quoted, day, nodes)
+    paths = legs.paths
+    factors = discount(paths.times)
+    logs = [credit.logarithms(f[:, None]) for f in (factors, survival(paths.times))]
+    paid = credit.default_values(paths.offsets, paths.columns, *logs)[:, 0]
+    coupons = credit.coupon_values(
+        paths.offsets,
+        paths.columns,
+        paths.times,
+        legs.starts,
+        legs.accruals,
+        legs.payments,
+        ACCRUED_A_YEAR,
+        *logs,
+    )[:, 0]
+    first, stop = legs.pillars[:-1], legs.pillars[1:]
+    premiums = np.array([coupons[a + 1 : b].sum() for a, b in zip(first.tolist(), stop.tolist(), strict=True)])
+    spreads: Floats = (1.0 - recovery) * paid[first] / (premiums - legs.rebates * factors[legs.settlement])
+    return spreads
 
 
 def recoveries(market: Market, given: Sequence[float | str]) -> Floats:

@@ -166,14 +166,15 @@ class ScenarioMarket:
     def survival(self, curve: str, times: Floats) -> Floats:
         """Survival probabilities of shape (len(times), n_states) on a credit curve, given survival to the valuation date.
 
-        times : years (Act/365F) from the valuation date, >= 0. In a market rolled with forwards realised, the base is that of the
-        market date given survival to the valuation date, S(T + t) / S(T). NaN in a state whose spreads no hazard rate gives.
+        times : years (Act/365F) from the valuation date, >= 0. In a rolled market the base is exactly that of the market date: with
+        forwards realised S(T + t) / S(T), given survival to the valuation date; with constant curves S(t), though quoted swaps
+        mature on other days then. NaN in a state whose spreads no hazard rate gives.
         """
         factors = curves.interpolated_discount_factors(*self._survival_curve(curve), times)
-        if (origin := self._origin) is None:
+        if self._origin is None:
             return factors
-        rolled = (self.valuation_date - origin.valuation_date).days / DAYS_A_YEAR
-        before = origin.survival(curve, np.append(rolled, rolled + times))[:, :1]
+        market, years = self._origin
+        before = market.survival(curve, np.append(years, years + times))[:, :1]
         survival: Floats = before[1:] / before[0] * (factors / factors[:, :1])
         return survival
 
@@ -184,18 +185,20 @@ class ScenarioMarket:
         else:
             self.discount(curve, np.empty(0))
             nodes, _ = self._curves[curve]
-        if (origin := self._origin) is None:
+        if self._origin is None:
             return nodes
-        before = origin.nodes(curve) - (self.valuation_date - origin.valuation_date).days / DAYS_A_YEAR
+        market, years = self._origin
+        before = market.nodes(curve) - years
         return np.unique(np.concatenate([nodes, before[before > 0.0]]))
 
     @functools.cached_property
-    def _origin(self) -> ScenarioMarket | None:
-        """The base market on the date that this one is rolled from with forwards realised."""
-        if self.roll is None or self.roll.market == "constant":
+    def _origin(self) -> tuple[ScenarioMarket, float] | None:
+        """The base market that this one is rolled from, and the years by which its curves have moved on."""
+        if self.roll is None:
             return None
-        base = self.roll.origin
-        return ScenarioMarket(self.roll.since, self.index, base, np.empty((len(base), 0)))
+        base, days = self.roll.origin, (self.roll.to - self.roll.since).days
+        years = days / DAYS_A_YEAR if self.roll.market == "forwards" else 0.0
+        return ScenarioMarket(self.roll.since, self.index, base, np.empty((len(base), 0))), years
 
     def _survival_curve(self, curve: str) -> tuple[Floats, Floats]:
         if curve not in self._survival_curves:

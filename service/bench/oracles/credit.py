@@ -18,13 +18,10 @@ from valuation.instruments.credit.standard_swaps import SwapTerms
 WEEKDAYS = ql.WeekendsOnly()
 RECOVERY = 0.35
 _SPREAD = (("discount_curve", "EUR"), ("recovery", str(RECOVERY)))
-_DAYS = (365, 1095, 1825, 3650)
+_HAZARDS = {"365D": 0.03, "1825D": 0.05, "3650D": 0.07}  # rising: QuantLib refuses a negative rate between two
 
 FACTORS = (
-    *(
-        (RiskFactor(f"HZ:NADIR:{d}D", "hazard_rate", f"{d}D", "USD", "NADIR", f"{d}D"), 0.03 + 0.003 * k)
-        for k, d in enumerate(_DAYS)
-    ),
+    *((RiskFactor(f"HZ:NADIR:{p}", "hazard_rate", p, "USD", "NADIR", p), level) for p, level in _HAZARDS.items()),
     (RiskFactor("CDS:INDEX:5Y", "cds_spread", "5Y", "EUR", "INDEX", "5Y", _SPREAD), 0.02),
     (RiskFactor("REC:NADIR", "recovery_rate", "recovery", "USD"), 0.4),
 )

@@ -15,6 +15,7 @@ Source: ISDA CDS Standard Model; see `valuation.kernels.credit`.
 from __future__ import annotations
 
 import datetime as dt
+import functools
 from collections.abc import Sequence
 from typing import NamedTuple, Self
 
@@ -32,6 +33,11 @@ from valuation.market.credit_curves import ACCRUED_A_YEAR, HALF_DAY, Premium, pr
 from valuation.types import CashFlow, Market, RolledMarkets
 
 VERSION = f"1+{schedules.VERSION}"
+
+
+@functools.lru_cache(maxsize=1 << 15)
+def _premium(start: dt.date, maturity: dt.date, calendar: str) -> Premium:
+    return premium(start, maturity, schedules.CALENDARS[calendar])
 
 
 class Settlement(NamedTuple):
@@ -89,7 +95,7 @@ class SwapTerms(DefaultTerms):
         return rest if rest > _WHOLE else 0.0
 
     def premium(self) -> Premium:
-        return premium(self.start, self.maturity, schedules.CALENDARS[self.calendar])
+        return _premium(self.start, self.maturity, self.calendar)
 
     def last_day(self) -> dt.date:
         """The last on which anything is paid."""
