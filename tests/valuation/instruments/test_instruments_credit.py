@@ -296,7 +296,7 @@ def test_quantlibs_engine_of_risky_bonds_takes_default_in_the_middle_of_a_period
         (
             "credit_default_swap",
             {"recovery": "REC:ACME"},
-            "give recovery_rate, a number, or recovery, .*; both is given",
+            "give recovery_rate, a number, or recovery, .*; both are given",
         ),
         ("credit_default_swap", {"recovery_rate": None}, "neither is given"),
         ("credit_default_swap", {"recovery_rate": 40}, "recovery_rate = 40: .*a fraction of face"),
@@ -323,7 +323,11 @@ def test_quantlibs_engine_of_risky_bonds_takes_default_in_the_middle_of_a_period
             {"defaults": {n: DEFAULTED | {"weight": 0.6, "recovery_rate": 0.4} for n in "AB"}},
             "the weights of the defaults exceed 1",
         ),
-        ("credit_index", {"defaults": {"A": DEFAULTED | {"recovery_rate": 0.4}}}, "defaults"),
+        (
+            "credit_index",
+            {"defaults": {"A": DEFAULTED | {"recovery_rate": 40}}},
+            "A, weight: Field required; A, recovery_rate = 40: Input should be less than or equal to 1; expected: names",
+        ),
     ],
 )
 def test_terms_that_are_wrong_are_refused_in_words(instrument_type, given, words):

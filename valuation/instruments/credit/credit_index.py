@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from typing import Annotated, Any, ClassVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from valuation.instruments.credit.legs import Recovery
 from valuation.instruments.credit.standard_swaps import (
@@ -38,14 +38,28 @@ class Constituent(BaseModel):
     recovery_rate: Recovery
 
 
-def _read_json(value: Any) -> Any:
-    return json.loads(value) if isinstance(value, str) else value
+def _constituents(value: Any) -> Any:
+    """From JSON; raises `ValueError` with every fault of every name."""
+    given = json.loads(value) if isinstance(value, str) else value
+    if not isinstance(given, dict):
+        return given
+    made, faults = {}, []
+    for name, terms in given.items():
+        try:
+            made[name] = Constituent.model_validate(terms)
+        except ValidationError as error:
+            for fault in error.errors(include_url=False):
+                shown = "" if fault["type"] == "missing" else f" = {fault['input']}"
+                faults.append(f"{', '.join([name, *map(str, fault['loc'])])}{shown}: {fault['msg']}")
+    if faults:
+        raise ValueError("; ".join(faults))
+    return made
 
 
 class Terms(SwapTerms):
     instrument_type: ClassVar[str] = "credit_index"
 
-    defaults: Annotated[dict[Name, Constituent], BeforeValidator(_read_json)] = Field(
+    defaults: Annotated[dict[Name, Constituent], BeforeValidator(_constituents)] = Field(
         {},
         description="names that have defaulted, with their part of the original notional, as JSON: "
         '{"ACME": {"weight": 0.008, "default_date": "2020-04-01", "settlement_date": "2020-05-08", "recovery_rate": 0.3}}',

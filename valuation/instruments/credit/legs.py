@@ -37,8 +37,8 @@ class DefaultTerms(InstrumentTerms):
     @model_validator(mode="after")
     def _one_recovery(self) -> Self:
         if (self.recovery_rate is None) == (self.recovery is None):
-            given = "neither" if self.recovery is None else "both"
-            raise ValueError(f"give recovery_rate, a number, or recovery, a risk factor id; {given} is given")
+            given = "neither is" if self.recovery is None else "both are"
+            raise ValueError(f"give recovery_rate, a number, or recovery, a risk factor id; {given} given")
         return self
 
     @property
