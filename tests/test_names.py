@@ -41,6 +41,7 @@ FUNCTIONS = {
 MODULES = {
     "service": {
         "branches": ("both doors to one subject", "api", "cli"),
+        "market": ("commands about the market, and the market of the oracles", "bench/oracles", "cli"),
         "standard": ("both doors to one subject", "api", "cli"),
         "questions": ("both doors to one subject", "api", "cli"),
         "scenarios": ("both doors to one subject, and its bench", "api", "bench", "cli"),

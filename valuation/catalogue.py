@@ -13,6 +13,7 @@ from lake.errors import BadInput, Issue, nearest, unknown
 from lake.landing.mapping import Kind
 from scenarios.types import IMPORTED
 from valuation.instruments.commodity import commodity_forward
+from valuation.instruments.credit import credit_default_swap, credit_index, risky_bond
 from valuation.instruments.equity import cash_equity, equity_forward, equity_option
 from valuation.instruments.fx import fx_forward
 from valuation.instruments.rates import government_bond, interest_rate_swap
@@ -26,6 +27,9 @@ INSTRUMENTS: dict[str, Instrument] = {
     "government_bond": government_bond,
     "interest_rate_swap": interest_rate_swap,
     "commodity_forward": commodity_forward,
+    "credit_default_swap": credit_default_swap,
+    "credit_index": credit_index,
+    "risky_bond": risky_bond,
 }
 
 

@@ -87,6 +87,14 @@ class Market(Protocol):
         """Discount factors of shape (len(times), n_states); times in years (Act/365F) from the valuation date, >= 0."""
         ...
 
+    def survival(self, curve: str, times: Floats) -> Floats:
+        """Survival probabilities of shape (len(times), n_states) on a credit curve, given survival to the valuation date."""
+        ...
+
+    def nodes(self, curve: str) -> Floats:
+        """Times in years, (n,), between which the forward rate, or the hazard rate of a credit curve, is constant."""
+        ...
+
     def fixed_growth(self, curve: str, first: dt.date, last: dt.date) -> float:
         """What a unit grows to from `first` to `last` at the rate that the roll fixes on `first`; of rolled markets only."""
         ...
@@ -160,6 +168,7 @@ WHAT_TO_DO: Mapping[str, str] = {  # about contracts that failed, by reason
     "matured": "Take it out of the positions.",
     "missing_fixing": "Give the fixing in the terms.",
     "invalid_schedule": "Correct the dates in the terms.",
+    "invalid_curve": "Correct the attributes of its pillars in the catalogue of the market data.",
     IMPORTED: "Ask under the scenarios they came with.",
     INCOMPLETE: "Bring their whole vectors in.",
     "quantity_too_large": "Correct the quantity in the positions file.",

@@ -461,7 +461,7 @@ def _notes(
         notes.append(f"Risk factors that keep an earlier level: {_names(set(start.base.held))}.")
     stay = set(_unrolled(request, start, [request.as_of]))
     if stay:
-        notes.append(f"Spot prices without a forward stay: {_names(stay)}.")
+        notes.append(f"Levels without a forward stay: {_names(stay)}.")
     return tuple(notes)
 
 

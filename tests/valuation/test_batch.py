@@ -33,6 +33,8 @@ def book() -> list[Contract]:
             terms = dict(examples[k % len(examples)])
             if "maturity" in terms:
                 terms["maturity"] = dt.date.fromisoformat(terms["maturity"]) + dt.timedelta(days=int(rng.integers(900)))
+            if instrument_type in ("credit_default_swap", "credit_index"):  # these end on a 20th alone
+                terms["maturity"] = dt.date(2021 + k % 7, int(rng.choice([3, 6, 9, 12])), 20)
             if "strike" in terms:
                 terms["strike"] = terms["strike"] * float(rng.uniform(0.8, 1.2))
             if instrument_type == "interest_rate_swap" and k % 2 == 0:

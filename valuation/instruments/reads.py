@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -13,8 +13,12 @@ from lake.arrays import Floats, Ints
 from lake.errors import unknown
 from scenarios.types import FactorIndex, MissingRiskFactor, RiskFactor
 from valuation.kernels import cashflows
+from valuation.kernels.curves import segments
+from valuation.market.credit_curves import credit_curve
 from valuation.market.scenario_market import DAYS_A_YEAR, pillars_read
 from valuation.types import CashFlow, Market, NotValuable, RolledMarkets
+
+Key = TypeVar("Key", bound=Hashable)
 
 
 def require_factor(index: FactorIndex, risk_factor_id: str, types: Sequence[str], currency: str | None = None) -> str:
@@ -49,6 +53,22 @@ def curve_factors(
     return pillars_read(index, curve, begin, end)
 
 
+def credit_factors(index: FactorIndex, curve: str, valuation_date: dt.date, last: dt.date) -> tuple[str, ...]:
+    """Ids of the risk factors that decide the survival probabilities of a credit curve to `last`: its pillars, and what their
+    spreads are bootstrapped with."""
+    made = credit_curve(index, curve, valuation_date)
+    end = max((last - valuation_date).days, 0) / DAYS_A_YEAR
+    (segment,) = segments(made.nodes, np.array([end])).tolist()
+    read = np.flatnonzero(made.reads[: segment + 2].any(axis=0)).tolist()
+    ids = tuple(made.pillars[k].risk_factor_id for k in read)
+    if (quoted := made.quoted) is None:
+        return ids
+    if isinstance(quoted.recovery, str):
+        ids += (require_factor(index, quoted.recovery, ("recovery_rate",)),)
+    paid = dt.date.fromordinal(max(int(quoted.premiums[read[-1]].payments[-1]), quoted.settlement))
+    return ids + curve_factors(index, quoted.discount_curve, valuation_date, paid, first=valuation_date)
+
+
 def years(market: Market, dates: Iterable[dt.date]) -> Floats:
     """Years from the valuation date, shape (n,)."""
     start = market.valuation_date.toordinal()
@@ -58,7 +78,7 @@ def years(market: Market, dates: Iterable[dt.date]) -> Floats:
 def discount_factors(market: Market, curves: Sequence[str], times: Floats) -> Floats:
     """Discount factor of contract i on curve i to time i, shape (n_contracts, n_states)."""
     out = np.empty((len(curves), market.n_states))
-    for curve, rows in _rows_by(curves):
+    for curve, rows in rows_by(curves):
         unique, column = np.unique(times[rows], return_inverse=True)
         out[rows] = market.discount(curve, unique)[column]
     return out
@@ -92,7 +112,7 @@ def present_values(market: Market, curves: Sequence[str], days: Sequence[Ints], 
     """
     out = np.empty((len(curves), market.n_states))
     start = market.valuation_date.toordinal()
-    for curve, rows in _rows_by(curves):
+    for curve, rows in rows_by(curves):
         offsets = np.concatenate([[0], np.cumsum([len(days[i]) for i in rows])])
         unique, column = np.unique(np.concatenate([days[i] for i in rows]), return_inverse=True)
         matrix = market.discount(curve, (unique - start) / DAYS_A_YEAR)
@@ -127,8 +147,9 @@ def paid(
     )
 
 
-def _rows_by(names: Sequence[str]) -> list[tuple[str, Ints]]:
-    rows: dict[str, list[int]] = {}
+def rows_by(names: Sequence[Key]) -> list[tuple[Key, Ints]]:
+    """The rows, (n,), that have each name."""
+    rows: dict[Key, list[int]] = {}
     for i, name in enumerate(names):
         rows.setdefault(name, []).append(i)
     return [(name, np.array(where)) for name, where in rows.items()]

@@ -1,9 +1,11 @@
 """The market rolled forward in time: what it is on a later day when nothing happens but time. Pure.
 
-| market     | spot prices                    | discount curves                    | volatilities, spreads |
+| market     | spot prices                    | discount and survival curves       | volatilities, others  |
 |------------|--------------------------------|------------------------------------|-----------------------|
 | `forwards` | move to their forward price    | DF(t) becomes DF(T + t) / DF(T)    | stay                  |
 | `constant` | stay                           | stay, at constant maturity         | stay                  |
+
+A survival curve S rolls as a discount curve does: S(T + t) / S(T) is the probability given that the name has not defaulted by then.
 
 Forward prices: a share or index S exp(-qT) / DF(T) on the curve of its currency, a commodity S exp(cT), an exchange rate by
 covered parity S DF_base(T) / DF_quote(T). A spot price whose forward is not known stays, and the set says why.
@@ -18,14 +20,14 @@ import datetime as dt
 import functools
 import math
 import statistics
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from lake.arrays import Floats
-from lake.errors import BadInput, unknown
+from lake.errors import BadInput, VarlakeError, unknown
 from scenarios.store import scenario_set_digest
 from scenarios.types import (
     SHARES,
@@ -38,6 +40,7 @@ from scenarios.types import (
     tenor_years,
 )
 from valuation.kernels.quotes import QUOTES
+from valuation.market import credit_curves
 from valuation.market.scenario_market import DAYS_A_YEAR, ScenarioMarket, discount_pillars
 from valuation.types import InstrumentTerms
 
@@ -93,7 +96,7 @@ def carry_of(contracts: Iterable[InstrumentTerms]) -> tuple[Carry, tuple[str, ..
 def roll(scenario_set: ScenarioSet, to: dt.date, market: RolledMarket, carry: Carry) -> ScenarioSet:
     """The set with its base and every scenario rolled from its market date to `to`, not stored; `carry` counts for forwards.
 
-    Its definition says what it was rolled with and which spot prices stay for want of a forward (`unrolled`). Generated
+    Its definition says what it was rolled with and which levels stay for want of a forward (`unrolled`). Generated
     levels are made whole: at most `scenarios.types.LARGEST_ARRAY` bytes. Raises `BadInput` for a day before the market date,
     a set that is rolled already, and names that the set does not hold.
     """
@@ -110,7 +113,7 @@ def roll(scenario_set: ScenarioSet, to: dt.date, market: RolledMarket, carry: Ca
     if market == "forwards":
         origin, years = ScenarioMarket.of(scenario_set, since, stop=0), (to - since).days / DAYS_A_YEAR
         growth, unrolled = _spot_growth(origin, years, carry)
-        pillars = _rolled_pillars(origin, years)
+        pillars = _rolled_pillars(origin, years) | _rolled_credit(origin, to, unrolled)
         levels = levels * growth[:, None]
         # a level that is not shocked must come out as exactly the base
         for row, level in pillars.items():
@@ -248,3 +251,38 @@ def _rolled_pillars(origin: ScenarioMarket, years: float) -> dict[int, float]:
         quoted = QUOTES[pillars[0].type](discount, np.array([tenor_years(f.pillar or "") for f in pillars]))
         levels |= {index.row[f.risk_factor_id]: level for f, level in zip(pillars, quoted.tolist(), strict=True)}
     return levels
+
+
+def _rolled_credit(origin: ScenarioMarket, to: dt.date, unrolled: dict[str, str]) -> dict[int, float]:
+    """By row the level that a pillar of a credit curve is quoted at on the rolled curve; those that stay are `unrolled`."""
+    levels: dict[int, float] = {}
+    if to == origin.valuation_date:
+        return levels
+    index, years = origin.index, (to - origin.valuation_date).days / DAYS_A_YEAR
+    for curve in sorted({f.curve for f in index.factors if f.curve and f.type in credit_curves.TYPES}):
+        pillars = index.curve(curve)
+        try:
+            quoted = credit_curves.credit_curve(index, curve, origin.valuation_date).quoted
+            survival, discount = _ahead(origin.survival, curve, years), None
+            nodes, recovery = origin.nodes(curve) - years, 0.0
+            if quoted:
+                discount = _ahead(origin.discount, quoted.discount_curve, years)
+                nodes = np.append(nodes, origin.nodes(quoted.discount_curve) - years)
+                recovery = float(credit_curves.recoveries(origin, [quoted.recovery])[0, 0])
+            rolled = credit_curves.quotes(index, curve, to, survival, discount, nodes, recovery)
+        except VarlakeError as error:
+            unrolled |= {f.risk_factor_id: error.message for f in pillars}
+            continue
+        levels |= {index.row[f.risk_factor_id]: level for f, level in zip(pillars, rolled.tolist(), strict=True)}
+    return levels
+
+
+def _ahead(factors: Callable[[str, Floats], Floats], curve: str, years: float) -> Callable[[Floats], Floats]:
+    """The factors of a base curve at times from `years` on, as seen from there."""
+
+    def seen(times: Floats) -> Floats:
+        both = factors(curve, np.append(years, years + times))[:, 0]
+        ratios: Floats = both[1:] / both[0]
+        return ratios
+
+    return seen

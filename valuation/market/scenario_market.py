@@ -12,6 +12,8 @@ from lake.arrays import Floats
 from lake.errors import BadInput, unknown
 from scenarios.types import FactorIndex, MissingRiskFactor, RiskClass, RiskFactor, Roll, ScenarioSet, tenor_years
 from valuation.kernels import curves
+from valuation.market.credit_curves import TYPES as CREDIT
+from valuation.market.credit_curves import survival_curve
 
 BUILDERS = {"par_yield": curves.par_curve, "zero_rate": curves.zero_curve}
 _READS = {"par_yield": curves.par_reads, "zero_rate": curves.zero_reads}
@@ -89,6 +91,7 @@ class ScenarioMarket:
         self.n_states = self.states.shape[1]
         self._curves: dict[str, tuple[Floats, Floats]] = {}
         self._origin_curves: dict[str, tuple[Floats, Floats]] = {}
+        self._survival_curves: dict[str, tuple[Floats, Floats]] = {}
 
     @classmethod
     def of(
@@ -159,6 +162,48 @@ class ScenarioMarket:
         rolled = (self.roll.to - self.roll.since).days / DAYS_A_YEAR
         forward = self._origin_discount(curve, rolled + times) / self._origin_discount(curve, np.array([rolled]))
         return forward[:, None] * (factors / factors[:, :1])
+
+    def survival(self, curve: str, times: Floats) -> Floats:
+        """Survival probabilities of shape (len(times), n_states) on a credit curve, given survival to the valuation date.
+
+        times : years (Act/365F) from the valuation date, >= 0. In a rolled market the base is exactly that of the market date: with
+        forwards realised S(T + t) / S(T), given survival to the valuation date; with constant curves S(t), though quoted swaps
+        mature on other days then. NaN in a state whose spreads no hazard rate gives.
+        """
+        factors = curves.interpolated_discount_factors(*self._survival_curve(curve), times)
+        if self._origin is None:
+            return factors
+        market, years = self._origin
+        before = market.survival(curve, np.append(years, years + times))[:, :1]
+        survival: Floats = before[1:] / before[0] * (factors / factors[:, :1])
+        return survival
+
+    def nodes(self, curve: str) -> Floats:
+        """Times in years, (n,), between which the forward rate, or the hazard rate of a credit curve, is constant in every state."""
+        if self.index.curve(curve)[0].type in CREDIT:
+            nodes, _ = self._survival_curve(curve)
+        else:
+            self.discount(curve, np.empty(0))
+            nodes, _ = self._curves[curve]
+        if self._origin is None:
+            return nodes
+        market, years = self._origin
+        before = market.nodes(curve) - years
+        return np.unique(np.concatenate([nodes, before[before > 0.0]]))
+
+    @functools.cached_property
+    def _origin(self) -> tuple[ScenarioMarket, float] | None:
+        """The base market that this one is rolled from, and the years by which its curves have moved on."""
+        if self.roll is None:
+            return None
+        base, days = self.roll.origin, (self.roll.to - self.roll.since).days
+        years = days / DAYS_A_YEAR if self.roll.market == "forwards" else 0.0
+        return ScenarioMarket(self.roll.since, self.index, base, np.empty((len(base), 0))), years
+
+    def _survival_curve(self, curve: str) -> tuple[Floats, Floats]:
+        if curve not in self._survival_curves:
+            self._survival_curves[curve] = survival_curve(self, curve)
+        return self._survival_curves[curve]
 
     def fixed_growth(self, curve: str, first: dt.date, last: dt.date) -> float:
         """What a unit grows to from `first` to `last` at the rate that the roll fixes on `first`, in every state.

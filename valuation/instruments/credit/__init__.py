@@ -1,0 +1,1 @@
+"""Credit default swaps and bonds of names that may default, one module an instrument."""
