@@ -26,6 +26,7 @@ KERNELS, SPARK = "kernels", "spark"  # names of what a process does once: load i
 
 # Microseconds on a core of 2024, from the sample book in a fresh process: (a contract, a contract and state).
 _SHIPPED: Mapping[str, tuple[float, float]] = {
+    "cap_floor": (60.0, 0.4),
     "cash_equity": (3.0, 0.001),
     "commodity_forward": (8.0, 0.004),
     "equity_forward": (8.0, 0.005),
@@ -33,6 +34,7 @@ _SHIPPED: Mapping[str, tuple[float, float]] = {
     "fx_forward": (10.0, 0.006),
     "government_bond": (85.0, 0.01),
     "interest_rate_swap": (75.0, 0.03),
+    "swaption": (40.0, 0.25),
 }
 _OTHER = (50.0, 0.03)
 _A_TYPE, _A_STATE = 200.0, 0.7  # of a type, and of its curves in each state
