@@ -15,7 +15,7 @@ from scenarios.types import IMPORTED
 from valuation.instruments.commodity import commodity_forward
 from valuation.instruments.equity import cash_equity, equity_forward, equity_option
 from valuation.instruments.fx import fx_forward
-from valuation.instruments.rates import cap_floor, government_bond, interest_rate_swap, swaption
+from valuation.instruments.rates import bermudan_swaption, cap_floor, government_bond, interest_rate_swap, swaption
 from valuation.types import NOT_OURS, Instrument, InstrumentTerms, NotValuable
 
 INSTRUMENTS: dict[str, Instrument] = {
@@ -27,6 +27,7 @@ INSTRUMENTS: dict[str, Instrument] = {
     "interest_rate_swap": interest_rate_swap,
     "cap_floor": cap_floor,
     "swaption": swaption,
+    "bermudan_swaption": bermudan_swaption,
     "commodity_forward": commodity_forward,
 }
 

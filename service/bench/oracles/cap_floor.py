@@ -60,7 +60,7 @@ def price(terms: Terms, quotes: Quotes) -> Callable[[], float]:
         index.businessDayConvention(),
     )
     option = (ql.Cap if terms.option_type == "cap" else ql.Floor)(leg, [terms.strike])
-    discount, volatility = quotes.curve(terms.discount_curve), rates.volatility(terms, quotes)
+    discount, volatility = quotes.curve(terms.discount_curve), ql.QuoteHandle(quotes.level(terms.volatility))
     option.setPricingEngine(
         ql.BachelierCapFloorEngine(discount, volatility)
         if terms.normal

@@ -10,7 +10,7 @@ import QuantLib as ql  # noqa: N813
 
 from scenarios.types import RiskFactor
 from service.bench.oracles.market import PILLARS, TODAY, Quotes, ql_date
-from valuation.instruments.rates.options import RateModel, RateTerms, UnderlyingSwap
+from valuation.instruments.rates.options import RateTerms, UnderlyingSwap
 from valuation.instruments.schedules import BUSINESS_DAY_CONVENTIONS, CALENDARS, DAY_COUNTS
 
 _CURVES = {"EUR_6M": ("EUR", 0.001), "USD_3M": ("USD", 0.06)}  # so high that no forward rate falls below zero
@@ -104,10 +104,6 @@ def swap(terms: UnderlyingSwap, quotes: Quotes) -> ql.VanillaSwap:
         DAY_COUNTS[terms.float_day_count],
         BUSINESS_DAY_CONVENTIONS[terms.business_day_convention],
     )
-
-
-def volatility(terms: RateModel, quotes: Quotes) -> ql.QuoteHandle:
-    return ql.QuoteHandle(quotes.level(terms.volatility))
 
 
 def years_to(terms: RateTerms) -> float:

@@ -47,7 +47,7 @@ def contracts(rng: np.random.Generator, n: int) -> list[dict[str, Any]]:
 
 def price(terms: Terms, quotes: Quotes) -> Callable[[], float]:
     option = ql.Swaption(rates.swap(terms, quotes), ql.EuropeanExercise(ql_date(terms.expiry)))
-    discount, volatility = quotes.curve(terms.discount_curve), rates.volatility(terms, quotes)
+    discount, volatility = quotes.curve(terms.discount_curve), ql.QuoteHandle(quotes.level(terms.volatility))
     option.setPricingEngine(
         ql.BachelierSwaptionEngine(discount, volatility)
         if terms.normal

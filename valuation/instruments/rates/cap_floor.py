@@ -12,9 +12,8 @@ Source: Hull, *Options, Futures, and Other Derivatives*, ch. "Interest rate caps
 from __future__ import annotations
 
 import datetime as dt
-import json
 from collections.abc import Sequence
-from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self
+from typing import Annotated, ClassVar, Literal, NamedTuple, Self
 
 import numpy as np
 from pydantic import BeforeValidator, Field, model_validator
@@ -29,6 +28,7 @@ from valuation.instruments.rates.options import (
     RateTerms,
     by_curves,
     offsets,
+    read_json,
     require_defined,
 )
 from valuation.instruments.reads import paid, volatilities, volatility_factors
@@ -40,17 +40,13 @@ from valuation.types import CashFlow, Market, NotValuable, RolledMarkets
 VERSION = f"1+{schedules.VERSION}"
 
 
-def _read_json(value: Any) -> Any:
-    return json.loads(value) if isinstance(value, str) else value
-
-
 class Terms(RateModel, RateTerms):
     instrument_type: ClassVar[str] = "cap_floor"
 
     option_type: Literal["cap", "floor"] = Field(description="cap or floor")
     strike: Rate = Field(description="rate above which a cap and below which a floor pays, fraction a year")
     start: Date = Field(description="first day of the first period; may lie ahead")
-    fixings: Annotated[dict[Date, Rate], BeforeValidator(_read_json)] = Field(
+    fixings: Annotated[dict[Date, Rate], BeforeValidator(read_json)] = Field(
         {}, description='known floating rates by first day of the period, as JSON: {"2026-03-02": 0.0431}'
     )
 

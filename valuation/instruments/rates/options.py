@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from collections.abc import Iterator, Sequence
-from typing import Literal, NamedTuple, Self
+from typing import Any, Literal, NamedTuple, Self
 
 import numpy as np
 from pydantic import BaseModel, Field, model_validator
@@ -20,6 +21,11 @@ from valuation.types import InstrumentTerms, Market, NotValuable
 
 PROJECTION_CURVE = "curve that projects floating rates, such as EUR_6M; the discount curve where left out"
 _MOST_VALUES = 1 << 21  # of a matrix with a row a period, so that it stays in reach of the processor
+
+
+def read_json(value: Any) -> Any:
+    """What a text says as JSON; anything else as it is."""
+    return json.loads(value) if isinstance(value, str) else value
 
 
 class RateTerms(InstrumentTerms):
