@@ -194,4 +194,5 @@ def cash_flows(terms: Terms, markets: RolledMarkets, until: dt.date) -> tuple[Ca
     begin, end = payments.searchsorted([markets.market_date.toordinal(), until.toordinal()], side="right").tolist()
     market = markets.market(until)
     coupons = np.array([terms.coupon(i, market) for i in range(begin, end)])
-    return paid(markets, until, payments[begin:end], coupons, [terms.option_type] * len(coupons))
+    made = np.flatnonzero(coupons)  # a period out of the money pays nothing
+    return paid(markets, until, payments[begin:end][made], coupons[made], [terms.option_type] * len(made))
