@@ -16,7 +16,7 @@ from valuation.instruments.commodity import commodity_forward
 from valuation.instruments.credit import credit_default_swap, credit_index, risky_bond
 from valuation.instruments.equity import cash_equity, equity_forward, equity_option
 from valuation.instruments.fx import fx_forward
-from valuation.instruments.rates import government_bond, interest_rate_swap
+from valuation.instruments.rates import bermudan_swaption, cap_floor, government_bond, interest_rate_swap, swaption
 from valuation.types import NOT_OURS, Instrument, InstrumentTerms, NotValuable
 
 INSTRUMENTS: dict[str, Instrument] = {
@@ -26,6 +26,9 @@ INSTRUMENTS: dict[str, Instrument] = {
     "fx_forward": fx_forward,
     "government_bond": government_bond,
     "interest_rate_swap": interest_rate_swap,
+    "cap_floor": cap_floor,
+    "swaption": swaption,
+    "bermudan_swaption": bermudan_swaption,
     "commodity_forward": commodity_forward,
     "credit_default_swap": credit_default_swap,
     "credit_index": credit_index,

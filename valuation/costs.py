@@ -26,6 +26,8 @@ KERNELS, SPARK = "kernels", "spark"  # names of what a process does once: load i
 
 # Microseconds on a core of 2024, from the sample book in a fresh process: (a contract, a contract and state).
 _SHIPPED: Mapping[str, tuple[float, float]] = {
+    "bermudan_swaption": (1500.0, 8.0),
+    "cap_floor": (60.0, 0.4),
     "cash_equity": (3.0, 0.001),
     "commodity_forward": (8.0, 0.004),
     "credit_default_swap": (80.0, 0.1),
@@ -36,6 +38,7 @@ _SHIPPED: Mapping[str, tuple[float, float]] = {
     "government_bond": (85.0, 0.01),
     "interest_rate_swap": (75.0, 0.03),
     "risky_bond": (200.0, 1.0),
+    "swaption": (40.0, 0.25),
 }
 _OTHER = (50.0, 0.03)
 _A_TYPE, _A_STATE = 200.0, 0.7  # of a type, and of its curves in each state

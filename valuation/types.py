@@ -172,6 +172,7 @@ WHAT_TO_DO: Mapping[str, str] = {  # about contracts that failed, by reason
     IMPORTED: "Ask under the scenarios they came with.",
     INCOMPLETE: "Bring their whole vectors in.",
     "quantity_too_large": "Correct the quantity in the positions file.",
+    "negative_rate": "Price it with model normal, or with model black and a shift.",
     "non_finite": "Look at the market data it reads, and at its terms.",
     "pricer_error": "Please report this as a defect.",
 }

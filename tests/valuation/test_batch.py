@@ -41,8 +41,20 @@ def book() -> list[Contract]:
                 terms["start"] = dt.date(2020, 3, 16) + dt.timedelta(days=k)
             if "expiry" in terms:
                 terms["expiry"] = TODAY + dt.timedelta(days=int(rng.integers(1500)))
+            if "fixed_rate" in terms:
+                terms["fixed_rate"] = terms["fixed_rate"] * float(rng.uniform(0.8, 1.2))
+            if not valuable(instrument_type, terms):  # its dates hang together, or a fixing belongs to them
+                terms |= {d: examples[k % len(examples)][d] for d in ("maturity", "expiry") if d in terms}
             contracts.append(contract(instrument_type, terms))
     return contracts
+
+
+def valuable(instrument_type: str, terms: dict) -> bool:
+    try:
+        parse_terms(instrument_type, terms).check(TODAY)
+    except VarlakeError:
+        return False
+    return True
 
 
 @pytest.fixture(scope="module")
@@ -151,7 +163,8 @@ def test_a_scenario_outside_the_model_fails_its_contracts_and_no_others(contract
     assert all("2 of 9 scenarios (numbers 2, 5)" in m for m in options)
     assert np.isfinite(block.pnl).all()
     base_broken = ScenarioMarket(TODAY, INDEX, np.where(BASE == LEVEL_OF_A, math.nan, BASE), levels)
-    (failure,) = value_batch([contracts[0]], base_broken).failures
+    share = next(c for c in contracts if c.instrument_type == "cash_equity")
+    (failure,) = value_batch([share], base_broken).failures
     assert failure.message.startswith("Its value is not finite at the base and in 1 of 9 scenarios (numbers 5)")
 
 

@@ -44,6 +44,9 @@ _TYPES: Mapping[str, tuple[str, ...]] = {
     "fx_forward": ("fxfwd", "fx", "forward", "outright", "devisentermin", "devisentermingeschaft"),
     "government_bond": ("bond", "govt", "govtbond", "govbond", "treasury", "anleihe", "staatsanleihe", "anleihen"),
     "interest_rate_swap": ("swap", "irs", "rateswap", "zinsswap"),
+    "cap_floor": ("cap", "floor", "capfloor", "zinscap"),
+    "swaption": ("europeanswaption", "swapoption"),
+    "bermudan_swaption": ("bermudan", "bermuda"),
     "commodity_forward": ("commodity", "commodityfwd", "commfwd", "rohstofftermin"),
 }  # fmt: skip
 _HEADERS: Mapping[str, tuple[str, ...]] = {
@@ -97,9 +100,10 @@ _COUNTS = (
     "anzahl",
     "menge",
 )  # headers of what is counted, not of face amounts
-_RATES = {
-    n for m in INSTRUMENTS.values() for n, f in m.Terms.model_fields.items() if "fraction" in (f.description or "")
+_FRACTIONS = {
+    (n, "fraction" in (f.description or "")) for m in INSTRUMENTS.values() for n, f in m.Terms.model_fields.items()
 }
+_RATES = {n for n, fraction in _FRACTIONS if fraction and (n, False) not in _FRACTIONS}  # a strike is a price too
 _SHARES = {"cash_equity", "equity_option", "equity_forward"}
 
 
