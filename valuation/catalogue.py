@@ -15,7 +15,15 @@ from scenarios.types import IMPORTED
 from valuation.instruments.commodity import commodity_forward
 from valuation.instruments.equity import cash_equity, equity_forward, equity_option
 from valuation.instruments.fx import fx_forward
-from valuation.instruments.rates import government_bond, interest_rate_swap
+from valuation.instruments.rates import (
+    amortising_bond,
+    fixed_bond,
+    floating_bond,
+    government_bond,
+    interest_rate_swap,
+    step_bond,
+    zero_bond,
+)
 from valuation.types import NOT_OURS, Instrument, InstrumentTerms, NotValuable
 
 INSTRUMENTS: dict[str, Instrument] = {
@@ -24,6 +32,11 @@ INSTRUMENTS: dict[str, Instrument] = {
     "equity_option": equity_option,
     "fx_forward": fx_forward,
     "government_bond": government_bond,
+    "zero_bond": zero_bond,
+    "fixed_bond": fixed_bond,
+    "step_bond": step_bond,
+    "amortising_bond": amortising_bond,
+    "floating_bond": floating_bond,
     "interest_rate_swap": interest_rate_swap,
     "commodity_forward": commodity_forward,
 }
