@@ -17,6 +17,8 @@ from valuation.instruments.equity import cash_equity, equity_forward, equity_opt
 from valuation.instruments.fx import fx_forward
 from valuation.instruments.rates import (
     amortising_bond,
+    bond_forward,
+    bond_future,
     fixed_bond,
     floating_bond,
     government_bond,
@@ -37,6 +39,8 @@ INSTRUMENTS: dict[str, Instrument] = {
     "step_bond": step_bond,
     "amortising_bond": amortising_bond,
     "floating_bond": floating_bond,
+    "bond_forward": bond_forward,
+    "bond_future": bond_future,
     "interest_rate_swap": interest_rate_swap,
     "commodity_forward": commodity_forward,
 }

@@ -27,6 +27,8 @@ KERNELS, SPARK = "kernels", "spark"  # names of what a process does once: load i
 # Microseconds on a core of 2024, from the sample book in a fresh process: (a contract, a contract and state).
 _SHIPPED: Mapping[str, tuple[float, float]] = {
     "amortising_bond": (130.0, 0.1),
+    "bond_forward": (200.0, 0.1),
+    "bond_future": (450.0, 0.15),
     "cash_equity": (3.0, 0.001),
     "commodity_forward": (8.0, 0.004),
     "equity_forward": (8.0, 0.005),

@@ -125,12 +125,10 @@ def accrued(
     end_of_month: bool,
     day: dt.date,
 ) -> float:
-    """Year fraction that has accrued by a day in the period of a `leg` that it falls into; zero on the first day of one."""
-    ends, coupons = _periods(start, maturity, frequency, day_count, calendar, convention, adjust_accrual, end_of_month)
-    period = int(ends.searchsorted(day.toordinal(), side="right")) - 1
-    if not 0 <= period < len(coupons):
-        return 0.0
-    return float(ql.as_coupon(coupons[period]).accruedAmount(_date(day)))
+    """Year fraction that has accrued by a day of the next coupon that is paid after it, by the terms of a `leg`."""
+    _, coupons = _periods(start, maturity, frequency, day_count, calendar, convention, adjust_accrual, end_of_month)
+    running = next((c for c in coupons if c.date() > _date(day)), None)
+    return 0.0 if running is None else float(ql.as_coupon(running).accruedAmount(_date(day)))
 
 
 def _periods(

@@ -42,11 +42,14 @@ def random_schedule(rng: np.random.Generator) -> dict[str, Any]:
     }
 
 
+def random_issue(rng: np.random.Generator) -> dict[str, Any]:
+    """Terms of a bond that is to be delivered: half of them with a credit spread."""
+    return random_schedule(rng) | ({"credit_spread": "CS:A"} if rng.random() < 0.5 else {})
+
+
 def random_bond(rng: np.random.Generator) -> dict[str, Any]:
     """Terms of `BondTerms`: half of them with a credit spread, some with ex-coupon days."""
-    terms = random_schedule(rng)
-    if rng.random() < 0.5:
-        terms["credit_spread"] = "CS:A"
+    terms = random_issue(rng)
     if rng.random() < 0.3:
         terms["ex_coupon_days"] = int(rng.integers(1, 11))
     return terms
@@ -115,4 +118,25 @@ def fixed_rate_bond(terms: Any, coupons: list[float]) -> ql.FixedRateBond:
         ql_date(terms.issue_date),
         CALENDARS[terms.calendar],
         **(ex_coupon(terms) if isinstance(terms, BondTerms) else {}),
+    )
+
+
+def forward(terms: Any, quotes: Quotes) -> ql.BondForward:
+    """A bond of 100 bought forward; QuantLib's strike is dirty."""
+    bond = fixed_rate_bond(terms, [terms.coupon])
+    curve = risky_curve(terms.discount_curve, terms.credit_spread, quotes)
+    bond.setPricingEngine(ql.DiscountingBondEngine(curve))
+    delivery = ql_date(terms.delivery)
+    return ql.BondForward(
+        ql_date(quotes.market.valuation_date),
+        delivery,
+        ql.Position.Long,
+        terms.strike + bond.accruedAmount(delivery),
+        0,
+        DAY_COUNT,
+        ql.NullCalendar(),
+        ql.Unadjusted,
+        bond,
+        quotes.curve(terms.repo_curve or terms.discount_curve),
+        curve,
     )

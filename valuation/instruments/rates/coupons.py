@@ -43,6 +43,19 @@ class Flows(NamedTuple):
     redemptions: Floats
 
 
+class Schedule(NamedTuple):
+    """What `schedules.leg` and `schedules.accrued` take."""
+
+    start: dt.date
+    maturity: dt.date
+    frequency: int
+    day_count: str
+    calendar: str
+    convention: str
+    adjust_accrual: bool
+    end_of_month: bool
+
+
 class ScheduleTerms(InstrumentTerms):
     """What decides the periods of a bond."""
 
@@ -62,9 +75,8 @@ class ScheduleTerms(InstrumentTerms):
             raise ValueError(f"issue_date {self.issue_date} must lie before maturity {self.maturity}")
         return self
 
-    def schedule(self) -> tuple[dt.date, dt.date, int, str, str, str, bool, bool]:
-        """What `schedules.leg` and `schedules.accrued` take."""
-        return (
+    def schedule(self) -> Schedule:
+        return Schedule(
             self.issue_date,
             self.maturity,
             self.frequency,

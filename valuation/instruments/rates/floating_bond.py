@@ -51,7 +51,7 @@ class Terms(BondTerms):
         return self.projection_curve or self.discount_curve
 
     def coupons(self) -> Leg:
-        return schedules.leg(*self.schedule()[:6], adjust_accrual=True, end_of_month=self.end_of_month)
+        return schedules.leg(*self.schedule()._replace(adjust_accrual=True))
 
     def last_day(self) -> dt.date:
         return dt.date.fromordinal(int(self.coupons().payments[-1]))
