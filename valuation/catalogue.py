@@ -22,6 +22,8 @@ from valuation.instruments.rates import (
     fixed_bond,
     floating_bond,
     government_bond,
+    inflation_bond,
+    inflation_swap,
     interest_rate_swap,
     step_bond,
     zero_bond,
@@ -41,6 +43,8 @@ INSTRUMENTS: dict[str, Instrument] = {
     "floating_bond": floating_bond,
     "bond_forward": bond_forward,
     "bond_future": bond_future,
+    "inflation_bond": inflation_bond,
+    "inflation_swap": inflation_swap,
     "interest_rate_swap": interest_rate_swap,
     "commodity_forward": commodity_forward,
 }

@@ -37,6 +37,8 @@ _SHIPPED: Mapping[str, tuple[float, float]] = {
     "floating_bond": (180.0, 0.25),
     "fx_forward": (10.0, 0.006),
     "government_bond": (85.0, 0.01),
+    "inflation_bond": (300.0, 0.2),
+    "inflation_swap": (140.0, 0.06),
     "interest_rate_swap": (75.0, 0.03),
     "step_bond": (130.0, 0.1),
     "zero_bond": (25.0, 0.05),

@@ -184,6 +184,11 @@ def payment_date(day: dt.date, calendar: str, convention: str) -> dt.date:
     return dt.date.fromordinal(adjusted.serialNumber() + _SERIAL_TO_ORDINAL)
 
 
+def year_fraction(start: dt.date, end: dt.date, day_count: str) -> float:
+    """Years between two days by a day count, without coupon periods."""
+    return float(DAY_COUNTS[day_count].yearFraction(_date(start), _date(end)))
+
+
 def business_days_before(day: int, n: int, calendar: str) -> int:
     """The ordinal of the day `n` business days before that of ordinal `day`."""
     moved = CALENDARS[calendar].advance(ql.Date(day - _SERIAL_TO_ORDINAL), -n, ql.Days)
