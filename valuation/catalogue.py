@@ -16,7 +16,22 @@ from valuation.instruments.commodity import commodity_forward
 from valuation.instruments.credit import credit_default_swap, credit_index, risky_bond
 from valuation.instruments.equity import cash_equity, equity_forward, equity_option
 from valuation.instruments.fx import fx_forward
-from valuation.instruments.rates import bermudan_swaption, cap_floor, government_bond, interest_rate_swap, swaption
+from valuation.instruments.rates import (
+    amortising_bond,
+    bermudan_swaption,
+    bond_forward,
+    bond_future,
+    cap_floor,
+    fixed_bond,
+    floating_bond,
+    government_bond,
+    inflation_bond,
+    inflation_swap,
+    interest_rate_swap,
+    step_bond,
+    swaption,
+    zero_bond,
+)
 from valuation.types import NOT_OURS, Instrument, InstrumentTerms, NotValuable
 
 INSTRUMENTS: dict[str, Instrument] = {
@@ -25,6 +40,15 @@ INSTRUMENTS: dict[str, Instrument] = {
     "equity_option": equity_option,
     "fx_forward": fx_forward,
     "government_bond": government_bond,
+    "zero_bond": zero_bond,
+    "fixed_bond": fixed_bond,
+    "step_bond": step_bond,
+    "amortising_bond": amortising_bond,
+    "floating_bond": floating_bond,
+    "bond_forward": bond_forward,
+    "bond_future": bond_future,
+    "inflation_bond": inflation_bond,
+    "inflation_swap": inflation_swap,
     "interest_rate_swap": interest_rate_swap,
     "cap_floor": cap_floor,
     "swaption": swaption,

@@ -26,6 +26,9 @@ KERNELS, SPARK = "kernels", "spark"  # names of what a process does once: load i
 
 # Microseconds on a core of 2024, from the sample book in a fresh process: (a contract, a contract and state).
 _SHIPPED: Mapping[str, tuple[float, float]] = {
+    "amortising_bond": (130.0, 0.1),
+    "bond_forward": (200.0, 0.1),
+    "bond_future": (450.0, 0.15),
     "bermudan_swaption": (1500.0, 8.0),
     "cap_floor": (60.0, 0.4),
     "cash_equity": (3.0, 0.001),
@@ -34,11 +37,17 @@ _SHIPPED: Mapping[str, tuple[float, float]] = {
     "credit_index": (150.0, 0.15),
     "equity_forward": (8.0, 0.005),
     "equity_option": (8.0, 0.03),
+    "fixed_bond": (110.0, 0.1),
+    "floating_bond": (180.0, 0.25),
     "fx_forward": (10.0, 0.006),
     "government_bond": (85.0, 0.01),
+    "inflation_bond": (300.0, 0.2),
+    "inflation_swap": (140.0, 0.06),
     "interest_rate_swap": (75.0, 0.03),
     "risky_bond": (200.0, 1.0),
     "swaption": (40.0, 0.25),
+    "step_bond": (130.0, 0.1),
+    "zero_bond": (25.0, 0.05),
 }
 _OTHER = (50.0, 0.03)
 _A_TYPE, _A_STATE = 200.0, 0.7  # of a type, and of its curves in each state

@@ -19,12 +19,11 @@ from valuation.batch import value_batch
 from valuation.catalogue import INSTRUMENTS, parse_terms
 from valuation.types import Contract, InstrumentTerms
 
-_NO_TYPE = {"market", "rates"}  # modules of the package that are no oracle
 
 
 def oracle_types() -> list[str]:
     """Instrument types that have an oracle, in the order of INSTRUMENTS."""
-    there = {m.name for m in pkgutil.iter_modules(oracles.__path__)} - _NO_TYPE
+    there = {m.name for m in pkgutil.iter_modules(oracles.__path__)}  # and modules that they share
     return [name for name in INSTRUMENTS if name in there]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import math
 from collections.abc import Callable, Hashable, Iterable, Sequence
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -75,6 +75,15 @@ def years(market: Market, dates: Iterable[dt.date]) -> Floats:
     return np.array([d.toordinal() - start for d in dates], dtype=np.float64) / DAYS_A_YEAR
 
 
+class Varying(NamedTuple):
+    """Cash flow j of contract i pays weights[i][j] times the row sources[i][j] of `variables`, (n_variables, n_states), too;
+    -1 stands for no row."""
+
+    weights: Sequence[Floats]
+    sources: Sequence[Ints]
+    variables: Floats
+
+
 def discount_factors(market: Market, curves: Sequence[str], times: Floats) -> Floats:
     """Discount factor of contract i on curve i to time i, shape (n_contracts, n_states)."""
     out = np.empty((len(curves), market.n_states))
@@ -104,20 +113,62 @@ def volatilities(market: Market, names: Sequence[str], expiries: Floats, strikes
     return market.levels(names)
 
 
-def present_values(market: Market, curves: Sequence[str], days: Sequence[Ints], amounts: Sequence[Floats]) -> Floats:
+def present_values(
+    market: Market,
+    curves: Sequence[str],
+    days: Sequence[Ints],
+    amounts: Sequence[Floats],
+    spreads: Sequence[str | None] | None = None,
+    varying: Varying | None = None,
+) -> Floats:
     """Present value of the cash flows of contract i on curve i, shape (n_contracts, n_states).
 
-    days : ordinals of the payment dates, none before the valuation date; amounts : what is paid then.
-    All contracts of a curve share one matrix of discount factors over their distinct payment dates.
+    days : ordinals of the payment dates, none before the valuation date; amounts : what is paid then; spreads : of each
+    contract the id of a continuous spread over its curve, or None; varying : what is paid beside the amounts.
+    All contracts of a curve and a spread share one matrix of discount factors over their distinct payment dates.
     """
     out = np.empty((len(curves), market.n_states))
     start = market.valuation_date.toordinal()
-    for curve, rows in rows_by(curves):
+    for (curve, spread), rows in rows_by(list(zip(curves, spreads or [None] * len(curves), strict=True))):
         offsets = np.concatenate([[0], np.cumsum([len(days[i]) for i in rows])])
         unique, column = np.unique(np.concatenate([days[i] for i in rows]), return_inverse=True)
-        matrix = market.discount(curve, (unique - start) / DAYS_A_YEAR)
-        out[rows] = cashflows.discounted_sums(offsets, column, np.concatenate([amounts[i] for i in rows]), matrix)
+        times = (unique - start) / DAYS_A_YEAR
+        matrix = market.discount(curve, times)
+        if spread is not None:
+            matrix = cashflows.at_spread(matrix, times, market.level(spread))
+        flat = np.concatenate([amounts[i] for i in rows])
+        if varying is None:
+            out[rows] = cashflows.discounted_sums(offsets, column, flat, matrix)
+        else:
+            weights, sources = (np.concatenate([part[i] for i in rows]) for part in varying[:2])
+            out[rows] = cashflows.varying_sums(offsets, column, flat, weights, sources, varying.variables, matrix)
     return out
+
+
+def period_growths(
+    market: Market, curves: Sequence[str], starts: Sequence[Ints], ends: Sequence[Ints]
+) -> tuple[Floats, list[Ints]]:
+    """What a unit grows by over projected periods, P(start) / P(end) - 1 on the curve of each contract.
+
+    starts, ends : ordinals of the periods of contract i, none before the valuation date. Returns the growths, shape
+    (n_different, n_states), and the row of each period of each contract.
+    """
+    rows_of: list[Ints] = [np.empty(0, np.int64)] * len(curves)
+    growths = [np.empty((0, market.n_states))]
+    today, n = market.valuation_date.toordinal(), 0
+    for curve, rows in rows_by(curves):
+        periods = np.concatenate([np.column_stack([starts[i], ends[i]]) for i in rows])
+        if not len(periods):
+            continue
+        different, row = np.unique(periods, axis=0, return_inverse=True)
+        days, column = np.unique(different, return_inverse=True)
+        factors = market.discount(curve, (days - today) / DAYS_A_YEAR)
+        begin, end = column.reshape(different.shape).T
+        growths.append(factors[begin] / factors[end] - 1.0)
+        for i, found in zip(rows, np.split(row.ravel() + n, np.cumsum([len(starts[i]) for i in rows])), strict=False):
+            rows_of[i] = found
+        n += len(different)
+    return np.concatenate(growths), rows_of
 
 
 def settlement(

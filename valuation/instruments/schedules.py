@@ -105,6 +105,43 @@ def leg(
     Payment dates are adjusted to business days; with `adjust_accrual` period ends are too (swaps, not bonds). The cache
     matters: building a schedule costs several times what valuing it under 500 scenarios does.
     """
+    ends, coupons = _periods(start, maturity, frequency, day_count, calendar, convention, adjust_accrual, end_of_month)
+    return Leg(
+        starts=ends[:-1],
+        payments=ends[1:] if adjust_accrual else _ordinals([c.date() for c in coupons]),
+        accruals=np.array([c.amount() for c in coupons]),
+    )
+
+
+@functools.lru_cache(maxsize=1 << 15)
+def accrued(
+    start: dt.date,
+    maturity: dt.date,
+    frequency: int,
+    day_count: str,
+    calendar: str,
+    convention: str,
+    adjust_accrual: bool,
+    end_of_month: bool,
+    day: dt.date,
+) -> float:
+    """Year fraction that has accrued by a day of the next coupon that is paid after it, by the terms of a `leg`."""
+    _, coupons = _periods(start, maturity, frequency, day_count, calendar, convention, adjust_accrual, end_of_month)
+    running = next((c for c in coupons if c.date() > _date(day)), None)
+    return 0.0 if running is None else float(ql.as_coupon(running).accruedAmount(_date(day)))
+
+
+def _periods(
+    start: dt.date,
+    maturity: dt.date,
+    frequency: int,
+    day_count: str,
+    calendar: str,
+    convention: str,
+    adjust_accrual: bool,
+    end_of_month: bool,
+) -> tuple[Ints, ql.Leg]:
+    """Bounds of the periods, and a coupon of each that pays its year fraction."""
     adjust = BUSINESS_DAY_CONVENTIONS[convention]
     accrual_adjust, accrual_calendar = (adjust, calendar) if adjust_accrual else (ql.Unadjusted, "none")
     try:
@@ -125,12 +162,7 @@ def leg(
     except RuntimeError as error:  # such as no business day between start and maturity
         why = str(error).splitlines()[0]
         raise NotValuable("invalid_schedule", f"There is no schedule from {start} to {maturity}: {why}.") from None
-    ends = _ordinals(schedule.dates())
-    return Leg(
-        starts=ends[:-1],
-        payments=ends[1:] if adjust_accrual else _ordinals([c.date() for c in coupons]),
-        accruals=np.array([c.amount() for c in coupons]),
-    )
+    return _ordinals(schedule.dates()), coupons
 
 
 def unlisted_note(calendar: str, first: dt.date, last: dt.date) -> tuple[str, ...]:
@@ -150,6 +182,17 @@ def payment_date(day: dt.date, calendar: str, convention: str) -> dt.date:
         return day
     adjusted = CALENDARS[calendar].adjust(_date(day), BUSINESS_DAY_CONVENTIONS[convention])
     return dt.date.fromordinal(adjusted.serialNumber() + _SERIAL_TO_ORDINAL)
+
+
+def year_fraction(start: dt.date, end: dt.date, day_count: str) -> float:
+    """Years between two days by a day count, without coupon periods."""
+    return float(DAY_COUNTS[day_count].yearFraction(_date(start), _date(end)))
+
+
+def business_days_before(day: int, n: int, calendar: str) -> int:
+    """The ordinal of the day `n` business days before that of ordinal `day`."""
+    moved = CALENDARS[calendar].advance(ql.Date(day - _SERIAL_TO_ORDINAL), -n, ql.Days)
+    return int(moved.serialNumber()) + _SERIAL_TO_ORDINAL
 
 
 def horizon_date(start: dt.date, tenor: str, calendar: str) -> dt.date:

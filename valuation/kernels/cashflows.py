@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from lake.arrays import Floats, Ints
@@ -23,4 +25,42 @@ def discounted_sums(offsets: Ints, columns: Ints, amounts: Floats, discount: Flo
             amount, column = amounts[j], columns[j]
             for s in range(m):
                 out[i, s] += amount * discount[column, s]
+    return out
+
+
+@compiled
+def varying_sums(
+    offsets: Ints,
+    columns: Ints,
+    amounts: Floats,
+    weights: Floats,
+    sources: Ints,
+    variables: Floats,
+    discount: Floats,
+) -> Floats:
+    """As `discounted_sums` of cash flows that vary with the state: the j-th pays `amounts[j]` plus `weights[j]` times the row
+    `sources[j]` of `variables`, shape (n_variables, n_states); a source of -1 is the amount alone.
+    """
+    n, m = len(offsets) - 1, discount.shape[1]
+    out = np.zeros((n, m))
+    for i in range(n):
+        for j in range(offsets[i], offsets[i + 1]):
+            amount, weight, source, column = amounts[j], weights[j], sources[j], columns[j]
+            if source < 0:
+                for s in range(m):
+                    out[i, s] += amount * discount[column, s]
+            else:
+                for s in range(m):
+                    out[i, s] += (amount + weight * variables[source, s]) * discount[column, s]
+    return out
+
+
+@compiled
+def at_spread(discount: Floats, times: Floats, spread: Floats) -> Floats:
+    """Discount factors (n_times, n_states) times exp(-spread x time); times (n_times,) years, spread (n_states,) continuous."""
+    n, m = discount.shape
+    out = np.empty((n, m))
+    for i in range(n):
+        for s in range(m):
+            out[i, s] = discount[i, s] * math.exp(-spread[s] * times[i])
     return out

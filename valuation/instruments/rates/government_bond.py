@@ -9,64 +9,26 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
-from typing import ClassVar, Self
+from typing import ClassVar
 
 import numpy as np
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from lake.arrays import Floats
 from scenarios.types import FactorIndex
 from valuation.instruments import schedules
-from valuation.instruments.fields import DISCOUNT_CURVE, Currency, Date, Frequency, Name, Rate, require_alive
+from valuation.instruments.fields import Rate
+from valuation.instruments.rates.coupons import FACE, ScheduleTerms
 from valuation.instruments.reads import curve_factors, paid, present_values
-from valuation.instruments.schedules import BusinessDayConvention, Calendar, DayCount, Leg
-from valuation.types import CashFlow, InstrumentTerms, Market, RolledMarkets
+from valuation.types import CashFlow, Market, RolledMarkets
 
 VERSION = f"1+{schedules.VERSION}"
 
-FACE = 100.0
 
-
-class Terms(InstrumentTerms):
+class Terms(ScheduleTerms):
     instrument_type: ClassVar[str] = "government_bond"
 
-    currency: Currency = Field(description="currency of the bond, ISO 4217")
-    issue_date: Date = Field(description="date from which the first coupon accrues")
-    maturity: Date = Field(description="date of redemption, before moving to a business day")
     coupon: Rate = Field(description="coupon, fraction of face a year (0.03 is 3%)")
-    frequency: Frequency = Field(description="coupons a year: 1, 2 or 4")
-    day_count: DayCount = Field("ActualActualISMA", description=f"day count of the coupons: {schedules.DAY_COUNT}")
-    calendar: Calendar = Field("weekdays", description=schedules.CALENDAR)
-    business_day_convention: BusinessDayConvention = Field("Following", description=schedules.CONVENTION)
-    end_of_month: bool = Field(False, description="coupons fall on month ends when the maturity does")
-    discount_curve: Name = Field(description=DISCOUNT_CURVE)
-
-    @model_validator(mode="after")
-    def _ordered(self) -> Self:
-        if self.issue_date >= self.maturity:
-            raise ValueError(f"issue_date {self.issue_date} must lie before maturity {self.maturity}")
-        return self
-
-    def coupons(self) -> Leg:
-        return schedules.leg(
-            self.issue_date,
-            self.maturity,
-            self.frequency,
-            self.day_count,
-            self.calendar,
-            self.business_day_convention,
-            adjust_accrual=False,
-            end_of_month=self.end_of_month,
-        )
-
-    def notes(self, valuation_date: dt.date) -> tuple[str, ...]:
-        return schedules.unlisted_note(self.calendar, valuation_date, self.maturity)
-
-    def last_day(self) -> dt.date:
-        return schedules.payment_date(self.maturity, self.calendar, self.business_day_convention)
-
-    def check(self, valuation_date: dt.date, rolled_from: dt.date | None = None) -> None:
-        require_alive(self.last_day(), valuation_date, included=False)
 
 
 def risk_factors(terms: Terms, index: FactorIndex, valuation_date: dt.date) -> tuple[str, ...]:
