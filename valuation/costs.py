@@ -28,8 +28,12 @@ KERNELS, SPARK = "kernels", "spark"  # names of what a process does once: load i
 _SHIPPED: Mapping[str, tuple[float, float]] = {
     "cash_equity": (3.0, 0.001),
     "commodity_forward": (8.0, 0.004),
+    "equity_barrier_option": (18.0, 0.13),
+    "equity_digital_option": (11.0, 0.05),
     "equity_forward": (8.0, 0.005),
     "equity_option": (8.0, 0.03),
+    "fx_barrier_option": (22.0, 0.13),
+    "fx_digital_option": (15.0, 0.05),
     "fx_forward": (10.0, 0.006),
     "government_bond": (85.0, 0.01),
     "interest_rate_swap": (75.0, 0.03),
