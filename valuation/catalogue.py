@@ -14,7 +14,7 @@ from lake.landing.mapping import Kind
 from scenarios.types import IMPORTED
 from valuation.instruments.commodity import commodity_forward
 from valuation.instruments.equity import cash_equity, equity_forward, equity_option
-from valuation.instruments.fx import fx_forward
+from valuation.instruments.fx import fx_forward, fx_option, fx_spot, fx_swap, non_deliverable_forward
 from valuation.instruments.rates import government_bond, interest_rate_swap
 from valuation.types import NOT_OURS, Instrument, InstrumentTerms, NotValuable
 
@@ -22,7 +22,11 @@ INSTRUMENTS: dict[str, Instrument] = {
     "cash_equity": cash_equity,
     "equity_forward": equity_forward,
     "equity_option": equity_option,
+    "fx_spot": fx_spot,
     "fx_forward": fx_forward,
+    "fx_swap": fx_swap,
+    "fx_option": fx_option,
+    "non_deliverable_forward": non_deliverable_forward,
     "government_bond": government_bond,
     "interest_rate_swap": interest_rate_swap,
     "commodity_forward": commodity_forward,
