@@ -20,7 +20,15 @@ from valuation.instruments.equity import (
     equity_forward,
     equity_option,
 )
-from valuation.instruments.fx import fx_barrier_option, fx_digital_option, fx_forward
+from valuation.instruments.fx import (
+    fx_barrier_option,
+    fx_digital_option,
+    fx_forward,
+    fx_option,
+    fx_spot,
+    fx_swap,
+    non_deliverable_forward,
+)
 from valuation.instruments.rates import government_bond, interest_rate_swap
 from valuation.types import NOT_OURS, Instrument, InstrumentTerms, NotValuable
 
@@ -30,9 +38,13 @@ INSTRUMENTS: dict[str, Instrument] = {
     "equity_option": equity_option,
     "equity_digital_option": equity_digital_option,
     "equity_barrier_option": equity_barrier_option,
+    "fx_spot": fx_spot,
     "fx_forward": fx_forward,
+    "fx_swap": fx_swap,
+    "fx_option": fx_option,
     "fx_digital_option": fx_digital_option,
     "fx_barrier_option": fx_barrier_option,
+    "non_deliverable_forward": non_deliverable_forward,
     "government_bond": government_bond,
     "interest_rate_swap": interest_rate_swap,
     "commodity_forward": commodity_forward,

@@ -35,8 +35,12 @@ _SHIPPED: Mapping[str, tuple[float, float]] = {
     "fx_barrier_option": (22.0, 0.13),
     "fx_digital_option": (15.0, 0.05),
     "fx_forward": (10.0, 0.006),
+    "fx_option": (11.0, 0.035),
+    "fx_spot": (3.0, 0.005),
+    "fx_swap": (18.0, 0.015),
     "government_bond": (85.0, 0.01),
     "interest_rate_swap": (75.0, 0.03),
+    "non_deliverable_forward": (15.0, 0.02),
 }
 _OTHER = (50.0, 0.03)
 _A_TYPE, _A_STATE = 200.0, 0.7  # of a type, and of its curves in each state
