@@ -15,6 +15,7 @@ from scenarios.types import IMPORTED
 from valuation.instruments.commodity import commodity_forward
 from valuation.instruments.equity import (
     cash_equity,
+    equity_asian_option,
     equity_barrier_option,
     equity_digital_option,
     equity_forward,
@@ -38,6 +39,7 @@ INSTRUMENTS: dict[str, Instrument] = {
     "equity_option": equity_option,
     "equity_digital_option": equity_digital_option,
     "equity_barrier_option": equity_barrier_option,
+    "equity_asian_option": equity_asian_option,
     "fx_spot": fx_spot,
     "fx_forward": fx_forward,
     "fx_swap": fx_swap,

@@ -58,7 +58,7 @@ def years(market: Market, dates: Iterable[dt.date]) -> Floats:
 def discount_factors(market: Market, curves: Sequence[str], times: Floats) -> Floats:
     """Discount factor of contract i on curve i to time i, shape (n_contracts, n_states)."""
     out = np.empty((len(curves), market.n_states))
-    for curve, rows in _rows_by(curves):
+    for curve, rows in rows_by(curves):
         unique, column = np.unique(times[rows], return_inverse=True)
         out[rows] = market.discount(curve, unique)[column]
     return out
@@ -92,7 +92,7 @@ def present_values(market: Market, curves: Sequence[str], days: Sequence[Ints], 
     """
     out = np.empty((len(curves), market.n_states))
     start = market.valuation_date.toordinal()
-    for curve, rows in _rows_by(curves):
+    for curve, rows in rows_by(curves):
         offsets = np.concatenate([[0], np.cumsum([len(days[i]) for i in rows])])
         unique, column = np.unique(np.concatenate([days[i] for i in rows]), return_inverse=True)
         matrix = market.discount(curve, (unique - start) / DAYS_A_YEAR)
@@ -127,7 +127,8 @@ def paid(
     )
 
 
-def _rows_by(names: Sequence[str]) -> list[tuple[str, Ints]]:
+def rows_by(names: Sequence[str]) -> list[tuple[str, Ints]]:
+    """Each name once, with where it stands."""
     rows: dict[str, list[int]] = {}
     for i, name in enumerate(names):
         rows.setdefault(name, []).append(i)
