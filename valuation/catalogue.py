@@ -14,8 +14,23 @@ from lake.landing.mapping import Kind
 from scenarios.types import IMPORTED
 from valuation.instruments.commodity import commodity_forward
 from valuation.instruments.credit import credit_default_swap, credit_index, risky_bond
-from valuation.instruments.equity import cash_equity, equity_forward, equity_option
-from valuation.instruments.fx import fx_forward
+from valuation.instruments.equity import (
+    cash_equity,
+    equity_asian_option,
+    equity_barrier_option,
+    equity_digital_option,
+    equity_forward,
+    equity_option,
+)
+from valuation.instruments.fx import (
+    fx_barrier_option,
+    fx_digital_option,
+    fx_forward,
+    fx_option,
+    fx_spot,
+    fx_swap,
+    non_deliverable_forward,
+)
 from valuation.instruments.rates import (
     amortising_bond,
     bermudan_swaption,
@@ -57,6 +72,15 @@ INSTRUMENTS: dict[str, Instrument] = {
     "credit_default_swap": credit_default_swap,
     "credit_index": credit_index,
     "risky_bond": risky_bond,
+    "equity_digital_option": equity_digital_option,
+    "equity_barrier_option": equity_barrier_option,
+    "equity_asian_option": equity_asian_option,
+    "fx_spot": fx_spot,
+    "fx_swap": fx_swap,
+    "fx_option": fx_option,
+    "fx_digital_option": fx_digital_option,
+    "fx_barrier_option": fx_barrier_option,
+    "non_deliverable_forward": non_deliverable_forward,
 }
 
 

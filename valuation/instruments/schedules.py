@@ -165,6 +165,26 @@ def _periods(
     return _ordinals(schedule.dates()), coupons
 
 
+_STEPS = {"daily": ql.Period(1, ql.Days), "weekly": ql.Period(1, ql.Weeks), "monthly": ql.Period(1, ql.Months)}
+
+
+@functools.lru_cache(maxsize=1 << 12)
+def observation_days(start: dt.date, end: dt.date, step: str, calendar: str) -> tuple[dt.date, ...]:
+    """Business days from `start` to `end`: every one (daily), or a week or a month apart, moved on from a holiday.
+
+    Raises `NotValuable` where there is none.
+    """
+    first, last, centre = _date(start), _date(end), CALENDARS[calendar]
+    days: list[ql.Date] = []
+    while (due := first + _STEPS[step] * len(days)) <= last:
+        days.append(due)
+    moved = {centre.adjust(day, ql.Following) for day in days}
+    kept = sorted(day.serialNumber() for day in moved if day <= last)
+    if not kept:
+        raise NotValuable("invalid_schedule", f"There is no business day of {calendar} from {start} to {end}.")
+    return tuple(dt.date.fromordinal(k + _SERIAL_TO_ORDINAL) for k in kept)
+
+
 def unlisted_note(calendar: str, first: dt.date, last: dt.date) -> tuple[str, ...]:
     """A note where the calendar does not know all holidays of the years from `first` to `last`."""
     listed = LISTED_YEARS.get(calendar, ((first.year, last.year),))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import functools
+from bisect import bisect_right
 from collections.abc import Callable, Collection, Sequence
 
 import numpy as np
@@ -52,8 +53,10 @@ def _reader(index: FactorIndex, curve: str) -> Callable[[float, float], tuple[st
     def between(begin: int, end: int) -> tuple[str, ...]:
         return tuple(pillars[k].risk_factor_id for k in np.flatnonzero(reads[begin : end + 2].any(axis=0)))
 
+    starts = nodes[1:-1].tolist()  # as `curves.segments`, of two numbers
+
     def read(first: float, last: float) -> tuple[str, ...]:
-        return between(*curves.segments(nodes, np.array([first, last])).tolist())
+        return between(bisect_right(starts, first), bisect_right(starts, last))
 
     return read
 

@@ -10,6 +10,8 @@ import numpy as np
 import QuantLib as ql  # noqa: N813 - the name its own documentation uses
 
 from scenarios.types import FACTOR_TYPES, FactorIndex, RiskFactor, ShiftType
+from valuation.instruments.equity.shares import ShareOption
+from valuation.instruments.fx.pair_options import PairOption
 from valuation.market.scenario_market import ScenarioMarket
 
 TODAY = dt.date(2020, 3, 16)
@@ -128,4 +130,23 @@ class Quotes:
         quote = ql.QuoteHandle(self.level(risk_factor_id))
         return ql.BlackVolTermStructureHandle(
             ql.BlackConstantVol(ql_date(self.market.valuation_date), ql.NullCalendar(), quote, DAY_COUNT)
+        )
+
+    def share_process(self, terms: ShareOption) -> ql.BlackScholesMertonProcess:
+        """A share or an index with its dividend yield."""
+        return ql.BlackScholesMertonProcess(
+            ql.QuoteHandle(self.level(terms.underlying)),
+            self.flat(terms.dividend_yield),
+            self.curve(terms.discount_curve),
+            self.volatility(terms.volatility),
+        )
+
+    def pair_process(self, terms: PairOption) -> ql.BlackScholesMertonProcess:
+        """The exchange rate of a pair that is quoted itself."""
+        base = self.flat(terms.base_rate) if terms.base_rate is not None else self.curve(terms.base_curve or "")
+        return ql.BlackScholesMertonProcess(
+            ql.QuoteHandle(self.level(f"FX:{terms.base_currency}{terms.currency}")),
+            base,
+            self.curve(terms.quote_curve),
+            self.volatility(terms.volatility),
         )

@@ -1,0 +1,91 @@
+"""European digital options under lognormal prices, with the slope of the smile at the strike.
+
+With A the present value of the asset, D the discount factor, s = +1 for a call and -1 for a put, and v, d1, d2 as in
+`valuation.kernels.black`, the option that pays one unit of cash is the limit of call (put) spreads around the strike K,
+
+    cash = -s d(option) / dK = D N(s d2) - s A phi(d1) dv/dK,  v = sigma(K) sqrt(T),
+
+and the one that pays the asset is that of K units of cash plus (call) or minus (put) the option: asset = K cash + s option.
+Without a smile dv/dK is zero, and these are the formulas of Reiner and Rubinstein.
+Source: Haug, *The Complete Guide to Option Pricing Formulas*, cash-or-nothing and asset-or-nothing options; for the smile
+Gatheral, *The Volatility Surface*, ch. "Digital options".
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from lake.arrays import Bools, Floats
+from lake.compiled import compiled
+
+_SQRT_HALF = math.sqrt(0.5)
+_DENSITY = 1.0 / math.sqrt(2.0 * math.pi)
+
+
+@compiled
+def _digital(
+    sign: float, of_asset: bool, strike: float, asset: float, discount: float, stdev: float, slope: float
+) -> float:
+    cash = strike * discount
+    # The comparison is written so that NaN fails it.
+    if not (asset >= 0.0 and cash > 0.0 and stdev >= 0.0):
+        return math.nan
+    if stdev == 0.0 or asset == 0.0:
+        pays = asset >= cash if sign > 0.0 else asset < cash
+        return (asset if of_asset else discount) if pays else 0.0
+    d1 = math.log(asset / cash) / stdev + 0.5 * stdev
+    skew = sign * asset * _DENSITY * math.exp(-0.5 * d1 * d1) * slope
+    if of_asset:
+        return asset * 0.5 * math.erfc(-sign * d1 * _SQRT_HALF) - strike * skew
+    return discount * 0.5 * math.erfc(-sign * (d1 - stdev) * _SQRT_HALF) - skew
+
+
+@compiled
+def _rows(
+    sign: Floats,
+    of_asset: Bools,
+    strike: Floats,
+    root_time: Floats,
+    delivered: Floats,
+    volatility: Floats,
+    slope: Floats,
+    discount: Floats,
+) -> Floats:
+    n, m = delivered.shape
+    out = np.empty((n, m))
+    for i in range(n):
+        root = root_time[i]
+        for s in range(m):
+            out[i, s] = _digital(
+                sign[i],
+                of_asset[i],
+                strike[i],
+                delivered[i, s],
+                discount[i, s],
+                volatility[i, s] * root,
+                slope[i, s] * root,
+            )
+    return out
+
+
+def digital_options(
+    sign: Floats,
+    of_asset: Bools,
+    strike: Floats,
+    time: Floats,
+    delivered: Floats,
+    volatility: Floats,
+    slope: Floats,
+    discount: Floats,
+) -> Floats:
+    """Values of options that pay one unit of cash, or of the asset, under every market state, shape (n_options, n_states).
+
+    sign, of_asset, strike, time : (n_options,) +1 call or -1 put; whether it pays the asset; strike; years to expiry.
+    delivered, volatility, slope, discount : (n_options, n_states) present value of one unit of the asset delivered at
+    expiry; volatility at the strike; its derivative by the strike; discount factor.
+    A call pays at the strike and above, a put below it, so that both together pay for certain. At time 0 or volatility 0
+    the value is what the forward would be paid, discounted. NaN as for `black.european_options`.
+    """
+    return _rows(sign, of_asset, strike, np.sqrt(time), delivered, volatility, slope, discount)
