@@ -13,7 +13,7 @@ from lake.errors import BadInput, Issue, nearest, unknown
 from lake.landing.mapping import Kind
 from scenarios.types import IMPORTED
 from valuation.instruments.commodity import commodity_forward
-from valuation.instruments.equity import cash_equity, equity_forward, equity_option
+from valuation.instruments.equity import cash_equity, equity_forward, equity_future, equity_option, variance_swap
 from valuation.instruments.fx import fx_forward
 from valuation.instruments.rates import government_bond, interest_rate_swap
 from valuation.types import NOT_OURS, Instrument, InstrumentTerms, NotValuable
@@ -21,7 +21,9 @@ from valuation.types import NOT_OURS, Instrument, InstrumentTerms, NotValuable
 INSTRUMENTS: dict[str, Instrument] = {
     "cash_equity": cash_equity,
     "equity_forward": equity_forward,
+    "equity_future": equity_future,
     "equity_option": equity_option,
+    "variance_swap": variance_swap,
     "fx_forward": fx_forward,
     "government_bond": government_bond,
     "interest_rate_swap": interest_rate_swap,

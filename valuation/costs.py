@@ -29,10 +29,12 @@ _SHIPPED: Mapping[str, tuple[float, float]] = {
     "cash_equity": (3.0, 0.001),
     "commodity_forward": (8.0, 0.004),
     "equity_forward": (8.0, 0.005),
+    "equity_future": (8.0, 0.006),
     "equity_option": (8.0, 0.03),
     "fx_forward": (10.0, 0.006),
     "government_bond": (85.0, 0.01),
     "interest_rate_swap": (75.0, 0.03),
+    "variance_swap": (12.0, 10.0),
 }
 _OTHER = (50.0, 0.03)
 _A_TYPE, _A_STATE = 200.0, 0.7  # of a type, and of its curves in each state

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import bisect
 import datetime as dt
 import math
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -14,7 +16,10 @@ from lake.errors import unknown
 from scenarios.types import FactorIndex, MissingRiskFactor, RiskFactor
 from valuation.kernels import cashflows
 from valuation.market.scenario_market import DAYS_A_YEAR, pillars_read
+from valuation.market.volatility import read, surface
 from valuation.types import CashFlow, Market, NotValuable, RolledMarkets
+
+Key = TypeVar("Key")
 
 
 def require_factor(index: FactorIndex, risk_factor_id: str, types: Sequence[str], currency: str | None = None) -> str:
@@ -58,7 +63,7 @@ def years(market: Market, dates: Iterable[dt.date]) -> Floats:
 def discount_factors(market: Market, curves: Sequence[str], times: Floats) -> Floats:
     """Discount factor of contract i on curve i to time i, shape (n_contracts, n_states)."""
     out = np.empty((len(curves), market.n_states))
-    for curve, rows in _rows_by(curves):
+    for curve, rows in rows_by(curves):
         unique, column = np.unique(times[rows], return_inverse=True)
         out[rows] = market.discount(curve, unique)[column]
     return out
@@ -71,17 +76,44 @@ def volatility_factors(
     expiry: dt.date,
     types: Sequence[str] = ("implied_vol",),
 ) -> tuple[str, ...]:
-    """Ids of the risk factors that decide the volatility of that name for an expiry: a flat one."""
-    return (require_factor(index, volatility, types),)
+    """Ids of the risk factors that decide the volatility of that name for an expiry.
+
+    The name is that of one factor, which is flat, or of a surface, of which the expiries around this one are read.
+    """
+    found = surface(index, volatility)
+    if found is None:
+        return (require_factor(index, volatility, types),)
+    if not found.kinds <= set(types):
+        raise MissingRiskFactor(
+            f"The volatility surface {volatility} is of {', '.join(found.kinds)}; expected {' or '.join(types)}."
+        )
+    return found.reads(max(expiry.toordinal() - valuation_date.toordinal(), 0) / DAYS_A_YEAR)
 
 
-def volatilities(market: Market, names: Sequence[str], expiries: Floats, strikes: Floats, forwards: Floats) -> Floats:
+def volatilities(
+    market: Market,
+    names: Sequence[str],
+    expiries: Floats,
+    strikes: Floats,
+    forwards: Floats,
+    smile: Sequence[str | None] | None = None,
+) -> Floats:
     """Volatility of contract i, shape (n_contracts, n_states).
 
-    names : of each contract's volatility, a risk factor; expiries : (n_contracts,) years; strikes : (n_contracts,);
-    forwards : (n_contracts, n_states) forward prices or rates at expiry.
+    names : of each contract's volatility, a risk factor or a surface; expiries : (n_contracts,) years; strikes : (n_contracts,);
+    forwards : (n_contracts, n_states) forward prices or rates at expiry. smile : of each contract, what a surface does where the
+    forward moves (`fields.Smile`); as the surface says where None.
     """
-    return market.levels(names)
+    if all(surface(market.index, name) is None for name in set(names)):
+        return market.levels(names)
+    out = np.empty((len(names), market.n_states))
+    for (name, sticky), rows in rows_by(list(zip(names, smile or [None] * len(names), strict=True))):
+        found = surface(market.index, name)
+        if found is None:
+            out[rows] = market.level(name)
+        else:
+            out[rows] = read(found, market, expiries[rows], strikes[rows], forwards[rows], sticky)
+    return out
 
 
 def present_values(market: Market, curves: Sequence[str], days: Sequence[Ints], amounts: Sequence[Floats]) -> Floats:
@@ -92,12 +124,103 @@ def present_values(market: Market, curves: Sequence[str], days: Sequence[Ints], 
     """
     out = np.empty((len(curves), market.n_states))
     start = market.valuation_date.toordinal()
-    for curve, rows in _rows_by(curves):
+    for curve, rows in rows_by(curves):
         offsets = np.concatenate([[0], np.cumsum([len(days[i]) for i in rows])])
         unique, column = np.unique(np.concatenate([days[i] for i in rows]), return_inverse=True)
         matrix = market.discount(curve, (unique - start) / DAYS_A_YEAR)
         out[rows] = cashflows.discounted_sums(offsets, column, np.concatenate([amounts[i] for i in rows]), matrix)
     return out
+
+
+def dividend_factors(
+    index: FactorIndex, share: str, currency: str, valuation_date: dt.date, last: dt.date
+) -> tuple[tuple[str, dt.date], ...]:
+    """Ids and ex-dates of the dividends of a share that go ex after the valuation date, up to `last`, by ex-date.
+
+    Raises `MissingRiskFactor` for a share without any dividend, and for one in another currency.
+    """
+    found = _dividends(index)
+    if share not in found:
+        raise unknown("share with dividends", share, found, error=MissingRiskFactor)
+    begin, end = (
+        bisect.bisect(found[share], (valuation_date, chr(0x10FFFF))),
+        bisect.bisect(found[share], (last, chr(0x10FFFF))),
+    )
+    return tuple((require_factor(index, i, ("dividend",), currency), day) for day, i in found[share][begin:end])
+
+
+def _dividends(index: FactorIndex) -> dict[str, list[tuple[dt.date, str]]]:
+    """Ex-dates and ids of all dividends by share, in order."""
+    if _dividends not in index.memo:
+        by_share: dict[str, list[tuple[dt.date, str]]] = {}
+        for f in index.factors:
+            if f.type == "dividend":
+                attributes = dict(f.attributes)
+                day = dt.date.fromisoformat(attributes["ex_date"])
+                by_share.setdefault(attributes["asset"], []).append((day, f.risk_factor_id))
+        index.memo[_dividends] = {share: sorted(rows) for share, rows in by_share.items()}
+    found: dict[str, list[tuple[dt.date, str]]] = index.memo[_dividends]
+    return found
+
+
+@dataclass(frozen=True)
+class Dividends:
+    """Cash dividends of a batch: contract i has the rows columns[offsets[i]:offsets[i + 1]], by ex-date.
+
+    times : (n_rows,) years to the ex-date; amounts, discount : (n_rows, n_states) cash a share and its discount factor.
+    """
+
+    offsets: Ints
+    columns: Ints
+    times: Floats
+    amounts: Floats
+    discount: Floats
+
+    @classmethod
+    def of(cls, market: Market, shares: Sequence[str], curves: Sequence[str], lasts: Sequence[dt.date]) -> Dividends:
+        """Those of each contract's share that go ex after the valuation date, up to its `last`; curves : that discount them."""
+        start, known = market.valuation_date, _dividends(market.index)
+        ids: list[str] = []
+        times, amounts, discount = [np.empty(0)], [np.empty((0, market.n_states))], [np.empty((0, market.n_states))]
+        columns: list[Ints] = [np.empty(0, np.int64)] * len(shares)
+        for (share, curve), rows in rows_by(list(zip(shares, curves, strict=True))):
+            end = max(lasts[i] for i in rows)
+            paid = [(day, i) for day, i in known.get(share, ()) if start < day <= end]
+            days = [day for day, _ in paid]
+            for i in rows.tolist():
+                columns[i] = np.arange(len(ids), len(ids) + bisect.bisect(days, lasts[i]))
+            if paid:
+                ids += [i for _, i in paid]
+                times.append(years(market, days))
+                amounts.append(market.levels([i for _, i in paid]))
+                discount.append(market.discount(curve, times[-1]))
+        return cls(
+            np.concatenate([[0], np.cumsum([len(c) for c in columns])]),
+            np.concatenate([np.empty(0, np.int64), *columns]),
+            np.concatenate(times),
+            np.concatenate(amounts),
+            np.concatenate(discount),
+        )
+
+    def present_values(self, dividend_yields: Floats, times: Floats) -> Floats:
+        """Present value of each contract's dividends, shape (n_contracts, n_states).
+
+        dividend_yields : (n_contracts,) of a continuous yield beside the dividends, that buys shares, so that a share at `times`
+        (n_contracts,) was a little less of one before, and had as much of the dividend.
+        """
+        owner = np.repeat(np.arange(len(times)), np.diff(self.offsets))
+        shares: Floats = np.array(
+            [
+                math.exp(-q * (end - ex))
+                for q, end, ex in zip(
+                    dividend_yields[owner].tolist(),
+                    times[owner].tolist(),
+                    self.times[self.columns].tolist(),
+                    strict=True,
+                )
+            ]
+        )
+        return cashflows.discounted_sums(self.offsets, self.columns, shares, self.amounts * self.discount)
 
 
 def settlement(
@@ -127,8 +250,9 @@ def paid(
     )
 
 
-def _rows_by(names: Sequence[str]) -> list[tuple[str, Ints]]:
-    rows: dict[str, list[int]] = {}
+def rows_by(names: Sequence[Key]) -> list[tuple[Key, Ints]]:
+    """Each name once, with the rows it stands in."""
+    rows: dict[Key, list[int]] = {}
     for i, name in enumerate(names):
         rows.setdefault(name, []).append(i)
     return [(name, np.array(where)) for name, where in rows.items()]
