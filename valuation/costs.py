@@ -34,7 +34,7 @@ _SHIPPED: Mapping[str, tuple[float, float]] = {
     "fx_forward": (10.0, 0.006),
     "government_bond": (85.0, 0.01),
     "interest_rate_swap": (75.0, 0.03),
-    "variance_swap": (12.0, 10.0),
+    "variance_swap": (12.0, 2.0),
 }
 _OTHER = (50.0, 0.03)
 _A_TYPE, _A_STATE = 200.0, 0.7  # of a type, and of its curves in each state

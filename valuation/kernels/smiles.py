@@ -40,6 +40,15 @@ def _slope(x: Floats, v: Floats, k: int) -> float:
 
 
 @compiled
+def _cubic(x: Floats, v: Floats, k: int, left: float, right: float, at: float) -> float:
+    """The monotone cubic at a place between its nodes k and k + 1, with the slopes there."""
+    h = x[k + 1] - x[k]
+    u = (at - x[k]) / h
+    rise = u * u * (3.0 - 2.0 * u)
+    return float(v[k] + rise * (v[k + 1] - v[k]) + h * u * (1.0 - u) * ((1.0 - u) * left - u * right))
+
+
+@compiled
 def _smile(x: Floats, v: Floats, at: float) -> float:
     """The volatility at a place of one smile."""
     last = len(x) - 1
@@ -52,11 +61,26 @@ def _smile(x: Floats, v: Floats, at: float) -> float:
     k = 0
     while at >= x[k + 1]:
         k += 1
-    h = x[k + 1] - x[k]
-    u = (at - x[k]) / h
-    rise = u * u * (3.0 - 2.0 * u)
-    curve = h * u * (1.0 - u) * ((1.0 - u) * _slope(x, v, k) - u * _slope(x, v, k + 1))
-    return float(v[k] + rise * (v[k + 1] - v[k]) + curve)
+    return _cubic(x, v, k, _slope(x, v, k), _slope(x, v, k + 1), at)
+
+
+@compiled
+def _along(x: Floats, v: Floats, places: Floats, out: Floats) -> None:
+    """Fills in the volatilities at rising places of one smile."""
+    last, k, left, right = len(x) - 1, -1, 0.0, 0.0
+    for j in range(len(places)):
+        at = places[j]
+        if last == 0 or at <= x[0]:
+            out[j] = v[0]
+        elif at >= x[last]:
+            out[j] = v[last]
+        else:
+            before = k
+            while k < 0 or at >= x[k + 1]:
+                k += 1
+            if k != before:
+                left, right = _slope(x, v, k), _slope(x, v, k + 1)
+            out[j] = _cubic(x, v, k, left, right, at)
 
 
 @compiled
@@ -73,43 +97,18 @@ def _between(early: float, late: float, begin: float, end: float, time: float) -
 
 @compiled
 def _by_delta(
-    quantiles: Floats, vols: Floats, a: int, b: int, n: int, begin: float, end: float, time: float, k: Floats, v: Floats
+    quantiles: Floats, early: Floats, late: Floats, begin: float, end: float, time: float, k: Floats, v: Floats
 ) -> bool:
-    """Fills in logarithms of strike over forward and volatilities of the n deltas at a time; whether they are a smile."""
-    sound = True
-    for j in range(n):
-        v[j] = _between(vols[a + j], vols[b + j], begin, end, time)
-        deviation = v[j] * math.sqrt(max(time, _SOONEST))
-        k[j] = deviation * (0.5 * deviation + quantiles[a + j])
+    """Fills in logarithms of strike over forward and volatilities of the deltas at a time; whether they are a smile."""
+    sound, root = True, math.sqrt(max(time, _SOONEST))
+    for j in range(len(quantiles)):
+        v[j] = _between(early[j], late[j], begin, end, time)
+        deviation = v[j] * root
+        k[j] = deviation * (0.5 * deviation + quantiles[j])
         # all strikes are one where there is no variance
         if not (v[j] >= 0.0 and (j == 0 or k[j] > k[j - 1] or deviation == 0.0)):
             sound = False
     return sound
-
-
-@compiled
-def _at(
-    by_delta: bool,
-    x: Floats,
-    vols: Floats,
-    begins: Ints,
-    sizes: Ints,
-    begin: float,
-    end: float,
-    time: float,
-    k: Floats,
-    v: Floats,
-    at: float,
-) -> float:
-    """The volatility at a place, between the smiles that start at the points `begins` (2,); of deltas k and v are filled in."""
-    if by_delta:
-        return _smile(k[: sizes[0]], v[: sizes[0]], at)
-    first, second = begins
-    early = _smile(x[first : first + sizes[0]], vols[first : first + sizes[0]], at)
-    late = early
-    if first != second:
-        late = _smile(x[second : second + sizes[1]], vols[second : second + sizes[1]], at)
-    return _between(early, late, begin, end, time)
 
 
 @compiled
@@ -127,16 +126,19 @@ def _read(
     n, m = len(left), len(vols)
     out = np.empty((n, m))
     k, v = np.empty(len(x)), np.empty(len(x))
-    begins, sizes = np.empty(2, np.int64), np.empty(2, np.int64)
     for i in range(n):
         begin, end = times[left[i]], times[right[i]]
-        begins[0], begins[1] = offsets[left[i]], offsets[right[i]]
-        sizes[0], sizes[1] = offsets[left[i] + 1] - begins[0], offsets[right[i] + 1] - begins[1]
+        early = slice(offsets[left[i]], offsets[left[i] + 1])
+        late = slice(offsets[right[i]], offsets[right[i] + 1])
+        size = early.stop - early.start
         for s in range(m):
-            if by_delta and not _by_delta(x, vols[s], begins[0], begins[1], sizes[0], begin, end, time[i], k, v):
-                out[i, s] = math.nan
+            if by_delta:
+                sound = _by_delta(x[early], vols[s, early], vols[s, late], begin, end, time[i], k, v)
+                out[i, s] = _smile(k[:size], v[:size], at[i, s]) if sound else math.nan
                 continue
-            out[i, s] = _at(by_delta, x, vols[s], begins, sizes, begin, end, time[i], k, v, at[i, s])
+            first = _smile(x[early], vols[s, early], at[i, s])
+            second = first if begin == end else _smile(x[late], vols[s, late], at[i, s])
+            out[i, s] = _between(first, second, begin, end, time[i])
     return out
 
 
@@ -183,33 +185,44 @@ def _fair(
 ) -> Floats:
     n, m = len(left), len(vols)
     out = np.empty((n, m))
-    k, v, variance, below = np.empty(len(x)), np.empty(len(x)), np.empty(STEPS + 1), np.empty(STEPS + 1)
-    begins, sizes = np.empty(2, np.int64), np.empty(2, np.int64)
+    k, v = np.empty(len(x)), np.empty(len(x))
+    logs, places, below = np.empty(STEPS + 1), np.empty(STEPS + 1), np.empty(STEPS + 1)
+    first, second = np.empty(STEPS + 1), np.empty(STEPS + 1)
     for i in range(n):
-        begin, end = times[left[i]], times[right[i]]
-        begins[0], begins[1] = offsets[left[i]], offsets[right[i]]
-        sizes[0], sizes[1] = offsets[left[i] + 1] - begins[0], offsets[right[i] + 1] - begins[1]
-        root = math.sqrt(max(time[i], _SOONEST))
+        begin, end, root = times[left[i]], times[right[i]], math.sqrt(max(time[i], _SOONEST))
+        early = slice(offsets[left[i]], offsets[left[i] + 1])
+        late = slice(offsets[right[i]], offsets[right[i] + 1])
+        size = early.stop - early.start
+        low = math.log(min(x[early.start], x[late.start])) if not by_delta else 0.0
+        high = math.log(max(x[early.stop - 1], x[late.stop - 1])) if not by_delta else 0.0
+        for j in range(STEPS + 1):
+            logs[j] = low + (high - low) * (j / STEPS)
+            places[j] = math.exp(logs[j])
         for s in range(m):
+            shift = math.log(unit[i, s])
             if by_delta:
-                if not _by_delta(x, vols[s], begins[0], begins[1], sizes[0], begin, end, time[i], k, v):
+                if not _by_delta(x[early], vols[s, early], vols[s, late], begin, end, time[i], k, v):
                     out[i, s] = math.nan
                     continue
-                low, high = k[0], k[sizes[0] - 1]
+                for j in range(STEPS + 1):
+                    logs[j] = k[0] + (k[size - 1] - k[0]) * (j / STEPS)
+                shift = 0.0
+                _along(k[:size], v[:size], logs, first)
             else:
-                low = math.log(min(x[begins[0]], x[begins[1]]) / unit[i, s])
-                high = math.log(max(x[begins[0] + sizes[0] - 1], x[begins[1] + sizes[1] - 1]) / unit[i, s])
+                _along(x[early], vols[s, early], places, first)
+                if begin != end:
+                    _along(x[late], vols[s, late], places, second)
+                for j in range(STEPS + 1):
+                    first[j] = _between(first[j], first[j] if begin == end else second[j], begin, end, time[i])
             for j in range(STEPS + 1):
-                place = low + (high - low) * (j / STEPS)
-                at = place if by_delta else unit[i, s] * math.exp(place)
-                vol = _at(by_delta, x, vols[s], begins, sizes, begin, end, time[i], k, v, at)
-                variance[j], below[j] = vol * vol, _below(place, vol * root)
+                below[j] = _below(logs[j] - shift, first[j] * root)
+                first[j] *= first[j]
             fine, coarse = 0.0, 0.0
             for j in range(STEPS):
-                fine += 0.5 * (variance[j] + variance[j + 1]) * (below[j + 1] - below[j])
+                fine += 0.5 * (first[j] + first[j + 1]) * (below[j + 1] - below[j])
             for j in range(0, STEPS, 2):
-                coarse += 0.5 * (variance[j] + variance[j + 2]) * (below[j + 2] - below[j])
-            wings = variance[0] * below[0] + variance[STEPS] * (1.0 - below[STEPS])
+                coarse += 0.5 * (first[j] + first[j + 2]) * (below[j + 2] - below[j])
+            wings = first[0] * below[0] + first[STEPS] * (1.0 - below[STEPS])
             out[i, s] = wings + fine + (fine - coarse) / 3.0
     return out
 
