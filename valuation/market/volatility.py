@@ -46,9 +46,9 @@ class Surface:
         kinds = frozenset(f.type for f in points)
         if len(coordinates) > 1 or len(kinds) > 1:
             raise MissingRiskFactor(
-                f"The points of the volatility surface {name} are of different kinds: {', '.join(sorted(kinds))} "
-                f"{' and '.join(sorted(c or 'at the money' for c in coordinates))}. Give each surface a name of its own "
-                "by the attribute surface."
+                f"The points of the volatility surface {name} are of different kinds: {', '.join(sorted(kinds))} by "
+                f"{', '.join(sorted(c or 'none (at the money)' for c in coordinates))}. Give each surface a name of its own by "
+                "the attribute surface."
             )
         (kind,) = coordinates
         placed: dict[tuple[float, float], str] = {}
@@ -118,7 +118,7 @@ def _surface(index: FactorIndex, name: str) -> Surface | None:
         return Surface.of(name, points)
     if name in index.row:
         return None  # of another type: whoever reads it says so
-    flat = [f.risk_factor_id for f in index.factors if f.type in VOLATILITIES]
+    flat = [f.risk_factor_id for f in index.factors if f.type in VOLATILITIES and surface_of(f) is None]
     raise unknown("volatility", name, [*_points(index), *flat], error=MissingRiskFactor)
 
 
