@@ -15,6 +15,7 @@ from lake.arrays import Floats, Ints
 from lake.errors import unknown
 from scenarios.types import FactorIndex, MissingRiskFactor, RiskFactor
 from valuation.kernels import cashflows
+from valuation.market.dividends import expected_dividends, going_ex
 from valuation.market.scenario_market import DAYS_A_YEAR, pillars_read
 from valuation.market.volatility import read, surface
 from valuation.types import CashFlow, Market, NotValuable, RolledMarkets
@@ -139,28 +140,11 @@ def dividend_factors(
 
     Raises `MissingRiskFactor` for a share without any dividend, and for one in another currency.
     """
-    found = _dividends(index)
+    found = expected_dividends(index)
     if share not in found:
         raise unknown("share with dividends", share, found, error=MissingRiskFactor)
-    begin, end = (
-        bisect.bisect(found[share], (valuation_date, chr(0x10FFFF))),
-        bisect.bisect(found[share], (last, chr(0x10FFFF))),
-    )
-    return tuple((require_factor(index, i, ("dividend",), currency), day) for day, i in found[share][begin:end])
-
-
-def _dividends(index: FactorIndex) -> dict[str, list[tuple[dt.date, str]]]:
-    """Ex-dates and ids of all dividends by share, in order."""
-    if _dividends not in index.memo:
-        by_share: dict[str, list[tuple[dt.date, str]]] = {}
-        for f in index.factors:
-            if f.type == "dividend":
-                attributes = dict(f.attributes)
-                day = dt.date.fromisoformat(attributes["ex_date"])
-                by_share.setdefault(attributes["asset"], []).append((day, f.risk_factor_id))
-        index.memo[_dividends] = {share: sorted(rows) for share, rows in by_share.items()}
-    found: dict[str, list[tuple[dt.date, str]]] = index.memo[_dividends]
-    return found
+    paid = going_ex(index, share, valuation_date, last)
+    return tuple((require_factor(index, i, ("dividend",), currency), day) for day, i in paid)
 
 
 @dataclass(frozen=True)
@@ -179,13 +163,11 @@ class Dividends:
     @classmethod
     def of(cls, market: Market, shares: Sequence[str], curves: Sequence[str], lasts: Sequence[dt.date]) -> Dividends:
         """Those of each contract's share that go ex after the valuation date, up to its `last`; curves : that discount them."""
-        start, known = market.valuation_date, _dividends(market.index)
         ids: list[str] = []
         times, amounts, discount = [np.empty(0)], [np.empty((0, market.n_states))], [np.empty((0, market.n_states))]
         columns: list[Ints] = [np.empty(0, np.int64)] * len(shares)
         for (share, curve), rows in rows_by(list(zip(shares, curves, strict=True))):
-            end = max(lasts[i] for i in rows)
-            paid = [(day, i) for day, i in known.get(share, ()) if start < day <= end]
+            paid = going_ex(market.index, share, market.valuation_date, max(lasts[i] for i in rows))
             days = [day for day, _ in paid]
             for i in rows.tolist():
                 columns[i] = np.arange(len(ids), len(ids) + bisect.bisect(days, lasts[i]))

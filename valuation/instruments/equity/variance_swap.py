@@ -7,7 +7,7 @@ strip of options over the whole smile replicates (`valuation.kernels.smiles`), e
 worth the variance to maturity less that to its start.
 
 A scenario moves the share from the base at once, and a running swap realises that: E has ln(S/S_0)^2 a year more. So a crash pays
-by itself, beside the volatility that comes with it. In a roll the days since the market date count with the implied variance.
+by itself, beside the volatility that comes with it. In a roll nothing moves but time, so that the days since the market date realise none.
 
 Source: Demeterfi, Derman, Kamal and Zou, *More than you ever wanted to know about volatility swaps*, Goldman Sachs, 1999. The share has no
 jumps in the strip and is watched without pause: the daily fixings of a real swap differ by what jumps and sampling make.
@@ -121,7 +121,10 @@ def value(terms: Sequence[Terms], market: Market) -> Floats:
     total: Floats = np.array([(t.maturity - t.start).days for t in terms], dtype=np.float64)[:, None]
     done: Floats = np.array([max((observed - t.start).days, 0) for t in terms], dtype=np.float64)[:, None]
     realised: Floats = np.array([[t.realised_variance or 0.0] for t in terms])
-    expected = (realised * done + fair * (total - done)) / total
+    left: Floats = np.array([(t.maturity - b).days for t, b in zip(terms, begins, strict=True)], dtype=np.float64)[
+        :, None
+    ]
+    expected = (realised * done + fair * left) / total
     running = np.flatnonzero([t.start <= today < t.maturity for t in terms])
     if len(running):
         spots = market.levels([terms[i].underlying for i in running.tolist()])
