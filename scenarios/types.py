@@ -103,6 +103,9 @@ FACTOR_TYPES: dict[str, FactorType] = {
         (0.0, math.inf),
         coordinates=("asset", "ex_date"),
     ),
+    "traded_volume": FactorType(
+        RiskClass.EQUITY, ShiftType.RELATIVE, "units a day", "shares or contracts traded in a day"
+    ),
     "fixing": FactorType(
         RiskClass.RATES, ShiftType.ABSOLUTE, "fraction a year", "interest rate published for a day", (-0.05, 0.3)
     ),
@@ -161,8 +164,6 @@ FACTOR_TYPES: dict[str, FactorType] = {
 }
 
 SHARES = ("equity_price", "index_level")  # types of factors that a share or an index is priced on
-
-SURFACE = ("strike", "delta", "moneyness")  # across the expiries of a volatility surface
 
 _TENOR = re.compile(r"^(\d+)([DWMY])$")
 _TENOR_YEARS = {"D": 1 / 365, "W": 7 / 365, "M": 1 / 12, "Y": 1.0}

@@ -20,7 +20,9 @@ from valuation.instruments.equity import (
     equity_barrier_option,
     equity_digital_option,
     equity_forward,
+    equity_future,
     equity_option,
+    variance_swap,
 )
 from valuation.instruments.fx import (
     fx_barrier_option,
@@ -81,6 +83,8 @@ INSTRUMENTS: dict[str, Instrument] = {
     "fx_digital_option": fx_digital_option,
     "fx_barrier_option": fx_barrier_option,
     "non_deliverable_forward": non_deliverable_forward,
+    "equity_future": equity_future,
+    "variance_swap": variance_swap,
 }
 
 

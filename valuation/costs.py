@@ -39,6 +39,7 @@ _SHIPPED: Mapping[str, tuple[float, float]] = {
     "equity_barrier_option": (18.0, 0.13),
     "equity_digital_option": (11.0, 0.05),
     "equity_forward": (8.0, 0.005),
+    "equity_future": (8.0, 0.006),
     "equity_option": (8.0, 0.03),
     "fixed_bond": (110.0, 0.1),
     "floating_bond": (180.0, 0.25),
@@ -56,6 +57,7 @@ _SHIPPED: Mapping[str, tuple[float, float]] = {
     "risky_bond": (200.0, 1.0),
     "step_bond": (130.0, 0.1),
     "swaption": (40.0, 0.25),
+    "variance_swap": (12.0, 2.0),
     "zero_bond": (25.0, 0.05),
 }
 _OTHER = (50.0, 0.03)

@@ -245,19 +245,18 @@ def _start(snapshot: Snapshot, request: RollRequest) -> _Start:
         {**{k: v for k, v in found.costs.items() if k in known}, **request.costs},
         {**{k: v for k, v in found.rates.items() if k in spoken}, **request.rates},
         request.curves,
+        found.cash_dividends & known.keys(),
     )
     if request.market == "constant":
         return _Start(base, carry, contracts, ())
-    unpaid = {
-        t.underlying
-        for t in terms
-        if isinstance(t, cash_equity.Terms) and not t.dividend_yield and carry.dividend_yields.get(t.underlying)
-    }
-    if unpaid:
-        notes = (
-            *notes,
-            f"{_names(unpaid)} roll with a dividend yield, but shares of them pay no dividends: their terms name no yield.",
-        )
+    shares = [t for t in terms if isinstance(t, cash_equity.Terms)]
+    yields = {t.underlying for t in shares if not t.dividend_yield and carry.dividend_yields.get(t.underlying)}
+    cash = {t.underlying for t in shares if not t.cash_dividends} & carry.cash_dividends
+    said = (
+        (yields, "roll with a dividend yield, but shares of them pay no dividends: their terms name no yield."),
+        (cash, "fall by their cash dividends, but shares of them pay none: their terms name no cash_dividends."),
+    )
+    notes = (*notes, *(f"{_names(unpaid)} {text}" for unpaid, text in said if unpaid))
     return _Start(base, carry, contracts, notes)
 
 

@@ -406,7 +406,7 @@ def _split(panel: Panel) -> Bools:
 
 def _redenomination(panel: Panel) -> Bools:
     powers = np.array(panel.p["redenomination"]["powers"]) * np.log(10)
-    return _ratio(panel, "redenomination", powers, _BY_LOG)
+    return _ratio(panel, "redenomination", powers, tuple(t for t in _BY_LOG if t != "traded_volume"))
 
 
 def _sources(panel: Panel) -> Bools:

@@ -55,7 +55,8 @@ from scenarios.market.market_rows import (
     upsert,
 )
 from scenarios.market.value_versions import FILES
-from scenarios.types import FACTOR_TYPES, SURFACE, FactorIndex, RiskFactor, tenor_of, tenor_years
+from scenarios.surfaces import VOLATILITIES, check_point
+from scenarios.types import FACTOR_TYPES, FactorIndex, RiskFactor, tenor_of, tenor_years
 
 SHIPPED = Path(__file__).parent / "catalogues"
 
@@ -149,11 +150,8 @@ def _check(f: RiskFactor) -> None:
         raise BadInput(f"{i}: a {f.type} needs the attribute {lacking[0]}.")
     if "ex_date" in kind.coordinates:
         _check_date(i, attributes["ex_date"])
-    across = [c for c in SURFACE if c in attributes]
-    if f.type == "implied_vol" and (len(across) > 1 or bool(across) != ("expiry" in attributes)):
-        raise BadInput(
-            f"{i}: a point of a surface has an expiry and one of {', '.join(SURFACE)}, not {', '.join(across) or 'none'}."
-        )
+    if f.type in VOLATILITIES:
+        check_point(f)
 
 
 def _check_date(i: str, text: str) -> None:

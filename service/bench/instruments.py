@@ -20,7 +20,6 @@ from valuation.catalogue import INSTRUMENTS, parse_terms
 from valuation.types import Contract, InstrumentTerms
 
 
-
 def oracle_types() -> list[str]:
     """Instrument types that have an oracle, in the order of INSTRUMENTS."""
     there = {m.name for m in pkgutil.iter_modules(oracles.__path__)}  # and modules that they share

@@ -195,3 +195,38 @@ def market_history_command(
         display.print_table(told, rows.column_names, title=f"{factor} on {date}", first=first)
     for note in notes:
         display.say(f"Note: {note}")
+
+
+@app.command("arbitrage")
+def arbitrage_command(
+    surface: Annotated[str, typer.Argument(help="Volatility surface: what its points have as surface or asset.")],
+    date: Annotated[str, typer.Argument(help="Date of the market, YYYY-MM-DD.")],
+    curve: Annotated[
+        str | None,
+        typer.Option("--curve", help="Of a surface by strike: curve that forwards are made with, such as USD."),
+    ] = None,
+    dividend_yield: Annotated[
+        float, typer.Option("--dividend-yield", help="Of a surface by strike: continuous, a fraction a year.")
+    ] = 0.0,
+    lake: LakeOption = None,
+    columns: ColumnsOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Where the stored points of a volatility surface allow arbitrage: butterflies, verticals, calendars. Nothing is changed."""
+    from scenarios.market.base_market import load_base
+    from scenarios.market.calendars import DATA
+    from valuation.market.arbitrage import surface_arbitrages
+    from valuation.market.scenario_market import ScenarioMarket
+
+    _, opened = open_lake(lake)
+    base = load_base(opened.snapshot(), as_date(date, "DATE"), DATA, 0)
+    market = ScenarioMarket(base.market_date, base.index, base.base, base.base[:, None][:, :0])
+    found = [a.to_dict() for a in surface_arbitrages(market, surface, curve, dividend_yield)]
+    if json:
+        display.print_json(found)
+    elif found:
+        rows = [{**a, "strikes": ", ".join(f"{s:.4g}%" for s in a["strikes"])} for a in found]
+        with laid_out(columns):
+            display.print_table(rows, title=f"{surface} on {date}", first=("kind", "expiry", "strikes", "size"))
+    else:
+        display.say(f"The points of {surface} on {date} allow no arbitrage.")

@@ -162,3 +162,26 @@ def test_own_parameters_come_with_an_ingest(tmp_path: Path, given: str, monkeypa
     else:
         words = (*words, "--gates", tmp_path / "gates.toml")
     assert answer(*words, lake=tmp_path / "two")["sources"][0]["held"] == 0
+
+
+def test_arbitrage_in_a_stored_surface_is_listed_and_nothing_is_changed(tmp_path: Path) -> None:
+    lake = Lake.create(tmp_path / "lake")
+    factor = 'id = "IV:X:{expiry}:{moneyness}", type = "implied_vol", currency = "USD"'
+    (tmp_path / "c.toml").write_text(
+        'name = "t"\n[source.smile]\nfile = "smile.csv"\nlayout = "surface"\nby = { expiry = "Expiry" }\nheader = "moneyness"\n'
+        f'factor = {{ {factor}, attributes = {{ asset = "X", expiry = "{{expiry}}", moneyness = "{{moneyness}}" }} }}\n'
+    )
+    (tmp_path / "smile.csv").write_text("Date,Expiry,90,100,110\n2020-03-16,1Y,.2,.3,.2\n2020-03-17,1Y,.32,.3,.29\n")
+    answer("ingest", "market", tmp_path, "--catalogue", tmp_path / "c.toml", lake=lake.path)
+    version = lake.version("market_data")
+    (found,) = answer("market", "arbitrage", "X", "2020-03-16", lake=lake.path)
+    assert (found["kind"], found["strikes"]) == ("butterfly", pytest.approx([90, 100, 110]))
+    said = varlake("market", "arbitrage", "X", "2020-03-16", lake=lake.path)
+    assert "90%, 100%, 110%" in said.stdout
+    assert answer("market", "arbitrage", "X", "2020-03-17", lake=lake.path) == []
+    said = varlake("market", "arbitrage", "X", "2020-03-17", lake=lake.path)
+    assert "The points of X on 2020-03-17 allow no arbitrage." in said.stdout + said.stderr
+    assert "Unknown volatility 'Y'. Nearest valid: X." in refused(
+        "market", "arbitrage", "Y", "2020-03-17", lake=lake.path
+    )
+    assert lake.version("market_data") == version

@@ -41,6 +41,8 @@ _TYPES: Mapping[str, tuple[str, ...]] = {
     "cash_equity": ("equity", "equities", "stock", "share", "shares", "aktie", "aktien", "commonstock", "etf", "eq", "cash"),
     "equity_option": ("option", "optionen", "stockoption", "eqoption", "put", "call", "optn"),
     "equity_forward": ("equityfwd", "stockforward", "aktientermin"),
+    "equity_future": ("future", "futures", "indexfuture", "stockfuture", "fut"),
+    "variance_swap": ("varswap", "varianceswap", "varianzswap"),
     "fx_forward": ("fxfwd", "fx", "forward", "outright", "devisentermin", "devisentermingeschaft"),
     "government_bond": ("bond", "govt", "govtbond", "govbond", "treasury", "anleihe", "staatsanleihe", "anleihen"),
     "interest_rate_swap": ("swap", "irs", "rateswap", "zinsswap"),
@@ -60,6 +62,8 @@ _HEADERS: Mapping[str, tuple[str, ...]] = {
     "underlying": ("underlyer", "underlyingid", "underlyingticker", "ticker", "symbol", "basiswert", "riskfactor", "ric"),
     "volatility": ("volsurface", "vol", "impliedvol"),
     "strike": ("strikeprice", "exerciseprice", "basispreis", "ausubungspreis", "forwardprice", "contractrate"),
+    "reference_price": ("futuresprice", "tradedprice", "settlementprice"),
+    "volatility_strike": ("volstrike", "strikevol"),
     "expiry": ("expirydate", "expiration", "expirationdate", "exp", "verfall", "verfalltag", "verfallsdatum"),
     "maturity": ("maturitydate", "mat", "enddate", "end", "falligkeit", "fallig", "laufzeitende", "endfalligkeit", "settlementdate"),
     "start": ("startdate", "effectivedate", "effective", "beginn", "laufzeitbeginn"),
@@ -104,7 +108,7 @@ _FRACTIONS = {
     (n, "fraction" in (f.description or "")) for m in INSTRUMENTS.values() for n, f in m.Terms.model_fields.items()
 }
 _RATES = {n for n, fraction in _FRACTIONS if fraction and (n, False) not in _FRACTIONS}  # a strike is a price too
-_SHARES = {"cash_equity", "equity_option", "equity_forward"}
+_SHARES = {"cash_equity", "equity_option", "equity_forward", "equity_future", "variance_swap"}
 
 
 def suggest_positions(path: str | Path) -> Suggestion:

@@ -50,6 +50,14 @@ Rate = Annotated[Number, Field(gt=-1, lt=1)]
 Frequency = Annotated[int, AfterValidator(_frequency)]
 OptionType = Literal["call", "put"]
 
+Smile = Literal["sticky_strike", "sticky_delta"]
+DividendModel = Literal["escrowed", "spot"]
+
+VOLATILITY = "lognormal implied volatility: a risk factor id, such as IV:AAPL, or the name of a volatility surface"
+SMILE = (
+    "what a volatility surface does where the forward moves: sticky_strike keeps the volatility of each strike, sticky_delta moves "
+    "with the forward; as the surface is quoted when absent"
+)
 DISCOUNT_CURVE = "curve that discounts, such as USD"
 
 

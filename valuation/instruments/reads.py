@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import bisect
 import datetime as dt
 import math
 from collections.abc import Callable, Hashable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -15,7 +17,9 @@ from scenarios.types import FactorIndex, MissingRiskFactor, RiskFactor
 from valuation.kernels import cashflows
 from valuation.kernels.curves import segments
 from valuation.market.credit_curves import credit_curve
+from valuation.market.dividends import expected_dividends, going_ex
 from valuation.market.scenario_market import DAYS_A_YEAR, pillars_read
+from valuation.market.volatility import read, surface
 from valuation.types import CashFlow, Market, NotValuable, RolledMarkets
 
 Key = TypeVar("Key", bound=Hashable)
@@ -100,17 +104,44 @@ def volatility_factors(
     expiry: dt.date,
     types: Sequence[str] = ("implied_vol",),
 ) -> tuple[str, ...]:
-    """Ids of the risk factors that decide the volatility of that name for an expiry: a flat one."""
-    return (require_factor(index, volatility, types),)
+    """Ids of the risk factors that decide the volatility of that name for an expiry.
+
+    The name is that of one factor, which is flat, or of a surface, of which the expiries around this one are read.
+    """
+    found = surface(index, volatility)
+    if found is None:
+        return (require_factor(index, volatility, types),)
+    if not found.kinds <= set(types):
+        raise MissingRiskFactor(
+            f"The volatility surface {volatility} is of {', '.join(found.kinds)}; expected {' or '.join(types)}."
+        )
+    return found.reads(max(expiry.toordinal() - valuation_date.toordinal(), 0) / DAYS_A_YEAR)
 
 
-def volatilities(market: Market, names: Sequence[str], expiries: Floats, strikes: Floats, forwards: Floats) -> Floats:
+def volatilities(
+    market: Market,
+    names: Sequence[str],
+    expiries: Floats,
+    strikes: Floats,
+    forwards: Floats,
+    smile: Sequence[str | None] | None = None,
+) -> Floats:
     """Volatility of contract i, shape (n_contracts, n_states).
 
-    names : of each contract's volatility, a risk factor; expiries : (n_contracts,) years; strikes : (n_contracts,);
-    forwards : (n_contracts, n_states) forward prices or rates at expiry.
+    names : of each contract's volatility, a risk factor or a surface; expiries : (n_contracts,) years; strikes : (n_contracts,);
+    forwards : (n_contracts, n_states) forward prices or rates at expiry. smile : of each contract, what a surface does where the
+    forward moves (`fields.Smile`); as the surface says where None.
     """
-    return market.levels(names)
+    if all(surface(market.index, name) is None for name in set(names)):
+        return market.levels(names)
+    out = np.empty((len(names), market.n_states))
+    for (name, sticky), rows in rows_by(list(zip(names, smile or [None] * len(names), strict=True))):
+        found = surface(market.index, name)
+        if found is None:
+            out[rows] = market.level(name)
+        else:
+            out[rows] = read(found, market, expiries[rows], strikes[rows], forwards[rows], sticky)
+    return out
 
 
 def present_values(
@@ -169,6 +200,78 @@ def period_growths(
             rows_of[i] = found
         n += len(different)
     return np.concatenate(growths), rows_of
+
+
+def dividend_factors(
+    index: FactorIndex, share: str, currency: str, valuation_date: dt.date, last: dt.date
+) -> tuple[tuple[str, dt.date], ...]:
+    """Ids and ex-dates of the dividends of a share that go ex after the valuation date, up to `last`, by ex-date.
+
+    Raises `MissingRiskFactor` for a share without any dividend, and for one in another currency.
+    """
+    found = expected_dividends(index)
+    if share not in found:
+        raise unknown("share with dividends", share, found, error=MissingRiskFactor)
+    paid = going_ex(index, share, valuation_date, last)
+    return tuple((require_factor(index, i, ("dividend",), currency), day) for day, i in paid)
+
+
+@dataclass(frozen=True)
+class Dividends:
+    """Cash dividends of a batch: contract i has the rows columns[offsets[i]:offsets[i + 1]], by ex-date.
+
+    times : (n_rows,) years to the ex-date; amounts, discount : (n_rows, n_states) cash a share and its discount factor.
+    """
+
+    offsets: Ints
+    columns: Ints
+    times: Floats
+    amounts: Floats
+    discount: Floats
+
+    @classmethod
+    def of(cls, market: Market, shares: Sequence[str], curves: Sequence[str], lasts: Sequence[dt.date]) -> Dividends:
+        """Those of each contract's share that go ex after the valuation date, up to its `last`; curves : that discount them."""
+        ids: list[str] = []
+        times, amounts, discount = [np.empty(0)], [np.empty((0, market.n_states))], [np.empty((0, market.n_states))]
+        columns: list[Ints] = [np.empty(0, np.int64)] * len(shares)
+        for (share, curve), rows in rows_by(list(zip(shares, curves, strict=True))):
+            paid = going_ex(market.index, share, market.valuation_date, max(lasts[i] for i in rows))
+            days = [day for day, _ in paid]
+            for i in rows.tolist():
+                columns[i] = np.arange(len(ids), len(ids) + bisect.bisect(days, lasts[i]))
+            if paid:
+                ids += [i for _, i in paid]
+                times.append(years(market, days))
+                amounts.append(market.levels([i for _, i in paid]))
+                discount.append(market.discount(curve, times[-1]))
+        return cls(
+            np.concatenate([[0], np.cumsum([len(c) for c in columns])]),
+            np.concatenate([np.empty(0, np.int64), *columns]),
+            np.concatenate(times),
+            np.concatenate(amounts),
+            np.concatenate(discount),
+        )
+
+    def present_values(self, dividend_yields: Floats, times: Floats) -> Floats:
+        """Present value of each contract's dividends, shape (n_contracts, n_states).
+
+        dividend_yields : (n_contracts,) of a continuous yield beside the dividends, that buys shares, so that a share at `times`
+        (n_contracts,) was a little less of one before, and had as much of the dividend.
+        """
+        owner = np.repeat(np.arange(len(times)), np.diff(self.offsets))
+        shares: Floats = np.array(
+            [
+                math.exp(-q * (end - ex))
+                for q, end, ex in zip(
+                    dividend_yields[owner].tolist(),
+                    times[owner].tolist(),
+                    self.times[self.columns].tolist(),
+                    strict=True,
+                )
+            ]
+        )
+        return cashflows.discounted_sums(self.offsets, self.columns, shares, self.amounts * self.discount)
 
 
 def settlement(

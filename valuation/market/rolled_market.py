@@ -7,7 +7,8 @@
 
 A survival curve S rolls as a discount curve does: S(T + t) / S(T) is the probability given that the name has not defaulted by then.
 
-Forward prices: a share or index S exp(-qT) / DF(T) on the curve of its currency, a commodity S exp(cT), an exchange rate by
+Forward prices: a share or index S exp(-qT) / DF(T) on the curve of its currency, less the cash dividends that it pays by then where a
+contract is priced with them, a commodity S exp(cT), an exchange rate by
 covered parity S DF_base(T) / DF_quote(T). A spot price whose forward is not known stays, and the set says why.
 A scenario's moves are applied onto the rolled base: those of spot prices as ratios, those of yields as differences.
 Source: Hull, *Options, Futures, and Other Derivatives*, ch. "Determination of forward and futures prices".
@@ -41,6 +42,7 @@ from scenarios.types import (
 )
 from valuation.kernels.quotes import QUOTES
 from valuation.market import credit_curves
+from valuation.market.dividends import going_ex
 from valuation.market.scenario_market import DAYS_A_YEAR, ScenarioMarket, discount_pillars
 from valuation.types import InstrumentTerms
 
@@ -53,16 +55,21 @@ class Carry:
 
     dividend_yields : by risk factor id of a share or index, zero where absent. costs : cost of carry by risk factor id of a
     commodity, zero where absent. rates : by currency that has no discount curve. curves : discount curve by currency; where
-    absent the curve named like the currency, or the only one in it.
+    absent the curve named like the currency, or the only one in it. cash_dividends : ids of the shares that pay the market's own
+    dividends, and fall by each on its ex-date.
     """
 
     dividend_yields: Mapping[str, float] = field(default_factory=dict)
     costs: Mapping[str, float] = field(default_factory=dict)
     rates: Mapping[str, float] = field(default_factory=dict)
     curves: Mapping[str, str] = field(default_factory=dict)
+    cash_dividends: frozenset[str] = frozenset()
 
     def to_dict(self) -> dict[str, Any]:
-        return {name: dict(sorted(values.items())) for name, values in vars(self).items()}
+        maps = {
+            name: dict(sorted(values.items())) for name, values in vars(self).items() if isinstance(values, Mapping)
+        }
+        return {**maps, **({"cash_dividends": sorted(self.cash_dividends)} if self.cash_dividends else {})}
 
 
 def carry_of(contracts: Iterable[InstrumentTerms]) -> tuple[Carry, tuple[str, ...]]:
@@ -71,7 +78,10 @@ def carry_of(contracts: Iterable[InstrumentTerms]) -> tuple[Carry, tuple[str, ..
     There the lower median of the different values is taken: a market has one forward, and some contract is priced off it.
     """
     seen: dict[tuple[str, str], set[float]] = {}
+    with_cash: dict[str, set[bool]] = {}
     for t in contracts:
+        for term in {"dividend_model", "cash_dividends"} & type(t).model_fields.keys():
+            with_cash.setdefault(t.underlying, set()).add(bool(getattr(t, term)))  # type: ignore[attr-defined]
         for table, name, term in (
             ("dividend_yields", "underlying", "dividend_yield"),
             ("costs", "underlying", "carry"),
@@ -90,7 +100,13 @@ def carry_of(contracts: Iterable[InstrumentTerms]) -> tuple[Carry, tuple[str, ..
                 f"Contracts on {name} are priced with different {table.replace('_', ' ')} ({given}); the market rolls with "
                 f"{found[table][name]:g}."
             )
-    return Carry(found["dividend_yields"], found["costs"], found["rates"]), tuple(notes)
+    cash = frozenset(name for name, models in with_cash.items() if True in models)
+    notes += [
+        f"Some contracts on {name} name its cash dividends and some do not; the market rolls with them."
+        for name in sorted(cash)
+        if False in with_cash[name]
+    ]
+    return Carry(found["dividend_yields"], found["costs"], found["rates"], cash_dividends=cash), tuple(notes)
 
 
 def roll(scenario_set: ScenarioSet, to: dt.date, market: RolledMarket, carry: Carry) -> ScenarioSet:
@@ -112,7 +128,7 @@ def roll(scenario_set: ScenarioSet, to: dt.date, market: RolledMarket, carry: Ca
     unrolled: dict[str, str] = {}
     if market == "forwards":
         origin, years = ScenarioMarket.of(scenario_set, since, stop=0), (to - since).days / DAYS_A_YEAR
-        growth, unrolled = _spot_growth(origin, years, carry)
+        growth, unrolled = _spot_growth(origin, to, carry)
         pillars = _rolled_pillars(origin, years) | _rolled_credit(origin, to, unrolled)
         levels = levels * growth[:, None]
         # a level that is not shocked must come out as exactly the base
@@ -180,7 +196,7 @@ class RolledBase:
 
 
 def _check_names(index: FactorIndex, carry: Carry) -> None:
-    for risk_factor_id in (*carry.dividend_yields, *carry.costs):
+    for risk_factor_id in (*carry.dividend_yields, *carry.costs, *carry.cash_dividends):
         index.require(risk_factor_id)
     for curve in carry.curves.values():
         discount_pillars(index, curve)
@@ -199,16 +215,18 @@ def _pair(factor: RiskFactor) -> tuple[str, ...]:
     return (factor.risk_factor_id[-6:-3], factor.risk_factor_id[-3:]) if factor.type == "fx_rate" else ()
 
 
-def _spot_growth(origin: ScenarioMarket, years: float, carry: Carry) -> tuple[Floats, dict[str, str]]:
+def _spot_growth(origin: ScenarioMarket, to: dt.date, carry: Carry) -> tuple[Floats, dict[str, str]]:
     """Forward over spot price of each factor (n_factors,), 1 for those that stay, and by id why a spot price stays."""
+    since = origin.valuation_date
+    years = (to - since).days / DAYS_A_YEAR
 
     @functools.cache
-    def discount(currency: str) -> float:
+    def discount(currency: str, time: float = years) -> float:
         curve = _curve_of(origin.index, currency, carry)
         if curve is not None:
-            return float(origin.discount(curve, np.array([years]))[0, 0])
+            return float(origin.discount(curve, np.array([time]))[0, 0])
         if currency in carry.rates:
-            return math.exp(-carry.rates[currency] * years)
+            return math.exp(-carry.rates[currency] * time)
         raise MissingRiskFactor(f"no discount curve in {currency}, and no rate given")
 
     growth: Floats = np.ones(len(origin.index.factors))
@@ -218,6 +236,12 @@ def _spot_growth(origin: ScenarioMarket, years: float, carry: Carry) -> tuple[Fl
             if factor.type in SHARES:
                 dividends = carry.dividend_yields.get(factor.risk_factor_id, 0.0)
                 growth[row] = math.exp(-dividends * years) / discount(factor.currency)
+                if factor.risk_factor_id in carry.cash_dividends:
+                    for day, paid in going_ex(origin.index, factor.risk_factor_id, since, to):
+                        ex = (day - since).days / DAYS_A_YEAR
+                        left = math.exp(-dividends * (years - ex)) * discount(factor.currency, ex)
+                        amount = float(origin.level(paid)[0] / origin.level(factor.risk_factor_id)[0])
+                        growth[row] -= amount * left / discount(factor.currency)
             elif factor.type == "commodity_price":
                 growth[row] = math.exp(carry.costs.get(factor.risk_factor_id, 0.0) * years)
             elif factor.type == "fx_rate":

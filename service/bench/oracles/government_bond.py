@@ -9,7 +9,8 @@ import numpy as np
 import QuantLib as ql  # noqa: N813
 
 from service.bench.oracles.market import Quotes, ql_date, random_date
-from valuation.instruments.rates.government_bond import FACE, Terms
+from valuation.instruments.rates.coupons import FACE
+from valuation.instruments.rates.government_bond import Terms
 from valuation.instruments.schedules import BUSINESS_DAY_CONVENTIONS, CALENDARS, DAY_COUNTS
 
 TOLERANCE = 1e-12  # the same sum of the same cash flows

@@ -10,7 +10,7 @@ import numpy as np
 import QuantLib as ql  # noqa: N813 - the name its own documentation uses
 
 from scenarios.types import FACTOR_TYPES, FactorIndex, RiskFactor, ShiftType
-from valuation.instruments.equity.shares import ShareOption
+from valuation.instruments.equity.share_options import ShareOption
 from valuation.instruments.fx.pair_options import PairOption
 from valuation.market.scenario_market import ScenarioMarket
 
@@ -49,6 +49,15 @@ _PILLARED = tuple(
     (RiskFactor(f"YC:{curve}:{p}", "zero_rate", p, curve[:3], curve, p), rate)
     for curve, rate in CURVES.items()
     for p in PILLARS
+)
+
+# Cash dividends of EQ:A twice a year for five years, that an oracle may add to the market.
+DIVIDENDS = tuple(
+    (
+        RiskFactor(f"DIV:A:{day}", "dividend", day, "USD", attributes=(("asset", "EQ:A"), ("ex_date", day))),
+        1.2,
+    )
+    for day in ((TODAY + dt.timedelta(days=60 + 182 * k)).isoformat() for k in range(10))
 )
 
 
@@ -124,6 +133,12 @@ class Quotes:
     def flat(self, rate: float) -> ql.YieldTermStructureHandle:
         """A curve of one continuous rate in every state, such as a dividend yield."""
         return ql.YieldTermStructureHandle(ql.FlatForward(ql_date(self.market.valuation_date), rate, DAY_COUNT))
+
+    def dividends(self, share: str, state: int) -> tuple[list[ql.Date], list[float]]:
+        """Ex-dates and amounts of a share's cash dividends in a state."""
+        paid = [f for f in self.market.index.factors if f.type == "dividend" and dict(f.attributes)["asset"] == share]
+        days = [ql_date(dt.date.fromisoformat(dict(f.attributes)["ex_date"])) for f in paid]
+        return days, self.market.levels([f.risk_factor_id for f in paid])[:, state].tolist()
 
     def volatility(self, risk_factor_id: str) -> ql.BlackVolTermStructureHandle:
         """A flat volatility."""

@@ -8,7 +8,9 @@ from __future__ import annotations
 import csv
 import datetime as dt
 import io
+import json
 from collections.abc import Mapping, Sequence
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +27,9 @@ from lake.committer import Committer
 from lake.errors import BadInput
 from lake.schemas import DIMENSION_COLUMNS
 from lake.tables import Lake
+from scenarios.market.corporate_actions import CorporateAction
 from scenarios.market.landing_actions import ingest_corporate_actions
+from valuation.books.corporate_actions import Held, _held, _row
 from valuation.books.positions import ingest_positions
 from valuation.sets.requests import run_valuation
 
@@ -313,3 +317,16 @@ def test_orders_before_the_ex_date_are_netted_in_the_shares_after_it(tmp_path: P
     }
     assert held == {FRIDAY: 100.0, MONDAY: 400.0}
     assert told.notes == (f"EQ:AAA split 4:1 on {MONDAY}.",)
+
+
+def test_a_split_of_a_future_and_of_a_variance_swap() -> None:
+    """Four futures at a quarter of the price; variance is of no number of shares."""
+    split = CorporateAction("EQ:AAA", MONDAY, "split", Fraction(4))
+    own = {"currency": "USD", "underlying": "EQ:AAA", "maturity": "2020-12-18", "discount_curve": "USD"}
+    future = _row("equity_future", {**own, "reference_price": 96})
+    swap = _row("variance_swap", {**own, "volatility": "IV:AAA", "volatility_strike": 0.25, "start": "2020-06-19"})
+    ((held,), _), ((kept,), _) = (_held(row, (split,), back=False) for row in (future, swap))
+    assert (held.units, json.loads(held.row["terms"])["reference_price"]) == (4, 24)
+    assert kept == Held(swap, Fraction(1))
+    ((again,), _) = _held(dict(held.row), (split,), back=True)
+    assert again == Held(future, Fraction(1, 4))

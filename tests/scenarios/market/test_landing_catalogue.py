@@ -441,10 +441,15 @@ def test_surfaces_dividends_hazards_and_fixings_are_stored_and_shocked_as_docume
     [
         (
             "implied_vol",
-            {"expiry": "1M"},
-            "a point of a surface has an expiry and one of strike, delta, moneyness, not none",
+            {"strike": "90"},
+            "has an expiry and at most one of strike, delta, moneyness, not strike alone",
         ),
-        ("implied_vol", {"strike": "90"}, "a point of a surface has an expiry"),
+        ("implied_vol", {"expiry": "May", "strike": "90"}, "X:Y: Unknown tenor 'May'"),
+        ("implied_vol", {"expiry": "0D"}, "X:Y: An expiry of 0D is no time"),
+        ("implied_vol", {"expiry": "1M", "strike": "high"}, "'high' is no strike; expected a number, such as 95"),
+        ("implied_vol", {"expiry": "1M", "moneyness": "0.9"}, "in percent of the forward, 90 for 90%"),
+        ("implied_vol", {"expiry": "1M", "delta": "120P"}, "'120P' is no delta; expected one such as 10P"),
+        ("normal_vol", {"expiry": "1M", "moneyness": "90"}, "lies by strike or at the money, not by moneyness"),
         ("implied_vol", {"expiry": "1M", "strike": "90", "delta": "25"}, "not strike, delta"),
         ("dividend", {"asset": "EQ:A"}, "a dividend needs the attribute ex_date"),
         ("dividend", {"asset": "EQ:A", "ex_date": "May"}, "'May' as ex_date"),

@@ -112,6 +112,37 @@ class TestMarket:
             quoted.discount(curve, times)[:, 0], exact.discount(curve, times)[:, 0], rtol=tolerance
         )
 
+    def test_a_share_falls_by_its_cash_dividends_where_contracts_name_them(self):
+        """Value and cash go on over the ex-date: what leaves the share, the option's forward no longer takes off."""
+        terms = [
+            parse_terms("cash_equity", {"currency": "USD", "underlying": "EQ:A", "cash_dividends": True}),
+            *(parse_terms("equity_option", EXAMPLES["equity_option"][i]) for i in (2, 3)),
+            parse_terms("equity_forward", EXAMPLES["equity_forward"][2]),
+            parse_terms("equity_future", EXAMPLES["equity_future"][1]),
+        ]
+        carry, notes = carry_of(terms)
+        assert carry.cash_dividends == {"EQ:A"}
+        assert notes == ()
+        assert carry_of([*terms, parse_terms("equity_option", EXAMPLES["equity_option"][0])])[1] == (
+            "Some contracts on EQ:A name its cash dividends and some do not; the market rolls with them.",
+        )
+        markets = RolledBase(scenario_set(), "forwards", carry)
+        ex = dt.date(2020, 6, 12)
+        days = [ex + dt.timedelta(days=k) for k in (-1, 0, 1)]
+        for t in terms:
+            module = INSTRUMENTS[t.instrument_type]
+            held = [
+                module.value([t], markets.market(d))[0, 0] + sum(f.amount for f in module.cash_flows(t, markets, d))
+                for d in days
+            ]
+            # a day's interest and time value apart, far from the dividend of 0.8
+            assert np.abs(np.diff(held)).max() < 0.1, t
+        fell = [markets.market(d).level("EQ:A")[0] for d in days]
+        assert fell[0] - fell[1] == pytest.approx(0.8, abs=0.01)
+        origin = markets.market(TODAY)
+        df = origin.discount("USD", np.array([(ex - TODAY).days / 365]))[0, 0]
+        assert fell[1] == pytest.approx((LEVELS["EQ:A"] - 0.8 * df) / df, rel=1e-14)
+
     def test_spot_prices_go_to_their_forwards(self):
         carry = Carry(dividend_yields={"EQ:A": 0.02}, costs={"CM:WTI": 0.08})
         s, t = scenario_set(), 1.0
@@ -200,7 +231,7 @@ def test_carry_is_what_the_contracts_are_priced_with():
     assert carry.dividend_yields == {"EQ:A": 0.0, "IX:DAX.EUR": 0.03}
     assert carry.costs == {"CM:WTI": 0.0}
     assert carry.rates == {"USD": 0.01}
-    assert len(notes) == 2
+    assert len(notes) == 3  # yields of both, and the cash dividends of one
     assert "EQ:A" in " ".join(notes)
     assert "(0, 0.02)" in " ".join(notes)
 

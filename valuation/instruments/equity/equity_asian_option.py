@@ -25,7 +25,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from lake.arrays import Floats
 from scenarios.types import FactorIndex
 from valuation.instruments import schedules
-from valuation.instruments.equity.shares import ShareOption, share_option_factors, shares_of
+from valuation.instruments.equity.share_options import ShareOption, share_option_factors, shares_of
 from valuation.instruments.fields import Date, OptionType, Price
 from valuation.instruments.reads import rows_by, settlement, volatilities
 from valuation.instruments.schedules import Calendar, observation_days

@@ -14,7 +14,7 @@ from typing import ClassVar
 from lake.arrays import Floats
 from scenarios.types import FactorIndex
 from valuation.instruments.barrier_options import BarrierOption, barrier_cash, barrier_factors, barrier_values
-from valuation.instruments.equity.shares import ShareOption, share_option_factors, shares_of
+from valuation.instruments.equity.share_options import ShareOption, share_option_factors, shares_of
 from valuation.types import CashFlow, Market, RolledMarkets
 
 VERSION = "1"

@@ -1,33 +1,43 @@
 """European option on a share or index, under Black-Scholes-Merton.
 
 Unit of quantity: an option on one share or index unit. Value = Black-Scholes-Merton with continuous dividend yield q and
-the discount factor of the curve at expiry; on the expiry date the intrinsic value.
+the discount factor of the curve at expiry; on the expiry date the intrinsic value. Cash dividends of the market, by choice of model:
+
+- `escrowed`: the share less the present value of its dividends to expiry is lognormal, and is what the formula is of;
+- `spot`: the share itself is lognormal between ex-dates and falls by each dividend (`valuation.kernels.dividends`).
+
 Source: Merton, "Theory of rational option pricing", Bell Journal of Economics 4 (1973); see `valuation.kernels.black`.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-import math
 from collections.abc import Sequence
 from typing import ClassVar
 
 import numpy as np
 from pydantic import Field
 
-from lake.arrays import Floats
-from scenarios.types import SHARES, FactorIndex
-from valuation.instruments.fields import DISCOUNT_CURVE, Currency, Date, Name, OptionType, Price, Rate, require_alive
-from valuation.instruments.reads import (
-    curve_factors,
-    discount_factors,
-    require_factor,
-    settlement,
-    volatilities,
-    volatility_factors,
-    years,
+from lake.arrays import Floats, Ints
+from scenarios.types import FactorIndex
+from valuation.instruments.equity.shares import UNDERLYING, YIELD, carried, delivered, dividends_of, share_factors
+from valuation.instruments.fields import (
+    DISCOUNT_CURVE,
+    SMILE,
+    VOLATILITY,
+    Currency,
+    Date,
+    DividendModel,
+    Name,
+    OptionType,
+    Price,
+    Rate,
+    Smile,
+    require_alive,
 )
+from valuation.instruments.reads import discount_factors, settlement, volatilities, volatility_factors, years
 from valuation.kernels.black import european_options
+from valuation.kernels.dividends import spot_model_options
 from valuation.types import CashFlow, InstrumentTerms, Market, RolledMarkets
 
 VERSION = "1"
@@ -37,12 +47,16 @@ class Terms(InstrumentTerms):
     instrument_type: ClassVar[str] = "equity_option"
 
     currency: Currency = Field(description="currency of the share and the strike, ISO 4217")
-    underlying: Name = Field(description="risk factor id of the share or index, such as EQ:AAPL")
-    volatility: Name = Field(description="risk factor id of the lognormal implied volatility, such as IV:AAPL")
+    underlying: Name = Field(description=UNDERLYING)
+    volatility: Name = Field(description=VOLATILITY)
+    smile: Smile | None = Field(None, description=SMILE)
     strike: Price = Field(description="exercise price of one share, positive")
     expiry: Date = Field(description="date of exercise")
     option_type: OptionType = Field(description="call or put")
-    dividend_yield: Rate = Field(0.0, description="continuous dividend yield, fraction a year (0.02 is 2%)")
+    dividend_yield: Rate = Field(0.0, description=YIELD)
+    dividend_model: DividendModel | None = Field(
+        None, description="model of the market's cash dividends, escrowed or spot; the yield alone when absent"
+    )
     discount_curve: Name = Field(description=DISCOUNT_CURVE)
 
     def check(self, valuation_date: dt.date, rolled_from: dt.date | None = None) -> None:
@@ -50,26 +64,59 @@ class Terms(InstrumentTerms):
 
 
 def risk_factors(terms: Terms, index: FactorIndex, valuation_date: dt.date) -> tuple[str, ...]:
-    underlying = require_factor(index, terms.underlying, SHARES, terms.currency)
-    volatility = volatility_factors(index, terms.volatility, valuation_date, terms.expiry)
-    return (underlying, *volatility, *curve_factors(index, terms.discount_curve, valuation_date, terms.expiry))
+    underlying, *others = share_factors(terms, index, valuation_date, terms.expiry)
+    return (underlying, *volatility_factors(index, terms.volatility, valuation_date, terms.expiry), *others)
 
 
 def value(terms: Sequence[Terms], market: Market) -> Floats:
     times = years(market, (t.expiry for t in terms))
-    carried: Floats = np.array([math.exp(-t.dividend_yield * y) for t, y in zip(terms, times.tolist(), strict=True)])
+    signs: Floats = np.array([1.0 if t.option_type == "call" else -1.0 for t in terms])
     strikes: Floats = np.array([t.strike for t in terms])
-    spots = market.levels([t.underlying for t in terms])
+    held = carried(terms, times)
     discount = discount_factors(market, [t.discount_curve for t in terms], times)
-    forwards = spots * carried[:, None] / discount
-    return european_options(
-        np.array([1.0 if t.option_type == "call" else -1.0 for t in terms]),
-        carried,
-        strikes,
-        times,
-        spots,
-        volatilities(market, [t.volatility for t in terms], times, strikes, forwards),
-        discount,
+    spots = market.levels([t.underlying for t in terms])
+    has_dividends = np.array([t.dividend_model is not None for t in terms])
+    escrowed = spots
+    if has_dividends.any():
+        share = delivered(terms, market, [t.expiry for t in terms], times)
+        escrowed = np.where(has_dividends[:, None], share / held[:, None], spots)
+    forwards = escrowed * held[:, None] / discount
+    vols = volatilities(market, [t.volatility for t in terms], times, strikes, forwards, [t.smile for t in terms])
+    out = european_options(signs, held, strikes, times, escrowed, vols, discount)
+    by_spot = np.flatnonzero([t.dividend_model == "spot" for t in terms])
+    if len(by_spot):
+        out[by_spot] = _in_spot_model(
+            [terms[i] for i in by_spot.tolist()], market, by_spot, signs, strikes, times, vols, discount
+        )
+    return out
+
+
+def _in_spot_model(
+    terms: Sequence[Terms],
+    market: Market,
+    rows: Ints,
+    signs: Floats,
+    strikes: Floats,
+    times: Floats,
+    vols: Floats,
+    discount: Floats,
+) -> Floats:
+    """Values of the contracts that stand in `rows` of the arrays."""
+    dividends = dividends_of(terms, market, [t.expiry for t in terms])
+    assert dividends is not None
+    return spot_model_options(
+        signs[rows],
+        strikes[rows],
+        times[rows],
+        np.array([t.dividend_yield for t in terms]),
+        market.levels([t.underlying for t in terms]),
+        vols[rows],
+        discount[rows],
+        dividends.offsets,
+        dividends.columns,
+        dividends.times,
+        dividends.amounts,
+        dividends.discount,
     )
 
 

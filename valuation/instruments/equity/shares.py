@@ -1,59 +1,76 @@
-"""What options on a share or an index share: its price, a continuous dividend yield and the curve that discounts."""
+"""What forwards, futures and options on a share have in common: its price less what it pays before the last day.
+
+A share pays a continuous dividend yield q, and where the term `dividend_model` is given also the cash dividends of the market: risk
+factors of type `dividend` whose `asset` is the share. Those that go ex after the valuation date and up to the last day count, as if paid
+on the ex-date: the present value of the share delivered at T is S exp(-qT) - sum D exp(-q(T - t)) DF(t).
+"""
 
 from __future__ import annotations
 
 import datetime as dt
 import math
 from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
-from pydantic import Field
 
 from lake.arrays import Floats
 from scenarios.types import SHARES, FactorIndex
-from valuation.instruments.fields import DISCOUNT_CURVE, Currency, Date, Name, Rate, require_alive
-from valuation.instruments.reads import (
-    curve_factors,
-    discount_factors,
-    require_factor,
-    volatility_factors,
-    years,
+from valuation.instruments.reads import Dividends, curve_factors, dividend_factors, require_factor
+from valuation.types import Market
+
+UNDERLYING = "risk factor id of the share or index, such as EQ:AAPL"
+YIELD = "continuous dividend yield, fraction a year (0.02 is 2%)"
+FORWARD_DIVIDENDS = (
+    "escrowed or spot, which are the same here: less the cash dividends of the market; the yield alone when absent"
 )
-from valuation.instruments.underlyings import Underlyings
-from valuation.types import InstrumentTerms, Market
 
 
-class ShareOption(InstrumentTerms):
-    """Terms of an option on a share or an index."""
+class OnShare(Protocol):
+    """The terms that are read here."""
 
-    currency: Currency = Field(description="currency of the share and of what is paid, ISO 4217")
-    underlying: Name = Field(description="risk factor id of the share or index, such as EQ:AAPL")
-    volatility: Name = Field(description="risk factor id of the lognormal implied volatility, such as IV:AAPL")
-    expiry: Date = Field(description="last day, on which it is settled")
-    dividend_yield: Rate = Field(0.0, description="continuous dividend yield, fraction a year (0.02 is 2%)")
-    discount_curve: Name = Field(description=DISCOUNT_CURVE)
+    @property
+    def currency(self) -> str: ...
+    @property
+    def underlying(self) -> str: ...
+    @property
+    def dividend_yield(self) -> float: ...
+    @property
+    def dividend_model(self) -> str | None: ...
+    @property
+    def discount_curve(self) -> str: ...
 
-    def check(self, valuation_date: dt.date, rolled_from: dt.date | None = None) -> None:
-        require_alive(self.expiry, valuation_date)
 
-
-def share_option_factors(
-    terms: ShareOption, index: FactorIndex, valuation_date: dt.date, first: dt.date | None = None
-) -> tuple[str, ...]:
-    """Ids of the factors that decide the value of an option, whose discount factors are read from `first` (expiry) on."""
+def share_factors(terms: OnShare, index: FactorIndex, valuation_date: dt.date, last: dt.date) -> tuple[str, ...]:
+    """Ids of the share, of its dividends up to `last` where they are read, and of the curve to the first of those dates and on."""
     underlying = require_factor(index, terms.underlying, SHARES, terms.currency)
-    volatility = volatility_factors(index, terms.volatility, valuation_date, terms.expiry)
-    curve = curve_factors(index, terms.discount_curve, valuation_date, terms.expiry, first)
-    return (underlying, *volatility, *curve)
+    dividends: tuple[tuple[str, dt.date], ...] = ()
+    if terms.dividend_model is not None:
+        dividends = dividend_factors(index, terms.underlying, terms.currency, valuation_date, last)
+    first = dividends[0][1] if dividends else last
+    curve = curve_factors(index, terms.discount_curve, valuation_date, last, first)
+    return (underlying, *(i for i, _ in dividends), *curve)
 
 
-def shares_of(terms: Sequence[ShareOption], market: Market) -> Underlyings:
-    times = years(market, (t.expiry for t in terms))
-    spots = market.levels([t.underlying for t in terms])
-    carried: Floats = np.array([math.exp(-t.dividend_yield * y) for t, y in zip(terms, times.tolist(), strict=True)])
-    return Underlyings(
-        times,
-        spots,
-        spots * carried[:, None],
-        discount_factors(market, [t.discount_curve for t in terms], times),
-    )
+def carried(terms: Sequence[OnShare], times: Floats) -> Floats:
+    """exp(-qT) of each contract, shape (n_contracts,)."""
+    return np.array([math.exp(-t.dividend_yield * time) for t, time in zip(terms, times.tolist(), strict=True)])
+
+
+def dividends_of(terms: Sequence[OnShare], market: Market, lasts: Sequence[dt.date]) -> Dividends | None:
+    """The cash dividends of each contract up to its last day; None where no contract reads any."""
+    if all(t.dividend_model is None for t in terms):
+        return None
+    before = [last if t.dividend_model else market.valuation_date for t, last in zip(terms, lasts, strict=True)]
+    return Dividends.of(market, [t.underlying for t in terms], [t.discount_curve for t in terms], before)
+
+
+def delivered(terms: Sequence[OnShare], market: Market, lasts: Sequence[dt.date], times: Floats) -> Floats:
+    """Present value of the share delivered on the last day, shape (n_contracts, n_states)."""
+    held = market.levels([t.underlying for t in terms]) * carried(terms, times)[:, None]
+    dividends = dividends_of(terms, market, lasts)
+    if dividends is None:
+        return held
+    with_dividends = np.array([t.dividend_model is not None for t in terms])
+    paid = dividends.present_values(np.array([t.dividend_yield for t in terms]), times)
+    return np.where(with_dividends[:, None], held - paid, held)
