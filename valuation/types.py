@@ -160,6 +160,8 @@ WHAT_TO_DO: Mapping[str, str] = {  # about contracts that failed, by reason
     "matured": "Take it out of the positions.",
     "missing_fixing": "Give the fixing in the terms.",
     "invalid_schedule": "Correct the dates in the terms.",
+    "invalid_curve": "Correct the attributes of its risk factors.",
+    "no_solution": "Look at the quotes of the curve.",
     IMPORTED: "Ask under the scenarios they came with.",
     INCOMPLETE: "Bring their whole vectors in.",
     "quantity_too_large": "Correct the quantity in the positions file.",

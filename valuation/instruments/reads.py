@@ -46,7 +46,7 @@ def curve_factors(
     """
     start = valuation_date.toordinal()
     begin, end = (max(day.toordinal() - start, 0) / DAYS_A_YEAR for day in (first or last, last))
-    return pillars_read(index, curve, begin, end)
+    return pillars_read(index, curve, begin, end, valuation_date)
 
 
 def years(market: Market, dates: Iterable[dt.date]) -> Floats:
