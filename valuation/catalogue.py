@@ -15,7 +15,15 @@ from scenarios.types import IMPORTED
 from valuation.instruments.commodity import commodity_forward
 from valuation.instruments.equity import cash_equity, equity_forward, equity_option
 from valuation.instruments.fx import fx_forward
-from valuation.instruments.rates import government_bond, interest_rate_swap
+from valuation.instruments.rates import (
+    basis_swap,
+    cross_currency_swap,
+    deposit,
+    forward_rate_agreement,
+    government_bond,
+    interest_rate_swap,
+    overnight_swap,
+)
 from valuation.types import NOT_OURS, Instrument, InstrumentTerms, NotValuable
 
 INSTRUMENTS: dict[str, Instrument] = {
@@ -24,7 +32,12 @@ INSTRUMENTS: dict[str, Instrument] = {
     "equity_option": equity_option,
     "fx_forward": fx_forward,
     "government_bond": government_bond,
+    "deposit": deposit,
+    "forward_rate_agreement": forward_rate_agreement,
     "interest_rate_swap": interest_rate_swap,
+    "overnight_swap": overnight_swap,
+    "basis_swap": basis_swap,
+    "cross_currency_swap": cross_currency_swap,
     "commodity_forward": commodity_forward,
 }
 

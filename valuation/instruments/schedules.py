@@ -158,6 +158,14 @@ def spot_date(day: dt.date, lag: int, calendar: str) -> dt.date:
     return _python_date(known.advance(known.adjust(_date(day)), lag, ql.Days))
 
 
+def days_after(day: int, n: int, calendar: str) -> int:
+    """The ordinal of the day `n` business days after that of ordinal `day`."""
+    return (
+        int(CALENDARS[calendar].advance(ql.Date(day - _SERIAL_TO_ORDINAL), n, ql.Days).serialNumber())
+        + _SERIAL_TO_ORDINAL
+    )
+
+
 def advanced(day: dt.date, tenor: str, calendar: str, convention: str) -> dt.date:
     """The business day a tenor such as 3M after `day`; days of a tenor are business days."""
     return _python_date(CALENDARS[calendar].advance(_date(day), ql.Period(tenor), BUSINESS_DAY_CONVENTIONS[convention]))

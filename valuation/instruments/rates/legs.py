@@ -13,23 +13,24 @@ from __future__ import annotations
 
 import datetime as dt
 import functools
+import itertools
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, Self
 
 import numpy as np
-from pydantic import AfterValidator, BeforeValidator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from lake.arrays import Floats, Ints
 from scenarios.types import FactorIndex
 from valuation.instruments import schedules
-from valuation.instruments.fields import Date, Rate, require_alive
+from valuation.instruments.fields import DISCOUNT_CURVE, Currency, Date, Name, Rate, require_alive
 from valuation.instruments.reads import curve_factors, paid
-from valuation.instruments.schedules import Leg
+from valuation.instruments.schedules import BusinessDayConvention, Calendar, Leg
 from valuation.kernels import cashflows
 from valuation.market.scenario_market import DAYS_A_YEAR
-from valuation.types import CashFlow, Market, NotValuable, RolledMarkets
+from valuation.types import CashFlow, InstrumentTerms, Market, NotValuable, RolledMarkets
 
 
 def read_json(value: Any) -> Any:
@@ -47,6 +48,97 @@ SwapFrequency = Annotated[int, AfterValidator(_swap_frequency)]
 
 FIXINGS = 'known floating rates by first day of the period, as JSON: {"2026-03-02": 0.0431}'
 PROJECTION_CURVE = "curve that projects the floating rate; the discount curve where left out"
+
+FIXED_RATE = "fixed rate, fraction a year (0.03 is 3%)"
+SPREAD = "added to the floating rate, fraction a year (0.001 is ten basis points)"
+
+
+class DatedTerms(InstrumentTerms):
+    """What contracts of legs on one schedule of dates share."""
+
+    currency: Currency = Field(
+        description="currency of the value and, where nothing else is said, of all payments, ISO 4217"
+    )
+    start: Date = Field(description="first day of the first period; may lie ahead")
+    maturity: Date = Field(description="last day of the last period, before moving to a business day")
+    calendar: Calendar = Field("weekdays", description=schedules.CALENDAR)
+    business_day_convention: BusinessDayConvention = Field("ModifiedFollowing", description=schedules.CONVENTION)
+    discount_curve: Name = Field(description=DISCOUNT_CURVE)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.start >= self.maturity:
+            raise ValueError(f"start {self.start} must lie before maturity {self.maturity}")
+        return self
+
+    def legs(self) -> Signed:
+        """What is received, with 1, and paid, with -1, in the contract's currency."""
+        raise NotImplementedError
+
+    def notes(self, valuation_date: dt.date) -> tuple[str, ...]:
+        return schedules.unlisted_note(self.calendar, valuation_date, self.maturity)
+
+    def check(self, valuation_date: dt.date, rolled_from: dt.date | None = None) -> None:
+        legs = self.legs()
+        require_alive(dt.date.fromordinal(max(leg.last() for _, leg in legs)), valuation_date, included=False)
+        for _, leg in legs:
+            leg.check(valuation_date, rolled_from)
+
+
+class SwapTerms(DatedTerms):
+    """Terms of swaps: periods of a frequency, and odd ones at the ends."""
+
+    end_of_month: bool | None = Field(
+        None, description="periods end on month ends when the maturity does; false where left out"
+    )
+    first_period_end: Date | None = Field(
+        None, description="last day of an odd first period; where left out, periods are counted back from the end"
+    )
+    last_period_start: Date | None = Field(None, description="first day of an odd last period")
+
+    @model_validator(mode="after")
+    def _odd_periods(self) -> Self:
+        first, last = self.first_period_end or self.start, self.last_period_start or self.maturity
+        given = (self.first_period_end, self.last_period_start)
+        if not self.start <= first <= last <= self.maturity or {self.start, self.maturity} & {*given}:
+            raise ValueError(
+                f"first_period_end and last_period_start must lie between start {self.start} and maturity {self.maturity}, in this order"
+            )
+        return self
+
+    def periods(self, frequency: int, day_count: str) -> Leg:
+        first, last = self.first_period_end or self.start, self.last_period_start or self.maturity
+        odd = self.first_period_end is not None, self.last_period_start is not None
+        parts = (
+            [one_period(self.start, first, day_count, self.calendar, self.business_day_convention)] if odd[0] else []
+        )
+        if first < last:
+            parts.append(
+                schedules.leg(
+                    first, last, frequency, day_count, self.calendar, self.business_day_convention,
+                    adjust_accrual=True, end_of_month=bool(self.end_of_month),
+                )
+            )  # fmt: skip
+        if odd[1]:
+            parts.append(one_period(last, self.maturity, day_count, self.calendar, self.business_day_convention))
+        if len(parts) == 1:
+            return parts[0]
+        return Leg(
+            *(
+                np.concatenate(columns)
+                for columns in zip(*((p.starts, p.payments, p.accruals) for p in parts), strict=True)
+            )
+        )
+
+
+@functools.lru_cache(maxsize=1 << 14)
+def one_period(start: dt.date, end: dt.date, day_count: str, calendar: str, convention: str) -> Leg:
+    """A single period between two days that are moved to business days; raises `NotValuable` where they are one."""
+    begin, stop = (schedules.payment_date(day, calendar, convention) for day in (start, end))
+    if begin >= stop:
+        raise NotValuable("invalid_schedule", f"There is no business day between {start} and {end}.")
+    accrual = schedules.year_fraction(begin, stop, day_count)
+    return Leg(np.array([begin.toordinal()]), np.array([stop.toordinal()]), np.array([accrual]))
 
 
 class Payments(NamedTuple):
@@ -91,6 +183,8 @@ class FixedLeg:
     def payments(self, market: Market) -> list[Payments]:
         made = self.schedule.payments.searchsorted(market.valuation_date.toordinal(), side="right")
         return [Payments(self.discount_curve, self.schedule.payments[made:], self.rate * self.schedule.accruals[made:])]
+
+    by_period = payments
 
     def spans(self, today: int) -> list[Span]:
         made = int(self.schedule.payments.searchsorted(today, side="right"))
@@ -158,34 +252,48 @@ class FloatingLeg:
         )
 
     def payments(self, market: Market) -> list[Payments]:
+        if not self._telescopes():
+            return self.by_period(market)
+        running, growth, starts = self._open(market)
+        if not len(growth):
+            return []
+        ends = np.array([starts[0], self.schedule.payments[-1]])
+        return [Payments(self.discount_curve, ends, np.array([growth[0], -1.0])), *self._spreads(running)]
+
+    def by_period(self, market: Market) -> list[Payments]:
+        """A payment for each period that is left, and for each of the last ones, not fixed yet, a projected one."""
+        running, growth, starts = self._open(market)
+        if not len(growth):
+            return []
+        days, ends = self.payment_days[running:], self.schedule.payments[running:]
+        rest = starts < ends
+        known = [Payments(self.discount_curve, days, np.where(rest, -1.0, growth - 1.0)), *self._spreads(running)]
+        if not rest.any():
+            return known
+        return [
+            *known,
+            Payments(self.discount_curve, days[rest], growth[rest], self.projection_curve, starts[rest], ends[rest]),
+        ]
+
+    def _open(self, market: Market) -> tuple[int, Floats, Ints]:
+        """The running period; of each from it on what a unit has grown by already, and from which day on it is projected."""
         today = market.valuation_date.toordinal()
         running = self.running(today)
-        days, accruals = self.payment_days[running:], self.schedule.accruals[running:]
-        if not len(days):
-            return []
-        starts, ends, growth = (
-            self.schedule.starts[running:].copy(),
-            self.schedule.payments[running:],
-            np.ones(len(days)),
-        )
-        for k in range(len(days)):
+        starts = self.schedule.starts[running:].copy()
+        growth = np.ones(len(starts))
+        for k in range(len(starts)):
             if not self.begun(running + k, today):
                 break
             growth[k] = 1.0 + self.known(running + k, market)
             starts[k] = self.fixed_until(running + k, today)
-        extra = [] if self.spread == 0.0 else [Payments(self.discount_curve, days, self.spread * accruals)]
-        if self._telescopes():
-            ends_of = np.array([starts[0], ends[-1]])
-            return [Payments(self.discount_curve, ends_of, np.array([growth[0], -1.0])), *extra]
-        fixed = starts == ends
-        whole = Payments(self.discount_curve, days, np.where(fixed, growth - 1.0, -1.0))
-        rest = ~fixed
-        if not rest.any():
-            return [whole, *extra]
-        projected = Payments(
-            self.discount_curve, days[rest], growth[rest], self.projection_curve, starts[rest], ends[rest]
-        )
-        return [whole, *extra, projected]
+        return running, growth, starts
+
+    def _spreads(self, running: int) -> list[Payments]:
+        if self.spread == 0.0:
+            return []
+        return [
+            Payments(self.discount_curve, self.payment_days[running:], self.spread * self.schedule.accruals[running:])
+        ]
 
     def _telescopes(self) -> bool:
         return self.projection_curve == self.discount_curve and self.pays is None
@@ -233,7 +341,7 @@ def fixing_days(start: int, stop: int, calendar: str, day_count: str) -> tuple[l
     while days[-1].toordinal() < stop:
         following = schedules.spot_date(days[-1], 1, calendar)
         days.append(min(following, dt.date.fromordinal(stop)))
-    return days, [schedules.year_fraction(a, b, day_count) for a, b in zip(days, days[1:], strict=False)]
+    return days, [schedules.year_fraction(a, b, day_count) for a, b in itertools.pairwise(days)]
 
 
 @dataclass(frozen=True)
@@ -325,14 +433,6 @@ AnyLeg = FixedLeg | FloatingLeg | NotionalExchange
 Signed = Sequence[tuple[float, AnyLeg]]  # received with 1, paid with -1
 
 
-def require_legs_alive(legs: Signed, valuation_date: dt.date, rolled_from: dt.date | None) -> None:
-    """Raises `NotValuable` where nothing is left to be paid, or a fixing is missing."""
-    last = max(leg.last() for _, leg in legs)
-    require_alive(dt.date.fromordinal(last), valuation_date, included=False)
-    for _, leg in legs:
-        leg.check(valuation_date, rolled_from)
-
-
 def legs_factors(legs: Signed, index: FactorIndex, valuation_date: dt.date) -> tuple[str, ...]:
     """Ids of the pillars that decide the value of the legs."""
     today = valuation_date.toordinal()
@@ -356,6 +456,11 @@ def span_factors(spans: Iterable[Span], index: FactorIndex, valuation_date: dt.d
 
 def signed_payments(legs: Signed, market: Market) -> list[Payments]:
     return [p.times(sign) for sign, leg in legs for p in leg.payments(market)]
+
+
+def legs_value(terms: Sequence[DatedTerms], market: Market) -> Floats:
+    """Value of contracts whose legs are in their own currency, shape (n_contracts, n_states)."""
+    return values(market, [[(None, signed_payments(t.legs(), market))] for t in terms], [t.currency for t in terms])
 
 
 def signed_cash(legs: Signed, markets: RolledMarkets, until: dt.date) -> tuple[CashFlow, ...]:
