@@ -30,6 +30,9 @@ FUNCTIONS = {
         "value": ("the contract of instruments", "instruments/*"),
     },
     "service": {
+        "SIZE": ("the contract of oracles", "bench/oracles/*"),
+        "contracts": ("the contract of oracles", "bench/oracles/*"),
+        "price": ("the contract of oracles", "bench/oracles/*"),
         "group": ("a group of commands made from models", "cli/branches", "cli/ingest", "cli/positions"),
         "main": ("where a process begins", "cli/main", "processes/engine", "processes/serve"),
     },
@@ -37,6 +40,7 @@ FUNCTIONS = {
 MODULES = {
     "service": {
         "branches": ("both doors to one subject", "api", "cli"),
+        "market": ("commands about the market, and the market of the oracles", "bench/oracles", "cli"),
         "standard": ("both doors to one subject", "api", "cli"),
         "questions": ("both doors to one subject", "api", "cli"),
         "scenarios": ("both doors to one subject, and its bench", "api", "bench", "cli"),

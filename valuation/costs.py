@@ -26,13 +26,18 @@ KERNELS, SPARK = "kernels", "spark"  # names of what a process does once: load i
 
 # Microseconds on a core of 2024, from the sample book in a fresh process: (a contract, a contract and state).
 _SHIPPED: Mapping[str, tuple[float, float]] = {
+    "basis_swap": (120.0, 0.5),
     "cash_equity": (3.0, 0.001),
     "commodity_forward": (8.0, 0.004),
+    "cross_currency_swap": (190.0, 0.7),
+    "deposit": (30.0, 0.006),
     "equity_forward": (8.0, 0.005),
     "equity_option": (8.0, 0.03),
+    "forward_rate_agreement": (15.0, 0.02),
     "fx_forward": (10.0, 0.006),
     "government_bond": (85.0, 0.01),
     "interest_rate_swap": (75.0, 0.03),
+    "overnight_swap": (180.0, 0.04),
 }
 _OTHER = (50.0, 0.03)
 _A_TYPE, _A_STATE = 200.0, 0.7  # of a type, and of its curves in each state

@@ -152,12 +152,14 @@ def payment_date(day: dt.date, calendar: str, convention: str) -> dt.date:
     return _python_date(adjusted)
 
 
+@functools.lru_cache(maxsize=1 << 16)
 def spot_date(day: dt.date, lag: int, calendar: str) -> dt.date:
     """The business day `lag` business days after `day`, which first moves on to one."""
     known = CALENDARS[calendar]
     return _python_date(known.advance(known.adjust(_date(day)), lag, ql.Days))
 
 
+@functools.lru_cache(maxsize=1 << 16)
 def days_after(day: int, n: int, calendar: str) -> int:
     """The ordinal of the day `n` business days after that of ordinal `day`."""
     return (

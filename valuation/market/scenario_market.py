@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import datetime as dt
 import functools
 from collections.abc import Callable, Collection, Sequence
@@ -64,8 +65,13 @@ def _reader(index: FactorIndex, curve: str, valuation_date: dt.date) -> Callable
         read = {i for row in reads[begin : end + 2] for i in row}
         return tuple(sorted(read, key=lambda i: (order.get(i, len(order)), i)))
 
+    known = nodes.tolist()
+
+    def segment(time: float) -> int:  # as `curves.segments`, for one time
+        return min(max(bisect.bisect_right(known, time) - 1, 0), len(known) - 2)
+
     def read(first: float, last: float) -> tuple[str, ...]:
-        return between(*curves.segments(nodes, np.array([first, last])).tolist())
+        return between(segment(first), segment(last))
 
     return read
 

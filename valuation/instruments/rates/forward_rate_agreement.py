@@ -26,13 +26,11 @@ from valuation.instruments.rates.legs import (
     PROJECTION_CURVE,
     DatedTerms,
     Fixings,
-    Payments,
     one_period,
-    span_factors,
-    values,
 )
-from valuation.instruments.reads import settlement
+from valuation.instruments.reads import curve_factors, discount_factors, settlement
 from valuation.instruments.schedules import DayCount, Leg
+from valuation.market.scenario_market import DAYS_A_YEAR
 from valuation.types import CashFlow, Market, RolledMarkets
 
 VERSION = f"1+{schedules.VERSION}"
@@ -56,37 +54,40 @@ class Terms(DatedTerms):
     def check(self, valuation_date: dt.date, rolled_from: dt.date | None = None) -> None:
         require_alive(self.settled(), valuation_date)
 
-    def is_fixed(self, valuation_date: dt.date) -> bool:
-        return self.settled() == valuation_date and valuation_date in self.fixings
-
-    def payments(self, valuation_date: dt.date) -> list[Payments]:
-        period, sign = self.period(), 1.0 if self.pay_fixed else -1.0
-        start, end, accrual = period.starts, period.payments, float(period.accruals[0])
-        owed = 1.0 + self.fixed_rate * accrual
-        if self.is_fixed(valuation_date):
-            settled = 1.0 - owed / (1.0 + self.fixings[valuation_date] * accrual)
-            return [Payments(self.discount_curve, start, np.array([sign * settled]))]
-        projection = self.projection_curve or self.discount_curve
-        if projection == self.discount_curve:
-            return [Payments(projection, np.concatenate([start, end]), np.array([sign, -sign * owed]))]
-        return [
-            Payments(self.discount_curve, start, np.array([sign])),
-            Payments(self.discount_curve, start, np.array([-sign * owed]), projection, starts=end, ends=start),
-        ]
+    @property
+    def projects(self) -> str:
+        return self.projection_curve or self.discount_curve
 
 
 def risk_factors(terms: Terms, index: FactorIndex, valuation_date: dt.date) -> tuple[str, ...]:
-    start, end = int(terms.period().starts[0]), int(terms.period().payments[0])
-    projection = terms.projection_curve or terms.discount_curve
-    spans = [(terms.discount_curve, start, start)]
-    if not terms.is_fixed(valuation_date):
-        spans.append((projection, start, end))
-    return span_factors(spans, index, valuation_date)
+    period, start = terms.period(), terms.settled()
+    discount = curve_factors(index, terms.discount_curve, valuation_date, start)
+    if start == valuation_date and start in terms.fixings:
+        return discount
+    end = dt.date.fromordinal(int(period.payments[0]))
+    # both days are read, and nothing between them
+    projection = [curve_factors(index, terms.projects, valuation_date, day) for day in (start, end)]
+    return tuple(dict.fromkeys((*discount, *projection[0], *projection[1])))
 
 
 def value(terms: Sequence[Terms], market: Market) -> Floats:
-    made = [[(None, t.payments(market.valuation_date))] for t in terms]
-    return values(market, made, [t.currency for t in terms])
+    periods = [t.period() for t in terms]
+    start, end = (np.concatenate([getattr(p, n) for p in periods]) for n in ("starts", "payments"))
+    accruals = np.concatenate([p.accruals for p in periods])
+    owed = 1.0 + np.array([t.fixed_rate for t in terms]) * accruals
+    sign = np.array([1.0 if t.pay_fixed else -1.0 for t in terms])
+    today = market.valuation_date.toordinal()
+    starts, ends = (start - today) / DAYS_A_YEAR, (end - today) / DAYS_A_YEAR
+    curves = [t.projects for t in terms]
+    ratio = discount_factors(market, curves, ends) / discount_factors(market, curves, starts)
+    for i in np.flatnonzero(start == today).tolist():
+        fixing = terms[i].fixings.get(market.valuation_date)
+        if fixing is not None:
+            ratio[i] = 1.0 / (1.0 + fixing * accruals[i])
+    out: Floats = (1.0 - owed[:, None] * ratio) * (
+        sign[:, None] * discount_factors(market, [t.discount_curve for t in terms], starts)
+    )
+    return out
 
 
 def cash_flows(terms: Terms, markets: RolledMarkets, until: dt.date) -> tuple[CashFlow, ...]:

@@ -519,14 +519,23 @@ def values(
     ]
     row = row - gone  # what is not projected has the row -1
     pays, starts, ends, reset = np.split(row, [n, 2 * n, 3 * n])
-    factors = np.concatenate(matrix)
+    factors = [np.concatenate(matrix)]
+    made = len(factors[0])
     for place, first, _ in resets:
         k = len(first)
         at = slice(place, place + k)
-        made = factors[pays[at]] * (factors[reset[:k]] / factors[reset[k : 2 * k]])
-        pays[at] = len(factors) + np.arange(k)
-        factors, reset = np.concatenate([factors, made]), reset[2 * k :]
+        factors.append(factors[0][pays[at]] * (factors[0][reset[:k]] / factors[0][reset[k : 2 * k]]))
+        pays[at] = made + np.arange(k)
+        made, reset = made + k, reset[2 * k :]
     fx = np.array([np.ones(market.n_states) if pair is None else market.fx(*pair) for pair in rates])
     return cashflows.payment_sums(
-        np.array(lists), np.array(offsets), np.array(rate), pays, starts, ends, np.concatenate(amounts), factors, fx
+        np.array(lists),
+        np.array(offsets),
+        np.array(rate),
+        pays,
+        starts,
+        ends,
+        np.concatenate(amounts),
+        np.concatenate(factors),
+        fx,
     )
