@@ -35,16 +35,21 @@ from valuation.instruments.fx import (
 )
 from valuation.instruments.rates import (
     amortising_bond,
+    basis_swap,
     bermudan_swaption,
     bond_forward,
     bond_future,
     cap_floor,
+    cross_currency_swap,
+    deposit,
     fixed_bond,
     floating_bond,
+    forward_rate_agreement,
     government_bond,
     inflation_bond,
     inflation_swap,
     interest_rate_swap,
+    overnight_swap,
     step_bond,
     swaption,
     zero_bond,
@@ -85,6 +90,11 @@ INSTRUMENTS: dict[str, Instrument] = {
     "non_deliverable_forward": non_deliverable_forward,
     "equity_future": equity_future,
     "variance_swap": variance_swap,
+    "deposit": deposit,
+    "forward_rate_agreement": forward_rate_agreement,
+    "overnight_swap": overnight_swap,
+    "basis_swap": basis_swap,
+    "cross_currency_swap": cross_currency_swap,
 }
 
 

@@ -27,6 +27,7 @@ KERNELS, SPARK = "kernels", "spark"  # names of what a process does once: load i
 # Microseconds on a core of 2024, from the sample book in a fresh process: (a contract, a contract and state).
 _SHIPPED: Mapping[str, tuple[float, float]] = {
     "amortising_bond": (130.0, 0.1),
+    "basis_swap": (120.0, 0.5),
     "bermudan_swaption": (1500.0, 8.0),
     "bond_forward": (200.0, 0.1),
     "bond_future": (450.0, 0.15),
@@ -35,6 +36,8 @@ _SHIPPED: Mapping[str, tuple[float, float]] = {
     "commodity_forward": (8.0, 0.004),
     "credit_default_swap": (80.0, 0.1),
     "credit_index": (150.0, 0.15),
+    "cross_currency_swap": (190.0, 0.7),
+    "deposit": (30.0, 0.006),
     "equity_asian_option": (60.0, 0.4),
     "equity_barrier_option": (18.0, 0.13),
     "equity_digital_option": (11.0, 0.05),
@@ -43,6 +46,7 @@ _SHIPPED: Mapping[str, tuple[float, float]] = {
     "equity_option": (8.0, 0.03),
     "fixed_bond": (110.0, 0.1),
     "floating_bond": (180.0, 0.25),
+    "forward_rate_agreement": (15.0, 0.02),
     "fx_barrier_option": (22.0, 0.13),
     "fx_digital_option": (15.0, 0.05),
     "fx_forward": (10.0, 0.006),
@@ -54,6 +58,7 @@ _SHIPPED: Mapping[str, tuple[float, float]] = {
     "inflation_swap": (140.0, 0.06),
     "interest_rate_swap": (75.0, 0.03),
     "non_deliverable_forward": (15.0, 0.02),
+    "overnight_swap": (180.0, 0.04),
     "risky_bond": (200.0, 1.0),
     "step_bond": (130.0, 0.1),
     "swaption": (40.0, 0.25),

@@ -57,7 +57,7 @@ def _curves(market: BaseMarket, outcome: AppliedScenario) -> list[str]:
         pillars = market.index.curve(name)
         rows = [market.index.row[p.risk_factor_id] for p in pillars]
         moved = [r in outcome.named for r in rows]
-        if not any(moved) or len({p.type for p in pillars}) > 1:
+        if not any(moved) or {p.type for p in pillars} not in ({"par_yield"}, {"zero_rate"}):
             continue
         times = np.array([tenor_years(p.pillar or "") for p in pillars])
         par = pillars[0].type == "par_yield"

@@ -54,7 +54,7 @@ def curve_factors(
     """
     start = valuation_date.toordinal()
     begin, end = (max(day.toordinal() - start, 0) / DAYS_A_YEAR for day in (first or last, last))
-    return pillars_read(index, curve, begin, end)
+    return pillars_read(index, curve, begin, end, valuation_date)
 
 
 def credit_factors(index: FactorIndex, curve: str, valuation_date: dt.date, last: dt.date) -> tuple[str, ...]:

@@ -201,11 +201,45 @@ def payment_date(day: dt.date, calendar: str, convention: str) -> dt.date:
     if convention == "Unadjusted":
         return day
     adjusted = CALENDARS[calendar].adjust(_date(day), BUSINESS_DAY_CONVENTIONS[convention])
-    return dt.date.fromordinal(adjusted.serialNumber() + _SERIAL_TO_ORDINAL)
+    return _python_date(adjusted)
+
+
+@functools.lru_cache(maxsize=1 << 16)
+def spot_date(day: dt.date, lag: int, calendar: str) -> dt.date:
+    """The business day `lag` business days after `day`, which first moves on to one."""
+    known = CALENDARS[calendar]
+    return _python_date(known.advance(known.adjust(_date(day)), lag, ql.Days))
+
+
+@functools.lru_cache(maxsize=1 << 16)
+def days_after(day: int, n: int, calendar: str) -> int:
+    """The ordinal of the day `n` business days after that of ordinal `day`."""
+    return (
+        int(CALENDARS[calendar].advance(ql.Date(day - _SERIAL_TO_ORDINAL), n, ql.Days).serialNumber())
+        + _SERIAL_TO_ORDINAL
+    )
+
+
+def advanced(day: dt.date, tenor: str, calendar: str, convention: str) -> dt.date:
+    """The business day a tenor such as 3M after `day`; days of a tenor are business days."""
+    return _python_date(CALENDARS[calendar].advance(_date(day), ql.Period(tenor), BUSINESS_DAY_CONVENTIONS[convention]))
+
+
+def tenor_end(day: dt.date, tenor: str) -> dt.date:
+    """The day a tenor after `day`, whether business day or not."""
+    return _python_date(_date(day) + ql.Period(tenor))
+
+
+def imm_date(day: dt.date, n: int) -> dt.date:
+    """The n-th third Wednesday of a March, June, September or December after `day`."""
+    found = _date(day)
+    for _ in range(n):
+        found = ql.IMM.nextDate(found)
+    return _python_date(found)
 
 
 def year_fraction(start: dt.date, end: dt.date, day_count: str) -> float:
-    """Years between two days by a day count, without coupon periods."""
+    """Years from `start` to `end` by a day count."""
     return float(DAY_COUNTS[day_count].yearFraction(_date(start), _date(end)))
 
 
@@ -229,12 +263,16 @@ def horizon_date(start: dt.date, tenor: str, calendar: str) -> dt.date:
     if start.year < 1901 or end_year > 2190:
         raise BadInput(f"A horizon of {tenor} from {start} lies beyond the calendars, which reach from 1901 to 2199.")
     end = CALENDARS[calendar].advance(_date(start), ql.Period(tenor), ql.Following)
-    return dt.date.fromordinal(end.serialNumber() + _SERIAL_TO_ORDINAL)
+    return _python_date(end)
 
 
 def _ordinals(dates: Iterable[ql.Date]) -> Ints:
     ordinals: Ints = np.array([*map(ql.Date.serialNumber, dates)], dtype=np.int64) + _SERIAL_TO_ORDINAL
     return ordinals
+
+
+def _python_date(day: ql.Date) -> dt.date:
+    return dt.date.fromordinal(day.serialNumber() + _SERIAL_TO_ORDINAL)
 
 
 def _date(day: dt.date) -> ql.Date:

@@ -64,3 +64,39 @@ def at_spread(discount: Floats, times: Floats, spread: Floats) -> Floats:
         for s in range(m):
             out[i, s] = discount[i, s] * math.exp(-spread[s] * times[i])
     return out
+
+
+@compiled
+def payment_sums(
+    lists: Ints,
+    offsets: Ints,
+    rates: Ints,
+    pay: Ints,
+    start: Ints,
+    end: Ints,
+    amounts: Floats,
+    factors: Floats,
+    fx: Floats,
+) -> Floats:
+    """Sums of payments in several currencies, each currency's first added, then converted; shape (n_lists, n_states).
+
+    List i holds the parts lists[i] to lists[i+1], a currency each; part p the payments offsets[p] to offsets[p+1], converted
+    at row rates[p] of `fx`, (n_rates, n_states). A payment is worth amount x factors[pay], and, where start is a row and not
+    -1, that x factors[start] / factors[end]; factors : (n_times, n_states) discount factors.
+    """
+    n, m = len(lists) - 1, factors.shape[1]
+    out, part = np.zeros((n, m)), np.empty(m)
+    for i in range(n):
+        for p in range(lists[i], lists[i + 1]):
+            part[:] = 0.0
+            for j in range(offsets[p], offsets[p + 1]):
+                amount, k, a, b = amounts[j], pay[j], start[j], end[j]
+                if a < 0:
+                    for s in range(m):
+                        part[s] += amount * factors[k, s]
+                else:
+                    for s in range(m):
+                        part[s] += amount * factors[k, s] * (factors[a, s] / factors[b, s])
+            for s in range(m):
+                out[i, s] += part[s] * fx[rates[p], s]
+    return out

@@ -22,7 +22,8 @@ def _log_discounts_of_zeros(times: Floats, rates: Floats) -> Floats:
     logs = np.zeros((p + 1, m))
     for k in range(p):
         for s in range(m):
-            logs[k + 1, s] = -rates[k, s] * times[k]
+            log = -rates[k, s] * times[k]
+            logs[k + 1, s] = log if abs(log) < math.inf else math.nan  # an infinite rate is none, and no factor of zero
     return logs
 
 

@@ -10,6 +10,7 @@ A survival curve S rolls as a discount curve does: S(T + t) / S(T) is the probab
 Forward prices: a share or index S exp(-qT) / DF(T) on the curve of its currency, less the cash dividends that it pays by then where a
 contract is priced with them, a commodity S exp(cT), an exchange rate by
 covered parity S DF_base(T) / DF_quote(T). A spot price whose forward is not known stays, and the set says why.
+A curve of quotes of instruments is quoted anew: at what each instrument, begun on the later day, is worth nothing.
 A scenario's moves are applied onto the rolled base: those of spot prices as ratios, those of yields as differences.
 Source: Hull, *Options, Futures, and Other Derivatives*, ch. "Determination of forward and futures prices".
 """
@@ -43,8 +44,9 @@ from scenarios.types import (
 from valuation.kernels.quotes import QUOTES
 from valuation.market import credit_curves
 from valuation.market.dividends import going_ex
-from valuation.market.scenario_market import DAYS_A_YEAR, ScenarioMarket, discount_pillars
-from valuation.types import InstrumentTerms
+from valuation.market.quoted_curves import QUOTED, quoted_curve
+from valuation.market.scenario_market import DAYS_A_YEAR, ScenarioMarket, discount_pillars, is_quoted
+from valuation.types import InstrumentTerms, NotValuable
 
 UNCHANGED = "unchanged"  # the only scenario of a set in which nothing happens but time
 
@@ -127,9 +129,11 @@ def roll(scenario_set: ScenarioSet, to: dt.date, market: RolledMarket, carry: Ca
     base, levels = scenario_set.base, np.asarray(scenario_set.levels)
     unrolled: dict[str, str] = {}
     if market == "forwards":
-        origin, years = ScenarioMarket.of(scenario_set, since, stop=0), (to - since).days / DAYS_A_YEAR
+        origin = ScenarioMarket.of(scenario_set, since, stop=0)
         growth, unrolled = _spot_growth(origin, to, carry)
-        pillars = _rolled_pillars(origin, years) | _rolled_credit(origin, to, unrolled)
+        pillars, unquoted = _rolled_pillars(origin, to)
+        unrolled |= unquoted
+        pillars |= _rolled_credit(origin, to, unrolled)
         levels = levels * growth[:, None]
         # a level that is not shocked must come out as exactly the base
         for row, level in pillars.items():
@@ -255,26 +259,37 @@ def _spot_growth(origin: ScenarioMarket, to: dt.date, carry: Carry) -> tuple[Flo
 def _curve_of(index: FactorIndex, currency: str, carry: Carry) -> str | None:
     if currency in carry.curves:
         return carry.curves[currency]
-    curves = {f.curve for f in index.factors if f.curve and f.currency == currency and f.type in QUOTES}
+    curves = {f.curve for f in index.factors if f.curve and f.currency == currency and f.type in (*QUOTES, *QUOTED)}
     return currency if currency in curves else curves.pop() if len(curves) == 1 else None
 
 
-def _rolled_pillars(origin: ScenarioMarket, years: float) -> dict[int, float]:
-    """By row the level that a pillar of a discount curve is quoted at on the rolled curve."""
+def _rolled_pillars(origin: ScenarioMarket, to: dt.date) -> tuple[dict[int, float], dict[str, str]]:
+    """By row the level that a pillar of a discount curve is quoted at on the rolled curve, and by id why a pillar stays."""
     levels: dict[int, float] = {}
+    unrolled: dict[str, str] = {}
+    years = (to - origin.valuation_date).days / DAYS_A_YEAR
     if years == 0:
-        return levels
+        return levels, unrolled
     index = origin.index
-    for curve in sorted({f.curve for f in index.factors if f.curve and f.type in QUOTES}):
+
+    def discount(curve: str, times: Floats) -> Floats:
+        forward: Floats = origin.discount(curve, years + times)[:, 0] / origin.discount(curve, np.array([years]))[0, 0]
+        return forward
+
+    for curve in sorted({f.curve for f in index.factors if f.curve and f.type in (*QUOTES, *QUOTED)}):
         pillars = discount_pillars(index, curve)
-        start = origin.discount(curve, np.array([years]))[0, 0]
-
-        def discount(times: Floats, curve: str = curve, start: float = start) -> Floats:
-            return origin.discount(curve, years + times)[:, 0] / start
-
-        quoted = QUOTES[pillars[0].type](discount, np.array([tenor_years(f.pillar or "") for f in pillars]))
+        try:
+            if is_quoted(pillars):
+                made = quoted_curve(index, curve, to)
+                pillars, quoted = made.pillars, made.quotes(lambda c, days: discount(c, days / DAYS_A_YEAR))
+            else:
+                times = np.array([tenor_years(f.pillar or "") for f in pillars])
+                quoted = QUOTES[pillars[0].type](functools.partial(discount, curve), times)
+        except (NotValuable, MissingRiskFactor) as error:  # and so do the contracts that read it
+            unrolled |= {f.risk_factor_id: error.message for f in pillars}
+            continue
         levels |= {index.row[f.risk_factor_id]: level for f, level in zip(pillars, quoted.tolist(), strict=True)}
-    return levels
+    return levels, unrolled
 
 
 def _rolled_credit(origin: ScenarioMarket, to: dt.date, unrolled: dict[str, str]) -> dict[int, float]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import bisect
 import datetime as dt
 import functools
-from bisect import bisect_right
 from collections.abc import Callable, Collection, Sequence
 
 import numpy as np
@@ -12,9 +12,11 @@ import numpy as np
 from lake.arrays import Floats
 from lake.errors import BadInput, unknown
 from scenarios.types import FactorIndex, MissingRiskFactor, RiskClass, RiskFactor, Roll, ScenarioSet, tenor_years
-from valuation.kernels import curves
+from valuation.kernels import bootstrap, curves
 from valuation.market.credit_curves import TYPES as CREDIT
 from valuation.market.credit_curves import survival_curve
+from valuation.market.quoted_curves import QUOTED, quoted_curve
+from valuation.types import NotValuable
 
 BUILDERS = {"par_yield": curves.par_curve, "zero_rate": curves.zero_curve}
 _READS = {"par_yield": curves.par_reads, "zero_rate": curves.zero_reads}
@@ -25,40 +27,67 @@ def discount_pillars(index: FactorIndex, curve: str) -> tuple[RiskFactor, ...]:
     """The pillars of a curve that can discount, shortest first; raises `MissingRiskFactor` where it cannot."""
     pillars = index.curve(curve)
     types = {f.type for f in pillars}
-    if len(types) != 1 or not types <= BUILDERS.keys():
+    if not types <= set(QUOTED) and (len(types) != 1 or not types <= BUILDERS.keys()):
         raise MissingRiskFactor(
             f"Curve {curve} has pillars of type {', '.join(sorted(types))}; "
-            f"a discount curve has pillars of one type, {' or '.join(BUILDERS)}."
+            f"a discount curve has pillars of one type, {' or '.join(BUILDERS)}, or is bootstrapped from {', '.join(QUOTED)}."
         )
     return pillars
 
 
-def pillars_read(index: FactorIndex, curve: str, first: float, last: float) -> tuple[str, ...]:
+def is_quoted(pillars: Sequence[RiskFactor]) -> bool:
+    """Whether a curve is bootstrapped from the quotes of instruments."""
+    return pillars[0].type in QUOTED
+
+
+def pillars_read(index: FactorIndex, curve: str, first: float, last: float, valuation_date: dt.date) -> tuple[str, ...]:
     """Ids of the pillars that decide the discount factors from `first` to `last` years, 0 <= first <= last, and no other.
 
-    With these pillars alone at hand the factors are the same bits.
+    With these pillars alone at hand the factors are the same bits. Those of a curve that is bootstrapped with another hold
+    the other's; its nodes lie on dates, and depend on the valuation date.
     """
-    key = (pillars_read, curve)
+    key = (pillars_read, curve, valuation_date if is_quoted(index.curve(curve)) else None)
     if key not in index.memo:
-        index.memo[key] = _reader(index, curve)
+        index.memo[key] = _reader(index, curve, valuation_date)
     read: Callable[[float, float], tuple[str, ...]] = index.memo[key]
     return read(first, last)
 
 
-def _reader(index: FactorIndex, curve: str) -> Callable[[float, float], tuple[str, ...]]:
+def _reader(index: FactorIndex, curve: str, valuation_date: dt.date) -> Callable[[float, float], tuple[str, ...]]:
     pillars = discount_pillars(index, curve)
-    nodes, reads = _READS[pillars[0].type](np.array([tenor_years(f.pillar or "") for f in pillars]))
+    if is_quoted(pillars):
+        nodes, reads = _quoted_reads(index, curve, valuation_date)
+    else:
+        nodes, matrix = _READS[pillars[0].type](np.array([tenor_years(f.pillar or "") for f in pillars]))
+        reads = [tuple(pillars[k].risk_factor_id for k in np.flatnonzero(row)) for row in matrix]
+    order = {f.risk_factor_id: k for k, f in enumerate(pillars)}
 
     @functools.cache
     def between(begin: int, end: int) -> tuple[str, ...]:
-        return tuple(pillars[k].risk_factor_id for k in np.flatnonzero(reads[begin : end + 2].any(axis=0)))
+        read = {i for row in reads[begin : end + 2] for i in row}
+        return tuple(sorted(read, key=lambda i: (order.get(i, len(order)), i)))
 
-    starts = nodes[1:-1].tolist()  # as `curves.segments`, of two numbers
+    known = nodes.tolist()
+
+    def segment(time: float) -> int:  # as `curves.segments`, for one time
+        return min(max(bisect.bisect_right(known, time) - 1, 0), len(known) - 2)
 
     def read(first: float, last: float) -> tuple[str, ...]:
-        return between(bisect_right(starts, first), bisect_right(starts, last))
+        return between(segment(first), segment(last))
 
     return read
+
+
+def _quoted_reads(index: FactorIndex, curve: str, valuation_date: dt.date) -> tuple[Floats, list[tuple[str, ...]]]:
+    """Nodes of a bootstrapped curve and the ids of all that each rests on."""
+    made = quoted_curve(index, curve, valuation_date)
+    reads: list[set[str]] = [set()]
+    for k, pillar in enumerate(made.pillars):
+        read = {pillar.risk_factor_id}.union(*(reads[node] for node in made.nodes_read(k) if node <= k))
+        for other, day in made.external_read(k):
+            read.update(pillars_read(index, other, day / DAYS_A_YEAR, day / DAYS_A_YEAR, valuation_date))
+        reads.append(read)
+    return made.days / DAYS_A_YEAR, [tuple(r) for r in reads]
 
 
 class ScenarioMarket:
@@ -92,8 +121,8 @@ class ScenarioMarket:
         self.states: Floats = np.concatenate([base[:, None], levels], axis=1, dtype=np.float64)
         self.states.setflags(write=False)
         self.n_states = self.states.shape[1]
-        self._curves: dict[str, tuple[Floats, Floats]] = {}
-        self._origin_curves: dict[str, tuple[Floats, Floats]] = {}
+        self._curves: dict[tuple[str, bool], tuple[Floats, Floats]] = {}
+        self._unsolved: dict[str, str] = {}
         self._survival_curves: dict[str, tuple[Floats, Floats]] = {}
 
     @classmethod
@@ -157,9 +186,7 @@ class ScenarioMarket:
         """
         if len(times) and not np.min(times) >= 0:
             raise ValueError(f"Expected times from the valuation date on, but received {np.min(times)} years")
-        if curve not in self._curves:
-            self._curves[curve] = self._build(curve, self.states)
-        factors = curves.interpolated_discount_factors(*self._curves[curve], times)
+        factors = self._factors(curve, times)
         if self.roll is None or self.roll.market == "constant":
             return factors
         rolled = (self.roll.to - self.roll.since).days / DAYS_A_YEAR
@@ -186,8 +213,8 @@ class ScenarioMarket:
         if self.index.curve(curve)[0].type in CREDIT:
             nodes, _ = self._survival_curve(curve)
         else:
-            self.discount(curve, np.empty(0))
-            nodes, _ = self._curves[curve]
+            self._interpolated(curve, np.empty(0), origin=False)
+            nodes, _ = self._curves[curve, False]
         if self._origin is None:
             return nodes
         market, years = self._origin
@@ -223,14 +250,39 @@ class ScenarioMarket:
 
     def _origin_discount(self, curve: str, times: Floats) -> Floats:
         """Discount factors (len(times),) of the curve as it was on the date the market is rolled from."""
-        assert self.roll is not None
-        if curve not in self._origin_curves:
-            self._origin_curves[curve] = self._build(curve, self.roll.origin[:, None])
-        factors: Floats = curves.interpolated_discount_factors(*self._origin_curves[curve], times)[:, 0]
+        factors: Floats = self._factors(curve, times, origin=True)[:, 0]
         return factors
 
-    def _build(self, name: str, states: Floats) -> tuple[Floats, Floats]:
+    def _factors(self, curve: str, times: Floats, origin: bool = False) -> Floats:
+        """Discount factors (len(times), n_states) of the curve's pillars; of `origin` as they were where the roll began."""
+        factors = self._interpolated(curve, times, origin)
+        if curve in self._unsolved and not np.isfinite(factors[:, 0]).all():
+            raise NotValuable("no_solution", self._unsolved[curve])
+        return factors
+
+    def _interpolated(self, curve: str, times: Floats, origin: bool) -> Floats:
+        key = (curve, origin)
+        if key not in self._curves:
+            self._curves[key] = self._build(curve, origin)
+        return curves.interpolated_discount_factors(*self._curves[key], times)
+
+    def _build(self, name: str, origin: bool) -> tuple[Floats, Floats]:
         pillars = discount_pillars(self.index, name)
-        times = np.array([tenor_years(f.pillar or "") for f in pillars])
-        levels = states.take([self.index.row[f.risk_factor_id] for f in pillars], axis=0)
-        return BUILDERS[pillars[0].type](times, levels)
+        states, day = self.states, self.valuation_date
+        if origin:
+            assert self.roll is not None
+            states, day = self.roll.origin[:, None], self.roll.since
+        if not is_quoted(pillars):
+            times = np.array([tenor_years(f.pillar or "") for f in pillars])
+            levels = states.take([self.index.row[f.risk_factor_id] for f in pillars], axis=0)
+            return BUILDERS[pillars[0].type](times, levels)
+        made = quoted_curve(self.index, name, day)
+        levels = states.take([self.index.row[f.risk_factor_id] for f in made.pillars], axis=0)
+        products = made.products(lambda c, days: self._interpolated(c, days / DAYS_A_YEAR, origin), states.shape[1])
+        logs = bootstrap.bootstrapped(made.equations, levels, products)
+        if (unsolved := made.unsolved(logs[:, 0], levels[:, 0], products[:, 0])) is not None:
+            self._unsolved[name] = (
+                f"Curve {name} has no discount factor at pillar {unsolved.pillar} ({unsolved.risk_factor_id}): none reprices its "
+                f"quote of {levels[made.pillars.index(unsolved), 0]:g} beside the shorter ones."
+            )
+        return made.days / DAYS_A_YEAR, logs

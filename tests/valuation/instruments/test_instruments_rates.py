@@ -384,7 +384,7 @@ def test_a_matured_swap_says_so():
     ("changes", "pointer", "words"),
     [
         ({"fixed_rate": 3.5}, "fixed_rate", "0.03 is 3%"),
-        ({"float_frequency": 3}, "float_frequency", "1, 2 or 4"),
+        ({"float_frequency": 3}, "float_frequency", "1, 2, 4 or 12"),
         ({"float_day_count": "Act360"}, "float_day_count", "nearest: Actual360"),
         ({"calendar": "NYC"}, "calendar", "USNY"),
         ({"maturity": "2300-03-16"}, "maturity", "1902 to 2198"),

@@ -12,6 +12,7 @@ from make_market import factor
 from scenarios.types import FactorIndex
 from valuation.market.scenario_market import ScenarioMarket, pillars_read
 
+DAY = dt.date(2020, 3, 16)
 TENORS = [
     "1D",
     "1W",
@@ -47,11 +48,11 @@ def test_the_pillars_read_give_the_same_bits_alone_and_no_other_moves_them(
     index = FactorIndex.of(factor(f"YC:USD:{t}", kind) for t in tenors)
     base = 0.03 + 0.01 * rng.standard_normal(len(tenors))
     times = np.unique([days[0], *rng.integers(days[0], days[1] + 1, 5), days[1]]) / 365.0
-    read = pillars_read(index, "USD", times[0], times[-1])
+    read = pillars_read(index, "USD", times[0], times[-1], DAY)
     rows = [index.row[f] for f in read]
 
     def discount(index: FactorIndex, levels: np.ndarray) -> bytes:
-        market = ScenarioMarket(dt.date(2020, 3, 16), index, levels, levels[:, None])
+        market = ScenarioMarket(DAY, index, levels, levels[:, None])
         return market.discount("USD", times).tobytes()
 
     whole = discount(index, base)
@@ -63,8 +64,8 @@ def test_the_pillars_read_give_the_same_bits_alone_and_no_other_moves_them(
 
 def test_a_bond_of_two_years_does_not_read_thirty() -> None:
     index = FactorIndex.of(factor(f"YC:USD:{t}", "par_yield") for t in TENORS)
-    bond = pillars_read(index, "USD", 0.4, 1.9)
+    bond = pillars_read(index, "USD", 0.4, 1.9, DAY)
     assert bond == tuple(f"YC:USD:{t}" for t in ("4M", "6M", "9M", "1Y", "18M", "2Y"))
     zeros = FactorIndex.of(factor(f"YC:USD:{t}") for t in TENORS)
-    assert pillars_read(zeros, "USD", 4.0, 4.0) == ("YC:USD:3Y", "YC:USD:5Y")
-    assert pillars_read(zeros, "USD", 45.0, 45.0) == ("YC:USD:20Y", "YC:USD:30Y")
+    assert pillars_read(zeros, "USD", 4.0, 4.0, DAY) == ("YC:USD:3Y", "YC:USD:5Y")
+    assert pillars_read(zeros, "USD", 45.0, 45.0, DAY) == ("YC:USD:20Y", "YC:USD:30Y")
