@@ -165,6 +165,9 @@ WHAT_TO_DO: Mapping[str, str] = {  # about contracts that failed, by reason
     INCOMPLETE: "Bring their whole vectors in.",
     "quantity_too_large": "Correct the quantity in the positions file.",
     "non_finite": "Look at the market data it reads, and at its terms.",
+    "too_slow": "Look at its terms; if it is to take so long, raise VARLAKE_CONTRACT_SECONDS.",
+    "too_large": "Look at its terms; if it is to take so much, raise VARLAKE_CONTRACT_MIB.",
+    "crashed": "Please report this as a defect.",
     "pricer_error": "Please report this as a defect.",
 }
 _MOST_REASONS = 3
