@@ -45,6 +45,16 @@ class Settings(BaseSettings):
         ge=1,
         description="a file may take so many seconds of processor time to decode, and five for each MiB of its size",
     )
+    contract_seconds: int = Field(
+        120, ge=1, description="a contract may take so many seconds of processor time to value in a process of its own"
+    )
+    contract_mib: int = Field(
+        2048, ge=1, description="a contract may take so much memory to value in a process of its own, in MiB"
+    )
+    isolate: bool = Field(
+        False,
+        description="contracts are valued in processes of their own from the start, not only where one went wrong",
+    )
     mappings: Path | None = Field(
         None, description="folder of kept mappings, NAME.toml each, that uploads may name too"
     )

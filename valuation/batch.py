@@ -30,8 +30,10 @@ from valuation.types import (
     ValuationFailure,
 )
 
+ANYTHING = (Exception, SystemExit)  # that a pricer may raise
 MOST_VALUE = 1e30  # of one unit; see `lake.landing.numbers.MOST`
 _SHOWN = 5  # scenarios named in a message
+_LONGEST = 1_000  # characters of what an error says
 _priced: set[str] = set()  # instrument types that this process has priced
 _loading = threading.Lock()
 
@@ -45,14 +47,14 @@ def value_batch(contracts: Sequence[Contract], market: Market, first_scenario: i
     of a core in this batch.
     Memory: besides the P&L itself, a matrix of discount factors of (distinct payment dates, n_states) for each curve in
     turn; with more than a few thousand scenarios value them in blocks, which changes no bits.
-    Reasons of failure: invalid_terms, missing_risk_factor, non_finite, pricer_error, or what the instrument's `check`
+    Reasons of failure: invalid_terms, missing_risk_factor, non_finite, too_large, pricer_error, or what the instrument's `check`
     says (matured, missing_fixing, invalid_schedule).
     """
     n = len(contracts)
     pnl = np.empty((n, market.n_states - 1))
     base, cost = np.empty(n), np.empty(n)
     currencies = [""] * n
-    errors: dict[int, Exception] = {}
+    errors: dict[int, BaseException] = {}
     by_type: dict[str, list[int]] = {}
     for i, contract in enumerate(contracts):
         by_type.setdefault(contract.instrument_type, []).append(i)
@@ -66,7 +68,7 @@ def value_batch(contracts: Sequence[Contract], market: Market, first_scenario: i
             try:
                 terms.append(_prepare(contracts[i], market))
                 ready.append(i)
-            except Exception as error:
+            except ANYTHING as error:
                 errors[i] = error
         if ready:
             values = _value(instrument(instrument_type), terms, market, ready, errors, first_scenario)
@@ -146,7 +148,7 @@ def factors_read(contracts: Sequence[Contract], index: FactorIndex, valuation_da
     """The risk factors these contracts read on that date; a contract that cannot tell reads none, and `value_batch` says why."""
     read: set[str] = set()
     for _, kind, terms in contracts:
-        with contextlib.suppress(VarlakeError):
+        with contextlib.suppress(*ANYTHING):
             read.update(instrument(kind).risk_factors(terms_from_json(kind, terms), index, valuation_date))
     return read
 
@@ -182,7 +184,7 @@ def reported(block: PnLBlock, contracts: Iterable[Contract], index: FactorIndex,
     )
 
 
-def failure_reason(error: Exception) -> tuple[str, str]:
+def failure_reason(error: BaseException) -> tuple[str, str]:
     """The short code and the words for a contract that failed with this error."""
     if isinstance(error, NotValuable):
         return error.reason, error.message
@@ -190,14 +192,35 @@ def failure_reason(error: Exception) -> tuple[str, str]:
         return "missing_risk_factor", error.message
     if isinstance(error, VarlakeError):
         return "invalid_terms", error.message
-    return "pricer_error", f"{type(error).__name__}: {error}"
+    where = getattr(error, "stage", "while it was valued")
+    try:
+        said = f"{type(error).__name__}: {error}"[:_LONGEST]
+    except Exception:  # of the error itself, as it is put into words
+        said = type(error).__name__
+    if isinstance(error, MemoryError):
+        return "too_large", f"The memory that it needs was refused {where}. {said}"
+    return "pricer_error", f"{said} ({where})"
+
+
+def ready_contract(
+    contract: Contract, index: FactorIndex, valuation_date: dt.date, rolled_from: dt.date | None
+) -> tuple[InstrumentTerms, tuple[str, ...]]:
+    """The terms of a contract that has a value on that date, and the factors it reads; raises what `failure_reason` puts into words."""
+    stage = "while its terms were read"
+    try:
+        terms = terms_from_json(contract.instrument_type, contract.terms)
+        stage = "while its terms were checked"
+        terms.check(valuation_date, rolled_from)
+        stage = "while the risk factors it reads were found"
+        return terms, instrument(contract.instrument_type).risk_factors(terms, index, valuation_date)
+    except ANYTHING as error:
+        error.stage = stage  # type: ignore[union-attr]
+        raise
 
 
 def _prepare(contract: Contract, market: Market) -> InstrumentTerms:
-    terms = terms_from_json(contract.instrument_type, contract.terms)
-    terms.check(market.valuation_date, None if market.roll is None else market.roll.since)
-    instrument(contract.instrument_type).risk_factors(terms, market.index, market.valuation_date)
-    return terms
+    since = None if market.roll is None else market.roll.since
+    return ready_contract(contract, market.index, market.valuation_date, since)[0]
 
 
 def _value(
@@ -205,29 +228,31 @@ def _value(
     terms: list[InstrumentTerms],
     market: Market,
     places: list[int],
-    errors: dict[int, Exception],
+    errors: dict[int, BaseException],
     first_scenario: int,
 ) -> Floats:
     """Values (n_contracts, n_states); adds to `errors`, by place, the contracts without finite values."""
     values = _try(module, terms, market)
-    if isinstance(values, Exception):  # one at a time, so that only the culprit fails
+    if isinstance(values, BaseException):  # one at a time, so that only the culprit fails
         alone = [_try(module, [t], market) for t in terms]
-        errors.update((i, v) for i, v in zip(places, alone, strict=True) if isinstance(v, Exception))
+        errors.update((i, v) for i, v in zip(places, alone, strict=True) if isinstance(v, BaseException))
         nothing = np.full((1, market.n_states), np.nan)
-        values = np.concatenate([nothing if isinstance(v, Exception) else v for v in alone])
+        values = np.concatenate([nothing if isinstance(v, BaseException) else v for v in alone])
     finite = (np.abs(values) <= MOST_VALUE).all(axis=1)
     for row in np.flatnonzero(~finite).tolist():
         errors.setdefault(places[row], NotValuable("non_finite", _non_finite(values[row], first_scenario)))
     return values
 
 
-def _try(module: Instrument, terms: Sequence[InstrumentTerms], market: Market) -> Floats | Exception:
+def _try(module: Instrument, terms: Sequence[InstrumentTerms], market: Market) -> Floats | BaseException:
     expected = (len(terms), market.n_states)
     try:
         values = module.value(terms, market)
-        if values.shape != expected:
-            raise ValueError(f"Expected values of shape {expected}, but the pricer gave {values.shape}")
-    except Exception as error:
+        if values.shape != expected or values.dtype != np.float64:
+            raise ValueError(
+                f"Expected values of shape {expected} in float64, but the pricer gave {values.shape} in {values.dtype}"
+            )
+    except ANYTHING as error:
         return error
     return values
 

@@ -12,7 +12,13 @@ from pydantic import ValidationError
 from lake.errors import BadInput, Issue, nearest, unknown
 from lake.landing.mapping import Kind
 from scenarios.types import IMPORTED
-from valuation.instruments.commodity import commodity_forward
+from valuation.instruments.commodity import (
+    commodity_forward,
+    commodity_future,
+    commodity_option,
+    commodity_spread_option,
+    commodity_swap,
+)
 from valuation.instruments.credit import credit_default_swap, credit_index, risky_bond
 from valuation.instruments.equity import (
     cash_equity,
@@ -95,6 +101,10 @@ INSTRUMENTS: dict[str, Instrument] = {
     "overnight_swap": overnight_swap,
     "basis_swap": basis_swap,
     "cross_currency_swap": cross_currency_swap,
+    "commodity_future": commodity_future,
+    "commodity_swap": commodity_swap,
+    "commodity_option": commodity_option,
+    "commodity_spread_option": commodity_spread_option,
 }
 
 

@@ -167,6 +167,7 @@ WHAT_TO_DO: Mapping[str, str] = {  # about contracts that failed, by reason
     "missing_risk_factor": "Load the market data it reads, or a proxy for it.",
     "matured": "Take it out of the positions.",
     "missing_fixing": "Give the fixing in the terms.",
+    "forward_not_positive": "Look at its price, or use a model that takes negative prices.",
     "invalid_schedule": "Correct the dates in the terms.",
     "invalid_curve": "Correct the attributes of its risk factors.",
     "no_solution": "Look at the quotes of the curve.",
@@ -175,6 +176,9 @@ WHAT_TO_DO: Mapping[str, str] = {  # about contracts that failed, by reason
     "quantity_too_large": "Correct the quantity in the positions file.",
     "negative_rate": "Price it with model normal, or with model black and a shift.",
     "non_finite": "Look at the market data it reads, and at its terms.",
+    "too_slow": "Look at its terms; if it is to take so long, raise VARLAKE_CONTRACT_SECONDS.",
+    "too_large": "Look at its terms; if it is to take so much, raise VARLAKE_CONTRACT_MIB.",
+    "crashed": "Please report this as a defect.",
     "pricer_error": "Please report this as a defect.",
 }
 _MOST_REASONS = 3

@@ -21,8 +21,15 @@ from scenarios.types import FACTOR_TYPES, RiskFactor
 Factors = tuple[RiskFactor, ...]
 
 POSITIVE_TYPES = (
-    "equity_price", "index_level", "fx_rate", "implied_vol", "normal_vol", "price_index", "traded_volume"
-)  # fmt: skip
+    "equity_price",
+    "index_level",
+    "fx_rate",
+    "implied_vol",
+    "normal_vol",
+    "normal_price_vol",
+    "price_index",
+    "traded_volume",
+)
 
 
 def check_levels(

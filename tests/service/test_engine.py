@@ -275,7 +275,7 @@ def test_what_a_cancelled_job_has_valued_stays_and_is_reused(
     work_lake: Lake, stop: threading.Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The real runner: the batches at hand are finished and committed, the next is not begun."""
-    real, begun, go_on = run.run_batch, threading.Semaphore(0), threading.Event()
+    real, begun, go_on = run.run_guarded, threading.Semaphore(0), threading.Event()
 
     def held(*arguments: Any) -> Any:
         begun.release()
@@ -283,7 +283,7 @@ def test_what_a_cancelled_job_has_valued_stays_and_is_reused(
         return real(*arguments)
 
     monkeypatch.setattr(run, "usable_cores", lambda: 2)  # two threads, so two of the three batches are at hand
-    monkeypatch.setattr(run, "run_batch", held)
+    monkeypatch.setattr(run, "run_guarded", held)
     with running_engine(work_lake, stop) as table:
         job = submit(table, request())
         assert begun.acquire(timeout=60)

@@ -187,7 +187,7 @@ def test_a_pricer_that_raises_fails_the_culprit_alone(contracts, market, monkeyp
     block = value_batch(forwards, market)
     (failure,) = block.failures
     assert (failure.contract_id, failure.reason) == (forwards[3][0], "pricer_error")
-    assert failure.message == "ZeroDivisionError: no such year"
+    assert failure.message == "ZeroDivisionError: no such year (while it was valued)"
     others = [i for i in range(len(forwards)) if i != 3]
     assert block.pnl.tobytes() == whole.pnl[others].tobytes()
     monkeypatch.setattr(module, "value", lambda terms, market: np.zeros(len(terms)))

@@ -105,12 +105,26 @@ def value_contracts(
     return value_blocks(contracts, markets, scenario_set.n_scenarios)
 
 
-def run_batch(lake_path: str, header: BatchHeader, rows: pa.Table) -> BatchResult:
-    """Values one batch, rows of `ValuationPlan.work`, and writes its vectors."""
-    contracts = Contract.of(rows)
+def load_market(lake_path: str, header: BatchHeader) -> None:
+    """Makes what a process makes once before it values contracts."""
+    scenarios = cut_scenarios(load_scenario_set(Lake(lake_path), header.scenario_set_id))
+    if len(scenarios) == 1:
+        _market(lake_path, header, *scenarios[0])
+
+
+def value_loaded(
+    lake_path: str, header: BatchHeader, contracts: Sequence[Contract], *, base_only: bool = False
+) -> tuple[PnLBlock, list[tuple[Work, float]]]:
+    """As `value_contracts`, kernels loaded before, and what that took."""
     loaded, us = load_kernels(contracts, _market(lake_path, header, 0, 0))
     cost = [(Work(KERNELS, dict.fromkeys(loaded, 1)), us)] if loaded else []
-    block = value_contracts(lake_path, header, contracts, base_only=bool(rows["unmoved"][0].as_py()))
+    return value_contracts(lake_path, header, contracts, base_only=base_only), cost
+
+
+def write_batch(
+    lake_path: str, header: BatchHeader, rows: pa.Table, block: PnLBlock, cost: Sequence[tuple[Work, float]]
+) -> BatchResult:
+    """Writes the vectors of a batch, rows of `ValuationPlan.work`. cost : what was spent beside its contracts."""
     fingerprints = dict(
         zip(
             rows["contract_id"].to_pylist(),
@@ -119,10 +133,10 @@ def run_batch(lake_path: str, header: BatchHeader, rows: pa.Table) -> BatchResul
         )
     )
     file = store.write_block(Path(lake_path), header.valuation_date, block, fingerprints)
-    kind_of = {c.contract_id: c.instrument_type for c in contracts}
+    kind_of = dict(zip(rows["contract_id"].to_pylist(), rows["instrument_type"].to_pylist(), strict=True))
     spent: dict[str, list[float]] = {}
     for contract_id, us in zip(block.contract_ids, block.cost_us.tolist(), strict=True):
         spent.setdefault(kind_of[contract_id], []).append(us)
     states = 1 + block.pnl.shape[1]
-    cost += [(Work.of_type(kind, len(each), states), sum(each)) for kind, each in spent.items()]
-    return BatchResult(file, block.failures, tuple(cost))
+    priced = [(Work.of_type(kind, len(each), states), sum(each)) for kind, each in spent.items()]
+    return BatchResult(file, block.failures, (*cost, *priced))

@@ -15,14 +15,15 @@ import pyarrow.ipc as ipc
 from lake.errors import Damaged
 from lake.progress import go_on
 from lake.tables import Lake
-from valuation.sets.batches import BatchHeader, BatchResult, run_batch
+from valuation.sets.batches import BatchHeader, BatchResult
+from valuation.sets.isolated import Guard, run_guarded
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 
 def _task(
-    lake_path: str, header: BatchHeader, work_file: str, batches: list[tuple[int, int]]
+    lake_path: str, header: BatchHeader, work_file: str, batches: list[tuple[int, int]], guard: Guard
 ) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
     """What a Spark task does: reads its slices of the work list, values them, returns file names and failures."""
 
@@ -30,7 +31,7 @@ def _task(
         work = ipc.open_file(pa.memory_map(work_file)).read_all()
         for numbered in numbers:
             for i in numbered.column(0).to_pylist():
-                result = run_batch(lake_path, header, work.slice(*batches[i]))
+                result = run_guarded(lake_path, header, work.slice(*batches[i]), guard)
                 yield pa.RecordBatch.from_pydict({"batch": pa.array([i], pa.int64()), "result": [result.to_json()]})
 
     return run
@@ -45,6 +46,7 @@ def run_on_spark(
     tick: Callable[[int], None],
     cancelled: threading.Event,
     run_id: str,
+    guard: Guard,
 ) -> Iterator[BatchResult]:
     """Values the batches of a work list, a task each; results in the order of the batches. `tick` counts tasks that end."""
     folder = lake.state / "runs" / run_id
@@ -53,7 +55,7 @@ def run_on_spark(
     with ipc.new_file(str(work_file), work.schema) as sink:
         sink.write_table(work)
     try:
-        task = _task(str(lake.path), header, str(work_file), batches)
+        task = _task(str(lake.path), header, str(work_file), batches, guard)
         rows = _collect(
             spark,
             spark.range(0, len(batches), 1, len(batches)).mapInArrow(task, "batch long, result string"),

@@ -13,12 +13,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lake.canonical import canonical_json, digest
-from lake.errors import BadInput, VarlakeError, unknown
+from lake.errors import BadInput, unknown
 from lake.progress import go_on
 from lake.tables import Snapshot
 from scenarios.types import IMPORTED, FactorIndex, GeneratedLevels, RiskClass, ScenarioSet
-from valuation.batch import failure_reason, types_loaded
-from valuation.catalogue import INSTRUMENTS, instrument, pricer_version, terms_from_json
+from valuation.batch import ANYTHING, failure_reason, ready_contract, types_loaded
+from valuation.catalogue import INSTRUMENTS, pricer_version
 from valuation.costs import KERNELS, NOTHING, SPARK, Costs, Estimate, Work
 from valuation.sets import store
 from valuation.sets.imported import imported_before
@@ -187,15 +187,15 @@ def make_plan(
     replaced = scenario_set.held.keys() | scenario_set.proxied.keys()
     keys: list[tuple[str, str, bool, bool] | None] = []
     failures = list(not_imported)
-    for contract_id, kind, terms_json in Contract.of(contracts):
+    since = None if roll is None else roll.since
+    for contract in Contract.of(contracts):
         go_on(cancelled)
+        kind = contract.instrument_type
         try:
-            terms = terms_from_json(kind, terms_json)
-            terms.check(valuation_date, None if roll is None else roll.since)
-            factors = instrument(kind).risk_factors(terms, scenario_set.index, valuation_date)
+            _, factors = ready_contract(contract, scenario_set.index, valuation_date, since)
             keys.append((*fingerprints.of(kind, factors), not replaced.isdisjoint(factors)))
-        except VarlakeError as error:
-            failures.append(ValuationFailure(contract_id, kind, *failure_reason(error)))
+        except ANYTHING as error:
+            failures.append(ValuationFailure(contract.contract_id, kind, *failure_reason(error)))
             keys.append(None)
     priced = pa.array([k is not None for k in keys], pa.bool_())
     wanted = contracts.filter(priced)

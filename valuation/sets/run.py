@@ -19,13 +19,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lake.committer import Committer
-from lake.progress import Progress, go_on, silent
+from lake.progress import Cancelled, Progress, go_on, silent
 from lake.runtime.machine import usable_cores
 from lake.storage import DataFile
 from lake.tables import Lake, code_version
 from valuation.costs import KERNELS, SPARK, Work, record
 from valuation.sets import store
-from valuation.sets.batches import BatchHeader, BatchResult, cut_batches, run_batch
+from valuation.sets.batches import BatchHeader, BatchResult, cut_batches
+from valuation.sets.isolated import Guard, always_isolated, run_guarded
 from valuation.sets.on_spark import run_on_spark
 from valuation.sets.plan import Runner, ValuationPlan
 from valuation.sets.standards import first_standard
@@ -119,11 +120,12 @@ def _in_process(
     batches: list[tuple[int, int]],
     tick: Callable[[int], None],
     cancelled: threading.Event,
+    guard: Guard,
 ) -> Iterator[BatchResult]:
     # kernels release the interpreter lock, so threads use the cores; results come in batch order
     def one(batch: tuple[int, int]) -> BatchResult:
         go_on(cancelled)
-        result = run_batch(str(lake.path), header, work.slice(*batch))
+        result = run_guarded(str(lake.path), header, work.slice(*batch), guard)
         tick(1)
         return result
 
@@ -175,17 +177,24 @@ def run_plan(
             progress("value", state["done"], len(batches))
 
     progress("value", 0, len(batches))
+    mark = committer.lake.state / "runs" / f"{plan.valuation_set_id}.pricing"
+    guard = _guard(plan, isolated=mark.exists() or always_isolated())
+    mark.parent.mkdir(exist_ok=True)
+    mark.touch()  # stays where a contract ends this process, or a worker of Spark
     for wave, first in enumerate(range(0, len(batches), WAVE)):
         part = batches[first : first + WAVE]
         wave_id = f"{committer.run_id}-{plan.valuation_set_id[:8]}-{wave}"
         if session is None:
-            results = _in_process(committer.lake, header, plan.work, part, tick, cancelled)
+            results = _in_process(committer.lake, header, plan.work, part, tick, cancelled, guard)
         else:
-            results = run_on_spark(session, committer.lake, header, plan.work, part, tick, cancelled, wave_id)
+            results = run_on_spark(session, committer.lake, header, plan.work, part, tick, cancelled, wave_id, guard)
         files_before = len(tally.files)
         try:
             for result in results:
                 tally.add(result)
+        except Cancelled:
+            mark.unlink(missing_ok=True)
+            raise
         finally:
             if tally.files[files_before:]:
                 committer.commit(
@@ -193,12 +202,18 @@ def run_plan(
                 )
         state["done"] = first + len(part)
         progress("value", state["done"], len(batches))
+    mark.unlink(missing_ok=True)
     measured = tally.measured(1 if session is None else min(parallelism, len(batches)), session is not None)
     if spark_seconds > _STARTED:
         measured.append((Work(SPARK, {}), spark_seconds * 1e6))
     record(committer.lake, measured)
     runner_name = used if session is None else session.sparkContext.master
     return _seal(committer, plan, tally, runner_name, branch_id, time.perf_counter() - started, spark_seconds)
+
+
+def _guard(plan: ValuationPlan, isolated: bool) -> Guard:
+    expected = {kind: cost.high / n for kind, (n, cost) in plan.expected.items() if n}
+    return Guard(isolated, expected, plan.kernels.high)
 
 
 def _seal(

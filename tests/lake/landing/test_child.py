@@ -89,12 +89,12 @@ def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     monkeypatch.setenv("PYTHONPATH", str(folder))
     monkeypatch.setenv(child.SETTING, "1")
     monkeypatch.setenv(child.SECONDS_SETTING, "1")
-    child._end_all()
+    child._children.end()
     import child_work  # type: ignore[import-not-found]
 
     handles = os.listdir("/proc/self/fd")
     yield child_work
-    child._end_all()
+    child._children.end()
     sys.modules.pop("child_work")
     assert len(os.listdir("/proc/self/fd")) <= len(handles)
 
@@ -118,7 +118,7 @@ def test_a_child_decodes_one_file_after_the_other(work: Any, path: Path) -> None
     first = _pid(work, path)
     assert first != os.getpid()
     assert [t["pid"][0].as_py() for t in in_child(work.pids, path, 3)] == [first] * 3
-    child._end_all()
+    child._children.end()
     assert not _lives(first)
 
 
@@ -190,7 +190,7 @@ def test_processor_time_is_limited(work: Any, path: Path) -> None:
 
 def test_time_is_limited(work: Any, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = _pid(work, path)
-    monkeypatch.setattr(child, "_WAIT", 0.2)
+    monkeypatch.setattr(child, "WAIT", 0.2)
     with pytest.raises(BadInput, match=r"^file\.csv was not decoded in 0 s"):
         one_in_child(work.sleeps, path)
     assert not _lives(before)
@@ -249,14 +249,13 @@ def test_an_error_comes_as_it_was_raised(work: Any, path: Path) -> None:
 # --- files ------------------------------------------------------------------------------------------------------------
 
 
-class _None:
-    def __init__(self) -> None:
-        raise AssertionError("a child was started")
+def _none() -> None:
+    raise AssertionError("a child was started")
 
 
 def test_a_small_text_needs_no_child(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    child._end_all()
-    monkeypatch.setattr(child, "_Child", _None)
+    child._children.end()
+    monkeypatch.setattr(child, "_child", _none)
     assert read_sheet(path).cells.to_pydict() == {"0": ["1"], "1": ["2"]}
     monkeypatch.setattr(sheet, "SMALL", 7)
     with pytest.raises(AssertionError, match="a child was started"):
