@@ -12,9 +12,9 @@ from pydantic import ValidationError
 from lake.errors import BadInput, Issue, nearest, unknown
 from lake.landing.mapping import Kind
 from scenarios.types import IMPORTED
-from valuation.instruments.commodity import commodity_forward
-from valuation.instruments.equity import cash_equity, equity_forward, equity_option
-from valuation.instruments.fx import fx_forward
+from valuation.instruments.commodity import commodity_american_option, commodity_forward
+from valuation.instruments.equity import cash_equity, equity_american_option, equity_forward, equity_option
+from valuation.instruments.fx import fx_american_option, fx_forward
 from valuation.instruments.rates import government_bond, interest_rate_swap
 from valuation.types import NOT_OURS, Instrument, InstrumentTerms, NotValuable
 
@@ -22,10 +22,13 @@ INSTRUMENTS: dict[str, Instrument] = {
     "cash_equity": cash_equity,
     "equity_forward": equity_forward,
     "equity_option": equity_option,
+    "equity_american_option": equity_american_option,
     "fx_forward": fx_forward,
+    "fx_american_option": fx_american_option,
     "government_bond": government_bond,
     "interest_rate_swap": interest_rate_swap,
     "commodity_forward": commodity_forward,
+    "commodity_american_option": commodity_american_option,
 }
 
 

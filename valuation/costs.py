@@ -27,9 +27,12 @@ KERNELS, SPARK = "kernels", "spark"  # names of what a process does once: load i
 # Microseconds on a core of 2024, from the sample book in a fresh process: (a contract, a contract and state).
 _SHIPPED: Mapping[str, tuple[float, float]] = {
     "cash_equity": (3.0, 0.001),
+    "commodity_american_option": (12.0, 15.0),
     "commodity_forward": (8.0, 0.004),
+    "equity_american_option": (12.0, 17.0),
     "equity_forward": (8.0, 0.005),
     "equity_option": (8.0, 0.03),
+    "fx_american_option": (15.0, 20.0),
     "fx_forward": (10.0, 0.006),
     "government_bond": (85.0, 0.01),
     "interest_rate_swap": (75.0, 0.03),

@@ -19,7 +19,7 @@ from valuation.batch import value_batch
 from valuation.catalogue import INSTRUMENTS, parse_terms
 from valuation.types import Contract, InstrumentTerms
 
-_NO_TYPE = {"market"}  # modules of the package that are no oracle
+_NO_TYPE = {"american", "market"}  # modules of the package that are no oracle
 
 
 def oracle_types() -> list[str]:

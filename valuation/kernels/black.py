@@ -24,7 +24,7 @@ _SQRT_HALF = math.sqrt(0.5)
 
 
 @compiled
-def _exchange(sign: float, asset: float, cash: float, stdev: float) -> float:
+def exchange(sign: float, asset: float, cash: float, stdev: float) -> float:
     """Value of an option on `asset` against `cash` (present values); sign +1 call, -1 put; NaN where undefined."""
     # The comparisons are written so that NaN fails them.
     if not (asset >= 0.0 and cash > 0.0 and stdev >= 0.0):
@@ -50,7 +50,7 @@ def _rows(
     out = np.empty((n, m))
     for i in range(n):
         for s in range(m):
-            out[i, s] = _exchange(
+            out[i, s] = exchange(
                 sign[i], spot[i, s] * asset_factor[i], strike[i] * discount[i, s], volatility[i, s] * root_time[i]
             )
     return out
