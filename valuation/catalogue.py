@@ -13,6 +13,7 @@ from lake.errors import BadInput, Issue, nearest, unknown
 from lake.landing.mapping import Kind
 from scenarios.types import IMPORTED
 from valuation.instruments.commodity import (
+    commodity_american_option,
     commodity_forward,
     commodity_future,
     commodity_option,
@@ -22,6 +23,7 @@ from valuation.instruments.commodity import (
 from valuation.instruments.credit import credit_default_swap, credit_index, risky_bond
 from valuation.instruments.equity import (
     cash_equity,
+    equity_american_option,
     equity_asian_option,
     equity_barrier_option,
     equity_digital_option,
@@ -31,6 +33,7 @@ from valuation.instruments.equity import (
     variance_swap,
 )
 from valuation.instruments.fx import (
+    fx_american_option,
     fx_barrier_option,
     fx_digital_option,
     fx_forward,
@@ -105,6 +108,9 @@ INSTRUMENTS: dict[str, Instrument] = {
     "commodity_swap": commodity_swap,
     "commodity_option": commodity_option,
     "commodity_spread_option": commodity_spread_option,
+    "equity_american_option": equity_american_option,
+    "fx_american_option": fx_american_option,
+    "commodity_american_option": commodity_american_option,
 }
 
 
