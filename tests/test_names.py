@@ -36,9 +36,6 @@ FUNCTIONS = {
         "contracts": ("the contract of oracles", "bench/oracles/*"),
         "price": ("the contract of oracles", "bench/oracles/*"),
         "group": ("a group of commands made from models", "cli/branches", "cli/ingest", "cli/positions"),
-        "SIZE": ("the contract of oracles", "bench/oracles/*"),
-        "contracts": ("the contract of oracles", "bench/oracles/*"),
-        "price": ("the contract of oracles", "bench/oracles/*"),
         "main": ("where a process begins", "cli/main", "processes/engine", "processes/serve"),
     },
 }  # fmt: skip
@@ -48,7 +45,6 @@ MODULES = {
         "market": ("commands about the market, and the market of the oracles", "bench/oracles", "cli"),
         "standard": ("both doors to one subject", "api", "cli"),
         "questions": ("both doors to one subject", "api", "cli"),
-        "market": ("commands about the market, and the market of the oracles", "bench/oracles", "cli"),
         "scenarios": ("both doors to one subject, and its bench", "api", "bench", "cli"),
         "contributions": ("how one answer is shown, and its bench", "bench", "rendering"),
         "ingest": ("one subject on the command line, and its bench", "bench", "cli"),
