@@ -13,22 +13,22 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
-from typing import Annotated, ClassVar, Literal, NamedTuple, Self
+from typing import ClassVar, Literal, NamedTuple, Self
 
 import numpy as np
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from lake.arrays import Floats, Ints
 from scenarios.types import FactorIndex
 from valuation.instruments import schedules
 from valuation.instruments.fields import Date, Rate, require_alive
 from valuation.instruments.rates.options import (
+    Fixings,
     ModelArrays,
     RateModel,
     RateTerms,
     by_curves,
     offsets,
-    read_json,
     require_defined,
 )
 from valuation.instruments.reads import paid, volatilities, volatility_factors
@@ -46,7 +46,7 @@ class Terms(RateModel, RateTerms):
     option_type: Literal["cap", "floor"] = Field(description="cap or floor")
     strike: Rate = Field(description="rate above which a cap and below which a floor pays, fraction a year")
     start: Date = Field(description="first day of the first period; may lie ahead")
-    fixings: Annotated[dict[Date, Rate], BeforeValidator(read_json)] = Field(
+    fixings: Fixings = Field(
         {}, description='known floating rates by first day of the period, as JSON: {"2026-03-02": 0.0431}'
     )
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections.abc import Iterator, Sequence
-from typing import Any, Literal, NamedTuple, Self
+from typing import Annotated, Any, Literal, NamedTuple, Self
 
 import numpy as np
-from pydantic import BaseModel, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, Field, model_validator
 
 from lake.arrays import Bools, Floats, Ints
 from scenarios.types import FactorIndex
@@ -23,9 +23,12 @@ PROJECTION_CURVE = "curve that projects floating rates, such as EUR_6M; the disc
 _MOST_VALUES = 1 << 21  # of a matrix with a row a period, so that it stays in reach of the processor
 
 
-def read_json(value: Any) -> Any:
-    """What a text says as JSON; anything else as it is."""
+def _read_json(value: Any) -> Any:
     return json.loads(value) if isinstance(value, str) else value
+
+
+Fixings = Annotated[dict[Date, Rate], BeforeValidator(_read_json)]
+Dates = Annotated[tuple[Date, ...], BeforeValidator(_read_json)]
 
 
 class RateTerms(InstrumentTerms):
