@@ -26,7 +26,7 @@ KERNELS, SPARK = "kernels", "spark"  # names of what a process does once: load i
 
 # Microseconds on a core of 2024, from the sample book in a fresh process: (a contract, a contract and state).
 _SHIPPED: Mapping[str, tuple[float, float]] = {
-    "bermudan_swaption": (1500.0, 8.0),
+    "bermudan_swaption": (300.0, 6.0),
     "cap_floor": (60.0, 0.4),
     "cash_equity": (3.0, 0.001),
     "commodity_forward": (8.0, 0.004),
