@@ -125,6 +125,13 @@ def _smoothed(exercise: Floats, value: Floats, gain: Floats, states: int) -> Non
 
 
 @compiled
+def _step(deviations: Floats, k: int, first: int) -> tuple[float, float]:
+    """How much of a deviation at the date before (today where k is the first) is left at date k, and the deviation that is added."""
+    ratio = 0.0 if k == first else deviations[k - 1] / deviations[k]
+    return ratio, math.sqrt((1.0 - ratio) * (1.0 + ratio))
+
+
+@compiled
 def bermudan(
     deviations: Floats,
     entry_slopes: Floats,
@@ -155,20 +162,25 @@ def bermudan(
                 now[s] += flows[c, s]
     if first == dates:
         return now, later
-    # weights[k, i, j - low[k, i]] : of node j at date k + 1 in the continuation at node i of date k; the first row stands for today
+    # Weights of nodes low to high - 1 of date k in the value at node i a date before (of the first: today, one node), in one row.
     low = np.zeros((dates, n), np.int64)
     high = np.zeros((dates, n), np.int64)
-    weights = np.zeros((dates, n, n))
+    place = np.zeros((dates, n), np.int64)
+    size = 0
     for k in range(first, dates):
-        ratio = 0.0 if k == first else deviations[k - 1] / deviations[k]
-        width = math.sqrt((1.0 - ratio) * (1.0 + ratio))
+        ratio, width = _step(deviations, k, first)
         for i in range(1 if k == first else n):
-            centre = ratio * nodes[i]
-            low[k, i] = max(0, math.ceil((centre - _REACH * width - nodes[0]) / step))
-            high[k, i] = min(n, math.floor((centre + _REACH * width - nodes[0]) / step) + 1)
+            low[k, i] = max(0, math.ceil((ratio * nodes[i] - _REACH * width - nodes[0]) / step))
+            high[k, i] = min(n, math.floor((ratio * nodes[i] + _REACH * width - nodes[0]) / step) + 1)
+            place[k, i] = size - low[k, i]
+            size += high[k, i] - low[k, i]
+    weights = np.empty(size)
+    for k in range(first, dates):
+        ratio, width = _step(deviations, k, first)
+        for i in range(1 if k == first else n):
             for j in range(low[k, i], high[k, i]):
-                distance = (nodes[j] - centre) / width
-                weights[k, i, j - low[k, i]] = step * _DENSITY / width * math.exp(-0.5 * distance * distance)
+                distance = (nodes[j] - ratio * nodes[i]) / width
+                weights[place[k, i] + j] = step * _DENSITY / width * math.exp(-0.5 * distance * distance)
     terms, ratios = np.empty(_BLOCK), np.empty(_BLOCK)
     for begin in range(0, states, _BLOCK):
         m = min(_BLOCK, states - begin)
@@ -193,7 +205,7 @@ def bermudan(
             exercise[:rows] = 0.0
             for i in range(rows):
                 for j in range(low[k, i], high[k, i]):
-                    weight = weights[k, i, j - low[k, i]]
+                    weight = weights[place[k, i] + j]
                     for s in range(m):
                         exercise[i, s] += weight * value[j, s]
             value[:rows] = exercise[:rows]

@@ -27,7 +27,7 @@ def contracts(rng: np.random.Generator, n: int) -> list[dict[str, Any]]:
     made: list[dict[str, Any]] = []
     for _ in range(n):
         curves, strike = rates.random_model(rng)
-        schedule = {**rates.random_schedule(rng), "float_frequency": int(rng.choice([2, 4]))}
+        schedule = {**rates.random_periods(rng), "float_frequency": int(rng.choice([2, 4]))}
         first = TODAY + dt.timedelta(days=int(rng.integers(1, 730)))
         start = rates.business_day(first, schedule["calendar"])
         maturity = rates.business_day(start + dt.timedelta(days=int(rng.integers(400, 1500))), schedule["calendar"])
@@ -54,7 +54,9 @@ def contracts(rng: np.random.Generator, n: int) -> list[dict[str, Any]]:
 
 
 def price(terms: Terms, quotes: Quotes) -> Callable[[], float]:
-    option = ql.Swaption(rates.swap(terms, quotes), ql.BermudanExercise([ql_date(d) for d in terms.exercise_dates]))
+    option = ql.Swaption(
+        rates.underlying_swap(terms, quotes), ql.BermudanExercise([ql_date(d) for d in terms.exercise_dates])
+    )
     curve, volatility = quotes.curve(terms.discount_curve), quotes.level(terms.volatility)
 
     def npv() -> float:

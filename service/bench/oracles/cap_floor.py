@@ -26,7 +26,7 @@ def contracts(rng: np.random.Generator, n: int) -> list[dict[str, Any]]:
     made = []
     for _ in range(n):
         model, strike = rates.random_model(rng)
-        schedule = rates.random_schedule(rng)
+        schedule = rates.random_periods(rng)
         # a third has begun; an odd first period is as good as a whole one
         first = TODAY + dt.timedelta(days=int(rng.integers(-90, 0) if rng.random() < 0.33 else rng.integers(1, 730)))
         start = rates.business_day(first, schedule["calendar"])
@@ -54,7 +54,7 @@ def price(terms: Terms, quotes: Quotes) -> Callable[[], float]:
             index.addFixing(ql_date(day), rate)
     leg = ql.IborLeg(
         [1.0],
-        rates.schedule(terms, terms.start, terms.float_frequency),
+        rates.rate_schedule(terms, terms.start, terms.float_frequency),
         index,
         index.dayCounter(),
         index.businessDayConvention(),

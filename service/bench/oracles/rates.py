@@ -46,7 +46,7 @@ def random_model(rng: np.random.Generator) -> tuple[dict[str, Any], float]:
     return model, level + float(rng.uniform(-0.015, 0.015))
 
 
-def random_schedule(rng: np.random.Generator) -> dict[str, Any]:
+def random_periods(rng: np.random.Generator) -> dict[str, Any]:
     return {
         "float_frequency": int(rng.choice([1, 2, 4])),
         "float_day_count": str(rng.choice(["Actual360", "Actual365Fixed", "Thirty360"])),
@@ -61,7 +61,7 @@ def business_day(day: dt.date, calendar: str) -> dt.date:
     return dt.date(moved.year(), moved.month(), moved.dayOfMonth())
 
 
-def schedule(terms: RateTerms, start: dt.date, frequency: int) -> ql.Schedule:
+def rate_schedule(terms: RateTerms, start: dt.date, frequency: int) -> ql.Schedule:
     adjust = BUSINESS_DAY_CONVENTIONS[terms.business_day_convention]
     return ql.Schedule(
         ql_date(start),
@@ -90,15 +90,15 @@ def index(terms: RateTerms, quotes: Quotes, name: str) -> ql.IborIndex:
     )
 
 
-def swap(terms: UnderlyingSwap, quotes: Quotes) -> ql.VanillaSwap:
+def underlying_swap(terms: UnderlyingSwap, quotes: Quotes) -> ql.VanillaSwap:
     """The underlying swap, from its fixed leg's payer where `pay_fixed`."""
     return ql.VanillaSwap(
         ql.Swap.Payer if terms.pay_fixed else ql.Swap.Receiver,
         1.0,
-        schedule(terms, terms.start, terms.fixed_frequency),
+        rate_schedule(terms, terms.start, terms.fixed_frequency),
         terms.fixed_rate,
         DAY_COUNTS[terms.fixed_day_count],
-        schedule(terms, terms.start, terms.float_frequency),
+        rate_schedule(terms, terms.start, terms.float_frequency),
         index(terms, quotes, "oracle"),
         0.0,
         DAY_COUNTS[terms.float_day_count],

@@ -25,7 +25,7 @@ def contracts(rng: np.random.Generator, n: int) -> list[dict[str, Any]]:
     made = []
     for _ in range(n):
         model, strike = rates.random_model(rng)
-        schedule = rates.random_schedule(rng)
+        schedule = rates.random_periods(rng)
         expiry = TODAY + dt.timedelta(days=int(rng.integers(1, 3650)))
         start = rates.business_day(expiry + dt.timedelta(days=2), schedule["calendar"])
         maturity = start + dt.timedelta(days=int(rng.integers(370, 7300)))
@@ -46,7 +46,7 @@ def contracts(rng: np.random.Generator, n: int) -> list[dict[str, Any]]:
 
 
 def price(terms: Terms, quotes: Quotes) -> Callable[[], float]:
-    option = ql.Swaption(rates.swap(terms, quotes), ql.EuropeanExercise(ql_date(terms.expiry)))
+    option = ql.Swaption(rates.underlying_swap(terms, quotes), ql.EuropeanExercise(ql_date(terms.expiry)))
     discount, volatility = quotes.curve(terms.discount_curve), ql.QuoteHandle(quotes.level(terms.volatility))
     option.setPricingEngine(
         ql.BachelierSwaptionEngine(discount, volatility)

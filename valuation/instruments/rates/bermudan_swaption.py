@@ -14,16 +14,16 @@ from __future__ import annotations
 import datetime as dt
 import math
 from collections.abc import Callable, Sequence
-from typing import Annotated, ClassVar, NamedTuple, Self
+from typing import ClassVar, NamedTuple, Self
 
 import numpy as np
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from lake.arrays import Floats, Ints
 from scenarios.types import FactorIndex
 from valuation.instruments import schedules
-from valuation.instruments.fields import Date, Name, Number, require_alive
-from valuation.instruments.rates.options import UnderlyingSwap, read_json
+from valuation.instruments.fields import Name, Number, require_alive
+from valuation.instruments.rates.options import Dates, UnderlyingSwap
 from valuation.instruments.reads import require_factor, settlement
 from valuation.kernels import hull_white
 from valuation.market.scenario_market import DAYS_A_YEAR
@@ -41,7 +41,7 @@ Discount = Callable[[str, Ints], Floats]  # factors (n_days, n_states) of a curv
 class Terms(UnderlyingSwap):
     instrument_type: ClassVar[str] = "bermudan_swaption"
 
-    exercise_dates: Annotated[tuple[Date, ...], BeforeValidator(read_json)] = Field(
+    exercise_dates: Dates = Field(
         min_length=1, max_length=400, description='days of exercise, ascending, as JSON: ["2026-03-16", "2027-03-16"]'
     )
     mean_reversion: Number = Field(

@@ -13,26 +13,25 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
-from typing import Annotated, ClassVar, Literal, NamedTuple, Self
+from typing import ClassVar, Literal, NamedTuple, Self
 
 import numpy as np
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from lake.arrays import Floats, Ints
 from scenarios.types import FactorIndex
 from valuation.instruments import schedules
-from valuation.instruments.fields import Date, Rate, require_alive
+from valuation.instruments.fields import Rate, require_alive
 from valuation.instruments.rates.options import (
+    Fixings,
     ModelArrays,
     RateModel,
     RateTerms,
     by_curves,
     offsets,
-    read_json,
     require_defined,
 )
 from valuation.instruments.reads import paid, volatilities, volatility_factors
-from valuation.instruments.schedules import Leg
 from valuation.kernels import cashflows, rate_options
 from valuation.market.scenario_market import DAYS_A_YEAR
 from valuation.types import CashFlow, Market, NotValuable, RolledMarkets
@@ -45,15 +44,12 @@ class Terms(RateModel, RateTerms):
 
     option_type: Literal["cap", "floor"] = Field(description="cap or floor")
     strike: Rate = Field(description="rate above which a cap and below which a floor pays, fraction a year")
-    start: Date = Field(description="first day of the first period; may lie ahead")
-    fixings: Annotated[dict[Date, Rate], BeforeValidator(read_json)] = Field(
+    fixings: Fixings = Field(
         {}, description='known floating rates by first day of the period, as JSON: {"2026-03-02": 0.0431}'
     )
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if self.start >= self.maturity:
-            raise ValueError(f"start {self.start} must lie before maturity {self.maturity}")
         self.check_strike("strike", self.strike)
         return self
 
@@ -61,11 +57,8 @@ class Terms(RateModel, RateTerms):
     def sign(self) -> float:
         return 1.0 if self.option_type == "cap" else -1.0
 
-    def periods(self) -> Leg:
-        return self.leg(self.start, self.float_frequency, self.float_day_count)
-
     def check(self, valuation_date: dt.date, rolled_from: dt.date | None = None) -> None:
-        periods = self.periods()
+        periods = self.floating_leg()
         require_alive(dt.date.fromordinal(int(periods.payments[-1])), valuation_date, included=False)
         running = int(periods.starts[periods.payments.searchsorted(valuation_date.toordinal(), side="right")])
         if running < valuation_date.toordinal():
@@ -73,7 +66,7 @@ class Terms(RateModel, RateTerms):
 
     def left(self, valuation_date: dt.date) -> tuple[int, int]:
         """The first period that is not paid yet, and the first whose rate is not known."""
-        periods, today = self.periods(), valuation_date.toordinal()
+        periods, today = self.floating_leg(), valuation_date.toordinal()
         unpaid = int(periods.payments.searchsorted(today, side="right"))
         unknown = int(periods.starts.searchsorted(today))
         if unknown < len(periods.starts) and valuation_date in self.fixings and periods.starts[unknown] == today:
@@ -82,7 +75,7 @@ class Terms(RateModel, RateTerms):
 
     def coupon(self, period: int, market: Market) -> float:
         """What a period that has begun pays: by its fixing, else by the rate of its first day in the rolled market."""
-        periods = self.periods()
+        periods = self.floating_leg()
         accrual = float(periods.accruals[period])
         reset = dt.date.fromordinal(int(periods.starts[period]))
         rate = self._fixing(reset, None if market.roll is None else market.roll.since)
@@ -113,7 +106,7 @@ class _Left(NamedTuple):
 
     @classmethod
     def of(cls, terms: Terms, market: Market) -> _Left:
-        periods = terms.periods()
+        periods = terms.floating_leg()
         unpaid, unknown = terms.left(market.valuation_date)
         return cls(
             periods.payments[unpaid:unknown],
@@ -125,7 +118,7 @@ class _Left(NamedTuple):
 
 
 def risk_factors(terms: Terms, index: FactorIndex, valuation_date: dt.date) -> tuple[str, ...]:
-    periods = terms.periods()
+    periods = terms.floating_leg()
     unpaid, unknown = terms.left(valuation_date)
     last = int(periods.payments[-1])
     starts = periods.starts[unknown:].tolist()
@@ -189,7 +182,7 @@ def value(terms: Sequence[Terms], market: Market) -> Floats:
 
 
 def cash_flows(terms: Terms, markets: RolledMarkets, until: dt.date) -> tuple[CashFlow, ...]:
-    payments = terms.periods().payments
+    payments = terms.floating_leg().payments
     # only coupons of the interval are looked up: earlier fixings need not be known any more, later ones are not yet
     begin, end = payments.searchsorted([markets.market_date.toordinal(), until.toordinal()], side="right").tolist()
     market = markets.market(until)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections.abc import Iterator, Sequence
-from typing import Any, Literal, NamedTuple, Self
+from typing import Annotated, Any, Literal, NamedTuple, Self
 
 import numpy as np
-from pydantic import BaseModel, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, Field, model_validator
 
 from lake.arrays import Bools, Floats, Ints
 from scenarios.types import FactorIndex
@@ -23,15 +23,19 @@ PROJECTION_CURVE = "curve that projects floating rates, such as EUR_6M; the disc
 _MOST_VALUES = 1 << 21  # of a matrix with a row a period, so that it stays in reach of the processor
 
 
-def read_json(value: Any) -> Any:
-    """What a text says as JSON; anything else as it is."""
+def _read_json(value: Any) -> Any:
     return json.loads(value) if isinstance(value, str) else value
+
+
+Fixings = Annotated[dict[Date, Rate], BeforeValidator(_read_json)]
+Dates = Annotated[tuple[Date, ...], BeforeValidator(_read_json)]
 
 
 class RateTerms(InstrumentTerms):
     """Dates and curves of a contract on floating rates, which fix on the first day of their period."""
 
     currency: Currency = Field(description="currency of all payments, ISO 4217")
+    start: Date = Field(description="first day of the first period; may lie ahead")
     maturity: Date = Field(description="last day of the last period, before moving to a business day")
     float_frequency: Frequency = Field(description="floating periods a year: 1, 2 or 4")
     float_day_count: DayCount = Field(description=f"day count of floating periods: {schedules.DAY_COUNT}")
@@ -43,13 +47,19 @@ class RateTerms(InstrumentTerms):
     discount_curve: Name = Field(description=DISCOUNT_CURVE)
     projection_curve: Name | None = Field(None, description=PROJECTION_CURVE)
 
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.start >= self.maturity:
+            raise ValueError(f"start {self.start} must lie before maturity {self.maturity}")
+        return self
+
     @property
     def projects(self) -> str:
         return self.projection_curve or self.discount_curve
 
-    def leg(self, start: dt.date, frequency: int, day_count: str) -> Leg:
+    def leg(self, frequency: int, day_count: str) -> Leg:
         return schedules.leg(
-            start,
+            self.start,
             self.maturity,
             frequency,
             day_count,
@@ -58,6 +68,9 @@ class RateTerms(InstrumentTerms):
             adjust_accrual=True,
             end_of_month=bool(self.end_of_month),
         )
+
+    def floating_leg(self) -> Leg:
+        return self.leg(self.float_frequency, self.float_day_count)
 
     def notes(self, valuation_date: dt.date) -> tuple[str, ...]:
         return schedules.unlisted_note(self.calendar, valuation_date, self.maturity)
@@ -84,21 +97,11 @@ class UnderlyingSwap(RateTerms):
 
     pay_fixed: bool = Field(description="true for the right to pay the fixed rate (payer), false to receive it")
     fixed_rate: Rate = Field(description="fixed rate of the swap, the strike; fraction a year (0.03 is 3%)")
-    start: Date = Field(description="first day of the swap")
     fixed_frequency: Frequency = Field(description="fixed payments a year: 1, 2 or 4")
     fixed_day_count: DayCount = Field(description=f"day count of the fixed leg: {schedules.DAY_COUNT}")
 
-    @model_validator(mode="after")
-    def _ordered(self) -> Self:
-        if self.start >= self.maturity:
-            raise ValueError(f"start {self.start} must lie before maturity {self.maturity}")
-        return self
-
     def fixed_leg(self) -> Leg:
-        return self.leg(self.start, self.fixed_frequency, self.fixed_day_count)
-
-    def floating_leg(self) -> Leg:
-        return self.leg(self.start, self.float_frequency, self.float_day_count)
+        return self.leg(self.fixed_frequency, self.fixed_day_count)
 
     def floating_periods(self) -> tuple[Ints, Ints]:
         """First and last days of the floating periods; of a swap on one curve they are worth one period over all."""
