@@ -19,6 +19,7 @@ from valuation.kernels import credit
 from valuation.market.credit_curves import WEEKDAYS, credit_curve, premium
 from valuation.market.rolled_market import Carry, roll
 from valuation.market.scenario_market import ScenarioMarket
+from valuation.sets.plan import Fingerprints
 
 TODAY = dt.date(2020, 3, 16)
 SPREADS = {"6M": 0.005, "1Y": 0.007, "2Y": 0.012, "3Y": 0.011, "5Y": 0.018, "7Y": 0.02, "10Y": 0.021}
@@ -340,3 +341,13 @@ def test_the_closed_forms_are_the_integrals(rate, hazard, length, lead):
         offsets, columns, times, np.array([-lead]), np.array([0.0]), np.array([1]), 365 / 360, discount, survival
     )
     assert coupon[0, 0] == pytest.approx(365 / 360 * integral(lambda t: t + lead), rel=1e-10)
+
+
+def test_a_corrected_attribute_values_contracts_anew():
+    def fingerprint(recovery: str, maturity: str = "2024-12-20") -> tuple[str, str, bool]:
+        seen = market(spreads({"5Y": 0.02}, recovery=recovery, maturity=maturity))
+        return Fingerprints(still(seen), TODAY, ("credit",)).of("credit_default_swap", ("CDS:ACME:5Y",))
+
+    assert fingerprint("0.4") == fingerprint("0.4")
+    assert fingerprint("0.4") != fingerprint("0.3")
+    assert fingerprint("0.4") != fingerprint("0.4", "2025-06-20")
