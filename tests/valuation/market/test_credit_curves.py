@@ -243,7 +243,11 @@ def test_a_swap_of_two_years_reads_no_spread_of_ten():
         (spreads(SPREADS) | hazards({"5Y": 0.02}), "pillars of type cds_spread, hazard_rate"),
         (spreads(SPREADS, discount_curve=""), "the same attribute discount_curve; given: nothing"),
         (spreads(SPREADS, recovery="1.2"), "its recovery is 1.2; expected a fraction from 0 to below 1"),
-        (spreads({"1M": 0.01}), "pillar 1M: .*expected quarters or years, such as 6M or 5Y"),
+        (spreads({"1M": 0.01}), "pillar 1M: .*expected a tenor of quarters or years, such as 6M or 5Y"),
+        (
+            spreads({"5Y": 0.01}, maturity="2025-03-31"),
+            "2025-03-31 is not a 20th of March, June, September or December",
+        ),
         (spreads({"5Y": 0.01}, maturity="2020-03-17"), "matures on 2020-03-17, before protection begins"),
         (spreads({"1Y": 0.01, "5Y": 0.02}, maturity="2022-12-20"), "2022-12-20, 2022-12-20, which must ascend"),
     ],
