@@ -29,13 +29,13 @@ _SHIPPED: Mapping[str, tuple[float, float]] = {
     "cash_equity": (3.0, 0.001),
     "commodity_forward": (8.0, 0.004),
     "credit_default_swap": (80.0, 0.1),
-    "credit_index": (150.0, 0.15),
+    "credit_index": (180.0, 0.1),
     "equity_forward": (8.0, 0.005),
     "equity_option": (8.0, 0.03),
     "fx_forward": (10.0, 0.006),
     "government_bond": (85.0, 0.01),
     "interest_rate_swap": (75.0, 0.03),
-    "risky_bond": (200.0, 1.0),
+    "risky_bond": (200.0, 0.8),
 }
 _OTHER = (50.0, 0.03)
 _A_TYPE, _A_STATE = 200.0, 0.7  # of a type, and of its curves in each state
