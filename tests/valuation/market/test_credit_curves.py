@@ -16,7 +16,7 @@ from lake.errors import VarlakeError
 from scenarios.types import FactorIndex, RiskFactor, ScenarioSet
 from valuation.instruments.reads import credit_factors
 from valuation.kernels import credit
-from valuation.market.credit_curves import WEEKDAYS, credit_curve, premium
+from valuation.market.credit_curves import WEEKDAYS, credit_curve, premium, quotes
 from valuation.market.rolled_market import Carry, roll
 from valuation.market.scenario_market import ScenarioMarket
 from valuation.sets.plan import Fingerprints
@@ -149,6 +149,32 @@ def test_quantlibs_own_bootstrap_ends_its_hazard_rates_a_day_later_and_agrees_bu
     assert np.abs(ours - theirs).max() < 1e-4
     first = days < 90  # up to the first of the ends
     assert np.abs(ours - theirs)[first].max() < 1e-13
+
+
+@given(
+    tenors=st.lists(st.sampled_from(list(SPREADS)), min_size=1, max_size=7, unique=True),
+    first=st.floats(1e-5, 0.3),
+    steps=st.lists(st.floats(0.85, 1.25), min_size=7, max_size=7),
+    rate=st.floats(-0.02, 0.1),
+    recovery=st.floats(0.0, 0.8),
+    day=st.dates(dt.date(2014, 1, 1), dt.date(2030, 1, 1)),
+)
+def test_every_quote_is_found_again(tenors, first, steps, rate, recovery, day):
+    tenors = sorted(tenors, key=list(SPREADS).index)
+    levels = {t: first * math.prod(steps[:k]) for k, t in enumerate(tenors)}
+    seen = market(spreads(levels), {"365D": rate, "3650D": rate + 0.01}, recovery, day)
+    found = quotes(
+        seen.index,
+        "ACME",
+        day,
+        lambda times: seen.survival("ACME", times)[:, 0],
+        lambda times: seen.discount("USD", times)[:, 0],
+        np.append(seen.nodes("ACME"), seen.nodes("USD")),
+        recovery,
+    )
+    solved = np.isfinite(found)
+    np.testing.assert_allclose(found[solved], np.array(list(levels.values()))[solved], rtol=1e-12, atol=1e-15)
+    assert solved[0]  # a later spread may be one that no hazard rate gives
 
 
 def test_hazard_rates_are_averages_to_their_tenors():
