@@ -51,6 +51,8 @@ class FactorType:
     """Whether each is a pillar of a curve."""
     coordinates: tuple[str, ...] = ()
     """Attributes that each has: where it lies."""
+    conventions: bool = False
+    """Whether attributes of a pillar say what is quoted there; a value that reads it depends on them."""
 
 
 # Prices and lognormal vols move by relative return, rates and spreads absolutely, and whatever can be negative
@@ -110,10 +112,22 @@ FACTOR_TYPES: dict[str, FactorType] = {
         RiskClass.RATES, ShiftType.ABSOLUTE, "fraction a year", "interest rate published for a day", (-0.05, 0.3)
     ),
     "deposit_rate": FactorType(
-        RiskClass.RATES, ShiftType.ABSOLUTE, "fraction a year", "simple rate of a deposit", (-0.05, 0.3), curved=True
+        RiskClass.RATES,
+        ShiftType.ABSOLUTE,
+        "fraction a year",
+        "simple rate of a deposit",
+        (-0.05, 0.3),
+        curved=True,
+        conventions=True,
     ),
     "fra_rate": FactorType(
-        RiskClass.RATES, ShiftType.ABSOLUTE, "fraction a year", "forward rate agreement", (-0.05, 0.3), curved=True
+        RiskClass.RATES,
+        ShiftType.ABSOLUTE,
+        "fraction a year",
+        "forward rate agreement",
+        (-0.05, 0.3),
+        curved=True,
+        conventions=True,
     ),
     "rate_future": FactorType(
         RiskClass.RATES,
@@ -122,9 +136,16 @@ FACTOR_TYPES: dict[str, FactorType] = {
         "price of an interest-rate future",
         (70.0, 105.0),
         curved=True,
+        conventions=True,
     ),
     "swap_rate": FactorType(
-        RiskClass.RATES, ShiftType.ABSOLUTE, "fraction a year", "par rate of a swap", (-0.05, 0.3), curved=True
+        RiskClass.RATES,
+        ShiftType.ABSOLUTE,
+        "fraction a year",
+        "par rate of a swap",
+        (-0.05, 0.3),
+        curved=True,
+        conventions=True,
     ),
     "basis_spread": FactorType(
         RiskClass.RATES,
@@ -133,6 +154,7 @@ FACTOR_TYPES: dict[str, FactorType] = {
         "spread that makes a basis or cross-currency swap worth nothing",
         (-0.05, 0.05),
         curved=True,
+        conventions=True,
     ),
     "inflation_rate": FactorType(
         RiskClass.RATES,
@@ -141,6 +163,7 @@ FACTOR_TYPES: dict[str, FactorType] = {
         "fixed rate of a zero-coupon inflation swap",
         (-0.05, 0.3),
         curved=True,
+        conventions=True,
     ),
     "price_index": FactorType(RiskClass.RATES, ShiftType.RELATIVE, "index points", "level of a consumer price index"),
     "normal_vol": FactorType(
@@ -164,6 +187,7 @@ FACTOR_TYPES: dict[str, FactorType] = {
         "par spread of credit default swaps on a name",
         (0.0, 1.0),
         curved=True,
+        conventions=True,
     ),
     "recovery_rate": FactorType(
         RiskClass.CREDIT, ShiftType.ABSOLUTE, "fraction of face", "what is recovered in a default", (0.0, 1.0)

@@ -60,6 +60,14 @@ def curve_factors(
 def credit_factors(index: FactorIndex, curve: str, valuation_date: dt.date, last: dt.date) -> tuple[str, ...]:
     """Ids of the risk factors that decide the survival probabilities of a credit curve to `last`: its pillars, and what their
     spreads are bootstrapped with."""
+    key = (credit_factors, curve, valuation_date, last)
+    if key not in index.memo:
+        index.memo[key] = _credit_factors(index, curve, valuation_date, last)
+    ids: tuple[str, ...] = index.memo[key]
+    return ids
+
+
+def _credit_factors(index: FactorIndex, curve: str, valuation_date: dt.date, last: dt.date) -> tuple[str, ...]:
     made = credit_curve(index, curve, valuation_date)
     end = max((last - valuation_date).days, 0) / DAYS_A_YEAR
     (segment,) = segments(made.nodes, np.array([end])).tolist()

@@ -154,16 +154,16 @@ def hazard_rates(
     out = np.empty((n, m))
     logs = np.zeros(len(times))
     for s in range(m):
-        begin, before, rate = 0, 0.0, 0.0  # row and logarithm at the last knot
+        begin, before = 0, 0.0  # row and logarithm at the last knot
         for k in range(n):
             knot = knots[k]
             h = spreads[k, s] / loss[s]
-            fixed = math.nan
+            fixed = 0.0  # what does not depend on h: all up to the last knot, and the accrued coupon that is paid back
             found = False
-            for _ in range(_MOST_STEPS):
+            for iteration in range(_MOST_STEPS):
+                first = iteration == 0
                 for row in range(begin, knot + 1):
                     logs[row] = before - h * (times[row] - times[begin])
-                first = not found and fixed != fixed
                 value = slope = 0.0
                 known = 0.0
                 for i in range(pillars[k], pillars[k + 1]):
@@ -200,11 +200,12 @@ def hazard_rates(
                             slope += unit * dt * (part + hazard * by_x) - since * unit * hazard * part
                 if first:
                     fixed = known + spreads[k, s] * rebates[k] * math.exp(discount[settlement, s])
+                # the buyer's value is concave in h: after one step Newton's method comes from below, and never passes the root
                 step = (fixed + value) / slope
                 h -= step
                 if found or not abs(h) < _MOST_HAZARD:
                     break
-                found = abs(step) <= 1e-9 * abs(h) + _EXACT  # the step after is exact
+                found = abs(step) <= 1e-9 * abs(h) + _EXACT  # the step after this one is exact
             rate = h if found and abs(h) < _MOST_HAZARD else math.nan
             for row in range(begin, knot + 1):
                 logs[row] = before - rate * (times[row] - times[begin])

@@ -24,7 +24,9 @@ Seen = Callable[[Floats], Floats]
 
 TYPES = ("cds_spread", "hazard_rate")
 DAYS_A_YEAR = 365.0  # Act/365F
-HALF_DAY = 1.5  # days: a coupon accrues from the evening before its first day, and half a day more as in the ISDA model
+ACCRUED_BEFORE = (
+    1.5  # days: the evening before the first day, and the half day by which the ISDA model takes defaults later
+)
 ACCRUED_A_YEAR = DAYS_A_YEAR / 360.0  # Act/360
 WEEKDAYS = ql.WeekendsOnly()
 _SETTLES = 3  # business days to the settlement of the upfront amount
@@ -42,6 +44,11 @@ class Premium:
     starts: Ints
     payments: Ints
     days: Ints
+
+
+def is_standard(maturity: dt.date) -> bool:
+    """Whether standard swaps end on that day, a 20th of March, June, September or December."""
+    return maturity.day == 20 and maturity.month % 3 == 0
 
 
 def premium(start: dt.date, maturity: dt.date, calendar: ql.Calendar = WEEKDAYS) -> Premium:
@@ -233,7 +240,7 @@ class _Legs:
         nodes, more = np.append(discount_nodes, quoted.knots), np.append(quoted.knots, paid)
         self.paths = Paths.of(_years(begin, today), _years(end, today), nodes, more)
         self.pillars = np.cumsum([0, *map(len, swaps)])
-        self.starts = _years(start - HALF_DAY, today)
+        self.starts = _years(start - ACCRUED_BEFORE, today)
         self.accruals = days / 360.0
         rows = self.paths.times.searchsorted(paid)
         self.payments, self.settlement = rows[:-1], int(rows[-1])
@@ -297,9 +304,13 @@ def _maturity(curve: str, pillar: RiskFactor, valuation_date: dt.date) -> dt.dat
             maturity = dt.date.fromordinal(day.serialNumber() + _SERIAL_TO_ORDINAL)
         if maturity <= valuation_date + dt.timedelta(days=1):
             raise ValueError(f"its swap matures on {maturity}, before protection begins")
+        if not is_standard(maturity):
+            raise ValueError(f"maturity {maturity} is not a 20th of March, June, September or December")
     except (RuntimeError, ValueError) as error:
         why = str(error).splitlines()[0]
-        raise _invalid(curve, f"pillar {pillar.pillar}: {why}; expected quarters or years, such as 6M or 5Y.") from None
+        raise _invalid(
+            curve, f"pillar {pillar.pillar}: {why}; expected a tenor of quarters or years, such as 6M or 5Y."
+        ) from None
     return maturity
 
 

@@ -16,7 +16,7 @@ from lake.canonical import canonical_json, digest
 from lake.errors import BadInput, unknown
 from lake.progress import go_on
 from lake.tables import Snapshot
-from scenarios.types import IMPORTED, FactorIndex, GeneratedLevels, RiskClass, ScenarioSet
+from scenarios.types import FACTOR_TYPES, IMPORTED, FactorIndex, GeneratedLevels, RiskClass, RiskFactor, ScenarioSet
 from valuation.batch import ANYTHING, failure_reason, ready_contract, types_loaded
 from valuation.catalogue import INSTRUMENTS, pricer_version
 from valuation.costs import KERNELS, NOTHING, SPARK, Costs, Estimate, Work
@@ -118,7 +118,7 @@ class Fingerprints:
             [f.risk_class.value in risk_classes for f in self.index.factors]
         )
         self._base = [
-            digest(f.risk_factor_id, np.float64(b).tobytes(), *came)
+            digest(f.risk_factor_id, np.float64(b).tobytes(), *came, *_conventions(f))
             for f, b, came in zip(self.index.factors, scenario_set.base, _origins(scenario_set), strict=True)
         ]
         n = scenario_set.n_scenarios.to_bytes(8, "little")
@@ -142,6 +142,13 @@ class Fingerprints:
             full = base if unmoved else digest(*head, self._count, *(self._levels[r] for r in rows))
             self._known[key] = (full, base, unmoved)
         return self._known[key]
+
+
+def _conventions(factor: RiskFactor) -> tuple[str, ...]:
+    """What a pillar quotes, where its attributes say so."""
+    if not FACTOR_TYPES[factor.type].conventions:
+        return ()
+    return (canonical_json([factor.curve, factor.pillar, factor.attributes]),)
 
 
 def _origins(scenario_set: ScenarioSet) -> list[tuple[str | bytes, ...]]:

@@ -287,7 +287,7 @@ def test_quantlibs_engine_of_risky_bonds_takes_default_in_the_middle_of_a_period
         theirs = bond.NPV()
     finally:
         ql.Settings.instance().evaluationDate = before
-    assert value("risky_bond", BOND, seen) == pytest.approx(theirs, rel=1e-4)
+    assert value("risky_bond", BOND, seen) == pytest.approx(theirs, rel=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -16,9 +16,10 @@ from lake.errors import VarlakeError
 from scenarios.types import FactorIndex, RiskFactor, ScenarioSet
 from valuation.instruments.reads import credit_factors
 from valuation.kernels import credit
-from valuation.market.credit_curves import WEEKDAYS, credit_curve, premium
+from valuation.market.credit_curves import WEEKDAYS, credit_curve, premium, quotes
 from valuation.market.rolled_market import Carry, roll
 from valuation.market.scenario_market import ScenarioMarket
+from valuation.sets.plan import Fingerprints
 
 TODAY = dt.date(2020, 3, 16)
 SPREADS = {"6M": 0.005, "1Y": 0.007, "2Y": 0.012, "3Y": 0.011, "5Y": 0.018, "7Y": 0.02, "10Y": 0.021}
@@ -150,6 +151,32 @@ def test_quantlibs_own_bootstrap_ends_its_hazard_rates_a_day_later_and_agrees_bu
     assert np.abs(ours - theirs)[first].max() < 1e-13
 
 
+@given(
+    tenors=st.lists(st.sampled_from(list(SPREADS)), min_size=1, max_size=7, unique=True),
+    first=st.floats(1e-5, 0.3),
+    steps=st.lists(st.floats(0.85, 1.25), min_size=7, max_size=7),
+    rate=st.floats(-0.02, 0.1),
+    recovery=st.floats(0.0, 0.8),
+    day=st.dates(dt.date(2014, 1, 1), dt.date(2030, 1, 1)),
+)
+def test_every_quote_is_found_again(tenors, first, steps, rate, recovery, day):
+    tenors = sorted(tenors, key=list(SPREADS).index)
+    levels = {t: first * math.prod(steps[:k]) for k, t in enumerate(tenors)}
+    seen = market(spreads(levels), {"365D": rate, "3650D": rate + 0.01}, recovery, day)
+    found = quotes(
+        seen.index,
+        "ACME",
+        day,
+        lambda times: seen.survival("ACME", times)[:, 0],
+        lambda times: seen.discount("USD", times)[:, 0],
+        np.append(seen.nodes("ACME"), seen.nodes("USD")),
+        recovery,
+    )
+    solved = np.isfinite(found)
+    np.testing.assert_allclose(found[solved], np.array(list(levels.values()))[solved], rtol=1e-12, atol=1e-15)
+    assert solved[0]  # a later spread may be one that no hazard rate gives
+
+
 def test_hazard_rates_are_averages_to_their_tenors():
     seen = market(hazards({"1Y": 0.02, "5Y": 0.03}))
     found = seen.survival("ACME", np.array([0.0, 0.5, 1.0, 3.0, 5.0, 10.0]))[:, 0]
@@ -242,7 +269,11 @@ def test_a_swap_of_two_years_reads_no_spread_of_ten():
         (spreads(SPREADS) | hazards({"5Y": 0.02}), "pillars of type cds_spread, hazard_rate"),
         (spreads(SPREADS, discount_curve=""), "the same attribute discount_curve; given: nothing"),
         (spreads(SPREADS, recovery="1.2"), "its recovery is 1.2; expected a fraction from 0 to below 1"),
-        (spreads({"1M": 0.01}), "pillar 1M: .*expected quarters or years, such as 6M or 5Y"),
+        (spreads({"1M": 0.01}), "pillar 1M: .*expected a tenor of quarters or years, such as 6M or 5Y"),
+        (
+            spreads({"5Y": 0.01}, maturity="2025-03-31"),
+            "2025-03-31 is not a 20th of March, June, September or December",
+        ),
         (spreads({"5Y": 0.01}, maturity="2020-03-17"), "matures on 2020-03-17, before protection begins"),
         (spreads({"1Y": 0.01, "5Y": 0.02}, maturity="2022-12-20"), "2022-12-20, 2022-12-20, which must ascend"),
     ],
@@ -340,3 +371,13 @@ def test_the_closed_forms_are_the_integrals(rate, hazard, length, lead):
         offsets, columns, times, np.array([-lead]), np.array([0.0]), np.array([1]), 365 / 360, discount, survival
     )
     assert coupon[0, 0] == pytest.approx(365 / 360 * integral(lambda t: t + lead), rel=1e-10)
+
+
+def test_a_corrected_attribute_values_contracts_anew():
+    def fingerprint(recovery: str, maturity: str = "2024-12-20") -> tuple[str, str, bool]:
+        seen = market(spreads({"5Y": 0.02}, recovery=recovery, maturity=maturity))
+        return Fingerprints(still(seen), TODAY, ("credit",)).of("credit_default_swap", ("CDS:ACME:5Y",))
+
+    assert fingerprint("0.4") == fingerprint("0.4")
+    assert fingerprint("0.4") != fingerprint("0.3")
+    assert fingerprint("0.4") != fingerprint("0.4", "2025-06-20")

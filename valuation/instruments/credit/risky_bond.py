@@ -67,23 +67,21 @@ def value(terms: Sequence[Terms], market: Market) -> Floats:
     today = market.valuation_date.toordinal()
     flows = [_due(t, today) for t in terms]
     values = np.empty((len(terms), market.n_states))
-    defaulted = np.array([t.default_date is not None for t in terms])
-    for rows in map(np.ndarray.tolist, (np.flatnonzero(defaulted), np.flatnonzero(~defaulted))):
-        these = [terms[i] for i in rows]
-        if not rows:
-            continue
-        if these[0].default_date is not None:
-            curves = [t.discount_curve for t in these]
-            values[rows] = present_values(market, curves, [flows[i][0] for i in rows], [flows[i][1] for i in rows])
-            continue
-        at_default, paid_alive = legs(
+    gone = [i for i, t in enumerate(terms) if t.default_date]
+    if gone:
+        days, amounts = zip(*(flows[i] for i in gone), strict=True)
+        values[gone] = present_values(market, [terms[i].discount_curve for i in gone], days, amounts)
+    rows = [i for i, t in enumerate(terms) if not t.default_date]
+    if rows:
+        living = [terms[i] for i in rows]
+        at_default, alive = legs(
             market,
-            [(t.discount_curve, t.credit_curve) for t in these],
+            [(t.discount_curve, t.credit_curve) for t in living],
             [(today, int(flows[i][0][-1])) for i in rows],
-            [_alive(*flows[i]) for i in rows],
+            [_coupons(*flows[i]) for i in rows],
             accrued_a_year=0.0,
         )
-        values[rows] = FACE * recovered(market, these) * at_default + paid_alive
+        values[rows] = FACE * recovered(market, living) * at_default + alive
     return values
 
 
@@ -93,7 +91,7 @@ def _due(terms: Terms, today: int) -> tuple[Ints, Floats]:
     return days[made:], amounts[made:]
 
 
-def _alive(days: Ints, amounts: Floats) -> Coupons:
+def _coupons(days: Ints, amounts: Floats) -> Coupons:
     """Payments made if the issuer lives through their day."""
     return Coupons(days, days, days, days, np.full(len(days), 360), amounts)
 

@@ -29,7 +29,7 @@ from valuation.instruments.credit.legs import Coupons, DefaultTerms, legs, recov
 from valuation.instruments.fields import DISCOUNT_CURVE, Currency, Date, Name, Number, Rate, require_alive
 from valuation.instruments.reads import curve_factors, paid, present_values
 from valuation.instruments.schedules import Calendar
-from valuation.market.credit_curves import ACCRUED_A_YEAR, HALF_DAY, Premium, premium
+from valuation.market.credit_curves import ACCRUED_A_YEAR, ACCRUED_BEFORE, Premium, is_standard, premium
 from valuation.types import CashFlow, Market, RolledMarkets
 
 VERSION = f"1+{schedules.VERSION}"
@@ -69,7 +69,7 @@ class SwapTerms(DefaultTerms):
     def _standard(self) -> Self:
         if self.start >= self.maturity:
             raise ValueError(f"start {self.start} must lie before maturity {self.maturity}")
-        if self.maturity.day != 20 or self.maturity.month % 3:
+        if not is_standard(self.maturity):
             raise ValueError(f"maturity {self.maturity} is not a 20th of March, June, September or December")
         if (self.upfront is None) != (self.upfront_date is None):
             raise ValueError("upfront and upfront_date are given together")
@@ -158,7 +158,7 @@ def value(terms: Sequence[SwapTerms], market: Market) -> Floats:
             [(_begins(t, today), t.maturity.toordinal()) for t in living],
             [_coupons(t, today) for t in living],
             ACCRUED_A_YEAR,
-            HALF_DAY,
+            ACCRUED_BEFORE,
         )
         weights = np.array([t.living for t in living])[:, None]
         values[rows] += weights * (1.0 - recovered(market, living)) * protection - coupons
