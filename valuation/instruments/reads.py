@@ -69,7 +69,7 @@ class Varying(NamedTuple):
 def discount_factors(market: Market, curves: Sequence[str], times: Floats) -> Floats:
     """Discount factor of contract i on curve i to time i, shape (n_contracts, n_states)."""
     out = np.empty((len(curves), market.n_states))
-    for curve, rows in _rows_by(curves):
+    for curve, rows in rows_by(curves):
         unique, column = np.unique(times[rows], return_inverse=True)
         out[rows] = market.discount(curve, unique)[column]
     return out
@@ -111,7 +111,7 @@ def present_values(
     """
     out = np.empty((len(curves), market.n_states))
     start = market.valuation_date.toordinal()
-    for (curve, spread), rows in _rows_by(list(zip(curves, spreads or [None] * len(curves), strict=True))):
+    for (curve, spread), rows in rows_by(list(zip(curves, spreads or [None] * len(curves), strict=True))):
         offsets = np.concatenate([[0], np.cumsum([len(days[i]) for i in rows])])
         unique, column = np.unique(np.concatenate([days[i] for i in rows]), return_inverse=True)
         times = (unique - start) / DAYS_A_YEAR
@@ -138,7 +138,7 @@ def period_growths(
     rows_of: list[Ints] = [np.empty(0, np.int64)] * len(curves)
     growths = [np.empty((0, market.n_states))]
     today, n = market.valuation_date.toordinal(), 0
-    for curve, rows in _rows_by(curves):
+    for curve, rows in rows_by(curves):
         periods = np.concatenate([np.column_stack([starts[i], ends[i]]) for i in rows])
         if not len(periods):
             continue
@@ -180,7 +180,8 @@ def paid(
     )
 
 
-def _rows_by(names: Sequence[Key]) -> list[tuple[Key, Ints]]:
+def rows_by(names: Sequence[Key]) -> list[tuple[Key, Ints]]:
+    """The rows, (n,), that have each name."""
     rows: dict[Key, list[int]] = {}
     for i, name in enumerate(names):
         rows.setdefault(name, []).append(i)

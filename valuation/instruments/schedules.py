@@ -184,15 +184,18 @@ def payment_date(day: dt.date, calendar: str, convention: str) -> dt.date:
     return dt.date.fromordinal(adjusted.serialNumber() + _SERIAL_TO_ORDINAL)
 
 
+@functools.lru_cache(maxsize=1 << 16)
+def days_after(day: int, n: int, calendar: str) -> int:
+    """The ordinal of the day `n` business days after that of ordinal `day`."""
+    return (
+        int(CALENDARS[calendar].advance(ql.Date(day - _SERIAL_TO_ORDINAL), n, ql.Days).serialNumber())
+        + _SERIAL_TO_ORDINAL
+    )
+
+
 def year_fraction(start: dt.date, end: dt.date, day_count: str) -> float:
-    """Years between two days by a day count, without coupon periods."""
+    """Years from `start` to `end` by a day count."""
     return float(DAY_COUNTS[day_count].yearFraction(_date(start), _date(end)))
-
-
-def business_days_before(day: int, n: int, calendar: str) -> int:
-    """The ordinal of the day `n` business days before that of ordinal `day`."""
-    moved = CALENDARS[calendar].advance(ql.Date(day - _SERIAL_TO_ORDINAL), -n, ql.Days)
-    return int(moved.serialNumber()) + _SERIAL_TO_ORDINAL
 
 
 def horizon_date(start: dt.date, tenor: str, calendar: str) -> dt.date:
