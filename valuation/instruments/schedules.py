@@ -176,6 +176,7 @@ def unlisted_note(calendar: str, first: dt.date, last: dt.date) -> tuple[str, ..
     )
 
 
+@functools.lru_cache(maxsize=1 << 16)
 def payment_date(day: dt.date, calendar: str, convention: str) -> dt.date:
     """The business day on which a payment due on `day` is made."""
     if convention == "Unadjusted":
