@@ -177,7 +177,10 @@ def _bad_terms(instrument_type: str, model: type[InstrumentTerms], error: Valida
     issues = []
     for fault in error.errors(include_url=False):
         name = str(fault["loc"][0]) if fault["loc"] else ""
-        message = fault["msg"].removeprefix("Value error, ")
+        inner = " ".join(
+            str(part) for part in fault["loc"][1:] if part != "[key]"
+        )  # of a term that is a list or a table
+        message = f"{inner + ': ' if inner else ''}{fault['msg'].removeprefix('Value error, ')}"
         allowed: tuple[str, ...] = ()
         if fault["type"] == "extra_forbidden":
             allowed = nearest(name, model.model_fields)

@@ -171,10 +171,9 @@ def present_values(
     for (curve, spread), rows in rows_by(list(zip(curves, spreads or [None] * len(curves), strict=True))):
         offsets = np.concatenate([[0], np.cumsum([len(days[i]) for i in rows])])
         unique, column = np.unique(np.concatenate([days[i] for i in rows]), return_inverse=True)
-        times = (unique - start) / DAYS_A_YEAR
-        matrix = market.discount(curve, times)
+        matrix = market.discount(curve, (unique - start) / DAYS_A_YEAR)
         if spread is not None:
-            matrix = cashflows.at_spread(matrix, times, market.level(spread))
+            matrix = cashflows.at_spread(matrix, unique - start, market.level(spread))
         flat = np.concatenate([amounts[i] for i in rows])
         if varying is None:
             out[rows] = cashflows.discounted_sums(offsets, column, flat, matrix)

@@ -201,6 +201,7 @@ def business_days(first: dt.date, stop: dt.date, calendar: str) -> Ints:
     return _ordinals(CALENDARS[calendar].businessDayList(_date(first), _date(stop - dt.timedelta(days=1))))
 
 
+@functools.lru_cache(maxsize=1 << 16)
 def payment_date(day: dt.date, calendar: str, convention: str) -> dt.date:
     """The business day on which a payment due on `day` is made."""
     if convention == "Unadjusted":
@@ -243,15 +244,18 @@ def imm_date(day: dt.date, n: int) -> dt.date:
     return _python_date(found)
 
 
+@functools.lru_cache(maxsize=1 << 16)
+def days_after(day: int, n: int, calendar: str) -> int:
+    """The ordinal of the day `n` business days after that of ordinal `day`."""
+    return (
+        int(CALENDARS[calendar].advance(ql.Date(day - _SERIAL_TO_ORDINAL), n, ql.Days).serialNumber())
+        + _SERIAL_TO_ORDINAL
+    )
+
+
 def year_fraction(start: dt.date, end: dt.date, day_count: str) -> float:
     """Years from `start` to `end` by a day count."""
     return float(DAY_COUNTS[day_count].yearFraction(_date(start), _date(end)))
-
-
-def business_days_before(day: int, n: int, calendar: str) -> int:
-    """The ordinal of the day `n` business days before that of ordinal `day`."""
-    moved = CALENDARS[calendar].advance(ql.Date(day - _SERIAL_TO_ORDINAL), -n, ql.Days)
-    return int(moved.serialNumber()) + _SERIAL_TO_ORDINAL
 
 
 def horizon_date(start: dt.date, tenor: str, calendar: str) -> dt.date:

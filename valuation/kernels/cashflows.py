@@ -56,13 +56,25 @@ def varying_sums(
 
 
 @compiled
-def at_spread(discount: Floats, times: Floats, spread: Floats) -> Floats:
-    """Discount factors (n_times, n_states) times exp(-spread x time); times (n_times,) years, spread (n_states,) continuous."""
+def at_spread(discount: Floats, days: Ints, spread: Floats) -> Floats:
+    """Discount factors (n_days, n_states) times exp(-spread x days / 365); days (n_days,), spread (n_states,) continuous.
+
+    The exponential of a day is that of its multiple of 64 times that of the rest: there are few of either, and their bits
+    are the same whatever the other days.
+    """
     n, m = discount.shape
     out = np.empty((n, m))
+    made = np.zeros((2, max(64, (days.max() >> 6) + 1)), np.bool_)
+    factors = np.empty((2, made.shape[1], m))
     for i in range(n):
+        rest, whole = days[i] & 63, days[i] >> 6
+        for kind, row, length in ((0, rest, rest), (1, whole, whole << 6)):
+            if not made[kind, row]:
+                made[kind, row] = True
+                for s in range(m):
+                    factors[kind, row, s] = math.exp(-spread[s] * (length / 365.0))
         for s in range(m):
-            out[i, s] = discount[i, s] * math.exp(-spread[s] * times[i])
+            out[i, s] = discount[i, s] * (factors[0, rest, s] * factors[1, whole, s])
     return out
 
 

@@ -73,7 +73,7 @@ def test_hulls_two_year_bond_on_zero_rates_and_at_its_yield():
 
 
 def test_hulls_three_year_bond_its_duration_and_ten_basis_points_of_spread():
-    """Hull: 10% semi-annual at a yield of 12% is worth 94.213, duration 2.653; 10 basis points more, 93.963."""
+    """Hull: 10% semi-annual at a yield of 12% is worth 94.213, duration 2.653, convexity 7.570; 10 basis points more, 93.963."""
     dates = half_years(6)
     levels = zeros_of(TODAY, {d: math.exp(-0.12 * (k + 1) / 2) for k, d in enumerate(dates)})
     terms = bond(coupon=0.10, maturity="2023-03-16", credit_spread="CS:A")
@@ -82,6 +82,8 @@ def test_hulls_three_year_bond_its_duration_and_ten_basis_points_of_spread():
     assert float(value(terms, with_spread(levels, 0.001))[0]) == pytest.approx(93.963, abs=1e-3)
     up, down = (float(value(terms, with_spread(levels, s))[0]) for s in (1e-6, -1e-6))
     assert -(up - down) / 2e-6 / 94.213 == pytest.approx(2.653, abs=2e-3)
+    far, near = (float(value(terms, with_spread(levels, s))[0]) for s in (0.01, -0.01))
+    assert (far + near - 2 * 94.213) / 0.01**2 / 94.213 == pytest.approx(7.570, abs=0.015)
 
 
 @pytest.mark.parametrize(

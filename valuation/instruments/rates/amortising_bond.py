@@ -21,8 +21,8 @@ from valuation.instruments.fields import Date, Price, Rate
 from valuation.instruments.rates.coupons import (
     FACE,
     VERSION,
-    BondTerms,
     Flows,
+    KnownBondTerms,
     cash_flows,
     coupon_place,
     read_json,
@@ -33,7 +33,7 @@ from valuation.instruments.rates.coupons import (
 __all__ = ["VERSION", "Terms", "cash_flows", "risk_factors", "value"]
 
 
-class Terms(BondTerms):
+class Terms(KnownBondTerms):
     instrument_type: ClassVar[str] = "amortising_bond"
 
     coupon: Rate = Field(description="coupon, fraction of the face outstanding a year (0.03 is 3%)")

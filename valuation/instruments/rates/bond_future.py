@@ -58,8 +58,7 @@ class Terms(InstrumentTerms):
     strike: Price = Field(description="reference price, per 100 of face: that of the trade, or the last settlement")
     basket: Annotated[tuple[DeliverableBond, ...], BeforeValidator(read_json)] = Field(
         description="deliverable bonds, as JSON: "
-        '[{"issue_date": "2018-05-15", "maturity": "2028-05-15", "coupon": 0.0288, "conversion_factor": 0.8053}]',
-        min_length=1,
+        '[{"issue_date": "2018-05-15", "maturity": "2028-05-15", "coupon": 0.0288, "conversion_factor": 0.8053}]'
     )
     frequency: Frequency = Field(description="coupons of the bonds a year: 1, 2 or 4")
     day_count: DayCount = Field("ActualActualISMA", description=f"day count of the coupons: {schedules.DAY_COUNT}")
@@ -72,6 +71,8 @@ class Terms(InstrumentTerms):
 
     @model_validator(mode="after")
     def _delivered(self) -> Self:
+        if not self.basket:
+            raise ValueError("basket must hold a bond or more")
         for bond in self.basket:
             if not bond.issue_date <= self.delivery < bond.maturity:
                 raise ValueError(

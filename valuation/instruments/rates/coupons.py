@@ -8,6 +8,7 @@ Discounting: the factor of the curve times exp(-spread x time), with the credit 
 
 from __future__ import annotations
 
+import abc
 import datetime as dt
 from collections.abc import Sequence
 from typing import Any, NamedTuple, Self
@@ -101,23 +102,27 @@ class ScheduleTerms(InstrumentTerms):
 
 
 class BondTerms(ScheduleTerms):
-    """A bond of any issuer; a subclass says what it pays."""
+    """A bond of any issuer."""
 
     credit_spread: Name | None = Field(None, description=CREDIT_SPREAD)
     ex_coupon_days: int | None = Field(
         None, ge=0, le=31, description="business days before its payment from which a bond trades without the coupon"
     )
 
-    def flows(self) -> Flows:
-        """What a unit pays over its whole life; raises `NotValuable` for terms that do not fit the schedule."""
-        raise NotImplementedError
-
     def leaves(self, days: Ints) -> Ints:
         """The days from which the value no longer holds coupons paid on these days; ordinals."""
         n = self.ex_coupon_days
         if n is None:
             return days
-        return np.array([schedules.business_days_before(d, n, self.calendar) for d in days.tolist()], dtype=np.int64)
+        return np.array([schedules.days_after(d, -n, self.calendar) for d in days.tolist()], dtype=np.int64)
+
+
+class KnownBondTerms(BondTerms, abc.ABC):
+    """A bond that pays known amounts; a subclass says which."""
+
+    @abc.abstractmethod
+    def flows(self) -> Flows:
+        """What a unit pays over its whole life; raises `NotValuable` for terms that do not fit the schedule."""
 
     def due(self, valuation_date: dt.date) -> tuple[Ints, Floats]:
         """Days and amounts of what a unit still pays to who buys it on that date."""
@@ -150,7 +155,7 @@ def risk_factors(terms: BondTerms, index: FactorIndex, valuation_date: dt.date) 
     )
 
 
-def value(terms: Sequence[BondTerms], market: Market) -> Floats:
+def value(terms: Sequence[KnownBondTerms], market: Market) -> Floats:
     due = [t.due(market.valuation_date) for t in terms]
     return present_values(
         market,
@@ -161,7 +166,7 @@ def value(terms: Sequence[BondTerms], market: Market) -> Floats:
     )
 
 
-def cash_flows(terms: BondTerms, markets: RolledMarkets, until: dt.date) -> tuple[CashFlow, ...]:
+def cash_flows(terms: KnownBondTerms, markets: RolledMarkets, until: dt.date) -> tuple[CashFlow, ...]:
     days, coupons, redemptions = terms.flows()
     back = np.flatnonzero(redemptions)
     return (

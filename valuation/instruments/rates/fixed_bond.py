@@ -16,8 +16,8 @@ from valuation.instruments.fields import Rate
 from valuation.instruments.rates.coupons import (
     FACE,
     VERSION,
-    BondTerms,
     Flows,
+    KnownBondTerms,
     at_maturity,
     cash_flows,
     risk_factors,
@@ -27,7 +27,7 @@ from valuation.instruments.rates.coupons import (
 __all__ = ["VERSION", "Terms", "cash_flows", "risk_factors", "value"]
 
 
-class Terms(BondTerms):
+class Terms(KnownBondTerms):
     instrument_type: ClassVar[str] = "fixed_bond"
 
     coupon: Rate = Field(description="coupon, fraction of face a year (0.03 is 3%)")

@@ -17,8 +17,8 @@ from valuation.instruments.fields import Date, Rate
 from valuation.instruments.rates.coupons import (
     FACE,
     VERSION,
-    BondTerms,
     Flows,
+    KnownBondTerms,
     at_maturity,
     cash_flows,
     coupon_place,
@@ -30,7 +30,7 @@ from valuation.instruments.rates.coupons import (
 __all__ = ["VERSION", "Terms", "cash_flows", "risk_factors", "value"]
 
 
-class Terms(BondTerms):
+class Terms(KnownBondTerms):
     instrument_type: ClassVar[str] = "step_bond"
 
     coupon: Rate = Field(description="coupon until the first step, fraction of face a year (0.03 is 3%)")
