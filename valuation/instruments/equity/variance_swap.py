@@ -71,7 +71,7 @@ class Terms(InstrumentTerms):
         None,
         description="variance a year realised from start to the valuation date (0.04 is 20% of volatility squared)",
     )
-    dividend_yield: Rate = Field(0.0, description=YIELD)
+    dividend_yield: Rate | None = Field(None, description=f"{YIELD}; none when absent")
     dividend_model: DividendModel | None = Field(None, description=FORWARD_DIVIDENDS)
     discount_curve: Name = Field(description=DISCOUNT_CURVE)
 
