@@ -383,3 +383,10 @@ def test_a_busy_day_is_no_defect_of_a_traded_volume() -> None:
     spoilt[100], spoilt[150] = 0.0, 1000 * spoilt[149]
     assert flagged("sign", spoilt, factors=volume) == [100]
     assert flagged("spike", spoilt, factors=volume) == [150]
+
+
+def test_a_dividend_that_is_declared_repeats_for_ever() -> None:
+    y = zigzag()
+    y[50:] = y[50]
+    assert flagged("stale", np.exp(y))
+    assert flagged("stale", np.exp(y), factors=(share(kind="dividend"),)) == []
