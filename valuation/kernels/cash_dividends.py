@@ -51,7 +51,11 @@ def _value(
     sign: float, spot: float, strike: float, time: float, vol: float, growth: Floats, ex: Floats, paid: Floats, n: int
 ) -> float:
     """Undiscounted value. growth : (n + 1,) of the share's forward up to each dividend, and from the last to expiry."""
-    if not (spot >= 0.0 and strike > 0.0 and vol >= 0.0 and vol < math.inf and growth[: n + 1].min() > 0.0):
+    sound = spot >= 0.0 and strike > 0.0 and vol >= 0.0 and vol < math.inf and growth[n] > 0.0
+    for j in range(n):
+        # NaN fails every comparison; the maximum of it and 0 would be 0
+        sound = sound and growth[j] > 0.0 and paid[j] >= 0.0 and paid[j] < math.inf
+    if not sound:
         return math.nan
     if n == 0 or vol == 0.0:
         price = spot
@@ -163,7 +167,8 @@ def spot_model_options(
     sign, strike, time, dividend_yield : (n_options,) +1 call or -1 put, years to expiry, continuous yield beside the dividends;
     spot, volatility, discount : (n_options, n_states). Option i has the dividends columns[offsets[i]:offsets[i + 1]] by
     rising ex-date, none after expiry: ex_times (n_dividends,) years > 0; amounts, ex_discount : (n_dividends, n_states) cash a share
-    and the discount factor to the ex-date. At volatility 0 the discounted intrinsic value. NaN for a negative spot or volatility.
+    and the discount factor to the ex-date. At volatility 0 the discounted intrinsic value. NaN for a spot, volatility or dividend
+    that is negative or not finite.
     """
     return _rows(
         sign, strike, time, dividend_yield, spot, volatility, discount, offsets, columns, ex_times, amounts, ex_discount

@@ -225,6 +225,13 @@ def test_what_a_dividend_model_needs_is_said():
     assert (reason, "not a finite number" in message or "finite" in message) == ("non_finite", True)
 
 
+@pytest.mark.parametrize("model", ["escrowed", "spot"])
+@pytest.mark.parametrize("amount", [math.nan, math.inf])
+def test_a_dividend_that_is_no_number_fails_the_contract(model, amount):
+    for days in (50, 100):  # before expiry, and on it
+        assert failure(option(90, 100, "call", model), market_of({20: 1.0, days: amount}))[0] == "non_finite"
+
+
 def test_a_batch_of_models_gives_each_its_own_bits():
     market = market_of({30: 1.0, 60: 2.0}, spots=(100.0, 90.0, 110.0))
     batch = [option(90 + k, 80 - 20 * k, "put", model) for k, model in enumerate(("spot", None, "escrowed", "spot"))]
