@@ -152,7 +152,8 @@ def test_an_empty_batch_gives_an_empty_block(market):
 
 def test_a_scenario_outside_the_model_fails_its_contracts_and_no_others(contracts):
     levels = np.repeat(BASE[:, None], 9, axis=1)
-    levels[INDEX.row["VOL:A"], [1, 4]] = -0.2
+    volatilities = [row for i, row in INDEX.row.items() if i.startswith(("VOL:A", "IV:A:"))]
+    levels[np.ix_(volatilities, [1, 4])] = -0.2
     levels[INDEX.row["EQ:A"], 4] = math.inf
     market = ScenarioMarket(TODAY, INDEX, BASE, levels)
     block = value_batch(contracts, market)

@@ -17,7 +17,7 @@ import numpy as np
 from scipy.special import ndtri
 
 from lake.arrays import Floats
-from scenarios.types import SHARES, FactorIndex, MissingRiskFactor
+from scenarios.types import SHARES, MissingRiskFactor
 from valuation.kernels.black import european_options
 from valuation.market.scenario_market import ScenarioMarket
 from valuation.market.volatility import Surface, read, surface
@@ -77,22 +77,19 @@ def _smile(found: Surface, market: ScenarioMarket, expiry: int, forward: float) 
 
 
 def _forwards(found: Surface, market: ScenarioMarket, curve: str | None, dividend_yield: float) -> Floats:
-    asset = next(iter(_attribute(market.index, found, "asset")), None)
-    at_hand = asset is not None and asset in market.index.row
-    if not at_hand or market.index.factors[market.index.row[str(asset)]].type not in SHARES:
+    factors = market.index.factors
+    assets = {dict(factors[market.index.row[i]].attributes).get("asset") for i in found.ids}
+    shares = [f.risk_factor_id for f in factors if f.risk_factor_id in assets and f.type in SHARES]
+    if len(assets) > 1 or not shares:
         raise MissingRiskFactor(
             f"{found.name} is by strike and has no attribute asset that names a share or index at hand."
         )
+    (asset,) = shares
     if curve is None:
         raise MissingRiskFactor(f"{found.name} is by strike: name the curve that forwards of {asset} are made with.")
     growth = np.exp(-dividend_yield * found.times) / market.discount(curve, found.times)[:, 0]
-    forwards: Floats = growth * market.level(str(asset))[0]
+    forwards: Floats = growth * market.level(asset)[0]
     return forwards
-
-
-def _attribute(index: FactorIndex, found: Surface, name: str) -> set[str]:
-    values = (dict(index.factors[index.row[i]].attributes).get(name) for i in found.ids)
-    return {v for v in values if v is not None}
 
 
 def _in_strikes(time: float, k: Floats, vols: Floats) -> list[Arbitrage]:

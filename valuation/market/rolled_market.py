@@ -82,8 +82,10 @@ def carry_of(contracts: Iterable[InstrumentTerms]) -> tuple[Carry, tuple[str, ..
     seen: dict[tuple[str, str], set[float]] = {}
     with_cash: dict[str, set[bool]] = {}
     for t in contracts:
-        for term in {"dividend_model", "cash_dividends"} & type(t).model_fields.keys():
-            with_cash.setdefault(t.underlying, set()).add(bool(getattr(t, term)))  # type: ignore[attr-defined]
+        if getattr(t, "dividend_model", None) or getattr(t, "cash_dividends", None):
+            with_cash.setdefault(t.underlying, set()).add(True)  # type: ignore[attr-defined]
+        elif getattr(t, "dividend_yield", None) is not None:
+            with_cash.setdefault(t.underlying, set()).add(False)  # type: ignore[attr-defined]
         for table, name, term in (
             ("dividend_yields", "underlying", "dividend_yield"),
             ("costs", "underlying", "carry"),

@@ -122,11 +122,6 @@ def _surface(index: FactorIndex, name: str) -> Surface | None:
     raise unknown("volatility", name, [*_points(index), *flat], error=MissingRiskFactor)
 
 
-def surfaces(index: FactorIndex) -> tuple[str, ...]:
-    """Names of all surfaces."""
-    return tuple(sorted(_points(index)))
-
-
 def _points(index: FactorIndex) -> dict[str, list[RiskFactor]]:
     if _points not in index.memo:
         named: dict[str, list[RiskFactor]] = {}

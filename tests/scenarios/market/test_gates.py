@@ -371,3 +371,22 @@ def test_two_thousand_defects(real: Lake, synthetic: Lake) -> None:
     print(
         f"\n{wide.levels.shape[1]} factors x {wide.levels.shape[0]} days checked in {time.perf_counter() - start:.1f} s"
     )
+
+
+def test_a_busy_day_is_no_defect_of_a_traded_volume() -> None:
+    """Ten times the volume of the day before, as on a day of expiry, and back; a volume of zero or a thousand times as much is held."""
+    volume = (share(kind="traded_volume"),)
+    busy, spoilt = 1e6 * np.exp(zigzag(0.4)), 1e6 * np.exp(zigzag(0.4))
+    busy[100] = 10 * busy[99]
+    assert not any(flagged(rule, busy, factors=volume) for rule in RULES)
+    assert any(flagged(rule, busy) for rule in RULES)  # of a share it would be one
+    spoilt[100], spoilt[150] = 0.0, 1000 * spoilt[149]
+    assert flagged("sign", spoilt, factors=volume) == [100]
+    assert flagged("spike", spoilt, factors=volume) == [150]
+
+
+def test_a_dividend_that_is_declared_repeats_for_ever() -> None:
+    y = zigzag()
+    y[50:] = y[50]
+    assert flagged("stale", np.exp(y))
+    assert flagged("stale", np.exp(y), factors=(share(kind="dividend"),)) == []

@@ -383,6 +383,7 @@ def test_a_replaced_unit_rescales_what_is_used_and_keeps_what_was_received(lake:
 SURFACES = {
     "smile.csv": "Date,Expiry,90,100,110\n2020-03-16,1 Mo,.9,.8,.7\n2020-03-16,1Y,.5,.45,.4\n",
     "dividends.csv": "Date,Share,Ex,Amount\n2020-03-16,AAPL,2020-05-08,0.82\n2020-03-16,AAPL,2020-08-07,0.8\n",
+    "volumes.csv": "Date,AAPL\n2020-03-16,80605900\n",
     "hazards.csv": "Date,Name,1Y,5Y\n2020-03-16,ACME,0.02,0.03\n",
     "fixings.csv": "Date,SOFR,ESTR\n2020-03-16,0.26,-0.538\n",
 }
@@ -411,6 +412,7 @@ def test_surfaces_dividends_hazards_and_fixings_are_stored_and_shocked_as_docume
     other = {
         "DIV:AAPL:2020-05-08": 0.82,
         "DIV:AAPL:2020-08-07": 0.8,
+        "TV:AAPL": 80605900,
         "HZ:ACME:1Y": 0.02,
         "HZ:ACME:5Y": 0.03,
         "FIX:SOFR": pytest.approx(0.0026),
@@ -420,7 +422,10 @@ def test_surfaces_dividends_hazards_and_fixings_are_stored_and_shocked_as_docume
     index = load_factors(lake.snapshot())
     base = np.array([used[f.risk_factor_id] for f in index.factors])
     market = BaseMarket(D("2020-03-16"), index, base, {}, {}, 1)
-    text = "vol[expiry=1M, moneyness=90] +10%; equity[type=dividend] -50%; credit[curve=ACME, pillar=5Y] +100bp; rate[type=fixing] -25bp"
+    text = (
+        "vol[expiry=1M, moneyness=90] +10%; equity[type=dividend] -50%; equity[type=traded_volume] -75%; "
+        "credit[curve=ACME, pillar=5Y] +100bp; rate[type=fixing] -25bp"
+    )
     (outcome,), issues = evaluate(parse(text), market, "fall", lambda _: pytest.fail("nothing is included"))
     assert issues == []
     moved = {
@@ -430,6 +435,7 @@ def test_surfaces_dividends_hazards_and_fixings_are_stored_and_shocked_as_docume
         "IV:SPX:1M:90": pytest.approx(0.09),
         "DIV:AAPL:2020-05-08": pytest.approx(-0.41),
         "DIV:AAPL:2020-08-07": pytest.approx(-0.4),
+        "TV:AAPL": pytest.approx(-0.75 * 80605900),
         "HZ:ACME:5Y": pytest.approx(0.01),
         "FIX:SOFR": pytest.approx(-0.0025),
         "FIX:ESTR": pytest.approx(-0.0025),

@@ -8,7 +8,7 @@ import math
 import numpy as np
 import pytest
 import QuantLib as ql  # noqa: N813
-from examples import BASE, INDEX
+from examples import BASE, EXAMPLES, INDEX, shocked_market
 from scipy.integrate import quad
 from scipy.stats import norm
 
@@ -225,6 +225,13 @@ def test_what_a_dividend_model_needs_is_said():
     assert (reason, "not a finite number" in message or "finite" in message) == ("non_finite", True)
 
 
+@pytest.mark.parametrize("model", ["escrowed", "spot"])
+@pytest.mark.parametrize("amount", [math.nan, math.inf])
+def test_a_dividend_that_is_no_number_fails_the_contract(model, amount):
+    for days in (50, 100):  # before expiry, and on it
+        assert failure(option(90, 100, "call", model), market_of({20: 1.0, days: amount}))[0] == "non_finite"
+
+
 def test_a_batch_of_models_gives_each_its_own_bits():
     market = market_of({30: 1.0, 60: 2.0}, spots=(100.0, 90.0, 110.0))
     batch = [option(90 + k, 80 - 20 * k, "put", model) for k, model in enumerate(("spot", None, "escrowed", "spot"))]
@@ -355,3 +362,16 @@ def test_what_a_variance_swap_reads():
     assert "EQ:A" not in moneyness  # it starts later, and moneyness needs no forward
     assert {i for i in moneyness if i.startswith("IV")} == {"IV:A:3M:80", "IV:A:3M:100", "IV:A:3M:120"}
     assert len(BASE) == len(INDEX.factors)
+
+
+@pytest.mark.parametrize("instrument_type", ["equity_option", "equity_forward", "equity_future", "variance_swap"])
+def test_neither_neighbours_nor_the_number_of_states_change_a_bit(instrument_type):
+    """Smiles, dividends and models of every kind in one batch, in any order."""
+    module, market = INSTRUMENTS[instrument_type], shocked_market(12)
+    terms = [parse_terms(instrument_type, e) for e in EXAMPLES[instrument_type]]
+    together = module.value(terms, market)
+    assert np.isfinite(together).all()
+    assert module.value(terms[::-1], market)[::-1].tobytes() == together.tobytes()
+    some = ScenarioMarket(market.valuation_date, INDEX, market.states[:, 0], market.states[:, 5:8])
+    for row, t in zip(together, terms, strict=True):
+        assert module.value([t], some)[0].tobytes() == row[[0, 5, 6, 7]].tobytes()

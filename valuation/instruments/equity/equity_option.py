@@ -4,7 +4,7 @@ Unit of quantity: an option on one share or index unit. Value = Black-Scholes-Me
 the discount factor of the curve at expiry; on the expiry date the intrinsic value. Cash dividends of the market, by choice of model:
 
 - `escrowed`: the share less the present value of its dividends to expiry is lognormal, and is what the formula is of;
-- `spot`: the share itself is lognormal between ex-dates and falls by each dividend (`valuation.kernels.dividends`).
+- `spot`: the share itself is lognormal between ex-dates and falls by each dividend (`valuation.kernels.cash_dividends`).
 
 Source: Merton, "Theory of rational option pricing", Bell Journal of Economics 4 (1973); see `valuation.kernels.black`.
 """
@@ -37,7 +37,7 @@ from valuation.instruments.fields import (
 )
 from valuation.instruments.reads import discount_factors, settlement, volatilities, volatility_factors, years
 from valuation.kernels.black import european_options
-from valuation.kernels.dividends import spot_model_options
+from valuation.kernels.cash_dividends import spot_model_options
 from valuation.types import CashFlow, InstrumentTerms, Market, RolledMarkets
 
 VERSION = "1"

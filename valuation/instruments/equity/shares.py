@@ -34,7 +34,7 @@ class OnShare(Protocol):
     @property
     def underlying(self) -> str: ...
     @property
-    def dividend_yield(self) -> float: ...
+    def dividend_yield(self) -> float | None: ...
     @property
     def dividend_model(self) -> str | None: ...
     @property
@@ -54,7 +54,9 @@ def share_factors(terms: OnShare, index: FactorIndex, valuation_date: dt.date, l
 
 def carried(terms: Sequence[OnShare], times: Floats) -> Floats:
     """exp(-qT) of each contract, shape (n_contracts,)."""
-    return np.array([math.exp(-t.dividend_yield * time) for t, time in zip(terms, times.tolist(), strict=True)])
+    return np.array(
+        [math.exp(-(t.dividend_yield or 0.0) * time) for t, time in zip(terms, times.tolist(), strict=True)]
+    )
 
 
 def dividends_of(terms: Sequence[OnShare], market: Market, lasts: Sequence[dt.date]) -> Dividends | None:
@@ -72,5 +74,5 @@ def delivered(terms: Sequence[OnShare], market: Market, lasts: Sequence[dt.date]
     if dividends is None:
         return held
     with_dividends = np.array([t.dividend_model is not None for t in terms])
-    paid = dividends.present_values(np.array([t.dividend_yield for t in terms]), times)
+    paid = dividends.present_values(np.array([t.dividend_yield or 0.0 for t in terms]), times)
     return np.where(with_dividends[:, None], held - paid, held)

@@ -6,8 +6,9 @@ from `start` to `maturity`: `realised_variance` for the days before the valuatio
 strip of options over the whole smile replicates (`valuation.kernels.smiles`), each weighted by calendar days. A swap that starts later is
 worth the variance to maturity less that to its start.
 
-A scenario moves the share from the base at once, and a running swap realises that: E has ln(S/S_0)^2 a year more. So a crash pays
-by itself, beside the volatility that comes with it. In a roll nothing moves but time, so that the days since the market date realise none.
+A scenario moves the share from the base at once, and a running swap realises that: ln(S/S_0)^2 over the years from `start` to `maturity`
+is added to E. So a crash pays by itself, beside the volatility that comes with it. In a roll nothing moves but time, so that the days since
+the market date realise none.
 
 Source: Demeterfi, Derman, Kamal and Zou, *More than you ever wanted to know about volatility swaps*, Goldman Sachs, 1999. The share has no
 jumps in the strip and is watched without pause: the daily fixings of a real swap differ by what jumps and sampling make.
@@ -71,7 +72,7 @@ class Terms(InstrumentTerms):
         None,
         description="variance a year realised from start to the valuation date (0.04 is 20% of volatility squared)",
     )
-    dividend_yield: Rate = Field(0.0, description=YIELD)
+    dividend_yield: Rate | None = Field(None, description=f"{YIELD}; none when absent")
     dividend_model: DividendModel | None = Field(None, description=FORWARD_DIVIDENDS)
     discount_curve: Name = Field(description=DISCOUNT_CURVE)
 
