@@ -55,7 +55,7 @@ ELSEWHERE = {
     "lake/runtime/machine.py": "a launcher in the cache of the user",
     "lake/runtime/delta_jars.py": "a download",
     "lake/delta_log.py": "a folder of links, outside of the lake, to read through",
-    "lake/child.py": "what the system may end first, in /proc",
+    "lake/child_process.py": "what the system may end first, in /proc",
     "lake/disk_cache.py": "the cache: checked when it is opened, made again where it is damaged",
     "aggregation/opened/opened_lake.py": "a cache for one replay",
     "aggregation/opened/vectors.py": "an entry of the cache",

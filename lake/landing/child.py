@@ -14,7 +14,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from lake.child import WAIT, Child, ChildEnded, ChildFailed, ChildWaited, Kept, Work, inside
+from lake.child_process import WAIT, Child, ChildEnded, ChildFailed, ChildWaited, IdleChildren, Work, inside
 from lake.errors import BadInput, VarlakeError
 
 SETTING = "VARLAKE_DECODED_MIB"
@@ -69,7 +69,7 @@ def _child() -> Child:
     return Child("lake.landing.sheet", "while a file is decoded")
 
 
-_children = Kept(lambda: _child())
+_children = IdleChildren(lambda: _child())
 
 
 def _of_file(child: Child, work: Work, path: Path, args: tuple[Any, ...]) -> Iterator[pa.Table]:

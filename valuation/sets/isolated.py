@@ -20,7 +20,7 @@ from typing import TypeVar
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lake.child import WAIT, Child, ChildEnded, ChildFailed, ChildWaited, Kept, limit_memory, limit_time
+from lake.child_process import WAIT, Child, ChildEnded, ChildFailed, ChildWaited, IdleChildren, limit_memory, limit_time
 from lake.errors import Damaged
 from lake.runtime.machine import usable_cores
 from valuation.sets.batches import (
@@ -52,7 +52,7 @@ _ROW = pa.schema(
         ("message", pa.string()),
     ]
 )
-_children = Kept(lambda: Child(__name__, "while a contract is priced"), usable_cores())
+_children = IdleChildren(lambda: Child(__name__, "while a contract is priced"), usable_cores())
 Result = TypeVar("Result")
 
 

@@ -166,7 +166,7 @@ class Child:
         return _receive(self._socket)
 
 
-class Kept:
+class IdleChildren:
     """Children that wait for their next work, at most so many; they end with this process."""
 
     def __init__(self, make: Callable[[], Child], most: int = 1) -> None:
