@@ -37,15 +37,15 @@ _ONE_OVER_ROOT_TWO_PI = 1.0 / math.sqrt(2.0 * math.pi)
 _NODES, _INNER, _OUTER = 12, 16, 32  # of the boundary; of the integrals of its equation; of the price
 _ITERATIONS = 40  # at the most
 _SAME = 1e-6  # standard deviations by which an iteration that ends may still move the boundary
-_SYSTEM_B = 1.0  # from this r sqrt(u) / sigma on
+_SYSTEM_B = 1.0  # from this many standard deviations on that r, or r - q, comes to
 _NEGLIGIBLE = 1e-14  # early exercise brings at most r T of the strike
 _STILL = 1e-8  # a standard deviation so small that the price moves on its forward
-_CALM = 0.01  # below, no integral is so fine that it could not miss what the best day on the forward is worth
+_CALM = 0.01  # a standard deviation below which the integral may miss what the best day on the forward is worth
 _GRID, _STEPS = 200, 120  # nodes on either side of the strike, and steps in time, of finite differences
 _GRID_STILL = 1e-3  # standard deviation below which they are not used
 
 
-def gauss_legendre(n: int) -> tuple[Floats, Floats]:
+def _gauss_legendre(n: int) -> tuple[Floats, Floats]:
     """Nodes and weights (n,) on [-1, 1], ascending; by Newton's method on the polynomial, without a linear-algebra library."""
     nodes, weights = [], []
     for k in range(n, 0, -1):
@@ -72,12 +72,15 @@ def _interpolation(nodes: Floats, at: Floats) -> Floats:
 
 def _angles(n: int) -> tuple[Floats, Floats, Floats]:
     """Cosine and sine of the nodes of an integral over [0, 1] in u = cos^2, and its weights: both ends are smooth in the angle."""
-    x, weights = gauss_legendre(n)
-    cosine, sine = np.cos(math.pi / 4 * (1 + x)), np.sin(math.pi / 4 * (1 + x))
+    x, weights = _gauss_legendre(n)
+    angles = (math.pi / 4 * (1 + x)).tolist()
+    cosine, sine = np.array([math.cos(a) for a in angles]), np.array([math.sin(a) for a in angles])
     return cosine, sine, math.pi / 2 * weights * sine * cosine
 
 
-_ROOTS: Floats = 0.5 * (1.0 - np.cos(np.arange(_NODES + 1) * math.pi / _NODES))  # roots of time, of a life of 1
+_ROOTS = np.array(
+    [0.5 - 0.5 * math.cos(math.pi * k / _NODES) for k in range(_NODES + 1)]
+)  # roots of time, of a life of 1
 _COS, _SIN, _WEIGHTS = _angles(_INNER)
 _TO_INNER = np.zeros((_NODES + 1, _NODES + 1, _INNER))  # of each node but expiry: weights of all nodes
 _TO_INNER[1:] = _interpolation(_ROOTS, _ROOTS[1:, None] * _SIN).transpose(1, 0, 2)
@@ -106,7 +109,7 @@ def _bell(x: float) -> float:
 
 @compiled
 def _normal(x: float, bell: float) -> float:
-    """N(x), given exp(-x^2 / 2), to 1e-14 (Hart 1968 as in West 2005, "Better approximations to cumulative normal functions")."""
+    """N(x), given exp(-x^2 / 2), to 1e-13 (Hart 1968 as in West 2005, "Better approximations to cumulative normal functions")."""
     y = abs(x)
     above = 220.206867912376 + y * (
         221.213596169931
