@@ -4,7 +4,7 @@ Unit of quantity: an option on one unit of base currency; a call buys it. Value 
 worth under Garman-Kohlhagen with the rates of both curves to expiry, flat; never below exercise now; on the expiry date the
 intrinsic value. The currencies are exchanged on the day of exercise. By default from the exercise boundary, to some 1e-7 of the
 strike, by choice from Longstaff-Schwartz. With negative rates the option may pay exercise between two boundaries only; then a
-grid of finite differences gives the value, to some 2e-5 of the strike. Limits: rates and volatility do not vary up to expiry.
+grid of finite differences gives the value, to 1e-5 of the strike. Limits: rates and volatility do not vary up to expiry.
 Source: Andersen, Lake and Offengenden (2016), Longstaff and Schwartz (2001); see `valuation.kernels.american` and
 `valuation.kernels.longstaff_schwartz`.
 """
