@@ -244,15 +244,6 @@ def imm_date(day: dt.date, n: int) -> dt.date:
     return _python_date(found)
 
 
-@functools.lru_cache(maxsize=1 << 16)
-def days_after(day: int, n: int, calendar: str) -> int:
-    """The ordinal of the day `n` business days after that of ordinal `day`."""
-    return (
-        int(CALENDARS[calendar].advance(ql.Date(day - _SERIAL_TO_ORDINAL), n, ql.Days).serialNumber())
-        + _SERIAL_TO_ORDINAL
-    )
-
-
 def year_fraction(start: dt.date, end: dt.date, day_count: str) -> float:
     """Years from `start` to `end` by a day count."""
     return float(DAY_COUNTS[day_count].yearFraction(_date(start), _date(end)))
