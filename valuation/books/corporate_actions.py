@@ -1,8 +1,8 @@
 """What is held before an ex date in the terms of a day after it, and the other way round: quantities and contracts.
 
 A split, a stock dividend, a symbol change and a merger into shares change the number of units and the terms of a contract: twice the
-shares at half the strike, of the share that is held then. What is paid out (dividends, cash of a merger, the shares of a spin-off) changes
-no term of an option or a forward; shares of a spin-off are held beside the share.
+shares at half the strike, of the share that is held then; of a variance swap the name alone. What is paid out (dividends, cash of a
+merger, the shares of a spin-off) changes no term of an option or a forward; shares of a spin-off are held beside the share.
 """
 
 from __future__ import annotations
@@ -24,6 +24,14 @@ from lake.tables import Lake, Snapshot
 from scenarios.market.corporate_actions import CorporateAction, load_actions
 
 _NAMES = ("underlying", "volatility")  # terms that name a share, or a factor that may change its name with it
+_PRICES = (
+    "strike",
+    "reference_price",
+    "barrier",
+    "lower_barrier",
+    "upper_barrier",
+    "rebate",
+)  # terms that are of one share
 
 
 @dataclass(frozen=True)
@@ -127,7 +135,8 @@ def _held(
     if not set(_NAMES) & terms.keys():
         return (Held(row, Fraction(1)),), []
     kind, units, beside, said = row["instrument_type"], Fraction(1), list[Held](), list[str]()
-    share = "strike" not in terms
+    share = kind == "cash_equity"
+    prices = [n for n in _PRICES if terms.get(n) is not None]
     for action in actions:
         was, now = (action.becomes, action.risk_factor_id) if back else (action.risk_factor_id, action.becomes)
         named = [n for n in _NAMES if terms.get(n) == was]
@@ -146,10 +155,15 @@ def _held(
                 child = {"currency": terms["currency"], "underlying": action.new_risk_factor_id}
                 beside.append(Held(_row("cash_equity", child), units * action.ratio, spun_off=True))
             continue
+        if not share and not prices:  # a variance swap is of no number of shares
+            continue
         shares = 1 / action.shares if back else action.shares
-        units *= shares
-        if not share and shares:
-            terms["strike"] = float(Fraction(terms["strike"]) / shares)
+        if not shares or terms.get("payoff") != "cash_or_nothing":  # which pays an amount, whatever a share is
+            units *= shares
+        if shares:
+            terms |= {n: float(Fraction(terms[n]) / shares) for n in prices}
+            if "fixings" in terms:  # prices of the share, of an average
+                terms["fixings"] = {d: float(Fraction(p) / shares) for d, p in terms["fixings"].items()}
     own = (Held(_row(kind, terms), units),) if units else ()
     return (*own, *beside), said
 

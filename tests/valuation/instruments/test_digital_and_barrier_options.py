@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import itertools
 import math
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -14,9 +15,11 @@ from make_market import make_market, value
 from scipy import integrate, stats
 
 from lake.errors import BadInput
+from scenarios.market.corporate_actions import CorporateAction
 from scenarios.types import ScenarioSet
 from valuation.batch import factors_read
-from valuation.catalogue import INSTRUMENTS, parse_terms
+from valuation.books.corporate_actions import _held, _row
+from valuation.catalogue import INSTRUMENTS, parse_terms, terms_from_json
 from valuation.instruments import digital_options
 from valuation.kernels.barrier import barrier_options
 from valuation.kernels.black import european_options
@@ -386,3 +389,28 @@ def test_barrier_terms_that_make_no_sense_are_refused_in_words(changes: dict[str
 def test_a_payoff_that_is_unknown_is_refused_in_words() -> None:
     with pytest.raises(BadInput, match="pays one unit of currency, asset_or_nothing one unit of the underlying"):
         option("equity_digital_option", payoff="cash")
+
+
+def test_a_split_of_the_share_leaves_every_position_worth_the_same() -> None:
+    """Four shares at a quarter of the price: strike, barrier, rebate and known prices too; an amount of cash stays itself."""
+    split = CorporateAction("EQ:A", TODAY, "split", Fraction(4))
+    before = make_market(TODAY, MARKET)
+    after = make_market(TODAY, MARKET | {"EQ:A": [s / 4 for s in MARKET["EQ:A"]]})
+    average = {
+        "barrier": None,
+        "barrier_type": None,
+        "averaging_dates": ["2020-03-02", "2020-06-01"],
+        "fixings": {"2020-03-02": 96.0},
+    }
+    for terms, units in (
+        (option("equity_digital_option"), 1),
+        (option("equity_digital_option", payoff="asset_or_nothing"), 4),
+        (option("equity_barrier_option", rebate=3), 4),
+        (option("equity_asian_option", **average), 4),
+    ):
+        ((held,), _) = _held(
+            _row(terms.instrument_type, terms.model_dump(mode="json", exclude_none=True)), (split,), back=False
+        )
+        assert held.units == units
+        moved = terms_from_json(terms.instrument_type, held.row["terms"])
+        np.testing.assert_allclose(units * value(moved, after), value(terms, before), rtol=1e-13)
