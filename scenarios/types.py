@@ -147,6 +147,13 @@ FACTOR_TYPES: dict[str, FactorType] = {
         "normal (Bachelier) implied volatility of a rate",
         (0.0, 0.1),
     ),
+    "normal_price_vol": FactorType(
+        RiskClass.VOLATILITY,
+        ShiftType.RELATIVE,
+        "currency per unit a year",
+        "normal (Bachelier) implied volatility of a price",
+        (0.0, math.inf),
+    ),
     "cds_spread": FactorType(
         RiskClass.CREDIT,
         ShiftType.ABSOLUTE,

@@ -13,7 +13,7 @@ from valuation.types import InstrumentTerms
 
 TYPES = {
     "EQ": "equity_price", "IX": "index_level", "VOL": "implied_vol", "NV": "normal_vol", "FX": "fx_rate",
-    "CM": "commodity_price", "CPI": "price_index", "REC": "recovery_rate", "DIV": "dividend",
+    "CM": "commodity_price", "NPV": "normal_price_vol", "CPI": "price_index", "REC": "recovery_rate", "DIV": "dividend",
 }  # fmt: skip
 
 

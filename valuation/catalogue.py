@@ -12,7 +12,13 @@ from pydantic import ValidationError
 from lake.errors import BadInput, Issue, nearest, unknown
 from lake.landing.mapping import Kind
 from scenarios.types import IMPORTED
-from valuation.instruments.commodity import commodity_forward
+from valuation.instruments.commodity import (
+    commodity_forward,
+    commodity_future,
+    commodity_option,
+    commodity_spread_option,
+    commodity_swap,
+)
 from valuation.instruments.equity import (
     cash_equity,
     equity_asian_option,
@@ -50,6 +56,10 @@ INSTRUMENTS: dict[str, Instrument] = {
     "government_bond": government_bond,
     "interest_rate_swap": interest_rate_swap,
     "commodity_forward": commodity_forward,
+    "commodity_future": commodity_future,
+    "commodity_swap": commodity_swap,
+    "commodity_option": commodity_option,
+    "commodity_spread_option": commodity_spread_option,
 }
 
 

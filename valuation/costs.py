@@ -28,6 +28,10 @@ KERNELS, SPARK = "kernels", "spark"  # names of what a process does once: load i
 _SHIPPED: Mapping[str, tuple[float, float]] = {
     "cash_equity": (3.0, 0.001),
     "commodity_forward": (8.0, 0.004),
+    "commodity_future": (3.5, 0.005),
+    "commodity_option": (8.0, 0.025),
+    "commodity_spread_option": (11.0, 0.05),
+    "commodity_swap": (75.0, 0.035),
     "equity_asian_option": (60.0, 0.4),
     "equity_barrier_option": (18.0, 0.13),
     "equity_digital_option": (11.0, 0.05),

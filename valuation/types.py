@@ -159,6 +159,7 @@ WHAT_TO_DO: Mapping[str, str] = {  # about contracts that failed, by reason
     "missing_risk_factor": "Load the market data it reads, or a proxy for it.",
     "matured": "Take it out of the positions.",
     "missing_fixing": "Give the fixing in the terms.",
+    "forward_not_positive": "Look at its price, or use a model that takes negative prices.",
     "invalid_schedule": "Correct the dates in the terms.",
     IMPORTED: "Ask under the scenarios they came with.",
     INCOMPLETE: "Bring their whole vectors in.",

@@ -20,7 +20,15 @@ from scenarios.types import FACTOR_TYPES, RiskFactor
 
 Factors = tuple[RiskFactor, ...]
 
-POSITIVE_TYPES = ("equity_price", "index_level", "fx_rate", "implied_vol", "normal_vol", "price_index")
+POSITIVE_TYPES = (
+    "equity_price",
+    "index_level",
+    "fx_rate",
+    "implied_vol",
+    "normal_vol",
+    "normal_price_vol",
+    "price_index",
+)
 
 
 def check_levels(

@@ -164,6 +164,11 @@ def unlisted_note(calendar: str, first: dt.date, last: dt.date) -> tuple[str, ..
     )
 
 
+def business_days(first: dt.date, stop: dt.date, calendar: str) -> Ints:
+    """Ordinals of the business days from `first` to the day before `stop`."""
+    return _ordinals(CALENDARS[calendar].businessDayList(_date(first), _date(stop - dt.timedelta(days=1))))
+
+
 def payment_date(day: dt.date, calendar: str, convention: str) -> dt.date:
     """The business day on which a payment due on `day` is made."""
     if convention == "Unadjusted":

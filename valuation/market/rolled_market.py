@@ -72,6 +72,7 @@ def carry_of(contracts: Iterable[InstrumentTerms]) -> tuple[Carry, tuple[str, ..
         for table, name, term in (
             ("dividend_yields", "underlying", "dividend_yield"),
             ("costs", "underlying", "carry"),
+            ("costs", "second_underlying", "second_carry"),
             ("rates", "base_currency", "base_rate"),
         ):
             value = getattr(t, term, None)

@@ -8,7 +8,6 @@ Source: Hull, *Options, Futures, and Other Derivatives*, ch. "Determination of f
 from __future__ import annotations
 
 import datetime as dt
-import math
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -17,23 +16,19 @@ from pydantic import Field
 
 from lake.arrays import Floats
 from scenarios.types import FactorIndex
-from valuation.instruments.fields import DISCOUNT_CURVE, Currency, Date, Name, Number, Rate, require_alive
-from valuation.instruments.reads import curve_factors, discount_factors, require_factor, settlement, years
-from valuation.types import CashFlow, InstrumentTerms, Market, RolledMarkets
+from valuation.instruments.commodity.forward_prices import CommodityTerms, commodity_factor, forward_prices
+from valuation.instruments.fields import DISCOUNT_CURVE, Date, Name, Number, require_alive
+from valuation.instruments.reads import curve_factors, discount_factors, settlement, years
+from valuation.types import CashFlow, Market, RolledMarkets
 
 VERSION = "1"
 
 
-class Terms(InstrumentTerms):
+class Terms(CommodityTerms):
     instrument_type: ClassVar[str] = "commodity_forward"
 
-    currency: Currency = Field(description="currency of the commodity price and the strike, ISO 4217")
-    underlying: Name = Field(description="risk factor id of the commodity price, such as CMD:WTI")
     strike: Number = Field(description="price paid at maturity for one unit; may be negative")
     maturity: Date = Field(description="date of delivery and payment")
-    carry: Rate = Field(
-        0.0, description="continuous cost of carry, fraction a year: forward price = spot x exp(carry T)"
-    )
     discount_curve: Name = Field(description=DISCOUNT_CURVE)
 
     def check(self, valuation_date: dt.date, rolled_from: dt.date | None = None) -> None:
@@ -41,16 +36,16 @@ class Terms(InstrumentTerms):
 
 
 def risk_factors(terms: Terms, index: FactorIndex, valuation_date: dt.date) -> tuple[str, ...]:
-    underlying = require_factor(index, terms.underlying, ("commodity_price",), terms.currency)
+    underlying = commodity_factor(index, terms.underlying, terms.currency)
     return (underlying, *curve_factors(index, terms.discount_curve, valuation_date, terms.maturity))
 
 
 def value(terms: Sequence[Terms], market: Market) -> Floats:
     times = years(market, (t.maturity for t in terms))
-    growth: Floats = np.array([[math.exp(t.carry * time)] for t, time in zip(terms, times.tolist(), strict=True)])
+    forwards = forward_prices([t.underlying for t in terms], [t.carry for t in terms], times, market)
     strikes: Floats = np.array([[t.strike] for t in terms])
     discount = discount_factors(market, [t.discount_curve for t in terms], times)
-    return (market.levels([t.underlying for t in terms]) * growth - strikes) * discount
+    return (forwards - strikes) * discount
 
 
 def cash_flows(terms: Terms, markets: RolledMarkets, until: dt.date) -> tuple[CashFlow, ...]:
