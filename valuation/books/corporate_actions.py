@@ -158,9 +158,12 @@ def _held(
         if not share and not prices:  # a variance swap is of no number of shares
             continue
         shares = 1 / action.shares if back else action.shares
-        units *= shares
+        if not shares or terms.get("payoff") != "cash_or_nothing":  # which pays an amount, whatever a share is
+            units *= shares
         if shares:
             terms |= {n: float(Fraction(terms[n]) / shares) for n in prices}
+            if "fixings" in terms:  # prices of the share, of an average
+                terms["fixings"] = {d: float(Fraction(p) / shares) for d, p in terms["fixings"].items()}
     own = (Held(_row(kind, terms), units),) if units else ()
     return (*own, *beside), said
 

@@ -56,7 +56,9 @@ class BarrierOption(InstrumentTerms):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if self.knock_in and self.rebate_paid == "at_touch":
-            raise ValueError(f"a {self.barrier_type} pays its rebate at_expiry, when nothing has touched the barrier")
+            raise ValueError(
+                f"the rebate of {self.barrier_type} is paid at_expiry, when nothing has touched the barrier"
+            )
         if self.barrier_hit is not None and self.barrier_hit > self.expiry:
             raise ValueError(f"barrier_hit {self.barrier_hit} lies after expiry {self.expiry}")
         return self

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import itertools
 import math
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -14,9 +15,11 @@ from make_market import make_market, value
 from scipy import integrate, stats
 
 from lake.errors import BadInput
+from scenarios.market.corporate_actions import CorporateAction
 from scenarios.types import ScenarioSet
 from valuation.batch import factors_read
-from valuation.catalogue import INSTRUMENTS, parse_terms
+from valuation.books.corporate_actions import _held, _row
+from valuation.catalogue import INSTRUMENTS, parse_terms, terms_from_json
 from valuation.instruments import digital_options
 from valuation.kernels.barrier import barrier_options
 from valuation.kernels.black import european_options
@@ -155,7 +158,7 @@ def test_knock_in_and_knock_out_are_the_option(kind: tuple[str, str, str]) -> No
     for _ in range(200):
         spot, strike, barrier = rng.uniform(50, 200, 3).tolist()
         time, rate, dividend = float(rng.uniform(0.01, 5)), *rng.uniform(-0.02, 0.06, 2).tolist()
-        volatility = float(rng.uniform(0.03, 0.9))
+        volatility = float(rng.choice([0.002, rng.uniform(0.03, 0.9)]))
         both = sum(
             barrier_value((side, what, option), strike, barrier, 0.0, spot, time, rate, dividend, volatility)
             for what in ("in", "out")
@@ -233,15 +236,20 @@ def test_discrete_monitoring_is_near_the_value_on_the_very_dates(
             assert abs(ours - true) <= 0.1 * abs(watched - true)
 
 
+ADDED = {
+    "equity_option": {},
+    "equity_digital_option": {"payoff": "cash_or_nothing"},
+    "equity_barrier_option": {"barrier": 90, "barrier_type": "down_out"},
+    "equity_asian_option": {"averaging_dates": ["2020-03-02", "2020-06-01"], "fixings": {"2020-03-02": 96.0}},
+}
+
+
 def option(instrument_type: str, **changes: Any) -> InstrumentTerms:
     terms = {
         "currency": "USD", "underlying": "EQ:A", "volatility": "VOL:A", "strike": 100, "expiry": "2021-03-16",
         "option_type": "call", "discount_curve": "USD",
     }  # fmt: skip
-    more = (
-        {"payoff": "cash_or_nothing"} if "digital" in instrument_type else {"barrier": 90, "barrier_type": "down_out"}
-    )
-    return parse_terms(instrument_type, {**terms, **more, **changes})
+    return parse_terms(instrument_type, {**terms, **ADDED[instrument_type], **changes})
 
 
 MARKET = {"EQ:A": [100.0, 97.0, 89.0, 90.0], "VOL:A": [0.3, 0.25, 0.4, 0.2], "YC:USD:1Y": [0.02, 0.05, -0.01, 0.0]}
@@ -262,19 +270,11 @@ def test_a_digital_option_is_the_limit_of_call_spreads_also_on_a_smile(
     market = make_market(TODAY, MARKET)
     got = value(option("equity_digital_option", payoff=payoff, option_type=kind), market)
     width = 0.01
-    low, at, high = (
-        value(
-            parse_terms(
-                "equity_option",
-                {
-                    "currency": "USD", "underlying": "EQ:A", "volatility": "VOL:A", "strike": 100.0 + w,
-                    "expiry": "2021-03-16", "option_type": kind, "discount_curve": "USD",
-                },
-            ),
-            make_market(TODAY, MARKET | {"VOL:A": [v - 0.25 * math.log((100.0 + w) / 100.0) for v in MARKET["VOL:A"]]}),
-        )
-        for w in (-width, 0.0, width)
-    )  # fmt: skip
+    legs = []
+    for strike in (100.0 - width, 100.0, 100.0 + width):
+        own = MARKET | {"VOL:A": [v - 0.25 * math.log(strike / 100.0) for v in MARKET["VOL:A"]]}
+        legs.append(value(option("equity_option", strike=strike, option_type=kind), make_market(TODAY, own)))
+    low, at, high = legs
     sign = 1.0 if kind == "call" else -1.0
     spread = sign * (low - high) / (2 * width)
     expected = spread if payoff == "cash_or_nothing" else 100.0 * spread + sign * at
@@ -314,9 +314,7 @@ def test_at_the_barrier_and_beyond_a_knock_out_is_its_rebate_and_a_knock_in_the_
     at_expiry = value(option("equity_barrier_option", rebate=3, rebate_paid="at_expiry"), market)
     np.testing.assert_array_equal(at_touch[2:], [3, 3])
     np.testing.assert_allclose(at_expiry[2:], [3 * math.exp(0.01), 3], rtol=1e-15)
-    vanilla = parse_terms("equity_option", option("equity_barrier_option").model_dump(
-        exclude_none=True, exclude={"barrier", "barrier_type"}
-    ))  # fmt: skip
+    vanilla = option("equity_option")
     knocked_in = value(option("equity_barrier_option", barrier_type="down_in", rebate=3), market)
     np.testing.assert_array_equal(knocked_in[2:], value(vanilla, market)[2:])
     assert abs(knocked_in[0] - value(vanilla, market)[0]) > 0.1
@@ -373,7 +371,7 @@ def test_a_rebate_at_the_touch_is_cash_from_the_next_day_on() -> None:
         ({"barrier_type": "down"}, "down_in and up_in begin to live"),
         ({"barrier": -5}, "price that makes or ends the option"),
         ({"rebate": -1}, "greater than or equal to 0"),
-        ({"rebate_paid": "at_touch", "barrier_type": "up_in"}, "a up_in pays its rebate at_expiry"),
+        ({"rebate_paid": "at_touch", "barrier_type": "up_in"}, "the rebate of up_in is paid at_expiry"),
         ({"barrier_hit": "2021-03-17"}, "barrier_hit 2021-03-17 lies after expiry 2021-03-16"),
         ({"monitoring": "hourly"}, "continuous, or at the close daily, weekly or monthly"),
     ],
@@ -386,3 +384,22 @@ def test_barrier_terms_that_make_no_sense_are_refused_in_words(changes: dict[str
 def test_a_payoff_that_is_unknown_is_refused_in_words() -> None:
     with pytest.raises(BadInput, match="pays one unit of currency, asset_or_nothing one unit of the underlying"):
         option("equity_digital_option", payoff="cash")
+
+
+def test_a_split_of_the_share_leaves_every_position_worth_the_same() -> None:
+    """Four shares at a quarter of the price: strike, barrier, rebate and known prices too; an amount of cash stays itself."""
+    split = CorporateAction("EQ:A", TODAY, "split", Fraction(4))
+    before = make_market(TODAY, MARKET)
+    after = make_market(TODAY, MARKET | {"EQ:A": [s / 4 for s in MARKET["EQ:A"]]})
+    for terms, units in (
+        (option("equity_digital_option"), 1),
+        (option("equity_digital_option", payoff="asset_or_nothing"), 4),
+        (option("equity_barrier_option", rebate=3), 4),
+        (option("equity_asian_option"), 4),
+    ):
+        ((held,), _) = _held(
+            _row(terms.instrument_type, terms.model_dump(mode="json", exclude_none=True)), (split,), back=False
+        )
+        assert held.units == units
+        moved = terms_from_json(terms.instrument_type, held.row["terms"])
+        np.testing.assert_allclose(units * value(moved, after), value(terms, before), rtol=1e-13)

@@ -246,7 +246,7 @@ def test_days_of_an_average_by_hand() -> None:
         ({"fixings": json.dumps({"2020-01-16": -1})}, "known prices by day"),
         ({"method": "monte_carlo", "average": "geometric"}, "a geometric average has an exact value"),
         ({"paths": 1000}, "paths and seed are terms of the method monte_carlo"),
-        ({"method": "monte_carlo", "paths": 5}, "paths of monte_carlo, 100 to a million"),
+        ({"method": "monte_carlo", "paths": 5}, "paths of monte_carlo, 100 to 100,000"),
     ],
 )
 def test_terms_that_make_no_sense_are_refused_in_words(changes: dict[str, Any], words: str) -> None:

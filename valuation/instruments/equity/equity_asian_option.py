@@ -13,7 +13,6 @@ The volatility is that of expiry at the strike, on every day.
 from __future__ import annotations
 
 import datetime as dt
-import functools
 import json
 import math
 from collections.abc import Sequence
@@ -36,7 +35,7 @@ from valuation.types import CashFlow, Market, NotValuable, RolledMarkets
 VERSION = f"1+{schedules.VERSION}"
 
 PATHS = 10_000
-_MOST_PATHS = 1_000_000
+_MOST_PATHS = 100_000
 
 
 def _read_json(value: Any) -> Any:
@@ -70,7 +69,7 @@ class Terms(ShareOption):
         None, description="how an arithmetic average is valued: moment_matching (if left out) or monte_carlo"
     )
     paths: int | None = Field(
-        None, ge=100, le=_MOST_PATHS, description=f"paths of monte_carlo, 100 to a million, {PATHS:,} if left out"
+        None, ge=100, le=_MOST_PATHS, description=f"paths of monte_carlo, 100 to 100,000, {PATHS:,} if left out"
     )
     seed: int | None = Field(None, ge=0, description="seed of monte_carlo, 0 if left out")
 
@@ -186,7 +185,7 @@ def _values(terms: Sequence[Terms], market: Market) -> tuple[Floats, Floats]:
                     a.times,
                     a.carried,
                     matrix[columns[offsets[k] : offsets[k + 1]]],
-                    _moves(terms[i].seed or 0, (terms[i].paths or PATHS) // 2, tuple(a.times.tolist())),
+                    _moves(terms[i].seed or 0, (terms[i].paths or PATHS) // 2, a.times),
                     shares.spot[i],
                     volatility[i],
                     shares.discount[i],
@@ -223,10 +222,8 @@ def _price(terms: Terms, day: dt.date, market: Market) -> float:
     return origin * math.exp(-terms.dividend_yield * years) * market.fixed_growth(terms.discount_curve, roll.since, day)
 
 
-@functools.lru_cache(maxsize=4)
-def _moves(seed: int, paths: int, times: tuple[float, ...]) -> Floats:
+def _moves(seed: int, paths: int, times: Floats) -> Floats:
     """Brownian paths (paths, n_days) at the times."""
     steps: Floats = np.sqrt(np.diff(times, prepend=0.0))
     moves: Floats = np.cumsum(np.random.default_rng(seed).standard_normal((paths, len(times))) * steps, axis=1)
-    moves.setflags(write=False)
     return moves
