@@ -37,14 +37,16 @@ def book() -> list[Contract]:
                 terms["maturity"] = dt.date(2021 + k % 7, int(rng.choice([3, 6, 9, 12])), 20)
             if "strike" in terms:
                 terms["strike"] = terms["strike"] * float(rng.uniform(0.8, 1.2))
-            if instrument_type == "interest_rate_swap" and k % 2 == 0:
-                terms["start"] = dt.date(2020, 3, 16) + dt.timedelta(days=k)
+            if "start" in terms and (
+                k % 2 == 0 or terms["start"] < TODAY.isoformat()
+            ):  # or it would need other fixings
+                terms["start"] = TODAY + dt.timedelta(days=k)
             if "expiry" in terms:
                 terms["expiry"] = TODAY + dt.timedelta(days=int(rng.integers(1500)))
             if "fixed_rate" in terms:
                 terms["fixed_rate"] = terms["fixed_rate"] * float(rng.uniform(0.8, 1.2))
             if not valuable(instrument_type, terms):  # its dates hang together, or a fixing belongs to them
-                terms |= {d: examples[k % len(examples)][d] for d in ("maturity", "expiry") if d in terms}
+                terms |= {d: examples[k % len(examples)][d] for d in ("start", "maturity", "expiry") if d in terms}
             contracts.append(contract(instrument_type, terms))
     return contracts
 
@@ -152,12 +154,13 @@ def test_an_empty_batch_gives_an_empty_block(market):
 
 def test_a_scenario_outside_the_model_fails_its_contracts_and_no_others(contracts):
     levels = np.repeat(BASE[:, None], 9, axis=1)
-    volatilities = [row for i, row in INDEX.row.items() if i.startswith(("VOL:A", "IV:A:"))]
-    levels[np.ix_(volatilities, [1, 4])] = -0.2
+    volatilities = [i for i in INDEX.row if i.startswith(("VOL:A", "IV:A:"))]
+    levels[np.ix_([INDEX.row[i] for i in volatilities], [1, 4])] = -0.2
     levels[INDEX.row["EQ:A"], 4] = math.inf
     market = ScenarioMarket(TODAY, INDEX, BASE, levels)
     block = value_batch(contracts, market)
-    reads = {c.contract_id for c in contracts if "EQ:A" in factors_read([c], INDEX, TODAY)}
+    broken = {"EQ:A", *volatilities}
+    reads = {c.contract_id for c in contracts if not broken.isdisjoint(factors_read([c], INDEX, TODAY))}
     assert {f.contract_id for f in block.failures} == reads
     assert {f.reason for f in block.failures} == {"non_finite"}
     options = [f.message for f in block.failures if f.instrument_type == "equity_option"]
