@@ -44,10 +44,13 @@ def _weighted_normal(log_weight: float, weight: float, x: float) -> float:
     """weight N(x), where weight = exp(log_weight) may be infinite for an x far below zero."""
     if not x < _TAIL:
         return weight * 0.5 * math.erfc(-x * _SQRT_HALF)
+    exponent = log_weight - 0.5 * x * x
+    if exponent < -745.0:  # what exp makes zero
+        return 0.0
     ratio = 0.0
-    for k in range(30, 0, -1):
+    for k in range(10, 0, -1):  # as exact as a double is from 12 on
         ratio = k / (-x + ratio)
-    return _DENSITY * math.exp(log_weight - 0.5 * x * x) / (-x + ratio)
+    return _DENSITY * math.exp(exponent) / (-x + ratio)
 
 
 @compiled
