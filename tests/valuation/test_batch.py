@@ -35,8 +35,10 @@ def book() -> list[Contract]:
                 terms["maturity"] = dt.date.fromisoformat(terms["maturity"]) + dt.timedelta(days=int(rng.integers(900)))
             if "strike" in terms:
                 terms["strike"] = terms["strike"] * float(rng.uniform(0.8, 1.2))
-            if instrument_type == "interest_rate_swap" and k % 2 == 0:
-                terms["start"] = dt.date(2020, 3, 16) + dt.timedelta(days=k)
+            if "start" in terms and (
+                k % 2 == 0 or terms["start"] < TODAY.isoformat()
+            ):  # or it would need other fixings
+                terms["start"] = TODAY + dt.timedelta(days=k)
             if "expiry" in terms:
                 terms["expiry"] = TODAY + dt.timedelta(days=int(rng.integers(1500)))
             contracts.append(contract(instrument_type, terms))
@@ -149,7 +151,8 @@ def test_a_scenario_outside_the_model_fails_its_contracts_and_no_others(contract
     assert all("2 of 9 scenarios (numbers 2, 5)" in m for m in options)
     assert np.isfinite(block.pnl).all()
     base_broken = ScenarioMarket(TODAY, INDEX, np.where(BASE == LEVEL_OF_A, math.nan, BASE), levels)
-    (failure,) = value_batch([contracts[0]], base_broken).failures
+    share = next(c for c in contracts if c[1] == "cash_equity")
+    (failure,) = value_batch([share], base_broken).failures
     assert failure.message.startswith("Its value is not finite at the base and in 1 of 9 scenarios (numbers 5)")
 
 

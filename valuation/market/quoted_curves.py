@@ -18,6 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lake.arrays import Floats, Ints
+from lake.canonical import canonical_json
 from lake.errors import VarlakeError, nearest
 from scenarios.types import FactorIndex, RiskFactor
 from valuation.instruments import schedules
@@ -109,6 +110,13 @@ def quoted_curve(index: FactorIndex, curve: str, valuation_date: dt.date) -> Quo
         index.memo[key] = _quoted_curve(index, curve, valuation_date)
     made: QuotedCurve = index.memo[key]
     return made
+
+
+def conventions(factor: RiskFactor) -> tuple[str, ...]:
+    """What decides a curve beside the level of a quote: its instrument, and the library its dates come from."""
+    if factor.type not in QUOTED:
+        return ()
+    return factor.type, factor.pillar or "", canonical_json(dict(factor.attributes)), schedules.VERSION
 
 
 def _check_references(index: FactorIndex, curve: str, path: tuple[str, ...]) -> None:

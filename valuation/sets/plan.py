@@ -20,6 +20,7 @@ from scenarios.types import IMPORTED, FactorIndex, GeneratedLevels, RiskClass, S
 from valuation.batch import failure_reason, types_loaded
 from valuation.catalogue import INSTRUMENTS, instrument, pricer_version, terms_from_json
 from valuation.costs import KERNELS, NOTHING, SPARK, Costs, Estimate, Work
+from valuation.market.quoted_curves import conventions
 from valuation.sets import store
 from valuation.sets.imported import imported_before
 from valuation.types import NOT_OURS, Contract, ValuationFailure, ValuationSet
@@ -118,7 +119,7 @@ class Fingerprints:
             [f.risk_class.value in risk_classes for f in self.index.factors]
         )
         self._base = [
-            digest(f.risk_factor_id, np.float64(b).tobytes(), *came)
+            digest(f.risk_factor_id, np.float64(b).tobytes(), *came, *conventions(f))
             for f, b, came in zip(self.index.factors, scenario_set.base, _origins(scenario_set), strict=True)
         ]
         n = scenario_set.n_scenarios.to_bytes(8, "little")
