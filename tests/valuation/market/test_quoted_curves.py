@@ -333,6 +333,9 @@ def test_faulty_quotes_say_curve_pillar_and_why() -> None:
 def test_a_curve_of_mixed_kinds_and_one_that_is_not_there_are_missing() -> None:
     with pytest.raises(MissingRiskFactor, match="or is bootstrapped from deposit_rate"):
         pillars_read(FactorIndex.of([quote("X", "1Y", "zero_rate"), quote("X", "2Y", "swap_rate")]), "X", 1, 1, TODAY)
+    # a deposit needs no other curve, whatever its attributes name
+    lone = FactorIndex.of([quote("X", "6M", "deposit_rate", discount_curve="NONE")])
+    assert pillars_read(lone, "X", 0.1, 0.2, TODAY) == ("YC:X:6M",)
     with pytest.raises(MissingRiskFactor, match="Unknown curve 'NONE'"):
         pillars_read(FactorIndex.of([quote("X", "1Y", "swap_rate", discount_curve="NONE")]), "X", 1, 1, TODAY)
 
