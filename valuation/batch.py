@@ -46,7 +46,7 @@ def value_batch(contracts: Sequence[Contract], market: Market, first_scenario: i
     with any value that is not finite fails as a whole. `cost_us` is an equal share of its type's time
     of a core in this batch.
     Memory: besides the P&L itself, a matrix of discount factors of (distinct payment dates, n_states) for each curve in
-    turn; with more than a few thousand scenarios value them in blocks, which changes no bits.
+    turn, of swaps for all their curves; with more than a few thousand scenarios value them in blocks, which changes no bits.
     Reasons of failure: invalid_terms, missing_risk_factor, non_finite, too_large, pricer_error, or what the instrument's `check`
     says (matured, missing_fixing, invalid_schedule).
     """

@@ -86,6 +86,7 @@ def payment_sums(
     pay: Ints,
     start: Ints,
     end: Ints,
+    growths: Floats,
     amounts: Floats,
     factors: Floats,
     fx: Floats,
@@ -94,7 +95,7 @@ def payment_sums(
 
     List i holds the parts lists[i] to lists[i+1], a currency each; part p the payments offsets[p] to offsets[p+1], converted
     at row rates[p] of `fx`, (n_rates, n_states). A payment is worth amount x factors[pay], and, where start is a row and not
-    -1, that x factors[start] / factors[end]; factors : (n_times, n_states) discount factors.
+    -1, that x (growth x factors[start] / factors[end] - 1); factors : (n_times, n_states) discount factors.
     """
     n, m = len(lists) - 1, factors.shape[1]
     out, part = np.zeros((n, m)), np.empty(m)
@@ -102,13 +103,13 @@ def payment_sums(
         for p in range(lists[i], lists[i + 1]):
             part[:] = 0.0
             for j in range(offsets[p], offsets[p + 1]):
-                amount, k, a, b = amounts[j], pay[j], start[j], end[j]
+                amount, growth, k, a, b = amounts[j], growths[j], pay[j], start[j], end[j]
                 if a < 0:
                     for s in range(m):
                         part[s] += amount * factors[k, s]
                 else:
                     for s in range(m):
-                        part[s] += amount * factors[k, s] * (factors[a, s] / factors[b, s])
+                        part[s] += amount * factors[k, s] * (growth * (factors[a, s] / factors[b, s]) - 1.0)
             for s in range(m):
                 out[i, s] += part[s] * fx[rates[p], s]
     return out

@@ -25,7 +25,8 @@ from valuation.instruments.schedules import Leg
 from valuation.kernels.bootstrap import Equations, implied_quotes
 from valuation.types import NotValuable
 
-QUOTED = ("deposit_rate", "fra_rate", "rate_future", "swap_rate", "basis_spread")
+_BESIDE_OTHERS = ("swap_rate", "basis_spread")  # bootstrapped with other curves, which attributes name
+QUOTED = ("deposit_rate", "fra_rate", "rate_future", *_BESIDE_OTHERS)
 _REFERENCES = ("discount_curve", "reference_curve", "reference_discount_curve", "projection_curve")
 
 Factors = Sequence[tuple[str, int, int]]  # curve, days from the valuation date, power
@@ -113,7 +114,7 @@ def quoted_curve(index: FactorIndex, curve: str, valuation_date: dt.date) -> Quo
 
 def _check_references(index: FactorIndex, curve: str, path: tuple[str, ...]) -> None:
     """Raises where a curve is bootstrapped with one that is bootstrapped with itself."""
-    named = {dict(f.attributes).get(a) for f in index.curve(curve) if f.type in QUOTED for a in _REFERENCES}
+    named = {dict(f.attributes).get(a) for f in index.curve(curve) if f.type in _BESIDE_OTHERS for a in _REFERENCES}
     for other in sorted(n for n in named if n and n != curve):
         if other in path:
             raise NotValuable(

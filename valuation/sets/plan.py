@@ -145,10 +145,16 @@ class Fingerprints:
 
 
 def _conventions(factor: RiskFactor) -> tuple[str, ...]:
-    """What a pillar quotes, where its attributes say so."""
-    if not FACTOR_TYPES[factor.type].conventions:
+    """What a pillar quotes and where a point of a surface or a dividend lies, as their attributes say."""
+    kind, attributes = FACTOR_TYPES[factor.type], dict(factor.attributes)
+    if not kind.conventions and not kind.coordinates and "expiry" not in attributes:
         return ()
-    return (canonical_json([factor.curve, factor.pillar, factor.attributes]),)
+    said = canonical_json([factor.curve, factor.pillar, factor.attributes])
+    if not kind.conventions:
+        return (said,)
+    from valuation.instruments import schedules  # noqa: PLC0415 - QuantLib, which takes long to read
+
+    return said, schedules.VERSION  # its dates decide the curve
 
 
 def _origins(scenario_set: ScenarioSet) -> list[tuple[str | bytes, ...]]:

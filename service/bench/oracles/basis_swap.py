@@ -22,7 +22,7 @@ from valuation.instruments.rates.basis_swap import Terms
 
 __all__ = ["FACTORS"]
 
-TOLERANCE = 1e-12  # the same coupons, added in another order
+TOLERANCE = 1e-13  # the same coupons, added in another order
 BAR = 20
 
 

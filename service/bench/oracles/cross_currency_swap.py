@@ -31,9 +31,7 @@ from valuation.instruments.rates.legs import FloatingLeg
 
 __all__ = ["FACTORS"]
 
-TOLERANCE = (
-    1e-11  # as of swaps; resetting notionals are quotients of discount factors, of either sign and up to forty years
-)
+TOLERANCE = 3e-12  # as of swaps; resetting notionals are quotients of discount factors of up to twenty years
 BAR = 20
 
 

@@ -24,7 +24,7 @@ from valuation.instruments.schedules import DAY_COUNTS
 
 __all__ = ["FACTORS"]
 
-TOLERANCE = 1e-12  # on one curve a floating leg telescopes here, coupon by coupon there
+TOLERANCE = 1e-13  # on one curve a floating leg telescopes here, coupon by coupon there
 BAR = 20
 
 

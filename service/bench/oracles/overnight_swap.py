@@ -17,7 +17,7 @@ from valuation.instruments.schedules import BUSINESS_DAY_CONVENTIONS, CALENDARS,
 
 __all__ = ["FACTORS"]
 
-TOLERANCE = 1e-12  # a period telescopes here, day by day there
+TOLERANCE = 1e-13  # a period telescopes here, day by day there
 BAR = 20
 
 

@@ -11,12 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lake.arrays import Floats
-from scenarios.types import FactorIndex, MissingRiskFactor, RiskFactor, ScenarioSet
+from scenarios.types import FactorIndex, MissingRiskFactor, RiskClass, RiskFactor, ScenarioSet
 from valuation.batch import value_batch
 from valuation.catalogue import parse_terms
 from valuation.market.quoted_curves import quoted_curve
 from valuation.market.rolled_market import Carry, roll
 from valuation.market.scenario_market import ScenarioMarket, pillars_read
+from valuation.sets.plan import Fingerprints
 from valuation.types import Contract, NotValuable
 
 TODAY = dt.date(2020, 3, 16)
@@ -288,6 +289,24 @@ def test_a_rolled_curve_is_the_forward_one_and_a_scenario_at_rest_stays_on_it(da
         np.testing.assert_allclose(fair, [rolled.base[INDEX.row[f.risk_factor_id]] for f in made.pillars], atol=1e-9)
 
 
+def test_another_convention_is_another_input_of_a_valuation() -> None:
+    """What was valued before with a day count that is corrected since does not answer."""
+
+    def inputs(day_count: str) -> tuple[object, object]:
+        factor = quote("USD_SOFR", "5Y", "swap_rate", day_count=day_count)
+        zero = RiskFactor("YC:X:1Y", "zero_rate", "1Y", "USD", "X", "1Y", (("note", day_count),))
+        index, base = FactorIndex.of([factor, zero]), np.array([0.01, 0.01])
+        stored = ScenarioSet(
+            "", "s", "historical", TODAY, {}, index, ("a",), base, base[:, None] + 1e-3, np.ones(2, np.bool_)
+        )
+        made = Fingerprints(stored, TODAY, [c.value for c in RiskClass])
+        return made.of("government_bond", (factor.risk_factor_id,)), made.of("government_bond", (zero.risk_factor_id,))
+
+    one, two = inputs("Actual360"), inputs("Actual365Fixed")
+    assert one[0] != two[0]
+    assert one[1] == two[1]  # attributes of others decide nothing
+
+
 def fault(*factors: RiskFactor) -> str:
     index = FactorIndex.of(factors)
     with pytest.raises(NotValuable) as error:
@@ -314,6 +333,9 @@ def test_faulty_quotes_say_curve_pillar_and_why() -> None:
 def test_a_curve_of_mixed_kinds_and_one_that_is_not_there_are_missing() -> None:
     with pytest.raises(MissingRiskFactor, match="or is bootstrapped from deposit_rate"):
         pillars_read(FactorIndex.of([quote("X", "1Y", "zero_rate"), quote("X", "2Y", "swap_rate")]), "X", 1, 1, TODAY)
+    # a deposit needs no other curve, whatever its attributes name
+    lone = FactorIndex.of([quote("X", "6M", "deposit_rate", discount_curve="NONE")])
+    assert pillars_read(lone, "X", 0.1, 0.2, TODAY) == ("YC:X:6M",)
     with pytest.raises(MissingRiskFactor, match="Unknown curve 'NONE'"):
         pillars_read(FactorIndex.of([quote("X", "1Y", "swap_rate", discount_curve="NONE")]), "X", 1, 1, TODAY)
 

@@ -23,6 +23,7 @@ from valuation.horizons import rolled_values
 from valuation.horizons.cash import cash_until
 from valuation.instruments.schedules import horizon_date
 from valuation.kernels import curves, quotes
+from valuation.market.quoted_curves import QUOTED
 from valuation.market.rolled_market import Carry, RolledBase, carry_of, roll, still
 from valuation.market.scenario_market import ScenarioMarket
 from valuation.sets.plan import Fingerprints
@@ -300,6 +301,9 @@ def test_nothing_vanishes_over_any_payment(kind, number, how):
         return
     assert flows
     module = INSTRUMENTS[kind]
+    # with their levels constant, curves of quotes move a little from day to day: dates of instruments step over weekends
+    read = module.risk_factors(terms, INDEX, TODAY)
+    stepping = how == "constant" and any(INDEX.factors[INDEX.row[i]].type in QUOTED for i in read)
     for f in flows[:: max(1, len(flows) // 6)]:
 
         def total(day: dt.date) -> float:
@@ -309,7 +313,7 @@ def test_nothing_vanishes_over_any_payment(kind, number, how):
         day = dt.timedelta(days=1)
         steps = [total(f.day + i * day) - total(f.day + (i - 1) * day) for i in (-1, 0, 1, 2)]
         quiet = max(abs(steps[0]), abs(steps[3]), 1e-3 * abs(base_value(c, markets.market(TODAY))))
-        assert max(map(abs, steps)) <= 2 * quiet + 1e-9, (f, steps)
+        assert max(map(abs, steps)) <= 2 * quiet + 0.05 * stepping * abs(f.amount) + 1e-9, (f, steps)
         assert abs(f.amount) > 0
 
 
@@ -486,7 +490,8 @@ class TestSwapFixings:
         s, day = scenario_set(), dt.date(2020, 6, 1)
         terms = parse_terms("interest_rate_swap", self.SWAP)
         market = rolled_market(s, day)
-        assert terms.floating_flows(market)[1][0] == pytest.approx(
+        (_, floating), _ = terms.legs()
+        assert floating.payments(market)[0].amounts[0] == pytest.approx(
             1 + market.fixed_growth("USD", dt.date(2020, 4, 10), dt.date(2020, 7, 10)) - 1
         )
         block = value_batch([contract("interest_rate_swap", self.SWAP)], market)

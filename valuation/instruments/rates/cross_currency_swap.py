@@ -6,7 +6,8 @@ each discounted on a curve of its currency. Notionals are exchanged at the start
 to the exchange rate of that day, and the difference is paid: a period from t to T that is not yet set is worth, by covered
 parity, FX D_base(t) (D(T) (1 + coupon) / D(t) - 1). The running period needs its rate in `fx_fixings`; one that begins on the
 valuation date takes it when given, and the spot rate when not. In a market rolled forward, a reset inside the roll that is
-not given is the forward rate of its day on the contract's two discount curves. See `legs` for coupons and their fixings.
+not given is the forward rate of its day on the contract's two discount curves, and where the market's exchange rate rolls on
+other curves, is stretched evenly over the days to where that stands. See `legs` for coupons and their fixings.
 Source: Hull, *Options, Futures, and Other Derivatives*, ch. "Swaps"; Fujii, Shimada and Takahashi, *A Note on Construction of
 Multiple Swap Curves with and without Collateral*, 2009, for resetting notionals.
 """
@@ -190,16 +191,23 @@ class ResettingLeg:
             return rate
         assert market.roll is not None
         roll, start = market.roll, dt.date.fromordinal(int(self.coupons.schedule.starts[period]))
-        fx = 1.0
+        spot = 1.0
         for risk_factor_id, power in market.index.fx_path(self.base, self.currency):
             level = float(roll.origin[market.index.row[risk_factor_id]])
-            fx = fx * level if power > 0 else fx / level
-        if roll.market == "constant":
-            return fx
-        own, foreign = (
-            market.fixed_growth(curve, roll.since, start) for curve in (self.coupons.discount_curve, self.foreign_curve)
-        )
-        return fx * own / foreign
+            spot = spot * level if power > 0 else spot / level
+        if roll.market == "constant" or start == roll.since:
+            return spot
+
+        def forward(day: dt.date) -> float:
+            own, foreign = (
+                market.fixed_growth(c, roll.since, day) for c in (self.coupons.discount_curve, self.foreign_curve)
+            )
+            return spot * own / foreign
+
+        # the market may have rolled its exchange rate on other curves: forward rates are stretched to where it stands
+        beside = float(market.fx(self.base, self.currency)[0]) / forward(roll.to)
+        stretch: float = beside ** ((start - roll.since).days / (roll.to - roll.since).days)
+        return forward(start) * stretch
 
     def payments(self, market: Market) -> tuple[list[Payments], list[Payments]]:
         """Those whose notional is set, in the contract's currency, and the others, in base currency at spot."""
@@ -212,21 +220,13 @@ class ResettingLeg:
         open_: list[Payments] = []
         starts = schedule.starts[running:]
         for p in self._repaid(running, market):
-            # payments of the periods are in their order, of all or of the last ones
-            skip = len(starts) - len(p.days)
-            cut = max(n - skip, 0)
-            parts = [None if part is None else (part[:cut], part[cut:]) for part in (p.starts, p.ends)]
-            (s0, s1), (e0, e1) = ((None, None) if part is None else part for part in parts)
-            if cut:
-                scaled = notionals[n - cut :] * p.amounts[:cut]
-                known.append(p._replace(days=p.days[:cut], amounts=scaled, starts=s0, ends=e0))
-            if len(p.days) > cut:
-                resets = starts[skip + cut :]
-                open_.append(
-                    p._replace(
-                        days=p.days[cut:], amounts=p.amounts[cut:], starts=s1, ends=e1, foreign=self.foreign_curve, resets=resets
-                    )
-                )  # fmt: skip
+            period = schedule.payments[running:].searchsorted(p.days)
+            is_set = period < n
+            if is_set.any():
+                part = p.only(is_set)
+                known.append(part._replace(amounts=notionals[period[is_set]] * part.amounts))
+            if not is_set.all():
+                open_.append(p.only(~is_set)._replace(foreign=self.foreign_curve, resets=starts[period[~is_set]]))
         given = starts[starts > today]
         later = given[int(len(given) > 0 and given[0] == schedule.starts[0]) :]
         if len(later):
@@ -253,6 +253,7 @@ class ResettingLeg:
 
     def cash(self, markets: RolledMarkets, until: dt.date) -> tuple[CashFlow, ...]:
         since, to = markets.market_date.toordinal(), until.toordinal()
+        # by the market of `until`, as the value on that day has it
         schedule, market = self.coupons.schedule, markets.market(until)
         rows: list[tuple[int, float, str]] = []
         coupons = {day: (amount, kind) for day, amount, kind in self.coupons.cash(markets, until)}

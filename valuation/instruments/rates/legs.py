@@ -22,7 +22,7 @@ from typing import Annotated, Any, NamedTuple, Self
 import numpy as np
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from lake.arrays import Floats, Ints
+from lake.arrays import Bools, Floats, Ints
 from scenarios.types import FactorIndex
 from valuation.instruments import schedules
 from valuation.instruments.fields import DISCOUNT_CURVE, Currency, Date, Name, Rate, require_alive
@@ -108,27 +108,18 @@ class SwapTerms(DatedTerms):
 
     def periods(self, frequency: int, day_count: str) -> Leg:
         first, last = self.first_period_end or self.start, self.last_period_start or self.maturity
-        odd = self.first_period_end is not None, self.last_period_start is not None
-        parts = (
-            [one_period(self.start, first, day_count, self.calendar, self.business_day_convention)] if odd[0] else []
-        )
+        how = (self.calendar, self.business_day_convention)
+        parts = []
+        if first > self.start:
+            parts.append(one_period(self.start, first, day_count, *how))
         if first < last:
-            parts.append(
-                schedules.leg(
-                    first, last, frequency, day_count, self.calendar, self.business_day_convention,
-                    adjust_accrual=True, end_of_month=bool(self.end_of_month),
-                )
-            )  # fmt: skip
-        if odd[1]:
-            parts.append(one_period(last, self.maturity, day_count, self.calendar, self.business_day_convention))
+            parts.append(schedules.leg(first, last, frequency, day_count, *how, True, bool(self.end_of_month)))
+        if last < self.maturity:
+            parts.append(one_period(last, self.maturity, day_count, *how))
         if len(parts) == 1:
             return parts[0]
-        return Leg(
-            *(
-                np.concatenate(columns)
-                for columns in zip(*((p.starts, p.payments, p.accruals) for p in parts), strict=True)
-            )
-        )
+        columns = zip(*((p.starts, p.payments, p.accruals) for p in parts), strict=True)
+        return Leg(*map(np.concatenate, columns))
 
 
 @functools.lru_cache(maxsize=1 << 14)
@@ -142,7 +133,7 @@ def one_period(start: dt.date, end: dt.date, day_count: str, calendar: str, conv
 
 
 class Payments(NamedTuple):
-    """amounts[j] on days[j], discounted on a curve; with a projection each times P(starts[j]) / P(ends[j]) of it.
+    """amounts[j] on days[j], discounted on a curve; with a projection each times growths[j] P(starts[j]) / P(ends[j]) - 1 of it.
 
     Of a notional that resets, each also times F(resets[j]) / D(resets[j]), of `foreign` and the discount curve.
     """
@@ -153,8 +144,14 @@ class Payments(NamedTuple):
     projection: str | None = None
     starts: Ints | None = None
     ends: Ints | None = None
+    growths: Floats | None = None
     foreign: str | None = None
     resets: Ints | None = None
+
+    def only(self, kept: Bools) -> Payments:
+        """Those of the payments."""
+        part: dict[str, Any] = {name: p[kept] for name, p in self._asdict().items() if isinstance(p, np.ndarray)}
+        return self._replace(**part)
 
     def times(self, sign: float) -> Payments:
         return self if sign == 1.0 else self._replace(amounts=sign * self.amounts)
@@ -187,12 +184,8 @@ class FixedLeg:
     by_period = payments
 
     def spans(self, today: int) -> list[Span]:
-        made = int(self.schedule.payments.searchsorted(today, side="right"))
-        return (
-            [(self.discount_curve, int(self.schedule.payments[made]), self.last())]
-            if made < len(self.schedule.payments)
-            else []
-        )
+        due = self.schedule.payments[self.schedule.payments.searchsorted(today, side="right") :]
+        return [(self.discount_curve, int(due[0]), int(due[-1]))] if len(due) else []
 
     def cash(self, markets: RolledMarkets, until: dt.date) -> list[tuple[int, float, str]]:
         amounts = (self.rate * self.schedule.accruals).tolist()
@@ -201,7 +194,7 @@ class FixedLeg:
 
 @dataclass(frozen=True)
 class FloatingLeg:
-    """spread : a year, added to each rate; fixings : by first day of the period; lag : payment days after `ends`."""
+    """spread : a year, added to each rate; fixings : by first day of the period."""
 
     schedule: Leg
     discount_curve: str
@@ -246,10 +239,8 @@ class FloatingLeg:
         fixing = self._fixing(start, None if market.roll is None else market.roll.since)
         if fixing is not None:
             return fixing * float(self.schedule.accruals[period])
-        return (
-            market.fixed_growth(self.projection_curve, start, dt.date.fromordinal(int(self.schedule.payments[period])))
-            - 1.0
-        )
+        end = dt.date.fromordinal(int(self.schedule.payments[period]))
+        return market.fixed_growth(self.projection_curve, start, end) - 1.0
 
     def payments(self, market: Market) -> list[Payments]:
         if not self._telescopes():
@@ -261,19 +252,15 @@ class FloatingLeg:
         return [Payments(self.discount_curve, ends, np.array([growth[0], -1.0])), *self._spreads(running)]
 
     def by_period(self, market: Market) -> list[Payments]:
-        """A payment for each period that is left, and for each of the last ones, not fixed yet, a projected one."""
+        """A payment for each period that is left, projected where it is not fixed yet."""
         running, growth, starts = self._open(market)
-        if not len(growth):
-            return []
         days, ends = self.payment_days[running:], self.schedule.payments[running:]
         rest = starts < ends
-        known = [Payments(self.discount_curve, days, np.where(rest, -1.0, growth - 1.0)), *self._spreads(running)]
-        if not rest.any():
-            return known
-        return [
-            *known,
-            Payments(self.discount_curve, days[rest], growth[rest], self.projection_curve, starts[rest], ends[rest]),
-        ]
+        made = Payments(self.discount_curve, days[~rest], growth[~rest] - 1.0)
+        open_ = Payments(
+            self.discount_curve, days[rest], np.ones(rest.sum()), self.projection_curve, starts[rest], ends[rest], growth[rest]
+        )  # fmt: skip
+        return [p for p in (made, *self._spreads(running), open_) if len(p.days)]
 
     def _open(self, market: Market) -> tuple[int, Floats, Ints]:
         """The running period; of each from it on what a unit has grown by already, and from which day on it is projected."""
@@ -414,12 +401,9 @@ class NotionalExchange:
         """All that it pays is known."""
 
     def payments(self, market: Market) -> list[Payments]:
-        due = [k for k, day in enumerate((self.start, self.end)) if day > market.valuation_date.toordinal()]
-        return (
-            [Payments(self.discount_curve, np.array([self.start, self.end])[due], np.array([-1.0, 1.0])[due])]
-            if due
-            else []
-        )
+        days, amounts = np.array([self.start, self.end]), np.array([-1.0, 1.0])
+        due = days > market.valuation_date.toordinal()
+        return [Payments(self.discount_curve, days[due], amounts[due])]
 
     def spans(self, today: int) -> list[Span]:
         days = [day for day in (self.start, self.end) if day > today]
@@ -476,7 +460,8 @@ def values(
     """Value of each contract in its currency, shape (n_contracts, n_states).
 
     contracts : parts of each, the currency of a part (None for that of the contract) and its payments. Within a part what
-    is not projected is added first, in the order given.
+    is not projected is added first, in the order given. All contracts share one matrix of discount factors, of each curve
+    over the distinct days on which it is read.
     """
     curves: dict[str, int] = {}
     rates: dict[tuple[str, str] | None, int] = {None: 0}
@@ -490,6 +475,7 @@ def values(
     pay: list[Ints] = []
     start: list[Ints] = []
     end: list[Ints] = []
+    growths: list[Floats] = []
     amounts: list[Floats] = []
     resets: list[tuple[int, Ints, Ints]] = []  # place of the payments, keys of both discount factors
     for contract, currency in zip(contracts, currencies, strict=True):
@@ -501,6 +487,7 @@ def values(
                 pay.append(keys(p.curve, p.days))
                 start.append(_NONE[: len(p.days)] if p.starts is None else keys(p.projection or "", p.starts))
                 end.append(_NONE[: len(p.days)] if p.ends is None else keys(p.projection or "", p.ends))
+                growths.append(p.amounts if p.growths is None else p.growths)
                 amounts.append(p.amounts)
                 if p.foreign is not None and p.resets is not None:
                     resets.append((place, keys(p.foreign, p.resets), keys(p.curve, p.resets)))
@@ -513,19 +500,17 @@ def values(
     )
     names, gone = list(curves), int(found[0] < 0)
     parts = np.split(found[gone:], np.searchsorted(found[gone:], np.arange(1, len(names)) << _DAYS))
-    matrix = [
-        market.discount(name, (part - (code << _DAYS)) / DAYS_A_YEAR)
-        for code, (name, part) in enumerate(zip(names, parts, strict=True))
-    ]
     row = row - gone  # what is not projected has the row -1
     pays, starts, ends, reset = np.split(row, [n, 2 * n, 3 * n])
-    factors = [np.concatenate(matrix)]
-    made = len(factors[0])
+    made = len(found) - gone
+    factors = np.empty((made + sum(len(first) for _, first, _ in resets), market.n_states))
+    for code, (name, part) in enumerate(zip(names, parts, strict=True)):
+        at = np.searchsorted(found[gone:], code << _DAYS)
+        factors[at : at + len(part)] = market.discount(name, (part - (code << _DAYS)) / DAYS_A_YEAR)
     for place, first, _ in resets:
-        k = len(first)
-        at = slice(place, place + k)
-        factors.append(factors[0][pays[at]] * (factors[0][reset[:k]] / factors[0][reset[k : 2 * k]]))
-        pays[at] = made + np.arange(k)
+        k, paid_at = len(first), slice(place, place + len(first))
+        factors[made : made + k] = factors[pays[paid_at]] * (factors[reset[:k]] / factors[reset[k : 2 * k]])
+        pays[paid_at] = made + np.arange(k)
         made, reset = made + k, reset[2 * k :]
     fx = np.array([np.ones(market.n_states) if pair is None else market.fx(*pair) for pair in rates])
     return cashflows.payment_sums(
@@ -535,7 +520,8 @@ def values(
         pays,
         starts,
         ends,
+        np.concatenate(growths),
         np.concatenate(amounts),
-        np.concatenate(factors),
+        factors,
         fx,
     )
