@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import re
 from typing import Annotated, Any, Literal
 
@@ -39,6 +40,11 @@ def _frequency(value: int) -> int:
     return value
 
 
+def read_json(value: Any) -> Any:
+    """A term that a positions file holds as JSON; anything but a text as it is."""
+    return json.loads(value) if isinstance(value, str) else value
+
+
 Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$", strip_whitespace=True)]
 Name = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
 Date = Annotated[dt.date, BeforeValidator(_iso_date), AfterValidator(_schedulable)]
@@ -47,6 +53,7 @@ Number = Annotated[float, AfterValidator(lambda value: value + 0.0)]
 Price = Annotated[float, Field(gt=0)]
 # A rate of 100% a year or more is almost always a percentage given where a fraction is meant.
 Rate = Annotated[Number, Field(gt=-1, lt=1)]
+Fixings = Annotated[dict[Date, Rate], BeforeValidator(read_json)]
 Frequency = Annotated[int, AfterValidator(_frequency)]
 OptionType = Literal["call", "put"]
 

@@ -14,12 +14,12 @@ from service.bench.oracles.bonds import (
     FREQUENCIES,
     SIZE,
     TOLERANCE,
+    bond_schedule,
     ex_coupon,
     period_starts,
     priced,
     random_bond,
     risky_curve,
-    schedule,
 )
 from service.bench.oracles.market import Quotes, ql_date
 from valuation.instruments.rates.amortising_bond import Terms
@@ -42,7 +42,7 @@ def contracts(rng: np.random.Generator, n: int) -> list[dict[str, Any]]:
 
 
 def price(terms: Terms, quotes: Quotes) -> Callable[[], float]:
-    dates = schedule(terms)
+    dates = bond_schedule(terms)
     bond = ql.AmortizingFixedRateBond(
         0,
         _notionals(terms, dates),

@@ -1,4 +1,4 @@
-"""Bond futures by the lowest of QuantLib's clean forward prices over conversion factors."""
+"""Bond futures by the lowest of QuantLib's clean forward_bond prices over conversion factors."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from service.bench.oracles.bonds import BAR, FACTORS, SIZE, TOLERANCE, forward, random_issue
+from service.bench.oracles.bonds import BAR, FACTORS, SIZE, TOLERANCE, forward_bond, random_issue
 from service.bench.oracles.market import Quotes, random_date
 from valuation.instruments.rates import bond_forward
 from valuation.instruments.rates.bond_future import Terms
@@ -18,7 +18,7 @@ NOTIONAL_COUPON = 0.06  # of the bond that conversion factors are about
 
 
 def contracts(rng: np.random.Generator, n: int) -> list[dict[str, Any]]:
-    made = []  # on its last day a forward of QuantLib is worth nothing already
+    made = []  # on its last day a forward_bond of QuantLib is worth nothing already
     for _ in range(n):
         terms = random_issue(rng) | {"delivery": random_date(rng, 1, 270), "strike": float(rng.uniform(90, 150))}
         terms["repo_curve"] = str(rng.choice(["USD", "EUR", "GBP"]))
@@ -45,6 +45,6 @@ def price(terms: Terms, quotes: Quotes) -> Callable[[], float]:
         bond_forward.Terms(**shared, issue_date=b.issue_date, maturity=b.maturity, coupon=b.coupon)
         for b in terms.basket
     ]
-    deals = [forward(b, quotes) for b in bonds]
+    deals = [forward_bond(b, quotes) for b in bonds]
     factors = [b.conversion_factor for b in terms.basket]
     return lambda: min(d.cleanForwardPrice() / f for d, f in zip(deals, factors, strict=True)) - terms.strike

@@ -55,7 +55,7 @@ def random_bond(rng: np.random.Generator) -> dict[str, Any]:
     return terms
 
 
-def schedule(terms: ScheduleTerms) -> ql.Schedule:
+def bond_schedule(terms: ScheduleTerms) -> ql.Schedule:
     """Unadjusted periods of a bond, whose calendar is that of the payments."""
     dates = unadjusted(terms.issue_date, terms.maturity, terms.frequency, terms.end_of_month)
     regular = [dates.isRegular(k) for k in range(1, len(dates))]
@@ -110,7 +110,7 @@ def fixed_rate_bond(terms: Any, coupons: list[float]) -> ql.FixedRateBond:
     return ql.FixedRateBond(
         0,
         100.0,
-        schedule(terms),
+        bond_schedule(terms),
         coupons,
         DAY_COUNTS[terms.day_count],
         BUSINESS_DAY_CONVENTIONS[terms.business_day_convention],
@@ -121,8 +121,8 @@ def fixed_rate_bond(terms: Any, coupons: list[float]) -> ql.FixedRateBond:
     )
 
 
-def forward(terms: Any, quotes: Quotes) -> ql.BondForward:
-    """A bond of 100 bought forward; QuantLib's strike is dirty."""
+def forward_bond(terms: Any, quotes: Quotes) -> ql.BondForward:
+    """A bond of 100 bought forward_bond; QuantLib's strike is dirty."""
     bond = fixed_rate_bond(terms, [terms.coupon])
     curve = risky_curve(terms.discount_curve, terms.credit_spread, quotes)
     bond.setPricingEngine(ql.DiscountingBondEngine(curve))

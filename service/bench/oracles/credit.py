@@ -13,7 +13,7 @@ import QuantLib as ql  # noqa: N813
 from lake.arrays import Floats
 from scenarios.types import RiskFactor
 from service.bench.oracles.market import DAY_COUNT, PILLARS, TODAY, Quotes, ql_date
-from valuation.instruments.credit.standard_swaps import SwapTerms
+from valuation.instruments.credit.standard_swaps import DefaultSwapTerms
 
 WEEKDAYS = ql.WeekendsOnly()
 RECOVERY = 0.35
@@ -43,7 +43,7 @@ def swap_terms(rng: np.random.Generator) -> dict[str, Any]:
     }
 
 
-def schedule(start: dt.date, maturity: dt.date) -> ql.Schedule:
+def default_schedule(start: dt.date, maturity: dt.date) -> ql.Schedule:
     return ql.Schedule(
         ql_date(start),
         ql_date(maturity),
@@ -57,10 +57,10 @@ def schedule(start: dt.date, maturity: dt.date) -> ql.Schedule:
 
 
 def swap(
-    terms: SwapTerms, quotes: Quotes, survival: ql.DefaultProbabilityTermStructureHandle, recovery: float | str
+    terms: DefaultSwapTerms, quotes: Quotes, survival: ql.DefaultProbabilityTermStructureHandle, recovery: float | str
 ) -> Callable[[], float]:
     """Price to the buyer of protection of one whose names live, without upfront; `recovery` is a number or a risk factor."""
-    dates = schedule(terms.start, terms.maturity)
+    dates = default_schedule(terms.start, terms.maturity)
     made = ql.CreditDefaultSwap(
         ql.Protection.Buyer,
         1.0,
@@ -83,13 +83,13 @@ def swap(
     return lambda: float((1.0 - level.value()) * made.defaultLegNPV() + made.couponLegNPV())
 
 
-def certain(terms: SwapTerms, quotes: Quotes) -> Callable[[], float]:
+def certain(terms: DefaultSwapTerms, quotes: Quotes) -> Callable[[], float]:
     """Price to the buyer of the upfront amount and of what is settled of defaults before today."""
     curve = quotes.curve(terms.discount_curve)
     today = ql_date(TODAY)
     flows = [(ql_date(terms.upfront_date), -terms.upfront)] if terms.upfront_date and terms.upfront else []
     for s in terms.settlements():
-        begun = [d for d in schedule(terms.start, terms.maturity) if d <= ql_date(s.default_date)]
+        begun = [d for d in default_schedule(terms.start, terms.maturity) if d <= ql_date(s.default_date)]
         accrued = ql.Actual360(True).yearFraction(begun[-1], ql_date(s.default_date)) if begun else 0.0
         flows.append((ql_date(s.settlement_date), s.weight * (1.0 - s.recovery_rate - terms.coupon * accrued)))
     due = [(d, amount) for d, amount in flows if d > today]

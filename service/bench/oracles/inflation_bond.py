@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import QuantLib as ql  # noqa: N813
 
-from service.bench.oracles.bonds import BAR, SIZE, priced, random_schedule, schedule
+from service.bench.oracles.bonds import BAR, SIZE, bond_schedule, priced, random_schedule
 from service.bench.oracles.market import Quotes, ql_date
 from service.bench.oracles.price_indices import CPI, CPI_INTERPOLATION, CURVE, FACTORS, LAG, quantlib_index
 from valuation.instruments.rates.inflation_bond import Terms
@@ -45,7 +45,7 @@ def price(terms: Terms, quotes: Quotes) -> Callable[[], float]:
     lag, observed = ql.Period(terms.observation_lag, ql.Months), CPI_INTERPOLATION[terms.interpolation]
     convention, calendar = BUSINESS_DAY_CONVENTIONS[terms.business_day_convention], CALENDARS[terms.calendar]
     bond = ql.CPIBond(
-        0, 100.0, False, terms.base_index, lag, index, observed, schedule(terms), [terms.coupon],
+        0, 100.0, False, terms.base_index, lag, index, observed, bond_schedule(terms), [terms.coupon],
         DAY_COUNTS[terms.day_count], convention, ql_date(terms.issue_date), calendar,
     )  # fmt: skip
     curve = quotes.curve(terms.discount_curve)

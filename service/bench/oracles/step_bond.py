@@ -12,12 +12,12 @@ from service.bench.oracles.bonds import (
     FACTORS,
     SIZE,
     TOLERANCE,
+    bond_schedule,
     fixed_rate_bond,
     period_starts,
     priced,
     random_bond,
     risky_curve,
-    schedule,
 )
 from service.bench.oracles.market import Quotes
 from valuation.instruments.rates.step_bond import Terms
@@ -38,7 +38,7 @@ def contracts(rng: np.random.Generator, n: int) -> list[dict[str, Any]]:
 
 def price(terms: Terms, quotes: Quotes) -> Callable[[], float]:
     coupons, coupon = [], terms.coupon
-    for day in list(schedule(terms))[:-1]:
+    for day in list(bond_schedule(terms))[:-1]:
         coupon = terms.steps.get(day.to_date(), coupon)
         coupons.append(coupon)
     return priced(fixed_rate_bond(terms, coupons), risky_curve(terms.discount_curve, terms.credit_spread, quotes))

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from valuation.instruments.credit.legs import DefaultedTerms
+from valuation.instruments.credit.default_legs import DefaultedTerms
 from valuation.instruments.credit.standard_swaps import (
     VERSION,
+    DefaultSwapTerms,
     Settlement,
-    SwapTerms,
     cash_flows,
     risk_factors,
     value,
@@ -22,7 +22,7 @@ from valuation.instruments.credit.standard_swaps import (
 __all__ = ["VERSION", "Terms", "cash_flows", "risk_factors", "value"]
 
 
-class Terms(SwapTerms, DefaultedTerms):
+class Terms(DefaultSwapTerms, DefaultedTerms):
     instrument_type: ClassVar[str] = "credit_default_swap"
 
     def settlements(self) -> tuple[Settlement, ...]:

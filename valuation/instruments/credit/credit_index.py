@@ -13,11 +13,11 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from valuation.instruments.credit.legs import Recovery
+from valuation.instruments.credit.default_legs import Recovery
 from valuation.instruments.credit.standard_swaps import (
     VERSION,
+    DefaultSwapTerms,
     Settlement,
-    SwapTerms,
     cash_flows,
     risk_factors,
     value,
@@ -56,7 +56,7 @@ def _constituents(value: Any) -> Any:
     return made
 
 
-class Terms(SwapTerms):
+class Terms(DefaultSwapTerms):
     instrument_type: ClassVar[str] = "credit_index"
 
     defaults: Annotated[dict[Name, Constituent], BeforeValidator(_constituents)] = Field(

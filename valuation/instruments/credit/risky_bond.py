@@ -20,7 +20,7 @@ from pydantic import model_validator
 from lake.arrays import Floats, Ints
 from scenarios.types import FactorIndex
 from valuation.instruments import schedules
-from valuation.instruments.credit.legs import Coupons, DefaultedTerms, legs, recovered, risky_factors
+from valuation.instruments.credit.default_legs import Coupons, DefaultedTerms, legs, recovered, risky_factors
 from valuation.instruments.rates import government_bond
 from valuation.instruments.reads import curve_factors, paid, present_values
 from valuation.types import CashFlow, Market, RolledMarkets

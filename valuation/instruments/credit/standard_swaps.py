@@ -25,7 +25,7 @@ from pydantic import Field, model_validator
 from lake.arrays import Floats, Ints
 from scenarios.types import FactorIndex
 from valuation.instruments import schedules
-from valuation.instruments.credit.legs import Coupons, DefaultTerms, legs, recovered, risky_factors
+from valuation.instruments.credit.default_legs import Coupons, DefaultTerms, legs, recovered, risky_factors
 from valuation.instruments.fields import DISCOUNT_CURVE, Currency, Date, Name, Number, Rate, require_alive
 from valuation.instruments.reads import curve_factors, paid, present_values
 from valuation.instruments.schedules import Calendar
@@ -49,7 +49,7 @@ class Settlement(NamedTuple):
     recovery_rate: float
 
 
-class SwapTerms(DefaultTerms):
+class DefaultSwapTerms(DefaultTerms):
     """Terms of a standard credit default swap."""
 
     currency: Currency = Field(description="currency of both legs, ISO 4217")
@@ -131,7 +131,7 @@ class SwapTerms(DefaultTerms):
 _WHOLE = 1e-12
 
 
-def risk_factors(terms: SwapTerms, index: FactorIndex, valuation_date: dt.date) -> tuple[str, ...]:
+def risk_factors(terms: DefaultSwapTerms, index: FactorIndex, valuation_date: dt.date) -> tuple[str, ...]:
     if terms.living:
         lives = max(terms.maturity, dt.date.fromordinal(int(terms.premium().payments[-1]) - 1))
         return risky_factors(index, terms, terms.discount_curve, valuation_date, lives, terms.last_day())
@@ -141,7 +141,7 @@ def risk_factors(terms: SwapTerms, index: FactorIndex, valuation_date: dt.date) 
     return curve_factors(index, terms.discount_curve, valuation_date, terms.last_day(), first=first)
 
 
-def value(terms: Sequence[SwapTerms], market: Market) -> Floats:
+def value(terms: Sequence[DefaultSwapTerms], market: Market) -> Floats:
     today = market.valuation_date.toordinal()
     days, amounts = [], []
     for t in terms:
@@ -166,12 +166,12 @@ def value(terms: Sequence[SwapTerms], market: Market) -> Floats:
     return values * signs[:, None]
 
 
-def _begins(terms: SwapTerms, today: int) -> int:
+def _begins(terms: DefaultSwapTerms, today: int) -> int:
     """The day after which a default counts."""
     return max(terms.start.toordinal() - 1, today)
 
 
-def _coupons(terms: SwapTerms, today: int) -> Coupons:
+def _coupons(terms: DefaultSwapTerms, today: int) -> Coupons:
     p = terms.premium()
     made = p.payments.searchsorted(today, side="right")
     starts, payments, days = p.starts[made:], p.payments[made:], p.days[made:]
@@ -179,7 +179,7 @@ def _coupons(terms: SwapTerms, today: int) -> Coupons:
     return Coupons(np.maximum(starts - 1, _begins(terms, today)), payments - 1, starts, payments, days, amounts)
 
 
-def cash_flows(terms: SwapTerms, markets: RolledMarkets, until: dt.date) -> tuple[CashFlow, ...]:
+def cash_flows(terms: DefaultSwapTerms, markets: RolledMarkets, until: dt.date) -> tuple[CashFlow, ...]:
     days, amounts, kinds = terms.certain()
     if terms.living:
         p = terms.premium()

@@ -13,10 +13,9 @@ The volatility is that of expiry at the strike, on every day.
 from __future__ import annotations
 
 import datetime as dt
-import json
 import math
 from collections.abc import Sequence
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 import numpy as np
 from pydantic import BeforeValidator, Field, model_validator
@@ -25,7 +24,7 @@ from lake.arrays import Floats
 from scenarios.types import FactorIndex
 from valuation.instruments import schedules
 from valuation.instruments.equity.share_options import ShareOption, share_option_factors, shares_of
-from valuation.instruments.fields import Date, OptionType, Price
+from valuation.instruments.fields import Date, OptionType, Price, read_json
 from valuation.instruments.reads import rows_by, settlement, volatilities
 from valuation.instruments.schedules import Calendar, observation_days
 from valuation.kernels.asian import average_options, simulated_average_option
@@ -36,10 +35,6 @@ VERSION = f"1+{schedules.VERSION}"
 
 PATHS = 10_000
 _MOST_PATHS = 100_000
-
-
-def _read_json(value: Any) -> Any:
-    return json.loads(value) if isinstance(value, str) else value
 
 
 class Terms(ShareOption):
@@ -58,11 +53,11 @@ class Terms(ShareOption):
     calendar: Calendar = Field(
         "weekdays", description=f"business days of the average: {', '.join(schedules.CALENDARS)}"
     )
-    averaging_dates: Annotated[tuple[Date, ...] | None, BeforeValidator(_read_json)] = Field(
+    averaging_dates: Annotated[tuple[Date, ...] | None, BeforeValidator(read_json)] = Field(
         None,
         description='days of the average, as JSON: ["2026-03-31", "2026-04-30"]; in place of a start and frequency',
     )
-    fixings: Annotated[dict[Date, Price], BeforeValidator(_read_json)] = Field(
+    fixings: Annotated[dict[Date, Price], BeforeValidator(read_json)] = Field(
         {}, description='known prices by day, as JSON: {"2026-03-02": 101.5}'
     )
     method: Literal["moment_matching", "monte_carlo"] | None = Field(

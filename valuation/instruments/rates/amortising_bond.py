@@ -17,7 +17,7 @@ import numpy as np
 from pydantic import BeforeValidator, Field, model_validator
 
 from lake.arrays import Floats, Ints
-from valuation.instruments.fields import Date, Price, Rate
+from valuation.instruments.fields import Date, Price, Rate, read_json
 from valuation.instruments.rates.coupons import (
     FACE,
     VERSION,
@@ -25,7 +25,6 @@ from valuation.instruments.rates.coupons import (
     KnownBondTerms,
     cash_flows,
     coupon_place,
-    read_json,
     risk_factors,
     value,
 )

@@ -16,11 +16,10 @@ from pydantic import Field
 from lake.arrays import Floats
 from scenarios.types import FactorIndex
 from valuation.instruments import schedules
-from valuation.instruments.fields import Name, Rate
+from valuation.instruments.fields import Fixings, Name, Rate
 from valuation.instruments.rates.legs import (
     FIXINGS,
     SPREAD,
-    Fixings,
     FloatingLeg,
     Signed,
     SwapFrequency,

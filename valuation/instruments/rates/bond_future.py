@@ -22,8 +22,18 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 from lake.arrays import Floats
 from scenarios.types import FactorIndex
 from valuation.instruments import schedules
-from valuation.instruments.fields import DISCOUNT_CURVE, Currency, Date, Frequency, Name, Price, Rate, require_alive
-from valuation.instruments.rates.coupons import CREDIT_SPREAD, VERSION, Schedule, read_json
+from valuation.instruments.fields import (
+    DISCOUNT_CURVE,
+    Currency,
+    Date,
+    Frequency,
+    Name,
+    Price,
+    Rate,
+    read_json,
+    require_alive,
+)
+from valuation.instruments.rates.coupons import CREDIT_SPREAD, VERSION, Schedule
 from valuation.instruments.rates.deliverable import (
     DELIVERY,
     REPO_CURVE,

@@ -21,9 +21,8 @@ from pydantic import Field, model_validator
 from lake.arrays import Floats, Ints
 from scenarios.types import FactorIndex
 from valuation.instruments import schedules
-from valuation.instruments.fields import Rate, require_alive
+from valuation.instruments.fields import Fixings, Rate, require_alive
 from valuation.instruments.rates.options import (
-    Fixings,
     ModelArrays,
     RateModel,
     RateTerms,

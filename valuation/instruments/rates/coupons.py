@@ -11,13 +11,12 @@ from __future__ import annotations
 import abc
 import datetime as dt
 from collections.abc import Sequence
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple, Self
 
 import numpy as np
 from pydantic import Field, model_validator
 
 from lake.arrays import Floats, Ints
-from lake.canonical import from_json
 from scenarios.types import FactorIndex
 from valuation.instruments import schedules
 from valuation.instruments.fields import DISCOUNT_CURVE, Currency, Date, Frequency, Name, require_alive
@@ -29,11 +28,6 @@ VERSION = f"1+{schedules.VERSION}"
 
 FACE = 100.0
 CREDIT_SPREAD = "credit_spread risk factor added to the curve, such as CS:USD:BBB"
-
-
-def read_json(value: Any) -> Any:
-    """A term that a positions file holds as JSON."""
-    return from_json(value) if isinstance(value, str) else value
 
 
 class Flows(NamedTuple):

@@ -25,14 +25,13 @@ from pydantic import BeforeValidator, Field, model_validator
 from lake.arrays import Floats
 from scenarios.types import FactorIndex
 from valuation.instruments import schedules
-from valuation.instruments.fields import Currency, Date, Name, Price, Rate
+from valuation.instruments.fields import Currency, Date, Fixings, Name, Price, Rate, read_json
 from valuation.instruments.rates.legs import (
     FIXED_RATE,
     FIXINGS,
     PROJECTION_CURVE,
     SPREAD,
     FixedLeg,
-    Fixings,
     FloatingLeg,
     NotionalExchange,
     Payments,
@@ -41,7 +40,6 @@ from valuation.instruments.rates.legs import (
     SwapFrequency,
     SwapTerms,
     legs_factors,
-    read_json,
     signed_cash,
     signed_payments,
     span_factors,

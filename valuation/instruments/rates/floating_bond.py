@@ -23,9 +23,9 @@ from pydantic import BeforeValidator, Field
 from lake.arrays import Floats
 from scenarios.types import FactorIndex
 from valuation.instruments import schedules
-from valuation.instruments.fields import Date, Name, Rate
+from valuation.instruments.fields import Date, Name, Rate, read_json
 from valuation.instruments.rates import coupons
-from valuation.instruments.rates.coupons import FACE, VERSION, BondTerms, read_json
+from valuation.instruments.rates.coupons import FACE, VERSION, BondTerms
 from valuation.instruments.reads import Varying, curve_factors, paid, period_growths, present_values
 from valuation.instruments.schedules import BusinessDayConvention, DayCount, Leg
 from valuation.types import CashFlow, Market, NotValuable, RolledMarkets

@@ -19,13 +19,12 @@ from pydantic import Field
 from lake.arrays import Floats
 from scenarios.types import FactorIndex
 from valuation.instruments import schedules
-from valuation.instruments.fields import Name, Rate, require_alive
+from valuation.instruments.fields import Fixings, Name, Rate, require_alive
 from valuation.instruments.rates.legs import (
     FIXED_RATE,
     FIXINGS,
     PROJECTION_CURVE,
     DatedTerms,
-    Fixings,
     one_period,
 )
 from valuation.instruments.reads import curve_factors, discount_factors, settlement

@@ -18,14 +18,13 @@ from pydantic import Field
 from lake.arrays import Floats
 from scenarios.types import FactorIndex
 from valuation.instruments import schedules
-from valuation.instruments.fields import Frequency, Name, Rate
+from valuation.instruments.fields import Fixings, Frequency, Name, Rate
 from valuation.instruments.rates.legs import (
     FIXED_RATE,
     FIXINGS,
     PROJECTION_CURVE,
     SPREAD,
     FixedLeg,
-    Fixings,
     FloatingLeg,
     Signed,
     SwapFrequency,

@@ -14,27 +14,22 @@ from __future__ import annotations
 import datetime as dt
 import functools
 import itertools
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, NamedTuple, Self
 
 import numpy as np
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from lake.arrays import Bools, Floats, Ints
 from scenarios.types import FactorIndex
 from valuation.instruments import schedules
-from valuation.instruments.fields import DISCOUNT_CURVE, Currency, Date, Name, Rate, require_alive
+from valuation.instruments.fields import DISCOUNT_CURVE, Currency, Date, Name, require_alive
 from valuation.instruments.reads import curve_factors, paid
 from valuation.instruments.schedules import BusinessDayConvention, Calendar, Leg
 from valuation.kernels import cashflows
 from valuation.market.scenario_market import DAYS_A_YEAR
 from valuation.types import CashFlow, InstrumentTerms, Market, NotValuable, RolledMarkets
-
-
-def read_json(value: Any) -> Any:
-    return json.loads(value) if isinstance(value, str) else value
 
 
 def _swap_frequency(value: int) -> int:
@@ -43,7 +38,6 @@ def _swap_frequency(value: int) -> int:
     return value
 
 
-Fixings = Annotated[dict[Date, Rate], BeforeValidator(read_json)]
 SwapFrequency = Annotated[int, AfterValidator(_swap_frequency)]
 
 FIXINGS = 'known floating rates by first day of the period, as JSON: {"2026-03-02": 0.0431}'

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
 from collections.abc import Iterator, Sequence
-from typing import Annotated, Any, Literal, NamedTuple, Self
+from typing import Annotated, Literal, NamedTuple, Self
 
 import numpy as np
 from pydantic import BaseModel, BeforeValidator, Field, model_validator
@@ -13,7 +12,7 @@ from pydantic import BaseModel, BeforeValidator, Field, model_validator
 from lake.arrays import Bools, Floats, Ints
 from scenarios.types import FactorIndex
 from valuation.instruments import schedules
-from valuation.instruments.fields import DISCOUNT_CURVE, Currency, Date, Frequency, Name, Number, Rate
+from valuation.instruments.fields import DISCOUNT_CURVE, Currency, Date, Frequency, Name, Number, Rate, read_json
 from valuation.instruments.reads import curve_factors
 from valuation.instruments.schedules import BusinessDayConvention, Calendar, DayCount, Leg
 from valuation.market.scenario_market import DAYS_A_YEAR
@@ -23,12 +22,7 @@ PROJECTION_CURVE = "curve that projects floating rates, such as EUR_6M; the disc
 _MOST_VALUES = 1 << 21  # of a matrix with a row a period, so that it stays in reach of the processor
 
 
-def _read_json(value: Any) -> Any:
-    return json.loads(value) if isinstance(value, str) else value
-
-
-Fixings = Annotated[dict[Date, Rate], BeforeValidator(_read_json)]
-Dates = Annotated[tuple[Date, ...], BeforeValidator(_read_json)]
+Dates = Annotated[tuple[Date, ...], BeforeValidator(read_json)]
 
 
 class RateTerms(InstrumentTerms):

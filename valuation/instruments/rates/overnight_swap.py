@@ -21,20 +21,18 @@ from pydantic import BeforeValidator, Field
 from lake.arrays import Floats, Ints
 from scenarios.types import FactorIndex
 from valuation.instruments import schedules
-from valuation.instruments.fields import Date, Frequency, Name, Price, Rate
+from valuation.instruments.fields import Date, Fixings, Frequency, Name, Price, Rate, read_json
 from valuation.instruments.rates.legs import (
     FIXED_RATE,
     PROJECTION_CURVE,
     SPREAD,
     FixedLeg,
-    Fixings,
     OvernightLeg,
     Signed,
     SwapFrequency,
     SwapTerms,
     legs_factors,
     legs_value,
-    read_json,
     signed_cash,
 )
 from valuation.instruments.schedules import DayCount, Leg

@@ -18,8 +18,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from lake.arrays import Floats, Ints
 from scenarios.types import FactorIndex
-from valuation.instruments.fields import Date, Name, Price
-from valuation.instruments.rates.coupons import read_json
+from valuation.instruments.fields import Date, Name, Price, read_json
 from valuation.instruments.reads import require_factor
 from valuation.market.inflation import inflation_pillars_read, month_of, month_start, projected_index
 from valuation.types import InstrumentTerms, Market, NotValuable

@@ -13,7 +13,7 @@ from typing import Annotated, ClassVar
 import numpy as np
 from pydantic import BeforeValidator, Field
 
-from valuation.instruments.fields import Date, Rate
+from valuation.instruments.fields import Date, Rate, read_json
 from valuation.instruments.rates.coupons import (
     FACE,
     VERSION,
@@ -22,7 +22,6 @@ from valuation.instruments.rates.coupons import (
     at_maturity,
     cash_flows,
     coupon_place,
-    read_json,
     risk_factors,
     value,
 )
