@@ -100,8 +100,11 @@ def _within(seconds: float, work: Callable[[], Result]) -> Result | None:
     The thread is then told to end. One that never comes back from compiled code goes on until the process ends.
     """
     outcome: list[Result | BaseException] = []
+    clock: list[int] = []  # of the thread, which alone may ask for it: of one that has ended nobody may
 
     def run() -> None:
+        if hasattr(time, "pthread_getcpuclockid"):
+            clock.append(time.pthread_getcpuclockid(threading.get_ident()))
         try:
             outcome.append(work())
         except BaseException as error:  # raised where the work is waited for
@@ -115,7 +118,7 @@ def _within(seconds: float, work: Callable[[], Result]) -> Result | None:
         thread.join(_LOOK)
         if outcome:
             break
-        if time.monotonic() > until or _thread_seconds(thread) > seconds:
+        if time.monotonic() > until or _spent(clock) > seconds:
             ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident), ctypes.py_object(_GivenUp))
             return None
     (made,) = outcome
@@ -124,11 +127,11 @@ def _within(seconds: float, work: Callable[[], Result]) -> Result | None:
     return made
 
 
-def _thread_seconds(thread: threading.Thread) -> float:
-    """Processor time of a thread so far; 0 where the system does not tell, or it has just ended."""
+def _spent(clock: Sequence[int]) -> float:
+    """Seconds of processor time on the clock of a thread; 0 where the system has none, or the thread has just ended."""
     try:
-        return time.clock_gettime(time.pthread_getcpuclockid(thread.ident))  # type: ignore[arg-type]
-    except (OSError, AttributeError):
+        return time.clock_gettime(clock[0]) if clock else 0.0
+    except OSError:
         return 0.0
 
 

@@ -6,6 +6,7 @@ A cancelled or killed run keeps the waves it committed: the next plan finds them
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import threading
 import time
@@ -179,8 +180,9 @@ def run_plan(
     progress("value", 0, len(batches))
     mark = committer.lake.state / "runs" / f"{plan.valuation_set_id}.pricing"
     guard = _guard(plan, isolated=mark.exists() or always_isolated())
-    mark.parent.mkdir(exist_ok=True)
-    mark.touch()  # stays where a contract ends this process, or a worker of Spark
+    with contextlib.suppress(OSError):  # a run that cannot leave one is as good
+        mark.parent.mkdir(parents=True, exist_ok=True)
+        mark.touch()  # stays where a contract ends this process, or a worker of Spark
     for wave, first in enumerate(range(0, len(batches), WAVE)):
         part = batches[first : first + WAVE]
         wave_id = f"{committer.run_id}-{plan.valuation_set_id[:8]}-{wave}"
