@@ -290,7 +290,7 @@ def pnl(instrument_type: str, terms: dict[str, Any], market: ScenarioMarket) -> 
 
 @pytest.mark.parametrize("policy", ["base", "scenario"])
 @pytest.mark.parametrize("option_type", ["put", "call"])
-def test_the_noise_of_a_simulation_is_in_no_pnl(policy: str, option_type: str) -> None:
+def test_little_of_the_noise_of_a_simulation_is_in_a_pnl(policy: str, option_type: str) -> None:
     market = shocked_market(30)
     terms = PUT | {"option_type": option_type, "dividend_yield": 0.05, "strike": 95}
     simulated = terms | {"engine": "longstaff_schwartz", "paths": 4000, "policy": policy}
