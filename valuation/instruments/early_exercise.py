@@ -1,7 +1,7 @@
 """What options that may be exercised early share: the choice of an engine, and their values by it.
 
 The deterministic engine (`valuation.kernels.american`) is the default. Longstaff-Schwartz (`valuation.kernels.longstaff_schwartz`)
-is by choice: an estimate, with paths that base and scenarios share, so that its noise is not in a P&L.
+is by choice: an estimate, with paths that base and scenarios share, so that little of its noise is in a P&L.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ expiry, what paths in the money go on to pay is regressed on powers of S/K - 1; 
 than the regression expects. A date with fewer paths in the money than the polynomial has coefficients is left out.
 
 Random numbers are drawn once and are the same for every contract, state and run with the same number of paths and steps, half
-of them the mirror image of the other half: what differs between two states is never noise. What is made of them is biased
+of them the mirror image of the other half: little of what differs between two states is noise. What is made of them is biased
 upwards by the regression's sight of its own paths and downwards by the policy; `bounds` gives an estimate from fresh paths on
 either side.
 """

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import math
 from collections.abc import Callable
 from typing import Any
@@ -24,16 +23,13 @@ def SIZE(terms: Terms) -> float:  # noqa: N802 - see the package
 def contracts(rng: np.random.Generator, n: int) -> list[dict[str, Any]]:
     made = []
     for _ in range(n):
-        expiry = random_date(rng, 1, 1095)
-        delivery = dt.date.fromisoformat(expiry) + dt.timedelta(days=int(rng.integers(0, 60)))
         made.append(
             {
                 "currency": "USD",
                 "underlying": "CMD:WTI",
                 "volatility": "IV:WTI",
                 "strike": float(rng.uniform(25, 60)),
-                "expiry": expiry,
-                "maturity": delivery.isoformat(),
+                "expiry": random_date(rng, 1, 1095),
                 "option_type": str(rng.choice(["call", "put"])),
                 "carry": float(rng.uniform(-0.05, 0.08)),
                 "discount_curve": str(rng.choice(["USD", "EUR"])),
@@ -43,7 +39,7 @@ def contracts(rng: np.random.Generator, n: int) -> list[dict[str, Any]]:
 
 
 def price(terms: Terms, quotes: Quotes) -> Callable[[], float]:
-    growth = math.exp(terms.carry * ((terms.maturity or terms.expiry) - TODAY).days / 365)
+    growth = math.exp(terms.carry * (terms.expiry - TODAY).days / 365)
     level = quotes.market.level(terms.underlying)
     future = ql.SimpleQuote(0.0)
     quotes.follow(lambda state: future.setValue(float(level[state]) * growth))

@@ -1,7 +1,7 @@
 """American option on a commodity future: the right to buy or sell it at the strike on any day up to expiry.
 
 Unit of quantity: an option on one unit (barrel, ounce, ...) of the future. The future is worth F = S exp(cT), with S the commodity
-price, c the continuous cost of carry and T the time to the delivery of the future; where S is itself a futures price, carry is 0.
+price, c the continuous cost of carry and T the time to expiry; where S is the price of a future itself, carry is 0.
 Value = the most that exercise, which pays F - K or K - F, is worth when F is lognormal without drift (Black-76) and the rate of the
 curve to expiry is flat; never below exercise now; on the expiry date the intrinsic value. The future is margined: it has no cost,
 so with a rate of zero or below the option is worth the European one. By default from the exercise boundary, to some 1e-7 of the
@@ -16,15 +16,15 @@ from __future__ import annotations
 import datetime as dt
 import math
 from collections.abc import Sequence
-from typing import ClassVar, Self
+from typing import ClassVar
 
 import numpy as np
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from lake.arrays import Floats
 from scenarios.types import FactorIndex
 from valuation.instruments.early_exercise import AmericanTerms, Inputs, american_values, value_bounds
-from valuation.instruments.fields import DISCOUNT_CURVE, Currency, Date, Name, Rate
+from valuation.instruments.fields import DISCOUNT_CURVE, Currency, Name, Rate
 from valuation.instruments.reads import (
     curve_factors,
     discount_factors,
@@ -44,19 +44,10 @@ class Terms(AmericanTerms):
 
     currency: Currency = Field(description="currency of the commodity price and the strike, ISO 4217")
     underlying: Name = Field(description="risk factor id of the commodity price, such as CMD:WTI")
-    maturity: Date | None = Field(None, description="delivery of the future, not before expiry; expiry if not given")
     carry: Rate = Field(
         0.0, description="continuous cost of carry, fraction a year: futures price = price x exp(carry T)"
     )
     discount_curve: Name = Field(description=DISCOUNT_CURVE)
-
-    @model_validator(mode="after")
-    def _delivered_after_expiry(self) -> Self:
-        if self.maturity is not None and self.maturity < self.expiry:
-            raise ValueError(
-                f"maturity {self.maturity} is before expiry {self.expiry}; the future must outlive the option"
-            )
-        return self
 
 
 def risk_factors(terms: Terms, index: FactorIndex, valuation_date: dt.date) -> tuple[str, ...]:
@@ -80,8 +71,7 @@ def cash_flows(terms: Terms, markets: RolledMarkets, until: dt.date) -> tuple[Ca
 
 def _inputs(terms: Sequence[Terms], market: Market) -> Inputs:
     times = years(market, (t.expiry for t in terms))
-    delivery = years(market, (t.maturity or t.expiry for t in terms)).tolist()
-    growth: Floats = np.array([[math.exp(t.carry * y)] for t, y in zip(terms, delivery, strict=True)])
+    growth: Floats = np.array([[math.exp(t.carry * y)] for t, y in zip(terms, times.tolist(), strict=True)])
     futures = market.levels([t.underlying for t in terms]) * growth
     discounts = discount_factors(market, [t.discount_curve for t in terms], times)
     return Inputs.of(terms, market, times, futures, discounts, discounts)
