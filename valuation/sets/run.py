@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import logging
 import threading
 import time
 from collections import Counter
@@ -36,6 +37,7 @@ from valuation.types import OF_BRANCH, ValuationFailure, ValuationSet, failures_
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
+_log = logging.getLogger(__name__)
 WAVE = 32  # batches between two commits
 _STARTED = 1.0  # seconds that a session takes to start at the least; one that runs is given at once
 
@@ -179,7 +181,11 @@ def run_plan(
 
     progress("value", 0, len(batches))
     mark = committer.lake.state / "runs" / f"{plan.valuation_set_id}.pricing"
-    guard = _guard(plan, isolated=mark.exists() or always_isolated())
+    if ended := mark.exists():
+        _log.warning(
+            "An earlier run of this set was ended; each contract is valued by itself, in a process with limits."
+        )
+    guard = _guard(plan, isolated=ended or always_isolated())
     with contextlib.suppress(OSError):  # a run that cannot leave one is as good
         mark.parent.mkdir(parents=True, exist_ok=True)
         mark.touch()  # stays where a contract ends this process, or a worker of Spark
@@ -194,7 +200,7 @@ def run_plan(
         try:
             for result in results:
                 tally.add(result)
-        except Cancelled:
+        except (Cancelled, KeyboardInterrupt):
             mark.unlink(missing_ok=True)
             raise
         finally:
