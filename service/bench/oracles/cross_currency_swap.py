@@ -36,7 +36,7 @@ BAR = 20
 
 
 def SIZE(terms: Terms) -> float:  # noqa: N802 - see the package
-    return terms.notional
+    return terms.initial_exchange_rate
 
 
 def contracts(rng: np.random.Generator, n: int) -> list[dict[str, Any]]:
@@ -45,7 +45,7 @@ def contracts(rng: np.random.Generator, n: int) -> list[dict[str, Any]]:
         resetting = bool(rng.random() < 0.4)
         swap = random_swap(rng) | {
             "base_currency": "EUR",
-            "notional": float(rng.uniform(1.0, 1.3)),
+            "initial_exchange_rate": float(rng.uniform(1.0, 1.3)),
             "base_curve": "EUR",
             "resetting": resetting,
             "notional_exchange": resetting or bool(rng.random() < 0.8),
@@ -85,7 +85,7 @@ def price(terms: Terms, quotes: Quotes) -> Callable[[], float]:
 
         def constant() -> float:
             theirs = leg_value(received, base, quotes) + leg_value(notionals, base, quotes)
-            return float(spot.value()) * theirs - terms.notional * (
+            return float(spot.value()) * theirs - terms.initial_exchange_rate * (
                 leg_value(paid, own, quotes) + leg_value(notionals, own, quotes)
             )
 
@@ -97,7 +97,7 @@ def price(terms: Terms, quotes: Quotes) -> Callable[[], float]:
 
     def at_rate(day: ql.Date) -> float:
         if day == first_of_all:
-            return terms.notional
+            return terms.initial_exchange_rate
         fixed = terms.fx_fixings.get(TODAY.fromordinal(TODAY.toordinal() + day.serialNumber() - today.serialNumber()))
         return fixed if fixed is not None else float(spot.value() * base.discount(day) / own.discount(day))
 

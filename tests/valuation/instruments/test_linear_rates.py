@@ -65,7 +65,7 @@ def test_hulls_currency_swap() -> None:
     levels = zeros("USD", dict.fromkeys(years, 0.09)) | zeros("JPY", dict.fromkeys(years, 0.04))
     market = make_market(TODAY, {**levels, "FX:USDJPY": 110.0})
     got = price(
-        "cross_currency_swap", market, base_currency="JPY", notional=1 / 120, start=TODAY, maturity=years[-1], frequency=1,
+        "cross_currency_swap", market, base_currency="JPY", initial_exchange_rate=1 / 120, start=TODAY, maturity=years[-1], frequency=1,
         day_count="Thirty360", fixed_rate=0.08, discount_curve="USD", base_frequency=1, base_day_count="Thirty360",
         base_fixed_rate=0.05, base_curve="JPY", **PLAIN,
     )  # fmt: skip
@@ -158,7 +158,7 @@ def test_a_contract_at_its_quote_is_worth_nothing(risk_factor_id: str) -> None:
             days = np.array([2 / 365])
             forward = market.discount("EUR_USD", days) / market.discount("USD_SOFR", days)
             worth = market.fx("EUR", "USD") * (forward[0] if "resetting" in given else 1.0)
-            more["notional"] = float(worth[state])
+            more["initial_exchange_rate"] = float(worth[state])
         assert value(terms_of(kind, **more), market)[state] == pytest.approx(0, abs=2e-13)
 
 
@@ -184,7 +184,7 @@ def test_a_rolled_par_swap_stays_a_sum_of_value_and_cash() -> None:
 @pytest.mark.parametrize("resetting", [False, True])
 def test_a_rolled_cross_currency_swap_is_too(resetting: bool) -> None:
     terms = terms_of(
-        "cross_currency_swap", start=dt.date(2020, 3, 18), maturity="2025-03-18", notional=1.1, projection_curve="USD_3M",
+        "cross_currency_swap", start=dt.date(2020, 3, 18), maturity="2025-03-18", initial_exchange_rate=1.1, projection_curve="USD_3M",
         base_spread=0.001, resetting=resetting, **EURO_LEG,
     )  # fmt: skip
     still = ScenarioSet(
@@ -271,7 +271,7 @@ def test_an_overnight_period_that_has_ended_waits_for_its_payment() -> None:
 def test_a_notional_that_resets_by_hand() -> None:
     """Two quarters, the second reset on the valuation date: at spot in every state, or at the rate that is given."""
     given = {
-        "base_currency": "EUR", "notional": 1.2, "start": "2019-12-16", "maturity": "2020-06-16", "frequency": 4,
+        "base_currency": "EUR", "initial_exchange_rate": 1.2, "start": "2019-12-16", "maturity": "2020-06-16", "frequency": 4,
         "fixed_rate": 0.04, "day_count": "Thirty360", "base_frequency": 4, "base_curve": "EUR", "base_fixed_rate": 0.0,
         "resetting": True,
     }  # fmt: skip
@@ -290,7 +290,7 @@ def test_a_notional_that_resets_by_hand() -> None:
 
 def test_a_cross_currency_swap_without_exchange_is_its_coupons() -> None:
     given = {
-        "base_currency": "EUR", "notional": 1.2, "start": "2020-03-16", "maturity": "2020-06-16", "frequency": 4,
+        "base_currency": "EUR", "initial_exchange_rate": 1.2, "start": "2020-03-16", "maturity": "2020-06-16", "frequency": 4,
         "fixed_rate": 0.04, "day_count": "Thirty360", "base_frequency": 4, "base_curve": "EUR", "base_fixed_rate": 0.02,
         "base_day_count": "Thirty360", "notional_exchange": False,
     }  # fmt: skip
@@ -351,7 +351,7 @@ def test_an_infinite_rate_is_no_value_of_zero() -> None:
 
 
 CROSS = {
-    "base_currency": "EUR", "notional": 1.1, "start": "2020-03-18", "maturity": "2022-03-18", "frequency": 4,
+    "base_currency": "EUR", "initial_exchange_rate": 1.1, "start": "2020-03-18", "maturity": "2022-03-18", "frequency": 4,
     "base_frequency": 4, "base_curve": "EUR",
 }  # fmt: skip
 
@@ -363,7 +363,7 @@ CROSS = {
         ("cross_currency_swap", {**CROSS, "fixed_rate": 0.01, "spread": 0.01}, "fixed_rate makes the leg fixed; spread would"),
         ("cross_currency_swap", {**CROSS, "resetting": True, "notional_exchange": False}, "a notional that resets is exchanged"),
         ("cross_currency_swap", {**CROSS, "fx_fixings": {"2020-03-18": 1.1}}, "fx_fixings belong to a swap with resetting"),
-        ("cross_currency_swap", {**CROSS, "notional": -1.1}, "notional = -1.1"),
+        ("cross_currency_swap", {**CROSS, "initial_exchange_rate": -1.1}, "initial_exchange_rate = -1.1"),
         ("cross_currency_swap", {**CROSS, "first_period_end": "2022-03-18"}, "must lie between start 2020-03-18 and maturity"),
         ("deposit", {"fixed_rate": 1.1, "start": "2020-03-16", "maturity": "2020-06-16"}, "0.03 is 3%"),
         ("deposit", {"fixed_rate": 0.1, "start": "2020-06-16", "maturity": "2020-03-16"}, "must lie before maturity"),

@@ -56,7 +56,9 @@ class Terms(SwapTerms):
     instrument_type: ClassVar[str] = "cross_currency_swap"
 
     base_currency: Currency = Field(description="currency of the leg received, ISO 4217")
-    notional: Price = Field(description="notional of the leg paid, in currency, for one of base currency; positive")
+    initial_exchange_rate: Price = Field(
+        description="notional of the leg paid, in currency, for one of base currency; positive"
+    )
     frequency: SwapFrequency = Field(description="payments made a year: 1, 2, 4 or 12")
     day_count: DayCount = Field("Actual360", description=f"day count of the leg paid: {schedules.DAY_COUNT}")
     fixed_rate: Rate | None = Field(None, description=f"{FIXED_RATE}, of the leg paid; floating where left out")
@@ -125,11 +127,16 @@ class Terms(SwapTerms):
     def legs(self) -> Signed:
         """Those in the contract's currency where the notional does not reset."""
         leg = self.coupon_leg()
-        return ((-self.notional, leg), *self._exchanges(-self.notional, leg))
+        return ((-self.initial_exchange_rate, leg), *self._exchanges(-self.initial_exchange_rate, leg))
 
     def resetting_leg(self) -> ResettingLeg:
         return ResettingLeg(
-            self.coupon_leg(), self.base_curve, self.base_currency, self.currency, self.notional, self.fx_fixings
+            self.coupon_leg(),
+            self.base_curve,
+            self.base_currency,
+            self.currency,
+            self.initial_exchange_rate,
+            self.fx_fixings,
         )
 
     def check(self, valuation_date: dt.date, rolled_from: dt.date | None = None) -> None:
