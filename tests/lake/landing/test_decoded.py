@@ -211,7 +211,7 @@ def test_memory_stays_within_a_few_times_the_bound(tmp_path: Path) -> None:
         "for name in sys.argv[1:]:\n"
         "    try:\n        read_positions_file(Path(name), ('currency',), ('quantity',))\n"
         "    except BadInput as error:\n        print(error)\n"
-        "child._end_all()\n"
+        "child._children.end()\n"
         "print('peak', max(peak(), getrusage(RUSAGE_CHILDREN).ru_maxrss >> 10) - before)\n"
     )
     done = subprocess.run(
