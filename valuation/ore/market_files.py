@@ -86,7 +86,7 @@ class OreMarket:
             },
             "CommodityCurves": {
                 "CommodityCurve": [
-                    _commodity(quotes, name, dated, *commodities[name])
+                    _commodity(quotes, name, dated, commodities[name])
                     for name, dated in self._dated("forward price of")
                 ]
             },
@@ -201,7 +201,7 @@ class OreMarket:
             return [{f"@{key}": name, "": spec} for name, spec in names.items()]
 
         pairs = [p for p, _ in self._of("exchange rate of")]
-        currency = {name: read[0] for what in ("share", "commodity") for name, read in self._of(what)}
+        currency = {name: read[0] for name, read in self._of("share")} | dict(self._of("commodity"))
         lists = {
             "DiscountingCurves": (
                 "DiscountingCurve",
@@ -276,15 +276,14 @@ def _share_volatility(
     }
 
 
-def _commodity(
-    quotes: dict[str, float], name: str, dated: Mapping[dt.date, float], currency: str, price: float
-) -> dict[str, Any]:
-    spot = f"COMMODITY/PRICE/{name}/{currency}"
-    own = {f"COMMODITY_FWD/PRICE/{name}/{currency}/{date}": forward for date, forward in dated.items()}
-    quotes |= {spot: price, **own}
+def _commodity(quotes: dict[str, float], name: str, dated: Mapping[dt.date, float], currency: str) -> dict[str, Any]:
+    """Without a spot price, which ORE would take for that of two days later; a curve has two prices at least."""
+    last = max(dated)
+    prices = {**dated, last + dt.timedelta(days=1): dated[last]}
+    own = {f"COMMODITY_FWD/PRICE/{name}/{currency}/{date}": forward for date, forward in prices.items()}
+    quotes |= own
     return {
         **_named(name, currency),
-        "SpotQuote": spot,
         "Quotes": {"Quote": [*own]},
         "DayCounter": "A365",
         "InterpolationMethod": "Linear",
@@ -359,7 +358,7 @@ def _on_commodity(terms: Any, market: ScenarioMarket) -> Facts:
     name, price = name_in_ore(terms), _level(market, terms.underlying)
     return {
         ("discount curve of", terms.currency): terms.discount_curve,
-        ("commodity", name): (terms.currency, price),
+        ("commodity", name): terms.currency,
         ("forward price of", name, "on", terms.maturity): price * math.exp(terms.carry * _years(terms, market)),
     }
 

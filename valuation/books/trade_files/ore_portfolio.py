@@ -85,14 +85,14 @@ def index_in_ore(terms: Any) -> str:
     """The floating rate of a swap: its projection curve where that is named as ORE's rates are, else CURRENCY-CURVE-TENOR of it."""
     tenor = _TENORS[terms.float_frequency]
     curve = terms.projection_curve or terms.discount_curve
-    named = rf"{terms.currency}-[^-]+-({tenor}{'|1Y' if tenor == '12M' else ''})"
+    named = rf"{terms.currency}-[^-]+-{tenor}"
     index = curve if re.fullmatch(named, curve) else f"{terms.currency}-{curve}-{tenor}"
     if not re.fullmatch(named, index):
         raise NotWritten(f"its rate is projected on {curve}, which cannot stand in the name of a rate of {tenor}")
     return str(index)
 
 
-_TENORS = {1: "12M", 2: "6M", 4: "3M", 12: "1M"}
+_TENORS = {1: "1Y", 2: "6M", 4: "3M", 12: "1M"}
 _CODES: Mapping[str, Mapping[str, str]] = {  # the first of the names that the reader takes
     "calendar": {here: there for there, here in reversed(ore.CALENDARS.items())},
     "convention": {here: there for there, here in reversed(ore.CONVENTIONS.items())},
