@@ -38,7 +38,8 @@ _ORDER = (DIFFERS, MISSING, AGREES, NOT_COMPARED)
 
 @dataclass(frozen=True)
 class TradeCheck:
-    """A trade's base value, in its currency, here and in ORE. relative : the difference over the larger of both, a fraction.
+    """A trade's base value, in its currency, here and in ORE. relative : the difference over the larger of both, a fraction;
+    zero within the decimals of ORE's file.
 
     status : agrees or differs; missing is what ORE was asked about and did not value, not compared what it was not asked about.
     """
@@ -143,7 +144,7 @@ def check_against_ore(
         theirs *= float(market.fx(theirs_in, currency)[0])
         difference, largest = value - theirs, max(abs(value), abs(theirs))
         agrees = abs(difference) <= tolerance * largest + _LAST_DIGIT
-        relative = abs(difference) / largest if largest else 0.0
+        relative = abs(difference) / largest if abs(difference) > _LAST_DIGIT else 0.0
         status = AGREES if agrees else DIFFERS
         done.append(TradeCheck(trade, kind, status, currency, value, theirs, difference, relative))
     done.sort(key=lambda t: (_ORDER.index(t.status), -(t.relative or 0.0), t.trade))

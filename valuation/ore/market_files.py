@@ -29,6 +29,7 @@ from valuation.books.trade_files.ore_portfolio import (
     trade_content,
     write_xml,
 )
+from valuation.instruments.fx.pairs import delivered_values
 from valuation.instruments.reads import volatilities
 from valuation.market.scenario_market import DAYS_A_YEAR, ScenarioMarket
 
@@ -112,14 +113,20 @@ class OreMarket:
             found.setdefault(key[1], {})[key[3]] = self._facts[key]
         return list(found.items())
 
-    def _curve(self, quotes: dict[str, float], name: str, curve: str) -> dict[str, Any]:
-        """The days before and after a node: between them lies no day, and the curve's own segments are on either side."""
-        nodes = self._market.nodes(curve) * DAYS_A_YEAR
+    def _curve(self, quotes: dict[str, float], name: str, curve: str | float) -> dict[str, Any]:
+        """The days before and after a node: between them lies no day, and the curve's own segments are on either side.
+
+        curve : or a continuous rate.
+        """
+        nodes = (self._market.nodes(curve) * DAYS_A_YEAR).tolist() if isinstance(curve, str) else []
         beyond = (self._last - self._market.valuation_date).days + _BEYOND
         days = sorted(
-            {d for node in nodes.tolist() for d in (math.floor(node), math.ceil(node)) if 0 < d < beyond} | {beyond}
+            {d for node in nodes for d in (math.floor(node), math.ceil(node)) if 0 < d < beyond} | {1, beyond}
         )
-        factors = self._market.discount(curve, np.array(days) / DAYS_A_YEAR)[:, 0].tolist()
+        times = np.array(days) / DAYS_A_YEAR
+        factors = (
+            self._market.discount(curve, times)[:, 0] if isinstance(curve, str) else np.exp(-curve * times)
+        ).tolist()
         dates = [self._market.valuation_date + dt.timedelta(days=d) for d in days]
         own = {f"DISCOUNT/RATE/{name[:3]}/{name}/{date}": factor for date, factor in zip(dates, factors, strict=True)}
         quotes |= own
@@ -327,14 +334,14 @@ def _volatility(terms: Any, market: ScenarioMarket, forward: float) -> float:
 def _on_pair(terms: Any, market: ScenarioMarket) -> Facts:
     return {
         ("discount curve of", terms.currency): terms.quote_curve,
-        ("discount curve of", terms.base_currency): terms.base_curve,
+        ("discount curve of", terms.base_currency): terms.base_rate if terms.base_curve is None else terms.base_curve,
         **_exchange_rate(market, terms.base_currency, terms.currency),
     }
 
 
 def _option_on_pair(terms: Any, market: ScenarioMarket) -> Facts:
-    spot = float(market.fx(terms.base_currency, terms.currency)[0])
-    forward = spot * _discount(terms.base_curve, terms, market) / _discount(terms.quote_curve, terms, market)
+    times = np.array([_years(terms, market)])
+    forward = float(delivered_values([terms], times, market)[0, 0]) / _discount(terms.quote_curve, terms, market)
     pair = "".join(sorted((terms.base_currency, terms.currency)))
     key = ("exchange volatility of", pair, "on", terms.expiry)
     return {**_on_pair(terms, market), key: _volatility(terms, market, forward)}

@@ -111,12 +111,7 @@ def test_flags_of_an_exchange_of_notional_are_written(tmp_path: Path) -> None:
     [
         (held("fixed_bond", EXAMPLES["fixed_bond"][0], 1), "trades of type fixed_bond are not written; those that are: fx_forward"),
         (held("fx_forward", {**PAIR, "maturity": "2021-03-16"}, 0), "its quantity is zero"),
-        (held("fx_forward", {**PAIR, "base_curve": None, "base_rate": 0.01, "maturity": "2021-03-16"}, 1), "a rate of its own"),
         (held("equity_forward", {**SHARE, "maturity": "2020-09-18", "dividend_model": "spot"}, 1), "with cash dividends"),
-        (
-            held("equity_option", {**SHARE, "expiry": "2020-09-18", "option_type": "call", "volatility": "A", "smile": "sticky_delta"}, 1),
-            "its smile is sticky_delta",
-        ),
         (held("interest_rate_swap", {**SWAP, "first_period_end": "2020-08-31"}, 1), "it has odd periods of its own"),
         (held("interest_rate_swap", {**SWAP, "calendar": "USGS"}, 1), "its calendar USGS has no counterpart in ORE's files"),
         (held("interest_rate_swap", {**SWAP, "projection_curve": "USD-LIBOR-6M"}, 1), "cannot stand in the name of a rate of 3M"),

@@ -30,8 +30,10 @@ CONVENTIONS = {
 }  # fmt: skip
 DAY_COUNTS = {
     "A360": "Actual360", "Actual/360": "Actual360", "ACT/360": "Actual360", "A365": "Actual365Fixed", "A365F": "Actual365Fixed",
-    "Actual/365 (Fixed)": "Actual365Fixed", "ACT/365": "Actual365Fixed", "30/360": "Thirty360", "T360": "Thirty360",
-    "30/360 (Bond Basis)": "Thirty360", "ACT/ACT.ISMA": "ActualActualISMA", "Actual/Actual (ISMA)": "ActualActualISMA",
+    "Actual/365 (Fixed)": "Actual365Fixed", "ACT/365": "Actual365Fixed",
+    "30/360 (Bond Basis)": "Thirty360",
+    # ORE's 30/360 is that of the US: the last day of February counts as the 30th, which it does not here
+    "30/360": "Thirty360", "T360": "Thirty360", "ACT/ACT.ISMA": "ActualActualISMA", "Actual/Actual (ISMA)": "ActualActualISMA",
 }  # fmt: skip
 FREQUENCIES = {"12M": 1, "1Y": 1, "6M": 2, "3M": 4, "1M": 12}
 _OURS = {"EQ", "IDX", "CMD"}  # prefixes of risk factors, kept as they are

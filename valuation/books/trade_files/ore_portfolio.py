@@ -1,7 +1,8 @@
 """Positions written as ORE's portfolio XML, for the instruments that `valuation.books.trade_files.ore` reads: the way back.
 
-What ORE's form of a trade cannot keep makes it not written, with the reason. Read again the file gives the same contracts and
-quantities, but for FX forwards that are sold: ORE has no sign for them, and they are written as the purchase of the other currency.
+What ORE's form of a trade cannot keep makes it not written, with the reason. Curves and volatilities are ORE's market, not its
+trade: read again the file gives the same contracts and quantities where they are named as the reader names them. An FX forward that
+is sold has no sign there, and is written as the purchase of the other currency.
 Source: Open Source Risk Engine, *User Guide*, ch. "Trade data".
 """
 
@@ -125,13 +126,7 @@ def _exchange(terms: Any, quantity: float, sold: bool = False) -> dict[str, Any]
     return {"BoughtCurrency": bought, "BoughtAmount": amount, "SoldCurrency": paid, "SoldAmount": price}
 
 
-def _on_curves_of_currencies(terms: Any) -> None:
-    if terms.base_rate is not None:
-        raise NotWritten("its base currency is discounted at a rate of its own, and ORE discounts on curves")
-
-
 def _fx_forward(terms: Any, quantity: float) -> dict[str, Any]:
-    _on_curves_of_currencies(terms)
     return {"ValueDate": terms.maturity, **_exchange(terms, quantity, sold=quantity < 0)}
 
 
@@ -146,7 +141,6 @@ def _option(terms: Any, quantity: float) -> dict[str, Any]:
 
 
 def _fx_option(terms: Any, quantity: float) -> dict[str, Any]:
-    _on_curves_of_currencies(terms)
     return {"OptionData": _option(terms, quantity), **_exchange(terms, quantity)}
 
 
@@ -171,8 +165,6 @@ def _equity_forward(terms: Any, quantity: float) -> dict[str, Any]:
 
 def _equity_option(terms: Any, quantity: float) -> dict[str, Any]:
     _without_cash_dividends(terms)
-    if terms.smile is not None:
-        raise NotWritten(f"its smile is {terms.smile}, which is no term of ORE's")
     return {"OptionData": _option(terms, quantity), **_on_price(terms, quantity)}
 
 
