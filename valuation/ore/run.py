@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import shutil
 import subprocess
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -43,12 +45,20 @@ def ore_values(folder: Path, trades: Collection[str], python: Path) -> OreValues
 
     Raises `BadInput` for a Python without ORE, and `NotReady` where ORE ends without an answer.
     """
+    for old in ("npv.csv", "said.json"):  # of an earlier run
+        (folder / old).unlink(missing_ok=True)
+    started = shutil.which(python)  # which stands still where the working directory changes
+    if started is None:
+        raise BadInput(f"There is no Python {python} that can be started. Expected: {INSTALL}.")
     try:
         done = subprocess.run(
-            [python, "-P", "-c", _WORK], cwd=folder, capture_output=True, text=True, timeout=_SECONDS, check=False
+            [os.path.abspath(started), "-P", "-c", _WORK],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            timeout=_SECONDS,
+            check=False,
         )
-    except OSError as error:
-        raise BadInput(f"The Python {python} cannot be started: {error.strerror}. Expected: {INSTALL}.") from None
     except subprocess.TimeoutExpired:
         raise NotReady(f"ORE has not answered in {_SECONDS} seconds; ask about fewer trades with --where.") from None
     if done.returncode == _ABSENT:
@@ -61,12 +71,12 @@ def ore_values(folder: Path, trades: Collection[str], python: Path) -> OreValues
 
 
 def _told(errors: list[str]) -> dict[str, str]:
-    """What ORE says of a trade, by id, the first of each; what it says of none stands under the empty id."""
+    """What ORE says of a trade, by id, the first of each."""
     told: dict[str, str] = {}
-    for text in errors:
-        error = json.loads(text)
-        fields = {f["name"]: f["value"] for f in error["sub_fields"]}
-        told.setdefault(fields.get("tradeId", ""), error["message"].strip())
+    for error in map(json.loads, errors):
+        for field in error.get("sub_fields", []):
+            if field["name"] == "tradeId":
+                told.setdefault(field["value"], error["message"].strip())
     return told
 
 
