@@ -28,7 +28,7 @@ from valuation.books.trade_files.ore_portfolio import HeldTrade, NotWritten, wri
 from valuation.catalogue import terms_from_json
 from valuation.market.scenario_market import ScenarioMarket
 from valuation.ore.market_files import OreMarket
-from valuation.ore.run import ore_values
+from valuation.ore.ore_process import ore_values
 from valuation.types import Contract
 
 _LAST_DIGIT = 1e-6  # ORE's file has six decimals
@@ -140,11 +140,13 @@ def check_against_ore(
         if trade in found.missing:
             done.append(TradeCheck(trade, kind, MISSING, currency, value, reason=found.missing[trade]))
             continue
-        theirs, theirs_in = found.values[trade]
-        theirs *= float(market.fx(theirs_in, currency)[0])
+        written, written_in = found.values[trade]
+        rate = float(market.fx(written_in, currency)[0])
+        theirs = written * rate
         difference, largest = value - theirs, max(abs(value), abs(theirs))
-        agrees = abs(difference) <= tolerance * largest + _LAST_DIGIT
-        relative = abs(difference) / largest if abs(difference) > _LAST_DIGIT else 0.0
+        beyond = max(abs(difference) - _LAST_DIGIT * rate, 0.0)
+        agrees = beyond <= tolerance * largest
+        relative = abs(difference) / largest if beyond else 0.0
         status = AGREES if agrees else DIFFERS
         done.append(TradeCheck(trade, kind, status, currency, value, theirs, difference, relative))
     done.sort(key=lambda t: (_ORDER.index(t.status), -(t.relative or 0.0), t.trade))

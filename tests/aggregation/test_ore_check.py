@@ -24,7 +24,7 @@ from lake.tables import Lake
 from valuation.books.positions import ingest_positions
 from valuation.books.trade_files.ore_portfolio import WRITTEN
 from valuation.catalogue import parse_terms
-from valuation.ore.run import ore_values
+from valuation.ore.ore_process import ore_values
 
 OWNERS = dict.fromkeys(("portfolio", "client", "account", "book", "legal_entity", "counterparty"), "X")
 
