@@ -1,4 +1,4 @@
-"""A book held against another system: the base value of each trade here and there."""
+"""A book held against another system: the value of each trade here and there."""
 
 from __future__ import annotations
 
@@ -10,7 +10,16 @@ from typing import Annotated
 import typer
 
 from lake.errors import unknown
-from service.cli.options import ColumnsOption, DateText, JsonOption, LakeOption, as_date, laid_out, open_lake
+from service.cli.options import (
+    ColumnsOption,
+    DateText,
+    JsonOption,
+    LakeOption,
+    ScenarioSetOption,
+    as_date,
+    laid_out,
+    open_lake,
+)
 from service.rendering import display
 
 # ruff: noqa: PLC0415 - see service.cli.commands
@@ -26,6 +35,10 @@ def held_against_command(
     where: Annotated[
         list[str] | None, typer.Option("--where", help="Filter, such as desk=Rates,FX; repeatable.")
     ] = None,
+    scenario_set: ScenarioSetOption = None,
+    scenario: Annotated[
+        list[str] | None, typer.Option("--scenario", help="Also in this scenario of the set, by its label; repeatable.")
+    ] = None,
     tolerance: Annotated[
         float, typer.Option("--tolerance", min=0.0, help="Of a difference, as a fraction of the larger value.")
     ] = 1e-6,
@@ -37,7 +50,7 @@ def held_against_command(
     columns: ColumnsOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Hold the base value of each trade against ORE's; exit 3 where one differs or ORE has none."""
+    """Hold the value of each trade against ORE's, in the base market and in scenarios; exit 3 where one differs or ORE has none."""
     from aggregation.ore_check import check_against_ore
     from aggregation.types import Filter
     from service.operations import vector_cache
@@ -52,14 +65,19 @@ def held_against_command(
     with TemporaryDirectory(prefix="varlake-ore-") as temporary:
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True)
-        found = check_against_ore(snapshot, book, filters, tolerance, folder or Path(temporary), python)
+        files = folder or Path(temporary)
+        found = check_against_ore(
+            snapshot, book, filters, tolerance, files, python, scenario_set, tuple(scenario or ())
+        )
     if json:
         display.print_json(found.to_dict())
     else:
-        title = f"Base values of {found.as_of} against ORE {found.ore_version}"
+        title = f"Values of {found.as_of} against ORE {found.ore_version}"
         with laid_out(columns):
             shown = [vars(t) for t in found.trades[:limit]]
-            display.print_table(shown, title=title, first=("trade", "status", "base_value", "ore_value", "relative"))
+            display.print_table(
+                shown, title=title, first=("trade", "scenario", "status", "value", "ore_value", "relative")
+            )
             display.print_table(found.summary())
             if reasons := found.reasons():
                 display.print_table(reasons)

@@ -10,21 +10,27 @@ import json
 import os
 import random
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from command_line import refused, varlake
-from examples import EXAMPLES, INDEX, LEVELS, TODAY
+from examples import BASE, EXAMPLES, INDEX, LEVELS, TODAY, shocked_market
 from support import new_lake, put_market
 
 from lake.committer import Committer
 from lake.errors import NotReady
 from lake.tables import Lake
+from scenarios import store
+from scenarios.types import ScenarioSet
+from valuation.batch import value_batch
 from valuation.books.positions import ingest_positions
 from valuation.books.trade_files.ore_portfolio import WRITTEN
-from valuation.catalogue import parse_terms
+from valuation.catalogue import INSTRUMENTS, parse_terms
 from valuation.ore.ore_process import ore_values
+from valuation.types import Contract
 
 OWNERS = dict.fromkeys(("portfolio", "client", "account", "book", "legal_entity", "counterparty"), "X")
 
@@ -121,25 +127,55 @@ def random_trades(n: int, seed: int = 5) -> list[dict[str, str]]:
 def test_ore_has_the_same_value_of_every_trade(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VARLAKE_ORE_PYTHON", str(python_with_ore()))
     written = [
-        row(kind, terms, 1000.5, f"example {kind} {i}") for kind in WRITTEN for i, terms in enumerate(EXAMPLES[kind])
+        row(kind, terms, 1000.5, f"example-{kind}-{i}") for kind in WRITTEN for i, terms in enumerate(EXAMPLES[kind])
     ]
     lake = lake_with(tmp_path, [*written, *random_trades(20), row("fixed_bond", EXAMPLES["fixed_bond"][0], 1, "BOND")])
     found = checked(lake, tmp_path / "ore", expected=0)
     status = {t: c["status"] for t, c in found["trades"].items()}
     not_compared = {t: found["trades"][t]["reason"] for t, s in status.items() if s != "agrees"}
-    for trade in ("example fx_forward 1", "example fx_option 1"):  # their base currency has a rate of its own
+    for trade in ("example-fx_forward-1", "example-fx_option-1"):  # their base currency has a rate of its own
         contradicted = "the discount curve of USD is 0.01 for it and USD for a trade before it; ORE has one"
         assert not_compared.pop(trade) == contradicted
     assert {t: reason[:30] for t, reason in not_compared.items()} == {
         "BOND": "trades of type fixed_bond are ",
-        "example equity_forward 2": "it is priced with cash dividen",
-        "example equity_option 2": "it is priced with cash dividen",
-        "example equity_option 3": "it is priced with cash dividen",
-        "example interest_rate_swap 2": "it has odd periods of its own ",
+        "example-equity_forward-2": "it is priced with cash dividen",
+        "example-equity_option-2": "it is priced with cash dividen",
+        "example-equity_option-3": "it is priced with cash dividen",
+        "example-interest_rate_swap-2": "it has odd periods of its own ",
     }
     assert all(c["relative"] < 1e-7 for c in found["trades"].values() if c["status"] == "agrees")
-    alone = checked(lake, tmp_path / "alone", "--where", "trade=example fx_forward 1,example fx_option 1", expected=0)
+    alone = checked(lake, tmp_path / "alone", "--where", "trade=example-fx_forward-1,example-fx_option-1", expected=0)
     assert {t["status"] for t in alone["trades"].values()} == {"agrees"}
+
+
+def test_ore_has_the_same_values_in_scenarios(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VARLAKE_ORE_PYTHON", str(python_with_ore()))
+    lake = lake_with(tmp_path, random_trades(2))
+    levels = shocked_market(3).states[:, 1:]
+    made = ScenarioSet(
+        "", "shocks", "bespoke", TODAY, {}, INDEX, ("a", "b", "c"), BASE, levels, np.ones(len(BASE), dtype=np.bool_)
+    )
+    with Committer(lake, "test") as committer:
+        store.save_scenario_set(committer, made)
+    done = varlake(
+        "check", "--against", "ore", "--as-of", TODAY, "--scenario-set", "shocks", "--scenario", "b", "--scenario", "c", "--json",
+        lake=lake.path,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr + done.stdout
+    trades = json.loads(done.stdout)["trades"]
+    assert Counter((t["scenario"], t["status"]) for t in trades) == {(s, "agrees"): 12 for s in (None, "b", "c")}
+    shown = {(t["trade"], t["scenario"]): t["value"] for t in trades}
+    for kind, terms in ((r["instrument_type"], r) for r in random_trades(2)):
+        contract = parse_terms(kind, {k: v for k, v in terms.items() if k in INSTRUMENTS[kind].Terms.model_fields})
+        block = value_batch([Contract(contract.contract_id(), kind, contract.to_json())], shocked_market(3))
+        for scenario, moved in ((None, 0.0), ("b", block.pnl[0, 1]), ("c", block.pnl[0, 2])):
+            expected = float(terms["quantity"]) * (block.base[0] + moved)
+            assert shown[terms["trade"], scenario] == pytest.approx(expected, rel=1e-9, abs=1e-6)
+    asked = ("check", "--against", "ore", "--as-of", TODAY, "--scenario", "b")
+    assert "given without a scenario set" in refused(*asked, lake=lake.path)
+    assert "Unknown scenario of shocks 'x'. Nearest valid: a, b, c" in refused(
+        *asked[:-1], "x", "--scenario-set", "shocks", lake=lake.path
+    )
 
 
 def test_what_ore_leaves_out_is_told(tmp_path: Path) -> None:
@@ -213,7 +249,7 @@ def test_a_trade_that_differs_or_is_missing_ends_with_exit_3(tmp_path: Path, mon
         ("A", "agrees", None),
     ]
     a = found["trades"]["A"]
-    assert a["difference"] == a["base_value"] - 8.7e6
+    assert a["difference"] == a["value"] - 8.7e6
     assert a["relative"] == abs(a["difference"]) / 8.7e6
     assert found["passed"] is False
     (total,) = found["summary"]
@@ -238,7 +274,7 @@ def test_a_python_without_ore_is_told_with_what_to_do(tmp_path: Path, monkeypatc
     assert "has no ORE: pip install 'varlake[ore]' in CPython 3.11" in refused(*asked, lake=lake.path)
     monkeypatch.setenv("VARLAKE_ORE_PYTHON", str(tmp_path / "nowhere"))
     assert "that can be started. Expected: pip install" in refused(*asked, lake=lake.path)
-    assert "ORE can be asked about none of 1 trades; of the first, B: trades of type" in refused(
+    assert "No trade of 1 can be put to ORE; the first, B: trades of type" in refused(
         *asked, "--where", "trade=B", lake=lake.path
     )
     assert "Nearest valid: ore" in refused("check", "--against", "or", "--as-of", TODAY, lake=lake.path)

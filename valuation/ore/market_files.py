@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -53,7 +54,11 @@ class OreMarket:
         Raises `MissingRiskFactor` for a currency without an exchange rate.
         """
         trade_content(held)
+        if re.search(r'[",]', held.trade_id):
+            raise NotWritten("its id has a comma or a quotation mark, which ORE's tables do not keep apart")
         terms: Any = held.terms
+        if re.search(r"[/,\s]", getattr(terms, "underlying", "")):
+            raise NotWritten(f"its underlying {terms.underlying} cannot stand in the name of a quote of ORE's")
         last = _last_day(terms)
         if last <= self._market.valuation_date:
             raise NotWritten(f"its last day is {last}, and ORE holds it for matured then")
