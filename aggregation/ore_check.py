@@ -141,8 +141,8 @@ def _markets(
         yield None, ScenarioMarket(day, base.index, base.base, np.empty((len(base.base), 0)))
         return
     found = load_stored(snapshot, find_scenario_set(snapshot, scenario_set, day))
-    if found.roll is not None:
-        raise BadInput(f"Scenario set {scenario_set} is rolled to another day; ORE is asked about a market as it is.")
+    if found.market_date != day or found.roll is not None:
+        raise BadInput(f"Scenario set {scenario_set} is of another market than that of {day}; build one of that day.")
     states: list[tuple[str | None, Floats]] = [(None, found.base)]
     for label in scenarios:
         if label not in found.labels:

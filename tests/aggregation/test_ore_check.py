@@ -32,6 +32,15 @@ from valuation.catalogue import INSTRUMENTS, parse_terms
 from valuation.ore.ore_process import ore_values
 from valuation.types import Contract
 
+INVERSE = {
+    "currency": "EUR",
+    "base_currency": "USD",
+    "quote_curve": "EUR",
+    "base_curve": "USD",
+    "strike": 0.91,
+    "expiry": "2021-01-15",
+}
+ON_TIME = {"start": "2020-02-18", "first_period_end": None, "end_of_month": None}
 OWNERS = dict.fromkeys(("portfolio", "client", "account", "book", "legal_entity", "counterparty"), "X")
 
 
@@ -45,7 +54,7 @@ def python_with_ore() -> Path:
 
 
 def row(kind: str, terms: dict[str, Any], quantity: float, trade: str) -> dict[str, str]:
-    texts = {k: json.dumps(v) if isinstance(v, dict) else str(v) for k, v in terms.items()}
+    texts = {k: json.dumps(v) if isinstance(v, dict) else str(v) for k, v in terms.items() if v is not None}
     about = {"positions_date": str(TODAY), "trade": trade, "desk": kind, "instrument": kind, "instrument_type": kind}
     return {**about, **OWNERS, "quantity": str(quantity), **texts}
 
@@ -129,10 +138,19 @@ def test_ore_has_the_same_value_of_every_trade(tmp_path: Path, monkeypatch: pyte
     written = [
         row(kind, terms, 1000.5, f"example-{kind}-{i}") for kind in WRITTEN for i, terms in enumerate(EXAMPLES[kind])
     ]
-    lake = lake_with(tmp_path, [*written, *random_trades(20), row("fixed_bond", EXAMPLES["fixed_bond"][0], 1, "BOND")])
+    further = {
+        "BOND": ("fixed_bond", EXAMPLES["fixed_bond"][0]),
+        "INVERSE": ("fx_option", EXAMPLES["fx_option"][0] | INVERSE),
+        "TWO-CURVES": ("interest_rate_swap", EXAMPLES["interest_rate_swap"][2] | ON_TIME),
+    }
+    more = [row(kind, terms, -2000, trade) for trade, (kind, terms) in further.items()]
+    lake = lake_with(tmp_path, [*written, *random_trades(20), *more])
     found = checked(lake, tmp_path / "ore", expected=0)
     status = {t: c["status"] for t, c in found["trades"].items()}
     not_compared = {t: found["trades"][t]["reason"] for t, s in status.items() if s != "agrees"}
+    assert not_compared.pop("TWO-CURVES") == (
+        "the discount curve of USD is USD_SOFR for it and USD for a trade before it; ORE has one"
+    )
     for trade in ("example-fx_forward-1", "example-fx_option-1"):  # their base currency has a rate of its own
         contradicted = "the discount curve of USD is 0.01 for it and USD for a trade before it; ORE has one"
         assert not_compared.pop(trade) == contradicted
@@ -144,8 +162,9 @@ def test_ore_has_the_same_value_of_every_trade(tmp_path: Path, monkeypatch: pyte
         "example-interest_rate_swap-2": "it has odd periods of its own ",
     }
     assert all(c["relative"] < 1e-7 for c in found["trades"].values() if c["status"] == "agrees")
-    alone = checked(lake, tmp_path / "alone", "--where", "trade=example-fx_forward-1,example-fx_option-1", expected=0)
-    assert {t["status"] for t in alone["trades"].values()} == {"agrees"}
+    for trades in ("example-fx_forward-1,example-fx_option-1", "TWO-CURVES", "INVERSE"):
+        alone = checked(lake, tmp_path / "alone", "--where", f"trade={trades}", expected=0)
+        assert {t["status"] for t in alone["trades"].values()} == {"agrees"}
 
 
 def test_ore_has_the_same_values_in_scenarios(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -33,7 +33,10 @@ class NotWritten(Exception):
 
 
 def write_portfolio(path: Path, trades: Iterable[HeldTrade]) -> dict[str, str]:
-    """Writes the file; why a trade is not in it, by id. Of two trades of one id the first is."""
+    """Writes the file; why a trade is not in it, by id. Of two trades of one id the first is.
+
+    An attribute whose name cannot be that of an element stays out.
+    """
     content: list[dict[str, Any]] = []
     left: dict[str, str] = {}
     seen: set[str] = set()
@@ -86,7 +89,7 @@ def index_in_ore(terms: Any) -> str:
     """The floating rate of a swap: its projection curve where that is named as ORE's rates are, else CURRENCY-CURVE-TENOR of it."""
     tenor = _TENORS[terms.float_frequency]
     curve = terms.projection_curve or terms.discount_curve
-    named = rf"{terms.currency}-[^-]+-{tenor}"
+    named = rf"{terms.currency}-[A-Za-z0-9_.]+-{tenor}"
     index = curve if re.fullmatch(named, curve) else f"{terms.currency}-{curve}-{tenor}"
     if not re.fullmatch(named, index):
         raise NotWritten(f"its rate is projected on {curve}, which cannot stand in the name of a rate of {tenor}")
@@ -243,9 +246,8 @@ def _text(value: Any) -> str:
     return str(value)
 
 
-WRITTEN: Mapping[
-    str, tuple[str, Callable[[Any, float], dict[str, Any]]]
-] = {  # trade type, and what makes its data, by instrument
+# by instrument: ORE's type of trade, and what makes its data
+WRITTEN: Mapping[str, tuple[str, Callable[[Any, float], dict[str, Any]]]] = {
     "fx_forward": ("FxForward", _fx_forward),
     "fx_option": ("FxOption", _fx_option),
     "equity_forward": ("EquityForward", _equity_forward),
