@@ -62,6 +62,9 @@ class Settings(BaseSettings):
     log_level: str = Field("INFO", description="least level that is logged: DEBUG, INFO, WARNING, ERROR")
     gates: Path | None = Field(None, description="TOML file with own parameters of the gates on market data")
     delta_jars: Path | None = Field(None, description="folder with the jars Spark needs to read Delta by itself")
+    ore_python: Path | None = Field(
+        None, description="Python that has the wheel open-source-risk-engine; default the one varlake runs in"
+    )
     test_market_data: Path | None = Field(None, description="folder of the real market data the tests read")
 
     @property

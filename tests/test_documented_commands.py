@@ -31,6 +31,7 @@ ELSEWHERE = {  # what stands here is run elsewhere
     "varlake doctor --spark": "tests/service/test_doctor.py",
     "varlake demo": "tests/service/test_demo.py, and make demo",
     "varlake bench": "make bench",
+    "varlake check --against ore": "tests/aggregation/test_ore_check.py, where ORE is at hand",
     "varlake jobs show": "tests/service/test_client.py",
     "varlake jobs cancel": "tests/service/test_client.py",
     "varlake var --as-of 2020-03-16 --by desk --as-known": "tests/aggregation/opened/test_as_known.py",

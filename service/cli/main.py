@@ -42,6 +42,7 @@ OTHERS = {
     ),
     "value": ("commands:app", "Value every contract held on a date under every scenario; what is known is reused."),
     "branch": ("branches:group", "Named changes of a book, kept in the lake and read like dates."),
+    "check": ("check:app", "Hold the value of each trade against another system's."),
     "replay": ("commands:app", "Recompute an answer from its receipt and compare the bits."),
     "release": ("release:app", "Release the figures of a kept answer to the table that dashboards read."),
     "jobs": ("engine_jobs:app", "The jobs of the engine: list, look at, cancel."),

@@ -30,10 +30,13 @@ CONVENTIONS = {
 }  # fmt: skip
 DAY_COUNTS = {
     "A360": "Actual360", "Actual/360": "Actual360", "ACT/360": "Actual360", "A365": "Actual365Fixed", "A365F": "Actual365Fixed",
-    "Actual/365 (Fixed)": "Actual365Fixed", "ACT/365": "Actual365Fixed", "30/360": "Thirty360", "T360": "Thirty360",
-    "30/360 (Bond Basis)": "Thirty360", "ACT/ACT.ISMA": "ActualActualISMA", "Actual/Actual (ISMA)": "ActualActualISMA",
+    "Actual/365 (Fixed)": "Actual365Fixed", "ACT/365": "Actual365Fixed",
+    "30/360 (Bond Basis)": "Thirty360",
+    # ORE's 30/360 is that of the US: the last day of February counts as the 30th, which it does not here
+    "30/360": "Thirty360", "T360": "Thirty360", "ACT/ACT.ISMA": "ActualActualISMA", "Actual/Actual (ISMA)": "ActualActualISMA",
 }  # fmt: skip
-FREQUENCIES = {"12M": 1, "1Y": 1, "6M": 2, "3M": 4}
+FREQUENCIES = {"12M": 1, "1Y": 1, "6M": 2, "3M": 4, "1M": 12}
+_OURS = {"EQ", "IDX", "CMD"}  # prefixes of risk factors, kept as they are
 _YES = {"true", "y", "yes", "1"}
 
 
@@ -125,7 +128,7 @@ def _equity_option(body: Element, as_of: dt.date) -> tuple[str, Decimal, dict[st
         option.sign * number(body.value("Quantity"), "Quantity"),
         {
             **terms,
-            "volatility": terms["underlying"].replace("EQ:", "IV:", 1),
+            "volatility": f"IV:{terms['underlying'].partition(':')[2]}",
             "strike": number(strike, "Strike"),
             "expiry": option.expiry,
             "option_type": option.option_type,
@@ -137,9 +140,19 @@ def _underlying(body: Element, prefix: str) -> dict[str, Any]:
     name = body.value("Name") or body.value("Underlying", "Name")
     if name is None:
         raise NotRead("it has no Name")
-    code = name.rpartition(":")[2].lstrip(".")
+    name, _, rate = name.partition("@")  # as `name_in_ore` writes it
+    own = name.partition(":")[0] in _OURS
     currency = body.value("Currency")
-    return {"currency": currency, "underlying": f"{prefix}:{code}", "discount_curve": currency}
+    terms = {
+        "currency": currency,
+        "underlying": name if own else f"{prefix}:{name.rpartition(':')[2].lstrip('.')}",
+        "discount_curve": currency,
+    }
+    return (
+        {**terms, ("carry" if prefix == "CMD" else "dividend_yield"): number(rate, f"what follows @ in {name}")}
+        if rate
+        else terms
+    )
 
 
 class _Option:
@@ -195,6 +208,9 @@ def _swap(body: Element, as_of: dt.date) -> tuple[str, Decimal, dict[str, Any]]:
     if (start, end, calendar, convention) != _dates(floating):
         raise NotRead("its legs differ in dates, calendar or convention")
     currency, index = fixed.value("Currency"), floating.value("FloatingLegData", "Index") or ""
+    months_end = [(leg.value("ScheduleData", "Rules", "EndOfMonth") or "").lower() in _YES for leg in (fixed, floating)]
+    if months_end[0] != months_end[1]:
+        raise NotRead("its legs differ in EndOfMonth")
     if not index.endswith(("1M", "3M", "6M", "12M", "1Y")):
         raise NotRead(f"its floating rate {index} is no rate of a term")
     terms: dict[str, Any] = {
@@ -211,7 +227,9 @@ def _swap(body: Element, as_of: dt.date) -> tuple[str, Decimal, dict[str, Any]]:
         "business_day_convention": convention,
         "discount_curve": currency,
         "spread": spreads[0] if any(spreads) else None,
-        "projection_curve?": index,
+        "end_of_month": True if months_end[0] else None,
+        # the rate CURRENCY-CURRENCY-TENOR is that of the discount curve itself
+        "projection_curve?": None if index.startswith(f"{currency}-{currency}-") else index,
     }
     return "interest_rate_swap", notional, terms
 
