@@ -176,6 +176,7 @@ WHAT_TO_DO: Mapping[str, str] = {  # about contracts that failed, by reason
     "quantity_too_large": "Correct the quantity in the positions file.",
     "negative_rate": "Price it with model normal, or with model black and a shift.",
     "non_finite": "Look at the market data it reads, and at its terms.",
+    "base_dependent": "Ask for explain, which compares valuations of both days.",
     "too_slow": "Look at its terms; if it is to take so long, raise VARLAKE_CONTRACT_SECONDS.",
     "too_large": "Look at its terms; if it is to take so much, raise VARLAKE_CONTRACT_MIB.",
     "crashed": "Please report this as a defect.",

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -38,7 +38,9 @@ from scenarios.store import load_scenario_set
 class TaylorQuery(OneFigure, Scope):
     """Whose full revaluation is held to its sensitivities, by one measure at one level."""
 
-    gamma: bool = Field(True, description="with the second order of each risk factor, not of pairs")
+    order: Literal["first", "second"] = Field(
+        "second", description="first order alone, or with the second of each risk factor, not of pairs"
+    )
 
 
 @dataclass(frozen=True)
@@ -100,7 +102,7 @@ def run_taylor(session: Session, query: TaylorQuery) -> Taylor:
         pnl = np.array(scenario_pnl(bumped_selection, first, count)[1])
         up, down = pnl[:, 0::2][:, of], pnl[:, 1::2][:, of]
         expanded = product(np.ascontiguousarray(0.5 * (up - down) / sizes[of]), moves)
-        if query.gamma:
+        if query.order == "second":
             expanded += product(np.ascontiguousarray((up + down) / sizes[of] ** 2), 0.5 * moves**2)
         values = [measured.values(np.ascontiguousarray(p), scenarios.weights) for p in (full, expanded)]
         for i in range(count):
@@ -122,7 +124,9 @@ def run_taylor(session: Session, query: TaylorQuery) -> Taylor:
         notes.append(
             f"No sensitivity to {factors} of the scenarios, the first {missing[0]}: what they move is unexplained."
         )
-    order = "first and second order of each risk factor, no cross terms" if query.gamma else "first order alone"
+    order = (
+        "first and second order of each risk factor, no cross terms" if query.order == "second" else "first order alone"
+    )
     notes.append(f"Expansion of {order}; sensitivities by stored bumps.")
     receipt = {**name_inputs(inputs), "bumps": name_inputs(bumped_inputs), "currency": query.currency}
     return Taylor(query, named if query.by else total, total, coverage, receipt, tuple(notes))

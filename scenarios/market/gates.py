@@ -243,9 +243,12 @@ def _spike(panel: Panel) -> Bools:
 
 
 def _curves(panel: Panel) -> Iterator[tuple[Ints, Floats]]:
-    """Columns of each curve, by tenor, and the tenors in years; of two of one tenor, such as 12M and 1Y, the first."""
-    for name in sorted({f.curve for f in panel.factors if f.curve and f.pillar}):
-        own = {j: tenor_years(f.pillar or "") for j, f in enumerate(panel.factors) if f.curve == name}
+    """Columns of each curve, by tenor, and the tenors in years; of two of one tenor, such as 12M and 1Y, the first.
+
+    Quotes of one kind are neighbours: a future's price lies beside no swap rate.
+    """
+    for name, kind in sorted({(f.curve, f.type) for f in panel.factors if f.curve and f.pillar}):
+        own = {j: tenor_years(f.pillar or "") for j, f in enumerate(panel.factors) if (f.curve, f.type) == (name, kind)}
         columns = sorted({tenor: j for j, tenor in reversed(own.items())}.values(), key=lambda j: own[j])
         if len(columns) > 1:
             yield np.array(columns), np.array([own[j] for j in columns])
@@ -312,10 +315,15 @@ def _nearest(levels: Floats, tenors: Floats) -> tuple[Floats, Floats]:
     return found, np.where(np.isnan(found), np.nan, tenors[at])
 
 
+_FORWARD_ALREADY = ("fra_rate", "rate_future", "basis_spread")  # each of a period of its own
+
+
 def _forward(panel: Panel) -> Bools:
     """Both pillars of a forward rate that is absurd; the forwards are simple ones of the rates as they are quoted."""
     p, out = panel.p["curve"], np.zeros(panel.levels.shape, dtype=bool)
     for columns, tenors in _curves(panel):
+        if panel.factors[columns[0]].type in _FORWARD_ALREADY:
+            continue
         rates = panel.levels[:, columns]
         forward = np.diff(rates * tenors, axis=1) / np.diff(tenors)
         with np.errstate(invalid="ignore"):

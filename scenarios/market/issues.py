@@ -220,8 +220,9 @@ def gate(
     factors : of the rows. adjusted : what each source has adjusted for corporate actions already.
     What the lake holds of other sources is looked at beside them.
     """
-    mine = {f.source for f in factors}
-    index = FactorIndex.of([*(f for f in _stored_factors(lake) if f.source not in mine), *factors])
+    mine, new = {f.source for f in factors}, {f.risk_factor_id for f in factors}
+    # a series that the new file has no more is still among the rows
+    index = FactorIndex.of([*(f for f in _stored_factors(lake) if f.risk_factor_id not in new), *factors])
     since = pc.min(rows.filter(pa.array(fresh))["as_of_date"]).as_py() if fresh.any() else dt.date.max
     beside = ds.field("as_of_date") >= since - dt.timedelta(LEAD_DAYS)
     others = lake.read("market_data", where=beside & ~ds.field("source").isin(sorted(mine))) if fresh.any() else None

@@ -19,7 +19,7 @@ from scenarios.types import FactorIndex, MissingRiskFactor, RiskFactor
 from valuation.books.contracts import contract_notes
 from valuation.books.trade_files.formats import trade_sheet
 from valuation.catalogue import INSTRUMENTS, instrument, parse_terms, term_kinds
-from valuation.types import Contract, InstrumentTerms
+from valuation.types import Contract, InstrumentTerms, NotValuable
 
 _REPORTING = ("USD", "EUR")  # into one of them a contract's currency is converted
 
@@ -92,17 +92,27 @@ class _KnownMarket:
             return
         try:
             _read(parsed, self._index, self._converted)
+        except NotValuable:  # of its dates or the quotes of a curve: it loads, and its valuation says why it has none
+            return
         except MissingRiskFactor as error:
             try:
                 _read(parsed, self._with_shipped, set())
             except MissingRiskFactor:
-                (issue,) = error.issues
-                column = next((term for term, cell in terms.items() if cell == issue.value), "currency")
+                issue = next(iter(error.issues), Issue("", error.message))
+                named = (
+                    t
+                    for t, cell in terms.items()
+                    if cell == issue.value or (issue.value is None and cell in error.message.split())
+                )
+                column = next(named, "currency")
                 reason = (
                     f"{error.message} No market data here has it: correct it, bring its market data in first, or accept "
                     "unknown factors"
                 )
-                raise BadInput(reason, issues=(Issue(column, reason, issue.value, issue.allowed),)) from None
+                given = issue.value if issue.value is not None else terms.get(column)
+                raise BadInput(reason, issues=(Issue(column, reason, given, issue.allowed),)) from None
+            except NotValuable:
+                return
             self._not_loaded.add(parsed.contract_id())
 
     @functools.cached_property

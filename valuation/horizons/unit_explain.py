@@ -35,6 +35,10 @@ from valuation.types import Contract, Market, ValuationFailure
 _CHUNK = 1024  # contracts priced together: what a thread takes at a time
 
 
+_ROUNDING = 1e-9
+HANGS_ON_BASE = "base_dependent"  # the reason of a contract that is valued as seen from the base
+
+
 @dataclass(frozen=True)
 class UnitValues:
     """Value of one unit of each contract, in its currency, NaN for those among the failures; all contracts different.
@@ -234,9 +238,27 @@ def _subset_values(
             matured[place[failure.contract_id]] = True
         else:
             failures.append(failure)
+    failures += _depending_on_the_base(contracts, path, values[:, -1])
+    values[[place[f.contract_id] for f in failures]] = np.nan
     cash, failed = _subset_cash(contracts, path)
     known = {f.contract_id for f in failures}
     return values, cash, matured, failures + [f for f in failed if f.contract_id not in known]
+
+
+def _depending_on_the_base(contracts: Sequence[Contract], path: MarketPath, closing: Floats) -> list[ValuationFailure]:
+    """Contracts that are worth something else in the last market than moved there, `closing` (n,): moves do not add up to their change."""
+    seen = value_batch(contracts, path.whole(end=True))
+    worth = dict(zip(seen.contract_ids, seen.base.tolist(), strict=True))
+    gone = [
+        c
+        for c, moved in zip(contracts, closing.tolist(), strict=True)
+        if abs(moved - worth.get(c.contract_id, moved)) > _ROUNDING * max(abs(moved), 1.0)
+    ]
+    message = (
+        "Its value moved to the last market is not its value in that market: it hangs on the market that a scenario starts from, "
+        "so that moves do not add up to its change"
+    )
+    return [ValuationFailure(c.contract_id, c.instrument_type, HANGS_ON_BASE, f"{message}.") for c in gone]
 
 
 def _subset_cash(contracts: Sequence[Contract], path: MarketPath) -> tuple[Floats, list[ValuationFailure]]:

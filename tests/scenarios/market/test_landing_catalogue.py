@@ -729,3 +729,16 @@ def test_the_worked_example_of_the_documentation(lake: Lake, tmp_path: Path) -> 
         ingest(lake, tmp_path, tmp_path / "own.toml")
     told = [*caught.value.message.split("\n"), *(f"{i.pointer}: {i.message}" for i in caught.value.issues)]
     assert all(line.strip() in example for line in told)
+
+
+def test_a_later_file_may_lack_a_series(lake: Lake, tmp_path: Path) -> None:
+    """A share that is listed no more: what the lake has of it stays."""
+    own = '[source.shares]\nfile = "s.csv"\nlayout = "wide"\nfactor = { id = "EQ:{column}", type = "equity_price", currency = "USD" }\n'
+    (tmp_path / "c.toml").write_text('name = "t"\n' + own)
+    (tmp_path / "s.csv").write_text("Date,AAA,BBB\n2026-03-11,10,20\n2026-03-12,10.1,20.1\n2026-03-13,10.2,20.3\n")
+    ingest(lake, tmp_path, tmp_path / "c.toml")
+    (tmp_path / "s.csv").write_text("Date,AAA\n2026-03-13,10.25\n2026-03-16,10.3\n")
+    ingest(lake, tmp_path, tmp_path / "c.toml")
+    got = stored(lake)
+    assert {k for k in got if k[0] == "EQ:BBB"} == {("EQ:BBB", f"2026-03-{d}") for d in (11, 12, 13)}
+    assert [got["EQ:AAA", f"2026-03-{d}"][1] for d in (11, 12, 13, 16)] == [10, 10.1, 10.25, 10.3]
