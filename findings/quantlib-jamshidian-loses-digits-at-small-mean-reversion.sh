@@ -1,11 +1,10 @@
 #!/usr/bin/env bash
 # QuantLib 1.44: JamshidianSwaptionEngine gives wrong prices, without an error, where the mean reversion of Hull-White is small.
 #
-# A right to pay 3.5% for 20 years from in ten years on, on a flat curve of 3% with a volatility of 1%: the price goes smoothly to its limit as
-# the mean reversion goes to zero, as FdHullWhiteSwaptionEngine shows (0.1172). Jamshidian's engine agrees down to 1e-5, is off by
-# almost 1% at 1e-6 and gives 0.38 at 1e-7: the closed form divides differences of nearly equal numbers by the mean reversion.
-# A calibration that lets the mean reversion go near zero passes through such prices. Take a finite-difference or tree engine there,
-# or bound it from below by 1e-4.
+# A right to pay 3.5% for 20 years from in ten years on, on a flat curve of 3% with a volatility of 1%: the price goes smoothly to its
+# limit as the mean reversion goes to zero, as FdHullWhiteSwaptionEngine shows (0.1172). Jamshidian's engine agrees down to 1e-5, is off
+# by almost 1% at 1e-6 and gives 0.38 at 1e-7. A calibration that lets the mean reversion go near zero passes through such prices. Take a
+# finite-difference or tree engine there, or bound it from below by 1e-4.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
