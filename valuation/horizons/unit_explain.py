@@ -113,6 +113,10 @@ class MarketPath:
         """The market of the first date on the risk factors that both have."""
         return ScenarioMarket(self.start.market_date, self.index, self.base, np.empty((len(self.base), 0)))
 
+    def closing(self) -> ScenarioMarket:
+        """The market of the last date on the risk factors that both have."""
+        return ScenarioMarket(self.end.market_date, self.index, self._levels(self.end), np.empty((len(self.base), 0)))
+
     def subsets(self, day: dt.date, which: Sequence[int] | None = None) -> ScenarioMarket:
         """The market of a day, a state for each subset of classes that has moved since the first date.
 
@@ -247,7 +251,7 @@ def _subset_values(
 
 def _depending_on_the_base(contracts: Sequence[Contract], path: MarketPath, closing: Floats) -> list[ValuationFailure]:
     """Contracts that are worth something else in the last market than moved there, `closing` (n,): moves do not add up to their change."""
-    seen = value_batch(contracts, path.whole(end=True))
+    seen = value_batch(contracts, path.closing())
     worth = dict(zip(seen.contract_ids, seen.base.tolist(), strict=True))
     gone = [
         c

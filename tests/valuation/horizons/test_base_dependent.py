@@ -21,7 +21,7 @@ def test_only_what_hangs_on_the_base_is_told() -> None:
     moved = np.where([f.currency == "USD" and f.curve is None for f in INDEX.factors], BASE * 0.9, BASE)
 
     last = ScenarioMarket(TODAY, INDEX, moved, np.empty((len(BASE), 0)))
-    path: Any = SimpleNamespace(whole=lambda end: last)
+    path: Any = SimpleNamespace(closing=lambda: last)
     block = value_batch(contracts, ScenarioMarket(TODAY, INDEX, BASE, moved[:, None]))
     found = _depending_on_the_base(contracts, path, block.base + block.pnl[:, 0])
     assert [(f.instrument_type, f.reason) for f in found] == [("variance_swap", HANGS_ON_BASE)]

@@ -216,7 +216,9 @@ def poison(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     import poison as module  # type: ignore[import-not-found]
 
     monkeypatch.setitem(INSTRUMENTS, "poison", module)
+    isolated._children.end()  # those that wait since another test do not know the type
     yield
+    isolated._children.end()
     sys.modules.pop("poison")
 
 
