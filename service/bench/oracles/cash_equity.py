@@ -10,7 +10,7 @@ import numpy as np
 from service.bench.oracles.market import FLAT, Quotes
 from valuation.instruments.equity.cash_equity import Terms
 
-TOLERANCE = 0.0  # the level itself
+TOLERANCE = 1e-15  # the level itself, but for the rounding of base and P&L
 BAR = 20  # the peer reads a quote and computes nothing
 _SHARES = ("EQ:A", "EQ:B", "IDX:X")
 
