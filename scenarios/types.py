@@ -55,6 +55,11 @@ class FactorType:
     """Whether attributes of a pillar say what is quoted there; a value that reads it depends on them."""
 
 
+def _quote(meaning: str, plausible: tuple[float, float] = (-0.05, 0.3), unit: str = "fraction a year") -> FactorType:
+    """A quote that a curve of rates is made from."""
+    return FactorType(RiskClass.RATES, ShiftType.ABSOLUTE, unit, meaning, plausible, curved=True, conventions=True)
+
+
 # Prices and lognormal vols move by relative return, rates and spreads absolutely, and whatever can be negative
 # (commodity prices were, on 2020-04-20) never by log.
 FACTOR_TYPES: dict[str, FactorType] = {
@@ -111,60 +116,12 @@ FACTOR_TYPES: dict[str, FactorType] = {
     "fixing": FactorType(
         RiskClass.RATES, ShiftType.ABSOLUTE, "fraction a year", "interest rate published for a day", (-0.05, 0.3)
     ),
-    "deposit_rate": FactorType(
-        RiskClass.RATES,
-        ShiftType.ABSOLUTE,
-        "fraction a year",
-        "simple rate of a deposit",
-        (-0.05, 0.3),
-        curved=True,
-        conventions=True,
-    ),
-    "fra_rate": FactorType(
-        RiskClass.RATES,
-        ShiftType.ABSOLUTE,
-        "fraction a year",
-        "forward rate agreement",
-        (-0.05, 0.3),
-        curved=True,
-        conventions=True,
-    ),
-    "rate_future": FactorType(
-        RiskClass.RATES,
-        ShiftType.ABSOLUTE,
-        "100 less percent a year",
-        "price of an interest-rate future",
-        (70.0, 105.0),
-        curved=True,
-        conventions=True,
-    ),
-    "swap_rate": FactorType(
-        RiskClass.RATES,
-        ShiftType.ABSOLUTE,
-        "fraction a year",
-        "par rate of a swap",
-        (-0.05, 0.3),
-        curved=True,
-        conventions=True,
-    ),
-    "basis_spread": FactorType(
-        RiskClass.RATES,
-        ShiftType.ABSOLUTE,
-        "fraction a year",
-        "spread that makes a basis or cross-currency swap worth nothing",
-        (-0.05, 0.05),
-        curved=True,
-        conventions=True,
-    ),
-    "inflation_rate": FactorType(
-        RiskClass.RATES,
-        ShiftType.ABSOLUTE,
-        "fraction a year",
-        "fixed rate of a zero-coupon inflation swap",
-        (-0.05, 0.3),
-        curved=True,
-        conventions=True,
-    ),
+    "deposit_rate": _quote("simple rate of a deposit"),
+    "fra_rate": _quote("forward rate agreement"),
+    "rate_future": _quote("price of an interest-rate future", (70.0, 105.0), unit="100 less percent a year"),
+    "swap_rate": _quote("par rate of a swap"),
+    "basis_spread": _quote("spread that makes a basis or cross-currency swap worth nothing", (-0.05, 0.05)),
+    "inflation_rate": _quote("fixed rate of a zero-coupon inflation swap"),
     "price_index": FactorType(RiskClass.RATES, ShiftType.RELATIVE, "index points", "level of a consumer price index"),
     "normal_vol": FactorType(
         RiskClass.VOLATILITY,

@@ -12,6 +12,7 @@ from aggregation.opened.alignment import COVERED, FAILED, MISSING
 from aggregation.reduce.selection import Selection
 from aggregation.types import Coverage, Scope
 from lake.arrays import Bools, Ints
+from lake.errors import counted
 from lake.progress import allowance
 from valuation.types import failures_in_words
 
@@ -62,6 +63,15 @@ def failed_in_words(selection: Selection) -> str:
     place = pc.index_in(book.contract_ids.take(pa.array(failed)), failures.column("contract_id"))
     told = [failures.column(name).take(place).to_pylist() for name in ("reason", "message")]
     return failures_in_words(zip(*told, held[failed].tolist(), strict=True))
+
+
+def lacking_notes(coverage: Coverage, selection: Selection, what: str) -> list[str]:
+    """How many positions have `what`, such as "no value on the ladder", and why; none where all are covered."""
+    out = coverage.failed + coverage.missing
+    if not out:
+        return []
+    has = "has" if out == 1 else "have"
+    return [f"{out:,} of {counted(coverage.positions, 'position')} {has} {what}. {failed_in_words(selection)}".rstrip()]
 
 
 def coverage_columns(selection: Selection) -> dict[str, pa.Array]:

@@ -22,18 +22,19 @@ from aggregation.on_demand import plan_request, sealed_by, value_request
 from aggregation.opened.inputs import Inputs, open_inputs
 from aggregation.question import Plan, Question
 from aggregation.receipts import name_inputs
-from aggregation.reduce.coverage import coverage_columns, failed_in_words, total_coverage
-from aggregation.reduce.selection import open_selection, scenario_pnl
+from aggregation.reduce.coverage import coverage_columns, lacking_notes, total_coverage
+from aggregation.reduce.selection import Selection, open_selection, scenario_pnl
 from aggregation.risk.query import PNL_BYTES
 from aggregation.session import Session
 from aggregation.stress.roll_forward import RollRequest, RollResult, roll_forward
 from aggregation.types import Coverage, RiskQuery, Translated
 from lake.arrays import Floats, Ints
 from lake.dates import Day
-from lake.errors import BadInput, counted, unknown
+from lake.errors import BadInput, unknown
 from scenarios.derived.bumps import bump_sizes
 from scenarios.requests import ScenarioRequest
 from scenarios.store import load_scenario_set
+from scenarios.surfaces import surface_of
 from scenarios.types import RiskClass, RiskFactor, ScenarioSet
 from valuation.sets.requests import ValuationRequest
 
@@ -152,7 +153,7 @@ def run_greeks(session: Session, query: GreeksQuery) -> Greeks:
     table = pa.concat_tables(parts)
     columns = coverage_columns(selection)
     coverage = total_coverage(columns)
-    notes = _notes(coverage, failed_in_words(selection), bumped)
+    notes = _notes(coverage, selection, bumped)
     rolled = _theta(session, query) if THETA in _asked(query) else None
     total = _of_groups(None, table.filter(np.asarray(table["group"]) == n_groups), rolled)
     keyed = table.filter(np.asarray(table["group"]) < n_groups)
@@ -193,9 +194,7 @@ def _targets(bumped: ScenarioSet, wanted: Sequence[str], per: str) -> _Targets:
 def _of(factor: RiskFactor, per: str) -> str | None:
     if per == "class":
         return None
-    attributes = dict(factor.attributes)
-    surface = attributes.get("surface", attributes.get("asset")) if "expiry" in attributes else None
-    return factor.risk_factor_id if per == "factor" else factor.curve or surface or factor.risk_factor_id
+    return factor.risk_factor_id if per == "factor" else factor.curve or surface_of(factor) or factor.risk_factor_id
 
 
 _SCHEMA = pa.schema(
@@ -275,17 +274,13 @@ def beside(left: pa.Table, right: pa.Table) -> pa.Table:
     return pa.table([*left.columns, *right.columns], names=[*left.column_names, *right.column_names])
 
 
-def _notes(coverage: Coverage, why: str, bumped: ScenarioSet) -> list[str]:
-    notes = []
-    if out := coverage.failed + coverage.missing:
-        has = "has" if out == 1 else "have"
-        notes.append(f"{out:,} of {counted(coverage.positions, 'position')} {has} no sensitivities. {why}".rstrip())
+def _notes(coverage: Coverage, selection: Selection, bumped: ScenarioSet) -> list[str]:
     sizes = bumped.definition
-    notes.append(
+    how = (
         f"Central differences of full valuations: prices {sizes['price']:.2%} of their level, rates {sizes['rate'] * 1e4:g}bp, "
         f"volatilities {sizes['volatility'] * 100:g} points up and down."
     )
-    return notes
+    return [*lacking_notes(coverage, selection, "no sensitivities"), how]
 
 
 GREEKS_QUESTION = Question(

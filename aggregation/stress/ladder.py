@@ -20,14 +20,14 @@ from aggregation.on_demand import plan_request, plan_scope, sealed_by, value_req
 from aggregation.opened.inputs import open_inputs
 from aggregation.question import Plan, Question, together
 from aggregation.receipts import name_inputs
-from aggregation.reduce.coverage import coverage_columns, failed_in_words, total_coverage
+from aggregation.reduce.coverage import coverage_columns, lacking_notes, total_coverage
 from aggregation.reduce.selection import Selection, open_selection, scenario_pnl
 from aggregation.risk.query import translation_notes
 from aggregation.session import Session
 from aggregation.types import LABEL, Coverage, OneFigure, RiskQuery, Translated
 from lake.arrays import Floats
 from lake.dates import Day
-from lake.errors import BadInput, counted
+from lake.errors import BadInput
 from scenarios.requests import ScenarioRequest
 from scenarios.store import load_scenario_set
 from scenarios.stress import language
@@ -196,17 +196,9 @@ def _rows(
     )
 
 
-def _notes(coverage: Coverage, selection: Selection) -> tuple[str, ...]:
-    notes = []
-    if coverage.failed or coverage.missing:
-        out = coverage.failed + coverage.missing
-        notes.append(
-            f"{out:,} of {counted(coverage.positions, 'position')} {'has' if out == 1 else 'have'} no value on the ladder. "
-            f"{failed_in_words(selection)}".rstrip()
-        )
-    if selection.inputs.scenarios.synthetic:
-        notes.append("The market data is synthetic.")
-    return tuple(notes)
+def _notes(coverage: Coverage, selection: Selection) -> list[str]:
+    synthetic = ["The market data is synthetic."] if selection.inputs.scenarios.synthetic else []
+    return [*lacking_notes(coverage, selection, "no value on the ladder"), *synthetic]
 
 
 LADDER = Question(

@@ -23,7 +23,7 @@ from aggregation.on_demand import plan_scope, value_scope
 from aggregation.opened.inputs import open_inputs
 from aggregation.question import Plan, Question, together
 from aggregation.receipts import name_inputs
-from aggregation.reduce.coverage import coverage_columns, failed_in_words, total_coverage
+from aggregation.reduce.coverage import coverage_columns, lacking_notes, total_coverage
 from aggregation.reduce.selection import open_selection, scenario_pnl
 from aggregation.risk.query import PNL_BYTES
 from aggregation.session import Session
@@ -113,12 +113,7 @@ def run_taylor(session: Session, query: TaylorQuery) -> Taylor:
     table = pa.Table.from_pylist(rows, schema=_SCHEMA)
     total = table.slice(n)
     named = beside(selection.groups.keys, table.slice(0, n))
-    notes = []
-    if out := coverage.failed + coverage.missing:
-        has = "has" if out == 1 else "have"
-        notes.append(
-            f"{out:,} of {counted(coverage.positions, 'position')} {has} no value. {failed_in_words(selection)}".rstrip()
-        )
+    notes = lacking_notes(coverage, selection, "no value")
     if missing := sorted(set(scenarios.index.row) - set(there)):
         factors = counted(len(missing), "risk factor")
         notes.append(

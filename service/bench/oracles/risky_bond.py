@@ -13,7 +13,8 @@ import QuantLib as ql  # noqa: N813
 
 from service.bench.oracles import credit
 from service.bench.oracles.market import TODAY, Quotes, ql_date, random_date
-from valuation.instruments.credit.risky_bond import FACE, Terms
+from valuation.instruments.credit.risky_bond import Terms
+from valuation.instruments.rates.coupons import FACE
 
 TOLERANCE = 1e-12  # one formula, summed in another order
 BAR = 20

@@ -22,12 +22,11 @@ from scenarios.types import FactorIndex
 from valuation.instruments import schedules
 from valuation.instruments.credit.default_legs import Coupons, DefaultedTerms, legs, recovered, risky_factors
 from valuation.instruments.rates import government_bond
+from valuation.instruments.rates.coupons import FACE
 from valuation.instruments.reads import curve_factors, paid, present_values
 from valuation.types import CashFlow, Market, RolledMarkets
 
 VERSION = f"1+{schedules.VERSION}"
-
-FACE = 100.0
 
 
 class Terms(government_bond.Terms, DefaultedTerms):

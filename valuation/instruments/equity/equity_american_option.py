@@ -11,7 +11,6 @@ Source: Andersen, Lake and Offengenden (2016), Longstaff and Schwartz (2001); se
 from __future__ import annotations
 
 import datetime as dt
-import math
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -21,6 +20,7 @@ from pydantic import Field
 from lake.arrays import Floats
 from scenarios.types import SHARES, FactorIndex
 from valuation.instruments.early_exercise import AmericanTerms, Inputs, american_values, value_bounds
+from valuation.instruments.equity.shares import UNDERLYING, YIELD, carried
 from valuation.instruments.fields import DISCOUNT_CURVE, Currency, Name, Rate
 from valuation.instruments.reads import (
     curve_factors,
@@ -40,8 +40,8 @@ class Terms(AmericanTerms):
     instrument_type: ClassVar[str] = "equity_american_option"
 
     currency: Currency = Field(description="currency of the share and the strike, ISO 4217")
-    underlying: Name = Field(description="risk factor id of the share or index, such as EQ:AAPL")
-    dividend_yield: Rate = Field(0.0, description="continuous dividend yield, fraction a year (0.02 is 2%)")
+    underlying: Name = Field(description=UNDERLYING)
+    dividend_yield: Rate = Field(0.0, description=YIELD)
     discount_curve: Name = Field(description=DISCOUNT_CURVE)
 
 
@@ -67,6 +67,6 @@ def cash_flows(terms: Terms, markets: RolledMarkets, until: dt.date) -> tuple[Ca
 def _inputs(terms: Sequence[Terms], market: Market) -> Inputs:
     times = years(market, (t.expiry for t in terms))
     spots = market.levels([t.underlying for t in terms])
-    carried: Floats = np.array([[math.exp(-t.dividend_yield * y)] for t, y in zip(terms, times.tolist(), strict=True)])
+    kept = np.repeat(carried(terms, times)[:, None], market.n_states, axis=1)
     discounts = discount_factors(market, [t.discount_curve for t in terms], times)
-    return Inputs.of(terms, market, times, spots, np.repeat(carried, market.n_states, axis=1), discounts)
+    return Inputs.of(terms, market, times, spots, kept, discounts)

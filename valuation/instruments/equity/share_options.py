@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
-import math
 from collections.abc import Sequence
 
-import numpy as np
 from pydantic import Field
 
-from lake.arrays import Floats
 from scenarios.types import SHARES, FactorIndex
+from valuation.instruments.equity.shares import UNDERLYING, YIELD, carried
 from valuation.instruments.fields import DISCOUNT_CURVE, Currency, Date, Name, Rate, require_alive
 from valuation.instruments.reads import (
     curve_factors,
@@ -27,10 +25,10 @@ class ShareOption(InstrumentTerms):
     """Terms of an option on a share or an index."""
 
     currency: Currency = Field(description="currency of the share and of what is paid, ISO 4217")
-    underlying: Name = Field(description="risk factor id of the share or index, such as EQ:AAPL")
+    underlying: Name = Field(description=UNDERLYING)
     volatility: Name = Field(description="risk factor id of the lognormal implied volatility, such as IV:AAPL")
     expiry: Date = Field(description="last day, on which it is settled")
-    dividend_yield: Rate = Field(0.0, description="continuous dividend yield, fraction a year (0.02 is 2%)")
+    dividend_yield: Rate = Field(0.0, description=YIELD)
     discount_curve: Name = Field(description=DISCOUNT_CURVE)
 
     def check(self, valuation_date: dt.date, rolled_from: dt.date | None = None) -> None:
@@ -50,10 +48,9 @@ def share_option_factors(
 def shares_of(terms: Sequence[ShareOption], market: Market) -> Underlyings:
     times = years(market, (t.expiry for t in terms))
     spots = market.levels([t.underlying for t in terms])
-    carried: Floats = np.array([math.exp(-t.dividend_yield * y) for t, y in zip(terms, times.tolist(), strict=True)])
     return Underlyings(
         times,
         spots,
-        spots * carried[:, None],
+        spots * carried(terms, times)[:, None],
         discount_factors(market, [t.discount_curve for t in terms], times),
     )

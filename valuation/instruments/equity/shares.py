@@ -26,15 +26,20 @@ FORWARD_DIVIDENDS = (
 )
 
 
-class OnShare(Protocol):
+class Yielding(Protocol):
+    """Terms with a continuous dividend yield, none for zero."""
+
+    @property
+    def dividend_yield(self) -> float | None: ...
+
+
+class OnShare(Yielding, Protocol):
     """The terms that are read here."""
 
     @property
     def currency(self) -> str: ...
     @property
     def underlying(self) -> str: ...
-    @property
-    def dividend_yield(self) -> float | None: ...
     @property
     def dividend_model(self) -> str | None: ...
     @property
@@ -52,7 +57,7 @@ def share_factors(terms: OnShare, index: FactorIndex, valuation_date: dt.date, l
     return (underlying, *(i for i, _ in dividends), *curve)
 
 
-def carried(terms: Sequence[OnShare], times: Floats) -> Floats:
+def carried(terms: Sequence[Yielding], times: Floats) -> Floats:
     """exp(-qT) of each contract, shape (n_contracts,)."""
     return np.array(
         [math.exp(-(t.dividend_yield or 0.0) * time) for t, time in zip(terms, times.tolist(), strict=True)]
