@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import re
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
@@ -72,3 +73,17 @@ def require_alive(last: dt.date, valuation_date: dt.date, *, included: bool = Tr
     """Raises `NotValuable` when `last`, the last day with a value (or the first without), has passed."""
     if valuation_date > last or (valuation_date == last and not included):
         raise NotValuable("matured", f"It matured on {last}; the valuation date is {valuation_date}.")
+
+
+def known_fixing(
+    fixings: Mapping[dt.date, float],
+    day: dt.date,
+    rolled_from: dt.date | None,
+    needed: str = "floating rate in fixings",
+) -> float | None:
+    """The fixing of the first day of a period; None where the roll gives it; raises `NotValuable` where nothing does."""
+    fixing = fixings.get(day)
+    if fixing is None and (rolled_from is None or day < rolled_from):
+        given = ", ".join(map(str, sorted(fixings)[-5:])) or "none"
+        raise NotValuable("missing_fixing", f"The period from {day} needs its {needed}; given: {given}.")
+    return fixing

@@ -21,7 +21,7 @@ from pydantic import Field, model_validator
 from lake.arrays import Floats, Ints
 from scenarios.types import FactorIndex
 from valuation.instruments import schedules
-from valuation.instruments.fields import Fixings, Rate, require_alive
+from valuation.instruments.fields import Fixings, Rate, known_fixing, require_alive
 from valuation.instruments.rates.options import (
     ModelArrays,
     RateModel,
@@ -33,7 +33,7 @@ from valuation.instruments.rates.options import (
 from valuation.instruments.reads import paid, volatilities, volatility_factors
 from valuation.kernels import cashflows, rate_options
 from valuation.market.scenario_market import DAYS_A_YEAR
-from valuation.types import CashFlow, Market, NotValuable, RolledMarkets
+from valuation.types import CashFlow, Market, RolledMarkets
 
 VERSION = f"1+{schedules.VERSION}"
 
@@ -61,7 +61,7 @@ class Terms(RateModel, RateTerms):
         require_alive(dt.date.fromordinal(int(periods.payments[-1])), valuation_date, included=False)
         running = int(periods.starts[periods.payments.searchsorted(valuation_date.toordinal(), side="right")])
         if running < valuation_date.toordinal():
-            self._fixing(dt.date.fromordinal(running), rolled_from)
+            known_fixing(self.fixings, dt.date.fromordinal(running), rolled_from)
 
     def left(self, valuation_date: dt.date) -> tuple[int, int]:
         """The first period that is not paid yet, and the first whose rate is not known."""
@@ -77,21 +77,11 @@ class Terms(RateModel, RateTerms):
         periods = self.floating_leg()
         accrual = float(periods.accruals[period])
         reset = dt.date.fromordinal(int(periods.starts[period]))
-        rate = self._fixing(reset, None if market.roll is None else market.roll.since)
+        rate = known_fixing(self.fixings, reset, None if market.roll is None else market.roll.since)
         if rate is None:
             end = dt.date.fromordinal(int(periods.payments[period]))
             rate = (market.fixed_growth(self.projects, reset, end) - 1.0) / accrual
         return accrual * max(self.sign * (rate - self.strike), 0.0)
-
-    def _fixing(self, reset: dt.date, rolled_from: dt.date | None) -> float | None:
-        """The fixing of a day; None where the roll gives it; raises `NotValuable` where nothing does."""
-        fixing = self.fixings.get(reset)
-        if fixing is None and (rolled_from is None or reset < rolled_from):
-            given = ", ".join(str(d) for d in sorted(self.fixings)) or "none"
-            raise NotValuable(
-                "missing_fixing", f"The period from {reset} needs its floating rate in fixings; given: {given}."
-            )
-        return fixing
 
 
 class _Left(NamedTuple):

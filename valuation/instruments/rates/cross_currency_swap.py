@@ -25,7 +25,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from lake.arrays import Floats
 from scenarios.types import FactorIndex
 from valuation.instruments import schedules
-from valuation.instruments.fields import Currency, Date, Fixings, Name, Price, Rate, read_json
+from valuation.instruments.fields import Currency, Date, Fixings, Name, Price, Rate, known_fixing, read_json
 from valuation.instruments.rates.legs import (
     FIXED_RATE,
     FIXINGS,
@@ -47,7 +47,7 @@ from valuation.instruments.rates.legs import (
 )
 from valuation.instruments.reads import paid
 from valuation.instruments.schedules import DayCount
-from valuation.types import CashFlow, Market, NotValuable, RolledMarkets
+from valuation.types import CashFlow, Market, RolledMarkets
 
 VERSION = f"1+{schedules.VERSION}"
 
@@ -181,13 +181,9 @@ class ResettingLeg:
     def _rate(self, period: int, rolled_from: dt.date | None) -> float | None:
         """The notional of a period; None where the roll gives it; raises `NotValuable` where nothing does."""
         day = dt.date.fromordinal(int(self.coupons.schedule.starts[period]))
-        rate = self.notional if period == 0 else self.rates.get(day)
-        if rate is None and (rolled_from is None or day < rolled_from):
-            given = ", ".join(map(str, sorted(self.rates))) or "none"
-            raise NotValuable(
-                "missing_fixing", f"The period from {day} needs its exchange rate in fx_fixings; given: {given}."
-            )
-        return rate
+        if period == 0:
+            return self.notional
+        return known_fixing(self.rates, day, rolled_from, "exchange rate in fx_fixings")
 
     def set_notional(self, period: int, market: Market) -> float:
         """The notional of a period that has begun."""

@@ -23,12 +23,12 @@ from pydantic import BeforeValidator, Field
 from lake.arrays import Floats
 from scenarios.types import FactorIndex
 from valuation.instruments import schedules
-from valuation.instruments.fields import Date, Name, Rate, read_json
+from valuation.instruments.fields import Date, Name, Rate, known_fixing, read_json
 from valuation.instruments.rates import coupons
 from valuation.instruments.rates.coupons import FACE, VERSION, BondTerms
 from valuation.instruments.reads import Varying, curve_factors, paid, period_growths, present_values
 from valuation.instruments.schedules import BusinessDayConvention, DayCount, Leg
-from valuation.types import CashFlow, Market, NotValuable, RolledMarkets
+from valuation.types import CashFlow, Market, RolledMarkets
 
 __all__ = ["VERSION", "Terms", "cash_flows", "risk_factors", "value"]
 
@@ -61,7 +61,7 @@ class Terms(BondTerms):
         leg = self.coupons()
         running = int(leg.starts[leg.payments.searchsorted(valuation_date.toordinal(), side="right")])
         if running < valuation_date.toordinal():
-            self._fixing(dt.date.fromordinal(running), rolled_from)
+            known_fixing(self.fixings, dt.date.fromordinal(running), rolled_from)
 
     def margins(self, leg: Leg) -> Floats:
         """What each period pays beside the floating rate."""
@@ -70,22 +70,12 @@ class Terms(BondTerms):
     def coupon(self, leg: Leg, period: int, market: Market) -> float:
         """The coupon of a period that has begun: at its fixing, else at the rate of its first day in the rolled market."""
         reset = dt.date.fromordinal(int(leg.starts[period]))
-        fixing = self._fixing(reset, None if market.roll is None else market.roll.since)
+        fixing = known_fixing(self.fixings, reset, None if market.roll is None else market.roll.since)
         if fixing is not None:
             floating = fixing * float(leg.accruals[period])
         else:
             floating = market.fixed_growth(self.projection, reset, dt.date.fromordinal(int(leg.payments[period]))) - 1.0
         return FACE * floating + float(self.margins(leg)[period])
-
-    def _fixing(self, reset: dt.date, rolled_from: dt.date | None) -> float | None:
-        """The fixing of a day; None where the roll gives it; raises `NotValuable` where nothing does."""
-        fixing = self.fixings.get(reset)
-        if fixing is None and (rolled_from is None or reset < rolled_from):
-            given = ", ".join(str(d) for d in sorted(self.fixings)) or "none"
-            raise NotValuable(
-                "missing_fixing", f"The period from {reset} needs its floating rate in fixings; given: {given}."
-            )
-        return fixing
 
     def projected(self, leg: Leg, valuation_date: dt.date) -> int:
         """The number of the first period whose rate is projected, the number of periods where none is."""

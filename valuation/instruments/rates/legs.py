@@ -24,7 +24,7 @@ from pydantic import AfterValidator, Field, model_validator
 from lake.arrays import Bools, Floats, Ints
 from scenarios.types import FactorIndex
 from valuation.instruments import schedules
-from valuation.instruments.fields import DISCOUNT_CURVE, Currency, Date, Name, require_alive
+from valuation.instruments.fields import DISCOUNT_CURVE, Currency, Date, Name, known_fixing, require_alive
 from valuation.instruments.reads import curve_factors, paid
 from valuation.instruments.schedules import BusinessDayConvention, Calendar, Leg
 from valuation.kernels import cashflows
@@ -221,7 +221,7 @@ class FloatingLeg:
             self._check_period(period, valuation_date, rolled_from)
 
     def _check_period(self, period: int, valuation_date: dt.date, rolled_from: dt.date | None) -> None:
-        self._fixing(dt.date.fromordinal(int(self.schedule.starts[period])), rolled_from)
+        known_fixing(self.fixings, dt.date.fromordinal(int(self.schedule.starts[period])), rolled_from)
 
     def fixed_until(self, period: int, today: int) -> int:
         """The day up to which the rate of a period that has begun is fixed."""
@@ -230,7 +230,7 @@ class FloatingLeg:
     def known(self, period: int, market: Market) -> float:
         """What a period that has begun pays for certain, without spread: to its end, or to the valuation date."""
         start = dt.date.fromordinal(int(self.schedule.starts[period]))
-        fixing = self._fixing(start, None if market.roll is None else market.roll.since)
+        fixing = known_fixing(self.fixings, start, None if market.roll is None else market.roll.since)
         if fixing is not None:
             return fixing * float(self.schedule.accruals[period])
         end = dt.date.fromordinal(int(self.schedule.payments[period]))
@@ -303,16 +303,6 @@ class FloatingLeg:
     def coupon(self, period: int, market: Market) -> float:
         """What a period that is wholly fixed pays, with its spread."""
         return self.known(period, market) + self.spread * float(self.schedule.accruals[period])
-
-    def _fixing(self, day: dt.date, rolled_from: dt.date | None) -> float | None:
-        """The fixing of a day; None where the roll gives it; raises `NotValuable` where nothing does."""
-        fixing = self.fixings.get(day)
-        if fixing is None and (rolled_from is None or day < rolled_from):
-            given = ", ".join(str(d) for d in sorted(self.fixings)[-5:]) or "none"
-            raise NotValuable(
-                "missing_fixing", f"The period from {day} needs its floating rate in fixings; given: {given}."
-            )
-        return fixing
 
 
 @functools.lru_cache(maxsize=1 << 12)
