@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import errno
 import json
 import mmap
 import os
@@ -37,6 +38,9 @@ WAIT = 10  # times the processor time until a process that does not use it is gi
 _THREADS = 4  # of one process, at most: each reserves memory
 _TABLE, _ERROR, _FAILED, _END, _WORK = b"t", b"e", b"f", b".", b"w"
 _ERRORS: dict[str, type[VarlakeError]] = {kind.__name__: kind for kind in (BadInput, Conflict, NotFound, NotReady)}
+# what a library says that cannot start a thread, and what the system says
+_MEMORY_REFUSED = ("can't start new thread", os.strerror(errno.EAGAIN), os.strerror(errno.ENOMEM))
+_FROM_SYSTEM = (OSError, RuntimeError, pa.ArrowException)
 _REFUSED = ("socket.", "subprocess.", "os.exec", "os.fork", "os.posix_spawn", "os.spawn", "os.system", "pty.spawn")
 
 Work = Callable[..., Iterator[pa.Table]]
@@ -259,12 +263,28 @@ def serve(preload: str, what: str) -> None:
                     return
             _send(connection, _END, lambda sink: sink.write(_END))
             pa.default_memory_pool().release_unused()  # it may wait long for the next work
-        except VarlakeError as error:
-            _send_told(connection, _ERROR, kind=type(error).__name__, message=error.message, issues=error.issues)
         except Exception as error:
+            if isinstance(error, VarlakeError) and not memory_refused(error):
+                _send_told(connection, _ERROR, kind=type(error).__name__, message=error.message, issues=error.issues)
+                continue
             message = f"{type(error).__name__}: {error}"[:1000].rstrip(".")
-            memory_refused = isinstance(error, MemoryError)
-            _send_told(connection, _FAILED, message=message, memory=memory_refused, trace=traceback.format_exc())
+            _send_told(connection, _FAILED, message=message, memory=memory_refused(error), trace=traceback.format_exc())
+
+
+def memory_refused(error: BaseException | None) -> bool:
+    """Whether the error, or one that it came from, is of memory that was refused: the stack of a thread is memory, too."""
+    while error is not None:
+        if isinstance(error, MemoryError) or (isinstance(error, _FROM_SYSTEM) and _is_told(error)):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def _is_told(error: BaseException) -> bool:
+    with contextlib.suppress(Exception):  # of the error itself, as it is put into words
+        said = str(error)
+        return any(refused in said for refused in _MEMORY_REFUSED)
+    return False
 
 
 def limit_time(seconds: int) -> None:

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from lake.arrays import Bools, Floats
+from lake.child_process import memory_refused
 from lake.errors import VarlakeError
 from lake.progress import allowance
 from scenarios.types import FactorIndex, MissingRiskFactor
@@ -197,7 +198,7 @@ def failure_reason(error: BaseException) -> tuple[str, str]:
         said = f"{type(error).__name__}: {error}"[:_LONGEST]
     except Exception:  # of the error itself, as it is put into words
         said = type(error).__name__
-    if isinstance(error, MemoryError):
+    if memory_refused(error):
         return "too_large", f"The memory that it needs was refused {where}. {said}"
     return "pricer_error", f"{said} ({where})"
 

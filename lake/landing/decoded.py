@@ -190,8 +190,6 @@ def _parquet(path: Path, cell: int, content: IO[bytes] | None) -> Iterator[pa.Ta
                 bound.add(sum(_size(chunk) for column in group.columns for chunk in column.chunks))
                 groups.append(_decoded(group))
             yield pa.concat_tables(groups) if groups else _decoded(file.read())
-    except MemoryError:  # Arrow's is an error of Arrow, too
-        raise
     except (pa.ArrowException, OSError) as error:
         raise BadInput(f"{path.name} is not a Parquet file: {error}") from error
 

@@ -463,7 +463,7 @@ def _r_data(path: Path, stream: IO[bytes], dialect: Dialect, numbers: Collection
             found = convert(parsed, {**DEFAULT_CLASS_MAP, **classes})
         frame = _frame(path, found if kind == ".rds" else _r_object(path, found, dialect.object))
         columns = [pa.array(frame.iloc[:, i]) for i in range(frame.shape[1])]
-    except (VarlakeError, MemoryError):
+    except VarlakeError:
         raise
     except Exception as error:  # a parser of bytes that are not what they should be raises whatever it falls over
         raise BadInput(f"{path.name} is not R data that can be read: {error!r}.") from None

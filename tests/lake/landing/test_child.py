@@ -44,6 +44,13 @@ def exits(path):
 def takes(path, size):
     yield pa.table({"a": [len(bytearray(size))]})
 
+def starts_no_thread(path):
+    try:
+        raise pa.ArrowException("Unknown error: Failed to launch worker thread: Resource temporarily unavailable")
+    except pa.ArrowException as error:
+        raise NotFound("No such thing.") from error
+    yield
+
 def takes_now(path):
     with open("/proc/self/status") as status:
         yield pa.table({"kib": [int(line.split()[1]) for line in status if line.startswith("VmSize")]})
@@ -181,6 +188,11 @@ def test_a_format_that_takes_too_much_memory_is_told_so(
     monkeypatch.setattr(child, "_MARGIN", taken + (16 << 20))
     with pytest.raises(BadInput, match=r"^file\.parquet .* more than the [0-9,]+ MiB of memory"):
         read_parquet(path)
+
+
+def test_a_thread_whose_stack_is_refused_is_memory_refused(work: Any, path: Path) -> None:
+    with pytest.raises(BadInput, match=r"^file\.csv .* more than the [0-9,]+ MiB of memory"):
+        one_in_child(work.starts_no_thread, path)
 
 
 def test_processor_time_is_limited(work: Any, path: Path) -> None:
