@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import click
 import typer
 
-from service.cli import client
+from service import client
 from service.cli.forward import Group, joined
 from service.cli.options import ColumnsOption, JsonOption, LakeOption, laid_out, open_lake
 from service.jobs import BRANCH, BRANCH_DELETION

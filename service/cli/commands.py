@@ -95,7 +95,7 @@ def value_command(
 ) -> None:
     """Value every contract held on a date under every scenario; what is known is not valued again."""
     from scenarios.requests import ScenarioRequest
-    from service.cli import client
+    from service import client
     from service.jobs import VALUATION
     from service.rendering import tables
     from valuation.sets.requests import ValuationRequest, plan_valuation

@@ -66,7 +66,7 @@ def _bring(what: str, given: dict[str, Any]) -> None:
     """Brings the files in, here or as a job of the engine, and shows what became of each."""
     from lake.committer import DryRun
     from lake.tables import Lake
-    from service.cli import client
+    from service import client
     from service.encoding import to_json
     from service.jobs import INGEST
     from service.work import IngestRequest, ingest

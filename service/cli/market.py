@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from lake.errors import counted, validated
-from service.cli import client
+from service import client
 from service.cli.options import ColumnsOption, JsonOption, LakeOption, as_date, laid_out, open_lake
 from service.jobs import MARKET_ACT, MARKET_CHECK
 from service.rendering import display

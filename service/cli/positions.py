@@ -8,7 +8,7 @@ import click
 import typer
 
 from lake.errors import validated
-from service.cli import client
+from service import client
 from service.cli.forward import Group, joined
 from service.cli.options import JsonOption, LakeOption, as_date, open_lake
 from service.cli.questions import by_option, given_values, lake_and_json, option_of

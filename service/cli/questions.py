@@ -280,7 +280,7 @@ def _value(session: Session, name: str, query: Any, opened: Callable[[Lake], Ses
 
     Where an engine does so, its answer is asked for again here, of the versions of its receipt, as an object that can be shown.
     """
-    from service.cli import client
+    from service import client
     from service.jobs import QUESTION
     from service.rendering import display
 

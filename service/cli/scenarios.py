@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lake.errors import BadInput, counted, validated
-from service.cli import client
+from service import client
 from service.cli.options import (
     ColumnsOption,
     DateText,

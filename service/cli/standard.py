@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from lake.errors import validated
-from service.cli import client
+from service import client
 from service.cli.options import ColumnsOption, JsonOption, LakeOption, ScenarioSetOption, laid_out, open_lake
 from service.jobs import STANDARD
 from service.rendering import display

@@ -24,7 +24,7 @@ from lake.committer import Committer
 from lake.errors import Conflict
 from lake.tables import Lake
 from service import demo
-from service.cli import client
+from service import client
 from service.jobs import ENGINE, VALUATION, JobTable
 
 # what differs between two runs of the same work
