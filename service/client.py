@@ -1,27 +1,31 @@
-"""The command line as the client of the engine: while an engine holds the lake, what a command would write is a job of it."""
+"""Commands and notebooks as clients of the engine: while an engine holds the lake, what they would write is a job of it."""
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from lake.committer import Committer
-from lake.errors import Conflict, Issue, VarlakeError
+from lake.errors import BadInput, Busy, Conflict, Damaged, DiskFull, Issue, NotFound, NotReady, NotValued, VarlakeError
 from lake.progress import Progress
 from lake.tables import Lake
 from service.encoding import to_json
 from service.ending import Signalled
-from service.jobs import ALIVE_SECONDS, ENGINE, EngineStatus, Job, JobTable
+from service.jobs import ALIVE_SECONDS, ENGINE, QUESTION, EngineStatus, Job, JobTable
 from service.rendering import display
 
 if TYPE_CHECKING:
+    from aggregation.session import Session
     from service.config import Settings
+
+# ruff: noqa: PLC0415 - a command whose work the engine does needs none of what does it
 
 POLL_SECONDS = 0.2
 STARTING_SECONDS = 3.0  # an engine that has the lock gives its first sign of life within this time
+_ERRORS = {kind.title: kind for kind in (BadInput, NotFound, Conflict, NotReady, Busy, DiskFull, Damaged)}
 CANCEL_SECONDS = 1.0  # so long a command that is stopped waits to see its job cancelled
 
 
@@ -30,7 +34,6 @@ def done(settings: Settings, lake: Lake, name: str, kind: str, request: Mapping[
 
     name : of the command, for progress and for whoever is refused meanwhile.
     """
-    # ruff: noqa: PLC0415 - a command whose work the engine does needs none of it
     with writer(lake, name) as committer:
         if committer is None:
             return followed(lake, name, kind, request)
@@ -42,6 +45,31 @@ def done(settings: Settings, lake: Lake, name: str, kind: str, request: Mapping[
             session = Session(lake, vector_cache(settings, lake), committer, spark_of(settings), progress)
             result: dict[str, Any] = json.loads(to_json(KINDS[kind](session, request)))
             return result
+
+
+def valued(session: Session, name: str, query: Any, opened: Callable[[Lake], Session]) -> tuple[Any, Any, Session]:
+    """Values what a question lacks, then asks it: the answer, the query it answers, and the session that it was asked in.
+
+    Where an engine does so, its answer is asked for again here, of the versions of its receipt, as an object that can be shown.
+    """
+    from aggregation import questions
+
+    planned = questions.plan(session, name, query)
+    display.say("Nothing is missing." if planned.ready else f"About {planned.cost} seconds of one core to value first.")
+    with writer(session.lake, name) as committer:
+        if committer is None:
+            asked = query.model_dump(mode="json", by_alias=True, exclude_unset=True)
+            receipt = followed(session.lake, name, QUESTION, {"question": name, "query": asked})["receipt"]
+            query, session = (
+                questions.read(name, receipt["question"]),
+                opened(session.lake.at(receipt["table_versions"])),
+            )
+        with display.progress_bar(name) as progress:
+            session = session.telling(progress)
+            if committer is not None:
+                session = session.writing(committer)
+                query = questions.value(session, name, query)
+            return questions.ask(session, name, query), query, session
 
 
 @contextmanager
@@ -90,7 +118,7 @@ def followed(lake: Lake, name: str, kind: str, request: Mapping[str, Any]) -> di
         )
         with display.progress_bar(name) as progress:
             job = _ended(table, job, progress)
-    except Signalled:
+    except (Signalled, KeyboardInterrupt):
         _cancel(table, job, mine)
         raise
     if job.result is not None:
@@ -138,5 +166,14 @@ def _failure(job: Job) -> VarlakeError | SystemExit:
     if problem["status"] == 500:
         display.say(problem["detail"])
         return SystemExit(70)
+    return error_of(problem)
+
+
+def error_of(problem: Mapping[str, Any]) -> VarlakeError:
+    """The error that a problem detail tells of, of the class that it was where that is one of `lake.errors`."""
     issues = [Issue(e["pointer"], e["message"], e["value"], tuple(e["allowed"])) for e in problem["errors"]]
-    return VarlakeError(problem["detail"], issues=issues)
+    if problem["title"] == NotValued.title:
+        return NotValued(problem["detail"], "")
+    error = _ERRORS.get(problem["title"], VarlakeError)(problem["detail"], issues=issues)
+    error.status, error.title = problem["status"], problem["title"]
+    return error

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from lake.committer import Committer, new_run_id
-from lake.errors import VarlakeError, unknown, validated
+from lake.errors import Invalid, Issue, VarlakeError, unknown, validated
 from lake.progress import Cancelled, Progress, go_on, silent
 from lake.tables import Lake
-from service.ingests import INGESTS
+from service.config import Settings
+from service.ingests import BESIDE, INGESTS, OWN_MACHINE, from_settings
 from service.jobs import (
     BRANCH,
     BRANCH_DELETION,
@@ -66,6 +67,27 @@ class IngestRequest(BaseModel):
         if value not in INGESTS:
             raise ValueError(unknown("kind of files", value, INGESTS).message)
         return value
+
+
+def ingest_request(what: str, files: Sequence[Path], options: Mapping[str, Any], settings: Settings) -> IngestRequest:
+    """Files of this machine, and what is said with them, as what is done with them takes it: with paths that hold in any folder.
+
+    Raises what is wrong with the options before anything is made.
+    """
+    kind = INGESTS[what]
+    values = {**from_settings(kind, settings), **options}
+    given = validated(kind.options, values, "ingest")
+    if kind.check is not None:
+        kind.check(given)
+    for name, field in kind.options.model_fields.items():
+        if OWN_MACHINE in field.metadata and name in values and len(files) > 1:
+            fault = f"names one file, and {len(files)} files of {what} were given; bring them in one by one"
+            raise Invalid("ingest", [Issue(f"/{name}", fault)])
+        shipped = kind.shipped() if BESIDE in field.metadata else ()
+        if {BESIDE, OWN_MACHINE} & {*field.metadata} and name in values and values[name] not in shipped:
+            values[name] = str(Path(values[name]).absolute())
+    landed = [{"name": str(f), "path": str(f.absolute())} for f in files]
+    return validated(IngestRequest, {"what": what, "files": landed, "options": values}, "ingest")
 
 
 def upload_folder(lake: Lake, run: str) -> Path:

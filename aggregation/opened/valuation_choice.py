@@ -59,7 +59,7 @@ def valuation_sets(known: Known, query: Scope) -> Sequence[ValuationSet]:
         for s in of_market
         if wanted in (None, s.scenario_set_name, s.scenario_set_id) or s.scenario_set_id in versions
     ]
-    if query.scenario_set is not None and of_market and not of_set:
+    if query.scenario_set is not None and query.scenario_set not in known.names and of_market and not of_set:
         ids = {s.scenario_set_id for s in of_market}
         names = [name for name, of_name in known.names.items() if ids & of_name.keys()]
         raise unknown("valued scenario set", query.scenario_set, names, error=NotFound)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from typing import Annotated, Any, ClassVar
 from urllib.parse import urlencode
 
-from flask import Response, request
+from flask import Response, g, request
 from pydantic import BaseModel, Field, WithJsonSchema, create_model
 from pydantic.fields import FieldInfo
 
@@ -27,13 +27,15 @@ from service.api.context import context
 from service.api.document import blueprint
 from service.api.models import Answer, JobAnswer, ValuationPlanAnswer
 from service.api.requests import Body, TableParameters
-from service.api.responses import json_answer, table_answer, tabular
+from service.api.responses import PICTURES as PICTURE_KINDS
+from service.api.responses import Format, Picture, drawable, json_answer, picture_answer, table_answer, tabular
 from service.api.shapes import shape_of
 from service.api.valuations import accepted
 from service.encoding import about_answer
 from service.jobs import QUESTION
 from service.operations import vector_cache
 from service.parameters import Parameter, assemble, parameters_of
+from service.rendering.answers import PICTURES, picture
 
 MOST_VALUATIONS = 5_000_000  # while a client waits: a few seconds
 
@@ -100,6 +102,9 @@ def _parameters_model(name: str, model: type[BaseModel]) -> type[BaseModel] | No
     fields: dict[str, Any] = {
         f"{p.name}_" if p.name == "from" else p.name: _field(p) for p in found if p.kind not in ("objects", "pairs")
     }
+    if name in PICTURES:
+        described = TableParameters.model_fields["format"].description
+        fields["format"] = (Format | Picture | None, Field(None, description=described))
     bases = (_Page, _QuestionParameters) if _in_pages(model) else _QuestionParameters
     return create_model(f"{_camel(name)}Parameters", __base__=bases, __doc__=model.__doc__, **fields)
 
@@ -132,6 +137,8 @@ def _answer(name: str, query: Any, cursor: str | None) -> Response:
         route = f"POST /api/v1/{name}"
         way = f"{route}/plan says what that takes, {route}/value has it valued."
         raise error.here(way) if questions.question(name).value else error from None
+    if g.format in PICTURE_KINDS:
+        return picture_answer(picture(name, result, query, g.format, _session(lake)), result.receipt, name=name)
     following = _following(result) if _in_pages(type(query)) else None
     pages = {"next_cursor": following} if _in_pages(type(query)) else {}
     return table_answer(
@@ -215,7 +222,8 @@ def _add(name: str) -> None:
         view.__doc__ = doc
         view.__annotations__ = {given: kind, "return": Response}
         view.__signature__ = _signature(given, kind)  # type: ignore[attr-defined]
-        getattr(api, method)(path, responses=dict(shapes))(tabular(view) if shapes is answers else view)
+        formats = drawable if name in PICTURES else tabular
+        getattr(api, method)(path, responses=dict(shapes))(formats(view) if shapes is answers else view)
 
     answers: Mapping[int, Any] = {200: shape}
     plans: Mapping[int, Any] = {200: PlanAnswer}

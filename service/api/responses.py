@@ -17,6 +17,7 @@ from service.encoding import FILES, to_csv, to_json, to_rows
 from service.errors import PROBLEM_TYPE, NotAcceptable
 
 Format = Literal["json", "csv", "arrow", "parquet", "xlsx"]  # of tables
+Picture = Literal["svg", "png", "pdf"]
 MEDIA_TYPES = {
     "json": "application/json",
     "csv": "text/csv",
@@ -24,7 +25,13 @@ MEDIA_TYPES = {
     "parquet": "application/vnd.apache.parquet",
     "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
     "text": "text/plain",
+    "svg": "image/svg+xml",
+    "png": "image/png",
+    "pdf": "application/pdf",
 }
+PICTURES = get_args(
+    Picture
+)  # given to whoever asks for one alone: a browser accepts pictures with whatever it asks for
 PAGES = "pages"  # the blueprint of what is read by a person or a program as it is
 View = TypeVar("View", bound=Callable[..., Response])
 
@@ -39,7 +46,7 @@ def offers(*formats: str) -> Callable[[View], View]:
     return mark
 
 
-tabular = offers(*get_args(Format))
+tabular, drawable = offers(*get_args(Format)), offers(*get_args(Format), *PICTURES)
 
 
 def reads(*types: str) -> Callable[[View], View]:
@@ -67,11 +74,12 @@ def choose_format() -> None:
     view = current_app.view_functions.get(request.endpoint or "")
     if view is None or request.blueprint == PAGES:
         return
-    types = {MEDIA_TYPES[f]: f for f in offered(view)}
     asked = request.args.get("format")
-    if asked in types.values():
+    if asked in offered(view):
         g.format = asked
         return
+    one = len(request.accept_mimetypes) == 1
+    types = {MEDIA_TYPES[f]: f for f in offered(view) if one or f not in PICTURES}
     best = request.accept_mimetypes.best_match(list(types)) if request.accept_mimetypes else next(iter(types))
     if best is None:
         raise NotAcceptable(
@@ -125,6 +133,15 @@ def table_answer(
     if next_page is not None:
         answer.headers["Link"] = f'<{next_page}>; rel="next"'
     return _conditional(answer, None if identity is None else digest(kind, to_json(identity)))
+
+
+def picture_answer(data: bytes, receipt: Mapping[str, Any], *, name: str) -> Response:
+    """A picture in the format of this request; the header Varlake-Answer says of which answer, by its digest."""
+    answer = Response(data, content_type=MEDIA_TYPES[g.format])
+    answer.headers.set("Content-Disposition", "inline", filename=f"{name}.{g.format}")
+    answer.headers["Varlake-Answer"] = receipt["answer_digest"]
+    answer.vary.add("Accept")
+    return _conditional(answer, digest(g.format, to_json(receipt["receipt_digest"])))
 
 
 def rows_answer(rows: list[dict[str, Any]], name: str) -> Response:

@@ -9,11 +9,11 @@ from typing import Annotated, Any
 import click
 import typer
 
-from lake.errors import BadInput, NotFound, counted, validated
+from lake.errors import BadInput, NotFound, counted
 from service.cli.forward import Group
 from service.cli.options import LakeOption, as_date, open_lake, settings_of
 from service.cli.questions import by_option, given_values, lake_and_json, option_of
-from service.ingests import BESIDE, INGESTS, OWN_MACHINE, companions, from_settings, named
+from service.ingests import INGESTS, companions, named
 from service.parameters import parameters_of
 from service.rendering import display
 
@@ -69,7 +69,7 @@ def _bring(what: str, given: dict[str, Any]) -> None:
     from service import client
     from service.encoding import to_json
     from service.jobs import INGEST
-    from service.work import IngestRequest, ingest
+    from service.work import ingest, ingest_request
 
     kind = INGESTS[what]
     files: list[Path] = [*given["files"]] if kind.several else [given["files"]]
@@ -85,21 +85,8 @@ def _bring(what: str, given: dict[str, Any]) -> None:
         raise BadInput("--out is where --suggest writes; give both.")
     values = given_values(parameters_of(kind.options), given)
     settings = settings_of(given["lake"])
-    values = {**from_settings(kind, settings), **values}
     with by_option(kind.options):
-        options = validated(kind.options, values, "ingest")
-    if kind.check is not None:
-        kind.check(options)  # its faults are told before anything is made
-    for name, field in kind.options.model_fields.items():
-        if OWN_MACHINE in field.metadata and name in values and len(files) > 1:
-            raise BadInput(
-                f"--{name} names one file, and {len(files)} files of {what} were given; bring them in one by one."
-            )
-        shipped = kind.shipped() if BESIDE in field.metadata else ()
-        if {BESIDE, OWN_MACHINE} & {*field.metadata} and name in values and values[name] not in shipped:
-            values[name] = str(Path(values[name]).absolute())  # the engine has another working folder
-    landed = [{"name": str(f), "path": str(f.absolute())} for f in files]
-    request = validated(IngestRequest, {"what": what, "files": landed, "options": values}, "ingest")
+        request = ingest_request(what, files, values, settings)
     if given["dry_run"]:
         told = read_json(to_json(ingest(DryRun(Lake(settings.lake)), request)))
         display.say("Dry run: nothing was stored.")

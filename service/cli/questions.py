@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -207,7 +207,7 @@ def as_pairs(texts: Sequence[str], option: str = "--parameter") -> dict[str, Any
 
 def _run(name: str, given: dict[str, Any]) -> None:
     from aggregation.session import Session
-    from service import operations
+    from service import client, operations
     from service.cli.options import laid_out, open_lake
     from service.rendering import answers, display
 
@@ -241,7 +241,7 @@ def _run(name: str, given: dict[str, Any]) -> None:
         display.print_json(planned.to_dict()) if given["as_json"] else answers.show_plan(planned)
         return
     if given.get("value"):
-        result, query = _value(session, name, query, opened)
+        result, query, session = client.valued(session, name, query, opened)
     else:
         try:
             with display.progress_bar(name) as progress:
@@ -273,30 +273,3 @@ def _write(answer: Any, ending: str, path: Path) -> None:
     except OSError as error:
         raise BadInput(f"--{ending} {path} cannot be written: {error.strerror or error}. Name another file.") from None
     display.say(f"Wrote {path}")
-
-
-def _value(session: Session, name: str, query: Any, opened: Callable[[Lake], Session]) -> tuple[Any, Any]:
-    """Values what is missing, then asks; what is stored with the answer is stored.
-
-    Where an engine does so, its answer is asked for again here, of the versions of its receipt, as an object that can be shown.
-    """
-    from service import client
-    from service.jobs import QUESTION
-    from service.rendering import display
-
-    planned = questions.plan(session, name, query)
-    display.say("Nothing is missing." if planned.ready else f"About {planned.cost} seconds of one core to value first.")
-    with client.writer(session.lake, name) as committer:
-        if committer is None:
-            asked = query.model_dump(mode="json", by_alias=True, exclude_unset=True)
-            receipt = client.followed(session.lake, name, QUESTION, {"question": name, "query": asked})["receipt"]
-            query, session = (
-                questions.read(name, receipt["question"]),
-                opened(session.lake.at(receipt["table_versions"])),
-            )
-        with display.progress_bar(name) as progress:
-            session = session.telling(progress)
-            if committer is not None:
-                session = session.writing(committer)
-                query = questions.value(session, name, query)
-            return questions.ask(session, name, query), query

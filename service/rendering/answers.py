@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import importlib
+import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -70,6 +71,7 @@ _OF_POINTS = (
     "reverse-stress",
 )  # fmt: skip
 _OF_QUERY = ("stress-period", "reverse-stress")  # shown with what was asked beside
+_DRAWING = threading.Lock()
 _DIGEST = 12  # characters of a receipt's digest that name it
 _OF_SESSION = ("var", "pnl")  # drawn from all scenarios, which the answer may not hold
 
@@ -110,6 +112,14 @@ def draw(name: str, result: Any, query: Any, path: Path, session: Session) -> Pa
     made = _function(PICTURES[name])
     with captioned(*_around(result, query, session)):
         return Path(made(result, path, query, session) if name in _OF_SESSION else made(result, path) or path)
+
+
+def picture(name: str, result: Any, query: Any, kind: str, session: Session) -> bytes:
+    """The answer drawn: the bytes of a file of that kind, such as svg; one at a time, since the style is the process's."""
+    import tempfile
+
+    with _DRAWING, tempfile.TemporaryDirectory(prefix="varlake-") as folder:
+        return draw(name, result, query, Path(folder) / f"{name}.{kind}", session).read_bytes()
 
 
 def _around(result: Any, query: Any, session: Session) -> tuple[list[str], list[str]]:

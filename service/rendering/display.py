@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import html
+import importlib
 import json
 import os
 import re
@@ -314,8 +316,11 @@ def print_error(error: VarlakeError) -> None:
 
 @contextmanager
 def progress_bar(label: str) -> Iterator[ProgressCallback]:
-    """A callback (stage, done, total) drawn as a bar on stderr when it is a terminal, and silent when not."""
+    """A callback (stage, done, total) drawn as a bar in a notebook, on stderr when it is a terminal, and else silent."""
     console = stderr()
+    if console.is_jupyter:
+        yield from _notebook_bar(label)
+        return
     if not console.is_terminal:
         yield silent
         return
@@ -333,3 +338,23 @@ def progress_bar(label: str) -> Iterator[ProgressCallback]:
             bar.update(task, description=f"{label}: {stage}", completed=done, total=total)
 
         yield update
+
+
+def _notebook_bar(label: str) -> Iterator[ProgressCallback]:
+    """As `progress_bar`; the bar is the browser's own, and is gone at the end."""
+    notebook: Any = importlib.import_module("IPython.display")  # there where a notebook is
+    shown = notebook.display(notebook.HTML(""), display_id=True)
+    drawn = ""
+
+    def update(stage: str, done: int, total: int) -> None:
+        nonlocal drawn
+        bar = f'<progress value="{done}" max="{max(total, 1)}"></progress> {done:,} of {total:,}'
+        wanted = f"{html.escape(f'{label}: {stage}')} {bar}"
+        if wanted != drawn:
+            drawn = wanted
+            shown.update(notebook.HTML(wanted))
+
+    try:
+        yield update
+    finally:
+        shown.update(notebook.HTML(""))

@@ -23,8 +23,7 @@ from aggregation import on_demand
 from lake.committer import Committer
 from lake.errors import Conflict
 from lake.tables import Lake
-from service import demo
-from service import client
+from service import client, demo
 from service.jobs import ENGINE, VALUATION, JobTable
 
 # what differs between two runs of the same work

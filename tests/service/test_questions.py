@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import html
 import io
 import json
 import math
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,9 @@ from command_line import refused, varlake
 from demo_lake import build_demo_lake
 from flask.testing import FlaskClient
 from rich.cells import cell_len
+from server import serving
 
+import varlake as varlake_in_python
 from aggregation import questions
 from aggregation.opened.opened_lake import VectorCache
 from aggregation.questions import QUESTIONS
@@ -33,6 +37,10 @@ from service.api.responses import MEDIA_TYPES
 from service.cli.questions import arguments_of, columns_option, option_names
 from service.config import Settings
 from service.parameters import parameters_of
+from service.python.in_process import LakeInProcess
+from service.python.methods import python_name
+from service.python.remote import RemoteLake
+from service.rendering.answers import PICTURES
 
 VOLATILE = ("timings_ms", "reduce", "receipt_digest")
 NAMES = list(QUESTIONS)
@@ -109,6 +117,40 @@ def address(name: str) -> list[tuple[str, str]]:
         values = value if isinstance(value, list) else [value]
         found += [(key, str(v)) for v in values]
     return found
+
+
+@pytest.fixture(scope="module")
+def in_python(lake: Lake) -> Iterator[tuple[LakeInProcess, RemoteLake]]:
+    with serving(lake.path, web_only=True) as (_, address), varlake_in_python.connect(address) as remote:
+        yield varlake_in_python.open(lake.path), remote
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_python_answers_alike_in_process_and_over_http(
+    name: str, lake: Lake, in_python: tuple[LakeInProcess, RemoteLake]
+) -> None:
+    expected = asked(lake, name)
+    given = {python_name(key): value for key, value in questions.question(name).example.items()}
+    pictures = []
+    for door in in_python:
+        answer = getattr(door, python_name(name))(**given)
+        assert answer.rows.equals(expected.rows.replace_schema_metadata(None))
+        assert steady(answer.to_dict()) == steady(as_data(expected))
+        assert answer.notes == tuple(expected.notes)
+        assert answer.receipt["answer_digest"] == expected.receipt["answer_digest"]
+        assert answer.replay().verdict == "same bits"
+        for shown in (repr(answer), answer._repr_html_()):
+            assert answer.receipt["receipt_digest"][:12] in shown
+            assert all(note in html.unescape(shown) for note in answer.notes)
+        if name in PICTURES:
+            pictures.append(re.sub(rb"Receipt \w+", b"", answer.plot().data))
+        else:
+            with pytest.raises(BadInput, match=f"There is no picture of {name}"):
+                answer.plot()
+        assert steady(door.plan(name, **given)) == steady(
+            json.loads(json.dumps(questions.plan(reading(lake), name, example(name)).to_dict(), default=str))
+        )
+    assert len(set(pictures)) == (name in PICTURES)
 
 
 @pytest.mark.parametrize("name", NAMES)
