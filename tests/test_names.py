@@ -16,6 +16,9 @@ CLASSES = {
     "valuation": {
         "Terms": ("the contract of instruments: what a trade of this type states", "instruments/*"),
     },
+    "service": {
+        "Answer": ("what whoever asks is given; over HTTP its shape", "api/models", "python/results"),
+    },
 }  # fmt: skip
 FUNCTIONS = {
     "scenarios": {
@@ -36,7 +39,7 @@ FUNCTIONS = {
         "contracts": ("the contract of oracles", "bench/oracles/*"),
         "price": ("the contract of oracles", "bench/oracles/*"),
         "group": ("a group of commands made from models", "cli/branches", "cli/ingest", "cli/positions"),
-        "main": ("where a process begins", "cli/main", "processes/engine", "processes/serve"),
+        "main": ("where a process begins", "cli/main", "processes/engine", "processes/serve", "python/stub"),
     },
 }  # fmt: skip
 MODULES = {

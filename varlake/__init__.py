@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 from lake.errors import BadInput, Conflict, NotFound, NotReady, NotValued, VarlakeError
 
 if TYPE_CHECKING:
-    from service.python.answers import Answer, Figures, Picture
     from service.python.in_process import LakeInProcess
     from service.python.remote import RemoteLake
+    from service.python.results import Answer, Figures, Picture
 
 __all__ = [
     "Answer",
@@ -61,7 +61,7 @@ def connect(address: str, *, token: str | None = None, seconds: float = 300.0) -
 
 def __getattr__(name: str) -> object:
     if name in ("Answer", "Figures", "Picture"):
-        from service.python import answers
+        from service.python import results
 
-        return getattr(answers, name)
+        return getattr(results, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -35,7 +35,7 @@ from service.encoding import about_answer
 from service.jobs import QUESTION
 from service.operations import vector_cache
 from service.parameters import Parameter, assemble, parameters_of
-from service.rendering.answers import PICTURES, picture
+from service.rendering.answers import PICTURES, drawn
 
 MOST_VALUATIONS = 5_000_000  # while a client waits: a few seconds
 
@@ -138,7 +138,7 @@ def _answer(name: str, query: Any, cursor: str | None) -> Response:
         way = f"{route}/plan says what that takes, {route}/value has it valued."
         raise error.here(way) if questions.question(name).value else error from None
     if g.format in PICTURE_KINDS:
-        return picture_answer(picture(name, result, query, g.format, _session(lake)), result.receipt, name=name)
+        return picture_answer(drawn(name, result, query, g.format, _session(lake)), result.receipt, name=name)
     following = _following(result) if _in_pages(type(query)) else None
     pages = {"next_cursor": following} if _in_pages(type(query)) else {}
     return table_answer(

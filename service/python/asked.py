@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from aggregation.questions import QUESTIONS
 from service.ingests import named
-from service.python.methods import Made, method, option, python_name
+from service.python.methods import LazyMethod, method, option, python_name
 from service.python.works import WORKS
 
 if TYPE_CHECKING:
@@ -48,6 +48,6 @@ def _work(name: str) -> Callable[..., Any]:
 
 
 for _name in QUESTIONS:
-    setattr(Questions, python_name(_name), Made(functools.partial(_question, _name)))
+    setattr(Questions, python_name(_name), LazyMethod(functools.partial(_question, _name)))
 for _name in WORKS:
-    setattr(Works, _name, Made(functools.partial(_work, _name)))
+    setattr(Works, _name, LazyMethod(functools.partial(_work, _name)))

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any, Literal
 
-from service.python.answers import Answer, Figures
+from service.python.results import Answer, Figures
 
 class Questions:
     def _ask(self, name: str, given: dict[str, Any], value: bool) -> Any: ...

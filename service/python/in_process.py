@@ -18,8 +18,8 @@ from service.encoding import about_answer, to_json
 from service.ingests import Ingest
 from service.jobs import BRANCH_DELETION, INGEST
 from service.operations import spark_of, vector_cache
-from service.python.answers import Answer, Figures
 from service.python.lakes import Lake
+from service.python.results import Answer, Figures
 from service.python.works import WORKS
 from service.rendering import display
 from service.work import ingest, ingest_request
@@ -60,11 +60,12 @@ class LakeInProcess(Lake):
                     result = questions.ask(session.telling(progress), name, query)
             except NotValued as error:
                 raise error.here(WAY) if question.value is not None else error from None
-        return Answer(name, result.rows, about_answer(result), _Made(name, result, query, session))
+        return Answer(name, result.rows, about_answer(result), _Here(name, result, query, session))
 
     def _plan(self, name: str, given: dict[str, Any]) -> dict[str, Any]:
         session = self._session()
-        return questions.plan(session, name, questions.settled(session, questions.read(name, given))).to_dict()
+        planned = questions.plan(session, name, questions.settled(session, questions.read(name, given)))
+        return dict(json.loads(to_json(planned.to_dict())))
 
     def _do(self, name: str, given: dict[str, Any]) -> Figures:
         return Figures(client.done(self._settings, Stored.open(self.path), name, WORKS[name].kind, given))
@@ -83,7 +84,7 @@ class LakeInProcess(Lake):
         return client.done(self._settings, stored, f"ingest {what}", INGEST, request.model_dump(mode="json"))
 
 
-class _Made:
+class _Here:
     """An answer that was made in this process."""
 
     def __init__(self, name: str, result: Any, query: Any, session: Session) -> None:
@@ -93,9 +94,9 @@ class _Made:
         return dict(json.loads(to_json(self._result.to_dict())))
 
     def picture(self, kind: str) -> bytes:
-        from service.rendering.answers import picture  # noqa: PLC0415 - for those who want one
+        from service.rendering.answers import drawn  # noqa: PLC0415 - for those who want one
 
-        return picture(self._name, self._result, self._query, kind, self._session)
+        return drawn(self._name, self._result, self._query, kind, self._session)
 
     def replayed(self, answer: Mapping[str, Any]) -> dict[str, Any]:
         from aggregation.replay import replay  # noqa: PLC0415 - takes a second to import

@@ -14,9 +14,9 @@ import pyarrow as pa
 from aggregation import questions
 from lake.errors import NotFound, unknown
 from service.ingests import INGESTS, Ingest
-from service.python.answers import Figures
 from service.python.asked import Questions, Works
 from service.python.methods import arguments
+from service.python.results import Figures
 
 
 class Lake(Questions, Works, ABC):

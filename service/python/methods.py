@@ -20,7 +20,7 @@ _PLAIN = {str: "str", int: "int", float: "float", bool: "bool", dt.date: "str | 
 _ROWS = "Iterable[Mapping[str, Any]]"
 
 
-class Made:
+class LazyMethod:
     """A method of a lake that is made when it is first looked up: all models together take a second to import."""
 
     def __init__(self, make: Callable[[], Callable[..., Any]]) -> None:
@@ -78,7 +78,7 @@ def arguments(model: type[BaseModel], given: Mapping[str, Any]) -> dict[str, Any
 def _read(p: Parameter, value: Any) -> Any:
     """A value as JSON could have it: of NumPy, pandas, Polars and Arrow too."""
     if p.kind == "objects":
-        rows = [value] if isinstance(value, Mapping) else rows_of(value)
+        rows = [value] if isinstance(value, Mapping) else as_rows(value)
         return tuple(_plain(row) for row in rows)
     if p.kind == "several" and isinstance(value, str):
         return tuple(part.strip() for part in value.split(",") if part.strip())
@@ -89,7 +89,7 @@ def _read(p: Parameter, value: Any) -> Any:
     return _plain(value)
 
 
-def rows_of(value: Any) -> Iterable[Any]:
+def as_rows(value: Any) -> Iterable[Any]:
     """Rows of a table of Arrow, Polars or pandas, or of any list of them."""
     for name, keywords in (("to_pylist", {}), ("to_dicts", {}), ("to_dict", {"orient": "records"})):
         if hasattr(value, name):

@@ -18,9 +18,9 @@ from lake.errors import BadInput, Conflict, NotReady, NotValued, VarlakeError, v
 from service.client import error_of
 from service.encoding import to_json
 from service.ingests import OWN_MACHINE, Ingest, companions, named
-from service.python.answers import Answer, Figures
 from service.python.in_process import WAY
 from service.python.lakes import Lake
+from service.python.results import Answer, Figures
 from service.python.works import WORKS
 from service.rendering import display
 

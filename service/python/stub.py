@@ -18,7 +18,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any, Literal
 
-from service.python.answers import Answer, Figures
+from service.python.results import Answer, Figures
 """
 
 

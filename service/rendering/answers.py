@@ -114,7 +114,7 @@ def draw(name: str, result: Any, query: Any, path: Path, session: Session) -> Pa
         return Path(made(result, path, query, session) if name in _OF_SESSION else made(result, path) or path)
 
 
-def picture(name: str, result: Any, query: Any, kind: str, session: Session) -> bytes:
+def drawn(name: str, result: Any, query: Any, kind: str, session: Session) -> bytes:
     """The answer drawn: the bytes of a file of that kind, such as svg; one at a time, since the style is the process's."""
     import tempfile
 

@@ -153,6 +153,18 @@ def test_python_answers_alike_in_process_and_over_http(
     assert len(set(pictures)) == (name in PICTURES)
 
 
+def test_the_page_of_python_does_what_it_says(lake: Lake, capsys: pytest.CaptureFixture[str]) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "python.md").read_text()
+    code = "\n".join(re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL))
+    code = code.replace('"demo-lake/lake"', repr(str(lake.path)))
+    done: dict[str, Any] = {}
+    exec(code, done)
+    assert done["desks"].replay().verdict == "same bits"
+    assert done["change"]["total"]["var_0.99_change"] > 0
+    assert len(done["fall"]) == len(done["table"]) == len(done["desks"])
+    assert capsys.readouterr().out == "Unknown dimension 'dsk'. Nearest valid: desk.\n"
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_every_format_holds_the_figures_of_json(name: str, lake: Lake, client: FlaskClient) -> None:
     table = asked(lake, name).rows
