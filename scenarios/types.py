@@ -151,6 +151,17 @@ FACTOR_TYPES: dict[str, FactorType] = {
     ),
 }
 
+POSITIVE_TYPES = (  # whose levels are above zero
+    "equity_price",
+    "index_level",
+    "fx_rate",
+    "implied_vol",
+    "normal_vol",
+    "normal_price_vol",
+    "price_index",
+    "traded_volume",
+)
+
 SHARES = ("equity_price", "index_level")  # types of factors that a share or an index is priced on
 
 _TENOR = re.compile(r"^(\d+)([DWMY])$")

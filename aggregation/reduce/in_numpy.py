@@ -64,6 +64,6 @@ def _net(
         cells = np.append(cells, place[kept] * n + (groups.n - first))
         units = np.append(units, quantity[kept])
     # bincount adds in the order of the positions
-    net = np.bincount(cells, weights=units, minlength=len(order) * n)
+    net: Floats = np.bincount(cells, weights=units, minlength=len(order) * n).astype(np.float64)
     cells = np.flatnonzero(net)
     return cells // n, cells % n, net[cells]

@@ -15,8 +15,8 @@ from aggregation.opened.alignment import Alignment
 from aggregation.opened.inputs import Inputs
 from aggregation.opened.remembered import remembered
 from aggregation.opened.vectors import Vectors
-from aggregation.reduce.currency import Conversion, at_spot, conversion, unconverted
 from aggregation.reduce import in_numpy
+from aggregation.reduce.currency import Conversion, at_spot, conversion, unconverted
 from aggregation.reduce.grouping import SECONDS_A_POSITION, Groups, coverage, group_by
 from aggregation.reduce.netting import net
 from aggregation.reduce.product import group_base, group_pnl
