@@ -559,7 +559,3 @@ class ScenarioSet:
     @property
     def synthetic(self) -> bool:
         return any(f.synthetic for f in self.index.factors)
-
-    def horizon_of(self, scenario: int) -> int:
-        """Business days the scenario with this number spans."""
-        return self.horizons[scenario % len(self.horizons)] if self.horizons else self.horizon_days
