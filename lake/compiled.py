@@ -1,15 +1,17 @@
-"""The one way kernels are compiled, in every package."""
+"""The one way kernels are compiled, in every package.
+
+Numba is imported with the first call of a kernel: importing it and loading one kernel takes three times the processor time of a small
+question, and most commands need no kernel.
+"""
 
 from __future__ import annotations
 
 import functools
 import re
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar, cast
-
-import numba
-from numba import njit
 
 from lake.canonical import digest
 
@@ -17,7 +19,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 _ROOT = Path(__file__).parents[1]
 _IMPORT = re.compile(rb"^(?:from ([\w.]+) import (\([^)]*|.*)|import ([\w.]+))", re.MULTILINE)
-_GIVEN = numba.config.CACHE_DIR  # NUMBA_CACHE_DIR
+_LOAD_SECONDS = 0.3  # of a core, to import Numba and load the kernels of a question
+_lock = threading.RLock()
+_seconds = 0.0  # see `is_worth_loading`
 
 
 def compiled(function: F) -> F:
@@ -26,9 +30,56 @@ def compiled(function: F) -> F:
     Never fastmath: reordered sums would make a price depend on how many others are computed beside it. Division by zero
     gives infinity or NaN as in NumPy, so that one bad state fails its contract and not the batch.
     """
-    if not _GIVEN:  # Numba asks for the folder when a function is declared
+    return cast(F, _Kernel(function))
+
+
+class _Kernel:
+    """A function, and from the first call on what Numba makes of it."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        functools.update_wrapper(self, function)
+        self._function = function
+        self._made: Any = None
+
+    def __call__(self, *args: Any) -> Any:
+        return (self._made or self.dispatcher())(*args)
+
+    def dispatcher(self) -> Any:
+        """Numba's object, for calls and for kernels that call this one."""
+        with _lock:
+            if self._made is None:
+                self._made = _of_numba(self._function)
+            return self._made
+
+
+def _of_numba(function: Callable[..., Any]) -> Any:
+    numba, is_given = _numba()
+    if not is_given:  # Numba asks for the folder when a function is declared
         numba.config.CACHE_DIR = str(cache_folder(_ROOT, Path(function.__code__.co_filename)))
-    return cast(F, njit(cache=True, nogil=True, error_model="numpy")(function))
+    return numba.njit(cache=True, nogil=True, error_model="numpy")(function)
+
+
+@functools.cache
+def _numba() -> tuple[Any, bool]:
+    """Numba, told what kernels are; and whether a folder for its files is given (NUMBA_CACHE_DIR)."""
+    import numba  # noqa: PLC0415 - see above
+    from numba.extending import typeof_impl  # noqa: PLC0415
+
+    @typeof_impl.register(_Kernel)  # type: ignore[untyped-decorator]
+    def typeof_kernel(kernel: _Kernel, context: Any) -> Any:
+        return numba.typeof(kernel.dispatcher())
+
+    return numba, bool(numba.config.CACHE_DIR)
+
+
+def is_worth_loading(seconds: float) -> bool:
+    """Whether kernels should do what takes NumPy so many seconds of a core.
+
+    They are loaded, or all that was asked for so far takes NumPy longer than loading them.
+    """
+    global _seconds
+    _seconds += seconds
+    return _seconds > _LOAD_SECONDS or bool(_numba.cache_info().currsize)
 
 
 @functools.cache

@@ -186,6 +186,8 @@ POSITIONS = Table(
     partition_by=("positions_date",),
 )
 
+UNASSIGNED = "unassigned"  # the member of a level for whatever has no parent there
+
 HIERARCHIES = Table(
     "hierarchies",
     "the parent of a member of a level, over the dates on which that holds",

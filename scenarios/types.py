@@ -151,6 +151,17 @@ FACTOR_TYPES: dict[str, FactorType] = {
     ),
 }
 
+POSITIVE_TYPES = (  # whose levels are above zero
+    "equity_price",
+    "index_level",
+    "fx_rate",
+    "implied_vol",
+    "normal_vol",
+    "normal_price_vol",
+    "price_index",
+    "traded_volume",
+)
+
 SHARES = ("equity_price", "index_level")  # types of factors that a share or an index is priced on
 
 _TENOR = re.compile(r"^(\d+)([DWMY])$")
@@ -548,7 +559,3 @@ class ScenarioSet:
     @property
     def synthetic(self) -> bool:
         return any(f.synthetic for f in self.index.factors)
-
-    def horizon_of(self, scenario: int) -> int:
-        """Business days the scenario with this number spans."""
-        return self.horizons[scenario % len(self.horizons)] if self.horizons else self.horizon_days

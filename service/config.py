@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+from typing import Any
 
-from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from lake.errors import BadInput
+from lake.errors import BadInput, invalid
 
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 
-class Settings(BaseSettings):
-    """Every setting with its default; the environment variable is the upper-case name with the prefix VARLAKE_."""
+class Settings(BaseModel):
+    """Every setting with its default; the environment variable is the upper-case name with the prefix VARLAKE_.
 
-    model_config = SettingsConfigDict(env_prefix="VARLAKE_", frozen=True, extra="ignore")
+    What is given goes before the environment. Raises `BadInput` with every setting that is not as it should be.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
 
     lake: Path = Field(Path("varlake-lake"), description="folder of the lake")
     cache: Path | None = Field(None, description="folder of the vector cache; default inside the lake's state folder")
@@ -66,6 +70,15 @@ class Settings(BaseSettings):
         None, description="Python that has the wheel open-source-risk-engine; default the one varlake runs in"
     )
     test_market_data: Path | None = Field(None, description="folder of the real market data the tests read")
+
+    def __init__(self, **given: Any) -> None:
+        variables = {name: f"VARLAKE_{name.upper()}" for name in type(self).model_fields}
+        found = {name: os.environ[variable] for name, variable in variables.items() if variable in os.environ}
+        try:
+            super().__init__(**found | given)
+        except ValidationError as error:
+            names = {f"/{name}": variable for name, variable in variables.items()}
+            raise invalid(error, "environment", Settings).calling(names) from None
 
     @property
     def hosts(self) -> tuple[str, ...]:

@@ -21,7 +21,7 @@ from aggregation.dimensions import CONTRACT, CONTRACT_COLUMNS, DIMENSIONS
 from aggregation.measures import MEASURES
 from lake.arrays import Codes
 from lake.canonical import canonical_json, digest
-from lake.landing.hierarchies import COLUMNS, UNASSIGNED
+from lake.schemas import HIERARCHIES, UNASSIGNED
 
 # columns of answers, which no level may be called
 RESERVED = (
@@ -107,6 +107,8 @@ def _above(column: PositionColumn, parent_of: Mapping[str, str]) -> PositionColu
 def _digest(rows: pa.Table, hierarchy: str, day: dt.date) -> str:
     """Digest of the parents that hold on the day: the same for any history that says the same of that day."""
     holding = sorted(
-        [r[c] for c in COLUMNS[:5]] for r in rows.to_pylist() if r["hierarchy"] == hierarchy and _holds(r, day)
+        [r[c] for c in HIERARCHIES.schema.names[:5]]
+        for r in rows.to_pylist()
+        if r["hierarchy"] == hierarchy and _holds(r, day)
     )
     return digest(canonical_json(holding))

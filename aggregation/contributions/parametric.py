@@ -117,11 +117,6 @@ class ParametricResult(Answer):
     notes: tuple[str, ...]
 
 
-def plan_parametric(lake: Lake, query: ParametricQuery, *, cache: VectorCache | None = None) -> dict[str, int]:
-    """How much would be valued; values nothing."""
-    return _about(_open(lake, query, cache or VectorCache(lake))[2])
-
-
 def _about(bumps: Bumps) -> dict[str, int]:
     return {
         "contracts": len(bumps.contracts),

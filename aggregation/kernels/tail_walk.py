@@ -35,7 +35,10 @@ def values_of_ranks(pnl: Floats, parts: Floats, divisor: float = 1.0) -> Floats:
     k = len(parts)
     # a selection gives the same values as a sort; `0 - x`, not `-x`: avoids -0.0
     worst = 0.0 - np.sort(np.partition(pnl, k - 1, axis=1)[:, :k], axis=1)
-    return np.asarray(_dot(worst, parts) / divisor)
+    counted = parts != 0.0
+    # a cumulative sum adds in the order of the ranks, as `sum` does not; `+ 0.0` makes 0.0 of -0.0 and of no rank
+    sums = np.cumsum(worst[:, counted] * parts[counted], axis=1)[:, -1:].sum(axis=1) + 0.0
+    return np.asarray(sums / divisor)
 
 
 def weights_of_ranks(pnl: Floats, parts: Floats, divisor: float = 1.0) -> Floats:
@@ -55,19 +58,6 @@ def weighted_weights(pnl: Floats, weights: Floats, level: Fraction, walk: int) -
 
 def _contiguous(pnl: Floats) -> Floats:
     return np.ascontiguousarray(pnl, dtype=np.float64)
-
-
-@compiled
-def _dot(losses: Floats, parts: Floats) -> Floats:
-    """Sum of part times loss of each row, in the order of the ranks."""
-    out = np.zeros(len(losses))
-    for g in range(len(losses)):
-        total = 0.0
-        for r in range(parts.size):
-            if parts[r] != 0.0:
-                total += parts[r] * losses[g, r]
-        out[g] = total
-    return out
 
 
 @compiled

@@ -12,9 +12,11 @@ import pyarrow as pa
 from aggregation.book.book import Book
 from aggregation.opened.alignment import Alignment
 from lake.arrays import Bools, Codes, Ints
-from lake.compiled import compiled
+from lake.compiled import compiled, is_worth_loading
 from lake.errors import BadInput
 
+# seconds of a core, to number the group of a position, or to count it, in NumPy
+SECONDS_A_POSITION = 1e-8
 _DENSE = 1 << 22  # group codes below this are counted in a table; above, they are sorted
 
 
@@ -43,7 +45,8 @@ def group_by(book: Book, by: Sequence[str], keep: Bools) -> Groups:
         size *= len(column.members)
     if size > _DENSE:
         code, size = _close_gaps(code)
-    group, example = _number(code, keep, size)
+    number = _number if is_worth_loading(len(code) * SECONDS_A_POSITION) else _number_in_numpy
+    group, example = number(code, keep, size)
     keys = {name: c.members.take(pa.array(c.codes[example])) for name, c in zip(by, columns, strict=True)}
     return Groups(group, pa.table(keys), len(example))
 
@@ -56,7 +59,10 @@ def _close_gaps(code: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], int
 
 def coverage(book: Book, groups: Groups, alignment: Alignment) -> npt.NDArray[np.int64]:
     """Counts of positions that are covered, failed and missing, shape (n_groups, 3)."""
-    return _coverage(book.starts, groups.group, alignment.state, groups.n)
+    if is_worth_loading(book.n_positions * SECONDS_A_POSITION):
+        return _coverage(book.starts, groups.group, alignment.state, groups.n)
+    at = 3 * groups.group + np.repeat(alignment.state, np.diff(book.starts))
+    return np.bincount(at[groups.group >= 0], minlength=3 * groups.n).reshape(groups.n, 3)
 
 
 @compiled
@@ -78,6 +84,15 @@ def _number(code: npt.NDArray[np.int64], keep: Bools, size: int) -> tuple[Codes,
     for p in range(code.size):
         group[p] = number[code[p]] if keep[p] else -1
     return group, example[:n]
+
+
+def _number_in_numpy(code: npt.NDArray[np.int64], keep: Bools, size: int) -> tuple[Codes, Ints]:
+    """As `_number`."""
+    seen = np.full(size, -1)
+    kept = np.flatnonzero(keep)[::-1]
+    seen[code[kept]] = kept  # of several, the last one given stays
+    number = np.cumsum(seen >= 0, dtype=np.int32) - np.int32(1)
+    return np.where(keep, number[code], np.int32(-1)), seen[seen >= 0]
 
 
 @compiled

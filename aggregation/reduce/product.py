@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 
-from aggregation.kernels.register_sums import LINE, add_runs
 from aggregation.reduce.currency import Conversion
 from aggregation.reduce.layout import Runs, lay_out_runs
 from aggregation.reduce.netting import Net
@@ -76,6 +75,8 @@ def _begin(start: int, tile: int, width: int) -> int:
 
 def _add(rows: Floats, pieces: Sequence[Runs], net: Net, start: int, tile: int, sums: Floats) -> None:
     """Adds the pieces to the sums of a tile, (n_slots * tile,)."""
+    from aggregation.kernels.register_sums import LINE, add_runs  # noqa: PLC0415 - it brings Numba
+
     flat, width, lines = rows.reshape(-1), rows.shape[1], (0,) * (tile // LINE)
     begin = _begin(start, tile, width)
     for r in pieces:

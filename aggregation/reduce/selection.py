@@ -15,14 +15,15 @@ from aggregation.opened.alignment import Alignment
 from aggregation.opened.inputs import Inputs
 from aggregation.opened.remembered import remembered
 from aggregation.opened.vectors import Vectors
+from aggregation.reduce import in_numpy
 from aggregation.reduce.currency import Conversion, at_spot, conversion, unconverted
-from aggregation.reduce.grouping import Groups, coverage, group_by
+from aggregation.reduce.grouping import SECONDS_A_POSITION, Groups, coverage, group_by
 from aggregation.reduce.netting import net
 from aggregation.reduce.product import group_base, group_pnl
 from aggregation.reduce.product_on_spark import group_pnl_on_spark
 from aggregation.types import Scope, Translation
 from lake.arrays import Bools, Codes, Floats, Ints
-from lake.compiled import compiled
+from lake.compiled import compiled, is_worth_loading
 from lake.errors import BadInput
 from lake.progress import allowance
 from scenarios.store import load_scenario_set
@@ -92,7 +93,12 @@ def exchange_rates(inputs: Inputs, keep: Bools, currency: str) -> Conversion:
 
 def currencies_used(book: Book, keep: Bools, alignment: Alignment, vectors: Vectors) -> list[str]:
     """The currencies of the contracts that are kept and covered."""
-    used = _currencies_used(book.starts, keep, alignment.row, vectors.currency, len(vectors.currencies))
+    if is_worth_loading(book.n_positions * SECONDS_A_POSITION):
+        used = _currencies_used(book.starts, keep, alignment.row, vectors.currency, len(vectors.currencies))
+    else:
+        kept = np.append(0, np.cumsum(keep))
+        held = (kept[book.starts[1:]] > kept[book.starts[:-1]]) & (alignment.row >= 0)
+        used = np.bincount(vectors.currency[alignment.row[held]], minlength=len(vectors.currencies)) > 0
     return [vectors.currencies[c] for c in np.flatnonzero(used)]
 
 
@@ -143,13 +149,16 @@ def scenario_pnl(selection: Selection, first: int, n: int, threads: int | None =
 def _scenario_pnl(selection: Selection, first: int, n: int, threads: int | None) -> tuple[Floats, Floats]:
     inputs = selection.inputs
     allowance().spend(SECONDS_A_SUM * (n + inputs.book.n_positions) * inputs.n_scenarios)
-    netted = net(inputs.book, selection.groups, inputs.alignment, inputs.vectors, first, n, threads)
-    base = group_base(netted, selection.rates)
-    vectors = inputs.vectors
-    if vectors.places is not None:
-        pnl = group_pnl_on_spark(vectors.places, netted, selection.rates, inputs.valuation_set.valuation_set_id)
+    book, vectors, groups, rates = inputs.book, inputs.vectors, selection.groups, selection.rates
+    if in_numpy.is_enough(book, groups, vectors, n):
+        base, pnl = in_numpy.group_values(book, groups, inputs.alignment, vectors, rates, first, n)
     else:
-        pnl = group_pnl(vectors.rows, netted, selection.rates, threads, vectors.portion)
+        netted = net(book, groups, inputs.alignment, vectors, first, n, threads)
+        base = group_base(netted, rates)
+        if vectors.places is not None:
+            pnl = group_pnl_on_spark(vectors.places, netted, rates, inputs.valuation_set.valuation_set_id)
+        else:
+            pnl = group_pnl(vectors.rows, netted, rates, threads, vectors.portion)
     if not (np.isfinite(base).all() and np.isfinite(pnl).all()):
         raise BadInput(
             f"Values and P&L of the valuation set {inputs.valuation_set.valuation_set_id} are so large that their sum is no finite "

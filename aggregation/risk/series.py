@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from aggregation.answer import HIDDEN, Answer, shown
 from aggregation.measures import asked_measures
@@ -31,14 +31,6 @@ BOOKS = "books"  # the calendar of the days that have books
 GAP = "gap"  # status of a row without an answer
 
 _ALIKE = ("horizon_days", "risk_classes")
-
-
-class SeriesDays(BaseModel):
-    """The days of a series."""
-
-    first: Day
-    last: Day
-    calendar: str
 
 
 @dataclass(frozen=True)

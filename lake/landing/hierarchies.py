@@ -22,9 +22,8 @@ from lake.errors import BadInput, Issue, counted, unknown
 from lake.landing.mapping import FileMapping, canonical
 from lake.landing.rows import NO_NAME, cell_place, is_no_name
 from lake.landing.sheet import read_sheet
-from lake.schemas import DIMENSION_COLUMNS, HIERARCHIES
+from lake.schemas import DIMENSION_COLUMNS, HIERARCHIES, UNASSIGNED
 
-UNASSIGNED = "unassigned"  # the member of a level for whatever has no parent there
 ATTRIBUTE = "attribute."
 COLUMNS = tuple(c.name for c in HIERARCHIES.columns)
 _MAY_BE_EMPTY = ("effective_to",)

@@ -19,8 +19,7 @@ import numpy as np
 
 from lake.arrays import Bools, Dates, Floats, Ints
 from lake.errors import BadInput, NotFound, unknown
-from scenarios.market.market_rows import POSITIVE_TYPES
-from scenarios.types import FACTOR_TYPES, RiskFactor, tenor_years
+from scenarios.types import FACTOR_TYPES, POSITIVE_TYPES, RiskFactor, tenor_years
 
 SHIPPED_PARAMETERS = Path(__file__).with_name("gates.toml")
 SAME_AS = "same_as"  # attribute of a factor that measures what another one does, from a second source

@@ -28,8 +28,7 @@ from scenarios.market.calendars import DATA, Calendars
 from scenarios.market.corporate_actions import CorporateActions, load_actions
 from scenarios.market.gates import RULES, SAME_AS, Panel, Parameters, load_parameters, suspects
 from scenarios.market.history import load_calendars, load_factors
-from scenarios.market.market_rows import POSITIVE_TYPES
-from scenarios.types import FACTOR_TYPES, FactorIndex, RiskFactor
+from scenarios.types import FACTOR_TYPES, POSITIVE_TYPES, FactorIndex, RiskFactor
 
 LEAD_DAYS = 1_200  # of history before the first value that is judged: the memory of every rule
 STATES = ("held", "missing", "released", "overridden", "proxied", "replaced")

@@ -16,20 +16,9 @@ from lake.errors import BadInput, Issue, VarlakeError
 from lake.landing.dated_values import MAX_LISTED, Landing
 from lake.landing.rows import cell_place
 from lake.schemas import MARKET_DATA
-from scenarios.types import FACTOR_TYPES, RiskFactor
+from scenarios.types import FACTOR_TYPES, POSITIVE_TYPES, RiskFactor
 
 Factors = tuple[RiskFactor, ...]
-
-POSITIVE_TYPES = (
-    "equity_price",
-    "index_level",
-    "fx_rate",
-    "implied_vol",
-    "normal_vol",
-    "normal_price_vol",
-    "price_index",
-    "traded_volume",
-)
 
 
 def check_levels(

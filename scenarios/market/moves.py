@@ -22,9 +22,8 @@ from scenarios.kernels import shifts
 from scenarios.market.base_market import base_levels, has_market, no_market
 from scenarios.market.calendars import MAX_HOLIDAY_DAYS, MEANING
 from scenarios.market.history import MarketHistory, carry_over, closed_markets
-from scenarios.market.market_rows import POSITIVE_TYPES
 from scenarios.market.proxies import Proxy, ProxyRules, choose
-from scenarios.types import FACTOR_TYPES, FactorIndex, RiskFactor, ScenarioSet, ShiftType
+from scenarios.types import FACTOR_TYPES, POSITIVE_TYPES, FactorIndex, RiskFactor, ScenarioSet, ShiftType
 
 Chosen = TypeVar("Chosen")
 

@@ -22,11 +22,10 @@ from lake.arrays import Bools, Floats
 from lake.errors import BadInput, unknown
 from lake.tables import Snapshot
 from scenarios.market.history import load_history
-from scenarios.market.market_rows import POSITIVE_TYPES
 from scenarios.market.moves import FactorMoves, measure
 from scenarios.plausibility.move_law import LawRules, MoveLaw, first_day, given_the_others, law, solve
 from scenarios.stress.warnings import curve_names, discount_factors
-from scenarios.types import RiskClass, ScenarioSet, tenor_years
+from scenarios.types import POSITIVE_TYPES, RiskClass, ScenarioSet, tenor_years
 
 SURPRISE = 3.0  # standard errors from what the other moves imply, beyond which a turned sign is told
 _WHITENED_CELLS = 4_000_000  # historical moves whitened at once: 32 MB

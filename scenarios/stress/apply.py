@@ -16,14 +16,13 @@ import numpy as np
 from lake.arrays import Floats
 from lake.errors import BadInput, Issue, VarlakeError, unknown
 from scenarios.market.base_market import BaseMarket
-from scenarios.market.market_rows import POSITIVE_TYPES
 from scenarios.stress import model as m
 from scenarios.stress.amounts import FRACTIONS, level_of, listed, multiplied, shifted
 from scenarios.stress.crosses import PairShock, PairTree, settle
 from scenarios.stress.language import amount_text, selector_text, step_text
 from scenarios.stress.select import Universe
 from scenarios.stress.shapes import by_curve, curve_amounts
-from scenarios.types import FactorIndex, RiskFactor
+from scenarios.types import POSITIVE_TYPES, FactorIndex, RiskFactor
 
 MAX_LEVELS = 20_000_000  # risk factors x scenarios of one document: 160 MB
 

@@ -78,6 +78,11 @@ def bench_instruments(n_contracts: int = 200, n_states: int = 500) -> list[Row]:
     return rows
 
 
+def strike_or_one(terms: Any) -> float:
+    """What one unit is measured by, unless its oracle says otherwise."""
+    return float(getattr(terms, "strike", 1.0))
+
+
 class _Bench:
     def __init__(self, instrument_type: str, n_contracts: int, n_states: int, seed: int) -> None:
         self.oracle = importlib.import_module(f"{oracles.__name__}.{instrument_type}")
@@ -104,7 +109,8 @@ class _Bench:
                 theirs[:, state] = [p() for p in prices]
         finally:
             ql.Settings.instance().evaluationDate = before
-        size = np.array([self.oracle.SIZE(t) for t in self.terms])
+        size_of = getattr(self.oracle, "SIZE", strike_or_one)
+        size = np.array([size_of(t) for t in self.terms])
         return Compared(self.terms, self.values(), theirs, size, self.oracle.TOLERANCE)
 
     def our_rate(self) -> float:

@@ -10,7 +10,8 @@ import typer
 
 from service import client
 from service.cli.forward import Group, joined
-from service.cli.options import ColumnsOption, JsonOption, LakeOption, laid_out, open_lake
+from service.cli.given import laid_out, open_lake
+from service.cli.options import ColumnsOption, JsonOption, LakeOption
 from service.jobs import BRANCH, BRANCH_DELETION
 from service.rendering import display
 

@@ -10,16 +10,8 @@ from typing import Annotated
 import typer
 
 from lake.errors import unknown
-from service.cli.options import (
-    ColumnsOption,
-    DateText,
-    JsonOption,
-    LakeOption,
-    ScenarioSetOption,
-    as_date,
-    laid_out,
-    open_lake,
-)
+from service.cli.given import as_date, laid_out, open_lake
+from service.cli.options import ColumnsOption, DateText, JsonOption, LakeOption, ScenarioSetOption
 from service.rendering import display
 
 # ruff: noqa: PLC0415 - see service.cli.commands

@@ -8,19 +8,9 @@ from typing import Annotated
 import typer
 
 from lake.errors import validated
-from service.cli.options import (
-    ColumnsOption,
-    DateText,
-    JsonOption,
-    LakeOption,
-    ParameterOption,
-    ScenarioSetOption,
-    as_date,
-    as_parameters,
-    laid_out,
-    open_lake,
-    settings_of,
-)
+from service.cli.given import as_date, laid_out, open_lake, settings_of
+from service.cli.options import ColumnsOption, DateText, JsonOption, LakeOption, ParameterOption, ScenarioSetOption
+from service.cli.questions import as_pairs
 from service.rendering import display
 
 # ruff: noqa: PLC0415 - a command imports what it uses when it is called: all together takes a second and a half
@@ -104,7 +94,7 @@ def value_command(
     scenarios = (
         ScenarioRequest(name=None)
         if scenario_set
-        else ScenarioRequest(method=method, parameters=as_parameters(parameter), name=None)
+        else ScenarioRequest(method=method, parameters=as_pairs(parameter or ()), name=None)
     )
     request = validated(
         ValuationRequest,

@@ -9,7 +9,8 @@ from typing import Annotated, Any
 import typer
 
 from lake.errors import unknown
-from service.cli.options import ColumnsOption, JsonOption, LakeOption, laid_out, open_lake
+from service.cli.given import laid_out, open_lake
+from service.cli.options import ColumnsOption, JsonOption, LakeOption
 from service.jobs import STATES, Job, JobTable
 from service.rendering import display
 

@@ -11,7 +11,8 @@ import typer
 
 from lake.errors import BadInput, NotFound, counted
 from service.cli.forward import Group
-from service.cli.options import LakeOption, as_date, open_lake, settings_of
+from service.cli.given import as_date, open_lake, settings_of
+from service.cli.options import LakeOption
 from service.cli.questions import by_option, given_values, lake_and_json, option_of
 from service.ingests import INGESTS, companions, named
 from service.parameters import parameters_of

@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from lake.errors import counted
-from service.cli.options import ColumnsOption, JsonOption, LakeOption, as_date, laid_out, open_lake
+from service.cli.given import as_date, laid_out, open_lake
+from service.cli.options import ColumnsOption, JsonOption, LakeOption
 from service.rendering import display
 
 # ruff: noqa: PLC0415 - see service.cli.commands

@@ -65,6 +65,9 @@ class _Varlake(Group):
         from aggregation.questions import QUESTIONS
 
         if name in QUESTIONS:
+            from lake.runtime.arrow import load_without_pandas
+
+            load_without_pandas()
             from service.cli.questions import command
 
             return command(name)

@@ -11,7 +11,8 @@ import typer
 
 from lake.errors import counted, validated
 from service import client
-from service.cli.options import ColumnsOption, JsonOption, LakeOption, as_date, laid_out, open_lake
+from service.cli.given import as_date, laid_out, open_lake
+from service.cli.options import ColumnsOption, JsonOption, LakeOption
 from service.jobs import MARKET_ACT, MARKET_CHECK
 from service.rendering import display
 

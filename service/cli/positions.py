@@ -10,7 +10,8 @@ import typer
 from lake.errors import validated
 from service import client
 from service.cli.forward import Group, joined
-from service.cli.options import JsonOption, LakeOption, as_date, open_lake
+from service.cli.given import as_date, open_lake
+from service.cli.options import JsonOption, LakeOption
 from service.cli.questions import by_option, given_values, lake_and_json, option_of
 from service.jobs import NETTING
 from service.parameters import parameters_of

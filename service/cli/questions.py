@@ -208,7 +208,7 @@ def as_pairs(texts: Sequence[str], option: str = "--parameter") -> dict[str, Any
 def _run(name: str, given: dict[str, Any]) -> None:
     from aggregation.session import Session
     from service import client, operations
-    from service.cli.options import laid_out, open_lake
+    from service.cli.given import laid_out, open_lake
     from service.rendering import answers, display
 
     question = questions.question(name)

@@ -9,7 +9,8 @@ import typer
 
 from lake.errors import counted, validated
 from service import client
-from service.cli.options import ColumnsOption, JsonOption, LakeOption, as_date, laid_out, open_lake
+from service.cli.given import as_date, laid_out, open_lake
+from service.cli.options import ColumnsOption, JsonOption, LakeOption
 from service.jobs import RELEASE
 from service.rendering import display
 

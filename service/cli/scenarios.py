@@ -9,17 +9,9 @@ import typer
 
 from lake.errors import BadInput, counted, validated
 from service import client
-from service.cli.options import (
-    ColumnsOption,
-    DateText,
-    JsonOption,
-    LakeOption,
-    ParameterOption,
-    as_date,
-    as_parameters,
-    laid_out,
-    open_lake,
-)
+from service.cli.given import as_date, laid_out, open_lake
+from service.cli.options import ColumnsOption, DateText, JsonOption, LakeOption, ParameterOption
+from service.cli.questions import as_pairs
 from service.jobs import SCENARIO_SET
 from service.rendering import display
 
@@ -49,7 +41,7 @@ def scenarios_build(
     json: JsonOption = False,
 ) -> None:
     """Make and store a scenario set."""
-    _make("build", as_of, {"method": method, "parameters": as_parameters(parameter), "name": name}, lake, json)
+    _make("build", as_of, {"method": method, "parameters": as_pairs(parameter or ()), "name": name}, lake, json)
 
 
 def _make(command: str, as_of: str, given: dict[str, Any], lake: Path | None, json: bool) -> None:
@@ -209,7 +201,7 @@ def scenarios_preview(
     scores = []
     if plausibility:
         rules = validated(
-            PlausibilityRules, {**as_parameters(law), "market_date": definition.market_date}, "return distribution"
+            PlausibilityRules, {**as_pairs(law or ()), "market_date": definition.market_date}, "return distribution"
         )
         scores = score(snapshot, generate(snapshot, definition, "preview"), rules)
     if json:

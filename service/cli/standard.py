@@ -8,7 +8,8 @@ import typer
 
 from lake.errors import validated
 from service import client
-from service.cli.options import ColumnsOption, JsonOption, LakeOption, ScenarioSetOption, laid_out, open_lake
+from service.cli.given import laid_out, open_lake
+from service.cli.options import ColumnsOption, JsonOption, LakeOption, ScenarioSetOption
 from service.jobs import STANDARD
 from service.rendering import display
 

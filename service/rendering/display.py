@@ -20,7 +20,6 @@ from typing import Any
 import numpy as np
 from rich.cells import cell_len
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
 from lake.errors import VarlakeError, counted, unknown
@@ -324,14 +323,16 @@ def progress_bar(label: str) -> Iterator[ProgressCallback]:
     if not console.is_terminal:
         yield silent
         return
+    from rich import progress  # noqa: PLC0415 - only a terminal has bars
+
     columns = (
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
+        progress.SpinnerColumn(),
+        progress.TextColumn("{task.description}"),
+        progress.BarColumn(),
+        progress.MofNCompleteColumn(),
+        progress.TimeElapsedColumn(),
     )
-    with Progress(*columns, console=console, transient=True) as bar:
+    with progress.Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task(label, total=None)
 
         def update(stage: str, done: int, total: int) -> None:

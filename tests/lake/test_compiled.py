@@ -46,5 +46,5 @@ def test_the_folder_of_a_kernel_is_that_of_the_files_it_imports(tmp_path: Path, 
 
 def test_numba_keeps_them_there() -> None:
     file = Path(cashflows.__file__)
-    kept: str = cashflows.discounted_sums._cache.cache_path  # type: ignore[attr-defined]
+    kept: str = cashflows.discounted_sums.dispatcher()._cache.cache_path  # type: ignore[attr-defined]
     assert kept.startswith(str(cache_folder(file.parents[2], file)))

@@ -60,8 +60,8 @@ N_CLIENTS = 300
 class Bank:
     """Who the bank is and whom it trades with.
 
-    A book, portfolio, account or counterparty is its index in the tuple of names here. `books_of` and `portfolios_of`
-    list those of a desk; `entity_of_book` and `desk_of_book` lead back. `accounts_of_client` lists a client's accounts,
+    A book, portfolio, account or counterparty is its index in the tuple of names here. `books_of` lists those
+    of a desk; `entity_of_book` and `desk_of_book` lead back. `accounts_of_client` lists a client's accounts,
     `counterparty_of_client` its counterparty. Accounts of the house follow those of the clients, one an entity;
     counterparties inside the bank follow those outside, one an entity. `dealers` are the banks among the outside.
     """
@@ -83,9 +83,6 @@ class Bank:
 
     def books_of(self, desk: str) -> Ints:
         return np.flatnonzero(self.desk_of_book == list(DESKS).index(desk))
-
-    def portfolios_of(self, desk: str) -> Ints:
-        return np.flatnonzero(self.desk_of_portfolio == list(DESKS).index(desk))
 
     def house_account(self, entity: Ints) -> Ints:
         return len(self.accounts) - len(LEGAL_ENTITIES) + entity

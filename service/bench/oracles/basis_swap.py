@@ -26,10 +26,6 @@ TOLERANCE = 1e-13  # the same coupons, added in another order
 BAR = 20
 
 
-def SIZE(terms: Terms) -> float:  # noqa: N802 - see the package
-    return 1.0
-
-
 def contracts(rng: np.random.Generator, n: int) -> list[dict[str, Any]]:
     made = []
     for _ in range(n):

@@ -13,11 +13,7 @@ from service.bench.oracles.american import BAR, TOLERANCE, american_price
 from service.bench.oracles.market import TODAY, Quotes, random_date
 from valuation.instruments.commodity.commodity_american_option import Terms
 
-__all__ = ["BAR", "SIZE", "TOLERANCE", "contracts", "price"]
-
-
-def SIZE(terms: Terms) -> float:  # noqa: N802 - see the package
-    return terms.strike
+__all__ = ["BAR", "TOLERANCE", "contracts", "price"]
 
 
 def contracts(rng: np.random.Generator, n: int) -> list[dict[str, Any]]:

@@ -16,10 +16,6 @@ BAR = 20
 FACTORS = credit.FACTORS
 
 
-def SIZE(terms: Terms) -> float:  # noqa: N802 - see the package
-    return 1.0
-
-
 def contracts(rng: np.random.Generator, n: int) -> list[dict[str, Any]]:
     curves = {"currency": "USD", "credit_curve": "NADIR", "discount_curve": "USD"}
     recoveries = ({"recovery": "REC:NADIR"}, {"recovery_rate": 0.25})

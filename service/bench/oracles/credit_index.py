@@ -17,10 +17,6 @@ BAR = 20
 FACTORS = credit.FACTORS
 
 
-def SIZE(terms: Terms) -> float:  # noqa: N802 - see the package
-    return 1.0
-
-
 def contracts(rng: np.random.Generator, n: int) -> list[dict[str, Any]]:
     return [_terms(rng) for _ in range(n)]
 

@@ -12,7 +12,7 @@ from service.bench.oracles.american import american_price
 from service.bench.oracles.market import Quotes
 from valuation.instruments.equity.equity_american_option import Terms
 
-TOLERANCE, BAR, SIZE = american.TOLERANCE, american.BAR, equity_option.SIZE
+TOLERANCE, BAR = american.TOLERANCE, american.BAR
 contracts: Callable[[np.random.Generator, int], list[dict[str, Any]]] = equity_option.contracts
 
 

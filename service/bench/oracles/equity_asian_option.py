@@ -17,10 +17,6 @@ from valuation.instruments.equity.equity_asian_option import Terms
 TOLERANCE = 1e-12  # one formula; second moments less squared means there, the excess alone here
 
 
-def SIZE(terms: Terms) -> float:  # noqa: N802 - see the package
-    return terms.strike
-
-
 def contracts(rng: np.random.Generator, n: int) -> list[dict[str, Any]]:
     made = []
     for _ in range(n):

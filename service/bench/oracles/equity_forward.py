@@ -16,10 +16,6 @@ TOLERANCE = 1e-12  # N(d) + N(-d) = 1 to the last digits
 BAR = 20
 
 
-def SIZE(terms: Terms) -> float:  # noqa: N802 - see the package
-    return terms.strike
-
-
 def contracts(rng: np.random.Generator, n: int) -> list[dict[str, Any]]:
     return [
         {

@@ -19,10 +19,6 @@ TOLERANCE = 1e-13  # one formula
 BAR = 20
 
 
-def SIZE(terms: Terms) -> float:  # noqa: N802 - see the package
-    return 1.0
-
-
 def contracts(rng: np.random.Generator, n: int) -> list[dict[str, Any]]:
     return [
         {

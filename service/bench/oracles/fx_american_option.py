@@ -15,11 +15,7 @@ from valuation.instruments.fx.fx_american_option import Terms
 # between two boundaries: QuantLib's 400 steps in time are still 3e-5 of the strike below its 2,500, and the rest is ours
 TOLERANCE = 6e-5
 
-__all__ = ["BAR", "SIZE", "TOLERANCE", "contracts", "price"]
-
-
-def SIZE(terms: Terms) -> float:  # noqa: N802 - see the package
-    return terms.strike
+__all__ = ["BAR", "TOLERANCE", "contracts", "price"]
 
 
 def contracts(rng: np.random.Generator, n: int) -> list[dict[str, Any]]:

@@ -14,10 +14,6 @@ TOLERANCE = 1e-12  # a sum of two terms
 _PAIRS = {("EUR", "USD"): 1.12, ("GBP", "USD"): 1.3, ("USD", "JPY"): 106.0}
 
 
-def SIZE(terms: Terms) -> float:  # noqa: N802 - see the package
-    return terms.strike
-
-
 def contracts(rng: np.random.Generator, n: int) -> list[dict[str, Any]]:
     made = []
     for _ in range(n):

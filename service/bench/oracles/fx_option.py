@@ -15,10 +15,6 @@ from valuation.instruments.fx.fx_option import Terms
 TOLERANCE = 1e-12  # one formula; N(x) from erfc here, from another approximation there
 
 
-def SIZE(terms: Terms) -> float:  # noqa: N802 - see the package
-    return terms.strike
-
-
 def contracts(rng: np.random.Generator, n: int) -> list[dict[str, Any]]:
     made = []
     for _ in range(n):

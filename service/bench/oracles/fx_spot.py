@@ -15,10 +15,6 @@ TOLERANCE = 1e-15  # one subtraction
 BAR = 20  # beside a mere read of a quote
 
 
-def SIZE(terms: Terms) -> float:  # noqa: N802 - see the package
-    return terms.strike
-
-
 def contracts(rng: np.random.Generator, n: int) -> list[dict[str, Any]]:
     made = []
     for _ in range(n):

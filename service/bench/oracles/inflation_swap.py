@@ -16,13 +16,9 @@ from valuation.instruments.rates.inflation_swap import Terms
 from valuation.instruments.schedules import BUSINESS_DAY_CONVENTIONS, CALENDARS, DAY_COUNTS
 from valuation.market.inflation import month_of, month_start
 
-__all__ = ["BAR", "FACTORS", "SIZE", "TOLERANCE", "contracts", "price"]
+__all__ = ["BAR", "FACTORS", "TOLERANCE", "contracts", "price"]
 
 TOLERANCE = 1e-12  # one formula; a growth from a rate there, from its logarithm here
-
-
-def SIZE(terms: Terms) -> float:  # noqa: N802 - see the package
-    return 1.0
 
 
 def contracts(rng: np.random.Generator, n: int) -> list[dict[str, Any]]:

@@ -28,10 +28,6 @@ TOLERANCE = 1e-13  # on one curve a floating leg telescopes here, coupon by coup
 BAR = 20
 
 
-def SIZE(terms: Terms) -> float:  # noqa: N802 - see the package
-    return 1.0
-
-
 def contracts(rng: np.random.Generator, n: int) -> list[dict[str, Any]]:
     made = []
     for _ in range(n):

@@ -16,10 +16,6 @@ TOLERANCE = 1e-12  # one formula
 BAR = 20  # a cash flow
 
 
-def SIZE(terms: Terms) -> float:  # noqa: N802 - see the package
-    return terms.strike
-
-
 def contracts(rng: np.random.Generator, n: int) -> list[dict[str, Any]]:
     made = []
     for _ in range(n):

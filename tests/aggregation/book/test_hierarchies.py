@@ -17,7 +17,8 @@ from aggregation.risk.query import run_query
 from aggregation.types import Filter, RiskQuery, RiskResult
 from lake.committer import Committer
 from lake.errors import BadInput, NotFound
-from lake.landing.hierarchies import UNASSIGNED, HierarchiesReport, ingest_hierarchies
+from lake.landing.hierarchies import HierarchiesReport, ingest_hierarchies
+from lake.schemas import UNASSIGNED
 from lake.tables import Lake
 
 LATER = dt.date(2020, 6, 30)

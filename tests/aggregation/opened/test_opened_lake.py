@@ -313,6 +313,18 @@ def test_a_slow_object_does_not_hold_up_others() -> None:
         assert slow.result() is True
 
 
+@pytest.mark.parametrize("worth", [True, False], ids=["kernel", "NumPy"])
+@pytest.mark.parametrize("size", [0, 5, 8, 4099, 8 << 14, 300_001])
+def test_checksum_is_the_sum_of_words_times_odd_numbers(
+    tmp_path: Path, size: int, worth: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lake.disk_cache.is_worth_loading", lambda _: worth)
+    data = np.random.default_rng(size).bytes(size)
+    (tmp_path / "x").write_bytes(data)
+    *words, last = (int.from_bytes(data[i : i + 8], "little") for i in range(0, size + 1 + (-size - 1) % 8, 8))
+    assert checksum(tmp_path / "x") == (sum(w * (2 * i + 3) for i, w in enumerate(words)) + last) % 2**64
+
+
 @pytest.mark.parametrize("size", [0, 1, 7, 8, 9, 4096, 4099])
 def test_checksum_sees_every_changed_byte_and_swapped_words(tmp_path: Path, size: int) -> None:
     data = bytearray(np.random.default_rng(size).integers(0, 256, size, dtype=np.uint8).tobytes())

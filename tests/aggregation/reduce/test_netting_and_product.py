@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -16,6 +18,7 @@ from aggregation.book.filters import select
 from aggregation.dimensions import DIMENSIONS, groupable
 from aggregation.opened.alignment import align
 from aggregation.opened.vectors import LEAST_WIDTH, Vectors
+from aggregation.reduce import grouping, in_numpy, selection
 from aggregation.reduce.currency import Conversion, unconverted
 from aggregation.reduce.grouping import coverage, group_by
 from aggregation.reduce.netting import net, net_quantities
@@ -89,6 +92,15 @@ def slowly(book: Book, groups: Any, vectors: Vectors, rates: Conversion) -> tupl
     return base, pnl
 
 
+@contextmanager
+def kernels_worth_loading(worth: bool) -> Iterator[None]:
+    """As in a process that has loaded kernels, or that need not."""
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (grouping, selection):
+            patch.setattr(module, "is_worth_loading", lambda _: worth)
+        yield
+
+
 def some_rates(scenarios: int) -> Conversion:
     rng = np.random.default_rng(7)
     base = np.array([1.1, 0.009, 1.0])
@@ -117,19 +129,27 @@ def test_same_bits_as_slow_loops(scenarios: int, desks: int) -> None:
     base, pnl = slowly(book, groups, vectors, rates)
     whole = net(book, groups, alignment, vectors, 0, groups.n + 1)
     assert (group_base(whole, rates) == base).all()
+    plain_base, plain_pnl = in_numpy.group_values(book, groups, alignment, vectors, rates, 0, groups.n + 1)
+    assert (plain_base == base).all()
+    assert (plain_pnl == pnl).all()
     for threads in (1, 2, 3):
         assert (group_pnl(vectors.rows, whole, rates, threads) == pnl).all()
     for first in range(groups.n + 1):
         part = net(book, groups, alignment, vectors, first, 1)
         assert group_base(part, rates) == base[first]
         assert (group_pnl(vectors.rows, part, rates) == pnl[first]).all()
-    counts = coverage(book, groups, alignment)
-    assert counts.sum(axis=0).tolist() == [
-        int((~np.isin(contract, (10, 11, 12))).sum()),
-        int((contract == 10).sum()),
-        int(np.isin(contract, (11, 12)).sum()),
-    ]
-    assert counts.sum(axis=1).tolist() == [desk.count(k) for k in groups.keys["desk"].to_pylist()]
+        plain_base, plain_pnl = in_numpy.group_values(book, groups, alignment, vectors, rates, first, 1)
+        assert plain_base == base[first]
+        assert (plain_pnl == pnl[first]).all()
+    for worth in (True, False):
+        with kernels_worth_loading(worth):
+            counts = coverage(book, groups, alignment)
+        assert counts.sum(axis=0).tolist() == [
+            int((~np.isin(contract, (10, 11, 12))).sum()),
+            int((contract == 10).sum()),
+            int(np.isin(contract, (11, 12)).sum()),
+        ]
+        assert counts.sum(axis=1).tolist() == [desk.count(k) for k in groups.keys["desk"].to_pylist()]
 
 
 def test_the_net_matrix_holds_no_zero_and_no_unmoved_contract() -> None:
@@ -171,6 +191,16 @@ def test_what_is_valued_without_vectors_is_netted_alike() -> None:
     assert starts[-1] == starts[-2] == len(expected)
 
 
+@pytest.mark.parametrize("worth", [True, False])
+def test_the_currencies_used_are_those_of_positions_kept_and_covered(worth: bool) -> None:
+    book = make_book([0, 0, 1, 2, 3, 4], [1.0] * 6)
+    vectors = make_vectors(np.ones((5, 4)), [0, 1, 2, 1, 2], failed=(3,), missing=(4,))
+    with kernels_worth_loading(worth):
+        for keep, used in (([0, 1, 0, 1, 1, 1], "EUR USD"), ([1, 1, 1, 0, 1, 1], "EUR JPY"), ([0, 0, 0, 0, 1, 1], "")):
+            found = selection.currencies_used(book, np.array(keep, dtype=bool), align(book, vectors), vectors)
+            assert found == used.split()
+
+
 @settings(max_examples=60)
 @given(st.data())
 def test_groups_are_the_distinct_members_in_order(data: st.DataObject) -> None:
@@ -187,7 +217,8 @@ def test_groups_are_the_distinct_members_in_order(data: st.DataObject) -> None:
         assert not any((v == chosen) != exclude for v in columns["desk"]) or chosen not in columns["desk"]
         return
     assert keep.tolist() == [(v == chosen) != exclude for v in columns["desk"]]
-    groups = group_by(book, by, keep)
+    with kernels_worth_loading(data.draw(st.booleans())):
+        groups = group_by(book, by, keep)
     keys = [tuple(columns[b][i] for b in by) for i in range(n)]
     expected = sorted(
         {k for k, kept in zip(keys, keep, strict=True) if kept}, key=lambda k: [(v is None, v or "") for v in k]

@@ -29,9 +29,10 @@ from aggregation.risk.query import run_query
 from aggregation.types import RiskQuery
 from aggregation.whatif.request import ChangeRequest, parse_removal, parse_scaling, run_what_if
 from aggregation.whatif.save_branch import BranchRequest, remove_branch, save_branch
-from aggregation.whatif.trades import read_trades, trades_of_file, trades_of_rows
+from aggregation.whatif.trades import trades_of_rows
 from lake.committer import Committer
 from lake.errors import BadInput, Conflict, Damaged, NotFound
+from lake.landing.rows import read_rows
 from lake.tables import Lake
 from service.api.app import create_app
 from service.config import Settings
@@ -116,7 +117,7 @@ class TestTrades:
         (tmp_path / "t.json").write_text(json.dumps([nested]))
         wanted = trades_of_rows([nested], MONDAY)
         for name in ("t.csv", "t.parquet", "t.json"):
-            added, contracts = trades_of_file(tmp_path / name, MONDAY)
+            added, contracts = trades_of_rows(read_rows(str(tmp_path / name)), MONDAY)
             assert added.equals(wanted[0])
             assert contracts.equals(wanted[1])
         assert wanted[0]["client"].to_pylist() == [None]
@@ -126,16 +127,13 @@ class TestTrades:
         from small_lake import book_csv
 
         (tmp_path / "book.csv").write_text("\n".join(book_csv().splitlines()[: 1 + len(BOOK)]))
-        added, contracts = trades_of_file(tmp_path / "book.csv", MONDAY)
+        added, contracts = trades_of_rows(read_rows(str(tmp_path / "book.csv")), MONDAY)
         assert (added.num_rows, contracts.num_rows) == (4, 4)
 
     def test_trades_without_a_name_are_numbered_through(self) -> None:
-        row = json.dumps({**SHARES, "trade": None})
-        added, contracts = read_trades([row, f"[{row},{row}]"], MONDAY) or pytest.fail("there are trades")
+        added, contracts = trades_of_rows([{**SHARES, "trade": None}] * 3, MONDAY)
         assert added["trade"].to_pylist() == ["what-if-1", "what-if-2", "what-if-3"]
         assert contracts.num_rows == 1
-        with pytest.raises(BadInput, match="S1 is added twice"):
-            read_trades([json.dumps(SHARES)] * 2, MONDAY)
 
     @pytest.mark.parametrize(
         ("given", "says"),
@@ -154,13 +152,6 @@ class TestTrades:
     def test_what_cannot_be_read_is_refused_with_its_place(self, given: Any, says: str) -> None:
         with pytest.raises(BadInput, match=says):
             trades_of_rows(given, MONDAY)
-
-    @pytest.mark.parametrize(
-        ("text", "says"), [("{", "is not JSON"), ("none.json", "cannot be read"), ("t.xls", "no positions")]
-    )
-    def test_what_is_no_file_is_refused(self, text: str, says: str) -> None:
-        with pytest.raises(BadInput, match=says):
-            read_trades([text], MONDAY)
 
     def test_removals_and_scalings_as_text(self) -> None:
         assert str(parse_removal("T1,T2")) == "trade=T1,T2"

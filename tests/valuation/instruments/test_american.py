@@ -14,6 +14,7 @@ from lake.errors import BadInput
 from valuation.batch import value_batch
 from valuation.catalogue import parse_terms
 from valuation.instruments.commodity import commodity_american_option
+from valuation.instruments.early_exercise import value_bounds
 from valuation.instruments.equity import equity_american_option
 from valuation.instruments.fx import fx_american_option
 from valuation.kernels import longstaff_schwartz
@@ -295,7 +296,7 @@ def test_little_of_the_noise_of_a_simulation_is_in_a_pnl(policy: str, option_typ
     terms = PUT | {"option_type": option_type, "dividend_yield": 0.05, "strike": 95}
     simulated = terms | {"engine": "longstaff_schwartz", "paths": 4000, "policy": policy}
     (exact, exact_pnl), (value, moves) = (pnl("equity_american_option", t, market) for t in (terms, simulated))
-    bounds = equity_american_option.bounds(parse_terms("equity_american_option", simulated), market)  # type: ignore[arg-type]
+    bounds = bounds_of(equity_american_option, parse_terms("equity_american_option", simulated), market)
     assert bounds.value == pytest.approx(value, abs=1e-12)
     low, high = bounds.interval(0.999)
     assert low <= exact <= high * 1.002  # 60 dates are a little less than any day
@@ -386,10 +387,14 @@ def test_a_simulated_contract_says_so() -> None:
     assert values[0].tobytes() == values[1].tobytes()
 
 
+def bounds_of(module: Any, terms: Any, market: Any, state: int = 0) -> longstaff_schwartz.Bounds:
+    return value_bounds(terms, module._inputs([terms], market), state)
+
+
 @pytest.mark.parametrize("module", [equity_american_option, fx_american_option, commodity_american_option])
 def test_bounds_of_each_type(module: Any) -> None:
     terms = parse_terms(module.Terms.instrument_type, EXAMPLES[module.Terms.instrument_type][0])
     market = shocked_market(3)
     for state in (0, 2):
-        low, high = module.bounds(terms, market, state).interval(0.999)
+        low, high = bounds_of(module, terms, market, state).interval(0.999)
         assert low <= module.value([terms], market)[0, state] <= high * 1.002

@@ -19,7 +19,7 @@ from pydantic import Field
 
 from lake.arrays import Floats
 from scenarios.types import SHARES, FactorIndex
-from valuation.instruments.early_exercise import AmericanTerms, Inputs, american_values, value_bounds
+from valuation.instruments.early_exercise import AmericanTerms, Inputs, american_values
 from valuation.instruments.equity.shares import UNDERLYING, YIELD, carried
 from valuation.instruments.fields import DISCOUNT_CURVE, Currency, Name, Rate
 from valuation.instruments.reads import (
@@ -30,7 +30,6 @@ from valuation.instruments.reads import (
     volatility_factors,
     years,
 )
-from valuation.kernels.longstaff_schwartz import Bounds
 from valuation.types import CashFlow, Market, RolledMarkets
 
 VERSION = "1"
@@ -53,11 +52,6 @@ def risk_factors(terms: Terms, index: FactorIndex, valuation_date: dt.date) -> t
 
 def value(terms: Sequence[Terms], market: Market) -> Floats:
     return american_values(terms, _inputs(terms, market))
-
-
-def bounds(terms: Terms, market: Market, state: int = 0) -> Bounds:
-    """Standard error, lower and upper bound of a unit's value in one state, by Longstaff-Schwartz."""
-    return value_bounds(terms, _inputs([terms], market), state)
 
 
 def cash_flows(terms: Terms, markets: RolledMarkets, until: dt.date) -> tuple[CashFlow, ...]:

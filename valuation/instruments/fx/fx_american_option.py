@@ -20,10 +20,9 @@ import numpy as np
 
 from lake.arrays import Floats
 from scenarios.types import FactorIndex
-from valuation.instruments.early_exercise import AmericanTerms, Inputs, american_values, value_bounds
+from valuation.instruments.early_exercise import AmericanTerms, Inputs, american_values
 from valuation.instruments.fx.pairs import DiscountedPair, exchange_factors, quote_discounts, spot_rates
 from valuation.instruments.reads import discount_factors, settlement, volatility_factors, years
-from valuation.kernels.longstaff_schwartz import Bounds
 from valuation.types import CashFlow, Market, RolledMarkets
 
 VERSION = "1"
@@ -42,11 +41,6 @@ def risk_factors(terms: Terms, index: FactorIndex, valuation_date: dt.date) -> t
 
 def value(terms: Sequence[Terms], market: Market) -> Floats:
     return american_values(terms, _inputs(terms, market))
-
-
-def bounds(terms: Terms, market: Market, state: int = 0) -> Bounds:
-    """Standard error, lower and upper bound of a unit's value in one state, by Longstaff-Schwartz."""
-    return value_bounds(terms, _inputs([terms], market), state)
 
 
 def cash_flows(terms: Terms, markets: RolledMarkets, until: dt.date) -> tuple[CashFlow, ...]:
