@@ -26,9 +26,22 @@ def compiled(function: F) -> F:
     Never fastmath: reordered sums would make a price depend on how many others are computed beside it. Division by zero
     gives infinity or NaN as in NumPy, so that one bad state fails its contract and not the batch.
     """
+    return _declared(function, inline=False)
+
+
+def inlined(function: F) -> F:
+    """As `compiled`, of a formula that becomes part of every loop that calls it, so that the loop runs on several numbers at once.
+
+    It does where the formula has neither a loop nor a call of a library: what depends on a condition is made and then chosen.
+    Each number has the bits that it has alone.
+    """
+    return _declared(function, inline=True)
+
+
+def _declared(function: F, *, inline: bool) -> F:
     if not _GIVEN:  # Numba asks for the folder when a function is declared
         numba.config.CACHE_DIR = str(cache_folder(_ROOT, Path(function.__code__.co_filename)))
-    return cast(F, njit(cache=True, nogil=True, error_model="numpy")(function))
+    return cast(F, njit(cache=True, nogil=True, error_model="numpy", forceinline=inline)(function))
 
 
 @functools.cache

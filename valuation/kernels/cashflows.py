@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from lake.arrays import Floats, Ints
 from lake.compiled import compiled
+from valuation.kernels.elementary import exponential
 
 
 @compiled
@@ -71,8 +70,9 @@ def at_spread(discount: Floats, days: Ints, spread: Floats) -> Floats:
         for kind, row, length in ((0, rest, rest), (1, whole, whole << 6)):
             if not made[kind, row]:
                 made[kind, row] = True
+                years = length / 365.0
                 for s in range(m):
-                    factors[kind, row, s] = math.exp(-spread[s] * (length / 365.0))
+                    factors[kind, row, s] = exponential(-spread[s] * years)
         for s in range(m):
             out[i, s] = discount[i, s] * (factors[0, rest, s] * factors[1, whole, s])
     return out
