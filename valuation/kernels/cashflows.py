@@ -55,6 +55,18 @@ def varying_sums(
 
 
 @compiled
+def growths(first: Ints, last: Ints, factors: Floats) -> Floats:
+    """What a unit grows by over periods, (n_periods, n_states), from rows of discount factors (n_times, n_states)."""
+    n, m = len(first), factors.shape[1]
+    out = np.empty((n, m))
+    for j in range(n):
+        a, b = first[j], last[j]
+        for s in range(m):
+            out[j, s] = factors[a, s] / factors[b, s] - 1.0
+    return out
+
+
+@compiled
 def at_spread(discount: Floats, days: Ints, spread: Floats) -> Floats:
     """Discount factors (n_days, n_states) times exp(-spread x days / 365); days (n_days,), spread (n_states,) continuous.
 
