@@ -198,8 +198,13 @@ def mills(t: float) -> float:
 
 
 @inlined
+def normal_beside(x: float, bell_of_x: float) -> float:
+    """`normal` of an x whose bell(|x|) is known."""
+    tail = bell_of_x * mills(abs(x))
+    return 1.0 - tail if x > 0.0 else tail
+
+
+@inlined
 def normal(x: float) -> float:
     """N(x), the probability that a standard normal variable is below x."""
-    t = abs(x)
-    tail = bell(t) * mills(t)
-    return 1.0 - tail if x > 0.0 else tail
+    return normal_beside(x, bell(abs(x)))
