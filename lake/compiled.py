@@ -33,12 +33,21 @@ def compiled(function: F) -> F:
     return cast(F, _Kernel(function))
 
 
+def inlined(function: F) -> F:
+    """As `compiled`, of a formula that becomes part of every loop that calls it, so that the loop runs on several numbers at once.
+
+    It does where the formula has neither a loop nor a call of a library: what depends on a condition is made and then chosen.
+    Each number has the bits that it has alone.
+    """
+    return cast(F, _Kernel(function, inline=True))
+
+
 class _Kernel:
     """A function, and from the first call on what Numba makes of it."""
 
-    def __init__(self, function: Callable[..., Any]) -> None:
+    def __init__(self, function: Callable[..., Any], *, inline: bool = False) -> None:
         functools.update_wrapper(self, function)
-        self._function = function
+        self._function, self._inline = function, inline
         self._made: Any = None
 
     def __call__(self, *args: Any) -> Any:
@@ -48,15 +57,15 @@ class _Kernel:
         """Numba's object, for calls and for kernels that call this one."""
         with _lock:
             if self._made is None:
-                self._made = _of_numba(self._function)
+                self._made = _of_numba(self._function, self._inline)
             return self._made
 
 
-def _of_numba(function: Callable[..., Any]) -> Any:
+def _of_numba(function: Callable[..., Any], inline: bool) -> Any:
     numba, is_given = _numba()
     if not is_given:  # Numba asks for the folder when a function is declared
         numba.config.CACHE_DIR = str(cache_folder(_ROOT, Path(function.__code__.co_filename)))
-    return numba.njit(cache=True, nogil=True, error_model="numpy")(function)
+    return numba.njit(cache=True, nogil=True, error_model="numpy", forceinline=inline)(function)
 
 
 @functools.cache

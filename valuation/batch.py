@@ -18,8 +18,10 @@ from lake.arrays import Bools, Floats
 from lake.child_process import memory_refused
 from lake.errors import VarlakeError
 from lake.progress import allowance
+from lake.runtime.machine import keep_freed_memory
 from scenarios.types import FactorIndex, MissingRiskFactor
 from valuation.catalogue import instrument, terms_from_json
+from valuation.kernels.pnl import split
 from valuation.types import (
     NO_RATE,
     Contract,
@@ -51,6 +53,7 @@ def value_batch(contracts: Sequence[Contract], market: Market, first_scenario: i
     Reasons of failure: invalid_terms, missing_risk_factor, non_finite, too_large, pricer_error, or what the instrument's `check`
     says (matured, missing_fixing, invalid_schedule).
     """
+    keep_freed_memory()
     n = len(contracts)
     pnl = np.empty((n, market.n_states - 1))
     base, cost = np.empty(n), np.empty(n)
@@ -72,9 +75,11 @@ def value_batch(contracts: Sequence[Contract], market: Market, first_scenario: i
             except ANYTHING as error:
                 errors[i] = error
         if ready:
-            values = _value(instrument(instrument_type), terms, market, ready, errors, first_scenario)
-            base[ready] = values[:, 0]
-            pnl[ready] = values[:, 1:] - values[:, :1]
+            values = _value(instrument(instrument_type), terms, market, ready, errors)
+            sound = np.empty(len(ready), np.bool_)
+            split(values, MOST_VALUE, np.array(ready), base, pnl, sound)
+            for row in np.flatnonzero(~sound).tolist():
+                errors.setdefault(ready[row], NotValuable("non_finite", _non_finite(values[row], first_scenario)))
             for i, t in zip(ready, terms, strict=True):
                 currencies[i] = t.currency
         cost[places] = (time.thread_time() - started) * 1e6 / len(places)
@@ -230,18 +235,14 @@ def _value(
     market: Market,
     places: list[int],
     errors: dict[int, BaseException],
-    first_scenario: int,
 ) -> Floats:
-    """Values (n_contracts, n_states); adds to `errors`, by place, the contracts without finite values."""
+    """Values (n_contracts, n_states); adds to `errors`, by place, the contracts that are not priced, with values of NaN."""
     values = _try(module, terms, market)
     if isinstance(values, BaseException):  # one at a time, so that only the culprit fails
         alone = [_try(module, [t], market) for t in terms]
         errors.update((i, v) for i, v in zip(places, alone, strict=True) if isinstance(v, BaseException))
         nothing = np.full((1, market.n_states), np.nan)
         values = np.concatenate([nothing if isinstance(v, BaseException) else v for v in alone])
-    finite = (np.abs(values) <= MOST_VALUE).all(axis=1)
-    for row in np.flatnonzero(~finite).tolist():
-        errors.setdefault(places[row], NotValuable("non_finite", _non_finite(values[row], first_scenario)))
     return values
 
 

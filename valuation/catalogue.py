@@ -63,6 +63,7 @@ from valuation.instruments.rates import (
     swaption,
     zero_bond,
 )
+from valuation.kernels import elementary
 from valuation.types import NOT_OURS, Instrument, InstrumentTerms, NotValuable
 
 INSTRUMENTS: dict[str, Instrument] = {
@@ -125,7 +126,7 @@ def instrument(instrument_type: str) -> Instrument:
 
 def pricer_version(instrument_type: str) -> str:
     """Changes whenever the same terms and levels may give other bits; part of every fingerprint."""
-    return f"{instrument_type}/{instrument(instrument_type).VERSION}"
+    return f"{instrument_type}/{instrument(instrument_type).VERSION}+{elementary.VERSION}"
 
 
 def all_term_fields() -> dict[str, tuple[str, ...]]:

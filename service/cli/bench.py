@@ -172,7 +172,7 @@ def bench_map_command(
 @app.command("instruments")
 def bench_instruments_command(
     contracts: Annotated[int, typer.Option("--contracts", help="Contracts of each type.")] = 200,
-    scenarios: Annotated[int, typer.Option("--scenarios", help="Scenarios.")] = 500,
+    scenarios: ScenariosOption = 1000,
     output: OutputOption = None,
 ) -> None:
     """Values a second and core of every instrument type, beside QuantLib's on the same contracts, and how far apart they are."""

@@ -128,7 +128,7 @@ def _living(terms: Sequence[BarrierOption], underlyings: Underlyings, market: Ma
         np.array([INTERVALS[t.monitoring or "continuous"] for t in terms]),
         underlyings.spot,
         underlyings.delivered,
-        volatilities(market, [t.volatility for t in terms], times, strikes, underlyings.forward),
+        volatilities(market, [t.volatility for t in terms], times, strikes, lambda: underlyings.forward),
         underlyings.discount,
     )
 

@@ -15,7 +15,7 @@ from pydantic import Field
 
 from lake.arrays import Floats
 from valuation.instruments.fields import Name, OptionType, Price
-from valuation.instruments.reads import volatilities
+from valuation.instruments.reads import all_flat, volatilities
 from valuation.instruments.underlyings import Underlyings
 from valuation.kernels.digital import digital_options
 from valuation.types import InstrumentTerms, Market
@@ -36,12 +36,15 @@ class DigitalOption(InstrumentTerms):
 
 def digital_values(terms: Sequence[DigitalOption], underlyings: Underlyings, market: Market) -> Floats:
     """Values (n_contracts, n_states)."""
-    names, times, forward = [t.volatility for t in terms], underlyings.times, underlyings.forward
+    names, times = [t.volatility for t in terms], underlyings.times
     strikes: Floats = np.array([t.strike for t in terms])
 
     def volatility(share: float) -> Floats:
-        return volatilities(market, names, times, share * strikes, forward)
+        return volatilities(market, names, times, share * strikes, lambda: underlyings.forward)
 
+    slope: Floats = np.zeros(underlyings.spot.shape)
+    if not all_flat(market, names):
+        slope = (volatility(1.0 + _STEP) - volatility(1.0 - _STEP)) / (2.0 * _STEP * strikes)[:, None]
     return digital_options(
         np.array([1.0 if t.option_type == "call" else -1.0 for t in terms]),
         np.array([t.payoff == "asset_or_nothing" for t in terms]),
@@ -49,6 +52,6 @@ def digital_values(terms: Sequence[DigitalOption], underlyings: Underlyings, mar
         times,
         underlyings.delivered,
         volatility(1.0),
-        (volatility(1.0 + _STEP) - volatility(1.0 - _STEP)) / (2.0 * _STEP * strikes)[:, None],
+        slope,
         underlyings.discount,
     )

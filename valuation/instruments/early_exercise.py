@@ -115,7 +115,7 @@ class Inputs:
     ) -> Inputs:
         """With volatilities read from the market."""
         strikes: Floats = np.array([t.strike for t in terms])
-        read = volatilities(market, [t.volatility for t in terms], times, strikes, spots * carried / discounts)
+        read = volatilities(market, [t.volatility for t in terms], times, strikes, lambda: spots * carried / discounts)
         return cls(times, strikes, spots, carried, discounts, read)
 
 

@@ -53,7 +53,8 @@ def curve_factors(
     A day before the valuation date, as of a contract that has matured, counts as that date.
     """
     start = valuation_date.toordinal()
-    begin, end = (max(day.toordinal() - start, 0) / DAYS_A_YEAR for day in (first or last, last))
+    end = max(last.toordinal() - start, 0) / DAYS_A_YEAR
+    begin = end if first is None else max(first.toordinal() - start, 0) / DAYS_A_YEAR
     return pillars_read(index, curve, begin, end, valuation_date)
 
 
@@ -98,10 +99,14 @@ class Varying(NamedTuple):
 
 def discount_factors(market: Market, curves: Sequence[str], times: Floats) -> Floats:
     """Discount factor of contract i on curve i to time i, shape (n_contracts, n_states)."""
+    groups = rows_by(curves)
+    if len(groups) == 1:
+        unique, column = np.unique(times, return_inverse=True)
+        return market.discount(groups[0][0], unique).take(column, axis=0)
     out = np.empty((len(curves), market.n_states))
-    for curve, rows in rows_by(curves):
+    for curve, rows in groups:
         unique, column = np.unique(times[rows], return_inverse=True)
-        out[rows] = market.discount(curve, unique)[column]
+        out[rows] = market.discount(curve, unique).take(column, axis=0)
     return out
 
 
@@ -126,23 +131,28 @@ def volatility_factors(
     return found.reads(max(expiry.toordinal() - valuation_date.toordinal(), 0) / DAYS_A_YEAR)
 
 
+def all_flat(market: Market, volatilities: Sequence[str]) -> bool:
+    """Whether none of these volatilities is a surface."""
+    return all(surface(market.index, name) is None for name in set(volatilities))
+
+
 def volatilities(
     market: Market,
     names: Sequence[str],
     expiries: Floats,
     strikes: Floats,
-    forwards: Floats,
+    forward: Floats | Callable[[], Floats],
     smile: Sequence[str | None] | None = None,
 ) -> Floats:
     """Volatility of contract i, shape (n_contracts, n_states).
 
     names : of each contract's volatility, a risk factor or a surface; expiries : (n_contracts,) years; strikes : (n_contracts,);
-    forwards : (n_contracts, n_states) forward prices or rates at expiry. smile : of each contract, what a surface does where the
-    forward moves (`fields.Smile`); as the surface says where None.
+    forward : (n_contracts, n_states) forward prices or rates at expiry, or what gives them where a surface is read. smile : of each
+    contract, what a surface does where the forward moves (`fields.Smile`); as the surface says where None.
     """
-    if all(surface(market.index, name) is None for name in set(names)):
+    if all_flat(market, names):
         return market.levels(names)
-    out = np.empty((len(names), market.n_states))
+    out, forwards = np.empty((len(names), market.n_states)), forward() if callable(forward) else forward
     for (name, sticky), rows in rows_by(list(zip(names, smile or [None] * len(names), strict=True))):
         found = surface(market.index, name)
         if found is None:
@@ -202,7 +212,7 @@ def period_growths(
         days, column = np.unique(different, return_inverse=True)
         factors = market.discount(curve, (days - today) / DAYS_A_YEAR)
         begin, end = column.reshape(different.shape).T
-        growths.append(factors[begin] / factors[end] - 1.0)
+        growths.append(cashflows.growths(begin, end, factors))
         for i, found in zip(rows, np.split(row.ravel() + n, np.cumsum([len(starts[i]) for i in rows])), strict=False):
             rows_of[i] = found
         n += len(different)

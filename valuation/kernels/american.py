@@ -30,8 +30,8 @@ import numpy as np
 from lake.arrays import Floats, Ints
 from lake.compiled import compiled
 from valuation.kernels.black import exchange
+from valuation.kernels.elementary import bell, exponential, logarithm, normal, normal_beside
 
-_SQRT_HALF = math.sqrt(0.5)
 _ONE_OVER_ROOT_TWO_PI = 1.0 / math.sqrt(2.0 * math.pi)
 
 _NODES, _INNER, _OUTER = 12, 16, 32  # of the boundary; of the integrals of its equation; of the price
@@ -82,57 +82,13 @@ _ROOTS = np.array(
     [0.5 - 0.5 * math.cos(math.pi * k / _NODES) for k in range(_NODES + 1)]
 )  # roots of time, of a life of 1
 _COS, _SIN, _WEIGHTS = _angles(_INNER)
-_TO_INNER = np.zeros((_NODES + 1, _NODES + 1, _INNER))  # of each node but expiry: weights of all nodes
-_TO_INNER[1:] = _interpolation(_ROOTS, _ROOTS[1:, None] * _SIN).transpose(1, 0, 2)
+# Flat arrays of the nodes but expiry, times those of the integral and the node itself, in whose place stand a cosine of 1 and no
+# weight; what belongs to one node of the integral lies side by side, so that loops run on several nodes at once.
+_ROOT_OF, _COS_OF = np.tile(_ROOTS[1:], _INNER + 1), np.repeat([*_COS, 1.0], _NODES)
+_SIN_OF, _WEIGHT_OF = np.repeat([*_SIN, 0.0], _NODES), np.repeat([*_WEIGHTS, 0.0], _NODES)
+_TO_INNER = _interpolation(_ROOTS, (_ROOT_OF * _SIN_OF)[:-_NODES])  # weights of all nodes
 _COS_OUT, _SIN_OUT, _WEIGHTS_OUT = _angles(_OUTER)
 _TO_OUTER = _interpolation(_ROOTS, _SIN_OUT)
-
-
-@compiled
-def _bell(x: float) -> float:
-    """exp(-x^2 / 2) to 1e-13 of itself, without a branch or a call, so that loops over it run on several numbers at once."""
-    y = max(-0.5 * x * x, -700.0) / 1024.0
-    e = 1.0 + y * (
-        1.0 + y / 2 * (1.0 + y / 3 * (1.0 + y / 4 * (1.0 + y / 5 * (1.0 + y / 6 * (1.0 + y / 7 * (1.0 + y / 8))))))
-    )
-    e *= e
-    e *= e
-    e *= e
-    e *= e
-    e *= e
-    e *= e
-    e *= e
-    e *= e
-    e *= e
-    return e * e
-
-
-@compiled
-def _normal(x: float, bell: float) -> float:
-    """N(x), given exp(-x^2 / 2), to 1e-13 (Hart 1968 as in West 2005, "Better approximations to cumulative normal functions")."""
-    y = abs(x)
-    above = 220.206867912376 + y * (
-        221.213596169931
-        + y
-        * (
-            112.079291497871
-            + y * (33.912866078383 + y * (6.37396220353165 + y * (0.700383064443688 + y * 0.0352624965998911)))
-        )
-    )
-    below = 440.413735824752 + y * (
-        793.826512519948
-        + y
-        * (
-            637.333633378831
-            + y
-            * (
-                296.564248779674
-                + y * (86.7807322029461 + y * (16.064177579207 + y * (1.75566716318264 + y * 0.0883883476483184)))
-            )
-        )
-    )
-    tail = bell * above / below
-    return 1.0 - tail if x > 0.0 else tail
 
 
 @compiled
@@ -156,52 +112,56 @@ def _boundary(r: float, q: float, v: float) -> tuple[float, Floats]:
     log_top = math.log(r / q) if 0.0 < r < q else 0.0
     drift = r - q
     squares = _first_guess(r, q, v, log_top)
-    new, depths, lower, upper = np.zeros(_NODES + 1), np.empty(_INNER), np.empty(_INNER), np.empty(_INNER)
-    of_strike, of_asset = np.empty(_INNER), np.empty(_INNER)
-    r_weights, q_weights = np.empty((_NODES + 1, _INNER)), np.empty((_NODES + 1, _INNER))
-    for i in range(1, _NODES + 1):
-        time = _ROOTS[i] ** 2
-        for k in range(_INNER):
-            past, weight = time * _SIN[k] ** 2, time * _WEIGHTS[k]
-            r_weights[i, k] = r * math.exp(r * past) * weight
-            q_weights[i, k] = q * math.exp(q * past) * weight
+    size, nodes = len(_ROOT_OF), len(squares) - 1
+    inner = size - nodes
+    per, half, lean, depths, own, reach = np.empty((6, size))
+    # how much the normal distribution and the density count, below at d- and above at d+
+    of_lower, by_lower, of_upper, by_upper = np.empty((4, size))
+    strike, asset = np.empty((2, size))
+    for f in range(size):
+        root, x = _ROOT_OF[f], _ROOT_OF[f] * _COS_OF[f]
+        past, weight = (root * _SIN_OF[f]) ** 2, root * root * _WEIGHT_OF[f]
+        per[f], half[f], lean[f] = 1.0 / (v * x), 0.5 * v * x, drift * x * x
+        of_strike, of_asset = r * exponential(r * past) * weight, q * exponential(q * past) * weight
+        of_strike, of_asset = (of_strike, of_asset) if f < inner else (1.0, 1.0)
+        by_normal = max(r, abs(drift)) * root > _SYSTEM_B * v
+        density = _ONE_OVER_ROOT_TWO_PI * per[f]
+        of_lower[f], of_upper[f] = of_strike if by_normal else 0.0, of_asset
+        by_lower[f], by_upper[f] = (0.0, 0.0) if by_normal else (of_strike * density, of_asset * density)
+        reach[f] = log_top
+    depth, above, below, new = np.empty((4, nodes))
     for _ in range(_ITERATIONS):
-        for i in range(1, _NODES + 1):
-            root = _ROOTS[i]
-            depth = math.sqrt(squares[i])
-            for k in range(_INNER):
-                depths[k] = 0.0
-            for j in range(_NODES + 1):
-                for k in range(_INNER):
-                    depths[k] += _TO_INNER[i, j, k] * squares[j]
-            d = (log_top - depth + drift * root * root) / (v * root)
-            plus, minus = d + 0.5 * v * root, d - 0.5 * v * root
-            calm = max(r, abs(drift)) * root > _SYSTEM_B * v
-            for k in range(_INNER):
-                x = root * _COS[k]
-                d = (math.sqrt(max(depths[k], 0.0)) - depth + drift * x * x) / (v * x)
-                lower[k], upper[k] = d - 0.5 * v * x, d + 0.5 * v * x
-            if calm:
-                above, below = _normal(minus, _bell(minus)), _normal(plus, _bell(plus))
-                for k in range(_INNER):
-                    of_strike[k] = r_weights[i, k] * _normal(lower[k], _bell(lower[k]))
-                    of_asset[k] = q_weights[i, k] * _normal(upper[k], _bell(upper[k]))
-            else:
-                scale = _ONE_OVER_ROOT_TWO_PI / (v * root)
-                above, below = scale * _bell(minus), scale * _bell(plus) + _normal(plus, _bell(plus))
-                for k in range(_INNER):
-                    per = scale / _COS[k]
-                    of_strike[k] = r_weights[i, k] * per * _bell(lower[k])
-                    bell = _bell(upper[k])
-                    of_asset[k] = q_weights[i, k] * (_normal(upper[k], bell) + per * bell)
-            for k in range(_INNER):
-                above += of_strike[k]
-                below += of_asset[k]
-            new[i] = max(log_top - math.log(above / below) + drift * root * root, 0.0) ** 2
+        for i in range(nodes):
+            depth[i] = math.sqrt(squares[i + 1])
+        for f in range(inner):
+            depths[f] = 0.0
+        for j in range(1, nodes + 1):
+            square = squares[j]
+            for f in range(inner):
+                depths[f] += _TO_INNER[j, f] * square
+        for f in range(inner):
+            reach[f] = math.sqrt(max(depths[f], 0.0))
+        for k in range(0, size, nodes):
+            for i in range(nodes):
+                own[k + i] = depth[i]
+        for f in range(size):
+            d = (reach[f] - own[f] + lean[f]) * per[f]
+            low, high = bell(abs(d - half[f])), bell(abs(d + half[f]))
+            strike[f] = of_lower[f] * normal_beside(d - half[f], low) + by_lower[f] * low
+            asset[f] = of_upper[f] * normal_beside(d + half[f], high) + by_upper[f] * high
+        for i in range(nodes):
+            above[i], below[i] = strike[inner + i], asset[inner + i]
+        for k in range(0, inner, nodes):
+            for i in range(nodes):
+                above[i] += strike[k + i]
+                below[i] += asset[k + i]
+        for i in range(nodes):
+            deeper = log_top - logarithm(above[i] / below[i]) + drift * _ROOTS[i + 1] ** 2
+            new[i] = 0.0 if deeper < 0.0 else deeper  # NaN goes on
         moved = 0.0
-        for i in range(1, _NODES + 1):
-            moved = max(moved, abs(math.sqrt(new[i]) - math.sqrt(squares[i])))
-            squares[i] = new[i]
+        for i in range(nodes):
+            moved = max(moved, abs(new[i] - depth[i]))
+            squares[i + 1] = new[i] * new[i]
         if moved <= _SAME * v:
             break
     return log_top, squares
@@ -232,11 +192,11 @@ def _premium(needs: Floats, log_price: float, yields: bool) -> float:
     asset = math.exp(log_price)
     for k in range(_OUTER):
         minus = -log_price * needs[0, k] - needs[1, k]
-        needs[5, k] = needs[3, k] * _normal(minus, _bell(minus))
+        needs[5, k] = needs[3, k] * normal(minus)
     if yields:
         for k in range(_OUTER):
             plus = -log_price * needs[0, k] - needs[2, k]
-            needs[5, k] -= asset * needs[4, k] * _normal(plus, _bell(plus))
+            needs[5, k] -= asset * needs[4, k] * normal(plus)
     premium = 0.0
     for k in range(_OUTER):
         premium += needs[5, k]

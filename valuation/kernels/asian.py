@@ -23,17 +23,18 @@ import math
 import numpy as np
 
 from lake.arrays import Bools, Floats, Ints
-from lake.compiled import compiled
+from lake.compiled import compiled, inlined
 from valuation.kernels.black import exchange
+from valuation.kernels.elementary import exponential, logarithm, logarithm_of_one_and
 
 
-@compiled
+@inlined
 def _sound(spot: float, volatility: float, discount: float) -> bool:
     """Whether there is a value; NaN fails the comparisons."""
     return spot >= 0.0 and volatility >= 0.0 and discount > 0.0
 
 
-@compiled
+@inlined
 def _geometric(
     sign: float, strike: float, count: float, sum_log: float, sum_times: float, cross: float, volatility: float
 ) -> float:
@@ -43,7 +44,7 @@ def _geometric(
     """
     variance = volatility * volatility * cross / (count * count)
     mean = (sum_log - 0.5 * volatility * volatility * sum_times) / count
-    return exchange(sign, math.exp(mean + 0.5 * variance), strike, math.sqrt(variance))
+    return exchange(sign, exponential(mean + 0.5 * variance), strike, math.sqrt(variance))
 
 
 @compiled
@@ -77,28 +78,29 @@ def _average_options(
             cross += time * (2.0 * (end - j) - 1.0)  # times ascend
             if geometric[i]:
                 for s in range(m):
-                    later[s] += math.log(spot[i, s] * carry / matrix[column, s])
+                    later[s] += logarithm(spot[i, s] * carry / matrix[column, s])
             else:
                 for s in range(m):
                     forward = spot[i, s] * carry / matrix[column, s]
-                    grown = math.exp(volatility[i, s] * volatility[i, s] * time) - 1.0
+                    grown = exponential(volatility[i, s] * volatility[i, s] * time) - 1.0
                     spread[s] += forward * grown * (forward + 2.0 * later[s])
                     later[s] += forward
-        for s in range(m):
-            price, vol = spot[i, s], volatility[i, s]
-            left = strike[i] - (past[i] + today[i] * price) / count[i]
-            mean = later[s] / count[i]
-            if not _sound(price, vol, discount[i, s]):
-                paid = math.nan
-            elif geometric[i]:
-                known = past[i] + math.log(price) if today[i] > 0.0 else past[i]
-                paid = _geometric(sign[i], strike[i], count[i], known + later[s], sum_times, cross, vol)
-            elif left > 0.0:
+        side, limit, prices, known, now = sign[i], strike[i], count[i], past[i], today[i]
+        if geometric[i]:
+            for s in range(m):
+                logs = known + later[s] + (logarithm(spot[i, s]) if now > 0.0 else 0.0)
+                paid = _geometric(side, limit, prices, logs, sum_times, cross, volatility[i, s])
+                sound = _sound(spot[i, s], volatility[i, s], discount[i, s])
+                out[i, s] = discount[i, s] * paid if sound else math.nan
+        else:
+            for s in range(m):
+                left = limit - (known + now * spot[i, s]) / prices
+                mean = later[s] / prices
                 ratio = spread[s] / (later[s] * later[s]) if later[s] > 0.0 else 0.0
-                paid = exchange(sign[i], mean, left, math.sqrt(math.log1p(ratio)))
-            else:
-                paid = mean - left if sign[i] > 0.0 else 0.0
-            out[i, s] = discount[i, s] * paid
+                option = exchange(side, mean, left, math.sqrt(logarithm_of_one_and(ratio)))
+                certain = mean - left if side > 0.0 else 0.0
+                sound = _sound(spot[i, s], volatility[i, s], discount[i, s])
+                out[i, s] = discount[i, s] * (option if left > 0.0 else certain) if sound else math.nan
     return out
 
 

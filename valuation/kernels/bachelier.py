@@ -11,19 +11,19 @@ from __future__ import annotations
 
 import math
 
-from lake.compiled import compiled
+from lake.compiled import inlined
+from valuation.kernels.elementary import bell, mills
 
-_SQRT_HALF = math.sqrt(0.5)
 _DENSITY = 1.0 / math.sqrt(2.0 * math.pi)
 
 
-@compiled
+@inlined
 def bachelier(sign: float, forward: float, strike: float, stdev: float) -> float:
     """Undiscounted value; sign +1 call, -1 put; at a stdev of zero the intrinsic value; NaN for a negative one."""
-    if not stdev >= 0.0:
-        return math.nan
     gain = sign * (forward - strike)
-    if stdev == 0.0:
-        return max(gain, 0.0)
-    d = gain / stdev
-    return 0.5 * gain * math.erfc(-d * _SQRT_HALF) + stdev * _DENSITY * math.exp(-0.5 * d * d)
+    distance = abs(gain) / stdev
+    shared = bell(distance)
+    chance = stdev * (_DENSITY * shared) - abs(gain) * (shared * mills(distance))  # the value out of the money
+    # The comparisons are written so that NaN stays.
+    value = (0.0 if gain <= 0.0 else gain) + (0.0 if stdev == 0.0 else chance)
+    return value if stdev >= 0.0 else math.nan

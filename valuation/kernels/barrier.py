@@ -30,131 +30,130 @@ import math
 import numpy as np
 
 from lake.arrays import Bools, Floats
-from lake.compiled import compiled
+from lake.compiled import compiled, inlined
 from valuation.kernels.black import exchange
+from valuation.kernels.elementary import bell, exponential, logarithm, mills, normal
 
 DISCRETE_SHIFT = 0.5825971579390107  # -zeta(1/2) / sqrt(2 pi)
-_SQRT_HALF = math.sqrt(0.5)
 _DENSITY = 1.0 / math.sqrt(2.0 * math.pi)
-_TAIL = -12.0  # below it N(x) is taken from Mills' ratio, so that a huge weight times a tiny probability stays a number
 
 
-@compiled
+@inlined
 def _weighted_normal(log_weight: float, weight: float, x: float) -> float:
     """weight N(x), where weight = exp(log_weight) may be infinite for an x far below zero."""
-    if not x < _TAIL:
-        return weight * 0.5 * math.erfc(-x * _SQRT_HALF)
-    exponent = log_weight - 0.5 * x * x
-    if exponent < -745.0:  # what exp makes zero
-        return 0.0
-    ratio = 0.0
-    for k in range(10, 0, -1):  # as exact as a double is from 12 on
-        ratio = k / (-x + ratio)
-    return _DENSITY * math.exp(exponent) / (-x + ratio)
+    tail = exponential(log_weight - 0.5 * x * x) * mills(abs(x))
+    return weight - tail if x > 0.0 else tail
 
 
-@compiled
+@inlined
 def _plain(sign: float, asset: float, cash: float, x: float, stdev: float) -> float:
     """P(x)."""
-    return sign * 0.5 * (asset * math.erfc(-sign * x * _SQRT_HALF) - cash * math.erfc(-sign * (x - stdev) * _SQRT_HALF))
+    return sign * (asset * normal(sign * x) - cash * normal(sign * (x - stdev)))
 
 
-@compiled
+@inlined
 def _reflected(
-    sign: float, side: float, asset: float, cash: float, a: float, log_back: float, back: float, y: float, stdev: float
+    sign: float, side: float, asset: float, cash: float, a: float, log_back: float, y: float, stdev: float
 ) -> float:
-    """R(y); back is exp(2ma)."""
-    ahead = 2.0 * a
+    """R(y); log_back is 2ma."""
+    log_ahead = log_back + 2.0 * a
     return sign * (
-        asset * _weighted_normal(log_back + ahead, back * math.exp(ahead), side * y)
-        - cash * _weighted_normal(log_back, back, side * (y - stdev))
+        asset * _weighted_normal(log_ahead, exponential(log_ahead), side * y)
+        - cash * _weighted_normal(log_back, exponential(log_back), side * (y - stdev))
     )
 
 
-@compiled
-def _touch_value(side: float, a: float, drift: float, stdev: float, interest: float) -> float:
-    """Value of one unit of cash paid at the first touch of the barrier; interest is rT, drift m, and a = ln(H/S)."""
-    square = drift * drift * stdev * stdev + 2.0 * interest  # (l v)^2
-    if square < 0.0:
-        start = abs(a) / stdev
-        part = 0.5 * math.erfc(start * _SQRT_HALF)
-        density = start * _DENSITY * math.exp(-0.5 * start * start)
-        total, factor = part, 1.0
-        for k in range(1, 60):
-            # parts of the integral of phi(y) (y0/y)^(2k), by parts
-            part = (density - start * start * part) / (2 * k - 1)
-            factor *= -0.5 * square / k
-            total += factor * part
-            if not abs(factor) > 1e-17:
-                break
-        return 2.0 * math.exp(a * drift) * total
-    lam = math.sqrt(square) / stdev
+@inlined
+def _state(
+    level: float, outward: float, spot: float, asset: float, discount: float, volatility: float, root: float
+) -> tuple[float, float, float, float]:
+    """How far the barrier is moved, ln(H/S) with it, m and v."""
+    shift, stdev = outward * volatility, volatility * root
+    return shift, logarithm(level / spot) + shift, logarithm(asset / (spot * discount)) / (stdev * stdev) - 0.5, stdev
+
+
+@inlined
+def _interest_square(drift: float, stdev: float, discount: float) -> float:
+    """(l v)^2."""
+    return drift * drift * stdev * stdev - 2.0 * logarithm(discount)
+
+
+@inlined
+def _at_touch(side: float, a: float, discount: float, drift: float, stdev: float) -> float:
+    """Value of one unit of cash paid at the touch; NaN where interest is so negative that (l v)^2 is."""
+    lam = math.sqrt(_interest_square(drift, stdev, discount)) / stdev
     near, far, z = a * (drift + lam), a * (drift - lam), a / stdev + lam * stdev
-    return _weighted_normal(near, math.exp(near), side * z) + _weighted_normal(
-        far, math.exp(far), side * (z - 2.0 * lam * stdev)
+    return _weighted_normal(near, exponential(near), side * z) + _weighted_normal(
+        far, exponential(far), side * (z - 2.0 * lam * stdev)
     )
 
 
+@inlined
+def _if_never(side: float, a: float, discount: float, drift: float, stdev: float) -> float:
+    """Value of one unit of cash paid at expiry when nothing has touched."""
+    log_back, x, y = 2.0 * drift * a, drift * stdev - a / stdev, drift * stdev + a / stdev
+    return discount * (normal(side * x) - _weighted_normal(log_back, exponential(log_back), side * y))
+
+
 @compiled
-def _barrier(
-    sign: float,
-    side: float,
-    knock_in: bool,
-    at_touch: bool,
-    strike: float,
-    to_barrier: float,
-    rebate: float,
-    a: float,
-    spot: float,
-    asset: float,
-    discount: float,
-    stdev: float,
-) -> float:
-    """The value; to_barrier is ln(H/K), a is ln(H/S)."""
-    cash = strike * discount
+def _touch_series(a: float, drift: float, stdev: float, square: float) -> float:
+    """The same as `_at_touch` where square = (l v)^2 is below zero; NaN elsewhere."""
+    if not square < 0.0:
+        return math.nan
+    start = abs(a) / stdev
+    part = normal(-start)
+    density = start * _DENSITY * bell(start)
+    total, factor = part, 1.0
+    for k in range(1, 60):
+        # parts of the integral of phi(y) (y0/y)^(2k), by parts
+        part = (density - start * start * part) / (2 * k - 1)
+        factor *= -0.5 * square / k
+        total += factor * part
+        if not abs(factor) > 1e-17:
+            break
+    return 2.0 * exponential(a * drift) * total
+
+
+@inlined
+def _untouched(
+    sign: float, side: float, knock_in: bool, to_barrier: float, a: float, asset: float, cash: float, drift: float, stdev: float
+) -> float:  # fmt: skip
+    """The value without rebate while the barrier is not touched; to_barrier is ln(H/K), a is ln(H/S), drift m."""
+    per, up = 1.0 / stdev, (1.0 + drift) * stdev
+    log_back = 2.0 * drift * a  # of the weight of reflected prices, large only where their normal is small
+    p1 = _plain(sign, asset, cash, (to_barrier - a) * per + up, stdev)
+    p2 = _plain(sign, asset, cash, up - a * per, stdev)
+    r1 = _reflected(sign, side, asset, cash, a, log_back, (to_barrier + a) * per + up, stdev)
+    r2 = _reflected(sign, side, asset, cash, a, log_back, up + a * per, stdev)
+    # the one that is a sum of its own, the other by what both together are
+    beyond = sign * to_barrier <= 0.0
+    if sign == side:
+        value, own = (r1 if beyond else p2 - r2), knock_in == beyond
+    else:
+        value, own = (p1 if beyond else p2 - r1 + r2), knock_in
+    value = value if own else p1 - value
+    return 0.0 if value < 0.0 else value  # by rounding
+
+
+@compiled
+def _decided(
+    sign: float, side: float, knock_in: bool, at_touch: bool, rebate: float, a: float, spot: float, asset: float, cash: float,
+    discount: float, stdev: float,
+) -> float:  # fmt: skip
+    """The value where the barrier is touched already, and where nothing moves; NaN elsewhere."""
     # The comparisons are written so that NaN fails them.
     if not (asset >= 0.0 and cash > 0.0 and stdev >= 0.0):
         return math.nan
     if side * a >= 0.0:
         return exchange(sign, asset, cash, stdev) if knock_in else rebate if at_touch else rebate * discount
-    growth = math.log(asset / (spot * discount)) if asset > 0.0 else -math.inf
-    if stdev == 0.0 or asset == 0.0:  # the price goes to its forward without turning
-        if side * (a - growth) < 0.0:
-            return rebate * discount if knock_in else exchange(sign, asset, cash, stdev)
-        if knock_in:
-            return exchange(sign, asset, cash, stdev)
-        return rebate * (math.exp(math.log(discount) * a / growth) if at_touch else discount)
-
-    drift = growth / (stdev * stdev) - 0.5
-    per, up = 1.0 / stdev, (1.0 + drift) * stdev
-    x1, x2 = (to_barrier - a) * per + up, up - a * per
-    y1, y2 = (to_barrier + a) * per + up, up + a * per
-    log_back = 2.0 * drift * a  # the weight of reflected prices, large only where their normal is small
-    back = math.exp(log_back)
-    if sign * to_barrier <= 0.0:
-        if sign != side:
-            value = _plain(sign, asset, cash, x1, stdev) if knock_in else 0.0
-        else:
-            value = _reflected(sign, side, asset, cash, a, log_back, back, y1, stdev)
-            if not knock_in:
-                value = _plain(sign, asset, cash, x1, stdev) - value
-    else:
-        value = _plain(sign, asset, cash, x2, stdev)
-        if sign != side:
-            value -= _reflected(sign, side, asset, cash, a, log_back, back, y1, stdev)
-            value += _reflected(sign, side, asset, cash, a, log_back, back, y2, stdev)
-        else:
-            value -= _reflected(sign, side, asset, cash, a, log_back, back, y2, stdev)
-        if knock_in == (sign == side):
-            value = _plain(sign, asset, cash, x1, stdev) - value
-    if value < 0.0:  # by rounding
-        value = 0.0
-    if rebate == 0.0:
-        return value
-    if not knock_in and at_touch:
-        return value + rebate * _touch_value(side, a, drift, stdev, -math.log(discount))
-    untouched = _weighted_normal(0.0, 1.0, side * (x2 - stdev)) - _weighted_normal(log_back, back, side * (y2 - stdev))
-    return value + rebate * discount * (untouched if knock_in else 1.0 - untouched)
+    if not (stdev == 0.0 or asset == 0.0):
+        return math.nan
+    growth = logarithm(asset / (spot * discount))  # the price goes to its forward without turning
+    if side * (a - growth) < 0.0:
+        return rebate * discount if knock_in else exchange(sign, asset, cash, stdev)
+    if knock_in:
+        return exchange(sign, asset, cash, stdev)
+    return rebate * (exponential(logarithm(discount) * a / growth) if at_touch else discount)
 
 
 @compiled
@@ -174,26 +173,40 @@ def _rows(
     discount: Floats,
 ) -> Floats:
     n, m = spot.shape
-    out = np.empty((n, m))
+    out, of_rebate, drifts = np.empty((n, m)), np.empty(m), np.empty(m)
     for i in range(n):
-        to_barrier = math.log(barrier[i] / strike[i])
-        outward = -side[i] * DISCRETE_SHIFT * root_interval[i]
+        of, where, enters, soon, root = sign[i], side[i], knock_in[i], at_touch[i], root_time[i]
+        limit, level, back = strike[i], barrier[i], rebate[i]
+        to_barrier, outward = logarithm(level / limit), -where * DISCRETE_SHIFT * root_interval[i]
         for s in range(m):
-            shift = outward * volatility[i, s]
-            out[i, s] = _barrier(
-                sign[i],
-                side[i],
-                knock_in[i],
-                at_touch[i],
-                strike[i],
-                to_barrier + shift,
-                rebate[i],
-                math.log(barrier[i] / spot[i, s]) + shift,
-                spot[i, s],
-                delivered[i, s],
-                discount[i, s],
-                volatility[i, s] * root_time[i],
-            )
+            asset, cash = delivered[i, s], limit * discount[i, s]
+            shift, a, drift, stdev = _state(level, outward, spot[i, s], asset, discount[i, s], volatility[i, s], root)
+            value = _untouched(of, where, enters, to_barrier + shift, a, asset, cash, drift, stdev)
+            out[i, s] = value if asset > 0.0 and cash > 0.0 and stdev > 0.0 and where * a < 0.0 else math.nan
+        if back > 0.0:
+            for s in range(m):
+                _, a, drift, stdev = _state(
+                    level, outward, spot[i, s], delivered[i, s], discount[i, s], volatility[i, s], root
+                )
+                of_rebate[s], drifts[s] = a, drift
+        for s in range(m if back > 0.0 else 0):
+            stdev = volatility[i, s] * root
+            if soon and not enters:
+                of_rebate[s] = _at_touch(where, of_rebate[s], discount[i, s], drifts[s], stdev)
+            else:
+                never = _if_never(where, of_rebate[s], discount[i, s], drifts[s], stdev)
+                of_rebate[s] = never if enters else discount[i, s] - never
+        for s in range(m):
+            paid = of_rebate[s] if back > 0.0 else 0.0
+            if not (math.isnan(out[i, s]) or math.isnan(paid)):
+                out[i, s] += back * paid
+                continue
+            asset, price, factor = delivered[i, s], spot[i, s], discount[i, s]
+            _, a, drift, stdev = _state(level, outward, price, asset, factor, volatility[i, s], root)
+            if math.isnan(out[i, s]):
+                out[i, s] = _decided(of, where, enters, soon, back, a, price, asset, limit * factor, factor, stdev)
+            else:
+                out[i, s] += back * _touch_series(a, drift, stdev, _interest_square(drift, stdev, factor))
     return out
 
 

@@ -6,8 +6,8 @@ paid for it and v = sigma sqrt(T),
     call = A N(d1) - C N(d2),  put = C N(-d2) - A N(-d1),  d1 = ln(A/C) / v + v/2,  d2 = d1 - v.
 
 Source: Haug, *The Complete Guide to Option Pricing Formulas*, generalised Black-Scholes-Merton formula.
-N is computed from erfc, which stays accurate in both tails; each side uses its own N, so that a price deep out of the
-money is not the difference of two large numbers.
+Both sides share one exponential, as A phi(d1) = C phi(d2); N stays accurate in both tails, and each side uses its own, so that a
+price deep out of the money is not the difference of two large numbers.
 """
 
 from __future__ import annotations
@@ -18,22 +18,23 @@ import numpy as np
 import numpy.typing as npt
 
 from lake.arrays import Floats
-from lake.compiled import compiled
+from lake.compiled import compiled, inlined
+from valuation.kernels.elementary import bell, logarithm, mills
 
-_SQRT_HALF = math.sqrt(0.5)
 
-
-@compiled
+@inlined
 def exchange(sign: float, asset: float, cash: float, stdev: float) -> float:
     """Value of an option on `asset` against `cash` (present values); sign +1 call, -1 put; NaN where undefined."""
-    # The comparisons are written so that NaN fails them.
-    if not (asset >= 0.0 and cash > 0.0 and stdev >= 0.0):
-        return math.nan
-    if stdev == 0.0 or asset == 0.0:
-        return max(sign * (asset - cash), 0.0)
-    d1 = math.log(asset / cash) / stdev + 0.5 * stdev
+    d1 = logarithm(asset / cash) / stdev + 0.5 * stdev
     d2 = d1 - stdev
-    return sign * 0.5 * (asset * math.erfc(-sign * d1 * _SQRT_HALF) - cash * math.erfc(-sign * d2 * _SQRT_HALF))
+    shared = asset * bell(abs(d1))
+    delivered, paid = shared * mills(abs(d1)), shared * mills(abs(d2))
+    delivered = asset - delivered if sign * d1 > 0.0 else delivered
+    paid = cash - paid if sign * d2 > 0.0 else paid
+    gain = sign * (asset - cash)
+    value = (gain if gain > 0.0 else 0.0) if stdev == 0.0 or asset == 0.0 else sign * (delivered - paid)
+    # The comparisons are written so that NaN fails them.
+    return value if asset >= 0.0 and cash > 0.0 and stdev >= 0.0 else math.nan
 
 
 @compiled
@@ -49,10 +50,9 @@ def _rows(
     n, m = spot.shape
     out = np.empty((n, m))
     for i in range(n):
+        side, factor, paid, root = sign[i], asset_factor[i], strike[i], root_time[i]
         for s in range(m):
-            out[i, s] = exchange(
-                sign[i], spot[i, s] * asset_factor[i], strike[i] * discount[i, s], volatility[i, s] * root_time[i]
-            )
+            out[i, s] = exchange(side, spot[i, s] * factor, paid * discount[i, s], volatility[i, s] * root)
     return out
 
 

@@ -16,6 +16,7 @@ import numpy as np
 from lake.arrays import Floats, Ints
 from lake.compiled import compiled
 from valuation.kernels.black import exchange
+from valuation.kernels.elementary import bell, exponential
 
 _WIDTH = 6.0  # standard deviations on each side
 _STEP = 0.8  # at most, of the trapezoidal rule in standard deviations
@@ -72,11 +73,11 @@ def _value(
         width = min(_STEP, math.sqrt((time - ex[j]) / (time - since)))
         half = min(int(_WIDTH / width) + 1, _MOST // 2)
         width = _WIDTH / half
-        moves, weights = np.empty(2 * half + 1), np.empty(2 * half + 1)
+        moves, weights, after = np.empty(2 * half + 1), np.empty(2 * half + 1), np.empty(2 * half + 1)
         for z in range(2 * half + 1):
             x = (z - half) * width
-            moves[z] = growth[j] * math.exp(deviation * x - 0.5 * deviation * deviation)
-            weights[z] = width * math.exp(-0.5 * x * x) / _ROOT_TWO_PI
+            moves[z] = growth[j] * exponential(deviation * x - 0.5 * deviation * deviation)
+            weights[z] = width * bell(abs(x)) / _ROOT_TWO_PI
         # where the share may stand just after the dividend before
         if j == 0:
             new, here, below, gap = np.empty(1), 1, math.log(spot) if spot > 0.0 else 0.0, 1.0
@@ -94,14 +95,15 @@ def _value(
             new = np.empty(here)
         for i in range(here):
             start = spot if j == 0 else math.exp(below + i * gap)
+            if j == n - 1:
+                for z in range(2 * half + 1):
+                    after[z] = exchange(sign, max(start * moves[z] - paid[j], 0.0) * growth[n], strike, rest)
+            else:
+                for z in range(2 * half + 1):
+                    after[z] = _on_grid(values, points, low, step, at_zero, max(start * moves[z] - paid[j], 0.0))
             total = 0.0
             for z in range(2 * half + 1):
-                price = max(start * moves[z] - paid[j], 0.0)
-                if j == n - 1:
-                    after = exchange(sign, price * growth[n], strike, rest)
-                else:
-                    after = _on_grid(values, points, low, step, at_zero, price)
-                total += weights[z] * after
+                total += weights[z] * after[z]
             new[i] = total
         values, low, step, points = new, below, gap, here
     return float(values[0])

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from lake.arrays import Floats, Ints
 from lake.compiled import compiled
+from valuation.kernels.elementary import exponential
 
 
 @compiled
@@ -56,6 +55,18 @@ def varying_sums(
 
 
 @compiled
+def growths(first: Ints, last: Ints, factors: Floats) -> Floats:
+    """What a unit grows by over periods, (n_periods, n_states), from rows of discount factors (n_times, n_states)."""
+    n, m = len(first), factors.shape[1]
+    out = np.empty((n, m))
+    for j in range(n):
+        a, b = first[j], last[j]
+        for s in range(m):
+            out[j, s] = factors[a, s] / factors[b, s] - 1.0
+    return out
+
+
+@compiled
 def at_spread(discount: Floats, days: Ints, spread: Floats) -> Floats:
     """Discount factors (n_days, n_states) times exp(-spread x days / 365); days (n_days,), spread (n_states,) continuous.
 
@@ -71,8 +82,9 @@ def at_spread(discount: Floats, days: Ints, spread: Floats) -> Floats:
         for kind, row, length in ((0, rest, rest), (1, whole, whole << 6)):
             if not made[kind, row]:
                 made[kind, row] = True
+                years = length / 365.0
                 for s in range(m):
-                    factors[kind, row, s] = math.exp(-spread[s] * (length / 365.0))
+                    factors[kind, row, s] = exponential(-spread[s] * years)
         for s in range(m):
             out[i, s] = discount[i, s] * (factors[0, rest, s] * factors[1, whole, s])
     return out

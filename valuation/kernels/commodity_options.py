@@ -11,18 +11,18 @@ import math
 import numpy as np
 
 from lake.arrays import Bools, Floats
-from lake.compiled import compiled
+from lake.compiled import compiled, inlined
 from valuation.kernels.bachelier import bachelier
 from valuation.kernels.black import exchange
 
 
-@compiled
+@inlined
 def _exchange_or_intrinsic(sign: float, asset: float, cash: float, stdev: float) -> float:
     """As `exchange`, and the intrinsic value where one side is zero or below."""
-    if asset <= 0.0 or cash <= 0.0:
-        gain = sign * (asset - cash)
-        return 0.0 if gain <= 0.0 else gain  # NaN stays
-    return exchange(sign, asset, cash, stdev)
+    gain = sign * (asset - cash)
+    intrinsic = 0.0 if gain <= 0.0 else gain  # NaN stays
+    value = exchange(sign, asset, cash, stdev)
+    return intrinsic if asset <= 0.0 or cash <= 0.0 else value
 
 
 @compiled
@@ -38,13 +38,13 @@ def _forward_rows(
     n, m = forward.shape
     out = np.empty((n, m))
     for i in range(n):
-        for s in range(m):
-            stdev = volatility[i, s] * root_time[i]
-            if normal[i]:
-                value = bachelier(sign[i], forward[i, s], strike[i], stdev)
-            else:
-                value = _exchange_or_intrinsic(sign[i], forward[i, s], strike[i], stdev)
-            out[i, s] = discount[i, s] * value
+        side, paid, root = sign[i], strike[i], root_time[i]
+        if normal[i]:
+            for s in range(m):
+                out[i, s] = discount[i, s] * bachelier(side, forward[i, s], paid, volatility[i, s] * root)
+        else:
+            for s in range(m):
+                out[i, s] = discount[i, s] * _exchange_or_intrinsic(side, forward[i, s], paid, volatility[i, s] * root)
     return out
 
 
@@ -80,23 +80,19 @@ def _spread_rows(
     n, m = first.shape
     out = np.empty((n, m))
     for i in range(n):
+        side, root, twice = sign[i], root_time[i], 2.0 * correlation[i]
+        # the strike stands on the side on which it is positive
+        of_asset, of_cash = max(-strike[i], 0.0), max(strike[i], 0.0)
         for s in range(m):
             v1, v2 = first_volatility[i, s], second_volatility[i, s]
-            if not (v1 >= 0.0 and v2 >= 0.0):
-                out[i, s] = math.nan
-                continue
-            # the strike stands on the side on which it is positive
-            asset, cash = first[i, s], second[i, s]
-            if strike[i] >= 0.0:
-                cash += strike[i]
-            else:
-                asset -= strike[i]
-            if asset > 0.0 and cash > 0.0:
-                v1 *= max(first[i, s], 0.0) / asset
-                v2 *= max(second[i, s], 0.0) / cash
-            variance = v1 * v1 + v2 * v2 - 2.0 * correlation[i] * v1 * v2
-            stdev = math.sqrt(max(variance, 0.0)) * root_time[i]
-            out[i, s] = discount[i, s] * _exchange_or_intrinsic(sign[i], asset, cash, stdev)
+            one, two = first[i, s], second[i, s]
+            asset, cash = one + of_asset, two + of_cash
+            # a price below zero has no volatility; where a side is not above zero none is read
+            moves, pays = v1 * (one / asset if one > 0.0 else 0.0), v2 * (two / cash if two > 0.0 else 0.0)
+            variance = moves * moves + pays * pays - twice * moves * pays
+            stdev = math.sqrt(variance if variance > 0.0 else 0.0) * root
+            value = discount[i, s] * _exchange_or_intrinsic(side, asset, cash, stdev)
+            out[i, s] = value if v1 >= 0.0 and v2 >= 0.0 else math.nan
     return out
 
 

@@ -21,6 +21,7 @@ import numpy as np
 
 from lake.arrays import Floats, Ints
 from lake.compiled import compiled
+from valuation.kernels.elementary import exponential, logarithm
 
 _SMALL = 0.2  # below it phi and psi are power series, to an error of 1e-17; beyond, their closed form loses few digits
 _N = np.arange(12.0)
@@ -62,7 +63,7 @@ def logarithms(factors: Floats) -> Floats:
     out = np.empty(factors.shape)
     for i in range(factors.shape[0]):
         for s in range(factors.shape[1]):
-            out[i, s] = math.log(factors[i, s]) if factors[i, s] > 0.0 else math.nan
+            out[i, s] = logarithm(factors[i, s]) if factors[i, s] > 0.0 else math.nan
     return out
 
 
@@ -106,9 +107,9 @@ def coupon_values(
     n, m = len(offsets) - 1, discount.shape[1]
     out = np.empty((n, m))
     for i in range(n):
-        last, pay = columns[offsets[i + 1] - 1], payments[i]
+        last, pay, whole = columns[offsets[i + 1] - 1], payments[i], accruals[i]
         for s in range(m):
-            out[i, s] = accruals[i] * math.exp(discount[pay, s] + survival[last, s])
+            out[i, s] = whole * exponential(discount[pay, s] + survival[last, s])
         if years == 0.0:
             continue
         for j in range(offsets[i], offsets[i + 1] - 1):

@@ -11,6 +11,7 @@ import numpy as np
 
 from lake.arrays import Bools, Floats, Ints
 from lake.compiled import compiled
+from valuation.kernels.elementary import exponential, logarithm
 
 COUPON_PERIOD = 0.5  # par yields are quoted on semi-annual bonds
 _SAME = 1e-9  # years; pillars are whole days or months
@@ -56,7 +57,7 @@ def _par_log_discounts(bills: Floats, bill_yields: Floats, grid_yields: Floats) 
     bill_logs = np.empty((len(bills), m))
     for k in range(len(bills)):
         for s in range(m):
-            bill_logs[k, s] = math.log(_bill_discount(bills[k], bill_yields[k, s]))
+            bill_logs[k, s] = logarithm(_bill_discount(bills[k], bill_yields[k, s]))
     grid_logs = np.empty(grid_yields.shape)
     annuity = np.zeros(m)  # sum of the discount factors of the coupons so far
     for k in range(len(grid_yields)):
@@ -66,7 +67,7 @@ def _par_log_discounts(bills: Floats, bill_yields: Floats, grid_yields: Floats) 
             if not discount > 0.0:
                 discount = math.nan  # and with it every later node of this state
             annuity[s] += discount
-            grid_logs[k, s] = math.log(discount)
+            grid_logs[k, s] = logarithm(discount)
     return bill_logs, grid_logs
 
 
@@ -139,7 +140,7 @@ def _interpolated_discount_factors(nodes: Floats, logs: Floats, segment: Ints, t
         k = segment[i]
         weight = (times[i] - nodes[k]) / (nodes[k + 1] - nodes[k])
         for s in range(m):
-            out[i, s] = math.exp(logs[k, s] + weight * (logs[k + 1, s] - logs[k, s]))
+            out[i, s] = exponential(logs[k, s] + weight * (logs[k + 1, s] - logs[k, s]))
     return out
 
 

@@ -18,28 +18,28 @@ import math
 import numpy as np
 
 from lake.arrays import Bools, Floats
-from lake.compiled import compiled
+from lake.compiled import compiled, inlined
+from valuation.kernels.elementary import bell, logarithm, mills
 
-_SQRT_HALF = math.sqrt(0.5)
 _DENSITY = 1.0 / math.sqrt(2.0 * math.pi)
 
 
-@compiled
+@inlined
 def _digital(
     sign: float, of_asset: bool, strike: float, asset: float, discount: float, stdev: float, slope: float
 ) -> float:
     cash = strike * discount
-    # The comparison is written so that NaN fails it.
-    if not (asset >= 0.0 and cash > 0.0 and stdev >= 0.0):
-        return math.nan
+    d1 = logarithm(asset / cash) / stdev + 0.5 * stdev
+    shared = asset * bell(abs(d1))
+    d = d1 if of_asset else d1 - stdev
+    paid, unit, per = (asset, shared, strike) if of_asset else (discount, shared / strike, 1.0)
+    tail = unit * mills(abs(d))
+    value = (paid - tail if sign * d > 0.0 else tail) - per * (sign * _DENSITY * shared * slope)
     if stdev == 0.0 or asset == 0.0:
         pays = asset >= cash if sign > 0.0 else asset < cash
-        return (asset if of_asset else discount) if pays else 0.0
-    d1 = math.log(asset / cash) / stdev + 0.5 * stdev
-    skew = sign * asset * _DENSITY * math.exp(-0.5 * d1 * d1) * slope
-    if of_asset:
-        return asset * 0.5 * math.erfc(-sign * d1 * _SQRT_HALF) - strike * skew
-    return discount * 0.5 * math.erfc(-sign * (d1 - stdev) * _SQRT_HALF) - skew
+        value = paid if pays else 0.0
+    # The comparison is written so that NaN fails it.
+    return value if asset >= 0.0 and cash > 0.0 and stdev >= 0.0 else math.nan
 
 
 @compiled
@@ -56,12 +56,12 @@ def _rows(
     n, m = delivered.shape
     out = np.empty((n, m))
     for i in range(n):
-        root = root_time[i]
+        side, asset, limit, root = sign[i], of_asset[i], strike[i], root_time[i]
         for s in range(m):
             out[i, s] = _digital(
-                sign[i],
-                of_asset[i],
-                strike[i],
+                side,
+                asset,
+                limit,
                 delivered[i, s],
                 discount[i, s],
                 volatility[i, s] * root,

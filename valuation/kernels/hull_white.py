@@ -23,6 +23,7 @@ from numpy.polynomial import Polynomial
 
 from lake.arrays import Floats, Ints
 from lake.compiled import compiled
+from valuation.kernels.elementary import exponential
 
 _DENSITY = 1.0 / math.sqrt(2.0 * math.pi)
 _REACH = 8.5  # standard deviations of a kernel that count
@@ -192,10 +193,10 @@ def bermudan(
                 slope = entry_slopes[k] if entry else flow_slopes[c]
                 for s in range(m):
                     v = slope * volatility[begin + s] * deviations[k]
-                    terms[s] = (entries[k, begin + s] if entry else flows[c, begin + s]) * math.exp(
+                    terms[s] = (entries[k, begin + s] if entry else flows[c, begin + s]) * exponential(
                         -v * nodes[0] - 0.5 * v * v
                     )
-                    ratios[s] = math.exp(-v * step)
+                    ratios[s] = exponential(-v * step)
                 for i in range(n):
                     for s in range(m):
                         exercise[i, s] += terms[s]

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from lake.arrays import Floats
 from lake.compiled import compiled
 from valuation.kernels import curves
+from valuation.kernels.elementary import logarithm_of_one_and
 
 
 @compiled
@@ -17,7 +16,7 @@ def _log_growths(times: Floats, rates: Floats) -> Floats:
     logs = np.zeros((p + 1, m))
     for k in range(p):
         for s in range(m):
-            logs[k + 1, s] = times[k] * math.log1p(rates[k, s])
+            logs[k + 1, s] = times[k] * logarithm_of_one_and(rates[k, s])
     return logs
 
 

@@ -24,9 +24,9 @@ from lake.arrays import Floats, Ints
 from lake.compiled import compiled
 from valuation.kernels.american import exercise_boundary
 from valuation.kernels.black import exchange
+from valuation.kernels.elementary import exponential, normal
 
 DEGREE = 3  # of the polynomial: four basis functions
-_SQRT_HALF = math.sqrt(0.5)
 _SINGULAR = 1e-12  # a pivot below this fraction of its column's square sum carries no information
 _POLICY, _LOWER, _UPPER = 20010101, 20010102, 20010103  # seeds
 
@@ -138,7 +138,7 @@ def _set_paths(motion: Floats, r: float, q: float, v: float, relative: Floats, d
         discount[j] = math.exp(-r * time)
         mean = (r - q - 0.5 * v * v) * time
         for p in range(paths):
-            relative[j, p] = math.exp(mean + v * motion[j, p])
+            relative[j, p] = exponential(mean + v * motion[j, p])
 
 
 @compiled
@@ -255,8 +255,8 @@ def _excess(
                     u = (k - j) / steps
                     d = (log_asset - math.log(boundary[k]) + (r - q) * u) / (v * math.sqrt(u))
                     plus, minus = d + 0.5 * v * math.sqrt(u), d - 0.5 * v * math.sqrt(u)
-                    worth += sign * 0.5 * dividends * asset * math.exp(-q * u) * math.erfc(-sign * plus * _SQRT_HALF)
-                    worth -= sign * 0.5 * interest * math.exp(-r * u) * math.erfc(-sign * minus * _SQRT_HALF)
+                    worth += sign * dividends * asset * math.exp(-q * u) * normal(sign * plus)
+                    worth -= sign * interest * math.exp(-r * u) * normal(sign * minus)
             if j < 0:
                 first += worth
                 continue

@@ -10,23 +10,21 @@ from __future__ import annotations
 import numpy as np
 
 from lake.arrays import Bools, Floats, Ints
-from lake.compiled import compiled
+from lake.compiled import compiled, inlined
 from valuation.kernels.bachelier import bachelier
 from valuation.kernels.black import exchange
 
 
-@compiled
-def _option(normal: bool, sign: float, forward: float, strike: float, shift: float, stdev: float) -> float:
-    """Undiscounted option on a rate: Bachelier, or Black on the rate plus a shift.
+@inlined
+def _shifted(sign: float, forward: float, strike: float, shift: float, stdev: float) -> float:
+    """Undiscounted option on a rate by Black on the rate plus a shift.
 
     Where that sum is not positive a lognormal rate has stayed at its lower end, which is the limit of Black's formula from above:
     the intrinsic value.
     """
-    if normal:
-        return bachelier(sign, forward, strike, stdev)
-    if forward + shift <= 0.0 and stdev >= 0.0:
-        return max(sign * (forward - strike), 0.0)
-    return exchange(sign, forward + shift, strike + shift, stdev)
+    gain = sign * (forward - strike)
+    value = exchange(sign, forward + shift, strike + shift, stdev)
+    return (gain if gain > 0.0 else 0.0) if forward + shift <= 0.0 and stdev >= 0.0 else value
 
 
 @compiled
@@ -35,8 +33,9 @@ def forward_rates(first_column: Ints, last_column: Ints, accruals: Floats, proje
     n, m = len(accruals), projection.shape[1]
     out = np.empty((n, m))
     for j in range(n):
+        first, last, years = first_column[j], last_column[j], accruals[j]
         for s in range(m):
-            out[j, s] = (projection[first_column[j], s] / projection[last_column[j], s] - 1.0) / accruals[j]
+            out[j, s] = (projection[first, s] / projection[last, s] - 1.0) / years
     return out
 
 
@@ -62,11 +61,17 @@ def optionlet_sums(
     n, m = len(offsets) - 1, discount.shape[1]
     out = np.zeros((n, m))
     for i in range(n):
+        side, limit, up = sign[i], strike[i], shift[i]
         for j in range(offsets[i], offsets[i + 1]):
-            for s in range(m):
-                stdev = volatilities[j, s] * root_times[j] if root_times[j] > 0.0 else 0.0
-                paid = _option(normal[i], sign[i], forwards[j, s], strike[i], shift[i], stdev)
-                out[i, s] += accruals[j] * discount[pay_column[j], s] * paid
+            root, years, pay = root_times[j], accruals[j], pay_column[j]
+            if normal[i]:
+                for s in range(m):
+                    stdev = volatilities[j, s] * root if root > 0.0 else 0.0
+                    out[i, s] += years * discount[pay, s] * bachelier(side, forwards[j, s], limit, stdev)
+            else:
+                for s in range(m):
+                    stdev = volatilities[j, s] * root if root > 0.0 else 0.0
+                    out[i, s] += years * discount[pay, s] * _shifted(side, forwards[j, s], limit, up, stdev)
     return out
 
 
@@ -86,12 +91,13 @@ def swap_rates(
     annuity, rate = np.zeros((n, m)), np.zeros((n, m))
     for i in range(n):
         for j in range(fixed_offsets[i], fixed_offsets[i + 1]):
+            years, pay = accruals[j], fixed_column[j]
             for s in range(m):
-                annuity[i, s] += accruals[j] * discount[fixed_column[j], s]
+                annuity[i, s] += years * discount[pay, s]
         for j in range(float_offsets[i], float_offsets[i + 1]):
+            first, last = first_column[j], last_column[j]
             for s in range(m):
-                coupon = projection[first_column[j], s] / projection[last_column[j], s] - 1.0
-                rate[i, s] += coupon * discount[last_column[j], s]
+                rate[i, s] += (projection[first, s] / projection[last, s] - 1.0) * discount[last, s]
         for s in range(m):
             rate[i, s] /= annuity[i, s]
     return annuity, rate
@@ -129,7 +135,13 @@ def rate_options(
     n, m = rates.shape
     out = np.empty((n, m))
     for i in range(n):
-        for s in range(m):
-            stdev = volatilities[i, s] * root_times[i] if root_times[i] > 0.0 else 0.0
-            out[i, s] = annuities[i, s] * _option(normal[i], sign[i], rates[i, s], strike[i], shift[i], stdev)
+        side, limit, up, root = sign[i], strike[i], shift[i], root_times[i]
+        if normal[i]:
+            for s in range(m):
+                stdev = volatilities[i, s] * root if root > 0.0 else 0.0
+                out[i, s] = annuities[i, s] * bachelier(side, rates[i, s], limit, stdev)
+        else:
+            for s in range(m):
+                stdev = volatilities[i, s] * root if root > 0.0 else 0.0
+                out[i, s] = annuities[i, s] * _shifted(side, rates[i, s], limit, up, stdev)
     return out

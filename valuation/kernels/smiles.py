@@ -19,10 +19,10 @@ import numpy as np
 from scipy.special import ndtri
 
 from lake.arrays import Floats, Ints
-from lake.compiled import compiled
+from lake.compiled import compiled, inlined
+from valuation.kernels.elementary import normal
 
 _SOONEST = 1e-12  # years: the limit at expiry, where the strikes of all deltas meet
-_SQRT_HALF = math.sqrt(0.5)
 STEPS = 64  # of the strip of a variance swap; even
 
 
@@ -163,12 +163,12 @@ def smile_volatilities(
     return _read(by_delta, offsets, places, np.ascontiguousarray(levels.T), times, left, right, time, at)
 
 
-@compiled
+@inlined
 def _below(k: float, deviation: float) -> float:
     """N(-d2), the probability to end below the strike whose logarithm over forward is k."""
-    if deviation == 0.0:
-        return 0.5 + 0.5 * math.copysign(1.0, k) if k != 0.0 else 0.5
-    return 0.5 * math.erfc(-(k / deviation + 0.5 * deviation) * _SQRT_HALF)
+    still = 0.5 if k == 0.0 else 1.0 if k > 0.0 else 0.0
+    probability = normal(k / deviation + 0.5 * deviation)
+    return still if deviation == 0.0 else probability
 
 
 @compiled

@@ -46,10 +46,13 @@ def pillars_read(index: FactorIndex, curve: str, first: float, last: float, valu
     With these pillars alone at hand the factors are the same bits. Those of a curve that is bootstrapped with another hold
     the other's; its nodes lie on dates, and depend on the valuation date.
     """
-    key = (pillars_read, curve, valuation_date if is_quoted(index.curve(curve)) else None)
-    if key not in index.memo:
-        index.memo[key] = _reader(index, curve, valuation_date)
-    read: Callable[[float, float], tuple[str, ...]] = index.memo[key]
+    read: Callable[[float, float], tuple[str, ...]] | None = index.memo.get((pillars_read, curve))  # of every day
+    if read is None:
+        read = index.memo.get((pillars_read, curve, valuation_date))
+    if read is None:
+        read = _reader(index, curve, valuation_date)
+        days = (valuation_date,) if is_quoted(index.curve(curve)) else ()
+        index.memo[pillars_read, curve, *days] = read
     return read(first, last)
 
 
@@ -73,7 +76,8 @@ def _reader(index: FactorIndex, curve: str, valuation_date: dt.date) -> Callable
         return min(max(bisect.bisect_right(known, time) - 1, 0), len(known) - 2)
 
     def read(first: float, last: float) -> tuple[str, ...]:
-        return between(segment(first), segment(last))
+        begin = segment(first)
+        return between(begin, begin if last == first else segment(last))
 
     return read
 

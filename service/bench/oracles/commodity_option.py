@@ -13,7 +13,7 @@ from scenarios.types import RiskFactor
 from service.bench.oracles.market import TODAY, Quotes, ql_date, random_date
 from valuation.instruments.commodity.commodity_option import Terms
 
-TOLERANCE = 1e-12  # one formula; N(x) from erfc here, from another approximation there
+TOLERANCE = 1e-12  # one formula, and N(x) by two approximations
 FACTORS = [(RiskFactor("NV:WTI", "normal_price_vol", "NV:WTI", "USD"), 15.0)]
 
 

@@ -15,7 +15,7 @@ from service.bench.oracles.commodity_option import forward_process
 from service.bench.oracles.market import Quotes, ql_date, random_date
 from valuation.instruments.commodity.commodity_spread_option import Terms
 
-TOLERANCE = 1e-12  # one formula; N(x) from erfc here, from another approximation there
+TOLERANCE = 1e-12  # one formula, and N(x) by two approximations
 
 
 def SIZE(terms: Terms) -> float:  # noqa: N802 - see the package

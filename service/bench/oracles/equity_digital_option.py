@@ -12,7 +12,7 @@ from service.bench.oracles.market import Quotes, ql_date, random_date
 from valuation.instruments.digital_options import DigitalOption
 from valuation.instruments.equity.equity_digital_option import Terms
 
-TOLERANCE = 1e-12  # one formula; N(x) from erfc here, from another approximation there
+TOLERANCE = 1e-12  # one formula, and N(x) by two approximations
 
 
 def SIZE(terms: DigitalOption) -> float:  # noqa: N802 - see the package

@@ -11,7 +11,7 @@ import QuantLib as ql  # noqa: N813
 from service.bench.oracles.market import Quotes, ql_date, random_date
 from valuation.instruments.equity.equity_option import Terms
 
-TOLERANCE = 1e-12  # one formula; N(x) from erfc here, from another approximation there
+TOLERANCE = 1e-12  # one formula, and N(x) by two approximations
 
 
 def contracts(rng: np.random.Generator, n: int) -> list[dict[str, Any]]:

@@ -12,7 +12,7 @@ from service.bench.oracles.fx_pairs import base_curve, random_pair, spot
 from service.bench.oracles.market import Quotes, ql_date, random_date
 from valuation.instruments.fx.fx_option import Terms
 
-TOLERANCE = 1e-12  # one formula; N(x) from erfc here, from another approximation there
+TOLERANCE = 1e-12  # one formula, and N(x) by two approximations
 
 
 def contracts(rng: np.random.Generator, n: int) -> list[dict[str, Any]]:

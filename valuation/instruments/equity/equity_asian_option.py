@@ -144,7 +144,7 @@ def _values(terms: Sequence[Terms], market: Market) -> tuple[Floats, Floats]:
     """Values and their standard errors, both (n_contracts, n_states)."""
     shares = shares_of(terms, market)
     strikes: Floats = np.array([t.strike for t in terms])
-    volatility = volatilities(market, [t.volatility for t in terms], shares.times, strikes, shares.forward)
+    volatility = volatilities(market, [t.volatility for t in terms], shares.times, strikes, lambda: shares.forward)
     values, errors = np.empty(shares.spot.shape), np.zeros(shares.spot.shape)
     for curve, rows in rows_by([t.discount_curve for t in terms]):
         averages = [_Average(terms[i], market) for i in rows]

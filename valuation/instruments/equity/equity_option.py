@@ -80,8 +80,11 @@ def value(terms: Sequence[Terms], market: Market) -> Floats:
     if has_dividends.any():
         share = delivered(terms, market, [t.expiry for t in terms], times)
         escrowed = np.where(has_dividends[:, None], share / held[:, None], spots)
-    forwards = escrowed * held[:, None] / discount
-    vols = volatilities(market, [t.volatility for t in terms], times, strikes, forwards, [t.smile for t in terms])
+
+    def forward() -> Floats:
+        return escrowed * held[:, None] / discount
+
+    vols = volatilities(market, [t.volatility for t in terms], times, strikes, forward, [t.smile for t in terms])
     out = european_options(signs, held, strikes, times, escrowed, vols, discount)
     by_spot = np.flatnonzero([t.dividend_model == "spot" for t in terms])
     if len(by_spot):

@@ -48,7 +48,7 @@ def value(terms: Sequence[Terms], market: Market) -> Floats:
         strikes,
         pairs.times,
         pairs.delivered,
-        volatilities(market, [t.volatility for t in terms], pairs.times, strikes, pairs.forward),
+        volatilities(market, [t.volatility for t in terms], pairs.times, strikes, lambda: pairs.forward),
         pairs.discount,
     )
 
