@@ -19,7 +19,7 @@ from lake.child_process import memory_refused
 from lake.errors import VarlakeError
 from lake.progress import allowance
 from scenarios.types import FactorIndex, MissingRiskFactor
-from valuation.catalogue import instrument, terms_from_json
+from valuation.catalogue import factors_of, instrument, terms_from_json
 from valuation.types import (
     NO_RATE,
     Contract,
@@ -150,7 +150,7 @@ def factors_read(contracts: Sequence[Contract], index: FactorIndex, valuation_da
     read: set[str] = set()
     for _, kind, terms in contracts:
         with contextlib.suppress(*ANYTHING):
-            read.update(instrument(kind).risk_factors(terms_from_json(kind, terms), index, valuation_date))
+            read.update(factors_of(terms_from_json(kind, terms), index, valuation_date))
     return read
 
 
@@ -213,7 +213,7 @@ def ready_contract(
         stage = "while its terms were checked"
         terms.check(valuation_date, rolled_from)
         stage = "while the risk factors it reads were found"
-        return terms, instrument(contract.instrument_type).risk_factors(terms, index, valuation_date)
+        return terms, factors_of(terms, index, valuation_date)
     except ANYTHING as error:
         error.stage = stage  # type: ignore[union-attr]
         raise

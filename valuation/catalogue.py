@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from lake.errors import BadInput, Issue, nearest, unknown
 from lake.landing.mapping import Kind
-from scenarios.types import IMPORTED
+from scenarios.types import IMPORTED, FactorIndex
 from valuation.instruments.commodity import (
     commodity_american_option,
     commodity_forward,
@@ -42,6 +42,7 @@ from valuation.instruments.fx import (
     fx_swap,
     non_deliverable_forward,
 )
+from valuation.instruments.kinds import check_kinds
 from valuation.instruments.rates import (
     amortising_bond,
     basis_swap,
@@ -121,6 +122,15 @@ def instrument(instrument_type: str) -> Instrument:
     if instrument_type not in INSTRUMENTS:
         raise unknown("instrument type", instrument_type, INSTRUMENTS)
     return INSTRUMENTS[instrument_type]
+
+
+def factors_of(terms: InstrumentTerms, index: FactorIndex, valuation_date: dt.date) -> tuple[str, ...]:
+    """Ids of the risk factors that decide the value of a contract on a date, each once.
+
+    Raises `MissingRiskFactor` for one that is not at hand, or is not of the currency or kind that the contract needs.
+    """
+    check_kinds(terms, index)
+    return instrument(terms.instrument_type).risk_factors(terms, index, valuation_date)
 
 
 def pricer_version(instrument_type: str) -> str:

@@ -6,9 +6,9 @@ import datetime as dt
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple, Protocol, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from lake.arrays import Floats
 from lake.canonical import canonical_json, digest
@@ -33,6 +33,11 @@ class NotValuable(VarlakeError):
         self.reason = reason
 
 
+OnlyWith = Mapping[
+    str, tuple[str, tuple[Any, ...]]
+]  # term to another term and the values that one then has, empty for any
+
+
 class InstrumentTerms(BaseModel):
     """Terms of a contract: what a pricer needs, without quantity or owner. Subclassed once an instrument.
 
@@ -42,8 +47,20 @@ class InstrumentTerms(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     instrument_type: ClassVar[str]
+    only_with: ClassVar[OnlyWith] = {}
+    """Terms that do nothing without another."""
 
     currency: str
+
+    @model_validator(mode="after")
+    def _none_idle(self) -> Self:
+        for name, (other, values) in self.only_with.items():
+            beside = getattr(self, other)
+            fits = beside in values if values else beside is not None
+            if not fits and getattr(self, name) != type(self).model_fields[name].default:
+                wanted = f"{other} {' or '.join(map(str, values))}".rstrip()
+                raise ValueError(f"{name} does nothing without {wanted}; give that, or leave {name} out")
+        return self
 
     def check(self, valuation_date: dt.date, rolled_from: dt.date | None = None) -> None:
         """Raises `NotValuable` when the contract has no value on that date (matured, fixing missing).

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import difflib
 import functools
 import re
 import tomllib
@@ -55,7 +56,7 @@ from scenarios.market.market_rows import (
     upsert,
 )
 from scenarios.market.value_versions import FILES
-from scenarios.surfaces import VOLATILITIES, check_point
+from scenarios.surfaces import SURFACE, VOLATILITIES, check_point
 from scenarios.types import FACTOR_TYPES, FactorIndex, RiskFactor, tenor_of, tenor_years
 
 SHIPPED = Path(__file__).parent / "catalogues"
@@ -64,6 +65,10 @@ _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 _FACTOR_ID = re.compile(r"[A-Z]+(:[A-Za-z0-9._&-]+)+")
 _SOURCE_NAME = re.compile(r"[a-z0-9_-]+")
 _OWN = {"column", "file"}  # the placeholders every column has
+_ALIKE, _SHORT = (
+    0.78,
+    3,
+)  # of two names of attributes: how alike misspelt ones are; characters of one too short to begin another
 _TENORS = ("tenor", "expiry")  # names whose cells are tenors, however they are written
 # what a value is multiplied by
 UNITS = {"percent": 0.01, "basis points": 0.0001, "volatility points": 0.01, "pence": 0.01, "cents": 0.01}
@@ -152,6 +157,26 @@ def _check(f: RiskFactor) -> None:
         _check_date(i, attributes["ex_date"])
     if f.type in VOLATILITIES:
         check_point(f)
+    for name in attributes.keys() - {*_read_attributes(f)}:
+        if meant := [known for known in _read_attributes(f) if _alike(name, known)]:
+            raise BadInput(
+                f"{i}: a {f.type} has no attribute {name!r}, and would not read it; nearest: {', '.join(meant)}."
+            )
+
+
+def _read_attributes(f: RiskFactor) -> tuple[str, ...]:
+    """The attributes of a risk factor that decide values; others are there to be selected by, and may have any name."""
+    points = ("expiry", *SURFACE, "surface", "asset") if f.type in VOLATILITIES else ()
+    return FACTOR_TYPES[f.type].conventions + points
+
+
+def _alike(name: str, known: str) -> bool:
+    """Whether one is hardly anything but the other in another spelling."""
+    one, two = (re.sub(r"[_\W]", "", text.lower()) for text in (name, known))
+    begins = (
+        known != "asset" and len(one) > _SHORT and (one.startswith(two) or two.startswith(one))
+    )  # not of asset_class
+    return begins or difflib.SequenceMatcher(None, one, two).ratio() >= _ALIKE
 
 
 def _check_date(i: str, text: str) -> None:

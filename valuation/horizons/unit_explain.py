@@ -25,7 +25,7 @@ from scenarios.market.history import load_factors
 from scenarios.market.moves import MoveRules
 from scenarios.types import FactorIndex, RiskClass, Roll
 from valuation.batch import load_kernels, value_batch
-from valuation.catalogue import instrument, terms_from_json
+from valuation.catalogue import factors_of, terms_from_json
 from valuation.costs import Item, Meter, Result
 from valuation.horizons.cash import cash_until
 from valuation.kernels.shapley import shapley
@@ -296,7 +296,7 @@ def _classes_read(contract: Contract, path: MarketPath) -> int:
     index = path.index
     read = {
         index.factors[index.row[f]].risk_class
-        for f in instrument(kind).risk_factors(terms_from_json(kind, terms), index, path.end.market_date)
+        for f in factors_of(terms_from_json(kind, terms), index, path.end.market_date)
     }
     return sum(1 << k for k, c in enumerate(path.classes) if c in read)
 
