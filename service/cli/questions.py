@@ -13,7 +13,7 @@ import click
 
 from aggregation import questions
 from lake.errors import BadInput, Invalid, NotValued, unknown
-from service.parameters import Parameter, assemble, parameters_of
+from service.parameters import Parameter, assemble, once, parameters_of
 from service.rendering.answers import PICTURES
 
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ def option_of(p: Parameter) -> click.Option:
     text = f"{text[:1].upper()}{text[1:]}."
     if p.kind == "flag":
         return click.Option(names, is_flag=True, help=text)
-    return click.Option(names, multiple=p.kind != "one", help=text, metavar="TEXT" if p.kind == "one" else "TEXT...")
+    return click.Option(names, multiple=True, help=text, metavar="TEXT" if p.kind == "one" else "TEXT...")
 
 
 def arguments_of(model: type[BaseModel], query: Any) -> list[str]:
@@ -188,6 +188,8 @@ def _read(p: Parameter, value: Any) -> Any:
         from lake.landing.rows import read_rows
 
         return tuple(row for text in value for row in read_rows(text))
+    if p.kind == "one":
+        return once(p, value, option_names(p)[0])
     return value
 
 
