@@ -124,7 +124,12 @@ FACTOR_TYPES: dict[str, FactorType] = {
         RiskClass.EQUITY, ShiftType.RELATIVE, "units a day", "shares or contracts traded in a day"
     ),
     "fixing": FactorType(
-        RiskClass.RATES, ShiftType.ABSOLUTE, "fraction a year", "interest rate published for a day", (-0.05, 0.3)
+        RiskClass.RATES,
+        ShiftType.ABSOLUTE,
+        "fraction a year",
+        "interest rate published for a day",
+        (-0.05, 0.3),
+        conventions=("projection_curve", "tenor", "day_count"),
     ),
     "deposit_rate": _quote("simple rate of a deposit", "day_count", "spot_lag"),
     "fra_rate": _quote("forward rate agreement", "day_count", "spot_lag"),

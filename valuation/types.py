@@ -112,6 +112,10 @@ class Market(Protocol):
         """Times in years, (n,), between which the forward rate, or the hazard rate of a credit curve, is constant."""
         ...
 
+    def passed(self, day: dt.date) -> Market | None:
+        """The market of a day that has passed, where it is known; None in a market that time alone has rolled."""
+        ...
+
     def fixed_growth(self, curve: str, first: dt.date, last: dt.date) -> float:
         """What a unit grows to from `first` to `last` at the rate that the roll fixes on `first`; of rolled markets only."""
         ...
@@ -193,7 +197,6 @@ WHAT_TO_DO: Mapping[str, str] = {  # about contracts that failed, by reason
     "quantity_too_large": "Correct the quantity in the positions file.",
     "negative_rate": "Price it with model normal, or with model black and a shift.",
     "non_finite": "Look at the market data it reads, and at its terms.",
-    "base_dependent": "Ask for explain, which compares valuations of both days.",
     "too_slow": "Look at its terms; if it is to take so long, raise VARLAKE_CONTRACT_SECONDS.",
     "too_large": "Look at its terms; if it is to take so much, raise VARLAKE_CONTRACT_MIB.",
     "crashed": "Please report this as a defect.",

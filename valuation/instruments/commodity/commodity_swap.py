@@ -133,9 +133,11 @@ def _averages(terms: Terms, first: int, market: Market) -> tuple[Floats, Floats]
 
 
 def _fixing(underlying: str, day: dt.date, fixings: Mapping[dt.date, float], market: Market) -> float:
-    """The price of a day that has passed: as given, else as the roll had it, growing evenly between its ends."""
+    """The price of a day that has passed: as given or published, else as the roll had it, growing evenly between its ends."""
     if day in fixings:
         return fixings[day]
+    if (then := market.passed(day)) is not None:
+        return float(then.level(underlying)[0])
     roll = market.roll
     assert roll is not None  # `check` has seen to it
     begin, end = float(roll.origin[market.index.row[underlying]]), float(market.level(underlying)[0])

@@ -212,6 +212,8 @@ def _price(terms: Terms, day: dt.date, market: Market) -> float:
     roll = market.roll
     if day in terms.fixings or roll is None or day < roll.since:
         return terms.fixing(day)
+    if (then := market.passed(day)) is not None:
+        return float(then.level(terms.underlying)[0])
     origin = float(roll.origin[market.index.row[terms.underlying]])
     if roll.market == "constant":
         return origin

@@ -191,6 +191,8 @@ class ResettingLeg:
             return rate
         assert market.roll is not None
         roll, start = market.roll, dt.date.fromordinal(int(self.coupons.schedule.starts[period]))
+        if (then := market.passed(start)) is not None:
+            return float(then.fx(self.base, self.currency)[0])
         spot = 1.0
         for risk_factor_id, power in market.index.fx_path(self.base, self.currency):
             level = float(roll.origin[market.index.row[risk_factor_id]])
