@@ -9,7 +9,7 @@ from typing import Any, get_args, get_origin
 
 from pydantic import ValidationError
 
-from lake.errors import BadInput, Issue, nearest, unknown
+from lake.errors import BadInput, Issue, in_words, nearest, unknown
 from lake.landing.mapping import Kind
 from scenarios.types import IMPORTED, FactorIndex
 from valuation.instruments.commodity import (
@@ -187,10 +187,9 @@ def _bad_terms(instrument_type: str, model: type[InstrumentTerms], error: Valida
     issues = []
     for fault in error.errors(include_url=False):
         name = str(fault["loc"][0]) if fault["loc"] else ""
-        inner = " ".join(
-            str(part) for part in fault["loc"][1:] if part != "[key]"
-        )  # of a term that is a list or a table
-        message = f"{inner + ': ' if inner else ''}{fault['msg'].removeprefix('Value error, ')}"
+        # of a term that is a list or a table
+        inner = ", ".join(f"entry {p + 1}" if isinstance(p, int) else str(p) for p in fault["loc"][1:] if p != "[key]")
+        message = f"{inner + ': ' if inner else ''}{in_words(fault)}"
         allowed: tuple[str, ...] = ()
         if fault["type"] == "extra_forbidden":
             allowed = nearest(name, model.model_fields)
@@ -198,7 +197,8 @@ def _bad_terms(instrument_type: str, model: type[InstrumentTerms], error: Valida
         elif name in model.model_fields:
             # a pattern is no help to a reader, and what is meant stands in the description
             said = "is not of this form" if fault["type"] == "string_pattern_mismatch" else message
-            message = f"{said}; expected: {model.model_fields[name].description}"
+            about = model.model_fields[name].description
+            message = f"{said} ({about})" if "expected" in said else f"{said}; expected: {about}"
         value = None if fault["type"] == "missing" or not name else _shown(fault["input"])
         issues.append(Issue(name, message, value, allowed))
     listed = "; ".join(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple, Protocol, Self
@@ -202,29 +203,48 @@ WHAT_TO_DO: Mapping[str, str] = {  # about contracts that failed, by reason
     "crashed": "Please report this as a defect.",
     "pricer_error": "Please report this as a defect.",
 }
-_MOST_REASONS = 3
+_MOST_REASONS = _MOST_MESSAGES = 3
 
 
 def failures_in_words(failures: Iterable[tuple[str, str, int]]) -> str:
-    """The reasons that most have failed for, each with how many, the first message and what to do; empty for none.
+    """The reasons that most have failed for, each with how many, the messages that most have and what to do; empty for none.
 
     failures : reason, message and how many (contracts or positions) have it.
     """
-    counts: dict[str, int] = {}
-    first: dict[str, str] = {}
+    told: dict[str, Counter[str]] = {}
     for reason, message, n in failures:
-        counts[reason] = counts.get(reason, 0) + n
-        first.setdefault(reason, f"{message.rstrip('.')}.")
-    reasons = sorted(counts, key=lambda r: (-counts[r], r))
+        told.setdefault(reason, Counter())[f"{message.rstrip('.')}."] += n
+    reasons = sorted(told, key=lambda r: (-told[r].total(), r))
     words = [
-        f"{counts[r]:,} {r}: {' '.join(filter(None, (first[r], WHAT_TO_DO.get(r))))}" for r in reasons[:_MOST_REASONS]
+        " ".join(filter(None, (f"{told[r].total():,} {r}:", _messages(told[r]), WHAT_TO_DO.get(r))))
+        for r in reasons[:_MOST_REASONS]
     ]
     more = len(reasons) - _MOST_REASONS
     return " ".join([*words, *([f"And {counted(more, 'more reason')}."] if more > 0 else [])])
 
 
+def _messages(counts: Counter[str]) -> str:
+    """Those that most have, the first of them first, with how many where there are several."""
+    if len(counts) == 1:
+        return next(iter(counts))
+    shown = [f"({n:,}) {message}" for message, n in counts.most_common(_MOST_MESSAGES)]
+    more = len(counts) - _MOST_MESSAGES
+    return " ".join([*shown, *([f"And {counted(more, 'more message')}."] if more > 0 else [])])
+
+
 HUGE = "quantity_too_large"  # the reason of a contract that is held in a quantity with which sums may overflow
 NO_RATE = "no_exchange_rate"  # the reason of a contract that has a value, but none in the reporting currency
+
+
+STAGES = {  # at which a contract may fail, in words
+    "terms": "while its terms were read",
+    "check": "while its terms were checked",
+    "factors": "while the risk factors it reads were found",
+    "value": "while it was valued",
+    "cash": "while its cash was added up",
+    "conversion": "while its value was converted",
+    "import": "while its vector was brought in",
+}
 
 
 @dataclass(frozen=True)
@@ -235,6 +255,8 @@ class ValuationFailure:
     instrument_type: str
     reason: str
     message: str
+    stage: str | None = None
+    """A key of `STAGES`; None where it was stored before that was kept."""
 
 
 IMPORT_OF = (

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from aggregation import questions
+from lake.canonical import from_json
 from lake.errors import BadInput, Invalid, NotValued, unknown
 from service.parameters import Parameter, assemble, once, parameters_of
 from service.rendering.answers import PICTURES
@@ -201,7 +202,7 @@ def as_pairs(texts: Sequence[str], option: str = "--parameter") -> dict[str, Any
         if not equals:
             raise BadInput(f"{option} {text!r} was given; expected name=value.")
         try:
-            pairs[name] = json.loads(value) if value[:1] in ("[", "{") else value
+            pairs[name] = from_json(value) if value[:1] in ("[", "{") else value
         except ValueError as error:
             raise BadInput(f"{option} {name}: {value!r} begins like JSON but is none: {error}.") from None
     return pairs
@@ -253,7 +254,8 @@ def _run(name: str, given: dict[str, Any]) -> None:
     if given["as_json"]:
         display.print_json(result.to_dict())
     else:
-        with laid_out(given["shown"], given["units"], columns_option(name)):
+        known = [c for part in vars(result).values() for c in getattr(part, "column_names", ())]
+        with laid_out(given["shown"], given["units"], columns_option(name), known):
             answers.show(name, result, query)
     for ending in _FILES:
         if given[ending] is not None:

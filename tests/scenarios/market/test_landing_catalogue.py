@@ -786,3 +786,16 @@ def test_attributes_to_select_by_have_any_name() -> None:
             {}, "own", False
         )
         assert dict(made.attributes) == given
+
+
+def test_a_delta_that_no_id_may_hold_is_written_as_it_may(lake: Lake, tmp_path: Path) -> None:
+    factor = 'id = "IV:{column}", type = "implied_vol", currency = "USD"'
+    (tmp_path / "c.toml").write_text(
+        'name = "t"\n[source.smile]\nfile = "smile.csv"\nlayout = "surface"\nby = { expiry = "Expiry" }\nheader = "delta"\n'
+        f'factor = {{ {factor.replace("{column}", "X:{expiry}:{delta}")}, attributes = {{ surface = "X", expiry = "{{expiry}}", '
+        'delta = "{delta}" } }\n'
+    )
+    (tmp_path / "smile.csv").write_text("Date,Expiry,25D put,ATM,25D call,10C\n2020-03-16,1Y,.2,.3,.2,.25\n")
+    ingest(lake, tmp_path, tmp_path / "c.toml")
+    assert sorted(lake.read("risk_factors")["risk_factor_id"].to_pylist()) == [
+        "IV:X:1Y:10C", "IV:X:1Y:25C", "IV:X:1Y:25P", "IV:X:1Y:ATM"]  # fmt: skip
