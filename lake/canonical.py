@@ -21,9 +21,36 @@ _STRING, _BRACKET = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL), re.compile(rb"
 
 
 def from_json(text: str | bytes) -> Any:
-    """What a JSON text holds; raises `ValueError` for one that is none, or is nested deeper than `MOST_NESTED`."""
+    """What a JSON text holds; raises `ValueError` in plain words for one that is none, gives a name twice, or is nested deeper
+    than `MOST_NESTED`."""
     refuse_nested(text.encode(errors="surrogatepass") if isinstance(text, str) else text)
-    return json.loads(text)
+    try:
+        return json.loads(text, object_pairs_hook=_each_name_once)
+    except json.JSONDecodeError as error:
+        what = _WRONG_JSON.get(error.msg, f"it is not as JSON has it ({error.msg})")
+        before = error.doc[max(error.pos - 20, 0) : error.pos]
+        where = f"after {'...' if error.pos > 20 else ''}{before}" if before.strip() else "at its beginning"
+        raise ValueError(f"{what} {where}") from None
+
+
+_WRONG_JSON = {
+    "Extra data": "more stands there than one value,",
+    "Expecting value": "a value is missing",
+    "Expecting ',' delimiter": "a comma or a closing bracket is missing",
+    "Expecting ':' delimiter": "a colon is missing",
+    "Expecting property name enclosed in double quotes": "a name in double quotes is missing",
+    "Illegal trailing comma before end of object": "a comma stands at the end",
+    "Illegal trailing comma before end of array": "a comma stands at the end",
+    "Unterminated string starting at": "a text has no closing quotation mark,",
+}
+
+
+def _each_name_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        twice = next(name for i, (name, _) in enumerate(pairs) if name in dict(pairs[:i]))
+        raise ValueError(f"{twice} is given twice; which counts cannot be known")
+    return made
 
 
 def kept_json(path: Path) -> Any:

@@ -223,11 +223,14 @@ def _issue(fault: Mapping[str, Any], model: type[BaseModel]) -> Issue:
         close = nearest(given, options)
         message = f"expected one of {', '.join(options)}" if options else f"expected {fault['ctx']['expected']}"
         return Issue(pointer, message, given, close if len(close) < len(options) else ())
-    return Issue(pointer, _in_words(kind, fault, described), given)
+    return Issue(pointer, in_words(fault, described), given)
 
 
-def _in_words(kind: str, fault: Mapping[str, Any], described: str) -> str:
-    """What is wrong, as pydantic says it but for its own jargon."""
+def in_words(fault: Mapping[str, Any], described: str = "") -> str:
+    """What is wrong, as pydantic says it but for its own jargon; described : what is expected there."""
+    kind = fault["type"]
+    if kind == "missing":
+        return "is missing"
     if kind == "string_pattern_mismatch":
         return f"expected: {described}" if described else f"does not match {fault['ctx']['pattern']}"
     if kind in ("too_short", "too_long"):
@@ -237,9 +240,22 @@ def _in_words(kind: str, fault: Mapping[str, Any], described: str) -> str:
     message: str = fault["msg"].removeprefix("Value error, ")
     if message.startswith("Input should be "):
         compared = kind.startswith(("greater_than", "less_than"))
-        message = message.partition(", unable to")[0].replace("Input should be ", "a number " if compared else "")
-        return f"expected {message.replace('a valid tuple', 'a list').replace('a valid dictionary', 'an object')}"
+        message = message.partition(", unable to")[0].partition(", got ")[0]
+        message = message.replace("Input should be ", "a number " if compared else "")
+        for theirs, ours in _KINDS.items():
+            message = message.replace(theirs, ours)
+        return f"expected {message}"
     return message
+
+
+_KINDS = {
+    "a valid tuple": "a list",
+    "a valid dictionary": "an object",
+    "a valid number": "a number",
+    "a valid integer": "a whole number",
+    "a valid boolean": "true or false",
+    "a valid string": "a text",
+}
 
 
 def _at(model: type[BaseModel], place: Sequence[Any]) -> tuple[type[BaseModel], FieldInfo | None]:

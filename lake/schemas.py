@@ -349,6 +349,11 @@ VALUATION_FAILURES = Table(
         Column("instrument_type", pa.string(), "its type"),
         Column("reason", pa.string(), "short code, such as missing_risk_factor, matured, non_finite"),
         Column("message", pa.string(), "what was missing or wrong, in words"),
+        Column(
+            "stage",
+            pa.string(),
+            "where it failed: terms, check, factors, value, cash, conversion or import; null where it failed before that was kept",
+        ),
     ),
     key=("valuation_set_id", "contract_id"),
     partition_by=("valuation_set_id",),

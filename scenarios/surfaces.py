@@ -60,6 +60,19 @@ def _call_delta(text: str) -> float:
     raise BadInput(f"{text!r} is no delta; expected one such as 10P, 25P, ATM, 25C or 0.25.")
 
 
+def plain_coordinate(kind: str, text: str) -> str:
+    """A delta, moneyness or strike as it may stand in an id: 25P for `25D put`, 90 for `90%`; any other text as it is."""
+    if kind not in SURFACE:
+        return text
+    try:
+        value = coordinate(kind, text)
+    except BadInput:
+        return text  # whoever checks the point says what is expected
+    if kind != "delta":
+        return f"{value:g}"
+    return "ATM" if value == 0.5 else f"{100 * min(value, 1 - value):g}{'P' if value > 0.5 else 'C'}"
+
+
 def surface_of(f: RiskFactor) -> str | None:
     """Name of the surface that a risk factor is a point of; None for one that is no point of a named surface."""
     attributes = dict(f.attributes)

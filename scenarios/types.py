@@ -51,13 +51,23 @@ class FactorType:
     """Whether each is a pillar of a curve."""
     coordinates: tuple[str, ...] = ()
     """Attributes that each has: where it lies."""
-    conventions: bool = False
-    """Whether attributes of a pillar say what is quoted there; a value that reads it depends on them."""
+    conventions: tuple[str, ...] = ()
+    """Attributes of a pillar that say what is quoted there; a value that reads it depends on them."""
 
 
-def _quote(meaning: str, plausible: tuple[float, float] = (-0.05, 0.3), unit: str = "fraction a year") -> FactorType:
+_DATES = ("calendar", "business_day_convention", "start")
+_BETWEEN_CURVES = ("discount_curve", "float_frequency", "float_day_count")
+
+
+def _quote(
+    meaning: str,
+    *conventions: str,
+    plausible: tuple[float, float] = (-0.05, 0.3),
+    unit: str = "fraction a year",
+) -> FactorType:
     """A quote that a curve of rates is made from."""
-    return FactorType(RiskClass.RATES, ShiftType.ABSOLUTE, unit, meaning, plausible, curved=True, conventions=True)
+    said = (*_DATES, *conventions)
+    return FactorType(RiskClass.RATES, ShiftType.ABSOLUTE, unit, meaning, plausible, curved=True, conventions=said)
 
 
 # Prices and lognormal vols move by relative return, rates and spreads absolutely, and whatever can be negative
@@ -99,7 +109,7 @@ FACTOR_TYPES: dict[str, FactorType] = {
         ShiftType.ABSOLUTE,
         "fraction a year",
         "default intensity of a name, on average to a tenor",
-        (0.0, 3.0),
+        (0.0, 1.0),
         curved=True,
     ),
     "dividend": FactorType(
@@ -114,13 +124,35 @@ FACTOR_TYPES: dict[str, FactorType] = {
         RiskClass.EQUITY, ShiftType.RELATIVE, "units a day", "shares or contracts traded in a day"
     ),
     "fixing": FactorType(
-        RiskClass.RATES, ShiftType.ABSOLUTE, "fraction a year", "interest rate published for a day", (-0.05, 0.3)
+        RiskClass.RATES,
+        ShiftType.ABSOLUTE,
+        "fraction a year",
+        "interest rate published for a day",
+        (-0.05, 0.3),
+        conventions=("projection_curve", "tenor", "day_count"),
     ),
-    "deposit_rate": _quote("simple rate of a deposit"),
-    "fra_rate": _quote("forward rate agreement"),
-    "rate_future": _quote("price of an interest-rate future", (70.0, 105.0), unit="100 less percent a year"),
-    "swap_rate": _quote("par rate of a swap"),
-    "basis_spread": _quote("spread that makes a basis or cross-currency swap worth nothing", (-0.05, 0.05)),
+    "deposit_rate": _quote("simple rate of a deposit", "day_count", "spot_lag"),
+    "fra_rate": _quote("forward rate agreement", "day_count", "spot_lag"),
+    "rate_future": _quote(
+        "price of an interest-rate future",
+        "day_count",
+        "tenor",
+        plausible=(70.0, 105.0),
+        unit="100 less percent a year",
+    ),
+    "swap_rate": _quote("par rate of a swap", "day_count", "spot_lag", "frequency", *_BETWEEN_CURVES),
+    "basis_spread": _quote(
+        "spread that makes a basis or cross-currency swap worth nothing",
+        "spot_lag",
+        *_BETWEEN_CURVES,
+        "reference_curve",
+        "reference_frequency",
+        "spread_leg",
+        "projection_curve",
+        "reference_discount_curve",
+        "resetting",
+        plausible=(-0.05, 0.05),
+    ),
     "inflation_rate": _quote("fixed rate of a zero-coupon inflation swap"),
     "price_index": FactorType(RiskClass.RATES, ShiftType.RELATIVE, "index points", "level of a consumer price index"),
     "normal_vol": FactorType(
@@ -144,7 +176,7 @@ FACTOR_TYPES: dict[str, FactorType] = {
         "par spread of credit default swaps on a name",
         (0.0, 1.0),
         curved=True,
-        conventions=True,
+        conventions=("discount_curve", "recovery", "maturity"),
     ),
     "recovery_rate": FactorType(
         RiskClass.CREDIT, ShiftType.ABSOLUTE, "fraction of face", "what is recovered in a default", (0.0, 1.0)
@@ -295,6 +327,27 @@ class FactorIndex:
         if name not in self._curves:
             raise unknown("curve", name, self._curves, error=MissingRiskFactor)
         return self._curves[name]
+
+    def has_curve(self, name: str) -> bool:
+        return name in self._curves
+
+    def curve_in(self, name: str, currency: str, role: str) -> tuple[RiskFactor, ...]:
+        """As `curve`, of that currency alone; raises `MissingRiskFactor` with the nearest that are. role : what the curve is used as."""
+        pillars = self.curve(name)
+        found = {f.currency for f in pillars}
+        if found != {currency}:
+            risk_class = pillars[0].risk_class
+            fitting = [
+                c
+                for c, fs in self._curves.items()
+                if {(f.risk_class, f.currency) for f in fs} == {(risk_class, currency)}
+            ]
+            error = unknown(f"curve of {currency}", name, fitting, error=MissingRiskFactor)
+            message = (
+                f"Curve {name} is of {' and '.join(sorted(found))}, and {role} must be of {currency}. {error.message}"
+            )
+            raise MissingRiskFactor(message, issues=error.issues)
+        return pillars
 
     def fx_path(self, base: str, quote: str) -> tuple[tuple[str, int], ...]:
         """Factors whose product (power +1) or quotient (power -1) is the price of one `base` in `quote`.

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import functools
 import types
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, cast, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from aggregation.questions import QUESTIONS, question
 from aggregation.types import LABEL, TextForm
+from lake.errors import BadInput, Issue
 
 Kind = Literal["flag", "one", "several", "labels", "pairs", "objects"]
 
@@ -128,3 +130,17 @@ def _kind(field: FieldInfo) -> Kind:
         return "labels"
     inner = _plain(item)
     return "objects" if get_origin(inner) is dict or _model_in(inner) is not None else "several"
+
+
+def once(p: Parameter, values: Sequence[str], called: str) -> str:
+    """The value of a parameter that takes one; raises `BadInput` for several, of which none is to be dropped in silence."""
+    if len(values) == 1:
+        return values[0]
+    several = [
+        n
+        for n in QUESTIONS
+        if any(q.name == f"{p.name}s" for q in parameters_of(cast("type[BaseModel]", question(n).query)))
+    ]
+    way = f" Several are asked of {' or '.join(several)}." if several else ""
+    message = f"{called} was given {len(values)} times, and takes one value: {', '.join(values)}.{way}"
+    raise BadInput(message, issues=(Issue(called, message, values[-1]),))

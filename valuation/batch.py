@@ -20,10 +20,11 @@ from lake.errors import VarlakeError
 from lake.progress import allowance
 from lake.runtime.machine import keep_freed_memory
 from scenarios.types import FactorIndex, MissingRiskFactor
-from valuation.catalogue import instrument, terms_from_json
+from valuation.catalogue import factors_of, instrument, terms_from_json
 from valuation.kernels.pnl import split
 from valuation.types import (
     NO_RATE,
+    STAGES,
     Contract,
     Instrument,
     InstrumentTerms,
@@ -155,7 +156,7 @@ def factors_read(contracts: Sequence[Contract], index: FactorIndex, valuation_da
     read: set[str] = set()
     for _, kind, terms in contracts:
         with contextlib.suppress(*ANYTHING):
-            read.update(instrument(kind).risk_factors(terms_from_json(kind, terms), index, valuation_date))
+            read.update(factors_of(terms_from_json(kind, terms), index, valuation_date))
     return read
 
 
@@ -168,7 +169,7 @@ def without_rate(
     """
     gone = index.without_rate({c for c in currencies if c}, reporting)
     failures = (
-        ValuationFailure(c.contract_id, c.instrument_type, NO_RATE, gone[held])
+        ValuationFailure(c.contract_id, c.instrument_type, NO_RATE, gone[held], "conversion")
         for c, held in zip(contracts, currencies, strict=True)
         if held in gone
     )
@@ -190,15 +191,19 @@ def reported(block: PnLBlock, contracts: Iterable[Contract], index: FactorIndex,
     )
 
 
-def failure_reason(error: BaseException) -> tuple[str, str]:
-    """The short code and the words for a contract that failed with this error."""
+def failure_reason(error: BaseException, otherwise: str = "value") -> tuple[str, str, str]:
+    """The short code, the words and the stage, `otherwise` where it does not say, of a contract that failed with this error."""
+    stage = getattr(error, "stage", otherwise)
+    return (*_reason(error, STAGES[stage]), stage)
+
+
+def _reason(error: BaseException, where: str) -> tuple[str, str]:
     if isinstance(error, NotValuable):
         return error.reason, error.message
     if isinstance(error, MissingRiskFactor):
         return "missing_risk_factor", error.message
     if isinstance(error, VarlakeError):
         return "invalid_terms", error.message
-    where = getattr(error, "stage", "while it was valued")
     try:
         said = f"{type(error).__name__}: {error}"[:_LONGEST]
     except Exception:  # of the error itself, as it is put into words
@@ -212,13 +217,13 @@ def ready_contract(
     contract: Contract, index: FactorIndex, valuation_date: dt.date, rolled_from: dt.date | None
 ) -> tuple[InstrumentTerms, tuple[str, ...]]:
     """The terms of a contract that has a value on that date, and the factors it reads; raises what `failure_reason` puts into words."""
-    stage = "while its terms were read"
+    stage = "terms"
     try:
         terms = terms_from_json(contract.instrument_type, contract.terms)
-        stage = "while its terms were checked"
+        stage = "check"
         terms.check(valuation_date, rolled_from)
-        stage = "while the risk factors it reads were found"
-        return terms, instrument(contract.instrument_type).risk_factors(terms, index, valuation_date)
+        stage = "factors"
+        return terms, factors_of(terms, index, valuation_date)
     except ANYTHING as error:
         error.stage = stage  # type: ignore[union-attr]
         raise

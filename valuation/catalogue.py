@@ -9,9 +9,9 @@ from typing import Any, get_args, get_origin
 
 from pydantic import ValidationError
 
-from lake.errors import BadInput, Issue, nearest, unknown
+from lake.errors import BadInput, Issue, in_words, nearest, unknown
 from lake.landing.mapping import Kind
-from scenarios.types import IMPORTED
+from scenarios.types import IMPORTED, FactorIndex
 from valuation.instruments.commodity import (
     commodity_american_option,
     commodity_forward,
@@ -42,6 +42,7 @@ from valuation.instruments.fx import (
     fx_swap,
     non_deliverable_forward,
 )
+from valuation.instruments.kinds import check_kinds
 from valuation.instruments.rates import (
     amortising_bond,
     basis_swap,
@@ -124,6 +125,15 @@ def instrument(instrument_type: str) -> Instrument:
     return INSTRUMENTS[instrument_type]
 
 
+def factors_of(terms: InstrumentTerms, index: FactorIndex, valuation_date: dt.date) -> tuple[str, ...]:
+    """Ids of the risk factors that decide the value of a contract on a date, each once.
+
+    Raises `MissingRiskFactor` for one that is not at hand, or is not of the currency or kind that the contract needs.
+    """
+    check_kinds(terms, index)
+    return instrument(terms.instrument_type).risk_factors(terms, index, valuation_date)
+
+
 def pricer_version(instrument_type: str) -> str:
     """Changes whenever the same terms and levels may give other bits; part of every fingerprint."""
     return f"{instrument_type}/{instrument(instrument_type).VERSION}+{elementary.VERSION}"
@@ -178,10 +188,9 @@ def _bad_terms(instrument_type: str, model: type[InstrumentTerms], error: Valida
     issues = []
     for fault in error.errors(include_url=False):
         name = str(fault["loc"][0]) if fault["loc"] else ""
-        inner = " ".join(
-            str(part) for part in fault["loc"][1:] if part != "[key]"
-        )  # of a term that is a list or a table
-        message = f"{inner + ': ' if inner else ''}{fault['msg'].removeprefix('Value error, ')}"
+        # of a term that is a list or a table
+        inner = ", ".join(f"entry {p + 1}" if isinstance(p, int) else str(p) for p in fault["loc"][1:] if p != "[key]")
+        message = f"{inner + ': ' if inner else ''}{in_words(fault)}"
         allowed: tuple[str, ...] = ()
         if fault["type"] == "extra_forbidden":
             allowed = nearest(name, model.model_fields)
@@ -189,7 +198,8 @@ def _bad_terms(instrument_type: str, model: type[InstrumentTerms], error: Valida
         elif name in model.model_fields:
             # a pattern is no help to a reader, and what is meant stands in the description
             said = "is not of this form" if fault["type"] == "string_pattern_mismatch" else message
-            message = f"{said}; expected: {model.model_fields[name].description}"
+            about = model.model_fields[name].description
+            message = f"{said} ({about})" if "expected" in said else f"{said}; expected: {about}"
         value = None if fault["type"] == "missing" or not name else _shown(fault["input"])
         issues.append(Issue(name, message, value, allowed))
     listed = "; ".join(

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple, Protocol, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from lake.arrays import Floats
 from lake.canonical import canonical_json, digest
@@ -33,6 +34,11 @@ class NotValuable(VarlakeError):
         self.reason = reason
 
 
+OnlyWith = Mapping[
+    str, tuple[str, tuple[Any, ...]]
+]  # term to another term and the values that one then has, empty for any
+
+
 class InstrumentTerms(BaseModel):
     """Terms of a contract: what a pricer needs, without quantity or owner. Subclassed once an instrument.
 
@@ -42,8 +48,20 @@ class InstrumentTerms(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     instrument_type: ClassVar[str]
+    only_with: ClassVar[OnlyWith] = {}
+    """Terms that do nothing without another."""
 
     currency: str
+
+    @model_validator(mode="after")
+    def _none_idle(self) -> Self:
+        for name, (other, values) in self.only_with.items():
+            beside = getattr(self, other)
+            fits = beside in values if values else beside is not None
+            if not fits and getattr(self, name) != type(self).model_fields[name].default:
+                wanted = f"{other} {' or '.join(map(str, values))}".rstrip()
+                raise ValueError(f"{name} does nothing without {wanted}; give that, or leave {name} out")
+        return self
 
     def check(self, valuation_date: dt.date, rolled_from: dt.date | None = None) -> None:
         """Raises `NotValuable` when the contract has no value on that date (matured, fixing missing).
@@ -93,6 +111,10 @@ class Market(Protocol):
 
     def nodes(self, curve: str) -> Floats:
         """Times in years, (n,), between which the forward rate, or the hazard rate of a credit curve, is constant."""
+        ...
+
+    def passed(self, day: dt.date) -> Market | None:
+        """The market of a day that has passed, where it is known; None in a market that time alone has rolled."""
         ...
 
     def fixed_growth(self, curve: str, first: dt.date, last: dt.date) -> float:
@@ -176,35 +198,53 @@ WHAT_TO_DO: Mapping[str, str] = {  # about contracts that failed, by reason
     "quantity_too_large": "Correct the quantity in the positions file.",
     "negative_rate": "Price it with model normal, or with model black and a shift.",
     "non_finite": "Look at the market data it reads, and at its terms.",
-    "base_dependent": "Ask for explain, which compares valuations of both days.",
     "too_slow": "Look at its terms; if it is to take so long, raise VARLAKE_CONTRACT_SECONDS.",
     "too_large": "Look at its terms; if it is to take so much, raise VARLAKE_CONTRACT_MIB.",
     "crashed": "Please report this as a defect.",
     "pricer_error": "Please report this as a defect.",
 }
-_MOST_REASONS = 3
+_MOST_REASONS = _MOST_MESSAGES = 3
 
 
 def failures_in_words(failures: Iterable[tuple[str, str, int]]) -> str:
-    """The reasons that most have failed for, each with how many, the first message and what to do; empty for none.
+    """The reasons that most have failed for, each with how many, the messages that most have and what to do; empty for none.
 
     failures : reason, message and how many (contracts or positions) have it.
     """
-    counts: dict[str, int] = {}
-    first: dict[str, str] = {}
+    told: dict[str, Counter[str]] = {}
     for reason, message, n in failures:
-        counts[reason] = counts.get(reason, 0) + n
-        first.setdefault(reason, f"{message.rstrip('.')}.")
-    reasons = sorted(counts, key=lambda r: (-counts[r], r))
+        told.setdefault(reason, Counter())[f"{message.rstrip('.')}."] += n
+    reasons = sorted(told, key=lambda r: (-told[r].total(), r))
     words = [
-        f"{counts[r]:,} {r}: {' '.join(filter(None, (first[r], WHAT_TO_DO.get(r))))}" for r in reasons[:_MOST_REASONS]
+        " ".join(filter(None, (f"{told[r].total():,} {r}:", _messages(told[r]), WHAT_TO_DO.get(r))))
+        for r in reasons[:_MOST_REASONS]
     ]
     more = len(reasons) - _MOST_REASONS
     return " ".join([*words, *([f"And {counted(more, 'more reason')}."] if more > 0 else [])])
 
 
+def _messages(counts: Counter[str]) -> str:
+    """Those that most have, the first of them first, with how many where there are several."""
+    if len(counts) == 1:
+        return next(iter(counts))
+    shown = [f"({n:,}) {message}" for message, n in counts.most_common(_MOST_MESSAGES)]
+    more = len(counts) - _MOST_MESSAGES
+    return " ".join([*shown, *([f"And {counted(more, 'more message')}."] if more > 0 else [])])
+
+
 HUGE = "quantity_too_large"  # the reason of a contract that is held in a quantity with which sums may overflow
 NO_RATE = "no_exchange_rate"  # the reason of a contract that has a value, but none in the reporting currency
+
+
+STAGES = {  # at which a contract may fail, in words
+    "terms": "while its terms were read",
+    "check": "while its terms were checked",
+    "factors": "while the risk factors it reads were found",
+    "value": "while it was valued",
+    "cash": "while its cash was added up",
+    "conversion": "while its value was converted",
+    "import": "while its vector was brought in",
+}
 
 
 @dataclass(frozen=True)
@@ -215,6 +255,8 @@ class ValuationFailure:
     instrument_type: str
     reason: str
     message: str
+    stage: str | None = None
+    """A key of `STAGES`; None where it was stored before that was kept."""
 
 
 IMPORT_OF = (

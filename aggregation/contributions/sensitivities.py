@@ -25,7 +25,7 @@ from scenarios.kernels.currency import converted_pnl
 from scenarios.types import RiskFactor, ScenarioSet, ShiftType
 from valuation.batch import load_kernels, reported, value_batch
 from valuation.books.contracts import contracts_by_id
-from valuation.catalogue import instrument, terms_from_json
+from valuation.catalogue import factors_of, terms_from_json
 from valuation.costs import Work
 from valuation.market.scenario_market import ScenarioMarket
 from valuation.types import Contract, ValuationFailure
@@ -99,9 +99,7 @@ def plan_bumps(selection: Selection, scenario_set: ScenarioSet, currency: str, g
     read = {leg for c in reported_in for leg, _ in index.fx_path(c, currency)}
     for _, kind, terms in contracts:
         with contextlib.suppress(VarlakeError):  # what it lacks is told when it is valued
-            read.update(
-                instrument(kind).risk_factors(terms_from_json(kind, terms), index, inputs.valuation_set.valuation_date)
-            )
+            read.update(factors_of(terms_from_json(kind, terms), index, inputs.valuation_set.valuation_date))
     shocked = inputs.valuation_set.shocked_classes
     factors = tuple(
         f

@@ -22,7 +22,7 @@ from scenarios.kernels.currency import converted_pnl
 from scenarios.types import FactorIndex
 from valuation.batch import reported, value_batch
 from valuation.books.contracts import contracts_by_id
-from valuation.catalogue import instrument, terms_from_json
+from valuation.catalogue import factors_of, terms_from_json
 from valuation.market.scenario_market import ScenarioMarket
 from valuation.types import Contract, ValuationFailure
 
@@ -102,7 +102,7 @@ def open_book(
     currencies = tuple(of[c.contract_id] for c in picked)
     read = {leg for c in set(currencies) for leg, _ in index.fx_path(c, currency)}
     for _, kind, terms in picked:
-        read.update(instrument(kind).risk_factors(terms_from_json(kind, terms), index, valuation_date))
+        read.update(factors_of(terms_from_json(kind, terms), index, valuation_date))
     return BookValue(
         valuation_date,
         index,

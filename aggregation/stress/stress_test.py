@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 import pyarrow as pa
@@ -22,6 +22,7 @@ from lake.errors import BadInput
 from lake.tables import Snapshot
 from scenarios.requests import ScenarioRequest
 from scenarios.store import find_scenario_set, load_stored, scenario_summaries
+from scenarios.stress.generate import METHODS, left_out_of
 from scenarios.stress.language import MAX_TEXT
 from scenarios.types import ScenarioSummary
 from valuation.sets.requests import ValuationRequest
@@ -114,7 +115,10 @@ def _sealed(session: Session, query: StressQuery) -> ValuationSet:
 
 def _pnl(session: Session, query: StressQuery, sealed: ValuationSet) -> RiskResult:
     asked = query.pnl(sealed.valuation_set_id)
-    return run_scenarios(session.lake, asked, translation=query.translation, cache=session.cache)
+    result = run_scenarios(session.lake, asked, translation=query.translation, cache=session.cache)
+    found = find_scenario_set(session.lake, sealed.scenario_set_id)
+    left = left_out_of(load_stored(session.lake, found)) if found.method in METHODS else ()
+    return replace(result, notes=(*result.notes, *left))
 
 
 STRESS = Question(

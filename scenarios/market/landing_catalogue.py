@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import difflib
 import functools
 import re
 import tomllib
@@ -55,15 +56,20 @@ from scenarios.market.market_rows import (
     upsert,
 )
 from scenarios.market.value_versions import FILES
-from scenarios.surfaces import VOLATILITIES, check_point
+from scenarios.surfaces import SURFACE, VOLATILITIES, check_point, plain_coordinate
 from scenarios.types import FACTOR_TYPES, FactorIndex, RiskFactor, tenor_of, tenor_years
 
 SHIPPED = Path(__file__).parent / "catalogues"
 
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
+_PART = re.compile(r"[A-Za-z0-9._&-]+")  # of an id
 _FACTOR_ID = re.compile(r"[A-Z]+(:[A-Za-z0-9._&-]+)+")
 _SOURCE_NAME = re.compile(r"[a-z0-9_-]+")
 _OWN = {"column", "file"}  # the placeholders every column has
+_ALIKE, _SHORT = (
+    0.78,
+    3,
+)  # of two names of attributes: how alike misspelt ones are; characters of one too short to begin another
 _TENORS = ("tenor", "expiry")  # names whose cells are tenors, however they are written
 # what a value is multiplied by
 UNITS = {"percent": 0.01, "basis points": 0.0001, "volatility points": 0.01, "pence": 0.01, "cents": 0.01}
@@ -131,10 +137,20 @@ class FactorTemplate(BaseModel):
         return factor
 
 
+def _part(kind: str, text: str) -> str:
+    """A part of a series' name as ids and attributes have it: a tenor as 3M; a delta or moneyness that no id may hold, 25D put, as 25P."""
+    if kind in _TENORS:
+        return tenor_of(text)
+    return text if _PART.fullmatch(text) else plain_coordinate(kind, text)
+
+
 def _check(f: RiskFactor) -> None:
     i = f.risk_factor_id
     if not _FACTOR_ID.fullmatch(i):
-        raise BadInput(f"{i!r} is no risk factor id; expected a form like EQ:AAPL or YC:USD:10Y.")
+        raise BadInput(
+            f"{i!r} is no risk factor id; expected a form like EQ:AAPL or YC:USD:10Y, of letters, digits and . _ & - between colons. "
+            "Where a name in the file has others, list its columns with names of your own."
+        )
     if not re.fullmatch("[A-Z]{3}", f.currency):
         raise BadInput(f"{i}: {f.currency!r} is no ISO 4217 currency; expected three capital letters.")
     if f.type == "fx_rate" and not re.fullmatch("FX:[A-Z]{3}" + f.currency, i):
@@ -152,6 +168,26 @@ def _check(f: RiskFactor) -> None:
         _check_date(i, attributes["ex_date"])
     if f.type in VOLATILITIES:
         check_point(f)
+    for name in attributes.keys() - {*_read_attributes(f)}:
+        if meant := [known for known in _read_attributes(f) if _alike(name, known)]:
+            raise BadInput(
+                f"{i}: a {f.type} has no attribute {name!r}, and would not read it; nearest: {', '.join(meant)}."
+            )
+
+
+def _read_attributes(f: RiskFactor) -> tuple[str, ...]:
+    """The attributes of a risk factor that decide values; others are there to be selected by, and may have any name."""
+    points = ("expiry", *SURFACE, "surface", "asset") if f.type in VOLATILITIES else ()
+    return FACTOR_TYPES[f.type].conventions + points
+
+
+def _alike(name: str, known: str) -> bool:
+    """Whether one is hardly anything but the other in another spelling."""
+    one, two = (re.sub(r"[_\W]", "", text.lower()) for text in (name, known))
+    begins = (
+        known != "asset" and len(one) > _SHORT and (one.startswith(two) or two.startswith(one))
+    )  # not of asset_class
+    return begins or difflib.SequenceMatcher(None, one, two).ratio() >= _ALIKE
 
 
 def _check_date(i: str, text: str) -> None:
@@ -271,7 +307,7 @@ class Source(FileOptions):
         entries = self.columns or {}
         return tuple(
             self.factor.risk_factor(
-                {k: tenor_of(v) if k in _TENORS else v for k, v in parts.items()}
+                {k: _part(k, v) for k, v in parts.items()}
                 | {"column": column, "file": file, **entries.get(file if self.several else column, {})},
                 name,
                 synthetic,

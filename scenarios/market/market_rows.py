@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,36 @@ from lake.schemas import MARKET_DATA
 from scenarios.types import FACTOR_TYPES, POSITIVE_TYPES, RiskFactor
 
 Factors = tuple[RiskFactor, ...]
+
+
+# What a level in each unit is about, where a fraction is meant: which unit a file is in is told by it.
+_UNITS = {"percent": 0.01, "volatility points": 0.01, "basis points": 0.0001}
+_ABOUT = {
+    "implied_vol": 0.2,
+    "normal_vol": 0.008,
+    "recovery_rate": 0.4,
+    "basis_spread": 0.001,
+    "cds_spread": 0.01,
+    "credit_spread": 0.01,
+    "hazard_rate": 0.01,
+}
+
+
+def likely_unit(kind: str, level: float) -> tuple[str, float] | None:
+    """The unit that a level is in which is hardly meant as a fraction, and what a value in it is multiplied by.
+
+    None for a type that is no fraction, and where no unit makes the level plausible.
+    """
+    made = FACTOR_TYPES[kind]
+    if not made.unit.startswith("fraction"):
+        return None
+    of = ("volatility points", "basis points") if kind == "implied_vol" else ("percent", "basis points")
+    low, high = made.plausible
+    fitting = [unit for unit in of if low <= level * _UNITS[unit] <= high and level]
+    if not fitting:
+        return None
+    best = min(fitting, key=lambda u: abs(math.log(abs(level) * _UNITS[u] / _ABOUT.get(kind, 0.03))))
+    return best, _UNITS[best]
 
 
 def check_levels(
@@ -65,10 +96,12 @@ def check_levels(
     if doubtful.any():
         counts.append(f"levels that are hardly meant ({doubtful.sum():,})")
         least, most = min(used[doubtful].min(), low[doubtful].min()), max(used[doubtful].max(), high[doubtful].max())
-        ways.append(
-            "Where the file is in per cent, say scale = 0.01 in the catalogue; where the levels are right, "
-            f"plausible = [{least:g}, {most:g}], or have such levels accepted."
-        )
+        kinds = np.array([f.type for f in factors])[codes[doubtful]]
+        unit = likely_unit(kinds[0], float(np.median(used[doubtful & (codes == codes[doubtful.argmax()])])))
+        if unit is not None:
+            said = f'unit = "{unit[0]}"' if scale == 1 else f"scale = {scale * unit[1]:g}"
+            ways.append(f"Where the file is in {unit[0]}, as it seems, say {said} in the catalogue.")
+        ways.append(f"Where the levels are right, say plausible = [{least:g}, {most:g}], or have such levels accepted.")
     if issues:
         raise BadInput(
             f"{path.name} has {' and '.join(counts)}; nothing of it is loaded. {' '.join(ways)}", issues=issues

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
-import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from lake.arrays import Bools, Dates, Floats, Ints
+from lake.canonical import from_json
 from lake.errors import BadInput, unknown
 from scenarios.kernels import shifts
 from scenarios.market.base_market import base_levels, has_market, no_market
@@ -98,7 +98,7 @@ class MoveRules(BaseModel):
         """A text is read as JSON, as it comes from the command line."""
         if isinstance(value, str):
             try:
-                return json.loads(value)
+                return from_json(value)
             except ValueError as error:
                 raise ValueError(f"expected a JSON object; {error}") from None
         return value

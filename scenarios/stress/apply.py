@@ -17,7 +17,7 @@ from lake.arrays import Floats
 from lake.errors import BadInput, Issue, VarlakeError, unknown
 from scenarios.market.base_market import BaseMarket
 from scenarios.stress import model as m
-from scenarios.stress.amounts import FRACTIONS, level_of, listed, multiplied, shifted
+from scenarios.stress.amounts import FRACTIONS, as_quotes, as_rates, level_of, listed, multiplied, shifted
 from scenarios.stress.crosses import PairShock, PairTree, settle
 from scenarios.stress.language import amount_text, selector_text, step_text
 from scenarios.stress.select import Universe
@@ -312,7 +312,7 @@ def failures(
     seen += [(_as_factor(b, q), tree.price(b, q, levels)) for b, q in pairs]
     failed = []
     for f, values in seen:
-        wrong = ~_holds(values, step.comparison, level_of([f], step.value, step.unit))
+        wrong = ~_holds(as_rates([f], values[None, :])[0], step.comparison, level_of([f], step.value, step.unit))
         if wrong.any():
             first = int(np.argmax(wrong))
             failed.append(f"{step_text(step)}: {f.risk_factor_id} is {values[first]:g} in {labels[first]}")
@@ -340,7 +340,7 @@ def one_label(step: m.Include, labels: tuple[str, ...]) -> int:
 def _assigned(factors: list[RiskFactor], old: Floats, step: m.Assign) -> Floats:
     if len(factors) > 1 and any(f.type not in FRACTIONS for f in factors):
         raise BadInput(f"{step_text(step)} sets {listed(factors)} to one price. Narrow the selector to one of them.")
-    return np.full_like(old, level_of(factors, step.value, step.unit))
+    return as_quotes(factors, np.full_like(old, level_of(factors, step.value, step.unit)))
 
 
 def _holds(values: Floats, comparison: str, bound: float) -> Any:

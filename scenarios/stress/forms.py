@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +15,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from lake.canonical import canonical_json
+from lake.canonical import from_json as parsed
 from lake.errors import BadInput, Issue, VarlakeError, counted, nearest, unknown
 from lake.landing.rows import check_delimiter
 from scenarios.stress import language
@@ -71,8 +71,8 @@ def from_json(source: str | Mapping[str, Any]) -> m.Document:
         if len(source) > 10 * language.MAX_TEXT:
             raise BadInput(f"The JSON has {len(source):,} characters; at most {10 * language.MAX_TEXT:,} are read.")
         try:
-            source = json.loads(source)
-        except (json.JSONDecodeError, RecursionError) as error:
+            source = parsed(source)
+        except ValueError as error:
             raise BadInput(f"The scenario is no JSON: {error}.") from None
     if not isinstance(source, Mapping):
         raise BadInput('Expected a JSON object {"scenarios": [...]}.')

@@ -20,6 +20,7 @@ from scenarios.stress.apply import AppliedScenario, IncludedScenario, evaluate, 
 from scenarios.stress.crosses import PairTree
 from scenarios.stress.forms import from_json
 from scenarios.stress.select import Universe
+from scenarios.stress.warnings import left_out
 from scenarios.types import FactorIndex, ScenarioSet, ScenarioSummary
 
 MAX_DEPTH = 8  # scenarios that include scenarios
@@ -222,6 +223,13 @@ def check_assertions(s: ScenarioSet) -> None:
         first = last
     if failed:
         raise _broken(failed)
+
+
+def left_out_of(s: ScenarioSet) -> tuple[str, ...]:
+    """What the steps of a stored stress leave out, in words."""
+    moved = {f.risk_factor_id for f, shocked in zip(s.index.factors, s.shocked, strict=True) if shocked}
+    document = language.parse(text_of(s.definition))
+    return tuple(i.message for i in left_out(document, Universe(s.index, s.excluded), moved))
 
 
 def _broken(failed: list[str], what: str = "the scenario") -> BadInput:

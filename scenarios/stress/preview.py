@@ -8,12 +8,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import numpy as np
+
 from lake.errors import counted
 from lake.tables import Snapshot
 from scenarios.market.base_market import BaseMarket, load_base
 from scenarios.stress import language
 from scenarios.stress import model as m
-from scenarios.stress.amounts import FRACTIONS
+from scenarios.stress.amounts import FRACTIONS, as_rates
 from scenarios.stress.apply import AppliedScenario, evaluate
 from scenarios.stress.generate import GridDefinition, StoredScenarios, StressDefinition, locate, refuse, text_of
 from scenarios.stress.warnings import curve_names, warnings
@@ -151,6 +153,7 @@ def _factor_row(f: RiskFactor, base: float, level: float, named: bool, rule: str
 
 
 def _change(f: RiskFactor, base: float, level: float) -> str:
+    base, level = as_rates([f], np.array([[base, level]]))[0].tolist()
     if f.type == "implied_vol":
         return f"{100 * (level - base):+.2f}pt"
     if f.type in FRACTIONS:

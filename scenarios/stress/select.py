@@ -15,6 +15,8 @@ from scenarios.types import FactorIndex, RiskFactor, tenor_years
 
 _WORD_OF_CLASS = {c: word for word, c in CLASSES.items() if c is not None}
 _CLASS_OF_PREFIX = {"EQ": "equity", "IDX": "equity", "FX": "fx", "CMD": "commodity", "YC": "rate", "CR": "credit"}
+# In a risk class, but not what its word says: moved where they are selected by type or id, or alone.
+BESIDE = {"price_index": "rate", "recovery_rate": "credit", "traded_volume": "equity"}
 _PAIR = re.compile(r"[A-Z]{6}")
 _SAME_TIME = 1e-9  # years
 
@@ -66,6 +68,32 @@ class Universe:
 
     def select(self, selector: Selector) -> tuple[int, ...]:
         """Rows of the factors selected, ascending; raises `BadInput` when a value or the whole matches nothing."""
+        rows, _ = self._split(selector)
+        return rows
+
+    def left_out(self, selector: Selector) -> tuple[RiskFactor, ...]:
+        """Those of the class that satisfy the filters and are not what the class says: a price index is no rate."""
+        if selector.risk_class not in BESIDE.values():
+            return ()
+        _, rows = self._split(selector)
+        return tuple(self.index.factors[r] for r in rows)
+
+    def _split(self, selector: Selector) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Rows that are selected, and those that are left out."""
+        rows = self._satisfying(selector)
+        beside = tuple(r for r in rows if BESIDE.get(self.index.factors[r].type) == selector.risk_class)
+        named = any(c.key in ("type", "id") and not c.negate for c in selector.where)
+        if named or (selector.where and len(beside) == len(rows)):
+            return rows, ()
+        kept = tuple(r for r in rows if r not in beside)
+        if not kept:
+            raise BadInput(
+                f"{selector_text(selector)} matches no {selector.risk_class}, only {self.index.factors[beside[0]].risk_factor_id}, "
+                f"which is selected by its type or id: {selector.risk_class}[type={self.index.factors[beside[0]].type}]."
+            )
+        return kept, beside
+
+    def _satisfying(self, selector: Selector) -> tuple[int, ...]:
         rows = everything = self.rows_of_class(selector.risk_class)
         for i, condition in enumerate(selector.where):
             matching = self._matching(everything, condition, selector, f"select/where/{i}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 
 import numpy as np
 
@@ -10,8 +11,10 @@ from lake.arrays import Floats
 from lake.errors import Issue
 from scenarios.market.base_market import BaseMarket
 from scenarios.stress import model as m
+from scenarios.stress.amounts import listed
 from scenarios.stress.apply import AppliedScenario
 from scenarios.stress.language import step_text
+from scenarios.stress.select import BESIDE, Universe
 from scenarios.types import FactorIndex, RiskClass, tenor_years
 
 _PERIOD = 0.5  # years between the coupons of a par bond
@@ -20,7 +23,7 @@ _FLAT = 1e-12
 
 def warnings(document: m.Document, market: BaseMarket, outcomes: list[AppliedScenario]) -> list[Issue]:
     """Signs that turn, curves that open an arbitrage, and wordings often meant otherwise."""
-    found = []
+    found = left_out(document, Universe(market.index, market.excluded))
     for i, (scenario, outcome) in enumerate(zip(document.scenarios, outcomes, strict=True)):
         pointer = f"/scenarios/{i}"
         for j, step in enumerate(scenario.steps):
@@ -34,6 +37,24 @@ def warnings(document: m.Document, market: BaseMarket, outcomes: list[AppliedSce
                 )
         found += [Issue(pointer, text) for text in _signs(market, outcome) + _curves(market, outcome)]
         found += [Issue(pointer, f"{i}: {reason}") for i, reason in outcome.absent.items()]
+    return found
+
+
+def left_out(document: m.Document, universe: Universe, moved: Collection[str] = ()) -> list[Issue]:
+    """Factors of a class that its moves leave, since they are not what its word says, but for those that `moved`."""
+    found = []
+    for i, scenario in enumerate(document.scenarios):
+        for j, step in enumerate(scenario.steps):
+            selectors = [axis.select for axis in step.axes] if isinstance(step, m.Grid) else []
+            if isinstance(step, m.Shift | m.Multiply | m.Assign | m.Curve):
+                selectors = [step.select]
+            left = [f for s in selectors for f in universe.left_out(s) if f.risk_factor_id not in moved]
+            if left:
+                said = (
+                    f"{step_text(step)} leaves out what is no {BESIDE[left[0].type]}: {listed(left)}. Select it by type, "
+                    f"{' or '.join(sorted({f.type for f in left}))}, to move it."
+                )
+                found.append(Issue(f"/scenarios/{i}/steps/{j}", said))
     return found
 
 

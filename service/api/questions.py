@@ -34,7 +34,7 @@ from service.api.valuations import accepted
 from service.encoding import about_answer
 from service.jobs import QUESTION
 from service.operations import vector_cache
-from service.parameters import Parameter, assemble, parameters_of
+from service.parameters import Parameter, assemble, once, parameters_of
 from service.rendering.answers import PICTURES, drawn
 
 MOST_VALUATIONS = 5_000_000  # while a client waits: a few seconds
@@ -194,7 +194,8 @@ def _value(name: str, query: BaseModel) -> Response:
 def _add(name: str) -> None:
     """The routes of a question."""
     entry, question = questions.QUESTIONS[name], questions.question(name)
-    model, shape = question.query, shape_of(name)
+    model: type[BaseModel] = question.query
+    shape = shape_of(name)
     paged = _in_pages(model)
     if paged:
         following = Field(description="the parameter cursor of the next page; null on the last")
@@ -215,6 +216,9 @@ def _add(name: str) -> None:
 
         def view(**arguments: Any) -> Response:
             asked = arguments[given]
+            for p in parameters_of(model) if method == "get" else ():
+                if p.kind == "one" and p.name in request.args:
+                    once(p, request.args.getlist(p.name), p.name)
             query = questions.read(name, _given(model, asked)) if method == "get" else of_body(asked)
             return run(query, getattr(asked, "cursor", None))
 

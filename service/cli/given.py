@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
 
 def laid_out(
-    columns: Sequence[str] | None, units: str = "1", option: str = "--columns"
+    columns: Sequence[str] | None, units: str = "1", option: str = "--columns", known: Collection[str] = ()
 ) -> AbstractContextManager[None]:
-    """Where tables are shown with the columns of that option, and money in those units."""
+    """Where tables are shown with the columns of that option, and money in those units; known : as of `display.layout`."""
     from service.rendering import display
 
     names = [c.strip() for text in columns or () for c in text.split(",") if c.strip()]
-    return display.layout(names, units, option)
+    return display.layout(names, units, option, known)
 
 
 def settings_of(lake: Path | None) -> Settings:

@@ -216,18 +216,24 @@ def arbitrage_command(
     """Where the stored points of a volatility surface allow arbitrage: butterflies, verticals, calendars. Nothing is changed."""
     from scenarios.market.base_market import load_base
     from scenarios.market.calendars import DATA
-    from valuation.market.arbitrage import surface_arbitrages
+    from scenarios.market.history import load_factors
+    from valuation.market.arbitrage import not_checked, surface_arbitrages
     from valuation.market.scenario_market import ScenarioMarket
 
     _, opened = open_lake(lake)
     base = load_base(opened.snapshot(), as_date(date, "DATE"), DATA, 0)
     market = ScenarioMarket(base.market_date, base.index, base.base, base.base[:, None][:, :0])
+    known = load_factors(opened.snapshot()).factors
+    lacking = not_checked(market, surface, [f for f in known if f.risk_factor_id not in base.index.row])
     found = [a.to_dict() for a in surface_arbitrages(market, surface, curve, dividend_yield)]
     if json:
-        display.print_json(found)
-    elif found:
+        display.print_json({"arbitrages": found, "not_checked": lacking})
+        return
+    if found:
         rows = [{**a, "strikes": ", ".join(f"{s:.4g}%" for s in a["strikes"])} for a in found]
         with laid_out(columns):
             display.print_table(rows, title=f"{surface} on {date}", first=("kind", "expiry", "strikes", "size"))
     else:
-        display.say(f"The points of {surface} on {date} allow no arbitrage.")
+        display.say(f"The points of {surface} on {date}{' that have a level' if lacking else ''} allow no arbitrage.")
+    for said in lacking:
+        display.say(f"Not checked: {said}")

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from aggregation import questions
+from lake.canonical import from_json
 from lake.errors import BadInput, Invalid, NotValued, unknown
-from service.parameters import Parameter, assemble, parameters_of
+from service.parameters import Parameter, assemble, once, parameters_of
 from service.rendering.answers import PICTURES
 
 if TYPE_CHECKING:
@@ -138,7 +139,7 @@ def option_of(p: Parameter) -> click.Option:
     text = f"{text[:1].upper()}{text[1:]}."
     if p.kind == "flag":
         return click.Option(names, is_flag=True, help=text)
-    return click.Option(names, multiple=p.kind != "one", help=text, metavar="TEXT" if p.kind == "one" else "TEXT...")
+    return click.Option(names, multiple=True, help=text, metavar="TEXT" if p.kind == "one" else "TEXT...")
 
 
 def arguments_of(model: type[BaseModel], query: Any) -> list[str]:
@@ -188,6 +189,8 @@ def _read(p: Parameter, value: Any) -> Any:
         from lake.landing.rows import read_rows
 
         return tuple(row for text in value for row in read_rows(text))
+    if p.kind == "one":
+        return once(p, value, option_names(p)[0])
     return value
 
 
@@ -199,7 +202,7 @@ def as_pairs(texts: Sequence[str], option: str = "--parameter") -> dict[str, Any
         if not equals:
             raise BadInput(f"{option} {text!r} was given; expected name=value.")
         try:
-            pairs[name] = json.loads(value) if value[:1] in ("[", "{") else value
+            pairs[name] = from_json(value) if value[:1] in ("[", "{") else value
         except ValueError as error:
             raise BadInput(f"{option} {name}: {value!r} begins like JSON but is none: {error}.") from None
     return pairs
@@ -251,7 +254,8 @@ def _run(name: str, given: dict[str, Any]) -> None:
     if given["as_json"]:
         display.print_json(result.to_dict())
     else:
-        with laid_out(given["shown"], given["units"], columns_option(name)):
+        known = [c for part in vars(result).values() for c in getattr(part, "column_names", ())]
+        with laid_out(given["shown"], given["units"], columns_option(name), known):
             answers.show(name, result, query)
     for ending in _FILES:
         if given[ending] is not None:

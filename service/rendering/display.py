@@ -53,10 +53,10 @@ _LAYOUT: ContextVar[_Layout | None] = ContextVar("layout", default=None)
 
 
 @contextmanager
-def layout(columns: Sequence[str], unit: str, option: str) -> Iterator[None]:
+def layout(columns: Sequence[str], unit: str, option: str, known: Collection[str] = ()) -> Iterator[None]:
     """What is shown inside has these columns and this unit of money, and is printed at the end.
 
-    Raises `BadInput`, and prints nothing, where no table has a column.
+    Raises `BadInput`, and prints nothing, where no table has a column; of one that is `known` it says that none has it today.
     """
     asked = _Layout(tuple(columns), unit, option)
     token = _LAYOUT.set(asked)
@@ -64,12 +64,14 @@ def layout(columns: Sequence[str], unit: str, option: str) -> Iterator[None]:
         yield
     finally:
         _LAYOUT.reset(token)
-    valid = (*asked.seen, ALL)
+    valid = (*asked.seen, *known, ALL)
     for column in columns:
         if column not in valid:
             raise unknown("column", column, valid, pointer=option)
     for console, content in asked.held:
         console.print(content)
+    if empty := [c for c in columns if c not in (*asked.seen, ALL)]:
+        _print(f"No table has rows with {', '.join(empty)} today.", "dim")
 
 
 def _print(content: str | Text, style: str = "", *, error: bool = False) -> None:
@@ -188,9 +190,11 @@ def print_table(
     was asked for, a row takes a line for each of its columns.
     """
     asked, width = _LAYOUT.get() or _Layout(), line_width(sys.stdout)
-    columns = list(columns or (rows[0] if rows else last or {}))
-    asked.seen.update(dict.fromkeys(columns))
     everything = [*rows, *([] if last is None else [last])]
+    held = dict.fromkeys(c for row in everything[:1] + everything[-1:] for c in row)
+    columns = list(columns or held)
+    asked.seen.update(dict.fromkeys((*columns, *held)))
+    columns += [c for c in asked.columns if c in held and c not in columns]  # that a table has, and shows where asked
     cells = {c: [cell(r.get(c), c in money).replace("\n", " ") for r in everything] for c in columns}
     if last is not None:
         for c in (c for c in columns if last.get(c) is None):

@@ -100,6 +100,13 @@ def test_what_is_asked_for_is_shown_beside_each_other_or_below(
     assert capsys.readouterr().out.splitlines()[:3] == ["loss", "   5", "desk                positions  share"]
     terminal.setenv("COLUMNS", "63")
     assert asked("all") == FULL[1:]
+    with display.layout(
+        ["desk", "share", "reason"], "1", "--columns", {"reason"}
+    ):  # that the table has and does not show
+        display.print_table(ROWS, ("desk", "positions"), last=TOTAL)
+    out = capsys.readouterr().out.splitlines()
+    assert out[0].split() == ["desk", "share"]
+    assert out[-1] == "No table has rows with reason today."
     with pytest.raises(BadInput, match=r"Unknown column 'var_0\.9'\. Nearest valid: var_0\.99") as error:
         asked("desk", "var_0.9")
     assert error.value.issues[0].pointer == "--columns"

@@ -171,16 +171,23 @@ def test_arbitrage_in_a_stored_surface_is_listed_and_nothing_is_changed(tmp_path
         'name = "t"\n[source.smile]\nfile = "smile.csv"\nlayout = "surface"\nby = { expiry = "Expiry" }\nheader = "moneyness"\n'
         f'factor = {{ {factor}, attributes = {{ asset = "X", expiry = "{{expiry}}", moneyness = "{{moneyness}}" }} }}\n'
     )
-    (tmp_path / "smile.csv").write_text("Date,Expiry,90,100,110\n2020-03-16,1Y,.2,.3,.2\n2020-03-17,1Y,.32,.3,.29\n")
+    (tmp_path / "smile.csv").write_text(
+        "Date,Expiry,90,100,110\n2020-03-16,1Y,.2,.3,.2\n2020-03-17,1Y,.32,.3,.29\n2020-03-18,1Y,.32,,.29\n"
+    )
     answer("ingest", "market", tmp_path, "--catalogue", tmp_path / "c.toml", lake=lake.path)
     version = lake.version("market_data")
-    (found,) = answer("market", "arbitrage", "X", "2020-03-16", lake=lake.path)
+    (found,) = answer("market", "arbitrage", "X", "2020-03-16", lake=lake.path)["arbitrages"]
     assert (found["kind"], found["strikes"]) == ("butterfly", pytest.approx([90, 100, 110]))
     said = varlake("market", "arbitrage", "X", "2020-03-16", lake=lake.path)
     assert "90%, 100%, 110%" in said.stdout
-    assert answer("market", "arbitrage", "X", "2020-03-17", lake=lake.path) == []
+    one_expiry = "It has one expiry, so that no calendar can be judged."
+    none = answer("market", "arbitrage", "X", "2020-03-17", lake=lake.path)
+    assert none == {"arbitrages": [], "not_checked": [one_expiry]}
     said = varlake("market", "arbitrage", "X", "2020-03-17", lake=lake.path)
-    assert "The points of X on 2020-03-17 allow no arbitrage." in said.stdout + said.stderr
+    assert "The points of X on 2020-03-17 that have a level allow no arbitrage." in said.stdout + said.stderr
+    assert f"Not checked: {one_expiry}" in said.stdout + said.stderr
+    lacking = answer("market", "arbitrage", "X", "2020-03-18", lake=lake.path)
+    assert lacking["not_checked"] == ["1 point has no level: IV:X:1Y:100.", one_expiry]
     assert "Unknown volatility 'Y'. Nearest valid: X." in refused(
         "market", "arbitrage", "Y", "2020-03-17", lake=lake.path
     )

@@ -18,7 +18,7 @@ from scenarios.market.landing_catalogue import shipped_factors
 from scenarios.types import FactorIndex, MissingRiskFactor, RiskFactor
 from valuation.books.contracts import contract_notes
 from valuation.books.trade_files.formats import trade_sheet
-from valuation.catalogue import INSTRUMENTS, instrument, parse_terms, term_kinds
+from valuation.catalogue import INSTRUMENTS, factors_of, parse_terms, term_kinds
 from valuation.types import Contract, InstrumentTerms, NotValuable
 
 _REPORTING = ("USD", "EUR")  # into one of them a contract's currency is converted
@@ -137,7 +137,7 @@ class _KnownMarket:
 
 def _read(terms: InstrumentTerms, index: FactorIndex, converted: set[str]) -> None:
     """Raises `MissingRiskFactor` where the contract or its conversion reads what the index lacks. `converted` : currencies that do not."""
-    instrument(terms.instrument_type).risk_factors(terms, index, _ANY_DAY)
+    factors_of(terms, index, _ANY_DAY)
     currency = terms.currency
     if currency in converted:  # contracts are a million, currencies few
         return

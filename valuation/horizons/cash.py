@@ -48,7 +48,7 @@ def cash_until(contracts: Sequence[Contract], markets: RolledMarkets, until: dt.
             if not math.isfinite(amount):
                 raise NotValuable("non_finite", f"The cash it pays up to {until} is not a finite number.")
         except Exception as error:
-            failures.append(ValuationFailure(contract_id, kind, *failure_reason(error)))
+            failures.append(ValuationFailure(contract_id, kind, *failure_reason(error, "cash")))
             paid = ()
         else:
             amounts[i] = amount

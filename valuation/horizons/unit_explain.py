@@ -23,20 +23,23 @@ from scenarios.market.base_market import BaseMarket, in_share_terms, load_base
 from scenarios.market.corporate_actions import load_actions
 from scenarios.market.history import load_factors
 from scenarios.market.moves import MoveRules
-from scenarios.types import FactorIndex, RiskClass, Roll
+from scenarios.types import FactorIndex, RiskClass, Roll, tenor_years
 from valuation.batch import load_kernels, value_batch
-from valuation.catalogue import instrument, terms_from_json
+from valuation.catalogue import factors_of, terms_from_json
 from valuation.costs import Item, Meter, Result
 from valuation.horizons.cash import cash_until
+from valuation.instruments import schedules
 from valuation.kernels.shapley import shapley
-from valuation.market.scenario_market import ScenarioMarket
+from valuation.market.scenario_market import DAYS_A_YEAR, ScenarioMarket
 from valuation.types import Contract, Market, ValuationFailure
 
 _CHUNK = 1024  # contracts priced together: what a thread takes at a time
 
 
+_MARKETS = 512  # of single subsets that are kept
 _ROUNDING = 1e-9
-HANGS_ON_BASE = "base_dependent"  # the reason of a contract that is valued as seen from the base
+_NEAR = 0.25  # of its length, by which a period may differ from the tenor of its fixing
+_WEEK, _LONG_WEEKEND = 7 / DAYS_A_YEAR, 4 / DAYS_A_YEAR  # over which an overnight rate may last, more than a day
 
 
 @dataclass(frozen=True)
@@ -99,6 +102,7 @@ class MarketPath:
         # (n_factors, n_classes): which risk class a factor moves with
         self._member = classes[:, None] == np.array(self.classes)[None, :]
         self._day = functools.cache(self._day_levels)
+        self._on = functools.lru_cache(maxsize=_MARKETS)(lambda day, subset: PathMarket(self, day, subset))
 
     @property
     def n_subsets(self) -> int:
@@ -117,23 +121,24 @@ class MarketPath:
         """The market of the last date on the risk factors that both have."""
         return ScenarioMarket(self.end.market_date, self.index, self._levels(self.end), np.empty((len(self.base), 0)))
 
-    def subsets(self, day: dt.date, which: Sequence[int] | None = None) -> ScenarioMarket:
-        """The market of a day, a state for each subset of classes that has moved since the first date.
-
-        A floating rate that is fixed on the way and that a contract does not hold is that of the first date's curve.
-        """
-        now = self._day(day)
-        numbers = range(self.n_subsets) if which is None else which
-        states = np.stack([np.where(self._moved(s), now, self.base) for s in numbers], axis=1)
+    def subsets(self, day: dt.date) -> ScenarioMarket:
+        """The market of a day, a state for each subset of classes that has moved since the first date."""
+        states = np.stack([self.moved_levels(day, s) for s in range(self.n_subsets)], axis=1)
         roll = Roll(self.start.market_date, day, "constant", self.base)
         return ScenarioMarket(day, self.index, states[:, 0], states[:, 1:], roll)
 
+    def on(self, day: dt.date, subset: int) -> PathMarket:
+        """The market of a day with one subset of classes moved, as a market of its own."""
+        return self._on(max(day, self.start.market_date), subset)
+
     def along(self, subset: int) -> PathMarkets:
         """The market of each day on the way with one subset of classes moving: what cash is paid in."""
-        return PathMarkets(
-            self.start.market_date,
-            functools.cache(lambda day: self.subsets(max(day, self.start.market_date), [subset])),
-        )
+        return PathMarkets(self.start.market_date, functools.partial(self.on, subset=subset))
+
+    def moved_levels(self, day: dt.date, subset: int) -> Floats:
+        """Levels (n_factors,) of a day, of classes outside the subset those of the first date."""
+        levels: Floats = np.where(self._moved(subset), self._day(day), self.base)
+        return levels
 
     def _moved(self, subset: int) -> Bools:
         chosen = np.array([bool(subset >> k & 1) for k in range(len(self.classes))], dtype=np.bool_)
@@ -161,6 +166,42 @@ class MarketPath:
         if not self._actions.between(day, self._until):
             return market
         return in_share_terms(market, self._actions, self._until, load_factors(self._snapshot))
+
+
+class PathMarket(ScenarioMarket):
+    """The market of a day on the way in which one subset of classes has moved, at its base and without scenarios.
+
+    What was fixed on the way and a contract does not hold is what the market had on that day, with the same classes moved: a price
+    its level; a floating rate that of the `fixing` whose attribute `projection_curve` it is projected on and whose `tenor` is
+    its period (`day_count`, Actual360 where left out), and where there is none the rate of the curve of that day.
+    """
+
+    def __init__(self, path: MarketPath, day: dt.date, subset: int) -> None:
+        levels = path.moved_levels(day, subset)
+        roll = Roll(path.start.market_date, day, "constant", levels)
+        super().__init__(day, path.index, levels, np.empty((len(levels), 0)), roll)
+        self._path, self._subset = path, subset
+
+    @functools.cached_property
+    def _origin(self) -> None:
+        """Survival is that of the pillars of the day."""
+
+    def passed(self, day: dt.date) -> PathMarket:
+        return self if day >= self.valuation_date else self._path.on(day, self._subset)
+
+    def fixed_growth(self, curve: str, first: dt.date, last: dt.date) -> float:
+        then, period = self.passed(first), (last - first).days / DAYS_A_YEAR
+        for f in self.index.factors:
+            said = dict(f.attributes)
+            if (
+                f.type == "fixing"
+                and said.get("projection_curve") == curve
+                and np.isfinite(rate := float(then.level(f.risk_factor_id)[0]))
+            ):
+                tenor = tenor_years(said.get("tenor", "1D"))
+                if abs(period - tenor) <= max(_NEAR * tenor, _LONG_WEEKEND * (tenor < _WEEK)):
+                    return 1.0 + rate * schedules.year_fraction(first, last, said.get("day_count", "Actual360"))
+        return 1.0 / float(then.discount(curve, np.array([period]))[0, 0])
 
 
 @dataclass
@@ -242,27 +283,49 @@ def _subset_values(
             matured[place[failure.contract_id]] = True
         else:
             failures.append(failure)
-    failures += _depending_on_the_base(contracts, path, values[:, -1])
+    alone, one_by_one, why = _valued_alone(contracts, path, values[:, -1])
+    values[alone] = one_by_one
+    matured[alone] = False
+    again = {contracts[i].contract_id for i in alone}
+    failures = [*(f for f in failures if f.contract_id not in again), *why]
     values[[place[f.contract_id] for f in failures]] = np.nan
     cash, failed = _subset_cash(contracts, path)
     known = {f.contract_id for f in failures}
     return values, cash, matured, failures + [f for f in failed if f.contract_id not in known]
 
 
-def _depending_on_the_base(contracts: Sequence[Contract], path: MarketPath, closing: Floats) -> list[ValuationFailure]:
-    """Contracts that are worth something else in the last market than moved there, `closing` (n,): moves do not add up to their change."""
-    seen = value_batch(contracts, path.closing())
-    worth = dict(zip(seen.contract_ids, seen.base.tolist(), strict=True))
-    gone = [
-        c
-        for c, moved in zip(contracts, closing.tolist(), strict=True)
-        if abs(moved - worth.get(c.contract_id, moved)) > _ROUNDING * max(abs(moved), 1.0)
+def _valued_alone(
+    contracts: Sequence[Contract], path: MarketPath, moved: Floats
+) -> tuple[list[int], Floats, list[ValuationFailure]]:
+    """The rows of contracts whose value hangs on the market that scenarios start from, or on what was fixed on the way; their
+    values (n_rows, n_subsets) in each mixture as a market of its own, and failures.
+
+    moved : (n_contracts,) value with all classes moved, as scenarios have it. Where the terms hold all that was fixed, a mixture is a
+    market as any other, so that the last is what the later date's book is valued in; else it is a `PathMarket`.
+    """
+    end = path.end.market_date
+    plain = value_batch(contracts, path.closing())
+    worth = dict(zip(plain.contract_ids, plain.base.tolist(), strict=True))
+    unfixed = {f.contract_id for f in plain.failures if f.reason == "missing_fixing"}
+    whole = [
+        i
+        for i, (c, value) in enumerate(zip(contracts, moved.tolist(), strict=True))
+        if c.contract_id in worth and not abs(value - worth[c.contract_id]) <= _ROUNDING * max(abs(value), 1.0)
     ]
-    message = (
-        "Its value moved to the last market is not its value in that market: it hangs on the market that a scenario starts from, "
-        "so that moves do not add up to its change"
-    )
-    return [ValuationFailure(c.contract_id, c.instrument_type, HANGS_ON_BASE, f"{message}.") for c in gone]
+    lacking = [i for i, c in enumerate(contracts) if c.contract_id in unfixed]
+    rows = [*whole, *lacking]
+    values = np.full((len(rows), path.n_subsets), np.nan)
+    failures: dict[str, ValuationFailure] = {}
+    place = {contracts[i].contract_id: k for k, i in enumerate(rows)}
+    for subset in range(path.n_subsets if rows else 0):
+        on = path.on(end, subset)
+        plain_one = ScenarioMarket(end, path.index, on.states[:, 0], on.states[:, :0])
+        for own, market in ((whole, plain_one), (lacking, on)):
+            block = value_batch([contracts[i] for i in own], market)
+            values[[place[c] for c in block.contract_ids], subset] = block.base
+            for failure in block.failures:
+                failures.setdefault(failure.contract_id, failure)
+    return rows, values, list(failures.values())
 
 
 def _subset_cash(contracts: Sequence[Contract], path: MarketPath) -> tuple[Floats, list[ValuationFailure]]:
@@ -296,7 +359,7 @@ def _classes_read(contract: Contract, path: MarketPath) -> int:
     index = path.index
     read = {
         index.factors[index.row[f]].risk_class
-        for f in instrument(kind).risk_factors(terms_from_json(kind, terms), index, path.end.market_date)
+        for f in factors_of(terms_from_json(kind, terms), index, path.end.market_date)
     }
     return sum(1 << k for k, c in enumerate(path.classes) if c in read)
 

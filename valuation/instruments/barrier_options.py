@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Sequence
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -21,7 +21,7 @@ from valuation.instruments.fields import Date, Name, Number, OptionType, Price
 from valuation.instruments.reads import curve_factors, settlement, volatilities, years
 from valuation.instruments.underlyings import Underlyings
 from valuation.kernels.barrier import barrier_options
-from valuation.types import CashFlow, InstrumentTerms, Market, RolledMarkets
+from valuation.types import CashFlow, InstrumentTerms, Market, OnlyWith, RolledMarkets
 
 INTERVALS = {"continuous": 0.0, "daily": 1 / 252, "weekly": 7 / 365, "monthly": 1 / 12}  # years
 
@@ -31,6 +31,8 @@ Monitoring = Literal["continuous", "daily", "weekly", "monthly"]
 
 class BarrierOption(InstrumentTerms):
     """Terms of an option with one barrier."""
+
+    only_with: ClassVar[OnlyWith] = {"rebate_paid": ("rebate", ())}
 
     volatility: Name
     expiry: Date

@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -19,7 +19,7 @@ from valuation.instruments.fields import Date, Name, OptionType, Price, require_
 from valuation.instruments.reads import volatilities
 from valuation.kernels import longstaff_schwartz
 from valuation.kernels.american import american_options
-from valuation.types import InstrumentTerms, Market
+from valuation.types import InstrumentTerms, Market, OnlyWith
 
 PATHS, STEPS, POLICY = 10_000, 60, "base"  # of Longstaff-Schwartz where the terms do not say
 _MOST_DRAWS = 6_000_000  # paths times steps: 48 MB an array
@@ -27,6 +27,8 @@ _MOST_DRAWS = 6_000_000  # paths times steps: 48 MB an array
 
 class AmericanTerms(InstrumentTerms):
     """Terms of an option that may be exercised on any day up to expiry."""
+
+    only_with: ClassVar[OnlyWith] = dict.fromkeys(("paths", "steps", "policy"), ("engine", ("longstaff_schwartz",)))
 
     volatility: Name = Field(description="risk factor id of the lognormal implied volatility, such as IV:AAPL")
     strike: Price = Field(description="exercise price of one unit, positive")
@@ -48,11 +50,6 @@ class AmericanTerms(InstrumentTerms):
 
     @model_validator(mode="after")
     def _one_engine(self) -> Self:
-        given = [n for n in ("paths", "steps", "policy") if getattr(self, n) is not None]
-        if given and not self.simulated:
-            raise ValueError(
-                f"{' and '.join(given)} given, but engine is not longstaff_schwartz, which alone has paths"
-            )
         if (self.paths or 0) % 2:
             raise ValueError(
                 f"paths is {self.paths}; an even number is expected, as half of the paths mirror the others"

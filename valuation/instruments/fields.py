@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
 import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 
+from lake.canonical import from_json
 from valuation.types import NotValuable
 
 # First and last of the years whose holidays of no rule (lunar ones) QuantLib lists; in all others it has fixed ones alone.
@@ -43,7 +43,12 @@ def _frequency(value: int) -> int:
 
 def read_json(value: Any) -> Any:
     """A term that a positions file holds as JSON; anything but a text as it is."""
-    return json.loads(value) if isinstance(value, str) else value
+    if not isinstance(value, str):
+        return value
+    try:
+        return from_json(value)
+    except ValueError as error:
+        raise ValueError(f"is no JSON: {error}") from None
 
 
 Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$", strip_whitespace=True)]

@@ -10,6 +10,7 @@ Research Letters 2, 2005). Between quotes the interpolated density is not looked
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -17,12 +18,15 @@ import numpy as np
 from scipy.special import ndtri
 
 from lake.arrays import Floats
-from scenarios.types import SHARES, MissingRiskFactor
+from lake.errors import counted
+from scenarios.surfaces import surface_of
+from scenarios.types import SHARES, MissingRiskFactor, RiskFactor
 from valuation.kernels.black import european_options
 from valuation.market.scenario_market import ScenarioMarket
 from valuation.market.volatility import Surface, read, surface
 
 _LEAST = 1e-10  # of the forward, and of total variance: rounding
+_SHOWN = 5  # points that are named
 
 
 @dataclass(frozen=True)
@@ -64,6 +68,26 @@ def surface_arbitrages(
             shared = np.unique([x for x in (*k, *later) if max(k[0], later[0]) <= x <= min(k[-1], later[-1])])
             out += _in_time(found, base, e, forwards, shared)
     return out
+
+
+def not_checked(market: ScenarioMarket, name: str, absent: Sequence[RiskFactor]) -> list[str]:
+    """What of a surface cannot be judged on the date of the market, in words; absent : risk factors without a level then.
+
+    Raises `MissingRiskFactor` for a surface of which no point has a level.
+    """
+    lacking = [f.risk_factor_id for f in absent if surface_of(f) == name]
+    ids = ", ".join(lacking[:_SHOWN]) + (f" and {len(lacking) - _SHOWN:,} more" if len(lacking) > _SHOWN else "")
+    if lacking and not any(surface_of(f) == name for f in market.index.factors):
+        raise MissingRiskFactor(f"No point of {name} has a level on {market.valuation_date}: {ids}.")
+    said = [f"{counted(len(lacking), 'point has', 'points have')} no level: {ids}."] if lacking else []
+    if (found := surface(market.index, name)) is None:
+        return said
+    if (single := np.flatnonzero(np.diff(found.offsets) == 1)).size:
+        years = ", ".join(f"{t:.3g}" for t in found.times[single].tolist())
+        said.append(f"An expiry with one strike has no butterfly: after {years} years.")
+    if len(found.times) < 2:
+        said.append("It has one expiry, so that no calendar can be judged.")
+    return said
 
 
 def _smile(found: Surface, market: ScenarioMarket, expiry: int, forward: float) -> tuple[Floats, Floats]:

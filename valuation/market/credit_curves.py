@@ -151,6 +151,7 @@ def _credit_curve(index: FactorIndex, curve: str, valuation_date: dt.date) -> Cr
         nodes, reads = curves.zero_reads(np.array([tenor_years(f.pillar or "") for f in pillars]))
         return CreditCurve(nodes, pillars, reads)
     quoted = _quoted(curve, pillars, valuation_date)
+    index.curve_in(quoted.discount_curve, pillars[0].currency, f"the discount_curve of {curve}")
     n = len(pillars)
     # each hazard rate is solved after all before it
     return CreditCurve(np.append(0.0, quoted.knots), pillars, np.tri(n + 1, n, -1, dtype=np.bool_), quoted)

@@ -113,7 +113,13 @@ def quoted_curve(index: FactorIndex, curve: str, valuation_date: dt.date) -> Quo
 
 
 def _check_references(index: FactorIndex, curve: str, path: tuple[str, ...]) -> None:
-    """Raises where a curve is bootstrapped with one that is bootstrapped with itself."""
+    """Raises where a curve is bootstrapped with one of another currency, or with one that is bootstrapped with itself."""
+    for f in index.curve(curve):
+        given = dict(f.attributes) if f.type in _BESIDE_OTHERS else {}
+        # what makes a basis one of two currencies is that it projects its own leg, too
+        own = ("discount_curve", "projection_curve" if "projection_curve" in given else "reference_curve")
+        for attribute in given.keys() & {*own}:
+            index.curve_in(given[attribute], f.currency, f"the {attribute} of {f.risk_factor_id}")
     named = {dict(f.attributes).get(a) for f in index.curve(curve) if f.type in _BESIDE_OTHERS for a in _REFERENCES}
     for other in sorted(n for n in named if n and n != curve):
         if other in path:

@@ -239,6 +239,10 @@ class ScenarioMarket:
             self._survival_curves[curve] = survival_curve(self, curve)
         return self._survival_curves[curve]
 
+    def passed(self, day: dt.date) -> ScenarioMarket | None:
+        """As `Market.passed`: nothing is known of the days of a roll."""
+        return None
+
     def fixed_growth(self, curve: str, first: dt.date, last: dt.date) -> float:
         """What a unit grows to from `first` to `last` at the rate that the roll fixes on `first`, in every state.
 

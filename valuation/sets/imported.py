@@ -418,7 +418,7 @@ def _write(
                     or f"no P&L under {len(empty):,} of {len(labels):,} scenarios, first {labels[empty[0]]}"
                 )
                 message = f"Its vector is not whole: {what} ({file_name}, row {numbers[i]})"
-                of.holes.append((i, ValuationFailure(ids[i], IMPORTED, INCOMPLETE, message)))
+                of.holes.append((i, ValuationFailure(ids[i], IMPORTED, INCOMPLETE, message, "import")))
             else:
                 value = 0.0 if np.isnan(values[i]) else float(values[i])
                 head = (IMPORTED, of.date.isoformat(), ids[i], np.float64(value).tobytes())

@@ -50,6 +50,7 @@ _ROW = pa.schema(
         ("cost_us", pa.float64()),
         ("reason", pa.string()),
         ("message", pa.string()),
+        ("stage", pa.string()),
     ]
 )
 _children = IdleChildren(lambda: Child(__name__, "while a contract is priced"), usable_cores())
@@ -187,7 +188,7 @@ def _failed(contract: Contract, error: Exception, seconds: int, mib: int) -> Val
     else:
         reason, message = "crashed", f"The process failed while it was valued: {error}"
     setting = {"too_slow": f" ({SECONDS_SETTING})", "too_large": f" ({MIB_SETTING})"}.get(reason, "")
-    return ValuationFailure(contract.contract_id, contract.instrument_type, reason, f"{message}{setting}.")
+    return ValuationFailure(contract.contract_id, contract.instrument_type, reason, f"{message}{setting}.", "value")
 
 
 def _price_each(
@@ -208,7 +209,7 @@ def _told(outcome: PnLBlock | ValuationFailure) -> pa.Table:
     """What came of one contract, as a row."""
     failure = outcome if isinstance(outcome, ValuationFailure) else next(iter(outcome.failures), None)
     if failure is not None:
-        row: dict[str, object] = {"reason": failure.reason, "message": failure.message}
+        row: dict[str, object] = {"reason": failure.reason, "message": failure.message, "stage": failure.stage}
     else:
         assert isinstance(outcome, PnLBlock)
         row = {
@@ -222,7 +223,7 @@ def _told(outcome: PnLBlock | ValuationFailure) -> pa.Table:
 
 def _together(contracts: Sequence[Contract], table: pa.Table) -> PnLBlock:
     """The rows of the contracts, in their order, as the block that `value_contracts` would give."""
-    reasons, messages = table["reason"].to_pylist(), table["message"].to_pylist()
+    reasons, messages, stages = (table[c].to_pylist() for c in ("reason", "message", "stage"))
     good = table.filter(pc.is_null(table["reason"]))
     pnl = good["pnl"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
     return PnLBlock(
@@ -232,8 +233,8 @@ def _together(contracts: Sequence[Contract], table: pa.Table) -> PnLBlock:
         pnl.reshape(good.num_rows, -1 if len(pnl) else 0),
         good["cost_us"].to_numpy(),
         tuple(
-            ValuationFailure(c.contract_id, c.instrument_type, reason, message)
-            for c, reason, message in zip(contracts, reasons, messages, strict=True)
+            ValuationFailure(c.contract_id, c.instrument_type, reason, message, stage)
+            for c, reason, message, stage in zip(contracts, reasons, messages, stages, strict=True)
             if reason is not None
         ),
     )

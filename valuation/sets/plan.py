@@ -262,7 +262,9 @@ def _imported(
         snapshot, valuation_date, scenarios.scenario_set_id, brought if whole else brought[:0]
     )
     known = {*members["contract_id"].to_pylist(), *(f.contract_id for f in failures)}
-    failures += [ValuationFailure(c, IMPORTED, IMPORTED, NOT_OURS) for c in brought.to_pylist() if c not in known]
+    failures += [
+        ValuationFailure(c, IMPORTED, IMPORTED, NOT_OURS, "import") for c in brought.to_pylist() if c not in known
+    ]
     return members, failures, marks if known else {}
 
 

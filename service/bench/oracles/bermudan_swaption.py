@@ -43,7 +43,7 @@ def contracts(rng: np.random.Generator, n: int) -> list[dict[str, Any]]:
             "fixed_frequency": int(rng.choice([1, 2])),
             "fixed_day_count": str(rng.choice(["Thirty360", "Actual365Fixed"])),
             "mean_reversion": float(rng.uniform(0.005, 0.1)),
-            "volatility": "NV:EUR",
+            "volatility": f"NV:{curves['currency']}",
             "exercise_dates": [start.isoformat()],
         }
         swap = parse_terms("bermudan_swaption", terms)

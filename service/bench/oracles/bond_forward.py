@@ -19,7 +19,7 @@ def contracts(rng: np.random.Generator, n: int) -> list[dict[str, Any]]:
     for _ in range(n):
         terms = random_issue(rng) | {"delivery": random_date(rng, 1, 700), "maturity": random_date(rng, 720, 14600)}
         terms |= {"coupon": float(rng.uniform(-0.01, 0.12)), "strike": float(rng.uniform(80, 140))}
-        made.append(terms | {"repo_curve": str(rng.choice(["USD", "EUR", "GBP"]))})
+        made.append(terms | {"repo_curve": str(rng.choice(["USD", "USD_LOW", "USD_MID"]))})
     return made
 
 

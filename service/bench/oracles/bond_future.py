@@ -21,7 +21,7 @@ def contracts(rng: np.random.Generator, n: int) -> list[dict[str, Any]]:
     made = []  # on its last day a forward_bond of QuantLib is worth nothing already
     for _ in range(n):
         terms = random_issue(rng) | {"delivery": random_date(rng, 1, 270), "strike": float(rng.uniform(90, 150))}
-        terms["repo_curve"] = str(rng.choice(["USD", "EUR", "GBP"]))
+        terms["repo_curve"] = str(rng.choice(["USD", "USD_LOW", "USD_MID"]))
         basket = [_random_bond(rng) for _ in range(int(rng.integers(2, 6)))]
         made.append({k: v for k, v in terms.items() if k in Terms.model_fields} | {"basket": basket})
     return made

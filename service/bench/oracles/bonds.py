@@ -38,7 +38,7 @@ def random_schedule(rng: np.random.Generator) -> dict[str, Any]:
         "calendar": str(rng.choice(list(CALENDARS))),
         "business_day_convention": str(rng.choice(["Following", "ModifiedFollowing", "Preceding", "Unadjusted"])),
         "end_of_month": bool(rng.random() < 0.3),
-        "discount_curve": str(rng.choice(["USD", "GBP"])),
+        "discount_curve": str(rng.choice(["USD", "USD_MID"])),
     }
 
 

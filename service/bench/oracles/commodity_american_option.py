@@ -28,7 +28,7 @@ def contracts(rng: np.random.Generator, n: int) -> list[dict[str, Any]]:
                 "expiry": random_date(rng, 1, 1095),
                 "option_type": str(rng.choice(["call", "put"])),
                 "carry": float(rng.uniform(-0.05, 0.08)),
-                "discount_curve": str(rng.choice(["USD", "EUR"])),
+                "discount_curve": str(rng.choice(["USD", "USD_LOW"])),
             }
         )
     return made

@@ -37,7 +37,7 @@ def _schedule(terms: Terms) -> ql.Schedule:
 def contracts(rng: np.random.Generator, n: int) -> list[dict[str, Any]]:
     made = []
     for _ in range(n):
-        terms = random_bond(rng) | {"projection_curve": str(rng.choice(["USD", "EUR", "GBP"]))}
+        terms = random_bond(rng) | {"projection_curve": str(rng.choice(["USD", "USD_LOW", "USD_MID"]))}
         # QuantLib has no fixing on a holiday
         convention = str(rng.choice(["Following", "ModifiedFollowing", "Preceding"]))
         terms |= {"spread": float(rng.uniform(-0.01, 0.03)), "business_day_convention": convention}

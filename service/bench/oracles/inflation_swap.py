@@ -38,7 +38,7 @@ def contracts(rng: np.random.Generator, n: int) -> list[dict[str, Any]]:
                 "day_count": str(rng.choice(["Thirty360", "Actual365Fixed"])),
                 "calendar": str(rng.choice(["EUTA", "USNY", "weekdays"])),
                 "business_day_convention": str(rng.choice(["Following", "ModifiedFollowing"])),
-                "discount_curve": str(rng.choice(["USD", "GBP"])),
+                "discount_curve": str(rng.choice(["USD", "USD_MID"])),
                 "price_index": CPI,
                 "inflation_curve": CURVE,
                 "observation_lag": LAG,

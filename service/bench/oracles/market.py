@@ -26,7 +26,7 @@ PILLARS = (
     "10950D",
     "18250D",
 )  # whole days: QuantLib's curves have dates
-CURVES = {"USD": 0.02, "EUR": -0.002, "GBP": 0.01, "JPY": 0.001}
+CURVES = {"USD": 0.02, "USD_LOW": -0.002, "USD_MID": 0.01, "EUR": -0.002, "GBP": 0.01, "JPY": 0.001}
 
 # risk factor id: type, currency, level
 FLAT: dict[str, tuple[str, str, float]] = {

@@ -21,13 +21,14 @@ FACTORS: tuple[tuple[RiskFactor, float], ...] = (
         for p in PILLARS
     ),
     (RiskFactor("NV:EUR", "normal_vol", "NV:EUR", "EUR"), 0.006),
+    (RiskFactor("NV:USD", "normal_vol", "NV:USD", "USD"), 0.006),
     (RiskFactor("IV:USD_RATES", "implied_vol", "IV:USD_RATES", "USD"), 0.25),
 )
 
 # A model for each way to price: on rates below zero, and on those that stay above it, with and without a shift.
 _MODELS: tuple[dict[str, Any], ...] = (
     {"currency": "EUR", "model": "normal", "volatility": "NV:EUR", "discount_curve": "EUR", "projection_curve": "EUR_6M"},
-    {"currency": "USD", "model": "normal", "volatility": "NV:EUR", "discount_curve": "USD"},
+    {"currency": "USD", "model": "normal", "volatility": "NV:USD", "discount_curve": "USD"},
     {"currency": "USD", "model": "black", "volatility": "IV:USD_RATES", "shift": 0.05, "discount_curve": "USD"},
     {
         "currency": "USD",

@@ -34,7 +34,7 @@ from lake.committer import Committer
 from lake.errors import BadInput, NotFound
 from lake.schemas import DIMENSION_COLUMNS
 from lake.tables import Lake
-from scenarios.types import FactorIndex, Roll
+from scenarios.types import FactorIndex
 from service.api.app import create_app
 from service.config import Settings
 from valuation.batch import value_batch
@@ -139,6 +139,15 @@ class Slow:
         block = value_batch([contract(terms)], ScenarioMarket(day, self.index, self.levels[day], np.empty((6, 0))))
         return float(block.base[0]) if block.contract_ids else None
 
+    def fixed(self, terms: Mapping[str, Any], friday: ScenarioMarket) -> Mapping[str, Any]:
+        """The terms with the rate that Friday's curve has from that day to Monday 15 June, where they have none."""
+        fixings = json.loads(terms.get("fixings", "{}"))
+        if not fixings or str(FRIDAY) in fixings:
+            return terms
+        days = (dt.date(2020, 6, 15) - FRIDAY).days
+        rate = (1 / float(friday.discount("USD", np.array([days / 365]))[0, 0]) - 1) * 360 / days
+        return {**terms, "fixings": json.dumps({**fixings, str(FRIDAY): rate})}
+
     def worth(self, terms: Mapping[str, Any], moved: frozenset[str]) -> tuple[float, float]:
         """Value on Monday and cash until then, with some classes moved."""
         before = self.levels[THURSDAY]
@@ -150,10 +159,9 @@ class Slow:
             @staticmethod
             def market(day: dt.date) -> ScenarioMarket:
                 now = self.levels[max(d for d in self.levels if d <= day)]
-                roll = Roll(THURSDAY, day, "constant", before)
-                return ScenarioMarket(day, self.index, np.where(mask, now, before), np.empty((6, 0)), roll)
+                return ScenarioMarket(day, self.index, np.where(mask, now, before), np.empty((6, 0)))
 
-        one = [contract(terms)]
+        one = [contract(self.fixed(terms, Markets.market(FRIDAY)))]
         block = value_batch(one, Markets.market(MONDAY))
         if block.failures:
             assert block.failures[0].reason == "matured"
@@ -238,7 +246,7 @@ def test_the_lines_say_what_happened(by_desk: PnlExplain) -> None:
     coupon = 4.0 * 100 * 0.03 / 2
     assert rates["cash"] == pytest.approx(coupon + (1e3 - 5e2) * 0.03 * 91 / 360, rel=1e-12)
     assert rates["market_equity"] == rates["market_volatility"] == rates["currency"] == 0.0
-    assert rates["amended"] != 0.0  # the fixing that Monday's swap holds is another than Thursday's curve had
+    assert rates["amended"] != 0.0  # the fixing that Monday's swap holds is another than Friday's curve had
     assert rates["failed"] != 0.0
     assert options["new"] == 0.0 < equities["new"]
     assert options["closed"] != 0.0

@@ -128,7 +128,7 @@ DATE = "expected a date such as 2020-03-16"
         *(({d: ""}, d, None, "is empty") for d in DIMENSIONS),
         ({"instrument_type": ""}, "instrument_type", None, "is empty"),
         ({"instrument_type": "cash_equty"}, "instrument_type", "cash_equty", "Nearest valid: cash_equity"),
-        ({"underlying": ""}, "underlying", None, "Field required"),
+        ({"underlying": ""}, "underlying", None, "is missing"),
         ({"currency": "US"}, "currency", "US", "ISO 4217"),
         ({"strike": "12"}, "strike", "12", "cash_equity has no such term"),
         ({**OPTION, "strike": "-5"}, "strike", "-5", "greater than 0"),

@@ -344,7 +344,7 @@ def test_an_override_in_another_unit_is_refused(tmp_path: Path) -> None:
     bring(lake, tmp_path)
     with pytest.raises(
         BadInput,
-        match=r"5 is hardly meant as a level of YC:A:1Y: expected -0\.05 to 0\.3, fraction a year; 0\.05 is 5%",
+        match=r"5 is hardly meant as a level of YC:A:1Y: expected -0\.05 to 0\.3, fraction a year; 5 percent are 0\.05",
     ):
         act(lake, "override", factor="YC:A:1Y", value=5)
     assert act(lake, "override", factor="YC:A:1Y", value=-0.01)["value_used"] == -0.01

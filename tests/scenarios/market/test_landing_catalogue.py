@@ -231,19 +231,27 @@ def test_levels_positive_by_nature_are_checked(lake: Lake, tmp_path: Path, level
     assert f'as the file has it: missing = ["{level}"]' in caught.value.message
 
 
-# what people load: volatilities in points, yields in per cent or basis points, spreads in per cent, discount factors
+# what people load, and the unit it is in: a discount factor for a zero rate is told as what it could be
 RECEIVED = {
-    "implied_vol": ("20", "0.2"),
-    "par_yield": ("1.88", "0.0188"),
-    "zero_rate": ("0.9876", "-0.0076"),
-    "credit_spread": ("3.5", "0.035"),
+    ("implied_vol", "20"): ("0.2", "volatility points"),
+    ("normal_vol", "80"): ("0.008", "basis points"),
+    ("par_yield", "1.88"): ("0.0188", "percent"),
+    ("par_yield", "188"): ("0.0188", "basis points"),
+    ("zero_rate", "0.9876"): ("-0.0076", "percent"),
+    ("basis_spread", "-12"): ("-0.0012", "basis points"),
+    ("credit_spread", "3.5"): ("0.035", "percent"),
+    ("cds_spread", "60"): ("0.006", "basis points"),
+    ("hazard_rate", "1.6"): ("0.016", "percent"),
+    ("recovery_rate", "40"): ("0.4", "percent"),
 }
 
 
-@pytest.mark.parametrize("kind", RECEIVED)
-def test_a_level_in_another_unit_is_held_until_it_is_meant(lake: Lake, tmp_path: Path, kind: str) -> None:
-    doubtful, right = RECEIVED[kind]
-    rates = 'curve = "USD"\npillar = "{column}"' if kind.endswith(("yield", "rate")) else ""
+@pytest.mark.parametrize(("kind", "doubtful"), RECEIVED)
+def test_a_level_in_another_unit_is_held_until_it_is_meant(
+    lake: Lake, tmp_path: Path, kind: str, doubtful: str
+) -> None:
+    right, unit = RECEIVED[kind, doubtful]
+    rates = 'curve = "USD"\npillar = "{column}"' if FACTOR_TYPES[kind].curved else ""
     own = f"""name = "own"\n[source.own]\nfile = "own.csv"\nlayout = "wide"\n#\n[source.own.factor]\nid = "X:{{column}}"
 type = "{kind}"\ncurrency = "USD"\n{rates}\n"""
     catalogue, file = tmp_path / "own.toml", tmp_path / "own.csv"
@@ -254,7 +262,7 @@ type = "{kind}"\ncurrency = "USD"\n{rates}\n"""
     (issue,) = held.value.issues
     assert issue.pointer == "own: own.csv, line 3, column 2Y"
     assert issue.message.startswith(f"found {doubtful}, hardly meant as {kind} of {doubtful}; expected ")
-    assert "scale = 0.01" in held.value.message
+    assert f'Where the file is in {unit}, as it seems, say unit = "{unit}" in the catalogue.' in held.value.message
     assert lake.version("market_data") == NEVER_WRITTEN
     said = re.search(r"plausible = \[.*?\]", held.value.message)
     assert said is not None
@@ -267,7 +275,7 @@ type = "{kind}"\ncurrency = "USD"\n{rates}\n"""
     (note,) = of(report, "own").notes
     assert note.startswith("accepted levels that are hardly meant (1), first: found")
     assert other.read("market_data").num_rows == 4
-    catalogue.write_text(own.replace("#", "scale = 0.001"))  # the level used is what counts
+    catalogue.write_text(own.replace("#", "scale = 0.001"))  # the level used counts
     file.write_text(f"Date,1Y\n2020-01-02,{doubtful}\n")
     ingest(Lake.create(tmp_path / "third"), tmp_path, catalogue)
 
@@ -742,3 +750,52 @@ def test_a_later_file_may_lack_a_series(lake: Lake, tmp_path: Path) -> None:
     got = stored(lake)
     assert {k for k in got if k[0] == "EQ:BBB"} == {("EQ:BBB", f"2026-03-{d}") for d in (11, 12, 13)}
     assert [got["EQ:AAA", f"2026-03-{d}"][1] for d in (11, 12, 13, 16)] == [10, 10.1, 10.25, 10.3]
+
+
+@pytest.mark.parametrize(
+    ("kind", "attribute", "meant"),
+    [
+        ("swap_rate", "daycount", "day_count"),
+        ("swap_rate", "fixed_frequency", "frequency"),
+        ("swap_rate", "discount_curv", "discount_curve"),
+        ("rate_future", "start_date", "start"),
+        ("cds_spread", "recovery_rate", "recovery"),
+        ("cds_spread", "maturity_date", "maturity"),
+        ("implied_vol", "expirey", "expiry"),
+        ("implied_vol", "moneynes", "moneyness"),
+    ],
+)
+def test_a_misspelt_attribute_of_a_quote_is_refused_with_the_one_that_is_meant(
+    kind: str, attribute: str, meant: str
+) -> None:
+    pillar = {"curve": "A", "pillar": "1Y"} if FACTOR_TYPES[kind].curved else {}
+    template = FactorTemplate(
+        id="X:A", type=kind, currency="USD", attributes={attribute: "1Y", "region": "US"}, **pillar
+    )
+    with pytest.raises(
+        BadInput, match=f"a {kind} has no attribute '{attribute}', and would not read it; nearest: {meant}"
+    ):
+        template.risk_factor({}, "own", False)
+
+
+def test_attributes_to_select_by_have_any_name() -> None:
+    given = dict.fromkeys(("region", "sector", "rating", "country", "issuer", "series", "asset_class", "source"), "x")
+    for kind in ("swap_rate", "basis_spread", "cds_spread", "implied_vol", "rate_future"):
+        pillar = {"curve": "A", "pillar": "1Y"} if FACTOR_TYPES[kind].curved else {}
+        made = FactorTemplate(id="X:A", type=kind, currency="USD", attributes=given, **pillar).risk_factor(
+            {}, "own", False
+        )
+        assert dict(made.attributes) == given
+
+
+def test_a_delta_that_no_id_may_hold_is_written_as_it_may(lake: Lake, tmp_path: Path) -> None:
+    factor = 'id = "IV:{column}", type = "implied_vol", currency = "USD"'
+    (tmp_path / "c.toml").write_text(
+        'name = "t"\n[source.smile]\nfile = "smile.csv"\nlayout = "surface"\nby = { expiry = "Expiry" }\nheader = "delta"\n'
+        f'factor = {{ {factor.replace("{column}", "X:{expiry}:{delta}")}, attributes = {{ surface = "X", expiry = "{{expiry}}", '
+        'delta = "{delta}" } }\n'
+    )
+    (tmp_path / "smile.csv").write_text("Date,Expiry,25D put,ATM,25D call,10C\n2020-03-16,1Y,.2,.3,.2,.25\n")
+    ingest(lake, tmp_path, tmp_path / "c.toml")
+    assert sorted(lake.read("risk_factors")["risk_factor_id"].to_pylist()) == [
+        "IV:X:1Y:10C", "IV:X:1Y:25C", "IV:X:1Y:25P", "IV:X:1Y:ATM"]  # fmt: skip

@@ -458,3 +458,54 @@ def test_the_axes_of_a_grid_are_read_from_its_labels(text: str, expected: object
     assert axes_in(labels) == expected
     assert axes_in([*labels, "another"]) is None
     assert axes_in(labels[:-1] or ["one"]) is None
+
+
+BESIDE = {
+    factor("YC:FUT:6M", "rate_future", curve="FUT", pillar="6M"): 99.3,
+    factor("CPI:USD", "price_index"): 257.0,
+    factor("HZ:ACME:5Y", "hazard_rate", curve="ACME", pillar="5Y"): 0.02,
+    factor("REC:ACME", "recovery_rate"): 0.4,
+    factor("TV:AAPL", "traded_volume", attributes=(("asset", "EQ:AAPL"),)): 1e6,
+}
+MORE = market({**LEVELS, **BESIDE})
+
+
+def test_a_class_moves_what_its_word_says_and_says_what_it_leaves_out() -> None:
+    up = moved("rate[ccy=USD] +100bp", MORE)
+    assert up["YC:USD:10Y"] == pytest.approx(0.017, rel=1e-15)
+    assert up["YC:FUT:6M"] == pytest.approx(98.3, rel=1e-15)  # a rate of 0.7% that becomes 1.7%
+    assert "CPI:USD" not in up
+    credit = moved("credit +50bp", MORE)
+    assert credit == pytest.approx({"CR:US_HY": 0.085, "HZ:ACME:5Y": 0.025}, rel=1e-15)
+    assert "TV:AAPL" not in moved("equity -20%", MORE)
+    for text, said in (
+        ("rate[ccy=USD] +100bp", "rate[ccy=USD] +100bp leaves out what is no rate: CPI:USD. Select it by type, price_index, to move it."),
+        ("credit x1.5", "credit x1.5 leaves out what is no credit: REC:ACME. Select it by type, recovery_rate, to move it."),
+        ("grid(equity -20%..+20% step 20%)", None),
+    ):  # fmt: skip
+        warned = [i.message for i in check(language.parse(text), MORE, nothing_stored).warnings]
+        assert said in warned if said else any("leaves out what is no equity: TV:AAPL" in w for w in warned)
+    assert check(language.parse("rate[curve=USD] +100bp"), MORE, nothing_stored).warnings == ()
+
+
+def test_what_is_beside_a_class_is_moved_by_its_type_or_name() -> None:
+    assert moved("credit[type=recovery_rate] -10pt", MORE) == pytest.approx({"REC:ACME": 0.3}, rel=1e-15)
+    assert moved("credit[REC:ACME] = 25%", MORE) == pytest.approx({"REC:ACME": 0.25}, rel=1e-15)
+    assert moved("rate[type=price_index] -2%", MORE) == pytest.approx({"CPI:USD": 251.86}, rel=1e-15)
+    everything = moved("factor[ccy=USD, type=price_index|recovery_rate] x1.1", MORE)
+    assert everything == pytest.approx({"CPI:USD": 282.7, "REC:ACME": 0.44}, rel=1e-12)
+    alone = market({factor("REC:ACME", "recovery_rate"): 0.4})
+    (fault,) = faults("credit +50bp", alone)
+    assert fault.message.startswith("credit matches no credit, only REC:ACME, which is selected by its type or id")
+
+
+def test_a_future_moves_by_the_rate_that_it_quotes() -> None:
+    assert moved("rate[curve=FUT] +10%", MORE) == pytest.approx({"YC:FUT:6M": 99.23}, rel=1e-15)  # 0.7% becomes 0.77%
+    assert moved("rate[curve=FUT] x2", MORE) == pytest.approx({"YC:FUT:6M": 98.6}, rel=1e-15)
+    assert moved("rate[curve=FUT] = 2.5%", MORE) == pytest.approx({"YC:FUT:6M": 97.5}, rel=1e-15)
+    assert moved("rate[curve=FUT] bucket(6M:-25bp)", MORE) == pytest.approx({"YC:FUT:6M": 99.55}, rel=1e-15)
+    assert moved("rate[curve=FUT] +0bp", MORE) == {"YC:FUT:6M": 99.3}
+    (held,) = outcomes("rate[curve=FUT] +100bp; assert rate[curve=FUT] < 2%", MORE)
+    assert held.failed == []
+    (broken,) = outcomes("rate[curve=FUT] +200bp; assert rate[curve=FUT] < 2%", MORE)
+    assert len(broken.failed) == 1

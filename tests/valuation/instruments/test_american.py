@@ -360,8 +360,11 @@ def test_an_option_on_a_future_is_on_its_price_at_expiry() -> None:
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        ({"paths": 1000}, "paths given, but engine is not longstaff_schwartz"),
-        ({"engine": "deterministic", "steps": 10, "policy": "base"}, "steps and policy given, but engine is not"),
+        ({"paths": 1000}, "paths does nothing without engine longstaff_schwartz"),
+        (
+            {"engine": "deterministic", "steps": 10, "policy": "base"},
+            "policy does nothing without engine|steps does nothing",
+        ),
         ({"engine": "longstaff_schwartz", "paths": 1001}, "paths is 1001; an even number is expected"),
         ({"engine": "longstaff_schwartz", "paths": 10}, "greater than or equal to 100"),
         (

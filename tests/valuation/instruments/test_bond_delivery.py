@@ -128,7 +128,7 @@ def test_a_coupon_due_on_a_holiday_and_paid_after_delivery_is_the_buyers_and_pai
     [
         (lambda: forward(delivery="2028-07-15"), "delivery 2028-07-15 must lie between issue_date 2018-07-15 and before maturity"),
         (lambda: future([]), "basket must hold a bond or more"),
-        (lambda: future([{"issue_date": "2019-01-01"}]), "basket: 0 maturity: Field required; expected: deliverable bonds, as JSON"),
+        (lambda: future([{"issue_date": "2019-01-01"}]), "basket: entry 1, maturity: is missing; expected: deliverable bonds, as JSON"),
         (
             lambda: future([{"issue_date": "2019-01-01", "maturity": "2020-03-01", "coupon": 0.01, "conversion_factor": 1}]),
             "a bond of the basket runs from 2019-01-01 to 2020-03-01, but delivery is on 2020-03-16",

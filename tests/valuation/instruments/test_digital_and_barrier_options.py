@@ -341,7 +341,7 @@ def test_a_knock_out_that_was_touched_pays_its_rebate_and_reads_nothing_more() -
     assert factors_read([Contract(later.contract_id(), later.instrument_type, later.to_json())], index, TODAY) == {
         "YC:USD:1Y"
     }
-    nothing = option("equity_barrier_option", barrier_hit="2020-03-13", rebate_paid="at_expiry")
+    nothing = option("equity_barrier_option", barrier_hit="2020-03-13")
     np.testing.assert_array_equal(value(nothing, market), [0] * 4)
     # the day before the touch nothing is known of it
     assert value(option("equity_barrier_option", **(hit | {"barrier_hit": "2020-03-17"})), market)[0] > 5
@@ -371,7 +371,7 @@ def test_a_rebate_at_the_touch_is_cash_from_the_next_day_on() -> None:
         ({"barrier_type": "down"}, "down_in and up_in begin to live"),
         ({"barrier": -5}, "price that makes or ends the option"),
         ({"rebate": -1}, "greater than or equal to 0"),
-        ({"rebate_paid": "at_touch", "barrier_type": "up_in"}, "the rebate of up_in is paid at_expiry"),
+        ({"rebate": 1, "rebate_paid": "at_touch", "barrier_type": "up_in"}, "the rebate of up_in is paid at_expiry"),
         ({"barrier_hit": "2021-03-17"}, "barrier_hit 2021-03-17 lies after expiry 2021-03-16"),
         ({"monitoring": "hourly"}, "continuous, or at the close daily, weekly or monthly"),
     ],

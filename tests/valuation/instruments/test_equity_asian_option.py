@@ -245,7 +245,7 @@ def test_days_of_an_average_by_hand() -> None:
         ({"averaging_dates": ["2021-03-17"]}, "the last day of the average 2021-03-17 lies after expiry 2021-03-16"),
         ({"fixings": json.dumps({"2020-01-16": -1})}, "known prices by day"),
         ({"method": "monte_carlo", "average": "geometric"}, "a geometric average has an exact value"),
-        ({"paths": 1000}, "paths and seed are terms of the method monte_carlo"),
+        ({"paths": 1000}, "paths does nothing without method monte_carlo"),
         ({"method": "monte_carlo", "paths": 5}, "paths of monte_carlo, 100 to 100,000"),
     ],
 )

@@ -362,7 +362,7 @@ CROSS = {
         ("cross_currency_swap", {**CROSS, "base_currency": "USD"}, "base_currency and currency are both USD"),
         ("cross_currency_swap", {**CROSS, "fixed_rate": 0.01, "spread": 0.01}, "fixed_rate makes the leg fixed; spread would"),
         ("cross_currency_swap", {**CROSS, "resetting": True, "notional_exchange": False}, "a notional that resets is exchanged"),
-        ("cross_currency_swap", {**CROSS, "fx_fixings": {"2020-03-18": 1.1}}, "fx_fixings belong to a swap with resetting"),
+        ("cross_currency_swap", {**CROSS, "fx_fixings": {"2020-03-18": 1.1}}, "fx_fixings does nothing without resetting True"),
         ("cross_currency_swap", {**CROSS, "initial_exchange_rate": -1.1}, "initial_exchange_rate = -1.1"),
         ("cross_currency_swap", {**CROSS, "first_period_end": "2022-03-18"}, "must lie between start 2020-03-18 and maturity"),
         ("deposit", {"fixed_rate": 1.1, "start": "2020-03-16", "maturity": "2020-06-16"}, "0.03 is 3%"),

@@ -242,7 +242,7 @@ def test_black_refuses_a_negative_base_and_has_its_limit_in_a_scenario(terms: In
     [
         (cap, {"strike": -0.01}, "model black needs strike + shift above zero, not -0.01 + 0; give a larger shift"),
         (swaption, {"fixed_rate": -0.01, "shift": 0.01}, "needs fixed_rate + shift above zero, not -0.01 + 0.01"),
-        (cap, {**NORMAL, "shift": 0.01}, "shift belongs to model black; model normal needs none"),
+        (cap, {**NORMAL, "shift": 0.01}, "shift does nothing without model black; give that, or leave shift out"),
         (swaption, {"expiry": "2021-03-17"}, "expiry 2021-03-17 must not lie after start 2021-03-16 of the swap"),
         (cap, {"start": "2025-06-16"}, "start 2025-06-16 must lie before maturity 2025-06-16"),
         (swaption, {"start": "2026-03-16"}, "start 2026-03-16 must lie before maturity 2026-03-16"),

@@ -326,8 +326,20 @@ def test_faulty_quotes_say_curve_pillar_and_why() -> None:
     assert "ends on 2020-06-18, and begins on 2020-06-18" in fault(quote("X", "3M", "fra_rate", start="3M"))
     twice = fault(quote("X", "12M", "deposit_rate"), quote("X", "1Y", "swap_rate"))
     assert twice == "Curve X: pillars 12M and 1Y both end on 2021-03-18; leave one out."
-    circle = fault(quote("X", "1Y", "swap_rate", discount_curve="Z"), quote("Z", "1Y", "swap_rate", discount_curve="X"))
-    assert circle.startswith("Curves X and Z each need the other")
+    circle = fault(
+        quote("USD_X", "1Y", "swap_rate", discount_curve="USD_Z"),
+        quote("USD_Z", "1Y", "swap_rate", discount_curve="USD_X"),
+    )
+    assert circle.startswith("Curves USD_X and USD_Z each need the other")
+
+
+def test_a_curve_is_quoted_on_curves_of_its_currency_but_for_the_other_leg_of_a_cross_currency_basis() -> None:
+    foreign = quote("USD_3M", "2Y", "swap_rate", discount_curve="EUR_ESTR")
+    with pytest.raises(MissingRiskFactor, match="the discount_curve of YC:USD_3M:2Y must be of USD"):
+        pillars_read(FactorIndex.of([foreign, *OVERNIGHT, *EURO]), "USD_3M", 1, 1, TODAY)
+    one_currency = quote("USD_6M", "2Y", "basis_spread", discount_curve="USD_SOFR", reference_curve="EUR_ESTR")
+    with pytest.raises(MissingRiskFactor, match="the reference_curve of YC:USD_6M:2Y must be of USD"):
+        pillars_read(FactorIndex.of([one_currency, *OVERNIGHT, *EURO]), "USD_6M", 1, 1, TODAY)
 
 
 def test_a_curve_of_mixed_kinds_and_one_that_is_not_there_are_missing() -> None:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import datetime as dt
 import functools
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -26,7 +25,7 @@ from lake.arrays import Floats, Ints
 from scenarios.types import FactorIndex
 from valuation.instruments import schedules
 from valuation.instruments.commodity.forward_prices import CommodityTerms, commodity_factor
-from valuation.instruments.fields import DISCOUNT_CURVE, Date, Name, Number, require_alive
+from valuation.instruments.fields import DISCOUNT_CURVE, Date, Name, Number, read_json, require_alive
 from valuation.instruments.reads import curve_factors, paid, present_values
 from valuation.instruments.schedules import BusinessDayConvention, Calendar
 from valuation.market.scenario_market import DAYS_A_YEAR
@@ -55,8 +54,8 @@ class Terms(CommodityTerms):
     calendar: Calendar = Field("weekdays", description=f"days whose price is averaged, and {schedules.CALENDAR}")
     business_day_convention: BusinessDayConvention = Field("Following", description=schedules.CONVENTION)
     discount_curve: Name = Field(description=DISCOUNT_CURVE)
-    fixings: Annotated[dict[Date, Number], BeforeValidator(lambda v: json.loads(v) if isinstance(v, str) else v)] = (
-        Field({}, description='known prices by day, as JSON: {"2026-03-02": 71.3}')
+    fixings: Annotated[dict[Date, Number], BeforeValidator(read_json)] = Field(
+        {}, description='known prices by day, as JSON: {"2026-03-02": 71.3}'
     )
 
     @model_validator(mode="after")
@@ -133,9 +132,11 @@ def _averages(terms: Terms, first: int, market: Market) -> tuple[Floats, Floats]
 
 
 def _fixing(underlying: str, day: dt.date, fixings: Mapping[dt.date, float], market: Market) -> float:
-    """The price of a day that has passed: as given, else as the roll had it, growing evenly between its ends."""
+    """The price of a day that has passed: as given or published, else as the roll had it, growing evenly between its ends."""
     if day in fixings:
         return fixings[day]
+    if (then := market.passed(day)) is not None:
+        return float(then.level(underlying)[0])
     roll = market.roll
     assert roll is not None  # `check` has seen to it
     begin, end = float(roll.origin[market.index.row[underlying]]), float(market.level(underlying)[0])

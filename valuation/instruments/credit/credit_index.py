@@ -8,11 +8,11 @@ their weight (what is left of it is the index factor), and are settled one by on
 
 from __future__ import annotations
 
-import json
 from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from lake.errors import in_words
 from valuation.instruments.credit.default_legs import Recovery
 from valuation.instruments.credit.standard_swaps import (
     VERSION,
@@ -22,7 +22,7 @@ from valuation.instruments.credit.standard_swaps import (
     risk_factors,
     value,
 )
-from valuation.instruments.fields import Date, Name, Number
+from valuation.instruments.fields import Date, Name, Number, read_json
 
 __all__ = ["VERSION", "Terms", "cash_flows", "risk_factors", "value"]
 
@@ -40,7 +40,7 @@ class Constituent(BaseModel):
 
 def _constituents(value: Any) -> Any:
     """From JSON; raises `ValueError` with every fault of every name."""
-    given = json.loads(value) if isinstance(value, str) else value
+    given = read_json(value)
     if not isinstance(given, dict):
         return given
     made, faults = {}, []
@@ -50,7 +50,7 @@ def _constituents(value: Any) -> Any:
         except ValidationError as error:
             for fault in error.errors(include_url=False):
                 shown = "" if fault["type"] == "missing" else f" = {fault['input']}"
-                faults.append(f"{', '.join([name, *map(str, fault['loc'])])}{shown}: {fault['msg']}")
+                faults.append(f"{', '.join([name, *map(str, fault['loc'])])}{shown}: {in_words(fault)}")
     if faults:
         raise ValueError("; ".join(faults))
     return made

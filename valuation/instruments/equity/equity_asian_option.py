@@ -29,7 +29,7 @@ from valuation.instruments.reads import rows_by, settlement, volatilities
 from valuation.instruments.schedules import Calendar, observation_days
 from valuation.kernels.asian import average_options, simulated_average_option
 from valuation.market.scenario_market import DAYS_A_YEAR
-from valuation.types import CashFlow, Market, NotValuable, RolledMarkets
+from valuation.types import CashFlow, Market, NotValuable, OnlyWith, RolledMarkets
 
 VERSION = f"1+{schedules.VERSION}"
 
@@ -39,6 +39,10 @@ _MOST_PATHS = 100_000
 
 class Terms(ShareOption):
     instrument_type: ClassVar[str] = "equity_asian_option"
+    only_with: ClassVar[OnlyWith] = {
+        **dict.fromkeys(("paths", "seed"), ("method", ("monte_carlo",))),
+        "calendar": ("averaging_frequency", ()),
+    }
 
     strike: Price = Field(description="exercise price, positive")
     option_type: OptionType = Field(description="call or put")
@@ -85,8 +89,6 @@ class Terms(ShareOption):
             raise ValueError(f"the last day of the average {last} lies after expiry {self.expiry}")
         if self.method == "monte_carlo" and self.average == "geometric":
             raise ValueError("a geometric average has an exact value; monte_carlo is for the arithmetic one")
-        if self.method != "monte_carlo" and (self.paths, self.seed) != (None, None):
-            raise ValueError("paths and seed are terms of the method monte_carlo")
         return self
 
     def days(self) -> tuple[dt.date, ...]:
@@ -210,6 +212,8 @@ def _price(terms: Terms, day: dt.date, market: Market) -> float:
     roll = market.roll
     if day in terms.fixings or roll is None or day < roll.since:
         return terms.fixing(day)
+    if (then := market.passed(day)) is not None:
+        return float(then.level(terms.underlying)[0])
     origin = float(roll.origin[market.index.row[terms.underlying]])
     if roll.market == "constant":
         return origin

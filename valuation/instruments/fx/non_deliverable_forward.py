@@ -77,6 +77,8 @@ class Terms(DiscountedPair):
             return self.fixing
         roll = market.roll
         assert roll is not None  # `check` has seen to it
+        if (then := market.passed(self.fixing_date)) is not None:
+            return float(then.fx(self.base_currency, self.currency)[0])
         rate = float(market.fx(self.base_currency, self.currency)[0])
         if roll.market == "constant":
             return rate

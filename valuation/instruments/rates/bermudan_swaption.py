@@ -191,8 +191,11 @@ def value(terms: Sequence[Terms], market: Market) -> Floats:
 
 
 def _exercised(terms: Terms, market: Market) -> dt.date | None:
-    """The first day of a roll, before its last, on which exercise is worth more in the base than to wait."""
-    if market.roll is None:
+    """The first day of a roll, before its last, on which exercise is worth more in the base than to wait.
+
+    Of days that have passed the book says whether it was exercised.
+    """
+    if market.roll is None or market.passed(market.roll.since) is not None:
         return None
     for day in terms.exercise_dates:
         if market.roll.since <= day < market.valuation_date:

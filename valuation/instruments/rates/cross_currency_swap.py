@@ -47,13 +47,14 @@ from valuation.instruments.rates.legs import (
 )
 from valuation.instruments.reads import paid
 from valuation.instruments.schedules import DayCount
-from valuation.types import CashFlow, Market, RolledMarkets
+from valuation.types import CashFlow, Market, OnlyWith, RolledMarkets
 
 VERSION = f"1+{schedules.VERSION}"
 
 
 class Terms(SwapTerms):
     instrument_type: ClassVar[str] = "cross_currency_swap"
+    only_with: ClassVar[OnlyWith] = {"fx_fixings": ("resetting", (True,))}
 
     base_currency: Currency = Field(description="currency of the leg received, ISO 4217")
     initial_exchange_rate: Price = Field(
@@ -95,8 +96,6 @@ class Terms(SwapTerms):
                 )
         if self.resetting and not self.notional_exchange:
             raise ValueError("a notional that resets is exchanged each period; leave notional_exchange out")
-        if self.fx_fixings and not self.resetting:
-            raise ValueError("fx_fixings belong to a swap with resetting")
         return self
 
     def _leg(self, prefix: str, discount: str, day_count: str, frequency: int) -> FixedLeg | FloatingLeg:
@@ -192,6 +191,8 @@ class ResettingLeg:
             return rate
         assert market.roll is not None
         roll, start = market.roll, dt.date.fromordinal(int(self.coupons.schedule.starts[period]))
+        if (then := market.passed(start)) is not None:
+            return float(then.fx(self.base, self.currency)[0])
         spot = 1.0
         for risk_factor_id, power in market.index.fx_path(self.base, self.currency):
             level = float(roll.origin[market.index.row[risk_factor_id]])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator, Sequence
-from typing import Annotated, Literal, NamedTuple, Self
+from typing import Annotated, ClassVar, Literal, NamedTuple, Self
 
 import numpy as np
 from pydantic import BaseModel, BeforeValidator, Field, model_validator
@@ -16,7 +16,7 @@ from valuation.instruments.fields import DISCOUNT_CURVE, Currency, Date, Frequen
 from valuation.instruments.reads import curve_factors
 from valuation.instruments.schedules import BusinessDayConvention, Calendar, DayCount, Leg
 from valuation.market.scenario_market import DAYS_A_YEAR
-from valuation.types import InstrumentTerms, Market, NotValuable
+from valuation.types import InstrumentTerms, Market, NotValuable, OnlyWith
 
 PROJECTION_CURVE = "curve that projects floating rates, such as EUR_6M; the discount curve where left out"
 _MOST_VALUES = 1 << 21  # of a matrix with a row a period, so that it stays in reach of the processor
@@ -108,6 +108,8 @@ class UnderlyingSwap(RateTerms):
 class RateModel(BaseModel):
     """The model of an option on a rate and the volatility it reads."""
 
+    only_with: ClassVar[OnlyWith] = {"shift": ("model", ("black",))}
+
     model: Literal["black", "normal"] = Field(
         description="black (lognormal, on the rate plus `shift`) or normal (Bachelier)"
     )
@@ -128,8 +130,6 @@ class RateModel(BaseModel):
 
     def check_strike(self, name: str, strike: float) -> None:
         """Raises `ValueError` for a strike that the model cannot hold."""
-        if self.normal and self.shift is not None:
-            raise ValueError("shift belongs to model black; model normal needs none")
         if not self.normal and strike + (self.shift or 0.0) <= 0:
             raise ValueError(
                 f"model black needs {name} + shift above zero, not {strike:g} + {self.shift or 0.0:g}; "
