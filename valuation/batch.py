@@ -20,6 +20,7 @@ from lake.errors import VarlakeError
 from lake.progress import allowance
 from scenarios.types import FactorIndex, MissingRiskFactor
 from valuation.catalogue import instrument, terms_from_json
+from valuation.shared_states import SharedStates, shared_states
 from valuation.types import (
     NO_RATE,
     Contract,
@@ -46,6 +47,7 @@ def value_batch(contracts: Sequence[Contract], market: Market, first_scenario: i
     Rows and failures are each in the order of the input, and every input is exactly once in one of them. A contract
     with any value that is not finite fails as a whole. `cost_us` is an equal share of its type's time
     of a core in this batch.
+    A contract is priced in the scenarios that move what it reads, which share states where they can (`valuation.shared_states`).
     Memory: besides the P&L itself, a matrix of discount factors of (distinct payment dates, n_states) for each curve in
     turn, of swaps for all their curves; with more than a few thousand scenarios value them in blocks, which changes no bits.
     Reasons of failure: invalid_terms, missing_risk_factor, non_finite, too_large, pricer_error, or what the instrument's `check`
@@ -53,7 +55,7 @@ def value_batch(contracts: Sequence[Contract], market: Market, first_scenario: i
     """
     n = len(contracts)
     pnl = np.empty((n, market.n_states - 1))
-    base, cost = np.empty(n), np.empty(n)
+    base, cost, states = np.empty(n), np.empty(n), np.empty(n, np.int64)
     currencies = [""] * n
     errors: dict[int, BaseException] = {}
     by_type: dict[str, list[int]] = {}
@@ -63,16 +65,23 @@ def value_batch(contracts: Sequence[Contract], market: Market, first_scenario: i
     for instrument_type, places in by_type.items():
         allowance().heed()
         started = time.thread_time()
+        since = None if market.roll is None else market.roll.since
         terms: list[InstrumentTerms] = []
+        reads: list[tuple[str, ...]] = []
         ready: list[int] = []
         for i in places:
             try:
-                terms.append(_prepare(contracts[i], market))
-                ready.append(i)
+                made, read = ready_contract(contracts[i], market.index, market.valuation_date, since)
             except ANYTHING as error:
                 errors[i] = error
+                continue
+            terms.append(made)
+            reads.append(read)
+            ready.append(i)
         if ready:
-            values = _value(instrument(instrument_type), terms, market, ready, errors, first_scenario)
+            shared = shared_states(reads, market)
+            values = _value(instrument(instrument_type), terms, market, shared, ready, errors, first_scenario)
+            states[ready] = market.n_states if shared is None else shared.market.n_states
             base[ready] = values[:, 0]
             pnl[ready] = values[:, 1:] - values[:, :1]
             for i, t in zip(ready, terms, strict=True):
@@ -87,6 +96,7 @@ def value_batch(contracts: Sequence[Contract], market: Market, first_scenario: i
         base=base[rows] if errors else base,
         pnl=pnl[rows] if errors else pnl,
         cost_us=cost[rows] if errors else cost,
+        states=states[rows] if errors else states,
         failures=failures,
     )
 
@@ -117,6 +127,7 @@ def value_blocks(contracts: Sequence[Contract], markets: Iterable[Market], n_sce
     row = {c.contract_id: i for i, c in enumerate(contracts)}
     pnl = np.empty((len(contracts), n_scenarios))
     base, cost = np.empty(len(contracts)), np.zeros(len(contracts))
+    states = np.ones(len(contracts), np.int64)
     currencies = [""] * len(contracts)
     failures: dict[int, ValuationFailure] = {}
     first = 0
@@ -127,6 +138,7 @@ def value_blocks(contracts: Sequence[Contract], markets: Iterable[Market], n_sce
         pnl[rows, first:stop] = block.pnl
         base[rows] = block.base
         cost[rows] += block.cost_us
+        states[rows] += block.states - 1
         for i, currency in zip(rows, block.currencies, strict=True):
             currencies[i] = currency
         for failure in block.failures:
@@ -141,6 +153,7 @@ def value_blocks(contracts: Sequence[Contract], markets: Iterable[Market], n_sce
         base=base[kept],
         pnl=pnl[kept] if failures else pnl,
         cost_us=cost[kept],
+        states=states[kept],
         failures=tuple(failures[i] for i in sorted(failures)),
     )
 
@@ -181,6 +194,7 @@ def reported(block: PnLBlock, contracts: Iterable[Contract], index: FactorIndex,
         block.base[kept],
         block.pnl[kept],
         block.cost_us[kept],
+        block.states[kept],
         (*block.failures, *failures),
     )
 
@@ -219,23 +233,21 @@ def ready_contract(
         raise
 
 
-def _prepare(contract: Contract, market: Market) -> InstrumentTerms:
-    since = None if market.roll is None else market.roll.since
-    return ready_contract(contract, market.index, market.valuation_date, since)[0]
-
-
 def _value(
     module: Instrument,
     terms: list[InstrumentTerms],
     market: Market,
+    shared: SharedStates | None,
     places: list[int],
     errors: dict[int, BaseException],
     first_scenario: int,
 ) -> Floats:
     """Values (n_contracts, n_states); adds to `errors`, by place, the contracts without finite values."""
-    values = _try(module, terms, market)
-    if isinstance(values, BaseException):  # one at a time, so that only the culprit fails
-        alone = [_try(module, [t], market) for t in terms]
+    values = _try(module, terms, market if shared is None else shared.market)
+    if not isinstance(values, BaseException):
+        values = values if shared is None else shared.spread(values)
+    else:  # one at a time, so that only the culprit fails
+        alone = [_alone(module, t, market, shared, row) for row, t in enumerate(terms)]
         errors.update((i, v) for i, v in zip(places, alone, strict=True) if isinstance(v, BaseException))
         nothing = np.full((1, market.n_states), np.nan)
         values = np.concatenate([nothing if isinstance(v, BaseException) else v for v in alone])
@@ -243,6 +255,17 @@ def _value(
     for row in np.flatnonzero(~finite).tolist():
         errors.setdefault(places[row], NotValuable("non_finite", _non_finite(values[row], first_scenario)))
     return values
+
+
+def _alone(
+    module: Instrument, terms: InstrumentTerms, market: Market, shared: SharedStates | None, row: int
+) -> Floats | BaseException:
+    """Values (1, n_states) of the contract in a row of the batch, or its own error, which is that of the whole market."""
+    if shared is not None:
+        values = _try(module, [terms], shared.market)
+        if not isinstance(values, BaseException):
+            return shared.spread(values, slice(row, row + 1))
+    return _try(module, [terms], market)
 
 
 def _try(module: Instrument, terms: Sequence[InstrumentTerms], market: Market) -> Floats | BaseException:

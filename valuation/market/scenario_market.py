@@ -155,9 +155,13 @@ class ScenarioMarket:
             levels = np.where(still[:, None], scenario_set.base[:, None], levels)
         return cls(valuation_date, scenario_set.index, scenario_set.base, levels, scenario_set.roll)
 
+    def with_levels(self, levels: Floats) -> ScenarioMarket:
+        """The same base with other scenarios, (n_factors, n_scenarios)."""
+        return ScenarioMarket(self.valuation_date, self.index, self.states[:, 0], levels, self.roll)
+
     def base_only(self) -> ScenarioMarket:
         """The same market without its scenarios."""
-        return ScenarioMarket(self.valuation_date, self.index, self.states[:, 0], self.states[:, :0], self.roll)
+        return self.with_levels(self.states[:, :0])
 
     def level(self, risk_factor_id: str) -> Floats:
         """Levels of one risk factor, shape (n_states,)."""
