@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterable, Sequence
 
 import numpy as np
+import pyarrow as pa
 
 from lake.arrays import Bools, Floats
 from lake.child_process import memory_refused
@@ -156,6 +157,17 @@ def value_blocks(contracts: Sequence[Contract], markets: Iterable[Market], n_sce
         states=states[kept],
         failures=tuple(failures[i] for i in sorted(failures)),
     )
+
+
+def contracts_read(
+    contracts: pa.Table, index: FactorIndex, valuation_date: dt.date
+) -> list[tuple[str, tuple[str, ...]]]:
+    """Of the contracts, rows of their table, that can be valued on that date the currency and the risk factors each reads."""
+    read = []
+    for contract, currency in zip(Contract.of(contracts), contracts["currency"].to_pylist(), strict=True):
+        with contextlib.suppress(*ANYTHING):  # `value_batch` says why
+            read.append((currency, ready_contract(contract, index, valuation_date, None)[1]))
+    return read
 
 
 def factors_read(contracts: Sequence[Contract], index: FactorIndex, valuation_date: dt.date) -> set[str]:

@@ -26,8 +26,8 @@ def ask(lake: Lake, **more: object) -> Crif:
 
 
 @pytest.fixture(scope="module")
-def lake(valued_lake: Path) -> Lake:
-    return Lake.open(valued_lake)
+def lake(bumped_lake: Path) -> Lake:
+    return Lake.open(bumped_lake)
 
 
 def test_amounts_by_hand(lake: Lake) -> None:
@@ -59,9 +59,9 @@ def test_what_cannot_be_valued_is_named(lake: Lake) -> None:
 
 
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
-def test_what_is_written_is_read(valued_lake: Path, tmp_path: Path, kind: str) -> None:
+def test_what_is_written_is_read(bumped_lake: Path, tmp_path: Path, kind: str) -> None:
     """The delta-normal VaR of the file is that of the book, in all currencies, and no factor is unmapped."""
-    shutil.copytree(valued_lake, tmp_path / "lake")
+    shutil.copytree(bumped_lake, tmp_path / "lake")
     lake = Lake.open(tmp_path / "lake")
     for currency in ("USD", "EUR"):
         found = ask(lake, currency=currency)
@@ -73,9 +73,9 @@ def test_what_is_written_is_read(valued_lake: Path, tmp_path: Path, kind: str) -
         assert report.layout == "crif"
         assert report.unmapped_factors == 0
         asked = {"as_of": MONDAY, "gamma": "none", "currency": currency, "level": "0.975"}
-        own = run_parametric(lake, ParametricQuery.model_validate({**asked, "by": ["trade"]}))
+        own = run_parametric(reading(lake), ParametricQuery.model_validate({**asked, "by": ["trade"]}))
         read = run_parametric(
-            lake, ParametricQuery.model_validate({**asked, "by": ["trade"], "sensitivities": [currency]})
+            reading(lake), ParametricQuery.model_validate({**asked, "by": ["trade"], "sensitivities": [currency]})
         )
         # 1 / EURUSD does not move as EURUSD does: equal to first order where euros are reported in
         near = 1e-9 if currency == "USD" else 2e-2
