@@ -71,6 +71,7 @@ class Market(Protocol):
     n_states: int
     states: Floats
     roll: Roll | None
+    bumped: bool
 
     def with_levels(self, levels: Floats) -> Market:
         """The same base with other scenarios, (n_factors, n_scenarios), rows in the order of `index`."""

@@ -52,6 +52,7 @@ from aggregation.question import Plan, Question, together
 from aggregation.receipts import make_receipt, name_code, receipt_of
 from aggregation.reduce.coverage import failed_contracts
 from aggregation.reduce.grouping import Groups
+from aggregation.reduce.selection import open_selection
 from aggregation.risk.query import answer
 from aggregation.session import Session
 from aggregation.types import Coverage, OneFigure, RiskQuery, Scope
@@ -130,6 +131,7 @@ def _of_book(session: Session, query: ParametricQuery) -> ParametricResult:
     inputs = open_inputs(session.cache, risk)
     seal = inputs.valuation_set
     scenario_set = load_scenario_set(lake, seal.scenario_set_id)
+    open_selection(inputs, risk)  # what is named wrongly is told before anything is valued
     bumped = open_bumped(session, query.model_copy(update={"market_date": seal.market_date}), query.gamma)
     zero_mean = query.mean == "zero"
     exposures, base = own_exposures(bumped, query.gamma, scenario_set, seal.shocked_classes, zero_mean=zero_mean)

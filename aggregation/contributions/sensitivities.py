@@ -30,10 +30,10 @@ from aggregation.session import Session
 from aggregation.types import REFERENCE, Point, Positions, RiskQuery, Translation
 from lake.arrays import Floats, Ints
 from lake.dates import Day
-from scenarios.derived.bumps import BUMPS, bump_sizes
+from scenarios.derived.bumps import bump_sizes
 from scenarios.requests import ScenarioRequest
 from scenarios.store import load_scenario_set
-from scenarios.types import FactorIndex, RiskFactor, ScenarioSet, ShiftType
+from scenarios.types import BUMPS, FactorIndex, RiskFactor, ScenarioSet, ShiftType
 from valuation.batch import contracts_read
 from valuation.books.contracts import contracts_by_id
 from valuation.sets.plan import ValuationPlan

@@ -29,9 +29,10 @@ from aggregation.question import Plan, Question
 from aggregation.reduce.coverage import coverage_columns, lacking_notes, total_coverage
 from aggregation.session import Session
 from aggregation.stress.roll_forward import RollRequest, RollResult, roll_forward
+from aggregation.stress.simulation_errors import SimulationErrors, simulation_errors
 from aggregation.types import Coverage, Translated
 from lake.arrays import Floats
-from lake.errors import BadInput, unknown
+from lake.errors import BadInput, counted, unknown
 from scenarios.derived.bumps import bump_in_words
 from scenarios.surfaces import surface_of
 from scenarios.types import RiskClass, RiskFactor
@@ -49,6 +50,10 @@ GREEKS: Mapping[str, tuple[str, float, str]] = {  # what it is, its unit in the 
 _OF_CLASS = {RiskClass.RATES: "pv01", RiskClass.CREDIT: "cs01", RiskClass.VOLATILITY: "vega"}
 _BESIDES = (CROSS, THETA)  # further valuations, which are made for who asks for them
 _BOOK = ("as_of", "by", "where", "currency", "positions_date", "as_known")
+_SIMULATED = (
+    "{} simulated: base and bumps share the paths and the exercise policy of the base, whatever the terms say; value_error and "
+    "gamma_error are standard errors of what differs all the same, added up where several contracts or factors are in a row."
+)
 MOST_ROWS = 500_000
 
 
@@ -77,7 +82,8 @@ class Greeks(Answer):
     curve, surface or underlying, or nothing more than the class), `move` (the unit), `bump` (how far each factor was moved for the
     difference), `value` (gain for that move, all factors of the row moving together), `gamma` (how much the value changes with one more
     such move; null where a row has several factors, unless their cross gammas are asked for) and `factors`, how many it has. What is
-    exactly zero has no row. total : the same for all groups together.
+    exactly zero has no row. `value_error`, `gamma_error`: standard errors, at the most, where contracts are valued by Longstaff-Schwartz;
+    null where none is, and of the gamma of several factors. total : the same for all groups together.
     """
 
     query: GreeksQuery
@@ -124,12 +130,13 @@ def run_greeks(session: Session, query: GreeksQuery) -> Greeks:
     """The sensitivities; raises `NotValued` where the lake lacks the valuation, `BadInput` for more than half a million rows."""
     bumped = open_bumped(session, query, _gamma(query), query.translation)
     selection = bumped.selection
+    errors = simulation_errors(session, bumped, query.currency)
     targets = _targets(bumped, [g for g in _asked(query) if g != THETA], query.per)
     n_groups = selection.groups.n
     parts: list[pa.Table] = []
     found = 0
     for first, derivatives in bumped.portions(0 if query.by else n_groups, n_groups + 1):
-        parts.append(_rows(first, derivatives, targets))
+        parts.append(_rows(first, derivatives, targets, errors))
         found += parts[-1].num_rows
         if found > MOST_ROWS:
             raise BadInput(
@@ -139,6 +146,7 @@ def run_greeks(session: Session, query: GreeksQuery) -> Greeks:
     coverage = total_coverage(coverage_columns(selection))
     notes = [*lacking_notes(coverage, selection, "no sensitivities"), bumped.sizes_in_words]
     notes += [bumped.left_out] if bumped.left_out else []
+    notes += [_SIMULATED.format(counted(len(errors.held), "contract is", "contracts are"))] if errors.held else []
     rolled = _theta(session, query) if THETA in _asked(query) else None
     total = _of_groups(None, table.filter(np.asarray(table["group"]) == n_groups), rolled)
     keyed = table.filter(np.asarray(table["group"]) < n_groups)
@@ -222,21 +230,23 @@ _SCHEMA = pa.schema(
     [
         ("group", pa.int64()),
         *((name, pa.string()) for name in _Name._fields),
-        ("value", pa.float64()),
-        ("gamma", pa.float64()),
+        *((name, pa.float64()) for name in ("value", "gamma", "value_error", "gamma_error")),
         ("factors", pa.int64()),
     ]
 )
 
 
-def _rows(start: int, found: Derivatives, targets: _Targets) -> pa.Table:
+def _rows(start: int, found: Derivatives, targets: _Targets, errors: SimulationErrors) -> pa.Table:
     """Those of the groups from `start` on that are not zero."""
+    of_first, of_second = errors.of(start, len(found.first), targets.move)
     first, second, cross = found.first * targets.move, found.second * targets.move**2, found.cross * targets.of_pair
-    values, gamma = (np.zeros((len(first), len(targets.names))) for _ in range(2))
+    values, gamma, value_error, gamma_error = (np.zeros((len(first), len(targets.names))) for _ in range(4))
     for target, (factors, pairs) in enumerate(zip(targets.factors, targets.pairs, strict=True)):
         for place in factors:  # in a fixed order
             values[:, target] += first[:, place]
             gamma[:, target] += second[:, place]
+            value_error[:, target] += of_first[:, place]
+            gamma_error[:, target] += of_second[:, place]
         for pair in pairs:
             if factors:
                 gamma[:, target] += 2.0 * cross[:, pair]
@@ -244,6 +254,8 @@ def _rows(start: int, found: Derivatives, targets: _Targets) -> pa.Table:
                 values[:, target] += cross[:, pair]
     unknown_gamma = np.array([not f or (len(f) > 1 and not targets.whole) for f in targets.factors], dtype=np.bool_)
     gamma[:, unknown_gamma] = np.nan
+    value_error[value_error == 0.0] = np.nan  # nothing in it is simulated
+    gamma_error[(gamma_error == 0.0) | [len(f) != 1 for f in targets.factors]] = np.nan
     row, column = np.nonzero((values != 0.0) | (np.nan_to_num(gamma) != 0.0))
     names = [targets.names[c] for c in column.tolist()]
     return pa.table(
@@ -252,6 +264,8 @@ def _rows(start: int, found: Derivatives, targets: _Targets) -> pa.Table:
             **{field: [n[k] for n in names] for k, field in enumerate(_Name._fields)},
             "value": values[row, column],
             "gamma": pa.array(gamma[row, column], from_pandas=True),
+            "value_error": pa.array(value_error[row, column], from_pandas=True),
+            "gamma_error": pa.array(gamma_error[row, column], from_pandas=True),
             "factors": np.array([len(f) or 2 for f in targets.factors], dtype=np.int64)[column],
         },
         schema=_SCHEMA,
@@ -279,7 +293,7 @@ def _of_groups(keys: pa.Table | None, rows: pa.Table, rolled: RollResult | None)
         {
             **{name: pa.array([v] * n, pa.string()) for name, v in text.items()},
             "value": thetas["pnl"],
-            "gamma": pa.nulls(n, pa.float64()),
+            **{name: pa.nulls(n, pa.float64()) for name in ("gamma", "value_error", "gamma_error")},
             "factors": pa.array([0] * n, pa.int64()),
         }
     )

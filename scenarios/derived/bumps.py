@@ -19,7 +19,6 @@ from scenarios.market.base_market import load_base
 from scenarios.stress.generate import BaseDefinition
 from scenarios.types import FactorIndex, RiskClass, RiskFactor, ScenarioSet, ShiftType
 
-BUMPS = "bumps"
 UP, DOWN = "up", "down"
 
 

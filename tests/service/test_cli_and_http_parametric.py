@@ -74,7 +74,7 @@ class TestAsked:
 
     def test_what_is_not_valued_is_told(self, client: FlaskClient, valued_lake: Path) -> None:
         got = client.get(URL)
-        assert got.status_code == 409
+        assert got.status_code == 404
         assert "bumps of every risk factor" in got.get_json()["detail"]
         done = varlake("parametric", "--as-of", MONDAY, lake=valued_lake)
         assert done.returncode != 0

@@ -18,7 +18,16 @@ from lake.canonical import canonical_json, digest
 from lake.errors import BadInput, unknown
 from lake.progress import go_on
 from lake.tables import Snapshot
-from scenarios.types import FACTOR_TYPES, IMPORTED, FactorIndex, GeneratedLevels, RiskClass, RiskFactor, ScenarioSet
+from scenarios.types import (
+    BUMPS,
+    FACTOR_TYPES,
+    IMPORTED,
+    FactorIndex,
+    GeneratedLevels,
+    RiskClass,
+    RiskFactor,
+    ScenarioSet,
+)
 from valuation.batch import ANYTHING, failure_reason, ready_contract, types_loaded
 from valuation.catalogue import INSTRUMENTS, pricer_version
 from valuation.costs import KERNELS, NOTHING, SPARK, Costs, Estimate, Work
@@ -128,6 +137,7 @@ class Fingerprints:
     def __init__(self, scenario_set: ScenarioSet, valuation_date: dt.date, risk_classes: Sequence[str]) -> None:
         self.index: FactorIndex = scenario_set.index
         self._date = valuation_date.isoformat()
+        self._method = (BUMPS,) if scenario_set.method == BUMPS else ()  # simulations keep the policy of the base in it
         self._shocked = scenario_set.shocked & np.array(
             [f.risk_class.value in risk_classes for f in self.index.factors]
         )
@@ -161,7 +171,7 @@ class Fingerprints:
             head = (instrument_type, pricer_version(instrument_type), self._date)
             base = digest(*head, *(self._base[r] for r in rows))
             unmoved = not any(self._shocked[r] for r in rows)
-            full = base if unmoved else digest(*head, self._count, *(self._levels[r] for r in rows))
+            full = base if unmoved else digest(*head, *self._method, self._count, *(self._levels[r] for r in rows))
             self._known[key] = (full, base, unmoved, self._moved.by(rows).bit_count())
         return self._known[key]
 

@@ -75,11 +75,11 @@ def test_the_gamma_of_a_curve_is_that_of_a_parallel_move(caps: Lake) -> None:
     )
     contracts = Contract.of(contracts_held(caps.snapshot(), [MONDAY], MONDAY))
     up, down = value_batch(contracts, ScenarioMarket(MONDAY, made.index, made.base, moved)).pnl[0] * 1e6
-    assert curve["value"] == pytest.approx((up - down) / 2, rel=1e-6)
+    assert curve["value"] == pytest.approx((up - down) / 2, rel=1e-3)
     assert curve["gamma"] == pytest.approx(up + down, rel=1e-3)
     assert asked(caps, "greeks", greeks=["pv01"]).total.to_pylist()[0]["gamma"] is None
     pillars = asked(caps, "greeks", greeks=["cross_gamma"], per="factor").total.to_pylist()
-    assert {r["bump"] for r in pillars} == {"1bp x 1bp", "1bp x 0.1 points"}
+    assert {r["bump"] for r in pillars} == {"1bp x 1bp", "0.1 points x 1bp"}
     own = sum(r["gamma"] for r in asked(caps, "greeks", greeks=["pv01"], per="factor").total.to_pylist())
     between = sum(r["value"] for r in pillars if r["risk_class"] == "rates")
     assert curve["gamma"] == pytest.approx(own + 2 * between, rel=1e-12)

@@ -23,7 +23,7 @@ from pydantic import Field
 
 from lake.arrays import Floats
 from scenarios.types import FactorIndex
-from valuation.instruments.early_exercise import AmericanTerms, Inputs, american_values, value_bounds
+from valuation.instruments.early_exercise import AmericanTerms, Inputs, american_values, simulated_errors, value_bounds
 from valuation.instruments.fields import DISCOUNT_CURVE, Currency, Name, Rate
 from valuation.instruments.reads import (
     curve_factors,
@@ -63,6 +63,11 @@ def value(terms: Sequence[Terms], market: Market) -> Floats:
 def bounds(terms: Terms, market: Market, state: int = 0) -> Bounds:
     """Standard error, lower and upper bound of a unit's value in one state, by Longstaff-Schwartz."""
     return value_bounds(terms, _inputs([terms], market), state)
+
+
+def errors(terms: Terms, market: Market, weights: Floats) -> Floats:
+    """Standard errors of weighted sums over states of a unit's value by Longstaff-Schwartz, (n_sums,); weights : (n_sums, n_states)."""
+    return simulated_errors(terms, _inputs([terms], market), weights)
 
 
 def cash_flows(terms: Terms, markets: RolledMarkets, until: dt.date) -> tuple[CashFlow, ...]:
