@@ -8,6 +8,8 @@ Source: ISDA, *SIMM: Risk Data Standards*.
 from __future__ import annotations
 
 import bisect
+import datetime as dt
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -19,13 +21,15 @@ from aggregation.answer import Answer
 from aggregation.contributions.sensitivities import BumpedQuery, open_bumped, plan_bumped, value_bumped
 from aggregation.question import Question
 from aggregation.reduce.coverage import failed_contracts
+from aggregation.reduce.selection import Selection
 from aggregation.session import Session
 from lake.errors import BadInput, counted
 from scenarios.surfaces import VOLATILITIES, surface_of
 from scenarios.types import SHARES, FactorIndex, RiskClass, RiskFactor, tenor_years
+from valuation.books.contracts import contracts_by_id
 from valuation.books.sensitivity_layouts import CRIF, RELATIVE
 from valuation.catalogue import instrument
-from valuation.types import ValuationFailure, failures_in_words
+from valuation.types import Contract, ValuationFailure, failures_in_words
 
 _BY = ("trade", "portfolio", "instrument_type")
 _TEXTS = ("TradeID", "PortfolioID", "ProductClass", "RiskType", "Qualifier", "Bucket", "Label1", "Label2")
@@ -44,6 +48,7 @@ _RESIDUAL, _INDEX_BUCKET, _OTHER_COMMODITY = "Residual", "11", "16"
 _TENORS = ("2w", "1m", "3m", "6m", "1y", "2y", "3y", "5y", "10y", "15y", "20y", "30y")
 _CREDIT_TENORS = ("1y", "2y", "3y", "5y", "10y")
 _RATES_FACTORS = ("zero_rate", "par_yield", "deposit_rate", "fra_rate", "rate_future", "swap_rate", "basis_spread")
+_VOLATILITIES = ("Risk_IRVol", "Risk_FXVol", "Risk_CommodityVol", "Risk_EquityVol")
 _VOLATILITY_OF = {RiskClass.RATES: "Risk_IRVol", RiskClass.FX: "Risk_FXVol", RiskClass.COMMODITY: "Risk_CommodityVol"}
 
 
@@ -81,6 +86,7 @@ def _answer(session: Session, query: CrifQuery) -> Crif:
     places = [
         _places(f, b, index, query.currency) for f, b in zip(index.factors, scenario_set.base.tolist(), strict=True)
     ]
+    expiries = _expiries(session, selection, query.as_of)
     keys, rows, absent = selection.groups.keys.to_pylist(), list[dict[str, Any]](), set[int]()
     for start, found in bumped.portions(0, selection.groups.n):
         for key, delta in zip(keys[start : start + len(found.first)], found.first, strict=True):
@@ -89,7 +95,14 @@ def _answer(session: Session, query: CrifQuery) -> Crif:
                 if not places[i]:
                     absent.add(i)
                 for place, unit in places[i]:
-                    amounts[place] = amounts.get(place, 0.0) + unit * float(delta[i])
+                    split = [(place.label1, 1.0)]
+                    if (
+                        place.risk_type in _VOLATILITIES and not place.label1
+                    ):  # one number for all expiries: that of the trade
+                        split = _tenors(expiries.get(key["trade"]), _TENORS)
+                    for label, share in split:
+                        at = place._replace(label1=label)
+                        amounts[at] = amounts.get(at, 0.0) + share * unit * float(delta[i])
             for place, amount in amounts.items():
                 trade = (str(query.as_of), key["trade"], key["portfolio"], _product(key["instrument_type"]))
                 money = (amount, query.currency, amount if query.currency == "USD" else None)
@@ -132,11 +145,11 @@ def _places(f: RiskFactor, level: float, index: FactorIndex, reporting: str) -> 
         curve = "OIS" if f.curve in (None, f.currency) else str(f.curve)
         sign = -100.0 if f.type == "rate_future" else 1.0  # a price of 100 less the rate
         place = _Place("Risk_IRCurve", f.currency, bucket, label2=curve)
-        return [_at(place._replace(label1=t), sign * w) for t, w in _tenors(f.pillar, _TENORS)]
+        return [_at(place._replace(label1=t), sign * w) for t, w in _tenors(_years(f.pillar), _TENORS)]
     if f.type in ("credit_spread", "credit_yield", "cds_spread"):
         issuer, _, tenor = name.partition(":")
         place = _Place("Risk_CreditQ", issuer, _RESIDUAL, label2=f.currency)
-        return [_at(place._replace(label1=t), w) for t, w in _tenors(f.pillar or tenor, _CREDIT_TENORS)]
+        return [_at(place._replace(label1=t), w) for t, w in _tenors(_years(f.pillar or tenor), _CREDIT_TENORS)]
     if f.type in VOLATILITIES:
         kind = _VOLATILITY_OF.get(_class_of(f, index), "Risk_EquityVol")
         asset = of.get("asset", "").partition(":")[2] or surface_of(f) or name
@@ -145,7 +158,9 @@ def _places(f: RiskFactor, level: float, index: FactorIndex, reporting: str) -> 
             f.currency if kind == "Risk_IRVol" else asset.removeprefix("IV:"),
             _RESIDUAL if kind == "Risk_EquityVol" else _OTHER_COMMODITY if kind == "Risk_CommodityVol" else "",
         )
-        return [_at(place._replace(label1=t), w, level) for t, w in _tenors(of.get("expiry") or f.pillar, _TENORS)]
+        return [
+            _at(place._replace(label1=t), w, level) for t, w in _tenors(_years(of.get("expiry") or f.pillar), _TENORS)
+        ]
     if f.type == "commodity_price":
         return [_at(_Place("Risk_Commodity", f.curve or name, _OTHER_COMMODITY), level=level)]
     if f.type in SHARES:
@@ -159,16 +174,36 @@ def _at(place: _Place, weight: float = 1.0, level: float = 1.0) -> tuple[_Place,
     return place, weight * bump * (level if move == RELATIVE else 1.0)
 
 
-def _tenors(tenor: str | None, known: Sequence[str]) -> list[tuple[str, float]]:
-    """The tenors of CRIF that a tenor lies between, each with its share by time; the tenor itself is empty where none is known."""
-    if not tenor:
+def _years(tenor: str | None) -> float | None:
+    return tenor_years(tenor) if tenor else None
+
+
+def _tenors(time: float | None, known: Sequence[str]) -> list[tuple[str, float]]:
+    """The tenors of CRIF that a time in years lies between, each with its share by time; an empty one where none is known."""
+    if time is None:
         return [("", 1.0)]
-    time, years = tenor_years(tenor), [tenor_years(t.upper()) for t in known]
+    years = [tenor_years(t.upper()) for t in known]
     after = bisect.bisect_left(years, time)
     if after == len(years) or after == 0 or years[after] == time:
         return [(known[min(after, len(years) - 1)], 1.0)]
     share = (time - years[after - 1]) / (years[after] - years[after - 1])
     return [(known[after - 1], 1.0 - share), (known[after], share)]
+
+
+def _expiries(session: Session, selection: Selection, day: dt.date) -> dict[str, float]:
+    """Years to the expiry of what each trade holds, of the trades that hold options of one expiry."""
+    book, trades = selection.inputs.book, selection.inputs.book.columns["trade"]
+    held = np.flatnonzero(selection.keep)
+    contract = np.searchsorted(book.starts, held, side="right") - 1
+    ids = book.contract_ids.take(pa.array(np.unique(contract)))
+    given = {c.contract_id: json.loads(c.terms).get("expiry") for c in Contract.of(contracts_by_id(session.lake, ids))}
+    names, found = book.contract_ids.to_pylist(), dict[str, set[str]]()
+    for trade, of in zip(trades.members.take(pa.array(trades.codes[held])).to_pylist(), contract.tolist(), strict=True):
+        if expiry := given[names[of]]:
+            found.setdefault(trade, set()).add(expiry)
+    return {
+        trade: (dt.date.fromisoformat(min(dates)) - day).days / 365 for trade, dates in found.items() if len(dates) == 1
+    }
 
 
 def _class_of(f: RiskFactor, index: FactorIndex) -> RiskClass:

@@ -106,7 +106,7 @@ def run_taylor(session: Session, query: TaylorQuery) -> Taylor:
             f"No sensitivity to {factors} of the scenarios, the first {missing[0]}: what they move is unexplained."
         )
     notes += [
-        f"Expansion of {_ORDER[query.gamma]}. {bumped.sizes_in_words}",
+        f"Expansion of {_ORDER[query.gamma].format(counted(len(bumped.pairs), 'pair'))}. {bumped.sizes_in_words}",
         *([bumped.left_out] if bumped.left_out else []),
     ]
     receipt = {**name_inputs(inputs), "bumps": bumped.receipt, "currency": query.currency}
@@ -116,7 +116,7 @@ def run_taylor(session: Session, query: TaylorQuery) -> Taylor:
 _ORDER = {
     "none": "first order alone",
     "diagonal": "first and second order of each risk factor, no cross terms",
-    "full": "first and second order, with the cross terms of pairs",
+    "full": "first and second order, with the cross terms of {}",
 }
 _PAIRS = 256  # at a time: their moves in every scenario are made for it
 
