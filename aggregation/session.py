@@ -29,7 +29,6 @@ class Session:
 
     committer : the lake's writer, where something may be valued or stored; None for a session that only reads. spark : gives
     the Spark session when it is called. progress, cancelled : how long work tells how far it is, and how it is stopped.
-    most_valuations : that an answer may make while somebody waits, where it stores none; None for any number.
     """
 
     lake: Lake
@@ -38,7 +37,6 @@ class Session:
     spark: Callable[[], SparkSession] = no_spark
     progress: Progress = silent
     cancelled: threading.Event | None = None
-    most_valuations: int | None = None
 
     def writer(self) -> Committer:
         """The committer; raises `NotReady` in a session that only reads."""

@@ -388,6 +388,7 @@ class FactorIndex:
 IMPORTED = (
     "imported"  # method of a set whose scenarios came with P&L vectors; instrument type of what has such a vector
 )
+BUMPS = "bumps"  # method of a set of small moves, for derivatives
 NOT_SCALED = "not scaled: "  # what `fitted` says of a factor that keeps its moves begins so
 LARGEST_ARRAY = 1 << 30  # bytes of generated levels that are made as one array
 

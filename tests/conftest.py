@@ -17,6 +17,8 @@ from hypothesis.internal.conjecture import providers
 from hypothesis.internal.constants_ast import Constants
 from small_lake import FRIDAY, MONDAY, build_lake, no_spark, request
 
+from aggregation import questions
+from aggregation.session import reading
 from lake.committer import Committer
 from lake.runtime.spark import spark_session
 from lake.tables import Lake
@@ -72,6 +74,21 @@ def valued_lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for day in (FRIDAY, MONDAY):
             run_valuation(committer, request(day), spark=no_spark)  # type: ignore[arg-type]
     return lake.path
+
+
+@pytest.fixture(scope="session")
+def bumped_lake(valued_lake: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The valued lake with the bumps of Monday and of the pairs that are read, in dollars and in euros."""
+    folder = tmp_path_factory.mktemp("bumped") / "lake"
+    shutil.copytree(valued_lake, folder)
+    lake = Lake.open(folder)
+    with Committer(lake, "test") as committer:
+        for currency in ("USD", "EUR"):
+            asked = questions.read(
+                "greeks", {"as_of": MONDAY, "currency": currency, "greeks": ["delta", "cross_gamma"]}
+            )
+            questions.value(reading(lake).writing(committer), "greeks", asked)
+    return folder
 
 
 @pytest.fixture(scope="session")

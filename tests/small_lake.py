@@ -73,7 +73,7 @@ def book_csv(copies: int = 1, book: Sequence[tuple[str, float, Mapping[str, str]
                         "trade": f"T{copy:05}-{i}",
                         "desk": desk,
                         "client": FORMULA if i == 0 else "Acme",
-                        "instrument": contract["underlying"],
+                        "instrument": contract.get("underlying", contract["instrument_type"]),
                         "quantity": quantity,
                         "attribute.rating": "AA" if i % 2 else "BBB",
                         **dimensions,

@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterable, Sequence
 
 import numpy as np
+import pyarrow as pa
 
 from lake.arrays import Bools, Floats
 from lake.child_process import memory_refused
@@ -22,6 +23,7 @@ from lake.runtime.machine import keep_freed_memory
 from scenarios.types import FactorIndex, MissingRiskFactor
 from valuation.catalogue import factors_of, instrument, terms_from_json
 from valuation.kernels.pnl import split
+from valuation.shared_states import SharedStates, shared_states
 from valuation.types import (
     NO_RATE,
     STAGES,
@@ -49,6 +51,7 @@ def value_batch(contracts: Sequence[Contract], market: Market, first_scenario: i
     Rows and failures are each in the order of the input, and every input is exactly once in one of them. A contract
     with any value that is not finite fails as a whole. `cost_us` is an equal share of its type's time
     of a core in this batch.
+    A contract is priced in the scenarios that move what it reads, which share states where they can (`valuation.shared_states`).
     Memory: besides the P&L itself, a matrix of discount factors of (distinct payment dates, n_states) for each curve in
     turn, of swaps for all their curves; with more than a few thousand scenarios value them in blocks, which changes no bits.
     Reasons of failure: invalid_terms, missing_risk_factor, non_finite, too_large, pricer_error, or what the instrument's `check`
@@ -57,7 +60,7 @@ def value_batch(contracts: Sequence[Contract], market: Market, first_scenario: i
     keep_freed_memory()
     n = len(contracts)
     pnl = np.empty((n, market.n_states - 1))
-    base, cost = np.empty(n), np.empty(n)
+    base, cost, states = np.empty(n), np.empty(n), np.empty(n, np.int64)
     currencies = [""] * n
     errors: dict[int, BaseException] = {}
     by_type: dict[str, list[int]] = {}
@@ -67,16 +70,23 @@ def value_batch(contracts: Sequence[Contract], market: Market, first_scenario: i
     for instrument_type, places in by_type.items():
         allowance().heed()
         started = time.thread_time()
+        since = None if market.roll is None else market.roll.since
         terms: list[InstrumentTerms] = []
+        reads: list[tuple[str, ...]] = []
         ready: list[int] = []
         for i in places:
             try:
-                terms.append(_prepare(contracts[i], market))
-                ready.append(i)
+                made, read = ready_contract(contracts[i], market.index, market.valuation_date, since)
             except ANYTHING as error:
                 errors[i] = error
+                continue
+            terms.append(made)
+            reads.append(read)
+            ready.append(i)
         if ready:
-            values = _value(instrument(instrument_type), terms, market, ready, errors)
+            shared = shared_states(reads, market)
+            states[ready] = market.n_states if shared is None else shared.market.n_states
+            values = _value(instrument(instrument_type), terms, market, shared, ready, errors)
             sound = np.empty(len(ready), np.bool_)
             split(values, MOST_VALUE, np.array(ready), base, pnl, sound)
             for row in np.flatnonzero(~sound).tolist():
@@ -93,6 +103,7 @@ def value_batch(contracts: Sequence[Contract], market: Market, first_scenario: i
         base=base[rows] if errors else base,
         pnl=pnl[rows] if errors else pnl,
         cost_us=cost[rows] if errors else cost,
+        states=states[rows] if errors else states,
         failures=failures,
     )
 
@@ -123,6 +134,7 @@ def value_blocks(contracts: Sequence[Contract], markets: Iterable[Market], n_sce
     row = {c.contract_id: i for i, c in enumerate(contracts)}
     pnl = np.empty((len(contracts), n_scenarios))
     base, cost = np.empty(len(contracts)), np.zeros(len(contracts))
+    states = np.ones(len(contracts), np.int64)
     currencies = [""] * len(contracts)
     failures: dict[int, ValuationFailure] = {}
     first = 0
@@ -133,6 +145,7 @@ def value_blocks(contracts: Sequence[Contract], markets: Iterable[Market], n_sce
         pnl[rows, first:stop] = block.pnl
         base[rows] = block.base
         cost[rows] += block.cost_us
+        states[rows] += block.states - 1
         for i, currency in zip(rows, block.currencies, strict=True):
             currencies[i] = currency
         for failure in block.failures:
@@ -147,8 +160,20 @@ def value_blocks(contracts: Sequence[Contract], markets: Iterable[Market], n_sce
         base=base[kept],
         pnl=pnl[kept] if failures else pnl,
         cost_us=cost[kept],
+        states=states[kept],
         failures=tuple(failures[i] for i in sorted(failures)),
     )
+
+
+def contracts_read(
+    contracts: pa.Table, index: FactorIndex, valuation_date: dt.date
+) -> list[tuple[str, tuple[str, ...]]]:
+    """Of the contracts, rows of their table, that can be valued on that date the currency and the risk factors each reads."""
+    read = []
+    for contract, currency in zip(Contract.of(contracts), contracts["currency"].to_pylist(), strict=True):
+        with contextlib.suppress(*ANYTHING):  # `value_batch` says why
+            read.append((currency, ready_contract(contract, index, valuation_date, None)[1]))
+    return read
 
 
 def factors_read(contracts: Sequence[Contract], index: FactorIndex, valuation_date: dt.date) -> set[str]:
@@ -187,6 +212,7 @@ def reported(block: PnLBlock, contracts: Iterable[Contract], index: FactorIndex,
         block.base[kept],
         block.pnl[kept],
         block.cost_us[kept],
+        block.states[kept],
         (*block.failures, *failures),
     )
 
@@ -229,26 +255,35 @@ def ready_contract(
         raise
 
 
-def _prepare(contract: Contract, market: Market) -> InstrumentTerms:
-    since = None if market.roll is None else market.roll.since
-    return ready_contract(contract, market.index, market.valuation_date, since)[0]
-
-
 def _value(
     module: Instrument,
     terms: list[InstrumentTerms],
     market: Market,
+    shared: SharedStates | None,
     places: list[int],
     errors: dict[int, BaseException],
 ) -> Floats:
     """Values (n_contracts, n_states); adds to `errors`, by place, the contracts that are not priced, with values of NaN."""
-    values = _try(module, terms, market)
-    if isinstance(values, BaseException):  # one at a time, so that only the culprit fails
-        alone = [_try(module, [t], market) for t in terms]
+    values = _try(module, terms, market if shared is None else shared.market)
+    if not isinstance(values, BaseException):
+        values = values if shared is None else shared.spread(values)
+    else:  # one at a time, so that only the culprit fails
+        alone = [_alone(module, t, market, shared, row) for row, t in enumerate(terms)]
         errors.update((i, v) for i, v in zip(places, alone, strict=True) if isinstance(v, BaseException))
         nothing = np.full((1, market.n_states), np.nan)
         values = np.concatenate([nothing if isinstance(v, BaseException) else v for v in alone])
     return values
+
+
+def _alone(
+    module: Instrument, terms: InstrumentTerms, market: Market, shared: SharedStates | None, row: int
+) -> Floats | BaseException:
+    """Values (1, n_states) of the contract in a row of the batch, or its own error, which is that of the whole market."""
+    if shared is not None:
+        values = _try(module, [terms], shared.market)
+        if not isinstance(values, BaseException):
+            return shared.spread(values, slice(row, row + 1))
+    return _try(module, [terms], market)
 
 
 def _try(module: Instrument, terms: Sequence[InstrumentTerms], market: Market) -> Floats | BaseException:

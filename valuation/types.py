@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple, Protocol
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from lake.arrays import Floats
+from lake.arrays import Floats, Ints
 from lake.canonical import canonical_json, digest
 from lake.errors import VarlakeError, counted
 from scenarios.types import IMPORTED, FactorIndex, RiskClass, Roll
@@ -87,7 +87,13 @@ class Market(Protocol):
     valuation_date: dt.date
     index: FactorIndex
     n_states: int
+    states: Floats
     roll: Roll | None
+    bumped: bool
+
+    def with_levels(self, levels: Floats) -> Market:
+        """The same base with other scenarios, (n_factors, n_scenarios), rows in the order of `index`."""
+        ...
 
     def level(self, risk_factor_id: str) -> Floats:
         """Levels of shape (n_states,)."""
@@ -339,7 +345,8 @@ class PnLBlock:
     """P&L per unit of a batch of contracts.
 
     base : (n_contracts,) value at the base; pnl : (n_contracts, n_scenarios) scenario value minus base value, gains
-    positive, both in each contract's own currency; cost_us : (n_contracts,) microseconds spent.
+    positive, both in each contract's own currency; cost_us : (n_contracts,) microseconds spent; states : (n_contracts,) in how many
+    states each was priced, fewer than there are where some move nothing that it reads.
     """
 
     contract_ids: tuple[str, ...]
@@ -347,9 +354,10 @@ class PnLBlock:
     base: Floats
     pnl: Floats
     cost_us: Floats
+    states: Ints
     failures: tuple[ValuationFailure, ...] = field(default=())
 
     def __post_init__(self) -> None:
         n = len(self.contract_ids)
-        if not (len(self.currencies) == len(self.base) == len(self.pnl) == len(self.cost_us) == n):
+        if not (len(self.currencies) == len(self.base) == len(self.pnl) == len(self.cost_us) == len(self.states) == n):
             raise ValueError(f"Expected {n} rows, one a contract, in every array of the block")

@@ -1,6 +1,6 @@
 """First and second derivatives of groups of positions to the moves of risk factors, with the covariance of these moves.
 
-They are the book's own, from revaluations, or those of other systems that were brought in. The moves are those of a scenario set, or of a
+They are the book's own, from stored bumps, or those of other systems that were brought in. The moves are those of a scenario set, or of a
 covariance matrix that was brought in; whatever of the sensitivities they do not know is listed, with the reason, and in no figure.
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -20,7 +20,7 @@ from aggregation.book.book import Book, PositionColumn, encode, nearest_dates
 from aggregation.book.filters import select
 from aggregation.book.hierarchies import with_levels
 from aggregation.contributions import sensitivities
-from aggregation.contributions.sensitivities import Bumps, Gamma, Sensitivities
+from aggregation.contributions.sensitivities import Bumped, Gamma
 from aggregation.dimensions import ATTRIBUTE, DIMENSIONS
 from aggregation.reduce.grouping import Groups, group_by
 from aggregation.types import Filter
@@ -223,13 +223,59 @@ def _is_cross(mapped: Sequence[Mapping[str, Any]]) -> bool:
     return len(mapped) > 1 and mapped[0]["rule"] != BY_TABLE
 
 
-def own_exposures(bumps: Bumps, found: Sensitivities, sigma: Floats) -> Exposures:
-    """Those of the book, from revaluations."""
-    named = tuple(Named(f.risk_factor_id, f.risk_class.value, move_of(f)) for f in bumps.factors)
-    first, second = found.pairs
-    group, entry = np.nonzero(found.gammas)  # most trades depend on few factors
-    gamma = np.zeros_like(sigma) if found.gamma is None else found.gamma
-    return Exposures(named, found.delta, group, first[entry], second[entry], found.gammas[group, entry], gamma, sigma)
+def own_exposures(
+    bumped: Bumped, gamma: Gamma, scenario_set: ScenarioSet, shocked: Collection[str], *, zero_mean: bool
+) -> tuple[Exposures, Floats]:
+    """Those of the book from stored bumps, to the factors that move in the scenarios and belong to the `shocked` risk classes; and
+    the base value of each group, (n_groups,)."""
+    index, n_groups = bumped.scenarios.index, bumped.selection.groups.n
+    unit = np.array(
+        [
+            1.0 if sensitivities.moves_absolutely(f) else b
+            for f, b in zip(index.factors, bumped.scenarios.base, strict=True)
+        ]
+    )
+    there = np.zeros(len(unit), np.bool_)
+    for place, f in enumerate(index.factors):
+        row = scenario_set.index.row.get(f.risk_factor_id)
+        there[place] = row is not None and scenario_set.shocked[row] and f.risk_class.value in shocked
+    i, j = bumped.pairs.T
+    base, delta = np.empty(n_groups + 1), np.zeros((n_groups + 1, len(unit)))
+    entries: list[tuple[Ints, Ints, Ints, Floats]] = []
+    for start, found in bumped.portions(0, n_groups + 1):
+        rows = slice(start, start + len(found.base))
+        base[rows] = found.base
+        delta[rows] = found.first * unit
+        second, cross = found.second * unit**2, found.cross * unit[i] * unit[j]
+        for values, one, two in ((second, np.arange(len(unit)), np.arange(len(unit))), (cross, i, j), (cross, j, i)):
+            if gamma == "none":
+                continue
+            group, entry = np.nonzero(values)  # most trades depend on few factors
+            entries.append((group + start, one[entry], two[entry], values[group, entry]))
+    group, one, two, value = (np.concatenate(part) for part in zip(*entries, strict=True)) if entries else _NO_ENTRIES
+    moved = np.logical_or.reduce(delta != 0.0, axis=0)
+    moved[np.concatenate([one, two])] = True
+    kept = np.flatnonzero(moved & there)
+    column = np.full(len(unit), -1)
+    column[kept] = np.arange(len(kept))
+    inside = (column[one] >= 0) & (column[two] >= 0)
+    group, one, two, value = group[inside], column[one[inside]], column[two[inside]], value[inside]
+    whole, factors = group == n_groups, [index.factors[k] for k in kept.tolist()]
+    total = np.zeros((len(kept), len(kept)))
+    total[one[whole], two[whole]] = value[whole]
+    moves = sensitivities.scenario_moves(
+        scenario_set, factors, [scenario_set.index.row[f.risk_factor_id] for f in factors]
+    )
+    sigma = sensitivities.covariance(moves, scenario_set.weights, zero_mean=zero_mean)
+    named = tuple(Named(f.risk_factor_id, f.risk_class.value, move_of(f)) for f in factors)
+    of_groups = ~whole
+    exposures = Exposures(
+        named, delta[:n_groups, kept], group[of_groups], one[of_groups], two[of_groups], value[of_groups], total, sigma
+    )
+    return exposures, base[:n_groups]
+
+
+_NO_ENTRIES = (np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))
 
 
 def move_of(factor: RiskFactor) -> str:

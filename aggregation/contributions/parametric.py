@@ -1,13 +1,12 @@
 """Parametric VaR and ES: sensitivities and the covariance of moves, delta-normal and delta-gamma.
 
-Of the book, with sensitivities by revaluation, a second opinion beside its historical figure under the same scenarios; or of the
+Of the book, with sensitivities by stored bumps, a second opinion beside its historical figure under the same scenarios; or of the
 sensitivities of other systems that were brought in. The covariance is that of the scenario set's moves, or one that was brought in.
-Nothing is stored.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal
 
@@ -18,7 +17,6 @@ from pydantic import Field
 from scipy.special import ndtri
 
 from aggregation.answer import Answer
-from aggregation.contributions import sensitivities
 from aggregation.contributions.exposures import (
     Exposures,
     MatrixMoves,
@@ -31,7 +29,7 @@ from aggregation.contributions.exposures import (
     read_nodes,
     sensitivities_digest,
 )
-from aggregation.contributions.sensitivities import Bumps, Gamma, Sensitivities
+from aggregation.contributions.sensitivities import Bumped, Gamma, open_bumped, plan_bumped, value_bumped
 from aggregation.kernels.delta_normal import (
     DeltaNormal,
     Expansion,
@@ -46,13 +44,15 @@ from aggregation.kernels.fixed_sums import difference, row_dots
 from aggregation.kernels.quadratic_form import MOST_FACTORS, Tail, exact_tail, quadratic_form
 from aggregation.measures import asked_measures
 from aggregation.on_demand import plan_scope, value_scope
+from aggregation.opened.alignment import COVERED
 from aggregation.opened.inputs import open_inputs
 from aggregation.opened.opened_lake import VectorCache
 from aggregation.opened.valuation_choice import standard_for
-from aggregation.question import Plan, Question
+from aggregation.question import Plan, Question, together
 from aggregation.receipts import make_receipt, name_code, receipt_of
+from aggregation.reduce.coverage import failed_contracts
 from aggregation.reduce.grouping import Groups
-from aggregation.reduce.selection import Selection, open_selection
+from aggregation.reduce.selection import open_selection
 from aggregation.risk.query import answer
 from aggregation.session import Session
 from aggregation.types import Coverage, OneFigure, RiskQuery, Scope
@@ -62,9 +62,7 @@ from lake.errors import BadInput, Issue, NotFound, counted, validated
 from lake.tables import Lake
 from scenarios.market.covariances import StoredCovariance, load_covariance
 from scenarios.store import find_scenario_set, load_scenario_set, load_stored
-from scenarios.types import ScenarioSet
 from valuation.books.sensitivity_layouts import CROSS_GAMMA
-from valuation.costs import Costs, afford, record
 from valuation.types import ValuationFailure, failures_in_words
 
 # a name of a file or folder would do too
@@ -74,7 +72,7 @@ SourceName = Annotated[str, Field(pattern=r"^[\w.:-]{1,80}$")]
 class ParametricQuery(OneFigure, Scope):
     """Whose risk, by sensitivities: one measure at one level."""
 
-    gamma: Gamma = Field("diagonal", description="second derivatives: none, diagonal, or full with all cross gammas")
+    gamma: Gamma = Field("diagonal", description="second derivatives: none, diagonal, or full with cross gammas")
     mean: Literal["removed", "zero"] = Field(
         "removed", description="mean of the moves in the covariance: removed, or taken as zero"
     )
@@ -117,55 +115,38 @@ class ParametricResult(Answer):
     notes: tuple[str, ...]
 
 
-def _about(bumps: Bumps) -> dict[str, int]:
-    return {
-        "contracts": len(bumps.contracts),
-        "risk_factors": len(bumps.factors),
-        "states": int(bumps.levels.shape[1]),
-        "valuations": bumps.valuations,
-    }
+def run_parametric(session: Session, query: ParametricQuery) -> ParametricResult:
+    """Reads VaR or ES from sensitivities: of the book, by stored bumps, or of those that were brought in.
 
-
-def run_parametric(
-    lake: Lake, query: ParametricQuery, *, cache: VectorCache | None = None, most: int | None = None
-) -> ParametricResult:
-    """Reads VaR or ES from sensitivities: of the book, by valuing it in bumped markets in this process, or of those that were brought in.
-
-    Raises `BadInput` for names that are not there and when more than `most` valuations would be needed, `NotFound` as
-    `run_query` does and for sources and matrices that are not there.
+    Raises `BadInput` for names that are not there, `NotValued` where the lake lacks the bumps, `NotFound` as `run_query` does and for
+    sources and matrices that are not there.
     """
-    cache = cache or VectorCache(lake)
-    return _of_others(lake, query, cache) if query.sensitivities else _of_book(lake, query, cache, most)
+    return _of_others(session.lake, query, session.cache) if query.sensitivities else _of_book(session, query)
 
 
-def _of_book(lake: Lake, query: ParametricQuery, cache: VectorCache, most: int | None) -> ParametricResult:
+def _of_book(session: Session, query: ParametricQuery) -> ParametricResult:
+    _check_level(query)
+    lake, risk = session.lake, query.risk()
     stored = None if query.covariance is None else load_covariance(lake, query.covariance)
-    selection, scenario_set, bumps = _open(lake, query, cache)
-    if most is not None and bumps.valuations > most:
-        raise BadInput(
-            f"This takes {bumps.valuations:,} valuations, more than the {most:,} that are done while you wait. Filter the book, ask for "
-            "fewer gammas, or use the command line."
-        )
-    afford(Costs(lake), bumps.work)
-    found = sensitivities.run_bumps(selection, scenario_set, query.currency, bumps, query.gamma)
-    record(lake, [(bumps.work, found.cost_us)])
-    moves = sensitivities.scenario_moves(scenario_set, bumps.factors, bumps.rows)
-    sigma = sensitivities.covariance(moves, scenario_set.weights, zero_mean=query.mean == "zero")
-    exposures = own_exposures(bumps, found, sigma)
+    inputs = open_inputs(session.cache, risk)
+    seal = inputs.valuation_set
+    scenario_set = load_scenario_set(lake, seal.scenario_set_id)
+    open_selection(inputs, risk)  # what is named wrongly is told before anything is valued
+    bumped = open_bumped(session, query.model_copy(update={"market_date": seal.market_date}), query.gamma)
+    zero_mean = query.mean == "zero"
+    exposures, base = own_exposures(bumped, query.gamma, scenario_set, seal.shocked_classes, zero_mean=zero_mean)
     named: dict[str, Any] = {}
     if stored is not None:
         exposures = own_under_matrix(exposures, MatrixMoves(stored, scenario_set.index, scenario_set.base))
         named = {"covariance": _named_matrix(stored, lake.version("covariances"))}
     figures = _figures(query, exposures)
-    historical = answer(selection.inputs, query.risk()).total[asked_measures(query.risk())[0].name]
-    book, groups = selection.inputs.book, selection.groups
-    kept = groups.group >= 0
-    valued = np.repeat(found.covered, np.diff(book.starts))
-    positions = np.bincount(groups.group[kept], minlength=groups.n)
-    covered = np.bincount(groups.group[kept & valued], minlength=groups.n)
-    rows, coverage = _rows(groups, exposures, figures, positions, covered, covered == 0, found.base)
+    historical = answer(inputs, risk).total[asked_measures(risk)[0].name]
+    selection = bumped.selection
+    groups, counts = selection.groups, selection.counts[:-1]
+    positions, covered = counts.sum(axis=1), counts[:, COVERED]
+    rows, coverage = _rows(groups, exposures, figures, positions, covered, covered == 0, base)
     total = {
-        "base_value": float(found.base.sum()),
+        "base_value": float(base.sum()),
         **_total(query, exposures, figures),
         "historical": historical,
         **_curvature(figures.moments, figures.expansion),
@@ -173,17 +154,18 @@ def _of_book(lake: Lake, query: ParametricQuery, cache: VectorCache, most: int |
     receipt = make_receipt(
         "parametric",
         query.model_dump(mode="json"),
-        selection.inputs,
+        inputs,
         _digest(exposures, figures),
         currency=query.currency,
         levels=[query.level],
-        bumps={"relative": 1e-3, "absolute": 1e-4},
+        bumps=bumped.receipt,
         **named,
     )
     if named:
         receipt["table_versions"] = {**receipt["table_versions"], "covariances": lake.version("covariances")}
-    notes = [*_notes(query, bumps, found, stored), *_notes_of(query, exposures, figures)]
-    return _result(query, rows, total, exposures, figures, coverage, found.failures, receipt, notes)
+    failures = tuple(f for f, _ in failed_contracts(selection))
+    notes = [*_notes(query, bumped, failures, stored), *_notes_of(query, exposures, figures)]
+    return _result(query, rows, total, exposures, figures, coverage, failures, receipt, notes)
 
 
 _READ = (
@@ -365,15 +347,6 @@ def _result(
     return ParametricResult(query, rows, total, factors, classes, e.unused, coverage, failures, receipt, tuple(notes))
 
 
-def _open(lake: Lake, query: ParametricQuery, cache: VectorCache) -> tuple[Selection, ScenarioSet, Bumps]:
-    _check_level(query)
-    risk = query.risk()
-    inputs = open_inputs(cache, risk)
-    selection = open_selection(inputs, risk)
-    scenario_set = load_scenario_set(lake, inputs.valuation_set.scenario_set_id)
-    return selection, scenario_set, sensitivities.plan_bumps(selection, scenario_set, query.currency, query.gamma)
-
-
 def _check_level(query: ParametricQuery) -> None:
     try:
         exact_level(query.level)
@@ -476,25 +449,23 @@ def _curvature(moments: Moments | None, expansion: Expansion | None) -> dict[str
     }
 
 
-def _notes(query: ParametricQuery, bumps: Bumps, found: Sensitivities, stored: StoredCovariance | None) -> list[str]:
-    counts = (
-        f"{counted(bumps.valuations, 'valuation')} of {counted(len(bumps.contracts), 'contract')}, "
-        f"{counted(len(bumps.factors), 'risk factor')}"
-    )
+def _notes(
+    query: ParametricQuery, bumped: Bumped, failures: Sequence[ValuationFailure], stored: StoredCovariance | None
+) -> list[str]:
     what = (
         f"the covariance of the scenario set, mean {query.mean}"
         if stored is None
         else f"the covariance {named_matrix(stored)}"
     )
-    notes = [f"Parametric: normal moves with {what}; {counts}; nothing was stored."]
-    if found.failures:
-        why = failures_in_words((f.reason, f.message, 1) for f in found.failures)
+    notes = [f"Parametric: normal moves with {what}. {bumped.sizes_in_words}"]
+    if failures:
+        why = failures_in_words((f.reason, f.message, 1) for f in failures)
         notes.append(
-            f"{counted(len(found.failures), 'contract has no value and is', 'contracts have no value and are')} in no figure. {why}"
+            f"{counted(len(failures), 'contract has no value and is', 'contracts have no value and are')} in no figure. {why}"
         )
     if query.gamma == "diagonal":
         notes.append(_NO_CROSS)
-    return notes
+    return notes + ([bumped.left_out] if bumped.left_out else [])
 
 
 def _notes_of(query: ParametricQuery, e: Exposures, figures: _Approximations) -> list[str]:
@@ -529,23 +500,24 @@ def _plan(session: Session, query: ParametricQuery) -> Plan:
     if query.sensitivities:
         return Plan()
     found = plan_scope(session, query)
-    if not found.ready:
-        return found
-    _, _, bumps = _open(session.lake, query, session.cache)
-    return replace(found, cost=Costs(session.lake).of(bumps.work), about={**found.about, **_about(bumps)})
+    return replace(together([found, plan_bumped(session, _in_market_of(found, query), query.gamma)]), about=found.about)
 
 
-def _answer(session: Session, query: ParametricQuery) -> ParametricResult:
-    return run_parametric(session.lake, query, cache=session.cache, most=session.most_valuations)
+def _in_market_of(plan: Plan, query: ParametricQuery) -> ParametricQuery:
+    ((_, _, valuation),) = plan.valuations
+    return query.model_copy(update={"market_date": valuation.scenario_set.market_date})
 
 
 def _value(session: Session, query: ParametricQuery) -> ParametricQuery:
-    return query if query.sensitivities else value_scope(session, query)
+    if query.sensitivities:
+        return query
+    value_bumped(session, _in_market_of(plan_scope(session, query), query), query.gamma)
+    return value_scope(session, query)
 
 
 PARAMETRIC = Question(
     ParametricQuery,
-    _answer,
+    run_parametric,
     {"as_of": "2020-03-16", "by": ["desk"], "where": ["desk=European Equities"], "gamma": "none"},
     _plan,
     _value,

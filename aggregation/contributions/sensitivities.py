@@ -1,179 +1,230 @@
-"""Deltas and gammas of groups of positions, from differences of full revaluations. Nothing is stored.
+"""First and second derivatives of groups of positions, from stored valuations under the bumps of `scenarios.derived.bumps`.
 
-A factor that moves absolutely is bumped by a basis point, another by a tenth of a percent of its level, each up and
-down, and every contract is valued anew by its own pricer. Deltas are central differences per unit of the move: currency
-per 1 (100%) of relative move, or per 1 (10,000 basis points) of absolute move.
+    first    (V(+h) - V(-h)) / 2h            second    (V(+h) - 2 V + V(-h)) / h^2
+    cross    (V(+h, +k) + V(-h, -k) - V(+h) - V(-h) - V(+k) - V(-k) + 2 V) / 2hk
+
+They are differences of P&L in the reporting currency, gains positive, per unit of each factor's own level, and add up as P&L does.
+Cross derivatives are of the pairs of factors that a contract of the book, or the exchange rate of its currency, reads together.
 """
 
 from __future__ import annotations
 
-import contextlib
+import itertools
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
+from pydantic import Field
 
-from aggregation.kernels.fixed_sums import add_to_slots, product, row_dots
-from aggregation.reduce.netting import net_quantities
-from aggregation.reduce.selection import Selection
-from lake.arrays import Bools, Floats, Ints
-from lake.errors import BadInput, VarlakeError
-from scenarios.kernels.currency import converted_pnl
-from scenarios.types import RiskFactor, ScenarioSet, ShiftType
-from valuation.batch import load_kernels, reported, value_batch
+from aggregation.kernels.fixed_sums import difference, product, row_dots
+from aggregation.on_demand import plan_request, sealed_by, value_request
+from aggregation.opened.inputs import open_inputs
+from aggregation.question import Plan, together
+from aggregation.receipts import name_inputs
+from aggregation.reduce.selection import Selection, open_selection, scenario_pnl
+from aggregation.risk.query import PNL_BYTES
+from aggregation.session import Session
+from aggregation.types import REFERENCE, Point, Positions, RiskQuery, Translation
+from lake.arrays import Floats, Ints
+from lake.dates import Day
+from scenarios.derived.bumps import bump_sizes
+from scenarios.requests import ScenarioRequest
+from scenarios.store import load_scenario_set
+from scenarios.types import BUMPS, FactorIndex, RiskFactor, ScenarioSet, ShiftType
+from valuation.batch import contracts_read
 from valuation.books.contracts import contracts_by_id
-from valuation.catalogue import factors_of, terms_from_json
-from valuation.costs import Work
-from valuation.market.scenario_market import ScenarioMarket
-from valuation.types import Contract, ValuationFailure
+from valuation.sets.plan import ValuationPlan
+from valuation.sets.requests import ValuationRequest
 
 Gamma = Literal["none", "diagonal", "full"]
-MOST_CROSSED = 60  # factors with all their cross gammas: 3,540 further states
-_RELATIVE, _ABSOLUTE = 1e-3, 1e-4
-_CELLS = 4_000_000  # contracts x states valued at once: 32 MB
+MOST_PAIRS = 2_000  # valued for cross derivatives, those that most contracts read: 4,000 scenarios
+_BOOK = ("as_of", "positions_date", "market_date", "branch", "as_known", "by", "where", "currency")
+
+
+class BumpedQuery(Positions):
+    """Whose sensitivities, on which day."""
+
+    as_of: Day = Field(description="valuation and market date; also the positions date unless that is given")
+    positions_date: Day | None = Field(None, description="date of the book, when not as_of")
+    branch: str | None = Field(None, pattern=REFERENCE, description=Point.model_fields["branch"].description)
+
+
+def plan_bumped(session: Session, query: Positions, gamma: Gamma = "diagonal") -> Plan:
+    """What is left to value of the bumps of a day, with those of pairs for `full` gammas.
+
+    query : with as_of and, where it has them, positions_date, market_date and branch.
+    """
+    return _plan(session.as_known(query.as_known), query, gamma)[0]
+
+
+def _plan(session: Session, query: Positions, gamma: Gamma) -> tuple[Plan, str | None]:
+    """The plan, and in words the pairs that are left out, None where there are none."""
+    single = plan_request(session, "bumps of every risk factor", _request(query))
+    if gamma != "full":
+        return single, None
+    pairs, left_out = _pairs(session, query, single)
+    if not pairs:
+        return single, None
+    return together([single, plan_request(session, "bumps of pairs of risk factors", _request(query, pairs))]), left_out
+
+
+def value_bumped(session: Session, query: Positions, gamma: Gamma = "diagonal") -> None:
+    """Values every contract under the bumps and stores it."""
+    for _, request, plan in plan_bumped(session, query, gamma).valuations:
+        if plan.sealed is None:
+            value_request(session.as_known(query.as_known), request)
+
+
+def _request(query: Positions, pairs: Sequence[tuple[str, str]] = ()) -> ValuationRequest:
+    given = {name: getattr(query, name, None) for name in _BOOK}
+    parameters = {"pairs": [list(p) for p in pairs]} if pairs else {}
+    return ValuationRequest(
+        as_of=given["as_of"],
+        positions_dates=() if given["branch"] else (given["positions_date"] or given["as_of"],),
+        branches=(given["branch"],) if given["branch"] else (),
+        market_date=given["market_date"],
+        scenarios=ScenarioRequest(method=BUMPS, parameters=parameters, only_by_name=True),
+    )
+
+
+def _pairs(session: Session, query: Positions, single: Plan) -> tuple[list[tuple[str, str]], str | None]:
+    """Those whose cross derivatives are valued, sorted; and in words those that are left out, None where there are none."""
+    ((_, _, plan),) = single.valuations
+    key = ("pairs read", plan.valuation_set_id, query.currency)
+    found: list[tuple[str, str]] = session.cache.keep(key, lambda: _read_together(session, plan, query.currency))
+    if len(found) <= MOST_PAIRS:
+        return sorted(found), None
+    first, second = found[MOST_PAIRS]
+    return sorted(found[:MOST_PAIRS]), (
+        f"Cross gammas are of the {MOST_PAIRS:,} pairs of risk factors that most contracts read, of {len(found):,}; the first that is "
+        f"left out is {first} with {second}."
+    )
+
+
+def _read_together(session: Session, plan: ValuationPlan, currency: str) -> list[tuple[str, str]]:
+    ids = pa.concat_arrays(
+        [c for t in (plan.work, plan.members) for c in t["contract_id"].chunks] or [pa.array([], pa.string())]
+    )
+    index = plan.scenario_set.index
+    return pairs_read(contracts_read(contracts_by_id(session.lake, ids), index, plan.valuation_date), index, currency)
+
+
+def pairs_read(
+    reads: Sequence[tuple[str, Collection[str]]], index: FactorIndex, currency: str
+) -> list[tuple[str, str]]:
+    """The pairs of risk factors that contracts read together, in the order of the index; those of most contracts first.
+
+    reads : of each contract its currency, whose exchange rate into `currency` it is converted with, and the factors it reads.
+    """
+    lost = index.without_rate({c for c, _ in reads}, currency)
+    alike = Counter(
+        frozenset((*read, *(leg for leg, _ in index.fx_path(own, currency)))) for own, read in reads if own not in lost
+    )
+    counts: Counter[tuple[str, str]] = Counter()
+    for read, n in alike.items():
+        for pair in itertools.combinations(sorted(read, key=index.row.__getitem__), 2):
+            counts[pair] += n
+    return sorted(counts, key=lambda pair: (-counts[pair], pair))
 
 
 @dataclass(frozen=True)
-class Bumps:
-    """What is valued: the contracts held, the factors that reach them and move in the scenarios, and the states.
+class Derivatives:
+    """Of some groups, per unit of level: base : (n_groups,) value; first, second : (n_groups, n_factors); cross : (n_groups, n_pairs)."""
 
-    contracts : those of the book at the places `held`. rows : of the factors in the scenario set; size :
-    (n_factors,) of each bump in units of the move; levels : (n_all_factors, n_states), up and down by turns, then for each pair
-    both up and both down.
+    base: Floats
+    first: Floats
+    second: Floats
+    cross: Floats
+
+
+@dataclass(frozen=True)
+class Bumped:
+    """Stored valuations under bumps, and the groups of a query in them.
+
+    scenarios : up and down by turns of each factor; size : (n_factors,) of each bump in its level. of_pairs : the groups under the
+    bumps of pairs, None where there are none; pairs : (n_pairs, 2) rows of their factors. left_out : pairs without a cross
+    derivative, in words.
     """
 
-    factors: tuple[RiskFactor, ...]
-    rows: tuple[int, ...]
+    selection: Selection
+    scenarios: ScenarioSet
     size: Floats
-    pairs: tuple[tuple[int, int], ...]
-    held: Any
-    contracts: tuple[Contract, ...]
-    levels: Floats
+    of_pairs: Selection | None
+    pairs: Ints
+    left_out: str | None
 
     @property
-    def valuations(self) -> int:
-        """Values to compute, bases counted."""
-        return len(self.contracts) * (int(self.levels.shape[1]) + 1)
+    def receipt(self) -> dict[str, Any]:
+        """What they rest on."""
+        named = name_inputs(self.selection.inputs)
+        return named if self.of_pairs is None else {**named, "pairs": name_inputs(self.of_pairs.inputs)}
 
     @property
-    def work(self) -> Work:
-        kinds = Counter(c.instrument_type for c in self.contracts)
-        return Work("parametric", kinds, int(self.levels.shape[1]) + 1)
+    def sizes_in_words(self) -> str:
+        """How far factors were moved."""
+        by = self.scenarios.definition
+        return (
+            f"Central differences of full valuations, up and down: prices and exchange rates {by['price']:.2%} of their level, rates, "
+            f"spreads, recoveries and normal volatilities {by['rate'] * 1e4:g}bp, lognormal volatilities {by['volatility'] * 100:g} points."
+        )
+
+    def portions(self, first: int, stop: int) -> Iterator[tuple[int, Derivatives]]:
+        """Those of the groups `first` to `stop - 1`, as many at a time as memory is meant for; group `groups.n` is the total."""
+        width = 2 * (len(self.size) + len(self.pairs))
+        step = max(1, PNL_BYTES // (8 * width))
+        for start in range(first, stop, step):
+            yield start, self.of(start, min(step, stop - start))
+
+    def of(self, first: int, n: int) -> Derivatives:
+        """Those of the groups `first` to `first + n - 1`."""
+        base, pnl = scenario_pnl(self.selection, first, n)
+        up, down = pnl[:, 0::2], pnl[:, 1::2]
+        both = difference(up, -down)  # V(+h) - 2 V + V(-h), without the rounding of its parts
+        cross = np.zeros((n, len(self.pairs)))
+        if self.of_pairs is not None:
+            together = scenario_pnl(self.of_pairs, first, n)[1]
+            i, j = self.pairs.T
+            alone = up[:, i] + up[:, j], down[:, i] + down[:, j]
+            moved = difference(together[:, 0::2], alone[0]) + difference(together[:, 1::2], alone[1])
+            cross = moved / (2.0 * self.size[i] * self.size[j])
+        return Derivatives(base, (up - down) / (2.0 * self.size), both / self.size**2, cross)
 
 
-@dataclass(frozen=True)
-class Sensitivities:
-    """delta : (n_groups, n_factors) gain per unit of the move; gamma : (n_factors, n_factors) of all groups together, None
-    where not asked for; pairs : the two factors of each second derivative, those of different ones both ways; gammas :
-    (n_groups, n_pairs); base : (n_groups,) value; covered : (n_contracts of the book,) those valued; all in the reporting currency.
-    cost_us : microseconds of a core."""
-
-    delta: Floats
-    gamma: Floats | None
-    pairs: tuple[Ints, Ints]
-    gammas: Floats
-    base: Floats
-    covered: Bools
-    failures: tuple[ValuationFailure, ...]
-    cost_us: float
+def open_bumped(
+    session: Session, query: Positions, gamma: Gamma = "diagonal", translation: Translation = "scenario"
+) -> Bumped:
+    """The groups of the query under the stored bumps; raises `NotValued` where they are not all valued."""
+    plan, left_out = _plan(session.as_known(query.as_known), query, gamma)
+    seals = sealed_by(plan)
+    sets = [load_scenario_set(session.lake, s.scenario_set_id) for s in seals]
+    fields = {n: v for n in _BOOK if (v := getattr(query, n, None)) is not None}
+    selections = [
+        open_selection(
+            open_inputs(session.cache, asked := RiskQuery(**fields, valuation_set=s.valuation_set_id)),
+            asked,
+            translation=translation,
+        )
+        for s in seals
+    ]
+    scenarios, of_pairs = sets[0], sets[1:]
+    row = scenarios.index.row
+    pairs = [(row[a], row[b]) for made in of_pairs for a, b in made.definition["pairs"]]
+    return Bumped(
+        selections[0],
+        scenarios,
+        bump_sizes(scenarios.index, scenarios.base, scenarios.definition),
+        selections[1] if of_pairs else None,
+        np.array(pairs, dtype=np.int64).reshape(-1, 2),
+        left_out,
+    )
 
 
 def moves_absolutely(factor: RiskFactor) -> bool:
     """Whether its move is a difference of levels; else it is a relative one."""
     return factor.shift_type is ShiftType.ABSOLUTE
-
-
-def plan_bumps(selection: Selection, scenario_set: ScenarioSet, currency: str, gamma: Gamma) -> Bumps:
-    """The states to value; raises `BadInput` for all cross gammas of too many factors."""
-    inputs, index = selection.inputs, scenario_set.index
-    book = inputs.book
-    held = np.flatnonzero(np.add.reduceat(selection.keep.astype(np.int64), book.starts[:-1]))
-    # contracts are immutable: the newest version of their table holds those of any book
-    table = contracts_by_id(inputs.snapshot.lake, book.contract_ids.take(pa.array(held)))
-    contracts = tuple(Contract.of(table))
-    currencies = set(table["currency"].to_pylist())
-    reported_in = currencies - index.without_rate(currencies, currency).keys()
-    read = {leg for c in reported_in for leg, _ in index.fx_path(c, currency)}
-    for _, kind, terms in contracts:
-        with contextlib.suppress(VarlakeError):  # what it lacks is told when it is valued
-            read.update(factors_of(terms_from_json(kind, terms), index, inputs.valuation_set.valuation_date))
-    shocked = inputs.valuation_set.shocked_classes
-    factors = tuple(
-        f
-        for i, f in enumerate(index.factors)
-        if f.risk_factor_id in read and scenario_set.shocked[i] and f.risk_class.value in shocked
-    )
-    if gamma == "full" and len(factors) > MOST_CROSSED:
-        raise BadInput(
-            f"The selection reads {len(factors)} risk factors; all cross gammas are computed for {MOST_CROSSED} at most. Ask for "
-            "diagonal gammas, or filter."
-        )
-    rows = tuple(index.row[f.risk_factor_id] for f in factors)
-    size = np.array([_ABSOLUTE if moves_absolutely(f) else _RELATIVE for f in factors])
-    step = np.array(
-        [s if moves_absolutely(f) else s * scenario_set.base[r] for f, r, s in zip(factors, rows, size, strict=True)]
-    )
-    pairs = tuple((i, j) for i in range(len(rows)) for j in range(i)) if gamma == "full" else ()
-    moved = [((i, sign),) for i in range(len(rows)) for sign in (1, -1)]
-    moved += [((i, sign), (j, sign)) for i, j in pairs for sign in (1, -1)]  # type: ignore[misc]
-    levels = np.repeat(scenario_set.base[:, None], len(moved), axis=1)
-    for state, bumps in enumerate(moved):
-        for i, sign in bumps:
-            levels[rows[i], state] += sign * step[i]
-    return Bumps(factors, rows, size, pairs, held, contracts, levels)
-
-
-def run_bumps(
-    selection: Selection, scenario_set: ScenarioSet, currency: str, bumps: Bumps, gamma: Gamma
-) -> Sensitivities:
-    """Values every state and takes the differences. A contract that fails in any state is a failure, and in no figure."""
-    market = ScenarioMarket(
-        selection.inputs.valuation_set.valuation_date, scenario_set.index, scenario_set.base, bumps.levels
-    )
-    book, groups = selection.inputs.book, selection.groups
-    net = net_quantities(book, groups.group, groups.n)
-    gains, base = np.zeros((groups.n, bumps.levels.shape[1])), np.zeros(groups.n)
-    covered = np.zeros(len(book.contract_ids), dtype=np.bool_)
-    failures: list[ValuationFailure] = []
-    load_kernels(bumps.contracts, market.base_only())
-    cost_us = 0.0
-    step = max(1, _CELLS // market.n_states)
-    for first in range(0, len(bumps.contracts), step):
-        some = bumps.contracts[first : first + step]
-        block = reported(value_batch(some, market), some, scenario_set.index, currency)
-        failures += block.failures
-        cost_us += float(block.cost_us.sum())
-        place = {c.contract_id: bumps.held[first + i] for i, c in enumerate(some)}
-        at = np.array([place[c] for c in block.contract_ids], dtype=np.int32)
-        covered[at] = True
-        fx = np.array([market.fx(c, currency) for c in block.currencies]).reshape(len(at), market.n_states)
-        moved = converted_pnl(block.base[:, None], block.pnl, fx[:, 1:], fx[:, :1])
-        for rows, sums in ((moved, gains), ((block.base * fx[:, 0])[:, None], base[:, None])):
-            add_to_slots(at, rows, *net, sums)
-    n = len(bumps.factors)
-    up, down = gains[:, 0 : 2 * n : 2], gains[:, 1 : 2 * n : 2]
-    i, j, gammas = _second(gains, bumps, gamma)
-    total = None
-    if gamma != "none":
-        total = np.zeros((n, n))
-        total[i, j] = _second(gains.sum(axis=0)[None], bumps, gamma)[2][0]
-    delta = (up - down) / (2 * bumps.size)
-    return Sensitivities(delta, total, (i, j), gammas, base, covered, tuple(failures), cost_us)
-
-
-def _second(gains: Floats, bumps: Bumps, gamma: Gamma) -> tuple[Ints, Ints, Floats]:
-    """Second differences of P&L (n_groups, n_states): two factors of each, and (n_groups, n_pairs). The base itself is zero."""
-    n, size = len(bumps.factors), bumps.size
-    each = np.arange(n if gamma != "none" else 0)
-    both = gains[:, 0 : 2 * n : 2] + gains[:, 1 : 2 * n : 2]
-    i, j = np.array(bumps.pairs, dtype=np.int64).reshape(-1, 2).T
-    together = gains[:, 2 * n :: 2] + gains[:, 2 * n + 1 :: 2]
-    cross = (together - both[:, i] - both[:, j]) / (2 * size[i] * size[j])
-    values = np.hstack([(both / size**2)[:, each], cross, cross])
-    return np.concatenate([each, i, j]), np.concatenate([each, j, i]), values
 
 
 def covariance(moves: Floats, weights: Floats | None, *, zero_mean: bool) -> Floats:
@@ -185,7 +236,7 @@ def covariance(moves: Floats, weights: Floats | None, *, zero_mean: bool) -> Flo
 
 
 def scenario_moves(scenario_set: ScenarioSet, factors: Sequence[RiskFactor], rows: Sequence[int]) -> Floats:
-    """Moves of the factors in the scenarios, (n_factors, n_scenarios), in the units of the deltas."""
+    """Moves of the factors in the scenarios, (n_factors, n_scenarios), absolute or relative as each factor moves."""
     out = np.empty((len(rows), scenario_set.n_scenarios))
     for i, (f, r) in enumerate(zip(factors, rows, strict=True)):
         level, base = np.asarray(scenario_set.levels[r]), scenario_set.base[r]

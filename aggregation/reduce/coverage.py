@@ -14,7 +14,7 @@ from aggregation.types import Coverage, Scope
 from lake.arrays import Bools, Ints
 from lake.errors import counted
 from lake.progress import allowance
-from valuation.types import failures_in_words
+from valuation.types import ValuationFailure, failures_in_words
 
 COVERAGE = ("positions", "covered", "failed", "missing", "substituted", "status")  # columns of every group
 # of one, and of several
@@ -51,18 +51,27 @@ def substituted_positions(selection: Selection) -> Ints | None:
     return np.append(counts, counts.sum())
 
 
-def failed_in_words(selection: Selection) -> str:
-    """Why positions of the selection have failed, by reason, with what to do; empty where none has."""
+def failed_contracts(selection: Selection) -> list[tuple[ValuationFailure, int]]:
+    """Why contracts of the selection have failed, each with how many of its positions are in it."""
     if not selection.counts[-1, FAILED]:
-        return ""
+        return []
     inputs, book = selection.inputs, selection.inputs.book
     starts = np.concatenate([[0], np.cumsum(selection.groups.group >= 0)])[book.starts]
     held = np.where(inputs.alignment.state == FAILED, np.diff(starts), 0)
     failed = np.flatnonzero(held)
-    failures = inputs.vectors.failures
-    place = pc.index_in(book.contract_ids.take(pa.array(failed)), failures.column("contract_id"))
-    told = [failures.column(name).take(place).to_pylist() for name in ("reason", "message")]
-    return failures_in_words(zip(*told, held[failed].tolist(), strict=True))
+    ids, failures = book.contract_ids.take(pa.array(failed)), inputs.vectors.failures
+    place = pc.index_in(ids, failures.column("contract_id"))
+    kinds = book.columns["instrument_type"]
+    kind = kinds.members.take(pa.array(kinds.codes[book.starts[failed]])).to_pylist()
+    told = (failures.column(name).take(place).to_pylist() for name in ("reason", "message"))
+    return [
+        (ValuationFailure(*one), n) for *one, n in zip(ids.to_pylist(), kind, *told, held[failed].tolist(), strict=True)
+    ]
+
+
+def failed_in_words(selection: Selection) -> str:
+    """Why positions of the selection have failed, by reason, with what to do; empty where none has."""
+    return failures_in_words((f.reason, f.message, n) for f, n in failed_contracts(selection))
 
 
 def lacking_notes(coverage: Coverage, selection: Selection, what: str) -> list[str]:

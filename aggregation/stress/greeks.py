@@ -1,8 +1,7 @@
 """Sensitivities of any node, from a stored valuation of every contract under small bumps of every risk factor.
 
-    first order:  (V(up) - V(down)) / 2h x unit        second order:  (V(up) - 2 V + V(down)) / h^2 x unit^2
-
-with the bump h of `scenarios.derived.bumps`, in the reporting currency, gains positive. They are P&L, so they add up over every dimension.
+A derivative of `contributions.sensitivities` times the move that the sensitivity is stated for, in the reporting currency, gains
+positive; a second derivative times both moves. They are P&L, so they add up over every dimension.
 Theta is the P&L of one business day in a constant market, which is priced when it is asked for.
 """
 
@@ -10,45 +9,51 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 from pydantic import AfterValidator, Field
 
 from aggregation.answer import Answer
-from aggregation.kernels.fixed_sums import difference
-from aggregation.on_demand import plan_request, sealed_by, value_request
-from aggregation.opened.inputs import Inputs, open_inputs
+from aggregation.contributions.sensitivities import (
+    Bumped,
+    BumpedQuery,
+    Derivatives,
+    Gamma,
+    open_bumped,
+    plan_bumped,
+    value_bumped,
+)
 from aggregation.question import Plan, Question
-from aggregation.receipts import name_inputs
 from aggregation.reduce.coverage import coverage_columns, lacking_notes, total_coverage
-from aggregation.reduce.selection import Selection, open_selection, scenario_pnl
-from aggregation.risk.query import PNL_BYTES
 from aggregation.session import Session
 from aggregation.stress.roll_forward import RollRequest, RollResult, roll_forward
-from aggregation.types import Coverage, RiskQuery, Translated
-from lake.arrays import Floats, Ints
-from lake.dates import Day
-from lake.errors import BadInput, unknown
-from scenarios.derived.bumps import bump_sizes
-from scenarios.requests import ScenarioRequest
-from scenarios.store import load_scenario_set
+from aggregation.stress.simulation_errors import SimulationErrors, simulation_errors
+from aggregation.types import Coverage, Translated
+from lake.arrays import Floats
+from lake.errors import BadInput, counted, unknown
+from scenarios.derived.bumps import bump_in_words
 from scenarios.surfaces import surface_of
-from scenarios.types import RiskClass, RiskFactor, ScenarioSet
-from valuation.sets.requests import ValuationRequest
+from scenarios.types import RiskClass, RiskFactor
 
-THETA = "theta"
+THETA, CROSS = "theta", "cross_gamma"
 GREEKS: Mapping[str, tuple[str, float, str]] = {  # what it is, its unit in the level of the factor, the unit in words
     "delta": ("gain for a price or exchange rate 1% up", 0.01, "+1%"),
     "pv01": ("gain for a rate a basis point up", 1e-4, "+1bp"),
     "cs01": ("gain for a credit spread or hazard rate a basis point up", 1e-4, "+1bp"),
     "recovery01": ("gain for a recovery 1% of face up", 0.01, "+1%"),
     "vega": ("gain for a volatility one point up, a normal one a basis point", 0.01, "+1 point"),
+    CROSS: ("gain for the moves of two factors together beyond that for each alone", 1.0, "both moves"),
     THETA: ("gain of one business day in a market that stands still", 1.0, "1 day"),
 }
 _OF_CLASS = {RiskClass.RATES: "pv01", RiskClass.CREDIT: "cs01", RiskClass.VOLATILITY: "vega"}
-BOOK = ("as_of", "by", "where", "currency", "positions_date", "as_known")
+_BESIDES = (CROSS, THETA)  # further valuations, which are made for who asks for them
+_BOOK = ("as_of", "by", "where", "currency", "positions_date", "as_known")
+_SIMULATED = (
+    "{} simulated: base and bumps share the paths and the exercise policy of the base, whatever the terms say; value_error and "
+    "gamma_error are standard errors of what differs all the same, added up where several contracts or factors are in a row."
+)
 MOST_ROWS = 500_000
 
 
@@ -58,25 +63,27 @@ def _known(name: str) -> str:
     return name
 
 
-class GreeksQuery(Translated):
+class GreeksQuery(BumpedQuery, Translated):
     """Whose sensitivities, to what."""
 
-    as_of: Day = Field(description="valuation and market date; also the positions date unless that is given")
     greeks: tuple[Annotated[str, AfterValidator(_known)], ...] = Field(
-        (), max_length=len(GREEKS), description=f"sensitivities asked for: {', '.join(GREEKS)}; default all but theta"
+        (),
+        max_length=len(GREEKS),
+        description=f"sensitivities asked for: {', '.join(GREEKS)}; default all but {' and '.join(_BESIDES)}",
     )
     per: Literal["factor", "curve", "class"] = Field(
         "curve", description="a row for each risk factor, for each curve, surface or underlying, or for each risk class"
     )
-    positions_date: Day | None = Field(None, description="date of the book, when not as_of")
 
 
 @dataclass(frozen=True)
 class Greeks(Answer):
     """rows : a row a group and what it is sensitive to, groups sorted: the `by` columns, `greek`, `risk_class`, `of` (a risk factor, a
-    curve, surface or underlying, or nothing more than the class), `move` (the unit), `value` (gain for that move, all factors of the row
-    moving together), `gamma` (how much the value changes with one more such move; null where a row has several factors, whose
-    cross terms are not known) and `factors`, how many it has. What is exactly zero has no row. total : the same for all groups together.
+    curve, surface or underlying, or nothing more than the class), `move` (the unit), `bump` (how far each factor was moved for the
+    difference), `value` (gain for that move, all factors of the row moving together), `gamma` (how much the value changes with one more
+    such move; null where a row has several factors, unless their cross gammas are asked for) and `factors`, how many it has. What is
+    exactly zero has no row. `value_error`, `gamma_error`: standard errors, at the most, where contracts are valued by Longstaff-Schwartz;
+    null where none is, and of the gamma of several factors. total : the same for all groups together.
     """
 
     query: GreeksQuery
@@ -87,73 +94,59 @@ class Greeks(Answer):
     notes: tuple[str, ...] = ()
 
 
-def greek_of(factor: RiskFactor) -> tuple[str, float]:
-    """Which sensitivity a factor has, and its unit in levels of the factor that move absolutely, or as a fraction of the level."""
+def greek_of(factor: RiskFactor, level: float) -> tuple[str, float, str]:
+    """Which sensitivity a factor at that level has, and the move it is stated for, in the factor's own level and in words."""
     if factor.type == "recovery_rate":
-        return "recovery01", GREEKS["recovery01"][1]
+        return "recovery01", *GREEKS["recovery01"][1:]
     if factor.type == "normal_vol":
-        return "vega", 1e-4
+        return "vega", 1e-4, "+1bp"
+    if factor.type == "normal_price_vol":
+        return "vega", 0.01 * abs(level), "+1%"
     if factor.type == "rate_future":
-        return "pv01", -100.0 * 1e-4  # a price of 100 less the rate
-    if factor.type == "price_index":
-        return "delta", GREEKS["delta"][1]
-    greek = _OF_CLASS.get(factor.risk_class, "delta")
-    return greek, GREEKS[greek][1]
-
-
-def _request(query: GreeksQuery) -> ValuationRequest:
-    return ValuationRequest(
-        as_of=query.as_of,
-        positions_dates=(query.positions_date or query.as_of,),
-        scenarios=ScenarioRequest(method="bumps", parameters={}, name=None, only_by_name=True),
-    )
+        return "pv01", -100.0 * 1e-4, "+1bp"  # a price of 100 less the rate
+    greek = "delta" if factor.type == "price_index" else _OF_CLASS.get(factor.risk_class, "delta")
+    _, unit, move = GREEKS[greek]
+    return greek, unit * (abs(level) if greek == "delta" else 1.0), move
 
 
 def _asked(query: GreeksQuery) -> tuple[str, ...]:
-    return query.greeks or tuple(g for g in GREEKS if g != THETA)
+    return query.greeks or tuple(g for g in GREEKS if g not in _BESIDES)
 
 
-def plan_bumped(session: Session, query: GreeksQuery) -> Plan:
-    """What is left to value of the bumps of a day."""
-    return plan_request(session, "bumps of every risk factor", _request(query))
+def _gamma(query: GreeksQuery) -> Gamma:
+    return "full" if CROSS in _asked(query) else "diagonal"
 
 
-def value_bumped(session: Session, query: GreeksQuery) -> GreeksQuery:
-    """Values every contract under the bumps and stores it."""
-    value_request(session, _request(query))
+def _plan(session: Session, query: GreeksQuery) -> Plan:
+    return plan_bumped(session, query, _gamma(query))
+
+
+def _value(session: Session, query: GreeksQuery) -> GreeksQuery:
+    value_bumped(session, query, _gamma(query))
     return query
-
-
-def bumps_inputs(session: Session, query: GreeksQuery) -> tuple[Inputs, RiskQuery]:
-    """The stored valuation under bumps and the book, and the query that reads them; raises `NotValued` where it lacks."""
-    sealed = sealed_by(plan_bumped(session, query))[0].valuation_set_id
-    asked = RiskQuery(**{n: getattr(query, n) for n in BOOK}, valuation_set=sealed)
-    return open_inputs(session.cache, asked), asked
 
 
 def run_greeks(session: Session, query: GreeksQuery) -> Greeks:
     """The sensitivities; raises `NotValued` where the lake lacks the valuation, `BadInput` for more than half a million rows."""
-    inputs, asked = bumps_inputs(session, query)
-    selection = open_selection(inputs, asked, translation=query.translation)
-    bumped = load_scenario_set(session.lake, inputs.valuation_set.scenario_set_id)
-    wanted = [g for g in _asked(query) if g != THETA]
-    targets = _targets(bumped, wanted, query.per)
+    bumped = open_bumped(session, query, _gamma(query), query.translation)
+    selection = bumped.selection
+    errors = simulation_errors(session, bumped, query.currency)
+    targets = _targets(bumped, [g for g in _asked(query) if g != THETA], query.per)
     n_groups = selection.groups.n
     parts: list[pa.Table] = []
     found = 0
-    portion = max(1, PNL_BYTES // (8 * inputs.n_scenarios))
-    for first in range(0 if query.by else n_groups, n_groups + 1, portion):
-        _, pnl = scenario_pnl(selection, first, min(portion, n_groups + 1 - first))
-        parts.append(_rows(np.arange(first, first + len(pnl)), np.array(pnl), targets))
+    for first, derivatives in bumped.portions(0 if query.by else n_groups, n_groups + 1):
+        parts.append(_rows(first, derivatives, targets, errors))
         found += parts[-1].num_rows
         if found > MOST_ROWS:
             raise BadInput(
                 f"More than {MOST_ROWS:,} sensitivities. Narrow the filters, group less, or ask for those to curves or classes."
             )
     table = pa.concat_tables(parts)
-    columns = coverage_columns(selection)
-    coverage = total_coverage(columns)
-    notes = _notes(coverage, selection, bumped)
+    coverage = total_coverage(coverage_columns(selection))
+    notes = [*lacking_notes(coverage, selection, "no sensitivities"), bumped.sizes_in_words]
+    notes += [bumped.left_out] if bumped.left_out else []
+    notes += [_SIMULATED.format(counted(len(errors.held), "contract is", "contracts are"))] if errors.held else []
     rolled = _theta(session, query) if THETA in _asked(query) else None
     total = _of_groups(None, table.filter(np.asarray(table["group"]) == n_groups), rolled)
     keyed = table.filter(np.asarray(table["group"]) < n_groups)
@@ -162,33 +155,69 @@ def run_greeks(session: Session, query: GreeksQuery) -> Greeks:
         _of_groups(selection.groups.keys, keyed, rolled) if query.by else total,
         total,
         coverage,
-        {**name_inputs(inputs), "currency": query.currency},
+        {**bumped.receipt, "currency": query.currency},
         (*notes, *(() if rolled is None else rolled.notes)),
     )
 
 
+class _Name(NamedTuple):
+    greek: str
+    risk_class: str
+    of: str | None
+    move: str
+    bump: str | None
+
+
 @dataclass(frozen=True)
 class _Targets:
-    """Rows to make, in order: of each its names, and the factors (places in the bumped set) summed in it."""
+    """Rows to make, in order. factors, pairs : of each row the places of the factors, and of the pairs, that are summed in it.
 
-    names: list[tuple[str, str, str | None, str]]  # greek, risk class, of, move
-    factors: list[Ints]
-    per_bump: Floats  # (n_factors,) unit of the sensitivity over the bump
+    move : (n_factors,) that a sensitivity is stated for; of_pair : (n_pairs,) the product of both. whole : whether all pairs are known.
+    """
+
+    names: list[_Name]
+    factors: list[list[int]]
+    pairs: list[list[int]]
+    move: Floats
+    of_pair: Floats
+    whole: bool
 
 
-def _targets(bumped: ScenarioSet, wanted: Sequence[str], per: str) -> _Targets:
-    sizes = bump_sizes(bumped.index, bumped.base, bumped.definition)
-    rows: dict[tuple[str, str, str | None, str], list[int]] = {}
-    per_bump = np.zeros(len(sizes))
-    for place, factor in enumerate(bumped.index.factors):
-        greek, unit = greek_of(factor)
+def _targets(bumped: Bumped, wanted: Sequence[str], per: str) -> _Targets:
+    factors, base = bumped.scenarios.index.factors, bumped.scenarios.base.tolist()
+    rows: dict[_Name, tuple[list[int], list[int]]] = {}
+    move = np.zeros(len(factors))
+    names: list[_Name] = []
+    for place, (factor, level) in enumerate(zip(factors, base, strict=True)):
+        greek, move[place], words = greek_of(factor, level)
+        names.append(
+            _Name(
+                greek,
+                factor.risk_class.value,
+                _of(factor, per),
+                words,
+                bump_in_words(factor, bumped.scenarios.definition),
+            )
+        )
         if greek in wanted:
-            relative = greek == "delta"
-            per_bump[place] = unit * (abs(bumped.base[place]) if relative else 1.0) / sizes[place]
-            move = "+1bp" if factor.type == "normal_vol" else GREEKS[greek][2]
-            rows.setdefault((greek, factor.risk_class.value, _of(factor, per), move), []).append(place)
-    order = sorted(rows, key=lambda r: (wanted.index(r[0]), r[1], r[2] or ""))
-    return _Targets(order, [np.array(rows[r]) for r in order], per_bump)
+            rows.setdefault(names[-1], ([], []))[0].append(place)
+    for pair, (i, j) in enumerate(bumped.pairs.tolist()):
+        one, two = names[i], names[j]
+        if one == two:
+            if one in rows:
+                rows[one][1].append(pair)
+        elif CROSS in wanted:
+            both = zip(one, two, strict=True)
+            classes = one.risk_class if one.risk_class == two.risk_class else f"{one.risk_class} x {two.risk_class}"
+            _, _, of, moves, bumps = (f"{a or ''} x {b or ''}" for a, b in both)
+            name = _Name(CROSS, classes, None if per == "class" else of, moves, bumps)
+            rows.setdefault(name, ([], []))[1].append(pair)
+    order = sorted(rows, key=lambda r: (wanted.index(r.greek), r.risk_class, r.of or "", r.move))
+    i, j = bumped.pairs.T
+    return _Targets(
+        order, [rows[r][0] for r in order], [rows[r][1] for r in order], move, move[i] * move[j],
+        CROSS in wanted and bumped.left_out is None,
+    )  # fmt: skip
 
 
 def _of(factor: RiskFactor, per: str) -> str | None:
@@ -200,45 +229,53 @@ def _of(factor: RiskFactor, per: str) -> str | None:
 _SCHEMA = pa.schema(
     [
         ("group", pa.int64()),
-        ("greek", pa.string()),
-        ("risk_class", pa.string()),
-        ("of", pa.string()),
-        ("move", pa.string()),
-        ("value", pa.float64()),
-        ("gamma", pa.float64()),
+        *((name, pa.string()) for name in _Name._fields),
+        *((name, pa.float64()) for name in ("value", "gamma", "value_error", "gamma_error")),
         ("factors", pa.int64()),
     ]
 )
 
 
-def _rows(groups: Ints, pnl: Floats, targets: _Targets) -> pa.Table:
-    """Those of the groups with P&L (n_groups, 2 n_factors) that are not zero."""
-    up, down = pnl[:, 0::2], pnl[:, 1::2]
-    first, second = 0.5 * (up - down) * targets.per_bump, difference(up, -down) * targets.per_bump**2
-    values: Floats = np.zeros((len(groups), len(targets.names)))
-    for target, places in enumerate(targets.factors):
-        for place in places.tolist():  # in a fixed order
+def _rows(start: int, found: Derivatives, targets: _Targets, errors: SimulationErrors) -> pa.Table:
+    """Those of the groups from `start` on that are not zero."""
+    of_first, of_second = errors.of(start, len(found.first), targets.move)
+    first, second, cross = found.first * targets.move, found.second * targets.move**2, found.cross * targets.of_pair
+    values, gamma, value_error, gamma_error = (np.zeros((len(first), len(targets.names))) for _ in range(4))
+    for target, (factors, pairs) in enumerate(zip(targets.factors, targets.pairs, strict=True)):
+        for place in factors:  # in a fixed order
             values[:, target] += first[:, place]
-    alone = np.array([len(f) == 1 for f in targets.factors], dtype=np.bool_)
-    gamma = np.full(values.shape, np.nan)
-    gamma[:, alone] = second[:, [int(f[0]) for f in targets.factors if len(f) == 1]] if alone.any() else 0.0
-    moved = (values != 0.0) | (np.nan_to_num(gamma) != 0.0)
-    row, column = np.nonzero(moved)
+            gamma[:, target] += second[:, place]
+            value_error[:, target] += of_first[:, place]
+            gamma_error[:, target] += of_second[:, place]
+        for pair in pairs:
+            if factors:
+                gamma[:, target] += 2.0 * cross[:, pair]
+            else:
+                values[:, target] += cross[:, pair]
+    unknown_gamma = np.array([not f or (len(f) > 1 and not targets.whole) for f in targets.factors], dtype=np.bool_)
+    gamma[:, unknown_gamma] = np.nan
+    value_error[value_error == 0.0] = np.nan  # nothing in it is simulated
+    gamma_error[(gamma_error == 0.0) | [len(f) != 1 for f in targets.factors]] = np.nan
+    row, column = np.nonzero((values != 0.0) | (np.nan_to_num(gamma) != 0.0))
     names = [targets.names[c] for c in column.tolist()]
     return pa.table(
         {
-            "group": groups[row],
-            **{name: [n[k] for n in names] for k, name in enumerate(("greek", "risk_class", "of", "move"))},
+            "group": row + start,
+            **{field: [n[k] for n in names] for k, field in enumerate(_Name._fields)},
             "value": values[row, column],
             "gamma": pa.array(gamma[row, column], from_pandas=True),
-            "factors": np.array([len(f) for f in targets.factors], dtype=np.int64)[column],
+            "value_error": pa.array(value_error[row, column], from_pandas=True),
+            "gamma_error": pa.array(gamma_error[row, column], from_pandas=True),
+            "factors": np.array([len(f) or 2 for f in targets.factors], dtype=np.int64)[column],
         },
         schema=_SCHEMA,
     )
 
 
 def _theta(session: Session, query: GreeksQuery) -> RollResult:
-    asked = {n: getattr(query, n) for n in BOOK}
+    if query.branch is not None:
+        raise BadInput("Theta is of a book that is held; leave theta out for a branch.")
+    asked = {n: getattr(query, n) for n in _BOOK}
     return roll_forward(session.lake, RollRequest(**asked, horizons=("1D",), market="constant"), cache=session.cache)
 
 
@@ -251,12 +288,12 @@ def _of_groups(keys: pa.Table | None, rows: pa.Table, rolled: RollResult | None)
     thetas = pa.Table.from_pylist(list(rolled.totals)) if keys is None else rolled.rows
     thetas = thetas.filter(pa.array([v is not None for v in thetas["pnl"].to_pylist()]))
     n = thetas.num_rows
-    text = {"greek": THETA, "risk_class": None, "of": None, "move": GREEKS[THETA][2]}
+    text = {"greek": THETA, "risk_class": None, "of": None, "move": GREEKS[THETA][2], "bump": None}
     more = pa.table(
         {
             **{name: pa.array([v] * n, pa.string()) for name, v in text.items()},
             "value": thetas["pnl"],
-            "gamma": pa.nulls(n, pa.float64()),
+            **{name: pa.nulls(n, pa.float64()) for name in ("gamma", "value_error", "gamma_error")},
             "factors": pa.array([0] * n, pa.int64()),
         }
     )
@@ -274,15 +311,6 @@ def beside(left: pa.Table, right: pa.Table) -> pa.Table:
     return pa.table([*left.columns, *right.columns], names=[*left.column_names, *right.column_names])
 
 
-def _notes(coverage: Coverage, selection: Selection, bumped: ScenarioSet) -> list[str]:
-    sizes = bumped.definition
-    how = (
-        f"Central differences of full valuations: prices {sizes['price']:.2%} of their level, rates {sizes['rate'] * 1e4:g}bp, "
-        f"volatilities {sizes['volatility'] * 100:g} points up and down."
-    )
-    return [*lacking_notes(coverage, selection, "no sensitivities"), how]
-
-
 GREEKS_QUESTION = Question(
-    GreeksQuery, run_greeks, {"as_of": "2020-03-16", "by": ["desk"], "per": "class"}, plan_bumped, value_bumped
+    GreeksQuery, run_greeks, {"as_of": "2020-03-16", "by": ["desk"], "per": "class"}, _plan, _value
 )

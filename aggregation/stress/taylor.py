@@ -1,22 +1,23 @@
 """Full revaluation held to its Taylor expansion: how much of the risk of any node its sensitivities explain.
 
-    P&L(s) ~ sum_f dV/df (f(s) - f) + 1/2 sum_f d2V/df2 (f(s) - f)^2
+    P&L(s) ~ sum_f dV/df x_f + 1/2 sum_f d2V/df2 x_f^2 + sum_(f<g) d2V/dfdg x_f x_g        with the moves x = f(s) - f
 
-with the stored bumps of `aggregation.stress.greeks` and the moves of the scenario set; cross terms and whatever is of third order
-are in the unexplained part. Both are in the reporting currency, each scenario at its own exchange rates.
+and the derivatives of `contributions.sensitivities`; whatever is of third order is in the unexplained part. Both are in the reporting
+currency, each scenario at its own exchange rates.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from pydantic import Field
 
 from aggregation.answer import Answer
+from aggregation.contributions.sensitivities import Derivatives, Gamma, open_bumped, plan_bumped, value_bumped
 from aggregation.kernels.fixed_sums import product
 from aggregation.measures import asked_measures
 from aggregation.on_demand import plan_scope, value_scope
@@ -25,21 +26,19 @@ from aggregation.question import Plan, Question, together
 from aggregation.receipts import name_inputs
 from aggregation.reduce.coverage import coverage_columns, lacking_notes, total_coverage
 from aggregation.reduce.selection import open_selection, scenario_pnl
-from aggregation.risk.query import PNL_BYTES
 from aggregation.session import Session
-from aggregation.stress.greeks import BOOK, GreeksQuery, beside, bumps_inputs, plan_bumped, value_bumped
+from aggregation.stress.greeks import beside
 from aggregation.types import Coverage, OneFigure, RiskQuery, Scope
-from lake.arrays import Floats
+from lake.arrays import Floats, Ints
 from lake.errors import BadInput, counted
-from scenarios.derived.bumps import bump_sizes
 from scenarios.store import load_scenario_set
 
 
 class TaylorQuery(OneFigure, Scope):
     """Whose full revaluation is held to its sensitivities, by one measure at one level."""
 
-    order: Literal["first", "second"] = Field(
-        "second", description="first order alone, or with the second of each risk factor, not of pairs"
+    gamma: Gamma = Field(
+        "full", description="second order: none, diagonal, or full with cross gammas of pairs of factors"
     )
 
 
@@ -59,19 +58,13 @@ class Taylor(Answer):
     notes: tuple[str, ...] = ()
 
 
-def _bumped(query: TaylorQuery) -> GreeksQuery:
-    return GreeksQuery(**{n: getattr(query, n) for n in BOOK})
-
-
 def _plan(session: Session, query: TaylorQuery) -> Plan:
-    standing = plan_scope(session, query)
-    return together([standing, plan_bumped(session, _bumped(query))])
+    return together([plan_scope(session, query), plan_bumped(session, query, query.gamma)])
 
 
 def _value(session: Session, query: TaylorQuery) -> TaylorQuery:
-    valued = value_scope(session, query)
-    value_bumped(session, _bumped(query))
-    return valued
+    value_bumped(session, query, query.gamma)
+    return value_scope(session, query)
 
 
 def run_taylor(session: Session, query: TaylorQuery) -> Taylor:
@@ -84,26 +77,19 @@ def run_taylor(session: Session, query: TaylorQuery) -> Taylor:
         raise BadInput("Sensitivities are those of one day's own market; ask without a market date of another day.")
     selection = open_selection(inputs, asked)
     scenarios = load_scenario_set(session.lake, inputs.valuation_set.scenario_set_id)
-    bumped_inputs, bumped_query = bumps_inputs(session, _bumped(query))
-    bumped_selection = open_selection(bumped_inputs, bumped_query)
-    bumped = load_scenario_set(session.lake, bumped_inputs.valuation_set.scenario_set_id)
-
-    sizes = bump_sizes(bumped.index, bumped.base, bumped.definition)
-    there = [f for f in bumped.index.row if f in scenarios.index.row]
-    of, to = [bumped.index.row[f] for f in there], [scenarios.index.row[f] for f in there]
-    moves: Floats = np.asarray(scenarios.levels[to, :]) - scenarios.base[to][:, None]
+    bumped = open_bumped(session, query, query.gamma)
+    here, there = bumped.scenarios.index, scenarios.index.row
+    shocked = [f in there for f in here.row]
+    moves = np.zeros((len(shocked), scenarios.n_scenarios))
+    to = [there[f] for f in here.row if f in there]
+    moves[shocked] = np.asarray(scenarios.levels[to, :]) - scenarios.base[to][:, None]
     n = selection.groups.n
     rows: list[dict[str, Any]] = []
     covered = np.asarray(coverage_columns(selection)["covered"])
-    portion = max(1, PNL_BYTES // (8 * max(inputs.n_scenarios, bumped_inputs.n_scenarios)))
-    for first in range(0, n + 1, portion):
-        count = min(portion, n + 1 - first)
+    for first, derivatives in bumped.portions(0, n + 1):
+        count = len(derivatives.base)
         full = np.array(scenario_pnl(selection, first, count)[1])
-        pnl = np.array(scenario_pnl(bumped_selection, first, count)[1])
-        up, down = pnl[:, 0::2][:, of], pnl[:, 1::2][:, of]
-        expanded = product(np.ascontiguousarray(0.5 * (up - down) / sizes[of]), moves)
-        if query.order == "second":
-            expanded += product(np.ascontiguousarray((up + down) / sizes[of] ** 2), 0.5 * moves**2)
+        expanded = _expanded(derivatives, bumped.pairs, moves, query.gamma)
         values = [measured.values(np.ascontiguousarray(p), scenarios.weights) for p in (full, expanded)]
         for i in range(count):
             rows.append(
@@ -114,17 +100,36 @@ def run_taylor(session: Session, query: TaylorQuery) -> Taylor:
     total = table.slice(n)
     named = beside(selection.groups.keys, table.slice(0, n))
     notes = lacking_notes(coverage, selection, "no value")
-    if missing := sorted(set(scenarios.index.row) - set(there)):
+    if missing := sorted(set(there) - set(here.row)):
         factors = counted(len(missing), "risk factor")
         notes.append(
             f"No sensitivity to {factors} of the scenarios, the first {missing[0]}: what they move is unexplained."
         )
-    order = (
-        "first and second order of each risk factor, no cross terms" if query.order == "second" else "first order alone"
-    )
-    notes.append(f"Expansion of {order}; sensitivities by stored bumps.")
-    receipt = {**name_inputs(inputs), "bumps": name_inputs(bumped_inputs), "currency": query.currency}
+    notes += [
+        f"Expansion of {_ORDER[query.gamma].format(counted(len(bumped.pairs), 'pair'))}. {bumped.sizes_in_words}",
+        *([bumped.left_out] if bumped.left_out else []),
+    ]
+    receipt = {**name_inputs(inputs), "bumps": bumped.receipt, "currency": query.currency}
     return Taylor(query, named if query.by else total, total, coverage, receipt, tuple(notes))
+
+
+_ORDER = {
+    "none": "first order alone",
+    "diagonal": "first and second order of each risk factor, no cross terms",
+    "full": "first and second order, with the cross terms of {}",
+}
+_PAIRS = 256  # at a time: their moves in every scenario are made for it
+
+
+def _expanded(found: Derivatives, pairs: Ints, moves: Floats, gamma: Gamma) -> Floats:
+    """P&L (n_groups, n_scenarios) of the expansion for moves (n_factors, n_scenarios)."""
+    pnl = product(np.ascontiguousarray(found.first), moves)
+    if gamma != "none":
+        pnl += product(np.ascontiguousarray(found.second), 0.5 * moves**2)
+    for k in range(0, len(pairs), _PAIRS):
+        i, j = pairs[k : k + _PAIRS].T
+        pnl += product(np.ascontiguousarray(found.cross[:, k : k + _PAIRS]), moves[i] * moves[j])
+    return pnl
 
 
 NOISE = 1e-9  # of the P&L: what is smaller is rounding of the differences that the sensitivities are

@@ -1,7 +1,7 @@
-"""GENERATORS "bumps": every risk factor up and down by a small stated size, one at a time.
+"""GENERATORS "bumps": every risk factor up and down by a small stated size, one at a time; or pairs of them, both at a time.
 
 The P&L of these scenarios are sensitivities: stored, added up over any dimension and explained like any other P&L, since differences
-of values add up as values do. Factors stand in the order of the index, each with two scenarios, up and down.
+of values add up as values do. Factors stand in the order of the index, pairs as they are given, each with two scenarios, up and down.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import numpy as np
 from pydantic import Field
 
 from lake.arrays import Floats
+from lake.errors import unknown
 from lake.tables import Snapshot
 from scenarios.market.base_market import load_base
 from scenarios.stress.generate import BaseDefinition
@@ -28,17 +29,24 @@ class BumpsDefinition(BaseDefinition):
     price: float = Field(0.001, gt=0, le=0.1, description="of prices and exchange rates, a fraction of the level")
     rate: float = Field(0.0001, gt=0, le=0.01, description="of rates, spreads and recoveries, added to the level")
     volatility: float = Field(0.001, gt=0, le=0.05, description="of volatilities, added to the level")
+    pairs: tuple[tuple[str, str], ...] = Field(
+        (), description="pairs of risk factors, each moved together, for cross gammas; default every factor alone"
+    )
 
 
 def generate(snapshot: Snapshot, definition: BumpsDefinition, name: str) -> ScenarioSet:
-    """The set of the definition; raises `NotFound` for a date without a market."""
+    """The set of the definition; raises `NotFound` for a date without a market, `BadInput` for an unknown factor of a pair."""
     market = load_base(snapshot, definition.market_date, definition.calendar, definition.max_held_days)
+    row = market.index.row
+    for factor in {f for pair in definition.pairs for f in pair} - row.keys():
+        raise unknown("risk factor", factor, row)
+    moved = [(f,) for f in row] if not definition.pairs else list(definition.pairs)
     size = bump_sizes(market.index, market.base, definition.model_dump())
-    n = len(size)
-    levels = np.repeat(market.base[:, None], 2 * n, axis=1)
-    rows = np.arange(n)
-    levels[rows, 2 * rows] += size
-    levels[rows, 2 * rows + 1] -= size
+    levels = np.repeat(market.base[:, None], 2 * len(moved), axis=1)
+    for place in range(len(moved[0])):  # one at a time, or both of a pair
+        rows, first = np.array([row[m[place]] for m in moved]), 2 * np.arange(len(moved))
+        levels[rows, first] += size[rows]
+        levels[rows, first + 1] -= size[rows]
     return ScenarioSet(
         scenario_set_id="",
         name=name,
@@ -46,10 +54,10 @@ def generate(snapshot: Snapshot, definition: BumpsDefinition, name: str) -> Scen
         market_date=market.market_date,
         definition=definition.model_dump(mode="json"),
         index=market.index,
-        labels=tuple(f"{f.risk_factor_id} {way}" for f in market.index.factors for way in (UP, DOWN)),
+        labels=tuple(f"{' and '.join(m)} {way}" for m in moved for way in (UP, DOWN)),
         base=market.base,
         levels=levels,
-        shocked=np.ones(n, dtype=np.bool_),
+        shocked=np.ones(len(row), dtype=np.bool_),
         excluded=market.excluded,
         held=market.held,
         market_data_version=market.market_data_version,
@@ -58,15 +66,28 @@ def generate(snapshot: Snapshot, definition: BumpsDefinition, name: str) -> Scen
 
 def bump_sizes(index: FactorIndex, base: Floats, definition: Mapping[str, Any]) -> Floats:
     """How far each factor is moved, (n_factors,), in its own level."""
-    return np.array([_size(f, level, definition) for f, level in zip(index.factors, base.tolist(), strict=True)])
+    made = []
+    for factor, level in zip(index.factors, base.tolist(), strict=True):
+        kind = _KIND.get(factor.type) or _kind(factor)
+        size = float(definition[kind])
+        made.append(
+            (abs(level) * size or size) if kind == "price" else size * (100.0 if factor.type == "rate_future" else 1.0)
+        )
+    return np.array(made)
 
 
-def _size(factor: RiskFactor, level: float, definition: Mapping[str, Any]) -> float:
+def bump_in_words(factor: RiskFactor, definition: Mapping[str, Any]) -> str:
+    """How far a factor is moved, such as 0.1% or 1bp, up and down."""
+    kind = _KIND.get(factor.type) or _kind(factor)
+    size = float(definition[kind])
+    return {"price": f"{size * 100:g}%", "rate": f"{size * 1e4:g}bp", "volatility": f"{size * 100:g} points"}[kind]
+
+
+# a normal volatility of a rate is some hundred times smaller than a lognormal one, that of a price is of the size of the price
+_KIND = {"normal_vol": "rate", "normal_price_vol": "price"}
+
+
+def _kind(factor: RiskFactor) -> str:
     if factor.risk_class is RiskClass.VOLATILITY:
-        # a normal volatility is some hundred times smaller than a lognormal one
-        return float(definition["rate" if factor.type == "normal_vol" else "volatility"])
-    if factor.type == "rate_future":
-        return 100.0 * float(definition["rate"])
-    if factor.shift_type is ShiftType.ABSOLUTE:
-        return float(definition["rate"])
-    return abs(level) * float(definition["price"]) or float(definition["price"])
+        return "volatility"
+    return "rate" if factor.shift_type is ShiftType.ABSOLUTE or factor.type == "rate_future" else "price"

@@ -37,8 +37,6 @@ from service.operations import vector_cache
 from service.parameters import Parameter, assemble, once, parameters_of
 from service.rendering.answers import PICTURES, drawn
 
-MOST_VALUATIONS = 5_000_000  # while a client waits: a few seconds
-
 api = blueprint("questions", __name__, __doc__)
 
 
@@ -123,7 +121,7 @@ def _given(model: type[BaseModel], asked: BaseModel) -> Mapping[str, Any]:
 def _session(lake: Lake | None = None) -> Session:
     here = context()
     lake = lake or here.lake
-    return Session(lake, vector_cache(here.settings, lake), most_valuations=MOST_VALUATIONS)
+    return Session(lake, vector_cache(here.settings, lake))
 
 
 def _answer(name: str, query: Any, cursor: str | None) -> Response:

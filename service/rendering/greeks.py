@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import pyarrow as pa
+
 from aggregation.stress.greeks import Greeks
 from aggregation.stress.taylor import Taylor
 from service.rendering import display
 
-_FIGURES = ("value", "gamma")
+_FIGURES = ("value", "gamma", "value_error", "gamma_error")
 _TAYLOR = ("full", "taylor", "unexplained", "largest_gap")
 
 
@@ -25,9 +27,14 @@ def _show(what: str, result: Greeks | Taylor, first: tuple[str, ...], money: tup
     query = result.query
     title = f"{what}, {display.heading(query, result.receipt)}"
     if query.by:
-        names = result.rows.column_names
+        names = _filled(result.rows)
         display.print_table(result.rows.to_pylist(), names, title=title, first=(*query.by, *first), money=money)
-    names = result.total.column_names
+    names = _filled(result.total)
     display.print_table(result.total.to_pylist(), names, title="Total" if query.by else title, first=first, money=money)
     for note in result.notes:
         display.say(f"Note: {note}")
+
+
+def _filled(rows: pa.Table) -> list[str]:
+    """The columns that say something."""
+    return [n for n in rows.column_names if not rows.num_rows or rows[n].null_count < rows.num_rows]

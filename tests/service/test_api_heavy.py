@@ -151,7 +151,6 @@ def test_of_a_limited_answer_the_rows_shown_count_and_of_a_replay_none(
         ("backtest", f"from={FRIDAY}&to={MONDAY}&calendar=books"),
         ("roll-forward", f"as_of={MONDAY}&horizons=1D"),
         ("pnl-explain", f"from={MONDAY}&to={MONDAY}"),
-        ("parametric", f"as_of={MONDAY}"),
     ],
 )
 def test_what_is_valued_while_somebody_waits_has_a_price(

@@ -72,10 +72,10 @@ class TestCommand:
 
 
 @pytest.mark.parametrize("command", [(*ASKED, "--by", "desk", "--interval", "0.9"), ("parametric", "--as-of", MONDAY)])
-def test_an_answer_is_replayed_to_the_bit(valued_lake: Path, tmp_path: Path, command: tuple[object, ...]) -> None:
+def test_an_answer_is_replayed_to_the_bit(bumped_lake: Path, tmp_path: Path, command: tuple[object, ...]) -> None:
     file = tmp_path / "answer.json"
-    file.write_text(json.dumps(answer(*command, lake=valued_lake)))
-    done = varlake("replay", file, lake=valued_lake)
+    file.write_text(json.dumps(answer(*command, lake=bumped_lake)))
+    done = varlake("replay", file, lake=bumped_lake)
     assert (done.returncode, done.stderr.startswith("same bits")) == (0, True), done.stderr
 
 

@@ -21,9 +21,10 @@ from lake.tables import Lake
 RECEIPTS: dict[str, dict[str, Any]] = json.loads(
     (Path(__file__).parent / "old_receipts.json").read_text(encoding="utf-8")
 )["receipts"]
-# parametric was made while BLAS summed the covariances: its last bits are others since the sums have a fixed order;
 # the bridge tries conventions now that it did not know then, so that it answers more
-OTHER_BITS = ("parametric", "bridge")
+OTHER_BITS = ("bridge",)
+# parametric made its own bumps then; it reads stored ones now, which the lake of that time has not
+NOT_RECOMPUTED = ("parametric",)
 RENAMED = {
     "table": "var",
     "classes": "risk-classes",
@@ -62,7 +63,9 @@ def test_a_question_that_is_none_of_its_kind_is_refused(kind: str, question: dic
 @pytest.mark.parametrize("kind", RECEIPTS)
 def test_it_replays_to_the_same_bits(golden_folder: Path, kind: str) -> None:
     done = replay(Lake.open(golden_folder / "lake"), RECEIPTS[kind])
-    if kind in OTHER_BITS:
+    if kind in NOT_RECOMPUTED:
+        assert (done.verdict, "bumps of every risk factor" in str(done.why)) == ("not recomputed", True)
+    elif kind in OTHER_BITS:
         assert (done.verdict, "code" in str(done.why)) == ("other bits", True)
     else:
         assert (done.verdict, done.why) == ("same bits", None)

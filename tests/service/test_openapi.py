@@ -92,6 +92,9 @@ def lake(valued_lake: Path, tmp_path_factory: pytest.TempPathFactory) -> Lake:
         for name in QUESTIONS:
             if name != "backtest":  # its days are valued
                 questions.value(session, name, questions.read(name, base(name)))
+        for currency in ("USD", "EUR"):  # with the pairs of either currency, for full gammas
+            crossed = {"as_of": MONDAY, "currency": currency, "greeks": ["cross_gamma"]}
+            questions.value(session, "greeks", questions.read("greeks", crossed))
         answers["var"] = json.loads(
             to_json(questions.ask(session, "var", questions.read("var", base("var"))).to_dict())
         )

@@ -42,7 +42,7 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Lake:
     with Committer(made, "test") as committer:
         for asked in (request(FRIDAY), request(MONDAY), request(MONDAY, scenarios=ten)):
             run_valuation(committer, asked, spark=no_spark)  # type: ignore[arg-type]
-        for name in ("ladder", "stress"):
+        for name in ("ladder", "stress", "parametric"):
             asked = questions.read(name, {**base(name), **MORE.get(name, {})})
             questions.value(Session(made, reading(made).cache, committer), name, asked)
     return made

@@ -210,7 +210,8 @@ def _of_plain(given: TextRow) -> _Read:
 
 
 _RATES, _CREDIT = RiskClass.RATES.value, RiskClass.CREDIT.value
-# SIMM risk type: risk class, how the amount's bump moves the factor, and its size. An amount of vega is volatility x dV/dvolatility
+# SIMM risk type: risk class, how the amount's bump moves the factor, and its size. An amount of vega of rates and credit is volatility x
+# dV/dvolatility; of shares, currencies and commodities it is of one point, since SIMM multiplies it by a volatility of its own
 CRIF: Mapping[str, tuple[str, str, float]] = {
     "Risk_IRCurve": (_RATES, ABSOLUTE, BASIS_POINT),
     "Risk_Inflation": (_RATES, ABSOLUTE, BASIS_POINT),
@@ -222,8 +223,11 @@ CRIF: Mapping[str, tuple[str, str, float]] = {
     "Risk_Commodity": (RiskClass.COMMODITY.value, RELATIVE, PERCENT),
     "Risk_FX": (RiskClass.FX.value, RELATIVE, PERCENT),
     **dict.fromkeys(
-        ("Risk_IRVol", "Risk_InflationVol", "Risk_CreditVol", "Risk_CreditVolNonQ", "Risk_EquityVol", "Risk_CommodityVol", "Risk_FXVol"),
+        ("Risk_IRVol", "Risk_InflationVol", "Risk_CreditVol", "Risk_CreditVolNonQ"),
         (RiskClass.VOLATILITY.value, RELATIVE, 1.0),
+    ),
+    **dict.fromkeys(
+        ("Risk_EquityVol", "Risk_CommodityVol", "Risk_FXVol"), (RiskClass.VOLATILITY.value, ABSOLUTE, PERCENT)
     ),
 }  # fmt: skip
 

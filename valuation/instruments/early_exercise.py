@@ -45,7 +45,7 @@ class AmericanTerms(InstrumentTerms):
     )
     policy: Literal["base", "scenario"] | None = Field(
         None,
-        description="of longstaff_schwartz: exercise as found at the base (if not given), or anew in each scenario",
+        description="of longstaff_schwartz: exercise as found at the base (if not given, and for sensitivities), or anew in each scenario",
     )
 
     @model_validator(mode="after")
@@ -90,7 +90,8 @@ class AmericanTerms(InstrumentTerms):
 class Inputs:
     """What decides the values of contracts: times and strikes (n_contracts,), the others (n_contracts, n_states).
 
-    spots : price of the asset that is exercised into; carried : present value of one delivered at expiry per unit of it.
+    spots : price of the asset that is exercised into; carried : present value of one delivered at expiry per unit of it. bumped :
+    whether differences of the states are derivatives, in which the noise of a policy found anew would be all there is.
     """
 
     times: Floats
@@ -99,6 +100,7 @@ class Inputs:
     carried: Floats
     discounts: Floats
     volatilities: Floats
+    bumped: bool
 
     @classmethod
     def of(
@@ -113,7 +115,7 @@ class Inputs:
         """With volatilities read from the market."""
         strikes: Floats = np.array([t.strike for t in terms])
         read = volatilities(market, [t.volatility for t in terms], times, strikes, lambda: spots * carried / discounts)
-        return cls(times, strikes, spots, carried, discounts, read)
+        return cls(times, strikes, spots, carried, discounts, read, market.bumped)
 
 
 def american_values(terms: Sequence[AmericanTerms], inputs: Inputs) -> Floats:
@@ -148,7 +150,23 @@ def simulated_values(terms: AmericanTerms, inputs: Inputs, row: int = 0) -> tupl
         inputs.carried[row],
         paths=terms.paths or PATHS,
         steps=terms.steps or STEPS,
-        base_policy=terms._base_policy,
+        base_policy=terms._base_policy or inputs.bumped,
+    )
+
+
+def simulated_errors(terms: AmericanTerms, inputs: Inputs, weights: Floats) -> Floats:
+    """Standard errors of weighted sums over states of the one contract of the inputs, (n_sums,); weights : (n_sums, n_states)."""
+    return longstaff_schwartz.difference_errors(
+        terms.sign,
+        float(inputs.strikes[0]),
+        float(inputs.times[0]),
+        inputs.spots[0],
+        inputs.volatilities[0],
+        inputs.discounts[0],
+        inputs.carried[0],
+        weights,
+        paths=terms.paths or PATHS,
+        steps=terms.steps or STEPS,
     )
 
 

@@ -157,9 +157,12 @@ def _pairs(worth: Floats) -> tuple[float, float]:
 @compiled
 def _states(
     sign: float, strike: float, root_time: float, spot: Floats, volatility: Floats, discount: Floats, carried: Floats,
-    order: Ints, motion: Floats, base_policy: bool, coefficients: Floats,
+    order: Ints, motion: Floats, base_policy: bool, coefficients: Floats, of_paths: Floats,
 ) -> tuple[Floats, Floats]:  # fmt: skip
-    """Values and standard errors (n_states,); state 0 comes first in `order`, and writes its policy to `coefficients`."""
+    """Values and standard errors (n_states,); state 0 comes first in `order`, and writes its policy to `coefficients`.
+
+    of_paths : what each path is worth in each state, (n_states, paths), is written there unless it has no rows.
+    """
     steps, paths = motion.shape
     values, errors = np.full(len(spot), np.nan), np.full(len(spot), np.nan)
     relative, factors, worth = np.empty((steps, paths)), np.empty(steps), np.empty(paths)
@@ -186,6 +189,9 @@ def _states(
         mean, error = _pairs(worth)
         values[s] = strike * max(mean, sign * (start - 1.0))
         errors[s] = strike * error if mean > sign * (start - 1.0) else 0.0
+        if len(of_paths):
+            for p in range(paths):
+                of_paths[s, p] = strike * (worth[p] if mean > sign * (start - 1.0) else sign * (start - 1.0))
     return values, errors
 
 
@@ -199,12 +205,39 @@ def american_option(
     whether what the regression found at the base decides in all states, or each state has a regression of its own; equal states
     have equal bits under either. NaN for a state with a level that is not finite, or negative.
     """
+    return _valued(
+        sign, strike, time, spot, volatility, discount, carried, paths, steps, base_policy, degree, np.empty((0, paths))
+    )
+
+
+def difference_errors(
+    sign: float, strike: float, time: float, spot: Floats, volatility: Floats, discount: Floats, carried: Floats,
+    weights: Floats, *, paths: int = 10_000, steps: int = 60, degree: int = DEGREE,
+) -> Floats:  # fmt: skip
+    """Standard errors (n_differences,) of sums over states of `weights` (n_differences, n_states) times the value of the option there,
+    which share their paths and the exercise policy of the base; the other arguments as `american_option`.
+    """
+    of_paths = np.full((len(spot), paths), np.nan)
+    _valued(sign, strike, time, spot, volatility, discount, carried, paths, steps, True, degree, of_paths)
+    errors = np.empty(len(weights))
+    for d, of_state in enumerate(weights):
+        total = np.zeros(paths)
+        for s in np.flatnonzero(of_state):
+            total += of_state[s] * of_paths[s]
+        errors[d] = _pairs(total)[1]
+    return errors
+
+
+def _valued(
+    sign: float, strike: float, time: float, spot: Floats, volatility: Floats, discount: Floats, carried: Floats,
+    paths: int, steps: int, base_policy: bool, degree: int, of_paths: Floats,
+) -> tuple[Floats, Floats]:  # fmt: skip
     order: Ints = np.lexsort((volatility, carried, discount))
     order = np.concatenate([[0], order[order != 0]])
     coefficients = np.full((max(steps - 1, 1), degree + 1), np.nan)  # no policy from a base without one
     return _states(
         sign, strike, math.sqrt(time), spot, volatility, discount, carried, order, brownian(steps, paths), base_policy,
-        coefficients,
+        coefficients, of_paths,
     )  # fmt: skip
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from lake.arrays import Floats
 from lake.errors import BadInput, unknown
-from scenarios.types import FactorIndex, MissingRiskFactor, RiskClass, RiskFactor, Roll, ScenarioSet, tenor_years
+from scenarios.types import BUMPS, FactorIndex, MissingRiskFactor, RiskClass, RiskFactor, Roll, ScenarioSet, tenor_years
 from valuation.kernels import bootstrap, curves
 from valuation.market.credit_curves import TYPES as CREDIT
 from valuation.market.credit_curves import survival_curve
@@ -105,9 +105,16 @@ class ScenarioMarket:
     """
 
     def __init__(
-        self, valuation_date: dt.date, index: FactorIndex, base: Floats, levels: Floats, roll: Roll | None = None
+        self,
+        valuation_date: dt.date,
+        index: FactorIndex,
+        base: Floats,
+        levels: Floats,
+        roll: Roll | None = None,
+        bumped: bool = False,
     ) -> None:
-        """base : (n_factors,) and levels : (n_factors, n_scenarios), rows in the order of `index`.
+        """base : (n_factors,) and levels : (n_factors, n_scenarios), rows in the order of `index`. bumped : whether the scenarios are
+        small moves, for derivatives.
 
         Raises `BadInput` for a market rolled to another date than the valuation date.
         """
@@ -122,6 +129,7 @@ class ScenarioMarket:
         self.valuation_date = valuation_date
         self.index = index
         self.roll = roll
+        self.bumped = bumped
         self.states: Floats = np.concatenate([base[:, None], levels], axis=1, dtype=np.float64)
         self.states.setflags(write=False)
         self.n_states = self.states.shape[1]
@@ -157,11 +165,16 @@ class ScenarioMarket:
                     raise unknown("risk class", name, list(RiskClass))
             still = np.array([f.risk_class not in risk_classes for f in scenario_set.index.factors])
             levels = np.where(still[:, None], scenario_set.base[:, None], levels)
-        return cls(valuation_date, scenario_set.index, scenario_set.base, levels, scenario_set.roll)
+        bumped = scenario_set.method == BUMPS
+        return cls(valuation_date, scenario_set.index, scenario_set.base, levels, scenario_set.roll, bumped)
+
+    def with_levels(self, levels: Floats) -> ScenarioMarket:
+        """The same base with other scenarios, (n_factors, n_scenarios)."""
+        return ScenarioMarket(self.valuation_date, self.index, self.states[:, 0], levels, self.roll, self.bumped)
 
     def base_only(self) -> ScenarioMarket:
         """The same market without its scenarios."""
-        return ScenarioMarket(self.valuation_date, self.index, self.states[:, 0], self.states[:, :0], self.roll)
+        return self.with_levels(self.states[:, :0])
 
     def level(self, risk_factor_id: str) -> Floats:
         """Levels of one risk factor, shape (n_states,)."""

@@ -134,9 +134,8 @@ def write_batch(
     )
     file = store.write_block(Path(lake_path), header.valuation_date, block, fingerprints)
     kind_of = dict(zip(rows["contract_id"].to_pylist(), rows["instrument_type"].to_pylist(), strict=True))
-    spent: dict[str, list[float]] = {}
-    for contract_id, us in zip(block.contract_ids, block.cost_us.tolist(), strict=True):
-        spent.setdefault(kind_of[contract_id], []).append(us)
-    states = 1 + block.pnl.shape[1]
-    priced = [(Work.of_type(kind, len(each), states), sum(each)) for kind, each in spent.items()]
+    spent: dict[tuple[str, int], list[float]] = {}
+    for contract_id, us, states in zip(block.contract_ids, block.cost_us.tolist(), block.states.tolist(), strict=True):
+        spent.setdefault((kind_of[contract_id], states), []).append(us)
+    priced = [(Work.of_type(kind, len(each), states), sum(each)) for (kind, states), each in spent.items()]
     return BatchResult(file, block.failures, (*cost, *priced))

@@ -436,6 +436,7 @@ def _write(
             np.nan_to_num(values[mine]),
             matrix if len(kept) == len(matrix) else matrix[kept],
             np.zeros(len(kept)),
+            np.zeros(len(kept), np.int64),
         )
         return store.write_block(committer.lake.path, of.date, made, prints)
 

@@ -48,6 +48,7 @@ _ROW = pa.schema(
         ("base", pa.float64()),
         ("pnl", pa.list_(pa.float64())),
         ("cost_us", pa.float64()),
+        ("states", pa.int64()),
         ("reason", pa.string()),
         ("message", pa.string()),
         ("stage", pa.string()),
@@ -217,6 +218,7 @@ def _told(outcome: PnLBlock | ValuationFailure) -> pa.Table:
             "base": outcome.base[0],
             "pnl": outcome.pnl[0],
             "cost_us": outcome.cost_us[0],
+            "states": outcome.states[0],
         }
     return pa.Table.from_pylist([row], schema=_ROW)
 
@@ -232,6 +234,7 @@ def _together(contracts: Sequence[Contract], table: pa.Table) -> PnLBlock:
         good["base"].to_numpy(),
         pnl.reshape(good.num_rows, -1 if len(pnl) else 0),
         good["cost_us"].to_numpy(),
+        good["states"].to_numpy(),
         tuple(
             ValuationFailure(c.contract_id, c.instrument_type, reason, message, stage)
             for c, reason, message, stage in zip(contracts, reasons, messages, stages, strict=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,16 +13,27 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from lake.arrays import Bools
 from lake.canonical import canonical_json, digest
 from lake.errors import BadInput, unknown
 from lake.progress import go_on
 from lake.tables import Snapshot
-from scenarios.types import FACTOR_TYPES, IMPORTED, FactorIndex, GeneratedLevels, RiskClass, RiskFactor, ScenarioSet
+from scenarios.types import (
+    BUMPS,
+    FACTOR_TYPES,
+    IMPORTED,
+    FactorIndex,
+    GeneratedLevels,
+    RiskClass,
+    RiskFactor,
+    ScenarioSet,
+)
 from valuation.batch import ANYTHING, failure_reason, ready_contract, types_loaded
 from valuation.catalogue import INSTRUMENTS, pricer_version
 from valuation.costs import KERNELS, NOTHING, SPARK, Costs, Estimate, Work
 from valuation.sets import store
 from valuation.sets.imported import imported_before
+from valuation.shared_states import Moved
 from valuation.types import NOT_OURS, Contract, ValuationFailure, ValuationSet
 
 Runner = Literal["auto", "in-process", "spark"]
@@ -34,9 +46,10 @@ class ValuationPlan:
     """What a valuation set needs.
 
     work : the contracts to price, sorted: contract_id, instrument_type, currency, terms, inputs_digest, base_digest,
-    unmoved, substituted. members : contracts whose vector is in the lake, with the fingerprint that answers. failures : contracts
-    known to fail without pricing. expected : instrument type to contracts and what pricing them takes. runner : by that where
-    `auto` was asked. kernels, spark : what a new process takes first, to load kernels and, where it is used, to start Spark.
+    unmoved, moved (how many scenarios move what it reads), substituted. members : contracts whose vector is in the lake, with the
+    fingerprint that answers. failures : contracts known to fail without pricing. expected : instrument type to contracts and what
+    pricing them takes. runner : by that where `auto` was asked. kernels, spark : what a new process takes first, to load kernels
+    and, where it is used, to start Spark.
     sealed : the seal, when this very set is already complete. imports : what it says of sources of vectors that are not made here.
     """
 
@@ -105,8 +118,18 @@ def resolve_risk_classes(names: Sequence[str] | None) -> tuple[str, ...]:
     return tuple(sorted(set(names))) if names else tuple(sorted(valid))
 
 
+_OF_CONTRACT = {
+    "inputs_digest": pa.string(),
+    "base_digest": pa.string(),
+    "unmoved": pa.bool_(),
+    "moved": pa.int64(),
+    "substituted": pa.bool_(),
+}
+
+
 class Fingerprints:
-    """Digests of what a contract reads: (inputs digest, base digest, unmoved) of a pricer version and its factors.
+    """Digests of what a contract reads: (inputs digest, base digest, unmoved) of a pricer version and its factors, and how many
+    scenarios move any of them.
 
     Contracts that read the same factors share one computation, so a million fingerprints cost no million hashes.
     """
@@ -114,6 +137,7 @@ class Fingerprints:
     def __init__(self, scenario_set: ScenarioSet, valuation_date: dt.date, risk_classes: Sequence[str]) -> None:
         self.index: FactorIndex = scenario_set.index
         self._date = valuation_date.isoformat()
+        self._method = (BUMPS,) if scenario_set.method == BUMPS else ()  # simulations keep the policy of the base in it
         self._shocked = scenario_set.shocked & np.array(
             [f.risk_class.value in risk_classes for f in self.index.factors]
         )
@@ -130,17 +154,25 @@ class Fingerprints:
             for r, base in enumerate(self._base)
         ]
         self._count = n
-        self._known: dict[tuple[str, tuple[str, ...]], tuple[str, str, bool]] = {}
+        self._moved = Moved(scenario_set.n_scenarios, functools.partial(self._changes, scenario_set))
+        self._known: dict[tuple[str, tuple[str, ...]], tuple[str, str, bool, int]] = {}
 
-    def of(self, instrument_type: str, risk_factors: tuple[str, ...]) -> tuple[str, str, bool]:
+    def _changes(self, scenario_set: ScenarioSet, row: int) -> Bools:
+        levels = scenario_set.levels
+        if isinstance(levels, GeneratedLevels) or not self._shocked[row]:
+            return np.full(scenario_set.n_scenarios, self._shocked[row])
+        changes: Bools = levels[row] != scenario_set.base[row]
+        return changes
+
+    def of(self, instrument_type: str, risk_factors: tuple[str, ...]) -> tuple[str, str, bool, int]:
         key = (instrument_type, risk_factors)
         if key not in self._known:
             rows = sorted(self.index.row[f] for f in risk_factors)
             head = (instrument_type, pricer_version(instrument_type), self._date)
             base = digest(*head, *(self._base[r] for r in rows))
             unmoved = not any(self._shocked[r] for r in rows)
-            full = base if unmoved else digest(*head, self._count, *(self._levels[r] for r in rows))
-            self._known[key] = (full, base, unmoved)
+            full = base if unmoved else digest(*head, *self._method, self._count, *(self._levels[r] for r in rows))
+            self._known[key] = (full, base, unmoved, self._moved.by(rows).bit_count())
         return self._known[key]
 
 
@@ -198,7 +230,7 @@ def make_plan(
     contracts = contracts.filter(pc.not_equal(contracts["instrument_type"], IMPORTED))
     fingerprints = Fingerprints(scenario_set, valuation_date, classes)
     replaced = scenario_set.held.keys() | scenario_set.proxied.keys()
-    keys: list[tuple[str, str, bool, bool] | None] = []
+    keys: list[tuple[str, str, bool, int, bool] | None] = []
     failures = list(not_imported)
     since = None if roll is None else roll.since
     for contract in Contract.of(contracts):
@@ -212,10 +244,8 @@ def make_plan(
             keys.append(None)
     priced = pa.array([k is not None for k in keys], pa.bool_())
     wanted = contracts.filter(priced)
-    for position, name in enumerate(("inputs_digest", "base_digest", "unmoved", "substituted")):
-        wanted = wanted.append_column(
-            name, pa.array([k[position] for k in keys if k is not None], pa.bool_() if position >= 2 else pa.string())
-        )
+    for position, (name, kind) in enumerate(_OF_CONTRACT.items()):
+        wanted = wanted.append_column(name, pa.array([k[position] for k in keys if k is not None], kind))
 
     answers = _answers(snapshot, valuation_date, wanted)
     found = pc.is_valid(answers)
@@ -245,7 +275,7 @@ def make_plan(
         work=work,
         members=members,
         failures=tuple(failures),
-        **_expected(snapshot, work, scenario_set.n_scenarios, runner),
+        **_expected(snapshot, work, runner),
         snapshot=snapshot,
         sealed=store.find_sealed(snapshot, set_id),
         imports=marks,
@@ -298,14 +328,15 @@ def _answers(snapshot: Snapshot, valuation_date: dt.date, wanted: pa.Table) -> p
     return pa.array(answers, pa.string())
 
 
-def _expected(snapshot: Snapshot, work: pa.Table, n_scenarios: int, runner: Runner) -> dict[str, Any]:
+def _expected(snapshot: Snapshot, work: pa.Table, runner: Runner) -> dict[str, Any]:
     costs = Costs(snapshot.lake)
-    counts = work.group_by(["instrument_type", "unmoved"]).aggregate([([], "count_all")]).sort_by("instrument_type")
+    grouped = work.group_by(["instrument_type", "unmoved"]).aggregate([([], "count_all"), ("moved", "max")])
+    counts = grouped.sort_by("instrument_type")
 
     def expected(on_spark: bool) -> dict[str, tuple[int, Estimate]]:
         found: dict[str, tuple[int, Estimate]] = {}
         for row in counts.to_pylist():
-            kind, contracts, states = row["instrument_type"], row["count_all"], 1 if row["unmoved"] else 1 + n_scenarios
+            kind, contracts, states = row["instrument_type"], row["count_all"], 1 + row["moved_max"]
             n, so_far = found.get(kind, (0, NOTHING))
             cost = costs.of(Work.of_type(kind, contracts, states, on_spark))
             found[kind] = (n + contracts, so_far + cost)

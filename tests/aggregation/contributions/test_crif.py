@@ -8,14 +8,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 from small_lake import MONDAY
+from support import factor
 
-from aggregation.contributions.crif import CRIF_FILE, Crif, CrifQuery
+from aggregation import questions
+from aggregation.contributions.crif import CRIF_FILE, Crif, CrifQuery, _places
 from aggregation.contributions.parametric import ParametricQuery, run_parametric
 from aggregation.session import reading
 from lake.committer import Committer
 from lake.errors import BadInput
 from lake.tables import Lake
 from scenarios.store import find_scenario_set, load_scenario_set
+from scenarios.types import FactorIndex, RiskFactor
 from service.encoding import FILES, about_answer
 from valuation.books.sensitivities import ingest_sensitivities
 
@@ -26,8 +29,8 @@ def ask(lake: Lake, **more: object) -> Crif:
 
 
 @pytest.fixture(scope="module")
-def lake(valued_lake: Path) -> Lake:
-    return Lake.open(valued_lake)
+def lake(bumped_lake: Path) -> Lake:
+    return Lake.open(bumped_lake)
 
 
 def test_amounts_by_hand(lake: Lake) -> None:
@@ -58,10 +61,100 @@ def test_what_cannot_be_valued_is_named(lake: Lake) -> None:
     assert {r["Label1"] for r in found.rows.to_pylist() if r["RiskType"] == "Risk_IRCurve"} <= {"1m", "5y"}
 
 
+def test_vega_is_of_one_point_at_the_expiry_of_the_trade(lake: Lake) -> None:
+    """The option expires in 277 days: of the way from 6m to 1y it has gone (277/365 - 1/2) / (1/2)."""
+    rows = {
+        r["Label1"]: r
+        for r in ask(lake, where=["trade=T00000-2"]).rows.to_pylist()
+        if r["RiskType"] == "Risk_EquityVol"
+    }
+    greeks = questions.read("greeks", {"as_of": MONDAY, "where": ["trade=T00000-2"], "greeks": ["vega"]})
+    (vega,) = questions.ask(reading(lake), "greeks", greeks).total["value"].to_pylist()
+    share = (277 / 365 - 0.5) / 0.5
+    assert set(rows) == {"6m", "1y"}
+    assert rows["1y"]["Amount"] == pytest.approx(share * vega, rel=1e-12)
+    assert rows["6m"]["Amount"] == pytest.approx((1 - share) * vega, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("one", "level", "wanted"),
+    [
+        (
+            factor("YC:USD:7Y", "swap_rate", curve="USD", pillar="7Y"),
+            0.03,
+            {("Risk_IRCurve", "USD", "1", "5y", "OIS"): 0.6e-4, ("Risk_IRCurve", "USD", "1", "10y", "OIS"): 0.4e-4},
+        ),
+        (
+            factor("YC:L3:40Y", "par_yield", "JPY", curve="L3", pillar="40Y"),
+            0.03,
+            {("Risk_IRCurve", "JPY", "2", "30y", "L3"): 1e-4},
+        ),
+        (
+            factor("YC:BRL:1D", "zero_rate", "BRL", curve="BRL", pillar="1D"),
+            0.03,
+            {("Risk_IRCurve", "BRL", "3", "2w", "OIS"): 1e-4},
+        ),
+        (
+            factor("YC:USD:3M", "rate_future", curve="USD", pillar="3M"),
+            97.0,
+            {("Risk_IRCurve", "USD", "1", "3m", "OIS"): -1e-2},
+        ),
+        (
+            factor(
+                "YC:EUR_USD:5Y",
+                "basis_spread",
+                "EUR",
+                curve="EUR_USD",
+                pillar="5Y",
+                attributes=(("projection_curve", "EUR"),),
+            ),
+            0.0,
+            {("Risk_XCcyBasis", "EUR", "", "", ""): 1e-4},
+        ),
+        (
+            factor("CDS:ACME:5Y", "cds_spread", "EUR", curve="ACME", pillar="5Y"),
+            0.01,
+            {("Risk_CreditQ", "ACME", "Residual", "5y", "EUR"): 1e-4},
+        ),
+        (
+            factor("IV:USD:1Y", "normal_vol", attributes=(("asset", "USD"), ("expiry", "1Y"))),
+            0.008,
+            {("Risk_IRVol", "USD", "", "1y", ""): 0.008},
+        ),
+        (
+            factor("IV:EURUSD:3M", "implied_vol", attributes=(("asset", "FX:EURUSD"), ("expiry", "3M"))),
+            0.1,
+            {("Risk_FXVol", "EURUSD", "", "3m", ""): 0.01},
+        ),
+        (
+            factor("FX:EURGBP", "fx_rate", "GBP"),
+            0.9,
+            {("Risk_FX", "EUR", "", "", ""): 0.009, ("Risk_FX", "GBP", "", "", ""): -0.009},
+        ),
+        (
+            factor("INF:USD:5Y", "inflation_rate", curve="INF", pillar="5Y"),
+            0.02,
+            {("Risk_Inflation", "USD", "", "", ""): 1e-4},
+        ),
+        (factor("REC:ACME", "recovery_rate"), 0.4, {}),
+    ],
+)
+def test_where_a_factor_stands_and_its_amount_for_a_derivative_of_one(
+    one: RiskFactor, level: float, wanted: dict[tuple[str, ...], float]
+) -> None:
+    index = FactorIndex.of(
+        [one, factor("FX:EURUSD", "fx_rate"), factor("YC:USD:1Y", "zero_rate", curve="USD", pillar="1Y")]
+    )
+    found = {tuple(place): amount for place, amount in _places(one, level, index, "USD")}
+    assert found.keys() == wanted.keys()
+    for place, amount in wanted.items():
+        assert found[place] == pytest.approx(amount, rel=1e-12)
+
+
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
-def test_what_is_written_is_read(valued_lake: Path, tmp_path: Path, kind: str) -> None:
+def test_what_is_written_is_read(bumped_lake: Path, tmp_path: Path, kind: str) -> None:
     """The delta-normal VaR of the file is that of the book, in all currencies, and no factor is unmapped."""
-    shutil.copytree(valued_lake, tmp_path / "lake")
+    shutil.copytree(bumped_lake, tmp_path / "lake")
     lake = Lake.open(tmp_path / "lake")
     for currency in ("USD", "EUR"):
         found = ask(lake, currency=currency)
@@ -73,9 +166,9 @@ def test_what_is_written_is_read(valued_lake: Path, tmp_path: Path, kind: str) -
         assert report.layout == "crif"
         assert report.unmapped_factors == 0
         asked = {"as_of": MONDAY, "gamma": "none", "currency": currency, "level": "0.975"}
-        own = run_parametric(lake, ParametricQuery.model_validate({**asked, "by": ["trade"]}))
+        own = run_parametric(reading(lake), ParametricQuery.model_validate({**asked, "by": ["trade"]}))
         read = run_parametric(
-            lake, ParametricQuery.model_validate({**asked, "by": ["trade"], "sensitivities": [currency]})
+            reading(lake), ParametricQuery.model_validate({**asked, "by": ["trade"], "sensitivities": [currency]})
         )
         # 1 / EURUSD does not move as EURUSD does: equal to first order where euros are reported in
         near = 1e-9 if currency == "USD" else 2e-2

@@ -10,8 +10,8 @@ from scipy import stats
 from small_lake import MONDAY
 
 from aggregation.contributions.parametric import ParametricQuery, ParametricResult, run_parametric
-from aggregation.opened.opened_lake import VectorCache
 from aggregation.risk.query import run_query
+from aggregation.session import reading
 from aggregation.types import Filter, RiskQuery
 from lake.tables import Lake
 from scenarios.store import find_scenario_set, load_scenario_set
@@ -21,8 +21,8 @@ EQUITIES = (Filter(dimension="desk", values=("Equities",)),)
 
 
 @pytest.fixture(scope="module")
-def lake(valued_lake: Path) -> Lake:
-    return Lake.open(valued_lake)
+def lake(bumped_lake: Path) -> Lake:
+    return Lake.open(bumped_lake)
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +32,7 @@ def market(lake: Lake) -> ScenarioSet:
 
 
 def ask(lake: Lake, **more: object) -> ParametricResult:
-    return run_parametric(lake, ParametricQuery.model_validate({"as_of": MONDAY, **more}), cache=VectorCache(lake))
+    return run_parametric(reading(lake), ParametricQuery.model_validate({"as_of": MONDAY, **more}))
 
 
 class TestLinearBook:

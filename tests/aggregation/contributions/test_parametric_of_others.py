@@ -15,7 +15,6 @@ from small_lake import MONDAY
 from support import new_lake
 
 from aggregation.contributions.parametric import ParametricQuery, ParametricResult, run_parametric
-from aggregation.opened.opened_lake import VectorCache
 from aggregation.questions import ask
 from aggregation.replay import replay
 from aggregation.session import reading
@@ -31,7 +30,7 @@ EXAMPLES = Path(__file__).parents[3] / "docs" / "examples"
 
 def ask_of(lake: Lake, **more: object) -> ParametricResult:
     query = ParametricQuery.model_validate({"as_of": MONDAY, "sensitivities": ["other"], **more})
-    return run_parametric(lake, query, cache=VectorCache(lake))
+    return run_parametric(reading(lake), query)
 
 
 Write = Callable[..., Lake]
@@ -258,12 +257,12 @@ def _own_as_file(lake: Lake, path: Path) -> None:
     with path.open("w", newline="") as file:
         out = csv.writer(file)
         out.writerow(["date", "trade", "desk", "kind", "factor", "amount", "currency", "bump"])
-        trades = run_parametric(lake, query.model_copy(update={"by": ("trade", "desk")})).rows.to_pylist()
+        trades = run_parametric(reading(lake), query.model_copy(update={"by": ("trade", "desk")})).rows.to_pylist()
         for row in trades:
             if row["covered"] == 0:
                 continue
             where = f"trade={row['trade']}"
-            found = run_parametric(lake, ParametricQuery.model_validate({"as_of": MONDAY, "where": [where]}))
+            found = run_parametric(reading(lake), ParametricQuery.model_validate({"as_of": MONDAY, "where": [where]}))
             for f in found.factors.to_pylist():
                 unit = "abs" if f["move"] == "absolute" else "rel"
                 for kind in ("delta", "gamma"):
@@ -273,9 +272,9 @@ def _own_as_file(lake: Lake, path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def others(valued_lake: Path, tmp_path_factory: pytest.TempPathFactory) -> Lake:
+def others(bumped_lake: Path, tmp_path_factory: pytest.TempPathFactory) -> Lake:
     folder = tmp_path_factory.mktemp("others")
-    shutil.copytree(valued_lake, folder / "lake")
+    shutil.copytree(bumped_lake, folder / "lake")
     lake = Lake.open(folder / "lake")
     _own_as_file(lake, folder / "own.csv")
     with Committer(lake, "test") as writer:
@@ -287,7 +286,7 @@ def others(valued_lake: Path, tmp_path_factory: pytest.TempPathFactory) -> Lake:
 
 class TestWithTheLake:
     def test_the_books_own_sensitivities_brought_in_give_its_own_figures(self, others: Lake) -> None:
-        own = run_parametric(others, ParametricQuery.model_validate({"as_of": MONDAY, "by": ["desk"]}))
+        own = run_parametric(reading(others), ParametricQuery.model_validate({"as_of": MONDAY, "by": ["desk"]}))
         found = ask_of(others, by=["desk"])
         for name in ("component", "sd", "skewness", "excess_kurtosis", "delta_gamma", "cornish_fisher"):
             assert found.total[name] == pytest.approx(own.total[name], rel=1e-9), name
@@ -304,8 +303,9 @@ class TestWithTheLake:
         pnl = np.zeros(30)
         for factor, amount, bump in (("YC:USD:5Y", -4310, 1e-4), ("YC:USD:1M", 85, 1e-4)):
             pnl += amount / bump * (level[factor][0] - level[factor][1])
-        for factor, amount, bump in (("FX:EURUSD", 91_000, 0.01), ("EQ:AAA", 25_400, 0.01), ("IV:AAA", 12_750, 1.0)):
+        for factor, amount, bump in (("FX:EURUSD", 91_000, 0.01), ("EQ:AAA", 25_400, 0.01)):
             pnl += amount / bump * (level[factor][0] / level[factor][1] - 1)
+        pnl += 12_750 / 0.01 * (level["IV:AAA"][0] - level["IV:AAA"][1])  # of one point
         found = ask_of(others, sensitivities=["margin"], gamma="none", level="0.95")
         assert found.total["component"] == pytest.approx(stats.norm.ppf(0.95) * pnl.std(), rel=1e-10)
         assert found.total["unused_delta"] == pytest.approx(600 / 121_395)
@@ -322,7 +322,7 @@ class TestWithTheLake:
     def test_own_sensitivities_under_a_matrix(self, others: Lake) -> None:
         """The shares in EUR: only their rate is in the matrix; of BBB itself it knows nothing, which is said."""
         where = ["desk=Equities"]
-        own = run_parametric(others, ParametricQuery.model_validate({"as_of": MONDAY, "where": where}))
+        own = run_parametric(reading(others), ParametricQuery.model_validate({"as_of": MONDAY, "where": where}))
         delta = {f["risk_factor"]: f["delta"] for f in own.factors.to_pylist()}
         found = ask_of(others, sensitivities=[], covariance="two", where=where)
         assert found.total["sd"] == pytest.approx(0.12 * abs(delta["FX:EURUSD"]), rel=1e-9)

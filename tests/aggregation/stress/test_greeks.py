@@ -118,7 +118,7 @@ def test_taylor_explains_shares_wholly_and_leaves_the_rest_of_options_unexplaine
     assert row["unexplained"] == row["largest_gap"] == 0.0
     assert row["correlation"] == pytest.approx(1.0, abs=1e-12)
     rows = asked(lake, "taylor", as_of=MONDAY, by=["desk"]).rows.to_pylist()
-    first = {r["desk"]: r for r in asked(lake, "taylor", as_of=MONDAY, by=["desk"], order="first").rows.to_pylist()}
+    first = {r["desk"]: r for r in asked(lake, "taylor", as_of=MONDAY, by=["desk"], gamma="none").rows.to_pylist()}
     var = {r["desk"]: r["var_0.99"] for r in asked(lake, "var", as_of=MONDAY, by=["desk"]).rows.to_pylist()}
     for r in rows:
         assert r["full"] == var[r["desk"]]

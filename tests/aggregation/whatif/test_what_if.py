@@ -321,6 +321,7 @@ def block(contracts: Mapping[str, tuple[str, float, Any]], failures: Sequence[Va
         np.array(columns[1]),
         np.array(columns[2]),
         np.ones(len(contracts)),
+        np.ones(len(contracts), np.int64),
         tuple(failures),
     )
 

@@ -19,7 +19,7 @@ from pydantic import Field
 
 from lake.arrays import Floats
 from scenarios.types import SHARES, FactorIndex
-from valuation.instruments.early_exercise import AmericanTerms, Inputs, american_values
+from valuation.instruments.early_exercise import AmericanTerms, Inputs, american_values, simulated_errors
 from valuation.instruments.equity.shares import UNDERLYING, YIELD, carried
 from valuation.instruments.fields import DISCOUNT_CURVE, Currency, Name, Rate
 from valuation.instruments.reads import (
@@ -52,6 +52,11 @@ def risk_factors(terms: Terms, index: FactorIndex, valuation_date: dt.date) -> t
 
 def value(terms: Sequence[Terms], market: Market) -> Floats:
     return american_values(terms, _inputs(terms, market))
+
+
+def errors(terms: Terms, market: Market, weights: Floats) -> Floats:
+    """Standard errors of weighted sums over states of a unit's value by Longstaff-Schwartz, (n_sums,); weights : (n_sums, n_states)."""
+    return simulated_errors(terms, _inputs([terms], market), weights)
 
 
 def cash_flows(terms: Terms, markets: RolledMarkets, until: dt.date) -> tuple[CashFlow, ...]:

@@ -20,7 +20,7 @@ import numpy as np
 
 from lake.arrays import Floats
 from scenarios.types import FactorIndex
-from valuation.instruments.early_exercise import AmericanTerms, Inputs, american_values
+from valuation.instruments.early_exercise import AmericanTerms, Inputs, american_values, simulated_errors
 from valuation.instruments.fx.pairs import DiscountedPair, exchange_factors, quote_discounts, spot_rates
 from valuation.instruments.reads import discount_factors, settlement, volatility_factors, years
 from valuation.types import CashFlow, Market, RolledMarkets
@@ -41,6 +41,11 @@ def risk_factors(terms: Terms, index: FactorIndex, valuation_date: dt.date) -> t
 
 def value(terms: Sequence[Terms], market: Market) -> Floats:
     return american_values(terms, _inputs(terms, market))
+
+
+def errors(terms: Terms, market: Market, weights: Floats) -> Floats:
+    """Standard errors of weighted sums over states of a unit's value by Longstaff-Schwartz, (n_sums,); weights : (n_sums, n_states)."""
+    return simulated_errors(terms, _inputs([terms], market), weights)
 
 
 def cash_flows(terms: Terms, markets: RolledMarkets, until: dt.date) -> tuple[CashFlow, ...]:
