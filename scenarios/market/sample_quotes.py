@@ -54,7 +54,6 @@ _RATE_VOLS = {  # usual normal volatilities, basis points
 }
 _COMMODITY_VOLS = {"WTI": 34, "BRENT": 32, "NATGAS": 48, "GOLD": 16, "COPPER": 24}
 DIVIDENDS = {"KO": 0.030, "XOM": 0.035}  # yearly, over the share's price
-_ANNOUNCED = 5  # years before its ex-date from which a dividend is expected
 
 
 def quotes(
@@ -107,8 +106,9 @@ def _swap_curves(s: DailyShocks, curves: Mapping[str, Series]) -> dict[str, dict
         pillars = curves[currency]
         at = [tenor_years(p) for p in pillars]
         weights = [np.interp(tenor_years(tenor), at, row) for row in np.eye(len(at))]
-        levels: Floats = sum(w * levels for w, levels in zip(weights, pillars.values(), strict=True))
-        return levels
+        return np.asarray(
+            np.sum([w * levels for w, levels in zip(weights, pillars.values(), strict=True) if w], axis=0)
+        )
 
     bank = s.price(_LIBOR, 0.02 * s.shared("LIBOR", -0.3)) / 100
     euro_bank = bank * s.wobble("EURIBOR", 0.012, 120)
@@ -182,8 +182,8 @@ def _futures(s: DailyShocks, commodities: Series) -> dict[str, Floats]:
 
 
 def _smoothed(levels: Floats, half_life: float) -> Floats:
-    decay = 0.5 ** (1 / half_life)
-    return levels[0] + (1 - decay) * fading_sum(levels - levels[0], half_life)
+    smoothed: Floats = levels[0] + (1 - 0.5 ** (1 / half_life)) * fading_sum(levels - levels[0], half_life)
+    return smoothed
 
 
 def _credit(s: DailyShocks, high_yield: Floats, own: Series) -> dict[str, dict[str, Floats]]:
@@ -219,21 +219,20 @@ def _inflation(s: DailyShocks) -> dict[str, dict[str, Floats]]:
         rates = out[f"inflation_{name}_curve"] = {}
         for tenor in _INFLATION_TENORS:
             at = np.log(tenor_years(tenor))
-            outline = tuple(np.interp(at, ends, o) for o in zip(*outlines, strict=True))
+            path = tuple(float(np.interp(at, ends, o)) for o in zip(*outlines, strict=True))
             moves = 0.035 * level / (1 + 0.5 * at) + 0.006 * s.mild * s.shock(f"inflation {name} {tenor}")
-            rates[tenor] = s.around(outline, moves, 120)
+            rates[tenor] = s.around(path, moves, 120)
     return out
 
 
 def _dividends(s: DailyShocks, shares: Series) -> dict[str, Floats]:
-    """Dividends in USD by share and ex-date, one a year in May, expected for some years before it goes ex."""
+    """Dividends in USD by share and ex-date, one a year in May, expected until it goes ex."""
     first, last = s.dates[[0, -1]].astype("datetime64[Y]").astype(int) + 1970
     out = {}
     for share, size in DIVIDENDS.items():
         usual = size * _smoothed(shares[share], YEAR) ** 0.8 * shares[share] ** 0.2
         for year in range(int(first), int(last) + 3):
             ex = np.busday_offset(f"{year}-05", 1, roll="forward", weekmask="Fri")
-            quoted = (s.dates < ex) & (s.dates >= ex - _ANNOUNCED * 365)
             level = usual * s.wobble(f"dividend {share} {year}", 0.003, 250)
-            out[f"{share} {ex}"] = np.where(quoted, level, np.nan)
+            out[f"{share} {ex}"] = np.where(s.dates < ex, level, np.nan)
     return out

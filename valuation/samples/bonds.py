@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from lake.arrays import Dates, Floats
@@ -100,6 +103,11 @@ _CORPORATES = {
 _TENORS = np.array([3, 5, 7, 10, 15])
 
 
+def _abroad(currency: npt.NDArray[np.str_]) -> Floats:
+    """What the exchange rate moves on an ordinary day."""
+    return np.where(currency == "USD", 0.0, FX_MOVE)
+
+
 class _Issues:
     """Corporate bonds: who issued them, when, until when, at which coupon. Empty where the market has no spreads."""
 
@@ -128,7 +136,7 @@ class _Issues:
         self.coupon = np.maximum(np.rint((yields + rng.normal(0.0, 0.006, n)) / 0.00125), 1.0) * 0.00125
         self.name = np.array(names)[which]
         usd = np.array([market.usd(c) for c in curve], dtype=float)
-        self.terms = {
+        self.terms: dict[str, Any] = {
             "currency": curve,
             "issue_date": iso(self.issue),
             "maturity": iso(self.maturity),
@@ -139,11 +147,11 @@ class _Issues:
             "credit_spread": spread,
             "ends": self.maturity,
             "lot": 10.0,
-            "risk": 100.0 * 0.0006 * np.maximum(duration(self.left), 0.5) * usd,
+            "risk": 100.0 * usd * np.hypot(0.0006 * np.maximum(duration(self.left), 1.0), _abroad(curve)),
             "reads": [f"curve:{c}|{s}" for c, s in zip(curve, spread, strict=True)],
         }
 
-    def named(self, kind: str, *more: object) -> list[str]:
+    def named(self, kind: str, *more: Sequence[Any] | npt.NDArray[Any]) -> list[str]:
         return [
             " ".join([f"{n} {kind} {c:.4%} {i} {m}", *map(str, rest)])
             for n, c, i, m, *rest in zip(
@@ -238,7 +246,7 @@ def zero_bonds(rng: Rng, days: MarketDays, market: DayMarket, n: int) -> pd.Data
         calendar="USGS",
         discount_curve="USD",
         ends=maturity,
-        risk=100.0 * 0.0006 * np.maximum(duration(years_to(market, maturity)), 0.25),
+        risk=100.0 * 0.0006 * np.maximum(duration(years_to(market, maturity)), 1.0),
         lot=10.0,
         reads="curve:USD",
     )
@@ -383,8 +391,7 @@ def inflation_bonds(rng: Rng, days: MarketDays, market: DayMarket, n: int) -> pd
         deflation_floor=floor,
         ends=maturity,
         risk=100.0
-        * 0.0006
-        * duration(years_to(market, maturity))
+        * np.hypot(0.0006 * duration(years_to(market, maturity)), _abroad(currency))
         * np.array([market.usd(c) for c in currency], dtype=float),
         lot=10.0,
         reads=[f"{_INFLATION[c][0]}|curve:{_INFLATION[c][1]}|curve:{c}" for c in currency],

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from lake.arrays import Dates
@@ -168,7 +171,7 @@ class _Options:
         self.expiry = iso(expiry)
         self.kind = np.where(rng.random(n) < 0.5, "call", "put")
         self.usd = np.array([market.usd(c) for c in currency], dtype=float)
-        self.terms = {
+        self.terms: dict[str, Any] = {
             "currency": currency,
             "underlying": self.ids,
             "volatility": self.volatility,
@@ -182,7 +185,7 @@ class _Options:
             "reads": [f"{u}|{v}|curve:{c}" for u, v, c in zip(self.ids, self.volatility, currency, strict=True)],
         }
 
-    def named(self, kind: str, *more: object) -> list[str]:
+    def named(self, kind: str, *more: Sequence[Any] | npt.NDArray[Any]) -> list[str]:
         return [
             " ".join([f"{short(u)} {kind} {e} {k} {x:g}", *map(str, rest)])
             for u, e, k, x, *rest in zip(self.ids, self.expiry, self.kind, self.strike, *more, strict=True)

@@ -27,7 +27,8 @@ def _rolls(market: DayMarket, years: Floats) -> Dates:
     """Maturities of standard swaps: the 20th of June or December."""
     month = market.date.astype("datetime64[M]") + (12 * years).astype(int)
     half = month.astype(int) % 12
-    return (month + np.where(half < 6, 5 - half, 11 - half)).astype("datetime64[D]") + 19
+    rolls: Dates = (month + np.where(half < 6, 5 - half, 11 - half)).astype("datetime64[D]") + 19
+    return rolls
 
 
 def _spread(market: DayMarket, curve: str) -> float:
@@ -59,7 +60,7 @@ def credit_default_swaps(rng: Rng, days: MarketDays, market: DayMarket, n: int) 
         ],
         currency="USD",
         credit_curve=name,
-        recovery=np.where(floating, [f"REC:{x}" for x in name], None),
+        recovery=[f"REC:{x}" if f else None for x, f in zip(name, floating, strict=True)],
         recovery_rate=np.where(floating, np.nan, 0.4),
         buy_protection=buys,
         coupon=coupon,

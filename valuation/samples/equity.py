@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 from scipy.special import ndtr
 
@@ -177,7 +180,7 @@ class _Options:
         self.strike = around(rng, market, self.spot, self.vol, self.times)
         self.call = rng.random(n) < 0.5
         self.expiry = iso(expiry)
-        self.terms = {
+        self.terms: dict[str, Any] = {
             "currency": currency,
             "underlying": self.ids,
             "volatility": volatility,
@@ -191,7 +194,7 @@ class _Options:
             "lot": 1.0,
         }
 
-    def named(self, kind: str, *more: object) -> list[str]:
+    def named(self, kind: str, *more: Sequence[Any] | npt.NDArray[Any]) -> list[str]:
         parts = [*more] if more else [[""] * len(self.ids)]
         return [
             f"{short(u)} {kind} {e} {c} {x:g} {' '.join(map(str, rest))}".rstrip()
@@ -216,9 +219,9 @@ def american_options(rng: Rng, days: MarketDays, market: DayMarket, n: int) -> p
         "equity_american_option",
         o.named("American", np.where(simulated, "by simulation", "")),
         **o.terms,
-        engine=np.where(simulated, "longstaff_schwartz", None),
-        paths=np.where(simulated, 2000, None),
-        steps=np.where(simulated, 25, None),
+        engine=["longstaff_schwartz" if s else None for s in simulated],
+        paths=[2000 if s else None for s in simulated],
+        steps=[25 if s else None for s in simulated],
         risk=o.risk,
     )
 
@@ -429,7 +432,7 @@ def _quarterly(market: DayMarket) -> Dates:
 
 def realised_variances(contracts: pd.DataFrame, days: MarketDays, market: DayMarket) -> pd.DataFrame:
     """What each swap has realised to today, with the next day as its next observation."""
-    realised = []
+    realised: list[float | None] = []
     for row in contracts.itertuples():
         start = np.datetime64(row.start)
         if start >= market.date:

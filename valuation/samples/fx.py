@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from lake.arrays import Floats
@@ -42,6 +46,7 @@ class _Pairs:
                     continue
                 odds[base, quote] = share * _CURRENCIES.get(base, 0.3)
         self.pairs = list(odds)
+        self.terms: dict[str, Any] = {}
         if not odds:
             return
         p = np.array(list(odds.values()))
@@ -56,13 +61,14 @@ class _Pairs:
             "|".join([*(f for f, _ in market.index.fx_path(b, q)), f"curve:{q}", *([f"curve:{o}"] if o else [])])
             for (b, q), o in zip(self.pairs, self.own, strict=True)
         ]
+        self.risk = FX_MOVE * np.array([self.usd[b] for b, _ in self.pairs])[self.which]
         self.terms = {
             "currency": self.quotes,
             "base_currency": self.bases,
             "quote_curve": self.quotes,
             "base_curve": np.array(self.own, dtype=object)[self.which],
             "base_rate": np.array([np.nan if o else _FOREIGN_RATE for o in self.own])[self.which],
-            "risk": FX_MOVE * np.array([self.usd[b] for b, _ in self.pairs])[self.which],
+            "risk": self.risk,
             "lot": 1000.0,
             "reads": np.array(reads)[self.which],
         }
@@ -135,7 +141,7 @@ def fx_swaps(rng: Rng, days: MarketDays, market: DayMarket, n: int) -> pd.DataFr
                 pairs.bases, pairs.quotes, iso(near), iso(far), near_strike, strike, strict=True
             )
         ],
-        **pairs.terms | {"risk": 0.1 * pairs.terms["risk"]},
+        **pairs.terms | {"risk": np.where(near < market.date, 1.0, 0.1) * pairs.risk},
         near_strike=near_strike,
         near_maturity=iso(near),
         strike=strike,
@@ -191,7 +197,7 @@ class _Options:
         self.known = known
         if not known:
             return
-        ids, bases, quotes, spots, usd = (np.array(column) for column in zip(*known, strict=True))
+        ids, bases, quotes, spots, rates = (np.array(column) for column in zip(*known, strict=True))
         which = rng.choice(
             len(known), n, p=np.where(bases == "EUR", 1.0, 0.8) / np.where(bases == "EUR", 1.0, 0.8).sum()
         )
@@ -201,13 +207,13 @@ class _Options:
         self.strike = around(rng, market, self.spot, self.vol, self.times)
         self.call = rng.random(n) < 0.5
         self.bases, self.quotes, self.expiry = bases[which], quotes[which], iso(expiry)
-        self.usd = usd[which]
+        self.usd = rates[which]
         own = np.array([b if b in market.curves else None for b in bases], dtype=object)
         reads = [
             "|".join([*(f for f, _ in market.index.fx_path(b, q)), v, f"curve:{q}", *([f"curve:{o}"] if o else [])])
             for v, b, q, o in zip(ids, bases, quotes, own, strict=True)
         ]
-        self.terms = {
+        self.terms: dict[str, Any] = {
             "currency": self.quotes,
             "base_currency": self.bases,
             "quote_curve": self.quotes,
@@ -218,12 +224,12 @@ class _Options:
             "expiry": self.expiry,
             "option_type": np.where(self.call, "call", "put"),
             "ends": expiry,
-            "risk": 0.5 * FX_MOVE * usd[which],
+            "risk": 0.5 * FX_MOVE * self.usd,
             "lot": 1000.0,
             "reads": np.array(reads)[which],
         }
 
-    def named(self, kind: str, *more: object) -> list[str]:
+    def named(self, kind: str, *more: Sequence[Any] | npt.NDArray[Any]) -> list[str]:
         return [
             " ".join([f"{b}/{q} {kind} {e} {c} {x:g}", *map(str, rest)])
             for b, q, e, c, x, *rest in zip(

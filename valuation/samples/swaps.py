@@ -5,8 +5,11 @@ from __future__ import annotations
 import datetime as dt
 import functools
 import json
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from lake.arrays import Dates, Floats
@@ -131,7 +134,7 @@ class _Dealt:
         self.pays = rng.random(n) < 0.5
         self.usd = np.array([market.usd(c) for c in self.currency], dtype=float)
         projection, discount, _, floating, fixed_, calendar = ([_DEALT[c][k] for c in self.currency] for k in range(6))
-        self.terms = {
+        self.terms: dict[str, Any] = {
             "currency": self.currency,
             "start": iso(self.start),
             "maturity": iso(self.maturity),
@@ -151,7 +154,7 @@ class _Dealt:
     def risk(self) -> Floats:
         return np.asarray(0.0006 * duration(self.tenor) * self.usd)
 
-    def named(self, kind: str, *more: object) -> list[str]:
+    def named(self, kind: str, *more: Sequence[Any] | npt.NDArray[Any]) -> list[str]:
         return [
             " ".join([f"{c} {kind} {s} {m}", *map(str, rest)])
             for c, s, m, *rest in zip(self.currency, self.terms["start"], self.terms["maturity"], *more, strict=True)
