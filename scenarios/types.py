@@ -53,6 +53,8 @@ class FactorType:
     """Attributes that each has: where it lies."""
     conventions: bool = False
     """Whether attributes of a pillar say what is quoted there; a value that reads it depends on them."""
+    apart: bool = False
+    """Whether a stress moves it only where it says more than the risk class: it is measured otherwise than most of the class."""
 
 
 def _quote(meaning: str, plausible: tuple[float, float] = (-0.05, 0.3), unit: str = "fraction a year") -> FactorType:
@@ -114,7 +116,12 @@ FACTOR_TYPES: dict[str, FactorType] = {
         RiskClass.EQUITY, ShiftType.RELATIVE, "units a day", "shares or contracts traded in a day"
     ),
     "fixing": FactorType(
-        RiskClass.RATES, ShiftType.ABSOLUTE, "fraction a year", "interest rate published for a day", (-0.05, 0.3)
+        RiskClass.RATES,
+        ShiftType.ABSOLUTE,
+        "fraction a year",
+        "interest rate published for a day",
+        (-0.05, 0.3),
+        apart=True,
     ),
     "deposit_rate": _quote("simple rate of a deposit"),
     "fra_rate": _quote("forward rate agreement"),
@@ -122,13 +129,16 @@ FACTOR_TYPES: dict[str, FactorType] = {
     "swap_rate": _quote("par rate of a swap"),
     "basis_spread": _quote("spread that makes a basis or cross-currency swap worth nothing", (-0.05, 0.05)),
     "inflation_rate": _quote("fixed rate of a zero-coupon inflation swap"),
-    "price_index": FactorType(RiskClass.RATES, ShiftType.RELATIVE, "index points", "level of a consumer price index"),
+    "price_index": FactorType(
+        RiskClass.RATES, ShiftType.RELATIVE, "index points", "level of a consumer price index", apart=True
+    ),
     "normal_vol": FactorType(
         RiskClass.VOLATILITY,
         ShiftType.RELATIVE,
         "fraction a year",
         "normal (Bachelier) implied volatility of a rate",
         (0.0, 0.1),
+        apart=True,
     ),
     "normal_price_vol": FactorType(
         RiskClass.VOLATILITY,
@@ -136,6 +146,7 @@ FACTOR_TYPES: dict[str, FactorType] = {
         "currency per unit a year",
         "normal (Bachelier) implied volatility of a price",
         (0.0, math.inf),
+        apart=True,
     ),
     "cds_spread": FactorType(
         RiskClass.CREDIT,
@@ -147,7 +158,12 @@ FACTOR_TYPES: dict[str, FactorType] = {
         conventions=True,
     ),
     "recovery_rate": FactorType(
-        RiskClass.CREDIT, ShiftType.ABSOLUTE, "fraction of face", "what is recovered in a default", (0.0, 1.0)
+        RiskClass.CREDIT,
+        ShiftType.ABSOLUTE,
+        "fraction of face",
+        "what is recovered in a default",
+        (0.0, 1.0),
+        apart=True,
     ),
 }
 

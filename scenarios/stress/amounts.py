@@ -20,8 +20,10 @@ from lake.errors import BadInput, Issue
 from scenarios.stress.language import amount_text
 from scenarios.types import FACTOR_TYPES, RiskFactor
 
+_FUTURE = "rate_future"  # moves by its rate, of which its price is 100 less
 FRACTIONS = tuple(name for name, kind in FACTOR_TYPES.items() if kind.unit == "fraction a year")
-_PER_UNIT = {"%": 100.0, "pt": 100.0, "bp": 10_000.0}  # of a level that is a fraction a year
+_PER_UNIT = {"%": 100.0, "bp": 10_000.0, "pt": 100.0}  # of a level that is a fraction a year
+_OF_A_RATE = tuple(_PER_UNIT)
 _SHOWN = 3
 
 
@@ -39,7 +41,7 @@ def own_unit(factor: RiskFactor) -> str:
 def check_units(factors: Sequence[RiskFactor], unit: str, allowed_too: tuple[str, ...], what: str) -> None:
     """Raises `BadInput` unless the unit suits every factor."""
     for f in factors:
-        allowed = ("%", "bp", "pt") if f.type in FRACTIONS else (*allowed_too, own_unit(f))
+        allowed = _OF_A_RATE if f.type in FRACTIONS else (*allowed_too, own_unit(f))
         if unit not in allowed:
             names = ", ".join(repr(a) if a else "none" for a in allowed)
             message = f"{what}: the unit {unit or 'none'} does not suit {f.risk_factor_id} ({f.type}, {f.unit}). "
@@ -62,17 +64,34 @@ def shifted(factors: Sequence[RiskFactor], levels: Floats, value: float | Floats
     """Levels (n_factors, n_nodes) moved by `value`: one number, (n_nodes,), or (n_factors, 1). Raises `BadInput`."""
     largest = float(np.max(np.abs(value)))
     what = amount_text(float(value), unit) if np.ndim(value) == 0 else f"A move of up to {largest:g}{unit}"
-    check_units(factors, unit, ("%",), what)
+    if unit not in _OF_A_RATE:
+        check_units(factors, unit, (), what)
+        return levels + value
+    check_units([f for f in factors if f.type != _FUTURE], unit, ("%",), what)
+    rates = _rates_of_futures(factors, levels)
     if unit == "%":
-        check_levels_positive(factors, levels, what)
-        return levels * (1.0 + value / 100.0)
-    return levels + value / _PER_UNIT.get(unit, 1.0)
+        check_levels_positive(factors, rates, what)
+        rates = rates * (1.0 + value / 100.0)
+    else:
+        rates = rates + value / _PER_UNIT[unit]
+    return _rates_of_futures(factors, rates, back=True)
+
+
+def _rates_of_futures(factors: Sequence[RiskFactor], levels: Floats, *, back: bool = False) -> Floats:
+    """The levels with the rate of each interest-rate future in place of its price, or back."""
+    rows = [i for i, f in enumerate(factors) if f.type == _FUTURE]
+    if not rows:
+        return levels
+    out = levels.copy()
+    out[rows] = 100.0 - 100.0 * levels[rows] if back else (100.0 - levels[rows]) / 100.0
+    return out
 
 
 def multiplied(factors: Sequence[RiskFactor], levels: Floats, value: float) -> Floats:
     """Levels times `value`, which is positive. Raises `BadInput` where a level is not."""
-    check_levels_positive(factors, levels, f"x{value:g}")
-    return levels * value
+    rates = _rates_of_futures(factors, levels)
+    check_levels_positive(factors, rates, f"x{value:g}")
+    return _rates_of_futures(factors, rates * value, back=True)
 
 
 def level_of(factors: Sequence[RiskFactor], value: float, unit: str) -> float:

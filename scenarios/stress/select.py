@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from lake.errors import BadInput, Issue, VarlakeError, unknown
 from scenarios.stress.language import selector_text
 from scenarios.stress.model import BARE, CLASSES, FactorFilter, Selector, tenor_range
-from scenarios.types import FactorIndex, RiskFactor, tenor_years
+from scenarios.types import FACTOR_TYPES, FactorIndex, RiskFactor, tenor_years
 
 _WORD_OF_CLASS = {c: word for word, c in CLASSES.items() if c is not None}
 _CLASS_OF_PREFIX = {"EQ": "equity", "IDX": "equity", "FX": "fx", "CMD": "commodity", "YC": "rate", "CR": "credit"}
@@ -65,11 +65,16 @@ class Universe:
         return rows
 
     def select(self, selector: Selector) -> tuple[int, ...]:
-        """Rows of the factors selected, ascending; raises `BadInput` when a value or the whole matches nothing."""
+        """Rows of the factors selected, ascending; a class alone leaves out what stands apart in it, such as recoveries.
+
+        Raises `BadInput` when a value or the whole matches nothing.
+        """
         rows = everything = self.rows_of_class(selector.risk_class)
         for i, condition in enumerate(selector.where):
             matching = self._matching(everything, condition, selector, f"select/where/{i}")
             rows = tuple(r for r in rows if (r in matching) != condition.negate)
+        if not selector.where:
+            rows = tuple(r for r in rows if not FACTOR_TYPES[self.index.factors[r].type].apart) or rows
         if not rows:
             raise BadInput(
                 f"{selector_text(selector)} matches no factor: each condition does for itself, but no factor meets all."

@@ -89,7 +89,10 @@ def test_it_has_the_core_of_the_real_catalogue_on_every_business_day(history: Ma
 
 def test_levels_are_positive_where_they_must_be_and_plausible(history: MarketHistory) -> None:
     rates = np.array(
-        [f.risk_class == RiskClass.RATES and f.type not in ("rate_future", "price_index") for f in history.index.factors]
+        [
+            f.risk_class == RiskClass.RATES and f.type not in ("rate_future", "price_index")
+            for f in history.index.factors
+        ]
     )
     assert (history.levels[:, ~rates] > 0).all()
     assert history.levels[:, rates].min() > -0.02

@@ -1,5 +1,6 @@
 """What stresses do to a market, against arithmetic by hand, NumPy and QuantLib, and against their own promises."""
 
+import dataclasses
 import itertools
 from collections.abc import Mapping
 
@@ -19,7 +20,7 @@ from scenarios.stress.apply import AppliedScenario, IncludedScenario, axes_in, e
 from scenarios.stress.check import check, check_csv, check_text
 from scenarios.stress.crosses import PairTree, product
 from scenarios.stress.warnings import discount_factors, warnings
-from scenarios.types import RiskFactor
+from scenarios.types import FactorIndex, RiskFactor
 
 MARKET = market()
 
@@ -45,6 +46,38 @@ def moved(text: str, here: BaseMarket = MARKET, which: int = -1) -> dict[str, fl
     still = [r for r in range(len(here.base)) if r not in rows]
     np.testing.assert_array_equal(outcome.levels[still, 0], here.base[still])
     return {here.index.factors[r].risk_factor_id: float(outcome.levels[r, 0]) for r in rows}
+
+
+QUOTED = {
+    factor("YC:USD_3M:3M", "deposit_rate", curve="USD_3M", pillar="3M"): 0.02,
+    factor("YC:USD_3M:6M", "rate_future", curve="USD_3M", pillar="6M"): 98.5,
+    factor("CPI:US", "price_index"): 258.0,
+    factor("CDS:BAC:5Y", "cds_spread", curve="BAC", pillar="5Y"): 0.012,
+    factor("REC:BAC", "recovery_rate"): 0.4,
+    factor("IV:WTI", "implied_vol"): 0.3,
+    factor("NV:EUR_CAP", "normal_vol", "EUR"): 0.006,
+}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        # a future is 100 less its rate in percent: 1.5% becomes 2.5%, or 3%
+        ("rate +100bp", {"YC:USD_3M:3M": 0.03, "YC:USD_3M:6M": 97.5}),
+        ("rate x2", {"YC:USD_3M:3M": 0.04, "YC:USD_3M:6M": 97.0}),
+        ("rate[USD_3M] +10%", {"YC:USD_3M:3M": 0.022, "YC:USD_3M:6M": 98.35}),
+        ("rate[type=rate_future] +0.25USD", {"YC:USD_3M:6M": 98.75}),
+        ("rate[type=price_index] +2%", {"CPI:US": 263.16}),
+        ("credit +50bp", {"CDS:BAC:5Y": 0.017}),
+        ("credit[REC:*] -25%", {"REC:BAC": 0.3}),
+        ("vol +10pt", {"IV:WTI": 0.4}),
+        ("vol[NV:*] +20bp", {"NV:EUR_CAP": 0.008}),
+    ],
+)
+def test_a_class_alone_moves_what_is_quoted_alike(text: str, expected: Mapping[str, float]) -> None:
+    factors = sorted(QUOTED)
+    here = dataclasses.replace(MARKET, index=FactorIndex.of(factors), base=np.array([QUOTED[f] for f in factors]))
+    assert moved(text, here) == pytest.approx(expected, rel=1e-14)
 
 
 @pytest.mark.parametrize(
