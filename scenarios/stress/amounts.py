@@ -65,7 +65,7 @@ def shifted(factors: Sequence[RiskFactor], levels: Floats, value: float | Floats
     largest = float(np.max(np.abs(value)))
     what = amount_text(float(value), unit) if np.ndim(value) == 0 else f"A move of up to {largest:g}{unit}"
     if unit not in _OF_A_RATE:
-        check_units(factors, unit, (), what)
+        check_units(factors, unit, ("%",), what)
         return levels + value
     check_units([f for f in factors if f.type != _FUTURE], unit, ("%",), what)
     rates = _rates_of_futures(factors, levels)

@@ -125,7 +125,7 @@ class MarketPath:
         now = self._day(day)
         numbers = range(self.n_subsets) if which is None else which
         states = np.stack([np.where(self._moved(s), now, self.base) for s in numbers], axis=1)
-        roll = Roll(self.start.market_date, day, "constant", self.base)
+        roll = Roll(self.start.market_date, day, "observed", self.base)
         return ScenarioMarket(day, self.index, states[:, 0], states[:, 1:], roll)
 
     def along(self, subset: int) -> PathMarkets:

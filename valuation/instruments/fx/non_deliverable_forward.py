@@ -78,7 +78,7 @@ class Terms(DiscountedPair):
         roll = market.roll
         assert roll is not None  # `check` has seen to it
         rate = float(market.fx(self.base_currency, self.currency)[0])
-        if roll.market == "constant":
+        if roll.market != "forwards":
             return rate
         # back from the end of the roll, where the spot rate is known, to the fixing date
         rate /= market.fixed_growth(self.quote_curve, self.fixing_date, roll.to)
