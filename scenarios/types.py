@@ -531,13 +531,14 @@ RolledMarket = Literal["forwards", "constant"]
 class Roll:
     """How the base of a set was rolled forward in time, from its market date `since` to `to`.
 
-    market : `forwards` (what the curves of that date imply came true) or `constant` (every level stayed, time passed).
+    market : `forwards` (what the curves of that date imply came true), `constant` (every level stayed, time passed) or `observed` (the
+    base is the market of `to`, and what is fixed on the way without being given is taken from that of `since`).
     origin : (n_factors,) base levels on the market date.
     """
 
     since: dt.date
     to: dt.date
-    market: RolledMarket
+    market: RolledMarket | Literal["observed"]
     origin: Floats
 
 

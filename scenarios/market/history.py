@@ -75,12 +75,13 @@ def load_history(
     *,
     terms: dt.date | None = None,
 ) -> MarketHistory:
-    """Levels used of the given factors (all when None) on the calendar's business days from `first` to `last`, in the `terms` of a day,
-    by default the last: adjusted for the corporate actions between that day and each level's own.
+    """Levels used of the given factors on the calendar's business days from `first` to `last`, in the `terms` of a day, by default
+    the last: adjusted for the corporate actions between that day and each level's own. Where no factors are given all of them, but
+    for the dividends that have gone ex by the day of the terms, which are no part of its market.
 
     A level observed on a day that is no business day of the calendar is left out; those of `data` are the days that have a level.
     """
-    index, actions = index or load_factors(snapshot), load_actions(snapshot)
+    index, actions = index or _to_come(load_factors(snapshot), terms or last), load_actions(snapshot)
     if not (actions := actions.about(index.row)).actions:
         return received_history(snapshot, calendar, first, last, index)
     # what has become one of the factors may not be among them
@@ -89,6 +90,11 @@ def load_history(
     history = adjusted(received_history(snapshot, calendar, first, last, whole), actions, terms or last)
     own = [whole.row[f.risk_factor_id] for f in index.factors]
     return replace(history, index=index, levels=history.levels[:, own], blank=history.blank[:, own])
+
+
+def _to_come(index: FactorIndex, day: dt.date) -> FactorIndex:
+    gone = {f for f in index.factors if f.type == "dividend" and dict(f.attributes)["ex_date"] <= str(day)}
+    return FactorIndex(tuple(f for f in index.factors if f not in gone)) if gone else index
 
 
 def adjusted(history: MarketHistory, actions: CorporateActions, terms: dt.date) -> MarketHistory:

@@ -8,17 +8,17 @@ a rough outline of the years 2005 to 2022 and are no history of anything. Same s
 from __future__ import annotations
 
 import datetime as dt
-import zlib
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scipy.signal import lfilter
 
 from lake.arrays import Dates, Floats
 from lake.errors import BadInput
 from scenarios.market.calendars import sessions
 from scenarios.market.landing_catalogue import SHIPPED, load_catalogue
+from scenarios.market.sample_quotes import quotes
+from scenarios.market.sample_shocks import EQUITY_VOL, YEAR, DailyShocks, fading_sum
 from scenarios.types import tenor_years
 
 DEFAULT_FIRST = dt.date(2005, 1, 3)
@@ -26,23 +26,6 @@ DEFAULT_LAST = dt.date(2022, 12, 28)
 CALENDAR = "XNYS"
 NAME = "sample_market"
 
-_FREEDOM = 5  # degrees of freedom of every daily shock: kurtosis 9 before volatility adds to it
-_YEAR = 252
-_EQUITY_VOL = 0.0085  # a normal day of the index
-
-# Volatility against a normal day, from the date on.
-_REGIMES = {
-    "1990-01-01": 1.0, "2005-01-01": 0.75, "2007-08-01": 1.3, "2008-09-02": 3.4, "2009-04-01": 1.5, "2010-01-01": 1.0,
-    "2010-05-03": 1.6, "2010-07-15": 1.0, "2011-08-01": 2.0, "2011-12-15": 1.0, "2013-01-01": 0.75, "2015-08-17": 1.6,
-    "2016-03-01": 0.75, "2018-02-01": 1.5, "2018-04-15": 0.8, "2018-10-10": 1.4, "2019-02-01": 0.75, "2020-02-20": 4.0,
-    "2020-05-01": 1.5, "2020-11-10": 0.9, "2022-01-15": 1.4,
-}  # fmt: skip
-
-# Levels pass near these outlines on these dates and wander in between.
-_KNOTS = (
-    "2005-01-03", "2007-07-02", "2008-08-29", "2009-03-09", "2009-12-31", "2011-06-30", "2014-06-30",
-    "2016-02-11", "2018-09-28", "2020-02-19", "2020-03-23", "2020-12-31", "2021-12-31", "2022-12-28",
-)  # fmt: skip
 _SPX = (1200, 1520, 1280, 680, 1110, 1320, 1960, 1830, 2910, 3390, 2240, 3760, 4770, 3780)
 _HIGH_YIELD = (3.1, 2.9, 8.2, 18.5, 6.4, 5.4, 3.5, 8.9, 3.3, 3.6, 10.9, 3.9, 3.1, 4.8)
 _COMMODITIES = {  # outline, daily volatility, correlation with equities
@@ -123,61 +106,6 @@ _UK_STOCKS: dict[str, _Stock] = {  # as above, in pence
 }  # fmt: skip
 
 
-class _DailyShocks:
-    """Daily shocks of one seed and calendar. Every stream has a name, so that a new series leaves the others as they are."""
-
-    def __init__(self, seed: int, dates: Dates) -> None:
-        self.seed = seed
-        self.dates = dates
-        self.knots = np.array(_KNOTS, "datetime64[D]")
-        starts = np.array(list(_REGIMES), "datetime64[D]")
-        regime = np.array(list(_REGIMES.values()))[np.searchsorted(starts, dates, side="right") - 1]
-        self.equity = self.shock("equity")
-        self.volatility = _garch(self.equity, regime)
-        # other classes and single names feel a crisis less than the index does
-        self.mild = np.sqrt(self.volatility)
-
-    def shock(self, name: str) -> Floats:
-        """Student-t shocks of variance 1."""
-        stream = np.random.Generator(np.random.Philox(key=(self.seed << 64) + zlib.crc32(name.encode())))
-        shocks: Floats = stream.standard_t(_FREEDOM, len(self.dates)) * np.sqrt(1 - 2 / _FREEDOM)
-        return shocks
-
-    def shared(self, name: str, correlation: float) -> Floats:
-        """Shocks with the given correlation to those of equities, scaled by the milder volatility."""
-        shocks: Floats = self.mild * (correlation * self.equity + np.sqrt(1 - correlation**2) * self.shock(name))
-        return shocks
-
-    def around(self, outline: tuple[float, ...], shocks: Floats, half_life: float = 250) -> Floats:
-        """The outline plus the sum of the shocks, which fades with the half-life and is zero on the outline's dates."""
-        wander = _fading_sum(shocks, half_life)
-        inside = self.knots[(self.knots >= self.dates[0]) & (self.knots <= self.dates[-1])]
-        at = np.unique([0, *np.searchsorted(self.dates, inside)])
-        days = self.dates.astype(float)
-        path: Floats = (
-            np.interp(days, self.knots.astype(float), outline) + wander - np.interp(days, days[at], wander[at])
-        )
-        return path
-
-    def price(self, outline: tuple[float, ...], shocks: Floats) -> Floats:
-        """As `around`, of relative moves."""
-        return np.exp(self.around(tuple(np.log(outline)), shocks))
-
-
-def _garch(shocks: Floats, regime: Floats, alpha: float = 0.08, beta: float = 0.80) -> Floats:
-    """Conditional volatility; its long-run level is that of the regime of the day."""
-    variance = np.empty_like(shocks)
-    variance[0] = regime[0] ** 2
-    for t in range(1, len(shocks)):
-        variance[t] = (1 - alpha - beta) * regime[t] ** 2 + variance[t - 1] * (alpha * shocks[t - 1] ** 2 + beta)
-    return np.sqrt(variance)
-
-
-def _fading_sum(shocks: Floats, half_life: float) -> Floats:
-    total: Floats = lfilter([1.0], [1.0, -(0.5 ** (1 / half_life))], shocks)
-    return total
-
-
 def simulate(
     seed: int, first: dt.date = DEFAULT_FIRST, last: dt.date = DEFAULT_LAST
 ) -> tuple[Dates, dict[str, dict[str, Floats]]]:
@@ -187,32 +115,37 @@ def simulate(
     dates = sessions(CALENDAR, first, last)
     if len(dates) < 2:
         raise BadInput(f"{len(dates)} business days lie between {first} and {last}; a history needs at least two.")
-    s = _DailyShocks(seed, dates)
-    index = s.price(_SPX, _EQUITY_VOL * s.volatility * s.equity)
+    s = DailyShocks(seed, dates)
+    index = s.price(_SPX, EQUITY_VOL * s.volatility * s.equity)
     index_vol = _index_vol(s, index)
     own = {ticker: s.mild * s.shock(ticker) for ticker in (*_US_STOCKS, *_UK_STOCKS)}
     wti, *_ = commodities = [
         s.price(outline, vol * s.shared(name, correlation))
         for name, (outline, vol, correlation) in _COMMODITIES.items()
     ]
-    brent = wti * 1.03 * np.exp(_fading_sum(0.006 * s.shock("BRENT"), 60))
+    brent = wti * 1.03 * np.exp(fading_sum(0.006 * s.shock("BRENT"), 60))
     fx = {c: s.price(outline, vol * s.shared(c, correlation)) for c, (outline, vol, correlation) in _FX.items()}
     fx |= {c: fx["USD"] * s.price(outline, vol * s.mild * s.shock(c)) for c, (outline, vol) in _USD_FX.items()}
+    goods = dict(zip(_COMMODITIES, commodities, strict=True)) | {"BRENT": brent}
+    us_stocks = _stocks(s, index, own, "us_stocks", _US_STOCKS)
+    curves = {currency: _curve(s, currency) for currency in _CURVES}
+    high_yield = s.price(_HIGH_YIELD, 0.013 * s.shared("US_HY", -0.6))
     return dates, {
-        "us_stocks": _stocks(s, index, own, "us_stocks", _US_STOCKS),
+        "us_stocks": us_stocks,
         "uk_stocks": _stocks(s, index, own, "uk_stocks", _UK_STOCKS),
         "sp500": {"SP500": index},
         "vix": {"VIX": 100 * index_vol},
         "us_stock_vols": {t: _stock_vol(s, t, index_vol, own[t]) for t in _US_STOCKS},
-        **{f"{currency.lower()}_curve": _curve(s, currency) for currency in _CURVES},
+        **{f"{currency.lower()}_curve": curve for currency, curve in curves.items()},
         "fx": fx,
-        "commodities": dict(zip(_COMMODITIES, commodities, strict=True)) | {"BRENT": brent},
-        "us_high_yield": {"US_HY": s.price(_HIGH_YIELD, 0.013 * s.shared("US_HY", -0.6))},
+        "commodities": goods,
+        "us_high_yield": {"US_HY": high_yield},
+        **quotes(s, index_vol, high_yield, curves, goods, us_stocks, own),
     }
 
 
 def _stocks(
-    s: _DailyShocks,
+    s: DailyShocks,
     index: Floats,
     own: dict[str, Floats],
     source: str,
@@ -220,34 +153,34 @@ def _stocks(
 ) -> dict[str, Floats]:
     entries = load_catalogue(NAME).source[f"synthetic_{source}"].columns or {}
     sectors = {e["sector"]: s.mild * s.shock(e["sector"]) for e in entries.values()}
-    years = np.arange(len(index)) / _YEAR
+    years = np.arange(len(index)) / YEAR
     return {
         ticker: first
         * (index / index[0]) ** beta
-        * np.exp(drift * years + _fading_sum(0.005 * sectors[entries[ticker]["sector"]] + vol * own[ticker], 500))
+        * np.exp(drift * years + fading_sum(0.005 * sectors[entries[ticker]["sector"]] + vol * own[ticker], 500))
         for ticker, (first, beta, drift, vol) in stocks.items()
     }
 
 
-def _index_vol(s: _DailyShocks, index: Floats) -> Floats:
+def _index_vol(s: DailyShocks, index: Floats) -> Floats:
     """Tomorrow's volatility, smoothed and with a premium; rises when the index falls."""
     tomorrow = np.log(np.append(s.volatility[1:], s.volatility[-1]))
-    smoothed = 0.75 * (1 - 0.5 ** (1 / 8)) * _fading_sum(tomorrow, 8)
-    moves = np.diff(np.log(index), prepend=np.log(index[0])) / (_EQUITY_VOL * s.mild)
-    leverage = _fading_sum(0.03 * s.mild * s.shock("VIX") - 0.04 * moves, 15)
-    vol: Floats = 1.3 * _EQUITY_VOL * np.sqrt(_YEAR) * np.exp(smoothed + leverage)
+    smoothed = 0.75 * (1 - 0.5 ** (1 / 8)) * fading_sum(tomorrow, 8)
+    moves = np.diff(np.log(index), prepend=np.log(index[0])) / (EQUITY_VOL * s.mild)
+    leverage = fading_sum(0.03 * s.mild * s.shock("VIX") - 0.04 * moves, 15)
+    vol: Floats = 1.3 * EQUITY_VOL * np.sqrt(YEAR) * np.exp(smoothed + leverage)
     return vol
 
 
-def _stock_vol(s: _DailyShocks, ticker: str, index_vol: Floats, own: Floats) -> Floats:
+def _stock_vol(s: DailyShocks, ticker: str, index_vol: Floats, own: Floats) -> Floats:
     _, beta, _, vol = _US_STOCKS[ticker]
-    level = np.hypot(0.16 * beta, np.sqrt(_YEAR) * vol)
+    level = np.hypot(0.16 * beta, np.sqrt(YEAR) * vol)
     moves = 0.015 * s.mild * s.shock(f"IV {ticker}") - 0.015 * own
-    vols: Floats = level * (index_vol / 0.18) ** 0.7 * np.exp(_fading_sum(moves, 40))
+    vols: Floats = level * (index_vol / 0.18) ** 0.7 * np.exp(fading_sum(moves, 40))
     return vols
 
 
-def _curve(s: _DailyShocks, currency: str) -> dict[str, Floats]:
+def _curve(s: DailyShocks, currency: str) -> dict[str, Floats]:
     """Par yields in percent: level and slope move all pillars; a low yield moves less."""
     outlines, scale, pillars = _CURVES[currency]
     level = s.shared("rates", 0.35)
@@ -261,7 +194,7 @@ def _curve(s: _DailyShocks, currency: str) -> dict[str, Floats]:
         outline = tuple(np.interp(at, tenors, o) for o in zip(*outlines, strict=True))
         calm = np.clip(0.2 + np.abs(s.around(outline, np.zeros_like(level))), 0.25, 1.0)
         points = 5.5 * (1 - np.exp(-(np.exp(at) + 0.3) / 1.5)) * level + 2 * np.tanh(at - np.log(5)) * slope
-        own = _fading_sum(0.3 * s.mild * s.shock(f"{currency} {pillar}"), 10)
+        own = fading_sum(0.3 * s.mild * s.shock(f"{currency} {pillar}"), 10)
         out[pillar] = s.around(outline, scale * calm * points / 100) + scale * calm * own / 100
     return out
 
@@ -275,8 +208,17 @@ def write_sample_market(
     folder.mkdir(parents=True, exist_ok=True)
     for name, columns in files.items():
         frame = pd.DataFrame(columns, index=pd.Index(dates.astype(str), name="Date"))
+        if name == "dividends":
+            frame = _long(frame)
         # four decimals also hide the last bits, in which mathematical libraries of other machines may differ
         frame.to_csv(folder / f"synthetic_{name}.csv", float_format="%.4f", lineterminator="\n")
     catalogue = folder / "synthetic_market.toml"
     catalogue.write_bytes((SHIPPED / f"{NAME}.toml").read_bytes())
     return catalogue
+
+
+def _long(frame: pd.DataFrame) -> pd.DataFrame:
+    """A row for each date and dividend, none where it is not expected."""
+    rows = frame.rename_axis(columns="dividend").stack().rename("Amount").reset_index(level="dividend")
+    rows[["Share", "Ex"]] = rows.pop("dividend").str.split(" ", expand=True)
+    return rows[["Share", "Ex", "Amount"]]

@@ -16,7 +16,13 @@ from scenarios.types import FactorIndex, RiskFactor, tenor_years
 _WORD_OF_CLASS = {c: word for word, c in CLASSES.items() if c is not None}
 _CLASS_OF_PREFIX = {"EQ": "equity", "IDX": "equity", "FX": "fx", "CMD": "commodity", "YC": "rate", "CR": "credit"}
 # In a risk class, but not what its word says: moved where they are selected by type or id, or alone.
-BESIDE = {"price_index": "rate", "recovery_rate": "credit", "traded_volume": "equity"}
+BESIDE = {
+    "price_index": "rate",
+    "recovery_rate": "credit",
+    "traded_volume": "equity",
+    "normal_vol": "vol",
+    "normal_price_vol": "vol",
+}
 _PAIR = re.compile(r"[A-Z]{6}")
 _SAME_TIME = 1e-9  # years
 

@@ -50,8 +50,10 @@ def left_out(document: m.Document, universe: Universe, moved: Collection[str] = 
                 selectors = [step.select]
             left = [f for s in selectors for f in universe.left_out(s) if f.risk_factor_id not in moved]
             if left:
+                word = BESIDE[left[0].type]
+                quoted = " in percent of a level" if word == "vol" else ""
                 said = (
-                    f"{step_text(step)} leaves out what is no {BESIDE[left[0].type]}: {listed(left)}. Select it by type, "
+                    f"{step_text(step)} leaves out what is no {word}{quoted}: {listed(left)}. Select it by type, "
                     f"{' or '.join(sorted({f.type for f in left}))}, to move it."
                 )
                 found.append(Issue(f"/scenarios/{i}/steps/{j}", said))

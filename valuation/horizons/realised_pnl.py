@@ -176,7 +176,7 @@ def _aged(
     nothing = np.empty((len(pair.now), 0))
 
     def market(on: dt.date) -> ScenarioMarket:
-        return ScenarioMarket(on, pair.index, pair.now, nothing, Roll(prev, on, "constant", pair.base))
+        return ScenarioMarket(on, pair.index, pair.now, nothing, Roll(prev, on, "observed", pair.base))
 
     block = value_batch(contracts, market(day))
     place = {c.contract_id: i for i, c in enumerate(contracts)}

@@ -124,7 +124,7 @@ class MarketPath:
     def subsets(self, day: dt.date) -> ScenarioMarket:
         """The market of a day, a state for each subset of classes that has moved since the first date."""
         states = np.stack([self.moved_levels(day, s) for s in range(self.n_subsets)], axis=1)
-        roll = Roll(self.start.market_date, day, "constant", self.base)
+        roll = Roll(self.start.market_date, day, "observed", self.base)
         return ScenarioMarket(day, self.index, states[:, 0], states[:, 1:], roll)
 
     def on(self, day: dt.date, subset: int) -> PathMarket:

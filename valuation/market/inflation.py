@@ -48,7 +48,7 @@ def projected_index(market: Market, price_index: str, curve: str, lag: int, mont
     path = market.level(price_index) * index_growth(
         times, market.levels(ids), _years_from(market.valuation_date, lag, months)
     )
-    if market.roll is None or market.roll.market == "constant":
+    if market.roll is None or market.roll.market != "forwards":
         return path
     origin, row = market.roll.origin, market.index.row
     rates = origin[[row[i] for i in ids]][:, None]

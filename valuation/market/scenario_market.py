@@ -204,7 +204,7 @@ class ScenarioMarket:
         if len(times) and not np.min(times) >= 0:
             raise ValueError(f"Expected times from the valuation date on, but received {np.min(times)} years")
         factors = self._factors(curve, times)
-        if self.roll is None or self.roll.market == "constant":
+        if self.roll is None or self.roll.market != "forwards":
             return factors
         rolled = (self.roll.to - self.roll.since).days / DAYS_A_YEAR
         forward = self._origin_discount(curve, rolled + times) / self._origin_discount(curve, np.array([rolled]))
@@ -240,8 +240,8 @@ class ScenarioMarket:
 
     @functools.cached_property
     def _origin(self) -> tuple[ScenarioMarket, float] | None:
-        """The base market that this one is rolled from, and the years by which its curves have moved on."""
-        if self.roll is None:
+        """The base market that this one is rolled from, and the years by which its curves have moved on; none where it was observed."""
+        if self.roll is None or self.roll.market == "observed":
             return None
         base, days = self.roll.origin, (self.roll.to - self.roll.since).days
         years = days / DAYS_A_YEAR if self.roll.market == "forwards" else 0.0

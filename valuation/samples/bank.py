@@ -22,6 +22,9 @@ DESKS: dict[str, tuple[int, ...]] = {
     "Government Bonds": (_NY, _NY, _TOKYO, _TOKYO, _LONDON),
     "Interest Rate Swaps": (_NY, _NY, _LONDON, _FRANKFURT),
     "Commodities": (_LONDON, _NY, _TOKYO),
+    "Credit Trading": (_NY, _NY, _LONDON, _FRANKFURT),
+    "Rates Options": (_NY, _LONDON, _FRANKFURT),
+    "Inflation": (_LONDON, _NY),
     "Treasury": (_NY, _LONDON, _TOKYO, _FRANKFURT),
 }
 _STRATEGIES = ("Market Making", "Client Flow", "Relative Value", "Hedging", "Structured")
@@ -93,7 +96,7 @@ class Bank:
 
 
 def found_bank(rng: np.random.Generator) -> Bank:
-    """A bank of four legal entities, eight desks, forty portfolios, 150 counterparties and 300 clients."""
+    """A bank of four legal entities, eleven desks, 55 portfolios, 150 counterparties and 300 clients."""
     desks = list(DESKS)
     initials = ["".join(word[0] for word in desk.split()) for desk in desks]
     initials = [i if initials.count(i) == 1 else desk[:2].upper() for i, desk in zip(initials, desks, strict=True)]

@@ -8,9 +8,8 @@ by business day, so a date's book does not depend on which later dates are asked
 from __future__ import annotations
 
 import datetime as dt
-import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +27,9 @@ from lake.tables import Snapshot
 from scenarios.market.calendars import sessions
 from valuation.catalogue import all_term_fields
 from valuation.samples.bank import DESKS, LEGAL_ENTITIES, found_bank
+from valuation.samples.contracts import COLUMNS
 from valuation.samples.days import CALENDAR, DayMarket, MarketDays
-from valuation.samples.products import COLUMNS, PRODUCTS, missing_products, swap_fixing, swap_resets
+from valuation.samples.products import PRODUCTS, missing_products
 
 PARQUET_FROM = 200_000  # positions; below, CSV
 
@@ -113,26 +113,41 @@ class _SampleContracts:
         self.frame = pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in COLUMNS.items()})
         self.named: dict[str, int] = {}
 
-    def add(self, product: str, made: pd.DataFrame) -> Ints:
-        """Rows of the contracts made, the distinct ones; those that exist already are found, not made again."""
-        if made.empty:
-            return np.array([], dtype=np.int64)
-        rows: list[int] = []
-        new: list[int] = []
-        for i, name in enumerate(made["instrument"]):
-            row = self.named.get(name)
-            if row is None:
-                row = self.named[name] = len(self.frame) + len(new)
-                new.append(i)
-            rows.append(row)
-        self._append(made.iloc[new].assign(product=product))
-        return np.unique(np.array(rows))
+    def add(self, made: Mapping[str, pd.DataFrame]) -> dict[str, Ints]:
+        """Rows of the contracts made, the distinct ones, by product; those that exist already are found, not made again."""
+        rows: dict[str, Ints] = {}
+        new = []
+        count = len(self.frame)
+        for product, contracts in made.items():
+            found: list[int] = []
+            first: list[int] = []
+            for i, name in enumerate(contracts.get("instrument", ())):
+                row = self.named.get(name)
+                if row is None:
+                    row = self.named[name] = count
+                    first.append(i)
+                    count += 1
+                found.append(row)
+            rows[product] = np.unique(np.array(found, dtype=np.int64))
+            new.append(contracts.iloc[first].assign(product=product))
+        self._append(new)
+        return rows
 
-    def _append(self, made: pd.DataFrame) -> None:
-        if len(made):
-            # terms as objects, so that a whole number stays one where other rows have no such term
-            typed = made.astype({name: COLUMNS.get(name, "object") for name in made})
-            self.frame = pd.concat([self.frame, typed] if len(self.frame) else [typed], ignore_index=True)
+    def _append(self, parts: Sequence[pd.DataFrame]) -> None:
+        """Contracts of several instruments, each with columns of its own."""
+        parts = [part for part in parts if len(part)]
+        if not parts:
+            return
+        ends = np.cumsum([0, *map(len, parts)]).tolist()
+        columns: dict[str, npt.NDArray[Any]] = {}
+        for part, begin, end in zip(parts, ends, ends[1:], strict=False):
+            for name, values in part.items():
+                if name not in columns:
+                    # terms as objects, so that a whole number stays one where other rows have no such term
+                    columns[str(name)] = np.full(ends[-1], None, dtype=COLUMNS.get(str(name), "object"))
+                columns[str(name)][begin:end] = values.to_numpy()
+        made = pd.DataFrame(columns)
+        self.frame = pd.concat([self.frame, made] if len(self.frame) else [made], ignore_index=True)
 
     def column(self, name: str, dtype: Any) -> npt.NDArray[Any]:
         column: npt.NDArray[Any] = self.frame[name].to_numpy()
@@ -141,27 +156,32 @@ class _SampleContracts:
     def readable(self, market: DayMarket) -> npt.NDArray[np.bool_]:
         """Whether each contract's risk factors all have a level."""
         codes, reads = pd.factorize(self.frame["reads"])
-        here = {*market.index.row, *(f"curve:{c}" for c in market.curves)}
-        by_reads = np.array([set(r.split("|")) <= here for r in reads], dtype=bool)
+        by_reads = np.array([market.has(r) for r in reads], dtype=bool)
         readable: npt.NDArray[np.bool_] = by_reads[codes]
         return readable
 
-    def reset(self, rows: Ints, days: MarketDays, market: DayMarket) -> Ints:
-        """The contracts that take the place of these swaps, with the floating rates fixed since."""
-        changed = self.frame.iloc[rows].copy()
-        fixings, next_resets = [], []
-        for swap in changed.itertuples():
-            resets = swap_resets(swap.start, swap.maturity)
-            due = resets[(resets >= np.datetime64(swap.next_reset)) & (resets <= market.date)]
-            known = json.loads(swap.fixings) | {str(d): swap_fixing(days.on(d)) for d in due}
-            fixings.append(json.dumps(known))
-            after = resets[resets > market.date]
-            next_resets.append(after[0] if len(after) else np.datetime64(swap.ends))
-        first = len(self.frame)
-        self._append(changed.assign(fixings=fixings, next_reset=next_resets))
-        made = np.arange(first, len(self.frame))
-        self.named.update(zip(changed["instrument"], made.tolist(), strict=True))
-        return made
+    def renew(self, rows: Ints, days: MarketDays, market: DayMarket) -> Ints:
+        """The contracts that take the place of these, with what has been observed since; those that nothing changes stay."""
+        becomes = rows.copy()
+        of = self.column("product", str)[rows]
+        changed, count = [], len(self.frame)
+        for product in dict.fromkeys(of.tolist()):
+            renew = PRODUCTS[product].renew
+            assert renew is not None  # no other has a day of a next observation
+            here = np.flatnonzero(of == product)
+            old = self.frame.iloc[rows[here]].dropna(axis="columns", how="all")
+            made = renew(old, days, market)
+            terms = [name for name in made if name not in COLUMNS]
+            same = (made[terms].astype(str) == old.reindex(columns=terms).astype(str)).all(axis="columns").to_numpy()
+            for name in ("next_reset", "ends"):
+                at = self.frame.columns.get_loc(name)
+                self.frame.iloc[rows[here[same]], at] = made[name].to_numpy()[same]
+            becomes[here[~same]] = count + np.arange((~same).sum())
+            count += int((~same).sum())
+            self.named.update(zip(made["instrument"][~same], becomes[here[~same]].tolist(), strict=True))
+            changed.append(made[~same])
+        self._append(changed)
+        return becomes
 
 
 class _SampleBook:
@@ -197,19 +217,21 @@ class _SampleBook:
 
     def _mature(self, market: DayMarket) -> None:
         """Drops tickets that have ended, and those whose market is no longer quoted."""
+        contract = self.trades["contract"].to_numpy()
         ended = self.trades["ends"].to_numpy() <= market.date
-        ended |= ~self.contracts.readable(market)[self.trades["contract"].to_numpy()]
+        ended |= self.contracts.column("ends", "datetime64[D]")[contract] <= market.date  # what a barrier has ended
+        ended |= ~self.contracts.readable(market)[contract]
         tickets = self.trades["ticket"].to_numpy()
         self.trades = self.trades[~np.isin(tickets, tickets[ended])].reset_index(drop=True)
 
     def _fix(self, market: DayMarket) -> None:
-        """Swaps with a reset since yesterday become contracts that know the new fixing."""
+        """Contracts with an observation since yesterday become contracts that know it."""
         due = self.contracts.column("next_reset", "datetime64[D]") <= market.date
         contract = self.trades["contract"].to_numpy()
         rows = np.unique(contract[due[contract]])
         if len(rows):
             becomes = np.arange(len(self.contracts.frame))
-            becomes[rows] = self.contracts.reset(rows, self.days, market)
+            becomes[rows] = self.contracts.renew(rows, self.days, market)
             self.trades["contract"] = becomes[contract]
 
     def _close_and_amend(self, rng: np.random.Generator, close: int, amend: int) -> None:
@@ -232,10 +254,14 @@ class _SampleBook:
         """So many new trades over all products that the market at hand allows."""
         if not count:
             return self.trades.iloc[:0]
-        made = {}
-        for name, product in PRODUCTS.items():
-            contracts = math.ceil(count * product.share / product.trades_per_contract)
-            made[name] = self.contracts.add(name, product.make(rng, self.days, market, contracts))
+        made = self.contracts.add(
+            {
+                name: product.make(
+                    rng, self.days, market, math.ceil(count * product.share / product.trades_per_contract)
+                )
+                for name, product in PRODUCTS.items()
+            }
+        )
         alive = self.contracts.readable(market)
         alive &= self.contracts.column("ends", "datetime64[D]") > market.date + 5
         alive &= self.contracts.column("next_reset", "datetime64[D]") > market.date  # not held when its rate was fixed
@@ -361,7 +387,12 @@ class _SampleBook:
         }
         for term in all_term_fields():
             if term in frame:
-                columns[term] = pa.array(frame[term], from_pandas=True).take(at)
+                # a term of two instruments may be a number in one and a text in the other
+                values = frame[term].where(frame[term].notna(), None)
+                mixed = values.map(type).isin([str]).any()
+                columns[term] = pa.array(
+                    values.map(str, na_action="ignore") if mixed else values, from_pandas=True
+                ).take(at)
         columns[f"{ATTRIBUTE}counterparty_rating"] = named(bank.ratings, counterparty)
         columns[f"{ATTRIBUTE}counterparty_sector"] = named(bank.sectors, counterparty)
         return pa.table(columns)

@@ -12,6 +12,7 @@ import pandas as pd
 from lake.arrays import Dates, Floats
 from lake.tables import Snapshot
 from scenarios.market.history import load_factors, received_history
+from scenarios.surfaces import surface_of
 from scenarios.types import FactorIndex, MissingRiskFactor, RiskFactor, tenor_years
 
 CALENDAR = "XNYS"
@@ -43,17 +44,32 @@ class DayMarket:
         """Currencies that have a curve of their own name."""
         return tuple(sorted({f.curve for f in self.index.factors if f.curve is not None and f.curve == f.currency}))
 
-    def usd(self, currency: str) -> float | None:
-        """USD for one unit of the currency; None where the factors at hand do not give it."""
+    @functools.cached_property
+    def names(self) -> frozenset[str]:
+        """Ids of the factors, `curve:` before the name of each curve and `surface:` before that of each volatility surface."""
+        curves = {f"curve:{f.curve}" for f in self.index.factors if f.curve is not None}
+        surfaces = {f"surface:{name}" for f in self.index.factors if (name := surface_of(f)) is not None}
+        return frozenset({*self.index.row, *curves, *surfaces})
+
+    def has(self, reads: str) -> bool:
+        """Whether all of these names, with | between them, are here."""
+        return self.names.issuperset(reads.split("|"))
+
+    def exchange_rate(self, base: str, quote: str) -> float | None:
+        """Units of `quote` for one of `base`; None where the factors at hand do not give it."""
         try:
-            path = self.index.fx_path(currency, "USD")
+            path = self.index.fx_path(base, quote)
         except MissingRiskFactor:
             return None
         return float(np.prod([self.level(f) ** power for f, power in path])) if path else 1.0
 
+    def usd(self, currency: str) -> float | None:
+        """USD for one unit of the currency; None where the factors at hand do not give it."""
+        return self.exchange_rate(currency, "USD")
+
     def rate(self, curve: str, years: Floats) -> Floats:
-        """Yield at maturities in years, linear between pillars."""
-        pillars = self.index.curve(curve)
+        """Yield at maturities in years, linear between pillars that are quoted as a rate."""
+        pillars = [p for p in self.index.curve(curve) if p.type not in ("rate_future", "basis_spread")]
         return np.interp(
             years, [tenor_years(p.pillar or "") for p in pillars], [self.level(p.risk_factor_id) for p in pillars]
         )
@@ -86,7 +102,16 @@ class MarketDays:
 
     def on(self, date: np.datetime64) -> DayMarket:
         """The market of the last session up to `date`."""
-        row = int(np.searchsorted(self.sessions, date, side="right")) - 1
+        return self._on(int(np.searchsorted(self.sessions, date, side="right")) - 1)
+
+    def history(self, factor_id: str, first: np.datetime64, last: np.datetime64) -> Floats:
+        """Levels of a factor on the sessions from one day to another."""
+        begin, end = np.searchsorted(self.sessions, first), np.searchsorted(self.sessions, last, side="right")
+        levels: Floats = self._levels[begin:end, self._index.row[factor_id]]
+        return levels
+
+    @functools.cache  # noqa: B019 - it lives as long as the book that it is for
+    def _on(self, row: int) -> DayMarket:
         here = np.isfinite(self._levels[row])
         factors = tuple(f for f, known in zip(self._index.factors, here, strict=True) if known)
         previous = self.sessions[row - 1] if self.sessions[row] > self.first else None

@@ -22,6 +22,13 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 
+_ENDED = "Python worker exited unexpectedly"  # Spark's words, once every attempt of a task has ended its worker
+
+
+class WorkerEnded(Exception):
+    """A contract ends each worker of Spark that values it."""
+
+
 def _task(
     lake_path: str, header: BatchHeader, work_file: str, batches: list[tuple[int, int]], guard: Guard
 ) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
@@ -48,7 +55,10 @@ def run_on_spark(
     run_id: str,
     guard: Guard,
 ) -> Iterator[BatchResult]:
-    """Values the batches of a work list, a task each; results in the order of the batches. `tick` counts tasks that end."""
+    """Values the batches of a work list, a task each; results in the order of the batches. `tick` counts tasks that end.
+
+    Raises `WorkerEnded` before any result.
+    """
     folder = lake.state / "runs" / run_id
     folder.mkdir(parents=True, exist_ok=True)
     work_file = folder / "work.arrow"
@@ -98,6 +108,8 @@ def _collect(
             done = completed
         error = running.exception()
     go_on(cancelled)
+    if error is not None and _ENDED in str(error):
+        raise WorkerEnded from error
     if error is not None:
         raise Damaged.in_task(error)
     return outcome

@@ -12,9 +12,9 @@ import logging
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -29,7 +29,7 @@ from valuation.costs import KERNELS, SPARK, Work, record
 from valuation.sets import store
 from valuation.sets.batches import BatchHeader, BatchResult, cut_batches
 from valuation.sets.isolated import Guard, always_isolated, run_guarded
-from valuation.sets.on_spark import run_on_spark
+from valuation.sets.on_spark import WorkerEnded, run_on_spark
 from valuation.sets.plan import Runner, ValuationPlan
 from valuation.sets.standards import first_standard
 from valuation.types import OF_BRANCH, ValuationFailure, ValuationSet, failures_in_words
@@ -82,13 +82,14 @@ class _Tally:
     failures: list[ValuationFailure] = field(default_factory=list)
     spent: dict[tuple[str, int], tuple[Counter[str], float]] = field(default_factory=dict)  # by name and states
 
-    def add(self, result: BatchResult) -> None:
-        if result.file is not None:
-            self.files.append(result.file)
-        self.failures.extend(result.failures)
-        for work, us in result.cost_us:
-            contracts, so_far = self.spent.get((work.name, work.states), (Counter(), 0.0))
-            self.spent[work.name, work.states] = (contracts + Counter(work.contracts), so_far + us)
+    def add(self, results: Iterable[BatchResult]) -> None:
+        for result in results:
+            if result.file is not None:
+                self.files.append(result.file)
+            self.failures.extend(result.failures)
+            for work, us in result.cost_us:
+                contracts, so_far = self.spent.get((work.name, work.states), (Counter(), 0.0))
+                self.spent[work.name, work.states] = (contracts + Counter(work.contracts), so_far + us)
 
     def loading(self) -> float:
         """Microseconds that processes took to load kernels."""
@@ -192,14 +193,20 @@ def run_plan(
     for wave, first in enumerate(range(0, len(batches), WAVE)):
         part = batches[first : first + WAVE]
         wave_id = f"{committer.run_id}-{plan.valuation_set_id[:8]}-{wave}"
-        if session is None:
-            results = _in_process(committer.lake, header, plan.work, part, tick, cancelled, guard)
-        else:
-            results = run_on_spark(session, committer.lake, header, plan.work, part, tick, cancelled, wave_id, guard)
         files_before = len(tally.files)
         try:
-            for result in results:
-                tally.add(result)
+            if session is None:
+                tally.add(_in_process(committer.lake, header, plan.work, part, tick, cancelled, guard))
+            else:
+                on_spark = (session, committer.lake, header, plan.work, part, tick, cancelled, wave_id)
+                try:
+                    tally.add(run_on_spark(*on_spark, guard))
+                except WorkerEnded:
+                    _log.warning(
+                        "A contract ended the worker of Spark that valued it. Now each is valued in a process with limits."
+                    )
+                    guard, state["done"] = replace(guard, isolated=True), first
+                    tally.add(run_on_spark(*on_spark, guard))
         except (Cancelled, KeyboardInterrupt):
             mark.unlink(missing_ok=True)
             raise

@@ -17,7 +17,7 @@ from scenarios.market.calendars import sessions
 from scenarios.market.history import MarketHistory, load_history
 from scenarios.market.landing_catalogue import ingest_market, load_catalogue
 from scenarios.market.sample_market import DEFAULT_FIRST, DEFAULT_LAST, simulate, write_sample_market
-from scenarios.types import FACTOR_TYPES
+from scenarios.types import FACTOR_TYPES, RiskClass
 
 SEEDS = (1, 2, 2026)
 
@@ -34,12 +34,15 @@ def history(tmp_path_factory: pytest.TempPathFactory) -> MarketHistory:
 
 
 def moves(seed: int) -> tuple[Floats, dict[str, Floats]]:
-    """Days of the moves, and daily moves: relative for prices and volatilities, absolute for yields."""
+    """Days of the moves, and daily moves: relative for prices and volatilities, absolute for yields; not of dividends, which end."""
     dates, files = simulate(seed)
     out = {}
     for file, columns in files.items():
+        if file == "dividends":
+            continue
         for name, levels in columns.items():
-            change = np.diff(levels) if file.endswith("_curve") else np.diff(np.log(levels))
+            absolute = file.endswith("_curve") or file == "fixings"
+            change = np.diff(levels) if absolute else np.diff(np.log(levels))
             out[f"{file}:{name}"] = change
     return dates[1:], out
 
@@ -54,7 +57,7 @@ def test_same_seed_same_bytes_other_seed_other_prices(tmp_path: Path) -> None:
         write_sample_market(tmp_path / name, seed, last=last).parent for name, seed in (("a", 5), ("b", 5), ("c", 6))
     ]
     names = sorted(p.name for p in written[0].iterdir())
-    assert len(names) == 12
+    assert len(names) == 36
     for name in names:
         a, b, c = ((folder / name).read_bytes() for folder in written)
         assert a == b
@@ -85,10 +88,18 @@ def test_it_has_the_core_of_the_real_catalogue_on_every_business_day(history: Ma
 
 
 def test_levels_are_positive_where_they_must_be_and_plausible(history: MarketHistory) -> None:
-    rates = np.array([f.type == "par_yield" for f in history.index.factors])
+    rates = np.array(
+        [
+            f.risk_class == RiskClass.RATES and f.type not in ("rate_future", "price_index")
+            for f in history.index.factors
+        ]
+    )
     assert (history.levels[:, ~rates] > 0).all()
     assert history.levels[:, rates].min() > -0.02
     assert history.levels[:, rates].max() < 0.08
+    for j, f in enumerate(history.index.factors):
+        low, high = FACTOR_TYPES[f.type].plausible
+        assert low <= history.levels[:, j].min() <= history.levels[:, j].max() <= high, f.risk_factor_id
     row = history.index.row
     spx, vix = history.levels[:, row["IDX:SPX"]], history.levels[:, row["IV:SPX"]]
     day = {str(d): i for i, d in enumerate(history.dates)}
@@ -141,6 +152,32 @@ def test_classes_move_together(seed: int) -> None:
     assert 0.9 < correlation("usd_curve:10Y", "usd_curve:7Y") < 1
     assert correlation("usd_curve:10Y", "usd_curve:3M") < 0.8
     assert correlation("us_stocks:AAPL", "us_stock_vols:AAPL") < -0.3
+    assert correlation("us_high_yield:US_HY", "credit_indices:CDX_IG") > 0.5
+    assert correlation("us_stocks:BAC", "cds:BAC_5Y") < -0.3
+    assert correlation("cds:BAC_5Y", "recoveries:BAC") < -0.2
+    assert correlation("vix:VIX", "spx_smile:1M_100") > 0.9
+    assert correlation("vix:VIX", "fx_vols:EURUSD") > 0.3
+    assert correlation("usd_curve:5Y", "usd_3m_curve:5Y") > 0.9
+    assert correlation("usd_3m_curve:3M", "fixings:USD_3M") > 0.999
+    assert correlation(index, "inflation_us_curve:10Y") > 0.2
+    assert correlation("commodities:WTI", "commodity_futures:WTI_M12") > 0.6
+
+
+def test_far_futures_move_less_than_near_ones_and_smiles_slope_down() -> None:
+    _, files = simulate(1)
+    near, far = files["commodities"]["WTI"], files["commodity_futures"]["WTI_M12"]
+    assert np.diff(np.log(far)).std() < 0.8 * np.diff(np.log(near)).std()
+    smile = files["spx_smile"]
+    for expiry in ("1M", "3M", "6M", "1Y", "2Y"):
+        levels = [smile[f"{expiry}_{m}"] for m in (80, 90, 100, 110, 120)]
+        assert (np.diff(levels, axis=0) < 0).all()
+
+
+def test_dividends_are_expected_until_they_go_ex() -> None:
+    dates, files = simulate(1, dt.date(2019, 1, 2), dt.date(2020, 12, 30))
+    for name, levels in files["dividends"].items():
+        ex = np.datetime64(name.split()[1])
+        assert (np.isfinite(levels) == (dates < ex)).all()
 
 
 def test_bad_arguments_are_told(tmp_path: Path) -> None:

@@ -448,7 +448,15 @@ def test_order_of_factors_does_not_matter() -> None:
             'scenario "steep": grid(equity -1%..+1% step 1%, fx[EURUSD] -5%..+5% step 10%)',
             (("steep: equity", ["-1%", "+0%", "+1%"]), ("fx[EURUSD]", ["-5%", "+5%"])),
         ),
+        (
+            "vol +10pt",
+            "vol +10pt leaves out what is no vol in percent of a level: NV:EUR_CAP. Select it by type, normal_vol, to move it.",
+        ),
         ("grid(equity -20%..+20% step 10%)", None),
+        (
+            "vol +10pt",
+            "vol +10pt leaves out what is no vol in percent of a level: NV:EUR_CAP. Select it by type, normal_vol, to move it.",
+        ),
         ("grid(equity -1%..+1% step 1%, fx[EURUSD] -5%..+5% step 5%, rate[USD] -5bp..+5bp step 5bp)", None),
         ("equity -20%; fx[EURUSD] -5%", None),
     ],
@@ -465,6 +473,7 @@ BESIDE = {
     factor("CPI:USD", "price_index"): 257.0,
     factor("HZ:ACME:5Y", "hazard_rate", curve="ACME", pillar="5Y"): 0.02,
     factor("REC:ACME", "recovery_rate"): 0.4,
+    factor("NV:EUR_CAP", "normal_vol", "EUR"): 0.006,
     factor("TV:AAPL", "traded_volume", attributes=(("asset", "EQ:AAPL"),)): 1e6,
 }
 MORE = market({**LEVELS, **BESIDE})
@@ -481,6 +490,7 @@ def test_a_class_moves_what_its_word_says_and_says_what_it_leaves_out() -> None:
     for text, said in (
         ("rate[ccy=USD] +100bp", "rate[ccy=USD] +100bp leaves out what is no rate: CPI:USD. Select it by type, price_index, to move it."),
         ("credit x1.5", "credit x1.5 leaves out what is no credit: REC:ACME. Select it by type, recovery_rate, to move it."),
+        ("vol +10pt", "vol +10pt leaves out what is no vol in percent of a level: NV:EUR_CAP. Select it by type, normal_vol, to move it."),
         ("grid(equity -20%..+20% step 20%)", None),
     ):  # fmt: skip
         warned = [i.message for i in check(language.parse(text), MORE, nothing_stored).warnings]
@@ -494,6 +504,7 @@ def test_what_is_beside_a_class_is_moved_by_its_type_or_name() -> None:
     assert moved("rate[type=price_index] -2%", MORE) == pytest.approx({"CPI:USD": 251.86}, rel=1e-15)
     everything = moved("factor[ccy=USD, type=price_index|recovery_rate] x1.1", MORE)
     assert everything == pytest.approx({"CPI:USD": 282.7, "REC:ACME": 0.44}, rel=1e-12)
+    assert moved("vol[NV:*] +20bp", MORE) == pytest.approx({"NV:EUR_CAP": 0.008}, rel=1e-15)
     alone = market({factor("REC:ACME", "recovery_rate"): 0.4})
     (fault,) = faults("credit +50bp", alone)
     assert fault.message.startswith("credit matches no credit, only REC:ACME, which is selected by its type or id")

@@ -367,6 +367,65 @@ def test_the_run_ends_and_the_others_are_as_in_a_clean_one(
         assert (reason, bool(re.search(words, message))) == (expected, True), (by_id[contract_id], reason, message)
 
 
+# As RUN, on Spark; its workers have little memory, not Java.
+RUN_ON_SPARK = """
+import datetime as dt, sys
+from lake.committer import Committer
+from lake.runtime.spark import spark_session
+from lake.tables import Lake
+from scenarios.store import load_scenario_set
+from valuation.sets.plan import make_plan
+from valuation.sets.run import run_plan
+lake = Lake(sys.argv[1])
+spark = spark_session(master="local[2,2]")
+with Committer(lake, "test") as committer:
+    plan = make_plan(lake.snapshot(), lake.read("contracts"), load_scenario_set(lake, sys.argv[2]), dt.date(2020, 3, 16))
+    run = run_plan(committer, plan, runner="spark", spark=lambda: spark).to_dict()
+print(run["valued"], run["failed"])
+spark.stop()
+"""
+LIMIT = """
+import resource, sys
+resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+if "pyspark.daemon" in sys.orig_argv:
+    resource.setrlimit(resource.RLIMIT_AS, (4 << 30, resource.RLIM_INFINITY))
+"""
+
+
+@pytest.mark.spark
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_on_spark_the_run_ends_and_the_others_are_as_in_a_clean_one(poison: None, lake: Lake, tmp_path: Path) -> None:
+    wrong = ways(len(TERMS) + len(HARMLESS) + len(HARMFUL), list(HARMFUL))
+    right = good(200)
+    shutil.copytree(lake.path, tmp_path / "clean")
+    clean = Lake(tmp_path / "clean")
+    assert priced(clean, put_contracts(clean, right))["failed"] == 0
+
+    put_contracts(lake, right)
+    by_id = put_as_they_are(lake, wrong)
+    (scenarios,) = lake.read("scenario_sets")["scenario_set_id"].to_pylist()
+    (tmp_path / "poison" / "sitecustomize.py").write_text(REGISTER + LIMIT)
+    done = subprocess.run(
+        [sys.executable, "-c", RUN_ON_SPARK, str(lake.path), scenarios],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=840,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "A contract ended the worker of Spark" in done.stderr
+    assert done.stdout.split() == [str(len(right)), str(len(wrong))]
+    assert vectors(lake) == vectors(clean)
+    failures = {f["contract_id"]: (f["reason"], f["message"]) for f in lake.read("valuation_failures").to_pylist()}
+    assert failures.keys() == by_id.keys()
+    for contract_id, (reason, message) in failures.items():
+        expected, words = expected_of(*by_id[contract_id])
+        if expected == "too_slow":  # on a machine with other work the limit of time at all is met first
+            words = "VARLAKE_CONTRACT_SECONDS"
+        assert (reason, bool(re.search(words, message))) == (expected, True), (by_id[contract_id], reason, message)
+
+
 def test_a_batch_that_does_not_end_is_given_up_and_priced_in_a_child(poison: None, lake: Lake) -> None:
     """In this process, which goes on; in Python the loop itself is ended, too."""
     assert priced(lake, put_contracts(lake, good(10)))["failed"] == 0  # kernels are loaded

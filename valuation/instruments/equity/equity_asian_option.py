@@ -215,7 +215,7 @@ def _price(terms: Terms, day: dt.date, market: Market) -> float:
     if (then := market.passed(day)) is not None:
         return float(then.level(terms.underlying)[0])
     origin = float(roll.origin[market.index.row[terms.underlying]])
-    if roll.market == "constant":
+    if roll.market != "forwards":
         return origin
     years = (day - roll.since).days / DAYS_A_YEAR
     return origin * math.exp(-terms.dividend_yield * years) * market.fixed_growth(terms.discount_curve, roll.since, day)

@@ -80,7 +80,7 @@ class Terms(DiscountedPair):
         if (then := market.passed(self.fixing_date)) is not None:
             return float(then.fx(self.base_currency, self.currency)[0])
         rate = float(market.fx(self.base_currency, self.currency)[0])
-        if roll.market == "constant":
+        if roll.market != "forwards":
             return rate
         # back from the end of the roll, where the spot rate is known, to the fixing date
         rate /= market.fixed_growth(self.quote_curve, self.fixing_date, roll.to)

@@ -197,7 +197,7 @@ class ResettingLeg:
         for risk_factor_id, power in market.index.fx_path(self.base, self.currency):
             level = float(roll.origin[market.index.row[risk_factor_id]])
             spot = spot * level if power > 0 else spot / level
-        if roll.market == "constant" or start == roll.since:
+        if roll.market != "forwards" or start == roll.since:
             return spot
 
         def forward(day: dt.date) -> float:
