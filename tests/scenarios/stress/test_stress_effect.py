@@ -448,15 +448,7 @@ def test_order_of_factors_does_not_matter() -> None:
             'scenario "steep": grid(equity -1%..+1% step 1%, fx[EURUSD] -5%..+5% step 10%)',
             (("steep: equity", ["-1%", "+0%", "+1%"]), ("fx[EURUSD]", ["-5%", "+5%"])),
         ),
-        (
-            "vol +10pt",
-            "vol +10pt leaves out what is no vol in percent of a level: NV:EUR_CAP. Select it by type, normal_vol, to move it.",
-        ),
         ("grid(equity -20%..+20% step 10%)", None),
-        (
-            "vol +10pt",
-            "vol +10pt leaves out what is no vol in percent of a level: NV:EUR_CAP. Select it by type, normal_vol, to move it.",
-        ),
         ("grid(equity -1%..+1% step 1%, fx[EURUSD] -5%..+5% step 5%, rate[USD] -5bp..+5bp step 5bp)", None),
         ("equity -20%; fx[EURUSD] -5%", None),
     ],
