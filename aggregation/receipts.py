@@ -7,6 +7,7 @@ question, and compares `answer_digest`.
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -223,8 +224,12 @@ def _files_digest(
 def code_digest() -> str:
     """Digest of the source of every package that decides numbers."""
     root = Path(__file__).parent.parent
-    files = sorted(f for p in _PACKAGES for f in (root / p).rglob("*") if f.suffix in (".py", ".toml"))
-    return digest(*(part for f in files for part in (f.relative_to(root).as_posix(), f.read_bytes())))
+    files = []
+    for package in _PACKAGES:
+        for folder, folders, names in os.walk(root / package):
+            folders[:] = [f for f in folders if f != "__pycache__"]
+            files += [Path(folder, name) for name in names if name.endswith((".py", ".toml"))]
+    return digest(*(part for f in sorted(files) for part in (f.relative_to(root).as_posix(), f.read_bytes())))
 
 
 @functools.cache

@@ -29,7 +29,6 @@ FUNCTIONS = {
     },
     "valuation": {
         "trades": ("the contract of formats", "books/trade_files/*"),
-        "bounds": ("of a contract, and of numbers", "instruments/*/*_american_option", "kernels/longstaff_schwartz"),
         "errors": ("of a contract, where it is simulated", "instruments/*/*_american_option"),
         "cash_flows": ("the contract of instruments", "instruments/*"),
         "risk_factors": ("the contract of instruments", "instruments/*"),

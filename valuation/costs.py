@@ -9,7 +9,6 @@ import contextlib
 import json
 import math
 import os
-import statistics
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -188,6 +187,8 @@ class Costs:
         near = sorted(near, key=lambda m: m[0])[:_NEAREST]  # of the equally near the latest
         ratios = [r for d, r in near if d <= near[0][0] + _AS_NEAR]
         if ratios:
+            import statistics  # noqa: PLC0415 - slow to import, for questions that value nothing
+
             likely, low, high = statistics.median_low(ratios), min(ratios) / _MEASURED, max(ratios) * _MEASURED
         else:
             likely, (low, high) = 1.0, _UNMEASURED.get(work.name, _FACTOR)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import functools
 import itertools
-import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,6 +30,8 @@ Parameters = Mapping[str, Mapping[str, Any]]
 
 def load_parameters(path: str | Path | None = None) -> Parameters:
     """The shipped parameters, with those of an own file in their place; raises `NotFound`, or `BadInput` with the nearest names."""
+    import tomllib  # noqa: PLC0415 - slow to import, and every question reads what gates have held
+
     shipped = tomllib.loads(SHIPPED_PARAMETERS.read_text(encoding="utf-8"))
     if path is None:
         return shipped

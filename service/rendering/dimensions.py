@@ -5,16 +5,18 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aggregation.measures import asked_measures
-from aggregation.risk.drill import DrillResult
-from aggregation.risk.pivot import PART, TOTAL, PivotResult
 from aggregation.risk.table import BOUND, LEVEL, OTHERS
 from aggregation.types import RiskResult, TableQuery
 from lake.errors import counted
 from service.rendering import display, pictures
 from service.rendering.tables import money_of, show_basis, show_result
+
+if TYPE_CHECKING:
+    from aggregation.risk.drill import DrillResult
+    from aggregation.risk.pivot import PivotResult
 
 _TELLING = ("instrument", "instrument_type", "currency", "trades", "desk", "book", "counterparty")
 _COVERAGE = ("failed", "missing", "substituted", "status")
@@ -59,6 +61,8 @@ def _named(row: Mapping[str, Any], by: Sequence[str]) -> dict[str, Any]:
 
 def show_pivot(result: PivotResult) -> None:
     """The cross table, with short names across."""
+    from aggregation.risk.pivot import PART, TOTAL  # noqa: PLC0415 - loaded where there is one to show
+
     query = result.query
     short = {
         c: c.replace(f"{query.columns[0]}=", "", 1) if len(query.columns) == 1 else c for c in result.rows.column_names
