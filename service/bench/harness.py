@@ -190,8 +190,13 @@ def _kernel_row(n_scenarios: int) -> Row:
     strike, years = rng.uniform(80, 120, n), rng.uniform(0.1, 2, n)
     discount = np.repeat(np.exp(-0.02 * years)[:, None], n_scenarios, axis=1)
     ones = np.ones(n)
-    ours = seconds(lambda: european_options(ones, ones, strike, years, spot, volatility, discount))
-    peer = seconds(lambda: _black_scholes_in_scipy(spot, strike[:, None], years[:, None], 0.02, volatility))
+    ours = seconds(
+        lambda: european_options(ones, ones, strike, years, spot, volatility, discount), clock=time.process_time
+    )
+    peer = seconds(
+        lambda: _black_scholes_in_scipy(spot, strike[:, None], years[:, None], 0.02, volatility),
+        clock=time.process_time,
+    )
     values = n * n_scenarios
     return row(
         "kernel: Black-Scholes, one core",
@@ -199,7 +204,7 @@ def _kernel_row(n_scenarios: int) -> Row:
         "values/s",
         "NumPy and SciPy, one core",
         values / peer,
-        ">= 0.7",
+        ">= 2.85",  # three times what it was with the C library's erfc, exp and log
     )
 
 
