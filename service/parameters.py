@@ -139,7 +139,7 @@ def once(p: Parameter, values: Sequence[str], called: str) -> str:
     several = [
         n
         for n in QUESTIONS
-        if any(q.name == f"{p.name}s" for q in parameters_of(cast("type[BaseModel]", question(n).query)))
+        if any(q.required and q.name == f"{p.name}s" for q in parameters_of(cast("type[BaseModel]", question(n).query)))
     ]
     way = f" Several are asked of {' or '.join(several)}." if several else ""
     message = f"{called} was given {len(values)} times, and takes one value: {', '.join(values)}.{way}"

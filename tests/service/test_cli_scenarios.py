@@ -125,6 +125,19 @@ def test_stress_values_once_and_adds_up(lake: Path) -> None:
     assert answer(*arguments, lake=lake)["rows"] == first["rows"]
 
 
+def test_a_value_given_twice_is_refused_with_the_question_for_several(lake: Path) -> None:
+    twice = ("stress", "--as-of", MONDAY, "--scenario", "equity -10%", "--scenario", "equity -20%")
+    assert (
+        "--scenario was given 2 times, and takes one value: equity -10%, equity -20%. Several are asked of stress-compare."
+        in refused(*twice, lake=lake).replace("\n", " ")
+    )
+    client = create_app(Settings(lake=lake)).test_client()
+    got = client.get(f"/api/v1/stress?as_of={MONDAY}&scenario=equity%20-10%25&scenario=equity%20-20%25")
+    assert got.status_code == 422
+    assert "scenario was given 2 times" in got.get_json()["detail"]
+    assert "as_of was given 2 times" in client.get(f"/api/v1/var?as_of={MONDAY}&as_of={FRIDAY}").get_json()["detail"]
+
+
 def test_stress_by_name_on_another_day_and_compared(lake: Path, tmp_path: Path) -> None:
     varlake("scenarios", "import", _text(tmp_path, CRASH), "--name", "crash", "--as-of", FRIDAY, lake=lake)
     named = answer("stress", "--as-of", MONDAY, "--scenario", "crash", "--value", lake=lake)

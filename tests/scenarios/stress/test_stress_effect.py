@@ -18,8 +18,9 @@ from scenarios.stress import model as m
 from scenarios.stress.apply import AppliedScenario, IncludedScenario, axes_in, evaluate
 from scenarios.stress.check import check, check_csv, check_text
 from scenarios.stress.crosses import PairTree, product
+from scenarios.stress.generate import left_out_of
 from scenarios.stress.warnings import discount_factors, warnings
-from scenarios.types import RiskFactor
+from scenarios.types import RiskFactor, ScenarioSet
 
 MARKET = market()
 
@@ -488,6 +489,27 @@ def test_a_class_moves_what_its_word_says_and_says_what_it_leaves_out() -> None:
         warned = [i.message for i in check(language.parse(text), MORE, nothing_stored).warnings]
         assert said in warned if said else any("leaves out what is no equity: TV:AAPL" in w for w in warned)
     assert check(language.parse("rate[curve=USD] +100bp"), MORE, nothing_stored).warnings == ()
+
+
+def test_a_stored_stress_says_what_it_leaves_out_unless_it_moved_it() -> None:
+    def stored(moved: bool) -> ScenarioSet:
+        shocked = np.full(len(MORE.base), moved)
+        text = "rate[ccy=USD] +100bp; grid(credit -10bp..+10bp step 20bp)"
+        return ScenarioSet(
+            "",
+            "s",
+            "stress",
+            MORE.market_date,
+            {"text": text},
+            MORE.index,
+            ("a",),
+            MORE.base,
+            MORE.base[:, None],
+            shocked,
+        )
+
+    assert ["CPI:USD" in left_out_of(stored(False))[0], "REC:ACME" in left_out_of(stored(False))[1]] == [True, True]
+    assert left_out_of(stored(True)) == ()  # made before a class left anything out
 
 
 def test_what_is_beside_a_class_is_moved_by_its_type_or_name() -> None:

@@ -326,7 +326,7 @@ def test_quantlibs_engine_of_risky_bonds_takes_default_in_the_middle_of_a_period
         (
             "credit_index",
             {"defaults": {"A": DEFAULTED | {"recovery_rate": 40}}},
-            "A, weight: is missing; A, recovery_rate = 40: expected a number less than or equal to 1 (names",
+            "A, weight: is missing; A, recovery_rate = 40: expected a number less than or equal to 1 .names",
         ),
     ],
 )
