@@ -252,10 +252,10 @@ def _rows(start: int, found: Derivatives, targets: _Targets, errors: SimulationE
                 gamma[:, target] += 2.0 * cross[:, pair]
             else:
                 values[:, target] += cross[:, pair]
-    unknown_gamma = np.array([not f or (len(f) > 1 and not targets.whole) for f in targets.factors], dtype=np.bool_)
-    gamma[:, unknown_gamma] = np.nan
+    counts = np.array([len(f) for f in targets.factors], dtype=np.int64)
+    gamma[:, (counts == 0) | ((counts > 1) & (not targets.whole))] = np.nan
     value_error[value_error == 0.0] = np.nan  # nothing in it is simulated
-    gamma_error[(gamma_error == 0.0) | [len(f) != 1 for f in targets.factors]] = np.nan
+    gamma_error[(gamma_error == 0.0) | (counts != 1)] = np.nan
     row, column = np.nonzero((values != 0.0) | (np.nan_to_num(gamma) != 0.0))
     names = [targets.names[c] for c in column.tolist()]
     return pa.table(
@@ -266,7 +266,7 @@ def _rows(start: int, found: Derivatives, targets: _Targets, errors: SimulationE
             "gamma": pa.array(gamma[row, column], from_pandas=True),
             "value_error": pa.array(value_error[row, column], from_pandas=True),
             "gamma_error": pa.array(gamma_error[row, column], from_pandas=True),
-            "factors": np.array([len(f) or 2 for f in targets.factors], dtype=np.int64)[column],
+            "factors": np.where(counts == 0, 2, counts)[column],
         },
         schema=_SCHEMA,
     )
