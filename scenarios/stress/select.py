@@ -65,7 +65,7 @@ class Universe:
         return rows
 
     def select(self, selector: Selector) -> tuple[int, ...]:
-        """Rows of the factors selected, ascending; a class alone leaves out what stands apart in it, such as recoveries.
+        """Rows of the factors selected, ascending. What stands apart in its class, such as recoveries, only by a filter that says which.
 
         Raises `BadInput` when a value or the whole matches nothing.
         """
@@ -73,7 +73,7 @@ class Universe:
         for i, condition in enumerate(selector.where):
             matching = self._matching(everything, condition, selector, f"select/where/{i}")
             rows = tuple(r for r in rows if (r in matching) != condition.negate)
-        if not selector.where:
+        if not any(_says_which(condition) for condition in selector.where):
             rows = tuple(r for r in rows if not FACTOR_TYPES[self.index.factors[r].type].apart) or rows
         if not rows:
             raise BadInput(
@@ -127,6 +127,13 @@ class Universe:
             valid = {short_name(i) if short_name(i) in valid else i for i in valid}
         kind = f"{selector.risk_class} factor" if condition.key == BARE else f"{condition.key} of {selector.risk_class}"
         return unknown(kind, value, valid, pointer=pointer)
+
+
+def _says_which(condition: FactorFilter) -> bool:
+    """Whether it names factors or a type of them, and not merely what many have, as a currency or the class of an asset."""
+    return condition.key in ("id", "name", "type") or (
+        condition.key == BARE and not set(condition.values) <= set(CLASSES)
+    )
 
 
 def _matches(key: str, wanted: str, own: str) -> bool:

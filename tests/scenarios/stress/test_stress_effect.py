@@ -54,7 +54,9 @@ QUOTED = {
     factor("CPI:US", "price_index"): 258.0,
     factor("CDS:BAC:5Y", "cds_spread", curve="BAC", pillar="5Y"): 0.012,
     factor("REC:BAC", "recovery_rate"): 0.4,
-    factor("IV:WTI", "implied_vol"): 0.3,
+    factor("CMD:WTI", "commodity_price"): 30.0,
+    factor("IV:WTI", "implied_vol", attributes=(("asset", "CMD:WTI"),)): 0.3,
+    factor("NV:WTI", "normal_price_vol", attributes=(("asset", "CMD:WTI"),)): 14.0,
     factor("NV:EUR_CAP", "normal_vol", "EUR"): 0.006,
 }
 
@@ -64,6 +66,8 @@ QUOTED = {
     [
         # a future is 100 less its rate in percent: 1.5% becomes 2.5%, or 3%
         ("rate +100bp", {"YC:USD_3M:3M": 0.03, "YC:USD_3M:6M": 97.5}),
+        ("rate[ccy=USD] +100bp", {"YC:USD_3M:3M": 0.03, "YC:USD_3M:6M": 97.5}),
+        ("vol[commodity] +10pt", {"IV:WTI": 0.4}),
         ("rate x2", {"YC:USD_3M:3M": 0.04, "YC:USD_3M:6M": 97.0}),
         ("rate[USD_3M] +10%", {"YC:USD_3M:3M": 0.022, "YC:USD_3M:6M": 98.35}),
         ("rate[type=rate_future] +0.25USD", {"YC:USD_3M:6M": 98.75}),
@@ -71,7 +75,7 @@ QUOTED = {
         ("credit +50bp", {"CDS:BAC:5Y": 0.017}),
         ("credit[REC:*] -25%", {"REC:BAC": 0.3}),
         ("vol +10pt", {"IV:WTI": 0.4}),
-        ("vol[NV:*] +20bp", {"NV:EUR_CAP": 0.008}),
+        ("vol[NV:EUR*] +20bp", {"NV:EUR_CAP": 0.008}),
     ],
 )
 def test_a_class_alone_moves_what_is_quoted_alike(text: str, expected: Mapping[str, float]) -> None:
