@@ -96,7 +96,7 @@ def test_the_bank(month: dict[dt.date, pd.DataFrame]) -> None:
     # the Treasury, and no desk whose market is missing but where it takes a trade over
     assert set(book["desk"]) == set(DESKS) - {"Rates Options", "Inflation"}
     assert set(book["legal_entity"]) == set(LEGAL_ENTITIES)
-    assert book["portfolio"].nunique() == 55
+    assert book["portfolio"].nunique() == 45
     assert 140 <= book["counterparty"].nunique() <= 160
     assert book["client"].nunique() > 250
     assert book.groupby("client")["account"].nunique().drop("House").between(1, 3).all()
