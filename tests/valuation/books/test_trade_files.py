@@ -266,7 +266,7 @@ def test_a_swap_in_fpml_is_that_in_ore(lake: Lake, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("product", "reason"),
     [
-        ("<fra/>", "trades of type fra are not read; those that are: fxSingleLeg"),
+        ("<bondOption/>", "trades of type bondOption are not read; those that are: fxSingleLeg"),
         (FX_LEG.format(first=RECEIVES, second=RECEIVES), "both currencies are paid to the same party"),
         (
             FX_LEG.format(first=PAYS, second=RECEIVES).replace("p2", "p3", 1),
@@ -274,9 +274,9 @@ def test_a_swap_in_fpml_is_that_in_ore(lake: Lake, tmp_path: Path) -> None:
         ),
         (
             f"<swap>{STREAM.format(**FIXED_STREAM)}{STREAM.format(**{**FLOATING_STREAM, 'centre': 'INMU'})}</swap>",
-            "its business centres are INMU",
+            "its business centre INMU has no calendar here; those that have: AUSY",
         ),
-        (f"<swap>{STREAM.format(**FIXED_STREAM)}</swap>", "a fixed and a floating stream"),
+        (f"<swap>{STREAM.format(**FIXED_STREAM)}</swap>", "swaps of two streams are read, and it has 1"),
         (
             f"<swap>{STREAM.format(**FIXED_STREAM)}{STREAM.format(**FLOATING_STREAM)}<earlyTerminationProvision>x</earlyTerminationProvision></swap>",
             "earlyTerminationProvision of swap is not read",
