@@ -11,6 +11,7 @@ from support import new_lake
 
 from lake.committer import Committer
 from lake.errors import BadInput
+from lake.landing.mapping import load_mapping
 from lake.landing.markup import read_markup
 from lake.landing.positions import PositionsReport
 from lake.tables import Lake
@@ -154,6 +155,25 @@ def test_a_packed_file_and_its_day(lake: Lake, tmp_path: Path) -> None:
         with pytest.raises(BadInput, match="give it with --as-of"):
             ingest_positions(committer, path)
         assert ingest_positions(committer, path, as_of=DAY).loaded == 1
+
+
+def test_one_mapping_serves_every_file_of_trades(lake: Lake, tmp_path: Path) -> None:
+    """Columns stay beside what a mapping makes of them, and those that no trade of a file has are empty; other names are faults."""
+    mapping = tmp_path / "trades.toml"
+    mapping.write_text(
+        '[columns.desk]\nfrom = "instrument_type"\nvalues = { fx_forward = "FX", equity_option = "Equities" }\n'
+        '[columns.underlying]\nfrom = "underlying"\nvalues = { "EQ:SPX" = "IDX:SPX" }\n'
+    )
+    for number, data in enumerate((trade("FxForward", FX), trade("EquityOption", EQUITY_OPTION.format(more="")))):
+        path = tmp_path / f"portfolio-{number}.xml"
+        path.write_text(f"<Portfolio>{data.replace('T1', f'T{number}')}</Portfolio>")
+        with Committer(lake, "test") as committer:
+            assert ingest_positions(committer, path, as_of=DAY, mapping=load_mapping(mapping)).loaded == 1
+    assert {r["trade"]: r["desk"] for r in lake.read("positions").to_pylist()} == {"T0": "FX", "T1": "Equities"}
+    assert any('"underlying":"IDX:SPX"' in c["terms"] for c in lake.read("contracts").to_pylist())
+    mapping.write_text('[columns.underlying]\nfrom = "underling"\n')
+    with Committer(lake, "test") as committer, pytest.raises(BadInput, match="Unknown column of the file 'underling'"):
+        ingest_positions(committer, path, as_of=DAY, mapping=load_mapping(mapping))
 
 
 @pytest.mark.parametrize(

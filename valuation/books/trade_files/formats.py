@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -31,7 +32,7 @@ def trade_sheet(path: Path, as_of: dt.date | None, party: str | None = None) -> 
         return None
     if as_of is None:
         raise BadInput(f"{path.name} does not say of which day its trades are; give it with --as-of.")
-    return sheet_by(_read, path, as_of, party)
+    return dataclasses.replace(sheet_by(_read, path, as_of, party), canonical=True)
 
 
 def _read(path: Path, as_of: dt.date, party: str | None) -> Sheet:
