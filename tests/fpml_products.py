@@ -650,8 +650,10 @@ def credit_default_swap(draw: st.DrawFn) -> Product:
             tag("referenceInformation", tag("referenceEntity", tag("entityName", "Acme"), tag("entityId", "ACME"))),
             "ACME",
         )
+    moving = adjusting("dateAdjustments", "FOLLOWING", ())  # the centres stand with the general terms
     general = tag(
-        "generalTerms", tag("effectiveDate", tag("unadjustedDate", start)), tag("scheduledTerminationDate", tag("unadjustedDate", end)),
+        "generalTerms", tag("effectiveDate", tag("unadjustedDate", start), moving),
+        tag("scheduledTerminationDate", tag("unadjustedDate", end)),
         held(buys), adjusting("dateAdjustments", "FOLLOWING", ["USNY"]), reference,
     )  # fmt: skip
     fees = tag(
@@ -720,11 +722,12 @@ def equity_option(draw: st.DrawFn) -> Product:
             "barrier_type": f"{'down' if falls else 'up'}_{'in' if into else 'out'}",
             "monitoring": "daily" if closes else None,
         }
+    in_currency = draw(st.sampled_from([None, tag("currency", currency)]))
     style = "equityAmericanExercise" if kind == "equity_american_option" else "equityEuropeanExercise"
     text = tag(
         "equityOption", held(buys), tag("optionType", side), share(name, index, None), feature,
         tag("equityExercise", tag(style, adjustable("expirationDate", last)), tag("settlementCurrency", currency)),
-        tag("strike", tag("strikePrice", strike)), tag("numberOfOptions", number), tag("optionEntitlement", each),
+        tag("strike", tag("strikePrice", strike), in_currency), tag("numberOfOptions", number), tag("optionEntitlement", each),
     )  # fmt: skip
     return Product(text, [("", kind, number * each if buys else -number * each, terms)])
 

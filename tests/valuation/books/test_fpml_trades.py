@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import xml.etree.ElementTree as ET
 from decimal import Decimal
@@ -90,6 +91,33 @@ def test_what_a_product_says_more_makes_it_not_read(folder: Path, name: str) -> 
         ET.SubElement(place, "rateOfTheMoon").text = "1"
         with pytest.raises(NotRead, match=r"rateOfTheMoon of \w+ is not read|other features than one"):
             read(folder, document(trade(ET.tostring(root, encoding="unicode"))))
+
+    holds()
+
+
+WRONG = st.sampled_from(
+    [None, "", "x", "0", "-1", "1.5", "NaN", "1e999", "9999-12-31", "2020-02-30", "0001-01-01", "EOM", "us", "true"]
+)
+
+
+@pytest.mark.parametrize("name", PRODUCTS)
+def test_a_product_with_a_fault_is_read_or_told_and_ends_nothing(folder: Path, name: str) -> None:
+    """Any text replaced, or any element taken out: it is contracts still, or it is told, and no other error is raised."""
+
+    @settings(max_examples=40, deadline=None)
+    @given(PRODUCTS[name](), st.randoms(use_true_random=False), WRONG)
+    def holds(product: Any, random: Random, wrong: str | None) -> None:
+        root = ET.fromstring(product.text)
+        parents = [element for element in root.iter() if len(element)]
+        parent = random.choice(parents)
+        child = random.choice(list(parent))
+        if wrong is None or len(child):
+            parent.remove(child)
+        else:
+            child.text = wrong
+        with contextlib.suppress(NotRead):
+            (made,) = read(folder, document(trade(ET.tostring(root, encoding="unicode"))))
+            assert [t.row(DAY) for t in made]
 
     holds()
 

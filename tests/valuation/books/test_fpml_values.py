@@ -347,6 +347,10 @@ REFUSED: dict[str, tuple[str, str]] = {
         ),
         "cashSettlement of mandatoryEarlyTermination is not read",
     ),
+    "no rate below zero": (
+        running(tag("negativeInterestRateTreatment", "ZeroInterestRateMethod")),
+        "a rate below zero is not paid (ZeroInterestRateMethod)",
+    ),
     "two days": (
         tag(
             "fxSingleLeg",

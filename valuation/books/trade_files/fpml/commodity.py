@@ -6,7 +6,7 @@ import datetime as dt
 from decimal import Decimal
 
 from lake.landing.markup import Element
-from valuation.books.trade_files.fpml.parts import Deal, Holding, Terms, expiry, money, period
+from valuation.books.trade_files.fpml.parts import Deal, Holding, Terms, expiry, money, period, whole
 from valuation.books.trade_files.trade import NotRead, counterpart, number
 
 FREQUENCIES = {"1M": 12, "3M": 4, "6M": 2, "12M": 1, "1Y": 1}
@@ -63,7 +63,10 @@ def commodity_option(product: Element, deal: Deal) -> list[Holding]:
         **underlying, "volatility": f"IV:{underlying['underlying'].removeprefix('CMD:')}", "strike": strike, "expiry": last,
         "option_type": counterpart({"Call": "call", "Put": "put"}, product.value("optionType"), "optionType"),
     }  # fmt: skip
-    return [Holding(kind, sign * _units(product, whole=True), terms), *deal.payments(product.all("premium"), "premium")]
+    return [
+        Holding(kind, sign * _units(product, in_all=True), terms),
+        *deal.payments(product.all("premium"), "premium"),
+    ]
 
 
 def commodity_forward(product: Element, deal: Deal) -> list[Holding]:
@@ -109,12 +112,12 @@ def _only_in(product: Element, currency: str) -> None:
         raise NotRead(f"it is settled in {settled}, and its price in {currency}")
 
 
-def _units(of: Element, whole: bool = False) -> Decimal:
+def _units(of: Element, in_all: bool = False) -> Decimal:
     """Units a period, or in all."""
     total = of.value("totalNotionalQuantity")
     often = of.value("notionalQuantity", "quantityFrequency") or "Term"
     units = number(of.value("notionalQuantity", "quantity") or total, "notionalQuantity")
-    if whole:
+    if in_all:
         return units if total is None else number(total, "totalNotionalQuantity")
     if often != "PerCalculationPeriod":
         raise NotRead(f"its quantity is {often}, not PerCalculationPeriod")
@@ -138,7 +141,7 @@ def _lag(leg: Element, deal: Deal) -> tuple[int, str | None]:
     if paid.value("paymentDaysOffset", "dayType") not in (None, "Business"):
         raise NotRead("its payment is counted in days that are no business days")
     paid.value("paymentDaysOffset", "businessDayConvention")
-    days = number(paid.value("paymentDaysOffset", "periodMultiplier") or "0", "paymentDaysOffset")
+    days = whole(paid.value("paymentDaysOffset", "periodMultiplier") or "0", "paymentDaysOffset")
     if period(paid, "paymentDaysOffset") not in (None, f"{days}D") or days < 1:
         raise NotRead("it is paid on the last day of its periods, while here that is one of the average")
-    return int(days) - 1, deal.adjustments(paid).calendar
+    return days - 1, deal.adjustments(paid).calendar

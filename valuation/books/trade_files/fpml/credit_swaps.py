@@ -6,7 +6,7 @@ import datetime as dt
 from decimal import Decimal
 
 from lake.landing.markup import Element
-from valuation.books.trade_files.fpml.parts import DAY_COUNTS, Deal, Holding, Terms, date_of, money, period
+from valuation.books.trade_files.fpml.parts import DAY_COUNTS, Deal, Holding, Terms, date_of, money, period, positive
 from valuation.books.trade_files.trade import NotRead, counterpart, number
 
 
@@ -17,6 +17,7 @@ def default_swap(product: Element, deal: Deal) -> list[Holding]:
         raise NotRead("it has no generalTerms or no feeLeg")
     sign = 1 if deal.is_us(general, "buyerPartyReference", "sellerPartyReference") else -1
     notional, currency = money(product, "protectionTerms", "calculationAmount")
+    positive(notional, "its calculationAmount")
     kind, curve, factor = _reference(general)
     moves = deal.adjustments(general.one("dateAdjustments"))
     terms: Terms = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from lake.landing.markup import Element
-from valuation.books.trade_files.fpml.parts import Deal, Holding, Terms, expiry, money, says
+from valuation.books.trade_files.fpml.parts import Deal, Holding, Terms, expiry, money, positive, says
 from valuation.books.trade_files.trade import NotRead, counterpart, number
 
 _STYLES = {"equityEuropeanExercise": "equity_option", "equityAmericanExercise": "equity_american_option"}
@@ -16,8 +16,13 @@ _DIRECTIONS = {
 
 def equity_option(product: Element, deal: Deal) -> list[Holding]:
     sign = deal.sign(product)
-    underlying, name, currency, _ = _asset(product)
-    currency = product.value("strike", "currency") or currency or _settled_in(product)
+    underlying, name, currency, of_each = _asset(product)
+    if of_each not in (None, 1):
+        raise NotRead(f"its underlying is of {of_each} openUnits")
+    settled = _settled_in(product)
+    currency = product.value("strike", "currency") or currency or settled
+    if settled not in (None, currency):
+        raise NotRead(f"it is settled in {settled}, and its strike is in {currency}")
     kind, last = expiry(product, deal, _STYLES)
     units = number(product.value("numberOfOptions"), "numberOfOptions") * number(
         product.value("optionEntitlement") or "1", "optionEntitlement"
@@ -60,7 +65,8 @@ def equity_forward(product: Element, deal: Deal) -> list[Holding]:
         raise NotRead(f"its price is in {in_currency}, and its share in {currency}")
     if units is None:
         raise NotRead("it has no openUnits")
-    _settled_in(product)
+    if (settled := _settled_in(product)) not in (None, in_currency):
+        raise NotRead(f"it is settled in {settled}, and its price is in {in_currency}")
     _notional(product, units)
     terms = {
         "currency": in_currency, "underlying": underlying, "strike": price, "maturity": last, "discount_curve": in_currency,
@@ -74,7 +80,9 @@ def variance_swap(product: Element, deal: Deal) -> list[Holding]:
         raise NotRead("it has more than one varianceLeg")
     (leg,) = legs
     sign = 1 if deal.receives(leg) else -1
-    underlying, name, _, _ = _asset(leg)
+    underlying, name, _, of_each = _asset(leg)
+    if of_each not in (None, 1):
+        raise NotRead(f"its underlying is of {of_each} openUnits")
     amounts = leg.all("amount")
     variance = amounts[0].one("variance") if len(amounts) == 1 else None
     if variance is None:
@@ -85,7 +93,8 @@ def variance_swap(product: Element, deal: Deal) -> list[Holding]:
     if (strike := variance.value("volatilityStrikePrice")) is not None:
         volatility = float(number(strike, "volatilityStrikePrice")) / 100
     else:
-        volatility = float(number(variance.value("varianceStrikePrice"), "varianceStrikePrice")) ** 0.5 / 100
+        squared = positive(number(variance.value("varianceStrikePrice"), "varianceStrikePrice"), "varianceStrikePrice")
+        volatility = float(squared) ** 0.5 / 100
     for said in (leg.value("settlementCurrency"), amounts[0].value("currency")):
         if said not in (None, currency):
             raise NotRead(f"it is settled in {said}, and its variance amount is in {currency}")

@@ -48,7 +48,7 @@ indexAnnexVersion entityType seniority initialLevel closingLevel expectedN vegaN
 exchangeTradedContractNearest multipleExchangeIndexAnnexFallback componentSecurityIndexAnnexFallback localJurisdiction
 relevantJurisdiction unit priceUnit quantityUnit specifiedPrice commodityBase commodityDetails deliveryLocation
 indexSource mainPublication fallbackBondApplicable allocations masterAgreement standardSettlementStyle
-equityEffectiveDate
+equityEffectiveDate latestExerciseTimeType latestValueDate fixingTime
 """
 SILENT = frozenset(_SILENT.split())
 
@@ -67,7 +67,7 @@ class Holding:
 
 @dataclass(frozen=True)
 class Adjustments:
-    """How a day moves off a holiday; without a calendar, nothing was said of it."""
+    """How a day moves off a holiday; without a calendar, it was not said which days are holidays."""
 
     calendar: str | None = None
     convention: str | None = None
@@ -116,9 +116,7 @@ class Deal:
         for name in sorted(names - {*schedules.CALENDARS}):
             known = ", ".join(n for n in schedules.CALENDARS if n.isupper())
             raise NotRead(f"its business centre {name} has no calendar here; those that have: {known}")
-        if not names and convention not in (None, "Unadjusted"):
-            raise NotRead(f"{of.name} moves days off holidays and names no business centre")
-        return Adjustments("+".join(sorted(names)) or ("none" if convention else None), convention)
+        return Adjustments("+".join(sorted(names)) or ("none" if convention == "Unadjusted" else None), convention)
 
     def payments(self, paid: list[Element], label: str) -> list[Holding]:
         """What is still to be paid, as certain payments: a bill of that face, of which 100 are a unit."""
@@ -170,7 +168,24 @@ def unread(element: Element) -> Iterator[str]:
 
 def xml_date(text: str | None, what: str) -> dt.date:
     """A date of XML, which may have a time zone or an hour behind it."""
-    return day(re.sub(r"(?<=\d{4}-\d\d-\d\d)(T.*|Z|[+-]\d\d:\d\d)$", "", (text or "").strip()) or None, what)
+    found = day(re.sub(r"(?<=\d{4}-\d\d-\d\d)(T.*|Z|[+-]\d\d:\d\d)$", "", (text or "").strip()) or None, what)
+    if not 1902 <= found.year <= 2198:  # the years of the calendars
+        raise NotRead(f"{what} is {found}; years reach from 1902 to 2198")
+    return found
+
+
+def whole(text: str | None, what: str) -> int:
+    """A whole number of days or months."""
+    found = number(text, what)
+    if found != int(found):
+        raise NotRead(f"{what} is {text}, not a whole number")
+    return int(found)
+
+
+def positive(amount: Decimal, what: str) -> Decimal:
+    if amount <= 0:
+        raise NotRead(f"{what} is {amount}, not above zero")
+    return amount
 
 
 def date_of(of: Element, name: str) -> dt.date | None:

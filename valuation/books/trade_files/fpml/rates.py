@@ -18,6 +18,7 @@ from valuation.books.trade_files.fpml.parts import (
     expiry,
     money,
     period,
+    positive,
     says,
     xml_date,
 )
@@ -75,15 +76,20 @@ def term_deposit(product: Element, deal: Deal) -> list[Holding]:
 
 def rate_swap(product: Element, deal: Deal) -> list[Holding]:
     """Of two streams; one contract from each step of a notional or rate to the next."""
-    elements = product.all("swapStream")
-    if len(elements) != 2:
-        raise NotRead(f"swaps of two streams are read, and it has {len(elements)}")
+    elements = _streams(product)
     if any(e.one("calculationPeriodAmount", "calculation", "inflationRateCalculation") for e in elements):
         parts = _inflation(elements, deal)
     else:
         streams = _two(elements, deal)
         parts = [_constant(label, part) for label, part in slices(streams, deal)]
     return [*parts, *deal.payments(product.all("additionalPayment"), "payment")]
+
+
+def _streams(product: Element) -> list[Element]:
+    elements = product.all("swapStream")
+    if len(elements) != 2:
+        raise NotRead(f"swaps of two streams are read, and it has {len(elements)}")
+    return elements
 
 
 def _two(elements: Sequence[Element], deal: Deal) -> list[Stream]:
@@ -184,7 +190,7 @@ def _inflation(elements: Sequence[Element], deal: Deal) -> list[Holding]:
     index = amounts.one("inflationRateCalculation")
     assert index is not None
     name, lag = index.value("floatingRateIndex"), period(index, "inflationLag") or ""
-    if name is None or not lag.endswith("M"):
+    if name is None or not lag.endswith("M") or not lag[:-1].isdigit():
         raise NotRead("its index has no name, or no lag in months")
     amounts.value("dayCountFraction")
     first = index.value("initialIndexLevel")
@@ -192,7 +198,7 @@ def _inflation(elements: Sequence[Element], deal: Deal) -> list[Holding]:
     terms: Terms = {
         "currency": currency, "pay_fixed": pays, "fixed_rate": _yearly(fixed_stream, fixed_every, (notional, currency), years),
         **dates.backward(None), "day_count": "Thirty360", "discount_curve": currency, "price_index": f"CPI:{name}",
-        "inflation_curve": f"INF:{name}", "observation_lag": abs(int(lag[:-1])),
+        "inflation_curve": f"INF:{name}", "observation_lag": int(lag[:-1]),
         "interpolation": counterpart({"Linear": "linear", "LinearZeroYield": "linear", "None": "flat"}, method, "interpolationMethod"),
         "base_index": None if first is None else number(first, "initialIndexLevel"),
     }  # fmt: skip
@@ -205,8 +211,8 @@ def _yearly(element: Element, every: str, notional: tuple[Decimal, str], years: 
     if known is not None:
         if known.value("currency") != notional[1] or known.all("step"):
             raise NotRead("its known amount steps, or is in another currency")
-        amount = number(known.value("initialValue"), "knownAmountSchedule")
-        return math.pow(1 + amount / notional[0], 1 / years) - 1
+        growth = 1 + number(known.value("initialValue"), "knownAmountSchedule") / notional[0]
+        return math.pow(positive(growth, "the growth to its known amount"), 1 / years) - 1
     amounts = element.one("calculationPeriodAmount", "calculation")
     if amounts is None or notional_of(amounts) != notional:
         raise NotRead("its streams differ in notional")
@@ -271,7 +277,7 @@ def swaption(product: Element, deal: Deal) -> list[Holding]:
     sign = deal.sign(product)
     if (underlying := product.one("swap")) is None:
         raise NotRead("it has no swap")
-    (label, streams), *steps_of = slices(_two(underlying.all("swapStream"), deal), deal)
+    (label, streams), *steps_of = slices(_two(_streams(underlying), deal), deal)
     fixed, floating = [s for s in streams if s.rate is None], [s for s in streams if s.rate is not None]
     if label or steps_of or len(fixed) != 1 or fixed[0].currency != floating[0].currency:
         raise NotRead("its swap is not of a fixed and a floating stream of constant notional and rate")

@@ -22,7 +22,9 @@ from valuation.books.trade_files.fpml.parts import (
     Terms,
     date_of,
     period,
+    positive,
     says,
+    whole,
     xml_date,
 )
 from valuation.books.trade_files.trade import NotRead, counterpart, number
@@ -232,7 +234,7 @@ def dates_of(element: Element, deal: Deal) -> tuple[Dates, str]:
     end, end_moves = deal.date(periods, "terminationDate")
     moves = deal.adjustments(periods.one("calculationPeriodDatesAdjustments"))
     if moves.calendar is None:
-        raise NotRead("a stream has no calculationPeriodDatesAdjustments")
+        raise NotRead("the periods of a stream have no calculationPeriodDatesAdjustments with business centres")
     for day, said in ((start, start_moves), (end, end_moves)):
         if said.convention is not None and said.moved(day) != moves.moved(day):
             raise NotRead(f"{day} is moved off a holiday by another rule than the ends of periods")
@@ -286,14 +288,14 @@ def _paid(element: Element, deal: Deal, dates: Dates, every: str) -> int:
     for name, known in (("firstPaymentDate", bounds[1:2]), ("lastRegularPaymentDate", bounds[-2:-1])):
         if (day := date_of(paid, name)) is not None and day not in known:
             raise NotRead(f"its {name} {day} is not the end of the period")
-    lag = number(paid.value("paymentDaysOffset", "periodMultiplier") or "0", "paymentDaysOffset")
+    lag = whole(paid.value("paymentDaysOffset", "periodMultiplier") or "0", "paymentDaysOffset")
     if lag and (
         period(paid, "paymentDaysOffset") != f"{lag}D" or paid.value("paymentDaysOffset", "dayType") != "Business"
     ):
         raise NotRead("its payments are counted in other days than business days")
     paid.value("paymentDaysOffset", "period")
     paid.value("paymentDaysOffset", "dayType")
-    return int(lag)
+    return lag
 
 
 def _notionals(amounts: Element, start: dt.date) -> tuple[Steps, str, bool]:
@@ -305,11 +307,13 @@ def _notionals(amounts: Element, start: dt.date) -> tuple[Steps, str, bool]:
         for name in ("varyingNotionalFixingDates", "fxSpotRateSource", "varyingNotionalInterimExchangePaymentDates"):
             for said in linked.all(name):
                 said.skip()
-        return {start: number(linked.value("initialValue"), "initialValue of the notional")}, currency, True
+        first = number(linked.value("initialValue"), "initialValue of the notional")
+        return {start: positive(first, "its notional")}, currency, True
     schedule = amounts.one("notionalSchedule", "notionalStepSchedule")
     if schedule is None or amounts.one("notionalSchedule", "notionalStepParameters") is not None:
         raise NotRead("its notional is not given by steps")
-    return steps(schedule, start), schedule.value("currency") or "", False
+    notionals = {day: positive(amount, "its notional") for day, amount in steps(schedule, start).items()}
+    return notionals, schedule.value("currency") or "", False
 
 
 def _floating(element: Element, amounts: Element, dates: Dates, every: str, deal: Deal) -> Rate | None:
@@ -338,6 +342,8 @@ def _floating(element: Element, amounts: Element, dates: Dates, every: str, deal
             offset.value("periodMultiplier"), offset.name
         ):
             raise NotRead("its overnight rate is held for the last days of a period")
+    if (negative := leg.value("negativeInterestRateTreatment")) not in (None, "NegativeInterestRateMethod"):
+        raise NotRead(f"a rate below zero is not paid ({negative})")
     if (method := amounts.value("compoundingMethod")) not in (None, "None"):
         raise NotRead(f"its periods are compounded ({method})")
     first = leg.value("initialRate")
