@@ -22,6 +22,9 @@ class Product:
     text: str
     meant: list[Meant]
 
+    def __repr__(self) -> str:
+        return f"{self.text[:200]}..."  # a list of all is beyond what hypothesis shows
+
 
 def tag(name: str, *content: Any, **attributes: str) -> str:
     """An element; what is None is left out."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import tempfile
 import xml.etree.ElementTree as ET
 from decimal import Decimal
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 
 import pytest
 from fpml_products import DAY, PRODUCTS, Meant, document, exchange, money, tag, trade
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from support import new_lake
 
@@ -131,6 +132,31 @@ def load(lake: Lake, folder: Path, text: str, party: str | None = "us") -> Posit
     (folder / "message.xml").write_text(text)
     with Committer(lake, "test") as committer:
         return ingest_positions(committer, folder / "message.xml", as_of=DAY, party=party)
+
+
+def test_a_message_of_every_product_loads_as_the_rows_that_are_meant(tmp_path: Path) -> None:
+    """Counts add up, and the contracts of the lake are those of the same trades typed as rows."""
+
+    @settings(
+        max_examples=2, deadline=None, phases=[Phase.generate]
+    )  # a load of a lake is slow: nothing is made smaller
+    @given(st.tuples(*(make() for make in PRODUCTS.values())))
+    def holds(products: tuple[Any, ...]) -> None:
+        lake = new_lake(Path(tempfile.mkdtemp(dir=tmp_path)) / "lake")
+        report = load(lake, tmp_path, document(*(trade(p.text, f"T{i}") for i, p in enumerate(products))))
+        meant = {
+            (f"T{i}/{label}" if label else f"T{i}"): (float(quantity), contract(kind, terms))
+            for i, p in enumerate(products)
+            for label, kind, quantity, terms in p.meant
+            if kind not in AGREED_ELSEWHERE
+        }
+        assert {r["trade"]: (r["quantity"], r["contract_id"]) for r in lake.read("positions").to_pylist()} == meant
+        assert report.loaded == len(meant)
+        # a Bermudan asks for what no file of trades says, and is told
+        assert {r["column"] for r in report.rejections.to_pylist()} <= {"mean_reversion"}
+        assert report.read == report.loaded + report.rejected == sum(len(p.meant) for p in products)
+
+    holds()
 
 
 FORWARD = tag("fxSingleLeg", exchange(("EUR", Decimal(1_000_000)), ("USD", Decimal(1_100_000)), dt.date(2021, 3, 16)))

@@ -176,7 +176,11 @@ def _trade(
     if product.name not in READ:
         raise NotRead(f"trades of type {product.name} are not read; those that are: {', '.join(READ)}")
     header = trade.one("tradeHeader")
-    parts = READ[product.name](product, replace(deal, traded=None if header is None else date_of(header, "tradeDate")))
+    # ids of the trade itself go first: files that were put together repeat them
+    known = replace(
+        deal, ids={**deal.ids, **_by_id(trade)}, traded=None if header is None else date_of(header, "tradeDate")
+    )
+    parts = READ[product.name](product, known)
     if (left := next(unread(product), None)) is not None:
         raise NotRead(f"{left} is not read")
     owners = {"counterparty": _counterparty(product, root, deal), **_owners(trade, deal)}
