@@ -25,6 +25,7 @@ from lake.arrays import Ints
 from lake.canonical import canonical_json, digest
 from lake.errors import BadInput, Issue, unknown, validated
 from lake.landing.sheet import Dialect, Sheet
+from lake.schemas import DIMENSION_COLUMNS
 
 Kind = Literal["number", "date", "text"]
 TYPE = "instrument_type"
@@ -263,10 +264,12 @@ def mapped(sheet: Sheet, mapping: FileMapping, kinds: Mapping[str, Kind]) -> Map
         Issue(n, f"Two columns of the file are called {n!r} here; rename one.") for n in {*names} if names.count(n) > 1
     ]
     wanted: dict[str, MappedColumn] = {}
-    used = {*mapping.ignored}
+    used, known = {*mapping.ignored}, {*kinds, *DIMENSION_COLUMNS, TYPE}
     for name, column in mapping.columns.items():
         sources = {*([column.from_] if column.from_ else []), *([column.side.from_] if column.side else [])}
-        used |= sources
+        used |= {name} if sheet.canonical else sources
+        if sheet.canonical:
+            done.cells.update({s: pa.nulls(len(done.lines), pa.string()) for s in sources & known - {*done.cells}})
         if absent := sorted(sources - {*done.cells}):
             done.columns[name] = pa.nulls(len(done.lines), pa.string())
         else:

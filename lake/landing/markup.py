@@ -19,13 +19,17 @@ MOST_DEPTH = 100  # elements inside of each other
 
 @dataclass
 class Element:
-    """An element: its name without a namespace, the text right in it, trimmed, its attributes and children. line : from 1."""
+    """An element: its name without a namespace, the text right in it, trimmed, its attributes and children.
+
+    line : from 1. read : whether its text was asked for, so that what nobody has read of a file can be told.
+    """
 
     name: str
     line: int
     attributes: dict[str, str]
     text: str = ""
     children: list[Element] = field(default_factory=list)
+    read: bool = field(default=False, compare=False)
 
     def all(self, *path: str) -> list[Element]:
         """The elements at a path of names below this one."""
@@ -41,7 +45,18 @@ class Element:
     def value(self, *path: str) -> str | None:
         """Text of the first of them; None where there is none, or no text in it."""
         found = self.one(*path)
-        return None if found is None or not found.text else found.text
+        return None if found is None or not found.text else found.take()
+
+    def take(self) -> str:
+        """Its text, which is read now."""
+        self.read = True
+        return self.text
+
+    def skip(self) -> None:
+        """It and all below it is read, since nothing of it is needed."""
+        self.read = True
+        for child in self.children:
+            child.skip()
 
     def below(self, name: str) -> Iterator[Element]:
         """All elements of the name at any depth, in the order of the document."""

@@ -120,6 +120,8 @@ class Sheet:
     cells : columns "0", "1", ... of trimmed text, null where empty; blank rows are left out.
     lines : line of each row, (n,), from 1 at the top of the file; a row counts once however many line breaks its cells have.
     uneven : (line, text, reason) of the lines whose number of cells is not the header's.
+    canonical : its columns are those of varlake already. A mapping then changes some of them, and all stay beside what is made of them;
+    one that no row fills in is empty, not missing.
     """
 
     name: str
@@ -127,6 +129,7 @@ class Sheet:
     cells: pa.Table
     lines: Ints
     uneven: tuple[tuple[int, str, str], ...] = ()
+    canonical: bool = False
 
     def column(self, at: int) -> pa.Array:
         """The column as one array."""

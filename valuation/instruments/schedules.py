@@ -25,30 +25,59 @@ VERSION = f"QuantLib-{ql.__version__}"  # holidays and day counts come with it, 
 
 DAY_COUNTS = {
     "ActualActualISMA": ql.ActualActual(ql.ActualActual.ISMA),
+    "ActualActualISDA": ql.ActualActual(ql.ActualActual.ISDA),
     "Thirty360": ql.Thirty360(ql.Thirty360.BondBasis),
+    "Thirty360European": ql.Thirty360(ql.Thirty360.European),
     "Actual365Fixed": ql.Actual365Fixed(),
     "Actual360": ql.Actual360(),
 }
 
+_JOINT = "+"
+
+
+class Calendars(dict[str, ql.Calendar]):
+    """Calendars by name; names joined by +, sorted, are the calendar of the days that are business days in each."""
+
+    def __contains__(self, name: object) -> bool:
+        return super().__contains__(name) or (isinstance(name, str) and _JOINT in name and self._joins(name))
+
+    def _joins(self, name: str) -> bool:
+        parts = name.split(_JOINT)
+        return parts == sorted({*parts}) and all(super(Calendars, self).__contains__(p) and p.isupper() for p in parts)
+
+    def __missing__(self, name: str) -> ql.Calendar:
+        if name not in self:
+            raise KeyError(name)
+        return _joined(name)
+
+
 # Business centres by their FpML codes.
-CALENDARS = {
-    "none": ql.NullCalendar(),
-    "weekdays": ql.WeekendsOnly(),
-    "AUSY": ql.Australia(),
-    "CATO": ql.Canada(),
-    "CHZU": ql.Switzerland(),
-    "DKCO": ql.Denmark(),
-    "EUTA": ql.TARGET(),
-    "GBLO": ql.UnitedKingdom(),
-    "HKHK": ql.HongKong(),
-    "JPTO": ql.Japan(),
-    "NOOS": ql.Norway(),
-    "NZAU": ql.NewZealand(),
-    "SEST": ql.Sweden(),
-    "SGSI": ql.Singapore(),
-    "USGS": ql.UnitedStates(ql.UnitedStates.GovernmentBond),
-    "USNY": ql.UnitedStates(ql.UnitedStates.Settlement),
-}
+CALENDARS = Calendars(
+    {
+        "none": ql.NullCalendar(),
+        "weekdays": ql.WeekendsOnly(),
+        "AUSY": ql.Australia(),
+        "CATO": ql.Canada(),
+        "CHZU": ql.Switzerland(),
+        "DKCO": ql.Denmark(),
+        "EUTA": ql.TARGET(),
+        "GBLO": ql.UnitedKingdom(),
+        "HKHK": ql.HongKong(),
+        "JPTO": ql.Japan(),
+        "NOOS": ql.Norway(),
+        "NZAU": ql.NewZealand(),
+        "SEST": ql.Sweden(),
+        "SGSI": ql.Singapore(),
+        "USGS": ql.UnitedStates(ql.UnitedStates.GovernmentBond),
+        "USNY": ql.UnitedStates(ql.UnitedStates.Settlement),
+    }
+)
+
+
+@functools.lru_cache(maxsize=1 << 8)
+def _joined(name: str) -> ql.Calendar:
+    return functools.reduce(ql.JointCalendar, (CALENDARS[part] for part in name.split(_JOINT)))
+
 
 BUSINESS_DAY_CONVENTIONS = {
     "Following": ql.Following,
@@ -69,10 +98,20 @@ def _one_of(names: dict[str, object]) -> AfterValidator:
 
 
 DayCount = Annotated[str, _one_of(DAY_COUNTS)]
-Calendar = Annotated[str, _one_of(CALENDARS), Field(validate_default=True)]
+
+
+def _calendar(name: str) -> str:
+    joint = _JOINT.join(sorted({*name.split(_JOINT)}))
+    if joint not in CALENDARS:
+        lacking = next((part for part in name.split(_JOINT) if part not in CALENDARS), name)
+        raise ValueError(f"unknown name; nearest: {', '.join(nearest(lacking, CALENDARS))}")
+    return joint
+
+
+Calendar = Annotated[str, AfterValidator(_calendar), Field(validate_default=True)]
 BusinessDayConvention = Annotated[str, _one_of(BUSINESS_DAY_CONVENTIONS), Field(validate_default=True)]
 
-CALENDAR = f"business days of payments: {', '.join(CALENDARS)} (FpML business centres)"
+CALENDAR = f"business days of payments: {', '.join(CALENDARS)} (FpML business centres), or several of them joined by +"
 CONVENTION = f"how a payment date moves off a holiday: {', '.join(BUSINESS_DAY_CONVENTIONS)}"
 DAY_COUNT = f"{', '.join(DAY_COUNTS)} (QuantLib's names)"
 
@@ -187,13 +226,15 @@ def observation_days(start: dt.date, end: dt.date, step: str, calendar: str) -> 
 
 def unlisted_note(calendar: str, first: dt.date, last: dt.date) -> tuple[str, ...]:
     """A note where the calendar does not know all holidays of the years from `first` to `last`."""
-    listed = LISTED_YEARS.get(calendar, ((first.year, last.year),))
-    if all(any(a <= year <= b for a, b in listed) for year in range(first.year, last.year + 1)):
-        return ()
-    years = ", ".join(f"{a}-{b}" for a, b in listed)
-    return (
-        f"Calendar {calendar} lists its moving holidays of {years} alone ({VERSION}): in other years a date on one stays on it.",
-    )
+    notes = []
+    for centre in calendar.split(_JOINT):
+        listed = LISTED_YEARS.get(centre, ((first.year, last.year),))
+        if not all(any(a <= year <= b for a, b in listed) for year in range(first.year, last.year + 1)):
+            years = ", ".join(f"{a}-{b}" for a, b in listed)
+            notes.append(
+                f"Calendar {centre} lists its moving holidays of {years} alone ({VERSION}): in other years a date on one stays on it."
+            )
+    return tuple(notes)
 
 
 def business_days(first: dt.date, stop: dt.date, calendar: str) -> Ints:

@@ -11,6 +11,7 @@ from support import new_lake
 
 from lake.committer import Committer
 from lake.errors import BadInput
+from lake.landing.mapping import load_mapping
 from lake.landing.markup import read_markup
 from lake.landing.positions import PositionsReport
 from lake.tables import Lake
@@ -156,6 +157,25 @@ def test_a_packed_file_and_its_day(lake: Lake, tmp_path: Path) -> None:
         assert ingest_positions(committer, path, as_of=DAY).loaded == 1
 
 
+def test_one_mapping_serves_every_file_of_trades(lake: Lake, tmp_path: Path) -> None:
+    """Columns stay beside what a mapping makes of them, and those that no trade of a file has are empty; other names are faults."""
+    mapping = tmp_path / "trades.toml"
+    mapping.write_text(
+        '[columns.desk]\nfrom = "instrument_type"\nvalues = { fx_forward = "FX", equity_option = "Equities" }\n'
+        '[columns.underlying]\nfrom = "underlying"\nvalues = { "EQ:SPX" = "IDX:SPX" }\n'
+    )
+    for number, data in enumerate((trade("FxForward", FX), trade("EquityOption", EQUITY_OPTION.format(more="")))):
+        path = tmp_path / f"portfolio-{number}.xml"
+        path.write_text(f"<Portfolio>{data.replace('T1', f'T{number}')}</Portfolio>")
+        with Committer(lake, "test") as committer:
+            assert ingest_positions(committer, path, as_of=DAY, mapping=load_mapping(mapping)).loaded == 1
+    assert {r["trade"]: r["desk"] for r in lake.read("positions").to_pylist()} == {"T0": "FX", "T1": "Equities"}
+    assert any('"underlying":"IDX:SPX"' in c["terms"] for c in lake.read("contracts").to_pylist())
+    mapping.write_text('[columns.underlying]\nfrom = "underling"\n')
+    with Committer(lake, "test") as committer, pytest.raises(BadInput, match="Unknown column of the file 'underling'"):
+        ingest_positions(committer, path, as_of=DAY, mapping=load_mapping(mapping))
+
+
 @pytest.mark.parametrize(
     ("text", "why"),
     [
@@ -266,7 +286,7 @@ def test_a_swap_in_fpml_is_that_in_ore(lake: Lake, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("product", "reason"),
     [
-        ("<fra/>", "trades of type fra are not read; those that are: fxSingleLeg"),
+        ("<bondOption/>", "trades of type bondOption are not read; those that are: fxSingleLeg"),
         (FX_LEG.format(first=RECEIVES, second=RECEIVES), "both currencies are paid to the same party"),
         (
             FX_LEG.format(first=PAYS, second=RECEIVES).replace("p2", "p3", 1),
@@ -274,9 +294,9 @@ def test_a_swap_in_fpml_is_that_in_ore(lake: Lake, tmp_path: Path) -> None:
         ),
         (
             f"<swap>{STREAM.format(**FIXED_STREAM)}{STREAM.format(**{**FLOATING_STREAM, 'centre': 'INMU'})}</swap>",
-            "its business centres are INMU",
+            "its business centre INMU has no calendar here; those that have: AUSY",
         ),
-        (f"<swap>{STREAM.format(**FIXED_STREAM)}</swap>", "a fixed and a floating stream"),
+        (f"<swap>{STREAM.format(**FIXED_STREAM)}</swap>", "swaps of two streams are read, and it has 1"),
         (
             f"<swap>{STREAM.format(**FIXED_STREAM)}{STREAM.format(**FLOATING_STREAM)}<earlyTerminationProvision>x</earlyTerminationProvision></swap>",
             "earlyTerminationProvision of swap is not read",

@@ -185,6 +185,15 @@ def test_days_inside_a_roll_count_with_the_price_as_rolled() -> None:
     assert flow.amount == 0
 
 
+def test_a_payment_lag_moves_payments_and_nothing_else() -> None:
+    """Three averages of 40 against 30, paid five weekdays after the ends of April, May and June."""
+    market = make_market(TODAY, {"CM:WTI": 40.0, "YC:USD:1Y": 0.1})
+    days = [dt.date(2020, 5, 8), dt.date(2020, 6, 8), dt.date(2020, 7, 8)]
+    by_hand = sum(10 * math.exp(-0.1 * (day - TODAY).days / 365) for day in days)
+    assert value(swap(payment_lag=5), market)[0] == pytest.approx(by_hand, rel=1e-12)
+    assert swap(payment_lag=None).contract_id() == swap().contract_id()
+
+
 def spread(f1: float, f2: float, strike: float, s1: float, s2: float, correlation: float, time: float) -> float:
     """An undiscounted call by the kernel."""
     row, one = (lambda x: np.array([x]), lambda x: np.array([[x]]))

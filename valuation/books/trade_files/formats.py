@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,19 +13,14 @@ import pyarrow as pa
 from lake.errors import BadInput
 from lake.landing.markup import Element, is_markup, read_markup
 from lake.landing.sheet import Sheet, sheet_by
-from valuation.books.trade_files import fpml, ore
+from valuation.books.trade_files import ore
+from valuation.books.trade_files.fpml import document as fpml
 from valuation.books.trade_files.trade import NotRead, Trade
 
-Format = Callable[[Element, dt.date, str | None], Iterator[tuple[Element, str, Callable[[], Trade]]]]
-_FPML = (
-    "dataDocument",
-    "requestConfirmation",
-    "confirmationAgreed",
-    "nonpublicExecutionReport",
-    "executionNotification",
-)
+# one position, or one for each contract that a trade is
+Format = Callable[[Element, dt.date, str | None], Iterator[tuple[Element, str, Callable[[], Trade | Sequence[Trade]]]]]
 # by the root element: trades, each with its place, its name, and what reads it
-FORMATS: Mapping[str, Format] = {"Portfolio": ore.trades, **dict.fromkeys(_FPML, fpml.trades)}
+FORMATS: Mapping[str, Format] = {"Portfolio": ore.trades, **dict.fromkeys(fpml.ROOTS, fpml.trades)}
 
 
 def trade_sheet(path: Path, as_of: dt.date | None, party: str | None = None) -> Sheet | None:
@@ -36,7 +32,7 @@ def trade_sheet(path: Path, as_of: dt.date | None, party: str | None = None) -> 
         return None
     if as_of is None:
         raise BadInput(f"{path.name} does not say of which day its trades are; give it with --as-of.")
-    return sheet_by(_read, path, as_of, party)
+    return dataclasses.replace(sheet_by(_read, path, as_of, party), canonical=True)
 
 
 def _read(path: Path, as_of: dt.date, party: str | None) -> Sheet:
@@ -51,15 +47,17 @@ def _read(path: Path, as_of: dt.date, party: str | None) -> Sheet:
     seen: dict[str, int] = {}
     for element, name, read in FORMATS[root.name](root, as_of, party):
         try:
-            trade = read()
-            if trade.trade_id in seen:
-                raise NotRead(f"the id stands on line {seen[trade.trade_id]} too; ids are unique in a file")
-            seen[trade.trade_id] = element.line
+            made = read()
+            parts = [made] if isinstance(made, Trade) else made
+            for part in parts:
+                if part.trade_id in seen:
+                    raise NotRead(f"the id stands on line {seen[part.trade_id]} too; ids are unique in a file")
+            seen |= {part.trade_id: element.line for part in parts}
         except NotRead as error:
             left.append((element.line, name, f"This trade is not read: {error}."))
             continue
-        rows.append(trade.row(as_of))
-        lines.append(element.line)
+        rows += [part.row(as_of) for part in parts]
+        lines += [element.line] * len(parts)
     header = list(dict.fromkeys(column for row in rows for column in row))
     cells = {str(i): pa.array([row.get(c) for row in rows], pa.string()) for i, c in enumerate(header)}
     return Sheet(path.name, header, pa.table(cells), np.array(lines, dtype=np.int64), tuple(left))

@@ -21,22 +21,30 @@ class NotRead(Exception):
 
 @dataclass(frozen=True)
 class Trade:
-    """A quantity of a contract with what the file says of it. owners : dimension or attribute to its name."""
+    """A quantity of a contract with what the file says of it. owners : dimension or attribute to its name.
+
+    action : what it does to a book, as in a file of changes; one that is removed has nothing but its id.
+    """
 
     trade_id: str
     instrument_type: str
     quantity: Decimal
     terms: Mapping[str, Any]
     owners: Mapping[str, str | None]
+    action: str | None = None
 
     def row(self, as_of: dt.date) -> dict[str, str]:
         """The columns of a positions file; the instrument is called by its type and what it is on."""
+        known = {"positions_date": as_of.isoformat(), "trade": self.trade_id}
+        if self.action:
+            known["action"] = self.action
+        if self.action == "remove":
+            return known
         of = self.terms.get("underlying") or self.terms.get("base_currency") or self.terms.get("currency") or ""
         owners = {(k if k in DIMENSION_COLUMNS else f"attribute.{k}"): v for k, v in self.owners.items() if v}
         terms = {k: _text(v) for k, v in self.terms.items() if v is not None}
         return {
-            "positions_date": as_of.isoformat(),
-            "trade": self.trade_id,
+            **known,
             "instrument": f"{self.instrument_type} {of}".strip(),
             **owners,
             "quantity": format(self.quantity, "f"),
@@ -46,7 +54,12 @@ class Trade:
 
 
 def with_terms(
-    trade_id: str, instrument_type: str, quantity: Decimal, terms: Mapping[str, Any], owners: Mapping[str, str | None]
+    trade_id: str,
+    instrument_type: str,
+    quantity: Decimal,
+    terms: Mapping[str, Any],
+    owners: Mapping[str, str | None],
+    action: str | None = None,
 ) -> Trade:
     """The trade; raises `NotRead` where there is no such instrument, or where it lacks a term that is given.
 
@@ -60,7 +73,7 @@ def with_terms(
     }
     if lacking := sorted(given.keys() - fields.keys()):
         raise NotRead(f"{instrument_type} has no {', '.join(lacking)}")
-    return Trade(trade_id, instrument_type, quantity, given, owners)
+    return Trade(trade_id, instrument_type, quantity, given, owners, action)
 
 
 def only(element: Element, names: str) -> None:

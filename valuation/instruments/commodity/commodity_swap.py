@@ -2,7 +2,8 @@
 
 Unit of quantity: one unit (barrel, ounce, ...) a period. Value to the party of `pay_fixed`: for each period the average price less
 the fixed price when it pays fixed, else the opposite, discounted from the payment. The average is the arithmetic mean over the
-business days from the first day of the period to the day before its last; it is paid on the last, moved to a business day.
+business days from the first day of the period to the day before its last; it is paid on the last, moved to a business day, or
+`payment_lag` business days later.
 A day still to come counts with the forward price S exp(ct), c the continuous cost of carry; one that has passed with its
 fixing; the valuation date with its fixing when given, else with the price. In a market rolled forward, a day inside the
 roll that has no fixing counts with the price of that day as rolled. Prices may be negative.
@@ -53,6 +54,9 @@ class Terms(CommodityTerms):
     frequency: Annotated[int, AfterValidator(_frequency)] = Field(description="periods a year: 1, 2, 4 or 12")
     calendar: Calendar = Field("weekdays", description=f"days whose price is averaged, and {schedules.CALENDAR}")
     business_day_convention: BusinessDayConvention = Field("Following", description=schedules.CONVENTION)
+    payment_lag: int | None = Field(
+        None, ge=0, le=30, description="business days from the last day of a period to its payment; none where left out"
+    )
     discount_curve: Name = Field(description=DISCOUNT_CURVE)
     fixings: Annotated[dict[Date, Number], BeforeValidator(read_json)] = Field(
         {}, description='known prices by day, as JSON: {"2026-03-02": 71.3}'
@@ -69,7 +73,8 @@ class Terms(CommodityTerms):
 
     def periods(self) -> Periods:
         """Raises `NotValuable` where no price can be averaged."""
-        return _periods(self.start, self.maturity, self.frequency, self.calendar, self.business_day_convention)
+        how = (self.calendar, self.business_day_convention, self.payment_lag or 0)
+        return _periods(self.start, self.maturity, self.frequency, *how)
 
     def check(self, valuation_date: dt.date, rolled_from: dt.date | None = None) -> None:
         periods = self.periods()
@@ -102,7 +107,7 @@ class Periods:
 
 
 @functools.lru_cache(maxsize=1 << 12)
-def _periods(start: dt.date, maturity: dt.date, frequency: int, calendar: str, convention: str) -> Periods:
+def _periods(start: dt.date, maturity: dt.date, frequency: int, calendar: str, convention: str, lag: int) -> Periods:
     leg = schedules.leg(
         start, maturity, frequency, "Actual365Fixed", calendar, convention, adjust_accrual=False, end_of_month=False
     )
@@ -113,7 +118,8 @@ def _periods(start: dt.date, maturity: dt.date, frequency: int, calendar: str, c
         raise NotValuable(
             "invalid_schedule", f"A period from {start} to {maturity} has no business day to average over."
         )
-    return Periods(leg.payments, offsets, days)
+    paid_on = [schedules.days_after(day, lag, calendar) for day in leg.payments.tolist()] if lag else leg.payments
+    return Periods(np.asarray(paid_on), offsets, days)
 
 
 def _averages(terms: Terms, first: int, market: Market) -> tuple[Floats, Floats]:
