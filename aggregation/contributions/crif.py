@@ -144,6 +144,15 @@ def _columns(f: RiskFactor, index: FactorIndex, reporting: str) -> Iterator[_Col
         yield _Column("Risk_Equity", name, _INDEX_BUCKET if f.type == "index_level" else _RESIDUAL)
 
 
+def _price(session: Session, query: CrifQuery) -> float:
+    return sensitivities.price_of_bumps(session, query.risk(), "none")
+
+
 CRIF_FILE = Question(
-    CrifQuery, _answer, {"as_of": "2020-03-16", "where": ["desk=European Equities"]}, plan_scope, value_scope
+    CrifQuery,
+    _answer,
+    {"as_of": "2020-03-16", "where": ["desk=European Equities"]},
+    plan_scope,
+    value_scope,
+    price=_price,
 )

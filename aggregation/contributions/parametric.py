@@ -49,6 +49,7 @@ from aggregation.on_demand import plan_scope, value_scope
 from aggregation.opened.inputs import open_inputs
 from aggregation.opened.opened_lake import VectorCache
 from aggregation.opened.valuation_choice import standard_for
+from aggregation.price import SECONDS_A_QUESTION
 from aggregation.question import Plan, Question
 from aggregation.receipts import make_receipt, name_code, receipt_of
 from aggregation.reduce.grouping import Groups
@@ -425,6 +426,8 @@ def _over(value: Floats, by: Floats) -> Floats:
     return np.asarray(np.divide(value, by, out=np.full(len(value), np.nan), where=by != 0.0))
 
 
+_SECONDS_A_SENSITIVITY = 2e-5  # of a core, to put one that was brought in where it belongs
+
 _FIGURES_OF = ("sd", "delta", "gamma", "component", "delta_gamma")
 
 
@@ -548,10 +551,17 @@ def _value(session: Session, query: ParametricQuery) -> ParametricQuery:
     return query if query.sensitivities else value_scope(session, query)
 
 
+def _price(session: Session, query: ParametricQuery) -> float:
+    if not query.sensitivities:
+        return sensitivities.price_of_bumps(session, query.risk(), query.gamma)
+    return SECONDS_A_QUESTION + _SECONDS_A_SENSITIVITY * session.lake.count("sensitivities")
+
+
 PARAMETRIC = Question(
     ParametricQuery,
     _answer,
     {"as_of": "2020-03-16", "by": ["desk"], "where": ["desk=European Equities"], "gamma": "none"},
     _plan,
     _value,
+    price=_price,
 )

@@ -17,8 +17,11 @@ import numpy as np
 import pyarrow as pa
 
 from aggregation.kernels.fixed_sums import add_to_slots, product, row_dots
+from aggregation.price import size_of
 from aggregation.reduce.netting import net_quantities
-from aggregation.reduce.selection import Selection
+from aggregation.reduce.selection import SECONDS_A_SUM, Selection
+from aggregation.session import Session
+from aggregation.types import RiskQuery
 from lake.arrays import Bools, Floats, Ints
 from lake.errors import BadInput, VarlakeError
 from scenarios.kernels.currency import converted_pnl
@@ -26,7 +29,7 @@ from scenarios.types import RiskFactor, ScenarioSet, ShiftType
 from valuation.batch import load_kernels, reported, value_batch
 from valuation.books.contracts import contracts_by_id
 from valuation.catalogue import instrument, terms_from_json
-from valuation.costs import Work
+from valuation.costs import Costs, Work
 from valuation.market.scenario_market import ScenarioMarket
 from valuation.types import Contract, ValuationFailure
 
@@ -126,6 +129,19 @@ def plan_bumps(selection: Selection, scenario_set: ScenarioSet, currency: str, g
         for i, sign in bumps:
             levels[rows[i], state] += sign * step[i]
     return Bumps(factors, rows, size, pairs, held, contracts, levels)
+
+
+def price_of_bumps(session: Session, query: RiskQuery, gamma: Gamma) -> float:
+    """Of the contracts held, under bumps of every risk factor there is, and no more valuations than are made while somebody waits."""
+    size = size_of(session, query)
+    kinds = size_of(session, query, by=()).kinds
+    factors = session.lake.count("risk_factors")
+    states = 1 + 2 * factors + (MOST_CROSSED * (MOST_CROSSED - 1) if gamma == "full" else 0)
+    seconds = Costs(session.lake).of(Work("parametric", kinds, states)).seconds
+    most, valuations = session.most_valuations, sum(kinds.values()) * states
+    if most is not None and valuations > most:
+        seconds *= most / valuations
+    return seconds + size.seconds(a_group=SECONDS_A_SUM * states * len(kinds))
 
 
 def run_bumps(

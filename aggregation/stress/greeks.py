@@ -20,13 +20,15 @@ from aggregation.answer import Answer
 from aggregation.kernels.fixed_sums import difference
 from aggregation.on_demand import plan_request, sealed_by, value_request
 from aggregation.opened.inputs import Inputs, open_inputs
+from aggregation.price import size_of
 from aggregation.question import Plan, Question
 from aggregation.receipts import name_inputs
 from aggregation.reduce.coverage import coverage_columns, lacking_notes, total_coverage
 from aggregation.reduce.selection import Selection, open_selection, scenario_pnl
 from aggregation.risk.query import PNL_BYTES
+from aggregation.risk.sampling_error import SECONDS_A_RANK
 from aggregation.session import Session
-from aggregation.stress.roll_forward import RollRequest, RollResult, roll_forward
+from aggregation.stress.roll_forward import RollRequest, RollResult, price_of_roll, roll_forward
 from aggregation.types import Coverage, RiskQuery, Translated
 from lake.arrays import Floats, Ints
 from lake.dates import Day
@@ -238,8 +240,11 @@ def _rows(groups: Ints, pnl: Floats, targets: _Targets) -> pa.Table:
 
 
 def _theta(session: Session, query: GreeksQuery) -> RollResult:
-    asked = {n: getattr(query, n) for n in BOOK}
-    return roll_forward(session.lake, RollRequest(**asked, horizons=("1D",), market="constant"), cache=session.cache)
+    return roll_forward(session.lake, _rolled(query), cache=session.cache)
+
+
+def _rolled(query: GreeksQuery) -> RollRequest:
+    return RollRequest(**{n: getattr(query, n) for n in BOOK}, horizons=("1D",), market="constant")
 
 
 def _of_groups(keys: pa.Table | None, rows: pa.Table, rolled: RollResult | None) -> pa.Table:
@@ -283,6 +288,18 @@ def _notes(coverage: Coverage, selection: Selection, bumped: ScenarioSet) -> lis
     return [*lacking_notes(coverage, selection, "no sensitivities"), how]
 
 
+def price_of_greeks(session: Session, query: GreeksQuery) -> float:
+    """Of P&L under a bump of each risk factor up and down, and of a row of each; with theta of a day's roll."""
+    size = size_of(session, query, scenarios=2 * session.lake.count("risk_factors"))
+    rolled = price_of_roll(session, _rolled(query)) if THETA in _asked(query) else 0.0
+    return size.planning + size.seconds(passes=2, a_group=SECONDS_A_RANK * size.scenarios) + rolled
+
+
 GREEKS_QUESTION = Question(
-    GreeksQuery, run_greeks, {"as_of": "2020-03-16", "by": ["desk"], "per": "class"}, plan_bumped, value_bumped
+    GreeksQuery,
+    run_greeks,
+    {"as_of": "2020-03-16", "by": ["desk"], "per": "class"},
+    plan_bumped,
+    value_bumped,
+    price=price_of_greeks,
 )

@@ -21,13 +21,23 @@ from aggregation.kernels.fixed_sums import product
 from aggregation.measures import asked_measures
 from aggregation.on_demand import plan_scope, value_scope
 from aggregation.opened.inputs import open_inputs
+from aggregation.price import size_of
 from aggregation.question import Plan, Question, together
 from aggregation.receipts import name_inputs
 from aggregation.reduce.coverage import coverage_columns, lacking_notes, total_coverage
-from aggregation.reduce.selection import open_selection, scenario_pnl
+from aggregation.reduce.selection import SECONDS_A_SUM, open_selection, scenario_pnl
 from aggregation.risk.query import PNL_BYTES
+from aggregation.risk.sampling_error import SECONDS_A_RANK
 from aggregation.session import Session
-from aggregation.stress.greeks import BOOK, GreeksQuery, beside, bumps_inputs, plan_bumped, value_bumped
+from aggregation.stress.greeks import (
+    BOOK,
+    GreeksQuery,
+    beside,
+    bumps_inputs,
+    plan_bumped,
+    price_of_greeks,
+    value_bumped,
+)
 from aggregation.types import Coverage, OneFigure, RiskQuery, Scope
 from lake.arrays import Floats
 from lake.errors import BadInput, counted
@@ -156,4 +166,12 @@ def _row(full: Floats, expanded: Floats, values: list[float], labels: tuple[str,
     }
 
 
-TAYLOR = Question(TaylorQuery, run_taylor, {"as_of": "2020-03-16", "by": ["desk"]}, _plan, _value)
+def _price(session: Session, query: TaylorQuery) -> float:
+    """Of both P&L, and of every group's expansion: a product of its sensitivities and the moves, twice for the second order."""
+    size = size_of(session, query)
+    factors = session.lake.count("risk_factors")
+    a_group = 2 * size.scenarios * (factors * SECONDS_A_SUM + SECONDS_A_RANK)
+    return price_of_greeks(session, _bumped(query)) + size.seconds(passes=2, a_group=a_group)
+
+
+TAYLOR = Question(TaylorQuery, run_taylor, {"as_of": "2020-03-16", "by": ["desk"]}, _plan, _value, price=_price)
