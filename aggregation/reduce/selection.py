@@ -82,8 +82,10 @@ def grouped(book: Book, query: Scope) -> tuple[Bools, Groups]:
         keep = select(book, query.where)
         return keep, group_by(book, query.by, keep)
 
-    size = 5 * book.n_positions  # a byte and a code of four
-    return remembered(("grouped", query.where, query.by), (book,), make, lambda m: size + m[1].keys.nbytes)
+    def size(made: tuple[Bools, Groups]) -> int:
+        return made[0].nbytes + made[1].group.nbytes + made[1].keys.nbytes
+
+    return remembered(("grouped", query.where, query.by), (book,), make, size)
 
 
 def _open_selection(inputs: Inputs, query: Scope, within: Bools | None) -> Selection:
