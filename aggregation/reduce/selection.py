@@ -83,7 +83,7 @@ def grouped(book: Book, query: Scope) -> tuple[Bools, Groups]:
         return keep, group_by(book, query.by, keep)
 
     def size(made: tuple[Bools, Groups]) -> int:
-        return made[0].nbytes + made[1].group.nbytes + made[1].keys.nbytes
+        return int(made[0].nbytes + made[1].group.nbytes + made[1].keys.nbytes)
 
     return remembered(("grouped", query.where, query.by), (book,), make, size)
 
