@@ -39,6 +39,7 @@ class Plan:
     valuations : a label, the request and its plan, of every valuation the question rests on. cost : seconds of one
     core, of what is missing and of what is priced for the answer without being stored. ready : whether nothing has to be valued first.
     about : further figures, by name. newer : valuations that would take market data which the scenarios of these do not know.
+    answer_seconds : of one core, what the answer itself then takes at the most; None where that is not known before something is valued.
     """
 
     valuations: tuple[tuple[str, ValuationRequest, ValuationPlan], ...] = ()
@@ -46,12 +47,14 @@ class Plan:
     ready: bool = True
     about: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     newer: tuple[ValuationRequest, ...] = ()
+    answer_seconds: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The figures shown before anything runs."""
         return {
             "ready": self.ready,
             **self.cost.to_dict(),
+            "answer_core_seconds": None if self.answer_seconds is None else round(self.answer_seconds, 3),
             "valuations": [
                 {"for": label, "request": request.model_dump(mode="json"), "plan": plan.to_dict()}
                 for label, request, plan in self.valuations
@@ -86,7 +89,8 @@ class Question(Generic[Query]):
     """An entry of QUESTIONS.
 
     query : the model of what is asked, with all its limits. answer : gives an `Answer` with `rows` (an Arrow table), `receipt`
-    and `notes`, whose class its annotation names; it values nothing that is stored. plan : what has to be valued first, None
+    and `notes`, whose class its annotation names; it values nothing that is stored. price : seconds of one core that the answer takes
+    at the most, told from the size of what it reads, before it is read: see `aggregation.price`. plan : what has to be valued first, None
     for a question that rests on no valuation. value : values it, and gives the query to ask then. example : a query of the
     documentation, on the demo lake.
     """
@@ -94,6 +98,7 @@ class Question(Generic[Query]):
     query: type[Query]
     answer: Callable[[Session, Query], Any]
     example: Mapping[str, Any]
+    price: Callable[[Session, Query], float] = dataclasses.field(kw_only=True)
     plan: Callable[[Session, Query], Plan] | None = None
     value: Callable[[Session, Query], Query] | None = None
 

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
-from lake.errors import unknown, validated
+from lake.errors import VarlakeError, unknown, validated
+from lake.progress import Stopped, allowance
 
 if TYPE_CHECKING:
     from aggregation.question import Plan, Question
@@ -168,6 +169,7 @@ def ask(session: Session, name: str, query: BaseModel) -> Any:
 
     session = _known(session, query)
     query = settled(session, query)
+    allowance().expect(lambda: price(session, name, query) or 0.0)
     answer = with_market_issues(session, question(name).answer(session, query))
     return seal(answer, name, query, _stale(session, query, answer.receipt))
 
@@ -188,14 +190,26 @@ def plan(session: Session, name: str, query: BaseModel) -> Plan:
     """What is valued before the answer, and what that takes."""
     from aggregation.question import Plan  # noqa: PLC0415 - see `ask`
 
+    session = _known(session, query)
+    query = settled(session, query)
     make = question(name).plan
-    if make is None:
-        return Plan()
+    found = Plan() if make is None else make(session, query)
+    found = replace(found, answer_seconds=price(session, name, query))
+    if not found.valuations:
+        return found
     from aggregation.on_demand import newer_market  # noqa: PLC0415 - see `ask`
 
-    session = _known(session, query)
-    found: Plan = make(session, settled(session, query))
-    return replace(found, newer=newer_market(session, found)) if found.valuations else found
+    return replace(found, newer=newer_market(session, found))
+
+
+def price(session: Session, name: str, query: BaseModel) -> float | None:
+    """Seconds of one core that the answer takes at the most; None where it has none, and says why itself."""
+    try:
+        return question(name).price(session, query)
+    except Stopped:
+        raise
+    except VarlakeError:
+        return None
 
 
 def value(session: Session, name: str, query: BaseModel) -> Any:

@@ -40,6 +40,9 @@ class Allowance:
     def heed(self) -> None:
         """Called between pieces of work; raises `Stopped` where no more is to be done."""
 
+    def expect(self, core_seconds: Callable[[], float]) -> None:
+        """Called before any work with what all of it takes at the most; raises `Stopped` where that is too much."""
+
     def spend(self, core_seconds: float) -> None:
         """Called before work that is expected to take so long; raises `Stopped` where that is too much."""
 

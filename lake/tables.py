@@ -244,6 +244,16 @@ class Snapshot:
     ) -> pa.Table:
         return self.lake.read(name, columns, where, self.versions[table_called(name).name], among)
 
+    def rows_by(self, name: str, partition: str) -> dict[Any, int]:
+        """Rows of the table by the value of a partition column, from the log alone."""
+        table = self.lake._reader(name, self.versions[table_called(name).name])
+        if table is None:
+            return {}
+        column = f"partition.{partition}"
+        files = pa.table(table.get_add_actions(flatten=True)).select([column, "num_records"])
+        found = files.group_by(column).aggregate([("num_records", "sum")])
+        return dict(zip(found[column].to_pylist(), found["num_records_sum"].to_pylist(), strict=True))
+
     def data_files(self, name: str, where: Mapping[str, Iterable[Any]] | None = None) -> list[Path]:
         return self.lake.data_files(name, where, self.versions[table_called(name).name])
 

@@ -39,12 +39,14 @@ from aggregation.measures import asked_measures
 from aggregation.on_demand import stored_recipe
 from aggregation.opened.inputs import open_inputs
 from aggregation.opened.opened_lake import VectorCache
+from aggregation.price import SECONDS_A_POSITION, SECONDS_A_QUESTION, of_days, size_of
 from aggregation.question import Plan, Question
 from aggregation.receipts import market_data_digest, name_actions, name_code, name_inputs, receipt_of
 from aggregation.reduce.coverage import failed_in_words
 from aggregation.reduce.grouping import group_by
 from aggregation.reduce.selection import open_selection, scenario_pnl
 from aggregation.risk.query import calendar_notes, standing_still, tail_notes, worst_loss_notes
+from aggregation.risk.sampling_error import SECONDS_A_RANK
 from aggregation.risk.series import BOOKS
 from aggregation.session import Session
 from lake.arrays import Floats
@@ -64,6 +66,7 @@ from valuation.sets.daily import plan_days, value_days
 from valuation.types import Contract
 
 SHOWN_POSITIONS = 10
+_SECONDS_A_DRAW = 1e-7  # of a core, for one simulation of one statistic on one day
 _POSITION = ("trade", "instrument", "instrument_type", "desk", "book", "counterparty")
 
 
@@ -475,10 +478,30 @@ def _value(session: Session, query: BacktestQuery) -> BacktestQuery:
     return query.model_copy(update={"scenario_set": recipe.name or default_name(recipe)})
 
 
+def _price(session: Session, query: BacktestQuery) -> float:
+    """Of VaR and ES on each day, of the contracts valued on the next, and of the simulations."""
+    levels = len(query.exact_levels()) + query.steps
+    if query.source is not None:
+        days = tested_days(session.lake.snapshot(), query, ReportedVar(session.lake.snapshot(), query))
+        return SECONDS_A_QUESTION + len(days) * levels * query.simulations * _SECONDS_A_DRAW
+    days, costs = tested_days(session.lake.snapshot(), query, None), Costs(session.lake)
+
+    def of_day(day: dt.date) -> float:
+        asked = query.question(day)
+        size = size_of(session, asked)
+        whole = size_of(session, asked, by=())
+        figures = 2 * levels * SECONDS_A_RANK * size.scenarios + levels * query.simulations * _SECONDS_A_DRAW
+        valued = costs.of(Work("backtest", whole.kinds)).seconds
+        return size.seconds(passes=2, a_group=figures + whole.positions * SECONDS_A_POSITION) + size.reading + valued
+
+    return of_days(session, days, of_day)
+
+
 BACKTEST = Question(
     BacktestQuery,
     _answer,
     {"from": "2020-02-14", "to": "2020-03-16", "calendar": "books", "simulations": 100},
     _plan,
     _value,
+    price=_price,
 )

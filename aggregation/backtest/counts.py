@@ -13,6 +13,7 @@ from aggregation.answer import HIDDEN, Answer
 from aggregation.kernels import backtest_statistics as tests
 from aggregation.kernels.backtest_statistics import TrafficLight
 from aggregation.kernels.estimators import exact_level
+from aggregation.price import SECONDS_A_QUESTION
 from aggregation.question import Question
 from aggregation.receipts import name_code
 from aggregation.session import Session
@@ -76,4 +77,4 @@ def _answer(_: Session, query: CountsQuery) -> CountsResult:
     return CountsResult(query, light, pa.Table.from_pylist(rows), {"table_versions": {}, **name_code()}, (zone, more))
 
 
-COUNTS = Question(CountsQuery, _answer, {"exceptions": 5, "days": 250})
+COUNTS = Question(CountsQuery, _answer, {"exceptions": 5, "days": 250}, price=lambda session, query: SECONDS_A_QUESTION)

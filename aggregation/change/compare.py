@@ -15,7 +15,7 @@ from aggregation.change.attribution_path import plan_between, value_intermediate
 from aggregation.change.pairing import actions_between
 from aggregation.change.released import restated_since_release
 from aggregation.change.restatement import Restated, is_restated, path_between, restated, restated_notes
-from aggregation.change.sides import check_alike, check_like_inputs, holding, select_both
+from aggregation.change.sides import check_alike, check_like_inputs, holding, price_of_points, select_both
 from aggregation.measures import asked_measures, interval_confidence
 from aggregation.on_demand import plan_points, value_points
 from aggregation.opened.inputs import Inputs, open_inputs
@@ -236,4 +236,11 @@ def _value(session: Session, query: CompareQuery) -> CompareQuery:
     return query
 
 
-COMPARE = Question(CompareQuery, _answer, {"from": "2020-02-14", "to": "2020-03-16", "by": ["desk"]}, _plan, _value)
+COMPARE = Question(
+    CompareQuery,
+    _answer,
+    {"from": "2020-02-14", "to": "2020-03-16", "by": ["desk"]},
+    _plan,
+    _value,
+    price=price_of_points,
+)

@@ -7,6 +7,7 @@ of contribution, position by position; `driver_search` says which sets of member
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -26,6 +27,7 @@ from aggregation.measures import AskedMeasure, asked_measures
 from aggregation.on_demand import plan_scope, value_scope
 from aggregation.opened.inputs import Inputs, open_inputs
 from aggregation.opened.opened_lake import VectorCache
+from aggregation.price import size_of
 from aggregation.question import Plan, Question, together
 from aggregation.receipts import name_inputs, receipt_of
 from aggregation.reduce.coverage import coverage_columns, failed_in_words, total_coverage
@@ -54,6 +56,7 @@ from lake.tables import Lake
 
 TOLERANCE = 1e-9  # of the gross contributions: between their sum and the measure
 
+_SECONDS_A_CELL = 5e-9  # of a core, to add a trade to a table of the search
 _COLUMNS = ("change", "share_of_change", "gross", "positions", "share_of_positions",
             "before", "after", "new", "closed", "held")  # fmt: skip
 
@@ -376,4 +379,15 @@ def _value(session: Session, query: DriversQuery) -> DriversQuery:
     return query
 
 
-DRIVERS = Question(DriversQuery, _answer, {"from": "2020-02-14", "to": "2020-03-16", "max": 3}, _plan, _value)
+def _price(session: Session, query: DriversQuery) -> float:
+    """Of the contributions at each point, and of a table for every combination of dimensions, to which each trade is added twice."""
+    sizes = [size_of(session, q) for q in query.queries()]
+    rows = sum(s.positions for s in sizes)
+    most = max(len(query.over or s.book.columns) for s in sizes if s.book is not None)
+    tables = sum(math.comb(most, depth) for depth in range(1, DEEPEST + 1))
+    return sum(s.seconds(passes=2) for s in sizes) + 2 * _SECONDS_A_CELL * rows * tables
+
+
+DRIVERS = Question(
+    DriversQuery, _answer, {"from": "2020-02-14", "to": "2020-03-16", "max": 3}, _plan, _value, price=_price
+)

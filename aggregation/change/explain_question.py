@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from aggregation.change.attribution_path import (
+    COORDINATES,
     AttributionPathResult,
     explain_through,
     plan_attribution_path,
@@ -15,7 +16,7 @@ from aggregation.change.attribution_path import (
 )
 from aggregation.change.cause_drill import DRILL_ROWS, CauseDrillResult, drill, parse_cell
 from aggregation.change.explain import ExplainResult, explained
-from aggregation.change.sides import compared
+from aggregation.change.sides import compared, price_of_points
 from aggregation.on_demand import plan_points, value_points
 from aggregation.question import Plan, Question
 from aggregation.session import Session
@@ -60,7 +61,15 @@ def _value(session: Session, query: ExplainQuery) -> ExplainQuery:
     return query
 
 
-EXPLAIN = Question(ExplainQuery, _answer, {"from": "2020-02-14", "to": "2020-03-16", "by": ["desk"]}, _plan, _value)
+def _price(session: Session, query: ExplainQuery) -> float:
+    """Along a path, of every corner that its coordinates have."""
+    corners = {"causes": 1, "sequential": len(COORDINATES), "shapley": 1 << len(COORDINATES)}[query.method]
+    return corners * price_of_points(session, query)
+
+
+EXPLAIN = Question(
+    ExplainQuery, _answer, {"from": "2020-02-14", "to": "2020-03-16", "by": ["desk"]}, _plan, _value, price=_price
+)
 
 
 class ExplainDrillQuery(_OneMeasure):
@@ -84,4 +93,5 @@ EXPLAIN_DRILL = Question(
     {"from": "2020-02-14", "to": "2020-03-16", "by": ["desk"], "cell": "cause=revaluation", "limit": 10},
     plan_points,
     value_points,
+    price=price_of_points,
 )

@@ -28,11 +28,12 @@ from aggregation.book.filters import select
 from aggregation.change.pairing import merge_groups
 from aggregation.kernels.euler import group_sums
 from aggregation.opened.opened_lake import VectorCache
+from aggregation.price import size_of
 from aggregation.question import Plan, Question
 from aggregation.receipts import name_code, receipt_of
 from aggregation.reduce.grouping import group_by
 from aggregation.session import Session
-from aggregation.types import Positions
+from aggregation.types import Positions, Scope
 from lake.arrays import Bools, Floats, Ints
 from lake.canonical import canonical_json, digest
 from lake.dates import Day
@@ -470,9 +471,19 @@ def _answer(session: Session, query: PnlExplainRequest) -> PnlExplain:
     return pnl_explain(session.lake, query, cache=session.cache, progress=session.progress)
 
 
+def _price(session: Session, query: PnlExplainRequest) -> float:
+    """Of the contracts of both dates, valued in a state for each subset of the risk classes, and of their books."""
+    books = [Scope(as_of=day, where=query.where, by=query.by) for day in (query.from_, query.to)]
+    sizes = [size_of(session, book, scenarios=1) for book in books]
+    kinds: Counter[str] = sum((Counter(size_of(session, b, by=(), scenarios=1).kinds) for b in books), Counter())
+    cost = Costs(session.lake).of(Work("pnl-explain", kinds, 1 << len(RiskClass)))
+    return cost.seconds + sum(size.planning + size.seconds() for size in sizes)
+
+
 PNL_EXPLAIN = Question(
     PnlExplainRequest,
     _answer,
     {"from": "2020-02-14", "to": "2020-03-16", "by": ["desk"], "where": ["desk=Treasury"]},
     _plan,
+    price=_price,
 )

@@ -24,12 +24,14 @@ from aggregation.measures import asked_measures, level_text
 from aggregation.on_demand import plan_scope, value_scope
 from aggregation.opened.inputs import open_inputs
 from aggregation.opened.opened_lake import VectorCache
+from aggregation.price import size_of
 from aggregation.question import Question
 from aggregation.receipts import make_receipt
 from aggregation.reduce.coverage import coverage_columns, failed_in_words, total_coverage
 from aggregation.reduce.currency import Conversion
 from aggregation.reduce.selection import Selection, open_selection, scenario_pnl
 from aggregation.risk.query import stated_horizon
+from aggregation.risk.sampling_error import SECONDS_A_RANK
 from aggregation.session import Session
 from aggregation.types import AsKnown, Condition, Coverage, Currency, EstimatorName, OneFigure, Positions, RiskQuery
 from lake.arrays import Floats
@@ -39,6 +41,7 @@ from lake.errors import BadInput, counted
 from lake.tables import Lake
 
 MOST_MATCHES = 20
+_READINGS = 20_000  # under which a number is read at the most: pairs of options
 NEAREST = 5  # readings that do not match, shown beside
 _NEIGHBOURHOOD = 0.05  # of their number: where the density of readings is measured
 
@@ -311,10 +314,17 @@ def _value(session: Session, query: ReconcileQuery) -> ReconcileQuery:
     return query.model_copy(update={"valuation_set": made.valuation_set, "scenario_set": made.scenario_set})
 
 
+def _price(session: Session, query: ReconcileQuery) -> float:
+    """Of P&L converted in three ways, and of it read under every pair of options."""
+    size = size_of(session, query.risk())
+    return size.seconds(passes=3, a_group=_READINGS * SECONDS_A_RANK * size.scenarios)
+
+
 RECONCILE = Question(
     ReconcileQuery,
     _answer,
     {"as_of": "2020-03-16", "theirs": "37120000", "tolerance": 500_000},
     lambda session, query: plan_scope(session, query.risk()),
     _value,
+    price=_price,
 )

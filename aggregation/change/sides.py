@@ -18,8 +18,9 @@ from aggregation.opened.opened_lake import VectorCache
 from aggregation.reduce.coverage import coverage_columns, total_coverage
 from aggregation.reduce.grouping import group_by
 from aggregation.reduce.selection import Selection, open_selection, rates, scenario_pnl
-from aggregation.risk.query import stated_horizon
-from aggregation.types import Coverage, RiskQuery
+from aggregation.risk.query import risk_price, stated_horizon
+from aggregation.session import Session
+from aggregation.types import Coverage, RiskQuery, TwoPoints
 from lake.arrays import Bools, Codes, Floats
 from lake.errors import BadInput
 from lake.tables import Lake
@@ -266,3 +267,8 @@ def place(inputs: Inputs) -> str:
     """A point in a few words."""
     day, book = inputs.valuation_set.valuation_date, inputs.book.positions_date
     return f"{day}" if day == book else f"{day} with the book of {book}"
+
+
+def price_of_points(session: Session, query: TwoPoints) -> float:
+    """The price of a question at two points: of both answers, and as much again to put them side by side."""
+    return 2 * sum(risk_price(session, point) for point in query.points())

@@ -33,6 +33,7 @@ from aggregation.measures import MEASURES, AskedMeasure, asked_measures, interva
 from aggregation.on_demand import plan_scope, value_scope
 from aggregation.opened.inputs import Inputs, open_inputs
 from aggregation.opened.opened_lake import VectorCache
+from aggregation.price import size_of
 from aggregation.question import Question, of_lake
 from aggregation.receipts import make_receipt
 from aggregation.reduce.coverage import coverage_columns, show_groups, total_coverage
@@ -46,10 +47,12 @@ from aggregation.risk.sampling_error import (
     SECONDS_A_FIGURE,
     SECONDS_A_LOSS,
     SECONDS_A_RANK,
+    drawn_from,
     resampled,
     resampled_weights,
     resamples_of,
 )
+from aggregation.session import Session
 from aggregation.types import Coverage, Level, Measure, MeasureName, RiskQuery, whole
 from lake.arrays import Floats
 from lake.canonical import digest
@@ -398,10 +401,24 @@ def _own_notes(query: ContributionQuery, whole: _Whole, inputs: Inputs) -> list[
     return notes
 
 
+def _price(session: Session, query: ContributionQuery) -> float:
+    size = size_of(session, query)
+    if query.top is not None:
+        size = dataclasses.replace(size, groups=min(size.groups, 2 * query.top + 1))
+    n = size.scenarios
+    a_group = len(_OF_SCENARIOS) * n * SECONDS_A_RANK
+    if query.interval is not None:
+        assert size.seal is not None
+        count = drawn_from(session.as_known(query.as_known).cache.scenarios(size.seal), n).count
+        a_group += count * (SECONDS_A_FIGURE + n * SECONDS_A_LOSS)
+    return size.seconds(passes=3, a_group=a_group)
+
+
 CONTRIBUTIONS = Question(
     ContributionQuery,
     of_lake(run_contributions),
     {"as_of": "2020-03-16", "by": ["desk", "book"], "measures": ["es"], "top": 5},
     plan_scope,
     value_scope,
+    price=_price,
 )

@@ -18,7 +18,7 @@ import numpy as np
 import pyarrow as pa
 
 from aggregation.answer import Answer
-from aggregation.contributions.sensitivities import BumpedQuery, open_bumped, plan_bumped, value_bumped
+from aggregation.contributions.sensitivities import BumpedQuery, open_bumped, plan_bumped, price_of_bumped, value_bumped
 from aggregation.question import Question
 from aggregation.reduce.coverage import failed_contracts
 from aggregation.reduce.selection import Selection
@@ -223,5 +223,10 @@ def _value(session: Session, query: CrifQuery) -> CrifQuery:
 
 
 CRIF_FILE = Question(
-    CrifQuery, _answer, {"as_of": "2020-03-16", "where": ["desk=European Equities"]}, plan_bumped, _value
+    CrifQuery,
+    _answer,
+    {"as_of": "2020-03-16", "where": ["desk=European Equities"]},
+    plan_bumped,
+    _value,
+    price=price_of_bumped,
 )

@@ -29,7 +29,14 @@ from aggregation.contributions.exposures import (
     read_nodes,
     sensitivities_digest,
 )
-from aggregation.contributions.sensitivities import Bumped, Gamma, open_bumped, plan_bumped, value_bumped
+from aggregation.contributions.sensitivities import (
+    Bumped,
+    Gamma,
+    open_bumped,
+    plan_bumped,
+    price_of_bumped,
+    value_bumped,
+)
 from aggregation.kernels.delta_normal import (
     DeltaNormal,
     Expansion,
@@ -48,6 +55,7 @@ from aggregation.opened.alignment import COVERED
 from aggregation.opened.inputs import open_inputs
 from aggregation.opened.opened_lake import VectorCache
 from aggregation.opened.valuation_choice import standard_for
+from aggregation.price import SECONDS_A_QUESTION, size_of
 from aggregation.question import Plan, Question, together
 from aggregation.receipts import make_receipt, name_code, receipt_of
 from aggregation.reduce.coverage import failed_contracts
@@ -67,6 +75,8 @@ from valuation.types import ValuationFailure, failures_in_words
 
 # a name of a file or folder would do too
 SourceName = Annotated[str, Field(pattern=r"^[\w.:-]{1,80}$")]
+
+_SECONDS_A_SENSITIVITY = 2e-5  # of a core, to put one that was brought in where it belongs
 
 
 class ParametricQuery(OneFigure, Scope):
@@ -515,10 +525,17 @@ def _value(session: Session, query: ParametricQuery) -> ParametricQuery:
     return value_scope(session, query)
 
 
+def _price(session: Session, query: ParametricQuery) -> float:
+    if query.sensitivities:
+        return SECONDS_A_QUESTION + _SECONDS_A_SENSITIVITY * session.lake.count("sensitivities")
+    return price_of_bumped(session, query, query.gamma) + size_of(session, query).seconds()
+
+
 PARAMETRIC = Question(
     ParametricQuery,
     run_parametric,
     {"as_of": "2020-03-16", "by": ["desk"], "where": ["desk=European Equities"], "gamma": "none"},
     _plan,
     _value,
+    price=_price,
 )

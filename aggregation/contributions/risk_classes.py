@@ -21,7 +21,7 @@ from aggregation.opened.inputs import Inputs, open_inputs
 from aggregation.opened.opened_lake import VectorCache
 from aggregation.question import Plan, Question, of_lake, plan_of
 from aggregation.receipts import make_receipt
-from aggregation.risk.query import run_query
+from aggregation.risk.query import risk_price, run_query
 from aggregation.session import Session
 from aggregation.types import VAR_AND_ES, Coverage, MeasureName, RiskQuery, RiskResult
 from lake.canonical import digest
@@ -191,10 +191,16 @@ def _value(session: Session, query: RiskClassQuery) -> RiskClassQuery:
     return query
 
 
+def _price(session: Session, query: RiskClassQuery) -> float:
+    """Of each class alone and of all together."""
+    return (1 + len(RiskClass)) * risk_price(session, query)
+
+
 RISK_CLASSES = Question(
     RiskClassQuery,
     of_lake(run_risk_classes),
     {"as_of": "2020-03-16", "by": ["desk"]},
     _plan,
     _value,
+    price=_price,
 )

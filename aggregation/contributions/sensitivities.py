@@ -22,10 +22,12 @@ from pydantic import Field
 from aggregation.kernels.fixed_sums import difference, product, row_dots
 from aggregation.on_demand import plan_request, sealed_by, value_request
 from aggregation.opened.inputs import open_inputs
+from aggregation.price import size_of
 from aggregation.question import Plan, together
 from aggregation.receipts import name_inputs
 from aggregation.reduce.selection import Selection, open_selection, scenario_pnl
 from aggregation.risk.query import PNL_BYTES
+from aggregation.risk.sampling_error import SECONDS_A_RANK
 from aggregation.session import Session
 from aggregation.types import REFERENCE, Point, Positions, RiskQuery, Translation
 from lake.arrays import Floats, Ints
@@ -76,6 +78,14 @@ def value_bumped(session: Session, query: Positions, gamma: Gamma = "diagonal") 
     for _, request, plan in plan_bumped(session, query, gamma).valuations:
         if plan.sealed is None:
             value_request(session.as_known(query.as_known), request)
+
+
+def price_of_bumped(session: Session, query: Any, gamma: Gamma = "diagonal") -> float:
+    """Seconds of a core, at most, to read P&L of every group under a bump of each risk factor up and down, and of the pairs of `full`
+    gammas."""
+    states = 2 * session.lake.count("risk_factors") + (2 * MOST_PAIRS if gamma == "full" else 0)
+    size = size_of(session, query, scenarios=states)
+    return size.planning + size.seconds(passes=2, a_group=SECONDS_A_RANK * states)
 
 
 def _request(query: Positions, pairs: Sequence[tuple[str, str]] = ()) -> ValuationRequest:

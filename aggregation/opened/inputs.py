@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -59,6 +60,20 @@ class Inputs:
 def open_inputs(cache: VectorCache, query: Scope) -> Inputs:
     """The valuation set that answers the query, its vectors, and the book; raises `NotFound` with what is there."""
     cache = cache.as_known(query.as_known)
+    snapshot, known, candidates = answering(cache, query)
+    book = book_of_scope(cache, snapshot, query, candidates[0].market_date)
+    seal = _holding_most(cache, book, candidates)
+    vectors = cache.vectors(seal)
+    scenarios = cache.scenarios(seal)
+    if not scenarios.in_order:
+        refuse_in_order(getattr(query, "measures", ()), scenarios.name)
+    inputs = Inputs(snapshot, seal, scenarios, vectors, book, cache.alignment(book, vectors), known.standard(query))
+    return reported_in(_without_huge(inputs), query.currency)
+
+
+def answering(cache: VectorCache, query: Scope) -> tuple[Snapshot, valuation_choice.Known, Sequence[ValuationSet]]:
+    """The valuation sets that may answer the query, the first to be tried first, at pinned versions; raises `NotFound` with what is
+    there."""
     tables = ("valuation_sets", "positions", "hierarchies", "scenario_sets", "standards", *MARKET)
     snapshot = cache.lake.snapshot(*tables, *(branches.TABLES if query.branch is not None else ()))
     known = cache.known(snapshot)
@@ -67,17 +82,15 @@ def open_inputs(cache: VectorCache, query: Scope) -> Inputs:
     except NotValued as error:
         raise _lacking(cache, query) or error from None
     chain = branch_books.chain_of(snapshot, query)
-    candidates = branch_books.own_set_first(cache, chain, candidates)
+    return snapshot, known, branch_books.own_set_first(cache, chain, candidates)
+
+
+def book_of_scope(cache: VectorCache, snapshot: Snapshot, query: Scope, terms: dt.date) -> Book:
+    """The book or branch that the query is about, in the terms of a day."""
+    chain = branch_books.chain_of(snapshot, query)
     day = query.positions_date or query.as_of
     book = branch_books.branch_book(cache, snapshot, chain) if chain else cache.book(snapshot, day)
-    book = cache.in_terms(snapshot, book, candidates[0].market_date)
-    seal = _holding_most(cache, book, candidates)
-    vectors = cache.vectors(seal)
-    scenarios = cache.scenarios(seal)
-    if not scenarios.in_order:
-        refuse_in_order(getattr(query, "measures", ()), scenarios.name)
-    inputs = Inputs(snapshot, seal, scenarios, vectors, book, cache.alignment(book, vectors), known.standard(query))
-    return reported_in(_without_huge(inputs), query.currency)
+    return cache.in_terms(snapshot, book, terms)
 
 
 def _without_huge(inputs: Inputs) -> Inputs:

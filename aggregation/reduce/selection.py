@@ -76,11 +76,25 @@ def _selection(inputs: Inputs, query: Scope, within: Bools | None, translation: 
     return dataclasses.replace(made, inputs=inputs)
 
 
+def grouped(book: Book, query: Scope) -> tuple[Bools, Groups]:
+    """The positions that the filters of the query leave, (n_positions,), and their groups."""
+
+    def make() -> tuple[Bools, Groups]:
+        keep = select(book, query.where)
+        return keep, group_by(book, query.by, keep)
+
+    def size(made: tuple[Bools, Groups]) -> int:
+        return int(made[0].nbytes + made[1].group.nbytes + made[1].keys.nbytes)
+
+    return remembered(("grouped", query.where, query.by), (book,), make, size)
+
+
 def _open_selection(inputs: Inputs, query: Scope, within: Bools | None) -> Selection:
-    keep = select(inputs.book, query.where)
-    if within is not None:
-        keep &= within
-    groups = group_by(inputs.book, query.by, keep)
+    if within is None:
+        keep, groups = grouped(inputs.book, query)
+    else:
+        keep = select(inputs.book, query.where) & within
+        groups = group_by(inputs.book, query.by, keep)
     counts = coverage(inputs.book, groups, inputs.alignment)
     counts = np.vstack([counts, counts.sum(axis=0)])
     return Selection(inputs, keep, groups, counts, exchange_rates(inputs, keep, query.currency))

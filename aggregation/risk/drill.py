@@ -23,6 +23,7 @@ from aggregation.on_demand import plan_scope, value_scope
 from aggregation.opened.alignment import COVERED, FAILED
 from aggregation.opened.inputs import Inputs, open_inputs, scenario_labels
 from aggregation.opened.opened_lake import VectorCache
+from aggregation.price import of_scope
 from aggregation.question import Question, of_lake
 from aggregation.receipts import make_receipt
 from aggregation.reduce.coverage import coverage_columns, failed_in_words, total_coverage
@@ -329,4 +330,5 @@ DRILL = Question(
     {"as_of": "2020-03-16", "where": ["desk=Treasury"], "measures": ["es"], "limit": 10},
     plan_scope,
     value_scope,
+    price=of_scope(passes=2),
 )

@@ -22,8 +22,9 @@ from aggregation.question import Question, of_lake
 from aggregation.receipts import receipt_of
 from aggregation.reduce.grouping import Groups
 from aggregation.reduce.selection import open_selection
-from aggregation.risk.query import answer
+from aggregation.risk.query import answer, risk_price
 from aggregation.risk.table import OTHERS, ranks
+from aggregation.session import Session
 from aggregation.types import AtLeastOne, Coverage, DimensionName, RiskQuery, RiskResult, as_model
 from lake.arrays import Bools, Codes
 from lake.canonical import digest
@@ -215,10 +216,19 @@ def _pivoted(query: PivotQuery, wide: pa.Table, cells: pa.Table, answers: Sequen
     return PivotResult(query, wide, cells, whole.total, whole.coverage, receipt, whole.notes)
 
 
+def _price(session: Session, query: PivotQuery) -> float:
+    """Of the cells and of the totals, and as much again for the row of others."""
+    once = sum(
+        risk_price(session, query, by=by) for by in ((*query.rows, *query.columns), query.rows, query.columns, ())
+    )
+    return once if query.limit is None else 2 * once
+
+
 PIVOT = Question(
     PivotQuery,
     of_lake(run_pivot),
     {"as_of": "2020-03-16", "rows": ["desk"], "columns": ["legal_entity"]},
     plan_scope,
     value_scope,
+    price=_price,
 )

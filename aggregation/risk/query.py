@@ -23,6 +23,7 @@ from aggregation.measures import level_text as level_text
 from aggregation.opened.inputs import Inputs, open_inputs, scenario_labels
 from aggregation.opened.opened_lake import VectorCache
 from aggregation.opened.remembered import remembered
+from aggregation.price import size_of
 from aggregation.receipts import identity, make_receipt, sealed
 from aggregation.reduce.coverage import FAILED_POSITIONS, coverage_columns, failed_in_words, show_groups, total_coverage
 from aggregation.reduce.product import by_rows
@@ -30,18 +31,20 @@ from aggregation.reduce.selection import Selection, open_selection, scenario_pnl
 from aggregation.risk.sampling_error import (
     SECONDS_A_RANK,
     Resamples,
+    drawn_from,
     interval,
     interval_notes,
     interval_seconds,
     resamples_of,
 )
+from aggregation.session import Session
 from aggregation.types import Coverage, RiskQuery, RiskResult, Scope, Translation
 from lake.arrays import Bools, Floats
 from lake.canonical import digest
 from lake.errors import BadInput, counted
 from lake.progress import allowance
 from lake.tables import Lake
-from scenarios.types import RiskClass
+from scenarios.types import RiskClass, ScenarioDetails
 from valuation.books.contracts import contract_notes, on_ending_calendars
 
 MOST_COLUMNS = 1000  # scenarios shown side by side
@@ -95,11 +98,30 @@ def answer(
                 figures |= dict(zip(a.interval_names, by_rows(ends, pnl, threads).T, strict=True))
         return figures
 
-    price = SECONDS_A_RANK * inputs.n_scenarios * len(asked)
-    if resamples is not None:
-        price += sum(interval_seconds(a, inputs.weights is not None, resamples) for a in asked)
+    price = _seconds_a_group(asked, inputs.scenarios, inputs.n_scenarios, resamples)
     names = [n for a in asked for n in ((a.name,) if confidence is None else (a.name, *a.interval_names))]
     return _run(inputs, query, names, asked, measured, within, threads, clock or _Clock(), price, most)
+
+
+def _seconds_a_group(
+    asked: Sequence[AskedMeasure], scenarios: ScenarioDetails, n: int, resamples: Resamples | None
+) -> float:
+    """Of a core, for the figures of one group in n scenarios, with their intervals where there are resamples."""
+    intervals = (
+        () if resamples is None else (interval_seconds(a, scenarios.weights is not None, resamples) for a in asked)
+    )
+    return SECONDS_A_RANK * n * len(asked) + sum(intervals)
+
+
+def risk_price(session: Session, query: RiskQuery, by: Sequence[str] | None = None, reading: bool = False) -> float:
+    """The price of a risk question, grouped `by` in place of its own dimensions; with that of opening the vectors where `reading`."""
+    asked = asked_measures(with_fits(query))
+    size = size_of(session, query, by=by)
+    assert size.seal is not None
+    scenarios = session.cache.as_known(query.as_known).scenarios(size.seal)
+    resamples = None if query.interval is None else drawn_from(scenarios, size.scenarios)
+    figures = _seconds_a_group(asked, scenarios, size.scenarios, resamples)
+    return size.seconds(a_group=figures) + (size.reading if reading else 0.0)
 
 
 def _ends(

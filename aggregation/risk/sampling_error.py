@@ -27,6 +27,7 @@ from lake.arrays import Codes, Floats, Ints
 from lake.canonical import digest
 from lake.errors import BadInput
 from lake.progress import allowance
+from scenarios.types import ScenarioDetails
 
 RESAMPLES, FEWEST = 1000, 200
 SECONDS_A_RANK = 5e-9  # of a core, to rank the P&L of a group in one scenario
@@ -76,9 +77,12 @@ class Resamples:
 def resamples_of(inputs: Inputs) -> Resamples:
     """The resamples of the scenarios of a question; raises `BadInput` for chosen scenarios, which are no sample."""
     check_sample(inputs)
-    return Resamples(
-        inputs.n_scenarios, _count(inputs.n_scenarios), _seed(inputs.scenarios.scenario_set_id), dependence(inputs)
-    )
+    return drawn_from(inputs.scenarios, inputs.n_scenarios)
+
+
+def drawn_from(scenarios: ScenarioDetails, n: int) -> Resamples:
+    """The resamples of a set of n scenarios."""
+    return Resamples(n, _count(n), _seed(scenarios.scenario_set_id), dependence(scenarios, n))
 
 
 def paired_resamples(one: Inputs, two: Inputs) -> tuple[Resamples, Resamples]:
@@ -89,7 +93,7 @@ def paired_resamples(one: Inputs, two: Inputs) -> tuple[Resamples, Resamples]:
         return same, same
     for side in (one, two):
         check_sample(side)
-    block, seed = max(dependence(one), dependence(two)), _seed(*sets)
+    block, seed = max(dependence(s.scenarios, s.n_scenarios) for s in (one, two)), _seed(*sets)
     count = _count(max(one.n_scenarios, two.n_scenarios))
     labels = _labels(one), _labels(two)
     first, second = (Resamples(len(labels[side]), count, seed, block, (*labels, side)) for side in (0, 1))
@@ -105,11 +109,10 @@ def check_sample(inputs: Inputs) -> None:
         )
 
 
-def dependence(inputs: Inputs) -> int:
-    """How many neighbouring scenarios share days: 1 where none do."""
-    scenarios = inputs.scenarios
+def dependence(scenarios: ScenarioDetails, n: int) -> int:
+    """How many neighbouring ones of n scenarios share days: 1 where none do."""
     overlap = scenarios.method == "historical" and scenarios.definition.get("overlapping", True)
-    return max(1, min(scenarios.horizon_days or 1, inputs.n_scenarios)) if overlap else 1
+    return max(1, min(scenarios.horizon_days or 1, n)) if overlap else 1
 
 
 def _labels(inputs: Inputs) -> tuple[str, ...]:

@@ -19,11 +19,13 @@ from aggregation.on_demand import plan_scope, value_scope
 from aggregation.opened.alignment import COVERED
 from aggregation.opened.inputs import open_inputs, scenario_labels
 from aggregation.opened.opened_lake import VectorCache
+from aggregation.price import of_scope
 from aggregation.question import Question, of_lake
 from aggregation.receipts import make_receipt
 from aggregation.reduce.coverage import coverage_columns, total_coverage
 from aggregation.reduce.selection import Selection, open_selection, scenario_pnl
 from aggregation.risk.query import PNL_BYTES, basis_notes
+from aggregation.risk.sampling_error import SECONDS_A_RANK
 from aggregation.types import AtLeastOne, Coverage, Label, Scope, whole
 from lake.arrays import Floats, Ints
 from lake.canonical import digest
@@ -209,4 +211,5 @@ PNL = Question(
     {"as_of": "2020-03-16", "by": ["desk"], "worst": 3},
     plan_scope,
     value_scope,
+    price=of_scope(a_scenario=SECONDS_A_RANK),
 )

@@ -13,10 +13,11 @@ from pydantic import Field
 from aggregation.answer import HIDDEN, Answer, shown
 from aggregation.measures import asked_measures
 from aggregation.opened.opened_lake import VectorCache
+from aggregation.price import of_days
 from aggregation.question import Question
 from aggregation.receipts import name_code, receipt_of
 from aggregation.reduce.coverage import FAILED_POSITIONS
-from aggregation.risk.query import run_query, tail_notes, worst_loss_notes
+from aggregation.risk.query import risk_price, run_query, tail_notes, worst_loss_notes
 from aggregation.session import Session
 from aggregation.types import VAR_AND_ES, Figures, MeasureName, Positions, RiskQuery, RiskResult
 from lake.canonical import canonical_json, digest
@@ -264,4 +265,14 @@ def _answer(session: Session, query: SeriesQuery) -> SeriesResult:
     )
 
 
-SERIES = Question(SeriesQuery, _answer, {"from": "2020-02-14", "to": "2020-03-16", "calendar": "books", "by": ["desk"]})
+def _price(session: Session, query: SeriesQuery) -> float:
+    days = days_between(session.lake.snapshot("positions"), query.calendar, query.first, query.last)
+    return of_days(session, days, lambda day: risk_price(session, query.of(day), reading=True))
+
+
+SERIES = Question(
+    SeriesQuery,
+    _answer,
+    {"from": "2020-02-14", "to": "2020-03-16", "calendar": "books", "by": ["desk"]},
+    price=_price,
+)

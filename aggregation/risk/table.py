@@ -23,7 +23,8 @@ from aggregation.receipts import receipt_of
 from aggregation.reduce.grouping import Groups
 from aggregation.reduce.selection import Selection, open_selection
 from aggregation.risk.failure_bounds import failure_bounds
-from aggregation.risk.query import answer, run_query
+from aggregation.risk.query import answer, risk_price, run_query
+from aggregation.session import Session
 from aggregation.types import RiskResult, TableQuery
 from lake.arrays import Bools, Codes, Ints
 from lake.canonical import digest
@@ -203,10 +204,18 @@ def _laid_out(query: TableQuery, whole: RiskResult, rows: pa.Table, answers: Seq
     return replace(whole, query=query, rows=rows, receipt=receipt, notes=notes)
 
 
+def _price(session: Session, query: TableQuery) -> float:
+    """Of every prefix of `by` with subtotals, and as much again for rows of others."""
+    depths = range(len(query.by) + 1) if query.subtotals else (len(query.by),)
+    once = sum(risk_price(session, query, by=query.by[:depth]) for depth in depths)
+    return once if query.limit is None else 2 * once
+
+
 VAR = Question(
     TableQuery,
     of_lake(run_table),
     {"as_of": "2020-03-16", "by": ["desk"], "measures": ["var", "es"]},
     plan_scope,
     value_scope,
+    price=_price,
 )

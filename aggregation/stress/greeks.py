@@ -23,12 +23,13 @@ from aggregation.contributions.sensitivities import (
     Gamma,
     open_bumped,
     plan_bumped,
+    price_of_bumped,
     value_bumped,
 )
 from aggregation.question import Plan, Question
 from aggregation.reduce.coverage import coverage_columns, lacking_notes, total_coverage
 from aggregation.session import Session
-from aggregation.stress.roll_forward import RollRequest, RollResult, roll_forward
+from aggregation.stress.roll_forward import RollRequest, RollResult, price_of_roll, roll_forward
 from aggregation.stress.simulation_errors import SimulationErrors, simulation_errors
 from aggregation.types import Coverage, Translated
 from lake.arrays import Floats
@@ -275,8 +276,11 @@ def _rows(start: int, found: Derivatives, targets: _Targets, errors: SimulationE
 def _theta(session: Session, query: GreeksQuery) -> RollResult:
     if query.branch is not None:
         raise BadInput("Theta is of a book that is held; leave theta out for a branch.")
-    asked = {n: getattr(query, n) for n in _BOOK}
-    return roll_forward(session.lake, RollRequest(**asked, horizons=("1D",), market="constant"), cache=session.cache)
+    return roll_forward(session.lake, _rolled(query), cache=session.cache)
+
+
+def _rolled(query: GreeksQuery) -> RollRequest:
+    return RollRequest(**{n: getattr(query, n) for n in _BOOK}, horizons=("1D",), market="constant")
 
 
 def _of_groups(keys: pa.Table | None, rows: pa.Table, rolled: RollResult | None) -> pa.Table:
@@ -311,6 +315,18 @@ def beside(left: pa.Table, right: pa.Table) -> pa.Table:
     return pa.table([*left.columns, *right.columns], names=[*left.column_names, *right.column_names])
 
 
+def _price(session: Session, query: GreeksQuery) -> float:
+    """With theta, of a day's roll."""
+    greeks = _asked(query)
+    rolled = price_of_roll(session, _rolled(query)) if THETA in greeks else 0.0
+    return price_of_bumped(session, query, "full" if CROSS in greeks else "diagonal") + rolled
+
+
 GREEKS_QUESTION = Question(
-    GreeksQuery, run_greeks, {"as_of": "2020-03-16", "by": ["desk"], "per": "class"}, _plan, _value
+    GreeksQuery,
+    run_greeks,
+    {"as_of": "2020-03-16", "by": ["desk"], "per": "class"},
+    _plan,
+    _value,
+    price=_price,
 )

@@ -6,6 +6,7 @@ All of it is read from one valuation set: the rungs, and on every rung the scena
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -18,11 +19,13 @@ from aggregation.answer import Answer
 from aggregation.measures import asked_measures
 from aggregation.on_demand import plan_request, plan_scope, sealed_by, value_request, value_scope
 from aggregation.opened.inputs import open_inputs
+from aggregation.price import size_of
 from aggregation.question import Plan, Question, together
 from aggregation.receipts import name_inputs
 from aggregation.reduce.coverage import coverage_columns, lacking_notes, total_coverage
 from aggregation.reduce.selection import Selection, open_selection, scenario_pnl
 from aggregation.risk.query import translation_notes
+from aggregation.risk.sampling_error import SECONDS_A_RANK
 from aggregation.session import Session
 from aggregation.types import LABEL, Coverage, OneFigure, RiskQuery, Translated
 from lake.arrays import Floats
@@ -201,10 +204,20 @@ def _notes(coverage: Coverage, selection: Selection) -> list[str]:
     return [*lacking_notes(coverage, selection, "no value on the ladder"), *synthetic]
 
 
+def _price(session: Session, query: LadderQuery) -> float:
+    """Of every rung, and on each of the scenarios that the measure takes."""
+    rungs, moves = math.prod(a.size for a in _axes(query)), 0
+    if query.risk:
+        moves = size_of(session, query.standing()).scenarios
+    size = size_of(session, query, scenarios=rungs * (1 + moves))
+    return size.planning + size.seconds(passes=2, a_group=SECONDS_A_RANK * size.scenarios)
+
+
 LADDER = Question(
     LadderQuery,
     run_ladder,
     {"as_of": "2020-03-16", "axes": ["equity -20%..+20% step 10%", "vol -5pt..+10pt step 5pt"], "by": ["desk"]},
     _plan,
     _value,
+    price=_price,
 )

@@ -18,6 +18,7 @@ from scipy.special import ndtr
 
 from aggregation.answer import HIDDEN, Answer, shown
 from aggregation.opened.opened_lake import VectorCache
+from aggregation.price import history_seconds, size_of
 from aggregation.question import Plan, Question
 from aggregation.receipts import name_book
 from aggregation.session import Session
@@ -335,10 +336,19 @@ def _plan(session: Session, query: ReverseStressRequest) -> Plan:
     return Plan(cost=cost, about=about)
 
 
+def _price(session: Session, query: ReverseStressRequest) -> float:
+    """Of the book in as many states as a typical search values it, if it reads every risk factor, and of the law of their moves."""
+    size = size_of(session, query, by=(), scenarios=1)
+    states = _TYPICAL_GRADIENTS * 2 * session.lake.count("risk_factors") + _TYPICAL_POINTS
+    valued = Costs(session.lake).of(Work("reverse-stress", size.kinds, states)).seconds
+    return history_seconds(session) + size.planning + size.seconds() + valued
+
+
 REVERSE_STRESS = Question(
     ReverseStressRequest,
     _answer,
     {"as_of": "2020-03-16", "loss": 1_000_000, "where": ["desk=European Equities"]},
     _plan,
     lambda session, query: query,
+    price=_price,
 )

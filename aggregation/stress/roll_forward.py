@@ -28,6 +28,7 @@ from aggregation.book.filters import select
 from aggregation.opened.alignment import FAILED, MISSING, align
 from aggregation.opened.opened_lake import VectorCache
 from aggregation.opened.vectors import LEAST_WIDTH, Vectors
+from aggregation.price import size_of
 from aggregation.question import Plan, Question
 from aggregation.receipts import name_code
 from aggregation.reduce.currency import conversion
@@ -489,6 +490,17 @@ def _value(session: Session, query: RollRequest) -> RollRequest:
     return query
 
 
+def price_of_roll(session: Session, query: RollRequest) -> float:
+    """Of the contracts priced on each day."""
+    scenarios = 1 + len(query.horizons)
+    return _plan(session, query).cost.seconds + size_of(session, query, scenarios=scenarios).seconds(passes=2)
+
+
 ROLL_FORWARD = Question(
-    RollRequest, _answer, {"as_of": "2020-03-16", "horizons": ["1D", "1M"], "by": ["desk"]}, _plan, _value
+    RollRequest,
+    _answer,
+    {"as_of": "2020-03-16", "horizons": ["1D", "1M"], "by": ["desk"]},
+    _plan,
+    _value,
+    price=price_of_roll,
 )

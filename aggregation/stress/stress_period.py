@@ -28,10 +28,12 @@ from aggregation.on_demand import plan_request, sealed_by, value_request
 from aggregation.opened.alignment import COVERED
 from aggregation.opened.inputs import Inputs, open_inputs, reported_in
 from aggregation.opened.opened_lake import VectorCache
+from aggregation.price import history_seconds, size_of
 from aggregation.question import Plan, Question
 from aggregation.receipts import name_inputs
 from aggregation.reduce.coverage import FAILED_POSITIONS, failed_in_words
 from aggregation.reduce.selection import open_selection, scenario_pnl
+from aggregation.risk.sampling_error import SECONDS_A_RANK
 from aggregation.session import Session
 from aggregation.stress.book_value import open_book
 from aggregation.types import AsKnown, Condition, Coverage, Currency, EstimatorName, Level, RiskQuery, Scope, Whole
@@ -247,10 +249,20 @@ def value_search(session: Session, query: StressPeriodRequest) -> StressPeriodRe
     return query
 
 
+def price_of_search(session: Session, query: StressPeriodRequest) -> float:
+    """Of the book under every day of the history, and of the measure in every window."""
+    first = query.first or session.lake.bounds("market_data", "as_of_date")[0] or query.as_of
+    days = max(query.length, (query.as_of - first).days * 5 // 7 + 1)
+    size = size_of(session, query, by=(), scenarios=days)
+    windows = (days - query.length + 1) * query.length * SECONDS_A_RANK
+    return history_seconds(session) + size.planning + size.seconds(passes=2) + 2 * windows
+
+
 STRESS_PERIOD = Question(
     StressPeriodRequest,
     stress_period,
     {"as_of": "2020-03-16", "length": 60, "first": "2019-06-03"},
     searched,
     value_search,
+    price=price_of_search,
 )

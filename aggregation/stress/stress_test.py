@@ -12,9 +12,10 @@ from pydantic import Field
 
 from aggregation.answer import Answer
 from aggregation.on_demand import plan_request, plan_scope, sealed_by, value_request, value_scope
+from aggregation.price import of_scope, size_of
 from aggregation.question import Plan, Question, together
 from aggregation.receipts import name_code
-from aggregation.risk.query import run_scenarios
+from aggregation.risk.query import MOST_COLUMNS, run_scenarios
 from aggregation.session import Session
 from aggregation.types import LABEL, RiskQuery, RiskResult, Scope, Translated
 from lake.dates import Day
@@ -22,6 +23,7 @@ from lake.errors import BadInput
 from lake.tables import Snapshot
 from scenarios.requests import ScenarioRequest
 from scenarios.store import find_scenario_set, load_stored, scenario_summaries
+from scenarios.stress import language
 from scenarios.stress.generate import METHODS, left_out_of
 from scenarios.stress.language import MAX_TEXT
 from scenarios.types import ScenarioSummary
@@ -121,12 +123,21 @@ def _pnl(session: Session, query: StressQuery, sealed: ValuationSet) -> RiskResu
     return replace(result, notes=(*result.notes, *left))
 
 
+def _price(session: Session, query: StressQuery) -> float:
+    stored = _stored(session.lake.snapshot("scenario_sets"), query.scenario)
+    # a stored set has as many as are shown side by side at the most
+    written = () if stored else language.parse(query.scenario).scenarios
+    size = size_of(session, query, scenarios=sum(s.size for s in written) or MOST_COLUMNS)
+    return size.planning + size.seconds(passes=2)
+
+
 STRESS = Question(
     StressQuery,
     run_stress,
     {"as_of": "2020-03-16", "scenario": "equity[region=US] -20%; rate[ccy=USD] +100bp", "by": ["desk"]},
     _plan,
     _value,
+    price=_price,
 )
 
 
@@ -147,6 +158,7 @@ SCENARIO_PNL = Question(
     {"as_of": "2020-03-16", "by": ["desk"]},
     plan_scope,
     value_scope,
+    price=of_scope(passes=2),
 )
 
 
@@ -199,4 +211,5 @@ STRESS_COMPARE = Question(
     {"as_of": "2020-03-16", "scenarios": ["equity -10%", "equity -20%"], "by": ["desk"]},
     lambda session, query: together(_plan(session, q) for q in query.each()),
     _value_each,
+    price=lambda session, query: sum(_price(session, q) for q in query.each()),
 )

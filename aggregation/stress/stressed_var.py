@@ -19,8 +19,9 @@ from aggregation.measures import asked_measures
 from aggregation.on_demand import plan_request, plan_scope, sealed_by, value_request, value_scope
 from aggregation.opened.inputs import open_inputs
 from aggregation.question import Plan, Question, together
+from aggregation.risk.query import risk_price
 from aggregation.session import Session
-from aggregation.stress.stress_period import StressPeriodRequest, searched, stress_period, value_search
+from aggregation.stress.stress_period import StressPeriodRequest, price_of_search, searched, stress_period, value_search
 from aggregation.types import VAR_AND_ES, MeasureName, RiskQuery, Whole, as_model
 from lake.errors import BadInput, unknown, validated
 from scenarios.historical.period_replay import PERIODS
@@ -123,12 +124,19 @@ def _value(session: Session, query: StressedQuery) -> StressedQuery:
     return query
 
 
+def _price(session: Session, query: StressedQuery) -> float:
+    """Of the measure under both sets, the period's as large as a year or the current one, and of the search for a period."""
+    search = 0.0 if query.period else price_of_search(session, _search(query, query.length))
+    return search + 3 * risk_price(session, query.risk())
+
+
 STRESSED_VAR = Question(
     StressedQuery,
     stressed_var,
     {"as_of": "2020-03-16", "by": ["desk"], "period": "lehman-2008"},
     _plan,
     _value,
+    price=_price,
 )
 
 

@@ -17,15 +17,25 @@ import pyarrow as pa
 from pydantic import Field
 
 from aggregation.answer import Answer
-from aggregation.contributions.sensitivities import Derivatives, Gamma, open_bumped, plan_bumped, value_bumped
+from aggregation.contributions.sensitivities import (
+    MOST_PAIRS,
+    Derivatives,
+    Gamma,
+    open_bumped,
+    plan_bumped,
+    price_of_bumped,
+    value_bumped,
+)
 from aggregation.kernels.fixed_sums import product
 from aggregation.measures import asked_measures
 from aggregation.on_demand import plan_scope, value_scope
 from aggregation.opened.inputs import open_inputs
+from aggregation.price import size_of
 from aggregation.question import Plan, Question, together
 from aggregation.receipts import name_inputs
 from aggregation.reduce.coverage import coverage_columns, lacking_notes, total_coverage
-from aggregation.reduce.selection import open_selection, scenario_pnl
+from aggregation.reduce.selection import SECONDS_A_SUM, open_selection, scenario_pnl
+from aggregation.risk.sampling_error import SECONDS_A_RANK
 from aggregation.session import Session
 from aggregation.stress.greeks import beside
 from aggregation.types import Coverage, OneFigure, RiskQuery, Scope
@@ -161,4 +171,12 @@ def _row(full: Floats, expanded: Floats, values: list[float], labels: tuple[str,
     }
 
 
-TAYLOR = Question(TaylorQuery, run_taylor, {"as_of": "2020-03-16", "by": ["desk"]}, _plan, _value)
+def _price(session: Session, query: TaylorQuery) -> float:
+    """Of both P&L, and of every group's expansion: a product of its sensitivities and the moves for each order."""
+    size = size_of(session, query)
+    terms = 2 * session.lake.count("risk_factors") + (MOST_PAIRS if query.gamma == "full" else 0)
+    a_group = size.scenarios * (terms * SECONDS_A_SUM + 2 * SECONDS_A_RANK)
+    return price_of_bumped(session, query, query.gamma) + size.seconds(passes=2, a_group=a_group)
+
+
+TAYLOR = Question(TaylorQuery, run_taylor, {"as_of": "2020-03-16", "by": ["desk"]}, _plan, _value, price=_price)

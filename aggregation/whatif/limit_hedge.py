@@ -39,7 +39,7 @@ from aggregation.reduce.coverage import failed_in_words
 from aggregation.reduce.selection import Selection, open_selection, scenario_pnl
 from aggregation.session import Session
 from aggregation.types import Amount, DimensionName, Filter, Level, RiskQuery, as_model, or_text
-from aggregation.whatif.request import ChangeRequest, WhatIfQuery, parse_filters, value_new
+from aggregation.whatif.request import ChangeRequest, WhatIfQuery, parse_filters, price_of_changes, value_new
 from aggregation.whatif.trades import trades_of_rows
 from aggregation.whatif.what_if import WhatIf, make_change, what_if
 from lake.arrays import Floats
@@ -515,6 +515,13 @@ def _hedge(session: Session, query: LimitHedgeQuery) -> LimitHedge:
     return replace(found, what_if=seal(found.what_if, "what-if", asked))
 
 
+def _price(session: Session, query: LimitHedgeQuery) -> float:
+    """Of every attempt at the programme, of each move alone, and of the change that is proposed."""
+    hedges = [str((move.hedge or {}).get("instrument_type")) for move in query.moves if not move.unwinds]
+    risk = query.risk().model_copy(update={"interval": query.interval or _CONFIDENCE})
+    return _ATTEMPTS * _SECONDS_OF_A_SEARCH + 2 * price_of_changes(session, risk, len(query.moves), hedges)
+
+
 LIMIT_HEDGE = Question(
     LimitHedgeQuery,
     _hedge,
@@ -526,4 +533,5 @@ LIMIT_HEDGE = Question(
     },
     plan_scope,
     value_scope,
+    price=_price,
 )

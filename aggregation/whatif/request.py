@@ -6,7 +6,8 @@ Nothing of the lake changes: vectors made for a question are kept by the process
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -16,7 +17,10 @@ from aggregation.book.changes import Changes, Removal, Scaling
 from aggregation.on_demand import plan_scope, value_scope
 from aggregation.opened.inputs import Inputs, open_inputs
 from aggregation.opened.opened_lake import VectorCache
+from aggregation.price import SECONDS_A_POSITION, size_of
 from aggregation.question import Question
+from aggregation.risk.query import risk_price
+from aggregation.risk.sampling_error import SECONDS_A_RANK
 from aggregation.session import Session
 from aggregation.types import VAR_AND_ES, Filter, MeasureName, RiskQuery, as_model, or_text
 from aggregation.whatif.trades import trades_of_rows
@@ -25,6 +29,7 @@ from lake.errors import BadInput, validated
 from lake.tables import Lake
 from scenarios.store import load_scenario_set
 from valuation.batch import reported
+from valuation.costs import Costs, Work
 from valuation.sets.batches import BatchHeader, value_contracts
 from valuation.types import Contract, PnLBlock
 
@@ -156,10 +161,29 @@ def _answer(session: Session, query: WhatIfQuery) -> WhatIf:
     return run_what_if(session.lake, query.risk(), query.changes(), cache=session.cache)
 
 
+_SECONDS_A_CHANGE = 2e-4  # of a core, to read a trade that is added
+
+
+def price_of_changes(session: Session, query: RiskQuery, changes: int, added: Iterable[str]) -> float:
+    """Of the answer before and after, of so many changes each alone, and of valuing contracts of these instrument types."""
+    size, asked = size_of(session, query, by=()), len(query.measures) * len(query.levels)
+    works = [Work.of_type(kind, n, size.scenarios) for kind, n in Counter(added).items()]
+    # a position is in one change at the most: together they are passed over as the book is
+    one = SECONDS_A_POSITION * size.positions + _SECONDS_A_CHANGE + 3 * asked * SECONDS_A_RANK * size.scenarios
+    alone = size.seconds(passes=3) + changes * one
+    return 2 * risk_price(session, query) + alone + Costs(session.lake).together(works).seconds
+
+
+def _price(session: Session, query: WhatIfQuery) -> float:
+    added = [str(row.get("instrument_type")) for row in query.add]
+    return price_of_changes(session, query.risk(), len(query.remove) + len(query.scale) + len(added), added)
+
+
 WHAT_IF = Question(
     WhatIfQuery,
     _answer,
     {"as_of": "2020-03-16", "by": ["desk"], "scale": ["desk=Treasury*0.5"]},
     plan_scope,
     value_scope,
+    price=_price,
 )

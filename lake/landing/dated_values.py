@@ -144,6 +144,11 @@ class FileOptions(Dialect):
         return {*by, *([header] if header else [])}
 
     @property
+    def percent_sign(self) -> str | None:
+        """What a percent sign in a cell does to its number, as `Dialect.numbers` takes it; None where the file's unit is another."""
+        return "e-2"
+
+    @property
     def tall(self) -> bool:
         """Whether the cells of a row name its series whole, so that it has one value."""
         groups = LAYOUTS[self.layout].named_by
@@ -409,8 +414,7 @@ class _File:
             rows = np.flatnonzero(keep)
             cells = cells.filter(pa.array(keep))
         absent = pc.is_in(cells, pa.array([*self.marks, None], pa.string()))
-        plain = self.options.plain(pc.if_else(absent, None, cells))
-        numbers = doubles(plain)
+        plain, numbers = self.options.numbers(pc.if_else(absent, None, cells), self.options.percent_sign)
         values: Floats = numbers.to_numpy(zero_copy_only=False)
         if not tell:
             return values

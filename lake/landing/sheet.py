@@ -49,6 +49,7 @@ from lake.landing.decoded import (
     small,
     small_only,
 )
+from lake.landing.numbers import doubles
 from lake.landing.rows import SAVE, check_delimiter, csv_rows, mark_name
 
 NOT_A_NUMBER = "NaN"
@@ -94,6 +95,25 @@ class Dialect(BaseModel):
         if self.delimiter == self.quote:
             raise ValueError(f"delimiter and quote are both {self.quote!r}; name the mark of each")
         return self
+
+    def numbers(self, text: pa.Array, percent: str | None = "e-2") -> tuple[pa.Array, pa.Array]:
+        """Trimmed texts as `plain` gives them, and their doubles, null where a text is no number.
+
+        A minus after a number, or parentheses around it, are its sign. `percent` stands in place of a percent sign; where it is None a
+        number with one is none.
+        """
+        plain = self.plain(text)
+        found = doubles(plain)
+        if found.null_count > plain.null_count:  # files of plain numbers are passed over once
+            signed = pc.replace_substring_regex(text, "^\u2212|\u2212$", "-")
+            signed = pc.replace_substring_regex(signed, r"^\(([^+-]+)\)$", r"-\1")
+            signed = pc.replace_substring_regex(signed, r"^([^+-]+)-$", r"-\1")
+            marked = pc.match_substring_regex(signed, r"[0-9.,]\s?%$")
+            signed = self.plain(pc.if_else(marked, pc.replace_substring_regex(signed, r"\s?%$", ""), signed))
+            of_percent = None if percent is None else pc.binary_join_element_wise(signed, percent, "")
+            plain = pc.if_else(found.is_valid(), plain, pc.if_else(marked, of_percent, signed))
+            found = doubles(plain)
+        return plain, found
 
     def plain(self, text: pa.Array) -> pa.Array:
         """Trimmed texts of numbers with a decimal point and no thousands marks; what was no number is none afterwards.

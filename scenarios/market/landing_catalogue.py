@@ -286,6 +286,11 @@ class Source(FileOptions):
         """What a value received is multiplied by."""
         return self.scale if self.unit is None else UNITS[self.unit]
 
+    @property
+    def percent_sign(self) -> str | None:
+        """A percent sign divides by a hundred, once, whether the unit is percent or none."""
+        return {1.0: "e-2", UNITS["percent"]: ""}.get(self.multiplier)
+
     def files(self, directory: Path) -> dict[str, Path]:
         """Its files by what the * stands for; raises `NotFound`, or `BadInput` where `columns` names one that is not there."""
         if not self.several:

@@ -20,7 +20,6 @@ import pyarrow.compute as pc
 from lake.arrays import Dates, Floats
 from lake.errors import BadInput, Issue, NotFound, VarlakeError, counted
 from lake.landing.dated_values import OHLC, parsed_dates, read_source
-from lake.landing.numbers import doubles
 from lake.landing.sheet import Dialect, typed_endings
 from lake.landing.suggest import open_sheet
 from scenarios.market.landing_catalogue import UNITS, Catalogue, Source
@@ -254,7 +253,7 @@ class _Guess:
         texts = texts.filter(pc.invert(pc.is_in(texts, self.marks)))
         read = {}
         for decimal, thousands in _MARKS:
-            read[decimal, thousands] = doubles(Dialect(decimal=decimal, thousands=thousands).plain(texts)).null_count
+            read[decimal, thousands] = Dialect(decimal=decimal, thousands=thousands).numbers(texts)[1].null_count
         (decimal, thousands), _ = min(read.items(), key=lambda item: item[1])  # the first of the best
         self.dialect = self.dialect.model_copy(update={"decimal": decimal, "thousands": thousands})
         if self.dialect.decimal != ".":
@@ -263,8 +262,8 @@ class _Guess:
 
     def numbers(self, at: int) -> Floats:
         cells = self.cells(at)
-        plain = self.dialect.plain(cells.filter(pc.invert(pc.is_in(cells, self.marks))))
-        found: Floats = doubles(plain).to_numpy(zero_copy_only=False)
+        numbers = self.dialect.numbers(cells.filter(pc.invert(pc.is_in(cells, self.marks))))[1]
+        found: Floats = numbers.to_numpy(zero_copy_only=False)
         return found
 
     def _find_values(self) -> list[int]:
@@ -295,7 +294,7 @@ class _Guess:
             )
             raise BadInput(
                 f"{self.path.name} has no column of numbers beside {self.sheet.header[self.date_at]!r}: {shown}. A number of "
-                "market data is written as -1234.5, without a percent sign and with its minus first."
+                "market data is written as -1234.5, 1234.5-, (1234.5) or 1.5%."
             )
         return found
 

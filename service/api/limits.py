@@ -77,18 +77,24 @@ class RequestAllowance(Allowance):
             )
 
     def spend(self, core_seconds: float) -> None:
-        self.heed()
         self._spent += core_seconds
+        self._allow(self._spent)
+
+    def expect(self, core_seconds: Callable[[], float]) -> None:
+        self._allow(core_seconds())
+
+    def _allow(self, core_seconds: float) -> None:
+        self.heed()
         most = self._seconds * usable_cores()
-        if self._spent > most:
+        if core_seconds > most:
             raise TooMuch(
-                f"The question takes about {self._spent:,.0f} core-seconds, and a request has {most:,.0f} "
+                f"The question takes about {core_seconds:,.0f} core-seconds, and a request has {most:,.0f} "
                 f"(VARLAKE_REQUEST_SECONDS on {usable_cores()} cores). {_LESS}."
             )
-        if self._spent > LIGHT_CORE_SECONDS and not self.heavy:
+        if core_seconds > LIGHT_CORE_SECONDS and not self.heavy:
             if not self._places.acquire(blocking=False):
                 raise PlacesTaken(
-                    f"The question takes about {self._spent:,.1f} core-seconds, and as many heavy ones as may be are being "
+                    f"The question takes about {core_seconds:,.1f} core-seconds, and as many heavy ones as may be are being "
                     f"answered (VARLAKE_HEAVY_AT_ONCE). Ask again in {PlacesTaken.retry_seconds} seconds."
                 )
             self.heavy = True

@@ -54,6 +54,9 @@ class PlanAnswer(Answer):
     ready: bool = Field(description="nothing has to be valued first")
     expected_core_seconds: float = Field(description="of what is missing, and of what is priced for the answer alone")
     core_seconds_range: list[float] = Field(description="what that lies between: two figures")
+    answer_core_seconds: float | None = Field(
+        description="of the answer itself, at the most; null where that is not known before something is valued"
+    )
     measured: bool = Field(description="earlier runs of that size on this lake say so; else shipped figures do")
     valuations: list[PlannedValuation]
     about: dict[str, Any] = Field(description="further figures of this question")

@@ -26,6 +26,7 @@ def lake_command(
     if context.invoked_subcommand is not None:
         return
     from lake.schemas import TABLES
+    from lake.tables import NEVER_WRITTEN
     from valuation.books.contracts import positions_dates
     from valuation.sets.standards import Standard, standards
     from valuation.sets.store import list_valuation_sets
@@ -38,7 +39,7 @@ def lake_command(
             {
                 "table": name,
                 "one row is": table.one_row,
-                "version": opened.version(name),
+                "version": None if (version := opened.version(name)) == NEVER_WRITTEN else version,
                 "rows": opened.count(name),
                 "files": len(files),
                 "MB": round(sum(f.stat().st_size for f in files) / 1e6, 2),

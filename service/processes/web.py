@@ -136,6 +136,8 @@ def _run(settings: Settings) -> None:
         stop.set()
         server.pull_trigger()
 
+    # a light request takes some milliseconds in several turns; with Python's own 5 ms each turn may wait as long for a heavy one
+    sys.setswitchinterval(0.001)
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # that requests wait for a thread is no fault
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, end)

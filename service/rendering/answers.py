@@ -162,6 +162,9 @@ def show_plan(plan: Plan) -> None:
         {
             "ready": plan.ready,
             "expected core seconds": f"{plan.cost}{'' if plan.cost.measured else ', not yet measured on this lake'}",
+            "core seconds of the answer": "not known yet"
+            if plan.answer_seconds is None
+            else f"at most {plan.answer_seconds:.3g}",
             **_starts([p for _, _, p in plan.valuations if p.work.num_rows]),
             **_flat(plan.about),
         },

@@ -10,13 +10,18 @@ from typing import Any
 import numpy as np
 import pytest
 from flask.testing import FlaskClient
-from small_lake import FRIDAY, MONDAY
+from small_lake import FRIDAY, MONDAY, base
 from test_api_errors import problem
 
+from aggregation import price as price_module
 from aggregation.backtest import backtest
+from aggregation.opened.opened_lake import VectorCache
+from aggregation.questions import QUESTIONS
 from aggregation.reduce import selection
 from aggregation.risk import query, sampling_error
 from aggregation.risk.table import TableQuery, run_table
+from aggregation.session import reading
+from aggregation.types import Filter
 from lake.progress import Allowance, Stopped, allowance, allowed
 from lake.tables import Lake
 from lake.workers import each
@@ -76,6 +81,36 @@ def test_of_heavy_questions_so_many_are_answered_at_once_and_light_ones_beside_t
     first.join()
     assert statuses == [200]
     assert client.get(heavy).status_code == 200  # the place was given back
+
+
+@pytest.mark.parametrize("name", QUESTIONS)
+def test_every_question_has_a_price_by_which_it_is_refused_before_it_reads_a_vector(
+    valued_lake: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr(limits, "usable_cores", lambda: 1e-9)  # no question is so light
+    monkeypatch.setattr(VectorCache, "vectors", None)
+    body = problem(client_of(valued_lake).post(f"/api/v1/{name}", json=base(name)), 422)
+    assert body["type"] == "urn:varlake:problem:too-much"
+
+
+def test_the_plan_tells_the_price_of_the_answer_which_grows_with_what_is_asked(valued_lake: Path) -> None:
+    def price(more: str, name: str = "var") -> Any:
+        return client_of(valued_lake).get(f"/api/v1/{name}/plan?{more}").get_json()["answer_core_seconds"]
+
+    whole, interval = price(f"as_of={MONDAY}"), price(f"as_of={MONDAY}&by=trade&interval=0.95&measures=skewness")
+    assert 0 < whole < interval
+    days = f"from={FRIDAY}&to={MONDAY}&calendar=books&measures=var"
+    assert price(days, "series") == pytest.approx(2 * whole, rel=0.01)
+    assert price(f"as_of={MONDAY}&market_date={FRIDAY}") is None  # not valued yet
+
+
+def test_a_group_a_position_is_counted_without_the_book(valued_lake: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    session = reading(Lake(valued_lake))
+    asked = TableQuery(as_of=MONDAY, by=("desk", "trade"))
+    opened = price_module.size_of(session, asked.model_copy(update={"where": (Filter.parse("trade~*"),)}))
+    monkeypatch.setattr(price_module, "book_of_scope", None)
+    told = price_module.size_of(session, asked)
+    assert (told.positions, told.groups, told.scenarios) == (opened.positions, opened.groups, opened.scenarios)
 
 
 def client_of_same(client: FlaskClient) -> FlaskClient:

@@ -287,3 +287,9 @@ def test_a_fault_in_a_question_names_the_option(work_lake: Lake) -> None:
     assert "--to: day is out of range" in said
     assert "--from-positions-date: expected a date" in said
     assert "--catalogue: is missing" in refused("ingest", "market", work_lake.path, lake=work_lake.path)
+
+
+def test_a_table_that_was_never_written_has_no_version(bare_lake: Path) -> None:
+    versions = {t["table"]: t["version"] for t in answer("lake", lake=bare_lake)["tables"]}
+    assert versions["pnl_vectors"] is None
+    assert versions["positions"] >= 0

@@ -235,7 +235,7 @@ def test_the_example_of_a_question_is_planned_queued_and_answered(name: str, lak
     planned = client.post(f"/api/v1/{name}/plan", json=body)
     assert planned.status_code == 200, planned.get_json()
     assert planned.get_json().keys() == {
-        *("ready", "expected_core_seconds", "core_seconds_range", "measured"),
+        *("ready", "expected_core_seconds", "core_seconds_range", "measured", "answer_core_seconds"),
         *("valuations", "about", "newer_market_data"),
     }
     before = lake.snapshot().versions

@@ -195,6 +195,13 @@ def test_byte_order_mark_windows_lines_and_blank_lines(tmp_path: Path) -> None:
         ("1.", 1.0),
         ("1e-3", 1e-3),
         ("0.30000000000000004", 0.1 + 0.2),
+        ("36.98-", -36.98),
+        ("(36.98)", -36.98),
+        ("\u221236.98", -36.98),
+        ("1.5%", 0.015),
+        ("-1.5 %", -0.015),
+        ("(1.5%)", -0.015),
+        ("0.7%", 0.007),  # and not 0.7 x 0.01, another double
     ],
 )
 def test_numbers(tmp_path: Path, text: str, value: float) -> None:
@@ -202,7 +209,26 @@ def test_numbers(tmp_path: Path, text: str, value: float) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["abc", "n/a", "NaN", "inf", "1e999", "1.2.3", '"1,234.5"', "0x10", "1_000", "5%", "--", "12 3"]
+    "text",
+    [
+        "abc",
+        "n/a",
+        "NaN",
+        "inf",
+        "1e999",
+        "1.2.3",
+        '"1,234.5"',
+        "0x10",
+        "1_000",
+        "%",
+        "1%%",
+        "--",
+        "-1-",
+        "(1",
+        "(-1)",
+        "1-2",
+        "12 3",
+    ],
 )
 def test_a_cell_that_is_no_number_is_named_by_file_line_column_and_text(tmp_path: Path, text: str) -> None:
     shown = text.strip('"')

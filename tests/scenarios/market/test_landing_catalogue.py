@@ -366,6 +366,22 @@ def test_cells_and_headers_name_the_risk_factors(lake: Lake, tmp_path: Path) -> 
     assert used["YC:EUR:18M"] is None
 
 
+@pytest.mark.parametrize(("unit", "text"), [("", "1.5%"), ('unit = "percent"', "1.5%"), ('unit = "percent"', "1.5")])
+def test_a_percent_sign_divides_by_a_hundred_once(lake: Lake, tmp_path: Path, unit: str, text: str) -> None:
+    factor = 'id = "YC:USD:{column}"\ntype = "par_yield"\ncurrency = "USD"\ncurve = "USD"\npillar = "{column}"'
+    source = f'file = "a.csv"\nlayout = "wide"\n{unit}'
+    ingest(lake, tmp_path, one_source(tmp_path, source, factor, a=f"Date,10Y\n2020-01-02,{text}\n"))
+    assert [v[1] for v in stored(lake).values()] == [0.015]
+
+
+def test_a_percent_sign_beside_another_unit_is_a_fault(lake: Lake, tmp_path: Path) -> None:
+    factor = 'id = "YC:USD:{column}"\ntype = "par_yield"\ncurrency = "USD"\ncurve = "USD"\npillar = "{column}"'
+    source = 'file = "a.csv"\nlayout = "wide"\nunit = "basis points"'
+    with pytest.raises(BadInput) as caught:
+        ingest(lake, tmp_path, one_source(tmp_path, source, factor, a="Date,10Y\n2020-01-02,1.5%\n"))
+    assert "found '1.5%', expected a number" in caught.value.issues[0].message
+
+
 @pytest.mark.parametrize(
     ("text", "tenor"),
     [("3M", "3M"), ("3 Mo", "3M"), ("X3M", "3M"), ("0.25y", "3M"), ("1.00y", "1Y"), ("1.25y", "15M"), ("10 years", "10Y"),

@@ -79,8 +79,14 @@ def test_row_numbers_without_a_header_and_ids_with_spaces(tmp_path: Path) -> Non
 
 
 def test_numbers_that_are_not_read_are_shown(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match=r"'US 10Y' has '1\.5%'"):
-        guess(tmp_path / "yields.csv", table("Date,US 10Y", DAYS, ["1.5%"] * len(DAYS)))
+    with pytest.raises(BadInput, match=r"'US 10Y' has '1\.5 pc'"):
+        guess(tmp_path / "yields.csv", table("Date,US 10Y", DAYS, ["1.5 pc"] * len(DAYS)))
+
+
+@pytest.mark.parametrize("header", ["Date,US 10Y", "Date,US 10Y %"])
+def test_percent_signs_are_read_once(tmp_path: Path, header: str) -> None:
+    made, _ = guess(tmp_path / "yields.csv", table(header, DAYS, [f"{v / 50:.2f}%" for v in walk(60)]))
+    assert float(made.rows[0]["value_used"]) == pytest.approx(walk(60)[0] / 5000, abs=5e-5)
 
 
 def test_every_source_of_a_folder_is_shown(tmp_path: Path) -> None:
