@@ -109,7 +109,7 @@ def test_a_swap_of_a_fixed_and_a_floating_leg(lake: Lake, tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        (trade("Swaption", "<SwaptionData/>"), "trades of type Swaption are not read; those that are: FxForward"),
+        (trade("Autocallable", "<AutocallableData/>"), "trades of type Autocallable are not read; those that are: FxForward"),
         (trade("FxForward", ""), "it has no FxForwardData"),
         (trade("FxForward", FX.replace("20210316", "20211316")), "ValueDate is '20211316', not a date"),
         (trade("FxForward", FX.replace(">1000000<", ">a lot<")), "BoughtAmount is 'a lot', not a number"),
@@ -120,9 +120,12 @@ def test_a_swap_of_a_fixed_and_a_floating_leg(lake: Lake, tmp_path: Path) -> Non
             trade("EquityOption", EQUITY_OPTION.format(more="<Premiums><Premium><PayDate>2020-03-18</PayDate></Premium></Premiums>")),
             "its premium is paid after 2020-03-16",
         ),
-        (swap(floating={**FLOATING, "notional": "1"}), "its legs differ in notional or currency"),
+        (swap(floating={**FLOATING, "notional": "1"}), "its legs differ in notional"),
         (swap(fixed={**FIXED, "day_count": "ACT/ACT"}), "DayCounter is 'ACT/ACT', which has no counterpart here"),
-        (swap(floating={**FLOATING, "rate": FLOATING["rate"].replace("EURIBOR-6M", "ESTER")}), "is no rate of a term"),
+        (swap(floating={**FLOATING, "rate": FLOATING["rate"].replace("EURIBOR-6M", "CMS-10Y")}), "is no rate of a term"),
+        (swap(floating={**FLOATING, "payer": "true"}), "both of its legs are paid"),
+        (swap(floating={**FLOATING, "rate": FLOATING["rate"].replace("<IsIn", "<Lookback>2D</Lookback><IsIn")}), "has a Lookback"),
+        (swap(floating={**FLOATING, "rate": FLOATING["rate"].replace("<IsIn", "<Round>2</Round><IsIn")}), "Round of FloatingLegData"),
         (
             swap(fixed={**FIXED, "exchange": "<Exchanges><NotionalInitialExchange>true</NotionalInitialExchange></Exchanges>"}),
             "its notional is exchanged",

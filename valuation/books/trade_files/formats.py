@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 import pyarrow as pa
 
-from lake.errors import BadInput
+from lake.errors import BadInput, counted
+from lake.landing.decoded import open_decoded
 from lake.landing.markup import Element, is_markup, read_markup
-from lake.landing.sheet import Sheet, sheet_by
-from valuation.books.trade_files import fpml, ore
-from valuation.books.trade_files.trade import NotRead, Trade
+from lake.landing.sheet import Sheet, read_sheet, sheet_by
+from valuation.books.trade_files import fpml, ore, strata
+from valuation.books.trade_files.trade import NotRead, Trade, owner_columns
 
 Format = Callable[[Element, dt.date, str | None], Iterator[tuple[Element, str, Callable[[], Trade]]]]
 _FPML = (
@@ -23,20 +25,37 @@ _FPML = (
     "nonpublicExecutionReport",
     "executionNotification",
 )
+_COLUMNS = ("positions_date", "trade", "instrument", "quantity", "instrument_type")  # of every sheet of trades
 # by the root element: trades, each with its place, its name, and what reads it
 FORMATS: Mapping[str, Format] = {"Portfolio": ore.trades, **dict.fromkeys(_FPML, fpml.trades)}
 
 
 def trade_sheet(path: Path, as_of: dt.date | None, party: str | None = None) -> Sheet | None:
-    """The trades of an XML file as rows of a positions file of the day `as_of`; None for other files. party : whose an FpML document is.
+    """The trades of an XML file, or of one of Strata's CSV files, as rows of a positions file of the day `as_of`; None for other files.
 
-    Trades that cannot be read are in `uneven` with their reason. Raises `BadInput` for a file of no known format, and without a day.
+    party : whose an FpML document is. Trades that cannot be read are in `uneven` with their reason. Raises `BadInput` for an XML
+    file of no known format, and without a day.
     """
-    if not is_markup(path):
+    csv = not is_markup(path)
+    if csv and not (path.is_file() and _is_csv(path) and strata.is_strata(_first_line(path))):
         return None
     if as_of is None:
         raise BadInput(f"{path.name} does not say of which day its trades are; give it with --as-of.")
-    return sheet_by(_read, path, as_of, party)
+    return (
+        made_sheet(path.name, as_of, strata.trades(read_sheet(path), as_of))
+        if csv
+        else sheet_by(_read, path, as_of, party)
+    )
+
+
+def _is_csv(path: Path) -> bool:
+    return PurePosixPath(path.name.lower().removesuffix(".gz")).suffix == ".csv"
+
+
+def _first_line(path: Path) -> str:
+    """As far as it is text."""
+    with open_decoded(path, None) as (_, stream):
+        return stream.read(1 << 14).partition(b"\n")[0].decode("utf-8", "replace")
 
 
 def _read(path: Path, as_of: dt.date, party: str | None) -> Sheet:
@@ -45,21 +64,50 @@ def _read(path: Path, as_of: dt.date, party: str | None) -> Sheet:
         raise BadInput(
             f"{path.name} begins with <{root.name}>, which is no known file of trades; expected {' or '.join(f'<{n}>' for n in FORMATS)}."
         )
+    found = FORMATS[root.name](root, as_of, party)
+    return made_sheet(path.name, as_of, ((element.line, called, read) for element, called, read in found))
+
+
+def made_sheet(name: str, as_of: dt.date, trades: Iterator[tuple[int, str, Callable[[], Trade]]]) -> Sheet:
+    """The rows of the trades, each with its line; trades that are not read, or whose id stands twice, are told.
+
+    What is known of them stands in `left`, so that a file of rejected rows can be mended.
+    """
     rows: list[dict[str, str]] = []
     lines: list[int] = []
-    left: list[tuple[int, str, str]] = []
+    told: list[tuple[int, str, str]] = []
+    left: list[dict[str, str]] = []
     seen: dict[str, int] = {}
-    for element, name, read in FORMATS[root.name](root, as_of, party):
+    notes: Counter[str] = Counter()
+    for line, called, read in trades:
         try:
             trade = read()
             if trade.trade_id in seen:
-                raise NotRead(f"the id stands on line {seen[trade.trade_id]} too; ids are unique in a file")
-            seen[trade.trade_id] = element.line
+                twice = NotRead(f"the id stands on line {seen[trade.trade_id]} too; ids are unique in a file")
+                twice.owners = trade.owners
+                raise twice
+            seen[trade.trade_id] = line
         except NotRead as error:
-            left.append((element.line, name, f"This trade is not read: {error}."))
+            told.append((line, called, f"This trade is not read: {error}."))
+            trade_id, _, kind = called.rpartition(" (")
+            known = {"trade": trade_id, "instrument": kind.rstrip(")"), **owner_columns(error.owners)}
+            left.append({"positions_date": as_of.isoformat(), **{k: v for k, v in known.items() if v}})
             continue
         rows.append(trade.row(as_of))
-        lines.append(element.line)
-    header = list(dict.fromkeys(column for row in rows for column in row))
-    cells = {str(i): pa.array([row.get(c) for row in rows], pa.string()) for i, c in enumerate(header)}
-    return Sheet(path.name, header, pa.table(cells), np.array(lines, dtype=np.int64), tuple(left))
+        lines.append(line)
+        if trade.not_kept:
+            notes[trade.not_kept] += 1
+    header = list(dict.fromkeys((*_COLUMNS, *(column for row in (*rows, *left) for column in row))))
+
+    def table(of: list[dict[str, str]]) -> pa.Table:
+        return pa.table({str(i): pa.array([row.get(c) for row in of], pa.string()) for i, c in enumerate(header)})
+
+    return Sheet(
+        name,
+        header,
+        table(rows),
+        np.array(lines, dtype=np.int64),
+        tuple(told),
+        table(left) if left else None,
+        tuple(f"{note}; {counted(n, 'trade')}." for note, n in notes.most_common()),
+    )
