@@ -26,9 +26,11 @@ from scenarios.store import find_scenario_set, load_stored
 from scenarios.types import MissingRiskFactor
 from valuation.batch import value_batch
 from valuation.books.contracts import contracts_by_id
-from valuation.books.trade_files.ore_portfolio import HeldTrade, NotWritten, write_portfolio
+from valuation.books.trade_files.ore_names import NotWritten
+from valuation.books.trade_files.ore_portfolio import HeldTrade, write_portfolio
 from valuation.catalogue import terms_from_json
 from valuation.market.scenario_market import ScenarioMarket
+from valuation.ore.facts import convention
 from valuation.ore.market_files import OreMarket
 from valuation.ore.ore_process import ore_values
 from valuation.types import Contract
@@ -43,6 +45,7 @@ class TradeCheck:
     """A trade's value, in its currency, here and in ORE; in the base market where no scenario is named.
 
     relative : the difference over the larger of both, a fraction; zero within the decimals of ORE's file.
+    reason : of what differs, the convention that does, where one is known.
     status : agrees or differs; missing is what ORE was asked about and did not value, not compared what it was not asked about.
     """
 
@@ -198,7 +201,8 @@ def _compare(
         beyond = max(abs(difference) - _LAST_DIGIT * rate, 0.0)
         status = AGREES if beyond <= tolerance * largest else DIFFERS
         relative = abs(difference) / largest if beyond else 0.0
-        done.append(TradeCheck(trade, kind, status, currency, value, theirs, difference, relative))
+        reason = convention(held.terms) if status == DIFFERS else None
+        done.append(TradeCheck(trade, kind, status, currency, value, theirs, difference, relative, reason))
     return found.version, done
 
 

@@ -179,7 +179,7 @@ def ingest(
         new_contracts=contracts.num_rows,
         rejections=rejections,
         versions=versions,
-        notes=checked.notes,
+        notes=(*(() if sheet is None else sheet.notes), *checked.notes),
         reasons=faults_by_reason(rejections),
         rejects=None if written is None else str(written),
         mapping=by,
@@ -459,12 +459,16 @@ def _write_rejects(
     for fault in rejections.to_pylist():
         reasons.setdefault(fault["row"], []).append(f"{fault['column']}: {fault['reason']}".removeprefix(": "))
     numbers = pa.array(list(reasons), pa.int64())
-    index = pc.index_in(numbers, pa.array(file.rows))
+    ragged = [number for number, _, _ in file.ragged] if file.left else []
+    index = pc.index_in(numbers, pa.array([*file.rows.tolist(), *ragged], pa.int64()))
     rows = pa.table(
         {
             f"{REJECT}row": numbers,
             f"{REJECT}reason": pa.array(["; ".join(r) for r in reasons.values()], pa.string()),
-            **{name: column.take(index) for name, column in file.cells.items()},
+            **{
+                name: (pa.concat_arrays([column, file.left[name]]) if file.left else column).take(index)
+                for name, column in file.cells.items()
+            },
         }
     )
     sink = io.BytesIO()

@@ -33,7 +33,7 @@ class PositionsFile:
     rows : number of each row, (n,); the header is row 1, in Parquet too. terms : the term columns it has.
     ragged : (row number, text, reason) of the lines whose number of cells is not the header's. faults : (rows, column, cells,
     reason) of cells that were faults before they were read as positions. own : where the file has columns of its own, which of
-    them a column is made of. cells : the columns as the file has them.
+    them a column is made of. cells : the columns as the file has them; left : those of the `ragged` lines, where they have any.
     """
 
     columns: Mapping[str, pa.Array]
@@ -44,6 +44,7 @@ class PositionsFile:
     mapping: FileMapping | None = None
     own: Mapping[str, str] = field(default_factory=dict)
     faults: tuple[tuple[Ints, str, pa.Array, str], ...] = ()
+    left: Mapping[str, pa.Array] = field(default_factory=dict)
 
     @property
     def attributes(self) -> list[str]:
@@ -104,18 +105,26 @@ def positions_of(
     )
     if not len(sheet.lines) and not sheet.uneven:
         raise BadInput(f"{sheet.name} has a header and no rows.")
-    columns = done.columns | {n: pa.nulls(len(sheet.lines), pa.string()) for n in REQUIRED if n not in done.columns}
+    absent = [n for n in REQUIRED if n not in done.columns]
+    columns = done.columns | {n: pa.nulls(len(sheet.lines), pa.string()) for n in absent}
+    cells, left = done.cells, {}
     if required == OF_TRADES:
         columns |= {n: pc.fill_null(columns[n], UNASSIGNED) for n in DIMENSION_COLUMNS if n not in OF_TRADES}
+        cells = {**cells, **{n: columns[n] for n in absent}}  # rejected rows, once mended, are a positions file
+    if sheet.left is not None:
+        given = dict(zip(sheet.header, (c.combine_chunks() for c in sheet.left.columns), strict=True))
+        unassigned = pa.array([UNASSIGNED] * len(sheet.uneven), pa.string())
+        left = {n: given.get(n, unassigned) for n in cells}
     return PositionsFile(
         columns,
         sheet.lines,
         tuple(t for t in terms if t in columns),
         sheet.uneven,
-        done.cells,
+        cells,
         mapping,
         done.own,
         tuple(done.faults),
+        left,
     )
 
 

@@ -56,6 +56,7 @@ NOT_A_NUMBER = "NaN"
 MOST_COLUMNS = 16_384  # as many as a workbook has
 SMALL = 8 << 20  # bytes that a text may hold once decoded to be decoded in the process itself
 _LINE = "line"  # beside the columns "0", "1", ...
+_UNEVEN = ("line", "text", "reason")
 _BLOCK = 1 << 24  # bytes parsed at a time; no line is longer
 _CELL_OF_WORKBOOK = re.compile(rb'<c\b[^>]*?\br="([A-Z]{1,3})([0-9]{1,7})"')
 # marks between thousands, each with the others that look like it
@@ -139,7 +140,8 @@ class Sheet:
     header : names of the columns, trimmed; they may repeat or be empty.
     cells : columns "0", "1", ... of trimmed text, null where empty; blank rows are left out.
     lines : line of each row, (n,), from 1 at the top of the file; a row counts once however many line breaks its cells have.
-    uneven : (line, text, reason) of the lines whose number of cells is not the header's.
+    uneven : (line, text, reason) of the lines whose number of cells is not the header's. left : their cells where they have any,
+    as a table like `cells`. notes : what is not kept of the file as it was read.
     canonical : its columns are those of varlake already. A mapping then changes some of them, and all stay beside what is made of them;
     one that no row fills in is empty, not missing.
     """
@@ -149,6 +151,8 @@ class Sheet:
     cells: pa.Table
     lines: Ints
     uneven: tuple[tuple[int, str, str], ...] = ()
+    left: pa.Table | None = None
+    notes: tuple[str, ...] = ()
     canonical: bool = False
 
     def column(self, at: int) -> pa.Array:
@@ -172,9 +176,18 @@ def sheet_by(read: Callable[..., Sheet], path: Path, *args: Any) -> Sheet:
         if here:
             return read(path, *args)
     cells, uneven = in_child(_tables, path, read, *args)
-    name, header = json.loads(cells.schema.metadata[b"sheet"])
-    rows = zip(*(column.to_pylist() for column in uneven.columns), strict=True)
-    return Sheet(name, header, cells.drop_columns([_LINE]), cells[_LINE].to_numpy(), tuple(rows))
+    name, header, notes = json.loads(cells.schema.metadata[b"sheet"])
+    rows = zip(*(uneven[column].to_pylist() for column in _UNEVEN), strict=True)
+    left = uneven.drop_columns([*_UNEVEN])
+    return Sheet(
+        name,
+        header,
+        cells.drop_columns([_LINE]),
+        cells[_LINE].to_numpy(),
+        tuple(rows),
+        left if left.num_columns else None,
+        tuple(notes),
+    )
 
 
 def first_bytes(path: Path, size: int, member: str | None = None) -> tuple[str, bytes]:
@@ -208,10 +221,11 @@ def _in_process(path: Path) -> Iterator[bool]:
 def _tables(path: Path, read: Callable[..., Sheet], *args: Any) -> Iterator[pa.Table]:
     """A sheet as tables: its cells with their lines, its uneven lines."""
     sheet = read(path, *args)
-    told = {"sheet": json.dumps([sheet.name, sheet.header])}
+    told = {"sheet": json.dumps([sheet.name, sheet.header, sheet.notes])}
     yield sheet.cells.append_column(_LINE, pa.array(sheet.lines)).replace_schema_metadata(told)
     columns = zip(*sheet.uneven, strict=True) if sheet.uneven else ([], [], [])
-    yield pa.table(dict(zip(("line", "text", "reason"), map(list, columns), strict=True)))
+    left = {} if sheet.left is None else dict(zip(sheet.left.column_names, sheet.left.columns, strict=True))
+    yield pa.table({**dict(zip(_UNEVEN, map(list, columns), strict=True)), **left})
 
 
 def _read(path: Path, dialect: Dialect, numbers: Collection[str]) -> Sheet:

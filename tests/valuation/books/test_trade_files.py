@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 import gzip
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support import new_lake
@@ -110,7 +112,7 @@ def test_a_swap_of_a_fixed_and_a_floating_leg(lake: Lake, tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        (trade("Swaption", "<SwaptionData/>"), "trades of type Swaption are not read; those that are: FxForward"),
+        (trade("Autocallable", "<AutocallableData/>"), "trades of type Autocallable are not read; those that are: FxForward"),
         (trade("FxForward", ""), "it has no FxForwardData"),
         (trade("FxForward", FX.replace("20210316", "20211316")), "ValueDate is '20211316', not a date"),
         (trade("FxForward", FX.replace(">1000000<", ">a lot<")), "BoughtAmount is 'a lot', not a number"),
@@ -121,9 +123,12 @@ def test_a_swap_of_a_fixed_and_a_floating_leg(lake: Lake, tmp_path: Path) -> Non
             trade("EquityOption", EQUITY_OPTION.format(more="<Premiums><Premium><PayDate>2020-03-18</PayDate></Premium></Premiums>")),
             "its premium is paid after 2020-03-16",
         ),
-        (swap(floating={**FLOATING, "notional": "1"}), "its legs differ in notional or currency"),
+        (swap(floating={**FLOATING, "notional": "1"}), "its legs differ in notional"),
         (swap(fixed={**FIXED, "day_count": "ACT/ACT"}), "DayCounter is 'ACT/ACT', which has no counterpart here"),
-        (swap(floating={**FLOATING, "rate": FLOATING["rate"].replace("EURIBOR-6M", "ESTER")}), "is no rate of a term"),
+        (swap(floating={**FLOATING, "rate": FLOATING["rate"].replace("EURIBOR-6M", "CMS-10Y")}), "is no rate of a term"),
+        (swap(floating={**FLOATING, "payer": "true"}), "both of its legs are paid"),
+        (swap(floating={**FLOATING, "rate": FLOATING["rate"].replace("<IsIn", "<Lookback>2D</Lookback><IsIn")}), "has a Lookback"),
+        (swap(floating={**FLOATING, "rate": FLOATING["rate"].replace("<IsIn", "<Round>2</Round><IsIn")}), "Round of FloatingLegData"),
         (
             swap(fixed={**FIXED, "exchange": "<Exchanges><NotionalInitialExchange>true</NotionalInitialExchange></Exchanges>"}),
             "its notional is exchanged",
@@ -140,6 +145,56 @@ def test_a_trade_that_is_not_read_is_told_and_the_others_load(
     assert reason in fault["reason"]
     assert fault["row"] == 4  # the line of the trade
     assert lake.read("positions")["trade"].to_pylist() == ["GOOD"]
+
+
+def terms_of(lake: Lake) -> dict[str, Any]:
+    (contract,) = lake.read("contracts").to_pylist()
+    found: dict[str, Any] = json.loads(contract["terms"])
+    return found
+
+
+def test_flags_are_read_as_ore_reads_them(lake: Lake, tmp_path: Path) -> None:
+    """ORE 1.8.17: a leg without Payer pays, and of the flags of an Exchanges element that is there an absent one says yes."""
+    silent = {**FIXED, "payer": ""}
+    report = load(lake, tmp_path, swap(fixed=silent), trade("FxForward", FX, "GOOD").replace("1000000", "1e6"))
+    assert report.loaded == 2, report.reasons
+    flags = "<Exchanges><NotionalAmortizingExchange>false</NotionalAmortizingExchange></Exchanges>"
+    unknown = load(lake, tmp_path, swap({**FIXED, "exchange": flags.replace("Exchanges>", "Exchange>")}))
+    assert "Exchange of Notionals is not read" in unknown.rejections["reason"][0].as_py()
+    exchanged = load(lake, tmp_path, swap({**FIXED, "exchange": flags}))
+    assert "its notional is exchanged" in exchanged.rejections["reason"][0].as_py()
+
+
+def test_a_fixing_in_a_leg_is_that_of_the_period_it_precedes(lake: Lake, tmp_path: Path) -> None:
+    begun = {"2020-03-20": "2020-03-10"}
+    history = (
+        "<HistoricalFixings><Fixing fixingDate='2020-03-06'>-0.0042</Fixing></HistoricalFixings></FloatingLegData>"
+    )
+    text = swap(floating={**FLOATING, "rate": FLOATING["rate"].replace("</FloatingLegData>", history)})
+    for old, new in begun.items():
+        text = text.replace(old, new)
+    report = load(lake, tmp_path, text)
+    assert report.loaded == 1, report.reasons
+    assert terms_of(lake)["fixings"] == {"2020-03-10": -0.0042}  # two business days before the period, by FixingDays
+    assert report.notes[0] == (
+        "Rates fix on the first day of their period here, and the fixing lag in the file is not kept; 1 trade."
+    )
+
+
+def test_a_schedule_rolled_forward_keeps_its_odd_end(lake: Lake, tmp_path: Path) -> None:
+    forward = swap().replace(">Backward<", ">Forward<").replace("2030-03-20", "2030-11-05")
+    report = load(lake, tmp_path, forward)
+    assert (
+        "its legs differ in dates" in report.rejections["reason"][0].as_py()
+    )  # a year and six months end on different days
+    quarterly = {k: {**leg, "tenor": "6M"} for k, leg in (("fixed", FIXED), ("floating", FLOATING))}
+    report = load(
+        lake, tmp_path, swap(**quarterly).replace(">Backward<", ">Forward<").replace("2030-03-20", "2030-08-05")
+    )
+    assert report.loaded == 1, report.reasons
+    assert (terms_of(lake)["last_period_start"], terms_of(lake).get("first_period_end")) == ("2030-03-20", None)
+    odd = swap().replace("<Rule>", "<FirstDate>2020-09-20</FirstDate><Rule>")
+    assert load(lake, tmp_path, odd.replace('"T1"', '"T2"')).loaded == 1
 
 
 def test_an_id_that_stands_twice_is_told_for_the_second(lake: Lake, tmp_path: Path) -> None:

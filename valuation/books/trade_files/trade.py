@@ -16,14 +16,22 @@ from valuation.catalogue import INSTRUMENTS
 
 
 class NotRead(Exception):
-    """A trade that is not read, and why: a clause without a full stop."""
+    """A trade that is not read, and why: a clause without a full stop. owners : what is known of it all the same."""
+
+    owners: Mapping[str, str | None] = {}
+
+
+def owner_columns(owners: Mapping[str, str | None]) -> dict[str, str]:
+    """The columns of a positions file that say whose a trade is."""
+    return {(k if k in DIMENSION_COLUMNS else f"attribute.{k}"): v for k, v in owners.items() if v}
 
 
 @dataclass(frozen=True)
 class Trade:
-    """A quantity of a contract with what the file says of it. owners : dimension or attribute to its name.
+    """A quantity of a contract with what the file says of it.
 
-    action : what it does to a book, as in a file of changes; one that is removed has nothing but its id.
+    owners : dimension or attribute to its name. action : what it does to a book, as in a file of changes; one that is removed has
+    nothing but its id. not_kept : what the file says of the trade that its contract does not hold.
     """
 
     trade_id: str
@@ -32,6 +40,7 @@ class Trade:
     terms: Mapping[str, Any]
     owners: Mapping[str, str | None]
     action: str | None = None
+    not_kept: str | None = None
 
     def row(self, as_of: dt.date) -> dict[str, str]:
         """The columns of a positions file; the instrument is called by its type and what it is on."""
@@ -41,12 +50,11 @@ class Trade:
         if self.action == "remove":
             return known
         of = self.terms.get("underlying") or self.terms.get("base_currency") or self.terms.get("currency") or ""
-        owners = {(k if k in DIMENSION_COLUMNS else f"attribute.{k}"): v for k, v in self.owners.items() if v}
         terms = {k: _text(v) for k, v in self.terms.items() if v is not None}
         return {
             **known,
             "instrument": f"{self.instrument_type} {of}".strip(),
-            **owners,
+            **owner_columns(self.owners),
             "quantity": format(self.quantity, "f"),
             "instrument_type": self.instrument_type,
             **terms,
