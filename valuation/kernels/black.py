@@ -34,7 +34,7 @@ def exchange(sign: float, asset: float, cash: float, stdev: float) -> float:
     gain = sign * (asset - cash)
     value = (gain if gain > 0.0 else 0.0) if stdev == 0.0 or asset == 0.0 else sign * (delivered - paid)
     # The comparisons are written so that NaN fails them.
-    return value if asset >= 0.0 and cash > 0.0 and stdev >= 0.0 else math.nan
+    return value if asset >= 0.0 and 0.0 < cash < math.inf and stdev >= 0.0 else math.nan
 
 
 @compiled

@@ -39,7 +39,7 @@ def _digital(
         pays = asset >= cash if sign > 0.0 else asset < cash
         value = paid if pays else 0.0
     # The comparison is written so that NaN fails it.
-    return value if asset >= 0.0 and cash > 0.0 and stdev >= 0.0 else math.nan
+    return value if asset >= 0.0 and 0.0 < cash < math.inf and stdev >= 0.0 else math.nan
 
 
 @compiled

@@ -267,6 +267,7 @@ def test_a_digital_option_is_the_limit_of_call_spreads_also_on_a_smile(
         return moved
 
     monkeypatch.setattr(digital_options, "volatilities", smile)
+    monkeypatch.setattr(digital_options, "all_flat", lambda market, names: False)
     market = make_market(TODAY, MARKET)
     got = value(option("equity_digital_option", payoff=payoff, option_type=kind), market)
     width = 0.01
