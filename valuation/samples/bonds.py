@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from lake.arrays import Dates, Floats
-from valuation.samples.contracts import (
+from valuation.samples.contract_frames import (
     Fixings,
     Rng,
     Row,

@@ -27,7 +27,7 @@ from lake.tables import Snapshot
 from scenarios.market.calendars import sessions
 from valuation.catalogue import all_term_fields
 from valuation.samples.bank import DESKS, LEGAL_ENTITIES, found_bank
-from valuation.samples.contracts import COLUMNS
+from valuation.samples.contract_frames import COLUMNS
 from valuation.samples.days import CALENDAR, DayMarket, MarketDays
 from valuation.samples.products import PRODUCTS, missing_products
 

@@ -13,7 +13,7 @@ import pandas as pd
 from lake.arrays import Dates
 from scenarios.types import RiskFactor
 from valuation.instruments import schedules
-from valuation.samples.contracts import (
+from valuation.samples.contract_frames import (
     Fixings,
     Rng,
     Row,
@@ -151,7 +151,7 @@ def commodity_swaps(rng: Rng, days: MarketDays, market: DayMarket, n: int) -> pd
     return made[made["ends"] > market.date + 5].reset_index(drop=True)
 
 
-class _Options:
+class _CommodityOptions:
     """Options on commodities that have a volatility, to the 17th of a month."""
 
     def __init__(self, rng: Rng, market: DayMarket, n: int) -> None:
@@ -197,7 +197,7 @@ _NORMAL = "NV:WTI"
 
 def commodity_options(rng: Rng, days: MarketDays, market: DayMarket, n: int) -> pd.DataFrame:
     """Options on commodities; half of those on crude oil by a normal volatility, as its price may fall below zero."""
-    o = _Options(rng, market, n)
+    o = _CommodityOptions(rng, market, n)
     if not o.goods:
         return pd.DataFrame()
     normal = (o.ids == "CMD:WTI") & (rng.random(n) < 0.5) & market.has(_NORMAL)
@@ -215,7 +215,7 @@ def commodity_options(rng: Rng, days: MarketDays, market: DayMarket, n: int) -> 
 
 def commodity_american_options(rng: Rng, days: MarketDays, market: DayMarket, n: int) -> pd.DataFrame:
     """As `commodity_options`, with early exercise."""
-    o = _Options(rng, market, n)
+    o = _CommodityOptions(rng, market, n)
     return contract_frame("commodity_american_option", o.named("American"), **o.terms) if o.goods else pd.DataFrame()
 
 

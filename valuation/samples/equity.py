@@ -14,7 +14,7 @@ from scipy.special import ndtr
 from lake.arrays import Dates, Floats
 from scenarios.types import SHARES, RiskFactor
 from valuation.market.dividends import expected_dividends
-from valuation.samples.contracts import (
+from valuation.samples.contract_frames import (
     NEVER,
     Fixings,
     Rng,
@@ -163,7 +163,7 @@ def _shares_with_volatility(market: DayMarket) -> list[tuple[RiskFactor, RiskFac
     ]
 
 
-class _Options:
+class _ShareOptions:
     """Terms that the further options on shares and indices have, on some of them: n each, of these days to expiry."""
 
     def __init__(self, rng: Rng, market: DayMarket, n: int, expiry: Dates) -> None:
@@ -209,11 +209,11 @@ class _Options:
         return np.asarray(0.5 * self.spot * self.vol / 16.0 * self.usd)
 
 
-def american_options(rng: Rng, days: MarketDays, market: DayMarket, n: int) -> pd.DataFrame:
+def american_share_options(rng: Rng, days: MarketDays, market: DayMarket, n: int) -> pd.DataFrame:
     """Single-stock options that may be exercised early; two of them valued by Longstaff and Schwartz."""
     if not _shares_with_volatility(market):
         return pd.DataFrame()
-    o = _Options(rng, market, n, rng.choice(_option_expiries(market), n))
+    o = _ShareOptions(rng, market, n, rng.choice(_option_expiries(market), n))
     simulated = np.arange(n) < 2
     return contract_frame(
         "equity_american_option",
@@ -230,7 +230,7 @@ def equity_digitals(rng: Rng, days: MarketDays, market: DayMarket, n: int) -> pd
     """Digitals from a month to a year, of cash and a few of the share."""
     if not _shares_with_volatility(market):
         return pd.DataFrame()
-    o = _Options(rng, market, n, _some_months(rng, market, n))
+    o = _ShareOptions(rng, market, n, _some_months(rng, market, n))
     cash = rng.random(n) < 0.8
     return contract_frame(
         "equity_digital_option",
@@ -245,7 +245,7 @@ def equity_barriers(rng: Rng, days: MarketDays, market: DayMarket, n: int) -> pd
     """Options with a barrier on the far side of the money or the near one."""
     if not _shares_with_volatility(market):
         return pd.DataFrame()
-    o = _Options(rng, market, n, _some_months(rng, market, n))
+    o = _ShareOptions(rng, market, n, _some_months(rng, market, n))
     terms, kind = barrier_terms(rng, o.spot, o.vol * np.sqrt(o.times))
     return contract_frame(
         "equity_barrier_option", o.named("barrier", kind), **o.terms, **terms, risk=o.risk, next_reset=market.date + 1
@@ -302,7 +302,7 @@ def asian_options(rng: Rng, days: MarketDays, market: DayMarket, n: int) -> pd.D
     ]
     ends = [e if e[-1] > market.date + 10 else np.append(e, e[-1] + 28) for e in ends]
     expiry = np.array([e[-1] for e in ends])
-    o = _Options(rng, market, n, expiry)
+    o = _ShareOptions(rng, market, n, expiry)
     contracts = contract_frame(
         "equity_asian_option",
         o.named("average", [f"from {e[0]} of {len(e)}" for e in ends]),

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from lake.arrays import Floats
-from valuation.samples.contracts import (
+from valuation.samples.contract_frames import (
     Rng,
     age,
     around,
@@ -179,7 +179,7 @@ def non_deliverable_forwards(rng: Rng, days: MarketDays, market: DayMarket, n: i
     )
 
 
-class _Options:
+class _PairOptions:
     """Options on the pairs that have a volatility, from a week to two years; none where no pair has one."""
 
     def __init__(self, rng: Rng, market: DayMarket, n: int) -> None:
@@ -243,7 +243,7 @@ _SMILE = "EURUSD_SMILE"
 
 def fx_options(rng: Rng, days: MarketDays, market: DayMarket, n: int) -> pd.DataFrame:
     """Calls and puts, those on the euro in dollars half over its volatility surface."""
-    o = _Options(rng, market, n)
+    o = _PairOptions(rng, market, n)
     if not o.known:
         return pd.DataFrame()
     smile = (o.bases == "EUR") & (o.quotes == "USD") & (rng.random(n) < 0.5) & market.has(f"surface:{_SMILE}")
@@ -256,13 +256,13 @@ def fx_options(rng: Rng, days: MarketDays, market: DayMarket, n: int) -> pd.Data
 
 def fx_american_options(rng: Rng, days: MarketDays, market: DayMarket, n: int) -> pd.DataFrame:
     """As `fx_options`, with early exercise."""
-    o = _Options(rng, market, n)
+    o = _PairOptions(rng, market, n)
     return contract_frame("fx_american_option", o.named("American"), **o.terms) if o.known else pd.DataFrame()
 
 
 def fx_digitals(rng: Rng, days: MarketDays, market: DayMarket, n: int) -> pd.DataFrame:
     """Digitals that pay a unit of the quote currency, a few one of the base."""
-    o = _Options(rng, market, n)
+    o = _PairOptions(rng, market, n)
     if not o.known:
         return pd.DataFrame()
     cash = rng.random(n) < 0.8
@@ -277,7 +277,7 @@ def fx_digitals(rng: Rng, days: MarketDays, market: DayMarket, n: int) -> pd.Dat
 
 def fx_barriers(rng: Rng, days: MarketDays, market: DayMarket, n: int) -> pd.DataFrame:
     """Options with one barrier."""
-    o = _Options(rng, market, n)
+    o = _PairOptions(rng, market, n)
     if not o.known:
         return pd.DataFrame()
     terms, kind = barrier_terms(rng, o.spot, o.vol * np.sqrt(o.times))

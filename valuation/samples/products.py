@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import pandas as pd
 
 from lake.errors import NotFound
-from valuation.samples import bonds, commodities, credit, equity, fx, swaps
-from valuation.samples.contracts import Rng
+from valuation.samples import bonds, commodities, credit_products, equity, fx, swaps
+from valuation.samples.contract_frames import Rng
 from valuation.samples.days import DayMarket, MarketDays
 
 Maker = Callable[[Rng, MarketDays, DayMarket, int], pd.DataFrame]
@@ -41,7 +41,7 @@ PRODUCTS: dict[str, Product] = {
     "options on shares with dividends": Product(_EQUITY, 0.005, 3.0, equity.dividend_options),
     "equity forwards": Product(_EQUITY, 0.035, 2.2, equity.equity_forwards),
     "equity futures": Product(_EQUITY, 0.02, 4.0, equity.equity_futures),
-    "American options": Product(_EQUITY, 0.008, 5.0, equity.american_options),
+    "American options": Product(_EQUITY, 0.008, 5.0, equity.american_share_options),
     "digital options": Product(_EQUITY, 0.005, 2.2, equity.equity_digitals),
     "barrier options": Product(_EQUITY, 0.006, 2.2, equity.equity_barriers, equity.equity_barriers_touched),
     "Asian options": Product(_EQUITY, 0.003, 3.0, equity.asian_options, equity.asian_fixings),
@@ -66,9 +66,9 @@ PRODUCTS: dict[str, Product] = {
     "step-up bonds": Product(_CREDIT, 0.002, 4.0, bonds.step_bonds),
     "amortising bonds": Product(_CREDIT, 0.003, 4.0, bonds.amortising_bonds),
     "floaters": Product(_CREDIT, 0.008, 4.0, bonds.floating_bonds, bonds.floating_fixings),
-    "risky bonds": Product(_CREDIT, 0.008, 4.0, credit.risky_bonds),
-    "credit default swaps": Product(_CREDIT, 0.02, 3.0, credit.credit_default_swaps),
-    "credit indices": Product(_CREDIT, 0.01, 6.0, credit.credit_indices),
+    "risky bonds": Product(_CREDIT, 0.008, 4.0, credit_products.risky_bonds),
+    "credit default swaps": Product(_CREDIT, 0.02, 3.0, credit_products.credit_default_swaps),
+    "credit indices": Product(_CREDIT, 0.01, 6.0, credit_products.credit_indices),
     "deposits": Product("Treasury", 0.012, 2.2, swaps.deposits),
     "forward rate agreements": Product(_RATES, 0.008, 2.2, swaps.forward_rate_agreements),
     "swaps": Product(_RATES, 0.07, 2.2, swaps.interest_rate_swaps, swaps.swap_fixings),

@@ -15,7 +15,7 @@ import pandas as pd
 from lake.arrays import Dates, Floats
 from valuation.instruments import schedules
 from valuation.instruments.rates.legs import fixing_days
-from valuation.samples.contracts import (
+from valuation.samples.contract_frames import (
     Fixings,
     Rng,
     Row,

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from lake.arrays import Dates, Floats
-from valuation.samples.contracts import Rng, age, contract_frame, duration, iso, later, terms_of, years_to
+from valuation.samples.contract_frames import Rng, age, contract_frame, duration, iso, later, terms_of, years_to
 from valuation.samples.days import DayMarket, MarketDays
 
 _INDICES = {"CDX_IG": ("USD", "USD_OIS", "USNY"), "ITRAXX_EU": ("EUR", "EUR", "EUTA")}
