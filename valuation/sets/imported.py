@@ -621,9 +621,9 @@ def _seal(
         own = replace(own, valuation_set_id=set_id)
         if store.find_sealed(committer.lake, set_id) is None:
             store.seal(committer, own, members, failures)
-            first_standard(committer, own)
     else:
         own = before
+    first_standard(committer, own)  # also of what a run sealed that was killed before it said so
     unchanged = sum(of.known.get(c) == d for c, d in of.made)
     changed = sum(c in of.known for c, _ in of.made) - unchanged
     return DateVectors(
