@@ -52,7 +52,7 @@ def factors(lake: Lake) -> dict[str, tuple[str | None, float, bool, str]]:
 
 class TestLayouts:
     def test_crif(self, lake: Lake, writer: Committer) -> None:
-        """Amounts of SIMM: rates per basis point, prices and currencies per 1%, vega as volatility times derivative."""
+        """Amounts of SIMM: rates per basis point, prices and currencies per 1%, of shares vega per point of volatility."""
         report = bring(writer, EXAMPLES / "crif.csv")
         assert (report.layout, report.read, report.stored, report.zero) == ("crif", 8, 6, 0)
         assert [s["reason"] for s in report.skipped] == [
@@ -63,7 +63,7 @@ class TestLayouts:
         assert of["Risk_IRCurve/USD/1/5y/OIS"] == ("delta", "absolute", 0.0001, -4310.0, "rates")
         assert of["Risk_FX/EURUSD"] == ("delta", "relative", 0.01, 91000.0, "fx")
         assert of["Risk_Equity/AAA/8"] == ("delta", "relative", 0.01, 25400.0, "equity")
-        assert of["Risk_EquityVol/AAA/8/1y"] == ("vega", "relative", 1.0, 12750.0, "volatility")
+        assert of["Risk_EquityVol/AAA/8/1y"] == ("vega", "absolute", 0.01, 12750.0, "volatility")
         found = {f: i for f, (i, *_) in factors(lake).items()}
         assert found == {
             "Risk_IRCurve/USD/1/5y/OIS": "YC:USD:5Y",
