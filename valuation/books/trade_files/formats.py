@@ -16,6 +16,7 @@ from lake.landing.markup import Element, is_markup, read_markup
 from lake.landing.sheet import Sheet, read_sheet, sheet_by
 from valuation.books.trade_files import fpml, ore, strata
 from valuation.books.trade_files.trade import NotRead, Trade, owner_columns
+from valuation.types import NotValuable
 
 Format = Callable[[Element, dt.date, str | None], Iterator[tuple[Element, str, Callable[[], Trade]]]]
 _FPML = (
@@ -46,6 +47,16 @@ def trade_sheet(path: Path, as_of: dt.date | None, party: str | None = None) -> 
         if csv
         else sheet_by(_read, path, as_of, party)
     )
+
+
+def _worked_out(read: Callable[[], Trade]) -> Trade:
+    """The trade; raises `NotRead` where its amounts or dates give no terms, such as a notional of zero."""
+    try:
+        return read()
+    except ArithmeticError:
+        raise NotRead("its amounts give no terms: one of them is zero or too large") from None
+    except NotValuable as error:
+        raise NotRead(str(error).rstrip(".")) from None
 
 
 def _is_csv(path: Path) -> bool:
@@ -81,7 +92,7 @@ def made_sheet(name: str, as_of: dt.date, trades: Iterator[tuple[int, str, Calla
     notes: Counter[str] = Counter()
     for line, called, read in trades:
         try:
-            trade = read()
+            trade = _worked_out(read)
             if trade.trade_id in seen:
                 twice = NotRead(f"the id stands on line {seen[trade.trade_id]} too; ids are unique in a file")
                 twice.owners = trade.owners
