@@ -55,7 +55,9 @@ class PositionsOptions(DatedOptions):
         None, description="write the unusable rows to this CSV file; default a file of the lake's state folder"
     )
     accept_unknown_factors: bool = Field(False, description="load contracts too whose risk factors no market data has")
-    as_of: Day | None = Field(None, description="day of the trades in a file that has none: ORE's portfolio XML, FpML")
+    as_of: Day | None = Field(
+        None, description="day of the trades in a file that has none: ORE's XML, FpML, Strata's CSV"
+    )
     party: str | None = Field(None, description="whose an FpML document is: an id, name or party id in it")
 
 

@@ -34,6 +34,15 @@ EQUITY_OPTION = (
     "<Settlement>Cash</Settlement><ExerciseDates><ExerciseDate>2020-09-18</ExerciseDate></ExerciseDates>{more}</OptionData>"
     "<Name>RIC:.SPX</Name><Currency>USD</Currency><Strike>2800</Strike><Quantity>775</Quantity></EquityOptionData>"
 )
+OPTION = (
+    "<OptionData><LongShort>Long</LongShort><OptionType>Call</OptionType><Style>European</Style><ExerciseDates>"
+    "<ExerciseDate>2020-09-18</ExerciseDate></ExerciseDates></OptionData>"
+)
+BARRIER = "<BarrierData><Type>UpAndOut</Type><Levels><Level>3500</Level></Levels><Rebate>5</Rebate></BarrierData>"
+FX_AMOUNTS = (
+    "<BoughtCurrency>EUR</BoughtCurrency><BoughtAmount>1000000</BoughtAmount><SoldCurrency>USD</SoldCurrency>"
+    "<SoldAmount>1</SoldAmount>"
+)
 LEG = (
     "<LegData><LegType>{kind}</LegType><Payer>{payer}</Payer><Currency>EUR</Currency><Notionals><Notional>{notional}</Notional>{exchange}"
     "</Notionals><DayCounter>{day_count}</DayCounter><PaymentConvention>MF</PaymentConvention>{rate}<ScheduleData><Rules>"
@@ -134,6 +143,17 @@ def test_a_swap_of_a_fixed_and_a_floating_leg(lake: Lake, tmp_path: Path) -> Non
             "its notional is exchanged",
         ),
         (trade("FxForward", FX, ""), "it has no id"),
+        (trade("FxForward", FX.replace("20210316", "99991231")), "years reach from 1902 to 2198"),
+        (swap(floating={**FLOATING, "rate": FLOATING["rate"].replace(">2<", ">1e99999999<")}), "FixingDays is '1e99999999', not a number"),
+        (
+            trade("FxBarrierOption", f"<FxBarrierOptionData>{OPTION}{BARRIER}{FX_AMOUNTS}</FxBarrierOptionData>").replace("1000000", "0"),
+            "not both positive",
+        ),
+        (
+            trade("EquityBarrierOption", EQUITY_OPTION.format(more="").replace("EquityOption", "EquityBarrierOption")
+                  .replace("<Name>", f"{BARRIER}<Name>").replace("775", "0")),
+            "its amounts give no terms: one of them is zero or too large",
+        ),
     ],
 )  # fmt: skip
 def test_a_trade_that_is_not_read_is_told_and_the_others_load(

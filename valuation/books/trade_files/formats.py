@@ -17,6 +17,7 @@ from lake.landing.sheet import Sheet, read_sheet, sheet_by
 from valuation.books.trade_files import ore, strata
 from valuation.books.trade_files.fpml import document as fpml
 from valuation.books.trade_files.trade import NotRead, Trade, owner_columns
+from valuation.types import NotValuable
 
 Read = Callable[[], Trade | Sequence[Trade]]  # one position, or one for each contract that a trade is
 Format = Callable[[Element, dt.date, str | None], Iterator[tuple[Element, str, Read]]]
@@ -41,6 +42,16 @@ def trade_sheet(path: Path, as_of: dt.date | None, party: str | None = None) -> 
         if csv
         else sheet_by(_read, path, as_of, party)
     )
+
+
+def _worked_out(read: Callable[[], Trade]) -> Trade:
+    """The trade; raises `NotRead` where its amounts or dates give no terms, such as a notional of zero."""
+    try:
+        return read()
+    except ArithmeticError:
+        raise NotRead("its amounts give no terms: one of them is zero or too large") from None
+    except NotValuable as error:
+        raise NotRead(str(error).rstrip(".")) from None
 
 
 def _is_csv(path: Path) -> bool:
@@ -76,7 +87,7 @@ def made_sheet(name: str, as_of: dt.date, trades: Iterator[tuple[int, str, Read]
     notes: Counter[str] = Counter()
     for line, called, read in trades:
         try:
-            made = read()
+            made = _worked_out(read)
             parts = [made] if isinstance(made, Trade) else made
             for part in parts:
                 if part.trade_id in seen:

@@ -18,7 +18,7 @@ from lake.landing.markup import Element
 from valuation.books.trade_files.ore_legs import FIXED, TERM, fixed, floating, index_in_ore, leg_written, read_leg
 from valuation.books.trade_files.ore_names import CALENDARS, DAY_COUNTS, TENORS, NotWritten, code, is_yes, only_value
 from valuation.books.trade_files.ore_prices import Found, Read, Write
-from valuation.books.trade_files.trade import NotRead, counterpart, day, number, only
+from valuation.books.trade_files.trade import NotRead, counterpart, day, number, only, whole
 
 _FACE = Decimal(100)
 
@@ -29,8 +29,7 @@ NO_SECURITY = "NONE"  # the security of a bond without a spread of its own
 
 def bond(body: Element, as_of: dt.date) -> Found:
     credit, security = body.value("CreditCurveId"), body.value("SecurityId")
-    if int(number(body.value("SettlementDays") or "0", "SettlementDays")) < 0:
-        raise NotRead("its SettlementDays are negative")
+    whole(body.value("SettlementDays") or "0", "SettlementDays")  # of its price, which is not in the trade
     number_of = number(body.value("BondNotional") or "1", "BondNotional")
     spread = None if security in (None, NO_SECURITY) else security if ":" in str(security) else f"CS:{security}"
     common = {

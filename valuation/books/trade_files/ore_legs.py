@@ -25,7 +25,7 @@ from valuation.books.trade_files.ore_names import (
     is_yes,
     only_value,
 )
-from valuation.books.trade_files.trade import NotRead, counterpart, day, number, only
+from valuation.books.trade_files.trade import NotRead, counterpart, day, number, only, whole
 from valuation.instruments import schedules
 
 FIXED, TERM, OVERNIGHT = "Fixed", "term", "overnight"
@@ -121,7 +121,7 @@ class TradeLeg:
 
 
 def fixing_lag(leg: Element) -> int:
-    return int(number(leg.value("FloatingLegData", "FixingDays") or "0", "FixingDays"))
+    return whole(leg.value("FloatingLegData", "FixingDays") or "0", "FixingDays")
 
 
 def is_term(leg: Element) -> bool:
@@ -159,7 +159,7 @@ def read_leg(element: Element, adjusted: bool = True) -> TradeLeg:
         counterpart(FREQUENCIES, tenor, "Tenor"),
         counterpart(DAY_COUNTS, element.value("DayCounter"), "DayCounter"),
         _periods(element, adjusted),
-        int(number(element.value("PaymentLag") or "0", "PaymentLag")),
+        whole(element.value("PaymentLag") or "0", "PaymentLag"),
         rate,
         index,
     )

@@ -127,12 +127,22 @@ def ratio(of: Decimal, to: Decimal, what: str) -> float:
 
 
 def day(text: str | None, what: str) -> dt.date:
-    """A date as 2026-03-31, 20260331 or 2026/03/31; raises `NotRead` for anything else."""
+    """A date as 2026-03-31, 20260331 or 2026/03/31, of a year that has calendars; raises `NotRead` for anything else."""
     match = re.fullmatch(r"(\d{4})[-/]?(\d\d)[-/]?(\d\d)", (text or "").strip())
     try:
-        return dt.date(*map(int, match.groups())) if match else _no_day(text, what)
+        found = dt.date(*map(int, match.groups())) if match else _no_day(text, what)
     except ValueError:
         return _no_day(text, what)
+    if not 1902 <= found.year <= 2198:
+        raise NotRead(f"{what} is {text!r}; years reach from 1902 to 2198")
+    return found
+
+
+def whole(text: str | None, what: str) -> int:
+    """A count of days; raises `NotRead` where there is none."""
+    if not re.fullmatch(r"\d{1,3}", (text or "").strip()):
+        raise NotRead(f"{what} is {text!r}, not a number of days")
+    return int(str(text))
 
 
 def _no_day(text: str | None, what: str) -> dt.date:
