@@ -44,7 +44,7 @@ def trade_sheet(path: Path, as_of: dt.date | None, party: str | None = None) -> 
     )
 
 
-def _worked_out(read: Callable[[], Trade]) -> Trade:
+def _worked_out(read: Read) -> Trade | Sequence[Trade]:
     """The trade; raises `NotRead` where its amounts or dates give no terms, such as a notional of zero."""
     try:
         return read()
