@@ -68,7 +68,10 @@ class DeltaLog:
         checkpoints = _by_version(_CHECKPOINT, names)
         since = max((v for v in checkpoints if v <= last), default=-1)
         with contextlib.suppress(Exception):  # whatever the library says of what it cannot read
-            self._check(checkpoints.get(since, ()), recorded)
+            used = checkpoints.get(since, ())
+            if recorded and not recorded.keys() >= {*used}:
+                raise Damaged("Nothing says what a checkpoint that is not recorded held, and the entries say all.")
+            self._check(used, recorded)
             self._check_entries(entries, since, last, recorded)
             return DeltaTable(str(self.folder), version=version)
         self._check_entries(entries, -1, last, recorded)

@@ -13,9 +13,11 @@ from pathlib import Path
 import pytest
 from command_line import plain, varlake
 from conftest import break_all, tries
-from deltalake import DeltaTable
 from operations import copied
 from small_lake import FRIDAY, MONDAY
+
+from lake.committer import Committer
+from lake.tables import Lake
 
 pytestmark = [pytest.mark.breaking, pytest.mark.timeout(3600)]
 QUESTIONS = [
@@ -58,8 +60,9 @@ def test_a_flipped_bit_never_makes_another_figure(
     kind: str, valued_lake: Path, tmp_path: Path, pool: ProcessPoolExecutor
 ) -> None:
     with copied(valued_lake, tmp_path / "whole") as whole:
-        for log in whole.glob("*/_delta_log"):
-            DeltaTable(str(log.parent)).create_checkpoint()
+        with Committer(Lake.open(whole), "test") as committer:
+            for log in whole.glob("*/_delta_log"):
+                committer.checkpoint(log.parent.name)
         pool.submit(ask, whole, QUESTIONS[:2]).result()  # fills the cache, which is copied with the lake
         with copied(whole, tmp_path / "sound") as sound:
             expected, said = pool.submit(ask, sound, QUESTIONS).result()

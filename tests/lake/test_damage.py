@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from deltalake import DeltaTable
 from test_tables import MONDAY, TUESDAY, positions, rows_of
 
 from lake.committer import Committer
@@ -170,3 +171,14 @@ def test_a_log_that_was_never_recorded_and_cannot_be_read(lake: Lake) -> None:
 def test_a_version_that_is_not_there_is_no_damage(lake: Lake) -> None:
     with pytest.raises(NotFound, match="has no version 10000000000; its newest is 3"):
         lake.read("positions", version=10**10)
+
+
+def test_a_checkpoint_that_nothing_is_recorded_of_is_not_trusted(lake: Lake) -> None:
+    """As another program writes one: the table is read from its entries, whatever stands in it."""
+    before = lake.read("positions").num_rows
+    DeltaTable(str(lake.path / "positions")).create_checkpoint()
+    (made,) = (lake.path / "positions" / "_delta_log").glob("*.checkpoint.parquet")
+    data = bytearray(made.read_bytes())
+    data[len(data) // 2] ^= 16
+    made.write_bytes(data)
+    assert Lake.open(lake.path).read("positions").num_rows == before
