@@ -41,6 +41,14 @@ class Parameter:
         return self.field.is_required() and len(self.path) == 1
 
     @property
+    def singular(self) -> str | None:
+        """The name of one of several values: `measure`; None where the name is no plural of several."""
+        several = self.kind in ("several", "labels", "pairs", "objects")
+        if not several or not self.name.endswith("s") or self.name.endswith("ss"):
+            return None
+        return f"{self.name[:-2]}is" if self.name.endswith("axes") else self.name[:-1]
+
+    @property
     def description(self) -> str:
         return self.field.description or ""
 

@@ -234,6 +234,9 @@ class Score:
         return "\n".join([*lines, f"found {self.share:.2%}; {held}, {a_year}"])
 
 
+STILL = ("dividend", "fixing", "price_index", "recovery_rate")  # they stand for days or months, and then jump
+
+
 def score(panel: Panel, seed: int, n: int, first: int = 0) -> Score:
     """Spoils the panel with n defects, as many of each kind, on rows from `first` on, and lets every gate look at it."""
     d = Defects(panel, np.random.default_rng(seed))
@@ -243,6 +246,8 @@ def score(panel: Panel, seed: int, n: int, first: int = 0) -> Score:
             if made == n // len(KINDS):
                 break
             j = int(d.rng.integers(len(panel.factors)))
+            if panel.factors[j].type in STILL:
+                continue
             begin = np.searchsorted(d.rows[j], first)
             if len(d.rows[j]) - begin < 400:
                 continue

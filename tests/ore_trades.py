@@ -226,11 +226,10 @@ class Drawn:
 
     def rate_option(self, kind: str, *, earliest: int) -> dict[str, Any]:
         """One model and volatility for each currency, as ORE has it."""
-        terms = {
-            **self.dated(earliest),
-            "float_frequency": self.rng.choice((2, 4)),
-            "float_day_count": "Actual360",
-        }
+        dated = self.dated(earliest)
+        while dated["currency"] == "JPY":  # of which the examples have no volatility
+            dated = self.dated(earliest)
+        terms = {**dated, "float_frequency": self.rng.choice((2, 4)), "float_day_count": "Actual360"}
         what = {"cap_floor": "CAP", "swaption": "SWAPTION"}[kind]
         if terms["currency"] == "USD":
             return {**terms, "model": "black", "shift": 0.05, "volatility": f"IV:USD_{what}"}

@@ -29,6 +29,13 @@ FUNCTIONS = {
     },
     "valuation": {
         "trades": ("the contract of formats", "books/trade_files/*"),
+        **dict.fromkeys(
+            (
+                "cap_floor", "commodity_forward", "commodity_option", "equity_forward", "equity_option", "forward_rate_agreement",
+                "fx_digital_option", "fx_option", "fx_swap", "swaption",
+            ),
+            ("a product as a format has it", "books/trade_files/fpml/*", "books/trade_files/ore_*"),
+        ),
         "errors": ("of a contract, where it is simulated", "instruments/*/*_american_option"),
         "cash_flows": ("the contract of instruments", "instruments/*"),
         "risk_factors": ("the contract of instruments", "instruments/*"),
@@ -43,6 +50,10 @@ FUNCTIONS = {
     },
 }  # fmt: skip
 MODULES = {
+    "valuation": {
+        "equity": ("trades of an asset class as a format has them, and of the sample bank", "books/trade_files/fpml", "samples"),
+        "fx": ("trades of an asset class as a format has them, and of the sample bank", "books/trade_files/fpml", "samples"),
+    },
     "service": {
         "branches": ("both doors to one subject", "api", "cli"),
         "market": ("commands about the market, and the market of the oracles", "bench/oracles", "cli"),

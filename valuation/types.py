@@ -219,7 +219,7 @@ def failures_in_words(failures: Iterable[tuple[str, str, int]]) -> str:
     """
     told: dict[str, Counter[str]] = {}
     for reason, message, n in failures:
-        told.setdefault(reason, Counter())[f"{message.rstrip('.')}."] += n
+        told.setdefault(reason, Counter())[f"{message.removesuffix('.')}."] += n
     reasons = sorted(told, key=lambda r: (-told[r].total(), r))
     words = [
         " ".join(filter(None, (f"{told[r].total():,} {r}:", _messages(told[r]), WHAT_TO_DO.get(r))))

@@ -142,7 +142,9 @@ def _of_book(session: Session, query: ParametricQuery) -> ParametricResult:
     seal = inputs.valuation_set
     scenario_set = load_scenario_set(lake, seal.scenario_set_id)
     open_selection(inputs, risk)  # what is named wrongly is told before anything is valued
-    bumped = open_bumped(session, query.model_copy(update={"market_date": seal.market_date}), query.gamma)
+    bumped = open_bumped(
+        session, query.model_copy(update={"market_date": seal.market_date}), query.gamma, simulated_curve=False
+    )
     zero_mean = query.mean == "zero"
     exposures, base = own_exposures(bumped, query.gamma, scenario_set, seal.shocked_classes, zero_mean=zero_mean)
     named: dict[str, Any] = {}
@@ -475,7 +477,7 @@ def _notes(
         )
     if query.gamma == "diagonal":
         notes.append(_NO_CROSS)
-    return notes + ([bumped.left_out] if bumped.left_out else [])
+    return [*notes, *bumped.notes]
 
 
 def _notes_of(query: ParametricQuery, e: Exposures, figures: _Approximations) -> list[str]:

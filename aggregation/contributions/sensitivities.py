@@ -12,7 +12,7 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -30,16 +30,19 @@ from aggregation.risk.query import PNL_BYTES
 from aggregation.risk.sampling_error import SECONDS_A_RANK
 from aggregation.session import Session
 from aggregation.types import REFERENCE, Point, Positions, RiskQuery, Translation
-from lake.arrays import Floats, Ints
+from lake.arrays import Bools, Floats, Ints
 from lake.dates import Day
+from lake.errors import counted
 from scenarios.derived.bumps import bump_sizes
 from scenarios.requests import ScenarioRequest
 from scenarios.store import load_scenario_set
 from scenarios.types import BUMPS, FactorIndex, RiskFactor, ScenarioSet, ShiftType
 from valuation.batch import contracts_read
 from valuation.books.contracts import contracts_by_id
+from valuation.catalogue import instrument, terms_from_json
 from valuation.sets.plan import ValuationPlan
 from valuation.sets.requests import ValuationRequest
+from valuation.types import Contract
 
 Gamma = Literal["none", "diagonal", "full"]
 MOST_PAIRS = 2_000  # valued for cross derivatives, those that most contracts read: 4,000 scenarios
@@ -156,7 +159,8 @@ class Bumped:
 
     scenarios : up and down by turns of each factor; size : (n_factors,) of each bump in its level. of_pairs : the groups under the
     bumps of pairs, None where there are none; pairs : (n_pairs, 2) rows of their factors. left_out : pairs without a cross
-    derivative, in words.
+    derivative, in words. curved : the same two selections without the contracts that have no second derivatives, None for all;
+    simulated : how many those are.
     """
 
     selection: Selection
@@ -165,6 +169,19 @@ class Bumped:
     of_pairs: Selection | None
     pairs: Ints
     left_out: str | None
+    curved: tuple[Selection, Selection | None] | None = None
+    simulated: int = 0
+
+    @property
+    def notes(self) -> list[str]:
+        """What is left out of them, in words."""
+        noise = "of first order alone: a second difference of a simulated value is noise"
+        told = (
+            [f"{counted(self.simulated, 'contract is', 'contracts are')} simulated and {noise}."]
+            if self.simulated
+            else []
+        )
+        return [*told, *([self.left_out] if self.left_out else [])]
 
     @property
     def receipt(self) -> dict[str, Any]:
@@ -192,21 +209,56 @@ class Bumped:
         """Those of the groups `first` to `first + n - 1`."""
         base, pnl = scenario_pnl(self.selection, first, n)
         up, down = pnl[:, 0::2], pnl[:, 1::2]
+        slopes = (up - down) / (2.0 * self.size)
+        curved, of_pairs = self.curved or (self.selection, self.of_pairs)
+        if self.curved is not None:
+            pnl = scenario_pnl(curved, first, n)[1]
+            up, down = pnl[:, 0::2], pnl[:, 1::2]
         both = difference(up, -down)  # V(+h) - 2 V + V(-h), without the rounding of its parts
         cross = np.zeros((n, len(self.pairs)))
-        if self.of_pairs is not None:
-            together = scenario_pnl(self.of_pairs, first, n)[1]
+        if of_pairs is not None:
+            together = scenario_pnl(of_pairs, first, n)[1]
             i, j = self.pairs.T
             alone = up[:, i] + up[:, j], down[:, i] + down[:, j]
             moved = difference(together[:, 0::2], alone[0]) + difference(together[:, 1::2], alone[1])
             cross = moved / (2.0 * self.size[i] * self.size[j])
-        return Derivatives(base, (up - down) / (2.0 * self.size), both / self.size**2, cross)
+        return Derivatives(base, slopes, both / self.size**2, cross)
+
+
+def _simulated(session: Session, selection: Selection) -> Bools:
+    """Which contracts of the book are valued by simulation, (n_contracts,)."""
+    book = selection.inputs.book
+    kinds = book.columns["instrument_type"]
+    some = [i for i, kind in enumerate(kinds.members.to_pylist()) if hasattr(instrument(kind), "errors")]
+    candidates = np.flatnonzero(np.isin(kinds.codes[book.starts[:-1]], some))
+    ids = book.contract_ids.take(pa.array(candidates))
+    found = {
+        c.contract_id
+        for c in Contract.of(contracts_by_id(session.lake, ids))
+        if getattr(terms_from_json(c.instrument_type, c.terms), "simulated", False)
+    }
+    return np.array([c in found for c in book.contract_ids.to_pylist()], dtype=np.bool_)
+
+
+def _without(selection: Selection, contracts: Bools) -> Selection:
+    """The selection without the positions in those contracts of its book."""
+    gone = np.repeat(contracts, np.diff(selection.inputs.book.starts))
+    group = np.where(gone, -1, selection.groups.group).astype(selection.groups.group.dtype)
+    return replace(selection, keep=selection.keep & ~gone, groups=replace(selection.groups, group=group))
 
 
 def open_bumped(
-    session: Session, query: Positions, gamma: Gamma = "diagonal", translation: Translation = "scenario"
+    session: Session,
+    query: Positions,
+    gamma: Gamma = "diagonal",
+    translation: Translation = "scenario",
+    *,
+    simulated_curve: bool = True,
 ) -> Bumped:
-    """The groups of the query under the stored bumps; raises `NotValued` where they are not all valued."""
+    """The groups of the query under the stored bumps; raises `NotValued` where they are not all valued.
+
+    simulated_curve : contracts that are simulated have second derivatives too, whose error `simulation_errors` tells.
+    """
     plan, left_out = _plan(session.as_known(query.as_known), query, gamma)
     seals = sealed_by(plan)
     sets = [load_scenario_set(session.lake, s.scenario_set_id) for s in seals]
@@ -222,6 +274,8 @@ def open_bumped(
     scenarios, of_pairs = sets[0], sets[1:]
     row = scenarios.index.row
     pairs = [(row[a], row[b]) for made in of_pairs for a, b in made.definition["pairs"]]
+    simulated = np.zeros(0, np.bool_) if simulated_curve else _simulated(session, selections[0])
+    curved = [_without(s, simulated) for s in selections] if simulated.any() else []
     return Bumped(
         selections[0],
         scenarios,
@@ -229,6 +283,8 @@ def open_bumped(
         selections[1] if of_pairs else None,
         np.array(pairs, dtype=np.int64).reshape(-1, 2),
         left_out,
+        (curved[0], curved[1] if of_pairs else None) if curved else None,
+        int(simulated.sum()),
     )
 
 

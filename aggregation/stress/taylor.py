@@ -87,7 +87,7 @@ def run_taylor(session: Session, query: TaylorQuery) -> Taylor:
         raise BadInput("Sensitivities are those of one day's own market; ask without a market date of another day.")
     selection = open_selection(inputs, asked)
     scenarios = load_scenario_set(session.lake, inputs.valuation_set.scenario_set_id)
-    bumped = open_bumped(session, query, query.gamma)
+    bumped = open_bumped(session, query, query.gamma, simulated_curve=False)
     here, there = bumped.scenarios.index, scenarios.index.row
     shocked = [f in there for f in here.row]
     moves = np.zeros((len(shocked), scenarios.n_scenarios))
@@ -117,7 +117,7 @@ def run_taylor(session: Session, query: TaylorQuery) -> Taylor:
         )
     notes += [
         f"Expansion of {_ORDER[query.gamma].format(counted(len(bumped.pairs), 'pair'))}. {bumped.sizes_in_words}",
-        *([bumped.left_out] if bumped.left_out else []),
+        *bumped.notes,
     ]
     receipt = {**name_inputs(inputs), "bumps": bumped.receipt, "currency": query.currency}
     return Taylor(query, named if query.by else total, total, coverage, receipt, tuple(notes))

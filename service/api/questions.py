@@ -20,7 +20,7 @@ from pydantic.fields import FieldInfo
 
 from aggregation import questions
 from aggregation.session import Session
-from lake.errors import BadInput, Issue, NotValued
+from lake.errors import BadInput, Issue, NotFound, NotValued
 from lake.schemas import TABLES
 from lake.tables import NEVER_WRITTEN, Lake
 from service.api.context import context
@@ -139,7 +139,11 @@ def _answer(name: str, query: Any, cursor: str | None) -> Response:
         way = f"{route}/plan says what that takes, {route}/value has it valued."
         raise error.here(way) if questions.question(name).value else error from None
     if g.format in PICTURE_KINDS:
-        return picture_answer(drawn(name, result, query, g.format, _session(lake)), result.receipt, name=name)
+        try:
+            data = drawn(name, result, query, g.format, _session(lake))
+        except BadInput as error:  # the question is sound, and its answer has no picture
+            raise NotFound(error.message) from None
+        return picture_answer(data, result.receipt, name=name)
     following = _following(result) if _in_pages(type(query)) else None
     pages = {"next_cursor": following} if _in_pages(type(query)) else {}
     return table_answer(

@@ -99,10 +99,8 @@ def lake_and_json() -> list[click.Option]:
 
 def option_names(p: Parameter) -> list[str]:
     """`--as-of`; of several values the singular too, `--measure` and `--measures`."""
-    long = "--" + p.name.replace("_", "-")
-    several = p.kind in ("several", "labels", "pairs", "objects") and long.endswith("s") and not long.endswith("ss")
-    singular = [f"{long[:-2]}is" if long.endswith("axes") else long[:-1]] if several else []
-    return [*singular, long, *(["-p"] if p.name == "parameters" else [])]
+    names = [f"--{name.replace('_', '-')}" for name in (p.singular, p.name) if name]
+    return [*names, *(["-p"] if p.name == "parameters" else [])]
 
 
 @contextmanager

@@ -85,8 +85,9 @@ class Questions:
     def greeks(
         self, *, as_known: str | None = ..., by: str | Sequence[str] = ...,
         where: str | Mapping[str, Any] | Sequence[str | Mapping[str, Any]] = ..., currency: str = ...,
-        translation: Literal['scenario', 'spot'] = ..., as_of: str | date, greeks: str | Sequence[str] = ...,
-        per: Literal['factor', 'curve', 'class'] = ..., positions_date: str | date | None = ..., value: bool = ...,
+        translation: Literal['scenario', 'spot'] = ..., as_of: str | date, positions_date: str | date | None = ...,
+        branch: str | None = ..., greeks: str | Sequence[str] = ..., per: Literal['factor', 'curve', 'class'] = ...,
+        value: bool = ...,
     ) -> Answer:
         """Delta, gamma, PV01, CS01, vega and theta of any node, by risk factor, curve or class, of stored valuations."""
     def taylor(
@@ -94,16 +95,14 @@ class Questions:
         scenario_set: str | None = ..., valuation_set: str | None = ..., branch: str | None = ...,
         as_known: str | None = ..., by: str | Sequence[str] = ...,
         where: str | Mapping[str, Any] | Sequence[str | Mapping[str, Any]] = ..., currency: str = ...,
-        measure: Literal['var', 'es'] = ..., level: str = ..., order: Literal['first', 'second'] = ...,
+        measure: Literal['var', 'es'] = ..., level: str = ..., gamma: Literal['none', 'diagonal', 'full'] = ...,
         value: bool = ...,
     ) -> Answer:
         """VaR or ES by full revaluation beside that of the sensitivities, and what they leave unexplained by node."""
     def crif(
-        self, *, as_of: str | date, positions_date: str | date | None = ..., market_date: str | date | None = ...,
-        scenario_set: str | None = ..., valuation_set: str | None = ..., branch: str | None = ...,
-        as_known: str | None = ..., by: str | Sequence[str] = ...,
+        self, *, as_known: str | None = ..., by: str | Sequence[str] = ...,
         where: str | Mapping[str, Any] | Sequence[str | Mapping[str, Any]] = ..., currency: str = ...,
-        value: bool = ...,
+        as_of: str | date, positions_date: str | date | None = ..., branch: str | None = ..., value: bool = ...,
     ) -> Answer:
         """First-order sensitivities by trade in the columns of ISDA's CRIF, for another system."""
     def risk_classes(

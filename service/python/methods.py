@@ -68,6 +68,7 @@ _DESCRIBED: dict[str, str] = {}
 def arguments(model: type[BaseModel], given: Mapping[str, Any]) -> dict[str, Any]:
     """The query that is given by the names of parameters, before it is validated; raises `BadInput` for an unknown name."""
     found = {python_name(p.name): p for p in parameters_of(model)}
+    found = {**{python_name(p.singular): p for p in found.values() if p.singular}, **found}
     for name in given:
         if name not in found:
             raise unknown("parameter", name, found)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
+from time import sleep
 from typing import Any
 from urllib.parse import quote
 
@@ -145,7 +145,7 @@ class RemoteLake(Lake):
         try:
             with display.progress_bar(name) as progress:
                 while job["state"] in ("queued", "running"):
-                    time.sleep(wait)
+                    sleep(wait)
                     wait = min(2 * wait, _LONGEST_POLL)
                     job = self._json("GET", route)
                     if job["state"] == "queued":

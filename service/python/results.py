@@ -39,7 +39,8 @@ class Figures(dict[str, Any]):
 
     def __getattr__(self, name: str) -> Any:
         if name in self:
-            return self[name]
+            value = self[name]
+            return Figures(value) if isinstance(value, dict) else value
         raise AttributeError(unknown("figure", name, self).message)
 
     def __dir__(self) -> list[str]:
@@ -88,6 +89,8 @@ class Answer:
         self.notes: tuple[str, ...] = tuple(about.get("notes", ()))
         self.coverage: dict[str, Any] | None = about.get("coverage")
         self._source = source
+        # another question of a service, which the rest of the answer is, would take as long again
+        self._beside = {k: v for k, v in about.items() if k != "question"}
         self._said: dict[str, Any] | None = None
 
     def to_arrow(self) -> pa.Table:
@@ -137,6 +140,8 @@ class Answer:
         return Figures(self._source.replayed(self.to_dict()))
 
     def __getitem__(self, name: str) -> Any:
+        if name in self._beside:
+            return self._beside[name]
         said = self.to_dict()
         if name not in said:
             raise unknown("figure of the answer", name, said)

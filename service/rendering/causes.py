@@ -29,7 +29,7 @@ def show_pnl_explain(result: PnlExplain) -> None:
     label = {by[0]: "Total"} if by else {}
     title = f"{request.from_} to {request.to} in {request.currency}"
     causes = sorted((n for n in lines if n not in _SUMS), key=lambda n: -abs(total[n] or 0.0))
-    first = (*by, "change", *causes, "pnl", "value_from", "value_to")
+    first = (*by, "change", "pnl", "value_from", "value_to", *causes)
     display.print_table(rows, columns, title=title, last={**total, **label}, first=first, money=lines)
     left = 0.0 if total["unexplained"] is None else total["unexplained"]
     display.say(f"Left unexplained: {left:.3g} of a change of {display.text(total['change'])} (rounding).")

@@ -348,11 +348,12 @@ def progress_bar(label: str) -> Iterator[ProgressCallback]:
 def _notebook_bar(label: str) -> Iterator[ProgressCallback]:
     """As `progress_bar`; the bar is the browser's own, and is gone at the end."""
     notebook: Any = importlib.import_module("IPython.display")  # there where a notebook is
-    shown = notebook.display(notebook.HTML(""), display_id=True)
+    shown: Any = None
     drawn = ""
 
     def update(stage: str, done: int, total: int) -> None:
-        nonlocal drawn
+        nonlocal shown, drawn
+        shown = shown or notebook.display(notebook.HTML(""), display_id=True)
         bar = f'<progress value="{done}" max="{max(total, 1)}"></progress> {done:,} of {total:,}'
         wanted = f"{html.escape(f'{label}: {stage}')} {bar}"
         if wanted != drawn:
@@ -362,4 +363,5 @@ def _notebook_bar(label: str) -> Iterator[ProgressCallback]:
     try:
         yield update
     finally:
-        shown.update(notebook.HTML(""))
+        if shown:
+            shown.update(notebook.HTML(""))

@@ -126,6 +126,11 @@ def test_what_is_given_may_be_of_numpy_pandas_polars_and_arrow(opened: Opened) -
     assert all(a.equals(answers[0]) for a in answers)
 
 
+def test_one_of_several_values_is_given_by_the_singular(opened: Opened) -> None:
+    one = opened.var(as_of=MONDAY, measure="es", level=0.95)
+    assert one.rows.equals(opened.var(as_of=MONDAY, measures=["es"], levels=[0.95]).rows)
+
+
 def test_an_answer_is_a_table_for_pandas_polars_and_arrow(opened: Opened) -> None:
     answer = opened.var(as_of=MONDAY, by="desk")
     assert len(answer) == 2
@@ -240,7 +245,7 @@ def test_an_interrupt_cancels_the_job_and_without_an_engine_it_is_kept(
         def interrupted(_: float) -> None:
             raise KeyboardInterrupt
 
-        monkeypatch.setattr("service.python.remote.time.sleep", interrupted)
+        monkeypatch.setattr("service.python.remote.sleep", interrupted)
         with pytest.raises(KeyboardInterrupt):
             remote.value(**{**VALUED, "as_of": FRIDAY})
         states = {job.request["as_of"]: job.state for job in JobTable.of(lake).newest()}

@@ -30,7 +30,7 @@ from aggregation.questions import QUESTIONS
 from aggregation.replay import replay
 from aggregation.session import Session, reading
 from lake.committer import Committer
-from lake.errors import BadInput, NotValued
+from lake.errors import BadInput, NotValued, VarlakeError
 from lake.tables import Lake
 from service.api.app import create_app
 from service.api.responses import MEDIA_TYPES
@@ -143,7 +143,7 @@ def test_python_answers_alike_in_process_and_over_http(
             assert answer.receipt["receipt_digest"][:12] in shown
             assert all(note in html.unescape(shown) for note in answer.notes)
         if name == "stress":  # drawn as a grid of two axes alone
-            with pytest.raises(BadInput, match="There is no picture to draw: it is of a grid"):
+            with pytest.raises(VarlakeError, match="There is no picture to draw: it is of a grid"):
                 answer.plot()
         elif name in PICTURES:
             pictures.append(re.sub(rb"Receipt \w+", b"", answer.plot().data))

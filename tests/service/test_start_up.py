@@ -52,7 +52,9 @@ def test_pandas_is_found_by_arrow_when_it_is_asked_for() -> None:
 def test_a_setting_that_cannot_be_read_is_told_by_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VARLAKE_PORT", "abc")
     monkeypatch.setenv("VARLAKE_ISOLATE", "perhaps")
-    with pytest.raises(BadInput, match=r"VARLAKE_PORT: .* integer \(given abc\); VARLAKE_ISOLATE: .*\(given perhaps\)"):
+    with pytest.raises(
+        BadInput, match=r"VARLAKE_PORT: .* whole number \(given abc\); VARLAKE_ISOLATE: .*\(given perhaps\)"
+    ):
         Settings()
     monkeypatch.setenv("VARLAKE_ISOLATE", "yes")
     assert Settings(port=0).isolate

@@ -193,8 +193,18 @@ def _mapped(
             out += before[day, factor]
         else:
             legs, rule = find_factor(factor, index)
-            out += [{**common, "risk_factor_id": i, "weight": 1.0, "inverse": v, "rule": rule} for i, v in legs]
+            out += [
+                {**common, "risk_factor_id": i, "weight": _weight(i, index), "inverse": v, "rule": rule}
+                for i, v in legs
+            ]
     return _table(out, SENSITIVITY_FACTORS.schema, ("as_of_date", "source", "factor", "risk_factor_id"))
+
+
+def _weight(risk_factor_id: str | None, index: FactorIndex) -> float:
+    """What the move of a factor is multiplied by to be the move of what a file means by its name: of a future, quoted as 100 less a rate
+    in percent, a file means the rate."""
+    row = index.row.get(risk_factor_id or "")
+    return -0.01 if row is not None and index.factors[row].type == "rate_future" else 1.0
 
 
 def _index(snapshot: Snapshot) -> FactorIndex:

@@ -217,7 +217,7 @@ def deposits(rng: Rng, days: MarketDays, market: DayMarket, n: int) -> pd.DataFr
         calendar=np.where(currency == "USD", "USNY", "EUTA"),
         discount_curve=currency,
         ends=maturity,
-        risk=(0.0004 * length / 365 + np.where(currency == "USD", 0.0, FX_MOVE))
+        risk=(0.001 + np.where(currency == "USD", 0.0, FX_MOVE))
         * np.array([market.usd(c) for c in currency], dtype=float),
         lot=10_000.0,
         reads=[f"curve:{c}" for c in currency],
@@ -254,24 +254,28 @@ _OVERNIGHT = ("USNY", "Actual360")
 
 @functools.lru_cache(maxsize=1)
 def _growths(days: MarketDays) -> dict[dt.date, float]:
-    """What a unit lent overnight has grown to on each business day, from the first that the market of the book has."""
-    sessions = [day.toordinal() for day in days.sessions[[0, -1]].tolist()]
-    dates, accruals = fixing_days(sessions[0], sessions[1] + 10, *_OVERNIGHT)
+    """What a unit lent overnight has grown to on each business day, from the first that the market of the book has a rate of."""
+    fixed = next(day for day in days.sessions if days.on(day).has("FIX:SOFR"))
+    first, last = (day.toordinal() for day in (fixed.item(), days.sessions[-1].item()))
+    dates, accruals = fixing_days(first, last + 10, *_OVERNIGHT)
     rates = [days.on(np.datetime64(day)).level("FIX:SOFR") for day in dates[:-1]]
     grown = np.cumprod([1.0, *(1.0 + rate * accrual for rate, accrual in zip(rates, accruals, strict=True))])
     return dict(zip(dates, grown.tolist(), strict=True))
 
 
 def overnight_growths(contracts: pd.DataFrame, days: MarketDays, market: DayMarket) -> pd.DataFrame:
-    """The growth of the running period to today."""
+    """The growth of the running period to today, of swaps whose period has begun since the first rate."""
     grown, reached = _growths(days), schedules.spot_date(market.date.item(), 0, "USNY")
-    compounded = []
+    compounded, known_from = [], []
     for row in contracts.itertuples():
         starts = period_starts(row.start, row.maturity, 1, "USNY", "ModifiedFollowing", True)
         begun = starts[starts < market.date]
+        known_from.append(not len(begun) or begun[-1].item() in grown)
+        if not known_from[-1]:
+            continue
         known = {str(reached): grown[reached] / grown[begun[-1].item()]} if len(begun) else {}
         compounded.append(json.dumps(known))
-    return contracts.assign(compounded=compounded, next_reset=(market.date + 1).astype("datetime64[s]"))
+    return contracts[known_from].assign(compounded=compounded, next_reset=(market.date + 1).astype("datetime64[s]"))
 
 
 def overnight_swaps(rng: Rng, days: MarketDays, market: DayMarket, n: int) -> pd.DataFrame:

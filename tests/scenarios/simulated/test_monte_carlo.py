@@ -404,7 +404,7 @@ def test_holes_leave_the_calibration_and_are_listed(lake: Lake, market: dict[str
         ({"scenarios": 2_000_000}, BadInput, "1000000"),
         ({"scenarios": 500_000, "horizons": [1, 2, 3]}, BadInput, "1,500,000 scenarios; at most 1,000,000"),
         ({"horizons": [5, 1]}, BadInput, "ascending"),
-        ({"horizons": "1,x"}, BadInput, "valid integer"),
+        ({"horizons": "1,x"}, BadInput, "a whole number"),
         ({"horizons": [0]}, BadInput, "the last above 0"),
         ({"horizons": [1000]}, BadInput, "260 business days"),
         ({"horizons": []}, BadInput, "horizons"),

@@ -218,7 +218,8 @@ def test_what_a_dividend_model_needs_is_said():
     with pytest.raises(MissingRiskFactor, match="Unknown share with dividends 'EQ:A'"):
         INSTRUMENTS["equity_option"].risk_factors(option(90, 100, "call", "escrowed"), none.index, TODAY)
     with pytest.raises(
-        BadInput, match=r"dividend_model = forward: .*expected: model of the market's cash dividends, escrowed or spot"
+        BadInput,
+        match=r"dividend_model = forward: expected 'escrowed' or 'spot' \(model of the market's cash dividends",
     ):
         option(90, 100, "call", "forward")
     reason, message = failure(option(90, 100, "call", "escrowed"), market_of({50: 150.0}))

@@ -255,7 +255,7 @@ def test_an_option_on_factors_the_market_lacks_says_which_would_do(changes, mess
         ({"option_type": "Call"}, "option_type", "'call' or 'put'"),
         ({"dividend_yield": 2.5}, "dividend_yield", "0.02 is 2%"),
         ({"currency": "dollar"}, "currency", "ISO 4217"),
-        ({"volatility": ""}, "volatility", "required"),
+        ({"volatility": ""}, "volatility", "is missing"),
         ({"volatilty": "VOL:A"}, "volatilty", "nearest: volatility"),
     ],
 )

@@ -246,9 +246,9 @@ def test_black_refuses_a_negative_base_and_has_its_limit_in_a_scenario(terms: In
         (swaption, {"expiry": "2021-03-17"}, "expiry 2021-03-17 must not lie after start 2021-03-16 of the swap"),
         (cap, {"start": "2025-06-16"}, "start 2025-06-16 must lie before maturity 2025-06-16"),
         (swaption, {"start": "2026-03-16"}, "start 2026-03-16 must lie before maturity 2026-03-16"),
-        (cap, {"option_type": "call"}, "expected: cap or floor"),
-        (swaption, {"model": "sabr"}, "expected: black (lognormal, on the rate plus `shift`) or normal"),
-        (swaption, {"settlement": "no"}, "expected: physical (the swap is entered into) or cash"),
+        (cap, {"option_type": "call"}, "expected 'cap' or 'floor'"),
+        (swaption, {"model": "sabr"}, "expected 'black' or 'normal' (black (lognormal, on the rate plus `shift`)"),
+        (swaption, {"settlement": "no"}, "expected 'physical' or 'cash' (physical (the swap is entered into)"),
     ],
 )
 def test_terms_that_are_refused(make: Any, changes: dict[str, Any], words: str) -> None:

@@ -60,7 +60,8 @@ def market_lake(folder: Path, factors: list[RiskFactor]) -> Lake:
 # what the desks trade in where the market holds no more than these factors
 TRADED = {
     "cash_equity", "equity_forward", "equity_future", "equity_option", "equity_american_option", "equity_digital_option",
-    "equity_barrier_option", "equity_asian_option", "fx_spot", "fx_forward", "fx_swap", "government_bond", "zero_bond", "deposit",
+    "equity_barrier_option", "equity_asian_option", "fx_spot", "fx_forward", "fx_swap",
+    "government_bond", "zero_bond", "fixed_bond", "step_bond", "amortising_bond", "deposit",
     "interest_rate_swap", "commodity_forward", "commodity_future", "commodity_swap",
 }  # fmt: skip
 

@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 
 from lake.landing.markup import Element
-from valuation.books.trade_files.ore_legs import FIXED, TERM, fixed, floating, index_in_ore, leg_written, read_leg
+from valuation.books.trade_files.ore_legs import FIXED, TERM, fixed_leg, floating, index_in_ore, leg_written, read_leg
 from valuation.books.trade_files.ore_names import CALENDARS, DAY_COUNTS, TENORS, NotWritten, code, is_yes, only_value
 from valuation.books.trade_files.ore_prices import Found, Read, Write
-from valuation.books.trade_files.trade import NotRead, counterpart, day, number, only, whole
+from valuation.books.trade_files.trade import NotRead, counterpart, day, days_of, number, only
 
 _FACE = Decimal(100)
 
@@ -29,7 +29,7 @@ NO_SECURITY = "NONE"  # the security of a bond without a spread of its own
 
 def bond(body: Element, as_of: dt.date) -> Found:
     credit, security = body.value("CreditCurveId"), body.value("SecurityId")
-    whole(body.value("SettlementDays") or "0", "SettlementDays")  # of its price, which is not in the trade
+    days_of(body.value("SettlementDays") or "0", "SettlementDays")  # of its price, which is not in the trade
     number_of = number(body.value("BondNotional") or "1", "BondNotional")
     spread = None if security in (None, NO_SECURITY) else security if ":" in str(security) else f"CS:{security}"
     common = {
@@ -124,7 +124,7 @@ def bond_written(terms: Any, quantity: float) -> dict[str, Any]:
         "BondNotional": quantity,
     }
     if terms.instrument_type == "zero_bond":
-        leg = leg_written(_LastYear(terms), fixed(0.0), False, 1, "Actual365Fixed", 100, adjusted=False)
+        leg = leg_written(_LastYear(terms), fixed_leg(0.0), False, 1, "Actual365Fixed", 100, adjusted=False)
         return {**data, "LegData": leg}
     data["IssueDate"] = terms.issue_date
     if terms.instrument_type == "floating_bond":
@@ -142,7 +142,7 @@ def bond_written(terms: Any, quantity: float) -> dict[str, Any]:
         for k in np.flatnonzero(redemptions[:-1]).tolist():
             left -= float(redemptions[k])
             notionals.append({"@startDate": dt.date.fromordinal(int(leg.starts[k + 1])), "": left})
-    leg_data = leg_written(terms, fixed(rates), False, terms.frequency, terms.day_count, notionals, adjusted=False)
+    leg_data = leg_written(terms, fixed_leg(rates), False, terms.frequency, terms.day_count, notionals, adjusted=False)
     return {**data, "LegData": leg_data}
 
 
@@ -233,7 +233,7 @@ def default_swap_written(terms: Any, quantity: float) -> dict[str, Any]:
         "UpfrontDate": terms.upfront_date,
         "UpfrontFee": terms.upfront,
         "LegData": {
-            **fixed(terms.coupon),
+            **fixed_leg(terms.coupon),
             "Payer": terms.buy_protection == (single or quantity > 0),
             "Currency": terms.currency,
             "Notionals": {"Notional": quantity if single else abs(quantity)},

@@ -25,7 +25,7 @@ from valuation.books.trade_files.ore_names import (
     is_yes,
     only_value,
 )
-from valuation.books.trade_files.trade import NotRead, counterpart, day, number, only, whole
+from valuation.books.trade_files.trade import NotRead, counterpart, day, days_of, number, only
 from valuation.instruments import schedules
 
 FIXED, TERM, OVERNIGHT = "Fixed", "term", "overnight"
@@ -121,7 +121,7 @@ class TradeLeg:
 
 
 def fixing_lag(leg: Element) -> int:
-    return whole(leg.value("FloatingLegData", "FixingDays") or "0", "FixingDays")
+    return days_of(leg.value("FloatingLegData", "FixingDays") or "0", "FixingDays")
 
 
 def is_term(leg: Element) -> bool:
@@ -159,7 +159,7 @@ def read_leg(element: Element, adjusted: bool = True) -> TradeLeg:
         counterpart(FREQUENCIES, tenor, "Tenor"),
         counterpart(DAY_COUNTS, element.value("DayCounter"), "DayCounter"),
         _periods(element, adjusted),
-        whole(element.value("PaymentLag") or "0", "PaymentLag"),
+        days_of(element.value("PaymentLag") or "0", "PaymentLag"),
         rate,
         index,
     )
@@ -260,7 +260,7 @@ def index_in_ore(currency: str, curve: str, tenor: str | None) -> str:
     return index
 
 
-def fixed(rate: Any) -> dict[str, Any]:
+def fixed_leg(rate: Any) -> dict[str, Any]:
     return {"LegType": FIXED, "FixedLegData": {"Rates": {"Rate": rate}}}
 
 

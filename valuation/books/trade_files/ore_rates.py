@@ -17,7 +17,7 @@ from valuation.books.trade_files.ore_legs import (
     OVERNIGHT,
     TERM,
     TradeLeg,
-    fixed,
+    fixed_leg,
     floating,
     index_in_ore,
     leg_written,
@@ -149,7 +149,7 @@ def fixed_floating_written(terms: Any, quantity: float) -> dict[str, Any]:
 
 
 def _fixed_and_floating(terms: Any, rate: Mapping[str, Any], notional: float, lag: int = 0) -> list[dict[str, Any]]:
-    pays, coupon = terms.pay_fixed, fixed(terms.fixed_rate)
+    pays, coupon = terms.pay_fixed, fixed_leg(terms.fixed_rate)
     return [
         leg_written(terms, coupon, pays, terms.fixed_frequency, terms.fixed_day_count, notional, lag=lag),
         leg_written(terms, rate, not pays, terms.float_frequency, terms.float_day_count, notional, lag=lag),
@@ -180,7 +180,7 @@ def cross_currency_swap_written(terms: Any, quantity: float) -> dict[str, Any]:
         data = (
             floating(index_in_ore(currency, curve or discount, TENORS[frequency]), spread, fixings)
             if rate is None
-            else fixed(rate)
+            else fixed_leg(rate)
         )
         reset = None
         if terms.resetting and not prefix:

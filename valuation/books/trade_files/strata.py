@@ -303,6 +303,8 @@ def _fra(row: Row, as_of: dt.date) -> Found:
     if match is None:
         raise NotRead(f"its floating rate {index or 'none'} is no rate of a term such as GBP-LIBOR-3M")
     currency = match[1]
+    if row.get("Currency", currency) != currency:
+        raise NotRead(f"its currency is {row['Currency']}, and that of its rate {currency}")
     terms = {
         **_dates(row),
         **_adjusted(row, currency, "ModifiedFollowing"),
@@ -444,7 +446,7 @@ _KINDS: tuple[tuple[tuple[str, ...], Callable[[Row, dt.date], Found], tuple[str,
     (("FxSwap",), _fx_swap, (*_ONE, "Far FX Rate", *(f"Far {n}" for n in ("Payment Date", *_SIDES)))),
     (("FxVanillaOption", "FxOption"), _fx_option, (*_ONE, *_OPTION, *_PREMIUM)),
     (("FxNdf", "Ndf"), _ndf, _NDF),
-    (("Fra",), _fra, (*_PERIOD, "Index", "Day Count")),
+    (("Fra",), _fra, (*_PERIOD, "Index", "Currency", "Day Count")),
     (("Swap",), _swap, (*_PERIOD, "Tenor", "Roll Convention", "First Regular Start Date", "Last Regular End Date")),
     (("TermDeposit",), _deposit, (*_PERIOD, "Tenor", "Currency", "Day Count")),
     (("Cds",), _cds, _CDS),

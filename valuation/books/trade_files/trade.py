@@ -138,7 +138,7 @@ def day(text: str | None, what: str) -> dt.date:
     return found
 
 
-def whole(text: str | None, what: str) -> int:
+def days_of(text: str | None, what: str) -> int:
     """A count of days; raises `NotRead` where there is none."""
     if not re.fullmatch(r"\d{1,3}", (text or "").strip()):
         raise NotRead(f"{what} is {text!r}, not a number of days")
