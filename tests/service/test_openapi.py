@@ -32,6 +32,7 @@ from lake.tables import Lake
 from scenarios.requests import ScenarioSetRequest, run_scenario_set
 from service.api.app import create_app
 from service.api.context import EXTENSION, Context
+from service.api.responses import PICTURES
 from service.api.shapes import shape_of
 from service.config import Settings
 from service.encoding import to_json
@@ -226,7 +227,9 @@ def test_whatever_is_sent_is_answered_as_documented(case: schemathesis.Case) -> 
 def test_good_requests_are_accepted_and_answered_as_documented(case: schemathesis.Case) -> None:
     name_what_the_lake_holds(case)
     answer = case.call_and_validate()
-    assert answer.status_code < 400 or case.method == "DELETE", answer.text
+    # the question is sound, and not every answer of it can be drawn
+    no_picture = answer.status_code == 404 and (case.query or {}).get("format") in PICTURES
+    assert answer.status_code < 400 or case.method == "DELETE" or no_picture, answer.text
 
 
 @pytest.mark.parametrize("name", QUESTIONS)
