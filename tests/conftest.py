@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,6 +28,10 @@ from valuation.sets.requests import run_valuation
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
+
+# a shell leaves it so to what runs in its background, and to all that this starts
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Hypothesis: `fixed`, the profile of every run, draws the same examples everywhere; `--hypothesis-profile=search` draws new
 # ones. No example has a time limit, and a failure prints the line that repeats it.
