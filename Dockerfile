@@ -17,6 +17,7 @@ COPY scenarios /build/scenarios
 COPY valuation /build/valuation
 COPY aggregation /build/aggregation
 COPY service /build/service
+COPY varlake /build/varlake
 RUN pip install --no-cache-dir --no-deps /build && rm -rf /build
 
 RUN useradd --create-home --uid 10001 varlake && install -d -o varlake -g varlake /data
