@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -12,7 +11,7 @@ from lake.committer import Committer
 from lake.errors import BadInput, Busy, Conflict, Damaged, DiskFull, Issue, NotFound, NotReady, NotValued, VarlakeError
 from lake.progress import Progress
 from lake.tables import Lake
-from service.encoding import to_json
+from service.encoding import as_json
 from service.ending import Signalled
 from service.jobs import ALIVE_SECONDS, ENGINE, QUESTION, EngineStatus, Job, JobTable
 from service.rendering import display
@@ -43,7 +42,7 @@ def done(settings: Settings, lake: Lake, name: str, kind: str, request: Mapping[
 
         with display.progress_bar(name) as progress:
             session = Session(lake, vector_cache(settings, lake), committer, spark_of(settings), progress)
-            result: dict[str, Any] = json.loads(to_json(KINDS[kind](session, request)))
+            result: dict[str, Any] = as_json(KINDS[kind](session, request))
             return result
 
 

@@ -23,6 +23,18 @@ from lake.errors import BadInput
 # A spreadsheet runs a text that begins like this as a formula (OWASP, "CSV Injection")
 _FORMULA = r"^[=+\-@\t\r]"
 _AT_ONCE = 1000  # members of a list
+# by the word that asks for it
+MEDIA_TYPES = {
+    "json": "application/json",
+    "csv": "text/csv",
+    "arrow": "application/vnd.apache.arrow.stream",
+    "parquet": "application/vnd.apache.parquet",
+    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    "text": "text/plain",
+    "svg": "image/svg+xml",
+    "png": "image/png",
+    "pdf": "application/pdf",
+}
 _SHEET_ROWS, _SHEET_COLUMNS, _CELL = 1 << 20, 1 << 14, 32_767  # what Excel holds
 
 
@@ -46,6 +58,11 @@ def to_json(value: Any) -> str:
     if isinstance(value, list) and len(value) > _AT_ONCE:
         return "[" + ",".join(to_json(value[i : i + _AT_ONCE])[1:-1] for i in range(0, len(value), _AT_ONCE)) + "]"
     return json.dumps(value, separators=(",", ":"), allow_nan=False, ensure_ascii=False, default=_plain)
+
+
+def as_json(value: Any) -> Any:
+    """The value as who reads its JSON has it."""
+    return json.loads(to_json(value))
 
 
 def to_rows(table: pa.Table) -> list[dict[str, Any]]:

@@ -30,7 +30,7 @@ from aggregation.risk.query import PNL_BYTES
 from aggregation.risk.sampling_error import SECONDS_A_RANK
 from aggregation.session import Session
 from aggregation.types import REFERENCE, Point, Positions, RiskQuery, Translation
-from lake.arrays import Bools, Floats, Ints
+from lake.arrays import Floats, Ints
 from lake.dates import Day
 from lake.errors import counted
 from scenarios.derived.bumps import bump_sizes
@@ -225,24 +225,28 @@ class Bumped:
         return Derivatives(base, slopes, both / self.size**2, cross)
 
 
-def _simulated(session: Session, selection: Selection) -> Bools:
-    """Which contracts of the book are valued by simulation, (n_contracts,)."""
+def simulated(session: Session, selection: Selection) -> dict[int, Contract]:
+    """The contracts of the selection that are valued by simulation, by their place in its book."""
     book = selection.inputs.book
     kinds = book.columns["instrument_type"]
     some = [i for i, kind in enumerate(kinds.members.to_pylist()) if hasattr(instrument(kind), "errors")]
-    candidates = np.flatnonzero(np.isin(kinds.codes[book.starts[:-1]], some))
-    ids = book.contract_ids.take(pa.array(candidates))
-    found = {
-        c.contract_id
+    held = np.logical_or.reduceat(selection.keep, book.starts[:-1])
+    places = np.flatnonzero(held & np.isin(kinds.codes[book.starts[:-1]], some))
+    if not len(places):
+        return {}
+    ids = book.contract_ids.take(pa.array(places))
+    place = dict(zip(ids.to_pylist(), places.tolist(), strict=True))
+    return {
+        place[c.contract_id]: c
         for c in Contract.of(contracts_by_id(session.lake, ids))
         if getattr(terms_from_json(c.instrument_type, c.terms), "simulated", False)
     }
-    return np.array([c in found for c in book.contract_ids.to_pylist()], dtype=np.bool_)
 
 
-def _without(selection: Selection, contracts: Bools) -> Selection:
-    """The selection without the positions in those contracts of its book."""
-    gone = np.repeat(contracts, np.diff(selection.inputs.book.starts))
+def _without(selection: Selection, contracts: Collection[int]) -> Selection:
+    """The selection without the positions in the contracts at those places of its book."""
+    starts = selection.inputs.book.starts
+    gone = np.repeat(np.isin(np.arange(len(starts) - 1), list(contracts)), np.diff(starts))
     group = np.where(gone, -1, selection.groups.group).astype(selection.groups.group.dtype)
     return replace(selection, keep=selection.keep & ~gone, groups=replace(selection.groups, group=group))
 
@@ -274,8 +278,8 @@ def open_bumped(
     scenarios, of_pairs = sets[0], sets[1:]
     row = scenarios.index.row
     pairs = [(row[a], row[b]) for made in of_pairs for a, b in made.definition["pairs"]]
-    simulated = np.zeros(0, np.bool_) if simulated_curve else _simulated(session, selections[0])
-    curved = [_without(s, simulated) for s in selections] if simulated.any() else []
+    flat = {} if simulated_curve else simulated(session, selections[0])
+    curved = [_without(s, flat) for s in selections] if flat else []
     return Bumped(
         selections[0],
         scenarios,
@@ -284,7 +288,7 @@ def open_bumped(
         np.array(pairs, dtype=np.int64).reshape(-1, 2),
         left_out,
         (curved[0], curved[1] if of_pairs else None) if curved else None,
-        int(simulated.sum()),
+        len(flat),
     )
 
 

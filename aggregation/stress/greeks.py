@@ -145,8 +145,7 @@ def run_greeks(session: Session, query: GreeksQuery) -> Greeks:
             )
     table = pa.concat_tables(parts)
     coverage = total_coverage(coverage_columns(selection))
-    notes = [*lacking_notes(coverage, selection, "no sensitivities"), bumped.sizes_in_words]
-    notes += [bumped.left_out] if bumped.left_out else []
+    notes = [*lacking_notes(coverage, selection, "no sensitivities"), bumped.sizes_in_words, *bumped.notes]
     notes += [_SIMULATED.format(counted(len(errors.held), "contract is", "contracts are"))] if errors.held else []
     rolled = _theta(session, query) if THETA in _asked(query) else None
     total = _of_groups(None, table.filter(np.asarray(table["group"]) == n_groups), rolled)
@@ -317,9 +316,8 @@ def beside(left: pa.Table, right: pa.Table) -> pa.Table:
 
 def _price(session: Session, query: GreeksQuery) -> float:
     """With theta, of a day's roll."""
-    greeks = _asked(query)
-    rolled = price_of_roll(session, _rolled(query)) if THETA in greeks else 0.0
-    return price_of_bumped(session, query, "full" if CROSS in greeks else "diagonal") + rolled
+    rolled = price_of_roll(session, _rolled(query)) if THETA in _asked(query) else 0.0
+    return price_of_bumped(session, query, _gamma(query)) + rolled
 
 
 GREEKS_QUESTION = Question(

@@ -11,15 +11,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
-from aggregation.contributions.sensitivities import Bumped
+from aggregation.contributions.sensitivities import Bumped, simulated
 from aggregation.opened.alignment import COVERED
 from aggregation.reduce.netting import net_quantities
 from aggregation.session import Session
 from lake.arrays import Floats, Ints
 from valuation.batch import ready_contract
-from valuation.books.contracts import contracts_by_id
 from valuation.catalogue import instrument
 from valuation.costs import Costs, Work, afford
 from valuation.market.scenario_market import ScenarioMarket
@@ -50,27 +48,21 @@ def simulation_errors(session: Session, bumped: Bumped, currency: str) -> Simula
     selection, made = bumped.selection, bumped.scenarios
     book, state = selection.inputs.book, selection.inputs.alignment.state
     day = selection.inputs.valuation_set.valuation_date
-    place = {c: i for i, c in enumerate(book.contract_ids.to_pylist())}
-    kinds = book.columns["instrument_type"]
-    simulated = [i for i, kind in enumerate(kinds.members.to_pylist()) if hasattr(instrument(kind), "errors")]
-    candidates = np.flatnonzero(np.isin(kinds.codes[book.starts[:-1]], simulated) & (state == COVERED))
+    found = SimulationErrors([], [], [])
+    contracts = {i: c for i, c in simulated(session, selection).items() if state[i] == COVERED}
+    if not contracts:
+        return found
     group = selection.groups.group
     entries = [
         net_quantities(book, group, selection.groups.n),
         net_quantities(book, np.where(group < 0, -1, 0).astype(group.dtype), 1),
     ]
     market = ScenarioMarket.of(made, day, stop=0)
-    found = SimulationErrors([], [], [])
-    if not len(candidates):
-        return found
-    for contract in Contract.of(contracts_by_id(session.lake, book.contract_ids.take(pa.array(candidates)))):
+    for i, contract in contracts.items():
         terms, reads = ready_contract(contract, made.index, day, None)
-        if not getattr(terms, "simulated", False):
-            continue
         rows = np.array([made.index.row[f] for f in reads])
         key = ("simulation errors", contract.contract_id, made.scenario_set_id)
         first, second = session.cache.keep(key, functools.partial(_errors, session, bumped, contract, terms, rows))
-        i = place[contract.contract_id]
         rate = float(market.fx(terms.currency, currency)[0])
         groups, sizes = [], []
         for offset, (starts, slot, quantity) in zip((0, selection.groups.n), entries, strict=True):

@@ -28,6 +28,7 @@ from scenarios.market.calendars import DATA, Calendars
 from scenarios.market.corporate_actions import CorporateActions, load_actions
 from scenarios.market.gates import RULES, SAME_AS, Panel, Parameters, load_parameters, suspects
 from scenarios.market.history import load_calendars, load_factors
+from scenarios.market.units import likely_unit
 from scenarios.types import FACTOR_TYPES, POSITIVE_TYPES, FactorIndex, RiskFactor
 
 LEAD_DAYS = 1_200  # of history before the first value that is judged: the memory of every rule
@@ -395,8 +396,6 @@ def check_act(lake: Lake, act: MarketAct) -> tuple[RiskFactor, dict[str, Any], f
     known = [r["value_used"] for r in rows if r["value_used"] is not None]
     low, high = min(kind.plausible[0], *known), max(kind.plausible[1], *known)
     if act.act != "release" and not low <= used <= high:
-        from scenarios.market.market_rows import likely_unit  # noqa: PLC0415 - brings pandas, which a question needs not
-
         unit = likely_unit(factor.type, used)
         said = f"; {used:g} {unit[0]} are {used * unit[1]:g}" if unit else ""
         raise BadInput(

@@ -55,6 +55,7 @@ from scenarios.market.market_rows import (
     merge_factors,
     upsert,
 )
+from scenarios.market.units import UNITS
 from scenarios.market.value_versions import FILES
 from scenarios.surfaces import SURFACE, VOLATILITIES, check_point, plain_coordinate
 from scenarios.types import FACTOR_TYPES, FactorIndex, RiskFactor, tenor_of, tenor_years
@@ -66,13 +67,9 @@ _PART = re.compile(r"[A-Za-z0-9._&-]+")  # of an id
 _FACTOR_ID = re.compile(r"[A-Z]+(:[A-Za-z0-9._&-]+)+")
 _SOURCE_NAME = re.compile(r"[a-z0-9_-]+")
 _OWN = {"column", "file"}  # the placeholders every column has
-_ALIKE, _SHORT = (
-    0.78,
-    3,
-)  # of two names of attributes: how alike misspelt ones are; characters of one too short to begin another
+# of two names of attributes: how alike misspelt ones are; characters of one too short to begin another
+_ALIKE, _SHORT = 0.78, 3
 _TENORS = ("tenor", "expiry")  # names whose cells are tenors, however they are written
-# what a value is multiplied by
-UNITS = {"percent": 0.01, "basis points": 0.0001, "volatility points": 0.01, "pence": 0.01, "cents": 0.01}
 
 
 def _inside(value: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,39 +16,10 @@ from lake.errors import BadInput, Issue, VarlakeError
 from lake.landing.dated_values import MAX_LISTED, Landing
 from lake.landing.rows import cell_place
 from lake.schemas import MARKET_DATA
+from scenarios.market.units import likely_unit
 from scenarios.types import FACTOR_TYPES, POSITIVE_TYPES, RiskFactor
 
 Factors = tuple[RiskFactor, ...]
-
-
-# What a level in each unit is about, where a fraction is meant: which unit a file is in is told by it.
-_UNITS = {"percent": 0.01, "volatility points": 0.01, "basis points": 0.0001}
-_ABOUT = {
-    "implied_vol": 0.2,
-    "normal_vol": 0.008,
-    "recovery_rate": 0.4,
-    "basis_spread": 0.001,
-    "cds_spread": 0.01,
-    "credit_spread": 0.01,
-    "hazard_rate": 0.01,
-}
-
-
-def likely_unit(kind: str, level: float) -> tuple[str, float] | None:
-    """The unit that a level is in which is hardly meant as a fraction, and what a value in it is multiplied by.
-
-    None for a type that is no fraction, and where no unit makes the level plausible.
-    """
-    made = FACTOR_TYPES[kind]
-    if not made.unit.startswith("fraction"):
-        return None
-    of = ("volatility points", "basis points") if kind == "implied_vol" else ("percent", "basis points")
-    low, high = made.plausible
-    fitting = [unit for unit in of if low <= level * _UNITS[unit] <= high and level]
-    if not fitting:
-        return None
-    best = min(fitting, key=lambda u: abs(math.log(abs(level) * _UNITS[u] / _ABOUT.get(kind, 0.03))))
-    return best, _UNITS[best]
 
 
 def check_levels(

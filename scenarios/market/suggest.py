@@ -22,8 +22,9 @@ from lake.errors import BadInput, Issue, NotFound, VarlakeError, counted
 from lake.landing.dated_values import OHLC, parsed_dates, read_source
 from lake.landing.sheet import Dialect, typed_endings
 from lake.landing.suggest import open_sheet
-from scenarios.market.landing_catalogue import UNITS, Catalogue, Source
+from scenarios.market.landing_catalogue import Catalogue, Source
 from scenarios.market.market_rows import market_rows
+from scenarios.market.units import UNITS
 from scenarios.types import FACTOR_TYPES, tenor_of
 
 SHOWN_ROWS = 10

@@ -30,8 +30,9 @@ from service.api import (
 )
 from service.api.context import EXTENSION, Context, context
 from service.api.models import Problem
-from service.api.responses import MEDIA_TYPES, choose_format, read_by
+from service.api.responses import choose_format, read_by
 from service.config import Settings
+from service.encoding import MEDIA_TYPES
 from service.errors import (
     MAX_LINE_BYTES,
     AddressTooLong,

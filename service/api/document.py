@@ -11,7 +11,8 @@ from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 from flask_openapi3.openapi import OpenAPI
 
-from service.api.responses import MEDIA_TYPES, PAGES, json_answer, offered, read_by
+from service.api.responses import PAGES, json_answer, offered, read_by
+from service.encoding import MEDIA_TYPES
 from service.errors import PROBLEM_TYPE
 
 PREFIX = "/api/v1"

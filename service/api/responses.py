@@ -13,22 +13,11 @@ from lake.canonical import digest
 from lake.progress import allowance
 from service.api.context import context
 from service.api.limits import check_size, expected_bytes
-from service.encoding import FILES, to_csv, to_json, to_rows
+from service.encoding import FILES, MEDIA_TYPES, to_csv, to_json, to_rows
 from service.errors import PROBLEM_TYPE, NotAcceptable
 
 Format = Literal["json", "csv", "arrow", "parquet", "xlsx"]  # of tables
 Picture = Literal["svg", "png", "pdf"]
-MEDIA_TYPES = {
-    "json": "application/json",
-    "csv": "text/csv",
-    "arrow": "application/vnd.apache.arrow.stream",
-    "parquet": "application/vnd.apache.parquet",
-    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
-    "text": "text/plain",
-    "svg": "image/svg+xml",
-    "png": "image/png",
-    "pdf": "application/pdf",
-}
 PICTURES = get_args(
     Picture
 )  # given to whoever asks for one alone: a browser accepts pictures with whatever it asks for

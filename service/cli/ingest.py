@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from json import loads as read_json
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -68,7 +67,7 @@ def _bring(what: str, given: dict[str, Any]) -> None:
     from lake.committer import DryRun
     from lake.tables import Lake
     from service import client
-    from service.encoding import to_json
+    from service.encoding import as_json
     from service.jobs import INGEST
     from service.work import ingest, ingest_request
 
@@ -89,7 +88,7 @@ def _bring(what: str, given: dict[str, Any]) -> None:
     with by_option(kind.options):
         request = ingest_request(what, files, values, settings)
     if given["dry_run"]:
-        told = read_json(to_json(ingest(DryRun(Lake(settings.lake)), request)))
+        told = as_json(ingest(DryRun(Lake(settings.lake)), request))
         display.say("Dry run: nothing was stored.")
     else:
         opened = Lake.create(settings.lake)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from lake.errors import NotValued
 from lake.tables import Lake as Stored
 from service import client
 from service.config import Settings
-from service.encoding import about_answer, to_json
+from service.encoding import about_answer, as_json
 from service.ingests import Ingest
 from service.jobs import BRANCH_DELETION, INGEST
 from service.operations import spark_of, vector_cache
@@ -65,7 +64,7 @@ class LakeInProcess(Lake):
     def _plan(self, name: str, given: dict[str, Any]) -> dict[str, Any]:
         session = self._session()
         planned = questions.plan(session, name, questions.settled(session, questions.read(name, given)))
-        return dict(json.loads(to_json(planned.to_dict())))
+        return dict(as_json(planned.to_dict()))
 
     def _do(self, name: str, given: dict[str, Any]) -> Figures:
         return Figures(client.done(self._settings, Stored.open(self.path), name, WORKS[name].kind, given))
@@ -80,7 +79,7 @@ class LakeInProcess(Lake):
     ) -> Mapping[str, Any]:
         stored, request = Stored.open(self.path), ingest_request(what, files, options, self._settings)
         if dry_run:
-            return dict(json.loads(to_json(ingest(DryRun(stored), request))))
+            return dict(as_json(ingest(DryRun(stored), request)))
         return client.done(self._settings, stored, f"ingest {what}", INGEST, request.model_dump(mode="json"))
 
 
@@ -91,7 +90,7 @@ class _Here:
         self._name, self._result, self._query, self._session = name, result, query, session
 
     def said(self) -> dict[str, Any]:
-        return dict(json.loads(to_json(self._result.to_dict())))
+        return dict(as_json(self._result.to_dict()))
 
     def picture(self, kind: str) -> bytes:
         from service.rendering.answers import drawn  # noqa: PLC0415 - for those who want one
@@ -101,4 +100,4 @@ class _Here:
     def replayed(self, answer: Mapping[str, Any]) -> dict[str, Any]:
         from aggregation.replay import replay  # noqa: PLC0415 - takes a second to import
 
-        return dict(json.loads(to_json(replay(self._session.lake, answer).to_dict())))
+        return dict(as_json(replay(self._session.lake, answer).to_dict()))

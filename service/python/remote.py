@@ -16,7 +16,7 @@ import pyarrow as pa
 from aggregation import questions
 from lake.errors import BadInput, Conflict, NotReady, NotValued, VarlakeError, validated
 from service.client import error_of
-from service.encoding import to_json
+from service.encoding import MEDIA_TYPES, to_json
 from service.ingests import OWN_MACHINE, Ingest, companions, named
 from service.python.in_process import WAY
 from service.python.lakes import Lake
@@ -25,7 +25,6 @@ from service.python.works import WORKS
 from service.rendering import display
 
 PREFIX = "api/v1/"
-_JSON, _ARROW = "application/json", "application/vnd.apache.arrow.stream"
 _POLL_SECONDS, _LONGEST_POLL = 0.1, 1.0
 
 
@@ -80,8 +79,8 @@ class RemoteLake(Lake):
         found: dict[str, Any] = self._sent(method, route, **request).json()
         return found
 
-    def _posted(self, route: str, body: Any, accept: str = _JSON) -> httpx2.Response:
-        headers = {"Content-Type": _JSON, "Accept": accept}
+    def _posted(self, route: str, body: Any, kind: str = "json") -> httpx2.Response:
+        headers = {"Content-Type": MEDIA_TYPES["json"], "Accept": MEDIA_TYPES[kind]}
         return self._sent("POST", route, content=to_json(body).encode(), headers=headers)
 
     def _ask(self, name: str, given: dict[str, Any], value: bool) -> Answer:
@@ -90,7 +89,7 @@ class RemoteLake(Lake):
             told = self._followed(self._posted(f"{name}/value", body).json(), name)
             body = told["receipt"]["question"]  # it names the valuation that was made
         try:
-            got = self._posted(name, body, _ARROW).content
+            got = self._posted(name, body, "arrow").content
         except NotValued as error:
             error = NotValued(error.message.partition(f" POST /{PREFIX}")[0])  # the way there is another one here
             raise error.here(WAY) if questions.question(name).value is not None else error from None
@@ -98,10 +97,12 @@ class RemoteLake(Lake):
             if not value:
                 raise
             # a job may price what an answer over HTTP may not, and stores none of it
-            return Answer(name, pa.Table.from_pylist(told["rows"]), _about(told), _Sent(self, name, body, told))
+            return Answer(
+                name, pa.Table.from_pylist(told["rows"]), _about(told), _Sent(self, name, body, told["receipt"], told)
+            )
         table = pa.ipc.open_stream(got).read_all()
         about = {k.decode(): json.loads(v) for k, v in (table.schema.metadata or {}).items()}
-        return Answer(name, table.replace_schema_metadata(None), about, _Sent(self, name, body, None, about["receipt"]))
+        return Answer(name, table.replace_schema_metadata(None), about, _Sent(self, name, body, about["receipt"]))
 
     def _plan(self, name: str, given: dict[str, Any]) -> dict[str, Any]:
         found: dict[str, Any] = self._posted(f"{name}/plan", _body(name, given)).json()
@@ -178,11 +179,10 @@ class _Sent:
         lake: RemoteLake,
         name: str,
         body: Any,
-        said: dict[str, Any] | None,
-        receipt: Mapping[str, Any] | None = None,
+        receipt: Mapping[str, Any],
+        said: dict[str, Any] | None = None,
     ) -> None:
-        self._lake, self._name, self._body, self._said = lake, name, body, said
-        self._receipt = receipt or (said or {})["receipt"]
+        self._lake, self._name, self._body, self._receipt, self._said = lake, name, body, receipt, said
 
     def said(self) -> dict[str, Any]:
         if self._said is not None:
@@ -193,9 +193,7 @@ class _Sent:
         return said
 
     def picture(self, kind: str) -> bytes:
-        from service.api.responses import MEDIA_TYPES  # noqa: PLC0415 - for those who want one
-
-        drawn = self._lake._posted(self._name, self._body, MEDIA_TYPES[kind])
+        drawn = self._lake._posted(self._name, self._body, kind)
         self._check(drawn.headers["Varlake-Answer"])
         found: bytes = drawn.content
         return found

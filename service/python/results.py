@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import pyarrow as pa
 
 from lake.errors import BadInput, NotReady, unknown
+from service.encoding import MEDIA_TYPES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -66,8 +67,10 @@ class Picture:
         return path
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
-        types = {"svg": "image/svg+xml", "png": "image/png", "pdf": "application/pdf"}
-        return {types[self.kind]: self.data.decode() if self.kind == "svg" else self.data, "text/plain": repr(self)}
+        return {
+            MEDIA_TYPES[self.kind]: self.data.decode() if self.kind == "svg" else self.data,
+            "text/plain": repr(self),
+        }
 
     def __repr__(self) -> str:
         return f"<picture, {self.kind}, {len(self.data):,} bytes>"
@@ -127,13 +130,11 @@ class Answer:
             raise BadInput(f"There is no picture of {self.question}; there are of {', '.join(PICTURES)}.")
         if path is not None:
             check_ending(Path(path))
-        picture = Picture(*self._drawn("svg" if path is None else Path(path).suffix[1:]))
+        kind = "svg" if path is None else Path(path).suffix[1:]
+        picture = Picture(self._source.picture(kind), kind)
         if path is not None:
             picture.save(path)
         return picture
-
-    def _drawn(self, kind: str) -> tuple[bytes, str]:
-        return self._source.picture(kind), kind
 
     def replay(self) -> Figures:
         """The same question asked again of the lake as it was: the verdict, and every figure and input that is not as it was."""

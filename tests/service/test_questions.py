@@ -33,9 +33,9 @@ from lake.committer import Committer
 from lake.errors import BadInput, NotValued, VarlakeError
 from lake.tables import Lake
 from service.api.app import create_app
-from service.api.responses import MEDIA_TYPES
 from service.cli.questions import arguments_of, columns_option, option_names
 from service.config import Settings
+from service.encoding import MEDIA_TYPES
 from service.parameters import parameters_of
 from service.python.in_process import LakeInProcess
 from service.python.methods import python_name

@@ -17,6 +17,7 @@ from valuation.samples.contract_frames import (
     Fixings,
     Rng,
     Row,
+    SampleUnderlyings,
     age,
     around,
     contract_frame,
@@ -49,13 +50,11 @@ def commodity_forwards(rng: Rng, days: MarketDays, market: DayMarket, n: int) ->
     which = rng.integers(0, len(goods), n)
     month = market.date.astype("datetime64[M]") + np.minimum(1 + rng.geometric(0.22, n), 18)
     maturity = weekday(month.astype("datetime64[D]") + 19)
-    ids = np.array([f.risk_factor_id for f in goods])[which]
-    spot = np.array([market.level(f.risk_factor_id) for f in goods])[which]
-    usd = np.array([market.usd(f.currency) for f in goods], dtype=float)[which]
+    on = SampleUnderlyings(market, goods, which)
+    ids, spot, currency = on.ids, on.spot, on.currency
     size = np.maximum(np.abs(spot), 1.0)  # a price near zero moves too
     strike = np.round(spot + size * rng.normal(0.0, age(market, 0.005, 0.06), n), 2)
     dates = iso(maturity)
-    currency = np.array([f.currency for f in goods])[which]
     return contract_frame(
         "commodity_forward",
         [f"{short(u)} {d} {x:g}" for u, d, x in zip(ids, dates, strike, strict=True)],
@@ -65,7 +64,7 @@ def commodity_forwards(rng: Rng, days: MarketDays, market: DayMarket, n: int) ->
         maturity=dates,
         discount_curve=currency,
         ends=maturity,
-        risk=0.022 * size * usd,
+        risk=0.022 * size * on.usd,
         lot=10.0,
         reads=[f"{u}|curve:{c}" for u, c in zip(ids, currency, strict=True)],
     )
@@ -77,22 +76,21 @@ def commodity_futures(rng: Rng, days: MarketDays, market: DayMarket, n: int) -> 
     if not goods:
         return pd.DataFrame()
     which = rng.integers(0, len(goods), n)
-    ids = np.array([f.risk_factor_id for f in goods])[which]
-    spot = np.array([market.level(i) for i in ids])
+    on = SampleUnderlyings(market, goods, which)
+    ids, spot = on.ids, on.spot
     months = np.array([int(i.rpartition(":M")[2]) if ":M" in i else 0 for i in ids])
     months = np.where(months > 0, months, rng.integers(2, 6, n))
     maturity = weekday((market.date.astype("datetime64[M]") + months).astype("datetime64[D]") + 19)
-    usd = np.array([market.usd(goods[k].currency) for k in which], dtype=float)
     price = np.round(spot + np.maximum(np.abs(spot), 1.0) * rng.normal(0.0, age(market, 0.004, 0.03), n), 2)
     return contract_frame(
         "commodity_future",
         [f"{short(u)} future {d} from {x:g}" for u, d, x in zip(ids, iso(maturity), price, strict=True)],
-        currency=[goods[k].currency for k in which],
+        currency=on.currency,
         underlying=ids,
         reference_price=price,
         maturity=iso(maturity),
         ends=maturity,
-        risk=0.022 * np.maximum(np.abs(spot), 1.0) * usd,
+        risk=0.022 * np.maximum(np.abs(spot), 1.0) * on.usd,
         lot=10.0,
         reads=ids,
     )
@@ -116,8 +114,8 @@ def commodity_swaps(rng: Rng, days: MarketDays, market: DayMarket, n: int) -> pd
     if not goods:
         return pd.DataFrame()
     which = rng.integers(0, len(goods), n)
-    ids = np.array([f.risk_factor_id for f in goods])[which]
-    spot = np.array([market.level(i) for i in ids])
+    on = SampleUnderlyings(market, goods, which)
+    ids, spot = on.ids, on.spot
     since = rng.integers(-1, 3, n) if market.previous is None else np.full(n, -1)
     start = (market.date.astype("datetime64[M]") - since).astype("datetime64[D]")
     maturity = later(start, rng.choice([3, 6, 12], n))
@@ -129,7 +127,7 @@ def commodity_swaps(rng: Rng, days: MarketDays, market: DayMarket, n: int) -> pd
             f"{short(u)} swap {s} {m} {'pays' if p else 'receives'} {x:g}"
             for u, s, m, p, x in zip(ids, iso(start), iso(maturity), pays, price, strict=True)
         ],
-        currency=[goods[k].currency for k in which],
+        currency=on.currency,
         underlying=ids,
         pay_fixed=pays,
         fixed_price=price,
@@ -138,14 +136,11 @@ def commodity_swaps(rng: Rng, days: MarketDays, market: DayMarket, n: int) -> pd
         frequency=12,
         calendar="USNY",
         business_day_convention="Following",
-        discount_curve=[goods[k].currency for k in which],
+        discount_curve=on.currency,
         ends=maturity,
-        risk=0.022
-        * np.maximum(np.abs(spot), 1.0)
-        * 4.0
-        * np.array([market.usd(goods[k].currency) for k in which], dtype=float),
+        risk=0.022 * np.maximum(np.abs(spot), 1.0) * 4.0 * on.usd,
         lot=10.0,
-        reads=[f"{u}|curve:{goods[k].currency}" for u, k in zip(ids, which, strict=True)],
+        reads=[f"{u}|curve:{c}" for u, c in zip(ids, on.currency, strict=True)],
     )
     made = averaged_prices(contracts, days, market)
     return made[made["ends"] > market.date + 5].reset_index(drop=True)
@@ -159,9 +154,8 @@ class _CommodityOptions:
         if not self.goods:
             return
         which = rng.integers(0, len(self.goods), n)
-        self.ids = np.array([f.risk_factor_id for f in self.goods])[which]
-        currency = np.array([f.currency for f in self.goods])[which]
-        self.spot = np.array([market.level(i) for i in self.ids])
+        on = SampleUnderlyings(market, self.goods, which)
+        self.ids, self.spot, self.usd, currency = on.ids, on.spot, on.usd, on.currency
         self.volatility = np.array([f"IV:{short(i)}" for i in self.ids])
         self.vol = np.array([market.level(v) for v in self.volatility])
         month = market.date.astype("datetime64[M]") + np.minimum(rng.geometric(0.3, n), 12)
@@ -170,7 +164,6 @@ class _CommodityOptions:
         self.strike = around(rng, market, self.spot, self.vol, self.times)
         self.expiry = iso(expiry)
         self.kind = np.where(rng.random(n) < 0.5, "call", "put")
-        self.usd = np.array([market.usd(c) for c in currency], dtype=float)
         self.terms: dict[str, Any] = {
             "currency": currency,
             "underlying": self.ids,

@@ -17,7 +17,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from lake.arrays import Dates, Floats
+from lake.arrays import Dates, Floats, Ints
+from scenarios.types import RiskFactor
 from valuation.instruments import schedules
 from valuation.samples.days import DayMarket, MarketDays
 
@@ -44,6 +45,16 @@ Rng = np.random.Generator
 def contract_frame(instrument_type: str, instrument: Sequence[str], **columns: Any) -> pd.DataFrame:
     defaults = {"ends": NEVER, "hedge": None, "delta": 0.0, "next_reset": NEVER}
     return pd.DataFrame({"instrument_type": instrument_type, "instrument": instrument, **defaults, **columns})
+
+
+class SampleUnderlyings:
+    """What n contracts are on, each (n,): ids, spot, currency, and usd, the dollars of a unit of that currency."""
+
+    def __init__(self, market: DayMarket, factors: Sequence[RiskFactor], which: Ints) -> None:
+        self.ids = np.array([f.risk_factor_id for f in factors])[which]
+        self.spot = np.array([market.level(f.risk_factor_id) for f in factors])[which]
+        self.currency = np.array([f.currency for f in factors])[which]
+        self.usd = np.array([market.usd(f.currency) for f in factors], dtype=float)[which]
 
 
 def iso(days: Dates) -> npt.NDArray[np.str_]:

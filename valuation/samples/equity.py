@@ -19,6 +19,7 @@ from valuation.samples.contract_frames import (
     Fixings,
     Rng,
     Row,
+    SampleUnderlyings,
     age,
     around,
     contract_frame,
@@ -125,11 +126,9 @@ def equity_forwards(rng: Rng, days: MarketDays, market: DayMarket, n: int) -> pd
     which = rng.integers(0, len(shares), n)
     maturity = forward_dates(rng, market, n)
     times = years_to(market, maturity)
-    ids = np.array([f.risk_factor_id for f in shares])[which]
-    spot = np.array([market.level(f.risk_factor_id) for f in shares])[which]
-    dividend = np.array([dividend_yield(f.risk_factor_id) for f in shares])[which]
-    usd = np.array([market.usd(f.currency) for f in shares], dtype=float)[which]
-    currency = np.array([f.currency for f in shares])[which]
+    on = SampleUnderlyings(market, shares, which)
+    ids, spot, currency = on.ids, on.spot, on.currency
+    dividend = np.array([dividend_yield(i) for i in ids])
     strike = figures(spot * np.exp(rng.normal(0.0, age(market, 0.005, 0.05), n)), 5)
     dates = iso(maturity)
     return contract_frame(
@@ -142,7 +141,7 @@ def equity_forwards(rng: Rng, days: MarketDays, market: DayMarket, n: int) -> pd
         dividend_yield=dividend,
         discount_curve=currency,
         ends=maturity,
-        risk=0.016 * spot * usd,
+        risk=0.016 * spot * on.usd,
         lot=1.0,
         hedge=ids,
         delta=np.round(np.exp(-dividend * times), 3),
@@ -170,11 +169,9 @@ class _ShareOptions:
         shares = _shares_with_volatility(market)
         which = rng.integers(0, len(shares), n)
         share, vol = ([pair[k] for pair in shares] for k in (0, 1))
-        self.ids = np.array([f.risk_factor_id for f in share])[which]
-        self.spot = np.array([market.level(f.risk_factor_id) for f in share])[which]
+        on = SampleUnderlyings(market, share, which)
+        self.ids, self.spot, self.usd, currency = on.ids, on.spot, on.usd, on.currency
         self.vol = np.array([market.level(f.risk_factor_id) for f in vol])[which]
-        self.usd = np.array([market.usd(f.currency) for f in share], dtype=float)[which]
-        currency = np.array([f.currency for f in share])[which]
         volatility = np.array([f.risk_factor_id for f in vol])[which]
         self.times = years_to(market, expiry)
         self.strike = around(rng, market, self.spot, self.vol, self.times)
@@ -400,9 +397,8 @@ def equity_futures(rng: Rng, days: MarketDays, market: DayMarket, n: int) -> pd.
     if not indices:
         return pd.DataFrame()
     which = rng.integers(0, len(indices), n)
-    ids = np.array([f.risk_factor_id for f in indices])[which]
-    currency = np.array([f.currency for f in indices])[which]
-    spot = np.array([market.level(f.risk_factor_id) for f in indices])[which]
+    on = SampleUnderlyings(market, indices, which)
+    ids, spot, currency = on.ids, on.spot, on.currency
     maturity = rng.choice(_quarterly(market), n)
     price = np.round(spot * np.exp(rng.normal(0.0, age(market, 0.004, 0.03), n)) / 5, 0) * 5
     return contract_frame(
@@ -415,7 +411,7 @@ def equity_futures(rng: Rng, days: MarketDays, market: DayMarket, n: int) -> pd.
         dividend_yield=[dividend_yield(i) for i in ids],
         discount_curve=currency,
         ends=maturity,
-        risk=0.012 * spot * np.array([market.usd(c) for c in currency], dtype=float),
+        risk=0.012 * spot * on.usd,
         lot=1.0,
         reads=[f"{u}|curve:{c}" for u, c in zip(ids, currency, strict=True)],
     )
