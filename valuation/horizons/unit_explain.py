@@ -178,13 +178,9 @@ class PathMarket(ScenarioMarket):
 
     def __init__(self, path: MarketPath, day: dt.date, subset: int) -> None:
         levels = path.moved_levels(day, subset)
-        roll = Roll(path.start.market_date, day, "constant", levels)
+        roll = Roll(path.start.market_date, day, "observed", levels)
         super().__init__(day, path.index, levels, np.empty((len(levels), 0)), roll)
         self._path, self._subset = path, subset
-
-    @functools.cached_property
-    def _origin(self) -> None:
-        """Survival is that of the pillars of the day."""
 
     def passed(self, day: dt.date) -> PathMarket:
         return self if day >= self.valuation_date else self._path.on(day, self._subset)
