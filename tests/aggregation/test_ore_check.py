@@ -7,6 +7,7 @@ import dataclasses
 import importlib.util
 import json
 import os
+import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
@@ -27,8 +28,10 @@ from scenarios import store
 from scenarios.types import ScenarioSet
 from valuation.batch import value_batch
 from valuation.books.positions import ingest_positions
+from valuation.books.trade_files import ore_names
 from valuation.books.trade_files.ore_portfolio import WRITTEN
 from valuation.catalogue import INSTRUMENTS, parse_terms
+from valuation.ore.facts import convention
 from valuation.ore.ore_process import ore_values
 from valuation.types import Contract
 
@@ -154,6 +157,27 @@ def test_ore_has_the_same_value_of_every_trade(tmp_path: Path, monkeypatch: pyte
     for trades in ("example-fx_forward-1,example-fx_option-1", "TWO-CURVES", "INVERSE"):
         alone = checked(lake, tmp_path / "alone", "--where", f"trade={trades}", expected=0)
         assert {t["status"] for t in alone["trades"].values()} == {AGREES}
+
+
+def test_ore_knows_what_calendars_conventions_and_day_counts_are_called_in_its_files() -> None:
+    code = (
+        "import json, sys, ORE\n"
+        "parse = {'calendar': ORE.parseCalendar, 'convention': ORE.parseBusinessDayConvention, 'day_count': ORE.parseDayCounter}\n"
+        "for kind, names in json.load(sys.stdin).items():\n"
+        "    for name in names:\n"
+        "        parse[kind](name)\n"
+    )
+    names = {kind: list(codes.values()) for kind, codes in ore_names.CODES.items()}
+    assert len(names["calendar"]) > 15
+    done = subprocess.run([python_with_ore(), "-c", code], input=json.dumps(names), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_contract_that_is_simulated_differs_for_that() -> None:
+    terms = {**EXAMPLES["equity_american_option"][0], "engine": "longstaff_schwartz"}
+    assert (
+        convention(parse_terms("equity_american_option", terms)) == "here it is simulated, with the error of its paths"
+    )
 
 
 def test_options_exercised_early_are_near_where_rates_are_flat(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

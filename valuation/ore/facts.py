@@ -35,6 +35,8 @@ def facts(terms: Any, market: ScenarioMarket) -> Facts:
 def convention(terms: Any) -> str | None:
     """Why ORE's value of a trade may be another one, though both are told the same; None where it is not."""
     kind = terms.instrument_type
+    if getattr(terms, "simulated", False):
+        return "here it is simulated, with the error of its paths"
     if kind == "equity_asian_option" and terms.average == "geometric":
         return "ORE lets the price drift to expiry at one rate, here each day of the average has its own forward price"
     if kind == "swaption" and terms.settlement == "cash":

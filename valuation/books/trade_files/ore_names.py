@@ -12,7 +12,7 @@ CALENDARS = {
     "TARGET": "EUTA", "EUR": "EUTA", "US": "USNY", "USD": "USNY", "US settlement": "USNY", "UnitedStates": "USNY", "NYB": "USNY",
     "UK": "GBLO", "GBP": "GBLO", "JP": "JPTO", "JPY": "JPTO", "CHF": "CHZU", "ZUB": "CHZU", "CA": "CATO", "CAD": "CATO", "TRB": "CATO",
     "AU": "AUSY", "AUD": "AUSY", "NZ": "NZAU", "NZD": "NZAU", "SEK": "SEST", "SS": "SEST", "NOK": "NOOS", "DKK": "DKCO", "HKD": "HKHK",
-    "SGD": "SGSI", "US government": "USGS", "US-GOV": "USGS", "WeekendsOnly": "weekdays", "NullCalendar": "none",
+    "SGD": "SGSI", "US-GOV": "USGS", "US government": "USGS", "WeekendsOnly": "weekdays", "NullCalendar": "none",
 }  # fmt: skip
 CONVENTIONS = {
     "F": "Following", "Following": "Following", "FOLLOWING": "Following", "MF": "ModifiedFollowing",
@@ -38,7 +38,7 @@ class NotWritten(Exception):
     """A trade that is not written, and why: a clause without a full stop."""
 
 
-_CODES: Mapping[str, Mapping[str, str]] = {  # the first of the names that the reader takes
+CODES: Mapping[str, Mapping[str, str]] = {  # the first of the names that the reader takes
     "calendar": {here: there for there, here in reversed(CALENDARS.items())},
     "convention": {here: there for there, here in reversed(CONVENTIONS.items())},
     "day_count": {here: there for there, here in reversed(DAY_COUNTS.items())},
@@ -47,9 +47,9 @@ _CODES: Mapping[str, Mapping[str, str]] = {  # the first of the names that the r
 
 def code(kind: str, name: str) -> str:
     """ORE's name of a calendar, convention or day_count; raises `NotWritten` where it has none."""
-    if name not in _CODES[kind]:
+    if name not in CODES[kind]:
         raise NotWritten(f"its {kind} {name} has no counterpart in ORE's files")
-    return _CODES[kind][name]
+    return CODES[kind][name]
 
 
 def is_yes(text: str | None) -> bool:
