@@ -78,6 +78,7 @@ lock: | $(BIN)/python ## pin every package anew by version and hash
 	$(LOCK) --all-extras --group dev --group docs -o requirements.lock
 	$(LOCK) --extra java -c requirements.lock -o requirements-run.lock
 	$(BIN)/uv pip compile -q --universal --generate-hashes --no-annotate --no-header -p 3.11 --group bench -c requirements.lock -o requirements-bench.lock
+	$(BIN)/uv pip compile -q --universal --generate-hashes --no-annotate --no-header -p 3.11 --group web -o requirements-web.lock
 
 clean: ## remove what tools leave behind; lakes and the virtual environment stay
 	rm -rf build dist docs/_build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .grimp_cache

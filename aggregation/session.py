@@ -14,6 +14,7 @@ from lake.progress import Progress, silent
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
+    from aggregation.book.entitlement import Entitlement
     from lake.committer import Committer
     from lake.tables import Lake
 
@@ -29,6 +30,7 @@ class Session:
 
     committer : the lake's writer, where something may be valued or stored; None for a session that only reads. spark : gives
     the Spark session when it is called. progress, cancelled : how long work tells how far it is, and how it is stopped.
+    entitlement : what of the book whoever asks may see; None for everything. actor : its name.
     """
 
     lake: Lake
@@ -37,6 +39,8 @@ class Session:
     spark: Callable[[], SparkSession] = no_spark
     progress: Progress = silent
     cancelled: threading.Event | None = None
+    entitlement: Entitlement | None = None
+    actor: str = "local"
 
     def writer(self) -> Committer:
         """The committer; raises `NotReady` in a session that only reads."""

@@ -27,6 +27,7 @@ from lake.committer import new_run_id
 from lake.errors import Busy, Conflict, DiskFull, NotFound, NotReady, VarlakeError
 from lake.storage import make_folder
 from lake.tables import Lake
+from service.access.principal import LOCAL, Principal
 from service.encoding import to_json
 
 State = Literal["queued", "running", "done", "failed", "cancelled"]
@@ -49,7 +50,8 @@ HEARTBEAT_SECONDS = 1.0
 ALIVE_SECONDS = 15.0  # an engine silent for longer counts as gone
 MOST_WAITING = 1_000  # jobs that may wait
 MOST_KEPT, DAYS_KEPT = 10_000, 90  # of jobs that are over, the newest
-_FORMAT = 1
+_FORMAT = 2
+_OF_FORMAT_1 = "ALTER TABLE jobs ADD COLUMN actor TEXT"  # jobs of before are nobody's in particular
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _UNREACHABLE = {
     sqlite3.SQLITE_READONLY: "may not be written by this process",
@@ -63,6 +65,7 @@ _SCHEMA = """
 CREATE TABLE jobs (
     number INTEGER PRIMARY KEY AUTOINCREMENT,
     job_id TEXT NOT NULL UNIQUE,
+    actor TEXT,
     kind TEXT NOT NULL,
     request TEXT NOT NULL,
     request_digest TEXT NOT NULL,
@@ -96,6 +99,7 @@ class Job:
 
     number: int
     job_id: str
+    actor: Principal
     kind: str
     request: dict[str, Any]
     state: State
@@ -118,7 +122,11 @@ class Job:
     def to_dict(self) -> dict[str, Any]:
         """As the API and `varlake jobs --json` show it."""
         shown = {name: value for name, value in vars(self).items() if name not in ("number", "stage", "done", "total")}
-        return {**shown, "progress": {"stage": self.stage, "done": self.done, "total": self.total}}
+        return {
+            **shown,
+            "actor": self.actor.name,
+            "progress": {"stage": self.stage, "done": self.done, "total": self.total},
+        }
 
 
 @dataclass(frozen=True)
@@ -150,6 +158,7 @@ def _instant(text: str | None) -> dt.datetime | None:
 
 def _job(row: sqlite3.Row) -> Job:
     fields = {name: row[name] for name in row.keys() if name != "request_digest"}  # noqa: SIM118 - a Row iterates over values
+    fields["actor"] = LOCAL if row["actor"] is None else Principal.model_validate_json(row["actor"])
     for name in ("request", "result", "problem"):
         fields[name] = None if row[name] is None else json.loads(row[name])
     for name in ("submitted_at", "started_at", "finished_at"):
@@ -229,6 +238,9 @@ class JobTable:
             version = db.execute("PRAGMA user_version").fetchone()[0]
             if version == 0:
                 _create(db)
+            elif version == 1:
+                db.execute(_OF_FORMAT_1)
+                db.execute(f"PRAGMA user_version = {_FORMAT}")
             elif version != _FORMAT:
                 raise Conflict(
                     f"The job table {self.path} has format {version}; this version of varlake reads {_FORMAT}."
@@ -294,10 +306,10 @@ class JobTable:
             "made: ask again, and submit the jobs that were waiting again. What was valued is in the lake and is reused."
         )
 
-    def submit(self, kind: str, request: Mapping[str, Any]) -> tuple[Job, bool]:
-        """Queues a job, or finds the queued or running job of the same request; True when it is new."""
-        text = canonical_json(request)
-        key = digest(kind, text)
+    def submit(self, kind: str, request: Mapping[str, Any], actor: Principal = LOCAL) -> tuple[Job, bool]:
+        """Queues a job, or finds the queued or running job of the same request of the same actor; True when it is new."""
+        text, whose = canonical_json(request), actor.model_dump_json()
+        key = digest(kind, text, whose)
         with self._transaction() as db:
             active = db.execute(
                 "SELECT * FROM jobs WHERE request_digest = ? AND state IN ('queued', 'running') AND NOT cancel_requested",
@@ -317,8 +329,9 @@ class JobTable:
                 ((_now() - dt.timedelta(DAYS_KEPT)).isoformat(), MOST_KEPT),
             )
             made = db.execute(
-                "INSERT INTO jobs (job_id, kind, request, request_digest, submitted_at) VALUES (?, ?, ?, ?, ?) RETURNING *",
-                (new_run_id(), kind, text, key, _now().isoformat()),
+                "INSERT INTO jobs (job_id, actor, kind, request, request_digest, submitted_at) VALUES (?, ?, ?, ?, ?, ?) "
+                "RETURNING *",
+                (new_run_id(), whose, kind, text, key, _now().isoformat()),
             ).fetchone()
             return _job(made), True
 

@@ -77,7 +77,7 @@ def branch(path: BranchPath, query: Parameters) -> Response:
 @api.post("/branches", responses={202: models.JobAnswer})
 def save_branch(body: BranchBody) -> Response:
     """Queue the saving of a branch, the valuation of its new contracts with it; the answer is the job."""
-    return accepted(context().jobs.submit(BRANCH, body.model_dump(mode="json"))[0])
+    return accepted(context().submit(BRANCH, body.model_dump(mode="json")))
 
 
 @api.delete("/branches/<name>", responses={202: models.JobAnswer})
@@ -85,4 +85,4 @@ def delete_branch(path: BranchPath) -> Response:
     """Queue the deletion of a branch. Its versions stay readable as NAME@1, and branches upon it stay as they are."""
     here = context()
     find_branch(here.lake, path.name)
-    return accepted(here.jobs.submit(BRANCH_DELETION, {"name": path.name})[0])
+    return accepted(here.submit(BRANCH_DELETION, {"name": path.name}))

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from flask import current_app
+from flask import current_app, g
 
 from aggregation.opened.opened_lake import VectorCache
 from lake.tables import Lake
+from service.access.principal import LOCAL, Principal
 from service.config import Settings
-from service.jobs import JobTable
+from service.jobs import Job, JobTable
 from service.operations import vector_cache
 
 EXTENSION = "varlake"
@@ -31,6 +34,16 @@ class Context:
     @property
     def jobs(self) -> JobTable:
         return JobTable.of(self.lake, self.settings.jobs_waiting)
+
+    def submit(self, kind: str, request: Mapping[str, Any]) -> Job:
+        """Queues a job of whoever asks."""
+        return self.jobs.submit(kind, request, principal())[0]
+
+
+def principal() -> Principal:
+    """Whoever asks."""
+    found: Principal = g.get("principal", LOCAL)
+    return found
 
 
 def context() -> Context:

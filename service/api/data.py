@@ -210,4 +210,4 @@ class NettingBody(Body, NettingRequest):
 @api.post("/positions/netted", responses={202: models.JobAnswer})
 def net_positions(body: NettingBody) -> Response:
     """Queue the netting of all orders up to an instant to the positions of a date; the answer is the job."""
-    return accepted(context().jobs.submit(NETTING, body.model_dump(mode="json"))[0])
+    return accepted(context().submit(NETTING, body.model_dump(mode="json")))

@@ -59,7 +59,7 @@ def issues(query: IssueParameters) -> Response:
 def act_on_market(body: ActBody) -> Response:
     """Queue an act: a held value released, overridden or proxied; the answer is the job. What was received stays."""
     check_act(context().lake, body)
-    return accepted(context().jobs.submit(MARKET_ACT, body.model_dump(mode="json"))[0])
+    return accepted(context().submit(MARKET_ACT, body.model_dump(mode="json")))
 
 
 @api.post("/market/check", responses={202: models.JobAnswer})
@@ -67,4 +67,4 @@ def check_stored_market(body: CheckBody) -> Response:
     """Queue a run of the gates over what is stored; the result of the job lists what is suspicious."""
     own = context().settings.gates
     asked = {**body.model_dump(mode="json"), "gates": str(own.absolute()) if own else None}
-    return accepted(context().jobs.submit(MARKET_CHECK, asked)[0])
+    return accepted(context().submit(MARKET_CHECK, asked))

@@ -229,6 +229,7 @@ class Progress(Answer):
 
 class JobAnswer(Answer):
     job_id: str
+    actor: str = Field(description="who asked for it; local where there are no users")
     kind: str
     state: State
     cancel_requested: bool

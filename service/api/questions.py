@@ -23,7 +23,7 @@ from aggregation.session import Session
 from lake.errors import BadInput, Issue, NotFound, NotValued
 from lake.schemas import TABLES
 from lake.tables import NEVER_WRITTEN, Lake
-from service.api.context import context
+from service.api.context import context, principal
 from service.api.document import blueprint
 from service.api.models import Answer, JobAnswer, ValuationPlanAnswer
 from service.api.requests import Body, TableParameters
@@ -124,7 +124,8 @@ def _given(model: type[BaseModel], asked: BaseModel) -> Mapping[str, Any]:
 def _session(lake: Lake | None = None) -> Session:
     here = context()
     lake = lake or here.lake
-    return Session(lake, vector_cache(here.settings, lake))
+    asks = principal()
+    return Session(lake, vector_cache(here.settings, lake), entitlement=asks.entitlement, actor=asks.name)
 
 
 def _answer(name: str, query: Any, cursor: str | None) -> Response:
@@ -193,7 +194,7 @@ def _value(name: str, query: BaseModel) -> Response:
     questions.plan(session, name, query)  # what cannot be planned is refused at once, and is no job
     # what was not said stays unsaid: the standard stands for it when the job runs
     asked = query.model_dump(mode="json", by_alias=True, exclude_unset=True)
-    return accepted(context().jobs.submit(QUESTION, {"question": name, "query": asked})[0])
+    return accepted(context().submit(QUESTION, {"question": name, "query": asked}))
 
 
 def _add(name: str) -> None:

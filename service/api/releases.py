@@ -95,7 +95,7 @@ def released_results(query: ReleasedParameters) -> Response:
 def release(body: ReleaseBody) -> Response:
     """Queue a release; the answer is the job, whose result says how many figures are new, restated and unchanged."""
     receipt_in(body.answer, "answer")
-    return accepted(context().jobs.submit(RELEASE, body.model_dump(mode="json"))[0])
+    return accepted(context().submit(RELEASE, body.model_dump(mode="json")))
 
 
 @api.get("/market-data/history", responses={200: ValueVersions})

@@ -44,7 +44,7 @@ def make_scenario_set(body: ScenarioSetBody) -> Response:
     Of the recipe everything that needs no market is checked at once.
     """
     check_scenario_request(body.as_of, body)
-    return accepted(context().jobs.submit(SCENARIO_SET, body.model_dump(mode="json"))[0])
+    return accepted(context().submit(SCENARIO_SET, body.model_dump(mode="json")))
 
 
 _FORMS = ("text", "document", "csv")

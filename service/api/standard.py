@@ -53,4 +53,4 @@ def standards(query: TableParameters) -> Response:
 def set_standard(body: StandardBody) -> Response:
     """Queue the setting of a standard; the answer is the job. Earlier versions are kept."""
     check_standard(context().lake, body)
-    return accepted(context().jobs.submit(STANDARD, body.model_dump(mode="json"))[0])
+    return accepted(context().submit(STANDARD, body.model_dump(mode="json")))

@@ -118,7 +118,7 @@ def _ingested(what: str, query: UploadParameters) -> Response:
         wanted = validated(IngestRequest, {"what": what, "files": files, "run": run, "options": options}, "upload")
         if query.dry_run:
             return json_answer(ingest(DryRun(lake), wanted))
-        return accepted(table.submit(INGEST, wanted.model_dump(mode="json"))[0])
+        return accepted(context().submit(INGEST, wanted.model_dump(mode="json")))
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise

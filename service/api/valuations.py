@@ -41,7 +41,7 @@ def plan(body: ValuationBody) -> Response:
 @api.post("/valuations", responses={202: models.JobAnswer})
 def submit(body: ValuationBody) -> Response:
     """Queue a valuation; the answer is its job. The same request, while queued or running, is the same job."""
-    job, _ = context().jobs.submit(VALUATION, body.model_dump(mode="json"))
+    job = context().submit(VALUATION, body.model_dump(mode="json"))
     return accepted(job)
 
 

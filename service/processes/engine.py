@@ -188,6 +188,8 @@ class _Engine:
             self._started_spark,
             running.report,
             running.cancelled,
+            running.job.actor.entitlement,
+            running.job.actor.name,
         )
 
     def _started_spark(self) -> SparkSession:
