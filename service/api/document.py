@@ -68,7 +68,6 @@ def openapi() -> Response:
     return json_answer(document(current_app))
 
 
-@pages.get("/")
 @pages.get("/docs")
 def docs() -> str:
     """The routes for a person with a browser."""

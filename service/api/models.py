@@ -171,6 +171,30 @@ class PositionRow(row_model("PositionColumns", POSITIONS, POSITION_COLUMNS)):  #
     model_config = ConfigDict(extra="allow")
 
 
+class ParameterOfQuestion(Answer):
+    name: str
+    kind: str = Field(description="flag, one value, several, labels (which may hold commas), pairs or objects")
+    required: bool
+    default: Any = None
+    description: str
+    type: str = Field(description="of one value, as JSON Schema names it")
+    format: str | None = Field(description="of a text, as JSON Schema names it: date")
+    choices: list[str] | None = Field(description="all that may stand there; null where that is not a short list")
+
+
+class QuestionRow(Answer):
+    name: str
+    meaning: str
+    parameters: list[ParameterOfQuestion]
+    in_address: bool = Field(description="whether GET asks it")
+    drawn: bool = Field(description="whether it comes as a picture")
+    example: dict[str, Any] = Field(description="a question of the documentation, on the demo lake")
+
+
+class AllQuestions(Answer):
+    rows: list[QuestionRow]
+
+
 Dimensions = page_model("Dimensions", DimensionRow)
 Measures = page_model("Measures", MeasureRow)
 Estimators = page_model("Estimators", EstimatorRow)

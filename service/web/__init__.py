@@ -1,0 +1,1 @@
+"""The web pages: TypeScript in `src`, made by `make web` into `built`, which the wheel holds and `service.api.web_pages` serves."""

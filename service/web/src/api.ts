@@ -1,0 +1,70 @@
+// Requests to the API. What goes wrong is a `Problem`, as the API says it (RFC 9457).
+
+export type Row = Record<string, unknown>;
+export interface Fault { pointer: string; message: string; value?: unknown; allowed?: string[] | null }
+
+/** An answer of a question: rows, what they cover, notes a reader must know of, and the receipt. */
+export interface Answer {
+  rows: Row[];
+  notes?: string[];
+  receipt: Row;
+  coverage?: Row;
+  total?: Row;
+  [more: string]: unknown;
+}
+
+export class Problem extends Error {
+  constructor(
+    readonly status: number, readonly kind: string, readonly title: string, detail: string,
+    readonly faults: readonly Fault[] = [], readonly errorId = "",
+  ) {
+    super(detail);
+  }
+
+  /** Whether a valuation is missing, which the plan of the question names. */
+  get notValued(): boolean {
+    return this.kind === "urn:varlake:problem:not-valued";
+  }
+
+  /** Whether whoever asks has to sign in (again). */
+  get signedOut(): boolean {
+    return this.status === 401;
+  }
+}
+
+const PREFIX = "/api/v1";
+
+async function problemOf(response: Response): Promise<Problem> {
+  try {
+    const p = await response.json();
+    return new Problem(response.status, p.type, p.title, p.detail, p.errors ?? [], p.error_id);
+  } catch {
+    return new Problem(response.status, "", "No answer that can be read", `The service answered ${response.status} ${response.statusText}.`);
+  }
+}
+
+/** The response, whatever its type; a `Problem` where it is none of success, or where the service is not reached. */
+export async function request(path: string, init: RequestInit = {}): Promise<Response> {
+  let response: Response;
+  try {
+    response = await fetch(PREFIX + path, { credentials: "same-origin", ...init, headers: { "X-Requested-With": "varlake", ...init.headers } });
+  } catch (error) {
+    if (error instanceof DOMException && error.name === "AbortError") throw error;
+    throw new Problem(0, "", "The service is not reached", "The connection to varlake is lost. What you have typed is kept; try again.");
+  }
+  if (!response.ok) throw await problemOf(response);
+  return response;
+}
+
+export async function get<T = Row>(path: string, parameters?: URLSearchParams, signal?: AbortSignal): Promise<T> {
+  const query = parameters?.toString();
+  const response = await request(query ? `${path}?${query}` : path, { headers: { Accept: "application/json" }, signal });
+  return response.json() as Promise<T>;
+}
+
+export async function send<T = Row>(method: "POST" | "DELETE" | "PUT", path: string, body?: unknown, signal?: AbortSignal): Promise<T> {
+  const json = body === undefined ? {} : { body: JSON.stringify(body) };
+  const headers = { Accept: "application/json", "Content-Type": "application/json" };
+  const response = await request(path, { method, headers, signal, ...json });
+  return (response.status === 204 ? null : await response.json()) as T;
+}
