@@ -67,7 +67,10 @@ def _described(p: Parameter) -> dict[str, Any]:
 
 
 def _schema_of(p: Parameter) -> dict[str, Any]:
-    adapter: TypeAdapter[Any] = TypeAdapter(Annotated[p.field.annotation, p.field])  # type: ignore[arg-type]
+    kind: Any = p.field.annotation
+    for said in p.field.metadata:
+        kind = Annotated[kind, said]
+    adapter: TypeAdapter[Any] = TypeAdapter(kind)
     return adapter.json_schema()
 
 

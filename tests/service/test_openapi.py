@@ -298,9 +298,8 @@ def test_every_parameter_and_status_is_on_the_page_of_the_api() -> None:
 
 
 def test_the_page_of_routes_loads_nothing_from_elsewhere(client: FlaskClient) -> None:
-    for path in ("/", "/docs"):
-        page = client.get(path, headers={"Accept": "text/html"}).get_data(as_text=True)
-        assert "/api/v1/var" in page
-        assert "://" not in page
-        assert "<script" not in page
-        assert "src=" not in page
+    page = client.get("/docs", headers={"Accept": "text/html"}).get_data(as_text=True)
+    assert "/api/v1/var" in page
+    assert "://" not in page
+    assert "<script" not in page
+    assert "src=" not in page
