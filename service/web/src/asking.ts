@@ -2,7 +2,9 @@
 
 import { type Answer, Problem, type Row, get, send } from "./api";
 import { fill, h } from "./dom";
+import { type Asked, exportMenu } from "./exports";
 import { figure, words } from "./format";
+import { heldTo } from "./pin";
 import { type Question, question } from "./questions";
 import { table } from "./table";
 
@@ -26,14 +28,24 @@ export function shownProblem(error: unknown): HTMLElement {
     error.errorId && h("p", { class: "faint" }, `Error id ${error.errorId}`));
 }
 
-/** What every answer says beside its figures: coverage, notes, receipt. */
-export function said(answer: Answer): HTMLElement {
+const answers = new WeakMap<Element, Answer>();
+
+/** The answers that the page shows now. */
+export function answersShown(): Answer[] {
+  return [...document.querySelectorAll(".said")].flatMap((footer) => answers.get(footer) ?? []);
+}
+
+/** What every answer says beside its figures: coverage, notes, receipt; and, where it is said what was asked, its menu of exports. */
+export function said(answer: Answer, asked?: Asked): HTMLElement {
   const { coverage, notes = [], receipt } = answer;
   const digest = String(receipt.receipt_digest ?? "");
-  return h("footer", { class: "said" },
+  const footer = h("footer", { class: "said" },
+    asked && exportMenu(asked, answer),
     coverage && h("p", { class: "coverage" }, "Coverage: ", Object.entries(coverage).filter(([, v]) => typeof v !== "object").map(([k, v]) => `${words(k)} ${figure(v)}`).join(" · ")),
     notes.length > 0 && h("ul", { class: "notes" }, ...notes.map((n) => h("li", {}, n))),
     digest && h("p", { class: "faint" }, "Receipt ", h("a", { href: `receipt?${new URLSearchParams({ digest })}`, "data-receipt": digest }, digest.slice(0, 12))));
+  answers.set(footer, answer);
+  return footer;
 }
 
 /** One question in one place of a page. A new question takes the place of the one that is being answered. */
@@ -56,8 +68,9 @@ export class Asking {
     this.place.setAttribute("aria-busy", "true");
     if (!this.answer) fill(this.place, h("p", { class: "loading" }, "Being computed …"));
     try {
+      parameters = heldTo(await question(this.name), parameters);
       const answer = await asked(this.name, parameters, signal);
-      await this.shown(answer);
+      await this.shown(answer, { name: this.name, parameters });
     } catch (error) {
       if (signal.aborted) return;
       if (error instanceof Problem && error.notValued) await this.plan(parameters, error, signal).catch((e: unknown) => this.failed(e));
@@ -67,12 +80,12 @@ export class Asking {
     }
   }
 
-  private async shown(answer: Answer): Promise<void> {
+  private async shown(answer: Answer, asked: Asked): Promise<void> {
     this.answer = answer;
     this.place.replaceChildren();
     if (answer.rows.length === 0) this.place.append(h("p", { class: "empty" }, "There is nothing to show: no row answers this question."));
     await this.show(answer, this.place);
-    this.place.append(said(answer));
+    this.place.append(said(answer, asked));
   }
 
   private failed(error: unknown): void {

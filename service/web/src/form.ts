@@ -2,6 +2,7 @@
 
 import type { Problem } from "./api";
 import { h } from "./dom";
+import { Draft } from "./drafts";
 import { words } from "./format";
 import type { Parameter } from "./questions";
 import type { State } from "./state";
@@ -11,6 +12,8 @@ export interface FormOptions {
   /** Values that may stand in a field, by parameter: shown while typing, and not the only ones allowed. */
   suggestions?: Record<string, readonly string[]>;
   submit: string;
+  /** What tells this form from the others of its page: what is typed into it is kept under that name until it is sent. */
+  name?: string;
   onsubmit: (values: Record<string, string[]>) => void;
 }
 
@@ -20,6 +23,7 @@ let made = 0;
 export class QuestionForm {
   readonly element: HTMLFormElement;
   private readonly fields = new Map<string, HTMLInputElement | HTMLSelectElement>();
+  private readonly draft: Draft;
 
   constructor(private readonly options: FormOptions, state: State) {
     const id = `form-${++made}`;
@@ -28,6 +32,19 @@ export class QuestionForm {
     this.element = h("form", { class: "question-form", novalidate: true, onsubmit: (e: SubmitEvent) => { e.preventDefault(); this.submit(); } },
       ...first, more.length > 0 && h("details", { open: first.length === 0 }, h("summary", {}, "More"), ...more),
       h("button", { type: "submit", class: "primary" }, options.submit));
+    this.draft = new Draft(options.name ?? options.parameters.map((p) => p.name).join(" "));
+    this.draft.keep(this.fields.values());
+  }
+
+  /** Puts the values of the state into the fields, but for those with something typed that was not sent. */
+  update(state: State): void {
+    const typed = this.draft.names();
+    for (const p of this.options.parameters) {
+      const field = this.fields.get(p.name);
+      if (!field || typed.has(p.name)) continue;
+      if (p.kind === "flag") (field as HTMLInputElement).checked = state.one(p.name) === "true";
+      else field.value = state.all(p.name).join(p.kind === "labels" ? "; " : ", ");
+    }
   }
 
   private row(p: Parameter, state: State, id: string): HTMLElement {
@@ -67,6 +84,7 @@ export class QuestionForm {
 
   private submit(): void {
     this.clear();
+    this.draft.forget();
     this.options.onsubmit(this.values());
   }
 
