@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import inspect
 from collections.abc import Mapping
@@ -40,6 +41,7 @@ def _questions() -> list[dict[str, Any]]:
         {
             "name": name,
             "meaning": entry.meaning,
+            "group": entry.place.partition(".")[0],
             "parameters": [_described(p) for p in found[name]],
             "in_address": not any(p.required and p.kind in ("objects", "pairs") for p in found[name]),
             "drawn": name in PICTURES,
@@ -56,6 +58,7 @@ def _described(p: Parameter) -> dict[str, Any]:
     default = None if p.field.is_required() else p.field.get_default(call_default_factory=True)
     return {
         "name": p.name,
+        "path": list(p.path),
         "kind": p.kind,
         "required": p.required,
         "default": default,
@@ -67,7 +70,10 @@ def _described(p: Parameter) -> dict[str, Any]:
 
 
 def _schema_of(p: Parameter) -> dict[str, Any]:
-    adapter: TypeAdapter[Any] = TypeAdapter(Annotated[p.field.annotation, p.field])  # type: ignore[arg-type]
+    # a name on the wire belongs to a field of a model; beside a type alone pydantic warns of it
+    field = copy.copy(p.field)
+    field.alias = field.validation_alias = field.serialization_alias = None
+    adapter: TypeAdapter[Any] = TypeAdapter(Annotated[field.annotation, field])  # type: ignore[arg-type]
     return adapter.json_schema()
 
 

@@ -5,7 +5,7 @@ import { fill, h } from "./dom";
 import { type Asked, exportMenu } from "./exports";
 import { figure, words } from "./format";
 import { heldTo } from "./pin";
-import { type Question, question } from "./questions";
+import { type Parameter, type Question, question } from "./questions";
 import { table } from "./table";
 
 interface Job extends Row {
@@ -55,7 +55,7 @@ export class Asking {
 
   constructor(
     readonly place: HTMLElement, readonly name: string,
-    private readonly show: (answer: Answer, place: HTMLElement) => void | Promise<void>,
+    private readonly show: (answer: Answer, place: HTMLElement, asked: Asked) => void | Promise<void>,
     private readonly onproblem: (problem: Problem) => void = () => undefined,
   ) {
     place.setAttribute("aria-live", "polite");
@@ -83,8 +83,8 @@ export class Asking {
   private async shown(answer: Answer, asked: Asked): Promise<void> {
     this.answer = answer;
     this.place.replaceChildren();
-    if (answer.rows.length === 0) this.place.append(h("p", { class: "empty" }, "There is nothing to show: no row answers this question."));
-    await this.show(answer, this.place);
+    if (tablesOf(answer).length === 0) this.place.append(h("p", { class: "empty" }, "There is nothing to show: no row answers this question."));
+    await this.show(answer, this.place, asked);
     this.place.append(said(answer, asked));
   }
 
@@ -122,8 +122,15 @@ export class Asking {
 }
 
 /** The answer to a question. */
-export function asked(name: string, parameters: URLSearchParams | Row, signal?: AbortSignal): Promise<Answer> {
-  return parameters instanceof URLSearchParams ? get<Answer>(`/${name}`, parameters, signal) : send<Answer>("POST", `/${name}`, parameters, signal);
+export async function asked(name: string, parameters: URLSearchParams | Row, signal?: AbortSignal): Promise<Answer> {
+  const answer = await (parameters instanceof URLSearchParams ? get<Answer>(`/${name}`, parameters, signal) : send<Answer>("POST", `/${name}`, parameters, signal));
+  return { ...answer, rows: answer.rows ?? [] };
+}
+
+/** Every table of an answer by its name, `rows` the first: some answers have theirs by other names, such as drivers. */
+export function tablesOf(answer: Answer): [string, Row[]][] {
+  const found = Object.entries(answer).filter((e): e is [string, Row[]] => Array.isArray(e[1]) && e[0] !== "coverage" && e[0] !== "queries" && typeof e[1][0] === "object");
+  return found.sort(([one], [two]) => Number(two === "rows") - Number(one === "rows"));
 }
 
 /** The question of an address as a body has it. */
@@ -131,13 +138,34 @@ export async function asBody(name: string, parameters: URLSearchParams): Promise
   return bodyOf(await question(name), parameters);
 }
 
-function bodyOf(asked: Question, parameters: URLSearchParams): Row {
+/** The value of a text; what is none of the type stays a text, and the service says so at its field. */
+function typedAs(p: Parameter, text: string): unknown {
+  try {
+    if (p.kind === "objects" || p.kind === "pairs") return JSON.parse(text);
+  } catch {
+    return text;
+  }
+  if (p.type === "boolean") return text === "true";
+  if (p.type === "integer" || p.type === "number") return Number.isNaN(Number(text)) ? text : Number(text);
+  return text;
+}
+
+/** Whether the question does not fit into an address: some of it is objects. */
+export function needsBody(asked: Question, parameters: URLSearchParams): boolean {
+  return !asked.in_address || asked.parameters.some((p) => (p.kind === "objects" || p.kind === "pairs") && parameters.has(p.name));
+}
+
+export function bodyOf(asked: Question, parameters: URLSearchParams): Row {
   const body: Row = {};
   for (const p of asked.parameters) {
     const values = parameters.getAll(p.name);
     if (values.length === 0) continue;
-    const typed = values.map((v) => (p.type === "boolean" ? v === "true" : p.type === "integer" || p.type === "number" ? Number(v) : v));
-    body[p.name] = p.kind === "several" || p.kind === "labels" ? typed : typed[0];
+    const typed = values.map((v) => typedAs(p, v));
+    const value = p.kind === "several" || p.kind === "labels" ? typed : typed[0];
+    const [name = p.name, part] = p.path;
+    // a point of a comparison is its date, or an object where more of it is given
+    if (part) body[name] = { ...(typeof body[name] === "object" ? body[name] as Row : { as_of: body[name] }), [part]: value };
+    else body[name] = value;
   }
   return body;
 }

@@ -36,6 +36,6 @@ export function menu(label: string, items: () => Node[] | Promise<Node[]>, attri
 }
 
 /** Something a menu offers. */
-export function item(label: string, run: () => void, attributes: { title?: string; disabled?: boolean } = {}): HTMLButtonElement {
+export function item(label: string, run: () => void, attributes: { title?: string; disabled?: boolean; "aria-label"?: string } = {}): HTMLButtonElement {
   return h("button", { type: "button", onclick: run, ...attributes }, label);
 }

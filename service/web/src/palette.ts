@@ -23,8 +23,8 @@ export function found(commands: readonly Command[], typed: string): Command[] {
   return holding.sort((a, b) => rank(a) - rank(b)).slice(0, MOST);
 }
 
-/** Opens the palette; a command that is chosen runs once it has closed. */
-export function openPalette(commands: readonly Command[]): void {
+/** Opens the palette at once, so that no key is lost, with `more` as soon as it has come; a command that is chosen runs once it has closed. */
+export function openPalette(commands: Command[], more: Promise<readonly Command[]>): void {
   let shown: Command[] = [];
   let at = 0;
   const list = h("ul", { id: "palette-list", role: "listbox", "aria-label": "commands" });
@@ -68,6 +68,7 @@ export function openPalette(commands: readonly Command[]): void {
 
   show();
   field.focus();
+  void more.then((come) => { commands = [...commands, ...come]; show(); });
 }
 
 /** The keys that work everywhere, and those of the parts of a page. */

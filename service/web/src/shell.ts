@@ -44,7 +44,7 @@ export class Shell {
       h("header", { class: "top" },
         h("a", { class: "brand", href: "./" }, "varlake"), h("nav", { "aria-label": "pages" }, h("ul", {}, ...items)),
         h("div", { class: "tools", role: "group", "aria-label": "tools" },
-          h("button", { type: "button", title: "Find a page, a question, a view or a command (Ctrl-K)", onclick: () => act(() => this.palette()) }, "Find …"),
+          h("button", { type: "button", title: "Find a page, a question, a view or a command (Ctrl-K)", onclick: () => this.palette() }, "Find …"),
           viewsMenu(), this.pin, h("button", { type: "button", title: "Copy the link to what is shown", onclick: () => this.copyLink() }, "Copy link"),
           this.undo, this.dark, h("button", { type: "button", title: "Keys (?)", "aria-label": "keys", onclick: () => this.help() }, "?"), who)),
       banner, this.main, this.said, h("p", { id: "told", role: "status" }));
@@ -57,7 +57,7 @@ export class Shell {
 
   private commands(): Command[] {
     return [
-      { label: "Find a page, a question, a view or a command", kind: "action", keys: "Ctrl-K", run: () => act(() => this.palette()) },
+      { label: "Find a page, a question, a view or a command", kind: "action", keys: "Ctrl-K", run: () => this.palette() },
       { label: "Undo the last step", kind: "action", keys: "Ctrl-Z", about: "back", run: () => this.back() },
       { label: "Redo the step that was undone", kind: "action", keys: "Ctrl-Shift-Z", about: "forward", run: () => history.forward() },
       { label: "Keys", kind: "action", keys: "?", about: "help keyboard shortcuts", run: () => this.help() },
@@ -68,15 +68,15 @@ export class Shell {
     ];
   }
 
-  private async palette(): Promise<void> {
+  private palette(): void {
     if (document.querySelector("dialog[open]")) return;
-    const [asked, views] = await Promise.all([questions(), savedViews().catch(() => [])]);
-    openPalette([
-      ...this.pages.map((p): Command => ({ label: p.title, kind: "page", about: p.about, run: () => this.go(p.name) })),
-      ...[...asked.values()].map((q): Command => ({ label: words(q.name), kind: "question", about: q.meaning, run: () => this.go(`ask?question=${q.name}`) })),
-      ...views.map((v): Command => ({ label: v.name, kind: "view", about: v.page, run: () => this.go(addressOfView(v)) })),
-      ...this.commands().slice(1),
+    const pages = this.pages.map((p): Command => ({ label: p.title, kind: "page", about: p.about, run: () => this.go(p.name) }));
+    const of = <T>(all: Promise<Iterable<T>>, as: (one: T) => Command) => all.then((found) => Array.from(found, as), () => []);
+    const more = Promise.all([
+      of(questions().then((q) => q.values()), (q) => ({ label: words(q.name), kind: "question", about: q.meaning, run: () => this.go(`ask?question=${q.name}`) })),
+      of(savedViews(), (v) => ({ label: v.name, kind: "view", about: v.page, run: () => this.go(addressOfView(v)) })),
     ]);
+    openPalette([...pages, ...this.commands().slice(1)], more.then((found) => found.flat()));
   }
 
   private help(): void {
@@ -85,7 +85,7 @@ export class Shell {
 
   private key(event: KeyboardEvent): void {
     const letter = event.key.toLowerCase();
-    if ((event.ctrlKey || event.metaKey) && letter === "k") act(() => this.palette());
+    if ((event.ctrlKey || event.metaKey) && letter === "k") this.palette();
     else if (document.querySelector("dialog[open]") || inField(event.target)) return;
     else if ((event.ctrlKey || event.metaKey) && (letter === "y" || (letter === "z" && event.shiftKey))) history.forward();
     else if ((event.ctrlKey || event.metaKey) && letter === "z") this.back();

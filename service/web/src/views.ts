@@ -45,9 +45,9 @@ export function viewsMenu(): HTMLElement {
       h("a", { href: addressOfView(view) }, view.name), !view.own && h("small", { class: "faint" }, view.owner), view.own && view.shared && h("small", { class: "faint" }, "shared"),
       ...(view.own
         ? [
-            item("Rename", () => act(() => rename(view)), { title: `Rename ${view.name}` }),
-            item(view.shared ? "Unshare" : "Share", () => act(() => share(view)), { title: `${view.shared ? "Stop sharing" : "Share"} ${view.name}` }),
-            item("Delete", () => act(() => remove(view)), { title: `Delete ${view.name}` }),
+            item("Rename", () => act(() => rename(view)), { "aria-label": `Rename ${view.name}` }),
+            item(view.shared ? "Unshare" : "Share", () => act(() => share(view)), { "aria-label": `${view.shared ? "Unshare" : "Share"} ${view.name}` }),
+            item("Delete", () => act(() => remove(view)), { "aria-label": `Delete ${view.name}` }),
           ]
         : []));
     return [item("Save this view …", () => act(saveView)), ...(views.length ? views.map(row) : [h("p", { class: "faint" }, "No view is saved yet.")])];
