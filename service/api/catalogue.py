@@ -40,6 +40,7 @@ def _questions() -> list[dict[str, Any]]:
         {
             "name": name,
             "meaning": entry.meaning,
+            "group": entry.place.partition(".")[0],
             "parameters": [_described(p) for p in found[name]],
             "in_address": not any(p.required and p.kind in ("objects", "pairs") for p in found[name]),
             "drawn": name in PICTURES,
@@ -56,6 +57,7 @@ def _described(p: Parameter) -> dict[str, Any]:
     default = None if p.field.is_required() else p.field.get_default(call_default_factory=True)
     return {
         "name": p.name,
+        "path": list(p.path),
         "kind": p.kind,
         "required": p.required,
         "default": default,

@@ -185,11 +185,14 @@ def demo_command(
     positions: Annotated[int, typer.Option("--positions", help="Positions on each date.")] = 20_000,
     folder: Annotated[Path, typer.Option("--folder", help="Folder for the demo's lake and files.")] = Path("demo-lake"),
     anew: Annotated[bool, typer.Option("--anew", help="Delete the demo that is in the folder first.")] = False,
+    serve: Annotated[bool, typer.Option("--serve", help="Then serve its lake, until Ctrl-C.")] = False,
 ) -> None:
     """The main job from files to answers: ingest, book, scenarios, valuation on Spark, VaR by desk on two days."""
     from service import demo
 
-    demo.run_demo(market_data, positions, folder, anew=anew)
+    lake = demo.run_demo(market_data, positions, folder, anew=anew)
+    if serve:
+        serve_command(lake=lake.path)
 
 
 @app.command("version")

@@ -80,7 +80,7 @@ def _announce(settings: Settings) -> None:
     """Says where the web answers, once it does."""
     while not _answers(settings):
         time.sleep(0.2)
-    sys.stdout.write(f"varlake answers at {_url(settings)}\n")
+    sys.stdout.write(f"varlake answers at {address(settings)}\n")
     sys.stdout.flush()
 
 
@@ -183,7 +183,8 @@ def _within(seconds: float, done: Callable[[], bool]) -> bool:
     return there
 
 
-def _url(settings: Settings) -> str:
+def address(settings: Settings) -> str:
+    """Where a browser of this machine finds the web."""
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)
     return f"http://{f'[{host}]' if ':' in host else host}:{settings.port}/"
 
@@ -191,7 +192,7 @@ def _url(settings: Settings) -> str:
 def _answers(settings: Settings) -> bool:
     try:
         with urllib.request.urlopen(
-            _url(settings) + "api/v1/health", timeout=60
+            address(settings) + "api/v1/health", timeout=60
         ):  # the system holds it until the web is there
             return True
     except urllib.error.HTTPError:

@@ -6,6 +6,8 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { brotliCompressSync, constants } from "node:zlib";
 
+const LIMIT = 1_200_000; // bytes of all parts, compressed
+
 const here = dirname(fileURLToPath(import.meta.url));
 const built = join(here, "built");
 rmSync(built, { recursive: true, force: true });
@@ -45,5 +47,5 @@ for (const name of readdirSync(join(built, "assets"))) {
   if (!name.endsWith(".LEGAL.txt")) total += small.length;
 }
 // what was made from which sources: `make web` makes it anew only where they differ
-writeFileSync(join(built, "made.json"), JSON.stringify({ compressed_bytes: total, digest: createHash("sha256").update(page).digest("hex") }));
-console.log(`web pages: ${(total / 1e6).toFixed(2)} MB compressed`);
+writeFileSync(join(built, "made.json"), JSON.stringify({ compressed_bytes: total, limit: LIMIT, digest: createHash("sha256").update(page).digest("hex") }));
+console.log(`web pages: ${(total / 1e6).toFixed(2)} MB compressed, ${total > LIMIT ? "OVER the limit" : "of a limit"} of ${(LIMIT / 1e6).toFixed(1)} MB`);

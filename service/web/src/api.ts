@@ -34,6 +34,19 @@ export class Problem extends Error {
 
 const PREFIX = "/api/v1";
 
+/** Whether the service is reached: events `lost` and `found`. */
+export const network = new EventTarget();
+let reached = true;
+
+function tellReached(now: boolean): void {
+  if (reached === now) return;
+  reached = now;
+  network.dispatchEvent(new Event(now ? "found" : "lost"));
+}
+
+/** What stands between a request and the service, set by the shell. signIn : asks to sign in; true once that is done. */
+export const access: { signIn: () => Promise<boolean>; csrf: string } = { signIn: async () => false, csrf: "" };
+
 async function problemOf(response: Response): Promise<Problem> {
   try {
     const p = await response.json();
@@ -43,17 +56,28 @@ async function problemOf(response: Response): Promise<Problem> {
   }
 }
 
-/** The response, whatever its type; a `Problem` where it is none of success, or where the service is not reached. */
+/**
+ * The response, whatever its type; a `Problem` where it is none of success, or where the service is not reached.
+ * Where a session has ended, whoever asks is asked to sign in, and then the request is sent again as it was.
+ */
 export async function request(path: string, init: RequestInit = {}): Promise<Response> {
-  let response: Response;
+  const response = await sent(path, init);
+  if (response.ok) return response;
+  if (response.status === 401 && await access.signIn()) return request(path, init);
+  throw await problemOf(response);
+}
+
+async function sent(path: string, init: RequestInit): Promise<Response> {
+  const headers = { "X-Requested-With": "varlake", ...(access.csrf && { "X-CSRF-Token": access.csrf }), ...init.headers };
   try {
-    response = await fetch(PREFIX + path, { credentials: "same-origin", ...init, headers: { "X-Requested-With": "varlake", ...init.headers } });
+    const response = await fetch(PREFIX + path, { credentials: "same-origin", ...init, headers });
+    tellReached(true);
+    return response;
   } catch (error) {
     if (error instanceof DOMException && error.name === "AbortError") throw error;
+    tellReached(false);
     throw new Problem(0, "", "The service is not reached", "The connection to varlake is lost. What you have typed is kept; try again.");
   }
-  if (!response.ok) throw await problemOf(response);
-  return response;
 }
 
 export async function get<T = Row>(path: string, parameters?: URLSearchParams, signal?: AbortSignal): Promise<T> {
@@ -62,7 +86,7 @@ export async function get<T = Row>(path: string, parameters?: URLSearchParams, s
   return response.json() as Promise<T>;
 }
 
-export async function send<T = Row>(method: "POST" | "DELETE" | "PUT", path: string, body?: unknown, signal?: AbortSignal): Promise<T> {
+export async function send<T = Row>(method: "POST" | "DELETE" | "PUT" | "PATCH", path: string, body?: unknown, signal?: AbortSignal): Promise<T> {
   const json = body === undefined ? {} : { body: JSON.stringify(body) };
   const headers = { Accept: "application/json", "Content-Type": "application/json" };
   const response = await request(path, { method, headers, signal, ...json });

@@ -2,8 +2,10 @@
 
 import { type Answer, Problem, type Row, get, send } from "./api";
 import { fill, h } from "./dom";
+import { type Asked, exportMenu } from "./exports";
 import { figure, words } from "./format";
-import { type Question, question } from "./questions";
+import { heldTo } from "./pin";
+import { type Parameter, type Question, question } from "./questions";
 import { table } from "./table";
 
 interface Job extends Row {
@@ -26,14 +28,24 @@ export function shownProblem(error: unknown): HTMLElement {
     error.errorId && h("p", { class: "faint" }, `Error id ${error.errorId}`));
 }
 
-/** What every answer says beside its figures: coverage, notes, receipt. */
-export function said(answer: Answer): HTMLElement {
+const answers = new WeakMap<Element, Answer>();
+
+/** The answers that the page shows now. */
+export function answersShown(): Answer[] {
+  return [...document.querySelectorAll(".said")].flatMap((footer) => answers.get(footer) ?? []);
+}
+
+/** What every answer says beside its figures: coverage, notes, receipt; and, where it is said what was asked, its menu of exports. */
+export function said(answer: Answer, asked?: Asked): HTMLElement {
   const { coverage, notes = [], receipt } = answer;
   const digest = String(receipt.receipt_digest ?? "");
-  return h("footer", { class: "said" },
+  const footer = h("footer", { class: "said" },
+    asked && exportMenu(asked, answer),
     coverage && h("p", { class: "coverage" }, "Coverage: ", Object.entries(coverage).filter(([, v]) => typeof v !== "object").map(([k, v]) => `${words(k)} ${figure(v)}`).join(" · ")),
     notes.length > 0 && h("ul", { class: "notes" }, ...notes.map((n) => h("li", {}, n))),
     digest && h("p", { class: "faint" }, "Receipt ", h("a", { href: `receipt?${new URLSearchParams({ digest })}`, "data-receipt": digest }, digest.slice(0, 12))));
+  answers.set(footer, answer);
+  return footer;
 }
 
 /** One question in one place of a page. A new question takes the place of the one that is being answered. */
@@ -43,7 +55,7 @@ export class Asking {
 
   constructor(
     readonly place: HTMLElement, readonly name: string,
-    private readonly show: (answer: Answer, place: HTMLElement) => void | Promise<void>,
+    private readonly show: (answer: Answer, place: HTMLElement, asked: Asked) => void | Promise<void>,
     private readonly onproblem: (problem: Problem) => void = () => undefined,
   ) {
     place.setAttribute("aria-live", "polite");
@@ -56,8 +68,9 @@ export class Asking {
     this.place.setAttribute("aria-busy", "true");
     if (!this.answer) fill(this.place, h("p", { class: "loading" }, "Being computed …"));
     try {
+      parameters = heldTo(await question(this.name), parameters);
       const answer = await asked(this.name, parameters, signal);
-      await this.shown(answer);
+      await this.shown(answer, { name: this.name, parameters });
     } catch (error) {
       if (signal.aborted) return;
       if (error instanceof Problem && error.notValued) await this.plan(parameters, error, signal).catch((e: unknown) => this.failed(e));
@@ -67,12 +80,12 @@ export class Asking {
     }
   }
 
-  private async shown(answer: Answer): Promise<void> {
+  private async shown(answer: Answer, asked: Asked): Promise<void> {
     this.answer = answer;
     this.place.replaceChildren();
-    if (answer.rows.length === 0) this.place.append(h("p", { class: "empty" }, "There is nothing to show: no row answers this question."));
-    await this.show(answer, this.place);
-    this.place.append(said(answer));
+    if (tablesOf(answer).length === 0) this.place.append(h("p", { class: "empty" }, "There is nothing to show: no row answers this question."));
+    await this.show(answer, this.place, asked);
+    this.place.append(said(answer, asked));
   }
 
   private failed(error: unknown): void {
@@ -109,8 +122,15 @@ export class Asking {
 }
 
 /** The answer to a question. */
-export function asked(name: string, parameters: URLSearchParams | Row, signal?: AbortSignal): Promise<Answer> {
-  return parameters instanceof URLSearchParams ? get<Answer>(`/${name}`, parameters, signal) : send<Answer>("POST", `/${name}`, parameters, signal);
+export async function asked(name: string, parameters: URLSearchParams | Row, signal?: AbortSignal): Promise<Answer> {
+  const answer = await (parameters instanceof URLSearchParams ? get<Answer>(`/${name}`, parameters, signal) : send<Answer>("POST", `/${name}`, parameters, signal));
+  return { ...answer, rows: answer.rows ?? [] };
+}
+
+/** Every table of an answer by its name, `rows` the first: some answers have theirs by other names, such as drivers. */
+export function tablesOf(answer: Answer): [string, Row[]][] {
+  const found = Object.entries(answer).filter((e): e is [string, Row[]] => Array.isArray(e[1]) && e[0] !== "coverage" && e[0] !== "queries" && typeof e[1][0] === "object");
+  return found.sort(([one], [two]) => Number(two === "rows") - Number(one === "rows"));
 }
 
 /** The question of an address as a body has it. */
@@ -118,13 +138,34 @@ export async function asBody(name: string, parameters: URLSearchParams): Promise
   return bodyOf(await question(name), parameters);
 }
 
-function bodyOf(asked: Question, parameters: URLSearchParams): Row {
+/** The value of a text; what is none of the type stays a text, and the service says so at its field. */
+function typedAs(p: Parameter, text: string): unknown {
+  try {
+    if (p.kind === "objects" || p.kind === "pairs") return JSON.parse(text);
+  } catch {
+    return text;
+  }
+  if (p.type === "boolean") return text === "true";
+  if (p.type === "integer" || p.type === "number") return Number.isNaN(Number(text)) ? text : Number(text);
+  return text;
+}
+
+/** Whether the question does not fit into an address: some of it is objects. */
+export function needsBody(asked: Question, parameters: URLSearchParams): boolean {
+  return !asked.in_address || asked.parameters.some((p) => (p.kind === "objects" || p.kind === "pairs") && parameters.has(p.name));
+}
+
+export function bodyOf(asked: Question, parameters: URLSearchParams): Row {
   const body: Row = {};
   for (const p of asked.parameters) {
     const values = parameters.getAll(p.name);
     if (values.length === 0) continue;
-    const typed = values.map((v) => (p.type === "boolean" ? v === "true" : p.type === "integer" || p.type === "number" ? Number(v) : v));
-    body[p.name] = p.kind === "several" || p.kind === "labels" ? typed : typed[0];
+    const typed = values.map((v) => typedAs(p, v));
+    const value = p.kind === "several" || p.kind === "labels" ? typed : typed[0];
+    const [name = p.name, part] = p.path;
+    // a point of a comparison is its date, or an object where more of it is given
+    if (part) body[name] = { ...(typeof body[name] === "object" ? body[name] as Row : { as_of: body[name] }), [part]: value };
+    else body[name] = value;
   }
   return body;
 }

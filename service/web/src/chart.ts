@@ -2,6 +2,7 @@
 
 import type { EChartsCoreOption, EChartsType } from "echarts/core";
 import { h } from "./dom";
+import { theme, themes } from "./theme";
 
 type Library = typeof import("./echarts");
 
@@ -17,9 +18,16 @@ export async function chart(place: HTMLElement, label: string, option: EChartsCo
   const box = h("div", { class: "chart", role: "img", "aria-label": label });
   box.style.height = `${height}px`;
   place.append(box);
-  const drawn = echarts.init(box, document.documentElement.dataset.theme === "dark" ? "dark" : undefined, { renderer: "svg" });
+  const drawn = echarts.init(box, theme(), { renderer: "svg" });
   drawn.setOption({ aria: { enabled: true, label: { description: label } }, animation: false, backgroundColor: "transparent", ...option });
-  const follow = new ResizeObserver(() => { if (box.isConnected) drawn.resize(); else { follow.disconnect(); drawn.dispose(); } });
+  const dress = () => drawn.setTheme(theme());
+  themes.addEventListener("change", dress);
+  const follow = new ResizeObserver(() => {
+    if (box.isConnected) return drawn.resize();
+    follow.disconnect();
+    themes.removeEventListener("change", dress);
+    drawn.dispose();
+  });
   follow.observe(box);
   return drawn;
 }

@@ -1,7 +1,8 @@
 // The form of a question, made from its parameters. What is wrong is said at the field, with the nearest valid value.
 
 import type { Problem } from "./api";
-import { h } from "./dom";
+import { fill, h } from "./dom";
+import { Draft } from "./drafts";
 import { words } from "./format";
 import type { Parameter } from "./questions";
 import type { State } from "./state";
@@ -11,44 +12,92 @@ export interface FormOptions {
   /** Values that may stand in a field, by parameter: shown while typing, and not the only ones allowed. */
   suggestions?: Record<string, readonly string[]>;
   submit: string;
+  /** What tells this form from the others of its page: what is typed into it is kept under that name until it is sent. */
+  name?: string;
   onsubmit: (values: Record<string, string[]>) => void;
 }
+
+type Field = HTMLInputElement | HTMLSelectElement | HTMLTextAreaElement;
+
+/** What stands between several values in a field; those that may hold commas have semicolons. */
+const SEPARATORS: Partial<Record<Parameter["kind"], string>> = { several: ", ", labels: "; " };
 
 let made = 0;
 
 /** A form whose fields have the values of the state. */
 export class QuestionForm {
   readonly element: HTMLFormElement;
-  private readonly fields = new Map<string, HTMLInputElement | HTMLSelectElement>();
+  private readonly fields = new Map<string, Field>();
+  private readonly draft: Draft;
 
   constructor(private readonly options: FormOptions, state: State) {
     const id = `form-${++made}`;
-    const rows = options.parameters.map((p) => this.row(p, state, `${id}-${p.name}`));
+    const rows = options.parameters.map((p) => this.row(p, `${id}-${p.name}`));
     const [first, more] = [rows.filter((_, i) => options.parameters[i]?.required), rows.filter((_, i) => !options.parameters[i]?.required)];
+    const details = h("details", { open: first.length === 0 }, h("summary", {}, "More"), ...more);
     this.element = h("form", { class: "question-form", novalidate: true, onsubmit: (e: SubmitEvent) => { e.preventDefault(); this.submit(); } },
-      ...first, more.length > 0 && h("details", { open: first.length === 0 }, h("summary", {}, "More"), ...more),
-      h("button", { type: "submit", class: "primary" }, options.submit));
+      ...first, more.length > 0 && details, h("button", { type: "submit", class: "primary" }, options.submit));
+    this.draft = new Draft(options.name ?? options.parameters.map((p) => p.name).join(" "));
+    this.update(state);
+    this.draft.keep(this.fields.values());
+    details.open ||= options.parameters.some((p) => !p.required && (this.draft.names().has(p.name) || state.one(p.name) !== null));
   }
 
-  private row(p: Parameter, state: State, id: string): HTMLElement {
-    const values = state.all(p.name);
+  /** Puts the values of the state into the fields, but for those with something typed that was not sent. */
+  update(state: State): void {
+    const typed = this.draft.names();
+    for (const p of this.options.parameters) if (!typed.has(p.name)) this.put(p, state.all(p.name));
+  }
+
+  /** Fills the form in, as if somebody had typed it; what is not named is emptied. */
+  fill(values: Record<string, readonly string[]>): void {
+    for (const p of this.options.parameters) {
+      this.put(p, values[p.name] ?? []);
+      this.fields.get(p.name)?.dispatchEvent(new Event("input", { bubbles: true }));
+      if (!p.required && p.name in values) this.element.querySelector("details")?.setAttribute("open", "");
+    }
+  }
+
+  private put(p: Parameter, values: readonly string[]): void {
+    const field = this.fields.get(p.name);
+    if (!field) return;
+    if (p.kind === "flag") (field as HTMLInputElement).checked = values[0] === "true";
+    else field.value = p.kind === "objects" || p.kind === "pairs" ? indented(values[0]) : values.join(SEPARATORS[p.kind] ?? "");
+  }
+
+  private row(p: Parameter, id: string): HTMLElement {
     const about = `${id}-about`;
     const common = { id, name: p.name, "aria-describedby": `${about} ${id}-fault` };
-    let field: HTMLInputElement | HTMLSelectElement;
-    if (p.kind === "flag") field = h("input", { ...common, type: "checkbox", checked: values[0] === "true" });
-    else if (p.choices && p.kind === "one") {
-      field = h("select", common, h("option", { value: "" }, p.required ? "" : "(default)"), ...p.choices.map((c) => h("option", { value: c, selected: values[0] === c }, c)));
+    let field: Field;
+    let list: HTMLDataListElement | undefined;
+    if (p.kind === "flag") field = h("input", { ...common, type: "checkbox" });
+    else if (p.kind === "objects" || p.kind === "pairs") {
+      field = h("textarea", { ...common, rows: 5, spellcheck: "false", placeholder: p.kind === "objects" ? "[{…}, {…}], as JSON" : "{\"name\": value, …}, as JSON" });
+    } else if (p.choices && p.kind === "one") {
+      field = h("select", common, h("option", { value: "" }, p.required ? "" : "(default)"), ...p.choices.map((c) => h("option", { value: c }, c)));
     } else {
-      const list = this.options.suggestions?.[p.name] ?? p.choices;
-      const type = p.format === "date" ? "date" : "text";
-      field = h("input", { ...common, type, value: values.join(p.kind === "labels" ? "; " : ", "), required: p.required, list: list ? `${id}-list` : null, placeholder: p.default == null ? null : String(p.default), autocomplete: "off" });
-      if (list) field.after(h("datalist", { id: `${id}-list` }, ...list.map((v) => h("option", { value: v }))));
+      list = h("datalist", { id: `${id}-list` });
+      field = h("input", {
+        ...common, type: p.format === "date" ? "date" : "text", required: p.required, list: list.id, placeholder: p.default == null ? null : String(p.default), autocomplete: "off",
+      });
+      this.suggest(p, field, list);
     }
     this.fields.set(p.name, field);
-    const list = this.options.suggestions?.[p.name] ?? (p.kind === "one" ? null : p.choices);
-    return h("div", { class: "field" }, h("label", { for: id }, words(p.name)), field,
-      list && h("datalist", { id: `${id}-list` }, ...list.map((v) => h("option", { value: v }))),
+    return h("div", { class: "field" }, h("label", { for: id }, words(p.name)), field, list ?? false,
       h("small", { id: about }, p.description), h("small", { id: `${id}-fault`, class: "fault", role: "alert" }));
+  }
+
+  /** What may stand in a field, in place of the last of its values: those before stay as they are. */
+  private suggest(p: Parameter, field: HTMLInputElement, list: HTMLDataListElement): void {
+    const separator = SEPARATORS[p.kind];
+    const show = () => {
+      const values = this.options.suggestions?.[p.name] ?? p.choices ?? [];
+      const end = separator ? field.value.lastIndexOf(separator.trim()) + 1 : 0;
+      const before = end ? `${field.value.slice(0, end).trimEnd()} ` : "";
+      fill(list, ...values.map((v) => h("option", { value: before + v })));
+    };
+    field.addEventListener("focus", show);
+    field.addEventListener("input", show);
   }
 
   /** The values that are given, texts as the address has them; fields that are empty are not given. */
@@ -57,17 +106,24 @@ export class QuestionForm {
     for (const p of this.options.parameters) {
       const field = this.fields.get(p.name);
       if (!field) continue;
+      const separator = SEPARATORS[p.kind]?.trim();
       if (p.kind === "flag") given[p.name] = (field as HTMLInputElement).checked ? ["true"] : [];
-      else if (p.kind === "several") given[p.name] = field.value.split(",").map((v) => v.trim()).filter(Boolean);
-      else if (p.kind === "labels") given[p.name] = field.value.split(";").map((v) => v.trim()).filter(Boolean);
-      else given[p.name] = field.value.trim() ? [field.value.trim()] : [];
+      else given[p.name] = (separator ? field.value.split(separator) : [field.value]).map((v) => v.trim()).filter(Boolean);
     }
     return given;
   }
 
   private submit(): void {
     this.clear();
-    this.options.onsubmit(this.values());
+    const wrong = this.options.parameters.flatMap((p) => {
+      const text = p.kind === "objects" || p.kind === "pairs" ? this.fields.get(p.name)?.value.trim() : "";
+      const message = text ? faultOf(p, text) : null;
+      return message ? [{ pointer: p.name, message }] : [];
+    });
+    if (wrong.length > 0) return this.mark(wrong);
+    const values = this.values();
+    this.draft.forget();
+    this.options.onsubmit(values);
   }
 
   private clear(): void {
@@ -80,8 +136,12 @@ export class QuestionForm {
 
   /** Says at the fields what is wrong with them; the first gets the focus. */
   fault(problem: Problem): void {
+    this.mark(problem.faults);
+  }
+
+  private mark(faults: readonly { pointer: string; message: string }[]): void {
     let first: HTMLElement | undefined;
-    for (const { pointer, message } of problem.faults) {
+    for (const { pointer, message } of faults) {
       const field = this.fields.get(pointer.replace(/^\//, "").split("/")[0] ?? "");
       const place = field && document.getElementById(`${field.id}-fault`);
       if (!field || !place) continue;
@@ -91,5 +151,28 @@ export class QuestionForm {
       first ??= field;
     }
     first?.focus();
+  }
+}
+
+/** JSON as it is read by people, where it is short enough for a field. */
+function indented(text = ""): string {
+  try {
+    return text && JSON.stringify(JSON.parse(text), null, 1);
+  } catch {
+    return text;
+  }
+}
+
+/** What is wrong with the JSON of objects or pairs; null where it is what the parameter takes. */
+function faultOf(p: Parameter, text: string): string | null {
+  const expected = p.kind === "objects" ? "a list of objects, such as [{\"name\": 1}]" : "an object, such as {\"name\": 1}";
+  try {
+    const value: unknown = JSON.parse(text);
+    const right = p.kind === "objects"
+      ? Array.isArray(value) && value.every((one) => typeof one === "object" && one !== null && !Array.isArray(one))
+      : typeof value === "object" && value !== null && !Array.isArray(value);
+    return right ? null : `This is JSON, and no ${expected.replace(/^an? /, "")}.`;
+  } catch (error) {
+    return `This is no JSON: ${(error as Error).message}. Expected ${expected}.`;
   }
 }

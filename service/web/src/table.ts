@@ -63,8 +63,16 @@ export function table(rows: readonly Row[], options: TableOptions): HTMLElement 
     h("table", {}, h("caption", {}, options.caption), h("thead", {}, h("tr", {}, ...heads)), body));
 }
 
+const plain = (value: unknown) => (value == null ? "" : typeof value === "object" ? JSON.stringify(value) : String(value));
+
 /** Rows as a spreadsheet takes them from the clipboard: the figures themselves, not as they are shown. */
 export function asText(rows: readonly Row[], columns = columnsOf(rows)): string {
-  const cell = (value: unknown) => (value == null ? "" : String(value).replace(/[\t\r\n]+/g, " "));
+  const cell = (value: unknown) => plain(value).replace(/[\t\r\n]+/g, " ");
   return [columns.join("\t"), ...rows.map((row) => columns.map((c) => cell(row[c])).join("\t"))].join("\n");
+}
+
+/** The same rows as documents take them. */
+export function asMarkup(rows: readonly Row[], columns = columnsOf(rows)): string {
+  return h("table", {}, h("thead", {}, h("tr", {}, ...columns.map((c) => h("th", {}, c)))),
+    h("tbody", {}, ...rows.map((row) => h("tr", {}, ...columns.map((c) => h("td", {}, plain(row[c]))))))).outerHTML;
 }

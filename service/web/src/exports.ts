@@ -1,0 +1,67 @@
+// What is shown, taken along: as a file from the API with the very parameters shown, as a picture, as a table on the clipboard, as a link.
+
+import { type Answer, Problem, type Row, request } from "./api";
+import { tell } from "./dialog";
+import { h } from "./dom";
+import { item, menu } from "./menu";
+import { exactly, pinned } from "./pin";
+import { question } from "./questions";
+import { State } from "./state";
+import { asMarkup, asText } from "./table";
+
+/** A question as it was asked: its name, and its parameters as an address or a body has them. */
+export interface Asked { name: string; parameters: URLSearchParams | Row }
+
+const FILES = { csv: "CSV", xlsx: "Excel", parquet: "Parquet", arrow: "Arrow" };
+const PICTURES = { svg: "Picture, SVG", png: "Picture, PNG" };
+
+/** What a press of a menu does, with its failure told. */
+export function act(run: () => Promise<unknown>): void {
+  run().catch((error: unknown) => {
+    if (!(error instanceof Problem)) throw error;
+    tell(error.message);
+  });
+}
+
+/** The menu of an answer. */
+export function exportMenu(asked: Asked, answer: Answer): HTMLElement {
+  return menu("Export", async () => {
+    const { drawn } = await question(asked.name);
+    const files = Object.entries(drawn ? { ...FILES, ...PICTURES } : FILES);
+    return [
+      ...files.map(([format, label]) => item(label, () => act(() => download(asked, answer, format)))),
+      item("Copy as a table", () => act(() => copyTable(answer.rows))),
+      item("Copy link to exactly this", () => act(() => copyText(addressOf(pinned(State.here(), [answer])), "The link is copied; it shows the same digits later."))),
+    ];
+  });
+}
+
+/** The answer in a format of the API: of the inputs of this very answer, whatever has come into the lake since. */
+export async function inFormat(asked: Asked, answer: Answer, format: string): Promise<Response> {
+  const exact = exactly(await question(asked.name), asked.parameters, answer);
+  if (exact instanceof URLSearchParams) return request(`/${asked.name}?${new URLSearchParams([...exact, ["format", format]])}`);
+  return request(`/${asked.name}?format=${format}`, { method: "POST", body: JSON.stringify(exact), headers: { "Content-Type": "application/json" } });
+}
+
+async function download(asked: Asked, answer: Answer, format: string): Promise<void> {
+  const response = await inFormat(asked, answer, format);
+  const address = URL.createObjectURL(await response.blob());
+  h("a", { href: address, download: `${asked.name}.${format}` }).click();
+  URL.revokeObjectURL(address);
+}
+
+/** Rows on the clipboard as spreadsheets and documents take them. */
+export async function copyTable(rows: readonly Row[]): Promise<void> {
+  const as = (type: string, text: string) => ({ [type]: new Blob([text], { type }) });
+  await navigator.clipboard.write([new ClipboardItem({ ...as("text/plain", asText(rows)), ...as("text/html", asMarkup(rows)) })]);
+  tell(`${rows.length} rows are on the clipboard.`);
+}
+
+export async function copyText(text: string, told: string): Promise<void> {
+  await navigator.clipboard.writeText(text);
+  tell(told);
+}
+
+export function addressOf(state: State): string {
+  return `${location.origin}${location.pathname}?${state}`;
+}
