@@ -1,9 +1,11 @@
 # The service: web process and engine in one container, the lake on a volume.
 #
 #   docker build -t varlake .
+#   docker run --rm -v varlake:/data varlake varlake users add ann --role admin
+#   docker run --rm -v varlake:/data varlake varlake tokens make ann
 #   docker run --rm -p 127.0.0.1:8050:8050 -v varlake:/data varlake
 #
-# There is no log-in yet: publish the port on the loopback address, as above, or behind something that checks who asks.
+# It listens to more than its own machine, so it starts once there is a user. Before it belongs a proxy that speaks TLS.
 
 FROM node:22-slim AS web
 COPY service/web /web
@@ -32,5 +34,6 @@ VOLUME /data
 
 ENV VARLAKE_LAKE=/data/lake PYTHONUNBUFFERED=1
 EXPOSE 8050
-HEALTHCHECK --start-period=60s CMD ["python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:8050/api/v1/health', timeout=5)"]
-CMD ["varlake", "serve", "--host", "0.0.0.0", "--insecure"]
+# without a token it is told to sign in, which is an answer too
+HEALTHCHECK --start-period=60s CMD ["python", "-c", "import http.client as h; c = h.HTTPConnection('127.0.0.1', 8050, timeout=5); c.request('GET', '/api/v1/health'); raise SystemExit(c.getresponse().status >= 500)"]
+CMD ["varlake", "serve", "--host", "0.0.0.0"]

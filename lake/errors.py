@@ -79,6 +79,20 @@ class NotValued(NotFound):
         return NotValued(self._lacking, way)
 
 
+class NotSignedIn(VarlakeError):
+    """Who asks has not shown who it is, or no longer can."""
+
+    status = 401
+    title = "Not signed in"
+
+
+class NotAllowed(VarlakeError):
+    """Who asks is known, and may not do this; the message says who may."""
+
+    status = 403
+    title = "Not allowed"
+
+
 class Conflict(VarlakeError):
     """The state of the lake forbids it: another writer, a job already ended."""
 

@@ -8,7 +8,20 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from lake.committer import Committer
-from lake.errors import BadInput, Busy, Conflict, Damaged, DiskFull, Issue, NotFound, NotReady, NotValued, VarlakeError
+from lake.errors import (
+    BadInput,
+    Busy,
+    Conflict,
+    Damaged,
+    DiskFull,
+    Issue,
+    NotAllowed,
+    NotFound,
+    NotReady,
+    NotSignedIn,
+    NotValued,
+    VarlakeError,
+)
 from lake.progress import Progress
 from lake.tables import Lake
 from service.encoding import as_json
@@ -24,7 +37,10 @@ if TYPE_CHECKING:
 
 POLL_SECONDS = 0.2
 STARTING_SECONDS = 3.0  # an engine that has the lock gives its first sign of life within this time
-_ERRORS = {kind.title: kind for kind in (BadInput, NotFound, Conflict, NotReady, Busy, DiskFull, Damaged)}
+_ERRORS = {
+    kind.title: kind
+    for kind in (BadInput, NotSignedIn, NotAllowed, NotFound, Conflict, NotReady, Busy, DiskFull, Damaged)
+}
 CANCEL_SECONDS = 1.0  # so long a command that is stopped waits to see its job cancelled
 
 

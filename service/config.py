@@ -34,6 +34,26 @@ class Settings(BaseModel):
     allowed_hosts: str | None = Field(
         None, description="names the web process answers to besides localhost and addresses, by comma"
     )
+    trusted_proxy: str | None = Field(
+        None, description="address of the proxy before the web process, whose X-Forwarded headers are believed"
+    )
+    access: Path | None = Field(
+        None, description="file of users, tokens and sessions; default inside the lake's state folder"
+    )
+    session_hours: float = Field(12.0, gt=0, description="a browser signs in again after so many hours")
+    session_idle_minutes: float = Field(60.0, gt=0, description="or after so many minutes without a request")
+    oidc_issuer: str | None = Field(None, description="address of the identity provider (OpenID Connect)")
+    oidc_client: str = Field("varlake", description="name of this service at the identity provider")
+    oidc_secret: Path | None = Field(
+        None, description="file with the secret of this service at the identity provider, where it has one"
+    )
+    oidc_claim: str = Field("sub", description="claim of the identity provider that says which user it is")
+    trader_levels: str = Field("0.95,0.975,0.99", description="confidence levels that traders may ask for, by comma")
+    requests_a_minute: int = Field(1_200, ge=1, description="requests a user may send in a minute")
+    failures_a_minute: int = Field(10, ge=1, description="failed sign-ins from one address in a minute")
+    core_seconds_an_hour: int = Field(
+        7_200, ge=1, description="seconds of one core that a user's questions and valuations may cost in an hour"
+    )
     threads: int = Field(8, ge=1, description="threads of the web process")
     request_seconds: float = Field(60.0, gt=0, description="a request over HTTP is stopped after this time")
     heavy_at_once: int = Field(1, ge=1, description="requests that take long which are worked on at the same time")

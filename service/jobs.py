@@ -10,24 +10,23 @@ whose engine died is queued again and reuses what was committed.
 
 from __future__ import annotations
 
-import contextlib
 import datetime as dt
 import fcntl
 import json
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from lake.canonical import canonical_json, digest
 from lake.committer import new_run_id
-from lake.errors import Busy, Conflict, DiskFull, NotFound, NotReady, VarlakeError
-from lake.storage import make_folder
+from lake.errors import Busy, Conflict, NotFound, NotReady, VarlakeError
 from lake.tables import Lake
 from service.access.principal import LOCAL, Principal
+from service.database import Database, is_sound
 from service.encoding import to_json
 
 State = Literal["queued", "running", "done", "failed", "cancelled"]
@@ -50,15 +49,7 @@ HEARTBEAT_SECONDS = 1.0
 ALIVE_SECONDS = 15.0  # an engine silent for longer counts as gone
 MOST_WAITING = 1_000  # jobs that may wait
 MOST_KEPT, DAYS_KEPT = 10_000, 90  # of jobs that are over, the newest
-_FORMAT = 2
 _OF_FORMAT_1 = "ALTER TABLE jobs ADD COLUMN actor TEXT"  # jobs of before are nobody's in particular
-_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
-_UNREACHABLE = {
-    sqlite3.SQLITE_READONLY: "may not be written by this process",
-    sqlite3.SQLITE_CANTOPEN: "cannot be opened",
-    sqlite3.SQLITE_IOERR: "cannot be read or written: the disk fails or is full",
-    sqlite3.SQLITE_BUSY: "is busy",
-}
 
 # A request already queued or running is not queued twice, unless the earlier job is being cancelled.
 _SCHEMA = """
@@ -175,46 +166,17 @@ def damaged_tables(names: list[str]) -> str:
     return f"The job table was damaged and set aside as {', '.join(names)}: the jobs in it are to be submitted again."
 
 
-def _create(db: sqlite3.Connection) -> None:
-    for statement in _SCHEMA.split(";"):
-        db.execute(statement)
-    db.execute(f"PRAGMA user_version = {_FORMAT}")
-
-
-@contextlib.contextmanager
-def _committed(db: sqlite3.Connection) -> Iterator[None]:
-    """One durable transaction. No write-ahead log: with one, a full disk could not even be read from."""
-    with contextlib.suppress(sqlite3.OperationalError):  # a table of before has such a log, and somebody uses it now
-        db.execute("PRAGMA journal_mode = DELETE")
-    db.execute("PRAGMA synchronous = EXTRA")  # also the folder in which the journal is deleted
-    db.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-        db.execute("COMMIT")
-    except BaseException:
-        if db.in_transaction:  # SQLite rolls back by itself where the disk is full
-            db.execute("ROLLBACK")
-        raise
-
-
-def _is_sound(path: Path) -> bool:
-    with contextlib.closing(sqlite3.connect(path, timeout=10)) as db:
-        try:
-            return bool(db.execute("PRAGMA quick_check(1)").fetchone()[0] == "ok")
-        except sqlite3.Error as error:
-            return error.sqlite_errorcode & 0xFF not in _DAMAGED
-
-
-class JobTable:
+class JobTable(Database):
     """The job table of a lake. Safe for threads and processes: every call is one short transaction of its own."""
 
+    called = "job table"
+    schema = _SCHEMA
+    upgrades = (_OF_FORMAT_1,)
+    when_full = "no job is taken until there is room; questions are answered."
+
     def __init__(self, path: Path, most_waiting: int = MOST_WAITING) -> None:
-        self.path = path
         self._most_waiting = most_waiting
-        # where none can be made, an empty one is read, and writing to it tells why
-        with contextlib.suppress(DiskFull, NotReady):
-            if self._is_empty() or self._version() != _FORMAT:
-                self._make()
+        super().__init__(path)
 
     @classmethod
     def of(cls, lake: Lake, most_waiting: int = MOST_WAITING) -> JobTable:
@@ -224,83 +186,19 @@ class JobTable:
         """Names of the damaged tables that were set aside."""
         return tables_set_aside(self.path.parent)
 
-    def _is_empty(self) -> bool:
-        return not self.path.exists() or self.path.stat().st_size == 0
-
-    def _version(self) -> int:
-        with self._reading() as db:
-            version: int = db.execute("PRAGMA user_version").fetchone()[0]
-        return version
-
-    def _make(self) -> None:
-        make_folder(self.path.parent)
-        with self._connected(self.path) as db, _committed(db):
-            version = db.execute("PRAGMA user_version").fetchone()[0]
-            if version == 0:
-                _create(db)
-            elif version == 1:
-                db.execute(_OF_FORMAT_1)
-                db.execute(f"PRAGMA user_version = {_FORMAT}")
-            elif version != _FORMAT:
-                raise Conflict(
-                    f"The job table {self.path} has format {version}; this version of varlake reads {_FORMAT}."
-                )
-
-    @contextlib.contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        if self._is_empty():
-            self._make()
-        with self._connected(self.path) as db, _committed(db):
-            yield db
-
-    @contextlib.contextmanager
-    def _reading(self) -> Iterator[sqlite3.Connection]:
-        empty = self._is_empty()
-        with self._connected(":memory:" if empty else self.path) as db:
-            if empty:
-                _create(db)
-            yield db
-
-    @contextlib.contextmanager
-    def _connected(self, place: Path | str) -> Iterator[sqlite3.Connection]:
-        db = None
-        try:
-            db = sqlite3.connect(place, timeout=10, isolation_level=None)
-            db.row_factory = sqlite3.Row
-            yield db
-        except sqlite3.Error as error:
-            told = self._told(error)
-            if told is None:
-                raise
-            raise told from error
-        finally:
-            if db is not None:
-                db.close()
-
-    def _told(self, error: sqlite3.Error) -> VarlakeError | None:
-        """What a user is told of a failure of SQLite; a damaged table is set aside first. None for a fault of ours."""
-        code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # without its extension
-        if code == sqlite3.SQLITE_FULL:
-            return DiskFull("The disk is full: no job is taken until there is room; questions are answered.")
-        if code in _DAMAGED:
-            return self._replace()
-        if code in _UNREACHABLE:
-            return NotReady(f"The job table {self.path} {_UNREACHABLE[code]} ({error}). Mend that, then ask again.")
-        return None
-
-    def _replace(self) -> VarlakeError:
+    def damaged(self, error: sqlite3.Error) -> VarlakeError:
         """Sets a damaged table aside and makes a new one; of several processes that find it so the first does it."""
         aside = self.path.with_name(f"{self.path.name}.damaged-{new_run_id()}")
         try:
             with self.path.with_suffix(".lock").open("w") as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX)
-                if not self._is_empty() and not _is_sound(self.path):
+                if not self.is_empty() and not is_sound(self.path):
                     self.path.rename(aside)
                     for beside in ("-journal", "-wal", "-shm"):  # SQLite would take them for the new table's
                         self.path.with_name(self.path.name + beside).unlink(missing_ok=True)
-            self._make()
-        except (OSError, VarlakeError) as error:
-            return NotReady(f"The job table {self.path} is damaged and cannot be replaced: {error}. Mend that first.")
+            self.make()
+        except (OSError, VarlakeError) as failed:
+            return NotReady(f"The job table {self.path} is damaged and cannot be replaced: {failed}. Mend that first.")
         return NotReady(
             f"The job table was damaged. It was set aside as {', '.join(self.set_aside())} beside {self.path}, and a new one was "
             "made: ask again, and submit the jobs that were waiting again. What was valued is in the lake and is reused."
@@ -310,7 +208,7 @@ class JobTable:
         """Queues a job, or finds the queued or running job of the same request of the same actor; True when it is new."""
         text, whose = canonical_json(request), actor.model_dump_json()
         key = digest(kind, text, whose)
-        with self._transaction() as db:
+        with self.transaction() as db:
             active = db.execute(
                 "SELECT * FROM jobs WHERE request_digest = ? AND state IN ('queued', 'running') AND NOT cancel_requested",
                 (key,),
@@ -337,7 +235,7 @@ class JobTable:
 
     def get(self, job_id: str) -> Job:
         """Raises `NotFound` for an id that was never given."""
-        with self._reading() as db:
+        with self.reading() as db:
             row = db.execute("SELECT * FROM jobs WHERE job_id = ?", (job_id,)).fetchone()
         if row is None:
             lost = f" Damaged tables were set aside: {', '.join(aside)}." if (aside := self.set_aside()) else ""
@@ -346,7 +244,7 @@ class JobTable:
 
     def newest(self, state: State | None = None, limit: int = 100, before: int | None = None) -> list[Job]:
         """Jobs, newest first; those numbered below `before`."""
-        with self._reading() as db:
+        with self.reading() as db:
             rows = db.execute(
                 "SELECT * FROM jobs WHERE (?1 IS NULL OR state = ?1) AND (?2 IS NULL OR number < ?2) "
                 "ORDER BY number DESC LIMIT ?3",
@@ -360,7 +258,7 @@ class JobTable:
         Cancelling again changes nothing.
         """
         self.get(job_id)
-        with self._transaction() as db:
+        with self.transaction() as db:
             db.execute(
                 "UPDATE jobs SET cancel_requested = 1, "
                 "finished_at = CASE state WHEN 'queued' THEN ?2 ELSE finished_at END, "
@@ -375,10 +273,10 @@ class JobTable:
 
     def claim(self) -> Job | None:
         """Takes the oldest queued job, which is running from then on; None when there is none."""
-        with self._reading() as db:  # looking costs no write; most looks find nothing
+        with self.reading() as db:  # looking costs no write; most looks find nothing
             if db.execute("SELECT 1 FROM jobs WHERE state = 'queued' LIMIT 1").fetchone() is None:
                 return None
-        with self._transaction() as db:
+        with self.transaction() as db:
             row = db.execute(
                 "UPDATE jobs SET state = 'running', attempts = attempts + 1, started_at = ?, stage = NULL, done = 0, total = 0 "
                 "WHERE number = (SELECT min(number) FROM jobs WHERE state = 'queued') RETURNING *",
@@ -387,7 +285,7 @@ class JobTable:
         return None if row is None else _job(row)
 
     def progress(self, job_id: str, stage: str, done: int, total: int) -> None:
-        with self._transaction() as db:
+        with self.transaction() as db:
             db.execute(
                 "UPDATE jobs SET stage = ?, done = ?, total = ? WHERE job_id = ? AND state = 'running'",
                 (stage, done, total, job_id),
@@ -401,7 +299,7 @@ class JobTable:
         return self._end(job_id, "failed", problem=to_json(problem))
 
     def _end(self, job_id: str, state: State, result: str | None = None, problem: str | None = None) -> State:
-        with self._transaction() as db:
+        with self.transaction() as db:
             db.execute(
                 "UPDATE jobs SET state = ?, result = ?, problem = ?, finished_at = ? WHERE job_id = ? AND state = 'running'",
                 (state, result, problem, _now().isoformat(), job_id),
@@ -413,7 +311,7 @@ class JobTable:
 
         An engine that stops in good order is no failed attempt.
         """
-        with self._transaction() as db:
+        with self.transaction() as db:
             left = db.execute(
                 "UPDATE jobs SET attempts = attempts - 1, "
                 "state = CASE WHEN cancel_requested THEN 'cancelled' ELSE 'queued' END, "
@@ -428,7 +326,7 @@ class JobTable:
 
         After that the job failed, with `problem(job)`; one that was to be cancelled is cancelled. Returns these jobs.
         """
-        with self._transaction() as db:
+        with self.transaction() as db:
             left = [_job(r) for r in db.execute("SELECT * FROM jobs WHERE state = 'running' ORDER BY number")]
             for job in left:
                 state = "cancelled" if job.cancel_requested else "queued" if job.attempts < MAX_ATTEMPTS else "failed"
@@ -446,7 +344,7 @@ class JobTable:
     def heartbeat(self, run_id: str) -> None:
         """A sign of life of the engine of this process."""
         now = _now().isoformat()
-        with self._transaction() as db:
+        with self.transaction() as db:
             db.execute(
                 "INSERT INTO engine (only, process, run_id, started_at, heartbeat_at) VALUES (1, ?1, ?2, ?3, ?3) "
                 "ON CONFLICT (only) DO UPDATE SET heartbeat_at = ?3, process = ?1, run_id = ?2, "
@@ -455,7 +353,7 @@ class JobTable:
             )
 
     def engine_stopped(self, run_id: str) -> None:
-        with self._transaction() as db:
+        with self.transaction() as db:
             db.execute("DELETE FROM engine WHERE run_id = ?", (run_id,))
 
     def engine(self) -> EngineStatus | None:
@@ -463,7 +361,7 @@ class JobTable:
 
         It is alive while its sign changes; clocks, which may differ, are compared only at this process's first look.
         """
-        with self._reading() as db:
+        with self.reading() as db:
             row = db.execute("SELECT process, run_id, started_at, heartbeat_at FROM engine").fetchone()
         if row is None:
             return None

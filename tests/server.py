@@ -53,9 +53,10 @@ def serving(
         process.communicate(timeout=60)
 
 
-def ask(url: str, body: Any = None, method: str | None = None) -> tuple[int, Any]:
+def ask(url: str, body: Any = None, method: str | None = None, token: str | None = None) -> tuple[int, Any]:
     data = None if body is None else json.dumps(body).encode()
-    asked = urllib.request.Request(url, data, {"Content-Type": "application/json"}, method=method)
+    headers = {"Content-Type": "application/json", **({} if token is None else {"Authorization": f"Bearer {token}"})}
+    asked = urllib.request.Request(url, data, headers, method=method)
     try:
         with urllib.request.urlopen(asked, timeout=60) as answer:
             return answer.status, json.loads(answer.read())

@@ -13,7 +13,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lake.errors import BadInput, Conflict, NotFound, NotReady, NotValued, VarlakeError
+from lake.errors import BadInput, Conflict, NotAllowed, NotFound, NotReady, NotSignedIn, NotValued, VarlakeError
 
 if TYPE_CHECKING:
     from service.python.in_process import LakeInProcess
@@ -25,8 +25,10 @@ __all__ = [
     "BadInput",
     "Conflict",
     "Figures",
+    "NotAllowed",
     "NotFound",
     "NotReady",
+    "NotSignedIn",
     "NotValued",
     "Picture",
     "VarlakeError",
@@ -52,7 +54,8 @@ def open(  # noqa: A001 - as files are
 def connect(address: str, *, token: str | None = None, seconds: float = 300.0) -> RemoteLake:
     """The lake of the service at that address, such as http://127.0.0.1:8050.
 
-    token : sent with every request as a bearer token. seconds : that an answer may take. Raises `NotReady` where none answers.
+    token : a personal access token (`varlake tokens make`), which says who asks. seconds : that an answer may take. Raises
+    `NotReady` where nothing answers, `NotSignedIn` where a token is missing or no longer valid.
     """
     from service.python.remote import RemoteLake
 

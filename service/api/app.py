@@ -13,9 +13,12 @@ from flask_openapi3.openapi import OpenAPI
 from lake.canonical import refuse_nested
 from lake.tables import code_version
 from service import errors
+from service.access.secrets import redacted
 from service.api import (
+    access,
     branches,
     catalogue,
+    document,
     health,
     limits,
     market_values,
@@ -23,13 +26,16 @@ from service.api import (
     releases,
     replay,
     scenarios,
+    sign_in,
     standard,
     uploads,
+    users,
     valuations,
     views,
     web_pages,
 )
 from service.api.context import EXTENSION, Context, context
+from service.api.headers import secure
 from service.api.models import Problem
 from service.api.responses import choose_format, read_by
 from service.config import Settings
@@ -59,7 +65,7 @@ def create_app(settings: Settings) -> OpenAPI:
             description="On-demand Value-at-Risk: value contracts once, net positions at query time. "
             "Gains are positive in P&L, losses are positive in VaR and ES.",
         ),
-        security_schemes={},  # the framework writes null otherwise, which no reader of the document accepts
+        security_schemes=document.SECURITY,
         doc_ui=False,
         validation_error_model=Problem,
         static_folder=None,
@@ -68,8 +74,9 @@ def create_app(settings: Settings) -> OpenAPI:
     app.extensions[EXTENSION] = Context(settings)
     errors.register(app)
     app.before_request(_begin)
-    limits.limit_requests(app, settings)
+    limits.limit_requests(app, settings, access.charge)
     app.before_request(_refuse_other_names)
+    access.guard(app, settings)
     app.before_request(_read_headers)
     app.after_request(_end)
     for blueprint in (
@@ -85,8 +92,10 @@ def create_app(settings: Settings) -> OpenAPI:
         market_values.api,
         releases.api,
         views.api,
+        users.api,
     ):
         app.register_api(blueprint)
+    sign_in.prepare(app)
     app.register_blueprint(web_pages.pages)  # with the page of the routes
     return app
 
@@ -134,14 +143,16 @@ def _read_headers() -> None:
 
 def _end(response: Response) -> Response:
     response.headers["X-Request-ID"] = request_id()
-    response.headers["X-Content-Type-Options"] = "nosniff"
+    secure(response)
     if "Allow" in response.headers:
         response.headers["Allow"] = errors.allowed(response.allow)
     _log.info(
         "request",
         request_id=request_id(),
         method=request.method,
-        path=request.path,
+        path=redacted(request.path),
+        user=g.principal.name if "principal" in g else None,
+        address=request.remote_addr,
         status=response.status_code,
         ms=round((time.perf_counter() - g.get("started", time.perf_counter())) * 1000, 1),
         bytes=response.calculate_content_length(),

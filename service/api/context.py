@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,12 +11,14 @@ from flask import current_app, g
 
 from aggregation.opened.opened_lake import VectorCache
 from lake.tables import Lake
-from service.access.principal import LOCAL, Principal
+from service.access.principal import Principal
+from service.access.store import AccessStore, Caller
 from service.config import Settings
 from service.jobs import Job, JobTable
 from service.operations import vector_cache
 
 EXTENSION = "varlake"
+PREFIX = "/api/v1"
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,10 @@ class Context:
     def cache(self) -> VectorCache:
         return vector_cache(self.settings, self.lake)
 
+    @functools.cached_property
+    def access(self) -> AccessStore:
+        return AccessStore.of(self.settings)
+
     @property
     def jobs(self) -> JobTable:
         return JobTable.of(self.lake, self.settings.jobs_waiting)
@@ -40,9 +47,15 @@ class Context:
         return self.jobs.submit(kind, request, principal())[0]
 
 
+def caller() -> Caller:
+    """Whoever sent this request, and what it may do."""
+    found: Caller = g.caller
+    return found
+
+
 def principal() -> Principal:
     """Whoever asks."""
-    found: Principal = g.get("principal", LOCAL)
+    found: Principal = g.principal
     return found
 
 

@@ -11,16 +11,19 @@ from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 from flask_openapi3.openapi import OpenAPI
 
+from service.access.rights import RIGHTS
+from service.api.access import needed
+from service.api.context import PREFIX
 from service.api.responses import PAGES, json_answer, offered, read_by
 from service.encoding import MEDIA_TYPES
 from service.errors import PROBLEM_TYPE
-
-PREFIX = "/api/v1"
 
 pages = Blueprint(PAGES, __name__)
 
 _FAILURES = {
     400: "the request is malformed",
+    401: "who asks is not known: no token or session, or one that has ended",
+    403: "who asks may not do this; detail says who may",
     404: "the lake holds no such thing",
     406: "no format the client accepts is offered",
     409: "the state of the lake or the job forbids it",
@@ -28,7 +31,7 @@ _FAILURES = {
     415: "the body is of a media type that is not read",
     421: "sent to a name of another service",
     422: "a value is not valid; errors says which and what is",
-    429: "too many jobs wait; Retry-After says when to ask again",
+    429: "too much is asked, or too many jobs wait; Retry-After says when to ask again",
     500: "unexpected; error_id stands in the log",
     503: "something needed is missing",
     507: "the disk is full",
@@ -36,12 +39,29 @@ _FAILURES = {
 _WITH_BODY = {409, 413, 415, 429}
 _ETAG = {"ETag": {"description": "stands for the content; send it as If-None-Match", "schema": {"type": "string"}}}
 
+# without users nothing of it is needed
+SECURITY: dict[str, Any] = {
+    "token": {"type": "http", "scheme": "bearer", "description": "a personal access token"},
+    "password": {
+        "type": "http",
+        "scheme": "basic",
+        "description": "a personal access token as the password; any user name",
+    },
+    "session": {"type": "apiKey", "in": "cookie", "name": "varlake", "description": "of a browser that is signed in"},
+}
+
+_STYLE = """body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color-scheme:light dark}
+code{background:#8881;padding:.1em .3em}td{padding:.2em .8em .2em 0;vertical-align:top}
+input,button{font:inherit;padding:.3em .6em}input{width:30rem;max-width:100%}label{display:block;margin:.8em 0 .2em}
+[role=alert]{border-left:.3em solid #c33;padding-left:.8em}
+"""
+
 _PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>varlake API</title>
-<style>body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}
-code{background:#8881;padding:.1em .3em}td{padding:.2em .8em .2em 0;vertical-align:top}</style></head>
+<link rel="stylesheet" href="{{ url_for('.style') }}"></head>
 <body><h1>varlake {{ version }}</h1>
-<p>Every route, as described in the <a href="{{ url_for('.openapi') }}">OpenAPI document</a>.</p>
+<p>Every route, as described in the <a href="{{ url_for('.openapi') }}">OpenAPI document</a>.
+<a href="{{ url_for('.sign_in') }}">Sign in or out</a></p>
 {% for tag in tags %}<h2>{{ tag.name }}</h2><p>{{ tag.description }}</p><table>
 {% for method, path, op in operations if tag.name in op.tags %}<tr><td><code>{{ method }}</code></td>
 <td>{% if method == "GET" and "{" not in path %}<a href="{{ path }}">{{ path }}</a>{% else %}{{ path }}{% endif %}</td>
@@ -68,6 +88,12 @@ def openapi() -> Response:
     return json_answer(document(current_app))
 
 
+@pages.get("/style.css")
+def style() -> Response:
+    """How the plain pages look."""
+    return Response(_STYLE, content_type="text/css; charset=utf-8", headers={"Cache-Control": "max-age=3600"})
+
+
 @pages.get("/docs")
 def docs() -> str:
     """The routes for a person with a browser."""
@@ -82,10 +108,14 @@ def document(app: Flask) -> dict[str, Any]:
     done: dict[str, Any] | None = app.extensions.get("openapi-document")
     if done is None:
         spec: dict[str, Any] = copy.deepcopy(app.api_doc)
-        views = {endpoint.rpartition(".")[2]: view for endpoint, view in app.view_functions.items()}
-        for item in spec["paths"].values():
+        endpoints = {endpoint.rpartition(".")[2]: endpoint for endpoint in app.view_functions}
+        for path, item in spec["paths"].items():
             for method, operation in item.items():
-                _complete(method, operation, views[operation["operationId"]])
+                endpoint = endpoints[operation["operationId"]]
+                need = needed(endpoint, path)
+                rights = [need] if need in RIGHTS else []
+                operation["security"] = [*({scheme: rights} for scheme in SECURITY), {}]
+                _complete(method, operation, app.view_functions[endpoint])
         app.extensions["openapi-document"] = done = spec
     return done
 

@@ -62,8 +62,15 @@ _LESS = (
 class RequestAllowance(Allowance):
     """The allowance of one request, from its first moment on."""
 
-    def __init__(self, settings: Settings, places: threading.Semaphore, gone: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        places: threading.Semaphore,
+        gone: Callable[[], bool],
+        charge: Callable[[float], None],
+    ) -> None:
         self._settings, self._bytes = settings, 0
+        self._charge, self._charged = charge, 0.0
         self._seconds, self._places, self._gone = settings.request_seconds, places, gone
         self._end = time.monotonic() + settings.request_seconds
         self._spent = 0.0
@@ -91,6 +98,9 @@ class RequestAllowance(Allowance):
                 f"The question takes about {core_seconds:,.0f} core-seconds, and a request has {most:,.0f} "
                 f"(VARLAKE_REQUEST_SECONDS on {usable_cores()} cores). {_LESS}."
             )
+        if core_seconds > self._charged:
+            self._charge(core_seconds - self._charged)
+            self._charged = core_seconds
         if core_seconds > LIGHT_CORE_SECONDS and not self.heavy:
             if not self._places.acquire(blocking=False):
                 raise PlacesTaken(
@@ -112,13 +122,13 @@ class RequestAllowance(Allowance):
             self._places.release()
 
 
-def limit_requests(app: Flask, settings: Settings) -> None:
-    """Every request of the application has an allowance."""
+def limit_requests(app: Flask, settings: Settings, charge: Callable[[float], None]) -> None:
+    """Every request of the application has an allowance; `charge` takes what it is expected to cost from whoever asks."""
     places = threading.BoundedSemaphore(settings.heavy_at_once)
 
     def begin() -> None:
         gone = request.environ.get("waitress.client_disconnected", lambda: False)
-        g.allowance = RequestAllowance(settings, places, gone)
+        g.allowance = RequestAllowance(settings, places, gone, charge)
         g.allowed = allowed(g.allowance)
         g.allowed.__enter__()
 

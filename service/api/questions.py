@@ -23,6 +23,7 @@ from aggregation.session import Session
 from lake.errors import BadInput, Issue, NotFound, NotValued
 from lake.schemas import TABLES
 from lake.tables import NEVER_WRITTEN, Lake
+from service.api.access import charge, check_asked
 from service.api.context import context, principal
 from service.api.document import blueprint
 from service.api.models import Answer, JobAnswer, ValuationPlanAnswer
@@ -191,7 +192,9 @@ def _plan(name: str, query: BaseModel) -> Response:
 def _value(name: str, query: BaseModel) -> Response:
     session = _session()
     query = questions.settled(session, query)
-    questions.plan(session, name, query)  # what cannot be planned is refused at once, and is no job
+    charge(
+        questions.plan(session, name, query).cost.seconds
+    )  # what cannot be planned is refused at once, and is no job
     # what was not said stays unsaid: the standard stands for it when the job runs
     asked = query.model_dump(mode="json", by_alias=True, exclude_unset=True)
     return accepted(context().submit(QUESTION, {"question": name, "query": asked}))
@@ -226,6 +229,7 @@ def _add(name: str) -> None:
                 if p.kind == "one" and p.name in request.args:
                     once(p, request.args.getlist(p.name), p.name)
             query = questions.read(name, _given(model, asked)) if method == "get" else of_body(asked)
+            check_asked(query)
             return run(query, getattr(asked, "cursor", None))
 
         view.__name__ = name.replace("-", "_") + suffix

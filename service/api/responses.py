@@ -156,7 +156,7 @@ def page_answer(table: pa.Table, name: str, next_cursor: str | None = None) -> R
 def _conditional(answer: Response, identity: str | None = None) -> Response:
     """304 where the client holds this content already; it must ask each time, since a date's answer may be revalued."""
     check_size(answer.calculate_content_length() or 0, context().settings)
-    answer.headers["Cache-Control"] = "private, no-cache"
+    answer.headers.setdefault("Cache-Control", "private, no-cache")
     if request.method in ("GET", "HEAD") and answer.status_code == 200:
         data = answer.get_data()
         answer.set_etag(identity or digest(data), weak=identity is not None)

@@ -5,8 +5,10 @@ from __future__ import annotations
 from flask import Response
 from pydantic import ConfigDict, Field
 
+from service.access.store import ANYBODY_HERE
 from service.api import models
-from service.api.context import context
+from service.api.access import charge, check_asked
+from service.api.context import caller, context
 from service.api.document import blueprint
 from service.api.requests import Body, Parameters
 from service.api.responses import json_answer
@@ -35,14 +37,17 @@ class JobPath(Parameters):
 @api.post("/valuations/plan", responses={200: models.ValuationPlanAnswer})
 def plan(body: ValuationBody) -> Response:
     """What a valuation would take: wanted, present, missing, expected seconds. Nothing is run or stored."""
+    check_asked(body)
     return json_answer(plan_valuation(context().lake.snapshot(), body).to_dict())
 
 
 @api.post("/valuations", responses={202: models.JobAnswer})
 def submit(body: ValuationBody) -> Response:
     """Queue a valuation; the answer is its job. The same request, while queued or running, is the same job."""
-    job = context().submit(VALUATION, body.model_dump(mode="json"))
-    return accepted(job)
+    check_asked(body)
+    if caller() is not ANYBODY_HERE:
+        charge(plan_valuation(context().lake.snapshot(), body).cost.seconds)
+    return accepted(context().submit(VALUATION, body.model_dump(mode="json")))
 
 
 @api.get("/jobs", responses={200: models.Jobs})

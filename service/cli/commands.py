@@ -165,16 +165,13 @@ def serve_command(
     ] = False,
     host: Annotated[str | None, typer.Option("--host", help="Address to listen on.")] = None,
     port: Annotated[int | None, typer.Option("--port", help="Port to listen on.")] = None,
-    insecure: Annotated[
-        bool, typer.Option("--insecure", help="Allow an address other machines reach; there is no log-in yet.")
-    ] = False,
 ) -> None:
     """Serve the HTTP API, with the engine beside it."""
     from service.processes import serve
 
     given = {k: v for k, v in (("host", host), ("port", port)) if v is not None}
     settings = settings_of(lake).model_copy(update=given)
-    raise typer.Exit(serve.main(settings, web_only=web_only, insecure=insecure))
+    raise typer.Exit(serve.main(settings, web_only=web_only))
 
 
 @app.command("demo")

@@ -46,6 +46,8 @@ OTHERS = {
     "replay": ("commands:app", "Recompute an answer from its receipt and compare the bits."),
     "release": ("release:app", "Release the figures of a kept answer to the table that dashboards read."),
     "jobs": ("engine_jobs:app", "The jobs of the engine: list, look at, cancel."),
+    "users": ("users:app", "Who may ask over HTTP, in which role, and what each sees."),
+    "tokens": ("tokens:app", "Personal access tokens: make, list, revoke."),
     "serve": ("commands:app", "Serve the HTTP API, with the engine beside it."),
     "engine": ("commands:app", "Run the engine: takes jobs from the job table, one engine a lake."),
     "bench": ("bench:app", "Measure speed against stated limits and peers."),

@@ -23,6 +23,7 @@ import structlog
 
 from lake.errors import BadInput, Conflict
 from lake.tables import Lake
+from service.access.store import AccessStore
 from service.config import Settings
 from service.ending import FOLLOWED, at_signals
 from service.process import is_loopback
@@ -35,19 +36,19 @@ ORPHAN_SECONDS = 5.0  # for processes of a `serve` that was killed to end
 _log = structlog.get_logger("varlake.serve")
 
 
-def main(settings: Settings, *, web_only: bool = False, insecure: bool = False) -> int:
+def main(settings: Settings, *, web_only: bool = False) -> int:
     """Serves until SIGTERM or SIGINT; returns the exit code: 0 then, 1 when a process could not be kept alive.
 
     A process that dies is started again, the other goes on. The engine is given up after `MOST_DEATHS`: questions are answered
     then, and jobs wait. `serve` ends when the web is given up, or when a process tells at its first start what a user must mend.
 
-    Raises `Conflict` where another process listens at the address; `BadInput` for an address other machines reach, unless
-    `insecure`: there is no log-in yet.
+    Raises `Conflict` where another process listens at the address; `BadInput` for an address other machines reach while there are
+    no users.
     """
-    if not is_loopback(settings.host) and not insecure:
+    if not is_loopback(settings.host) and not AccessStore.of(settings).has_users():
         raise BadInput(
-            f"The address {settings.host} can be reached from other machines, and there is no log-in yet: who reaches it "
-            "reads everything. Listen on 127.0.0.1, or give --insecure where a proxy or a network keeps others out."
+            f"The address {settings.host} can be reached from other machines, and there are no users: who reaches it could do "
+            "everything. Add users first, `varlake users add NAME --role admin`, or listen on 127.0.0.1."
         )
     stop = threading.Event()
     signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

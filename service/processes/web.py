@@ -35,6 +35,11 @@ SLOWEST = 100_000  # bytes a second: a body of files has a second more for so ma
 ANSWER_SECONDS = 300  # within which an answer has been taken
 STOP_SECONDS = 30  # for requests being answered when the process is stopped
 CONNECTIONS = 1000
+_FORWARDED = {
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-proto",
+}  # by the proxy: of whom, at which name, by TLS
 _BUFFERED = 1 << 40  # bytes of an answer a thread hands over without waiting for the client; larger ones lie on disk
 
 
@@ -122,6 +127,11 @@ def web_server(settings: Settings, listener: socket.socket | None = None) -> Web
         outbuf_high_watermark=_BUFFERED,
         log_socket_errors=False,
         clear_untrusted_proxy_headers=True,
+        **(
+            {"trusted_proxy": settings.trusted_proxy, "trusted_proxy_headers": _FORWARDED}
+            if settings.trusted_proxy
+            else {}
+        ),
     )
     info = (listener.family, listener.type, listener.proto, listener.getsockname()) if listener else limits.listen[0]
     return WebServer(create_app(settings), _sock=listener, adj=limits, sockinfo=info, bind_socket=listener is None)

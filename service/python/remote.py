@@ -14,7 +14,7 @@ import httpx2
 import pyarrow as pa
 
 from aggregation import questions
-from lake.errors import BadInput, Conflict, NotReady, NotValued, VarlakeError, validated
+from lake.errors import BadInput, Conflict, NotReady, NotSignedIn, NotValued, VarlakeError, validated
 from service.client import error_of
 from service.encoding import MEDIA_TYPES, to_json
 from service.ingests import OWN_MACHINE, Ingest, companions, named
@@ -32,15 +32,15 @@ class RemoteLake(Lake):
     """The lake that a service answers for. What takes long is a job there: its progress is shown, and an interrupt cancels it."""
 
     def __init__(self, address: str, token: str | None = None, seconds: float = 300.0) -> None:
-        """address : such as http://127.0.0.1:8050. token : sent with every request, for whoever stands before the service.
-        seconds : that an answer may take.
+        """address : such as http://127.0.0.1:8050. token : a personal access token, which says who asks. seconds : that an answer
+        may take.
 
-        Raises `NotReady` where nothing answers.
+        Raises `NotReady` where nothing answers, `NotSignedIn` where it takes a token, or another one.
         """
         if not address.startswith(("http://", "https://")):
             raise BadInput(f"{address!r} is no address of a service; expected one such as http://127.0.0.1:8050.")
         self.address = address.rstrip("/") + "/"
-        given = {} if token is None else {"Authorization": f"Bearer {token}"}
+        given = {} if token is None else {"Authorization": f"Bearer {token.strip()}"}
         self._http = httpx2.Client(
             base_url=self.address + PREFIX, headers=given, timeout=httpx2.Timeout(seconds, connect=10)
         )
@@ -73,7 +73,10 @@ class RemoteLake(Lake):
             ) from None
         if answer.is_success:
             return answer
-        raise _problem(answer, self.address)
+        told = _problem(answer, self.address)
+        if isinstance(told, NotSignedIn):
+            raise NotSignedIn(f"{told.message} Here: varlake.connect({self.address!r}, token=...).")
+        raise told
 
     def _json(self, method: str, route: str, **request: Any) -> dict[str, Any]:
         found: dict[str, Any] = self._sent(method, route, **request).json()

@@ -10,6 +10,7 @@ import pytest
 import structlog
 from flask.testing import FlaskClient
 from small_lake import MONDAY
+from users import bearer, with_users
 from werkzeug.test import TestResponse
 
 from service.api.app import MAX_BODY_BYTES, create_app
@@ -170,21 +171,22 @@ def test_a_request_id_that_is_not_decent_is_replaced(
     assert {"event", "method", "path", "status", "ms"} <= set(logs[-1])
 
 
-def test_another_sites_name_for_this_machine_gets_no_answer(valued_lake: Path) -> None:
+def test_another_sites_name_for_this_machine_gets_no_answer(valued_lake: Path, tmp_path: Path) -> None:
     """DNS rebinding: a page of evil.example that resolves to this machine may read nothing."""
     client = create_app(Settings(lake=valued_lake)).test_client()
     for host in ("evil.example:8050", "evil.example", "[::1", "10.0.0.1", "localhost.evil.example"):
         problem(client.get("/api/v1/measures", headers={"Host": host}), 421)
     for host in ("localhost:8050", "127.0.0.1:8050", "[::1]:8050", "localhost"):
         assert client.get("/api/v1/measures", headers={"Host": host}).status_code == 200
-    open_to_all = {"lake": valued_lake, "host": "0.0.0.0"}
+    open_to_all = {"lake": valued_lake, "host": "0.0.0.0", "access": tmp_path / "users.sqlite"}
+    own = bearer(with_users(valued_lake, access=open_to_all["access"])[1]["tom"])
     for settings in (Settings(**open_to_all), Settings(**open_to_all, allowed_hosts="var.bank.example, VAR")):
         client = create_app(settings).test_client()
         # a page cannot give an address of its own another meaning; names have to be allowed
         for host in ("10.0.0.1:8050", "127.0.0.1:8050", "localhost"):
-            assert client.get("/api/v1/measures", headers={"Host": host}).status_code == 200
+            assert client.get("/api/v1/measures", headers={"Host": host, **own}).status_code == 200
         for host in ("var.bank.example", "var"):
-            answer = client.get("/api/v1/measures", headers={"Host": host})
+            answer = client.get("/api/v1/measures", headers={"Host": host, **own})
             assert answer.status_code == (200 if settings.allowed_hosts else 421), answer.text
         assert (
             "VARLAKE_ALLOWED_HOSTS"

@@ -257,7 +257,7 @@ def test_a_long_list_is_the_same_json_as_a_short_one() -> None:
 
 def test_an_allowance_gives_back_its_place_once() -> None:
     places = threading.BoundedSemaphore(1)
-    one = limits.RequestAllowance(Settings(), places, lambda: False)
+    one = limits.RequestAllowance(Settings(), places, lambda: False, lambda _: None)
     one.spend(limits.LIGHT_CORE_SECONDS * 2)
     one.end()
     one.end()

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -15,9 +16,10 @@ import pytest
 from server import SERVE, ask, children, engine_of, serving
 from small_lake import MONDAY, request
 from support import wait_for
+from users import with_users
 
 from lake.committer import Committer
-from lake.errors import BadInput
+from lake.errors import BadInput, Conflict
 from lake.tables import Lake
 from service.config import Settings
 from service.process import configure_logs, is_loopback
@@ -188,10 +190,56 @@ assert loaded == [], loaded
     assert ran.returncode == 0, ran.stderr
 
 
-def test_an_address_that_others_reach_is_refused_unless_asked_for() -> None:
-    for host in ("0.0.0.0", "::", "10.1.2.3", "bank.example"):
-        with pytest.raises(BadInput, match="no log-in yet"):
-            serve.main(Settings(host=host))
+def test_an_address_that_others_reach_is_refused_until_there_are_users(
+    work_lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hosts = ("0.0.0.0", "::", "10.1.2.3", "bank.example")
+    for host in hosts:
+        with pytest.raises(BadInput, match="there are no users"):
+            serve.main(Settings(host=host, lake=work_lake.path))
+    with_users(work_lake.path)
+
+    def listening(_: Settings) -> None:
+        raise Conflict("it would listen")
+
+    monkeypatch.setattr(serve, "_listening", listening)
+    for host in hosts:
+        with pytest.raises(Conflict, match="it would listen"):
+            serve.main(Settings(host=host, lake=work_lake.path))
+
+
+def test_users_added_while_it_runs_are_asked_for_at_once_and_a_revoked_token_is_refused(work_lake: Lake) -> None:
+    with serving(work_lake.path, web_only=True) as (process, url):
+        assert ask(f"{url}api/v1/me")[1]["name"] == "local"
+        store, tokens = with_users(work_lake.path)
+        assert ask(f"{url}api/v1/me")[0] == 401
+        assert ask(f"{url}api/v1/me", token=tokens["tom"])[1]["name"] == "tom"
+        store.revoke(store.tokens("tom")[0].token_id)
+        assert ask(f"{url}api/v1/me", token=tokens["tom"])[0] == 401
+        process.terminate()
+        _, err = process.communicate(timeout=60)
+    assert not any(token in err for token in tokens.values())
+    assert [json.loads(line).get("user") for line in err.splitlines() if "/api/v1/me" in line] == [
+        "local",
+        None,
+        "tom",
+        None,
+    ]
+
+
+@pytest.mark.parametrize("trusted", [True, False])
+def test_what_a_proxy_says_is_believed_of_the_trusted_one_alone(
+    trusted: bool, work_lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VARLAKE_TRUSTED_PROXY", "127.0.0.1" if trusted else "10.0.0.1")
+    with serving(work_lake.path, web_only=True) as (process, url):
+        said = {"X-Forwarded-For": "203.0.113.7", "X-Forwarded-Proto": "https"}
+        with urllib.request.urlopen(urllib.request.Request(f"{url}api/v1/me", headers=said), timeout=60) as answer:
+            assert ("Strict-Transport-Security" in answer.headers) is trusted
+        process.terminate()
+        _, err = process.communicate(timeout=60)
+    (line,) = [json.loads(line) for line in err.splitlines() if "/api/v1/me" in line]
+    assert line["address"] == ("203.0.113.7" if trusted else "127.0.0.1")
 
 
 def test_loopback_is_known_in_all_its_spellings() -> None:

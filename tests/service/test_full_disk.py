@@ -17,12 +17,14 @@ from command_line import in_a_process
 from server import ask, children, engine_of, serving
 from small_lake import BOOK, FRIDAY, MONDAY, no_spark, request
 from support import wait_for
+from users import with_users
 
 from lake.committer import Committer
-from lake.errors import DiskFull, of_disk
+from lake.errors import DiskFull, NotReady, of_disk
 from lake.schemas import TABLES
 from lake.storage import not_writable
 from lake.tables import Lake
+from service.access.accounts import TokenRequest
 from service.jobs import JobTable
 from valuation.sets.requests import run_valuation
 
@@ -164,7 +166,19 @@ def read_only(lake: Path, disk: Path) -> None:
     assert "No permission" in said.stderr
 
 
-@pytest.mark.parametrize("check", ["full", "full_while_a_job_waits", "commands", "little_room", "read_only"])
+def users(lake: Path, disk: Path) -> None:
+    store, tokens = with_users(lake)
+    with filled(disk):
+        assert store.caller_of_token(tokens["tom"]).principal.name == "tom"
+        with pytest.raises(DiskFull, match="tokens that exist are taken"):
+            store.make_token("tom", TokenRequest(label="no room"))
+    subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
+    assert store.caller_of_token(tokens["rita"]).principal.name == "rita"
+    with pytest.raises(NotReady, match="may not be written by this process"):
+        store.remove("tom")
+
+
+@pytest.mark.parametrize("check", ["full", "full_while_a_job_waits", "commands", "little_room", "read_only", "users"])
 def test_a_disk_that_takes_nothing(check: str, valued_lake: Path, tmp_path: Path) -> None:
     on_a_small_disk(check, valued_lake, tmp_path)
 

@@ -275,7 +275,7 @@ def test_jobs_that_are_over_are_kept_by_age_and_count(table: JobTable, monkeypat
     for day in range(1, 7):
         ids.append(table.submit(VALUATION, {"as_of": f"2020-03-{day:02}"})[0].job_id)
         if day > 1:  # the first waits on
-            with table._transaction() as db:
+            with table.transaction() as db:
                 db.execute("UPDATE jobs SET state = 'running' WHERE job_id = ?", (ids[-1],))
             table.finish(ids[-1], {})
     monkeypatch.setattr(jobs, "MOST_KEPT", 3)

@@ -19,6 +19,7 @@ from schemathesis.specs.openapi.checks import (
     positive_data_acceptance,
 )
 from small_lake import MONDAY, SCENARIOS, SHOCK, base, no_spark
+from users import bearer, with_users
 
 from aggregation import questions
 from aggregation.dimensions import CONTRACT_COLUMNS, DIMENSIONS
@@ -54,7 +55,7 @@ answers: dict[str, Any] = {}  # of the lake, by question
 
 def document_of(app: Any, **generation: Any) -> Any:
     always = {"deterministic": True, "max-examples": 10, "allow-extra-parameters": False}
-    refusals = ["400", "404", "405", "406", "409", "413", "415", "422"]  # 413: what is too long may be too large
+    refusals = ["400", "403", "404", "405", "406", "409", "413", "415", "422"]  # 413: what is too long may be too large
     checks = {"negative_data_rejection": {"expected-statuses": refusals}}
     config = SchemathesisConfig.from_dict({"generation": {**always, **generation}, "checks": checks})
     return schemathesis.openapi.from_wsgi("/openapi.json", app, config=config)
@@ -64,15 +65,35 @@ def document_of(app: Any, **generation: Any) -> Any:
 ELSEWHERE = r"/api/v1/(?!(?:compare|stress|limit-hedge)/)[a-z-]+/(?:plan|value)$"
 # files are no data that can be drawn: test_api_uploads.py and test_mappings.py send them
 UPLOADS = "^(bring|suggest)_"
-any_request = document_of(app).exclude(path_regex=ELSEWHERE).exclude(operation_id_regex=UPLOADS)
+# a user that is added ends single-user mode, and nobody would be let in
+USERS = "^(add|change|remove)_user$"
+any_request = document_of(app).exclude(path_regex=ELSEWHERE).exclude(operation_id_regex=f"{UPLOADS}|{USERS}")
 good_request = (
     document_of(app, mode="positive")
     .exclude(path_regex=ELSEWHERE)
-    .exclude(operation_id_regex=UPLOADS)
+    .exclude(operation_id_regex=f"{UPLOADS}|{USERS}|_(token|session)$|^user$")  # of which there are none
     .exclude(
         path="/api/v1/reverse-stress", method="GET"
     )  # whose law of moves is longer than the lake, and no address's
 )
+
+
+EXAMPLES = 3  # of each operation in each role
+app_with_users = create_app(Settings(lake=Path("the fixture gives it"), requests_a_minute=1_000_000))
+ANY_QUESTION = rf"/api/v1/(?:{'|'.join(QUESTIONS)})(?:/|$)"  # test_access.py asks them in every role
+in_roles = (
+    document_of(app_with_users, **{"max-examples": EXAMPLES})
+    .exclude(path_regex=ANY_QUESTION)
+    .exclude(operation_id_regex=UPLOADS)
+)
+
+
+@pytest.fixture(scope="module")
+def tokens(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
+    """Of the users of a lake that holds nothing."""
+    path = Lake.create(tmp_path_factory.mktemp("roles") / "lake").path
+    app_with_users.extensions[EXTENSION] = Context(Settings(lake=path))
+    return with_users(path)[1]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -227,6 +248,17 @@ def test_whatever_is_sent_is_answered_as_documented(case: schemathesis.Case) -> 
         # GET is allowed there too, as of any set by that name: /scenario-sets/{set_id}
         excluded.append(allow_header_conformance)
     case.call_and_validate(excluded_checks=excluded)
+
+
+@in_roles.parametrize()
+@quick
+def test_whatever_is_sent_in_any_role_is_answered_as_documented(
+    case: schemathesis.Case, tokens: Mapping[str, str]
+) -> None:
+    for token in tokens.values():
+        answer = case.call(headers=bearer(token))
+        assert answer.status_code != 401
+        case.validate_response(answer, excluded_checks=[positive_data_acceptance, allow_header_conformance])
 
 
 @good_request.parametrize()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ import pytest
 from server import engine_of, serving
 from small_lake import FRIDAY, MONDAY, SCENARIOS, build_lake
 from test_engine import wait_for
+from users import with_users
 
 import varlake
 from lake.tables import Lake
@@ -219,6 +221,25 @@ def test_an_address_where_nothing_answers_is_told_so() -> None:
         varlake.connect("http://127.0.0.1:9")
     with pytest.raises(varlake.BadInput, match="is no address of a service"):
         varlake.connect("127.0.0.1:8050")
+
+
+def test_with_a_token_one_asks_as_oneself_and_what_is_missing_is_told(valued_lake: Path, tmp_path: Path) -> None:
+    copied = shutil.copytree(valued_lake, tmp_path / "lake")
+    _, tokens = with_users(copied)
+    with serving(copied, web_only=True) as (_, url):
+        for given in ({}, {"token": "varlake_of-nobody-at-all-here"}):
+            with pytest.raises(
+                varlake.NotSignedIn, match=r"Here: varlake\.connect\('http://127\.0\.0\.1:\d+/', token="
+            ):
+                varlake.connect(url, **given)
+        with varlake.connect(url, token=f"{tokens['tom']}\n") as remote:  # as it is read from a file
+            assert tokens["tom"] not in repr(remote)
+            assert remote.var(as_of=MONDAY, levels="0.95").receipt["question"]["levels"] == ["0.95"]
+            with pytest.raises(varlake.NotAllowed, match=r"0\.8 is none of 0\.95, 0\.975, 0\.99") as refused:
+                remote.var(as_of=MONDAY, levels="0.8")
+            assert refused.value.issues[0].pointer == "/levels"
+            with pytest.raises(varlake.NotAllowed, match="takes the right 'write'"):
+                remote.set_standard(currency="EUR")
 
 
 def test_an_answer_that_the_lake_has_overtaken_gives_no_figures_of_another(address: str) -> None:
