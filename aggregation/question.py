@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import functools
+import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -155,8 +156,9 @@ def with_market_issues(session: Session, answer: Any) -> Any:
     return dataclasses.replace(answer, notes=(*answer.notes, *notes), receipt=receipt)
 
 
-def seal(answer: Any, name: str, query: BaseModel, notes: Sequence[str] = ()) -> Any:
-    """The answer with `notes` and those on what its receipt names; and a receipt that names the question and holds all the answer says.
+def seal(answer: Any, name: str, query: BaseModel, notes: Sequence[str] = (), reader: str = "") -> Any:
+    """The answer with `notes` and those on what its receipt names; and a receipt that names the question and holds all the answer says,
+    and who sees what it was made from, see `Lake.reader`.
 
     Noted are the days left out, vectors that were not made here, corporate actions applied to its books, and as of when it is known.
     """
@@ -167,6 +169,7 @@ def seal(answer: Any, name: str, query: BaseModel, notes: Sequence[str] = ()) ->
     question = query.model_dump(mode="json", by_alias=True)
     receipt = {
         **{k: v for k, v in answer.receipt.items() if k != "receipt_digest"},
+        **({"entitlement": json.loads(reader)} if reader else {}),
         "kind": name,
         "question": question,
         "query_digest": digest(canonical_json(question)),

@@ -165,13 +165,17 @@ def settled(session: Session, query: Any) -> Any:
 
 def ask(session: Session, name: str, query: BaseModel) -> Any:
     """The answer, sealed with its receipt; raises `NotValued` where a valuation is missing."""
-    from aggregation.question import seal, with_market_issues  # noqa: PLC0415 - with Arrow, which a table of names needs not
+    from aggregation.kept_receipts import keep_versions, pinned  # noqa: PLC0415 - with Arrow, which a table of names needs not
+    from aggregation.question import seal, with_market_issues  # noqa: PLC0415 - see above
 
     session = _known(session, query)
+    session = session.of(pinned(session.lake))
     query = settled(session, query)
     allowance().expect(lambda: price(session, name, query) or 0.0)
     answer = with_market_issues(session, question(name).answer(session, query))
-    return seal(answer, name, query, _stale(session, query, answer.receipt))
+    sealed = seal(answer, name, query, _stale(session, query, answer.receipt), session.lake.reader)
+    keep_versions(session.lake, sealed.receipt)
+    return sealed
 
 
 def _stale(session: Session, query: BaseModel, receipt: Mapping[str, Any]) -> tuple[str, ...]:

@@ -116,7 +116,7 @@ def _value_new(
     snapshot, seal = committer.lake.snapshot(), inputs.valuation_set
     contracts = contracts_by_id(snapshot, book.contract_ids)
     scenarios = load_stored(snapshot, inputs.scenarios)
-    plan = make_plan(snapshot, contracts, scenarios, seal.valuation_date, seal.risk_classes)
+    plan = make_plan(snapshot, contracts, scenarios, seal.valuation_date, seal.risk_classes, positions_dates=[book.positions_date])
     if known and plan.sealed is None:
         return None
     run = run_plan(committer, plan, spark=spark, branch_id=branch_id, progress=progress, cancelled=cancelled)

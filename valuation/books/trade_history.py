@@ -20,7 +20,7 @@ from lake.tables import Lake
 class TradeVersion:
     """One change of a trade on one date.
 
-    positions_date : of the book. version : of the table positions. loaded_at : instant of the commit, UTC. action : new, amend or
+    positions_date : of the book. version : of the table positions; for a reader of a part of the book the number of the change on that date, from 0. loaded_at : instant of the commit, UTC. action : new, amend or
     remove. file : what was loaded. mapping : digest of the mapping it was read by, if any. changed : by column, attribute or term,
     what it was and is; null where there is none.
     """
@@ -51,7 +51,9 @@ def trade_history(lake: Lake, trade: str, date: dt.date | None = None) -> list[T
         changed = {
             k: (before.get(k), after.get(k)) for k in dict.fromkeys((*before, *after)) if before.get(k) != after.get(k)
         }
-        found.append(TradeVersion(c.positions_date, c.version, c.loaded_at, c.action, c.file, c.mapping, changed))
+        # the versions of the table tell how often others have loaded
+        version = len([f for f in found if f.positions_date == c.positions_date]) if lake.reader else c.version
+        found.append(TradeVersion(c.positions_date, version, c.loaded_at, c.action, c.file, c.mapping, changed))
     return found
 
 
