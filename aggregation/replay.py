@@ -248,7 +248,9 @@ def lake_then(lake: Lake, receipt: Receipt) -> Lake:
     named |= {"market_data": max(known)} if known else {}  # a receipt of before its version was named beside the others
     named |= receipt["table_versions"]
     if lake.reader:
-        named = {n: v for n, v in named.items() if lake.shows_version(n)} | kept_versions(lake, receipt["receipt_digest"])
+        named = {n: v for n, v in named.items() if lake.shows_version(n)} | kept_versions(
+            lake, receipt["receipt_digest"]
+        )
     return lake.at({str(k): _version(lake, k, v) for k, v in named.items() if k in TABLES})
 
 

@@ -177,6 +177,7 @@ def _save_branch(session: Session, request: Request) -> dict[str, Any]:
         validated(BranchRequest, request, "job"),
         cache=session.cache,
         spark=session.spark,
+        actor=session.actor,
         progress=session.progress,
         cancelled=session.cancelled,
     )
@@ -185,7 +186,7 @@ def _save_branch(session: Session, request: Request) -> dict[str, Any]:
 def _remove_branch(session: Session, request: Request) -> dict[str, Any]:
     from aggregation.whatif.save_branch import remove_branch
 
-    return remove_branch(session.writer(), request["name"])
+    return remove_branch(session.writer(), request["name"], session.actor)
 
 
 def _set_standard(session: Session, request: Request) -> dict[str, Any]:

@@ -269,7 +269,9 @@ IMPORT_OF = (
     "imported:"  # in the versions of a set, before the name of a source of vectors: its files and what came with them
 )
 OF_BRANCH = "branch"  # in the versions of a set that was made for a branch: its branch_id
-READER = "reader"  # in those of a set that was valued for somebody who sees a part of the book: which, see `Lake.reader`
+READER = (
+    "reader"  # in those of a set that was valued for somebody who sees a part of the book: which, see `Lake.reader`
+)
 POSITIONS_DATES = "positions_dates"  # in those of a set of the books of other dates than its valuation date: as JSON
 
 

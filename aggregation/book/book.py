@@ -145,9 +145,10 @@ def _content(book: Book) -> str:
 
 
 def _read(files: list[Path], columns: list[str], kept: ds.Expression | None) -> pa.Table:
-    """Columns of positions files. Texts come as codes, as they are stored; those of trades, all different, as texts."""
+    """Columns of positions files. Texts come as codes, as they are stored; those of trades, all different, as texts, and so do those of
+    the rows that are `kept`, since the codes are those of all rows."""
     each(check_data_file, files)
-    coded = [c for c in columns if c not in ("trade", _QUANTITY, "attributes")]
+    coded = [c for c in columns if kept is None and c not in ("trade", _QUANTITY, "attributes")]
     dataset = ds.dataset([str(f) for f in files], format=ds.ParquetFileFormat(dictionary_columns=coded))
     return dataset.to_table(columns=columns, filter=kept)
 

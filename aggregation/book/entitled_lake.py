@@ -161,7 +161,8 @@ class EntitledLake(Lake):
                 values = pc.map_lookup(values.combine_chunks(), level.removeprefix(ATTRIBUTE), "first")
             return frozenset(pc.unique(values).drop_null().to_pylist())
 
-        return self._kept(("members", level, self.version("positions")), make)
+        found: frozenset[str] = self._kept(("members", level, self.version("positions")), make)
+        return found
 
     def _kept(self, key: tuple[Any, ...], make: Callable[[], Any]) -> Any:
         made = self.marker.stat().st_mtime_ns  # of this lake, and not of one made later in the same place
@@ -273,7 +274,11 @@ class EntitledLake(Lake):
             )
             # which of several vectors answers for a contract that nothing moves depends on what others have valued
             moved = pc.if_else(members["unmoved"], "", members["inputs_digest"])
-            told = [members["contract_id"].to_pylist(), moved.to_pylist(), failures.drop(["valuation_set_id"]).to_pylist()]
+            told = [
+                members["contract_id"].to_pylist(),
+                moved.to_pylist(),
+                failures.drop(["valuation_set_id"]).to_pylist(),
+            ]
             return _Seen(gave[0], seal, digest(canonical_json(told)))
 
         found: _Seen | None = self._kept(("seen", *self._keys(group)), make)

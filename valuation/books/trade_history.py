@@ -45,7 +45,7 @@ def trade_history(lake: Lake, trade: str, date: dt.date | None = None) -> list[T
     ids = {row["contract_id"] for c in changes for row in (c.before, c.after) if row}
     contracts = lake.read("contracts", ["contract_id", "terms"], ds.field("contract_id").isin(sorted(ids))).to_pylist()
     terms = {c["contract_id"]: json.loads(c["terms"]) for c in contracts}
-    found = []
+    found: list[TradeVersion] = []
     for c in changes:
         before, after = (_told(row, terms) for row in (c.before, c.after))
         changed = {

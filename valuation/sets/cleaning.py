@@ -242,7 +242,9 @@ def _without_orphans(committer: Committer, day: dt.date) -> bool:
     """Commits the vectors of a day without those that no set refers to; whether there were any."""
     lake = committer.lake
     rows = lake.read(PNL_VECTORS.name, among={"valuation_date": [day]})
-    kept = rows.filter(pc.is_in(_fingerprint(rows), value_set=_referred(lake, list_valuation_sets(lake, every=True), day)))
+    kept = rows.filter(
+        pc.is_in(_fingerprint(rows), value_set=_referred(lake, list_valuation_sets(lake, every=True), day))
+    )
     if len(kept) == len(rows):
         return False
     if len(kept):
