@@ -79,6 +79,13 @@ class NotValued(NotFound):
         return NotValued(self._lacking, way)
 
 
+class NotAllowed(VarlakeError):
+    """Who asks is known, and may not do this; the message says who may."""
+
+    status = 403
+    title = "Not allowed"
+
+
 class Conflict(VarlakeError):
     """The state of the lake forbids it: another writer, a job already ended."""
 

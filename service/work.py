@@ -14,7 +14,7 @@ from lake.errors import Invalid, Issue, VarlakeError, unknown, validated
 from lake.progress import Cancelled, Progress, go_on, silent
 from lake.tables import Lake
 from service.config import Settings
-from service.ingests import BESIDE, INGESTS, OWN_MACHINE, from_settings
+from service.ingests import BESIDE, INGESTS, OWN_MACHINE, check_entitled, from_settings
 from service.jobs import (
     BRANCH,
     BRANCH_DELETION,
@@ -107,6 +107,7 @@ def ingest(
     may only have been put back.
     """
     kind = INGESTS[request.what]
+    check_entitled(request.what, committer.lake)
     options = validated(kind.options, request.options, "ingest")
     reports: list[dict[str, Any]] = []
     try:

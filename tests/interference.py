@@ -7,7 +7,10 @@ import datetime as dt
 import io
 import json
 import random
+import re
+import threading
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -41,14 +44,18 @@ from service.processes.engine import _Engine
 from valuation.books.positions import ingest_positions
 from valuation.books.sensitivities import ingest_sensitivities
 from valuation.sets.requests import run_valuation
+from valuation.sets.store import list_valuation_sets
 
 TRADER = Principal(
     name="ann", roles=("trader",), entitlement=Entitlement(granted={"desk": ("Options",), "book": ("own-book",)})
 )
 COLLEAGUE = Principal(name="bob", roles=("trader",), entitlement=Entitlement(granted={"desk": ("Equities", "Rates")}))
 # what of an answer is of one request alone, or is a time of the clock
-OF_ONE_REQUEST = {"timings_ms", "error_id", "run_id", "job_id"}
+OF_ONE_REQUEST = {"timings_ms", "error_id", "run_id", "job_id", "cost_us"} | {
+    f"{what}_seconds" for what in ("elapsed", "pricing", "kernels", "spark")
+}
 CLOCK = {"sealed_at", "created_at", "loaded_at", "submitted_at", "started_at", "finished_at", "heartbeat_at"}
+_RUN = re.compile(r"\d{8}T\d{6}-[0-9a-f]{8}")  # ids of jobs and runs
 OF_THE_PLACE = {"lake"}  # the path of the lake
 HEADERS = {"X-Request-ID", "Date"}
 
@@ -136,8 +143,8 @@ def build(folder: Path, seed: int, own: float = 1.0) -> Lake:
         rows = "".join(f"{MONDAY},delta,EQ:{f},1%,{v},USD,{d}\n" for d, v in amounts.items() for f in ("AAA", "BBB"))
         head = "date,kind,factor,bump,amount,currency,desk\n"
         ingest_sensitivities(committer, file("sens.csv", f"{head}{rows}"), source="front-office")
-        if own != 1.0:
-            again = positions(seed, MONDAY, own)
+        for day in (FRIDAY, MONDAY) if own != 1.0 else ():
+            again = positions(seed, day, own)
             ingest_positions(committer, file("book.csv", again), replace_dates=True)
         # a branch of somebody who sees everything, and one of another desk
         share = {"instrument_type": "cash_equity", "terms": {"currency": "USD", "underlying": "EQ:AAA"}}
@@ -146,9 +153,17 @@ def build(folder: Path, seed: int, own: float = 1.0) -> Lake:
             saved = BranchRequest.model_validate({"name": name, "as_of": MONDAY, "add": [added]})
             session = _session(lake, committer, who)
             save_branch(
-                session.writer(), saved, cache=session.cache, spark=no_spark, actor=session.actor  # type: ignore[arg-type]
+                session.writer(),
+                saved,
+                cache=session.cache,
+                spark=no_spark,
+                actor=session.actor,  # type: ignore[arg-type]
             )
-        mine = {"name": "ann:mine", "as_of": MONDAY, "scale": [{"where": [{"dimension": "desk", "values": ["Options"]}], "factor": 0.5}]}
+        mine = {
+            "name": "ann:mine",
+            "as_of": MONDAY,
+            "scale": [{"where": [{"dimension": "desk", "values": ["Options"]}], "factor": 0.5}],
+        }
         session = _session(lake, committer, TRADER)
         save_branch(
             session.writer(),
@@ -194,14 +209,12 @@ def example(name: str) -> dict[str, Any]:
 
 def client(lake: Lake, who: Principal = TRADER) -> FlaskClient:
     app = create_app(Settings(lake=lake.path))
-    app.before_request_funcs.setdefault(None, []).insert(0, lambda: setattr(g, "principal", who))
+    app.before_request_funcs.setdefault(None, []).append(lambda: setattr(g, "principal", who))
     return app.test_client()
 
 
 def run_jobs(lake: Lake) -> None:
     """Does what waits in the job table, as the engine does."""
-    import threading
-
     with Committer(lake, "test") as committer:
         engine = _Engine(Settings(lake=lake.path), committer, JobTable.of(lake), threading.Event(), None)
         while engine.run_next():
@@ -225,7 +238,15 @@ def said(answer: TestResponse, lake: Lake) -> Any:
         told = {k: _steady(_json(v), lake) for k, v in about.items() if k not in OF_ONE_REQUEST}
         kept = [n for n in table.column_names if n not in CLOCK | OF_ONE_REQUEST]
         body = [str(table.schema.remove_metadata()), table.select(kept).to_pylist().__repr__(), told]
-        headers = [h for h in headers if h[0] not in ("Content-Length", *(("ETag",) if kept != table.column_names else ()))]
+        headers = [
+            h for h in headers if h[0] not in ("Content-Length", *(("ETag",) if kept != table.column_names else ()))
+        ]
+    elif kind == "text/csv":
+        rows = list(csv.reader(io.StringIO(data.decode())))
+        kept = [i for i, name in enumerate(rows[0] if rows else []) if name not in CLOCK | OF_ONE_REQUEST]
+        body = [[row[i] for i in kept] for row in rows]
+        if rows and len(kept) < len(rows[0]):
+            headers = [h for h in headers if h[0] not in ("Content-Length", "ETag")]
     else:
         body = data
     return answer.status_code, headers, body
@@ -254,4 +275,150 @@ def _steady(value: Any, lake: Lake) -> Any:
 
 
 def _steady_text(text: str, lake: Lake) -> str:
-    return text.replace(str(lake.path), "LAKE")
+    return _RUN.sub("RUN", text.replace(str(lake.path), "LAKE"))
+
+
+# --- what is asked ----------------------------------------------------------------------------------------------------
+
+# a contract that others may hold and have valued, and the trader does not
+_TERMS = {k: v for k, v in OPTION.items() if k != "instrument_type"} | {"strike": 80}
+ADDED = {"trade": "N1", "quantity": 3.0, "instrument_type": "equity_option", "terms": _TERMS, "desk": "Options"}
+FIELDS: Mapping[str, list[Any]] = {
+    "where": [
+        [],
+        ["desk=Options"],
+        ["desk=Equities"],
+        ["desk=Rates"],
+        ["desk=Optons"],
+        ["desk!=Options"],
+        ["book=own-book"],
+        ["book=cash"],
+        ["trade~X*"],
+        ["trade=X1-1"],
+        ["attribute.rating=AA"],
+        ["attribute.rating=C2"],
+        ["attribute.only1=x"],
+        ["division=Cash"],
+        ["counterparty=counterparty-1"],
+    ],
+    "by": [
+        [],
+        ["desk"],
+        ["desk", "book"],
+        ["division"],
+        ["attribute.rating"],
+        ["attribute.only2"],
+        ["trade"],
+        ["counterparty"],
+        ["contract"],
+        ["instrument_type", "currency"],
+        ["dsk"],
+    ],
+    "currency": ["USD", "EUR", "GBP"],
+    "levels": [["0.9"], ["0.95", "0.99"]],
+    "measures": [["var"], ["es", "volatility"]],
+    "positions_date": [str(FRIDAY), str(MONDAY), "2020-03-12"],
+    "as_of": [str(FRIDAY), str(MONDAY), "2020-03-12", "2020-03-17"],
+    "branch": ["ann:mine", "ann:mine@1", "bob:b1", "all-1"],
+    "valuation_set": ["OWN-SET", "THEIR-SET", "0" * 32],
+    "scenario_set": ["historical-30", "historical-31"],
+    "as_known": ["positions@1", "valuation_sets@0", "market_data@0", "2020-01-01T00:00Z"],
+    "subtotals": [True],
+    "bounds": [True],
+    "limit": [1, 5],
+    "most": [2],
+    "add": [[ADDED], [{**ADDED, "trade": "O1"}], [{**ADDED, "trade": "X1-1"}]],
+    "remove": [
+        [{"where": [{"dimension": "trade", "values": ["O3"]}]}],
+        [{"where": [{"dimension": "desk", "values": ["Rates"]}]}],
+    ],
+    "moves": [[{"trade": "O3", "cost": 1}], [{"trade": "X1-1", "cost": 1}]],
+    "sensitivities": [["front-office"], ["back-office"]],
+    "reported": ["risksys", "risk"],
+}
+LISTS = [
+    "/positions?date=2020-03-16",
+    "/positions?date=2020-03-16&limit=2",
+    "/positions?date=2020-03-13&where=desk%3DEquities",
+    "/positions?date=2020-03-12",
+    "/positions/dates",
+    "/positions/history?trade=O1",
+    "/positions/history?trade=O4&date=2020-03-13",
+    "/positions/history?trade=X1-1",
+    "/valuation-sets",
+    "/valuation-sets/OWN-SET",
+    "/valuation-sets/THEIR-SET",
+    "/valuation-sets/OWN-SET/failures",
+    "/valuation-sets/THEIR-SET/failures",
+    "/branches",
+    "/branches/ann:mine",
+    "/branches/bob:b1",
+    "/branches/all-1",
+    "/hierarchies",
+    "/dimensions",
+    "/dimensions/of-date?as_of=2020-03-16",
+    "/dimensions/of-date?as_of=2020-03-12",
+    "/jobs",
+    "/jobs?limit=1",
+    "/health",
+    "/standards",
+    "/scenario-sets",
+    "/released-results?date=2020-03-16",
+    "/market/issues",
+    "/risk-factors?limit=3",
+]
+FORMATS = ("application/json", "text/csv", "application/vnd.apache.arrow.stream", "application/vnd.apache.parquet")
+
+
+@dataclass(frozen=True)
+class Case:
+    """A request: of a GET no body."""
+
+    path: str
+    body: dict[str, Any] | None = None
+    accept: str = "application/json"
+
+    def ask(self, of: Asked, ids: Asked | None = None) -> Any:
+        """Everything that is received; ids : the lake whose valuation sets are named."""
+        named = (ids or of).named
+        path = named(self.path)
+        if self.body is None:
+            answer = of.client.get(f"/api/v1{path}", headers={"Accept": self.accept})
+        else:
+            body = json.loads(named(json.dumps(self.body)))
+            answer = of.client.post(f"/api/v1{path}", json=body, headers={"Accept": self.accept})
+        return said(answer, of.lake)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A lake that is asked, and the ids of its valuation sets: of one that the trader sees, and of one as others see it."""
+
+    lake: Lake
+    client: FlaskClient
+    own: str
+    theirs: str
+
+    @classmethod
+    def of(cls, lake: Lake) -> Asked:
+        asks = client(lake)
+        own = asks.get("/api/v1/valuation-sets").get_json()["rows"][0]["valuation_set_id"]
+        return cls(lake, asks, own, min(s.valuation_set_id for s in list_valuation_sets(lake)))
+
+    def named(self, text: str) -> str:
+        return text.replace("OWN-SET", self.own).replace("THEIR-SET", self.theirs)
+
+
+def cases(seed: int) -> Iterator[Case]:
+    """Endless: lists, plans and answers, every question as often as any other."""
+    draw = random.Random(seed)
+    while True:
+        for name in draw.sample([*QUESTIONS], len(QUESTIONS)):
+            if draw.random() < 0.15:
+                yield Case(draw.choice(LISTS), accept=draw.choice(FORMATS))
+            body = example(name)
+            fields = [f for f in questions.question(name).query.model_fields if f in FIELDS]
+            for field in draw.sample(fields, min(len(fields), draw.randint(0, 3))):
+                body[field] = draw.choice(FIELDS[field])
+            way = draw.choice(["", "", "", "/plan"])
+            yield Case(f"/{name}{way}", body, "application/json" if way else draw.choice(FORMATS))

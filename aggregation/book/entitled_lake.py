@@ -322,8 +322,8 @@ class EntitledLake(Lake):
         return (*(s.key for s in group), self.version("positions") if imported else None)
 
     def _held(self, seal: ValuationSet) -> pa.Array | None:
-        """The contracts of the positions that are seen of the books that a set is of, as they were when it was planned; None for all of them,
-        of a set that was valued for whoever sees no more."""
+        """The contracts of the positions that are seen of a set's books, as these were when it was planned; None for all contracts of a set
+        that was valued for whoever sees no more."""
         if seal.reader:
             return None
 

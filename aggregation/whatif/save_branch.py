@@ -132,7 +132,9 @@ def check_name(lake: Lake, name: str, actor: str) -> None:
     """Raises `BadInput` for a name that may be that of a branch of others, whom who sees a part of the book does not see."""
     own = re.sub(r"[^\w.-]", "-", actor)
     if lake.reader and not name.startswith(f"{own}:"):
-        message = f"Branch {name} is not called as yours are. Call it {own}:NAME, such as {own}:{name.rpartition(':')[2]}."
+        message = (
+            f"Branch {name} is not called as yours are. Call it {own}:NAME, such as {own}:{name.rpartition(':')[2]}."
+        )
         raise BadInput(message, issues=(Issue("/name", message, name),))
 
 

@@ -28,7 +28,7 @@ from service.api.responses import json_answer, page_answer, tabular
 from service.api.valuations import accepted
 from service.encoding import to_rows
 from service.jobs import NETTING
-from valuation.books.orders import NettingRequest
+from valuation.books.orders import NettingRequest, check_netting
 from valuation.books.trade_history import trade_history
 from valuation.sets.store import find_sealed
 
@@ -128,9 +128,7 @@ def valuation_failures(path: SetPath, query: PageParameters) -> Response:
         raise _no_valuation_set(lake, path.set_id)
     version, after = start_of_page(lake, "valuation_failures", query.cursor)
     rows = lake.read("valuation_failures", version=version, among={"valuation_set_id": [path.set_id]})
-    page, following = cut_page(
-        rows, "contract_id", query.limit, pinned(lake, "valuation_failures", version), after
-    )
+    page, following = cut_page(rows, "contract_id", query.limit, pinned(lake, "valuation_failures", version), after)
     return page_answer(page, "valuation-failures", following)
 
 
@@ -213,4 +211,6 @@ class NettingBody(Body, NettingRequest):
 @api.post("/positions/netted", responses={202: models.JobAnswer})
 def net_positions(body: NettingBody) -> Response:
     """Queue the netting of all orders up to an instant to the positions of a date; the answer is the job."""
-    return accepted(context().submit(NETTING, body.model_dump(mode="json")))
+    here = context()
+    check_netting(here.lake)
+    return accepted(here.submit(NETTING, body.model_dump(mode="json")))

@@ -55,7 +55,9 @@ def start_of_page(lake: Lake, table: str, cursor: str | None) -> tuple[int, str 
     raise BadInput(message, issues=(Issue("/cursor", message, cursor[:80]),))
 
 
-def cut_page(rows: pa.Table, key: str, limit: int, version: int | None, after: str | None) -> tuple[pa.Table, str | None]:
+def cut_page(
+    rows: pa.Table, key: str, limit: int, version: int | None, after: str | None
+) -> tuple[pa.Table, str | None]:
     """The first `limit` rows whose `key` (a unique text column) is greater than `after`, and the cursor of the next page."""
     if after is not None:
         rows = rows.filter(pc.greater(rows[key], after))

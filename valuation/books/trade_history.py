@@ -20,9 +20,9 @@ from lake.tables import Lake
 class TradeVersion:
     """One change of a trade on one date.
 
-    positions_date : of the book. version : of the table positions; for a reader of a part of the book the number of the change on that date, from 0. loaded_at : instant of the commit, UTC. action : new, amend or
-    remove. file : what was loaded. mapping : digest of the mapping it was read by, if any. changed : by column, attribute or term,
-    what it was and is; null where there is none.
+    positions_date : of the book. version : of the table positions; to whoever sees a part of the book the number of the change.
+    loaded_at : instant of the commit, UTC. action : new, amend or remove. file : what was loaded. mapping : digest of the mapping it was
+    read by, if any. changed : by column, attribute or term, what it was and is; null where there is none.
     """
 
     positions_date: dt.date
