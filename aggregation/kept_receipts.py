@@ -30,7 +30,7 @@ def pinned(lake: Lake) -> Lake:
 
 def keep_versions(lake: Lake, receipt: Mapping[str, Any]) -> None:
     """Keeps the versions of a lake that is `pinned`, for a receipt that does not say them; where the disk is full nothing is kept."""
-    if lake.reader:
+    if lake.reader and not _file(lake, receipt["receipt_digest"]).exists():
         with contextlib.suppress(DiskFull, NotReady, OSError):
             write_durable(_file(lake, receipt["receipt_digest"]), json.dumps(lake.snapshot().versions).encode())
 

@@ -113,28 +113,29 @@ class EntitledLake(Lake):
 
     def set_digest(self, valuation_set_id: str) -> str:
         """Digest of what is seen of a valuation set: the fingerprints of its contracts, and its failures."""
-        (found,) = (s for s in self._sets(None) if s.seal.valuation_set_id == valuation_set_id)
+        found = self._seen(self._groups(None)[valuation_set_id])
+        assert found is not None, "a set that is named is seen"
         return found.digest
 
     # --- rows ---------------------------------------------------------------------------------------------------------
 
     def _nodes(self) -> ds.Expression:
         """Of positions, and of figures of a node: those that name a granted member."""
-        granted = (ds.field(n).isin(list(values)) for n, values in self.entitlement.granted.items())
+        granted = (_among(n, values) for n, values in self.entitlement.granted.items())
         return functools.reduce(operator.or_, granted, ds.scalar(False))
 
     def _standards(self) -> ds.Expression:
         desks = {*self.entitlement.granted.get("desk", ()), *self._members("desk")}
-        return ds.field("desk").is_null() | ds.field("desk").isin(sorted(desks))
+        return ds.field("desk").is_null() | _among("desk", desks)
 
     def _branches(self) -> ds.Expression:
         """Branches are seen by whoever sees all that those who saved them see."""
         readers = self.whole().read("branches", ["entitlement"])["entitlement"].unique().drop_null().to_pylist()
         mine = [r for r in readers if self.entitlement.includes(Entitlement.of(r))]
-        return ds.field("entitlement").isin(pa.array(mine, pa.string()))
+        return _among("entitlement", mine)
 
     def _branch_positions(self) -> ds.Expression:
-        return ds.field("branch_id").isin(self.read("branches", ["branch_id"])["branch_id"].combine_chunks())
+        return _among("branch_id", self.read("branches", ["branch_id"])["branch_id"].to_pylist())
 
     def _hierarchies(self) -> ds.Expression:
         """The members that positions have, and what stands above them."""
@@ -146,7 +147,7 @@ class EntitledLake(Lake):
             for r in rows:
                 if r["member"] in seen.get(r["level"], ()):
                     seen.setdefault(r["parent_level"], set()).add(r["parent"])
-        levels = ((ds.field("level") == n) & ds.field("member").isin(sorted(m)) for n, m in seen.items() if m)
+        levels = ((ds.field("level") == n) & _among("member", m) for n, m in seen.items())
         return functools.reduce(operator.or_, levels, ds.scalar(False))
 
     def _members(self, level: str) -> Collection[str]:
@@ -180,10 +181,13 @@ class EntitledLake(Lake):
         return rows.join(pa.concat_tables([own.select(key), second]), key, join_type="left semi")
 
     def _released(self, version: int | None, among: Mapping[str, Iterable[Any]]) -> pa.Table:
-        """The figures of granted nodes, without the digests of what they were computed from with all others."""
+        """The figures of granted nodes, and where firm totals are granted those of all that is held, without the digests of what they were
+        computed from with all others."""
         rows = self.whole().read("released_results", version=version, among=among)
-        pairs = zip(rows["node"].to_pylist(), rows["filters"].to_pylist(), strict=True)
-        rows = rows.filter(pa.array([shows_figure(self.entitlement, *pair) for pair in pairs], pa.bool_()))
+        pairs = list(zip(rows["node"].to_pylist(), rows["filters"].to_pylist(), strict=True))
+        total = self.entitlement.firm_totals
+        seen = [shows_figure(self.entitlement, *pair) or (total and pair == ("", "")) for pair in pairs]
+        rows = rows.filter(pa.array(seen, pa.bool_()))
         for name in ("valuation_set_id", "receipt_digest", "restates"):
             place, given = rows.schema.get_field_index(name), rows[name]
             rows = rows.set_column(place, name, pc.if_else(pc.is_valid(given), "", given))
@@ -225,30 +229,29 @@ class EntitledLake(Lake):
         return pa.concat_tables([_SETS_EMPTY[name], *(self._of_set(name, s) for s in seals)])
 
     def _of_set(self, name: str, seal: ValuationSet) -> pa.Table:
-        group = next(g for g in self._groups(None) if g[0].id_for(self.reader) == seal.valuation_set_id)
-        return self._tables(group)[name]
+        return self._tables(self._groups(None)[seal.valuation_set_id])[name]
 
     # --- valuation sets -----------------------------------------------------------------------------------------------
 
     def _sets(self, version: int | None) -> list[_Seen]:
         """What is seen of the valuation sets, oldest first."""
-        found = [s for g in self._groups(version) if (s := self._seen(g)) is not None]
+        found = [s for g in self._groups(version).values() if (s := self._seen(g)) is not None]
         return sorted(found, key=lambda s: s.first.order)
 
-    def _groups(self, version: int | None) -> list[list[ValuationSet]]:
-        """The stored sets that may hold what is seen, by coordinates; the oldest of each first."""
+    def _groups(self, version: int | None) -> dict[str, list[ValuationSet]]:
+        """The stored sets that may hold what is seen, those of the same coordinates by the id of what is seen of them; the oldest first."""
         version = self.version("valuation_sets") if version is None else version
 
-        def make() -> list[list[ValuationSet]]:
+        def make() -> dict[str, list[ValuationSet]]:
             rows = self.whole().read("valuation_sets", version=version).to_pylist(maps_as_pydicts="strict")
             groups: dict[str, list[ValuationSet]] = {}
             for seal in sorted((ValuationSet.from_row(r) for r in rows), key=lambda s: s.order):
                 # those of a branch hold what it adds; where it is seen, its own reader had it valued
                 if self.entitlement.includes(Entitlement.of(seal.reader)) if seal.reader else not seal.for_branch:
                     groups.setdefault(seal.id_for(self.reader), []).append(seal)
-            return [*groups.values()]
+            return groups
 
-        found: list[list[ValuationSet]] = self._kept(("groups", version), make)
+        found: dict[str, list[ValuationSet]] = self._kept(("groups", version), make)
         return found
 
     def _seen(self, group: Sequence[ValuationSet]) -> _Seen | None:
@@ -343,6 +346,11 @@ class EntitledLake(Lake):
 
         found: pa.Array = self._kept(("held", *self._keys([seal])), make)
         return found
+
+
+def _among(column: str, values: Iterable[str]) -> ds.Expression:
+    """The rows with one of the values in a column of texts; none where there is none."""
+    return ds.field(column).isin(pa.array(sorted(values), pa.string()))
 
 
 def shows_figure(entitlement: Entitlement, node: str, filters: str) -> bool:

@@ -26,7 +26,7 @@ class Entitlement(BaseModel):
         default_factory=dict, description=f"values by dimension: {', '.join(GRANTED_BY)}"
     )
     firm_totals: bool = Field(
-        False, description="whether totals of the whole firm are seen too, without what is in them"
+        False, description="whether released figures of the whole firm are seen too, without what is in them"
     )
 
     @field_validator("granted", mode="before")
