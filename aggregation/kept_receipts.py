@@ -13,9 +13,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from aggregation.book.entitled_lake import entitled
+from aggregation.book.entitled_lake import EntitledLake, entitled
 from aggregation.book.entitlement import Entitlement
-from lake.errors import BadInput, DiskFull, NotReady
+from lake.errors import BadInput, DiskFull, NotReady, validated
 from lake.storage import write_durable
 from lake.tables import Lake
 
@@ -50,9 +50,10 @@ def _file(lake: Lake, receipt_digest: str) -> Path:
 
 def seen_by_receipt(lake: Lake, receipt: Mapping[str, Any]) -> Lake:
     """The lake as whoever got the receipt saw it; raises `BadInput` where whoever asks now does not see all of that."""
-    own = Entitlement.of(lake.reader) if lake.reader else None
-    told = receipt.get("entitlement")
-    made_for = None if told is None else Entitlement(granted=told)
+    own = lake.entitlement if isinstance(lake, EntitledLake) else None
+    told, question = receipt.get("entitlement"), receipt["question"]
+    total = isinstance(question, Mapping) and question.get("whole_firm") is True
+    made_for = None if told is None else validated(Entitlement, {"granted": told, "firm_totals": total}, "receipt")
     if own is not None and (made_for is None or not own.includes(made_for)):
         raise BadInput("This receipt is of an answer about positions that you do not see; who sees them can replay it.")
     return entitled(lake.whole(), made_for)

@@ -7,8 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from aggregation.book.entitled_lake import entitled
-from aggregation.book.entitlement import Entitlement
+from aggregation.book.entitled_lake import EntitledLake, entitled
 from aggregation.opened.opened_lake import VectorCache
 from lake.errors import NotReady
 from lake.progress import Progress, silent
@@ -16,6 +15,7 @@ from lake.progress import Progress, silent
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
+    from aggregation.book.entitlement import Entitlement
     from lake.committer import Committer
     from lake.tables import Lake
 
@@ -81,7 +81,7 @@ class Session:
         """The same session, which only reads, of the lake as it is in `lake`."""
         if lake is self.lake:
             return self
-        entitlement = Entitlement.of(lake.reader) if lake.reader else None
+        entitlement = lake.entitlement if isinstance(lake, EntitledLake) else None
         return replace(self, lake=lake, cache=self.cache.of(lake), committer=None, entitlement=entitlement)
 
 

@@ -124,6 +124,10 @@ class Lake:
         """The rows of a table that its reader sees; None for all of them."""
         return None
 
+    def shows_totals(self) -> bool:
+        """Whether its reader may ask for figures of everything that is in it."""
+        return True
+
     def shows_version(self, name: str) -> bool:
         """Whether the version of a table tells its reader of nothing that others hold."""
         return True

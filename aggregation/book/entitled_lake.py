@@ -75,6 +75,9 @@ class EntitledLake(Lake):
     def whole(self) -> Lake:
         return Lake(self.path).at(self._as_of, self.known)
 
+    def shows_totals(self) -> bool:
+        return self.entitlement.firm_totals
+
     def shows_version(self, name: str) -> bool:
         # contracts are added by whoever brings positions in
         return name in WHOLE and name != "contracts"

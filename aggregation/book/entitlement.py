@@ -26,7 +26,7 @@ class Entitlement(BaseModel):
         default_factory=dict, description=f"values by dimension: {', '.join(GRANTED_BY)}"
     )
     firm_totals: bool = Field(
-        False, description="whether released figures of the whole firm are seen too, without what is in them"
+        False, description="whether figures of the whole firm are seen too, without what is in them"
     )
 
     @field_validator("granted", mode="before")
@@ -51,6 +51,8 @@ class Entitlement(BaseModel):
 
     def includes(self, other: Entitlement) -> bool:
         """Whether everything that the other grants is granted here, by the same dimension."""
+        if other.firm_totals and not self.firm_totals:
+            return False
         return all(set(values) <= set(self.granted.get(n, ())) for n, values in other.granted.items())
 
     def grants(self, row: Mapping[str, Any]) -> bool:

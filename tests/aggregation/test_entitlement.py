@@ -244,3 +244,30 @@ def test_branches_are_seen_by_those_who_see_what_is_in_them(valued_copy: Lake) -
     assert seen == {OPTIONS.reader: ["ann:half"], BOTH.reader: ["ann:half"], EQUITIES.reader: []}
     assert [r["name"] for r in list_branches(valued_copy)] == ["all", "ann:half"]
     assert asked(own, branch="ann:half").coverage.positions == 2
+
+
+def test_the_total_of_the_firm_for_those_who_are_granted_it(valued_copy: Lake) -> None:
+    firm = session(valued_copy, OPTIONS.model_copy(update={"firm_totals": True}))
+    everything = asked(reading(valued_copy), by=[])
+    total = asked(firm, by=[], whole_firm=True)
+    assert total.rows.equals(everything.rows)
+    assert total.notes == ("The total of the whole firm; what is in it is not shown.", "1 of 4 positions is not in it.")
+    assert not total.receipt.keys() & {"positions_files", "valuation_set_id", "exchange_rates", "hierarchies"}
+    assert not total.receipt["table_versions"].keys() & CUT
+    assert asked(firm, by=[]).coverage.positions == 2  # asked without, it is one's own
+    for lake in (firm.lake, valued_copy):
+        done = replay(lake, kept(total))
+        assert (done.verdict, {i.state for i in done.inputs}) == ("same bits", {"same"})
+    with pytest.raises(BadInput, match="about positions that you do not see"):
+        replay(EntitledLake(valued_copy, OPTIONS), kept(total))
+    with pytest.raises(NotAllowed, match="for those who are granted firm totals"):
+        asked(session(valued_copy), by=[], whole_firm=True)
+    with pytest.raises(NotAllowed, match="planned and valued by those who see all of it"):
+        questions.plan(firm, "var", questions.read("var", {"as_of": str(MONDAY), "whole_firm": True}))
+    for more in ({"by": ["desk"]}, {"by": [], "where": ["desk=Equities"]}):
+        with pytest.raises(
+            BadInput, match=f"the total of the whole firm has no {'where' if 'where' in more else 'by'}"
+        ):
+            asked(firm, whole_firm=True, **more)
+    # where everything is seen it is the same answer
+    assert asked(reading(valued_copy), by=[], whole_firm=True).rows.equals(everything.rows)
