@@ -13,10 +13,10 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 MARKET_DATA_OPTION = $(if $(MARKET_DATA),--market-data "$(MARKET_DATA)")
 
 .DEFAULT_GOAL := help
-.PHONY: help setup web pages browser screenshots demo serve test test-slow test-heavy break-test crash-test gates-test lint docs bench delta-jars lock clean
+.PHONY: help setup web pages browser screenshots demo serve test test-slow test-heavy break-test crash-test gates-test non-interference lint docs bench delta-jars lock clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' Makefile
 
 setup: $(READY) ## make the virtual environment, with everything from the lock file
 
@@ -71,6 +71,10 @@ gates-test: setup ## put 2,000 defects of ten kinds into clean market history, a
 N ?= 1000
 crash-test: setup ## kill writers N=1000 times, at every file call and at random, with readers polling meanwhile
 	VARLAKE_KILLS=$(N) $(BIN)/python -m pytest -m breaking tests/breaking/test_kills.py $(ARGS)
+
+CASES ?= 400
+non-interference: setup ## ask pairs of lakes that differ in what others hold CASES=400 things: no byte may differ
+	VARLAKE_CASES=$(CASES) $(BIN)/python -m pytest -m slow tests/service/test_non_interference.py $(ARGS)
 
 lint: pages ## check style, types, imports and the documentation
 	$(BIN)/ruff check .

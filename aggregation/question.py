@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import functools
+import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -17,12 +18,13 @@ from pydantic import BaseModel
 from aggregation.receipts import applied_actions, dropped_days, import_notes, parts_of, sealed
 from aggregation.session import Session
 from lake.canonical import canonical_json, digest
-from lake.errors import BadInput
+from lake.errors import BadInput, counted
 from scenarios.market.issues import ACTS, all_issues, notes_on, standing
 from scenarios.types import days_left_out
 from valuation.costs import NOTHING, Estimate
 
 if TYPE_CHECKING:
+    from lake.tables import Lake
     from valuation.sets.plan import ValuationPlan
     from valuation.sets.requests import ValuationRequest
 
@@ -155,8 +157,34 @@ def with_market_issues(session: Session, answer: Any) -> Any:
     return dataclasses.replace(answer, notes=(*answer.notes, *notes), receipt=receipt)
 
 
-def seal(answer: Any, name: str, query: BaseModel, notes: Sequence[str] = ()) -> Any:
-    """The answer with `notes` and those on what its receipt names; and a receipt that names the question and holds all the answer says.
+# what of a receipt tells what is in a total
+_OF_PARTS = (
+    "valuation_set_id",
+    "valuation_set_digest",
+    "positions_files",
+    "hierarchies",
+    "imports",
+    "exchange_rates",
+    "corporate_actions_applied",
+)
+
+
+def without_parts(answer: Any, lake: Lake) -> Any:
+    """The total of the whole firm as whoever sees a part of it is shown it: its figures and its coverage, and nothing of what is in it."""
+    receipt = {k: v for k, v in answer.receipt.items() if k not in _OF_PARTS}
+    versions = {n: v for n, v in receipt["table_versions"].items() if lake.shows_version(n)}
+    coverage = answer.coverage
+    told = ["The total of the whole firm; what is in it is not shown."]
+    if lacking := coverage.positions - coverage.covered:
+        told.append(
+            f"{lacking:,} of {counted(coverage.positions, 'position')} {'is' if lacking == 1 else 'are'} not in it."
+        )
+    return dataclasses.replace(answer, receipt={**receipt, "table_versions": versions}, notes=tuple(told))
+
+
+def seal(answer: Any, name: str, query: BaseModel, notes: Sequence[str] = (), reader: str = "") -> Any:
+    """The answer with `notes` and those on what its receipt names; and a receipt that names the question and holds all the answer says,
+    and who sees what it was made from, see `Lake.reader`.
 
     Noted are the days left out, vectors that were not made here, corporate actions applied to its books, and as of when it is known.
     """
@@ -167,6 +195,7 @@ def seal(answer: Any, name: str, query: BaseModel, notes: Sequence[str] = ()) ->
     question = query.model_dump(mode="json", by_alias=True)
     receipt = {
         **{k: v for k, v in answer.receipt.items() if k != "receipt_digest"},
+        **({"entitlement": json.loads(reader)} if reader else {}),
         "kind": name,
         "question": question,
         "query_digest": digest(canonical_json(question)),

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
-from lake.errors import VarlakeError, unknown, validated
+from lake.errors import NotAllowed, VarlakeError, unknown, validated
 from lake.progress import Stopped, allowance
 
 if TYPE_CHECKING:
@@ -165,13 +165,19 @@ def settled(session: Session, query: Any) -> Any:
 
 def ask(session: Session, name: str, query: BaseModel) -> Any:
     """The answer, sealed with its receipt; raises `NotValued` where a valuation is missing."""
-    from aggregation.question import seal, with_market_issues  # noqa: PLC0415 - with Arrow, which a table of names needs not
+    from aggregation.kept_receipts import keep_versions, pinned  # noqa: PLC0415 - with Arrow, which a table of names needs not
+    from aggregation.question import seal, with_market_issues, without_parts  # noqa: PLC0415 - see above
 
     session = _known(session, query)
+    session = session.of(pinned(session.lake))
     query = settled(session, query)
-    allowance().expect(lambda: price(session, name, query) or 0.0)
-    answer = with_market_issues(session, question(name).answer(session, query))
-    return seal(answer, name, query, _stale(session, query, answer.receipt))
+    of = _seeing(session, query)
+    allowance().expect(lambda: price(of, name, query) or 0.0)
+    answer = question(name).answer(of, query)
+    answer = with_market_issues(session, answer if of is session else without_parts(answer, session.lake))
+    sealed = seal(answer, name, query, _stale(session, query, answer.receipt), session.lake.reader)
+    keep_versions(session.lake, sealed.receipt)
+    return sealed
 
 
 def _stale(session: Session, query: BaseModel, receipt: Mapping[str, Any]) -> tuple[str, ...]:
@@ -179,6 +185,25 @@ def _stale(session: Session, query: BaseModel, receipt: Mapping[str, Any]) -> tu
     from aggregation.on_demand import stale_notes  # noqa: PLC0415 - see `ask`
 
     return stale_notes(session, query, receipt)
+
+
+def _refuse_whole(session: Session, query: Any) -> None:
+    """What the firm lacks is no business of whoever sees a part of it."""
+    if _seeing(session, query) is not session:
+        raise NotAllowed("What the total of the whole firm rests on is planned and valued by those who see all of it.")
+
+
+def _seeing(session: Session, query: Any) -> Session:
+    """The session with the lake that the query is about: all of it for the total of the whole firm. Raises `NotAllowed` for whoever is not
+    granted that."""
+    lake = session.lake
+    if not getattr(query, "whole_firm", False) or not lake.reader:
+        return session
+    if not lake.shows_totals():
+        raise NotAllowed(
+            "The total of the whole firm is for those who are granted firm totals; your own is the answer without it."
+        )
+    return session.of(lake.whole())
 
 
 def _known(session: Session, query: Any) -> Session:
@@ -192,6 +217,7 @@ def plan(session: Session, name: str, query: BaseModel) -> Plan:
 
     session = _known(session, query)
     query = settled(session, query)
+    _refuse_whole(session, query)
     make = question(name).plan
     found = Plan() if make is None else make(session, query)
     found = replace(found, answer_seconds=price(session, name, query))
@@ -214,6 +240,7 @@ def price(session: Session, name: str, query: BaseModel) -> float | None:
 
 def value(session: Session, name: str, query: BaseModel) -> Any:
     """Values what is missing; the query to ask then. The session must be one that writes."""
+    _refuse_whole(session, query)
     make = question(name).value
     session = _known(session, query)
     query = settled(session, query)

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from aggregation.book.book import Book
+from aggregation.book.entitled_lake import EntitledLake
 from aggregation.opened.inputs import Inputs
 from lake.canonical import canonical_json, digest
 from lake.compaction import uncompacted
@@ -95,7 +96,7 @@ def name_inputs(inputs: Inputs) -> dict[str, Any]:
         "positions_files": list(inputs.book.files),
         "hierarchies": dict(inputs.book.hierarchies),
         **({"imports": _imports(inputs)} if seal.imports else {}),
-        "table_versions": dict(inputs.snapshot.versions),
+        "table_versions": inputs.snapshot.named,
         **name_code(),
     }
 
@@ -155,7 +156,7 @@ def parts_of(receipt: Any) -> list[Mapping[str, Any]]:
 def name_both(one: Inputs, two: Inputs) -> dict[str, Any]:
     """What a comparison of two points rests on."""
     # the later of both: a point that is as known earlier finds its own versions below it
-    versions = [i.snapshot.versions for i in (one, two)]
+    versions = [i.snapshot.named for i in (one, two)]
     latest = {n: max(v[n] for v in versions if n in v) for n in {**versions[0], **versions[1]}}
     return {"from": name_inputs(one), "to": name_inputs(two), "table_versions": latest}
 
@@ -166,10 +167,13 @@ def name_code() -> dict[str, Any]:
 
 
 def valuation_set_digest(lake: Lake, valuation_set_id: str) -> str:
-    """Digest of the fingerprints and failures of a sealed set, by the names of its data files, which are their digests.
+    """Digest of the fingerprints and failures of a sealed set, by the names of its data files, which are their digests; of a part of it
+    by their content.
 
     A fingerprint stands for the levels of every factor a contract reads and for the pricer, so it fixes the vector.
     """
+    if isinstance(lake, EntitledLake):
+        return lake.set_digest(valuation_set_id)
     return _files_digest(*identity(lake), ("valuation_members", "valuation_failures"), valuation_set_id, None)
 
 
@@ -250,6 +254,6 @@ def name_book(book: Book, snapshot: Snapshot) -> dict[str, Any]:
         "market_data_digest": market_data_digest(snapshot.lake, version),
         **name_actions(snapshot.lake, snapshot.versions.get(TABLE), book.said),
         "pricer_version": all_pricers_version(),
-        "table_versions": dict(snapshot.versions),
+        "table_versions": snapshot.named,
         **name_code(),
     }

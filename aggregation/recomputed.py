@@ -12,6 +12,7 @@ import pyarrow as pa
 from aggregation.answer import Answer
 from aggregation.change.restatement import LEVELS, restated_levels, restated_trades, restated_vectors, vectors_notes
 from aggregation.differences import differences
+from aggregation.kept_receipts import seen_by_receipt
 from aggregation.questions import ask, read
 from aggregation.receipts import VOLATILE, parts_of
 from aggregation.replay import NOT_AS_WRITTEN, Receipt, as_published, lake_then, question_of, receipt_in
@@ -56,6 +57,7 @@ def recompute(session: Session, kept: Mapping[str, Any]) -> Recomputed:
 
 
 def _recomputed(session: Session, receipt: Receipt) -> Recomputed:
+    session = session.of(seen_by_receipt(session.lake, receipt))
     lake, (name, question) = session.lake, question_of(receipt)
     published = as_published(lake, receipt)
     now = ask(session, name, read(name, question_now(question, receipt)))

@@ -7,13 +7,16 @@ restatement, which needs a reason.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field
 
+from aggregation.book.entitled_lake import shows_figure
+from aggregation.book.entitlement import Entitlement
 from aggregation.change.released import Row, figure_key, filters_of, newest
+from aggregation.kept_receipts import seen_by_receipt
 from aggregation.measures import asked_measures, level_text
 from aggregation.replay import as_published, question_of, receipt_in, replay
 from aggregation.types import RiskQuery, RiskResult
@@ -42,7 +45,8 @@ def release(committer: Committer, request: ReleaseRequest) -> dict[str, Any]:
     Raises `BadInput` for an answer of another question and for a restatement without a reason, `Conflict` for an answer that does
     not replay bit for bit; nothing is stored then.
     """
-    lake, receipt = committer.lake, receipt_in(request.answer)
+    receipt = receipt_in(request.answer)
+    lake = seen_by_receipt(committer.lake, receipt)
     name, _ = question_of(receipt)
     if name not in KINDS:
         raise BadInput(f"An answer of {name} was given; the figures of {' and '.join(KINDS)} are released.")
@@ -50,8 +54,10 @@ def release(committer: Committer, request: ReleaseRequest) -> dict[str, Any]:
     if done.verdict != "same bits":
         raise Conflict(f"Nothing is released: the answer replays with {done.verdict}. {done.why or ''}".rstrip())
     figures = _figures(as_published(lake, receipt))
+    if lake.reader:
+        _check_granted(Entitlement.of(lake.reader), figures)
     days = sorted({f["date"] for f in figures})
-    before = newest(lake, days)
+    before = newest(lake.whole(), days)
     new, restated, unchanged = [], [], 0
     for figure in figures:
         was = before.get(figure_key(figure))
@@ -104,6 +110,17 @@ def _figures(answer: Any) -> list[Row]:
     # what has no answer on a day is a gap, and no figure
     told = ((d, node, row) for d, node, row in rows if d in days and row["status"] != "gap")
     return [f for d, node, row in told for f in _of_row(query, d, node, days[d], row)]
+
+
+def _check_granted(entitlement: Entitlement, figures: Sequence[Row]) -> None:
+    """Raises `BadInput` for figures of a part of the book that are not called by what of it is granted: they would be read as the whole."""
+    for f in figures:
+        if not shows_figure(entitlement, f["node"], f["filters"]):
+            granted = ", ".join(f"{n}={v}" for n, values in entitlement.granted.items() for v in values)
+            raise BadInput(
+                f"The answer is of a part of the book, and {f['node'] or 'its total'} does not say of which. Ask it with one filter that "
+                f"does, such as {granted}, and release that."
+            )
 
 
 def _check(query: RiskQuery) -> None:

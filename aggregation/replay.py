@@ -6,6 +6,7 @@ data, code, libraries. The kind of a receipt is the name of a question, so that 
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from aggregation.answer import Answer
 from aggregation.book.terms import TERMS
 from aggregation.contributions.exposures import covariance_digest, sensitivities_digest
 from aggregation.differences import Altered, differences
+from aggregation.kept_receipts import kept_versions, seen_by_receipt
 from aggregation.opened.opened_lake import fresh_cache
 from aggregation.questions import QUESTIONS, ask, read
 from aggregation.receipts import (
@@ -192,6 +194,7 @@ def replay(lake: Lake, kept: Mapping[str, Any]) -> Replay:
     The lake's own files are read, not what queries keep of them.
     """
     receipt = receipt_in(kept)
+    lake = seen_by_receipt(lake, receipt)
     alone = kept.keys() <= {"receipt"} or "receipt" not in kept
     # one digest over everything that is said; receipts made before there was one have that of the figures
     which = "answer_digest" if "answer_digest" in receipt else "result_digest"
@@ -244,6 +247,10 @@ def lake_then(lake: Lake, receipt: Receipt) -> Lake:
     known = [p["market_data_version"] for p in parts_of(receipt) if p.get("market_data_version") is not None]
     named |= {"market_data": max(known)} if known else {}  # a receipt of before its version was named beside the others
     named |= receipt["table_versions"]
+    if lake.reader:
+        named = {n: v for n, v in named.items() if lake.shows_version(n)} | kept_versions(
+            lake, receipt["receipt_digest"]
+        )
     return lake.at({str(k): _version(lake, k, v) for k, v in named.items() if k in TABLES})
 
 
@@ -301,6 +308,8 @@ def _positions(lake: Lake, receipt: Receipt) -> InputState:
     # a branch is named beside the files it stands on: it is in the tables of branches, at the receipt's version; so are terms
     date = day(receipt["positions_date"])
     files = [f for f in receipt["positions_files"] if not f.startswith(("branch-", TERMS))]
+    if lake.reader:
+        return _part_of_positions(lake, date, files)
     if not all(map(_DATA_FILE.fullmatch, files)):
         raise ValueError("no name of a data file")  # nor a path out of the lake
     name = f"positions of {date}"
@@ -314,6 +323,16 @@ def _positions(lake: Lake, receipt: Receipt) -> InputState:
     now = sorted(p.stem for p in lake.data_files("positions", {"positions_date": [date]}))
     was, found = (f"{len(f)} files {digest(*f)}" for f in (sorted(files), now))
     return _state(name, "changed", was, found)
+
+
+def _part_of_positions(lake: Lake, date: dt.date, files: list[str]) -> InputState:
+    """Whether the positions that are seen are still the same."""
+    try:
+        with fresh_cache(lake) as cache:
+            now = cache.book(lake.snapshot(), date).files
+    except NotFound as error:
+        return _state(f"positions of {date}", "missing", ", ".join(files), error.message)
+    return _state(f"positions of {date}", "changed", ", ".join(files), ", ".join(now))
 
 
 def _valuation_set(lake: Lake, receipt: Receipt) -> InputState:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from aggregation.book.entitled_lake import EntitledLake, entitled
 from aggregation.opened.opened_lake import VectorCache
 from lake.errors import NotReady
 from lake.progress import Progress, silent
@@ -30,7 +31,7 @@ class Session:
 
     committer : the lake's writer, where something may be valued or stored; None for a session that only reads. spark : gives
     the Spark session when it is called. progress, cancelled : how long work tells how far it is, and how it is stopped.
-    entitlement : what of the book whoever asks may see; None for everything. actor : its name.
+    entitlement : what of the book whoever asks may see; None for everything: the lake is cut to it. actor : its name.
     """
 
     lake: Lake
@@ -41,6 +42,18 @@ class Session:
     cancelled: threading.Event | None = None
     entitlement: Entitlement | None = None
     actor: str = "local"
+
+    def __post_init__(self) -> None:
+        if self.entitlement is None:
+            return
+        lake, reader = self.lake, self.entitlement.reader
+        if lake.reader != reader:
+            lake = entitled(lake.whole(), self.entitlement)
+            object.__setattr__(self, "lake", lake)
+        if self.cache.lake.reader != reader:
+            object.__setattr__(self, "cache", self.cache.of(lake))
+        if self.committer is not None and self.committer.lake.reader != reader:
+            object.__setattr__(self, "committer", self.committer.reading(lake))
 
     def writer(self) -> Committer:
         """The committer; raises `NotReady` in a session that only reads."""
@@ -63,6 +76,13 @@ class Session:
         cache = self.cache.as_known(told)
         committer = self.committer and self.committer.reading(cache.lake)
         return replace(self, lake=cache.lake, cache=cache, committer=committer)
+
+    def of(self, lake: Lake) -> Session:
+        """The same session, which only reads, of the lake as it is in `lake`."""
+        if lake is self.lake:
+            return self
+        entitlement = lake.entitlement if isinstance(lake, EntitledLake) else None
+        return replace(self, lake=lake, cache=self.cache.of(lake), committer=None, entitlement=entitlement)
 
 
 def reading(lake: Lake, cache: VectorCache | None = None) -> Session:

@@ -438,6 +438,18 @@ class TableQuery(RiskQuery):
     bounds: bool = Field(
         False, description="also what failed and missing contracts could do to the figures of each row"
     )
+    whole_firm: bool = Field(
+        False,
+        exclude_if=lambda asked: not asked,
+        description="the total of everything held, for whoever sees a part of the book and is granted firm totals",
+    )
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        parts = [n for n in ("by", "where", "branch", "valuation_set", "bounds", "as_known") if getattr(self, n)]
+        if self.whole_firm and parts:
+            raise ValueError(f"the total of the whole firm has no {' and no '.join(parts)}; ask one or the other")
+        return self
 
     @property
     def is_plain(self) -> bool:

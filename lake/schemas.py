@@ -472,6 +472,11 @@ BRANCHES = Table(
         ),
         Column("code_version", pa.string(), "varlake version that stored it"),
         Column("created_at", INSTANT, "when it was stored"),
+        Column(
+            "entitlement",
+            pa.string(),
+            "canonical JSON of what they may see who saved it, and whoever reads it; null for everything",
+        ),
     ),
     key=("name", "version"),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import datetime as dt
 import fcntl
 import functools
@@ -74,7 +75,12 @@ _opened: dict[Path, _Opened] = {}
 
 
 class Lake:
-    """A lake folder, for reading. `Lake.open` checks that it is one; `Lake.create` makes it when absent."""
+    """A lake folder, for reading. `Lake.open` checks that it is one; `Lake.create` makes it when absent.
+
+    reader : what whoever reads may see, as text; empty for everything, see `aggregation.book.entitled_lake`.
+    """
+
+    reader = ""
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path).expanduser().resolve()
@@ -105,10 +111,26 @@ class Lake:
 
     def at(self, versions: Mapping[str, int], known: AsKnown | None = None) -> Lake:
         """This lake as it was: the tables named are read at these versions, the others as they are here."""
-        then = Lake(self.path)
+        then = copy.copy(self)
         then._as_of = {**self._as_of, **{table_called(name).name: version for name, version in versions.items()}}
         then.known = known or self.known
         return then
+
+    def whole(self) -> Lake:
+        """The lake with all that is in it: for a writer that must know what is stored."""
+        return self
+
+    def seen(self, name: str) -> ds.Expression | None:
+        """The rows of a table that its reader sees; None for all of them."""
+        return None
+
+    def shows_totals(self) -> bool:
+        """Whether its reader may ask for figures of everything that is in it."""
+        return True
+
+    def shows_version(self, name: str) -> bool:
+        """Whether the version of a table tells its reader of nothing that others hold."""
+        return True
 
     @property
     def state(self) -> Path:
@@ -174,7 +196,7 @@ class Lake:
         table = self._reader(name, version)
         if table is None:
             return pa.schema([schema.field(c) for c in wanted]).empty_table()
-        dataset, kept = self._dataset(name, table, among), rows_among(where, among)
+        dataset, kept = self._dataset(name, table, among), rows_among(both(where, self.seen(name)), among)
         for fragment in dataset.get_fragments(kept):
             check_data_file(self.path / name / fragment.path)
         rows = dataset.to_table(columns=wanted, filter=kept)
@@ -209,6 +231,16 @@ class Lake:
         table = self._reader(name)
         return 0 if table is None else int(pc.sum(pa.table(table.get_add_actions())["num_records"]).as_py() or 0)
 
+    def rows_by(self, name: str, partition: str, version: int | None = None) -> dict[Any, int]:
+        """Rows of the table by the value of a partition column, from the log alone."""
+        table = self._reader(name, version)
+        if table is None:
+            return {}
+        column = f"partition.{partition}"
+        files = pa.table(table.get_add_actions(flatten=True)).select([column, "num_records"])
+        found = files.group_by(column).aggregate([("num_records", "sum")])
+        return dict(zip(found[column].to_pylist(), found["num_records_sum"].to_pylist(), strict=True))
+
     def bounds(self, name: str, column: str) -> tuple[Any, Any]:
         """Least and greatest value of a column; (None, None) for an empty table."""
         found = pc.min_max(self.read(name, [column])[column]).as_py()
@@ -235,6 +267,11 @@ class Snapshot:
         self.lake = lake
         self.versions = dict(versions)
 
+    @property
+    def named(self) -> dict[str, int]:
+        """The versions that a receipt names: those that its reader may know."""
+        return {name: version for name, version in self.versions.items() if self.lake.shows_version(name)}
+
     def read(
         self,
         name: str,
@@ -245,14 +282,8 @@ class Snapshot:
         return self.lake.read(name, columns, where, self.versions[table_called(name).name], among)
 
     def rows_by(self, name: str, partition: str) -> dict[Any, int]:
-        """Rows of the table by the value of a partition column, from the log alone."""
-        table = self.lake._reader(name, self.versions[table_called(name).name])
-        if table is None:
-            return {}
-        column = f"partition.{partition}"
-        files = pa.table(table.get_add_actions(flatten=True)).select([column, "num_records"])
-        found = files.group_by(column).aggregate([("num_records", "sum")])
-        return dict(zip(found[column].to_pylist(), found["num_records_sum"].to_pylist(), strict=True))
+        """As `Lake.rows_by`."""
+        return self.lake.rows_by(name, partition, self.versions[table_called(name).name])
 
     def data_files(self, name: str, where: Mapping[str, Iterable[Any]] | None = None) -> list[Path]:
         return self.lake.data_files(name, where, self.versions[table_called(name).name])
@@ -266,9 +297,13 @@ def _pruning(among: Mapping[str, Iterable[Any]]) -> list[tuple[str, str, Any]]:
 def rows_among(where: ds.Expression | None, among: Mapping[str, Iterable[Any]] | None) -> ds.Expression | None:
     """The filter that keeps what `Lake.read` gives for these two."""
     for column, values in (among or {}).items():
-        within = ds.field(column).isin(list(values))
-        where = within if where is None else where & within
+        where = both(where, ds.field(column).isin(list(values)))
     return where
+
+
+def both(one: ds.Expression | None, two: ds.Expression | None) -> ds.Expression | None:
+    """The rows that both keep; None keeps all."""
+    return one if two is None else two if one is None else one & two
 
 
 def active_files(table: DeltaTable, filters: list[tuple[str, str, Any]] | None) -> list[str]:

@@ -23,7 +23,7 @@ from lake.delta_log import commit_info
 from lake.errors import BadInput, NotFound, unknown
 from lake.schemas import ATTRIBUTES, TABLES, Table
 from lake.storage import check_data_file, partition_text
-from lake.tables import NEVER_WRITTEN, AsKnown, Lake, rows_among, table_called
+from lake.tables import NEVER_WRITTEN, AsKnown, Lake, both, rows_among, table_called
 
 _INSTANT = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?(Z|[+-]\d{2}:\d{2})")
 _VERSION = re.compile(r"([a-z_]+)@(-1|\d{1,9})")
@@ -124,6 +124,11 @@ def as_known(lake: Lake, told: str) -> Lake:
     else:
         pinned = _versions(told)
         for name, version in pinned.items():
+            if not lake.shows_version(name):
+                raise BadInput(
+                    f"Versions of the table {name} are known to those who see all of it; say as of which instant instead, such as "
+                    "2020-03-20T18:00Z."
+                )
             if version > (newest := lake.version(name)):
                 held = "it was never written" if newest == NEVER_WRITTEN else f"its newest is {newest}"
                 raise NotFound(f"The table {name} has no version {version}; {held}.")
@@ -190,7 +195,7 @@ def file_rows(lake: Lake, table: Table, path: str, among: Mapping[str, Iterable[
         partition_base_dir=str(lake.path / table.name),
         format="parquet",
     )
-    return files.to_table(filter=rows_among(None, among)).cast(table.schema)
+    return files.to_table(filter=both(rows_among(None, among), lake.seen(table.name))).cast(table.schema)
 
 
 def _touches(table: Table, values: Mapping[str, str], among: Mapping[str, Iterable[Any]]) -> bool:

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from lake.dates import Day
+from lake.errors import NotAllowed
 from service.config import Settings
 
 if TYPE_CHECKING:
     from lake.committer import Committer
     from lake.landing.mapping import FileMapping
+    from lake.tables import Lake
 
 # ruff: noqa: PLC0415 - a command brings in one kind of file, and importing what all of them need takes a second
 
@@ -102,7 +104,8 @@ class Ingest:
     a terminal, as `module:function` of `service.rendering`. route : path of the upload. several : whether a command takes more
     than one file. shipped : names of companions that come with varlake or are kept. suggest : what guesses how a file is read, as
     `module:function`: a path, and a guess with `toml()`, `to_dict()`, `doubts`, `rows` and `faults`. check : raises for options that
-    cannot be used.
+    cannot be used. partly : whether whoever sees a part of the book may bring them in: the files hold nothing of others, or are held to
+    what is granted row by row.
     """
 
     meaning: str
@@ -114,6 +117,7 @@ class Ingest:
     route: str
     several: bool = True
     folder: bool = False
+    partly: bool = False
     shipped: Callable[[], Mapping[str, Any]] = dict
     check: Callable[[Any], object] | None = None
     suggest: str | None = None
@@ -128,6 +132,14 @@ def named(place: str) -> Any:
     """What a `module:name` names, imported when it is asked for."""
     module, _, name = place.partition(":")
     return getattr(importlib.import_module(module), name)
+
+
+def check_entitled(what: str, lake: Lake) -> None:
+    """Raises `NotAllowed` where whoever brings such files must see all that they hold, and sees a part of the book."""
+    if lake.reader and not INGESTS[what].partly:
+        raise NotAllowed(
+            f"Files of {what} are brought in by those who see the whole book; you see a part of it, and may bring in its positions."
+        )
 
 
 def companions(options: type[Options]) -> list[str]:
@@ -277,6 +289,7 @@ INGESTS: Mapping[str, Ingest] = {
         "scenarios.market.landing_catalogue:MarketIngestReport",
         "tables:show_market_reports",
         "/market-data",
+        partly=True,
         several=False,
         folder=True,
         shipped=_catalogues,
@@ -291,6 +304,7 @@ INGESTS: Mapping[str, Ingest] = {
         "lake.landing.positions:PositionsReport",
         "tables:show_positions_reports",
         "/positions",
+        partly=True,
         shipped=kept_mappings,
         check=_mapping,
         suggest="valuation.books.suggest:suggest_positions",
@@ -354,6 +368,7 @@ INGESTS: Mapping[str, Ingest] = {
         "scenarios.market.covariances:CovarianceReport",
         "tables:show_covariance_reports",
         "/covariances",
+        partly=True,
         several=False,
     ),
     "orders": Ingest(
@@ -373,5 +388,6 @@ INGESTS: Mapping[str, Ingest] = {
         "scenarios.market.landing_actions:CorporateActionsReport",
         "tables:show_corporate_actions_reports",
         "/corporate-actions",
+        partly=True,
     ),
 }

@@ -84,6 +84,13 @@ CREATE TABLE engine (
 """
 
 
+_COLUMNS = (
+    "job_id, actor, kind, request, state, stage, done, total, attempts, cancel_requested, result, problem, submitted_at, started_at, "
+    "finished_at"
+)
+_OWN = f"row_number() OVER (ORDER BY number) AS number, {_COLUMNS}"
+
+
 @dataclass(frozen=True)
 class Job:
     """A job as the table holds it; instants are UTC. `number` orders jobs by submission."""
@@ -155,6 +162,15 @@ def _job(row: sqlite3.Row) -> Job:
     for name in ("submitted_at", "started_at", "finished_at"):
         fields[name] = _instant(row[name])
     return Job(**{**fields, "cancel_requested": bool(row["cancel_requested"])})
+
+
+def sees_all_jobs(asks: Principal) -> bool:
+    """Whether the jobs of others are shown, with their requests and results: to those who see everything and run the service."""
+    return "admin" in asks.roles and asks.entitlement is None
+
+
+def _shown(actor: Principal, asks: Principal) -> bool:
+    return sees_all_jobs(asks) or actor.name == asks.name
 
 
 def tables_set_aside(state: Path) -> list[str]:
@@ -233,31 +249,35 @@ class JobTable(Database):
             ).fetchone()
             return _job(made), True
 
-    def get(self, job_id: str) -> Job:
-        """Raises `NotFound` for an id that was never given."""
+    def get(self, job_id: str, asks: Principal = LOCAL) -> Job:
+        """Raises `NotFound` for an id that was never given, or for a job that is not of whoever asks."""
         with self.reading() as db:
             row = db.execute("SELECT * FROM jobs WHERE job_id = ?", (job_id,)).fetchone()
-        if row is None:
+        if row is None or not _shown(_job(row).actor, asks):
             lost = f" Damaged tables were set aside: {', '.join(aside)}." if (aside := self.set_aside()) else ""
             raise NotFound(f"There is no job {job_id!r}.{lost} List the jobs to find its id.")
         return _job(row)
 
-    def newest(self, state: State | None = None, limit: int = 100, before: int | None = None) -> list[Job]:
-        """Jobs, newest first; those numbered below `before`."""
+    def newest(
+        self, state: State | None = None, limit: int = 100, before: int | None = None, asks: Principal = LOCAL
+    ) -> list[Job]:
+        """Jobs that are shown to whoever asks, newest first; those numbered below `before`."""
+        # numbers of one's own jobs alone tell nothing of how many there are of others
+        of = "jobs" if sees_all_jobs(asks) else f"(SELECT {_OWN} FROM jobs WHERE json_extract(actor, '$.name') = ?4)"
         with self.reading() as db:
             rows = db.execute(
-                "SELECT * FROM jobs WHERE (?1 IS NULL OR state = ?1) AND (?2 IS NULL OR number < ?2) "
+                f"SELECT * FROM {of} WHERE (?1 IS NULL OR state = ?1) AND (?2 IS NULL OR number < ?2) "
                 "ORDER BY number DESC LIMIT ?3",
-                (state, before, limit),
+                (state, before, limit, *(() if sees_all_jobs(asks) else (asks.name,))),
             ).fetchall()
         return [_job(row) for row in rows]
 
-    def request_cancel(self, job_id: str) -> Job:
+    def request_cancel(self, job_id: str, asks: Principal = LOCAL) -> Job:
         """A queued job is cancelled at once; a running one as soon as the engine sees it. Raises `Conflict` once ended.
 
         Cancelling again changes nothing.
         """
-        self.get(job_id)
+        self.get(job_id, asks)
         with self.transaction() as db:
             db.execute(
                 "UPDATE jobs SET cancel_requested = 1, "

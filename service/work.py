@@ -14,7 +14,7 @@ from lake.errors import Invalid, Issue, VarlakeError, unknown, validated
 from lake.progress import Cancelled, Progress, go_on, silent
 from lake.tables import Lake
 from service.config import Settings
-from service.ingests import BESIDE, INGESTS, OWN_MACHINE, from_settings
+from service.ingests import BESIDE, INGESTS, OWN_MACHINE, check_entitled, from_settings
 from service.jobs import (
     BRANCH,
     BRANCH_DELETION,
@@ -107,6 +107,7 @@ def ingest(
     may only have been put back.
     """
     kind = INGESTS[request.what]
+    check_entitled(request.what, committer.lake)
     options = validated(kind.options, request.options, "ingest")
     reports: list[dict[str, Any]] = []
     try:
@@ -177,6 +178,7 @@ def _save_branch(session: Session, request: Request) -> dict[str, Any]:
         validated(BranchRequest, request, "job"),
         cache=session.cache,
         spark=session.spark,
+        actor=session.actor,
         progress=session.progress,
         cancelled=session.cancelled,
     )
@@ -185,7 +187,7 @@ def _save_branch(session: Session, request: Request) -> dict[str, Any]:
 def _remove_branch(session: Session, request: Request) -> dict[str, Any]:
     from aggregation.whatif.save_branch import remove_branch
 
-    return remove_branch(session.writer(), request["name"])
+    return remove_branch(session.writer(), request["name"], session.actor)
 
 
 def _set_standard(session: Session, request: Request) -> dict[str, Any]:

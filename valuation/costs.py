@@ -171,6 +171,8 @@ class Costs:
 
     def __init__(self, lake: Lake) -> None:
         self._ratios: dict[str, list[tuple[Work, float]]] = {}  # latest first
+        if lake.reader:
+            return  # what others had priced is measured too: shipped figures tell nothing of it
         with contextlib.suppress(OSError), (lake.state / _FILE).open("rb") as file:
             file.seek(max(0, file.seek(0, os.SEEK_END) - _TAIL))
             for line in reversed(file.read().splitlines()):

@@ -269,6 +269,17 @@ IMPORT_OF = (
     "imported:"  # in the versions of a set, before the name of a source of vectors: its files and what came with them
 )
 OF_BRANCH = "branch"  # in the versions of a set that was made for a branch: its branch_id
+READER = (
+    "reader"  # in those of a set that was valued for somebody who sees a part of the book: which, see `Lake.reader`
+)
+POSITIONS_DATES = "positions_dates"  # in those of a set of the books of other dates than its valuation date: as JSON
+
+
+def id_for(
+    reader: str, valuation_date: dt.date, scenario_set_id: str, classes: Sequence[str], pricer_version: str
+) -> str:
+    """The id of what a reader of a part of the book sees of all sets of these coordinates: one set, which grows, whatever others hold."""
+    return digest(reader, str(valuation_date), scenario_set_id, canonical_json(classes), pricer_version)
 
 
 @dataclass(frozen=True)
@@ -305,6 +316,21 @@ class ValuationSet:
     def for_branch(self) -> bool:
         """Whether it was made when a branch was saved, though the branch itself may not have been stored any more."""
         return OF_BRANCH in self.table_versions
+
+    @property
+    def reader(self) -> str:
+        """What of the book they may see whom it was valued for; empty for everything."""
+        return self.table_versions.get(READER, "")
+
+    @property
+    def positions_dates(self) -> tuple[dt.date, ...]:
+        """The books whose contracts it holds."""
+        told = self.table_versions.get(POSITIONS_DATES)
+        return (self.valuation_date,) if told is None else tuple(map(dt.date.fromisoformat, json.loads(told)))
+
+    def id_for(self, reader: str) -> str:
+        """The id of what a reader sees of all sets of its coordinates."""
+        return id_for(reader, self.valuation_date, self.scenario_set_id, self.shocked_classes, self.pricer_version)
 
     @property
     def imports(self) -> dict[str, Any]:

@@ -264,7 +264,7 @@ class _Run:
             **name_actions(self.snapshot.lake, self.snapshot.versions.get(TABLE)),
             **({} if self.reported is None else {"reported_var": self.reported.named()}),
             "supplied_files": self.supplied.files,
-            "table_versions": dict(self.snapshot.versions),
+            "table_versions": self.snapshot.named,
             **name_code(),
         }
         result_digest = digest(canonical_json([n.to_dict() for n in nodes]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import functools
 from collections.abc import Mapping
@@ -15,6 +16,7 @@ import pyarrow.dataset as ds
 
 from aggregation.dimensions import ATTRIBUTE, CONTRACT, CONTRACT_COLUMNS, DIMENSIONS
 from lake.arrays import Codes, Floats, Ints
+from lake.canonical import canonical_json, digest
 from lake.disk_cache import read_mapped, write_mapped
 from lake.errors import NotFound, unknown
 from lake.storage import check_data_file
@@ -22,6 +24,7 @@ from lake.tables import Lake, Snapshot
 from lake.workers import each
 
 _QUANTITY = "quantity"  # a column of the file that is no dimension
+SEEN = "seen-"  # how the name of a part of the positions of a date begins, in place of the files they are in
 
 
 @dataclass(frozen=True)
@@ -77,9 +80,14 @@ def positions_files(at: Lake | Snapshot, positions_date: dt.date) -> list[Path]:
     """The data files of a date's book; raises `NotFound` with the nearest dates that have one."""
     files = at.data_files("positions", {"positions_date": [positions_date]})
     if not files:
-        dates = {dt.date.fromisoformat(f.parent.name.partition("=")[2]) for f in at.data_files("positions")}
-        raise NotFound(f"No positions on {positions_date}. {nearest_dates(positions_date, dates, 'with positions')}")
+        raise no_positions(at, positions_date)
     return files
+
+
+def no_positions(at: Lake | Snapshot, positions_date: dt.date) -> NotFound:
+    """What is told of a date without a book."""
+    dates = set(at.rows_by("positions", "positions_date"))
+    return NotFound(f"No positions on {positions_date}. {nearest_dates(positions_date, dates, 'with positions')}")
 
 
 def nearest_dates(wanted: dt.date, there: set[dt.date], what: str) -> str:
@@ -91,7 +99,8 @@ def nearest_dates(wanted: dt.date, there: set[dt.date], what: str) -> str:
 def write_book(snapshot: Snapshot, positions_date: dt.date, folder: Path) -> None:
     """Writes the book of a date as Arrow files that `load_book` maps."""
     names = (*DIMENSIONS, *CONTRACT_COLUMNS)
-    rows = _read(positions_files(snapshot, positions_date), [*names, "contract_id", _QUANTITY, "attributes"])
+    files, columns = positions_files(snapshot, positions_date), [*names, "contract_id", _QUANTITY, "attributes"]
+    rows = _read(files, columns, snapshot.lake.seen("positions"))
     encoded = dict(zip(names, each(lambda name: encode(rows[name]), names), strict=True))
     attributes = rows["attributes"].combine_chunks()
     for key in sorted(pc.unique(attributes.keys).to_pylist()):
@@ -111,9 +120,9 @@ def write_book(snapshot: Snapshot, positions_date: dt.date, folder: Path) -> Non
 
 
 def load_book(positions_date: dt.date, files: tuple[str, ...], folder: Path) -> Book:
-    """Maps the files that `write_book` wrote."""
+    """Maps the files that `write_book` wrote. files : of a part of the positions none: the book is then named by what is in it."""
     contracts, positions = read_mapped(folder / "contracts.arrow"), read_mapped(folder / "positions.arrow")
-    return Book(
+    book = Book(
         positions_date=positions_date,
         files=files,
         contract_ids=contracts.column("contract_id"),
@@ -125,14 +134,23 @@ def load_book(positions_date: dt.date, files: tuple[str, ...], folder: Path) -> 
             if name != _QUANTITY
         },
     )
+    return book if files else dataclasses.replace(book, files=(f"{SEEN}{_content(book)}",))
 
 
-def _read(files: list[Path], columns: list[str]) -> pa.Table:
-    """Columns of positions files. Texts come as codes, as they are stored; those of trades, all different, as texts."""
+def _content(book: Book) -> str:
+    """Digest of all positions, in whichever files they are."""
+    columns = ((n, canonical_json(c.members.to_pylist()), c.codes.tobytes()) for n, c in book.columns.items())
+    held = (canonical_json(book.contract_ids.to_pylist()), book.starts.tobytes(), book.quantity.tobytes())
+    return digest(*held, *(part for column in columns for part in column))
+
+
+def _read(files: list[Path], columns: list[str], kept: ds.Expression | None) -> pa.Table:
+    """Columns of positions files. Texts come as codes, as they are stored; those of trades, all different, as texts, and so do those of
+    the rows that are `kept`, since the codes are those of all rows."""
     each(check_data_file, files)
-    coded = [c for c in columns if c not in ("trade", _QUANTITY, "attributes")]
+    coded = [c for c in columns if kept is None and c not in ("trade", _QUANTITY, "attributes")]
     dataset = ds.dataset([str(f) for f in files], format=ds.ParquetFileFormat(dictionary_columns=coded))
-    return dataset.to_table(columns=columns)
+    return dataset.to_table(columns=columns, filter=kept)
 
 
 def encode(values: pa.Array | pa.ChunkedArray) -> tuple[Codes, pa.Array]:

@@ -109,8 +109,9 @@ def _receipt(
     drawn = {n: v.to_pylist() if isinstance(v, pa.Array) else v for n, v in intervals.items()}
     result_digest = digest(*(a.receipt["result_digest"] for a in answers), canonical_json(drawn))
     named = name_both(*inputs)
-    released = max(i.snapshot.lake.version("released_results") for i in inputs)
-    versions = {**named["table_versions"], "released_results": released}
+    versions = dict(named["table_versions"])
+    for released in (i.snapshot.lake.snapshot("released_results").named for i in inputs):
+        versions |= {n: max(v, versions.get(n, v)) for n, v in released.items()}
     return receipt_of("compare", question, result_digest, {**named, "table_versions": versions})
 
 

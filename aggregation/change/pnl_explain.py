@@ -428,7 +428,7 @@ def _receipt(
         "risk_classes": list(path.classes),
         "synthetic": any(f.synthetic for f in path.index.factors),
         "pricer_version": all_pricers_version(),
-        "table_versions": dict(snapshot.versions),
+        "table_versions": snapshot.named,
         **name_code(),
     }
     figures = ((c, rows[c].combine_chunks().to_numpy(zero_copy_only=False).tobytes()) for c in LINES)

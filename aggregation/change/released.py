@@ -46,7 +46,9 @@ def filters_of(query: RiskQuery) -> str:
 
 def restated_since_release(inputs: Inputs, query: RiskQuery, total: Mapping[str, Any]) -> list[str]:
     """A sentence for each figure of all that is held whose last release is another number."""
-    notes = []
+    notes: list[str] = []
+    if inputs.snapshot.lake.reader and not query.where:
+        return notes  # what a part of the book adds up to was never released as the total
     released = newest(inputs.snapshot.lake, [query.as_of])
     for a in asked_measures(query) if released else ():
         key = (

@@ -25,7 +25,7 @@ from aggregation.dimensions import ATTRIBUTE, DIMENSIONS
 from aggregation.reduce.grouping import Groups, group_by
 from aggregation.types import Filter
 from lake.arrays import Codes, Floats, Ints
-from lake.canonical import digest
+from lake.canonical import canonical_json, digest
 from lake.errors import NotFound, unknown
 from lake.tables import NEVER_WRITTEN, Lake, Snapshot
 from scenarios.market.covariances import BUMP, StoredCovariance
@@ -507,7 +507,17 @@ def _rates(moves: Moves, currency: str) -> Callable[[str], float | Unknown]:
 
 
 def sensitivities_digest(at: Lake | Snapshot, day: dt.date) -> str:
-    """Digest of all sensitivities of a day that were brought in, and of what their factors are, by the names of their data files."""
+    """Digest of all sensitivities of a day that were brought in, and of what their factors are, by the names of their data files; of a
+    part of them by their content."""
+    lake = at.lake if isinstance(at, Snapshot) else at
+    if lake.reader:
+        rows = (
+            at.read(t, among={"as_of_date": [day]})
+            .drop(["as_of_date", *(["file", "line"] if t == "sensitivities" else [])])
+            .to_pylist()
+            for t in TABLES
+        )
+        return digest(*(row for of_table in rows for row in sorted(map(canonical_json, of_table))))
     return digest(*(f.stem for t in TABLES for f in at.data_files(t, {"as_of_date": [day]})))
 
 

@@ -248,7 +248,7 @@ def _of_others(lake: Lake, query: ParametricQuery, cache: VectorCache) -> Parame
         "parametric",
         query.model_dump(mode="json"),
         _digest(exposures, figures),
-        {**named, "table_versions": dict(snapshot.versions), **name_code()},
+        {**named, "table_versions": snapshot.named, **name_code()},
         currency=query.currency,
         levels=[query.level],
     )

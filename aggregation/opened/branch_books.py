@@ -133,6 +133,7 @@ def new_version(
         "valuation_set_id": None,
         "code_version": code_version(),
         "created_at": dt.datetime.now(dt.UTC),
+        "entitlement": (at.lake if isinstance(at, Snapshot) else at).reader or None,
     }
     if standing is not None and standing["branch_id"] == row["branch_id"]:
         return standing
@@ -148,7 +149,7 @@ def store_changes(committer: Committer, row: Row, changes: Changes) -> None:
     """The trades of a version and the contracts the lake lacks; nothing refers to them until `store_version`."""
     if not changes.added.num_rows:
         return
-    present = committer.lake.read("contracts", ["contract_id"])["contract_id"].combine_chunks()
+    present = committer.lake.whole().read("contracts", ["contract_id"])["contract_id"].combine_chunks()
     lacking = changes.contracts.filter(pc.invert(pc.is_in(changes.contracts["contract_id"], value_set=present)))
     if lacking.num_rows:
         committer.put("contracts", lacking, note={"branch": row["name"]})

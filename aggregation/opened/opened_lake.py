@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow.dataset as ds
 
-from aggregation.book.book import Book, load_book, positions_files, write_book
+from aggregation.book.book import Book, load_book, no_positions, positions_files, write_book
 from aggregation.book.hierarchies import with_levels
 from aggregation.book.terms import book_in_terms
 from aggregation.opened.alignment import Alignment, align
@@ -80,16 +80,18 @@ class VectorCache:
 
     def as_known(self, told: str | None) -> VectorCache:
         """The same cache of the lake as it was known, see `lake.versions.as_known`; this one where nothing is told."""
-        if told is None:
-            return self
+        return self if told is None else self.of(as_known(self.lake, told))
+
+    def of(self, lake: Lake) -> VectorCache:
+        """The same cache of the lake as it is in `lake`."""
         other = copy.copy(self)
-        other.lake = as_known(self.lake, told)
+        other.lake = lake
         return other
 
-    def _lake_id(self) -> tuple[str, int, str | None]:
-        """Names this lake as it is known, and not one made later in the same place."""
-        known = self.lake.known
-        return str(self.lake.path), self.lake.marker.stat().st_mtime_ns, None if known is None else known.told
+    def _lake_id(self) -> tuple[str, int, str | None, str]:
+        """Names this lake as it is known and seen, and not one made later in the same place."""
+        known, lake = self.lake.known, self.lake
+        return str(lake.path), lake.marker.stat().st_mtime_ns, None if known is None else known.told, lake.reader
 
     def vectors(self, seal: ValuationSet) -> Vectors:
         """The vectors of a sealed valuation set."""
@@ -134,15 +136,18 @@ class VectorCache:
         return self.keep(("terms", book.positions_date, book.files, hierarchies, terms, version, carried), make)
 
     def _own_book(self, at: Snapshot, positions_date: dt.date) -> Book:
-        files = tuple(p.stem for p in positions_files(at, positions_date))
-        name = digest(str(self.lake.path), str(positions_date), *files)
+        files, reader = tuple(p.stem for p in positions_files(at, positions_date)), self.lake.reader
+        name = digest(str(self.lake.path), str(positions_date), *files, *([reader] if reader else []))
         write = functools.partial(write_book, at, positions_date)
-        load = functools.partial(load_book, positions_date, files)
+        load = functools.partial(load_book, positions_date, () if reader else files)
         book = self._kept.get(name, lambda: self._disk.entry(name, write, load))
+        if reader and not book.n_positions:
+            raise no_positions(at, positions_date)
         version = at.versions.get("hierarchies", self.lake.version("hierarchies"))
         if version == NEVER_WRITTEN:
             return book
-        levels = (name, self._lake_id(), version)
+        # of a part of the positions, which members have a level depends on the members of all their dates
+        levels = (name, self._lake_id(), version, at.versions["positions"] if reader else None)
         return self._kept.get(levels, lambda: with_levels(book, self.lake.read("hierarchies", version=version)))
 
     def seals(self, at: Snapshot) -> list[ValuationSet]:

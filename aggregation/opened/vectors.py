@@ -13,7 +13,6 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from aggregation.book.book import encode
@@ -187,10 +186,10 @@ _Work = list[tuple[Path, Codes]]  # a data file, and for each of its rows the me
 
 def _fill(lake: Lake, seal: ValuationSet, folder: Path, *, matrix: bool) -> tuple[_Filling, _Work]:
     at = lake.snapshot("valuation_members", "valuation_failures", "pnl_vectors")
-    where = ds.field("valuation_set_id") == seal.valuation_set_id
+    among = {"valuation_set_id": [seal.valuation_set_id]}
     columns = ["contract_id", "inputs_digest", "unmoved", "substituted"]
-    members = at.read("valuation_members", columns, where).sort_by("contract_id")
-    failures = at.read("valuation_failures", ["contract_id", "reason", "message"], where).sort_by("contract_id")
+    members = at.read("valuation_members", columns, among=among).sort_by("contract_id")
+    failures = at.read("valuation_failures", ["contract_id", "reason", "message"], among=among).sort_by("contract_id")
     rows = _matrix(folder / "rows.f64", len(members), seal.scenario_count, write=True) if matrix else None
     filling = _Filling(seal, members, rows)
     work = filling.run(at.data_files("pnl_vectors", {"valuation_date": [seal.valuation_date]}))

@@ -96,13 +96,12 @@ def _earlier_vectors(lake: Lake, seal: ValuationSet, wanted: pa.Array) -> Sequen
         lacking = wanted.filter(pc.invert(pc.is_in(wanted, value_set=pa.array(list(found), pa.string()))))
         if not len(lacking):
             break
-        of_set = (ds.field("valuation_set_id") == earlier.valuation_set_id) & ds.field("contract_id").isin(lacking)
-        members = lake.read("valuation_members", ["contract_id", "inputs_digest"], of_set)
+        of_set = {"valuation_set_id": [earlier.valuation_set_id]}
+        columns = ["contract_id", "inputs_digest"]
+        members = lake.read("valuation_members", columns, ds.field("contract_id").isin(lacking), among=of_set)
         digests = dict(zip(members["contract_id"].to_pylist(), members["inputs_digest"].to_pylist(), strict=True))
-        of_date = (ds.field("valuation_date") == earlier.valuation_date) & ds.field("contract_id").isin(
-            members["contract_id"]
-        )
-        for row in lake.read("pnl_vectors", where=of_date).to_pylist() if digests else ():
+        of_date, those = {"valuation_date": [earlier.valuation_date]}, ds.field("contract_id").isin([*digests])
+        for row in lake.read("pnl_vectors", where=those, among=of_date).to_pylist() if digests else ():
             if digests.get(row["contract_id"]) == row["inputs_digest"]:
                 found.setdefault(row["contract_id"], {**row, "valuation_set_id": earlier.valuation_set_id})
     return [found.get(c) for c in wanted.to_pylist()]

@@ -205,7 +205,7 @@ def _receipt(
     named = {
         "days": {str(d): {k: v for k, v in a.receipt.items() if k not in asked} for d, a in answers.items()},
         "horizon_days": next(iter(answers.values())).receipt["horizon_days"],
-        "table_versions": dict(snapshot.versions),
+        "table_versions": snapshot.named,
         **name_code(),
     }
     result_digest = digest(canonical_json([rows.to_pylist(), totals.to_pylist()]))

@@ -220,11 +220,12 @@ def value_rolled(
     snapshot = committer.lake.snapshot()
     days = _days(request)
     start = _start(snapshot, request)
-    held = contracts_held(snapshot, [request.positions_date or request.as_of], request.as_of)
+    dates = [request.positions_date or request.as_of]
+    held = contracts_held(snapshot, dates, request.as_of)
     runs = []
     for day in days:
         made = store.save_scenario_set(committer, roll(start.base, day, request.market, start.carry))
-        plan = make_plan(committer.lake.snapshot(), held, made, day)
+        plan = make_plan(committer.lake.snapshot(), held, made, day, positions_dates=dates)
         runs.append(run_plan(committer, plan, runner=runner, spark=spark, progress=progress, cancelled=cancelled))
     return runs
 
@@ -422,7 +423,7 @@ def _receipt(
         "positions_files": list(book.files),
         "currency": request.currency,
         "pricer_version": all_pricers_version(),
-        "table_versions": snapshot.versions,
+        "table_versions": snapshot.named,
         **name_code(),
         "request_digest": digest(canonical_json(request.model_dump(mode="json"))),
         "result_digest": digest(*(part for name, v in figures.items() for part in (name, v.tobytes()))),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -19,9 +20,9 @@ from aggregation.types import REFERENCE, RiskQuery
 from aggregation.whatif.request import ChangeRequest, changes_of
 from lake.committer import Committer
 from lake.dates import Day
-from lake.errors import BadInput
+from lake.errors import BadInput, Issue
 from lake.progress import Progress, silent
-from lake.tables import Snapshot
+from lake.tables import Lake, Snapshot
 from scenarios.store import load_stored
 from valuation.books import branches
 from valuation.books.branches import NAME
@@ -56,6 +57,7 @@ def save_branch(
     cache: VectorCache,
     spark: Callable[[], SparkSession],
     added: tuple[pa.Table, pa.Table] | None = None,
+    actor: str = "",
     progress: Progress = silent,
     cancelled: threading.Event | None = None,
 ) -> dict[str, Any]:
@@ -66,6 +68,7 @@ def save_branch(
     `BadInput` for changes of what is not, `NotFound` for a date that has not been valued.
     """
     lake = committer.lake
+    check_name(lake, request.name, actor)
     query = RiskQuery(
         as_of=request.as_of,
         positions_date=request.positions_date,
@@ -116,15 +119,28 @@ def _value_new(
     snapshot, seal = committer.lake.snapshot(), inputs.valuation_set
     contracts = contracts_by_id(snapshot, book.contract_ids)
     scenarios = load_stored(snapshot, inputs.scenarios)
-    plan = make_plan(snapshot, contracts, scenarios, seal.valuation_date, seal.risk_classes)
+    plan = make_plan(
+        snapshot, contracts, scenarios, seal.valuation_date, seal.risk_classes, positions_dates=[book.positions_date]
+    )
     if known and plan.sealed is None:
         return None
     run = run_plan(committer, plan, spark=spark, branch_id=branch_id, progress=progress, cancelled=cancelled)
     return run.valuation_set.valuation_set_id
 
 
-def remove_branch(committer: Committer, name: str) -> dict[str, Any]:
+def check_name(lake: Lake, name: str, actor: str) -> None:
+    """Raises `BadInput` for a name that may be that of a branch of others, whom who sees a part of the book does not see."""
+    own = re.sub(r"[^\w.-]", "-", actor)
+    if lake.reader and not name.startswith(f"{own}:"):
+        message = (
+            f"Branch {name} is not called as yours are. Call it {own}:NAME, such as {own}:{name.rpartition(':')[2]}."
+        )
+        raise BadInput(message, issues=(Issue("/name", message, name),))
+
+
+def remove_branch(committer: Committer, name: str, actor: str = "") -> dict[str, Any]:
     """Deletes the branch; returns its last version as `summary` shows it, and the branches that still stand on it."""
+    check_name(committer.lake, name, actor)
     gone = branches.delete_branch(committer, name)
     return {**branches.summary(gone), "still_standing_on_it": gone["still_standing_on_it"]}
 

@@ -10,7 +10,7 @@ import csv
 import datetime as dt
 import io
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -149,24 +149,27 @@ def ingest(
         )
     checked = check_positions(file, contract_of)
     dates = {d for t in (checked.positions, checked.removals) for d in pc.unique(t["positions_date"]).to_pylist()}
-    before = committer.lake.read("positions", where=ds.field("positions_date").isin(sorted(dates)))
+    lake = committer.lake
+    before, others = _books(lake, dates)
+    checked = _granted(lake, checked, others)
     if ACTION in file.columns:
-        checked = _acted(committer.lake, checked, before)
+        checked = _acted(lake, checked, before)
     rejections = checked.faults.table()
     written = _write_rejects(committer, Path(path), rejects, file, rejections)
     read = file.read
     del file, checked.faults.file  # its texts are gigabytes
-    present = committer.lake.read("contracts", ["contract_id"])["contract_id"].combine_chunks()
+    present = lake.whole().read("contracts", ["contract_id"])["contract_id"].combine_chunks()
     contracts = checked.contracts.filter(pc.invert(pc.is_in(checked.contracts["contract_id"], present)))
     merged, emptied, counts = _merge(before, checked, replace_dates)
     if replace_dates and not force:
         _check_replacement(Path(path).name, read, rejections, counts)
     by = None if mapping is None else mapping.digest()
     note = {"positions_file": Path(path).name, **({} if by is None else {"mapping": by})}
-    versions = {name: committer.lake.version(name) for name in ("contracts", "positions")}
+    versions = {name: lake.version(name) for name in ("contracts", "positions")}
     if contracts.num_rows:
         versions["contracts"] = committer.put("contracts", contracts, note=note)
     if merged is not None:
+        merged, emptied = _beside(merged, emptied, others)
         versions["positions"] = committer.put("positions", merged, replace=True, note=note, emptied=emptied)
     loaded = sum(c.loaded for c in counts)
     return PositionsReport(
@@ -176,9 +179,9 @@ def ingest(
         rejected=read - loaded,
         dates=counts,
         contracts=checked.contracts.num_rows,
-        new_contracts=contracts.num_rows,
+        new_contracts=_new_contracts(lake, contracts, checked, before),
         rejections=rejections,
-        versions=versions,
+        versions={name: version for name, version in versions.items() if lake.shows_version(name)},
         notes=(*(() if sheet is None else sheet.notes), *checked.notes),
         reasons=faults_by_reason(rejections),
         rejects=None if written is None else str(written),
@@ -519,6 +522,49 @@ def faults_by_reason(rejections: pa.Table) -> tuple[Mapping[str, Any], ...]:
 # --- merging ----------------------------------------------------------------------------------------------------------
 
 
+def _books(lake: Lake, dates: Collection[dt.date]) -> tuple[pa.Table, pa.Table]:
+    """The positions of these dates that whoever brings the file sees, and those of others."""
+    where = ds.field("positions_date").isin(sorted(dates))
+    own = lake.read("positions", where=where)
+    if not lake.reader:
+        return own, own.slice(0, 0)
+    every = lake.whole().read("positions", where=where)
+    return own, every.filter(pc.invert(pc.is_in(_keys(every), _keys(own))))
+
+
+def _granted(lake: Lake, checked: CheckedPositions, others: pa.Table) -> CheckedPositions:
+    """Without the rows that whoever brings the file would not see, and those whose trade is one of others; those are faults."""
+    granted = lake.seen("positions")
+    if granted is None:
+        return checked
+    positions = checked.positions
+    seen = ds.dataset(positions).to_table(columns={"seen": granted})["seen"]
+    hidden = np.flatnonzero(~flags(pc.fill_null(seen.combine_chunks(), False)))
+    told = "you may bring in positions of your own desks, books and legal entities alone; this is none"
+    checked.faults.add(checked.rows[hidden], "desk", told)
+    taken = np.flatnonzero(flags(pc.is_in(_keys(positions), _keys(others))))
+    checked.faults.add(checked.rows[taken], "trade", "this id cannot be used on that date; give the trade another")
+    return _sound(checked)
+
+
+def _beside(merged: pa.Table, emptied: list[dt.date], others: pa.Table) -> tuple[pa.Table, list[dt.date]]:
+    """The books that change, with the positions of others in them, and those that are then empty."""
+    if not others.num_rows:
+        return merged, emptied
+    dates = pa.array([*emptied, *pc.unique(merged["positions_date"]).to_pylist()], pa.date32())
+    staying = others.filter(pc.is_in(others["positions_date"], dates))
+    books = pa.concat_tables([merged, staying]).sort_by("trade")
+    return books, sorted({*emptied} - {*staying["positions_date"].to_pylist()})
+
+
+def _new_contracts(lake: Lake, new: pa.Table, checked: CheckedPositions, before: pa.Table) -> int:
+    """The contracts that are new to whoever brings the file: of those who see a part of the book, to their positions of the dates."""
+    if not lake.reader:
+        return int(new.num_rows)
+    held = flags(pc.is_in(checked.contracts["contract_id"], before["contract_id"].combine_chunks()))
+    return int((~held).sum())
+
+
 def _acted(lake: Lake, checked: CheckedPositions, before: pa.Table) -> CheckedPositions:
     """Without the rows whose action does not fit what the lake holds; those are faults."""
     faults, positions = checked.faults, checked.positions
@@ -543,9 +589,15 @@ def _acted(lake: Lake, checked: CheckedPositions, before: pa.Table) -> CheckedPo
         (removals["row"].to_numpy()[never], removals.take(pa.array(never)), "remove"),
     ):
         faults.add(rows, "trade", _no_such_trade(named, before, action))
+    return _sound(checked)
+
+
+def _sound(checked: CheckedPositions) -> CheckedPositions:
+    """Without the rows that are faults by now."""
+    faults, removals = checked.faults, checked.removals
     kept = pa.array(~faults.bad[checked.rows])
     stay = pa.array(~faults.bad[removals["row"].to_numpy()])
-    positions = positions.filter(kept)
+    positions = checked.positions.filter(kept)
     contracts = checked.contracts.filter(
         pc.is_in(checked.contracts["contract_id"], positions["contract_id"].combine_chunks())
     )

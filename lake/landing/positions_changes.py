@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from lake.delta_log import commit_info
 from lake.schemas import POSITIONS
 from lake.storage import check_data_file
-from lake.tables import Lake
+from lake.tables import Lake, both
 
 Row = dict[str, Any]
 
@@ -41,6 +42,7 @@ def trade_changes(lake: Lake, trades: Collection[str], dates: Collection[dt.date
     """The changes of these trades, on these dates or all, by date, trade and version. Raises `Damaged` for a file that is not whole."""
     names, held, found = sorted(trades), dict[tuple[dt.date, str], Row](), []
     active: dict[dt.date, set[str]] = {}
+    wanted = both(ds.field("trade").isin(names), lake.seen(POSITIONS.name))
     for version, actions in enumerate(lake.log(POSITIONS.name).entries()):
         info = commit_info(actions)
         touched = set()
@@ -51,7 +53,7 @@ def trade_changes(lake: Lake, trades: Collection[str], dates: Collection[dt.date
                 touched.add(date)
         for date in sorted(touched if dates is None else touched & {*dates}):
             now = {
-                r["trade"]: r for path in sorted(active[date]) for r in _rows(lake.path / POSITIONS.name / path, names)
+                r["trade"]: r for path in sorted(active[date]) for r in _rows(lake.path / POSITIONS.name / path, wanted)
             }
             for trade in names:
                 before, after = held.pop((date, trade), None), now.get(trade)
@@ -67,8 +69,6 @@ def trade_changes(lake: Lake, trades: Collection[str], dates: Collection[dt.date
     return sorted(found, key=lambda c: (c.positions_date, c.trade, c.version))
 
 
-def _rows(path: Path, trades: list[str]) -> Iterator[Row]:
+def _rows(path: Path, wanted: ds.Expression | None) -> Iterator[Row]:
     check_data_file(path)
-    yield from pq.read_table(path, filters=[("trade", "in", trades)], partitioning=None).to_pylist(
-        maps_as_pydicts="strict"
-    )
+    yield from pq.read_table(path, filters=wanted, partitioning=None).to_pylist(maps_as_pydicts="strict")

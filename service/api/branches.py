@@ -9,10 +9,10 @@ import pyarrow as pa
 from flask import Response
 from pydantic import ConfigDict, Field
 
-from aggregation.whatif.save_branch import BranchRequest, describe_branch
+from aggregation.whatif.save_branch import BranchRequest, check_name, describe_branch
 from lake.schemas import BRANCHES
 from service.api import models
-from service.api.context import context
+from service.api.context import context, principal
 from service.api.document import blueprint
 from service.api.requests import Body, Parameters, TableParameters
 from service.api.responses import json_answer, page_answer, tabular
@@ -77,7 +77,9 @@ def branch(path: BranchPath, query: Parameters) -> Response:
 @api.post("/branches", responses={202: models.JobAnswer})
 def save_branch(body: BranchBody) -> Response:
     """Queue the saving of a branch, the valuation of its new contracts with it; the answer is the job."""
-    return accepted(context().submit(BRANCH, body.model_dump(mode="json")))
+    here = context()
+    check_name(here.lake, body.name, principal().name)
+    return accepted(here.submit(BRANCH, body.model_dump(mode="json")))
 
 
 @api.delete("/branches/<name>", responses={202: models.JobAnswer})
@@ -85,4 +87,5 @@ def delete_branch(path: BranchPath) -> Response:
     """Queue the deletion of a branch. Its versions stay readable as NAME@1, and branches upon it stay as they are."""
     here = context()
     find_branch(here.lake, path.name)
+    check_name(here.lake, path.name, principal().name)
     return accepted(here.submit(BRANCH_DELETION, {"name": path.name}))

@@ -9,6 +9,7 @@ from typing import Any
 
 from flask import current_app, g
 
+from aggregation.book.entitled_lake import entitled
 from aggregation.opened.opened_lake import VectorCache
 from lake.tables import Lake
 from service.access.principal import Principal
@@ -27,8 +28,9 @@ class Context:
 
     @property
     def lake(self) -> Lake:
-        """Opened for each request, so that the web may start before there is a lake; raises `NotFound` until then."""
-        return Lake.open(self.settings.lake)
+        """As whoever asks may see it. Opened for each request, so that the web may start before there is a lake; raises `NotFound` until
+        then."""
+        return entitled(Lake.open(self.settings.lake), principal().entitlement)
 
     @property
     def cache(self) -> VectorCache:

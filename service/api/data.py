@@ -22,13 +22,13 @@ from scenarios.types import RiskClass
 from service.api import models
 from service.api.context import context
 from service.api.document import blueprint
-from service.api.paging import PageParameters, cut_page, encode_cursor, start_of_page
+from service.api.paging import PageParameters, cut_page, encode_cursor, pinned, start_of_page
 from service.api.requests import Body, FilterText, Parameters, TableParameters
 from service.api.responses import json_answer, page_answer, tabular
 from service.api.valuations import accepted
 from service.encoding import to_rows
 from service.jobs import NETTING
-from valuation.books.orders import NettingRequest
+from valuation.books.orders import NettingRequest, check_netting
 from valuation.books.trade_history import trade_history
 from valuation.sets.store import find_sealed
 
@@ -127,8 +127,8 @@ def valuation_failures(path: SetPath, query: PageParameters) -> Response:
     if find_sealed(lake, path.set_id) is None:
         raise _no_valuation_set(lake, path.set_id)
     version, after = start_of_page(lake, "valuation_failures", query.cursor)
-    rows = lake.read("valuation_failures", where=ds.field("valuation_set_id") == path.set_id, version=version)
-    page, following = cut_page(rows, "contract_id", query.limit, version, after)
+    rows = lake.read("valuation_failures", version=version, among={"valuation_set_id": [path.set_id]})
+    page, following = cut_page(rows, "contract_id", query.limit, pinned(lake, "valuation_failures", version), after)
     return page_answer(page, "valuation-failures", following)
 
 
@@ -155,7 +155,8 @@ def positions(query: PositionsParameters) -> Response:
     version, after = start_of_page(here.lake, "positions", query.cursor)
     book = here.cache.book(Snapshot(here.lake, {"positions": version}), query.date)
     table, more = page_of_positions(book, query.where, after, query.limit)
-    following = encode_cursor(version, table["trade"][-1].as_py()) if more else None
+    told = pinned(here.lake, "positions", version)
+    following = encode_cursor(told, table["trade"][-1].as_py()) if more else None
     return page_answer(table, f"positions-{query.date}", following)
 
 
@@ -210,4 +211,6 @@ class NettingBody(Body, NettingRequest):
 @api.post("/positions/netted", responses={202: models.JobAnswer})
 def net_positions(body: NettingBody) -> Response:
     """Queue the netting of all orders up to an instant to the positions of a date; the answer is the job."""
-    return accepted(context().submit(NETTING, body.model_dump(mode="json")))
+    here = context()
+    check_netting(here.lake)
+    return accepted(here.submit(NETTING, body.model_dump(mode="json")))

@@ -54,7 +54,7 @@ def health(query: Parameters) -> Response:
             "status": "no engine" if not alive else "no writing" if unwritable else "ok",
             "notes": notes,
             "lake": str(lake.path),
-            "tables": lake.snapshot().versions,
+            "tables": lake.snapshot().named,
             "engine": {
                 "alive": alive,
                 "process": None if engine is None else engine.process,

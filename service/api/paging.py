@@ -1,6 +1,7 @@
 """Pages of a table by a cursor: the version that was read and the key where the page ends.
 
-The version is pinned by the first page, so that rows committed meanwhile shift no later page.
+The version is pinned by the first page, so that rows committed meanwhile shift no later page. To whoever sees a part of the book no version
+is told: a page goes on behind its key in the newest.
 """
 
 from __future__ import annotations
@@ -27,8 +28,13 @@ class PageParameters(TableParameters):
     cursor: str | None = Field(None, pattern="^[A-Za-z0-9_-]{8,}$", description="next_cursor of the page before")
 
 
-def encode_cursor(version: int, key: str) -> str:
+def encode_cursor(version: int | None, key: str) -> str:
     return base64.urlsafe_b64encode(json.dumps([version, key]).encode()).decode().rstrip("=")
+
+
+def pinned(lake: Lake, table: str, version: int) -> int | None:
+    """The version that a cursor says."""
+    return version if lake.shows_version(table) else None
 
 
 def start_of_page(lake: Lake, table: str, cursor: str | None) -> tuple[int, str | None]:
@@ -38,8 +44,9 @@ def start_of_page(lake: Lake, table: str, cursor: str | None) -> tuple[int, str 
         return newest, None
     try:
         version, key = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-        if isinstance(version, int) and 0 <= version <= newest and isinstance(key, str):
-            return version, key
+        told = pinned(lake, table, newest) is not None
+        if isinstance(key, str) and (isinstance(version, int) and 0 <= version <= newest if told else version is None):
+            return version if told else newest, key
     except (binascii.Error, ValueError, TypeError):
         pass
     message = (
@@ -48,7 +55,9 @@ def start_of_page(lake: Lake, table: str, cursor: str | None) -> tuple[int, str 
     raise BadInput(message, issues=(Issue("/cursor", message, cursor[:80]),))
 
 
-def cut_page(rows: pa.Table, key: str, limit: int, version: int, after: str | None) -> tuple[pa.Table, str | None]:
+def cut_page(
+    rows: pa.Table, key: str, limit: int, version: int | None, after: str | None
+) -> tuple[pa.Table, str | None]:
     """The first `limit` rows whose `key` (a unique text column) is greater than `after`, and the cursor of the next page."""
     if after is not None:
         rows = rows.filter(pc.greater(rows[key], after))

@@ -19,6 +19,7 @@ from pydantic import BaseModel, Field, WithJsonSchema, create_model
 from pydantic.fields import FieldInfo
 
 from aggregation import questions
+from aggregation.kept_receipts import kept_versions
 from aggregation.session import Session
 from lake.errors import BadInput, Issue, NotFound, NotValued
 from lake.schemas import TABLES
@@ -163,7 +164,10 @@ def _following(result: Any) -> str | None:
     following = result.query.first + len(result.rows)
     if following >= result.count:
         return None
-    text = json.dumps([result.receipt["table_versions"], following])
+    receipt = result.receipt
+    # of whoever sees a part of the book the versions are kept under the digest of the receipt
+    pinned = receipt["receipt_digest"] if "entitlement" in receipt else receipt["table_versions"]
+    text = json.dumps([pinned, following])
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
@@ -176,8 +180,10 @@ def _start(lake: Lake, cursor: str) -> tuple[Mapping[str, int], int]:
     """Versions to read and the row to begin with; raises `BadInput` for a cursor that no page gave."""
     try:
         versions, first = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        if lake.reader:
+            versions = kept_versions(lake, versions)
         known = all(n in TABLES and NEVER_WRITTEN <= int(v) <= lake.version(n) for n, v in versions.items())
-        if known and isinstance(first, int) and first > 0:
+        if known and (versions or not lake.reader) and isinstance(first, int) and first > 0:
             return versions, first
     except (binascii.Error, ValueError, TypeError, AttributeError):
         pass

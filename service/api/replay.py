@@ -11,12 +11,11 @@ from aggregation.questions import QUESTIONS
 from aggregation.recomputed import Recomputed, recompute
 from aggregation.replay import OLD_KINDS, Replay, replay
 from aggregation.session import Session
-from service.api.context import context
+from service.api.context import context, principal
 from service.api.document import blueprint
 from service.api.requests import Body
 from service.api.responses import json_answer
 from service.api.shapes import shape
-from service.operations import vector_cache
 
 api = blueprint("replay", __name__, __doc__)
 
@@ -50,7 +49,8 @@ class ReplayBody(Body):
 def recompute_receipt(body: ReplayBody) -> Response:
     """The same question asked of what is known now, beside the answer as published, with what was restated since."""
     here = context()
-    session = Session(here.lake, vector_cache(here.settings, here.lake))
+    asks = principal()
+    session = Session(here.lake, here.cache, entitlement=asks.entitlement, actor=asks.name)
     return json_answer(recompute(session, request.get_json()).to_dict())
 
 

@@ -21,7 +21,7 @@ from service.api.requests import Parameters
 from service.api.responses import json_answer, reads
 from service.api.shapes import shape
 from service.api.valuations import accepted
-from service.ingests import INGESTS, OWN_MACHINE, companions, from_settings, named
+from service.ingests import INGESTS, OWN_MACHINE, check_entitled, companions, from_settings, named
 from service.jobs import INGEST
 from service.work import IngestRequest, LandedFile, ingest, remove_left_uploads, upload_folder
 
@@ -101,6 +101,7 @@ def _ingested(what: str, query: UploadParameters) -> Response:
     here, kind = context(), INGESTS[what]
     request.max_content_length = here.settings.upload_mib << 20
     lake, table = here.lake, here.jobs
+    check_entitled(what, lake)
     remove_left_uploads(lake, table, time.time() - _LEFT_SECONDS)
     options = query.model_dump(exclude={"name", "dry_run"})
     run = new_run_id()

@@ -8,7 +8,7 @@ from pydantic import ConfigDict, Field
 from service.access.store import ANYBODY_HERE
 from service.api import models
 from service.api.access import charge, check_asked
-from service.api.context import caller, context
+from service.api.context import caller, context, principal
 from service.api.document import blueprint
 from service.api.requests import Body, Parameters
 from service.api.responses import json_answer
@@ -52,9 +52,9 @@ def submit(body: ValuationBody) -> Response:
 
 @api.get("/jobs", responses={200: models.Jobs})
 def jobs(query: JobListParameters) -> Response:
-    """The jobs, newest first."""
+    """The jobs of whoever asks, newest first; to an administrator all."""
     before = None if query.cursor is None else int(query.cursor)
-    found = context().jobs.newest(query.state, query.limit + 1, before)
+    found = context().jobs.newest(query.state, query.limit + 1, before, principal())
     page = found[: query.limit]
     following = str(page[-1].number) if len(found) > query.limit else None
     return json_answer({"rows": [j.to_dict() for j in page], "next_cursor": following})
@@ -63,13 +63,13 @@ def jobs(query: JobListParameters) -> Response:
 @api.get("/jobs/<job_id>", responses={200: models.JobAnswer})
 def job(path: JobPath, query: Parameters) -> Response:
     """A job: its state, progress and times; once done the seal of the valuation set, or why it failed."""
-    return json_answer(context().jobs.get(path.job_id).to_dict())
+    return json_answer(context().jobs.get(path.job_id, principal()).to_dict())
 
 
 @api.delete("/jobs/<job_id>", responses={200: models.JobAnswer})
 def cancel(path: JobPath) -> Response:
     """Cancel a job: a queued one at once, a running one within 2 seconds. What it has committed stays and is reused."""
-    return json_answer(context().jobs.request_cancel(path.job_id).to_dict())
+    return json_answer(context().jobs.request_cancel(path.job_id, principal()).to_dict())
 
 
 def accepted(job: Job) -> Response:

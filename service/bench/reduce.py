@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import functools
 import os
 import statistics
 import tempfile
@@ -19,14 +20,17 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from aggregation.book.entitlement import Entitlement
 from aggregation.kernels.register_sums import LINE, add_runs
 from aggregation.opened.inputs import Inputs, open_inputs
 from aggregation.opened.opened_lake import VectorCache
 from aggregation.opened.remembered import answers
+from aggregation.questions import ask, read
 from aggregation.reduce.netting import net
 from aggregation.reduce.product import group_pnl
 from aggregation.reduce.selection import open_selection, scenario_pnl
 from aggregation.risk.query import run_query
+from aggregation.session import Session, reading
 from aggregation.types import RiskQuery
 from lake.arrays import Floats
 from lake.committer import Committer
@@ -106,6 +110,7 @@ def bench_reduce(
         size = f"{n_contracts:,} x {n_scenarios}, {n_positions:,} positions"
         return [
             *questions(lake, size),
+            entitled_question(lake, size),
             *growth(lake),
             larger_than_memory(lake, size),
             *first_question(lake, Path(folder), size),
@@ -132,12 +137,24 @@ def questions(lake: Lake, size: str) -> list[Row]:
             run_query(lake, query, cache=cache)
 
         assert run_query(lake, query, cache=cache).coverage.status == "complete"
-        read = parallel_read(open_inputs(cache, query).vectors.rows)
-        new_s, again_s, read_s = together([new, again, read])
+        once = parallel_read(open_inputs(cache, query).vectors.rows)
+        new_s, again_s, read_s = together([new, again, once])
         of = f"VaR and ES by {' x '.join(by)}: {size}"
         rows.append(row(f"new question, {of}", new_s, "s", "one parallel read of the vectors", read_s, "<= 1.5"))
         rows.append(row(f"same groups again, {of}", again_s, "s", "one parallel read of the vectors", read_s, "<= 1.5"))
     return rows
+
+
+def entitled_question(lake: Lake, size: str) -> Row:
+    """A question of whoever is granted every desk, value by value, beside that of whoever sees everything: the same figures."""
+    desks = pc.unique(lake.read("positions", ["desk"])["desk"]).to_pylist()
+    own = Session(lake, VectorCache(lake), entitlement=Entitlement(granted={"desk": desks}))
+    query, sessions = read("var", {"as_of": str(VALUATION_DATE), "by": ["desk"]}), (own, reading(lake))
+    rows = [ask(session, "var", query).rows for session in sessions]
+    assert rows[0].equals(rows[1])
+    entitled_s, all_s = together([functools.partial(ask, s, "var", query) for s in sessions], before=answers.clear)
+    work = f"new question of an entitled session: {size}"
+    return row(work, entitled_s, "s", "the same where everything is seen", all_s, "<= 1.05")
 
 
 def growth(lake: Lake) -> list[Row]:

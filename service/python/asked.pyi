@@ -16,7 +16,8 @@ class Questions:
         measures: str | Sequence[str] = ..., levels: str | Sequence[str] = ..., estimator: str = ...,
         tail: Literal['loss', 'gain'] = ..., thresholds: float | Sequence[float] = ..., pnl_decay: str = ...,
         tail_share: str = ..., scale_to_days: int | None = ..., interval: str | None = ..., subtotals: bool = ...,
-        sort: str | Sequence[str] = ..., limit: int | None = ..., bounds: bool = ..., value: bool = ...,
+        sort: str | Sequence[str] = ..., limit: int | None = ..., bounds: bool = ..., whole_firm: bool = ...,
+        value: bool = ...,
     ) -> Answer:
         """Value-at-Risk and other measures, by any combination of dimensions."""
     def pivot(

@@ -23,7 +23,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from lake.canonical import canonical_json, digest
 from lake.committer import Committer
 from lake.dates import Day
-from lake.errors import BadInput, NotFound
+from lake.errors import BadInput, NotAllowed, NotFound
 from lake.landing import orders
 from lake.landing.numbers import MOST
 from lake.landing.orders import DIMENSIONS, OrdersReport, instant
@@ -101,6 +101,12 @@ class Netting:
         return asdict(self)
 
 
+def check_netting(lake: Lake) -> None:
+    """Raises `NotAllowed` for whoever sees a part of the book: a date's positions are made of the orders of all."""
+    if lake.reader:
+        raise NotAllowed("Orders are netted by those who see the whole book; you see a part of it.")
+
+
 def net_orders(committer: Committer, request: NettingRequest) -> Netting:
     """Makes the positions of a date of all orders executed up to an instant: a trade for each contract and members that do not net to
     nothing.
@@ -108,6 +114,7 @@ def net_orders(committer: Committer, request: NettingRequest) -> Netting:
     They take the place of what was netted to that date before; its other trades stay. Raises `NotFound` where no order counts.
     """
     lake, date = committer.lake, request.positions_date or request.as_of.date()
+    check_netting(lake)
     every = _latest(lake)
     known = [r for r in every if r["event"] != "cancel"]
     counted = [r for r in known if r["executed_at"] <= request.as_of]

@@ -20,9 +20,9 @@ from lake.tables import Lake
 class TradeVersion:
     """One change of a trade on one date.
 
-    positions_date : of the book. version : of the table positions. loaded_at : instant of the commit, UTC. action : new, amend or
-    remove. file : what was loaded. mapping : digest of the mapping it was read by, if any. changed : by column, attribute or term,
-    what it was and is; null where there is none.
+    positions_date : of the book. version : of the table positions; to whoever sees a part of the book the number of the change.
+    loaded_at : instant of the commit, UTC. action : new, amend or remove. file : what was loaded. mapping : digest of the mapping it was
+    read by, if any. changed : by column, attribute or term, what it was and is; null where there is none.
     """
 
     positions_date: dt.date
@@ -45,13 +45,15 @@ def trade_history(lake: Lake, trade: str, date: dt.date | None = None) -> list[T
     ids = {row["contract_id"] for c in changes for row in (c.before, c.after) if row}
     contracts = lake.read("contracts", ["contract_id", "terms"], ds.field("contract_id").isin(sorted(ids))).to_pylist()
     terms = {c["contract_id"]: json.loads(c["terms"]) for c in contracts}
-    found = []
+    found: list[TradeVersion] = []
     for c in changes:
         before, after = (_told(row, terms) for row in (c.before, c.after))
         changed = {
             k: (before.get(k), after.get(k)) for k in dict.fromkeys((*before, *after)) if before.get(k) != after.get(k)
         }
-        found.append(TradeVersion(c.positions_date, c.version, c.loaded_at, c.action, c.file, c.mapping, changed))
+        # the versions of the table tell how often others have loaded
+        version = len([f for f in found if f.positions_date == c.positions_date]) if lake.reader else c.version
+        found.append(TradeVersion(c.positions_date, version, c.loaded_at, c.action, c.file, c.mapping, changed))
     return found
 
 

@@ -149,7 +149,7 @@ def clean(
     sets = tuple(s for s in plan.sets if s.valuation_set_id in ids)
     stayed = [f"{f.path}: it is needed again, or gone" for f in plan.files if f.path not in paths]
     stayed += [f"valuation set {s.valuation_set_id}: it is needed, or gone" for s in plan.sets if s not in sets]
-    sealed = {s.valuation_set_id for s in list_valuation_sets(lake)}
+    sealed = {s.valuation_set_id for s in list_valuation_sets(lake, every=True)}
     # of one whose seal went in a run that was killed, members and failures may still be there
     _retire(committer, [i for s in plan.sets if (i := s.valuation_set_id) in ids or i not in sealed])
     vectors = []
@@ -170,7 +170,7 @@ def unneeded(lake: Lake, before: dt.date) -> list[ValuationSet]:
 
     A standard needs, of each date, the sets under the newest version of its scenarios that was valued; a lake without one every sample.
     """
-    seals = list_valuation_sets(lake)
+    seals = list_valuation_sets(lake, every=True)
     needed = pinned_sets(lake) | {r["valuation_set_id"] for r in all_versions(lake) if not r["deleted"]}
     names, of = ids_by_name(lake), standards(lake)
     wanted = {s.scenario_set for s in of.values()} - {None}
@@ -225,7 +225,7 @@ def _fingerprint(rows: pa.Table) -> pa.Array:
 
 
 def _orphans(lake: Lake, before: dt.date, gone: Collection[str]) -> Iterator[PlannedVectors]:
-    seals = list_valuation_sets(lake)
+    seals = list_valuation_sets(lake, every=True)
     files: dict[dt.date, list[Path]] = {}
     for file in lake.data_files(PNL_VECTORS.name):
         files.setdefault(dt.date.fromisoformat(file.parent.name.partition("=")[2]), []).append(file)
@@ -242,7 +242,9 @@ def _without_orphans(committer: Committer, day: dt.date) -> bool:
     """Commits the vectors of a day without those that no set refers to; whether there were any."""
     lake = committer.lake
     rows = lake.read(PNL_VECTORS.name, among={"valuation_date": [day]})
-    kept = rows.filter(pc.is_in(_fingerprint(rows), value_set=_referred(lake, list_valuation_sets(lake), day)))
+    kept = rows.filter(
+        pc.is_in(_fingerprint(rows), value_set=_referred(lake, list_valuation_sets(lake, every=True), day))
+    )
     if len(kept) == len(rows):
         return False
     if len(kept):

@@ -217,9 +217,9 @@ def _newest(at: Snapshot, date: dt.date, scenario_set_id: str) -> ValuationSet |
 
 
 def _answers(at: Snapshot, seal: ValuationSet) -> tuple[pa.Table, list[ValuationFailure]]:
-    where = ds.field("valuation_set_id") == seal.valuation_set_id
-    members = at.read("valuation_members", _NO_MEMBERS.column_names, where).cast(_NO_MEMBERS.schema)
-    failures = at.read("valuation_failures", list(ValuationFailure.__dataclass_fields__), where).to_pylist()
+    among = {"valuation_set_id": [seal.valuation_set_id]}
+    members = at.read("valuation_members", _NO_MEMBERS.column_names, among=among).cast(_NO_MEMBERS.schema)
+    failures = at.read("valuation_failures", list(ValuationFailure.__dataclass_fields__), among=among).to_pylist()
     return members, [ValuationFailure(**f) for f in failures]
 
 

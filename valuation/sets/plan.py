@@ -5,8 +5,8 @@ from __future__ import annotations
 import datetime as dt
 import functools
 import threading
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -34,7 +34,7 @@ from valuation.costs import KERNELS, NOTHING, SPARK, Costs, Estimate, Work
 from valuation.sets import store
 from valuation.sets.imported import imported_before
 from valuation.shared_states import Moved
-from valuation.types import NOT_OURS, Contract, ValuationFailure, ValuationSet
+from valuation.types import NOT_OURS, POSITIONS_DATES, READER, Contract, ValuationFailure, ValuationSet, id_for
 
 Runner = Literal["auto", "in-process", "spark"]
 
@@ -50,7 +50,8 @@ class ValuationPlan:
     fingerprint that answers. failures : contracts known to fail without pricing. expected : instrument type to contracts and what
     pricing them takes. runner : by that where `auto` was asked. kernels, spark : what a new process takes first, to load kernels
     and, where it is used, to start Spark.
-    sealed : the seal, when this very set is already complete. imports : what it says of sources of vectors that are not made here.
+    sealed : the seal, when this very set is already complete. marks : what the seal says beside table versions: of sources of vectors
+    that are not made here, of the books of other dates, of whoever sees a part of the book and has it valued.
     """
 
     valuation_set_id: str
@@ -67,7 +68,7 @@ class ValuationPlan:
     spark: Estimate
     snapshot: Snapshot
     sealed: ValuationSet | None = None
-    imports: Mapping[str, str] = field(default_factory=dict)
+    marks: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def wanted(self) -> int:
@@ -77,6 +78,12 @@ class ValuationPlan:
     def cost(self) -> Estimate:
         """Of pricing what is missing."""
         return sum((e for _, e in self.expected.values()), NOTHING)
+
+    def id_for(self, reader: str) -> str:
+        """As `ValuationSet.id_for`."""
+        return id_for(
+            reader, self.valuation_date, self.scenario_set.scenario_set_id, self.risk_classes, self.pricer_version
+        )
 
     @property
     def start(self) -> dict[str, Estimate]:
@@ -205,10 +212,12 @@ def make_plan(
     risk_classes: Sequence[str] | None = None,
     runner: Runner = "auto",
     *,
+    positions_dates: Collection[dt.date] = (),
     cancelled: threading.Event | None = None,
 ) -> ValuationPlan:
     """The plan for valuing `contracts` (rows of the contracts table) on `valuation_date` under the scenario set.
 
+    positions_dates : of the books that hold them, by default the valuation date.
     Raises `BadInput` where the set's market is rolled to another date, `Cancelled` once `cancelled` is set.
     """
     roll = scenario_set.roll
@@ -218,7 +227,11 @@ def make_plan(
         )
     classes = resolve_risk_classes(risk_classes)
     contracts = contracts.sort_by("contract_id")
+    reader = snapshot.lake.reader
     imported, not_imported, marks = _imported(snapshot, valuation_date, scenario_set, classes, contracts)
+    if {*positions_dates} - {valuation_date}:
+        marks = {**marks, POSITIONS_DATES: canonical_json(sorted(map(str, positions_dates)))}
+    marks = {**marks, **({READER: reader} if reader else {})}
     set_id = digest(
         valuation_date.isoformat(),
         scenario_set.scenario_set_id,
@@ -226,7 +239,9 @@ def make_plan(
         all_pricers_version(),
         *contracts["contract_id"].to_pylist(),
         *imported["inputs_digest"].to_pylist(),
+        *([reader] if reader else []),
     )
+    wanted_ids = set(contracts["contract_id"].to_pylist())
     contracts = contracts.filter(pc.not_equal(contracts["instrument_type"], IMPORTED))
     fingerprints = Fingerprints(scenario_set, valuation_date, classes)
     replaced = scenario_set.held.keys() | scenario_set.proxied.keys()
@@ -266,7 +281,7 @@ def make_plan(
             ("contract_id", "ascending"),
         ]
     )
-    return ValuationPlan(
+    plan = ValuationPlan(
         valuation_set_id=set_id,
         valuation_date=valuation_date,
         scenario_set=scenario_set,
@@ -277,9 +292,22 @@ def make_plan(
         failures=tuple(failures),
         **_expected(snapshot, work, runner),
         snapshot=snapshot,
-        sealed=store.find_sealed(snapshot, set_id),
-        imports=marks,
+        sealed=None if reader else store.find_sealed(snapshot, set_id),
+        marks=marks,
     )
+    return replace(plan, sealed=_holding(snapshot, plan, wanted_ids)) if reader else plan
+
+
+def _holding(snapshot: Snapshot, plan: ValuationPlan, wanted: set[str]) -> ValuationSet | None:
+    """What a reader of a part of the book sees at the coordinates of the plan, where it holds all that is wanted."""
+    set_id = plan.id_for(snapshot.lake.reader)
+    there = None if plan.work.num_rows else store.find_sealed(snapshot, set_id)
+    if there is None:
+        return None
+    among = {"valuation_set_id": [set_id]}
+    tables = ("valuation_members", "valuation_failures")
+    held = {c for t in tables for c in snapshot.read(t, ["contract_id"], among=among)["contract_id"].to_pylist()}
+    return there if wanted <= held else None
 
 
 def _imported(
@@ -345,7 +373,9 @@ def _expected(snapshot: Snapshot, work: pa.Table, runner: Runner) -> dict[str, A
     if runner == "auto":
         seconds = sum(cost.seconds for _, cost in expected(False).values())
         runner = "spark" if seconds >= SPARK_FROM_CORE_SECONDS else "in-process"
-    new = sorted(set(counts["instrument_type"].to_pylist()) - types_loaded())
+    # what this process has loaded tells of what others have asked
+    loaded = frozenset() if snapshot.lake.reader else types_loaded()
+    new = sorted(set(counts["instrument_type"].to_pylist()) - loaded)
     return {
         "expected": expected(runner == "spark"),
         "runner": runner,

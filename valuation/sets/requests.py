@@ -92,6 +92,7 @@ def plan_valuation(
         request.as_of,
         request.risk_classes or None,
         request.runner,
+        positions_dates=dates,
         cancelled=cancelled,
     )
 

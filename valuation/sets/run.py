@@ -271,13 +271,17 @@ def _seal(
         run_id=committer.run_id,
         table_versions={
             **{k: str(v) for k, v in sorted(plan.snapshot.versions.items())},
-            **plan.imports,
+            **plan.marks,
             **({OF_BRANCH: branch_id} if branch_id else {}),
         },
         code_version=code_version(),
         sealed_at=dt.datetime.now(dt.UTC),
     )
     store.seal(committer, made, members, failures)
+    if committer.lake.reader:
+        seen = store.find_sealed(committer.lake, plan.id_for(committer.lake.reader))
+        assert seen is not None, "whoever has a set valued sees it"
+        made = replace(made, **{n: getattr(seen, n) for n in ("valuation_set_id", "table_versions")})
     first_standard(committer, made)
     why = failures_in_words((f.reason, f.message, 1) for f in sorted(failures, key=lambda f: f.contract_id))
     counts = RunCounts(made.valued, made.reused, made.failed, elapsed, loading / 1e6, spark_seconds)

@@ -24,7 +24,7 @@ _ROWS = 4096  # vectors looked at together
 def verify_sets(lake: Lake, progress: Progress = silent) -> list[Fault]:
     """What sealed valuation sets name and the lake does not hold as they say; the files themselves are taken as they are."""
     at = lake.snapshot()
-    seals = list_valuation_sets(at)
+    seals = list_valuation_sets(at, every=True)
     scenario_sets = set(at.read("scenario_sets", ["scenario_set_id"])["scenario_set_id"].to_pylist())
     contracts = at.read("contracts", ["contract_id"])["contract_id"]
     faults: list[Fault] = []

@@ -128,8 +128,8 @@ def first_standard(committer: Committer, sealed: ValuationSet) -> None:
     Its currency is that of the contracts where they have one alone and the lake cannot convert it into US dollars.
     """
     lake = committer.lake
-    # what a past state of the lake is valued under is no standard of the lake
-    if not sealed.sample or lake.known is not None or None in standards(lake):
+    # what a past state of the lake, or a part of it, is valued under is no standard of the lake
+    if not sealed.sample or lake.known is not None or lake.reader or None in standards(lake):
         return
     held = lake.read("pnl_vectors", ["currency"], among={"valuation_date": [sealed.valuation_date]})["currency"]
     currencies = pc.unique(held).to_pylist()

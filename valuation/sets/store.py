@@ -63,7 +63,7 @@ def find_sealed(at: Lake | Snapshot, valuation_set_id: str) -> ValuationSet | No
 
 
 def list_valuation_sets(at: Lake | Snapshot, *, every: bool = False) -> list[ValuationSet]:
-    """All sealed valuation sets, oldest first.
+    """All sealed valuation sets, oldest first; those valued for somebody who sees a part of the book only where `every` is asked for.
 
     Of a lake as it was known only those whose scenarios rest on what was known, unless `every` is asked for; those sealed by
     then stand last, as the newest, so that a later one answers only where they do not.
@@ -71,7 +71,10 @@ def list_valuation_sets(at: Lake | Snapshot, *, every: bool = False) -> list[Val
     lake = at.lake if isinstance(at, Snapshot) else at
     rows = at.read("valuation_sets").to_pylist(maps_as_pydicts="strict")
     seals = sorted((ValuationSet.from_row(r) for r in rows), key=lambda s: s.order)
-    if lake.known is None or every:
+    if every:
+        return seals
+    seals = [s for s in seals if not s.reader]
+    if lake.known is None:
         return seals
     ids = {i for of_name in ids_by_name(at).values() for i in of_name}
     instant = lake.known.instant

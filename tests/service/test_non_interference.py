@@ -1,0 +1,135 @@
+"""Non-interference: what other desks hold changes no byte that a trader receives, and what the trader holds does."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from interference import ADDED, Asked, Case, build, cases, example, positions, run_jobs, said, value_examples
+from small_lake import FRIDAY, MONDAY, SHOCK
+
+from aggregation.questions import QUESTIONS
+
+CASES = int(os.environ.get("VARLAKE_CASES", "400"))
+A_LAKE = 500  # cases of one pair of lakes
+
+
+@pytest.fixture(scope="module")
+def mine(tmp_path_factory: pytest.TempPathFactory) -> Asked:
+    return valued(tmp_path_factory.mktemp("mine") / "lake", 1)
+
+
+@pytest.fixture(scope="module")
+def other(tmp_path_factory: pytest.TempPathFactory) -> Asked:
+    """The same trader's positions, beside others'."""
+    return valued(tmp_path_factory.mktemp("other") / "lake", 2)
+
+
+def valued(folder: Path, seed: int, own: float = 1.0) -> Asked:
+    lake = build(folder, seed, own)
+    value_examples(lake)
+    return Asked.of(lake)
+
+
+def differences(one: Any, two: Any, at: str = "") -> list[str]:
+    """Where two things that were received differ, in words."""
+    if type(one) is type(two) and isinstance(one, dict):
+        keys = dict.fromkeys((*one, *two))
+        return [d for k in keys for d in differences(one.get(k), two.get(k), f"{at}/{k}")]
+    if type(one) is type(two) and isinstance(one, list | tuple) and len(one) == len(two):
+        return [d for i, pair in enumerate(zip(one, two, strict=True)) for d in differences(*pair, f"{at}/{i}")]
+    return [] if one == two else [f"{at}: {one!s:.200} | {two!s:.200}"]
+
+
+def interfering(one: Asked, two: Asked, asked: list[Case]) -> dict[str, list[str]]:
+    """The cases in which the two differ."""
+    found = {}
+    for case in asked:
+        if different := differences(case.ask(one), case.ask(two, one)):
+            found[str(case)] = different[:5]
+    return found
+
+
+@pytest.mark.parametrize("name", QUESTIONS)
+def test_no_question_tells_of_what_others_hold(name: str, mine: Asked, other: Asked) -> None:
+    asked = [Case(f"/{name}", example(name)), Case(f"/{name}/plan", example(name))]
+    assert [c.ask(mine)[0] for c in asked] == [200, 200]
+    assert interfering(mine, other, asked) == {}
+
+
+def test_nothing_received_tells_of_what_others_hold(mine: Asked, other: Asked) -> None:
+    assert interfering(mine, other, list(itertools.islice(cases(1), 150))) == {}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(-(-CASES // A_LAKE)))
+def test_many_pairs_of_lakes(seed: int, mine: Asked, tmp_path: Path) -> None:
+    """VARLAKE_CASES requests, by default 400."""
+    two = valued(tmp_path / "lake", 3 + seed)
+    n = min(A_LAKE, CASES - seed * A_LAKE)
+    assert interfering(mine, two, list(itertools.islice(cases(100 + seed), n))) == {}
+
+
+def test_no_job_upload_or_replay_tells_of_what_others_hold(tmp_path: Path) -> None:
+    """What is submitted, done and told afterwards, with answers that are replayed when others have gone on."""
+    pair = [Asked.of(build(tmp_path / str(seed), seed)) for seed in (1, 2)]
+    heard = [list(worked(asked, pair[0])) for asked in pair]
+    different = differences(*heard)
+    assert different == []
+    kinds = [(j["kind"], j["state"]) for j in heard[0][-1][2]["rows"]]
+    assert len(kinds) == 7
+    assert kinds.count(("ingest", "done")) == 1  # files of another kind are refused
+    assert {k for k, state in kinds if state == "failed"} == {"branch"}  # of the name of another's
+    released = [r for r in heard[0] if r[2].get("verdict")]
+    assert [r[2]["verdict"] for r in released] == ["same bits", "same bits"]
+
+
+def worked(asked: Asked, ids: Asked) -> Iterator[Any]:
+    """Everything that is received."""
+    var = {"as_of": str(MONDAY), "by": ["desk", "book"]}
+    first = asked.client.post("/api/v1/var", json={"as_of": str(MONDAY), "positions_date": str(FRIDAY)})
+    yield said(first, asked.lake)
+    for path, body in (
+        ("/valuations/plan", {"as_of": str(MONDAY), "scenarios": {"parameters": {"scenarios": 20}}}),
+        ("/valuations", {"as_of": str(MONDAY), "scenarios": {"parameters": {"scenarios": 20}}}),
+        ("/var/value", {**var, "positions_date": str(FRIDAY), "market_date": str(FRIDAY), "as_of": str(FRIDAY)}),
+        ("/what-if/value", {**var, "add": [ADDED]}),
+        ("/stress/value", {"as_of": str(MONDAY), "scenario": SHOCK, "by": ["desk"]}),
+        ("/branches", {"name": "ann:more", "as_of": str(MONDAY), "add": [ADDED]}),
+        ("/branches", {"name": "ann:more", "as_of": str(MONDAY), "add": [{**ADDED, "quantity": 4.0}]}),
+        ("/branches", {"name": "more", "as_of": str(MONDAY), "add": [ADDED]}),
+        ("/positions/netted", {"as_of": "2020-03-16T20:00:00Z"}),
+    ):
+        yield said(asked.client.post(f"/api/v1{path}", json=body), asked.lake)
+    lines = positions(5, MONDAY, 7.0).splitlines()
+    sent = "\n".join([lines[0], *(row for row in lines[1:] if ",O1," in row or ",X" in row)])
+    yield said(uploaded(asked, "positions?dry_run=true", sent), asked.lake)
+    yield said(uploaded(asked, "positions", sent), asked.lake)
+    yield said(uploaded(asked, "actual-pnl", f"date,pnl,currency,desk\n{MONDAY},1,USD,Options\n"), asked.lake)
+    yield said(asked.client.get("/api/v1/jobs?limit=2"), asked.lake)
+    run_jobs(asked.lake)
+    for path in ("/branches", "/valuation-sets", f"/positions?date={MONDAY}", "/positions/history?trade=O1"):
+        yield Case(path).ask(asked, ids)
+    yield Case("/var", var).ask(asked, ids)
+    yield Case("/var", {"as_of": str(MONDAY), "branch": "ann:more", "by": ["trade"]}).ask(asked, ids)
+    yield said(asked.client.post("/api/v1/replay", json=first.get_json()), asked.lake)
+    yield said(asked.client.post("/api/v1/replay", json={"receipt": first.get_json()["receipt"]}), asked.lake)
+    yield said(asked.client.post("/api/v1/replay/now", json=first.get_json()), asked.lake)
+    page = asked.client.get("/api/v1/jobs?limit=2").get_json()
+    yield said(asked.client.get(f"/api/v1/jobs?limit=2&cursor={page['next_cursor']}"), asked.lake)
+    yield said(asked.client.get("/api/v1/jobs"), asked.lake)
+
+
+def uploaded(asked: Asked, path: str, text: str) -> Any:
+    return asked.client.post(f"/api/v1/{path}", data=text.encode(), content_type="text/csv")
+
+
+def test_what_the_trader_holds_is_told(mine: Asked, tmp_path: Path) -> None:
+    """The comparison can fail: with another quantity of one position of the trader's, every question about the book differs."""
+    amended = valued(tmp_path / "lake", 1, own=3.0)
+    alike = {n for n in QUESTIONS if not interfering(mine, amended, [Case(f"/{n}", example(n))])}
+    assert alike == {"backtest-counts"}
