@@ -11,7 +11,6 @@ from lake.committer import Committer
 from lake.errors import BadInput, Busy, Conflict, Damaged, DiskFull, Issue, NotFound, NotReady, NotValued, VarlakeError
 from lake.progress import Progress
 from lake.tables import Lake
-from service.encoding import as_json
 from service.ending import Signalled
 from service.jobs import ALIVE_SECONDS, ENGINE, QUESTION, EngineStatus, Job, JobTable
 from service.rendering import display
@@ -38,12 +37,11 @@ def done(settings: Settings, lake: Lake, name: str, kind: str, request: Mapping[
             return followed(lake, name, kind, request)
         from aggregation.session import Session
         from service.operations import spark_of, vector_cache
-        from service.work import KINDS
+        from service.work import run
 
         with display.progress_bar(name) as progress:
             session = Session(lake, vector_cache(settings, lake), committer, spark_of(settings), progress)
-            result: dict[str, Any] = as_json(KINDS[kind](session, request))
-            return result
+            return run(session, kind, request)
 
 
 def valued(session: Session, name: str, query: Any, opened: Callable[[Lake], Session]) -> tuple[Any, Any, Session]:
@@ -67,7 +65,9 @@ def valued(session: Session, name: str, query: Any, opened: Callable[[Lake], Ses
             session = session.telling(progress)
             if committer is not None:
                 session = session.writing(committer)
-                query = questions.value(session, name, query)
+                asked = query.model_dump(mode="json", by_alias=True, exclude_unset=True)
+                with committer.acting(QUESTION, {"question": name, "query": asked}, session.actor):
+                    query = questions.value(session, name, query)
             return questions.ask(session, name, query), query, session
 
 

@@ -11,6 +11,7 @@ whose engine died is queued again and reuses what was committed.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import datetime as dt
 import fcntl
 import json
@@ -22,6 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from lake.audit import Trail
 from lake.canonical import canonical_json, digest
 from lake.committer import new_run_id
 from lake.errors import Busy, Conflict, DiskFull, NotFound, NotReady, VarlakeError
@@ -30,7 +32,8 @@ from lake.tables import Lake
 from service.access.principal import LOCAL, Principal
 from service.encoding import to_json
 
-State = Literal["queued", "running", "done", "failed", "cancelled"]
+State = Literal["queued", "running", "done", "failed", "cancelled", "proposed", "rejected", "withdrawn", "expired"]
+Decision = Literal["approved", "rejected", "withdrawn"]
 STATES: tuple[State, ...] = get_args(State)
 # kinds of job, and what their requests are
 VALUATION = "valuation"  # ValuationRequest
@@ -50,8 +53,18 @@ HEARTBEAT_SECONDS = 1.0
 ALIVE_SECONDS = 15.0  # an engine silent for longer counts as gone
 MOST_WAITING = 1_000  # jobs that may wait
 MOST_KEPT, DAYS_KEPT = 10_000, 90  # of jobs that are over, the newest
-_FORMAT = 2
+_FORMAT = 3
 _OF_FORMAT_1 = "ALTER TABLE jobs ADD COLUMN actor TEXT"  # jobs of before are nobody's in particular
+_OVER = "('done', 'failed', 'cancelled', 'rejected', 'withdrawn', 'expired')"
+# a state that a column may have cannot be added to: the jobs move to a new table
+_OF_FORMAT_2 = """
+ALTER TABLE jobs RENAME TO jobs_before;
+DROP INDEX jobs_active;
+DROP INDEX jobs_state;
+{jobs};
+INSERT INTO jobs ({columns}) SELECT {columns} FROM jobs_before;
+DROP TABLE jobs_before
+"""
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _UNREACHABLE = {
     sqlite3.SQLITE_READONLY: "may not be written by this process",
@@ -60,8 +73,8 @@ _UNREACHABLE = {
     sqlite3.SQLITE_BUSY: "is busy",
 }
 
-# A request already queued or running is not queued twice, unless the earlier job is being cancelled.
-_SCHEMA = """
+# A request already proposed, queued or running is not queued twice, unless the earlier job is being cancelled.
+_JOBS = """
 CREATE TABLE jobs (
     number INTEGER PRIMARY KEY AUTOINCREMENT,
     job_id TEXT NOT NULL UNIQUE,
@@ -69,7 +82,8 @@ CREATE TABLE jobs (
     kind TEXT NOT NULL,
     request TEXT NOT NULL,
     request_digest TEXT NOT NULL,
-    state TEXT NOT NULL DEFAULT 'queued' CHECK (state IN ('queued', 'running', 'done', 'failed', 'cancelled')),
+    state TEXT NOT NULL DEFAULT 'queued' 
+        CHECK (state IN ('queued', 'running', 'done', 'failed', 'cancelled', 'proposed', 'rejected', 'withdrawn', 'expired')),
     stage TEXT,
     done INTEGER NOT NULL DEFAULT 0,
     total INTEGER NOT NULL DEFAULT 0,
@@ -79,23 +93,53 @@ CREATE TABLE jobs (
     problem TEXT,
     submitted_at TEXT NOT NULL,
     started_at TEXT,
-    finished_at TEXT
+    finished_at TEXT,
+    proposal TEXT,
+    expires_at TEXT
 );
-CREATE UNIQUE INDEX jobs_active ON jobs (request_digest) WHERE state IN ('queued', 'running') AND NOT cancel_requested;
-CREATE INDEX jobs_state ON jobs (state, number);
+CREATE UNIQUE INDEX jobs_active ON jobs (request_digest) WHERE state IN ('proposed', 'queued', 'running') AND NOT cancel_requested;
+CREATE INDEX jobs_state ON jobs (state, number)
+"""
+_ENGINE = """
 CREATE TABLE engine (
     only INTEGER PRIMARY KEY CHECK (only = 1),
     process INTEGER NOT NULL,
     run_id TEXT NOT NULL,
     started_at TEXT NOT NULL,
     heartbeat_at TEXT NOT NULL
-);
+)
 """
 
 
 @dataclass(frozen=True)
+class Proposal:
+    """What a job that another has to approve says beside its request, and what became of it.
+
+    proposer : who it is that may not approve it. against : what it was to change, as it was then. expires_at : until when it can be
+    approved. decided_by, decided_at, reason : who approved, rejected or withdrew it, when, and why.
+    """
+
+    proposer: str
+    against: Mapping[str, Any]
+    expires_at: dt.datetime
+    decided_by: str | None = None
+    decided_at: dt.datetime | None = None
+    reason: str | None = None
+
+    @classmethod
+    def read(cls, text: str) -> Proposal:
+        told = json.loads(text)
+        instants = {name: _instant(told[name]) for name in ("expires_at", "decided_at")}
+        return cls(**{**told, **instants})
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON."""
+        return dict(vars(self))
+
+
+@dataclass(frozen=True)
 class Job:
-    """A job as the table holds it; instants are UTC. `number` orders jobs by submission."""
+    """A job as the table holds it; instants are UTC. `number` orders jobs by submission. proposal : of one that has to be approved."""
 
     number: int
     job_id: str
@@ -113,6 +157,13 @@ class Job:
     submitted_at: dt.datetime
     started_at: dt.datetime | None
     finished_at: dt.datetime | None
+    proposal: Proposal | None = None
+
+    @property
+    def approved_by(self) -> str | None:
+        """Who approved it; None where nobody had to."""
+        decided = self.proposal is not None and self.state not in ("proposed", "rejected", "withdrawn", "expired")
+        return self.proposal.decided_by if decided and self.proposal is not None else None
 
     @property
     def address(self) -> str:
@@ -126,6 +177,7 @@ class Job:
             **shown,
             "actor": self.actor.name,
             "progress": {"stage": self.stage, "done": self.done, "total": self.total},
+            "proposal": None if self.proposal is None else self.proposal.to_dict(),
         }
 
 
@@ -157,13 +209,41 @@ def _instant(text: str | None) -> dt.datetime | None:
 
 
 def _job(row: sqlite3.Row) -> Job:
-    fields = {name: row[name] for name in row.keys() if name != "request_digest"}  # noqa: SIM118 - a Row iterates over values
+    left_out = ("request_digest", "expires_at")
+    fields = {name: row[name] for name in row.keys() if name not in left_out}  # noqa: SIM118 - a Row iterates over values
+    if row["state"] == "proposed" and row["expires_at"] <= _now().isoformat():
+        fields["state"] = "expired"
+    fields["proposal"] = None if row["proposal"] is None else Proposal.read(row["proposal"])
     fields["actor"] = LOCAL if row["actor"] is None else Principal.model_validate_json(row["actor"])
     for name in ("request", "result", "problem"):
         fields[name] = None if row[name] is None else json.loads(row[name])
     for name in ("submitted_at", "started_at", "finished_at"):
         fields[name] = _instant(row[name])
     return Job(**{**fields, "cancel_requested": bool(row["cancel_requested"])})
+
+
+def _active(db: sqlite3.Connection, key: str) -> Job | None:
+    """The job of a request that waits or runs."""
+    row = db.execute(
+        "SELECT * FROM jobs WHERE request_digest = ? AND state IN ('proposed', 'queued', 'running') AND NOT cancel_requested",
+        (key,),
+    ).fetchone()
+    return None if row is None else _job(row)
+
+
+def not_proposed(job: Job) -> Conflict:
+    return Conflict(
+        f"Job {job.job_id} is {job.state}; only one that is proposed can be approved, rejected or withdrawn."
+    )
+
+
+def _not_ended(job: Job) -> Job:
+    """A job that is to be cancelled, or was; raises `Conflict` for one that ended otherwise."""
+    if job.state == "proposed":
+        raise Conflict(f"Job {job.job_id} is proposed and waits for approval; withdraw it instead.")
+    if job.state in ("done", "failed"):
+        raise Conflict(f"Job {job.job_id} is {job.state}; only a queued or running job can be cancelled.")
+    return job
 
 
 def tables_set_aside(state: Path) -> list[str]:
@@ -176,7 +256,7 @@ def damaged_tables(names: list[str]) -> str:
 
 
 def _create(db: sqlite3.Connection) -> None:
-    for statement in _SCHEMA.split(";"):
+    for statement in f"{_JOBS};{_ENGINE}".split(";"):
         db.execute(statement)
     db.execute(f"PRAGMA user_version = {_FORMAT}")
 
@@ -211,6 +291,7 @@ class JobTable:
     def __init__(self, path: Path, most_waiting: int = MOST_WAITING) -> None:
         self.path = path
         self._most_waiting = most_waiting
+        self._trail = Trail(path.parent)
         # where none can be made, an empty one is read, and writing to it tells why
         with contextlib.suppress(DiskFull, NotReady):
             if self._is_empty() or self._version() != _FORMAT:
@@ -225,7 +306,10 @@ class JobTable:
         return tables_set_aside(self.path.parent)
 
     def _is_empty(self) -> bool:
-        return not self.path.exists() or self.path.stat().st_size == 0
+        try:
+            return self.path.stat().st_size == 0
+        except FileNotFoundError:  # or another process sets it aside just now
+            return True
 
     def _version(self) -> int:
         with self._reading() as db:
@@ -238,8 +322,12 @@ class JobTable:
             version = db.execute("PRAGMA user_version").fetchone()[0]
             if version == 0:
                 _create(db)
-            elif version == 1:
-                db.execute(_OF_FORMAT_1)
+            elif version in (1, 2):
+                if version == 1:
+                    db.execute(_OF_FORMAT_1)
+                columns = ", ".join(row["name"] for row in db.execute("PRAGMA table_info(jobs)"))
+                for statement in _OF_FORMAT_2.format(jobs=_JOBS, columns=columns).split(";"):
+                    db.execute(statement)
                 db.execute(f"PRAGMA user_version = {_FORMAT}")
             elif version != _FORMAT:
                 raise Conflict(
@@ -306,17 +394,23 @@ class JobTable:
             "made: ask again, and submit the jobs that were waiting again. What was valued is in the lake and is reused."
         )
 
-    def submit(self, kind: str, request: Mapping[str, Any], actor: Principal = LOCAL) -> tuple[Job, bool]:
-        """Queues a job, or finds the queued or running job of the same request of the same actor; True when it is new."""
+    def submit(
+        self, kind: str, request: Mapping[str, Any], actor: Principal = LOCAL, proposal: Proposal | None = None
+    ) -> tuple[Job, bool]:
+        """Queues a job, or finds the one of the same request of the same actor that waits or runs; True when it is new.
+
+        With a proposal it waits until another approves it.
+        """
         text, whose = canonical_json(request), actor.model_dump_json()
         key = digest(kind, text, whose)
-        with self._transaction() as db:
-            active = db.execute(
-                "SELECT * FROM jobs WHERE request_digest = ? AND state IN ('queued', 'running') AND NOT cancel_requested",
-                (key,),
-            ).fetchone()
-            if active is not None:
-                return _job(active), False
+        with self._reading() as db:
+            if (active := _active(db, key)) is not None:
+                return active, False
+        job_id = new_run_id()
+        act = "queue" if proposal is None else "propose"
+        with self._trail.acting(act, request, actor.name, kind=kind, job=job_id), self._transaction() as db:
+            if (active := _active(db, key)) is not None:  # it came meanwhile
+                return active, False
             waiting = db.execute("SELECT count(*) FROM jobs WHERE state = 'queued'").fetchone()[0]
             if waiting >= self._most_waiting:
                 raise Busy(
@@ -324,19 +418,26 @@ class JobTable:
                     "cancel some."
                 )
             db.execute(
-                "DELETE FROM jobs WHERE state IN ('done', 'failed', 'cancelled') "
+                "UPDATE jobs SET state = 'expired', finished_at = expires_at WHERE state = 'proposed' AND expires_at <= ?",
+                (_now().isoformat(),),
+            )
+            db.execute(
+                f"DELETE FROM jobs WHERE state IN {_OVER} "
                 "AND (finished_at < ? OR number <= (SELECT max(number) FROM jobs) - ?)",
                 ((_now() - dt.timedelta(DAYS_KEPT)).isoformat(), MOST_KEPT),
             )
+            state, told, until = "queued", None, None
+            if proposal is not None:
+                state, told, until = "proposed", to_json(proposal.to_dict()), proposal.expires_at.isoformat()
             made = db.execute(
-                "INSERT INTO jobs (job_id, actor, kind, request, request_digest, submitted_at) VALUES (?, ?, ?, ?, ?, ?) "
-                "RETURNING *",
-                (new_run_id(), whose, kind, text, key, _now().isoformat()),
+                "INSERT INTO jobs (job_id, actor, kind, request, request_digest, submitted_at, state, proposal, expires_at) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING *",
+                (job_id, whose, kind, text, key, _now().isoformat(), state, told, until),
             ).fetchone()
             return _job(made), True
 
     def get(self, job_id: str) -> Job:
-        """Raises `NotFound` for an id that was never given."""
+        """The job with this id; raises `NotFound` for an id that was never given."""
         with self._reading() as db:
             row = db.execute("SELECT * FROM jobs WHERE job_id = ?", (job_id,)).fetchone()
         if row is None:
@@ -354,13 +455,15 @@ class JobTable:
             ).fetchall()
         return [_job(row) for row in rows]
 
-    def request_cancel(self, job_id: str) -> Job:
+    def request_cancel(self, job_id: str, actor: Principal = LOCAL) -> Job:
         """A queued job is cancelled at once; a running one as soon as the engine sees it. Raises `Conflict` once ended.
 
         Cancelling again changes nothing.
         """
-        self.get(job_id)
-        with self._transaction() as db:
+        job = self.get(job_id)
+        if job.state not in ("queued", "running") or job.cancel_requested:
+            return _not_ended(job)
+        with self._trail.acting("cancel", {}, actor.name, kind=job.kind, job=job_id), self._transaction() as db:
             db.execute(
                 "UPDATE jobs SET cancel_requested = 1, "
                 "finished_at = CASE state WHEN 'queued' THEN ?2 ELSE finished_at END, "
@@ -368,21 +471,35 @@ class JobTable:
                 "WHERE job_id = ?1 AND state IN ('queued', 'running')",
                 (job_id, _now().isoformat()),
             )
-        job = self.get(job_id)
-        if job.state in ("done", "failed"):
-            raise Conflict(f"Job {job_id} is {job.state}; only a queued or running job can be cancelled.")
-        return job
+        return _not_ended(self.get(job_id))
 
-    def claim(self) -> Job | None:
-        """Takes the oldest queued job, which is running from then on; None when there is none."""
+    def decide(self, job: Job, decision: Decision, by: str, actor: Principal, reason: str | None = None) -> Job:
+        """A proposal approved, which queues it, rejected or withdrawn. Raises `Conflict` for one that is decided or has expired."""
+        assert job.proposal is not None
+        decided = dataclasses.replace(job.proposal, decided_by=by, decided_at=_now(), reason=reason)
+        act = {"approved": "approve", "rejected": "reject", "withdrawn": "withdraw"}[decision]
+        asked = {"reason": reason, "request_digest": digest(canonical_json(job.request))}
+        now, over = _now().isoformat(), decision != "approved"
+        with self._trail.acting(act, asked, actor.name, kind=job.kind, job=job.job_id), self._transaction() as db:
+            changed = db.execute(
+                "UPDATE jobs SET state = ?, proposal = ?, finished_at = ? "
+                "WHERE job_id = ? AND state = 'proposed' AND expires_at > ? RETURNING *",
+                (decision if over else "queued", to_json(decided.to_dict()), now if over else None, job.job_id, now),
+            ).fetchone()
+            if changed is None:
+                raise not_proposed(self.get(job.job_id))
+        return _job(changed)
+
+    def claim(self, job_id: str | None = None) -> Job | None:
+        """Takes the oldest queued job, or the one named, which is running from then on; None when it is not there."""
         with self._reading() as db:  # looking costs no write; most looks find nothing
             if db.execute("SELECT 1 FROM jobs WHERE state = 'queued' LIMIT 1").fetchone() is None:
                 return None
         with self._transaction() as db:
             row = db.execute(
-                "UPDATE jobs SET state = 'running', attempts = attempts + 1, started_at = ?, stage = NULL, done = 0, total = 0 "
-                "WHERE number = (SELECT min(number) FROM jobs WHERE state = 'queued') RETURNING *",
-                (_now().isoformat(),),
+                "UPDATE jobs SET state = 'running', attempts = attempts + 1, started_at = ?1, stage = NULL, done = 0, total = 0 "
+                "WHERE number = (SELECT min(number) FROM jobs WHERE state = 'queued' AND ?2 IN (job_id, '')) RETURNING *",
+                (_now().isoformat(), job_id or ""),
             ).fetchone()
         return None if row is None else _job(row)
 

@@ -55,6 +55,7 @@ MODULES = {
         "fx": ("trades of an asset class as a format has them, and of the sample bank", "books/trade_files/fpml", "samples"),
     },
     "service": {
+        "audit": ("both doors to one subject", "api", "cli"),
         "branches": ("both doors to one subject", "api", "cli"),
         "market": ("commands about the market, and the market of the oracles", "bench/oracles", "cli"),
         "standard": ("both doors to one subject", "api", "cli"),

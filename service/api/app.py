@@ -14,6 +14,7 @@ from lake.canonical import refuse_nested
 from lake.tables import code_version
 from service import errors
 from service.api import (
+    audit,
     branches,
     catalogue,
     document,
@@ -83,6 +84,7 @@ def create_app(settings: Settings) -> OpenAPI:
         standard.api,
         market_values.api,
         releases.api,
+        audit.api,
     ):
         app.register_api(blueprint)
     app.register_blueprint(document.pages)

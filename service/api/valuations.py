@@ -6,7 +6,7 @@ from flask import Response
 from pydantic import ConfigDict, Field
 
 from service.api import models
-from service.api.context import context
+from service.api.context import context, principal
 from service.api.document import blueprint
 from service.api.requests import Body, Parameters
 from service.api.responses import json_answer
@@ -64,7 +64,7 @@ def job(path: JobPath, query: Parameters) -> Response:
 @api.delete("/jobs/<job_id>", responses={200: models.JobAnswer})
 def cancel(path: JobPath) -> Response:
     """Cancel a job: a queued one at once, a running one within 2 seconds. What it has committed stays and is reused."""
-    return json_answer(context().jobs.request_cancel(path.job_id).to_dict())
+    return json_answer(context().jobs.request_cancel(path.job_id, principal()).to_dict())
 
 
 def accepted(job: Job) -> Response:

@@ -45,6 +45,7 @@ OTHERS = {
     "check": ("check:app", "Hold the value of each trade against another system's."),
     "replay": ("commands:app", "Recompute an answer from its receipt and compare the bits."),
     "release": ("release:app", "Release the figures of a kept answer to the table that dashboards read."),
+    "audit": ("audit:app", "What was done to the lake, by whom, and whether that record is whole."),
     "jobs": ("engine_jobs:app", "The jobs of the engine: list, look at, cancel."),
     "serve": ("commands:app", "Serve the HTTP API, with the engine beside it."),
     "engine": ("commands:app", "Run the engine: takes jobs from the job table, one engine a lake."),
