@@ -30,7 +30,8 @@ class Session:
 
     committer : the lake's writer, where something may be valued or stored; None for a session that only reads. spark : gives
     the Spark session when it is called. progress, cancelled : how long work tells how far it is, and how it is stopped.
-    entitlement : what of the book whoever asks may see; None for everything. actor : its name.
+    entitlement : what of the book whoever asks may see; None for everything. actor : its name. approved_by : who approved the work;
+    None where nobody had to.
     """
 
     lake: Lake
@@ -41,6 +42,7 @@ class Session:
     cancelled: threading.Event | None = None
     entitlement: Entitlement | None = None
     actor: str = "local"
+    approved_by: str | None = None
 
     def writer(self) -> Committer:
         """The committer; raises `NotReady` in a session that only reads."""

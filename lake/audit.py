@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import getpass
 import hashlib
 import json
 import os
+import pwd
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -47,10 +47,10 @@ def sha256(data: bytes) -> str:
 
 
 def account() -> str:
-    """The operating system's user of this process."""
+    """The operating system's user of this process, whatever its environment says."""
     try:
-        return getpass.getuser()
-    except (OSError, KeyError):  # a container may know its user by number alone
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:  # a container may know its user by number alone
         return str(os.getuid())
 
 

@@ -82,7 +82,7 @@ CREATE TABLE jobs (
     kind TEXT NOT NULL,
     request TEXT NOT NULL,
     request_digest TEXT NOT NULL,
-    state TEXT NOT NULL DEFAULT 'queued' 
+    state TEXT NOT NULL DEFAULT 'queued'
         CHECK (state IN ('queued', 'running', 'done', 'failed', 'cancelled', 'proposed', 'rejected', 'withdrawn', 'expired')),
     stage TEXT,
     done INTEGER NOT NULL DEFAULT 0,
@@ -228,7 +228,20 @@ def _active(db: sqlite3.Connection, key: str) -> Job | None:
         "SELECT * FROM jobs WHERE request_digest = ? AND state IN ('proposed', 'queued', 'running') AND NOT cancel_requested",
         (key,),
     ).fetchone()
-    return None if row is None else _job(row)
+    return None if row is None or (job := _job(row)).state == "expired" else job
+
+
+class Proposed(Conflict):
+    """What was asked for is proposed, and not done: another has to approve it."""
+
+    exit_code = 4
+    title = "Proposed"
+
+
+def proposed(job_id: str) -> Proposed:
+    return Proposed(
+        f"This is proposed as {job_id}, and not done yet: another has to approve it, with `varlake proposals approve {job_id}`."
+    )
 
 
 def not_proposed(job: Job) -> Conflict:

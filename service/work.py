@@ -194,7 +194,8 @@ def _remove_branch(session: Session, request: Request) -> dict[str, Any]:
 def _set_standard(session: Session, request: Request) -> dict[str, Any]:
     from valuation.sets.standards import StandardRequest, set_standard
 
-    return set_standard(session.writer(), validated(StandardRequest, request, "job")).to_dict()
+    asked = validated(StandardRequest, request, "job")
+    return set_standard(session.writer(), asked, session.actor, session.approved_by).to_dict()
 
 
 def _net_orders(session: Session, request: Request) -> dict[str, Any]:
@@ -206,7 +207,7 @@ def _net_orders(session: Session, request: Request) -> dict[str, Any]:
 def _act_on_market(session: Session, request: Request) -> dict[str, Any]:
     from scenarios.market.issues import MarketAct, act_on
 
-    return act_on(session.writer(), validated(MarketAct, request, "job"))
+    return act_on(session.writer(), validated(MarketAct, request, "job"), session.approved_by)
 
 
 def _check_market(session: Session, request: Request) -> dict[str, Any]:
@@ -218,7 +219,7 @@ def _check_market(session: Session, request: Request) -> dict[str, Any]:
 def _release(session: Session, request: Request) -> dict[str, Any]:
     from aggregation.release import ReleaseRequest, release
 
-    return release(session.writer(), validated(ReleaseRequest, request, "job"))
+    return release(session.writer(), validated(ReleaseRequest, request, "job"), session.approved_by)
 
 
 # kind of job to what does it; asked for through `run`
@@ -257,6 +258,8 @@ def run(session: Session, kind: str, request: Request, **about: Any) -> dict[str
     """
     if kind not in KINDS:
         raise unknown("kind of job", kind, KINDS)
+    if session.approved_by is not None:
+        about["approved_by"] = session.approved_by
     with session.writer().acting(kind, request, session.actor, **about) as act:
         result: dict[str, Any] = as_json(KINDS[kind](session, request))
         act.led_to |= made(result)

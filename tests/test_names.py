@@ -60,6 +60,7 @@ MODULES = {
         "market": ("commands about the market, and the market of the oracles", "bench/oracles", "cli"),
         "standard": ("both doors to one subject", "api", "cli"),
         "questions": ("both doors to one subject", "api", "cli"),
+        "proposals": ("one subject, and both doors to it", "", "api", "cli"),
         "scenarios": ("both doors to one subject, and its bench", "api", "bench", "cli"),
         "contributions": ("how one answer is shown, and its bench", "bench", "rendering"),
         "ingest": ("one subject on the command line, and its bench", "bench", "cli"),

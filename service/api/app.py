@@ -21,6 +21,7 @@ from service.api import (
     health,
     limits,
     market_values,
+    proposals,
     questions,
     releases,
     replay,
@@ -84,6 +85,7 @@ def create_app(settings: Settings) -> OpenAPI:
         standard.api,
         market_values.api,
         releases.api,
+        proposals.api,
         audit.api,
     ):
         app.register_api(blueprint)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -45,7 +46,7 @@ def audit_list_command(
     if json:
         display.print_json(rows.to_pylist())
     elif csv:
-        typer.echo(to_csv(rows), nl=False)
+        sys.stdout.write(to_csv(rows).decode())
     elif rows.num_rows:
         with laid_out(columns):
             display.print_table(

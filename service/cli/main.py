@@ -19,7 +19,7 @@ from typing import Any
 
 import click
 
-from lake.errors import Damaged, VarlakeError, of_disk
+from lake.errors import VarlakeError, of_disk
 from service.cli.forward import Group, forwarded
 from service.ending import GRACE_SECONDS, Signalled, at_signals, end_descendants
 
@@ -46,6 +46,7 @@ OTHERS = {
     "replay": ("commands:app", "Recompute an answer from its receipt and compare the bits."),
     "release": ("release:app", "Release the figures of a kept answer to the table that dashboards read."),
     "audit": ("audit:app", "What was done to the lake, by whom, and whether that record is whole."),
+    "proposals": ("proposals:app", "What waits for the approval of another: list, look at, approve, reject, withdraw."),
     "jobs": ("engine_jobs:app", "The jobs of the engine: list, look at, cancel."),
     "serve": ("commands:app", "Serve the HTTP API, with the engine beside it."),
     "engine": ("commands:app", "Run the engine: takes jobs from the job table, one engine a lake."),
@@ -108,8 +109,7 @@ app = _Varlake(
 
 
 def main() -> None:
-    """Entry point: errors a user can mend are told in words with exit code 2, damage of the lake with 3, others with an id; never
-    as a trace."""
+    """Entry point: errors a user can mend are told in words with their exit code, others with an id; never as a trace."""
     try:
         with _stopped_in_time():
             app(prog_name="varlake")
@@ -125,10 +125,11 @@ def main() -> None:
         if told is None:
             _unexpected(error)
             sys.exit(70)
+        from service.jobs import Proposed
         from service.rendering import display
 
-        display.print_error(told)
-        sys.exit(3 if isinstance(told, Damaged) else 2)
+        display.say(told.message) if isinstance(told, Proposed) else display.print_error(told)
+        sys.exit(told.exit_code)
 
 
 @contextmanager

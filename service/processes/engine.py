@@ -188,6 +188,7 @@ class _Engine:
             running.cancelled,
             running.job.actor.entitlement,
             running.job.actor.name,
+            running.job.approved_by,
         )
 
     def _started_spark(self) -> SparkSession:
