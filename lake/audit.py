@@ -199,7 +199,8 @@ class Trail:
         if self.path in files:
             yield
             return
-        make_folder(self.path.parent)
+        if not self.path.exists():
+            make_folder(self.path.parent)
         file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
         try:
             fcntl.flock(file, fcntl.LOCK_EX)

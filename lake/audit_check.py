@@ -225,25 +225,33 @@ def recorded_acts(trail: Trail, wanted: ActFilter | None = None) -> list[Recorde
     ended: dict[int, dict[str, Any]] = {}
     for entry in trail.entries():
         (ended if entry["phase"] != "begun" and entry["begun"] else begun)[entry["begun"] or entry["sequence"]] = entry
-    found = [_recorded(entry, ended.get(number)) for number, entry in begun.items()]
+    pairs = [(first, ended.get(number)) for number, first in begun.items()]
     for name, value, known in (
-        ("actor", wanted.actor, {a.actor for a in found}),
-        ("act", wanted.act, {a.act for a in found}),
+        ("actor", wanted.actor, {first["actor"] for first, _ in pairs}),
+        ("act", wanted.act, {first["act"] for first, _ in pairs}),
         ("table", wanted.table, set(TABLES)),
         ("outcome", wanted.outcome, set(OUTCOMES)),
     ):
         if value is not None and value not in known:
             raise unknown(name, value, known, pointer=f"/{name}")
-    return [
-        a
-        for a in found
-        if wanted.actor in (None, a.actor)
-        and wanted.act in (None, a.act)
-        and (wanted.table is None or wanted.table in a.tables)
-        and wanted.outcome in (None, a.outcome)
-        and (wanted.first is None or a.began_at.date() >= wanted.first)
-        and (wanted.last is None or a.began_at.date() <= wanted.last)
-    ]
+    return [_recorded(first, last) for first, last in pairs if _is_wanted(wanted, first, last)]
+
+
+def _is_wanted(wanted: ActFilter, first: Mapping[str, Any], last: Mapping[str, Any] | None) -> bool:
+    day = first["at"][:10]
+    return (
+        wanted.actor in (None, first["actor"])
+        and wanted.act in (None, first["act"])
+        and wanted.outcome in (None, _outcome(first, last))
+        and (wanted.table is None or wanted.table in (last or first).get("led_to", {}).get("tables", {}))
+        and (wanted.first is None or day >= wanted.first.isoformat())
+        and (wanted.last is None or day <= wanted.last.isoformat())
+    )
+
+
+def _outcome(first: Mapping[str, Any], last: Mapping[str, Any] | None) -> str:
+    phase: str = (last or first)["phase"]
+    return "open" if phase == "begun" else phase
 
 
 ACTS = pa.schema(
@@ -282,7 +290,7 @@ def _recorded(first: Mapping[str, Any], last: Mapping[str, Any] | None) -> Recor
         actor=first["actor"],
         account=first["account"],
         act=first["act"],
-        outcome="open" if over is None else over["phase"],
+        outcome=_outcome(first, last),
         asked=first.get("asked", {}),
         asked_digest=first.get("asked_digest"),
         about={k: v for k, v in first.items() if k not in _OWN},
