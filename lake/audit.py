@@ -111,13 +111,11 @@ class Trail:
             yield begun
         except BaseException as error:
             begun.led_to["error"] = error.message if isinstance(error, VarlakeError) else type(error).__name__
+            stopped = isinstance(error, Cancelled) or not isinstance(error, Exception)
             with contextlib.suppress(
                 OSError, VarlakeError
-            ):  # the error itself matters more; the next act settles this one
-                self.end(
-                    begun,
-                    "failed" if isinstance(error, Exception) and not isinstance(error, Cancelled) else "cancelled",
-                )
+            ):  # the error matters more, and the next act settles this one
+                self.end(begun, "cancelled" if stopped else "failed")
             raise
         self.end(begun, "done")
 
@@ -245,10 +243,10 @@ def sound(line: bytes) -> dict[str, Any] | None:
     if told != sha256(text).encode() + b'"}':
         return None
     try:
-        entry: dict[str, Any] = json.loads(line)
-    except ValueError:
+        entry = json.loads(line)
+        return {**entry, "sequence": int(entry["sequence"]), "before": str(entry["before"])}
+    except (ValueError, TypeError, LookupError):
         return None
-    return entry
 
 
 def _shortened(asked: Mapping[str, Any]) -> dict[str, Any]:

@@ -125,6 +125,8 @@ def _against_commits(lake: Lake, made: Mapping[str, Mapping[int, int]]) -> tuple
             began = tables
         else:
             told |= {(name, version): entry["begun"] for name, versions in tables.items() for version in versions}
+    if last == 0 and not any(n for acts in made.values() for n in acts.values()):
+        return None, ["The trail has not begun: nothing was done to the lake since there are trails."]
     earlier = [n for name, acts in made.items() for v, n in acts.items() if v <= began.get(name, -1)]
     notes = [f"{counted(len(earlier), 'version')} of tables had been made when the trail began."] if earlier else []
     if any(earlier):

@@ -155,6 +155,8 @@ def followed(lake: Lake, name: str, kind: str, request: Mapping[str, Any]) -> di
 
 def _result(lake: Lake, name: str, table: JobTable, job: Job, mine: bool) -> dict[str, Any]:
     """What a job gives, once the engine has done it."""
+    if job.state == "proposed":
+        raise proposed(job.job_id)
     try:
         before = sum(len(table.newest(state, before=job.number)) for state in ("queued", "running"))
         others = f", after {before} other{'s' * (before > 1)}" if before else ""

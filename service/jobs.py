@@ -424,7 +424,7 @@ class JobTable:
         with self._trail.acting(act, request, actor.name, kind=kind, job=job_id), self._transaction() as db:
             if (active := _active(db, key)) is not None:  # it came meanwhile
                 return active, False
-            waiting = db.execute("SELECT count(*) FROM jobs WHERE state = 'queued'").fetchone()[0]
+            waiting = db.execute("SELECT count(*) FROM jobs WHERE state IN ('queued', 'proposed')").fetchone()[0]
             if waiting >= self._most_waiting:
                 raise Busy(
                     f"{waiting:,} jobs wait already, the most that may (VARLAKE_JOBS_WAITING). Ask again when some are done, or "

@@ -30,6 +30,7 @@ def audit_list_command(
     ] = None,
     first: Annotated[str | None, typer.Option("--first", help="Only acts of this day (UTC) or later.")] = None,
     last: Annotated[str | None, typer.Option("--last", help="Only acts of this day (UTC) or earlier.")] = None,
+    limit: Annotated[int, typer.Option("--limit", min=0, help="So many of the newest at most; 0 for all.")] = 100,
     csv: Annotated[bool, typer.Option("--csv", help="Print the acts as CSV.")] = False,
     lake: LakeOption = None,
     columns: ColumnsOption = None,
@@ -42,7 +43,10 @@ def audit_list_command(
     _, opened = open_lake(lake)
     days = {name: as_date(text, f"--{name}") for name, text in (("first", first), ("last", last)) if text}
     wanted = validated(ActFilter, {**days, "actor": actor, "act": act, "table": table, "outcome": outcome}, "filter")
-    rows = acts_table(recorded_acts(opened.trail, wanted))
+    acts = recorded_acts(opened.trail, wanted)
+    rows = acts_table(acts[-limit:])
+    if rows.num_rows < len(acts):
+        display.say(f"The newest {rows.num_rows:,} of {len(acts):,} acts; --limit 0 shows all.")
     if json:
         display.print_json(rows.to_pylist())
     elif csv:
@@ -96,8 +100,10 @@ def audit_verify_command(
         for note in verdict.notes:
             display.say(f"Note: {note}")
         if verdict.holds:
-            display.say(f"The trail holds: {counted(verdict.entries, 'entry', 'entries')}. Keep its head elsewhere:")
-            display.stdout().print(verdict.head or "none", soft_wrap=True)
+            display.say(f"The trail holds: {counted(verdict.entries, 'entry', 'entries')}.")
+            if verdict.head is not None:
+                display.say("Keep its head elsewhere:")
+                display.stdout().print(verdict.head, soft_wrap=True)
         else:
             display.say(str(verdict.fault))
     if not verdict.holds:

@@ -7,6 +7,7 @@ import json
 import multiprocessing
 import os
 import re
+import shutil
 import subprocess
 import sys
 import threading
@@ -129,6 +130,20 @@ class TestActs:
             "4 versions of tables had been made when the trail began.",
             "An earlier trail, up to act 2 or later, was moved away or lost.",
         )
+
+    def test_a_lake_from_before_holds_until_its_trail_begins(self, lake: Lake) -> None:
+        market(lake)
+        for entry in lake.path.glob("*/_delta_log/*.json"):  # as such a lake has them
+            entry.write_text(entry.read_text().replace(',"audit":"2"', ""))
+        lake.trail.path.unlink()
+        shutil.rmtree(lake.state / "logs")
+        assert (verify_trail(lake).holds, verify_trail(lake).entries) == (True, 0)
+        assert "has not begun" in verify_trail(lake).notes[0]
+        with lake.trail.acting("pin", {}):
+            pass
+        verdict = verify_trail(lake)
+        assert verdict.holds
+        assert verdict.notes == ("4 versions of tables had been made when the trail began.",)
 
     def test_pins_are_acts(self, lake: Lake, tmp_path: Path) -> None:
         receipt = tmp_path / "receipt.json"
@@ -339,6 +354,7 @@ class TestVerify:
             ),
             (lambda x: x[1:], "broken at line 1: entry 1 was removed"),
             (lambda x: [*x[:4], b"", *x[4:]], "broken at line 5: line 5 was changed"),
+            (lambda x: [*x[:4], chained({"actor": "eve"}), *x[4:]], "broken at line 5: line 5 was changed"),
         ],
     )
     def test_the_first_broken_place_is_named(

@@ -282,8 +282,13 @@ class TestDoors:
         assert [(r["outcome"], r["error"] is None) for r in rows] == [("done", True), ("failed", False)]
         assert answer("audit", "list", "--table", "valuation_sets", lake=lake.path)[0]["act"] == "valuation"
         assert answer("audit", "list", "--last", "2020-01-01", lake=lake.path) == []
+        count = len(recorded_acts(lake.trail))
         listed = varlake("audit", "list", "--actor", "local", "--csv", lake=lake.path).stdout.splitlines()
-        assert len(listed) == 1 + len(recorded_acts(lake.trail))
+        assert len(listed) == 1 + count
+        some = varlake("audit", "list", "--limit", 2, "--csv", lake=lake.path)
+        assert some.stdout.splitlines()[1:] == listed[-2:]
+        assert f"The newest 2 of {count} acts; --limit 0 shows all." in some.stderr
+        assert len(answer("audit", "list", "--limit", 0, lake=lake.path)) == count
         shown = answer("audit", "show", rows[0]["number"], lake=lake.path)
         assert [e["phase"] for e in shown["entries"]] == ["begun", "done"]
         assert shown["asked"]["currency"] == "EUR"
