@@ -39,7 +39,7 @@ class ReleaseRequest(BaseModel):
     reason: str = Field("", max_length=2000, description="why; needed where a figure was released as another number")
 
 
-def release(committer: Committer, request: ReleaseRequest) -> dict[str, Any]:
+def release(committer: Committer, request: ReleaseRequest, approved_by: str | None = None) -> dict[str, Any]:
     """Stores the figures of an answer; returns how many are new, restated and unchanged, and those restated.
 
     Raises `BadInput` for an answer of another question and for a restatement without a reason, `Conflict` for an answer that does
@@ -77,6 +77,7 @@ def release(committer: Committer, request: ReleaseRequest) -> dict[str, Any]:
     about = {
         "receipt_digest": receipt["receipt_digest"],
         "released_by": request.released_by.strip(),
+        "approved_by": approved_by,
         "released_at": dt.datetime.now(dt.UTC),
         "reason": request.reason.strip() or None,
         "code_version": code_version(),

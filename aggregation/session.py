@@ -31,7 +31,8 @@ class Session:
 
     committer : the lake's writer, where something may be valued or stored; None for a session that only reads. spark : gives
     the Spark session when it is called. progress, cancelled : how long work tells how far it is, and how it is stopped.
-    entitlement : what of the book whoever asks may see; None for everything: the lake is cut to it. actor : its name.
+    entitlement : what of the book whoever asks may see; None for everything: the lake is cut to it. actor : its name. approved_by : who
+    approved the work; None where nobody had to.
     """
 
     lake: Lake
@@ -42,6 +43,7 @@ class Session:
     cancelled: threading.Event | None = None
     entitlement: Entitlement | None = None
     actor: str = "local"
+    approved_by: str | None = None
 
     def __post_init__(self) -> None:
         if self.entitlement is None:

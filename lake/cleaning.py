@@ -96,7 +96,8 @@ def pin(lake: Lake, file: Path) -> str:
     if CLEANER in (holder := lake.written_by() or ""):
         raise Conflict(f"The lake is being cleaned by {holder}. Pin the receipt once it is done.")
     found = {"file": file.name, "pinned_at": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"), "receipt": receipt}
-    write_durable(_folder(lake) / f"{told}.json", canonical_json(found).encode(), replace=True)
+    with lake.trail.acting("pin", {"file": file.name, "receipt": told}):
+        write_durable(_folder(lake) / f"{told}.json", canonical_json(found).encode(), replace=True)
     return told
 
 
@@ -105,7 +106,8 @@ def unpin(lake: Lake, receipt_digest: str) -> None:
     known = pins(lake)
     if receipt_digest not in known:
         raise NotFound(f"No receipt {receipt_digest} is pinned. Pinned: {', '.join(known) or 'none'}.")
-    remove_durable(_folder(lake) / f"{receipt_digest}.json")
+    with lake.trail.acting("unpin", {"receipt": receipt_digest}):
+        remove_durable(_folder(lake) / f"{receipt_digest}.json")
 
 
 def _read_receipt(file: Path) -> tuple[str, Mapping[str, Any]]:

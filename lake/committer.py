@@ -13,7 +13,7 @@ import fcntl
 import os
 import re
 import uuid
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
@@ -25,6 +25,7 @@ import pyarrow.compute as pc
 from deltalake import CommitProperties, DeltaTable, PostCommitHookProperties
 from deltalake.transaction import AddAction, RemoveAction
 
+from lake.audit import LOCAL_ACTOR, NOTE, Act
 from lake.delta_log import ADDS, DeltaLog
 from lake.errors import Conflict, NotFound
 from lake.schemas import TABLES, Table
@@ -46,6 +47,8 @@ class Committer:
         self.holder = holder
         self.run_id = new_run_id()
         self._lock: IO[str] | None = None
+        self._acts: list[Act] = []  # that are open, the innermost last
+        self._unnamed = contextlib.ExitStack()  # ends the act of commits outside of any
 
     def __enter__(self) -> Committer:
         # the file that makes the folder a lake: without it no writer gets in
@@ -67,6 +70,7 @@ class Committer:
                 write_note(self.lake.writer, f"{self.holder} (process {os.getpid()}, since {since} UTC)")
                 for name in TABLES:  # what a writer left that was killed before it could say so
                     self.lake.log(name).settle()
+                self._settle_acts()
         except BaseException:
             self.__exit__(None, None, None)
             raise
@@ -95,8 +99,46 @@ class Committer:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         assert self._lock is not None
-        self._lock.close()
-        self._lock = None
+        try:
+            self._unnamed.__exit__(kind, error, trace)
+        finally:
+            self._lock.close()
+            self._lock = None
+
+    @contextlib.contextmanager
+    def acting(self, act: str, asked: Mapping[str, Any], actor: str = LOCAL_ACTOR, **about: Any) -> Iterator[Act]:
+        """Around an act that writes tables, as `lake.audit.Trail.acting` is around others; its outcome names the versions it made."""
+        self._check_lock()
+        self._settle_acts()
+        begun = self.lake.trail.begin(act, asked, actor, "lake", **about)
+        self._acts.append(begun)
+        with self.lake.trail.ending(begun):
+            try:
+                yield begun
+            finally:
+                self._acts.remove(begun)
+                begun.led_to["tables"] = self._versions(begun)
+
+    def _settle_acts(self) -> None:
+        """Acts of a writer that was killed: the tables tell what it had committed."""
+        own = [act.number for act in self._acts]
+        for left in self.lake.trail.open_acts("lake"):
+            if left.number not in own:
+                left.touched |= TABLES.keys()
+                left.led_to["tables"] = self._versions(left)
+                self.lake.trail.end(left, "killed")
+
+    def _versions(self, act: Act) -> dict[str, list[int]]:
+        """The versions of tables that an act has made."""
+        found = {name: self.lake.log(name).versions_of(act.number) for name in sorted(act.touched)}
+        return {name: versions for name, versions in found.items() if versions}
+
+    def _notes(self, name: str, more: Mapping[str, str]) -> CommitProperties:
+        """What a commit to the table says of itself. None is without an act: outside of one it is a write by the name of the holder."""
+        if not self._acts:
+            self._unnamed.enter_context(self.acting("write", {"by": self.holder}))
+        self._acts[-1].touched.add(name)
+        return CommitProperties(custom_metadata={**more, NOTE: str(self._acts[-1].number)}, max_commit_retries=0)
 
     def put(
         self,
@@ -142,10 +184,12 @@ class Committer:
                 partition_by=list(definition.partition_by),
                 description=definition.one_row,
                 configuration={"delta.logRetentionDuration": "interval 36500 days", **_bounds(definition)},
+                commit_properties=self._notes(name, {}),
             )
         elif new := [c for c in definition.schema if c.name not in {f.name for f in table.schema().fields}]:
             # the lake was made before the table had these columns: they are null in its rows so far
-            table.alter.add_columns(deltalake.Schema.from_arrow(pa.schema(new)).fields)
+            fields = deltalake.Schema.from_arrow(pa.schema(new)).fields
+            table.alter.add_columns(fields, commit_properties=self._notes(name, {}))
             table = DeltaTable(str(folder))
         unique = {f.path: f for f in files}
         absent = [path for path in unique if not (folder / path).is_file()]
@@ -225,7 +269,7 @@ class Committer:
         if (
             not bounds.items() <= table.metadata().configuration.items()
         ):  # a lake of before there were bounds for these alone
-            table.alter.set_table_properties(bounds)
+            table.alter.set_table_properties(bounds, commit_properties=self._notes(log.folder.name, {}))
         moment = int(dt.datetime.now(dt.UTC).timestamp() * 1000)
         added = [AddAction(f.path, f.size, dict(f.partition), moment, data_change, f.stats) for f in files]
         table.create_write_transaction(
@@ -234,13 +278,9 @@ class Committer:
             schema=table.schema(),
             partition_by=table.metadata().partition_columns,
             partition_filters=filters or None,
-            commit_properties=CommitProperties(
-                custom_metadata={
-                    "run_id": self.run_id,
-                    ADDS: str(len(added)),
-                    **{k: str(v) for k, v in (note or {}).items()},
-                },
-                max_commit_retries=0,
+            commit_properties=self._notes(
+                log.folder.name,
+                {"run_id": self.run_id, ADDS: str(len(added)), **{k: str(v) for k, v in (note or {}).items()}},
             ),
             post_commithook_properties=PostCommitHookProperties(create_checkpoint=True, cleanup_expired_logs=False),
         )

@@ -20,6 +20,7 @@ from urllib.parse import unquote
 
 from deltalake import DeltaTable
 
+from lake.audit import NOTE
 from lake.canonical import canonical_json, digest, file_digest
 from lake.errors import Damaged, NotFound
 from lake.storage import check_file, make_folder, remove_durable, sync, write_durable
@@ -146,6 +147,16 @@ class DeltaLog:
         """What the commit of a version says of itself."""
         lines = (self.log / f"{version:020}.json").read_text().split("\n")
         return commit_info(map(json.loads, filter(None, lines)))
+
+    def versions_of(self, act: int) -> list[int]:
+        """The versions that an act of the audit trail has made, by its number."""
+        found: list[int] = []
+        for version in sorted(_by_version(_ENTRY, self._names()), reverse=True):
+            number = int(self.notes(version).get(NOTE, 0))
+            if number < act:
+                break
+            found += [version] if number == act else []
+        return found[::-1]
 
     def lives(self) -> list[Life] | None:
         """When each data file was part of the table; None where the log is not whole: it cannot be known.

@@ -37,9 +37,10 @@ class Issue:
 
 
 class VarlakeError(Exception):
-    """Base of all errors a user can cause or mend; `status` is the HTTP status the API answers with."""
+    """Base of all errors a user can cause or mend; `status` is the HTTP status of the API, `exit_code` that of a command."""
 
     status = 400
+    exit_code = 2
     title = "The request cannot be answered"
 
     def __init__(self, message: str, *, issues: Sequence[Issue] = ()) -> None:
@@ -149,6 +150,7 @@ class Damaged(VarlakeError):
     """A file of the lake is not as it was committed; the message names it. Nothing is answered from it."""
 
     status = 500
+    exit_code = 3
     title = "The lake is damaged"
 
     @classmethod

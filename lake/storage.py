@@ -7,6 +7,7 @@ The order is: write to a temporary name, fsync, link to the final name, fsync th
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import shutil
@@ -147,6 +148,25 @@ def link_durable(source: Path, target: Path) -> None:
     with contextlib.suppress(FileExistsError):
         os.link(source, target)
     sync(target.parent)
+
+
+def append_durable(file: int, line: bytes) -> None:
+    """Adds a line to an open file, by its descriptor; where that fails the file is as it was."""
+    size = os.fstat(file).st_size
+    try:
+        if os.write(file, line) < len(line):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        os.fsync(file)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.ftruncate(file, size)
+        raise
+
+
+def cut_durable(file: int, size: int) -> None:
+    """Cuts an open file, by its descriptor, after so many bytes."""
+    os.ftruncate(file, size)
+    os.fsync(file)
 
 
 def note(path: Path, text: str) -> None:

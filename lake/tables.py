@@ -19,6 +19,7 @@ import pyarrow.dataset as ds
 from deltalake import DeltaTable
 from pyarrow.fs import LocalFileSystem, SubTreeFileSystem
 
+from lake.audit import Trail
 from lake.delta_log import DeltaLog
 from lake.errors import BadInput, NotFound, unknown
 from lake.schemas import TABLES, Table
@@ -146,6 +147,11 @@ class Lake:
     def writer(self) -> Path:
         """The file with the name of whoever writes, or wrote last."""
         return self.state / "writer.lock"
+
+    @property
+    def trail(self) -> Trail:
+        """What was done to this lake, and by whom."""
+        return Trail(self.state)
 
     def _reader(self, name: str, version: int | None = None) -> DeltaTable | None:
         """The table for reading, at its newest version or the one given; opened once while no commit follows."""

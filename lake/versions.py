@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
+from lake.audit import NOTE
 from lake.dates import FIRST
 from lake.delta_log import commit_info
 from lake.errors import BadInput, NotFound, unknown
@@ -32,8 +33,8 @@ _NO_KEY = "\0"  # joins match no nulls, and a key may have some
 
 @dataclass(frozen=True)
 class Commit:
-    """A commit to a table. at : when, in UTC. about : what the writer noted, `run_id` among it. added, removed : data files,
-    each with the partition values it is in."""
+    """A commit to a table. at : when, in UTC. about : what the writer noted, among it `run_id` and, as `lake.audit.NOTE`, the number of
+    its act in the audit trail. added, removed : data files, each with the partition values it is in."""
 
     version: int
     at: dt.datetime
@@ -206,7 +207,7 @@ def _touches(table: Table, values: Mapping[str, str], among: Mapping[str, Iterab
 def _with_commit(rows: pa.Table, kinds: Sequence[str], commit: Commit | None) -> pa.Table:
     n = len(rows)
     about = {} if commit is None else {k: v for k, v in commit.about.items() if k not in _DELTAS_OWN}
-    noted = [(k, v) for k, v in about.items() if k != "run_id"]
+    noted = [(k, v) for k, v in about.items() if k not in ("run_id", NOTE)]
     more = {
         "version": pa.array([commit.version if commit else 0] * n, pa.int64()),
         "stored_at": pa.array([commit.at if commit else None] * n, pa.timestamp("us", tz="UTC")),

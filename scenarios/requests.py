@@ -55,7 +55,12 @@ def make_scenario_set(snapshot: Snapshot, market_date: dt.date, request: Scenari
 
 def check_scenario_request(market_date: dt.date, request: ScenarioRequest) -> None:
     """Raises `BadInput` for an unknown method or parameters it does not take; looks at no market."""
-    generators.definition_of(request.method, _parameters(market_date, request))
+    recipe_of(market_date, request)
+
+
+def recipe_of(market_date: dt.date, request: ScenarioRequest) -> BaseModel:
+    """The definition that the set is made by; raises as `check_scenario_request` does."""
+    return generators.definition_of(request.method, _parameters(market_date, request))
 
 
 def _parameters(market_date: dt.date, request: ScenarioRequest) -> dict[str, Any]:

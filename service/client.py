@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from lake.committer import Committer
@@ -24,9 +25,9 @@ from lake.errors import (
 )
 from lake.progress import Progress
 from lake.tables import Lake
-from service.encoding import as_json
+from service.access.principal import LOCAL
 from service.ending import Signalled
-from service.jobs import ALIVE_SECONDS, ENGINE, QUESTION, EngineStatus, Job, JobTable
+from service.jobs import ALIVE_SECONDS, ENGINE, QUESTION, EngineStatus, Job, JobTable, proposed
 from service.rendering import display
 
 if TYPE_CHECKING:
@@ -49,17 +50,55 @@ def done(settings: Settings, lake: Lake, name: str, kind: str, request: Mapping[
 
     name : of the command, for progress and for whoever is refused meanwhile.
     """
+    if settings.four_eyes:
+        from service import proposals
+
+        if (proposal := proposals.proposal_of(settings, lake, kind, request, LOCAL)) is not None:
+            raise proposed(JobTable.of(lake).submit(kind, request, LOCAL, proposal)[0].job_id)
     with writer(lake, name) as committer:
         if committer is None:
             return followed(lake, name, kind, request)
-        from aggregation.session import Session
-        from service.operations import spark_of, vector_cache
-        from service.work import KINDS
+        return _worked(settings, committer, name, kind, request)
 
-        with display.progress_bar(name) as progress:
-            session = Session(lake, vector_cache(settings, lake), committer, spark_of(settings), progress)
-            result: dict[str, Any] = as_json(KINDS[kind](session, request))
-            return result
+
+def approved(settings: Settings, lake: Lake, job: Job) -> dict[str, Any]:
+    """Does a job that was approved, here or by the engine that holds the lake, as the job of who proposed it."""
+    table = JobTable.of(lake)
+    with writer(lake, "proposals approve") as committer:
+        if committer is None:
+            return _result(lake, "proposals approve", table, job, mine=False)
+        if table.claim(job.job_id) is None:
+            raise Conflict(f"Job {job.job_id} is {table.get(job.job_id).state} by now.")
+        try:
+            result = _worked(settings, committer, "proposals approve", job.kind, job.request, job)
+        except Exception as error:
+            from service.errors import new_error_id, problem_of
+
+            table.fail(job.job_id, problem_of(error, job.address, new_error_id()))
+            raise
+        except BaseException:
+            table.release(job.job_id)
+            raise
+        table.finish(job.job_id, result)
+        return result
+
+
+def _worked(
+    settings: Settings, committer: Committer, name: str, kind: str, request: Mapping[str, Any], job: Job | None = None
+) -> dict[str, Any]:
+    """Does the work in this process; job : whose it is, where it is one."""
+    from aggregation.session import Session
+    from service.operations import spark_of, vector_cache
+    from service.work import run
+
+    lake = committer.lake
+    with display.progress_bar(name) as progress:
+        session = Session(lake, vector_cache(settings, lake), committer, spark_of(settings), progress)
+        if job is None:
+            return run(session, kind, request)
+        asks = job.actor
+        whose = replace(session, entitlement=asks.entitlement, actor=asks.name, approved_by=job.approved_by)
+        return run(whose, kind, request, job=job.job_id)
 
 
 def valued(session: Session, name: str, query: Any, opened: Callable[[Lake], Session]) -> tuple[Any, Any, Session]:
@@ -83,7 +122,9 @@ def valued(session: Session, name: str, query: Any, opened: Callable[[Lake], Ses
             session = session.telling(progress)
             if committer is not None:
                 session = session.writing(committer)
-                query = questions.value(session, name, query)
+                asked = query.model_dump(mode="json", by_alias=True, exclude_unset=True)
+                with committer.acting(QUESTION, {"question": name, "query": asked}, session.actor):
+                    query = questions.value(session, name, query)
             return questions.ask(session, name, query), query, session
 
 
@@ -125,6 +166,13 @@ def followed(lake: Lake, name: str, kind: str, request: Mapping[str, Any]) -> di
     """
     table = JobTable.of(lake)
     job, mine = table.submit(kind, request)
+    return _result(lake, name, table, job, mine)
+
+
+def _result(lake: Lake, name: str, table: JobTable, job: Job, mine: bool) -> dict[str, Any]:
+    """What a job gives, once the engine has done it."""
+    if job.state == "proposed":
+        raise proposed(job.job_id)
     try:
         before = sum(len(table.newest(state, before=job.number)) for state in ("queued", "running"))
         others = f", after {before} other{'s' * (before > 1)}" if before else ""

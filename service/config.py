@@ -79,6 +79,13 @@ class Settings(BaseModel):
         False,
         description="contracts are valued in processes of their own from the start, not only where one went wrong",
     )
+    four_eyes: bool | None = Field(
+        None,
+        description="whether what others rely on waits for the approval of another; default where users are set up",
+    )
+    proposal_days: int = Field(
+        14, ge=1, le=3650, description="days after which a proposal that nobody approved expires"
+    )
     mappings: Path | None = Field(
         None, description="folder of kept mappings, NAME.toml each, that uploads may name too"
     )

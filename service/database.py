@@ -27,8 +27,8 @@ _UNREACHABLE = {
 class Database(ABC):
     """One SQLite file. Every call of a subclass is one short `reading` or `transaction` of its own.
 
-    called : what errors call it. schema : the statements that make it. upgrades : the statement that leads to the next format,
-    the one from format 1 first. when_full : what goes on, and what does not, while the disk is full.
+    called : what errors call it. schema : the statements that make it. upgrades : the statements that lead to the next format,
+    those from format 1 first. when_full : what goes on, and what does not, while the disk is full.
     """
 
     called: ClassVar[str]
@@ -72,7 +72,7 @@ class Database(ABC):
                     f"The {self.called} {self.path} has format {version}; this version of varlake reads {self._format}."
                 )
             else:
-                for statement in self.upgrades[version - 1 :]:
+                for statement in ";".join(self.upgrades[version - 1 :]).split(";"):
                     db.execute(statement)
                 db.execute(f"PRAGMA user_version = {self._format}")
 

@@ -15,6 +15,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Literal
 
+from lake.audit_check import verify_trail
 from lake.errors import NotReady, VarlakeError, counted
 from lake.leftovers import leftovers
 from lake.runtime.delta_jars import find_delta_jars
@@ -208,6 +209,7 @@ def _lake(path: Path) -> Iterator[Finding]:
     held = lake.written_by()
     writer = f"being written by {held}" if held else "no writer now"
     yield Finding("lake", "ok", f"{lake.path}, format {form}, {writer}")
+    yield from _audit(lake)
     yield from _leftovers(lake)
     for name in TABLES:
         try:
@@ -219,6 +221,20 @@ def _lake(path: Path) -> Iterator[Finding]:
             yield Finding(f"table {name}", "fail", found, "What the table holds cannot be read until then.")
 
     yield from _calendars(lake)
+
+
+def _audit(lake: Lake) -> Iterator[Finding]:
+    """Whether the audit trail holds."""
+    try:
+        verdict = verify_trail(lake)
+    except Exception as error:  # the table that cannot be read is told of below
+        yield Finding("audit trail", "warn", f"not examined: {error}", "See the findings on the tables.")
+        return
+    if verdict.holds:
+        yield Finding("audit trail", "ok", f"holds, {counted(verdict.entries, 'entry', 'entries')}")
+    else:
+        advice = "Find out who could write the lake's folder, keep the file as it is, and restore it from a copy."
+        yield Finding("audit trail", "fail", str(verdict.fault), advice)
 
 
 def _leftovers(lake: Lake) -> Iterator[Finding]:

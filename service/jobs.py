@@ -10,6 +10,7 @@ whose engine died is queued again and reuses what was committed.
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import fcntl
 import json
@@ -21,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from lake.audit import Trail
 from lake.canonical import canonical_json, digest
 from lake.committer import new_run_id
 from lake.errors import Busy, Conflict, NotFound, NotReady, VarlakeError
@@ -29,7 +31,8 @@ from service.access.principal import LOCAL, Principal
 from service.database import Database, is_sound
 from service.encoding import to_json
 
-State = Literal["queued", "running", "done", "failed", "cancelled"]
+State = Literal["queued", "running", "done", "failed", "cancelled", "proposed", "rejected", "withdrawn", "expired"]
+Decision = Literal["approved", "rejected", "withdrawn"]
 STATES: tuple[State, ...] = get_args(State)
 # kinds of job, and what their requests are
 VALUATION = "valuation"  # ValuationRequest
@@ -50,9 +53,10 @@ ALIVE_SECONDS = 15.0  # an engine silent for longer counts as gone
 MOST_WAITING = 1_000  # jobs that may wait
 MOST_KEPT, DAYS_KEPT = 10_000, 90  # of jobs that are over, the newest
 _OF_FORMAT_1 = "ALTER TABLE jobs ADD COLUMN actor TEXT"  # jobs of before are nobody's in particular
+_OVER = "('done', 'failed', 'cancelled', 'rejected', 'withdrawn', 'expired')"
 
-# A request already queued or running is not queued twice, unless the earlier job is being cancelled.
-_SCHEMA = """
+# A request already proposed, queued or running is not queued twice, unless the earlier job is being cancelled.
+_JOBS = """
 CREATE TABLE jobs (
     number INTEGER PRIMARY KEY AUTOINCREMENT,
     job_id TEXT NOT NULL UNIQUE,
@@ -60,7 +64,8 @@ CREATE TABLE jobs (
     kind TEXT NOT NULL,
     request TEXT NOT NULL,
     request_digest TEXT NOT NULL,
-    state TEXT NOT NULL DEFAULT 'queued' CHECK (state IN ('queued', 'running', 'done', 'failed', 'cancelled')),
+    state TEXT NOT NULL DEFAULT 'queued'
+        CHECK (state IN ('queued', 'running', 'done', 'failed', 'cancelled', 'proposed', 'rejected', 'withdrawn', 'expired')),
     stage TEXT,
     done INTEGER NOT NULL DEFAULT 0,
     total INTEGER NOT NULL DEFAULT 0,
@@ -70,17 +75,21 @@ CREATE TABLE jobs (
     problem TEXT,
     submitted_at TEXT NOT NULL,
     started_at TEXT,
-    finished_at TEXT
+    finished_at TEXT,
+    proposal TEXT,
+    expires_at TEXT
 );
-CREATE UNIQUE INDEX jobs_active ON jobs (request_digest) WHERE state IN ('queued', 'running') AND NOT cancel_requested;
-CREATE INDEX jobs_state ON jobs (state, number);
+CREATE UNIQUE INDEX jobs_active ON jobs (request_digest) WHERE state IN ('proposed', 'queued', 'running') AND NOT cancel_requested;
+CREATE INDEX jobs_state ON jobs (state, number)
+"""
+_ENGINE = """
 CREATE TABLE engine (
     only INTEGER PRIMARY KEY CHECK (only = 1),
     process INTEGER NOT NULL,
     run_id TEXT NOT NULL,
     started_at TEXT NOT NULL,
     heartbeat_at TEXT NOT NULL
-);
+)
 """
 
 
@@ -89,11 +98,46 @@ _COLUMNS = (
     "finished_at"
 )
 _OWN = f"row_number() OVER (ORDER BY number) AS number, {_COLUMNS}"
+# a state that a column may have cannot be added to: the jobs move to a new table
+_OF_FORMAT_2 = f"""
+ALTER TABLE jobs RENAME TO jobs_before;
+DROP INDEX jobs_active;
+DROP INDEX jobs_state;
+{_JOBS};
+INSERT INTO jobs (number, request_digest, {_COLUMNS}) SELECT number, request_digest, {_COLUMNS} FROM jobs_before;
+DROP TABLE jobs_before
+"""
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """What a job that another has to approve says beside its request, and what became of it.
+
+    proposer : who it is that may not approve it. against : what it was to change, as it was then. expires_at : until when it can be
+    approved. decided_by, decided_at, reason : who approved, rejected or withdrew it, when, and why.
+    """
+
+    proposer: str
+    against: Mapping[str, Any]
+    expires_at: dt.datetime
+    decided_by: str | None = None
+    decided_at: dt.datetime | None = None
+    reason: str | None = None
+
+    @classmethod
+    def read(cls, text: str) -> Proposal:
+        told = json.loads(text)
+        instants = {name: _instant(told[name]) for name in ("expires_at", "decided_at")}
+        return cls(**{**told, **instants})
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON."""
+        return dict(vars(self))
 
 
 @dataclass(frozen=True)
 class Job:
-    """A job as the table holds it; instants are UTC. `number` orders jobs by submission."""
+    """A job as the table holds it; instants are UTC. `number` orders jobs by submission. proposal : of one that has to be approved."""
 
     number: int
     job_id: str
@@ -111,6 +155,13 @@ class Job:
     submitted_at: dt.datetime
     started_at: dt.datetime | None
     finished_at: dt.datetime | None
+    proposal: Proposal | None = None
+
+    @property
+    def approved_by(self) -> str | None:
+        """Who approved it; None where nobody had to."""
+        decided = self.proposal is not None and self.state not in ("proposed", "rejected", "withdrawn", "expired")
+        return self.proposal.decided_by if decided and self.proposal is not None else None
 
     @property
     def address(self) -> str:
@@ -124,6 +175,7 @@ class Job:
             **shown,
             "actor": self.actor.name,
             "progress": {"stage": self.stage, "done": self.done, "total": self.total},
+            "proposal": None if self.proposal is None else self.proposal.to_dict(),
         }
 
 
@@ -155,7 +207,11 @@ def _instant(text: str | None) -> dt.datetime | None:
 
 
 def _job(row: sqlite3.Row) -> Job:
-    fields = {name: row[name] for name in row.keys() if name != "request_digest"}  # noqa: SIM118 - a Row iterates over values
+    left_out = ("request_digest", "expires_at")
+    fields = {name: row[name] for name in row.keys() if name not in left_out}  # noqa: SIM118 - a Row iterates over values
+    if row["state"] == "proposed" and row["expires_at"] <= _now().isoformat():
+        fields["state"] = "expired"
+    fields["proposal"] = None if row["proposal"] is None else Proposal.read(row["proposal"])
     fields["actor"] = LOCAL if row["actor"] is None else Principal.model_validate_json(row["actor"])
     for name in ("request", "result", "problem"):
         fields[name] = None if row[name] is None else json.loads(row[name])
@@ -173,6 +229,43 @@ def _shown(actor: Principal, asks: Principal) -> bool:
     return sees_all_jobs(asks) or actor.name == asks.name
 
 
+def _active(db: sqlite3.Connection, key: str) -> Job | None:
+    """The job of a request that waits or runs."""
+    row = db.execute(
+        "SELECT * FROM jobs WHERE request_digest = ? AND state IN ('proposed', 'queued', 'running') AND NOT cancel_requested",
+        (key,),
+    ).fetchone()
+    return None if row is None or (job := _job(row)).state == "expired" else job
+
+
+class Proposed(Conflict):
+    """What was asked for is proposed, and not done: another has to approve it."""
+
+    exit_code = 4
+    title = "Proposed"
+
+
+def proposed(job_id: str) -> Proposed:
+    return Proposed(
+        f"This is proposed as {job_id}, and not done yet: another has to approve it, with `varlake proposals approve {job_id}`."
+    )
+
+
+def not_proposed(job: Job) -> Conflict:
+    return Conflict(
+        f"Job {job.job_id} is {job.state}; only one that is proposed can be approved, rejected or withdrawn."
+    )
+
+
+def _not_ended(job: Job) -> Job:
+    """A job that is to be cancelled, or was; raises `Conflict` for one that ended otherwise."""
+    if job.state == "proposed":
+        raise Conflict(f"Job {job.job_id} is proposed and waits for approval; withdraw it instead.")
+    if job.state in ("done", "failed"):
+        raise Conflict(f"Job {job.job_id} is {job.state}; only a queued or running job can be cancelled.")
+    return job
+
+
 def tables_set_aside(state: Path) -> list[str]:
     """Names of the damaged tables in a lake's state folder."""
     return sorted(p.name for p in state.glob("jobs.sqlite.damaged-*"))
@@ -186,12 +279,13 @@ class JobTable(Database):
     """The job table of a lake. Safe for threads and processes: every call is one short transaction of its own."""
 
     called = "job table"
-    schema = _SCHEMA
-    upgrades = (_OF_FORMAT_1,)
+    schema = f"{_JOBS};{_ENGINE}"
+    upgrades = (_OF_FORMAT_1, _OF_FORMAT_2)
     when_full = "no job is taken until there is room; questions are answered."
 
     def __init__(self, path: Path, most_waiting: int = MOST_WAITING) -> None:
         self._most_waiting = most_waiting
+        self._trail = Trail(path.parent)
         super().__init__(path)
 
     @classmethod
@@ -220,37 +314,50 @@ class JobTable(Database):
             "made: ask again, and submit the jobs that were waiting again. What was valued is in the lake and is reused."
         )
 
-    def submit(self, kind: str, request: Mapping[str, Any], actor: Principal = LOCAL) -> tuple[Job, bool]:
-        """Queues a job, or finds the queued or running job of the same request of the same actor; True when it is new."""
+    def submit(
+        self, kind: str, request: Mapping[str, Any], actor: Principal = LOCAL, proposal: Proposal | None = None
+    ) -> tuple[Job, bool]:
+        """Queues a job, or finds the one of the same request of the same actor that waits or runs; True when it is new.
+
+        With a proposal it waits until another approves it.
+        """
         text, whose = canonical_json(request), actor.model_dump_json()
         key = digest(kind, text, whose)
-        with self.transaction() as db:
-            active = db.execute(
-                "SELECT * FROM jobs WHERE request_digest = ? AND state IN ('queued', 'running') AND NOT cancel_requested",
-                (key,),
-            ).fetchone()
-            if active is not None:
-                return _job(active), False
-            waiting = db.execute("SELECT count(*) FROM jobs WHERE state = 'queued'").fetchone()[0]
+        with self.reading() as db:
+            if (active := _active(db, key)) is not None:
+                return active, False
+        job_id = new_run_id()
+        act = "queue" if proposal is None else "propose"
+        with self._trail.acting(act, request, actor.name, kind=kind, job=job_id), self.transaction() as db:
+            if (active := _active(db, key)) is not None:  # it came meanwhile
+                return active, False
+            waiting = db.execute("SELECT count(*) FROM jobs WHERE state IN ('queued', 'proposed')").fetchone()[0]
             if waiting >= self._most_waiting:
                 raise Busy(
                     f"{waiting:,} jobs wait already, the most that may (VARLAKE_JOBS_WAITING). Ask again when some are done, or "
                     "cancel some."
                 )
             db.execute(
-                "DELETE FROM jobs WHERE state IN ('done', 'failed', 'cancelled') "
+                "UPDATE jobs SET state = 'expired', finished_at = expires_at WHERE state = 'proposed' AND expires_at <= ?",
+                (_now().isoformat(),),
+            )
+            db.execute(
+                f"DELETE FROM jobs WHERE state IN {_OVER} "
                 "AND (finished_at < ? OR number <= (SELECT max(number) FROM jobs) - ?)",
                 ((_now() - dt.timedelta(DAYS_KEPT)).isoformat(), MOST_KEPT),
             )
+            state, told, until = "queued", None, None
+            if proposal is not None:
+                state, told, until = "proposed", to_json(proposal.to_dict()), proposal.expires_at.isoformat()
             made = db.execute(
-                "INSERT INTO jobs (job_id, actor, kind, request, request_digest, submitted_at) VALUES (?, ?, ?, ?, ?, ?) "
-                "RETURNING *",
-                (new_run_id(), whose, kind, text, key, _now().isoformat()),
+                "INSERT INTO jobs (job_id, actor, kind, request, request_digest, submitted_at, state, proposal, expires_at) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING *",
+                (job_id, whose, kind, text, key, _now().isoformat(), state, told, until),
             ).fetchone()
             return _job(made), True
 
     def get(self, job_id: str, asks: Principal = LOCAL) -> Job:
-        """Raises `NotFound` for an id that was never given, or for a job that is not of whoever asks."""
+        """The job with this id; raises `NotFound` for an id that was never given, or for a job that is not of whoever asks."""
         with self.reading() as db:
             row = db.execute("SELECT * FROM jobs WHERE job_id = ?", (job_id,)).fetchone()
         if row is None or not _shown(_job(row).actor, asks):
@@ -277,8 +384,10 @@ class JobTable(Database):
 
         Cancelling again changes nothing.
         """
-        self.get(job_id, asks)
-        with self.transaction() as db:
+        job = self.get(job_id, asks)
+        if job.state not in ("queued", "running") or job.cancel_requested:
+            return _not_ended(job)
+        with self._trail.acting("cancel", {}, asks.name, kind=job.kind, job=job_id), self.transaction() as db:
             db.execute(
                 "UPDATE jobs SET cancel_requested = 1, "
                 "finished_at = CASE state WHEN 'queued' THEN ?2 ELSE finished_at END, "
@@ -286,21 +395,35 @@ class JobTable(Database):
                 "WHERE job_id = ?1 AND state IN ('queued', 'running')",
                 (job_id, _now().isoformat()),
             )
-        job = self.get(job_id)
-        if job.state in ("done", "failed"):
-            raise Conflict(f"Job {job_id} is {job.state}; only a queued or running job can be cancelled.")
-        return job
+        return _not_ended(self.get(job_id))
 
-    def claim(self) -> Job | None:
-        """Takes the oldest queued job, which is running from then on; None when there is none."""
+    def decide(self, job: Job, decision: Decision, by: str, actor: Principal, reason: str | None = None) -> Job:
+        """A proposal approved, which queues it, rejected or withdrawn. Raises `Conflict` for one that is decided or has expired."""
+        assert job.proposal is not None
+        decided = dataclasses.replace(job.proposal, decided_by=by, decided_at=_now(), reason=reason)
+        act = {"approved": "approve", "rejected": "reject", "withdrawn": "withdraw"}[decision]
+        asked = {"reason": reason, "request_digest": digest(canonical_json(job.request))}
+        now, over = _now().isoformat(), decision != "approved"
+        with self._trail.acting(act, asked, actor.name, kind=job.kind, job=job.job_id), self.transaction() as db:
+            changed = db.execute(
+                "UPDATE jobs SET state = ?, proposal = ?, finished_at = ? "
+                "WHERE job_id = ? AND state = 'proposed' AND expires_at > ? RETURNING *",
+                (decision if over else "queued", to_json(decided.to_dict()), now if over else None, job.job_id, now),
+            ).fetchone()
+            if changed is None:
+                raise not_proposed(self.get(job.job_id))
+        return _job(changed)
+
+    def claim(self, job_id: str | None = None) -> Job | None:
+        """Takes the oldest queued job, or the one named, which is running from then on; None when it is not there."""
         with self.reading() as db:  # looking costs no write; most looks find nothing
             if db.execute("SELECT 1 FROM jobs WHERE state = 'queued' LIMIT 1").fetchone() is None:
                 return None
         with self.transaction() as db:
             row = db.execute(
-                "UPDATE jobs SET state = 'running', attempts = attempts + 1, started_at = ?, stage = NULL, done = 0, total = 0 "
-                "WHERE number = (SELECT min(number) FROM jobs WHERE state = 'queued') RETURNING *",
-                (_now().isoformat(),),
+                "UPDATE jobs SET state = 'running', attempts = attempts + 1, started_at = ?1, stage = NULL, done = 0, total = 0 "
+                "WHERE number = (SELECT min(number) FROM jobs WHERE state = 'queued' AND ?2 IN (job_id, '')) RETURNING *",
+                (_now().isoformat(), job_id or ""),
             ).fetchone()
         return None if row is None else _job(row)
 

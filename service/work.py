@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from lake.audit import sha256
+from lake.canonical import canonical_json
 from lake.committer import Committer, new_run_id
 from lake.errors import Invalid, Issue, VarlakeError, unknown, validated
 from lake.progress import Cancelled, Progress, go_on, silent
 from lake.tables import Lake
 from service.config import Settings
+from service.encoding import as_json
 from service.ingests import BESIDE, INGESTS, OWN_MACHINE, check_entitled, from_settings
 from service.jobs import (
     BRANCH,
@@ -193,7 +196,8 @@ def _remove_branch(session: Session, request: Request) -> dict[str, Any]:
 def _set_standard(session: Session, request: Request) -> dict[str, Any]:
     from valuation.sets.standards import StandardRequest, set_standard
 
-    return set_standard(session.writer(), validated(StandardRequest, request, "job")).to_dict()
+    asked = validated(StandardRequest, request, "job")
+    return set_standard(session.writer(), asked, session.actor, session.approved_by).to_dict()
 
 
 def _net_orders(session: Session, request: Request) -> dict[str, Any]:
@@ -205,7 +209,7 @@ def _net_orders(session: Session, request: Request) -> dict[str, Any]:
 def _act_on_market(session: Session, request: Request) -> dict[str, Any]:
     from scenarios.market.issues import MarketAct, act_on
 
-    return act_on(session.writer(), validated(MarketAct, request, "job"))
+    return act_on(session.writer(), validated(MarketAct, request, "job"), session.approved_by)
 
 
 def _check_market(session: Session, request: Request) -> dict[str, Any]:
@@ -217,10 +221,10 @@ def _check_market(session: Session, request: Request) -> dict[str, Any]:
 def _release(session: Session, request: Request) -> dict[str, Any]:
     from aggregation.release import ReleaseRequest, release
 
-    return release(session.writer(), validated(ReleaseRequest, request, "job"))
+    return release(session.writer(), validated(ReleaseRequest, request, "job"), session.approved_by)
 
 
-# kind of job to what does it
+# kind of job to what does it; asked for through `run`
 KINDS: Mapping[str, Callable[[Session, Request], dict[str, Any]]] = {
     VALUATION: _value,
     QUESTION: _answer,
@@ -234,3 +238,39 @@ KINDS: Mapping[str, Callable[[Session, Request], dict[str, Any]]] = {
     RELEASE: _release,
     INGEST: _ingest,
 }
+
+# of a result, what names the thing that was made
+_NAMES = (
+    "valuation_set_id",
+    "scenario_set_id",
+    "branch_id",
+    "name",
+    "version",
+    "desk",
+    "scenario_set",
+    "currency",
+    "what",
+)
+
+
+def run(session: Session, kind: str, request: Request, **about: Any) -> dict[str, Any]:
+    """Does a piece of work, which is in the audit trail before and after; about : what else its entry says, such as the id of the job.
+
+    Raises what the work does, and `BadInput` for a kind that there is not.
+    """
+    if kind not in KINDS:
+        raise unknown("kind of job", kind, KINDS)
+    if session.approved_by is not None:
+        about["approved_by"] = session.approved_by
+    with session.writer().acting(kind, request, session.actor, **about) as act:
+        result: dict[str, Any] = as_json(KINDS[kind](session, request))
+        act.led_to |= made(result)
+    return result
+
+
+def made(result: Mapping[str, Any]) -> dict[str, Any]:
+    """What an entry of the audit trail says of a result: the names of what was made, its receipt, and its digest."""
+    names = {name: result[name] for name in _NAMES if isinstance(result.get(name), str | int)}
+    receipt = result.get("receipt") or {}
+    told = {"receipt_digest": receipt["receipt_digest"]} if "receipt_digest" in receipt else {}
+    return {**names, **told, "result_digest": sha256(canonical_json(result).encode(errors="surrogatepass"))}

@@ -55,11 +55,13 @@ MODULES = {
         "fx": ("trades of an asset class as a format has them, and of the sample bank", "books/trade_files/fpml", "samples"),
     },
     "service": {
+        "audit": ("both doors to one subject", "api", "cli"),
         "branches": ("both doors to one subject", "api", "cli"),
         "market": ("commands about the market, and the market of the oracles", "bench/oracles", "cli"),
         "standard": ("both doors to one subject", "api", "cli"),
         "questions": ("both doors to one subject", "api", "cli"),
         "users": ("both doors to one subject", "api", "cli"),
+        "proposals": ("one subject, and both doors to it", "", "api", "cli"),
         "scenarios": ("both doors to one subject, and its bench", "api", "bench", "cli"),
         "contributions": ("how one answer is shown, and its bench", "bench", "rendering"),
         "ingest": ("one subject on the command line, and its bench", "bench", "cli"),

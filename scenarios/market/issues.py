@@ -404,7 +404,7 @@ def check_act(lake: Lake, act: MarketAct) -> tuple[RiskFactor, dict[str, Any], f
     return factor, found[0], used
 
 
-def act_on(committer: Committer, act: MarketAct) -> Issue:
+def act_on(committer: Committer, act: MarketAct, approved_by: str | None = None) -> Issue:
     """Stores the act, and the value that it makes used; the value received stays. Raises what `check_act` does, and stores nothing then."""
     lake = committer.lake
     factor, row, used = check_act(lake, act)
@@ -424,6 +424,7 @@ def act_on(committer: Committer, act: MarketAct) -> Issue:
         "author": act.author,
         "reason": act.reason,
         "proxy": act.by,
+        **({"approved_by": approved_by} if approved_by else {}),
     }
     store_issues(committer, [issue], rows)
     version = committer.put("market_data", rows, replace=True, note={"act": act.act, "author": act.author})
@@ -527,6 +528,11 @@ def run_check(committer: Committer, request: CheckRequest) -> dict[str, Any]:
     }
 
 
+def _why(issue: Issue) -> str:
+    approved_by = issue.get("approved_by")
+    return f"{issue['reason']}, approved by {approved_by}" if approved_by else str(issue["reason"])
+
+
 def notes_on(issues: Collection[Issue]) -> list[str]:
     """A line for each state of market values that an answer met: held ones were not used, the others were used by an act."""
     out = []
@@ -539,7 +545,7 @@ def notes_on(issues: Collection[Issue]) -> list[str]:
         some = [i for i in issues if i["state"] == state]
         if some:
             named = [
-                f"{i['risk_factor_id']} {i['as_of_date']} ({', '.join(i['rules']) if state == 'held' else i['reason']})"
+                f"{i['risk_factor_id']} {i['as_of_date']} ({', '.join(i['rules']) if state == 'held' else _why(i)})"
                 for i in some
             ]
             more = f" and {len(some) - _SHOWN:,} more" if len(some) > _SHOWN else ""

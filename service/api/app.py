@@ -16,12 +16,14 @@ from service import errors
 from service.access.secrets import redacted
 from service.api import (
     access,
+    audit,
     branches,
     catalogue,
     document,
     health,
     limits,
     market_values,
+    proposals,
     questions,
     releases,
     replay,
@@ -93,6 +95,8 @@ def create_app(settings: Settings) -> OpenAPI:
         releases.api,
         views.api,
         users.api,
+        proposals.api,
+        audit.api,
     ):
         app.register_api(blueprint)
     sign_in.prepare(app)

@@ -11,8 +11,10 @@ from flask import current_app, g
 
 from aggregation.book.entitled_lake import entitled
 from aggregation.opened.opened_lake import VectorCache
+from lake.errors import BadInput, Issue
 from lake.tables import Lake
-from service.access.principal import Principal
+from service import proposals
+from service.access.principal import LOCAL, Principal
 from service.access.store import AccessStore, Caller
 from service.config import Settings
 from service.jobs import Job, JobTable
@@ -45,8 +47,10 @@ class Context:
         return JobTable.of(self.lake, self.settings.jobs_waiting)
 
     def submit(self, kind: str, request: Mapping[str, Any]) -> Job:
-        """Queues a job of whoever asks."""
-        return self.jobs.submit(kind, request, principal())[0]
+        """Queues a job of whoever asks, or proposes it where another has to approve it."""
+        asks = principal()
+        proposal = proposals.proposal_of(self.settings, self.lake, kind, request, asks)
+        return self.jobs.submit(kind, request, asks, proposal)[0]
 
 
 def caller() -> Caller:
@@ -59,6 +63,16 @@ def principal() -> Principal:
     """Whoever asks."""
     found: Principal = g.principal
     return found
+
+
+def check_signed(field: str, name: str) -> None:
+    """Raises `BadInput` where a user signs what it asks for by another name than its own."""
+    own = principal()
+    if own != LOCAL and name != own.name:
+        message = f"expected {own.name}, who asks"
+        raise BadInput(
+            f"{field}: {message}; given {name[:80]}.", issues=(Issue(f"/{field}", message, name[:80], (own.name,)),)
+        )
 
 
 def context() -> Context:

@@ -9,7 +9,7 @@ from pydantic import ConfigDict
 from lake.schemas import MARKET_ISSUES
 from scenarios.market.issues import CheckScope, IssueFilter, MarketAct, check_act, list_issues
 from service.api import models
-from service.api.context import context
+from service.api.context import check_signed, context
 from service.api.document import blueprint
 from service.api.paging import PageParameters, cut_page, start_of_page
 from service.api.requests import Body
@@ -58,6 +58,7 @@ def issues(query: IssueParameters) -> Response:
 @api.post("/market/acts", responses={202: models.JobAnswer})
 def act_on_market(body: ActBody) -> Response:
     """Queue an act: a held value released, overridden or proxied; the answer is the job. What was received stays."""
+    check_signed("author", body.author)
     check_act(context().lake, body)
     return accepted(context().submit(MARKET_ACT, body.model_dump(mode="json")))
 

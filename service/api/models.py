@@ -253,6 +253,17 @@ class Progress(Answer):
     total: int
 
 
+class ProposalDetails(Answer):
+    """What a job that another has to approve says beside its request, and what became of it."""
+
+    proposer: str = Field(description="who may not approve it")
+    against: dict[str, Any] = Field(description="what it was to change, as it was then")
+    expires_at: dt.datetime
+    decided_by: str | None = Field(description="who approved, rejected or withdrew it")
+    decided_at: dt.datetime | None
+    reason: str | None
+
+
 class JobAnswer(Answer):
     job_id: str
     actor: str = Field(description="who asked for it; local where there are no users")
@@ -266,6 +277,9 @@ class JobAnswer(Answer):
         description="once done: the seal of the valuation set, what names the scenario set made, the reports of files"
     )
     problem: Problem | None = Field(description="why it failed")
+    proposal: ProposalDetails | None = Field(
+        description="of a job that another has to approve; null where nobody has to"
+    )
     submitted_at: dt.datetime
     started_at: dt.datetime | None
     finished_at: dt.datetime | None

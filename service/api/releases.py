@@ -13,7 +13,7 @@ from aggregation.replay import receipt_in
 from lake.dates import Day
 from scenarios.market.value_versions import value_versions
 from service.api import models
-from service.api.context import context
+from service.api.context import check_signed, context
 from service.api.document import blueprint
 from service.api.requests import Body, TableParameters
 from service.api.responses import page_answer, tabular
@@ -61,6 +61,7 @@ class ReleasedRow(models.Answer):
     restates: str | None
     reason: str | None
     released_by: str
+    approved_by: str | None
     released_at: dt.datetime
     code_version: str
 
@@ -95,6 +96,7 @@ def released_results(query: ReleasedParameters) -> Response:
 def release(body: ReleaseBody) -> Response:
     """Queue a release; the answer is the job, whose result says how many figures are new, restated and unchanged."""
     receipt_in(body.answer, "answer")
+    check_signed("released_by", body.released_by)
     return accepted(context().submit(RELEASE, body.model_dump(mode="json")))
 
 

@@ -35,6 +35,8 @@ class StandardRow(models.Answer):
     scenario_set: str | None = Field(description="name of the scenario set; null for that of the lake")
     currency: str | None = Field(description="reporting currency; null for that of the lake")
     reason: str | None
+    author: str | None = Field(description="who set it; null where that was not recorded")
+    approved_by: str | None = Field(description="who approved that; null where nobody had to")
     code_version: str
     created_at: dt.datetime
 

@@ -134,7 +134,11 @@ def compact_command(
     if dry_run:
         found = [planned(opened, name) for name in TABLES]
     else:
-        with Committer(opened, "varlake lake compact") as committer, display.progress_bar("compact") as progress:
+        with (
+            Committer(opened, "varlake lake compact") as committer,
+            committer.acting("compact", {}),
+            display.progress_bar("compact") as progress,
+        ):
             found = [compact(committer, name, progress=progress) for name in TABLES]
     found = [f for f in found if f.files]
     if json:

@@ -19,7 +19,7 @@ from typing import Any
 
 import click
 
-from lake.errors import Damaged, VarlakeError, of_disk
+from lake.errors import VarlakeError, of_disk
 from service.cli.forward import Group, forwarded
 from service.ending import GRACE_SECONDS, Signalled, at_signals, end_descendants
 
@@ -45,6 +45,8 @@ OTHERS = {
     "check": ("check:app", "Hold the value of each trade against another system's."),
     "replay": ("commands:app", "Recompute an answer from its receipt and compare the bits."),
     "release": ("release:app", "Release the figures of a kept answer to the table that dashboards read."),
+    "audit": ("audit:app", "What was done to the lake, by whom, and whether that record is whole."),
+    "proposals": ("proposals:app", "What waits for the approval of another: list, look at, approve, reject, withdraw."),
     "jobs": ("engine_jobs:app", "The jobs of the engine: list, look at, cancel."),
     "users": ("users:app", "Who may ask over HTTP, in which role, and what each sees."),
     "tokens": ("tokens:app", "Personal access tokens: make, list, revoke."),
@@ -109,8 +111,7 @@ app = _Varlake(
 
 
 def main() -> None:
-    """Entry point: errors a user can mend are told in words with exit code 2, damage of the lake with 3, others with an id; never
-    as a trace."""
+    """Entry point: errors a user can mend are told in words with their exit code, others with an id; never as a trace."""
     try:
         with _stopped_in_time():
             app(prog_name="varlake")
@@ -126,10 +127,11 @@ def main() -> None:
         if told is None:
             _unexpected(error)
             sys.exit(70)
+        from service.jobs import Proposed
         from service.rendering import display
 
-        display.print_error(told)
-        sys.exit(3 if isinstance(told, Damaged) else 2)
+        display.say(told.message) if isinstance(told, Proposed) else display.print_error(told)
+        sys.exit(told.exit_code)
 
 
 @contextmanager

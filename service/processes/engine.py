@@ -20,7 +20,7 @@ import structlog
 
 from aggregation.session import Session
 from lake.committer import Committer
-from lake.errors import Conflict, VarlakeError, unknown
+from lake.errors import Conflict, VarlakeError
 from lake.progress import Cancelled
 from lake.runtime.spark import spark_session
 from lake.tables import Lake
@@ -30,7 +30,7 @@ from service.errors import new_error_id, problem, problem_of
 from service.jobs import ENGINE, HEARTBEAT_SECONDS, MAX_ATTEMPTS, Job, JobTable
 from service.operations import vector_cache
 from service.process import run_process
-from service.work import KINDS
+from service.work import run
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -174,9 +174,7 @@ class _Engine:
         return True
 
     def _result(self, running: _Running) -> dict[str, Any]:
-        if running.job.kind not in KINDS:
-            raise unknown("kind of job", running.job.kind, KINDS)
-        return KINDS[running.job.kind](self._session(running), running.job.request)
+        return run(self._session(running), running.job.kind, running.job.request, job=running.job.job_id)
 
     def _session(self, running: _Running) -> Session:
         """What the job is done with: the engine's committer and Spark, and a way to say how far it is."""
@@ -190,6 +188,7 @@ class _Engine:
             running.cancelled,
             running.job.actor.entitlement,
             running.job.actor.name,
+            running.job.approved_by,
         )
 
     def _started_spark(self) -> SparkSession:

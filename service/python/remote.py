@@ -18,6 +18,7 @@ from lake.errors import BadInput, Conflict, NotReady, NotSignedIn, NotValued, Va
 from service.client import error_of
 from service.encoding import MEDIA_TYPES, to_json
 from service.ingests import OWN_MACHINE, Ingest, companions, named
+from service.jobs import proposed
 from service.python.in_process import WAY
 from service.python.lakes import Lake
 from service.python.results import Answer, Figures
@@ -159,6 +160,8 @@ class RemoteLake(Lake):
         except KeyboardInterrupt:
             self._sent("DELETE", route)
             raise
+        if job["state"] == "proposed":
+            raise proposed(job["job_id"])
         if job["state"] == "done":
             found: dict[str, Any] = job["result"]
             return found

@@ -17,6 +17,7 @@ from pathlib import Path
 import pyarrow as pa
 from small_lake import MONDAY, SHARE_A, book_csv
 
+from lake.audit_check import ActFilter, recorded_acts, verify_trail
 from lake.schemas import TABLES
 from lake.tables import Lake
 
@@ -163,6 +164,8 @@ class Broken:
     def fault(self, lake: Path, acknowledged: bool) -> str | None:
         """What is wrong with a lake on which the command was broken, and then is run again; None where nothing is."""
         found = contents(lake)
+        if not (trail := verify_trail(Lake.open(lake))).holds:
+            return f"the audit trail does not hold: {trail.fault}"
         if missing := lost(self.before, found):
             return f"rows lost from {missing}"
         if strange := lost(found, self.complete):
@@ -172,6 +175,9 @@ class Broken:
         again = run(self.command, lake)
         if again.returncode:
             return f"run again it says {again.stderr}"
+        trail = verify_trail(Lake.open(lake))
+        if trail.fault or recorded_acts(Lake.open(lake).trail, ActFilter(outcome="open")):
+            return f"run again the audit trail has an open act, or does not hold: {trail.fault}"
         return None if contents(lake) == self.complete else "run again it is not what a whole run makes"
 
 

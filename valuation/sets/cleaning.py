@@ -150,18 +150,20 @@ def clean(
     stayed = [f"{f.path}: it is needed again, or gone" for f in plan.files if f.path not in paths]
     stayed += [f"valuation set {s.valuation_set_id}: it is needed, or gone" for s in plan.sets if s not in sets]
     sealed = {s.valuation_set_id for s in list_valuation_sets(lake, every=True)}
-    # of one whose seal went in a run that was killed, members and failures may still be there
-    _retire(committer, [i for s in plan.sets if (i := s.valuation_set_id) in ids or i not in sealed])
     vectors = []
-    for part in plan.vectors:
-        day_files = tuple(
-            sorted(f.name for f in lake.data_files(PNL_VECTORS.name, {"valuation_date": [part.valuation_date]}))
-        )
-        if day_files != part.files:
-            stayed.append(f"vectors of {part.valuation_date}: others were stored since the plan, or they are gone")
-        elif _without_orphans(committer, part.valuation_date):
-            vectors.append(part)
-    remove_files(lake, files, now)
+    with committer.acting("clean", plan.model_dump(mode="json")) as act:
+        # of one whose seal went in a run that was killed, members and failures may still be there
+        _retire(committer, [i for s in plan.sets if (i := s.valuation_set_id) in ids or i not in sealed])
+        for part in plan.vectors:
+            day_files = tuple(
+                sorted(f.name for f in lake.data_files(PNL_VECTORS.name, {"valuation_date": [part.valuation_date]}))
+            )
+            if day_files != part.files:
+                stayed.append(f"vectors of {part.valuation_date}: others were stored since the plan, or they are gone")
+            elif _without_orphans(committer, part.valuation_date):
+                vectors.append(part)
+        remove_files(lake, files, now)
+        act.led_to["files_removed"] = len(files)
     return plan.model_copy(update={"files": files, "sets": sets, "vectors": tuple(vectors)}), tuple(stayed)
 
 

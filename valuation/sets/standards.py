@@ -32,6 +32,7 @@ class Standard:
     """What answers a question that names no scenarios and no currency.
 
     desk : None for the whole lake. version : 0 where nobody has set one. scenario_set : its name; None where any may answer.
+    author, approved_by : who set it, and who approved that; None where that is not known, or nobody had to.
     """
 
     scenario_set: str | None = None
@@ -39,10 +40,13 @@ class Standard:
     desk: str | None = None
     version: int = 0
     reason: str | None = None
+    author: str | None = None
+    approved_by: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON."""
-        return asdict(self)
+        """As JSON; author and approval of one that was approved alone, so that other receipts stay as they are."""
+        told = asdict(self)
+        return told if self.approved_by else {k: v for k, v in told.items() if k not in ("author", "approved_by")}
 
 
 class StandardRequest(BaseModel):
@@ -101,12 +105,15 @@ def standard_of(found: Mapping[str | None, Standard], desks: Collection[str] = (
     )
 
 
-def set_standard(committer: Committer, request: StandardRequest) -> Standard:
+def set_standard(
+    committer: Committer, request: StandardRequest, author: str | None = None, approved_by: str | None = None
+) -> Standard:
     """Stores a version; raises `BadInput` for a set that answers only by its name, `NotFound` for one that is not there."""
     check_standard(committer.lake, request)
     now = standards(committer.lake).get(request.desk, Standard(desk=request.desk))
     kept = Standard(desk=request.desk, version=now.version) if request.inherit else now
-    return _stored(committer, replace(kept, **request.given(), reason=request.reason))
+    asked = replace(kept, **request.given(), reason=request.reason)
+    return _stored(committer, replace(asked, author=author, approved_by=approved_by))
 
 
 def check_standard(at: Lake | Snapshot, request: StandardRequest) -> None:

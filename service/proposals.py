@@ -1,0 +1,198 @@
+"""Four eyes: a job that changes what others rely on is proposed by one and done once another approves it."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from lake.audit import account, sha256
+from lake.canonical import canonical_json, file_digest
+from lake.errors import Conflict, NotFound, VarlakeError, validated
+from lake.tables import Lake
+from service.access.principal import LOCAL, Principal
+from service.config import Settings
+from service.encoding import as_json
+from service.jobs import (
+    MARKET_ACT,
+    MARKET_CHECK,
+    RELEASE,
+    SCENARIO_SET,
+    STANDARD,
+    VALUATION,
+    Job,
+    JobTable,
+    Proposal,
+    not_proposed,
+)
+
+# ruff: noqa: PLC0415 - most jobs need no approval, and what is imported here takes a second
+
+Request = Mapping[str, Any]
+STATES = ("proposed", "rejected", "withdrawn", "expired")
+
+
+def proposal_of(settings: Settings, lake: Lake, kind: str, request: Request, actor: Principal) -> Proposal | None:
+    """What a request is proposed with; None where nobody has to approve it. Raises what is wrong with the request."""
+    asked_for = actor != LOCAL if settings.four_eyes is None else settings.four_eyes
+    against = AGAINST[kind](lake, request) if asked_for and kind in AGAINST else None
+    if against is None:
+        return None
+    return Proposal(identity(actor), as_json(against), dt.datetime.now(dt.UTC) + dt.timedelta(settings.proposal_days))
+
+
+def identity(actor: Principal) -> str:
+    """Whose eyes they are: a user, or on the command line of this machine its user."""
+    return f"{actor.name}:{account()}" if actor == LOCAL else actor.name
+
+
+def find_proposals(table: JobTable, states: Iterable[str] = STATES) -> list[Job]:
+    """The proposals in these states, newest first; approved ones are jobs like any other."""
+    wanted = {*states}
+    return [job for job in table.newest(limit=-1) if job.proposal is not None and job.state in wanted]
+
+
+def find_proposal(table: JobTable, job_id: str) -> Job:
+    """Raises `NotFound` for a job that nobody has to approve."""
+    job = table.get(job_id)
+    if job.proposal is None:
+        raise NotFound(f"Job {job_id} is no proposal; it needs nobody's approval.")
+    return job
+
+
+def approve(
+    lake: Lake, table: JobTable, job_id: str, actor: Principal, reason: str | None = None, although_moved: bool = False
+) -> Job:
+    """The job, queued. Raises `Conflict` for one's own proposal, for one that is decided or has expired, and for one against something
+    that has changed since, unless it is approved although that moved."""
+    job, proposal = _undecided(table, job_id)
+    who = identity(actor)
+    if who == proposal.proposer:
+        raise Conflict(f"{who} proposed {job_id}: another approves it. `withdraw` takes it back.")
+    moved = moved_since(lake, job)
+    if moved is not None and not although_moved:
+        raise Conflict(
+            f"{moved} Reject it, or approve it although that has changed (--although-moved, although_moved)."
+        )
+    return table.decide(job, "approved", who, actor, reason)
+
+
+def reject(table: JobTable, job_id: str, actor: Principal, reason: str) -> Job:
+    """Raises `Conflict` for one's own proposal, which is withdrawn, and for one that is decided or has expired."""
+    job, proposal = _undecided(table, job_id)
+    if (who := identity(actor)) == proposal.proposer:
+        raise Conflict(f"{who} proposed {job_id}: `withdraw` takes it back.")
+    return table.decide(job, "rejected", who, actor, reason)
+
+
+def withdraw(table: JobTable, job_id: str, actor: Principal, reason: str | None = None) -> Job:
+    """Raises `Conflict` for the proposal of another, and for one that is decided or has expired."""
+    job, proposal = _undecided(table, job_id)
+    if (who := identity(actor)) != proposal.proposer:
+        raise Conflict(f"{proposal.proposer} proposed {job_id}, and alone can withdraw it; {who} can reject it.")
+    return table.decide(job, "withdrawn", who, actor, reason)
+
+
+def moved_since(lake: Lake, job: Job) -> str | None:
+    """In words what the job was proposed against and has changed since; None where all is as it was."""
+    assert job.proposal is not None
+    try:
+        now = as_json(AGAINST[job.kind](lake, job.request) or {})
+    except VarlakeError as error:
+        return f"What {job.job_id} proposes is not possible any more: {error.message}"
+    was = job.proposal.against
+    changed = [
+        f"{n} was {_text(was.get(n))} and is {_text(now.get(n))}" for n in {**was, **now} if was.get(n) != now.get(n)
+    ]
+    return f"What {job.job_id} was proposed against has changed since: {'; '.join(changed)}." if changed else None
+
+
+def _text(value: Any) -> str:
+    return "not there" if value is None else value if isinstance(value, str) else canonical_json(value)
+
+
+def _undecided(table: JobTable, job_id: str) -> tuple[Job, Proposal]:
+    job = find_proposal(table, job_id)
+    if job.state != "proposed" or job.proposal is None:
+        raise not_proposed(job)
+    return job, job.proposal
+
+
+# what each kind of job is proposed against: what it would change, as it is now; None for a request that needs no approval
+
+
+def _standard(lake: Lake, request: Request) -> dict[str, Any]:
+    from valuation.sets.standards import StandardRequest, check_standard, standards
+
+    asked = validated(StandardRequest, request, "standard")
+    check_standard(lake, asked)
+    now = standards(lake).get(asked.desk)
+    set_now = {"recipe": _recipe(lake, asked.scenario_set)} if asked.scenario_set else {}
+    return {"standard": None if now is None else now.to_dict(), **set_now}
+
+
+def _market_value(lake: Lake, request: Request) -> dict[str, Any]:
+    from scenarios.market.issues import MarketAct, check_act
+
+    _, row, used = check_act(lake, validated(MarketAct, request, "act"))
+    return {**{name: row[name] for name in ("value_received", "value_used", "status")}, "level_by_the_act": used}
+
+
+def _market_check(lake: Lake, request: Request) -> dict[str, Any] | None:
+    if not request.get("hold"):
+        return None
+    gates = request.get("gates")
+    return {"market_data": lake.version("market_data"), "gates": file_digest(Path(gates)) if gates else None}
+
+
+def _released(lake: Lake, request: Request) -> dict[str, Any]:
+    from aggregation.change.released import newest
+    from aggregation.release import ReleaseRequest
+    from aggregation.replay import question_of, receipt_in
+
+    receipt = receipt_in(validated(ReleaseRequest, request, "release").answer)
+    asked = question_of(receipt)[1]
+    days = [dt.date.fromisoformat(d) for d in receipt.get("days") or [str(asked["as_of"])]]
+    figures = sorted([[str(k) for k in key], row["release"], row["value"]] for key, row in newest(lake, days).items())
+    return {"figures_released_of_these_days": sha256(canonical_json(figures).encode())}
+
+
+def _set_of_standard(lake: Lake, request: Request) -> dict[str, Any] | None:
+    """Of a scenario set under the name of a standard: by another recipe it would change what plain questions are answered from."""
+    from scenarios.requests import ScenarioRequest, recipe_of
+    from valuation.sets.standards import standards
+
+    told = request.get("scenarios", request)
+    name = told.get("name")
+    if name is None or request.get("scenario_set") or name not in {s.scenario_set for s in standards(lake).values()}:
+        return None
+    asked = validated(ScenarioRequest, {k: told[k] for k in ScenarioRequest.model_fields if k in told}, "scenarios")
+    day = dt.date.fromisoformat(request.get("market_date") or request["as_of"])
+    now = _recipe(lake, name)
+    same = now == _without_date(asked.method, recipe_of(day, asked).model_dump(mode="json"))
+    return None if same else {"standard": name, "recipe": now}
+
+
+def _recipe(lake: Lake, name: str) -> dict[str, Any]:
+    """How the newest set of a name is made, on whichever day."""
+    from scenarios.store import list_scenario_sets
+
+    rows = list_scenario_sets(lake, ("name", "market_date", "version", "method", "definition")).to_pylist()
+    newest = max((r for r in rows if r["name"] == name), key=lambda r: (r["market_date"], r["version"]))
+    return _without_date(newest["method"], json.loads(newest["definition"]))
+
+
+def _without_date(method: str, definition: Mapping[str, Any]) -> dict[str, Any]:
+    return {**{k: v for k, v in definition.items() if k != "market_date"}, "method": method}
+
+
+AGAINST: Mapping[str, Callable[[Lake, Request], dict[str, Any] | None]] = {
+    STANDARD: _standard,
+    MARKET_ACT: _market_value,
+    MARKET_CHECK: _market_check,
+    RELEASE: _released,
+    SCENARIO_SET: _set_of_standard,
+    VALUATION: _set_of_standard,
+}
