@@ -41,6 +41,11 @@ class Parameter:
         return self.field.is_required() and len(self.path) == 1
 
     @property
+    def in_address(self) -> bool:
+        """Whether an address can hold it; else only a body can."""
+        return self.kind not in ("objects", "pairs")
+
+    @property
     def singular(self) -> str | None:
         """The name of one of several values: `measure`; None where the name is no plural of several."""
         several = self.kind in ("several", "labels", "pairs", "objects")

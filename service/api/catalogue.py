@@ -3,23 +3,33 @@
 from __future__ import annotations
 
 import inspect
-from typing import Any
+from typing import Any, Literal
 
-from flask import Response
-from pydantic import BaseModel
+from flask import Response, request
+from pydantic import BaseModel, Field
 
 from aggregation.dimensions import DIMENSIONS
 from aggregation.kernels.tail import ESTIMATORS
 from aggregation.measures import MEASURES
 from scenarios.generators import GENERATORS
 from service.api import models
+from service.api.context import session
 from service.api.document import blueprint
-from service.api.requests import TableParameters
-from service.api.responses import rows_answer, tabular
+from service.api.requests import Parameters, TableParameters
+from service.api.responses import file_answer, json_answer, offers, rows_answer, tabular
+from service.choices import choices
 from service.encoding import to_json
+from service.excel import template
 from valuation.catalogue import INSTRUMENTS, pricer_version
 
 api = blueprint("catalogue", __name__, __doc__)
+
+
+class TemplateParameters(Parameters):
+    format: Literal["xlsx"] | None = Field(None, description="the one format that it has")
+    address: str | None = Field(
+        None, description="where varlake answers whoever opens the workbook; default the address that was asked"
+    )
 
 
 @api.get("/dimensions", responses={200: models.Dimensions})
@@ -28,6 +38,20 @@ def dimensions(query: TableParameters) -> Response:
     """The dimensions to group and filter by."""
     rows = [{"name": d.name, "column": d.column, "meaning": d.meaning} for d in DIMENSIONS.values()]
     return rows_answer(rows, "dimensions")
+
+
+@api.get("/choices", responses={200: models.Choices})
+def choices_of_lake(query: Parameters) -> Response:
+    """What the lake has for the parameters of questions: the dates of books, newest first, the dimensions of the newest, scenario sets."""
+    return json_answer(choices(session()))
+
+
+@api.get("/excel-template", responses={200: models.Answer})
+@offers("xlsx")
+def excel_template(query: TemplateParameters) -> Response:
+    """A workbook with a sheet of parameters, from which formulas make the address of every question, and text to paste into Power Query."""
+    made = template(query.address or request.host_url, choices(session()))
+    return file_answer(made, name="varlake-template")
 
 
 @api.get("/measures", responses={200: models.Measures})

@@ -9,6 +9,7 @@ from typing import Any
 from flask import current_app, g
 
 from aggregation.opened.opened_lake import VectorCache
+from aggregation.session import Session
 from lake.tables import Lake
 from service.access.principal import LOCAL, Principal
 from service.config import Settings
@@ -44,6 +45,13 @@ def principal() -> Principal:
     """Whoever asks."""
     found: Principal = g.get("principal", LOCAL)
     return found
+
+
+def session(lake: Lake | None = None) -> Session:
+    """What whoever asks is answered with: it only reads. lake : default the lake as it is now."""
+    here, asks = context(), principal()
+    lake = lake or here.lake
+    return Session(lake, vector_cache(here.settings, lake), entitlement=asks.entitlement, actor=asks.name)
 
 
 def context() -> Context:

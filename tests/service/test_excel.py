@@ -5,22 +5,30 @@ from __future__ import annotations
 import datetime as dt
 import io
 import json
+import re
+import shutil
+import subprocess
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 from xml.etree import ElementTree as ET
 
 import pyarrow as pa
 import pytest
 import python_calamine
+from command_line import refused, varlake
 from flask.testing import FlaskClient
-from small_lake import FORMULA, MONDAY, base
+from small_lake import FORMULA, FRIDAY, MONDAY, SHOCK, base
 
 from aggregation.questions import QUESTIONS
 from aggregation.units import units_of
 from service.api.app import create_app
+from service.choices import inputs_of
 from service.config import Settings
 from service.encoding import MEDIA_TYPES, as_json, to_rows, to_xlsx
+from service.excel import template
 
 Answers = dict[str, tuple[Any, pa.Table, bytes]]
 MAIN = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
@@ -178,3 +186,128 @@ def test_the_header_stays_and_filters(asking: FlaskClient) -> None:
     assert (pane.get("ySplit"), pane.get("state")) == ("1", "frozen")
     assert next(sheet.iter(f"{MAIN}autoFilter")).get("ref", "").startswith("A1:")
     assert all(float(c.get("width", 0)) >= 5 for c in sheet.iter(f"{MAIN}col"))
+
+
+LISTS = {
+    "dates": ["2020-03-16", "2020-03-13"],
+    "dimensions": ["trade", "desk", "legal_entity"],
+    "scenario_sets": ["historical-30"],
+}
+HARD = {"where": "desk=Équités & Co, 100%", "scenario": SHOCK + "; fx[EURUSD] +1%"}
+
+
+def test_the_template_makes_addresses_that_are_answered(asking: FlaskClient) -> None:
+    made = asking.get("/api/v1/excel-template", headers={"Accept": "*/*"})
+    assert made.headers["Content-Disposition"] == "attachment; filename=varlake-template.xlsx"
+    book = python_calamine.load_workbook(io.BytesIO(made.data))
+    assert book.sheet_names == ["Parameters", "Questions", "Power Query", "Lists"]
+    header, *rows = book.get_sheet_by_name("Questions").to_python()
+    asked = {row[0]: dict(zip(header, row, strict=True)) for row in rows}
+    assert (
+        asked.keys() == {name for name in QUESTIONS if inputs_of(name) is not None} == set(QUESTIONS) - {"limit-hedge"}
+    )
+    for name, row in asked.items():
+        required = {i.name for i in inputs_of(name) or () if i.required}
+        given = parse_qs(urlsplit(row["address"]).query)
+        assert set(row["still needs"].split()) == required - given.keys()
+        assert row["open"] == (f"needs {row['still needs']}" if row["still needs"] else "open")
+    answered = asking.get(asked["var"]["address"].removeprefix("http://localhost"))
+    assert answered.status_code == 200
+    assert answered.mimetype == MEDIA_TYPES["xlsx"]
+    assert f"&as_of={MONDAY}" in asked["var"]["address"]
+    assert {f"&from={FRIDAY}", f"&to={MONDAY}"} <= {f"&{p}" for p in asked["compare"]["address"].split("&")}
+
+
+def test_every_parameter_of_every_question_is_on_the_sheet_once_with_its_list() -> None:
+    data = template("http://127.0.0.1:8050/", LISTS)
+    book = python_calamine.load_workbook(io.BytesIO(data))
+    _, *rows = book.get_sheet_by_name("Parameters").to_python()[5:]
+    used = [(row[0], name) for row in rows for name in row[8].split(", ")]
+    assert sorted(used) == sorted((i.name, name) for name in QUESTIONS for i in inputs_of(name) or ())
+    lists = book.get_sheet_by_name("Lists").to_python()
+    assert [row[0] for row in lists[1:3]] == LISTS["dates"]
+    sheet = ET.fromstring(zipfile.ZipFile(io.BytesIO(data)).read("xl/worksheets/sheet1.xml"))
+    validated = {v.get("sqref", ""): v.findtext(f"{MAIN}formula1") for v in sheet.iter(f"{MAIN}dataValidation")}
+    place = {(row[0], row[8].split(", ")[0]): f"B{i}" for i, row in enumerate(rows, start=7)}
+    assert validated[place["as_of", "var"]] == "Lists!$A$2:$A$3"
+    assert validated[place["measures", "var"]].startswith("Lists!")
+    assert place["where", "var"] not in validated  # any filter
+
+
+def test_no_address_is_refused(asking: FlaskClient, tmp_path: Path, valued_lake: Path) -> None:
+    said = asking.get("/api/v1/excel-template?address=here")
+    assert (said.status_code, said.get_json()["errors"][0]["pointer"]) == (422, "/address")
+    assert "expected one such as http" in refused(
+        "excel-template", "--address", "here", tmp_path / "t.xlsx", lake=valued_lake
+    )
+
+
+def test_the_command_writes_it(tmp_path: Path, valued_lake: Path) -> None:
+    file = tmp_path / "varlake-template.xlsx"
+    done = varlake("excel-template", "--address", "https://risk.example:8443", file, lake=valued_lake)
+    assert done.returncode == 0, done.stderr
+    rows = python_calamine.load_workbook(file).get_sheet_by_name("Questions").to_python()
+    assert rows[1][3].startswith("https://risk.example:8443/api/v1/var?format=xlsx&as_of=")
+    assert "cannot be written" in refused("excel-template", tmp_path / "nowhere" / "t.xlsx", lake=valued_lake)
+
+
+@pytest.fixture(scope="module")
+def office(tmp_path_factory: pytest.TempPathFactory) -> Callable[[bytes], Any]:
+    """A workbook as LibreOffice reads and recalculates it."""
+    program = shutil.which("soffice")
+    if program is None:
+        pytest.skip("LibreOffice Calc is not installed")
+    home = tmp_path_factory.mktemp("office")
+    (home / "profile" / "user").mkdir(parents=True)
+    (home / "profile" / "user" / "registrymodifications.xcu").write_text(RECALCULATE)
+
+    def opened(data: bytes) -> Any:
+        # no value that a formula was given may be taken for one that was calculated
+        with zipfile.ZipFile(io.BytesIO(data)) as made, zipfile.ZipFile(home / "book.xlsx", "w") as bare:
+            for part in made.namelist():
+                bare.writestr(part, re.sub(rb"(</f>)<v>[^<]*</v>", rb"\1<v></v>", made.read(part)))
+        command = [program, f"-env:UserInstallation={(home / 'profile').as_uri()}", "--headless", "--convert-to", "ods"]
+        subprocess.run([*command, "--outdir", home, home / "book.xlsx"], check=True, capture_output=True, timeout=120)
+        return python_calamine.load_workbook(home / "book.ods")
+
+    return opened
+
+
+RECALCULATE = """<?xml version="1.0" encoding="UTF-8"?>
+<oor:items xmlns:oor="http://openoffice.org/2001/registry">
+<item oor:path="/org.openoffice.Office.Calc/Formula/Load"><prop oor:name="OOXMLRecalcMode" oor:op="fuse"><value>0</value></prop></item>
+</oor:items>"""
+
+
+def test_another_program_reads_the_same_and_calculates_the_same(office: Any, answers: Answers) -> None:
+    for data in (template("http://127.0.0.1:8050", LISTS), answers["series"][2]):
+        ours, theirs = python_calamine.load_workbook(io.BytesIO(data)), office(data)
+        for sheet in ours.sheet_names:
+            assert shortened(theirs.get_sheet_by_name(sheet)) == shortened(ours.get_sheet_by_name(sheet))
+
+
+def shortened(sheet: Any) -> list[list[Any]]:
+    """The cells, numbers with the 15 digits that LibreOffice writes to its own files."""
+    return [[float(f"{v:.14g}") if isinstance(v, float) else v for v in row] for row in sheet.to_python()]
+
+
+def test_what_is_filled_in_stands_escaped_in_the_address(office: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        "service.excel._first_values", lambda given, *_: (HARD[given.name],) if given.name in HARD else ()
+    )
+    data = template("http://127.0.0.1:8050", LISTS)
+    stress = next(r for r in office(data).get_sheet_by_name("Questions").to_python() if r[0] == "stress")
+    given = parse_qs(urlsplit(stress[3]).query)
+    assert given == {"format": ["xlsx"], "where": [HARD["where"]], "scenario": [HARD["scenario"]]}
+    # a program that lacks ENCODEURL
+    data = re_zipped(data, rb"_xlfn.ENCODEURL\(([^)]*)\)", rb"_xlfn.NOTHERE(\1)")
+    bare = next(r for r in office(data).get_sheet_by_name("Questions").to_python() if r[0] == "stress")
+    assert parse_qs(urlsplit(bare[3]).query) == given
+
+
+def re_zipped(data: bytes, pattern: bytes, by: bytes) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(data)) as made, zipfile.ZipFile(out, "w") as changed:
+        for part in made.namelist():
+            changed.writestr(part, re.sub(pattern, by, made.read(part)))
+    return out.getvalue()
