@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -24,6 +24,7 @@ DATES, DIMENSIONS, SCENARIO_SETS = "dates", "dimensions", "scenario_sets"  # lis
 class Input:
     """A parameter of a question's address.
 
+    several : whether it takes several values; labels : and whether these may hold commas.
     options : all that may be given; none where anything of its kind may. of : the list of the lake that it is chosen from, where there is
     one. default : as it stands in an address, a text a value.
     """
@@ -33,6 +34,7 @@ class Input:
     kind: Literal["date", "text", "number", "boolean"]
     required: bool
     several: bool
+    labels: bool
     default: tuple[str, ...]
     options: tuple[str, ...]
     of: str
@@ -52,6 +54,21 @@ def example_of(name: str) -> dict[str, tuple[str, ...]]:
     """The values of the example of a question, by the inputs that it gives."""
     example = questions.question(name).example
     return {i.name: _texts(example[i.name]) for i in inputs_of(name) or () if i.name in example}
+
+
+def first_values(given: Input, example: tuple[str, ...], lists: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
+    """What stands first in a form for what must be given: a day of the lake, and names of the example that the lake has."""
+    known = lists.get(given.of, ())
+    if not given.required or not known:
+        return ()
+    if given.of == DATES:
+        return (first_day(given.name, known),)
+    return example if set(example) <= set(known) else ()
+
+
+def first_day(name: str, dates: Sequence[str]) -> str:
+    """The newest day, and the one before for `from`; nothing where no book is."""
+    return next(iter((*dates[1:2], *dates[:1]) if name == "from" else dates), "")
 
 
 def choices(session: Session) -> dict[str, list[str]]:
@@ -89,6 +106,7 @@ def _input(p: Parameter) -> Input:
         "date" if day else "boolean" if p.kind == "flag" else "number" if number else "text",
         p.required,
         p.kind in ("several", "labels"),
+        p.kind == "labels",
         _texts(default),
         options,
         of,

@@ -34,6 +34,10 @@ class Settings(BaseModel):
     allowed_hosts: str | None = Field(
         None, description="names the web process answers to besides localhost and addresses, by comma"
     )
+    cors_origins: str | None = Field(
+        None,
+        description="origins of pages that may read the widgets of OpenBB, by comma, such as https://pro.openbb.co; default no page",
+    )
     threads: int = Field(8, ge=1, description="threads of the web process")
     request_seconds: float = Field(60.0, gt=0, description="a request over HTTP is stopped after this time")
     heavy_at_once: int = Field(1, ge=1, description="requests that take long which are worked on at the same time")
@@ -83,7 +87,16 @@ class Settings(BaseModel):
     @property
     def hosts(self) -> tuple[str, ...]:
         """The allowed hosts, in lower case."""
-        return tuple(h for part in (self.allowed_hosts or "").split(",") if (h := part.strip().lower()))
+        return _listed(self.allowed_hosts)
+
+    @property
+    def origins(self) -> tuple[str, ...]:
+        """The origins of pages that may read the widgets, in lower case."""
+        return tuple(origin.rstrip("/") for origin in _listed(self.cors_origins))
+
+
+def _listed(text: str | None) -> tuple[str, ...]:
+    return tuple(h for part in (text or "").split(",") if (h := part.strip().lower()))
 
 
 def check_level(level: str) -> None:

@@ -96,6 +96,11 @@ def _text(column: pa.ChunkedArray) -> pa.ChunkedArray:
     return column
 
 
+def flat(table: pa.Table) -> pa.Table:
+    """The table with nested values and instants as texts."""
+    return pa.table([_text(c) for c in table.columns], names=table.column_names)
+
+
 def harmless(text: pa.ChunkedArray) -> pa.ChunkedArray:
     """Texts a spreadsheet would run as a formula, with an apostrophe before them."""
     return pc.if_else(pc.match_substring_regex(text, _FORMULA), pc.binary_join_element_wise("'", text, ""), text)
@@ -106,8 +111,10 @@ def to_csv(table: pa.Table) -> bytes:
 
     Texts that begin with = + - @, a tab or a carriage return get an apostrophe; numbers, also negative ones, stay numbers.
     """
-    columns = [_text(c) for c in table.columns]
-    columns = [harmless(c) if pa.types.is_string(c.type) or pa.types.is_large_string(c.type) else c for c in columns]
+    columns = [
+        harmless(c) if pa.types.is_string(c.type) or pa.types.is_large_string(c.type) else c
+        for c in flat(table).columns
+    ]
     names = harmless(pa.chunked_array([pa.array(table.column_names, pa.string())])).to_pylist()
     sink = io.BytesIO()
     pacsv.write_csv(pa.table(columns, names=names), sink, pacsv.WriteOptions(quoting_style="needed", eol="\r\n"))
@@ -158,7 +165,7 @@ def to_xlsx(table: pa.Table, about: Mapping[str, Any]) -> bytes:
             sheet.column(j, name, column, units.get(name))
         sheet.finish()
         context = Sheet(book, "Context")
-        lines = list(_lines(about))
+        lines = list(context_lines(about))
         context.column(0, "name", pa.chunked_array([pa.array([n for n, _ in lines], pa.string())]))
         context.head(1, "value", 80)
         for i, (_, value) in enumerate(lines, start=1):
@@ -254,11 +261,11 @@ def _seen(value: Any, code: str) -> str:
 
 def to_annotated_csv(table: pa.Table, about: Mapping[str, Any]) -> bytes:
     """CSV as `to_csv` gives it, behind a line `# name: value` for everything in `about`."""
-    lines = "".join(f"# {name}: {value}\r\n" for name, value in _lines(about))
+    lines = "".join(f"# {name}: {value}\r\n" for name, value in context_lines(about))
     return lines.encode() + to_csv(table)
 
 
-def _lines(about: Mapping[str, Any]) -> Iterator[tuple[str, str | int | float]]:
+def context_lines(about: Mapping[str, Any]) -> Iterator[tuple[str, str | int | float]]:
     """What stands beside the rows, a line each: of a mapping one for every entry that says something."""
     for name, value in about.items():
         inside = value.items() if isinstance(value, Mapping) else [("", value)]

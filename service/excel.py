@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import datetime as dt
 import io
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from aggregation.questions import QUESTIONS
 from lake.errors import BadInput, Issue
-from service.choices import DATES, Input, example_of, inputs_of
+from service.choices import Input, example_of, first_values, inputs_of
 from service.encoding import Sheet
 
 FORMATS = ("xlsx", "csv", "json", "parquet")  # of the answers that the addresses ask for
@@ -19,6 +20,7 @@ ADDRESS_MOST, LINK_MOST = (
     2_000,
     255,
 )  # characters: of an address that every program passes on, of one that HYPERLINK takes
+ADDRESS = r"^https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._~/-]*)?$"  # of a service, perhaps behind a proxy
 _PREFIX = "/api/v1/"
 _VALUES = 4  # cells for the values of a parameter that takes several
 _FIRST = 6  # rows above the parameters
@@ -68,7 +70,7 @@ def template(address: str, lists: Mapping[str, Sequence[str]]) -> bytes:
     """
     import xlsxwriter  # noqa: PLC0415 - for those who ask for it
 
-    if urlsplit(address).scheme not in ("http", "https") or not urlsplit(address).hostname:
+    if not re.match(ADDRESS, address):
         message = f"{address!r} is no address of a service; expected one such as http://127.0.0.1:8050."
         raise BadInput(message, issues=(Issue("/address", message, address),))
     address = address.rstrip("/")
@@ -107,18 +109,8 @@ def _rows(lists: Mapping[str, Sequence[str]]) -> list[_Row]:
     for at, alike in enumerate(order, start=_FIRST):
         given, names = described[alike], users[alike]
         example = next((e for n in names if (e := example_of(n).get(given.name))), ())
-        found.append(_Row(given, tuple(names), _first_values(given, example, lists), example, at))
+        found.append(_Row(given, tuple(names), first_values(given, example, lists), example, at))
     return found
-
-
-def _first_values(given: Input, example: tuple[str, ...], lists: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
-    """Of what must be given: the newest day, the one before for `from`, and names of the example that the lake has."""
-    known = lists.get(given.of, ())
-    if not given.required or not known:
-        return ()
-    if given.of == DATES:
-        return (known[min(1, len(known) - 1)] if given.name == "from" else known[0],)
-    return example if set(example) <= set(known) else ()
 
 
 def _list_values(sheet: Sheet, lists: Mapping[str, Sequence[str]], rows: Sequence[_Row]) -> dict[Any, str]:

@@ -20,6 +20,7 @@ from service.api import (
     health,
     limits,
     market_values,
+    openbb,
     questions,
     releases,
     replay,
@@ -83,9 +84,12 @@ def create_app(settings: Settings) -> OpenAPI:
         standard.api,
         market_values.api,
         releases.api,
+        openbb.api,
     ):
         app.register_api(blueprint)
     app.register_blueprint(document.pages)
+    app.register_blueprint(openbb.files)
+    openbb.allow_origins(app)
     return app
 
 

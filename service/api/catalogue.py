@@ -19,7 +19,7 @@ from service.api.requests import Parameters, TableParameters
 from service.api.responses import file_answer, json_answer, offers, rows_answer, tabular
 from service.choices import choices
 from service.encoding import to_json
-from service.excel import template
+from service.excel import ADDRESS, template
 from valuation.catalogue import INSTRUMENTS, pricer_version
 
 api = blueprint("catalogue", __name__, __doc__)
@@ -28,7 +28,9 @@ api = blueprint("catalogue", __name__, __doc__)
 class TemplateParameters(Parameters):
     format: Literal["xlsx"] | None = Field(None, description="the one format that it has")
     address: str | None = Field(
-        None, description="where varlake answers whoever opens the workbook; default the address that was asked"
+        None,
+        pattern=ADDRESS,
+        description="where varlake answers whoever opens the workbook; default the address that was asked",
     )
 
 

@@ -19,11 +19,12 @@ from pydantic import BaseModel, Field, WithJsonSchema, create_model
 from pydantic.fields import FieldInfo
 
 from aggregation import questions
+from aggregation.session import Session
 from lake.errors import BadInput, Issue, NotFound, NotValued
 from lake.schemas import TABLES
 from lake.tables import NEVER_WRITTEN, Lake
 from service.api.context import context, session
-from service.api.document import blueprint
+from service.api.document import PREFIX, blueprint
 from service.api.models import Answer, JobAnswer, ValuationPlanAnswer
 from service.api.requests import Body, TableParameters
 from service.api.responses import PICTURES as PICTURE_KINDS
@@ -122,12 +123,7 @@ def _answer(name: str, query: Any, cursor: str | None) -> Response:
     if cursor is not None:
         versions, first = _start(lake, cursor)
         lake, query = lake.at(versions), query.model_copy(update={"first": first})
-    try:
-        result = questions.ask(session(lake), name, query)
-    except NotValued as error:
-        route = f"POST /api/v1/{name}"
-        way = f"{route}/plan says what that takes, {route}/value has it valued."
-        raise error.here(way) if questions.question(name).value else error from None
+    result = answered(name, query, session(lake))
     if g.format in PICTURE_KINDS:
         try:
             data = drawn(name, result, query, g.format, session(lake))
@@ -144,6 +140,16 @@ def _answer(name: str, query: Any, cursor: str | None) -> Response:
         next_page=_address(following) if following and request.method == "GET" else None,
         identity=result.receipt["receipt_digest"],
     )
+
+
+def answered(name: str, query: BaseModel, reading: Session) -> Any:
+    """The answer; raises `NotValued` that says how it is valued over HTTP."""
+    try:
+        return questions.ask(reading, name, query)
+    except NotValued as error:
+        route = f"POST {PREFIX}/{name}"
+        way = f"{route}/plan says what that takes, {route}/value has it valued."
+        raise error.here(way) if questions.question(name).value else error from None
 
 
 def _following(result: Any) -> str | None:

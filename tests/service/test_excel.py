@@ -293,7 +293,7 @@ def shortened(sheet: Any) -> list[list[Any]]:
 
 def test_what_is_filled_in_stands_escaped_in_the_address(office: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        "service.excel._first_values", lambda given, *_: (HARD[given.name],) if given.name in HARD else ()
+        "service.excel.first_values", lambda given, *_: (HARD[given.name],) if given.name in HARD else ()
     )
     data = template("http://127.0.0.1:8050", LISTS)
     stress = next(r for r in office(data).get_sheet_by_name("Questions").to_python() if r[0] == "stress")
