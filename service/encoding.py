@@ -19,6 +19,7 @@ import pyarrow.csv as pacsv
 import pyarrow.ipc as ipc
 import pyarrow.parquet as pq
 
+from aggregation.answer import plain
 from aggregation.units import units_of
 from lake.errors import BadInput
 
@@ -267,13 +268,22 @@ def to_annotated_csv(table: pa.Table, about: Mapping[str, Any]) -> bytes:
 
 def context_lines(about: Mapping[str, Any]) -> Iterator[tuple[str, str | int | float]]:
     """What stands beside the rows, a line each: of a mapping one for every entry that says something."""
-    for name, value in about.items():
+    for name, value in without_tables(about).items():
         inside = value.items() if isinstance(value, Mapping) else [("", value)]
         if name == "notes":
             inside = [("", note) for note in value]
         for key, found in inside:
             if found not in (None, [], {}, ""):
                 yield f"{name}.{key}".rstrip("."), found if isinstance(found, str | int | float) else to_json(found)
+
+
+def without_tables(about: Mapping[str, Any]) -> dict[str, Any]:
+    """What stands beside the rows of an answer, of answers among it all but their rows."""
+
+    def brief(value: Any) -> Any:
+        return {k: brief(v) for k, v in value.items() if k != "rows"} if isinstance(value, Mapping) else value
+
+    return {name: brief(value) for name, value in about.items()}
 
 
 def about_answer(answer: Any) -> dict[str, Any]:
@@ -283,7 +293,9 @@ def about_answer(answer: Any) -> dict[str, Any]:
         value: Any = getattr(answer, name, None)
         if hasattr(value, "to_dict"):
             value = value.to_dict()
-        if isinstance(value, str | float | Mapping | list) or (isinstance(value, tuple) and name == "notes"):
+        if isinstance(value, tuple | pa.Table):  # such as the coverage of each of several points
+            value = plain(value)
+        if isinstance(value, str | float | Mapping | list):
             about[name] = value
     about["units"] = units_of(answer.rows.schema, about["question"])
     return about
