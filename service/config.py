@@ -69,6 +69,9 @@ class Settings(BaseModel):
     jobs_waiting: int = Field(1_000, ge=1, description="jobs that may wait for the engine; more are refused")
     log_level: str = Field("INFO", description="least level that is logged: DEBUG, INFO, WARNING, ERROR")
     gates: Path | None = Field(None, description="TOML file with own parameters of the gates on market data")
+    token: str | None = Field(
+        None, repr=False, description="personal token that `varlake mcp` sends to the service at its address"
+    )
     delta_jars: Path | None = Field(None, description="folder with the jars Spark needs to read Delta by itself")
     ore_python: Path | None = Field(
         None, description="Python that has the wheel open-source-risk-engine; default the one varlake runs in"

@@ -45,7 +45,7 @@ OTHERS = {
     "check": ("check:app", "Hold the value of each trade against another system's."),
     "replay": ("commands:app", "Recompute an answer from its receipt and compare the bits."),
     "release": ("release:app", "Release the figures of a kept answer to the table that dashboards read."),
-    "excel-template": ("excel:app", "Write a workbook that makes the address of every question, for Excel."),
+    "excel-template": ("excel_template:app", "Write a workbook that makes the address of every question, for Excel."),
     "mcp": ("mcp:app", "Answer agents over the Model Context Protocol: the questions as tools that only read."),
     "jobs": ("engine_jobs:app", "The jobs of the engine: list, look at, cancel."),
     "serve": ("commands:app", "Serve the HTTP API, with the engine beside it."),

@@ -22,10 +22,7 @@ def mcp_command(
         typer.Option("--address", help="Answer from the service there, and not from a lake of this machine."),
     ] = None,
     token: Annotated[
-        str | None,
-        typer.Option(
-            "--token", envvar="VARLAKE_TOKEN", help="Personal token for that service; better in VARLAKE_TOKEN."
-        ),
+        str | None, typer.Option("--token", help="Personal token for that service; better the setting VARLAKE_TOKEN.")
     ] = None,
 ) -> None:
     """Answer an agent on standard input and output: every question is a tool that only reads."""
@@ -34,4 +31,8 @@ def mcp_command(
     from service.python.remote import RemoteLake
 
     settings = settings_of(lake)
-    serve(Desk(LakeInProcess(settings.lake) if address is None else RemoteLake(address, token), settings))
+    serve(
+        Desk(
+            LakeInProcess(settings.lake) if address is None else RemoteLake(address, token or settings.token), settings
+        )
+    )
