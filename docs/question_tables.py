@@ -230,7 +230,7 @@ _known: list[tuple[str, str]] = []
 
 def _call(name: str, model: type[BaseModel], example: Any) -> str:
     """curl with the example, in the address where it fits there."""
-    body_only = {p.name for p in parameters_of(model) if p.kind in ("objects", "pairs")}
+    body_only = {p.name for p in parameters_of(model) if not p.in_address}
     if body_only & set(example):
         return (
             f"curl {ADDRESS}{PREFIX}/{name} -H 'Content-Type: application/json' -d {shlex.quote(json.dumps(example))}"

@@ -54,6 +54,10 @@ class Settings(BaseModel):
     core_seconds_an_hour: int = Field(
         7_200, ge=1, description="seconds of one core that a user's questions and valuations may cost in an hour"
     )
+    cors_origins: str | None = Field(
+        None,
+        description="origins of pages that may read the widgets of OpenBB, by comma, such as https://pro.openbb.co; default no page",
+    )
     threads: int = Field(8, ge=1, description="threads of the web process")
     request_seconds: float = Field(60.0, gt=0, description="a request over HTTP is stopped after this time")
     heavy_at_once: int = Field(1, ge=1, description="requests that take long which are worked on at the same time")
@@ -92,6 +96,9 @@ class Settings(BaseModel):
     jobs_waiting: int = Field(1_000, ge=1, description="jobs that may wait for the engine; more are refused")
     log_level: str = Field("INFO", description="least level that is logged: DEBUG, INFO, WARNING, ERROR")
     gates: Path | None = Field(None, description="TOML file with own parameters of the gates on market data")
+    token: str | None = Field(
+        None, repr=False, description="personal token that `varlake mcp` sends to the service at its address"
+    )
     delta_jars: Path | None = Field(None, description="folder with the jars Spark needs to read Delta by itself")
     ore_python: Path | None = Field(
         None, description="Python that has the wheel open-source-risk-engine; default the one varlake runs in"
@@ -113,7 +120,16 @@ class Settings(BaseModel):
     @property
     def hosts(self) -> tuple[str, ...]:
         """The allowed hosts, in lower case."""
-        return tuple(h for part in (self.allowed_hosts or "").split(",") if (h := part.strip().lower()))
+        return _listed(self.allowed_hosts)
+
+    @property
+    def origins(self) -> tuple[str, ...]:
+        """The origins of pages that may read the widgets, in lower case."""
+        return tuple(origin.rstrip("/") for origin in _listed(self.cors_origins))
+
+
+def _listed(text: str | None) -> tuple[str, ...]:
+    return tuple(h for part in (text or "").split(",") if (h := part.strip().lower()))
 
 
 def check_level(level: str) -> None:

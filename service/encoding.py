@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime as dt
 import io
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -18,6 +19,8 @@ import pyarrow.csv as pacsv
 import pyarrow.ipc as ipc
 import pyarrow.parquet as pq
 
+from aggregation.answer import plain
+from aggregation.units import units_of
 from lake.errors import BadInput
 
 # A spreadsheet runs a text that begins like this as a formula (OWASP, "CSV Injection")
@@ -36,6 +39,17 @@ MEDIA_TYPES = {
     "pdf": "application/pdf",
 }
 _SHEET_ROWS, _SHEET_COLUMNS, _CELL = 1 << 20, 1 << 14, 32_767  # what Excel holds
+_FIRST_YEAR, _WHOLE = (
+    1901,
+    10**15,
+)  # earlier days Excel does not count as the calendar does; larger whole numbers lose digits there
+_NUMBER_FORMATS = {  # by unit; that of a currency names it
+    "fraction": "0.00%",
+    "count": "#,##0",
+    "number": "General",
+    "date": "yyyy-mm-dd",
+    "UTC": "yyyy-mm-dd hh:mm:ss",
+}
 
 
 def _plain(value: Any) -> Any:
@@ -83,6 +97,11 @@ def _text(column: pa.ChunkedArray) -> pa.ChunkedArray:
     return column
 
 
+def flat(table: pa.Table) -> pa.Table:
+    """The table with nested values and instants as texts."""
+    return pa.table([_text(c) for c in table.columns], names=table.column_names)
+
+
 def harmless(text: pa.ChunkedArray) -> pa.ChunkedArray:
     """Texts a spreadsheet would run as a formula, with an apostrophe before them."""
     return pc.if_else(pc.match_substring_regex(text, _FORMULA), pc.binary_join_element_wise("'", text, ""), text)
@@ -93,8 +112,10 @@ def to_csv(table: pa.Table) -> bytes:
 
     Texts that begin with = + - @, a tab or a carriage return get an apostrophe; numbers, also negative ones, stay numbers.
     """
-    columns = [_text(c) for c in table.columns]
-    columns = [harmless(c) if pa.types.is_string(c.type) or pa.types.is_large_string(c.type) else c for c in columns]
+    columns = [
+        harmless(c) if pa.types.is_string(c.type) or pa.types.is_large_string(c.type) else c
+        for c in flat(table).columns
+    ]
     names = harmless(pa.chunked_array([pa.array(table.column_names, pa.string())])).to_pylist()
     sink = io.BytesIO()
     pacsv.write_csv(pa.table(columns, names=names), sink, pacsv.WriteOptions(quoting_style="needed", eol="\r\n"))
@@ -125,8 +146,9 @@ def _described(table: pa.Table, about: Mapping[str, Any]) -> pa.Table:
 def to_xlsx(table: pa.Table, about: Mapping[str, Any]) -> bytes:
     """An Excel workbook: the rows on the first sheet, `about` on the second, each value as JSON text where it is no plain one.
 
-    Texts are texts, whatever they begin with. Excel keeps 15 to 16 digits of a number. Raises `BadInput` for more rows or
-    columns than a sheet holds.
+    Figures are numbers with every bit, in the format of their unit (`about["units"]`); days and instants, in UTC, are dates. Texts are
+    texts, whatever they begin with, also when a cell is edited; the second sheet says how many are too long for a cell. Raises
+    `BadInput` for more rows or columns than a sheet holds.
     """
     import xlsxwriter  # noqa: PLC0415 - for those who ask for it
 
@@ -136,41 +158,117 @@ def to_xlsx(table: pa.Table, about: Mapping[str, Any]) -> bytes:
             f"rows of {_SHEET_COLUMNS:,} columns. Ask for CSV or Parquet, or for fewer."
         )
     sink = io.BytesIO()
-    options = {"in_memory": True, "default_date_format": "yyyy-mm-dd"}
-    with xlsxwriter.Workbook(sink, options) as book:
+    with xlsxwriter.Workbook(sink, {"in_memory": True}) as book:
         book.set_properties({"created": dt.datetime(2000, 1, 1)})
-        rows, context = book.add_worksheet("Answer"), book.add_worksheet("Context")
-        bold = book.add_format({"bold": True})
+        sheet = Sheet(book, "Answer")
+        units = about.get("units", {})
         for j, (name, column) in enumerate(zip(table.column_names, table.columns, strict=True)):
-            rows.write_string(0, j, name, bold)
-            for i, value in enumerate(_text(column).to_pylist(), start=1):
-                _write(rows, i, j, value)
-        rows.freeze_panes(1, 0)
-        rows.autofit(300)
-        for i, (name, value) in enumerate(_lines(about)):
-            context.write_string(i, 0, name, bold)
-            _write(context, i, 1, value)
-        context.autofit(300)
+            sheet.column(j, name, column, units.get(name))
+        sheet.finish()
+        context = Sheet(book, "Context")
+        lines = list(context_lines(about))
+        context.column(0, "name", pa.chunked_array([pa.array([n for n, _ in lines], pa.string())]))
+        context.head(1, "value", 80)
+        for i, (_, value) in enumerate(lines, start=1):
+            context.cell(i, 1, value)
+        if cut := sheet.cut + context.cut:
+            what = "texts are longer than a cell holds, and cut; CSV and JSON have them whole"
+            context.cell(len(lines) + 1, 0, "cut")
+            context.cell(len(lines) + 1, 1, f"{cut:,} {what}")
+        context.finish()
     return sink.getvalue()
 
 
-def _write(sheet: Any, row: int, column: int, value: Any) -> None:
-    """One cell; a missing value is an empty one."""
-    if isinstance(value, str):
-        sheet.write_string(row, column, value[:_CELL])
-    elif value is not None:
-        sheet.write(row, column, value)
+class _Exact(float):
+    """A number that is written with every bit: XlsxWriter asks for 16 digits, and some need 17."""
+
+    def __format__(self, wanted: str) -> str:
+        return repr(float(self))
+
+
+class Sheet:
+    """A sheet of a workbook: a header that stays and filters, and cells that are what they seem."""
+
+    def __init__(self, book: Any, name: str) -> None:
+        self.cut = 0
+        self.sheet = book.add_worksheet(name)
+        self._book = book
+        self._formats: dict[Any, Any] = {}
+        self._columns = self._last = 0
+
+    def format(self, **properties: Any) -> Any:
+        """A format of the workbook, made once."""
+        key = tuple(sorted(properties.items()))
+        if properties and key not in self._formats:
+            self._formats[key] = self._book.add_format(properties)
+        return self._formats.get(key)
+
+    def head(self, column: int, name: str, width: int) -> None:
+        """The header of a column and its width in characters."""
+        self.cell(0, column, name, bold=True, bottom=1)
+        self.sheet.set_column(column, column, min(max(len(name) + 3, width), 80))
+        self._columns = max(self._columns, column + 1)
+
+    def column(self, at: int, name: str, values: pa.ChunkedArray, unit: str | None = None) -> None:
+        """A header and the values below it, in the format of the unit."""
+        code, kind = _NUMBER_FORMATS.get(unit or "", ""), values.type
+        if unit and not code:
+            code = f"[${unit}] #,##0.00"
+        if pa.types.is_date(kind) or pa.types.is_timestamp(kind):
+            code = _NUMBER_FORMATS["UTC" if pa.types.is_timestamp(kind) else "date"]
+        elif pa.types.is_nested(kind) or pa.types.is_dictionary(kind):
+            values = _text(values)
+        plain = values.to_pylist()
+        self.head(at, name, max((len(_seen(v, code)) for v in plain), default=0) + 1)
+        shown = {"num_format": code} if code else {}
+        for i, value in enumerate(plain, start=1):
+            self.cell(i, at, value, **shown)
+
+    def cell(self, row: int, column: int, value: Any, **properties: Any) -> None:
+        """One cell; a missing value is an empty one."""
+        self._last = max(self._last, row)
+        if isinstance(value, dt.datetime):
+            value = value.astimezone(dt.UTC).replace(tzinfo=None) if value.tzinfo else value
+        if isinstance(value, dt.date) and value.year < _FIRST_YEAR:
+            value = value.isoformat()
+        if isinstance(value, str):
+            if re.match(_FORMULA, value):
+                properties["quote_prefix"] = True
+            self.cut += len(value) > _CELL
+            self.sheet.write_string(row, column, value[:_CELL], self.format(**properties))
+        elif isinstance(value, float):
+            self.sheet.write_number(row, column, _Exact(value), self.format(**properties))
+        elif isinstance(value, int) and abs(value) > _WHOLE:
+            self.sheet.write_string(row, column, str(value), self.format(**properties))
+        elif value is not None:
+            self.sheet.write(row, column, value, self.format(**properties))
+
+    def finish(self) -> None:
+        """The header stays in sight, on paper too, and filters the rows."""
+        self.sheet.freeze_panes(1, 0)
+        self.sheet.repeat_rows(0)
+        self.sheet.set_landscape()
+        self.sheet.fit_to_pages(1, 0)
+        if self._columns:
+            self.sheet.autofilter(0, 0, self._last, self._columns - 1)
+
+
+def _seen(value: Any, code: str) -> str:
+    """About what a cell shows, for the width of its column."""
+    if isinstance(value, float):
+        return f"{value:,.2f}{code[2:5]} " if "#,##0.00" in code else f"{value:.10g}"
+    return "" if value is None else f"{value:,}" if isinstance(value, int) else str(value)
 
 
 def to_annotated_csv(table: pa.Table, about: Mapping[str, Any]) -> bytes:
     """CSV as `to_csv` gives it, behind a line `# name: value` for everything in `about`."""
-    lines = "".join(f"# {name}: {value}\r\n" for name, value in _lines(about))
+    lines = "".join(f"# {name}: {value}\r\n" for name, value in context_lines(about))
     return lines.encode() + to_csv(table)
 
 
-def _lines(about: Mapping[str, Any]) -> Iterator[tuple[str, str | int | float]]:
+def context_lines(about: Mapping[str, Any]) -> Iterator[tuple[str, str | int | float]]:
     """What stands beside the rows, a line each: of a mapping one for every entry that says something."""
-    for name, value in about.items():
+    for name, value in without_tables(about).items():
         inside = value.items() if isinstance(value, Mapping) else [("", value)]
         if name == "notes":
             inside = [("", note) for note in value]
@@ -179,15 +277,27 @@ def _lines(about: Mapping[str, Any]) -> Iterator[tuple[str, str | int | float]]:
                 yield f"{name}.{key}".rstrip("."), found if isinstance(found, str | int | float) else to_json(found)
 
 
+def without_tables(about: Mapping[str, Any]) -> dict[str, Any]:
+    """What stands beside the rows of an answer, of answers among it all but their rows."""
+
+    def brief(value: Any) -> Any:
+        return {k: brief(v) for k, v in value.items() if k != "rows"} if isinstance(value, Mapping) else value
+
+    return {name: brief(value) for name, value in about.items()}
+
+
 def about_answer(answer: Any) -> dict[str, Any]:
-    """What stands beside the rows of an answer: the question, the total, what it rests on."""
+    """What stands beside the rows of an answer: the question, the total, what it rests on, the units of the columns."""
     about: dict[str, Any] = {"question": answer.receipt["question"]}
     for name in ("measure", "before", "after", "total", "coverage", "receipt", "notes"):
         value: Any = getattr(answer, name, None)
         if hasattr(value, "to_dict"):
             value = value.to_dict()
-        if isinstance(value, str | float | Mapping | list) or (isinstance(value, tuple) and name == "notes"):
+        if isinstance(value, tuple | pa.Table):  # such as the coverage of each of several points
+            value = plain(value)
+        if isinstance(value, str | float | Mapping | list):
             about[name] = value
+    about["units"] = units_of(answer.rows.schema, about["question"])
     return about
 
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Union, cast, get_args, get_origin
 
-from pydantic import BaseModel
+from pydantic import BaseModel, TypeAdapter
 from pydantic.fields import FieldInfo
 
 from aggregation.questions import QUESTIONS, question
@@ -39,6 +39,11 @@ class Parameter:
     @property
     def required(self) -> bool:
         return self.field.is_required() and len(self.path) == 1
+
+    @property
+    def in_address(self) -> bool:
+        """Whether an address can hold it; else only a body can."""
+        return self.kind not in ("objects", "pairs")
 
     @property
     def singular(self) -> str | None:
@@ -88,6 +93,27 @@ def assemble(model: type[BaseModel], given: Mapping[str, Any]) -> dict[str, Any]
         first = next(iter(inner.model_fields))
         question[name] = {**({first: question[name]} if name in question else {}), **values}
     return question
+
+
+def value_schema(p: Parameter) -> Mapping[str, Any]:
+    """The JSON Schema of one value of the parameter: of several kinds of value the first that is not null."""
+    if p.form is not None:
+        return p.form.schema()
+    # the type and what is said of it, without its name in a model, which is none of a type alone
+    annotated: Any = Annotated[(p.field.annotation, *p.field.metadata)] if p.field.metadata else p.field.annotation
+    schema = TypeAdapter(annotated).json_schema()
+    return _one_value(schema, schema.get("$defs", {}))
+
+
+def _one_value(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> Mapping[str, Any]:
+    if "$ref" in schema:
+        return _one_value(definitions[schema["$ref"].rpartition("/")[2]], definitions)
+    for choice in ("anyOf", "oneOf"):
+        if choice in schema:
+            return _one_value(next(s for s in schema[choice] if s.get("type") != "null"), definitions)
+    if schema.get("type") == "array" and "items" in schema:
+        return _one_value(schema["items"], definitions)
+    return schema
 
 
 def _model_in(annotation: Any) -> type[BaseModel] | None:

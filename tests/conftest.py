@@ -16,7 +16,7 @@ from flask_openapi3.openapi import OpenAPI
 from hypothesis import settings
 from hypothesis.internal.conjecture import providers
 from hypothesis.internal.constants_ast import Constants
-from small_lake import FRIDAY, MONDAY, build_lake, no_spark, request
+from small_lake import FRIDAY, MONDAY, base, build_lake, no_spark, request
 
 from aggregation import questions
 from aggregation.session import reading
@@ -78,6 +78,18 @@ def valued_lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with Committer(lake, "test") as committer:
         for day in (FRIDAY, MONDAY):
             run_valuation(committer, request(day), spark=no_spark)  # type: ignore[arg-type]
+    return lake.path
+
+
+@pytest.fixture(scope="session")
+def answering_lake(valued_lake: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The valued lake with everything valued that the examples of all questions rest on. To be copied by tests that write."""
+    lake = Lake.open(shutil.copytree(valued_lake, tmp_path_factory.mktemp("answering") / "lake"))
+    with Committer(lake, "test") as committer:
+        session = reading(lake).writing(committer)
+        for name in questions.QUESTIONS:
+            if name != "backtest":  # its days are valued
+                questions.value(session, name, questions.read(name, base(name)))
     return lake.path
 
 

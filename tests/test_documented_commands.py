@@ -27,6 +27,7 @@ ROOT = Path(__file__).parents[1]
 SERVER = "http://127.0.0.1:8050"
 ELSEWHERE = {  # what stands here is run elsewhere
     "varlake serve": "tests/service/test_api_process.py",
+    "varlake mcp": "tests/service/test_agents.py",
     "varlake engine": "tests/service/test_engine.py",
     "varlake doctor --spark": "tests/service/test_doctor.py",
     "varlake demo": "tests/service/test_demo.py, and make demo",

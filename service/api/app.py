@@ -23,6 +23,7 @@ from service.api import (
     health,
     limits,
     market_values,
+    openbb,
     proposals,
     questions,
     releases,
@@ -97,10 +98,13 @@ def create_app(settings: Settings) -> OpenAPI:
         users.api,
         proposals.api,
         audit.api,
+        openbb.api,
     ):
         app.register_api(blueprint)
     sign_in.prepare(app)
     app.register_blueprint(web_pages.pages)  # with the page of the routes
+    app.register_blueprint(openbb.files)
+    openbb.allow_origins(app)
     return app
 
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Mapping
-from typing import Annotated, Any, cast
+from typing import Any, Literal, cast
 
-from flask import Response
-from pydantic import BaseModel, TypeAdapter
+from flask import Response, request
+from pydantic import BaseModel, Field
 
 from aggregation.dimensions import DIMENSIONS
 from aggregation.kernels.tail import ESTIMATORS
@@ -16,11 +15,14 @@ from aggregation.measures import MEASURES
 from aggregation.questions import QUESTIONS
 from scenarios.generators import GENERATORS
 from service.api import models
+from service.api.context import session
 from service.api.document import blueprint
-from service.api.requests import TableParameters
-from service.api.responses import json_answer, rows_answer, tabular
+from service.api.requests import Parameters, TableParameters
+from service.api.responses import file_answer, json_answer, offers, rows_answer, tabular
+from service.choices import choices
 from service.encoding import to_json
-from service.parameters import Parameter, parameters_of
+from service.excel import ADDRESS, template
+from service.parameters import Parameter, parameters_of, value_schema
 from service.rendering.answers import PICTURES
 from valuation.catalogue import INSTRUMENTS, pricer_version
 
@@ -52,8 +54,7 @@ def _questions() -> list[dict[str, Any]]:
 
 def _described(p: Parameter) -> dict[str, Any]:
     """A parameter as a field of a form: its type is that of one value, where it takes several."""
-    schema = p.form.schema() if p.form else _schema_of(p)
-    one = _of_value(schema, schema.get("$defs", {}))
+    one = value_schema(p)
     default = None if p.field.is_required() else p.field.get_default(call_default_factory=True)
     return {
         "name": p.name,
@@ -68,24 +69,13 @@ def _described(p: Parameter) -> dict[str, Any]:
     }
 
 
-def _schema_of(p: Parameter) -> dict[str, Any]:
-    kind: Any = p.field.annotation
-    for said in p.field.metadata:
-        kind = Annotated[kind, said]
-    adapter: TypeAdapter[Any] = TypeAdapter(kind)
-    return adapter.json_schema()
-
-
-def _of_value(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The schema of one value, none the less where it may be null or several."""
-    if "$ref" in schema:
-        return _of_value(definitions[schema["$ref"].rpartition("/")[2]], definitions)
-    for choice in ("anyOf", "oneOf"):
-        if choice in schema:
-            return _of_value(next(s for s in schema[choice] if s.get("type") != "null"), definitions)
-    if schema.get("type") == "array" and "items" in schema:
-        return _of_value(schema["items"], definitions)
-    return schema
+class TemplateParameters(Parameters):
+    format: Literal["xlsx"] | None = Field(None, description="the one format that it has")
+    address: str | None = Field(
+        None,
+        pattern=ADDRESS,
+        description="where varlake answers whoever opens the workbook; default the address that was asked",
+    )
 
 
 @api.get("/dimensions", responses={200: models.Dimensions})
@@ -94,6 +84,20 @@ def dimensions(query: TableParameters) -> Response:
     """The dimensions to group and filter by."""
     rows = [{"name": d.name, "column": d.column, "meaning": d.meaning} for d in DIMENSIONS.values()]
     return rows_answer(rows, "dimensions")
+
+
+@api.get("/choices", responses={200: models.Choices})
+def choices_of_lake(query: Parameters) -> Response:
+    """What the lake has for the parameters of questions: the dates of books, newest first, the dimensions of the newest, scenario sets."""
+    return json_answer(choices(session()))
+
+
+@api.get("/excel-template", responses={200: models.Answer})
+@offers("xlsx")
+def excel_template(query: TemplateParameters) -> Response:
+    """A workbook with a sheet of parameters, from which formulas make the address of every question, and text to paste into Power Query."""
+    made = template(query.address or request.host_url, choices(session()))
+    return file_answer(made, name="varlake-template")
 
 
 @api.get("/measures", responses={200: models.Measures})

@@ -11,6 +11,7 @@ from flask import current_app, g
 
 from aggregation.book.entitled_lake import entitled
 from aggregation.opened.opened_lake import VectorCache
+from aggregation.session import Session
 from lake.errors import BadInput, Issue
 from lake.tables import Lake
 from service import proposals
@@ -73,6 +74,13 @@ def check_signed(field: str, name: str) -> None:
         raise BadInput(
             f"{field}: {message}; given {name[:80]}.", issues=(Issue(f"/{field}", message, name[:80], (own.name,)),)
         )
+
+
+def session(lake: Lake | None = None) -> Session:
+    """What whoever asks is answered with: it only reads. lake : default the lake as it is now."""
+    here, asks = context(), principal()
+    lake = lake or here.lake
+    return Session(lake, vector_cache(here.settings, lake), entitlement=asks.entitlement, actor=asks.name)
 
 
 def context() -> Context:

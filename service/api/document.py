@@ -130,6 +130,8 @@ def _complete(method: str, operation: dict[str, Any], view: Callable[..., Any]) 
         operation["requestBody"] = {"required": True, "content": content}
     for status in [s for s in responses if s.startswith("2")]:
         content = responses[status]["content"]
+        if "json" not in offered(view):
+            content.clear()
         for name in offered(view):
             if name != "json":
                 binary = {} if MEDIA_TYPES[name].startswith("text/") else {"format": "binary"}

@@ -109,6 +109,14 @@ def row_model(name: str, table: Table, columns: Sequence[str] | None = None, **m
     return create_model(name, __base__=Answer, __doc__=f"One row is {table.one_row}.", **{**fields, **more})
 
 
+class Choices(Answer):
+    """What a lake has for the parameters of questions."""
+
+    dates: list[str] = Field(description="that hold a book, newest first")
+    dimensions: list[str] = Field(description="of the newest book, attributes and levels too")
+    scenario_sets: list[str] = Field(description="names of scenario sets")
+
+
 def page_model(name: str, row: type[BaseModel]) -> type[Answer]:
     """A page of rows and where the next begins."""
     return create_model(

@@ -25,7 +25,7 @@ from lake.errors import BadInput, Issue, NotFound, NotValued
 from lake.schemas import TABLES
 from lake.tables import NEVER_WRITTEN, Lake
 from service.api.access import charge, check_asked
-from service.api.context import context, principal
+from service.api.context import PREFIX, context, session
 from service.api.document import blueprint
 from service.api.models import Answer, JobAnswer, ValuationPlanAnswer
 from service.api.requests import Body, TableParameters
@@ -35,7 +35,6 @@ from service.api.shapes import shape_of
 from service.api.valuations import accepted
 from service.encoding import about_answer
 from service.jobs import QUESTION
-from service.operations import vector_cache
 from service.parameters import Parameter, assemble, once, parameters_of
 from service.rendering.answers import PICTURES, drawn
 
@@ -100,11 +99,9 @@ def _field(p: Parameter) -> tuple[Any, FieldInfo]:
 def _parameters_model(name: str, model: type[BaseModel]) -> type[BaseModel] | None:
     """The model of a question's address; None where it holds what no address can."""
     found = parameters_of(model)
-    if any(p.required and p.kind in ("objects", "pairs") for p in found):
+    if any(p.required and not p.in_address for p in found):
         return None
-    fields: dict[str, Any] = {
-        f"{p.name}_" if p.name == "from" else p.name: _field(p) for p in found if p.kind not in ("objects", "pairs")
-    }
+    fields: dict[str, Any] = {f"{p.name}_" if p.name == "from" else p.name: _field(p) for p in found if p.in_address}
     if name in PICTURES:
         described = TableParameters.model_fields["format"].description
         fields["format"] = (Format | Picture | None, Field(None, description=described))
@@ -123,27 +120,15 @@ def _given(model: type[BaseModel], asked: BaseModel) -> Mapping[str, Any]:
     return assemble(model, {k: v for k, v in given.items() if k not in ("format", "cursor")})
 
 
-def _session(lake: Lake | None = None) -> Session:
-    here = context()
-    lake = lake or here.lake
-    asks = principal()
-    return Session(lake, vector_cache(here.settings, lake), entitlement=asks.entitlement, actor=asks.name)
-
-
 def _answer(name: str, query: Any, cursor: str | None) -> Response:
     lake = context().lake
     if cursor is not None:
         versions, first = _start(lake, cursor)
         lake, query = lake.at(versions), query.model_copy(update={"first": first})
-    try:
-        result = questions.ask(_session(lake), name, query)
-    except NotValued as error:
-        route = f"POST /api/v1/{name}"
-        way = f"{route}/plan says what that takes, {route}/value has it valued."
-        raise error.here(way) if questions.question(name).value else error from None
+    result = answered(name, query, session(lake))
     if g.format in PICTURE_KINDS:
         try:
-            data = drawn(name, result, query, g.format, _session(lake))
+            data = drawn(name, result, query, g.format, session(lake))
         except BadInput as error:  # the question is sound, and its answer has no picture
             raise NotFound(error.message) from None
         return picture_answer(data, result.receipt, name=name)
@@ -157,6 +142,16 @@ def _answer(name: str, query: Any, cursor: str | None) -> Response:
         next_page=_address(following) if following and request.method == "GET" else None,
         identity=result.receipt["receipt_digest"],
     )
+
+
+def answered(name: str, query: BaseModel, reading: Session) -> Any:
+    """The answer; raises `NotValued` that says how it is valued over HTTP."""
+    try:
+        return questions.ask(reading, name, query)
+    except NotValued as error:
+        route = f"POST {PREFIX}/{name}"
+        way = f"{route}/plan says what that takes, {route}/value has it valued."
+        raise error.here(way) if questions.question(name).value else error from None
 
 
 def _following(result: Any) -> str | None:
@@ -192,15 +187,14 @@ def _start(lake: Lake, cursor: str) -> tuple[Mapping[str, int], int]:
 
 
 def _plan(name: str, query: BaseModel) -> Response:
-    return json_answer(questions.plan(_session(), name, query).to_dict())
+    return json_answer(questions.plan(session(), name, query).to_dict())
 
 
 def _value(name: str, query: BaseModel) -> Response:
-    session = _session()
-    query = questions.settled(session, query)
-    charge(
-        questions.plan(session, name, query).cost.seconds
-    )  # what cannot be planned is refused at once, and is no job
+    reading = session()
+    query = questions.settled(reading, query)
+    # what cannot be planned is refused at once, and is no job
+    charge(questions.plan(reading, name, query).cost.seconds)
     # what was not said stays unsaid: the standard stands for it when the job runs
     asked = query.model_dump(mode="json", by_alias=True, exclude_unset=True)
     return accepted(context().submit(QUESTION, {"question": name, "query": asked}))

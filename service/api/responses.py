@@ -124,6 +124,14 @@ def table_answer(
     return _conditional(answer, None if identity is None else digest(kind, to_json(identity)))
 
 
+def file_answer(data: bytes, *, name: str) -> Response:
+    """A file that is already in the format of this request."""
+    answer = Response(data, content_type=MEDIA_TYPES[g.format])
+    answer.headers.set("Content-Disposition", "attachment", filename=f"{name}.{g.format}")
+    answer.vary.add("Accept")
+    return _conditional(answer)
+
+
 def picture_answer(data: bytes, receipt: Mapping[str, Any], *, name: str) -> Response:
     """A picture in the format of this request; the header Varlake-Answer says of which answer, by its digest."""
     answer = Response(data, content_type=MEDIA_TYPES[g.format])

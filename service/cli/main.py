@@ -47,6 +47,8 @@ OTHERS = {
     "release": ("release:app", "Release the figures of a kept answer to the table that dashboards read."),
     "audit": ("audit:app", "What was done to the lake, by whom, and whether that record is whole."),
     "proposals": ("proposals:app", "What waits for the approval of another: list, look at, approve, reject, withdraw."),
+    "excel-template": ("excel_template:app", "Write a workbook that makes the address of every question, for Excel."),
+    "mcp": ("mcp:app", "Answer agents over the Model Context Protocol: the questions as tools that only read."),
     "jobs": ("engine_jobs:app", "The jobs of the engine: list, look at, cancel."),
     "users": ("users:app", "Who may ask over HTTP, in which role, and what each sees."),
     "tokens": ("tokens:app", "Personal access tokens: make, list, revoke."),

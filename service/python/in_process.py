@@ -12,6 +12,7 @@ from lake.committer import DryRun
 from lake.errors import NotValued
 from lake.tables import Lake as Stored
 from service import client
+from service.choices import choices
 from service.config import Settings
 from service.encoding import about_answer, as_json
 from service.ingests import Ingest
@@ -73,6 +74,9 @@ class LakeInProcess(Lake):
         return Figures(
             client.done(self._settings, Stored.open(self.path), "remove_branch", BRANCH_DELETION, {"name": name})
         )
+
+    def choices(self) -> Figures:
+        return Figures(choices(self._session()))
 
     def _ingest(
         self, what: str, kind: Ingest, files: list[Path], options: dict[str, Any], dry_run: bool

@@ -48,6 +48,10 @@ class Lake(Questions, Works, ABC):
         """Removes a branch."""
 
     @abstractmethod
+    def choices(self) -> Figures:
+        """What the lake has for parameters: the dates of books, newest first, the dimensions of the newest, the scenario sets."""
+
+    @abstractmethod
     def _plan(self, name: str, given: dict[str, Any]) -> dict[str, Any]: ...
 
     @abstractmethod

@@ -120,6 +120,9 @@ class RemoteLake(Lake):
     def remove_branch(self, name: str) -> Figures:
         return Figures(self._followed(self._json("DELETE", f"branches/{quote(name, safe='')}"), "remove_branch"))
 
+    def choices(self) -> Figures:
+        return Figures(self._json("GET", "choices"))
+
     def _ingest(
         self, what: str, kind: Ingest, files: list[Path], options: dict[str, Any], dry_run: bool
     ) -> Mapping[str, Any]:

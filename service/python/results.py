@@ -81,7 +81,8 @@ class Answer:
 
     question : its name. asked : what was asked, with its defaults. rows : its table, in Arrow. coverage : how much of the positions it
     rests on, where it says so. notes : what has to be known beside the figures. receipt : every input, by version and digest.
-    Whatever else the answer says is there by its name: `answer["total"]`.
+    beside : what stands beside the rows, such as the total and the units of the columns. Whatever else the answer says is there by its
+    name: `answer["scenarios"]`.
     """
 
     def __init__(self, question: str, rows: pa.Table, about: Mapping[str, Any], source: Source) -> None:
@@ -93,7 +94,7 @@ class Answer:
         self.coverage: dict[str, Any] | None = about.get("coverage")
         self._source = source
         # another question of a service, which the rest of the answer is, would take as long again
-        self._beside = {k: v for k, v in about.items() if k != "question"}
+        self.beside = {k: v for k, v in about.items() if k != "question"}
         self._said: dict[str, Any] | None = None
 
     def to_arrow(self) -> pa.Table:
@@ -141,8 +142,8 @@ class Answer:
         return Figures(self._source.replayed(self.to_dict()))
 
     def __getitem__(self, name: str) -> Any:
-        if name in self._beside:
-            return self._beside[name]
+        if name in self.beside:
+            return self.beside[name]
         said = self.to_dict()
         if name not in said:
             raise unknown("figure of the answer", name, said)
