@@ -48,16 +48,24 @@ def identity(actor: Principal) -> str:
     return f"{actor.name}:{account()}" if actor == LOCAL else actor.name
 
 
-def find_proposals(table: JobTable, states: Iterable[str] = STATES) -> list[Job]:
-    """The proposals in these states, newest first; approved ones are jobs like any other."""
+def find_proposals(table: JobTable, states: Iterable[str] = STATES, asks: Principal = LOCAL) -> list[Job]:
+    """The proposals in these states that are shown to whoever asks, newest first; approved ones are jobs like any other."""
     wanted = {*states}
-    return [job for job in table.newest(limit=-1) if job.proposal is not None and job.state in wanted]
+    return [
+        job for job in table.newest(limit=-1) if job.proposal is not None and job.state in wanted and _shown(job, asks)
+    ]
 
 
-def find_proposal(table: JobTable, job_id: str) -> Job:
-    """Raises `NotFound` for a job that nobody has to approve."""
+def _shown(job: Job, asks: Principal) -> bool:
+    """Whether whoever asks sees all that the proposer sees, and so what is proposed."""
+    own, of = asks.entitlement, job.actor.entitlement
+    return own is None or (of is not None and own.includes(of))
+
+
+def find_proposal(table: JobTable, job_id: str, asks: Principal = LOCAL) -> Job:
+    """Raises `NotFound` for a job that nobody has to approve, or that is not shown to whoever asks."""
     job = table.get(job_id)
-    if job.proposal is None:
+    if job.proposal is None or not _shown(job, asks):
         raise NotFound(f"Job {job_id} is no proposal; it needs nobody's approval.")
     return job
 
@@ -67,7 +75,7 @@ def approve(
 ) -> Job:
     """The job, queued. Raises `Conflict` for one's own proposal, for one that is decided or has expired, and for one against something
     that has changed since, unless it is approved although that moved."""
-    job, proposal = _undecided(table, job_id)
+    job, proposal = _undecided(table, job_id, actor)
     who = identity(actor)
     if who == proposal.proposer:
         raise Conflict(f"{who} proposed {job_id}: another approves it. `withdraw` takes it back.")
@@ -81,7 +89,7 @@ def approve(
 
 def reject(table: JobTable, job_id: str, actor: Principal, reason: str) -> Job:
     """Raises `Conflict` for one's own proposal, which is withdrawn, and for one that is decided or has expired."""
-    job, proposal = _undecided(table, job_id)
+    job, proposal = _undecided(table, job_id, actor)
     if (who := identity(actor)) == proposal.proposer:
         raise Conflict(f"{who} proposed {job_id}: `withdraw` takes it back.")
     return table.decide(job, "rejected", who, actor, reason)
@@ -89,7 +97,7 @@ def reject(table: JobTable, job_id: str, actor: Principal, reason: str) -> Job:
 
 def withdraw(table: JobTable, job_id: str, actor: Principal, reason: str | None = None) -> Job:
     """Raises `Conflict` for the proposal of another, and for one that is decided or has expired."""
-    job, proposal = _undecided(table, job_id)
+    job, proposal = _undecided(table, job_id, actor)
     if (who := identity(actor)) != proposal.proposer:
         raise Conflict(f"{proposal.proposer} proposed {job_id}, and alone can withdraw it; {who} can reject it.")
     return table.decide(job, "withdrawn", who, actor, reason)
@@ -113,8 +121,8 @@ def _text(value: Any) -> str:
     return "not there" if value is None else value if isinstance(value, str) else canonical_json(value)
 
 
-def _undecided(table: JobTable, job_id: str) -> tuple[Job, Proposal]:
-    job = find_proposal(table, job_id)
+def _undecided(table: JobTable, job_id: str, asks: Principal) -> tuple[Job, Proposal]:
+    job = find_proposal(table, job_id, asks)
     if job.state != "proposed" or job.proposal is None:
         raise not_proposed(job)
     return job, job.proposal

@@ -53,7 +53,8 @@ NEEDED: Mapping[Need, tuple[str, ...]] = {
         *("me", "tokens", "make_token", "revoke_token", "sessions", "end_session"),
     ),
     "read": (
-        *("views", "save_view", "change_view", "delete_view", "all_questions"),
+        *("views", "save_view", "change_view", "delete_view", "all_questions", "choices_of_lake"),
+        *("excel_template", "openbb_rows", "openbb_basis", "widgets", "apps"),
         *("health", "replay_receipt", "recompute_receipt", "released_results", "market_data_history"),
         *("dimensions", "measures", "estimators", "instruments", "scenario_methods", "risk_factors"),
         *(
@@ -68,9 +69,30 @@ NEEDED: Mapping[Need, tuple[str, ...]] = {
         *("valuation_sets", "valuation_set", "valuation_failures", "plan", "jobs", "job", "branches", "branch"),
     ),
     "value": ("submit", "cancel", "save_branch", "delete_branch"),
-    "write": ("make_scenario_set", "set_standard", "act_on_market", "check_stored_market", "release"),
+    "write": (
+        "list_proposals",
+        "show_proposal",
+        "approve_proposal",
+        "reject_proposal",
+        "withdraw_proposal",
+        "make_scenario_set",
+        "set_standard",
+        "act_on_market",
+        "check_stored_market",
+        "release",
+    ),
     "ingest": ("net_positions",),
-    "admin": ("users", "user", "add_user", "change_user", "remove_user"),
+    "admin": (
+        "audit_acts",
+        "audit_act",
+        "audit_verify",
+        "audit_export",
+        "users",
+        "user",
+        "add_user",
+        "change_user",
+        "remove_user",
+    ),
 }
 _BY_VIEW = {view: need for need, views in NEEDED.items() for view in views}
 
@@ -121,7 +143,7 @@ def _admit() -> Redirect | None:
     )  # whether there is such a route is for users to know
     if need is None:
         raise NotAllowed(f"Nobody has said who may use {request.method} {request.path}, so nobody may.")
-    if need == "nothing":
+    if need == "nothing" or request.method == "OPTIONS":  # which a browser asks before it sends who asks
         return None
     try:
         g.caller = known()
