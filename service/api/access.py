@@ -47,14 +47,8 @@ NEEDED: Mapping[Need, tuple[str, ...]] = {
     "read": (
         *("health", "replay_receipt", "recompute_receipt", "released_results", "market_data_history"),
         *("dimensions", "measures", "estimators", "instruments", "scenario_methods", "risk_factors"),
-        *(
-            "positions",
-            "positions_dates",
-            "positions_history",
-            "dimensions_of_date",
-            "hierarchies",
-            "corporate_actions",
-        ),
+        *("positions", "positions_dates", "positions_history", "dimensions_of_date"),
+        *("hierarchies", "corporate_actions"),
         *("scenario_sets", "scenario_set", "preview", "check_scenario", "diff", "export", "standards", "issues"),
         *("valuation_sets", "valuation_set", "valuation_failures", "plan", "jobs", "job", "branches", "branch"),
     ),
@@ -106,10 +100,11 @@ def _admit() -> Redirect | None:
             "A token stands in this address, and addresses are kept in logs and histories. Send it in the header Authorization, as "
             "Bearer or as the password of Basic, and revoke this one: it counts as known to others."
         )
+    if request.method not in SAFE:
+        _check_origin()
     rule = request.url_rule
-    need = (
-        "an account" if rule is None else needed(rule.endpoint, rule.rule)
-    )  # whether there is such a route is for users to know
+    # whether there is such a route is for users to know
+    need = "an account" if rule is None else needed(rule.endpoint, rule.rule)
     if need is None:
         raise NotAllowed(f"Nobody has said who may use {request.method} {request.path}, so nobody may.")
     if need == "nothing":
@@ -128,7 +123,6 @@ def _admit() -> Redirect | None:
     if g.caller is not ANYBODY_HERE:
         rates().request(principal().name)
     if g.caller.by == "session" and request.method not in SAFE:
-        check_origin()
         _check_csrf()
     if need != "an account" and need not in g.caller.rights:
         raise NotAllowed(_lacking(need))
@@ -170,8 +164,8 @@ def session_cookie() -> str:
     return "__Host-varlake" if request.is_secure else "varlake"
 
 
-def check_origin() -> None:
-    """Raises `NotAllowed` for what a page of another site sends; a browser says whose page it was."""
+def _check_origin() -> None:
+    """Raises `NotAllowed` for what a page of another site sends, also to a single user's machine; a browser says whose page it was."""
     origin = request.headers.get("Origin")
     if origin is not None and urlsplit(origin).netloc != request.host:
         raise NotAllowed(f"This was sent by a page of {origin}, and is taken from pages of {request.host} alone.")
