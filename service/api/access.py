@@ -16,12 +16,11 @@ from lake.errors import NotAllowed, NotReady, NotSignedIn, VarlakeError
 from service.access.controlled import CHOSEN_WITH, check_parameters
 from service.access.rights import MEANING, Right, holders, rights_of
 from service.access.secrets import csrf_token, holds_secret
-from service.access.store import ANYBODY_HERE, Caller
+from service.access.store import ANYBODY_HERE, Caller, alone
 from service.api.context import PREFIX, caller, context, principal
 from service.api.throttling import Rates
 from service.config import Settings
 from service.errors import request_id
-from service.process import is_loopback
 
 
 class SecretInAddress(VarlakeError):
@@ -133,10 +132,8 @@ def known() -> Caller:
     """Whoever sent this request; raises `NotSignedIn`."""
     store, settings = context().access, context().settings
     if not store.has_users():
-        if not is_loopback(settings.host):  # the last file of users was taken away while the service ran
-            raise NotReady(
-                "There is no user, and this service can be reached from other machines. Add one: varlake users add."
-            )
+        if not alone(settings):
+            raise NotReady("There is no user, and this service is set up for others. Add one: varlake users add.")
         return ANYBODY_HERE
     if (given := request.authorization) is not None:
         secret = given.token if given.type == "bearer" else given.password if given.type == "basic" else None

@@ -131,8 +131,13 @@ class TestWhoAsks:
         me = app.test_client().get("/api/v1/me", headers=bearer("for-a-proxy-before-it")).get_json()
         assert (me["name"], me["by"], me["rights"]) == ("local", "single-user mode", list(RIGHTS))
 
-    def test_without_users_nobody_is_let_in_from_other_machines(self, tmp_path: Path) -> None:
-        app = create_app(Settings(lake=Lake.create(tmp_path / "lake").path, host="10.1.2.3"))
+    @pytest.mark.parametrize(
+        "setting", [{"host": "10.1.2.3"}, {"trusted_proxy": "127.0.0.1"}, {"access": Path("none")}]
+    )
+    def test_without_users_nobody_is_let_in_where_it_is_set_up_for_others(
+        self, setting: dict[str, Any], tmp_path: Path
+    ) -> None:
+        app = create_app(Settings(lake=Lake.create(tmp_path / "lake").path, **setting))
         answer = app.test_client().get("/api/v1/me")
         assert answer.status_code == 503
         assert "varlake users add" in answer.get_json()["detail"]
