@@ -25,6 +25,7 @@ from service.access.rights import RIGHTS, Right, rights_of
 from service.access.secrets import digest_of, new_secret
 from service.config import Settings
 from service.database import Database
+from service.process import is_loopback
 
 USED = dt.timedelta(minutes=1)  # a use is written down when the last one is older: not every request waits for the disk
 KEPT = dt.timedelta(days=90)  # tokens that are no longer valid are listed for so long
@@ -75,6 +76,11 @@ class Caller:
     expires_at: dt.datetime | None = None
 
 
+def alone(settings: Settings) -> bool:
+    """Whether the service is for its own machine, so that there may be no users: nothing says that others reach it, or who they are."""
+    return is_loopback(settings.host) and settings.trusted_proxy is None and settings.access is None
+
+
 ANYBODY_HERE = Caller(LOCAL, frozenset(RIGHTS), "single-user mode")
 
 
@@ -83,6 +89,7 @@ class AccessStore(Database):
 
     called = "file of users"
     schema = _SCHEMA
+    _seen = False
     when_full = "no user, token or session is stored until there is room; tokens that exist are taken."
 
     @classmethod
@@ -101,11 +108,17 @@ class AccessStore(Database):
         )
 
     def has_users(self) -> bool:
-        """False in single-user mode."""
-        if self.is_empty():
-            return False
-        with self.reading() as db:
-            return db.execute("SELECT 1 FROM users LIMIT 1").fetchone() is not None
+        """False in single-user mode; raises `NotReady` where this process has seen users and their file is gone."""
+        if not self.is_empty():
+            with self.reading() as db:
+                if db.execute("SELECT 1 FROM users LIMIT 1").fetchone() is not None:
+                    self._seen = True
+                    return True
+        if self._seen:
+            raise NotReady(
+                f"The file of users {self.path} is gone, so nobody is let in. Bring it back, or add users and start anew."
+            )
+        return False
 
     def users(self) -> list[User]:
         """All, by name."""
@@ -192,8 +205,6 @@ class AccessStore(Database):
     def tokens(self, user: str | None = None) -> list[Token]:
         """Of a user or of all, the newest first; those that are no longer valid too."""
         with self.reading() as db:
-            if user is not None:
-                _found(db, user)
             rows = db.execute(
                 "SELECT * FROM tokens WHERE ?1 IS NULL OR user = ?1 ORDER BY created_at DESC, token_id", (user,)
             ).fetchall()

@@ -16,12 +16,11 @@ from lake.errors import NotAllowed, NotReady, NotSignedIn, VarlakeError
 from service.access.controlled import CHOSEN_WITH, check_parameters
 from service.access.rights import MEANING, Right, holders, rights_of
 from service.access.secrets import csrf_token, holds_secret
-from service.access.store import ANYBODY_HERE, Caller
+from service.access.store import ANYBODY_HERE, Caller, alone
 from service.api.context import PREFIX, caller, context, principal
 from service.api.throttling import Rates
 from service.config import Settings
 from service.errors import request_id
-from service.process import is_loopback
 
 
 class SecretInAddress(VarlakeError):
@@ -57,14 +56,8 @@ NEEDED: Mapping[Need, tuple[str, ...]] = {
         *("excel_template", "openbb_rows", "openbb_basis", "widgets", "apps"),
         *("health", "replay_receipt", "recompute_receipt", "released_results", "market_data_history"),
         *("dimensions", "measures", "estimators", "instruments", "scenario_methods", "risk_factors"),
-        *(
-            "positions",
-            "positions_dates",
-            "positions_history",
-            "dimensions_of_date",
-            "hierarchies",
-            "corporate_actions",
-        ),
+        *("positions", "positions_dates", "positions_history", "dimensions_of_date"),
+        *("hierarchies", "corporate_actions"),
         *("scenario_sets", "scenario_set", "preview", "check_scenario", "diff", "export", "standards", "issues"),
         *("valuation_sets", "valuation_set", "valuation_failures", "plan", "jobs", "job", "branches", "branch"),
     ),
@@ -137,10 +130,11 @@ def _admit() -> Redirect | None:
             "A token stands in this address, and addresses are kept in logs and histories. Send it in the header Authorization, as "
             "Bearer or as the password of Basic, and revoke this one: it counts as known to others."
         )
+    if request.method not in SAFE:
+        _check_origin()
     rule = request.url_rule
-    need = (
-        "an account" if rule is None else needed(rule.endpoint, rule.rule)
-    )  # whether there is such a route is for users to know
+    # whether there is such a route is for users to know
+    need = "an account" if rule is None else needed(rule.endpoint, rule.rule)
     if need is None:
         raise NotAllowed(f"Nobody has said who may use {request.method} {request.path}, so nobody may.")
     if need == "nothing" or request.method == "OPTIONS":  # which a browser asks before it sends who asks
@@ -159,7 +153,6 @@ def _admit() -> Redirect | None:
     if g.caller is not ANYBODY_HERE:
         rates().request(principal().name)
     if g.caller.by == "session" and request.method not in SAFE:
-        check_origin()
         _check_csrf()
     if need != "an account" and need not in g.caller.rights:
         raise NotAllowed(_lacking(need))
@@ -170,10 +163,8 @@ def known() -> Caller:
     """Whoever sent this request; raises `NotSignedIn`."""
     store, settings = context().access, context().settings
     if not store.has_users():
-        if not is_loopback(settings.host):  # the last file of users was taken away while the service ran
-            raise NotReady(
-                "There is no user, and this service can be reached from other machines. Add one: varlake users add."
-            )
+        if not alone(settings):
+            raise NotReady("There is no user, and this service is set up for others. Add one: varlake users add.")
         return ANYBODY_HERE
     if (given := request.authorization) is not None:
         secret = given.token if given.type == "bearer" else given.password if given.type == "basic" else None
@@ -201,8 +192,8 @@ def session_cookie() -> str:
     return "__Host-varlake" if request.is_secure else "varlake"
 
 
-def check_origin() -> None:
-    """Raises `NotAllowed` for what a page of another site sends; a browser says whose page it was."""
+def _check_origin() -> None:
+    """Raises `NotAllowed` for what a page of another site sends, also to a single user's machine; a browser says whose page it was."""
     origin = request.headers.get("Origin")
     if origin is not None and urlsplit(origin).netloc != request.host:
         raise NotAllowed(f"This was sent by a page of {origin}, and is taken from pages of {request.host} alone.")

@@ -14,9 +14,9 @@ _YEAR = 31_536_000
 
 
 def secure(response: Response) -> None:
-    """Adds them. What says nothing of being kept is kept nowhere."""
+    """Adds them, but for a policy that a page has of its own. What says nothing of being kept is kept nowhere."""
     policy = {"text/html": PAGE, "image/svg+xml": PICTURE}.get(response.mimetype or "", DATA)
-    response.headers["Content-Security-Policy"] = policy
+    response.headers.setdefault("Content-Security-Policy", policy)
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers["Referrer-Policy"] = "same-origin"  # without any, a browser would not say whose page a form was on
     response.headers["Cross-Origin-Opener-Policy"] = "same-origin"

@@ -23,7 +23,7 @@ from joserfc.errors import JoseError
 from lake.errors import BadInput, NotFound, NotReady, NotSignedIn, VarlakeError
 from service.access.secrets import csrf_token
 from service.access.store import ANYBODY_HERE, Caller
-from service.api.access import FORM, check_origin, known, of_token, rates, session_cookie
+from service.api.access import FORM, known, of_token, rates, session_cookie
 from service.api.context import context
 from service.api.document import pages
 from service.api.responses import reads
@@ -43,6 +43,7 @@ _PAGE = """<!doctype html>
 <button>Sign out</button></form>
 {% else %}{% if provider %}<p><a href="{{ url_for('.sign_in_at_provider', next=next) }}">Sign in at {{ provider }}</a></p>{% endif %}
 <form method="post" action="{{ url_for('.sign_in_with_token') }}"><input type="hidden" name="next" value="{{ next }}">
+<input name="user" value="token" autocomplete="username" hidden>
 <label for="token">Personal access token</label>
 <input id="token" name="token" type="password" autocomplete="current-password" required autofocus spellcheck="false">
 <button>Sign in</button></form>
@@ -84,7 +85,6 @@ def sign_in() -> Response:
 @reads(FORM)
 def sign_in_with_token() -> Response:
     """Begins the session of whoever has the token of the form."""
-    check_origin()
     try:
         asks = of_token(request.form.get("token", "").strip())
     except VarlakeError as error:
@@ -221,11 +221,15 @@ def _provider(settings: Settings) -> FlaskOAuth2App:
     parts = urlsplit(issuer)
     if parts.scheme != "https" and not is_loopback(parts.hostname or ""):
         raise BadInput(f"VARLAKE_OIDC_ISSUER is {issuer}; expected an address with https.")
+    try:
+        secret = None if settings.oidc_secret is None else settings.oidc_secret.read_text().strip()
+    except OSError as error:
+        raise NotReady(f"The file that VARLAKE_OIDC_SECRET names cannot be read: {error}.") from None
     return FlaskOAuth2App(
         FlaskIntegration("provider"),
         "provider",
         client_id=settings.oidc_client,
-        client_secret=None if settings.oidc_secret is None else settings.oidc_secret.read_text().strip(),
+        client_secret=secret,
         server_metadata_url=f"{issuer.rstrip('/')}/.well-known/openid-configuration",
         client_kwargs={
             "scope": "openid email profile",

@@ -10,7 +10,7 @@ from flask import Response, request
 from pydantic import ConfigDict, Field
 
 from aggregation.book.entitlement import Entitlement
-from lake.errors import NotAllowed, NotReady
+from lake.errors import Conflict, NotAllowed
 from service.access.accounts import BrowserSession, Token, TokenRequest, User, UserChange
 from service.access.principal import Role
 from service.access.rights import RIGHTS, Right
@@ -156,7 +156,7 @@ def make_token(body: TokenBody) -> Response:
     """Make a token. With a token only one that may no more, which is revoked together with it."""
     whose, asks = _whose(body.user), caller()
     if asks is ANYBODY_HERE:
-        raise NotReady("There are no users here, and nobody needs a token. Add a user first: varlake users add.")
+        raise Conflict("There are no users here, and nobody needs a token. Add a user first: varlake users add.")
     own = whose == asks.principal.name
     if own and (beyond := [right for right in body.rights if right not in asks.rights]):
         raise NotAllowed(
@@ -199,8 +199,10 @@ def _own() -> str | None:
 
 
 def _whose(user: str | None) -> str:
-    """Raises `NotAllowed` where somebody asks about another, and is no admin."""
+    """Raises `NotAllowed` where somebody asks about another, and is no admin, and `NotFound` for a user that there is not."""
     own = principal().name
-    if user not in (None, own) and "admin" not in caller().rights:
+    if user is None or user == own:
+        return own
+    if "admin" not in caller().rights:
         raise NotAllowed(f"Tokens and sessions of {user} are shown to {user} and to admins; {own} may leave out user.")
-    return user or own
+    return context().access.user(user).name

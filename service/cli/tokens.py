@@ -54,7 +54,8 @@ def tokens_list_command(
     """The tokens, the newest first, without their secrets."""
     from service.access.store import AccessStore
 
-    tokens = AccessStore.of(settings_of(lake)).tokens(user)
+    store = AccessStore.of(settings_of(lake))
+    tokens = store.tokens(None if user is None else store.user(user).name)
     if json:
         display.print_json([{**token.model_dump(), "state": token.state} for token in tokens])
     elif tokens:

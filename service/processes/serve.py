@@ -23,10 +23,9 @@ import structlog
 
 from lake.errors import BadInput, Conflict
 from lake.tables import Lake
-from service.access.store import AccessStore
+from service.access.store import AccessStore, alone
 from service.config import Settings
 from service.ending import FOLLOWED, at_signals
-from service.process import is_loopback
 
 STOP_SECONDS = 40  # enough for requests being answered; the engine takes less
 MOST_DEATHS = 6  # of one process in a row, before it is given up
@@ -42,13 +41,14 @@ def main(settings: Settings, *, web_only: bool = False) -> int:
     A process that dies is started again, the other goes on. The engine is given up after `MOST_DEATHS`: questions are answered
     then, and jobs wait. `serve` ends when the web is given up, or when a process tells at its first start what a user must mend.
 
-    Raises `Conflict` where another process listens at the address; `BadInput` for an address other machines reach while there are
-    no users.
+    Raises `Conflict` where another process listens at the address; `BadInput` for what is set up for others while there are no
+    users.
     """
-    if not is_loopback(settings.host) and not AccessStore.of(settings).has_users():
+    if not alone(settings) and not AccessStore.of(settings).has_users():
         raise BadInput(
-            f"The address {settings.host} can be reached from other machines, and there are no users: who reaches it could do "
-            "everything. Add users first, `varlake users add NAME --role admin`, or listen on 127.0.0.1."
+            f"The service is set up for others (address {settings.host}, VARLAKE_TRUSTED_PROXY, VARLAKE_ACCESS), and there are no "
+            "users: who reaches it could do everything. Add users first, `varlake users add NAME --role admin`, or listen on "
+            "127.0.0.1 without these settings."
         )
     stop = threading.Event()
     signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

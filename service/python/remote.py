@@ -45,7 +45,11 @@ class RemoteLake(Lake):
         self._http = httpx2.Client(
             base_url=self.address + PREFIX, headers=given, timeout=httpx2.Timeout(seconds, connect=10)
         )
-        self._sent("GET", "health")
+        try:
+            self._sent("GET", "health")
+        except BaseException:
+            self.close()
+            raise
 
     def __repr__(self) -> str:
         return f"<lake at {self.address}>"

@@ -131,8 +131,13 @@ class TestWhoAsks:
         me = app.test_client().get("/api/v1/me", headers=bearer("for-a-proxy-before-it")).get_json()
         assert (me["name"], me["by"], me["rights"]) == ("local", "single-user mode", list(RIGHTS))
 
-    def test_without_users_nobody_is_let_in_from_other_machines(self, tmp_path: Path) -> None:
-        app = create_app(Settings(lake=Lake.create(tmp_path / "lake").path, host="10.1.2.3"))
+    @pytest.mark.parametrize(
+        "setting", [{"host": "10.1.2.3"}, {"trusted_proxy": "127.0.0.1"}, {"access": Path("none")}]
+    )
+    def test_without_users_nobody_is_let_in_where_it_is_set_up_for_others(
+        self, setting: dict[str, Any], tmp_path: Path
+    ) -> None:
+        app = create_app(Settings(lake=Lake.create(tmp_path / "lake").path, **setting))
         answer = app.test_client().get("/api/v1/me")
         assert answer.status_code == 503
         assert "varlake users add" in answer.get_json()["detail"]
@@ -272,6 +277,9 @@ class TestUsersAndTokens:
         ):
             assert refused.status_code == 403
         assert client.delete(f"/api/v1/tokens/{of_rita['token_id']}", headers=tom).status_code == 404
+        for nobody in ("ritta", ""):
+            assert client.get(f"/api/v1/tokens?user={nobody}", headers=admin).status_code == 404
+            assert client.get(f"/api/v1/sessions?user={nobody}", headers=admin).status_code == 404
         made = client.post("/api/v1/tokens", json={"label": "x", "user": "rita"}, headers=admin).get_json()
         assert made["user"] == "rita"
         assert made["made_with"] is None
@@ -280,7 +288,8 @@ class TestUsersAndTokens:
 
     def test_without_users_there_are_no_tokens_to_make(self, tmp_path: Path) -> None:
         client = create_app(Settings(lake=Lake.create(tmp_path / "lake").path)).test_client()
-        assert client.post("/api/v1/tokens", json={"label": "x"}).status_code == 503
+        assert client.post("/api/v1/tokens", json={"label": "x"}).status_code == 409
+        assert client.get("/api/v1/tokens").get_json() == client.get("/api/v1/sessions").get_json() == {"rows": []}
         added = client.post("/api/v1/users", json={"name": "ada", "roles": ["admin"], "entitlement": None})
         assert added.status_code == 200
         assert client.get("/api/v1/users").status_code == 401  # single-user mode has ended

@@ -194,6 +194,13 @@ def test_a_damaged_file_lets_nobody_in_and_is_left_as_it_is(store: AccessStore) 
     assert store.path.read_bytes().startswith(b"no database")
 
 
+def test_a_file_that_is_gone_lets_nobody_in_who_was_not_let_in_before(store: AccessStore) -> None:
+    assert store.has_users()
+    store.path.unlink()
+    with pytest.raises(NotReady, match="is gone, so nobody is let in"):
+        store.has_users()
+
+
 def test_the_file_is_for_its_owner_alone(store: AccessStore) -> None:
     assert stat.S_IMODE(store.path.stat().st_mode) == 0o600
 

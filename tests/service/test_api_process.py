@@ -16,7 +16,7 @@ import pytest
 from server import SERVE, ask, children, engine_of, serving
 from small_lake import MONDAY, request
 from support import wait_for
-from users import with_users
+from users import bearer, with_users
 
 from lake.committer import Committer
 from lake.errors import BadInput, Conflict
@@ -194,9 +194,10 @@ def test_an_address_that_others_reach_is_refused_until_there_are_users(
     work_lake: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hosts = ("0.0.0.0", "::", "10.1.2.3", "bank.example")
-    for host in hosts:
-        with pytest.raises(BadInput, match="there are no users"):
-            serve.main(Settings(host=host, lake=work_lake.path))
+    others = [{"host": host} for host in hosts] + [{"trusted_proxy": "127.0.0.1"}, {"access": work_lake.path / "none"}]
+    for given in others:
+        with pytest.raises(BadInput, match="there are no users: who reaches"):
+            serve.main(Settings(lake=work_lake.path, **given))
     with_users(work_lake.path)
 
     def listening(_: Settings) -> None:
@@ -232,8 +233,9 @@ def test_what_a_proxy_says_is_believed_of_the_trusted_one_alone(
     trusted: bool, work_lake: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("VARLAKE_TRUSTED_PROXY", "127.0.0.1" if trusted else "10.0.0.1")
+    _, tokens = with_users(work_lake.path)
     with serving(work_lake.path, web_only=True) as (process, url):
-        said = {"X-Forwarded-For": "203.0.113.7", "X-Forwarded-Proto": "https"}
+        said = {"X-Forwarded-For": "203.0.113.7", "X-Forwarded-Proto": "https", **bearer(tokens["tom"])}
         with urllib.request.urlopen(urllib.request.Request(f"{url}api/v1/me", headers=said), timeout=60) as answer:
             assert ("Strict-Transport-Security" in answer.headers) is trusted
         process.terminate()

@@ -64,6 +64,7 @@ def test_tokens_are_made_listed_and_revoked(tmp_path: Path) -> None:
     assert store(lake).caller_of_token(narrow["token"]).rights == {"read"}
     assert "nearest read" in refused("tokens", "make", "ada", "--right", "reed", lake=lake)
     assert "367" in refused("tokens", "make", "ada", "--days", "367", lake=lake)
+    assert "Nearest valid: ada" in refused("tokens", "list", "--user", "adda", lake=lake)
     assert "Excel" in varlake("tokens", "list", "--user", "ada", lake=lake).stdout
     assert secret not in str(answer("tokens", "list", lake=lake))
     assert answer("tokens", "revoke", narrow["token_id"], "--alone", lake=lake)["revoked_at"] is not None

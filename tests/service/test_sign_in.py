@@ -31,7 +31,7 @@ Service = tuple[FlaskClient, Mapping[str, str], AccessStore]
 def service(tmp_path: Path, **settings: Any) -> Service:
     lake = Lake.create(tmp_path / "lake").path
     store, tokens = with_users(lake)
-    if settings:
+    if settings and "oidc_secret" not in settings:
         secret = tmp_path / "secret"
         secret.write_text("of this service\n")  # any will do for the provider
         settings = {"oidc_secret": secret, **settings}
@@ -91,6 +91,13 @@ class TestWithAToken:
         assert client.post("/api/v1/tokens", json={"label": "x"}, headers={**token, **own}).status_code == 200
         assert client.post("/sign-out", data={"csrf_token": "guessed"}).status_code == 403
         assert client.get("/api/v1/me").status_code == 200
+
+    def test_a_page_of_another_site_sends_no_file_to_the_machine_of_a_single_user(self, tmp_path: Path) -> None:
+        """Browsers send forms with files anywhere, and ask nobody before."""
+        client = create_app(Settings(lake=Lake.create(tmp_path / "lake").path)).test_client()
+        for origin, status in (("https://evil.example", 403), ("null", 403), ("http://localhost", 422)):
+            form = {"data": {}, "content_type": "multipart/form-data", "headers": {"Origin": origin}}
+            assert client.post("/api/v1/positions", **form).status_code == status
 
     def test_the_cookie_is_for_no_script_and_behind_tls_for_tls_alone(self, here: Service) -> None:
         client, tokens, _ = here
@@ -262,6 +269,8 @@ class TestAtAnIdentityProvider:
     def test_a_provider_without_tls_or_none_at_all_is_refused(self, tmp_path: Path) -> None:
         client, _, _ = service(tmp_path, oidc_issuer="http://login.bank.example")
         assert "expected an address with https" in client.get("/sign-in/provider").text
+        lost = service(tmp_path / "lost", oidc_issuer="https://login.bank.example", oidc_secret=tmp_path / "nowhere")[0]
+        assert lost.get("/sign-in/provider").status_code == 503
         other = create_app(client.application.extensions["varlake"].settings.model_copy(update={"oidc_issuer": None}))
         assert other.test_client().get("/sign-in/provider").status_code == 404
 
