@@ -97,7 +97,7 @@ _COLUMNS = (
     "job_id, actor, kind, request, state, stage, done, total, attempts, cancel_requested, result, problem, submitted_at, started_at, "
     "finished_at"
 )
-_OWN = f"row_number() OVER (ORDER BY number) AS number, {_COLUMNS}"
+_OWN = f"row_number() OVER (ORDER BY number) AS number, {_COLUMNS}, proposal, expires_at"
 # a state that a column may have cannot be added to: the jobs move to a new table
 _OF_FORMAT_2 = f"""
 ALTER TABLE jobs RENAME TO jobs_before;
@@ -206,13 +206,17 @@ def _instant(text: str | None) -> dt.datetime | None:
     return None if text is None else dt.datetime.fromisoformat(text)
 
 
+def _actor(text: str | None) -> Principal:
+    return LOCAL if text is None else Principal.model_validate_json(text)
+
+
 def _job(row: sqlite3.Row) -> Job:
     left_out = ("request_digest", "expires_at")
     fields = {name: row[name] for name in row.keys() if name not in left_out}  # noqa: SIM118 - a Row iterates over values
     if row["state"] == "proposed" and row["expires_at"] <= _now().isoformat():
         fields["state"] = "expired"
     fields["proposal"] = None if row["proposal"] is None else Proposal.read(row["proposal"])
-    fields["actor"] = LOCAL if row["actor"] is None else Principal.model_validate_json(row["actor"])
+    fields["actor"] = _actor(row["actor"])
     for name in ("request", "result", "problem"):
         fields[name] = None if row[name] is None else json.loads(row[name])
     for name in ("submitted_at", "started_at", "finished_at"):
@@ -226,7 +230,11 @@ def sees_all_jobs(asks: Principal) -> bool:
 
 
 def _shown(actor: Principal, asks: Principal) -> bool:
-    return sees_all_jobs(asks) or actor.name == asks.name
+    """Whether a job of the actor is shown: one's own, of what one may still see."""
+    if sees_all_jobs(asks):
+        return True
+    saw, sees = actor.entitlement, asks.entitlement
+    return actor.name == asks.name and (sees is None or (saw is not None and sees.includes(saw)))
 
 
 def _active(db: sqlite3.Connection, key: str) -> Job | None:
@@ -369,13 +377,14 @@ class JobTable(Database):
         self, state: State | None = None, limit: int = 100, before: int | None = None, asks: Principal = LOCAL
     ) -> list[Job]:
         """Jobs that are shown to whoever asks, newest first; those numbered below `before`."""
-        # numbers of one's own jobs alone tell nothing of how many there are of others
-        of = "jobs" if sees_all_jobs(asks) else f"(SELECT {_OWN} FROM jobs WHERE json_extract(actor, '$.name') = ?4)"
+        # numbers of those that are shown tell nothing of how many there are of others
+        of = "jobs" if sees_all_jobs(asks) else f"(SELECT {_OWN} FROM jobs WHERE shown(actor))"
         with self.reading() as db:
+            db.create_function("shown", 1, lambda actor: _shown(_actor(actor), asks))
             rows = db.execute(
                 f"SELECT * FROM {of} WHERE (?1 IS NULL OR state = ?1) AND (?2 IS NULL OR number < ?2) "
                 "ORDER BY number DESC LIMIT ?3",
-                (state, before, limit, *(() if sees_all_jobs(asks) else (asks.name,))),
+                (state, before, limit),
             ).fetchall()
         return [_job(row) for row in rows]
 

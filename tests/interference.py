@@ -324,6 +324,7 @@ FIELDS: Mapping[str, list[Any]] = {
     "scenario_set": ["historical-30", "historical-31"],
     "as_known": ["positions@1", "valuation_sets@0", "market_data@0", "2020-01-01T00:00Z"],
     "subtotals": [True],
+    "whole_firm": [True],
     "bounds": [True],
     "limit": [1, 5],
     "most": [2],

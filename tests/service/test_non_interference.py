@@ -9,10 +9,27 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from interference import ADDED, Asked, Case, build, cases, example, positions, run_jobs, said, value_examples
+from interference import (
+    ADDED,
+    COLLEAGUE,
+    TRADER,
+    Asked,
+    Case,
+    build,
+    cases,
+    example,
+    positions,
+    run_jobs,
+    said,
+    value_examples,
+)
 from small_lake import FRIDAY, MONDAY, SHOCK
 
+from aggregation.book.entitlement import Entitlement
 from aggregation.questions import QUESTIONS
+from lake.errors import NotFound
+from service.access.principal import LOCAL
+from service.jobs import JobTable
 
 CASES = int(os.environ.get("VARLAKE_CASES", "400"))
 A_LAKE = 500  # cases of one pair of lakes
@@ -126,6 +143,22 @@ def worked(asked: Asked, ids: Asked) -> Iterator[Any]:
 
 def uploaded(asked: Asked, path: str, text: str) -> Any:
     return asked.client.post(f"/api/v1/{path}", data=text.encode(), content_type="text/csv")
+
+
+def test_jobs_are_told_to_those_whose_they_are(tmp_path: Path) -> None:
+    table = JobTable(tmp_path / "jobs.sqlite")
+    for who in (COLLEAGUE, TRADER, LOCAL, TRADER):
+        table.submit("valuation", {"as_of": str(MONDAY), "n": len(table.newest())}, who)
+    mine = table.newest(asks=TRADER)
+    assert [(j.actor.name, j.number) for j in mine] == [("ann", 2), ("ann", 1)]
+    assert table.newest(limit=1, before=2, asks=TRADER) == mine[1:]
+    assert [j.actor.name for j in table.newest(asks=LOCAL)] == ["ann", "local", "ann", "bob"]
+    narrowed = TRADER.model_copy(update={"entitlement": Entitlement(granted={"book": ("own-book",)})})
+    assert table.newest(asks=narrowed) == []
+    for who in (COLLEAGUE, narrowed):
+        with pytest.raises(NotFound, match=f"There is no job '{mine[0].job_id}'"):
+            table.request_cancel(mine[0].job_id, who)
+    assert table.request_cancel(mine[0].job_id, TRADER).state == "cancelled"
 
 
 def test_what_the_trader_holds_is_told(mine: Asked, tmp_path: Path) -> None:
