@@ -12,7 +12,7 @@ from lake.audit import account, sha256
 from lake.canonical import canonical_json, file_digest
 from lake.errors import Conflict, NotFound, VarlakeError, validated
 from lake.tables import Lake
-from service.access.principal import LOCAL, Principal
+from service.access.principal import LOCAL, Principal, Role
 from service.config import Settings
 from service.encoding import as_json
 from service.jobs import (
@@ -32,6 +32,9 @@ from service.jobs import (
 
 Request = Mapping[str, Any]
 STATES = ("proposed", "rejected", "withdrawn", "expired")
+APPROVERS: frozenset[Role] = frozenset(
+    {"risk_controller", "admin"}
+)  # who decide what others propose; each sees the own
 
 
 def proposal_of(settings: Settings, lake: Lake, kind: str, request: Request, actor: Principal) -> Proposal | None:
@@ -48,18 +51,22 @@ def identity(actor: Principal) -> str:
     return f"{actor.name}:{account()}" if actor == LOCAL else actor.name
 
 
-def find_proposals(table: JobTable, states: Iterable[str] = STATES) -> list[Job]:
-    """The proposals in these states, newest first; approved ones are jobs like any other."""
+def find_proposals(table: JobTable, asks: Principal, states: Iterable[str] = STATES) -> list[Job]:
+    """The proposals in these states that whoever asks may see, newest first; approved ones are jobs like any other."""
     wanted = {*states}
-    return [job for job in table.newest(limit=-1) if job.proposal is not None and job.state in wanted]
+    return [job for job in table.newest(limit=-1) if job.state in wanted and _is_shown(job, asks)]
 
 
-def find_proposal(table: JobTable, job_id: str) -> Job:
-    """Raises `NotFound` for a job that nobody has to approve."""
+def find_proposal(table: JobTable, job_id: str, asks: Principal) -> Job:
+    """Raises `NotFound` for a job that nobody has to approve, or that whoever asks may not see."""
     job = table.get(job_id)
-    if job.proposal is None:
-        raise NotFound(f"Job {job_id} is no proposal; it needs nobody's approval.")
+    if not _is_shown(job, asks):
+        raise NotFound(f"There is no proposal {job_id}. `varlake proposals list` and GET /proposals list them.")
     return job
+
+
+def _is_shown(job: Job, asks: Principal) -> bool:
+    return job.proposal is not None and (bool(APPROVERS & {*asks.roles}) or job.proposal.proposer == identity(asks))
 
 
 def approve(
@@ -67,7 +74,7 @@ def approve(
 ) -> Job:
     """The job, queued. Raises `Conflict` for one's own proposal, for one that is decided or has expired, and for one against something
     that has changed since, unless it is approved although that moved."""
-    job, proposal = _undecided(table, job_id)
+    job, proposal = _undecided(table, job_id, actor)
     who = identity(actor)
     if who == proposal.proposer:
         raise Conflict(f"{who} proposed {job_id}: another approves it. `withdraw` takes it back.")
@@ -81,7 +88,7 @@ def approve(
 
 def reject(table: JobTable, job_id: str, actor: Principal, reason: str) -> Job:
     """Raises `Conflict` for one's own proposal, which is withdrawn, and for one that is decided or has expired."""
-    job, proposal = _undecided(table, job_id)
+    job, proposal = _undecided(table, job_id, actor)
     if (who := identity(actor)) == proposal.proposer:
         raise Conflict(f"{who} proposed {job_id}: `withdraw` takes it back.")
     return table.decide(job, "rejected", who, actor, reason)
@@ -89,7 +96,7 @@ def reject(table: JobTable, job_id: str, actor: Principal, reason: str) -> Job:
 
 def withdraw(table: JobTable, job_id: str, actor: Principal, reason: str | None = None) -> Job:
     """Raises `Conflict` for the proposal of another, and for one that is decided or has expired."""
-    job, proposal = _undecided(table, job_id)
+    job, proposal = _undecided(table, job_id, actor)
     if (who := identity(actor)) != proposal.proposer:
         raise Conflict(f"{proposal.proposer} proposed {job_id}, and alone can withdraw it; {who} can reject it.")
     return table.decide(job, "withdrawn", who, actor, reason)
@@ -113,8 +120,8 @@ def _text(value: Any) -> str:
     return "not there" if value is None else value if isinstance(value, str) else canonical_json(value)
 
 
-def _undecided(table: JobTable, job_id: str) -> tuple[Job, Proposal]:
-    job = find_proposal(table, job_id)
+def _undecided(table: JobTable, job_id: str, actor: Principal) -> tuple[Job, Proposal]:
+    job = find_proposal(table, job_id, actor)
     if job.state != "proposed" or job.proposal is None:
         raise not_proposed(job)
     return job, job.proposal

@@ -59,14 +59,14 @@ class ProposalList(models.Answer):
 def list_proposals(query: ProposalParameters) -> Response:
     """The proposals, newest first."""
     states = proposals.STATES if query.state is None else (query.state,)
-    return json_answer({"rows": [job.to_dict() for job in proposals.find_proposals(context().jobs, states)]})
+    return json_answer({"rows": [p.to_dict() for p in proposals.find_proposals(context().jobs, principal(), states)]})
 
 
 @api.get("/proposals/<job_id>", responses={200: ProposalAnswer})
 def show_proposal(path: ProposalPath, query: Parameters) -> Response:
     """A proposal: what it asks for, against what, and whether that has changed since."""
     here = context()
-    job = proposals.find_proposal(here.jobs, path.job_id)
+    job = proposals.find_proposal(here.jobs, path.job_id, principal())
     moved = proposals.moved_since(here.lake, job) if job.state == "proposed" else None
     return json_answer({**job.to_dict(), "moved": moved})
 
