@@ -148,8 +148,11 @@ KNOWN = {  # what the lake of the fixture holds, by the route whose parameters n
         "last": str(MONDAY),
     },
     "/api/v1/audit/acts": {
-        **{"actor": "local", "act": "write", "table": "positions"},
-        **{"first": str(MONDAY), "last": str(MONDAY)},
+        "actor": "local",
+        "act": "write",
+        "table": "positions",
+        "first": str(MONDAY),
+        "last": str(MONDAY),
     },
 }
 
