@@ -12,7 +12,7 @@ from lake.audit import account, sha256
 from lake.canonical import canonical_json, file_digest
 from lake.errors import Conflict, NotFound, VarlakeError, validated
 from lake.tables import Lake
-from service.access.principal import LOCAL, Principal
+from service.access.principal import LOCAL, Principal, Role
 from service.config import Settings
 from service.encoding import as_json
 from service.jobs import (
@@ -32,6 +32,9 @@ from service.jobs import (
 
 Request = Mapping[str, Any]
 STATES = ("proposed", "rejected", "withdrawn", "expired")
+APPROVERS: frozenset[Role] = frozenset(
+    {"risk_controller", "admin"}
+)  # who decide what others propose; each sees the own
 
 
 def proposal_of(settings: Settings, lake: Lake, kind: str, request: Request, actor: Principal) -> Proposal | None:
@@ -48,26 +51,27 @@ def identity(actor: Principal) -> str:
     return f"{actor.name}:{account()}" if actor == LOCAL else actor.name
 
 
-def find_proposals(table: JobTable, states: Iterable[str] = STATES, asks: Principal = LOCAL) -> list[Job]:
-    """The proposals in these states that are shown to whoever asks, newest first; approved ones are jobs like any other."""
+def find_proposals(table: JobTable, asks: Principal, states: Iterable[str] = STATES) -> list[Job]:
+    """The proposals in these states that whoever asks may see, newest first; approved ones are jobs like any other."""
     wanted = {*states}
-    return [
-        job for job in table.newest(limit=-1) if job.proposal is not None and job.state in wanted and _shown(job, asks)
-    ]
+    return [job for job in table.newest(limit=-1) if job.state in wanted and _is_shown(job, asks)]
 
 
-def _shown(job: Job, asks: Principal) -> bool:
-    """Whether whoever asks sees all that the proposer sees, and so what is proposed."""
-    own, of = asks.entitlement, job.actor.entitlement
-    return own is None or (of is not None and own.includes(of))
-
-
-def find_proposal(table: JobTable, job_id: str, asks: Principal = LOCAL) -> Job:
-    """Raises `NotFound` for a job that nobody has to approve, or that is not shown to whoever asks."""
+def find_proposal(table: JobTable, job_id: str, asks: Principal) -> Job:
+    """Raises `NotFound` for a job that nobody has to approve, or that whoever asks may not see."""
     job = table.get(job_id)
-    if job.proposal is None or not _shown(job, asks):
-        raise NotFound(f"Job {job_id} is no proposal; it needs nobody's approval.")
+    if not _is_shown(job, asks):
+        raise NotFound(f"There is no proposal {job_id}. `varlake proposals list` and GET /proposals list them.")
     return job
+
+
+def _is_shown(job: Job, asks: Principal) -> bool:
+    """A proposal is shown to its proposer, and to approvers who see all that the proposer sees: it may name what is held."""
+    if job.proposal is None:
+        return False
+    own, of = asks.entitlement, job.actor.entitlement
+    approver = bool(APPROVERS & {*asks.roles}) and (own is None or (of is not None and own.includes(of)))
+    return approver or job.proposal.proposer == identity(asks)
 
 
 def approve(
@@ -121,8 +125,8 @@ def _text(value: Any) -> str:
     return "not there" if value is None else value if isinstance(value, str) else canonical_json(value)
 
 
-def _undecided(table: JobTable, job_id: str, asks: Principal) -> tuple[Job, Proposal]:
-    job = find_proposal(table, job_id, asks)
+def _undecided(table: JobTable, job_id: str, actor: Principal) -> tuple[Job, Proposal]:
+    job = find_proposal(table, job_id, actor)
     if job.state != "proposed" or job.proposal is None:
         raise not_proposed(job)
     return job, job.proposal

@@ -53,7 +53,7 @@ NEEDED: Mapping[Need, tuple[str, ...]] = {
     ),
     "read": (
         *("views", "save_view", "change_view", "delete_view", "all_questions", "choices_of_lake"),
-        *("excel_template", "openbb_rows", "openbb_basis", "widgets", "apps"),
+        *("list_proposals", "show_proposal", "excel_template", "openbb_rows", "openbb_basis", "widgets", "apps"),
         *("health", "replay_receipt", "recompute_receipt", "released_results", "market_data_history"),
         *("dimensions", "measures", "estimators", "instruments", "scenario_methods", "risk_factors"),
         *("positions", "positions_dates", "positions_history", "dimensions_of_date"),
@@ -63,8 +63,6 @@ NEEDED: Mapping[Need, tuple[str, ...]] = {
     ),
     "value": ("submit", "cancel", "save_branch", "delete_branch"),
     "write": (
-        "list_proposals",
-        "show_proposal",
         "approve_proposal",
         "reject_proposal",
         "withdraw_proposal",

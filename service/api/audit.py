@@ -33,7 +33,9 @@ class ActPath(Parameters):
 
 class VerifyParameters(Parameters):
     head: str | None = Field(
-        None, description="number and digest of an entry that were kept elsewhere, such as 12:3f09..."
+        None,
+        pattern="^[1-9][0-9]{0,17}:[0-9a-f]{64}$",
+        description="number and digest of an entry that were kept elsewhere, such as 12:3f09...",
     )
 
 

@@ -59,9 +59,7 @@ class ProposalList(models.Answer):
 def list_proposals(query: ProposalParameters) -> Response:
     """The proposals, newest first."""
     states = proposals.STATES if query.state is None else (query.state,)
-    return json_answer(
-        {"rows": [job.to_dict() for job in proposals.find_proposals(context().jobs, states, principal())]}
-    )
+    return json_answer({"rows": [p.to_dict() for p in proposals.find_proposals(context().jobs, principal(), states)]})
 
 
 @api.get("/proposals/<job_id>", responses={200: ProposalAnswer})

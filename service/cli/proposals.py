@@ -36,7 +36,7 @@ def proposals_list_command(
 
     if state is not None and state not in STATES:
         raise unknown("state", state, STATES, pointer="--state")
-    found = find_proposals(_table(lake), STATES if state is None else (state,))
+    found = find_proposals(_table(lake), LOCAL, STATES if state is None else (state,))
     if json:
         display.print_json([job.to_dict() for job in found])
     elif found:
@@ -52,7 +52,7 @@ def proposals_show_command(proposal: ProposalArgument, lake: LakeOption = None, 
     from service.proposals import find_proposal, moved_since
 
     opened = open_lake(lake)[1]
-    job = find_proposal(JobTable.of(opened), proposal)
+    job = find_proposal(JobTable.of(opened), proposal, LOCAL)
     moved = moved_since(opened, job) if job.state == "proposed" else None
     if json:
         display.print_json({**job.to_dict(), "moved": moved})

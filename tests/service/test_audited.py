@@ -295,6 +295,7 @@ class TestDoors:
         assert "valuation_sets@1" in varlake("audit", "list", lake=lake.path).stdout
         assert "digest" in varlake("audit", "show", rows[1]["number"], lake=lake.path).stderr
         assert "Nearest valid: standard" in refused("audit", "list", "--act", "standrad", lake=lake.path)
+        assert "expected one of open, done" in refused("audit", "list", "--outcome", "finished", lake=lake.path)
         assert "There is no entry 999" in refused("audit", "show", "999", lake=lake.path)
 
     def test_verify_prints_the_head_and_ends_with_3_where_it_is_broken(self, lake: Lake, tmp_path: Path) -> None:

@@ -205,10 +205,24 @@ class TestDecisions:
 
     def test_a_job_that_needs_no_approval_is_no_proposal(self, valued_copy: Lake, table: JobTable) -> None:
         job = proposed(valued_copy, actor=LOCAL)
-        with pytest.raises(NotFound, match="is no proposal"):
+        with pytest.raises(NotFound, match="There is no proposal"):
             proposals.approve(valued_copy, table, job.job_id, BOB)
         with pytest.raises(Conflict, match="withdraw it instead"):
             table.request_cancel(proposed(valued_copy).job_id)
+
+    def test_a_trader_sees_and_withdraws_the_own_and_decides_none(self, valued_copy: Lake, table: JobTable) -> None:
+        trader, other = (Principal(name=name, roles=("trader",)) for name in ("tess", "tom"))
+        job = proposed(valued_copy, actor=trader)
+        for who, seen in ((trader, [job.job_id]), (other, []), (BOB, [job.job_id])):
+            assert [p.job_id for p in proposals.find_proposals(table, who)] == seen
+        for decide in (
+            lambda: proposals.approve(valued_copy, table, job.job_id, other),
+            lambda: proposals.reject(table, job.job_id, other, "no"),
+            lambda: proposals.withdraw(table, job.job_id, other),
+        ):
+            with pytest.raises(NotFound):
+                decide()
+        assert proposals.withdraw(table, job.job_id, trader).state == "withdrawn"
 
     @pytest.mark.parametrize("kind", MOVES)
     def test_one_whose_ground_has_moved_says_so(self, valued_copy: Lake, table: JobTable, kind: str) -> None:
@@ -235,7 +249,7 @@ class TestDecisions:
         later = dt.datetime.now(dt.UTC) + dt.timedelta(15)
         monkeypatch.setattr(jobs, "_now", lambda: later)
         assert table.get(job.job_id).state == "expired"
-        assert [p.job_id for p in proposals.find_proposals(table, ("expired",))] == [job.job_id]
+        assert [p.job_id for p in proposals.find_proposals(table, BOB, ("expired",))] == [job.job_id]
         with pytest.raises(Conflict, match="is expired"):
             proposals.approve(valued_copy, table, job.job_id, BOB)
         assert proposed(valued_copy).job_id != job.job_id
