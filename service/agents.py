@@ -55,7 +55,7 @@ def tools() -> dict[str, dict[str, Any]]:
     found = {}
     for name, entry in questions.QUESTIONS.items():
         model: type[BaseModel] = entry.question.query
-        schema = model.model_json_schema()
+        schema = _untitled(model.model_json_schema())
         schema["properties"]["max_rows"] = {
             "type": "integer",
             "minimum": 1,
@@ -65,8 +65,17 @@ def tools() -> dict[str, dict[str, Any]]:
         }
         example = to_json(as_json(entry.question.example))
         found[name] = {"description": f"{entry.meaning} Example: {example}", "schema": schema}
-    found["plan"] = {"description": PlanArguments.__doc__ or "", "schema": PlanArguments.model_json_schema()}
+    found["plan"] = {"description": PlanArguments.__doc__ or "", "schema": _untitled(PlanArguments.model_json_schema())}
     return found
+
+
+def _untitled(schema: Any) -> Any:
+    """The schema without the titles that repeat its names: a reader pays for every word."""
+    if isinstance(schema, list):
+        return [_untitled(s) for s in schema]
+    if not isinstance(schema, dict):
+        return schema
+    return {k: _untitled(v) for k, v in schema.items() if k != "title" or not isinstance(v, str)}
 
 
 class Desk:

@@ -24,9 +24,9 @@ DATES, DIMENSIONS, SCENARIO_SETS = "dates", "dimensions", "scenario_sets"  # lis
 class Input:
     """A parameter of a question's address.
 
-    several : whether it takes several values; labels : and whether these may hold commas.
-    options : all that may be given; none where anything of its kind may. of : the list of the lake that it is chosen from, where there is
-    one. default : as it stands in an address, a text a value.
+    several : whether it takes several values. labels : whether these may hold commas. options : all that may be given; none where
+    anything of its kind may. of : the list of the lake that it is chosen from, where there is one. default : as it stands in an
+    address, a text a value.
     """
 
     name: str

@@ -16,23 +16,17 @@ from service.choices import Input, example_of, first_values, inputs_of
 from service.encoding import Sheet
 
 FORMATS = ("xlsx", "csv", "json", "parquet")  # of the answers that the addresses ask for
-ADDRESS_MOST, LINK_MOST = (
-    2_000,
-    255,
-)  # characters: of an address that every program passes on, of one that HYPERLINK takes
-ADDRESS = r"^https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._~/-]*)?$"  # of a service, perhaps behind a proxy
+# characters: of an address that every program passes on, of one that HYPERLINK takes
+ADDRESS_MOST, LINK_MOST = 2_000, 255
+ADDRESS = r"^https?://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\])(:[0-9]{1,5})?(/[A-Za-z0-9._~/-]*)?$"  # of a service, perhaps behind a proxy
 _PREFIX = "/api/v1/"
 _VALUES = 4  # cells for the values of a parameter that takes several
 _FIRST = 6  # rows above the parameters
 _MEANING = 1 + _VALUES  # column
 _IN_ADDRESS = _MEANING + 4  # column of the part of the address; behind it the values as they stand there
 _YES_NO = ("true", "false")
-_YELLOW = {
-    "bg_color": "#FFF9E5",
-    "border": 1,
-    "border_color": "#BFBFBF",
-    "num_format": "@",
-}  # texts: no program makes another day of them
+# as texts, so that no program makes another day of one
+_YELLOW = {"bg_color": "#FFF9E5", "border": 1, "border_color": "#BFBFBF", "num_format": "@"}
 _RESERVED = "% &+#=;[]<>?\"',/:"  # by a program without ENCODEURL, in this order
 _M = """let
     address = Excel.CurrentWorkbook(){{[Name="address_{name}"]}}[Content]{{0}}[Column1],
@@ -70,7 +64,7 @@ def template(address: str, lists: Mapping[str, Sequence[str]]) -> bytes:
     """
     import xlsxwriter  # noqa: PLC0415 - for those who ask for it
 
-    if not re.match(ADDRESS, address):
+    if not re.fullmatch(ADDRESS, address):
         message = f"{address!r} is no address of a service; expected one such as http://127.0.0.1:8050."
         raise BadInput(message, issues=(Issue("/address", message, address),))
     address = address.rstrip("/")

@@ -67,7 +67,7 @@ ELSEWHERE = {
     "service/api/uploads.py": "uploads, gone with their job",
     "service/demo.py": "the folder of the demo",
     "service/cli/scenarios.py": "a file that the user named",
-    "service/cli/questions.py": "a file that the user named",
+    "service/cli/given.py": "a file that the user named",
     "service/python/lakes.py": "a table that is brought in, gone afterwards",
     "service/python/results.py": "a file that the user named",
     "service/python/stub.py": "a source file",

@@ -7,10 +7,8 @@ from typing import Annotated
 
 import typer
 
-from lake.errors import BadInput
-from service.cli.given import open_lake
+from service.cli.given import open_lake, write_file
 from service.cli.options import LakeOption
-from service.rendering import display
 
 # ruff: noqa: PLC0415 - see service.cli.commands
 
@@ -33,8 +31,4 @@ def excel_template_command(
 
     settings, opened = open_lake(lake)
     made = template(address, choices(reading(opened, vector_cache(settings, opened))))
-    try:
-        file.write_bytes(made)
-    except OSError as error:
-        raise BadInput(f"{file} cannot be written: {error.strerror or error}. Name another file.") from None
-    display.say(f"Wrote {file}")
+    write_file(file, made, "FILE")

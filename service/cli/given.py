@@ -48,3 +48,14 @@ def as_date(value: str, option: str) -> dt.date:
         return dt.date.fromisoformat(value)
     except ValueError:
         raise BadInput(f"{option} {value!r} is no date; expected YYYY-MM-DD, such as 2020-03-16.") from None
+
+
+def write_file(path: Path, data: bytes, called: str) -> None:
+    """Writes a file that was asked for, and says so; `called` is how it was: an option, or an argument."""
+    from service.rendering import display
+
+    try:
+        path.write_bytes(data)
+    except OSError as error:
+        raise BadInput(f"{called} {path} cannot be written: {error.strerror or error}. Name another file.") from None
+    display.say(f"Wrote {path}")

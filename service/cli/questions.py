@@ -266,12 +266,7 @@ def _run(name: str, given: dict[str, Any]) -> None:
 
 def _write(answer: Any, ending: str, path: Path) -> None:
     """The rows of the answer, and what stands beside them, to a file."""
+    from service.cli.given import write_file
     from service.encoding import FILES, about_answer
-    from service.rendering import display
 
-    written = FILES[ending](answer.rows, about_answer(answer))
-    try:
-        path.write_bytes(written)
-    except OSError as error:
-        raise BadInput(f"--{ending} {path} cannot be written: {error.strerror or error}. Name another file.") from None
-    display.say(f"Wrote {path}")
+    write_file(path, FILES[ending](answer.rows, about_answer(answer)), f"--{ending}")

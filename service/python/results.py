@@ -80,9 +80,9 @@ class Answer:
     """The answer to a question.
 
     question : its name. asked : what was asked, with its defaults. rows : its table, in Arrow. coverage : how much of the positions it
-    rests on, where it says so. notes : what has to be known beside the figures. receipt : every input, by version and digest.
-    beside : what stands beside the rows, such as the total and the units of the columns. Whatever else the answer says is there by its
-    name: `answer["scenarios"]`.
+    rests on, where it says so, of each of several points by itself. notes : what has to be known beside the figures. receipt : every
+    input, by version and digest. beside : what stands beside the rows, such as the total and the units of the columns. Whatever else
+    the answer says is there by its name: `answer["scenarios"]`.
     """
 
     def __init__(self, question: str, rows: pa.Table, about: Mapping[str, Any], source: Source) -> None:
@@ -91,7 +91,7 @@ class Answer:
         self.receipt: dict[str, Any] = dict(about["receipt"])
         self.asked: dict[str, Any] = dict(about["question"])
         self.notes: tuple[str, ...] = tuple(about.get("notes", ()))
-        self.coverage: dict[str, Any] | None = about.get("coverage")
+        self.coverage: dict[str, Any] | list[dict[str, Any]] | None = about.get("coverage")
         self._source = source
         # another question of a service, which the rest of the answer is, would take as long again
         self.beside = {k: v for k, v in about.items() if k != "question"}
@@ -178,9 +178,9 @@ class Answer:
             if k in self.asked and not isinstance(self.asked[k], dict)
         ]
         said = [" to ".join(days), str(self.asked.get("currency") or "")]
-        if self.coverage and "covered" in self.coverage:
-            of, status = self.coverage["positions"], self.coverage["status"]
-            said.append(f"{self.coverage['covered']:,} of {of:,} positions covered ({status})")
+        for one in self.coverage if isinstance(self.coverage, list) else [self.coverage or {}]:
+            if "covered" in one:
+                said.append(f"{one['covered']:,} of {one['positions']:,} positions covered ({one['status']})")
         said.append(f"receipt {self.receipt['receipt_digest'][:_DIGEST]}")
         return ", ".join(part for part in said if part)
 
