@@ -8,10 +8,11 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
+from lake.audit import Trail
 from lake.errors import Conflict, DiskFull, NotReady, VarlakeError
 from lake.storage import make_folder
 
@@ -36,9 +37,10 @@ class Database(ABC):
     upgrades: ClassVar[tuple[str, ...]] = ()
     when_full: ClassVar[str]
 
-    def __init__(self, path: Path, *, make: bool = True) -> None:
-        """make : whether it is made at once; else with the first that is written to it."""
-        self.path = path
+    def __init__(self, path: Path, state: Path | None = None, *, make: bool = True) -> None:
+        """state : the state folder of its lake, which has the audit trail; default the folder of the file. make : whether it is made at
+        once; else with the first that is written to it."""
+        self.path, self._trail = path, Trail(state or path.parent)
         # where none can be made, an empty one is read, and writing to it tells why
         with contextlib.suppress(DiskFull, NotReady):
             if make if self.is_empty() else self._version() != self._format:
@@ -87,6 +89,12 @@ class Database(ABC):
         if self.is_empty():
             self.make()
         with self._connected(self.path) as db, _committed(db):
+            yield db
+
+    @contextlib.contextmanager
+    def acting(self, act: str, asked: Mapping[str, Any], actor: str, **about: Any) -> Iterator[sqlite3.Connection]:
+        """One durable transaction that is an act of the audit trail, see `Trail.acting`."""
+        with self._trail.acting(act, asked, actor, **about), self.transaction() as db:
             yield db
 
     @contextlib.contextmanager

@@ -22,7 +22,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from lake.audit import Trail
 from lake.canonical import canonical_json, digest
 from lake.committer import new_run_id
 from lake.errors import Busy, Conflict, NotFound, NotReady, VarlakeError
@@ -293,7 +292,6 @@ class JobTable(Database):
 
     def __init__(self, path: Path, most_waiting: int = MOST_WAITING) -> None:
         self._most_waiting = most_waiting
-        self._trail = Trail(path.parent)
         super().__init__(path)
 
     @classmethod
@@ -336,7 +334,7 @@ class JobTable(Database):
                 return active, False
         job_id = new_run_id()
         act = "queue" if proposal is None else "propose"
-        with self._trail.acting(act, request, actor.name, kind=kind, job=job_id), self.transaction() as db:
+        with self.acting(act, request, actor.name, kind=kind, job=job_id) as db:
             if (active := _active(db, key)) is not None:  # it came meanwhile
                 return active, False
             waiting = db.execute("SELECT count(*) FROM jobs WHERE state IN ('queued', 'proposed')").fetchone()[0]
@@ -396,7 +394,7 @@ class JobTable(Database):
         job = self.get(job_id, asks)
         if job.state not in ("queued", "running") or job.cancel_requested:
             return _not_ended(job)
-        with self._trail.acting("cancel", {}, asks.name, kind=job.kind, job=job_id), self.transaction() as db:
+        with self.acting("cancel", {}, asks.name, kind=job.kind, job=job_id) as db:
             db.execute(
                 "UPDATE jobs SET cancel_requested = 1, "
                 "finished_at = CASE state WHEN 'queued' THEN ?2 ELSE finished_at END, "
@@ -413,7 +411,7 @@ class JobTable(Database):
         act = {"approved": "approve", "rejected": "reject", "withdrawn": "withdraw"}[decision]
         asked = {"reason": reason, "request_digest": digest(canonical_json(job.request))}
         now, over = _now().isoformat(), decision != "approved"
-        with self._trail.acting(act, asked, actor.name, kind=job.kind, job=job.job_id), self.transaction() as db:
+        with self.acting(act, asked, actor.name, kind=job.kind, job=job.job_id) as db:
             changed = db.execute(
                 "UPDATE jobs SET state = ?, proposal = ?, finished_at = ? "
                 "WHERE job_id = ? AND state = 'proposed' AND expires_at > ? RETURNING *",

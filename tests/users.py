@@ -16,7 +16,7 @@ EVERYBODY = (
     User(
         name="rita",
         roles=("risk_controller",),
-        entitlement={"granted": {"legal_entity": ["Bank"]}},
+        entitlement={"granted": {"legal_entity": ["legal_entity-0", "legal_entity-1"]}},
         identity="rita@bank",
     ),
     User(name="tom", roles=("trader",), entitlement={"granted": {"desk": ["Options"]}}),

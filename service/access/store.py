@@ -6,16 +6,20 @@ Every look reads the file, so that a change holds from the next request on in ev
 from __future__ import annotations
 
 import contextlib
+import copy
 import datetime as dt
 import json
 import secrets
 import sqlite3
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import ValidationError
 
+from lake.audit import LOCAL_ACTOR
 from lake.errors import BadInput, Conflict, NotFound, NotReady, NotSignedIn, VarlakeError, invalid, unknown
 from lake.storage import make_folder
 from lake.tables import Lake
@@ -92,9 +96,24 @@ class AccessStore(Database):
     _seen = False
     when_full = "no user, token or session is stored until there is room; tokens that exist are taken."
 
+    def __init__(self, path: Path, state: Path | None = None, *, make: bool = True, actor: str = LOCAL_ACTOR) -> None:
+        """actor : who makes the changes, as the audit trail has it."""
+        self._actor = actor
+        super().__init__(path, state, make=make)
+
     @classmethod
     def of(cls, settings: Settings) -> AccessStore:
-        return cls(settings.access or Lake(settings.lake).state / "access.sqlite", make=False)
+        state = Lake(settings.lake).state
+        return cls(settings.access or state / "access.sqlite", state, make=False)
+
+    def by(self, actor: str) -> AccessStore:
+        """The same store, changed by somebody else."""
+        other = copy.copy(self)
+        other._actor = actor
+        return other
+
+    def _acting(self, act: str, **asked: Any) -> AbstractContextManager[sqlite3.Connection]:
+        return self.acting(act, asked, self._actor)
 
     def make(self) -> None:
         make_folder(self.path.parent)
@@ -138,7 +157,7 @@ class AccessStore(Database):
 
     def add(self, user: User) -> User:
         """Raises `Conflict` for a name or an identity that is taken, and where the first user is no admin."""
-        with self.transaction() as db:
+        with self._acting("add user", **user.model_dump(mode="json")) as db:
             if db.execute("SELECT 1 FROM users WHERE name = ?", (user.name,)).fetchone() is not None:
                 raise Conflict(f"There is a user {user.name} already. Change that one, or choose another name.")
             _check_identity(db, user)
@@ -152,7 +171,7 @@ class AccessStore(Database):
 
     def change(self, name: str, change: UserChange) -> User:
         """The user as it is from now on; raises `Conflict` where no admin would be left."""
-        with self.transaction() as db:
+        with self._acting("change user", name=name, change=change.model_dump(mode="json", exclude_unset=True)) as db:
             before = _found(db, name)
             try:
                 user = change.of(before)
@@ -166,7 +185,7 @@ class AccessStore(Database):
 
     def remove(self, name: str) -> User:
         """Removes a user with all tokens and sessions; raises `Conflict` for the last admin."""
-        with self.transaction() as db:
+        with self._acting("remove user", name=name) as db:
             user = _found(db, name)
             _check_admins(db, name)
             for table, column in (("sessions", "user"), ("tokens", "user"), ("users", "name")):
@@ -176,7 +195,7 @@ class AccessStore(Database):
     def make_token(self, user: str, request: TokenRequest, made_with: str | None = None) -> tuple[Token, str]:
         """A new token, and its secret, which is nowhere kept. Raises `BadInput` for rights that its user does not have."""
         now, secret = _now(), new_secret()
-        with self.transaction() as db:
+        with self._acting("make token", user=user, **request.model_dump(mode="json")) as db:
             roles = _found(db, user).roles
             for right in request.rights:
                 if right not in rights_of(roles):
@@ -212,7 +231,7 @@ class AccessStore(Database):
 
     def revoke(self, token_id: str, user: str | None = None, *, alone: bool = False) -> Token:
         """Ends a token, those made with it unless `alone`, and their sessions. Raises `NotFound` where that user has no such token."""
-        with self.transaction() as db:
+        with self._acting("revoke token", token_id=token_id, alone=alone) as db:
             row = db.execute(
                 "SELECT * FROM tokens WHERE token_id = ?1 AND (?2 IS NULL OR user = ?2)", (token_id, user)
             ).fetchone()
@@ -229,7 +248,7 @@ class AccessStore(Database):
     def start_session(self, user: str, token_id: str | None, settings: Settings, *, instead: str | None = None) -> str:
         """The secret of a new session of a browser, which ends the one that it had, `instead`."""
         now, secret = _now(), new_secret()
-        with self.transaction() as db:
+        with self._acting("sign in", user=user, token_id=token_id) as db:
             db.execute(
                 "DELETE FROM sessions WHERE expires_at < ? OR last_seen_at < ? OR digest = ?",
                 (_text(now), _text(now - _idle(settings)), digest_of(instead or "")),
@@ -260,7 +279,7 @@ class AccessStore(Database):
 
     def end_session(self, session_id: str, user: str | None = None) -> None:
         """Raises `NotFound` where that user has no such session."""
-        with self.transaction() as db:
+        with self._acting("end session", session_id=session_id) as db:
             ended = db.execute(
                 "DELETE FROM sessions WHERE session_id = ?1 AND (?2 IS NULL OR user = ?2) RETURNING 1",
                 (session_id, user),

@@ -44,6 +44,11 @@ class Context:
         return AccessStore.of(self.settings)
 
     @property
+    def own_access(self) -> AccessStore:
+        """The same, changed by whoever asks."""
+        return self.access.by(principal().name)
+
+    @property
     def jobs(self) -> JobTable:
         return JobTable.of(self.lake, self.settings.jobs_waiting)
 

@@ -139,7 +139,7 @@ def sign_out() -> Response:
     """Ends the session of this browser."""
     asks = known()
     if asks.by == "session" and asks.credential is not None:
-        context().access.end_session(asks.credential)
+        context().access.by(asks.principal.name).end_session(asks.credential)
     answer = _to(url_for(".sign_in"))
     answer.delete_cookie(session_cookie(), secure=request.is_secure, httponly=True, samesite="Lax")
     answer.headers["Clear-Site-Data"] = '"cache"'
@@ -149,7 +149,7 @@ def sign_out() -> Response:
 def _begun(user: str, token_id: str | None) -> Response:
     """A new session, in place of the one that the browser had."""
     here, cookie = context(), session_cookie()
-    secret = here.access.start_session(user, token_id, here.settings, instead=request.cookies.get(cookie))
+    secret = here.access.by(user).start_session(user, token_id, here.settings, instead=request.cookies.get(cookie))
     answer = _to(_next())
     session.clear()
     _log.info("signed in", user=user, token=token_id, address=request.remote_addr, request_id=request_id())

@@ -124,7 +124,7 @@ def users(query: Parameters) -> Response:
 @api.post("/users", responses={200: User})
 def add_user(body: UserBody) -> Response:
     """Add a user. Single-user mode ends with the first one, who has to be an admin."""
-    return _unkept(context().access.add(User(**dict(body))).model_dump())
+    return _unkept(context().own_access.add(User(**dict(body))).model_dump())
 
 
 @api.get("/users/<name>", responses={200: User})
@@ -136,13 +136,13 @@ def user(path: UserPath, query: Parameters) -> Response:
 @api.patch("/users/<name>", responses={200: User})
 def change_user(path: UserPath, body: UserChangeBody) -> Response:
     """Change a user; it holds from the next request on."""
-    return _unkept(context().access.change(path.name, body).model_dump())
+    return _unkept(context().own_access.change(path.name, body).model_dump())
 
 
 @api.delete("/users/<name>", responses={200: User})
 def remove_user(path: UserPath) -> Response:
     """Remove a user with all tokens and sessions. The last admin stays."""
-    return _unkept(context().access.remove(path.name).model_dump())
+    return _unkept(context().own_access.remove(path.name).model_dump())
 
 
 @api.get("/tokens", responses={200: Tokens})
@@ -163,14 +163,14 @@ def make_token(body: TokenBody) -> Response:
             f"The token at hand has not the right {', '.join(beyond)}, so one made with it cannot have it."
         )
     asked = TokenRequest(**{name: getattr(body, name) for name in TokenRequest.model_fields})
-    token, secret = context().access.make_token(whose, asked, asks.token_id if own else None)
+    token, secret = context().own_access.make_token(whose, asked, asks.token_id if own else None)
     return _unkept({**token.model_dump(), "token": secret})
 
 
 @api.delete("/tokens/<token_id>", responses={200: Token})
 def revoke_token(path: TokenPath, query: RevokeParameters) -> Response:
     """Revoke a token, and the tokens made with it: no request is taken with them from now on."""
-    return _unkept(context().access.revoke(path.token_id, _own(), alone=query.alone).model_dump())
+    return _unkept(context().own_access.revoke(path.token_id, _own(), alone=query.alone).model_dump())
 
 
 @api.get("/sessions", responses={200: Sessions})
@@ -184,7 +184,7 @@ def sessions(query: OfUser) -> Response:
 def end_session(path: SessionPath) -> Response:
     """End a session, wherever its browser is; the answer is those that are left."""
     here = context()
-    here.access.end_session(path.session_id, _own())
+    here.own_access.end_session(path.session_id, _own())
     return _unkept({"rows": [s.model_dump() for s in here.access.sessions(principal().name, here.settings)]})
 
 

@@ -14,6 +14,7 @@ from breaking.operations import OPERATIONS, write_files
 from command_line import answer, refused, varlake
 from small_lake import MONDAY, SCENARIOS, SHOCK, base
 from test_engine import running_engine, wait_for
+from users import with_users
 
 from aggregation.questions import QUESTIONS
 from aggregation.session import reading
@@ -82,6 +83,8 @@ WRITES = {
     for method, operation in item.items()
     if method != "get"
 }
+OF_USERS = {"add_user", "change_user", "remove_user", "make_token", "revoke_token", "end_session"}
+OF_VIEWS = {"save_view", "change_view", "delete_view"}
 OF_QUESTIONS = {
     f"{name.replace('-', '_')}{suffix}": name for name in QUESTIONS for suffix in ("_body", "_plan_body", "_value")
 }
@@ -187,7 +190,7 @@ class TestRoutes:
         return path, given
 
     def test_every_one_is_tried(self) -> None:
-        assert WRITES.keys() == REQUESTS.keys() | OF_QUESTIONS.keys()
+        assert WRITES.keys() == REQUESTS.keys() | OF_QUESTIONS.keys() | OF_USERS | OF_VIEWS
 
     def test_one_that_changes_anything_has_an_entry(self, lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
         """All of them, one after the other: what changed a file of the lake has an act more, ended, and what did not has none.
@@ -196,6 +199,7 @@ class TestRoutes:
         """
         client, changing = create_app(Settings(lake=lake.path)).test_client(), set()
         tried = {n: w for n, w in WRITES.items() if OF_QUESTIONS.get(n, "var") in ("var", "stress")}
+        tried = {n: w for n, w in tried.items() if n not in OF_USERS | OF_VIEWS}
         for name, (method, _) in tried.items():
             address, arguments = self.asked(name, lake)
             before, acts = state(lake), len(recorded_acts(lake.trail))
@@ -215,6 +219,42 @@ class TestRoutes:
                 assert new == [], name
         assert changing == {n for n, (_, path) in tried.items() if n in CHANGING or path.endswith("/value")}
         assert verify_trail(lake).holds
+
+    def test_users_tokens_and_sessions_are_changed_by_acts_of_whoever_asks(self, valued_copy: Lake) -> None:
+        """Their secrets are nowhere in the trail."""
+        _, tokens = with_users(valued_copy.path)
+        app = create_app(Settings(lake=valued_copy.path))
+        client, ada = app.test_client(), {"Authorization": f"Bearer {tokens['ada']}"}
+        body = {"name": "vera", "roles": ["trader"], "entitlement": {"granted": {"desk": ["Options"]}}}
+        assert client.post("/api/v1/users", json=body, headers=ada).status_code == 200
+        assert client.patch("/api/v1/users/vera", json={"roles": ["risk_controller"]}, headers=ada).status_code == 200
+        made = client.post(
+            "/api/v1/tokens", json={"label": "Excel", "rights": ["read"], "days": 1}, headers=ada
+        ).get_json()
+        browser = app.test_client()
+        assert browser.post("/sign-in", data={"token": made["token"]}).status_code in (302, 303)
+        (session,) = client.get("/api/v1/sessions", headers=ada).get_json()["rows"]
+        assert client.delete(f"/api/v1/sessions/{session['session_id']}", headers=ada).status_code == 200
+        assert client.delete(f"/api/v1/tokens/{made['token_id']}", headers=ada).status_code == 200
+        assert client.delete("/api/v1/users/vera", headers=ada).status_code == 200
+        told = [(a.act, a.outcome) for a in recorded_acts(valued_copy.trail) if a.actor == "ada"]
+        wanted = ["add user", "change user", "make token", "sign in", "end session", "revoke token", "remove user"]
+        assert told == [(act, "done") for act in wanted]
+        assert verify_trail(valued_copy).holds
+        text = valued_copy.trail.path.read_text()
+        assert made["token"] not in text
+        assert not any(token in text for token in tokens.values())
+
+    def test_views_are_saved_changed_and_deleted_by_acts(self, valued_copy: Lake) -> None:
+        client = create_app(Settings(lake=valued_copy.path)).test_client()
+        saved = client.post(
+            "/api/v1/views", json={"name": "desks", "page": "ask", "address": "question=var"}
+        ).get_json()
+        address = f"/api/v1/views/{saved['view_id']}"
+        assert client.put(address, json={"shared": True}).status_code == 200
+        assert client.delete(address).status_code == 200
+        acts = [a.act for a in recorded_acts(valued_copy.trail)]
+        assert acts[-3:] == ["save view", "change view", "delete view"]
 
 
 # routes that change something; the others are questions, plans, checks and previews
@@ -239,6 +279,7 @@ class TestFiles:
         "lake/cleaning.py": "pins, which are acts, and what a cleaning removes, which is one",
         "lake/runtime/delta_jars.py": "no file of a lake",
         "lake/landing/positions.py": "no file of a lake",
+        "aggregation/kept_receipts.py": "versions that a receipt rests on, which a question keeps and changes nothing",
         "valuation/sets/cleaning.py": "no file of a lake: a plan",
         "service/cli/ingest.py": "no file of a lake",
         "service/cli/audit.py": "no file of a lake",
