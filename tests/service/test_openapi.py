@@ -220,7 +220,7 @@ def name_what_the_lake_holds(case: schemathesis.Case) -> None:
     query.update({name: value for name, value in KNOWN.get(case.path, {}).items() if name in query})
     for one in {"one", "two"} & query.keys():
         query[one] = held["scenario-sets"]
-    for gone in ("cursor", "source", "market_date"):
+    for gone in ("cursor", "source", "market_date", "user"):
         query.pop(gone, None)
     for day in {"as_of", "date"} & query.keys():
         query[day] = str(MONDAY)
