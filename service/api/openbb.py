@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, RootModel
 
 from aggregation import questions
 from lake.errors import NotFound, unknown
+from service.api.access import check_asked
 from service.api.context import PREFIX, context, session
 from service.api.document import blueprint
 from service.api.questions import answered
@@ -265,7 +266,9 @@ def _asked(name: str) -> Any:
         if values:
             given[key] = values if known[key].several else values[-1]
     model: type[BaseModel] = questions.question(name).query
-    return answered(name, questions.read(name, assemble(model, given)), session())
+    query = questions.read(name, assemble(model, given))
+    check_asked(query)
+    return answered(name, query, session())
 
 
 def _cell(value: Any) -> str:
