@@ -140,10 +140,17 @@ export class QuestionForm {
     this.mark(problem.faults);
   }
 
-  private mark(faults: readonly { pointer: string; message: string }[]): void {
+  /** The field of a fault: the one it names, or else the only one that holds what is wrong. */
+  private fieldOf(pointer: string, value: unknown): Field | undefined {
+    const named = this.fields.get(pointer.replace(/^\//, "").split("/")[0] ?? "");
+    const holding = Object.entries(this.values()).filter(([, texts]) => texts.includes(String(value))).map(([name]) => this.fields.get(name));
+    return named ?? (holding.length === 1 ? holding[0] : undefined);
+  }
+
+  private mark(faults: readonly { pointer: string; message: string; value?: unknown }[]): void {
     let first: HTMLElement | undefined;
-    for (const { pointer, message } of faults) {
-      const field = this.fields.get(pointer.replace(/^\//, "").split("/")[0] ?? "");
+    for (const { pointer, message, value } of faults) {
+      const field = this.fieldOf(pointer, value);
       const place = field && document.getElementById(`${field.id}-fault`);
       if (!field || !place) continue;
       field.setAttribute("aria-invalid", "true");
