@@ -163,9 +163,9 @@ def bench_web_command(
     output: OutputOption = None,
 ) -> None:
     """Size of the web pages, and milliseconds until each is there, in a real browser that holds nothing of them."""
-    from service.bench import harness, web
+    from service.bench import harness, pages
 
-    harness.report(web.bench_web(lake), output)
+    harness.report(pages.bench_pages(lake), output)
 
 
 @app.command("map")

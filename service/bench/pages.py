@@ -20,7 +20,7 @@ _PAINT = "() => performance.getEntriesByName('first-contentful-paint')[0]?.start
 _PAGES = """links => links.map(a => a.getAttribute('href'))"""
 
 
-def bench_web(lake: Path, runs: int = RUNS) -> list[Row]:
+def bench_pages(lake: Path, runs: int = RUNS) -> list[Row]:
     """Megabytes of all parts compressed, and milliseconds to the first paint and to each page, with a browser that holds nothing."""
     if not (BUILT / "made.json").is_file():
         raise NotReady("The web pages are not made; `make web` makes them.")
