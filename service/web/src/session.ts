@@ -80,6 +80,6 @@ export function session(back: () => void): { who: HTMLElement; banner: HTMLEleme
     timer = window.setTimeout(() => void retry(), RETRY_MS);
   });
   network.addEventListener("found", found);
-  void update();
+  access.known = update();
   return { who, banner };
 }
