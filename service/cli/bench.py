@@ -157,6 +157,17 @@ def bench_start_command(
     harness.report(start.bench_start(lake), output)
 
 
+@app.command("web")
+def bench_web_command(
+    lake: Annotated[Path, typer.Option("--lake", help="Folder of a lake like the demo's.")],
+    output: OutputOption = None,
+) -> None:
+    """Size of the web pages, and milliseconds until each is there, in a real browser that holds nothing of them."""
+    from service.bench import harness, pages
+
+    harness.report(pages.bench_pages(lake), output)
+
+
 @app.command("map")
 def bench_map_command(
     contracts: Annotated[int, typer.Option("--contracts", help="Contracts to value.")] = 60_000,

@@ -5,10 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from lake.errors import BadInput
 from lake.tables import Lake
 from service import demo
+from service.cli import commands
+from service.processes import serve
 from valuation.sets.store import list_valuation_sets
 
 
@@ -38,6 +41,17 @@ def test_a_demo_that_is_there_is_kept_unless_its_deletion_is_asked_for(tmp_path:
     assert (folder / "work.txt").read_text() == "mine"
     assert demo._fresh(folder, anew=True) == folder
     assert not (folder / "work.txt").exists()
+
+
+def test_a_demo_is_served_where_that_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lake = Lake.create(tmp_path / "lake")
+    served: list[Path] = []
+    monkeypatch.setattr(demo, "run_demo", lambda *_, **__: lake)
+    monkeypatch.setattr(serve, "main", lambda settings, **_: served.append(settings.lake) or 0)
+    assert CliRunner().invoke(commands.app, ["demo"]).exit_code == 0
+    assert served == []
+    assert CliRunner().invoke(commands.app, ["demo", "--serve"]).exit_code == 0
+    assert served == [lake.path]
 
 
 def test_a_folder_that_is_no_demo_is_left_alone(tmp_path: Path) -> None:

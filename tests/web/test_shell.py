@@ -277,6 +277,31 @@ def test_an_answer_is_taken_along_as_it_is_shown(tab: Tab, tmp_path: Path) -> No
     assert copied.select(columns).to_pylist() == [{n: r[n] for n in columns} for r in kept["CSV"]]
 
 
+def test_a_link_to_exactly_an_answer_is_copied_and_shows_it(tab: Tab) -> None:
+    page = tab.open(VAR)
+    shown = figures(page)
+    for _ in range(2):  # of the page, and of the page that is pinned already
+        choose(page, "Export", "Copy link to exactly this")
+        told(page).to_contain_text("The link is copied")
+        link = page.evaluate("() => navigator.clipboard.readText()")
+        tab.open(link.removeprefix(f"{tab.site}app/"))
+        assert figures(page) == shown
+        expect(page.get_by_role("button", name="Pinned")).to_be_visible()
+        assert "as_known" in link
+    page.get_by_role("button", name="Pinned").click()
+    tab.settled()
+    assert tab.shown() == VAR
+
+
+def test_a_menu_that_cannot_be_filled_says_why(tab: Tab) -> None:
+    page = tab.open(VAR)
+    page.route("**/api/v1/views", lambda route: route.abort("connectionrefused"))
+    page.locator("summary", has_text="Views").click()
+    expect(page.locator(".tools .menu-items")).to_contain_text("The connection to varlake is lost")
+    page.unroute("**/api/v1/views")
+    expect(page.locator(".banner")).to_be_hidden(timeout=15_000)
+
+
 def _of_workbook(path: Path) -> list[dict[str, Any]]:
     book = CalamineWorkbook.from_path(path)
     head, *rows = book.get_sheet_by_index(0).to_python()

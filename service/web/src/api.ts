@@ -44,8 +44,11 @@ function tellReached(now: boolean): void {
   network.dispatchEvent(new Event(now ? "found" : "lost"));
 }
 
-/** What stands between a request and the service, set by the shell. signIn : asks to sign in; true once that is done. */
-export const access: { signIn: () => Promise<boolean>; csrf: string } = { signIn: async () => false, csrf: "" };
+/**
+ * What stands between a request and the service, set by the shell. signIn : asks to sign in; true once that is done.
+ * csrf : what a request that may change something shows of its session, once it is `known` who asks.
+ */
+export const access: { signIn: () => Promise<boolean>; csrf: string; known: Promise<unknown> } = { signIn: async () => false, csrf: "", known: Promise.resolve() };
 
 async function problemOf(response: Response): Promise<Problem> {
   try {
@@ -68,6 +71,7 @@ export async function request(path: string, init: RequestInit = {}): Promise<Res
 }
 
 async function sent(path: string, init: RequestInit): Promise<Response> {
+  if (init.method) await access.known;
   const headers = { "X-Requested-With": "varlake", ...(access.csrf && { "X-CSRF-Token": access.csrf }), ...init.headers };
   try {
     const response = await fetch(PREFIX + path, { credentials: "same-origin", ...init, headers });

@@ -127,9 +127,9 @@ export async function asked(name: string, parameters: URLSearchParams | Row, sig
   return { ...answer, rows: answer.rows ?? [] };
 }
 
-/** Every table of an answer by its name, `rows` the first: some answers have theirs by other names, such as drivers. */
+/** Every table of an answer by its name, `rows` the first: some answers have theirs by other names, such as drivers; answers it is made of are none. */
 export function tablesOf(answer: Answer): [string, Row[]][] {
-  const found = Object.entries(answer).filter((e): e is [string, Row[]] => Array.isArray(e[1]) && e[0] !== "coverage" && e[0] !== "queries" && typeof e[1][0] === "object");
+  const found = Object.entries(answer).filter((e): e is [string, Row[]] => Array.isArray(e[1]) && e[0] !== "coverage" && e[0] !== "queries" && typeof e[1][0] === "object" && !("receipt" in e[1][0]));
   return found.sort(([one], [two]) => Number(two === "rows") - Number(one === "rows"));
 }
 

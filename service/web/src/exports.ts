@@ -50,14 +50,23 @@ async function download(asked: Asked, answer: Answer, format: string): Promise<v
   URL.revokeObjectURL(address);
 }
 
+/** Browsers give a page the clipboard over HTTPS and on their own machine; where this one does not, that is told. */
+function hasClipboard(): boolean {
+  if (isSecureContext) return true;
+  tell("The browser gives the clipboard to pages over HTTPS alone. Copy the address, or export a file.");
+  return false;
+}
+
 /** Rows on the clipboard as spreadsheets and documents take them. */
 export async function copyTable(rows: readonly Row[]): Promise<void> {
+  if (!hasClipboard()) return;
   const as = (type: string, text: string) => ({ [type]: new Blob([text], { type }) });
   await navigator.clipboard.write([new ClipboardItem({ ...as("text/plain", asText(rows)), ...as("text/html", asMarkup(rows)) })]);
   tell(`${rows.length} rows are on the clipboard.`);
 }
 
 export async function copyText(text: string, told: string): Promise<void> {
+  if (!hasClipboard()) return;
   await navigator.clipboard.writeText(text);
   tell(told);
 }

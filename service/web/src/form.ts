@@ -32,15 +32,16 @@ export class QuestionForm {
 
   constructor(private readonly options: FormOptions, state: State) {
     const id = `form-${++made}`;
-    const rows = options.parameters.map((p) => this.row(p, `${id}-${p.name}`));
-    const [first, more] = [rows.filter((_, i) => options.parameters[i]?.required), rows.filter((_, i) => !options.parameters[i]?.required)];
-    const details = h("details", { open: first.length === 0 }, h("summary", {}, "More"), ...more);
-    this.element = h("form", { class: "question-form", novalidate: true, onsubmit: (e: SubmitEvent) => { e.preventDefault(); this.submit(); } },
-      ...first, more.length > 0 && details, h("button", { type: "submit", class: "primary" }, options.submit));
     this.draft = new Draft(options.name ?? options.parameters.map((p) => p.name).join(" "));
+    const typed = this.draft.names();
+    const rank = (p: Parameter) => (p.required ? 0 : typed.has(p.name) || state.one(p.name) !== null ? 1 : 2);
+    const rows = (...ranks: number[]) => ranks.flatMap((r) => options.parameters.filter((p) => rank(p) === r).map((p) => this.row(p, `${id}-${p.name}`)));
+    const [first, more] = [rows(0, 1), rows(2)];
+    this.element = h("form", { class: "question-form", novalidate: true, onsubmit: (e: SubmitEvent) => { e.preventDefault(); this.submit(); } },
+      ...first, more.length > 0 && h("details", { open: first.length === 0 }, h("summary", {}, "More"), ...more),
+      h("button", { type: "submit", class: "primary" }, options.submit));
     this.update(state);
     this.draft.keep(this.fields.values());
-    details.open ||= options.parameters.some((p) => !p.required && (this.draft.names().has(p.name) || state.one(p.name) !== null));
   }
 
   /** Puts the values of the state into the fields, but for those with something typed that was not sent. */
@@ -54,7 +55,6 @@ export class QuestionForm {
     for (const p of this.options.parameters) {
       this.put(p, values[p.name] ?? []);
       this.fields.get(p.name)?.dispatchEvent(new Event("input", { bubbles: true }));
-      if (!p.required && p.name in values) this.element.querySelector("details")?.setAttribute("open", "");
     }
   }
 
@@ -63,6 +63,7 @@ export class QuestionForm {
     if (!field) return;
     if (p.kind === "flag") (field as HTMLInputElement).checked = values[0] === "true";
     else field.value = p.kind === "objects" || p.kind === "pairs" ? indented(values[0]) : values.join(SEPARATORS[p.kind] ?? "");
+    if (values.length > 0) field.closest("details")?.setAttribute("open", "");
   }
 
   private row(p: Parameter, id: string): HTMLElement {
@@ -139,10 +140,17 @@ export class QuestionForm {
     this.mark(problem.faults);
   }
 
-  private mark(faults: readonly { pointer: string; message: string }[]): void {
+  /** The field of a fault: the one it names, or else the only one that holds what is wrong. */
+  private fieldOf(pointer: string, value: unknown): Field | undefined {
+    const named = this.fields.get(pointer.replace(/^\//, "").split("/")[0] ?? "");
+    const holding = Object.entries(this.values()).filter(([, texts]) => texts.includes(String(value))).map(([name]) => this.fields.get(name));
+    return named ?? (holding.length === 1 ? holding[0] : undefined);
+  }
+
+  private mark(faults: readonly { pointer: string; message: string; value?: unknown }[]): void {
     let first: HTMLElement | undefined;
-    for (const { pointer, message } of faults) {
-      const field = this.fields.get(pointer.replace(/^\//, "").split("/")[0] ?? "");
+    for (const { pointer, message, value } of faults) {
+      const field = this.fieldOf(pointer, value);
       const place = field && document.getElementById(`${field.id}-fault`);
       if (!field || !place) continue;
       field.setAttribute("aria-invalid", "true");

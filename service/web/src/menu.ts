@@ -26,7 +26,10 @@ export function menu(label: string, items: () => Node[] | Promise<Node[]>, attri
     }
     for (const other of open) other.open = false;
     open.add(made);
-    void Promise.resolve(items()).then((made) => list.replaceChildren(...made));
+    void (async () => items())().then(
+      (made) => list.replaceChildren(...made),
+      (error: unknown) => list.replaceChildren(h("p", { role: "alert" }, error instanceof Error ? error.message : String(error))),
+    );
     list.classList.toggle("to-left", made.getBoundingClientRect().left > innerWidth / 2);
   });
   list.addEventListener("click", (event) => {

@@ -43,8 +43,9 @@ function pinOf(answers: readonly Answer[]): Values {
   return put;
 }
 
-/** The address with the pin; what somebody chose by hand stays as it was chosen. */
+/** The address with the pin; what somebody chose by hand, and a pin that is there, stay as they are. */
 export function pinned(state: State, answers: readonly Answer[]): State {
+  if (state.one(PINNED) !== null) return state;
   const put = Object.entries(pinOf(answers)).filter(([name]) => state.one(name) === null);
   return state.with({ ...Object.fromEntries(put), [PINNED]: put.map(([name]) => name).join(",") });
 }

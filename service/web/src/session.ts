@@ -33,7 +33,7 @@ function signIn(changed: () => void): Promise<boolean> {
     const came = () => void look(false);
     const asked = dialog("Sign in", h("h2", {}, "Sign in to go on"),
       h("p", {}, "Your session has ended, or nobody is signed in. Sign in in another tab and come back: what you have typed is still here."), still,
-      h("p", { class: "actions" }, h("a", { class: "button primary", href: "/sign-in", target: "_blank", rel: "opener" }, "Sign in"),
+      h("p", { class: "actions" }, h("a", { class: "button primary", href: "/sign-in", target: "_blank" }, "Sign in"),
         h("button", { type: "button", onclick: () => void look(true) }, "Go on"),
         h("button", { type: "button", onclick: () => asked.close() }, "Not now")));
     window.addEventListener("focus", came);
@@ -80,6 +80,6 @@ export function session(back: () => void): { who: HTMLElement; banner: HTMLEleme
     timer = window.setTimeout(() => void retry(), RETRY_MS);
   });
   network.addEventListener("found", found);
-  void update();
+  access.known = update();
   return { who, banner };
 }

@@ -21,7 +21,7 @@ export const ask: Page = {
     const groups = Map.groupBy(all.values(), (q) => q.group);
     const links = new Map([...all.values()].map((q) => [q.name, h("a", { href: `ask?question=${q.name}`, title: q.meaning }, words(q.name))]));
     const list = h("nav", { "aria-label": "questions", class: "question-list" },
-      ...[...groups].flatMap(([group, members]) => [h("h2", {}, words(group)), h("ul", {}, ...members.map((q) => h("li", {}, links.get(q.name) ?? false)))]));
+      ...[...groups].flatMap(([group, members]) => [h("h2", {}, group === "whatif" ? "what-if" : words(group)), h("ul", {}, ...members.map((q) => h("li", {}, links.get(q.name) ?? false)))]));
     fill(place, h("h1", {}, "All questions"), h("div", { class: "with-list" }, list, main));
     let shown: { name: string; opened: Opened } | undefined;
     const opened: Opened = {
