@@ -14,6 +14,7 @@ interface Job extends Row {
 }
 
 const POLL_MS = 400;
+const [ATTEMPTS, AGAIN_MS] = [12, 2500]; // for a place among heavy questions
 
 /** Shows a failure in words: what was given, what is expected, what to do. */
 export function shownProblem(error: unknown): HTMLElement {
@@ -45,6 +46,7 @@ export class Asking {
     readonly place: HTMLElement, readonly name: string,
     private readonly show: (answer: Answer, place: HTMLElement) => void | Promise<void>,
     private readonly onproblem: (problem: Problem) => void = () => undefined,
+    private readonly answers: (name: string, parameters: URLSearchParams | Row, signal: AbortSignal) => Promise<Answer> = asked,
   ) {
     place.setAttribute("aria-live", "polite");
   }
@@ -56,8 +58,7 @@ export class Asking {
     this.place.setAttribute("aria-busy", "true");
     if (!this.answer) fill(this.place, h("p", { class: "loading" }, "Being computed …"));
     try {
-      const answer = await asked(this.name, parameters, signal);
-      await this.shown(answer);
+      await this.shown(await this.answers(this.name, parameters, signal));
     } catch (error) {
       if (signal.aborted) return;
       if (error instanceof Problem && error.notValued) await this.plan(parameters, error, signal).catch((e: unknown) => this.failed(e));
@@ -65,6 +66,11 @@ export class Asking {
     } finally {
       if (!signal.aborted) this.place.removeAttribute("aria-busy");
     }
+  }
+
+  /** Stops what is being asked: the place is wanted for something else. */
+  cancel(): void {
+    this.stop?.abort();
   }
 
   private async shown(answer: Answer): Promise<void> {
@@ -108,9 +114,27 @@ export class Asking {
   }
 }
 
-/** The answer to a question. */
-export function asked(name: string, parameters: URLSearchParams | Row, signal?: AbortSignal): Promise<Answer> {
-  return parameters instanceof URLSearchParams ? get<Answer>(`/${name}`, parameters, signal) : send<Answer>("POST", `/${name}`, parameters, signal);
+/** What waits for a place at the service: each is woken when an answer of this page has come. */
+const waiting = new Set<() => void>();
+
+/** The answer to a question. Where the service has no place for a heavy one, it is asked again when another answer has come, or after a while. */
+export async function asked(name: string, parameters: URLSearchParams | Row, signal?: AbortSignal): Promise<Answer> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await (parameters instanceof URLSearchParams ? get<Answer>(`/${name}`, parameters, signal) : send<Answer>("POST", `/${name}`, parameters, signal));
+    } catch (error) {
+      if (!(error instanceof Problem) || error.status !== 429 || attempt === ATTEMPTS) throw error;
+    } finally {
+      waiting.forEach((wake) => wake());
+    }
+    await new Promise<void>((resolve) => {
+      const wake = () => { clearTimeout(timer); waiting.delete(wake); resolve(); };
+      const timer = setTimeout(wake, AGAIN_MS);
+      waiting.add(wake);
+      signal?.addEventListener("abort", wake, { once: true });
+    });
+    signal?.throwIfAborted();
+  }
 }
 
 /** The question of an address as a body has it. */

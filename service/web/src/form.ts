@@ -10,6 +10,8 @@ export interface FormOptions {
   parameters: readonly Parameter[];
   /** Values that may stand in a field, by parameter: shown while typing, and not the only ones allowed. */
   suggestions?: Record<string, readonly string[]>;
+  /** Fields that stand above More although they need not be filled in. */
+  first?: readonly string[];
   submit: string;
   onsubmit: (values: Record<string, string[]>) => void;
 }
@@ -24,7 +26,8 @@ export class QuestionForm {
   constructor(private readonly options: FormOptions, state: State) {
     const id = `form-${++made}`;
     const rows = options.parameters.map((p) => this.row(p, state, `${id}-${p.name}`));
-    const [first, more] = [rows.filter((_, i) => options.parameters[i]?.required), rows.filter((_, i) => !options.parameters[i]?.required)];
+    const isFirst = (p: Parameter | undefined) => p !== undefined && (p.required || options.first?.includes(p.name));
+    const [first, more] = [rows.filter((_, i) => isFirst(options.parameters[i])), rows.filter((_, i) => !isFirst(options.parameters[i]))];
     this.element = h("form", { class: "question-form", novalidate: true, onsubmit: (e: SubmitEvent) => { e.preventDefault(); this.submit(); } },
       ...first, more.length > 0 && h("details", { open: first.length === 0 }, h("summary", {}, "More"), ...more),
       h("button", { type: "submit", class: "primary" }, options.submit));
@@ -63,6 +66,16 @@ export class QuestionForm {
       else given[p.name] = field.value.trim() ? [field.value.trim()] : [];
     }
     return given;
+  }
+
+  /** Shows the values of another state, as they stand in the address; faults of those before go. */
+  show(state: State): void {
+    this.clear();
+    for (const p of this.options.parameters) {
+      const field = this.fields.get(p.name);
+      if (p.kind === "flag") (field as HTMLInputElement).checked = state.one(p.name) === "true";
+      else if (field) field.value = state.all(p.name).join(p.kind === "labels" ? "; " : ", ");
+    }
   }
 
   private submit(): void {
