@@ -69,7 +69,7 @@ export class QuestionForm {
   }
 
   /** Shows the values of another state, as they stand in the address; faults of those before go. */
-  show(state: State): void {
+  update(state: State): void {
     this.clear();
     for (const p of this.options.parameters) {
       const field = this.fields.get(p.name);

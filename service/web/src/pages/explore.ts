@@ -123,7 +123,7 @@ class Explore implements Opened {
     const question = this.known.all.get("var");
     if (!question) return;
     const asked = await read(state, question);
-    this.form.show(state);
+    this.form.update(state);
     this.zones.show({ rows: asked.rows, columns: asked.columns, measures: asked.measures });
     this.heat.checked = asked.heat;
     const key = JSON.stringify([asked.rows, asked.columns, asked.measures, asked.scope, asked.scope.limit === undefined ? null : asked.sort]);

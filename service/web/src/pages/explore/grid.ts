@@ -44,8 +44,6 @@ export class Grid {
     this.element = h("div", { class: "pivot-scroll" }, this.table);
     this.element.addEventListener("scroll", () => this.later());
     this.table.addEventListener("keydown", (event) => this.key(event));
-    this.table.addEventListener("focus", () => this.draw());
-    this.table.addEventListener("blur", () => this.draw());
     this.body.addEventListener("click", (event) => this.click(event));
     this.body.addEventListener("pointerover", (event) => {
       const line = this.lineOf(event.target as Element);
@@ -160,9 +158,8 @@ export class Grid {
     const open = this.openKeys.has(node.key);
     const expandable = node !== pivot.root && pivot.canOpen(node);
     const level = node.path.length + 1;
-    const here = document.activeElement === this.table ? this.at : { row: -1, column: -1 };
     const cell = (column: number) => ({ id: `${this.id}-${row}-${column}`, "aria-colindex": column + 1 });
-    const active = (column: number, more = "") => `${more}${here.row === row && here.column === column ? " active" : ""}`.trim() || null;
+    const active = (column: number, more = "") => `${more}${this.at.row === row && this.at.column === column ? " active" : ""}`.trim() || null;
     const toggle = expandable ? h("span", { class: "toggle", "aria-hidden": "true" }, this.loading.has(node.key) ? "…" : open ? "▾" : "▸") : h("span", { class: "toggle", "aria-hidden": "true" });
     const label = h("th", { ...cell(0), scope: "row", role: "rowheader", class: active(0, "node"), title: node.label }, toggle, node.label);
     label.style.paddingLeft = `${0.3 + 1.1 * (level - 1)}rem`;
