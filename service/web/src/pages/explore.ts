@@ -71,7 +71,8 @@ class Explore implements Opened {
     this.members = new Map(known.fields.map((f) => [f.dimension, f.members]));
     const var_ = known.all.get("var");
     if (!var_) throw new Error("The service has no question var.");
-    const parameters = settings(var_);
+    const scenarios = known.all.get("pnl")?.parameters.filter((p) => p.name === "scenarios") ?? [];
+    const parameters = [...settings(var_), ...scenarios];
     const dimensions = known.fields.map((f) => ({ name: f.dimension, about: `${f.meaning} (${f.members.toLocaleString("en-US")} members)`, group: f.dimension.startsWith("attribute.") ? "Attributes" : "Dimensions" }));
     const measures = Object.values(known.kinds).flatMap((k) => k.measures).map((m) => ({ name: m.name, about: m.meaning, group: m.group }));
     this.zones = new Zones({ dimension: dimensions, measure: measures }, (placed) => this.placed(placed));
@@ -80,6 +81,7 @@ class Explore implements Opened {
       select: (node) => view.set({ at: keyOf(node.path), panel: this.asked?.panel ?? "trades" }), near: () => undefined,
     });
     this.panel = new Panel(known.all, known.dates, {
+      scenario: (label) => this.scenario(label),
       tab: (panel) => view.set({ panel }), against: (against) => view.set({ against: against || null }),
       filter: (node, exclude) => this.filter(node, exclude), close: () => { view.set({ panel: null }); this.grid.focus(); },
     });
@@ -126,7 +128,7 @@ class Explore implements Opened {
     this.form.update(state);
     this.zones.show({ rows: asked.rows, columns: asked.columns, measures: asked.measures });
     this.heat.checked = asked.heat;
-    const key = JSON.stringify([asked.rows, asked.columns, asked.measures, asked.scope, asked.scope.limit === undefined ? null : asked.sort]);
+    const key = JSON.stringify([asked.rows, asked.columns, asked.measures, asked.scope, asked.scenarios, asked.scope.limit === undefined ? null : asked.sort]);
     if (key !== this.shownKey) {
       this.shownKey = key;
       await this.begin(asked);
@@ -148,7 +150,9 @@ class Explore implements Opened {
     });
     fill(this.said, ...askings.map((a) => a.place));
     const body = (source: SourceName) => this.known.kinds[source].bodies(asked, [], asked.measures.filter((m) => this.known.kinds[source].measures.some((o) => o.name === m)))[0]?.body ?? {};
-    await Promise.all(askings.map((a) => a.asking.ask(body(a.source))));
+    const roots = Promise.all(askings.map((a) => a.asking.ask(body(a.source))));
+    pivot.begin();
+    await roots;
     this.grid.element.hidden = this.pivot !== pivot;
     this.grid.element.removeAttribute("aria-busy");
   }
@@ -171,7 +175,7 @@ class Explore implements Opened {
     const open = [...pivot.asked.open].sort((a, b) => a.length - b.length);
     this.draw();
     for (let level = 1; level < pivot.asked.rows.length; level++) {
-      const lacking = open.filter((p) => p.length === level && pivot.node(p) && !pivot.node(p)?.children);
+      const lacking = open.filter((p) => { const node = pivot.node(p); return p.length === level && node && pivot.lacking(node).length > 0; });
       if (lacking.length === 0) continue;
       lacking.forEach((p) => this.loading.add(keyOf(p)));
       this.draw();
@@ -222,6 +226,12 @@ class Explore implements Opened {
     const first = column === "label" ? column : `-${column}`;
     const next = now?.column !== column ? first : now.down === first.startsWith("-") ? (first.startsWith("-") ? column : `-${column}`) : null;
     this.view.set({ sort: next });
+  }
+
+  /** Puts the P&L of a scenario into the pivot. */
+  private scenario(label: string): void {
+    const { state } = this.view;
+    this.view.set({ scenarios: [...new Set([...state.all("scenarios"), label])], measures: [...new Set([...state.all("measures"), "pnl"])] });
   }
 
   private filter(node: Node, exclude: boolean): void {

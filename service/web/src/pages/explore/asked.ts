@@ -30,6 +30,8 @@ export interface Asked {
   columns: string[];
   measures: string[];
   scope: Row;
+  /** Of the P&L by scenario. */
+  scenarios: string[];
   open: Path[];
   at: Path | null;
   sort: Sort | null;
@@ -59,6 +61,7 @@ export async function read(state: State, question: Question): Promise<Asked> {
     columns: state.all("columns"),
     measures: state.all("measures"),
     scope: await asBody(question.name, state.only(settings(question).map((p) => p.name))),
+    scenarios: state.all("scenarios"),
     open: paths(state.all("open")),
     at: paths(state.all("at"))[0] ?? null,
     sort: sort ? { column: sort.replace(/^-/, ""), down: sort.startsWith("-") } : null,

@@ -22,6 +22,7 @@ export interface PanelActions {
   tab(name: string): void;
   against(day: string): void;
   filter(node: Node, exclude: boolean): void;
+  scenario(label: string): void;
   close(): void;
 }
 
@@ -92,14 +93,17 @@ export class Panel {
         const label = `P&L by scenario: ${figure(answer.rows[0]?.low)} to ${figure(answer.rows.at(-1)?.high)}`;
         await chart(where, label, {
           grid: { left: 50, right: 10, top: 10, bottom: 40 },
-          xAxis: { type: "category", data: answer.rows.map((r) => figure(r.low)), name: `P&L, ${String(asked.scope.currency ?? "")}`, nameLocation: "middle", nameGap: 25 },
+          xAxis: { type: "category", data: answer.rows.map((r) => figure(r.low)), name: `P&L, ${String((answer.query as Row).currency)}`, nameLocation: "middle", nameGap: 25 },
           yAxis: { type: "value" }, tooltip: { trigger: "axis" },
           series: [{ type: "bar", name: "scenarios", data: answer.rows.map((r) => r.count as number), barCategoryGap: "5%" }],
         }, 200);
         where.append(h("details", {}, h("summary", {}, "The figures"), table(answer.rows, { caption: "P&L by scenario, counted", columns: ["low", "high", "count", "probability"] })));
       });
       this.ask(worst, "pnl", { ...scope, by: [], worst: WORST }, (answer, where) => {
-        where.append(table(answer.rows, { caption: `The ${WORST} worst scenarios`, columns: ["rank", "scenario", "pnl", "probability"] }));
+        where.append(table(answer.rows, {
+          caption: `The ${WORST} worst scenarios: press one for its P&L in the pivot`, columns: ["rank", "scenario", "pnl", "probability"],
+          onrow: (row) => this.actions.scenario(String(row.scenario)),
+        }));
       });
     } else this.explain(place, asked, one, next);
   }

@@ -20,6 +20,8 @@ export interface Node {
   others: number;
   children: Node[] | null;
   problem: Problem | null;
+  /** The sources that have said what its children are. */
+  opened: Set<SourceName>;
   answers: Partial<Record<SourceName, Answer>>;
 }
 
@@ -110,30 +112,44 @@ export class Pivot {
 
   /** What a source says of a node's children; the answer is the first of its questions', which the node is told by. */
   async ask(source: SourceName, path: Path, signal?: AbortSignal): Promise<Answer> {
-    const bodies = this.sources[source].bodies(this.asked, path, this.chosen(source));
-    const answers = await Promise.all(bodies.map((b) => this.answers.ask(b.question, b.body, signal)));
+    const answers = await this.asking(source, path, signal);
     this.place(source, path, this.sources[source].found(this.asked, path, answers), answers[0] as Answer);
     return answers[0] as Answer;
+  }
+
+  private asking(source: SourceName, path: Path, signal?: AbortSignal): Promise<Answer[]> {
+    const bodies = this.sources[source].bodies(this.asked, path, this.chosen(source));
+    return Promise.all(bodies.map((b) => this.answers.ask(b.question, b.body, signal)));
+  }
+
+  /** Asks VaR's source for all nodes that are to be open, beside the root and not after it. */
+  begin(): void {
+    for (const path of this.asked.open) if (path.length < this.asked.rows.length) this.asking("var", path).catch(() => undefined); // said when it is opened
   }
 
   /** Asks all sources for the children of a node. A source that fails leaves the others' figures. */
   async open(path: Path): Promise<void> {
     const node = this.node(path);
-    if (!node || !this.canOpen(node) || node.children) return;
-    const failed = (await Promise.allSettled(this.used.map((s) => this.ask(s, path)))).find((r) => r.status === "rejected");
+    if (!node) return;
+    const failed = (await Promise.allSettled(this.lacking(node).map((s) => this.ask(s, path)))).find((r) => r.status === "rejected");
     node.problem = failed ? (failed.reason as Problem) : null;
+  }
+
+  /** The sources that have not said what a node holds, and have answered for the whole. */
+  lacking(node: Node): SourceName[] {
+    return this.canOpen(node) ? this.used.filter((s) => this.root.answers[s] && !node.opened.has(s)) : [];
   }
 
   private place(source: SourceName, path: Path, found: Found, answer: Answer): void {
     const parent = this.node(path);
     if (!parent) return;
+    parent.opened.add(source);
     if (path.length === 0) {
       if (found.total) put(parent, [], source, found.total);
       for (const c of found.columns) put(parent, c.members, source, c.figures);
       if (source === "var") this.members.splice(0, this.members.length, ...found.columns.map((c) => c.members));
       parent.answers[source] = answer;
     }
-    if (source === "var") parent.children ??= [];
     const children = found.children.map((g) => this.child(parent, g, answer, source));
     if (source === "var") parent.children = children;
     const width = this.asked.columns.length;
@@ -159,7 +175,7 @@ export class Pivot {
   columns(): Column[] {
     const figures = this.used.flatMap((source) => {
       const rows = [this.root, ...(this.root.children ?? [])].map((n) => n.cells.get("[]")?.[source] ?? {});
-      return this.sources[source].figures(rows, this.chosen(source)).map((figure) => ({ source, figure }));
+      return this.sources[source].figures(rows, this.chosen(source), this.asked).map((figure) => ({ source, figure }));
     });
     const order = (name: string) => this.asked.measures.findIndex((m) => name === m || name.startsWith(`${m}_`) || name.startsWith(`${m} `));
     figures.sort((a, b) => order(a.figure.name) - order(b.figure.name));
@@ -222,7 +238,7 @@ export class Pivot {
 }
 
 function nodeOf(path: Path, label: string, others: number): Node {
-  return { path, key: keyOf(path), label, others, cells: new Map(), children: null, problem: null, answers: {} };
+  return { path, key: keyOf(path), label, others, cells: new Map(), children: null, problem: null, opened: new Set(), answers: {} };
 }
 
 function put(node: Node, members: Path, source: SourceName, figures: Row): void {

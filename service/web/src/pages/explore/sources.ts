@@ -38,10 +38,10 @@ interface Kind {
   /** The questions of a node's children, their cells and the columns of the node, the main one first. */
   bodies(asked: Asked, path: Path, measures: string[]): { question: string; body: Row }[];
   found(asked: Asked, path: Path, answers: Answer[]): Found;
-  figures(shown: readonly Row[], measures: string[]): Figure[];
+  figures(shown: readonly Row[], measures: string[], asked: Asked): Figure[];
 }
 
-export type SourceName = "var" | "contributions" | "greeks";
+export type SourceName = "var" | "pnl" | "contributions" | "greeks";
 export type Sources = Record<SourceName, Kind>;
 
 const BOOK: Measure[] = [
@@ -57,26 +57,26 @@ const startsWith = (members: Path, path: Path) => path.every((m, i) => members[i
 
 /** All sources, with what each offers, asked of the service once. */
 export async function sources(): Promise<Sources> {
-  const [risk, contributions, greeks, measures] = await Promise.all([
-    question("var"), question("contributions"), question("greeks"), get<{ rows: { name: string; meaning: string }[] }>("/measures"),
+  const [risk, pivot, pnl, contributions, greeks, measures] = await Promise.all([
+    question("var"), question("pivot"), question("pnl"), question("contributions"), question("greeks"), get<{ rows: { name: string; meaning: string }[] }>("/measures"),
   ]);
   return {
-    var: ofRisk([...BOOK, ...measures.rows.map((m) => ({ ...m, group: "Risk and P&L" }))], risk),
+    var: ofRisk([...BOOK, ...measures.rows.map((m) => ({ ...m, group: "Risk and P&L" }))], risk, pivot),
+    pnl: ofScenarios(pnl),
     contributions: ofContributions(contributions),
     greeks: ofGreeks(greeks),
   };
 }
 
 /** VaR, ES and the other measures: `var`, or `pivot` where there are columns. */
-function ofRisk(measures: Measure[], risk: Question): Kind {
+function ofRisk(measures: Measure[], risk: Question, pivot: Question): Kind {
   const bodies: Kind["bodies"] = (asked, path, chosen) => {
     const scope = fitted(within(asked, path), risk);
     const known = chosen.filter((m) => !BOOK.some((b) => b.name === m));
     const next = asked.rows[path.length];
     const some = { ...scope, ...(known.length ? { measures: known } : {}), ...limited(asked) };
     if (asked.columns.length === 0 || next === undefined) return [{ question: "var", body: { ...some, by: next === undefined ? asked.columns : [next] } }];
-    const { bounds: _bounds, subtotals: _subtotals, by: _by, ...ofPivot } = some as Row;
-    return [{ question: "pivot", body: { ...ofPivot, rows: [next], columns: asked.columns } }];
+    return [{ question: "pivot", body: { ...fitted(some, pivot), rows: [next], columns: asked.columns } }];
   };
   return {
     measures,
@@ -98,10 +98,7 @@ function ofRisk(measures: Measure[], risk: Question): Kind {
         total: cells.find((c) => c.part === "total") ?? null,
       };
     },
-    figures(shown, chosen) {
-      const names = [...new Set(shown.flatMap((row) => Object.keys(row)))];
-      return chosen.flatMap((m) => names.filter((n) => ofMeasure(n, m)).map((n) => ({ name: n, title: words(n) })));
-    },
+    figures: (shown, chosen) => chosen.flatMap((m) => names(shown).filter((n) => ofMeasure(n, m)).map((n) => ({ name: n, title: words(n) }))),
   };
 }
 
@@ -133,10 +130,8 @@ function ofContributions(contributions: Question): Kind {
       return bys(asked, path, by).map((b) => ({ question: "contributions", body: { ...rest, by: b } }));
     },
     found: (asked, path, answers) => split(asked, asked.rows.slice(0, path.length + 1), path, answers, (a) => a.rows, (a) => (a.total as Row | undefined) ?? null),
-    figures(shown, chosen) {
-      const names = [...new Set(shown.flatMap((row) => Object.keys(row)))].filter((n) => !SAID.has(n));
-      return chosen.flatMap((m) => names.filter((n) => n === m || n.startsWith(`${m}_`)).map((n) => ({ name: n, title: words(n) })));
-    },
+    figures: (shown, chosen, asked) =>
+      chosen.flatMap((m) => names(shown).filter((n) => n === m || n.startsWith(`${m}_`)).map((n) => ({ name: n, title: `${words(n)} of ${splitOf(asked)}` }))),
   };
 }
 
@@ -147,36 +142,51 @@ export function splitOf(asked: Asked): string {
 
 function ofGreeks(greeks: Question): Kind {
   const about = greeks.parameters.find((p) => p.name === "greeks")?.description ?? "";
-  const names = about.replace(/^[^:]*: /, "").replace(/;.*$/, "").split(", ").filter(Boolean);
+  const offered = about.replace(/^[^:]*: /, "").replace(/;.*$/, "").split(", ").filter(Boolean);
   return {
-    measures: names.map((name) => ({ name, group: "Sensitivities", meaning: `${words(name)}, by risk class` })),
+    measures: offered.map((name) => ({ name, group: "Sensitivities", meaning: `${words(name)}, by risk class` })),
     bodies(asked, path, chosen) {
       const scope = fitted(within(asked, path), greeks);
       const next = asked.rows.slice(path.length, path.length + 1);
       return bys(asked, path, next).map((b) => ({ question: "greeks", body: { ...scope, greeks: chosen, per: "class", by: b } }));
     },
-    found: (asked, path, answers) =>
-      split(asked, asked.rows.slice(path.length, path.length + 1), [], answers,
-        (a) => byClass(a.rows, asked), (a) => byClass((a.total as unknown as Row[] | undefined) ?? [], asked)[0] ?? null),
-    figures(shown, chosen) {
-      const all = [...new Set(shown.flatMap((row) => Object.keys(row)))];
-      return chosen.flatMap((m) => all.filter((n) => n.split(" ")[0] === m).sort().map((n) => ({ name: n, title: words(n) })));
-    },
+    found: (asked, path, answers) => below(asked, path, answers, (r) => `${String(r.greek)} ${String(r.risk_class ?? "")}`.trim(), "value"),
+    figures: (shown, chosen) => chosen.flatMap((m) => names(shown).filter((n) => n.split(" ")[0] === m).sort().map((n) => ({ name: n, title: words(n) }))),
   };
 }
 
-/** One row a group out of a row a group, greek and risk class. */
-function byClass(rows: readonly Row[], asked: Asked): Row[] {
+const names = (shown: readonly Row[]): string[] => [...new Set(shown.flatMap((row) => Object.keys(row)))].filter((n) => !SAID.has(n) || n === "positions");
+
+/** P&L in chosen scenarios, or where none is chosen in the worst of each group. */
+function ofScenarios(pnl: Question): Kind {
+  const named = (asked: Asked) => (row: Row) => `pnl ${asked.scenarios.length ? String(row.scenario) : "worst"}`;
+  return {
+    measures: [{ name: "pnl", group: "Risk and P&L", meaning: "P&L in the chosen scenarios; where none is chosen, in the worst one of each group" }],
+    bodies(asked, path) {
+      const scope = fitted(within(asked, path), pnl);
+      const which = asked.scenarios.length ? { scenarios: asked.scenarios } : { worst: 1 };
+      return bys(asked, path, asked.rows.slice(path.length, path.length + 1)).map((by) => ({ question: "pnl", body: { ...scope, ...which, by } }));
+    },
+    found: (asked, path, answers) => below(asked, path, answers, named(asked), "pnl"),
+    figures: (shown) => names(shown).filter((n) => n.startsWith("pnl ")).map((n) => ({ name: n, title: n })),
+  };
+}
+
+/** The children of a node where an answer has several rows a group, each a figure of its own `name`, which stands in the column `value`. */
+function below(asked: Asked, path: Path, answers: Answer[], name: (row: Row) => string, value: string): Found {
   const dimensions = [...asked.rows, ...asked.columns];
-  const found = new Map<string, Row>();
-  for (const row of rows) {
-    const key = JSON.stringify(dimensions.map((d) => row[d] ?? null));
-    const one = found.get(key) ?? Object.fromEntries(dimensions.filter((d) => d in row).map((d) => [d, row[d]]));
-    for (const name of ["positions", "covered", "failed", "missing", "substituted", "status"]) if (name in row) one[name] = row[name];
-    if (row.greek != null) one[`${String(row.greek)} ${String(row.risk_class ?? "")}`.trim()] = row.value;
-    found.set(key, one);
-  }
-  return [...found.values()];
+  const folded = (rows: readonly Row[]): Row[] => {
+    const found = new Map<string, Row>();
+    for (const row of rows) {
+      const key = JSON.stringify(dimensions.map((d) => row[d] ?? null));
+      const one = found.get(key) ?? Object.fromEntries([...dimensions, ...SAID].filter((d) => d in row).map((d) => [d, row[d]]));
+      one[name(row)] = row[value];
+      found.set(key, one);
+    }
+    return [...found.values()];
+  };
+  const next = asked.rows.slice(path.length, path.length + 1);
+  return split(asked, next, [], answers, (a) => folded(a.rows), (a) => folded((a.total as unknown as Row[] | undefined) ?? [])[0] ?? null);
 }
 
 /** What to group by: the children, with columns their cells, and of the root the columns. */
@@ -190,12 +200,12 @@ function split(
   asked: Asked, by: string[], path: Path, [children, cells, columns]: Answer[],
   rows: (answer: Answer) => Row[], total: (answer: Answer) => Row | null,
 ): Found {
-  const below = (answer: Answer | undefined, dimensions: string[]) =>
+  const groups = (answer: Answer | undefined, dimensions: string[]) =>
     (answer ? rows(answer) : []).map((r) => group(r, dimensions)).filter((g) => startsWith(g.members, path))
       .map((g) => ({ ...g, members: g.members.slice(path.length) }));
   return {
-    children: below(children, by),
-    cells: below(cells, [...by, ...asked.columns]),
+    children: groups(children, by),
+    cells: groups(cells, [...by, ...asked.columns]),
     columns: columns ? rows(columns).map((r) => group(r, asked.columns)) : [],
     total: children ? total(children) : null,
   };
