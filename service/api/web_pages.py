@@ -10,16 +10,16 @@ from flask import Response, redirect, request, send_from_directory
 from service.api.document import pages as pages  # registered with the views of both modules
 
 BUILT = Path(str(files("service.web"))) / "built"
-# what a page may load: its own parts alone; Perspective compiles WebAssembly
+# what a page may load: its own parts alone
 CONTENT_SECURITY = "; ".join(
     (
         "default-src 'none'",
-        "script-src 'self' 'wasm-unsafe-eval'",
+        "script-src 'self'",
         "style-src 'self'",
         "img-src 'self' data: blob:",
         "font-src 'self'",
         "connect-src 'self'",
-        "worker-src 'self' blob:",
+        "worker-src 'self'",
         "base-uri 'self'",
         "form-action 'self'",
         "frame-ancestors 'none'",
@@ -27,7 +27,7 @@ CONTENT_SECURITY = "; ".join(
 )
 _YEAR = 31_536_000
 
-_TYPES = {".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8", ".wasm": "application/wasm"}
+_TYPES = {".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8"}
 _NOT_MADE = (
     "<!doctype html><html lang='en'><title>varlake</title><h1>The web pages are not made</h1><p>Run <code>make web</code> in the "
     "folder of the project, which needs a registry of npm packages, and load this page again. The <a href='/docs'>HTTP API</a> "

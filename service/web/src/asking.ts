@@ -14,7 +14,7 @@ interface Job extends Row {
 }
 
 const POLL_MS = 400;
-const [ATTEMPTS, AGAIN_MS] = [12, 2500]; // for a place among heavy questions
+const [ATTEMPTS, SOON_MS, LATER_MS] = [16, 100, 2500]; // for a place among heavy questions
 
 /** Shows a failure in words: what was given, what is expected, what to do. */
 export function shownProblem(error: unknown): HTMLElement {
@@ -129,7 +129,7 @@ export async function asked(name: string, parameters: URLSearchParams | Row, sig
     }
     await new Promise<void>((resolve) => {
       const wake = () => { clearTimeout(timer); waiting.delete(wake); resolve(); };
-      const timer = setTimeout(wake, AGAIN_MS);
+      const timer = setTimeout(wake, Math.min(LATER_MS, SOON_MS * 2 ** attempt));
       waiting.add(wake);
       signal?.addEventListener("abort", wake, { once: true });
     });

@@ -14,7 +14,7 @@ import { Answers, MOST_COLUMNS, type Node, Pivot } from "./explore/pivot";
 import { type SourceName, sources } from "./explore/sources";
 import { type Placed, Zones } from "./explore/zones";
 
-const AHEAD_MS = 150;
+const [AHEAD_MS, NEAR_MS] = [150, 60];
 const FIRST_ROWS = ["desk", "book"];
 
 interface Dimension { dimension: string; members: number; meaning: string }
@@ -58,12 +58,16 @@ class Explore implements Opened {
   private readonly grid: Grid;
   private readonly panel: Panel;
   private readonly form: QuestionForm;
+  private readonly more = h("p", { class: "notes" });
   private readonly said = h("div", { class: "sources" });
   private readonly tools: HTMLElement;
   private readonly heat = h("input", { type: "checkbox", id: "heat", onchange: () => this.view.set({ heat: this.heat.checked ? "true" : null }) });
   private readonly members: Map<string, number>;
   private readonly loading = new Set<string>();
+  /** What is shown, and what is asked for: the same once it has come. */
   private pivot: Pivot | undefined;
+  private wanted: Pivot | undefined;
+  private askings: Asking[] = [];
   private shownKey = "";
   private timer: number | undefined;
 
@@ -78,7 +82,7 @@ class Explore implements Opened {
     this.zones = new Zones({ dimension: dimensions, measure: measures }, (placed) => this.placed(placed));
     this.grid = new Grid({
       open: (node, open) => this.toggle(node, open), sort: (column) => this.sort(column),
-      select: (node) => view.set({ at: keyOf(node.path), panel: this.asked?.panel ?? "trades" }), near: () => undefined,
+      select: (node) => view.set({ at: keyOf(node.path), panel: this.asked?.panel ?? "trades" }), near: (node) => this.later(NEAR_MS, (pivot) => pivot.near(node)),
     });
     this.panel = new Panel(known.all, known.dates, {
       scenario: (label) => this.scenario(label),
@@ -95,7 +99,7 @@ class Explore implements Opened {
       h("label", { class: "inline" }, this.heat, " heat"),
       h("button", { type: "button", onclick: () => void navigator.clipboard.writeText(asText(this.grid.rows())) }, "Copy table"),
       h("button", { type: "button", onclick: () => { this.answers.forget(); this.shownKey = ""; void this.update(this.view); } }, "Ask again"));
-    const main = h("section", { class: "pivot-main", "aria-label": "pivot" }, this.zones.element, this.tools, this.grid.element, this.said);
+    const main = h("section", { class: "pivot-main", "aria-label": "pivot" }, this.zones.element, this.tools, this.grid.element, this.more, this.said);
     fill(place, h("h1", {}, "Explore"),
       h("div", { class: "explore" }, h("section", { class: "pivot-side", "aria-label": "what is asked" }, this.form.element, this.zones.fields), main, this.panel.element));
     void this.update(view);
@@ -107,6 +111,7 @@ class Explore implements Opened {
 
   close(): void {
     window.clearTimeout(this.timer);
+    this.askings.forEach((a) => a.cancel());
   }
 
   async update(view: View): Promise<void> {
@@ -140,7 +145,8 @@ class Explore implements Opened {
 
   /** Asks for the root, source by source: each says its own coverage, notes and receipt, and what it would cost where it is not valued. */
   private async begin(asked: Asked): Promise<void> {
-    const pivot = new Pivot(asked, this.known.kinds, this.answers);
+    const pivot = (this.wanted = new Pivot(asked, this.known.kinds, this.answers));
+    this.askings.forEach((a) => a.cancel());
     this.grid.element.setAttribute("aria-busy", "true");
     const askings = pivot.used.map((source) => {
       const place = h("section", { class: "source", "aria-label": source });
@@ -148,11 +154,13 @@ class Explore implements Opened {
         (_question, _parameters, signal) => pivot.ask(source, [], signal));
       return { place, asking, source };
     });
+    this.askings = askings.map((a) => a.asking);
     fill(this.said, ...askings.map((a) => a.place));
     const body = (source: SourceName) => this.known.kinds[source].bodies(asked, [], asked.measures.filter((m) => this.known.kinds[source].measures.some((o) => o.name === m)))[0]?.body ?? {};
     const roots = Promise.all(askings.map((a) => a.asking.ask(body(a.source))));
     pivot.begin();
     await roots;
+    if (this.wanted !== pivot) return;
     this.grid.element.hidden = this.pivot !== pivot;
     this.grid.element.removeAttribute("aria-busy");
   }
@@ -162,7 +170,7 @@ class Explore implements Opened {
   }
 
   private async arrived(pivot: Pivot): Promise<void> {
-    if (!pivot.root.children) return; // VaR's answer says which nodes there are
+    if (!pivot.root.children || this.wanted !== pivot) return; // VaR's answer says which nodes there are
     this.pivot = pivot;
     this.grid.element.hidden = false;
     await this.show();
@@ -184,8 +192,13 @@ class Explore implements Opened {
       this.draw();
     }
     this.panel.show(pivot, pivot.asked.at ? pivot.node(pivot.asked.at) : undefined);
+    this.later(AHEAD_MS, (now) => this.ahead(now));
+  }
+
+  /** Does something with the pivot when the reader has paused for so long. */
+  private later(ms: number, act: (pivot: Pivot) => Promise<void>): void {
     window.clearTimeout(this.timer);
-    this.timer = window.setTimeout(() => void this.ahead(pivot), AHEAD_MS);
+    this.timer = window.setTimeout(() => { if (this.pivot) void act(this.pivot); }, ms);
   }
 
   private async ahead(pivot: Pivot): Promise<void> {
@@ -199,7 +212,7 @@ class Explore implements Opened {
     const { open, at, heat } = pivot.asked;
     this.grid.show(pivot, new Set(open.map(keyOf)), this.loading, at ? keyOf(at) : "", heat);
     const all = pivot.members.length;
-    this.grid.element.dataset.more = all > MOST_COLUMNS ? `The first ${MOST_COLUMNS} of ${all} columns are shown; put the dimension into rows, or filter.` : "";
+    this.more.textContent = all > MOST_COLUMNS ? `The first ${MOST_COLUMNS} of ${all} columns are shown; put the dimension into rows, or filter.` : "";
   }
 
   private placed({ rows, columns, measures }: Placed): void {

@@ -33,34 +33,29 @@ export interface Column {
   figure: Figure;
 }
 
-export type Asks = (question: string, body: Row, signal?: AbortSignal) => Promise<Answer>;
-
 /** Answers by what was asked, the least used forgotten first. What is asked for ahead gives way to what is wanted now. */
 export class Answers {
   private readonly kept = new Map<string, Promise<Answer>>();
   private ahead: AbortController | undefined;
 
   ask(question: string, body: Row, signal?: AbortSignal): Promise<Answer> {
-    const key = `${question} ${JSON.stringify(body)}`;
-    let found = this.kept.get(key);
+    const found = this.kept.get(keyed(question, body));
     if (!found) {
       this.ahead?.abort();
-      found = ask(question, body, signal);
+      return this.keep(keyed(question, body), ask(question, body, signal));
     }
-    this.keep(key, found);
-    return found;
+    // whoever asked first may have gone
+    return this.keep(keyed(question, body), found).catch((error: unknown) => {
+      if (!(error instanceof DOMException) || signal?.aborted) throw error;
+      return this.ask(question, body, signal);
+    });
   }
 
-  /** Asks for what may be wanted next, unless something else is wanted first. */
+  /** Asks for what may be wanted next, unless something else is wanted first; null then. */
   async askAhead(question: string, body: Row): Promise<Answer | null> {
-    const key = `${question} ${JSON.stringify(body)}`;
-    const found = this.kept.get(key);
-    if (found) return found;
-    const { signal } = (this.ahead = new AbortController());
+    const key = keyed(question, body);
     try {
-      const answer = await ask(question, body, signal);
-      this.keep(key, Promise.resolve(answer));
-      return answer;
+      return await (this.kept.get(key) ?? this.keep(key, ask(question, body, (this.ahead = new AbortController()).signal)));
     } catch {
       return null;
     }
@@ -68,23 +63,26 @@ export class Answers {
 
   /** Has an answer stand for a question that was not asked alone. */
   put(question: string, body: Row, answer: Answer): void {
-    this.keep(`${question} ${JSON.stringify(body)}`, Promise.resolve(answer));
+    void this.keep(keyed(question, body), Promise.resolve(answer));
   }
 
   forget(): void {
     this.kept.clear();
   }
 
-  private keep(key: string, found: Promise<Answer>): void {
+  private keep(key: string, found: Promise<Answer>): Promise<Answer> {
     this.kept.delete(key);
     this.kept.set(key, found);
-    found.catch(() => this.kept.delete(key));
+    found.catch(() => { if (this.kept.get(key) === found) this.kept.delete(key); });
     for (const oldest of this.kept.keys()) {
       if (this.kept.size <= KEPT_ANSWERS) break;
       this.kept.delete(oldest);
     }
+    return found;
   }
 }
+
+const keyed = (question: string, body: Row): string => `${question} ${JSON.stringify(body)}`;
 
 export class Pivot {
   readonly root: Node = nodeOf([], "All", 0);
@@ -215,6 +213,13 @@ export class Pivot {
       if (x == null || y == null) return x == null ? (y == null ? 0 : 1) : -1;
       return sign * (typeof x === "number" && typeof y === "number" ? x - y : String(x).localeCompare(String(y)));
     });
+  }
+
+  /** Asks for the children of a node that may be opened next. */
+  async near(node: Node): Promise<void> {
+    if (node === this.root || !this.canOpen(node) || node.opened.has("var")) return;
+    const first = this.sources.var.bodies(this.asked, node.path, this.chosen("var"))[0];
+    if (first) await this.answers.askAhead(first.question, first.body);
   }
 
   /** Asks for the children of all nodes of the level below in one question, where they are not too many, so that opening one waits for nothing. */
