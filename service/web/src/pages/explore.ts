@@ -14,7 +14,7 @@ import { Answers, MOST_COLUMNS, type Node, Pivot } from "./explore/pivot";
 import { type SourceName, sources } from "./explore/sources";
 import { type Placed, Zones } from "./explore/zones";
 
-const [AHEAD_MS, NEAR_MS] = [150, 60];
+const [AHEAD_MS, NEAR_MS, AT_ONCE_MS] = [150, 60, 120];
 const FIRST_ROWS = ["desk", "book"];
 
 interface Dimension { dimension: string; members: number; meaning: string }
@@ -67,7 +67,7 @@ class Explore implements Opened {
   /** What is shown, and what is asked for: the same once it has come. */
   private pivot: Pivot | undefined;
   private wanted: Pivot | undefined;
-  private askings: Asking[] = [];
+  private askings = new Map<string, Asking>();
   private shownKey = "";
   private timer: number | undefined;
 
@@ -146,18 +146,17 @@ class Explore implements Opened {
   /** Asks for the root, source by source: each says its own coverage, notes and receipt, and what it would cost where it is not valued. */
   private async begin(asked: Asked): Promise<void> {
     const pivot = (this.wanted = new Pivot(asked, this.known.kinds, this.answers));
-    this.askings.forEach((a) => a.cancel());
     this.grid.element.setAttribute("aria-busy", "true");
-    const askings = pivot.used.map((source) => {
-      const place = h("section", { class: "source", "aria-label": source });
-      const asking = new Asking(place, this.mainQuestion(asked, source), () => this.arrived(pivot), (problem) => this.form.fault(problem),
-        (_question, _parameters, signal) => pivot.ask(source, [], signal));
-      return { place, asking, source };
+    const used = pivot.used.map((source) => {
+      const { question, body } = pivot.bodies(source, [])[0] ?? { question: source, body: {} };
+      const asking = this.askings.get(`${source} ${question}`) ?? this.asking(source, question);
+      return { key: `${source} ${question}`, asking, body };
     });
-    this.askings = askings.map((a) => a.asking);
-    fill(this.said, ...askings.map((a) => a.place));
-    const body = (source: SourceName) => this.known.kinds[source].bodies(asked, [], asked.measures.filter((m) => this.known.kinds[source].measures.some((o) => o.name === m)))[0]?.body ?? {};
-    const roots = Promise.all(askings.map((a) => a.asking.ask(body(a.source))));
+    for (const [key, asking] of this.askings) if (!used.some((u) => u.key === key)) asking.cancel();
+    this.askings = new Map(used.map((u) => [u.key, u.asking]));
+    const places = used.map((u) => u.asking.place);
+    if (places.length !== this.said.children.length || places.some((p, i) => this.said.children[i] !== p)) fill(this.said, ...places);
+    const roots = Promise.all(used.map((u) => u.asking.ask(u.body)));
     pivot.begin();
     await roots;
     if (this.wanted !== pivot) return;
@@ -165,34 +164,40 @@ class Explore implements Opened {
     this.grid.element.removeAttribute("aria-busy");
   }
 
-  private mainQuestion(asked: Asked, source: SourceName): string {
-    return this.known.kinds[source].bodies(asked, [], [])[0]?.question ?? source;
+  private asking(source: SourceName, question: string): Asking {
+    const place = h("section", { class: "source", "aria-label": source });
+    const ask = (_question: string, _parameters: unknown, signal: AbortSignal) => (this.wanted as Pivot).ask(source, [], signal);
+    return new Asking(place, question, () => this.arrived(), (problem) => this.form.fault(problem), ask);
   }
 
-  private async arrived(pivot: Pivot): Promise<void> {
-    if (!pivot.root.children || this.wanted !== pivot) return; // VaR's answer says which nodes there are
-    this.pivot = pivot;
-    this.grid.element.hidden = false;
+  private async arrived(): Promise<void> {
+    if (!this.wanted?.root.children) return; // VaR's answer says which nodes there are
+    this.pivot = this.wanted;
     await this.show();
+    this.grid.element.hidden = false;
   }
 
-  /** Shows the nodes that are open, having asked for those that are not there yet, from the outermost in. */
+  /** Shows the nodes that are open: at once where their answers come at once, else as they come. */
   private async show(): Promise<void> {
     const { pivot } = this;
     if (!pivot) return;
-    const open = [...pivot.asked.open].sort((a, b) => a.length - b.length);
+    const filled = this.fillOpen(pivot);
+    await Promise.race([filled, new Promise((go) => setTimeout(go, this.loading.size ? AT_ONCE_MS : 0))]);
+    if (this.loading.size) this.draw();
+    await filled;
+    if (this.pivot !== pivot) return;
     this.draw();
-    for (let level = 1; level < pivot.asked.rows.length; level++) {
-      const lacking = open.filter((p) => { const node = pivot.node(p); return p.length === level && node && pivot.lacking(node).length > 0; });
-      if (lacking.length === 0) continue;
-      lacking.forEach((p) => this.loading.add(keyOf(p)));
-      this.draw();
-      await Promise.all(lacking.map(async (p) => { await pivot.open(p); this.loading.delete(keyOf(p)); }));
-      if (this.pivot !== pivot) return;
-      this.draw();
-    }
     this.panel.show(pivot, pivot.asked.at ? pivot.node(pivot.asked.at) : undefined);
     this.later(AHEAD_MS, (now) => this.ahead(now));
+  }
+
+  /** Asks for the children of the open nodes that are not there yet, from the outermost in. */
+  private async fillOpen(pivot: Pivot): Promise<void> {
+    for (let level = 1; level < pivot.asked.rows.length; level++) {
+      const lacking = pivot.asked.open.map((p) => pivot.node(p)).filter((n) => n !== undefined && n.path.length === level && pivot.lacking(n).length > 0) as Node[];
+      lacking.forEach((n) => this.loading.add(n.key));
+      await Promise.all(lacking.map(async (n) => { await pivot.open(n.path); this.loading.delete(n.key); if (level > 1) this.draw(); }));
+    }
   }
 
   /** Does something with the pivot when the reader has paused for so long. */

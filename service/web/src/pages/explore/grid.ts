@@ -38,18 +38,20 @@ export class Grid {
   private selected = "";
   private typed = { text: "", when: 0 };
   private drawn: number | undefined;
+  /** What of the rows is in sight. Kept, since to ask the browser makes it lay out the page anew. */
+  private readonly seen = { top: 0, height: 800 };
 
   constructor(private readonly actions: GridActions) {
     this.table.append(this.head, this.body);
     this.element = h("div", { class: "pivot-scroll" }, this.table);
-    this.element.addEventListener("scroll", () => this.later());
+    this.element.addEventListener("scroll", () => { this.seen.top = this.element.scrollTop; this.later(); });
     this.table.addEventListener("keydown", (event) => this.key(event));
     this.body.addEventListener("click", (event) => this.click(event));
     this.body.addEventListener("pointerover", (event) => {
       const line = this.lineOf(event.target as Element);
       if (line) this.actions.near(line.node);
     });
-    new ResizeObserver(() => this.later()).observe(this.element);
+    new ResizeObserver(() => { this.seen.height = this.element.clientHeight; this.later(); }).observe(this.element);
   }
 
   /** Shows the pivot with these nodes open; the place of the cursor stays where its node still is. */
@@ -143,9 +145,8 @@ export class Grid {
   /** Draws the rows in sight, and a little beyond. */
   private draw(): void {
     if (!this.pivot) return;
-    const top = Math.max(0, this.element.scrollTop - this.head.offsetHeight);
-    const first = Math.max(0, Math.floor(top / ROW_PX) - BEYOND);
-    const last = Math.min(this.lines.length, first + Math.ceil(this.element.clientHeight / ROW_PX) + 2 * BEYOND);
+    const first = Math.min(Math.max(0, Math.floor(this.seen.top / ROW_PX) - BEYOND), Math.max(0, this.lines.length - 1));
+    const last = Math.min(this.lines.length, first + Math.ceil(this.seen.height / ROW_PX) + 2 * BEYOND);
     const rows = this.lines.slice(first, last).map((line, i) => this.line(line, first + i));
     this.body.replaceChildren(gap(first), ...rows, gap(this.lines.length - last));
     const active = document.getElementById(`${this.id}-${this.at.row}-${this.at.column}`);
@@ -245,6 +246,7 @@ export class Grid {
     const [top, head, seen] = [this.at.row * ROW_PX, this.head.offsetHeight, this.element.clientHeight];
     if (top < this.element.scrollTop) this.element.scrollTop = top;
     else if (top + head + ROW_PX > this.element.scrollTop + seen) this.element.scrollTop = top + head + ROW_PX - seen;
+    this.seen.top = this.element.scrollTop;
     this.draw();
     const cell = document.getElementById(`${this.id}-${this.at.row}-${this.at.column}`);
     if (this.at.column > 0) cell?.scrollIntoView({ block: "nearest", inline: "nearest" });

@@ -115,9 +115,12 @@ export class Pivot {
     return answers[0] as Answer;
   }
 
+  bodies(source: SourceName, path: Path): { question: string; body: Row }[] {
+    return this.sources[source].bodies(this.asked, path, this.chosen(source));
+  }
+
   private asking(source: SourceName, path: Path, signal?: AbortSignal): Promise<Answer[]> {
-    const bodies = this.sources[source].bodies(this.asked, path, this.chosen(source));
-    return Promise.all(bodies.map((b) => this.answers.ask(b.question, b.body, signal)));
+    return Promise.all(this.bodies(source, path).map((b) => this.answers.ask(b.question, b.body, signal)));
   }
 
   /** Asks VaR's source for all nodes that are to be open, beside the root and not after it. */
@@ -218,7 +221,7 @@ export class Pivot {
   /** Asks for the children of a node that may be opened next. */
   async near(node: Node): Promise<void> {
     if (node === this.root || !this.canOpen(node) || node.opened.has("var")) return;
-    const first = this.sources.var.bodies(this.asked, node.path, this.chosen("var"))[0];
+    const first = this.bodies("var", node.path)[0];
     if (first) await this.answers.askAhead(first.question, first.body);
   }
 
@@ -227,15 +230,14 @@ export class Pivot {
     const by = this.asked.rows.slice(0, level + 1);
     const groups = by.reduce((n, d) => n * (members.get(d) ?? Infinity), 1);
     if (by.length !== level + 1 || this.asked.columns.length || this.asked.scope.limit !== undefined || groups > AHEAD_GROUPS) return;
-    const kind = this.sources.var;
     const parents = [...this.byKey.values()].filter((n) => n.path.length === level && !n.children && this.canOpen(n));
     if (parents.length < 2) return;
-    const first = kind.bodies(this.asked, [], this.chosen("var"))[0];
+    const first = this.bodies("var", [])[0];
     if (!first) return;
     const answer = await this.answers.askAhead(first.question, { ...first.body, by });
     if (!answer) return;
     for (const parent of parents) {
-      const one = kind.bodies(this.asked, parent.path, this.chosen("var"))[0];
+      const one = this.bodies("var", parent.path)[0];
       const rows = answer.rows.filter((r) => parent.path.every((m, i) => (r[by[i] as string] ?? null) === m));
       if (one && rows.length) this.answers.put(one.question, one.body, { ...answer, rows });
     }
