@@ -5,6 +5,7 @@ An action is timed in the page, from the key or the choice to the frame that sho
 
 from __future__ import annotations
 
+import contextlib
 import statistics
 import tempfile
 from pathlib import Path
@@ -20,7 +21,7 @@ from service.bench.reduce import make_lake
 from service.config import Settings
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Browser, Page
 
 FIRST_MS, ACTION_MS = 1500.0, 150.0  # the stated limits
 _LOADS, _WARM = 11, 3
@@ -79,19 +80,26 @@ _ADD = _timed_by(
 )
 
 
-def bench_explore(n_contracts: int, n_scenarios: int, n_positions: int, actions: int = 100) -> list[Row]:
-    """Milliseconds of the first pivot after a load, of opening a node and of adding a measure, beside their limits."""
+def bench_explore(
+    n_contracts: int, n_scenarios: int, n_positions: int, actions: int = 100, opened: Browser | None = None
+) -> list[Row]:
+    """Milliseconds of the first pivot after a load, of opening a node and of adding a measure, beside their limits.
+
+    opened : the browser; default one of its own.
+    """
     if not (BUILT / "index.html").is_file():
         raise NotReady("The web pages are not made; `make web` makes them.")
-    with tempfile.TemporaryDirectory(prefix="varlake-bench-") as folder:
+    with (
+        tempfile.TemporaryDirectory(prefix="varlake-bench-") as folder,
+        browser(Settings()) if opened is None else contextlib.nullcontext(opened) as driven,
+    ):
         lake = make_lake(Path(folder), n_contracts, n_scenarios, n_positions)
-        return explore(lake.path, f"{n_positions:,} positions", actions)
+        return explore(lake.path, driven, f"{n_positions:,} positions", actions)
 
 
-def explore(lake: Path, size: str, actions: int) -> list[Row]:
+def explore(lake: Path, driven: Browser, size: str, actions: int) -> list[Row]:
     """As `bench_explore`, on a lake like the one it makes."""
-    with server(lake) as url, browser(Settings()) as opened:
-        page = opened.new_page(viewport={"width": 1280, "height": 900})
+    with server(lake) as url, contextlib.closing(driven.new_page(viewport={"width": 1280, "height": 900})) as page:
         page.set_default_timeout(180_000)
         first = [_load(page, url) for _ in range(_WARM + _LOADS)][_WARM:]
         figures = [

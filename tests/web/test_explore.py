@@ -13,12 +13,13 @@ from urllib.parse import urlencode
 
 import pytest
 from browser_tab import SETTLED, Tab
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 from server import ask, serving
 from small_lake import FRIDAY, MONDAY, build_lake, no_spark, request
 
 from lake.committer import Committer
 from service.api.web_pages import BUILT
+from service.bench.explore import bench_explore
 from valuation.sets.requests import run_valuation
 
 COPIES = 600  # of four trades, one of which cannot be valued
@@ -356,3 +357,14 @@ def test_the_page_is_accessible_in_the_dark_and_fits_the_screen(tab: Tab) -> Non
         page.set_viewport_size({"width": width, "height": 900})
         assert page.evaluate("() => document.documentElement.scrollWidth <= innerWidth")
         tab.picture(f"explore-{width}")
+
+
+@pytest.mark.slow
+def test_the_benchmark_measures_each_kind_of_action(browser: Browser) -> None:
+    rows = bench_explore(60, 30, 2000, actions=3, opened=browser)
+    assert [r["work"].split(": ")[0] for r in rows[::2]] == [
+        "Explore, first pivot after a load",
+        "Explore, opening a node",
+        "Explore, adding a measure",
+    ]
+    assert all(r["figure"] > 0 for r in rows)
