@@ -17,6 +17,7 @@ export class Zones {
   readonly element = h("div", { class: "zones" });
   readonly fields = h("div", { class: "fields" });
   private readonly said = h("p", { class: "visually-hidden", role: "status" });
+  private shown = "";
   private placed: Placed = { rows: [], columns: [], measures: [] };
   private readonly lists = {} as Record<ZoneName, HTMLElement>;
   private readonly adders = {} as Record<ZoneName, HTMLSelectElement>;
@@ -29,8 +30,10 @@ export class Zones {
   }
 
   show(placed: Placed): void {
+    const key = JSON.stringify(placed);
+    if (key === this.shown) return;
     const focus = (document.activeElement as HTMLElement | null)?.dataset.chip;
-    this.placed = placed;
+    [this.placed, this.shown] = [placed, key];
     for (const zone of Object.keys(placed) as ZoneName[]) {
       fill(this.lists[zone], ...placed[zone].map((name, i) => this.chip(zone, name, i)));
       const used = new Set(KIND[zone] === "dimension" ? [...placed.rows, ...placed.columns] : placed.measures);
