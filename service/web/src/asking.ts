@@ -61,7 +61,7 @@ export class Asking {
       await this.shown(await this.answers(this.name, parameters, signal));
     } catch (error) {
       if (signal.aborted) return;
-      if (error instanceof Problem && error.notValued) await this.plan(parameters, error, signal).catch((e: unknown) => this.failed(e));
+      if (error instanceof Problem && error.notValued) await this.plan(parameters, error, signal).catch((e: unknown) => { if (!signal.aborted) this.failed(e); });
       else this.failed(error);
     } finally {
       if (!signal.aborted) this.place.removeAttribute("aria-busy");
