@@ -47,7 +47,8 @@ class Size:
     def seconds(self, passes: float = 1.0, a_group: float = 0.0) -> float:
         """So many passes over the vectors, and what is done with each group and the total."""
         n = self.groups + 1
-        once = SECONDS_A_GROUP * n + SECONDS_A_SUM * (n + self.positions) * self.scenarios
+        held = self.positions if self.keep is None else int(np.count_nonzero(self.keep))
+        once = SECONDS_A_GROUP * n + SECONDS_A_SUM * (n + held) * self.scenarios
         each = SECONDS_A_POSITION * self.positions + (SECONDS_A_ROW + a_group) * n
         return SECONDS_A_QUESTION + _MARGIN * (passes * once + each)
 

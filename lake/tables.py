@@ -43,6 +43,7 @@ class _Opened:
         self.table = table
         self.version = version
         self.dataset: ds.Dataset | None = None  # made with the first read: it lists every file with its statistics
+        self.files: dict[str, list[Path]] = {}  # by the partition values asked for
         self._last = log / f"{version:020d}.json"
         self._next = log / f"{version + 1:020d}.json"
         self._mark = self._state()
@@ -230,7 +231,11 @@ class Lake:
         table = self._reader(name, version)
         if table is None:
             return []
-        return sorted(self.path / name / path for path in active_files(table, _pruning(where or {})))
+        pruning, known = _pruning(where or {}), _opened.get(self.path / name)
+        kept = known.files if known is not None and known.table is table else {}
+        if (found := kept.get(repr(pruning))) is None:
+            found = kept[repr(pruning)] = sorted(self.path / name / path for path in active_files(table, pruning))
+        return list(found)
 
     def count(self, name: str) -> int:
         """Rows of the table, from the log alone."""

@@ -37,8 +37,10 @@ def group_by(book: Book, by: Sequence[str], keep: Bools) -> Groups:
     columns = [book.column(name) for name in by]
     if len(set(by)) < len(by):
         raise BadInput(f"A dimension is named twice: {', '.join(by)}.")
-    code, size = np.zeros(book.n_positions, dtype=np.int64), 1
-    for column in columns:
+    # the first one's codes as they are: of a million positions a product with nothing takes as long as numbering them
+    code = columns[0].codes.astype(np.int64) if columns else np.zeros(book.n_positions, dtype=np.int64)
+    size = len(columns[0].members) if columns else 1
+    for column in columns[1:]:
         if size * len(column.members) > _DENSE:
             code, size = _close_gaps(code)
         code = code * len(column.members) + column.codes

@@ -19,6 +19,8 @@ from lake.compiled import compiled
 from lake.runtime.machine import usable_cores
 from lake.workers import each
 
+_FEW = 8  # a part of the book is one of few positions where it has not one in so many
+
 
 @dataclass(frozen=True)
 class Net:
@@ -46,25 +48,38 @@ def net(
     book: Book, groups: Groups, alignment: Alignment, vectors: Vectors, first: int, n: int, threads: int | None = None
 ) -> Net:
     """Nets groups first to first + n - 1; group `groups.n` is the total of all. `threads` changes no bit."""
-    order = alignment.order
+    starts, quantity_of, group_of, order = _selected(book, groups, alignment)
     row = alignment.row[order]
     bounds = np.searchsorted(vectors.currency[row], np.arange(len(vectors.currencies) + 1)).astype(np.int64)
     # what a contract can have at most: an entry a position, and one of the total
     room = np.zeros(len(order) + 1, dtype=np.int64)
-    np.cumsum(book.starts[order + 1] - book.starts[order] + 1, out=room[1:])
+    np.cumsum(starts[order + 1] - starts[order] + 1, out=room[1:])
     slot, quantity = np.empty(room[-1], dtype=np.int32), np.empty(room[-1])
     entries = np.empty(len(order), dtype=np.int64)
     shares = np.searchsorted(room, np.linspace(0, room[-1], (threads or usable_cores()) + 1).astype(np.int64))
 
     def net_share(i: int) -> None:
         lo, hi = shares[i : i + 2]
-        _net(order, room, book.starts, book.quantity, groups.group, first, n, groups.n, lo, hi, slot, quantity, entries)
+        _net(order, room, starts, quantity_of, group_of, first, n, groups.n, lo, hi, slot, quantity, entries)
 
     each(net_share, range(len(shares) - 1), threads)
-    starts, group, base, currency_slots = _number(
+    ends, group, base, currency_slots = _number(
         room, entries, slot, quantity, row, bounds, vectors.base, vectors.unmoved, n
     )
-    return Net(first, n, row, starts, slot[: starts[-1]], quantity[: starts[-1]], group, base, currency_slots, bounds)
+    return Net(first, n, row, ends, slot[: ends[-1]], quantity[: ends[-1]], group, base, currency_slots, bounds)
+
+
+def _selected(book: Book, groups: Groups, alignment: Alignment) -> tuple[Ints, Floats, Codes, Codes]:
+    """Where each contract's positions begin, their quantities and groups, and the contracts in the order of `alignment`: of few
+    positions of a large book these alone, so that a part costs what it holds. What is left out adds nothing."""
+    few = np.flatnonzero(groups.group >= 0)
+    if len(few) * _FEW > book.n_positions:
+        return book.starts, book.quantity, groups.group, alignment.order
+    held = np.bincount(np.searchsorted(book.starts, few, side="right") - 1, minlength=len(book.starts) - 1)
+    starts, quantity = np.append(0, np.cumsum(held)), book.quantity[few]
+    # as those of a book are, so that one kernel does for both
+    starts.flags.writeable, quantity.flags.writeable = book.starts.flags.writeable, book.quantity.flags.writeable
+    return starts, quantity, groups.group[few], alignment.order[held[alignment.order] > 0]
 
 
 def net_quantities(book: Book, group: Codes, n: int) -> tuple[Ints, Codes, Floats]:

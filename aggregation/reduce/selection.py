@@ -162,7 +162,8 @@ def scenario_pnl(selection: Selection, first: int, n: int, threads: int | None =
 
 def _scenario_pnl(selection: Selection, first: int, n: int, threads: int | None) -> tuple[Floats, Floats]:
     inputs = selection.inputs
-    allowance().spend(SECONDS_A_SUM * (n + inputs.book.n_positions) * inputs.n_scenarios)
+    held = int(selection.counts[-1].sum())
+    allowance().spend(SECONDS_A_SUM * (n + held) * inputs.n_scenarios)
     book, vectors, groups, rates = inputs.book, inputs.vectors, selection.groups, selection.rates
     if in_numpy.is_enough(book, groups, vectors, n):
         base, pnl = in_numpy.group_values(book, groups, inputs.alignment, vectors, rates, first, n)

@@ -12,7 +12,7 @@ from service.api.document import pages as pages  # registered with the views of 
 BUILT = Path(str(files("service.web"))) / "built"
 _YEAR = 31_536_000
 
-_TYPES = {".js": "text/javascript", ".css": "text/css", ".wasm": "application/wasm"}
+_TYPES = {".js": "text/javascript", ".css": "text/css"}
 _NOT_MADE = (
     "<!doctype html><html lang='en'><title>varlake</title><h1>The web pages are not made</h1><p>Run <code>make web</code> in the "
     "folder of the project, which needs a registry of npm packages, and load this page again. The <a href='/docs'>HTTP API</a> "

@@ -72,6 +72,11 @@ def seconds(work: Callable[[], object], runs: int = 5, clock: Callable[[], float
     return statistics.median(times)
 
 
+def p95(times: Sequence[float]) -> float:
+    """What 19 of 20 stay within."""
+    return statistics.quantiles(times, n=20)[-1]
+
+
 def report(rows: Sequence[Row], output: Path | None) -> None:
     """Prints the rows and writes them as a JSON list."""
     display.print_table(list(rows))

@@ -13,13 +13,13 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from lake.errors import NotReady
-from service.bench.harness import VALUATION_DATE, Row, row
+from service.bench.harness import VALUATION_DATE, Row, p95, row
 from service.bench.reduce import make_lake
 
 CLIENTS = 8
@@ -40,15 +40,15 @@ def bench_http(n_contracts: int, n_scenarios: int, n_positions: int, requests: i
                 work = (
                     f"HTTP, VaR by desk, {clients} {'client' if clients == 1 else 'clients'}: {n_positions:,} positions"
                 )
-                for name, figure in (("p50", statistics.median(times)), ("p95", _p95(times))):
+                for name, figure in (("p50", statistics.median(times)), ("p95", p95(times))):
                     rows.append(row(f"{work}, {name}", figure * 1e3, "ms", "the stated limit", 50.0, "<= 1"))
-            alone = _p95(_in_another_process(url, path, _LIGHT, requests, _PAUSE))
+            alone = p95(_in_another_process(url, path, _LIGHT, requests, _PAUSE))
             for heavy in (1, 2):
                 over = threading.Event()
                 users = [threading.Thread(target=_ask_much, args=(url, over)) for _ in range(heavy)]
                 for user in users:
                     user.start()
-                beside = _p95(_in_another_process(url, path, _LIGHT, requests, _PAUSE))
+                beside = p95(_in_another_process(url, path, _LIGHT, requests, _PAUSE))
                 over.set()
                 for user in users:
                     user.join()
@@ -57,10 +57,6 @@ def bench_http(n_contracts: int, n_scenarios: int, n_positions: int, requests: i
                 )
                 rows.append(row(work, beside * 1e3, "ms", "the same without them", alone * 1e3, "<= 2"))
         return rows
-
-
-def _p95(times: Sequence[float]) -> float:
-    return statistics.quantiles(times, n=20)[-1]
 
 
 def _ask_much(url: str, over: threading.Event) -> None:

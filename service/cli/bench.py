@@ -114,6 +114,20 @@ def bench_http_command(
     harness.report(http.bench_http(contracts, scenarios, positions, requests), output)
 
 
+@app.command("explore")
+def bench_explore_command(
+    contracts: ContractsOption = 100_000,
+    scenarios: ScenariosOption = 1000,
+    positions: PositionsOption = 1_000_000,
+    actions: Annotated[int, typer.Option("--actions", help="Actions of each kind that count.")] = 100,
+    output: OutputOption = None,
+) -> None:
+    """Milliseconds of the Explore page in a browser: the first pivot, opening a node, adding a measure."""
+    from service.bench import explore, harness
+
+    harness.report(explore.bench_explore(contracts, scenarios, positions, actions), output)
+
+
 @app.command("vectors")
 def bench_vectors_command(
     rows: Annotated[

@@ -27,7 +27,7 @@ const made = await build({
   minify: true,
   sourcemap: false,
   legalComments: "linked",
-  loader: { ".wasm": "file", ".svg": "dataurl" },
+  loader: { ".svg": "dataurl" },
   metafile: true,
   logLevel: "warning",
 });

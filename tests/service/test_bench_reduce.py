@@ -80,7 +80,7 @@ def test_the_server_answers_eight_clients() -> None:
 def test_a_refused_question_stops_the_benchmark(tmp_path: Path) -> None:
     lake = reduce.make_lake(tmp_path, 60, 64, 200)
     with (
-        http._server(lake.path) as url,
+        http.server(lake.path) as url,
         pytest.raises(NotReady, match="did not answer the benchmark's question: 4"),
     ):
         http.ask(url, "/api/v1/var?as_of=2020-03-16&by=nonsense", 2, 2)

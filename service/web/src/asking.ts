@@ -16,6 +16,7 @@ interface Job extends Row {
 }
 
 const POLL_MS = 400;
+const [ATTEMPTS, SOON_MS, LATER_MS] = [16, 100, 2500]; // for a place among heavy questions
 
 /** Shows a failure in words: what was given, what is expected, what to do. */
 export function shownProblem(error: unknown): HTMLElement {
@@ -57,6 +58,7 @@ export class Asking {
     readonly place: HTMLElement, readonly name: string,
     private readonly show: (answer: Answer, place: HTMLElement, asked: Asked) => void | Promise<void>,
     private readonly onproblem: (problem: Problem) => void = () => undefined,
+    private readonly answers: (name: string, parameters: URLSearchParams | Row, signal: AbortSignal) => Promise<Answer> = asked,
   ) {
     place.setAttribute("aria-live", "polite");
   }
@@ -69,15 +71,19 @@ export class Asking {
     if (!this.answer) fill(this.place, h("p", { class: "loading" }, "Being computed …"));
     try {
       parameters = heldTo(await question(this.name), parameters);
-      const answer = await asked(this.name, parameters, signal);
-      await this.shown(answer, { name: this.name, parameters });
+      await this.shown(await this.answers(this.name, parameters, signal), { name: this.name, parameters });
     } catch (error) {
       if (signal.aborted) return;
-      if (error instanceof Problem && error.notValued) await this.plan(parameters, error, signal).catch((e: unknown) => this.failed(e));
+      if (error instanceof Problem && error.notValued) await this.plan(parameters, error, signal).catch((e: unknown) => { if (!signal.aborted) this.failed(e); });
       else this.failed(error);
     } finally {
       if (!signal.aborted) this.place.removeAttribute("aria-busy");
     }
+  }
+
+  /** Stops what is being asked: the place is wanted for something else. */
+  cancel(): void {
+    this.stop?.abort();
   }
 
   private async shown(answer: Answer, asked: Asked): Promise<void> {
@@ -121,10 +127,29 @@ export class Asking {
   }
 }
 
-/** The answer to a question. */
+/** What waits for a place at the service: each is woken when an answer of this page has come. */
+const waiting = new Set<() => void>();
+
+/** The answer to a question. Where the service has no place for a heavy one, it is asked again when another answer has come, or after a while. */
 export async function asked(name: string, parameters: URLSearchParams | Row, signal?: AbortSignal): Promise<Answer> {
-  const answer = await (parameters instanceof URLSearchParams ? get<Answer>(`/${name}`, parameters, signal) : send<Answer>("POST", `/${name}`, parameters, signal));
-  return { ...answer, rows: answer.rows ?? [] };
+  for (let attempt = 1; ; attempt++) {
+    try {
+      const answer = await (parameters instanceof URLSearchParams ? get<Answer>(`/${name}`, parameters, signal) : send<Answer>("POST", `/${name}`, parameters, signal));
+      answer.rows ??= [];
+      return answer;
+    } catch (error) {
+      if (!(error instanceof Problem) || error.status !== 429 || attempt === ATTEMPTS) throw error;
+    } finally {
+      waiting.forEach((wake) => wake());
+    }
+    await new Promise<void>((resolve) => {
+      const wake = () => { clearTimeout(timer); waiting.delete(wake); resolve(); };
+      const timer = setTimeout(wake, Math.min(LATER_MS, SOON_MS * 2 ** attempt));
+      waiting.add(wake);
+      signal?.addEventListener("abort", wake, { once: true });
+    });
+    signal?.throwIfAborted();
+  }
 }
 
 /** Every table of an answer by its name, `rows` the first: some answers have theirs by other names, such as drivers; answers it is made of are none. */

@@ -11,6 +11,8 @@ export interface FormOptions {
   parameters: readonly Parameter[];
   /** Values that may stand in a field, by parameter: shown while typing, and not the only ones allowed. */
   suggestions?: Record<string, readonly string[]>;
+  /** Fields that stand above More although they need not be filled in. */
+  first?: readonly string[];
   submit: string;
   /** What tells this form from the others of its page: what is typed into it is kept under that name until it is sent. */
   name?: string;
@@ -34,7 +36,7 @@ export class QuestionForm {
     const id = `form-${++made}`;
     this.draft = new Draft(options.name ?? options.parameters.map((p) => p.name).join(" "));
     const typed = this.draft.names();
-    const rank = (p: Parameter) => (p.required ? 0 : typed.has(p.name) || state.one(p.name) !== null ? 1 : 2);
+    const rank = (p: Parameter) => (p.required || options.first?.includes(p.name) ? 0 : typed.has(p.name) || state.one(p.name) !== null ? 1 : 2);
     const rows = (...ranks: number[]) => ranks.flatMap((r) => options.parameters.filter((p) => rank(p) === r).map((p) => this.row(p, `${id}-${p.name}`)));
     const [first, more] = [rows(0, 1), rows(2)];
     this.element = h("form", { class: "question-form", novalidate: true, onsubmit: (e: SubmitEvent) => { e.preventDefault(); this.submit(); } },
@@ -44,8 +46,9 @@ export class QuestionForm {
     this.draft.keep(this.fields.values());
   }
 
-  /** Puts the values of the state into the fields, but for those with something typed that was not sent. */
+  /** Puts the values of the state into the fields, but for those with something typed that was not sent; faults of those before go. */
   update(state: State): void {
+    this.clear();
     const typed = this.draft.names();
     for (const p of this.options.parameters) if (!typed.has(p.name)) this.put(p, state.all(p.name));
   }

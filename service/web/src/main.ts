@@ -1,7 +1,8 @@
 // Where the pages begin.
 
 import { ask } from "./pages/ask";
+import { explore } from "./pages/explore";
 import { Shell } from "./shell";
 
 const root = document.getElementById("app");
-if (root) new Shell(root, [ask]).start();
+if (root) new Shell(root, [explore, ask]).start();

@@ -18,7 +18,7 @@ from aggregation.book.filters import select
 from aggregation.dimensions import DIMENSIONS, groupable
 from aggregation.opened.alignment import align
 from aggregation.opened.vectors import LEAST_WIDTH, Vectors
-from aggregation.reduce import grouping, in_numpy, selection
+from aggregation.reduce import grouping, in_numpy, netting, selection
 from aggregation.reduce.currency import Conversion, unconverted
 from aggregation.reduce.grouping import coverage, group_by
 from aggregation.reduce.netting import net, net_quantities
@@ -150,6 +150,38 @@ def test_same_bits_as_slow_loops(scenarios: int, desks: int) -> None:
             int(np.isin(contract, (11, 12)).sum()),
         ]
         assert counts.sum(axis=1).tolist() == [desk.count(k) for k in groups.keys["desk"].to_pylist()]
+
+
+@pytest.mark.parametrize("desks", [2, 20, 100])
+def test_few_positions_of_a_book_are_netted_to_the_bits_of_the_whole_way(
+    desks: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(desks)
+    contracts, positions, scenarios = 40, 600, 70
+    quantity = rng.standard_normal(positions) * 10.0 ** rng.integers(-5, 6, positions)
+    quantity[5::7] = -quantity[4::7][: len(quantity[5::7])]  # some net to zero
+    desk, book_name = ([f"{k}{rng.integers(n):03}" for _ in range(positions)] for k, n in (("d", desks), ("b", 3)))
+    book = make_book(np.arange(positions) % contracts, quantity, desk=desk, book=book_name)
+    vectors = make_vectors(
+        rng.standard_normal((contracts, scenarios)),
+        rng.integers(0, 3, contracts),
+        unmoved=(3,),
+        failed=(10,),
+        missing=(11,),
+    )
+    alignment, rates = align(book, vectors), some_rates(scenarios)
+    for name in sorted(set(desk))[:5]:
+        groups = group_by(book, ["book"], select(book, [Filter.parse(f"desk={name}")]))
+        base, pnl = slowly(book, groups, vectors, rates)
+        nets = []
+        for most in (1, positions + 1):  # always, and never
+            monkeypatch.setattr(netting, "_FEW", most)
+            made = net(book, groups, alignment, vectors, 0, groups.n + 1)
+            assert (group_base(made, rates) == base).all()
+            assert (group_pnl(vectors.rows, made, rates) == pnl).all()
+            nets.append(made)
+        assert len(nets[0].contract) <= len(nets[1].contract)
+        assert nets[0].quantity.tobytes() == nets[1].quantity.tobytes()
 
 
 def test_the_net_matrix_holds_no_zero_and_no_unmoved_contract() -> None:
