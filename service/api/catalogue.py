@@ -56,6 +56,7 @@ def _described(p: Parameter) -> dict[str, Any]:
     default = None if p.field.is_required() else p.field.get_default(call_default_factory=True)
     return {
         "name": p.name,
+        "path": list(p.path),
         "kind": p.kind,
         "required": p.required,
         "default": default,

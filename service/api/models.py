@@ -173,6 +173,7 @@ class PositionRow(row_model("PositionColumns", POSITIONS, POSITION_COLUMNS)):  #
 
 class ParameterOfQuestion(Answer):
     name: str
+    path: list[str] = Field(description="the keys of its value in the body of a request")
     kind: str = Field(description="flag, one value, several, labels (which may hold commas), pairs or objects")
     required: bool
     default: Any = None
