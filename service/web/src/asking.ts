@@ -26,13 +26,23 @@ export function shownProblem(error: unknown): HTMLElement {
     error.errorId && h("p", { class: "faint" }, `Error id ${error.errorId}`));
 }
 
+/** What the figures of an answer cover: one book, or one on either side of a comparison or a change. */
+function coverages(answer: Answer): [string, Row][] {
+  const { coverage, coverage_before, coverage_after, before, after } = answer;
+  const sides = Array.isArray(coverage) ? coverage : coverage ? [coverage] : [coverage_before ?? (before as Row)?.coverage, coverage_after ?? (after as Row)?.coverage];
+  const there = sides.filter((c): c is Row => typeof c === "object" && c !== null);
+  return there.map((c, i) => [there.length === 1 ? "Coverage" : i === 0 ? "Coverage before" : "Coverage after", c]);
+}
+
 /** What every answer says beside its figures: coverage, notes, receipt. */
 export function said(answer: Answer): HTMLElement {
-  const { coverage, notes = [], receipt } = answer;
+  const { receipt } = answer;
+  const notes = new Set([answer, answer.before as Answer | null, answer.after as Answer | null].flatMap((a) => a?.notes ?? []));
   const digest = String(receipt.receipt_digest ?? "");
   return h("footer", { class: "said" },
-    coverage && h("p", { class: "coverage" }, "Coverage: ", Object.entries(coverage).filter(([, v]) => typeof v !== "object").map(([k, v]) => `${words(k)} ${figure(v)}`).join(" · ")),
-    notes.length > 0 && h("ul", { class: "notes" }, ...notes.map((n) => h("li", {}, n))),
+    ...coverages(answer).map(([name, coverage]) => h("p", { class: coverage.status === "complete" ? "coverage" : "coverage partial" },
+      `${name}: `, Object.entries(coverage).filter(([, v]) => v !== null && typeof v !== "object").map(([k, v]) => `${words(k)} ${figure(v)}`).join(" · "))),
+    notes.size > 0 && h("ul", { class: "notes" }, ...[...notes].map((n) => h("li", {}, n))),
     digest && h("p", { class: "faint" }, "Receipt ", h("a", { href: `receipt?${new URLSearchParams({ digest })}`, "data-receipt": digest }, digest.slice(0, 12))));
 }
 
@@ -61,6 +71,7 @@ export class Asking {
     } catch (error) {
       if (signal.aborted) return;
       if (error instanceof Problem && error.notValued) await this.plan(parameters, error, signal).catch((e: unknown) => this.failed(e));
+      else if (error instanceof Problem && error.outOfTime) this.tooLong(parameters, error);
       else this.failed(error);
     } finally {
       if (!signal.aborted) this.place.removeAttribute("aria-busy");
@@ -70,7 +81,7 @@ export class Asking {
   private async shown(answer: Answer): Promise<void> {
     this.answer = answer;
     this.place.replaceChildren();
-    if (answer.rows.length === 0) this.place.append(h("p", { class: "empty" }, "There is nothing to show: no row answers this question."));
+    if (tablesOf(answer).length === 0) this.place.append(h("p", { class: "empty" }, "There is nothing to show: no row answers this question."));
     await this.show(answer, this.place);
     this.place.append(said(answer));
   }
@@ -79,6 +90,12 @@ export class Asking {
     this.answer = undefined;
     fill(this.place, shownProblem(error));
     if (error instanceof Problem) this.onproblem(error);
+  }
+
+  /** What takes longer than a request may is answered by the engine, as a job. */
+  private tooLong(parameters: URLSearchParams | Row, problem: Problem): void {
+    this.failed(problem);
+    this.place.append(h("p", {}, h("button", { type: "button", class: "primary", onclick: () => void this.value(parameters, true) }, "Have the engine answer it")));
   }
 
   /** What is missing, what it costs, and a button that has it valued. */
@@ -96,12 +113,13 @@ export class Asking {
       h("button", { type: "button", class: "primary", onclick: () => void this.value(parameters) }, "Value it now")));
   }
 
-  private async value(parameters: URLSearchParams | Row): Promise<void> {
+  private async value(parameters: URLSearchParams | Row, answered = false): Promise<void> {
     try {
       const body = parameters instanceof URLSearchParams ? await asBody(this.name, parameters) : parameters;
       const job = await send<Job>("POST", `/${this.name}/value`, body);
-      await followed(this.place, job.job_id);
-      await this.ask(parameters);
+      const done = await followed(this.place, job.job_id);
+      if (answered) await this.shown(done.result as Answer);
+      else await this.ask(parameters);
     } catch (error) {
       this.failed(error);
     }
@@ -109,8 +127,15 @@ export class Asking {
 }
 
 /** The answer to a question. */
-export function asked(name: string, parameters: URLSearchParams | Row, signal?: AbortSignal): Promise<Answer> {
-  return parameters instanceof URLSearchParams ? get<Answer>(`/${name}`, parameters, signal) : send<Answer>("POST", `/${name}`, parameters, signal);
+export async function asked(name: string, parameters: URLSearchParams | Row, signal?: AbortSignal): Promise<Answer> {
+  const answer = await (parameters instanceof URLSearchParams ? get<Answer>(`/${name}`, parameters, signal) : send<Answer>("POST", `/${name}`, parameters, signal));
+  return { ...answer, rows: answer.rows ?? [] };
+}
+
+/** Every table of an answer by its name, `rows` the first: some answers have theirs by other names, such as drivers. */
+export function tablesOf(answer: Answer): [string, Row[]][] {
+  const found = Object.entries(answer).filter((e): e is [string, Row[]] => Array.isArray(e[1]) && e[0] !== "coverage" && e[0] !== "queries" && typeof e[1][0] === "object");
+  return found.sort(([one], [two]) => Number(two === "rows") - Number(one === "rows"));
 }
 
 /** The question of an address as a body has it. */
@@ -124,7 +149,11 @@ function bodyOf(asked: Question, parameters: URLSearchParams): Row {
     const values = parameters.getAll(p.name);
     if (values.length === 0) continue;
     const typed = values.map((v) => (p.type === "boolean" ? v === "true" : p.type === "integer" || p.type === "number" ? Number(v) : v));
-    body[p.name] = p.kind === "several" || p.kind === "labels" ? typed : typed[0];
+    const value = p.kind === "several" || p.kind === "labels" ? typed : typed[0];
+    const [name = p.name, part] = p.path;
+    // a point of a comparison is its date, or an object where more of it is given
+    if (part) body[name] = { ...(typeof body[name] === "object" ? body[name] as Row : { as_of: body[name] }), [part]: value };
+    else body[name] = value;
   }
   return body;
 }

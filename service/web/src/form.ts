@@ -10,6 +10,8 @@ export interface FormOptions {
   parameters: readonly Parameter[];
   /** Values that may stand in a field, by parameter: shown while typing, and not the only ones allowed. */
   suggestions?: Record<string, readonly string[]>;
+  /** Parameters that stand together under a heading, before all others; closed ones are opened on a press. */
+  groups?: readonly { legend: string; names: readonly string[]; closed?: boolean }[];
   submit: string;
   onsubmit: (values: Record<string, string[]>) => void;
 }
@@ -23,11 +25,26 @@ export class QuestionForm {
 
   constructor(private readonly options: FormOptions, state: State) {
     const id = `form-${++made}`;
-    const rows = options.parameters.map((p) => this.row(p, state, `${id}-${p.name}`));
-    const [first, more] = [rows.filter((_, i) => options.parameters[i]?.required), rows.filter((_, i) => !options.parameters[i]?.required)];
+    const row = (p: Parameter) => this.row(p, state, `${id}-${p.name}`);
+    const groups = (options.groups ?? []).map(({ legend, names, closed }) => {
+      const rows = names.flatMap((name) => options.parameters.find((p) => p.name === name) ?? []).map(row);
+      return closed ? h("details", {}, h("summary", {}, legend), ...rows) : h("fieldset", {}, h("legend", {}, legend), ...rows);
+    });
+    const others = options.parameters.filter((p) => !options.groups?.some((g) => g.names.includes(p.name)));
+    const [first, more] = [others.filter((p) => p.required).map(row), others.filter((p) => !p.required).map(row)];
     this.element = h("form", { class: "question-form", novalidate: true, onsubmit: (e: SubmitEvent) => { e.preventDefault(); this.submit(); } },
-      ...first, more.length > 0 && h("details", { open: first.length === 0 }, h("summary", {}, "More"), ...more),
+      ...groups, ...first, more.length > 0 && h("details", { open: first.length + groups.length === 0 }, h("summary", {}, "More"), ...more),
       h("button", { type: "submit", class: "primary" }, options.submit));
+  }
+
+  /** Puts the values of the state into the fields. */
+  update(state: State): void {
+    for (const p of this.options.parameters) {
+      const field = this.fields.get(p.name);
+      if (!field) continue;
+      if (p.kind === "flag") (field as HTMLInputElement).checked = state.one(p.name) === "true";
+      else field.value = state.all(p.name).join(p.kind === "labels" ? "; " : ", ");
+    }
   }
 
   private row(p: Parameter, state: State, id: string): HTMLElement {

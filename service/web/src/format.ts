@@ -11,6 +11,13 @@ export function figure(value: unknown): string {
   return typeof value === "object" ? JSON.stringify(value) : String(value);
 }
 
+const compact = new Intl.NumberFormat("en-US", { notation: "compact", maximumSignificantDigits: 3 });
+
+/** A figure for the axis of a picture: 12.3M. */
+export function short(value: number): string {
+  return compact.format(value);
+}
+
 /** A name of a column or parameter in words. */
 export function words(name: string): string {
   return name.replace(/^attribute\./, "").replaceAll("_", " ").replaceAll("-", " ");

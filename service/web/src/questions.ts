@@ -2,9 +2,10 @@
 
 import { get } from "./api";
 
-/** kind : as `service.parameters` has it; choices : all that may stand there, where that is known. */
+/** path : the keys of its value in a body; kind : as `service.parameters` has it; choices : all that may stand there, where that is known. */
 export interface Parameter {
   name: string;
+  path: string[];
   kind: "flag" | "one" | "several" | "labels" | "pairs" | "objects";
   required: boolean;
   default: unknown;

@@ -1,0 +1,44 @@
+// What may stand in the fields of a question, as the lake has it: dates, dimensions, scenario sets, branches.
+
+import { type Row, get } from "./api";
+
+async function column(path: string, name: string, parameters?: URLSearchParams): Promise<string[]> {
+  const { rows } = await get<{ rows: Row[] }>(path, parameters);
+  return [...new Set(rows.map((row) => String(row[name])))];
+}
+
+export interface Held {
+  /** Dates with a book, the newest first. */
+  dates: string[];
+  dimensions: string[];
+  scenarioSets: string[];
+  branches: string[];
+}
+
+/** What the lake holds. The dimensions are those of the newest book, attributes and levels of hierarchies with them. */
+export async function held(): Promise<Held> {
+  const [dates, scenarioSets, branches] = await Promise.all([
+    column("/positions/dates", "positions_date"), column("/scenario-sets", "name"), column("/branches", "name"),
+  ]);
+  dates.sort().reverse();
+  const dimensions = await (dates[0]
+    ? column("/dimensions/of-date", "dimension", new URLSearchParams({ as_of: dates[0] }))
+    : column("/dimensions", "name"));
+  return { dates, dimensions, scenarioSets, branches };
+}
+
+/** The suggestions by parameter, of one point or of two. */
+export function suggested({ dates, dimensions, scenarioSets, branches }: Held): Record<string, readonly string[]> {
+  const point = (prefix: string) => ({
+    [`${prefix}positions_date`]: dates, [`${prefix}market_date`]: dates, [`${prefix}scenario_set`]: scenarioSets, [`${prefix}branch`]: branches,
+  });
+  return {
+    as_of: dates, from: dates, to: dates, by: dimensions, over: dimensions, interval: ["0.95"],
+    ...point(""), ...point("from_"), ...point("to_"),
+  };
+}
+
+/** The newest dates that are valued, the newest first. */
+export async function valuedDates(): Promise<string[]> {
+  return (await column("/valuation-sets", "valuation_date")).sort().reverse();
+}
