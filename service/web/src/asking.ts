@@ -26,12 +26,14 @@ export function shownProblem(error: unknown): HTMLElement {
     error.errorId && h("p", { class: "faint" }, `Error id ${error.errorId}`));
 }
 
-/** What the figures of an answer cover: one book, or one on either side of a comparison or a change. */
+/** What the figures of an answer cover: one book, or one of each side of a comparison or a change, or of each result. */
 function coverages(answer: Answer): [string, Row][] {
-  const { coverage, coverage_before, coverage_after, before, after } = answer;
-  const sides = Array.isArray(coverage) ? coverage : coverage ? [coverage] : [coverage_before ?? (before as Row)?.coverage, coverage_after ?? (after as Row)?.coverage];
-  const there = sides.filter((c): c is Row => typeof c === "object" && c !== null);
-  return there.map((c, i) => [there.length === 1 ? "Coverage" : i === 0 ? "Coverage before" : "Coverage after", c]);
+  const { coverage, coverage_before, coverage_after, before, after, results } = answer;
+  const of = (part: unknown) => (part as Row | null)?.coverage;
+  const all = Array.isArray(coverage) ? coverage : coverage ? [coverage] : Array.isArray(results) ? results.map(of) : [coverage_before ?? of(before), coverage_after ?? of(after)];
+  const there = all.filter((c): c is Row => typeof c === "object" && c !== null);
+  const names = there.length === 1 ? ["Coverage"] : results ? there.map((_, i) => `Coverage ${i + 1}`) : ["Coverage before", "Coverage after"];
+  return there.map((c, i) => [names[i] ?? "Coverage", c]);
 }
 
 /** What every answer says beside its figures: coverage, notes, receipt. */

@@ -2,7 +2,8 @@
 
 import { ask } from "./pages/ask";
 import { compare } from "./pages/compare";
+import { stress } from "./pages/stress";
 import { Shell } from "./shell";
 
 const root = document.getElementById("app");
-if (root) new Shell(root, [compare, ask]).start();
+if (root) new Shell(root, [compare, stress, ask]).start();

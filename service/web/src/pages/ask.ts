@@ -1,14 +1,12 @@
 // Any question, with a form made from its parameters: whatever can be asked can be asked here.
 
-import { Asking, tablesOf } from "../asking";
+import { showAnswer } from "../answer_tables";
+import { Asking } from "../asking";
 import { fill, h } from "../dom";
 import { words } from "../format";
 import { QuestionForm } from "../form";
 import type { Opened, Page, View } from "../page";
 import { type Question, questions } from "../questions";
-import { table } from "../table";
-
-const MOST_ROWS = 500;
 
 export const ask: Page = {
   name: "ask",
@@ -42,11 +40,7 @@ function openQuestion(place: HTMLElement, asked: Question, view: View): Opened {
   const form = new QuestionForm({ parameters: simple, submit: "Ask", onsubmit: (values) => view.set(values) }, view.state);
   const result = h("section", { class: "answer", "aria-label": "answer" });
   const asking = new Asking(result, asked.name, (answer, where) => {
-    for (const [name, all] of tablesOf(answer)) {
-      const rows = all.slice(0, MOST_ROWS);
-      where.append(table(rows, { caption: `${words(name === "rows" ? asked.name : name)}: ${all.length} rows` }));
-      if (rows.length < all.length) where.append(h("p", {}, `The first ${MOST_ROWS} rows are shown; export has all ${all.length}.`));
-    }
+    showAnswer(asked.name, answer, where);
   }, (problem) => form.fault(problem));
   fill(place, h("section", {}, h("h2", {}, words(asked.name)), h("p", {}, asked.meaning), form.element), result);
   return {
