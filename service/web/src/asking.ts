@@ -28,7 +28,8 @@ export function shownProblem(error: unknown): HTMLElement {
 
 /** What the figures of an answer cover: one book, or one of each side of a comparison or a change, or of each result. */
 function coverages(answer: Answer): [string, Row][] {
-  const { coverage, coverage_before, coverage_after, before, after, results } = answer;
+  const { coverage, coverage_before, coverage_after, before, after, results, what_if } = answer;
+  if (what_if) return coverages(what_if as Answer);
   const of = (part: unknown) => (part as Row | null)?.coverage;
   const all = Array.isArray(coverage) ? coverage : coverage ? [coverage] : Array.isArray(results) ? results.map(of) : [coverage_before ?? of(before), coverage_after ?? of(after)];
   const there = all.filter((c): c is Row => typeof c === "object" && c !== null);

@@ -3,7 +3,8 @@
 import { ask } from "./pages/ask";
 import { compare } from "./pages/compare";
 import { stress } from "./pages/stress";
+import { whatIf } from "./pages/what_if";
 import { Shell } from "./shell";
 
 const root = document.getElementById("app");
-if (root) new Shell(root, [compare, stress, ask]).start();
+if (root) new Shell(root, [compare, stress, whatIf, ask]).start();

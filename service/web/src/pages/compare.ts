@@ -9,7 +9,7 @@ import { figure, short, words } from "../format";
 import type { Opened, Page, View } from "../page";
 import { type Question, questions } from "../questions";
 import type { State } from "../state";
-import { type Held, held, suggested, valuedDates } from "../suggestions";
+import { type Held, beginWith, held, suggested, valuedDates } from "../suggestions";
 import { table } from "../table";
 import { Tabs } from "../tabs";
 import { type Cause, waterfall } from "./compare/waterfall";
@@ -39,20 +39,13 @@ export const compare: Page = {
   about: "Two dates or any two points: what changed, by member and cause, and how sure that is.",
   async open(place, view) {
     const [all, lake] = await Promise.all([questions(), held()]);
-    if (!view.state.one("from") || !view.state.one("to")) view.set(await lastTwo(view.state, lake), { replace: true });
+    if (!view.state.one("from") || !view.state.one("to")) {
+      const [to, from] = await valuedDates();
+      beginWith(view.state, { from, to, by: lake.dimensions.find((d) => d === "desk"), interval: "0.95" });
+    }
     return new ComparePage(place, view, all, lake);
   },
 };
-
-/** The newest two dates that are valued, where the address names none. */
-async function lastTwo(state: State, lake: Held): Promise<Record<string, string>> {
-  const [to, from] = await valuedDates();
-  const first = lake.dimensions.includes("desk") ? "desk" : lake.dimensions[0];
-  return {
-    ...(state.one("from") ?? from ? { from: state.one("from") ?? from ?? "" } : {}), ...(state.one("to") ?? to ? { to: state.one("to") ?? to ?? "" } : {}),
-    ...(state.one("by") === null && first ? { by: first } : {}), ...(state.one("interval") === null ? { interval: "0.95" } : {}),
-  };
-}
 
 class ComparePage implements Opened {
   private readonly tabs: Tabs;

@@ -10,7 +10,7 @@ import { fromAddress, draft, inAddress, isKept } from "../kept";
 import type { Opened, Page, View } from "../page";
 import { QuestionPanel } from "../question_panel";
 import { type Question, questions } from "../questions";
-import { type Held, held, suggested, valuedDates } from "../suggestions";
+import { type Held, beginWithNewest, held, suggested } from "../suggestions";
 import { table } from "../table";
 import { Tabs } from "../tabs";
 import { StressEditor } from "./stress/editor";
@@ -33,11 +33,7 @@ export const stress: Page = {
   about: "Scenarios of your own: written, looked at, valued side by side; ladders, stressed VaR, reverse stress.",
   async open(place, view) {
     const [all, lake] = await Promise.all([questions(), held()]);
-    if (!view.state.one("as_of")) {
-      const asOf = (await valuedDates())[0] ?? lake.dates[0];
-      const by = view.state.one("by") ?? lake.dimensions.find((d) => d === "desk");
-      if (asOf) view.set({ as_of: asOf, ...(by ? { by } : {}) }, { replace: true });
-    }
+    await beginWithNewest(view.state, lake);
     return new StressPage(place, view, all, lake);
   },
 };
