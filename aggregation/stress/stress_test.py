@@ -14,7 +14,7 @@ from aggregation.answer import Answer
 from aggregation.on_demand import plan_request, plan_scope, sealed_by, value_request, value_scope
 from aggregation.price import of_scope, size_of
 from aggregation.question import Plan, Question, together
-from aggregation.receipts import name_code
+from aggregation.receipts import VOLATILE, name_code
 from aggregation.risk.query import MOST_COLUMNS, run_scenarios
 from aggregation.session import Session
 from aggregation.types import LABEL, RiskQuery, RiskResult, Scope, Translated
@@ -193,7 +193,8 @@ def compare_stresses(session: Session, query: StressCompareQuery) -> StressCompa
                 raise BadInput(f"{name} is named twice; compare different scenarios.")
             columns[name] = result.rows[column]
             total[name] = result.total[column]
-    named = {"scenarios": {q.scenario: dict(r.receipt) for q, r in zip(asked, results, strict=True)}}
+    each = ({k: v for k, v in r.receipt.items() if k not in VOLATILE} for r in results)
+    named = {"scenarios": dict(zip((q.scenario for q in asked), each, strict=True))}
     receipt = {**named, "table_versions": results[0].receipt["table_versions"], **name_code()}
     notes = tuple(dict.fromkeys(n for r in results for n in r.notes))
     return StressComparison(pa.table(columns), total, results, receipt, notes)

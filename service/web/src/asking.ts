@@ -26,6 +26,16 @@ export function shownProblem(error: unknown): HTMLElement {
     error.errorId && h("p", { class: "faint" }, `Error id ${error.errorId}`));
 }
 
+/** Says at a field what is wrong with it, where the failure is about it; true where it is. */
+export function faultAt(pointer: string, error: unknown, field: HTMLElement, place: HTMLElement): boolean {
+  const wrong = error instanceof Problem && error.faults.find((f) => f.pointer === pointer);
+  if (!wrong) return false;
+  place.textContent = wrong.message;
+  field.setAttribute("aria-invalid", "true");
+  field.focus();
+  return true;
+}
+
 /** What the figures of an answer cover: one book, or one of each side of a comparison or a change, or of each result. */
 function coverages(answer: Answer): [string, Row][] {
   const { coverage, coverage_before, coverage_after, before, after, results, what_if } = answer;

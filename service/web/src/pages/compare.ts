@@ -183,14 +183,16 @@ class ComparePage implements Opened {
     const chosen = typeof cell.cause === "string" ? cell.cause : undefined;
     const members = answer.rows.filter((r) => by.every((b) => !(b in cell) || cell[b] === r[b]));
     const shownCauses = chosen ? [chosen] : causes.map((c) => String(c.name));
+    const had = box.contains(document.activeElement);
     fill(box,
       table(rows, { caption: `Causes of the change of ${words(String(answer.measure))}`, columns, cell: wrapped, onrow: (row) => { if (row.name) this.press({ cause: String(row.name) }); } }),
-      Object.keys(cell).length > 0 && h("p", {}, "Shown: ", h("strong", {}, Object.entries(cell).map(([k, v]) => `${words(k)} ${figure(v)}`).join(", ")), " ", h("button", { type: "button", onclick: () => this.view.set({ cell: null }) }, "Show all")),
+      Object.keys(cell).length > 0 && h("p", {}, "Shown: ", h("strong", {}, Object.entries(cell).map(([k, v]) => `${words(k)} ${figure(v)}`).join(", ")), " ", h("button", { type: "button", class: "show-all", onclick: () => this.view.set({ cell: null }) }, "Show all")),
       table(members, {
         caption: by.length > 0 ? `By ${by.map(words).join(", ")} and cause; press a row for its trades and scenarios` : "By cause",
         columns: [...by, "before", "after", "change", ...shownCauses],
         onrow: (row) => this.press(Object.fromEntries(by.map((b) => [b, row[b]]))),
       }));
+    if (had) box.querySelector<HTMLElement>(".show-all, tr.press")?.focus();
     const changed = answer.revaluation as string[] | undefined;
     if (changed?.length) box.append(h("p", { class: "faint" }, `What revaluation may be: ${changed.join("; ")}.`));
   }

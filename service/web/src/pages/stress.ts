@@ -1,7 +1,7 @@
 // Chosen scenarios: written with completion and errors at the character, looked at before anything is valued, and valued side by side.
 
 import { type Answer, type Row, get, request, send } from "../api";
-import { Asking, followed, shownProblem } from "../asking";
+import { Asking, faultAt, followed, shownProblem } from "../asking";
 import { fill, h } from "../dom";
 import { QuestionForm } from "../form";
 import { figure, words } from "../format";
@@ -133,7 +133,8 @@ class StressPage implements Opened {
     const { rows } = await get<{ rows: Row[] }>("/scenario-sets");
     const names = [...new Set(rows.filter((r) => r.method === "stress").map((r) => String(r.name)))];
     const choose = h("select", { id: "stored-scenario" }, ...names.map((n) => h("option", { value: n }, n)));
-    const name = h("input", { id: "scenario-name", autocomplete: "off" });
+    const name = h("input", { id: "scenario-name", autocomplete: "off", "aria-describedby": "scenario-name-fault" });
+    const fault = h("small", { id: "scenario-name-fault", class: "fault", role: "alert" });
     const said = h("div", { role: "status" });
     const open = async () => {
       const text = await (await request(`/scenario-sets/${encodeURIComponent(choose.value)}/export?format=text`)).text();
@@ -148,12 +149,16 @@ class StressPage implements Opened {
       this.stored.querySelector("details")?.setAttribute("open", "");
       this.stored.append(said);
     };
-    const told = (work: () => Promise<void>) => () => void work().catch((error: unknown) => fill(said, shownProblem(error)));
+    const told = (work: () => Promise<void>) => () => {
+      fault.textContent = "";
+      name.removeAttribute("aria-invalid");
+      void work().catch((error: unknown) => faultAt("/name", error, name, fault) || fill(said, shownProblem(error)));
+    };
     fill(this.stored, h("details", {}, h("summary", {}, "Open or save a scenario set"),
       names.length > 0
         ? h("div", { class: "in-a-row" }, h("div", { class: "field" }, h("label", { for: "stored-scenario" }, "stored scenario"), choose), h("button", { type: "button", onclick: told(open) }, "Open"))
         : h("p", { class: "empty" }, "No bespoke scenario is stored yet."),
-      h("div", { class: "in-a-row" }, h("div", { class: "field" }, h("label", { for: "scenario-name" }, "name (empty: made from the text)"), name), h("button", { type: "button", onclick: told(save) }, "Save as a scenario set")), said));
+      h("div", { class: "in-a-row" }, h("div", { class: "field" }, h("label", { for: "scenario-name" }, "name (empty: made from the text)"), name, fault), h("button", { type: "button", onclick: told(save) }, "Save as a scenario set")), said));
   }
 
   private opened(tab: string, several: boolean): Opened {

@@ -70,7 +70,7 @@ class WhatIfPage implements Opened {
       h("section", { "aria-label": "changes" },
         h("fieldset", {}, h("legend", {}, "Add trades"), this.trades.element, h("label", { class: "check" }, this.replace, " the book becomes exactly these trades")),
         this.remove.element, this.scale.element, this.note,
-        h("p", { class: "in-a-row" }, h("button", { type: "button", class: "primary", onclick: () => this.send() }, "Try the changes"), h("button", { type: "button", onclick: () => this.view.set({ changes: null, add: null, remove: null, scale: null }) }, "Clear")),
+        h("p", { class: "in-a-row" }, h("button", { type: "button", class: "primary", onclick: () => this.send() }, "Try the changes"), h("button", { type: "button", onclick: () => this.clear() }, "Clear")),
         this.form.element),
       this.tabs.element));
     void this.update(view);
@@ -126,6 +126,13 @@ class WhatIfPage implements Opened {
     const changes = this.changes();
     draft.forget("what-if");
     this.view.set({ changes: empty(changes) ? null : inAddress([JSON.stringify(changes)]), add: null, remove: null, scale: null, tab: null });
+  }
+
+  private clear(): void {
+    draft.forget("what-if");
+    this.note.textContent = "";
+    this.put(NONE);
+    this.view.set({ changes: null, add: null, remove: null, scale: null });
   }
 
   /** Changes from elsewhere take the place of what is typed. */

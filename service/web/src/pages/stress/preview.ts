@@ -22,9 +22,11 @@ export class Preview {
     this.place.setAttribute("aria-busy", "true");
     if (!this.place.firstChild) fill(this.place, h("p", { class: "loading" }, "Being computed …"));
     try {
-      const found = await send<Previewed & Row>("POST", "/scenario-sets/preview", { as_of: asOf, text, plausibility: true }, signal);
+      const asked = (plausibility: boolean) => send<Previewed & Row>("POST", "/scenario-sets/preview", { as_of: asOf, text, plausibility }, signal);
+      // a history that is too short to score by takes nothing from the preview: its reason stands in place of the score
+      const [found, scored] = await Promise.all([asked(false), asked(true).catch((error: unknown) => error as Problem)]);
       fill(this.place);
-      this.several(found);
+      this.several(found, scored instanceof Error ? scored : scored.plausibility ?? []);
     } catch (error) {
       if (signal.aborted) return;
       fill(this.place, shownProblem(error as Problem));
@@ -33,18 +35,18 @@ export class Preview {
     }
   }
 
-  private several(found: Previewed): void {
+  private several(found: Previewed, scores: readonly Plausibility[] | Problem): void {
     const one = h("div", { class: "answer" });
-    const choose = h("select", { id: "preview-scenario", onchange: () => this.one(found, Number(choose.value), one) }, ...found.scenarios.map((s, i) => h("option", { value: i }, s.label)));
+    const choose = h("select", { id: "preview-scenario", onchange: () => this.one(found, scores, Number(choose.value), one) }, ...found.scenarios.map((s, i) => h("option", { value: i }, s.label)));
     this.place.append(
       h("p", {}, `On the market of ${found.market_date}: ${found.total} ${found.total === 1 ? "scenario" : "scenarios"}${found.total > found.scenarios.length ? `, of which the first ${found.scenarios.length} are shown` : ""}.`),
       found.scenarios.length > 1 ? h("div", { class: "field" }, h("label", { for: "preview-scenario" }, "scenario"), choose) : "",
       said("Assertions", found.assertions), said("Do not hold", found.failed, "fault"), said("Warnings", found.warnings, "notes"),
       said("Not in the market", Object.entries(found.excluded).map(([id, why]) => `${id}: ${why}`)), said("Held at an earlier level", Object.entries(found.held).map(([id, why]) => `${id}: ${why}`)), one);
-    this.one(found, 0, one);
+    this.one(found, scores, 0, one);
   }
 
-  private one(found: Previewed, i: number, place: HTMLElement): void {
+  private one(found: Previewed, scores: readonly Plausibility[] | Problem, i: number, place: HTMLElement): void {
     const scenario = found.scenarios[i];
     if (!scenario) return;
     const [moved, still] = [scenario.factors.filter((f) => f.status !== "unchanged"), scenario.factors.filter((f) => f.status === "unchanged")];
@@ -56,9 +58,9 @@ export class Preview {
       fill(picture);
       await curvePicture(picture, name, scenario.curves.filter((c) => c.curve === name));
     };
-    const scored = found.plausibility?.find((p) => p.label === scenario.label);
+    const scored = scores instanceof Error ? scores : scores.find((p) => p.label === scenario.label);
     fill(place,
-      scored ? likely(scored) : null,
+      scored instanceof Error ? h("p", { class: "notes" }, `No plausibility: ${scored.message}`) : scored ? likely(scored) : null,
       curves.length > 0 ? h("div", { class: "field" }, h("label", { for: "preview-curve" }, "curve before and after"), choose) : null, picture,
       table(moved, { caption: `Risk factors that move: ${moved.length}`, columns: ["risk_factor_id", "risk_class", "status", "base", "level", "change", "unit", "rule"].filter((c) => c !== "rule" || moved.some((m) => m.rule)) }),
       crosses.length > 0 ? table(crosses, { caption: "Crosses" }) : null,

@@ -1,7 +1,7 @@
 // Branches: what was tried under a name, to be asked about, looked into and deleted; and the form that saves one.
 
 import { type Problem, type Row, get, send } from "../../api";
-import { followed, shownProblem } from "../../asking";
+import { faultAt, followed, shownProblem } from "../../asking";
 import { fill, h } from "../../dom";
 import { figure } from "../../format";
 import { table } from "../../table";
@@ -58,19 +58,11 @@ export function saveForm(request: () => Row): HTMLElement {
   const save = async () => {
     fault.textContent = "";
     name.removeAttribute("aria-invalid");
-    try {
-      const job = await send("POST", "/branches", { ...request(), name: name.value.trim(), note: note.value.trim(), new_version: next.checked });
-      const saved = (await followed(said, String(job.job_id))).result as Row;
-      fill(said, h("p", { class: "good" }, `Saved as ${saved.name}, version ${saved.version}. `), questionsOn(String(saved.name), String(saved.positions_date)));
-    } catch (error) {
-      const wrong = (error as Problem).faults?.find((f) => f.pointer === "/name");
-      if (!wrong) throw error;
-      fault.textContent = `${wrong.message}: letters, digits, and . _ : - between them`;
-      name.setAttribute("aria-invalid", "true");
-      name.focus();
-    }
+    const job = await send("POST", "/branches", { ...request(), name: name.value.trim(), note: note.value.trim(), new_version: next.checked });
+    const saved = (await followed(said, String(job.job_id))).result as Row;
+    fill(said, h("p", { class: "good" }, `Saved as ${saved.name}, version ${saved.version}. `), questionsOn(String(saved.name), String(saved.positions_date)));
   };
-  return h("form", { class: "in-a-row save-branch", "aria-label": "save as a branch", onsubmit: (e: Event) => { e.preventDefault(); told(said, save)(); } },
+  return h("form", { class: "in-a-row save-branch", "aria-label": "save as a branch", onsubmit: (e: Event) => { e.preventDefault(); void save().catch((error: unknown) => faultAt("/name", error, name, fault) || fill(said, shownProblem(error))); } },
     h("div", { class: "field" }, h("label", { for: "branch-name" }, "branch name"), name, fault),
     h("div", { class: "field" }, h("label", { for: "branch-note" }, "note"), note),
     h("div", { class: "field" }, h("label", { for: "branch-next" }, "next version of a name that is taken"), next),
