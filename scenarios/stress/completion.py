@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import string
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -21,10 +22,10 @@ _KEYWORDS = {
     "assert": "a bound that the final levels must keep",
     "scenario": "names one of several scenarios",
 }
-_CLASS_BEFORE = re.compile(r"([A-Za-z_]\w*)\s*\Z")
+_CLASS_BEFORE = re.compile(r"\b([A-Za-z_]\w*)\s*\Z")
 _CONDITION = re.compile(r"\s*(?:([A-Za-z_]\w*)\s*!?=|!=)?(?:[^|]*\|)*\s*")
 _PLAIN = re.compile(r"[A-Za-z0-9*?_][A-Za-z0-9_*?&:/-]*(?:\.[A-Za-z0-9_*?&:/-]+)*")
-_WORD = re.compile(r"[A-Za-z0-9_*?&:/.-]*\Z")
+_OF_WORDS = string.ascii_letters + string.digits + "_*?&:/.-"
 _BEGUN = re.compile(r"\s*(?:then\s+|assert\s+)*\w*")
 _SELECTED = re.compile(r"\s*(?:then\s+)?(?P<class>[a-z]\w*)(?:\s+|\s*\[[^\]]*\]\s*)[A-Za-z]*")
 _NAMED = re.compile(r'scenario\s+"([^"\n]+)"\s*:')
@@ -63,7 +64,7 @@ def complete(text: str, at: int, universe: Universe, stored: Iterable[str] = ())
         return _matching(quote, at, before[quote + 1 :], found)
     if opened is not None and before[opened] == "[":
         return _in_brackets(before, opened, at, universe)
-    word = at - len(_last_word(before))
+    word = len(before.rstrip(_OF_WORDS))
     if opened is not None:
         name = _name_before(before, opened)
         if name in m.SHAPES:
@@ -111,11 +112,6 @@ def _place(before: str) -> tuple[int, int | None, int | None, bool]:
 def _name_before(before: str, opened: int) -> str:
     found = _CLASS_BEFORE.search(before, 0, opened)
     return found[1] if found else ""
-
-
-def _last_word(before: str) -> str:
-    found = _WORD.search(before)
-    return found[0] if found else ""
 
 
 def _unit(typed: re.Match[str] | None, at: int) -> Completion:

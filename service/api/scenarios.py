@@ -9,6 +9,7 @@ import pyarrow as pa
 from flask import Response, g
 from pydantic import ConfigDict, Field, RootModel, model_validator
 
+from aggregation.types import Whole
 from lake.dates import Day
 from lake.errors import validated
 from scenarios.compare_sets import scenario_diff
@@ -133,9 +134,11 @@ def check_scenario(body: BespokeBody) -> Response:
 class CompletionBody(Body):
     """A text in the stress language that is being written, on the market of a day."""
 
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
     as_of: Day = Field(description="market date")
     text: str = Field(max_length=MAX_TEXT, description="the scenario, as far as it is written")
-    at: int = Field(ge=0, description="where it is written: characters before the cursor")
+    at: Whole = Field(ge=0, description="where it is written: characters before the cursor")
 
 
 class ProposalRow(models.Answer):

@@ -237,3 +237,6 @@ def test_what_is_typed_outlives_a_reload_and_many_trades_are_kept_in_the_tab(tab
     expect(page.get_by_text("too long for an address: the link opens them in this tab alone")).to_be_visible()
     added = [{**SHARES, "quantity": n} for n in range(1, 61)]
     assert_is_the_answer(tab, api(tab, add=added))
+    page.goto(f"{tab.site}app/what-if?as_of={MONDAY}&changes=%7Bbroken")
+    tab.settled()
+    expect(page.get_by_text("The changes of this address cannot be read here")).to_be_visible()

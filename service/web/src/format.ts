@@ -6,6 +6,7 @@ const fine = new Intl.NumberFormat("en-US", { maximumSignificantDigits: 6 });
 /** A figure: amounts of a thousand and more without decimals; what is missing as a dash, never as zero. */
 export function figure(value: unknown): string {
   if (value === null || value === undefined) return "–";
+  if (value === 0) return "0"; // minus zero too
   if (typeof value === "number") return Math.abs(value) >= 1000 ? whole.format(value) : fine.format(value);
   if (typeof value === "boolean") return value ? "yes" : "no";
   return typeof value === "object" ? JSON.stringify(value) : String(value);

@@ -34,6 +34,15 @@ export function fromAddress(value: string): string | null {
   return value.startsWith("kept:") ? sessionStorage.getItem(PREFIX + value.slice("kept:".length)) : value;
 }
 
+/** What a text says as JSON; the text itself where it is none. */
+export function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    return text;
+  }
+}
+
 export const isKept = (value: string): boolean => value.startsWith("kept:");
 
 /** What is typed and not sent, by page. */

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from stress_market import market
 
+from scenarios.stress import language
 from scenarios.stress import model as m
 from scenarios.stress.completion import MOST, Completion, complete
 from scenarios.stress.select import Universe
@@ -93,3 +96,36 @@ def test_the_first_proposal_takes_the_place_of_what_was_typed(text: str, expecte
 def test_what_is_not_shown_is_counted() -> None:
     found = completed('include "¦', tuple(f"set {n:02}" for n in range(MOST + 7)))
     assert (len(found.proposals), found.more) == (MOST, 7)
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            [
+                *'[](){},;:|=!+-<>.#\n "x',
+                "equity",
+                "rate",
+                "ccy=",
+                "US",
+                "2Y",
+                "10",
+                "%",
+                "then",
+                "grid",
+                "include",
+                "𝛿",
+            ]
+        )
+    )
+)
+def test_whatever_stands_there_is_completed_at_its_end(parts: list[str]) -> None:
+    text = "".join(parts)
+    found = complete(text, len(text), UNIVERSE, ("stored",))
+    assert 0 <= found.start <= found.end == len(text)
+    assert len({p.text for p in found.proposals}) == len(found.proposals) <= MOST
+
+
+@pytest.mark.parametrize("part", ["a", " ", "1", "[", "equity ", "x1", '"', "-1%", "|", "then "])
+def test_the_longest_text_is_completed_within_its_length(part: str) -> None:
+    text = f"equity[{part * (language.MAX_TEXT // len(part))}("
+    assert complete(text, len(text), UNIVERSE).end == len(text)

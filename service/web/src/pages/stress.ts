@@ -64,7 +64,7 @@ class StressPage implements Opened {
       h("section", { "aria-label": "scenarios" }, this.list, this.editor.element, this.note,
         h("div", { class: "in-a-row" }, run("preview", "Preview", false), run("result", "Run", true)), this.stored, this.form.element),
       this.tabs.element));
-    void this.shelf();
+    void this.shelf().catch((error: unknown) => fill(this.stored, shownProblem(error)));
     void this.update(view);
   }
 

@@ -6,7 +6,7 @@ import { chart } from "../chart";
 import { fill, h } from "../dom";
 import { QuestionForm } from "../form";
 import { figure, short, words } from "../format";
-import { draft, fromAddress, inAddress, isKept } from "../kept";
+import { draft, fromAddress, inAddress, isKept, jsonOf } from "../kept";
 import type { Opened, Page, View } from "../page";
 import { type Question, questions } from "../questions";
 import type { State } from "../state";
@@ -113,7 +113,7 @@ class WhatIfPage implements Opened {
     this.read = key;
     const kept = state.all("changes").some(isKept);
     this.note.textContent = sent === null
-      ? "This address names changes that are too long for an address and were kept in another tab: open it there, or enter them again."
+      ? "The changes of this address cannot be read here: long ones are kept in the tab in which they were entered. Open it there, or enter them again."
       : unsent ? "What was typed here and not tried is back." : kept ? "These changes are too long for an address: the link opens them in this tab alone. Save them as a branch to share them." : "";
     this.put(unsent ? JSON.parse(unsent) as Changes : sent ?? NONE);
   }
@@ -152,6 +152,7 @@ class WhatIfPage implements Opened {
         fill(saving);
         if (!state.one("as_of")) return fill(place, h("p", { class: "empty" }, "Name the date of the book."));
         if (!sent || empty(sent)) return fill(place, h("p", { class: "empty" }, "Add, remove or scale something, and press Try the changes."));
+        place.setAttribute("aria-busy", "true");
         const names = this.asked.parameters.map((p) => p.name).filter((n) => !CHANGES.includes(n));
         const body = await asBody("what-if", state.only(names));
         await asking.ask({ ...body, ...sent });
@@ -199,12 +200,12 @@ class WhatIfPage implements Opened {
   }
 }
 
-/** The changes that the address has; null where they were kept in another tab. */
+/** The changes that the address has; null where they cannot be read, such as those kept in another tab. */
 function sentChanges(state: State): Changes | null {
   const value = state.one("changes");
   if (value !== null) {
-    const text = fromAddress(value);
-    return text === null ? null : { ...NONE, ...JSON.parse(text) as Partial<Changes> };
+    const read = jsonOf(fromAddress(value) ?? "");
+    return typeof read === "object" && read !== null ? { ...NONE, ...read } : null;
   }
   return { ...NONE, remove: state.all("remove"), scale: state.all("scale") };
 }

@@ -4,7 +4,7 @@ import type { Answer, Problem, Row } from "../../api";
 import { Asking } from "../../asking";
 import { fill, h } from "../../dom";
 import { figure, words } from "../../format";
-import { fromAddress, inAddress } from "../../kept";
+import { fromAddress, inAddress, jsonOf } from "../../kept";
 import type { Opened, View } from "../../page";
 import type { Question } from "../../questions";
 import { table } from "../../table";
@@ -46,7 +46,8 @@ export class HedgePanel implements Opened {
     const { state } = view;
     for (const name of OWN) if (state.one(name)) this.own[name].value = state.one(name)!;
     const moves = fromAddress(state.one("moves") ?? "");
-    if (moves !== this.read && moves) this.moves = (JSON.parse(moves) as Row[]).map((m) => ({ ...m, kind: (Object.keys(KINDS) as Kind[]).find((k) => k in m) ?? "where" }));
+    const sent = jsonOf(moves ?? "");
+    if (moves !== this.read && Array.isArray(sent)) this.moves = (sent as Row[]).map((m) => ({ ...m, kind: (Object.keys(KINDS) as Kind[]).find((k) => k in m) ?? "where" }));
     this.read = moves;
     this.draw();
     const [asOf, limit] = [state.one("as_of"), state.one("limit")];
@@ -55,7 +56,7 @@ export class HedgePanel implements Opened {
     const given = state.only(names);
     await this.asking.ask({
       ...Object.fromEntries([...new Set(given.keys())].map((n) => [n, n === "where" ? given.getAll(n) : given.get(n)])),
-      limit: Number.isFinite(Number(limit)) ? Number(limit) : limit, moves: JSON.parse(moves) as Row[],
+      limit: Number.isFinite(Number(limit)) ? Number(limit) : limit, moves: sent,
       ...(state.one("hedge_measure") ? { measures: [state.one("hedge_measure")] } : {}), ...(state.one("hedge_level") ? { levels: [state.one("hedge_level")] } : {}),
     });
   }
@@ -65,7 +66,7 @@ export class HedgePanel implements Opened {
       const row: Row = {};
       for (const n of [kind, ...COLUMNS]) {
         const text = String(move[n] ?? "").trim();
-        if (text) row[n] = NUMBERS.includes(n) && Number.isFinite(Number(text)) ? Number(text) : n === "hedge" ? parsed(text) : text;
+        if (text) row[n] = NUMBERS.includes(n) && Number.isFinite(Number(text)) ? Number(text) : n === "hedge" ? jsonOf(text) : text;
       }
       return row;
     });
@@ -108,13 +109,5 @@ export class HedgePanel implements Opened {
       table(answer.actions as Row[], { caption: "What to do" }));
     if ((answer.unusable as Row[]).length > 0) place.append(table(answer.unusable as Row[], { caption: "Candidates that are left out" }));
     if (changes) place.append(h("p", {}, h("button", { type: "button", class: "primary", onclick: () => this.onuse(changes) }, "Try them as a what-if")));
-  }
-}
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text) as unknown;
-  } catch {
-    return text;
   }
 }

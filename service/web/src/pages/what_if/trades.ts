@@ -2,6 +2,7 @@
 
 import type { Fault, Row } from "../../api";
 import { fill, h } from "../../dom";
+import { jsonOf } from "../../kept";
 import { sheetOf } from "./sheet";
 
 interface Term { name: string; type: string; required: boolean; default: string | null; description: string }
@@ -16,14 +17,7 @@ const ALWAYS = ["trade", "quantity"];
 function valueOf(text: string, type: string): unknown {
   if (/number|integer/.test(type) && text.trim() !== "" && Number.isFinite(Number(text))) return Number(text);
   if (/boolean/.test(type) && /^(true|false)$/i.test(text)) return text.toLowerCase() === "true";
-  if (/object|array/.test(type)) {
-    try {
-      return JSON.parse(text) as unknown;
-    } catch {
-      return text;
-    }
-  }
-  return text;
+  return /object|array/.test(type) ? jsonOf(text) : text;
 }
 
 const textOf = (value: unknown) => (value == null ? "" : typeof value === "object" ? JSON.stringify(value) : String(value));
