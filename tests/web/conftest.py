@@ -14,6 +14,9 @@ from server import serving
 
 from service.api.web_pages import BUILT
 
+# nobody reads the log: a pipe that is full would stop the service
+NO_LOG = "import os\nos.dup2(os.open(os.devnull, os.O_WRONLY), 2)\n"
+
 
 @pytest.fixture(scope="session")
 def site_lake(valued_lake: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -28,7 +31,7 @@ def site(site_lake: Path) -> Iterator[str]:
     """Address of the service: web and engine."""
     if not (BUILT / "index.html").is_file():
         pytest.skip("the web pages are not made: `make web` makes them")
-    with serving(site_lake, web_only=False) as (_, url):
+    with serving(site_lake, web_only=False, before=NO_LOG) as (_, url):
         yield url
 
 

@@ -96,6 +96,14 @@ def test_drivers_pnl_and_reconcile_show_the_figures_of_the_api(tab: Tab) -> None
     assert [r["driver"] for r in rows] == [*(d["driver"] for d in answer["drivers"]), "the rest"]
     for row, expected in zip(rows, [*answer["drivers"], answer["rest"]], strict=True):
         assert_shows(row["change"], expected["change"])
+    page.get_by_label("measure", exact=True).focus()
+    page.keyboard.press("ArrowDown")
+    tab.settled()
+    expect(page.get_by_label("measure", exact=True)).to_be_focused()
+    expect(panel.get_by_text("es 0.99 from")).to_be_visible()
+    page.go_back()
+    tab.settled()
+    expect(page.get_by_label("measure", exact=True)).to_have_value("var")
     page = tab.open(f"{ADDRESS}&tab=pnl")
     status, answer = ask(f"{tab.site}api/v1/pnl-explain?from={FRIDAY}&to={MONDAY}&by=desk")
     assert status == 200

@@ -51,7 +51,7 @@ class ComparePage implements Opened {
   private readonly tabs: Tabs;
   private readonly form: QuestionForm;
   private readonly asked: Question;
-  private shown: { tab: string; asking: Asking; drill: Asking | undefined; key: string } | undefined;
+  private shown: { tab: string; head: HTMLElement; form: QuestionForm | undefined; asking: Asking; drill: Asking | undefined; key: string } | undefined;
 
   constructor(place: HTMLElement, private view: View, private readonly all: Map<string, Question>, private readonly lake: Held) {
     this.asked = all.get("compare")!;
@@ -82,6 +82,8 @@ class ComparePage implements Opened {
     const given = parametersOf(question, state);
     if (this.shown?.tab !== name) this.open(tab, question, state);
     const shown = this.shown!;
+    shown.form?.update(state);
+    this.head(shown.head, question, state);
     const missing = question.parameters.filter((p) => p.required && !given.has(p.name));
     // a cell that is opened or closed asks nothing anew
     const key = `${given}`;
@@ -107,12 +109,19 @@ class ComparePage implements Opened {
     }, state) : undefined;
     if (form) form.element.classList.add("in-a-row");
     const asking = new Asking(place, question.name, show, (problem) => { this.form.fault(problem); form?.fault(problem); });
+    const head = h("div");
     this.shown = {
-      tab: tab.name, asking, key: "",
+      tab: tab.name, head, form, asking, key: "",
       drill: drill && new Asking(drill, "explain-drill", (a, p) => shownCell(a, p)),
     };
-    const one = ["explain", "drivers", "reconcile"].includes(question.name) ? this.oneMeasure(question) : null;
-    fill(this.tabs.panel, h("p", { class: "faint" }, question.meaning), one, form?.element, leftOut(question, this.asked, state), place, drill);
+    fill(this.tabs.panel, h("p", { class: "faint" }, question.meaning), head, form?.element, place, drill);
+  }
+
+  /** Which measure a tab that takes one is of, and what of the page it does not take. */
+  private head(place: HTMLElement, question: Question, state: State): void {
+    const focused = place.contains(document.activeElement) ? document.activeElement?.id : undefined;
+    fill(place, ["explain", "drivers", "reconcile"].includes(question.name) && this.oneMeasure(question), leftOut(question, this.asked, state));
+    if (focused) document.getElementById(focused)?.focus();
   }
 
   /** Causes are of one measure: which of those that the page asks for. */

@@ -115,6 +115,7 @@ class StressPage implements Opened {
 
   private send(texts: readonly string[], edit: number, more: Record<string, string> = {}): void {
     draft.forget("stress");
+    this.read = ""; // what is sent is shown, even where the address has it already
     const scenarios = inAddress(texts.map((t) => t.trim()).filter((t, i) => t || i === edit));
     this.view.set({ scenarios, edit: String(Math.min(edit, scenarios.length - 1)), ...more });
   }

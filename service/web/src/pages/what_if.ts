@@ -138,6 +138,7 @@ class WhatIfPage implements Opened {
   /** Changes from elsewhere take the place of what is typed. */
   private use(changes: Row, more: Record<string, string> = {}): void {
     draft.forget("what-if");
+    this.read = ""; // they are shown, even where the address has them already
     this.view.set({ changes: inAddress([JSON.stringify({ ...NONE, ...changes })]), tab: null, ...more });
   }
 
