@@ -29,7 +29,9 @@ class ScenarioRequest(BaseModel):
         default_factory=dict, description="parameters of the method besides the market date"
     )
     name: str | None = Field(
-        None, pattern=r"^[\w.:-]{1,80}$", description="name of the set; default from method and size"
+        None,
+        pattern=r"^[\w.:-]{1,80}$",
+        description="name of the set, of letters, digits, _ . : and -; default from method and size",
     )
     only_by_name: bool = Field(False, description="whether the set answers only questions that name it")
 

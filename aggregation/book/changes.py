@@ -157,7 +157,7 @@ def positions_of(book: Book, where: Sequence[Filter], pointer: str) -> Ints:
     f = where[0] if len(where) == 1 else None
     if f is not None and f.dimension == "trade" and f.values and None not in f.values and not f.exclude:
         return np.flatnonzero(_of_trades(book, pa.array(f.values, pa.string()), pointer))
-    return np.flatnonzero(select(book, where))
+    return np.flatnonzero(select(book, where, f"{pointer}/where"))
 
 
 def _of_trades(book: Book, trades: pa.Array, pointer: str | None) -> Bools:

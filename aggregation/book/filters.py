@@ -25,17 +25,18 @@ _NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*", re.ASCII)
 _COMPARED = 2000  # members looked at for the nearest names
 
 
-def select(book: Book, where: Sequence[Filter]) -> Bools:
-    """The positions that pass every filter; raises `BadInput` for unknown members and when none is left."""
+def select(book: Book, where: Sequence[Filter], pointer: str = "where") -> Bools:
+    """The positions that pass every filter; raises `BadInput`, at the filter that stands at `pointer`, for unknown members
+    and when none is left."""
     keep = np.ones(book.n_positions, dtype=np.bool_)
     for i, f in enumerate(where):
-        column = book.column(f.dimension, f"where/{i}")
-        chosen = _chosen(f, column.members, book.positions_date, f"where/{i}")
+        column = book.column(f.dimension, f"{pointer}/{i}")
+        chosen = _chosen(f, column.members, book.positions_date, f"{pointer}/{i}")
         keep &= (~chosen if f.exclude else chosen)[column.codes]
         if not keep.any():
             passed = ", ".join(map(str, where[: i + 1]))
             message = f"No position of {book.positions_date} passes {passed}; loosen a filter: {f} left none."
-            raise BadInput(message, issues=(Issue(f"where/{i}", message, str(f)),))
+            raise BadInput(message, issues=(Issue(f"{pointer}/{i}", message, str(f)),))
     return keep
 
 

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 class BranchRequest(ChangeRequest):
     """A branch to save: its name, what it stands on and what it changes."""
 
-    name: str = Field(pattern=NAME, description="name of the branch")
+    name: str = Field(pattern=NAME, description="name of the branch, of letters, digits, _ . : and -")
     as_of: Day = Field(
         description="valuation and market date under which its new contracts are valued; its book's date too"
     )

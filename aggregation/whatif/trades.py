@@ -38,7 +38,14 @@ def trades_of_rows(rows: Any, day: dt.date, name: str = "add") -> tuple[pa.Table
     flat = [_flat(row, f"{name}/{i}") for i, row in enumerate(rows)]
     names = list(dict.fromkeys(k for row in flat for k in row))
     table = pa.table({n: pa.array([row.get(n) for row in flat], pa.string()) for n in names})
-    return _checked(positions_rows(name, table, tuple(all_term_fields()), REQUIRED), day, name)
+    try:
+        file = positions_rows(name, table, tuple(all_term_fields()), REQUIRED)
+    except BadInput as error:  # of a column: it is said at the first trade that has it
+        first = {c: f"{name}/{i}/{c}" for i, row in reversed(list(enumerate(flat))) for c in row}
+        raise BadInput(
+            error.message, issues=[replace(i, pointer=first.get(i.pointer, i.pointer)) for i in error.issues]
+        ) from None
+    return _checked(file, day, name)
 
 
 def _flat(row: Mapping[str, Any], pointer: str) -> dict[str, str | None]:

@@ -8,12 +8,14 @@ from typing import Any
 
 from lake.errors import BadInput, Issue, VarlakeError
 from lake.tables import Snapshot
-from scenarios.market.base_market import load_base
-from scenarios.store import find_scenario_set, load_stored
+from scenarios.market.base_market import BaseMarket, load_base
+from scenarios.store import find_scenario_set, ids_by_name, load_stored
 from scenarios.stress import forms, language
 from scenarios.stress.check import Report, check, check_csv, check_text
+from scenarios.stress.completion import Completion, complete
 from scenarios.stress.generate import METHODS, StoredScenarios, StressDefinition, text_of
 from scenarios.stress.model import Document
+from scenarios.stress.select import Universe
 
 WRITERS: dict[str, Callable[[Document], str]] = {
     "text": language.to_text,
@@ -24,8 +26,7 @@ WRITERS: dict[str, Callable[[Document], str]] = {
 
 def check_bespoke(snapshot: Snapshot, as_of: dt.date, form: str, content: str | Mapping[str, Any]) -> Report:
     """Everything that is wrong with a scenario given as `text`, `csv` or `json`, on the market of a date."""
-    empty = StressDefinition(market_date=as_of, text="")  # for the defaults of the market
-    market = load_base(snapshot, as_of, empty.calendar, empty.max_held_days)
+    market = _market(snapshot, as_of)
     stored = StoredScenarios(snapshot, market, {})
     if form == "json":
         try:
@@ -34,6 +35,17 @@ def check_bespoke(snapshot: Snapshot, as_of: dt.date, form: str, content: str | 
             return Report(error.issues or (Issue("document", error.message),))
         return check(document, market, stored)
     return (check_csv if form == "csv" else check_text)(str(content), market, stored)
+
+
+def complete_bespoke(snapshot: Snapshot, as_of: dt.date, text: str, at: int) -> Completion:
+    """What may be written at an offset of a text, on the market of a date."""
+    market = _market(snapshot, as_of)
+    return complete(text, at, Universe(market.index, market.excluded), ids_by_name(snapshot))
+
+
+def _market(snapshot: Snapshot, as_of: dt.date) -> BaseMarket:
+    empty = StressDefinition(market_date=as_of, text="")  # for the defaults of the market
+    return load_base(snapshot, as_of, empty.calendar, empty.max_held_days)
 
 
 def bespoke_document(snapshot: Snapshot, name_or_id: str, market_date: dt.date | None) -> tuple[str, Document]:

@@ -9,14 +9,16 @@ import pyarrow as pa
 from flask import Response, g
 from pydantic import ConfigDict, Field, RootModel, model_validator
 
+from aggregation.types import Whole
 from lake.dates import Day
 from lake.errors import validated
 from scenarios.compare_sets import scenario_diff
 from scenarios.plausibility.plausibility import Plausibility, PlausibilityRules, score
 from scenarios.requests import ScenarioSetRequest, check_scenario_request
 from scenarios.stress import forms
-from scenarios.stress.bespoke import WRITERS, bespoke_document, check_bespoke
+from scenarios.stress.bespoke import WRITERS, bespoke_document, check_bespoke, complete_bespoke
 from scenarios.stress.generate import StressDefinition, generate
+from scenarios.stress.language import MAX_TEXT
 from scenarios.stress.preview import Preview
 from scenarios.stress.preview import preview as preview_of
 from service.api import data, models
@@ -127,6 +129,35 @@ def check_scenario(body: BespokeBody) -> Response:
     )
     report = check_bespoke(context().lake.snapshot(), body.as_of, form, content)
     return json_answer({"ok": report.ok, **asdict(report)})
+
+
+class CompletionBody(Body):
+    """A text in the stress language that is being written, on the market of a day."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    as_of: Day = Field(description="market date")
+    text: str = Field(max_length=MAX_TEXT, description="the scenario, as far as it is written")
+    at: Whole = Field(ge=0, description="where it is written: characters before the cursor")
+
+
+class ProposalRow(models.Answer):
+    text: str
+    meaning: str
+
+
+class CompletionAnswer(models.Answer):
+    start: int = Field(description="a proposal takes the place of the characters from here")
+    end: int = Field(description="to here")
+    proposals: list[ProposalRow]
+    more: int = Field(description="proposals that are not shown")
+
+
+@api.post("/scenario-sets/complete", responses={200: CompletionAnswer})
+def complete_scenario(body: CompletionBody) -> Response:
+    """What may stand at the cursor of a bespoke scenario: classes, properties and names of the market, units, shapes."""
+    at = min(body.at, len(body.text))
+    return json_answer(asdict(complete_bespoke(context().lake.snapshot(), body.as_of, body.text, at)))
 
 
 class DiffParameters(TableParameters):

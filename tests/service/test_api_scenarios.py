@@ -273,6 +273,22 @@ class TestCheck:
         assert "exactly one of text, document, csv" in answer.get_json()["detail"]
 
 
+class TestCompletion:
+    def test_names_of_the_market_with_what_they_mean(self, client: FlaskClient) -> None:
+        asked = {"as_of": DAY, "text": "equity[cc", "at": 9}
+        answer = client.post("/api/v1/scenario-sets/complete", json=asked).get_json()
+        assert (answer["start"], answer["end"], answer["more"]) == (7, 9, 0)
+        assert answer["proposals"][0]["text"] == "ccy="
+        assert "USD" in answer["proposals"][0]["meaning"]
+
+    def test_a_place_beyond_the_text_is_its_end(self, client: FlaskClient) -> None:
+        answers = [
+            client.post("/api/v1/scenario-sets/complete", json={"as_of": DAY, "text": "vo", "at": at}) for at in (2, 99)
+        ]
+        assert answers[0].get_json() == answers[1].get_json()
+        assert [p["text"] for p in answers[0].get_json()["proposals"]] == ["vol"]
+
+
 class TestExport:
     def test_the_three_forms_carry_the_same(self, with_sets: FlaskClient) -> None:
         path = "/api/v1/scenario-sets/fall/export"

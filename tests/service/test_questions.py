@@ -137,7 +137,8 @@ def test_python_answers_alike_in_process_and_over_http(
         assert answer.rows.equals(expected.rows.replace_schema_metadata(None))
         assert steady(answer.to_dict()) == steady(as_data(expected))
         assert answer.notes == tuple(expected.notes)
-        assert answer.receipt["answer_digest"] == expected.receipt["answer_digest"]
+        for digest in ("answer_digest", "receipt_digest"):
+            assert answer.receipt[digest] == expected.receipt[digest]
         assert answer.replay().verdict == "same bits"
         for shown in (repr(answer), answer._repr_html_()):
             assert answer.receipt["receipt_digest"][:12] in shown

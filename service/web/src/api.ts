@@ -26,6 +26,11 @@ export class Problem extends Error {
     return this.kind === "urn:varlake:problem:not-valued";
   }
 
+  /** Whether the question takes longer than a request may. */
+  get outOfTime(): boolean {
+    return this.kind === "urn:varlake:problem:out-of-time";
+  }
+
   /** Whether whoever asks has to sign in (again). */
   get signedOut(): boolean {
     return this.status === 401;

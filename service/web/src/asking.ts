@@ -29,6 +29,27 @@ export function shownProblem(error: unknown): HTMLElement {
     error.errorId && h("p", { class: "faint" }, `Error id ${error.errorId}`));
 }
 
+/** Says at a field what is wrong with it, where the failure is about it; true where it is. */
+export function faultAt(pointer: string, error: unknown, field: HTMLElement, place: HTMLElement): boolean {
+  const wrong = error instanceof Problem && error.faults.find((f) => f.pointer === pointer);
+  if (!wrong) return false;
+  place.textContent = wrong.message;
+  field.setAttribute("aria-invalid", "true");
+  field.focus();
+  return true;
+}
+
+/** What the figures of an answer cover: one book, or one of each side of a comparison or a change, or of each result. */
+function coverages(answer: Answer): [string, Row][] {
+  const { coverage, coverage_before, coverage_after, before, after, results, what_if } = answer;
+  if (what_if) return coverages(what_if as Answer);
+  const of = (part: unknown) => (part as Row | null)?.coverage;
+  const all = Array.isArray(coverage) ? coverage : coverage ? [coverage] : Array.isArray(results) ? results.map(of) : [coverage_before ?? of(before), coverage_after ?? of(after)];
+  const there = all.filter((c): c is Row => typeof c === "object" && c !== null);
+  const names = there.length === 1 ? ["Coverage"] : results ? there.map((_, i) => `Coverage ${i + 1}`) : ["Coverage before", "Coverage after"];
+  return there.map((c, i) => [names[i] ?? "Coverage", c]);
+}
+
 const answers = new WeakMap<Element, Answer>();
 
 /** The answers that the page shows now. */
@@ -38,12 +59,14 @@ export function answersShown(): Answer[] {
 
 /** What every answer says beside its figures: coverage, notes, receipt; and, where it is said what was asked, its menu of exports. */
 export function said(answer: Answer, asked?: Asked): HTMLElement {
-  const { coverage, notes = [], receipt } = answer;
+  const { receipt } = answer;
+  const notes = new Set([answer, answer.before as Answer | null, answer.after as Answer | null].flatMap((a) => a?.notes ?? []));
   const digest = String(receipt.receipt_digest ?? "");
   const footer = h("footer", { class: "said" },
     asked && exportMenu(asked, answer),
-    coverage && h("p", { class: "coverage" }, "Coverage: ", Object.entries(coverage).filter(([, v]) => typeof v !== "object").map(([k, v]) => `${words(k)} ${figure(v)}`).join(" · ")),
-    notes.length > 0 && h("ul", { class: "notes" }, ...notes.map((n) => h("li", {}, n))),
+    ...coverages(answer).map(([name, coverage]) => h("p", { class: coverage.status === "complete" ? "coverage" : "coverage partial" },
+      `${name}: `, Object.entries(coverage).filter(([, v]) => v !== null && typeof v !== "object").map(([k, v]) => `${words(k)} ${figure(v)}`).join(" · "))),
+    notes.size > 0 && h("ul", { class: "notes" }, ...[...notes].map((n) => h("li", {}, n))),
     digest && h("p", { class: "faint" }, "Receipt ", h("a", { href: `receipt?${new URLSearchParams({ digest })}`, "data-receipt": digest }, digest.slice(0, 12))));
   answers.set(footer, answer);
   return footer;
@@ -75,6 +98,7 @@ export class Asking {
     } catch (error) {
       if (signal.aborted) return;
       if (error instanceof Problem && error.notValued) await this.plan(parameters, error, signal).catch((e: unknown) => { if (!signal.aborted) this.failed(e); });
+      else if (error instanceof Problem && error.outOfTime) this.tooLong(parameters, error);
       else this.failed(error);
     } finally {
       if (!signal.aborted) this.place.removeAttribute("aria-busy");
@@ -100,6 +124,12 @@ export class Asking {
     if (error instanceof Problem) this.onproblem(error);
   }
 
+  /** What takes longer than a request may is answered by the engine, as a job. */
+  private tooLong(parameters: URLSearchParams | Row, problem: Problem): void {
+    this.failed(problem);
+    this.place.append(h("p", {}, h("button", { type: "button", class: "primary", onclick: () => void this.value(parameters, true) }, "Have the engine answer it")));
+  }
+
   /** What is missing, what it costs, and a button that has it valued. */
   private async plan(parameters: URLSearchParams | Row, missing: Problem, signal: AbortSignal): Promise<void> {
     const plan = await (parameters instanceof URLSearchParams
@@ -115,12 +145,13 @@ export class Asking {
       h("button", { type: "button", class: "primary", onclick: () => void this.value(parameters) }, "Value it now")));
   }
 
-  private async value(parameters: URLSearchParams | Row): Promise<void> {
+  private async value(parameters: URLSearchParams | Row, answered = false): Promise<void> {
     try {
       const body = parameters instanceof URLSearchParams ? await asBody(this.name, parameters) : parameters;
       const job = await send<Job>("POST", `/${this.name}/value`, body);
-      await followed(this.place, job.job_id);
-      await this.ask(parameters);
+      const done = await followed(this.place, job.job_id);
+      if (answered) await this.shown(done.result as Answer, { name: this.name, parameters });
+      else await this.ask(parameters);
     } catch (error) {
       this.failed(error);
     }

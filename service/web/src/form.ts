@@ -13,6 +13,8 @@ export interface FormOptions {
   suggestions?: Record<string, readonly string[]>;
   /** Fields that stand above More although they need not be filled in. */
   first?: readonly string[];
+  /** Parameters that stand together under a heading, before all others; closed ones are opened on a press. */
+  groups?: readonly { legend: string; names: readonly string[]; closed?: boolean }[];
   submit: string;
   /** What tells this form from the others of its page: what is typed into it is kept under that name until it is sent. */
   name?: string;
@@ -36,11 +38,17 @@ export class QuestionForm {
     const id = `form-${++made}`;
     this.draft = new Draft(options.name ?? options.parameters.map((p) => p.name).join(" "));
     const typed = this.draft.names();
+    const row = (p: Parameter) => this.row(p, `${id}-${p.name}`);
+    const groups = (options.groups ?? []).map(({ legend, names, closed }) => {
+      const rows = names.flatMap((name) => options.parameters.find((p) => p.name === name) ?? []).map(row);
+      return closed ? h("details", {}, h("summary", {}, legend), ...rows) : h("fieldset", {}, h("legend", {}, legend), ...rows);
+    });
+    const others = options.parameters.filter((p) => !options.groups?.some((g) => g.names.includes(p.name)));
     const rank = (p: Parameter) => (p.required || options.first?.includes(p.name) ? 0 : typed.has(p.name) || state.one(p.name) !== null ? 1 : 2);
-    const rows = (...ranks: number[]) => ranks.flatMap((r) => options.parameters.filter((p) => rank(p) === r).map((p) => this.row(p, `${id}-${p.name}`)));
+    const rows = (...ranks: number[]) => ranks.flatMap((r) => others.filter((p) => rank(p) === r).map(row));
     const [first, more] = [rows(0, 1), rows(2)];
     this.element = h("form", { class: "question-form", novalidate: true, onsubmit: (e: SubmitEvent) => { e.preventDefault(); this.submit(); } },
-      ...first, more.length > 0 && h("details", { open: first.length === 0 }, h("summary", {}, "More"), ...more),
+      ...groups, ...first, more.length > 0 && h("details", { open: first.length + groups.length === 0 }, h("summary", {}, "More"), ...more),
       h("button", { type: "submit", class: "primary" }, options.submit));
     this.update(state);
     this.draft.keep(this.fields.values());

@@ -1,6 +1,7 @@
 // What may stand in the fields of a question, as the lake has it: dates, dimensions, scenario sets, branches.
 
 import { type Row, get } from "./api";
+import type { State, Values } from "./state";
 
 async function column(path: string, name: string, parameters?: URLSearchParams): Promise<string[]> {
   const { rows } = await get<{ rows: Row[] }>(path, parameters);
@@ -41,4 +42,15 @@ export function suggested({ dates, dimensions, scenarioSets, branches }: Held): 
 /** The newest dates that are valued, the newest first. */
 export async function valuedDates(): Promise<string[]> {
   return (await column("/valuation-sets", "valuation_date")).sort().reverse();
+}
+
+/** Completes the address with what the page begins with, while it is being opened: that is no step, and nothing is shown again. */
+export function beginWith(state: State, values: Values): void {
+  const missing = Object.fromEntries(Object.entries(values).filter(([name, value]) => value && state.one(name) === null));
+  history.replaceState(history.state, "", `${location.pathname}?${state.with(missing)}`);
+}
+
+/** The newest valued date and the desks, where the address names none. */
+export async function beginWithNewest(state: State, lake: Held): Promise<void> {
+  if (state.one("as_of") === null) beginWith(state, { as_of: (await valuedDates())[0] ?? lake.dates[0], by: lake.dimensions.find((d) => d === "desk") });
 }

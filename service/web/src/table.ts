@@ -7,6 +7,8 @@ import { figure, words } from "./format";
 export interface TableOptions {
   caption: string;
   columns?: readonly string[];
+  /** The words over a column, where they are not its name. */
+  head?: (column: string) => string;
   /** Makes the content of a cell, where it is more than the figure. */
   cell?: (row: Row, column: string) => Node | string;
   onrow?: (row: Row) => void;
@@ -24,7 +26,7 @@ export function table(rows: readonly Row[], options: TableOptions): HTMLElement 
   let order: { column: string; down: boolean } | undefined;
   const body = h("tbody");
   const heads = columns.map((column) => {
-    const button = h("button", { type: "button", class: "sort", onclick: () => sort(column) }, words(column));
+    const button = h("button", { type: "button", class: "sort", onclick: () => sort(column) }, (options.head ?? words)(column));
     return h("th", { scope: "col", class: numeric.has(column) ? "number" : null }, button);
   });
 

@@ -395,6 +395,20 @@ def test_bad_changes_are_refused_in_words(
         ask(lake, changes(**change))
 
 
+@pytest.mark.parametrize(
+    ("change", "pointer"),
+    [
+        ({"remove": ["desk=d1", "desk=d8"]}, "remove/1/where/0"),
+        ({"scale": [("dsk=d1", 2.0)]}, "scale/0/where/0"),
+        ({"remove": ["trade=t9999"]}, "remove/0"),
+    ],
+)
+def test_a_fault_is_said_at_the_change_it_is_in(lake: Lake, change: Mapping[str, Any], pointer: str) -> None:
+    with pytest.raises(BadInput) as refused:
+        ask(lake, changes(**change))
+    assert [i.pointer for i in refused.value.issues] == [pointer]
+
+
 def test_intervals_of_the_change_use_the_same_resamples_on_both_sides(lake: Lake) -> None:
     result = ask(lake, changes(**SMALL), by=("desk",), measures=("es",), interval="0.9")
     pnl = [pnl_of(BOOK), pnl_of(changed_rows("small"))]

@@ -153,6 +153,11 @@ class TestTrades:
         with pytest.raises(BadInput, match=says):
             trades_of_rows(given, MONDAY)
 
+    def test_an_unknown_column_is_said_at_the_first_trade_that_has_it(self) -> None:
+        with pytest.raises(BadInput) as refused:
+            trades_of_rows([SHARES, {**SHARES, "strik": 5}], MONDAY)
+        assert [i.pointer for i in refused.value.issues] == ["add/1/strik"]
+
     def test_removals_and_scalings_as_text(self) -> None:
         assert str(parse_removal("T1,T2")) == "trade=T1,T2"
         assert [f.dimension for f in parse_removal("desk=Rates;book!=B1").where] == ["desk", "book"]
