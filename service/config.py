@@ -69,6 +69,9 @@ class Settings(BaseModel):
     ore_python: Path | None = Field(
         None, description="Python that has the wheel open-source-risk-engine; default the one varlake runs in"
     )
+    chromium: Path | None = Field(
+        None, description="browser that tests, measures and pictures of the web pages use; default Chromium on the path"
+    )
     test_market_data: Path | None = Field(None, description="folder of the real market data the tests read")
 
     def __init__(self, **given: Any) -> None:

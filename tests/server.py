@@ -10,7 +10,7 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -29,12 +29,12 @@ sys.exit(serve.main(Settings(), web_only={}))
 
 @contextmanager
 def serving(
-    lake: Path, *, web_only: bool, port: str = "0", before: str = ""
+    lake: Path, *, web_only: bool, port: str = "0", before: str = "", settings: Mapping[str, str] | None = None
 ) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """The processes on a port, by default a free one, and their address once the web answers."""
     process = subprocess.Popen(
         [sys.executable, "-c", before + SERVE.format(web_only)],
-        env={**os.environ, "VARLAKE_LAKE": str(lake), "VARLAKE_PORT": port},
+        env={**os.environ, "VARLAKE_LAKE": str(lake), "VARLAKE_PORT": port, **(settings or {})},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

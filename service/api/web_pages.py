@@ -42,8 +42,8 @@ def start() -> Response:
 
 
 @pages.get("/app/")
-@pages.get("/app/<path:_>")
-def app(_: str = "") -> Response:
+@pages.get("/app/<path:page>")
+def app(page: str = "") -> Response:
     """The one page, whatever of it is shown: its script reads the address."""
     made = (BUILT / "index.html").is_file()
     answer = Response(
