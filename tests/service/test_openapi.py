@@ -178,7 +178,7 @@ def name_what_the_lake_holds(case: schemathesis.Case) -> None:
         else {}
     )
     query.update({name: value for name, value in known.items() if name in query})
-    for one in {"one", "two"} & query.keys():
+    for one in {"one", "two", "scenario_set"} & query.keys():
         query[one] = held["scenario-sets"]
     for gone in ("cursor", "source", "market_date"):
         query.pop(gone, None)
