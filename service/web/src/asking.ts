@@ -1,12 +1,13 @@
 // A question on a page: asked, planned where a valuation is missing, valued as a job on a click, and shown without a reload.
 
-import { type Answer, Problem, type Row, get, send } from "./api";
+import { type Answer, Problem, type Row, get, partOf, send } from "./api";
 import { fill, h } from "./dom";
 import { figure, words } from "./format";
 import { type Question, question } from "./questions";
+import { keep } from "./receipts";
 import { table } from "./table";
 
-interface Job extends Row {
+export interface Job extends Row {
   job_id: string;
   state: "queued" | "running" | "done" | "failed" | "cancelled";
   progress: { stage: string | null; done: number; total: number };
@@ -26,13 +27,26 @@ export function shownProblem(error: unknown): HTMLElement {
     error.errorId && h("p", { class: "faint" }, `Error id ${error.errorId}`));
 }
 
+/** What the figures of an answer cover: one book, or one of each side of a comparison or a change, or of each result. */
+function coverages(answer: Answer): [string, Row][] {
+  const { coverage, coverage_before, coverage_after, before, after, results } = answer;
+  const of = (part: unknown) => (part as Row | null)?.coverage;
+  const all = Array.isArray(coverage) ? coverage : coverage ? [coverage] : Array.isArray(results) ? results.map(of) : [coverage_before ?? of(before), coverage_after ?? of(after)];
+  const there = all.filter((c): c is Row => typeof c === "object" && c !== null);
+  const names = there.length === 1 ? ["Coverage"] : results ? there.map((_, i) => `Coverage ${i + 1}`) : ["Coverage before", "Coverage after"];
+  return there.map((c, i) => [names[i] ?? "Coverage", c]);
+}
+
 /** What every answer says beside its figures: coverage, notes, receipt. */
 export function said(answer: Answer): HTMLElement {
-  const { coverage, notes = [], receipt } = answer;
+  const { receipt } = answer;
+  const notes = new Set([answer, answer.before as Answer | null, answer.after as Answer | null].flatMap((a) => a?.notes ?? []));
   const digest = String(receipt.receipt_digest ?? "");
+  keep(answer);
   return h("footer", { class: "said" },
-    coverage && h("p", { class: "coverage" }, "Coverage: ", Object.entries(coverage).filter(([, v]) => typeof v !== "object").map(([k, v]) => `${words(k)} ${figure(v)}`).join(" · ")),
-    notes.length > 0 && h("ul", { class: "notes" }, ...notes.map((n) => h("li", {}, n))),
+    ...coverages(answer).map(([name, coverage]) => h("p", { class: coverage.status === "complete" ? "coverage" : "coverage partial" },
+      `${name}: `, Object.entries(coverage).filter(([, v]) => v !== null && typeof v !== "object").map(([k, v]) => `${words(k)} ${figure(v)}`).join(" · "))),
+    notes.size > 0 && h("ul", { class: "notes" }, ...[...notes].map((n) => h("li", {}, n))),
     digest && h("p", { class: "faint" }, "Receipt ", h("a", { href: `receipt?${new URLSearchParams({ digest })}`, "data-receipt": digest }, digest.slice(0, 12))));
 }
 
@@ -61,7 +75,10 @@ export class Asking {
     } catch (error) {
       if (signal.aborted) return;
       if (error instanceof Problem && error.notValued) await this.plan(parameters, error, signal).catch((e: unknown) => this.failed(e));
-      else this.failed(error);
+      else {
+        this.failed(error);
+        if (error instanceof Problem) this.offer(parameters, error);
+      }
     } finally {
       if (!signal.aborted) this.place.removeAttribute("aria-busy");
     }
@@ -70,7 +87,7 @@ export class Asking {
   private async shown(answer: Answer): Promise<void> {
     this.answer = answer;
     this.place.replaceChildren();
-    if (answer.rows.length === 0) this.place.append(h("p", { class: "empty" }, "There is nothing to show: no row answers this question."));
+    if (answer.rows?.length === 0) this.place.append(h("p", { class: "empty" }, "There is nothing to show: no row answers this question."));
     await this.show(answer, this.place);
     this.place.append(said(answer));
   }
@@ -96,12 +113,21 @@ export class Asking {
       h("button", { type: "button", class: "primary", onclick: () => void this.value(parameters) }, "Value it now")));
   }
 
+  /** What may help: a job, which may take longer than a request, or to ask again later. */
+  private offer(parameters: URLSearchParams | Row, problem: Problem): void {
+    const button = (label: string, act: () => Promise<void>) => this.place.append(h("button", { type: "button", class: "primary", onclick: () => void act() }, label));
+    if (problem.outOfTime) button("Have the engine answer it", () => this.value(parameters));
+    else if ([0, 429, 503].includes(problem.status)) button("Try again", () => this.ask(parameters));
+  }
+
   private async value(parameters: URLSearchParams | Row): Promise<void> {
+    this.stop?.abort();
+    const { signal } = (this.stop = new AbortController());
     try {
       const body = parameters instanceof URLSearchParams ? await asBody(this.name, parameters) : parameters;
       const job = await send<Job>("POST", `/${this.name}/value`, body);
-      await followed(this.place, job.job_id);
-      await this.ask(parameters);
+      const done = await followed(this.place, job.job_id);
+      if (!signal.aborted) await this.shown(partOf<Answer>(done, "result"));
     } catch (error) {
       this.failed(error);
     }

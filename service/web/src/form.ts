@@ -11,6 +11,8 @@ export interface FormOptions {
   /** Values that may stand in a field, by parameter: shown while typing, and not the only ones allowed. */
   suggestions?: Record<string, readonly string[]>;
   submit: string;
+  /** Parameters that stand outside of More though they may be left out, in this order. */
+  first?: readonly string[];
   onsubmit: (values: Record<string, string[]>) => void;
 }
 
@@ -23,11 +25,23 @@ export class QuestionForm {
 
   constructor(private readonly options: FormOptions, state: State) {
     const id = `form-${++made}`;
-    const rows = options.parameters.map((p) => this.row(p, state, `${id}-${p.name}`));
-    const [first, more] = [rows.filter((_, i) => options.parameters[i]?.required), rows.filter((_, i) => !options.parameters[i]?.required)];
+    const row = (p: Parameter) => this.row(p, state, `${id}-${p.name}`);
+    const named = (options.first ?? []).flatMap((name) => options.parameters.find((p) => p.name === name && !p.required) ?? []);
+    const first = [...options.parameters.filter((p) => p.required), ...named].map(row);
+    const more = options.parameters.filter((p) => !p.required && !named.includes(p)).map(row);
     this.element = h("form", { class: "question-form", novalidate: true, onsubmit: (e: SubmitEvent) => { e.preventDefault(); this.submit(); } },
       ...first, more.length > 0 && h("details", { open: first.length === 0 }, h("summary", {}, "More"), ...more),
       h("button", { type: "submit", class: "primary" }, options.submit));
+  }
+
+  /** Puts the values of the state into the fields. */
+  update(state: State): void {
+    for (const p of this.options.parameters) {
+      const field = this.fields.get(p.name);
+      if (!field) continue;
+      if (p.kind === "flag") (field as HTMLInputElement).checked = state.one(p.name) === "true";
+      else field.value = state.all(p.name).join(p.kind === "labels" ? "; " : ", ");
+    }
   }
 
   private row(p: Parameter, state: State, id: string): HTMLElement {

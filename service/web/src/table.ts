@@ -12,6 +12,8 @@ export interface TableOptions {
   onrow?: (row: Row) => void;
 }
 
+const LONG = 40; // characters of a text that may take several lines
+
 /** Columns of the rows, in the order in which they first stand. */
 export function columnsOf(rows: readonly Row[]): string[] {
   return [...new Set(rows.flatMap((row) => Object.keys(row)))];
@@ -49,7 +51,8 @@ export function table(rows: readonly Row[], options: TableOptions): HTMLElement 
       const cells = columns.map((c) => {
         const content = options.cell ? options.cell(row, c) : figure(row[c]);
         const value = row[c];
-        return h("td", { class: numeric.has(c) ? (typeof value === "number" && value < 0 ? "number negative" : "number") : null }, content);
+        const long = typeof content === "string" && content.length > LONG ? "long" : null;
+        return h("td", { class: numeric.has(c) ? (typeof value === "number" && value < 0 ? "number negative" : "number") : long }, content);
       });
       const press = options.onrow;
       return press
@@ -67,4 +70,14 @@ export function table(rows: readonly Row[], options: TableOptions): HTMLElement 
 export function asText(rows: readonly Row[], columns = columnsOf(rows)): string {
   const cell = (value: unknown) => (value == null ? "" : String(value).replace(/[\t\r\n]+/g, " "));
   return [columns.join("\t"), ...rows.map((row) => columns.map((c) => cell(row[c])).join("\t"))].join("\n");
+}
+
+/** Rows as a CSV file; a text that a spreadsheet would run as a formula gets an apostrophe before it, as in the CSV of the API. */
+export function asCsv(rows: readonly Row[], columns = columnsOf(rows)): string {
+  const cell = (value: unknown) => {
+    if (value == null) return "";
+    const text = typeof value === "object" ? JSON.stringify(value) : typeof value === "string" && /^[=+\-@\t\r]/.test(value) ? `'${value}` : String(value);
+    return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+  };
+  return [columns, ...rows.map((row) => columns.map((c) => row[c]))].map((line) => line.map(cell).join(",")).join("\r\n");
 }
