@@ -15,7 +15,7 @@ import pyarrow as pa
 import pytest
 from browser_tab import Tab
 from server import ask, serving
-from small_lake import BOOK, FRIDAY, MONDAY, book_csv
+from small_lake import BOOK, MONDAY, book_csv
 
 from lake.committer import Committer
 from lake.schemas import MARKET_DATA
@@ -86,33 +86,6 @@ def test_contracts_without_a_value_are_a_press_away(tab: Tab, site: str) -> None
     ).inner_text()
     for row in listed(site, f"valuation-sets/{found['valuation_set_id']}/failures"):
         assert row["message"] in text
-
-
-def test_the_ranges_and_valued_days_of_the_api_are_those_of_the_tables(valued_lake: Path, site: str) -> None:
-    lake = Lake.open(valued_lake)
-    market = lake.read("market_data").to_pylist()
-    by_source: dict[str, list[dict[str, Any]]] = {}
-    for row in market:
-        by_source.setdefault(row["source"], []).append(row)
-    expected = [
-        {
-            "source": source,
-            "factors": len({r["risk_factor_id"] for r in rows}),
-            "first": str(min(r["as_of_date"] for r in rows)),
-            "last": str(max(r["as_of_date"] for r in rows)),
-            "values": len(rows),
-            "not_used": sum(r["status"] in ("held", "missing") for r in rows),
-        }
-        for source, rows in sorted(by_source.items())
-    ]
-    assert listed(site, "market-data/ranges") == expected
-    days = listed(site, "valuation-sets/days")
-    assert [d["valuation_date"] for d in days] == [str(MONDAY), str(FRIDAY)]
-    for day in days:
-        _, answer = ask(f"{site}api/v1/var?as_of={day['valuation_date']}")
-        assert answer["receipt"]["valuation_set_id"] == day["valuation_set_id"]
-    status, problem = ask(f"{site}api/v1/valuation-sets/days?scenario_set=nonesuch")
-    assert (status, problem["errors"][0]["pointer"]) == (404, "/scenario_set")
 
 
 def test_every_kind_of_file_has_a_form_with_all_its_options(tab: Tab, site: str) -> None:
