@@ -55,7 +55,10 @@ class Database(ABC):
         """What a user is told where the file is damaged, after what can be done about it was done."""
 
     def is_empty(self) -> bool:
-        return not self.path.exists() or self.path.stat().st_size == 0
+        try:
+            return self.path.stat().st_size == 0
+        except FileNotFoundError:  # or another process sets it aside just now
+            return True
 
     def _version(self) -> int:
         with self.reading() as db:

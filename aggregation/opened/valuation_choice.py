@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -73,6 +74,19 @@ def valuation_sets(known: Known, query: Scope) -> Sequence[ValuationSet]:
     best = [s for s in fitting if len(s.shocked_classes) == most][::-1]
     first = max(best, key=lambda s: versions.get(s.scenario_set_id, 0))
     return [known.named(s, wanted) for s in best if s.scenario_set_id == first.scenario_set_id]
+
+
+def answered_days(known: Known, scenario_set: str | None = None) -> list[ValuationSet]:
+    """The seal that answers on each valuation date which has one, the newest date first; raises `NotFound` for an unknown name."""
+    if scenario_set is not None and scenario_set not in known.names:
+        ids = {i for of_name in known.names.values() for i in of_name}
+        if scenario_set not in ids:
+            raise unknown("scenario set", scenario_set, known.names, pointer="/scenario_set", error=NotFound)
+    found = []
+    for day in sorted({s.valuation_date for s in known.seals}, reverse=True):
+        with contextlib.suppress(NotFound):
+            found.append(valuation_sets(known, Scope(as_of=day, scenario_set=scenario_set))[0])
+    return found
 
 
 def _nothing_fits(

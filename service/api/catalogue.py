@@ -22,6 +22,7 @@ from service.api.responses import file_answer, json_answer, offers, rows_answer,
 from service.choices import choices
 from service.encoding import to_json
 from service.excel import ADDRESS, template
+from service.ingests import INGESTS, OWN_MACHINE, Ingest, companions
 from service.parameters import Parameter, parameters_of, value_schema
 from service.rendering.answers import PICTURES
 from valuation.catalogue import INSTRUMENTS, pricer_version
@@ -50,6 +51,26 @@ def _questions() -> list[dict[str, Any]]:
         }
         for name, entry in QUESTIONS.items()
     ]
+
+
+@api.get("/ingests", responses={200: models.AllIngests})
+def all_ingests() -> Response:
+    """Every kind of file that can be brought in, with its options: what the form of an upload is made from."""
+    return json_answer({"rows": [_of_ingest(name, kind) for name, kind in INGESTS.items()]})
+
+
+def _of_ingest(name: str, kind: Ingest) -> dict[str, Any]:
+    beside = companions(kind.options)
+    options = [p for p in parameters_of(kind.options) if OWN_MACHINE not in p.field.metadata]
+    return {
+        "name": name,
+        "meaning": kind.meaning,
+        "files": kind.files,
+        "route": kind.route,
+        "suggested": kind.suggest is not None,
+        "kept": list(kind.shipped()),
+        "options": [{**_described(p), "beside": p.name in beside} for p in options],
+    }
 
 
 def _described(p: Parameter) -> dict[str, Any]:

@@ -13,10 +13,12 @@ from pydantic import ConfigDict, Field
 from aggregation.answer import plain
 from aggregation.book.filters import page_of_positions
 from aggregation.dimensions import dimensions_of
+from aggregation.opened.valuation_choice import answered_days
 from lake.dates import Day
 from lake.errors import NotFound, unknown
-from lake.schemas import CORPORATE_ACTIONS, HIERARCHIES
+from lake.schemas import CORPORATE_ACTIONS, HIERARCHIES, VALUATION_SETS
 from lake.tables import Lake, Snapshot
+from scenarios.market.ranges import ranges_by_source
 from scenarios.store import find_scenario_set, list_scenario_sets
 from scenarios.types import RiskClass
 from service.api import models
@@ -33,6 +35,7 @@ from valuation.books.trade_history import trade_history
 from valuation.sets.store import find_sealed
 
 api = blueprint("data", __name__, __doc__)
+_VALUED_DAYS = pa.schema([VALUATION_SETS.schema.field(name) for name in models.ValuedDayRow.model_fields])
 
 
 class RiskFactorParameters(PageParameters):
@@ -135,6 +138,29 @@ def valuation_failures(path: SetPath, query: PageParameters) -> Response:
 def _no_valuation_set(lake: Lake, set_id: str) -> Exception:
     sealed = lake.read("valuation_sets", ["valuation_set_id"])["valuation_set_id"].to_pylist()
     return unknown("valuation set", set_id, sealed, pointer="/set_id", error=NotFound)
+
+
+class ValuedDaysParameters(TableParameters):
+    scenario_set: str | None = Field(None, description="scenario set name or id; default the standard of the lake")
+
+
+@api.get("/valuation-sets/days", responses={200: models.ValuedDays})
+@tabular
+def valued_days(query: ValuedDaysParameters) -> Response:
+    """The valuation dates that a question of these scenarios is answered on, newest first, each with the set that answers."""
+    here = context()
+    known = here.cache.known(here.lake.snapshot("valuation_sets", "scenario_sets", "standards"))
+    rows = [
+        {c: getattr(s, c) for c in models.ValuedDayRow.model_fields} for s in answered_days(known, query.scenario_set)
+    ]
+    return page_answer(pa.Table.from_pylist(rows, _VALUED_DAYS), "valued-days")
+
+
+@api.get("/market-data/ranges", responses={200: models.MarketRanges})
+@tabular
+def market_ranges(query: TableParameters) -> Response:
+    """What market data there is, by source: its dates, its risk factors, and how many values are not used."""
+    return page_answer(ranges_by_source(context().lake), "market-data")
 
 
 @api.get("/positions/dates", responses={200: models.PositionsDates})

@@ -205,6 +205,41 @@ class AllQuestions(Answer):
     rows: list[QuestionRow]
 
 
+class OptionOfIngest(ParameterOfQuestion):
+    beside: bool = Field(description="whether it names a file of the request, or one that is kept")
+
+
+class IngestRow(Answer):
+    name: str
+    meaning: str
+    files: str = Field(description="what the files are")
+    route: str = Field(description="where they are sent, below /api/v1")
+    suggested: bool = Field(description="whether route/suggestion guesses how a file is read")
+    kept: list[str] = Field(description="names that an option may give in place of a file of the request")
+    options: list[OptionOfIngest] = Field(description="parameters of the address of the route")
+
+
+class AllIngests(Answer):
+    rows: list[IngestRow]
+
+
+class ValuedDayRow(Answer):
+    valuation_date: dt.date
+    valuation_set_id: str = Field(description="the valuation set that answers")
+    scenario_set_name: str
+    scenario_count: int
+    sealed_at: dt.datetime
+
+
+class MarketRangeRow(Answer):
+    source: str = Field(description="the catalogue source")
+    factors: int = Field(description="risk factors with a value")
+    first: dt.date
+    last: dt.date = Field(description="the newest date with a value of any of its factors")
+    values: int = Field(description="values received")
+    not_used: int = Field(description="of these, held or marked missing")
+
+
 Dimensions = page_model("Dimensions", DimensionRow)
 Measures = page_model("Measures", MeasureRow)
 Estimators = page_model("Estimators", EstimatorRow)
@@ -222,6 +257,8 @@ ValuationSets = page_model("ValuationSets", ValuationSetAnswer)
 ValuationFailures = page_model("ValuationFailures", row_model("ValuationFailureRow", VALUATION_FAILURES))
 PositionsDates = page_model("PositionsDates", PositionsDateRow)
 Positions = page_model("Positions", PositionRow)
+ValuedDays = page_model("ValuedDays", ValuedDayRow)
+MarketRanges = page_model("MarketRanges", MarketRangeRow)
 
 
 class PlanCost(Answer):

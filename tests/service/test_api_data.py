@@ -23,6 +23,7 @@ from scenarios.generators import GENERATORS
 from scenarios.store import load_scenario_set
 from service.api.app import create_app
 from service.config import Settings
+from service.ingests import INGESTS
 from valuation.catalogue import INSTRUMENTS
 
 LISTS = (
@@ -34,6 +35,8 @@ LISTS = (
     "risk-factors",
     "scenario-sets",
     "valuation-sets",
+    "valuation-sets/days",
+    "market-data/ranges",
     "positions/dates",
     "positions?date=2020-03-16",
 )
@@ -260,3 +263,43 @@ def test_the_web_starts_before_there_is_a_lake(tmp_path: Path) -> None:
     assert client.get("/api/v1/health").status_code == 200
     assert rows(client, "risk-factors") == []
     assert client.get("/api/v1/valuation-sets?format=csv").get_data().startswith(b'"valuation_set_id",')
+
+
+def test_market_data_by_source_is_that_of_the_table(client: FlaskClient, valued_lake: Path) -> None:
+    by_source: dict[str, list[dict[str, Any]]] = {}
+    for row in Lake.open(valued_lake).read("market_data").to_pylist():
+        by_source.setdefault(row["source"], []).append(row)
+    assert client.get("/api/v1/market-data/ranges").get_json()["rows"] == [
+        {
+            "source": source,
+            "factors": len({r["risk_factor_id"] for r in rows}),
+            "first": str(min(r["as_of_date"] for r in rows)),
+            "last": str(max(r["as_of_date"] for r in rows)),
+            "values": len(rows),
+            "not_used": sum(r["status"] in ("held", "missing") for r in rows),
+        }
+        for source, rows in sorted(by_source.items())
+    ]
+
+
+def test_the_valued_days_are_those_that_are_answered_each_by_its_set(client: FlaskClient) -> None:
+    days = client.get("/api/v1/valuation-sets/days").get_json()["rows"]
+    assert [d["valuation_date"] for d in days] == [str(MONDAY), str(FRIDAY)]
+    for day in days:
+        answer = client.get(f"/api/v1/var?as_of={day['valuation_date']}").get_json()
+        assert answer["receipt"]["valuation_set_id"] == day["valuation_set_id"]
+    named = client.get(f"/api/v1/valuation-sets/days?scenario_set={days[0]['scenario_set_name']}").get_json()["rows"]
+    assert named == days
+    unknown = client.get("/api/v1/valuation-sets/days?scenario_set=nonesuch")
+    assert (unknown.status_code, unknown.get_json()["errors"][0]["pointer"]) == (404, "/scenario_set")
+
+
+def test_every_kind_of_file_is_listed_with_the_options_of_its_route(client: FlaskClient) -> None:
+    rows = client.get("/api/v1/ingests").get_json()["rows"]
+    assert [r["name"] for r in rows] == list(INGESTS)
+    paths = client.get("/openapi.json").get_json()["paths"]
+    for row in rows:
+        upload = paths[f"/api/v1{row['route']}"]["post"]
+        taken = {p["name"] for p in upload["parameters"]} - {"name", "dry_run"}
+        assert {o["name"] for o in row["options"]} == taken, row["name"]
+        assert (f"/api/v1{row['route']}/suggestion" in paths) == row["suggested"]

@@ -218,7 +218,7 @@ def name_what_the_lake_holds(case: schemathesis.Case) -> None:
     if "risk_factor_id" in query and case.path == "/api/v1/market-data/history":
         query["risk_factor_id"] = "EQ:AAA"
     query.update({name: value for name, value in KNOWN.get(case.path, {}).items() if name in query})
-    for one in {"one", "two"} & query.keys():
+    for one in {"one", "two", "scenario_set"} & query.keys():
         query[one] = held["scenario-sets"]
     for gone in ("cursor", "source", "market_date", "user"):
         query.pop(gone, None)

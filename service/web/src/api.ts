@@ -3,12 +3,12 @@
 export type Row = Record<string, unknown>;
 export interface Fault { pointer: string; message: string; value?: unknown; allowed?: string[] | null }
 
-/** An answer of a question: rows, what they cover, notes a reader must know of, and the receipt. */
+/** An answer of a question: rows (a backtest has nodes in their place), what they cover (of two points one after the other), notes a reader must know of, and the receipt. */
 export interface Answer {
   rows: Row[];
   notes?: string[];
   receipt: Row;
-  coverage?: Row;
+  coverage?: Row | Row[];
   total?: Row;
   [more: string]: unknown;
 }
@@ -28,7 +28,7 @@ export class Problem extends Error {
 
   /** Whether the question takes longer than a request may. */
   get outOfTime(): boolean {
-    return this.kind === "urn:varlake:problem:out-of-time";
+    return ["urn:varlake:problem:out-of-time", "urn:varlake:problem:too-much"].includes(this.kind);
   }
 
   /** Whether whoever asks has to sign in (again). */
@@ -89,15 +89,40 @@ async function sent(path: string, init: RequestInit): Promise<Response> {
   }
 }
 
+const texts = new WeakMap<object, string>();
+
+async function read<T>(response: Response): Promise<T> {
+  const text = await response.text();
+  const value = JSON.parse(text) as T;
+  if (typeof value === "object" && value !== null) texts.set(value, text);
+  return value;
+}
+
+/** The JSON that a value was read from. Its numbers stand as the service wrote them: written anew 5.0 is 5, and a receipt altered. */
+export function textOf(value: object): string {
+  return texts.get(value) ?? JSON.stringify(value);
+}
+
+const { rawJSON } = JSON as unknown as { rawJSON?: (text: string) => unknown };
+
+/** A part of what was read, with its own JSON. */
+export function partOf<T extends object>(value: object, name: string): T {
+  const exact = (_key: string, v: unknown, { source }: { source?: string } = {}) => (typeof v === "number" && rawJSON && source ? rawJSON(source) : v);
+  const text = JSON.stringify((JSON.parse(textOf(value), exact as (key: string, v: unknown) => unknown) as Row)[name]);
+  const part = JSON.parse(text) as T;
+  texts.set(part, text);
+  return part;
+}
+
 export async function get<T = Row>(path: string, parameters?: URLSearchParams, signal?: AbortSignal): Promise<T> {
   const query = parameters?.toString();
   const response = await request(query ? `${path}?${query}` : path, { headers: { Accept: "application/json" }, signal });
-  return response.json() as Promise<T>;
+  return read<T>(response);
 }
 
 export async function send<T = Row>(method: "POST" | "DELETE" | "PUT" | "PATCH", path: string, body?: unknown, signal?: AbortSignal): Promise<T> {
   const json = body === undefined ? {} : { body: JSON.stringify(body) };
   const headers = { Accept: "application/json", "Content-Type": "application/json" };
   const response = await request(path, { method, headers, signal, ...json });
-  return (response.status === 204 ? null : await response.json()) as T;
+  return response.status === 204 ? (null as T) : read<T>(response);
 }

@@ -1,14 +1,15 @@
 // A question on a page: asked, planned where a valuation is missing, valued as a job on a click, and shown without a reload.
 
-import { type Answer, Problem, type Row, get, send } from "./api";
+import { type Answer, Problem, type Row, get, partOf, send } from "./api";
 import { fill, h } from "./dom";
 import { type Asked, exportMenu } from "./exports";
 import { figure, words } from "./format";
 import { heldTo } from "./pin";
 import { type Parameter, type Question, question } from "./questions";
+import { keep } from "./receipts";
 import { table } from "./table";
 
-interface Job extends Row {
+export interface Job extends Row {
   job_id: string;
   state: "queued" | "running" | "done" | "failed" | "cancelled";
   progress: { stage: string | null; done: number; total: number };
@@ -62,6 +63,7 @@ export function said(answer: Answer, asked?: Asked): HTMLElement {
   const { receipt } = answer;
   const notes = new Set([answer, answer.before as Answer | null, answer.after as Answer | null].flatMap((a) => a?.notes ?? []));
   const digest = String(receipt.receipt_digest ?? "");
+  keep(answer);
   const footer = h("footer", { class: "said" },
     asked && exportMenu(asked, answer),
     ...coverages(answer).map(([name, coverage]) => h("p", { class: coverage.status === "complete" ? "coverage" : "coverage partial" },
@@ -98,8 +100,10 @@ export class Asking {
     } catch (error) {
       if (signal.aborted) return;
       if (error instanceof Problem && error.notValued) await this.plan(parameters, error, signal).catch((e: unknown) => { if (!signal.aborted) this.failed(e); });
-      else if (error instanceof Problem && error.outOfTime) this.tooLong(parameters, error);
-      else this.failed(error);
+      else {
+        this.failed(error);
+        if (error instanceof Problem) this.offer(parameters, error);
+      }
     } finally {
       if (!signal.aborted) this.place.removeAttribute("aria-busy");
     }
@@ -124,12 +128,6 @@ export class Asking {
     if (error instanceof Problem) this.onproblem(error);
   }
 
-  /** What takes longer than a request may is answered by the engine, as a job. */
-  private tooLong(parameters: URLSearchParams | Row, problem: Problem): void {
-    this.failed(problem);
-    this.place.append(h("p", {}, h("button", { type: "button", class: "primary", onclick: () => void this.value(parameters, true) }, "Have the engine answer it")));
-  }
-
   /** What is missing, what it costs, and a button that has it valued. */
   private async plan(parameters: URLSearchParams | Row, missing: Problem, signal: AbortSignal): Promise<void> {
     const plan = await (parameters instanceof URLSearchParams
@@ -145,12 +143,22 @@ export class Asking {
       h("button", { type: "button", class: "primary", onclick: () => void this.value(parameters) }, "Value it now")));
   }
 
+  /** What may help: a job, which may take longer than a request, or to ask again later. */
+  private offer(parameters: URLSearchParams | Row, problem: Problem): void {
+    const button = (label: string, act: () => Promise<void>) => this.place.append(h("p", {}, h("button", { type: "button", class: "primary", onclick: () => void act() }, label)));
+    if (problem.outOfTime) button("Have the engine answer it", () => this.value(parameters, true));
+    else if ([0, 429, 503].includes(problem.status)) button("Try again", () => this.ask(parameters));
+  }
+
   private async value(parameters: URLSearchParams | Row, answered = false): Promise<void> {
+    this.stop?.abort();
+    const { signal } = (this.stop = new AbortController());
     try {
       const body = parameters instanceof URLSearchParams ? await asBody(this.name, parameters) : parameters;
       const job = await send<Job>("POST", `/${this.name}/value`, body);
       const done = await followed(this.place, job.job_id);
-      if (answered) await this.shown(done.result as Answer, { name: this.name, parameters });
+      if (signal.aborted) return;
+      if (answered) await this.shown(partOf<Answer>(done, "result"), { name: this.name, parameters });
       else await this.ask(parameters);
     } catch (error) {
       this.failed(error);

@@ -14,6 +14,8 @@ export interface TableOptions {
   onrow?: (row: Row) => void;
 }
 
+const LONG = 40; // characters of a text that may take several lines
+
 /** Columns of the rows, in the order in which they first stand. */
 export function columnsOf(rows: readonly Row[]): string[] {
   return [...new Set(rows.flatMap((row) => Object.keys(row)))];
@@ -51,7 +53,8 @@ export function table(rows: readonly Row[], options: TableOptions): HTMLElement 
       const cells = columns.map((c) => {
         const content = options.cell ? options.cell(row, c) : figure(row[c]);
         const value = row[c];
-        return h("td", { class: numeric.has(c) ? (typeof value === "number" && value < 0 ? "number negative" : "number") : null }, content);
+        const long = typeof content === "string" && content.length > LONG ? "long" : null;
+        return h("td", { class: numeric.has(c) ? (typeof value === "number" && value < 0 ? "number negative" : "number") : long }, content);
       });
       const press = options.onrow;
       return press
@@ -77,4 +80,14 @@ export function asText(rows: readonly Row[], columns = columnsOf(rows)): string 
 export function asMarkup(rows: readonly Row[], columns = columnsOf(rows)): string {
   return h("table", {}, h("thead", {}, h("tr", {}, ...columns.map((c) => h("th", {}, c)))),
     h("tbody", {}, ...rows.map((row) => h("tr", {}, ...columns.map((c) => h("td", {}, plain(row[c]))))))).outerHTML;
+}
+
+/** Rows as a CSV file; a text that a spreadsheet would run as a formula gets an apostrophe before it, as in the CSV of the API. */
+export function asCsv(rows: readonly Row[], columns = columnsOf(rows)): string {
+  const cell = (value: unknown) => {
+    if (value == null) return "";
+    const text = typeof value === "object" ? JSON.stringify(value) : typeof value === "string" && /^[=+\-@\t\r]/.test(value) ? `'${value}` : String(value);
+    return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+  };
+  return [columns, ...rows.map((row) => columns.map((c) => row[c]))].map((line) => line.map(cell).join(",")).join("\r\n");
 }
