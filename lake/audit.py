@@ -33,6 +33,14 @@ NOTE = "audit"  # in the note of a commit: the number of the act that made it
 START = "0" * 64  # what the first entry has for the digest of the one before
 BEGINNING = "trail"  # the act of the first entry, which says what the lake held by then
 LOCAL_ACTOR = "local"  # whoever is on this machine, where no users are set up
+# what an act is called; docs/audit.md tells what each is. A program that uses `Committer.acting` may have names of its own.
+ACT_NAMES = (
+    *("trail", "write", "compact", "clean", "pin", "unpin", "queue", "cancel"),
+    *("valuation", "question", "scenario_set", "branch", "branch_deletion", "standard"),
+    *("netting", "market_act", "market_check", "release", "ingest"),
+    *("propose", "approve", "reject", "withdraw", "save_view", "change_view", "delete_view"),
+    *("add_user", "change_user", "remove_user", "make_token", "revoke_token", "sign_in", "end_session"),
+)
 _BLOCK = 1 << 16  # bytes read at once, from the end
 _MOST_KEPT = 4096  # bytes of a value of a request; of a longer one the digest and the size are kept
 _CLOSE = b',"digest":"'

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field
 
-from lake.audit import BEGINNING, NOTE, START, Trail, sound
+from lake.audit import ACT_NAMES, BEGINNING, NOTE, START, Trail, sound
 from lake.dates import Day
 from lake.errors import BadInput, Issue, NotFound, counted, unknown
 from lake.schemas import INSTANT, TABLES
@@ -227,7 +227,7 @@ def recorded_acts(trail: Trail, wanted: ActFilter | None = None) -> list[Recorde
     pairs = [(first, ended.get(number)) for number, first in begun.items()]
     for name, value, known in (
         ("actor", wanted.actor, {first["actor"] for first, _ in pairs}),
-        ("act", wanted.act, {first["act"] for first, _ in pairs}),
+        ("act", wanted.act, {*ACT_NAMES, *(first["act"] for first, _ in pairs)}),
         ("table", wanted.table, set(TABLES)),
     ):
         if value is not None and value not in known:

@@ -101,7 +101,7 @@ class SavedViews(Database):
 
     def save(self, view: NewView, owner: Principal) -> SavedView:
         """Keeps the view under its name, in place of the owner's of that name; raises `Busy` where he keeps as many as may be."""
-        with self.acting("save view", view.model_dump(), owner.name) as db:
+        with self.acting("save_view", view.model_dump(), owner.name) as db:
             kept = db.execute(
                 "SELECT count(*) FROM views WHERE owner = ? AND name <> ?", (owner.name, view.name)
             ).fetchone()[0]
@@ -117,7 +117,7 @@ class SavedViews(Database):
 
     def change(self, view_id: str, change: ViewChange, owner: Principal) -> SavedView:
         """Raises `NotFound` for a view that is not the owner's, `Conflict` for a name of another of his."""
-        with self.acting("change view", {"view_id": view_id, **change.model_dump()}, owner.name) as db:
+        with self.acting("change_view", {"view_id": view_id, **change.model_dump()}, owner.name) as db:
             _owned(db, view_id, owner)
             try:
                 row = db.execute(
@@ -132,7 +132,7 @@ class SavedViews(Database):
 
     def remove(self, view_id: str, owner: Principal) -> SavedView:
         """The view as it was; raises `NotFound` for one that is not the owner's."""
-        with self.acting("delete view", {"view_id": view_id}, owner.name) as db:
+        with self.acting("delete_view", {"view_id": view_id}, owner.name) as db:
             _owned(db, view_id, owner)
             return _view(db.execute("DELETE FROM views WHERE view_id = ? RETURNING *", (view_id,)).fetchone(), owner)
 

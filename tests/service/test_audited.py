@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 import shutil
 import threading
 from pathlib import Path
@@ -18,7 +19,7 @@ from users import with_users
 
 from aggregation.questions import QUESTIONS
 from aggregation.session import reading
-from lake.audit import FILE
+from lake.audit import ACT_NAMES, FILE
 from lake.audit_check import ActFilter, recorded_acts, verify_trail
 from lake.committer import Committer
 from lake.errors import BadInput
@@ -57,6 +58,7 @@ REQUESTS: dict[str, dict[str, Any] | None] = {
     "cancel": None,
     "check_scenario": {"json": {"as_of": str(MONDAY), "text": SHOCK}},
     "check_stored_market": {"json": {"hold": True}},
+    "complete_scenario": {"json": {"as_of": str(MONDAY), "text": SHOCK, "at": 1}},
     "delete_branch": None,
     "make_scenario_set": {"json": {"as_of": str(MONDAY), "parameters": {"scenarios": 20}}},
     "net_positions": {"json": {"as_of": f"{MONDAY}T12:00:00Z", "positions_date": str(MONDAY)}},
@@ -238,7 +240,7 @@ class TestRoutes:
         assert client.delete(f"/api/v1/tokens/{made['token_id']}", headers=ada).status_code == 200
         assert client.delete("/api/v1/users/vera", headers=ada).status_code == 200
         told = [(a.act, a.outcome) for a in recorded_acts(valued_copy.trail) if a.actor == "ada"]
-        wanted = ["add user", "change user", "make token", "sign in", "end session", "revoke token", "remove user"]
+        wanted = ["add_user", "change_user", "make_token", "sign_in", "end_session", "revoke_token", "remove_user"]
         assert told == [(act, "done") for act in wanted]
         assert verify_trail(valued_copy).holds
         text = valued_copy.trail.path.read_text()
@@ -254,7 +256,17 @@ class TestRoutes:
         assert client.put(address, json={"shared": True}).status_code == 200
         assert client.delete(address).status_code == 200
         acts = [a.act for a in recorded_acts(valued_copy.trail)]
-        assert acts[-3:] == ["save view", "change view", "delete view"]
+        assert acts[-3:] == ["save_view", "change_view", "delete_view"]
+
+
+def test_every_act_is_known_by_name_and_told_in_the_documentation() -> None:
+    sources = [p.read_text() for package in ("lake", "valuation", "service") for p in (ROOT / package).rglob("*.py")]
+    made = {name for text in sources for name in re.findall(r'acting\(\s*"([^"]+)"', text)}
+    assert {"pin", "clean", "cancel", "add_user", "save_view"} <= made
+    assert made | KINDS.keys() <= set(ACT_NAMES)
+    table = (ROOT / "docs" / "audit.md").read_text().partition("The acts, as")[2].partition("\n\nQuestions")[0]
+    rows = [line.split("|")[1] for line in table.splitlines() if line.startswith("| `")]
+    assert sorted(re.findall(r"`(\w+)`", " ".join(rows))) == sorted(ACT_NAMES)
 
 
 # routes that change something; the others are questions, plans, checks and previews
