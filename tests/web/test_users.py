@@ -18,7 +18,9 @@ VAR = f"ask?question=var&as_of={MONDAY}&by=desk"
 
 
 @pytest.fixture(scope="module")
-def tokens_and_site(valued_lake: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Mapping[str, str], str]]:
+def tokens_and_site(
+    valued_lake: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Mapping[str, str], str]]:
     lake = Path(shutil.copytree(valued_lake, tmp_path_factory.mktemp("users") / "lake"))
     _, tokens = with_users(lake)
     with serving(lake, web_only=True, settings={"VARLAKE_LOG_LEVEL": "ERROR"}) as (_, url):
