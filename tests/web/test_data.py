@@ -128,7 +128,7 @@ def test_a_job_is_followed_and_cancelled(idle: Tab) -> None:
     """Without an engine the job waits, until it is cancelled."""
     page = idle.open("data?tab=jobs")
     assert "There are no such jobs." in page.locator("main").inner_text()
-    _, job = ask(f"{idle.site}api/v1/valuations", {"valuation_date": str(MONDAY)})
+    _, job = ask(f"{idle.site}api/v1/valuations", {"as_of": str(MONDAY)})
     page.locator(f"#cancel-{job['job_id']}").wait_for()  # without a reload
     page.locator(f"#job-{job['job_id']}").click()
     detail = page.get_by_role("region", name="job", exact=True)
