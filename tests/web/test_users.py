@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from browser_tab import Tab
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 from server import ask, serving
 from small_lake import MONDAY
 from test_every_page import pages_of
@@ -106,7 +106,7 @@ def test_a_session_that_was_ended_keeps_what_is_typed_and_goes_on(
     expect(by).to_have_value("book")
 
 
-def test_what_one_proposes_another_approves(tab: Tab, browser: Browser, tokens: Mapping[str, str], site: str) -> None:
+def test_what_one_proposes_another_approves(tab: Tab, tokens: Mapping[str, str], site: str) -> None:
     asked = {"scenario_set": "historical-30", "reason": "the set of the desk"}
     status, job = ask(f"{site}api/v1/standards", asked, token=tokens["rita"])
     assert (status, job["state"]) == (202, "proposed")
