@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import sys
 from pathlib import Path
+from urllib.parse import urlencode
 
 from PIL import Image
 
@@ -13,7 +14,14 @@ from service.bench.http import server
 from service.config import Settings
 
 # what a page shows in its picture, where that is not what it begins with
-SHOWN = {"ask": "ask?question=explain&from=2020-02-14&to=2020-03-16&by=desk"}
+_BOOK = {"as_of": "2020-03-16", "by": "desk"}
+_CHANGE = {"from": "2020-02-14", "to": "2020-03-16", "by": "desk"}
+SHOWN = {
+    "ask": {"question": "explain", **_CHANGE},
+    "compare": {"tab": "causes", "interval": "0.95", **_CHANGE},
+    "stress": {"tab": "preview", "scenarios": "equity[region=US] -20%; rate[ccy=USD] +100bp", **_BOOK},
+    "what-if": {"changes": '{"scale": ["desk=Treasury*0.5"]}', **_BOOK},
+}
 MOST_BYTES = 200_000
 
 
@@ -24,7 +32,7 @@ def main(lake: Path, folder: Path) -> None:
         page.wait_for_selector("main h1")
         links = page.eval_on_selector_all('nav[aria-label="pages"] a', "all => all.map(a => a.getAttribute('href'))")
         for name in links:
-            page.goto(f"{url}app/{SHOWN.get(name, name)}")
+            page.goto(f"{url}app/{name}?{urlencode(SHOWN.get(name, {}))}")
             page.wait_for_selector("main h1")
             page.wait_for_function("() => !document.querySelector('[aria-busy=\"true\"], .loading')", timeout=120_000)
             page.wait_for_load_state("networkidle")

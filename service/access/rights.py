@@ -15,7 +15,7 @@ MEANING: Mapping[Right, str] = {
     "value": "have valued what is missing, and save branches",
     "write": "set what others rely on: scenario sets, standards, market values, releases; and choose the parameters of risk",
     "ingest": "bring files in",
-    "admin": "manage users and their tokens",
+    "admin": "manage users and their tokens, and read the audit trail",
 }
 HELD_BY: Mapping[Role, tuple[Right, ...]] = {
     "trader": ("read", "value"),

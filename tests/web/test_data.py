@@ -6,44 +6,14 @@ import csv
 import datetime as dt
 import io
 import re
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pytest
 from browser_tab import Tab
-from server import ask, serving
+from server import ask
 from small_lake import BOOK, MONDAY, book_csv
 
-from lake.committer import Committer
-from lake.schemas import MARKET_DATA
-from lake.tables import Lake
 from service.ingests import INGESTS
-
-BAD = dt.date(2020, 3, 4)
-
-
-@pytest.fixture(scope="module")
-def own_site(valued_lake: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A service of these tests' own, whose lake they may change; one market value of it is hardly right."""
-    lake = Lake.open(shutil.copytree(valued_lake, tmp_path_factory.mktemp("data") / "lake"))
-    rows = lake.read("market_data").to_pylist()
-    (wrong,) = [r for r in rows if (r["risk_factor_id"], r["as_of_date"]) == ("EQ:AAA", BAD)]
-    wrong |= {name: 10 * wrong[name] for name in ("value_received", "value_used")}
-    with Committer(lake, "test") as committer:
-        committer.put("market_data", pa.Table.from_pylist(rows, MARKET_DATA.schema), replace=True)
-    with serving(lake.path, web_only=False) as (_, url):
-        yield url
-
-
-@pytest.fixture
-def own(tab: Tab, own_site: str) -> Iterator[Tab]:
-    """A tab on it."""
-    there = Tab(tab.page.context.new_page(), own_site)
-    yield there
-    assert there.wrong == []
 
 
 def listed(site: str, path: str) -> list[dict[str, Any]]:
@@ -154,38 +124,37 @@ def test_a_file_that_is_refused_says_why_and_the_form_keeps_what_was_typed(tab: 
     assert page.get_by_label("matrix").input_value() == "mine"
 
 
-def test_a_job_is_followed_and_cancelled(tab: Tab, valued_copy: Lake) -> None:
+def test_a_job_is_followed_and_cancelled(idle: Tab) -> None:
     """Without an engine the job waits, until it is cancelled."""
-    with serving(valued_copy.path, web_only=True) as (_, url):
-        there = Tab(tab.page.context.new_page(), url)
-        page = there.open("data?tab=jobs")
-        assert "There are no such jobs." in page.locator("main").inner_text()
-        _, job = ask(f"{url}api/v1/standards", {"scenario_set": "historical-30", "reason": "to wait"})
-        page.locator(f"#cancel-{job['job_id']}").wait_for()  # without a reload
-        page.locator(f"#job-{job['job_id']}").click()
-        detail = page.get_by_role("region", name="job", exact=True)
-        detail.get_by_text(job["job_id"]).wait_for()
-        page.locator(f"#cancel-{job['job_id']}").first.focus()
-        page.keyboard.press("Enter")
-        detail.get_by_text("cancelled").first.wait_for()
-        assert ask(f"{url}api/v1/jobs/{job['job_id']}")[1]["state"] == "cancelled"
-        page.get_by_label("state", exact=True).select_option("done")
-        page.get_by_role("button", name="Filter").click()
-        page.get_by_text("There are no such jobs.").wait_for()
-        page = there.open("data?tab=health")
-        assert "no engine" in page.get_by_role("region", name="Service").inner_text()
-        assert there.inaccessible() == []
-        assert there.wrong == []
+    page = idle.open("data?tab=jobs")
+    assert "There are no such jobs." in page.locator("main").inner_text()
+    _, job = ask(f"{idle.site}api/v1/valuations", {"as_of": str(MONDAY)})
+    page.locator(f"#cancel-{job['job_id']}").wait_for()  # without a reload
+    page.locator(f"#job-{job['job_id']}").click()
+    detail = page.get_by_role("region", name="job", exact=True)
+    detail.get_by_text(job["job_id"]).wait_for()
+    page.locator(f"#cancel-{job['job_id']}").first.focus()
+    page.keyboard.press("Enter")
+    detail.get_by_text("cancelled").first.wait_for()
+    assert ask(f"{idle.site}api/v1/jobs/{job['job_id']}")[1]["state"] == "cancelled"
+    page.get_by_label("state", exact=True).select_option("done")
+    page.get_by_role("button", name="Filter").click()
+    page.get_by_text("There are no such jobs.").wait_for()
+    page = idle.open("data?tab=health")
+    assert "no engine" in page.get_by_role("region", name="Service").inner_text()
+    assert idle.inaccessible() == []
 
 
-def test_a_suspicious_market_value_is_held_by_a_check_and_released_with_author_and_reason(own: Tab) -> None:
+def test_a_suspicious_market_value_is_held_by_a_check_and_released_with_author_and_reason(
+    own: Tab, bad_day: dt.date
+) -> None:
     page = own.open("data?tab=market")
     check = page.get_by_role("region", name="check", exact=True)
     check.get_by_label("hold").check()
     check.get_by_role("button", name="Check").click()
-    page.get_by_role("link", name=f"{BAD} EQ:AAA").click(timeout=60_000)
+    page.get_by_role("link", name=f"{bad_day} EQ:AAA").click(timeout=60_000)
     act = page.get_by_role("region", name="act", exact=True)
-    act.get_by_role("heading", name=f"Decide on EQ:AAA of {BAD}").wait_for()
+    act.get_by_role("heading", name=f"Decide on EQ:AAA of {bad_day}").wait_for()
     act.get_by_label("act", exact=True).select_option("release")
     act.get_by_role("button", name="Do it").click()
     act.locator('[aria-invalid="true"]').first.wait_for()  # no reason, no author

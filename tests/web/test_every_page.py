@@ -16,30 +16,23 @@ def pages_of(tab: Tab) -> list[str]:
     return names
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_every_page_opens_and_is_accessible(tab: Tab, theme: str) -> None:
+@pytest.mark.parametrize(("theme", "width"), [("light", 1280), ("dark", 1920)])
+def test_every_page_opens_fits_the_screen_is_accessible_and_is_the_same_again(tab: Tab, theme: str, width: int) -> None:
     tab.page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
+    tab.page.set_viewport_size({"width": width, "height": 900})
     for name in pages_of(tab):
         page = tab.open(name)
         assert page.locator("h1").count() == 1, name
         assert page.locator('nav[aria-label="pages"] a[aria-current="page"]').get_attribute("href") == name
         assert page.title().endswith(" – varlake")
         assert page.evaluate("() => document.documentElement.dataset.theme") == theme
-        tab.picture(f"{name}-{theme}")
-        assert tab.inaccessible() == [], name
-        assert tab.wrong == [], name
-
-
-@pytest.mark.parametrize("width", [1280, 1920])
-def test_every_page_fits_the_screen_and_is_the_same_again(tab: Tab, width: int) -> None:
-    tab.page.set_viewport_size({"width": width, "height": 900})
-    for name in pages_of(tab):
-        page = tab.open(name)
         assert page.evaluate("() => document.documentElement.scrollWidth <= innerWidth"), (
             f"{name} is wider than {width}"
         )
-        tab.picture(f"{name}-{width}")
+        tab.picture(f"{name}-{theme}-{width}")
+        assert tab.inaccessible() == [], name
         address, shown = tab.shown(), page.locator("main").inner_text()
         page.reload()
         tab.settled()
         assert (tab.shown(), page.locator("main").inner_text()) == (address, shown), name
+        assert tab.wrong == [], name

@@ -8,10 +8,8 @@ from typing import Any
 
 import pytest
 from browser_tab import Tab
-from server import ask, serving
+from server import ask
 from small_lake import BOOK, FRIDAY, MONDAY, SHARE_A, book_csv
-
-from lake.tables import Lake
 
 QUESTION = f"as_of={MONDAY}&by=desk&measures=var&measures=es"
 RECEIPT = "footer.said a[data-receipt]"
@@ -114,26 +112,23 @@ def test_what_is_no_receipt_is_told_and_stays_in_the_field(tab: Tab) -> None:
         assert page.evaluate("() => document.activeElement?.id") == "receipt-text"
 
 
-def test_what_was_restated_since_is_told(tab: Tab, valued_copy: Lake, tmp_path: Path) -> None:
+def test_what_was_restated_since_is_told(own: Tab, tmp_path: Path) -> None:
     """A quantity is corrected after the answer was given."""
-    with serving(valued_copy.path, web_only=False) as (_, url):
-        there = Tab(tab.page.context.new_page(), url)
-        opened(there, f"ask?question=var&as_of={MONDAY}&by=desk")
-        corrected = tmp_path / "book.csv"
-        corrected.write_text(book_csv(book=[("Equities", 1500.0, SHARE_A), *BOOK[1:]]))
-        page = there.page
-        held = page.url
-        there.open("data?tab=ingest&kind=positions")
-        page.get_by_label("Files", exact=True).set_input_files(corrected)
-        page.get_by_role("button", name="Bring in").click()
-        page.get_by_role("heading", name="Brought in").wait_for(timeout=60_000)
-        page.goto(held)
-        there.settled()
-        assert "figures or texts have changed" in replayed(there, "Replay now")
-        restated = page.get_by_role("region", name="Trades restated since").inner_text()
-        assert "T00000-0" in restated
-        assert replayed(there, "Replay").startswith("Replay: same bits")
-        assert there.wrong == []
+    opened(own, f"ask?question=var&as_of={MONDAY}&by=desk")
+    corrected = tmp_path / "book.csv"
+    corrected.write_text(book_csv(book=[("Equities", 1500.0, SHARE_A), *BOOK[1:]]))
+    page = own.page
+    held = page.url
+    own.open("data?tab=ingest&kind=positions")
+    page.get_by_label("Files", exact=True).set_input_files(corrected)
+    page.get_by_role("button", name="Bring in").click()
+    page.get_by_role("heading", name="Brought in").wait_for(timeout=60_000)
+    page.goto(held)
+    own.settled()
+    assert "figures or texts have changed" in replayed(own, "Replay now")
+    restated = page.get_by_role("region", name="Trades restated since").inner_text()
+    assert "T00000-0" in restated
+    assert replayed(own, "Replay").startswith("Replay: same bits")
 
 
 def test_the_page_is_accessible(tab: Tab) -> None:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from browser_tab import Tab
-from server import ask, serving
+from server import ask
 from shown_figures import shown
 from small_lake import FRIDAY, MONDAY
 
@@ -49,15 +47,12 @@ def test_every_number_leads_to_its_question(tab: Tab) -> None:
     assert "No earlier day is valued" in page.locator("main").inner_text()
 
 
-def test_a_lake_where_nothing_is_valued_says_what_to_do(tab: Tab, bare_lake: Path) -> None:
-    with serving(bare_lake, web_only=True) as (_, url):
-        there = Tab(tab.page.context.new_page(), url)
-        page = there.open("start")
-        assert "Nothing is valued yet" in page.locator("main").inner_text()
-        page.get_by_role("region", name="What needs attention").get_by_text("no engine").wait_for()
-        page.get_by_role("link", name="bring files in").click()
-        page.get_by_label("What the files hold").wait_for()
-        assert there.wrong == []
+def test_a_lake_where_nothing_is_valued_says_what_to_do(idle: Tab) -> None:
+    page = idle.open("start")
+    assert "Nothing is valued yet" in page.locator("main").inner_text()
+    page.get_by_role("region", name="What needs attention").get_by_text("no engine").wait_for()
+    page.get_by_role("link", name="bring files in").click()
+    page.get_by_label("What the files hold").wait_for()
 
 
 @pytest.mark.parametrize("asked", ["2020-01-01", "soon"])

@@ -25,7 +25,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     lake = build_daily_lake(tmp_path_factory.mktemp("daily") / "lake")
     with Committer(lake, "test") as committer:
         value_days(committer, DAYS, ScenarioRequest(parameters={"scenarios": SCENARIOS}))
-    with serving(Path(lake.path), web_only=False) as (_, url):
+    with serving(Path(lake.path), web_only=True) as (_, url):
         yield url
 
 

@@ -3,6 +3,8 @@
 import { access, network } from "./api";
 import { dialog } from "./dialog";
 import { h } from "./dom";
+import { words } from "./format";
+import { menu } from "./menu";
 
 export interface Me { name: string; roles?: string[]; csrf_token?: string | null }
 
@@ -46,6 +48,15 @@ function signIn(changed: () => void): Promise<boolean> {
   }));
 }
 
+/** Who is signed in, and the way out: what this tab has kept is the user's, and goes with the user. */
+function userMenu({ name, roles = [] }: Me, csrf: string): HTMLElement {
+  return menu(name, () => [
+    h("p", { class: "faint" }, roles.map(words).join(", ")),
+    h("form", { method: "post", action: "/sign-out", onsubmit: () => sessionStorage.clear() },
+      h("input", { type: "hidden", name: "csrf_token", value: csrf }), h("button", { type: "submit" }, "Sign out")),
+  ]);
+}
+
 /** The place that says who is signed in, kept up to date. `back` is called when the service is reached again. */
 export function session(back: () => void): { who: HTMLElement; banner: HTMLElement } {
   const who = h("span", { class: "who" });
@@ -53,7 +64,7 @@ export function session(back: () => void): { who: HTMLElement; banner: HTMLEleme
   const update = async () => {
     const me = await whoami().catch(() => null);
     if (me === "out") who.replaceChildren(h("a", { href: `/sign-in?${new URLSearchParams({ next: location.pathname + location.search })}` }, "Sign in"));
-    else who.replaceChildren(...(me ? [h("span", { title: (me.roles ?? []).join(", ") }, me.name)] : []));
+    else who.replaceChildren(...(me?.csrf_token ? [userMenu(me, me.csrf_token)] : []));
   };
   access.signIn = () => signIn(() => void update());
 

@@ -105,7 +105,7 @@ export const receipt: Page = {
 
 function summary(found: Row): Row {
   const asked = found.question as Row;
-  return { question: found.kind, of: asked.as_of ?? [asked.from, asked.to].filter((v) => typeof v === "string").join(" to "), by: [asked.by ?? []].flat().join(", ") || null };
+  return { question: found.kind, of: asked.as_of ?? [asked.from, asked.to].flatMap((v) => (v && typeof v === "object" ? (v as Row).as_of : v) ?? []).join(" to "), by: [asked.by ?? []].flat().join(", ") || null };
 }
 
 function receiptOf({ digest, body, answer }: ReturnType<typeof read>, all: ReadonlyMap<string, Question>): HTMLElement {

@@ -68,7 +68,7 @@ function showRisk(answer: Answer, place: HTMLElement, day: string): void {
   place.append(
     h("p", { class: "headline" }, h("span", {}, "VaR 99% ", link("var_0.99", {})), h("span", {}, "ES 99% ", link("es_0.99", {}))),
     table(answer.rows, {
-      caption: "By desk, 1 day, losses positive", columns: ["desk", "var_0.99", "es_0.99", "base_value", "status"],
+      caption: "By desk, 1 day, losses positive", columns: ["desk", "var_0.99", "es_0.99", "base_value", ...(answer.rows.some((r) => r.status !== "complete") ? ["status"] : [])],
       cell: (row, column) => (["desk", "var_0.99", "es_0.99"].includes(column) && typeof row.desk === "string" && !/[,~]/.test(row.desk)
         ? h("a", { href: addressOf("var", parametersOf({ as_of: day, by: ["book"], where: [`desk=${row.desk}`] })) }, figure(row[column])) : figure(row[column])),
     }));

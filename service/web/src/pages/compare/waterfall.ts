@@ -48,6 +48,7 @@ export async function waterfall(place: HTMLElement, o: WaterfallOptions): Promis
     const bar = drawn[params.dataIndex];
     if (!bar) return undefined;
     const [x, top] = api.coord([params.dataIndex, Math.max(bar.from, bar.to)]);
+    const above = api.coord([params.dataIndex, Math.max(bar.from, bar.to, bar.from + (bar.high ?? 0))])[1]!; // the line of the interval
     const bottom = api.coord([params.dataIndex, Math.min(bar.from, bar.to)])[1];
     const width = (api.size?.([1, 0]) as number[])[0]! * 0.6;
     const line = bar.low === undefined || bar.high === undefined ? [] : [{
@@ -59,7 +60,7 @@ export async function waterfall(place: HTMLElement, o: WaterfallOptions): Promis
       children: [
         { type: "rect" as const, shape: { x: x! - width / 2, y: top!, width, height: Math.max(bottom! - top!, 1) }, style: { fill: bar.colour } },
         ...line,
-        { type: "text" as const, style: { text: short(bar.value), x: x!, y: top! - 4, align: "center" as const, verticalAlign: "bottom" as const, fill: "#808890", fontSize: 11 } },
+        { type: "text" as const, style: { text: short(bar.value), x: x!, y: above - 4, align: "center" as const, verticalAlign: "bottom" as const, fill: "#808890", fontSize: 11 } },
       ],
     };
   };

@@ -16,7 +16,7 @@ const KIND: Record<ZoneName, "dimension" | "measure"> = { rows: "dimension", col
 export class Zones {
   readonly element = h("div", { class: "zones" });
   readonly fields = h("div", { class: "fields" });
-  private readonly said = h("p", { class: "visually-hidden", role: "status" });
+  private readonly said = h("p", { class: "unseen", role: "status" });
   private shown = "";
   private placed: Placed = { rows: [], columns: [], measures: [] };
   private readonly lists = {} as Record<ZoneName, HTMLElement>;
