@@ -108,10 +108,12 @@ def withdraw(table: JobTable, job_id: str, actor: Principal, reason: str | None 
 
 
 def moved_since(lake: Lake, job: Job) -> str | None:
-    """In words what the job was proposed against and has changed since; None where all is as it was."""
+    """In words what the job was proposed against and has changed since, as its proposer sees it; None where all is as it was."""
+    from aggregation.book.entitled_lake import entitled
+
     assert job.proposal is not None
     try:
-        now = as_json(AGAINST[job.kind](lake, job.request) or {})
+        now = as_json(AGAINST[job.kind](entitled(lake.whole(), job.actor.entitlement), job.request) or {})
     except VarlakeError as error:
         return f"What {job.job_id} proposes is not possible any more: {error.message}"
     was = job.proposal.against

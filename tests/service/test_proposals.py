@@ -17,6 +17,8 @@ from flask.testing import FlaskClient
 from small_lake import FRIDAY, MONDAY, SCENARIOS
 from test_engine import running_engine, wait_for
 
+from aggregation.book.entitled_lake import entitled
+from aggregation.book.entitlement import Entitlement
 from lake import audit
 from lake.audit_check import ActFilter, recorded_acts, verify_trail
 from lake.errors import Conflict, NotFound
@@ -241,6 +243,24 @@ class TestDecisions:
         with pytest.raises(Conflict, match=f"What {job.job_id} was proposed against has changed since"):
             proposals.approve(valued_copy, table, job.job_id, BOB)
         assert proposals.approve(valued_copy, table, job.job_id, BOB, although_moved=True).state == "queued"
+
+    def test_one_moves_by_what_its_proposer_sees(self, valued_copy: Lake, table: JobTable) -> None:
+        """An approver who sees more sees figures released that the proposer does not."""
+        from lake.committer import Committer
+        from service.operations import vector_cache
+        from service.work import run
+
+        request = REQUESTS[RELEASE](valued_copy)
+        with Committer(valued_copy, "test") as committer:
+            from aggregation.session import Session
+
+            run(Session(valued_copy, vector_cache(Settings(), valued_copy), committer), RELEASE, request)
+        part = ANN.model_copy(update={"entitlement": Entitlement(granted={"desk": ("Options",)})})
+        seen = entitled(valued_copy, part.entitlement)
+        assert 0 < seen.count("released_results") < valued_copy.count("released_results")
+        job = proposed(seen, RELEASE, request, part)
+        assert proposals.moved_since(valued_copy, job) is None
+        assert proposals.approve(valued_copy, table, job.job_id, BOB).state == "queued"
 
     def test_one_that_nobody_approves_expires(
         self, valued_copy: Lake, table: JobTable, monkeypatch: pytest.MonkeyPatch
