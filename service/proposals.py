@@ -180,7 +180,10 @@ def _set_of_standard(lake: Lake, request: Request) -> dict[str, Any] | None:
 
     told = request.get("scenarios", request)
     name = told.get("name")
-    if name is None or request.get("scenario_set") or name not in {s.scenario_set for s in standards(lake).values()}:
+    if name is None or request.get("scenario_set"):
+        return None
+    # of desks that the proposer does not see too: sets are seen by all, and their questions are answered from them
+    if name not in {s.scenario_set for s in standards(lake.whole()).values()}:
         return None
     asked = validated(ScenarioRequest, {k: told[k] for k in ScenarioRequest.model_fields if k in told}, "scenarios")
     day = dt.date.fromisoformat(request.get("market_date") or request["as_of"])
