@@ -139,7 +139,7 @@ class Desk:
         }
 
 
-def server(desk: Desk) -> Server[Any]:
+def protocol_server(desk: Desk) -> Server[Any]:
     """The server of the protocol; raises `NotReady` where its package is not installed."""
     try:
         import anyio.to_thread  # noqa: PLC0415 - optional
@@ -199,7 +199,7 @@ def server(desk: Desk) -> Server[Any]:
 
 def serve(desk: Desk) -> None:
     """Answers the client on standard input and output until it goes."""
-    made = server(desk)
+    made = protocol_server(desk)
     import anyio  # noqa: PLC0415 - there, since the server is
     from mcp.server.stdio import stdio_server  # noqa: PLC0415
 

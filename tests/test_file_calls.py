@@ -63,6 +63,7 @@ ELSEWHERE = {
     "valuation/sets/run.py": "the mark of a run at work, gone with it",
     "valuation/sets/on_spark.py": "the work list of a run on Spark, gone with it",
     "service/jobs.py": "the job table, which is SQLite's",
+    "service/access/store.py": "the file of users, which is SQLite's, made for its owner alone",
     "service/work.py": "uploads, gone with their job",
     "service/api/uploads.py": "uploads, gone with their job",
     "service/demo.py": "the folder of the demo",

@@ -21,7 +21,7 @@ from aggregation.questions import QUESTIONS
 from lake.errors import NotReady
 from lake.progress import Stopped
 from lake.tables import Lake
-from service.agents import Desk, server, tools
+from service.agents import Desk, protocol_server, tools
 from service.api.app import create_app
 from service.config import Settings
 from service.python.in_process import LakeInProcess
@@ -154,7 +154,7 @@ def test_a_service_answers_the_same(answering_lake: Path, said: dict[str, Any]) 
 def test_without_the_package_it_says_how_to_have_it(monkeypatch: pytest.MonkeyPatch, answering_lake: Path) -> None:
     monkeypatch.setitem(sys.modules, "mcp.server.lowlevel", None)
     with pytest.raises(NotReady, match=r"pip install 'varlake\[mcp\]'"):
-        server(Desk(LakeInProcess(answering_lake), Settings(lake=answering_lake)))
+        protocol_server(Desk(LakeInProcess(answering_lake), Settings(lake=answering_lake)))
 
 
 def test_no_lake_and_no_service_are_told_before_anything_is_answered(tmp_path: Path) -> None:
