@@ -108,10 +108,12 @@ def withdraw(table: JobTable, job_id: str, actor: Principal, reason: str | None 
 
 
 def moved_since(lake: Lake, job: Job) -> str | None:
-    """In words what the job was proposed against and has changed since; None where all is as it was."""
+    """In words what the job was proposed against and has changed since, as its proposer sees it; None where all is as it was."""
+    from aggregation.book.entitled_lake import entitled
+
     assert job.proposal is not None
     try:
-        now = as_json(AGAINST[job.kind](lake, job.request) or {})
+        now = as_json(AGAINST[job.kind](entitled(lake.whole(), job.actor.entitlement), job.request) or {})
     except VarlakeError as error:
         return f"What {job.job_id} proposes is not possible any more: {error.message}"
     was = job.proposal.against
@@ -178,7 +180,10 @@ def _set_of_standard(lake: Lake, request: Request) -> dict[str, Any] | None:
 
     told = request.get("scenarios", request)
     name = told.get("name")
-    if name is None or request.get("scenario_set") or name not in {s.scenario_set for s in standards(lake).values()}:
+    if name is None or request.get("scenario_set"):
+        return None
+    # of desks that the proposer does not see too: sets are seen by all, and their questions are answered from them
+    if name not in {s.scenario_set for s in standards(lake.whole()).values()}:
         return None
     asked = validated(ScenarioRequest, {k: told[k] for k in ScenarioRequest.model_fields if k in told}, "scenarios")
     day = dt.date.fromisoformat(request.get("market_date") or request["as_of"])

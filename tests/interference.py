@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import pyarrow.ipc as ipc
 import pyarrow.parquet as pq
@@ -23,6 +24,7 @@ from support import put_market, random_walks
 from werkzeug.test import TestResponse
 
 from aggregation import questions
+from aggregation.book.entitled_lake import entitled
 from aggregation.book.entitlement import Entitlement
 from aggregation.book.hierarchies import RESERVED
 from aggregation.opened.opened_lake import VectorCache
@@ -36,11 +38,17 @@ from lake.landing.hierarchies import ingest_hierarchies
 from lake.landing.reported_var import ingest_var
 from lake.schemas import DIMENSION_COLUMNS
 from lake.tables import Lake
+from service.access.accounts import TokenRequest, User
 from service.access.principal import Principal
+from service.access.store import AccessStore
 from service.api.app import create_app
+from service.api.context import PREFIX
+from service.choices import inputs_of
 from service.config import Settings
-from service.jobs import JobTable
+from service.jobs import STANDARD, VALUATION, JobTable
 from service.processes.engine import _Engine
+from service.proposals import proposal_of
+from service.saved_views import NewView, SavedViews
 from valuation.books.positions import ingest_positions
 from valuation.books.sensitivities import ingest_sensitivities
 from valuation.sets.requests import run_valuation
@@ -51,10 +59,12 @@ TRADER = Principal(
 )
 COLLEAGUE = Principal(name="bob", roles=("trader",), entitlement=Entitlement(granted={"desk": ("Equities", "Rates")}))
 # what of an answer is of one request alone, or is a time of the clock
-OF_ONE_REQUEST = {"timings_ms", "error_id", "run_id", "job_id", "cost_us"} | {
+OF_ONE_REQUEST = {"timings_ms", "error_id", "run_id", "job_id", "cost_us", "view_id", "token_id"} | {
     f"{what}_seconds" for what in ("elapsed", "pricing", "kernels", "spark")
 }
-CLOCK = {"sealed_at", "created_at", "loaded_at", "submitted_at", "started_at", "finished_at", "heartbeat_at"}
+CLOCK = {"sealed_at", "created_at", "loaded_at", "submitted_at", "started_at", "finished_at", "heartbeat_at"} | {
+    f"{what}_at" for what in ("changed", "expires", "last_used", "stored")
+}
 _RUN = re.compile(r"\d{8}T\d{6}-[0-9a-f]{8}")  # ids of jobs and runs
 OF_THE_PLACE = {"lake"}  # the path of the lake
 HEADERS = {"X-Request-ID", "Date"}
@@ -213,6 +223,33 @@ def client(lake: Lake, who: Principal = TRADER) -> FlaskClient:
     return app.test_client()
 
 
+def signed_in(lake: Lake) -> FlaskClient:
+    """Sends a token of the trader's with every request, to a service with users who are kept beside the lake."""
+    settings = Settings(lake=lake.path, access=lake.path.parent / "users.sqlite")
+    store, whole = AccessStore.of(settings), Principal(name="ada", roles=("admin",))
+    for who in (whole, TRADER, COLLEAGUE):
+        store.add(User(name=who.name, roles=who.roles, entitlement=who.entitlement))
+    secret = [store.make_token(n, TokenRequest(label="test", rights=("read",)))[1] for n in ("bob", "bob", "ann")][-1]
+    asks = create_app(settings).test_client()
+    asks.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {secret}"
+    return asks
+
+
+def put_work(lake: Lake, seed: int) -> tuple[str, str]:
+    """Jobs, a proposal and saved views of the trader's, and by `seed` of others; ids of a proposal of either."""
+    draw, table, kept = random.Random(seed), JobTable.of(lake), SavedViews.of(lake)
+    proposed = []
+    for who, many in ((COLLEAGUE, draw.randint(1, 4)), (TRADER, 1), (COLLEAGUE, draw.randint(0, 2))):
+        for i in range(many):
+            table.submit(VALUATION, {"as_of": str(MONDAY), "n": seed * i}, who)
+            name, address = f"{who.name} {seed * i}", f"where=desk%3DD{seed * i}"
+            kept.save(NewView(name=name, page="ask", address=address), who)
+        asked = {"desk": who.entitlement.granted["desk"][0], "currency": "EUR"}  # type: ignore[union-attr]
+        seen = entitled(lake, who.entitlement)
+        proposed.append(table.submit(STANDARD, asked, who, proposal_of(Settings(), seen, STANDARD, asked, who))[0])
+    return proposed[1].job_id, proposed[0].job_id
+
+
 def run_jobs(lake: Lake) -> None:
     """Does what waits in the job table, as the engine does."""
     with Committer(lake, "test") as committer:
@@ -367,8 +404,62 @@ LISTS = [
     "/released-results?date=2020-03-16",
     "/market/issues",
     "/risk-factors?limit=3",
+    "/questions",
+    "/ingests",
+    "/measures",
+    "/estimators",
+    "/instruments",
+    "/scenario-methods",
+    "/choices",
+    "/excel-template",
+    "/valuation-sets/days",
+    "/valuation-sets/days?scenario_set=historical-30",
+    "/market-data/ranges",
+    f"/market-data/history?risk_factor_id=EQ:AAA&date={MONDAY}",
+    "/corporate-actions",
+    "/scenario-sets/historical-30",
+    "/scenario-sets/historical-30/export",
+    f"/scenario-sets/diff?one=historical-30&two=historical-30&market_date={MONDAY}",
+    "/views",
+    "/jobs/OWN-JOB",
+    "/jobs/THEIR-JOB",
+    "/proposals",
+    "/proposals?state=proposed",
+    "/proposals/OWN-JOB",
+    "/proposals/THEIR-JOB",
+    "/widgets.json",
+    "/apps.json",
 ]
+OF_ACCOUNT = ["/me", "/tokens", "/tokens?user=bob", "/sessions", "/sessions?user=bob"]  # asked by who has signed in
+FORBIDDEN = [  # to traders
+    "/users",
+    "/users/bob",
+    "/audit/acts",
+    "/audit/acts?actor=bob",
+    "/audit/acts/1",
+    "/audit/verify",
+    "/audit/export",
+]
+PAGES = ("openapi", "docs", "app")  # of no lake
 FORMATS = ("application/json", "text/csv", "application/vnd.apache.arrow.stream", "application/vnd.apache.parquet")
+
+
+def placed(path: str) -> str:
+    """The path of a request: two files of widgets stand at the root."""
+    return path if path in ("/widgets.json", "/apps.json") else f"{PREFIX}{path}"
+
+
+def widget(name: str, part: str = "") -> str:
+    """The address from which a dashboard has the example of a question, of one that an address can hold."""
+    body = example(name)
+    given = {
+        i.name: ("|" if i.labels else ",").join(_values(body[i.name])) for i in inputs_of(name) or () if i.name in body
+    }
+    return f"/openbb/{name}{part}?{urlencode(given)}"
+
+
+def _values(value: Any) -> list[str]:
+    return [str(v).lower() if isinstance(v, bool) else str(v) for v in (value if isinstance(value, list) else [value])]
 
 
 @dataclass(frozen=True)
@@ -383,8 +474,9 @@ class Case:
         """Everything that is received; ids : the lake whose valuation sets are named."""
         named = (ids or of).named
         path = named(self.path)
+        path = path.replace("OWN-JOB", of.jobs[0]).replace("THEIR-JOB", of.jobs[1])  # whose ids are of a lake alone
         if self.body is None:
-            answer = of.client.get(f"/api/v1{path}", headers={"Accept": self.accept})
+            answer = of.client.get(placed(path), headers={"Accept": self.accept})
         else:
             body = json.loads(named(json.dumps(self.body)))
             answer = of.client.post(f"/api/v1{path}", json=body, headers={"Accept": self.accept})
@@ -393,18 +485,19 @@ class Case:
 
 @dataclass(frozen=True)
 class Asked:
-    """A lake that is asked, and the ids of its valuation sets: of one that the trader sees, and of one as others see it."""
+    """A lake that is asked, and ids of the trader's and of others': of its valuation sets as either see them, of jobs."""
 
     lake: Lake
     client: FlaskClient
     own: str
     theirs: str
+    jobs: tuple[str, str] = ("", "")
 
     @classmethod
-    def of(cls, lake: Lake) -> Asked:
+    def of(cls, lake: Lake, jobs: tuple[str, str] = ("", "")) -> Asked:
         asks = client(lake)
         own = asks.get("/api/v1/valuation-sets").get_json()["rows"][0]["valuation_set_id"]
-        return cls(lake, asks, own, min(s.valuation_set_id for s in list_valuation_sets(lake)))
+        return cls(lake, asks, own, min(s.valuation_set_id for s in list_valuation_sets(lake)), jobs)
 
     def named(self, text: str) -> str:
         return text.replace("OWN-SET", self.own).replace("THEIR-SET", self.theirs)
@@ -415,8 +508,10 @@ def cases(seed: int) -> Iterator[Case]:
     draw = random.Random(seed)
     while True:
         for name in draw.sample([*QUESTIONS], len(QUESTIONS)):
-            if draw.random() < 0.15:
+            if draw.random() < 0.25:
                 yield Case(draw.choice(LISTS), accept=draw.choice(FORMATS))
+            if draw.random() < 0.15:
+                yield Case(widget(name, draw.choice(["", "/basis"])))
             body = example(name)
             fields = [f for f in questions.question(name).query.model_fields if f in FIELDS]
             for field in draw.sample(fields, min(len(fields), draw.randint(0, 3))):

@@ -41,6 +41,11 @@ ELSEWHERE = {  # what stands here is run elsewhere
     "varlake jobs show": "tests/service/test_client.py",
     "varlake jobs cancel": "tests/service/test_client.py",
     "varlake tokens revoke TOKEN": "tests/service/test_cli_users.py",
+    "varlake audit verify --head": "tests/service/test_audited.py",
+    **{
+        f"varlake proposals {act} PROPOSAL": "tests/service/test_proposals.py"
+        for act in ("show", "approve", "reject", "withdraw")
+    },
     "varlake var --as-of 2020-03-16 --by desk --as-known": "tests/aggregation/opened/test_as_known.py",
     "varlake var --as-of 2020-03-16 --as-known": "tests/aggregation/opened/test_as_known.py",
     "varlake compare --from 2020-03-16 --from-as-known": "tests/aggregation/change/test_restatement.py",

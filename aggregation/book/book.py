@@ -69,10 +69,12 @@ class Book:
 
     def column(self, name: str, pointer: str = "by") -> PositionColumn:
         """The column of that name; raises `BadInput` with the nearest names that this book can be grouped by."""
-        if name == CONTRACT:
+        of_contracts = self.starts[-1] == self.n_positions  # rows of P&L are of none
+        if name == CONTRACT and of_contracts:
             return self._contracts
         if name not in self.columns:
-            raise unknown("dimension", name, (*self.columns, CONTRACT), pointer=pointer)
+            names = (*self.columns, *((CONTRACT,) if of_contracts else ()))
+            raise unknown("dimension", name, names, pointer=pointer)
         return self.columns[name]
 
 

@@ -17,8 +17,12 @@ from flask.testing import FlaskClient
 from small_lake import FRIDAY, MONDAY, SCENARIOS
 from test_engine import running_engine, wait_for
 
+from aggregation.book.entitled_lake import entitled
+from aggregation.book.entitlement import Entitlement
+from aggregation.session import Session
 from lake import audit
 from lake.audit_check import ActFilter, recorded_acts, verify_trail
+from lake.committer import Committer
 from lake.errors import Conflict, NotFound
 from lake.tables import Lake
 from service import jobs, proposals
@@ -26,7 +30,8 @@ from service.access.principal import LOCAL, Principal
 from service.api.app import create_app
 from service.config import Settings
 from service.jobs import MARKET_ACT, MARKET_CHECK, RELEASE, SCENARIO_SET, STANDARD, VALUATION, JobTable
-from service.work import KINDS
+from service.operations import vector_cache
+from service.work import KINDS, run
 
 ANN, BOB, CY = (Principal(name=name, roles=("risk_controller",)) for name in ("ann", "bob", "cy"))
 EURO = {"desk": None, "scenario_set": None, "currency": "EUR", "inherit": False, "reason": "policy"}
@@ -41,6 +46,12 @@ def table(valued_copy: Lake) -> JobTable:
 def proposed(lake: Lake, kind: str = STANDARD, request: Any = EURO, actor: Principal = ANN) -> jobs.Job:
     proposal = proposals.proposal_of(Settings(lake=lake.path), lake, kind, request, actor)
     return JobTable.of(lake).submit(kind, request, actor, proposal)[0]
+
+
+def do(lake: Lake, kind: str, request: Any) -> None:
+    """Does what a job asks for, without one."""
+    with Committer(lake, "test") as committer:
+        run(Session(lake, vector_cache(Settings(lake=lake.path), lake), committer), kind, request)
 
 
 def override(lake: Lake, value: float = 90.0) -> dict[str, Any]:
@@ -103,6 +114,16 @@ class TestWhatNeedsApproval:
         off, on = (Settings(lake=valued_copy.path, four_eyes=value) for value in (False, True))
         assert proposals.proposal_of(off, valued_copy, kind, request, ANN) is None
         assert proposals.proposal_of(on, valued_copy, kind, request, LOCAL) is not None
+
+    @pytest.mark.parametrize("kind", [SCENARIO_SET, VALUATION])
+    def test_so_does_a_set_of_the_standard_of_a_desk_that_is_not_seen(self, valued_copy: Lake, kind: str) -> None:
+        of_another = f"historical-{SCENARIOS}"
+        do(valued_copy, SCENARIO_SET, {**REQUESTS[SCENARIO_SET](valued_copy), "name": "of-all"})
+        do(valued_copy, STANDARD, {"desk": "Equities", "scenario_set": of_another})
+        do(valued_copy, STANDARD, {"scenario_set": "of-all"})
+        part = ANN.model_copy(update={"entitlement": Entitlement(granted={"desk": ("Options",)})})
+        seen = entitled(valued_copy, part.entitlement)
+        assert proposed(seen, kind, REQUESTS[kind](valued_copy), part).state == "proposed"
 
     @pytest.mark.parametrize(
         ("kind", "request_"),
@@ -229,18 +250,21 @@ class TestDecisions:
         job = proposed(valued_copy, kind, REQUESTS[kind](valued_copy))
         assert proposals.moved_since(valued_copy, job) is None
         moving = MARKET_ACT if kind == MARKET_CHECK else kind
-        from lake.committer import Committer
-        from service.operations import vector_cache
-        from service.work import run
-
-        settings = Settings(lake=valued_copy.path)
-        with Committer(valued_copy, "test") as committer:
-            from aggregation.session import Session
-
-            run(Session(valued_copy, vector_cache(settings, valued_copy), committer), moving, MOVES[kind](valued_copy))
+        do(valued_copy, moving, MOVES[kind](valued_copy))
         with pytest.raises(Conflict, match=f"What {job.job_id} was proposed against has changed since"):
             proposals.approve(valued_copy, table, job.job_id, BOB)
         assert proposals.approve(valued_copy, table, job.job_id, BOB, although_moved=True).state == "queued"
+
+    def test_one_moves_by_what_its_proposer_sees(self, valued_copy: Lake, table: JobTable) -> None:
+        """An approver who sees more sees figures released that the proposer does not."""
+        request = REQUESTS[RELEASE](valued_copy)
+        do(valued_copy, RELEASE, request)
+        part = ANN.model_copy(update={"entitlement": Entitlement(granted={"desk": ("Options",)})})
+        seen = entitled(valued_copy, part.entitlement)
+        assert 0 < seen.count("released_results") < valued_copy.count("released_results")
+        job = proposed(seen, RELEASE, request, part)
+        assert proposals.moved_since(valued_copy, job) is None
+        assert proposals.approve(valued_copy, table, job.job_id, BOB).state == "queued"
 
     def test_one_that_nobody_approves_expires(
         self, valued_copy: Lake, table: JobTable, monkeypatch: pytest.MonkeyPatch

@@ -264,6 +264,12 @@ class TestActualPnL:
         alone = run_backtest(own_lake, asked()).nodes[0]
         assert [j.pnl for j in alone.levels[0].by_pnl] == ["hypothetical", "actual"]
 
+    def test_pnl_of_a_desk_says_nothing_of_a_contract(self, own_lake: Lake) -> None:
+        self.bring(own_lake, [f"{d},Equities,-1,USD" for d in DAYS[1:]])
+        done = run_backtest(own_lake, asked(by=("contract",)))
+        assert {j.pnl for node in done.nodes for j in node.levels[0].by_pnl} == {"hypothetical"}
+        assert any("does not speak of this node" in n for n in done.notes)
+
     def test_attribution_of_the_front_offices_pnl(self, own_lake: Lake, result: BacktestResult) -> None:
         ours = {r["day"]: r["hypothetical_pnl"] for r in result.nodes[0].days if r["hypothetical_pnl"] is not None}
         rows = [f"{d},hypothetical,{2 * v!r},USD" for d, v in ours.items()]
