@@ -32,7 +32,6 @@ ELSEWHERE = {  # what stands here is run elsewhere
     "varlake doctor --spark": "tests/service/test_doctor.py",
     "varlake demo": "tests/service/test_demo.py, and make demo",
     "varlake bench": "make bench",
-    "varlake audit verify --head": "tests/service/test_audited.py",
     "varlake proposals show PROPOSAL": "tests/service/test_proposals.py",
     "varlake proposals approve PROPOSAL": "tests/service/test_proposals.py",
     "varlake proposals reject PROPOSAL": "tests/service/test_proposals.py",

@@ -142,7 +142,7 @@ def sign_out() -> Response:
         context().access.by(asks.principal.name).end_session(asks.credential)
     answer = _to(url_for(".sign_in"))
     answer.delete_cookie(session_cookie(), secure=request.is_secure, httponly=True, samesite="Lax")
-    answer.headers["Clear-Site-Data"] = '"cache"'
+    answer.headers["Clear-Site-Data"] = '"cache", "storage"'
     return answer
 
 

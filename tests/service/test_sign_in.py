@@ -135,7 +135,7 @@ class TestWithAToken:
         signed_in(client, tokens["tom"])
         held = client.get_cookie("varlake").value  # type: ignore[union-attr]
         answer = client.post("/sign-out", data={"csrf_token": csrf(client)["X-CSRF-Token"]})
-        assert (answer.status_code, answer.headers["Clear-Site-Data"]) == (303, '"cache"')
+        assert (answer.status_code, answer.headers["Clear-Site-Data"]) == (303, '"cache", "storage"')
         client.set_cookie("varlake", held)
         assert client.get("/api/v1/me").status_code == 401
         assert len(store.tokens("tom")) == 1

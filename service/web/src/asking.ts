@@ -64,8 +64,10 @@ export function said(answer: Answer, asked?: Asked): HTMLElement {
   const notes = new Set([answer, answer.before as Answer | null, answer.after as Answer | null].flatMap((a) => a?.notes ?? []));
   const digest = String(receipt.receipt_digest ?? "");
   keep(answer);
+  const { currency } = (receipt.question ?? {}) as Row;
   const footer = h("footer", { class: "said" },
     asked && exportMenu(asked, answer),
+    typeof currency === "string" && h("p", { class: "basis" }, [`In ${currency}`, ...(typeof receipt.scenario_set_name === "string" ? [`scenarios ${receipt.scenario_set_name}`] : [])].join(" · ")),
     ...coverages(answer).map(([name, coverage]) => h("p", { class: coverage.status === "complete" ? "coverage" : "coverage partial" },
       `${name}: `, Object.entries(coverage).filter(([, v]) => v !== null && typeof v !== "object").map(([k, v]) => `${words(k)} ${figure(v)}`).join(" · "))),
     notes.size > 0 && h("ul", { class: "notes" }, ...[...notes].map((n) => h("li", {}, n))),

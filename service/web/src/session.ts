@@ -9,6 +9,16 @@ import { menu } from "./menu";
 export interface Me { name: string; roles?: string[]; csrf_token?: string | null }
 
 const RETRY_MS = 3000;
+const USER = "varlake.user";
+
+/** Whether somebody else was signed in in this tab, of whom it then keeps nothing: drafts and receipts are their user's. */
+function isAnother(name: string): boolean {
+  const before = sessionStorage.getItem(USER);
+  const another = before !== null && before !== name;
+  if (another) sessionStorage.clear();
+  sessionStorage.setItem(USER, name);
+  return another;
+}
 
 /** Whoever is signed in; null in single-user mode, where there is nobody to tell apart. "out" where nobody is signed in. */
 export async function whoami(): Promise<Me | "out" | null> {
@@ -16,6 +26,7 @@ export async function whoami(): Promise<Me | "out" | null> {
   if (response.status === 401) return "out";
   if (!response.ok) return null;
   const me = await response.json() as Me;
+  if (isAnother(me.name)) location.reload(); // what stands on the page is the other's too
   access.csrf = me.csrf_token ?? "";
   return me;
 }

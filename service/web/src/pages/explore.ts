@@ -156,9 +156,7 @@ class Explore implements Opened {
     this.askings = new Map(used.map((u) => [u.key, u.asking]));
     const places = used.map((u) => u.asking.place);
     if (places.length !== this.said.children.length || places.some((p, i) => this.said.children[i] !== p)) fill(this.said, ...places);
-    const roots = Promise.all(used.map((u) => u.asking.ask(u.body)));
-    pivot.begin();
-    await roots;
+    await Promise.all(used.map((u) => u.asking.ask(u.body)));
     if (this.wanted !== pivot) return;
     this.grid.element.hidden = this.pivot !== pivot;
     this.grid.element.removeAttribute("aria-busy");

@@ -63,14 +63,17 @@ export const start: Page = {
 
 function showRisk(answer: Answer, place: HTMLElement, day: string): void {
   const total = answer.total as Row;
+  // a filter to one desk takes the desk's own standard: its figures here are made with that of all
+  const { currency } = answer.receipt.question as { currency: string };
+  const same = { currency, valuation_set: String(answer.receipt.valuation_set_id) };
   const link = (column: string, parameters: Record<string, string>) =>
-    h("a", { href: addressOf("contributions", parametersOf({ as_of: day, by: ["desk"], measures: [column.split("_")[0] ?? "var"], ...parameters })) }, figure(total[column]));
+    h("a", { href: addressOf("contributions", parametersOf({ as_of: day, by: ["desk"], measures: [column.split("_")[0] ?? "var"], ...same, ...parameters })) }, figure(total[column]));
   place.append(
     h("p", { class: "headline" }, h("span", {}, "VaR 99% ", link("var_0.99", {})), h("span", {}, "ES 99% ", link("es_0.99", {}))),
     table(answer.rows, {
-      caption: "By desk, 1 day, losses positive", columns: ["desk", "var_0.99", "es_0.99", "base_value", ...(answer.rows.some((r) => r.status !== "complete") ? ["status"] : [])],
+      caption: `By desk in ${currency}, 1 day, losses positive`, columns: ["desk", "var_0.99", "es_0.99", "base_value", ...(answer.rows.some((r) => r.status !== "complete") ? ["status"] : [])],
       cell: (row, column) => (["desk", "var_0.99", "es_0.99"].includes(column) && typeof row.desk === "string" && !/[,~]/.test(row.desk)
-        ? h("a", { href: addressOf("var", parametersOf({ as_of: day, by: ["book"], where: [`desk=${row.desk}`] })) }, figure(row[column])) : figure(row[column])),
+        ? h("a", { href: addressOf("var", parametersOf({ as_of: day, by: ["book"], where: [`desk=${row.desk}`], ...same })) }, figure(row[column])) : figure(row[column])),
     }));
 }
 

@@ -1,6 +1,6 @@
 // What a pivot shows, as its address says it.
 
-import type { Row } from "../../api";
+import type { Answer, Row } from "../../api";
 import { asBody } from "../../asking";
 import type { Question } from "../../questions";
 import type { State, Values } from "../../state";
@@ -30,6 +30,8 @@ export interface Asked {
   columns: string[];
   measures: string[];
   scope: Row;
+  /** What the answer for the whole was made with and the scope does not say: a node is asked with the same, since a filter to one desk takes that desk's standard. */
+  settled: Row;
   /** Of the P&L by scenario. */
   scenarios: string[];
   open: Path[];
@@ -61,6 +63,7 @@ export async function read(state: State, question: Question): Promise<Asked> {
     columns: state.all("columns"),
     measures: state.all("measures"),
     scope: await asBody(question.name, state.only(settings(question).map((p) => p.name))),
+    settled: {},
     scenarios: state.all("scenarios"),
     open: paths(state.all("open")),
     at: paths(state.all("at"))[0] ?? null,
@@ -77,10 +80,17 @@ export function opened(open: readonly Path[]): Values {
   return { open: open.map(keyOf) };
 }
 
+/** The currency and the valuation set of an answer. */
+export function settledBy(answer: Answer): Row {
+  const { question, valuation_set_id } = answer.receipt;
+  const settled = { currency: (question as Row | undefined)?.currency, valuation_set: valuation_set_id };
+  return Object.fromEntries(Object.entries(settled).filter(([, v]) => typeof v === "string"));
+}
+
 /** The filters of the question, and those of a node on the way to it. */
 export function within(asked: Asked, path: Path): Row {
   const where = (asked.scope.where as unknown[] | undefined) ?? [];
-  return { ...asked.scope, where: [...where, ...path.map((member, i) => ({ dimension: asked.rows[i], values: [member] }))] };
+  return { ...(path.length ? asked.settled : {}), ...asked.scope, where: [...where, ...path.map((member, i) => ({ dimension: asked.rows[i], values: [member] }))] };
 }
 
 /** Of a question's fields those that another has too. */

@@ -2,7 +2,7 @@
 
 import type { Answer, Problem, Row } from "../../api";
 import { asked as ask } from "../../asking";
-import { type Asked, type Path, keyOf } from "./asked";
+import { type Asked, type Path, keyOf, settledBy } from "./asked";
 import type { Figure, Found, Group, SourceName, Sources } from "./sources";
 
 const KEPT_ANSWERS = 300;
@@ -123,8 +123,8 @@ export class Pivot {
     return Promise.all(this.bodies(source, path).map((b) => this.answers.ask(b.question, b.body, signal)));
   }
 
-  /** Asks VaR's source for all nodes that are to be open, beside the root and not after it. */
-  begin(): void {
+  /** Asks VaR's source for all nodes that are to be open, as soon as the root has said in what they are asked. */
+  private begin(): void {
     for (const path of this.asked.open) if (path.length < this.asked.rows.length) this.asking("var", path).catch(() => undefined); // said when it is opened
   }
 
@@ -150,6 +150,10 @@ export class Pivot {
       for (const c of found.columns) put(parent, c.members, source, c.figures);
       if (source === "var") this.members.splice(0, this.members.length, ...found.columns.map((c) => c.members));
       parent.answers[source] = answer;
+      if (source === "var") {
+        this.asked.settled = settledBy(answer);
+        this.begin();
+      }
     }
     const children = found.children.map((g) => this.child(parent, g, answer, source));
     if (source === "var") parent.children = children;
