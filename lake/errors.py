@@ -239,7 +239,9 @@ def _issue(fault: Mapping[str, Any], model: type[BaseModel]) -> Issue:
         close = nearest(given, options)
         message = f"expected one of {', '.join(options)}" if options else f"expected {fault['ctx']['expected']}"
         return Issue(pointer, message, given, close if len(close) < len(options) else ())
-    return Issue(pointer, in_words(fault, described), given)
+    # of an object as a whole its message says what is at fault
+    whole = kind == "value_error" and isinstance(fault["input"], Mapping)
+    return Issue(pointer, in_words(fault, described), None if whole else given)
 
 
 def in_words(fault: Mapping[str, Any], described: str = "") -> str:

@@ -326,6 +326,7 @@ class _Run:
                 notes.append("The ES was reported without scenarios: its statistics need a law, normal or t.")
         if self.failed:
             notes.append(self.failed)
+        notes += _spans(self.pairs)
         if self.synthetic:
             notes.append("The market data is synthetic.")
         if self.held:
@@ -340,6 +341,20 @@ class _Run:
         notes += tail_notes(self.standing.items())
         counts = [read["scenario_count"] for read in self.read.values()]
         return (*notes, *(worst_loss_notes(min(counts), self.query.exact_levels()) if counts else ()))
+
+
+def _spans(pairs: Sequence[tuple[dt.date, dt.date]]) -> list[str]:
+    """What is said of P&L that is of more than the business day which the VaR is of."""
+    long = [(prev, day) for prev, day in pairs if np.busday_count(prev, day) > 1]
+    if not long:
+        return []
+    prev, day = max(long, key=lambda pair: pair[1] - pair[0])
+    told = (
+        f"{counted(len(long), 'day')} of {len(pairs)} {'has' if len(long) == 1 else 'have'} P&L of more than one business day, the "
+        f"longest from {prev} to {day}: the VaR before it is of a shorter time, and an exception there says little. Bring in books of "
+        "the days between."
+    )
+    return [told]
 
 
 def _has_own(snapshot: Snapshot, days: Sequence[dt.date]) -> bool:

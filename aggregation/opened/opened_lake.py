@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import pyarrow.dataset as ds
 
 from aggregation.book.book import Book, load_book, no_positions, positions_files, write_book
+from aggregation.book.entitled_lake import EntitledLake
 from aggregation.book.hierarchies import with_levels
 from aggregation.book.terms import book_in_terms
 from aggregation.opened.alignment import Alignment, align
@@ -30,7 +31,7 @@ from lake.versions import as_known
 from scenarios.market.corporate_actions import TABLE
 from scenarios.store import ids_by_name, known_sets
 from scenarios.types import ScenarioDetails
-from valuation.sets.standards import Standard, standards
+from valuation.sets.standards import Standard, standard_of, standards
 from valuation.sets.store import list_valuation_sets
 from valuation.types import ValuationSet
 
@@ -164,8 +165,18 @@ class VectorCache:
         return Known(self.seals(at), names, self.standards(at), every)
 
     def standards(self, at: Snapshot) -> dict[str | None, Standard]:
-        """The standard of the lake, under None, and of every desk that has one."""
-        return self._kept.get(("standards", self._lake_id(), at.versions["standards"]), lambda: standards(at))
+        """The standard of the lake, under None, and of every desk that has one.
+
+        To who sees one desk alone its standard is that of the lake, as it is to who sees more and filters to that desk.
+        """
+
+        def make() -> dict[str | None, Standard]:
+            found = standards(at)
+            granted = self.lake.entitlement.granted if isinstance(self.lake, EntitledLake) else {}
+            alone = granted.get("desk", ()) if granted.keys() == {"desk"} else ()
+            return {**found, None: standard_of(found, alone)} if len(alone) == 1 else found
+
+        return self._kept.get(("standards", self._lake_id(), at.versions["standards"]), make)
 
     def scenarios(self, seal: ValuationSet) -> ScenarioDetails:
         """The scenario set that the set was valued under; no levels are read."""

@@ -18,6 +18,7 @@ from aggregation.opened.inputs import Inputs, open_inputs
 from aggregation.opened.opened_lake import VectorCache
 from aggregation.types import REFERENCE, RiskQuery
 from aggregation.whatif.request import ChangeRequest, changes_of
+from lake.audit import LOCAL_ACTOR
 from lake.committer import Committer
 from lake.dates import Day
 from lake.errors import BadInput, Issue
@@ -131,7 +132,8 @@ def _value_new(
 def check_name(lake: Lake, name: str, actor: str) -> None:
     """Raises `BadInput` for a name that may be that of a branch of others, whom who sees a part of the book does not see."""
     own = re.sub(r"[^\w.-]", "-", actor)
-    if lake.reader and not name.startswith(f"{own}:"):
+    of_another = bool(lake.reader) or (":" in name and actor not in ("", LOCAL_ACTOR))
+    if of_another and not name.startswith(f"{own}:"):
         message = (
             f"Branch {name} is not called as yours are. Call it {own}:NAME, such as {own}:{name.rpartition(':')[2]}."
         )

@@ -309,7 +309,7 @@ class TestAtTheDoors:
         """A client of a user: who asks is set as logging in will set it."""
         app = create_app(Settings(lake=valued_copy.path))
         asks = [LOCAL]
-        app.before_request_funcs.setdefault(None, []).insert(0, lambda: setattr(g, "principal", asks[0]))
+        app.before_request_funcs.setdefault(None, []).append(lambda: setattr(g, "principal", asks[0]))
 
         def client_of(who: Principal) -> FlaskClient:
             asks[0] = who
