@@ -4,9 +4,10 @@ import { type Answer, Problem, type Row, get, partOf, send } from "./api";
 import { fill, h } from "./dom";
 import { type Asked, exportMenu } from "./exports";
 import { figure, words } from "./format";
-import { heldTo } from "./pin";
+import { PINNED, heldTo, unpinned } from "./pin";
 import { type Parameter, type Question, question } from "./questions";
 import { keep } from "./receipts";
+import { State } from "./state";
 import { table } from "./table";
 
 export interface Job extends Row {
@@ -150,6 +151,10 @@ export class Asking {
     const button = (label: string, act: () => Promise<void>) => this.place.append(h("p", {}, h("button", { type: "button", class: "primary", onclick: () => void act() }, label)));
     if (problem.outOfTime) button("Have the engine answer it", () => this.value(parameters, true));
     else if ([0, 429, 503].includes(problem.status)) button("Try again", () => this.ask(parameters));
+    else if (State.here().one(PINNED) !== null) {
+      this.place.append(h("p", {}, "This link is pinned to valuations and versions as whoever made it sees them. ",
+        h("a", { href: `${location.pathname}?${unpinned(State.here())}` }, "Open it with what is newest")));
+    }
   }
 
   private async value(parameters: URLSearchParams | Row, answered = false): Promise<void> {
