@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from lake.audit import Trail
-from lake.errors import Conflict, DiskFull, NotReady, VarlakeError
+from lake.errors import Conflict, DiskFull, NotReady, VarlakeError, of_disk
 from lake.storage import make_folder
 
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
@@ -97,15 +97,26 @@ class Database(ABC):
     @contextlib.contextmanager
     def acting(self, act: str, asked: Mapping[str, Any], actor: str, **about: Any) -> Iterator[sqlite3.Connection]:
         """One durable transaction that is an act of the audit trail, see `Trail.acting`."""
-        with self._trail.acting(act, asked, actor, **about), self.transaction() as db:
-            yield db
+        try:
+            with self._trail.acting(act, asked, actor, **about), self.transaction() as db:
+                yield db
+        except OSError as error:  # of the trail
+            told = of_disk(error)
+            if told is None:
+                raise
+            full = isinstance(told, DiskFull)
+            raise (self._when_full() if full else self._not_reached(sqlite3.SQLITE_READONLY, error)) from error
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
-        empty = self.is_empty()
-        with self._connected(":memory:" if empty else self.path) as db:
-            if empty:
-                self._create(db)
+        if not self.is_empty():
+            with self._connected(self.path) as db:
+                # of no format is one that another process makes just now, in place of a damaged one
+                if db.execute("PRAGMA user_version").fetchone()[0]:
+                    yield db
+                    return
+        with self._connected(":memory:") as db:
+            self._create(db)
             yield db
 
     @contextlib.contextmanager
@@ -128,12 +139,18 @@ class Database(ABC):
         """What a user is told of a failure of SQLite; None for a fault of ours."""
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # without its extension
         if code == sqlite3.SQLITE_FULL:
-            return DiskFull(f"The disk is full: {self.when_full}")
+            return self._when_full()
         if code in _DAMAGED:
             return self.damaged(error)
         if code in _UNREACHABLE:
-            return NotReady(f"The {self.called} {self.path} {_UNREACHABLE[code]} ({error}). Mend that, then ask again.")
+            return self._not_reached(code, error)
         return None
+
+    def _when_full(self) -> DiskFull:
+        return DiskFull(f"The disk is full: {self.when_full}")
+
+    def _not_reached(self, code: int, error: Exception) -> NotReady:
+        return NotReady(f"The {self.called} {self.path} {_UNREACHABLE[code]} ({error}). Mend that, then ask again.")
 
 
 @contextlib.contextmanager

@@ -84,6 +84,7 @@ def test_arrow_carries_all_that_json_says(client: FlaskClient, expected: Any) ->
     table = pa.ipc.open_stream(answer.get_data()).read_all()
     metadata = {k.decode(): json.loads(v) for k, v in table.schema.metadata.items()}
     assert metadata.pop("question")["as_of"] == str(MONDAY)
+    assert metadata.pop("units")["base_value"] == QUERY.currency
     assert plain({**metadata, "rows": table.to_pylist()}) == {k: v for k, v in expected.items() if k != "query"}
     assert table.schema.field("var_0.99").type == pa.float64()
 

@@ -178,7 +178,7 @@ def name_what_the_lake_holds(case: schemathesis.Case) -> None:
         kind = case.path.split("/")[3]
         if kind == "views":  # the request before may have deleted it
             view = NewView(name="held", page="ask", address="question=var")
-            held["views"] = SavedViews.of(app.extensions[EXTENSION].lake).save(view, LOCAL).view_id
+            held["views"] = SavedViews.of(Lake.open(app.extensions[EXTENSION].settings.lake)).save(view, LOCAL).view_id
             if isinstance(case.body, dict) and case.body.get("name"):
                 case.body["name"] = "held"
         case.path_parameters[name] = held["bespoke" if case.path.endswith("/export") else kind]

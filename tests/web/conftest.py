@@ -33,6 +33,13 @@ def cannot(reason: str) -> None:
     pytest.skip(reason)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def made() -> None:
+    """The pages are made."""
+    if not (BUILT / "index.html").is_file():
+        cannot("the web pages are not made: `make web` makes them, where npm and its registry are to be had")
+
+
 @pytest.fixture(scope="session")
 def site_lake(valued_lake: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The lake that is served: valued on both days; tests may write to it what others do not stumble over."""
@@ -44,8 +51,6 @@ def site_lake(valued_lake: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
 @pytest.fixture(scope="session")
 def site(site_lake: Path) -> Iterator[str]:
     """Address of the service: web and engine."""
-    if not (BUILT / "index.html").is_file():
-        cannot("the web pages are not made: `make web` makes them, where npm and its registry are to be had")
     with serving(site_lake, web_only=False, settings={"VARLAKE_LOG_LEVEL": "ERROR"}) as (_, url):
         yield url
 
