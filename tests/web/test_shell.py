@@ -74,6 +74,7 @@ def test_arrows_move_in_the_palette_and_help_lists_the_keys(tab: Tab) -> None:
     page.keyboard.press("Control+k")
     field = page.get_by_role("combobox", name="command")
     expect(page.locator("#palette-0")).to_have_attribute("aria-selected", "true")
+    expect(page.locator("[role=option]").filter(has_text="question")).not_to_have_count(0)  # questions come after pages
     page.keyboard.press("ArrowDown")
     expect(field).to_have_attribute("aria-activedescendant", "palette-1")
     page.keyboard.press("ArrowUp")

@@ -68,7 +68,13 @@ export function openPalette(commands: Command[], more: Promise<readonly Command[
 
   show();
   field.focus();
-  void more.then((come) => { commands = [...commands, ...come]; show(); });
+  void more.then((come) => {
+    const chosen = shown[at];
+    commands = [...commands, ...come];
+    show();
+    if (chosen) at = Math.max(shown.indexOf(chosen), 0); // who has moved on meanwhile stays there
+    mark();
+  });
 }
 
 /** The keys that work everywhere, and those of the parts of a page. */
