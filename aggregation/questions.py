@@ -170,8 +170,8 @@ def ask(session: Session, name: str, query: BaseModel) -> Any:
 
     session = _known(session, query)
     session = session.of(pinned(session.lake))
-    query = settled(session, query)
     of = _seeing(session, query)
+    query = settled(of, query)
     allowance().expect(lambda: price(of, name, query) or 0.0)
     answer = question(name).answer(of, query)
     answer = with_market_issues(session, answer if of is session else without_parts(answer, session.lake))

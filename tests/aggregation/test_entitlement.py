@@ -28,6 +28,7 @@ from valuation.books.orders import NettingRequest, net_orders
 from valuation.books.positions import ingest_positions
 from valuation.books.trade_history import trade_history
 from valuation.sets.requests import run_valuation
+from valuation.sets.standards import StandardRequest, set_standard
 from valuation.sets.store import find_sealed, list_valuation_sets
 
 OPTIONS = Entitlement(granted={"desk": ("Options",)})
@@ -269,5 +270,10 @@ def test_the_total_of_the_firm_for_those_who_are_granted_it(valued_copy: Lake) -
             BadInput, match=f"the total of the whole firm has no {'where' if 'where' in more else 'by'}"
         ):
             asked(firm, whole_firm=True, **more)
+    # a desk's standard is that of whoever sees it alone, and none of the firm
+    with Committer(valued_copy, "test") as committer:
+        set_standard(committer, StandardRequest(desk="Options", currency="EUR", reason="its own"))
+    assert asked(firm, by=[]).receipt["question"]["currency"] == "EUR"
+    assert asked(firm, by=[], whole_firm=True).receipt["question"]["currency"] == "USD"
     # where everything is seen it is the same answer
     assert asked(reading(valued_copy), by=[], whole_firm=True).rows.equals(everything.rows)
