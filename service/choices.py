@@ -14,7 +14,7 @@ from aggregation.dimensions import dimensions_of
 from aggregation.session import Session
 from aggregation.types import DimensionName
 from scenarios.store import list_scenario_sets
-from service.parameters import Parameter, parameters_of, value_schema
+from service.parameters import Parameter, fits_address, parameters_of, value_schema
 from valuation.books.contracts import positions_dates
 
 DATES, DIMENSIONS, SCENARIO_SETS = "dates", "dimensions", "scenario_sets"  # lists of a lake
@@ -44,10 +44,12 @@ class Input:
 def inputs_of(name: str) -> tuple[Input, ...] | None:
     """What may stand in the address of a question; None of a question that no address can hold."""
     model: type[BaseModel] = questions.question(name).query
-    found = parameters_of(model)
-    if any(p.required and not p.in_address for p in found):
-        return None
-    return tuple(_input(p) for p in found if p.in_address)
+    return tuple(_input(p) for p in parameters_of(model) if p.in_address) if fits_address(model) else None
+
+
+def in_addresses() -> list[str]:
+    """The questions that an address can hold, by name."""
+    return [name for name in questions.QUESTIONS if inputs_of(name) is not None]
 
 
 def example_of(name: str) -> dict[str, tuple[str, ...]]:

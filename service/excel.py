@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from aggregation.questions import QUESTIONS
 from lake.errors import BadInput, Issue
-from service.choices import Input, example_of, first_values, inputs_of
+from service.choices import Input, example_of, first_values, in_addresses, inputs_of
 from service.encoding import Sheet
 
 FORMATS = ("xlsx", "csv", "json", "parquet")  # of the answers that the addresses ask for
@@ -78,22 +78,18 @@ def template(address: str, lists: Mapping[str, Sequence[str]]) -> bytes:
         places = _list_values(listed, lists, rows)
         _ask_parameters(parameters, address, rows, places)
         book.define_name("address", "=Parameters!$B$2")
-        for i, name in enumerate(_asked(), start=1):
+        for i, name in enumerate(in_addresses(), start=1):
             book.define_name(f"address_{name.replace('-', '_')}", f"=Questions!$D${i + 1}")
         _ask_questions(questions, address, rows)
         _paste(pasted)
     return sink.getvalue()
 
 
-def _asked() -> list[str]:
-    return [name for name in QUESTIONS if inputs_of(name) is not None]
-
-
 def _rows(lists: Mapping[str, Sequence[str]]) -> list[_Row]:
     """A row a parameter; those that differ in more than their words have a row each. Those of most questions come first."""
     users: dict[Input, list[str]] = {}
     described: dict[Input, Input] = {}
-    for name in _asked():
+    for name in in_addresses():
         for given in inputs_of(name) or ():
             alike = replace(given, description="")
             users.setdefault(alike, []).append(name)
@@ -193,7 +189,7 @@ def _ask_questions(sheet: Sheet, address: str, rows: Sequence[_Row]) -> None:
     ):
         sheet.head(j, title, width)
     base = 'IF(RIGHT(address,1)="/",LEFT(address,LEN(address)-1),address)'
-    for i, name in enumerate(_asked(), start=1):
+    for i, name in enumerate(in_addresses(), start=1):
         used = [r for r in rows if name in r.used_by]
         needs = "&".join(f'IF(Parameters!$B${r.at + 1}="","{r.given.name} ","")' for r in used if r.given.required)
         missing = " ".join(r.given.name for r in used if r.given.required and not r.values)
@@ -215,7 +211,7 @@ def _ask_questions(sheet: Sheet, address: str, rows: Sequence[_Row]) -> None:
 def _paste(sheet: Sheet) -> None:
     sheet.head(0, "question", 18)
     sheet.head(1, "Data > Get Data > From Other Sources > Blank Query > Advanced Editor: paste, Done, Close & Load", 80)
-    for i, name in enumerate(_asked(), start=1):
+    for i, name in enumerate(in_addresses(), start=1):
         sheet.cell(i, 0, name, bold=True, valign="top")
         sheet.cell(i, 1, _M.format(name=name.replace("-", "_")), font_name="Consolas", text_wrap=True)
         sheet.sheet.set_row(i, 15 * (_M.count("\n") + 1))

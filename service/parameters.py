@@ -76,6 +76,11 @@ def parameters_of(model: type[BaseModel]) -> tuple[Parameter, ...]:
     return tuple(found)
 
 
+def fits_address(model: type[BaseModel]) -> bool:
+    """Whether an address can hold all that must be given."""
+    return not any(p.required and not p.in_address for p in parameters_of(model))
+
+
 def assemble(model: type[BaseModel], given: Mapping[str, Any]) -> dict[str, Any]:
     """The question as its model reads it, from the values of parameters; those that were not given are not in `given`."""
     question: dict[str, Any] = {}

@@ -23,7 +23,7 @@ from service.choices import choices
 from service.encoding import to_json
 from service.excel import ADDRESS, template
 from service.ingests import INGESTS, OWN_MACHINE, Ingest, companions
-from service.parameters import Parameter, parameters_of, value_schema
+from service.parameters import Parameter, fits_address, parameters_of, value_schema
 from service.rendering.answers import PICTURES
 from valuation.catalogue import INSTRUMENTS, pricer_version
 
@@ -38,14 +38,14 @@ def all_questions() -> Response:
 
 @functools.cache
 def _questions() -> list[dict[str, Any]]:
-    found = {name: parameters_of(cast("type[BaseModel]", entry.question.query)) for name, entry in QUESTIONS.items()}
+    models_of = {name: cast("type[BaseModel]", entry.question.query) for name, entry in QUESTIONS.items()}
     return [
         {
             "name": name,
             "meaning": entry.meaning,
             "group": entry.place.partition(".")[0],
-            "parameters": [_described(p) for p in found[name]],
-            "in_address": not any(p.required and p.kind in ("objects", "pairs") for p in found[name]),
+            "parameters": [_described(p) for p in parameters_of(models_of[name])],
+            "in_address": fits_address(models_of[name]),
             "drawn": name in PICTURES,
             "example": dict(entry.question.example),
         }

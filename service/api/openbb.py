@@ -20,7 +20,7 @@ from service.api.document import blueprint
 from service.api.questions import answered
 from service.api.requests import Parameters
 from service.api.responses import json_answer
-from service.choices import DATES, Input, choices, example_of, first_day, first_values, inputs_of
+from service.choices import DATES, Input, choices, example_of, first_day, first_values, in_addresses, inputs_of
 from service.encoding import about_answer, context_lines, flat, to_rows
 from service.parameters import assemble
 from service.rendering.answers import PICTURES
@@ -85,7 +85,7 @@ def widgets() -> Response:
     """Every question as a table with its parameters, and what it rests on."""
     lists = choices(session())
     found: dict[str, Any] = {}
-    for name in _names():
+    for name in in_addresses():
         params = [_param(name, given, lists) for given in inputs_of(name) or ()]
         found[_id(name)] = _widget(name, params)
         found[_id(f"{name}/basis")] = _basis_widget(name, params)
@@ -97,7 +97,7 @@ def apps() -> Response:
     """One app: a tab a subject, each question above what it rests on; days are chosen once for all."""
     dates = choices(session())[DATES]
     tabs: dict[str, Any] = {}
-    for name in _names():
+    for name in in_addresses():
         subject = _subject(name)
         layout = tabs.setdefault(subject, {"id": subject, "name": _TITLES.get(subject, subject), "layout": []})[
             "layout"
@@ -106,7 +106,7 @@ def apps() -> Response:
         layout.append({"i": _id(name), "x": 0, "y": top, "w": _WIDTH, "h": _TABLE})
         layout.append({"i": _id(f"{name}/basis"), "x": 0, "y": top + _TABLE, "w": _WIDTH, "h": _BASIS})
     days: dict[str, list[str]] = {}
-    for name in _names():
+    for name in in_addresses():
         for given in inputs_of(name) or ():
             if given.of == DATES and given.required:
                 days.setdefault(given.name, []).extend((_id(name), _id(f"{name}/basis")))
@@ -127,7 +127,7 @@ def apps() -> Response:
         "allowCustomization": True,
         "tabs": tabs,
         "groups": groups,
-        "prompts": [questions.QUESTIONS[n].meaning for n in _names()][:5],
+        "prompts": [questions.QUESTIONS[n].meaning for n in in_addresses()][:5],
     }
     return json_answer([app])
 
@@ -147,10 +147,6 @@ def allow_origins(app: Flask) -> None:
         return response
 
     app.after_request(allow)
-
-
-def _names() -> list[str]:
-    return [name for name in questions.QUESTIONS if inputs_of(name) is not None]
 
 
 def _id(name: str) -> str:
@@ -250,7 +246,7 @@ def _asked(name: str) -> Any:
     """The answer to the question of this request."""
     inputs = inputs_of(name) if name in questions.QUESTIONS else None
     if inputs is None:
-        raise unknown("question with a widget", name, _names(), pointer="/question", error=NotFound)
+        raise unknown("question with a widget", name, in_addresses(), pointer="/question", error=NotFound)
     known = {i.name: i for i in inputs}
     given: dict[str, Any] = {}
     for key, texts in request.args.lists():

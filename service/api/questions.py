@@ -35,7 +35,7 @@ from service.api.shapes import shape_of
 from service.api.valuations import accepted
 from service.encoding import about_answer
 from service.jobs import QUESTION
-from service.parameters import Parameter, assemble, once, parameters_of
+from service.parameters import Parameter, assemble, fits_address, once, parameters_of
 from service.rendering.answers import PICTURES, drawn
 
 api = blueprint("questions", __name__, __doc__)
@@ -98,10 +98,11 @@ def _field(p: Parameter) -> tuple[Any, FieldInfo]:
 
 def _parameters_model(name: str, model: type[BaseModel]) -> type[BaseModel] | None:
     """The model of a question's address; None where it holds what no address can."""
-    found = parameters_of(model)
-    if any(p.required and not p.in_address for p in found):
+    if not fits_address(model):
         return None
-    fields: dict[str, Any] = {f"{p.name}_" if p.name == "from" else p.name: _field(p) for p in found if p.in_address}
+    fields: dict[str, Any] = {
+        f"{p.name}_" if p.name == "from" else p.name: _field(p) for p in parameters_of(model) if p.in_address
+    }
     if name in PICTURES:
         described = TableParameters.model_fields["format"].description
         fields["format"] = (Format | Picture | None, Field(None, description=described))

@@ -10,6 +10,7 @@ from flask import Response, redirect, request, send_from_directory
 from service.api.document import pages as pages  # registered with the views of both modules
 
 BUILT = Path(str(files("service.web"))) / "built"
+INDEX = BUILT / "index.html"
 _YEAR = 31_536_000
 
 _TYPES = {".js": "text/javascript", ".css": "text/css"}
@@ -30,10 +31,7 @@ def start() -> Response:
 @pages.get("/app/<path:page>")
 def app(page: str = "") -> Response:
     """The one page, whatever of it is shown: its script reads the address."""
-    made = (BUILT / "index.html").is_file()
-    answer = Response(
-        (BUILT / "index.html").read_bytes() if made else _NOT_MADE, content_type="text/html; charset=utf-8"
-    )
+    answer = Response(INDEX.read_bytes() if INDEX.is_file() else _NOT_MADE, content_type="text/html; charset=utf-8")
     answer.headers["Cache-Control"] = "no-cache"
     return answer
 

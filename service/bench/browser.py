@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from lake.errors import NotReady
+from service.api.web_pages import INDEX
 from service.config import Settings
 
 if TYPE_CHECKING:
@@ -28,6 +29,12 @@ def chromium(settings: Settings) -> str:
         f"There is no browser: {' or '.join(named or _NAMES)} is not a program here. Debian's package is chromium (`make browser`); "
         "VARLAKE_CHROMIUM names another."
     )
+
+
+def check_pages() -> None:
+    """Raises `NotReady` where there are no web pages to drive."""
+    if not INDEX.is_file():
+        raise NotReady("The web pages are not made; `make web` makes them.")
 
 
 @contextmanager

@@ -12,9 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
-from lake.errors import NotReady
-from service.api.web_pages import BUILT
-from service.bench.browser import browser
+from service.bench.browser import browser, check_pages
 from service.bench.harness import VALUATION_DATE, Row, p95, row
 from service.bench.http import server
 from service.bench.reduce import make_lake
@@ -87,8 +85,7 @@ def bench_explore(
 
     opened : the browser; default one of its own.
     """
-    if not (BUILT / "index.html").is_file():
-        raise NotReady("The web pages are not made; `make web` makes them.")
+    check_pages()
     with (
         tempfile.TemporaryDirectory(prefix="varlake-bench-") as folder,
         browser(Settings()) if opened is None else contextlib.nullcontext(opened) as driven,

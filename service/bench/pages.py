@@ -7,9 +7,8 @@ import statistics
 import time
 from pathlib import Path
 
-from lake.errors import NotReady
 from service.api.web_pages import BUILT
-from service.bench.browser import browser
+from service.bench.browser import browser, check_pages
 from service.bench.harness import Row, row
 from service.bench.http import server
 from service.config import Settings
@@ -22,8 +21,7 @@ _PAGES = """links => links.map(a => a.getAttribute('href'))"""
 
 def bench_pages(lake: Path, runs: int = RUNS) -> list[Row]:
     """Megabytes of all parts compressed, and milliseconds to the first paint and to each page, with a browser that holds nothing."""
-    if not (BUILT / "made.json").is_file():
-        raise NotReady("The web pages are not made; `make web` makes them.")
+    check_pages()
     made = json.loads((BUILT / "made.json").read_text())
     weight = made["compressed_bytes"] / 1e6
     rows = [

@@ -10,7 +10,7 @@ import typer
 
 from service import client
 from service.cli.forward import Group, joined
-from service.cli.given import laid_out, open_lake
+from service.cli.given import open_lake, show_list
 from service.cli.options import ColumnsOption, JsonOption, LakeOption
 from service.jobs import BRANCH, BRANCH_DELETION
 from service.rendering import display
@@ -35,14 +35,9 @@ def branch_list_command(
     _, opened = open_lake(lake)
     found = branches.all_versions(opened) if all_versions else branches.list_branches(opened)
     rows = [branches.summary(r) for r in found]
-    if json:
-        display.print_json(rows)
-    elif rows:
-        names = ("name", "version", "upon", "positions_date", "adds", "removes", "scales", "created_at", "note")
-        with laid_out(columns):
-            display.print_table(rows, (*names, "deleted") if all_versions else names)
-    else:
-        display.say("There are no branches yet; `varlake branch save NAME ...` makes one.")
+    names = ("name", "version", "upon", "positions_date", "adds", "removes", "scales", "created_at", "note")
+    none = "There are no branches yet; `varlake branch save NAME ...` makes one."
+    show_list(rows, rows, json, columns, none, columns=(*names, "deleted") if all_versions else names)
 
 
 @app.command("show")

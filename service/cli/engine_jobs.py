@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from lake.errors import unknown
-from service.cli.given import laid_out, open_lake
+from service.cli.given import open_lake, show_list
 from service.cli.options import ColumnsOption, JsonOption, LakeOption
 from service.jobs import STATES, Job, JobTable
 from service.rendering import display
@@ -33,13 +33,8 @@ def jobs_command(
     if state is not None and state not in STATES:
         raise unknown("state", state, STATES, pointer="--state")
     found = _table(lake).newest(state, limit)
-    if json:
-        display.print_json([job.to_dict() for job in found])
-    elif found:
-        with laid_out(columns):
-            display.print_table([_row(job) for job in found], first=("job", "state", "about"))
-    else:
-        display.say("There are no jobs.")
+    told, rows = [job.to_dict() for job in found], [_row(job) for job in found]
+    show_list(told, rows, json, columns, "There are no jobs.", first=("job", "state", "about"))
 
 
 @app.command("show")

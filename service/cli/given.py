@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lake.errors import BadInput
 
@@ -48,6 +48,22 @@ def as_date(value: str, option: str) -> dt.date:
         return dt.date.fromisoformat(value)
     except ValueError:
         raise BadInput(f"{option} {value!r} is no date; expected YYYY-MM-DD, such as 2020-03-16.") from None
+
+
+def show_list(
+    told: Any, rows: Sequence[Mapping[str, Any]], json: bool, chosen: Sequence[str] | None, none: str, **table: Any
+) -> None:
+    """A list that was asked for: as JSON `told`, else its rows as a table with the `chosen` columns, or `none` in words. table : of
+    `display.print_table`."""
+    from service.rendering import display
+
+    if json:
+        display.print_json(told)
+    elif rows:
+        with laid_out(chosen):
+            display.print_table(rows, **table)
+    else:
+        display.say(none)
 
 
 def write_file(path: Path, data: bytes, called: str) -> None:

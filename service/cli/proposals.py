@@ -10,7 +10,7 @@ import typer
 
 from lake.errors import unknown
 from service.access.principal import LOCAL
-from service.cli.given import laid_out, open_lake
+from service.cli.given import open_lake, show_list
 from service.cli.options import ColumnsOption, JsonOption, LakeOption
 from service.jobs import Job, JobTable
 from service.rendering import display
@@ -37,13 +37,8 @@ def proposals_list_command(
     if state is not None and state not in STATES:
         raise unknown("state", state, STATES, pointer="--state")
     found = find_proposals(_table(lake), LOCAL, STATES if state is None else (state,))
-    if json:
-        display.print_json([job.to_dict() for job in found])
-    elif found:
-        with laid_out(columns):
-            display.print_table([_row(job) for job in found], first=("proposal", "kind", "state", "proposer"))
-    else:
-        display.say("There are no proposals.")
+    told, rows = [job.to_dict() for job in found], [_row(job) for job in found]
+    show_list(told, rows, json, columns, "There are no proposals.", first=("proposal", "kind", "state", "proposer"))
 
 
 @app.command("show")

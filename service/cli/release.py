@@ -9,7 +9,7 @@ import typer
 
 from lake.errors import counted, validated
 from service import client
-from service.cli.given import as_date, laid_out, open_lake
+from service.cli.given import as_date, open_lake, show_list
 from service.cli.options import ColumnsOption, JsonOption, LakeOption
 from service.jobs import RELEASE
 from service.rendering import display
@@ -63,12 +63,7 @@ def release_list_command(
 
     _, opened = open_lake(lake)
     day = as_date(date, "DATE")
-    rows = released_of(opened, day, every=every)
-    if json:
-        display.print_json(rows.to_pylist())
-    elif not rows.num_rows:
-        display.say(f"Nothing is released of {day}.")
-    else:
-        first = ("node", "figure", "value", "release", "released_by", "released_at", "reason")
-        with laid_out(columns):
-            display.print_table(rows.to_pylist(), rows.column_names, title=f"Released of {day}", first=first)
+    rows = released_of(opened, day, every=every).to_pylist()
+    first = ("node", "figure", "value", "release", "released_by", "released_at", "reason")
+    none = f"Nothing is released of {day}."
+    show_list(rows, rows, json, columns, none, title=f"Released of {day}", first=first)

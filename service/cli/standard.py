@@ -8,7 +8,7 @@ import typer
 
 from lake.errors import validated
 from service import client
-from service.cli.given import laid_out, open_lake
+from service.cli.given import open_lake, show_list
 from service.cli.options import ColumnsOption, JsonOption, LakeOption, ScenarioSetOption
 from service.jobs import STANDARD
 from service.rendering import display
@@ -30,15 +30,9 @@ def standard_list_command(
 
     _, opened = open_lake(lake)
     rows = standards.versions(opened) if all_versions else standards.newest(opened)
-    if json:
-        display.print_json(rows)
-    elif rows:
-        with laid_out(columns):
-            display.print_table([{**r, "desk": r["desk"] or "(the lake)"} for r in rows], list(rows[0]))
-    else:
-        display.say(
-            "There is no standard yet; the first valuation of a sample makes one, or `varlake standard set` does."
-        )
+    shown = [{**r, "desk": r["desk"] or "(the lake)"} for r in rows]
+    none = "There is no standard yet; the first valuation of a sample makes one, or `varlake standard set` does."
+    show_list(rows, shown, json, columns, none)
 
 
 @app.command("set")

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from lake.errors import validated
-from service.cli.given import laid_out, settings_of
+from service.cli.given import settings_of, show_list
 from service.cli.options import ColumnsOption, JsonOption, LakeOption
 from service.rendering import display
 
@@ -56,25 +56,20 @@ def tokens_list_command(
 
     store = AccessStore.of(settings_of(lake))
     tokens = store.tokens(None if user is None else store.user(user).name)
-    if json:
-        display.print_json([{**token.model_dump(), "state": token.state} for token in tokens])
-    elif tokens:
-        rows = [
-            {
-                "token": token.token_id,
-                "user": token.user,
-                "label": token.label,
-                "rights": ", ".join(token.rights),
-                "state": token.state,
-                "expires": f"{token.expires_at:%Y-%m-%d}",
-                "last used": token.last_used_at,
-            }
-            for token in tokens
-        ]
-        with laid_out(columns):
-            display.print_table(rows)
-    else:
-        display.say("There are no tokens.")
+    told = [{**token.model_dump(), "state": token.state} for token in tokens]
+    rows = [
+        {
+            "token": token.token_id,
+            "user": token.user,
+            "label": token.label,
+            "rights": ", ".join(token.rights),
+            "state": token.state,
+            "expires": f"{token.expires_at:%Y-%m-%d}",
+            "last used": token.last_used_at,
+        }
+        for token in tokens
+    ]
+    show_list(told, rows, json, columns, "There are no tokens.")
 
 
 @app.command("revoke")

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from lake.errors import BadInput, validated
-from service.cli.given import laid_out, settings_of
+from service.cli.given import settings_of, show_list
 from service.cli.options import ColumnsOption, JsonOption, LakeOption
 from service.rendering import display
 
@@ -63,15 +63,8 @@ def users_add_command(
 def users_list_command(lake: LakeOption = None, columns: ColumnsOption = None, json: JsonOption = False) -> None:
     """The users, by name."""
     users = _store(lake, create=False).users()
-    if json:
-        display.print_json([user.model_dump() for user in users])
-    elif users:
-        with laid_out(columns):
-            display.print_table([_shown(user) for user in users])
-    else:
-        display.say(
-            "There are no users: whoever works on this machine may do everything, and nobody else reaches the service."
-        )
+    none = "There are no users: whoever works on this machine may do everything, and nobody else reaches the service."
+    show_list([user.model_dump() for user in users], [_shown(user) for user in users], json, columns, none)
 
 
 @app.command("change")
