@@ -1,0 +1,1 @@
+"""Exposure to counterparties through time: netting sets, profiles, CVA. Enter at `profiles`."""
