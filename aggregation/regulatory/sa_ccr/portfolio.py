@@ -102,16 +102,15 @@ class Sums:
     @classmethod
     def by(cls, slot: Codes, values: Floats, n: int, of: str) -> Sums:
         """Of the values in each slot; raises `BadInput` where they are too large to be summed exactly."""
-        found = cls(*kernel.exact_sums(slot, values, n))
-        found.check(of)
-        return found
+        return cls(*kernel.exact_sums(slot, values, n)).checked(of)
 
-    def check(self, of: str) -> None:
+    def checked(self, of: str) -> Sums:
         if kernel.overflowing(self.gross).any():
             raise BadInput(
                 f"The {of} of a netting set adds up to {float(np.nanmax(self.gross)):.3g} in the reporting currency, which is too large "
                 "to be added exactly. Look at the quantities of its largest trades, or report in a currency of larger units."
             )
+        return self
 
     def plus(self, other: Sums) -> Sums:
         return Sums(self.coarse + other.coarse, self.fine + other.fine, self.gross + other.gross)
@@ -125,8 +124,8 @@ class Portfolio:
     """Netting sets with the sums that their exposures follow from.
 
     entities : sorted. cells : (n_cells,) ascending, netting set x number of entities + entity: where a netting set has a position.
-    cell_of : (n_entries,) cell of each entry. notional, margined_notional : effective notionals of the cells, without margin and with.
-    value : V of the netting sets.
+    cell_of : (n_entries,) cell of each entry. notional : effective notional of each cell without margin. unscaled : the same before the
+    maturity factor, which of a margined netting set is one of the set. value : V of the netting sets.
     """
 
     parameters: SaCcr
@@ -135,7 +134,7 @@ class Portfolio:
     cells: Ints
     cell_of: Codes
     notional: Sums
-    margined_notional: Sums
+    unscaled: Sums
     value: Sums
     margins: Margins
 
@@ -146,7 +145,7 @@ class Portfolio:
 
     def exposures(self) -> Exposures:
         return exposures(
-            self.parameters, self.sets, self.notional.value, self.margined_notional.value, self.value.value, self.margins
+            self.parameters, self.sets, self.notional.value, self.unscaled.value, self.value.value, self.margins
         )
 
     def entities_of(self, code: int) -> slice:
@@ -181,7 +180,6 @@ def portfolio(
     """
     n_sets = len(margins.collateral)
     cells, cell_of = _cells(set_of.astype(np.int64) * max(len(entities), 1) + entity_of, n_sets * max(len(entities), 1))
-    margin = margined_factor(parameters, margins)[set_of]
     return Portfolio(
         parameters,
         tuple(entities),
@@ -189,16 +187,19 @@ def portfolio(
         cells,
         cell_of,
         Sums.by(cell_of, notional * factor, len(cells), "notional"),
-        Sums.by(cell_of, notional * margin, len(cells), "notional"),
+        Sums.by(cell_of, notional, len(cells), "notional"),
         Sums.by(value_set, value, n_sets, "value"),
         margins,
     )
 
 
 def exposures(
-    parameters: SaCcr, sets: Sets, notional: Floats, margined_notional: Floats, value: Floats, margins: Margins
+    parameters: SaCcr, sets: Sets, notional: Floats, unscaled: Floats, value: Floats, margins: Margins
 ) -> Exposures:
-    """The exposures of netting sets; that of a margined set is at most what it is without margin, 52.2."""
+    """The exposures of netting sets; that of a margined set is at most what it is without margin, 52.2.
+
+    notional, unscaled : (n_cells,) effective notionals without margin, and before the maturity factor.
+    """
     rates, alpha, floor = parameters.interest_rate, parameters.alpha, parameters.multiplier_floor
     add_on, slope = kernel.add_ons(sets, notional, rates.adjacent, rates.distant)
     unmargined = np.zeros(len(value), np.bool_)
@@ -207,7 +208,8 @@ def exposures(
     capped = unmargined
     by_margin = unmargined
     if margins.margined.any():
-        with_margin, steep = kernel.add_ons(sets, margined_notional, rates.adjacent, rates.distant)
+        of_cell = np.repeat(margined_factor(parameters, margins), np.diff(sets.entity[sets.hedging]))
+        with_margin, steep = kernel.add_ons(sets, unscaled * of_cell, rates.adjacent, rates.distant)
         margined = kernel.exposures(sets, with_margin, terms._replace(margined=margins.margined), alpha, floor)
         lower = figures.ead < margined.ead
         capped = margins.margined & lower if parameters.margined_cap else unmargined
@@ -228,39 +230,38 @@ class Position(NamedTuple):
     factor: float
 
 
-def changed(held: Portfolio, code: int | None, positions: Sequence[Position], value: float, margins: Margins) -> tuple[Exposures, Exposures]:
+def changed(
+    held: Portfolio, code: int | None, positions: Sequence[Position], value: float, before: Margins, after: Margins | None = None
+) -> tuple[Exposures, Exposures]:
     """Exposures of one netting set before and after trades are added to it, or taken out, which are added with their sign turned.
 
-    code : None of a netting set that is new, whose exposure before is nothing. value : of these trades. margins : of this netting set
-    alone. Costs what the netting set has of entities, however many trades there are. The bits are those of the whole computed anew.
+    code : None of a netting set that is new, whose exposure before is nothing. value : of these trades. before, after : the margins of this
+    netting set alone. Costs what the netting set has of entities, however many trades there are. The bits are those of the whole
+    computed anew.
     """
+    n = len(held.entities)
     own = held.entities_of(code) if code is not None else slice(0, 0)
-    n, first = len(held.entities), 0 if code is None else code * len(held.entities)
-    there = [held.entities[i] for i in (held.cells[own] - first).tolist()]
-    known = {entity: i for i, entity in enumerate(there)}
-    added = [p.entity for p in positions]
-    together = sorted({*there, *added})
+    there = [] if code is None else [held.entities[i] for i in (held.cells[own] - code * n).tolist()]
+    together = sorted({*there, *(p.entity for p in positions)})
     place = {entity: i for i, entity in enumerate(together)}
-    at = np.array([place[e] for e in known], dtype=np.int64)
-    slot = np.array([place[e] for e in added], dtype=np.int32)
-    notional = np.array([p.notional for p in positions])
-    factor = np.array([p.factor for p in positions])
-    margin = margined_factor(held.parameters, margins)[0]
-    nothing = Sums(np.zeros(1), np.zeros(1), np.zeros(1))
-    worth = held.value.at(slice(code, code + 1)) if code is not None else nothing
-    worth_after = worth.plus(Sums.by(np.zeros(1, np.int32), np.array([value]), 1, "value"))
-    worth_after.check("value")
-    found = []
-    sums = []
-    for of, more in ((held.notional, notional * factor), (held.margined_notional, notional * margin)):
+    at = np.array([place[e] for e in there], dtype=np.int64)
+    slot = np.array([place[p.entity] for p in positions], dtype=np.int32)
+    notional = np.array([p.notional for p in positions], dtype=np.float64)
+    factor = np.array([p.factor for p in positions], dtype=np.float64)
+
+    def with_more(of: Sums, more: Floats) -> tuple[Floats, Floats]:
         spread = Sums(*(_spread(values[own], at, len(together)) for values in (of.coarse, of.fine, of.gross)))
-        after = spread.plus(Sums.by(slot, more, len(together), "notional"))
-        after.check("notional")
-        sums.append((spread.value, after.value))
+        summed = spread.plus(Sums.by(slot, more, len(together), "notional"))
+        return spread.value, summed.checked("notional").value
+
+    notionals, unscaled = with_more(held.notional, notional * factor), with_more(held.unscaled, notional)
+    worth = held.value.at(slice(code, code + 1)) if code is not None else Sums(np.zeros(1), np.zeros(1), np.zeros(1))
+    more_worth = worth.plus(Sums.by(np.zeros(1, np.int32), np.array([value]), 1, "value")).checked("value")
     sets = _sets(np.arange(len(together)), together, 1)
-    for when, held_value in ((0, worth), (1, worth_after)):
-        found.append(exposures(held.parameters, sets, sums[0][when], sums[1][when], held_value.value, margins))
-    return found[0], found[1]
+    return (
+        exposures(held.parameters, sets, notionals[0], unscaled[0], worth.value, before),
+        exposures(held.parameters, sets, notionals[1], unscaled[1], more_worth.value, after or before),
+    )
 
 
 def _spread(values: Floats, at: Ints, n: int) -> Floats:
