@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from aggregation.kernels.sa_ccr import Rules, Trades, unit_notionals
-from aggregation.regulatory.sa_ccr import commodities, credits, currencies, equities, rates
+from aggregation.regulatory.sa_ccr import commodities, credit_swaps, currencies, equities, rates
 from aggregation.regulatory.sa_ccr.rows import Context, Row, shifts, trades_of
-from lake.arrays import Codes, Floats, Ints
+from lake.arrays import Floats, Ints
 from lake.errors import VarlakeError
 from valuation.catalogue import terms_from_json
 from valuation.types import Contract, NotValuable
@@ -58,8 +59,8 @@ CLASSED: dict[str, RowsOf | str] = {
     "cap_floor": rates.cap_floor,
     "swaption": rates.swaption,
     "bermudan_swaption": rates.bermudan_swaption,
-    "credit_default_swap": credits.default_swap,
-    "credit_index": credits.index,
+    "credit_default_swap": credit_swaps.default_swap,
+    "credit_index": credit_swaps.index,
     "risky_bond": _CASH,
     "commodity_forward": commodities.forward,
     "commodity_future": commodities.future,
@@ -68,7 +69,9 @@ CLASSED: dict[str, RowsOf | str] = {
     "commodity_american_option": commodities.option,
     "commodity_spread_option": commodities.spread_option,
 }
-OPTIONS = frozenset(name for name in CLASSED if name.endswith("option") or name in ("swaption", "bermudan_swaption", "cap_floor"))
+OPTIONS = frozenset(
+    name for name in CLASSED if name.endswith("option") or name in ("swaption", "bermudan_swaption", "cap_floor")
+)
 PROTECTION = ("credit_default_swap", "credit_index")
 
 
@@ -76,10 +79,9 @@ PROTECTION = ("credit_default_swap", "credit_index")
 class UnitRows:
     """The rows of contracts, each of one unit.
 
-    starts : (n_contracts + 1,) rows of contract c are starts[c] to starts[c + 1]. set_of, entity_of : (n_rows,) hedging set and entity.
-    sets : (asset class, name, form) of each hedging set, sorted; entities : (hedging set, name, factor, correlation, place), sorted.
-    trades, adjusted, delta, factor, notional : of `aggregation.kernels.sa_ccr`, the maturity factor without margin and d x delta.
-    failed : reason and message of the contracts without rows that should have some, by place. shift : lambda by name.
+    starts : (n_contracts + 1,) rows of contract c are starts[c] to starts[c + 1]. trades, adjusted, delta, factor, notional : (n_rows,), of
+    `aggregation.kernels.sa_ccr`, the factor without margin and the notional d x delta. failed : reason and message of the contracts without
+    rows that should have some, by place. shift : lambda by name.
     """
 
     rows: tuple[Row, ...]
@@ -92,11 +94,25 @@ class UnitRows:
     failed: Mapping[int, tuple[str, str]]
     shift: Mapping[str, float]
 
+    @classmethod
+    def of(
+        cls,
+        rows: tuple[Row, ...],
+        starts: Ints,
+        failed: Mapping[int, tuple[str, str]],
+        rules: Rules,
+        shift: Mapping[str, float],
+    ) -> UnitRows:
+        trades = trades_of(rows, shift)
+        return cls(rows, starts, trades, *unit_notionals(trades, rules), failed, shift)
+
+    def shifted(self, rules: Rules, shift: Mapping[str, float]) -> UnitRows:
+        """The same rows with other shifts."""
+        return UnitRows.of(self.rows, self.starts, self.failed, rules, shift)
+
 
 def unit_rows(context: Context, contracts: Sequence[Contract]) -> UnitRows:
     """The rows of each contract, in their order. What cannot be placed is among the failures, with its reason."""
-    import numpy as np  # noqa: PLC0415
-
     rows: list[Row] = []
     failed: dict[int, tuple[str, str]] = {}
     starts = [0]
@@ -109,9 +125,7 @@ def unit_rows(context: Context, contracts: Sequence[Contract]) -> UnitRows:
             failed[place] = (type(error).__name__, error.message)
         starts.append(len(rows))
     shift = shifts(rows, context.parameters.delta.lowest_shifted)
-    trades = trades_of(rows, shift)
-    adjusted, delta, factor, notional = unit_notionals(trades, context.parameters.rules)
-    return UnitRows(tuple(rows), np.array(starts), trades, adjusted, delta, factor, notional, failed, shift)
+    return UnitRows.of(tuple(rows), np.array(starts), failed, context.parameters.rules, shift)
 
 
 def _rows(context: Context, contract: Contract) -> list[Row]:
@@ -119,7 +133,10 @@ def _rows(context: Context, contract: Contract) -> list[Row]:
     if isinstance(how, str):
         return []
     if how is None:
-        raise NotValuable("unclassified", f"SA-CCR knows no instrument type {contract.instrument_type}; bring the trade in with its terms.")
+        raise NotValuable(
+            "unclassified",
+            f"SA-CCR knows no instrument type {contract.instrument_type}; bring the trade in with its terms.",
+        )
     terms = terms_from_json(contract.instrument_type, contract.terms)
     terms.check(context.as_of)
     return how(context, terms)

@@ -45,7 +45,9 @@ def spread_option(context: Context, terms: Any) -> list[Row]:
     price = _forward_price(context, terms.underlying, terms.carry, terms.expiry)
     second = _forward_price(context, terms.second_underlying, terms.second_carry, terms.expiry)
     call = 1.0 if terms.option_type == "call" else -1.0
-    option_terms = OptionTerms(call, price, second + terms.strike, expiry, f"{terms.underlying}-{terms.second_underlying}")
+    option_terms = OptionTerms(
+        call, price, second + terms.strike, expiry, f"{terms.underlying}-{terms.second_underlying}"
+    )
     notional = max(abs(context.spot(terms.underlying)), abs(context.spot(terms.second_underlying)))
     of = (terms.underlying, terms.currency, notional, expiry, 1.0, option_terms, terms.second_underlying)
     return [commodity_row(context, *of)]

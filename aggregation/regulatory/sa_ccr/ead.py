@@ -6,7 +6,7 @@ classifications are those of the date.
 
 from __future__ import annotations
 
-import dataclasses
+import bisect
 import datetime as dt
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -14,27 +14,25 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 from pydantic import Field
 
-from aggregation.exposure.netting_sets import NettingSets, base_rates, netting_sets
-from aggregation.exposure.reference import ReferenceData, classifications_of
+from aggregation.exposure.netting_sets import Balance, NettingSets, base_rates, netting_sets
+from aggregation.exposure.reference import classifications_of
 from aggregation.kernels.sa_ccr import margin_periods
 from aggregation.opened.alignment import COVERED, FAILED, MISSING
 from aggregation.opened.inputs import Inputs, open_inputs
 from aggregation.opened.remembered import remembered
+from aggregation.reduce.selection import Selection, open_selection
 from aggregation.regulatory.regimes import Regime, RegimeName, regime_of
 from aggregation.regulatory.sa_ccr.classing import CLASSED, OPTIONS, PROTECTION, UnitRows, unit_rows
 from aggregation.regulatory.sa_ccr.parameters import Offset, SaCcr
 from aggregation.regulatory.sa_ccr.portfolio import Entity, Exposures, Margins, Portfolio, portfolio
 from aggregation.regulatory.sa_ccr.rows import Context
-from aggregation.reduce.selection import Selection, open_selection
 from aggregation.session import Session
 from aggregation.types import Coverage, DimensionName, Scope, as_model
 from lake.arrays import Bools, Codes, Floats, Ints
 from lake.errors import BadInput, counted, unknown
 from scenarios.store import load_scenario_set
-from scenarios.types import ScenarioSet
 from valuation.books.contracts import contracts_by_id
 from valuation.catalogue import terms_from_json
 from valuation.market.scenario_market import ScenarioMarket
@@ -139,12 +137,11 @@ def ead_by_netting_set(session: Session, query: SaCcrQuery) -> NettedExposures:
     scope = as_model(Scope, query).model_copy(update={"by": ()})
     inputs = open_inputs(session.cache, scope)
     selection = open_selection(inputs, scope)
-    scenarios = load_scenario_set(inputs.snapshot, inputs.valuation_set.scenario_set_id)
-    contracts, units = _units(session, inputs, scenarios, query, regime, parameters)
+    contracts, units = _units(inputs, query, regime, parameters)
     nets = netting_sets(inputs.snapshot, session.cache, inputs.book, selection.keep, query.as_of)
     check_agreements(query, nets)
     trades = trades_held(selection, nets.position, nets.code, contracts, units)
-    return netted(query, regime, parameters, selection, scenarios, nets, contracts, units, trades)
+    return netted(query, regime, parameters, selection, nets, contracts, units, trades)
 
 
 def netted(
@@ -152,7 +149,6 @@ def netted(
     regime: Regime,
     parameters: SaCcr,
     selection: Selection,
-    scenarios: ScenarioSet,
     nets: NettingSets,
     contracts: tuple[Contract, ...],
     units: UnitRows,
@@ -165,8 +161,8 @@ def netted(
     entities = sorted({Entity.of(row) for row in units.rows})
     number = {e: i for i, e in enumerate(entities)}
     of_row = np.array([number[Entity.of(row)] for row in units.rows], dtype=np.int32)
-    most, exception = exceptions(query, parameters, nets, trades, contracts, scenarios)
-    margins = margins_of(query, parameters, nets, counts, scenarios, most)
+    most, exception = exceptions(query, parameters, nets, trades, contracts, selection.inputs)
+    margins = margins_of(query, parameters, nets, counts, selection.inputs, most)
     kept = trades.covered
     held = portfolio(
         parameters,
@@ -204,28 +200,39 @@ def netted(
 
 
 def _units(
-    session: Session, inputs: Inputs, scenarios: ScenarioSet, query: SaCcrQuery, regime: Regime, parameters: SaCcr
+    inputs: Inputs, query: SaCcrQuery, regime: Regime, parameters: SaCcr
 ) -> tuple[tuple[Contract, ...], UnitRows]:
     """The contracts of the book and their rows; kept for the next question of the same day, currency and regime."""
 
     def make() -> tuple[tuple[Contract, ...], UnitRows]:
         contracts = tuple(Contract.of(contracts_by_id(inputs.snapshot.lake, inputs.book.contract_ids)))
-        context = context_of(session, inputs, scenarios, query, parameters)
+        context = context_of(inputs, query, parameters)
         return contracts, unit_rows(context, contracts)
 
-    key = ("sa-ccr rows", query.currency, query.rate_offset, regime.digest, scenarios.scenario_set_id, str(query.as_of))
+    key = (
+        "sa-ccr rows",
+        query.currency,
+        query.rate_offset,
+        regime.digest,
+        inputs.valuation_set.scenario_set_id,
+        str(query.as_of),
+    )
     lake = inputs.snapshot.lake
     versions = (lake.version("classifications"),)
     return remembered((*key, *versions), (inputs.book, inputs.vectors), make, lambda made: 1000 * len(made[1].rows))
 
 
-def context_of(
-    session: Session, inputs: Inputs, scenarios: ScenarioSet, query: SaCcrQuery, parameters: SaCcr
-) -> Context:
+def context_of(inputs: Inputs, query: SaCcrQuery, parameters: SaCcr) -> Context:
     """What rows are made from: the base market of the valuation set, and the classifications of the day."""
+    scenarios = load_scenario_set(inputs.snapshot, inputs.valuation_set.scenario_set_id)
     market = ScenarioMarket.of(scenarios, inputs.valuation_set.valuation_date, stop=0)
     return Context(
-        query.as_of, query.currency, market, parameters, classifications_of(inputs.snapshot.lake, query.as_of), query.rate_offset
+        query.as_of,
+        query.currency,
+        market,
+        parameters,
+        classifications_of(inputs.snapshot.lake, query.as_of),
+        query.rate_offset,
     )
 
 
@@ -274,35 +281,45 @@ def margins_of(
     parameters: SaCcr,
     nets: NettingSets,
     counts: Ints,
-    scenarios: ScenarioSet,
+    inputs: Inputs,
     most: Floats,
+    codes: Sequence[int] | None = None,
 ) -> Margins:
-    """What is agreed and held of each netting set, 52.16-52.18 and 52.50-52.51.
+    """What is agreed and held of each netting set, or of those of `codes` alone, 52.16-52.18 and 52.50-52.51.
 
-    C is variation margin and net independent collateral (NICA): that which is received, less what is posted and not segregated.
+    counts : (n, 4) trades by state. most : (n,) of the exceptions.
+
+    C is variation margin and net independent collateral (NICA): the independent amount of the agreement and the balances of initial margin
+    that are received, less those posted and not segregated.
     """
-    n = len(nets)
-    rates = base_rates(scenarios, nets.currencies, query.currency)
+    chosen = range(len(nets)) if codes is None else codes
+    n, under = len(chosen), len(nets.agreements)
+    rates = base_rates(inputs, nets.currencies, query.currency)
     variation, independent = np.zeros(n), np.zeros(n)
-    for b in nets.balances:
-        if b.kind == "variation":
-            variation[b.code] += b.amount * rates[b.currency]
-        elif b.amount > 0.0 or not b.segregated:
-            independent[b.code] += b.amount * rates[b.currency]
     margined, least = np.zeros(n, np.bool_), np.zeros(n)
     agreed, frequency, disputed, illiquid = np.zeros(n), np.ones(n), np.zeros(n, np.bool_), np.zeros(n, np.bool_)
-    for code, agreement in enumerate(nets.agreements):
+    for i, code in enumerate(chosen):
+        if code >= under:
+            continue
+        agreement = nets.agreements[code].converted(query.currency, rates[nets.agreements[code].currency])
+        independent[i] = agreement.independent_amount
+        first = bisect.bisect_left(nets.balances, code, key=_code)
+        for b in nets.balances[first : bisect.bisect_right(nets.balances, code, key=_code)]:
+            if b.kind == "variation":
+                variation[i] += b.amount * rates[b.currency]
+            elif b.amount > 0.0 or not b.segregated:
+                independent[i] += b.amount * rates[b.currency]
         if not agreement.margined:
             continue
-        if agreement.margin_period_days is None or agreement.margin_frequency_days is None:
+        if not agreement.margin_period_days or not agreement.margin_frequency_days:
             raise BadInput(
-                f"Agreement {agreement.agreement} is margined and has no margin period or frequency of margin calls; give both."
+                f"Agreement {agreement.agreement} is margined, with a margin period of {agreement.margin_period_days} and calls every "
+                f"{agreement.margin_frequency_days} business days; expected one or more of each. Correct the table agreements."
             )
-        terms = agreement.converted(query.currency, rates[agreement.currency])
-        margined[code] = True
-        least[code] = terms.threshold + terms.minimum_transfer_amount - independent[code]
-        agreed[code], frequency[code] = agreement.margin_period_days, agreement.margin_frequency_days
-        disputed[code], illiquid[code] = agreement.disputed, agreement.agreement in query.illiquid
+        margined[i] = True
+        least[i] = agreement.threshold + agreement.minimum_transfer_amount - independent[i]
+        agreed[i], frequency[i] = agreement.margin_period_days, agreement.margin_frequency_days
+        disputed[i], illiquid[i] = agreement.disputed, agreement.agreement in query.illiquid
     of = parameters.margin_period
     period = margin_periods(
         agreed,
@@ -318,13 +335,17 @@ def margins_of(
     return Margins(variation + independent, margined, least, np.where(margined, period, np.nan), most)
 
 
+def _code(balance: Balance) -> int:
+    return balance.code
+
+
 def exceptions(
     query: SaCcrQuery,
     parameters: SaCcr,
     nets: NettingSets,
     trades: Trades,
     contracts: Sequence[Contract],
-    scenarios: ScenarioSet,
+    inputs: Inputs,
 ) -> tuple[Floats, dict[int, str]]:
     """What the EAD of each set is at most, and why: of trades outside netting and margin agreements, 52.1 FAQ 1 and 2."""
     most, why = np.full(len(nets), np.inf), dict[int, str]()
@@ -336,7 +357,7 @@ def exceptions(
         elif contract.instrument_type in PROTECTION and parameters.exceptions.sold_protection == "unpaid_premium":
             terms: Any = terms_from_json(contract.instrument_type, contract.terms)
             if quantity * (1.0 if terms.buy_protection else -1.0) < 0.0:
-                rate = base_rates(scenarios, [terms.currency], query.currency)[terms.currency]
+                rate = base_rates(inputs, [terms.currency], query.currency)[terms.currency]
                 days = (terms.maturity - _accruing_from(query.as_of)).days + 1
                 most[code] = abs(quantity) * rate * terms.coupon * days / 360.0
                 why[code] = "protection sold, at most its unpaid premium"
@@ -354,7 +375,12 @@ def _failures(
 ) -> tuple[tuple[ValuationFailure, int], ...]:
     """Why trades in scope have no exposure, each contract with how many positions it has."""
     vectors = selection.inputs.vectors
-    told = {i: (r, m) for i, r, m in zip(*(vectors.failures.column(c).to_pylist() for c in ("contract_id", "reason", "message")), strict=True)}
+    told = {
+        i: (r, m)
+        for i, r, m in zip(
+            *(vectors.failures.column(c).to_pylist() for c in ("contract_id", "reason", "message")), strict=True
+        )
+    }
     held = Counter(trades.contract[(trades.state == FAILED) | (trades.state == MISSING)].tolist())
     found = []
     for place, n in sorted(held.items()):
@@ -378,7 +404,9 @@ def _notes(
     notes = [f"Regime {regime.label}: {regime.title}.", *regime.notes(query.as_of)]
     if lacking := sum(n for _, n in failures):
         why = failures_in_words((f.reason, f.message, n) for f, n in failures)
-        notes.append(f"{counted(lacking, 'trade has', 'trades have')} no exposure and {'is' if lacking == 1 else 'are'} in no figure. {why}")
+        notes.append(
+            f"{counted(lacking, 'trade has', 'trades have')} no exposure and {'is' if lacking == 1 else 'are'} in no figure. {why}"
+        )
     if out:
         kinds = ", ".join(f"{kind} {n:,}" for kind, n in sorted(out.items()))
         notes.append(f"{counted(sum(out.values()), 'position')} of instruments that are no derivatives: {kinds}.")
@@ -391,9 +419,8 @@ def _notes(
     return (*notes, *nets.notes)
 
 
-def with_shift(found: NettedExposures, units: UnitRows, scenarios: ScenarioSet) -> NettedExposures:
-    """The same trades with rows of other shifts."""
-    trades = found.trades
-    return netted(
-        found.query, found.regime, found.parameters, found.selection, scenarios, found.nets, found.contracts, units, trades
-    )
+def with_shift(found: NettedExposures, shift: Mapping[str, float]) -> NettedExposures:
+    """The same trades, with other shifts of what is not positive."""
+    units = found.units.shifted(found.parameters.rules, shift)
+    of = (found.query, found.regime, found.parameters, found.selection, found.nets, found.contracts)
+    return netted(*of, units, found.trades)

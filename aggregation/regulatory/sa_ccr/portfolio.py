@@ -231,11 +231,16 @@ class Position(NamedTuple):
 
 
 def changed(
-    held: Portfolio, code: int | None, positions: Sequence[Position], value: float, before: Margins, after: Margins | None = None
+    held: Portfolio,
+    code: int | None,
+    positions: Sequence[Position],
+    values: Sequence[float],
+    before: Margins,
+    after: Margins | None = None,
 ) -> tuple[Exposures, Exposures]:
     """Exposures of one netting set before and after trades are added to it, or taken out, which are added with their sign turned.
 
-    code : None of a netting set that is new, whose exposure before is nothing. value : of these trades. before, after : the margins of this
+    code : None of a netting set that is new, whose exposure before is nothing. values : of these trades. before, after : the margins of this
     netting set alone. Costs what the netting set has of entities, however many trades there are. The bits are those of the whole
     computed anew.
     """
@@ -256,7 +261,9 @@ def changed(
 
     notionals, unscaled = with_more(held.notional, notional * factor), with_more(held.unscaled, notional)
     worth = held.value.at(slice(code, code + 1)) if code is not None else Sums(np.zeros(1), np.zeros(1), np.zeros(1))
-    more_worth = worth.plus(Sums.by(np.zeros(1, np.int32), np.array([value]), 1, "value")).checked("value")
+    more_worth = worth.plus(
+        Sums.by(np.zeros(len(values), np.int32), np.array(values, dtype=np.float64), 1, "value")
+    ).checked("value")
     sets = _sets(np.arange(len(together)), together, 1)
     return (
         exposures(held.parameters, sets, notionals[0], unscaled[0], worth.value, before),

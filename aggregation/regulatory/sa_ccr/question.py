@@ -183,7 +183,9 @@ def rows_of(found: NettedExposures, by: tuple[str, ...]) -> pa.Table:
             **{name: pa.array(values) for name, values in figures.items()},
             "multiplier": pa.array(found.exposures.figures.multiplier[only], mask=~alone),
             "margined": pa.array(found.portfolio.margins.margined[only], mask=~alone),
-            "rule": pa.array([found_rule(found, int(s)) if w else None for s, w in zip(only, alone, strict=True)], pa.string()),
+            "rule": pa.array(
+                [found_rule(found, int(s)) if w else None for s, w in zip(only, alone, strict=True)], pa.string()
+            ),
         }
     )
 
@@ -230,7 +232,9 @@ def _counts(found: NettedExposures, of: Codes, n_groups: int) -> Ints:
 
 def _coverage_columns(counts: Ints, agreement: Bools) -> dict[str, pa.Array]:
     covered, failed, missing = counts[:, COVERED], counts[:, FAILED], counts[:, MISSING]
-    coverages = [Coverage(int(c + f + m), int(c), int(f), int(m)) for c, f, m in zip(covered, failed, missing, strict=True)]
+    coverages = [
+        Coverage(int(c + f + m), int(c), int(f), int(m)) for c, f, m in zip(covered, failed, missing, strict=True)
+    ]
     return {
         "positions": pa.array(covered + failed + missing),
         "covered": pa.array(covered),

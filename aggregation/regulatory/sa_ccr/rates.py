@@ -83,7 +83,9 @@ def cap_floor(context: Context, terms: Any) -> list[Row]:
     first = int(leg.payments.searchsorted(today, side="right"))
     call = 1.0 if terms.option_type == "cap" else -1.0
     rows = []
-    for starts, ends, accrual in zip(leg.starts[first:].tolist(), leg.payments[first:].tolist(), leg.accruals[first:].tolist(), strict=True):
+    for starts, ends, accrual in zip(
+        leg.starts[first:].tolist(), leg.payments[first:].tolist(), leg.accruals[first:].tolist(), strict=True
+    ):
         set_on, end = dt.date.fromordinal(starts), context.years(dt.date.fromordinal(ends))
         known = terms.fixings.get(set_on) if starts <= today else None
         if known is None:

@@ -153,7 +153,8 @@ class Context:
             )
         if found.kind not in kinds:
             raise NotValuable(
-                UNCLASSIFIED, f"{name} is classified as {found.kind}; expected {' or '.join(kinds)}. Correct its classification."
+                UNCLASSIFIED,
+                f"{name} is classified as {found.kind}; expected {' or '.join(kinds)}. Correct its classification.",
             )
         return found
 
@@ -424,7 +425,19 @@ def shifts(rows: Sequence[Row], lowest: float) -> dict[str, float]:
 def trades_of(rows: Sequence[Row], shift: Mapping[str, float]) -> Trades:
     """The rows as arrays; shift : lambda by name."""
     numbers = [
-        (r.direction, r.call, r.price, r.strike, r.expiry, r.volatility, shift.get(r.shift_of, 0.0), r.notional, r.start, r.end, r.maturity)
+        (
+            r.direction,
+            r.call,
+            r.price,
+            r.strike,
+            r.expiry,
+            r.volatility,
+            shift.get(r.shift_of, 0.0),
+            r.notional,
+            r.start,
+            r.end,
+            r.maturity,
+        )
         for r in rows
     ]
     columns = np.array(numbers, dtype=np.float64).reshape(len(rows), 11).T.copy()
