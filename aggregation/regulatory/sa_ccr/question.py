@@ -245,7 +245,8 @@ def _coverage_columns(counts: Ints, agreement: Bools) -> dict[str, pa.Array]:
 
 def _sets(set_of: Codes, group: Codes, n_groups: int, found: NettedExposures) -> tuple[Ints, Ints, Bools]:
     """How many netting sets each group has a part of, one of them, and whether the group is that whole netting set."""
-    pairs = np.unique(np.stack([group[group >= 0], set_of[group >= 0]]), axis=1)
+    n_sets = max(len(found.nets), 1)
+    pairs = np.divmod(np.unique(group[group >= 0].astype(np.int64) * n_sets + set_of[group >= 0]), n_sets)
     sets = np.bincount(pairs[0], minlength=n_groups)
     only = np.zeros(n_groups, dtype=np.int64)
     only[pairs[0]] = pairs[1]
