@@ -47,6 +47,9 @@ SHOWN: Mapping[str, str] = {
     "stress-period": "tables:show_stress_period",
     "reverse-stress": "tables:show_reverse_stress",
     "roll-forward": "tables:show_roll",
+    "sa-ccr": "sa_ccr:show_exposures",
+    "sa-ccr-trades": "sa_ccr:show_trades",
+    "sa-ccr-what-if": "sa_ccr:show_what_if",
 }
 # question to the function that draws its answer, given the answer, the path, the query and the session
 PICTURES: Mapping[str, str] = {
