@@ -31,14 +31,13 @@ _LARGEST = 1 << 20  # characters of a text
 
 @dataclass(frozen=True)
 class RegimeReport:
-    """What became of a regime: its name and version, the digest of all its parameters, and its sections. new : false where it was there.
+    """What became of a regime: its label, the digest of all its parameters, and its sections. new : false where it was there.
 
     own_sections : those that it says itself, in whole or in part. notes : what is probably not meant.
     """
 
     path: str
-    name: str
-    version: str
+    regime: str
     title: str
     in_force_from: dt.date
     extends: str | None
@@ -46,7 +45,7 @@ class RegimeReport:
     sections: tuple[str, ...]
     own_sections: tuple[str, ...]
     new: bool
-    table_version: int
+    version: int
     notes: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
@@ -90,8 +89,7 @@ def ingest_regime(committer: Committer, path: str | Path) -> RegimeReport:
         at = committer.put(TABLE, pa.Table.from_pylist(rows, schema=REGIMES.schema), note={"regime": regime.label})
     return RegimeReport(
         str(path),
-        name,
-        version,
+        regime.label,
         regime.title,
         regime.in_force_from,
         about.get("extends"),

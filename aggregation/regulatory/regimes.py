@@ -2,7 +2,9 @@
 
 A regime has a name, such as basel, and versions. A version is a folder `regimes/NAME/VERSION` with `regime.toml` (title, dates, source) and
 a TOML file a section: `sa_ccr.toml` is the section sa_ccr. A version may extend another: what it does not say is as there, table by table.
-A list is replaced whole. Own regimes are rows of the lake, brought in by `aggregation.regulatory.own_regimes`. No formula holds a parameter: it takes the section as a model of its own, see `Regime.section`.
+A list is replaced whole.
+Own regimes are rows of the lake, brought in by `aggregation.regulatory.own_regimes`. No formula holds a parameter: it
+takes the section as a model of its own, see `Regime.section`.
 """
 
 from __future__ import annotations

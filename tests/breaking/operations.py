@@ -96,7 +96,8 @@ currency = "USD"
     "NET-D,D,L,2020-01-01,true,false,USD\nNET-E,E,L,2020-01-01,true,false,EUR\n",
     "collateral.csv": "as_of_date,agreement,kind,amount,currency\n2020-03-17,NET-D,initial,5000,USD\n2020-03-18,NET-D,initial,1,USD\n",
     "classifications.csv": "name,effective_from,kind,economy\nJPY,2020-01-01,currency,advanced\nBRL,2020-01-01,currency,emerging\n",
-    "house.toml": 'name = "house"\nversion = "1"\ntitle = "House rules"\nin_force_from = 2020-01-01\nsource = "the board"\nstatus = "own"\n',
+    "house.toml": 'name = "house"\nversion = "1"\ntitle = "House rules"\nin_force_from = 2020-01-01\n'
+    'source = "the board"\nstatus = "own"\n',
     "trades.csv": "trade,quantity,desk," + ",".join(SHARE_A) + "\nNEW,10,Options," + ",".join(SHARE_A.values()) + "\n",
 }
 
