@@ -47,6 +47,7 @@ SHOWN: Mapping[str, str] = {
     "stress-period": "tables:show_stress_period",
     "reverse-stress": "tables:show_reverse_stress",
     "roll-forward": "tables:show_roll",
+    "credit-rwa": "credit:show_credit_rwa",
 }
 # question to the function that draws its answer, given the answer, the path, the query and the session
 PICTURES: Mapping[str, str] = {

@@ -209,6 +209,8 @@ def _notes(exposures: EadParts, now: Weighted, query: CreditRwaQuery) -> list[st
         )
     if query.approach == "advanced" and (unknown := int(np.isnan(exposures.years[exposures.in_scope]).sum())):
         notes.append(f"{counted(unknown, 'netting set')} without a maturity of its own: that of the rules is taken.")
+    if query.rating and query.approach != "standardised":
+        notes.append("By internal ratings the PD decides, not the rating, but for D: change it with pd.")
     if any(w.credit_class == "bank" and w.rating == "NR" for w in now.weights) and query.approach == "standardised":
         notes.append(
             "Banks without a rating have the weight of the lowest grade of due diligence, which the lake does not hold."
