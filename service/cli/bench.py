@@ -66,6 +66,18 @@ _of_one_size(
 )
 
 
+@app.command("sa-ccr")
+def bench_sa_ccr_command(
+    trades: Annotated[int, typer.Option("--trades", help="Trades in memory; the questions have a tenth.")] = 1_000_000,
+    contracts: ContractsOption = 20_000,
+    output: OutputOption = None,
+) -> None:
+    """Seconds of SA-CCR of a million trades, of one trade more, and of the questions, against their limits."""
+    from service.bench import harness, sa_ccr
+
+    harness.report(sa_ccr.bench_sa_ccr(trades, contracts), output)
+
+
 @app.command("reduce")
 def bench_reduce_command(
     contracts: ContractsOption = 100_000,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 
 from aggregation.kernels.sa_ccr import Rules, Trades, unit_notionals
 from aggregation.regulatory.sa_ccr import commodities, credit_swaps, currencies, equities, rates
+from aggregation.regulatory.sa_ccr.portfolio import Entity
 from aggregation.regulatory.sa_ccr.rows import Context, Row, shifts, trades_of
 from lake.arrays import Floats, Ints
 from lake.errors import VarlakeError
@@ -105,6 +107,11 @@ class UnitRows:
     ) -> UnitRows:
         trades = trades_of(rows, shift)
         return cls(rows, starts, trades, *unit_notionals(trades, rules), failed, shift)
+
+    @functools.cached_property
+    def entities(self) -> tuple[Entity, ...]:
+        """The entity of each row."""
+        return tuple(map(Entity.of, self.rows))
 
     def shifted(self, rules: Rules, shift: Mapping[str, float]) -> UnitRows:
         """The same rows with other shifts."""

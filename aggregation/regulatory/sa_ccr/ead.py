@@ -28,7 +28,7 @@ from aggregation.reduce.selection import Selection, open_selection
 from aggregation.regulatory.regimes import Regime, RegimeName, regime_of
 from aggregation.regulatory.sa_ccr.classing import CLASSED, OPTIONS, PROTECTION, UnitRows, unit_rows
 from aggregation.regulatory.sa_ccr.parameters import Offset, SaCcr
-from aggregation.regulatory.sa_ccr.portfolio import Entity, Exposures, Margins, Portfolio, portfolio
+from aggregation.regulatory.sa_ccr.portfolio import Exposures, Margins, Portfolio, portfolio
 from aggregation.regulatory.sa_ccr.rows import Context
 from aggregation.session import Session
 from aggregation.types import Coverage, DimensionName, Scope, as_model
@@ -137,7 +137,7 @@ def ead_by_netting_set(session: Session, query: SaCcrQuery) -> NettedExposures:
     Raises as `open_inputs` and `regime_of` do, and `BadInput` for an unknown agreement. What cannot be computed is among the failures and
     in the counts, never zero in silence.
     """
-    regime = regime_of(query.regime, query.as_of)
+    regime = regime_of(query.regime, query.as_of, session.cache.lake)
     parameters = regime.section("sa_ccr", SaCcr)
     if query.rate_offset not in parameters.interest_rate.offsets:
         raise unknown("rate_offset", query.rate_offset, parameters.interest_rate.offsets)
@@ -189,9 +189,9 @@ def netted(
     counts = np.zeros((len(nets), 4), dtype=np.int64)
     np.add.at(counts, (trades.set_of, trades.state), 1)
     entries, entry_row = entries_of(units, trades)
-    entities = sorted({Entity.of(row) for row in units.rows})
+    entities = sorted(set(units.entities))
     number = {e: i for i, e in enumerate(entities)}
-    of_row = np.array([number[Entity.of(row)] for row in units.rows], dtype=np.int32)
+    of_row = np.array([number[e] for e in units.entities], dtype=np.int32)
     most, exception = exceptions(query, parameters, nets, trades, contracts, selection.inputs)
     margins = margins_of(query, parameters, nets, counts, selection.inputs, most)
     kept = trades.covered

@@ -140,7 +140,7 @@ def rows_of(found: NettedExposures, by: tuple[str, ...]) -> pa.Table:
     n, columns = len(trades.set_of), []
     for name in by:
         columns.append(_column(found, name))
-    shown = np.append(trades.state != OUT_OF_SCOPE, _has_part(found, parts)[n:])
+    shown = np.append(trades.state != OUT_OF_SCOPE, _has_part(parts)[n:] if finer else np.ones(n_sets, np.bool_))
     shown_sets = np.zeros(n_sets, np.bool_)
     shown_sets[found.in_scope] = True
     shown &= shown_sets[parts.set_of]
@@ -155,7 +155,12 @@ def rows_of(found: NettedExposures, by: tuple[str, ...]) -> pa.Table:
     of = np.full(n + n_sets, -1, dtype=np.int32)
     of[shown] = group
     n_groups = len(distinct)
-    figures = {name: group_sums(values, of, n_groups) for name, values in parts.figures.items()}
+    # of whole netting sets the figures themselves, whose bits are not those of a sum over trades
+    figures = (
+        {name: group_sums(values, of, n_groups) for name, values in parts.figures.items()}
+        if finer
+        else {name: group_sums(values, of[n:], n_groups) for name, values in _of_sets(found).items()}
+    )
     keys = {
         name: pa.array(members, pa.string()).take(pa.array(codes[example]))
         for name, (codes, members) in zip(by, columns, strict=True)
@@ -193,7 +198,7 @@ def rule_of(exposures: Exposures, code: int) -> str:
     return "margined" if exposures.by_margin[code] else "unmargined"
 
 
-def _has_part(found: NettedExposures, parts: Parts) -> Bools:
+def _has_part(parts: Parts) -> Bools:
     return np.asarray((parts.figures["ead"] != 0.0) | (parts.figures["c"] != 0.0))
 
 
@@ -240,7 +245,8 @@ def _coverage_columns(counts: Ints, agreement: Bools) -> dict[str, pa.Array]:
 
 def _sets(set_of: Codes, group: Codes, n_groups: int, found: NettedExposures) -> tuple[Ints, Ints, Bools]:
     """How many netting sets each group has a part of, one of them, and whether the group is that whole netting set."""
-    pairs = np.unique(np.stack([group[group >= 0], set_of[group >= 0]]), axis=1)
+    n_sets = max(len(found.nets), 1)
+    pairs = np.divmod(np.unique(group[group >= 0].astype(np.int64) * n_sets + set_of[group >= 0]), n_sets)
     sets = np.bincount(pairs[0], minlength=n_groups)
     only = np.zeros(n_groups, dtype=np.int64)
     only[pairs[0]] = pairs[1]
@@ -248,8 +254,21 @@ def _sets(set_of: Codes, group: Codes, n_groups: int, found: NettedExposures) ->
     return sets, only, np.asarray((sets == 1) & (groups_of_set[only] == 1))
 
 
+def _of_sets(found: NettedExposures) -> dict[str, Floats]:
+    """The figures of each netting set."""
+    of = found.exposures.figures
+    return {
+        "ead": of.ead,
+        "rc": of.rc,
+        "pfe": of.pfe,
+        **{name: np.ascontiguousarray(of.add_on[:, c]) for c, name in enumerate(_ADD_ONS)},
+        "v": found.portfolio.value.value,
+        "c": found.portfolio.margins.collateral,
+    }
+
+
 def _total(found: NettedExposures) -> dict[str, Any]:
-    figures, held, coverage = found.exposures.figures, found.portfolio, found.coverage
+    coverage = found.coverage
     shown = found.in_scope
     zero = np.zeros(len(shown), np.int32)
 
@@ -263,12 +282,7 @@ def _total(found: NettedExposures) -> dict[str, Any]:
         "failed": coverage.failed,
         "missing": coverage.missing,
         "status": coverage.status,
-        "ead": summed(figures.ead),
-        "rc": summed(figures.rc),
-        "pfe": summed(figures.pfe),
-        **{name: summed(figures.add_on[:, c]) for c, name in enumerate(_ADD_ONS)},
-        "v": summed(held.value.value),
-        "c": summed(held.margins.collateral),
+        **{name: summed(values) for name, values in _of_sets(found).items()},
     }
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -113,7 +113,8 @@ def _anniversary(day: dt.date, years: int) -> dt.date:
 class Context:
     """What rows are made from: the base market of a day, the classifications that hold on it, and the regime.
 
-    currency : the reporting currency. offset : how interest rate maturities offset, 52.57.
+    currency : the reporting currency. offset : how interest rate maturities offset, 52.57. discounts : factors
+    that were read.
     """
 
     as_of: dt.date
@@ -122,6 +123,7 @@ class Context:
     parameters: SaCcr
     classifications: Mapping[str, Classified]
     offset: Offset = "formula"
+    discounts: dict[tuple[str, float], float] = field(default_factory=dict)
 
     def years(self, day: dt.date) -> float:
         return years_between(self.as_of, day)
@@ -136,7 +138,9 @@ class Context:
 
     def discount(self, curve: str, time: float) -> float:
         """Discount factor of a curve at a time of the market."""
-        return float(self.market.discount(curve, np.array([time]))[0, 0])
+        if (curve, time) not in self.discounts:  # many contracts end on one day
+            self.discounts[curve, time] = float(self.market.discount(curve, np.array([time]))[0, 0])
+        return self.discounts[curve, time]
 
     def spot(self, risk_factor_id: str) -> float:
         return float(self.market.level(risk_factor_id)[0])

@@ -7,7 +7,7 @@ of the whole computed anew, to the bit.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -196,7 +196,6 @@ def _touched(
     place = {c.contract_id: i for i, c in enumerate(added.contracts)}
     ids = book.contract_ids.to_pylist()
     known = {name: code for code, name in enumerate(found.nets.ids)}
-    entities = [Entity.of(row) for row in added.units.rows]
     for position, code in zip(nets.position.tolist(), nets.code.tolist(), strict=True):
         contract_id = ids[int(np.searchsorted(book.starts, position, side="right")) - 1]
         at = place[contract_id]
@@ -212,7 +211,7 @@ def _touched(
             continue
         name = nets.ids[code]
         touched = out.setdefault(name, _Touched(known.get(name), nets.counterparties[code], nets.legal_entities[code]))
-        _count(touched, contract, float(book.quantity[position]), added.worth[contract_id], added.units, at, entities)
+        _count(touched, contract, float(book.quantity[position]), added.worth[contract_id], added.units, at)
     for code, name in enumerate(nets.ids):
         if name in out and out[name].code is None:
             out[name].margins = _margins(found, nets, code, out[name])
@@ -224,7 +223,6 @@ def _taken(found: NettedExposures, changes: Changes, out: dict[str, _Touched]) -
     edits = edit(found.inputs.book, changes)
     rows = np.unique(edits.rows)
     rows = rows[found.selection.keep[rows]]
-    entities = [Entity.of(row) for row in found.units.rows] if len(rows) else []
     for position, at in zip(rows.tolist(), np.searchsorted(found.trades.position, rows).tolist(), strict=True):
         if found.trades.state[at] != COVERED:
             continue
@@ -233,9 +231,9 @@ def _taken(found: NettedExposures, changes: Changes, out: dict[str, _Touched]) -
         touched = out.setdefault(nets.ids[code], _Touched(code, nets.counterparties[code], nets.legal_entities[code]))
         contract, quantity = found.contracts[place], float(found.trades.quantity[at])
         worth = _unit_value(found, position)
-        _count(touched, contract, quantity, worth, found.units, place, entities, leaves=True)
+        _count(touched, contract, quantity, worth, found.units, place, leaves=True)
         if edits.alive[position]:
-            _count(touched, contract, float(edits.left[position]), worth, found.units, place, entities)
+            _count(touched, contract, float(edits.left[position]), worth, found.units, place)
 
 
 def _unit_value(found: NettedExposures, position: int) -> float:
@@ -252,14 +250,13 @@ def _count(
     worth: float,
     units: UnitRows,
     place: int,
-    entities: Sequence[Entity],
     leaves: bool = False,
 ) -> None:
     """Puts a trade among the changes of its netting set."""
     sign = -1.0 if leaves else 1.0
     for row in range(int(units.starts[place]), int(units.starts[place + 1])):
         notional = sign * float(units.notional[row] * quantity)
-        touched.positions.append(Position(entities[row], notional, float(units.factor[row])))
+        touched.positions.append(Position(Entity.of(units.rows[row]), notional, float(units.factor[row])))
     touched.values.append(sign * (quantity * worth))
     touched.trades += -1 if leaves else 1
     if not leaves:
