@@ -162,7 +162,8 @@ def parsed(name: str, version: str, texts: Mapping[str, str], at: Lake | Snapsho
         )
     sections |= said.sections
     if said.extends:
-        sections = merged(_read(*said.extends.split("@"), at).sections, sections)
+        below, _, of = said.extends.partition("@")
+        sections = merged(_read(below, of, at).sections, sections)
     return Regime(name, version, said.title, said.in_force_from, said.source, said.status, sections, said.remarks)
 
 
