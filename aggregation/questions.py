@@ -149,6 +149,10 @@ QUESTIONS: dict[str, Entry] = {
         "regulatory.sa_ccr.what_if:SA_CCR_WHAT_IF",
         "What added, removed and scaled trades do to the exposure at default of the netting sets they touch.",
     ),
+    "credit-rwa": Entry(
+        "regulatory.credit.question:CREDIT_RWA",
+        "Credit risk-weighted assets, standardised and by internal ratings, of counterparties, trades and any dimension.",
+    ),
 }
 
 

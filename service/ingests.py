@@ -305,6 +305,12 @@ def _classifications(committer: Committer, path: str, options: MappedOptions) ->
     return ingest_classifications(committer, path, **_said(options)).to_dict()
 
 
+def _regime(committer: Committer, path: str, _: Options) -> dict[str, Any]:
+    from aggregation.regulatory.own_regimes import ingest_regime
+
+    return ingest_regime(committer, path).to_dict()
+
+
 INGESTS: Mapping[str, Ingest] = {
     "market": Ingest(
         "Bring market files into the lake, as a catalogue describes them; all of them load, or none.",
@@ -458,5 +464,16 @@ INGESTS: Mapping[str, Ingest] = {
         "/classifications",
         shipped=kept_mappings,
         check=_mapping,
+    ),
+    "regime": Ingest(
+        "Bring an own version of a regime into the lake: the parameters of capital rules, which it then holds for good.",
+        "Folder with regime.toml and a TOML file a section, or one TOML file, see docs/regimes.md.",
+        Options,
+        _regime,
+        "aggregation.regulatory.own_regimes:RegimeReport",
+        "tables:show_pnl_reports",
+        "/regimes",
+        several=False,
+        folder=True,
     ),
 }

@@ -2,13 +2,16 @@
 
 A regime has a name, such as basel, and versions. A version is a folder `regimes/NAME/VERSION` with `regime.toml` (title, dates, source) and
 a TOML file a section: `sa_ccr.toml` is the section sa_ccr. A version may extend another: what it does not say is as there, table by table.
-A list is replaced whole. No formula holds a parameter: it takes the section as a model of its own, see `Regime.section`.
+A list is replaced whole.
+Own regimes are rows of the lake, brought in by `aggregation.regulatory.own_regimes`. No formula holds a parameter: it
+takes the section as a model of its own, see `Regime.section`.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import functools
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,10 +20,13 @@ from typing import Annotated, Any, TypeVar
 from pydantic import BaseModel, ConfigDict, Field
 
 from lake.canonical import canonical_json, digest
+from lake.disk_cache import Kept
 from lake.errors import BadInput, unknown, validated
+from lake.tables import NEVER_WRITTEN, Lake, Snapshot
 
 SHIPPED = Path(__file__).parent / "regimes"
-_ABOUT = "regime"  # the section that says what the regime is
+ABOUT = "regime"  # the section that says what the regime is
+TABLE = "regimes"
 
 Section = TypeVar("Section", bound=BaseModel)
 
@@ -91,46 +97,118 @@ class Regime:
         return (*early, *self.remarks.values())
 
 
-def names() -> dict[str, list[str]]:
-    """The versions of each regime, by name."""
-    return {
-        folder.name: sorted(version.name for version in folder.iterdir() if version.is_dir())
-        for folder in sorted(SHIPPED.iterdir())
-        if folder.is_dir()
-    }
+def names(at: Lake | Snapshot | None = None) -> dict[str, list[str]]:
+    """The versions of each regime, by name: those that come with varlake, and those of a lake."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for folder in SHIPPED.iterdir():
+        if folder.is_dir():
+            found[folder.name] |= {version.name for version in folder.iterdir() if version.is_dir()}
+    for name, version in _own(at):
+        found[name].add(version)
+    return {name: sorted(versions) for name, versions in sorted(found.items())}
 
 
-def regime_of(name: str, as_of: dt.date) -> Regime:
+def regime_of(name: str, as_of: dt.date, at: Lake | Snapshot | None = None) -> Regime:
     """The regime `NAME@VERSION`, or the version of `NAME` that is in force on the date: of those begun the latest, else the first.
 
-    Raises `BadInput` with the nearest names.
+    at : the lake whose own regimes count beside those that come with varlake. Raises `BadInput` with the nearest names.
     """
     name, _, version = name.partition("@")
-    known = names()
+    known = names(at)
     if name not in known:
         raise unknown("regime", name, known)
     if version:
-        return _read(name, version)
-    versions = sorted((_read(name, v) for v in known[name]), key=lambda r: r.in_force_from)
+        return _read(name, version, at)
+    versions = sorted((_read(name, v, at) for v in known[name]), key=lambda r: (r.in_force_from, r.version))
     begun = [r for r in versions if r.in_force_from <= as_of]
     return begun[-1] if begun else versions[0]
 
 
-@functools.cache
-def _read(name: str, version: str) -> Regime:
-    versions = names().get(name, [])
+def _read(name: str, version: str, at: Lake | Snapshot | None) -> Regime:
+    versions = names(at).get(name, [])
     if version not in versions:
         raise unknown(f"version of regime {name}", version, versions)
+    own = _own(at).get((name, version))
+    return _shipped(name, version) if own is None else parsed(name, version, own, at)
+
+
+@functools.cache
+def _shipped(name: str, version: str) -> Regime:
+    files = sorted((SHIPPED / name / version).glob("*.toml"))
+    return parsed(name, version, {file.stem: file.read_text(encoding="utf-8") for file in files})
+
+
+def parsed(name: str, version: str, texts: Mapping[str, str], at: Lake | Snapshot | None = None) -> Regime:
+    """The regime that TOML texts say, by section; `regime` says what it is, and may hold sections as tables of its own.
+
+    at : the lake that may hold what it extends. Raises `BadInput` for what is no TOML or no regime, with every fault.
+    """
     import tomllib  # noqa: PLC0415 - slow to import
 
-    sections = {
-        file.stem: tomllib.loads(file.read_text(encoding="utf-8"))
-        for file in sorted((SHIPPED / name / version).glob("*.toml"))
-    }
-    about = sections.pop(_ABOUT)
-    if extends := about.pop("extends", None):
-        sections = merged(_read(*extends.split("@")).sections, sections)
-    return Regime(name, version, sections=sections, **about)
+    sections: dict[str, Mapping[str, Any]] = {}
+    for section, text in texts.items():
+        try:
+            sections[section] = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            raise BadInput(f"{section}.toml of regime {name}@{version} is no TOML: {error}.") from None
+    if ABOUT not in sections:
+        raise BadInput(
+            f"Regime {name}@{version} has no {ABOUT}.toml, which says its title, in_force_from, source and status."
+        )
+    said = validated(_About, sections.pop(ABOUT), f"{ABOUT}.toml of regime {name}@{version}")
+    if twice := sorted(sections.keys() & said.sections.keys()):
+        raise BadInput(
+            f"Section {twice[0]} of regime {name}@{version} stands in {ABOUT}.toml and in a file of its own."
+        )
+    sections |= said.sections
+    if said.extends:
+        below, _, of = said.extends.partition("@")
+        sections = merged(_read(below, of, at).sections, sections)
+    return Regime(name, version, said.title, said.in_force_from, said.source, said.status, sections, said.remarks)
+
+
+class _About(BaseModel):
+    """What `regime.toml` says."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str | None = Field(None, description="its name, of an own regime")
+    version: str | None = Field(None, description="its version, likewise")
+    title: str = Field(description="what a reader calls it")
+    in_force_from: dt.date = Field(description="first day on which it holds")
+    source: str = Field(description="where the rules stand")
+    status: str = Field(description="what it is, such as law, standard, proposal or own")
+    extends: str | None = Field(
+        None, pattern=r"^[\w-]{1,40}@[\w.-]{1,40}$", description="NAME@VERSION of the regime that it extends"
+    )
+    remarks: dict[str, str] = Field(default_factory=dict, description="what whoever reads a result must know")
+    sections: dict[str, dict[str, Any]] = Field(
+        default_factory=dict, description="sections that have no file of their own"
+    )
+
+
+_kept = Kept(16)  # own regimes of a lake, by what it is and the version of their table
+
+
+def _own(at: Lake | Snapshot | None) -> Mapping[tuple[str, str], Mapping[str, str]]:
+    """The texts by section of each regime that a lake holds, by name and version."""
+    if at is None:
+        return {}
+    lake = at.lake if isinstance(at, Snapshot) else at
+    version = at.versions.get(TABLE, lake.version(TABLE)) if isinstance(at, Snapshot) else lake.version(TABLE)
+    if version == NEVER_WRITTEN:
+        return {}
+
+    def make() -> Mapping[tuple[str, str], Mapping[str, str]]:
+        found: dict[tuple[str, str], dict[str, str]] = defaultdict(dict)
+        for row in lake.read(TABLE, version=version).to_pylist():
+            found[row["name"], row["version"]][row["section"]] = row["content"]
+        return dict(found)
+
+    read: Mapping[tuple[str, str], Mapping[str, str]] = _kept.get(
+        (lake.path, lake.marker.stat().st_mtime_ns, version), make
+    )
+    return read
 
 
 def merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:

@@ -315,6 +315,17 @@ class Questions:
         value: bool = ...,
     ) -> Answer:
         """What added, removed and scaled trades do to the exposure at default of the netting sets they touch."""
+    def credit_rwa(
+        self, *, as_of: str | date, positions_date: str | date | None = ..., market_date: str | date | None = ...,
+        scenario_set: str | None = ..., valuation_set: str | None = ..., branch: str | None = ...,
+        as_known: str | None = ..., by: str | Sequence[str] = ...,
+        where: str | Mapping[str, Any] | Sequence[str | Mapping[str, Any]] = ..., currency: str = ...,
+        regime: str = ..., rate_offset: Literal['formula', 'none'] = ..., illiquid: str | Sequence[str] = ...,
+        approach: Literal['standardised', 'foundation', 'advanced'] = ..., cva_charged: bool = ...,
+        rating: str | Sequence[str] = ..., pd: str | Sequence[str] = ..., ead: Iterable[Mapping[str, Any]] = ...,
+        sets: int = ..., trades: int = ..., value: bool = ...,
+    ) -> Answer:
+        """Credit risk-weighted assets, standardised and by internal ratings, of counterparties, trades and any dimension."""
 
 class Works:
     def _do(self, name: str, given: dict[str, Any]) -> Any: ...

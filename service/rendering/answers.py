@@ -50,6 +50,7 @@ SHOWN: Mapping[str, str] = {
     "sa-ccr": "sa_ccr:show_exposures",
     "sa-ccr-trades": "sa_ccr:show_trades",
     "sa-ccr-what-if": "sa_ccr:show_what_if",
+    "credit-rwa": "credit:show_credit_rwa",
 }
 # question to the function that draws its answer, given the answer, the path, the query and the session
 PICTURES: Mapping[str, str] = {

@@ -79,6 +79,13 @@ UPLOADS = {
     "/api/v1/classifications": [
         ("classes.csv", b"name,effective_from,kind,economy\nJPY,2020-01-01,currency,advanced\n")
     ],
+    "/api/v1/regimes": [
+        (
+            "house/regime.toml",
+            b'name = "house"\nversion = "1"\ntitle = "House rules"\nin_force_from = 2020-01-01\nsource = "the board"\nstatus = "own"\n',
+        ),
+        ("house/house_limits.toml", b"multiple = 2.5\n"),
+    ],
     "/api/v1/hierarchies": [("division.csv", DIVISION)],
     "/api/v1/market-data?catalogue=own.toml": [("own.toml", OWN), ("eod/shares.csv", SHARES)],
 }
