@@ -164,20 +164,24 @@ class GivenPaths:
     levels: Mapping[str, Floats] = field(default_factory=dict)
 
     def values(self, k: int, rows: Ints | None) -> Floats:
-        return self.all_values[k] if rows is None else self.all_values[k][rows]
+        block: Floats = self.all_values[k]
+        return block if rows is None else block[rows]
 
     def cash(self, k: int, rows: Ints | None) -> Floats:
-        return self.all_cash[k] if rows is None else self.all_cash[k][rows]
+        block: Floats = self.all_cash[k]
+        return block if rows is None else block[rows]
 
     def fx(self, k: int, currency: str, into: str) -> Floats:
         spots: list[Floats] = [_named(self.spots, "currency", c)[k] for c in (currency, into)]
         return spots[0] / spots[1]
 
     def discount(self, k: int, currency: str) -> Floats:
-        return _named(self.discounts, "currency", currency)[k]
+        found: Floats = _named(self.discounts, "currency", currency)[k]
+        return found
 
     def level(self, k: int, risk_factor_id: str) -> Floats:
-        return _named(self.levels, "risk factor", risk_factor_id)[k]
+        found: Floats = _named(self.levels, "risk factor", risk_factor_id)[k]
+        return found
 
 
 def _named(table: Mapping[str, Floats], what: str, name: str) -> Floats:
