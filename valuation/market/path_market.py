@@ -324,7 +324,10 @@ class PathMarket(_Along):
         if f.type in ("commodity_price", "price_index"):
             carry = self.paths.model.carry.costs.get(f.risk_factor_id, 0.0) if f.type == "commodity_price" else 0.0
             moved = self.driver("commodity" if f.type == "commodity_price" else "price_index", f.risk_factor_id)
-            return np.asarray(base * math.exp(carry * self.time) * self._lognormal(moved))
+            forward = float(base) * math.exp(carry * self.time)
+            # a commodity earns the short rate as a share does; a price index is swapped at rates that do not move
+            more = self._short_integral(f.currency) if f.type == "commodity_price" else 0.0
+            return np.full(self.n_states, forward) if moved is None else np.asarray(forward * self._lognormal(moved, more))
         if f.curve and f.type in credit_curves.TYPES:
             return self._quoted(f.curve)[[p.risk_factor_id for p in self.index.curve(f.curve)].index(f.risk_factor_id)]
         if f.type in ("credit_spread", "credit_yield"):
