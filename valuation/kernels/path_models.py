@@ -68,8 +68,8 @@ def step_covariance(mean_reversions: Floats, volatilities: Floats, correlation: 
     f, place = np.array(rows), np.array(owner)
     weights = 0.5 * years * _WEIGHTS
     covariance: Floats = np.einsum("ik,jk,k->ij", f, f, weights, optimize=False)
-    covariance *= correlation[np.ix_(place, place)]
-    return covariance
+    whole: Floats = covariance * correlation[np.ix_(place, place)]
+    return whole
 
 
 def step_loadings(covariance: Floats) -> Floats:
@@ -174,7 +174,8 @@ def _product(one: Floats, two: Floats) -> Floats:
 
 def _inverse(matrix: Floats) -> Floats:
     determinant = matrix[0, 0] * matrix[1, 1] - matrix[0, 1] * matrix[1, 0]
-    return np.array([[matrix[1, 1], -matrix[0, 1]], [-matrix[1, 0], matrix[0, 0]]]) / determinant
+    inverse: Floats = np.array([[matrix[1, 1], -matrix[0, 1]], [-matrix[1, 0], matrix[0, 0]]]) / determinant
+    return inverse
 
 
 def _apply(matrix: Floats, rows: Floats) -> Floats:

@@ -60,6 +60,12 @@ class PathMarkets:
         self.place = {(d.kind, d.name): i for i, d in enumerate(model.drivers)}
         self.n_reverting = sum(d.mean_reversion is not None for d in model.drivers)
 
+    def anew(self) -> PathMarkets:
+        """The same paths with nothing kept of single days, for another thread: what was drawn is shared."""
+        other = PathMarkets(self.model, self.first, self.stop, self._reads)
+        other.__dict__["real_levels" if self.real else "states"] = self.real_levels if self.real else self.states
+        return other
+
     @functools.cached_property
     def states(self) -> Floats:
         """Drivers at the dates of the grid, (n_dates, n_rows, n_paths): two rows of each that reverts, one of each other."""
@@ -327,18 +333,24 @@ class PathMarket(_Along):
             forward = float(base) * math.exp(carry * self.time)
             # a commodity earns the short rate as a share does; a price index is swapped at rates that do not move
             more = self._short_integral(f.currency) if f.type == "commodity_price" else 0.0
-            return np.full(self.n_states, forward) if moved is None else np.asarray(forward * self._lognormal(moved, more))
+            return (
+                np.full(self.n_states, forward) if moved is None else np.asarray(forward * self._lognormal(moved, more))
+            )
         if f.curve and f.type in credit_curves.TYPES:
-            return self._quoted(f.curve)[[p.risk_factor_id for p in self.index.curve(f.curve)].index(f.risk_factor_id)]
+            return self._pillar(f, self.index.curve(f.curve))
         if f.type in ("credit_spread", "credit_yield"):
             return np.asarray(base * self._credit(f.risk_factor_id))
         if f.curve and self.paths.rate_of(f.curve) is not None:
             try:
-                pillars = [p.risk_factor_id for p in discount_pillars(self.index, f.curve)]
+                return self._pillar(f, discount_pillars(self.index, f.curve))
             except MissingRiskFactor:
                 return np.full(self.n_states, base)
-            return self._quoted(f.curve)[pillars.index(f.risk_factor_id)]
         return np.full(self.n_states, base)
+
+    def _pillar(self, f: RiskFactor, pillars: Sequence[RiskFactor]) -> Floats:
+        """What a pillar of a curve is quoted at, (n_states,)."""
+        quoted: Floats = self._quoted(f.curve or "")[[p.risk_factor_id for p in pillars].index(f.risk_factor_id)]
+        return quoted
 
     def _lognormal(self, moved: tuple[int, Driver, Floats] | None, more: Floats | float = 0.0) -> Floats:
         """A lognormal factor of mean 1 (n_states,), times exp(more); 1 where nothing moves it."""

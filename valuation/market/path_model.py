@@ -33,14 +33,14 @@ from lake.arrays import Floats
 from lake.canonical import canonical_json, digest
 from lake.errors import BadInput, unknown
 from lake.tables import Snapshot
-from scenarios.kernels.covariance import repair
+from scenarios.kernels.covariance import repair, triangular_loadings
 from scenarios.kernels.random_blocks import Sampling
 from scenarios.market.base_market import load_base
 from scenarios.market.moves import MoveRules
 from scenarios.simulated import monte_carlo
 from scenarios.simulated.simulated_levels import Process, SimulatedLevels
 from scenarios.surfaces import coordinate, surface_of
-from scenarios.types import SHARES, FactorIndex, MissingRiskFactor, RiskFactor, ShiftType, tenor_years
+from scenarios.types import SHARES, FactorIndex, MissingRiskFactor, RiskClass, RiskFactor, ShiftType, tenor_years
 from valuation.kernels.path_models import slope, swap_rate_slope
 from valuation.market import credit_curves
 from valuation.market.rolled_market import Carry, currencies, curve_of
@@ -196,6 +196,82 @@ class PathModel:
             )
             notes.append(f"{len(self.unmodelled):,} risk factors keep their level along the paths: {told}.")
         return tuple(notes)
+
+
+class PathKeys:
+    """Digests of everything that decides the values of a contract along the paths of a model, by what it reads.
+
+    All rates and exchange rates are in every one: they discount, and are the drift of the others. Of the rest what is read counts, with
+    all pillars of a credit curve, all points of a surface and all dividends of a share: further ones are read as time passes.
+    """
+
+    def __init__(self, model: PathModel) -> None:
+        self._model = model
+        s = model.settings
+        head = (VERSION, str(model.as_of), canonical_json(list(model.dates)), s.measure, s.numeraire)
+        counts = canonical_json([s.paths, s.seed, s.sampling, len(model.drivers), model.loadings.shape])
+        carry = model.carry
+        everywhere = canonical_json([dict(sorted(carry.rates.items())), dict(sorted(model.curves.items()))])
+        together = [i for i, f in enumerate(model.index.factors) if f.risk_class in (RiskClass.RATES, RiskClass.FX)]
+        of = self._driven()
+        lower = triangular_loadings(model.correlation) if len(model.correlation) else model.correlation
+        self._drivers = [
+            digest(canonical_json(dataclasses.asdict(d)), lower[i].tobytes()) for i, d in enumerate(model.drivers)
+        ]
+        self._factors = [self._factor(i, of) for i in range(len(model.index.factors))]
+        rates = [d for d, driver in zip(self._drivers, model.drivers, strict=True) if driver.kind in ("rate", "fx")]
+        self._head = digest(*head, counts, everywhere, *rates, *(self._factors[i] for i in together))
+        self._groups: dict[tuple[str, str], list[int]] = {}
+        for i, f in enumerate(model.index.factors):
+            for group in self._groups_of(f):
+                self._groups.setdefault(group, []).append(i)
+        self._together = set(together)
+
+    def _driven(self) -> dict[str, list[int]]:
+        """The drivers by the risk factor or curve that they move."""
+        of: dict[str, list[int]] = {}
+        for i, d in enumerate(self._model.drivers):
+            of.setdefault(d.name, []).append(i)
+        return of
+
+    def _factor(self, i: int, of: Mapping[str, list[int]]) -> str:
+        m, f = self._model, self._model.index.factors[i]
+        name = f.risk_factor_id
+        drivers = [self._drivers[k] for n in (name, f.curve or "") for k in of.get(n, ())]
+        real = []
+        if name in m.moved:
+            row = m.moved.index(name)
+            real = [m.shift_types[row], m.loadings[row].tobytes()]
+        carry = canonical_json(
+            [m.carry.dividend_yields.get(name), m.carry.costs.get(name), name in m.carry.cash_dividends]
+        )
+        return digest(canonical_json(f.to_dict()), np.float64(m.base[i]).tobytes(), carry, *drivers, *real)
+
+    @staticmethod
+    def _groups_of(f: RiskFactor) -> list[tuple[str, str]]:
+        asset = dict(f.attributes).get("asset", "")
+        groups = [
+            ("curve", f.curve or ""),
+            ("surface", surface_of(f) or ""),
+            ("dividends", asset if f.type == "dividend" else ""),
+        ]
+        groups += [("dividends", f.risk_factor_id)] if f.type in SHARES else []
+        return [g for g in groups if g[1]]
+
+    def closure(self, risk_factors: Iterable[str]) -> set[str]:
+        """The factors that decide the values of what reads these, on any later day."""
+        index = self._model.index
+        found = set(self._together)
+        for name in risk_factors:
+            i = index.row[name]
+            found.add(i)
+            for group in self._groups_of(index.factors[i]):
+                found.update(self._groups.get(group, ()))
+        return {index.factors[i].risk_factor_id for i in found}
+
+    def of(self, pricer_version: str, risk_factors: Iterable[str]) -> str:
+        rows = sorted(self._model.index.row[i] for i in self.closure(risk_factors))
+        return digest(pricer_version, self._head, *(self._factors[i] for i in rows if i not in self._together))
 
 
 def _reverts(driver: Driver) -> dict[str, float]:
@@ -509,7 +585,3 @@ class _Found:
 
 def years_between(first: dt.date, last: dt.date) -> float:
     return (last - first).days / DAYS_A_YEAR
-
-
-def ids_of(factors: Iterable[RiskFactor]) -> tuple[str, ...]:
-    return tuple(f.risk_factor_id for f in factors)
