@@ -443,7 +443,11 @@ PATH_VALUES = Table(
         Column("date_number", pa.int32(), "of the grid, from 0"),
         Column("currency", pa.string(), "currency of value and cash"),
         Column("base_value", pa.float64(), "value of one unit on the first date"),
-        Column("values", DOUBLES, "value of one unit by path; 0 once matured"),
+        Column(
+            "values",
+            DOUBLES,
+            "value of one unit by path; null where it is worth nothing on any, as once it has matured",
+        ),
         Column(
             "cash", DOUBLES, "cash that one unit pays since the date before, by path; null where it pays none on any"
         ),

@@ -240,17 +240,17 @@ def _fill(files: Sequence[Path], members: pa.Table, shape: tuple[int, int, int],
             ):
                 continue
             for batch in opened_file.iter_batches(_ROWS):
-                matrix = batch["values"].flatten().to_numpy().reshape(batch.num_rows, -1)
                 columns = [
                     batch[c].to_pylist()
                     for c in ("contract_id", "inputs_digest", "date_number", "currency", "base_value")
                 ]
-                paid = batch["cash"]
+                worth, paid = batch["values"], batch["cash"]
                 for row, (contract_id, inputs, number, currency, today) in enumerate(zip(*columns, strict=True)):
                     i = place.get((contract_id, inputs))
                     if i is None or seen[number, i]:
                         continue
-                    values[number, i] = matrix[row]
+                    if worth[row].is_valid:  # else zero on every path, as the file is where nothing is written
+                        values[number, i] = worth[row].values.to_numpy()
                     seen[number, i], currencies[i], base[i] = True, currency, today
                     if paid[row].is_valid:
                         cash.write(paid[row].values.to_numpy().tobytes())

@@ -239,7 +239,7 @@ def _written(root: Path, model: PathModel, rows: pa.Table, block: PathBlock) -> 
                 "currency": pa.array(block.currencies, pa.string()).take(once),
                 "base_value": block.base[once],
                 "values": _lists(block.values.reshape(n * k, -1)),
-                "cash": _lists(block.cash.reshape(n * k, -1), sparse=True),
+                "cash": _lists(block.cash.reshape(n * k, -1)),
             },
             schema=PATH_VALUES.file_schema.remove_metadata(),
         )
@@ -247,14 +247,13 @@ def _written(root: Path, model: PathModel, rows: pa.Table, block: PathBlock) -> 
     return BatchResult(file, block.failures, cost)
 
 
-def _lists(values: Floats, *, sparse: bool = False) -> pa.ListArray:
-    """A list a row; with `sparse` null for a row of zeros."""
-    n, width = values.shape
-    kept = (values != 0.0).any(axis=1) if sparse else np.ones(n, dtype=np.bool_)
+def _lists(values: Floats) -> pa.ListArray:
+    """A list a row; null for a row of zeros."""
+    width = values.shape[1]
+    kept = (values != 0.0).any(axis=1)
     offsets = np.concatenate([[0], np.cumsum(kept)]).astype(np.int32) * np.int32(width)
-    flat = pa.array(np.ascontiguousarray(values[kept] if sparse else values).ravel())
-    mask = pa.array(~kept) if sparse else None
-    return pa.ListArray.from_arrays(pa.array(offsets), flat, type=DOUBLES, mask=mask)
+    flat = pa.array(values[kept].ravel())
+    return pa.ListArray.from_arrays(pa.array(offsets), flat, type=DOUBLES, mask=pa.array(~kept))
 
 
 def cut(plan: PathPlan, parallelism: int) -> list[tuple[int, int]]:

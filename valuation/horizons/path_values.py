@@ -63,7 +63,8 @@ def value_along(
     """Values and cash of all contracts, which are different ones. markets : gives those of a block of paths, where they are kept."""
     keep_freed_memory()
     n, dates, paths = len(contracts), model.dates, model.settings.paths
-    values, cash = np.empty((n, len(dates), paths)), np.zeros((n, len(dates), paths))
+    # pages of zeros are made when they are written to: of what has matured, never
+    values, cash = np.zeros((n, len(dates), paths)), np.zeros((n, len(dates), paths))
     base, cost = np.full(n, np.nan), np.zeros(n)
     errors: dict[int, BaseException] = {}
     terms: dict[int, InstrumentTerms] = {}
@@ -155,25 +156,23 @@ class _Batch:
                     continue
                 try:
                     self.ageing[row].passed(before, day)
-                    cash[places[row], k] = self._paid(row, interval, day)
+                    paid = self._paid(row, interval, day)
+                    if paid.any():
+                        cash[places[row], k] = paid
                 except ANYTHING as error:
                     errors[places[row]] = _staged(error, "cash")
             alive = [row for row in alive if places[row] not in errors]
-            ended, living = [], []
-            for row in alive:
+            left = [row for row in alive if row not in matured]
+            living = []
+            for row in left:
                 try:
-                    if row not in matured:
-                        self.terms[row].check(day, self.paths.market_date)
-                        living.append(row)
-                        continue
+                    self.terms[row].check(day, self.paths.market_date)
+                    living.append(row)
                 except NotValuable as error:
-                    if error.reason != "matured":
+                    if error.reason == "matured":
+                        matured.add(row)
+                    else:
                         errors[places[row]] = _staged(error, "check")
-                        continue
-                ended.append(row)
-            for row in ended:
-                matured.add(row)
-                values[places[row], k] = 0.0
             for row, found in self._valued(living, market):
                 if isinstance(found, BaseException):
                     errors[places[row]] = found
@@ -182,7 +181,7 @@ class _Batch:
                     values[places[row], k] = self.ageing[row].worth(market, found[1:])
                 except ANYTHING as error:
                     errors[places[row]] = _staged(error, "value")
-            for row in alive:
+            for row in left:
                 place = places[row]
                 if place not in errors and not _sound(values[place, k], cash[place, k]):
                     errors[place] = NotValuable("non_finite", _non_finite(values[place, k], cash[place, k], day))

@@ -13,6 +13,7 @@ Source: Hull and White, "Pricing interest-rate derivative securities", Review of
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Iterator, Sequence
 
@@ -144,11 +145,24 @@ def bridge(
         share, deviation = before / total, math.sqrt(before * after / total)
         between: Floats = early + share * (late - early) + deviation * normal
         return between
+    f1, f2, gain, low = _bridge_of(mean_reversion, volatility, before, after)
+    mean = _apply(f1, early)
+    drawn: Floats = mean + _apply(gain, late - _apply(f2, mean)) + _apply(low, normal)
+    return drawn
+
+
+@functools.lru_cache(maxsize=1 << 14)
+def _bridge_of(
+    mean_reversion: float, volatility: float, before: float, after: float
+) -> tuple[Floats, Floats, Floats, Floats]:
+    """Of state and integral: how they move on before and after the day, the gain of the later date, and a root of what is left, (2, 2)."""
     a = np.array([mean_reversion])
     one = np.ones((1, 1))
     sigma = np.array([volatility])
     first, second = (step_covariance(a, sigma, one, h) for h in (before, after))
     f1, f2 = _moves_on(mean_reversion, before), _moves_on(mean_reversion, after)
+    if volatility == 0.0:
+        return f1, f2, np.zeros((2, 2)), np.zeros((2, 2))
     whole = _product(_product(f2, first), f2.T) + second
     gain = _product(_product(first, f2.T), _inverse(whole))
     left = first - _product(_product(gain, f2), first)
@@ -156,9 +170,7 @@ def bridge(
     low[0, 0] = math.sqrt(max(left[0, 0], 0.0))
     low[1, 0] = left[1, 0] / low[0, 0] if low[0, 0] > 0.0 else 0.0
     low[1, 1] = math.sqrt(max(left[1, 1] - low[1, 0] ** 2, 0.0))
-    mean = _apply(f1, early)
-    drawn: Floats = mean + _apply(gain, late - _apply(f2, mean)) + _apply(low, normal)
-    return drawn
+    return f1, f2, gain, low
 
 
 def _moves_on(mean_reversion: float, years: float) -> Floats:
