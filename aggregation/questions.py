@@ -137,6 +137,10 @@ QUESTIONS: dict[str, Entry] = {
         "stress.roll_forward:ROLL_FORWARD",
         "What a book is worth at T1, T2, ... when nothing happens but time, and the cash it has paid by then.",
     ),
+    "exposure": Entry(
+        "regulatory.imm:EXPOSURE",
+        "Exposure to counterparties over time: EE, ENE, PFE, EPE, EEPE and EAD, netted and with collateral.",
+    ),
 }
 
 
