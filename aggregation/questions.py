@@ -141,6 +141,10 @@ QUESTIONS: dict[str, Entry] = {
         "regulatory.imm:EXPOSURE",
         "Exposure to counterparties over time: EE, ENE, PFE, EPE, EEPE and EAD, netted and with collateral.",
     ),
+    "exposure-limits": Entry(
+        "regulatory.exposure_limits:EXPOSURE_LIMITS",
+        "Limits of exposure: utilisation, headroom, breaches, and the trade that breaches.",
+    ),
 }
 
 

@@ -79,6 +79,12 @@ UPLOADS = {
     "/api/v1/classifications": [
         ("classes.csv", b"name,effective_from,kind,economy\nJPY,2020-01-01,currency,advanced\n")
     ],
+    "/api/v1/exposure-limits": [
+        (
+            "limits.csv",
+            b"limit,effective_from,dimension,member,measure,level,amount,currency\nL1,2020-01-01,counterparty,D,pfe,0.95,1e6,USD\n",
+        )
+    ],
     "/api/v1/hierarchies": [("division.csv", DIVISION)],
     "/api/v1/market-data?catalogue=own.toml": [("own.toml", OWN), ("eod/shares.csv", SHARES)],
 }

@@ -146,7 +146,7 @@ def test_bad_input_says_what_is_expected(ask):
     with pytest.raises(BadInput, match="No position of 2020-03-16 passes"):
         ask(where=["desk=Options", "desk=Equities"])
     with pytest.raises(BadInput, match="paths have at most 120"):
-        ask(grid=[f"{i}W" for i in range(3, 75)])
+        ask(grid=[f"{i}M" for i in range(1, 73)])
     assert ask(alpha=1.3).alpha == 1.3
 
 
