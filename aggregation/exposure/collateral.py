@@ -147,6 +147,7 @@ class Balances:
         n = len(self.terms.balance)
         today = np.repeat(self.terms.balance[:, None], self.paths.n_paths, axis=1).reshape(n, self.paths.n_paths)
         self._kept.append((self.paths.as_of, today))
+        self._number = {d: k for k, d in enumerate(self.paths.dates)}
 
     def fx(self, k: int) -> Floats:
         """Price of one unit of each currency of the terms at date k, (n_currencies, n_paths)."""
@@ -159,7 +160,8 @@ class Balances:
         if not len(t.lag):
             return
         after = called(
-            value[t.margined],
+            value,
+            t.margined,
             self._kept[-1][1],
             fx,
             t.currency[t.margined],
@@ -178,14 +180,19 @@ class Balances:
         -1 for today. A call at date k itself must have been made. What no later date needs is let go."""
         when = self.paths.dates[k]
         days = [d for d, _ in self._kept]
-        out, called_at = np.empty(self._kept[0][1].shape), np.empty(len(self.terms.lag), np.int64)
+        called_at = np.empty(len(self.terms.lag), np.int64)
         earliest = len(days) - 1
-        for lag in np.unique(self.terms.lag).tolist():
+        lags = np.unique(self.terms.lag).tolist()
+        out = np.empty(self._kept[0][1].shape) if len(lags) != 1 else self._kept[0][1]
+        for lag in lags:
             before = self.business_day(when, lag)
             at = max((i for i, d in enumerate(days) if d <= before), default=0)
             of = self.terms.lag == lag
-            out[of] = self._kept[at][1][of]
-            called_at[of] = self.paths.dates.index(days[at]) if days[at] in self.paths.dates else -1
+            if len(lags) == 1:
+                out = self._kept[at][1]
+            else:
+                out[of] = self._kept[at][1][of]
+            called_at[of] = self._number.get(days[at], -1)
             earliest = min(earliest, at)
         self._kept = self._kept[earliest:]
         return out, called_at

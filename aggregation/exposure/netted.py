@@ -1,15 +1,16 @@
 """Positions netted along paths: the value of every netting set at every date on every path, in the reporting currency.
 
 At a date the net quantities of a netting set times the values of their contracts are added in the order of contract ids, currency after
-currency, and converted at the exchange rates of the path. Contracts come in portions and paths in tiles, so that memory is bounded;
-neither portions, tiles nor threads change a bit.
+currency, and converted at the exchange rates of the path. A date is read at a time, and of many contracts a portion of it, so that memory
+is bounded; neither portions nor threads change a bit.
 """
 
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
@@ -18,18 +19,34 @@ import pyarrow.compute as pc
 from aggregation.book.book import Book
 from aggregation.exposure.netting_sets import NettingSets
 from aggregation.exposure.path_values import PathValues
-from aggregation.kernels.fixed_sums import add_to_slots
-from aggregation.reduce.currency import Conversion
-from aggregation.reduce.layout import Runs, lay_out_runs
-from aggregation.reduce.netting import Net, net_quantities
-from aggregation.reduce.product import add_block, aligned, write
+from aggregation.kernels.netted_sums import add_runs_of_rows, set_values
+from aggregation.reduce.netting import net_quantities
 from lake.arrays import Bools, Codes, Floats, Ints
+from lake.runtime.machine import usable_cores
 from lake.workers import each
 
 Read = Callable[[int, Ints | None], Floats]
 
-_TILE = 64  # paths that are added at once
-_PORTION_BYTES = 512 << 20  # values in memory at once
+_PORTION_BYTES = 1 << 30  # values in memory at once
+
+
+@dataclass(frozen=True)
+class _Runs:
+    """Entries by run: row and quantity of each, (n_entries,); starts (n_runs + 1,); currency and netting set of each run."""
+
+    row: Codes
+    quantity: Floats
+    starts: Ints
+    currency: Codes
+    of_set: Codes
+
+    def shares(self, n: int) -> list[tuple[int, int]]:
+        """Runs first to last - 1, for n threads, of about as many entries each; no netting set is in two."""
+        wanted = np.searchsorted(self.starts, np.linspace(0, self.starts[-1], n + 1)[1:-1])
+        of_set = np.append(self.of_set, np.iinfo(np.int32).max)
+        ends = np.searchsorted(self.of_set, of_set[np.minimum(wanted, len(self.of_set))])
+        bounds = np.unique([0, *ends.tolist(), len(self.of_set)]).tolist()
+        return list(itertools.pairwise(bounds))
 
 
 @dataclass(frozen=True)
@@ -52,37 +69,19 @@ class Netting:
     row: Codes
 
     @functools.cached_property
-    def net(self) -> Net:
-        """As the reduce takes it: an accumulator for each netting set and currency."""
-        entry_currency = np.repeat(np.arange(len(self.currencies)), np.diff(self.starts[self.bounds]))
-        cell = entry_currency * self.n_sets + self.of_set
-        used, slot = np.unique(cell, return_inverse=True)
-        slots = np.searchsorted(used, np.arange(len(self.currencies) + 1) * self.n_sets).astype(np.int64)
-        group = (used % max(self.n_sets, 1)).astype(np.int32)
-        return Net(
-            0,
-            self.n_sets,
-            self.order,
-            self.starts,
-            slot.astype(np.int32),
-            self.quantity,
-            group,
-            np.zeros(len(used)),
-            slots,
-            self.bounds,
+    def _runs(self) -> _Runs:
+        """The entries by netting set, in a set by currency, in a currency by contract."""
+        currency = self.entry_currency
+        order = np.lexsort((currency, self.of_set))  # stable: within a currency contracts keep their order
+        cell = self.of_set[order].astype(np.int64) * max(len(self.currencies), 1) + currency[order]
+        begins = np.flatnonzero(np.diff(cell, prepend=-1))
+        return _Runs(
+            self.entry_row[order],
+            self.quantity[order],
+            np.append(begins, len(order)).astype(np.int64),
+            currency[order][begins],
+            self.of_set[order][begins],
         )
-
-    @functools.cached_property
-    def _portions(self) -> list[tuple[int, int, list[Runs]]]:
-        """Rows of the path values that are read at once, first to last - 1, and their entries as runs."""
-        n = len(self.paths.contract_ids)
-        step = max(1, _PORTION_BYTES // (8 * self.paths.n_paths))
-        found = []
-        for first in range(0, n, step):
-            last = min(first + step, n)
-            part = replace(self.net, contract=self.net.contract - np.int32(first))
-            found.append((first, last, lay_out_runs(part, 0, last - first)))
-        return found
 
     def values(self, k: int, currency: str, threads: int | None = None) -> Floats:
         """Value of every netting set at date k in the reporting currency, (n_sets, n_paths); `threads` changes no bit."""
@@ -98,39 +97,34 @@ class Netting:
         return np.array(rates).reshape(len(self.currencies), self.paths.n_paths)
 
     def _added(self, k: int, currency: str, read: Read, threads: int | None) -> Floats:
-        net, n_paths = self.net, self.paths.n_paths
+        runs, n_paths, n_rows = self._runs, self.paths.n_paths, len(self.paths.contract_ids)
         out = np.zeros((self.n_sets, n_paths))
         if not len(self.order):
             return out
-        rates = Conversion(np.zeros(len(self.currencies)), self.fx(k, currency), {})
-        whole = len(self._portions) == 1
-        if n_paths < _TILE:
-            return self._few(k, read, rates, out)
-        tiles = range(0, n_paths, _TILE)
-        sums = [aligned(len(net.group) * _TILE) for _ in tiles]
-        for of_tile in sums:
-            of_tile.fill(0.0)
-        for first, last, pieces in self._portions:
-            rows = read(k, None if whole else np.arange(first, last))
-            rows = np.ascontiguousarray(rows)
+        fx = self.fx(k, currency)
+        shares = runs.shares(threads or usable_cores())
+        if 8 * n_rows * n_paths <= _PORTION_BYTES:
+            rows = np.ascontiguousarray(read(k, None))
 
-            def add(i: int, rows: Floats = rows, pieces: list[Runs] = pieces) -> None:
-                add_block(rows, pieces, net, tiles[i], _TILE, sums[i])
+            def whole(share: tuple[int, int]) -> None:
+                scratch = np.empty(n_paths)
+                set_values(
+                    rows, runs.row, runs.quantity, runs.starts, runs.currency, runs.of_set, *share, fx, scratch, out
+                )
 
-            each(add, range(len(tiles)), threads)
-        each(lambda i: write(net, rates, tiles[i], _TILE, n_paths, sums[i], out), range(len(tiles)), threads)
-        return out
+            each(whole, shares, threads)
+            return out
+        sums = np.zeros((len(runs.of_set), n_paths))
+        step = max(1, _PORTION_BYTES // (8 * n_paths))
+        for first in range(0, n_rows, step):
+            some = np.ascontiguousarray(read(k, np.arange(first, min(first + step, n_rows))))
 
-    def _few(self, k: int, read: Read, rates: Conversion, out: Floats) -> Floats:
-        """As `values`, of fewer paths than a tile has: the same sums in the same order."""
-        net = self.net
-        rows = np.ascontiguousarray(read(k, self.order.astype(np.int64)))
-        sums = np.zeros((len(net.group), self.paths.n_paths))
-        places = np.arange(len(self.order), dtype=np.int32)
-        add_to_slots(places, rows, self.starts, net.slot, self.quantity, sums)
-        for b in range(len(self.currencies)):
-            for slot in range(*net.currency_slots[b : b + 2].tolist()):
-                out[net.group[slot]] += sums[slot] * rates.scenarios[b]
+            def add(share: tuple[int, int], first: int = first, some: Floats = some) -> None:
+                add_runs_of_rows(some, first, runs.row, runs.quantity, runs.starts, *share, sums)
+
+            each(add, shares, threads)
+        for r, (s, c) in enumerate(zip(runs.of_set.tolist(), runs.currency.tolist(), strict=True)):
+            out[s] += sums[r] * fx[c]
         return out
 
     @functools.cached_property

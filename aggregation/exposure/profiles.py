@@ -24,6 +24,7 @@ from aggregation.kernels.exposure_profile import (
     means,
     quantiles,
     raise_effective,
+    row_means,
     time_weights,
 )
 from lake.arrays import Codes, Floats, Ints
@@ -120,7 +121,7 @@ def profile(
         discount = paths.discount(exposed[0].k, along.currency)
         for name in ("value", "held"):
             for e in exposed:
-                mean, _ = means(getattr(e, name), 1)
+                mean = row_means(getattr(e, name))
                 by_date[name][:n_of_sets, j] += np.bincount(_groups_of(e, group), weights=mean, minlength=n_of_sets)
             if total:
                 by_date[name][-1, j] = math.fsum(by_date[name][:-1, j])
@@ -221,5 +222,5 @@ def _summed(exposed: Sequence[Exposed], name: str, group: Codes, n_groups: int, 
 
 
 def _blocks(n_groups: int, threads: int | None) -> list[slice]:
-    step = max(_LEAST_GROUPS, -(-n_groups // (4 * (threads or usable_cores()))))
+    step = max(_LEAST_GROUPS, -(-n_groups // (threads or usable_cores())))
     return [slice(i, min(i + step, n_groups)) for i in range(0, n_groups, step)]

@@ -6,7 +6,7 @@ import dataclasses
 import datetime as dt
 import functools
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -16,7 +16,7 @@ from pydantic import Field
 
 from aggregation.book.book import Book, PositionColumn
 from aggregation.book.filters import select
-from aggregation.exposure.along_paths import Along, Flows
+from aggregation.exposure.along_paths import Along, Exposed, Flows
 from aggregation.exposure.collateral import margin_period
 from aggregation.exposure.netted import covered, net_on_paths
 from aggregation.exposure.netting_sets import NettingSets, netting_sets
@@ -388,3 +388,15 @@ def _notes(query: ExposureScope, opened: OpenedExposure) -> tuple[str, ...]:
         is_ = "position is" if n == 1 else "positions are"
         notes.append(f"{n:,} {is_} not in the numbers: the contracts have no values on the paths. {why}")
     return tuple(dict.fromkeys(notes))
+
+
+def netted_paths(
+    session: Session, query: ExposureScope, floors: MarginFloors | None = None
+) -> tuple[OpenedExposure, Iterator[tuple[Exposed, ...]]]:
+    """What was opened, and the exposure of every netting set on every path, a reported date at a time.
+
+    A date comes in portions of netting sets, in the order of their codes, each with arrays (n_sets of the portion, n_paths): nothing
+    larger is in memory. Raises as `open_exposure` does.
+    """
+    opened = open_exposure(session, query, floors)
+    return opened, zip(*(part.dates() for part in opened.along.parts()), strict=True)

@@ -23,6 +23,7 @@ from lake.compiled import compiled
 @compiled
 def called(
     value: Floats,
+    margined: Ints,
     balance: Floats,
     fx: Floats,
     currency: Codes,
@@ -34,27 +35,30 @@ def called(
     other_currency: Codes,
     other: Floats,
 ) -> Floats:
-    """The balance of each set after a call on each path, (n_sets, n_paths), in the agreement's currency.
+    """The balance of each margined set after a call on each path, (n_margined, n_paths), in the agreement's currency.
 
-    value : (n_sets, n_paths) in the reporting currency; balance : before the call, (n_sets, n_paths), in the agreement's. fx :
+    value : (n_sets, n_paths) in the reporting currency, of which `margined`, (n_margined,), are the rows. All others are by margined set:
+    balance : before the call, (n_margined, n_paths), in the agreement's. fx :
     (n_currencies, n_paths) price of one unit in the reporting currency; currency : (n_sets,) row of fx of the agreement. threshold : up to
     which the counterparty posts nothing, threshold_own : we, transfer : the minimum transfer amount, each (n_sets,) and not negative;
     two_way : whether we post at all. What is held in other currencies counts at its price of the day: entries starts[s] to
     starts[s + 1], a row of fx and an amount each, (n_entries,).
     """
-    out = np.empty(value.shape)
-    for s in range(value.shape[0]):
-        own = fx[currency[s]]
-        for p in range(value.shape[1]):
-            v = value[s, p] / own[p]
-            held = balance[s, p]
-            for e in range(starts[s], starts[s + 1]):
-                held += other[e] * fx[other_currency[e], p] / own[p]
-            wanted = max(v - threshold[s], 0.0)
-            if two_way[s]:
-                wanted -= max(-v - threshold_own[s], 0.0)
-            move = wanted - held
-            out[s, p] = balance[s, p] + (move if abs(move) >= transfer[s] else 0.0)
+    out, held = np.empty(balance.shape), np.empty(value.shape[1])
+    for s in range(margined.size):
+        own, before, worth, after = fx[currency[s]], balance[s], value[margined[s]], out[s]
+        held[:] = before
+        for e in range(starts[s], starts[s + 1]):
+            amount, price = other[e], fx[other_currency[e]]
+            for p in range(held.size):
+                held[p] += amount * price[p] / own[p]
+        limit, limit_own, least = threshold[s], threshold_own[s] if two_way[s] else np.inf, transfer[s]
+        for p in range(held.size):
+            v = worth[p] / own[p]
+            wanted = v - limit if v > limit else 0.0
+            wanted += v + limit_own if v < -limit_own else 0.0
+            move = wanted - held[p]
+            after[p] = before[p] + (move if abs(move) >= least else 0.0)
     return out
 
 
@@ -82,18 +86,26 @@ def left_over(
     of row currency[s] of fx, (n_currencies, n_paths). Amounts that do not move: entries starts[s] to starts[s + 1], a row of fx each, and
     what counts for us and for them: collateral that is kept apart from the estate of whoever holds it is lost to neither.
     """
+    theirs = np.empty(value.shape[1])
     for s in range(value.shape[0]):
-        r = row[s]
-        for p in range(value.shape[1]):
-            ours = balance[r, p] * fx[currency[s], p] if r >= 0 else 0.0
-            theirs = ours
-            for e in range(starts[s], starts[s + 1]):
-                price = fx[held_currency[e], p]
-                ours += for_us[e] * price
-                theirs += for_them[e] * price
-            held[s, p] = ours
-            positive[s, p] = max(value[s, p] - ours, 0.0)
-            negative[s, p] = max(theirs - value_to_them[s, p], 0.0)
+        ours, of_us, of_them = held[s], positive[s], negative[s]
+        if row[s] >= 0:
+            of_row, price = balance[row[s]], fx[currency[s]]
+            for p in range(ours.size):
+                ours[p] = of_row[p] * price[p]
+        else:
+            ours[:] = 0.0
+        theirs[:] = ours
+        for e in range(starts[s], starts[s + 1]):
+            price, to_us, to_them = fx[held_currency[e]], for_us[e], for_them[e]
+            for p in range(ours.size):
+                ours[p] += to_us * price[p]
+                theirs[p] += to_them * price[p]
+        mine, yours = value[s], value_to_them[s]
+        for p in range(ours.size):
+            loss, their_loss = mine[p] - ours[p], theirs[p] - yours[p]
+            of_us[p] = loss if loss > 0.0 else 0.0
+            of_them[p] = their_loss if their_loss > 0.0 else 0.0
 
 
 @compiled

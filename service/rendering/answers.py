@@ -47,6 +47,10 @@ SHOWN: Mapping[str, str] = {
     "stress-period": "tables:show_stress_period",
     "reverse-stress": "tables:show_reverse_stress",
     "roll-forward": "tables:show_roll",
+    "exposure": "exposure:show_exposure",
+    "exposure-drill": "exposure:show_drill",
+    "exposure-what-if": "exposure:show_what_if",
+    "exposure-limits": "exposure:show_limits",
 }
 # question to the function that draws its answer, given the answer, the path, the query and the session
 PICTURES: Mapping[str, str] = {
@@ -64,6 +68,7 @@ PICTURES: Mapping[str, str] = {
     "backtest": "backtest:draw_backtest",
     "stress": "ladder:plot_stress",
     "ladder": "ladder:plot_ladder",
+    "exposure": "exposure:draw_exposure",
 }
 # shown by functions that do not say which scenarios they rest on
 _OF_POINTS = (
