@@ -285,6 +285,62 @@ class Questions:
         rates: Mapping[str, Any] | None = ..., curves: Mapping[str, Any] | None = ..., value: bool = ...,
     ) -> Answer:
         """What a book is worth at T1, T2, ... when nothing happens but time, and the cash it has paid by then."""
+    def exposure(
+        self, *, as_of: str | date, grid: str | Sequence[str] = ..., paths: int = ..., seed: int = ...,
+        measure: Literal['risk_neutral', 'real_world'] = ..., sampling: Literal['random', 'antithetic', 'sobol'] = ...,
+        numeraire: str = ..., path_window: int = ..., mean_reversion: Mapping[str, Any] | None = ...,
+        rate_volatility: Mapping[str, Any] | None = ..., price_volatility: Mapping[str, Any] | None = ...,
+        credit_paths: Literal['lognormal', 'deterministic'] = ..., discount_curves: Mapping[str, Any] | None = ...,
+        positions_date: str | date | None = ..., branch: str | None = ..., as_known: str | None = ...,
+        by: str | Sequence[str] = ..., where: str | Mapping[str, Any] | Sequence[str | Mapping[str, Any]] = ...,
+        currency: str = ..., collateral: bool = ..., margin_period: Literal['agreement', 'regime'] = ...,
+        look_back: bool = ..., flows: Literal['paid', 'unpaid', 'own'] = ..., levels: str | Sequence[str] = ...,
+        regime: str = ..., alpha: float | None = ..., value: bool = ...,
+    ) -> Answer:
+        """Exposure to counterparties over time: EE, ENE, PFE, EPE, EEPE and EAD, netted and with collateral."""
+    def exposure_drill(
+        self, *, as_of: str | date, grid: str | Sequence[str] = ..., paths: int = ..., seed: int = ...,
+        measure: Literal['risk_neutral', 'real_world'] = ..., sampling: Literal['random', 'antithetic', 'sobol'] = ...,
+        numeraire: str = ..., path_window: int = ..., mean_reversion: Mapping[str, Any] | None = ...,
+        rate_volatility: Mapping[str, Any] | None = ..., price_volatility: Mapping[str, Any] | None = ...,
+        credit_paths: Literal['lognormal', 'deterministic'] = ..., discount_curves: Mapping[str, Any] | None = ...,
+        positions_date: str | date | None = ..., branch: str | None = ..., as_known: str | None = ...,
+        by: str | Sequence[str] = ..., where: str | Mapping[str, Any] | Sequence[str | Mapping[str, Any]] = ...,
+        currency: str = ..., collateral: bool = ..., margin_period: Literal['agreement', 'regime'] = ...,
+        look_back: bool = ..., flows: Literal['paid', 'unpaid', 'own'] = ..., levels: str | Sequence[str] = ...,
+        regime: str = ..., alpha: float | None = ..., date: str | date | None = ..., level: str = ..., worst: int = ...,
+        factors: int = ..., value: bool = ...,
+    ) -> Answer:
+        """Behind a point of an exposure profile: the trades and the market on the path at the quantile, and the worst paths."""
+    def exposure_what_if(
+        self, *, as_of: str | date, grid: str | Sequence[str] = ..., paths: int = ..., seed: int = ...,
+        measure: Literal['risk_neutral', 'real_world'] = ..., sampling: Literal['random', 'antithetic', 'sobol'] = ...,
+        numeraire: str = ..., path_window: int = ..., mean_reversion: Mapping[str, Any] | None = ...,
+        rate_volatility: Mapping[str, Any] | None = ..., price_volatility: Mapping[str, Any] | None = ...,
+        credit_paths: Literal['lognormal', 'deterministic'] = ..., discount_curves: Mapping[str, Any] | None = ...,
+        positions_date: str | date | None = ..., branch: str | None = ..., as_known: str | None = ...,
+        by: str | Sequence[str] = ..., where: str | Mapping[str, Any] | Sequence[str | Mapping[str, Any]] = ...,
+        currency: str = ..., collateral: bool = ..., margin_period: Literal['agreement', 'regime'] = ...,
+        look_back: bool = ..., flows: Literal['paid', 'unpaid', 'own'] = ..., levels: str | Sequence[str] = ...,
+        regime: str = ..., alpha: float | None = ..., add: Iterable[Mapping[str, Any]] = ...,
+        remove: str | Mapping[str, Any] | Sequence[str | Mapping[str, Any]] = ...,
+        scale: str | Mapping[str, Any] | Sequence[str | Mapping[str, Any]] = ..., replace: bool = ...,
+        value: bool = ...,
+    ) -> Answer:
+        """What added, removed and scaled trades do to exposure: before, after and the difference."""
+    def exposure_limits(
+        self, *, as_of: str | date, grid: str | Sequence[str] = ..., paths: int = ..., seed: int = ...,
+        measure: Literal['risk_neutral', 'real_world'] = ..., sampling: Literal['random', 'antithetic', 'sobol'] = ...,
+        numeraire: str = ..., path_window: int = ..., mean_reversion: Mapping[str, Any] | None = ...,
+        rate_volatility: Mapping[str, Any] | None = ..., price_volatility: Mapping[str, Any] | None = ...,
+        credit_paths: Literal['lognormal', 'deterministic'] = ..., discount_curves: Mapping[str, Any] | None = ...,
+        positions_date: str | date | None = ..., branch: str | None = ..., as_known: str | None = ...,
+        by: str | Sequence[str] = ..., where: str | Mapping[str, Any] | Sequence[str | Mapping[str, Any]] = ...,
+        currency: str = ..., collateral: bool = ..., margin_period: Literal['agreement', 'regime'] = ...,
+        look_back: bool = ..., flows: Literal['paid', 'unpaid', 'own'] = ..., levels: str | Sequence[str] = ...,
+        regime: str = ..., alpha: float | None = ..., candidates: int = ..., value: bool = ...,
+    ) -> Answer:
+        """Limits of exposure: utilisation, headroom, breaches, and the trade that breaches."""
 
 class Works:
     def _do(self, name: str, given: dict[str, Any]) -> Any: ...
