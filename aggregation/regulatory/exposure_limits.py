@@ -23,14 +23,16 @@ from aggregation.exposure.pricing import plan_exposure, price_of_exposure, value
 from aggregation.exposure.profile_tables import asked_of, permits
 from aggregation.exposure.profiles import Profile, profile
 from aggregation.exposure.restricted import restricted
-from aggregation.exposure.scope import OpenedExposure, open_exposure
+from aggregation.exposure.scope import OpenedExposure, open_book, open_exposure
 from aggregation.kernels.estimators import exact_level
 from aggregation.question import Question
+from aggregation.receipts import name_book
 from aggregation.regulatory.imm import ExposureQuery, floors_of, imm_of
+from aggregation.regulatory.regimes import Regime
 from aggregation.session import Session
 from aggregation.types import AtLeastOne
 from lake.arrays import Bools
-from lake.errors import BadInput, NotFound, VarlakeError, counted, unknown
+from lake.errors import BadInput, VarlakeError, counted, unknown
 from valuation.instruments.schedules import horizon_date
 
 _SCHEMA = pa.schema(
@@ -83,15 +85,11 @@ class _Used:
 
 
 def limits_on(session: Session, day: dt.date) -> list[dict[str, Any]]:
-    """The limits that hold on a day, by id; raises `NotFound` where there is none."""
+    """The limits that hold on a day, by id."""
     when = pa.scalar(day, pa.date32())
     ends = ds.field("effective_to")
     where = (ds.field("effective_from") <= when) & (ends.is_null() | (ends >= when))
     rows: list[dict[str, Any]] = session.lake.read("exposure_limits", where=where).sort_by("limit").to_pylist()
-    if not rows:
-        raise NotFound(
-            f"No limit of exposure holds on {day}. Bring limits in with `varlake ingest exposure-limits FILE`, see docs/exposure.md."
-        )
     return rows
 
 
@@ -100,6 +98,8 @@ def _answer(session: Session, query: ExposureLimitsQuery) -> ExposureLimits:
         raise BadInput("Limits name the nodes they are of; leave by and where out.")
     limits = limits_on(session, query.as_of)
     regime, section, alpha = imm_of(query)
+    if not limits:
+        return _none(session, query, regime)
     opened = open_exposure(session, query, section.floors)
     rows = [_row(query, opened, alpha, limit) for limit in limits]
     version = session.lake.version("exposure_limits")
@@ -113,9 +113,17 @@ def _answer(session: Session, query: ExposureLimitsQuery) -> ExposureLimits:
     return ExposureLimits(query, pa.Table.from_pylist(rows, schema=_SCHEMA), breaches, receipt, tuple(notes))
 
 
+def _none(session: Session, query: ExposureLimitsQuery, regime: Regime) -> ExposureLimits:
+    """The answer of a day without limits, which reads no path."""
+    held = open_book(session, query, floors_of(query))
+    receipt = {**name_book(held.book, held.snapshot), **regime.named}
+    said = f"No limit of exposure holds on {query.as_of}. Bring limits in with `varlake ingest exposure-limits FILE`, see docs/exposure.md."
+    return ExposureLimits(query, _SCHEMA.empty_table(), 0, receipt, (said,))
+
+
 def _row(query: ExposureLimitsQuery, opened: OpenedExposure, alpha: float, limit: dict[str, Any]) -> dict[str, Any]:
     """One limit; what cannot be computed says why."""
-    row = {name: limit.get(name) for name in _SCHEMA.names}
+    row: dict[str, Any] = {name: limit.get(name) for name in _SCHEMA.names}
     row |= dict.fromkeys(("used", "amount", "date", "trade", "reason", "breach", "used_without_trade"))
     try:
         row["amount"] = limit["amount"] * opened.along.spot(limit["currency"])
