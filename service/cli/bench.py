@@ -256,6 +256,20 @@ def bench_ingest_command(
     harness.report(ingest.bench_ingest(positions, values, vectors, scenarios), output)
 
 
+@app.command("profiles")
+def bench_profiles_command(
+    contracts: Annotated[int, typer.Option("--contracts", help="Contracts with values on paths.")] = 4000,
+    paths: Annotated[int, typer.Option("--paths", help="Paths.")] = 1000,
+    dates: Annotated[int, typer.Option("--dates", help="Dates of the grid.")] = 60,
+    sets: Annotated[int, typer.Option("--sets", help="Netting sets, each with collateral.")] = 200,
+    output: OutputOption = None,
+) -> None:
+    """Seconds of EE, PFE and EPE by counterparty with collateral, from cached values, against one read of their bytes."""
+    from service.bench import harness, profiles
+
+    harness.report(profiles.bench_profiles(contracts, paths, dates, sets), output)
+
+
 @app.command("all")
 def bench_all_command(
     output: Annotated[Path, typer.Option("--output", help="JSON file for the rows.")] = Path("bench.json"),

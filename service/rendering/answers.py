@@ -51,6 +51,10 @@ SHOWN: Mapping[str, str] = {
     "sa-ccr-trades": "sa_ccr:show_trades",
     "sa-ccr-what-if": "sa_ccr:show_what_if",
     "credit-rwa": "credit:show_credit_rwa",
+    "exposure": "exposure:show_exposure",
+    "exposure-drill": "exposure:show_drill",
+    "exposure-what-if": "exposure:show_what_if",
+    "exposure-limits": "exposure:show_limits",
 }
 # question to the function that draws its answer, given the answer, the path, the query and the session
 PICTURES: Mapping[str, str] = {
@@ -68,6 +72,7 @@ PICTURES: Mapping[str, str] = {
     "backtest": "backtest:draw_backtest",
     "stress": "ladder:plot_stress",
     "ladder": "ladder:plot_ladder",
+    "exposure": "exposure:draw_exposure",
 }
 # shown by functions that do not say which scenarios they rest on
 _OF_POINTS = (

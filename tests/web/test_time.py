@@ -11,12 +11,17 @@ from browser_tab import Tab
 from daily_lake import DAYS, FIRST, LAST, NO_BOOK, SCENARIOS, build_daily_lake
 from server import ask, serving
 from shown_figures import shown
+from small_lake import no_spark
 
+from aggregation import questions
+from aggregation.opened.opened_lake import VectorCache
+from aggregation.session import Session
 from lake.committer import Committer
 from scenarios.requests import ScenarioRequest
 from valuation.sets.daily import value_days
 
 RANGE = f"from={FIRST}&to={LAST}"
+EXPOSURE = {"by": ["counterparty"], "grid": ["1M", "6M"], "paths": 64, "path_window": 20}
 BACKTEST = f"time?tab=backtest&{RANGE}&levels=0.95&levels=0.9&simulations=0"
 
 
@@ -25,6 +30,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     lake = build_daily_lake(tmp_path_factory.mktemp("daily") / "lake")
     with Committer(lake, "test") as committer:
         value_days(committer, DAYS, ScenarioRequest(parameters={"scenarios": SCENARIOS}))
+        query = questions.read("exposure", {"as_of": LAST, **EXPOSURE})
+        questions.value(Session(lake, VectorCache(lake), committer, spark=no_spark), "exposure", query)
     with serving(Path(lake.path), web_only=True) as (_, url):
         yield url
 
@@ -120,6 +127,19 @@ def test_a_profile_shows_value_and_cash_at_every_horizon(tab: Tab, site: str) ->
     for row in found["totals"]:
         assert shown(row["value"]) in table.inner_text()
     assert page.get_by_role("img", name="value by horizon").count() == 1
+
+
+def test_exposure_shows_any_figure_by_group_and_what_it_comes_to_over_time(tab: Tab, site: str) -> None:
+    asked = f"as_of={LAST}&by=counterparty&grid=1M&grid=6M&paths=64&path_window=20"
+    found = answer(site, f"exposure?{asked}")
+    page = tab.open(f"time?tab=exposure&{asked}&show=ee")
+    table = page.get_by_role("region", name="Over time")
+    for row in found["summary"]:
+        assert shown(row["ead"]) in table.inner_text()
+    by_date = page.get_by_role("region", name="By date").inner_text()
+    for row in found["rows"]:
+        assert shown(row["ee"]) in by_date
+    assert page.get_by_role("img", name="ee over time").count() == 1
 
 
 def test_a_day_that_cannot_be_is_told_and_nothing_typed_is_lost(tab: Tab) -> None:

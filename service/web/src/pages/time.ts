@@ -5,6 +5,7 @@ import type { Page } from "../page";
 import { formed } from "../panel";
 import { inParts } from "../parts";
 import { showBacktest, showCounts } from "./time/backtest";
+import { showExposure } from "./time/exposure";
 import { showProfile } from "./time/profile";
 import { showSeries } from "./time/series";
 
@@ -43,12 +44,19 @@ const parts = async () => {
         lead: "What the book is worth at T1, T2, … when nothing happens but time, and the cash it has paid by then.",
       }),
     },
+    {
+      name: "exposure", title: "Exposure",
+      open: (place: HTMLElement, view: Parameters<Page["open"]>[1]) => formed(place, "exposure", view, {
+        first: ["by", "grid", "paths", "levels", "collateral"], defaults: { as_of: last, by: ["counterparty"] }, suggestions, show: showExposure,
+        lead: "What counterparties may owe at each date: expected and potential future exposure, netted and with collateral.",
+      }),
+    },
   ];
 };
 
 export const time: Page = {
   name: "time",
   title: "Time",
-  about: "Series, backtests, and the profile of value and cash at later dates.",
+  about: "Series, backtests, the profile of value and cash at later dates, and exposure to counterparties.",
   open: inParts("time", "Time", parts, ["from", "to", "by", "where", "currency", "scenario_set", "levels"]),
 };
