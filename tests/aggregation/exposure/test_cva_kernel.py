@@ -35,9 +35,7 @@ def test_probabilities_of_a_constant_hazard_rate():
     """Hull: spreads of 200, 300 and 400 basis points with recoveries of 80, 70 and 60% as losses give 10% a year, and these defaults."""
     for spread, loss in ((0.02, 0.2), (0.03, 0.3), (0.04, 0.4)):
         logs = -spread / loss * np.arange(4.0)[:, None]
-        np.testing.assert_allclose(
-            cva.default_probabilities(logs)[:, 0], [0.095163, 0.086107, 0.077913], atol=5e-7
-        )
+        np.testing.assert_allclose(cva.default_probabilities(logs)[:, 0], [0.095163, 0.086107, 0.077913], atol=5e-7)
 
 
 def test_exposure_of_a_bond():
