@@ -6,28 +6,20 @@ contributes takes the same weights, so that contributions add up to the figure.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import dataclasses
+import itertools
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from aggregation.exposure.along_paths import Along, Exposed, Part
 from aggregation.exposure.default_curves import DefaultCurves
-from aggregation.exposure.path_values import PathValues
-from aggregation.exposure.set_entries import SetEntries
 from aggregation.kernels import cva
 from lake.arrays import Codes, Floats
 
 CVA, CVA_FIRST, DVA, DVA_FIRST = range(4)
 FIGURES = ("cva", "cva_bilateral", "dva", "dva_bilateral")
-
-
-@dataclass(frozen=True)
-class SetDate:
-    """Netting sets at one date, today's being the first, in the reporting currency: value before collateral and exposure net of it, both
-    (n_sets, n_paths) and signed."""
-
-    value: Floats
-    exposure: Floats
 
 
 @dataclass(frozen=True)
@@ -57,33 +49,37 @@ class CvaFigures:
     """The figures of netting sets and of their contracts.
 
     positive, negative : (n_sets, n_dates) expected discounted exposures, both positive, wrong-way weights included in the positive one.
-    entries : (n_entries, n_figures), parts of the figures asked for, by contract; the rest of a set's figure is of collateral alone.
+    positions : (n_kept, n_figures), parts of the figures asked for; the rest of a set's figure is of collateral alone.
     by_path : (n_groups + 1, 4, n_paths) of the base, whose means are CVA, ..., the total last.
     """
 
     positive: Floats
     negative: Floats
-    entries: Floats
+    positions: Floats
     by_path: Floats
 
 
 def date_weights(
-    curves: DefaultCurves, counterparties: Sequence[str | None], entities: Sequence[str | None], state: int = 0
+    curves: DefaultCurves,
+    counterparties: Sequence[str | None],
+    entities: Sequence[str | None],
+    n_dates: int,
+    state: int = 0,
 ) -> DateWeights:
     """The weights of every netting set in a state of the credit market, by its counterparty and our entity."""
     made: dict[tuple[str | None, str | None], Floats] = {}
     rows = []
     for pair in zip(counterparties, entities, strict=True):
         if pair not in made:
-            made[pair] = _pair_weights(curves, *pair, state)
+            made[pair] = _pair_weights(curves, *pair, n_dates, state)
         rows.append(made[pair])
-    n_dates = len(next(iter(curves.curves.values())).logs) if curves.curves else 1
     return DateWeights(np.array(rows) if rows else np.empty((0, n_dates, 4)))
 
 
-def _pair_weights(curves: DefaultCurves, counterparty: str | None, entity: str | None, state: int) -> Floats:
+def _pair_weights(
+    curves: DefaultCurves, counterparty: str | None, entity: str | None, n_dates: int, state: int
+) -> Floats:
     them, us = (None if n is None else curves.curves.get(n) for n in (counterparty, entity))
-    n_dates = next(len(c.logs) for c in curves.curves.values()) if curves.curves else 1
     out = np.full((n_dates, 4), np.nan)
     if them is not None:
         out[:, CVA] = them.loss * cva.date_weights(cva.default_probabilities(them.logs[:, state]))
@@ -96,123 +92,122 @@ def _pair_weights(curves: DefaultCurves, counterparty: str | None, entity: str |
     return out
 
 
-@dataclass(frozen=True)
-class OnPaths:
-    """What is read of the paths at today (date 0) and at each of their dates, 1, 2, ..., in the reporting currency.
-
-    spot : price today of one unit of each currency of the contracts.
-    """
-
-    paths: PathValues
-    currency: str
-    spot: Mapping[str, float]
-
-    @property
-    def n_dates(self) -> int:
-        return 1 + len(self.paths.dates)
-
-    def values(self, k: int) -> Floats:
-        """Of a unit of every contract, (n_contracts, n_paths), in its own currency."""
-        if k == 0:
-            return np.repeat(self.paths.base[:, None], self.paths.n_paths, axis=1)
-        return np.ascontiguousarray(self.paths.values(k - 1))
-
-    def rates(self, k: int, currencies: Sequence[str]) -> Floats:
-        """Price of one unit of each currency, (n_currencies, n_paths)."""
-        if k == 0:
-            return np.repeat(np.array([[self.spot[c]] for c in currencies]), self.paths.n_paths, axis=1)
-        return np.array([self.paths.fx(k - 1, c, self.currency) for c in currencies])
-
-    def discount(self, k: int) -> Floats:
-        """(n_paths,), 1 today."""
-        return np.ones(self.paths.n_paths) if k == 0 else self.paths.discount(k - 1, self.currency)
-
-    def net(self, entries: SetEntries, k: int) -> Floats:
-        """Value of each netting set before collateral, (n_sets, n_paths)."""
-        net = np.empty((len(entries.starts) - 1, self.paths.n_paths))
-        fx = self.rates(k, entries.currencies)
-        cva.net_values(entries.starts, entries.row, entries.quantity, entries.currency, self.values(k), fx, net)
-        return net
-
-
-def without_collateral(at: OnPaths, entries: SetEntries) -> Iterator[SetDate]:
-    """The netting sets at today and every date as they are without any collateral."""
-    for k in range(at.n_dates):
-        net = at.net(entries, k)
-        yield SetDate(net, net)
-
-
 def cva_figures(
-    on: OnPaths,
-    entries: SetEntries,
-    dates: Iterable[SetDate],
+    along: Along,
     weights: Sequence[Floats],
     group_of: Codes,
     n_groups: int,
-    wrong_way: Mapping[int, WrongWay] | None = None,
-    default_by_date: Mapping[int, Floats] | None = None,
+    wrong_way: Mapping[int, WrongWay],
+    default_by_date: Mapping[int, Floats],
 ) -> CvaFigures:
-    """One pass over the dates.
+    """One pass over the dates of every portion of the netting sets.
 
-    dates : today, then every date of the paths. weights : per column of `entries`, (n_sets, n_dates, 2) of the positive and of the
-    negative exposure; the first four are those of `FIGURES` at the base. group_of : (n_sets,) group of each set, -1 for none. wrong_way :
-    by set; default_by_date : probability of default by each date, (n_dates,), of the sets with wrong-way risk.
+    weights : of each figure, (n_sets, n_dates, 2) of the positive and of the negative exposure; the first four are those of `FIGURES` at
+    the base. group_of : (n_sets,) group of each set, -1 for none. wrong_way : by set; default_by_date : probability of default by each
+    date, (n_dates,), of those sets.
     """
-    wrong = dict(wrong_way or {})
-    kinds: dict[tuple[WrongWay, bytes], int] = {}
-    weight_of = np.zeros(len(entries.starts) - 1, np.int32)
-    asked: list[tuple[WrongWay, Floats]] = []
-    for s, way in sorted(wrong.items()):
-        assert default_by_date is not None
-        by_date = default_by_date[s]
-        key = (way, by_date.tobytes())
-        if key not in kinds:
-            kinds[key] = len(kinds) + 1
-            asked.append((way, by_date))
-        weight_of[s] = kinds[key]
-    n_sets, n, n_dates = len(weight_of), on.paths.n_paths, on.n_dates
-    positive, negative = np.empty((n_sets, n_dates)), np.empty((n_sets, n_dates))
-    found = np.zeros((len(entries.row), len(weights)))
+    asked, weight_of = _kinds(len(along.sets), wrong_way, default_by_date)
+    n_sets, n, n_dates = len(along.sets), along.paths.n_paths, 1 + int(along.reported.sum())
+    expected = np.zeros((n_sets, n_dates)), np.zeros((n_sets, n_dates))
     by_path = np.zeros((n_groups + 1, 4, n))
     base = np.stack([w[:, :, i // 2] for i, w in enumerate(weights[:4])], axis=2)
-    set_of = np.repeat(np.arange(n_sets), np.diff(entries.starts))
-    up, down = np.empty(len(entries.row)), np.empty(len(entries.row))
-    for k, at in enumerate(dates):
-        discount = np.ascontiguousarray(on.discount(k))
-        on_paths = np.ones((len(asked) + 1, n))
-        for i, (way, by_date) in enumerate(asked, 1):
-            if k > 0:
-                scores = cva.copula_scores(on.paths.level(k - 1, way.risk_factor_id))
-                last = by_date[min(k + 1, n_dates - 1)]
-                on_paths[i] = cva.wrong_way_weights(scores, way.correlation, float(by_date[k - 1]), float(last))
-        exposure = np.ascontiguousarray(at.exposure)
-        cva.set_profiles(
-            exposure,
-            discount,
-            on_paths,
-            weight_of,
-            group_of,
-            np.ascontiguousarray(base[:, k]),
-            one := np.empty(n_sets),
-            two := np.empty(n_sets),
-            by_path,
-        )
-        positive[:, k], negative[:, k] = one, two
-        converted = on.rates(k, entries.currencies) * discount
-        cva.entry_profiles(
-            entries.starts,
-            entries.row,
-            entries.quantity,
-            entries.currency,
-            on.values(k),
-            converted,
-            np.ascontiguousarray(at.value),
-            exposure,
-            on_paths,
-            weight_of,
-            up,
-            down,
-        )
-        for m, w in enumerate(weights):
-            found[:, m] += w[set_of, k, 0] * up + w[set_of, k, 1] * down
-    return CvaFigures(positive, negative, found, by_path)
+    of_position = np.zeros((len(along.sets.position), len(weights)))
+    for part in along.parts():
+        last = part.first + part.netting.n_sets
+        here = slice(part.first, last)
+        found = np.zeros((len(part.netting.quantity), len(weights)))
+        one = np.empty((len(part.netting.quantity), 2))
+        of_set = part.netting.of_set
+        for j, at in enumerate(itertools.chain([_wide(part.today(), n)], part.dates())):
+            discount = np.ones(n) if at.k < 0 else np.ascontiguousarray(along.paths.discount(at.k, along.currency))
+            on_paths = _on_paths(along, asked, at.k, j, n_dates)
+            kinds = weight_of[here]
+            up, down = np.empty(len(kinds)), np.empty(len(kinds))
+            slopes = np.ascontiguousarray(base[here, j])
+            cva.set_profiles(
+                at.positive, at.negative, discount, on_paths, kinds, group_of[here], slopes, up, down, by_path
+            )
+            expected[0][here, j], expected[1][here, j] = up, down
+            share = cva.shares(at.value, at.positive, at.negative, discount, on_paths, kinds)
+            cva.entry_profiles(
+                of_set,
+                part.netting.entry_row,
+                part.netting.quantity,
+                part.netting.entry_currency,
+                _values(along, at.k),
+                _rates(along, part.netting.currencies, at.k),
+                *share,
+                one,
+            )
+            for m, w in enumerate(weights):
+                found[:, m] += w[here, j, 0][of_set] * one[:, 0] + w[here, j, 1][of_set] * one[:, 1]
+        _share_out(along, part, found, of_position)
+    return CvaFigures(*expected, of_position, by_path)
+
+
+def _kinds(
+    n_sets: int, wrong_way: Mapping[int, WrongWay], default_by_date: Mapping[int, Floats]
+) -> tuple[list[tuple[WrongWay, Floats]], Codes]:
+    """The different weights on paths, and which is that of each set; 0 is none."""
+    places: dict[tuple[WrongWay, bytes], int] = {}
+    asked: list[tuple[WrongWay, Floats]] = []
+    weight_of = np.zeros(n_sets, np.int32)
+    for s, way in sorted(wrong_way.items()):
+        by_date = default_by_date[s]
+        key = (way, by_date.tobytes())
+        if key not in places:
+            asked.append((way, by_date))
+            places[key] = len(asked)
+        weight_of[s] = places[key]
+    return asked, weight_of
+
+
+def _on_paths(along: Along, asked: Sequence[tuple[WrongWay, Floats]], k: int, j: int, n_dates: int) -> Floats:
+    """How likely default is on each path at a date against the mean, (1 + n_asked, n_paths); all 1 today."""
+    out = np.ones((1 + len(asked), along.paths.n_paths))
+    if k < 0:
+        return out
+    for i, (way, by_date) in enumerate(asked, 1):
+        scores = cva.copula_scores(along.paths.level(k, way.risk_factor_id))
+        before, after = float(by_date[j - 1]), float(by_date[min(j + 1, n_dates - 1)])
+        out[i] = cva.wrong_way_weights(scores, way.correlation, before, after)
+    return out
+
+
+def _wide(today: Exposed, n: int) -> Exposed:
+    """Today's exposure, which is the same on every path, on each of them."""
+    wide = {name: np.repeat(getattr(today, name), n, axis=1) for name in ("value", "positive", "negative")}
+    return dataclasses.replace(today, **wide)
+
+
+def _values(along: Along, k: int) -> Floats:
+    """Values of a unit of every contract, (n_contracts, n_paths), at date k; today's for -1."""
+    if k < 0:
+        return np.repeat(along.paths.base[:, None], along.paths.n_paths, axis=1)
+    return np.ascontiguousarray(along.paths.values(k))
+
+
+def _rates(along: Along, currencies: Sequence[str], k: int) -> Floats:
+    """Price of one unit of each currency, (n_currencies, n_paths), at date k; today's for -1."""
+    if k < 0:
+        spot = np.array([along.spot(c) for c in currencies]).reshape(-1, 1)
+        return np.repeat(spot, along.paths.n_paths, axis=1)
+    rates = [along.paths.fx(k, c, along.currency) for c in currencies]
+    return np.array(rates).reshape(len(currencies), along.paths.n_paths)
+
+
+def _share_out(along: Along, part: Part, found: Floats, of_position: Floats) -> None:
+    """Adds what the contracts of netting sets contribute to the positions that hold them: of a contract that is held net, its share of the net
+    quantity; one that cancels contributes nothing."""
+    netting, sets, book = part.netting, along.sets, along.book
+    within = np.flatnonzero((sets.code >= part.first) & (sets.code < part.first + netting.n_sets))
+    row = netting.row[np.searchsorted(book.starts, sets.position[within], side="right") - 1]
+    within, row = within[row >= 0], row[row >= 0]
+    n_rows = len(along.paths.contract_ids)
+    key = netting.of_set.astype(np.int64) * n_rows + netting.entry_row
+    order = np.argsort(key)
+    wanted = (sets.code[within] - part.first).astype(np.int64) * n_rows + row
+    entry = order[np.searchsorted(key[order], wanted)] if len(order) else np.empty(0, np.int64)
+    net = netting.quantity[entry]
+    share = np.where(net != 0.0, book.quantity[sets.position[within]] / np.where(net != 0.0, net, 1.0), 0.0)
+    of_position[within] = share[:, None] * found[entry]

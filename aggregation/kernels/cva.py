@@ -14,7 +14,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import ndtr, ndtri
 
-from lake.arrays import Bools, Codes, Floats, Ints
+from lake.arrays import Codes, Floats
 from lake.compiled import compiled
 
 _LEAST, _MOST = 1e-300, 1.0 - 1e-16  # probabilities that have a normal quantile
@@ -97,41 +97,6 @@ def wrong_way_weights(scores: Floats, correlation: float, before: float, after: 
 
 
 @compiled
-def add_exposure(
-    exposure: Floats, discount: Floats, weights: Floats, by_path: Floats, profile: Floats, negative: bool
-) -> None:
-    """Adds one date of a netting set: weights_j D_j E_j / n to `profile` (1,), and to `by_path` (n_paths,) the same undivided.
-
-    exposure : (n_paths,) signed, of which the positive part counts, or with `negative` minus the negative part.
-    """
-    total, n = 0.0, exposure.size
-    for j in range(n):
-        e = -exposure[j] if negative else exposure[j]
-        if e > 0.0:
-            x = weights[j] * discount[j] * e
-            by_path[j] += x
-            total += x
-    profile[0] += total / n
-
-
-@compiled
-def expected_on(values: Floats, factor: Floats, where: Bools) -> Floats:
-    """sum_j factor_j values_ij over the paths that count, over n, (n_rows,): values (n_rows, n_paths), factor, where (n_paths,).
-
-    With the exposures' own paths it is what each trade contributes to an expected exposure (Euler): added in the order of the paths.
-    """
-    n_rows, n = values.shape
-    out = np.empty(n_rows)
-    for i in range(n_rows):
-        total = 0.0
-        for j in range(n):
-            if where[j]:
-                total += factor[j] * values[i, j]
-        out[i] = total / n
-    return out
-
-
-@compiled
 def incremental(kept: Floats, added: Floats, factor: Floats, negative: bool) -> tuple[float, float]:
     """sum over dates and paths of factor max(V, 0) / n, before and after `added` joins a netting set.
 
@@ -166,104 +131,92 @@ def standard_error(by_path: Floats, paired: bool = False) -> float:
 
 @compiled
 def set_profiles(
-    exposure: Floats,
+    positive: Floats,
+    negative: Floats,
     discount: Floats,
     weights: Floats,
     weight_of: Codes,
     group_of: Codes,
     slopes: Floats,
-    positive: Floats,
-    negative: Floats,
+    up: Floats,
+    down: Floats,
     by_path: Floats,
 ) -> None:
-    """Adds one date of all netting sets: discounted expected exposures, and what each path adds to the figures of each group.
+    """Adds one date of netting sets: discounted expected exposures, and what each path adds to the figures of each group.
 
-    exposure : (n_sets, n_paths) net of collateral; discount : (n_paths,); weights : (n_weights, n_paths) of default on the paths, that of
-    set s being weight_of[s]; it counts for the positive part. group_of : (n_sets,) -1 for none. slopes : (n_sets, 4) of CVA, CVA to first
-    default, DVA, DVA to first default at this date. Filled: positive, negative (n_sets,), both positive numbers; added to : by_path
-    (n_groups + 1, 4, n_paths), the total last.
+    positive, negative : (n_sets, n_paths) what we and they lose in a default, neither below zero; discount : (n_paths,); weights :
+    (n_weights, n_paths) of the counterparty's default on the paths, that of set s being weight_of[s]. group_of : (n_sets,) -1 for none.
+    slopes : (n_sets, 4) what CVA, CVA to first default, DVA, DVA to first default count of this date. Filled: up, down (n_sets,), the
+    expected discounted exposures; added to : by_path (n_groups + 1, 4, n_paths), the total last.
     """
-    n_sets, n = exposure.shape
+    n_sets, n = positive.shape
     for s in range(n_sets):
-        up, down = 0.0, 0.0
-        g = group_of[s]
+        total, total_down = 0.0, 0.0
+        g, w, a = group_of[s], weights[weight_of[s]], slopes[s]
+        for j in range(n):
+            x = w[j] * discount[j] * positive[s, j]
+            y = discount[j] * negative[s, j]
+            total += x
+            total_down += y
+            by_path[-1, 0, j] += a[0] * x
+            by_path[-1, 1, j] += a[1] * x
+            by_path[-1, 2, j] += a[2] * y
+            by_path[-1, 3, j] += a[3] * y
+            if g >= 0:
+                by_path[g, 0, j] += a[0] * x
+                by_path[g, 1, j] += a[1] * x
+                by_path[g, 2, j] += a[2] * y
+                by_path[g, 3, j] += a[3] * y
+        up[s], down[s] = total / n, total_down / n
+
+
+@compiled
+def shares(
+    value: Floats, positive: Floats, negative: Floats, discount: Floats, weights: Floats, weight_of: Codes
+) -> tuple[Floats, Floats]:
+    """What a unit of value of a netting set counts on each path of its discounted exposures, (n_sets, n_paths) each.
+
+    Without collateral that is the discount where the value has the sign of the exposure, and 0 elsewhere (Euler). Where collateral changes the exposure, a
+    contract has the share of it that it has of the value: E v_i / V (M. Pykhtin and D. Rosen, Pricing counterparty risk at the trade
+    level and CVA allocations, *Journal of Credit Risk* 6 (2010)). On paths where the value has not the sign of the exposure, collateral
+    alone makes it, and no contract has a part of it.
+    """
+    n_sets, n = value.shape
+    up, down = np.zeros((n_sets, n)), np.zeros((n_sets, n))
+    for s in range(n_sets):
         w = weights[weight_of[s]]
         for j in range(n):
-            e = exposure[s, j]
-            if e > 0.0:
-                x = w[j] * discount[j] * e
-                up += x
-                for m in range(2):
-                    by_path[-1, m, j] += slopes[s, m] * x
-                    if g >= 0:
-                        by_path[g, m, j] += slopes[s, m] * x
-            elif e < 0.0:
-                x = -discount[j] * e
-                down += x
-                for m in range(2, 4):
-                    by_path[-1, m, j] += slopes[s, m] * x
-                    if g >= 0:
-                        by_path[g, m, j] += slopes[s, m] * x
-        positive[s], negative[s] = up / n, down / n
+            v = value[s, j]
+            if v > 0.0 and positive[s, j] > 0.0:
+                up[s, j] = w[j] * discount[j] * (positive[s, j] / v)
+            elif v < 0.0 and negative[s, j] > 0.0:
+                down[s, j] = discount[j] * (negative[s, j] / v)
+    return up, down
 
 
 @compiled
 def entry_profiles(
-    starts: Ints,
+    of_set: Codes,
     row: Codes,
     quantity: Floats,
     currency: Codes,
     values: Floats,
-    converted: Floats,
-    netted: Floats,
-    exposure: Floats,
-    weights: Floats,
-    weight_of: Codes,
-    positive: Floats,
-    negative: Floats,
+    fx: Floats,
+    up: Floats,
+    down: Floats,
+    out: Floats,
 ) -> None:
-    """What each contract of each netting set contributes to its expected exposures at one date (Euler), (n_entries,), filled.
+    """What each contract of each netting set contributes to its expected exposures at one date, (n_entries, 2), filled.
 
-    Entries starts[s] to starts[s + 1] are of set s: contract, quantity. values : (n_contracts, n_paths) of a unit; currency :
-    (n_contracts,); converted : (n_currencies, n_paths) discount times exchange rate; netted : (n_sets, n_paths) before collateral. Where collateral
-    changes an exposure, a contract has the share that it has of the value before: E v_i / V (M. Pykhtin and D. Rosen, Pricing counterparty
-    risk at the trade level and CVA allocations, *Journal of Credit Risk* 6 (2010)). On paths where V has not the sign of E, collateral alone
-    makes the exposure, and no contract has a part of it.
+    of_set, row, quantity, currency : (n_entries,) netting set, contract, net units, row of fx. values : (n_contracts, n_paths) of a unit; fx :
+    (n_currencies, n_paths); up, down : as `shares` gives them.
     """
-    n_sets, n = exposure.shape
-    share = np.empty(n)
-    for s in range(n_sets):
-        w = weights[weight_of[s]]
+    n = values.shape[1]
+    for i in range(of_set.size):
+        s, r, c = of_set[i], row[i], currency[i]
+        a, b = 0.0, 0.0
         for j in range(n):
-            e, v = exposure[s, j], netted[s, j]
-            share[j] = e / v if e * v > 0.0 else 0.0
-            if e > 0.0:
-                share[j] *= w[j]
-        for i in range(starts[s], starts[s + 1]):
-            r = row[i]
-            c = currency[r]
-            up, down = 0.0, 0.0
-            for j in range(n):
-                x = share[j] * converted[c, j] * values[r, j]
-                if exposure[s, j] > 0.0:
-                    up += x
-                else:
-                    down -= x
-            positive[i], negative[i] = quantity[i] * up / n, quantity[i] * down / n
-
-
-@compiled
-def net_values(
-    starts: Ints, row: Codes, quantity: Floats, currency: Codes, values: Floats, fx: Floats, out: Floats
-) -> None:
-    """Value of each netting set on each path, (n_sets, n_paths), filled: entries and values as in `entry_profiles`, in the order of entries."""
-    n_sets, n = out.shape
-    for s in range(n_sets):
-        total = out[s]
-        for j in range(n):
-            total[j] = 0.0
-        for i in range(starts[s], starts[s + 1]):
-            r, q = row[i], quantity[i]
-            c = currency[r]
-            for j in range(n):
-                total[j] += q * fx[c, j] * values[r, j]
+            x = fx[c, j] * values[r, j]
+            a += up[s, j] * x
+            b += down[s, j] * x
+        out[i, 0], out[i, 1] = quantity[i] * a / n, quantity[i] * b / n

@@ -115,30 +115,58 @@ def _drawn(seed, *shape):
     return np.random.default_rng(seed).normal(size=shape)
 
 
-@given(st.integers(0, 50))
-def test_contributions_add_up_to_the_exposure(seed):
+NO_WAY = np.zeros(1, np.int32)
+
+
+def _profiles(value, positive, negative, factor):
+    """Expected discounted exposures of one netting set, with the sum over paths of each figure."""
+    up, down, by_path = np.empty(1), np.empty(1), np.zeros((1, 4, PATHS))
+    cva.set_profiles(
+        positive[None],
+        negative[None],
+        factor,
+        np.ones((1, PATHS)),
+        NO_WAY,
+        NO_WAY - 1,
+        np.ones((1, 4)),
+        up,
+        down,
+        by_path,
+    )
+    return up[0], down[0], by_path[0]
+
+
+@given(st.integers(0, 50), st.sampled_from((0.0, 0.3, -0.4)))
+def test_contributions_add_up_to_the_exposure(seed, held):
+    """Collateral of `held` is there, and what it makes alone is what the contracts leave."""
     values, factor = _drawn(seed, 7, PATHS), np.abs(_drawn(seed + 1, PATHS))
     netted = values.sum(axis=0)
-    parts = cva.expected_on(values, factor, netted > 0.0)
-    by_path, profile = np.zeros(PATHS), np.zeros(1)
-    cva.add_exposure(netted, factor, np.ones(PATHS), by_path, profile, False)
-    assert parts.sum() == pytest.approx(profile[0], rel=1e-12)
-    assert by_path.mean() == pytest.approx(profile[0], rel=1e-12)
+    positive, negative = np.maximum(netted - held, 0.0), np.maximum(held - netted, 0.0)
+    up, down, by_path = _profiles(netted, positive, negative, factor)
+    share = cva.shares(netted[None], positive[None], negative[None], factor, np.ones((1, PATHS)), NO_WAY)
+    out = np.empty((7, 2))
+    many = np.zeros(7, np.int32)
+    rows = np.arange(7, dtype=np.int32)
+    cva.entry_profiles(many, rows, np.ones(7), many, values, np.ones((1, PATHS)), *share, out)
+    alone_up = (factor * positive)[(netted <= 0.0)].sum() / PATHS
+    alone_down = (factor * negative)[(netted >= 0.0)].sum() / PATHS
+    assert out[:, 0].sum() + alone_up == pytest.approx(up, rel=1e-9, abs=1e-12)
+    assert out[:, 1].sum() + alone_down == pytest.approx(down, rel=1e-9, abs=1e-12)
+    np.testing.assert_allclose(by_path.mean(axis=1), [up, up, down, down], rtol=1e-12)
+    if not held:
+        assert alone_up == alone_down == 0.0
 
 
 @given(st.integers(0, 50))
 def test_netting_never_raises_and_the_negative_mirrors(seed):
     one, other, factor = _drawn(seed, PATHS), _drawn(seed + 1, PATHS), np.abs(_drawn(seed + 2, PATHS))
-    unit = np.ones(PATHS)
 
-    def expected(exposure, negative=False):
-        by_path, profile = np.zeros(PATHS), np.zeros(1)
-        cva.add_exposure(exposure, factor, unit, by_path, profile, negative)
-        return profile[0]
+    def expected(value):
+        return _profiles(value, np.maximum(value, 0.0), np.maximum(-value, 0.0), factor)[:2]
 
-    assert expected(one + other) <= expected(one) + expected(other) + 1e-12
-    assert expected(one, True) == expected(-one)
-    assert expected(2.0 * one) == pytest.approx(2.0 * expected(one), rel=1e-14)
+    assert expected(one + other)[0] <= expected(one)[0] + expected(other)[0] + 1e-12
+    assert expected(one)[1] == expected(-one)[0]
+    assert expected(2.0 * one)[0] == pytest.approx(2.0 * expected(one)[0], rel=1e-14)
 
 
 @given(st.integers(0, 50), st.booleans())
