@@ -137,6 +137,14 @@ QUESTIONS: dict[str, Entry] = {
         "stress.roll_forward:ROLL_FORWARD",
         "What a book is worth at T1, T2, ... when nothing happens but time, and the cash it has paid by then.",
     ),
+    "cva": Entry(
+        "exposure.cva:CVA",
+        "CVA and DVA, unilateral and to the first default, by any dimension, with sensitivities to spreads.",
+    ),
+    "ba-cva": Entry(
+        "regulatory.ba_cva:BA_CVA",
+        "Capital for CVA risk in the basic approach, reduced and full, by netting set or any dimension.",
+    ),
 }
 
 

@@ -305,6 +305,12 @@ def _classifications(committer: Committer, path: str, options: MappedOptions) ->
     return ingest_classifications(committer, path, **_said(options)).to_dict()
 
 
+def _cva_hedges(committer: Committer, path: str, options: MappedOptions) -> dict[str, Any]:
+    from lake.landing.cva_hedges import ingest_cva_hedges
+
+    return ingest_cva_hedges(committer, path, **_said(options)).to_dict()
+
+
 INGESTS: Mapping[str, Ingest] = {
     "market": Ingest(
         "Bring market files into the lake, as a catalogue describes them; all of them load, or none.",
@@ -456,6 +462,17 @@ INGESTS: Mapping[str, Ingest] = {
         "lake.landing.effective_rows:ReferenceReport",
         "tables:show_pnl_reports",
         "/classifications",
+        shipped=kept_mappings,
+        check=_mapping,
+    ),
+    "cva-hedges": Ingest(
+        "Bring hedges of CVA into the lake, credit default swaps on names and indices; a file with a fault is refused whole.",
+        "CSV, Excel or Parquet files, see docs/cva.md.",
+        MappedOptions,
+        _cva_hedges,
+        "lake.landing.effective_rows:ReferenceReport",
+        "tables:show_pnl_reports",
+        "/cva-hedges",
         shipped=kept_mappings,
         check=_mapping,
     ),

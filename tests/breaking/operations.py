@@ -58,6 +58,7 @@ OPERATIONS = {
     "agreements": Operation("bare", ("ingest", "agreements", "{files}/agreements.csv")),
     "collateral": Operation("bare", ("ingest", "collateral", "{files}/collateral.csv")),
     "classifications": Operation("bare", ("ingest", "classifications", "{files}/classifications.csv")),
+    "cva-hedges": Operation("bare", ("ingest", "cva-hedges", "{files}/hedges.csv")),
     "scenarios": Operation("bare", ("scenarios", "build", "--as-of", str(MONDAY), "-p", "scenarios=30")),
     "value": Operation("bare", ("value", "--as-of", str(MONDAY), "-p", "scenarios=30", "--runner", "in-process")),
     "branch": Operation("valued", ("branch", "save", "more", "--as-of", str(MONDAY), "--add", "{files}/trades.csv")),
@@ -95,6 +96,8 @@ currency = "USD"
     "NET-D,D,L,2020-01-01,true,false,USD\nNET-E,E,L,2020-01-01,true,false,EUR\n",
     "collateral.csv": "as_of_date,agreement,kind,amount,currency\n2020-03-17,NET-D,initial,5000,USD\n2020-03-18,NET-D,initial,1,USD\n",
     "classifications.csv": "name,effective_from,kind,economy\nJPY,2020-01-01,currency,advanced\nBRL,2020-01-01,currency,emerging\n",
+    "hedges.csv": "hedge,effective_from,kind,reference,sector,rating,maturity,notional,currency\n"
+    "H1,2020-01-01,index,IG,financial,A,2024-12-20,1000000,USD\nH2,2020-01-01,index,HY,other,BB,2024-12-20,5,EUR\n",
     "trades.csv": "trade,quantity,desk," + ",".join(SHARE_A) + "\nNEW,10,Options," + ",".join(SHARE_A.values()) + "\n",
 }
 

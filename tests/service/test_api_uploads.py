@@ -79,6 +79,13 @@ UPLOADS = {
     "/api/v1/classifications": [
         ("classes.csv", b"name,effective_from,kind,economy\nJPY,2020-01-01,currency,advanced\n")
     ],
+    "/api/v1/cva-hedges": [
+        (
+            "hedges.csv",
+            b"hedge,effective_from,kind,counterparty,reference,reference_type,sector,rating,maturity,notional,currency\n"
+            b"H1,2020-01-01,single_name,counterparty-0,C0,direct,financial,A,2024-12-20,1000000,USD\n",
+        )
+    ],
     "/api/v1/hierarchies": [("division.csv", DIVISION)],
     "/api/v1/market-data?catalogue=own.toml": [("own.toml", OWN), ("eod/shares.csv", SHARES)],
 }
