@@ -144,6 +144,17 @@ QUESTIONS: dict[str, Entry] = {
     "ba-cva": Entry(
         "regulatory.ba_cva:BA_CVA",
         "Capital for CVA risk in the basic approach, reduced and full, by netting set or any dimension.",
+    "sa-ccr": Entry(
+        "regulatory.sa_ccr.question:SA_CCR",
+        "Exposure at default by SA-CCR, by netting set and by any dimension as contributions that add up exactly.",
+    ),
+    "sa-ccr-trades": Entry(
+        "regulatory.sa_ccr.trades:SA_CCR_TRADES",
+        "The rows of SA-CCR behind an exposure at default: each trade with its maturities, delta, notional and contribution.",
+    ),
+    "sa-ccr-what-if": Entry(
+        "regulatory.sa_ccr.what_if:SA_CCR_WHAT_IF",
+        "What added, removed and scaled trades do to the exposure at default of the netting sets they touch.",
     ),
 }
 

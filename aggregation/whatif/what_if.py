@@ -45,7 +45,7 @@ from aggregation.reduce.product import by_rows
 from aggregation.reduce.selection import Selection, exchange_rates, open_selection, scenario_pnl
 from aggregation.risk.query import calendar_notes, standing_still, stated_horizon, worst_loss_notes
 from aggregation.risk.sampling_error import change_in_words, difference_interval, interval, interval_notes, resamples_of
-from aggregation.types import Coverage, RiskQuery
+from aggregation.types import Coverage, RiskQuery, Scope
 from lake.arrays import Floats, Ints
 from lake.canonical import digest
 from lake.errors import BadInput, counted
@@ -305,7 +305,7 @@ def make_change(before: Selection, query: RiskQuery, changes: Changes, valued: P
     group_taken = before.groups.group[edits.rows[positions]]
     item_taken, sign = edits.item[positions].astype(np.int64), edits.kind[positions].astype(np.int64)
 
-    added, order = _book_of_added(before, query, changes)
+    added, order = book_of_added(before, query, changes)
     is_added = order >= len(order) - changes.added.num_rows
     keep = select(added, query.where) & is_added
     groups = group_by(added, query.by, keep)
@@ -377,7 +377,7 @@ def _part_of(book: Book, rows: Ints, quantity: Floats) -> tuple[Book, Ints]:
     return dataclasses.replace(book, starts=starts, quantity=quantity[order], columns={}), order
 
 
-def _book_of_added(before: Selection, query: RiskQuery, changes: Changes) -> tuple[Book, Ints]:
+def book_of_added(before: Selection, query: Scope, changes: Changes) -> tuple[Book, Ints]:
     """The additions, and zero-quantity placeholder rows, so that filters accept the same members on both sides."""
     inputs = before.inputs
     witnesses = _witnesses(before, query)
@@ -388,7 +388,7 @@ def _book_of_added(before: Selection, query: RiskQuery, changes: Changes) -> tup
     return book, order
 
 
-def _witnesses(before: Selection, query: RiskQuery) -> Ints:
+def _witnesses(before: Selection, query: Scope) -> Ints:
     """A position that passes the filters, and one of every member of the levels of hierarchies they name."""
     book = before.inputs.book
     found = [np.argmax(before.keep, keepdims=True)]
