@@ -144,6 +144,7 @@ QUESTIONS: dict[str, Entry] = {
     "ba-cva": Entry(
         "regulatory.ba_cva:BA_CVA",
         "Capital for CVA risk in the basic approach, reduced and full, by netting set or any dimension.",
+    ),
     "sa-ccr": Entry(
         "regulatory.sa_ccr.question:SA_CCR",
         "Exposure at default by SA-CCR, by netting set and by any dimension as contributions that add up exactly.",

@@ -43,12 +43,12 @@ def group_pnl(
     starts = range(0, n_scenarios, tile)
     portions = range(0, len(rows), portion or max(1, len(rows)))
     if len(portions) > 1:
-        sums = [_aligned(len(net.group) * tile) for _ in starts]
+        sums = [aligned(len(net.group) * tile) for _ in starts]
         for all_of_tile in sums:
             all_of_tile.fill(0.0)
         for first in portions:
             pieces = lay_out_runs(net, first, first + portions.step, threads)
-            each(lambda i, p=pieces: _add(rows, p, net, starts[i], tile, sums[i]), range(len(starts)), threads)  # type: ignore[misc]
+            each(lambda i, p=pieces: add_block(rows, p, net, starts[i], tile, sums[i]), range(len(starts)), threads)  # type: ignore[misc]
             _release(rows)
         each(
             lambda i: write(net, conversion, starts[i], tile, rows.shape[1], sums[i], out), range(len(starts)), threads
@@ -59,9 +59,9 @@ def group_pnl(
 
     def reduce_tile(start: int) -> None:
         if not hasattr(buffers, "own"):
-            buffers.own = _aligned(len(net.group) * tile)
+            buffers.own = aligned(len(net.group) * tile)
         buffers.own.fill(0.0)
-        _add(rows, pieces, net, start, tile, buffers.own)
+        add_block(rows, pieces, net, start, tile, buffers.own)
         write(net, conversion, start, tile, rows.shape[1], buffers.own, out)
 
     each(reduce_tile, starts, threads)
@@ -73,7 +73,7 @@ def _begin(start: int, tile: int, width: int) -> int:
     return min(start, width - tile)
 
 
-def _add(rows: Floats, pieces: Sequence[Runs], net: Net, start: int, tile: int, sums: Floats) -> None:
+def add_block(rows: Floats, pieces: Sequence[Runs], net: Net, start: int, tile: int, sums: Floats) -> None:
     """Adds the pieces to the sums of a tile, (n_slots * tile,)."""
     from aggregation.kernels.register_sums import LINE, add_runs  # noqa: PLC0415 - it brings Numba
 
@@ -119,7 +119,8 @@ def group_base(net: Net, conversion: Conversion) -> Floats:
     return np.asarray(np.bincount(net.group, weights=net.base * conversion.base[currency], minlength=net.n), np.float64)
 
 
-def _aligned(n: int) -> Floats:
+def aligned(n: int) -> Floats:
+    """Room for n doubles that begins at a cache line."""
     raw = np.empty(n + _ALIGNMENT // 8)
     skip = -raw.ctypes.data // 8 % (_ALIGNMENT // 8)
     return raw[skip : skip + n]
