@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -20,16 +20,18 @@ from aggregation.exposure.cva_figures import FIGURES, CvaFigures, cva_figures, d
 from aggregation.exposure.cva_query import CvaScope, OpenedCva, open_cva
 from aggregation.exposure.default_curves import bumped_levels
 from aggregation.exposure.path_values import plan_paths, value_paths
+from aggregation.exposure.scope import GRID, open_book, path_scope
 from aggregation.kernels.cva import standard_error
 from aggregation.kernels.euler import Split, exact_split
 from aggregation.price import size_of
 from aggregation.question import Plan, Question
-from aggregation.receipts import name_code
 from aggregation.reduce.grouping import Groups, group_by
 from aggregation.session import Session
 from lake.arrays import Bools, Codes, Floats, Ints
 from lake.errors import counted
-from valuation.types import ValuationFailure, failures_in_words
+from valuation.types import ValuationFailure
+
+Scoped = TypeVar("Scoped", bound=CvaScope)
 
 _SHOWN = 5
 CS01, OWN_CS01 = "cs01", "own_cs01"
@@ -130,7 +132,7 @@ def set_sums(w: Floats, found: CvaFigures) -> Floats:
 
 def grouping(opened: OpenedCva) -> tuple[Groups, Codes, Bools]:
     """Groups of the positions; the group of each netting set, -1 where it is in several; and whether a group is of whole sets."""
-    groups = group_by(opened.book, opened.query.by, opened.keep)
+    groups = group_by(opened.book, opened.query.by, opened.exposure.held.keep)
     of_position = groups.group[opened.sets.position]
     low = np.full(len(opened.sets), groups.n)
     high = np.full(len(opened.sets), -1)
@@ -164,7 +166,7 @@ def answer_from(opened: OpenedCva) -> Cva:
         total,
         sets,
         profile_table(opened, split.whole),
-        opened.paths.failures,
+        opened.exposure.failures,
         receipt_of_cva(opened),
         notes_of_cva(opened),
     )
@@ -236,7 +238,7 @@ def _overall(total: Mapping[str, Any], opened: OpenedCva) -> str:
         return "invalid"
     if total["without_cva"] or total["covered"] < total["positions"]:
         return "partial"
-    return "with substitutes" if opened.held else "complete"
+    return "with substitutes" if opened.held_levels else "complete"
 
 
 def _lacks(name: str, no_cva: Ints, no_dva: Ints) -> Ints:
@@ -254,7 +256,7 @@ def _all_lack(name: str, no_cva: Bools, no_dva: Bools) -> bool:
 
 def sums_of(parts: Floats, place: Ints, n: int) -> Floats:
     """Sums of the parts by place, (n,); exact, since parts are multiples of one grid."""
-    return np.bincount(place, weights=parts, minlength=n)
+    return np.asarray(np.bincount(place, weights=parts, minlength=n), np.float64)
 
 
 def _counts(opened: OpenedCva, group: Ints, n: int) -> dict[str, Ints]:
@@ -294,7 +296,7 @@ def _status(
         elif no_cva[g] or covered < positions:
             states.append("partial")
         else:
-            states.append("with substitutes" if opened.held else "complete")
+            states.append("with substitutes" if opened.held_levels else "complete")
     return states, [" ".join(list(t)[:_SHOWN]) or None for t in of]
 
 
@@ -348,34 +350,29 @@ def profile_table(opened: OpenedCva, found: CvaFigures) -> pa.Table:
 
 def receipt_of_cva(opened: OpenedCva) -> dict[str, Any]:
     """What the numbers rest on."""
+    snapshot = opened.exposure.held.snapshot
+    lake = snapshot.lake
     return {
-        **opened.paths.receipt,
-        "as_of": str(opened.query.as_of),
+        **opened.exposure.receipt,
         "market_date": str(opened.query.as_of),
-        "positions_date": str(opened.book.positions_date),
-        "positions_files": list(opened.book.files),
-        "hierarchies": dict(opened.book.hierarchies),
         "currency": opened.query.currency,
         "synthetic": any(f.synthetic for f in opened.market.index.factors),
-        "held": dict(opened.held),
-        "table_versions": opened.snapshot.named,
-        **name_code(),
+        "held": dict(opened.held_levels),
+        "credit_curves": {n: c.curve for n, c in sorted(opened.curves.curves.items())},
+        "reference": {name: lake.version(name) for name in ("counterparties", "agreements", "collateral")},
     }
 
 
 def notes_of_cva(opened: OpenedCva) -> tuple[str, ...]:
     """What a reader must know before using the numbers."""
-    query, sets = opened.query, opened.sets
-    told = opened.reasons()
-    notes = [*opened.paths.notes, *sets.notes]
+    query, told = opened.query, opened.reasons()
+    notes = [*opened.exposure.notes]
     if query.wrong_way:
         ways = ", ".join(f"{w.counterparty}: {w.factor} {w.correlation:+g}" for w in query.wrong_way)
         notes.append(
             f"Wrong-way risk ({ways}): default and factor are joined by a Gaussian copula date by date; the probability of default over "
             "all paths stays that of the curve. DVA takes none."
         )
-    if not query.collateral:
-        notes.append("Collateral is left out, as asked.")
     for i, what in ((0, "CVA"), (1, "DVA")):
         lacking = sorted({pair[i] for pair in told if pair[i]})
         if lacking:
@@ -383,24 +380,25 @@ def notes_of_cva(opened: OpenedCva) -> tuple[str, ...]:
             notes.append(
                 f"{counted(n, 'netting set has', 'netting sets have')} no {what}: {' '.join(lacking[:_SHOWN])}"
             )
-    if opened.paths.failures:
-        why = failures_in_words((f.reason, f.message, 1) for f in opened.paths.failures)
-        notes.append(f"{counted(len(opened.paths.failures), 'contract is', 'contracts are')} not in the numbers. {why}")
-    if query.sampling == "sobol":
-        notes.append("Sobol points are not independent, so there is no standard error.")
     if any(f.synthetic for f in opened.market.index.factors):
         notes.append("The market data is synthetic.")
     return tuple(notes)
 
 
 def plan_cva(session: Session, query: CvaScope) -> Plan:
-    return plan_paths(session, query)
+    """What the values on the paths of the query take."""
+    return plan_paths(session, path_scope(session, query, open_book(session, query))[0])
+
+
+def value_cva(session: Session, query: Scoped) -> Scoped:
+    """Values the query's book on its paths; the same query then finds it."""
+    value_paths(session, path_scope(session, query, open_book(session, query))[0])
+    return query
 
 
 def price_of_cva(session: Session, query: CvaScope) -> float:
-    """Two passes over the values on paths: netting, and what each contract contributes."""
-    dates = max(len(query.grid), 1) if query.grid else 60
-    return size_of(session, query, scenarios=query.paths * dates).seconds(passes=3)
+    """Three passes over the values on paths: netting, exposures, and what each contract contributes."""
+    return size_of(session, query, scenarios=query.paths * (len(query.grid) or len(GRID))).seconds(passes=3)
 
 
 CVA = Question(
@@ -408,6 +406,6 @@ CVA = Question(
     run_cva,
     {"as_of": "2020-03-16", "by": ["counterparty"], "grid": ["1M", "3M", "6M", "1Y", "2Y", "5Y"], "paths": 200},
     plan_cva,
-    value_paths,
+    value_cva,
     price=price_of_cva,
 )

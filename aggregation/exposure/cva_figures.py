@@ -49,7 +49,7 @@ class CvaFigures:
     """The figures of netting sets and of their contracts.
 
     positive, negative : (n_sets, n_dates) expected discounted exposures, both positive, wrong-way weights included in the positive one.
-    positions : (n_kept, n_figures), parts of the figures asked for; the rest of a set's figure is of collateral alone.
+    positions : (n_kept, n_figures), parts of the figures asked for; what is lacking of a set's figure is of its collateral.
     by_path : (n_groups + 1, 4, n_paths) of the base, whose means are CVA, ..., the total last.
     """
 
@@ -128,7 +128,7 @@ def cva_figures(
                 at.positive, at.negative, discount, on_paths, kinds, group_of[here], slopes, up, down, by_path
             )
             expected[0][here, j], expected[1][here, j] = up, down
-            share = cva.shares(at.value, at.positive, at.negative, discount, on_paths, kinds)
+            slopes_there = cva.slopes_on_paths(at.positive, at.negative, discount, on_paths, kinds)
             cva.entry_profiles(
                 of_set,
                 part.netting.entry_row,
@@ -136,7 +136,7 @@ def cva_figures(
                 part.netting.entry_currency,
                 _values(along, at.k),
                 _rates(along, part.netting.currencies, at.k),
-                *share,
+                *slopes_there,
                 one,
             )
             for m, w in enumerate(weights):
@@ -176,8 +176,8 @@ def _on_paths(along: Along, asked: Sequence[tuple[WrongWay, Floats]], k: int, j:
 
 def _wide(today: Exposed, n: int) -> Exposed:
     """Today's exposure, which is the same on every path, on each of them."""
-    wide = {name: np.repeat(getattr(today, name), n, axis=1) for name in ("value", "positive", "negative")}
-    return dataclasses.replace(today, **wide)
+    positive, negative = np.repeat(today.positive, n, axis=1), np.repeat(today.negative, n, axis=1)
+    return dataclasses.replace(today, positive=positive, negative=negative)
 
 
 def _values(along: Along, k: int) -> Floats:

@@ -8,13 +8,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
-import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from aggregation.book.book import Book
-from aggregation.book.filters import select
 from aggregation.exposure.along_paths import Along
-from aggregation.exposure.collateral import margin_period
 from aggregation.exposure.cva_figures import DateWeights, WrongWay, date_weights
 from aggregation.exposure.default_curves import (
     DefaultCurves,
@@ -23,15 +20,14 @@ from aggregation.exposure.default_curves import (
     pricing_market,
     year_fractions,
 )
-from aggregation.exposure.netting_sets import NettingSets, netting_sets
-from aggregation.exposure.path_values import PathScope, PathValues, open_paths
+from aggregation.exposure.netting_sets import NettingSets
+from aggregation.exposure.path_values import PathValues
 from aggregation.exposure.reference import Counterparty, ReferenceData, counterparties_of
-from aggregation.opened.inputs import book_of_scope
+from aggregation.exposure.scope import ExposureScope, OpenedBook, OpenedExposure, open_exposure
 from aggregation.session import Session
-from aggregation.types import Positions, Scope, or_text
+from aggregation.types import or_text
 from lake.arrays import Bools, Floats
 from lake.errors import BadInput, unknown
-from lake.tables import Snapshot
 from scenarios.types import tenor_years
 from valuation.market.scenario_market import ScenarioMarket
 
@@ -73,10 +69,9 @@ else:
     WrongWayOrText = or_text(WrongWayRisk, parse_wrong_way, r"^.+=[^=]+$")
 
 
-class CvaScope(PathScope, Positions):
+class CvaScope(ExposureScope):
     """Whose CVA, on which day, along which paths."""
 
-    collateral: bool = Field(True, description="whether collateral under the agreements counts")
     wrong_way: tuple[WrongWayOrText, ...] = Field(
         (),
         max_length=100,
@@ -107,18 +102,20 @@ class CvaScope(PathScope, Positions):
 
 @dataclass(frozen=True)
 class OpenedCva:
-    """What CVA is made from. times : (n_dates,) years of today and the dates of the paths. keep : (n_positions,). weights : at the base."""
+    """What CVA is made from. times : (n_dates,) years of today and the dates of the figures. weights : at the base."""
 
     query: CvaScope
-    snapshot: Snapshot
-    along: Along
-    keep: Bools
+    exposure: OpenedExposure
     market: ScenarioMarket
-    held: Mapping[str, str]
+    held_levels: Mapping[str, str]
     known: ReferenceData[Counterparty]
     times: Floats
     curves: DefaultCurves
     weights: DateWeights
+
+    @property
+    def along(self) -> Along:
+        return self.exposure.along
 
     @property
     def sets(self) -> NettingSets:
@@ -135,8 +132,7 @@ class OpenedCva:
     @property
     def covered(self) -> Bools:
         """Whether the contract of each kept position has values on the paths, (n_kept,)."""
-        found = pc.index_in(self.book.contract_ids, self.paths.contract_ids).is_valid().to_numpy(zero_copy_only=False)
-        there: Bools = found[np.searchsorted(self.book.starts, self.sets.position, side="right") - 1]
+        there: Bools = self.exposure.covered[self.sets.position]
         return there
 
     @property
@@ -174,57 +170,28 @@ class OpenedCva:
             self.market.index.require(w.factor)
         ways: dict[int, WrongWay] = {}
         by_date: dict[int, Floats] = {}
-        for s, name in enumerate(self.sets.counterparties):
-            way = asked.get(name or "", asked.get(EVERYONE))
-            if way is None or name is None or name not in self.curves.curves:
+        for s, counterparty in enumerate(self.sets.counterparties):
+            way = asked.get(counterparty or "", asked.get(EVERYONE))
+            if way is None or counterparty is None or counterparty not in self.curves.curves:
                 continue
             ways[s] = WrongWay(way.factor, way.correlation)
-            by_date[s] = 1.0 - np.exp(self.curves.curves[name].logs[:, 0])
+            by_date[s] = 1.0 - np.exp(self.curves.curves[counterparty].logs[:, 0])
         return ways, by_date
 
 
-def open_cva(session: Session, query: CvaScope) -> OpenedCva:
-    """Opens everything CVA is made from; raises `NotValued` where values on the paths are missing."""
-    paths = open_paths(session, query)
-    snapshot = session.lake.snapshot()
-    book = book_of(session, snapshot, query)
-    return opened_from(session, query, snapshot, book, paths)
-
-
-def opened_from(session: Session, query: CvaScope, snapshot: Snapshot, book: Book, paths: PathValues) -> OpenedCva:
-    """The same from a book and values at hand."""
-    keep = select(book, query.where)
-    if not keep.any():
-        raise BadInput("The filters leave no position; ask for others.")
-    sets = netting_sets(snapshot, session.cache, book, keep, query.as_of)
+def open_cva(
+    session: Session, query: CvaScope, *, held: OpenedBook | None = None, paths: PathValues | None = None
+) -> OpenedCva:
+    """Opens everything CVA is made from; raises `NotValued` where values on the paths are missing. held, paths : in place of the query's own."""
+    exposure = open_exposure(session, query, held=held, paths=paths)
+    snapshot, sets = exposure.held.snapshot, exposure.held.sets
     base = base_market(snapshot, query.as_of)
     market = pricing_market(base)
-    known = counterparties_of(snapshot, query.as_of)
-    along = along_of(query, book, sets, paths, market)
-    days = [d for d, r in zip(paths.dates, along.reported.tolist(), strict=True) if r]
+    known = counterparties_of(session.lake, query.as_of)
+    reported = exposure.along.reported.tolist()
+    days = [d for d, r in zip(exposure.along.paths.dates, reported, strict=True) if r]
     times = year_fractions(query.as_of, days)
     names = sorted({n for n in (*sets.counterparties, *sets.legal_entities) if n is not None})
     curves = default_curves(market, known, names, times, query.recovery)
     weights = date_weights(curves, sets.counterparties, sets.legal_entities, len(times))
-    return OpenedCva(query, snapshot, along, keep, market, base.held, known, times, curves, weights)
-
-
-def along_of(query: CvaScope, book: Book, sets: NettingSets, paths: PathValues, market: ScenarioMarket) -> Along:
-    """What exposures are computed from."""
-    return Along(
-        paths,
-        book,
-        sets,
-        query.currency,
-        lambda currency: float(market.fx(currency, query.currency)[0]),
-        [margin_period(a) if a.margined else None for a in sets.agreements],
-        sets.whole & query.collateral,
-        lambda day, n: np.busday_offset(day, -n, roll="backward").astype(dt.date),
-        np.ones(len(paths.dates), np.bool_),
-    )
-
-
-def book_of(session: Session, snapshot: Snapshot, query: CvaScope) -> Book:
-    """The book or branch of the query, in the terms of its day."""
-    scope = Scope(as_of=query.as_of, positions_date=query.positions_date, branch=query.branch, as_known=query.as_known)
-    return book_of_scope(session.cache, snapshot, scope, query.as_of)
+    return OpenedCva(query, exposure, market, base.held, known, times, curves, weights)

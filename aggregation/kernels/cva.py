@@ -171,26 +171,24 @@ def set_profiles(
 
 
 @compiled
-def shares(
-    value: Floats, positive: Floats, negative: Floats, discount: Floats, weights: Floats, weight_of: Codes
+def slopes_on_paths(
+    positive: Floats, negative: Floats, discount: Floats, weights: Floats, weight_of: Codes
 ) -> tuple[Floats, Floats]:
-    """What a unit of value of a netting set counts on each path of its discounted exposures, (n_sets, n_paths) each.
+    """What a unit of value counts on each path of the discounted exposures of its netting set, (n_sets, n_paths) each (Euler).
 
-    Without collateral that is the discount where the value has the sign of the exposure, and 0 elsewhere (Euler). Where collateral changes the exposure, a
-    contract has the share of it that it has of the value: E v_i / V (M. Pykhtin and D. Rosen, Pricing counterparty risk at the trade
-    level and CVA allocations, *Journal of Credit Risk* 6 (2010)). On paths where the value has not the sign of the exposure, collateral
-    alone makes it, and no contract has a part of it.
+    Where there is exposure that is the discount, with its weight; for the negative exposure minus the discount. What collateral
+    takes away is what the contracts together have more than the exposure: no contract owns it (M. Pykhtin and D. Rosen, Pricing counterparty
+    risk at the trade level and CVA allocations, *Journal of Credit Risk* 6 (2010), section 3).
     """
-    n_sets, n = value.shape
+    n_sets, n = positive.shape
     up, down = np.zeros((n_sets, n)), np.zeros((n_sets, n))
     for s in range(n_sets):
         w = weights[weight_of[s]]
         for j in range(n):
-            v = value[s, j]
-            if v > 0.0 and positive[s, j] > 0.0:
-                up[s, j] = w[j] * discount[j] * (positive[s, j] / v)
-            elif v < 0.0 and negative[s, j] > 0.0:
-                down[s, j] = discount[j] * (negative[s, j] / v)
+            if positive[s, j] > 0.0:
+                up[s, j] = w[j] * discount[j]
+            if negative[s, j] > 0.0:
+                down[s, j] = -discount[j]
     return up, down
 
 
@@ -209,7 +207,7 @@ def entry_profiles(
     """What each contract of each netting set contributes to its expected exposures at one date, (n_entries, 2), filled.
 
     of_set, row, quantity, currency : (n_entries,) netting set, contract, net units, row of fx. values : (n_contracts, n_paths) of a unit; fx :
-    (n_currencies, n_paths); up, down : as `shares` gives them.
+    (n_currencies, n_paths); up, down : as `slopes_on_paths` gives them.
     """
     n = values.shape[1]
     for i in range(of_set.size):

@@ -62,7 +62,8 @@ class BaCvaQuery(SaCcrQuery):
         description="exposures at default by netting set, in place of those of SA-CCR: netting_set, counterparty, ead, maturity",
     )
     internal_model: bool = Field(
-        False, description="whether the exposures given come from the internal model method: they are then not discounted"
+        False,
+        description="whether the exposures given come from the internal model method: they are then not discounted",
     )
 
     @model_validator(mode="after")
@@ -121,9 +122,7 @@ def run_ba_cva(session: Session, query: BaCvaQuery) -> BaCvaAnswer:
     known = counterparties_of(source.snapshot, query.as_of)
     hedges = hedges_of(source.snapshot, query.as_of) if query.approach == "full" else ()
     rate = hedge_rates(source.snapshot, query, hedges)
-    charged = charge_sets(
-        rules, source.sets, known, hedges, query.approach, query.as_of, rate, query.internal_model
-    )
+    charged = charge_sets(rules, source.sets, known, hedges, query.approach, query.as_of, rate, query.internal_model)
     split = _split(rules, source, charged)
     return BaCvaAnswer(
         query,
@@ -157,9 +156,7 @@ def _given(session: Session, query: BaCvaQuery) -> _Source:
         np.array([e.maturity for e in given]),
     )
     every = np.arange(n, dtype=np.int32)
-    return _Source(
-        session.lake.snapshot(), sets, np.ones(n, np.bool_), every, sets.ead, np.full(n, -1, np.int64), None
-    )
+    return _Source(session.lake.snapshot(), sets, np.ones(n, np.bool_), every, sets.ead, np.full(n, -1, np.int64), None)
 
 
 def _of_sa_ccr(session: Session, query: BaCvaQuery) -> _Source:
@@ -178,7 +175,9 @@ def maturity_sums(found: NettedExposures) -> tuple[Floats, Floats]:
     notional = np.array([abs(r.notional) for r in rows])[found.entry_row] * np.abs(found.trades.quantity[found.entries])
     years = np.array([r.maturity for r in rows])[found.entry_row]
     of, n = found.trades.set_of[found.entries], len(found.nets)
-    return np.bincount(of, weights=notional, minlength=n), np.bincount(of, weights=notional * years, minlength=n)
+    sums = (np.bincount(of, weights=w, minlength=n) for w in (notional, notional * years))
+    one, two = (np.asarray(s, np.float64) for s in sums)
+    return one, two
 
 
 def maturities(found: NettedExposures) -> Floats:
@@ -218,7 +217,7 @@ def _rows(query: BaCvaQuery, rules: BaCva, source: _Source, charged: Charged, sp
     set_of = source.set_of[shown]
 
     def sums(values: Floats) -> Floats:
-        return np.bincount(group, weights=values[shown], minlength=n)
+        return np.asarray(np.bincount(group, weights=values[shown], minlength=n), np.float64)
 
     lacks = np.array([bool(r) for r in charged.reasons], np.bool_)
     share = source.ead / np.where(source.sets.ead == 0.0, 1.0, source.sets.ead)[source.set_of]
@@ -273,9 +272,7 @@ def _column(source: _Source, name: str) -> tuple[Ints, list[str | None]]:
         return codes[source.set_of], [*members, None]
     assert source.found is not None
     column = source.found.inputs.book.column(name)
-    members = column.members.to_pylist()
-    if None not in members:
-        members = [*members, None]
+    members = [*column.members.to_pylist(), *([] if column.members.null_count else [None])]
     at = np.maximum(source.position, 0)
     return np.where(source.position >= 0, column.codes[at], len(members) - 1).astype(np.int64), members
 
@@ -313,15 +310,15 @@ def _sets(source: _Source, charged: Charged) -> pa.Table:
 
     return pa.table(
         {
-            NETTING_SET: pa.array([sets.ids[i] for i in kept], pa.string()),
-            "counterparty": pa.array([sets.counterparties[i] for i in kept], pa.string()),
-            "legal_entity": pa.array([sets.legal_entities[i] for i in kept], pa.string()),
+            NETTING_SET: pa.array([sets.ids[i] for i in kept.tolist()], pa.string()),
+            "counterparty": pa.array([sets.counterparties[i] for i in kept.tolist()], pa.string()),
+            "legal_entity": pa.array([sets.legal_entities[i] for i in kept.tolist()], pa.string()),
             "ead": sets.ead[kept],
             "maturity": known(charged.maturity),
             "risk_weight": known(charged.weight),
             "discount_factor": known(charged.factor),
             "scva": known(charged.scva),
-            "reason": pa.array([charged.reasons[i] or None for i in kept], pa.string()),
+            "reason": pa.array([charged.reasons[i] or None for i in kept.tolist()], pa.string()),
         }
     )
 

@@ -91,7 +91,9 @@ def charge_sets(
     scva = ba_cva.standalone(weight, maturity * sets.ead * factor, rules.alpha)
     names = sorted({str(sets.counterparties[i]) for i in np.flatnonzero(computed).tolist()})
     place = {name: i for i, name in enumerate(names)}
-    of_set = np.array([place.get(c or "", -1) if ok else -1 for c, ok in zip(sets.counterparties, computed, strict=True)])
+    of_set = np.array(
+        [place.get(c or "", -1) if ok else -1 for c, ok in zip(sets.counterparties, computed, strict=True)]
+    )
     by_name = np.array([math.fsum(scva[of_set == i]) for i in range(len(names))])
     single, index, left_out = _eligible(rules, hedges, known, place, as_of)
     amounts = {h.hedge: _amount(rules, h, as_of, rate) for h in (*single, *index)}
@@ -112,7 +114,19 @@ def charge_sets(
         part[i] = charge.counterparties[of_set[i]] * (scva[i] / whole) if whole else 0.0
     kept = (tuple(single), tuple(index)) if approach == "full" else ((), ())
     return Charged(
-        weight, maturity, factor, scva, part, tuple(reasons), tuple(names), charge, bare, covered, *kept, amounts, left_out
+        weight,
+        maturity,
+        factor,
+        scva,
+        part,
+        tuple(reasons),
+        tuple(names),
+        charge,
+        bare,
+        covered,
+        *kept,
+        amounts,
+        left_out,
     )
 
 

@@ -5,7 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 from lake.committer import Committer
-from lake.landing.effective_rows import DATES, EffectiveFile, LandedField, LandedRows, ReferenceReport, Row, ingest_effective
+from lake.landing.effective_rows import (
+    DATES,
+    EffectiveFile,
+    LandedField,
+    LandedRows,
+    ReferenceReport,
+    Row,
+    ingest_effective,
+)
 from lake.landing.mapping import FileMapping
 from lake.landing.reference_values import RATINGS, SECTORS
 

@@ -138,18 +138,18 @@ def _profiles(value, positive, negative, factor):
 
 @given(st.integers(0, 50), st.sampled_from((0.0, 0.3, -0.4)))
 def test_contributions_add_up_to_the_exposure(seed, held):
-    """Collateral of `held` is there, and what it makes alone is what the contracts leave."""
+    """Collateral of `held` takes away what the contracts together have more than the exposure."""
     values, factor = _drawn(seed, 7, PATHS), np.abs(_drawn(seed + 1, PATHS))
     netted = values.sum(axis=0)
     positive, negative = np.maximum(netted - held, 0.0), np.maximum(held - netted, 0.0)
     up, down, by_path = _profiles(netted, positive, negative, factor)
-    share = cva.shares(netted[None], positive[None], negative[None], factor, np.ones((1, PATHS)), NO_WAY)
+    share = cva.slopes_on_paths(positive[None], negative[None], factor, np.ones((1, PATHS)), NO_WAY)
     out = np.empty((7, 2))
     many = np.zeros(7, np.int32)
     rows = np.arange(7, dtype=np.int32)
     cva.entry_profiles(many, rows, np.ones(7), many, values, np.ones((1, PATHS)), *share, out)
-    alone_up = (factor * positive)[(netted <= 0.0)].sum() / PATHS
-    alone_down = (factor * negative)[(netted >= 0.0)].sum() / PATHS
+    alone_up = -held * factor[positive > 0.0].sum() / PATHS
+    alone_down = held * factor[negative > 0.0].sum() / PATHS
     assert out[:, 0].sum() + alone_up == pytest.approx(up, rel=1e-9, abs=1e-12)
     assert out[:, 1].sum() + alone_down == pytest.approx(down, rel=1e-9, abs=1e-12)
     np.testing.assert_allclose(by_path.mean(axis=1), [up, up, down, down], rtol=1e-12)

@@ -70,7 +70,9 @@ def test_netting_sets_of_a_counterparty_are_added_before_the_root(session):
 
 
 def test_an_unknown_counterparty_is_told_and_not_zero(session):
-    found = ask(session, exposures=[_given(), _given(netting_set="M", counterparty="counterparty-9")], by=["counterparty"])
+    found = ask(
+        session, exposures=[_given(), _given(netting_set="M", counterparty="counterparty-9")], by=["counterparty"]
+    )
     rows = {r["counterparty"]: r for r in found.rows.to_pylist()}
     assert rows["counterparty-9"]["capital"] is None
     assert "No row of counterparty 'counterparty-9'" in rows["counterparty-9"]["reason"]
