@@ -145,6 +145,10 @@ QUESTIONS: dict[str, Entry] = {
         "regulatory.ba_cva:BA_CVA",
         "Capital for CVA risk in the basic approach, reduced and full, by netting set or any dimension.",
     ),
+    "sa-cva": Entry(
+        "regulatory.sa_cva:SA_CVA",
+        "Capital for CVA risk in the standardised approach, from our own sensitivities of CVA or from given ones.",
+    ),
     "sa-ccr": Entry(
         "regulatory.sa_ccr.question:SA_CCR",
         "Exposure at default by SA-CCR, by netting set and by any dimension as contributions that add up exactly.",

@@ -130,6 +130,17 @@ def set_sums(w: Floats, found: CvaFigures) -> Floats:
     return total
 
 
+def cva_parts(opened: OpenedCva) -> Floats:
+    """Unilateral CVA of each kept position and then what collateral makes of each netting set, (n_kept + n_sets,), not rounded to a grid."""
+    columns = _columns(opened.weights.filled())
+    ways, by_date = opened.wrong_way()
+    nowhere = np.full(len(opened.sets), -1, np.int32)
+    found = cva_figures(opened.along, [w for _, w in columns], nowhere, 0, ways, by_date)
+    left = set_sums(columns[0][1], found)
+    np.subtract.at(left, opened.sets.code, found.positions[:, 0])
+    return np.concatenate([found.positions[:, 0], left])
+
+
 def grouping(opened: OpenedCva) -> tuple[Groups, Codes, Bools]:
     """Groups of the positions; the group of each netting set, -1 where it is in several; and whether a group is of whole sets."""
     groups = group_by(opened.book, opened.query.by, opened.exposure.held.keep)
