@@ -141,6 +141,10 @@ QUESTIONS: dict[str, Entry] = {
         "exposure.cva:CVA",
         "CVA and DVA, unilateral and to the first default, by any dimension, with sensitivities to spreads.",
     ),
+    "cva-scenarios": Entry(
+        "exposure.cva_scenarios:CVA_SCENARIOS",
+        "CVA in every scenario, chosen or stored, and VaR and ES of its change.",
+    ),
     "ba-cva": Entry(
         "regulatory.ba_cva:BA_CVA",
         "Capital for CVA risk in the basic approach, reduced and full, by netting set or any dimension.",

@@ -130,13 +130,18 @@ def set_sums(w: Floats, found: CvaFigures) -> Floats:
     return total
 
 
-def cva_parts(opened: OpenedCva) -> Floats:
-    """Unilateral CVA of each kept position and then what collateral makes of each netting set, (n_kept + n_sets,), not rounded to a grid."""
-    columns = _columns(opened.weights.filled())
+def set_figures(opened: OpenedCva) -> CvaFigures:
+    """The figures of `FIGURES` of every netting set and position, of no group."""
     ways, by_date = opened.wrong_way()
     nowhere = np.full(len(opened.sets), -1, np.int32)
-    found = cva_figures(opened.along, [w for _, w in columns], nowhere, 0, ways, by_date)
-    left = set_sums(columns[0][1], found)
+    columns = _columns(opened.weights.filled())
+    return cva_figures(opened.along, [w for _, w in columns], nowhere, 0, ways, by_date)
+
+
+def cva_parts(opened: OpenedCva) -> Floats:
+    """Unilateral CVA of each kept position and then what collateral makes of each netting set, (n_kept + n_sets,), not rounded to a grid."""
+    found = set_figures(opened)
+    left = set_sums(_columns(opened.weights.filled())[0][1], found)
     np.subtract.at(left, opened.sets.code, found.positions[:, 0])
     return np.concatenate([found.positions[:, 0], left])
 
