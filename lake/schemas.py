@@ -404,6 +404,117 @@ VALUATION_SETS = Table(
     more_bounded=("valuation_date", "market_date"),
 )
 
+PATH_SETS = Table(
+    "path_sets",
+    "market paths from a date to the dates of a grid: everything they are made from",
+    (
+        Column("path_set_id", pa.string(), "digest of the model"),
+        Column("as_of_date", pa.date32(), "date of the market from which the paths set out"),
+        Column("measure", pa.string(), "risk_neutral or real_world"),
+        Column("numeraire", pa.string(), "currency whose bank account prices are relative to"),
+        Column("dates", DATES, "T1, T2, ..., ascending"),
+        Column("paths", pa.int32(), "number of paths"),
+        Column("seed", pa.int64(), "of the random numbers"),
+        Column("sampling", pa.string(), "random, antithetic or sobol"),
+        Column(
+            "model",
+            pa.string(),
+            "market, drivers, correlations and carry, as JSON: the paths are made anew from it, to the bit",
+        ),
+        Column("market_data_version", pa.int64(), "version of market_data it was fitted to"),
+        Column("code_version", pa.string(), "version of the code"),
+        Column("created_at", INSTANT, "when it was stored"),
+    ),
+    key=("path_set_id",),
+    derived=True,
+)
+
+PATH_VALUES = Table(
+    "path_values",
+    "what a contract is worth and has paid at one date of a grid, on every path; shared by valuations along paths",
+    (
+        Column("as_of_date", pa.date32(), "date from which the paths set out"),
+        Column("contract_id", pa.string(), "the contract"),
+        Column(
+            "inputs_digest",
+            pa.string(),
+            "digest of pricer version, dates, paths and of everything that moves what the contract reads",
+        ),
+        Column("date_number", pa.int32(), "of the grid, from 0"),
+        Column("currency", pa.string(), "currency of value and cash"),
+        Column("base_value", pa.float64(), "value of one unit on the first date"),
+        Column("values", DOUBLES, "value of one unit by path; 0 once matured"),
+        Column(
+            "cash", DOUBLES, "cash that one unit pays since the date before, by path; null where it pays none on any"
+        ),
+    ),
+    key=("as_of_date", "contract_id", "inputs_digest", "date_number"),
+    partition_by=("as_of_date",),
+    derived=True,
+)
+
+PATH_MEMBERS = Table(
+    "path_members",
+    "a contract in a valuation along paths, with the fingerprint that answers for it",
+    (
+        Column("path_valuation_id", pa.string(), "the valuation"),
+        Column("contract_id", pa.string(), "the contract"),
+        Column("inputs_digest", pa.string(), "with contract_id the fingerprint in path_values"),
+    ),
+    key=("path_valuation_id", "contract_id"),
+    partition_by=("path_valuation_id",),
+    derived=True,
+)
+
+PATH_FAILURES = Table(
+    "path_failures",
+    "a contract that could not be valued along paths; a result like any other",
+    (
+        Column("path_valuation_id", pa.string(), "the valuation"),
+        Column("contract_id", pa.string(), "the contract"),
+        Column("instrument_type", pa.string(), "its type"),
+        Column("reason", pa.string(), "short code, such as missing_fixing, path_dependent, non_finite"),
+        Column("message", pa.string(), "what was missing or wrong, in words"),
+        Column("stage", pa.string(), "where it failed: terms, check, factors, value or cash"),
+    ),
+    key=("path_valuation_id", "contract_id"),
+    partition_by=("path_valuation_id",),
+    derived=True,
+)
+
+PATH_VALUATIONS = Table(
+    "path_valuations",
+    "the seal of a complete valuation along paths; readers see sealed ones only",
+    (
+        Column(
+            "path_valuation_id",
+            pa.string(),
+            "digest of the path set, the versions of all pricers and the contracts in it",
+        ),
+        Column("path_set_id", pa.string(), "the path set"),
+        Column("as_of_date", pa.date32(), "date from which the paths set out"),
+        Column("pricer_version", pa.string(), "digest of all instrument versions"),
+        Column("submitted", pa.int64(), "contracts asked for = valued + reused + failed"),
+        Column("valued", pa.int64(), "contracts valued for this"),
+        Column("reused", pa.int64(), "contracts whose values were already in the lake"),
+        Column("failed", pa.int64(), "contracts in path_failures"),
+        Column(
+            "cost_us",
+            pa.map_(pa.string(), pa.float64()),
+            "instrument type to measured microseconds a contract, date and path",
+        ),
+        Column("pricing_seconds", pa.float64(), "seconds of one core that valuing took"),
+        Column("elapsed_seconds", pa.float64(), "wall time of the run"),
+        Column("runner", pa.string(), "in-process or the Spark master"),
+        Column("run_id", pa.string(), "the run whose commits filled it"),
+        Column("table_versions", ATTRIBUTES, "table name to the version that was read"),
+        Column("code_version", pa.string(), "version of the code"),
+        Column("sealed_at", INSTANT, "when it was sealed"),
+    ),
+    key=("path_valuation_id",),
+    derived=True,
+)
+
 ACTUAL_PNL = Table(
     "actual_pnl",
     "the P&L of a day as the books have it, for the node its members name",
@@ -792,6 +903,11 @@ TABLES: dict[str, Table] = {
         VALUATION_MEMBERS,
         VALUATION_FAILURES,
         VALUATION_SETS,
+        PATH_SETS,
+        PATH_VALUES,
+        PATH_MEMBERS,
+        PATH_FAILURES,
+        PATH_VALUATIONS,
         ACTUAL_PNL,
         REPORTED_VAR,
         BRANCH_POSITIONS,

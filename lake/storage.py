@@ -240,7 +240,7 @@ def write_data_file(root: Path, name: str, table: pa.Table, partition: Mapping[s
     """Writes one Parquet file of table `name` below the lake folder `root`; any process may, no commit is made.
 
     `table` has the columns of the table's file schema (partition columns are given in `partition`).
-    Vectors are stored plain and uncompressed: doubles of P&L hardly compress, and reading them should cost a copy.
+    Vectors are stored plain and uncompressed: doubles of P&L and values hardly compress, and reading them should cost a copy.
     Minus zero becomes zero.
     """
     definition = TABLES[name]
@@ -256,7 +256,9 @@ def write_data_file(root: Path, name: str, table: pa.Table, partition: Mapping[s
         table,
         sink,
         compression={
-            f"{f.name}.list.element" if pa.types.is_list(f.type) else f.name: "none" if f.name == "pnl" else "lz4"
+            f"{f.name}.list.element" if pa.types.is_list(f.type) else f.name: "none"
+            if f.name in ("pnl", "values")
+            else "lz4"
             for f in definition.file_schema
         },
         write_statistics=[*definition.bounded],

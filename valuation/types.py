@@ -81,15 +81,47 @@ class InstrumentTerms(BaseModel):
         return digest(self.instrument_type, self.to_json())
 
 
+class Along(Protocol):
+    """The way that market paths have taken to a day: what was fixed on it differs from path to path.
+
+    All arrays have a number a state, (n_states,), the base first.
+    """
+
+    def growth(self, curve: str, first: dt.date, last: dt.date) -> Floats:
+        """What a unit grows to from `first` to `last` at the rate that the curve has on `first`."""
+        ...
+
+    def compounded(self, curve: str, first: dt.date, last: dt.date) -> Floats:
+        """What a unit grows to from `first` to `last` at the overnight rate of each day."""
+        ...
+
+    def on(self, day: dt.date) -> Market:
+        """The market of the same paths on an earlier day; with its base alone up to the day they set out."""
+        ...
+
+    def squares(self, risk_factor_id: str, since: dt.date) -> Floats:
+        """Sum of squared logarithmic moves of a level from a day on, or from where the paths set out, to the valuation date."""
+        ...
+
+
 class Market(Protocol):
     """What pricers see; see `valuation.market.scenario_market.ScenarioMarket`. State 0 is the base, the others the scenarios in order."""
 
     valuation_date: dt.date
     index: FactorIndex
     n_states: int
-    states: Floats
     roll: Roll | None
     bumped: bool
+
+    @property
+    def states(self) -> Floats:
+        """Levels of all risk factors, (n_factors, n_states), rows in the order of `index`."""
+        ...
+
+    @property
+    def along(self) -> Along | None:
+        """Of a market on paths the way there; None in any other."""
+        ...
 
     def with_levels(self, levels: Floats) -> Market:
         """The same base with other scenarios, (n_factors, n_scenarios), rows in the order of `index`."""
@@ -138,10 +170,13 @@ class RolledMarkets(Protocol):
 
 @dataclass(frozen=True)
 class CashFlow:
-    """What one unit of a contract pays (negative) or is paid on a day, in the contract's currency; `kind` says what for."""
+    """What one unit of a contract pays (negative) or is paid on a day, in the contract's currency; `kind` says what for.
+
+    amount : on market paths an array (n_states,) where it differs from path to path.
+    """
 
     day: dt.date
-    amount: float
+    amount: Any
     kind: str
 
 

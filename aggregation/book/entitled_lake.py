@@ -379,6 +379,10 @@ _SETS_EMPTY = {t.name: t.schema.empty_table() for t in (VALUATION_MEMBERS, VALUA
 
 # how each table that is not whole is cut: by an expression of its rows, or made anew
 _BY_ROW: Mapping[str, Callable[[EntitledLake], ds.Expression]] = {
+    # a path set says what others hold by what it was fitted to: values along paths are of the whole book alone
+    **dict.fromkeys(
+        ("path_sets", "path_values", "path_members", "path_failures", "path_valuations"), lambda lake: ds.scalar(False)
+    ),
     **dict.fromkeys(("positions", "sensitivities", "orders", "actual_pnl", "reported_var"), EntitledLake._nodes),
     "standards": EntitledLake._standards,
     "branches": EntitledLake._branches,

@@ -59,6 +59,27 @@ class PathScope(BaseModel):
     numeraire: Currency = Field(
         "USD", description="currency whose bank account prices are relative to on risk-neutral paths"
     )
+    path_window: Annotated[int, Field(ge=20, le=7500), BeforeValidator(whole)] = Field(
+        250, description="business days of history that volatilities and correlations of the paths are read from"
+    )
+    mean_reversion: dict[str, float] = Field(
+        default_factory=dict, description="mean reversion of the short rate by currency, a year; 0.03 where not given"
+    )
+    rate_volatility: dict[str, float] = Field(
+        default_factory=dict,
+        description="normal volatility of the short rate by currency, a year; else from stored swaption volatilities, else from history",
+    )
+    price_volatility: dict[str, float] = Field(
+        default_factory=dict,
+        description="lognormal volatility by risk factor id, or by currency for its price in the numeraire; else as stored, else history",
+    )
+    credit_paths: Literal["lognormal", "deterministic"] = Field(
+        "lognormal",
+        description="credit curves and spreads: around their forwards by a lognormal factor, or the forwards themselves",
+    )
+    discount_curves: dict[str, str] = Field(
+        default_factory=dict, description="discount curve by currency, where it is not the one named like it"
+    )
     positions_date: Day | None = Field(None, description="date of the book, when not as_of")
     branch: str | None = Field(
         None, pattern=REFERENCE, description="branch in place of a book: NAME, or NAME@2 for a version"
@@ -164,20 +185,24 @@ class GivenPaths:
     levels: Mapping[str, Floats] = field(default_factory=dict)
 
     def values(self, k: int, rows: Ints | None) -> Floats:
-        return self.all_values[k] if rows is None else self.all_values[k][rows]
+        block: Floats = self.all_values[k]
+        return block if rows is None else block[rows]
 
     def cash(self, k: int, rows: Ints | None) -> Floats:
-        return self.all_cash[k] if rows is None else self.all_cash[k][rows]
+        block: Floats = self.all_cash[k]
+        return block if rows is None else block[rows]
 
     def fx(self, k: int, currency: str, into: str) -> Floats:
         spots: list[Floats] = [_named(self.spots, "currency", c)[k] for c in (currency, into)]
         return spots[0] / spots[1]
 
     def discount(self, k: int, currency: str) -> Floats:
-        return _named(self.discounts, "currency", currency)[k]
+        found: Floats = _named(self.discounts, "currency", currency)[k]
+        return found
 
     def level(self, k: int, risk_factor_id: str) -> Floats:
-        return _named(self.levels, "risk factor", risk_factor_id)[k]
+        found: Floats = _named(self.levels, "risk factor", risk_factor_id)[k]
+        return found
 
 
 def _named(table: Mapping[str, Floats], what: str, name: str) -> Floats:

@@ -200,6 +200,11 @@ class VectorCache:
         """What `make` gives, made once and kept beside the other open objects; `key` names everything it is made of."""
         return self._kept.get((self._lake_id(), key), make)
 
+    def entry(self, name: str, build: Build, load: Callable[[Path], T]) -> T:
+        """What `load` gives of an entry of the disk cache, which `build` fills where it is not there; opened once, under its name."""
+        named = digest(str(self.lake.path), name)
+        return self._kept.get((named, "entry"), lambda: self._disk.entry(named, build, load))
+
     def alignment(self, book: Book, vectors: Vectors) -> Alignment:
         """The book against the valuation set."""
         key = (book.positions_date, book.files, vectors.set_key)

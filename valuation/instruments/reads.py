@@ -300,20 +300,26 @@ def settlement(
     """
     if not markets.market_date <= last < until:
         return ()
-    amount = float(value([terms], markets.market(last))[0, 0])
+    market = markets.market(last)
+    amounts = value([terms], market)[0]
+    if market.along is not None:
+        return (CashFlow(last, amounts, "settlement"),)
+    amount = float(amounts[0])
     if not math.isfinite(amount):
         raise NotValuable("non_finite", f"What it settles on {last} is not a finite number in the market rolled there.")
     return (CashFlow(last, amount, "settlement"),)
 
 
 def paid(
-    markets: RolledMarkets, until: dt.date, days: Ints, amounts: Floats, kinds: Sequence[str]
+    markets: RolledMarkets, until: dt.date, days: Ints, amounts: Floats | Sequence[float | Floats], kinds: Sequence[str]
 ) -> tuple[CashFlow, ...]:
-    """Those of the payments that are made after the market date, up to `until` included."""
+    """Those of the payments that are made after the market date, up to `until` included; on paths an amount may differ in each state."""
     after, up_to = markets.market_date.toordinal(), until.toordinal()
     return tuple(
         CashFlow(dt.date.fromordinal(day), amount, kind)
-        for day, amount, kind in zip(days.tolist(), amounts.tolist(), kinds, strict=True)
+        for day, amount, kind in zip(
+            days.tolist(), amounts.tolist() if isinstance(amounts, np.ndarray) else amounts, kinds, strict=True
+        )
         if after < day <= up_to
     )
 

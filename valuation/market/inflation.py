@@ -5,7 +5,7 @@ quoted on that day are struck on it: the pillar of k years, an `inflation_rate` 
 12 k months later is level x (1 + r)^k. Months are counted from January 1970. There is no seasonality.
 
 In a market rolled with forwards realised, the path of the index stays what it was on the market date, and scenarios at the end of
-the roll change it by the ratio of their path to that of the base.
+the roll change it by the ratio of their path to that of the base. So do market paths.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def projected_index(market: Market, price_index: str, curve: str, lag: int, mont
     path = market.level(price_index) * index_growth(
         times, market.levels(ids), _years_from(market.valuation_date, lag, months)
     )
-    if market.roll is None or market.roll.market != "forwards":
+    if market.roll is None or (market.roll.market != "forwards" and market.along is None):
         return path
     origin, row = market.roll.origin, market.index.row
     rates = origin[[row[i] for i in ids]][:, None]

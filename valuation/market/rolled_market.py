@@ -229,7 +229,7 @@ def _spot_growth(origin: ScenarioMarket, to: dt.date, carry: Carry) -> tuple[Flo
 
     @functools.cache
     def discount(currency: str, time: float = years) -> float:
-        curve = _curve_of(origin.index, currency, carry)
+        curve = curve_of(origin.index, currency, carry)
         if curve is not None:
             return float(origin.discount(curve, np.array([time]))[0, 0])
         if currency in carry.rates:
@@ -259,7 +259,8 @@ def _spot_growth(origin: ScenarioMarket, to: dt.date, carry: Carry) -> tuple[Flo
     return growth, unrolled
 
 
-def _curve_of(index: FactorIndex, currency: str, carry: Carry) -> str | None:
+def curve_of(index: FactorIndex, currency: str, carry: Carry) -> str | None:
+    """The discount curve of a currency: the one given, the one named like it, or its only one; None where there is none."""
     if currency in carry.curves:
         return carry.curves[currency]
     curves = {f.curve for f in index.factors if f.curve and f.currency == currency and f.type in (*QUOTES, *QUOTED)}

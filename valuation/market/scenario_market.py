@@ -16,7 +16,7 @@ from valuation.kernels import bootstrap, curves
 from valuation.market.credit_curves import TYPES as CREDIT
 from valuation.market.credit_curves import survival_curve
 from valuation.market.quoted_curves import QUOTED, quoted_curve
-from valuation.types import NotValuable
+from valuation.types import Along, NotValuable
 
 BUILDERS = {"par_yield": curves.par_curve, "zero_rate": curves.zero_curve}
 _READS = {"par_yield": curves.par_reads, "zero_rate": curves.zero_reads}
@@ -167,6 +167,11 @@ class ScenarioMarket:
             levels = np.where(still[:, None], scenario_set.base[:, None], levels)
         bumped = scenario_set.method == BUMPS
         return cls(valuation_date, scenario_set.index, scenario_set.base, levels, scenario_set.roll, bumped)
+
+    @property
+    def along(self) -> Along | None:
+        """As `Market.along`: its scenarios happen at once, and have no way."""
+        return None
 
     def with_levels(self, levels: Floats) -> ScenarioMarket:
         """The same base with other scenarios, (n_factors, n_scenarios)."""

@@ -78,6 +78,26 @@ def run_on_spark(
     yield from (BatchResult.from_json(r["result"]) for r in sorted(rows, key=lambda r: int(r["batch"])))
 
 
+def texts_on_spark(
+    spark: SparkSession,
+    function: Callable[[int], str],
+    n: int,
+    tick: Callable[[int], None],
+    cancelled: threading.Event,
+    run_id: str,
+) -> list[str]:
+    """What a function of a number gives for 0, ..., n - 1, a task each, in their order; it is sent to the workers as it is."""
+
+    def run(numbers: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for numbered in numbers:
+            for i in numbered.column(0).to_pylist():
+                yield pa.RecordBatch.from_pydict({"batch": pa.array([i], pa.int64()), "result": [function(i)]})
+
+    frame = spark.range(0, n, 1, n).mapInArrow(run, "batch long, result string")
+    rows = _collect(spark, frame, run_id, tick, cancelled)
+    return [str(r["result"]) for r in sorted(rows, key=lambda r: int(r["batch"]))]
+
+
 def _collect(
     spark: SparkSession, frame: Any, group: str, tick: Callable[[int], None], cancelled: threading.Event
 ) -> list[Any]:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import datetime as dt
 import functools
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -27,7 +28,7 @@ from scenarios.types import FactorIndex
 from valuation.instruments import schedules
 from valuation.instruments.commodity.forward_prices import CommodityTerms, commodity_factor
 from valuation.instruments.fields import DISCOUNT_CURVE, Date, Name, Number, read_json, require_alive
-from valuation.instruments.reads import curve_factors, paid, present_values
+from valuation.instruments.reads import Varying, curve_factors, paid, present_values
 from valuation.instruments.schedules import BusinessDayConvention, Calendar
 from valuation.market.scenario_market import DAYS_A_YEAR
 from valuation.types import CashFlow, Market, NotValuable, RolledMarkets
@@ -123,24 +124,27 @@ def _periods(start: dt.date, maturity: dt.date, frequency: int, calendar: str, c
 
 
 def _averages(terms: Terms, first: int, market: Market) -> tuple[Floats, Floats]:
-    """The average of each period from `first` on as known + share x price, both (n_periods,)."""
+    """The average of each period from `first` on as known + share x price, both (n_periods,); on paths known is (n_periods, n_states)."""
     periods, today = terms.periods(), market.valuation_date.toordinal()
     days = periods.days[periods.offsets[first] :]
     counts = np.diff(periods.offsets[first:])
     share = np.exp(terms.carry * ((days - today) / DAYS_A_YEAR))
-    fixed = np.zeros(len(days))
+    fixed = np.zeros(len(days) if market.along is None else (len(days), market.n_states))
     for i in range(int(days.searchsorted(today, side="right"))):
         day = dt.date.fromordinal(int(days[i]))
         if day < market.valuation_date or day in terms.fixings:
             share[i], fixed[i] = 0.0, _fixing(terms.underlying, day, terms.fixings, market)
     starts = periods.offsets[first:-1] - periods.offsets[first]
-    return np.add.reduceat(fixed, starts) / counts, np.add.reduceat(share, starts) / counts
+    known = np.add.reduceat(fixed, starts, axis=0)
+    return known / (counts if known.ndim == 1 else counts[:, None]), np.add.reduceat(share, starts) / counts
 
 
-def _fixing(underlying: str, day: dt.date, fixings: Mapping[dt.date, float], market: Market) -> float:
+def _fixing(underlying: str, day: dt.date, fixings: Mapping[dt.date, float], market: Market) -> float | Floats:
     """The price of a day that has passed: as given or published, else as the roll had it, growing evenly between its ends."""
     if day in fixings:
         return fixings[day]
+    if market.along is not None:
+        return market.along.on(day).level(underlying)
     if (then := market.passed(day)) is not None:
         return float(then.level(underlying)[0])
     roll = market.roll
@@ -174,7 +178,13 @@ def value(terms: Sequence[Terms], market: Market) -> Floats:
         shares.append(sign * share)
     curves = [t.discount_curve for t in terms]
     prices = market.levels([t.underlying for t in terms])
-    return present_values(market, curves, days, known) + prices * present_values(market, curves, days, shares)
+    later = prices * present_values(market, curves, days, shares)
+    if market.along is None:
+        return present_values(market, curves, days, known) + later
+    numbers = np.concatenate([[0], np.cumsum([len(k) for k in known])])
+    sources = [np.arange(a, b) for a, b in itertools.pairwise(numbers.tolist())]
+    none, one = [np.zeros(len(k)) for k in known], [np.ones(len(k)) for k in known]
+    return present_values(market, curves, days, none, None, Varying(one, sources, np.concatenate(known))) + later
 
 
 def cash_flows(terms: Terms, markets: RolledMarkets, until: dt.date) -> tuple[CashFlow, ...]:
@@ -185,4 +195,6 @@ def cash_flows(terms: Terms, markets: RolledMarkets, until: dt.date) -> tuple[Ca
         return ()
     fixed, _ = _averages(terms, begin, markets.market(until))
     amounts = (1.0 if terms.pay_fixed else -1.0) * (fixed - terms.fixed_price)
-    return paid(markets, until, periods.payments[begin:end], amounts[: end - begin], ["average"] * (end - begin))
+    made = amounts[: end - begin]
+    rows = made if made.ndim == 1 else list(made)
+    return paid(markets, until, periods.payments[begin:end], rows, ["average"] * (end - begin))

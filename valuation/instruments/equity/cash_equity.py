@@ -61,5 +61,6 @@ def cash_flows(terms: Terms, markets: RolledMarkets, until: dt.date) -> tuple[Ca
         for day, paid in (going_ex(end.index, terms.underlying, first, until) if terms.cash_dividends else ())
     ]
     if dividend_yield:
-        out.append(CashFlow(until, shares(until) * float(end.level(terms.underlying)[0]), "dividend"))
+        price = end.level(terms.underlying)
+        out.append(CashFlow(until, shares(until) * (float(price[0]) if end.along is None else price), "dividend"))
     return tuple(out)

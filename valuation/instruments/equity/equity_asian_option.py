@@ -150,6 +150,10 @@ def _values(terms: Sequence[Terms], market: Market) -> tuple[Floats, Floats]:
     values, errors = np.empty(shares.spot.shape), np.zeros(shares.spot.shape)
     for curve, rows in rows_by([t.discount_curve for t in terms]):
         averages = [_Average(terms[i], market) for i in rows]
+        if any(a.varying is not None for a in averages):
+            for i, a in zip(rows.tolist(), averages, strict=True):
+                values[i] = _on_paths(terms[i], a, market, shares.spot[i], volatility[i], shares.discount[i])
+            continue
         offsets = np.concatenate([[0], np.cumsum([len(a.times) for a in averages])])
         times: Floats = np.concatenate([a.times for a in averages])
         unique, columns = np.unique(times, return_inverse=True)
@@ -190,9 +194,38 @@ def _values(terms: Sequence[Terms], market: Market) -> tuple[Floats, Floats]:
     return values, errors
 
 
+def _on_paths(terms: Terms, a: _Average, market: Market, spot: Floats, volatility: Floats, discount: Floats) -> Floats:
+    """Value in every state, (n_states,), where the prices that are known differ from path to path: each state is an option of its own."""
+    if terms.method == "monte_carlo" and len(a.times):
+        raise NotValuable(
+            "path_dependent",
+            "Its average is simulated, and on market paths the prices known differ: use moment_matching.",
+        )
+    n, days = market.n_states, len(a.times)
+    matrix = market.discount(terms.discount_curve, a.times) if days else np.ones((1, n))
+    past = np.full(n, a.past) if a.varying is None else a.varying
+    return average_options(
+        np.full(n, 1.0 if terms.option_type == "call" else -1.0),
+        np.full(n, terms.average == "geometric"),
+        np.full(n, terms.strike),
+        np.full(n, a.count),
+        past,
+        np.full(n, a.today),
+        days * np.arange(n + 1),
+        np.tile(a.times, n),
+        np.tile(a.carried, n),
+        np.arange(days * n),
+        np.ascontiguousarray(matrix.T).reshape(-1, 1),
+        np.ascontiguousarray(spot)[:, None],
+        np.ascontiguousarray(volatility)[:, None],
+        np.ascontiguousarray(discount)[:, None],
+    )[:, 0]
+
+
 class _Average:
     """The average of a contract on a day: what is known of it and what is to come.
 
+    varying : (n_states,) in place of `past` where it differs from path to path, else None.
     count : prices in it; past : sum of the known ones, of their logarithms for a geometric average; today : 1 where the spot
     price of today is one of them; times, carried : (n_days,) years to those to come and exp(-yield x time).
     """
@@ -201,17 +234,26 @@ class _Average:
         day, days = market.valuation_date, terms.days()
         known = [_price(terms, d, market) for d in days if d < day or (d == day and d in terms.fixings)]
         self.count = float(len(days))
-        self.past = math.fsum(map(math.log, known) if terms.average == "geometric" else known)
+        self.varying: Floats | None = None
+        self.past = 0.0
+        if all(isinstance(price, float) for price in known):
+            self.past = math.fsum(map(math.log, known) if terms.average == "geometric" else known)
+        else:
+            self.varying = np.zeros(market.n_states)
+            for price in known:
+                self.varying = self.varying + (np.log(price) if terms.average == "geometric" else price)
         self.today = float(day in days and day not in terms.fixings)
         self.times: Floats = np.array([(d - day).days for d in days if d > day], dtype=np.float64) / DAYS_A_YEAR
         self.carried: Floats = np.array([math.exp(-terms.dividend_yield * t) for t in self.times.tolist()])
 
 
-def _price(terms: Terms, day: dt.date, market: Market) -> float:
+def _price(terms: Terms, day: dt.date, market: Market) -> float | Floats:
     """The price of a day: as given, or in the base market as it is rolled; raises `NotValuable` where neither says it."""
     roll = market.roll
     if day in terms.fixings or roll is None or day < roll.since:
         return terms.fixing(day)
+    if market.along is not None:
+        return np.broadcast_to(market.along.on(day).level(terms.underlying), (market.n_states,))
     if (then := market.passed(day)) is not None:
         return float(then.level(terms.underlying)[0])
     origin = float(roll.origin[market.index.row[terms.underlying]])

@@ -8,7 +8,7 @@ worth the variance to maturity less that to its start.
 
 A scenario moves the share from the base at once, and a running swap realises that: ln(S/S_0)^2 over the years from `start` to `maturity`
 is added to E. So a crash pays by itself, beside the volatility that comes with it. In a roll nothing moves but time, so that the days since
-the market date realise none.
+the market date realise none. On market paths they realise the squared moves from each date of the grid to the next.
 
 Source: Demeterfi, Derman, Kamal and Zou, *More than you ever wanted to know about volatility swaps*, Goldman Sachs, 1999. The share has no
 jumps in the strip and is watched without pause: the daily fixings of a real swap differ by what jumps and sampling make.
@@ -126,8 +126,14 @@ def value(terms: Sequence[Terms], market: Market) -> Floats:
         :, None
     ]
     expected = (realised * done + fair * left) / total
-    running = np.flatnonzero([t.start <= today < t.maturity for t in terms])
-    if len(running):
+    # on its last day the scenarios move nothing any more; what paths have moved by then counts
+    running = np.flatnonzero(
+        [t.start <= today < t.maturity or (today == t.maturity and market.along is not None) for t in terms]
+    )
+    if len(running) and market.along is not None:
+        for i in running.tolist():
+            expected[i] += market.along.squares(terms[i].underlying, terms[i].start) * (DAYS_A_YEAR / total[i])
+    elif len(running):
         spots = market.levels([terms[i].underlying for i in running.tolist()])
         move = np.log(np.where(spots > 0, spots, np.nan) / spots[:, :1])
         expected[running] += move * move * (DAYS_A_YEAR / total[running])

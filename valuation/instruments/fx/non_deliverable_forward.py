@@ -71,10 +71,12 @@ class Terms(DiscountedPair):
         """Whether the rate is known on a day."""
         return self.fixing_date < day or (self.fixing_date == day and self.fixing is not None)
 
-    def fixed_rate(self, market: Market) -> float:
-        """The rate that has been fixed: the one given, else the spot rate of the fixing date in the rolled market."""
+    def fixed_rate(self, market: Market) -> float | Floats:
+        """The rate that has been fixed: the one given, else the spot rate of the fixing date in the rolled market, or on each path."""
         if self.fixing is not None:
             return self.fixing
+        if market.along is not None:
+            return market.along.on(self.fixing_date).fx(self.base_currency, self.currency)
         roll = market.roll
         assert roll is not None  # `check` has seen to it
         if (then := market.passed(self.fixing_date)) is not None:

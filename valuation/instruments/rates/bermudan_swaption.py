@@ -190,13 +190,23 @@ def value(terms: Sequence[Terms], market: Market) -> Floats:
     return out
 
 
+def exercise_values(terms: Terms, market: Market) -> tuple[Floats, Floats]:
+    """What exercise on the valuation date gives, -infinity where it is no exercise date, and what it is worth to wait; each (n_states,)."""
+    today = market.valuation_date.toordinal()
+
+    def discount(curve: str, days: Ints) -> Floats:
+        return market.discount(curve, (days - today) / DAYS_A_YEAR)
+
+    return _exercise(terms, market.valuation_date, discount, market.level(terms.volatility))
+
+
 def _exercised(terms: Terms, market: Market) -> dt.date | None:
     """The first day of a roll, before its last, on which exercise is worth more in the base than to wait.
 
     Of days that have passed the book says whether it was exercised.
     """
-    if market.roll is None or market.passed(market.roll.since) is not None:
-        return None
+    if market.roll is None or market.along is not None or market.passed(market.roll.since) is not None:
+        return None  # on paths whoever ages the contract compares: see `exercise_values`
     for day in terms.exercise_dates:
         if market.roll.since <= day < market.valuation_date:
 

@@ -72,7 +72,7 @@ class Terms(RateModel, RateTerms):
             unknown += 1
         return unpaid, unknown
 
-    def coupon(self, period: int, market: Market) -> float:
+    def coupon(self, period: int, market: Market) -> float | Floats:
         """What a period that has begun pays: by its fixing, else by the rate of its first day in the rolled market."""
         periods = self.floating_leg()
         accrual = float(periods.accruals[period])
@@ -80,6 +80,9 @@ class Terms(RateModel, RateTerms):
         rate = known_fixing(self.fixings, reset, None if market.roll is None else market.roll.since)
         if rate is None:
             end = dt.date.fromordinal(int(periods.payments[period]))
+            if market.along is not None:
+                rates = (market.along.growth(self.projects, reset, end) - 1.0) / accrual
+                return np.asarray(accrual * np.maximum(self.sign * (rates - self.strike), 0.0))
             rate = (market.fixed_growth(self.projects, reset, end) - 1.0) / accrual
         return accrual * max(self.sign * (rate - self.strike), 0.0)
 
@@ -88,7 +91,7 @@ class _Left(NamedTuple):
     """What is left of a contract: days of its payments and coupons that are known, and the periods that are options."""
 
     days: Ints
-    coupons: Floats
+    coupons: Sequence[float | Floats]
     starts: Ints
     ends: Ints
     accruals: Floats
@@ -99,7 +102,7 @@ class _Left(NamedTuple):
         unpaid, unknown = terms.left(market.valuation_date)
         return cls(
             periods.payments[unpaid:unknown],
-            np.array([terms.coupon(i, market) for i in range(unpaid, unknown)]),
+            [terms.coupon(i, market) for i in range(unpaid, unknown)],
             periods.starts[unknown:],
             periods.payments[unknown:],
             periods.accruals[unknown:],
@@ -134,13 +137,17 @@ def value(terms: Sequence[Terms], market: Market) -> Floats:
         market, terms, [np.concatenate([p.starts, p.ends, p.days]) for p in left]
     ):
         counts = [len(left[i].starts) for i in rows]
-        coupons = [left[i].coupons for i in rows]
+        coupons = [np.array([c if isinstance(c, float) else 0.0 for c in left[i].coupons]) for i in rows]
         out[rows] = cashflows.discounted_sums(
             offsets([len(c) for c in coupons]),
             np.concatenate([c[2 * n :] for c, n in zip(columns, counts, strict=True)]),
             np.concatenate(coupons),
             discount,
         )
+        for i, c, n in zip(rows, columns, counts, strict=True):
+            for coupon, row in zip(left[i].coupons, c[2 * n :], strict=True):
+                if not isinstance(coupon, float):  # it differs from path to path
+                    out[i] += coupon * discount[row]
         if not any(counts):
             continue
         of_period = [terms[i] for i, n in zip(rows, counts, strict=True) for _ in range(n)]
@@ -175,6 +182,6 @@ def cash_flows(terms: Terms, markets: RolledMarkets, until: dt.date) -> tuple[Ca
     # only coupons of the interval are looked up: earlier fixings need not be known any more, later ones are not yet
     begin, end = payments.searchsorted([markets.market_date.toordinal(), until.toordinal()], side="right").tolist()
     market = markets.market(until)
-    coupons = np.array([terms.coupon(i, market) for i in range(begin, end)])
-    made = np.flatnonzero(coupons)  # a period out of the money pays nothing
-    return paid(markets, until, payments[begin:end][made], coupons[made], [terms.option_type] * len(made))
+    coupons = [terms.coupon(i, market) for i in range(begin, end)]
+    made = [i for i, c in enumerate(coupons) if np.any(c)]  # a period out of the money pays nothing
+    return paid(markets, until, payments[begin:end][made], [coupons[i] for i in made], [terms.option_type] * len(made))

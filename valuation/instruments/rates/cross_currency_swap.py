@@ -184,13 +184,16 @@ class ResettingLeg:
             return self.notional
         return known_fixing(self.rates, day, rolled_from, "exchange rate in fx_fixings")
 
-    def set_notional(self, period: int, market: Market) -> float:
+    def set_notional(self, period: int, market: Market) -> float | Floats:
         """The notional of a period that has begun."""
         rate = self._rate(period, None if market.roll is None else market.roll.since)
         if rate is not None:
             return rate
         assert market.roll is not None
         roll, start = market.roll, dt.date.fromordinal(int(self.coupons.schedule.starts[period]))
+        if market.along is not None:
+            rates = market.along.on(start).fx(self.base, self.currency)
+            return np.broadcast_to(rates, (market.n_states,))
         if (then := market.passed(start)) is not None:
             return float(then.fx(self.base, self.currency)[0])
         spot = 1.0
@@ -216,8 +219,13 @@ class ResettingLeg:
         today = market.valuation_date.toordinal()
         schedule = self.coupons.schedule
         running, first = self._running(today), self._first_open(today)
-        notionals = np.array([self.set_notional(k, market) for k in range(running, min(first, len(schedule.starts)))])
-        n = len(notionals)
+        found = [self.set_notional(k, market) for k in range(running, min(first, len(schedule.starts)))]
+        notionals: Floats = np.array([x if isinstance(x, float) else 1.0 for x in found])
+        n = len(found)
+        differs = any(not isinstance(x, float) for x in found)
+        weights = (
+            np.array([np.full(market.n_states, 1.0) if isinstance(x, float) else x for x in found]) if differs else None
+        )
         known: list[Payments] = []
         open_: list[Payments] = []
         starts = schedule.starts[running:]
@@ -226,7 +234,11 @@ class ResettingLeg:
             is_set = period < n
             if is_set.any():
                 part = p.only(is_set)
-                known.append(part._replace(amounts=notionals[period[is_set]] * part.amounts))
+                part = part._replace(amounts=notionals[period[is_set]] * part.amounts)
+                if weights is not None:
+                    own = weights[period[is_set]]
+                    part = part._replace(weights=own if part.weights is None else own * part.weights)
+                known.append(part)
             if not is_set.all():
                 open_.append(p.only(~is_set)._replace(foreign=self.foreign_curve, resets=starts[period[~is_set]]))
         given = starts[starts > today]
@@ -257,7 +269,7 @@ class ResettingLeg:
         since, to = markets.market_date.toordinal(), until.toordinal()
         # by the market of `until`, as the value on that day has it
         schedule, market = self.coupons.schedule, markets.market(until)
-        rows: list[tuple[int, float, str]] = []
+        rows: list[tuple[int, float | Floats, str]] = []
         coupons = {day: (amount, kind) for day, amount, kind in self.coupons.cash(markets, until)}
         for k, (start, end) in enumerate(zip(schedule.starts.tolist(), schedule.payments.tolist(), strict=True)):
             if since < start <= to:
@@ -266,7 +278,7 @@ class ResettingLeg:
                 notional, (coupon, kind) = self.set_notional(k, market), coupons[end]
                 rows += [(end, -notional, "notional"), (end, -notional * coupon, kind)]
         days, amounts, kinds = zip(*rows, strict=True) if rows else ((), (), ())
-        return paid(markets, until, np.array(days, dtype=np.int64), np.array(amounts), kinds)
+        return paid(markets, until, np.array(days, dtype=np.int64), list(amounts), kinds)
 
 
 def risk_factors(terms: Terms, index: FactorIndex, valuation_date: dt.date) -> tuple[str, ...]:
@@ -295,5 +307,8 @@ def value(terms: Sequence[Terms], market: Market) -> Floats:
 def cash_flows(terms: Terms, markets: RolledMarkets, until: dt.date) -> tuple[CashFlow, ...]:
     own = terms.resetting_leg().cash(markets, until) if terms.resetting else signed_cash(terms.legs(), markets, until)
     received = signed_cash(terms.base_legs(), markets, until)
-    rates = {f.day: float(markets.market(f.day).fx(terms.base_currency, terms.currency)[0]) for f in received}
+    rates: dict[dt.date, float | Floats] = {}
+    for f in received:
+        rate = markets.market(f.day).fx(terms.base_currency, terms.currency)
+        rates[f.day] = float(rate[0]) if markets.market(f.day).along is None else rate
     return (*(CashFlow(f.day, f.amount * rates[f.day], f.kind) for f in received), *own)

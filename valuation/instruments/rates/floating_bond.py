@@ -67,12 +67,16 @@ class Terms(BondTerms):
         """What each period pays beside the floating rate."""
         return FACE * (self.spread or 0.0) * leg.accruals
 
-    def coupon(self, leg: Leg, period: int, market: Market) -> float:
+    def coupon(self, leg: Leg, period: int, market: Market) -> float | Floats:
         """The coupon of a period that has begun: at its fixing, else at the rate of its first day in the rolled market."""
         reset = dt.date.fromordinal(int(leg.starts[period]))
         fixing = known_fixing(self.fixings, reset, None if market.roll is None else market.roll.since)
+        floating: float | Floats
         if fixing is not None:
             floating = fixing * float(leg.accruals[period])
+        elif market.along is not None:
+            end = dt.date.fromordinal(int(leg.payments[period]))
+            floating = market.along.growth(self.projection, reset, end) - 1.0
         else:
             floating = market.fixed_growth(self.projection, reset, dt.date.fromordinal(int(leg.payments[period]))) - 1.0
         return FACE * floating + float(self.margins(leg)[period])
@@ -100,17 +104,22 @@ def risk_factors(terms: Terms, index: FactorIndex, valuation_date: dt.date) -> t
 def value(terms: Sequence[Terms], market: Market) -> Floats:
     today = market.valuation_date.toordinal()
     days, amounts, faces, starts, ends = [], [], [], [], []
+    fixed: list[Floats | None] = []  # coupons of running periods that differ from path to path
     for t in terms:
         leg = t.coupons()
         running = int(leg.payments.searchsorted(today, side="right"))
         first = t.projected(leg, market.valuation_date)
         paid_on = leg.payments[running:]
         known = t.margins(leg)[running:]
-        if first > running:
-            known[0] = t.coupon(leg, running, market)
+        coupon = t.coupon(leg, running, market) if first > running else 0.0
+        if isinstance(coupon, float):
+            known[0] = coupon if first > running else known[0]
+        else:
+            known[0] = 0.0
         face = np.where(np.arange(running, len(leg.starts)) >= first, FACE, 0.0)
         if (t.leaves(paid_on[:1]) <= today).any():
-            known[0] = face[0] = 0.0
+            known[0] = face[0] = coupon = 0.0
+        fixed.append(None if isinstance(coupon, float) else coupon)
         known[-1] += FACE
         days.append(paid_on)
         amounts.append(known)
@@ -119,6 +128,10 @@ def value(terms: Sequence[Terms], market: Market) -> Floats:
         ends.append(leg.payments[first:])
     growths, rows = period_growths(market, [t.projection for t in terms], starts, ends)
     sources = [np.concatenate([np.full(len(d) - len(r), -1), r]) for d, r in zip(days, rows, strict=True)]
+    for i, coupon_on_paths in enumerate(fixed):
+        if coupon_on_paths is not None:
+            sources[i][0], faces[i][0] = len(growths), 1.0
+            growths = np.concatenate([growths, coupon_on_paths[None]])
     return present_values(
         market,
         [t.discount_curve for t in terms],
@@ -136,7 +149,7 @@ def cash_flows(terms: Terms, markets: RolledMarkets, until: dt.date) -> tuple[Ca
     end = min(int(end) + (terms.ex_coupon_days is not None), len(leg.payments))
     market = markets.market(until)
     periods = [i for i in range(int(begin), end) if leg.starts[i] <= until.toordinal()]
-    sums = np.array([terms.coupon(leg, i, market) for i in periods])
+    sums = [terms.coupon(leg, i, market) for i in periods]
     return (
         *paid(markets, until, terms.leaves(leg.payments[periods]), sums, ["coupon"] * len(sums)),
         *paid(markets, until, leg.payments[-1:], np.array([FACE]), ["redemption"]),

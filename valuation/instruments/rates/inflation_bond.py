@@ -94,14 +94,17 @@ def _floored(terms: Sequence[Terms], at: IndexLevels, contracts: Sequence[int], 
 
 def cash_flows(terms: Terms, markets: RolledMarkets, until: dt.date) -> tuple[CashFlow, ...]:
     days, coupons, back = terms.real()
-    ratios = np.zeros(len(days))
+    ratios: list[float | Floats] = [0.0] * len(days)
     ends = terms.ends()
     for k in range(terms.made(markets.market_date), terms.made(until)):
         market = markets.market(dt.date.fromordinal(int(days[k])))
         at = index_levels(market, [terms], [ends[k : k + 1]])
-        ratios[k] = at.on([0], [0])[0, 0] / terms.base_index
-    redeemed = max(ratios[-1], 1.0) if terms.deflation_floor else ratios[-1]
+        ratio = at.on([0], [0])[0] / terms.base_index
+        ratios[k] = float(ratio[0]) if market.along is None else ratio
+    redeemed = np.maximum(ratios[-1], 1.0) if terms.deflation_floor else ratios[-1]
     return (
-        *paid(markets, until, days, coupons * ratios, ["coupon"] * len(days)),
-        *paid(markets, until, days[-1:], back[-1:] * redeemed, ["redemption"]),
+        *paid(
+            markets, until, days, [c * r for c, r in zip(coupons.tolist(), ratios, strict=True)], ["coupon"] * len(days)
+        ),
+        *paid(markets, until, days[-1:], [float(back[-1]) * redeemed], ["redemption"]),
     )

@@ -29,7 +29,7 @@ from valuation.instruments.reads import curve_factors, paid
 from valuation.instruments.schedules import BusinessDayConvention, Calendar, Leg
 from valuation.kernels import cashflows
 from valuation.market.scenario_market import DAYS_A_YEAR
-from valuation.types import CashFlow, InstrumentTerms, Market, NotValuable, RolledMarkets
+from valuation.types import Along, CashFlow, InstrumentTerms, Market, NotValuable, RolledMarkets
 
 
 def _swap_frequency(value: int) -> int:
@@ -129,7 +129,8 @@ def one_period(start: dt.date, end: dt.date, day_count: str, calendar: str, conv
 class Payments(NamedTuple):
     """amounts[j] on days[j], discounted on a curve; with a projection each times growths[j] P(starts[j]) / P(ends[j]) - 1 of it.
 
-    Of a notional that resets, each also times F(resets[j]) / D(resets[j]), of `foreign` and the discount curve.
+    Of a notional that resets, each also times F(resets[j]) / D(resets[j]), of `foreign` and the discount curve. On market paths each
+    also times weights[j], (n, n_states); with `gross` the projected growth is not less one.
     """
 
     curve: str
@@ -141,6 +142,8 @@ class Payments(NamedTuple):
     growths: Floats | None = None
     foreign: str | None = None
     resets: Ints | None = None
+    weights: Floats | None = None
+    gross: bool = False
 
     def only(self, kept: Bools) -> Payments:
         """Those of the payments."""
@@ -181,7 +184,7 @@ class FixedLeg:
         due = self.schedule.payments[self.schedule.payments.searchsorted(today, side="right") :]
         return [(self.discount_curve, int(due[0]), int(due[-1]))] if len(due) else []
 
-    def cash(self, markets: RolledMarkets, until: dt.date) -> list[tuple[int, float, str]]:
+    def cash(self, markets: RolledMarkets, until: dt.date) -> list[tuple[int, float | Floats, str]]:
         amounts = (self.rate * self.schedule.accruals).tolist()
         return [(day, amount, "fixed") for day, amount in zip(self.schedule.payments.tolist(), amounts, strict=True)]
 
@@ -227,47 +230,67 @@ class FloatingLeg:
         """The day up to which the rate of a period that has begun is fixed."""
         return int(self.schedule.payments[period])
 
-    def known(self, period: int, market: Market) -> float:
-        """What a period that has begun pays for certain, without spread: to its end, or to the valuation date."""
+    def known(self, period: int, market: Market) -> float | Floats:
+        """What a period that has begun pays for certain, without spread: to its end, or to the valuation date; on paths in each state."""
         start = dt.date.fromordinal(int(self.schedule.starts[period]))
         fixing = known_fixing(self.fixings, start, None if market.roll is None else market.roll.since)
         if fixing is not None:
             return fixing * float(self.schedule.accruals[period])
         end = dt.date.fromordinal(int(self.schedule.payments[period]))
+        if market.along is not None:
+            return market.along.growth(self.projection_curve, start, end) - 1.0
         return market.fixed_growth(self.projection_curve, start, end) - 1.0
 
     def payments(self, market: Market) -> list[Payments]:
         if not self._telescopes():
             return self.by_period(market)
-        running, growth, starts = self._open(market)
+        running, growth, starts, varying = self._open(market)
         if not len(growth):
             return []
         ends = np.array([starts[0], self.schedule.payments[-1]])
-        return [Payments(self.discount_curve, ends, np.array([growth[0], -1.0])), *self._spreads(running)]
+        made = [Payments(self.discount_curve, ends, np.array([growth[0], -1.0])), *self._spreads(running)]
+        one = np.ones(1)
+        return [*made, *(Payments(self.discount_curve, starts[:1], one, weights=more[None]) for _, more in varying)]
 
     def by_period(self, market: Market) -> list[Payments]:
         """A payment for each period that is left, projected where it is not fixed yet."""
-        running, growth, starts = self._open(market)
+        running, growth, starts, varying = self._open(market)
         days, ends = self.payment_days[running:], self.schedule.payments[running:]
         rest = starts < ends
         made = Payments(self.discount_curve, days[~rest], growth[~rest] - 1.0)
         open_ = Payments(
             self.discount_curve, days[rest], np.ones(rest.sum()), self.projection_curve, starts[rest], ends[rest], growth[rest]
         )  # fmt: skip
-        return [p for p in (made, *self._spreads(running), open_) if len(p.days)]
+        one, more = np.ones(1), []
+        for k, beyond in varying:
+            paid = Payments(self.discount_curve, days[k : k + 1], one, weights=beyond[None], gross=True)
+            if rest[k]:
+                paid = paid._replace(
+                    projection=self.projection_curve, starts=starts[k : k + 1], ends=ends[k : k + 1], growths=one
+                )
+            more.append(paid)
+        return [p for p in (made, *self._spreads(running), open_, *more) if len(p.days)]
 
-    def _open(self, market: Market) -> tuple[int, Floats, Ints]:
-        """The running period; of each from it on what a unit has grown by already, and from which day on it is projected."""
+    def _open(self, market: Market) -> tuple[int, Floats, Ints, list[tuple[int, Floats]]]:
+        """The running period; of each from it on what a unit has grown by already, and from which day on it is projected.
+
+        Where that differs from path to path it is one, and what it is beyond it stands in the list with the number of the period.
+        """
         today = market.valuation_date.toordinal()
         running = self.running(today)
         starts = self.schedule.starts[running:].copy()
         growth = np.ones(len(starts))
+        varying: list[tuple[int, Floats]] = []
         for k in range(len(starts)):
             if not self.begun(running + k, today):
                 break
-            growth[k] = 1.0 + self.known(running + k, market)
+            known = self.known(running + k, market)
+            if isinstance(known, float):
+                growth[k] = 1.0 + known
+            else:
+                varying.append((k, known))
             starts[k] = self.fixed_until(running + k, today)
-        return running, growth, starts
+        return running, growth, starts, varying
 
     def _spreads(self, running: int) -> list[Payments]:
         if self.spread == 0.0:
@@ -294,13 +317,13 @@ class FloatingLeg:
         projected = [(self.projection_curve, max(min(open_), today), int(self.schedule.payments[-1]))] if open_ else []
         return [(self.discount_curve, first, last), *projected]
 
-    def cash(self, markets: RolledMarkets, until: dt.date) -> list[tuple[int, float, str]]:
+    def cash(self, markets: RolledMarkets, until: dt.date) -> list[tuple[int, float | Floats, str]]:
         # only coupons of the interval are looked up: earlier fixings need not be known any more, later ones are not yet
         begin, end = self.payment_days.searchsorted([markets.market_date.toordinal(), until.toordinal()], side="right")
         market = markets.market(until)
         return [(int(self.payment_days[i]), self.coupon(i, market), "floating") for i in range(int(begin), int(end))]
 
-    def coupon(self, period: int, market: Market) -> float:
+    def coupon(self, period: int, market: Market) -> float | Floats:
         """What a period that is wholly fixed pays, with its spread."""
         return self.known(period, market) + self.spread * float(self.schedule.accruals[period])
 
@@ -347,11 +370,13 @@ class OvernightLeg(FloatingLeg):
         for day in days[:-1]:
             self._fixing(day, rolled_from)
 
-    def known(self, period: int, market: Market) -> float:
+    def known(self, period: int, market: Market) -> float | Floats:
         today = market.valuation_date.toordinal()
         since, growth = self._since(period, today)
         rolled_from = None if market.roll is None else market.roll.since
         days, accruals = fixing_days(since, self.fixed_until(period, today), self.calendar, self.day_count)
+        if market.along is not None:
+            return self._grown(growth, days, accruals, market.along, rolled_from) - 1.0
         for day, following, accrual in zip(days, days[1:], accruals, strict=False):
             fixing = self._fixing(day, rolled_from)
             if fixing is None:
@@ -359,6 +384,22 @@ class OvernightLeg(FloatingLeg):
             else:
                 growth *= 1.0 + fixing * accrual
         return growth - 1.0
+
+    def _grown(
+        self,
+        growth: float,
+        days: Sequence[dt.date],
+        accruals: Sequence[float],
+        along: Along,
+        rolled_from: dt.date | None,
+    ) -> float | Floats:
+        """What a unit grows to over the days: at the fixings that are known, and from the first that is not on at the rate of the path."""
+        for day, accrual in zip(days[:-1], accruals, strict=True):
+            fixing = self._fixing(day, rolled_from)
+            if fixing is None:
+                return growth * along.compounded(self.projection_curve, day, days[-1])
+            growth *= 1.0 + fixing * accrual
+        return growth
 
     def _fixing(self, day: dt.date, rolled_from: dt.date | None) -> float | None:
         fixing = self.fixings.get(day)
@@ -393,7 +434,7 @@ class NotionalExchange:
         days = [day for day in (self.start, self.end) if day > today]
         return [(self.discount_curve, days[0], days[-1])] if days else []
 
-    def cash(self, markets: RolledMarkets, until: dt.date) -> list[tuple[int, float, str]]:
+    def cash(self, markets: RolledMarkets, until: dt.date) -> list[tuple[int, float | Floats, str]]:
         return [(self.start, -1.0, "notional"), (self.end, 1.0, "notional")]
 
 
@@ -435,7 +476,7 @@ def signed_cash(legs: Signed, markets: RolledMarkets, until: dt.date) -> tuple[C
     """What the legs pay after the market date and by `until`, leg by leg."""
     rows = [(day, sign * amount, kind) for sign, leg in legs for day, amount, kind in leg.cash(markets, until)]
     days = np.array([day for day, _, _ in rows], dtype=np.int64)
-    return paid(markets, until, days, np.array([amount for _, amount, _ in rows]), [kind for _, _, kind in rows])
+    return paid(markets, until, days, [amount for _, amount, _ in rows], [kind for _, _, kind in rows])
 
 
 def values(
@@ -462,12 +503,14 @@ def values(
     growths: list[Floats] = []
     amounts: list[Floats] = []
     resets: list[tuple[int, Ints, Ints]] = []  # place of the payments, keys of both discount factors
-    for contract, currency in zip(contracts, currencies, strict=True):
+    weighted: list[tuple[int, int, Payments]] = []  # contract, currency and payment of those that paths weigh
+    for number, (contract, currency) in enumerate(zip(contracts, currencies, strict=True)):
         for other, payments in contract:
             pair = None if other is None or other == currency else (other, currency)
             rate.append(rates.setdefault(pair, len(rates)))
             place = offsets[-1]
-            for p in sorted(payments, key=lambda p: p.projection is not None):
+            weighted += [(number, rate[-1], p) for p in payments if p.weights is not None]
+            for p in sorted((p for p in payments if p.weights is None), key=lambda p: p.projection is not None):
                 pay.append(keys(p.curve, p.days))
                 start.append(_NONE[: len(p.days)] if p.starts is None else keys(p.projection or "", p.starts))
                 end.append(_NONE[: len(p.days)] if p.ends is None else keys(p.projection or "", p.ends))
@@ -479,10 +522,11 @@ def values(
             offsets.append(place)
         lists.append(len(rate))
     n = offsets[-1]
+    nothing = np.empty(0, np.int64)
     found, row = np.unique(
-        np.concatenate([*pay, *start, *end, *(k for r in resets for k in r[1:])]), return_inverse=True
+        np.concatenate([nothing, *pay, *start, *end, *(k for r in resets for k in r[1:])]), return_inverse=True
     )
-    names, gone = list(curves), int(found[0] < 0)
+    names, gone = list(curves), int(len(found) > 0 and found[0] < 0)
     parts = np.split(found[gone:], np.searchsorted(found[gone:], np.arange(1, len(names)) << _DAYS))
     row = row - gone  # what is not projected has the row -1
     pays, starts, ends, reset = np.split(row, [n, 2 * n, 3 * n])
@@ -497,15 +541,44 @@ def values(
         pays[paid_at] = made + np.arange(k)
         made, reset = made + k, reset[2 * k :]
     fx = np.array([np.ones(market.n_states) if pair is None else market.fx(*pair) for pair in rates])
-    return cashflows.payment_sums(
+    out = cashflows.payment_sums(
         np.array(lists),
         np.array(offsets),
-        np.array(rate),
+        np.array(rate, dtype=np.int64),
         pays,
         starts,
         ends,
-        np.concatenate(growths),
-        np.concatenate(amounts),
+        np.concatenate([np.empty(0), *growths]),
+        np.concatenate([np.empty(0), *amounts]),
         factors,
         fx,
     )
+    _add_weighted(out, weighted, market, fx)
+    return out
+
+
+def _add_weighted(out: Floats, weighted: Sequence[tuple[int, int, Payments]], market: Market, fx: Floats) -> None:
+    """Adds the payments that differ from path to path, in their order, to the values (n_contracts, n_states)."""
+    if not weighted:
+        return
+    today = market.valuation_date.toordinal()
+    wanted: dict[str, set[int]] = {}
+    for _, _, p in weighted:
+        wanted.setdefault(p.curve, set()).update(p.days.tolist())
+        if p.projection is not None and p.starts is not None and p.ends is not None:
+            wanted.setdefault(p.projection, set()).update([*p.starts.tolist(), *p.ends.tolist()])
+    rows: dict[str, dict[int, int]] = {}
+    factors: dict[str, Floats] = {}
+    for curve, some in wanted.items():
+        days = sorted(some)
+        rows[curve] = {day: k for k, day in enumerate(days)}
+        factors[curve] = market.discount(curve, (np.array(days) - today) / DAYS_A_YEAR)
+    for number, rate, p in weighted:
+        assert p.weights is not None
+        for j, (day, amount) in enumerate(zip(p.days.tolist(), p.amounts.tolist(), strict=True)):
+            worth = factors[p.curve][rows[p.curve][day]] * p.weights[j]
+            if p.projection is not None and p.starts is not None and p.ends is not None and p.growths is not None:
+                begin, end = (rows[p.projection][int(days[j])] for days in (p.starts, p.ends))
+                projected = p.growths[j] * (factors[p.projection][begin] / factors[p.projection][end])
+                worth = worth * (projected if p.gross else projected - 1.0)
+            out[number] += amount * worth * fx[rate]
