@@ -165,6 +165,14 @@ QUESTIONS: dict[str, Entry] = {
         "regulatory.sa_ccr.what_if:SA_CCR_WHAT_IF",
         "What added, removed and scaled trades do to the exposure at default of the netting sets they touch.",
     ),
+    "exposure": Entry(
+        "regulatory.imm:EXPOSURE",
+        "Exposure to counterparties over time: EE, ENE, PFE, EPE, EEPE and EAD, netted and with collateral.",
+    ),
+    "exposure-limits": Entry(
+        "regulatory.exposure_limits:EXPOSURE_LIMITS",
+        "Limits of exposure: utilisation, headroom, breaches, and the trade that breaches.",
+    ),
 }
 
 

@@ -873,6 +873,23 @@ CVA_HEDGES = Table(
     key=("hedge", "effective_from"),
 )
 
+EXPOSURE_LIMITS = Table(
+    "exposure_limits",
+    "a limit of exposure to counterparties, over the dates on which it holds",
+    (
+        Column("limit", pa.string(), "its id"),
+        *_EFFECTIVE,
+        Column("dimension", pa.string(), "dimension of the node, such as counterparty or netting_set"),
+        Column("member", pa.string(), "member of the dimension that the limit is of"),
+        Column("measure", pa.string(), "pfe, ee or ead"),
+        Column("level", pa.string(), "level of pfe, such as 0.95; null for the others"),
+        Column("until", pa.string(), "tenor up to which exposure counts, such as 1Y; null for all dates"),
+        Column("amount", pa.float64(), "the limit, which exposure may reach"),
+        Column("currency", pa.string(), "currency of the amount, ISO 4217"),
+    ),
+    key=("limit", "effective_from"),
+)
+
 REGIMES = Table(
     "regimes",
     "a section of a version of a regime that was brought in; immutable",
@@ -924,6 +941,7 @@ TABLES: dict[str, Table] = {
         COLLATERAL,
         CLASSIFICATIONS,
         CVA_HEDGES,
+        EXPOSURE_LIMITS,
         REGIMES,
     )
 }

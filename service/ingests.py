@@ -311,6 +311,12 @@ def _cva_hedges(committer: Committer, path: str, options: MappedOptions) -> dict
     return ingest_cva_hedges(committer, path, **_said(options)).to_dict()
 
 
+def _exposure_limits(committer: Committer, path: str, options: MappedOptions) -> dict[str, Any]:
+    from lake.landing.exposure_limits import ingest_exposure_limits
+
+    return ingest_exposure_limits(committer, path, **_said(options)).to_dict()
+
+
 INGESTS: Mapping[str, Ingest] = {
     "market": Ingest(
         "Bring market files into the lake, as a catalogue describes them; all of them load, or none.",
@@ -473,6 +479,17 @@ INGESTS: Mapping[str, Ingest] = {
         "lake.landing.effective_rows:ReferenceReport",
         "tables:show_pnl_reports",
         "/cva-hedges",
+        shipped=kept_mappings,
+        check=_mapping,
+    ),
+    "exposure-limits": Ingest(
+        "Bring limits of exposure into the lake, by counterparty or another node; a file with a fault is refused whole.",
+        "CSV, Excel or Parquet files, see docs/exposure.md.",
+        MappedOptions,
+        _exposure_limits,
+        "lake.landing.effective_rows:ReferenceReport",
+        "tables:show_pnl_reports",
+        "/exposure-limits",
         shipped=kept_mappings,
         check=_mapping,
     ),

@@ -42,6 +42,7 @@ WHOLE = (
     "counterparties",
     "agreements",
     "classifications",
+    "exposure_limits",
     "regimes",
 )
 _SETS = ("valuation_members", "valuation_failures")

@@ -115,9 +115,7 @@ class Part:
                 yield Exposed(k, self.first, value, positive, negative, held, called_at)
                 continue
             flows = paid.since(k, at)
-            ours, theirs = (
-                (np.maximum(flows, 0.0), np.minimum(flows, 0.0)) if along.flows == "own" else (flows, flows)
-            )
+            ours, theirs = (np.maximum(flows, 0.0), np.minimum(flows, 0.0)) if along.flows == "own" else (flows, flows)
             positive, negative, held = balances.left(value + ours, value + theirs, balance, fx)
             yield Exposed(k, self.first, value, positive, negative, held, called_at, ours)
 

@@ -27,11 +27,11 @@ _VARIATION = "variation"
 class Terms:
     """Collateral of netting sets, arrays by set unless said; a set that exchanges no variation margin has row -1.
 
-    currencies : of agreements and balances. row : (n_sets,) place among the margined sets. currency : (n_sets,) of the agreement. threshold,
-    threshold_own, transfer, two_way : (n_margined,). balance : (n_margined,) variation margin held today in the agreement's currency.
-    starts : (n_sets + 1,) entries of what does not move on its own account: held_currency, for_us and for_them (n_entries,), see
-    `kernels.collateral.left_over`. other_starts, other_currency, other : of the margined sets, what is held of
-    variation margin in other currencies. lag : (n_margined,) margin period of risk in business days.
+    currencies : of agreements and balances. row : (n_sets,) place among the margined sets. currency : (n_sets,) of the agreement.
+    threshold, threshold_own, transfer, two_way : (n_margined,). balance : (n_margined,) variation margin held today in the currency of the
+    agreement. starts : (n_sets + 1,) entries of what does not move on its own account: held_currency, for_us and for_them (n_entries,), see
+    `kernels.collateral.left_over`. other_starts, other_currency, other : of the margined sets, what is held of variation margin in other
+    currencies. lag : (n_margined,) margin period of risk in business days.
     """
 
     currencies: tuple[str, ...]

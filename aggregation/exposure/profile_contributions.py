@@ -17,7 +17,7 @@ import numpy as np
 from aggregation.exposure.along_paths import Along, Exposed, Part
 from aggregation.kernels.euler import exact_split
 from aggregation.kernels.exposure_profile import unit_means
-from lake.arrays import Codes, Floats, Ints
+from lake.arrays import Bools, Codes, Floats, Ints
 
 _PORTION_BYTES = 256 << 20  # values read at once
 
@@ -44,7 +44,7 @@ class Items:
         return slice(len(self.position) + self.n_sets, len(self.of_set))
 
 
-def items_of(along: Along, covered: np.ndarray) -> Items:  # type: ignore[type-arg]
+def items_of(along: Along, covered: Bools) -> Items:
     """The items of netting sets whose positions are `covered`, (n_positions of the book,)."""
     kept = covered[along.sets.position]
     sets = np.arange(len(along.sets), dtype=np.int32)
@@ -149,7 +149,9 @@ class Contributions:
         quantity = along.book.quantity[self.items.position[places]]
         of_ee[places] = quantity * units[entries]
         flows = np.zeros(found.value.shape) if found.flows is None else found.flows
-        collateral, unpaid = (slice(s.start + part.first, s.start + part.first + n) for s in (self.items.collateral, self.items.flows))
+        collateral, unpaid = (
+            slice(s.start + part.first, s.start + part.first + n) for s in (self.items.collateral, self.items.flows)
+        )
         of_ee[collateral] = -np.add.accumulate(np.where(counted, found.held, 0.0), axis=1)[:, -1] / counted.shape[1]
         of_ee[unpaid] = np.add.accumulate(np.where(counted, flows, 0.0), axis=1)[:, -1] / counted.shape[1]
         sets = np.arange(n)
@@ -162,7 +164,12 @@ class Contributions:
             total_pfe[i][:] += np.bincount(node, weights=found.positive[sets, at], minlength=self.n_nodes)
 
     def _units(
-        self, part: Part, found: Exposed, counted: np.ndarray, at: Sequence[Ints], rates: Floats  # type: ignore[type-arg]
+        self,
+        part: Part,
+        found: Exposed,
+        counted: Bools,
+        at: Sequence[Ints],
+        rates: Floats,
     ) -> tuple[Floats, list[Floats]]:
         """What a unit of each entry contributes to EE, and to the exposure on the path `at` of its set, by level."""
         netting, paths = part.netting, self.along.paths
@@ -172,11 +179,12 @@ class Contributions:
             held = netting.order[first : first + step]
             begin, end = netting.starts[first], netting.starts[first + len(held)]
             here = slice(int(begin), int(end))
-            if found.k < 0:
-                rows = paths.base[held][:, None]
-            else:
-                rows = np.ascontiguousarray(paths.values(found.k, held.astype(np.int64)))
-            local = np.repeat(np.arange(len(held), dtype=np.int32), np.diff(netting.starts[first : first + len(held) + 1]))
+            today = found.k < 0
+            rows = paths.base[held][:, None] if today else paths.values(found.k, held.astype(np.int64))
+            rows = np.ascontiguousarray(rows)
+            local = np.repeat(
+                np.arange(len(held), dtype=np.int32), np.diff(netting.starts[first : first + len(held) + 1])
+            )
             currency, of_set = netting.entry_currency[here], netting.of_set[here]
             units[here] = unit_means(rows, local, of_set, counted, currency, rates)
             for i, path in enumerate(at):

@@ -6,6 +6,7 @@ The exposure of a group on a path is the sum of those of its netting sets, since
 from __future__ import annotations
 
 import datetime as dt
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -39,8 +40,8 @@ class Profile:
 
     dates, times : of the columns, times in years of 365 days. value : mean value of the trades; held : mean collateral that counts against
     our exposure; ee, ene : expected exposure to the counterparty, and of it to us, not negative; effective_ee : non-decreasing;
-    discounted_ee : mean of the discounted exposure, which is its price. Over all dates: epe, the time-weighted mean of ee, and enpe, of ene.
-    Over the first year: epe_year, and eepe, of effective_ee. Columns that end in _se are standard errors, NaN where one
+    discounted_ee : mean of the discounted exposure, which is its price. Over all dates: epe, the time-weighted mean of ee, and enpe, of
+    ene. Over the first year: epe_year, and eepe, of effective_ee. Columns that end in _se are standard errors, NaN where one
     is not defined.
     """
 
@@ -82,8 +83,14 @@ class Asked:
     year: float
 
 
-def profile(along: Along, group: Codes, n_groups: int, asked: Asked, watcher: Watcher | None = None) -> Profile:
-    """The figures of the groups; group : (n_sets,) of each netting set. Sums run over the sets in their order, then over the paths."""
+def profile(
+    along: Along, group: Codes, n_of_sets: int, asked: Asked, watcher: Watcher | None = None, *, total: bool = False
+) -> Profile:
+    """The figures of the groups; group : (n_sets,) of each netting set, n_of_sets : how many groups they are in.
+
+    total : one more group, the last, of all together. Sums run over the sets in their order, then over the paths.
+    """
+    n_groups = n_of_sets + total
     parts = along.parts()
     paths = along.paths
     days = [d for d, r in zip(paths.dates, along.reported.tolist(), strict=True) if r]
@@ -96,8 +103,10 @@ def profile(along: Along, group: Codes, n_groups: int, asked: Asked, watcher: Wa
     today = [part.today() for part in parts]
     for name, values in (("value", "value"), ("held", "held"), ("ee", "positive"), ("ene", "negative")):
         for e in today:
-            into = by_date[name][:, 0]
-            into += np.bincount(_groups_of(e, group), weights=getattr(e, values)[:, 0], minlength=n_groups)
+            into = by_date[name][:n_of_sets, 0]
+            into += np.bincount(_groups_of(e, group), weights=getattr(e, values)[:, 0], minlength=n_of_sets)
+        if total:
+            by_date[name][-1, 0] = math.fsum(by_date[name][:-1, 0])
     by_date["discounted_ee"][:, 0] = by_date["ee"][:, 0]
     pfe[:, :, 0] = by_date["ee"][:, 0]
     if watcher is not None:
@@ -107,15 +116,21 @@ def profile(along: Along, group: Codes, n_groups: int, asked: Asked, watcher: Wa
     over_time = _OverTime(n_groups, paths.n_paths, by_date["ee"][:, 0])
     blocks = _blocks(n_groups, along.threads)
     for j, exposed in enumerate(zip(*(part.dates() for part in parts), strict=True), 1):
-        positive, negative = (_summed(exposed, name, group, n_groups) for name in ("positive", "negative"))
+        positive, negative = (_summed(exposed, name, group, n_of_sets, total) for name in ("positive", "negative"))
         discount = paths.discount(exposed[0].k, along.currency)
         for name in ("value", "held"):
             for e in exposed:
                 mean, _ = means(getattr(e, name), 1)
-                by_date[name][:, j] += np.bincount(_groups_of(e, group), weights=mean, minlength=n_groups)
+                by_date[name][:n_of_sets, j] += np.bincount(_groups_of(e, group), weights=mean, minlength=n_of_sets)
+            if total:
+                by_date[name][-1, j] = math.fsum(by_date[name][:-1, j])
 
         def figures(
-            block: slice, positive: Floats = positive, negative: Floats = negative, discount: Floats = discount, j: int = j
+            block: slice,
+            positive: Floats = positive,
+            negative: Floats = negative,
+            discount: Floats = discount,
+            j: int = j,
         ) -> None:
             some = positive[block]
             ee, error = means(some, asked.step or 1)
@@ -192,14 +207,16 @@ def _groups_of(exposed: Exposed, group: Codes) -> Codes:
     return group[exposed.first : exposed.first + len(exposed.value)]
 
 
-def _summed(exposed: Sequence[Exposed], name: str, group: Codes, n_groups: int) -> Floats:
-    """An array of all netting sets by group, (n_groups, n_paths)."""
-    if len(exposed) == 1 and n_groups == len(group) and np.array_equal(group, np.arange(n_groups)):
+def _summed(exposed: Sequence[Exposed], name: str, group: Codes, n_groups: int, total: bool) -> Floats:
+    """An array of all netting sets by group, (n_groups, n_paths), with the total as one more row."""
+    if not total and len(exposed) == 1 and n_groups == len(group) and np.array_equal(group, np.arange(n_groups)):
         alone: Floats = getattr(exposed[0], name)
         return alone
-    out = np.zeros((n_groups, getattr(exposed[0], name).shape[1]))
+    out = np.zeros((n_groups + total, getattr(exposed[0], name).shape[1]))
     for e in exposed:
         add_to_groups(getattr(e, name), _groups_of(e, group), out)
+    if total:
+        add_to_groups(out[:n_groups], np.full(n_groups, n_groups, np.int32), out)
     return out
 
 

@@ -41,7 +41,27 @@ from valuation.types import Contract, ValuationFailure, failures_in_words
 
 NETTING_SET = "netting_set"  # the name under which a book is grouped and filtered by netting set
 GRID = (
-    *("1W", "2W", "1M", "2M", "3M", "6M", "9M", "1Y", "18M", "2Y", "3Y", "4Y", "5Y", "7Y", "10Y", "15Y", "20Y", "25Y", "30Y"),
+    *(
+        "1W",
+        "2W",
+        "1M",
+        "2M",
+        "3M",
+        "6M",
+        "9M",
+        "1Y",
+        "18M",
+        "2Y",
+        "3Y",
+        "4Y",
+        "5Y",
+        "7Y",
+        "10Y",
+        "15Y",
+        "20Y",
+        "25Y",
+        "30Y",
+    ),
 )
 _CALENDAR = "weekdays"  # of tenors and margin periods
 _SHOWN = 5  # names in a note
@@ -56,7 +76,9 @@ class ExposureScope(Positions, PathScope):
         description="T1, T2, ... as tenors such as 1W, 1M, 5Y; where none is given, weeks, then months, then years to the last maturity of "
         "the book, at most 30 years",
     )
-    collateral: bool = Field(True, description="count collateral: what is held and posted today, and what agreements call")
+    collateral: bool = Field(
+        True, description="count collateral: what is held and posted today, and what agreements call"
+    )
     margin_period: Literal["agreement", "regime"] = Field(
         "agreement",
         description="margin period of risk: that of the agreement; or at least the floor that the regime sets",
@@ -76,14 +98,14 @@ class ExposureScope(Positions, PathScope):
 class MarginFloors:
     """The least margin periods of a regime, in business days, before the days between calls are added.
 
-    usual : of most netting sets; many : of those with more than `many_trades` trades. doubled_by_disputes : whether a disputed agreement has
-    twice as much.
+    usual : of most netting sets; many : of those with more than `many_trades` trades. disputed : what they are multiplied with while
+    disputes last.
     """
 
     usual: int
     many: int
     many_trades: int
-    doubled_by_disputes: bool
+    disputed: int
 
 
 @dataclass(frozen=True)
@@ -158,11 +180,11 @@ def open_book(
         ("with netting sets", query.as_of), (book, whole), lambda: _with_sets(book, whole), lambda b: whole.code.nbytes
     )
     keep = select(named, query.where)
-    if not keep.any():
-        raise BadInput(f"Nothing in the book of {book.positions_date} passes the filters {', '.join(map(str, query.where))}.")
     sets = whole if keep.all() else netting_sets(snapshot, cache, named, keep, query.as_of)
     if query.margin_period == "regime" and floors is None:
-        raise BadInput("margin_period=regime was given, but this question has no regime; leave it out, or ask exposure.")
+        raise BadInput(
+            "margin_period=regime was given, but this question has no regime; leave it out, or ask exposure."
+        )
     trades = np.bincount(sets.code, minlength=len(sets))
     lags = tuple(
         _lag(a, int(trades[i]), floors if query.margin_period == "regime" else None) if a.margined else None
@@ -204,8 +226,8 @@ def _lag(agreement: Agreement, trades: int, floors: MarginFloors | None) -> int:
     if floors is None:
         return own
     least = floors.many if trades > floors.many_trades else floors.usual
-    twice = 2 if agreement.disputed and floors.doubled_by_disputes else 1
-    return max(own, least * twice + (agreement.margin_frequency_days or 1) - 1)
+    times = floors.disputed if agreement.disputed else 1
+    return max(own, least * times + (agreement.margin_frequency_days or 1) - 1)
 
 
 def business_day_before(day: dt.date, n: int) -> dt.date:
@@ -247,7 +269,9 @@ def path_scope(session: Session, query: ExposureScope, held: OpenedBook) -> tupl
     reported = reported_days(session, query, held)
     tenors = dict(reported)
     if query.look_back and query.collateral:
-        for lag in sorted({lag for lag, on in zip(held.lags, held.collateralised, strict=False) if lag is not None and on}):
+        for lag in sorted(
+            {lag for lag, on in zip(held.lags, held.collateralised, strict=False) if lag is not None and on}
+        ):
             for day in reported:
                 before = business_day_before(day, lag)
                 if before > query.as_of and before not in tenors:
@@ -255,8 +279,8 @@ def path_scope(session: Session, query: ExposureScope, held: OpenedBook) -> tupl
     most = PathScope.model_fields["grid"].metadata[0].max_length
     if len(tenors) > most:
         raise BadInput(
-            f"{len(reported)} dates and those a margin period before them are {len(tenors)}, and paths have at most {most}. Ask for fewer dates "
-            "with grid, or leave those before out with look_back=false."
+            f"{len(reported)} dates and those a margin period before them are {len(tenors)}, and paths have at most {most}. Ask for fewer "
+            "dates with grid, or leave those before out with look_back=false."
         )
     grid = tuple(t for _, t in sorted(tenors.items()))
     given = {name: getattr(query, name) for name in PathScope.model_fields}
@@ -329,13 +353,18 @@ def _notes(query: ExposureScope, opened: OpenedExposure) -> tuple[str, ...]:
     if not query.collateral and held.sets.agreements:
         notes.append("Collateral is left out, as asked.")
     if margined:
-        said = {"paid": "are paid by both sides", "unpaid": "are paid by neither side", "own": "are paid by whoever does not default"}
+        said = {
+            "paid": "are paid by both sides",
+            "unpaid": "are paid by neither side",
+            "own": "are paid by whoever does not default",
+        }
         notes.append(f"Cash flows within the margin period of risk {said[query.flows]}.")
     parts = [a.agreement for a, w in zip(held.sets.agreements, held.sets.whole.tolist(), strict=False) if not w]
     if parts and query.collateral:
         more = f" and {len(parts) - _SHOWN:,} more" if len(parts) > _SHOWN else ""
         notes.append(
-            f"No collateral counts for {counted(len(parts), 'netting set')} of which the filters leave a part: {', '.join(parts[:_SHOWN])}{more}."
+            f"No collateral counts for {counted(len(parts), 'netting set')} of which the filters leave a part: "
+            f"{', '.join(parts[:_SHOWN])}{more}."
         )
     failed = opened.failures
     if failed:

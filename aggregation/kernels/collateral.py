@@ -77,10 +77,10 @@ def left_over(
     """Writes what we lose should the counterparty default, `positive`, and it should we, `negative`, both (n_sets, n_paths) and not
     negative; and `held`, what reduces ours, (n_sets, n_paths). All in the reporting currency.
 
-    value, value_to_them : (n_sets, n_paths), from our side both; they differ by cash flows that whoever defaults has not paid. row : (n_sets,) row of `balance` of each set that exchanges variation margin, -1 for the others; balance :
-    (n_rows, n_paths), in the currency of row currency[s] of fx, (n_currencies, n_paths). Amounts that do not move: entries starts[s] to
-    starts[s + 1], a row of fx each, and what counts for us and for them: collateral that is kept apart from the estate of whoever holds
-    it is lost to neither.
+    value, value_to_them : (n_sets, n_paths), from our side both; they differ by cash flows that whoever defaults has not paid. row :
+    (n_sets,) row of `balance` of each set that exchanges variation margin, -1 for the others; balance : (n_rows, n_paths), in the currency
+    of row currency[s] of fx, (n_currencies, n_paths). Amounts that do not move: entries starts[s] to starts[s + 1], a row of fx each, and
+    what counts for us and for them: collateral that is kept apart from the estate of whoever holds it is lost to neither.
     """
     for s in range(value.shape[0]):
         r = row[s]

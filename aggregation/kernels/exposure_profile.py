@@ -1,8 +1,8 @@
 """Kernel: figures of exposure at a date and over dates, with their standard errors.
 
 Exposure is not negative, shape (n_groups, n_paths). Sums run over the paths in their order, a group alone, so that neither other groups nor
-threads change a bit. Sources: Basel Committee, CRE50.12 to CRE50.25 (expected exposure, effective expected exposure, EPE, effective EPE) and
-CRE53.13 to CRE53.15 (effective EPE, EAD); Pykhtin and Zhu (2007), *A guide to modelling counterparty credit risk*.
+threads change a bit. Sources: Basel Committee, CRE50.12 to CRE50.25 (expected exposure, effective expected exposure, EPE, effective EPE)
+and CRE53.13 to CRE53.15 (effective EPE, EAD); Pykhtin and Zhu (2007), *A guide to modelling counterparty credit risk*.
 """
 
 from __future__ import annotations
@@ -64,7 +64,8 @@ def add_weighted(values: Floats, weight: float, sums: Floats) -> None:
 
 @compiled
 def raise_effective(values: Floats, mean: Floats, effective: Floats, greatest: Floats) -> None:
-    """Where the mean of a date is above the effective expected exposure so far, it becomes that, and `greatest` the paths it is the mean of.
+    """Where the mean of a date is above the effective expected exposure so far, it becomes that, and `greatest` the paths that it is the
+    mean of.
 
     values : (n_groups, n_paths) exposure at the date; mean : (n_groups,) of it. effective (n_groups,) and greatest (n_groups, n_paths) are
     written to.

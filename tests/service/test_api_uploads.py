@@ -86,6 +86,12 @@ UPLOADS = {
             b"H1,2020-01-01,single_name,counterparty-0,C0,direct,financial,A,2024-12-20,1000000,USD\n",
         )
     ],
+    "/api/v1/exposure-limits": [
+        (
+            "limits.csv",
+            b"limit,effective_from,dimension,member,measure,level,amount,currency\nL1,2020-01-01,counterparty,D,pfe,0.95,1e6,USD\n",
+        )
+    ],
     "/api/v1/hierarchies": [("division.csv", DIVISION)],
     "/api/v1/market-data?catalogue=own.toml": [("own.toml", OWN), ("eod/shares.csv", SHARES)],
 }

@@ -142,4 +142,3 @@ def test_the_margin_period_counts_the_days_between_calls_and_disputes():
     assert margin_period(agreement()) == 10
     assert margin_period(agreement(margin_frequency_days=5)) == 14
     assert margin_period(agreement(disputed=True, margin_frequency_days=5)) == 24
-

@@ -62,8 +62,8 @@ def test_the_error_of_antithetic_pairs_is_that_of_their_means():
 
 
 def test_effective_epe_of_the_published_aggregation():
-    """Undiscounted EE of a published example: 127,643, 207,795, 291,990 and 333,957 average to 240,793, the right end of each interval counting;
-    what falls later does not lower the effective EE."""
+    """Undiscounted EE of a published example: 127,643, 207,795, 291,990 and 333,957 average to 240,793, the right end of each interval
+    counting; what falls later does not lower the effective EE."""
     times = np.array([0.248634, 0.497268, 0.754098, 1.003002])
     expected = np.array([127_643.0, 207_795.0, 291_990.0, 333_957.0])
     assert math.fsum(time_weights(times) * expected) == pytest.approx(240_793.45, abs=0.005)
@@ -137,7 +137,9 @@ def test_invariants(seed):
     # netting never adds: what nets as one is at most the sum of its trades alone
     free = netting(held, {f"T{i}": f"trade:T{i}" for i in range(8)}, [])
     without = profile(along(paths, held, free, spot=of.spot), np.zeros(len(free), np.int32), 1, ASKED)
-    plain = profile(along(paths, held, sets, spot=of.spot, collateralised=np.zeros(3, np.bool_)), np.zeros(3, np.int32), 1, ASKED)
+    plain = profile(
+        along(paths, held, sets, spot=of.spot, collateralised=np.zeros(3, np.bool_)), np.zeros(3, np.int32), 1, ASKED
+    )
     assert (plain.ee <= without.ee + 1e-9).all()
 
 
@@ -158,7 +160,12 @@ def test_scaling_all_amounts_scales_every_figure(seed, factor):
         ]
     )
     terms = [a.converted("USD", factor) for a in sets.agreements]
-    of = {t: sets.ids[c] for t, c in zip(held.columns["trade"].members.take(held.columns["trade"].codes).to_pylist(), sets.code, strict=True)}
+    of = {
+        t: sets.ids[c]
+        for t, c in zip(
+            held.columns["trade"].members.take(held.columns["trade"].codes).to_pylist(), sets.code, strict=True
+        )
+    }
     two = profile(along(paths, scaled, netting(scaled, of, terms)), np.zeros(3, np.int32), 1, ASKED)
     for name in ("ee", "ene", "pfe", "epe", "eepe", "ee_se", "pfe_se"):
         np.testing.assert_array_equal(getattr(two, name), factor * getattr(one_, name))
@@ -204,7 +211,10 @@ def test_contributions_add_up_to_the_last_bit(seed, flows):
         return [sum((Fraction(x) for x in parts[at == i].tolist()), Fraction(0)) for i in (0, 1)]
 
     for j in range(len(DAYS) + 1):
-        for found, totals in [(watcher.ee[j], whole.ee[:, j]), *((watcher.pfe[j][i], whole.pfe[i, :, j]) for i in (0, 1))]:
+        for found, totals in [
+            (watcher.ee[j], whole.ee[:, j]),
+            *((watcher.pfe[j][i], whole.pfe[i, :, j]) for i in (0, 1)),
+        ]:
             for exact, total in zip(sums(found), totals.tolist(), strict=True):
                 assert float(exact) == pytest.approx(total, rel=1e-12, abs=1e-11)
                 assert Fraction(float(exact)) == exact
