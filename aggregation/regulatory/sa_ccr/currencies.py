@@ -39,10 +39,8 @@ def digital(context: Context, terms: Any) -> list[Row]:
 
 def _option(context: Context, terms: Any) -> Row:
     expiry, time = context.years(terms.expiry), context.time(terms.expiry)
-    if terms.base_curve is None:
-        base = math.exp(-terms.base_rate * time)
-    else:
-        base = context.discount(terms.base_curve, time)
+    curve = terms.base_curve
+    base = math.exp(-terms.base_rate * time) if curve is None else context.discount(curve, time)
     spot = float(context.market.fx(terms.base_currency, terms.currency)[0])
     price = spot * base / context.discount(terms.quote_curve, time)
     option_terms = OptionTerms(1.0 if terms.option_type == "call" else -1.0, price, terms.strike, expiry)

@@ -7,6 +7,7 @@ classifications are those of the date.
 from __future__ import annotations
 
 import bisect
+import dataclasses
 import datetime as dt
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -22,6 +23,7 @@ from aggregation.kernels.sa_ccr import margin_periods
 from aggregation.opened.alignment import COVERED, FAILED, MISSING
 from aggregation.opened.inputs import Inputs, open_inputs
 from aggregation.opened.remembered import remembered
+from aggregation.receipts import name_inputs
 from aggregation.reduce.selection import Selection, open_selection
 from aggregation.regulatory.regimes import Regime, RegimeName, regime_of
 from aggregation.regulatory.sa_ccr.classing import CLASSED, OPTIONS, PROTECTION, UnitRows, unit_rows
@@ -119,6 +121,11 @@ class NettedExposures:
         return Coverage(covered + failed + missing, covered, failed, missing)
 
     @property
+    def nbytes(self) -> int:
+        """About what it takes in memory beside the rows of the contracts."""
+        return 100 * len(self.trades.position) + 100 * len(self.entries) + 300 * len(self.nets)
+
+    @property
     def in_scope(self) -> Ints:
         """The netting sets with a trade in scope, ascending."""
         return np.flatnonzero(self.counts[:, :OUT_OF_SCOPE].sum(axis=1) > 0)
@@ -137,11 +144,35 @@ def ead_by_netting_set(session: Session, query: SaCcrQuery) -> NettedExposures:
     scope = as_model(Scope, query).model_copy(update={"by": ()})
     inputs = open_inputs(session.cache, scope)
     selection = open_selection(inputs, scope)
-    contracts, units = _units(inputs, query, regime, parameters)
-    nets = netting_sets(inputs.snapshot, session.cache, inputs.book, selection.keep, query.as_of)
-    check_agreements(query, nets)
-    trades = trades_held(selection, nets.position, nets.code, contracts, units)
-    return netted(query, regime, parameters, selection, nets, contracts, units, trades)
+
+    def make() -> NettedExposures:
+        contracts, units = _units(inputs, query, regime, parameters)
+        nets = netting_sets(inputs.snapshot, session.cache, inputs.book, selection.keep, query.as_of)
+        check_agreements(query, nets)
+        trades = trades_held(selection, nets.position, nets.code, contracts, units)
+        return netted(query, regime, parameters, selection, nets, contracts, units, trades)
+
+    versions = tuple(reference_versions(inputs).values())
+    key = ("sa-ccr", query.where, query.illiquid, versions, *_key(inputs, query, regime))
+    made = remembered(key, (inputs.book, inputs.vectors, inputs.alignment), make, lambda f: f.nbytes)
+    return dataclasses.replace(made, query=query, inputs=inputs, selection=selection)
+
+
+def reference_versions(inputs: Inputs) -> dict[str, int]:
+    """The versions of the tables of reference data that are read."""
+    return {name: inputs.snapshot.lake.version(name) for name in ("agreements", "collateral", "classifications")}
+
+
+def receipt_of(found: NettedExposures) -> dict[str, Any]:
+    """What an answer's receipt says of what was read."""
+    named = name_inputs(found.inputs)
+    versions = {**named["table_versions"], **reference_versions(found.inputs)}
+    return {**named, "table_versions": versions, **found.regime.named}
+
+
+def _key(inputs: Inputs, query: SaCcrQuery, regime: Regime) -> tuple[str, ...]:
+    """What rows depend on beside the book and the classifications."""
+    return query.currency, query.rate_offset, regime.digest, inputs.valuation_set.scenario_set_id, str(query.as_of)
 
 
 def netted(
@@ -209,17 +240,8 @@ def _units(
         context = context_of(inputs, query, parameters)
         return contracts, unit_rows(context, contracts)
 
-    key = (
-        "sa-ccr rows",
-        query.currency,
-        query.rate_offset,
-        regime.digest,
-        inputs.valuation_set.scenario_set_id,
-        str(query.as_of),
-    )
-    lake = inputs.snapshot.lake
-    versions = (lake.version("classifications"),)
-    return remembered((*key, *versions), (inputs.book, inputs.vectors), make, lambda made: 1000 * len(made[1].rows))
+    key = ("sa-ccr rows", inputs.snapshot.lake.version("classifications"), *_key(inputs, query, regime))
+    return remembered(key, (inputs.book, inputs.vectors), make, lambda made: 1000 * len(made[1].rows))
 
 
 def context_of(inputs: Inputs, query: SaCcrQuery, parameters: SaCcr) -> Context:

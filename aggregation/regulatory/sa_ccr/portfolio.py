@@ -241,8 +241,7 @@ def changed(
     """Exposures of one netting set before and after trades are added to it, or taken out, which are added with their sign turned.
 
     code : None of a netting set that is new, whose exposure before is nothing. values : of these trades. before, after : the margins of this
-    netting set alone. Costs what the netting set has of entities, however many trades there are. The bits are those of the whole
-    computed anew.
+    netting set alone. Costs what it has of entities, however many trades there are. The bits are those of the whole computed anew.
     """
     n = len(held.entities)
     own = held.entities_of(code) if code is not None else slice(0, 0)

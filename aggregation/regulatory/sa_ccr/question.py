@@ -24,7 +24,6 @@ from aggregation.on_demand import plan_scope, value_scope
 from aggregation.opened.alignment import COVERED, FAILED, MISSING
 from aggregation.price import size_of
 from aggregation.question import Question
-from aggregation.receipts import name_inputs
 from aggregation.regulatory.sa_ccr.ead import (
     NETTING_SET,
     OUT_OF_SCOPE,
@@ -32,7 +31,9 @@ from aggregation.regulatory.sa_ccr.ead import (
     NettedExposures,
     SaCcrQuery,
     ead_by_netting_set,
+    receipt_of,
 )
+from aggregation.regulatory.sa_ccr.portfolio import Exposures, margined_factor
 from aggregation.session import Session
 from aggregation.types import Coverage
 from lake.arrays import Bools, Codes, Floats, Ints
@@ -47,8 +48,8 @@ _FIGURES = ("ead", "rc", "pfe", *_ADD_ONS, "v", "c")
 @dataclass(frozen=True)
 class SaCcrAnswer(Answer):
     """rows : a row a group, sorted: the `by` columns; part, `all` or, where a group is finer than netting sets, `trades` or `agreement`
-    (collateral and margin terms); netting_sets, positions, covered, failed, missing, not_in_scope, status; ead, rc, pfe, add-ons by class, v
-    (value) and c (collateral held), in the reporting currency; multiplier, margined and rule where the group is one whole netting set.
+    (collateral and margin terms); netting_sets; positions in scope, covered, failed, missing, status; ead, rc, pfe, add-ons by class,
+    v (value) and c (collateral held), in the reporting currency; multiplier, margined and rule where the group is one whole netting set.
     The ead of all groups adds up to that of the total to the last bit. total : the same of all together. not_in_scope : positions that
     are no derivatives, by instrument type, with the reason. failures : contracts without an exposure.
     """
@@ -79,7 +80,7 @@ def parts_of(found: NettedExposures) -> Parts:
     trades, held, of, n_sets = found.trades, found.portfolio, found.exposures, len(found.nets)
     n, alpha, figures = len(trades.set_of), found.parameters.alpha, found.exposures.figures
     entry_set = trades.set_of[found.entries]
-    scale = np.where(of.by_margin, _margin_factor(found), 0.0)[entry_set]
+    scale = np.where(of.by_margin, margined_factor(found.parameters, held.margins), 0.0)[entry_set]
     factor = np.where(of.by_margin[entry_set], scale, found.units.factor[found.entry_row])
     notional = found.units.notional[found.entry_row] * trades.quantity[found.entries] * factor
     add_on = of.slope[held.cell_of] * notional
@@ -114,12 +115,6 @@ def parts_of(found: NettedExposures) -> Parts:
     )
 
 
-def _margin_factor(found: NettedExposures) -> Floats:
-    from aggregation.regulatory.sa_ccr.portfolio import margined_factor  # noqa: PLC0415
-
-    return margined_factor(found.parameters, found.portfolio.margins)
-
-
 def _answer(session: Session, query: SaCcrQuery) -> SaCcrAnswer:
     found = ead_by_netting_set(session, query)
     return SaCcrAnswer(
@@ -129,15 +124,9 @@ def _answer(session: Session, query: SaCcrQuery) -> SaCcrAnswer:
         coverage=found.coverage,
         not_in_scope=tuple({"instrument_type": k, "reason": why, "positions": n} for k, why, n in found.out_of_scope),
         failures=tuple(f for f, _ in found.failures),
-        receipt={**name_inputs(found.inputs), **found.regime.named, "reference": reference_versions(found)},
+        receipt=receipt_of(found),
         notes=found.notes,
     )
-
-
-def reference_versions(found: NettedExposures) -> dict[str, int]:
-    """The versions of the reference tables that were read."""
-    lake = found.inputs.snapshot.lake
-    return {name: lake.version(name) for name in ("agreements", "collateral", "classifications")}
 
 
 def rows_of(found: NettedExposures, by: tuple[str, ...]) -> pa.Table:
@@ -151,7 +140,7 @@ def rows_of(found: NettedExposures, by: tuple[str, ...]) -> pa.Table:
     n, columns = len(trades.set_of), []
     for name in by:
         columns.append(_column(found, name))
-    shown = np.append(trades.state != OUT_OF_SCOPE, _has_part(found, parts)[n:])
+    shown = np.append(trades.state != OUT_OF_SCOPE, _has_part(parts)[n:] if finer else np.ones(n_sets, np.bool_))
     shown_sets = np.zeros(n_sets, np.bool_)
     shown_sets[found.in_scope] = True
     shown &= shown_sets[parts.set_of]
@@ -166,7 +155,12 @@ def rows_of(found: NettedExposures, by: tuple[str, ...]) -> pa.Table:
     of = np.full(n + n_sets, -1, dtype=np.int32)
     of[shown] = group
     n_groups = len(distinct)
-    figures = {name: group_sums(values, of, n_groups) for name, values in parts.figures.items()}
+    # of whole netting sets the figures themselves, whose bits are not those of a sum over trades
+    figures = (
+        {name: group_sums(values, of, n_groups) for name, values in parts.figures.items()}
+        if finer
+        else {name: group_sums(values, of[n:], n_groups) for name, values in _of_sets(found).items()}
+    )
     keys = {
         name: pa.array(members, pa.string()).take(pa.array(codes[example]))
         for name, (codes, members) in zip(by, columns, strict=True)
@@ -194,12 +188,17 @@ def found_rule(found: NettedExposures, code: int) -> str:
     """What decides the EAD of a netting set."""
     if code in found.exception:
         return found.exception[code]
-    if found.exposures.capped[code]:
+    return rule_of(found.exposures, code)
+
+
+def rule_of(exposures: Exposures, code: int) -> str:
+    """What decides the EAD of a netting set that no exception holds for."""
+    if exposures.capped[code]:
         return "margined, at most the EAD without margin"
-    return "margined" if found.exposures.by_margin[code] else "unmargined"
+    return "margined" if exposures.by_margin[code] else "unmargined"
 
 
-def _has_part(found: NettedExposures, parts: Parts) -> Bools:
+def _has_part(parts: Parts) -> Bools:
     return np.asarray((parts.figures["ead"] != 0.0) | (parts.figures["c"] != 0.0))
 
 
@@ -208,12 +207,12 @@ def _column(found: NettedExposures, name: str) -> tuple[Ints, list[str | None]]:
     nets, n_sets = found.nets, len(found.nets)
     own = found.trades.set_of
     if name == NETTING_SET:
-        members: list[str | None] = sorted(set(nets.ids))
-        place = {m: i for i, m in enumerate(members)}
+        names = sorted(set(nets.ids))
+        place = {m: i for i, m in enumerate(names)}
         of_sets = np.array([place[i] for i in nets.ids], dtype=np.int64)
-        return np.append(of_sets[own], of_sets), [*members, None]
+        return np.append(of_sets[own], of_sets), [*names, None]
     column = found.inputs.book.column(name)
-    members = column.members.to_pylist()
+    members = list(column.members.to_pylist())
     if None not in members:
         members = [*members, None]
     codes = column.codes[found.trades.position].astype(np.int64)
@@ -254,8 +253,21 @@ def _sets(set_of: Codes, group: Codes, n_groups: int, found: NettedExposures) ->
     return sets, only, np.asarray((sets == 1) & (groups_of_set[only] == 1))
 
 
+def _of_sets(found: NettedExposures) -> dict[str, Floats]:
+    """The figures of each netting set."""
+    of = found.exposures.figures
+    return {
+        "ead": of.ead,
+        "rc": of.rc,
+        "pfe": of.pfe,
+        **{name: np.ascontiguousarray(of.add_on[:, c]) for c, name in enumerate(_ADD_ONS)},
+        "v": found.portfolio.value.value,
+        "c": found.portfolio.margins.collateral,
+    }
+
+
 def _total(found: NettedExposures) -> dict[str, Any]:
-    figures, held, coverage = found.exposures.figures, found.portfolio, found.coverage
+    coverage = found.coverage
     shown = found.in_scope
     zero = np.zeros(len(shown), np.int32)
 
@@ -269,12 +281,7 @@ def _total(found: NettedExposures) -> dict[str, Any]:
         "failed": coverage.failed,
         "missing": coverage.missing,
         "status": coverage.status,
-        "ead": summed(figures.ead),
-        "rc": summed(figures.rc),
-        "pfe": summed(figures.pfe),
-        **{name: summed(figures.add_on[:, c]) for c, name in enumerate(_ADD_ONS)},
-        "v": summed(held.value.value),
-        "c": summed(held.margins.collateral),
+        **{name: summed(values) for name, values in _of_sets(found).items()},
     }
 
 

@@ -10,8 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from aggregation.regulatory.sa_ccr.currencies import fx_row
-from aggregation.regulatory.sa_ccr.rows import BASIS, Context, OptionTerms, Row, interest_rate_row
+from aggregation.regulatory.sa_ccr.rows import BASIS, Context, OptionTerms, Row, fx_row, interest_rate_row
 from lake.arrays import Floats, Ints
 from valuation.instruments.rates import bond_future as bond_futures
 from valuation.instruments.rates.options import UnderlyingSwap

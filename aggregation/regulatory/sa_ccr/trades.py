@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from pydantic import Field
 
 from aggregation.answer import Answer
@@ -15,10 +16,9 @@ from aggregation.kernels.sa_ccr import CLASSES
 from aggregation.on_demand import plan_scope, value_scope
 from aggregation.opened.alignment import COVERED, FAILED, MISSING
 from aggregation.question import Question
-from aggregation.receipts import name_inputs
-from aggregation.regulatory.sa_ccr.ead import OUT_OF_SCOPE, NettedExposures, SaCcrQuery, ead_by_netting_set
+from aggregation.regulatory.sa_ccr.ead import OUT_OF_SCOPE, NettedExposures, SaCcrQuery, ead_by_netting_set, receipt_of
 from aggregation.regulatory.sa_ccr.portfolio import margined_factor
-from aggregation.regulatory.sa_ccr.question import parts_of, price_of, reference_versions
+from aggregation.regulatory.sa_ccr.question import parts_of, price_of
 from aggregation.session import Session
 from aggregation.types import AtLeastOne, Coverage, DimensionName, as_model
 from lake.arrays import Floats
@@ -62,8 +62,7 @@ def _answer(session: Session, query: SaCcrTradesQuery) -> SaCcrTrades:
             *notes,
             f"{omitted:,} of {n:,} trades with smaller contributions are left out; raise limit to see them.",
         )
-    receipt = {**name_inputs(found.inputs), **found.regime.named, "reference": reference_versions(found)}
-    return SaCcrTrades(query, trade_rows(found, query.limit), omitted, found.coverage, receipt, notes)
+    return SaCcrTrades(query, trade_rows(found, query.limit), omitted, found.coverage, receipt_of(found), notes)
 
 
 def trade_rows(found: NettedExposures, limit: int) -> pa.Table:
@@ -139,8 +138,6 @@ def trade_rows(found: NettedExposures, limit: int) -> pa.Table:
 
 
 def _times(column: pa.Array, by: Floats) -> pa.Array:
-    import pyarrow.compute as pc  # noqa: PLC0415
-
     return pc.multiply(column, pa.array(by))
 
 

@@ -23,7 +23,6 @@ from aggregation.exposure.netting_sets import NettingSets, base_rates, netting_s
 from aggregation.on_demand import plan_scope, value_scope
 from aggregation.opened.alignment import COVERED
 from aggregation.question import Question
-from aggregation.receipts import name_inputs
 from aggregation.regulatory.sa_ccr.classing import CLASSED, UnitRows, unit_rows
 from aggregation.regulatory.sa_ccr.ead import (
     OUT_OF_SCOPE,
@@ -34,10 +33,11 @@ from aggregation.regulatory.sa_ccr.ead import (
     ead_by_netting_set,
     exceptions,
     margins_of,
+    receipt_of,
     with_shift,
 )
-from aggregation.regulatory.sa_ccr.portfolio import Entity, Exposures, Margins, Position, changed
-from aggregation.regulatory.sa_ccr.question import price_of, reference_versions
+from aggregation.regulatory.sa_ccr.portfolio import Entity, Margins, Position, changed
+from aggregation.regulatory.sa_ccr.question import found_rule, price_of, rule_of
 from aggregation.session import Session
 from aggregation.types import DimensionName, as_model
 from aggregation.whatif.request import ChangeRequest, changes_of, value_new
@@ -51,7 +51,7 @@ _FIGURES = ("ead", "rc", "pfe")
 @dataclass
 class _Touched:
     """What changes in a netting set. positions, values : of what leaves, with its sign turned, and of what comes. trades : by how many
-    more it has. quantities : of the trades that come, by their place among `contracts`, for the rules of trades alone.
+    more it has. comes : the trades that come, and rule, the one that holds for a trade alone.
     """
 
     code: int | None
@@ -62,6 +62,7 @@ class _Touched:
     trades: int = 0
     comes: list[tuple[Contract, float]] = dataclasses.field(default_factory=list)
     margins: Margins | None = None
+    rule: str | None = None
 
 
 class SaCcrWhatIfQuery(ChangeRequest, SaCcrQuery):
@@ -133,12 +134,7 @@ def _answer(session: Session, query: SaCcrWhatIfQuery) -> SaCcrWhatIf:
         pa.Table.from_pylist(rows, schema=_SCHEMA),
         {"ead_before": before, "ead_after": before + difference, "ead_difference": difference},
         tuple(failures),
-        {
-            **name_inputs(found.inputs),
-            **found.regime.named,
-            "reference": reference_versions(found),
-            "changes_digest": changes.digest(),
-        },
+        {**receipt_of(found), "changes_digest": changes.digest()},
         tuple(notes),
     )
 
@@ -288,7 +284,8 @@ def _margins(found: NettedExposures, nets: NettingSets, code: int, touched: _Tou
             np.zeros(n),
             np.full(n, COVERED, np.int32),
         )
-        most[0] = exceptions(found.query, found.parameters, nets, alone, contracts, found.inputs)[0][code]
+        limits, why = exceptions(found.query, found.parameters, nets, alone, contracts, found.inputs)
+        most[0], touched.rule = limits[code], why.get(code)
     return margins_of(found.query, found.parameters, nets, counts, found.inputs, most, [code])
 
 
@@ -308,8 +305,8 @@ def _row(found: NettedExposures, name: str, touched: _Touched) -> dict[str, Any]
         "counterparty": touched.counterparty,
         "legal_entity": touched.legal_entity,
         "change": "new" if n == 0 else "gone" if n + touched.trades == 0 else "both",
-        "rule_before": _rule(before) if n else None,
-        "rule_after": _rule(after) if n + touched.trades else None,
+        "rule_before": found_rule(found, code) if code is not None and n else None,
+        "rule_after": (touched.rule or rule_of(after, 0)) if n + touched.trades else None,
         "trades_before": n,
         "trades_after": n + touched.trades,
     }
@@ -319,12 +316,6 @@ def _row(found: NettedExposures, name: str, touched: _Touched) -> dict[str, Any]
         other = 0.0 if gone else float(getattr(after.figures, figure)[0])
         row |= {f"{figure}_before": one, f"{figure}_after": other, f"{figure}_difference": other - one}
     return row
-
-
-def _rule(of: Exposures) -> str:
-    if of.capped[0]:
-        return "margined, at most the EAD without margin"
-    return "margined" if of.by_margin[0] else "unmargined"
 
 
 SA_CCR_WHAT_IF = Question(
