@@ -141,6 +141,14 @@ QUESTIONS: dict[str, Entry] = {
         "exposure.cva:CVA",
         "CVA and DVA, unilateral and to the first default, by any dimension, with sensitivities to spreads.",
     ),
+    "cva-what-if": Entry(
+        "exposure.cva_what_if:CVA_WHAT_IF",
+        "What added, removed and scaled trades do to CVA and DVA of the netting sets they touch.",
+    ),
+    "cva-explain": Entry(
+        "exposure.cva_explain:CVA_EXPLAIN",
+        "Why CVA changed between two days: ageing, market, credit spreads, agreements, trades, adding up exactly.",
+    ),
     "cva-scenarios": Entry(
         "exposure.cva_scenarios:CVA_SCENARIOS",
         "CVA in every scenario, chosen or stored, and VaR and ES of its change.",

@@ -241,7 +241,7 @@ def _rows(
     for name, s in zip(split.names, split.splits, strict=True):
         total[name] = s.total if not _all_lack(name, no_cva, no_dva) else None
     both = not _all_lack("cva_bilateral", no_cva, no_dva)
-    total["bcva"] = figures["cva_bilateral"].sum() - figures["dva_bilateral"].sum() if both else None
+    total["bcva"] = total["cva_bilateral"] - total["dva_bilateral"] if both else None
     for name, values in errors.items():
         total[f"{name}_se"] = float(values[-1])
     total["netting_sets"], total["without_cva"], total["without_dva"] = len(sets), int(no_cva.sum()), int(no_dva.sum())

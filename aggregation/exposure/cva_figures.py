@@ -118,7 +118,7 @@ def cva_figures(
         found = np.zeros((len(part.netting.quantity), len(weights)))
         one = np.empty((len(part.netting.quantity), 2))
         of_set = part.netting.of_set
-        for j, at in enumerate(itertools.chain([_wide(part.today(), n)], part.dates())):
+        for j, at in enumerate(itertools.chain([wide_today(part.today(), n)], part.dates())):
             discount = np.ones(n) if at.k < 0 else np.ascontiguousarray(along.paths.discount(at.k, along.currency))
             on_paths = _on_paths(along, asked, at.k, j, n_dates)
             kinds = weight_of[here]
@@ -174,7 +174,7 @@ def _on_paths(along: Along, asked: Sequence[tuple[WrongWay, Floats]], k: int, j:
     return out
 
 
-def _wide(today: Exposed, n: int) -> Exposed:
+def wide_today(today: Exposed, n: int) -> Exposed:
     """Today's exposure, which is the same on every path, on each of them."""
     positive, negative = np.repeat(today.positive, n, axis=1), np.repeat(today.negative, n, axis=1)
     return dataclasses.replace(today, positive=positive, negative=negative)

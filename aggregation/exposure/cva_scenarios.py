@@ -143,18 +143,17 @@ def scenarios_of(snapshot: Snapshot, query: CvaScenariosQuery) -> ScenarioSet:
     return generate(pinned, StressDefinition(market_date=query.as_of, text=text), "cva")
 
 
-def set_weights(curves: DefaultCurves, counterparties: Sequence[str | None], n_dates: int) -> dict[str, Floats]:
+def set_weights(curves: DefaultCurves, counterparties: Sequence[str | None]) -> dict[str, Floats]:
     """What an expected exposure counts for CVA at each date in each state, (n_dates, n_states), by counterparty."""
     found = {}
     for name in sorted({c for c in counterparties if c is not None}):
         curve = curves.curves.get(name)
         if curve is not None:
             found[name] = curve.loss * cva.date_weights(cva.default_probabilities(curve.logs))
-            assert len(found[name]) == n_dates
     return found
 
 
-def _priced(profile: Floats, weights: Mapping[str, Floats], counterparties: Sequence[str | None], n: int) -> Floats:
+def priced_sets(profile: Floats, weights: Mapping[str, Floats], counterparties: Sequence[str | None], n: int) -> Floats:
     """CVA of every netting set in every state, (n_sets, n_states); 0 without a curve."""
     out = np.zeros((len(profile), n))
     for s, name in enumerate(counterparties):
@@ -165,10 +164,10 @@ def _priced(profile: Floats, weights: Mapping[str, Floats], counterparties: Sequ
 
 def _moves(opened: OpenedCva, query: CvaScenariosQuery, scenarios: ScenarioSet, curves: DefaultCurves) -> _Moves:
     names = opened.sets.counterparties
-    weights = set_weights(curves, names, len(opened.times))
+    weights = set_weights(curves, names)
     at_base = {name: w[:, :1] for name, w in weights.items()}
     profile = set_figures(opened).positive
-    states = _priced(profile, weights, names, 1 + scenarios.n_scenarios)
+    states = priced_sets(profile, weights, names, 1 + scenarios.n_scenarios)
     base, credit = states[:, 0], states[:, 1:] - states[:, :1]
     nothing = np.zeros(credit.shape)
     if query.exposures == "fixed":
@@ -179,9 +178,9 @@ def _moves(opened: OpenedCva, query: CvaScenariosQuery, scenarios: ScenarioSet, 
         return _Moves(base, credit, market_slopes(opened, scenarios, at_base, base), nothing)
     market, together = nothing.copy(), nothing.copy()
     for i, moved in enumerate(market_profiles(opened, scenarios)):
-        market[:, i] = _priced(moved, at_base, names, 1)[:, 0] - base
+        market[:, i] = priced_sets(moved, at_base, names, 1)[:, 0] - base
         here = {name: w[:, i + 1 : i + 2] for name, w in weights.items()}
-        together[:, i] = _priced(moved, here, names, 1)[:, 0] - base - credit[:, i] - market[:, i]
+        together[:, i] = priced_sets(moved, here, names, 1)[:, 0] - base - credit[:, i] - market[:, i]
     return _Moves(base, credit, market, together)
 
 

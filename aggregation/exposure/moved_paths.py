@@ -7,7 +7,7 @@ value does not depend on what is moved keeps the values it has.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ from lake.arrays import Floats, Ints
 from lake.errors import BadInput
 from valuation.books.contracts import contracts_by_id
 from valuation.catalogue import factors_of, pricer_version, terms_from_json
-from valuation.horizons.path_values import value_along
+from valuation.horizons.path_values import path_blocks, value_along
 from valuation.market.path_market import PathMarkets
 from valuation.market.path_model import PathKeys, PathModel
 from valuation.types import Contract
@@ -84,11 +84,9 @@ class Movable:
         )
 
 
-def valued_contract(paths: PathValues, contracts: Sequence[Contract], markets: Sequence[PathMarkets] = ()) -> Any:
-    """Values of further contracts along the same paths, see `valuation.horizons.path_values.PathBlock`."""
-    kept = {(m.first, m.stop): m for m in markets}
-    made = (lambda first, stop: kept[first, stop]) if kept else None
-    return value_along(contracts, model_of(paths), made)
+def markets_of(model: PathModel) -> tuple[PathMarkets, ...]:
+    """The markets of all blocks of paths, which keep what they have worked out."""
+    return tuple(PathMarkets(model, first, stop) for first, stop in path_blocks(model))
 
 
 def _drawn(paths: PathValues, model: PathModel) -> PathSource:

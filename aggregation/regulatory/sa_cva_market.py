@@ -19,7 +19,7 @@ from aggregation.regulatory.sa_cva_charge import INFLATION, PARALLEL, RATES, Fac
 from aggregation.session import Session
 from lake.arrays import Floats
 from lake.errors import counted
-from scenarios.types import SHARES, RiskClass, RiskFactor, tenor_years
+from scenarios.types import SHARES, RiskFactor, tenor_years
 from valuation.market.path_model import PathModel
 
 _RELATIVE = 0.01  # of prices, exchange rates and volatilities

@@ -1,6 +1,5 @@
 """The question `cva` on values that are given: closed forms, exact sums, default curves, what lacks, wrong-way risk."""
 
-import dataclasses
 import math
 
 import numpy as np
@@ -13,9 +12,6 @@ from aggregation.exposure.cva_query import open_cva
 from aggregation.exposure.path_values import given_path_values
 from aggregation.session import reading
 from lake.errors import BadInput
-from lake.landing.reference import ingest_counterparties
-from lake.committer import Committer
-from lake.tables import Lake
 
 FIGURES = ("cva", "cva_bilateral", "dva", "dva_bilateral")
 
@@ -171,7 +167,12 @@ def test_sensitivities_to_spreads_are_those_of_a_bumped_curve(lake):
     found = ask(lake, by=["counterparty"])
     session, query = reading(lake), asked()
     opened = open_cva(session, query, paths=drawn_paths(session, query))
-    profile = {s: p for s, p in zip(opened.sets.ids, np.array(found.profile["expected_exposure"]).reshape(len(opened.sets), -1), strict=True)}
+    profile = {
+        s: p
+        for s, p in zip(
+            opened.sets.ids, np.array(found.profile["expected_exposure"]).reshape(len(opened.sets), -1), strict=True
+        )
+    }
     row = next(r for r in found.rows.to_pylist() if r["counterparty"] == "counterparty-1")
     moved = 0.0
     for s, name in enumerate(opened.sets.counterparties):
