@@ -177,6 +177,14 @@ QUESTIONS: dict[str, Entry] = {
         "regulatory.imm:EXPOSURE",
         "Exposure to counterparties over time: EE, ENE, PFE, EPE, EEPE and EAD, netted and with collateral.",
     ),
+    "exposure-drill": Entry(
+        "regulatory.exposure_drill:EXPOSURE_DRILL",
+        "Behind a point of an exposure profile: the trades and the market on the path at the quantile, and the worst paths.",
+    ),
+    "exposure-what-if": Entry(
+        "regulatory.exposure_what_if:EXPOSURE_WHAT_IF",
+        "What added, removed and scaled trades do to exposure: before, after and the difference.",
+    ),
     "exposure-limits": Entry(
         "regulatory.exposure_limits:EXPOSURE_LIMITS",
         "Limits of exposure: utilisation, headroom, breaches, and the trade that breaches.",

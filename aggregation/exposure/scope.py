@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import functools
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -113,7 +114,8 @@ class OpenedBook:
     """The positions of a question by netting set, before any path is read.
 
     book : with the dimension netting_set. keep : (n_positions,) what the filters leave. sets : the netting sets of it. lags : margin
-    period of each agreement, see `Along.lags`. collateralised : (n_sets,) whether the collateral of a set counts.
+    period of each agreement, see `Along.lags`. collateralised : (n_sets,) whether the collateral of a set counts. all_lags : the margin
+    periods of all agreements of the book, so that the dates of the paths are the same whatever the filters leave.
     """
 
     snapshot: Snapshot
@@ -122,15 +124,17 @@ class OpenedBook:
     sets: NettingSets
     lags: tuple[int | None, ...]
     collateralised: Bools
+    all_lags: tuple[int, ...]
 
 
 @dataclass(frozen=True)
 class OpenedExposure:
-    """All that exposure is computed from. covered : (n_positions,) whether a contract has values on the paths."""
+    """All that exposure is computed from. covered : (n_positions,) whether a contract has values on the paths. market : of today."""
 
     held: OpenedBook
     along: Along
     covered: Bools
+    market: BaseMarket
     receipt: Mapping[str, Any]
     notes: tuple[str, ...]
 
@@ -185,13 +189,11 @@ def open_book(
         raise BadInput(
             "margin_period=regime was given, but this question has no regime; leave it out, or ask exposure."
         )
-    trades = np.bincount(sets.code, minlength=len(sets))
-    lags = tuple(
-        _lag(a, int(trades[i]), floors if query.margin_period == "regime" else None) if a.margined else None
-        for i, a in enumerate(sets.agreements)
-    )
+    of_all = _lags(whole, floors if query.margin_period == "regime" else None)
+    lags = tuple(of_all[a.agreement] for a in sets.agreements)
     counts = sets.whole & bool(query.collateral and not session.lake.reader)
-    return OpenedBook(snapshot, named, keep, sets, lags, counts)
+    everything_called = sorted({lag for lag in of_all.values() if lag is not None})
+    return OpenedBook(snapshot, named, keep, sets, lags, counts, tuple(everything_called))
 
 
 def snapshot_of(session: Session, query: ExposureScope) -> Snapshot:
@@ -213,6 +215,12 @@ def _with_sets(book: Book, sets: NettingSets) -> Book:
     place[order] = np.arange(len(ids), dtype=np.int32)
     column = PositionColumn(place[sets.code], pa.array(ids[order].tolist(), pa.string()))
     return dataclasses.replace(book, columns={**book.columns, NETTING_SET: column})
+
+
+def _lags(sets: NettingSets, floors: MarginFloors | None) -> dict[str, int | None]:
+    """Margin period of each agreement by its id, None where it is not margined."""
+    trades = np.bincount(sets.code, minlength=len(sets)).tolist()
+    return {a.agreement: _lag(a, trades[i], floors) if a.margined else None for i, a in enumerate(sets.agreements)}
 
 
 def _lag(agreement: Agreement, trades: int, floors: MarginFloors | None) -> int:
@@ -268,10 +276,8 @@ def path_scope(session: Session, query: ExposureScope, held: OpenedBook) -> tupl
     """
     reported = reported_days(session, query, held)
     tenors = dict(reported)
-    if query.look_back and query.collateral:
-        for lag in sorted(
-            {lag for lag, on in zip(held.lags, held.collateralised, strict=False) if lag is not None and on}
-        ):
+    if query.look_back:  # also where collateral is left out, so that both are answered from the same values
+        for lag in held.all_lags:
             for day in reported:
                 before = business_day_before(day, lag)
                 if before > query.as_of and before not in tenors:
@@ -294,31 +300,40 @@ def open_exposure(
     *,
     held: OpenedBook | None = None,
     paths: PathValues | None = None,
+    reported: Bools | None = None,
 ) -> OpenedExposure:
     """All that the query reads; raises `NotValued` where values on the paths are missing.
 
-    held, paths : in place of the query's own, such as those with changes.
+    held, paths, reported : in place of the query's own, such as those with changes.
     """
     held = held or open_book(session, query, floors)
-    scope, reported = path_scope(session, query, held)
-    if paths is None:
-        paths = open_paths(session, scope)
+    if paths is None or reported is None:
+        scope, days = path_scope(session, query, held)
+        paths = paths or open_paths(session, scope)
+        reported = np.array([d in days for d in paths.dates], np.bool_)
+    market = _market(session.cache, held.snapshot, query.as_of)
     along = Along(
         paths,
         held.book,
         held.sets,
         query.currency,
-        functools.partial(_spot, _market(session.cache, held.snapshot, query.as_of), query.currency),
+        functools.partial(_spot, market, query.currency),
         held.lags,
         held.collateralised,
         business_day_before,
-        np.array([d in reported for d in paths.dates], np.bool_),
+        reported,
         query.flows,
     )
     ok = covered(held.book, net_on_paths(paths, held.book, held.sets))
-    receipt = {**name_book(held.book, held.snapshot), "paths": dict(paths.receipt)}
-    opened = OpenedExposure(held, along, ok, receipt, ())
+    receipt = {**name_book(held.book, held.snapshot), "paths": _plain(paths.receipt)}
+    opened = OpenedExposure(held, along, ok, market, receipt, ())
     return dataclasses.replace(opened, notes=_notes(query, opened))
+
+
+def _plain(receipt: Mapping[str, Any]) -> dict[str, Any]:
+    """As JSON has it."""
+    told: dict[str, Any] = json.loads(json.dumps(dict(receipt), default=str))
+    return told
 
 
 def _market(cache: VectorCache, snapshot: Snapshot, day: dt.date) -> BaseMarket:
