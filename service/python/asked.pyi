@@ -285,6 +285,36 @@ class Questions:
         rates: Mapping[str, Any] | None = ..., curves: Mapping[str, Any] | None = ..., value: bool = ...,
     ) -> Answer:
         """What a book is worth at T1, T2, ... when nothing happens but time, and the cash it has paid by then."""
+    def sa_ccr(
+        self, *, as_of: str | date, positions_date: str | date | None = ..., market_date: str | date | None = ...,
+        scenario_set: str | None = ..., valuation_set: str | None = ..., branch: str | None = ...,
+        as_known: str | None = ..., by: str | Sequence[str] = ...,
+        where: str | Mapping[str, Any] | Sequence[str | Mapping[str, Any]] = ..., currency: str = ...,
+        regime: str = ..., rate_offset: Literal['formula', 'none'] = ..., illiquid: str | Sequence[str] = ...,
+        value: bool = ...,
+    ) -> Answer:
+        """Exposure at default by SA-CCR, by netting set and by any dimension as contributions that add up exactly."""
+    def sa_ccr_trades(
+        self, *, as_of: str | date, positions_date: str | date | None = ..., market_date: str | date | None = ...,
+        scenario_set: str | None = ..., valuation_set: str | None = ..., branch: str | None = ...,
+        as_known: str | None = ..., by: str | Sequence[str] = ...,
+        where: str | Mapping[str, Any] | Sequence[str | Mapping[str, Any]] = ..., currency: str = ...,
+        regime: str = ..., rate_offset: Literal['formula', 'none'] = ..., illiquid: str | Sequence[str] = ...,
+        limit: int = ..., value: bool = ...,
+    ) -> Answer:
+        """The rows of SA-CCR behind an exposure at default: each trade with its maturities, delta, notional and contribution."""
+    def sa_ccr_what_if(
+        self, *, as_of: str | date, positions_date: str | date | None = ..., market_date: str | date | None = ...,
+        scenario_set: str | None = ..., valuation_set: str | None = ..., branch: str | None = ...,
+        as_known: str | None = ..., by: str | Sequence[str] = ...,
+        where: str | Mapping[str, Any] | Sequence[str | Mapping[str, Any]] = ..., currency: str = ...,
+        regime: str = ..., rate_offset: Literal['formula', 'none'] = ..., illiquid: str | Sequence[str] = ...,
+        add: Iterable[Mapping[str, Any]] = ...,
+        remove: str | Mapping[str, Any] | Sequence[str | Mapping[str, Any]] = ...,
+        scale: str | Mapping[str, Any] | Sequence[str | Mapping[str, Any]] = ..., replace: bool = ...,
+        value: bool = ...,
+    ) -> Answer:
+        """What added, removed and scaled trades do to the exposure at default of the netting sets they touch."""
 
 class Works:
     def _do(self, name: str, given: dict[str, Any]) -> Any: ...
