@@ -253,7 +253,7 @@ def bench_map(n_contracts: int, n_scenarios: int) -> list[Row]:
             ">= 10",
         )
     )
-    with _temporary_lake() as lake, Committer(lake, "varlake bench") as committer:
+    with temporary_lake() as lake, Committer(lake, "varlake bench") as committer:
         session = lake_spark.spark_session()
         stored = save_scenario_set(committer, made)
         committer.put("contracts", contracts)
@@ -281,7 +281,7 @@ def bench_map(n_contracts: int, n_scenarios: int) -> list[Row]:
 
 
 @contextmanager
-def _temporary_lake() -> Iterator[Lake]:
+def temporary_lake() -> Iterator[Lake]:
     with tempfile.TemporaryDirectory(prefix="varlake-bench-") as folder:
         yield Lake.create(Path(folder) / "lake")
 

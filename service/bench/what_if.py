@@ -30,7 +30,7 @@ def bench_what_if(n_contracts: int, n_scenarios: int, n_positions: int) -> list[
     """
     contracts, made = harness.mixed_contracts(n_contracts), harness.noisy_market(n_scenarios)
     rows = []
-    with harness._temporary_lake() as lake, Committer(lake, "varlake bench") as committer:
+    with harness.temporary_lake() as lake, Committer(lake, "varlake bench") as committer:
         stored = save_scenario_set(committer, made)
         committer.put("contracts", contracts)
         committer.put("positions", harness.random_positions(contracts, n_positions))

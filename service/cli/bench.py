@@ -100,6 +100,20 @@ def rows_of_the_reduce(
     ]
 
 
+@app.command("paths")
+def bench_paths_command(
+    trades: Annotated[int, typer.Option("--trades", help="Trades, all different.")] = 1000,
+    paths: Annotated[int, typer.Option("--paths", help="Market paths.")] = 1000,
+    dates: Annotated[int, typer.Option("--dates", help="Dates of the grid, over ten years.")] = 60,
+    output: OutputOption = None,
+) -> None:
+    """Values along market paths through Spark into the lake, against the kernels alone on the same cores."""
+    from service.bench import harness
+    from service.bench import paths as measured
+
+    harness.report(measured.bench_paths(trades, paths, dates), output)
+
+
 @app.command("http")
 def bench_http_command(
     contracts: ContractsOption = 100_000,
