@@ -367,7 +367,7 @@ def profile_table(opened: OpenedCva, found: CvaFigures) -> pa.Table:
 def receipt_of_cva(opened: OpenedCva) -> dict[str, Any]:
     """What the numbers rest on."""
     snapshot = opened.exposure.held.snapshot
-    lake = snapshot.lake
+    versions = {name: snapshot.lake.version(name) for name in ("counterparties", "classifications")}
     return {
         **opened.exposure.receipt,
         "market_date": str(opened.query.as_of),
@@ -375,7 +375,7 @@ def receipt_of_cva(opened: OpenedCva) -> dict[str, Any]:
         "synthetic": any(f.synthetic for f in opened.market.index.factors),
         "held": dict(opened.held_levels),
         "credit_curves": {n: c.curve for n, c in sorted(opened.curves.curves.items())},
-        "reference": {name: lake.version(name) for name in ("counterparties", "agreements", "collateral")},
+        "table_versions": {**opened.exposure.receipt["table_versions"], **versions},
     }
 
 

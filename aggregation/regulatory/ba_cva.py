@@ -22,13 +22,13 @@ from aggregation.exposure.reference import counterparties_of
 from aggregation.kernels.euler import Split, exact_split
 from aggregation.on_demand import plan_scope, value_scope
 from aggregation.question import Plan, Question
-from aggregation.receipts import name_code, name_inputs
+from aggregation.receipts import name_code
 from aggregation.regulatory.ba_cva_charge import Approach, Charged, SetExposures, charge_sets
 from aggregation.regulatory.cva_hedges import CvaHedge, hedges_of
 from aggregation.regulatory.cva_parameters import BaCva
 from aggregation.regulatory.regimes import Regime, regime_of
-from aggregation.regulatory.sa_ccr.ead import NETTING_SET, NettedExposures, SaCcrQuery, ead_by_netting_set
-from aggregation.regulatory.sa_ccr.question import parts_of, price_of, reference_versions
+from aggregation.regulatory.sa_ccr.ead import NETTING_SET, NettedExposures, SaCcrQuery, ead_by_netting_set, receipt_of
+from aggregation.regulatory.sa_ccr.question import parts_of, price_of
 from aggregation.session import Session
 from aggregation.types import as_model
 from lake.arrays import Bools, Codes, Floats, Ints
@@ -346,16 +346,15 @@ def _hedges(rules: BaCva, charged: Charged, parts: Floats) -> pa.Table:
 def _receipt(session: Session, regime: Regime, source: _Source, query: BaCvaQuery) -> dict[str, Any]:
     versions = {name: session.lake.version(name) for name in ("counterparties", "cva_hedges")}
     if source.found is not None:
-        named = {**name_inputs(source.found.inputs), "reference": {**reference_versions(source.found), **versions}}
+        named = receipt_of(source.found)
     else:
         named = {
             "as_of": str(query.as_of),
             "currency": query.currency,
-            "reference": versions,
             "table_versions": source.snapshot.named,
             **name_code(),
         }
-    return {**named, **regime.named}
+    return {**named, "table_versions": {**named["table_versions"], **versions}, **regime.named}
 
 
 def _notes(regime: Regime, query: BaCvaQuery, source: _Source, charged: Charged) -> tuple[str, ...]:

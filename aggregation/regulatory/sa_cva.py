@@ -298,12 +298,11 @@ def _receipt(session: Session, query: SaCvaQuery, regime: Regime, own: _Own) -> 
     if own.opened is not None:
         return {**receipt_of_cva(own.opened), **regime.named}
     snapshot = session.lake.snapshot()
-    reference = {"counterparties": session.lake.version("counterparties")}
+    versions = {**snapshot.named, "counterparties": session.lake.version("counterparties")}
     return {
         "as_of": str(query.as_of),
         "currency": query.currency,
-        "reference": reference,
-        "table_versions": snapshot.named,
+        "table_versions": versions,
         **name_code(),
         **regime.named,
     }
