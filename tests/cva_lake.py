@@ -16,6 +16,7 @@ from aggregation.session import Session
 from lake.committer import Committer
 from lake.landing.reference import ingest_counterparties
 from lake.tables import Lake
+from valuation.instruments.schedules import horizon_date
 from valuation.sets.requests import run_valuation
 
 HAZARDS = [
@@ -48,8 +49,6 @@ def drawn_paths(session: Session, query: Any, seed: int = 5, spread: float = 40.
     """Normal walks of the value of every contract of the book, dollars alone converted one to one; EQ:AAA as a level."""
     held = open_book(session, query)
     scope, _ = path_scope(session, query, held)
-    from valuation.instruments.schedules import horizon_date  # noqa: PLC0415
-
     days: list[dt.date] = [horizon_date(query.as_of, t, "weekdays") for t in scope.grid]
     ids = held.book.contract_ids.to_pylist()
     rng = np.random.default_rng(seed)

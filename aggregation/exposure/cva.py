@@ -1,8 +1,11 @@
 """CVA and DVA of a book, unilateral and to the first default, by any dimension, with contributions of trades that add up to the last bit.
 
-Exposures are expected over risk-neutral paths, net within netting sets and after collateral; defaults are those of the stored credit curves.
-What a trade contributes is the slope of its netting set's figure in its direction (Euler); what of a figure no trade makes, since collateral
-alone makes the exposure, stands in a row of its own. So rows of any grouping add up to the total exactly. Nothing is zero for want of a curve.
+Exposures are expected over risk-neutral paths, net within netting sets and after collateral; defaults are those of the stored credit
+curves.
+What a trade contributes is the slope of its netting set's figure in its direction (Euler); what of a figure no trade makes, since
+collateral
+alone makes the exposure, stands in a row of its own. So rows of any grouping add up to the total exactly. Nothing is zero for want of
+a curve.
 """
 
 from __future__ import annotations
@@ -45,10 +48,12 @@ class CvaQuery(CvaScope):
 class Cva(Answer):
     """CVA is a cost and DVA a gain, both positive, in the reporting currency.
 
-    rows : a row a group: the `by` columns, part (positions, or collateral: what collateral alone makes), positions, covered, failed, status,
+    rows : a row a group: the `by` columns, part (positions, or collateral: what collateral alone makes), positions, covered, failed,
+    status,
     reason, cva and dva (each alone), cva_bilateral and dva_bilateral (whoever defaults first), bcva (cva_bilateral less dva_bilateral), the
     standard error of each over the paths as `_se` where the group is of whole netting sets, cs01 (rise of cva for a basis point up of all
-    spreads of the counterparties), cs01_TENOR (of that part of the curve), own_cs01 (rise of dva for a basis point up of our own). sets : a row a
+    spreads of the counterparties), cs01_TENOR (of that part of the curve), own_cs01 (rise of dva for a basis point up of our own).
+    sets : a row a
     netting set: what its figures rest on, and the reason where it has none. total : of all that could be computed. profile : a row a
     netting set and date, the expected discounted exposures.
     """
@@ -65,7 +70,8 @@ class Cva(Answer):
 
 @dataclass(frozen=True)
 class SplitCva:
-    """Figures split exactly: names of the columns; splits : one a column, of parts of kept positions and then of netting sets' collateral."""
+    """Figures split exactly: names of the columns; splits : one a column, of parts of kept positions and then of netting sets'
+    collateral."""
 
     names: tuple[str, ...]
     splits: tuple[Split, ...]
@@ -139,7 +145,8 @@ def set_figures(opened: OpenedCva) -> CvaFigures:
 
 
 def cva_parts(opened: OpenedCva) -> Floats:
-    """Unilateral CVA of each kept position and then what collateral makes of each netting set, (n_kept + n_sets,), not rounded to a grid."""
+    """Unilateral CVA of each kept position and then what collateral makes of each netting set, (n_kept + n_sets,), not rounded to a
+    grid."""
     found = set_figures(opened)
     left = set_sums(_columns(opened.weights.filled())[0][1], found)
     np.subtract.at(left, opened.sets.code, found.positions[:, 0])

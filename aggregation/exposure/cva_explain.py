@@ -2,7 +2,8 @@
 
 The way from the first day to the second is walked in a stated order, and each step is the difference that it makes:
 
-    ageing             what the first day's paths say of the second: defaults until then gone, exposures as they were expected, carried to that day
+    ageing             what the first day's paths say of the second: defaults until then gone, exposures as they were expected, carried
+    to that day
     market             exposures of the first book on paths of the second day's market
     credit spreads     default curves of the second day's market
     agreements         agreements, balances of collateral, credit curves and recoveries of counterparties on the second day
@@ -68,7 +69,8 @@ class CvaExplainQuery(CvaScope):
 
 @dataclass(frozen=True)
 class CvaExplained(Answer):
-    """rows : a row a group: the `by` columns, status, reason, cva_from, the causes ageing, market, credit_spreads, agreements and trades, each
+    """rows : a row a group: the `by` columns, status, reason, cva_from, the causes ageing, market, credit_spreads, agreements and
+    trades, each
     what it added, and cva_to, in the reporting currency. The causes of a row, and the rows, add up to the change to the last bit. total :
     the same of all.
     """

@@ -1,6 +1,7 @@
 """CVA and DVA of netting sets and of the contracts in them, from exposures on paths and default curves: one pass over the dates.
 
-Every figure is a sum over dates of a weight by netting set and an expected discounted exposure: see `aggregation.kernels.cva`. What a contract
+Every figure is a sum over dates of a weight by netting set and an expected discounted exposure: see `aggregation.kernels.cva`. What a
+contract
 contributes takes the same weights, so that contributions add up to the figure.
 """
 
@@ -26,7 +27,8 @@ FIGURES = ("cva", "cva_bilateral", "dva", "dva_bilateral")
 class DateWeights:
     """What an expected exposure of each netting set at each date counts, in one state of the credit market.
 
-    figures : (n_sets, n_dates, 4) in the order of `FIGURES`, of the positive exposure for CVA and the negative for DVA; NaN where a curve lacks.
+    figures : (n_sets, n_dates, 4) in the order of `FIGURES`, of the positive exposure for CVA and the negative for DVA; NaN where a
+    curve lacks.
     """
 
     figures: Floats
@@ -197,7 +199,8 @@ def _rates(along: Along, currencies: Sequence[str], k: int) -> Floats:
 
 
 def _share_out(along: Along, part: Part, found: Floats, of_position: Floats) -> None:
-    """Adds what the contracts of netting sets contribute to the positions that hold them: of a contract that is held net, its share of the net
+    """Adds what the contracts of netting sets contribute to the positions that hold them: of a contract that is held net, its share of
+    the net
     quantity; one that cancels contributes nothing."""
     netting, sets, book = part.netting, along.sets, along.book
     within = np.flatnonzero((sets.code >= part.first) & (sets.code < part.first + netting.n_sets))

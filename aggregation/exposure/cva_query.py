@@ -182,7 +182,8 @@ class OpenedCva:
 def open_cva(
     session: Session, query: CvaScope, *, held: OpenedBook | None = None, paths: PathValues | None = None
 ) -> OpenedCva:
-    """Opens everything CVA is made from; raises `NotValued` where values on the paths are missing. held, paths : in place of the query's own."""
+    """Opens everything CVA is made from; raises `NotValued` where values on the paths are missing. held, paths : in place of the
+    query's own."""
     exposure = open_exposure(session, query, held=held, paths=paths)
     snapshot, sets = exposure.held.snapshot, exposure.held.sets
     base = base_market(snapshot, query.as_of)

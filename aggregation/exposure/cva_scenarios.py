@@ -77,7 +77,8 @@ class CvaScenarios(Answer):
     """Unilateral CVA, a cost, in the reporting currency; a rise of it is a loss.
 
     rows : a row a group: the `by` columns, netting_sets, status, reason, cva, and the measures of its change over the scenarios, losses
-    positive. scenarios : a row a group and scenario: cva there and change, the sum of credit (curves of the scenario on the exposures as they
+    positive. scenarios : a row a group and scenario: cva there and change, the sum of credit (curves of the scenario on the exposures
+    as they
     are), market (exposures of the scenario with the curves as they are) and both (what they do together). total : the same as rows for all.
     """
 
@@ -91,7 +92,8 @@ class CvaScenarios(Answer):
 
 @dataclass(frozen=True)
 class _Moves:
-    """Change of CVA of every netting set in every scenario, (n_sets, n_scenarios): of credit, of the market, of both together; base : (n_sets,)."""
+    """Change of CVA of every netting set in every scenario, (n_sets, n_scenarios): of credit, of the market, of both together; base :
+    (n_sets,)."""
 
     base: Floats
     credit: Floats
@@ -109,7 +111,8 @@ def run_cva_scenarios(session: Session, query: CvaScenariosQuery) -> CvaScenario
     scenarios = scenarios_of(opened.exposure.held.snapshot, query)
     if query.exposures == "revalued" and scenarios.n_scenarios > _MOST_REVALUED:
         raise BadInput(
-            f"{scenarios.n_scenarios:,} scenarios were asked for with exposures revalued, which values the book in each; at most {_MOST_REVALUED}. "
+            f"{scenarios.n_scenarios:,} scenarios were asked for with exposures revalued, which values the book in each; "
+            f"at most {_MOST_REVALUED}. "
             "Take exposures=sensitivities or fixed."
         )
     groups, of_set, whole = grouping(opened)
@@ -136,7 +139,8 @@ def scenarios_of(snapshot: Snapshot, query: CvaScenariosQuery) -> ScenarioSet:
         row = find_scenario_set(pinned, text, query.as_of if any(r.market_date == query.as_of for r in named) else None)
         if row.market_date != query.as_of:
             raise NotFound(
-                f"Scenario set {row.name} is of {row.market_date}, and CVA of {query.as_of} is asked about. Make the set on that day, or give "
+                f"Scenario set {row.name} is of {row.market_date}, and CVA of {query.as_of} is asked about. Make the set "
+                f"on that day, or give "
                 "the scenario as a text."
             )
         return load_stored(pinned, row)
@@ -271,7 +275,8 @@ def _named(scenarios: ScenarioSet) -> dict[str, Any]:
 def _notes(opened: OpenedCva, query: CvaScenariosQuery, scenarios: ScenarioSet) -> list[str]:
     said = {
         "revalued": "The book is valued again on paths from the market of each scenario, with the same draws.",
-        "sensitivities": "The market moves exposures to first order, by the drivers of the paths; credit curves are those of the scenarios.",
+        "sensitivities": "The market moves exposures to first order, by the drivers of the paths; credit curves are "
+        "those of the scenarios.",
         "fixed": "Exposures stay as they are: credit curves alone move CVA. Take exposures=sensitivities or revalued for the market.",
     }
     notes = [said[query.exposures]]

@@ -1,6 +1,7 @@
 """Incremental CVA: what added, removed and scaled trades do to CVA and DVA of the netting sets that they touch.
 
-Only the contracts that are new are valued, on the paths that are there. The value of a netting set on the paths is kept between questions, so
+Only the contracts that are new are valued, on the paths that are there. The value of a netting set on the paths is kept between
+questions, so
 that a change adds its own contracts to it and passes over one netting set, however large the book is. Nothing is stored.
 """
 
@@ -124,7 +125,8 @@ def run_cva_what_if(session: Session, query: CvaWhatIfQuery) -> CvaWhatIf:
     if failures:
         why = failures_in_words((f.reason, f.message, 1) for f in failures)
         notes.append(
-            f"{counted(len(failures), 'changed contract has', 'changed contracts have')} no value on the paths and no part in the figures. {why}"
+            f"{counted(len(failures), 'changed contract has', 'changed contracts have')} no value on the paths and no "
+            f"part in the figures. {why}"
         )
     if left_out:
         notes.append(f"{counted(left_out, 'added position is', 'added positions are')} left out by the filters.")

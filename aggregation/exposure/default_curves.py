@@ -27,7 +27,8 @@ BASIS_POINT = 1e-4
 
 @dataclass(frozen=True)
 class DefaultCurve:
-    """How one name defaults. curve : its credit curve; loss : given default, a fraction, 1 less what is recovered; logs : (n_dates, n_states)
+    """How one name defaults. curve : its credit curve; loss : given default, a fraction, 1 less what is recovered; logs : (n_dates,
+    n_states)
     log survival from today on, 0 at first, state 0 the base."""
 
     name: str

@@ -58,7 +58,8 @@ class Movable:
         )
 
     def moved(self, model: PathModel) -> PathValues:
-        """The values on the paths of a moved model. A contract that has none there is among the failures, and no longer among the contracts."""
+        """The values on the paths of a moved model. A contract that has none there is among the failures, and no longer among the
+        contracts."""
         rows = self.affected(model)
         block = value_along([self.contracts[i] for i in rows.tolist()], model)
         at = {c: i for i, c in enumerate(block.contract_ids)}

@@ -46,7 +46,8 @@ class SingleNameHedges:
 class Charge:
     """Capital K and its Euler contributions, which add up to it but for rounding.
 
-    counterparties : (n_counterparties,) of their SCVA; hedges : (n_hedges,) of single-name hedges, mostly negative; index : (n_index,) of index
+    counterparties : (n_counterparties,) of their SCVA; hedges : (n_hedges,) of single-name hedges, mostly negative; index : (n_index,)
+    of index
     hedges. systematic, idiosyncratic, misalignment : the three squares under the root of K, of the charge after hedges.
     """
 

@@ -21,7 +21,8 @@ _LEAST, _MOST = 1e-300, 1.0 - 1e-16  # probabilities that have a normal quantile
 
 
 def default_probabilities(log_survival: Floats) -> Floats:
-    """Probability of default in each interval, (n_dates - 1, n_states), from log survival on the dates, (n_dates, n_states), the first being
+    """Probability of default in each interval, (n_dates - 1, n_states), from log survival on the dates, (n_dates, n_states), the first
+    being
     today's, 0. Survival must not rise: a negative probability raises `ValueError`."""
     survived = np.exp(log_survival)
     found: Floats = -np.diff(survived, axis=0)
@@ -177,7 +178,8 @@ def slopes_on_paths(
     """What a unit of value counts on each path of the discounted exposures of its netting set, (n_sets, n_paths) each (Euler).
 
     Where there is exposure that is the discount, with its weight; for the negative exposure minus the discount. What collateral
-    takes away is what the contracts together have more than the exposure: no contract owns it (M. Pykhtin and D. Rosen, Pricing counterparty
+    takes away is what the contracts together have more than the exposure: no contract owns it (M. Pykhtin and D. Rosen, Pricing
+    counterparty
     risk at the trade level and CVA allocations, *Journal of Credit Risk* 6 (2010), section 3).
     """
     n_sets, n = positive.shape
@@ -206,7 +208,8 @@ def entry_profiles(
 ) -> None:
     """What each contract of each netting set contributes to its expected exposures at one date, (n_entries, 2), filled.
 
-    of_set, row, quantity, currency : (n_entries,) netting set, contract, net units, row of fx. values : (n_contracts, n_paths) of a unit; fx :
+    of_set, row, quantity, currency : (n_entries,) netting set, contract, net units, row of fx. values : (n_contracts, n_paths) of a
+    unit; fx :
     (n_currencies, n_paths); up, down : as `slopes_on_paths` gives them.
     """
     n = values.shape[1]

@@ -1,7 +1,10 @@
-"""The question `ba-cva`: capital for CVA risk in the basic approach, by netting set, counterparty or any dimension, adding up to the last bit.
+"""The question `ba-cva`: capital for CVA risk in the basic approach, by netting set, counterparty or any dimension, adding up to the
+last bit.
 
-Exposure at default is that of SA-CCR, or given. The effective maturity of a netting set is the mean of the residual maturities of its trades,
-weighted with their notionals (CRE32.49 as MAR50.15(2) refers to it). Within a netting set the capital is shared out as its exposure at default
+Exposure at default is that of SA-CCR, or given. The effective maturity of a netting set is the mean of the residual maturities of its
+trades,
+weighted with their notionals (CRE32.49 as MAR50.15(2) refers to it). Within a netting set the capital is shared out as its exposure at
+default
 is among trades.
 """
 
@@ -101,7 +104,8 @@ class BaCvaAnswer(Answer):
 
 @dataclass(frozen=True)
 class _Source:
-    """Netting sets with exposures, and how each splits: set_of, ead : (n_parts,) of trades and agreements, or of the sets themselves; position :
+    """Netting sets with exposures, and how each splits: set_of, ead : (n_parts,) of trades and agreements, or of the sets themselves;
+    position :
     (n_parts,) place in the book, -1 for what is no trade. found : SA-CCR's figures, None of exposures that are given."""
 
     snapshot: Snapshot

@@ -41,9 +41,11 @@ class SetExposures:
 class Charged:
     """What the rules make of netting sets.
 
-    weight, maturity, factor, scva, part : (n_sets,) risk weight, M, supervisory discount, stand-alone charge and contribution to K; NaN where
+    weight, maturity, factor, scva, part : (n_sets,) risk weight, M, supervisory discount, stand-alone charge and contribution to K;
+    NaN where
     there is none. reasons : of each set, empty where it is computed. names : the counterparties that are computed, of `by_name`, their
-    contributions. charge : of the approach asked for; bare, covered : without and with hedges. hedges, index : those that count, in the order of
+    contributions. charge : of the approach asked for; bare, covered : without and with hedges. hedges, index : those that count, in
+    the order of
     charge.hedges and charge.index; left_out : the others, each with its reason.
     """
 
@@ -73,7 +75,8 @@ def charge_sets(
     rate: Mapping[str, float],
     internal_model: bool = False,
 ) -> Charged:
-    """K of the netting sets. rate : price of one unit of each currency of the hedges. internal_model : EAD comes from the internal model method,
+    """K of the netting sets. rate : price of one unit of each currency of the hedges. internal_model : EAD comes from the internal
+    model method,
     so that the supervisory discount factor is 1 (MAR50.15(4))."""
     n = len(sets.ids)
     weight, reasons = np.full(n, np.nan), [""] * n
@@ -148,7 +151,9 @@ def _eligible(
     hedges: Sequence[CvaHedge],
     known: ReferenceData[Counterparty],
     place: Mapping[str, int],
-    as_of: dt.date,
+    single: list[CvaHedge] = []
+    index: list[CvaHedge] = []
+    left_out: list[tuple[CvaHedge, str]] = []
 ) -> tuple[list[CvaHedge], list[CvaHedge], tuple[tuple[CvaHedge, str], ...]]:
     """Hedges of single names and of indices that count, and those that do not with the reason."""
     single, index, left_out = [], [], []

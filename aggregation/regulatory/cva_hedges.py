@@ -15,7 +15,8 @@ from lake.tables import Lake, Snapshot
 class CvaHedge:
     """A bought credit default swap, on a name or an index; a negative notional is protection sold.
 
-    kind : single_name or index. counterparty : whose spread it hedges, None of an index. reference : what it is written on. reference_type :
+    kind : single_name or index. counterparty : whose spread it hedges, None of an index. reference : what it is written on.
+    reference_type :
     direct, related or sector_region, None of an index. sector, rating : of the reference.
     """
 

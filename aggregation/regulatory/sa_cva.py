@@ -1,4 +1,5 @@
-"""The question `sa-cva`: capital for CVA risk in the standardised approach, from our own sensitivities of CVA or from those of another system.
+"""The question `sa-cva`: capital for CVA risk in the standardised approach, from our own sensitivities of CVA or from those of another
+system.
 
 Our own are those of unilateral CVA: to the spreads of every counterparty at five tenors, and to the market that drives exposures. What a
 group of trades contributes is, risk factor by risk factor, its share of the sensitivity times what the factor contributes to capital
@@ -44,8 +45,8 @@ class GivenSensitivity(BaseModel):
     kind: Kind = Field("delta", description="delta, or vega")
     bucket: str = Field(
         "",
-        description="a currency of rates and fx; the number of the bucket of reference_spread, equity and commodity; of counterparty_spread it "
-        "follows from the sector",
+        description="a currency of rates and fx; the number of the bucket of reference_spread, equity and commodity; "
+        "of counterparty_spread it follows from the sector",
     )
     factor: str = Field(
         "", description="of rates a tenor, inflation, parallel, or rates for their vega; of counterparty_spread a tenor"
@@ -93,7 +94,8 @@ class SaCvaQuery(CvaScope):
 @dataclass(frozen=True)
 class SaCvaAnswer(Answer):
     """rows : a row a group of our own trades, or one for all: the `by` columns, part (positions, or collateral) and capital, the
-    contribution. classes : a row a risk class and kind with its capital. factors : a row a risk factor: sensitivities of CVA and hedges, risk
+    contribution. classes : a row a risk class and kind with its capital. factors : a row a risk factor: sensitivities of CVA and
+    hedges, risk
     weight, what either contributes. Rows and the hedges of all factors add up to total["capital"] to the last bit. Money is in the
     reporting currency.
     """

@@ -31,8 +31,10 @@ INFLATION, PARALLEL, RATES = "inflation", "parallel", "rates"
 
 @dataclass(frozen=True, order=True)
 class Factor:
-    """A risk factor of SA-CVA. bucket : a currency, or the number of a bucket. factor : a tenor, `inflation`, or `parallel` of a rate, `rates` of
-    its vega; empty where a bucket has one factor. name : of a counterparty or index whose spread it is; quality, sector, group : its own."""
+    """A risk factor of SA-CVA. bucket : a currency, or the number of a bucket. factor : a tenor, `inflation`, or `parallel` of a rate,
+    `rates` of
+    its vega; empty where a bucket has one factor. name : of a counterparty or index whose spread it is; quality, sector, group : its
+    own."""
 
     risk_class: RiskClass
     kind: Kind
@@ -219,7 +221,8 @@ _OF_NUMBERED: Mapping[RiskClass, Callable[[SaCva, int, int], float]] = {
 def class_capitals(
     rules: SaCva, sensitivities: Iterable[tuple[Factor, float, float]], reporting: str
 ) -> list[ClassCapital]:
-    """Capital of every class that has a sensitivity, delta and then vega. sensitivities : factor, of CVA (its rise), of hedges (their gain); those of
+    """Capital of every class that has a sensitivity, delta and then vega. sensitivities : factor, of CVA (its rise), of hedges (their
+    gain); those of
     one factor are added, in the order of their size, so that no order of rows changes a bit."""
     gathered: dict[Factor, tuple[list[float], list[float]]] = defaultdict(lambda: ([], []))
     for factor, of_cva, of_hedges in sensitivities:

@@ -41,7 +41,8 @@ class MarketSensitivities:
 
 @dataclass
 class Bump:
-    """A move of the market: levels by risk factor id, and what volatilities of drivers are multiplied with; size : what it is divided by."""
+    """A move of the market: levels by risk factor id, and what volatilities of drivers are multiplied with; size : what it is divided
+    by."""
 
     size: float
     levels: dict[str, float] = field(default_factory=dict)
@@ -70,7 +71,8 @@ def market_sensitivities(session: Session, opened: OpenedCva, rules: SaCva) -> M
     if unclassified:
         names = ", ".join(unclassified[:_SHOWN])
         notes.append(
-            f"{counted(len(unclassified), 'risk factor')} without a classification ({names}) stand in the bucket of others; bring them in with "
+            f"{counted(len(unclassified), 'risk factor')} without a classification ({names}) stand in the bucket of "
+            f"others; bring them in with "
             "`varlake ingest classifications`."
         )
     return MarketSensitivities(factors, parts, tuple(notes))

@@ -82,8 +82,8 @@ UPLOADS = {
     "/api/v1/cva-hedges": [
         (
             "hedges.csv",
-            b"hedge,effective_from,kind,counterparty,reference,reference_type,sector,rating,maturity,notional,currency\n"
-            b"H1,2020-01-01,single_name,counterparty-0,C0,direct,financial,A,2024-12-20,1000000,USD\n",
+            b"hedge,effective_from,kind,reference,sector,rating,maturity,notional,currency\n\
+H1,2020-01-01,index,IG S33,financial,A,2024-12-20,1000000,USD\n",
         )
     ],
     "/api/v1/exposure-limits": [

@@ -167,20 +167,16 @@ def test_sensitivities_to_spreads_are_those_of_a_bumped_curve(lake):
     found = ask(lake, by=["counterparty"])
     session, query = reading(lake), asked()
     opened = open_cva(session, query, paths=drawn_paths(session, query))
-    profile = {
-        s: p
-        for s, p in zip(
-            opened.sets.ids, np.array(found.profile["expected_exposure"]).reshape(len(opened.sets), -1), strict=True
-        )
-    }
+    by_set = np.array(found.profile["expected_exposure"]).reshape(len(opened.sets), -1)
+    profile = dict(zip(opened.sets.ids, by_set, strict=True))
     row = next(r for r in found.rows.to_pylist() if r["counterparty"] == "counterparty-1")
     moved = 0.0
     for s, name in enumerate(opened.sets.counterparties):
         if name != "counterparty-1":
             continue
         logs = opened.curves.curves[name].logs[:, 0]
-        for sign, l in ((1.0, logs - 1e-4 / 0.75 * opened.times), (-1.0, logs)):
-            survival, e = np.exp(l), profile[opened.sets.ids[s]]
+        for sign, at in ((1.0, logs - 1e-4 / 0.75 * opened.times), (-1.0, logs)):
+            survival, e = np.exp(at), profile[opened.sets.ids[s]]
             moved += sign * 0.75 * ((survival[:-1] - survival[1:]) * (e[:-1] + e[1:]) / 2).sum()
     assert row["cs01"] == pytest.approx(moved, rel=1e-9)
     tenors = sum(row[f"cs01_{t}"] for t in ("6M", "1Y", "3Y", "5Y", "10Y"))
@@ -188,7 +184,8 @@ def test_sensitivities_to_spreads_are_those_of_a_bumped_curve(lake):
 
 
 def test_wrong_way_risk_is_labelled_and_raises_cva(lake):
-    """Values rise with EQ:AAA on these paths: a default that is likelier when it is high costs more, one that is likelier when it is low less."""
+    """Values rise with EQ:AAA on these paths: a default that is likelier when it is high costs more, one that is likelier when it is
+    low less."""
     plain = ask(lake, collateral=False)
     wrong = ask(lake, collateral=False, wrong_way=["EQ:AAA=0.7"])
     right = ask(lake, collateral=False, wrong_way=["EQ:AAA=-0.7"])
