@@ -23,7 +23,7 @@ from aggregation.book.filters import select
 from aggregation.exposure.along_paths import Along, Exposed, Part
 from aggregation.exposure.collateral import margin_period, terms_of
 from aggregation.exposure.cva import notes_of_cva, plan_cva, price_of_cva, receipt_of_cva, value_cva
-from aggregation.exposure.cva_figures import FIGURES, date_weights, wide_today
+from aggregation.exposure.cva_figures import FIGURES, WrongWay, date_weights, wide_today
 from aggregation.exposure.cva_query import CvaScope, OpenedCva, open_cva
 from aggregation.exposure.default_curves import default_curves
 from aggregation.exposure.netted import Netting
@@ -72,21 +72,21 @@ class CvaWhatIf(Answer):
 
 
 @dataclass(frozen=True)
-class _SetPaths:
+class SetPaths:
     """Value of one netting set before collateral, in the reporting currency: today, and (n_dates, n_paths) at all dates of the paths."""
 
     today: float
     values: Floats
 
-    def plus(self, other: _SetPaths) -> _SetPaths:
-        return _SetPaths(self.today + other.today, self.values + other.values)
+    def plus(self, other: SetPaths) -> SetPaths:
+        return SetPaths(self.today + other.today, self.values + other.values)
 
 
 @dataclass(frozen=True)
 class _KeptNetting:
     """In place of `Netting` where the value of the one netting set is at hand."""
 
-    paths: _SetPaths
+    paths: SetPaths
     n_sets: int = 1
     currencies: tuple[str, ...] = ()
 
@@ -205,11 +205,11 @@ def _of(out: dict[str, _Touched], sets: NettingSets, s: int, code: Any) -> _Touc
 
 def _values(
     opened: OpenedCva, wanted: Sequence[str], changes: Changes
-) -> tuple[dict[str, _SetPaths], tuple[ValuationFailure, ...]]:
+) -> tuple[dict[str, SetPaths], tuple[ValuationFailure, ...]]:
     """Values of one unit of each contract in the reporting currency; those that are not there are valued on the same paths."""
     paths, currency = opened.paths, opened.query.currency
     place = pc.index_in(pa.array(wanted, pa.string()), paths.contract_ids).to_pylist()
-    found: dict[str, _SetPaths] = {}
+    found: dict[str, SetPaths] = {}
     known = {f.contract_id: f for f in paths.failures}
     failures = [known[c] for c in wanted if c in known]
     fresh = [c for c, p in zip(wanted, place, strict=True) if p is None and c not in known]
@@ -220,14 +220,14 @@ def _values(
             values = np.concatenate(
                 [paths.values(k, rows) * paths.fx(k, own, currency) for k in range(len(paths.dates))]
             )
-            found[c] = _SetPaths(float(paths.base[p]) * opened.along.spot(own), values)
+            found[c] = SetPaths(float(paths.base[p]) * opened.along.spot(own), values)
     if fresh:
         block = _fresh(opened, tuple(c for c in sorted(Contract.of(changes.contracts)) if c.contract_id in fresh))
         failures += block.failures
         for i, c in enumerate(block.contract_ids):
             own = block.currencies[i]
             fx = np.array([paths.fx(k, own, currency) for k in range(len(paths.dates))])
-            found[c] = _SetPaths(float(block.base[i]) * opened.along.spot(own), block.values[i] * fx)
+            found[c] = SetPaths(float(block.base[i]) * opened.along.spot(own), block.values[i] * fx)
     return found, tuple(failures)
 
 
@@ -248,7 +248,7 @@ def _fresh(opened: OpenedCva, contracts: tuple[Contract, ...]) -> PathBlock:
 
 
 def _row(
-    opened: OpenedCva, name: str, touched: _Touched, units: Mapping[str, _SetPaths]
+    opened: OpenedCva, name: str, touched: _Touched, units: Mapping[str, SetPaths]
 ) -> tuple[dict[str, Any], tuple[Floats, Floats]]:
     """A netting set before and after; and by path what is added to cva and bcva."""
     own = touched.sets is opened.sets
@@ -256,10 +256,20 @@ def _row(
     change = _nothing(opened)
     for c, q in sorted(touched.units.items()):
         if c in units:
-            change = change.plus(_SetPaths(q * units[c].today, q * units[c].values))
-    along = _along_of(opened, touched.sets, touched.code)
+            change = change.plus(SetPaths(q * units[c].today, q * units[c].values))
     weights, reasons = _weights(opened, touched.sets, touched.code)
-    one, two = (_figures(opened, along, v, weights) for v in (before, before.plus(change)))
+    after = before.plus(change)
+    one = (
+        remembered(
+            ("cva set figures", touched.code),
+            (opened,),
+            lambda: _figures(opened, touched.sets, touched.code, before, weights),
+            lambda f: f.nbytes,
+        )
+        if own
+        else _figures(opened, touched.sets, touched.code, before, weights)
+    )
+    two = _figures(opened, touched.sets, touched.code, after, weights)
     lacks = np.isnan(weights).any(axis=0)
     netting_set = touched.sets[touched.code]
     row: dict[str, Any] = {
@@ -283,27 +293,27 @@ def _row(
     return row, (moved[0], moved[1] - moved[3])
 
 
-def _nothing(opened: OpenedCva) -> _SetPaths:
-    return _SetPaths(0.0, np.zeros((len(opened.paths.dates), opened.paths.n_paths)))
+def _nothing(opened: OpenedCva) -> SetPaths:
+    return SetPaths(0.0, np.zeros((len(opened.paths.dates), opened.paths.n_paths)))
 
 
-def _kept(opened: OpenedCva, s: int) -> _SetPaths:
+def _kept(opened: OpenedCva, s: int) -> SetPaths:
     """The value of a netting set as it is, kept between questions."""
-
-    def make() -> _SetPaths:
-        mine = np.zeros(opened.book.n_positions, np.bool_)
-        mine[opened.sets.position[opened.sets.code == s]] = True
-        (part,) = restricted(opened.along, mine).parts()
-        currency = opened.query.currency
-        values = np.concatenate([part.netting.values(k, currency) for k in range(len(opened.paths.dates))])
-        spot = np.array([opened.along.spot(c) for c in part.netting.currencies], np.float64)
-        return _SetPaths(float(part.netting.today(spot)[0]), values)
-
-    return remembered(("cva set", s), (opened,), make, lambda v: v.values.nbytes)
+    return remembered(("cva set", s), (opened,), lambda: kept_set(opened.along, s), lambda v: v.values.nbytes)
 
 
-def _along_of(opened: OpenedCva, sets: NettingSets, s: int) -> Along:
-    """The one netting set, with its agreement and what is held."""
+def kept_set(along: Along, s: int) -> SetPaths:
+    """The value of netting set `s` today and at all dates of the paths."""
+    mine = np.zeros(along.book.n_positions, np.bool_)
+    mine[along.sets.position[along.sets.code == s]] = True
+    (part,) = restricted(along, mine).parts()
+    values = np.concatenate([part.netting.values(k, along.currency) for k in range(len(along.paths.dates))])
+    spot = np.array([along.spot(c) for c in part.netting.currencies], np.float64)
+    return SetPaths(float(part.netting.today(spot)[0]), values)
+
+
+def _one(along: Along, sets: NettingSets, s: int) -> Along:
+    """The one netting set, with its agreement and what is held; sets : those of `along`, or of added trades."""
     under = [sets.agreements[s]] if s < len(sets.agreements) else []
     balances = tuple(dataclasses.replace(b, code=0) for b in sets.balances if b.code == s)
     one = NettingSets(
@@ -318,9 +328,10 @@ def _along_of(opened: OpenedCva, sets: NettingSets, s: int) -> Along:
         balances,
         (),
     )
-    counts = opened.along.collateralised[s : s + 1] if sets is opened.sets else np.array([opened.query.collateral])
-    lags = [margin_period(a) if a.margined else None for a in under]
-    return dataclasses.replace(opened.along, sets=one, lags=lags, collateralised=counts)
+    known = sets is along.sets
+    counts = along.collateralised[s : s + 1] if known else np.array([bool(along.collateralised.any())])
+    lags = [along.lags[s] if known else margin_period(a) if a.margined else None for a in under]
+    return dataclasses.replace(along, sets=one, lags=lags, collateralised=counts)
 
 
 def _weights(opened: OpenedCva, sets: NettingSets, s: int) -> tuple[Floats, str | None]:
@@ -337,36 +348,42 @@ def _weights(opened: OpenedCva, sets: NettingSets, s: int) -> tuple[Floats, str 
     return found, " ".join(t for t in told if t) or None
 
 
-def _figures(opened: OpenedCva, along: Along, value: _SetPaths, weights: Floats) -> Floats:
+def _figures(opened: OpenedCva, sets: NettingSets, s: int, value: SetPaths, weights: Floats) -> Floats:
     """What each path adds to the four figures, (4, n_paths)."""
-    n = along.paths.n_paths
+    if sets is not opened.sets:
+        return one_set_figures(opened.along, sets, s, value, weights)
+    ways, by_date = opened.wrong_way()
+    return one_set_figures(opened.along, sets, s, value, weights, ways.get(s), by_date.get(s))
+
+
+def one_set_figures(
+    along: Along,
+    sets: NettingSets,
+    s: int,
+    value: SetPaths,
+    weights: Floats,
+    way: WrongWay | None = None,
+    by_date: Floats | None = None,
+) -> Floats:
+    """What each path adds to the four figures of netting set `s` with that value before collateral, (4, n_paths).
+
+    weights : (n_dates, 4), NaN for a figure that lacks a curve; way, by_date : wrong-way risk, and default probabilities by date.
+    """
+    one, n = _one(along, sets, s), along.paths.n_paths
     by_path = np.zeros((1, 4, n))
-    terms = terms_of(along.sets, 0, 1, along.lags, along.collateralised)
-    part = Part(along, 0, cast(Netting, _KeptNetting(value)), terms)
+    part = Part(one, 0, cast(Netting, _KeptNetting(value)), terms_of(one.sets, 0, 1, one.lags, one.collateralised))
     zero, none = np.zeros(1, np.int32), np.full(1, -1, np.int32)
     slopes = np.where(np.isnan(weights), 0.0, weights)
-    ways, by_date = opened.wrong_way()
-    own = list(opened.sets.ids).index(along.sets.ids[0]) if along.sets.ids[0] in opened.sets.ids else -1
     dates: list[Exposed] = [wide_today(part.today(), n), *part.dates()]
     for j, at in enumerate(dates):
         discount = np.ones(n) if at.k < 0 else np.ascontiguousarray(along.paths.discount(at.k, along.currency))
         on_paths = np.ones((1, n))
-        if at.k >= 0 and own in ways:
-            scores = cva.copula_scores(along.paths.level(at.k, ways[own].risk_factor_id))
-            last = by_date[own][min(j + 1, len(dates) - 1)]
-            on_paths[0] = cva.wrong_way_weights(scores, ways[own].correlation, float(by_date[own][j - 1]), float(last))
-        cva.set_profiles(
-            at.positive,
-            at.negative,
-            discount,
-            on_paths,
-            zero,
-            none,
-            slopes[j : j + 1],
-            np.empty(1),
-            np.empty(1),
-            by_path,
-        )
+        if at.k >= 0 and way is not None and by_date is not None:
+            scores = cva.copula_scores(along.paths.level(at.k, way.risk_factor_id))
+            last = by_date[min(j + 1, len(dates) - 1)]
+            on_paths[0] = cva.wrong_way_weights(scores, way.correlation, float(by_date[j - 1]), float(last))
+        up, down = np.empty(1), np.empty(1)
+        cva.set_profiles(at.positive, at.negative, discount, on_paths, zero, none, slopes[j : j + 1], up, down, by_path)
     return by_path[0]
 
 

@@ -151,12 +151,12 @@ def _eligible(
     hedges: Sequence[CvaHedge],
     known: ReferenceData[Counterparty],
     place: Mapping[str, int],
+    as_of: dt.date,
+) -> tuple[list[CvaHedge], list[CvaHedge], tuple[tuple[CvaHedge, str], ...]]:
+    """Hedges of single names and of indices that count, and those that do not with the reason."""
     single: list[CvaHedge] = []
     index: list[CvaHedge] = []
     left_out: list[tuple[CvaHedge, str]] = []
-) -> tuple[list[CvaHedge], list[CvaHedge], tuple[tuple[CvaHedge, str], ...]]:
-    """Hedges of single names and of indices that count, and those that do not with the reason."""
-    single, index, left_out = [], [], []
     for h in sorted(hedges, key=lambda h: h.hedge):
         why = ""
         if h.maturity <= as_of:

@@ -66,6 +66,14 @@ _of_one_size(
 )
 
 
+@app.command("cva")
+def bench_cva_command(output: OutputOption = None) -> None:
+    """Seconds of incremental CVA and BA-CVA of one new trade on 100,000, against their limit."""
+    from service.bench import cva, harness
+
+    harness.report(cva.bench_cva(), output)
+
+
 @app.command("reduce")
 def bench_reduce_command(
     contracts: ContractsOption = 100_000,
