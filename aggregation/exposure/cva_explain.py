@@ -130,7 +130,8 @@ def _book_under(session: Session, query: CvaExplainQuery, day: dt.date) -> Opene
     sets = netting_sets(snapshot, session.cache, book, keep, day)
     lags = tuple(margin_period(a) if a.margined else None for a in sets.agreements)
     counts = sets.whole & bool(query.collateral and not session.lake.reader)
-    return OpenedBook(snapshot, book, keep, sets, lags, counts)
+    looked_back = tuple(sorted({lag for lag in lags if lag is not None}))
+    return OpenedBook(snapshot, book, keep, sets, lags, counts, looked_back)
 
 
 def run_cva_explain(session: Session, query: CvaExplainQuery) -> CvaExplained:
@@ -225,7 +226,7 @@ def _answer(
     steps = np.diff(values, axis=0)
     split = exact_split(steps.ravel(), math.fsum(values[-1]) - math.fsum(values[0]))
     parts = split.parts.reshape(steps.shape)
-    keys = {
+    keys: dict[str, list[Any]] = {
         "netting_set": names,
         "counterparty": [members[n][0] for n in names],
         "legal_entity": [members[n][1] for n in names],

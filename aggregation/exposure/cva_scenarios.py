@@ -161,7 +161,7 @@ def priced_sets(profile: Floats, weights: Mapping[str, Floats], counterparties: 
     """CVA of every netting set in every state, (n_sets, n_states); 0 without a curve."""
     out = np.zeros((len(profile), n))
     for s, name in enumerate(counterparties):
-        if name in weights:
+        if name is not None and name in weights:
             out[s] = cva.weighted_sum(weights[name], profile[s])
     return out
 

@@ -112,7 +112,11 @@ def run_cva_what_if(session: Session, query: CvaWhatIfQuery) -> CvaWhatIf:
     """CVA before and after the changes; raises `NotValued` where the book has no values on the paths, and as `edit` does."""
     opened = _opened(session, as_model(CvaScope, query))
     added = trades_of_rows(list(query.add), opened.book.positions_date) if query.add else None
-    changes = Changes(query.remove, query.scale, *(added or ()), replace=query.replace)
+    changes = (
+        Changes(query.remove, query.scale, replace=query.replace)
+        if added is None
+        else Changes(query.remove, query.scale, added[0], added[1], query.replace)
+    )
     touched, left_out = _touched(session, opened, query, changes)
     units = sorted({c for t in touched.values() for c in t.units})
     values, failures = _values(opened, units, changes)
@@ -270,7 +274,7 @@ def _row(
         else _figures(opened, touched.sets, touched.code, before, weights)
     )
     two = _figures(opened, touched.sets, touched.code, after, weights)
-    lacks = np.isnan(weights).any(axis=0)
+    lacks: list[bool] = np.asarray(np.isnan(weights).any(axis=0)).tolist()
     netting_set = touched.sets[touched.code]
     row: dict[str, Any] = {
         "netting_set": name,
@@ -384,7 +388,8 @@ def one_set_figures(
             on_paths[0] = cva.wrong_way_weights(scores, way.correlation, float(by_date[j - 1]), float(last))
         up, down = np.empty(1), np.empty(1)
         cva.set_profiles(at.positive, at.negative, discount, on_paths, zero, none, slopes[j : j + 1], up, down, by_path)
-    return by_path[0]
+    found: Floats = by_path[0]
+    return found
 
 
 def _total(

@@ -51,7 +51,7 @@ def market_slopes(opened: OpenedCva, scenarios: ScenarioSet, weights: Mapping[st
         profile = set_figures(opened_on(opened, movable.moved(model))).positive
         moved = np.array(
             [
-                cva.weighted_sum(weights[c], profile[s])[0] if c in weights else 0.0
+                cva.weighted_sum(weights[c], profile[s])[0] if c is not None and c in weights else 0.0
                 for s, c in enumerate(opened.sets.counterparties)
             ]
         )

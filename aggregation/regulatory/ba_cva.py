@@ -276,9 +276,9 @@ def _column(source: _Source, name: str) -> tuple[Ints, list[str | None]]:
         return codes[source.set_of], [*members, None]
     assert source.found is not None
     column = source.found.inputs.book.column(name)
-    members = [*column.members.to_pylist(), *([] if column.members.null_count else [None])]
+    found: list[str | None] = [*column.members.to_pylist(), *([] if column.members.null_count else [None])]
     at = np.maximum(source.position, 0)
-    return np.where(source.position >= 0, column.codes[at], len(members) - 1).astype(np.int64), members
+    return np.where(source.position >= 0, column.codes[at], len(found) - 1).astype(np.int64), found
 
 
 def _total(rules: BaCva, source: _Source, charged: Charged, split: Split) -> dict[str, Any]:

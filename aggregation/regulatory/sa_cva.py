@@ -168,7 +168,8 @@ def _factor(rules: SaCva, s: GivenSensitivity, known: ReferenceData[Counterparty
     if not s.name:
         raise BadInput("A sensitivity to a counterparty's spread needs its name.")
     row = known.get(s.name)
-    sector, rating = s.sector or (row and row.sector), s.rating or (row and row.rating)
+    sector = s.sector if s.sector is not None or row is None else row.sector
+    rating = s.rating if s.rating is not None or row is None else row.rating
     if sector is None or rating is None:
         raise BadInput(f"{s.name} has no sector or rating. Give them in the row, or: {known.lacking(s.name)}")
     group = s.group or (row.group if row is not None else None)

@@ -89,7 +89,8 @@ def _weights(paths: PathValues) -> Floats:
     """Of a flat hazard rate of 2% on either side."""
     times = np.array([0.0, *((d - VALUATION_DATE) / dt.timedelta(days=365) for d in paths.dates)])
     curve = DefaultCurve("c", "c", 0.6, -0.02 * times[:, None])
-    return date_weights(DefaultCurves({"c": curve}, {}, 1), ["c"], ["c"], len(times)).figures[0]
+    found: Floats = date_weights(DefaultCurves({"c": curve}, {}, 1), ["c"], ["c"], len(times)).figures[0]
+    return found
 
 
 def _ba_cva() -> Callable[[], float]:
