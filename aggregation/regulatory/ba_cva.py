@@ -270,7 +270,7 @@ def _column(source: _Source, name: str) -> tuple[Ints, list[str | None]]:
     sets = source.sets
     if name in OF_SETS:
         of = {NETTING_SET: sets.ids, "counterparty": sets.counterparties, "legal_entity": sets.legal_entities}[name]
-        members: list[str | None] = sorted({m for m in of if m is not None})
+        members = sorted({m for m in of if m is not None})
         place = {m: i for i, m in enumerate(members)}
         codes = np.array([place.get(m, len(members)) for m in of], np.int64)
         return codes[source.set_of], [*members, None]
