@@ -137,6 +137,30 @@ QUESTIONS: dict[str, Entry] = {
         "stress.roll_forward:ROLL_FORWARD",
         "What a book is worth at T1, T2, ... when nothing happens but time, and the cash it has paid by then.",
     ),
+    "cva": Entry(
+        "exposure.cva:CVA",
+        "CVA and DVA, unilateral and to the first default, by any dimension, with sensitivities to spreads.",
+    ),
+    "cva-what-if": Entry(
+        "exposure.cva_what_if:CVA_WHAT_IF",
+        "What added, removed and scaled trades do to CVA and DVA of the netting sets they touch.",
+    ),
+    "cva-explain": Entry(
+        "exposure.cva_explain:CVA_EXPLAIN",
+        "Why CVA changed between two days: ageing, market, credit spreads, agreements, trades, adding up exactly.",
+    ),
+    "cva-scenarios": Entry(
+        "exposure.cva_scenarios:CVA_SCENARIOS",
+        "CVA in every scenario, chosen or stored, and VaR and ES of its change.",
+    ),
+    "ba-cva": Entry(
+        "regulatory.ba_cva:BA_CVA",
+        "Capital for CVA risk in the basic approach, reduced and full, by netting set or any dimension.",
+    ),
+    "sa-cva": Entry(
+        "regulatory.sa_cva:SA_CVA",
+        "Capital for CVA risk in the standardised approach, from our own sensitivities of CVA or from given ones.",
+    ),
     "sa-ccr": Entry(
         "regulatory.sa_ccr.question:SA_CCR",
         "Exposure at default by SA-CCR, by netting set and by any dimension as contributions that add up exactly.",

@@ -853,6 +853,30 @@ CLASSIFICATIONS = Table(
     key=("name", "effective_from"),
 )
 
+CVA_HEDGES = Table(
+    "cva_hedges",
+    "a credit default swap that hedges CVA, over the dates on which it is held",
+    (
+        Column("hedge", pa.string(), "its id"),
+        *_EFFECTIVE,
+        Column("kind", pa.string(), "single_name or index"),
+        Column("counterparty", pa.string(), "the counterparty whose spread it hedges; null of an index"),
+        Column("legal_entity", pa.string(), "our legal entity that holds it; null where not given"),
+        Column("reference", pa.string(), "the name or index that it is written on"),
+        Column(
+            "reference_type",
+            pa.string(),
+            "of a single name: direct, related (legally) or sector_region; null of an index",
+        ),
+        Column("sector", pa.string(), "sector of the reference: one of lake.landing.reference_values.SECTORS"),
+        Column("rating", pa.string(), "rating of the reference, NR where there is none"),
+        Column("maturity", pa.date32(), "last day of protection"),
+        Column("notional", pa.float64(), "protection bought positive, sold negative"),
+        Column("currency", pa.string(), "currency of the notional, ISO 4217"),
+    ),
+    key=("hedge", "effective_from"),
+)
+
 EXPOSURE_LIMITS = Table(
     "exposure_limits",
     "a limit of exposure to counterparties, over the dates on which it holds",
@@ -920,6 +944,7 @@ TABLES: dict[str, Table] = {
         AGREEMENTS,
         COLLATERAL,
         CLASSIFICATIONS,
+        CVA_HEDGES,
         EXPOSURE_LIMITS,
         REGIMES,
     )

@@ -311,6 +311,12 @@ def _regime(committer: Committer, path: str, _: Options) -> dict[str, Any]:
     return ingest_regime(committer, path).to_dict()
 
 
+def _cva_hedges(committer: Committer, path: str, options: MappedOptions) -> dict[str, Any]:
+    from lake.landing.cva_hedges import ingest_cva_hedges
+
+    return ingest_cva_hedges(committer, path, **_said(options)).to_dict()
+
+
 def _exposure_limits(committer: Committer, path: str, options: MappedOptions) -> dict[str, Any]:
     from lake.landing.exposure_limits import ingest_exposure_limits
 
@@ -481,6 +487,17 @@ INGESTS: Mapping[str, Ingest] = {
         "/regimes",
         several=False,
         folder=True,
+    ),
+    "cva-hedges": Ingest(
+        "Bring hedges of CVA into the lake, credit default swaps on names and indices; a file with a fault is refused whole.",
+        "CSV, Excel or Parquet files, see docs/cva.md.",
+        MappedOptions,
+        _cva_hedges,
+        "lake.landing.effective_rows:ReferenceReport",
+        "tables:show_pnl_reports",
+        "/cva-hedges",
+        shipped=kept_mappings,
+        check=_mapping,
     ),
     "exposure-limits": Ingest(
         "Bring limits of exposure into the lake, by counterparty or another node; a file with a fault is refused whole.",

@@ -192,6 +192,10 @@ class EntitledLake(Lake):
         """None of it: a balance is of a whole netting set, and would tell of the trades that others hold."""
         return table_called("collateral").schema.empty_table()
 
+    def _cva_hedges(self, version: int | None, among: Mapping[str, Iterable[Any]]) -> pa.Table:
+        """None of them: a hedge is of all trades with a counterparty."""
+        return table_called("cva_hedges").schema.empty_table()
+
     def _released(self, version: int | None, among: Mapping[str, Iterable[Any]]) -> pa.Table:
         """The figures of granted nodes, and where firm totals are granted those of all that is held, without the digests of what they were
         computed from with all others."""
@@ -390,6 +394,7 @@ _MADE: Mapping[str, Callable[[EntitledLake, int | None, Mapping[str, Iterable[An
     "sensitivity_factors": EntitledLake._sensitivity_factors,
     "released_results": EntitledLake._released,
     "collateral": EntitledLake._collateral,
+    "cva_hedges": EntitledLake._cva_hedges,
     "valuation_sets": EntitledLake._valuation_sets,
     **{name: functools.partial(lambda lake, _, among, name: lake._in_sets(name, among), name=name) for name in _SETS},
 }

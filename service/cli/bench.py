@@ -78,6 +78,14 @@ def bench_sa_ccr_command(
     harness.report(sa_ccr.bench_sa_ccr(trades, contracts), output)
 
 
+@app.command("cva")
+def bench_cva_command(output: OutputOption = None) -> None:
+    """Seconds of incremental CVA and BA-CVA of one new trade on 100,000, against their limit."""
+    from service.bench import cva, harness
+
+    harness.report(cva.bench_cva(), output)
+
+
 @app.command("reduce")
 def bench_reduce_command(
     contracts: ContractsOption = 100_000,

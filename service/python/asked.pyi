@@ -285,6 +285,93 @@ class Questions:
         rates: Mapping[str, Any] | None = ..., curves: Mapping[str, Any] | None = ..., value: bool = ...,
     ) -> Answer:
         """What a book is worth at T1, T2, ... when nothing happens but time, and the cash it has paid by then."""
+    def cva(
+        self, *, as_of: str | date, grid: str | Sequence[str] = ..., paths: int = ..., seed: int = ...,
+        measure: Literal['risk_neutral', 'real_world'] = ..., sampling: Literal['random', 'antithetic', 'sobol'] = ...,
+        numeraire: str = ..., path_window: int = ..., mean_reversion: Mapping[str, Any] | None = ...,
+        rate_volatility: Mapping[str, Any] | None = ..., price_volatility: Mapping[str, Any] | None = ...,
+        credit_paths: Literal['lognormal', 'deterministic'] = ..., discount_curves: Mapping[str, Any] | None = ...,
+        positions_date: str | date | None = ..., branch: str | None = ..., as_known: str | None = ...,
+        by: str | Sequence[str] = ..., where: str | Mapping[str, Any] | Sequence[str | Mapping[str, Any]] = ...,
+        currency: str = ..., collateral: bool = ..., margin_period: Literal['agreement', 'regime'] = ...,
+        look_back: bool = ..., flows: Literal['paid', 'unpaid', 'own'] = ...,
+        wrong_way: str | Mapping[str, Any] | Sequence[str | Mapping[str, Any]] = ..., recovery: float | None = ...,
+        tenors: str | Sequence[str] = ..., value: bool = ...,
+    ) -> Answer:
+        """CVA and DVA, unilateral and to the first default, by any dimension, with sensitivities to spreads."""
+    def cva_what_if(
+        self, *, as_of: str | date, grid: str | Sequence[str] = ..., paths: int = ..., seed: int = ...,
+        measure: Literal['risk_neutral', 'real_world'] = ..., sampling: Literal['random', 'antithetic', 'sobol'] = ...,
+        numeraire: str = ..., path_window: int = ..., mean_reversion: Mapping[str, Any] | None = ...,
+        rate_volatility: Mapping[str, Any] | None = ..., price_volatility: Mapping[str, Any] | None = ...,
+        credit_paths: Literal['lognormal', 'deterministic'] = ..., discount_curves: Mapping[str, Any] | None = ...,
+        positions_date: str | date | None = ..., branch: str | None = ..., as_known: str | None = ...,
+        by: str | Sequence[str] = ..., where: str | Mapping[str, Any] | Sequence[str | Mapping[str, Any]] = ...,
+        currency: str = ..., collateral: bool = ..., margin_period: Literal['agreement', 'regime'] = ...,
+        look_back: bool = ..., flows: Literal['paid', 'unpaid', 'own'] = ...,
+        wrong_way: str | Mapping[str, Any] | Sequence[str | Mapping[str, Any]] = ..., recovery: float | None = ...,
+        tenors: str | Sequence[str] = ..., add: Iterable[Mapping[str, Any]] = ...,
+        remove: str | Mapping[str, Any] | Sequence[str | Mapping[str, Any]] = ...,
+        scale: str | Mapping[str, Any] | Sequence[str | Mapping[str, Any]] = ..., replace: bool = ...,
+        value: bool = ...,
+    ) -> Answer:
+        """What added, removed and scaled trades do to CVA and DVA of the netting sets they touch."""
+    def cva_explain(
+        self, *, as_of: str | date, grid: str | Sequence[str] = ..., paths: int = ..., seed: int = ...,
+        measure: Literal['risk_neutral', 'real_world'] = ..., sampling: Literal['random', 'antithetic', 'sobol'] = ...,
+        numeraire: str = ..., path_window: int = ..., mean_reversion: Mapping[str, Any] | None = ...,
+        rate_volatility: Mapping[str, Any] | None = ..., price_volatility: Mapping[str, Any] | None = ...,
+        credit_paths: Literal['lognormal', 'deterministic'] = ..., discount_curves: Mapping[str, Any] | None = ...,
+        positions_date: str | date | None = ..., branch: str | None = ..., as_known: str | None = ...,
+        by: str | Sequence[str] = ..., where: str | Mapping[str, Any] | Sequence[str | Mapping[str, Any]] = ...,
+        currency: str = ..., collateral: bool = ..., margin_period: Literal['agreement', 'regime'] = ...,
+        look_back: bool = ..., flows: Literal['paid', 'unpaid', 'own'] = ...,
+        wrong_way: str | Mapping[str, Any] | Sequence[str | Mapping[str, Any]] = ..., recovery: float | None = ...,
+        tenors: str | Sequence[str] = ..., from_: str | date, value: bool = ...,
+    ) -> Answer:
+        """Why CVA changed between two days: ageing, market, credit spreads, agreements, trades, adding up exactly."""
+    def cva_scenarios(
+        self, *, as_of: str | date, grid: str | Sequence[str] = ..., paths: int = ..., seed: int = ...,
+        measure: Literal['risk_neutral', 'real_world'] = ..., sampling: Literal['random', 'antithetic', 'sobol'] = ...,
+        numeraire: str = ..., path_window: int = ..., mean_reversion: Mapping[str, Any] | None = ...,
+        rate_volatility: Mapping[str, Any] | None = ..., price_volatility: Mapping[str, Any] | None = ...,
+        credit_paths: Literal['lognormal', 'deterministic'] = ..., discount_curves: Mapping[str, Any] | None = ...,
+        positions_date: str | date | None = ..., branch: str | None = ..., as_known: str | None = ...,
+        by: str | Sequence[str] = ..., where: str | Mapping[str, Any] | Sequence[str | Mapping[str, Any]] = ...,
+        currency: str = ..., collateral: bool = ..., margin_period: Literal['agreement', 'regime'] = ...,
+        look_back: bool = ..., flows: Literal['paid', 'unpaid', 'own'] = ...,
+        wrong_way: str | Mapping[str, Any] | Sequence[str | Mapping[str, Any]] = ..., recovery: float | None = ...,
+        tenors: str | Sequence[str] = ..., scenario: str,
+        exposures: Literal['revalued', 'sensitivities', 'fixed'] = ...,
+        measures: Literal['var', 'es'] | Sequence[Literal['var', 'es']] = ..., levels: str | Sequence[str] = ...,
+        estimator: str = ..., value: bool = ...,
+    ) -> Answer:
+        """CVA in every scenario, chosen or stored, and VaR and ES of its change."""
+    def ba_cva(
+        self, *, as_of: str | date, positions_date: str | date | None = ..., market_date: str | date | None = ...,
+        scenario_set: str | None = ..., valuation_set: str | None = ..., branch: str | None = ...,
+        as_known: str | None = ..., by: str | Sequence[str] = ...,
+        where: str | Mapping[str, Any] | Sequence[str | Mapping[str, Any]] = ..., currency: str = ...,
+        regime: str = ..., rate_offset: Literal['formula', 'none'] = ..., illiquid: str | Sequence[str] = ...,
+        approach: Literal['full', 'reduced'] = ..., exposures: Iterable[Mapping[str, Any]] = ...,
+        internal_model: bool = ..., value: bool = ...,
+    ) -> Answer:
+        """Capital for CVA risk in the basic approach, reduced and full, by netting set or any dimension."""
+    def sa_cva(
+        self, *, as_of: str | date, grid: str | Sequence[str] = ..., paths: int = ..., seed: int = ...,
+        measure: Literal['risk_neutral', 'real_world'] = ..., sampling: Literal['random', 'antithetic', 'sobol'] = ...,
+        numeraire: str = ..., path_window: int = ..., mean_reversion: Mapping[str, Any] | None = ...,
+        rate_volatility: Mapping[str, Any] | None = ..., price_volatility: Mapping[str, Any] | None = ...,
+        credit_paths: Literal['lognormal', 'deterministic'] = ..., discount_curves: Mapping[str, Any] | None = ...,
+        positions_date: str | date | None = ..., branch: str | None = ..., as_known: str | None = ...,
+        by: str | Sequence[str] = ..., where: str | Mapping[str, Any] | Sequence[str | Mapping[str, Any]] = ...,
+        currency: str = ..., collateral: bool = ..., margin_period: Literal['agreement', 'regime'] = ...,
+        look_back: bool = ..., flows: Literal['paid', 'unpaid', 'own'] = ...,
+        wrong_way: str | Mapping[str, Any] | Sequence[str | Mapping[str, Any]] = ..., recovery: float | None = ...,
+        tenors: str | Sequence[str] = ..., regime: str = ..., sensitivities: Iterable[Mapping[str, Any]] = ...,
+        market: bool = ..., value: bool = ...,
+    ) -> Answer:
+        """Capital for CVA risk in the standardised approach, from our own sensitivities of CVA or from given ones."""
     def sa_ccr(
         self, *, as_of: str | date, positions_date: str | date | None = ..., market_date: str | date | None = ...,
         scenario_set: str | None = ..., valuation_set: str | None = ..., branch: str | None = ...,
@@ -315,17 +402,62 @@ class Questions:
         value: bool = ...,
     ) -> Answer:
         """What added, removed and scaled trades do to the exposure at default of the netting sets they touch."""
-    def credit_rwa(
-        self, *, as_of: str | date, positions_date: str | date | None = ..., market_date: str | date | None = ...,
-        scenario_set: str | None = ..., valuation_set: str | None = ..., branch: str | None = ...,
-        as_known: str | None = ..., by: str | Sequence[str] = ...,
-        where: str | Mapping[str, Any] | Sequence[str | Mapping[str, Any]] = ..., currency: str = ...,
-        regime: str = ..., rate_offset: Literal['formula', 'none'] = ..., illiquid: str | Sequence[str] = ...,
-        approach: Literal['standardised', 'foundation', 'advanced'] = ..., cva_charged: bool = ...,
-        rating: str | Sequence[str] = ..., pd: str | Sequence[str] = ..., ead: Iterable[Mapping[str, Any]] = ...,
-        sets: int = ..., trades: int = ..., value: bool = ...,
+    def exposure(
+        self, *, as_of: str | date, grid: str | Sequence[str] = ..., paths: int = ..., seed: int = ...,
+        measure: Literal['risk_neutral', 'real_world'] = ..., sampling: Literal['random', 'antithetic', 'sobol'] = ...,
+        numeraire: str = ..., path_window: int = ..., mean_reversion: Mapping[str, Any] | None = ...,
+        rate_volatility: Mapping[str, Any] | None = ..., price_volatility: Mapping[str, Any] | None = ...,
+        credit_paths: Literal['lognormal', 'deterministic'] = ..., discount_curves: Mapping[str, Any] | None = ...,
+        positions_date: str | date | None = ..., branch: str | None = ..., as_known: str | None = ...,
+        by: str | Sequence[str] = ..., where: str | Mapping[str, Any] | Sequence[str | Mapping[str, Any]] = ...,
+        currency: str = ..., collateral: bool = ..., margin_period: Literal['agreement', 'regime'] = ...,
+        look_back: bool = ..., flows: Literal['paid', 'unpaid', 'own'] = ..., levels: str | Sequence[str] = ...,
+        regime: str = ..., alpha: float | None = ..., value: bool = ...,
     ) -> Answer:
-        """Credit risk-weighted assets, standardised and by internal ratings, of counterparties, trades and any dimension."""
+        """Exposure to counterparties over time: EE, ENE, PFE, EPE, EEPE and EAD, netted and with collateral."""
+    def exposure_drill(
+        self, *, as_of: str | date, grid: str | Sequence[str] = ..., paths: int = ..., seed: int = ...,
+        measure: Literal['risk_neutral', 'real_world'] = ..., sampling: Literal['random', 'antithetic', 'sobol'] = ...,
+        numeraire: str = ..., path_window: int = ..., mean_reversion: Mapping[str, Any] | None = ...,
+        rate_volatility: Mapping[str, Any] | None = ..., price_volatility: Mapping[str, Any] | None = ...,
+        credit_paths: Literal['lognormal', 'deterministic'] = ..., discount_curves: Mapping[str, Any] | None = ...,
+        positions_date: str | date | None = ..., branch: str | None = ..., as_known: str | None = ...,
+        by: str | Sequence[str] = ..., where: str | Mapping[str, Any] | Sequence[str | Mapping[str, Any]] = ...,
+        currency: str = ..., collateral: bool = ..., margin_period: Literal['agreement', 'regime'] = ...,
+        look_back: bool = ..., flows: Literal['paid', 'unpaid', 'own'] = ..., levels: str | Sequence[str] = ...,
+        regime: str = ..., alpha: float | None = ..., date: str | date | None = ..., level: str = ..., worst: int = ...,
+        factors: int = ..., value: bool = ...,
+    ) -> Answer:
+        """Behind a point of an exposure profile: the trades and the market on the path at the quantile, and the worst paths."""
+    def exposure_what_if(
+        self, *, as_of: str | date, grid: str | Sequence[str] = ..., paths: int = ..., seed: int = ...,
+        measure: Literal['risk_neutral', 'real_world'] = ..., sampling: Literal['random', 'antithetic', 'sobol'] = ...,
+        numeraire: str = ..., path_window: int = ..., mean_reversion: Mapping[str, Any] | None = ...,
+        rate_volatility: Mapping[str, Any] | None = ..., price_volatility: Mapping[str, Any] | None = ...,
+        credit_paths: Literal['lognormal', 'deterministic'] = ..., discount_curves: Mapping[str, Any] | None = ...,
+        positions_date: str | date | None = ..., branch: str | None = ..., as_known: str | None = ...,
+        by: str | Sequence[str] = ..., where: str | Mapping[str, Any] | Sequence[str | Mapping[str, Any]] = ...,
+        currency: str = ..., collateral: bool = ..., margin_period: Literal['agreement', 'regime'] = ...,
+        look_back: bool = ..., flows: Literal['paid', 'unpaid', 'own'] = ..., levels: str | Sequence[str] = ...,
+        regime: str = ..., alpha: float | None = ..., add: Iterable[Mapping[str, Any]] = ...,
+        remove: str | Mapping[str, Any] | Sequence[str | Mapping[str, Any]] = ...,
+        scale: str | Mapping[str, Any] | Sequence[str | Mapping[str, Any]] = ..., replace: bool = ...,
+        value: bool = ...,
+    ) -> Answer:
+        """What added, removed and scaled trades do to exposure: before, after and the difference."""
+    def exposure_limits(
+        self, *, as_of: str | date, grid: str | Sequence[str] = ..., paths: int = ..., seed: int = ...,
+        measure: Literal['risk_neutral', 'real_world'] = ..., sampling: Literal['random', 'antithetic', 'sobol'] = ...,
+        numeraire: str = ..., path_window: int = ..., mean_reversion: Mapping[str, Any] | None = ...,
+        rate_volatility: Mapping[str, Any] | None = ..., price_volatility: Mapping[str, Any] | None = ...,
+        credit_paths: Literal['lognormal', 'deterministic'] = ..., discount_curves: Mapping[str, Any] | None = ...,
+        positions_date: str | date | None = ..., branch: str | None = ..., as_known: str | None = ...,
+        by: str | Sequence[str] = ..., where: str | Mapping[str, Any] | Sequence[str | Mapping[str, Any]] = ...,
+        currency: str = ..., collateral: bool = ..., margin_period: Literal['agreement', 'regime'] = ...,
+        look_back: bool = ..., flows: Literal['paid', 'unpaid', 'own'] = ..., levels: str | Sequence[str] = ...,
+        regime: str = ..., alpha: float | None = ..., candidates: int = ..., value: bool = ...,
+    ) -> Answer:
+        """Limits of exposure: utilisation, headroom, breaches, and the trade that breaches."""
 
 class Works:
     def _do(self, name: str, given: dict[str, Any]) -> Any: ...

@@ -59,6 +59,7 @@ OPERATIONS = {
     "collateral": Operation("bare", ("ingest", "collateral", "{files}/collateral.csv")),
     "classifications": Operation("bare", ("ingest", "classifications", "{files}/classifications.csv")),
     "regime": Operation("bare", ("ingest", "regime", "{files}/house.toml")),
+    "cva-hedges": Operation("bare", ("ingest", "cva-hedges", "{files}/hedges.csv")),
     "scenarios": Operation("bare", ("scenarios", "build", "--as-of", str(MONDAY), "-p", "scenarios=30")),
     "value": Operation("bare", ("value", "--as-of", str(MONDAY), "-p", "scenarios=30", "--runner", "in-process")),
     "branch": Operation("valued", ("branch", "save", "more", "--as-of", str(MONDAY), "--add", "{files}/trades.csv")),
@@ -98,6 +99,8 @@ currency = "USD"
     "classifications.csv": "name,effective_from,kind,economy\nJPY,2020-01-01,currency,advanced\nBRL,2020-01-01,currency,emerging\n",
     "house.toml": 'name = "house"\nversion = "1"\ntitle = "House rules"\nin_force_from = 2020-01-01\n'
     'source = "the board"\nstatus = "own"\n',
+    "hedges.csv": "hedge,effective_from,kind,reference,sector,rating,maturity,notional,currency\n"
+    "H1,2020-01-01,index,IG,financial,A,2024-12-20,1000000,USD\nH2,2020-01-01,index,HY,other,BB,2024-12-20,5,EUR\n",
     "trades.csv": "trade,quantity,desk," + ",".join(SHARE_A) + "\nNEW,10,Options," + ",".join(SHARE_A.values()) + "\n",
 }
 

@@ -86,6 +86,13 @@ UPLOADS = {
         ),
         ("house/house_limits.toml", b"multiple = 2.5\n"),
     ],
+    "/api/v1/cva-hedges": [
+        (
+            "hedges.csv",
+            b"hedge,effective_from,kind,reference,sector,rating,maturity,notional,currency\n\
+H1,2020-01-01,index,IG S33,financial,A,2024-12-20,1000000,USD\n",
+        )
+    ],
     "/api/v1/exposure-limits": [
         (
             "limits.csv",
