@@ -137,6 +137,10 @@ QUESTIONS: dict[str, Entry] = {
         "stress.roll_forward:ROLL_FORWARD",
         "What a book is worth at T1, T2, ... when nothing happens but time, and the cash it has paid by then.",
     ),
+    "frtb-sa": Entry(
+        "regulatory.frtb_sa:FRTB_SA",
+        "Capital for market risk by the FRTB standardised approach, with contributions that add up to the last bit.",
+    ),
 }
 
 

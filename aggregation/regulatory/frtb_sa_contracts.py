@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from aggregation.book.book import Book
 from aggregation.regulatory.frtb_sa_factors import COMMODITY, EQUITY, FX, GIRR
@@ -39,18 +40,19 @@ class Contracts:
     unread: Mapping[int, str]
 
 
-def contracts_of(session: Session, book: Book) -> Contracts:
-    """The terms of the contracts of a book."""
-    ids = book.contract_ids
-    key = ("frtb terms", book.positions_date, book.files, len(ids))
-    if book.files:
-        found: Contracts = session.cache.keep(key, lambda: _read(session, ids))
+def contracts_of(session: Session, book: Book, added: pa.Table | None = None) -> Contracts:
+    """The terms of the contracts of a book. added : rows of contracts that the lake may not hold."""
+    if book.files:  # whose names are digests of what is in it
+        key = ("frtb terms", book.positions_date, book.files, book.said, len(book.contract_ids))
+        found: Contracts = session.cache.keep(key, lambda: _read(session, book.contract_ids, added))
         return found
-    return _read(session, ids)
+    return _read(session, book.contract_ids, added)
 
 
-def _read(session: Session, ids: pa.Array) -> Contracts:
-    return read_contracts(Contract.of(contracts_by_id(session.lake, ids)))
+def _read(session: Session, ids: pa.Array, added: pa.Table | None) -> Contracts:
+    new = Contract.of(added) if added is not None else []
+    held = ids if not new else ids.filter(pc.invert(pc.is_in(ids, value_set=pa.array([c.contract_id for c in new]))))
+    return read_contracts(sorted({*new, *Contract.of(contracts_by_id(session.lake, held))}))
 
 
 def read_contracts(contracts: Sequence[Contract]) -> Contracts:
