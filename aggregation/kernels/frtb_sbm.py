@@ -17,7 +17,7 @@ Sums are in the order of the sensitivities, so that callers sort them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -173,7 +173,7 @@ def _side(c: Floats, rho: Floats, plain: bool) -> tuple[float, Floats]:
     gains = np.maximum(c, 0.0)
     if plain:
         total = float(gains.sum())
-        return total, 2.0 * total * (c > 0.0)
+        return total, np.where(c > 0.0, 2.0 * total, 0.0)
     together = np.array(rho, dtype=np.float64)
     np.fill_diagonal(together, 0.0)
     together *= 1.0 - ((c[:, None] < 0.0) & (c[None, :] < 0.0))
@@ -181,7 +181,7 @@ def _side(c: Floats, rho: Floats, plain: bool) -> tuple[float, Floats]:
     square = float((gains * gains).sum() + (c * toward).sum())
     if not square > 0.0:
         return 0.0, np.zeros_like(c)
-    return float(np.sqrt(square)), 2.0 * (gains + toward)
+    return float(np.sqrt(square)), np.asarray(2.0 * (gains + toward), dtype=np.float64)
 
 
 def tenor_correlation(one: Floats, two: Floats, decay: float, floor: float) -> Floats:
@@ -200,7 +200,14 @@ def tenor_shares(time: float, tenors: Floats) -> list[tuple[int, float]]:
 
 
 def girr_delta_correlation(
-    kind: Ints, curve: Ints, tenor: Floats, decay: float, floor: float, other_curve: float, inflation: float, basis: float
+    kind: Ints,
+    curve: Ints,
+    tenor: Floats,
+    decay: float,
+    floor: float,
+    other_curve: float,
+    inflation: float,
+    basis: float,
 ) -> Floats:
     """(n, n) of one currency (MAR21.45-21.49). kind : 0 a tenor of a curve, 1 inflation, 2 cross-currency basis."""
     rho = np.ones((len(kind), len(kind)))

@@ -1,8 +1,8 @@
 """Capital for market risk by the FRTB standardised approach, by any dimension, with exact contributions (MAR20 to MAR23).
 
 Capital = sensitivities-based method + default risk charge + residual risk add-on, and RWA = 12.5 x capital. All of it is homogeneous of
-degree one in the positions, so that by Euler's theorem each position contributes its quantity times the derivative of the capital: these add
-up to the capital to the last bit, over any dimension.
+degree one in the positions, so that by Euler's theorem each position contributes its quantity times the derivative of the capital: these
+add up to the capital to the last bit, over any dimension.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from aggregation.regulatory.frtb_sa_default import (
     residual_risk,
     units_in_default,
 )
-from aggregation.regulatory.frtb_sa_factors import CLASSES, CSR, CURVATURE
+from aggregation.regulatory.frtb_sa_factors import CLASSES, CURVATURE
 from aggregation.regulatory.frtb_sa_query import FrtbSaQuery, Prepared, plan_frtb, prepare, price_of_frtb, value_frtb
 from aggregation.regulatory.frtb_sa_sbm import Method, SbmCapital, sbm_capital
 from aggregation.regulatory.frtb_sa_sensitivities import Plan, outputs_of, plan_parts, unit_capital, unmapped_factors
@@ -283,9 +283,7 @@ def _standalone(of: _Book) -> Floats:
     for g in range(groups.n):
         own = keep & (groups.group == g)
         found.append(
-            math.fsum(
-                [sbm_capital(of.plan.method, outputs[g]).value, of.default(own).charge, of.residual(own).charge]
-            )
+            math.fsum([sbm_capital(of.plan.method, outputs[g]).value, of.default(own).charge, of.residual(own).charge])
         )
     return np.array(found)
 
@@ -378,7 +376,9 @@ def _notes(of: _Book, made: _Capital, coverage: Coverage) -> list[str]:
     unmapped = unmapped_factors(of.selection, of.plan, prepared.mapped, of.scenarios)
     if unmapped:
         notes.append(f"In no sensitivity, {counted(len(unmapped), 'risk factor')}: {_first(unmapped)}.")
-    held = {c.name for i, c in enumerate(of.plan.method.cells) if made.sensitivities[list(of.plan.method.outputs(i))].any()}
+    held = {
+        c.name for i, c in enumerate(of.plan.method.cells) if made.sensitivities[list(of.plan.method.outputs(i))].any()
+    }
     residual = {n: why for n, why in prepared.mapper.residual.items() if n in held}
     if residual:
         notes.append(f"Without a full classification, {counted(len(residual), 'name')}: {_first(residual)}.")
@@ -400,7 +400,7 @@ def _notes(of: _Book, made: _Capital, coverage: Coverage) -> list[str]:
             f"Default risk of indices is that of one obligor each, since the lake has no constituents to look through to (MAR22.5): "
             f"{', '.join(default.indices[:_SHOWN])}."
         )
-    if any(c.risk_class == CSR and c.measure == CURVATURE for c in of.plan.method.cells):
+    if p.instruments.with_credit_options:
         notes.append(
             f"A spread that a curvature shock would move below {p.curvature.least_spread * 1e4:g}bp is moved to that, or not at all where "
             "it is lower already."

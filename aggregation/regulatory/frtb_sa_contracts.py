@@ -105,9 +105,7 @@ def option_of(kind: str, terms: Any, as_of: dt.date) -> Option | None:
         return Option(GIRR, terms.currency, years_until(terms.maturity, as_of), 1.0 / terms.float_frequency, named)
     if kind == "bermudan_swaption":
         exercise = max(terms.exercise_dates)
-        return Option(
-            GIRR, terms.currency, years_until(exercise, as_of), years_until(terms.maturity, exercise), named
-        )
+        return Option(GIRR, terms.currency, years_until(exercise, as_of), years_until(terms.maturity, exercise), named)
     if kind == "swaption":
         underlying = years_until(terms.maturity, terms.expiry)
         return Option(GIRR, terms.currency, years_until(terms.expiry, as_of), underlying, named)
@@ -128,7 +126,7 @@ def options_of(contracts: Contracts, with_options: Sequence[str], as_of: dt.date
     return {place: option for place, option in found.items() if option is not None}
 
 
-def volatility_of(options: Mapping[int, Option], index: FactorIndex) -> dict[str, Option]:
+def volatility_of(options: Mapping[int, Option]) -> dict[str, Option]:
     """Of each volatility that an option names, by the name of the factor or surface, an option on it: that of the first underlying."""
     out: dict[str, Option] = {}
     for option in sorted(options.values()):
@@ -140,7 +138,7 @@ def volatility_of(options: Mapping[int, Option], index: FactorIndex) -> dict[str
 def underlying_of(f: RiskFactor, by_name: Mapping[str, Option], index: FactorIndex) -> tuple[str, str] | None:
     """Class and name of what a volatility is of: as its attribute `asset` says, else as the options on it do; None where neither does."""
     names = (f.risk_factor_id, surface_of(f), dict(f.attributes).get("surface"))
-    option = next((by_name[n] for n in names if n in by_name), None)
+    option = next((by_name[n] for n in names if n is not None and n in by_name), None)
     asset = dict(f.attributes).get("asset", "")
     if asset.startswith("FX:"):
         return FX, asset[-6:]

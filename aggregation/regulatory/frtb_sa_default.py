@@ -1,8 +1,8 @@
 """Default risk (MAR22) and residual risk (MAR23) of the standardised approach: what a unit of each contract loses, netting, charges.
 
-A jump to default is what is lost when the obligor defaults: market value less what the contract is worth then, which is LGD x notional + P&L
-of the rule with P&L = market value - notional. Whoever loses is long, bought or sold (MAR22.10). A long amount is never below zero, a short
-one never above it (MAR22.11).
+A jump to default is what is lost when the obligor defaults: market value less what the contract is worth then, which is LGD x notional +
+P&L of the rule with P&L = market value - notional. Whoever loses is long, bought or sold (MAR22.10). A long amount is never below zero, a
+short one never above it (MAR22.11).
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 import numpy as np
 
@@ -198,7 +198,7 @@ class Mapper:
         return float(np.sqrt(self.p.fx.liquid_divisor_squared)) if liquid else 1.0
 
 
-def quality_of(rating: str | None) -> str:
+def quality_of(rating: str | None) -> Literal["IG", "HY"]:
     """IG or HY; what is not rated is HY."""
     return "IG" if rating in _INVESTMENT_GRADE else "HY"
 
@@ -248,7 +248,7 @@ def map_factors(index: FactorIndex, mapper: Mapper) -> Mapped:
         _commodity(out, mapper, name, factors)
     for currency, factors in parallel.items():
         _parallel_rates(out, mapper, currency, factors)
-    for name, factors in spreads.items():
+    for name, factors in spreads.items() if p.instruments.with_credit_options else ():
         _parallel_spreads(out, mapper, name, factors)
     for currency in regulatory_bumps.currencies(index):
         if currency != mapper.choices.reporting:

@@ -39,9 +39,7 @@ class Scenarios(Parameters):
     @property
     def scaling(self) -> ScenarioScaling:
         """As the kernel takes it."""
-        return ScenarioScaling(
-            self.high_multiplier, self.high_cap, self.low_multiplier, self.low_slope, self.low_shift
-        )
+        return ScenarioScaling(self.high_multiplier, self.high_cap, self.low_multiplier, self.low_slope, self.low_shift)
 
 
 class Shifts(Parameters):
@@ -218,6 +216,7 @@ class Instruments(Parameters):
     """Types of contracts by what they are subject to."""
 
     with_options: tuple[str, ...]
+    with_credit_options: tuple[str, ...]
 
 
 class Drc(Parameters):

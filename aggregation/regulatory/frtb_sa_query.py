@@ -47,7 +47,8 @@ class FrtbSaQuery(ChangeRequest, BumpedQuery):
         description="weights of rates of the listed currencies and the reporting one: divided by the root of two, or full",
     )
     liquid_fx: Divided = Field(
-        "divided", description="weights of the listed currencies against each other: divided by the root of two, or full"
+        "divided",
+        description="weights of the listed currencies against each other: divided by the root of two, or full",
     )
     fx_curvature: Divided = Field(
         "divided", description="curvature of currency options without the reporting currency: divided by 1.5, or full"
@@ -150,8 +151,4 @@ def price_of_frtb(session: Session, query: FrtbSaQuery) -> float:
     size = size_of(session, query, scenarios=states)
     passes = 6.0 if query.standalone else 4.0
     held = size.positions if size.book is None else len(size.book.contract_ids)
-    return (
-        size.planning
-        + size.seconds(passes=passes, a_group=SECONDS_A_RANK * states)
-        + _SECONDS_A_CONTRACT * held
-    )
+    return size.planning + size.seconds(passes=passes, a_group=SECONDS_A_RANK * states) + _SECONDS_A_CONTRACT * held

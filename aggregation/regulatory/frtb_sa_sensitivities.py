@@ -1,8 +1,8 @@
 """From stored valuations under the prescribed moves to sensitivities, and from derivatives of the capital back to positions.
 
-A sensitivity is P&L in the reporting currency, which adds up over positions. Some are of a part of the contracts alone, or of a share of each:
-curvature of options, vega by the tenors between which an option expires, spreads without a tenor by the contract's end. Each such `Part`
-has the share that every contract has in it and the sensitivities that the P&L of its scenarios make.
+A sensitivity is P&L in the reporting currency, which adds up over positions. Some are of a part of the contracts alone, or of a share of
+each: curvature of options, vega by the tenors between which an option expires, spreads without a tenor by the contract's end. Each `Part`
+has the share that every contract has in it, and the sensitivities that the P&L of its scenarios make.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from aggregation.regulatory.frtb_sa_factors import (
     commodity_of,
 )
 from aggregation.regulatory.frtb_sa_sbm import Method, method_of
-from lake.arrays import Floats
+from lake.arrays import Floats, Ints
 from scenarios.derived.regulatory_bumps import factor_label, shock_labels
 from scenarios.types import FactorIndex, ScenarioSet
 
@@ -63,7 +63,7 @@ class Plan:
 
     method: Method
     parts: tuple[Part, ...]
-    arrays: tuple[tuple[Floats, Floats, Floats], ...]
+    arrays: tuple[tuple[Ints, Ints, Floats], ...]
     unmapped: Mapping[str, str]
 
 
@@ -82,7 +82,7 @@ def plan_parts(
     sovereign = mask_of(n, [i for i, t in enumerate(contracts.terms) if t and is_sovereign(contracts.kinds[i], t)])
     parts = [
         whole,
-        Part("sovereign", sovereign * 1.0, [(d.label, (d.cell, 0), d.per) for d in mapped.sovereign]),
+        Part("sovereign", sovereign.astype(np.float64), [(d.label, (d.cell, 0), d.per) for d in mapped.sovereign]),
         *_by_end(mapped.flat, p.csr.tenors, maturities(contracts, as_of)),
         *_curvature(mapped, mapper, contracts, options, n),
     ]
@@ -91,13 +91,13 @@ def plan_parts(
     method = method_of([*{cell for part in parts for _, (cell, _), _ in part.places}], mapper)
     row = {label: i for i, label in enumerate(scenarios.labels)}
     place = {cell: method.outputs(i) for i, cell in enumerate(method.cells)}
-    arrays = []
+    arrays: list[tuple[Ints, Ints, Floats]] = []
     for part in parts:
         arrays.append(
             (
                 np.array([row[label] for label, _, _ in part.places], dtype=np.int64),
                 np.array([place[cell][side] for _, (cell, side), _ in part.places], dtype=np.int64),
-                np.array([per for _, _, per in part.places]),
+                np.array([per for _, _, per in part.places], dtype=np.float64),
             )
         )
     return Plan(method, tuple(parts), tuple(arrays), unmapped)
@@ -119,7 +119,7 @@ def _curvature(
     mapped: Mapped, mapper: Mapper, contracts: Contracts, options: Mapping[int, Option], n: int
 ) -> list[Part]:
     """CVR = -(P&L of the shock -+ weight times sensitivity) of options (MAR21.5)."""
-    rest, fx = Part("curvature", mask_of(n, [*options]) * 1.0), Part("curvature fx", np.zeros(n))
+    rest, fx = Part("curvature", mask_of(n, [*options]).astype(np.float64)), Part("curvature fx", np.zeros(n))
     reporting, divisor = mapper.choices.reporting, mapper.p.fx.curvature_divisor
     for place in options:
         divided = mapper.choices.fx_divisor and not involves(contracts.terms[place], reporting)
@@ -137,7 +137,7 @@ def _vega(
 ) -> tuple[list[Part], dict[str, str]]:
     """Volatility times derivative, at the tenors between which the option expires, and for rates its underlying then ends."""
     p = mapper.p
-    by_name = volatility_of(options, index)
+    by_name = volatility_of(options)
     parts: dict[tuple[bool, float, float], Part] = {}
     tenors = np.array(p.vega.tenors)
     for place, option in options.items():
@@ -221,9 +221,7 @@ def unit_capital(selection: Selection, plan: Plan, slopes: Floats) -> Floats:
     return total
 
 
-def unmapped_factors(
-    selection: Selection, plan: Plan, mapped: Mapped, scenarios: ScenarioSet
-) -> dict[str, str]:
+def unmapped_factors(selection: Selection, plan: Plan, mapped: Mapped, scenarios: ScenarioSet) -> dict[str, str]:
     """The factors that are none of the method's and that the selection depends on, by id, with the reason."""
     row = {label: i for i, label in enumerate(scenarios.labels)}
     _, pnl = scenario_pnl(selection, selection.groups.n, 1)

@@ -147,7 +147,9 @@ def _currency_moved(index: FactorIndex, base: Floats, currency: str, by: float) 
 def _shocked(index: FactorIndex, base: Floats, shock: Shock, way: float) -> Floats:
     if shock.currency is not None:
         if not shock.relative:
-            raise BadInput(f"The shock {shock.name} is of the currency {shock.currency}, which moves relatively; say so.")
+            raise BadInput(
+                f"The shock {shock.name} is of the currency {shock.currency}, which moves relatively; say so."
+            )
         return _currency_moved(index, base, shock.currency, 1.0 + way * shock.size)
     column = base.copy()
     for factor_id in shock.factors:
