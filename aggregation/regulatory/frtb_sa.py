@@ -251,6 +251,7 @@ def _rows(of: _Book, made: _Capital, before: float | None) -> tuple[pa.Table, di
     if query.standalone:
         columns["standalone"] = _standalone(of)
     covered = coverage_columns(of.selection)
+    none = np.asarray(covered["covered"]) == 0  # what has no value has no capital, which is not zero
     whole = {name: float(v.sum()) for name, v in columns.items() if name not in ("rwa", "standalone")}
     total: dict[str, Any] = {
         **{name: v[-1].as_py() for name, v in covered.items()},
@@ -262,10 +263,15 @@ def _rows(of: _Book, made: _Capital, before: float | None) -> tuple[pa.Table, di
     }
     if before is not None:
         total |= {"capital_before": before, "incremental": made.capital - before}
+    columns = {name: pa.array(v, mask=none[: groups.n]) for name, v in columns.items()}
+    if none[-1]:
+        figures = (*columns, *(f"sbm_{s}" for s in made.sbm.totals), "scenario")
+        total |= {name: None for name in figures if name in total}
     if not query.by:
         alone = {"standalone": columns["standalone"]} if query.standalone else {}
-        row = {name: [v] for name, v in total.items() if name in covered or name in columns}
-        return pa.table({**row, **alone}), total
+        whole_row = {n: v.slice(groups.n) for n, v in covered.items()}
+        figures_row = {n: pa.array([total[n]], pa.float64()) for n in columns if n in total}
+        return pa.table({**whole_row, **figures_row, **alone}), total
     keys = dict(zip(groups.keys.column_names, groups.keys.columns, strict=True))
     return pa.table({**keys, **{n: v.slice(0, groups.n) for n, v in covered.items()}, **columns}), total
 

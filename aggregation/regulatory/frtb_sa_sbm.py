@@ -139,6 +139,8 @@ def _within(risk_class: str, measure: str, bucket: str, cells: Sequence[Cell], p
             underlying = np.array([c.underlying for c in cells])
             return np.minimum(rho * tenor_correlation(underlying, underlying, p.vega.decay, 0.0), 1.0)
         return np.minimum(rho * _names(risk_class, bucket, cells, p), 1.0)
+    if risk_class == GIRR and measure == CURVATURE:
+        return np.ones((len(cells), len(cells)))  # one factor a currency
     if risk_class == GIRR:
         kind = np.array([1 if c.name == INFLATION else 2 if c.name == BASIS else 0 for c in cells])
         g = p.girr

@@ -41,7 +41,9 @@ def test_the_recomputed_case() -> None:
         (0, 2, 0.0, 20.0),
     ],
 )
-def test_a_short_offsets_what_is_as_senior_or_more(long_rank: int, short_rank: int, net_long: float, net_short: float) -> None:
+def test_a_short_offsets_what_is_as_senior_or_more(
+    long_rank: int, short_rank: int, net_long: float, net_short: float
+) -> None:
     long, short = np.zeros((1, RANKS)), np.zeros((1, RANKS))
     long[0, long_rank], short[0, short_rank] = 100.0, 120.0
     found = net_amounts(long, short)

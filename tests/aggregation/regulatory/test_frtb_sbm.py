@@ -55,7 +55,9 @@ def method_for(cells: tuple[Cell, ...], choices: Choices = FULL) -> Method:
     return method_of(cells, Mapper(BASEL, {}, choices))
 
 
-def solve(amounts: Mapping[Cell, float | tuple[float, float]], choices: Choices = FULL) -> tuple[Method, Floats, SbmCapital]:
+def solve(
+    amounts: Mapping[Cell, float | tuple[float, float]], choices: Choices = FULL
+) -> tuple[Method, Floats, SbmCapital]:
     """The method of the cells, their outputs in its order, and the capital; of curvature cells CVR up and down are given."""
     method = method_for(tuple(amounts), choices)
     outputs = np.zeros(method.n_outputs)
@@ -93,7 +95,11 @@ def test_every_printed_correlation_of_tenors() -> None:
         (Cell(DELTA, CSR, "4", "A", "bond", 1.0), Cell(DELTA, CSR, "4", "B", "cds", 5.0), 22.73),
         (girr(1.0, "OIS"), girr(5.0, "3M"), 88.60),
         (Cell(VEGA, GIRR, "USD", "", "", 1.0, 5.0), Cell(VEGA, GIRR, "USD", "", "", 5.0, 10.0), 95.1229),
-        (Cell(DELTA, COMMODITY, "2", "BRENT", "Le Havre", 1.0), Cell(DELTA, COMMODITY, "2", "WTI", "Oklahoma", 5.0), 93.96),
+        (
+            Cell(DELTA, COMMODITY, "2", "BRENT", "Le Havre", 1.0),
+            Cell(DELTA, COMMODITY, "2", "WTI", "Oklahoma", 5.0),
+            93.96,
+        ),
         (girr(1.0, "OIS"), girr(1.0, "3M"), 99.9),
         (girr(0.0, "", INFLATION), girr(5.0), 40.0),
         (girr(0.0, "", BASIS), girr(5.0), 0.0),
@@ -294,7 +300,9 @@ def _book(drawn: tuple[list[float], list[tuple[float, float]]]) -> dict[Cell, fl
 
 
 @given(_BOOK)
-def test_derivatives_times_sensitivities_add_up_to_the_capital(drawn: tuple[list[float], list[tuple[float, float]]]) -> None:
+def test_derivatives_times_sensitivities_add_up_to_the_capital(
+    drawn: tuple[list[float], list[tuple[float, float]]],
+) -> None:
     _, outputs, found = solve(_book(drawn))
     size = float(np.abs(outputs).sum())
     assert float((found.slope * outputs).sum()) == pytest.approx(found.value, rel=1e-9, abs=1e-9 * size)
@@ -308,7 +316,9 @@ def test_the_capital_scales_with_the_book(drawn: tuple[list[float], list[tuple[f
 
 @settings(max_examples=20)
 @given(_BOOK, st.randoms(use_true_random=False))
-def test_the_order_of_the_cells_changes_no_bit(drawn: tuple[list[float], list[tuple[float, float]]], random: st.DataObject) -> None:
+def test_the_order_of_the_cells_changes_no_bit(
+    drawn: tuple[list[float], list[tuple[float, float]]], random: st.DataObject
+) -> None:
     book = _book(drawn)
     mixed = list(book.items())
     random.shuffle(mixed)  # type: ignore[attr-defined]
