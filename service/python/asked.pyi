@@ -285,6 +285,20 @@ class Questions:
         rates: Mapping[str, Any] | None = ..., curves: Mapping[str, Any] | None = ..., value: bool = ...,
     ) -> Answer:
         """What a book is worth at T1, T2, ... when nothing happens but time, and the cash it has paid by then."""
+    def frtb_sa(
+        self, *, as_known: str | None = ..., by: str | Sequence[str] = ...,
+        where: str | Mapping[str, Any] | Sequence[str | Mapping[str, Any]] = ..., currency: str = ...,
+        as_of: str | date, positions_date: str | date | None = ..., branch: str | None = ...,
+        add: Iterable[Mapping[str, Any]] = ...,
+        remove: str | Mapping[str, Any] | Sequence[str | Mapping[str, Any]] = ...,
+        scale: str | Mapping[str, Any] | Sequence[str | Mapping[str, Any]] = ..., replace: bool = ...,
+        market_date: str | date | None = ..., regime: str = ...,
+        parts: Literal['girr', 'csr', 'equity', 'commodity', 'fx', 'drc', 'rrao'] | Sequence[Literal['girr', 'csr', 'equity', 'commodity', 'fx', 'drc', 'rrao']] = ...,
+        liquid_rates: Literal['divided', 'full'] = ..., liquid_fx: Literal['divided', 'full'] = ...,
+        fx_curvature: Literal['divided', 'full'] = ..., equity_maturity: Literal['1Y', '3M'] = ...,
+        standalone: bool = ..., value: bool = ...,
+    ) -> Answer:
+        """Capital for market risk by the FRTB standardised approach, with contributions that add up to the last bit."""
 
 class Works:
     def _do(self, name: str, given: dict[str, Any]) -> Any: ...

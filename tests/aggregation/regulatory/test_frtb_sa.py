@@ -265,7 +265,7 @@ def test_a_lake_without_the_moves_says_what_they_take(tmp_path: Path) -> None:
 
 def test_a_contract_is_not_priced_where_nothing_that_it_reads_moves(lake: Lake, ask: Ask) -> None:
     """Of the share in dollars only its own move and its two shocks are not zero."""
-    from aggregation.opened.opened_lake import VectorCache  # noqa: PLC0415
+    from aggregation.opened.opened_lake import VectorCache
 
     answer = ask()
     cache = VectorCache(lake)
