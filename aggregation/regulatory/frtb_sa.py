@@ -24,7 +24,7 @@ from aggregation.receipts import make_receipt
 from aggregation.reduce.coverage import coverage_columns, failed_contracts, lacking_notes, total_coverage
 from aggregation.reduce.selection import Selection, open_selection
 from aggregation.regulatory.frtb_sa_book import changed_inputs
-from aggregation.regulatory.frtb_sa_contracts import Contracts, contracts_of, options_of
+from aggregation.regulatory.frtb_sa_contracts import ContractTerms, contracts_of, options_of
 from aggregation.regulatory.frtb_sa_default import (
     DefaultRisk,
     ResidualRisk,
@@ -36,7 +36,13 @@ from aggregation.regulatory.frtb_sa_default import (
 from aggregation.regulatory.frtb_sa_factors import CLASSES, CURVATURE
 from aggregation.regulatory.frtb_sa_query import FrtbSaQuery, Prepared, plan_frtb, prepare, price_of_frtb, value_frtb
 from aggregation.regulatory.frtb_sa_sbm import Method, SbmCapital, sbm_capital
-from aggregation.regulatory.frtb_sa_sensitivities import Plan, outputs_of, plan_parts, unit_capital, unmapped_factors
+from aggregation.regulatory.frtb_sa_sensitivities import (
+    SensitivityMap,
+    outputs_of,
+    plan_parts,
+    unit_capital,
+    unmapped_factors,
+)
 from aggregation.session import Session
 from aggregation.types import Coverage, RiskQuery
 from lake.arrays import Bools, Floats
@@ -78,15 +84,15 @@ class FrtbSaCapital(Answer):
 
 
 @dataclass(frozen=True)
-class _Book:
+class _MovedBook:
     """A book under the moves: what all its charges are read from."""
 
     prepared: Prepared
     query: FrtbSaQuery
     selection: Selection
     scenarios: ScenarioSet
-    contracts: Contracts
-    plan: Plan
+    contracts: ContractTerms
+    plan: SensitivityMap
     units: Mapping[int, UnitDefault]
     lacking: Mapping[int, str]
     rates: Floats
@@ -123,7 +129,7 @@ def _open(
     inputs: Inputs,
     scenarios: ScenarioSet,
     added: pa.Table | None = None,
-) -> _Book:
+) -> _MovedBook:
     """The book of the inputs, filtered and grouped. added : rows of contracts that the lake may not hold."""
     p = prepared.p
     selection = open_selection(inputs, _scope(query, inputs.valuation_set.valuation_set_id))
@@ -143,7 +149,7 @@ def _open(
             contracts, np.where(np.isnan(rates), np.nan, values), p.drc, prepared.classified, query.as_of,
             scenarios.index, scenarios.base, years,
         )  # fmt: skip
-    return _Book(prepared, query, selection, scenarios, contracts, plan, units, lacking, rates)
+    return _MovedBook(prepared, query, selection, scenarios, contracts, plan, units, lacking, rates)
 
 
 def _scope(query: FrtbSaQuery, valuation_set: str) -> RiskQuery:
@@ -165,7 +171,7 @@ class _Capital:
     grid: float
 
 
-def _capital(of: _Book) -> _Capital:
+def _capital(of: _MovedBook) -> _Capital:
     selection, method = of.selection, of.plan.method
     groups, book = selection.groups, selection.inputs.book
     keep = (groups.group >= 0) & selection.keep
@@ -239,7 +245,7 @@ def run_frtb_sa(session: Session, query: FrtbSaQuery) -> FrtbSaCapital:
     )
 
 
-def _rows(of: _Book, made: _Capital, before: float | None) -> tuple[pa.Table, dict[str, Any]]:
+def _rows(of: _MovedBook, made: _Capital, before: float | None) -> tuple[pa.Table, dict[str, Any]]:
     query, groups = of.query, of.selection.groups
     multiplier = of.prepared.p.rwa_multiplier
     sums = np.stack([group_sums(part, groups.group, groups.n) for part in made.parts])
@@ -276,7 +282,7 @@ def _rows(of: _Book, made: _Capital, before: float | None) -> tuple[pa.Table, di
     return pa.table({**keys, **{n: v.slice(0, groups.n) for n, v in covered.items()}, **columns}), total
 
 
-def _standalone(of: _Book) -> Floats:
+def _standalone(of: _MovedBook) -> Floats:
     """The capital of each group alone, (n_groups,)."""
     groups, keep = of.selection.groups, of.selection.keep
     if groups.n > MOST_STANDALONE:
@@ -294,7 +300,7 @@ def _standalone(of: _Book) -> Floats:
     return np.array(found)
 
 
-def _classes(of: _Book, made: _Capital) -> pa.Table:
+def _classes(of: _MovedBook, made: _Capital) -> pa.Table:
     groups = of.plan.method.groups
     return pa.table(
         {
@@ -308,7 +314,7 @@ def _classes(of: _Book, made: _Capital) -> pa.Table:
     )
 
 
-def _buckets(of: _Book, made: _Capital) -> pa.Table:
+def _buckets(of: _MovedBook, made: _Capital) -> pa.Table:
     rows = []
     for group in of.plan.method.groups:
         found = made.sbm.groups[group.name]
@@ -337,7 +343,7 @@ _FACTORS = pa.schema(
 )
 
 
-def _factors(of: _Book, made: _Capital) -> pa.Table:
+def _factors(of: _MovedBook, made: _Capital) -> pa.Table:
     """The cells that are not zero, in their order."""
     method, rows = of.plan.method, []
     for i, cell in enumerate(method.cells):
@@ -364,7 +370,7 @@ def _factors(of: _Book, made: _Capital) -> pa.Table:
     return pa.Table.from_pylist(rows, schema=_FACTORS)
 
 
-def _notes(of: _Book, made: _Capital, coverage: Coverage) -> list[str]:
+def _notes(of: _MovedBook, made: _Capital, coverage: Coverage) -> list[str]:
     query, prepared, p = of.query, of.prepared, of.prepared.p
     regime = prepared.regime
     notes = [

@@ -19,7 +19,7 @@ from valuation.types import PnLBlock
 def changed_inputs(inputs: Inputs, query: FrtbSaQuery) -> tuple[Inputs, pa.Table]:
     """The inputs after the changes of the query, and the rows of the added contracts.
 
-    Contracts that the valuation set does not know are valued under its scenarios, and nothing is stored; what cannot be valued is among
+    ContractTerms that the valuation set does not know are valued under its scenarios, and nothing is stored; what cannot be valued is among
     the failures.
     """
     changes = changes_of(query, inputs)

@@ -31,7 +31,7 @@ _BONDS = (
 
 
 @dataclass(frozen=True)
-class Contracts:
+class ContractTerms:
     """The contracts of a book, in its order. terms : None where they cannot be read, such as of an imported vector, with the reason in
     `unread` by place."""
 
@@ -40,22 +40,22 @@ class Contracts:
     unread: Mapping[int, str]
 
 
-def contracts_of(session: Session, book: Book, added: pa.Table | None = None) -> Contracts:
+def contracts_of(session: Session, book: Book, added: pa.Table | None = None) -> ContractTerms:
     """The terms of the contracts of a book. added : rows of contracts that the lake may not hold."""
     if book.files:  # whose names are digests of what is in it
         key = ("frtb terms", book.positions_date, book.files, book.said, len(book.contract_ids))
-        found: Contracts = session.cache.keep(key, lambda: _read(session, book.contract_ids, added))
+        found: ContractTerms = session.cache.keep(key, lambda: _read(session, book.contract_ids, added))
         return found
     return _read(session, book.contract_ids, added)
 
 
-def _read(session: Session, ids: pa.Array, added: pa.Table | None) -> Contracts:
+def _read(session: Session, ids: pa.Array, added: pa.Table | None) -> ContractTerms:
     new = Contract.of(added) if added is not None else []
     held = ids if not new else ids.filter(pc.invert(pc.is_in(ids, value_set=pa.array([c.contract_id for c in new]))))
     return read_contracts(sorted({*new, *Contract.of(contracts_by_id(session.lake, held))}))
 
 
-def read_contracts(contracts: Sequence[Contract]) -> Contracts:
+def read_contracts(contracts: Sequence[Contract]) -> ContractTerms:
     """The terms of contracts."""
     terms: list[InstrumentTerms | None] = []
     unread: dict[int, str] = {}
@@ -65,7 +65,7 @@ def read_contracts(contracts: Sequence[Contract]) -> Contracts:
         except VarlakeError as error:
             terms.append(None)
             unread[place] = error.message
-    return Contracts(tuple(c.instrument_type for c in contracts), tuple(terms), unread)
+    return ContractTerms(tuple(c.instrument_type for c in contracts), tuple(terms), unread)
 
 
 def years_until(day: dt.date, as_of: dt.date) -> float:
@@ -81,7 +81,7 @@ def last_day(terms: Any) -> dt.date | None:
     return None
 
 
-class Option(NamedTuple):
+class HeldOption(NamedTuple):
     """What vega asks of an option. expiry : years to its last exercise; underlying : years that the underlying has then still to run, of
     options on rates; 0 of others. volatilities : ids or surfaces. name : the underlying as a risk factor, a pair or a currency."""
 
@@ -92,7 +92,7 @@ class Option(NamedTuple):
     volatilities: tuple[str, ...]
 
 
-def option_of(kind: str, terms: Any, as_of: dt.date) -> Option | None:
+def option_of(kind: str, terms: Any, as_of: dt.date) -> HeldOption | None:
     """The option that a contract is; None for one that reads no volatility."""
     named = tuple(n for n in (getattr(terms, "volatility", None), getattr(terms, "second_volatility", None)) if n)
     named += tuple(n for n in (getattr(terms, "smile", None),) if isinstance(n, str))
@@ -100,22 +100,24 @@ def option_of(kind: str, terms: Any, as_of: dt.date) -> Option | None:
         return None
     if kind.startswith("fx_"):
         pair = terms.base_currency + terms.currency
-        return Option(FX, pair, years_until(terms.expiry, as_of), 0.0, named)
+        return HeldOption(FX, pair, years_until(terms.expiry, as_of), 0.0, named)
     if kind == "cap_floor":
-        return Option(GIRR, terms.currency, years_until(terms.maturity, as_of), 1.0 / terms.float_frequency, named)
+        return HeldOption(GIRR, terms.currency, years_until(terms.maturity, as_of), 1.0 / terms.float_frequency, named)
     if kind == "bermudan_swaption":
         exercise = max(terms.exercise_dates)
-        return Option(GIRR, terms.currency, years_until(exercise, as_of), years_until(terms.maturity, exercise), named)
+        return HeldOption(
+            GIRR, terms.currency, years_until(exercise, as_of), years_until(terms.maturity, exercise), named
+        )
     if kind == "swaption":
         underlying = years_until(terms.maturity, terms.expiry)
-        return Option(GIRR, terms.currency, years_until(terms.expiry, as_of), underlying, named)
+        return HeldOption(GIRR, terms.currency, years_until(terms.expiry, as_of), underlying, named)
     end = last_day(terms)
     assert end is not None
     risk_class = COMMODITY if kind.startswith("commodity") else EQUITY
-    return Option(risk_class, terms.underlying, years_until(end, as_of), 0.0, named)
+    return HeldOption(risk_class, terms.underlying, years_until(end, as_of), 0.0, named)
 
 
-def options_of(contracts: Contracts, with_options: Sequence[str], as_of: dt.date) -> dict[int, Option]:
+def options_of(contracts: ContractTerms, with_options: Sequence[str], as_of: dt.date) -> dict[int, HeldOption]:
     """The options of the book, by place."""
     wanted = set(with_options)
     found = {
@@ -126,16 +128,16 @@ def options_of(contracts: Contracts, with_options: Sequence[str], as_of: dt.date
     return {place: option for place, option in found.items() if option is not None}
 
 
-def volatility_of(options: Mapping[int, Option]) -> dict[str, Option]:
+def volatility_of(options: Mapping[int, HeldOption]) -> dict[str, HeldOption]:
     """Of each volatility that an option names, by the name of the factor or surface, an option on it: that of the first underlying."""
-    out: dict[str, Option] = {}
+    out: dict[str, HeldOption] = {}
     for option in sorted(options.values()):
         for name in option.volatilities:
             out.setdefault(name, option)
     return out
 
 
-def underlying_of(f: RiskFactor, by_name: Mapping[str, Option], index: FactorIndex) -> tuple[str, str] | None:
+def underlying_of(f: RiskFactor, by_name: Mapping[str, HeldOption], index: FactorIndex) -> tuple[str, str] | None:
     """Class and name of what a volatility is of: as its attribute `asset` says, else as the options on it do; None where neither does."""
     names = (f.risk_factor_id, surface_of(f), dict(f.attributes).get("surface"))
     option = next((by_name[n] for n in names if n is not None and n in by_name), None)
@@ -168,7 +170,7 @@ def is_sovereign(kind: str, terms: Any) -> bool:
     return kind in _BONDS and getattr(terms, "credit_spread", None) is None
 
 
-def maturities(contracts: Contracts, as_of: dt.date) -> Floats:
+def maturities(contracts: ContractTerms, as_of: dt.date) -> Floats:
     """Years to the end of each contract, NaN for one without."""
     days = (None if t is None else last_day(t) for t in contracts.terms)
     return np.array([np.nan if d is None else years_until(d, as_of) for d in days])

@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from aggregation.book.book import Book
 from aggregation.kernels.frtb_default import DefaultCharge, default_charge, net_amounts
-from aggregation.regulatory.frtb_sa_contracts import Contracts, last_day, years_until
+from aggregation.regulatory.frtb_sa_contracts import ContractTerms, last_day, years_until
 from aggregation.regulatory.frtb_sa_factors import Classified
 from aggregation.regulatory.frtb_sa_parameters import Claim, Drc, Rrao
 from lake.arrays import Bools, Floats, Ints
@@ -123,7 +123,7 @@ class DefaultRisk:
 
 
 def units_in_default(
-    contracts: Contracts, values: Floats, drc: Drc, found: Mapping[str, Classified], as_of: dt.date,
+    contracts: ContractTerms, values: Floats, drc: Drc, found: Mapping[str, Classified], as_of: dt.date,
     index: FactorIndex, base: Floats, equity_years: float,
 ) -> tuple[dict[int, UnitDefault], dict[int, str]]:  # fmt: skip
     """By place of the contract what a unit of it loses, scaled with its maturity (MAR22.15-22.18), and why others have no amount.
@@ -239,7 +239,7 @@ class ResidualRisk:
 
 
 def residual_risk(
-    contracts: Contracts, rates: Floats, book: Book, keep: Bools, rrao: Rrao, index: FactorIndex, base: Floats
+    contracts: ContractTerms, rates: Floats, book: Book, keep: Bools, rrao: Rrao, index: FactorIndex, base: Floats
 ) -> ResidualRisk:
     """The add-on of the positions kept: gross notional of each contract, in which exact opposites have gone (MAR23.7), times its rate.
 

@@ -1,8 +1,8 @@
 """From stored valuations under the prescribed moves to sensitivities, and from derivatives of the capital back to positions.
 
 A sensitivity is P&L in the reporting currency, which adds up over positions. Some are of a part of the contracts alone, or of a share of
-each: curvature of options, vega by the tenors between which an option expires, spreads without a tenor by the contract's end. Each `Part`
-has the share that every contract has in it, and the sensitivities that the P&L of its scenarios make.
+each: curvature of options, vega by the tenors between which an option expires, spreads without a tenor by the contract's end. Each
+`ShareOfBook` has the share that every contract has in it, and the sensitivities that the P&L of its scenarios make.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from aggregation.kernels.euler import unit_contributions
 from aggregation.kernels.frtb_sbm import tenor_shares
 from aggregation.reduce.selection import Selection, scenario_pnl
 from aggregation.regulatory.frtb_sa_contracts import (
-    Contracts,
-    Option,
+    ContractTerms,
+    HeldOption,
     involves,
     is_sovereign,
     mask_of,
@@ -45,7 +45,7 @@ from scenarios.types import FactorIndex, ScenarioSet
 
 
 @dataclass
-class Part:
+class ShareOfBook:
     """share : (n_contracts,) of each contract that is in it, 0 for none. places : label of a scenario, output, and what its P&L times is
     added to the output."""
 
@@ -55,14 +55,14 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Plan:
+class SensitivityMap:
     """How sensitivities are made of P&L. scenario, output, per : (n,) of each part: output += per * P&L of the scenario.
 
     unmapped : scenarios of factors that are none of the method's, by label, with the reason.
     """
 
     method: Method
-    parts: tuple[Part, ...]
+    parts: tuple[ShareOfBook, ...]
     arrays: tuple[tuple[Ints, Ints, Floats], ...]
     unmapped: Mapping[str, str]
 
@@ -70,19 +70,21 @@ class Plan:
 def plan_parts(
     mapped: Mapped,
     mapper: Mapper,
-    contracts: Contracts,
-    options: Mapping[int, Option],
+    contracts: ContractTerms,
+    options: Mapping[int, HeldOption],
     scenarios: ScenarioSet,
     as_of: dt.date,
-) -> Plan:
+) -> SensitivityMap:
     """The parts of a book under the scenarios of its market."""
     n = len(contracts.kinds)
     p = mapper.p
-    whole = Part("all", np.ones(n), [(d.label, (d.cell, 0), d.per) for d in mapped.direct])
+    whole = ShareOfBook("all", np.ones(n), [(d.label, (d.cell, 0), d.per) for d in mapped.direct])
     sovereign = mask_of(n, [i for i, t in enumerate(contracts.terms) if t and is_sovereign(contracts.kinds[i], t)])
     parts = [
         whole,
-        Part("sovereign", sovereign.astype(np.float64), [(d.label, (d.cell, 0), d.per) for d in mapped.sovereign]),
+        ShareOfBook(
+            "sovereign", sovereign.astype(np.float64), [(d.label, (d.cell, 0), d.per) for d in mapped.sovereign]
+        ),
         *_by_end(mapped.flat, p.csr.tenors, maturities(contracts, as_of)),
         *_curvature(mapped, mapper, contracts, options, n),
     ]
@@ -100,26 +102,29 @@ def plan_parts(
                 np.array([per for _, _, per in part.places], dtype=np.float64),
             )
         )
-    return Plan(method, tuple(parts), tuple(arrays), unmapped)
+    return SensitivityMap(method, tuple(parts), tuple(arrays), unmapped)
 
 
-def _by_end(flat: Sequence[DeltaPlace], tenors: Sequence[float], ends: Floats) -> list[Part]:
+def _by_end(flat: Sequence[DeltaPlace], tenors: Sequence[float], ends: Floats) -> list[ShareOfBook]:
     """Of spreads without a tenor: each contract's are at the tenors that it ends between."""
     shares = np.zeros((len(tenors), len(ends)))
     for contract, end in enumerate(ends.tolist()):
         for tenor, share in tenor_shares(0.0 if np.isnan(end) else end, np.array(tenors)):
             shares[tenor, contract] += share
     return [
-        Part(f"ends at {tenor:g}", share, [(d.label, (d.cell._replace(tenor=tenor), 0), d.per) for d in flat])
+        ShareOfBook(f"ends at {tenor:g}", share, [(d.label, (d.cell._replace(tenor=tenor), 0), d.per) for d in flat])
         for tenor, share in zip(tenors, shares, strict=True)
     ]
 
 
 def _curvature(
-    mapped: Mapped, mapper: Mapper, contracts: Contracts, options: Mapping[int, Option], n: int
-) -> list[Part]:
+    mapped: Mapped, mapper: Mapper, contracts: ContractTerms, options: Mapping[int, HeldOption], n: int
+) -> list[ShareOfBook]:
     """CVR = -(P&L of the shock -+ weight times sensitivity) of options (MAR21.5)."""
-    rest, fx = Part("curvature", mask_of(n, [*options]).astype(np.float64)), Part("curvature fx", np.zeros(n))
+    rest, fx = (
+        ShareOfBook("curvature", mask_of(n, [*options]).astype(np.float64)),
+        ShareOfBook("curvature fx", np.zeros(n)),
+    )
     reporting, divisor = mapper.choices.reporting, mapper.p.fx.curvature_divisor
     for place in options:
         divided = mapper.choices.fx_divisor and not involves(contracts.terms[place], reporting)
@@ -133,12 +138,12 @@ def _curvature(
 
 
 def _vega(
-    mapped: Mapped, mapper: Mapper, options: Mapping[int, Option], index: FactorIndex, n: int
-) -> tuple[list[Part], dict[str, str]]:
+    mapped: Mapped, mapper: Mapper, options: Mapping[int, HeldOption], index: FactorIndex, n: int
+) -> tuple[list[ShareOfBook], dict[str, str]]:
     """Volatility times derivative, at the tenors between which the option expires, and for rates its underlying then ends."""
     p = mapper.p
     by_name = volatility_of(options)
-    parts: dict[tuple[bool, float, float], Part] = {}
+    parts: dict[tuple[bool, float, float], ShareOfBook] = {}
     tenors = np.array(p.vega.tenors)
     for place, option in options.items():
         rates = option.risk_class == GIRR
@@ -146,7 +151,7 @@ def _vega(
             for j, of in tenor_shares(option.underlying, tenors) if rates else [(0, 1.0)]:
                 key = (rates, p.vega.tenors[i], p.vega.tenors[j] if rates else 0.0)
                 name = "vega of rates" if rates else "vega"
-                part = parts.setdefault(key, Part(f"{name} at {key[1]:g} {key[2]:g}", np.zeros(n)))
+                part = parts.setdefault(key, ShareOfBook(f"{name} at {key[1]:g} {key[2]:g}", np.zeros(n)))
                 part.share[place] += share * of
     unmapped = {}
     for label, f in mapped.volatilities.items():
@@ -192,7 +197,7 @@ def shared(selection: Selection, share: Floats) -> Selection:
     return replace(selection, inputs=replace(selection.inputs, book=book), keep=selection.keep & there, groups=groups)
 
 
-def outputs_of(selection: Selection, plan: Plan, first: int, n: int) -> Floats:
+def outputs_of(selection: Selection, plan: SensitivityMap, first: int, n: int) -> Floats:
     """Sensitivities and CVR (n, n_outputs) of groups first to first + n - 1; group `groups.n` is the total."""
     out = np.zeros((n, plan.method.n_outputs))
     for part, (scenario, output, per) in zip(plan.parts, plan.arrays, strict=True):
@@ -202,7 +207,7 @@ def outputs_of(selection: Selection, plan: Plan, first: int, n: int) -> Floats:
     return out
 
 
-def unit_capital(selection: Selection, plan: Plan, slopes: Floats) -> Floats:
+def unit_capital(selection: Selection, plan: SensitivityMap, slopes: Floats) -> Floats:
     """What a unit of each contract contributes, (n_columns, n_contracts), for derivatives to the outputs (n_columns, n_outputs)."""
     inputs, rates = selection.inputs, selection.rates
     vectors, row = inputs.vectors, inputs.alignment.row
@@ -221,7 +226,9 @@ def unit_capital(selection: Selection, plan: Plan, slopes: Floats) -> Floats:
     return total
 
 
-def unmapped_factors(selection: Selection, plan: Plan, mapped: Mapped, scenarios: ScenarioSet) -> dict[str, str]:
+def unmapped_factors(
+    selection: Selection, plan: SensitivityMap, mapped: Mapped, scenarios: ScenarioSet
+) -> dict[str, str]:
     """The factors that are none of the method's and that the selection depends on, by id, with the reason."""
     row = {label: i for i, label in enumerate(scenarios.labels)}
     _, pnl = scenario_pnl(selection, selection.groups.n, 1)

@@ -112,7 +112,7 @@ def moved(index: FactorIndex, base: Floats, definition: RegulatoryBumpsDefinitio
     for row, (factor, level) in enumerate(zip(index.factors, base.tolist(), strict=True)):
         if factor.type != "fx_rate":
             column = base.copy()
-            column[row] = level + shift_of(factor, level, definition)
+            column[row] = level + prescribed_shift(factor, level, definition)
             add(factor_label(factor.risk_factor_id), column)
     for currency in currencies(index):
         add(currency_label(currency), _currency_moved(index, base, currency, 1.0 + definition.price))
@@ -122,7 +122,7 @@ def moved(index: FactorIndex, base: Floats, definition: RegulatoryBumpsDefinitio
     return tuple(labels), np.stack(columns, axis=1) if columns else np.empty((len(base), 0))
 
 
-def shift_of(factor: RiskFactor, level: float, definition: RegulatoryBumpsDefinition) -> float:
+def prescribed_shift(factor: RiskFactor, level: float, definition: RegulatoryBumpsDefinition) -> float:
     """How far a factor moves up, in its own level; a future on a rate falls as the rate rises."""
     if factor.type == "rate_future":
         return -100.0 * definition.rate

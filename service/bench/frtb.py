@@ -14,22 +14,19 @@ from aggregation.regulatory.frtb_sa_parameters import SECTION, FrtbSa
 from aggregation.regulatory.frtb_sa_query import FrtbSaQuery, prepare
 from aggregation.regulatory.frtb_sa_sbm import method_of, sbm_capital
 from aggregation.regulatory.regimes import regime_of
-from aggregation.session import reading
+from aggregation.session import no_spark, reading
 from lake.committer import Committer
 from lake.schemas import MARKET_DATA, RISK_FACTORS
 from lake.tables import Lake
-from scenarios.requests import make_scenario_set
-from scenarios.store import save_scenario_set
 from service.bench.harness import VALUATION_DATE, Row, mixed_contracts, noisy_market, random_positions, row, seconds
-from valuation.sets.plan import make_plan
-from valuation.sets.run import run_plan
+from valuation.sets.requests import run_valuation
 
 _LIMIT = 1.0  # seconds, of a warm question
 _CELLS = 1000  # risk factors of the method, in the row of the method alone
 
 
 def bench_frtb(n_contracts: int, n_positions: int) -> list[Row]:
-    """Seconds of the whole question by desk and by trade, warm, in a lake made for it; and of the method alone on a thousand risk factors."""
+    """Seconds of the whole question by desk and by trade, warm, in a lake made for it; and of the method alone."""
     with tempfile.TemporaryDirectory(prefix="varlake-bench-") as folder:
         lake = Lake.create(Path(folder) / "lake")
         _fill(lake, n_contracts, n_positions)
@@ -78,9 +75,7 @@ def _fill(lake: Lake, n_contracts: int, n_positions: int) -> None:
         committer.put("contracts", contracts)
         committer.put("positions", random_positions(contracts, n_positions))
         request = prepare(reading(lake), FrtbSaQuery(as_of=VALUATION_DATE)).request
-        made = make_scenario_set(lake.snapshot(), VALUATION_DATE, request.scenarios)
-        stored = save_scenario_set(committer, made)
-        run_plan(committer, make_plan(lake.snapshot(), contracts, stored, VALUATION_DATE), runner="in-process")
+        run_valuation(committer, request.model_copy(update={"runner": "in-process"}), spark=no_spark)
 
 
 def _method_alone() -> Row:

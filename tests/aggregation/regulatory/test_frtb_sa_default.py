@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from support import factor
 
-from aggregation.regulatory.frtb_sa_contracts import Contracts
+from aggregation.regulatory.frtb_sa_contracts import ContractTerms
 from aggregation.regulatory.frtb_sa_default import NoAmount, UnitDefault, unit_default, unit_notional, units_in_default
 from aggregation.regulatory.frtb_sa_parameters import FrtbSa
 from aggregation.regulatory.regimes import regime_of
@@ -22,17 +22,34 @@ BASEL = regime_of("basel@2023", AS_OF).section("frtb_sa", FrtbSa)
 INDEX = FactorIndex((factor("EQ:A", "equity_price"), factor("FX:EURUSD", "fx_rate"), factor("CPI:US", "price_index")))
 LEVELS = np.array([50.0, 1.1, 258.0])
 OPTION = {
-    **{"currency": "USD", "underlying": "EQ:A", "volatility": "IV:A", "strike": 60, "expiry": "2022-03-16"},
-    **{"discount_curve": "USD"},
+    "currency": "USD",
+    "underlying": "EQ:A",
+    "volatility": "IV:A",
+    "strike": 60,
+    "expiry": "2022-03-16",
+    "discount_curve": "USD",
 }
 BOND = {
-    **{"currency": "USD", "issue_date": "2019-03-18", "maturity": "2029-03-16", "frequency": 2, "day_count": "Thirty360"},
-    **{"calendar": "USNY", "business_day_convention": "Following", "end_of_month": False, "coupon": 0.03},
+    "currency": "USD",
+    "issue_date": "2019-03-18",
+    "maturity": "2029-03-16",
+    "frequency": 2,
+    "day_count": "Thirty360",
+    "calendar": "USNY",
+    "business_day_convention": "Following",
+    "end_of_month": False,
+    "coupon": 0.03,
     "discount_curve": "USD",
 }
 CDS = {
-    **{"currency": "USD", "credit_curve": "ACME", "recovery_rate": 0.4, "coupon": 0.01, "start": "2019-12-20"},
-    **{"maturity": "2025-06-20", "calendar": "USNY", "discount_curve": "USD"},
+    "currency": "USD",
+    "credit_curve": "ACME",
+    "recovery_rate": 0.4,
+    "coupon": 0.01,
+    "start": "2019-12-20",
+    "maturity": "2025-06-20",
+    "calendar": "USNY",
+    "discount_curve": "USD",
 }
 KNOWN: dict[str, Any] = {
     "ACME": SimpleNamespace(kind="issuer", sector="financial", rating="A", seniority="senior", covered=False),
@@ -130,7 +147,7 @@ def test_maturities_scale_between_three_months_and_a_year() -> None:
         for e in ("2020-04-16", "2020-09-14", "2022-03-16")
     ]
     share = parse_terms("cash_equity", {"currency": "USD", "underlying": "EQ:A"})
-    contracts = Contracts(kinds, (*calls, share, None), {})
+    contracts = ContractTerms(kinds, (*calls, share, None), {})
     found, lacking = units_in_default(
         contracts, np.array([8.0, 8.0, 8.0, 50.0, 1.0]), BASEL.drc, KNOWN, AS_OF, INDEX, LEVELS, 0.25
     )
@@ -142,8 +159,13 @@ def test_maturities_scale_between_three_months_and_a_year() -> None:
 def test_an_inflation_bond_owes_its_face_in_money_of_today() -> None:
     terms = {
         **{k: v for k, v in BOND.items() if k != "coupon"},
-        **{"coupon": 0.01, "price_index": "CPI:US", "inflation_curve": "INF:US", "observation_lag": 3},
-        **{"interpolation": "linear", "base_index": 240.0, "fixings": {}},
+        "coupon": 0.01,
+        "price_index": "CPI:US",
+        "inflation_curve": "INF:US",
+        "observation_lag": 3,
+        "interpolation": "linear",
+        "base_index": 240.0,
+        "fixings": {},
     }
     found = lost("inflation_bond", terms, 107.5)
     assert found.amount == pytest.approx(0.75 * 107.5 + (107.5 - 107.5))

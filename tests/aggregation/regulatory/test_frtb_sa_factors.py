@@ -20,6 +20,8 @@ from valuation.catalogue import parse_terms
 AS_OF = dt.date(2020, 3, 16)
 BASEL = regime_of("basel@2023", AS_OF).section("frtb_sa", FrtbSa)
 
+USD = Choices("USD")
+
 
 def classified(kind: str, **given: Any) -> SimpleNamespace:
     names = ("sector", "rating", "capitalisation", "economy", "commodity_group", "seniority", "covered")
@@ -43,7 +45,7 @@ KNOWN: dict[str, Any] = {
 }
 
 
-def mapped(*factors: RiskFactor, choices: Choices = Choices("USD")) -> Mapped:
+def mapped(*factors: RiskFactor, choices: Choices = USD) -> Mapped:
     return map_factors(FactorIndex(factors), Mapper(BASEL, KNOWN, choices))
 
 
@@ -163,26 +165,32 @@ def test_what_is_no_risk_factor_is_told_with_the_reason(kind: str) -> None:
 
 TERMS = {
     "swaption": {
-        **{
-            "currency": "USD",
-            "start": "2021-03-18",
-            "maturity": "2026-03-18",
-            "expiry": "2021-03-16",
-            "calendar": "USNY",
-        },
-        **{"float_frequency": 4, "float_day_count": "Actual360", "business_day_convention": "ModifiedFollowing"},
-        **{
-            "discount_curve": "USD",
-            "pay_fixed": True,
-            "fixed_rate": 0.01,
-            "fixed_frequency": 2,
-            "fixed_day_count": "Thirty360",
-        },
-        **{"model": "normal", "volatility": "NV:USD", "settlement": "physical"},
+        "currency": "USD",
+        "start": "2021-03-18",
+        "maturity": "2026-03-18",
+        "expiry": "2021-03-16",
+        "calendar": "USNY",
+        "float_frequency": 4,
+        "float_day_count": "Actual360",
+        "business_day_convention": "ModifiedFollowing",
+        "discount_curve": "USD",
+        "pay_fixed": True,
+        "fixed_rate": 0.01,
+        "fixed_frequency": 2,
+        "fixed_day_count": "Thirty360",
+        "model": "normal",
+        "volatility": "NV:USD",
+        "settlement": "physical",
     },
     "fx_option": {
-        **{"currency": "USD", "base_currency": "EUR", "strike": 1.1, "expiry": "2020-09-16", "option_type": "call"},
-        **{"quote_curve": "USD", "base_rate": 0.0, "volatility": "IV:EURUSD"},
+        "currency": "USD",
+        "base_currency": "EUR",
+        "strike": 1.1,
+        "expiry": "2020-09-16",
+        "option_type": "call",
+        "quote_curve": "USD",
+        "base_rate": 0.0,
+        "volatility": "IV:EURUSD",
     },
 }
 
