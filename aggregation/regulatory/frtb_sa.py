@@ -17,7 +17,6 @@ import pyarrow as pa
 
 from aggregation.answer import Answer
 from aggregation.kernels.euler import exact_split, group_sums, position_parts
-from aggregation.on_demand import plan_request, sealed_by
 from aggregation.opened.inputs import Inputs, open_inputs
 from aggregation.question import Question
 from aggregation.receipts import make_receipt
@@ -34,7 +33,15 @@ from aggregation.regulatory.frtb_sa_default import (
     units_in_default,
 )
 from aggregation.regulatory.frtb_sa_factors import CLASSES, CURVATURE
-from aggregation.regulatory.frtb_sa_query import FrtbSaQuery, Prepared, plan_frtb, prepare, price_of_frtb, value_frtb
+from aggregation.regulatory.frtb_sa_query import (
+    FrtbSaQuery,
+    Prepared,
+    plan_frtb,
+    prepare,
+    price_of_frtb,
+    sealed_moves,
+    value_frtb,
+)
 from aggregation.regulatory.frtb_sa_sbm import Method, SbmCapital, sbm_capital
 from aggregation.regulatory.frtb_sa_sensitivities import (
     SensitivityMap,
@@ -133,22 +140,32 @@ def _open(
     """The book of the inputs, filtered and grouped. added : rows of contracts that the lake may not hold."""
     p = prepared.p
     selection = open_selection(inputs, _scope(query, inputs.valuation_set.valuation_set_id))
-    contracts = contracts_of(session, inputs.book, added)
-    options = options_of(contracts, p.instruments.with_options, query.as_of)
-    plan = plan_parts(prepared.mapped, prepared.mapper, contracts, options, scenarios, query.as_of)
     vectors, row = inputs.vectors, inputs.alignment.row
     there = row >= 0
-    values, rates = np.full(len(row), np.nan), np.full(len(row), np.nan)
-    values[there] = vectors.base[row[there]]
+    rates = np.full(len(row), np.nan)
     rates[there] = selection.rates.base[vectors.currency[row[there]]]  # NaN for a currency that nothing kept is in
-    units, lacking = dict[int, UnitDefault](), dict[int, str]()
-    if DRC in query.parts:
-        p.require(DRC, prepared.regime)
+
+    def make() -> tuple[ContractTerms, SensitivityMap, dict[int, UnitDefault], dict[int, str]]:
+        contracts = contracts_of(session, inputs.book, added)
+        options = options_of(contracts, p.instruments.with_options, query.as_of)
+        plan = plan_parts(prepared.mapped, prepared.mapper, contracts, options, scenarios, query.as_of)
+        values = np.full(len(row), np.nan)
+        values[there] = vectors.base[row[there]]
         years = p.drc.equity_maturity_years[query.equity_maturity]
         units, lacking = units_in_default(
-            contracts, np.where(np.isnan(rates), np.nan, values), p.drc, prepared.classified, query.as_of,
-            scenarios.index, scenarios.base, years,
-        )  # fmt: skip
+            contracts, values, p.drc, prepared.classified, query.as_of, scenarios.index, scenarios.base, years
+        )
+        return contracts, plan, units, lacking
+
+    book = inputs.book
+    # what stands for a book among its files are digests of what is in it
+    of_book = ("frtb book", book.positions_date, book.files, book.said, inputs.valuation_set.valuation_set_id)
+    key = (*of_book, *prepared.key, query.equity_maturity, query.currency)
+    contracts, plan, units, lacking = session.cache.keep(key, make) if book.files else make()
+    if DRC in query.parts:
+        p.require(DRC, prepared.regime)
+    else:
+        units, lacking = {}, {}
     return _MovedBook(prepared, query, selection, scenarios, contracts, plan, units, lacking, rates)
 
 
@@ -206,7 +223,7 @@ def _masks(method: Method) -> list[Floats]:
 def run_frtb_sa(session: Session, query: FrtbSaQuery) -> FrtbSaCapital:
     """The capital; raises `NotValued` where the lake lacks the valuation under the moves, `BadInput` for parts the regime has not."""
     prepared = prepare(session, query)
-    (seal,) = sealed_by(plan_request(session, "moves of the standardised approach", prepared.request))
+    seal = sealed_moves(session, prepared)
     scenarios = load_scenario_set(session.lake, seal.scenario_set_id)
     inputs = open_inputs(session.cache, _scope(query, seal.valuation_set_id))
     before: float | None = None

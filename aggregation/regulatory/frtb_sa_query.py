@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Literal, Self
 
@@ -9,7 +10,7 @@ from pydantic import Field, model_validator
 
 from aggregation.contributions.sensitivities import BumpedQuery
 from aggregation.exposure.reference import Classification, ReferenceData, classifications_of
-from aggregation.on_demand import plan_request, value_request
+from aggregation.on_demand import plan_request, sealed_by, value_request
 from aggregation.price import size_of
 from aggregation.question import Plan
 from aggregation.regulatory.frtb_sa_factors import Choices, Mapped, Mapper, map_factors
@@ -23,8 +24,10 @@ from scenarios.derived.regulatory_bumps import RegulatoryBumpsDefinition
 from scenarios.market.base_market import load_base
 from scenarios.requests import ScenarioRequest
 from valuation.sets.requests import ValuationRequest
+from valuation.types import ValuationSet
 
 METHOD = "regulatory_bumps"
+_MOVES = "moves of the standardised approach"
 Part = Literal["girr", "csr", "equity", "commodity", "fx", "drc", "rrao"]
 PARTS: tuple[Part, ...] = ("girr", "csr", "equity", "commodity", "fx", "drc", "rrao")
 Divided = Literal["divided", "full"]
@@ -80,7 +83,10 @@ class FrtbSaQuery(ChangeRequest, BumpedQuery):
 
 @dataclass(frozen=True)
 class Prepared:
-    """What a question rests on before the valuations: rules, classification, what the factors are, and the valuation under their moves."""
+    """What a question rests on before the valuations: rules, classification, what the factors are, and the valuation under their moves.
+
+    key : names the versions and choices that it was made from.
+    """
 
     regime: Regime
     p: FrtbSa
@@ -88,6 +94,7 @@ class Prepared:
     mapper: Mapper
     mapped: Mapped
     request: ValuationRequest
+    key: tuple[Hashable, ...]
 
 
 def prepare(session: Session, query: FrtbSaQuery) -> Prepared:
@@ -106,7 +113,7 @@ def prepare(session: Session, query: FrtbSaQuery) -> Prepared:
         return classified, mapper, map_factors(index, mapper)
 
     classified, mapper, mapped = session.cache.keep(key, make)
-    return Prepared(regime, p, classified, mapper, mapped, _request(query, p, mapped))
+    return Prepared(regime, p, classified, mapper, mapped, _request(query, p, mapped), key)
 
 
 def _request(query: FrtbSaQuery, p: FrtbSa, mapped: Mapped) -> ValuationRequest:
@@ -130,7 +137,7 @@ def _request(query: FrtbSaQuery, p: FrtbSa, mapped: Mapped) -> ValuationRequest:
 def plan_frtb(session: Session, query: FrtbSaQuery) -> Plan:
     """What is left to value of the moves of a day."""
     session = session.as_known(query.as_known)
-    return plan_request(session, "moves of the standardised approach", prepare(session, query).request)
+    return plan_request(session, _MOVES, prepare(session, query).request)
 
 
 def value_frtb(session: Session, query: FrtbSaQuery) -> FrtbSaQuery:
@@ -139,6 +146,15 @@ def value_frtb(session: Session, query: FrtbSaQuery) -> FrtbSaQuery:
     if not plan_frtb(session, query).ready:
         value_request(session, prepare(session, query).request)
     return query
+
+
+def sealed_moves(session: Session, prepared: Prepared) -> ValuationSet:
+    """The valuation under the moves; raises `NotValued` with what it takes where the lake lacks it."""
+    lake = session.lake
+    # a plan looks at every contract, and says the same while no table has changed
+    key = ("frtb sealed", prepared.request.model_dump_json(), *sorted(lake.snapshot().named.items()))
+    found: ValuationSet = session.cache.keep(key, lambda: sealed_by(plan_request(session, _MOVES, prepared.request))[0])
+    return found
 
 
 # seconds of a core, at most, for the terms of a contract that are read for its default, residual and option risk
