@@ -193,6 +193,10 @@ QUESTIONS: dict[str, Entry] = {
         "regulatory.exposure_limits:EXPOSURE_LIMITS",
         "Limits of exposure: utilisation, headroom, breaches, and the trade that breaches.",
     ),
+    "frtb-sa": Entry(
+        "regulatory.frtb_sa:FRTB_SA",
+        "Capital for market risk by the FRTB standardised approach, with contributions that add up to the last bit.",
+    ),
 }
 
 

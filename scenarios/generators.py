@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from lake.errors import BadInput, unknown, validated
 from lake.tables import Snapshot
-from scenarios.derived import bumps, ladder, rebased, reweighted, subset
+from scenarios.derived import bumps, ladder, rebased, regulatory_bumps, reweighted, subset
 from scenarios.historical import filtered, historical, period_replay
 from scenarios.plausibility import predictive
 from scenarios.simulated import monte_carlo
@@ -78,6 +78,12 @@ GENERATORS: dict[str, Generator] = {
         "every risk factor up and down by a small stated size, one at a time: sensitivities",
         bumps.BumpsDefinition,
         bumps.generate,
+        sample=False,
+    ),
+    "regulatory_bumps": Generator(
+        "every risk factor and currency moved as rules on sensitivities prescribe, and shocks of several together",
+        regulatory_bumps.RegulatoryBumpsDefinition,
+        regulatory_bumps.generate,
         sample=False,
     ),
     "predictive": Generator(

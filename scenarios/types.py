@@ -389,6 +389,10 @@ IMPORTED = (
     "imported"  # method of a set whose scenarios came with P&L vectors; instrument type of what has such a vector
 )
 BUMPS = "bumps"  # method of a set of small moves, for derivatives
+DIFFERENCES = (
+    BUMPS,
+    "regulatory_bumps",
+)  # methods whose P&L are differences: simulations keep the paths and the policy of the base
 NOT_SCALED = "not scaled: "  # what `fitted` says of a factor that keeps its moves begins so
 LARGEST_ARRAY = 1 << 30  # bytes of generated levels that are made as one array
 

@@ -134,6 +134,16 @@ def bench_paths_command(
     harness.report(measured.bench_paths(trades, paths, dates), output)
 
 
+@app.command("frtb")
+def bench_frtb_command(
+    contracts: ContractsOption = 100_000, positions: PositionsOption = 100_000, output: OutputOption = None
+) -> None:
+    """Seconds of market risk capital by the standardised approach, by desk and by trade, from stored sensitivities."""
+    from service.bench import frtb, harness
+
+    harness.report(frtb.bench_frtb(contracts, positions), output)
+
+
 @app.command("http")
 def bench_http_command(
     contracts: ContractsOption = 100_000,

@@ -54,6 +54,17 @@ EXAMPLES: dict[str, list[dict[str, Any]]] = {
         {"text": "equity -20%; vol +10pt; fx[EURUSD] = 0.95; rate[USD] +100bp; assert fx < 1"},
         {"text": 'scenario "a": commodity[WTI] -30%\nscenario "b": include "a" x0.5; then equity -1%'},
     ],
+    "regulatory_bumps": [
+        {},
+        {
+            "rate": 0.001,
+            "shocks": [
+                {"name": "rates", "factors": ["YC:USD:10Y"], "size": 0.017, "relative": False, "least": 0.0001},
+                {"name": "share", "factors": ["EQ:A"], "size": 0.5, "relative": True},
+                {"name": "euro", "currency": "EUR", "size": 0.15, "relative": True},
+            ],
+        },
+    ],
     "predictive": [
         {"text": "equity -20%", "window": 150},
         {

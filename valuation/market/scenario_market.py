@@ -11,7 +11,16 @@ import numpy as np
 
 from lake.arrays import Floats
 from lake.errors import BadInput, unknown
-from scenarios.types import BUMPS, FactorIndex, MissingRiskFactor, RiskClass, RiskFactor, Roll, ScenarioSet, tenor_years
+from scenarios.types import (
+    DIFFERENCES,
+    FactorIndex,
+    MissingRiskFactor,
+    RiskClass,
+    RiskFactor,
+    Roll,
+    ScenarioSet,
+    tenor_years,
+)
 from valuation.kernels import bootstrap, curves
 from valuation.market.credit_curves import TYPES as CREDIT
 from valuation.market.credit_curves import survival_curve
@@ -165,7 +174,7 @@ class ScenarioMarket:
                     raise unknown("risk class", name, list(RiskClass))
             still = np.array([f.risk_class not in risk_classes for f in scenario_set.index.factors])
             levels = np.where(still[:, None], scenario_set.base[:, None], levels)
-        bumped = scenario_set.method == BUMPS
+        bumped = scenario_set.method in DIFFERENCES
         return cls(valuation_date, scenario_set.index, scenario_set.base, levels, scenario_set.roll, bumped)
 
     @property

@@ -20,6 +20,7 @@ from lake.progress import go_on
 from lake.tables import Snapshot
 from scenarios.types import (
     BUMPS,
+    DIFFERENCES,
     FACTOR_TYPES,
     IMPORTED,
     FactorIndex,
@@ -144,7 +145,9 @@ class Fingerprints:
     def __init__(self, scenario_set: ScenarioSet, valuation_date: dt.date, risk_classes: Sequence[str]) -> None:
         self.index: FactorIndex = scenario_set.index
         self._date = valuation_date.isoformat()
-        self._method = (BUMPS,) if scenario_set.method == BUMPS else ()  # simulations keep the policy of the base in it
+        self._method = (
+            (BUMPS,) if scenario_set.method in DIFFERENCES else ()
+        )  # simulations keep the policy of the base in it
         self._shocked = scenario_set.shocked & np.array(
             [f.risk_class.value in risk_classes for f in self.index.factors]
         )
