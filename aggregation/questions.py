@@ -137,6 +137,13 @@ QUESTIONS: dict[str, Entry] = {
         "stress.roll_forward:ROLL_FORWARD",
         "What a book is worth at T1, T2, ... when nothing happens but time, and the cash it has paid by then.",
     ),
+    "frtb-ima": Entry(
+        "regulatory.frtb_ima:FRTB_IMA",
+        "Internal-model capital of FRTB by any dimension: ES over liquidity horizons, IMCC, SES, and contributions that add up.",
+    ),
+    "rfet": Entry(
+        "regulatory.modellability:RFET", "Which risk factors are modellable: the real-price test of FRTB, with the reason."
+    ),
 }
 
 
