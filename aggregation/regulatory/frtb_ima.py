@@ -32,14 +32,14 @@ from aggregation.reduce.coverage import coverage_columns, lacking_notes, show_gr
 from aggregation.reduce.product import by_rows
 from aggregation.reduce.selection import Selection, open_selection, scenario_pnl
 from aggregation.reduce.unit_parts import unit_parts
-from aggregation.regulatory.ima_query import ImaQuery, Made, open_cuts, open_made, opened, plan_ima, rules_of, value_ima
+from aggregation.regulatory.ima_query import ImaQuery, Made, open_cuts, open_made, open_whole, plan_ima, rules_of, value_ima
 from aggregation.regulatory.ima_sets import ALL, KINDS, PARTS, Cut, Kind
 from aggregation.risk.query import PNL_BYTES
 from aggregation.risk.sampling_error import SECONDS_A_RANK
 from aggregation.session import Session
 from aggregation.types import Coverage
 from lake.arrays import Floats
-from lake.errors import NotValued, counted
+from lake.errors import counted
 from lake.progress import allowance
 from scenarios.types import RiskClass
 
@@ -224,10 +224,8 @@ def cut_slopes(reduced: Reduced, figures: Figures) -> dict[str, float]:
 def run_ima(session: Session, query: ImaQuery) -> tuple[Reduced, Figures, Selection]:
     """ES, IMCC and SES of every group, and the selection under the whole current set; raises `NotValued`."""
     made = open_made(session, query)
-    inputs = open_cuts(session, query, made)
-    whole = opened(session, query, Cut(made.current.name, made.current.scenario_set_id, None))
-    if whole is None:
-        raise NotValued(f"The current moves of {query.as_of} are not valued yet.")
+    whole = open_whole(session, query, made)
+    inputs = open_cuts(session, query, made, whole)
     selection = open_selection(whole, query.scope(made.current.name))
     reduced = reduce_cuts(made, inputs, query)
     if not reduced.es:  # no factor is shocked anywhere: nothing can be lost

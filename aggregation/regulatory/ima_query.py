@@ -12,7 +12,7 @@ from pydantic import Field
 
 from aggregation.on_demand import value_request
 from aggregation.opened.alignment import MISSING
-from aggregation.opened.inputs import Inputs, open_inputs
+from aggregation.opened.inputs import Inputs, open_beside, open_inputs
 from aggregation.question import Plan, together
 from aggregation.regulatory.ima_parameters import ImaParameters, ima_parameters
 from aggregation.regulatory.ima_sets import (
@@ -42,6 +42,9 @@ from lake.errors import BadInput, NotFound, NotValued, counted
 from scenarios.requests import ScenarioRequest
 from scenarios.types import FactorIndex, ScenarioSet
 from valuation.types import Currency
+
+
+_READ = ("scenario_sets", "real_prices")  # tables that sets and cuts follow from, besides the query
 
 
 class ImaQuery(Positions):
@@ -155,7 +158,15 @@ class Made:
 
 
 def made_of(session: Session, query: ImaQuery, rules: Rules) -> Made | None:
-    """The sets and their cuts; None where either whole set is not stored yet."""
+    """The sets and their cuts; None where either whole set is not stored yet. Kept for the next question of the same lake."""
+    lake = session.lake
+    asked = query.model_copy(update={"by": (), "where": ()}).model_dump_json()
+    versions = tuple(lake.version(t) for t in _READ)
+    key = ("frtb sets", type(query).__name__, asked, rules.period, versions)
+    return session.cache.keep(key, lambda: _make(session, query, rules))
+
+
+def _make(session: Session, query: ImaQuery, rules: Rules) -> Made | None:
     assert rules.stressed is not None
     snapshot = session.lake.snapshot()
     current = stored(snapshot, rules.current.name, query.at.market_date)
@@ -203,17 +214,25 @@ def classifications_on(session: Session, query: ImaQuery) -> Mapping[str, Classi
     return {}
 
 
-def opened(session: Session, query: ImaQuery, cut: Cut) -> Inputs | None:
+def open_whole(session: Session, query: ImaQuery, made: Made) -> Inputs:
+    """The inputs under the whole current set; raises `NotValued` where it is not valued."""
+    try:
+        return open_inputs(session.cache, query.scope(made.current.scenario_set_id))
+    except NotFound as error:
+        raise NotValued(f"The current moves of {query.as_of} are not valued yet. {error.message}") from None
+
+
+def opened(session: Session, query: ImaQuery, cut: Cut, whole: Inputs) -> Inputs | None:
     """The inputs of a cut; None where it is not valued."""
     try:
-        return open_inputs(session.cache, query.scope(cut.stored or cut.name))
-    except (NotFound, NotValued):
+        return open_beside(session.cache, whole, query.scope(cut.stored or cut.name))
+    except NotFound:
         return None
 
 
-def open_cuts(session: Session, query: ImaQuery, made: Made) -> dict[str, Inputs]:
+def open_cuts(session: Session, query: ImaQuery, made: Made, whole: Inputs) -> dict[str, Inputs]:
     """The inputs of every cut by its name; raises `NotValued` with how many are missing."""
-    found = {name: opened(session, query, cut) for name, cut in made.cuts.distinct.items()}
+    found = {name: opened(session, query, cut, whole) for name, cut in made.cuts.distinct.items()}
     lacking = [name for name, inputs in found.items() if inputs is None]
     if lacking:
         raise NotValued(
@@ -225,9 +244,9 @@ def open_cuts(session: Session, query: ImaQuery, made: Made) -> dict[str, Inputs
 
 def lacking_cuts(session: Session, query: ImaQuery, made: Made) -> list[Cut]:
     """The cuts that are not valued, or not for every contract of the book."""
-    lacking = []
+    lacking, whole = [], open_whole(session, query, made)
     for cut in made.cuts.distinct.values():
-        inputs = opened(session, query, cut)
+        inputs = opened(session, query, cut, whole)
         if inputs is None or bool((inputs.alignment.state == MISSING).any()):
             lacking.append(cut)
     return lacking

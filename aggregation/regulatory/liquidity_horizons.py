@@ -167,11 +167,17 @@ _PREFIXES = {"EQ": RiskClass.EQUITY, "IDX": RiskClass.EQUITY, "FX": RiskClass.FX
 _RATES_VOLATILITIES = ("normal_vol",)
 
 
+def _namesake(factor: RiskFactor, index: FactorIndex) -> str:
+    """The price, index or rate that a volatility without `asset` has the name of: EQ:AAA for IV:AAA; empty where there is none."""
+    name = factor.risk_factor_id.partition(":")[2]
+    return next((f"{p}:{name}" for p in _PREFIXES if f"{p}:{name}" in index.row), "")
+
+
 def _volatility(
     factor: RiskFactor, index: FactorIndex, rules: HorizonRules, classifications: Mapping[str, Classified]
 ) -> Horizon:
     """The volatility of what the attribute `asset` names, a factor or the name of one that is not at hand; of rates where it names none."""
-    asset = dict(factor.attributes).get("asset", "")
+    asset = dict(factor.attributes).get("asset") or _namesake(factor, index)
     of = index.factors[index.row[asset]] if asset in index.row else None
     kind = of.risk_class if of is not None else _PREFIXES.get(asset.partition(":")[0], RiskClass.RATES)
     if factor.type in _RATES_VOLATILITIES and of is None:
