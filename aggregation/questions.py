@@ -142,7 +142,8 @@ QUESTIONS: dict[str, Entry] = {
         "Internal-model capital of FRTB by any dimension: ES over liquidity horizons, IMCC, SES, and contributions that add up.",
     ),
     "rfet": Entry(
-        "regulatory.modellability:RFET", "Which risk factors are modellable: the real-price test of FRTB, with the reason."
+        "regulatory.modellability:RFET",
+        "Which risk factors are modellable: the real-price test of FRTB, with the reason.",
     ),
 }
 

@@ -69,9 +69,7 @@ def imcc(unconstrained: Floats, by_class: Floats, share: float) -> Floats:
     return np.asarray(share * unconstrained + (1.0 - share) * total)
 
 
-def stressed_capital(
-    credit: Floats, equity: Floats, other: Floats, correlation: float, formula: SesFormula
-) -> Floats:
+def stressed_capital(credit: Floats, equity: Floats, other: Floats, correlation: float, formula: SesFormula) -> Floats:
     """SES of non-modellable factors (MAR33.17); each (..., n_factors): idiosyncratic credit, idiosyncratic equity, all others.
 
     three_roots : sqrt(sum credit^2) + sqrt(sum equity^2) + sqrt((rho sum)^2 + (1 - rho^2) sum of squares). one_root : all three sums
@@ -151,12 +149,12 @@ def compare_pnl(theoretical: Floats, hypothetical: Floats) -> PnlComparison:
     both = np.sort(np.concatenate([theoretical, hypothetical]))
     counts = [np.searchsorted(np.sort(x), both, side="right") for x in (theoretical, hypothetical)]
     distance = int(np.abs(counts[0] - counts[1]).max()) / n
-    return PnlComparison(n, cross / math.sqrt(one * two), distance, float(stats.kstwobign.sf(math.sqrt(n / 2) * distance)))
+    return PnlComparison(
+        n, cross / math.sqrt(one * two), distance, float(stats.kstwobign.sf(math.sqrt(n / 2) * distance))
+    )
 
 
-def own_funds(
-    latest_imcc: float, latest_ses: float, mean_imcc: float, mean_ses: float, multiplier: float
-) -> float:
+def own_funds(latest_imcc: float, latest_ses: float, mean_imcc: float, mean_ses: float, multiplier: float) -> float:
     """C_A = max(IMCC + SES of the day before; m_c average IMCC + average SES) (MAR33.41)."""
     return max(latest_imcc + latest_ses, multiplier * mean_imcc + mean_ses)
 

@@ -32,7 +32,16 @@ from aggregation.reduce.coverage import coverage_columns, lacking_notes, show_gr
 from aggregation.reduce.product import by_rows
 from aggregation.reduce.selection import Selection, open_selection, scenario_pnl
 from aggregation.reduce.unit_parts import unit_parts
-from aggregation.regulatory.ima_query import ImaQuery, Made, open_cuts, open_made, open_whole, plan_ima, rules_of, value_ima
+from aggregation.regulatory.ima_query import (
+    ImaQuery,
+    Made,
+    open_cuts,
+    open_made,
+    open_whole,
+    plan_ima,
+    rules_of,
+    value_ima,
+)
 from aggregation.regulatory.ima_sets import ALL, KINDS, PARTS, Cut, Kind
 from aggregation.risk.query import PNL_BYTES
 from aggregation.risk.sampling_error import SECONDS_A_RANK
@@ -196,9 +205,7 @@ def contributions(reduced: Reduced, figures: Figures) -> tuple[Floats, float]:
         weights = es_weights(pnl, reduced.level, None, _ESTIMATOR)
         unit = unit + unit_parts(selection, slopes[name] * weights)[0]
     book = first.inputs.book
-    split = exact_split(
-        position_parts(book.starts, book.quantity, first.groups.group, unit), float(figures.imcc[-1])
-    )
+    split = exact_split(position_parts(book.starts, book.quantity, first.groups.group, unit), float(figures.imcc[-1]))
     return split.parts, split.grid
 
 
@@ -250,11 +257,17 @@ def _answer(session: Session, query: FrtbImaQuery) -> FrtbIma:
     if query.contributions:
         parts, grid = contributions(reduced, figures) if np.isfinite(figures.imcc[-1]) else (None, None)
         of_groups = np.full(groups.n, np.nan) if parts is None else group_sums(parts, groups.group, groups.n)
-        whole = np.array([np.nan if parts is None else float(group_sums(parts, np.where(groups.group >= 0, 0, -1).astype(np.int32), 1)[0])])
+        whole = np.array(
+            [
+                np.nan
+                if parts is None
+                else float(group_sums(parts, np.where(groups.group >= 0, 0, -1).astype(np.int32), 1)[0])
+            ]
+        )
         columns["contribution"] = np.concatenate([of_groups if query.by else of_groups[:0], whole])
     covered = coverage_columns(selection)
     first = 0 if query.by else groups.n
-    held = (selection.counts[first:, 0] > 0)
+    held = selection.counts[first:, 0] > 0
     table = {
         **{name: column.slice(first) for name, column in covered.items()},
         **{name: _nullable(np.where(held, values, np.nan)) for name, values in columns.items()},
@@ -337,8 +350,12 @@ def _units(reduced: Reduced, query: FrtbImaQuery) -> pa.Table:
 
 def _counts(made: Made) -> dict[str, int]:
     cut = made.cuts.places["reduced_stressed", ALL, made.rules.parameters.horizons.lengths[0]]
-    reduced = 0 if cut is None else len(cut.recipe.parameters["factors"]) if cut.recipe else int(made.current.shocked.sum())
-    moved = {f.risk_factor_id for f, s in zip(made.current.index.factors, made.current.shocked.tolist(), strict=True) if s}
+    reduced = (
+        0 if cut is None else len(cut.recipe.parameters["factors"]) if cut.recipe else int(made.current.shocked.sum())
+    )
+    moved = {
+        f.risk_factor_id for f, s in zip(made.current.index.factors, made.current.shocked.tolist(), strict=True) if s
+    }
     return {
         "modellable": len(made.factors.modellable & moved),
         "non_modellable": sum(map(len, made.factors.units.values())),
@@ -387,7 +404,9 @@ def _notes(reduced: Reduced, figures: Figures, selection: Selection, query: Frtb
         f"about a tenth as many."
     )
     if period.searched and period.first > p.expected_shortfall.search_from:
-        notes.append(f"The rule searches back to {p.expected_shortfall.search_from} at least; the history of the book may begin later.")
+        notes.append(
+            f"The rule searches back to {p.expected_shortfall.search_from} at least; the history of the book may begin later."
+        )
     assumed = sum(t.test is None and f in made.factors.modellable for f, t in made.tests.items())
     if assumed:
         notes.append(
@@ -407,7 +426,9 @@ def _notes(reduced: Reduced, figures: Figures, selection: Selection, query: Frtb
         )
     for part in PARTS:
         if np.isnan(figures.parts[part][-1]):
-            notes.append(f"{part}: the reduced set has no risk and the full set has: there is no IMCC. Widen the reduced set.")
+            notes.append(
+                f"{part}: the reduced set has no risk and the full set has: there is no IMCC. Widen the reduced set."
+            )
     lacking = [u for u, c in made.cuts.alone.items() if c is None]
     if lacking:
         notes.append(
@@ -433,7 +454,13 @@ def _price(session: Session, query: ImaQuery) -> float:
 FRTB_IMA = Question(
     FrtbImaQuery,
     _answer,
-    {"as_of": "2020-03-16", "by": ["desk"], "scenarios": 60, "stress": "2019-08-01:2019-10-31", "untested": "modellable"},
+    {
+        "as_of": "2020-03-16",
+        "by": ["desk"],
+        "scenarios": 60,
+        "stress": "2019-08-01:2019-10-31",
+        "untested": "modellable",
+    },
     plan_ima,
     value_ima,
     price=_price,

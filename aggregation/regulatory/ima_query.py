@@ -10,6 +10,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from aggregation.exposure.reference import classifications_of
 from aggregation.on_demand import value_request
 from aggregation.opened.alignment import MISSING
 from aggregation.opened.inputs import Inputs, open_beside, open_inputs
@@ -31,7 +32,7 @@ from aggregation.regulatory.ima_sets import (
     stressed_moves,
     value_cuts,
 )
-from aggregation.regulatory.liquidity_horizons import Classified, Horizon, horizons_of
+from aggregation.regulatory.liquidity_horizons import Horizon, horizons_of
 from aggregation.regulatory.modellability import Tested, tested
 from aggregation.regulatory.regimes import Regime, RegimeName, regime_of
 from aggregation.session import Session
@@ -44,7 +45,7 @@ from scenarios.types import FactorIndex, ScenarioSet
 from valuation.types import Currency
 
 
-_READ = ("scenario_sets", "real_prices")  # tables that sets and cuts follow from, besides the query
+_READ = ("scenario_sets", "real_prices", "classifications")  # tables that sets and cuts follow from, besides the query
 
 
 class ImaQuery(Positions):
@@ -56,7 +57,10 @@ class ImaQuery(Positions):
     branch: str | None = Field(None, pattern=REFERENCE, description="branch in place of a book: NAME, or NAME@2")
     regime: RegimeName = Field("basel")
     scenarios: Whole | None = Field(
-        None, ge=20, le=5000, description="moves in the current window, and in the window that is searched; default the regime's"
+        None,
+        ge=20,
+        le=5000,
+        description="moves in the current window, and in the window that is searched; default the regime's",
     )
     stress: str | None = Field(
         None, description="stress period: a name such as lehman-2008, or FIRST:LAST; default the worst window, searched"
@@ -65,7 +69,8 @@ class ImaQuery(Positions):
         None, description="currency whose rates count among the specified ones; default the reporting currency"
     )
     reduced_without: tuple[str, ...] = Field(
-        (), description="risk factors, by id or type, that the reduced set leaves out besides those without history under stress"
+        (),
+        description="risk factors, by id or type, that the reduced set leaves out besides those without history under stress",
     )
     untested: Literal["non_modellable", "modellable"] = Field(
         "non_modellable", description="what risk factors without any real price in the lake count as"
@@ -132,7 +137,9 @@ def found_period(session: Session, query: ImaQuery, rules: Rules) -> Rules:
     if rules.period is not None:
         return rules
     if query.branch is not None:
-        raise BadInput("The stress period is searched for a book of a day, not for a branch: give stress as FIRST:LAST.")
+        raise BadInput(
+            "The stress period is searched for a book of a day, not for a branch: give stress as FIRST:LAST."
+        )
     request = search_of(query, rules)
     versions = tuple(session.lake.version(t) for t in ("valuation_sets", "positions"))
 
@@ -154,7 +161,6 @@ class Made:
     tests: Mapping[str, Tested]
     factors: Factors
     cuts: Cuts
-    reference: bool
 
 
 def made_of(session: Session, query: ImaQuery, rules: Rules) -> Made | None:
@@ -174,19 +180,13 @@ def _make(session: Session, query: ImaQuery, rules: Rules) -> Made | None:
     if current is None or stress is None:
         return None
     p = rules.parameters
-    classifications = classifications_on(session, query)
+    classifications = classifications_of(snapshot, query.as_of)
     index = FactorIndex.of({f.risk_factor_id: f for f in (*stress.index.factors, *current.index.factors)}.values())
     domestic = query.domestic or query.currency
-    horizons = dict(
-        zip(index.row, horizons_of(index, p.horizons, classifications, domestic), strict=True)
-    )
+    horizons = dict(zip(index.row, horizons_of(index, p.horizons, classifications, domestic), strict=True))
     tests = tested(snapshot, index.factors, p.price_test, query.as_of)
     there = {t.unit for t in tests.values() if t.test is not None}
-    good = {
-        f
-        for f, t in tests.items()
-        if t.modellable or (query.untested == "modellable" and t.unit not in there)
-    }
+    good = {f for f, t in tests.items() if t.modellable or (query.untested == "modellable" and t.unit not in there)}
     units: dict[str, list[str]] = defaultdict(list)
     moving = {f for made in (current, stress) for f in _shocked(made)}
     for f, t in tests.items():
@@ -201,17 +201,11 @@ def _make(session: Session, query: ImaQuery, rules: Rules) -> Made | None:
             "capital; name non-modellable factors alone (varlake rfet lists them)."
         )
     cuts = make_cuts(current, stress, factors, p.horizons.lengths)
-    return Made(rules, current, stress, horizons, tests, factors, cuts, bool(classifications))
+    return Made(rules, current, stress, horizons, tests, factors, cuts)
 
 
 def _shocked(made: ScenarioSet) -> Iterator[str]:
     return (f.risk_factor_id for f, s in zip(made.index.factors, made.shocked.tolist(), strict=True) if s)
-
-
-def classifications_on(session: Session, query: ImaQuery) -> Mapping[str, Classified]:
-    """The classifications in force on the day, by name; none where the lake has no such table."""
-    del session, query
-    return {}
 
 
 def open_whole(session: Session, query: ImaQuery, made: Made) -> Inputs:
@@ -297,5 +291,3 @@ def open_made(session: Session, query: ImaQuery) -> Made:
             f"the stress period {rules.period.first if rules.period else ''} to {rules.period.last if rules.period else ''}."
         )
     return made
-
-

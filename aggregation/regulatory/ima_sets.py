@@ -184,16 +184,18 @@ def make_cuts(current: ScenarioSet, stress: ScenarioSet, factors: Factors, lengt
             "or bring in more history."
         )
     extra = stress.scenario_set_id, current.scenario_set_id
-    sources = {"full_current": (current, full), "reduced_current": (current, reduced), "reduced_stressed": (stress, reduced)}
+    sources = {
+        "full_current": (current, full),
+        "reduced_current": (current, reduced),
+        "reduced_stressed": (stress, reduced),
+    }
     places: dict[tuple[Kind, str, int], Cut | None] = {}
     for kind in KINDS:
         source, those = sources[kind]
         for part in PARTS:
             of_part = [f for f in those if part in (ALL, factors.horizons[f].risk_class.value)]
             for days in lengths:
-                places[kind, part, days] = _cut(
-                    source, [f for f in of_part if factors.horizons[f].days >= days], extra
-                )
+                places[kind, part, days] = _cut(source, [f for f in of_part if factors.horizons[f].days >= days], extra)
     alone = {unit: _cut(stress, [f for f in members if f in then], extra) for unit, members in factors.units.items()}
     return Cuts(places, alone)
 
@@ -207,7 +209,9 @@ def _cut(source: ScenarioSet, ids: Iterable[str], extra: tuple[str, str]) -> Cut
         return Cut(source.name, current, None)
     parameters = {"scenario_set": source.scenario_set_id, "factors": shocked}
     if source.scenario_set_id == stress != current:
-        parameters["with_factors_of"] = current  # factors without history then keep their base, and their contracts are valued
+        parameters["with_factors_of"] = (
+            current  # factors without history then keep their base, and their contracts are valued
+        )
     name = f"frtb-cut-{digest(canonical_json(parameters))[:16]}"
     return Cut(name, None, ScenarioRequest(method="subset", parameters=parameters, name=name, only_by_name=True))
 
@@ -238,5 +242,3 @@ def value_cuts(session: Session, at: Coordinates, lacking: Iterable[Cut]) -> Non
     """Values these cuts, one after the other."""
     for cut in lacking:
         value_request(session, cut_request(at, cut))
-
-

@@ -133,9 +133,7 @@ def _equity(factor: RiskFactor, rules: HorizonRules, classifications: Mapping[st
     if factor.type in r.other_types:
         return Horizon(RiskClass.EQUITY, r.other, "equity: other type")
     large, said = _large(factor, classifications)
-    return Horizon(
-        RiskClass.EQUITY, r.large_cap if large else r.small_cap, f"equity price: {_cap(large)}", said
-    )
+    return Horizon(RiskClass.EQUITY, r.large_cap if large else r.small_cap, f"equity price: {_cap(large)}", said)
 
 
 def _cap(large: bool) -> str:
@@ -160,10 +158,18 @@ def _commodity(factor: RiskFactor, rules: HorizonRules, classifications: Mapping
         return Horizon(RiskClass.COMMODITY, r.other, "commodity: other type")
     group = _group(factor, rules, classifications)
     days = {"energy_carbon": r.energy_carbon, "metals": r.metals}.get(group or "", r.other_price)
-    return Horizon(RiskClass.COMMODITY, days, f"commodity price: {(group or 'other').replace('_', ' and ')}", group is not None)
+    return Horizon(
+        RiskClass.COMMODITY, days, f"commodity price: {(group or 'other').replace('_', ' and ')}", group is not None
+    )
 
 
-_PREFIXES = {"EQ": RiskClass.EQUITY, "IDX": RiskClass.EQUITY, "FX": RiskClass.FX, "CR": RiskClass.CREDIT, "CMD": RiskClass.COMMODITY}
+_PREFIXES = {
+    "EQ": RiskClass.EQUITY,
+    "IDX": RiskClass.EQUITY,
+    "FX": RiskClass.FX,
+    "CR": RiskClass.CREDIT,
+    "CMD": RiskClass.COMMODITY,
+}
 _RATES_VOLATILITIES = ("normal_vol",)
 
 
@@ -192,6 +198,10 @@ def _volatility(
         return Horizon(kind, days, f"equity price volatility: {_cap(large)}", said)
     if kind is RiskClass.COMMODITY:
         r, group = rules.commodity, _group(of or factor, rules, classifications)
-        days = {"energy_carbon": r.volatility_energy_carbon, "metals": r.volatility_metals}.get(group or "", r.volatility_other)
-        return Horizon(kind, days, f"commodity volatility: {(group or 'other').replace('_', ' and ')}", group is not None)
+        days = {"energy_carbon": r.volatility_energy_carbon, "metals": r.volatility_metals}.get(
+            group or "", r.volatility_other
+        )
+        return Horizon(
+            kind, days, f"commodity volatility: {(group or 'other').replace('_', ' and ')}", group is not None
+        )
     return Horizon(RiskClass.RATES, rules.rates.volatility, "interest rate: volatility")

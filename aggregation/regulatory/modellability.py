@@ -132,7 +132,11 @@ def _said(unit: str, bucket: str, test: PriceTest | None, rules: PriceTestRules)
         return Tested(unit, bucket, test, True, f"{prices}, of {rules.enough} that are enough")
     if test.frequent:
         return Tested(
-            unit, bucket, test, True, f"{prices}, of {rules.least}, and {test.fewest} in the emptiest {rules.period_days} days"
+            unit,
+            bucket,
+            test,
+            True,
+            f"{prices}, of {rules.least}, and {test.fewest} in the emptiest {rules.period_days} days",
         )
     why = (
         f"{prices}, fewer than {rules.least}"

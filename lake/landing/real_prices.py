@@ -42,9 +42,7 @@ class RealPricesReport:
         return asdict(self)
 
 
-def ingest_real_prices(
-    committer: Committer, path: str | Path, *, replace_dates: bool = False
-) -> RealPricesReport:
+def ingest_real_prices(committer: Committer, path: str | Path, *, replace_dates: bool = False) -> RealPricesReport:
     """Loads a file with the columns date, risk_factor_id, source and evidence (docs/frtb-ima.md).
 
     A row that is there already is left; with `replace_dates` the days of the file become exactly the file. Raises `BadInput` with every
@@ -85,7 +83,9 @@ def _read(path: Path, committer: Committer) -> list[dict[str, Any]]:
     sheet = read_sheet(path)
     names = sheet.header
     issues = [i for n in names if n not in _COLUMNS for i in unknown("column", n, _COLUMNS, pointer=n).issues]
-    issues += [Issue(n, f"Column {n!r} is missing; every file of real prices has it.") for n in _COLUMNS if n not in names]
+    issues += [
+        Issue(n, f"Column {n!r} is missing; every file of real prices has it.") for n in _COLUMNS if n not in names
+    ]
     issues += [Issue(n, f"Column {n!r} stands twice in the header.") for n, k in Counter(names).items() if k > 1]
     refuse_columns(path.name, issues)
     faults = Faults(path.name)
@@ -96,7 +96,13 @@ def _read(path: Path, committer: Committer) -> list[dict[str, Any]]:
     date = days(text["date"], rows, faults)
     known = committer.lake.read("risk_factors", ["risk_factor_id"])["risk_factor_id"].unique()
     strange = flags(pc.invert(pc.is_in(text["risk_factor_id"], value_set=known.cast(pa.string()))))
-    faults.add(rows, strange, "risk_factor_id", "the lake has no such risk factor; bring its market data in first", text["risk_factor_id"])
+    faults.add(
+        rows,
+        strange,
+        "risk_factor_id",
+        "the lake has no such risk factor; bring its market data in first",
+        text["risk_factor_id"],
+    )
     other = flags(pc.invert(pc.is_in(text["evidence"], value_set=pa.array(EVIDENCE))))
     faults.add(rows, other, "evidence", f"expected {', '.join(EVIDENCE)}", text["evidence"])
     faults.add(rows, flags(text["source"].is_null()), "source", "source is empty; every row has one")

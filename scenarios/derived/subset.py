@@ -68,7 +68,9 @@ class SubsetDefinition(BaseModel):
     @model_validator(mode="after")
     def _something(self) -> Self:
         if not (self.risk_classes or self.factors) and self.liquidity_horizon is None:
-            raise ValueError("give risk_classes, factors, liquidity_horizon or several: without any of them nothing is held")
+            raise ValueError(
+                "give risk_classes, factors, liquidity_horizon or several: without any of them nothing is held"
+            )
         return self
 
 

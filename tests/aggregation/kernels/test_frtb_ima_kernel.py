@@ -185,7 +185,10 @@ def test_the_worked_surcharge_is_on_the_difference() -> None:
     [
         ((70.0, 6.0, 20.0, 130.0, 100.0), 96.0),
         ((70.0, 6.0, 80.0, 130.0, 100.0), 130.0),  # capped by the standardised approach of all desks
-        ((120.0, 0.0, 20.0, 130.0, 100.0), 130.0 + 20.0),  # an internal model above the standardised approach adds its excess
+        (
+            (120.0, 0.0, 20.0, 130.0, 100.0),
+            130.0 + 20.0,
+        ),  # an internal model above the standardised approach adds its excess
     ],
 )
 def test_total_capital(given_: tuple[float, float, float, float, float], total: float) -> None:
