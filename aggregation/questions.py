@@ -141,6 +141,14 @@ QUESTIONS: dict[str, Entry] = {
         "regulatory.frtb_ima:FRTB_IMA",
         "Internal-model capital of FRTB by any dimension: ES over liquidity horizons, IMCC, SES, and contributions that add up.",
     ),
+    "pla": Entry(
+        "regulatory.ima_desks:PLA",
+        "P&L attribution of FRTB: theoretical against hypothetical P&L by desk, Spearman, Kolmogorov-Smirnov, zone.",
+    ),
+    "desk-eligibility": Entry(
+        "regulatory.ima_desks:DESK_ELIGIBILITY",
+        "Which desks may use the internal model: exceptions against their limits, attribution, multiplier, approach.",
+    ),
     "rfet": Entry(
         "regulatory.modellability:RFET",
         "Which risk factors are modellable: the real-price test of FRTB, with the reason.",

@@ -371,7 +371,7 @@ INGESTS: Mapping[str, Ingest] = {
         "/reported-var",
     ),
     "real-prices": Ingest(
-        "Bring days with a real price of a risk factor into the lake, for the eligibility test of FRTB; a file with a fault is refused whole.",
+        "Bring days with a real price of a risk factor into the lake, for FRTB's price test; a file with a fault is refused whole.",
         "CSV or Parquet files, see docs/frtb-ima.md.",
         ReplacingOptions,
         _real_prices,

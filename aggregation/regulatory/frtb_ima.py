@@ -219,7 +219,7 @@ def cut_slopes(reduced: Reduced, figures: Figures) -> dict[str, float]:
         share = es.unconstrained_share if part == ALL else 1.0 - es.unconstrained_share
         fc, rc, rs = (float(figures.adjusted[kind, part][-1]) for kind in KINDS)
         by_rs, by_fc, by_rc = kernel.stressed_slopes(rs, fc, rc, es.ratio_floor)
-        for kind, outer in (("full_current", by_fc), ("reduced_current", by_rc), ("reduced_stressed", by_rs)):
+        for kind, outer in zip(KINDS, (by_fc, by_rc, by_rs), strict=True):
             inner = kernel.liquidity_adjusted_slopes(reduced.stack(kind, part)[-1], roots)
             for days, slope in zip(lengths, (share * outer * inner).tolist(), strict=True):
                 cut = reduced.made.cuts.places[kind, part, days]

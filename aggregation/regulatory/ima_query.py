@@ -6,7 +6,7 @@ import dataclasses
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar
 
 from pydantic import Field
 
@@ -44,6 +44,7 @@ from scenarios.requests import ScenarioRequest
 from scenarios.types import FactorIndex, ScenarioSet
 from valuation.types import Currency
 
+Asked = TypeVar("Asked", bound="ImaQuery")
 
 _READ = ("scenario_sets", "real_prices", "classifications")  # tables that sets and cuts follow from, besides the query
 
@@ -265,7 +266,7 @@ def plan_ima(session: Session, query: ImaQuery) -> Plan:
     return together([*plans, cuts_plan(session, query.at, lacking_cuts(session, query, made))])
 
 
-def value_ima(session: Session, query: ImaQuery) -> ImaQuery:
+def value_ima(session: Session, query: Asked) -> Asked:
     """Values what `plan_ima` says, in that order; the query to ask then is the same."""
     session = session.as_known(query.as_known)
     rules = rules_of(query)

@@ -16,7 +16,6 @@ import numpy as np
 
 from aggregation.on_demand import value_request
 from aggregation.question import Plan, plan_of
-from aggregation.regulatory.ima_parameters import ImaParameters
 from aggregation.regulatory.liquidity_horizons import CLASSES, Horizon
 from aggregation.session import Session
 from lake.canonical import canonical_json, digest

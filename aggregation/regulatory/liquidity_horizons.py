@@ -85,7 +85,7 @@ def _found(
 ) -> tuple[Classified | None, dict[str, str]]:
     """The classification of a factor, by its id, its curve, its name or `more` names; and its own attributes."""
     given = dict(factor.attributes)
-    names = (factor.risk_factor_id, factor.curve, factor.risk_factor_id.partition(":")[2], factor.name, *more)
+    names = (factor.risk_factor_id, factor.curve or "", factor.risk_factor_id.partition(":")[2], factor.name, *more)
     return next((classifications[n] for n in names if n in classifications), None), given
 
 

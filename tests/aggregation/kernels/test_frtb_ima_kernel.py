@@ -33,7 +33,7 @@ NONE: Floats = np.empty(0)
 
 
 def test_roots_are_those_of_the_steps_between_horizons() -> None:
-    assert ROOTS == pytest.approx([1.0, 1.0, np.sqrt(2), np.sqrt(2), np.sqrt(6)], rel=1e-15)
+    assert pytest.approx([1.0, 1.0, np.sqrt(2), np.sqrt(2), np.sqrt(6)], rel=1e-15) == ROOTS
 
 
 def test_the_worked_cascade() -> None:
@@ -118,7 +118,7 @@ def test_the_price_test_at_its_edges() -> None:
     assert _tested([1] * 50 + spread[1:-1]) == (False, False)  # one observation a day at the most
     assert _tested([*range(1, 100)]) == (False, False)  # 99, all in the first 99 days
     assert _tested([*range(1, 101)]) == (False, True)  # 100
-    assert _tested([*range(0, 100)]) == (False, False)  # the first of them lies before the year
+    assert _tested([*range(100)]) == (False, False)  # the first of them lies before the year
 
 
 @pytest.mark.parametrize(("hole", "passes"), [(90, False), (89, True)])
