@@ -141,6 +141,10 @@ QUESTIONS: dict[str, Entry] = {
         "regulatory.frtb_ima:FRTB_IMA",
         "Internal-model capital of FRTB by any dimension: ES over liquidity horizons, IMCC, SES, and contributions that add up.",
     ),
+    "ima-capital": Entry(
+        "regulatory.ima_capital:IMA_CAPITAL",
+        "Own funds for market risk with internal models: averages, multiplier, surcharge, cap and total.",
+    ),
     "pla": Entry(
         "regulatory.ima_desks:PLA",
         "P&L attribution of FRTB: theoretical against hypothetical P&L by desk, Spearman, Kolmogorov-Smirnov, zone.",
