@@ -141,6 +141,10 @@ QUESTIONS: dict[str, Entry] = {
         "regulatory.frtb_ima:FRTB_IMA",
         "Internal-model capital of FRTB by any dimension: ES over liquidity horizons, IMCC, SES, and contributions that add up.",
     ),
+    "drc-ima": Entry(
+        "regulatory.ima_default_risk:DRC_IMA",
+        "Default risk charge of the internal model: VaR of a year's defaults by issuer, with contributions that add up.",
+    ),
     "ima-capital": Entry(
         "regulatory.ima_capital:IMA_CAPITAL",
         "Own funds for market risk with internal models: averages, multiplier, surcharge, cap and total.",

@@ -34,7 +34,14 @@ ASKED = {
 SHARES = {"EQ:AAA": 1000.0, "EQ:BBB": -200.0}
 # MAR33.12: a large share, a small one, a specified pair, rates of a specified currency, volatility of a large share
 HORIZONS = {"EQ:AAA": 10, "EQ:BBB": 20, "FX:EURUSD": 10, "IV:AAA": 20, "YC:USD:1M": 10, "YC:USD:5Y": 10}
-CLASSES = {"EQ:AAA": "equity", "EQ:BBB": "equity", "IV:AAA": "equity", "FX:EURUSD": "fx", "YC:USD:1M": "rates", "YC:USD:5Y": "rates"}
+CLASSES = {
+    "EQ:AAA": "equity",
+    "EQ:BBB": "equity",
+    "IV:AAA": "equity",
+    "FX:EURUSD": "fx",
+    "YC:USD:1M": "rates",
+    "YC:USD:5Y": "rates",
+}
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +106,9 @@ def test_imcc_is_that_worked_out_from_the_levels(lake: Lake) -> None:
         parts[part] = adjusted(stress, reduced, part) * ratio
     (row,) = [r for r in ask(lake).rows.to_pylist() if r["desk"] == "Equities"]
     assert {p: row[f"imcc_{p}"] for p in parts} == pytest.approx(parts, rel=1e-10)
-    assert row["imcc"] == pytest.approx(0.5 * parts["all"] + 0.5 * sum(parts[p] for p in ("equity", "fx", "rates")), rel=1e-10)
+    assert row["imcc"] == pytest.approx(
+        0.5 * parts["all"] + 0.5 * sum(parts[p] for p in ("equity", "fx", "rates")), rel=1e-10
+    )
     assert row["imcc_commodity"] == row["imcc_credit"] == row["ses"] == 0.0
     assert row["capital"] == row["imcc"]
 
@@ -111,7 +120,9 @@ def test_a_day_scaled_by_root_ten_is_not_the_base_horizon(lake: Lake) -> None:
     found = ask(lake, where=["desk=Equities"], by=[]).cascade.to_pylist()[0]
     assert (found["part"], found["set"], found["liquidity_horizon"]) == ("all", "ES_FC", 10)
     assert found["es"] == pytest.approx(ten, rel=1e-10)
-    assert len({round(x, 12) for x in np.diff([int(label[-2:]) for label in current.labels])}) > 1  # consecutive days: they overlap
+    assert (
+        len({round(x, 12) for x in np.diff([int(label[-2:]) for label in current.labels])}) > 1
+    )  # consecutive days: they overlap
 
 
 def test_contributions_add_up_to_the_last_bit_at_any_depth(lake: Lake) -> None:
@@ -251,7 +262,9 @@ def test_the_price_test_by_bucket(priced: Lake) -> None:
     assert rows["YC:USD:5Y"]["bucket"] == "row A, 4 to 7 years"
     assert (rows["EQ:AAA"]["observations"], rows["EQ:AAA"]["fewest"], rows["EQ:AAA"]["modellable"]) == (52, 12, True)
     assert (rfet.modellable, rfet.non_modellable) == (4, 2)
-    late = questions.ask(reading(priced), "rfet", questions.read("rfet", {"as_of": "2020-09-30", "factors": ["EQ:AAA"]}))
+    late = questions.ask(
+        reading(priced), "rfet", questions.read("rfet", {"as_of": "2020-09-30", "factors": ["EQ:AAA"]})
+    )
     assert late.rows.to_pylist()[0]["modellable"] is False  # months without a price
 
 
