@@ -211,7 +211,10 @@ def _desks(session: Session, query: DeskQuery) -> DeskTests:
     levels = list(rules.backtesting.desk_limits)
     counts = {f"{what}_{level}": pa.int64() for level in levels for what in ("exceptions", "limit")}
     kinds = {"tested": pa.int64(), **counts, **_PLA_SCHEMA, "multiplier": pa.float64(), "approach": pa.string()}
-    listed = [{**node.node, "total": not node.node, **eligibility(node, rules)} for node in tested.nodes]
+    listed = [
+        {**eligibility(node, rules), **({"multiplier": None} if node.node else {}), **node.node, "total": not node.node}
+        for node in tested.nodes
+    ]
     notes = list(_told(regime, query.last))
     undecided = sum(r["approach"] == UNDECIDED for r in listed)
     if undecided:
