@@ -91,11 +91,13 @@ class FrtbIma(Answer):
 
 @dataclass(frozen=True)
 class Reduced:
-    """ES of every group and, last, of all, (n_groups + 1,), by cut; and the selections they were read from."""
+    """ES of every group and, last, of all, (n_groups + 1,), by cut; the P&L of all, (1, n_scenarios), and the selections they were read
+    from."""
 
     made: Made
     selections: Mapping[str, Selection]
     es: Mapping[str, Floats]
+    whole: Mapping[str, Floats]
     level: Fraction
 
     def of(self, cut: Cut | None) -> Floats:
@@ -124,19 +126,19 @@ def reduce_cuts(made: Made, inputs: Mapping[str, Inputs], query: ImaQuery) -> Re
     """The ES of every cut by group; groups in portions, so that P&L of many of them fits in memory."""
     level = exact_level(made.rules.parameters.expected_shortfall.level)
     es_of = functools.partial(expected_shortfall, level=level, weights=None, estimator=_ESTIMATOR)
-    selections, found = {}, {}
+    selections, found, whole = {}, {}, {}
     for name, of in inputs.items():
         selection = selections[name] = open_selection(of, query.scope(name))
         groups, n = selection.groups.n, of.n_scenarios
         first = 0 if query.by else groups
         allowance().spend(SECONDS_A_RANK * n * (groups + 1 - first))
         portion = max(1, PNL_BYTES // (8 * n))
-        values = [
-            by_rows(es_of, scenario_pnl(selection, at, min(portion, groups + 1 - at))[1], None)
-            for at in range(first, groups + 1, portion)
-        ]
-        found[name] = np.concatenate(values)
-    return Reduced(made, selections, found, level)
+        values = []
+        for at in range(first, groups + 1, portion):
+            pnl = scenario_pnl(selection, at, min(portion, groups + 1 - at))[1]
+            values.append(by_rows(es_of, pnl, None))
+        found[name], whole[name] = np.concatenate(values), pnl[-1:]
+    return Reduced(made, selections, found, whole, level)
 
 
 def figures_of(reduced: Reduced, idiosyncratic: frozenset[str]) -> Figures:
@@ -201,8 +203,7 @@ def contributions(reduced: Reduced, figures: Figures) -> tuple[Floats, float]:
     unit: Floats = np.zeros(len(first.inputs.alignment.row))
     for name in sorted(slopes):
         selection = reduced.selections[name]
-        pnl = scenario_pnl(selection, selection.groups.n, 1)[1]
-        weights = es_weights(pnl, reduced.level, None, _ESTIMATOR)
+        weights = es_weights(reduced.whole[name], reduced.level, None, _ESTIMATOR)
         unit = unit + unit_parts(selection, slopes[name] * weights)[0]
     book = first.inputs.book
     split = exact_split(position_parts(book.starts, book.quantity, first.groups.group, unit), float(figures.imcc[-1]))
@@ -237,7 +238,7 @@ def run_ima(session: Session, query: ImaQuery) -> tuple[Reduced, Figures, Select
     reduced = reduce_cuts(made, inputs, query)
     if not reduced.es:  # no factor is shocked anywhere: nothing can be lost
         n = selection.groups.n + 1 if query.by else 1
-        reduced = Reduced(made, {made.current.name: selection}, {made.current.name: np.zeros(n)}, reduced.level)
+        reduced = Reduced(made, {made.current.name: selection}, {made.current.name: np.zeros(n)}, {}, reduced.level)
     return reduced, figures_of(reduced, frozenset(query.idiosyncratic)), selection
 
 

@@ -111,7 +111,9 @@ def test_desks_of_the_lake_with_pnl_by_file(valued_lake: Path, tmp_path: Path) -
     assert {r["desk"] for r in before.rows.to_pylist()} == {None, "Equities", "Options"}
     assert all(r["approach"] == UNDECIDED and "1 of 250 days" in r["reason"] for r in before.rows.to_pylist())
     file = tmp_path / "pnl.csv"
-    file.write_text(f"date,kind,desk,pnl,currency\n{MONDAY},hypothetical,Equities,10,USD\n{MONDAY},hypothetical,Options,-5,USD\n")
+    file.write_text(
+        f"date,kind,desk,pnl,currency\n{MONDAY},hypothetical,Equities,10,USD\n{MONDAY},hypothetical,Options,-5,USD\n"
+    )
     with Committer(lake, "test") as committer:
         ingest_pnl(committer, file)
     rows = {r["desk"]: r for r in ask(lake, "pla", **BACKTEST).rows.to_pylist()}

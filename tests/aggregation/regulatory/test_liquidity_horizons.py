@@ -29,9 +29,7 @@ NAMES = {
     "CMD:WHEAT": {"commodity_group": "grains"},
 }
 FIELDS = ("sector", "rating", "capitalisation", "commodity_group")
-CLASSIFIED: dict[str, Any] = {
-    n: SimpleNamespace(**{f: said.get(f) for f in FIELDS}) for n, said in NAMES.items()
-}
+CLASSIFIED: dict[str, Any] = {n: SimpleNamespace(**{f: said.get(f) for f in FIELDS}) for n, said in NAMES.items()}
 
 
 def vol(name: str, asset: str, kind: str = "implied_vol") -> RiskFactor:
