@@ -3,12 +3,14 @@
     IMCC = 0.5 IMCC(C) + 0.5 sum_i IMCC(C_i),   IMCC(.) = LA(ES_RS) max(LA(ES_FC) / LA(ES_RC), 1)
     LA(ES) = sqrt( sum_j (ES(P,j) sqrt((LH_j - LH_{j-1}) / 10))^2 )
 
-Each ES is read from the stored vectors of its cut of the risk factors. All of it is homogeneous of degree one in the positions, so it splits
+Each ES is read from the stored vectors of its cut of the risk factors. All of it is homogeneous of degree one in the
+positions, so it splits
 exactly: a position contributes the slope of IMCC by each ES times its own P&L in the scenarios of that tail (Euler).
 """
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,10 +22,12 @@ import pyarrow as pa
 from pydantic import Field
 
 from aggregation.answer import Answer
+from aggregation.book.changes import changed_book
 from aggregation.kernels import frtb_ima as kernel
 from aggregation.kernels.estimators import exact_level
 from aggregation.kernels.euler import exact_split, group_sums, position_parts
 from aggregation.kernels.tail import es_weights, expected_shortfall
+from aggregation.opened.alignment import align
 from aggregation.opened.inputs import Inputs
 from aggregation.price import SECONDS_A_QUESTION, size_of
 from aggregation.question import Question
@@ -46,7 +50,8 @@ from aggregation.regulatory.ima_sets import ALL, KINDS, PARTS, Cut, Kind
 from aggregation.risk.query import PNL_BYTES
 from aggregation.risk.sampling_error import SECONDS_A_RANK
 from aggregation.session import Session
-from aggregation.types import Coverage
+from aggregation.types import Coverage, as_model
+from aggregation.whatif.request import ChangeRequest, changes_of
 from lake.arrays import Floats
 from lake.errors import counted
 from lake.progress import allowance
@@ -57,8 +62,8 @@ _SHORT = {"full_current": "ES_FC", "reduced_current": "ES_RC", "reduced_stressed
 _SHOWN = 3
 
 
-class FrtbImaQuery(ImaQuery):
-    """Whose internal-model capital, by which rules, and whether it is split."""
+class FrtbImaQuery(ChangeRequest, ImaQuery):
+    """Whose internal-model capital, by which rules, whether it is split, and trades to remove, scale and add first."""
 
     contributions: bool = Field(
         True, description="also what each group contributes to the IMCC of all; the contributions add up to it"
@@ -67,12 +72,13 @@ class FrtbImaQuery(ImaQuery):
 
 @dataclass(frozen=True)
 class FrtbIma(Answer):
-    """rows : a row a group: the `by` columns, coverage, `imcc`, `imcc_all` and `imcc_<class>` of which it is made, `stress_ratio`, `ses`, `capital`
-    (IMCC and SES together, of one day) and `contribution` to the IMCC of all; losses positive, in the reporting currency. total : the same of all
-    groups together. cascade : of the total, a row a part, set and liquidity horizon: how many factors are shocked, their ES, the root that
-    it counts with, the scenario set. non_modellable : a row a unit of non-modellable factors: its factors, horizon, ES and stressed
-    capital alone, or the reason why it has none. factors : how many risk factors are modellable, are not, and are in the reduced set.
-    stress : first and last day of the period, and whether it was searched. reduced_share : ES_RC over ES_FC of the total."""
+    """rows : a row a group: the `by` columns, coverage, `imcc`, `imcc_all` and `imcc_<class>` of which it is made, `stress_ratio`,
+    `ses`, `capital` (IMCC and SES together, of one day) and `contribution` to the IMCC of all; losses positive, in the reporting currency.
+    total : the same of all groups together. before : with changes, the total without them; `rows` and `total` are then of the changed
+    book. cascade : of the total, a row a part, set and liquidity horizon: how many factors are shocked, their ES, the root that it counts
+    with, the scenario set. non_modellable : a row a unit of non-modellable factors: its factors, horizon, ES and stressed capital alone,
+    or the reason why it has none. factors : how many risk factors are modellable, are not, and are in the reduced set. stress : first and
+    last day of the period, and whether it was searched. reduced_share : ES_RC over ES_FC of the total."""
 
     query: FrtbImaQuery
     regime: str
@@ -83,6 +89,7 @@ class FrtbIma(Answer):
     factors: Mapping[str, int]
     stress: Mapping[str, Any]
     reduced_share: float | None
+    before: Mapping[str, Any] | None
     coverage: Coverage
     grid: float | None
     receipt: Mapping[str, Any]
@@ -165,7 +172,8 @@ def figures_of(reduced: Reduced, idiosyncratic: frozenset[str]) -> Figures:
 
 
 def unit_ses(reduced: Reduced, unit: str) -> Floats:
-    """Stressed capital of a unit of non-modellable factors alone, by group: its ES over max(its liquidity horizon, the least) (MAR33.16)."""
+    """Stressed capital of a unit of non-modellable factors alone, by group: its ES over max(its liquidity horizon, the
+    least) (MAR33.16)."""
     p = reduced.made.rules.parameters
     days = max(unit_horizon(reduced.made, unit), p.stressed_capital.least_days)
     root = np.sqrt(days / p.expected_shortfall.base_days)
@@ -229,11 +237,23 @@ def cut_slopes(reduced: Reduced, figures: Figures) -> dict[str, float]:
     return slopes
 
 
-def run_ima(session: Session, query: ImaQuery) -> tuple[Reduced, Figures, Selection]:
-    """ES, IMCC and SES of every group, and the selection under the whole current set; raises `NotValued`."""
+def run_ima(
+    session: Session, query: ImaQuery, changes: ChangeRequest | None = None
+) -> tuple[Reduced, Figures, Selection]:
+    """ES, IMCC and SES of every group, and the selection under the whole current set; raises `NotValued`.
+
+    changes : made to the book first. Added contracts are found among those that the cuts hold; others are missing.
+    """
     made = open_made(session, query)
     whole = open_whole(session, query, made)
     inputs = open_cuts(session, query, made, whole)
+    if changes is not None:
+        book = changed_book(whole.book, changes_of(changes, whole), "what-if")
+
+        def of_book(before: Inputs) -> Inputs:
+            return dataclasses.replace(before, book=book, alignment=align(book, before.vectors))
+
+        whole, inputs = of_book(whole), {name: of_book(i) for name, i in inputs.items()}
     selection = open_selection(whole, query.scope(made.current.name))
     reduced = reduce_cuts(made, inputs, query)
     if not reduced.es:  # no factor is shocked anywhere: nothing can be lost
@@ -244,15 +264,10 @@ def run_ima(session: Session, query: ImaQuery) -> tuple[Reduced, Figures, Select
 
 def _answer(session: Session, query: FrtbImaQuery) -> FrtbIma:
     session = session.as_known(query.as_known)
-    reduced, figures, selection = run_ima(session, query)
+    changes = as_model(ChangeRequest, query) if query.add or query.remove or query.scale or query.replace else None
+    reduced, figures, selection = run_ima(session, query, changes)
     made, groups = reduced.made, selection.groups
-    columns: dict[str, Floats] = {
-        "imcc": figures.imcc,
-        **{f"imcc_{part}": figures.parts[part] for part in PARTS},
-        "stress_ratio": figures.ratio,
-        "ses": figures.ses,
-        "capital": figures.imcc + figures.ses,
-    }
+    columns = _shown_figures(figures)
     show_groups(selection, query.scope(), [*columns, "contribution"])
     grid = None
     if query.contributions:
@@ -288,11 +303,28 @@ def _answer(session: Session, query: FrtbImaQuery) -> FrtbIma:
         factors=_counts(made),
         stress=_period(made),
         reduced_share=None if fc == 0.0 else rc / fc,
+        before=None if changes is None else _total_of(run_ima(session, query)[1]),
         coverage=total_coverage(covered),
         grid=grid,
         receipt=_receipt(reduced, selection),
         notes=_notes(reduced, figures, selection, query),
     )
+
+
+def _shown_figures(figures: Figures) -> dict[str, Floats]:
+    return {
+        "imcc": figures.imcc,
+        **{f"imcc_{part}": figures.parts[part] for part in PARTS},
+        "stress_ratio": figures.ratio,
+        "ses": figures.ses,
+        "capital": figures.imcc + figures.ses,
+    }
+
+
+def _total_of(figures: Figures) -> dict[str, float | None]:
+    """The figures of all; None for what there is not."""
+    last = {name: float(values[-1]) for name, values in _shown_figures(figures).items()}
+    return {name: value if np.isfinite(value) else None for name, value in last.items()}
 
 
 def _nullable(values: Floats) -> pa.Array:
@@ -401,8 +433,9 @@ def _notes(reduced: Reduced, figures: Figures, selection: Selection, query: Frtb
     found = " the worst window found" if period.searched else " as given"
     notes.append(
         f"Stress period {period.first} to {period.last},{found}; {counted(made.stress.n_scenarios, 'move')} over "
-        f"{p.expected_shortfall.base_days} days in it, {made.current.n_scenarios} in the current window. They overlap, and hold the information of "
-        f"about a tenth as many."
+        f"{p.expected_shortfall.base_days} days in it, {made.current.n_scenarios} in the current window. "
+        "They overlap, and hold the information of "
+        "about a tenth as many."
     )
     if period.searched and period.first > p.expected_shortfall.search_from:
         notes.append(
@@ -415,14 +448,14 @@ def _notes(reduced: Reduced, figures: Figures, selection: Selection, query: Frtb
         )
     open_ones = sorted(f for f, h in made.horizons.items() if not h.classified)
     if open_ones:
-        notes.append(
-            f"{counted(len(open_ones), 'risk factor')} is not classified and has the longest horizon of its kind: {', '.join(open_ones[:_SHOWN])}"
-            f"{' and more' if len(open_ones) > _SHOWN else ''}."
-        )
+        first = ", ".join(open_ones[:_SHOWN]) + (" and more" if len(open_ones) > _SHOWN else "")
+        has = "is not classified and has" if len(open_ones) == 1 else "are not classified and have"
+        notes.append(f"{counted(len(open_ones), 'risk factor')} {has} the longest horizon of its kind: {first}.")
     fc, rc = (float(figures.adjusted[k, ALL][-1]) for k in ("full_current", "reduced_current"))
     if fc > 0.0 and rc / fc < p.expected_shortfall.reduced_share:
         notes.append(
-            f"The reduced set explains {rc / fc:.1%} of the full ES on this day; the rule asks for {p.expected_shortfall.reduced_share:.0%} on average over "
+            f"The reduced set explains {rc / fc:.1%} of the full ES on this day; the rule asks for "
+            f"{p.expected_shortfall.reduced_share:.0%} on average over "
             f"{p.expected_shortfall.reduced_weeks} weeks."
         )
     for part in PARTS:

@@ -3,7 +3,8 @@
     C_A = max(IMCC + SES of the latest day; m_c mean IMCC + mean SES),   m_c by the exceptions of the bank-wide backtest
     total = min(C_A + DRC + surcharge + C_U; SA of all desks) + max(0; C_A + DRC - SA of desks on the internal model)
 
-IMCC and SES are those of `frtb-ima` of the desks on the internal model, of each day that is averaged. Figures that come from elsewhere, the standardised
+IMCC and SES are those of `frtb-ima` of the desks on the internal model, of each day that is averaged. Figures that
+come from elsewhere, the standardised
 approach by desk, default risk, exceptions, are given with the question: what is not given is not in the total, and the answer says so.
 """
 

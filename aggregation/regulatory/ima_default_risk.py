@@ -1,9 +1,11 @@
 """QUESTIONS "drc-ima": the default risk charge of the internal model: VaR of a year's defaults at 99.9%, by simulation (MAR33.18 to 33.39).
 
-What a position loses when its issuer defaults is its value today less what it is worth then: face times recovery for a bond, LGD paid or received
+What a position loses when its issuer defaults is its value today less what it is worth then: face times recovery for a
+bond, LGD paid or received
 for protection, nothing for a share. Positions in one issuer offset; those in different ones default together only as the copula has it.
 
-Each issuer contributes its amount times how often it defaults on the paths around the VaR, scaled to add up: the conditional mean that Euler's split of
+Each issuer contributes its amount times how often it defaults on the paths around the VaR, scaled to add up: the
+conditional mean that Euler's split of
 a VaR is (Tasche 1999).
 """
 
@@ -94,8 +96,10 @@ class DrcImaQuery(Scope):
 
 @dataclass(frozen=True)
 class DrcIma(Answer):
-    """rows : a row a group: the `by` columns, coverage, jump_to_default (what is lost if all issuers defaulted) and contribution to the charge, which
-    add up to it. charge : VaR at the regime's level of a year's losses, in the reporting currency. low, high : its 95% sampling interval, by order
+    """rows : a row a group: the `by` columns, coverage, jump_to_default (what is lost if all issuers defaulted) and
+    contribution to the charge, which
+    add up to it. charge : VaR at the regime's level of a year's losses, in the reporting currency. low, high : its 95%
+    sampling interval, by order
     statistics. issuers : a row an issuer: sector, pd, jump_to_default, contribution, or the reason why it is not in the charge."""
 
     query: DrcImaQuery
@@ -112,7 +116,8 @@ class DrcIma(Answer):
 
 
 class _Unit(NamedTuple):
-    """Of one unit of a contract: its issuer, and what is lost at its default in the contract's currency; the reason where that is not known."""
+    """Of one unit of a contract: its issuer, and what is lost at its default in the contract's currency; the reason
+    where that is not known."""
 
     issuer: str | None
     amount: float
@@ -120,7 +125,8 @@ class _Unit(NamedTuple):
 
 
 def unit_loss(kind: str, terms: Any, value: float, lgd: float | None) -> _Unit:
-    """What one unit loses when its issuer defaults, gains negative. lgd : of the issuer, None where it is not known; a share loses everything.
+    """What one unit loses when its issuer defaults, gains negative. lgd : of the issuer, None where it is not known; a
+    share loses everything.
 
     An instrument without an issuer has the issuer None.
     """
@@ -257,10 +263,11 @@ def _answer(session: Session, query: DrcImaQuery) -> DrcIma:
     notes = [
         f"By {regime.title} ({regime.label}).",
         *regime.notes(query.as_of),
-        f"{query.paths:,} simulated years, seed {query.seed}; common correlation {query.common_correlation:g}, of a sector "
-        f"{query.sector_correlation:g} more: a bank's own estimates belong here.",
-        f"Probabilities of default are {rules.pd_floor:.2%} at least. The rule takes the larger of this figure and its average over "
-        f"{rules.average_weeks} weeks.",
+        f"{query.paths:,} simulated years, seed {query.seed}.",
+        f"Correlations, common {query.common_correlation:g} and of a sector {query.sector_correlation:g}.",
+        "Both correlations are to be a bank's own estimates.",
+        f"Probabilities of default are {rules.pd_floor:.2%} at least.",
+        f"The rule takes the larger of this figure and its average over {rules.average_weeks} weeks.",
     ]
     if reasons:
         first = ", ".join(sorted(reasons)[:_SHOWN])
@@ -291,7 +298,8 @@ def _answer(session: Session, query: DrcImaQuery) -> DrcIma:
 def _units(
     inputs: Inputs, selection: Selection, known: _Reference
 ) -> tuple[list[str], Ints, Floats, dict[str, str], int]:
-    """Issuers by name; of each contract of the book the number of its issuer, -1 for none, and what a unit loses; why issuers are not whole; and how
+    """Issuers by name; of each contract of the book the number of its issuer, -1 for none, and what a unit loses; why
+    issuers are not whole; and how
     many contracts held bear no issuer's default."""
     book, row = inputs.book, inputs.alignment.row
     held = np.add.reduceat((selection.groups.group >= 0).astype(np.int64), book.starts[:-1]) > 0
@@ -324,7 +332,8 @@ def _units(
 
 
 def _positions(selection: Selection, issuer: Ints, unit: Floats) -> Floats:
-    """What each position loses, (n_positions,), in the reporting currency at the base exchange rates; zero for those outside the selection."""
+    """What each position loses, (n_positions,), in the reporting currency at the base exchange rates; zero for those
+    outside the selection."""
     inputs = selection.inputs
     row = inputs.alignment.row
     fx = selection.rates.base[inputs.vectors.currency[np.maximum(row, 0)]]

@@ -1,4 +1,5 @@
-"""QUESTIONS "pla" and "desk-eligibility": P&L attribution, and which desks may use the internal model, from backtest and attribution (MAR32).
+"""QUESTIONS "pla" and "desk-eligibility": P&L attribution, and which desks may use the internal model, from backtest
+and attribution (MAR32).
 
 Theoretical P&L is the lake's own, revalued by the pricers of the risk model; hypothetical P&L comes by file from the front office
 (varlake ingest pnl, kind hypothetical), else the actual one. Exceptions are those of `backtest`: a day without VaR or P&L is one.
@@ -76,7 +77,8 @@ class PlaQuery(DeskQuery):
 
 @dataclass(frozen=True)
 class DeskTests(Answer):
-    """rows : a row a desk, the total first: the `by` columns, `total`, days compared, Spearman's correlation, the Kolmogorov-Smirnov distance and
+    """rows : a row a desk, the total first: the `by` columns, `total`, days compared, Spearman's correlation, the
+    Kolmogorov-Smirnov distance and
     its p-value, the zone; for eligibility also days tested, exceptions and limit at each level, the multiplier of the total, the
     approach and the reason."""
 

@@ -198,8 +198,8 @@ def _make(session: Session, query: ImaQuery, rules: Rules) -> Made | None:
     unknown_ids = named_factors(index, query.idiosyncratic, "idiosyncratic") - {f for fs in units.values() for f in fs}
     if unknown_ids:
         raise BadInput(
-            f"{counted(len(unknown_ids), 'factor')} named as idiosyncratic, the first {min(unknown_ids)}, is modellable and has no stressed "
-            "capital; name non-modellable factors alone (varlake rfet lists them)."
+            f"{counted(len(unknown_ids), 'factor')} named as idiosyncratic, the first {min(unknown_ids)}, is modellable and has "
+            "no stressed capital; name non-modellable factors alone (varlake rfet lists them)."
         )
     cuts = make_cuts(current, stress, factors, p.horizons.lengths)
     return Made(rules, current, stress, horizons, tests, factors, cuts)

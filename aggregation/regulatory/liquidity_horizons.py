@@ -1,4 +1,5 @@
-"""Which class and which liquidity horizon a risk factor has by a regime's table (MAR33.12), told from its type, currency and classification.
+"""Which class and which liquidity horizon a risk factor has by a regime's table (MAR33.12), told from its type,
+currency and classification.
 
 A factor that nobody classified takes the longest horizon of its kind, and is named: a lack of reference data lowers no capital.
 """

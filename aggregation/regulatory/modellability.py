@@ -1,4 +1,5 @@
-"""QUESTIONS "rfet": which risk factors are modellable: the risk factor eligibility test on real prices, by factor or bucket (MAR31.12 to 31.19).
+"""QUESTIONS "rfet": which risk factors are modellable: the risk factor eligibility test on real prices, by factor or
+bucket (MAR31.12 to 31.19).
 
 A pillar of a curve is tested with all that lies in its maturity bucket on that curve: a real price of any counts for the bucket.
 """
@@ -56,7 +57,8 @@ class Tested:
 
 @dataclass(frozen=True)
 class Rfet(Answer):
-    """rows : a row a risk factor: risk_factor_id, risk_class, unit and bucket that it is tested in, observations in twelve months, the fewest
+    """rows : a row a risk factor: risk_factor_id, risk_class, unit and bucket that it is tested in, observations in
+    twelve months, the fewest
     of them in any period, modellable and the reason. modellable, non_modellable : how many factors are."""
 
     query: RfetQuery

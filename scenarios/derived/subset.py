@@ -1,6 +1,7 @@
 """GENERATORS "subset": an existing scenario set that shocks some of its factors only, the others held at their base.
 
-By risk class, so that a class's VaR is a valuation like any other; by name, as a risk factor alone; and by liquidity horizon, for the cascade of nested sets of
+By risk class, so that a class's VaR is a valuation like any other; by name, as a risk factor alone; and by liquidity
+horizon, for the cascade of nested sets of
 the Basel market risk framework (MAR33.4 to MAR33.12): ES = sqrt(sum_j (ES_T(P, j) sqrt((LH_j - LH_{j-1}) / T))^2), where P, j shocks
 only factors whose liquidity horizon is at least LH_j. Contracts that read no shocked factor are not priced again.
 """

@@ -292,6 +292,9 @@ class Questions:
         branch: str | None = ..., regime: str = ..., scenarios: int | None = ..., stress: str | None = ...,
         domestic: str | None = ..., reduced_without: str | Sequence[str] = ...,
         untested: Literal['non_modellable', 'modellable'] = ..., idiosyncratic: str | Sequence[str] = ...,
+        add: Iterable[Mapping[str, Any]] = ...,
+        remove: str | Mapping[str, Any] | Sequence[str | Mapping[str, Any]] = ...,
+        scale: str | Mapping[str, Any] | Sequence[str | Mapping[str, Any]] = ..., replace: bool = ...,
         contributions: bool = ..., value: bool = ...,
     ) -> Answer:
         """Internal-model capital of FRTB by any dimension: ES over liquidity horizons, IMCC, SES, and contributions that add up."""

@@ -1,4 +1,5 @@
-"""frtb-ima on a small lake: figures worked out again from the levels of the scenario sets, contributions, subsets, price test, bad input."""
+"""frtb-ima on a small lake: figures worked out again from the levels of the scenario sets, contributions, subsets,
+price test, bad input."""
 
 from __future__ import annotations
 
@@ -208,6 +209,26 @@ def test_bad_input_is_told(lake: Lake, changed: dict[str, Any], said: str) -> No
     with pytest.raises(BadInput) as error:
         ask(lake, **changed)
     assert said in str(error.value)
+
+
+def test_changes_of_the_book_are_those_of_the_quantities(lake: Lake) -> None:
+    halved = ask(lake, by=[], where=["desk=Equities"], scale=["*0.5"])
+    before = ask(lake, by=[], where=["desk=Equities"])
+    assert halved.before is not None
+    assert before.before is None
+    assert halved.before["imcc"] == before.total["imcc"]
+    assert halved.total["imcc"] == pytest.approx(before.total["imcc"] / 2, rel=1e-12)  # homogeneous of degree one
+    removed = ask(lake, by=[], where=["desk=Equities"], remove=["T00000-1"])
+    assert removed.total["imcc"] == pytest.approx(ask(lake, by=[], where=["trade=T00000-0"]).total["imcc"], rel=1e-12)
+    known = {
+        "instrument_type": "cash_equity",
+        "terms": {"currency": "USD", "underlying": "EQ:AAA"},
+        "desk": "Equities",
+        "quantity": 1000.0,
+    }
+    added = ask(lake, by=[], where=["desk=Equities"], remove=["T00000-1"], add=[known])
+    assert added.total["imcc"] == pytest.approx(2 * removed.total["imcc"], rel=1e-12)
+    assert added.total["contribution"] == pytest.approx(added.total["imcc"], rel=1e-12)
 
 
 # --- non-modellable factors -------------------------------------------------------------------------------------------

@@ -96,7 +96,8 @@ def test_a_volatility_without_an_asset_is_that_of_its_namesake() -> None:
 
 
 def test_pairs_are_those_of_the_horizons_and_not_of_the_sensitivities() -> None:
-    """Trap: the footnote here has EUR/JPY, EUR/GBP, EUR/CHF and JPY/AUD besides the nineteen of MAR21.88. Where a regime counts no crosses, that
+    """Trap: the footnote here has EUR/JPY, EUR/GBP, EUR/CHF and JPY/AUD besides the nineteen of MAR21.88. Where a
+    regime counts no crosses, that
     shows."""
     bare = RULES.fx.model_copy(update={"crosses": False})
     for pair in ("EURJPY", "JPYEUR", "EURGBP", "EURCHF", "AUDJPY", "USDEUR", "EURUSD"):
