@@ -197,6 +197,30 @@ QUESTIONS: dict[str, Entry] = {
         "regulatory.frtb_sa:FRTB_SA",
         "Capital for market risk by the FRTB standardised approach, with contributions that add up to the last bit.",
     ),
+    "frtb-ima": Entry(
+        "regulatory.frtb_ima:FRTB_IMA",
+        "Internal-model capital of FRTB by any dimension: ES over liquidity horizons, IMCC, SES, and contributions that add up.",
+    ),
+    "drc-ima": Entry(
+        "regulatory.ima_default_risk:DRC_IMA",
+        "Default risk charge of the internal model: VaR of a year's defaults by issuer, with contributions that add up.",
+    ),
+    "ima-capital": Entry(
+        "regulatory.ima_capital:IMA_CAPITAL",
+        "Own funds for market risk with internal models: averages, multiplier, surcharge, cap and total.",
+    ),
+    "pla": Entry(
+        "regulatory.ima_desks:PLA",
+        "P&L attribution of FRTB: theoretical against hypothetical P&L by desk, Spearman, Kolmogorov-Smirnov, zone.",
+    ),
+    "desk-eligibility": Entry(
+        "regulatory.ima_desks:DESK_ELIGIBILITY",
+        "Which desks may use the internal model: exceptions against their limits, attribution, multiplier, approach.",
+    ),
+    "rfet": Entry(
+        "regulatory.modellability:RFET",
+        "Which risk factors are modellable: the real-price test of FRTB, with the reason.",
+    ),
 }
 
 

@@ -537,6 +537,19 @@ ACTUAL_PNL = Table(
     nullable_key=DIMENSION_COLUMNS,
 )
 
+REAL_PRICES = Table(
+    "real_prices",
+    "a real price of a risk factor: a deal, a committed quote or what a vendor has evidence of",
+    (
+        Column("price_date", pa.date32(), "the day the price is of"),
+        Column("risk_factor_id", pa.string(), "the risk factor that it is a price of"),
+        Column("source", pa.string(), "who has it: a system or a vendor"),
+        Column("evidence", pa.string(), "own_deal, third_party_deal, committed_quote or vendor"),
+        Column("file", pa.string(), "name of the file it came with"),
+    ),
+    key=("price_date", "risk_factor_id", "source", "evidence"),
+)
+
 REPORTED_VAR = Table(
     "reported_var",
     "the VaR that another system reported for a day, a node and a level",
@@ -930,6 +943,7 @@ TABLES: dict[str, Table] = {
         PATH_FAILURES,
         PATH_VALUATIONS,
         ACTUAL_PNL,
+        REAL_PRICES,
         REPORTED_VAR,
         BRANCH_POSITIONS,
         BRANCHES,

@@ -221,6 +221,12 @@ def _var(committer: Committer, path: str, options: SourceOptions) -> dict[str, A
     return ingest_var(committer, path, **options.model_dump()).to_dict()
 
 
+def _real_prices(committer: Committer, path: str, options: ReplacingOptions) -> dict[str, Any]:
+    from lake.landing.real_prices import ingest_real_prices
+
+    return ingest_real_prices(committer, path, **options.model_dump()).to_dict()
+
+
 def _hierarchy(committer: Committer, path: str, options: MappedOptions) -> dict[str, Any]:
     from aggregation.book.hierarchies import RESERVED
     from lake.landing.hierarchies import ingest_hierarchies
@@ -381,6 +387,15 @@ INGESTS: Mapping[str, Ingest] = {
         "lake.landing.reported_var:VarReport",
         "tables:show_var_reports",
         "/reported-var",
+    ),
+    "real-prices": Ingest(
+        "Bring days with a real price of a risk factor into the lake, for FRTB's price test; a file with a fault is refused whole.",
+        "CSV or Parquet files, see docs/frtb-ima.md.",
+        ReplacingOptions,
+        _real_prices,
+        "lake.landing.real_prices:RealPricesReport",
+        "tables:show_pnl_reports",
+        "/real-prices",
     ),
     "hierarchy": Ingest(
         "Bring a hierarchy such as division over desk; it becomes exactly the file, or stays as it is when a row is wrong.",

@@ -163,6 +163,8 @@ HERE: dict[str, dict[str, Any]] = {
     "stress-period": {"length": 20, "first": "2020-01-06"},
     "reverse-stress": {"loss": 5000, "where": ["desk=Equities"], "law": {"window": 60}},
     "backtest": {"calendar": "books"},
+    "frtb-ima": {"scenarios": 20, "stress": "2020-01-06:2020-02-14"},
+    "ima-capital": {"scenarios": 20, "stress": "2020-01-06:2020-02-14"},
 }
 
 

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 
-_KEPT = 24  # objects kept open by a process: they are mostly mapped, not held
+_KEPT = 192  # objects kept open by a process: mostly mapped, not held; capital alone reads some sixty valuation sets
 
 
 _kept: dict[Path, Kept] = {}  # by cache folder

@@ -25,7 +25,7 @@ class Remembered:
 
 
 # Selections, exchange rates and group P&L of the last questions, of all lakes of the process
-answers = Kept(256, ANSWER_BYTES, operator.attrgetter("nbytes"))
+answers = Kept(1024, ANSWER_BYTES, operator.attrgetter("nbytes"))
 
 
 def remembered(kind: Hashable, read: tuple[object, ...], make: Callable[[], T], size: Callable[[T], int]) -> T:

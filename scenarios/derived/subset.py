@@ -1,6 +1,7 @@
 """GENERATORS "subset": an existing scenario set that shocks some of its factors only, the others held at their base.
 
-By risk class, so that a class's VaR is a valuation like any other; and by liquidity horizon, for the cascade of nested sets of
+By risk class, so that a class's VaR is a valuation like any other; by name, as a risk factor alone; and by liquidity
+horizon, for the cascade of nested sets of
 the Basel market risk framework (MAR33.4 to MAR33.12): ES = sqrt(sum_j (ES_T(P, j) sqrt((LH_j - LH_{j-1}) / T))^2), where P, j shocks
 only factors whose liquidity horizon is at least LH_j. Contracts that read no shocked factor are not priced again.
 """
@@ -9,7 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
@@ -51,6 +52,12 @@ class SubsetDefinition(BaseModel):
     liquidity_horizon: Horizon | None = Field(
         None, description="shock only factors whose liquidity horizon is at least so many business days"
     )
+    factors: tuple[str, ...] = Field((), description="shock only these risk factors, by id; default all")
+    with_factors_of: str | None = Field(
+        None,
+        description="another stored set on the same market: its factors that this set lacks, such as those without history in a period of "
+        "stress, are in it too and keep their base",
+    )
     horizons: dict[str, Horizon] = Field(
         default_factory=dict,
         description="risk factor id or type to its liquidity horizon, instead of the rule's; an id goes first",
@@ -61,8 +68,10 @@ class SubsetDefinition(BaseModel):
 
     @model_validator(mode="after")
     def _something(self) -> Self:
-        if not self.risk_classes and self.liquidity_horizon is None:
-            raise ValueError("give risk_classes, liquidity_horizon or both: without any of them nothing is held")
+        if not (self.risk_classes or self.factors) and self.liquidity_horizon is None:
+            raise ValueError(
+                "give risk_classes, factors, liquidity_horizon or several: without any of them nothing is held"
+            )
         return self
 
 
@@ -113,10 +122,21 @@ def generate(snapshot: Snapshot, definition: SubsetDefinition, name: str) -> Sce
     Raises `BadInput` where no shocked factor is left.
     """
     source = load_on_market(snapshot, definition.scenario_set, definition.market_date)
+    if definition.with_factors_of is not None:
+        source = _with_others(source, load_on_market(snapshot, definition.with_factors_of, definition.market_date))
     classes = definition.risk_classes or tuple(RiskClass)
+    for f in definition.factors:
+        if f not in source.index.row:
+            raise unknown(f"risk factor of {source.name}", f, source.index.row, pointer="factors")
+    named = frozenset(definition.factors or source.index.row)
     least = definition.liquidity_horizon or 0
     days = liquidity_horizons(source.index, definition)
-    kept = np.array([f.risk_class in classes and d >= least for f, d in zip(source.index.factors, days, strict=True)])
+    kept = np.array(
+        [
+            f.risk_class in classes and d >= least and f.risk_factor_id in named
+            for f, d in zip(source.index.factors, days, strict=True)
+        ]
+    )
     shocked = source.shocked & kept
     if not shocked.any():
         there = sorted(
@@ -131,13 +151,47 @@ def generate(snapshot: Snapshot, definition: SubsetDefinition, name: str) -> Sce
         name=name,
         method=definition.method,
         definition={
-            **definition.model_dump(mode="json"),
+            **_said(definition),
             "scenario_set": source.scenario_set_id,
             "source_definition": source.definition.get("source_definition", dict(source.definition)),
         },
         levels=_held(source, kept),
         shocked=shocked,
         version=0,
+    )
+
+
+_LATER = ("factors", "with_factors_of")  # parameters that sets made before have not: left out where they say nothing
+
+
+def _said(definition: SubsetDefinition) -> dict[str, Any]:
+    said = definition.model_dump(mode="json")
+    return {name: value for name, value in said.items() if value or name not in _LATER}
+
+
+def _with_others(source: ScenarioSet, other: ScenarioSet) -> ScenarioSet:
+    """The source with the factors that the other set alone has, unshocked, at their base there."""
+    if isinstance(source.levels, SimulatedLevels):
+        raise BadInput(
+            f"{source.name} holds no levels, they are drawn when they are read: with_factors_of is for sets of past moves."
+        )
+    row = source.index.row
+    more = [i for i, f in enumerate(other.index.factors) if f.risk_factor_id not in row]
+    if not more:
+        return source
+    index = FactorIndex.of([*source.index.factors, *(other.index.factors[i] for i in more)])
+    base = np.concatenate([source.base, other.base[more]])
+    levels = np.vstack([np.asarray(source.levels), np.repeat(other.base[more][:, None], source.n_scenarios, axis=1)])
+    ids = [f.risk_factor_id for f in (*source.index.factors, *(other.index.factors[i] for i in more))]
+    order = np.array([ids.index(f.risk_factor_id) for f in index.factors])
+    there = {*index.row}
+    return dataclasses.replace(
+        source,
+        index=index,
+        base=base[order],
+        levels=levels[order],
+        shocked=np.concatenate([source.shocked, np.zeros(len(more), np.bool_)])[order],
+        excluded={f: why for f, why in source.excluded.items() if f not in there},
     )
 
 

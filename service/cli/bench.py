@@ -86,6 +86,19 @@ def bench_cva_command(output: OutputOption = None) -> None:
     harness.report(cva.bench_cva(), output)
 
 
+@app.command("frtb-ima")
+def bench_frtb_ima_command(
+    contracts: ContractsOption = 100_000,
+    scenarios: ScenariosOption = 250,
+    positions: PositionsOption = 100_000,
+    output: OutputOption = None,
+) -> None:
+    """Seconds of internal-model capital from stored vectors, of all and by desk with contributions, against one second."""
+    from service.bench import frtb_ima, harness
+
+    harness.report(frtb_ima.bench_frtb_ima(contracts, scenarios, positions), output)
+
+
 @app.command("reduce")
 def bench_reduce_command(
     contracts: ContractsOption = 100_000,
