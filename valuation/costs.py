@@ -173,7 +173,7 @@ class Costs:
         self._ratios: dict[str, list[tuple[Work, float]]] = {}  # latest first
         if lake.reader:
             return  # what others had priced is measured too: shipped figures tell nothing of it
-        with contextlib.suppress(OSError), (lake.state / _FILE).open("rb") as file:
+        with contextlib.suppress(OSError), (lake.state / FILE).open("rb") as file:
             file.seek(max(0, file.seek(0, os.SEEK_END) - _TAIL))
             for line in reversed(file.read().splitlines()):
                 # the first line may be cut, and the file is nobody's but ours: what cannot be read only says less
@@ -206,14 +206,14 @@ def afford(costs: Costs, work: Work) -> None:
     allowance().spend(costs.of(work).seconds)
 
 
-_FILE = "costs.jsonl"
+FILE = "costs.jsonl"
 
 
 def record(lake: Lake, measured: Sequence[tuple[Work, float]]) -> None:
     """Keeps what works took, in microseconds of one core; a lake that cannot be written keeps nothing."""
     rows = ({**vars(work), "contracts": dict(work.contracts), "us": us} for work, us in measured)
     lines = b"".join(json.dumps(row).encode() + b"\n" for row in rows)
-    path = lake.state / _FILE
+    path = lake.state / FILE
     with contextlib.suppress(OSError):
         if path.is_file() and path.stat().st_size > _MOST:
             path.write_bytes(path.read_bytes()[-_TAIL:])

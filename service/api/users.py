@@ -12,6 +12,7 @@ from pydantic import ConfigDict, Field
 from aggregation.book.entitlement import Entitlement
 from lake.errors import Conflict, NotAllowed
 from service.access.accounts import BrowserSession, Token, TokenRequest, User, UserChange
+from service.access.granted import grant_warnings
 from service.access.principal import Role
 from service.access.rights import RIGHTS, Right
 from service.access.secrets import csrf_token
@@ -54,6 +55,14 @@ class UserChangeBody(Body, UserChange):
 
 class UserPath(Parameters):
     name: str = Field(description="name of the user")
+
+
+class UserAnswer(User):
+    """A user, and what of its entitlement nothing in the lake names."""
+
+    warnings: list[str] = Field(
+        description="of each granted desk, book or legal entity that no position names yet, with the nearest names; empty for none"
+    )
 
 
 class Users(Answer):
@@ -121,22 +130,22 @@ def users(query: Parameters) -> Response:
     return _unkept({"rows": [u.model_dump() for u in context().access.users()]})
 
 
-@api.post("/users", responses={200: User})
+@api.post("/users", responses={200: UserAnswer})
 def add_user(body: UserBody) -> Response:
     """Add a user. Single-user mode ends with the first one, who has to be an admin."""
-    return _unkept(context().own_access.add(User(**dict(body))).model_dump())
+    return _user(context().own_access.add(User(**dict(body))))
 
 
-@api.get("/users/<name>", responses={200: User})
+@api.get("/users/<name>", responses={200: UserAnswer})
 def user(path: UserPath, query: Parameters) -> Response:
     """A user: roles, entitlement, identity."""
-    return _unkept(context().access.user(path.name).model_dump())
+    return _user(context().access.user(path.name))
 
 
-@api.patch("/users/<name>", responses={200: User})
+@api.patch("/users/<name>", responses={200: UserAnswer})
 def change_user(path: UserPath, body: UserChangeBody) -> Response:
     """Change a user; it holds from the next request on."""
-    return _unkept(context().own_access.change(path.name, body).model_dump())
+    return _user(context().own_access.change(path.name, body))
 
 
 @api.delete("/users/<name>", responses={200: User})
@@ -186,6 +195,10 @@ def end_session(path: SessionPath) -> Response:
     here = context()
     here.own_access.end_session(path.session_id, _own())
     return _unkept({"rows": [s.model_dump() for s in here.access.sessions(principal().name, here.settings)]})
+
+
+def _user(user: User) -> Response:
+    return _unkept({**user.model_dump(), "warnings": grant_warnings(context().lake, user.entitlement)})
 
 
 def _unkept(body: Mapping[str, Any]) -> Response:
