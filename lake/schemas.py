@@ -635,6 +635,123 @@ RELEASED_RESULTS = Table(
     partition_by=("date",),
 )
 
+# effective-dated: a row holds from effective_from to effective_to, both days included
+_EFFECTIVE = (
+    Column("effective_from", pa.date32(), "first day on which the row holds"),
+    Column("effective_to", pa.date32(), "last day on which it holds; null where it still does"),
+)
+
+COUNTERPARTIES = Table(
+    "counterparties",
+    "what is known of a counterparty, over the dates on which that holds",
+    (
+        Column("counterparty", pa.string(), "the counterparty, a member of that dimension"),
+        *_EFFECTIVE,
+        Column("sector", pa.string(), "sector: one of lake.landing.reference_values.SECTORS"),
+        Column("rating", pa.string(), "rating: AAA, AA, A, BBB, BB, B, CCC, D, or NR where there is none"),
+        Column("region", pa.string(), "region; null where not given"),
+        Column("group", pa.string(), "the group it is legally related to, by the parent's name; null for none"),
+        Column(
+            "credit_class",
+            pa.string(),
+            "class of the rules on credit risk: sovereign, bank, corporate, corporate_sme, retail; null where not given",
+        ),
+        Column("pd", pa.float64(), "probability of default within a year, by own estimate; null where there is none"),
+        Column("lgd", pa.float64(), "loss given default, a fraction, by own estimate; null where there is none"),
+        Column("sales_million_eur", pa.float64(), "annual sales in million EUR; null where not given"),
+        Column("large_financial", pa.bool_(), "whether it is a large or an unregulated financial institution"),
+        Column(
+            "credit_curve",
+            pa.string(),
+            "curve of its spreads in market data, as contracts name it; null where it has none of its own",
+        ),
+        Column("recovery", pa.float64(), "recovery rate that its spreads are quoted with; null where not given"),
+    ),
+    key=("counterparty", "effective_from"),
+)
+
+AGREEMENTS = Table(
+    "agreements",
+    "a netting agreement with its credit support annex, over the dates on which its terms hold",
+    (
+        Column("agreement", pa.string(), "its id, which is that of the netting set"),
+        Column("counterparty", pa.string(), "the counterparty"),
+        Column("legal_entity", pa.string(), "our legal entity"),
+        *_EFFECTIVE,
+        Column("instrument_types", STRINGS, "instrument types that it covers; null for all"),
+        Column("netting", pa.bool_(), "whether close-out netting is enforceable; where not, each trade stands alone"),
+        Column("margined", pa.bool_(), "whether variation margin is exchanged"),
+        Column("two_way", pa.bool_(), "whether both sides post variation margin; else the counterparty alone does"),
+        Column("threshold", pa.float64(), "exposure up to which the counterparty posts nothing; 0 where not margined"),
+        Column("threshold_own", pa.float64(), "the same of what we post; 0 where we post nothing"),
+        Column("minimum_transfer_amount", pa.float64(), "smallest transfer of margin; 0 where not margined"),
+        Column(
+            "independent_amount", pa.float64(), "agreed independent amount, net, received positive, posted negative"
+        ),
+        Column(
+            "initial_margin",
+            pa.float64(),
+            "agreed initial margin, net, received positive; what is held stands in collateral",
+        ),
+        Column("currency", pa.string(), "currency of the amounts, ISO 4217"),
+        Column("margin_period_days", pa.int32(), "margin period of risk, business days; null where not margined"),
+        Column("margin_frequency_days", pa.int32(), "business days between calls of margin; null where not margined"),
+        Column("disputed", pa.bool_(), "whether disputes have lasted so long that the margin period is doubled"),
+    ),
+    key=("agreement", "effective_from"),
+)
+
+COLLATERAL = Table(
+    "collateral",
+    "a balance of collateral under an agreement at the end of a day",
+    (
+        Column("as_of_date", pa.date32(), "the day"),
+        Column("agreement", pa.string(), "the agreement"),
+        Column("kind", pa.string(), "variation or initial margin"),
+        Column("amount", pa.float64(), "value after haircuts; held positive, posted negative"),
+        Column("currency", pa.string(), "currency of the amount, ISO 4217"),
+        Column("segregated", pa.bool_(), "whether it is kept apart from the estate of whoever holds it"),
+    ),
+    key=("as_of_date", "agreement", "kind", "currency", "segregated"),
+    partition_by=("as_of_date",),
+)
+
+CLASSIFICATIONS = Table(
+    "classifications",
+    "what rules on capital ask of an underlying, an issuer or a currency, over the dates on which that holds",
+    (
+        Column("name", pa.string(), "risk factor id of a share, index or commodity; credit curve or issuer; currency"),
+        *_EFFECTIVE,
+        Column("kind", pa.string(), "equity, index, issuer, credit_index, commodity or currency"),
+        Column(
+            "sector",
+            pa.string(),
+            "sector, one of lake.landing.reference_values.SECTORS or EQUITY_SECTORS; null for none",
+        ),
+        Column("rating", pa.string(), "rating as of counterparties, or IG or HY of a credit index; null for none"),
+        Column("capitalisation", pa.string(), "large or small; null for none"),
+        Column("economy", pa.string(), "advanced or emerging; null for none"),
+        Column("commodity_group", pa.string(), "one of lake.landing.reference_values.COMMODITY_GROUPS; null for none"),
+        Column("commodity_type", pa.string(), "commodities of one type offset: crude oil, natural gas; null for none"),
+        Column("seniority", pa.string(), "senior, non_senior or covered; null for none"),
+        Column("covered", pa.bool_(), "whether the issues are covered bonds"),
+    ),
+    key=("name", "effective_from"),
+)
+
+REGIMES = Table(
+    "regimes",
+    "a section of a version of a regime that was brought in; immutable",
+    (
+        Column("name", pa.string(), "name of the regime"),
+        Column("version", pa.string(), "its version"),
+        Column("section", pa.string(), "name of the section; `regime` says what the regime is"),
+        Column("content", pa.string(), "the section as TOML"),
+        Column("loaded_at", INSTANT, "when it was brought in"),
+    ),
+    key=("name", "version", "section"),
+)
+
 TABLES: dict[str, Table] = {
     t.name: t
     for t in (
@@ -663,5 +780,10 @@ TABLES: dict[str, Table] = {
         ORDERS,
         CORPORATE_ACTIONS,
         RELEASED_RESULTS,
+        COUNTERPARTIES,
+        AGREEMENTS,
+        COLLATERAL,
+        CLASSIFICATIONS,
+        REGIMES,
     )
 }

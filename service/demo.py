@@ -14,6 +14,7 @@ from aggregation.risk.query import run_query
 from aggregation.types import RiskQuery
 from lake.committer import Committer
 from lake.errors import BadInput, Conflict
+from lake.landing.reference import ingest_reference
 from lake.progress import Progress
 from lake.runtime import spark as lake_spark
 from lake.tables import Lake
@@ -24,7 +25,9 @@ from service.config import Settings
 from service.processes import serve
 from service.rendering import display, tables
 from valuation.books.positions import ingest_positions
-from valuation.samples.book import write_sample_book
+from valuation.catalogue import INSTRUMENTS
+from valuation.samples.book import book_dates, write_sample_book
+from valuation.samples.reference import write_sample_reference
 from valuation.sets.requests import ValuationRequest, run_valuation
 
 BEFORE, AFTER = dt.date(2020, 2, 14), dt.date(2020, 3, 16)
@@ -81,6 +84,12 @@ def run_demo(market_data: Path | None, positions: int, folder: Path, *, anew: bo
         with clock.step("ingest positions"):
             book_reports = [ingest_positions(committer, f) for f in book]
         tables.show_positions_reports([r.to_dict() for r in book_reports])
+        with clock.step("counterparties, agreements, collateral and classifications"):
+            written = write_sample_reference(
+                lake.snapshot(), files / "counterparties", dates=book_dates(BOOK_DATES), seed=SEED
+            )
+            reference_reports = ingest_reference(committer, written, INSTRUMENTS)
+        tables.show_pnl_reports([r.to_dict() for r in reference_reports])
 
         with clock.step("start Spark"):
             session = lake_spark.spark_session(master=settings.spark_master, driver_memory=settings.spark_memory)

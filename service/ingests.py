@@ -280,6 +280,31 @@ def _corporate_actions(committer: Committer, path: str, _: Options) -> dict[str,
     return ingest_corporate_actions(committer, path).to_dict()
 
 
+def _counterparties(committer: Committer, path: str, options: MappedOptions) -> dict[str, Any]:
+    from lake.landing.reference import ingest_counterparties
+
+    return ingest_counterparties(committer, path, **_said(options)).to_dict()
+
+
+def _agreements(committer: Committer, path: str, options: MappedOptions) -> dict[str, Any]:
+    from lake.landing.reference import ingest_agreements
+    from valuation.catalogue import INSTRUMENTS
+
+    return ingest_agreements(committer, path, INSTRUMENTS, **_said(options)).to_dict()
+
+
+def _collateral(committer: Committer, path: str, options: DatedOptions) -> dict[str, Any]:
+    from lake.landing.reference import ingest_collateral
+
+    return ingest_collateral(committer, path, **_said(options)).to_dict()
+
+
+def _classifications(committer: Committer, path: str, options: MappedOptions) -> dict[str, Any]:
+    from lake.landing.reference import ingest_classifications
+
+    return ingest_classifications(committer, path, **_said(options)).to_dict()
+
+
 INGESTS: Mapping[str, Ingest] = {
     "market": Ingest(
         "Bring market files into the lake, as a catalogue describes them; all of them load, or none.",
@@ -389,5 +414,49 @@ INGESTS: Mapping[str, Ingest] = {
         "tables:show_corporate_actions_reports",
         "/corporate-actions",
         partly=True,
+    ),
+    "counterparties": Ingest(
+        "Bring counterparties into the lake: sector, rating, group, PD and LGD over time; a file with a fault is refused whole.",
+        "CSV, Excel or Parquet files, see docs/counterparties.md.",
+        MappedOptions,
+        _counterparties,
+        "lake.landing.effective_rows:ReferenceReport",
+        "tables:show_pnl_reports",
+        "/counterparties",
+        shipped=kept_mappings,
+        check=_mapping,
+    ),
+    "agreements": Ingest(
+        "Bring netting agreements and their terms of margin into the lake; a file with a fault is refused whole.",
+        "CSV, Excel or Parquet files, see docs/counterparties.md.",
+        MappedOptions,
+        _agreements,
+        "lake.landing.effective_rows:ReferenceReport",
+        "tables:show_pnl_reports",
+        "/agreements",
+        shipped=kept_mappings,
+        check=_mapping,
+    ),
+    "collateral": Ingest(
+        "Bring balances of collateral into the lake, by day and agreement; a file with a fault is refused whole.",
+        "CSV, Excel or Parquet files, see docs/counterparties.md.",
+        DatedOptions,
+        _collateral,
+        "lake.landing.reference:CollateralReport",
+        "tables:show_pnl_reports",
+        "/collateral",
+        shipped=kept_mappings,
+        check=_mapping,
+    ),
+    "classifications": Ingest(
+        "Bring classifications of shares, issuers, commodities and currencies into the lake; a file with a fault is refused whole.",
+        "CSV, Excel or Parquet files, see docs/counterparties.md.",
+        MappedOptions,
+        _classifications,
+        "lake.landing.effective_rows:ReferenceReport",
+        "tables:show_pnl_reports",
+        "/classifications",
+        shipped=kept_mappings,
+        check=_mapping,
     ),
 }

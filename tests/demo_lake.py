@@ -6,11 +6,14 @@ import datetime as dt
 from pathlib import Path
 
 from lake.committer import Committer
+from lake.landing.reference import ingest_reference
 from lake.tables import Lake
 from scenarios.market.landing_catalogue import ingest_market, load_catalogue
 from scenarios.market.sample_market import write_sample_market
 from valuation.books.positions import ingest_positions
-from valuation.samples.book import write_sample_book
+from valuation.catalogue import INSTRUMENTS
+from valuation.samples.book import book_dates, write_sample_book
+from valuation.samples.reference import write_sample_reference
 from valuation.sets.requests import ValuationRequest, run_valuation
 
 DATES = (dt.date(2020, 2, 14), dt.date(2020, 3, 16))
@@ -24,6 +27,8 @@ def build_demo_lake(folder: Path, positions: int = 300, books: str = ",".join(ma
         ingest_market(committer, folder / "market", load_catalogue(str(catalogue)))
         for file in write_sample_book(lake.snapshot(), folder / "book", positions=positions, dates=books, seed=1):
             assert ingest_positions(committer, file).rejected == 0
+        written = write_sample_reference(lake.snapshot(), folder / "reference", dates=book_dates(books), seed=1)
+        ingest_reference(committer, written, INSTRUMENTS)
         for day in DATES:
             run_valuation(committer, ValuationRequest(as_of=day, runner="in-process"), spark=_no_spark)
     return lake

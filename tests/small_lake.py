@@ -13,10 +13,12 @@ from support import factor, put_market, random_walks
 
 from aggregation.questions import QUESTIONS
 from lake.committer import Committer
+from lake.landing.reference import ingest_reference
 from lake.schemas import DIMENSION_COLUMNS
 from lake.tables import Lake
 from scenarios.types import RiskFactor
 from valuation.books.positions import ingest_positions
+from valuation.catalogue import INSTRUMENTS
 from valuation.sets.requests import ValuationRequest
 
 FRIDAY, MONDAY = dt.date(2020, 3, 13), dt.date(2020, 3, 16)
@@ -83,6 +85,44 @@ def book_csv(copies: int = 1, book: Sequence[tuple[str, float, Mapping[str, str]
     return out.getvalue()
 
 
+# of the book's counterparties the first nets and is margined, the second nets without margin
+COUNTERPARTIES = """counterparty,effective_from,sector,rating,credit_class,pd,lgd,large_financial,recovery
+counterparty-0,2019-01-01,financial,A,bank,0.001,0.45,true,0.4
+counterparty-1,2019-01-01,technology_telecom,BBB,corporate,0.003,0.4,false,0.4
+"""
+AGREEMENTS = """agreement,counterparty,legal_entity,effective_from,netting,margined,two_way,threshold,threshold_own,\
+minimum_transfer_amount,independent_amount,initial_margin,currency,margin_period_days
+CSA-0,counterparty-0,legal_entity-0,2019-01-01,true,true,true,1000,1000,100,0,0,USD,10
+NET-1,counterparty-1,legal_entity-1,2019-01-01,true,false,,,,,0,0,USD,
+"""
+COLLATERAL = """as_of_date,agreement,kind,amount,currency,segregated
+2020-03-13,CSA-0,variation,20000,USD,false
+2020-03-16,CSA-0,variation,15000,USD,false
+2020-03-16,CSA-0,initial,3000,EUR,true
+"""
+CLASSIFICATIONS = """name,effective_from,kind,sector,capitalisation,economy
+EQ:AAA,2019-01-01,equity,financial_technology,large,advanced
+EQ:BBB,2019-01-01,equity,telecom_industrial,small,emerging
+USD,2019-01-01,currency,,,advanced
+EUR,2019-01-01,currency,,,advanced
+"""
+REFERENCE = {
+    "counterparties": COUNTERPARTIES,
+    "agreements": AGREEMENTS,
+    "collateral": COLLATERAL,
+    "classifications": CLASSIFICATIONS,
+}
+
+
+def bring_reference(committer: Committer, folder: Path) -> None:
+    """Counterparties of the book with their agreements and collateral, and classifications of its shares and currencies."""
+    files = {}
+    for what, text in REFERENCE.items():
+        files[what] = folder / f"{what}.csv"
+        files[what].write_text(text)
+    ingest_reference(committer, files, INSTRUMENTS)
+
+
 def build_lake(
     folder: Path,
     copies: int = 1,
@@ -96,6 +136,9 @@ def build_lake(
     book.write_text(book_csv(copies, held))
     with Committer(lake, "test") as committer:
         report = ingest_positions(committer, book)
+        beside = folder.parent / f"{folder.name}-reference"
+        beside.mkdir()
+        bring_reference(committer, beside)
     assert report.rejected == 0
     return lake
 

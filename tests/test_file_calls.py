@@ -78,6 +78,7 @@ ELSEWHERE = {
     "valuation/ore": "the same",
     "scenarios/market/sample_market.py": "sample files",
     "valuation/samples/book.py": "sample files",
+    "valuation/samples/reference.py": "sample files",
     "service/bench": "lakes to measure, gone afterwards",
 }
 

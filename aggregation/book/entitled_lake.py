@@ -39,6 +39,10 @@ WHOLE = (
     "covariances",
     "corporate_actions",
     "contracts",
+    "counterparties",
+    "agreements",
+    "classifications",
+    "regimes",
 )
 _SETS = ("valuation_members", "valuation_failures")
 
@@ -182,6 +186,10 @@ class EntitledLake(Lake):
         own = self.read("sensitivities", [*key, "factor_2"], among=of_day)
         second = own.select(["as_of_date", "source", "factor_2"]).rename_columns(key)
         return rows.join(pa.concat_tables([own.select(key), second]), key, join_type="left semi")
+
+    def _collateral(self, version: int | None, among: Mapping[str, Iterable[Any]]) -> pa.Table:
+        """None of it: a balance is of a whole netting set, and would tell of the trades that others hold."""
+        return table_called("collateral").schema.empty_table()
 
     def _released(self, version: int | None, among: Mapping[str, Iterable[Any]]) -> pa.Table:
         """The figures of granted nodes, and where firm totals are granted those of all that is held, without the digests of what they were
@@ -378,6 +386,7 @@ _BY_ROW: Mapping[str, Callable[[EntitledLake], ds.Expression]] = {
 _MADE: Mapping[str, Callable[[EntitledLake, int | None, Mapping[str, Iterable[Any]]], pa.Table]] = {
     "sensitivity_factors": EntitledLake._sensitivity_factors,
     "released_results": EntitledLake._released,
+    "collateral": EntitledLake._collateral,
     "valuation_sets": EntitledLake._valuation_sets,
     **{name: functools.partial(lambda lake, _, among, name: lake._in_sets(name, among), name=name) for name in _SETS},
 }

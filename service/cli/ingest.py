@@ -157,3 +157,22 @@ def sample_book_command(
     files = book.write_sample_book(opened.snapshot(), directory, positions=positions, dates=dates, seed=seed)
     display.say(f"Wrote {counted(len(files), 'file')}. Bring them in with:")
     display.say(f"  varlake ingest positions {directory}/*")
+
+
+@sample_app.command("counterparties")
+def sample_counterparties_command(
+    directory: Annotated[Path, typer.Argument(help="Folder to write the files into.")],
+    dates: Annotated[
+        str, typer.Option("--dates", help="Days with balances: A:B for every business day, or a comma separated list.")
+    ] = "2020-02-14,2020-03-16",
+    seed: Annotated[int, typer.Option("--seed", help="That of the book; same seed, same counterparties.")] = 1,
+    lake: LakeOption = None,
+) -> None:
+    """Write the counterparties of the sample book, their agreements and collateral, and classifications, a file each."""
+    from valuation.samples import book, reference
+
+    _, opened = open_lake(lake)
+    files = reference.write_sample_reference(opened.snapshot(), directory, dates=book.book_dates(dates), seed=seed)
+    display.say(f"Wrote {counted(len(files), 'file')}. Bring them in with:")
+    for what, path in files.items():
+        display.say(f"  varlake ingest {what} {path}")

@@ -54,6 +54,10 @@ OPERATIONS = {
     ),
     "orders": Operation("bare", ("ingest", "orders", "{files}/orders.csv")),
     "corporate-actions": Operation("bare", ("ingest", "corporate-actions", "{files}/actions.csv")),
+    "counterparties": Operation("bare", ("ingest", "counterparties", "{files}/counterparties.csv")),
+    "agreements": Operation("bare", ("ingest", "agreements", "{files}/agreements.csv")),
+    "collateral": Operation("bare", ("ingest", "collateral", "{files}/collateral.csv")),
+    "classifications": Operation("bare", ("ingest", "classifications", "{files}/classifications.csv")),
     "scenarios": Operation("bare", ("scenarios", "build", "--as-of", str(MONDAY), "-p", "scenarios=30")),
     "value": Operation("bare", ("value", "--as-of", str(MONDAY), "-p", "scenarios=30", "--runner", "in-process")),
     "branch": Operation("valued", ("branch", "save", "more", "--as-of", str(MONDAY), "--add", "{files}/trades.csv")),
@@ -86,6 +90,11 @@ currency = "USD"
     "orders.csv": "order_id,executed_at,side,symbol,quantity,currency,portfolio,client,account,desk,book,legal_entity,counterparty\n"
     "A1,2020-03-16T10:00:00Z,buy,EQ:AAA,10,USD,P,C,A,Options,B,L,D\n",
     "actions.csv": "risk_factor_id,ex_date,kind,ratio,source\nEQ:AAA,2020-03-20,split,2:1,AAA\n",
+    "counterparties.csv": "counterparty,effective_from,sector,rating\nD,2020-01-01,financial,A\nE,2020-01-01,other,NR\n",
+    "agreements.csv": "agreement,counterparty,legal_entity,effective_from,netting,margined,currency\n"
+    "NET-D,D,L,2020-01-01,true,false,USD\nNET-E,E,L,2020-01-01,true,false,EUR\n",
+    "collateral.csv": "as_of_date,agreement,kind,amount,currency\n2020-03-17,NET-D,initial,5000,USD\n2020-03-18,NET-D,initial,1,USD\n",
+    "classifications.csv": "name,effective_from,kind,economy\nJPY,2020-01-01,currency,advanced\nBRL,2020-01-01,currency,emerging\n",
     "trades.csv": "trade,quantity,desk," + ",".join(SHARE_A) + "\nNEW,10,Options," + ",".join(SHARE_A.values()) + "\n",
 }
 

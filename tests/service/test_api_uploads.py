@@ -64,6 +64,21 @@ UPLOADS = {
     ],
     "/api/v1/orders": [("orders.csv", ORDERS)],
     "/api/v1/corporate-actions": [("actions.csv", ACTIONS)],
+    "/api/v1/counterparties": [
+        ("counterparties.csv", b"counterparty,effective_from,sector,rating\nD,2020-01-01,financial,A\n")
+    ],
+    "/api/v1/agreements": [
+        (
+            "agreements.csv",
+            b"agreement,counterparty,legal_entity,effective_from,netting,margined,currency\nNET-D,D,L,2020-01-01,true,false,USD\n",
+        )
+    ],
+    "/api/v1/collateral": [
+        ("collateral.csv", b"as_of_date,agreement,kind,amount,currency\n2020-03-17,CSA-0,initial,5000,USD\n")
+    ],
+    "/api/v1/classifications": [
+        ("classes.csv", b"name,effective_from,kind,economy\nJPY,2020-01-01,currency,advanced\n")
+    ],
     "/api/v1/hierarchies": [("division.csv", DIVISION)],
     "/api/v1/market-data?catalogue=own.toml": [("own.toml", OWN), ("eod/shares.csv", SHARES)],
 }
