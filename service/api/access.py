@@ -66,7 +66,7 @@ NEEDED: Mapping[Need, tuple[str, ...]] = {
             "widgets",
             "apps",
         ),
-        *("health", "replay_receipt", "recompute_receipt", "released_results", "market_data_history"),
+        *("health", "table_as_file", "replay_receipt", "recompute_receipt", "released_results", "market_data_history"),
         *("dimensions", "measures", "estimators", "instruments", "scenario_methods", "risk_factors"),
         *("positions", "positions_dates", "positions_history", "dimensions_of_date"),
         *("hierarchies", "corporate_actions"),

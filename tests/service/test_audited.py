@@ -71,6 +71,7 @@ REQUESTS: dict[str, dict[str, Any] | None] = {
     "save_branch": {"json": {"name": "lighter", "as_of": str(MONDAY), "scale": ["desk=Options*0.5"]}},
     "set_standard": {"json": {"currency": "EUR"}},
     "submit": {"json": {"as_of": str(MONDAY)}},
+    "table_as_file": {"json": {"columns": ["desk"], "rows": [["Rates"]]}},
     "withdraw_proposal": None,
     **{
         f"bring_{kind.route[1:].replace('-', '_')}": {**UPLOAD, "query_string": options(what)}
