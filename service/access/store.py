@@ -70,6 +70,7 @@ class Caller:
     """Whoever asks, what it may do here, and by what it is known.
 
     credential : id of the token or the session; None in single-user mode. token_id : the token behind either, where there is one.
+    signed_in_at : when a session began, which every sign-in begins anew.
     """
 
     principal: Principal
@@ -78,6 +79,7 @@ class Caller:
     credential: str | None = None
     token_id: str | None = None
     expires_at: dt.datetime | None = None
+    signed_in_at: dt.datetime | None = None
 
 
 def alone(settings: Settings) -> bool:
@@ -288,6 +290,14 @@ class AccessStore(Database):
         if ended is None:
             raise NotFound(f"There is no session {session_id!r}. List the sessions to find its id.")
 
+    def end_sessions(self, user: str) -> None:
+        """Ends all sessions of a user, where there are any."""
+        with self.reading() as db:
+            if db.execute("SELECT 1 FROM sessions WHERE user = ? LIMIT 1", (user,)).fetchone() is None:
+                return
+        with self._acting("end_session", user, user=user) as db:
+            db.execute("DELETE FROM sessions WHERE user = ?", (user,))
+
     def _whose(self, table: str, column: str, key: str) -> str | None:
         """The user of a token or a session; None where there is none of that id."""
         with self.reading() as db:
@@ -336,7 +346,8 @@ class AccessStore(Database):
         rights = rights_of(user.roles)
         if row["rights"] is not None:
             rights &= set(json.loads(row["rights"]))
-        return Caller(user.principal, rights, "session", row["session_id"], row["token_id"], min(ends))
+        began = dt.datetime.fromisoformat(row["created_at"])
+        return Caller(user.principal, rights, "session", row["session_id"], row["token_id"], min(ends), began)
 
     def _used(self, statement: str, identifier: str, before: dt.datetime | None, now: dt.datetime) -> None:
         if before is None or now - before >= USED:

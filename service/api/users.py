@@ -17,7 +17,7 @@ from service.access.principal import Role
 from service.access.rights import RIGHTS, Right
 from service.access.secrets import csrf_token
 from service.access.store import ANYBODY_HERE
-from service.api.access import session_cookie
+from service.api.access import fresh_until, session_cookie
 from service.api.context import caller, context, principal
 from service.api.document import blueprint
 from service.api.models import Answer
@@ -36,6 +36,9 @@ class Me(Answer):
     entitlement: Entitlement | None = Field(description="what of the book is seen; null for everything")
     by: Literal["single-user mode", "token", "session"] = Field(description="how it is known who asks")
     expires_at: dt.datetime | None = Field(description="of the token or the session")
+    fresh_until: dt.datetime | None = Field(
+        description="until when a session may change users, tokens and sessions and approve; null without a session"
+    )
     csrf_token: str | None = Field(
         description="of a session: to send as X-CSRF-Token with everything but GET; null without a session"
     )
@@ -119,6 +122,7 @@ def me(query: Parameters) -> Response:
             "entitlement": None if asks.principal.entitlement is None else asks.principal.entitlement.model_dump(),
             "by": asks.by,
             "expires_at": asks.expires_at,
+            "fresh_until": fresh_until(asks),
             "csrf_token": csrf_token(request.cookies[session_cookie()]) if asks.by == "session" else None,
         }
     )
