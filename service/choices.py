@@ -61,7 +61,7 @@ def example_of(name: str) -> dict[str, tuple[str, ...]]:
 
 
 def first_values(given: Input, example: tuple[str, ...], lists: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
-    """What stands first in a form for what must be given: a day that is valued, where any is, and names of the example that the lake has."""
+    """What stands first in a form for what must be given: a day that is valued, where any is, and names of the example."""
     known = lists.get(given.of, ())
     if not given.required or not known:
         return ()

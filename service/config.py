@@ -52,7 +52,9 @@ class Settings(BaseModel):
         None,
         description="TOML file of what the groups of the identity provider may do and see here; default roles are of users alone",
     )
-    oidc_groups_claim: str = Field("groups", description="claim of the identity provider that lists the groups of a user")
+    oidc_groups_claim: str = Field(
+        "groups", description="claim of the identity provider that lists the groups of a user"
+    )
     oidc_name_claim: str = Field(
         "preferred_username", description="claim by which a user is named here who comes by a group for the first time"
     )

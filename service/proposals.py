@@ -251,7 +251,10 @@ def _release_in_words(asked: Request) -> str:
 
     name, question = question_of(receipt_in(asked["answer"]))
     days = [str(question[n]) for n in ("as_of", "first", "last") if question.get(n)]
-    where = [str(w) if isinstance(w, str) else f"{w['dimension']}={','.join(w['values'])}" for w in question.get("where") or ()]
+    where = [
+        str(w) if isinstance(w, str) else f"{w['dimension']}={','.join(w['values'])}"
+        for w in question.get("where") or ()
+    ]
     by = [str(b) for b in question.get("by") or ()]
     parts = [f"by {', '.join(by)}" if by else "", f"where {' and '.join(where)}" if where else ""]
     return " ".join(["Release the figures of", name, "of", " to ".join(days), *filter(None, parts)])
@@ -259,7 +262,9 @@ def _release_in_words(asked: Request) -> str:
 
 def _set_in_words(asked: Request) -> str:
     told = asked.get("scenarios", asked)
-    parameters = [f"{n} {v if isinstance(v, str) else canonical_json(v)}" for n, v in (told.get("parameters") or {}).items()]
+    parameters = [
+        f"{n} {v if isinstance(v, str) else canonical_json(v)}" for n, v in (told.get("parameters") or {}).items()
+    ]
     made = f"{told.get('method', 'historical')}{', ' if parameters else ''}{', '.join(parameters)}"
     day = asked.get("market_date") or asked["as_of"]
     return f"Make the scenario set {told.get('name')} of a standard anew on {day}: {made}"

@@ -521,7 +521,9 @@ def _price(session: Session, query: LimitHedgeQuery) -> float:
     """Of every attempt at the programme, of each move alone, and of the change that is proposed."""
     hedges = [str((move.hedge or {}).get("instrument_type")) for move in query.moves if not move.unwinds]
     risk = query.risk().model_copy(update={"interval": query.interval or _CONFIDENCE})
-    return _ATTEMPTS * _seconds_of_a_search(len(query.moves)) + 2 * price_of_changes(session, risk, len(query.moves), hedges)
+    return _ATTEMPTS * _seconds_of_a_search(len(query.moves)) + 2 * price_of_changes(
+        session, risk, len(query.moves), hedges
+    )
 
 
 LIMIT_HEDGE = Question(

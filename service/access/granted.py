@@ -1,4 +1,4 @@
-"""Whether what a user is granted is there: a desk, a book or a legal entity may be granted before anything names it, and a name may be misspelt."""
+"""Whether what a user is granted is there: a desk may be granted before anything names it, and a name may be misspelt."""
 
 from __future__ import annotations
 
@@ -49,7 +49,9 @@ def _of_level(lake: Lake, level: str, values: Iterable[str]) -> Iterable[str]:
 def _named(lake: Lake, level: str) -> set[str]:
     """What hierarchies and standards name."""
     rows = lake.read("hierarchies", ["level", "member", "parent_level", "parent"]).to_pylist()
-    named = {r[column] for r in rows for at, column in (("level", "member"), ("parent_level", "parent")) if r[at] == level}
+    named = {
+        r[column] for r in rows for at, column in (("level", "member"), ("parent_level", "parent")) if r[at] == level
+    }
     if level == "desk":
         named |= {d for d in lake.read("standards", ["desk"])["desk"].to_pylist() if d}
     return named

@@ -174,7 +174,9 @@ class AccessStore(Database):
 
     def change(self, name: str, change: UserChange) -> User:
         """The user as it is from now on; raises `Conflict` where no admin would be left."""
-        with self._acting("change_user", name, name=name, change=change.model_dump(mode="json", exclude_unset=True)) as db:
+        with self._acting(
+            "change_user", name, name=name, change=change.model_dump(mode="json", exclude_unset=True)
+        ) as db:
             before = _found(db, name)
             try:
                 user = change.of(before)
@@ -234,7 +236,9 @@ class AccessStore(Database):
 
     def revoke(self, token_id: str, user: str | None = None, *, alone: bool = False) -> Token:
         """Ends a token, those made with it unless `alone`, and their sessions. Raises `NotFound` where that user has no such token."""
-        with self._acting("revoke_token", self._whose("tokens", "token_id", token_id), token_id=token_id, alone=alone) as db:
+        with self._acting(
+            "revoke_token", self._whose("tokens", "token_id", token_id), token_id=token_id, alone=alone
+        ) as db:
             row = db.execute(
                 "SELECT * FROM tokens WHERE token_id = ?1 AND (?2 IS NULL OR user = ?2)", (token_id, user)
             ).fetchone()
@@ -282,7 +286,9 @@ class AccessStore(Database):
 
     def end_session(self, session_id: str, user: str | None = None) -> None:
         """Raises `NotFound` where that user has no such session."""
-        with self._acting("end_session", self._whose("sessions", "session_id", session_id), session_id=session_id) as db:
+        with self._acting(
+            "end_session", self._whose("sessions", "session_id", session_id), session_id=session_id
+        ) as db:
             ended = db.execute(
                 "DELETE FROM sessions WHERE session_id = ?1 AND (?2 IS NULL OR user = ?2) RETURNING 1",
                 (session_id, user),

@@ -184,7 +184,11 @@ def _admit() -> Redirect | None:
 
 def fresh_until(asks: Caller) -> dt.datetime | None:
     """Until when a session may do what is `SENSITIVE`; None for who shows a token with every request, and in single-user mode."""
-    return None if asks.signed_in_at is None else asks.signed_in_at + dt.timedelta(minutes=context().settings.fresh_minutes)
+    return (
+        None
+        if asks.signed_in_at is None
+        else asks.signed_in_at + dt.timedelta(minutes=context().settings.fresh_minutes)
+    )
 
 
 def _check_fresh() -> None:

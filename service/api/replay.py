@@ -65,8 +65,10 @@ def replay_receipt(body: ReplayBody) -> Response:
 
 
 def _check_parameters() -> None:
-    """Raises `NotAllowed` where the receipt's question has parameters of risk that whoever replays it may not choose: a replay computes what
-    it asks, and a receipt is quickly written. What is no question is told by the replay itself."""
+    """Raises `NotAllowed` where the receipt's question has parameters of risk that whoever replays it may not choose.
+
+    A replay computes what it asks, and a receipt is quickly written. What is no question is told by the replay itself.
+    """
     try:
         query = read(*question_of(request.get_json()["receipt"]))
     except (BadInput, *NOT_AS_WRITTEN):

@@ -46,8 +46,10 @@ _PAGE = """<!doctype html>
 {% if caller and not again %}<p>You are signed in as {{ caller.principal.name }}. <a href="{{ next }}">Go on.</a></p>
 <form method="post" action="{{ url_for('.sign_out') }}"><input type="hidden" name="csrf_token" value="{{ csrf }}">
 <button>Sign out</button></form>
-{% else %}{% if provider %}<p><a href="{{ url_for('.sign_in_at_provider', next=next, again="true" if again else None) }}">Sign in at {{ provider }}</a></p>{% endif %}
-<form method="post" action="{{ url_for('.sign_in_with_token') }}"><input type="hidden" name="next" value="{{ next }}">{% if again %}<input type="hidden" name="again" value="true">{% endif %}
+{% else %}{% if provider %}<p>
+<a href="{{ url_for('.sign_in_at_provider', next=next, again=again) }}">Sign in at {{ provider }}</a></p>{% endif %}
+<form method="post" action="{{ url_for('.sign_in_with_token') }}"><input type="hidden" name="next" value="{{ next }}">
+{% if again %}<input type="hidden" name="again" value="{{ again }}">{% endif %}
 <input name="user" value="token" autocomplete="username" hidden>
 <label for="token">Personal access token</label>
 <input id="token" name="token" type="password" autocomplete="current-password" required autofocus spellcheck="false">
@@ -176,9 +178,9 @@ def _next() -> str:
     return given if inside else "/"
 
 
-def _again() -> bool:
-    """Whether somebody who is signed in shows once more who it is."""
-    return request.values.get("again") == "true"
+def _again() -> str | None:
+    """The text true where somebody who is signed in shows once more who it is."""
+    return "true" if request.values.get("again") == "true" else None
 
 
 def _page(error: VarlakeError | None = None, caller: Caller | None = None) -> Response:
@@ -228,9 +230,7 @@ def _user_of(claims: Mapping[str, Any], settings: Settings) -> str:
     return user.name
 
 
-def _by_groups(
-    groups: Groups, claims: Mapping[str, Any], identity: str, user: User | None, settings: Settings
-) -> str:
+def _by_groups(groups: Groups, claims: Mapping[str, Any], identity: str, user: User | None, settings: Settings) -> str:
     """The user, with the roles and the entitlement of its groups from now on: added where it comes for the first time.
 
     Raises `NotSignedIn` where no group of it counts here, whose sessions end then, and what adding or changing a user raises.

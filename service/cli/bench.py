@@ -184,7 +184,9 @@ def bench_web_command(
 
 @app.command("prices")
 def bench_prices_command(
-    lake: Annotated[Path, typer.Option("--lake", help="Folder of a lake like the demo's; it is copied, and stays as it is.")],
+    lake: Annotated[
+        Path, typer.Option("--lake", help="Folder of a lake like the demo's; it is copied, and stays as it is.")
+    ],
     question: Annotated[
         list[str] | None, typer.Option("--question", help="Only this question; as often as needed.")
     ] = None,

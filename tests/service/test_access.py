@@ -353,7 +353,9 @@ class TestParametersOfRisk:
                 for route in ("replay", "replay/now"):
                     said = client.post(f"/api/v1/{route}", json=kept, headers=tom)
                     assert said.status_code == 403
-                    assert [said.get_json()[k] for k in ("detail", "errors")] == [refused[k] for k in ("detail", "errors")]
+                    assert [said.get_json()[k] for k in ("detail", "errors")] == [
+                        refused[k] for k in ("detail", "errors")
+                    ]
                     assert client.post(f"/api/v1/{route}", json=kept, headers=ada).status_code == 200
         own = client.post("/api/v1/var", json={"as_of": str(MONDAY), "levels": ["0.975"]}, headers=tom).get_json()
         assert client.post("/api/v1/replay", json=own, headers=tom).get_json()["verdict"] == "same bits"

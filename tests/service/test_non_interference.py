@@ -202,7 +202,7 @@ def worked(asked: Asked, ids: Asked) -> Iterator[Any]:
 def test_what_a_trader_newly_holds_does_not_show_what_others_held(tmp_path: Path) -> None:
     """A contract is valued for whoever comes to hold it from the next valuation on, whether another desk had it valued before or not."""
     pair = [Asked.of(build(tmp_path / str(seed), seed)) for seed in (1, 2)]
-    held_by_others, held_by_nobody = pair
+    held_by_others = pair[0]
     put_trade(held_by_others, "X9999", "Equities")
     value_everything(held_by_others)
     asked = [Case(p) for p in ("/valuation-sets", "/valuation-sets/OWN-SET", "/valuation-sets/OWN-SET/failures")]
@@ -221,7 +221,12 @@ def test_a_sealed_set_that_is_asked_for_again_is_kept_once_a_book(tmp_path: Path
     """What is kept of later requests grows with the books that were asked for, and not with how often."""
     one = Asked.of(build(tmp_path / "lake", 1))
     seen = []
-    for act in (value_everything, value_everything, lambda one: put_trade(one, "O5", "Options", OPTION), value_everything):
+    for act in (
+        value_everything,
+        value_everything,
+        lambda one: put_trade(one, "O5", "Options", OPTION),
+        value_everything,
+    ):
         act(one)
         seals = [s for s in list_valuation_sets(one.lake) if s.valuation_date == MONDAY]
         seen.append(sum(len(s.requests()) - 1 for s in seals))

@@ -45,7 +45,9 @@ from service.saved_views import NewView, SavedViews
 from valuation.books.orders import ingest_orders
 from valuation.sets.requests import ValuationRequest
 
-EXAMPLES = int(os.environ.get("VARLAKE_EXAMPLES", "10"))  # of each operation; `make api-fuzz` sends more, and all in every role
+EXAMPLES = int(
+    os.environ.get("VARLAKE_EXAMPLES", "10")
+)  # of each operation; `make api-fuzz` sends more, and all in every role
 quick = settings(suppress_health_check=list(HealthCheck), deadline=None)
 app = create_app(Settings(lake=Path("the fixture gives it")))
 SHARES = {"instrument_type": "cash_equity", "quantity": 5, "terms": {"currency": "USD", "underlying": "EQ:AAA"}}

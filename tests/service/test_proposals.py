@@ -128,11 +128,15 @@ def test_the_list_says_in_words_what_is_proposed(valued_copy: Lake, kind: str) -
         (STANDARD, {"desk": "Rates", "inherit": True}, "Desk Rates has the standard of the lake again"),
         (STANDARD, {"desk": "FX", "scenario_set": "h-20", "currency": "EUR"}, "Standard of desk FX: scenario set h-20, currency EUR"),
         (MARKET_ACT, {"act": "release", "factor": FACTOR, "date": "2020-03-16"}, f"Release {FACTOR} on 2020-03-16 as it was received"),
-        (MARKET_ACT, {"act": "proxy", "factor": FACTOR, "date": "2020-03-16", "by": "EQ:BBB", "beta": 1.5}, f"Move {FACTOR} on 2020-03-16 with EQ:BBB, 1.5 for one"),
-        (MARKET_CHECK, {"first": "2020-01-02", "hold": True, "gates": "own.toml"}, "Hold the stored market values that the gates suspect since 2020-01-02, by the gates of own.toml"),
+        (MARKET_ACT, {"act": "proxy", "factor": FACTOR, "date": "2020-03-16", "by": "EQ:BBB", "beta": 1.5},
+         f"Move {FACTOR} on 2020-03-16 with EQ:BBB, 1.5 for one"),
+        (MARKET_CHECK, {"first": "2020-01-02", "hold": True, "gates": "own.toml"},
+         "Hold the stored market values that the gates suspect since 2020-01-02, by the gates of own.toml"),
     ],
 )  # fmt: skip
-def test_proposals_of_one_kind_are_told_apart_by_their_words(kind: str, request_: dict[str, Any], words: str, table: JobTable) -> None:
+def test_proposals_of_one_kind_are_told_apart_by_their_words(
+    kind: str, request_: dict[str, Any], words: str, table: JobTable
+) -> None:
     job, _ = table.submit(kind, request_, ANN)
     assert proposals.in_words(job) == words
 

@@ -71,7 +71,9 @@ def test_an_uneven_table_is_refused_in_words(body: dict[str, Any], told: str, cl
     assert told in answer.get_data(as_text=True)
 
 
-@given(st.lists(st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()))
+@given(
+    st.lists(st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text())
+)
 def test_a_column_loses_nothing(values: list[Any]) -> None:
     """As numbers, whole numbers beyond a double's digits apart, or as texts that say the same."""
     made = _column(values).to_pylist()

@@ -121,7 +121,9 @@ def test_what_one_proposes_another_approves(tab: Tab, tokens: Mapping[str, str],
     reason.fill("the desk agreed")
     stale = {"type": "urn:varlake:problem:not-fresh", "title": "Sign in again", "status": 401, "detail": "long ago"}
     page.route(
-        "**/approve", lambda route: route.fulfill(status=401, json=stale, content_type="application/problem+json"), times=1
+        "**/approve",
+        lambda route: route.fulfill(status=401, json=stale, content_type="application/problem+json"),
+        times=1,
     )
     proposal.get_by_role("button", name="approve").click()
     asked = page.get_by_role("dialog", name="Sign in")
