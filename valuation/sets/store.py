@@ -123,7 +123,7 @@ def keep_request(committer: Committer, there: ValuationSet, snapshot: Snapshot, 
     named = ("positions", "corporate_actions", "valuation_sets")
     versions = {name: str(snapshot.versions[name]) for name in named if name in snapshot.versions}
     dates = {POSITIONS_DATES: marks[POSITIONS_DATES]} if POSITIONS_DATES in marks else {}
-    told = {"table_versions": {**versions, **dates}, "code_version": code_version()}
+    told: dict[str, Any] = {"table_versions": {**versions, **dates}, "code_version": code_version()}
     asked = replace(there, table_versions=told["table_versions"])
     if not last.for_branch and _books(committer.lake, last) == _books(committer.lake, asked):
         return
