@@ -47,16 +47,16 @@ class WithdrawalBody(Body):
     reason: str | None = Field(None, max_length=500, description="why, in words")
 
 
-class ProposalRow(models.JobAnswer):
+class ProposedWork(models.JobAnswer):
     what: str = Field(description="what is proposed, in words")
 
 
-class ProposalAnswer(ProposalRow):
+class ProposalAnswer(ProposedWork):
     moved: str | None = Field(description="what it was proposed against and has changed since; null where nothing has")
 
 
 class ProposalList(models.Answer):
-    rows: list[ProposalRow] = Field(description="the proposals, newest first")
+    rows: list[ProposedWork] = Field(description="the proposals, newest first")
 
 
 @api.get("/proposals", responses={200: ProposalList})

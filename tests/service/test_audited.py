@@ -418,7 +418,7 @@ def test_a_copied_lake_has_its_trail(valued_lake: Path, tmp_path: Path) -> None:
 
 
 def test_an_emptied_trail_is_told_from_a_filter_that_nothing_fits(valued_copy: Lake) -> None:
-    assert "There is no such act." in varlake("audit", "list", "--first", "2999-01-01", lake=valued_copy.path).stderr
+    assert "There is no such act." in varlake("audit", "list", "--first", "2099-01-01", lake=valued_copy.path).stderr
     (valued_copy.state / FILE).write_text("")
     assert "its trail was emptied" in varlake("audit", "list", lake=valued_copy.path).stderr
-    assert "There is no such act." in varlake("audit", "list", "--first", "2999-01-01", lake=valued_copy.path).stderr
+    assert "There is no such act." in varlake("audit", "list", "--first", "2099-01-01", lake=valued_copy.path).stderr
