@@ -13,7 +13,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 MARKET_DATA_OPTION = $(if $(MARKET_DATA),--market-data "$(MARKET_DATA)")
 
 .DEFAULT_GOAL := help
-.PHONY: help setup web pages browser screenshots demo serve test test-slow test-heavy break-test crash-test gates-test non-interference lint docs bench delta-jars lock clean
+.PHONY: help setup web pages browser screenshots demo serve test test-slow test-heavy break-test crash-test gates-test non-interference api-fuzz lint docs bench delta-jars lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' Makefile
@@ -80,6 +80,10 @@ crash-test: setup ## kill writers N=1000 times, at every file call and at random
 CASES ?= 400
 non-interference: setup ## ask pairs of lakes that differ in what others hold CASES=400 things: no byte may differ
 	VARLAKE_CASES=$(CASES) $(BIN)/python -m pytest -m slow tests/service/test_non_interference.py $(ARGS)
+
+EXAMPLES ?= 1000
+api-fuzz: setup ## send EXAMPLES=1000 generated requests to every operation, good ones, any, and any in each of three roles
+	VARLAKE_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest --timeout 0 -k "whatever or good_requests" tests/service/test_openapi.py $(ARGS)
 
 lint: pages ## check style, types, imports and the documentation
 	$(BIN)/ruff check .

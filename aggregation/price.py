@@ -26,7 +26,7 @@ from valuation.types import ValuationSet
 # seconds of a core, measured: to open, note and seal an answer; to filter a position; to map and check a byte of vectors; to look
 # a contract up in a plan; to read a market value; to make a row of an answer
 SECONDS_A_QUESTION, SECONDS_A_POSITION, SECONDS_A_BYTE = 0.05, 1e-7, 1.5e-9
-SECONDS_A_PLANNED, SECONDS_A_LEVEL, SECONDS_A_ROW = 1e-5, 5e-7, 3e-6
+SECONDS_A_PLANNED, SECONDS_A_LEVEL, SECONDS_A_ROW = 1.5e-4, 5e-7, 3e-6
 _MARGIN = 1.5  # of what was measured, on a core that has other work
 
 

@@ -394,7 +394,8 @@ VALUATION_SETS = Table(
             "table_versions",
             ATTRIBUTES,
             "table name to the version that was read; of a set made for a branch, `branch` to its branch_id; of vectors of other "
-            "systems, `imported:` and the source to what came with them",
+            "systems, `imported:` and the source to what came with them; of a set asked for again since, `asked_again` to when and of "
+            "which positions",
         ),
         Column("code_version", pa.string(), "varlake version"),
         Column("sealed_at", INSTANT, "when it was sealed"),

@@ -11,13 +11,15 @@ from pydantic import BaseModel, TypeAdapter
 
 from aggregation import questions
 from aggregation.dimensions import dimensions_of
+from aggregation.opened.valuation_choice import answered_days
 from aggregation.session import Session
 from aggregation.types import DimensionName
 from scenarios.store import list_scenario_sets
 from service.parameters import Parameter, fits_address, parameters_of, value_schema
 from valuation.books.contracts import positions_dates
 
-DATES, DIMENSIONS, SCENARIO_SETS = "dates", "dimensions", "scenario_sets"  # lists of a lake
+# lists of a lake; from VALUED a form takes the days that stand in it first
+DATES, VALUED, DIMENSIONS, SCENARIO_SETS = "dates", "valued_dates", "dimensions", "scenario_sets"
 
 
 @dataclass(frozen=True)
@@ -59,27 +61,33 @@ def example_of(name: str) -> dict[str, tuple[str, ...]]:
 
 
 def first_values(given: Input, example: tuple[str, ...], lists: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
-    """What stands first in a form for what must be given: a day of the lake, and names of the example that the lake has."""
+    """What stands first in a form for what must be given: a day that is valued, where any is, and names of the example."""
     known = lists.get(given.of, ())
     if not given.required or not known:
         return ()
     if given.of == DATES:
-        return (first_day(given.name, known),)
+        return (first_day(given.name, lists),)
     return example if set(example) <= set(known) else ()
 
 
-def first_day(name: str, dates: Sequence[str]) -> str:
-    """The newest day, and the one before for `from`; nothing where no book is."""
+def first_day(name: str, lists: Mapping[str, Sequence[str]]) -> str:
+    """The newest day that is valued, and the one before for `from`; of a lake where nothing is valued the newest days with a book, and
+    nothing where no book is."""
+    dates = lists.get(VALUED) or lists.get(DATES, ())
     return next(iter((*dates[1:2], *dates[:1]) if name == "from" else dates), "")
 
 
 def choices(session: Session) -> dict[str, list[str]]:
-    """The lists of a lake, by name: the `dates` of books, newest first; the `dimensions` of the newest; the `scenario_sets`."""
+    """The lists of a lake, by name: the `dates` of books, newest first; the `valued_dates` of them, on which questions are answered; the
+    `dimensions` of the newest; the `scenario_sets`."""
     lake = session.lake
     dates = positions_dates(lake)[::-1]
     books = lake.snapshot("positions", "hierarchies")
+    known = session.cache.known(lake.snapshot("valuation_sets", "scenario_sets", "standards"))
+    valued = {s.valuation_date for s in answered_days(known)}
     return {
         DATES: [str(d) for d in dates],
+        VALUED: [str(d) for d in dates if d in valued],
         DIMENSIONS: [d["dimension"] for d in dimensions_of(session.cache.book(books, dates[0]).columns)]
         if dates
         else [],

@@ -48,6 +48,19 @@ class Settings(BaseModel):
         None, description="file with the secret of this service at the identity provider, where it has one"
     )
     oidc_claim: str = Field("sub", description="claim of the identity provider that says which user it is")
+    oidc_groups: Path | None = Field(
+        None,
+        description="TOML file of what the groups of the identity provider may do and see here; default roles are of users alone",
+    )
+    oidc_groups_claim: str = Field(
+        "groups", description="claim of the identity provider that lists the groups of a user"
+    )
+    oidc_name_claim: str = Field(
+        "preferred_username", description="claim by which a user is named here who comes by a group for the first time"
+    )
+    fresh_minutes: float = Field(
+        15.0, gt=0, description="users, tokens, sessions and approvals need a sign-in of a browser that is no older"
+    )
     trader_levels: str = Field("0.95,0.975,0.99", description="confidence levels that traders may ask for, by comma")
     requests_a_minute: int = Field(1_200, ge=1, description="requests a user may send in a minute")
     failures_a_minute: int = Field(10, ge=1, description="failed sign-ins from one address in a minute")

@@ -213,3 +213,68 @@ AGAINST: Mapping[str, Callable[[Lake, Request], dict[str, Any] | None]] = {
     SCENARIO_SET: _set_of_standard,
     VALUATION: _set_of_standard,
 }
+
+
+def in_words(job: Job) -> str:
+    """What a proposal asks for, as a sentence that tells it from others: what would change, of what, to what."""
+    asked = job.request
+    told = _WORDS[job.kind](asked)
+    why = asked.get("reason")
+    return f"{told} ({why})" if why else told
+
+
+def _standard_in_words(asked: Request) -> str:
+    whose = f"desk {asked['desk']}" if asked.get("desk") else "the lake"
+    if asked.get("inherit"):
+        return f"{whose[0].upper()}{whose[1:]} has the standard of the lake again"
+    given = [f"{n.replace('_', ' ')} {asked[n]}" for n in ("scenario_set", "currency") if asked.get(n)]
+    return f"Standard of {whose}: {', '.join(given)}"
+
+
+def _market_value_in_words(asked: Request) -> str:
+    of = f"{asked['factor']} on {asked['date']}"
+    if asked["act"] == "override":
+        return f"Override {of} with {asked['value']:.10g}"
+    if asked["act"] == "proxy":
+        return f"Move {of} with {asked['by']}, {asked.get('beta', 1.0):.6g} for one"
+    return f"Release {of} as it was received"
+
+
+def _check_in_words(asked: Request) -> str:
+    since = f" since {asked['first']}" if asked.get("first") else ""
+    own = f", by the gates of {asked['gates']}" if asked.get("gates") else ""
+    return f"Hold the stored market values that the gates suspect{since}{own}"
+
+
+def _release_in_words(asked: Request) -> str:
+    from aggregation.replay import question_of, receipt_in
+
+    name, question = question_of(receipt_in(asked["answer"]))
+    days = [str(question[n]) for n in ("as_of", "first", "last") if question.get(n)]
+    where = [
+        str(w) if isinstance(w, str) else f"{w['dimension']}={','.join(w['values'])}"
+        for w in question.get("where") or ()
+    ]
+    by = [str(b) for b in question.get("by") or ()]
+    parts = [f"by {', '.join(by)}" if by else "", f"where {' and '.join(where)}" if where else ""]
+    return " ".join(["Release the figures of", name, "of", " to ".join(days), *filter(None, parts)])
+
+
+def _set_in_words(asked: Request) -> str:
+    told = asked.get("scenarios", asked)
+    parameters = [
+        f"{n} {v if isinstance(v, str) else canonical_json(v)}" for n, v in (told.get("parameters") or {}).items()
+    ]
+    made = f"{told.get('method', 'historical')}{', ' if parameters else ''}{', '.join(parameters)}"
+    day = asked.get("market_date") or asked["as_of"]
+    return f"Make the scenario set {told.get('name')} of a standard anew on {day}: {made}"
+
+
+_WORDS: Mapping[str, Callable[[Request], str]] = {
+    STANDARD: _standard_in_words,
+    MARKET_ACT: _market_value_in_words,
+    MARKET_CHECK: _check_in_words,
+    RELEASE: _release_in_words,
+    SCENARIO_SET: _set_in_words,
+    VALUATION: _set_in_words,
+}

@@ -73,6 +73,9 @@ _SHIPPED: Mapping[str, tuple[float, float]] = {
 }
 _OTHER = (50.0, 0.03)
 _A_TYPE, _A_STATE = 200.0, 0.7  # of a type, and of its curves in each state
+# Of what is not a valuation set: an explain values a contract at both ends and in the mixtures between, a roll on each day, and both follow
+# its cash, contract by contract. So many times the figures above.
+_TIMES = {"pnl-explain": 10.0, "roll-forward": 7.0}
 _ONCE = {KERNELS: 300_000.0, SPARK: 8_000_000.0}
 _UNMEASURED = {KERNELS: (0.5, 100.0), SPARK: (0.3, 4.0)}  # kernels: loaded at the least, compiled at the most
 _FACTOR = (1 / 4, 4.0)  # about shipped figures, on a machine that nothing is known of
@@ -103,7 +106,8 @@ class Work:
         if self.name in _ONCE:
             return _ONCE[self.name]
         parts = ((n, *_SHIPPED.get(kind, _OTHER)) for kind, n in self.contracts.items())
-        return sum(_A_TYPE + self.states * _A_STATE + n * (one + self.states * state) for n, one, state in parts)
+        once = sum(_A_TYPE + self.states * _A_STATE + n * (one + self.states * state) for n, one, state in parts)
+        return once * _TIMES.get(self.name, 1.0)
 
     def distance(self, other: Work) -> float:
         """How unlike two works are in size: powers of 2 in contracts and in states."""
@@ -173,7 +177,7 @@ class Costs:
         self._ratios: dict[str, list[tuple[Work, float]]] = {}  # latest first
         if lake.reader:
             return  # what others had priced is measured too: shipped figures tell nothing of it
-        with contextlib.suppress(OSError), (lake.state / _FILE).open("rb") as file:
+        with contextlib.suppress(OSError), (lake.state / FILE).open("rb") as file:
             file.seek(max(0, file.seek(0, os.SEEK_END) - _TAIL))
             for line in reversed(file.read().splitlines()):
                 # the first line may be cut, and the file is nobody's but ours: what cannot be read only says less
@@ -206,14 +210,14 @@ def afford(costs: Costs, work: Work) -> None:
     allowance().spend(costs.of(work).seconds)
 
 
-_FILE = "costs.jsonl"
+FILE = "costs.jsonl"
 
 
 def record(lake: Lake, measured: Sequence[tuple[Work, float]]) -> None:
     """Keeps what works took, in microseconds of one core; a lake that cannot be written keeps nothing."""
     rows = ({**vars(work), "contracts": dict(work.contracts), "us": us} for work, us in measured)
     lines = b"".join(json.dumps(row).encode() + b"\n" for row in rows)
-    path = lake.state / _FILE
+    path = lake.state / FILE
     with contextlib.suppress(OSError):
         if path.is_file() and path.stat().st_size > _MOST:
             path.write_bytes(path.read_bytes()[-_TAIL:])

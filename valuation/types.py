@@ -6,7 +6,7 @@ import datetime as dt
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple, Protocol, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
@@ -308,6 +308,7 @@ READER = (
     "reader"  # in those of a set that was valued for somebody who sees a part of the book: which, see `Lake.reader`
 )
 POSITIONS_DATES = "positions_dates"  # in those of a set of the books of other dates than its valuation date: as JSON
+ASKED_AGAIN = "asked_again"  # in those of a set that was asked for once more when it was sealed: as JSON, see `ValuationSet.requests`
 
 
 def id_for(
@@ -362,6 +363,22 @@ class ValuationSet:
         """The books whose contracts it holds."""
         told = self.table_versions.get(POSITIONS_DATES)
         return (self.valuation_date,) if told is None else tuple(map(dt.date.fromisoformat, json.loads(told)))
+
+    def requests(self) -> list[ValuationSet]:
+        """This seal, and after it one more for each later request that found the set sealed, as if it had been sealed for that request:
+        at the versions of positions and of their terms, for the books, with the code and at the time of that request."""
+        again = json.loads(self.table_versions.get(ASKED_AGAIN, "[]"))
+        own = {k: v for k, v in self.table_versions.items() if k not in (ASKED_AGAIN, OF_BRANCH, POSITIONS_DATES)}
+        later = [
+            replace(
+                self,
+                table_versions={**own, **told["table_versions"]},
+                code_version=told["code_version"],
+                sealed_at=dt.datetime.fromisoformat(told["asked_at"]),
+            )
+            for told in again
+        ]
+        return [self, *later]
 
     def id_for(self, reader: str) -> str:
         """The id of what a reader sees of all sets of its coordinates."""

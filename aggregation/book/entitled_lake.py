@@ -261,7 +261,9 @@ class EntitledLake(Lake):
         def make() -> dict[str, list[ValuationSet]]:
             rows = self.whole().read("valuation_sets", version=version).to_pylist(maps_as_pydicts="strict")
             groups: dict[str, list[ValuationSet]] = {}
-            for seal in sorted((ValuationSet.from_row(r) for r in rows), key=lambda s: s.order):
+            # whoever came to hold a contract of a sealed set sees it from the next request on, as if nobody had held it before
+            stored = (seal for row in rows for seal in ValuationSet.from_row(row).requests())
+            for seal in sorted(stored, key=lambda s: s.order):
                 # those of a branch hold what it adds; where it is seen, its own reader had it valued
                 if self.entitlement.includes(Entitlement.of(seal.reader)) if seal.reader else not seal.for_branch:
                     groups.setdefault(seal.id_for(self.reader), []).append(seal)

@@ -18,6 +18,7 @@ from aggregation.change.compare import ComparisonResult, compare
 from aggregation.measures import asked_measures
 from aggregation.on_demand import plan_request, plan_scope, sealed_by, value_request, value_scope
 from aggregation.opened.inputs import open_inputs
+from aggregation.price import history_seconds, size_of
 from aggregation.question import Plan, Question, together
 from aggregation.risk.query import risk_price
 from aggregation.session import Session
@@ -125,9 +126,11 @@ def _value(session: Session, query: StressedQuery) -> StressedQuery:
 
 
 def _price(session: Session, query: StressedQuery) -> float:
-    """Of the measure under both sets, the period's as large as a year or the current one, and of the search for a period."""
+    """Of the plan of the period's valuation, of the measure under both sets, the period's as large as a year or the current one, and of the
+    search for a period."""
     search = 0.0 if query.period else price_of_search(session, _search(query, query.length))
-    return search + 3 * risk_price(session, query.risk())
+    planning = history_seconds(session) + size_of(session, query.risk()).planning
+    return search + planning + 3 * risk_price(session, query.risk())
 
 
 STRESSED_VAR = Question(

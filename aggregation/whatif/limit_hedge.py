@@ -354,7 +354,9 @@ def _programme(inputs: Inputs, asked: AskedMeasure, pnl: Floats, moves: Sequence
     )
 
 
-_SECONDS_OF_A_SEARCH = 1.0  # of a core, as it typically takes
+def _seconds_of_a_search(moves: int) -> float:
+    """Of a core, as an attempt typically takes among so many moves."""
+    return min(1.0, 0.05 * moves)
 
 
 def _solved(problem: HedgeProgramme, limit: float, asked: AskedMeasure, inputs: Inputs) -> tuple[Solution, float]:
@@ -364,7 +366,7 @@ def _solved(problem: HedgeProgramme, limit: float, asked: AskedMeasure, inputs: 
         return Solution("infeasible", nothing, 0.0, 0.0), _measured(asked, inputs, problem.pnl)
     target = limit
     for _ in range(_ATTEMPTS):
-        allowance().spend(_SECONDS_OF_A_SEARCH)
+        allowance().spend(_seconds_of_a_search(len(problem.most)))
         if asked.measure.name == "es":
             solution = cheapest_es(problem, target)
         else:
@@ -519,7 +521,9 @@ def _price(session: Session, query: LimitHedgeQuery) -> float:
     """Of every attempt at the programme, of each move alone, and of the change that is proposed."""
     hedges = [str((move.hedge or {}).get("instrument_type")) for move in query.moves if not move.unwinds]
     risk = query.risk().model_copy(update={"interval": query.interval or _CONFIDENCE})
-    return _ATTEMPTS * _SECONDS_OF_A_SEARCH + 2 * price_of_changes(session, risk, len(query.moves), hedges)
+    return _ATTEMPTS * _seconds_of_a_search(len(query.moves)) + 2 * price_of_changes(
+        session, risk, len(query.moves), hedges
+    )
 
 
 LIMIT_HEDGE = Question(

@@ -70,6 +70,7 @@ class Caller:
     """Whoever asks, what it may do here, and by what it is known.
 
     credential : id of the token or the session; None in single-user mode. token_id : the token behind either, where there is one.
+    signed_in_at : when a session began, which every sign-in begins anew.
     """
 
     principal: Principal
@@ -78,6 +79,7 @@ class Caller:
     credential: str | None = None
     token_id: str | None = None
     expires_at: dt.datetime | None = None
+    signed_in_at: dt.datetime | None = None
 
 
 def alone(settings: Settings) -> bool:
@@ -112,8 +114,9 @@ class AccessStore(Database):
         other._actor = actor
         return other
 
-    def _acting(self, act: str, **asked: Any) -> AbstractContextManager[sqlite3.Connection]:
-        return self.acting(act, asked, self._actor)
+    def _acting(self, act: str, of: str | None, **asked: Any) -> AbstractContextManager[sqlite3.Connection]:
+        """of : the user whom the act is about, whom the list of the trail names too."""
+        return self.acting(act, asked, self._actor, **({} if of is None else {"user": of}))
 
     def make(self) -> None:
         make_folder(self.path.parent)
@@ -157,7 +160,7 @@ class AccessStore(Database):
 
     def add(self, user: User) -> User:
         """Raises `Conflict` for a name or an identity that is taken, and where the first user is no admin."""
-        with self._acting("add_user", **user.model_dump(mode="json")) as db:
+        with self._acting("add_user", user.name, **user.model_dump(mode="json")) as db:
             if db.execute("SELECT 1 FROM users WHERE name = ?", (user.name,)).fetchone() is not None:
                 raise Conflict(f"There is a user {user.name} already. Change that one, or choose another name.")
             _check_identity(db, user)
@@ -171,7 +174,9 @@ class AccessStore(Database):
 
     def change(self, name: str, change: UserChange) -> User:
         """The user as it is from now on; raises `Conflict` where no admin would be left."""
-        with self._acting("change_user", name=name, change=change.model_dump(mode="json", exclude_unset=True)) as db:
+        with self._acting(
+            "change_user", name, name=name, change=change.model_dump(mode="json", exclude_unset=True)
+        ) as db:
             before = _found(db, name)
             try:
                 user = change.of(before)
@@ -185,7 +190,7 @@ class AccessStore(Database):
 
     def remove(self, name: str) -> User:
         """Removes a user with all tokens and sessions; raises `Conflict` for the last admin."""
-        with self._acting("remove_user", name=name) as db:
+        with self._acting("remove_user", name, name=name) as db:
             user = _found(db, name)
             _check_admins(db, name)
             for table, column in (("sessions", "user"), ("tokens", "user"), ("users", "name")):
@@ -195,7 +200,7 @@ class AccessStore(Database):
     def make_token(self, user: str, request: TokenRequest, made_with: str | None = None) -> tuple[Token, str]:
         """A new token, and its secret, which is nowhere kept. Raises `BadInput` for rights that its user does not have."""
         now, secret = _now(), new_secret()
-        with self._acting("make_token", user=user, **request.model_dump(mode="json")) as db:
+        with self._acting("make_token", user, user=user, **request.model_dump(mode="json")) as db:
             roles = _found(db, user).roles
             for right in request.rights:
                 if right not in rights_of(roles):
@@ -231,7 +236,9 @@ class AccessStore(Database):
 
     def revoke(self, token_id: str, user: str | None = None, *, alone: bool = False) -> Token:
         """Ends a token, those made with it unless `alone`, and their sessions. Raises `NotFound` where that user has no such token."""
-        with self._acting("revoke_token", token_id=token_id, alone=alone) as db:
+        with self._acting(
+            "revoke_token", self._whose("tokens", "token_id", token_id), token_id=token_id, alone=alone
+        ) as db:
             row = db.execute(
                 "SELECT * FROM tokens WHERE token_id = ?1 AND (?2 IS NULL OR user = ?2)", (token_id, user)
             ).fetchone()
@@ -248,7 +255,7 @@ class AccessStore(Database):
     def start_session(self, user: str, token_id: str | None, settings: Settings, *, instead: str | None = None) -> str:
         """The secret of a new session of a browser, which ends the one that it had, `instead`."""
         now, secret = _now(), new_secret()
-        with self._acting("sign_in", user=user, token_id=token_id) as db:
+        with self._acting("sign_in", user, user=user, token_id=token_id) as db:
             db.execute(
                 "DELETE FROM sessions WHERE expires_at < ? OR last_seen_at < ? OR digest = ?",
                 (_text(now), _text(now - _idle(settings)), digest_of(instead or "")),
@@ -279,13 +286,29 @@ class AccessStore(Database):
 
     def end_session(self, session_id: str, user: str | None = None) -> None:
         """Raises `NotFound` where that user has no such session."""
-        with self._acting("end_session", session_id=session_id) as db:
+        with self._acting(
+            "end_session", self._whose("sessions", "session_id", session_id), session_id=session_id
+        ) as db:
             ended = db.execute(
                 "DELETE FROM sessions WHERE session_id = ?1 AND (?2 IS NULL OR user = ?2) RETURNING 1",
                 (session_id, user),
             ).fetchone()
         if ended is None:
             raise NotFound(f"There is no session {session_id!r}. List the sessions to find its id.")
+
+    def end_sessions(self, user: str) -> None:
+        """Ends all sessions of a user, where there are any."""
+        with self.reading() as db:
+            if db.execute("SELECT 1 FROM sessions WHERE user = ? LIMIT 1", (user,)).fetchone() is None:
+                return
+        with self._acting("end_session", user, user=user) as db:
+            db.execute("DELETE FROM sessions WHERE user = ?", (user,))
+
+    def _whose(self, table: str, column: str, key: str) -> str | None:
+        """The user of a token or a session; None where there is none of that id."""
+        with self.reading() as db:
+            row = db.execute(f"SELECT user FROM {table} WHERE {column} = ?", (key,)).fetchone()
+        return None if row is None else str(row["user"])
 
     def caller_of_token(self, secret: str) -> Caller:
         """Raises `NotSignedIn` for a token that is unknown, revoked or expired."""
@@ -329,7 +352,8 @@ class AccessStore(Database):
         rights = rights_of(user.roles)
         if row["rights"] is not None:
             rights &= set(json.loads(row["rights"]))
-        return Caller(user.principal, rights, "session", row["session_id"], row["token_id"], min(ends))
+        began = dt.datetime.fromisoformat(row["created_at"])
+        return Caller(user.principal, rights, "session", row["session_id"], row["token_id"], min(ends), began)
 
     def _used(self, statement: str, identifier: str, before: dt.datetime | None, now: dt.datetime) -> None:
         if before is None or now - before >= USED:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import hmac
 from collections.abc import Mapping
 from typing import Literal
@@ -21,6 +22,12 @@ from service.api.context import PREFIX, caller, context, principal
 from service.api.throttling import Rates
 from service.config import Settings
 from service.errors import request_id
+
+
+class NotFresh(NotSignedIn):
+    """A session may be used by whoever finds its browser open, so what grants rights needs a sign-in that is not long ago."""
+
+    title = "Sign in again"
 
 
 class SecretInAddress(VarlakeError):
@@ -66,7 +73,7 @@ NEEDED: Mapping[Need, tuple[str, ...]] = {
             "widgets",
             "apps",
         ),
-        *("health", "replay_receipt", "recompute_receipt", "released_results", "market_data_history"),
+        *("health", "table_as_file", "replay_receipt", "recompute_receipt", "released_results", "market_data_history"),
         *("dimensions", "measures", "estimators", "instruments", "scenario_methods", "risk_factors"),
         *("positions", "positions_dates", "positions_history", "dimensions_of_date"),
         *("hierarchies", "corporate_actions"),
@@ -97,6 +104,10 @@ NEEDED: Mapping[Need, tuple[str, ...]] = {
         "remove_user",
     ),
 }
+# what gives or takes rights, or counts as the second pair of eyes: a session must have begun lately (ASVS 7.5.2)
+SENSITIVE = frozenset(
+    {"add_user", "change_user", "remove_user", "make_token", "revoke_token", "end_session", "approve_proposal"}
+)
 _BY_VIEW = {view: need for need, views in NEEDED.items() for view in views}
 
 
@@ -166,7 +177,27 @@ def _admit() -> Redirect | None:
         _check_csrf()
     if need != "an account" and need not in g.caller.rights:
         raise NotAllowed(_lacking(need))
+    if rule is not None and rule.endpoint.rpartition(".")[2] in SENSITIVE:
+        _check_fresh()
     return None
+
+
+def fresh_until(asks: Caller) -> dt.datetime | None:
+    """Until when a session may do what is `SENSITIVE`; None for who shows a token with every request, and in single-user mode."""
+    return (
+        None
+        if asks.signed_in_at is None
+        else asks.signed_in_at + dt.timedelta(minutes=context().settings.fresh_minutes)
+    )
+
+
+def _check_fresh() -> None:
+    until = fresh_until(g.caller)
+    if until is not None and dt.datetime.now(dt.UTC) > until:
+        raise NotFresh(
+            f"This needs a sign-in within the last {context().settings.fresh_minutes:g} minutes (VARLAKE_FRESH_MINUTES), and this session "
+            f"began at {g.caller.signed_in_at:%H:%M} UTC. Sign in again at /sign-in?again=true, then send it once more; or send a token."
+        )
 
 
 def known() -> Caller:

@@ -29,6 +29,7 @@ from service.api import (
     releases,
     replay,
     scenarios,
+    shown,
     sign_in,
     standard,
     uploads,
@@ -99,6 +100,7 @@ def create_app(settings: Settings) -> OpenAPI:
         proposals.api,
         audit.api,
         openbb.api,
+        shown.api,
     ):
         app.register_api(blueprint)
     sign_in.prepare(app)

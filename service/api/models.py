@@ -113,6 +113,7 @@ class Choices(Answer):
     """What a lake has for the parameters of questions."""
 
     dates: list[str] = Field(description="that hold a book, newest first")
+    valued_dates: list[str] = Field(description="of these, those on which questions are answered")
     dimensions: list[str] = Field(description="of the newest book, attributes and levels too")
     scenario_sets: list[str] = Field(description="names of scenario sets")
 

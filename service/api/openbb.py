@@ -95,7 +95,7 @@ def widgets() -> Response:
 @files.get("/apps.json")
 def apps() -> Response:
     """One app: a tab a subject, each question above what it rests on; days are chosen once for all."""
-    dates = choices(session())[DATES]
+    lists = choices(session())
     tabs: dict[str, Any] = {}
     for name in in_addresses():
         subject = _subject(name)
@@ -116,7 +116,7 @@ def apps() -> Response:
             "type": "param",
             "paramName": day,
             "widgetIds": ids,
-            "defaultValue": first_day(day, dates),
+            "defaultValue": first_day(day, lists),
         }
         for i, (day, ids) in enumerate(days.items(), start=1)
     ]

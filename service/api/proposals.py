@@ -47,19 +47,24 @@ class WithdrawalBody(Body):
     reason: str | None = Field(None, max_length=500, description="why, in words")
 
 
-class ProposalAnswer(models.JobAnswer):
+class ProposedWork(models.JobAnswer):
+    what: str = Field(description="what is proposed, in words")
+
+
+class ProposalAnswer(ProposedWork):
     moved: str | None = Field(description="what it was proposed against and has changed since; null where nothing has")
 
 
 class ProposalList(models.Answer):
-    rows: list[models.JobAnswer] = Field(description="the proposals, newest first")
+    rows: list[ProposedWork] = Field(description="the proposals, newest first")
 
 
 @api.get("/proposals", responses={200: ProposalList})
 def list_proposals(query: ProposalParameters) -> Response:
     """The proposals, newest first."""
     states = proposals.STATES if query.state is None else (query.state,)
-    return json_answer({"rows": [p.to_dict() for p in proposals.find_proposals(context().jobs, principal(), states)]})
+    found = proposals.find_proposals(context().jobs, principal(), states)
+    return json_answer({"rows": [{"what": proposals.in_words(p), **p.to_dict()} for p in found]})
 
 
 @api.get("/proposals/<job_id>", responses={200: ProposalAnswer})
@@ -68,7 +73,7 @@ def show_proposal(path: ProposalPath, query: Parameters) -> Response:
     here = context()
     job = proposals.find_proposal(here.jobs, path.job_id, principal())
     moved = proposals.moved_since(here.lake, job) if job.state == "proposed" else None
-    return json_answer({**job.to_dict(), "moved": moved})
+    return json_answer({"what": proposals.in_words(job), **job.to_dict(), "moved": moved})
 
 
 @api.post("/proposals/<job_id>/approve", responses={200: models.JobAnswer})

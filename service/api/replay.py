@@ -7,10 +7,12 @@ from typing import Annotated, Any, Literal
 from flask import Response, request
 from pydantic import BaseModel, ConfigDict, Field
 
-from aggregation.questions import QUESTIONS
+from aggregation.questions import QUESTIONS, read
 from aggregation.recomputed import Recomputed, recompute
-from aggregation.replay import OLD_KINDS, Replay, replay
+from aggregation.replay import NOT_AS_WRITTEN, OLD_KINDS, Replay, question_of, replay
 from aggregation.session import Session
+from lake.errors import BadInput
+from service.api.access import check_asked
 from service.api.context import context, principal
 from service.api.document import blueprint
 from service.api.requests import Body
@@ -48,6 +50,7 @@ class ReplayBody(Body):
 @api.post("/replay/now", responses={200: shape(Recomputed)})
 def recompute_receipt(body: ReplayBody) -> Response:
     """The same question asked of what is known now, beside the answer as published, with what was restated since."""
+    _check_parameters()
     here = context()
     asks = principal()
     session = Session(here.lake, here.cache, entitlement=asks.entitlement, actor=asks.name)
@@ -57,4 +60,17 @@ def recompute_receipt(body: ReplayBody) -> Response:
 @api.post("/replay", responses={200: shape(Replay)})
 def replay_receipt(body: ReplayBody) -> Response:
     """Recomputes an answer from the lake as it was, and names every figure shown and every input that is not as it was."""
+    _check_parameters()
     return json_answer(replay(context().lake, request.get_json()).to_dict())
+
+
+def _check_parameters() -> None:
+    """Raises `NotAllowed` where the receipt's question has parameters of risk that whoever replays it may not choose.
+
+    A replay computes what it asks, and a receipt is quickly written. What is no question is told by the replay itself.
+    """
+    try:
+        query = read(*question_of(request.get_json()["receipt"]))
+    except (BadInput, *NOT_AS_WRITTEN):
+        return
+    check_asked(query)

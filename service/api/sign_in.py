@@ -20,7 +20,9 @@ from flask import Flask, Response, render_template_string, request, session, url
 from flask.sessions import SecureCookieSessionInterface
 from joserfc.errors import JoseError
 
-from lake.errors import BadInput, NotFound, NotReady, NotSignedIn, VarlakeError
+from lake.errors import BadInput, NotFound, NotReady, NotSignedIn, VarlakeError, validated
+from service.access.accounts import User, UserChange
+from service.access.groups import Groups, named
 from service.access.secrets import csrf_token
 from service.access.store import ANYBODY_HERE, Caller
 from service.api.access import FORM, known, of_token, rates, session_cookie
@@ -33,16 +35,21 @@ from service.process import is_loopback
 
 _log = structlog.get_logger("varlake.web")
 WAIT_SECONDS = 10  # for the identity provider
+_PROVIDER = "identity provider"  # whose acts changes of users by their groups are, in the audit trail
+_SHOWN = 5  # groups in an error
 _PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>Sign in to varlake</title>
 <meta name="viewport" content="width=device-width"><link rel="stylesheet" href="{{ url_for('.style') }}"></head>
-<body><main><h1>{{ "varlake" if caller else "Sign in to varlake" }}</h1>
+<body><main><h1>{{ "varlake" if caller and not again else "Sign in to varlake" }}</h1>
 {% if fault %}<p role="alert">{{ fault }}</p>{% endif %}
-{% if caller %}<p>You are signed in as {{ caller.principal.name }}. <a href="{{ next }}">Go on.</a></p>
+{% if caller and again %}<p>You are signed in as {{ caller.principal.name }}. Sign in once more to show that it is you.</p>{% endif %}
+{% if caller and not again %}<p>You are signed in as {{ caller.principal.name }}. <a href="{{ next }}">Go on.</a></p>
 <form method="post" action="{{ url_for('.sign_out') }}"><input type="hidden" name="csrf_token" value="{{ csrf }}">
 <button>Sign out</button></form>
-{% else %}{% if provider %}<p><a href="{{ url_for('.sign_in_at_provider', next=next) }}">Sign in at {{ provider }}</a></p>{% endif %}
+{% else %}{% if provider %}<p>
+<a href="{{ url_for('.sign_in_at_provider', next=next, again=again) }}">Sign in at {{ provider }}</a></p>{% endif %}
 <form method="post" action="{{ url_for('.sign_in_with_token') }}"><input type="hidden" name="next" value="{{ next }}">
+{% if again %}<input type="hidden" name="again" value="{{ again }}">{% endif %}
 <input name="user" value="token" autocomplete="username" hidden>
 <label for="token">Personal access token</label>
 <input id="token" name="token" type="password" autocomplete="current-password" required autofocus spellcheck="false">
@@ -104,7 +111,9 @@ def sign_in_at_provider() -> Response:
             )
         session["next"] = _next()
         back = url_for(".signed_in_at_provider", _external=True)
-        begun = app.create_authorization_url(back)
+        # who signs in again shows it to the provider too, which would else send the browser back at once
+        anew = {"prompt": "login", "max_age": "0"} if _again() else {}
+        begun = app.create_authorization_url(back, **anew)
         app.save_authorize_data(redirect_uri=back, **begun)
     except (VarlakeError, requests.RequestException, AuthlibBaseError) as error:
         return _page(_told(error))
@@ -123,7 +132,7 @@ def signed_in_at_provider() -> Response:
                 "aud": {"essential": True, "value": settings.oidc_client},
             }
         ).get("userinfo")
-        name = _user_of(claims or {}, settings.oidc_claim)
+        name = _user_of(claims or {}, settings)
     except (VarlakeError, requests.RequestException, AuthlibBaseError, JoseError) as error:
         try:
             rates().failure(request.remote_addr or "")
@@ -169,12 +178,18 @@ def _next() -> str:
     return given if inside else "/"
 
 
+def _again() -> str | None:
+    """The text true where somebody who is signed in shows once more who it is."""
+    return "true" if request.values.get("again") == "true" else None
+
+
 def _page(error: VarlakeError | None = None, caller: Caller | None = None) -> Response:
     secret = request.cookies.get(session_cookie(), "")
     shown = render_template_string(
         _PAGE,
         fault=None if error is None else error.message,
         caller=caller,
+        again=_again(),
         csrf=csrf_token(secret),
         next=_next(),
         provider=urlsplit(context().settings.oidc_issuer or "").hostname,
@@ -195,8 +210,9 @@ def _told(error: Exception) -> VarlakeError:
     return NotSignedIn(f"The identity provider has not let you in, or this was begun in another browser. {seen}")
 
 
-def _user_of(claims: Mapping[str, Any], claim: str) -> str:
+def _user_of(claims: Mapping[str, Any], settings: Settings) -> str:
     """The user of an identity; raises `NotSignedIn` where nobody has it."""
+    claim = settings.oidc_claim
     identity = claims.get(claim)
     if not isinstance(identity, str) or not identity:
         raise NotSignedIn(
@@ -205,10 +221,38 @@ def _user_of(claims: Mapping[str, Any], claim: str) -> str:
     if claim == "email" and claims.get("email_verified") is not True:
         raise NotSignedIn(f"The identity provider has not verified the address {identity}, so anybody could have it.")
     user = context().access.identified(identity)
+    if settings.oidc_groups is not None:
+        return _by_groups(Groups.read(settings.oidc_groups), claims, identity, user, settings)
     if user is None:
         raise NotSignedIn(
             f"No user has the identity {identity}. An admin gives it: varlake users change NAME --identity '{identity}'."
         )
+    return user.name
+
+
+def _by_groups(groups: Groups, claims: Mapping[str, Any], identity: str, user: User | None, settings: Settings) -> str:
+    """The user, with the roles and the entitlement of its groups from now on: added where it comes for the first time.
+
+    Raises `NotSignedIn` where no group of it counts here, whose sessions end then, and what adding or changing a user raises.
+    """
+    store = context().access.by(_PROVIDER)
+    has = named(claims.get(settings.oidc_groups_claim))
+    found = groups.of(has)
+    if found is None:
+        if user is not None:
+            store.end_sessions(user.name)
+        listed = f"is in {', '.join(has[:_SHOWN])}" if has else "is in none that the identity provider tells of"
+        raise NotSignedIn(
+            f"{identity} {listed} (claim {settings.oidc_groups_claim}), and none of these groups may sign in here. An admin lists groups "
+            f"in {settings.oidc_groups.name if settings.oidc_groups else 'VARLAKE_OIDC_GROUPS'}."
+        )
+    roles, entitlement = found
+    if user is None:
+        name = str(claims.get(settings.oidc_name_claim) or identity)
+        given = {"name": name, "roles": roles, "entitlement": entitlement, "identity": identity}
+        return store.add(validated(User, given, f"user named by the claim {settings.oidc_name_claim}")).name
+    if (user.roles, user.entitlement) != (roles, entitlement):
+        store.change(user.name, UserChange(roles=roles, entitlement=entitlement))
     return user.name
 
 

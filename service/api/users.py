@@ -12,11 +12,12 @@ from pydantic import ConfigDict, Field
 from aggregation.book.entitlement import Entitlement
 from lake.errors import Conflict, NotAllowed
 from service.access.accounts import BrowserSession, Token, TokenRequest, User, UserChange
+from service.access.granted import grant_warnings
 from service.access.principal import Role
 from service.access.rights import RIGHTS, Right
 from service.access.secrets import csrf_token
 from service.access.store import ANYBODY_HERE
-from service.api.access import session_cookie
+from service.api.access import fresh_until, session_cookie
 from service.api.context import caller, context, principal
 from service.api.document import blueprint
 from service.api.models import Answer
@@ -35,6 +36,9 @@ class Me(Answer):
     entitlement: Entitlement | None = Field(description="what of the book is seen; null for everything")
     by: Literal["single-user mode", "token", "session"] = Field(description="how it is known who asks")
     expires_at: dt.datetime | None = Field(description="of the token or the session")
+    fresh_until: dt.datetime | None = Field(
+        description="until when a session may change users, tokens and sessions and approve; null without a session"
+    )
     csrf_token: str | None = Field(
         description="of a session: to send as X-CSRF-Token with everything but GET; null without a session"
     )
@@ -54,6 +58,14 @@ class UserChangeBody(Body, UserChange):
 
 class UserPath(Parameters):
     name: str = Field(description="name of the user")
+
+
+class UserAnswer(User):
+    """A user, and what of its entitlement nothing in the lake names."""
+
+    warnings: list[str] = Field(
+        description="of each granted desk, book or legal entity that no position names yet, with the nearest names; empty for none"
+    )
 
 
 class Users(Answer):
@@ -110,6 +122,7 @@ def me(query: Parameters) -> Response:
             "entitlement": None if asks.principal.entitlement is None else asks.principal.entitlement.model_dump(),
             "by": asks.by,
             "expires_at": asks.expires_at,
+            "fresh_until": fresh_until(asks),
             "csrf_token": csrf_token(request.cookies[session_cookie()]) if asks.by == "session" else None,
         }
     )
@@ -121,22 +134,22 @@ def users(query: Parameters) -> Response:
     return _unkept({"rows": [u.model_dump() for u in context().access.users()]})
 
 
-@api.post("/users", responses={200: User})
+@api.post("/users", responses={200: UserAnswer})
 def add_user(body: UserBody) -> Response:
     """Add a user. Single-user mode ends with the first one, who has to be an admin."""
-    return _unkept(context().own_access.add(User(**dict(body))).model_dump())
+    return _user(context().own_access.add(User(**dict(body))))
 
 
-@api.get("/users/<name>", responses={200: User})
+@api.get("/users/<name>", responses={200: UserAnswer})
 def user(path: UserPath, query: Parameters) -> Response:
     """A user: roles, entitlement, identity."""
-    return _unkept(context().access.user(path.name).model_dump())
+    return _user(context().access.user(path.name))
 
 
-@api.patch("/users/<name>", responses={200: User})
+@api.patch("/users/<name>", responses={200: UserAnswer})
 def change_user(path: UserPath, body: UserChangeBody) -> Response:
     """Change a user; it holds from the next request on."""
-    return _unkept(context().own_access.change(path.name, body).model_dump())
+    return _user(context().own_access.change(path.name, body))
 
 
 @api.delete("/users/<name>", responses={200: User})
@@ -186,6 +199,10 @@ def end_session(path: SessionPath) -> Response:
     here = context()
     here.own_access.end_session(path.session_id, _own())
     return _unkept({"rows": [s.model_dump() for s in here.access.sessions(principal().name, here.settings)]})
+
+
+def _user(user: User) -> Response:
+    return _unkept({**user.model_dump(), "warnings": grant_warnings(context().lake, user.entitlement)})
 
 
 def _unkept(body: Mapping[str, Any]) -> Response:

@@ -57,7 +57,12 @@ def audit_list_command(
                 rows.to_pylist(), rows.column_names, first=("number", "began_at", "actor", "act", "outcome")
             )
     else:
-        display.say("There is no such act.")
+        display.say(
+            "The trail holds no act. A lake that was ever written has some: if this one was, its trail was emptied, and `varlake audit "
+            "verify` says what is missing."
+            if wanted == ActFilter()
+            else "There is no such act."
+        )
 
 
 @app.command("show")

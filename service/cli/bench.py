@@ -239,6 +239,22 @@ def bench_web_command(
     harness.report(pages.bench_pages(lake), output)
 
 
+@app.command("prices")
+def bench_prices_command(
+    lake: Annotated[
+        Path, typer.Option("--lake", help="Folder of a lake like the demo's; it is copied, and stays as it is.")
+    ],
+    question: Annotated[
+        list[str] | None, typer.Option("--question", help="Only this question; as often as needed.")
+    ] = None,
+    output: OutputOption = None,
+) -> None:
+    """Core-seconds of every question's example beside its price, which the request budget and the heavy lane go by."""
+    from service.bench import harness, prices
+
+    harness.report(prices.bench_prices(lake, question or ()), output)
+
+
 @app.command("map")
 def bench_map_command(
     contracts: Annotated[int, typer.Option("--contracts", help="Contracts to value.")] = 60_000,

@@ -32,25 +32,25 @@ def proposals_list_command(
     json: JsonOption = False,
 ) -> None:
     """The proposals, newest first; an approved one is a job like any other."""
-    from service.proposals import STATES, find_proposals
+    from service.proposals import STATES, find_proposals, in_words
 
     if state is not None and state not in STATES:
         raise unknown("state", state, STATES, pointer="--state")
     found = find_proposals(_table(lake), LOCAL, STATES if state is None else (state,))
-    told, rows = [job.to_dict() for job in found], [_row(job) for job in found]
-    show_list(told, rows, json, columns, "There are no proposals.", first=("proposal", "kind", "state", "proposer"))
+    told, rows = [{"what": in_words(job), **job.to_dict()} for job in found], [_row(job) for job in found]
+    show_list(told, rows, json, columns, "There are no proposals.", first=("proposal", "what", "state", "proposer"))
 
 
 @app.command("show")
 def proposals_show_command(proposal: ProposalArgument, lake: LakeOption = None, json: JsonOption = False) -> None:
     """One proposal: what it asks for, against what, and whether that has changed since."""
-    from service.proposals import find_proposal, moved_since
+    from service.proposals import find_proposal, in_words, moved_since
 
     opened = open_lake(lake)[1]
     job = find_proposal(JobTable.of(opened), proposal, LOCAL)
     moved = moved_since(opened, job) if job.state == "proposed" else None
     if json:
-        display.print_json({**job.to_dict(), "moved": moved})
+        display.print_json({"what": in_words(job), **job.to_dict(), "moved": moved})
         return
     assert job.proposal is not None
     display.print_pairs({**_row(job), **job.request}, title=f"Proposal {proposal}")
@@ -114,10 +114,13 @@ def _say(job: Job, json: bool) -> None:
 
 
 def _row(job: Job) -> dict[str, Any]:
+    from service.proposals import in_words
+
     assert job.proposal is not None
     left = job.proposal.expires_at - dt.datetime.now(dt.UTC)
     return {
         "proposal": job.job_id,
+        "what": in_words(job),
         "kind": job.kind,
         "state": job.state,
         "proposer": job.proposal.proposer,

@@ -54,9 +54,13 @@ def users_add_command(
         )
     given = {"name": name, "roles": tuple(role or ()), "entitlement": None, "identity": identity, **seen}
     added = _store(lake).add(validated(User, given, "user"))
-    display.print_json(added.model_dump()) if json else display.say(
-        f"{name} is a user now. `varlake tokens make {name}` makes a token to sign in with."
-    )
+    warnings = _warnings(lake, added)
+    if json:
+        display.print_json({**added.model_dump(), "warnings": warnings})
+        return
+    display.say(f"{name} is a user now. `varlake tokens make {name}` makes a token to sign in with.")
+    for warning in warnings:
+        display.say(warning)
 
 
 @app.command("list")
@@ -89,7 +93,13 @@ def users_change_command(
     if not given:
         raise BadInput(f"Say what of {name} becomes otherwise: its roles, what it sees, or its identity.")
     user = _store(lake).change(name, validated(UserChange, given, "change"))
-    display.print_json(user.model_dump()) if json else display.print_pairs(_shown(user), title=f"User {name}")
+    warnings = _warnings(lake, user)
+    if json:
+        display.print_json({**user.model_dump(), "warnings": warnings})
+        return
+    display.print_pairs(_shown(user), title=f"User {name}")
+    for warning in warnings:
+        display.say(warning)
 
 
 @app.command("remove")
@@ -107,6 +117,15 @@ def _store(lake: Path | None, *, create: bool = True) -> Any:
     if create and settings.access is None:
         Lake.create(settings.lake)  # the users of a lake stand in its folder
     return AccessStore.of(settings)
+
+
+def _warnings(lake: Path | None, user: Any) -> list[str]:
+    """What of its entitlement nothing in the lake names; none where the users stand apart from a lake that is not made yet."""
+    from lake.tables import Lake
+    from service.access.granted import grant_warnings
+
+    made = Lake(settings_of(lake).lake)
+    return list(grant_warnings(made, user.entitlement)) if made.marker.is_file() else []
 
 
 def _entitlement(

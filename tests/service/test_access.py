@@ -341,6 +341,26 @@ class TestParametersOfRisk:
             )
             assert named.status_code == 404
 
+    def test_a_trader_replays_what_he_might_ask(self, valued_lake: Path, tmp_path: Path) -> None:
+        """A receipt of somebody else is computed for whoever replays it, so its parameters are held to the same rule as a question's."""
+        client, tokens = valued(valued_lake, tmp_path, requests_a_minute=1000)
+        ada, tom = bearer(tokens["ada"]), bearer(tokens["tom"])
+        for chosen in ({"levels": ["0.999"]}, {"scale_to_days": 10}):
+            asked = {"as_of": str(MONDAY), **chosen}
+            refused = client.post("/api/v1/var", json=asked, headers=tom).get_json()
+            answer = client.post("/api/v1/var", json=asked, headers=ada).get_json()
+            for kept in (answer, {"receipt": answer["receipt"]}):
+                for route in ("replay", "replay/now"):
+                    said = client.post(f"/api/v1/{route}", json=kept, headers=tom)
+                    assert said.status_code == 403
+                    assert [said.get_json()[k] for k in ("detail", "errors")] == [
+                        refused[k] for k in ("detail", "errors")
+                    ]
+                    assert client.post(f"/api/v1/{route}", json=kept, headers=ada).status_code == 200
+        own = client.post("/api/v1/var", json={"as_of": str(MONDAY), "levels": ["0.975"]}, headers=tom).get_json()
+        assert client.post("/api/v1/replay", json=own, headers=tom).get_json()["verdict"] == "same bits"
+        assert client.post("/api/v1/replay/now", json=own, headers=tom).status_code == 200
+
     def test_a_level_that_is_none_is_told_by_its_setting(self, tmp_path: Path) -> None:
         lake = Lake.create(tmp_path / "lake").path
         tokens = with_users(lake)[1]

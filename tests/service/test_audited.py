@@ -71,6 +71,7 @@ REQUESTS: dict[str, dict[str, Any] | None] = {
     "save_branch": {"json": {"name": "lighter", "as_of": str(MONDAY), "scale": ["desk=Options*0.5"]}},
     "set_standard": {"json": {"currency": "EUR"}},
     "submit": {"json": {"as_of": str(MONDAY)}},
+    "table_as_file": {"json": {"columns": ["desk"], "rows": [["Rates"]]}},
     "withdraw_proposal": None,
     **{
         f"bring_{kind.route[1:].replace('-', '_')}": {**UPLOAD, "query_string": options(what)}
@@ -239,6 +240,11 @@ class TestRoutes:
         assert client.delete(f"/api/v1/sessions/{session['session_id']}", headers=ada).status_code == 200
         assert client.delete(f"/api/v1/tokens/{made['token_id']}", headers=ada).status_code == 200
         assert client.delete("/api/v1/users/vera", headers=ada).status_code == 200
+        of_whom = {a.act: a.row()["about"] for a in recorded_acts(valued_copy.trail) if a.actor == "ada"}
+        assert {act: told for act, told in of_whom.items() if act in OF_USERS} == {
+            **dict.fromkeys(("add_user", "change_user", "remove_user"), "user=vera"),
+            **dict.fromkeys(("make_token", "revoke_token", "end_session"), "user=ada"),
+        }
         told = [(a.act, a.outcome) for a in recorded_acts(valued_copy.trail) if a.actor == "ada"]
         wanted = ["add_user", "change_user", "make_token", "sign_in", "end_session", "revoke_token", "remove_user"]
         assert told == [(act, "done") for act in wanted]
@@ -409,3 +415,10 @@ class TestDoors:
 
 def test_a_copied_lake_has_its_trail(valued_lake: Path, tmp_path: Path) -> None:
     assert verify_trail(Lake.open(shutil.copytree(valued_lake, tmp_path / "lake"))).holds
+
+
+def test_an_emptied_trail_is_told_from_a_filter_that_nothing_fits(valued_copy: Lake) -> None:
+    assert "There is no such act." in varlake("audit", "list", "--first", "2099-01-01", lake=valued_copy.path).stderr
+    (valued_copy.state / FILE).write_text("")
+    assert "its trail was emptied" in varlake("audit", "list", lake=valued_copy.path).stderr
+    assert "There is no such act." in varlake("audit", "list", "--first", "2099-01-01", lake=valued_copy.path).stderr

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 from command_line import answer, refused, varlake
 
+from aggregation.book.entitlement import Entitlement
 from service.access.store import AccessStore
 from service.config import Settings
 
@@ -22,6 +24,9 @@ def test_users_are_added_listed_changed_and_removed(tmp_path: Path) -> None:
     tom = answer(
         "users", "add", "tom", "--role", "trader", "--desk", "Rates", "--desk", "FX", "--firm-totals", lake=lake
     )
+    assert [w.partition(" yet,")[0] for w in tom.pop("warnings")] == [
+        f"No position names the desk {name!r}" for name in ("FX", "Rates")
+    ]
     assert tom == {
         "name": "tom",
         "roles": ["trader"],
@@ -38,6 +43,22 @@ def test_users_are_added_listed_changed_and_removed(tmp_path: Path) -> None:
     assert answer("users", "change", "tom", "--identity", "", lake=lake)["identity"] is None
     assert varlake("users", "remove", "tom", lake=lake).returncode == 0
     assert [u["name"] for u in answer("users", "list", lake=lake)] == ["ada"]
+
+
+def test_a_misspelt_desk_is_granted_with_a_warning(valued_lake: Path, tmp_path: Path) -> None:
+    """Warned of, and not refused: a user may be there before the desk is."""
+    lake = tmp_path / "lake"
+    shutil.copytree(valued_lake, lake)
+    varlake("users", "add", "ada", "--role", "admin", lake=lake)
+    said = varlake("users", "add", "tom", "--role", "trader", "--desk", "Equites", "--desk", "Options", lake=lake)
+    assert "No position names the desk 'Equites' yet" in said.stderr
+    assert "Nearest: Equities." in said.stderr
+    assert "Options'" not in said.stderr
+    assert said.returncode == 0
+    assert store(lake).user("tom").entitlement == Entitlement(granted={"desk": ("Equites", "Options")})
+    entity = varlake("users", "change", "tom", "--legal-entity", "le-99", lake=lake)
+    assert "No position names the legal entity 'le-99' yet" in entity.stderr
+    assert answer("users", "change", "tom", "--desk", "Equities", lake=lake)["warnings"] == []
 
 
 def test_what_is_no_user_is_refused_in_words(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -33,15 +33,20 @@ from interference import (
     value_examples,
     widget,
 )
-from small_lake import FRIDAY, MONDAY, SHOCK
+from small_lake import FRIDAY, MONDAY, OPTION, SHOCK, no_spark, request
 
 from aggregation.book.entitlement import Entitlement
 from aggregation.questions import QUESTIONS
+from lake.committer import Committer
 from lake.errors import NotFound
+from lake.schemas import DIMENSION_COLUMNS
 from service.access.principal import LOCAL
 from service.api.access import NEEDED
 from service.choices import inputs_of
 from service.jobs import JobTable
+from valuation.books.positions import ingest_positions
+from valuation.sets.requests import run_valuation
+from valuation.sets.store import list_valuation_sets
 
 CASES = int(os.environ.get("VARLAKE_CASES", "400"))
 A_LAKE = 500  # cases of one pair of lakes
@@ -192,6 +197,58 @@ def worked(asked: Asked, ids: Asked) -> Iterator[Any]:
     page = asked.client.get("/api/v1/jobs?limit=2").get_json()
     yield said(asked.client.get(f"/api/v1/jobs?limit=2&cursor={page['next_cursor']}"), asked.lake)
     yield said(asked.client.get("/api/v1/jobs"), asked.lake)
+
+
+def test_what_a_trader_newly_holds_does_not_show_what_others_held(tmp_path: Path) -> None:
+    """A contract is valued for whoever comes to hold it from the next valuation on, whether another desk had it valued before or not."""
+    pair = [Asked.of(build(tmp_path / str(seed), seed)) for seed in (1, 2)]
+    held_by_others = pair[0]
+    put_trade(held_by_others, "X9999", "Equities")
+    value_everything(held_by_others)
+    asked = [Case(p) for p in ("/valuation-sets", "/valuation-sets/OWN-SET", "/valuation-sets/OWN-SET/failures")]
+    asked += [Case("/var", {"as_of": str(MONDAY), "by": ["trade"]}), Case("/var/plan", {"as_of": str(MONDAY)})]
+    lacking = []
+    for act in (lambda one: put_trade(one, "O5", "Options"), value_everything, value_everything):
+        for one in pair:
+            act(one)
+        heard = [[case.ask(one, held_by_others) for case in asked] for one in pair]
+        assert differences(*heard) == []
+        lacking.append(heard[0][-1][2]["valuations"][0]["plan"]["missing"])
+    assert lacking == [1, 0, 0]
+
+
+def test_a_sealed_set_that_is_asked_for_again_is_kept_once_a_book(tmp_path: Path) -> None:
+    """What is kept of later requests grows with the books that were asked for, and not with how often."""
+    one = Asked.of(build(tmp_path / "lake", 1))
+    seen = []
+    for act in (
+        value_everything,
+        value_everything,
+        lambda one: put_trade(one, "O5", "Options", OPTION),
+        value_everything,
+    ):
+        act(one)
+        seals = [s for s in list_valuation_sets(one.lake) if s.valuation_date == MONDAY]
+        seen.append(sum(len(s.requests()) - 1 for s in seals))
+        value_everything(one)
+    assert seen[0] == seen[1] == seen[2] == seen[3] - 1
+
+
+def put_trade(asked: Asked, trade: str, desk: str, terms: Mapping[str, str] | None = None) -> None:
+    """Another trade on Monday, by default in a contract of its own."""
+    terms = terms or {**OPTION, "strike": "85"}
+    dimensions = {d: f"{d}-0" for d in DIMENSION_COLUMNS}
+    row = {"positions_date": str(MONDAY), "quantity": "3", **dimensions, "desk": desk, "trade": trade, **terms}
+    file = asked.lake.path.parent / "trade.csv"
+    file.write_text(f"{','.join(row)}\n{','.join(row.values())}\n")
+    with Committer(asked.lake, "test") as committer:
+        assert ingest_positions(committer, file).rejected == 0
+
+
+def value_everything(asked: Asked) -> None:
+    """The book of Monday, as the nightly run of somebody who sees everything has it valued."""
+    with Committer(asked.lake, "test") as committer:
+        run_valuation(committer, request(MONDAY), spark=no_spark)  # type: ignore[arg-type]
 
 
 def uploaded(asked: Asked, path: str, text: str) -> Any:

@@ -99,6 +99,48 @@ def test_every_kind_that_needs_approval_is_tried_and_is_a_kind_of_job() -> None:
     assert REQUESTS.keys() == proposals.AGAINST.keys() <= KINDS.keys()
 
 
+# what each of these says in the list, by what it would change
+WORDS = {
+    STANDARD: "Standard of the lake: currency EUR (policy)",
+    MARKET_ACT: f"Override {FACTOR} on {MONDAY} with 90 (wrong print)",
+    MARKET_CHECK: "Hold the stored market values that the gates suspect",
+    RELEASE: f"Release the figures of var of {MONDAY} by desk",
+    SCENARIO_SET: f"Make the scenario set historical-{SCENARIOS} of a standard anew on {MONDAY}: historical, scenarios 20",
+    VALUATION: f"Make the scenario set historical-{SCENARIOS} of a standard anew on {MONDAY}: historical, scenarios 20",
+}
+
+
+@pytest.mark.parametrize("kind", REQUESTS)
+def test_the_list_says_in_words_what_is_proposed(valued_copy: Lake, kind: str) -> None:
+    job = proposed(valued_copy, kind, REQUESTS[kind](valued_copy))
+    app = create_app(Settings(lake=valued_copy.path))
+    app.before_request_funcs.setdefault(None, []).append(lambda: setattr(g, "principal", BOB))
+    (row,) = app.test_client().get("/api/v1/proposals").get_json()["rows"]
+    assert row["what"] == WORDS[kind]
+    assert row["actor"] == "ann"
+    assert app.test_client().get(f"/api/v1/proposals/{job.job_id}").get_json()["what"] == WORDS[kind]
+    assert answer("proposals", "list", lake=valued_copy.path)[0]["what"] == WORDS[kind]
+
+
+@pytest.mark.parametrize(
+    ("kind", "request_", "words"),
+    [
+        (STANDARD, {"desk": "Rates", "inherit": True}, "Desk Rates has the standard of the lake again"),
+        (STANDARD, {"desk": "FX", "scenario_set": "h-20", "currency": "EUR"}, "Standard of desk FX: scenario set h-20, currency EUR"),
+        (MARKET_ACT, {"act": "release", "factor": FACTOR, "date": "2020-03-16"}, f"Release {FACTOR} on 2020-03-16 as it was received"),
+        (MARKET_ACT, {"act": "proxy", "factor": FACTOR, "date": "2020-03-16", "by": "EQ:BBB", "beta": 1.5},
+         f"Move {FACTOR} on 2020-03-16 with EQ:BBB, 1.5 for one"),
+        (MARKET_CHECK, {"first": "2020-01-02", "hold": True, "gates": "own.toml"},
+         "Hold the stored market values that the gates suspect since 2020-01-02, by the gates of own.toml"),
+    ],
+)  # fmt: skip
+def test_proposals_of_one_kind_are_told_apart_by_their_words(
+    kind: str, request_: dict[str, Any], words: str, table: JobTable
+) -> None:
+    job, _ = table.submit(kind, request_, ANN)
+    assert proposals.in_words(job) == words
+
+
 class TestWhatNeedsApproval:
     @pytest.mark.parametrize("kind", REQUESTS)
     def test_it_is_proposed_by_a_user_and_queued_at_once_where_there_are_none(

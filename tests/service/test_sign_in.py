@@ -14,10 +14,14 @@ import requests
 from flask.testing import FlaskClient
 from users import bearer, with_users
 
+from aggregation.book.entitlement import Entitlement
+from lake.audit_check import recorded_acts
+from lake.errors import BadInput, NotReady
 from lake.tables import Lake
 from service.access.accounts import UserChange
+from service.access.groups import Groups
 from service.access.store import AccessStore
-from service.api import sign_in
+from service.api import access, sign_in
 from service.api.app import create_app
 from service.config import Settings
 
@@ -288,3 +292,169 @@ class TestAtAnIdentityProvider:
         client, _, _ = service(tmp_path, oidc_issuer=provider, oidc_client=registered["client_id"], oidc_secret=secret)
         back, _ = at_provider(client, "rita@bank")
         assert client.get(back).status_code == 303
+
+
+class TestSigningInAgain:
+    @pytest.mark.parametrize(
+        ("method", "path", "body"),
+        [
+            ("POST", "/api/v1/users", {"name": "eve", "roles": ["trader"], "entitlement": {"granted": {}}}),
+            ("PATCH", "/api/v1/users/tom", {"roles": ["admin"], "entitlement": None}),
+            ("DELETE", "/api/v1/users/tom", None),
+            ("POST", "/api/v1/tokens", {"label": "x"}),
+            ("DELETE", "/api/v1/tokens/none", None),
+            ("DELETE", "/api/v1/sessions/none", None),
+            ("POST", "/api/v1/proposals/none/approve", {}),
+        ],
+    )
+    def test_what_gives_rights_needs_a_session_that_began_lately(
+        self, method: str, path: str, body: Any, tmp_path: Path
+    ) -> None:
+        client, tokens, store = service(tmp_path, fresh_minutes=1e-6)
+        users = store.users()
+        signed_in(client, tokens["ada"])
+        refused = client.open(path, method=method, json=body, headers=csrf(client))
+        assert (refused.status_code, refused.get_json()["title"]) == (401, "Sign in again")
+        assert refused.get_json()["type"] == "urn:varlake:problem:not-fresh"  # which the pages know it by
+        assert "/sign-in?again=true" in refused.get_json()["detail"]
+        assert store.users() == users
+        # a token shows with this very request who asks
+        taken = client.application.test_client().open(path, method=method, json=body, headers=bearer(tokens["ada"]))
+        assert taken.status_code in (200, 404)
+        lately = service(tmp_path / "lately")
+        signed_in(lately[0], lately[1]["ada"])
+        assert lately[0].open(path, method=method, json=body, headers=csrf(lately[0])).status_code in (200, 404)
+
+    def test_every_view_that_is_named_is_there_and_looking_needs_no_fresh_session(self, tmp_path: Path) -> None:
+        assert {view for views in access.NEEDED.values() for view in views} >= access.SENSITIVE
+        client, tokens, _ = service(tmp_path, fresh_minutes=1e-6)
+        signed_in(client, tokens["ada"])
+        for path in ("users", "tokens", "sessions", "proposals", "audit/acts", "me"):
+            assert client.get(f"/api/v1/{path}").status_code == 200
+
+    def test_signing_in_again_begins_a_fresh_session_and_ends_the_one_before(self, here: Service) -> None:
+        client, tokens, store = here
+        signed_in(client, tokens["ada"])
+        before = client.get("/api/v1/me").get_json()
+        page = client.get("/sign-in?again=true&next=/docs").text
+        assert "Sign in once more" in page
+        assert 'name="token"' in page
+        assert client.post("/sign-in", data={"token": tokens["ada"], "again": "true"}).status_code == 303
+        after = client.get("/api/v1/me").get_json()
+        assert after["fresh_until"] > before["fresh_until"]
+        assert after["csrf_token"] != before["csrf_token"]
+        assert len(store.sessions("ada", Settings())) == 1
+        assert client.get("/api/v1/me", headers=bearer(tokens["ada"])).get_json()["fresh_until"] is None
+
+    @pytest.mark.filterwarnings("ignore:get_jwt_config:DeprecationWarning")  # of the provider
+    def test_the_provider_is_asked_to_have_it_shown_again(self, tmp_path: Path, provider: str) -> None:
+        client, _, _ = service(tmp_path, oidc_issuer=provider)
+        plain, again = (
+            parse_qs(urlsplit(client.get(f"/sign-in/provider{more}").headers["Location"]).query)
+            for more in ("", "?again=true")
+        )
+        assert "prompt" not in plain
+        assert (again["prompt"], again["max_age"]) == (["login"], ["0"])
+
+
+GROUPS = """
+[groups.options]
+roles = ["trader"]
+granted = {desk = ["Options"]}
+
+[groups.cash]
+roles = ["trader"]
+granted = {desk = ["Equities"], book = ["cash"]}
+firm_totals = true
+
+[groups.risk]
+roles = ["risk_controller"]
+everything = true
+
+[groups.platform]
+roles = ["admin"]
+everything = true
+"""
+
+
+@pytest.mark.filterwarnings("ignore:get_jwt_config:DeprecationWarning")  # of the provider
+class TestGroups:
+    @pytest.fixture
+    def grouped(self, tmp_path: Path, provider: str) -> Service:
+        (tmp_path / "groups.toml").write_text(GROUPS)
+        return service(tmp_path, oidc_issuer=provider, oidc_groups=tmp_path / "groups.toml")
+
+    def test_a_user_has_the_roles_and_sees_the_positions_of_all_its_groups(self, grouped: Service) -> None:
+        client, _, store = grouped
+        for groups, roles, seen in (
+            (["options"], ("trader",), Entitlement(granted={"desk": ("Options",)})),
+            (
+                ["cash", "no group of ours", "options"],
+                ("trader",),
+                Entitlement(granted={"desk": ("Equities", "Options"), "book": ("cash",)}, firm_totals=True),
+            ),
+            (["options", "risk"], ("risk_controller", "trader"), None),
+            ("platform", ("admin",), None),
+        ):
+            back, _ = at_provider(client, "rita@bank", groups=groups)
+            assert client.get(back).status_code == 303
+            rita = store.user("rita")
+            assert (rita.roles, rita.entitlement) == (roles, seen)
+            assert client.get("/api/v1/me").get_json()["roles"] == [*roles]
+
+    def test_who_comes_for_the_first_time_is_added_by_the_provider(self, grouped: Service, tmp_path: Path) -> None:
+        client, _, store = grouped
+        back, _ = at_provider(client, "new@bank", groups=["options"], preferred_username="newton")
+        assert client.get(back).status_code == 303
+        added = store.user("newton")
+        assert (added.roles, added.identity) == (("trader",), "new@bank")
+        acts = [a for a in recorded_acts(Lake(tmp_path / "lake").trail) if a.actor == "identity provider"]
+        assert [(a.act, a.row()["about"]) for a in acts] == [("add_user", "user=newton")]
+        back, _ = at_provider(
+            client, "other@bank", groups=["options"], preferred_username="tom"
+        )  # who is somebody else
+        assert client.get(back).status_code == 409
+        assert store.user("tom").identity is None
+
+    def test_who_is_in_no_group_is_not_let_in_and_its_sessions_end(self, grouped: Service) -> None:
+        client, _, store = grouped
+        back, _ = at_provider(client, "rita@bank", groups=["risk"])
+        client.get(back)
+        assert len(store.sessions("rita", Settings())) == 1
+        for groups, told in (([], "is in none"), (["elsewhere"], "is in elsewhere"), (None, "groups may sign in here")):
+            back, _ = at_provider(client.application.test_client(), "rita@bank", groups=groups, x="y")
+            other = client.application.test_client()
+            assert other.get(back).status_code == 401  # begun elsewhere
+            back, _ = at_provider(other, "rita@bank", groups=groups, x="y")
+            answer = other.get(back)
+            assert answer.status_code == 401
+            assert told in answer.text
+        assert store.sessions("rita", Settings()) == []
+        assert client.get("/api/v1/me").status_code == 401
+
+    def test_the_last_admin_stays_one(self, grouped: Service) -> None:
+        client, _, store = grouped
+        store.change("ada", UserChange(identity="ada@bank"))
+        back, _ = at_provider(client, "ada@bank", groups=["options"])
+        answer = client.get(back)
+        assert answer.status_code == 409
+        assert "the last admin" in answer.text
+        assert store.user("ada").roles == ("admin",)
+
+    @pytest.mark.parametrize(
+        ("text", "told"),
+        [
+            ("[groups.x]\nroles = ['traider']\n", "nearest trader"),
+            ("[groups.x]\nroles = ['trader']\ngranted = {dsk = ['Rates']}\n", "Nearest valid: desk"),
+            ("[groups.x]\nroles = ['admin']\n", "an admin sees everything"),
+            ("[groups.x]\nroles = ['trader']\neverything = true\nfirm_totals = true\n", "not both"),
+            ("groups = 1", "groups"),
+            ("[groups", "is no TOML"),
+        ],
+    )
+    def test_a_file_that_is_wrong_is_told_in_words(self, text: str, told: str, tmp_path: Path) -> None:
+        (tmp_path / "groups.toml").write_text(text)
+        with pytest.raises(BadInput, match=re.escape(told)):
+            Groups.read(tmp_path / "groups.toml")
+        with pytest.raises(NotReady, match="cannot be read"):
+            Groups.read(tmp_path / "nowhere.toml")

@@ -5,12 +5,14 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 import random
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
+import pandas
 import pytest
 from browser_tab import SETTLED, Tab
 from playwright.sync_api import Browser, Locator, Page, expect
@@ -102,6 +104,29 @@ def test_every_figure_of_random_pivots_is_the_answer_of_the_api_for_that_node_al
             for title, figure in shown.items():
                 value = total[title.replace(" ", "_")]
                 assert figure == "" if value is None else float(figure) == value, (line, title)
+
+
+def test_what_is_shown_is_exported_with_all_open_nodes_in_their_order(tab: Tab) -> None:
+    rows = ["desk", "instrument_type"]
+    page = tab.open(address(rows=rows, columns="currency", sort="-var:var_0.99", open=path("Options")))
+    settled(page)
+    lines = copied(page)
+    assert any(line["instrument_type"] for line in lines)
+    assert sum(1 for line in lines if line["desk"] and not line["instrument_type"]) > 1
+    for kind, read in (("CSV", pandas.read_csv), ("Parquet", pandas.read_parquet), ("Excel", pandas.read_excel)):
+        page.locator(".pivot-tools summary", has_text="Export what is shown").click()
+        with page.expect_download() as got:
+            page.locator(".pivot-tools").get_by_role("button", name=kind, exact=True).click()
+        how = {"Excel": {"engine": "calamine"}, "CSV": {"float_precision": "round_trip"}}.get(kind, {})
+        table = read(got.value.path(), **how)
+        assert [*table.columns] == ["level", *lines[0]]
+        assert table["level"].tolist() == [sum(bool(line[d]) for d in rows) for line in lines]
+        for column in lines[0]:
+            for shown, kept in zip((line[column] for line in lines), table[column].tolist(), strict=True):
+                if isinstance(kept, float):
+                    assert shown == "" if math.isnan(kept) else float(shown) == kept, (kind, column)
+                else:
+                    assert shown == ("" if kept is None else str(kept)), (kind, column)
 
 
 def test_columns_have_the_figures_of_their_cells_and_totals(tab: Tab) -> None:

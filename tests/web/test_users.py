@@ -111,13 +111,28 @@ def test_what_one_proposes_another_approves(tab: Tab, tokens: Mapping[str, str],
     status, job = ask(f"{site}api/v1/standards", asked, token=tokens["rita"])
     assert (status, job["state"]) == (202, "proposed")
     page = signed_in(tab, tokens, "ada", "data?tab=proposals")
-    page.get_by_role("link", name=job["job_id"][:12]).click()
+    page.get_by_role("link", name=job["job_id"]).click()
     proposal = page.get_by_role("region", name="proposal", exact=True)
     proposal.get_by_text("proposed by rita").wait_for()
     proposal.locator("summary", has_text="approve").click()
     tab.picture("proposal")
     assert tab.inaccessible() == []
+    reason = proposal.get_by_label("reason").first
+    reason.fill("the desk agreed")
+    stale = {"type": "urn:varlake:problem:not-fresh", "title": "Sign in again", "status": 401, "detail": "long ago"}
+    page.route(
+        "**/approve",
+        lambda route: route.fulfill(status=401, json=stale, content_type="application/problem+json"),
+        times=1,
+    )
     proposal.get_by_role("button", name="approve").click()
+    asked = page.get_by_role("dialog", name="Sign in")
+    assert "gives rights" in asked.inner_text()
+    assert (asked.get_by_role("link", name="Sign in").get_attribute("href") or "").endswith("/sign-in?again=true")
+    assert tab.inaccessible() == []
+    expect(reason).to_have_value("the desk agreed")
+    asked.get_by_role("button", name="Go on").click()
+    tab.wrong.clear()  # the console tells of the 401
     expect(proposal.locator("summary", has_text="approve")).to_have_count(0)
     assert ask(f"{site}api/v1/jobs/{job['job_id']}", token=tokens["ada"])[1]["state"] != "proposed"
     tab.open("data?tab=audit")

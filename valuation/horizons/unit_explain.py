@@ -10,6 +10,7 @@ from __future__ import annotations
 import datetime as dt
 import functools
 import json
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -101,8 +102,14 @@ class MarketPath:
         self.classes = tuple(c.value for c in RiskClass if (moved & (classes == c.value)).any())
         # (n_factors, n_classes): which risk class a factor moves with
         self._member = classes[:, None] == np.array(self.classes)[None, :]
-        self._day = functools.cache(self._day_levels)
+        self._day, self._reading = functools.cache(self._day_levels), threading.Lock()
         self._on = functools.lru_cache(maxsize=_MARKETS)(lambda day, subset: PathMarket(self, day, subset))
+
+    @functools.cached_property
+    def fixing_classes(self) -> int:
+        """The risk classes of fixings, as a subset: a `PathMarket` looks rates up among them that the contract does not name."""
+        moved = {f.risk_class.value for f in self.index.factors if f.type == "fixing"}
+        return sum(1 << k for k, c in enumerate(self.classes) if c in moved)
 
     @property
     def n_subsets(self) -> int:
@@ -137,7 +144,9 @@ class MarketPath:
 
     def moved_levels(self, day: dt.date, subset: int) -> Floats:
         """Levels (n_factors,) of a day, of classes outside the subset those of the first date."""
-        levels: Floats = np.where(self._moved(subset), self._day(day), self.base)
+        with self._reading:  # of two threads one reads a day, which takes longer than all else that is done with it
+            of_day = self._day(day)
+        levels: Floats = np.where(self._moved(subset), of_day, self.base)
         return levels
 
     def _moved(self, subset: int) -> Bools:
@@ -310,18 +319,25 @@ def _valued_alone(
     ]
     lacking = [i for i, c in enumerate(contracts) if c.contract_id in unfixed]
     rows = [*whole, *lacking]
+    # what a contract does not read moves nothing: it is valued once for each mixture of what it reads
+    reads = np.array([_classes_read(contracts[i], path) | path.fixing_classes for i in rows], dtype=np.int64)
     values = np.full((len(rows), path.n_subsets), np.nan)
     failures: dict[str, ValuationFailure] = {}
     place = {contracts[i].contract_id: k for k, i in enumerate(rows)}
     for subset in range(path.n_subsets if rows else 0):
+        due = [(k, i) for k, i in enumerate(rows) if subset & ~int(reads[k]) == 0]
+        if not due:
+            continue
         on = path.on(end, subset)
         plain_one = ScenarioMarket(end, path.index, on.states[:, 0], on.states[:, :0])
-        for own, market in ((whole, plain_one), (lacking, on)):
-            block = value_batch([contracts[i] for i in own], market)
+        for last, market in ((False, plain_one), (True, on)):
+            own = [contracts[i] for k, i in due if (k >= len(whole)) == last]
+            block = value_batch(own, market)
             values[[place[c] for c in block.contract_ids], subset] = block.base
             for failure in block.failures:
                 failures.setdefault(failure.contract_id, failure)
-    return rows, values, list(failures.values())
+    subsets = np.arange(path.n_subsets)
+    return rows, np.take_along_axis(values, subsets & reads[:, None], axis=1), list(failures.values())
 
 
 def _subset_cash(contracts: Sequence[Contract], path: MarketPath) -> tuple[Floats, list[ValuationFailure]]:

@@ -150,7 +150,8 @@ def run_plan(
     """Prices what is missing, commits, seals.
 
     `spark` gives the session when the Spark runner is used; `branch_id` is of the branch that the set is made for. A set
-    that is already sealed is returned as it is, with nothing valued in this run and everything else reused.
+    that is already sealed is returned as it is, with nothing valued in this run and everything else reused; that it was asked
+    for is kept, since what somebody sees of a set hangs on what he held when it was asked for.
     """
     if plan.sealed is not None:
         there = plan.sealed
@@ -160,6 +161,8 @@ def run_plan(
         ).to_pylist()
         why = failures_in_words((f["reason"], f["message"], 1) for f in rows)
         first_standard(committer, there)  # a run that was killed once it had sealed has not said so
+        if branch_id is None:  # what is valued for a branch is seen by those who see the branch
+            store.keep_request(committer, there, plan.snapshot, plan.marks)
         return ValuationRun(there, counts, plan.to_dict(), why)
     started = time.perf_counter()
     cancelled = cancelled or threading.Event()

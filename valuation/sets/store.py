@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from lake.canonical import canonical_json
 from lake.committer import Committer
 from lake.schemas import DOUBLES, PNL_VECTORS, VALUATION_FAILURES, VALUATION_MEMBERS, VALUATION_SETS
 from lake.storage import DataFile, write_data_file
-from lake.tables import Lake, Snapshot
+from lake.tables import NEVER_WRITTEN, Lake, Snapshot, code_version
 from scenarios.store import ids_by_name
-from valuation.types import PnLBlock, ValuationFailure, ValuationSet
+from valuation.types import ASKED_AGAIN, POSITIONS_DATES, PnLBlock, ValuationFailure, ValuationSet
 
 
 def present_fingerprints(at: Lake | Snapshot, valuation_date: dt.date, inputs: pa.Array, bases: pa.Array) -> pa.Table:
@@ -104,7 +107,47 @@ def seal(
         committer.put(
             "valuation_failures", pa.Table.from_pylist(failed, schema=VALUATION_FAILURES.schema), replace=True
         )
+    committer.put("valuation_sets", _row(made), note={"valuation_set": set_id})
+
+
+def keep_request(committer: Committer, there: ValuationSet, snapshot: Snapshot, marks: Mapping[str, str]) -> None:
+    """Keeps in the seal of a set that it was asked for once more, where its books are not as they were the last time.
+
+    snapshot, marks : of the plan that found it sealed. Somebody who sees a part of the book sees a contract of the set where he held it
+    when the set was asked for. Were the later request not kept, a contract that he came to hold since would look valued or not by whether
+    others held it before. Of a lake cut to a part nothing is kept: what was valued there is seen as a whole.
+    """
+    if committer.lake.reader:
+        return
+    last = there.requests()[-1]
+    named = ("positions", "corporate_actions", "valuation_sets")
+    versions = {name: str(snapshot.versions[name]) for name in named if name in snapshot.versions}
+    dates = {POSITIONS_DATES: marks[POSITIONS_DATES]} if POSITIONS_DATES in marks else {}
+    told: dict[str, Any] = {"table_versions": {**versions, **dates}, "code_version": code_version()}
+    asked = replace(there, table_versions=told["table_versions"])
+    if not last.for_branch and _books(committer.lake, last) == _books(committer.lake, asked):
+        return
+    told["asked_at"] = dt.datetime.now(dt.UTC).isoformat()
+    rows = committer.lake.read("valuation_sets")
+    row = find_sealed(committer.lake, there.valuation_set_id)
+    assert row is not None, "whoever plans a set that is sealed holds the lake"
+    again = [*json.loads(row.table_versions.get(ASKED_AGAIN, "[]")), told]
+    marked = replace(row, table_versions={**row.table_versions, ASKED_AGAIN: canonical_json(again)})
+    others = rows.filter(pc.not_equal(rows["valuation_set_id"], there.valuation_set_id))
+    note = {"valuation_set": there.valuation_set_id, "asked": "again"}
+    committer.put("valuation_sets", pa.concat_tables([others, _row(marked)]), replace=True, note=note)
+
+
+def _books(lake: Lake, request: ValuationSet) -> tuple[Any, ...]:
+    """What says which contracts were held where a set was asked for: the books, their files, and the version of corporate actions."""
+    versions = request.table_versions
+    at = lake.at({"positions": int(versions.get("positions", NEVER_WRITTEN))})
+    dates = sorted(request.positions_dates)
+    files = at.data_files("positions", {"positions_date": dates})
+    return dates, sorted(f.name for f in files), versions.get("corporate_actions")
+
+
+def _row(made: ValuationSet) -> pa.Table:
     # Arrow takes a map as its items
     maps = {"cost_us": list(made.cost_us.items()), "table_versions": list(made.table_versions.items())}
-    row = pa.Table.from_pylist([{**made.to_dict(), **maps}], schema=VALUATION_SETS.schema)
-    committer.put("valuation_sets", row, note={"valuation_set": set_id})
+    return pa.Table.from_pylist([{**made.to_dict(), **maps}], schema=VALUATION_SETS.schema)

@@ -31,6 +31,11 @@ export class Problem extends Error {
     return ["urn:varlake:problem:out-of-time", "urn:varlake:problem:too-much"].includes(this.kind);
   }
 
+  /** Whether whoever asks is signed in, and has to show it once more: what is asked gives rights. */
+  get notFresh(): boolean {
+    return this.kind === "urn:varlake:problem:not-fresh";
+  }
+
   /** Whether whoever asks has to sign in (again). */
   get signedOut(): boolean {
     return this.status === 401;
@@ -50,10 +55,10 @@ function tellReached(now: boolean): void {
 }
 
 /**
- * What stands between a request and the service, set by the shell. signIn : asks to sign in; true once that is done.
+ * What stands between a request and the service, set by the shell. signIn : asks to sign in, or to do so once more; true once that is done.
  * csrf : what a request that may change something shows of its session, once it is `known` who asks.
  */
-export const access: { signIn: () => Promise<boolean>; csrf: string; known: Promise<unknown> } = { signIn: async () => false, csrf: "", known: Promise.resolve() };
+export const access: { signIn: (again: boolean) => Promise<boolean>; csrf: string; known: Promise<unknown> } = { signIn: async () => false, csrf: "", known: Promise.resolve() };
 
 async function problemOf(response: Response): Promise<Problem> {
   try {
@@ -71,8 +76,9 @@ async function problemOf(response: Response): Promise<Problem> {
 export async function request(path: string, init: RequestInit = {}): Promise<Response> {
   const response = await sent(path, init);
   if (response.ok) return response;
-  if (response.status === 401 && await access.signIn()) return request(path, init);
-  throw await problemOf(response);
+  const problem = await problemOf(response);
+  if (problem.signedOut && await access.signIn(problem.notFresh)) return request(path, init);
+  throw problem;
 }
 
 async function sent(path: string, init: RequestInit): Promise<Response> {

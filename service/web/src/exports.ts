@@ -44,10 +44,30 @@ export async function inFormat(asked: Asked, answer: Answer, format: string): Pr
 }
 
 async function download(asked: Asked, answer: Answer, format: string): Promise<void> {
-  const response = await inFormat(asked, answer, format);
+  await saved(await inFormat(asked, answer, format), `${asked.name}.${format}`);
+}
+
+async function saved(response: Response, name: string): Promise<void> {
   const address = URL.createObjectURL(await response.blob());
-  h("a", { href: address, download: `${asked.name}.${format}` }).click();
+  h("a", { href: address, download: name }).click();
   URL.revokeObjectURL(address);
+}
+
+/** What a table shows that is put together from several answers, and the answers. */
+export interface Shown { rows: Row[]; answers: Answer[] }
+
+/** The menu of such a table: files of exactly what is shown, in its order. */
+export function shownMenu(name: string, shown: () => Shown): HTMLElement {
+  return menu("Export what is shown", () => Object.entries(FILES).map(([format, label]) => item(label, () => act(async () => {
+    const { rows, answers } = shown();
+    const columns = Object.keys(rows[0] ?? {});
+    const body = {
+      columns, rows: rows.map((row) => columns.map((c) => row[c] ?? null)),
+      receipts: [...new Set(answers.map((a) => String(a.receipt.receipt_digest)))], notes: [...new Set(answers.flatMap((a) => a.notes ?? []))],
+    };
+    const headers = { "Content-Type": "application/json" };
+    await saved(await request(`/table?format=${format}`, { method: "POST", body: JSON.stringify(body), headers }), `${name}.${format}`);
+  }))));
 }
 
 /** Browsers give a page the clipboard over HTTPS and on their own machine; where this one does not, that is told. */

@@ -6,7 +6,7 @@ import { h } from "./dom";
 import { words } from "./format";
 import { menu } from "./menu";
 
-export interface Me { name: string; roles?: string[]; csrf_token?: string | null }
+export interface Me { name: string; roles?: string[]; csrf_token?: string | null; fresh_until?: string | null }
 
 const RETRY_MS = 3000;
 const USER = "varlake.user";
@@ -34,19 +34,22 @@ export async function whoami(): Promise<Me | "out" | null> {
 let asking: Promise<boolean> | undefined;
 
 /** Asks to sign in in another tab, while the page stays as it is; several requests that wait for it share one dialog. */
-function signIn(changed: () => void): Promise<boolean> {
+function signIn(changed: () => void, again: boolean): Promise<boolean> {
   return (asking ??= new Promise<boolean>((done) => {
     let signedIn = false;
     const still = h("p", { class: "fault", role: "alert" });
     const look = async (told: boolean) => {
-      signedIn = await whoami().then((me) => me !== "out", () => false);
+      const me = await whoami().catch(() => "out" as const);
+      signedIn = me !== "out" && !(again && me?.fresh_until && new Date(me.fresh_until) < new Date());
       if (signedIn) asked.close();
-      else if (told) still.textContent = "You are not signed in yet.";
+      else if (told) still.textContent = again && me !== "out" ? "You have not signed in again yet." : "You are not signed in yet.";
     };
     const came = () => void look(false);
     const asked = dialog("Sign in", h("h2", {}, "Sign in to go on"),
-      h("p", {}, "Your session has ended, or nobody is signed in. Sign in in another tab and come back: what you have typed is still here."), still,
-      h("p", { class: "actions" }, h("a", { class: "button primary", href: "/sign-in", target: "_blank" }, "Sign in"),
+      h("p", {}, again
+        ? "What you are about to do gives rights, and you signed in some time ago. Sign in once more in another tab and come back: what you have typed is still here."
+        : "Your session has ended, or nobody is signed in. Sign in in another tab and come back: what you have typed is still here."), still,
+      h("p", { class: "actions" }, h("a", { class: "button primary", href: again ? "/sign-in?again=true" : "/sign-in", target: "_blank" }, "Sign in"),
         h("button", { type: "button", onclick: () => void look(true) }, "Go on"),
         h("button", { type: "button", onclick: () => asked.close() }, "Not now")));
     window.addEventListener("focus", came);
@@ -77,7 +80,7 @@ export function session(back: () => void): { who: HTMLElement; banner: HTMLEleme
     if (me === "out") who.replaceChildren(h("a", { href: `/sign-in?${new URLSearchParams({ next: location.pathname + location.search })}` }, "Sign in"));
     else who.replaceChildren(...(me?.csrf_token ? [userMenu(me, me.csrf_token)] : []));
   };
-  access.signIn = () => signIn(() => void update());
+  access.signIn = (again) => signIn(() => void update(), again);
 
   let timer = 0;
   const retry = async () => {

@@ -38,6 +38,11 @@ export class Tabs {
     return chosen?.name ?? "";
   }
 
+  /** Puts the focus on the chosen tab. */
+  focus(): void {
+    this.buttons.find((b) => b.tabIndex === 0)?.focus();
+  }
+
   private key(event: KeyboardEvent): void {
     const at = this.buttons.indexOf(event.currentTarget as HTMLButtonElement);
     const last = this.buttons.length - 1;

@@ -16,7 +16,8 @@ from lake.tables import Lake
 from scenarios.types import RiskFactor, ShiftType
 from valuation.batch import value_batch
 from valuation.catalogue import parse_terms
-from valuation.horizons.unit_explain import MarketPath, UnitExplain, explain_units, unit_values
+from valuation.horizons.unit_explain import MarketPath, UnitExplain, _valued_alone, explain_units, unit_values
+from valuation.market.scenario_market import ScenarioMarket
 from valuation.types import Contract
 
 THURSDAY, FRIDAY, MONDAY = dt.date(2020, 3, 12), dt.date(2020, 3, 13), dt.date(2020, 3, 16)
@@ -99,6 +100,26 @@ def test_a_mixture_is_a_market_of_its_own(path: MarketPath) -> None:
     by_hand = 0.5 * (worth(credit) - worth() + worth(credit, rates) - worth(rates))
     assert units.market[0, credit] == pytest.approx(by_hand, rel=1e-9)
     assert units.market[0, credit] != 0.0
+
+
+def test_every_contract_has_in_every_mixture_the_value_of_that_market_to_the_last_bit(path: MarketPath) -> None:
+    """Of all instruments, though each is valued once for the mixtures that differ in what it does not read."""
+    every = {c.contract_id: c for kind, terms in EXAMPLES.items() for c in (contract(kind, t) for t in terms)}
+    contracts = list(every.values())
+    rows, values, failures = _valued_alone(contracts, path, np.full(len(contracts), np.nan))
+    valued = [contracts[i] for i in rows]
+    assert len(valued) > 0.8 * len(contracts)
+    lacking = {f.contract_id for f in value_batch(contracts, path.closing()).failures if f.reason == "missing_fixing"}
+    failed = {f.contract_id for f in failures}
+    for subset in np.random.default_rng(5).choice(path.n_subsets, 10, replace=False).tolist():
+        on = path.on(MONDAY, subset)
+        plainly = ScenarioMarket(MONDAY, path.index, on.states[:, 0], on.states[:, :0])
+        worth = {}
+        for market, of in ((plainly, False), (on, True)):
+            block = value_batch([c for c in valued if (c.contract_id in lacking) is of], market)
+            worth |= dict(zip(block.contract_ids, block.base.tolist(), strict=True))
+        for c, value in zip(valued, values[:, subset].tolist(), strict=True):
+            assert value == worth.get(c.contract_id) or c.contract_id in failed, (c.instrument_type, subset)
 
 
 def level(path: MarketPath, name: str, day: dt.date) -> float:

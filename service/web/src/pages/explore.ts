@@ -3,6 +3,7 @@
 import { Problem, get } from "../api";
 import { Asking } from "../asking";
 import { fill, h } from "../dom";
+import { shownMenu } from "../exports";
 import { QuestionForm } from "../form";
 import type { Opened, Page, View } from "../page";
 import { questions } from "../questions";
@@ -98,6 +99,7 @@ class Explore implements Opened {
       h("button", { type: "button", onclick: () => view.set(opened([])) }, "Collapse all"),
       h("label", { class: "inline" }, this.heat, " heat"),
       h("button", { type: "button", onclick: () => void navigator.clipboard.writeText(asText(this.grid.rows())) }, "Copy table"),
+      shownMenu("explore", () => this.grid.shown()),
       h("button", { type: "button", onclick: () => { this.answers.forget(); this.shownKey = ""; void this.update(this.view); } }, "Ask again"));
     const main = h("section", { class: "pivot-main", "aria-label": "pivot" }, this.zones.element, this.tools, this.grid.element, this.more, this.said);
     fill(place, h("h1", {}, "Explore"),

@@ -22,15 +22,15 @@ export const proposals: Part = {
     const opened: Opened = {
       async update(now) {
         fill(list, listing({
-          title: "What is proposed", path: "/proposals", empty: "Nothing was proposed.", columns: ["submitted_at", "kind", "actor", "state", "job_id"],
-          cell: (row, column) => (column === "job_id" ? h("a", { href: `data?${now.state.with({ proposal: String(row.job_id) })}` }, String(row.job_id).slice(0, 12)) : shownCell(row, column)),
+          title: "What is proposed", path: "/proposals", empty: "Nothing was proposed.", columns: ["what", "actor", "submitted_at", "state", "job_id"],
+          cell: (row, column) => (column === "job_id" ? h("a", { href: `data?${now.state.with({ proposal: String(row.job_id) })}` }, String(row.job_id)) : shownCell(row, column)),
         }));
         const id = now.state.one("proposal");
         detail.hidden = !id;
         if (!id) return;
         try {
           const found = await get(`/proposals/${encodeURIComponent(id)}`);
-          fill(detail, h("h2", {}, `${words(String(found.kind))} proposed by ${String(found.actor)}`), told(found),
+          fill(detail, h("h2", {}, `${String(found.what)}, proposed by ${String(found.actor)}`), told(found),
             ...(found.state === "proposed" ? STEPS.map((step) => decision(id, step)) : []));
         } catch (error) {
           fill(detail, shownProblem(error));
@@ -74,7 +74,9 @@ export const audit: Part = {
       update(now) {
         current = now;
         form.update(now.state);
-        fill(list, listing({ title: "Acts, the newest first", path: "/audit/acts", parameters: now.state.only(filters.map((f) => f.name)), empty: "No act is recorded." }));
+        const parameters = now.state.only(filters.map((f) => f.name));
+        const empty = parameters.size > 0 ? "No act fits the filter." : "The trail holds no act. A lake that was ever written has some: if this one was, its trail was emptied, and Verify says what is missing.";
+        fill(list, listing({ title: "Acts, the newest first", path: "/audit/acts", parameters, empty }));
       },
     };
     await opened.update(view);

@@ -2,6 +2,7 @@
 
 import type { Row } from "../../api";
 import { h } from "../../dom";
+import type { Shown } from "../../exports";
 import { figure, words } from "../../format";
 import type { Column, Node, Pivot } from "./pivot";
 
@@ -82,6 +83,12 @@ export class Grid {
       covered: coverage(node),
       ...Object.fromEntries(this.columns.map((c) => [[...c.members.map((m) => m ?? "(none)"), c.figure.title].join(" · "), pivot.value(node, c) ?? null])),
     }));
+  }
+
+  /** The same for a file, which has the depth of each node too, and the answers that the figures are from. */
+  shown(): Shown {
+    const answers = this.lines.flatMap(({ node }) => Object.values(node.answers));
+    return { rows: this.rows().map((row, i) => ({ level: this.lines[i]?.node.path.length ?? 0, ...row })), answers: [...new Set(answers)] };
   }
 
   focus(): void {

@@ -7,12 +7,17 @@ import { fill, h } from "../../dom";
 import { figure, words } from "../../format";
 import type { Question } from "../../questions";
 import { table } from "../../table";
+import { Tabs } from "../../tabs";
 import { type Asked, fitted, within } from "./asked";
 import type { Node, Pivot } from "./pivot";
 import { splitOf } from "./sources";
 
 const TABS = ["trades", "scenarios", "sensitivities", "explain"] as const;
 type Tab = (typeof TABS)[number];
+const ABOUT: Record<Tab, string> = {
+  trades: "what of its trades makes up the figure", scenarios: "its P&L in each scenario, and the worst of them",
+  sensitivities: "its delta, gamma and vega by risk factor", explain: "why it changed since another day",
+};
 const PAGE = 100;
 const BINS = 40;
 const WORST = 20;
@@ -29,9 +34,12 @@ export interface PanelActions {
 export class Panel {
   readonly element = h("aside", { class: "panel", "aria-label": "behind the node", hidden: true });
   private readonly askings: Asking[] = [];
+  private readonly tabs: Tabs;
   private shown = "";
 
   constructor(private readonly questions: ReadonlyMap<string, Question>, private readonly days: readonly string[], private readonly actions: PanelActions) {
+    this.tabs = new Tabs("behind the node", TABS.map((name) => ({ name, title: words(name), about: ABOUT[name] })), (name) => actions.tab(name));
+    this.tabs.panel.tabIndex = 0;
     this.element.addEventListener("keydown", (event) => { if (event.key === "Escape") { event.stopPropagation(); this.actions.close(); } });
   }
 
@@ -44,15 +52,9 @@ export class Panel {
     if (key === this.shown) return;
     this.shown = key;
     const names = node.path.map((m, i) => `${words(asked.rows[i] ?? "")} ${m ?? "(none)"}`);
-    const place = h("div", { role: "tabpanel", id: "panel-content", "aria-label": tab, tabindex: 0 });
-    const tabs = TABS.map((t) => h("button", {
-      type: "button", role: "tab", "aria-selected": String(t === tab), "aria-controls": "panel-content", tabindex: t === tab ? 0 : -1, onclick: () => this.actions.tab(t),
-      onkeydown: (event: KeyboardEvent) => {
-        const step = event.key === "ArrowRight" ? 1 : event.key === "ArrowLeft" ? -1 : 0;
-        const next = TABS[(TABS.indexOf(t) + step + TABS.length) % TABS.length];
-        if (step && next) this.actions.tab(next);
-      },
-    }, words(t)));
+    const place = this.tabs.panel;
+    fill(place);
+    this.tabs.choose(tab);
     const focus = this.element.contains(document.activeElement) && document.activeElement?.getAttribute("role") === "tab";
     // a filter of the address is a text, in which a comma parts members
     const written = node.path.length > 0 && node.others === 0 && node.path.every((m) => !/,|\.\./.test(m ?? ""));
@@ -63,8 +65,8 @@ export class Panel {
         h("button", { type: "button", onclick: () => this.actions.filter(node, false) }, "Only this"),
         node.path.length === 1 && h("button", { type: "button", onclick: () => this.actions.filter(node, true) }, "Leave this out")),
       h("details", { class: "row-receipt" }, h("summary", {}, "Receipts of the row"), ...Object.values(node.answers).map((a) => said(a))),
-      h("div", { role: "tablist", "aria-label": "behind the node" }, ...tabs), place);
-    if (focus) tabs[TABS.indexOf(tab)]?.focus();
+      this.tabs.element);
+    if (focus) this.tabs.focus();
     this.askings.splice(0).forEach((a) => a.cancel());
     if (node.others) fill(place, h("p", { class: "empty" }, "The rest beyond the limit is no node of its own: raise the limit to look into it."));
     else this.fill(tab, place, asked, within(asked, node.path), asked.rows[node.path.length]);
