@@ -272,7 +272,7 @@ def _column(source: _Source, name: str) -> tuple[Ints, list[str | None]]:
         of = {NETTING_SET: sets.ids, "counterparty": sets.counterparties, "legal_entity": sets.legal_entities}[name]
         members = sorted({m for m in of if m is not None})
         place = {m: i for i, m in enumerate(members)}
-        codes = np.array([place.get(m, len(members)) for m in of], np.int64)
+        codes = np.array([len(members) if m is None else place[m] for m in of], np.int64)
         return codes[source.set_of], [*members, None]
     assert source.found is not None
     column = source.found.inputs.book.column(name)

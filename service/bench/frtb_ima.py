@@ -32,7 +32,7 @@ def bench_frtb_ima(n_contracts: int, n_scenarios: int, n_positions: int) -> list
     query = ImaQuery(**{**asked, "reduced_without": ["IV:S01"]})  # three sets that differ
     rules = rules_of(query)
     rows = []
-    with harness._temporary_lake() as lake, Committer(lake, "varlake bench") as committer:
+    with harness.temporary_lake() as lake, Committer(lake, "varlake bench") as committer:
         committer.put("contracts", contracts)
         committer.put("positions", harness.random_positions(contracts, n_positions))
         for request, turned in ((rules.current, False), (rules.stressed, True)):

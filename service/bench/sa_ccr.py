@@ -145,7 +145,7 @@ def _questions(n_positions: int, n_contracts: int) -> list[harness.Row]:
     """The questions on a book, from its opening on."""
     contracts, made = harness.mixed_contracts(n_contracts), harness.noisy_market(_SCENARIOS)
     size = f"{n_positions:,} positions, {contracts.num_rows:,} contracts, {_COUNTERPARTIES * _ENTITIES:,} agreements"
-    with harness._temporary_lake() as lake, Committer(lake, "varlake bench") as committer:
+    with harness.temporary_lake() as lake, Committer(lake, "varlake bench") as committer:
         stored = save_scenario_set(committer, made)
         committer.put("contracts", contracts)
         committer.put("positions", harness.random_positions(contracts, n_positions))

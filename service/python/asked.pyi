@@ -402,6 +402,17 @@ class Questions:
         value: bool = ...,
     ) -> Answer:
         """What added, removed and scaled trades do to the exposure at default of the netting sets they touch."""
+    def credit_rwa(
+        self, *, as_of: str | date, positions_date: str | date | None = ..., market_date: str | date | None = ...,
+        scenario_set: str | None = ..., valuation_set: str | None = ..., branch: str | None = ...,
+        as_known: str | None = ..., by: str | Sequence[str] = ...,
+        where: str | Mapping[str, Any] | Sequence[str | Mapping[str, Any]] = ..., currency: str = ...,
+        regime: str = ..., rate_offset: Literal['formula', 'none'] = ..., illiquid: str | Sequence[str] = ...,
+        approach: Literal['standardised', 'foundation', 'advanced'] = ..., cva_charged: bool = ...,
+        rating: str | Sequence[str] = ..., pd: str | Sequence[str] = ..., ead: Iterable[Mapping[str, Any]] = ...,
+        sets: int = ..., trades: int = ..., value: bool = ...,
+    ) -> Answer:
+        """Credit risk-weighted assets, standardised and by internal ratings, of counterparties, trades and any dimension."""
     def exposure(
         self, *, as_of: str | date, grid: str | Sequence[str] = ..., paths: int = ..., seed: int = ...,
         measure: Literal['risk_neutral', 'real_world'] = ..., sampling: Literal['random', 'antithetic', 'sobol'] = ...,
@@ -458,6 +469,82 @@ class Questions:
         regime: str = ..., alpha: float | None = ..., candidates: int = ..., value: bool = ...,
     ) -> Answer:
         """Limits of exposure: utilisation, headroom, breaches, and the trade that breaches."""
+    def frtb_sa(
+        self, *, as_known: str | None = ..., by: str | Sequence[str] = ...,
+        where: str | Mapping[str, Any] | Sequence[str | Mapping[str, Any]] = ..., currency: str = ...,
+        as_of: str | date, positions_date: str | date | None = ..., branch: str | None = ...,
+        add: Iterable[Mapping[str, Any]] = ...,
+        remove: str | Mapping[str, Any] | Sequence[str | Mapping[str, Any]] = ...,
+        scale: str | Mapping[str, Any] | Sequence[str | Mapping[str, Any]] = ..., replace: bool = ...,
+        market_date: str | date | None = ..., regime: str = ...,
+        parts: Literal['girr', 'csr', 'equity', 'commodity', 'fx', 'drc', 'rrao'] | Sequence[Literal['girr', 'csr', 'equity', 'commodity', 'fx', 'drc', 'rrao']] = ...,
+        liquid_rates: Literal['divided', 'full'] = ..., liquid_fx: Literal['divided', 'full'] = ...,
+        fx_curvature: Literal['divided', 'full'] = ..., equity_maturity: Literal['1Y', '3M'] = ...,
+        standalone: bool = ..., value: bool = ...,
+    ) -> Answer:
+        """Capital for market risk by the FRTB standardised approach, with contributions that add up to the last bit."""
+    def frtb_ima(
+        self, *, as_known: str | None = ..., by: str | Sequence[str] = ...,
+        where: str | Mapping[str, Any] | Sequence[str | Mapping[str, Any]] = ..., currency: str = ...,
+        as_of: str | date, positions_date: str | date | None = ..., market_date: str | date | None = ...,
+        branch: str | None = ..., regime: str = ..., scenarios: int | None = ..., stress: str | None = ...,
+        domestic: str | None = ..., reduced_without: str | Sequence[str] = ...,
+        untested: Literal['non_modellable', 'modellable'] = ..., idiosyncratic: str | Sequence[str] = ...,
+        add: Iterable[Mapping[str, Any]] = ...,
+        remove: str | Mapping[str, Any] | Sequence[str | Mapping[str, Any]] = ...,
+        scale: str | Mapping[str, Any] | Sequence[str | Mapping[str, Any]] = ..., replace: bool = ...,
+        contributions: bool = ..., value: bool = ...,
+    ) -> Answer:
+        """Internal-model capital of FRTB by any dimension: ES over liquidity horizons, IMCC, SES, and contributions that add up."""
+    def drc_ima(
+        self, *, as_of: str | date, positions_date: str | date | None = ..., market_date: str | date | None = ...,
+        scenario_set: str | None = ..., valuation_set: str | None = ..., branch: str | None = ...,
+        as_known: str | None = ..., by: str | Sequence[str] = ...,
+        where: str | Mapping[str, Any] | Sequence[str | Mapping[str, Any]] = ..., currency: str = ...,
+        regime: str = ..., common_correlation: float = ..., sector_correlation: float = ...,
+        pds: Mapping[str, Any] | None = ..., pd_by_rating: Mapping[str, Any] | None = ...,
+        lgds: Mapping[str, Any] | None = ..., paths: int = ..., seed: int = ..., value: bool = ...,
+    ) -> Answer:
+        """Default risk charge of the internal model: VaR of a year's defaults by issuer, with contributions that add up."""
+    def ima_capital(
+        self, *, as_known: str | None = ..., by: str | Sequence[str] = ...,
+        where: str | Mapping[str, Any] | Sequence[str | Mapping[str, Any]] = ..., currency: str = ...,
+        as_of: str | date, positions_date: str | date | None = ..., market_date: str | date | None = ...,
+        branch: str | None = ..., regime: str = ..., scenarios: int | None = ..., stress: str | None = ...,
+        domestic: str | None = ..., reduced_without: str | Sequence[str] = ...,
+        untested: Literal['non_modellable', 'modellable'] = ..., idiosyncratic: str | Sequence[str] = ...,
+        days: int | None = ..., exceptions: int | None = ..., zones: Mapping[str, Any] | None = ...,
+        standardised: Mapping[str, Any] | None = ..., standardised_all: float | None = ...,
+        standardised_eligible: float | None = ..., unapproved: float | None = ..., default_risk: float | None = ...,
+        value: bool = ...,
+    ) -> Answer:
+        """Own funds for market risk with internal models: averages, multiplier, surcharge, cap and total."""
+    def pla(
+        self, *, as_known: str | None = ..., by: str | Sequence[str] = ...,
+        where: str | Mapping[str, Any] | Sequence[str | Mapping[str, Any]] = ..., currency: str = ...,
+        from_: str | date | None = ..., to: str | date | None = ..., levels: str | Sequence[str] = ...,
+        estimator: str = ..., scenario_set: str | None = ..., source: str | None = ..., calendar: str = ...,
+        window: int = ..., time: Literal['frozen', 'passes'] = ..., significance: float = ...,
+        law: Literal['scenarios', 'normal', 't'] = ..., degrees: float = ..., simulations: int = ..., seed: int = ...,
+        steps: int = ..., method: str = ..., parameters: Mapping[str, Any] | None = ..., regime: str = ...,
+        theoretical: float | Sequence[float] = ..., hypothetical: float | Sequence[float] = ..., value: bool = ...,
+    ) -> Answer:
+        """P&L attribution of FRTB: theoretical against hypothetical P&L by desk, Spearman, Kolmogorov-Smirnov, zone."""
+    def desk_eligibility(
+        self, *, as_known: str | None = ..., by: str | Sequence[str] = ...,
+        where: str | Mapping[str, Any] | Sequence[str | Mapping[str, Any]] = ..., currency: str = ...,
+        from_: str | date, to: str | date, levels: str | Sequence[str] = ..., estimator: str = ...,
+        scenario_set: str | None = ..., source: str | None = ..., calendar: str = ..., window: int = ...,
+        time: Literal['frozen', 'passes'] = ..., significance: float = ...,
+        law: Literal['scenarios', 'normal', 't'] = ..., degrees: float = ..., simulations: int = ..., seed: int = ...,
+        steps: int = ..., method: str = ..., parameters: Mapping[str, Any] | None = ..., regime: str = ...,
+        value: bool = ...,
+    ) -> Answer:
+        """Which desks may use the internal model: exceptions against their limits, attribution, multiplier, approach."""
+    def rfet(
+        self, *, as_known: str | None = ..., as_of: str | date, regime: str = ..., factors: str | Sequence[str] = ...,
+    ) -> Answer:
+        """Which risk factors are modellable: the real-price test of FRTB, with the reason."""
 
 class Works:
     def _do(self, name: str, given: dict[str, Any]) -> Any: ...
