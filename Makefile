@@ -13,7 +13,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 MARKET_DATA_OPTION = $(if $(MARKET_DATA),--market-data "$(MARKET_DATA)")
 
 .DEFAULT_GOAL := help
-.PHONY: help setup web pages browser screenshots demo serve test test-slow test-heavy break-test crash-test gates-test non-interference api-fuzz lint docs bench delta-jars lock clean
+.PHONY: help setup web pages browser screenshots demo serve test test-slow test-heavy break-test crash-test gates-test non-interference api-fuzz oracles lint docs bench delta-jars lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' Makefile
@@ -84,6 +84,10 @@ non-interference: setup ## ask pairs of lakes that differ in what others hold CA
 EXAMPLES ?= 1000
 api-fuzz: setup ## send EXAMPLES=1000 generated requests to every operation, good ones, any, and any in each of three roles
 	VARLAKE_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest --timeout 0 -k "whatever or good_requests" tests/service/test_openapi.py $(ARGS)
+
+oracles: setup ## install implementations by others, for tests alone, and hold ours against them
+	$(PIP) --require-hashes --no-deps -r requirements-oracles.lock
+	$(BIN)/python -m pytest -q tests/aggregation/regulatory/test_sa_ccr_quantark.py $(ARGS)
 
 lint: pages ## check style, types, imports and the documentation
 	$(BIN)/ruff check .
