@@ -177,6 +177,10 @@ QUESTIONS: dict[str, Entry] = {
         "regulatory.credit.question:CREDIT_RWA",
         "Credit risk-weighted assets, standardised and by internal ratings, of counterparties, trades and any dimension.",
     ),
+    "capital": Entry(
+        "regulatory.capital.question:CAPITAL",
+        "Risk-weighted assets and capital of credit, CVA and market risk together, by any dimension, adding up exactly.",
+    ),
     "exposure": Entry(
         "regulatory.imm:EXPOSURE",
         "Exposure to counterparties over time: EE, ENE, PFE, EPE, EEPE and EAD, netted and with collateral.",

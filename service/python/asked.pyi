@@ -413,6 +413,19 @@ class Questions:
         sets: int = ..., trades: int = ..., value: bool = ...,
     ) -> Answer:
         """Credit risk-weighted assets, standardised and by internal ratings, of counterparties, trades and any dimension."""
+    def capital(
+        self, *, as_of: str | date, positions_date: str | date | None = ..., market_date: str | date | None = ...,
+        scenario_set: str | None = ..., valuation_set: str | None = ..., branch: str | None = ...,
+        as_known: str | None = ..., by: str | Sequence[str] = ...,
+        where: str | Mapping[str, Any] | Sequence[str | Mapping[str, Any]] = ..., currency: str = ...,
+        regime: str = ..., rate_offset: Literal['formula', 'none'] = ..., illiquid: str | Sequence[str] = ...,
+        parts: Literal['credit', 'cva', 'market'] | Sequence[Literal['credit', 'cva', 'market']] = ...,
+        credit: Literal['standardised', 'foundation', 'advanced'] = ...,
+        cva: Literal['full', 'reduced', 'standardised'] = ..., market: Literal['sa'] = ...,
+        market_where: str | Mapping[str, Any] | Sequence[str | Mapping[str, Any]] = ..., cva_charged: bool = ...,
+        grid: str | Sequence[str] = ..., paths: int = ..., value: bool = ...,
+    ) -> Answer:
+        """Risk-weighted assets and capital of credit, CVA and market risk together, by any dimension, adding up exactly."""
     def exposure(
         self, *, as_of: str | date, grid: str | Sequence[str] = ..., paths: int = ..., seed: int = ...,
         measure: Literal['risk_neutral', 'real_world'] = ..., sampling: Literal['random', 'antithetic', 'sobol'] = ...,
