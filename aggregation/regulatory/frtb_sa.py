@@ -57,6 +57,7 @@ from lake.canonical import digest
 from lake.errors import BadInput, counted
 from scenarios.store import load_scenario_set
 from scenarios.types import ScenarioSet
+from valuation.types import ValuationSet
 
 DRC, RRAO = "drc", "rrao"
 MOST_STANDALONE = 500  # rows whose capital alone is shown
@@ -68,7 +69,8 @@ _BOOK = ("as_of", "positions_date", "market_date", "branch", "as_known", "by", "
 class FrtbSaCapital(Answer):
     """Amounts in the reporting currency. rows : a row a group: the `by` columns, coverage, what it contributes to each class and type
     (`girr_delta`, ...), to `sbm`, `drc`, `rrao`, to the `capital` and, times 12.5, to `rwa`; with `standalone` the capital of the row
-    alone. total : the same of all, `scenario` (the correlation scenario that decides), `sbm_medium`, `sbm_high`, `sbm_low`, and for a
+    alone. total : the same of all, `lacking` (contracts without an amount of default or residual risk), `scenario` (the correlation
+    scenario that decides), `sbm_medium`, `sbm_high`, `sbm_low`, and for a
     changed book `capital_before` and `incremental`. classes : a row a class and type: capital in each correlation scenario. buckets : a row
     a bucket: K_b and S_b in the scenario that decides, and the side of curvature. factors : a row a risk factor of the method: bucket,
     name, tenors in years, sensitivity, risk weight, weighted sensitivity or CVR up and down, contribution. obligors, default_buckets,
@@ -220,10 +222,13 @@ def _masks(method: Method) -> list[Floats]:
     return out
 
 
-def run_frtb_sa(session: Session, query: FrtbSaQuery) -> FrtbSaCapital:
-    """The capital; raises `NotValued` where the lake lacks the valuation under the moves, `BadInput` for parts the regime has not."""
+def run_frtb_sa(session: Session, query: FrtbSaQuery, seal: ValuationSet | None = None) -> FrtbSaCapital:
+    """The capital; raises `NotValued` where the lake lacks the valuation under the moves, `BadInput` for parts the regime has not.
+
+    seal : a valuation under the same moves of another market than that of the date, such as one that is stressed or rolled.
+    """
     prepared = prepare(session, query)
-    seal = sealed_moves(session, prepared)
+    seal = seal or sealed_moves(session, prepared)
     scenarios = load_scenario_set(session.lake, seal.scenario_set_id)
     inputs = open_inputs(session.cache, _scope(query, seal.valuation_set_id))
     before: float | None = None
@@ -234,6 +239,7 @@ def run_frtb_sa(session: Session, query: FrtbSaQuery) -> FrtbSaCapital:
     of = _open(session, query, prepared, inputs, scenarios, added)
     made = _capital(of)
     rows, total = _rows(of, made, before)
+    total["lacking"] = len(_lacking(of, made))
     coverage = total_coverage(coverage_columns(of.selection))
     receipt = make_receipt(
         "frtb-sa",
@@ -412,8 +418,7 @@ def _notes(of: _MovedBook, made: _Capital, coverage: Coverage) -> list[str]:
     if residual:
         notes.append(f"Without a full classification, {counted(len(residual), 'name')}: {_first(residual)}.")
     default = made.default
-    lacking = {**default.lacking, **made.residual.lacking, **of.contracts.unread}
-    if lacking:
+    if lacking := _lacking(of, made):
         ids = of.selection.inputs.book.contract_ids
         told = {f"{of.contracts.kinds[p]} {ids[p].as_py()[:12]}": why for p, why in sorted(lacking.items())}
         notes.append(
@@ -437,6 +442,11 @@ def _notes(of: _MovedBook, made: _Capital, coverage: Coverage) -> list[str]:
     if failed_contracts(of.selection):
         notes.append("The capital is of the positions that are valued; the others are in no number.")
     return notes
+
+
+def _lacking(of: _MovedBook, made: _Capital) -> dict[int, str]:
+    """Contracts without an amount of default or residual risk, by place, with the reason."""
+    return {**made.default.lacking, **made.residual.lacking, **of.contracts.unread}
 
 
 def _first(told: Mapping[str, str]) -> str:

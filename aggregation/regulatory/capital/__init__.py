@@ -1,0 +1,1 @@
+"""The capital report: credit, CVA and market risk together, compared and planned."""
