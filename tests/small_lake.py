@@ -11,6 +11,7 @@ from typing import Any
 
 from support import factor, put_market, random_walks
 
+from aggregation.exposure.path_values import PathScope
 from aggregation.questions import QUESTIONS
 from lake.committer import Committer
 from lake.landing.reference import ingest_reference
@@ -152,6 +153,8 @@ def no_spark() -> object:
     raise AssertionError("this job needs no Spark")
 
 
+# the history is short, and few paths are enough
+PATHS = {"path_window": 60, "paths": 32}
 # what the example of a question names of the demo lake, as this lake has it
 HERE: dict[str, dict[str, Any]] = {
     "explain-drill": {"cell": "cause=amended"},
@@ -163,9 +166,16 @@ HERE: dict[str, dict[str, Any]] = {
     "stress-period": {"length": 20, "first": "2020-01-06"},
     "reverse-stress": {"loss": 5000, "where": ["desk=Equities"], "law": {"window": 60}},
     "backtest": {"calendar": "books"},
+    **{
+        name: {**PATHS}
+        for name in ("cva", "cva-explain", "cva-scenarios", "exposure", "exposure-drill", "exposure-limits")
+    },
+    **{name: {**PATHS, "scale": ["desk=Options*0.5"]} for name in ("cva-what-if", "exposure-what-if")},
     "frtb-ima": {"scenarios": 20, "stress": "2020-01-06:2020-02-14"},
     "ima-capital": {"scenarios": 20, "stress": "2020-01-06:2020-02-14"},
 }
+# questions of values along paths, which are refused to whoever sees a part of the book; sa-cva is, where it takes our own sensitivities
+ON_PATHS = [n for n, entry in QUESTIONS.items() if issubclass(entry.question.query, PathScope)]
 
 
 def base(name: str) -> dict[str, Any]:
