@@ -283,7 +283,7 @@ def test_the_total_of_the_firm_for_those_who_are_granted_it(valued_copy: Lake) -
 def test_values_along_paths_are_refused_to_whoever_sees_a_part(name: str, valued_lake: Path) -> None:
     """Nothing is valued here, no limit is stored and no hedge: it is refused before any of that is told."""
     of = session(Lake.open(valued_lake))
-    query = questions.read(name, {**base(name), **({"own": True} if name == "sa-cva" else {})})
+    query = questions.read(name, {**base(name), **({"sensitivities": []} if name == "sa-cva" else {})})
     for door in (questions.ask, questions.plan, questions.value):
         with pytest.raises(NotAllowed, match="of the whole book, and you see a part of it"):
             door(of, name, query)
