@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 Query = TypeVar("Query", bound=BaseModel)
 
+REGIMES = "regimes"  # the table of a lake's own
 _BEFORE = dt.timedelta(days=30)  # as far back as a level is looked for
 _RECEIPTS = ("receipt", "receipts")  # they name inputs, and are held to by a digest of their own
 
@@ -113,6 +114,15 @@ def of_lake(run: Callable[..., Any]) -> Callable[[Session, Any], Any]:
         return run(session.lake, query, cache=session.cache)
 
     return answer
+
+
+def with_regimes(session: Session, query: BaseModel, answer: Any) -> Any:
+    """The answer to a question that names a regime, with the version of the lake's own regimes in its receipt, so that a version of a
+    regime that is brought in later changes no replay."""
+    if "regime" not in type(query).model_fields:
+        return answer
+    versions = {**answer.receipt["table_versions"], REGIMES: session.lake.version(REGIMES)}
+    return dataclasses.replace(answer, receipt={**answer.receipt, "table_versions": versions})
 
 
 def with_market_issues(session: Session, answer: Any) -> Any:

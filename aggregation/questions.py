@@ -262,14 +262,14 @@ def settled(session: Session, query: Any) -> Any:
 def ask(session: Session, name: str, query: BaseModel) -> Any:
     """The answer, sealed with its receipt; raises `NotValued` where a valuation is missing."""
     from aggregation.kept_receipts import keep_versions, pinned  # noqa: PLC0415 - with Arrow, which a table of names needs not
-    from aggregation.question import seal, with_market_issues, without_parts  # noqa: PLC0415 - see above
+    from aggregation.question import seal, with_market_issues, with_regimes, without_parts  # noqa: PLC0415 - see above
 
     session = _known(session, query)
     session = session.of(pinned(session.lake))
     of = _seeing(session, query)
     query = settled(of, query)
     allowance().expect(lambda: price(of, name, query) or 0.0)
-    answer = question(name).answer(of, query)
+    answer = with_regimes(of, query, question(name).answer(of, query))
     answer = with_market_issues(session, answer if of is session else without_parts(answer, session.lake))
     sealed = seal(answer, name, query, _stale(session, query, answer.receipt), session.lake.reader)
     keep_versions(session.lake, sealed.receipt)

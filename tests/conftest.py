@@ -16,7 +16,7 @@ from flask_openapi3.openapi import OpenAPI
 from hypothesis import settings
 from hypothesis.internal.conjecture import providers
 from hypothesis.internal.constants_ast import Constants
-from small_lake import FRIDAY, MONDAY, base, build_lake, no_spark, request
+from small_lake import FRIDAY, MONDAY, base, bring_limits, build_lake, no_spark, request
 
 from aggregation import questions
 from aggregation.session import reading
@@ -76,6 +76,7 @@ def valued_lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Not to be written to: for tests that only read, and to be copied by those that write."""
     lake = build_lake(tmp_path_factory.mktemp("service") / "lake")
     with Committer(lake, "test") as committer:
+        bring_limits(committer, lake.path.parent)
         for day in (FRIDAY, MONDAY):
             run_valuation(committer, request(day), spark=no_spark)  # type: ignore[arg-type]
     return lake.path

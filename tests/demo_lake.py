@@ -5,6 +5,8 @@ from __future__ import annotations
 import datetime as dt
 from pathlib import Path
 
+from small_lake import bring_limits
+
 from lake.committer import Committer
 from lake.landing.reference import ingest_reference
 from lake.tables import Lake
@@ -29,6 +31,8 @@ def build_demo_lake(folder: Path, positions: int = 300, books: str = ",".join(ma
             assert ingest_positions(committer, file).rejected == 0
         written = write_sample_reference(lake.snapshot(), folder / "reference", dates=book_dates(books), seed=1)
         ingest_reference(committer, written, INSTRUMENTS)
+        known = sorted(set(lake.read("counterparties", ["counterparty"])["counterparty"].to_pylist()))
+        bring_limits(committer, folder, known[:2])
         for day in DATES:
             run_valuation(committer, ValuationRequest(as_of=day, runner="in-process"), spark=_no_spark)
     return lake

@@ -11,8 +11,10 @@ from typing import Any
 
 from support import factor, put_market, random_walks
 
+from aggregation.exposure.path_values import PathScope
 from aggregation.questions import QUESTIONS
 from lake.committer import Committer
+from lake.landing.exposure_limits import ingest_exposure_limits
 from lake.landing.reference import ingest_reference
 from lake.schemas import DIMENSION_COLUMNS
 from lake.tables import Lake
@@ -106,6 +108,10 @@ EQ:BBB,2019-01-01,equity,telecom_industrial,small,emerging
 USD,2019-01-01,currency,,,advanced
 EUR,2019-01-01,currency,,,advanced
 """
+LIMITS = """limit,dimension,member,measure,level,until,amount,currency,effective_from
+L0,counterparty,{0},pfe,0.95,1Y,1000000,USD,2019-01-01
+L1,counterparty,{1},ee,,,10000,EUR,2019-01-01
+"""
 REFERENCE = {
     "counterparties": COUNTERPARTIES,
     "agreements": AGREEMENTS,
@@ -121,6 +127,15 @@ def bring_reference(committer: Committer, folder: Path) -> None:
         files[what] = folder / f"{what}.csv"
         files[what].write_text(text)
     ingest_reference(committer, files, INSTRUMENTS)
+
+
+def bring_limits(
+    committer: Committer, folder: Path, counterparties: Sequence[str] = ("counterparty-0", "counterparty-1")
+) -> None:
+    """A limit of exposure for each of two counterparties."""
+    file = folder / "limits.csv"
+    file.write_text(LIMITS.format(*counterparties))
+    assert ingest_exposure_limits(committer, file).new == 2
 
 
 def build_lake(
@@ -152,6 +167,8 @@ def no_spark() -> object:
     raise AssertionError("this job needs no Spark")
 
 
+# the history is short, and few paths are enough
+PATHS = {"path_window": 60, "paths": 32}
 # what the example of a question names of the demo lake, as this lake has it
 HERE: dict[str, dict[str, Any]] = {
     "explain-drill": {"cell": "cause=amended"},
@@ -163,9 +180,14 @@ HERE: dict[str, dict[str, Any]] = {
     "stress-period": {"length": 20, "first": "2020-01-06"},
     "reverse-stress": {"loss": 5000, "where": ["desk=Equities"], "law": {"window": 60}},
     "backtest": {"calendar": "books"},
+    **{name: {**PATHS} for name in ("cva", "cva-explain", "exposure", "exposure-drill", "exposure-limits")},
+    **{name: {**PATHS, "scale": ["desk=Options*0.5"]} for name in ("cva-what-if", "exposure-what-if")},
+    "cva-scenarios": {**PATHS, "scenario": SHOCK},
     "frtb-ima": {"scenarios": 20, "stress": "2020-01-06:2020-02-14"},
     "ima-capital": {"scenarios": 20, "stress": "2020-01-06:2020-02-14"},
 }
+# questions whose examples take values along paths, which are refused to whoever sees a part of the book: of sa-cva sensitivities are given
+ON_PATHS = [n for n, entry in QUESTIONS.items() if n != "sa-cva" and issubclass(entry.question.query, PathScope)]
 
 
 def base(name: str) -> dict[str, Any]:

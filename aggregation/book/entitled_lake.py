@@ -44,6 +44,7 @@ WHOLE = (
     "classifications",
     "exposure_limits",
     "regimes",
+    "real_prices",
 )
 _SETS = ("valuation_members", "valuation_failures")
 

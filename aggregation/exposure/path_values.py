@@ -18,7 +18,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_valida
 from aggregation.types import KNOWN, REFERENCE, Currency, Known, whole
 from lake.arrays import Floats, Ints
 from lake.dates import Day
-from lake.errors import BadInput, unknown
+from lake.errors import BadInput, NotAllowed, unknown
 from scenarios.kernels.random_blocks import Sampling
 from valuation.types import ValuationFailure
 
@@ -256,6 +256,15 @@ def given_path_values(
             np.asarray(values, dtype=np.float64)[:, order], paid[:, order], spots or {}, discounts or {}, levels or {}
         ),
     )
+
+
+def refuse_part(session: Session) -> None:
+    """Raises `NotAllowed` for whoever sees a part of the book: collateral is called on netting sets as a whole, and dates and models of the
+    paths are those of all contracts held."""
+    if session.lake.reader:
+        raise NotAllowed(
+            "Values along paths are of the whole book, and you see a part of it. Whoever sees all of it may ask."
+        )
 
 
 def plan_paths(session: Session, query: PathScope) -> Plan:

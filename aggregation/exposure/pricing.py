@@ -14,7 +14,7 @@ from aggregation.question import Plan
 from aggregation.session import Session
 
 Q = TypeVar("Q", bound=ExposureScope)
-FloorsOf = Callable[[Any], MarginFloors | None]
+FloorsOf = Callable[[Session, Any], MarginFloors | None]
 
 # seconds of a core, measured: to add a value on a path to a netting set; for a netting set on a path its collateral, ranks and means
 _A_VALUE, _A_CELL = 1.5e-9, 6e-8
@@ -22,10 +22,10 @@ _MARGIN = 1.5
 
 
 def plan_exposure(floors: FloorsOf) -> Callable[[Session, Q], Plan]:
-    """The plan of a question of exposure; floors : gives the margin floors of its query."""
+    """The plan of a question of exposure; floors : gives the margin floors of its query, by the regimes of the lake."""
 
     def plan(session: Session, query: Q) -> Plan:
-        return plan_paths(session, path_scope(session, query, open_book(session, query, floors(query)))[0])
+        return plan_paths(session, path_scope(session, query, open_book(session, query, floors(session, query)))[0])
 
     return plan
 
@@ -34,7 +34,7 @@ def value_exposure(floors: FloorsOf) -> Callable[[Session, Q], Q]:
     """What values the paths of a question of exposure, and gives the question to ask then."""
 
     def value(session: Session, query: Q) -> Q:
-        value_paths(session, path_scope(session, query, open_book(session, query, floors(query)))[0])
+        value_paths(session, path_scope(session, query, open_book(session, query, floors(session, query)))[0])
         return query
 
     return value
@@ -44,7 +44,7 @@ def price_of_exposure(floors: FloorsOf, passes: float = 1.0) -> Callable[[Sessio
     """The price of a question of exposure: so many passes over the values on its paths."""
 
     def price(session: Session, query: Q) -> float:
-        held = open_book(session, query, floors(query))
+        held = open_book(session, query, floors(session, query))
         scope, reported = path_scope(session, query, held)
         contracts = int(np.count_nonzero(np.add.reduceat(held.keep.astype(np.int64), held.book.starts[:-1])))
         once = _A_VALUE * contracts * len(scope.grid) + _A_CELL * len(held.sets) * len(reported)

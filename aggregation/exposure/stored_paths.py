@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from aggregation.exposure.path_values import MOST_DATES, PathScope, PathValues
+from aggregation.exposure.path_values import MOST_DATES, PathScope, PathValues, refuse_part
 from aggregation.question import Plan
 from aggregation.session import Session
 from lake.arrays import Bools, Floats, Ints
@@ -136,8 +136,7 @@ def _held(made: PathPlan) -> tuple[pa.Table, tuple[ValuationFailure, ...]]:
 
 
 def _plan(session: Session, query: PathScope) -> PathPlan:
-    if session.lake.reader:
-        raise BadInput("Values along paths are of the whole book; ask with the right to see all of it.")
+    refuse_part(session)
     snapshot = session.lake.snapshot()
     asked = canonical_json({n: getattr(query, n) for n in sorted(PathScope.model_fields)})
     key = ("path plan", asked, tuple(sorted(snapshot.versions.items())))

@@ -120,7 +120,7 @@ class _Source:
 def run_ba_cva(session: Session, query: BaCvaQuery) -> BaCvaAnswer:
     """Capital for CVA risk; raises as SA-CCR does, and `BadInput` where the regime lacks a parameter."""
     check_by(query)
-    regime = regime_of(query.regime, query.as_of)
+    regime = regime_of(query.regime, query.as_of, session.lake)
     rules = regime.section("ba_cva", BaCva)
     source = _given(session, query) if query.exposures else _of_sa_ccr(session, query)
     known = counterparties_of(source.snapshot, query.known_on)

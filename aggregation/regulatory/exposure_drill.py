@@ -81,7 +81,7 @@ def _answer(session: Session, query: ExposureDrillQuery) -> ExposureDrill:
         raise BadInput(
             "A point is of one group; leave by out, and choose the group with where, such as counterparty=Acme."
         )
-    regime, section, _ = imm_of(query)
+    regime, section, _ = imm_of(session, query)
     opened = open_exposure(session, query, section.floors)
     along, level = opened.along, exact_level(query.level)
     parts = along.parts()

@@ -19,6 +19,7 @@ from pydantic import Field
 
 from aggregation.answer import Answer
 from aggregation.exposure.netted import net_on_paths
+from aggregation.exposure.path_values import refuse_part
 from aggregation.exposure.pricing import plan_exposure, price_of_exposure, value_exposure
 from aggregation.exposure.profile_tables import asked_of, permits
 from aggregation.exposure.profiles import Profile, profile
@@ -96,8 +97,9 @@ def limits_on(session: Session, day: dt.date) -> list[dict[str, Any]]:
 def _answer(session: Session, query: ExposureLimitsQuery) -> ExposureLimits:
     if query.by or query.where:
         raise BadInput("Limits name the nodes they are of; leave by and where out.")
+    refuse_part(session)  # also where no limit holds
     limits = limits_on(session, query.as_of)
-    regime, section, alpha = imm_of(query)
+    regime, section, alpha = imm_of(session, query)
     if not limits:
         return _none(session, query, regime)
     opened = open_exposure(session, query, section.floors)
@@ -107,15 +109,13 @@ def _answer(session: Session, query: ExposureLimitsQuery) -> ExposureLimits:
     notes = [*opened.notes, *regime.notes(query.as_of)]
     if gone := sum(r["status"] == "not computed" for r in rows):
         notes.append(f"{counted(gone, 'limit is', 'limits are')} not computed; the column reason says why.")
-    if session.lake.reader:
-        notes.append("You see a part of the book: what is used is of that part alone.")
     receipt = {**opened.receipt, **regime.named, "alpha": alpha, "exposure_limits_version": version}
     return ExposureLimits(query, pa.Table.from_pylist(rows, schema=_SCHEMA), breaches, receipt, tuple(notes))
 
 
 def _none(session: Session, query: ExposureLimitsQuery, regime: Regime) -> ExposureLimits:
     """The answer of a day without limits, which reads no path."""
-    held = open_book(session, query, floors_of(query))
+    held = open_book(session, query, floors_of(session, query))
     receipt = {**name_book(held.book, held.snapshot), **regime.named}
     said = f"No limit of exposure holds on {query.as_of}. Bring limits in with `varlake ingest exposure-limits FILE`, see docs/exposure.md."
     return ExposureLimits(query, _SCHEMA.empty_table(), 0, receipt, (said,))

@@ -48,7 +48,7 @@ class ExposureWhatIf(Answer):
 
 def _answer(session: Session, query: ExposureWhatIfQuery) -> ExposureWhatIf:
     asked = as_model(ExposureQuery, query)
-    section = imm_of(asked)[1]
+    section = imm_of(session, asked)[1]
     held = open_book(session, asked, section.floors)
     before_ = open_exposure(session, asked, section.floors, held=held)
     snapshot = snapshot_of(session, asked)

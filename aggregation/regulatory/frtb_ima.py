@@ -479,7 +479,7 @@ def _notes(reduced: Reduced, figures: Figures, selection: Selection, query: Frtb
 
 def _price(session: Session, query: ImaQuery) -> float:
     """Of as many passes over the P&L as there are cuts at the most, and their ranks."""
-    rules = rules_of(query)
+    rules = rules_of(session, query)
     size = size_of(session, query.scope(rules.current.name), scenarios=rules.scenarios)
     cuts = len(KINDS) * len(PARTS) * len(rules.parameters.horizons.lengths)
     return SECONDS_A_QUESTION + size.seconds(passes=cuts, a_group=cuts * SECONDS_A_RANK * rules.scenarios)

@@ -100,7 +100,7 @@ class Prepared:
 
 def prepare(session: Session, query: FrtbSaQuery) -> Prepared:
     """Raises `NotFound` for a day without a market, `BadInput` for an unknown regime or one that lacks the section."""
-    regime = regime_of(query.regime, query.as_of)
+    regime = regime_of(query.regime, query.as_of, session.lake)
     p = regime.section(SECTION, FrtbSa)
     snapshot = session.lake.snapshot(*_TABLES)
     market, known_on = query.market_date or query.as_of, query.reference_date or query.as_of

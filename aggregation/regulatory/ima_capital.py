@@ -126,7 +126,7 @@ def averaged_days(session: Session, query: ImaCapitalQuery, rules: ImaParameters
 
 def _answer(session: Session, query: ImaCapitalQuery) -> ImaCapital:
     session = session.as_known(query.as_known)
-    rules = rules_of(query)
+    rules = rules_of(session, query)
     p, regime = rules.parameters, rules.regime
     days = averaged_days(session, query, p)
     rows, receipts = [], {}
@@ -242,19 +242,19 @@ def _components(
 
 def _plan(session: Session, query: ImaCapitalQuery) -> Plan:
     assert FRTB_IMA.plan is not None
-    days = averaged_days(session, query, rules_of(query).parameters)
+    days = averaged_days(session, query, rules_of(session, query).parameters)
     return together(FRTB_IMA.plan(session, query.of_day(day)) for day in days)
 
 
 def _value(session: Session, query: ImaCapitalQuery) -> ImaCapitalQuery:
     assert FRTB_IMA.value is not None
-    for day in averaged_days(session, query, rules_of(query).parameters):
+    for day in averaged_days(session, query, rules_of(session, query).parameters):
         FRTB_IMA.value(session, query.of_day(day))
     return query
 
 
 def _price(session: Session, query: ImaCapitalQuery) -> float:
-    n = query.days or rules_of(query).parameters.capital.average_days
+    n = query.days or rules_of(session, query).parameters.capital.average_days
     return SECONDS_A_QUESTION + n * FRTB_IMA.price(session, query.of_day(query.as_of))
 
 

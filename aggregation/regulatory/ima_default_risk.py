@@ -199,7 +199,7 @@ def _answer(session: Session, query: DrcImaQuery) -> DrcIma:
     session = session.as_known(query.as_known)
     inputs = open_inputs(session.cache, query)
     selection = open_selection(inputs, query)
-    regime = regime_of(query.regime, query.as_of)
+    regime = regime_of(query.regime, query.as_of, session.lake)
     rules = ima_parameters(regime).default_risk
     snapshot = session.lake.snapshot()
     known = _Reference(

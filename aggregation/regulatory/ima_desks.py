@@ -89,8 +89,8 @@ class DeskTests(Answer):
     notes: tuple[str, ...] = ()
 
 
-def _rules(query: DeskQuery, day: Any) -> tuple[Regime, ImaParameters]:
-    regime = regime_of(query.regime, day)
+def _rules(session: Session, query: DeskQuery, day: Any) -> tuple[Regime, ImaParameters]:
+    regime = regime_of(query.regime, day, session.lake)
     return regime, ima_parameters(regime)
 
 
@@ -154,14 +154,14 @@ def _table(rows: Sequence[Mapping[str, Any]], by: Sequence[str], kinds: Mapping[
 def _pla(session: Session, query: PlaQuery) -> DeskTests:
     kinds = {**_PLA_SCHEMA, "against": pa.string(), "reason": pa.string()}
     if query.theoretical:
-        regime, rules = _rules(query, dt.date.max)
+        regime, rules = _rules(session, query, dt.date.max)
         found = _compared(compare_pnl(np.array(query.theoretical), np.array(query.hypothetical)), rules)
         row = {**found, "total": True, "against": "series given", "reason": _short(found, rules)}
         rows = _table([row], (), kinds)
         return DeskTests(
             query, regime.label, rows, {**regime.named, **name_code(), "table_versions": {}}, _told(regime, None)
         )
-    regime, rules = _rules(query, query.last)
+    regime, rules = _rules(session, query, query.last)
     tested = _backtest(session, query, rules)
     listed = []
     for node in tested.nodes:
@@ -208,7 +208,7 @@ def eligibility(node: NodeBacktest, rules: ImaParameters) -> dict[str, Any]:
 
 
 def _desks(session: Session, query: DeskQuery) -> DeskTests:
-    regime, rules = _rules(query, query.last)
+    regime, rules = _rules(session, query, query.last)
     tested = _backtest(session, query, rules)
     levels = list(rules.backtesting.desk_limits)
     counts = {f"{what}_{level}": pa.int64() for level in levels for what in ("exceptions", "limit")}

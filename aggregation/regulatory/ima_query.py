@@ -109,9 +109,9 @@ class Rules:
         return dataclasses.replace(self, period=period, stressed=stressed_moves(days, period))
 
 
-def rules_of(query: ImaQuery) -> Rules:
+def rules_of(session: Session, query: ImaQuery) -> Rules:
     """The rules of a query; raises `BadInput` for an unknown regime or period."""
-    regime = regime_of(query.regime, query.as_of)
+    regime = regime_of(query.regime, query.as_of, session.lake)
     parameters = ima_parameters(regime)
     es = parameters.expected_shortfall
     n = query.scenarios or es.scenarios
@@ -251,7 +251,7 @@ def plan_ima(session: Session, query: ImaQuery) -> Plan:
     """What is missing: the search where a period is sought, then both whole sets, then their cuts, whose number is told once the sets
     that they are made of are there."""
     session = session.as_known(query.as_known)
-    rules = rules_of(query)
+    rules = rules_of(session, query)
     plans = [sources_plan(session, query.at, [rules.current])]
     if rules.period is None:
         plans.append(searched(session, search_of(query, rules)))
@@ -269,7 +269,7 @@ def plan_ima(session: Session, query: ImaQuery) -> Plan:
 def value_ima(session: Session, query: Asked) -> Asked:
     """Values what `plan_ima` says, in that order; the query to ask then is the same."""
     session = session.as_known(query.as_known)
-    rules = rules_of(query)
+    rules = rules_of(session, query)
     value_request(session, query.at.request(rules.current))
     if rules.period is None:
         value_search(session, search_of(query, rules))
@@ -284,7 +284,7 @@ def value_ima(session: Session, query: Asked) -> Asked:
 
 def open_made(session: Session, query: ImaQuery) -> Made:
     """Rules, sets and cuts; raises `NotValued` where a whole set is missing."""
-    rules = found_period(session, query, rules_of(query))
+    rules = found_period(session, query, rules_of(session, query))
     made = made_of(session, query, rules)
     if made is None:
         raise NotValued(

@@ -108,9 +108,9 @@ class Exposure(Answer):
     notes: tuple[str, ...]
 
 
-def imm_of(query: ExposureQuery) -> tuple[Regime, Imm, float]:
+def imm_of(session: Session, query: ExposureQuery) -> tuple[Regime, Imm, float]:
     """The regime of the query, its section, and alpha; raises `BadInput` for an own alpha below the floor."""
-    regime = regime_of(query.regime, query.as_of)
+    regime = regime_of(query.regime, query.as_of, session.lake)
     section = regime.section(SECTION, Imm)
     alpha = section.alpha if query.alpha is None else query.alpha
     if alpha < section.alpha_floor:
@@ -125,7 +125,7 @@ def exposure(
     session: Session, query: ExposureQuery, opened: OpenedExposure | None = None
 ) -> tuple[ProfileTables, Exposure]:
     """The figures and the answer; opened : in place of what the query opens."""
-    regime, section, alpha = imm_of(query)
+    regime, section, alpha = imm_of(session, query)
     found = profiles(
         session, query, query.exact_levels, query.levels, floors=section.floors, factor=alpha, opened=opened
     )
@@ -180,9 +180,9 @@ def _answer(session: Session, query: ExposureQuery) -> Exposure:
     return exposure(session, query)[1]
 
 
-def floors_of(query: ExposureQuery) -> MarginFloors:
+def floors_of(session: Session, query: ExposureQuery) -> MarginFloors:
     """The least margin periods of the query's regime."""
-    return imm_of(query)[1].floors
+    return imm_of(session, query)[1].floors
 
 
 EXPOSURE = Question(

@@ -151,7 +151,7 @@ def _said(unit: str, bucket: str, test: PriceTest | None, rules: PriceTestRules)
 def _answer(session: Session, query: RfetQuery) -> Rfet:
     session = session.as_known(query.as_known)
     snapshot = session.lake.snapshot("risk_factors", TABLE)
-    regime = regime_of(query.regime, query.as_of)
+    regime = regime_of(query.regime, query.as_of, session.lake)
     rules = ima_parameters(regime).price_test
     index = FactorIndex.of(RiskFactor.from_dict(r) for r in snapshot.read("risk_factors").to_pylist())
     for name in query.factors:

@@ -169,6 +169,6 @@ def _known() -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     for name, versions in names().items():
         for version in versions:
-            for section, content in regime_of(f"{name}@{version}", dt.date.max).sections.items():
+            for section, content in regime_of(f"{name}@{version}", dt.date.max, None).sections.items():
                 found.setdefault(section, {}).update(content)
     return found

@@ -108,10 +108,11 @@ def names(at: Lake | Snapshot | None = None) -> dict[str, list[str]]:
     return {name: sorted(versions) for name, versions in sorted(found.items())}
 
 
-def regime_of(name: str, as_of: dt.date, at: Lake | Snapshot | None = None) -> Regime:
+def regime_of(name: str, as_of: dt.date, at: Lake | Snapshot | None) -> Regime:
     """The regime `NAME@VERSION`, or the version of `NAME` that is in force on the date: of those begun the latest, else the first.
 
-    at : the lake whose own regimes count beside those that come with varlake. Raises `BadInput` with the nearest names.
+    at : the lake whose own regimes count beside those that come with varlake; None for these alone.
+    Raises `BadInput` with the nearest names.
     """
     name, _, version = name.partition("@")
     known = names(at)

@@ -122,7 +122,7 @@ class _Own:
 
 def run_sa_cva(session: Session, query: SaCvaQuery) -> SaCvaAnswer:
     """Capital for CVA risk; raises `NotValued` where values on the paths are missing, and `BadInput` for what the rules do not have."""
-    regime = regime_of(query.regime, query.as_of)
+    regime = regime_of(query.regime, query.as_of, session.lake)
     rules = regime.section("sa_cva", SaCva)
     known = counterparties_of(session.lake, query.as_of)
     given = _given(rules, query, known)

@@ -79,7 +79,7 @@ def _fill(lake: Lake, n_contracts: int, n_positions: int) -> None:
 
 
 def _method_alone() -> Row:
-    p = regime_of("basel@2023", VALUATION_DATE).section(SECTION, FrtbSa)
+    p = regime_of("basel@2023", VALUATION_DATE, None).section(SECTION, FrtbSa)
     cells = [
         Cell("delta", "csr", str(1 + i % 15), f"issuer {i // 5}", "cds", p.csr.tenors[i % 5]) for i in range(_CELLS)
     ]

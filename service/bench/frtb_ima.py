@@ -30,9 +30,9 @@ def bench_frtb_ima(n_contracts: int, n_scenarios: int, n_positions: int) -> list
     contracts = harness.mixed_contracts(n_contracts)
     asked = {"as_of": harness.VALUATION_DATE, "scenarios": n_scenarios, "stress": _PERIOD, "untested": "modellable"}
     query = ImaQuery(**{**asked, "reduced_without": ["IV:S01"]})  # three sets that differ
-    rules = rules_of(query)
     rows = []
     with harness.temporary_lake() as lake, Committer(lake, "varlake bench") as committer:
+        rules = rules_of(reading(lake), query)
         committer.put("contracts", contracts)
         committer.put("positions", harness.random_positions(contracts, n_positions))
         for request, turned in ((rules.current, False), (rules.stressed, True)):

@@ -46,7 +46,7 @@ def bench_sa_ccr(trades: int, contracts: int) -> list[harness.Row]:
 
     Raises `ArithmeticError` where one trade more does not give the bits of the whole computed anew.
     """
-    parameters = regime_of("basel@2023", harness.VALUATION_DATE).section("sa_ccr", SaCcr)
+    parameters = regime_of("basel@2023", harness.VALUATION_DATE, None).section("sa_ccr", SaCcr)
     rows, few = _Rows(trades), max(trades // 10, 1000)
 
     def whole() -> Any:

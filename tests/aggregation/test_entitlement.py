@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from small_lake import FRIDAY, MONDAY, book_csv, no_spark, request
+from small_lake import FRIDAY, MONDAY, ON_PATHS, base, book_csv, no_spark, request
 
 from aggregation import questions
 from aggregation.book.entitled_lake import CUT, WHOLE, EntitledLake, shows_figure
@@ -277,3 +277,20 @@ def test_the_total_of_the_firm_for_those_who_are_granted_it(valued_copy: Lake) -
     assert asked(firm, by=[], whole_firm=True).receipt["question"]["currency"] == "USD"
     # where everything is seen it is the same answer
     assert asked(reading(valued_copy), by=[], whole_firm=True).rows.equals(everything.rows)
+
+
+@pytest.mark.parametrize("name", [*ON_PATHS, "sa-cva"])
+def test_values_along_paths_are_refused_to_whoever_sees_a_part(name: str, valued_lake: Path) -> None:
+    """Nothing is valued here, no limit is stored and no hedge: it is refused before any of that is told."""
+    of = session(Lake.open(valued_lake))
+    query = questions.read(name, {**base(name), **({"sensitivities": []} if name == "sa-cva" else {})})
+    for door in (questions.ask, questions.plan, questions.value):
+        with pytest.raises(NotAllowed, match="of the whole book, and you see a part of it"):
+            door(of, name, query)
+
+
+def test_the_exposure_at_default_of_a_part_is_without_collateral(valued_lake: Path) -> None:
+    query = questions.read("sa-ccr", base("sa-ccr"))
+    answer = questions.ask(session(Lake.open(valued_lake)), "sa-ccr", query)
+    assert answer.rows.num_rows
+    assert any("Collateral is left out" in note for note in answer.notes)

@@ -33,7 +33,7 @@ from interference import (
     value_examples,
     widget,
 )
-from small_lake import FRIDAY, MONDAY, OPTION, SHOCK, no_spark, request
+from small_lake import FRIDAY, MONDAY, ON_PATHS, OPTION, SHOCK, no_spark, request
 
 from aggregation.book.entitlement import Entitlement
 from aggregation.questions import QUESTIONS
@@ -91,14 +91,17 @@ def interfering(one: Asked, two: Asked, asked: list[Case]) -> dict[str, list[str
 @pytest.mark.parametrize("name", QUESTIONS)
 def test_no_question_tells_of_what_others_hold(name: str, mine: Asked, other: Asked) -> None:
     asked = [Case(f"/{name}", example(name)), Case(f"/{name}/plan", example(name))]
-    assert [c.ask(mine)[0] for c in asked] == [200, 200]
+    expected = 403 if name in ON_PATHS else 200
+    assert [c.ask(mine)[0] for c in asked] == [expected, expected]
     assert interfering(mine, other, asked) == {}
 
 
 @pytest.mark.parametrize("name", [n for n in QUESTIONS if inputs_of(n) is not None])
 def test_no_widget_tells_of_what_others_hold(name: str, mine: Asked, other: Asked) -> None:
     asked = [Case(widget(name)), Case(widget(name, "/basis"))]
-    expected = 422 if name == "reverse-stress" else 200  # no address holds the law that suits this short history
+    expected = 403 if name in ON_PATHS else 200
+    if name == "reverse-stress":
+        expected = 422  # no address holds the law that suits this short history
     assert [c.ask(mine)[0] for c in asked] == [expected, expected]
     assert interfering(mine, other, asked) == {}
 

@@ -101,7 +101,7 @@ def _answer(session: Session, query: CreditRwaQuery) -> CreditRwa:
     if query.ead and query.where:
         raise BadInput("where filters positions, and exposures were given with the question; leave one of both out.")
     if query.ead:
-        exposures, notes, regime = given(query.ead), list[str](), regime_of(query.regime, query.as_of, lake)
+        exposures, notes, regime = given(query.ead), list[str](), regime_of(query.regime, query.as_of, session.lake)
         receipt: dict[str, Any] = {
             "as_of": str(query.as_of),
             "ead_digest": digest(canonical_json([dict(r) for r in query.ead])),

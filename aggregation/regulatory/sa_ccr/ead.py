@@ -163,7 +163,7 @@ def ead_by_netting_set(session: Session, query: SaCcrQuery) -> NettedExposures:
     Raises as `open_inputs` and `regime_of` do, and `BadInput` for an unknown agreement. What cannot be computed is among the failures and
     in the counts, never zero in silence.
     """
-    regime = regime_of(query.regime, query.as_of, session.cache.lake)
+    regime = regime_of(query.regime, query.as_of, session.lake)
     parameters = regime.section("sa_ccr", SaCcr)
     if query.rate_offset not in parameters.interest_rate.offsets:
         raise unknown("rate_offset", query.rate_offset, parameters.interest_rate.offsets)

@@ -27,7 +27,7 @@ from aggregation.regulatory.sa_ccr.parameters import SaCcr
 from aggregation.regulatory.sa_ccr.portfolio import Entity, Exposures, Hedging, Margins, Portfolio, Position, portfolio
 from aggregation.regulatory.sa_ccr.rows import Row
 
-BASEL = regime_of("basel@2023", dt.date(2024, 1, 2)).section("sa_ccr", SaCcr)
+BASEL = regime_of("basel@2023", dt.date(2024, 1, 2), None).section("sa_ccr", SaCcr)
 NAN = math.nan
 
 

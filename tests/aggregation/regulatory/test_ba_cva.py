@@ -87,7 +87,7 @@ def test_regimes_that_extend_basel_have_its_formula(session):
 
 
 def test_a_regime_without_a_parameter_is_refused():
-    regime = regime_of("basel", dt.date(2024, 1, 1))
+    regime = regime_of("basel", dt.date(2024, 1, 1), None)
     from aggregation.regulatory.cva_parameters import BaCva
     from lake.errors import validated
 

@@ -23,7 +23,7 @@ from aggregation.regulatory.regimes import regime_of
 from lake.errors import BadInput
 
 DAY = dt.date(2026, 1, 1)
-CREDIT = regime_of("basel", DAY).section("credit", Credit)
+CREDIT = regime_of("basel", DAY, None).section("credit", Credit)
 ACME = Counterparty("Acme", DAY, None, "other", "BBB", None, None, "corporate", 0.01, 0.45, None, False, None, None)
 
 
@@ -236,4 +236,4 @@ class TestLacking:
         with pytest.raises(ValidationError, match="classes lack retail"):
             Credit.model_validate(data)
         with pytest.raises(BadInput, match="no section"):
-            regime_of("basel", DAY).section("credit_", Credit)
+            regime_of("basel", DAY, None).section("credit_", Credit)

@@ -225,7 +225,7 @@ def test_parts_left_out_are_named(ask: Ask) -> None:
 def test_the_regime_is_printed_and_in_the_receipt(ask: Ask) -> None:
     answer = ask()
     assert answer.receipt["regime"] == "basel@2023"
-    assert answer.receipt["regime_digest"] == regime_of("basel", MONDAY).digest
+    assert answer.receipt["regime_digest"] == regime_of("basel", MONDAY, None).digest
     assert any("basel@2023" in n for n in answer.notes)
     assert "classifications" in answer.receipt["table_versions"]
 

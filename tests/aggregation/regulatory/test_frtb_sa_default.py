@@ -18,7 +18,7 @@ from scenarios.types import FactorIndex
 from valuation.catalogue import parse_terms
 
 AS_OF = dt.date(2020, 3, 16)
-BASEL = regime_of("basel@2023", AS_OF).section("frtb_sa", FrtbSa)
+BASEL = regime_of("basel@2023", AS_OF, None).section("frtb_sa", FrtbSa)
 INDEX = FactorIndex((factor("EQ:A", "equity_price"), factor("FX:EURUSD", "fx_rate"), factor("CPI:US", "price_index")))
 LEVELS = np.array([50.0, 1.1, 258.0])
 OPTION = {

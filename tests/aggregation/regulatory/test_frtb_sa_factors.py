@@ -18,7 +18,7 @@ from scenarios.types import FactorIndex, RiskFactor
 from valuation.catalogue import parse_terms
 
 AS_OF = dt.date(2020, 3, 16)
-BASEL = regime_of("basel@2023", AS_OF).section("frtb_sa", FrtbSa)
+BASEL = regime_of("basel@2023", AS_OF, None).section("frtb_sa", FrtbSa)
 
 USD = Choices("USD")
 

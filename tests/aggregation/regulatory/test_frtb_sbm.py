@@ -33,7 +33,7 @@ from aggregation.regulatory.frtb_sa_sbm import Method, SbmCapital, method_of, sb
 from aggregation.regulatory.regimes import regime_of
 from lake.arrays import Floats
 
-BASEL = regime_of("basel@2023", dt.date(2024, 1, 2)).section("frtb_sa", FrtbSa)
+BASEL = regime_of("basel@2023", dt.date(2024, 1, 2), None).section("frtb_sa", FrtbSa)
 FULL = Choices("USD", liquid_rates=False, liquid_fx=False, fx_divisor=False)
 TENORS = (0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 15.0, 20.0, 30.0)
 # MAR21.46, Table 2, percent: from each tenor to the longer ones

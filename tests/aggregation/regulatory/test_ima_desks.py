@@ -23,7 +23,7 @@ from lake.errors import BadInput
 from lake.landing.actual_pnl import ingest_pnl
 from lake.tables import Lake
 
-RULES = ima_parameters(regime_of("basel@2023", dt.date(2024, 1, 2)))
+RULES = ima_parameters(regime_of("basel@2023", dt.date(2024, 1, 2), None))
 BACKTEST = {"from": str(FRIDAY), "to": str(MONDAY), "calendar": "books"}
 
 

@@ -14,7 +14,7 @@ from aggregation.regulatory.liquidity_horizons import horizon_of, is_specified
 from aggregation.regulatory.regimes import regime_of
 from scenarios.types import FactorIndex, RiskFactor
 
-RULES = ima_parameters(regime_of("basel@2023", dt.date(2024, 1, 2))).horizons
+RULES = ima_parameters(regime_of("basel@2023", dt.date(2024, 1, 2), None)).horizons
 NAMES = {
     "EQ:BIG": {"capitalisation": "large"},
     "EQ:TINY": {"capitalisation": "small"},

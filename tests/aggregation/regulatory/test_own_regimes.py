@@ -52,7 +52,7 @@ def test_a_regime_of_ones_own_is_chosen_and_read_like_any_other(lake: Lake, tmp_
     house = regime_of("house", DAY, lake)
     assert house.section("house_limits", _Limits).multiple == 2.5
     assert (house.label, house.notes(DAY)) == ("house@1", ("Stricter than the standard.",))
-    assert set(house.sections) == {*regime_of("basel", DAY).sections, "house_limits"}
+    assert set(house.sections) == {*regime_of("basel", DAY, None).sections, "house_limits"}
     assert report.regime_digest == house.digest  # type: ignore[attr-defined]
     assert report.own_sections == ("house_limits",)  # type: ignore[attr-defined]
     assert "No regime that comes with varlake has a section house_limits" in report.notes[0]  # type: ignore[attr-defined]
@@ -60,7 +60,7 @@ def test_a_regime_of_ones_own_is_chosen_and_read_like_any_other(lake: Lake, tmp_
     assert "house" in names(lake)
     assert "house" not in names()
     with pytest.raises(BadInput, match="Unknown regime 'house'"):
-        regime_of("house", DAY)
+        regime_of("house", DAY, None)
 
 
 def test_a_folder_holds_a_file_a_section(lake: Lake, tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from lake.errors import BadInput
 
 @pytest.fixture(scope="module")
 def rules():
-    return regime_of("basel", dt.date(2024, 1, 2)).section("sa_cva", SaCva)
+    return regime_of("basel", dt.date(2024, 1, 2), None).section("sa_cva", SaCva)
 
 
 def _capital(rules, *rows, reporting="USD"):
