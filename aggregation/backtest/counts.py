@@ -10,6 +10,7 @@ import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from aggregation.answer import HIDDEN, Answer
+from aggregation.backtest.prescribed import traffic_light_rules
 from aggregation.kernels import backtest_statistics as tests
 from aggregation.kernels.backtest_statistics import TrafficLight
 from aggregation.kernels.estimators import exact_level
@@ -54,7 +55,7 @@ def _answer(_: Session, query: CountsQuery) -> CountsResult:
         p = float(1 - exact_level(query.level))
     except ValueError as error:
         raise BadInput(str(error), issues=(Issue("level", str(error), query.level),)) from None
-    light = tests.traffic_light(query.days, query.exceptions, p)
+    light = tests.traffic_light(query.days, query.exceptions, p, traffic_light_rules())
     rows = [
         {
             "test": made.test,

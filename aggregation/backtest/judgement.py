@@ -18,6 +18,7 @@ import pyarrow as pa
 from pydantic import Field, model_validator
 
 from aggregation.answer import HIDDEN, Answer, shown
+from aggregation.backtest.prescribed import attribution_zone, desk_limit, traffic_light_rules
 from aggregation.kernels import backtest_statistics as tests
 from aggregation.kernels.backtest_statistics import Attribution, StatisticalTest, TailOutcomes, TrafficLight
 from aggregation.kernels.estimators import exact_level
@@ -335,8 +336,8 @@ def _level(columns: _TestedColumns, i: int, level: Fraction, query: BacktestQuer
     judged = tuple(_judged(columns, kind, i, p, query) for kind in columns.kinds)
     count = max(j.window for j in judged)
     looked_at = min(query.window, len(columns.days))
-    limit = tests.DESK_LIMITS.get(float(level)) if query.window == tests.BASEL_DAYS else None
-    return LevelBacktest(level_text(level), count, tests.traffic_light(looked_at, count, p), limit, judged)
+    light = tests.traffic_light(looked_at, count, p, traffic_light_rules())
+    return LevelBacktest(level_text(level), count, light, desk_limit(float(level), query.window), judged)
 
 
 def _judged(columns: _TestedColumns, kind: str, i: int, p: float, query: BacktestQuery) -> Judged:
@@ -397,7 +398,7 @@ def _attribution(columns: _TestedColumns, supplied: Mapping[str, Floats]) -> tup
         if kind in supplied and HYPOTHETICAL in columns.pnl:
             revalued, given = columns.pnl[HYPOTHETICAL], supplied[kind]
             both = np.isfinite(revalued) & np.isfinite(given)
-            return tests.attribution(revalued[both], given[both]), kind
+            return tests.attribution(revalued[both], given[both], attribution_zone), kind
     return None, None
 
 

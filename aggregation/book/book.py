@@ -63,6 +63,17 @@ class Book:
         return tuple(c.removeprefix(ATTRIBUTE) for c in self.columns if c.startswith(ATTRIBUTE))
 
     @functools.cached_property
+    def contracts_digest(self) -> str:
+        """Names the contracts and their order, whatever the positions and however the book was made."""
+        return _digest_of(self.contract_ids)
+
+    @functools.cached_property
+    def trades_digest(self) -> str:
+        """Names which trade holds which contract at which place; quantities and other columns are not in it."""
+        trades = self.columns["trade"]
+        return digest(self.contracts_digest, self.starts.tobytes(), trades.codes.tobytes(), _digest_of(trades.members))
+
+    @functools.cached_property
     def _contracts(self) -> PositionColumn:
         codes = np.repeat(np.arange(len(self.contract_ids), dtype=np.int32), np.diff(self.starts))
         return PositionColumn(codes, self.contract_ids)
@@ -137,6 +148,11 @@ def load_book(positions_date: dt.date, files: tuple[str, ...], folder: Path) -> 
         },
     )
     return book if files else dataclasses.replace(book, files=(f"{SEEN}{_content(book)}",))
+
+
+def _digest_of(texts: pa.Array) -> str:
+    """Digest of an array as Arrow sends it: arrays that differ never share one."""
+    return digest(memoryview(pa.record_batch([texts], ["text"]).serialize()))
 
 
 def _content(book: Book) -> str:

@@ -123,7 +123,7 @@ def pairing_key(one: Inputs, two: Inputs) -> tuple[Any, ...]:
     """Names everything a pairing is made of."""
     return (
         "pairing",
-        *((i.book.positions_date, i.book.files, i.valuation_set.key) for i in (one, two)),
+        *((i.book.trades_digest, i.valuation_set.key) for i in (one, two)),
     )
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import bisect
 import datetime as dt
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -83,10 +83,13 @@ def _answer(session: Session, query: CrifQuery) -> Crif:
     bumped = open_bumped(session, query.model_copy(update={"by": _BY}))
     selection, scenario_set = bumped.selection, bumped.scenarios
     index = scenario_set.index
+    held = _held(session, selection)
+    classes = _classes_of(c for c, _ in held.values())
     places = [
-        _places(f, b, index, query.currency) for f, b in zip(index.factors, scenario_set.base.tolist(), strict=True)
+        _places(f, b, index, query.currency, classes)
+        for f, b in zip(index.factors, scenario_set.base.tolist(), strict=True)
     ]
-    expiries = _expiries(session, selection, query.as_of)
+    expiries = _expiries(held, query.as_of)
     keys, rows, absent = selection.groups.keys.to_pylist(), list[dict[str, Any]](), set[int]()
     for start, found in bumped.portions(0, selection.groups.n):
         for key, delta in zip(keys[start : start + len(found.first)], found.first, strict=True):
@@ -127,7 +130,9 @@ def _product(instrument_type: str) -> str:
     return _PRODUCT.get(instrument(instrument_type).__name__.split(".")[-2], "RatesFX")  # type: ignore[attr-defined]
 
 
-def _places(f: RiskFactor, level: float, index: FactorIndex, reporting: str) -> list[tuple[_Place, float]]:
+def _places(
+    f: RiskFactor, level: float, index: FactorIndex, reporting: str, classes: Mapping[str, RiskClass]
+) -> list[tuple[_Place, float]]:
     """What a factor is in CRIF, and the amount there for a derivative of one; nothing for what CRIF has no risk type for.
 
     An exchange rate that is not against the reporting currency is both of its currencies. What lies between two tenors is split by time.
@@ -151,7 +156,7 @@ def _places(f: RiskFactor, level: float, index: FactorIndex, reporting: str) -> 
         place = _Place("Risk_CreditQ", issuer, _RESIDUAL, label2=f.currency)
         return [_at(place._replace(label1=t), w) for t, w in _tenors(_years(f.pillar or tenor), _CREDIT_TENORS)]
     if f.type in VOLATILITIES:
-        kind = _VOLATILITY_OF.get(_class_of(f, index), "Risk_EquityVol")
+        kind = _VOLATILITY_OF.get(_class_of(f, index, classes), "Risk_EquityVol")
         asset = of.get("asset", "").partition(":")[2] or surface_of(f) or name
         place = _Place(
             kind,
@@ -190,31 +195,57 @@ def _tenors(time: float | None, known: Sequence[str]) -> list[tuple[str, float]]
     return [(known[after - 1], 1.0 - share), (known[after], share)]
 
 
-def _expiries(session: Session, selection: Selection, day: dt.date) -> dict[str, float]:
-    """Years to the expiry of what each trade holds, of the trades that hold options of one expiry."""
+def _held(session: Session, selection: Selection) -> dict[int, tuple[Contract, list[str]]]:
+    """The contracts of the selection by their place in the book, each with the trades that hold it."""
     book, trades = selection.inputs.book, selection.inputs.book.columns["trade"]
     held = np.flatnonzero(selection.keep)
     contract = np.searchsorted(book.starts, held, side="right") - 1
-    ids = book.contract_ids.take(pa.array(np.unique(contract)))
-    given = {c.contract_id: json.loads(c.terms).get("expiry") for c in Contract.of(contracts_by_id(session.lake, ids))}
-    names, found = book.contract_ids.to_pylist(), dict[str, set[str]]()
-    for trade, of in zip(trades.members.take(pa.array(trades.codes[held])).to_pylist(), contract.tolist(), strict=True):
-        if expiry := given[names[of]]:
-            found.setdefault(trade, set()).add(expiry)
+    places = np.unique(contract)
+    found = {c.contract_id: c for c in Contract.of(contracts_by_id(session.lake, book.contract_ids.take(places)))}
+    out = {p: (found[book.contract_ids[p].as_py()], list[str]()) for p in places.tolist()}
+    names = trades.members.take(pa.array(trades.codes[held])).to_pylist()
+    for trade, p in zip(names, contract.tolist(), strict=True):
+        out[p][1].append(trade)
+    return out
+
+
+def _expiries(held: Mapping[int, tuple[Contract, list[str]]], day: dt.date) -> dict[str, float]:
+    """Years to the expiry of what each trade holds, of the trades that hold options of one expiry."""
+    found = dict[str, set[str]]()
+    for contract, trades in held.values():
+        if expiry := json.loads(contract.terms).get("expiry"):
+            for trade in trades:
+                found.setdefault(trade, set()).add(expiry)
     return {
         trade: (dt.date.fromisoformat(min(dates)) - day).days / 365 for trade, dates in found.items() if len(dates) == 1
     }
 
 
-def _class_of(f: RiskFactor, index: FactorIndex) -> RiskClass:
-    """What a volatility is of."""
+def _classes_of(contracts: Iterable[Contract]) -> dict[str, RiskClass]:
+    """What the volatilities that options name are of, by factor or surface: the class of the options that read them."""
+    found: dict[str, RiskClass] = {}
+    for c in sorted(contracts):
+        terms = json.loads(c.terms)
+        for name in ("volatility", "second_volatility", "smile"):
+            if isinstance(named := terms.get(name), str):
+                kind = instrument(c.instrument_type).__name__.split(".")[-2]  # type: ignore[attr-defined]
+                found.setdefault(named, RiskClass(kind))
+    return found
+
+
+def _class_of(f: RiskFactor, index: FactorIndex, classes: Mapping[str, RiskClass]) -> RiskClass:
+    """What a volatility is of: as its attribute `asset` says, else as the options that read it do, such as caps on a rate plus 3%."""
     asset = dict(f.attributes).get("asset", "")
     if asset in index.row:
         return index.factors[index.row[asset]].risk_class
     rates = f.type == "normal_vol" or asset in {
         c.curve for c in index.factors if c.risk_class is RiskClass.RATES and c.curve
     }
-    return RiskClass.RATES if rates else RiskClass.EQUITY
+    if rates:
+        return RiskClass.RATES
+    return next(
+        (classes[n] for n in (f.risk_factor_id, surface_of(f)) if n is not None and n in classes), RiskClass.EQUITY
+    )
 
 
 def _value(session: Session, query: CrifQuery) -> CrifQuery:

@@ -25,12 +25,6 @@ Sidedness = Literal["two-sided", "upper", "lower"]
 Zone = Literal["green", "amber", "red"]
 
 SIGNIFICANCE = 0.05
-BASEL_DAYS, BASEL_LEVEL = 250, 0.99
-AMBER_FROM, RED_FROM = 0.95, 0.9999  # cumulative probability of the count of exceptions
-PLUS_FACTORS_1996 = (0.0,) * 5 + (0.40, 0.50, 0.65, 0.75, 0.85, 1.00)  # by exceptions, the last for 10 and more
-FRTB_MULTIPLIERS = (1.50,) * 5 + (1.70, 1.76, 1.83, 1.88, 1.92, 2.00)  # MAR32.9
-DESK_LIMITS = {0.99: 12, 0.975: 30}  # MAR32.18: more exceptions in 12 months and the desk leaves the internal model
-PLA_GREEN, PLA_RED = (0.80, 0.09), (0.70, 0.12)  # MAR32: Spearman correlation, Kolmogorov-Smirnov distance
 
 
 @dataclass(frozen=True)
@@ -59,6 +53,19 @@ class StatisticalTest(Answer):
 
 
 @dataclass(frozen=True)
+class TrafficLightRules:
+    """What a regulator prescribes. amber_from, red_from : cumulative probabilities of the count. plus_factors, multipliers : by exceptions,
+    the last for its count and more; of so many `days` at `level`."""
+
+    amber_from: float
+    red_from: float
+    days: int
+    level: float
+    plus_factors: tuple[float, ...]
+    multipliers: tuple[float, ...]
+
+
+@dataclass(frozen=True)
 class TrafficLight(Answer):
     """Basel's zones. `probability` of this count or fewer, `type_1` of this count or more, when the model is right.
 
@@ -74,7 +81,7 @@ class TrafficLight(Answer):
     multiplier: float | None
 
 
-def traffic_light(days: int, exceptions: int, p: float) -> TrafficLight:
+def traffic_light(days: int, exceptions: int, p: float, rules: TrafficLightRules) -> TrafficLight:
     """Green below a cumulative probability of 95%, red from 99.99% on, amber (yellow) between.
 
     Of few days even no exception, or the first, may have such a probability: no exception is green all the same, and the first
@@ -85,21 +92,24 @@ def traffic_light(days: int, exceptions: int, p: float) -> TrafficLight:
     probability = float(stats.binom.cdf(exceptions, days, p))
     fewer = float(stats.binom.cdf(exceptions - 1, days, p))
     zone: Zone = "amber"
-    if exceptions == 0 or probability < AMBER_FROM:
+    if exceptions == 0 or probability < rules.amber_from:
         zone = "green"
-    elif probability >= RED_FROM and exceptions > 1 and fewer >= AMBER_FROM:
+    elif probability >= rules.red_from and exceptions > 1 and fewer >= rules.amber_from:
         zone = "red"
-    tabled = days == BASEL_DAYS and math.isclose(p, 1 - BASEL_LEVEL)
-    row = min(exceptions, len(PLUS_FACTORS_1996) - 1)
+    tabled = days == rules.days and math.isclose(p, 1 - rules.level)
     return TrafficLight(
         zone,
         days,
         exceptions,
         probability,
         float(stats.binom.sf(exceptions - 1, days, p)),
-        PLUS_FACTORS_1996[row] if tabled else None,
-        FRTB_MULTIPLIERS[row] if tabled else None,
+        _of_count(rules.plus_factors, exceptions) if tabled else None,
+        _of_count(rules.multipliers, exceptions) if tabled else None,
     )
+
+
+def _of_count(table: tuple[float, ...], exceptions: int) -> float:
+    return table[min(exceptions, len(table) - 1)]
 
 
 def binomial(days: int, exceptions: int, p: float, significance: float = SIGNIFICANCE) -> StatisticalTest:
@@ -392,27 +402,19 @@ class Attribution(Answer):
     zone: Zone | None
 
 
-def attribution(theoretical: Floats, hypothetical: Floats) -> Attribution:
+def attribution(theoretical: Floats, hypothetical: Floats, zone: Callable[[float, float], Zone]) -> Attribution:
     """Spearman's correlation (equal values get their average rank) and the Kolmogorov-Smirnov distance, with MAR32's zones.
 
-    Both (n_days,). Green needs a correlation above 0.80 and a distance below 0.09; a correlation below 0.70 or a distance
-    above 0.12 is red. The p-value is that of Kolmogorov's limiting law.
+    Both (n_days,). zone : of correlation and distance, as a regime has it. The p-value is that of Kolmogorov's limiting law.
     """
     n = len(theoretical)
     if n < 2 or np.ptp(theoretical) == 0 or np.ptp(hypothetical) == 0:
         return Attribution(n, None, None, None, None)
     spearman = float(stats.spearmanr(theoretical, hypothetical).statistic)
     distance = float(stats.ks_2samp(theoretical, hypothetical, method="asymp").statistic)
-    return Attribution(n, spearman, distance, kolmogorov_p_value(distance, n), attribution_zone(spearman, distance))
+    return Attribution(n, spearman, distance, kolmogorov_p_value(distance, n), zone(spearman, distance))
 
 
 def kolmogorov_p_value(distance: float, n: int) -> float:
     """Of the distance between two samples of n each: Kolmogorov's limiting law at sqrt(n / 2) times the distance."""
     return float(kolmogorov(math.sqrt(n / 2) * distance))
-
-
-def attribution_zone(spearman: float, distance: float) -> Zone:
-    """The zone of both figures together, MAR32."""
-    if spearman < PLA_RED[0] or distance > PLA_RED[1]:
-        return "red"
-    return "green" if spearman > PLA_GREEN[0] and distance < PLA_GREEN[1] else "amber"

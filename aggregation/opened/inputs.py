@@ -196,7 +196,8 @@ def _failing(vectors: Vectors, of: Bools, reason: str, told: Sequence[str]) -> V
     named = vectors.failures.schema.names
     columns = [pa.concat_arrays([vectors.failures[n], pa.array(more[n], pa.string())]) for n in named]
     failures = pa.RecordBatch.from_arrays(columns, named)
-    return dataclasses.replace(vectors, failures=failures.sort_by("contract_id"))
+    # no longer the vectors of the stored set: an alignment with them may not be kept under its name
+    return dataclasses.replace(vectors, failures=failures.sort_by("contract_id"), set_key="")
 
 
 def _holding_most(cache: VectorCache, book: Book, candidates: Sequence[ValuationSet]) -> ValuationSet:

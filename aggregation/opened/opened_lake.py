@@ -206,6 +206,8 @@ class VectorCache:
         return self._kept.get((named, "entry"), lambda: self._disk.entry(named, build, load))
 
     def alignment(self, book: Book, vectors: Vectors) -> Alignment:
-        """The book against the valuation set."""
-        key = (book.positions_date, book.files, vectors.set_key)
-        return self._kept.get(key, lambda: align(book, vectors))
+        """The book against the valuation set, kept by the contracts of the one and the content of the other: a book that was changed in
+        memory may bear the names of another. Of vectors that are of no stored set nothing is kept."""
+        if not vectors.set_key:
+            return align(book, vectors)
+        return self._kept.get(("alignment", book.contracts_digest, vectors.set_key), lambda: align(book, vectors))

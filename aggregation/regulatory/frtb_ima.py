@@ -248,7 +248,8 @@ def run_ima(
     whole = open_whole(session, query, made)
     inputs = open_cuts(session, query, made, whole)
     if changes is not None:
-        book = changed_book(whole.book, changes_of(changes, whole), "what-if")
+        found = changes_of(changes, whole)
+        book = changed_book(whole.book, found, f"what-if-{found.digest()}")
 
         def of_book(before: Inputs) -> Inputs:
             return dataclasses.replace(before, book=book, alignment=align(book, before.vectors))

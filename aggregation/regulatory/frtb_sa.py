@@ -20,19 +20,28 @@ from aggregation.kernels.euler import exact_split, group_sums, position_parts
 from aggregation.opened.inputs import Inputs, open_inputs
 from aggregation.question import Question
 from aggregation.receipts import make_receipt
-from aggregation.reduce.coverage import coverage_columns, failed_contracts, lacking_notes, total_coverage
+from aggregation.reduce.coverage import failed_contracts, lacking_notes, total_coverage
 from aggregation.reduce.selection import Selection, open_selection
 from aggregation.regulatory.frtb_sa_book import changed_inputs
 from aggregation.regulatory.frtb_sa_contracts import ContractTerms, contracts_of, options_of
 from aggregation.regulatory.frtb_sa_default import (
     DefaultRisk,
     ResidualRisk,
-    UnitDefault,
+    UnitNotionals,
+    UnitsInDefault,
     default_risk,
     residual_risk,
+    unit_notionals,
     units_in_default,
 )
 from aggregation.regulatory.frtb_sa_factors import CLASSES, CURVATURE
+from aggregation.regulatory.frtb_sa_holes import (
+    CapitalCoverage,
+    coverage_in_part,
+    held_and_valued,
+    lacking_rows,
+    unmapped_rows,
+)
 from aggregation.regulatory.frtb_sa_query import (
     FrtbSaQuery,
     Prepared,
@@ -45,13 +54,14 @@ from aggregation.regulatory.frtb_sa_query import (
 from aggregation.regulatory.frtb_sa_sbm import Method, SbmCapital, sbm_capital
 from aggregation.regulatory.frtb_sa_sensitivities import (
     SensitivityMap,
+    contracts_with_holes,
     outputs_of,
     plan_parts,
     unit_capital,
     unmapped_factors,
 )
 from aggregation.session import Session
-from aggregation.types import Coverage, RiskQuery
+from aggregation.types import RiskQuery
 from lake.arrays import Bools, Floats
 from lake.canonical import digest
 from lake.errors import BadInput, counted
@@ -74,7 +84,10 @@ class FrtbSaCapital(Answer):
     changed book `capital_before` and `incremental`. classes : a row a class and type: capital in each correlation scenario. buckets : a row
     a bucket: K_b and S_b in the scenario that decides, and the side of curvature. factors : a row a risk factor of the method: bucket,
     name, tenors in years, sensitivity, risk weight, weighted sensitivity or CVR up and down, contribution. obligors, default_buckets,
-    residual : what the charges for default and residual risk are made of. grid : what all contributions are multiples of.
+    residual : what the charges for default and residual risk are made of.
+    lacking : of positions that are valued what is not in the capital, by instrument type and reason: contracts, positions, the first
+    contract; `in_part` of a row of `rows` counts those positions, and its status is then partial. unmapped : a row a risk factor that the
+    selection depends on and that is in no sensitivity: type, P&L of its move, reason. grid : what all contributions are multiples of.
     """
 
     query: FrtbSaQuery
@@ -86,7 +99,9 @@ class FrtbSaCapital(Answer):
     obligors: pa.Table
     default_buckets: pa.Table
     residual: pa.Table
-    coverage: Coverage
+    lacking: pa.Table
+    unmapped: pa.Table
+    coverage: CapitalCoverage
     grid: float
     receipt: Mapping[str, Any]
     notes: tuple[str, ...] = ()
@@ -102,8 +117,8 @@ class _MovedBook:
     scenarios: ScenarioSet
     contracts: ContractTerms
     plan: SensitivityMap
-    units: Mapping[int, UnitDefault]
-    lacking: Mapping[int, str]
+    units: UnitsInDefault
+    notionals: UnitNotionals
     rates: Floats
 
     def wanted(self, outputs: Floats) -> Floats:
@@ -120,15 +135,12 @@ class _MovedBook:
     def default(self, keep: Bools) -> DefaultRisk:
         """Default risk of positions."""
         book = self.selection.inputs.book
-        return default_risk(
-            self.units, self.rates, book, keep, self.prepared.p.drc, self.prepared.classified, self.lacking
-        )
+        return default_risk(self.units, self.rates, book, keep, self.prepared.p.drc, self.prepared.classified)
 
     def residual(self, keep: Bools) -> ResidualRisk:
         """Residual risk of positions."""
-        p, book, index = self.prepared.p, self.selection.inputs.book, self.scenarios.index
         rates = self.rates if RRAO in self.query.parts else np.full(len(self.rates), np.nan)
-        return residual_risk(self.contracts, rates, book, keep, p.rrao, index, self.scenarios.base)
+        return residual_risk(self.notionals, rates, self.selection.inputs.book, keep, self.prepared.p.rrao)
 
 
 def _open(
@@ -147,7 +159,7 @@ def _open(
     rates = np.full(len(row), np.nan)
     rates[there] = selection.rates.base[vectors.currency[row[there]]]  # NaN for a currency that nothing kept is in
 
-    def make() -> tuple[ContractTerms, SensitivityMap, dict[int, UnitDefault], dict[int, str]]:
+    def make() -> tuple[ContractTerms, SensitivityMap, UnitsInDefault, UnitNotionals]:
         contracts = contracts_of(session, inputs.book, added)
         options = options_of(contracts, p.instruments.with_options, query.as_of)
         plan = plan_parts(prepared.mapped, prepared.mapper, contracts, options, scenarios, query.as_of)
@@ -157,18 +169,19 @@ def _open(
         units, lacking = units_in_default(
             contracts, values, p.drc, prepared.classified, query.as_of, scenarios.index, scenarios.base, years
         )
-        return contracts, plan, units, lacking
+        notionals = unit_notionals(contracts, p.rrao, scenarios.index, scenarios.base)
+        return contracts, plan, UnitsInDefault.of(units, lacking, len(row)), notionals
 
     book = inputs.book
     # what stands for a book among its files are digests of what is in it
     of_book = ("frtb book", book.positions_date, book.files, book.said, inputs.valuation_set.valuation_set_id)
-    key = (*of_book, *prepared.key, query.equity_maturity, query.currency)
-    contracts, plan, units, lacking = session.cache.keep(key, make) if book.files else make()
+    key = (*of_book, book.contracts_digest, *prepared.key, query.equity_maturity, query.currency)
+    contracts, plan, units, notionals = session.cache.keep(key, make) if book.files else make()
     if DRC in query.parts:
         p.require(DRC, prepared.regime)
     else:
-        units, lacking = {}, {}
-    return _MovedBook(prepared, query, selection, scenarios, contracts, plan, units, lacking, rates)
+        units = UnitsInDefault.of({}, {}, len(row))
+    return _MovedBook(prepared, query, selection, scenarios, contracts, plan, units, notionals, rates)
 
 
 def _scope(query: FrtbSaQuery, valuation_set: str) -> RiskQuery:
@@ -227,6 +240,7 @@ def run_frtb_sa(session: Session, query: FrtbSaQuery, seal: ValuationSet | None 
 
     seal : a valuation under the same moves of another market than that of the date, such as one that is stressed or rolled.
     """
+    session = session.as_known(query.as_known)
     prepared = prepare(session, query)
     seal = seal or sealed_moves(session, prepared)
     scenarios = load_scenario_set(session.lake, seal.scenario_set_id)
@@ -238,9 +252,13 @@ def run_frtb_sa(session: Session, query: FrtbSaQuery, seal: ValuationSet | None 
         inputs, added = changed_inputs(inputs, query)
     of = _open(session, query, prepared, inputs, scenarios, added)
     made = _capital(of)
-    rows, total = _rows(of, made, before)
-    total["lacking"] = len(_lacking(of, made))
-    coverage = total_coverage(coverage_columns(of.selection))
+    holes = contracts_with_holes(of.selection, of.plan, prepared.mapped, scenarios)
+    lacking = held_and_valued(of.selection, made.default.lacking, made.residual.lacking, of.contracts.unread, holes)
+    covered = coverage_in_part(of.selection, lacking)
+    rows, total = _rows(of, made, before, covered)
+    whole = total_coverage(covered)
+    coverage = CapitalCoverage(**vars(whole), in_part=total["in_part"])
+    unmapped = unmapped_factors(of.selection, of.plan, prepared.mapped, scenarios)
     receipt = make_receipt(
         "frtb-sa",
         query.model_dump(mode="json"),
@@ -261,14 +279,18 @@ def run_frtb_sa(session: Session, query: FrtbSaQuery, seal: ValuationSet | None 
         made.default.obligors,
         made.default.buckets,
         made.residual.rows,
+        lacking_rows(of.selection, of.contracts.kinds, lacking),
+        unmapped_rows(unmapped, scenarios),
         coverage,
         made.grid,
         receipt,
-        tuple(_notes(of, made, coverage)),
+        tuple(_notes(of, made, coverage, lacking, unmapped)),
     )
 
 
-def _rows(of: _MovedBook, made: _Capital, before: float | None) -> tuple[pa.Table, dict[str, Any]]:
+def _rows(
+    of: _MovedBook, made: _Capital, before: float | None, covered: Mapping[str, pa.Array]
+) -> tuple[pa.Table, dict[str, Any]]:
     query, groups = of.query, of.selection.groups
     multiplier = of.prepared.p.rwa_multiplier
     sums = np.stack([group_sums(part, groups.group, groups.n) for part in made.parts])
@@ -279,7 +301,6 @@ def _rows(of: _MovedBook, made: _Capital, before: float | None) -> tuple[pa.Tabl
     columns |= {"capital": capital, "rwa": capital * multiplier}
     if query.standalone:
         columns["standalone"] = _standalone(of)
-    covered = coverage_columns(of.selection)
     none = np.asarray(covered["covered"]) == 0  # what has no value has no capital, which is not zero
     whole = {name: float(v.sum()) for name, v in columns.items() if name not in ("rwa", "standalone")}
     total: dict[str, Any] = {
@@ -393,7 +414,10 @@ def _factors(of: _MovedBook, made: _Capital) -> pa.Table:
     return pa.Table.from_pylist(rows, schema=_FACTORS)
 
 
-def _notes(of: _MovedBook, made: _Capital, coverage: Coverage) -> list[str]:
+def _notes(
+    of: _MovedBook, made: _Capital, coverage: CapitalCoverage, lacking: Mapping[int, str],
+    unmapped: Mapping[str, tuple[str, float]],
+) -> list[str]:  # fmt: skip
     query, prepared, p = of.query, of.prepared, of.prepared.p
     regime = prepared.regime
     notes = [
@@ -408,9 +432,9 @@ def _notes(of: _MovedBook, made: _Capital, coverage: Coverage) -> list[str]:
         f"Weights of liquid currencies {query.liquid_rates} for rates, {query.liquid_fx} for exchange rates; curvature of options without "
         f"{query.currency} {query.fx_curvature}. What lies between two tenors is given to both by time, linearly."
     )
-    unmapped = unmapped_factors(of.selection, of.plan, prepared.mapped, of.scenarios)
     if unmapped:
-        notes.append(f"In no sensitivity, {counted(len(unmapped), 'risk factor')}: {_first(unmapped)}.")
+        told = {name: why for name, (why, _) in unmapped.items()}
+        notes.append(f"In no sensitivity, {counted(len(unmapped), 'risk factor')}: {_first(told)}.")
     held = {
         c.name for i, c in enumerate(of.plan.method.cells) if made.sensitivities[list(of.plan.method.outputs(i))].any()
     }
@@ -418,11 +442,14 @@ def _notes(of: _MovedBook, made: _Capital, coverage: Coverage) -> list[str]:
     if residual:
         notes.append(f"Without a full classification, {counted(len(residual), 'name')}: {_first(residual)}.")
     default = made.default
-    if lacking := _lacking(of, made):
+    if lacking:
         ids = of.selection.inputs.book.contract_ids
-        told = {f"{of.contracts.kinds[p]} {ids[p].as_py()[:12]}": why for p, why in sorted(lacking.items())}
+        some = list(lacking.items())[:_SHOWN]
+        first = "; ".join(f"{of.contracts.kinds[p]} {ids[p].as_py()[:12]} ({why})" for p, why in some)
+        more = f" and {len(lacking) - _SHOWN:,} more" if len(lacking) > _SHOWN else ""
+        has = "position is of a contract" if coverage.in_part == 1 else "positions are of contracts"
         notes.append(
-            f"Partial: {counted(len(told), 'contract has', 'contracts have')} no amount of default or residual risk: {_first(told)}."
+            f"Partial: {coverage.in_part:,} {has} with an amount that is not known, and is not in the capital: {first}{more}."
         )
     if default.unrated:
         notes.append(
@@ -442,11 +469,6 @@ def _notes(of: _MovedBook, made: _Capital, coverage: Coverage) -> list[str]:
     if failed_contracts(of.selection):
         notes.append("The capital is of the positions that are valued; the others are in no number.")
     return notes
-
-
-def _lacking(of: _MovedBook, made: _Capital) -> dict[int, str]:
-    """Contracts without an amount of default or residual risk, by place, with the reason."""
-    return {**made.default.lacking, **made.residual.lacking, **of.contracts.unread}
 
 
 def _first(told: Mapping[str, str]) -> str:

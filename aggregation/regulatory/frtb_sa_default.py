@@ -47,33 +47,58 @@ def unit_default(
     kind: str, terms: Any, claim: Claim, value: float, as_of: dt.date, found: Mapping[str, Classified], drc: Drc,
     index: FactorIndex, base: Floats,
 ) -> UnitDefault:  # fmt: skip
-    """What a unit of a contract loses; raises `NoAmount` with the reason where that is not known.
+    """What a unit of a contract loses by the LGD of the rule; raises `NoAmount` with the reason where that is not known.
 
-    value : of one unit today, in its currency.
+    value : of one unit today, in its currency. A long amount is never below zero, a short one never above it (MAR22.11).
     """
-    if claim == "unknown":
-        raise NoAmount(f"what a {kind} is worth at a default is not known")
-    if getattr(terms, "default_date", None) is not None:
-        raise NoAmount("the name has defaulted: what is left is certain")
+    refuse_unknown(kind, terms, claim)
     end = last_day(terms)
     years = None if end is None else years_until(end, as_of)
+    obligor = obligor_of(claim, terms)
     if claim.startswith("share"):
-        return UnitDefault(terms.underlying, _EQUITY, _of_share(claim, terms, value, as_of) * drc.lgd["equity"], years)
-    obligor = getattr(terms, "credit_curve", None) or getattr(terms, "credit_spread", None) or terms.currency
+        lost = loss_at_default(kind, terms, claim, value, 1.0, as_of, index, base)
+        long = claim in ("share_forward", "share_future")
+        return UnitDefault(obligor, _EQUITY, (max(lost, 0.0) if long else lost) * drc.lgd["equity"], years)
     classified = found.get(obligor)
     rank = _SENIOR
     if classified is not None:
         rank = RANKS.index("covered" if classified.covered else classified.seniority or "senior")
-    lgd = drc.lgd[RANKS[rank]]  # type: ignore[index]
+    lost = loss_at_default(kind, terms, claim, value, drc.lgd[RANKS[rank]], as_of, index, base)  # type: ignore[index]
+    short = claim == "protection" and terms.buy_protection
+    return UnitDefault(obligor, rank, min(lost, 0.0) if short else max(lost, 0.0), years)
+
+
+def refuse_unknown(kind: str, terms: Any, claim: Claim) -> None:
+    """Raises `NoAmount` for a contract whose loss at a default is not known."""
+    if claim == "unknown":
+        raise NoAmount(f"what a {kind} is worth at a default is not known")
+    if getattr(terms, "default_date", None) is not None:
+        raise NoAmount("the name has defaulted: what is left is certain")
+
+
+def obligor_of(claim: Claim, terms: Any) -> str:
+    """Whose default it is: of a share or an index itself, else the credit curve, the spread, or for a government's bond its currency."""
+    if claim.startswith("share") or claim == "unknown":
+        return str(terms.underlying)
+    return str(getattr(terms, "credit_curve", None) or getattr(terms, "credit_spread", None) or terms.currency)
+
+
+def loss_at_default(
+    kind: str, terms: Any, claim: Claim, value: float, lgd: float, as_of: dt.date, index: FactorIndex, base: Floats
+) -> float:
+    """Value of a unit today less what it is worth when the obligor has defaulted, gains negative, in the contract's currency.
+
+    lgd : of debt, as a fraction of its face; a share is worth nothing then. Raises `NoAmount` where that worth is not known.
+    """
+    if claim.startswith("share"):
+        return _of_share(claim, terms, value, as_of)
     if claim == "protection":
         notional = 1.0 - sum(c.weight for c in getattr(terms, "defaults", {}).values())
-        lost = min(value - lgd * notional, 0.0) if terms.buy_protection else max(value + lgd * notional, 0.0)
-    elif claim == "face":
+        return float(value - lgd * notional if terms.buy_protection else value + lgd * notional)
+    if claim == "face":
         face = _face(kind, terms, as_of, index, base)
-        lost = max(lgd * face + (value - face), 0.0)
-    else:  # the price agreed is paid all the same
-        lost = max(lgd * FACE + (value + terms.strike - FACE), 0.0)
-    return UnitDefault(obligor, rank, lost, years)
+        return lgd * face + (value - face)
+    return lgd * FACE + (value + float(terms.strike) - FACE)  # the price agreed is paid all the same
 
 
 def _of_share(claim: Claim, terms: Any, value: float, as_of: dt.date) -> float:
@@ -81,9 +106,9 @@ def _of_share(claim: Claim, terms: Any, value: float, as_of: dt.date) -> float:
     if claim == "share":
         return value
     if claim == "share_forward":
-        return max(value + float(terms.strike), 0.0)
+        return value + float(terms.strike)
     if claim == "share_future":
-        return max(value + float(terms.reference_price), 0.0)
+        return value + float(terms.reference_price)
     put = terms.option_type == "put"
     if claim == "share_option":
         worth = float(terms.strike) if put else 0.0
@@ -101,9 +126,33 @@ def _face(kind: str, terms: Any, as_of: dt.date, index: FactorIndex, base: Float
     if kind == "amortising_bond":
         flows = terms.flows()
         return float(flows.redemptions[flows.days > as_of.toordinal()].sum())
-    if kind == "inflation_bond" and terms.price_index in index.row:
+    if kind == "inflation_bond":
+        if terms.price_index not in index.row:
+            raise NoAmount(f"the market has no level of {terms.price_index}, which its face goes by")
         return FACE * float(base[index.row[terms.price_index]]) / float(terms.base_index)
     return FACE
+
+
+@dataclass(frozen=True)
+class UnitsInDefault:
+    """What a unit of each contract loses, by contract of the book. obligors : names, sorted. obligor, rank : (n_contracts,) codes, 0 for a
+    contract without; amount : (n_contracts,) in its currency, 0 for one without. lacking : why contracts that bear a default have none."""
+
+    obligors: tuple[str, ...]
+    obligor: Ints
+    rank: Ints
+    amount: Floats
+    lacking: Mapping[int, str]
+
+    @classmethod
+    def of(cls, units: Mapping[int, UnitDefault], lacking: Mapping[int, str], n: int) -> UnitsInDefault:
+        """Of units by place among n contracts."""
+        names = sorted({u.obligor for u in units.values()})
+        code = {name: i for i, name in enumerate(names)}
+        amount, obligor, rank = np.zeros(n), np.zeros(n, np.int64), np.zeros(n, np.int64)
+        for place, unit in units.items():
+            amount[place], obligor[place], rank[place] = unit.amount, code[unit.obligor], unit.rank
+        return cls(tuple(names), obligor, rank, amount, lacking)
 
 
 @dataclass(frozen=True)
@@ -147,17 +196,14 @@ def units_in_default(
 
 
 def default_risk(
-    units: Mapping[int, UnitDefault], rates: Floats, book: Book, keep: Bools, drc: Drc, found: Mapping[str, Classified],
-    lacking: Mapping[int, str],
-) -> DefaultRisk:  # fmt: skip
-    """The charge of the positions kept. rates : (n_contracts,) of each contract's currency in the reporting currency."""
-    names = sorted({u.obligor for u in units.values()})
-    code = {name: i for i, name in enumerate(names)}
+    units: UnitsInDefault, rates: Floats, book: Book, keep: Bools, drc: Drc, found: Mapping[str, Classified]
+) -> DefaultRisk:
+    """The charge of the positions kept. rates : (n_contracts,) of each contract's currency in the reporting currency, NaN for what is not
+    valued."""
+    names, obligor, rank, lacking = units.obligors, units.obligor, units.rank, units.lacking
     n, ranks = len(names), len(RANKS)
     contract = np.repeat(np.arange(len(book.starts) - 1), np.diff(book.starts))
-    amount, obligor, rank = np.zeros(len(rates)), np.zeros(len(rates), np.int64), np.zeros(len(rates), np.int64)
-    for place, unit in units.items():
-        amount[place], obligor[place], rank[place] = unit.amount * rates[place], code[unit.obligor], unit.rank
+    amount = np.where(units.amount != 0.0, units.amount * np.where(np.isnan(rates), 0.0, rates), 0.0)
     of_position = np.where(keep, book.quantity * amount[contract], 0.0)
     side = (of_position < 0.0).astype(np.int64)
     gross = np.zeros((n, 2, ranks))
@@ -227,6 +273,34 @@ def _buckets(long: Floats, short: Floats, made: DefaultCharge, bucket: Ints, drc
 
 
 @dataclass(frozen=True)
+class UnitNotionals:
+    """Notional of one unit of each contract with residual risk, (n_contracts,) in its currency, NaN where it is not known, with the reason
+    in `lacking`. kind : (n_contracts,) codes into `kinds`, sorted instrument types, -1 for a contract without residual risk."""
+
+    kinds: tuple[str, ...]
+    kind: Ints
+    amount: Floats
+    lacking: Mapping[int, str]
+
+
+def unit_notionals(contracts: ContractTerms, rrao: Rrao, index: FactorIndex, base: Floats) -> UnitNotionals:
+    """The notionals of the contracts of a book."""
+    kinds = sorted(rrao.instruments)
+    code = {k: i for i, k in enumerate(kinds)}
+    n = len(contracts.kinds)
+    kind, amount, lacking = np.full(n, -1, np.int64), np.full(n, np.nan), dict[int, str]()
+    for place, (name, terms) in enumerate(zip(contracts.kinds, contracts.terms, strict=True)):
+        if name not in code or terms is None:
+            continue
+        kind[place] = code[name]
+        try:
+            amount[place] = unit_notional(name, terms, index, base)
+        except NoAmount as reason:
+            lacking[place] = str(reason)
+    return UnitNotionals(tuple(kinds), kind, amount, lacking)
+
+
+@dataclass(frozen=True)
 class ResidualRisk:
     """The residual risk add-on. position : (n_positions,) what each contributes. rows : a row an instrument type: kind, notional, charge.
 
@@ -238,41 +312,31 @@ class ResidualRisk:
     lacking: Mapping[int, str]
 
 
-def residual_risk(
-    contracts: ContractTerms, rates: Floats, book: Book, keep: Bools, rrao: Rrao, index: FactorIndex, base: Floats
-) -> ResidualRisk:
+def residual_risk(units: UnitNotionals, rates: Floats, book: Book, keep: Bools, rrao: Rrao) -> ResidualRisk:
     """The add-on of the positions kept: gross notional of each contract, in which exact opposites have gone (MAR23.7), times its rate.
 
     rates : (n_contracts,) of each contract's currency in the reporting currency, NaN for what is not valued.
     """
     contract = np.repeat(np.arange(len(book.starts) - 1), np.diff(book.starts))
     held = np.where(keep, book.quantity, 0.0)
-    net = np.zeros(len(rates))
-    np.add.at(net, contract, held)
+    net = np.bincount(contract, held, len(rates)).astype(np.float64)
+    chosen = (units.kind >= 0) & (net != 0.0) & ~np.isnan(rates)
+    lacking = {place: why for place, why in units.lacking.items() if chosen[place]}
+    of = np.flatnonzero(chosen & ~np.isnan(units.amount))
+    kind, amount = units.kind[of], units.amount[of] * rates[of]
+    rate = np.array([rrao.exotic if rrao.instruments[k] == "exotic" else rrao.other for k in units.kinds])[kind]
     unit = np.zeros(len(rates))
-    lacking: dict[int, str] = {}
-    notional: dict[str, list[float]] = {}
-    for place, (kind, terms) in enumerate(zip(contracts.kinds, contracts.terms, strict=True)):
-        what = rrao.instruments.get(kind)
-        if what is None or terms is None or net[place] == 0.0 or np.isnan(rates[place]):
-            continue
-        try:
-            amount = unit_notional(kind, terms, index, base) * rates[place]
-        except NoAmount as reason:
-            lacking[place] = str(reason)
-            continue
-        rate = rrao.exotic if what == "exotic" else rrao.other
-        unit[place] = rate * amount * np.sign(net[place])
-        sums = notional.setdefault(kind, [0.0, 0.0])
-        sums[0] += amount * abs(net[place])
-        sums[1] += rate * amount * abs(net[place])
-    names = sorted(notional)
+    unit[of] = rate * amount * np.sign(net[of])
+    n = len(units.kinds)
+    gross = np.bincount(kind, amount * np.abs(net[of]), n).astype(np.float64)  # in the order of the contracts
+    charge = np.bincount(kind, rate * amount * np.abs(net[of]), n).astype(np.float64)
+    shown = np.unique(kind).tolist()
     rows = pa.table(
         {
-            "instrument_type": pa.array(names, pa.string()),
-            "residual_risk": pa.array([rrao.instruments[k] for k in names], pa.string()),
-            "gross_notional": pa.array([notional[k][0] for k in names], pa.float64()),
-            "charge": pa.array([notional[k][1] for k in names], pa.float64()),
+            "instrument_type": pa.array([units.kinds[k] for k in shown], pa.string()),
+            "residual_risk": pa.array([rrao.instruments[units.kinds[k]] for k in shown], pa.string()),
+            "gross_notional": gross[shown],
+            "charge": charge[shown],
         }
     )
     position = held * unit[contract]

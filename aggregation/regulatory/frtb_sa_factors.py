@@ -37,6 +37,8 @@ _NONE = {
     "hazard_rate": "a default intensity is no spread; give the curve as par spreads (cds_spread)",
     "credit_yield": "a yield of a rating is of no issuer; give spreads",
 }
+# of those the ones that stand for a risk that the method has: capital without them is not whole
+HOLES = ("hazard_rate", "credit_yield")
 
 
 class Classified(Protocol):

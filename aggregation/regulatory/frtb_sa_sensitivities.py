@@ -31,6 +31,7 @@ from aggregation.regulatory.frtb_sa_factors import (
     EQUITY,
     FX,
     GIRR,
+    HOLES,
     VEGA,
     Cell,
     DeltaPlace,
@@ -228,9 +229,33 @@ def unit_capital(selection: Selection, plan: SensitivityMap, slopes: Floats) -> 
 
 def unmapped_factors(
     selection: Selection, plan: SensitivityMap, mapped: Mapped, scenarios: ScenarioSet
-) -> dict[str, str]:
-    """The factors that are none of the method's and that the selection depends on, by id, with the reason."""
+) -> dict[str, tuple[str, float]]:
+    """The factors that are in no sensitivity and that the selection depends on, by id, with the reason and the P&L of their move."""
     row = {label: i for i, label in enumerate(scenarios.labels)}
     _, pnl = scenario_pnl(selection, selection.groups.n, 1)
     told = {**{factor_label(i): why for i, why in mapped.unmapped.items()}, **plan.unmapped}
-    return {label.rpartition(" ")[0]: why for label, why in told.items() if pnl[0, row[label]] != 0.0}
+    moved = {label: (why, float(pnl[0, row[label]])) for label, why in told.items()}
+    return {label.rpartition(" ")[0]: found for label, found in moved.items() if found[1] != 0.0}
+
+
+def contracts_with_holes(
+    selection: Selection, plan: SensitivityMap, mapped: Mapped, scenarios: ScenarioSet
+) -> dict[int, str]:
+    """By place, contracts that depend on a factor whose risk the method has and that it could not be mapped to, with the reason."""
+    index = scenarios.index
+    told = {**{factor_label(i): why for i, why in mapped.unmapped.items()}, **plan.unmapped}
+    holes = {
+        label: why
+        for label, why in told.items()
+        if label in plan.unmapped or index.factors[index.row[label.rpartition(" ")[0]]].type in HOLES
+    }
+    if not holes:
+        return {}
+    columns = {label: i for i, label in enumerate(scenarios.labels) if label in holes}
+    vectors, row = selection.inputs.vectors, selection.inputs.alignment.row
+    there = np.flatnonzero(row >= 0)
+    out: dict[int, str] = {}
+    for label, column in columns.items():
+        for place in there[vectors.rows[row[there], column] != 0.0].tolist():
+            out.setdefault(place, f"{label.rpartition(' ')[0]}: {holes[label]}")
+    return out

@@ -3,9 +3,9 @@
     C_A = max(IMCC + SES of the latest day; m_c mean IMCC + mean SES),   m_c by the exceptions of the bank-wide backtest
     total = min(C_A + DRC + surcharge + C_U; SA of all desks) + max(0; C_A + DRC - SA of desks on the internal model)
 
-IMCC and SES are those of `frtb-ima` of the desks on the internal model, of each day that is averaged. Figures that
-come from elsewhere, the standardised
-approach by desk, default risk, exceptions, are given with the question: what is not given is not in the total, and the answer says so.
+IMCC and SES are those of `frtb-ima` of the desks on the internal model, of each day that is averaged. The standardised approach is that of
+`frtb-sa`, default risk that of `drc-ima`, zones and exceptions those of `desk-eligibility` where the question says from when desks are
+tested; each may be given instead. What cannot be had is not in the total, and the answer says so.
 """
 
 from __future__ import annotations
@@ -14,87 +14,33 @@ import datetime as dt
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from pydantic import Field, model_validator
 
 from aggregation.answer import Answer
 from aggregation.kernels import frtb_ima as kernel
 from aggregation.price import SECONDS_A_QUESTION
 from aggregation.question import Plan, Question, together
 from aggregation.receipts import name_code
-from aggregation.regulatory.frtb_ima import FRTB_IMA, FrtbIma, FrtbImaQuery
+from aggregation.regulatory.frtb_ima import FRTB_IMA, FrtbIma
+from aggregation.regulatory.ima_capital_query import ImaCapitalQuery
+from aggregation.regulatory.ima_elsewhere import (
+    Elsewhere,
+    elsewhere,
+    plan_elsewhere,
+    plan_tests,
+    price_elsewhere,
+    value_elsewhere,
+    value_tests,
+    with_tests,
+)
 from aggregation.regulatory.ima_parameters import ImaParameters
-from aggregation.regulatory.ima_query import ImaQuery, rules_of
+from aggregation.regulatory.ima_query import rules_of
 from aggregation.session import Session
-from aggregation.types import Filter, Whole
 from lake.errors import BadInput, VarlakeError, counted
 from valuation.books.contracts import positions_dates
-
-Zone = Literal["green", "amber"]
-
-
-class ImaCapitalQuery(ImaQuery):
-    """Whose capital, averaged over which days, and what comes from elsewhere."""
-
-    days: Whole | None = Field(
-        None,
-        ge=1,
-        le=250,
-        description="latest days with a book that are averaged, the last of them as_of; default the regime's 60",
-    )
-    exceptions: Whole | None = Field(
-        None,
-        ge=0,
-        le=250,
-        description="exceptions of the bank-wide backtest at 99% in 250 days (desk-eligibility); default none known",
-    )
-    zones: dict[str, Zone] = Field(
-        default_factory=dict,
-        description="desks on the internal model and their attribution zone; default every desk, green",
-    )
-    standardised: dict[str, float] = Field(
-        default_factory=dict,
-        description="capital of each desk by the standardised approach alone (frtb-sa), for the surcharge; reporting currency",
-    )
-    standardised_all: float | None = Field(
-        None, ge=0, description="capital of all desks together by the standardised approach, which caps the total"
-    )
-    standardised_eligible: float | None = Field(
-        None, ge=0, description="capital by the standardised approach of the desks on the internal model together"
-    )
-    unapproved: float | None = Field(
-        None,
-        ge=0,
-        description="C_U: capital by the standardised approach of the desks that are not on the internal model",
-    )
-    default_risk: float | None = Field(None, ge=0, description="default risk charge of the internal model (drc-ima)")
-
-    @model_validator(mode="after")
-    def _amounts(self) -> ImaCapitalQuery:
-        wrong = sorted(d for d, v in self.standardised.items() if not (math.isfinite(v) and v >= 0))
-        if wrong:
-            raise ValueError(
-                f"standardised capital of {wrong[0]} is {self.standardised[wrong[0]]}; expected an amount of at least 0"
-            )
-        strange = sorted(set(self.standardised) - set(self.zones)) if self.zones else []
-        if strange:
-            raise ValueError(
-                f"standardised names desk {strange[0]}, which is not in zones; expected one of {', '.join(sorted(self.zones))}"
-            )
-        return self
-
-    def of_day(self, day: dt.date) -> FrtbImaQuery:
-        """The question for IMCC and SES of one day, of the desks on the internal model."""
-        given = {n: getattr(self, n) for n in ImaQuery.model_fields}
-        where = self.where
-        if self.zones:
-            where = (*where, Filter(dimension="desk", values=tuple(sorted(self.zones))))
-        if day != self.as_of:
-            given |= {"positions_date": None, "market_date": None}
-        return FrtbImaQuery(**{**given, "as_of": day, "by": (), "where": where, "contributions": False})
 
 
 @dataclass(frozen=True)
@@ -126,6 +72,8 @@ def averaged_days(session: Session, query: ImaCapitalQuery, rules: ImaParameters
 
 def _answer(session: Session, query: ImaCapitalQuery) -> ImaCapital:
     session = session.as_known(query.as_known)
+    asked = query
+    query, told, tested = with_tests(session, query)
     rules = rules_of(session, query)
     p, regime = rules.parameters, rules.regime
     days = averaged_days(session, query, p)
@@ -153,18 +101,28 @@ def _answer(session: Session, query: ImaCapitalQuery) -> ImaCapital:
     if latest["imcc"] is None:
         components: list[dict[str, Any]] = []
         total, own = None, None
+        more = None
     else:
-        components, own, total = _components(query, p, latest, known, len(days))
+        more = elsewhere(session, query)
+        components, own, total = _components(query, more, p, latest, known, len(days))
     lacking = [c["component"] for c in components if c["amount"] is None]
+    in_part = [] if more is None else [n for n, f in more.figures.items() if f.amount is not None and not f.whole]
     short = len(known) < p.capital.average_days
-    partial = bool(lacking) or short or any(r["status"] not in ("complete", "with substitutes") for r in rows)
+    partial = (
+        bool(lacking or in_part) or short or any(r["status"] not in ("complete", "with substitutes") for r in rows)
+    )
     notes = [f"By {regime.title} ({regime.label}).", *regime.notes(query.as_of)]
     if short:
         notes.append(f"Averages are over {counted(len(known), 'day')}; the rule takes {p.capital.average_days}.")
     if lacking:
-        notes.append(f"Not given and not in the total: {', '.join(lacking)}.")
+        notes.append(f"Not known and not in the total: {', '.join(lacking)}.")
+    if in_part:
+        notes.append(f"Partial: {', '.join(in_part)}; the question that the figure is of says what lacks.")
     if query.exceptions is None:
-        notes.append("No exceptions were given: the multiplier is the least there is. desk-eligibility counts them.")
+        notes.append(
+            "No exceptions were given: the multiplier is the least there is. desk-eligibility counts them, from tested_from on."
+        )
+    notes += told
     schema = {
         "day": pa.date32(),
         "imcc": pa.float64(),
@@ -174,8 +132,11 @@ def _answer(session: Session, query: ImaCapitalQuery) -> ImaCapital:
     }
     of = {"component": pa.string(), "amount": pa.float64(), "how": pa.string()}
     versions = receipts[str(query.as_of)]["table_versions"]
+    others = {} if more is None else dict(more.receipts)
+    if tested is not None:
+        others["desk_eligibility"] = tested
     return ImaCapital(
-        query,
+        asked,
         regime.label,
         pa.Table.from_pylist(rows, schema=pa.schema([*schema.items()])),
         pa.Table.from_pylist(components, schema=pa.schema([*of.items()])),
@@ -183,39 +144,48 @@ def _answer(session: Session, query: ImaCapitalQuery) -> ImaCapital:
         total,
         None if total is None else total * p.capital.risk_weight,
         "partial" if partial else "complete",
-        {"days": receipts, **regime.named, "table_versions": versions, **name_code()},
+        {"days": receipts, "figures": others, **regime.named, "table_versions": versions, **name_code()},
         tuple(notes),
     )
 
 
 def _components(
-    query: ImaCapitalQuery, p: ImaParameters, latest: Mapping[str, Any], known: list[dict[str, Any]], wanted: int
+    query: ImaCapitalQuery,
+    more: Elsewhere,
+    p: ImaParameters,
+    latest: Mapping[str, Any],
+    known: list[dict[str, Any]],
+    wanted: int,
 ) -> tuple[list[dict[str, Any]], float, float]:
     """The rows of the components, C_A, and the total."""
     mean = {n: float(np.add.reduce(np.array([r[n] for r in known]))) / len(known) for n in ("imcc", "ses")}
     m = p.backtesting.multiplier(query.exceptions or 0)
     own = kernel.own_funds(latest["imcc"], latest["ses"], mean["imcc"], mean["ses"], m)
-    ima = own + (query.default_risk or 0.0)
-    eligible = query.standardised_eligible
+    amounts = {name: figure.amount for name, figure in more.figures.items()}
+    ima = own + (amounts["default_risk"] or 0.0)
+    eligible, every = amounts["standardised_eligible"], amounts["standardised_all"]
     surcharge, k, how = 0.0, 0.0, "no desk is amber"
-    amber = sum(query.standardised.get(d, 0.0) for d, z in sorted(query.zones.items()) if z == "amber")
+    amber = sum(more.by_desk.get(d, 0.0) for d, z in sorted(query.zones.items()) if z == "amber")
     is_amber = any(z == "amber" for z in query.zones.values())
-    lacking = sorted(d for d in query.zones if d not in query.standardised)
+    lacking = sorted(d for d in query.zones if d not in more.by_desk)
     unknown = None
     if is_amber and (eligible is None or lacking):
-        unknown = "give standardised of every desk in zones, and standardised_eligible" + (
-            f"; lacking {lacking[0]}" if lacking else ""
+        unknown = (
+            more.desk_reason or "there is no standardised capital of every desk in zones and of all of them together"
         )
+        unknown += f"; lacking {lacking[0]}" if lacking else ""
     elif is_amber and eligible is not None:
-        both = sum(query.standardised[d] for d in sorted(query.zones))
+        both = sum(more.by_desk[d] for d in sorted(query.zones))
         k, surcharge = kernel.amber_surcharge(amber, both, eligible, ima, p.capital.amber_share)
         how = f"{k:.6g} times what the standardised approach asks beyond the internal model"
-    cap = math.inf if query.standardised_all is None else query.standardised_all
+    cap = math.inf if every is None else every
     floor = math.inf if eligible is None else eligible
-    total = kernel.total_capital(ima, surcharge, query.unapproved or 0.0, cap, floor)
+    total = kernel.total_capital(ima, surcharge, amounts["unapproved"] or 0.0, cap, floor)
 
-    def given(value: float | None, name: str) -> dict[str, Any]:
-        return {"amount": value, "how": "as given" if value is not None else f"not given: {name}"}
+    def row(name: str, without: str = "") -> dict[str, Any]:
+        figure = more.figures[name]
+        how = figure.how if figure.amount is not None else f"{figure.how}{without}"
+        return {"component": name, "amount": figure.amount, "how": how}
 
     rows = [
         {"component": "imcc_latest", "amount": latest["imcc"], "how": f"of {latest['day']}"},
@@ -228,34 +198,44 @@ def _components(
             "how": "no exceptions given" if query.exceptions is None else f"{query.exceptions} exceptions",
         },
         {"component": "own_funds", "amount": own, "how": "the larger of the latest day and the multiplied averages"},
-        {"component": "default_risk", **given(query.default_risk, "default_risk")},
+        row("default_risk"),
         {"component": "surcharge", "amount": None if unknown else surcharge, "how": unknown or how},
-        {"component": "unapproved", **given(query.unapproved, "unapproved")},
-        {"component": "standardised_all", **given(query.standardised_all, "standardised_all; the total is not capped")},
-        {
-            "component": "standardised_eligible",
-            **given(eligible, "standardised_eligible; nothing is added where the internal model asks more"),
-        },
+        row("unapproved"),
+        row("standardised_all", " The total is not capped."),
+        row("standardised_eligible", " Nothing is added where the internal model asks more."),
     ]
     return rows, own, total
 
 
 def _plan(session: Session, query: ImaCapitalQuery) -> Plan:
+    """The backtest of the desks first: which they are follows from it."""
     assert FRTB_IMA.plan is not None
+    session = session.as_known(query.as_known)
+    tests = plan_tests(session, query)
+    if not tests.ready:
+        return together([tests, plan_elsewhere(session, query)])
+    query, *_ = with_tests(session, query)
     days = averaged_days(session, query, rules_of(session, query).parameters)
-    return together(FRTB_IMA.plan(session, query.of_day(day)) for day in days)
+    own = [FRTB_IMA.plan(session, query.of_day(day)) for day in days]
+    return together([*own, plan_elsewhere(session, query)])
 
 
 def _value(session: Session, query: ImaCapitalQuery) -> ImaCapitalQuery:
     assert FRTB_IMA.value is not None
+    asked = query
+    session = session.as_known(query.as_known)
+    value_tests(session, query)
+    query, *_ = with_tests(session, query)
     for day in averaged_days(session, query, rules_of(session, query).parameters):
         FRTB_IMA.value(session, query.of_day(day))
-    return query
+    value_elsewhere(session, query)
+    return asked
 
 
 def _price(session: Session, query: ImaCapitalQuery) -> float:
     n = query.days or rules_of(session, query).parameters.capital.average_days
-    return SECONDS_A_QUESTION + n * FRTB_IMA.price(session, query.of_day(query.as_of))
+    own = n * FRTB_IMA.price(session, query.of_day(query.as_of))
+    return SECONDS_A_QUESTION + own + price_elsewhere(session, query)
 
 
 IMA_CAPITAL = Question(

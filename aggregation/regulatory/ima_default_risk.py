@@ -1,8 +1,8 @@
 """QUESTIONS "drc-ima": the default risk charge of the internal model: VaR of a year's defaults at 99.9%, by simulation (MAR33.18 to 33.39).
 
-What a position loses when its issuer defaults is its value today less what it is worth then: face times recovery for a
-bond, LGD paid or received
-for protection, nothing for a share. Positions in one issuer offset; those in different ones default together only as the copula has it.
+What a position loses when its issuer defaults is its value today less what it is worth then, as the standardised approach has it
+(`frtb_sa_default`), at the LGD of the issuer: face times recovery for a bond, LGD paid or received for protection, nothing for a share,
+the strike for a put on it. Positions in one issuer offset; those in different ones default together only as the copula has it.
 
 Each issuer contributes its amount times how often it defaults on the paths around the VaR, scaled to add up: the
 conditional mean that Euler's split of
@@ -11,7 +11,9 @@ a VaR is (Tasche 1999).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import datetime as dt
+import functools
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Self
 
@@ -32,6 +34,8 @@ from aggregation.question import Question
 from aggregation.receipts import name_inputs
 from aggregation.reduce.coverage import coverage_columns, lacking_notes, show_groups, total_coverage
 from aggregation.reduce.selection import Selection, open_selection
+from aggregation.regulatory.frtb_sa_default import NoAmount, loss_at_default, obligor_of, refuse_unknown
+from aggregation.regulatory.frtb_sa_parameters import SECTION, Claim, FrtbSa
 from aggregation.regulatory.ima_parameters import DefaultRiskRules, ima_parameters
 from aggregation.regulatory.regimes import RegimeName, regime_of
 from aggregation.session import Session
@@ -39,21 +43,19 @@ from aggregation.types import Coverage, Scope, Whole
 from lake.arrays import Floats, Ints
 from lake.errors import counted
 from lake.tables import Snapshot
+from scenarios.store import load_scenario_set
+from scenarios.types import FactorIndex
 from valuation.books.contracts import contracts_by_id
 from valuation.catalogue import terms_from_json
-from valuation.instruments.rates.coupons import FACE
 
-_SHARES = ("cash_equity",)
-_BONDS = ("government_bond", "zero_bond", "fixed_bond", "step_bond", "floating_bond", "risky_bond")
-_PROTECTION = ("credit_default_swap",)
-# bear an issuer's default, but what they are worth then is not worked out here
-_UNKNOWN = (
-    "equity_forward", "equity_future", "equity_option", "equity_american_option", "equity_digital_option", "equity_barrier_option",
-    "equity_asian_option", "variance_swap", "amortising_bond", "bond_forward", "bond_future", "inflation_bond", "credit_index",
-)  # fmt: skip
 _AROUND = 0.1  # share of the tail on either side of the VaR that contributions are averaged over
 _SECONDS_A_DRAW = 1.2e-8  # of a normal, drawn and compared
 _SHOWN = 3
+
+
+_READ_LEVELS = ("inflation_bond",)  # what is owed of them goes by a level of the market
+_NO_MARKET = (FactorIndex.of(()), np.zeros(0))
+_Market = Callable[[], tuple[FactorIndex, Floats]]
 
 
 class DrcImaQuery(Scope):
@@ -124,34 +126,27 @@ class _Unit(NamedTuple):
     reason: str | None = None
 
 
-def unit_loss(kind: str, terms: Any, value: float, lgd: float | None) -> _Unit:
-    """What one unit loses when its issuer defaults, gains negative. lgd : of the issuer, None where it is not known; a
-    share loses everything.
+def unit_loss(
+    kind: str, terms: Any, claim: Claim | None, value: float, lgd: float | None, as_of: dt.date, market: _Market
+) -> _Unit:
+    """What one unit loses when its issuer defaults, gains negative: the amounts of `frtb_sa_default` at the LGD of the issuer.
 
-    An instrument without an issuer has the issuer None.
+    claim : what the contract is on, None for one without default risk, whose issuer is None. lgd : None where it is not known; a share
+    loses everything. market : gives index and levels of the day, which a few contracts read.
     """
-    if kind in _SHARES:
-        return _Unit(issuer_of(kind, terms), value)
-    if kind in _UNKNOWN:
-        return _Unit(issuer_of(kind, terms), 0.0, f"what a {kind} is worth at a default is not worked out")
-    if kind not in (*_BONDS, *_PROTECTION):
+    if claim is None:
         return _Unit(None, 0.0)
-    issuer = issuer_of(kind, terms)
-    if getattr(terms, "default_date", None) is not None:
-        return _Unit(issuer, 0.0, "the issuer has defaulted: what is left is certain")
-    if lgd is None:
-        return _Unit(issuer, 0.0, "no loss given default: neither in the counterparty table nor in lgds")
-    if kind in _BONDS:
-        return _Unit(issuer, value - (1.0 - lgd) * FACE)
-    return _Unit(issuer, value - lgd if terms.buy_protection else value + lgd)
-
-
-def issuer_of(kind: str, terms: Any) -> str | None:
-    """The name of the issuer: share, credit curve, spread, or for a government's bond its currency."""
-    if kind not in (*_SHARES, *_BONDS, *_PROTECTION, *_UNKNOWN):
-        return None
-    named = (getattr(terms, n, None) for n in ("credit_curve", "credit_spread", "underlying"))
-    return next((str(n) for n in named if n), str(terms.currency))
+    issuer = obligor_of(claim, terms)
+    try:
+        refuse_unknown(kind, terms, claim)
+        if lgd is None and not claim.startswith("share"):
+            return _Unit(issuer, 0.0, "no loss given default: neither in the counterparty table nor in lgds")
+        index, base = market() if kind in _READ_LEVELS else _NO_MARKET
+        return _Unit(
+            issuer, loss_at_default(kind, terms, claim, value, 1.0 if lgd is None else lgd, as_of, index, base)
+        )
+    except NoAmount as reason:
+        return _Unit(issuer, 0.0, str(reason))
 
 
 @dataclass(frozen=True)
@@ -160,6 +155,7 @@ class _Reference:
 
     query: DrcImaQuery
     rules: DefaultRiskRules
+    claims: Mapping[str, Claim]
     snapshot: Snapshot
     counterparties: Mapping[str, Counterparty]
     classifications: Mapping[str, Classification]
@@ -205,6 +201,7 @@ def _answer(session: Session, query: DrcImaQuery) -> DrcIma:
     known = _Reference(
         query,
         rules,
+        regime.section(SECTION, FrtbSa).drc.instruments,
         snapshot,
         _by_issuer(counterparties_of(snapshot, query.as_of)),
         classifications_of(snapshot, query.as_of),
@@ -308,13 +305,20 @@ def _units(
     by_id = {r["contract_id"]: r for r in rows}
     ids = book.contract_ids.take(pa.array(there)).to_pylist()
     units: dict[int, _Unit] = {}
+
+    @functools.cache
+    def market() -> tuple[FactorIndex, Floats]:
+        made = load_scenario_set(known.snapshot, inputs.valuation_set.scenario_set_id)
+        return made.index, made.base
+
     for place, contract_id in zip(there.tolist(), ids, strict=True):
         kind = by_id[contract_id]["instrument_type"]
         terms = terms_from_json(kind, by_id[contract_id]["terms"])
-        issuer = issuer_of(kind, terms)
-        value = float(inputs.vectors.base[row[place]])
-        unit = unit_loss(kind, terms, value, None if issuer is None else known.lgd(issuer))
-        if issuer is not None and known.is_index(issuer):
+        claim, value = known.claims.get(kind), float(inputs.vectors.base[row[place]])
+        issuer = None if claim is None else obligor_of(claim, terms)
+        lgd = None if issuer is None else known.lgd(issuer)
+        unit = unit_loss(kind, terms, claim, value, lgd, known.query.as_of, market)
+        if issuer is not None and (kind == "credit_index" or known.is_index(issuer)):
             unit = _Unit(issuer, 0.0, "an index has many issuers, and is not looked through")
         units[place] = unit
     names = sorted({u.issuer for u in units.values() if u.issuer is not None})

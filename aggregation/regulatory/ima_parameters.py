@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 
+from aggregation.kernels.backtest_statistics import Zone
 from aggregation.kernels.frtb_ima import SesFormula
 from aggregation.regulatory.regimes import Parameters, Regime
 
@@ -101,6 +102,9 @@ class Backtesting(Parameters):
     days: int
     multipliers: tuple[float, ...]
     bank_level: str
+    amber_from: float
+    red_from: float
+    plus_factors: tuple[float, ...]
     desk_limits: dict[str, int]
 
     def multiplier(self, exceptions: int) -> float:
@@ -115,7 +119,7 @@ class AttributionRules(Parameters):
     green_distance: float
     red_distance: float
 
-    def zone(self, correlation: float, distance: float) -> str:
+    def zone(self, correlation: float, distance: float) -> Zone:
         """green, amber or red of both figures together (MAR32.42)."""
         if correlation < self.red_correlation or distance > self.red_distance:
             return "red"

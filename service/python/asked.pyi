@@ -565,9 +565,10 @@ class Questions:
         domestic: str | None = ..., reduced_without: str | Sequence[str] = ...,
         untested: Literal['non_modellable', 'modellable'] = ..., idiosyncratic: str | Sequence[str] = ...,
         days: int | None = ..., exceptions: int | None = ..., zones: Mapping[str, Any] | None = ...,
-        standardised: Mapping[str, Any] | None = ..., standardised_all: float | None = ...,
-        standardised_eligible: float | None = ..., unapproved: float | None = ..., default_risk: float | None = ...,
-        value: bool = ...,
+        tested_from: str | date | None = ..., standardised: Mapping[str, Any] | None = ...,
+        standardised_all: float | None = ..., standardised_eligible: float | None = ..., unapproved: float | None = ...,
+        default_risk: float | None = ..., pds: Mapping[str, Any] | None = ...,
+        pd_by_rating: Mapping[str, Any] | None = ..., lgds: Mapping[str, Any] | None = ..., value: bool = ...,
     ) -> Answer:
         """Own funds for market risk with internal models: averages, multiplier, surcharge, cap and total."""
     def pla(

@@ -186,12 +186,9 @@ def _market(session: Session, query: CapitalQuery, regime: Regime, answer: FrtbS
         cells[(*(row[b] for b in query.by), TRADES if query.finer else ALL)] = Cell(row["rwa"], row["status"], told)
     coverage, status = answer.coverage, answer.coverage.status
     lacking = []
-    if n := answer.total["lacking"]:
+    if n := answer.total["in_part"]:
         told = next((note for note in answer.notes if note.startswith("Partial")), "")
-        lacking.append(
-            ("contracts", str(n), None, told or f"{counted(n, 'contract')} without default or residual risk.")
-        )
-        status = status if status == "invalid" else "partial"
+        lacking.append(("positions", str(n), None, told))
     total = answer.total
     return _found(
         cells, total["rwa"], total["capital"], ratio, status, (coverage.positions, coverage.covered), tuple(lacking)

@@ -18,7 +18,7 @@ from lake.committer import Committer
 from lake.errors import BadInput
 from lake.tables import Lake
 from scenarios.store import find_scenario_set, load_scenario_set
-from scenarios.types import FactorIndex, RiskFactor
+from scenarios.types import FactorIndex, RiskClass, RiskFactor
 from service.encoding import FILES, about_answer
 from valuation.books.sensitivities import ingest_sensitivities
 
@@ -121,6 +121,11 @@ def test_vega_is_of_one_point_at_the_expiry_of_the_trade(lake: Lake) -> None:
             0.008,
             {("Risk_IRVol", "USD", "", "1y", ""): 0.008},
         ),
+        (  # nothing but the caps that read it say what it is of
+            factor("IV:USD_SHIFTED", "implied_vol"),
+            0.22,
+            {("Risk_IRVol", "USD", "", "", ""): 0.22},
+        ),
         (
             factor("IV:EURUSD:3M", "implied_vol", attributes=(("asset", "FX:EURUSD"), ("expiry", "3M"))),
             0.1,
@@ -145,7 +150,9 @@ def test_where_a_factor_stands_and_its_amount_for_a_derivative_of_one(
     index = FactorIndex.of(
         [one, factor("FX:EURUSD", "fx_rate"), factor("YC:USD:1Y", "zero_rate", curve="USD", pillar="1Y")]
     )
-    found = {tuple(place): amount for place, amount in _places(one, level, index, "USD")}
+    found = {
+        tuple(place): amount for place, amount in _places(one, level, index, "USD", {"IV:USD_SHIFTED": RiskClass.RATES})
+    }
     assert found.keys() == wanted.keys()
     for place, amount in wanted.items():
         assert found[place] == pytest.approx(amount, rel=1e-12)

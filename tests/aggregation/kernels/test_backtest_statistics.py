@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from scipy import integrate, stats
 
+from aggregation.backtest.prescribed import attribution_zone, desk_limit, traffic_light_rules
 from aggregation.kernels import backtest_statistics as bt
 
 
@@ -17,6 +18,9 @@ def rounded(value: float | None, text: str) -> bool:
     assert value is not None
     decimals = len(text.partition(".")[2])
     return f"{value:.{decimals}f}" == (text if not text.startswith((".", "-.")) else text.replace(".", "0.", 1))
+
+
+RULES = traffic_light_rules()
 
 
 def hits_at(days: int, *places: int) -> np.ndarray:
@@ -33,20 +37,20 @@ TYPE_1 = {4: "24.19", 5: "10.78", 6: "4.12", 7: "1.37", 8: "0.40", 9: "0.11", 10
 class TestTrafficLight:
     @pytest.mark.parametrize(("exceptions", "printed"), list(enumerate(PRINTED)))
     def test_the_table_of_1996(self, exceptions: int, printed: str) -> None:
-        light = bt.traffic_light(250, exceptions, 0.01)
+        light = bt.traffic_light(250, exceptions, 0.01, RULES)
         assert rounded(100 * light.probability, printed)
         assert light.zone == ("green" if exceptions <= 4 else "amber" if exceptions <= 9 else "red")
         if exceptions in TYPE_1:
             assert rounded(100 * light.type_1, TYPE_1[exceptions])
 
     def test_plus_factors_and_multipliers(self) -> None:
-        lights = [bt.traffic_light(250, x, 1 - 0.99) for x in range(13)]
+        lights = [bt.traffic_light(250, x, 1 - 0.99, RULES) for x in range(13)]
         assert [x.plus_factor for x in lights] == [0] * 5 + [0.40, 0.50, 0.65, 0.75, 0.85, 1.00, 1.00, 1.00]
         assert [x.multiplier for x in lights] == [1.5] * 5 + [1.70, 1.76, 1.83, 1.88, 1.92, 2.00, 2.00, 2.00]
 
     @pytest.mark.parametrize(("days", "p"), [(249, 0.01), (250, 0.025)])
     def test_tables_speak_of_250_days_at_99_percent_only(self, days: int, p: float) -> None:
-        light = bt.traffic_light(days, 7, p)
+        light = bt.traffic_light(days, 7, p, RULES)
         assert light.plus_factor is None
         assert light.multiplier is None
 
@@ -54,13 +58,13 @@ class TestTrafficLight:
     @pytest.mark.parametrize("days", [1, 2, 5, 20, 60, 250])
     def test_no_exception_is_green_and_the_zones_come_in_order(self, days: int, level: float) -> None:
         """One day at 0.99 has a cumulative probability of 99% with no exception, and was amber."""
-        zones = [bt.traffic_light(days, x, 1 - level).zone for x in range(days + 1)]
+        zones = [bt.traffic_light(days, x, 1 - level, RULES).zone for x in range(days + 1)]
         assert zones[0] == "green"
         steps = [zone for zone, _ in itertools.groupby(zones)]
         assert steps == ["green", "amber", "red"][: len(steps)]
 
     def test_published_example(self) -> None:
-        light = bt.traffic_light(1043, 57, 0.05)
+        light = bt.traffic_light(1043, 57, 0.05, RULES)
         assert rounded(light.probability, "0.77913")
         assert rounded(light.type_1, "0.26396")
         assert light.zone == "green"
@@ -326,7 +330,12 @@ class TestAttribution:
         ],
     )
     def test_zones(self, spearman: float, distance: float, zone: str) -> None:
-        assert bt.attribution_zone(spearman, distance) == zone
+        assert attribution_zone(spearman, distance) == zone
+
+    def test_limits_of_desks(self) -> None:
+        """MAR32.18: 12 at 99%, 30 at 97.5%, in 250 days."""
+        assert [desk_limit(level, 250) for level in (0.99, 0.975, 0.95)] == [12, 30, None]
+        assert desk_limit(0.99, 249) is None
 
     def test_both_figures_as_slow_loops_have_them_with_average_ranks(self) -> None:
         one = np.array([1.0, 2.0, 2.0, -3.0, 0.0, 0.0, 0.0, 5.0])
@@ -335,13 +344,13 @@ class TestAttribution:
         def ranks(x: np.ndarray) -> np.ndarray:
             return np.array([sum(y < v for y in x) + (sum(y == v for y in x) + 1) / 2 for v in x])
 
-        found = bt.attribution(one, two)
+        found = bt.attribution(one, two, attribution_zone)
         assert found.spearman == pytest.approx(np.corrcoef(ranks(one), ranks(two))[0, 1])
         steps = [abs((one <= v).mean() - (two <= v).mean()) for v in np.concatenate([one, two])]
         assert found.kolmogorov_smirnov == pytest.approx(max(steps))
 
     def test_the_same_pnl_is_green_and_a_constant_has_no_figures(self) -> None:
         pnl = np.random.default_rng(1).normal(size=250)
-        assert bt.attribution(pnl, pnl).zone == "green"
-        assert bt.attribution(pnl, -pnl).zone == "red"
-        assert bt.attribution(pnl, np.zeros(250)).zone is None
+        assert bt.attribution(pnl, pnl, attribution_zone).zone == "green"
+        assert bt.attribution(pnl, -pnl, attribution_zone).zone == "red"
+        assert bt.attribution(pnl, np.zeros(250), attribution_zone).zone is None

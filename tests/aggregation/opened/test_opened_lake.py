@@ -19,9 +19,11 @@ import pyarrow.dataset as ds
 import pytest
 from reduce_lake import DAY, Valued, make_lake, position, put_positions, put_valued
 
+from aggregation.book.changes import Changes, Removal, changed_book
 from aggregation.opened.alignment import MISSING
 from aggregation.opened.opened_lake import VectorCache, _kept
 from aggregation.opened.vectors import Vectors
+from aggregation.types import Filter
 from lake import disk_cache as cache_module
 from lake.committer import Committer
 from lake.disk_cache import DiskCache, Kept, checksum, is_sound
@@ -285,6 +287,27 @@ def test_a_set_sealed_anew_is_read_anew(tmp_path: Path) -> None:
     assert newer is not old
     assert cache.alignment(book, newer) is not cache.alignment(book, old)
     assert cache.alignment(book, old) is cache.alignment(book, old)
+
+
+def test_a_changed_book_has_an_alignment_of_its_own(tmp_path: Path) -> None:
+    """Under the name of another too: an alignment of more contracts than a book has sends compiled code past its arrays."""
+    valued = Valued({name: ("USD", 1.0, np.ones(3)) for name in "abcd"})
+    lake = make_lake(tmp_path, valued, [position(f"t{name}", name, 1.0) for name in "abcd"])
+    cache = VectorCache(lake)
+    vectors = cache.vectors(cache.seals(lake.snapshot("valuation_sets"))[-1])
+    book = cache.book(lake.snapshot("positions"), DAY)
+    found = {}
+    for left in ("ab", "cd", "d"):
+        gone = tuple(Removal(where=(Filter(dimension="trade", values=(f"t{n}",)),)) for n in "abcd" if n not in left)
+        changed = changed_book(book, Changes(remove=gone), "same name")
+        found[left] = cache.alignment(changed, vectors)
+        assert found[left].row.tolist() == ["abcd".index(n) for n in left]
+        assert len(found[left].state) == len(changed.contract_ids)
+        assert cache.alignment(dataclasses.replace(changed, files=("other",)), vectors) is found[left]
+    assert cache.alignment(book, vectors).row.tolist() == [0, 1, 2, 3]
+    unstored = dataclasses.replace(vectors, contract_ids=pa.array(list("bcde")), set_key="")
+    assert cache.alignment(book, unstored).row.tolist() == [-1, 0, 1, 2]
+    assert cache.alignment(book, dataclasses.replace(vectors, set_key="")).row.tolist() == [0, 1, 2, 3]
 
 
 def test_kept_objects_are_few_and_failures_are_not_kept() -> None:

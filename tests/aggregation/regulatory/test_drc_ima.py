@@ -11,13 +11,17 @@ import numpy as np
 import pytest
 from scipy import stats
 from small_lake import MONDAY
+from support import factor
 
 from aggregation import questions
+from aggregation.regulatory.frtb_sa_parameters import FrtbSa
 from aggregation.regulatory.ima_default_risk import DrcIma, unit_loss
+from aggregation.regulatory.regimes import regime_of
 from aggregation.session import reading
 from lake.errors import BadInput
 from lake.tables import Lake
 from scenarios.store import find_scenario_set, load_scenario_set
+from scenarios.types import FactorIndex
 
 ASKED = {"as_of": str(MONDAY), "where": ["desk=Equities"], "by": ["trade"], "paths": 20_000}
 PDS = {"EQ:AAA": 0.02, "EQ:BBB": 0.03}
@@ -81,12 +85,18 @@ def test_what_is_not_known_is_a_row_with_its_reason(valued_lake: Path) -> None:
     found = issuers(answer)
     assert "no probability of default" in found["EQ:BBB"]["reason"]
     assert found["EQ:BBB"]["contribution"] is None
-    assert "equity_option" in found["EQ:AAA"]["reason"]  # the option on it is not in the charge, the share is
+    assert found["EQ:AAA"]["reason"] is None  # the option on it is in the charge too
     assert answer.status == "partial"
-    assert any(n.startswith("Partial: 2 issuers") for n in answer.notes)
+    assert any(n.startswith("Partial: 1 issuer") for n in answer.notes)
 
 
+BASEL = regime_of("basel@2023", MONDAY).section("frtb_sa", FrtbSa)
 TERMS = SimpleNamespace(credit_curve="ACME", currency="USD", default_date=None)
+INDEX, LEVELS = FactorIndex.of([factor("CPI:US", "price_index")]), np.array([258.0])
+
+
+def unit(kind: str, terms: Any, value: float, lgd: float | None) -> Any:
+    return unit_loss(kind, terms, BASEL.drc.instruments.get(kind), value, lgd, MONDAY, lambda: (INDEX, LEVELS))
 
 
 @pytest.mark.parametrize(
@@ -95,19 +105,44 @@ TERMS = SimpleNamespace(credit_curve="ACME", currency="USD", default_date=None)
         ("risky_bond", {}, 97.0, 97.0 - 40.0),  # value today less face times recovery
         ("credit_default_swap", {"buy_protection": False}, -0.02, 0.58),  # pays 60 of 100, and is rid of a debt of 2
         ("credit_default_swap", {"buy_protection": True}, 0.02, -0.58),  # is paid 60, and loses what it was worth
+        ("bond_forward", {"strike": 101.0}, -2.0, 60.0 - 2.0 + 1.0),  # 101 is paid all the same for what is worth 40
+        ("inflation_bond", {"price_index": "CPI:US", "base_index": 240.0}, 110.0, 110.0 - 0.4 * 107.5),
     ],
 )
 def test_amounts_of_debt_and_protection(kind: str, more: dict[str, Any], value: float, lost: float) -> None:
-    found = unit_loss(kind, SimpleNamespace(**vars(TERMS), **more), value, 0.6)
+    found = unit(kind, SimpleNamespace(**vars(TERMS), **more), value, 0.6)
     assert (found.issuer, found.reason) == ("ACME", None)
     assert found.amount == pytest.approx(lost, rel=1e-14)
-    assert unit_loss(kind, SimpleNamespace(**vars(TERMS), **more), value, None).reason is not None
+    assert unit(kind, SimpleNamespace(**vars(TERMS), **more), value, None).reason is not None
     gone = SimpleNamespace(**{**vars(TERMS), **more, "default_date": dt.date(2020, 1, 2)})
-    assert unit_loss(kind, gone, value, 0.6).amount == 0.0
+    assert unit(kind, gone, value, 0.6).amount == 0.0
 
 
-def test_a_swap_has_no_issuer() -> None:
-    assert unit_loss("interest_rate_swap", SimpleNamespace(currency="USD"), 3.0, None).issuer is None
+@pytest.mark.parametrize(
+    ("kind", "more", "value", "lost"),
+    [
+        ("equity_option", {"strike": 60.0, "option_type": "call"}, 7.0, 7.0),
+        ("equity_option", {"strike": 60.0, "option_type": "put"}, 12.0, -48.0),  # the strike is gained
+        ("equity_forward", {"strike": 45.0}, 4.8, 49.8),
+        ("equity_future", {"reference_price": 50.0}, -50.5, -0.5),  # one that is under water gains: no floor at zero
+    ],
+)
+def test_amounts_on_shares_need_no_loss_given_default(
+    kind: str, more: dict[str, Any], value: float, lost: float
+) -> None:
+    terms = SimpleNamespace(underlying="EQ:A", currency="USD", **more)
+    for lgd in (None, 0.6):
+        found = unit(kind, terms, value, lgd)
+        assert (found.issuer, found.reason, found.amount) == ("EQ:A", None, pytest.approx(lost, rel=1e-14))
+
+
+def test_what_is_not_known_has_a_reason_and_a_swap_no_issuer() -> None:
+    asian = unit("equity_asian_option", SimpleNamespace(underlying="EQ:A", currency="USD"), 3.0, None)
+    assert (asian.issuer, asian.amount) == ("EQ:A", 0.0)
+    assert "equity_asian_option" in asian.reason
+    lacking = SimpleNamespace(**vars(TERMS), price_index="CPI:UK", base_index=240.0)
+    assert "no level of CPI:UK" in unit("inflation_bond", lacking, 110.0, 0.6).reason
+    assert unit("interest_rate_swap", SimpleNamespace(currency="USD"), 3.0, None).issuer is None
 
 
 @pytest.mark.parametrize(

@@ -216,6 +216,36 @@ def test_what_is_not_valued_is_told(ask: Ask) -> None:
     assert any("1 of 5 positions has no capital" in n and "matured" in n for n in answer.notes)
 
 
+def test_a_contract_without_an_amount_makes_its_row_partial(ask: Ask) -> None:
+    """What an Asian option is worth at a default is not known: its sensitivities are in the capital, its default is not."""
+    asian = {
+        "instrument_type": "equity_asian_option",
+        "currency": "USD",
+        "underlying": "EQ:AAA",
+        "volatility": "IV:AAA",
+        "strike": 90,
+        "expiry": "2021-06-18",
+        "option_type": "call",
+        "averaging_start": "2021-05-03",
+        "averaging_frequency": "weekly",
+        "discount_curve": "USD",
+    }
+    added = {"trade": "ASIAN", "desk": "Equities", "quantity": 5, **asian}
+    answer = ask(add=[added], by=["trade"], where=["desk=Equities"])
+    rows = {r["trade"]: r for r in answer.rows.to_pylist()}
+    assert (rows["ASIAN"]["status"], rows["ASIAN"]["in_part"], rows["ASIAN"]["covered"]) == ("partial", 1, 1)
+    assert rows["ASIAN"]["equity_delta"] != 0.0
+    assert {(r["status"], r["in_part"]) for t, r in rows.items() if t != "ASIAN"} == {("complete", 0)}
+    assert (answer.coverage.status, answer.coverage.in_part, answer.total["status"]) == ("partial", 1, "partial")
+    assert answer.coverage.to_dict()["status"] == "partial"
+    (row,) = answer.lacking.to_pylist()
+    assert (row["instrument_type"], row["contracts"], row["positions"]) == ("equity_asian_option", 1, 1)
+    assert "not known" in row["reason"]
+    assert any(n.startswith("Partial: 1 position is of a contract") for n in answer.notes)
+    alone = ask(add=[added], by=["trade"], where=["desk=Equities"], parts=["equity"])
+    assert alone.coverage.status == "complete"  # default risk was not asked for
+
+
 def test_parts_left_out_are_named(ask: Ask) -> None:
     answer = ask(parts=["girr", "drc"])
     assert any("not the whole capital: csr, equity, commodity, fx, rrao" in n for n in answer.notes)

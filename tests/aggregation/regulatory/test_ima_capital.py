@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from small_lake import FRIDAY, MONDAY, build_lake
 
 from aggregation import questions
 from aggregation.opened.opened_lake import VectorCache
+from aggregation.regulatory import ima_elsewhere
 from aggregation.regulatory.ima_capital import ImaCapital
+from aggregation.regulatory.ima_elsewhere import with_tests
 from aggregation.session import Session, reading
 from lake.committer import Committer
 from lake.errors import BadInput, NotValued
@@ -86,18 +91,112 @@ def test_the_cap_and_the_excess(lake: Lake) -> None:
     assert over.total == pytest.approx(own + 500.0 + 1000.0 + (own + 500.0 - 1000.0), rel=1e-12)
 
 
-def test_what_is_not_given_is_said_and_not_zero(lake: Lake) -> None:
-    answer = ask(lake, zones={"Equities": "amber", "Options": "green"}, standardised={"Equities": 1.0})
-    assert {c for c, v in of(answer).items() if v is None} == {
-        "default_risk",
-        "surcharge",
-        "unapproved",
+def test_what_is_not_given_is_that_of_the_other_questions_to_the_bit(lake: Lake) -> None:
+    zones = {"Equities": "amber", "Options": "green"}
+    answer = ask(lake, zones=zones, pds={"EQ:AAA": 0.02, "EQ:BBB": 0.03})
+    session, at = reading(lake), {"as_of": str(MONDAY)}
+
+    def other(name: str, **more: Any) -> Any:
+        return questions.ask(session, name, questions.read(name, {**at, **more}))
+
+    every = other("frtb-sa").total["capital"]
+    alone = {r["desk"]: r["standalone"] for r in other("frtb-sa", by=["desk"], standalone=True).rows.to_pylist()}
+    moves = answer.receipt["figures"]["default_risk"]["scenario_set_id"]
+    default = other("drc-ima", scenario_set=moves, pds={"EQ:AAA": 0.02, "EQ:BBB": 0.03}).charge
+    found = of(answer)
+    assert default > 0.0
+    assert (found["standardised_all"], found["standardised_eligible"], found["default_risk"]) == (every, every, default)
+    assert found["unapproved"] == 0.0  # both desks are on the model
+    own = answer.own_funds
+    assert own is not None
+    k = 0.5 * alone["Equities"] / (alone["Equities"] + alone["Options"])
+    assert found["surcharge"] == pytest.approx(k * max(0.0, every - own - default), rel=1e-12)
+    total = min(own + default + found["surcharge"], every) + max(0.0, own + default - every)
+    assert answer.total == pytest.approx(total, rel=1e-12)
+    assert set(answer.receipt["figures"]) >= {
         "standardised_all",
         "standardised_eligible",
+        "standardised",
+        "default_risk",
     }
+    one = ask(lake, zones={"Equities": "green"})
+    assert of(one)["unapproved"] == other("frtb-sa", where=["desk=Options"]).total["capital"]
+    assert of(one)["standardised_eligible"] == other("frtb-sa", where=["desk=Equities"]).total["capital"]
+
+
+def test_a_figure_that_cannot_be_had_is_said_and_not_zero(lake: Lake) -> None:
+    zones = {"Equities": "amber", "Options": "green"}
+    answer = ask(lake, zones=zones, standardised={"Equities": 1.0}, pds={"EQ:AAA": 0.02})
+    assert [c for c, v in of(answer).items() if v is None] == ["surcharge"]
     (row,) = [r for r in answer.components.to_pylist() if r["component"] == "surcharge"]
     assert "lacking Options" in row["how"]
+    (row,) = [r for r in answer.components.to_pylist() if r["component"] == "default_risk"]
+    assert row["how"] == "drc-ima, partial"  # nothing is known of the other share
+    assert any(n.startswith("Partial: default_risk") for n in answer.notes)
     assert answer.status == "partial"
+
+
+def test_a_lake_without_the_standardised_moves_says_what_they_take(tmp_path: Path) -> None:
+    made = build_lake(tmp_path / "lake")
+    given = {n: WHOLE[n] for n in ("standardised_all", "standardised_eligible", "default_risk")}
+    query = questions.read("ima-capital", {**ASKED, "days": 1, **given})
+    with Committer(made, "test") as committer:
+        questions.value(Session(made, VectorCache(made), committer), "ima-capital", query)
+    assert questions.plan(reading(made), "ima-capital", query).ready  # nothing of frtb-sa is asked
+    assert questions.ask(reading(made), "ima-capital", query).total is not None
+    more = questions.read("ima-capital", {**ASKED, "days": 1})
+    assert not questions.plan(reading(made), "ima-capital", more).ready
+    with pytest.raises(NotValued):
+        questions.ask(reading(made), "ima-capital", more)
+
+
+def test_zones_and_exceptions_are_those_of_desk_eligibility(valued_lake: Path) -> None:
+    session = reading(Lake.open(valued_lake))
+    query = questions.read("ima-capital", {**ASKED, "tested_from": str(FRIDAY)})
+    asked = {"from": str(FRIDAY), "to": str(MONDAY), "calendar": "books"}
+    rows = questions.ask(session, "desk-eligibility", questions.read("desk-eligibility", asked)).rows.to_pylist()
+    found, notes, receipt = with_tests(session, query)
+    assert found.exceptions == next(r["exceptions_0.99"] for r in rows if r["total"])
+    assert found.zones == {"Equities": "green", "Options": "green"}  # one day decides nothing, and they are named
+    assert any("2 desks cannot be decided yet" in n and "Equities, Options" in n for n in notes)
+    assert receipt is not None
+    given = query.model_copy(update={"zones": {"Options": "amber"}, "exceptions": 7})
+    assert with_tests(session, given) == (given, [], None)
+    assert with_tests(session, query.model_copy(update={"tested_from": None}))[2] is None
+
+
+def test_a_desk_that_fails_is_not_on_the_model(valued_lake: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [
+        {"desk": d, "total": False, "approach": a, "zone": z, "tested": 250, "exceptions_0.99": n}
+        for d, a, z, n in (
+            ("A", "internal model", "green", 2),
+            ("B", "internal model with surcharge", "amber", 3),
+            ("C", "standardised", "red", 20),
+            ("D", "undecided", "amber", 0),
+        )
+    ]
+
+    def answer_with(desks: list[dict[str, Any]]) -> None:
+        total = {
+            "desk": None,
+            "total": True,
+            "approach": "undecided",
+            "zone": None,
+            "tested": 250,
+            "exceptions_0.99": 6,
+        }
+        told = SimpleNamespace(rows=pa.Table.from_pylist([total, *desks]), receipt={})
+        fake = SimpleNamespace(answer=lambda session, query: told)
+        monkeypatch.setattr(ima_elsewhere, "DESK_ELIGIBILITY", fake)
+
+    session = reading(Lake.open(valued_lake))
+    query = questions.read("ima-capital", {**ASKED, "tested_from": str(FRIDAY)})
+    answer_with(rows)
+    found, _, _ = with_tests(session, query)
+    assert (found.zones, found.exceptions) == ({"A": "green", "B": "amber", "D": "amber"}, 6)
+    answer_with([rows[2]])
+    with pytest.raises(BadInput, match="No desk passes"):
+        with_tests(session, query)
 
 
 def test_days_that_are_not_valued_are_rows_with_their_reason(lake: Lake) -> None:
@@ -114,6 +213,8 @@ def test_days_that_are_not_valued_are_rows_with_their_reason(lake: Lake) -> None
         ({"zones": {"Options": "red"}}, "amber"),
         ({"zones": {"Option": "green"}}, "Options"),
         ({"days": 0}, "1"),
+        ({"pds": {"EQ:AAA": 2.0}}, "fraction from 0 to 1"),
+        ({"tested_from": str(MONDAY)}, "a day before as_of"),
     ],
 )
 def test_bad_input_is_told(lake: Lake, changed: dict[str, Any], said: str) -> None:
