@@ -23,7 +23,7 @@ from aggregation.exposure.cva_figures import FIGURES, CvaFigures, cva_figures, d
 from aggregation.exposure.cva_query import CvaScope, OpenedCva, open_cva
 from aggregation.exposure.default_curves import bumped_levels
 from aggregation.exposure.path_values import plan_paths, value_paths
-from aggregation.exposure.scope import GRID, open_book, path_scope
+from aggregation.exposure.scope import GRID, horizon_notes, open_book, path_scope
 from aggregation.kernels.cva import standard_error
 from aggregation.kernels.euler import Split, exact_split
 from aggregation.price import size_of
@@ -191,7 +191,7 @@ def answer_from(opened: OpenedCva) -> Cva:
         profile_table(opened, split.whole),
         opened.exposure.failures,
         receipt_of_cva(opened),
-        notes_of_cva(opened),
+        (*notes_of_cva(opened), *horizon_notes(opened.exposure)),
     )
 
 
@@ -211,22 +211,25 @@ def _rows(
     place = np.concatenate([group, np.where(of_set >= 0, of_set, groups.n)])
     figures = {name: sums_of(s.parts, place, groups.n + 1) for name, s in zip(split.names, split.splits, strict=True)}
     kept = _counts(opened, group, groups.n)
-    lacks_cva = np.bincount(group[no_cva[sets.code]], minlength=groups.n)
-    lacks_dva = np.bincount(group[no_dva[sets.code]], minlength=groups.n)
+    gone = ~opened.covered  # without values on the paths: in no figure, whatever the curves
+    lacks_cva, lacks_dva, lacks_either = (
+        np.bincount(group[lacking[sets.code] | gone], minlength=groups.n)
+        for lacking in (no_cva, no_dva, no_cva | no_dva)
+    )
     errors = _errors(opened, split.whole.by_path)
     columns: dict[str, Any] = {}
     has_rest = any((s.parts[n_kept:][of_set < 0] != 0.0).any() for s in split.splits)
     n = groups.n + has_rest
     for name, values in figures.items():
-        lacks = _lacks(name, lacks_cva, lacks_dva)
+        lacks = _lacks(name, lacks_cva, lacks_dva, lacks_either)
         computed = np.append(lacks < kept["positions"], True)[:n]
         columns[name] = pa.array(values[:n], mask=~computed)
     columns["bcva"] = pa.array(
         (figures["cva_bilateral"] - figures["dva_bilateral"])[:n],
-        mask=~np.append((lacks_cva + lacks_dva) < kept["positions"], True)[:n],
+        mask=~np.append(lacks_either < kept["positions"], True)[:n],
     )
     for name, values in errors.items():
-        lacks = _lacks(name, lacks_cva, lacks_dva)
+        lacks = _lacks(name, lacks_cva, lacks_dva, lacks_either)
         shown = np.append(whole & (lacks < kept["positions"]), False)[:n]
         columns[f"{name}_se"] = pa.array(np.append(values[:-1], np.nan)[:n], mask=~shown)
     status, reason = _status(opened, kept, lacks_cva, lacks_dva, group, groups.n)
@@ -246,8 +249,8 @@ def _rows(
     )
     total: dict[str, Any] = {"positions": int(n_kept), "covered": int((opened.covered).sum())}
     for name, s in zip(split.names, split.splits, strict=True):
-        total[name] = s.total if not _all_lack(name, no_cva, no_dva) else None
-    both = not _all_lack("cva_bilateral", no_cva, no_dva)
+        total[name] = None if gone.all() or _all_lack(name, no_cva, no_dva) else s.total
+    both = not (gone.all() or _all_lack("cva_bilateral", no_cva, no_dva))
     total["bcva"] = total["cva_bilateral"] - total["dva_bilateral"] if both else None
     for name, values in errors.items():
         total[f"{name}_se"] = float(values[-1])
@@ -259,15 +262,15 @@ def _rows(
 def _overall(total: Mapping[str, Any], opened: OpenedCva) -> str:
     if total["without_cva"] == len(opened.sets) or not total["covered"]:
         return "invalid"
-    if total["without_cva"] or total["covered"] < total["positions"]:
+    if total["without_cva"] or total["without_dva"] or total["covered"] < total["positions"]:
         return "partial"
     return "with substitutes" if opened.held_levels else "complete"
 
 
-def _lacks(name: str, no_cva: Ints, no_dva: Ints) -> Ints:
+def _lacks(name: str, no_cva: Ints, no_dva: Ints, either: Ints) -> Ints:
     """How many positions lack a figure."""
     if name == "bcva" or name.endswith("_bilateral"):
-        return np.maximum(no_cva, no_dva)
+        return either
     return no_dva if name in ("dva", OWN_CS01) else no_cva
 
 
@@ -316,7 +319,7 @@ def _status(
         positions, covered = int(kept["positions"][g]), int(kept["covered"][g])
         if no_cva[g] == positions or not covered:
             states.append("invalid")
-        elif no_cva[g] or covered < positions:
+        elif no_cva[g] or no_dva[g] or covered < positions:
             states.append("partial")
         else:
             states.append("with substitutes" if opened.held_levels else "complete")
@@ -331,7 +334,8 @@ def _sets(opened: OpenedCva, split: SplitCva) -> pa.Table:
     figures = {
         name: sums_of(s.parts, of_set, len(sets)) for name, s in zip(split.names[:4], split.splits, strict=False)
     }
-    no_cva, no_dva = _lacking(opened)
+    none = np.bincount(sets.code[opened.covered], minlength=len(sets)) == 0
+    no_cva, no_dva = (lacking | none for lacking in _lacking(opened))
     curves = [opened.curves.curves.get(c or "") for c in sets.counterparties]
     masks = {"cva": no_cva, "dva": no_dva, "cva_bilateral": no_cva | no_dva, "dva_bilateral": no_cva | no_dva}
     ways, _ = opened.wrong_way()

@@ -40,6 +40,22 @@ from valuation.catalogue import terms_from_json
 from valuation.instruments.schedules import horizon_date
 from valuation.types import Contract, ValuationFailure, failures_in_words
 
+# what is held or lent: SA-CCR and BA-CVA leave it out (CRE52 and MAR50 are of derivatives), on the paths it counts with its whole value
+NO_DERIVATIVES = frozenset(
+    (
+        "amortising_bond",
+        "cash_equity",
+        "deposit",
+        "fixed_bond",
+        "floating_bond",
+        "fx_spot",
+        "government_bond",
+        "inflation_bond",
+        "risky_bond",
+        "step_bond",
+        "zero_bond",
+    )
+)
 NETTING_SET = "netting_set"  # the name under which a book is grouped and filtered by netting set
 GRID = (
     *(
@@ -253,20 +269,44 @@ def reported_days(session: Session, query: ExposureScope, held: OpenedBook) -> d
 
 def _default_grid(held: OpenedBook, as_of: dt.date) -> tuple[str, ...]:
     """The usual tenors up to the first that the book's last maturity does not reach beyond."""
-    last = remembered("last maturity", (held.book,), lambda: _last_day(held), lambda _: 0)
+    last = max(_last_days(held).values(), default=None)
     before = [t for t in GRID if horizon_date(as_of, t, _CALENDAR) < (last or dt.date.max)]
     return GRID[: len(before) + 1]
 
 
-def _last_day(held: OpenedBook) -> dt.date | None:
-    """The latest date in the terms of the contracts; None where one of them has no end, such as a share."""
-    found: dt.date | None = None
-    for contract in Contract.of(contracts_by_id(held.snapshot.lake, held.book.contract_ids)):
-        terms = terms_from_json(contract.instrument_type, contract.terms)
-        days = [v for v in vars(terms).values() if isinstance(v, dt.date)]
-        if days:
-            found = max(max(days), found or max(days))
-    return found
+def _last_days(held: OpenedBook) -> Mapping[str, dt.date]:
+    """The latest date in the terms of each contract of the book, by contract id; nothing of one without an end, such as a share."""
+
+    def found() -> dict[str, dt.date]:
+        last = {}
+        for contract in Contract.of(contracts_by_id(held.snapshot.lake, held.book.contract_ids)):
+            terms = terms_from_json(contract.instrument_type, contract.terms)
+            if days := [v for v in vars(terms).values() if isinstance(v, dt.date)]:
+                last[contract.contract_id] = max(days)
+        return last
+
+    return remembered("last days", (held.book,), found, lambda days: 200 * len(days))
+
+
+def horizon_notes(opened: OpenedExposure) -> list[str]:
+    """What figures over time leave out since the grid ends before the positions do."""
+    held, reported = opened.held, opened.along.reported.tolist()
+    end = max((d for d, r in zip(opened.along.paths.dates, reported, strict=True) if r), default=None)
+    if end is None:
+        return []
+    last = _last_days(held)
+    days = [last.get(i) or end for i in held.book.contract_ids.to_pylist()]
+    later = np.repeat(np.array([d > end for d in days], np.bool_), np.diff(held.book.starts)) & held.keep
+    if not later.any():
+        return []
+    latest = max(
+        d for d, beyond in zip(days, np.logical_or.reduceat(later, held.book.starts[:-1]), strict=True) if beyond
+    )
+    n = int(later.sum())
+    return [
+        f"The grid ends on {end}, before {counted(n, 'position')} {'does' if n == 1 else 'do'}, the last on {latest}: what comes after "
+        "the grid is in no figure. Leave grid out for all dates, or give a longer one."
+    ]
 
 
 def path_scope(session: Session, query: ExposureScope, held: OpenedBook) -> tuple[PathScope, dict[dt.date, str]]:
@@ -380,6 +420,16 @@ def _notes(query: ExposureScope, opened: OpenedExposure) -> tuple[str, ...]:
         notes.append(
             f"No collateral counts for {counted(len(parts), 'netting set')} of which the filters leave a part: "
             f"{', '.join(parts[:_SHOWN])}{more}."
+        )
+    column = held.book.columns["instrument_type"]
+    counts = np.bincount(column.codes[held.keep], minlength=len(column.members)).tolist()
+    kinds = {k: c for k, c in zip(column.members.to_pylist(), counts, strict=True) if c and k in NO_DERIVATIVES}
+    if kinds:
+        n = sum(kinds.values())
+        notes.append(
+            f"{counted(n, 'position is', 'positions are')} no {'derivative' if n == 1 else 'derivatives'} "
+            f"({', '.join(f'{k} {c:,}' for k, c in sorted(kinds.items()))}), and {'counts' if n == 1 else 'count'} here with the whole "
+            "value, as owed by the counterparty. SA-CCR and BA-CVA leave these out; so does where instrument_type!=..."
         )
     failed = opened.failures
     if failed:

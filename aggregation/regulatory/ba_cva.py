@@ -286,7 +286,7 @@ def _total(rules: BaCva, source: _Source, charged: Charged, split: Split) -> dic
     sets = int(source.shown.sum())
     any_out = bool((_incomplete(source) & source.shown).any())
     status = "invalid" if lacking == sets else "partial" if lacking or any_out else "complete"
-    return {
+    figures = {
         "capital": split.total,
         "rwa": rules.rwa_factor * split.total,
         "k_reduced": charged.bare.capital,
@@ -296,6 +296,11 @@ def _total(rules: BaCva, source: _Source, charged: Charged, split: Split) -> dic
         "idiosyncratic": charged.covered.idiosyncratic,
         "hedge_misalignment": charged.covered.misalignment,
         "of_hedges": math.fsum(split.parts[len(source.ead) :]),
+    }
+    if sets and lacking == sets:  # nothing has a charge, which is not a charge of zero
+        figures = dict.fromkeys(figures)
+    return {
+        **figures,
         "ead": math.fsum(source.sets.ead[source.shown]),
         "netting_sets": sets,
         "without_charge": lacking,

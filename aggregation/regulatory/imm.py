@@ -16,7 +16,7 @@ from pydantic import ConfigDict, Field, field_validator
 from aggregation.answer import Answer
 from aggregation.exposure.pricing import plan_exposure, price_of_exposure, value_exposure
 from aggregation.exposure.profile_tables import ProfileTables, profiles
-from aggregation.exposure.scope import ExposureScope, MarginFloors, OpenedExposure
+from aggregation.exposure.scope import ExposureScope, MarginFloors, OpenedExposure, horizon_notes
 from aggregation.kernels.estimators import exact_level
 from aggregation.question import Question
 from aggregation.regulatory.regimes import Parameters, Regime, RegimeName, regime_of
@@ -131,7 +131,12 @@ def exposure(
     )
     coverage = found.opened.coverage()
     node = found.nodes.by if found.nodes.finer else None
-    notes = [*found.opened.notes, *_notes(query, found, section, node), *regime.notes(query.as_of)]
+    notes = [
+        *found.opened.notes,
+        *horizon_notes(found.opened),
+        *_notes(query, found, section, node),
+        *regime.notes(query.as_of),
+    ]
     receipt = {**found.opened.receipt, **regime.named, "alpha": alpha}
     answer = Exposure(
         query,

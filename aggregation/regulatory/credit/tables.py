@@ -120,6 +120,8 @@ def group_rows(
     covered = number(exposures.covered & weighted)
     failed = positions - covered - (0 if given_whole else _missing(exposures, number))
     rwa, ead = summed(now.part_rwa), summed(np.where(weighted, exposures.part, 0.0))
+    # no netting set of the group has a weight: no figure, rather than one of zero
+    none = (number(weighted) == 0) & (number(np.ones(len(weighted), np.bool_)) > 0)
     pairs = np.unique(np.stack([of[shown], exposures.set_of[shown]]), axis=1)
     figures: dict[str, pa.Array] = {
         "netting_sets": pa.array(np.bincount(pairs[0], minlength=n)),
@@ -134,15 +136,19 @@ def group_rows(
         ),
         "ead": pa.array(summed(exposures.part)),
         "ead_weighted": pa.array(ead),
-        "rwa": pa.array(rwa),
-        "capital": pa.array(rwa * parameters.capital_ratio),
+        "rwa": pa.array(rwa, mask=none),
+        "capital": pa.array(rwa * parameters.capital_ratio, mask=none),
         "density": pa.array(np.divide(rwa, ead, out=np.full(n, np.nan), where=ead > 0.0), from_pandas=True),
     }
     if any(w.approach != "standardised" for w in now.weights):
-        figures["expected_loss"] = pa.array(summed(now.part_loss))
+        figures["expected_loss"] = pa.array(summed(now.part_loss), mask=none)
     if before is not None:
         was = summed(before.part_rwa)
-        figures |= {"rwa_before": pa.array(was), "rwa_change": pa.array(rwa - was)}
+        had_none = none & (number(~np.isnan(before.rwa)[exposures.set_of]) == 0)
+        figures |= {
+            "rwa_before": pa.array(was, mask=had_none),
+            "rwa_change": pa.array(rwa - was, mask=none | had_none),
+        }
     keys = {
         name: pa.array(members, pa.string()).take(pa.array(codes[example]))
         for name, (codes, members) in zip(by, columns, strict=True)

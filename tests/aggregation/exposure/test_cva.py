@@ -1,5 +1,6 @@
 """The question `cva` on values that are given: closed forms, exact sums, default curves, what lacks, wrong-way risk."""
 
+import dataclasses
 import math
 
 import numpy as np
@@ -89,9 +90,39 @@ def test_no_curve_is_told_and_not_zero(lake):
     assert rows["legal_entity-1"]["dva"] is None
     assert rows["legal_entity-1"]["bcva"] is None
     assert rows["legal_entity-1"]["cva"] > 0.0
+    assert rows["legal_entity-1"]["status"] == "partial"
+    assert found.total["status"] == "partial"
     assert "legal_entity-1" in rows["legal_entity-1"]["reason"]
     assert rows["legal_entity-0"]["bcva"] is not None
     assert any("no DVA" in n for n in found.notes)
+
+
+def test_a_sum_over_netting_sets_without_dva_is_partial(lake):
+    rows = ask(lake, by=["counterparty"]).rows.to_pylist()
+    lacking = [r for r in rows if r["part"] == "positions" and r["reason"]]
+    assert lacking
+    assert {r["status"] for r in lacking} <= {"partial", "invalid"}
+
+
+def test_what_has_no_values_on_the_paths_has_no_cva(lake):
+    session, query = reading(lake), asked(by=["instrument_type"])
+    paths = drawn_paths(session, query)
+    kinds = open_cva(session, query, paths=paths).book.columns["instrument_type"]
+    gone = kinds.members.to_pylist()[0]
+    opened = open_cva(session, query, paths=paths)
+    held = opened.exposure
+    of = np.array([kinds.members.to_pylist()[c] == gone for c in kinds.codes.tolist()], np.bool_)
+    opened = dataclasses.replace(opened, exposure=dataclasses.replace(held, covered=held.covered & ~of))
+    rows = {r["instrument_type"]: r for r in answer_from(opened).rows.to_pylist() if r["part"] == "positions"}
+    assert rows[gone]["status"] == "invalid"
+    assert [rows[gone][f] for f in (*FIGURES, "bcva", "cs01")] == [None] * 6
+    assert any(r["cva"] is not None for name, r in rows.items() if name != gone)
+
+
+def test_a_grid_that_ends_before_the_book_is_told(lake):
+    short = ask(lake, grid=["1M"])
+    (said,) = [n for n in short.notes if n.startswith("The grid ends on ")]
+    assert "is in no figure" in said
 
 
 def test_a_counterparty_without_a_curve(tmp_path):

@@ -8,6 +8,7 @@ from small_lake import MONDAY
 
 from aggregation import questions
 from aggregation.exposure import scope
+from aggregation.regulatory.sa_ccr.classing import CLASSED
 from aggregation.session import reading
 from lake.errors import BadInput, VarlakeError
 from lake.tables import Lake
@@ -119,6 +120,24 @@ def test_what_has_no_values_is_said_and_is_no_zero(ask):
     by_client = ask(by=["counterparty"], without=[kind]).summary.to_pylist()
     assert {r["status"] for r in by_client} == {"partial"}
     assert [r["positions"] for r in by_client] == [r["positions"] for r in whole.summary.to_pylist()]
+
+
+def test_a_grid_that_ends_before_the_book_is_told(ask):
+    assert any(n.startswith("The grid ends on ") and "is in no figure" in n for n in ask(grid=["1W"]).notes)
+    far = ask(grid=["1M", "30Y"], look_back=False)
+    assert not any(n.startswith("The grid ends on ") for n in far.notes)
+
+
+def test_what_is_no_derivative_is_counted_as_sa_ccr_would_leave_it_out(ask):
+    assert {k for k, rows in CLASSED.items() if isinstance(rows, str)} == scope.NO_DERIVATIVES
+    (said,) = [n for n in ask().notes if "SA-CCR and BA-CVA leave these out" in n]
+    assert any(f"{kind} " in said for kind in scope.NO_DERIVATIVES)
+    kept = ask(where=[f"instrument_type!={','.join(sorted(scope.NO_DERIVATIVES & kinds_of(ask)))}"])
+    assert not any("SA-CCR and BA-CVA leave these out" in n for n in kept.notes)
+
+
+def kinds_of(ask):
+    return {r["instrument_type"] for r in ask(by=["instrument_type"]).summary.to_pylist()}
 
 
 def test_a_part_of_a_netting_set_has_no_collateral_and_says_so(ask):

@@ -81,6 +81,13 @@ def test_an_unknown_counterparty_is_told_and_not_zero(session):
     assert any("have no charge" in n or "has no charge" in n for n in found.notes)
 
 
+def test_where_no_counterparty_is_known_there_is_no_capital(session):
+    found = ask(session, exposures=[_given(counterparty="counterparty-9")])
+    assert found.total["status"] == "invalid"
+    assert [found.total[k] for k in ("capital", "rwa", "k", "k_reduced", "k_hedged")] == [None] * 5
+    assert found.total["ead"] > 0
+
+
 def test_regimes_that_extend_basel_have_its_formula(session):
     assert ask(session, regime="eu").total["capital"] == ask(session).total["capital"]
     assert ask(session, regime="uk").receipt["regime"] == "uk@ps1-26"

@@ -116,9 +116,14 @@ def test_what_has_no_weight_is_a_row_with_its_reason_and_in_no_rwa(valued_copy: 
     rows = by_key(found, "counterparty")
     assert (rows["counterparty-0"]["status"], rows["counterparty-0"]["rwa"], rows["counterparty-0"]["density"]) == (
         "invalid",
-        0.0,
+        None,
         None,
     )
+    assert rows["counterparty-0"]["capital"] is None
+    (alone,) = ask(
+        valued_copy.path, ead=({"netting_set": "N4", "counterparty": "Nobody", "ead": 7.0},), by=[]
+    ).rows.to_pylist()
+    assert (alone["status"], alone["ead"], alone["rwa"], alone["capital"]) == ("invalid", 7.0, None, None)
     assert (rows["counterparty-0"]["ead"], rows["counterparty-0"]["ead_weighted"]) == (2e6, 0.0)
     assert (found.total["rwa"], found.total["status"], found.coverage.failed) == (1_125_000.0, "partial", 2)
     reasons = {r["netting_set"]: r["reason"] for r in found.netting_sets.to_pylist()}
