@@ -187,7 +187,7 @@ def _run() -> dict[str, Any]:
     def parameters(named: dict[str, Any]) -> list[dict[str, Any]]:
         return [{"@name": name, "": value} for name, value in named.items()]
 
-    analytics = {"simulation": simulated, "xva": exposure}
+    analytics: dict[str, dict[str, Any]] = {"simulation": simulated, "xva": exposure}
     return {
         "Setup": {"Parameter": parameters(setup)},
         "Markets": {"Parameter": parameters(dict.fromkeys(_MARKETS, "default"))},
