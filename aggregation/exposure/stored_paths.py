@@ -6,6 +6,7 @@ import contextlib
 import datetime as dt
 import functools
 import threading
+from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -50,6 +51,7 @@ GRID = (
 )
 _ROWS = 64  # of a data file read at once
 _SEVERAL = 4  # sets of real-world paths that are kept drawn
+_KEPT_BYTES = 64 << 20  # of rates, discount factors and levels that are kept at hand
 
 
 def plan(session: Session, query: PathScope) -> Plan:
@@ -117,8 +119,8 @@ def _receipt(made: PathPlan) -> dict[str, Any]:
         "path_valuation_id": made.path_valuation_id,
         "paths_version": VERSION,
         "pricer_version": all_pricers_version(),
-        "as_of": made.model.as_of,
-        "dates": list(made.model.dates),
+        "as_of": str(made.model.as_of),
+        "dates": [str(day) for day in made.model.dates],
         "models": made.model.summary(),
         "market_data_version": made.model.market_data_version,
     }
@@ -272,7 +274,7 @@ def _fill(files: Sequence[Path], members: pa.Table, shape: tuple[int, int, int],
 
 @dataclass(frozen=True)
 class _Stored:
-    """Blocks of the mapped file, and what the paths themselves say, drawn when it is asked for.
+    """Blocks of the mapped file, and what the paths themselves say, drawn when it is first asked for and kept.
 
     all_values : (n_dates, n_contracts, n_paths); paid : (n_paid, n_paths) rows of cash; start : (n_dates, n_contracts) the row of
     each, or -1.
@@ -287,6 +289,7 @@ class _Stored:
     model: PathModel
     lock: threading.RLock = field(default_factory=threading.RLock)
     kept: dict[tuple[str, ...], list[PathMarkets]] = field(default_factory=dict)
+    said: OrderedDict[tuple[str | int, ...], Floats] = field(default_factory=OrderedDict)
 
     @classmethod
     def load(cls, folder: Path, shape: tuple[int, int, int], model: PathModel) -> _Stored:
@@ -321,7 +324,7 @@ class _Stored:
         return out
 
     def fx(self, k: int, currency: str, into: str) -> Floats:
-        return self._of_paths(lambda m, b: m.fx(currency, into)[1:], k, ())
+        return self._of_paths(("fx", currency, into), lambda m, b: m.fx(currency, into)[1:], k, ())
 
     def discount(self, k: int, currency: str) -> Floats:
         numeraire = self.model.settings.numeraire
@@ -335,16 +338,24 @@ class _Stored:
             )
             return deflated
 
-        return self._of_paths(of, k, ())
+        return self._of_paths(("discount", currency), of, k, ())
 
     def level(self, k: int, risk_factor_id: str) -> Floats:
         self.model.index.require(risk_factor_id)
-        return self._of_paths(lambda m, b: m.level(risk_factor_id)[1:], k, (risk_factor_id,))
+        return self._of_paths(("level", risk_factor_id), lambda m, b: m.level(risk_factor_id)[1:], k, (risk_factor_id,))
 
-    def _of_paths(self, of: Any, k: int, read: tuple[str, ...]) -> Floats:
-        with self.lock:  # markets keep what they have worked out
-            parts = [of(m.at(self.model.dates[k]), m.base) for m in self._markets(read)]
-        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+    def _of_paths(self, name: tuple[str, ...], of: Any, k: int, read: tuple[str, ...]) -> Floats:
+        """A copy, (n_paths,), of what markets say of a date: to make one anew at each call is slow, and they keep few days."""
+        key: tuple[str | int, ...] = (*name, k)
+        with self.lock:
+            if key not in self.said:
+                parts = [of(m.at(self.model.dates[k]), m.base) for m in self._markets(read)]
+                self.said[key] = np.concatenate(parts)
+            self.said.move_to_end(key)
+            made = self.said[key].copy()
+            while len(self.said) * made.nbytes > _KEPT_BYTES:
+                self.said.popitem(last=False)
+        return made
 
     def _markets(self, read: tuple[str, ...]) -> list[PathMarkets]:
         """Of each block of paths; kept, drivers being small beside the values."""

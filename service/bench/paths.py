@@ -18,6 +18,7 @@ import pyarrow as pa
 from lake.committer import Committer
 from lake.runtime import spark as lake_spark
 from lake.runtime.machine import usable_cores
+from lake.tables import Lake
 from scenarios.types import ShiftType
 from service.bench.harness import VALUATION_DATE, Row, mixed_contracts, noisy_market, row, temporary_lake
 from valuation.horizons.path_runs import PathPlan, cut, plan_along, run_along
@@ -27,7 +28,10 @@ from valuation.market.path_model import History, PathModel, Settings, fit_market
 from valuation.market.rolled_market import Carry
 from valuation.types import Contract
 
-_WARM = 40  # contracts of the run that loads kernels and starts workers
+_WARM = (
+    200  # contracts of the run that loads kernels and starts workers: tasks enough for each worker to meet every type
+)
+_ROUNDS = 3  # of ours and the kernels in turn, as load of the machine comes and goes; the median ratio counts
 
 
 def path_model(n_paths: int, n_dates: int, seed: int) -> PathModel:
@@ -60,10 +64,14 @@ def bench_paths(trades: int, n_paths: int, n_dates: int) -> list[Row]:
             return time.perf_counter() - started, plan
 
         stored(contracts.take(pa.array(np.linspace(0, trades - 1, min(_WARM, trades)).astype(int))), 1)
-        ours, plan = stored(contracts, 2)
+        rounds = []
+        for seed in range(2, 2 + _ROUNDS):
+            before = _stored_bytes(lake)
+            ours, plan = stored(contracts, seed)
+            rounds.append((ours, _kernels(plan)))
         session.stop()
-        alone = _kernels(plan)
-        written = sum(p.stat().st_size for p in (Path(lake.path) / "path_values").rglob("*.parquet"))
+        ours, alone = sorted(rounds, key=lambda both: both[1] / both[0])[len(rounds) // 2]
+        written = _stored_bytes(lake) - before
     values = trades * n_paths * len(plan.model.dates)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 << 20)
     what = f"{trades:,} mixed trades x {n_paths:,} paths x {len(plan.model.dates)} dates"
@@ -86,6 +94,10 @@ def bench_paths(trades: int, n_paths: int, n_dates: int) -> list[Row]:
             better="lower",
         ),
     ]
+
+
+def _stored_bytes(lake: Lake) -> int:
+    return sum(p.stat().st_size for p in (Path(lake.path) / "path_values").rglob("*.parquet"))
 
 
 def _kernels(plan: PathPlan) -> float:

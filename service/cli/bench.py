@@ -138,13 +138,22 @@ def bench_paths_command(
     trades: Annotated[int, typer.Option("--trades", help="Trades, all different.")] = 1000,
     paths: Annotated[int, typer.Option("--paths", help="Market paths.")] = 1000,
     dates: Annotated[int, typer.Option("--dates", help="Dates of the grid, over ten years.")] = 60,
+    swaps: Annotated[int, typer.Option("--swaps", help="Swaps that are also put to ORE, where it is installed.")] = 100,
     output: OutputOption = None,
 ) -> None:
-    """Values along market paths through Spark into the lake, against the kernels alone on the same cores."""
-    from service.bench import harness
+    """Values along market paths through Spark into the lake, against the kernels alone; swaps against ORE's exposure run."""
+    from service.bench import harness, ore_exposure
     from service.bench import paths as measured
+    from service.config import Settings
+    from service.rendering import display
 
-    harness.report(measured.bench_paths(trades, paths, dates), output)
+    rows = measured.bench_paths(trades, paths, dates)
+    python = Settings().ore_python
+    if python is None:
+        display.say("Not measured: ORE's exposure run. Name a Python that has ORE with VARLAKE_ORE_PYTHON.")
+    else:
+        rows += ore_exposure.bench_ore_exposure(python, swaps, paths, dates)
+    harness.report(rows, output)
 
 
 @app.command("frtb")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import functools
+import math
 import shutil
 import threading
 import time
@@ -257,11 +258,15 @@ def _lists(values: Floats) -> pa.ListArray:
 
 
 def cut(plan: PathPlan, parallelism: int) -> list[tuple[int, int]]:
-    """(first row, length) of each batch of `plan.work`: bounded in bytes, and enough of them to keep every core busy."""
+    """(first row, length) of each batch of `plan.work`: bounded in bytes, enough of them to keep every core busy, and those that are
+    expected to take longest first, so that no core waits at the end for one that began late."""
     n = plan.work.num_rows
     width = 16 * max(1, len(plan.model.dates)) * plan.model.settings.paths
     largest = max(1, min(BLOCK_BYTES // width, -(-n // max(1, 4 * parallelism))))
-    return [(a, min(largest, n - a)) for a in range(0, n, largest)]
+    seconds = {kind: estimate.seconds / contracts for kind, (contracts, estimate) in plan.expected.items()}
+    takes = [seconds[kind] for kind in plan.work["instrument_type"].to_pylist()]
+    batches = [(a, min(largest, n - a)) for a in range(0, n, largest)]
+    return sorted(batches, key=lambda batch: (-math.fsum(takes[batch[0] : sum(batch)]), batch))
 
 
 def run_along(

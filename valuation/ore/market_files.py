@@ -64,6 +64,10 @@ class OreMarket:
         # of an option on a swap the swap is read, too
         self._last = max(self._last, last, getattr(terms, "maturity", last))
 
+    def simulate(self, currency: str, index: str) -> None:
+        """Rates of the currency are to be simulated: ORE's model looks for volatilities of its swaps, whose floating rate is `index`."""
+        self._facts[("rate of swaps in", currency, index)] = currency
+
     def write(self, folder: Path) -> None:
         """Writes everything that ORE reads but the portfolio, `portfolio.xml`."""
         quotes: dict[str, float] = {f"FX/RATE/{p[:3]}/{p[3:]}": rate for p, rate in self._of("exchange rate of")}

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import shutil
 import threading
-import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 
+_TICK = 0.25  # seconds between two looks at how far a job is
 _ENDED = "Python worker exited unexpectedly"  # Spark's words, once every attempt of a task has ended its worker
 
 
@@ -114,7 +114,7 @@ def _collect(
     with ThreadPoolExecutor(1) as pool:
         running = pool.submit(collect)
         while not running.done():
-            time.sleep(0.05)
+            wait([running], _TICK)  # every question to the tracker takes time of a core from the tasks
             if cancelled.is_set():
                 context.cancelJobGroup(group)  # again and again: a job that Spark does not have yet cannot be cancelled
                 continue

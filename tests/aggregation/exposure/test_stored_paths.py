@@ -21,6 +21,7 @@ from lake.tables import Lake
 from valuation.horizons import path_runs
 from valuation.horizons.path_runs import load_model
 from valuation.horizons.path_values import value_along
+from valuation.market.path_market import PathMarkets
 from valuation.types import Contract
 
 if TYPE_CHECKING:
@@ -103,6 +104,27 @@ def test_deflated_values_of_the_currencies_are_their_discount_factors(valued: La
             pairs = paths.discount(k, currency).reshape(-1, 2).mean(axis=1)
             wanted = base.discount(curve, np.array([(day - MONDAY).days / 365.0]))[0, 0]
             assert abs(pairs.mean() - wanted) <= 3.3 * pairs.std(ddof=1) / np.sqrt(len(pairs)) + 1e-12
+
+
+def test_what_the_paths_say_is_made_once_and_cannot_be_changed_by_a_caller(
+    valued: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = open_paths(reading(valued), QUERY)
+    assert paths.receipt["dates"] == ["2020-04-16", "2020-09-16", "2021-03-16", "2023-03-16"]
+    first = [paths.fx(2, "EUR", "USD"), paths.discount(2, "EUR"), paths.discount(3, "USD")]
+    wanted = [a.copy() for a in first]
+    for given in first:
+        given[:] = -1.0
+    days = []
+    made = PathMarkets.at
+    monkeypatch.setattr(PathMarkets, "at", lambda self, day: days.append(day) or made(self, day))
+    again = [paths.fx(2, "EUR", "USD"), paths.discount(2, "EUR"), paths.discount(3, "USD")]
+    assert not days
+    assert all(np.array_equal(a, b) for a, b in zip(again, wanted, strict=True))
+    market = PathMarkets(load_model(valued, paths.receipt["path_set_id"])).at(paths.dates[2])
+    assert np.array_equal(again[0], market.fx("EUR", "USD")[1:])
+    monkeypatch.setattr(stored_paths, "_KEPT_BYTES", 0)  # what is not kept is made anew, with the same bits
+    assert np.array_equal(paths.fx(1, "EUR", "USD"), paths.fx(1, "EUR", "USD"))
 
 
 def test_a_tenor_that_is_none_and_a_day_without_a_book_are_refused(valued: Lake) -> None:
