@@ -1,17 +1,17 @@
 // What there is for capital: VaR and ES at the levels and horizons of the regulations, stressed VaR, the multiplier of the backtest,
 // and risk by class. Names and levels as in Basel's market risk standard; every figure is an answer of its own, with its receipt.
 
-import type { Answer, Row } from "../api";
-import { fill, h } from "../dom";
-import { QuestionForm } from "../form";
-import { figure, words } from "../format";
-import { dimensions, valuedDays } from "../lake";
-import type { Opened, Page, View } from "../page";
-import { inTurn, orElse, Panel, parametersOf } from "../panel";
-import { question } from "../questions";
-import type { State } from "../state";
-import { table } from "../table";
-import { light } from "./time/backtest";
+import type { Answer, Row } from "../../api";
+import { fill, h } from "../../dom";
+import { QuestionForm } from "../../form";
+import { figure, words } from "../../format";
+import { dimensions, valuedDays } from "../../lake";
+import type { Opened, View } from "../../page";
+import { inTurn, orElse, Panel, parametersOf } from "../../panel";
+import { question } from "../../questions";
+import type { State } from "../../state";
+import { table } from "../../table";
+import { light } from "../time/backtest";
 
 const OF_BOOK = ["as_of", "positions_date", "by", "where", "currency", "scenario_set", "as_known"];
 const YEAR_DAYS = 365;
@@ -23,59 +23,55 @@ function yearBefore(day: string): string {
   return date.toISOString().slice(0, 10);
 }
 
-export const capital: Page = {
-  name: "capital",
-  title: "Capital",
-  about: "VaR and ES at regulatory levels, stressed VaR, the multiplier of the backtest, risk classes.",
-  async open(place, view) {
-    const [days, by, asked, stressed] = await Promise.all([valuedDays(), dimensions(), question("var"), question("stressed-var")]);
-    const defaults = { as_of: days[0]?.valuation_date ?? null };
-    const effective = (now: View) => orElse(now.state, defaults);
-    let current = view;
-    const period = stressed.parameters.filter((p) => p.name === "period" || p.name === "length");
-    const form = new QuestionForm({
-      parameters: [...asked.parameters.filter((p) => OF_BOOK.includes(p.name)), ...period], first: ["by", "currency", "period"], suggestions: { by },
-      submit: "Show", onsubmit: (values) => current.set(values),
-    }, effective(view));
-    const panels = {
-      var: new Panel("VaR 99%, 10 days", "var", shownTotal),
-      es: new Panel("ES 97.5%, 10 days", "var", shownTotal),
-      day: new Panel("VaR 99% and ES 97.5%, 1 day", "var", shownTotal),
-      stressed: new Panel("Stressed VaR 99% and ES 97.5%", "stressed-var", shownStressed),
-      classes: new Panel("Risk classes, VaR 99% and ES 97.5%", "risk-classes", shownClasses),
-      backtest: new Panel("Traffic light and multiplier", "backtest", shownMultiplier),
-    };
-    const test = h("button", { type: "button", class: "primary", onclick: () => current.set({ from: yearBefore(String(effective(current).one("as_of"))) }) }, "Test the last 250 days");
-    const offered = h("section", { class: "panel", "aria-label": "Traffic light and multiplier" }, h("h2", {}, "Traffic light and multiplier"),
-      h("p", {}, "A backtest prices every contract of every day for its hypothetical P&L, so it runs when asked for."), test);
-    const body = h("div", { class: "panels" });
-    fill(place, h("h1", {}, "Capital"),
-      h("p", {}, "The figures that varlake computes towards market risk capital. Losses are positive. Ten days are scaled from the days of the scenarios by the square root of time, as the notes say; none of these is a capital charge."),
-      h("div", { class: "fields-across" }, form.element), body);
-    const opened: Opened = {
-      async update(now) {
-        current = now;
-        const state = effective(now);
-        form.update(state);
-        if (!state.one("as_of")) return fill(body, h("p", { class: "empty" }, "Nothing is valued yet under the standard of the lake. ", h("a", { href: "data" }, "What the lake holds")));
-        const from = state.one("from");
-        const shown = [panels.var, panels.es, panels.day, panels.stressed, panels.classes].map((p) => p.element);
-        fill(body, ...shown, from ? panels.backtest.element : offered);
-        // one after the other: several heavy questions at once are refused
-        void inTurn([
-          () => panels.var.ask(of(state, OF_BOOK, { measures: ["var"], levels: ["0.99"], scale_to_days: "10" })),
-          () => panels.es.ask(of(state, OF_BOOK, { measures: ["es"], levels: ["0.975"], scale_to_days: "10" })),
-          () => panels.day.ask(of(state, OF_BOOK, { measures: ["var", "es"], levels: ["0.975", "0.99"] })),
-          () => panels.stressed.ask(of(state, [...OF_BOOK, "period", "length"], { measures: ["var", "es"], levels: ["0.975", "0.99"] })),
-          () => panels.classes.ask(of(state, OF_BOOK, { measures: ["var", "es"], levels: ["0.975", "0.99"] })),
-          ...(from ? [() => panels.backtest.ask(of(state, ["by", "where", "currency", "scenario_set", "as_known"], { from, to: state.one("to") ?? state.one("as_of"), levels: ["0.99"], simulations: "0" }))] : []),
-        ]);
-      },
-    };
-    await opened.update(view);
-    return opened;
-  },
-};
+/** VaR and ES as the regulations have them. */
+export async function openFigures(place: HTMLElement, view: View): Promise<Opened> {
+  const [days, by, asked, stressed] = await Promise.all([valuedDays(), dimensions(), question("var"), question("stressed-var")]);
+  const defaults = { as_of: days[0]?.valuation_date ?? null };
+  const effective = (now: View) => orElse(now.state, defaults);
+  let current = view;
+  const period = stressed.parameters.filter((p) => p.name === "period" || p.name === "length");
+  const form = new QuestionForm({
+    parameters: [...asked.parameters.filter((p) => OF_BOOK.includes(p.name)), ...period], first: ["by", "currency", "period"], suggestions: { by },
+    submit: "Show", onsubmit: (values) => current.set(values),
+  }, effective(view));
+  const panels = {
+    var: new Panel("VaR 99%, 10 days", "var", shownTotal),
+    es: new Panel("ES 97.5%, 10 days", "var", shownTotal),
+    day: new Panel("VaR 99% and ES 97.5%, 1 day", "var", shownTotal),
+    stressed: new Panel("Stressed VaR 99% and ES 97.5%", "stressed-var", shownStressed),
+    classes: new Panel("Risk classes, VaR 99% and ES 97.5%", "risk-classes", shownClasses),
+    backtest: new Panel("Traffic light and multiplier", "backtest", shownMultiplier),
+  };
+  const test = h("button", { type: "button", class: "primary", onclick: () => current.set({ from: yearBefore(String(effective(current).one("as_of"))) }) }, "Test the last 250 days");
+  const offered = h("section", { class: "panel", "aria-label": "Traffic light and multiplier" }, h("h2", {}, "Traffic light and multiplier"),
+    h("p", {}, "A backtest prices every contract of every day for its hypothetical P&L, so it runs when asked for."), test);
+  const body = h("div", { class: "panels" });
+  fill(place,
+    h("p", {}, "The figures that varlake computes towards market risk capital. Losses are positive. Ten days are scaled from the days of the scenarios by the square root of time, as the notes say; none of these is a capital charge."),
+    h("div", { class: "fields-across" }, form.element), body);
+  const opened: Opened = {
+    async update(now) {
+      current = now;
+      const state = effective(now);
+      form.update(state);
+      if (!state.one("as_of")) return fill(body, h("p", { class: "empty" }, "Nothing is valued yet under the standard of the lake. ", h("a", { href: "data" }, "What the lake holds")));
+      const from = state.one("from");
+      const shown = [panels.var, panels.es, panels.day, panels.stressed, panels.classes].map((p) => p.element);
+      fill(body, ...shown, from ? panels.backtest.element : offered);
+      // one after the other: several heavy questions at once are refused
+      void inTurn([
+        () => panels.var.ask(of(state, OF_BOOK, { measures: ["var"], levels: ["0.99"], scale_to_days: "10" })),
+        () => panels.es.ask(of(state, OF_BOOK, { measures: ["es"], levels: ["0.975"], scale_to_days: "10" })),
+        () => panels.day.ask(of(state, OF_BOOK, { measures: ["var", "es"], levels: ["0.975", "0.99"] })),
+        () => panels.stressed.ask(of(state, [...OF_BOOK, "period", "length"], { measures: ["var", "es"], levels: ["0.975", "0.99"] })),
+        () => panels.classes.ask(of(state, OF_BOOK, { measures: ["var", "es"], levels: ["0.975", "0.99"] })),
+        ...(from ? [() => panels.backtest.ask(of(state, ["by", "where", "currency", "scenario_set", "as_known"], { from, to: state.one("to") ?? state.one("as_of"), levels: ["0.99"], simulations: "0" }))] : []),
+      ]);
+    },
+  };
+  await opened.update(view);
+  return opened;
+}
 
 /** The parameters that the page has for all, and those of one figure. */
 function of(state: State, names: readonly string[], more: Parameters<typeof parametersOf>[0]): URLSearchParams {
