@@ -89,7 +89,8 @@ class PathScope(BaseModel):
     @field_validator("grid", mode="before")
     @classmethod
     def _listed(cls, value: Any) -> Any:
-        return tuple(value.split(",")) if isinstance(value, str) else value
+        # a list becomes a tuple here: bodies are read strictly, where a list that has passed through Python is no array any more
+        return tuple(value.split(",")) if isinstance(value, str) else tuple(value) if isinstance(value, list) else value
 
     @field_validator("grid")
     @classmethod

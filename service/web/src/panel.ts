@@ -1,6 +1,6 @@
 // Questions as parts of a page: one by itself under a title that asks it again, or one with its form beside it.
 
-import type { Answer } from "./api";
+import type { Answer, Problem } from "./api";
 import { Asking } from "./asking";
 import { append, fill, h } from "./dom";
 import { QuestionForm } from "./form";
@@ -40,11 +40,14 @@ export class Panel {
   private readonly asking: Asking;
   private last = "";
 
-  constructor(title: string, private readonly name: string, show: (answer: Answer, place: HTMLElement) => void | Promise<void>) {
+  constructor(
+    title: string, private readonly name: string, show: (answer: Answer, place: HTMLElement) => void | Promise<void>,
+    onproblem?: (problem: Problem) => void,
+  ) {
     const body = h("div");
     this.link = h("a", { class: "question-link", "aria-label": `${title}: the question ${words(name)}` }, words(name));
     this.element = h("section", { class: "panel", "aria-label": title }, h("h2", {}, title, " ", this.link), body);
-    this.asking = new Asking(body, name, show);
+    this.asking = new Asking(body, name, show, onproblem);
   }
 
   /** Asks, unless that is what is shown. */
