@@ -233,7 +233,7 @@ def _add(name: str) -> None:
             check_asked(query)
             return run(query, getattr(asked, "cursor", None))
 
-        view.__name__ = name.replace("-", "_") + suffix
+        view.__name__ = _operation(name, suffix)
         view.__doc__ = doc
         view.__annotations__ = {given: kind, "return": Response}
         view.__signature__ = _signature(given, kind)  # type: ignore[attr-defined]
@@ -257,6 +257,13 @@ def _add(name: str) -> None:
         hang(method, f"/{name}/plan", f"_plan{more}", what, plans, lambda query, _: _plan(name, query))
     job = f"Queue the job that values what {name} lacks and then answers; the result of the job is the answer."
     hang("post", f"/{name}/value", "_value", job, {202: JobAnswer}, lambda query, _: _value(name, query))
+
+
+def _operation(name: str, suffix: str) -> str:
+    """The id of an operation of a question; the plan of `capital` is not the question `capital-plan`."""
+    own = name.replace("-", "_")
+    taken = f"{own}{suffix.removesuffix('_body')}".replace("_", "-")
+    return f"{own}_asked{suffix}" if taken != name and taken in questions.QUESTIONS else own + suffix
 
 
 def _signature(name: str, kind: Any) -> Any:
