@@ -89,7 +89,9 @@ class PathScope(BaseModel):
     @field_validator("grid", mode="before")
     @classmethod
     def _listed(cls, value: Any) -> Any:
-        return tuple(value.split(",")) if isinstance(value, str) else value
+        if isinstance(value, str):
+            return tuple(value.split(","))
+        return tuple(value) if isinstance(value, list) else value  # of JSON, which is read strictly
 
     @field_validator("grid")
     @classmethod
