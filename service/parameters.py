@@ -6,6 +6,7 @@ point `from` of a comparison, is a parameter for the text and one for each furth
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import types
 from collections.abc import Mapping, Sequence
@@ -26,7 +27,7 @@ Kind = Literal["flag", "one", "several", "labels", "pairs", "objects"]
 class Parameter:
     """kind : a flag; one value; several, which a text separates by commas; labels, one a text, since they may hold commas;
     pairs of name and value; objects, such as trades. path : the keys of its value in the question. form : of a value that is
-    read from a text. own_text : the first field of a whole model, which it stands for.
+    read from a text. own_text : the first field of a whole model, which it stands for. taken : another has the name of one of its values.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Parameter:
     field: FieldInfo
     form: TextForm | None = None
     own_text: str = ""
+    taken: bool = False
 
     @property
     def required(self) -> bool:
@@ -47,9 +49,9 @@ class Parameter:
 
     @property
     def singular(self) -> str | None:
-        """The name of one of several values: `measure`; None where the name is no plural of several."""
+        """The name of one of several values: `measure`; None where the name is no plural of several, or another has that name."""
         several = self.kind in ("several", "labels", "pairs", "objects")
-        if not several or not self.name.endswith("s") or self.name.endswith("ss"):
+        if self.taken or not several or not self.name.endswith("s") or self.name.endswith("ss"):
             return None
         return f"{self.name[:-2]}is" if self.name.endswith("axes") else self.name[:-1]
 
@@ -73,7 +75,8 @@ def parameters_of(model: type[BaseModel]) -> tuple[Parameter, ...]:
                 found.append(Parameter(f"{name}_{sub}", (name, sub), _kind(f), f))
             continue
         found.append(Parameter(name, (name,), _kind(field), field, form or _item_form(field)))
-    return tuple(found)
+    names = {p.name for p in found}
+    return tuple(dataclasses.replace(p, taken=p.singular in names) for p in found)
 
 
 def fits_address(model: type[BaseModel]) -> bool:

@@ -36,6 +36,7 @@ from lake.arrays import Bools
 from lake.errors import BadInput, VarlakeError, counted, unknown
 from valuation.instruments.schedules import horizon_date
 
+_TABLE = "exposure_limits"
 _SCHEMA = pa.schema(
     [
         *((c, pa.string()) for c in ("limit", "dimension", "member", "measure", "level", "until")),
@@ -90,7 +91,7 @@ def limits_on(session: Session, day: dt.date) -> list[dict[str, Any]]:
     when = pa.scalar(day, pa.date32())
     ends = ds.field("effective_to")
     where = (ds.field("effective_from") <= when) & (ends.is_null() | (ends >= when))
-    rows: list[dict[str, Any]] = session.lake.read("exposure_limits", where=where).sort_by("limit").to_pylist()
+    rows: list[dict[str, Any]] = session.lake.read(_TABLE, where=where).sort_by("limit").to_pylist()
     return rows
 
 
@@ -104,21 +105,26 @@ def _answer(session: Session, query: ExposureLimitsQuery) -> ExposureLimits:
         return _none(session, query, regime)
     opened = open_exposure(session, query, section.floors)
     rows = [_row(query, opened, alpha, limit) for limit in limits]
-    version = session.lake.version("exposure_limits")
     breaches = sum(bool(r["breach"]) for r in rows)
     notes = [*opened.notes, *regime.notes(query.as_of)]
     if gone := sum(r["status"] == "not computed" for r in rows):
         notes.append(f"{counted(gone, 'limit is', 'limits are')} not computed; the column reason says why.")
-    receipt = {**opened.receipt, **regime.named, "alpha": alpha, "exposure_limits_version": version}
+    receipt = {**_at_limits(session, opened.receipt), **regime.named, "alpha": alpha}
     return ExposureLimits(query, pa.Table.from_pylist(rows, schema=_SCHEMA), breaches, receipt, tuple(notes))
+
+
+def _at_limits(session: Session, receipt: Mapping[str, Any]) -> dict[str, Any]:
+    """The receipt with the version of the limits, at which it replays."""
+    versions = {**receipt["table_versions"], _TABLE: session.lake.version(_TABLE)}
+    return {**receipt, "table_versions": versions}
 
 
 def _none(session: Session, query: ExposureLimitsQuery, regime: Regime) -> ExposureLimits:
     """The answer of a day without limits, which reads no path."""
     held = open_book(session, query, floors_of(session, query))
-    receipt = {**name_book(held.book, held.snapshot), **regime.named}
+    receipt = {**_at_limits(session, name_book(held.book, held.snapshot)), **regime.named}
     said = f"No limit of exposure holds on {query.as_of}. Bring limits in with `varlake ingest exposure-limits FILE`, see docs/exposure.md."
-    return ExposureLimits(query, _SCHEMA.empty_table(), 0, receipt, (said,))
+    return ExposureLimits(query, _SCHEMA.empty_table(), 0, receipt, (said, *regime.notes(query.as_of)))
 
 
 def _row(query: ExposureLimitsQuery, opened: OpenedExposure, alpha: float, limit: dict[str, Any]) -> dict[str, Any]:

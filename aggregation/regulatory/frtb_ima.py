@@ -410,7 +410,9 @@ def _receipt(reduced: Reduced, selection: Selection) -> dict[str, Any]:
         name: {
             "valuation_set_id": s.inputs.valuation_set.valuation_set_id,
             "valuation_set_digest": valuation_set_digest(lake, s.inputs.valuation_set.valuation_set_id),
+            "valuation_date": str(s.inputs.valuation_set.valuation_date),
             "scenario_set_id": s.inputs.valuation_set.scenario_set_id,
+            "scenario_set_name": s.inputs.valuation_set.scenario_set_name,
         }
         for name, s in reduced.selections.items()
     }
@@ -492,8 +494,8 @@ FRTB_IMA = Question(
     {
         "as_of": "2020-03-16",
         "by": ["desk"],
-        "scenarios": 60,
-        "stress": "2019-08-01:2019-10-31",
+        "scenarios": 20,
+        "stress": "2019-08-01:2019-08-30",
         "untested": "modellable",
     },
     plan_ima,

@@ -244,8 +244,8 @@ IMA_CAPITAL = Question(
     {
         "as_of": "2020-03-16",
         "days": 1,
-        "scenarios": 60,
-        "stress": "2019-08-01:2019-10-31",
+        "scenarios": 20,
+        "stress": "2019-08-01:2019-08-30",
         "untested": "modellable",
         "exceptions": 5,
     },

@@ -104,10 +104,16 @@ def test_command_line_http_and_python_answer_alike(name: str, lake: Lake, client
     given = answer.get_json()
     given.pop("next_cursor", None)
     assert steady(given) == expected
-    if client.get(f"/api/v1/{name}", query_string=address(name)).status_code != 405:
+    if in_address(name) and client.get(f"/api/v1/{name}", query_string=address(name)).status_code != 405:
         got = client.get(f"/api/v1/{name}", query_string=address(name))
         assert got.status_code == 200, got.get_data(as_text=True)
         assert steady({k: v for k, v in got.get_json().items() if k != "next_cursor"}) == expected
+
+
+def in_address(name: str) -> bool:
+    """Whether an address can hold the example, which may have objects."""
+    question = questions.question(name)
+    return all(p.in_address for p in parameters_of(question.query) if p.name in question.example)
 
 
 def address(name: str) -> list[tuple[str, str]]:
@@ -308,7 +314,7 @@ def test_bad_input_gives_the_same_error_at_every_door(name: str, lake: Lake, cli
     assert answer.get_json()["detail"] == said
     address_of = [(k, v) for k, v in address(name) if k != "currency"]
     got = client.get(f"/api/v1/{name}", query_string=[*address_of, ("currency", "dollars")])
-    if got.status_code != 405:
+    if in_address(name) and got.status_code != 405:
         assert got.get_json()["detail"] == said
 
 
