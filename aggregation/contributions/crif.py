@@ -243,9 +243,8 @@ def _class_of(f: RiskFactor, index: FactorIndex, classes: Mapping[str, RiskClass
     }
     if rates:
         return RiskClass.RATES
-    return next(
-        (classes[n] for n in (f.risk_factor_id, surface_of(f)) if n is not None and n in classes), RiskClass.EQUITY
-    )
+    names = (f.risk_factor_id, surface_of(f))
+    return next((classes[n] for n in names if n is not None and n in classes), RiskClass.EQUITY)
 
 
 def _value(session: Session, query: CrifQuery) -> CrifQuery:

@@ -80,6 +80,9 @@ def regulatory_horizon(factor: RiskFactor, index: FactorIndex, domestic: str | N
 
     Attributes read: `cap` = small, `rating` = HY, `issuer` = sovereign, `sector` of a commodity, and `asset` of a volatility.
     Without them a share counts as large cap, a spread as investment-grade corporate and a commodity as one of the others.
+
+    The rule of this method alone, which stored definitions replay by. Capital goes by the table of the regime and by classifications
+    (`aggregation.regulatory.liquidity_horizons`), and names the factors of each subset.
     """
     attributes = dict(factor.attributes)
     if factor.risk_class is RiskClass.EQUITY:

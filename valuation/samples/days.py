@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from lake.arrays import Dates, Floats
+from lake.errors import BadInput
 from lake.tables import Snapshot
 from scenarios.market.history import load_factors, received_history
 from scenarios.surfaces import surface_of
@@ -17,6 +18,7 @@ from scenarios.types import FactorIndex, MissingRiskFactor, RiskFactor, tenor_ye
 
 CALENDAR = "XNYS"
 _SEASONING = 120  # sessions that the swaps of the first day may be old; less than the six months of a floating period
+_LOOK_BACK = 190  # days of market before the first day of the book
 _HOLD = 5  # sessions for which the bank trades on the last level of a market on holiday
 
 
@@ -34,6 +36,12 @@ class DayMarket:
     values: Floats
 
     def level(self, factor_id: str) -> float:
+        """Raises `BadInput` for a factor without a level, as before the market history begins."""
+        if factor_id not in self.index.row:
+            raise BadInput(
+                f"The market has no level of {factor_id} on {self.date}, which trades of the sample book are fixed at: it looks back "
+                f"{_LOOK_BACK} days from its first date. Bring in a market that begins earlier, or ask for later dates."
+            )
         return float(self.values[self.index.row[factor_id]])
 
     def of_type(self, *types: str) -> list[RiskFactor]:
@@ -83,7 +91,7 @@ class MarketDays:
     """The lake's market on the business days of New York, from half a year before the first day of the book."""
 
     def __init__(self, snapshot: Snapshot, first: dt.date, last: dt.date) -> None:
-        start = max(first - dt.timedelta(days=190), dt.date(1990, 1, 1))
+        start = max(first - dt.timedelta(days=_LOOK_BACK), dt.date(1990, 1, 1))
         history = received_history(snapshot, CALENDAR, start, last, load_factors(snapshot))
         self.sessions: Dates = history.dates
         self.first = np.datetime64(first, "D")

@@ -13,7 +13,9 @@ from support import factor
 from aggregation.regulatory.frtb_sa_contracts import option_of, underlying_of
 from aggregation.regulatory.frtb_sa_factors import Cell, Choices, Mapped, Mapper, map_factors
 from aggregation.regulatory.frtb_sa_parameters import FrtbSa
+from aggregation.regulatory.frtb_sa_sensitivities import contracts_with_holes
 from aggregation.regulatory.regimes import regime_of
+from scenarios.derived.regulatory_bumps import factor_label
 from scenarios.types import FactorIndex, RiskFactor
 from valuation.catalogue import parse_terms
 
@@ -219,3 +221,27 @@ def test_a_volatility_is_of_its_asset_or_of_what_the_options_on_it_are_on() -> N
     assert swaption is not None
     assert underlying_of(factor("NV:USD", "normal_vol"), {"NV:USD": swaption}, index) == ("girr", "USD")
     assert underlying_of(factor("IV:3", "implied_vol"), {}, index) is None
+
+
+def test_contracts_on_a_curve_that_is_no_spread_have_a_hole_and_those_on_dividends_none() -> None:
+    """An intensity stands for credit risk, which the method has; a dividend is no risk factor of it."""
+    factors = (
+        factor("DIV:A", "dividend"),
+        factor("EQ:A", "equity_price"),
+        factor("HZ:ACME:5Y", "hazard_rate", curve="ACME", pillar="5Y"),
+    )
+    made = mapped(*factors)
+    labels = [factor_label(f.risk_factor_id) for f in factors]
+    pnl = np.array([[0.5, 1.0, 0.0], [0.0, 0.0, -0.3], [0.0, 1.0, 0.2]])  # of contracts 2, 0 and 1 of the book
+    selection: Any = SimpleNamespace(
+        inputs=SimpleNamespace(
+            vectors=SimpleNamespace(rows=pnl), alignment=SimpleNamespace(row=np.array([1, 2, 0, -1]))
+        )
+    )
+    scenarios: Any = SimpleNamespace(labels=labels, index=FactorIndex(factors))
+    plan: Any = SimpleNamespace(unmapped={})
+    found = contracts_with_holes(selection, plan, made, scenarios)
+    assert sorted(found) == [0, 1]
+    assert all(why.startswith("HZ:ACME:5Y: a default intensity is no spread") for why in found.values())
+    unsaid: Any = SimpleNamespace(unmapped={labels[1]: "nothing says what it is the volatility of"})
+    assert sorted(contracts_with_holes(selection, unsaid, made, scenarios)) == [0, 1, 2]
