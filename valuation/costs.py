@@ -130,12 +130,12 @@ class Estimate:
         )
 
     def __str__(self) -> str:
-        return f"{self.seconds:.3g}" if self.measured else self.range
+        return _figure(self.seconds, 3) if self.measured else self.range
 
     @property
     def range(self) -> str:
         """What it lies between, as people read it."""
-        return f"{self.low:.2g} to {self.high:.2g}"
+        return f"{_figure(self.low, 2)} to {_figure(self.high, 2)}"
 
     def to_dict(self) -> dict[str, Any]:
         """The figures of a plan."""
@@ -144,6 +144,12 @@ class Estimate:
             "core_seconds_range": [round(self.low, 3), round(self.high, 3)],
             "measured": self.measured,
         }
+
+
+def _figure(seconds: float, digits: int) -> str:
+    """So many digits, and no power of ten for what is large: 130, not 1.3e+02."""
+    rounded = float(f"{seconds:.{digits}g}")
+    return f"{rounded:,.0f}" if rounded >= 100 else f"{rounded:g}"
 
 
 NOTHING = Estimate()

@@ -303,10 +303,11 @@ def horizon_notes(opened: OpenedExposure) -> list[str]:
         d for d, beyond in zip(days, np.logical_or.reduceat(later, held.book.starts[:-1]), strict=True) if beyond
     )
     n = int(later.sum())
-    return [
+    said = (
         f"The grid ends on {end}, before {counted(n, 'position')} {'does' if n == 1 else 'do'}, the last on {latest}: what comes after "
         "the grid is in no figure. Leave grid out for all dates, or give a longer one."
-    ]
+    )
+    return [said]
 
 
 def path_scope(session: Session, query: ExposureScope, held: OpenedBook) -> tuple[PathScope, dict[dt.date, str]]:

@@ -286,7 +286,7 @@ def _total(rules: BaCva, source: _Source, charged: Charged, split: Split) -> dic
     sets = int(source.shown.sum())
     any_out = bool((_incomplete(source) & source.shown).any())
     status = "invalid" if lacking == sets else "partial" if lacking or any_out else "complete"
-    figures = {
+    figures: dict[str, float | None] = {
         "capital": split.total,
         "rwa": rules.rwa_factor * split.total,
         "k_reduced": charged.bare.capital,

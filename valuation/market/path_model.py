@@ -43,7 +43,7 @@ from scenarios.surfaces import coordinate, surface_of
 from scenarios.types import SHARES, FactorIndex, MissingRiskFactor, RiskClass, RiskFactor, ShiftType, tenor_years
 from valuation.kernels.path_models import slope, swap_rate_slope
 from valuation.market import credit_curves
-from valuation.market.rolled_market import Carry, currencies, curve_of
+from valuation.market.rolled_market import Carry, currencies, curve_of, rate_curves
 from valuation.market.scenario_market import DAYS_A_YEAR, ScenarioMarket, discount_pillars
 
 VERSION = "paths-1"  # to be changed with any change of the levels or of how contracts are aged along them
@@ -336,6 +336,9 @@ def fit_market(
         carry.cash_dividends & known.keys(),
     )
     curves = {c: curve for c in sorted(spoken) if (curve := _usable(index, c, carry)) is not None}
+    for currency, given in carry.curves.items():
+        if currency in spoken and currency not in curves:
+            raise unknown(f"discount curve of {currency}", given, rate_curves(index, currency))
     if settings.numeraire not in curves:
         raise unknown("numeraire, a currency with a discount curve,", settings.numeraire, curves)
     for name in (*settings.mean_reversions, *settings.rate_volatilities):

@@ -263,8 +263,13 @@ def curve_of(index: FactorIndex, currency: str, carry: Carry) -> str | None:
     """The discount curve of a currency: the one given, the one named like it, or its only one; None where there is none."""
     if currency in carry.curves:
         return carry.curves[currency]
-    curves = {f.curve for f in index.factors if f.curve and f.currency == currency and f.type in (*QUOTES, *QUOTED)}
+    curves = rate_curves(index, currency)
     return currency if currency in curves else curves.pop() if len(curves) == 1 else None
+
+
+def rate_curves(index: FactorIndex, currency: str) -> set[str]:
+    """The curves of rates in a currency."""
+    return {f.curve for f in index.factors if f.curve and f.currency == currency and f.type in (*QUOTES, *QUOTED)}
 
 
 def _rolled_pillars(origin: ScenarioMarket, to: dt.date) -> tuple[dict[int, float], dict[str, str]]:

@@ -237,6 +237,9 @@ def test_parameters_given_count_and_wrong_names_are_told() -> None:
         model(volatilities={"EQ:V": 0.2})
     with pytest.raises(BadInput, match="USX"):
         model(numeraire="USX")
+    wrong = dataclasses.replace(CARRY, curves={**CARRY.curves, "USD": "USD_NONE"})
+    with pytest.raises(BadInput, match="Unknown discount curve of USD 'USD_NONE'"):
+        fit_market(TODAY, DATES, model().settings, wrong, INDEX, BASE, history())
 
 
 def test_fingerprints_hold_what_is_read_and_no_more() -> None:
