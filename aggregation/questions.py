@@ -181,6 +181,14 @@ QUESTIONS: dict[str, Entry] = {
         "regulatory.capital.question:CAPITAL",
         "Risk-weighted assets and capital of credit, CVA and market risk together, by any dimension, adding up exactly.",
     ),
+    "capital-compare": Entry(
+        "regulatory.capital.compare:CAPITAL_COMPARE",
+        "Risk-weighted assets at two points, and their difference by any dimension and by cause, adding up exactly.",
+    ),
+    "capital-plan": Entry(
+        "regulatory.capital.plan:CAPITAL_PLAN",
+        "Risk-weighted assets as a table of scenario by horizon: stressed, rolled and aged, and what drives the change.",
+    ),
     "exposure": Entry(
         "regulatory.imm:EXPOSURE",
         "Exposure to counterparties over time: EE, ENE, PFE, EPE, EEPE and EAD, netted and with collateral.",

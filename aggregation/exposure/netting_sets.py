@@ -109,8 +109,11 @@ class NettingSets:
         return held
 
 
-def netting_sets(snapshot: Snapshot, cache: VectorCache, book: Book, keep: Bools, as_of: dt.date) -> NettingSets:
-    """The netting sets of the positions of a book that are kept, (n_positions,), under the agreements of a day and with its balances.
+def netting_sets(
+    snapshot: Snapshot, cache: VectorCache, book: Book, keep: Bools, as_of: dt.date, balanced_on: dt.date | None = None
+) -> NettingSets:
+    """The netting sets of the positions of a book that are kept, (n_positions,), under the agreements of a day and with its balances,
+    or with those of another day.
 
     Raises `BadInput` for a book of P&L rows, which has no trades.
     """
@@ -144,11 +147,12 @@ def netting_sets(snapshot: Snapshot, cache: VectorCache, book: Book, keep: Bools
     everywhere = np.bincount(place[place >= 0], minlength=len(known))[used]
     whole = np.ones(len(used) + len(alone), np.bool_)
     whole[: len(used)] = everywhere == np.bincount(of_set, minlength=len(used))
-    balances, unbalanced = _balances(lake.at({"collateral": balanced_at}), as_of, under)
+    day = balanced_on or as_of
+    balances, unbalanced = _balances(lake.at({"collateral": balanced_at}), day, under)
     clients = members("counterparty")
     notes = [
         *_of_agreements(as_of, clients, int(unenforced.sum()), len(known)),
-        *_of_collateral(lake.reader, as_of, under, whole, unbalanced),
+        *_of_collateral(lake.reader, day, under, whole, unbalanced),
     ]
     return NettingSets(
         as_of,

@@ -123,7 +123,7 @@ def run_ba_cva(session: Session, query: BaCvaQuery) -> BaCvaAnswer:
     regime = regime_of(query.regime, query.as_of)
     rules = regime.section("ba_cva", BaCva)
     source = _given(session, query) if query.exposures else _of_sa_ccr(session, query)
-    known = counterparties_of(source.snapshot, query.as_of)
+    known = counterparties_of(source.snapshot, query.known_on)
     hedges = hedges_of(source.snapshot, query.as_of) if query.approach == "full" else ()
     rate = hedge_rates(source.snapshot, query, hedges)
     charged = charge_sets(rules, source.sets, known, hedges, query.approach, query.as_of, rate, query.internal_model)

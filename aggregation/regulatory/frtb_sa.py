@@ -57,6 +57,7 @@ from lake.canonical import digest
 from lake.errors import BadInput, counted
 from scenarios.store import load_scenario_set
 from scenarios.types import ScenarioSet
+from valuation.types import ValuationSet
 
 DRC, RRAO = "drc", "rrao"
 MOST_STANDALONE = 500  # rows whose capital alone is shown
@@ -221,10 +222,13 @@ def _masks(method: Method) -> list[Floats]:
     return out
 
 
-def run_frtb_sa(session: Session, query: FrtbSaQuery) -> FrtbSaCapital:
-    """The capital; raises `NotValued` where the lake lacks the valuation under the moves, `BadInput` for parts the regime has not."""
+def run_frtb_sa(session: Session, query: FrtbSaQuery, seal: ValuationSet | None = None) -> FrtbSaCapital:
+    """The capital; raises `NotValued` where the lake lacks the valuation under the moves, `BadInput` for parts the regime has not.
+
+    seal : a valuation under the same moves of another market than that of the date, such as one that is stressed or rolled.
+    """
     prepared = prepare(session, query)
-    seal = sealed_moves(session, prepared)
+    seal = seal or sealed_moves(session, prepared)
     scenarios = load_scenario_set(session.lake, seal.scenario_set_id)
     inputs = open_inputs(session.cache, _scope(query, seal.valuation_set_id))
     before: float | None = None

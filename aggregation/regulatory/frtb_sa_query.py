@@ -38,6 +38,7 @@ class FrtbSaQuery(ChangeRequest, BumpedQuery):
     """Whose capital, by which rules and choices, and what of the book is changed before."""
 
     market_date: Day | None = Field(None, description="date of the base market, when not as_of")
+    reference_date: Day | None = Field(None, description="date of the classifications, when not as_of")
     regime: RegimeName = "basel"
     parts: tuple[Part, ...] = Field(
         PARTS,
@@ -102,11 +103,19 @@ def prepare(session: Session, query: FrtbSaQuery) -> Prepared:
     regime = regime_of(query.regime, query.as_of)
     p = regime.section(SECTION, FrtbSa)
     snapshot = session.lake.snapshot(*_TABLES)
-    market = query.market_date or query.as_of
-    key = ("frtb moves", *(snapshot.versions[t] for t in _TABLES), market, query.as_of, regime.digest, query.choices)
+    market, known_on = query.market_date or query.as_of, query.reference_date or query.as_of
+    key = (
+        "frtb moves",
+        *(snapshot.versions[t] for t in _TABLES),
+        market,
+        query.as_of,
+        known_on,
+        regime.digest,
+        query.choices,
+    )
 
     def make() -> tuple[ReferenceData[Classification], Mapper, Mapped]:
-        classified = classifications_of(snapshot, query.as_of)
+        classified = classifications_of(snapshot, known_on)
         mapper = Mapper(p, classified, query.choices)
         definition = RegulatoryBumpsDefinition(market_date=market)
         index = load_base(snapshot, market, definition.calendar, definition.max_held_days).index

@@ -352,9 +352,10 @@ class Questions:
         scenario_set: str | None = ..., valuation_set: str | None = ..., branch: str | None = ...,
         as_known: str | None = ..., by: str | Sequence[str] = ...,
         where: str | Mapping[str, Any] | Sequence[str | Mapping[str, Any]] = ..., currency: str = ...,
-        regime: str = ..., rate_offset: Literal['formula', 'none'] = ..., illiquid: str | Sequence[str] = ...,
-        approach: Literal['full', 'reduced'] = ..., exposures: Iterable[Mapping[str, Any]] = ...,
-        internal_model: bool = ..., value: bool = ...,
+        agreements_date: str | date | None = ..., collateral_date: str | date | None = ...,
+        reference_date: str | date | None = ..., regime: str = ..., rate_offset: Literal['formula', 'none'] = ...,
+        illiquid: str | Sequence[str] = ..., approach: Literal['full', 'reduced'] = ...,
+        exposures: Iterable[Mapping[str, Any]] = ..., internal_model: bool = ..., value: bool = ...,
     ) -> Answer:
         """Capital for CVA risk in the basic approach, reduced and full, by netting set or any dimension."""
     def sa_cva(
@@ -377,8 +378,9 @@ class Questions:
         scenario_set: str | None = ..., valuation_set: str | None = ..., branch: str | None = ...,
         as_known: str | None = ..., by: str | Sequence[str] = ...,
         where: str | Mapping[str, Any] | Sequence[str | Mapping[str, Any]] = ..., currency: str = ...,
-        regime: str = ..., rate_offset: Literal['formula', 'none'] = ..., illiquid: str | Sequence[str] = ...,
-        value: bool = ...,
+        agreements_date: str | date | None = ..., collateral_date: str | date | None = ...,
+        reference_date: str | date | None = ..., regime: str = ..., rate_offset: Literal['formula', 'none'] = ...,
+        illiquid: str | Sequence[str] = ..., value: bool = ...,
     ) -> Answer:
         """Exposure at default by SA-CCR, by netting set and by any dimension as contributions that add up exactly."""
     def sa_ccr_trades(
@@ -386,8 +388,9 @@ class Questions:
         scenario_set: str | None = ..., valuation_set: str | None = ..., branch: str | None = ...,
         as_known: str | None = ..., by: str | Sequence[str] = ...,
         where: str | Mapping[str, Any] | Sequence[str | Mapping[str, Any]] = ..., currency: str = ...,
-        regime: str = ..., rate_offset: Literal['formula', 'none'] = ..., illiquid: str | Sequence[str] = ...,
-        limit: int = ..., value: bool = ...,
+        agreements_date: str | date | None = ..., collateral_date: str | date | None = ...,
+        reference_date: str | date | None = ..., regime: str = ..., rate_offset: Literal['formula', 'none'] = ...,
+        illiquid: str | Sequence[str] = ..., limit: int = ..., value: bool = ...,
     ) -> Answer:
         """The rows of SA-CCR behind an exposure at default: each trade with its maturities, delta, notional and contribution."""
     def sa_ccr_what_if(
@@ -395,8 +398,9 @@ class Questions:
         scenario_set: str | None = ..., valuation_set: str | None = ..., branch: str | None = ...,
         as_known: str | None = ..., by: str | Sequence[str] = ...,
         where: str | Mapping[str, Any] | Sequence[str | Mapping[str, Any]] = ..., currency: str = ...,
-        regime: str = ..., rate_offset: Literal['formula', 'none'] = ..., illiquid: str | Sequence[str] = ...,
-        add: Iterable[Mapping[str, Any]] = ...,
+        agreements_date: str | date | None = ..., collateral_date: str | date | None = ...,
+        reference_date: str | date | None = ..., regime: str = ..., rate_offset: Literal['formula', 'none'] = ...,
+        illiquid: str | Sequence[str] = ..., add: Iterable[Mapping[str, Any]] = ...,
         remove: str | Mapping[str, Any] | Sequence[str | Mapping[str, Any]] = ...,
         scale: str | Mapping[str, Any] | Sequence[str | Mapping[str, Any]] = ..., replace: bool = ...,
         value: bool = ...,
@@ -407,10 +411,11 @@ class Questions:
         scenario_set: str | None = ..., valuation_set: str | None = ..., branch: str | None = ...,
         as_known: str | None = ..., by: str | Sequence[str] = ...,
         where: str | Mapping[str, Any] | Sequence[str | Mapping[str, Any]] = ..., currency: str = ...,
-        regime: str = ..., rate_offset: Literal['formula', 'none'] = ..., illiquid: str | Sequence[str] = ...,
-        approach: Literal['standardised', 'foundation', 'advanced'] = ..., cva_charged: bool = ...,
-        rating: str | Sequence[str] = ..., pd: str | Sequence[str] = ..., ead: Iterable[Mapping[str, Any]] = ...,
-        sets: int = ..., trades: int = ..., value: bool = ...,
+        agreements_date: str | date | None = ..., collateral_date: str | date | None = ...,
+        reference_date: str | date | None = ..., regime: str = ..., rate_offset: Literal['formula', 'none'] = ...,
+        illiquid: str | Sequence[str] = ..., approach: Literal['standardised', 'foundation', 'advanced'] = ...,
+        cva_charged: bool = ..., rating: str | Sequence[str] = ..., pd: str | Sequence[str] = ...,
+        ead: Iterable[Mapping[str, Any]] = ..., sets: int = ..., trades: int = ..., value: bool = ...,
     ) -> Answer:
         """Credit risk-weighted assets, standardised and by internal ratings, of counterparties, trades and any dimension."""
     def capital(
@@ -418,7 +423,9 @@ class Questions:
         scenario_set: str | None = ..., valuation_set: str | None = ..., branch: str | None = ...,
         as_known: str | None = ..., by: str | Sequence[str] = ...,
         where: str | Mapping[str, Any] | Sequence[str | Mapping[str, Any]] = ..., currency: str = ...,
-        regime: str = ..., rate_offset: Literal['formula', 'none'] = ..., illiquid: str | Sequence[str] = ...,
+        agreements_date: str | date | None = ..., collateral_date: str | date | None = ...,
+        reference_date: str | date | None = ..., regime: str = ..., rate_offset: Literal['formula', 'none'] = ...,
+        illiquid: str | Sequence[str] = ...,
         parts: Literal['credit', 'cva', 'market'] | Sequence[Literal['credit', 'cva', 'market']] = ...,
         credit: Literal['standardised', 'foundation', 'advanced'] = ...,
         cva: Literal['full', 'reduced', 'standardised'] = ..., market: Literal['sa'] = ...,
@@ -426,6 +433,37 @@ class Questions:
         grid: str | Sequence[str] = ..., paths: int = ..., value: bool = ...,
     ) -> Answer:
         """Risk-weighted assets and capital of credit, CVA and market risk together, by any dimension, adding up exactly."""
+    def capital_compare(
+        self, *, as_known: str | None = ..., by: str | Sequence[str] = ...,
+        where: str | Mapping[str, Any] | Sequence[str | Mapping[str, Any]] = ..., currency: str = ...,
+        parts: Literal['credit', 'cva', 'market'] | Sequence[Literal['credit', 'cva', 'market']] = ...,
+        credit: Literal['standardised', 'foundation', 'advanced'] = ...,
+        cva: Literal['full', 'reduced', 'standardised'] = ..., market: Literal['sa'] = ...,
+        market_where: str | Mapping[str, Any] | Sequence[str | Mapping[str, Any]] = ..., cva_charged: bool = ...,
+        grid: str | Sequence[str] = ..., paths: int = ..., from_: str | Mapping[str, Any],
+        from_positions_date: str | date | None = ..., from_market_date: str | date | None = ...,
+        from_branch: str | None = ..., from_regime: str | None = ..., to: str | Mapping[str, Any],
+        to_positions_date: str | date | None = ..., to_market_date: str | date | None = ...,
+        to_branch: str | None = ..., to_regime: str | None = ..., regime: str = ...,
+        rate_offset: Literal['formula', 'none'] = ..., illiquid: str | Sequence[str] = ...,
+        order: Literal['trades', 'market', 'ageing', 'agreements', 'collateral', 'ratings', 'regime'] | Sequence[Literal['trades', 'market', 'ageing', 'agreements', 'collateral', 'ratings', 'regime']] = ...,
+        value: bool = ...,
+    ) -> Answer:
+        """Risk-weighted assets at two points, and their difference by any dimension and by cause, adding up exactly."""
+    def capital_plan(
+        self, *, as_known: str | None = ..., by: str | Sequence[str] = ...,
+        where: str | Mapping[str, Any] | Sequence[str | Mapping[str, Any]] = ..., currency: str = ...,
+        parts: Literal['credit', 'cva', 'market'] | Sequence[Literal['credit', 'cva', 'market']] = ...,
+        credit: Literal['standardised', 'foundation', 'advanced'] = ...,
+        cva: Literal['full', 'reduced', 'standardised'] = ..., market: Literal['sa'] = ...,
+        market_where: str | Mapping[str, Any] | Sequence[str | Mapping[str, Any]] = ..., cva_charged: bool = ...,
+        grid: str | Sequence[str] = ..., paths: int = ..., as_of: str | date, positions_date: str | date | None = ...,
+        scenarios: str | Sequence[str] = ..., horizons: str | Sequence[str] = ...,
+        rolled: Literal['forwards', 'constant'] = ..., calendar: str = ..., regime: str = ...,
+        rate_offset: Literal['formula', 'none'] = ..., illiquid: str | Sequence[str] = ..., members: int = ...,
+        value: bool = ...,
+    ) -> Answer:
+        """Risk-weighted assets as a table of scenario by horizon: stressed, rolled and aged, and what drives the change."""
     def exposure(
         self, *, as_of: str | date, grid: str | Sequence[str] = ..., paths: int = ..., seed: int = ...,
         measure: Literal['risk_neutral', 'real_world'] = ..., sampling: Literal['random', 'antithetic', 'sobol'] = ...,
@@ -489,7 +527,7 @@ class Questions:
         add: Iterable[Mapping[str, Any]] = ...,
         remove: str | Mapping[str, Any] | Sequence[str | Mapping[str, Any]] = ...,
         scale: str | Mapping[str, Any] | Sequence[str | Mapping[str, Any]] = ..., replace: bool = ...,
-        market_date: str | date | None = ..., regime: str = ...,
+        market_date: str | date | None = ..., reference_date: str | date | None = ..., regime: str = ...,
         parts: Literal['girr', 'csr', 'equity', 'commodity', 'fx', 'drc', 'rrao'] | Sequence[Literal['girr', 'csr', 'equity', 'commodity', 'fx', 'drc', 'rrao']] = ...,
         liquid_rates: Literal['divided', 'full'] = ..., liquid_fx: Literal['divided', 'full'] = ...,
         fx_curvature: Literal['divided', 'full'] = ..., equity_maturity: Literal['1Y', '3M'] = ...,

@@ -17,14 +17,16 @@ from aggregation.regulatory.capital.query import CapitalQuery, Part
 from aggregation.regulatory.credit.parameters import Credit
 from aggregation.regulatory.credit.question import CREDIT_RWA, CreditRwa
 from aggregation.regulatory.cva_parameters import BaCva, SaCva
-from aggregation.regulatory.frtb_sa import FRTB_SA, FrtbSaCapital
+from aggregation.regulatory.frtb_sa import FRTB_SA, FrtbSaCapital, run_frtb_sa
 from aggregation.regulatory.frtb_sa_parameters import SECTION, FrtbSa
 from aggregation.regulatory.regimes import Regime, regime_of
 from aggregation.regulatory.sa_ccr.ead import ead_by_netting_set
 from aggregation.regulatory.sa_cva import SA_CVA, SaCvaAnswer
 from aggregation.session import Session
 from lake.errors import BadInput, NotFound, NotValued, counted
+from valuation.types import ValuationSet
 
+MARKET_RISK: Part = "market"
 ALL, TRADES, AGREEMENT, HEDGES = "all", "trades", "agreement", "hedges"
 _SHOWN = 3  # reasons in a sentence
 Key = tuple[str | None, ...]  # members of a group, and last which part of it
@@ -90,11 +92,14 @@ def asked_parts(query: CapitalQuery) -> list[Asked]:
     return [of[p] for p in of if p in query.parts]
 
 
-def answered(session: Session, query: CapitalQuery, asked: Asked) -> Found:
-    """The part; where it cannot be computed, with the reason. Raises `NotValued` where a valuation is missing."""
+def answered(session: Session, query: CapitalQuery, asked: Asked, moves: ValuationSet | None = None) -> Found:
+    """The part; where it cannot be computed, with the reason. Raises `NotValued` where a valuation is missing.
+
+    moves : for market risk in a market that is not stored, the valuation under the moves of the rules there.
+    """
     try:
         own = asked.make(query)
-        answer = asked.question.answer(session, own)
+        answer = asked.question.answer(session, own) if moves is None else run_frtb_sa(session, own, moves)
         regime = regime_of(query.regime, query.as_of, session.cache.lake)
         found = asked.read(session, query, regime, answer)
     except NotValued:
@@ -112,7 +117,7 @@ def _credit(session: Session, query: CapitalQuery, regime: Regime, answer: Credi
     for row in answer.netting_sets.to_pylist():
         if row["reason"] is not None:
             by_set.append((row, row["reason"]))
-            lacking.append(("netting_set", row["netting_set"], row["counterparty"], row["reason"]))
+            lacking.append((_kind(row), row["netting_set"], row["counterparty"], row["reason"]))
     for failure, n in ead_by_netting_set(session, query.sa_ccr()).failures:
         lacking.append(("contract", failure.contract_id, None, f"{counted(n, 'position')}: {failure.message}"))
     cells = {}
@@ -139,7 +144,7 @@ def _credit(session: Session, query: CapitalQuery, regime: Regime, answer: Credi
 def _basic_cva(session: Session, query: CapitalQuery, regime: Regime, answer: BaCvaAnswer) -> Found:
     factor = regime.section("ba_cva", BaCva).rwa_factor
     lacking = [
-        ("netting_set", r["netting_set"], r["counterparty"], r["reason"])
+        (_kind(r), r["netting_set"], r["counterparty"], r["reason"])
         for r in answer.sets.to_pylist()
         if r["reason"] is not None
     ]
@@ -191,6 +196,22 @@ def _market(session: Session, query: CapitalQuery, regime: Regime, answer: FrtbS
     return _found(
         cells, total["rwa"], total["capital"], ratio, status, (coverage.positions, coverage.covered), tuple(lacking)
     )
+
+
+def _kind(row: Mapping[str, Any]) -> str:
+    """A netting set without exposure, such as one whose trades have all failed or matured, lacks nothing by itself."""
+    return "netting_set" if row["ead"] else "empty_netting_set"
+
+
+def run_off(found: Found) -> Found:
+    """The part where all that is in no figure has matured: what is gone is no hole, and where nothing is left it is zero."""
+    if any(kind not in ("contract", "empty_netting_set") for kind, *_ in found.lacking) or found.receipt is None:
+        return found
+    cells = {
+        k: dataclasses.replace(c, rwa=c.rwa or 0.0, status="complete", reason=None) for k, c in found.cells.items()
+    }
+    zero: dict[str, Any] = {"rwa": 0.0, "own_rwa": 0.0, "capital": 0.0} if found.rwa is None else {}
+    return dataclasses.replace(found, cells=cells, status="complete", reason=None, **zero)
 
 
 def _key(query: CapitalQuery, row: Mapping[str, Any]) -> Key:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, Field, model_validator
 
 from aggregation.exposure.path_values import MOST_DATES, MOST_PATHS
 from aggregation.regulatory.ba_cva import BaCvaQuery
 from aggregation.regulatory.credit.question import CreditRwaQuery
 from aggregation.regulatory.credit.weights import Approach
 from aggregation.regulatory.frtb_sa_query import FrtbSaQuery
-from aggregation.regulatory.sa_ccr.ead import NETTING_SET, SaCcrQuery
+from aggregation.regulatory.sa_ccr.ead import NETTING_SET, ReferenceDates, SaCcrQuery
 from aggregation.regulatory.sa_cva import SaCvaQuery
 from aggregation.types import Condition, DimensionName, as_model, whole
 from lake.errors import BadInput, validated
@@ -23,8 +23,8 @@ OF_SETS = (NETTING_SET, "counterparty", "legal_entity")  # what all trades of a 
 _MOST_SETS = 100_000
 
 
-class CapitalQuery(SaCcrQuery):
-    """Whose capital, on which day, by which rules and approaches."""
+class CapitalChoices(BaseModel):
+    """Which risks are asked for, by which approaches, grouped by what."""
 
     by: tuple[DimensionName, ...] = Field(
         ("legal_entity",),
@@ -74,6 +74,10 @@ class CapitalQuery(SaCcrQuery):
             )
         return self
 
+
+class CapitalQuery(CapitalChoices, SaCcrQuery):
+    """Whose capital, on which day, by which rules and approaches."""
+
     @property
     def finer(self) -> bool:
         """Whether a group may be a part of a netting set."""
@@ -102,12 +106,25 @@ class CapitalQuery(SaCcrQuery):
                 f"CVA on market paths is of the market of as_of: market_date {self.market_date} is given and as_of is {self.as_of}. "
                 "Take cva=full or reduced, or leave market_date out."
             )
+        for name in ReferenceDates.model_fields:
+            if getattr(self, name) not in (None, self.as_of):
+                raise BadInput(f"CVA on market paths is under the reference data of as_of; leave {name} out.")
         names = ("as_of", "by", "where", "currency", "positions_date", "branch", "regime", "grid", "paths", "as_known")
         return validated(SaCvaQuery, self._given(*names), "question")
 
     def of_market(self) -> FrtbSaQuery:
         """The question frtb-sa."""
-        names = ("as_of", "by", "currency", "positions_date", "market_date", "branch", "regime", "as_known")
+        names = (
+            "as_of",
+            "by",
+            "currency",
+            "positions_date",
+            "market_date",
+            "branch",
+            "regime",
+            "as_known",
+            "reference_date",
+        )
         return validated(FrtbSaQuery, {**self._given(*names), "where": (*self.where, *self.market_where)}, "question")
 
     def _exposures(self) -> dict[str, Any]:

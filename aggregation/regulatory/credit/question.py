@@ -125,7 +125,7 @@ def _answer(session: Session, query: CreditRwaQuery) -> CreditRwa:
     else:
         receipt["counterparties_digest"] = table_digest(lake.whole(), _TABLE, version)
     receipt["table_versions"] = {**receipt["table_versions"], _TABLE: version}
-    known = counterparties_of(lake, query.as_of)
+    known = counterparties_of(lake, query.known_on)
     after = changed(known, query.rating, query.pd)
     now = weighted(exposures, after, parameters, query.approach, query.cva_charged)
     before = (

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from pydantic import Field
+from pydantic import BaseModel, Field
 
 from aggregation.exposure.netting_sets import Balance, NettingSets, base_rates, netting_sets
 from aggregation.exposure.reference import classifications_of
@@ -33,6 +33,7 @@ from aggregation.regulatory.sa_ccr.rows import Context
 from aggregation.session import Session
 from aggregation.types import Coverage, DimensionName, Scope, as_model
 from lake.arrays import Bools, Codes, Floats, Ints
+from lake.dates import Day
 from lake.errors import BadInput, counted, unknown
 from scenarios.store import load_scenario_set
 from valuation.books.contracts import contracts_by_id
@@ -46,7 +47,17 @@ SECONDS_A_CONTRACT = 1.5e-4  # of a core, to find the rows of a contract
 _SHOWN = 5
 
 
-class SaCcrQuery(Scope):
+class ReferenceDates(BaseModel):
+    """Days of the reference data, where they are not those of the question."""
+
+    agreements_date: Day | None = Field(None, description="date of the netting and margin agreements, when not as_of")
+    collateral_date: Day | None = Field(None, description="date of the balances of collateral, when not as_of")
+    reference_date: Day | None = Field(
+        None, description="date of counterparties and classifications, such as ratings and sectors, when not as_of"
+    )
+
+
+class SaCcrQuery(ReferenceDates, Scope):
     """Whose exposure at default, on which day, under which rules."""
 
     by: tuple[DimensionName, ...] = Field(
@@ -64,6 +75,21 @@ class SaCcrQuery(Scope):
         max_length=10_000,
         description="agreements with illiquid collateral or trades that are hard to replace, whose margin period is longer",
     )
+
+    @property
+    def known_on(self) -> dt.date:
+        """The date of counterparties and classifications."""
+        return self.reference_date or self.as_of
+
+    @property
+    def agreed_on(self) -> dt.date:
+        """The date of the agreements."""
+        return self.agreements_date or self.as_of
+
+    @property
+    def balanced_on(self) -> dt.date:
+        """The date of the balances of collateral."""
+        return self.collateral_date or self.as_of
 
 
 @dataclass(frozen=True)
@@ -147,13 +173,23 @@ def ead_by_netting_set(session: Session, query: SaCcrQuery) -> NettedExposures:
 
     def make() -> NettedExposures:
         contracts, units = _units(inputs, query, regime, parameters)
-        nets = netting_sets(inputs.snapshot, session.cache, inputs.book, selection.keep, query.as_of)
+        nets = netting_sets(
+            inputs.snapshot, session.cache, inputs.book, selection.keep, query.agreed_on, query.balanced_on
+        )
         check_agreements(query, nets)
         trades = trades_held(selection, nets.position, nets.code, contracts, units)
         return netted(query, regime, parameters, selection, nets, contracts, units, trades)
 
     versions = tuple(reference_versions(inputs).values())
-    key = ("sa-ccr", query.where, query.illiquid, versions, *_key(inputs, query, regime))
+    key = (
+        "sa-ccr",
+        query.where,
+        query.illiquid,
+        query.agreed_on,
+        query.balanced_on,
+        versions,
+        *_key(inputs, query, regime),
+    )
     made = remembered(key, (inputs.book, inputs.vectors, inputs.alignment), make, lambda f: f.nbytes)
     return dataclasses.replace(made, query=query, inputs=inputs, selection=selection)
 
@@ -172,7 +208,8 @@ def receipt_of(found: NettedExposures) -> dict[str, Any]:
 
 def _key(inputs: Inputs, query: SaCcrQuery, regime: Regime) -> tuple[str, ...]:
     """What rows depend on beside the book and the classifications."""
-    return query.currency, query.rate_offset, regime.digest, inputs.valuation_set.scenario_set_id, str(query.as_of)
+    days = str(query.as_of), str(query.known_on)
+    return query.currency, query.rate_offset, regime.digest, inputs.valuation_set.scenario_set_id, *days
 
 
 def netted(
@@ -253,7 +290,7 @@ def context_of(inputs: Inputs, query: SaCcrQuery, parameters: SaCcr) -> Context:
         query.currency,
         market,
         parameters,
-        classifications_of(inputs.snapshot.lake, query.as_of),
+        classifications_of(inputs.snapshot.lake, query.known_on),
         query.rate_offset,
     )
 

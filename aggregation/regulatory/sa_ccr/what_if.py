@@ -192,7 +192,9 @@ def _touched(
     failures: dict[str, ValuationFailure] = {}
     if not keep.any():
         return out, [], outside
-    nets = netting_sets(found.inputs.snapshot, session.cache, book, keep, found.query.as_of)
+    nets = netting_sets(
+        found.inputs.snapshot, session.cache, book, keep, found.query.agreed_on, found.query.balanced_on
+    )
     place = {c.contract_id: i for i, c in enumerate(added.contracts)}
     ids = book.contract_ids.to_pylist()
     known = {name: code for code, name in enumerate(found.nets.ids)}
