@@ -245,6 +245,7 @@ def tabled(name: str) -> dict[str, list[str]]:
     return {field: [cell.strip() for cell in cells.split("|")] for field, cells in rows}
 
 
+@pytest.mark.timeout(900)
 def test_cva_and_capital_through_2020(tmp_path: Path) -> None:
     page, told = Page("cva-and-capital", tmp_path), tabled("cva-and-capital")
 
