@@ -11,6 +11,7 @@ import os
 import re
 import shlex
 import sys
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -232,6 +233,59 @@ def test_your_first_var(tmp_path: Path) -> None:
     assert by_desk(asked)["Loans"]["var_0.8"] == pytest.approx(510)
     parts = page.data("contributions --as-of 2022-06-14")
     assert sum(r["component"] for r in parts["rows"]) == pytest.approx(-worst_two[1], rel=1e-12)
+
+
+YEAR = ("2020-02-14", "2020-03-16", "2020-06-15")
+
+
+def tabled(name: str) -> dict[str, list[str]]:
+    """The figures of the tables of a page, by the field that their row names."""
+    text = (PAGES / f"{name}.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\w+)`[^|]*\|(.+)\|$", text, flags=re.MULTILINE)
+    return {field: [cell.strip() for cell in cells.split("|")] for field, cells in rows}
+
+
+@pytest.mark.timeout(900)
+def test_cva_and_capital_through_2020(tmp_path: Path) -> None:
+    page, told = Page("cva-and-capital", tmp_path), tabled("cva-and-capital")
+
+    def totals(*parts: str) -> list[dict[str, Any]]:
+        return [page.data(part)["total"] for part in parts]
+
+    cva = totals(*(f"varlake cva --as-of {day}" for day in YEAR))
+    causes = totals("cva-explain --from 2020-02-14", "cva-explain --from 2020-03-16")
+    ead = totals(*(f"varlake sa-ccr --as-of {day}" for day in YEAR))
+    changed = totals("cva-what-if", "sa-ccr-what-if", "frtb-sa --as-of 2020-03-16 --remove")
+    shown = 0
+    for answers in (cva, causes, ead, *([c] for c in changed)):
+        for field, figures in told.items():
+            if field in answers[0]:
+                assert figures == [f"{round(a[field]):,}" for a in answers], field
+                shown += 1
+    assert shown == len(told)
+
+    names = ("ageing", "market", "credit_spreads", "agreements", "trades")
+    for found, before, after in zip(causes, cva, cva[1:], strict=False):
+        assert (found["cva_from"], found["cva_to"]) == pytest.approx((before["cva"], after["cva"]), rel=1e-12)
+        assert sum(Fraction(found[n]) for n in names) == Fraction(found["change"])
+    assert {found["status"] for found in cva} == {"partial"}
+    assert "has no credit curve" in page.printed("varlake cva --as-of 2020-03-16").stderr
+
+    charge, market = totals("varlake ba-cva", "frtb-sa --as-of 2020-03-16 --by desk")
+    assert f"asks {round(charge['capital']):,} of" in (PAGES / "cva-and-capital.md").read_text(encoding="utf-8")
+    report = page.data("varlake capital")
+    parts = {part["risk"]: part for part in report["parts"]}
+    credit = page.data("credit-rwa")["total"]
+    for risk, own in (("credit", credit), ("cva", charge), ("market", market)):
+        assert (parts[risk]["rwa_asked"], parts[risk]["capital"]) == (own["rwa"], own["capital"])
+        assert parts[risk]["regime"] == "basel@2023"
+    assert sum(Fraction(r["rwa"]) for r in report["rows"]) == Fraction(report["total"]["rwa"])
+    assert "in force from 2023" in page.printed("varlake capital").stderr
+    assert changed[1]["ead_before"] == ead[1]["ead"]
+    assert changed[2]["capital_before"] == market["capital"]
+    exposure = page.data("varlake exposure")
+    assert {r["counterparty"] for r in exposure["rows"]} == {"Thalarrow Bank"}
+    assert len(exposure["rows"]) == 4
 
 
 AGAINST_ORE = "check --against ore"

@@ -45,7 +45,7 @@ def told(panel: Locator, found: Any) -> None:
 
 def accessible(tab: Tab) -> None:
     for theme in ("light", "dark"):
-        tab.page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
+        tab.page.emulate_media(color_scheme=theme)
         tab.page.wait_for_function("theme => document.documentElement.dataset.theme === theme", arg=theme)
         tab.settled()
         assert tab.inaccessible() == [], theme
