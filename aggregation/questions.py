@@ -157,6 +157,10 @@ QUESTIONS: dict[str, Entry] = {
         "regulatory.ba_cva:BA_CVA",
         "Capital for CVA risk in the basic approach, reduced and full, by netting set or any dimension.",
     ),
+    "ba-cva-what-if": Entry(
+        "regulatory.ba_cva_what_if:BA_CVA_WHAT_IF",
+        "What added, removed and scaled trades do to capital for CVA risk in the basic approach.",
+    ),
     "sa-cva": Entry(
         "regulatory.sa_cva:SA_CVA",
         "Capital for CVA risk in the standardised approach, from our own sensitivities of CVA or from given ones.",

@@ -174,6 +174,7 @@ HERE: dict[str, dict[str, Any]] = {
     "explain-drill": {"cell": "cause=amended"},
     "what-if": {"scale": ["desk=Options*0.5"]},
     "sa-ccr-what-if": {"scale": ["desk=Options*0.5"]},
+    "ba-cva-what-if": {"scale": ["desk=Options*0.5"]},
     "limit-hedge": {"limit": 1e6, "where": [], "moves": [{"trade": "T00000-2", "cost": 1}]},
     "stress": {"scenario": SHOCK},
     "stressed-var": {"period": "2020-01-06:2020-02-14"},

@@ -140,7 +140,7 @@ def run_ba_cva(session: Session, query: BaCvaQuery) -> BaCvaAnswer:
     )
 
 
-def hedge_rates(snapshot: Snapshot, query: BaCvaQuery, hedges: Sequence[CvaHedge]) -> dict[str, float]:
+def hedge_rates(snapshot: Snapshot, query: SaCcrQuery, hedges: Sequence[CvaHedge]) -> dict[str, float]:
     """Price of one unit of each currency of the hedges at the market of the day."""
     currencies = {h.currency for h in hedges}
     if currencies <= {query.currency}:

@@ -80,8 +80,9 @@ def charge_sets(
     so that the supervisory discount factor is 1 (MAR50.15(4))."""
     n = len(sets.ids)
     weight, reasons = np.full(n, np.nan), [""] * n
+    of_name = {name: _weight(rules, known, name) for name in set(sets.counterparties)}
     for i, name in enumerate(sets.counterparties):
-        weight[i], reasons[i] = _weight(rules, known, name)
+        weight[i], reasons[i] = of_name[name]
         if not reasons[i] and np.isnan(sets.maturity[i]):
             weight[i], reasons[i] = np.nan, f"No trade of netting set {sets.ids[i]} has a maturity."
     computed = np.array([not r for r in reasons], np.bool_)
@@ -97,7 +98,11 @@ def charge_sets(
     of_set = np.array(
         [place.get(c or "", -1) if ok else -1 for c, ok in zip(sets.counterparties, computed, strict=True)]
     )
-    by_name = np.array([math.fsum(scva[of_set == i]) for i in range(len(names))])
+    amounts_of: list[list[float]] = [[] for _ in names]
+    for i, amount in zip(of_set.tolist(), scva.tolist(), strict=True):
+        if i >= 0:
+            amounts_of[i].append(amount)
+    by_name = np.array([math.fsum(of_one) for of_one in amounts_of])
     single, index, left_out = _eligible(rules, hedges, known, place, as_of)
     amounts = {h.hedge: _amount(rules, h, as_of, rate) for h in (*single, *index)}
     correlations = rules.hedge_correlation.model_dump()

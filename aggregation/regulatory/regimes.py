@@ -100,12 +100,17 @@ class Regime:
 def names(at: Lake | Snapshot | None = None) -> dict[str, list[str]]:
     """The versions of each regime, by name: those that come with varlake, and those of a lake."""
     found: dict[str, set[str]] = defaultdict(set)
-    for folder in SHIPPED.iterdir():
-        if folder.is_dir():
-            found[folder.name] |= {version.name for version in folder.iterdir() if version.is_dir()}
+    for name, version in _shipped_names():
+        found[name].add(version)
     for name, version in _own(at):
         found[name].add(version)
     return {name: sorted(versions) for name, versions in sorted(found.items())}
+
+
+@functools.cache
+def _shipped_names() -> tuple[tuple[str, str], ...]:
+    folders = [folder for folder in SHIPPED.iterdir() if folder.is_dir()]
+    return tuple((folder.name, v.name) for folder in folders for v in folder.iterdir() if v.is_dir())
 
 
 def regime_of(name: str, as_of: dt.date, at: Lake | Snapshot | None) -> Regime:

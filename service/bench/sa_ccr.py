@@ -28,7 +28,7 @@ from aggregation.regulatory.sa_ccr.parameters import SaCcr
 from aggregation.regulatory.sa_ccr.portfolio import Entity, Hedging, Margins, Portfolio, Position, changed, portfolio
 from aggregation.session import reading
 from lake.committer import Committer
-from lake.schemas import AGREEMENTS, CLASSIFICATIONS
+from lake.schemas import AGREEMENTS, CLASSIFICATIONS, COUNTERPARTIES
 from lake.tables import Lake
 from scenarios.store import save_scenario_set
 from service.bench import harness
@@ -151,6 +151,7 @@ def _questions(n_positions: int, n_contracts: int) -> list[harness.Row]:
         committer.put("positions", harness.random_positions(contracts, n_positions))
         committer.put("agreements", _agreements())
         committer.put("classifications", _classifications())
+        committer.put("counterparties", _counterparties())
         run_plan(committer, make_plan(lake.snapshot(), contracts, stored, harness.VALUATION_DATE), runner="in-process")
         session = reading(Lake.open(lake.path))
         day = str(harness.VALUATION_DATE)
@@ -165,12 +166,14 @@ def _questions(n_positions: int, n_contracts: int) -> list[harness.Row]:
         trade = harness.seconds(
             lambda: asked("sa-ccr-what-if", scale=[f"trade=T{next(turn):08}*0.5"], rate_offset="formula"), runs=15
         )
+        capital = harness.seconds(lambda: asked("ba-cva-what-if", scale=[f"trade=T{next(turn):08}*0.5"]), runs=15)
     return [
         harness.row(
             f"sa-ccr, the first question after the book is opened: {size}", cold, "s", "a minute", 60.0, "<= 1"
         ),
         harness.row(f"sa-ccr by counterparty, warm: {size}", warm, "s", "one second", 1.0, "<= 1"),
         harness.row(f"sa-ccr-what-if of one trade, warm: {size}", trade * 1e3, "ms", "50 ms", 50.0, "<= 1"),
+        harness.row(f"ba-cva-what-if of one trade, warm: {size}", capital * 1e3, "ms", "50 ms", 50.0, "<= 1"),
     ]
 
 
@@ -198,6 +201,22 @@ def _agreements() -> pa.Table:
         for e in range(_ENTITIES)
     ]
     return pa.Table.from_pylist(rows, schema=AGREEMENTS.schema)
+
+
+def _counterparties() -> pa.Table:
+    rows = [
+        {
+            "counterparty": f"counterparty-{c:03}",
+            "effective_from": harness.VALUATION_DATE,
+            "sector": "financial",
+            "rating": "A",
+            "region": "europe",
+            "credit_class": "bank",
+            "large_financial": False,
+        }
+        for c in range(_COUNTERPARTIES)
+    ]
+    return pa.Table.from_pylist(rows, schema=COUNTERPARTIES.schema)
 
 
 def _classifications() -> pa.Table:

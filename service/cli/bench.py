@@ -326,6 +326,14 @@ def bench_profiles_command(
     harness.report(profiles.bench_profiles(contracts, paths, dates, sets), output)
 
 
+@app.command("exposure")
+def bench_exposure_command(output: OutputOption = None) -> None:
+    """Paths, exposure profiles, CVA, SA-CCR and market risk capital, each against its limit; it takes some minutes."""
+    from service.bench import exposure, harness
+
+    harness.report(exposure.bench_exposure(), output)
+
+
 @app.command("all")
 def bench_all_command(
     output: Annotated[Path, typer.Option("--output", help="JSON file for the rows.")] = Path("bench.json"),

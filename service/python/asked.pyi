@@ -358,6 +358,18 @@ class Questions:
         exposures: Iterable[Mapping[str, Any]] = ..., internal_model: bool = ..., value: bool = ...,
     ) -> Answer:
         """Capital for CVA risk in the basic approach, reduced and full, by netting set or any dimension."""
+    def ba_cva_what_if(
+        self, *, as_of: str | date, positions_date: str | date | None = ..., market_date: str | date | None = ...,
+        scenario_set: str | None = ..., valuation_set: str | None = ..., branch: str | None = ...,
+        as_known: str | None = ..., by: str | Sequence[str] = ...,
+        where: str | Mapping[str, Any] | Sequence[str | Mapping[str, Any]] = ..., currency: str = ...,
+        regime: str = ..., rate_offset: Literal['formula', 'none'] = ..., illiquid: str | Sequence[str] = ...,
+        add: Iterable[Mapping[str, Any]] = ...,
+        remove: str | Mapping[str, Any] | Sequence[str | Mapping[str, Any]] = ...,
+        scale: str | Mapping[str, Any] | Sequence[str | Mapping[str, Any]] = ..., replace: bool = ...,
+        approach: Literal['full', 'reduced'] = ..., value: bool = ...,
+    ) -> Answer:
+        """What added, removed and scaled trades do to capital for CVA risk in the basic approach."""
     def sa_cva(
         self, *, as_of: str | date, grid: str | Sequence[str] = ..., paths: int = ..., seed: int = ...,
         measure: Literal['risk_neutral', 'real_world'] = ..., sampling: Literal['random', 'antithetic', 'sobol'] = ...,

@@ -285,12 +285,19 @@ def context_of(inputs: Inputs, query: SaCcrQuery, parameters: SaCcr) -> Context:
     """What rows are made from: the base market of the valuation set, and the classifications of the day."""
     scenarios = load_scenario_set(inputs.snapshot, inputs.valuation_set.scenario_set_id)
     market = ScenarioMarket.of(scenarios, inputs.valuation_set.valuation_date, stop=0)
+    lake = inputs.snapshot.lake
+    classified = remembered(
+        ("classifications", lake.version("classifications"), query.known_on),
+        (inputs.book,),
+        lambda: classifications_of(lake, query.known_on),
+        lambda found: 500 * len(found),
+    )
     return Context(
         query.as_of,
         query.currency,
         market,
         parameters,
-        classifications_of(inputs.snapshot.lake, query.known_on),
+        classified,
         query.rate_offset,
     )
 

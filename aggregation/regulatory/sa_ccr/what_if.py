@@ -49,9 +49,10 @@ _FIGURES = ("ead", "rc", "pfe")
 
 
 @dataclass
-class _Touched:
+class Touched:
     """What changes in a netting set. positions, values : of what leaves, with its sign turned, and of what comes. trades : by how many
-    more it has. comes : the trades that come, and rule, the one that holds for a trade alone.
+    more it has. notional, years : by how much more of notional, and of notional times residual maturity, as `ba_cva.maturity_sums` adds
+    them. comes : the trades that come, and rule, the one that holds for a trade alone.
     """
 
     code: int | None
@@ -60,6 +61,8 @@ class _Touched:
     positions: list[Position] = dataclasses.field(default_factory=list)
     values: list[float] = dataclasses.field(default_factory=list)
     trades: int = 0
+    notional: float = 0.0
+    years: float = 0.0
     comes: list[tuple[Contract, float]] = dataclasses.field(default_factory=list)
     margins: Margins | None = None
     rule: str | None = None
@@ -96,7 +99,35 @@ class _Added:
     why: Mapping[str, tuple[str, str]]
 
 
+@dataclass(frozen=True)
+class ChangedExposures:
+    """Netting sets before and after changes. found : before. touched : by name; rows : of the answer, in the order of the names.
+    failures : added contracts without an exposure. notes : of what was found, and of the changes."""
+
+    found: NettedExposures
+    touched: Mapping[str, Touched]
+    rows: tuple[Mapping[str, Any], ...]
+    failures: tuple[ValuationFailure, ...]
+    receipt: Mapping[str, Any]
+    notes: tuple[str, ...]
+
+
 def _answer(session: Session, query: SaCcrWhatIfQuery) -> SaCcrWhatIf:
+    made = changed_exposures(session, query)
+    before = float(made.found.exposures.ead[made.found.in_scope].sum())
+    difference = sum(row["ead_difference"] for row in made.rows)
+    return SaCcrWhatIf(
+        query,
+        pa.Table.from_pylist([dict(row) for row in made.rows], schema=_SCHEMA),
+        {"ead_before": before, "ead_after": before + difference, "ead_difference": difference},
+        made.failures,
+        made.receipt,
+        made.notes,
+    )
+
+
+def changed_exposures(session: Session, query: SaCcrWhatIfQuery) -> ChangedExposures:
+    """The netting sets that the changes touch, before and after; raises as `ead_by_netting_set` and `changes_of` do."""
     found = ead_by_netting_set(session, as_model(SaCcrQuery, query))
     changes = changes_of(as_model(ChangeRequest, query), found.inputs)
     added = _added(found, changes, value_new(found.inputs, changes, query.currency))
@@ -109,12 +140,7 @@ def _answer(session: Session, query: SaCcrWhatIfQuery) -> SaCcrWhatIf:
         found = with_shift(found, together)
     added = dataclasses.replace(added, units=added.units.shifted(found.parameters.rules, together))
     touched, failures, outside = _touched(session, found, changes, added)
-    rows, difference = [], 0.0
-    for name in sorted(touched):
-        row = _row(found, name, touched[name])
-        rows.append(row)
-        difference += row["ead_difference"]
-    before = float(found.exposures.ead[found.in_scope].sum())
+    rows = tuple(_row(found, name, touched[name]) for name in sorted(touched))
     notes = [*found.notes]
     if lifted:
         notes.append(
@@ -129,14 +155,8 @@ def _answer(session: Session, query: SaCcrWhatIfQuery) -> SaCcrWhatIf:
         notes.append(
             f"{counted(outside, 'added position is', 'added positions are')} left out: not in the filters, or no derivative."
         )
-    return SaCcrWhatIf(
-        query,
-        pa.Table.from_pylist(rows, schema=_SCHEMA),
-        {"ead_before": before, "ead_after": before + difference, "ead_difference": difference},
-        tuple(failures),
-        {**receipt_of(found), "changes_digest": changes.digest()},
-        tuple(notes),
-    )
+    receipt = {**receipt_of(found), "changes_digest": changes.digest()}
+    return ChangedExposures(found, touched, rows, tuple(failures), receipt, tuple(notes))
 
 
 _SCHEMA = pa.schema(
@@ -181,9 +201,9 @@ def _added(found: NettedExposures, changes: Changes, valued: PnLBlock | None) ->
 
 def _touched(
     session: Session, found: NettedExposures, changes: Changes, added: _Added
-) -> tuple[dict[str, _Touched], list[ValuationFailure], int]:
+) -> tuple[dict[str, Touched], list[ValuationFailure], int]:
     """What the changes do to each netting set; the added contracts without an exposure; how many additions are left out."""
-    out: dict[str, _Touched] = {}
+    out: dict[str, Touched] = {}
     _taken(found, changes, out)
     book, order = book_of_added(found.selection, found.query, changes)
     is_new = order >= len(order) - changes.added.num_rows
@@ -212,7 +232,7 @@ def _touched(
             failures[contract_id] = ValuationFailure(contract_id, contract.instrument_type, reason, message)
             continue
         name = nets.ids[code]
-        touched = out.setdefault(name, _Touched(known.get(name), nets.counterparties[code], nets.legal_entities[code]))
+        touched = out.setdefault(name, Touched(known.get(name), nets.counterparties[code], nets.legal_entities[code]))
         _count(touched, contract, float(book.quantity[position]), added.worth[contract_id], added.units, at)
     for code, name in enumerate(nets.ids):
         if name in out and out[name].code is None:
@@ -220,7 +240,7 @@ def _touched(
     return out, [failures[i] for i in sorted(failures)], outside
 
 
-def _taken(found: NettedExposures, changes: Changes, out: dict[str, _Touched]) -> None:
+def _taken(found: NettedExposures, changes: Changes, out: dict[str, Touched]) -> None:
     """The trades that are removed or scaled: they leave, and come with what is left of them."""
     edits = edit(found.inputs.book, changes)
     rows = np.unique(edits.rows)
@@ -230,7 +250,7 @@ def _taken(found: NettedExposures, changes: Changes, out: dict[str, _Touched]) -
             continue
         code, place = int(found.trades.set_of[at]), int(found.trades.contract[at])
         nets = found.nets
-        touched = out.setdefault(nets.ids[code], _Touched(code, nets.counterparties[code], nets.legal_entities[code]))
+        touched = out.setdefault(nets.ids[code], Touched(code, nets.counterparties[code], nets.legal_entities[code]))
         contract, quantity = found.contracts[place], float(found.trades.quantity[at])
         worth = _unit_value(found, position)
         _count(touched, contract, quantity, worth, found.units, place, leaves=True)
@@ -246,7 +266,7 @@ def _unit_value(found: NettedExposures, position: int) -> float:
 
 
 def _count(
-    touched: _Touched,
+    touched: Touched,
     contract: Contract,
     quantity: float,
     worth: float,
@@ -259,13 +279,16 @@ def _count(
     for row in range(int(units.starts[place]), int(units.starts[place + 1])):
         notional = sign * float(units.notional[row] * quantity)
         touched.positions.append(Position(Entity.of(units.rows[row]), notional, float(units.factor[row])))
+        size = sign * abs(units.rows[row].notional) * abs(quantity)
+        touched.notional += size
+        touched.years += size * units.rows[row].maturity
     touched.values.append(sign * (quantity * worth))
     touched.trades += -1 if leaves else 1
     if not leaves:
         touched.comes.append((contract, quantity))
 
 
-def _margins(found: NettedExposures, nets: NettingSets, code: int, touched: _Touched) -> Margins:
+def _margins(found: NettedExposures, nets: NettingSets, code: int, touched: Touched) -> Margins:
     """The margins of a netting set after the changes."""
     counts = np.zeros((1, 4), dtype=np.int64)
     if touched.code is not None:
@@ -288,7 +311,7 @@ def _margins(found: NettedExposures, nets: NettingSets, code: int, touched: _Tou
     return margins_of(found.query, found.parameters, nets, counts, found.inputs, most, [code])
 
 
-def _row(found: NettedExposures, name: str, touched: _Touched) -> dict[str, Any]:
+def _row(found: NettedExposures, name: str, touched: Touched) -> dict[str, Any]:
     code = touched.code
     if code is None:
         assert touched.margins is not None

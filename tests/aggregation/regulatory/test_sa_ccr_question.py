@@ -163,6 +163,25 @@ def test_where_a_trade_nets_with_nothing_it_stands_alone(session: Session) -> No
     assert answer.total["ead_difference"] == row["ead_after"]
 
 
+def test_a_new_netting_set_has_a_charge_and_one_that_is_gone_has_none(session: Session) -> None:
+    terms = {k: v for k, v in SHARE_FORWARD.items() if k != "instrument_type"}
+    added = {"instrument_type": "equity_forward", "terms": terms, "trade": "N1", "quantity": 100.0}
+    where = {"counterparty": "counterparty-1", "legal_entity": "nobody"}
+    answer = of(session, "ba-cva-what-if", add=[{**added, **where}])
+    (row,) = answer.rows.to_pylist()
+    assert (row["netting_set"], row["change"], row["scva_before"]) == ("trade:N1", "new", 0.0)
+    assert row["scva_after"] > 0.0
+    assert answer.total["capital_difference"] > 0.0
+    unknown = of(session, "ba-cva-what-if", add=[{**added, **where, "counterparty": "nobody"}])
+    assert unknown.rows["scva_after"].to_pylist() == [None]
+    assert "nobody" in unknown.rows["reason"][0].as_py()
+    assert any("no charge" in note for note in unknown.notes)
+    sets = [r["netting_set"] for r in of(session, "ba-cva").rows.to_pylist()]
+    gone = of(session, "ba-cva-what-if", scale=["*0"])
+    assert sorted(r["netting_set"] for r in gone.rows.to_pylist()) == sorted(sets)
+    assert gone.total["capital_after"] == 0.0 < gone.total["capital_before"]
+
+
 def test_a_sold_option_outside_agreements_has_no_exposure(session: Session) -> None:
     terms = {k: v for k, v in OPTION.items() if k != "instrument_type"}
     for quantity, exposed in ((-100.0, False), (100.0, True)):
@@ -179,7 +198,7 @@ def test_a_sold_option_outside_agreements_has_no_exposure(session: Session) -> N
 
 
 def test_a_change_gives_the_bits_of_the_changed_book(session: Session, tmp_path: Path) -> None:
-    """Half of a trade, one gone and one new, against a lake whose book is that."""
+    """Half of a trade, one gone and one new, against a lake whose book is that; and the capital for CVA risk that follows."""
     terms = {k: v for k, v in EUR_FORWARD.items() if k != "instrument_type"}
     new = {
         "instrument_type": "fx_forward",
@@ -188,13 +207,12 @@ def test_a_change_gives_the_bits_of_the_changed_book(session: Session, tmp_path:
         "trade": "T00000-7",
     }
     where = {d: f"{d}-1" for d in ("portfolio", "account", "book", "legal_entity", "counterparty")}
-    changed = of(
-        session,
-        "sa-ccr-what-if",
-        remove=["T00000-5"],
-        scale=["trade=T00000-0*0.5"],
-        add=[{**new, **where, "desk": "FX"}],
-    )
+    changes = {
+        "remove": ["T00000-5"],
+        "scale": ["trade=T00000-0*0.5"],
+        "add": [{**new, **where, "desk": "FX"}],
+    }
+    changed = of(session, "sa-ccr-what-if", **changes)
     book = [list(p) for p in BOOK]
     book[0][1] = 50_000.0
     book[5] = ["Equities", 1.0, SHARE]  # no derivative
@@ -202,7 +220,20 @@ def test_a_change_gives_the_bits_of_the_changed_book(session: Session, tmp_path:
     lake = build_lake(tmp_path / "lake", held=book)  # type: ignore[arg-type]
     with Committer(lake, "test") as committer:
         run_valuation(committer, request(MONDAY), spark=no_spark)  # type: ignore[arg-type]
-    anew = by_set(of(reading(Lake.open(lake.path))))
+    there = reading(Lake.open(lake.path))
+    for more in ({}, {"approach": "reduced"}):
+        capital = of(session, "ba-cva-what-if", **changes, **more)
+        whole = of(there, "ba-cva", **more)
+        assert capital.total["capital_before"] == pytest.approx(
+            of(session, "ba-cva", **more).total["capital"], rel=1e-12
+        )
+        assert capital.total["capital_after"] == pytest.approx(whole.total["capital"], rel=1e-12)
+        of_sets = {r["netting_set"]: r for r in whole.sets.to_pylist()}
+        for row in capital.rows.to_pylist():
+            expected = of_sets[row["netting_set"]]
+            for figure in ("ead", "maturity", "scva"):
+                assert row[f"{figure}_after"] == pytest.approx(expected[figure], rel=1e-12), figure
+    anew = by_set(of(there))
     rows = {r["netting_set"]: r for r in changed.rows.to_pylist()}
     assert set(rows) == {"CSA-0", "NET-1"}
     for name, row in rows.items():
