@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import types
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal, Union, cast, get_args, get_origin
 
 from pydantic import BaseModel, TypeAdapter
@@ -26,7 +26,7 @@ Kind = Literal["flag", "one", "several", "labels", "pairs", "objects"]
 class Parameter:
     """kind : a flag; one value; several, which a text separates by commas; labels, one a text, since they may hold commas;
     pairs of name and value; objects, such as trades. path : the keys of its value in the question. form : of a value that is
-    read from a text. own_text : the first field of a whole model, which it stands for.
+    read from a text. own_text : the first field of a whole model, which it stands for. no_singular : another has that name.
     """
 
     name: str
@@ -35,6 +35,7 @@ class Parameter:
     field: FieldInfo
     form: TextForm | None = None
     own_text: str = ""
+    no_singular: bool = False
 
     @property
     def required(self) -> bool:
@@ -49,7 +50,7 @@ class Parameter:
     def singular(self) -> str | None:
         """The name of one of several values: `measure`; None where the name is no plural of several."""
         several = self.kind in ("several", "labels", "pairs", "objects")
-        if not several or not self.name.endswith("s") or self.name.endswith("ss"):
+        if self.no_singular or not several or not self.name.endswith("s") or self.name.endswith("ss"):
             return None
         return f"{self.name[:-2]}is" if self.name.endswith("axes") else self.name[:-1]
 
@@ -73,7 +74,8 @@ def parameters_of(model: type[BaseModel]) -> tuple[Parameter, ...]:
                 found.append(Parameter(f"{name}_{sub}", (name, sub), _kind(f), f))
             continue
         found.append(Parameter(name, (name,), _kind(field), field, form or _item_form(field)))
-    return tuple(found)
+    names = {p.name for p in found}
+    return tuple(replace(p, no_singular=True) if p.singular in names else p for p in found)
 
 
 def fits_address(model: type[BaseModel]) -> bool:
