@@ -9,8 +9,8 @@ import datetime as dt
 import functools
 
 from aggregation.kernels.backtest_statistics import TrafficLightRules, Zone
-from aggregation.regulatory.ima_parameters import ImaParameters, ima_parameters
-from aggregation.regulatory.regimes import regime_of
+from aggregation.regimes.ima_parameters import ImaParameters, ima_parameters
+from aggregation.regimes.regimes import regime_of
 
 _REGIME = "basel@2023"
 

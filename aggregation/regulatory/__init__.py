@@ -1,1 +1,1 @@
-"""Regulatory capital: regimes as data, SA-CCR, CVA, credit and market risk, and the capital report. Enter at `regimes`."""
+"""Regulatory capital: SA-CCR, CVA, credit and market risk, and the capital report. Enter at `capital`."""

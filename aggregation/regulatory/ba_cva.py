@@ -26,10 +26,10 @@ from aggregation.kernels.euler import Split, exact_split
 from aggregation.on_demand import plan_scope, value_scope
 from aggregation.question import Plan, Question
 from aggregation.receipts import name_code
+from aggregation.regimes.regimes import Regime, regime_of
 from aggregation.regulatory.ba_cva_charge import Approach, Charged, SetExposures, charge_sets
 from aggregation.regulatory.cva_hedges import CvaHedge, hedges_of
 from aggregation.regulatory.cva_parameters import BaCva
-from aggregation.regulatory.regimes import Regime, regime_of
 from aggregation.regulatory.sa_ccr.ead import NETTING_SET, NettedExposures, SaCcrQuery, ead_by_netting_set, receipt_of
 from aggregation.regulatory.sa_ccr.question import parts_of, price_of
 from aggregation.session import Session

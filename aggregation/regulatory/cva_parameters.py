@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from aggregation.kernels.ba_cva import Formula
-from aggregation.regulatory.regimes import Parameters
+from aggregation.regimes.regimes import Parameters
 from lake.errors import BadInput
 
 Weight = Annotated[float, Field(ge=0.0, le=1.0)]

@@ -28,8 +28,8 @@ from aggregation.exposure.scope import OpenedExposure, open_book, open_exposure
 from aggregation.kernels.estimators import exact_level
 from aggregation.question import Question
 from aggregation.receipts import name_book
+from aggregation.regimes.regimes import Regime
 from aggregation.regulatory.imm import ExposureQuery, floors_of, imm_of
-from aggregation.regulatory.regimes import Regime
 from aggregation.session import Session
 from aggregation.types import AtLeastOne
 from lake.arrays import Bools

@@ -8,7 +8,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from aggregation.kernels.frtb_sbm import ScenarioScaling
-from aggregation.regulatory.regimes import Parameters, Regime
+from aggregation.regimes.regimes import Parameters, Regime
 from lake.errors import BadInput
 
 SECTION = "frtb_sa"

@@ -13,9 +13,9 @@ from aggregation.exposure.reference import Classification, ReferenceData, classi
 from aggregation.on_demand import plan_request, sealed_by, value_request
 from aggregation.price import size_of
 from aggregation.question import Plan
+from aggregation.regimes.regimes import Regime, RegimeName, regime_of
 from aggregation.regulatory.frtb_sa_factors import Choices, Mapped, Mapper, map_factors
 from aggregation.regulatory.frtb_sa_parameters import SECTION, FrtbSa
-from aggregation.regulatory.regimes import Regime, RegimeName, regime_of
 from aggregation.risk.sampling_error import SECONDS_A_RANK
 from aggregation.session import Session
 from aggregation.whatif.request import ChangeRequest

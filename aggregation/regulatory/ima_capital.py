@@ -24,6 +24,7 @@ from aggregation.kernels import frtb_ima as kernel
 from aggregation.price import SECONDS_A_QUESTION
 from aggregation.question import Plan, Question, together
 from aggregation.receipts import name_code
+from aggregation.regimes.ima_parameters import ImaParameters
 from aggregation.regulatory.frtb_ima import FRTB_IMA, FrtbIma
 from aggregation.regulatory.ima_capital_query import ImaCapitalQuery
 from aggregation.regulatory.ima_elsewhere import (
@@ -36,7 +37,6 @@ from aggregation.regulatory.ima_elsewhere import (
     value_tests,
     with_tests,
 )
-from aggregation.regulatory.ima_parameters import ImaParameters
 from aggregation.regulatory.ima_query import rules_of
 from aggregation.session import Session
 from lake.errors import BadInput, VarlakeError, counted

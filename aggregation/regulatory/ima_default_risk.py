@@ -34,10 +34,10 @@ from aggregation.question import Question
 from aggregation.receipts import name_inputs
 from aggregation.reduce.coverage import coverage_columns, lacking_notes, show_groups, total_coverage
 from aggregation.reduce.selection import Selection, open_selection
+from aggregation.regimes.ima_parameters import DefaultRiskRules, ima_parameters
+from aggregation.regimes.regimes import RegimeName, regime_of
 from aggregation.regulatory.frtb_sa_default import NoAmount, loss_at_default, obligor_of, refuse_unknown
 from aggregation.regulatory.frtb_sa_parameters import SECTION, Claim, FrtbSa
-from aggregation.regulatory.ima_parameters import DefaultRiskRules, ima_parameters
-from aggregation.regulatory.regimes import RegimeName, regime_of
 from aggregation.session import Session
 from aggregation.types import Coverage, Scope, Whole
 from lake.arrays import Floats, Ints

@@ -23,8 +23,8 @@ from aggregation.kernels.frtb_ima import PnlComparison, compare_pnl
 from aggregation.price import SECONDS_A_QUESTION
 from aggregation.question import Plan, Question
 from aggregation.receipts import name_code
-from aggregation.regulatory.ima_parameters import ImaParameters, ima_parameters
-from aggregation.regulatory.regimes import Regime, RegimeName, regime_of
+from aggregation.regimes.ima_parameters import ImaParameters, ima_parameters
+from aggregation.regimes.regimes import Regime, RegimeName, regime_of
 from aggregation.session import Session
 from aggregation.types import DimensionName, Whole
 from lake.dates import Day

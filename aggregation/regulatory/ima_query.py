@@ -15,7 +15,8 @@ from aggregation.on_demand import value_request
 from aggregation.opened.alignment import MISSING
 from aggregation.opened.inputs import Inputs, open_beside, open_inputs
 from aggregation.question import Plan, together
-from aggregation.regulatory.ima_parameters import ImaParameters, ima_parameters
+from aggregation.regimes.ima_parameters import ImaParameters, ima_parameters
+from aggregation.regimes.regimes import Regime, RegimeName, regime_of
 from aggregation.regulatory.ima_sets import (
     Coordinates,
     Cut,
@@ -34,7 +35,6 @@ from aggregation.regulatory.ima_sets import (
 )
 from aggregation.regulatory.liquidity_horizons import Horizon, horizons_of
 from aggregation.regulatory.modellability import Tested, tested
-from aggregation.regulatory.regimes import Regime, RegimeName, regime_of
 from aggregation.session import Session
 from aggregation.stress.stress_period import StressPeriodRequest, searched, stress_period, value_search
 from aggregation.types import REFERENCE, Positions, Scope, Whole

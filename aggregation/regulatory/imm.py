@@ -19,7 +19,7 @@ from aggregation.exposure.profile_tables import ProfileTables, profiles
 from aggregation.exposure.scope import ExposureScope, MarginFloors, OpenedExposure, horizon_notes
 from aggregation.kernels.estimators import exact_level
 from aggregation.question import Question
-from aggregation.regulatory.regimes import Parameters, Regime, RegimeName, regime_of
+from aggregation.regimes.regimes import Parameters, Regime, RegimeName, regime_of
 from aggregation.session import Session
 from aggregation.types import Coverage, Level
 from lake.errors import BadInput, counted

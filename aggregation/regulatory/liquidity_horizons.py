@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from aggregation.regulatory.ima_parameters import FxHorizons, HorizonRules
+from aggregation.regimes.ima_parameters import FxHorizons, HorizonRules
 from scenarios.types import FactorIndex, RiskClass, RiskFactor
 
 CLASSES = (RiskClass.RATES, RiskClass.EQUITY, RiskClass.FX, RiskClass.COMMODITY, RiskClass.CREDIT)  # MAR33.14

@@ -21,8 +21,8 @@ from aggregation.kernels.frtb_ima import PriceTest, bucket_of, price_test
 from aggregation.price import SECONDS_A_LEVEL, SECONDS_A_QUESTION
 from aggregation.question import Question
 from aggregation.receipts import name_code
-from aggregation.regulatory.ima_parameters import PriceTestRules, ima_parameters
-from aggregation.regulatory.regimes import RegimeName, regime_of
+from aggregation.regimes.ima_parameters import PriceTestRules, ima_parameters
+from aggregation.regimes.regimes import RegimeName, regime_of
 from aggregation.session import Session
 from aggregation.types import AsKnown
 from lake.dates import Day

@@ -17,7 +17,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.dataset as ds
 
-from aggregation.regulatory.regimes import ABOUT, SHIPPED, TABLE, Regime, names, parsed, regime_of
+from aggregation.regimes.regimes import ABOUT, SHIPPED, TABLE, Regime, names, parsed, regime_of
 from lake.committer import Committer
 from lake.errors import BadInput, nearest
 from lake.schemas import REGIMES

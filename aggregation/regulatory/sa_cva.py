@@ -25,8 +25,8 @@ from aggregation.exposure.reference import Counterparty, ReferenceData, counterp
 from aggregation.kernels.euler import exact_split
 from aggregation.question import Plan, Question
 from aggregation.receipts import name_code
+from aggregation.regimes.regimes import Regime, RegimeName, regime_of
 from aggregation.regulatory.cva_parameters import SaCva
-from aggregation.regulatory.regimes import Regime, RegimeName, regime_of
 from aggregation.regulatory.sa_cva_charge import ClassCapital, Factor, Kind, RiskClass, class_capitals, spread_factor
 from aggregation.session import Session
 from lake.arrays import Floats

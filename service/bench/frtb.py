@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from aggregation.regimes.regimes import regime_of
 from aggregation.regulatory.frtb_sa import run_frtb_sa
 from aggregation.regulatory.frtb_sa_factors import Cell, Choices, Mapper
 from aggregation.regulatory.frtb_sa_parameters import SECTION, FrtbSa
 from aggregation.regulatory.frtb_sa_query import FrtbSaQuery, prepare
 from aggregation.regulatory.frtb_sa_sbm import method_of, sbm_capital
-from aggregation.regulatory.regimes import regime_of
 from aggregation.session import no_spark, reading
 from lake.committer import Committer
 from lake.schemas import MARKET_DATA, RISK_FACTORS

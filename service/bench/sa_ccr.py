@@ -23,7 +23,7 @@ from aggregation.kernels.sa_ccr import (
     unit_notionals,
 )
 from aggregation.questions import ask, read
-from aggregation.regulatory.regimes import regime_of
+from aggregation.regimes.regimes import regime_of
 from aggregation.regulatory.sa_ccr.parameters import SaCcr
 from aggregation.regulatory.sa_ccr.portfolio import Entity, Hedging, Margins, Portfolio, Position, changed, portfolio
 from aggregation.session import reading

@@ -135,6 +135,9 @@ def option_of(p: Parameter) -> click.Option:
         words.append(f"default {','.join(map(str, default)) if isinstance(default, tuple) else default}")
     text = "; ".join(w for w in words if w)
     text = f"{text[:1].upper()}{text[1:]}."
+    if p.kind == "flag" and default is True:  # what holds unless it is said otherwise needs a way to say so
+        on, given = names
+        return click.Option([f"{on}/--no-{on[2:]}", given], default=None, help=text)
     if p.kind == "flag":
         return click.Option(names, is_flag=True, help=text)
     return click.Option(names, multiple=True, help=text, metavar="TEXT" if p.kind == "one" else "TEXT...")
@@ -149,11 +152,12 @@ def arguments_of(model: type[BaseModel], query: Any) -> list[str]:
             value = value.get(p.path[1]) if isinstance(value, dict) else None
         elif p.own_text and isinstance(value, dict):
             value = next(iter(value.values()))
-        if value is None or value is False:
+        holds = p.kind == "flag" and p.field.default is True
+        if value is None or (value is False and not holds):
             continue
         name = option_names(p)[0]
         if p.kind == "flag":
-            arguments.append(name)
+            arguments.append(name if value else f"--no-{name[2:]}")
         elif p.kind == "several":
             arguments += [name, ",".join(map(str, value))] if value else []
         elif p.kind == "labels":
@@ -172,7 +176,7 @@ def given_values(parameters: Iterable[Parameter], given: dict[str, Any]) -> dict
     values: dict[str, Any] = {}
     for p in parameters:
         value = given.get(f"given_{p.name}")
-        if value is None or value == () or value is False:
+        if value is None or value == () or (value is False and p.field.default is not True):
             continue
         values[p.name] = _read(p, value)
     return values

@@ -19,6 +19,7 @@ from aggregation.answer import Answer
 from aggregation.price import SECONDS_A_QUESTION
 from aggregation.question import Plan, Question
 from aggregation.receipts import name_code
+from aggregation.regimes.regimes import RegimeName, regime_of
 from aggregation.regulatory.capital.parts import Key, sort_key
 from aggregation.regulatory.capital.query import CapitalChoices, CapitalQuery
 from aggregation.regulatory.capital.question import latest_versions, price_capital, total_of
@@ -32,7 +33,6 @@ from aggregation.regulatory.capital.steps import (
     reports,
     value_reports,
 )
-from aggregation.regulatory.regimes import RegimeName, regime_of
 from aggregation.regulatory.sa_ccr.parameters import Offset
 from aggregation.session import Session
 from aggregation.types import REFERENCE, Positions, or_text

@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from aggregation.kernels.sa_ccr import on_grid, split
 from aggregation.question import Question, seal
+from aggregation.regimes.regimes import Regime, regime_of
 from aggregation.regulatory.ba_cva import BA_CVA, BaCvaAnswer
 from aggregation.regulatory.capital.query import CapitalQuery, Part
 from aggregation.regulatory.credit.parameters import Credit
@@ -19,7 +20,6 @@ from aggregation.regulatory.credit.question import CREDIT_RWA, CreditRwa
 from aggregation.regulatory.cva_parameters import BaCva, SaCva
 from aggregation.regulatory.frtb_sa import FRTB_SA, FrtbSaCapital, run_frtb_sa
 from aggregation.regulatory.frtb_sa_parameters import SECTION, FrtbSa
-from aggregation.regulatory.regimes import Regime, regime_of
 from aggregation.regulatory.sa_ccr.ead import ead_by_netting_set
 from aggregation.regulatory.sa_cva import SA_CVA, SaCvaAnswer
 from aggregation.session import Session

@@ -20,6 +20,7 @@ from aggregation.answer import Answer
 from aggregation.price import SECONDS_A_QUESTION
 from aggregation.question import Plan, Question
 from aggregation.receipts import name_code
+from aggregation.regimes.regimes import RegimeName, regime_of
 from aggregation.regulatory.capital.parts import MARKET_RISK, Found, Key, answered, asked_parts, run_off, sort_key
 from aggregation.regulatory.capital.planned_markets import (
     BASE,
@@ -38,7 +39,6 @@ from aggregation.regulatory.capital.question import (
     total_of,
     value_capital,
 )
-from aggregation.regulatory.regimes import RegimeName, regime_of
 from aggregation.regulatory.sa_ccr.parameters import Offset
 from aggregation.session import Session
 from aggregation.types import Positions, Whole

@@ -21,9 +21,9 @@ from aggregation.answer import Answer
 from aggregation.price import SECONDS_A_QUESTION
 from aggregation.question import Plan, Question, together
 from aggregation.receipts import name_code
+from aggregation.regimes.regimes import regime_of
 from aggregation.regulatory.capital.parts import Asked, Found, Key, answered, asked_parts, lacking_table, sort_key
 from aggregation.regulatory.capital.query import CapitalQuery
-from aggregation.regulatory.regimes import regime_of
 from aggregation.session import Session
 from lake.errors import BadInput, NotFound, NotValued, VarlakeError
 

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from aggregation.regulatory.regimes import Parameters
+from aggregation.regimes.regimes import Parameters
 from lake.landing.reference_values import CREDIT_CLASSES, RATINGS
 
 Fraction = Annotated[float, Field(ge=0, le=1)]

@@ -21,11 +21,11 @@ from aggregation.exposure.reference import Counterparty, ReferenceData, counterp
 from aggregation.on_demand import plan_scope, value_scope
 from aggregation.question import Question
 from aggregation.receipts import name_code, table_digest
+from aggregation.regimes.regimes import regime_of
 from aggregation.regulatory.credit.exposures import EadParts, given, of_sa_ccr
 from aggregation.regulatory.credit.parameters import Credit
 from aggregation.regulatory.credit.tables import Weighted, group_rows, set_rows, trade_rows, weighted
 from aggregation.regulatory.credit.weights import Approach
-from aggregation.regulatory.regimes import regime_of
 from aggregation.regulatory.sa_ccr.ead import SaCcrQuery, ead_by_netting_set, receipt_of
 from aggregation.regulatory.sa_ccr.question import price_of
 from aggregation.session import Session

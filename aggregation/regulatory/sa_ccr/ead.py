@@ -25,7 +25,7 @@ from aggregation.opened.inputs import Inputs, open_inputs
 from aggregation.opened.remembered import remembered
 from aggregation.receipts import name_inputs
 from aggregation.reduce.selection import Selection, open_selection
-from aggregation.regulatory.regimes import Regime, RegimeName, regime_of
+from aggregation.regimes.regimes import Regime, RegimeName, regime_of
 from aggregation.regulatory.sa_ccr.classing import CLASSED, OPTIONS, PROTECTION, UnitRows, unit_rows
 from aggregation.regulatory.sa_ccr.parameters import Offset, SaCcr
 from aggregation.regulatory.sa_ccr.portfolio import Exposures, Margins, Portfolio, portfolio

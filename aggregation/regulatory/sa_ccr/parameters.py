@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from aggregation.kernels.sa_ccr import Rules
-from aggregation.regulatory.regimes import Parameters
+from aggregation.regimes.regimes import Parameters
 
 Offset = Literal["formula", "none"]
 

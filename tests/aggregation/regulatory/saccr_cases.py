@@ -21,7 +21,7 @@ from aggregation.kernels.sa_ccr import (
     OPTION,
     SYSTEMATIC,
 )
-from aggregation.regulatory.regimes import regime_of
+from aggregation.regimes.regimes import regime_of
 from aggregation.regulatory.sa_ccr.classing import UnitRows
 from aggregation.regulatory.sa_ccr.parameters import SaCcr
 from aggregation.regulatory.sa_ccr.portfolio import Entity, Exposures, Hedging, Margins, Portfolio, Position, portfolio

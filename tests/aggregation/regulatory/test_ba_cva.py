@@ -7,8 +7,8 @@ import pytest
 from small_lake import MONDAY
 
 from aggregation import questions
+from aggregation.regimes.regimes import regime_of
 from aggregation.regulatory.ba_cva import BaCvaQuery, run_ba_cva
-from aggregation.regulatory.regimes import regime_of
 from aggregation.session import reading
 from lake.committer import Committer
 from lake.errors import BadInput

@@ -17,9 +17,9 @@ from scipy.integrate import quad
 
 from aggregation.exposure.reference import Counterparty, ReferenceData
 from aggregation.kernels.credit_risk import asset_correlation, capital, maturity_factor
+from aggregation.regimes.regimes import regime_of
 from aggregation.regulatory.credit.parameters import Credit
 from aggregation.regulatory.credit.weights import Approach, Obligor, RiskWeight, risk_weights
-from aggregation.regulatory.regimes import regime_of
 from lake.errors import BadInput
 
 DAY = dt.date(2026, 1, 1)

@@ -14,9 +14,9 @@ from small_lake import MONDAY
 from support import factor
 
 from aggregation import questions
+from aggregation.regimes.regimes import regime_of
 from aggregation.regulatory.frtb_sa_parameters import FrtbSa
 from aggregation.regulatory.ima_default_risk import DrcIma, unit_loss
-from aggregation.regulatory.regimes import regime_of
 from aggregation.session import reading
 from lake.errors import BadInput
 from lake.tables import Lake

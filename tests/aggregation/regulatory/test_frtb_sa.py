@@ -13,8 +13,8 @@ import pytest
 from small_lake import BOOK, FACTORS, MONDAY, SHARE_A, build_lake
 
 from aggregation import questions
+from aggregation.regimes.regimes import regime_of
 from aggregation.regulatory.frtb_sa import FrtbSaCapital
-from aggregation.regulatory.regimes import regime_of
 from aggregation.session import reading
 from lake.committer import Committer
 from lake.errors import BadInput, NotValued

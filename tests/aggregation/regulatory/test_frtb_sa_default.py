@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from support import factor
 
+from aggregation.regimes.regimes import regime_of
 from aggregation.regulatory.frtb_sa_contracts import ContractTerms
 from aggregation.regulatory.frtb_sa_default import NoAmount, UnitDefault, unit_default, unit_notional, units_in_default
 from aggregation.regulatory.frtb_sa_parameters import FrtbSa
-from aggregation.regulatory.regimes import regime_of
 from scenarios.types import FactorIndex
 from valuation.catalogue import parse_terms
 

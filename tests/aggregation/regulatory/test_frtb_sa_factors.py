@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from support import factor
 
+from aggregation.regimes.regimes import regime_of
 from aggregation.regulatory.frtb_sa_contracts import option_of, underlying_of
 from aggregation.regulatory.frtb_sa_factors import Cell, Choices, Mapped, Mapper, map_factors
 from aggregation.regulatory.frtb_sa_parameters import FrtbSa
 from aggregation.regulatory.frtb_sa_sensitivities import contracts_with_holes
-from aggregation.regulatory.regimes import regime_of
 from scenarios.derived.regulatory_bumps import factor_label
 from scenarios.types import FactorIndex, RiskFactor
 from valuation.catalogue import parse_terms

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aggregation.kernels.frtb_sbm import Buckets, curvature_capital, linear_capital, tenor_correlation, tenor_shares
+from aggregation.regimes.regimes import regime_of
 from aggregation.regulatory.frtb_sa_factors import (
     BASIS,
     COMMODITY,
@@ -30,7 +31,6 @@ from aggregation.regulatory.frtb_sa_factors import (
 )
 from aggregation.regulatory.frtb_sa_parameters import FrtbSa
 from aggregation.regulatory.frtb_sa_sbm import Method, SbmCapital, method_of, sbm_capital
-from aggregation.regulatory.regimes import regime_of
 from lake.arrays import Floats
 
 BASEL = regime_of("basel@2023", dt.date(2024, 1, 2), None).section("frtb_sa", FrtbSa)

@@ -14,9 +14,9 @@ from small_lake import FRIDAY, MONDAY
 
 from aggregation import questions
 from aggregation.kernels.backtest_statistics import Attribution
+from aggregation.regimes.ima_parameters import ima_parameters
+from aggregation.regimes.regimes import regime_of
 from aggregation.regulatory.ima_desks import INTERNAL, STANDARDISED, SURCHARGED, UNDECIDED, DeskTests, eligibility
-from aggregation.regulatory.ima_parameters import ima_parameters
-from aggregation.regulatory.regimes import regime_of
 from aggregation.session import reading
 from lake.committer import Committer
 from lake.errors import BadInput

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from support import factor
 
-from aggregation.regulatory.ima_parameters import ima_parameters
+from aggregation.regimes.ima_parameters import ima_parameters
+from aggregation.regimes.regimes import regime_of
 from aggregation.regulatory.liquidity_horizons import horizon_of, is_specified
-from aggregation.regulatory.regimes import regime_of
 from scenarios.types import FactorIndex, RiskFactor
 
 RULES = ima_parameters(regime_of("basel@2023", dt.date(2024, 1, 2), None)).horizons

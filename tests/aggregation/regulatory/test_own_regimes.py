@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from aggregation.regimes.regimes import Parameters, names, regime_of
 from aggregation.regulatory.own_regimes import ingest_regime
-from aggregation.regulatory.regimes import Parameters, names, regime_of
 from lake.committer import Committer, DryRun
 from lake.errors import BadInput
 from lake.tables import Lake

@@ -4,8 +4,8 @@ import datetime as dt
 
 import pytest
 
-from aggregation.regulatory import regimes
-from aggregation.regulatory.regimes import Parameters, merged, regime_of
+from aggregation.regimes import regimes
+from aggregation.regimes.regimes import Parameters, merged, regime_of
 from lake.errors import BadInput
 
 

@@ -5,8 +5,8 @@ import math
 
 import pytest
 
+from aggregation.regimes.regimes import regime_of
 from aggregation.regulatory.cva_parameters import SaCva
-from aggregation.regulatory.regimes import regime_of
 from aggregation.regulatory.sa_cva_charge import (
     Factor,
     class_capitals,

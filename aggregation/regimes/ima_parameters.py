@@ -6,7 +6,7 @@ import datetime as dt
 
 from aggregation.kernels.backtest_statistics import Zone
 from aggregation.kernels.frtb_ima import SesFormula
-from aggregation.regulatory.regimes import Parameters, Regime
+from aggregation.regimes.regimes import Parameters, Regime
 
 SECTION = "frtb_ima"
 

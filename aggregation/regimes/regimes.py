@@ -1,6 +1,6 @@
 """Regimes: what a regulator prescribes, as data. The one place that reads it.
 
-A regime has a name, such as basel, and versions. A version is a folder `regimes/NAME/VERSION` with `regime.toml` (title, dates, source) and
+A regime has a name, such as basel, and versions. A version is a folder `shipped/NAME/VERSION` with `regime.toml` (title, dates, source) and
 a TOML file a section: `sa_ccr.toml` is the section sa_ccr. A version may extend another: what it does not say is as there, table by table.
 A list is replaced whole.
 Own regimes are rows of the lake, brought in by `aggregation.regulatory.own_regimes`. No formula holds a parameter: it
@@ -24,7 +24,7 @@ from lake.disk_cache import Kept
 from lake.errors import BadInput, unknown, validated
 from lake.tables import NEVER_WRITTEN, Lake, Snapshot
 
-SHIPPED = Path(__file__).parent / "regimes"
+SHIPPED = Path(__file__).parent / "shipped"
 ABOUT = "regime"  # the section that says what the regime is
 TABLE = "regimes"
 
