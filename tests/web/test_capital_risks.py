@@ -9,7 +9,7 @@ from browser_tab import Tab
 from playwright.sync_api import Locator
 from server import ask
 from shown_figures import shown
-from small_lake import MONDAY
+from small_lake import FRIDAY, MONDAY
 
 PATHS = "grid=1M&grid=6M&paths=64&path_window=20"
 VALUED = 90_000  # milliseconds that a valuation may take on a busy machine
@@ -37,7 +37,8 @@ def answered(tab: Tab, name: str) -> Locator:
 def told(panel: Locator, found: Any) -> None:
     """Regime, notes and receipt of the answer stand in the panel."""
     text = panel.inner_text()
-    assert f"Regime {found['receipt']['regime']}" in text
+    named = found["receipt"].get("regime") or " to ".join(dict.fromkeys(found["receipt"]["regimes"]))
+    assert f"Regime {named}" in text
     for note in found["notes"]:
         assert note in text
     assert panel.locator(f'a[data-receipt="{found["receipt"]["receipt_digest"]}"]').count() == 1
@@ -153,6 +154,24 @@ def test_the_report_has_every_risk_and_what_is_in_no_figure(tab: Tab, site: str)
         assert shown(row["rwa"]) in desks.inner_text()
     tab.picture("capital-report")
     accessible(tab)
+
+
+def test_two_points_and_a_plan_show_every_cause_and_cell(tab: Tab, site: str) -> None:
+    for part, name, asked in (
+        ("compare", "capital-compare", f"from={FRIDAY}&to={MONDAY}&parts=credit&by=desk"),
+        ("plan", "capital-plan", f"as_of={MONDAY}&parts=credit&horizons=1M&scenarios=equity+-20%25&by=desk"),
+    ):
+        tab.open(f"capital?tab={part}&{asked}")
+        panel = answered(tab, "answer")
+        found = answer(site, f"{name}?{asked}")
+        told(panel, found)
+        for row in found["rows"]:
+            for figure in ("change", "rwa_from", "rwa_to", "rwa"):
+                if row.get(figure) is not None:
+                    assert shown(row[figure]) in panel.inner_text()
+        tab.picture(f"capital-{part}")
+        accessible(tab)
+    assert tab.page.get_by_role("img", name="Change of RWA by scenario and horizon").count() == 1
 
 
 @pytest.mark.parametrize("part", ["report", "counterparties", "cva", "market"])

@@ -2,9 +2,10 @@
 
 import { dimensions, valuedDays } from "../lake";
 import type { Page } from "../page";
+import { formed } from "../panel";
 import { inParts } from "../parts";
 import { type Behind, type Figures, withBehind } from "./capital/behind";
-import { showCharge, showCreditRwa, showCva, showMarket, showNettingSets, showReport, showTrades } from "./capital/answers";
+import { showCharge, showCompared, showCreditRwa, showCva, showMarket, showNettingSets, showPlan, showReport, showTrades } from "./capital/answers";
 import { openFigures } from "./capital/figures";
 
 const REPORT: Figures[] = [{ title: "RWA and capital", question: "capital", show: showReport }];
@@ -36,6 +37,20 @@ const parts = async () => {
     { name: "figures", title: "VaR and ES", open: openFigures },
     part("report", "Report", "Risk-weighted assets and capital of credit, CVA and market risk together: contributions add up to the total.",
       "legal_entity", ["by", "currency", "regime", "parts", "cva", "credit"], REPORT, OF_REPORT),
+    {
+      name: "compare", title: "Compare",
+      open: (place: HTMLElement, view: Parameters<Page["open"]>[1]) => formed(place, "capital-compare", view, {
+        first: ["by", "parts", "order"], defaults: { from: days[1]?.valuation_date ?? null, to: as_of, by: ["legal_entity"] }, suggestions: { by }, show: showCompared,
+        lead: "Why RWA changed between two points: trades, market, ageing, reference data, regime.",
+      }),
+    },
+    {
+      name: "plan", title: "Plan",
+      open: (place: HTMLElement, view: Parameters<Page["open"]>[1]) => formed(place, "capital-plan", view, {
+        first: ["scenarios", "horizons", "by", "parts"], defaults: { as_of, by: ["legal_entity"] }, suggestions: { by }, show: showPlan,
+        lead: "RWA under scenarios and at later dates, against today.",
+      }),
+    },
     part("counterparties", "Counterparties", "Exposure at default by SA-CCR, and the RWA that follow from the counterparty's risk weight.",
       "counterparty", ["by", "currency", "regime", "approach"], CREDIT, OF_CREDIT),
     part("cva", "CVA", "What the default risk of counterparties takes from the value of the book, and the capital for its changes.",

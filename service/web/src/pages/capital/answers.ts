@@ -3,6 +3,7 @@
 import type { Answer, Row } from "../../api";
 import { h } from "../../dom";
 import { figure, words } from "../../format";
+import { heatMap } from "../../heat";
 import { columnsOf, table } from "../../table";
 
 type Press = ((row: Row) => void) | undefined;
@@ -10,9 +11,10 @@ type Press = ((row: Row) => void) | undefined;
 const groupsOf = (answer: Answer) => (answer.receipt.question as { by?: string[] }).by ?? [];
 const COUNTS = new Set(["positions", "covered", "failed", "missing", "substituted", "netting_sets"]);
 
-/** The regime with its version, as every figure of capital has one. */
-function regime(answer: Answer): HTMLElement {
-  return h("p", { class: "basis" }, "Regime ", h("strong", {}, figure(answer.receipt.regime)));
+/** The regime with its version, as every figure of capital has one; of two points both where they differ. */
+function regime({ receipt }: Answer): HTMLElement {
+  const named = new Set((receipt.regimes as string[] | undefined) ?? [receipt.regime]);
+  return h("p", { class: "basis" }, "Regime ", h("strong", {}, [...named].map(figure).join(" to ")));
 }
 
 /** The figures of the whole that a reader looks for first. */
@@ -87,4 +89,24 @@ export function showMarket(answer: Answer, place: HTMLElement, press?: Press): v
   byGroup(answer, place, "capital", press, [...by, ...CHARGES, ...columnsOf(answer.rows).filter((c) => /_(delta|vega|curvature)$/.test(c)), "positions", "covered", "status"]);
   place.append(table(answer.classes as Row[], { caption: "By class, in each correlation scenario" }));
   for (const [name, caption] of [["buckets", "Buckets"], ["obligors", "Obligors of the default risk charge"], ["residual", "Residual risk"]] as const) more(place, answer[name], caption);
+}
+
+/** Two points: what each cause added, of all, by risk and by group. */
+export function showCompared(answer: Answer, place: HTMLElement): void {
+  place.append(regime(answer), headline(answer.total as Row, ["rwa_from", "change", "rwa_to"]));
+  place.append(table(answer.risks as Row[], { caption: "By risk and cause" }));
+  byGroup(answer, place, "change", undefined);
+  more(place, answer.details, "By group and risk");
+  more(place, answer.steps, "Steps from one point to the other");
+}
+
+/** RWA of every scenario at every horizon, as a heat map of its change against today, with what drives each. */
+export async function showPlan(answer: Answer, place: HTMLElement): Promise<void> {
+  const distinct = (name: string) => [...new Set(answer.rows.map((r) => String(r[name])))];
+  const [across, down] = [distinct("horizon"), distinct("scenario")];
+  const at = new Map(answer.rows.map((r) => [`${r.scenario}|${r.horizon}`, r.change as number | null]));
+  place.append(regime(answer), headline(answer.total as Row, ["rwa", "capital"]));
+  await heatMap(place, { label: "Change of RWA by scenario and horizon", across, down, losses: true, values: down.map((d) => across.map((a) => at.get(`${d}|${a}`) ?? null)) });
+  place.append(table(answer.rows, { caption: "By scenario and horizon" }));
+  more(place, answer.drivers, "What drives the changes");
 }
