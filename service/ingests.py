@@ -521,7 +521,7 @@ INGESTS: Mapping[str, Ingest] = {
         _exposure_limits,
         "lake.landing.effective_rows:ReferenceReport",
         "tables:show_pnl_reports",
-        "/exposure-limits",
+        "/limits",
         shipped=kept_mappings,
         check=_mapping,
     ),

@@ -223,5 +223,6 @@ def price_elsewhere(session: Session, query: ImaCapitalQuery) -> float:
     asked = 4 if asks_standardised(query) else 0
     seconds = asked * FRTB_SA.price(session, _standardised(query))
     if query.default_risk is None:
-        seconds += DRC_IMA.price(session, _default_risk(session, query))
+        # the moves may not be valued yet, and the base values of any others are as many
+        seconds += DRC_IMA.price(session, _default_risk(session, query).model_copy(update={"scenario_set": None}))
     return seconds + (DESK_ELIGIBILITY.price(session, _desks(query)) if tests_desks(query) else 0.0)

@@ -193,7 +193,7 @@ def test_what_is_valued_while_somebody_waits_has_a_price(
 ) -> None:
     monkeypatch.setattr(costs, "_SHIPPED", {})
     monkeypatch.setattr(costs, "_OTHER", (1e9, 1e9))
-    monkeypatch.setattr(costs, "_FILE", "none.jsonl")  # what other tests of this lake have measured
+    monkeypatch.setattr(costs, "FILE", "none.jsonl")  # what other tests of this lake have measured
     body = problem(client_of(valued_lake).get(f"/api/v1/{name}?{more}"), 422)
     assert body["type"] == "urn:varlake:problem:too-much"
 

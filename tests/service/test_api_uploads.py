@@ -94,7 +94,7 @@ UPLOADS = {
 H1,2020-01-01,index,IG S33,financial,A,2024-12-20,1000000,USD\n",
         )
     ],
-    "/api/v1/exposure-limits": [
+    "/api/v1/limits": [
         (
             "limits.csv",
             b"limit,effective_from,dimension,member,measure,level,amount,currency\nL1,2020-01-01,counterparty,D,pfe,0.95,1e6,USD\n",

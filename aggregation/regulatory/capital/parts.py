@@ -154,7 +154,8 @@ def _basic_cva(session: Session, query: CapitalQuery, regime: Regime, answer: Ba
         told = row["reason"] or (None if row["status"] == "complete" else "Some of its trades have no exposure.")
         cells[_key(query, row)] = Cell(row["rwa"], row["status"], told)
     total = answer.total
-    _hedges(cells, query, factor * total["of_hedges"])
+    if total["of_hedges"] is not None:
+        _hedges(cells, query, factor * total["of_hedges"])
     rwa = None if total["status"] == "invalid" and total["netting_sets"] else total["rwa"]
     status = "complete" if not total["netting_sets"] else total["status"]
     return _found(cells, rwa, total["capital"], 1.0 / factor, status, lacking=tuple(lacking))
