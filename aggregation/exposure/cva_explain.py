@@ -25,7 +25,6 @@ import pyarrow as pa
 from pydantic import Field, model_validator
 
 from aggregation.answer import Answer
-from aggregation.book.filters import select
 from aggregation.exposure.collateral import margin_period
 from aggregation.exposure.cva import notes_of_cva, price_of_cva, receipt_of_cva, set_figures
 from aggregation.exposure.cva_query import CvaScope, OpenedCva, open_cva
@@ -33,7 +32,15 @@ from aggregation.exposure.cva_scenarios import priced_sets, set_weights
 from aggregation.exposure.default_curves import DefaultCurve, DefaultCurves, default_curves
 from aggregation.exposure.netting_sets import netting_sets
 from aggregation.exposure.path_values import PathScope, open_paths, plan_paths, value_paths
-from aggregation.exposure.scope import OpenedBook, open_book, own_book, path_scope, reported_days, snapshot_of
+from aggregation.exposure.scope import (
+    OpenedBook,
+    kept_positions,
+    open_book,
+    own_book,
+    path_scope,
+    reported_days,
+    snapshot_of,
+)
 from aggregation.kernels.euler import exact_split
 from aggregation.question import Plan, Question, together
 from aggregation.session import Session
@@ -126,8 +133,8 @@ def _book_under(session: Session, query: CvaExplainQuery, day: dt.date) -> Opene
     """The first book in the terms of the second day, under the agreements and with the balances of a day."""
     snapshot = snapshot_of(session, query)
     book = own_book(session.cache, snapshot, query)
-    keep = select(book, query.where)
-    sets = netting_sets(snapshot, session.cache, book, keep, day)
+    keep, among = kept_positions(book, query)
+    sets = netting_sets(snapshot, session.cache, book, keep, day, among=among)
     lags = tuple(margin_period(a) if a.margined else None for a in sets.agreements)
     counts = sets.whole & bool(query.collateral and not session.lake.reader)
     looked_back = tuple(sorted({lag for lag in lags if lag is not None}))

@@ -19,7 +19,6 @@ from pydantic import Field
 
 from aggregation.answer import Answer
 from aggregation.book.changes import Changes, derive, edit
-from aggregation.book.filters import select
 from aggregation.exposure.along_paths import Along, Exposed, Part
 from aggregation.exposure.collateral import margin_period, terms_of
 from aggregation.exposure.cva import notes_of_cva, plan_cva, price_of_cva, receipt_of_cva, value_cva
@@ -29,6 +28,7 @@ from aggregation.exposure.default_curves import default_curves
 from aggregation.exposure.netted import Netting
 from aggregation.exposure.netting_sets import NettingSets, netting_sets
 from aggregation.exposure.restricted import restricted
+from aggregation.exposure.scope import kept_positions
 from aggregation.kernels import cva
 from aggregation.opened.remembered import remembered
 from aggregation.question import Question
@@ -183,7 +183,7 @@ def _touched(
     if not changes.added.num_rows:
         return out, 0
     new, _ = derive(book, np.empty(0, np.int64), np.empty(0), changes.added, ("added",))
-    keep = select(new, query.where)
+    keep, _ = kept_positions(new, query)
     theirs = netting_sets(opened.exposure.held.snapshot, session.cache, new, keep, query.as_of)
     place = {name: i for i, name in enumerate(sets.ids)}
     held = new.contract_ids.to_pylist()

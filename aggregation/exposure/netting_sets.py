@@ -110,10 +110,16 @@ class NettingSets:
 
 
 def netting_sets(
-    snapshot: Snapshot, cache: VectorCache, book: Book, keep: Bools, as_of: dt.date, balanced_on: dt.date | None = None
+    snapshot: Snapshot,
+    cache: VectorCache,
+    book: Book,
+    keep: Bools,
+    as_of: dt.date,
+    balanced_on: dt.date | None = None,
+    among: Bools | None = None,
 ) -> NettingSets:
     """The netting sets of the positions of a book that are kept, (n_positions,), under the agreements of a day and with its balances,
-    or with those of another day.
+    or with those of another day. among : (n_positions,) the positions that a whole set consists of, where that is not all.
 
     Raises `BadInput` for a book of P&L rows, which has no trades.
     """
@@ -144,7 +150,7 @@ def netting_sets(
         column = book.column(name)
         return column.members.take(pa.array(column.codes[alone[by_trade]])).to_pylist()  # type: ignore[no-any-return]
 
-    everywhere = np.bincount(place[place >= 0], minlength=len(known))[used]
+    everywhere = np.bincount(place[place >= 0 if among is None else (place >= 0) & among], minlength=len(known))[used]
     whole = np.ones(len(used) + len(alone), np.bool_)
     whole[: len(used)] = everywhere == np.bincount(of_set, minlength=len(used))
     day = balanced_on or as_of

@@ -29,7 +29,7 @@ from aggregation.receipts import name_book
 from aggregation.session import Session
 from aggregation.types import Coverage, Positions
 from lake.arrays import Bools
-from lake.errors import BadInput, counted
+from lake.errors import BadInput, NotFound, counted
 from lake.tables import Snapshot
 from scenarios.market.base_market import BaseMarket, load_base
 from scenarios.market.moves import MoveRules
@@ -40,7 +40,7 @@ from valuation.catalogue import terms_from_json
 from valuation.instruments.schedules import horizon_date
 from valuation.types import Contract, ValuationFailure, failures_in_words
 
-# what is held or lent: SA-CCR and BA-CVA leave it out (CRE52 and MAR50 are of derivatives), on the paths it counts with its whole value
+# what is held or lent: no counterparty of the trade owes it, and SA-CCR and BA-CVA leave it out (CRE52 and MAR50 are of derivatives)
 NO_DERIVATIVES = frozenset(
     (
         "amortising_bond",
@@ -92,6 +92,11 @@ class ExposureScope(Positions, PathScope):
         max_length=120,
         description="T1, T2, ... as tenors such as 1W, 1M, 5Y; where none is given, weeks, then months, then years to the last maturity of "
         "the book, at most 30 years",
+    )
+    trades: Literal["derivatives", "all"] = Field(
+        "derivatives",
+        description="derivatives; or all, so that shares, bonds, deposits and spot count too, with their whole value, as owed by the "
+        "counterparty of the trade",
     )
     collateral: bool = Field(
         True, description="count collateral: what is held and posted today, and what agreements call"
@@ -199,8 +204,8 @@ def open_book(
     named = remembered(
         ("with netting sets", query.as_of), (book, whole), lambda: _with_sets(book, whole), lambda b: whole.code.nbytes
     )
-    keep = select(named, query.where)
-    sets = whole if keep.all() else netting_sets(snapshot, cache, named, keep, query.as_of)
+    keep, among = kept_positions(named, query)
+    sets = whole if keep.all() else netting_sets(snapshot, cache, named, keep, query.as_of, among=among)
     if query.margin_period == "regime" and floors is None:
         raise BadInput(
             "margin_period=regime was given, but this question has no regime; leave it out, or ask exposure."
@@ -210,6 +215,24 @@ def open_book(
     counts = sets.whole & bool(query.collateral and not session.lake.reader)
     everything_called = sorted({lag for lag in of_all.values() if lag is not None})
     return OpenedBook(snapshot, named, keep, sets, lags, counts, tuple(everything_called))
+
+
+def kept_positions(book: Book, query: ExposureScope) -> tuple[Bools, Bools]:
+    """What the filters leave of the trades that count, and the trades that count, both (n_positions,).
+
+    Raises `BadInput` where the filters leave no derivative and derivatives are asked for.
+    """
+    chosen, among = select(book, query.where), np.ones(book.n_positions, np.bool_)
+    if query.trades == "derivatives":
+        column = book.columns["instrument_type"]
+        is_one = np.array([m not in NO_DERIVATIVES for m in column.members.to_pylist()], np.bool_)
+        among = is_one[column.codes]
+        if not (chosen & among).any():
+            raise BadInput(
+                f"None of {counted(int(chosen.sum()), 'position')} is a derivative, so that no counterparty owes anything by them. Ask for "
+                "other positions, or with trades=all for the value of all that is held."
+            )
+    return chosen & among, among
 
 
 def snapshot_of(session: Session, query: ExposureScope) -> Snapshot:
@@ -278,8 +301,12 @@ def _last_days(held: OpenedBook) -> Mapping[str, dt.date]:
     """The latest date in the terms of each contract of the book, by contract id; nothing of one without an end, such as a share."""
 
     def found() -> dict[str, dt.date]:
-        last = {}
-        for contract in Contract.of(contracts_by_id(held.snapshot.lake, held.book.contract_ids)):
+        last, lake = {}, held.snapshot.lake
+        try:
+            rows = contracts_by_id(lake, held.book.contract_ids)
+        except NotFound:  # a contract that a what-if adds
+            rows = lake.read("contracts", among={"contract_id": held.book.contract_ids.to_pylist()})
+        for contract in Contract.of(rows):
             terms = terms_from_json(contract.instrument_type, contract.terms)
             if days := [v for v in vars(terms).values() if isinstance(v, dt.date)]:
                 last[contract.contract_id] = max(days)
@@ -423,14 +450,18 @@ def _notes(query: ExposureScope, opened: OpenedExposure) -> tuple[str, ...]:
             f"{', '.join(parts[:_SHOWN])}{more}."
         )
     column = held.book.columns["instrument_type"]
-    counts = np.bincount(column.codes[held.keep], minlength=len(column.members)).tolist()
+    counts = np.bincount(column.codes[select(held.book, query.where)], minlength=len(column.members)).tolist()
     kinds = {k: c for k, c in zip(column.members.to_pylist(), counts, strict=True) if c and k in NO_DERIVATIVES}
     if kinds:
         n = sum(kinds.values())
+        does = (
+            f"{'counts' if n == 1 else 'count'} with the whole value, as owed by the counterparty"
+            if query.trades == "all"
+            else f"{'is' if n == 1 else 'are'} left out, as by SA-CCR; trades=all counts {'it' if n == 1 else 'them'}"
+        )
         notes.append(
-            f"{counted(n, 'position is', 'positions are')} no {'derivative' if n == 1 else 'derivatives'} "
-            f"({', '.join(f'{k} {c:,}' for k, c in sorted(kinds.items()))}), and {'counts' if n == 1 else 'count'} here with the whole "
-            "value, as owed by the counterparty. SA-CCR and BA-CVA leave these out; so does where instrument_type!=..."
+            f"{counted(n, 'position')} {'is' if n == 1 else 'are'} no {'derivative' if n == 1 else 'derivatives'} "
+            f"({', '.join(f'{k} {c:,}' for k, c in sorted(kinds.items()))}), and {does}."
         )
     failed = opened.failures
     if failed:

@@ -23,7 +23,7 @@ def lake(tmp_path_factory):
 
 
 def asked(**more):
-    return CvaQuery.model_validate({"as_of": MONDAY, "grid": GRID, "paths": PATHS, **more})
+    return CvaQuery.model_validate({"as_of": MONDAY, "grid": GRID, "paths": PATHS, "trades": "all", **more})
 
 
 def ask(lake, paths=None, **more):

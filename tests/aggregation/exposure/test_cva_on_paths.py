@@ -20,13 +20,15 @@ def lake(tmp_path_factory):
     with Committer(lake, "test") as committer:
         session = reading(lake).writing(committer)
         for name, more in (("cva", {}), ("cva-explain", {"from": str(FRIDAY)})):
-            asked = questions.read(name, {"as_of": str(MONDAY), **PATHS, **more})
+            asked = questions.read(name, {"as_of": str(MONDAY), **PATHS, "trades": "all", **more})
             questions.value(session, name, asked)
     return lake
 
 
 def ask(lake, name, **more):
-    return questions.ask(reading(lake), name, questions.read(name, {"as_of": str(MONDAY), **PATHS, **more}))
+    return questions.ask(
+        reading(lake), name, questions.read(name, {"as_of": str(MONDAY), **PATHS, "trades": "all", **more})
+    )
 
 
 def test_what_is_not_valued_is_told(lake):

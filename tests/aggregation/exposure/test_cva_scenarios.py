@@ -28,7 +28,7 @@ def ask(lake, monkeypatch):
     monkeypatch.setattr(cva_scenarios, "open_cva", opened)
 
     def run(scenario, **more):
-        asked = {"as_of": MONDAY, "grid": GRID, "paths": PATHS, "scenario": scenario, **more}
+        asked = {"as_of": MONDAY, "grid": GRID, "paths": PATHS, "scenario": scenario, "trades": "all", **more}
         return run_cva_scenarios(reading(lake), CvaScenariosQuery.model_validate(asked))
 
     return run
@@ -38,7 +38,7 @@ def test_a_stress_of_credit_is_the_curve_moved(ask, lake):
     """Hazard rates up by two points: CVA from the moved survival by hand."""
     found = ask("credit +200bp", by=["counterparty"])
     session = reading(lake)
-    query = CvaScenariosQuery(as_of=MONDAY, grid=GRID, paths=PATHS, scenario="credit +200bp")
+    query = CvaScenariosQuery(as_of=MONDAY, grid=GRID, paths=PATHS, scenario="credit +200bp", trades="all")
     opened = open_cva(session, query, paths=drawn_paths(session, query))
     profile = cva_scenarios.set_figures(opened).positive
     rows = {r["counterparty"]: r for r in found.scenarios.to_pylist()}

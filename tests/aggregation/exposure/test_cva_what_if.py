@@ -41,7 +41,7 @@ def ask(lake, monkeypatch):
     monkeypatch.setattr(cva_what_if, "open_cva", opened)
 
     def run(**more):
-        asked = {"as_of": MONDAY, "grid": GRID, "paths": PATHS, **more}
+        asked = {"as_of": MONDAY, "grid": GRID, "paths": PATHS, "trades": "all", **more}
         return run_cva_what_if(session, CvaWhatIfQuery.model_validate(asked))
 
     return run
@@ -50,7 +50,7 @@ def ask(lake, monkeypatch):
 def whole(lake, changes, collateral):
     """CVA by netting set of the changed book as a whole, on the same paths."""
     session = reading(lake)
-    query = CvaQuery(as_of=MONDAY, grid=GRID, paths=PATHS, by=("netting_set",), collateral=collateral)
+    query = CvaQuery(as_of=MONDAY, grid=GRID, paths=PATHS, by=("netting_set",), collateral=collateral, trades="all")
     paths = drawn_paths(session, query)
     book = session.cache.book(lake.snapshot(), MONDAY)
     held = open_book(session, query, book=changed_book(book, changes, "changed"))

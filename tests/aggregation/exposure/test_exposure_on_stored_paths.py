@@ -29,7 +29,7 @@ def valued(valued_lake, tmp_path_factory):
 
 
 def ask(lake, name="exposure", **more):
-    return questions.ask(reading(lake), name, questions.read(name, {**ASKED, **more}))
+    return questions.ask(reading(lake), name, questions.read(name, {**ASKED, "trades": "all", **more}))
 
 
 def test_the_same_question_has_the_same_bits_and_todays_value_is_that_of_the_book(valued):

@@ -24,7 +24,7 @@ def ask(bare_lake, monkeypatch):
 
     def asked(name="exposure", without=(), **more):
         monkeypatch.setattr(scope, "open_paths", lambda session, query: made_up(session, query, without))
-        return questions.ask(reading(lake), name, questions.read(name, {**ASKED, **more}))
+        return questions.ask(reading(lake), name, questions.read(name, {**ASKED, "trades": "all", **more}))
 
     return asked
 
@@ -130,14 +130,28 @@ def test_a_grid_that_ends_before_the_book_is_told(ask):
 
 def test_what_is_no_derivative_is_counted_as_sa_ccr_would_leave_it_out(ask):
     assert {k for k, rows in CLASSED.items() if isinstance(rows, str)} == scope.NO_DERIVATIVES
-    (said,) = [n for n in ask().notes if "SA-CCR and BA-CVA leave these out" in n]
+    (said,) = [n for n in ask(trades="derivatives").notes if "left out, as by SA-CCR" in n]
     assert any(f"{kind} " in said for kind in scope.NO_DERIVATIVES)
-    kept = ask(where=[f"instrument_type!={','.join(sorted(scope.NO_DERIVATIVES & kinds_of(ask)))}"])
-    assert not any("SA-CCR and BA-CVA leave these out" in n for n in kept.notes)
+    (told,) = [n for n in ask().notes if "with the whole value" in n]
+    assert any(f"{kind} " in told for kind in scope.NO_DERIVATIVES)
 
 
-def kinds_of(ask):
-    return {r["instrument_type"] for r in ask(by=["instrument_type"]).summary.to_pylist()}
+def test_derivatives_alone_are_as_a_filter_to_them_but_for_their_collateral(ask):
+    kinds = sorted(
+        {r["instrument_type"] for r in ask(by=["instrument_type"]).summary.to_pylist()} & scope.NO_DERIVATIVES
+    )
+    asked = {"by": ["counterparty"], "collateral": False}
+    alone, filtered = ask(trades="derivatives", **asked), ask(where=[f"instrument_type!={','.join(kinds)}"], **asked)
+    assert alone.rows.equals(filtered.rows)
+    assert alone.summary.equals(filtered.summary)
+    assert not alone.rows.equals(ask(**asked).rows)
+    # a netting set whose derivatives are all asked about is whole, whatever else is held with the counterparty
+    assert not any("of which the filters leave a part" in n for n in ask(trades="derivatives").notes)
+
+
+def test_a_selection_without_a_derivative_is_refused(ask):
+    with pytest.raises(BadInput, match=r"is a derivative.*trades=all"):
+        ask(trades="derivatives", where=["instrument_type=cash_equity"])
 
 
 def test_a_part_of_a_netting_set_has_no_collateral_and_says_so(ask):
