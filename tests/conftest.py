@@ -45,6 +45,23 @@ os.environ.pop("COLUMNS", None)
 
 
 @pytest.hookimpl(trylast=True)
+# questions on counterparties and capital: value their examples and ask them by every door takes long, see `make test-slow`
+OF_CAPITAL = {n for n, entry in questions.QUESTIONS.items() if entry.place.startswith(("exposure.", "regulatory."))}
+_THEIR_OWN = ("exposure", "regulatory")  # folders of their own tests, which run always
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What the suites over all questions try with one on counterparties or capital is slow."""
+    for item in items:
+        given = getattr(item, "callspec", None)
+        if given is None or item.path.parent.name in _THEIR_OWN:
+            continue
+        named = {v for v in given.params.values() if isinstance(v, str)}
+        if named & OF_CAPITAL or any(given.id == n or given.id.startswith((f"{n}-", f"/{n}")) for n in OF_CAPITAL):
+            item.add_marker(pytest.mark.slow)
+
+
 def pytest_configure() -> None:
     """With `derandomize` alone, examples still depend on the numbers in whichever modules of the project are loaded."""
     if settings.get_current_profile_name() == "fixed":
