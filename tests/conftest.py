@@ -44,7 +44,6 @@ settings.load_profile("fixed")
 os.environ.pop("COLUMNS", None)
 
 
-@pytest.hookimpl(trylast=True)
 # questions on counterparties and capital: value their examples and ask them by every door takes long, see `make test-slow`
 OF_CAPITAL = {n for n, entry in questions.QUESTIONS.items() if entry.place.startswith(("exposure.", "regulatory."))}
 _THEIR_OWN = ("exposure", "regulatory")  # folders of their own tests, which run always
@@ -62,6 +61,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.slow)
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_configure() -> None:
     """With `derandomize` alone, examples still depend on the numbers in whichever modules of the project are loaded."""
     if settings.get_current_profile_name() == "fixed":
