@@ -10,7 +10,7 @@ from aggregation.session import reading
 from lake.tables import Lake
 from service.rendering import answers, pictures
 
-ASKED = {"as_of": MONDAY, "grid": ["1M", "6M", "1Y"], "paths": 70}
+ASKED = {"as_of": MONDAY, "grid": ["1M", "6M", "1Y"], "paths": 70, "trades": "all"}
 
 
 @pytest.fixture
