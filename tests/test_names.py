@@ -69,6 +69,341 @@ MODULES = {
     },
 }  # fmt: skip
 
+# Names of the newest rooms, on counterparties and capital, that others have too: to be told apart, or explained above.
+TO_TELL_APART: dict[str, dict[str, dict[str, tuple[str, ...]]]] = {
+    "CLASSES": {
+        "valuation": {
+            "Along": (
+                "market/path_market",
+                "types",
+            ),
+            "PathMarket": (
+                "horizons/unit_explain",
+                "market/path_market",
+            ),
+            "PathMarkets": (
+                "horizons/unit_explain",
+                "market/path_market",
+            ),
+        },
+        "aggregation": {
+            "Asked": (
+                "exposure/profiles",
+                "regulatory/capital/parts",
+            ),
+            "Cell": (
+                "regulatory/capital/parts",
+                "regulatory/capital/plan",
+                "regulatory/frtb_sa_factors",
+            ),
+            "ClassCapital": (
+                "kernels/frtb_sbm",
+                "regulatory/sa_cva_charge",
+            ),
+            "Classified": (
+                "regulatory/frtb_sa_factors",
+                "regulatory/liquidity_horizons",
+                "regulatory/sa_ccr/rows",
+            ),
+            "Commodity": (
+                "regulatory/cva_parameters",
+                "regulatory/frtb_sa_parameters",
+                "regulatory/sa_ccr/parameters",
+            ),
+            "Credit": (
+                "regulatory/credit/parameters",
+                "regulatory/sa_ccr/parameters",
+            ),
+            "Equity": (
+                "regulatory/cva_parameters",
+                "regulatory/frtb_sa_parameters",
+                "regulatory/sa_ccr/parameters",
+            ),
+            "Exposure": (
+                "kernels/sa_ccr",
+                "regulatory/imm",
+            ),
+            "Exposures": (
+                "contributions/exposures",
+                "regulatory/sa_ccr/portfolio",
+            ),
+            "Factor": (
+                "regulatory/sa_ccr/parameters",
+                "regulatory/sa_cva_charge",
+            ),
+            "Figures": (
+                "regulatory/frtb_ima",
+                "types",
+            ),
+            "Fx": (
+                "regulatory/cva_parameters",
+                "regulatory/frtb_sa_parameters",
+                "regulatory/sa_ccr/parameters",
+            ),
+            "MarginPeriod": (
+                "regulatory/imm",
+                "regulatory/sa_ccr/parameters",
+            ),
+            "Maturity": (
+                "regulatory/credit/parameters",
+                "regulatory/sa_ccr/parameters",
+            ),
+            "Moves": (
+                "contributions/exposures",
+                "exposure/cva_scenarios",
+            ),
+            "Nodes": (
+                "contributions/exposures",
+                "exposure/profile_tables",
+            ),
+            "Part": (
+                "exposure/along_paths",
+                "risk/pivot",
+            ),
+            "Point": (
+                "regulatory/exposure_drill",
+                "types",
+            ),
+            "Rules": (
+                "kernels/sa_ccr",
+                "regulatory/ima_query",
+            ),
+            "Runs": (
+                "exposure/netted",
+                "reduce/layout",
+            ),
+            "Sums": (
+                "kernels/ba_cva",
+                "reduce/product_on_spark",
+                "regulatory/sa_ccr/portfolio",
+            ),
+            "Terms": (
+                "exposure/collateral",
+                "kernels/sa_ccr",
+            ),
+            "Touched": (
+                "exposure/cva_what_if",
+                "regulatory/sa_ccr/what_if",
+            ),
+            "Trades": (
+                "kernels/sa_ccr",
+                "regulatory/sa_ccr/ead",
+            ),
+        },
+        "service": {
+            "Rows": (
+                "api/openbb",
+                "bench/sa_ccr",
+            ),
+        },
+    },
+    "FUNCTIONS": {
+        "valuation": {
+            "last_day": (
+                "horizons/path_values",
+                "ore/facts",
+            ),
+        },
+        "aggregation": {
+            "beside": (
+                "regulatory/exposure_what_if",
+                "stress/greeks",
+            ),
+            "called": (
+                "answer",
+                "kernels/collateral",
+            ),
+            "changed": (
+                "change/attribution_path",
+                "regulatory/credit/question",
+                "regulatory/sa_ccr/portfolio",
+            ),
+            "date_weights": (
+                "exposure/cva_figures",
+                "kernels/cva",
+            ),
+            "digital": (
+                "regulatory/sa_ccr/currencies",
+                "regulatory/sa_ccr/equities",
+            ),
+            "effective": (
+                "book/hierarchies",
+                "kernels/exposure_profile",
+            ),
+            "exposures": (
+                "kernels/sa_ccr",
+                "regulatory/sa_ccr/portfolio",
+            ),
+            "forward": (
+                "regulatory/sa_ccr/commodities",
+                "regulatory/sa_ccr/currencies",
+                "regulatory/sa_ccr/equities",
+            ),
+            "future": (
+                "regulatory/sa_ccr/commodities",
+                "regulatory/sa_ccr/equities",
+            ),
+            "maturities": (
+                "regulatory/ba_cva",
+                "regulatory/frtb_sa_contracts",
+            ),
+            "on_grid": (
+                "change/explain",
+                "kernels/sa_ccr",
+            ),
+            "open_book": (
+                "exposure/scope",
+                "stress/book_value",
+            ),
+            "opened": (
+                "exposure/stored_paths",
+                "regulatory/ima_query",
+            ),
+            "option": (
+                "regulatory/sa_ccr/commodities",
+                "regulatory/sa_ccr/currencies",
+                "regulatory/sa_ccr/equities",
+            ),
+            "parts_of": (
+                "receipts",
+                "regulatory/sa_ccr/question",
+            ),
+            "plan": (
+                "exposure/stored_paths",
+                "questions",
+            ),
+            "receipt_of": (
+                "receipts",
+                "regulatory/sa_ccr/ead",
+            ),
+            "rows_of": (
+                "regulatory/capital/question",
+                "regulatory/sa_ccr/question",
+            ),
+            "standalone": (
+                "kernels/ba_cva",
+                "regulatory/frtb_sa_sbm",
+            ),
+            "standard_error": (
+                "kernels/cva",
+                "kernels/fitted",
+            ),
+            "swap": (
+                "regulatory/sa_ccr/commodities",
+                "regulatory/sa_ccr/currencies",
+                "regulatory/sa_ccr/rates",
+            ),
+            "trade_rows": (
+                "regulatory/credit/tables",
+                "regulatory/sa_ccr/trades",
+            ),
+            "unit_notionals": (
+                "kernels/sa_ccr",
+                "regulatory/frtb_sa_default",
+            ),
+            "units_of": (
+                "regulatory/modellability",
+                "units",
+            ),
+            "value": (
+                "exposure/stored_paths",
+                "questions",
+            ),
+        },
+        "service": {
+            "in_words": (
+                "proposals",
+                "rendering/pictures",
+            ),
+            "named": (
+                "access/groups",
+                "ingests",
+            ),
+            "show_drill": (
+                "rendering/dimensions",
+                "rendering/exposure",
+            ),
+            "show_what_if": (
+                "rendering/exposure",
+                "rendering/sa_ccr",
+                "rendering/whatif",
+            ),
+        },
+    },
+    "MODULES": {
+        "aggregation": {
+            "ba_cva": (
+                "kernels",
+                "regulatory",
+            ),
+            "collateral": (
+                "exposure",
+                "kernels",
+            ),
+            "compare": (
+                "change",
+                "regulatory/capital",
+            ),
+            "cva": (
+                "exposure",
+                "kernels",
+            ),
+            "exposures": (
+                "contributions",
+                "regulatory/credit",
+            ),
+            "frtb_ima": (
+                "kernels",
+                "regulatory",
+            ),
+            "parameters": (
+                "regulatory/credit",
+                "regulatory/sa_ccr",
+            ),
+            "query": (
+                "regulatory/capital",
+                "risk",
+            ),
+            "question": (
+                "",
+                "regulatory/capital",
+                "regulatory/credit",
+                "regulatory/sa_ccr",
+            ),
+            "sa_cva": (
+                "kernels",
+                "regulatory",
+            ),
+            "trades": (
+                "regulatory/sa_ccr",
+                "whatif",
+            ),
+            "what_if": (
+                "regulatory/sa_ccr",
+                "whatif",
+            ),
+        },
+        "service": {
+            "credit": (
+                "bench/oracles",
+                "rendering",
+            ),
+            "exposure": (
+                "bench",
+                "rendering",
+            ),
+            "sa_ccr": (
+                "bench",
+                "rendering",
+            ),
+        },
+    },
+}
+for _kind, _of in (("CLASSES", CLASSES), ("FUNCTIONS", FUNCTIONS), ("MODULES", MODULES)):
+    for _package, _names in TO_TELL_APART.get(_kind, {}).items():
+        for _name, _places in _names.items():
+            _of.setdefault(_package, {})[_name] = ("to be told apart", *_places)  # type: ignore[index]
+
 Allowed = Mapping[str, tuple[str, ...]]
 Named = Iterator[tuple[str, str]]
 
