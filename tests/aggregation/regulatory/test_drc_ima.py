@@ -90,7 +90,7 @@ def test_what_is_not_known_is_a_row_with_its_reason(valued_lake: Path) -> None:
     assert any(n.startswith("Partial: 1 issuer") for n in answer.notes)
 
 
-BASEL = regime_of("basel@2023", MONDAY).section("frtb_sa", FrtbSa)
+BASEL = regime_of("basel@2023", MONDAY, None).section("frtb_sa", FrtbSa)
 TERMS = SimpleNamespace(credit_curve="ACME", currency="USD", default_date=None)
 INDEX, LEVELS = FactorIndex.of([factor("CPI:US", "price_index")]), np.array([258.0])
 

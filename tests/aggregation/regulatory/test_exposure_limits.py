@@ -12,7 +12,7 @@ from lake.errors import BadInput
 from lake.landing.exposure_limits import ingest_exposure_limits
 
 HEADER = "limit,effective_from,effective_to,dimension,member,measure,level,until,amount,currency\n"
-ASKED = {"as_of": MONDAY, "grid": ["1M", "6M", "1Y"], "paths": 70, "collateral": False}
+ASKED = {"as_of": MONDAY, "grid": ["1M", "6M", "1Y"], "paths": 70, "collateral": False, "trades": "all"}
 
 
 @pytest.fixture
