@@ -2,43 +2,20 @@
 
 from __future__ import annotations
 
-import datetime as dt
-
 import numpy as np
-import pyarrow as pa
 
-from aggregation.book.book import Book, PositionColumn
-from aggregation.exposure.along_paths import Along
-from aggregation.exposure.netting_sets import NettingSets
-from aggregation.exposure.path_values import GivenPaths, PathValues
 from aggregation.exposure.profiles import Asked, Profile, profile
-from aggregation.exposure.reference import Agreement
-from aggregation.exposure.scope import business_day_before
 from aggregation.kernels.estimators import exact_level
-from lake.arrays import Floats
-from service.bench.harness import VALUATION_DATE, Row, parallel_read, row, seconds
+from service.bench.harness import Row, parallel_read, row, seconds
+from service.bench.made_paths import made_paths, margined
 
-_LAG = 10  # business days of margin period
-_CURRENCIES = ("EUR", "JPY", "USD")
 _LEVELS = ("0.95", "0.99")
 
 
 def bench_profiles(n_contracts: int = 4000, n_paths: int = 1000, n_dates: int = 60, n_sets: int = 200) -> list[Row]:
     """Seconds of EE, PFE and EPE by counterparty, margined, warm, against one read of the values by all cores."""
-    paths, values = _paths(n_contracts, n_paths, n_dates)
-    book, sets = _book(paths, n_sets, n_contracts)
-    lags = [_LAG] * n_sets
-    along = Along(
-        paths,
-        book,
-        sets,
-        "USD",
-        lambda _: 1.0,
-        lags,
-        np.ones(n_sets, np.bool_),
-        business_day_before,
-        np.ones(n_dates, np.bool_),
-    )
+    paths, values = made_paths(n_contracts, n_paths, n_dates)
+    along, _ = margined(paths, n_sets, n_contracts)
     asked = Asked(tuple(exact_level(x) for x in _LEVELS), 1, 1.0)
     group = np.arange(n_sets, dtype=np.int32)
 
@@ -61,56 +38,3 @@ def bench_profiles(n_contracts: int = 4000, n_paths: int = 1000, n_dates: int = 
             "<= 2",
         )
     ]
-
-
-def _paths(n_contracts: int, n_paths: int, n_dates: int) -> tuple[PathValues, Floats]:
-    """Random walks of a value each, and the array that holds them, (n_dates, n_contracts, n_paths)."""
-    rng = np.random.default_rng(1)
-    values = np.empty((n_dates, n_contracts, n_paths))
-    walk = np.zeros((n_contracts, n_paths))
-    for k in range(n_dates):
-        walk += rng.standard_normal((n_contracts, n_paths))
-        values[k] = walk
-    shape = (n_dates, n_paths)
-    spots = {c: np.exp(0.01 * rng.standard_normal(shape)) for c in _CURRENCIES}
-    spots["USD"] = np.ones(shape)
-    source = GivenPaths(values, np.broadcast_to(0.0, values.shape), spots, {"USD": np.full(shape, 0.99)}, {})
-    paths = PathValues(
-        as_of=VALUATION_DATE,
-        dates=tuple(VALUATION_DATE + dt.timedelta(days=30 * (k + 1)) for k in range(n_dates)),
-        n_paths=n_paths,
-        contract_ids=pa.array([f"c{i:06}" for i in range(n_contracts)]),
-        currencies=tuple(_CURRENCIES[i % len(_CURRENCIES)] for i in range(n_contracts)),
-        base=rng.standard_normal(n_contracts),
-        failures=(),
-        receipt={},
-        notes=(),
-        source=source,
-    )
-    return paths, values
-
-
-def _book(paths: PathValues, n_sets: int, n_positions: int) -> tuple[Book, NettingSets]:
-    """Positions of random quantities under as many margined agreements, one a counterparty."""
-    rng = np.random.default_rng(2)
-    n_contracts = len(paths.contract_ids)
-    contract = np.sort(
-        np.concatenate([np.arange(n_contracts), rng.integers(0, n_contracts, n_positions - n_contracts)])
-    )
-    starts = np.searchsorted(contract, np.arange(n_contracts + 1)).astype(np.int64)
-    trades = PositionColumn(np.arange(n_positions, dtype=np.int32), pa.array([f"T{i:07}" for i in range(n_positions)]))
-    quantity = rng.integers(-50, 51, n_positions).astype(np.float64)
-    book = Book(VALUATION_DATE, ("bench",), paths.contract_ids, starts, quantity, {"trade": trades})
-    code = rng.integers(0, n_sets, n_positions).astype(np.int32)
-    under = [_agreement(i) for i in range(n_sets)]
-    ids = [a.agreement for a in under]
-    whole = np.ones(n_sets, np.bool_)
-    places = np.arange(n_positions)
-    return book, NettingSets(VALUATION_DATE, places, code, ids, ids, ["Own"] * n_sets, under, whole, (), ())
-
-
-def _agreement(i: int) -> Agreement:
-    return Agreement(
-        f"CSA-{i:04}", f"CSA-{i:04}", "Own", VALUATION_DATE, None, None, True, True, True, 100.0, 100.0, 10.0, 0.0, 0.0,
-        "EUR", _LAG, 1, False,
-    )  # fmt: skip
