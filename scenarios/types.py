@@ -8,16 +8,18 @@ import functools
 import json
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from lake.arrays import Floats
 from lake.errors import BadInput, NotFound, counted, unknown
+
+Level = TypeVar("Level", float, Floats)  # of a factor: one, or in every state
 
 
 class RiskClass(StrEnum):
@@ -370,6 +372,14 @@ class FactorIndex:
             (i for i, f in zip(self.row, self.factors, strict=True) if f.type == "fx_rate"),
             error=MissingRiskFactor,
         )
+
+    def cross(self, base: str, quote: str, level: Callable[[str], Level], one: Level) -> Level:
+        """Price of one `base` in `quote`, from the level of each factor of `fx_path`; one : the price where both are the same currency."""
+        price = one
+        for risk_factor_id, power in self.fx_path(base, quote):
+            found = level(risk_factor_id)
+            price = price * found if power > 0 else price / found
+        return price
 
     def without_rate(self, currencies: Iterable[str], reporting: str) -> dict[str, str]:
         """The currencies that have no exchange rate into the reporting currency, and what to do about positions in them."""

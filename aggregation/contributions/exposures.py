@@ -496,11 +496,7 @@ def _rates(moves: Moves, currency: str) -> Callable[[str], float | Unknown]:
             if moves.index.without_rate([of], currency):
                 known[of] = Unknown(f"the market of the day has no exchange rate of {of} into {currency}")
             else:
-                price = 1.0
-                for leg, power in moves.index.fx_path(of, currency):
-                    level = float(moves.base[moves.index.row[leg]])
-                    price = price * level if power > 0 else price / level
-                known[of] = price
+                known[of] = moves.index.cross(of, currency, lambda f: float(moves.base[moves.index.row[f]]), 1.0)
         return known[of]
 
     return rate

@@ -416,11 +416,7 @@ class PathMarket(_Along):
         return start * self._lognormal(moved, self._short_integral(f.currency))
 
     def fx(self, base: str, quote: str) -> Floats:
-        rate = np.ones(self.n_states)
-        for risk_factor_id, power in self.index.fx_path(base, quote):
-            level = self.level(risk_factor_id)
-            rate = rate * level if power > 0 else rate / level
-        return rate
+        return self.index.cross(base, quote, self.level, np.ones(self.n_states))
 
     def _ahead(self, factors: Callable[[str, Floats], Floats], name: str, times: Floats) -> Floats:
         """Logarithms of base factors from this day on, (n,)."""

@@ -204,11 +204,7 @@ class ScenarioMarket:
 
     def fx(self, base: str, quote: str) -> Floats:
         """Price of one unit of `base` in `quote`, shape (n_states,); crosses are triangulated in every state."""
-        rate = np.ones(self.n_states)
-        for risk_factor_id, power in self.index.fx_path(base, quote):
-            level = self.level(risk_factor_id)
-            rate = rate * level if power > 0 else rate / level
-        return rate
+        return self.index.cross(base, quote, self.level, np.ones(self.n_states))
 
     def discount(self, curve: str, times: Floats) -> Floats:
         """Discount factors of shape (len(times), n_states); times in years (Act/365F) from the valuation date, >= 0.

@@ -196,10 +196,7 @@ class ResettingLeg:
             return np.broadcast_to(rates, (market.n_states,))
         if (then := market.passed(start)) is not None:
             return float(then.fx(self.base, self.currency)[0])
-        spot = 1.0
-        for risk_factor_id, power in market.index.fx_path(self.base, self.currency):
-            level = float(roll.origin[market.index.row[risk_factor_id]])
-            spot = spot * level if power > 0 else spot / level
+        spot = market.index.cross(self.base, self.currency, lambda f: float(roll.origin[market.index.row[f]]), 1.0)
         if roll.market != "forwards" or start == roll.since:
             return spot
 
