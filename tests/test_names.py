@@ -100,11 +100,6 @@ TO_TELL_APART: dict[str, dict[str, dict[str, tuple[str, ...]]]] = {
                 "kernels/frtb_sbm",
                 "regulatory/sa_cva_charge",
             ),
-            "Classified": (
-                "regulatory/frtb_sa_factors",
-                "regulatory/liquidity_horizons",
-                "regulatory/sa_ccr/rows",
-            ),
             "Commodity": (
                 "regulatory/cva_parameters",
                 "regulatory/frtb_sa_parameters",
@@ -242,10 +237,6 @@ TO_TELL_APART: dict[str, dict[str, dict[str, tuple[str, ...]]]] = {
             "future": (
                 "regulatory/sa_ccr/commodities",
                 "regulatory/sa_ccr/equities",
-            ),
-            "maturities": (
-                "regulatory/ba_cva",
-                "regulatory/frtb_sa_contracts",
             ),
             "on_grid": (
                 "change/explain",

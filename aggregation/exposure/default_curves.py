@@ -18,8 +18,7 @@ from lake.errors import VarlakeError
 from lake.tables import Snapshot
 from scenarios.market.base_market import BaseMarket, load_base
 from scenarios.market.moves import MoveRules
-from scenarios.types import RiskFactor, ScenarioSet, tenor_years
-from valuation.market.credit_curves import TYPES
+from scenarios.types import ScenarioSet, tenor_years
 from valuation.market.scenario_market import DAYS_A_YEAR, ScenarioMarket
 
 BASIS_POINT = 1e-4
@@ -181,8 +180,3 @@ def tenor_weights(years: float, tenors: Sequence[str]) -> Floats:
     share = (years - knots[at - 1]) / (knots[at] - knots[at - 1])
     out[at - 1], out[at] = 1.0 - share, share
     return out
-
-
-def is_credit(factor: RiskFactor) -> bool:
-    """Whether a factor is a pillar of a credit curve."""
-    return factor.type in TYPES

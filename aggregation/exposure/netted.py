@@ -13,7 +13,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.compute as pc
 
 from aggregation.book.book import Book
@@ -181,11 +180,3 @@ def net_on_paths(paths: PathValues, book: Book, sets: NettingSets, first: int = 
 def covered(book: Book, netting: Netting) -> Bools:
     """Whether each position's contract has values on the paths, (n_positions,)."""
     return np.repeat(netting.row >= 0, np.diff(book.starts))
-
-
-def failed_ids(book: Book, netting: Netting, sets: NettingSets) -> pa.Array:
-    """The contracts held in the netting sets that have no values on the paths."""
-    held = np.zeros(book.n_positions, np.bool_)
-    held[sets.position] = True
-    of_contract = np.add.reduceat(held.astype(np.int64), book.starts[:-1]) > 0
-    return book.contract_ids.filter(pa.array(of_contract & (netting.row < 0)))

@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 import pyarrow as pa
 import pyarrow.dataset as ds
 
-from lake.errors import BadInput, NotFound, nearest
+from lake.errors import NotFound, nearest
 from lake.tables import Lake, Snapshot
 
 
@@ -144,18 +144,6 @@ def classifications_of(at: Lake | Snapshot, as_of: dt.date) -> ReferenceData[Cla
     """The classifications on a day, by name: risk factor ids, credit curves, issuers, currencies."""
     rows = {r["name"]: Classification(**r) for r in _holding(at, "classifications", as_of)}
     return ReferenceData(as_of, "classification", "classifications", rows)
-
-
-def with_ratings(found: ReferenceData[Counterparty], ratings: Mapping[str, str]) -> ReferenceData[Counterparty]:
-    """The counterparties with other ratings; raises for a counterparty that there is not, and for an unknown rating."""
-    from lake.landing.reference_values import RATINGS  # noqa: PLC0415
-
-    rows = dict(found.rows)
-    for name, rating in ratings.items():
-        if rating not in RATINGS:
-            raise BadInput(f"{rating!r} for {name} is no rating; expected one of {', '.join(RATINGS)}.")
-        rows[name] = dataclasses.replace(found.require(name), rating=rating)
-    return dataclasses.replace(found, rows=rows)
 
 
 def _holding(at: Lake | Snapshot, table: str, as_of: dt.date) -> list[dict[str, Any]]:

@@ -6,7 +6,7 @@ import dataclasses
 import datetime as dt
 import functools
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -16,7 +16,7 @@ from pydantic import Field
 
 from aggregation.book.book import Book, PositionColumn
 from aggregation.book.filters import select
-from aggregation.exposure.along_paths import Along, Exposed, Flows
+from aggregation.exposure.along_paths import Along, Flows
 from aggregation.exposure.collateral import margin_period
 from aggregation.exposure.netted import covered, net_on_paths
 from aggregation.exposure.netting_sets import NettingSets, netting_sets
@@ -58,28 +58,8 @@ NO_DERIVATIVES = frozenset(
 )
 NETTING_SET = "netting_set"  # the name under which a book is grouped and filtered by netting set
 GRID = (
-    *(
-        "1W",
-        "2W",
-        "1M",
-        "2M",
-        "3M",
-        "6M",
-        "9M",
-        "1Y",
-        "18M",
-        "2Y",
-        "3Y",
-        "4Y",
-        "5Y",
-        "7Y",
-        "10Y",
-        "15Y",
-        "20Y",
-        "25Y",
-        "30Y",
-    ),
-)
+    "1W", "2W", "1M", "2M", "3M", "6M", "9M", "1Y", "18M", "2Y", "3Y", "4Y", "5Y", "7Y", "10Y", "15Y", "20Y", "25Y", "30Y",
+)  # fmt: skip
 _CALENDAR = "weekdays"  # of tenors and margin periods
 _SHOWN = 5  # names in a note
 
@@ -413,17 +393,12 @@ def _market(cache: VectorCache, snapshot: Snapshot, day: dt.date) -> BaseMarket:
 def _spot(market: BaseMarket, into: str, currency: str) -> float:
     """Today's price of one unit of a currency; raises `MissingRiskFactor`."""
     try:
-        path = market.index.fx_path(currency, into)
+        return market.index.cross(currency, into, lambda f: float(market.base[market.index.row[f]]), 1.0)
     except MissingRiskFactor as error:
         raise MissingRiskFactor(
             f"Amounts in {currency} cannot be reported in {into}: the market of {market.market_date} has no exchange rate between them. "
             f"Ask in {currency}, or load the rate. {error.message}"
         ) from None
-    price = 1.0
-    for factor, power in path:
-        level = float(market.base[market.index.row[factor]])
-        price = price * level if power > 0 else price / level
-    return price
 
 
 def _notes(query: ExposureScope, opened: OpenedExposure) -> tuple[str, ...]:
@@ -470,15 +445,3 @@ def _notes(query: ExposureScope, opened: OpenedExposure) -> tuple[str, ...]:
         is_ = "position is" if n == 1 else "positions are"
         notes.append(f"{n:,} {is_} not in the numbers: the contracts have no values on the paths. {why}")
     return tuple(dict.fromkeys(notes))
-
-
-def netted_paths(
-    session: Session, query: ExposureScope, floors: MarginFloors | None = None
-) -> tuple[OpenedExposure, Iterator[tuple[Exposed, ...]]]:
-    """What was opened, and the exposure of every netting set on every path, a reported date at a time.
-
-    A date comes in portions of netting sets, in the order of their codes, each with arrays (n_sets of the portion, n_paths): nothing
-    larger is in memory. Raises as `open_exposure` does.
-    """
-    opened = open_exposure(session, query, floors)
-    return opened, zip(*(part.dates() for part in opened.along.parts()), strict=True)

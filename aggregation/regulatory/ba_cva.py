@@ -30,7 +30,14 @@ from aggregation.regimes.regimes import Regime, regime_of
 from aggregation.regulatory.ba_cva_charge import Approach, Charged, SetExposures, charge_sets
 from aggregation.regulatory.cva_hedges import CvaHedge, hedges_of
 from aggregation.regulatory.cva_parameters import BaCva
-from aggregation.regulatory.sa_ccr.ead import NETTING_SET, NettedExposures, SaCcrQuery, ead_by_netting_set, receipt_of
+from aggregation.regulatory.sa_ccr.ead import (
+    NETTING_SET,
+    NettedExposures,
+    SaCcrQuery,
+    ead_by_netting_set,
+    effective_maturities,
+    receipt_of,
+)
 from aggregation.regulatory.sa_ccr.question import parts_of, price_of
 from aggregation.session import Session
 from aggregation.types import as_model
@@ -166,28 +173,13 @@ def _given(session: Session, query: BaCvaQuery) -> _Source:
 def _of_sa_ccr(session: Session, query: BaCvaQuery) -> _Source:
     found = ead_by_netting_set(session, as_model(SaCcrQuery, query))
     nets, parts = found.nets, parts_of(found)
-    sets = SetExposures(nets.ids, nets.counterparties, nets.legal_entities, found.exposures.ead, maturities(found))
+    sets = SetExposures(
+        nets.ids, nets.counterparties, nets.legal_entities, found.exposures.ead, effective_maturities(found)
+    )
     shown = np.zeros(len(nets), np.bool_)
     shown[found.in_scope] = True
     position = np.append(found.trades.position, np.full(len(nets), -1, np.int64))
     return _Source(session.lake.snapshot(), sets, shown, parts.set_of, parts.figures["ead"], position, found)
-
-
-def maturity_sums(found: NettedExposures) -> tuple[Floats, Floats]:
-    """Sum of notionals, and of notionals times residual maturities, of the trades of each netting set, (n_sets,)."""
-    rows = found.units.rows
-    notional = np.array([abs(r.notional) for r in rows])[found.entry_row] * np.abs(found.trades.quantity[found.entries])
-    years = np.array([r.maturity for r in rows])[found.entry_row]
-    of, n = found.trades.set_of[found.entries], len(found.nets)
-    sums = (np.bincount(of, weights=w, minlength=n) for w in (notional, notional * years))
-    one, two = (np.asarray(s, np.float64) for s in sums)
-    return one, two
-
-
-def maturities(found: NettedExposures) -> Floats:
-    """Effective maturity of each netting set in years, before any floor, NaN where no trade has one, (n_sets,)."""
-    notional, weighted = maturity_sums(found)
-    return np.where(notional > 0.0, weighted / np.where(notional > 0.0, notional, 1.0), np.nan)
 
 
 def _split(rules: BaCva, source: _Source, charged: Charged) -> Split:

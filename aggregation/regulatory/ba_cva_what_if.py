@@ -19,11 +19,11 @@ from aggregation.exposure.reference import Counterparty, ReferenceData, counterp
 from aggregation.on_demand import plan_scope, value_scope
 from aggregation.opened.remembered import remembered
 from aggregation.question import Question
-from aggregation.regulatory.ba_cva import hedge_rates, maturity_sums
+from aggregation.regulatory.ba_cva import hedge_rates
 from aggregation.regulatory.ba_cva_charge import Approach, Charged, SetExposures, charge_sets
 from aggregation.regulatory.cva_hedges import CvaHedge, hedges_of
 from aggregation.regulatory.cva_parameters import BaCva
-from aggregation.regulatory.sa_ccr.ead import NettedExposures
+from aggregation.regulatory.sa_ccr.ead import NettedExposures, maturity_sums
 from aggregation.regulatory.sa_ccr.question import price_of
 from aggregation.regulatory.sa_ccr.what_if import ChangedExposures, SaCcrWhatIfQuery, changed_exposures
 from aggregation.session import Session

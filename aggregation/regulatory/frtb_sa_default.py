@@ -16,9 +16,9 @@ import numpy as np
 import pyarrow as pa
 
 from aggregation.book.book import Book
+from aggregation.exposure.reference import Classification
 from aggregation.kernels.frtb_default import DefaultCharge, default_charge, net_amounts
 from aggregation.regulatory.frtb_sa_contracts import ContractTerms, last_day, years_until
-from aggregation.regulatory.frtb_sa_factors import Classified
 from aggregation.regulatory.frtb_sa_parameters import Claim, Drc, Rrao
 from lake.arrays import Bools, Floats, Ints
 from scenarios.types import FactorIndex
@@ -44,7 +44,7 @@ class NoAmount(Exception):
 
 
 def unit_default(
-    kind: str, terms: Any, claim: Claim, value: float, as_of: dt.date, found: Mapping[str, Classified], drc: Drc,
+    kind: str, terms: Any, claim: Claim, value: float, as_of: dt.date, found: Mapping[str, Classification], drc: Drc,
     index: FactorIndex, base: Floats,
 ) -> UnitDefault:  # fmt: skip
     """What a unit of a contract loses by the LGD of the rule; raises `NoAmount` with the reason where that is not known.
@@ -172,7 +172,7 @@ class DefaultRisk:
 
 
 def units_in_default(
-    contracts: ContractTerms, values: Floats, drc: Drc, found: Mapping[str, Classified], as_of: dt.date,
+    contracts: ContractTerms, values: Floats, drc: Drc, found: Mapping[str, Classification], as_of: dt.date,
     index: FactorIndex, base: Floats, equity_years: float,
 ) -> tuple[dict[int, UnitDefault], dict[int, str]]:  # fmt: skip
     """By place of the contract what a unit of it loses, scaled with its maturity (MAR22.15-22.18), and why others have no amount.
@@ -196,7 +196,7 @@ def units_in_default(
 
 
 def default_risk(
-    units: UnitsInDefault, rates: Floats, book: Book, keep: Bools, drc: Drc, found: Mapping[str, Classified]
+    units: UnitsInDefault, rates: Floats, book: Book, keep: Bools, drc: Drc, found: Mapping[str, Classification]
 ) -> DefaultRisk:
     """The charge of the positions kept. rates : (n_contracts,) of each contract's currency in the reporting currency, NaN for what is not
     valued."""
@@ -223,7 +223,7 @@ def default_risk(
     )
 
 
-def _weights(names: Sequence[str], found: Mapping[str, Classified], drc: Drc) -> tuple[Ints, Floats, list[str]]:
+def _weights(names: Sequence[str], found: Mapping[str, Classification], drc: Drc) -> tuple[Ints, Floats, list[str]]:
     """Bucket and risk weight of each obligor, and the rating; one without a classification is an unrated corporate."""
     buckets, weights, ratings = [], [], []
     for name in names:
@@ -353,10 +353,7 @@ def unit_notional(kind: str, terms: Any, index: FactorIndex, base: Floats) -> fl
     if kind.endswith("digital_option") and terms.payoff == "cash_or_nothing":
         return 1.0
     if kind.startswith("fx_"):
-        level = 1.0
-        for factor, power in index.fx_path(terms.base_currency, terms.currency):
-            level = level * base[index.row[factor]] if power > 0 else level / base[index.row[factor]]
-        return float(level)
+        return index.cross(terms.base_currency, terms.currency, lambda f: float(base[index.row[f]]), 1.0)
     if terms.underlying not in index.row:
         raise NoAmount(f"the market has no price of {terms.underlying}")
     return abs(float(base[index.row[terms.underlying]]))

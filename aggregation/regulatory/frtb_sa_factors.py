@@ -9,10 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple, Protocol
+from typing import Literal, NamedTuple
 
 import numpy as np
 
+from aggregation.exposure.reference import Classification
 from aggregation.kernels.frtb_sbm import tenor_shares
 from aggregation.regulatory.frtb_sa_parameters import FrtbSa
 from scenarios.derived import regulatory_bumps
@@ -23,10 +24,7 @@ DELTA, VEGA, CURVATURE = "delta", "vega", "curvature"
 GIRR, CSR, EQUITY, COMMODITY, FX = "girr", "csr", "equity", "commodity", "fx"
 CLASSES = (GIRR, CSR, EQUITY, COMMODITY, FX)
 INFLATION, BASIS = "inflation", "cross-currency basis"
-_RATES = (
-    *("zero_rate", "par_yield", "deposit_rate", "fra_rate", "rate_future", "swap_rate"),
-    "basis_spread",
-)
+_RATES = ("zero_rate", "par_yield", "deposit_rate", "fra_rate", "rate_future", "swap_rate", "basis_spread")
 _INVESTMENT_GRADE = ("AAA", "AA", "A", "BBB", "IG")
 _NONE = {
     "dividend": "dividends are no risk factor of the method, which has spot prices and repo rates (MAR21.12)",
@@ -39,27 +37,6 @@ _NONE = {
 }
 # of those the ones that stand for a risk that the method has: capital without them is not whole
 HOLES = ("hazard_rate", "credit_yield")
-
-
-class Classified(Protocol):
-    """What is read of a classification."""
-
-    @property
-    def kind(self) -> str: ...
-    @property
-    def sector(self) -> str | None: ...
-    @property
-    def rating(self) -> str | None: ...
-    @property
-    def capitalisation(self) -> str | None: ...
-    @property
-    def economy(self) -> str | None: ...
-    @property
-    def commodity_group(self) -> str | None: ...
-    @property
-    def seniority(self) -> str | None: ...
-    @property
-    def covered(self) -> bool | None: ...
 
 
 class Cell(NamedTuple):
@@ -120,11 +97,11 @@ class Mapped:
 class Mapper:
     """Finds buckets; what had to be put into the bucket of other sectors is kept in `residual`."""
 
-    def __init__(self, p: FrtbSa, classified: Mapping[str, Classified], choices: Choices) -> None:
+    def __init__(self, p: FrtbSa, classified: Mapping[str, Classification], choices: Choices) -> None:
         self.p, self.classified, self.choices = p, classified, choices
         self.residual: dict[str, str] = {}
 
-    def _found(self, *names: str | None) -> Classified | None:
+    def _found(self, *names: str | None) -> Classification | None:
         return next((self.classified[n] for n in names if n and n in self.classified), None)
 
     def _other(self, name: str, bucket: str, why: str) -> str:

@@ -8,25 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
+from aggregation.exposure.reference import Classification
 from aggregation.regimes.ima_parameters import FxHorizons, HorizonRules
 from scenarios.types import FactorIndex, RiskClass, RiskFactor
 
 CLASSES = (RiskClass.RATES, RiskClass.EQUITY, RiskClass.FX, RiskClass.COMMODITY, RiskClass.CREDIT)  # MAR33.14
-
-
-class Classified(Protocol):
-    """What is read of a row of the reference table `classifications`."""
-
-    @property
-    def sector(self) -> str | None: ...
-    @property
-    def rating(self) -> str | None: ...
-    @property
-    def capitalisation(self) -> str | None: ...
-    @property
-    def commodity_group(self) -> str | None: ...
 
 
 @dataclass(frozen=True)
@@ -41,7 +29,7 @@ class Horizon:
 
 
 def horizons_of(
-    index: FactorIndex, rules: HorizonRules, classifications: Mapping[str, Classified], domestic: str
+    index: FactorIndex, rules: HorizonRules, classifications: Mapping[str, Classification], domestic: str
 ) -> tuple[Horizon, ...]:
     """The horizon of every factor, in the order of the index. `domestic` : currency whose rates are specified ones too."""
     return tuple(horizon_of(f, index, rules, classifications, domestic) for f in index.factors)
@@ -51,7 +39,7 @@ def horizon_of(
     factor: RiskFactor,
     index: FactorIndex,
     rules: HorizonRules,
-    classifications: Mapping[str, Classified],
+    classifications: Mapping[str, Classification],
     domestic: str,
 ) -> Horizon:
     """The class and horizon of one factor."""
@@ -82,15 +70,15 @@ def is_specified(pair: str, rules: FxHorizons) -> bool:
 
 
 def _found(
-    factor: RiskFactor, classifications: Mapping[str, Classified], *more: str
-) -> tuple[Classified | None, dict[str, str]]:
+    factor: RiskFactor, classifications: Mapping[str, Classification], *more: str
+) -> tuple[Classification | None, dict[str, str]]:
     """The classification of a factor, by its id, its curve, its name or `more` names; and its own attributes."""
     given = dict(factor.attributes)
     names = (factor.risk_factor_id, factor.curve or "", factor.risk_factor_id.partition(":")[2], factor.name, *more)
     return next((classifications[n] for n in names if n in classifications), None), given
 
 
-def _said(found: Classified | None, field: str, given: Mapping[str, str], attribute: str) -> Any:
+def _said(found: Classification | None, field: str, given: Mapping[str, str], attribute: str) -> Any:
     return (getattr(found, field) if found is not None else None) or given.get(attribute)
 
 
@@ -103,7 +91,7 @@ def _rates(factor: RiskFactor, rules: HorizonRules, domestic: str) -> Horizon:
     return Horizon(RiskClass.RATES, r.other_currencies, "interest rate: other currency")
 
 
-def _credit(factor: RiskFactor, rules: HorizonRules, classifications: Mapping[str, Classified]) -> Horizon:
+def _credit(factor: RiskFactor, rules: HorizonRules, classifications: Mapping[str, Classification]) -> Horizon:
     r = rules.credit
     if factor.type in r.other_types:
         return Horizon(RiskClass.CREDIT, r.other, "credit: other type")
@@ -121,7 +109,7 @@ def _credit(factor: RiskFactor, rules: HorizonRules, classifications: Mapping[st
     return Horizon(RiskClass.CREDIT, days, f"credit spread: {who}, {grade}", rating is not None)
 
 
-def _large(factor: RiskFactor, classifications: Mapping[str, Classified], *more: str) -> tuple[bool, bool]:
+def _large(factor: RiskFactor, classifications: Mapping[str, Classification], *more: str) -> tuple[bool, bool]:
     """Whether a share or an index is of large capitalisation, and whether that is said. An index is large unless it is said to be small."""
     found, given = _found(factor, classifications, *more)
     size = _said(found, "capitalisation", given, "cap")
@@ -129,7 +117,7 @@ def _large(factor: RiskFactor, classifications: Mapping[str, Classified], *more:
     return size == "large" or (index and size is None), size is not None or index
 
 
-def _equity(factor: RiskFactor, rules: HorizonRules, classifications: Mapping[str, Classified]) -> Horizon:
+def _equity(factor: RiskFactor, rules: HorizonRules, classifications: Mapping[str, Classification]) -> Horizon:
     r = rules.equity
     if factor.type in r.other_types:
         return Horizon(RiskClass.EQUITY, r.other, "equity: other type")
@@ -141,7 +129,7 @@ def _cap(large: bool) -> str:
     return "large capitalisation" if large else "small capitalisation"
 
 
-def _group(factor: RiskFactor, rules: HorizonRules, classifications: Mapping[str, Classified]) -> str | None:
+def _group(factor: RiskFactor, rules: HorizonRules, classifications: Mapping[str, Classification]) -> str | None:
     """energy_carbon, metals or other; None where it is not said."""
     r = rules.commodity
     found, _ = _found(factor, classifications)
@@ -153,7 +141,7 @@ def _group(factor: RiskFactor, rules: HorizonRules, classifications: Mapping[str
     return "metals" if group in r.metals_groups else "other"
 
 
-def _commodity(factor: RiskFactor, rules: HorizonRules, classifications: Mapping[str, Classified]) -> Horizon:
+def _commodity(factor: RiskFactor, rules: HorizonRules, classifications: Mapping[str, Classification]) -> Horizon:
     r = rules.commodity
     if factor.type in r.other_types:
         return Horizon(RiskClass.COMMODITY, r.other, "commodity: other type")
@@ -181,7 +169,7 @@ def _namesake(factor: RiskFactor, index: FactorIndex) -> str:
 
 
 def _volatility(
-    factor: RiskFactor, index: FactorIndex, rules: HorizonRules, classifications: Mapping[str, Classified]
+    factor: RiskFactor, index: FactorIndex, rules: HorizonRules, classifications: Mapping[str, Classification]
 ) -> Horizon:
     """The volatility of what the attribute `asset` names, a factor or the name of one that is not at hand; of rates where it names none."""
     asset = dict(factor.attributes).get("asset") or _namesake(factor, index)

@@ -56,7 +56,7 @@ from valuation.costs import Costs, Work, afford, record
 from valuation.horizons.rolled_values import RolledValues, roll_values
 from valuation.instruments.equity import cash_equity
 from valuation.instruments.schedules import horizon_date, unlisted_note
-from valuation.market.rolled_market import Carry, RolledBase, carry_of, currencies, roll, still
+from valuation.market.rolled_market import Carry, RolledBase, carry_of, currencies, roll, still, still_market
 from valuation.sets.plan import all_pricers_version, make_plan
 from valuation.sets.run import ValuationRun, run_plan
 from valuation.types import Contract, InstrumentTerms, RolledMarkets, ValuationFailure, failures_in_words
@@ -279,25 +279,7 @@ def _base(snapshot: Snapshot, request: RollRequest) -> ScenarioSet:
             )
         return store.load_stored(snapshot, row)
     rules = MoveRules.model_validate({"market_date": request.as_of})
-    market = load_base(snapshot, request.as_of, rules.calendar, rules.max_held_days)
-    n = len(market.base)
-    return still(
-        ScenarioSet(
-            scenario_set_id="",
-            name="market",
-            method="roll",
-            market_date=request.as_of,
-            definition={},
-            index=market.index,
-            labels=(),
-            base=market.base,
-            levels=np.empty((n, 0)),
-            shocked=np.zeros(n, dtype=np.bool_),
-            excluded=market.excluded,
-            held=market.held,
-            market_data_version=market.market_data_version,
-        )
-    )
+    return still_market(load_base(snapshot, request.as_of, rules.calendar, rules.max_held_days))
 
 
 def _vectors(units: RolledValues) -> Vectors:

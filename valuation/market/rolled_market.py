@@ -30,6 +30,7 @@ import numpy as np
 
 from lake.arrays import Floats
 from lake.errors import BadInput, VarlakeError, unknown
+from scenarios.market.base_market import BaseMarket
 from scenarios.store import scenario_set_digest
 from scenarios.types import (
     SHARES,
@@ -187,6 +188,28 @@ def still(scenario_set: ScenarioSet) -> ScenarioSet:
         horizons=(),
         calibration={},
         version=0,
+    )
+
+
+def still_market(market: BaseMarket) -> ScenarioSet:
+    """The market of a date as a set in which nothing happens."""
+    n = len(market.base)
+    return still(
+        ScenarioSet(
+            scenario_set_id="",
+            name="market",
+            method="roll",
+            market_date=market.market_date,
+            definition={},
+            index=market.index,
+            labels=(),
+            base=market.base,
+            levels=np.empty((n, 0)),
+            shocked=np.zeros(n, dtype=np.bool_),
+            excluded=market.excluded,
+            held=market.held,
+            market_data_version=market.market_data_version,
+        )
     )
 
 

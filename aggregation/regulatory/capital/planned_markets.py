@@ -26,7 +26,7 @@ from scenarios.types import RolledMarket, ScenarioSet
 from valuation.books.contracts import contracts_held
 from valuation.catalogue import terms_from_json
 from valuation.instruments.schedules import horizon_date
-from valuation.market.rolled_market import Carry, carry_of, roll, still
+from valuation.market.rolled_market import Carry, carry_of, roll, still, still_market
 from valuation.sets.plan import ValuationPlan, make_plan
 from valuation.sets.requests import ValuationRequest, plan_valuation
 from valuation.types import Contract, InstrumentTerms
@@ -125,25 +125,7 @@ def cell_plan(session: Session, markets: PlannedMarkets, cell: PlannedCell) -> t
 def _today(session: Session, as_of: dt.date, moves: RegulatoryBumpsDefinition | None) -> ScenarioSet:
     """The market of the date, as a set in which nothing happens."""
     definition = moves or RegulatoryBumpsDefinition(market_date=as_of)
-    market = load_base(session.lake.snapshot(), as_of, definition.calendar, definition.max_held_days)
-    n = len(market.base)
-    return still(
-        ScenarioSet(
-            scenario_set_id="",
-            name="market",
-            method="roll",
-            market_date=as_of,
-            definition={},
-            index=market.index,
-            labels=(),
-            base=market.base,
-            levels=np.empty((n, 0)),
-            shocked=np.zeros(n, dtype=np.bool_),
-            excluded=market.excluded,
-            held=market.held,
-            market_data_version=market.market_data_version,
-        )
-    )
+    return still_market(load_base(session.lake.snapshot(), as_of, definition.calendar, definition.max_held_days))
 
 
 def _stressed(

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from aggregation.book.book import PositionColumn
 from aggregation.kernels.sa_ccr import on_grid
 from aggregation.opened.alignment import COVERED
-from aggregation.regulatory.sa_ccr.ead import NETTING_SET, OUT_OF_SCOPE, NettedExposures
+from aggregation.regulatory.sa_ccr.ead import NETTING_SET, OUT_OF_SCOPE, NettedExposures, effective_maturities
 from aggregation.regulatory.sa_ccr.question import parts_of
 from lake.arrays import Bools, Codes, Floats, Ints
 from lake.errors import BadInput, Issue, unknown, validated
@@ -99,7 +99,7 @@ def of_sa_ccr(found: NettedExposures) -> EadParts:
         found.nets.counterparties,
         found.nets.legal_entities,
         found.exposures.ead,
-        _maturities(found),
+        effective_maturities(found),
         in_scope,
         parts.set_of,
         parts.figures["ead"],
@@ -108,18 +108,6 @@ def of_sa_ccr(found: NettedExposures) -> EadParts:
         np.append(trades.state != OUT_OF_SCOPE, nothing),
         found,
     )
-
-
-def _maturities(found: NettedExposures) -> Floats:
-    """Effective maturity of each netting set, 32.49: that of its risk positions, weighted by their notionals; NaN of one without any."""
-    units, trades = found.units, found.trades
-    weight = np.abs(units.trades.notional[found.entry_row] * trades.quantity[found.entries])
-    set_of, n = trades.set_of[found.entries], len(found.nets)
-    total = np.bincount(set_of, weights=weight, minlength=n)
-    by_time = np.bincount(set_of, weights=weight * units.trades.maturity[found.entry_row], minlength=n)
-    years = np.full(n, np.nan)
-    np.divide(by_time, total, out=years, where=total > 0.0)
-    return years
 
 
 def given(rows: Sequence[Mapping[str, Any]]) -> EadParts:

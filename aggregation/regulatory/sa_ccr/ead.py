@@ -157,6 +157,25 @@ class NettedExposures:
         return np.flatnonzero(self.counts[:, :OUT_OF_SCOPE].sum(axis=1) > 0)
 
 
+def maturity_sums(found: NettedExposures) -> tuple[Floats, Floats]:
+    """Of the risk positions of each netting set the sum of notionals, and of notionals times maturities in years, (n_sets,) each."""
+    of_units, trades = found.units.trades, found.trades
+    weight = np.abs(of_units.notional[found.entry_row] * trades.quantity[found.entries])
+    set_of, n = trades.set_of[found.entries], len(found.nets)
+    by_time = weight * of_units.maturity[found.entry_row]
+    one, two = (np.asarray(np.bincount(set_of, weights=w, minlength=n), np.float64) for w in (weight, by_time))
+    return one, two
+
+
+def effective_maturities(found: NettedExposures) -> Floats:
+    """Effective maturity of each netting set in years, CRE32.49: that of its risk positions, weighted by their notionals and before any
+    floor; NaN of one without any, (n_sets,)."""
+    notional, by_time = maturity_sums(found)
+    years = np.full(len(found.nets), np.nan)
+    np.divide(by_time, notional, out=years, where=notional > 0.0)
+    return years
+
+
 def ead_by_netting_set(session: Session, query: SaCcrQuery) -> NettedExposures:
     """The exposures of the netting sets of what the query filters; its `by` is not looked at.
 

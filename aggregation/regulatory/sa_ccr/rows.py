@@ -9,10 +9,11 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 
+from aggregation.exposure.reference import Classification
 from aggregation.kernels.sa_ccr import (
     ABSOLUTE,
     COMMODITY,
@@ -34,19 +35,6 @@ from valuation.types import Market, NotValuable
 
 BASIS, VOLATILITY = "basis", "volatility"  # treatments of a hedging set
 UNCLASSIFIED = "unclassified"  # the reason of a contract that cannot be placed
-
-
-class Classified(Protocol):
-    """What is read of a row of the table `classifications`."""
-
-    @property
-    def kind(self) -> str: ...
-    @property
-    def rating(self) -> str | None: ...
-    @property
-    def commodity_group(self) -> str | None: ...
-    @property
-    def commodity_type(self) -> str | None: ...
 
 
 class Row(NamedTuple):
@@ -121,7 +109,7 @@ class Context:
     currency: str
     market: Market
     parameters: SaCcr
-    classifications: Mapping[str, Classified]
+    classifications: Mapping[str, Classification]
     offset: Offset = "formula"
     discounts: dict[tuple[str, float], float] = field(default_factory=dict)
 
@@ -145,7 +133,7 @@ class Context:
     def spot(self, risk_factor_id: str) -> float:
         return float(self.market.level(risk_factor_id)[0])
 
-    def classified(self, name: str, kinds: Sequence[str]) -> Classified:
+    def classified(self, name: str, kinds: Sequence[str]) -> Classification:
         """The classification of a name, of one of these kinds; raises `NotValuable` that says what lacks."""
         found = self.classifications.get(name)
         if found is None:

@@ -51,7 +51,7 @@ _FIGURES = ("ead", "rc", "pfe")
 @dataclass
 class Touched:
     """What changes in a netting set. positions, values : of what leaves, with its sign turned, and of what comes. trades : by how many
-    more it has. notional, years : by how much more of notional, and of notional times residual maturity, as `ba_cva.maturity_sums` adds
+    more it has. notional, years : by how much more of notional, and of notional times residual maturity, as `ead.maturity_sums` adds
     them. comes : the trades that come, and rule, the one that holds for a trade alone.
     """
 

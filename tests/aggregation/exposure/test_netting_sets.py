@@ -13,9 +13,10 @@ from aggregation.book.entitled_lake import entitled
 from aggregation.book.entitlement import Entitlement
 from aggregation.book.filters import select
 from aggregation.exposure.netting_sets import NettingSets, base_rates, netting_sets
-from aggregation.exposure.reference import agreements_of, classifications_of, counterparties_of, with_ratings
+from aggregation.exposure.reference import agreements_of, classifications_of, counterparties_of
 from aggregation.opened.inputs import open_inputs
 from aggregation.opened.opened_lake import VectorCache
+from aggregation.regulatory.credit.question import changed
 from aggregation.types import RiskQuery
 from lake.committer import Committer
 from lake.errors import NotFound
@@ -153,7 +154,7 @@ def test_reference_data_say_what_is_lacking(work_lake: Lake) -> None:
         clients.require("counterparty-9")
     assert classifications_of(work_lake, MONDAY)["EQ:BBB"].capitalisation == "small"
     assert len(classifications_of(work_lake, dt.date(2018, 1, 1))) == 0
-    assert with_ratings(clients, {"counterparty-0": "CCC"})["counterparty-0"].rating == "CCC"
+    assert changed(clients, ("counterparty-0=CCC",), ())["counterparty-0"].rating == "CCC"
     assert clients["counterparty-0"].rating == "A"
     euro = agreements_of(work_lake, MONDAY)["CSA-0"].converted("EUR", 0.5)
     assert (euro.threshold, euro.minimum_transfer_amount, euro.currency) == (500.0, 50.0, "EUR")
