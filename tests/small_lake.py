@@ -184,6 +184,7 @@ HERE: dict[str, dict[str, Any]] = {
     **{name: {**PATHS} for name in ("cva", "cva-explain", "exposure", "exposure-drill", "exposure-limits")},
     **{name: {**PATHS, "scale": ["desk=Options*0.5"]} for name in ("cva-what-if", "exposure-what-if")},
     "cva-scenarios": {**PATHS, "scenario": SHOCK},
+    **{name: {"parts": ["credit", "cva"]} for name in ("capital-compare", "capital-plan")},  # market risk has its own
     "frtb-ima": {"scenarios": 20, "stress": "2020-01-06:2020-02-14"},
     "ima-capital": {"scenarios": 20, "stress": "2020-01-06:2020-02-14"},
 }

@@ -253,7 +253,7 @@ def _rows(
     both = not (gone.all() or _all_lack("cva_bilateral", no_cva, no_dva))
     total["bcva"] = total["cva_bilateral"] - total["dva_bilateral"] if both else None
     for name, values in errors.items():
-        total[f"{name}_se"] = float(values[-1])
+        total[f"{name}_se"] = None if total[name] is None else float(values[-1])
     total["netting_sets"], total["without_cva"], total["without_dva"] = len(sets), int(no_cva.sum()), int(no_dva.sum())
     total["status"] = _overall(total, opened)
     return table, total

@@ -402,7 +402,8 @@ def _total(
     out["status"] = "partial" if any(r["reason"] for r in rows) else "complete"
     if by_path and opened.query.sampling != "sobol":
         paired = opened.query.sampling == "antithetic"
-        out["cva_difference_se"] = cva.standard_error(np.add.reduce([m[0] for m in by_path]), paired)
+        error = cva.standard_error(np.add.reduce([m[0] for m in by_path]), paired)
+        out["cva_difference_se"] = None if out["cva_difference"] is None else error
     return out
 
 

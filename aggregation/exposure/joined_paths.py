@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from aggregation.exposure.path_values import PathValues
+from aggregation.exposure.path_values import PathValues, SamePaths
 from lake.arrays import Bools, Floats, Ints
 from lake.errors import BadInput
 from lake.tables import Lake
@@ -20,35 +20,25 @@ from valuation.types import Contract
 
 
 @dataclass(frozen=True)
-class _Joined:
+class _Joined(SamePaths):
     """Stored values and added ones as one, by contract id. added : (n,) whether a row is an added one; place : its row there or among the
     stored."""
 
-    stored: PathValues
     block: PathBlock
     added: Bools
     place: Ints
 
     def values(self, k: int, rows: Ints | None) -> Floats:
-        return self._rows(rows, self.stored.values(k), self.block.values[:, k])
+        return self._rows(rows, self.whole.values(k), self.block.values[:, k])
 
     def cash(self, k: int, rows: Ints | None) -> Floats:
-        return self._rows(rows, self.stored.cash(k), self.block.cash[:, k])
+        return self._rows(rows, self.whole.cash(k), self.block.cash[:, k])
 
     def _rows(self, rows: Ints | None, stored: Floats, block: Floats) -> Floats:
         of, place = (self.added, self.place) if rows is None else (self.added[rows], self.place[rows])
-        out = np.empty((len(of), self.stored.n_paths))
+        out = np.empty((len(of), self.whole.n_paths))
         out[~of], out[of] = stored[place[~of]], block[place[of]]
         return out
-
-    def fx(self, k: int, currency: str, into: str) -> Floats:
-        return self.stored.fx(k, currency, into)
-
-    def discount(self, k: int, currency: str) -> Floats:
-        return self.stored.discount(k, currency)
-
-    def level(self, k: int, risk_factor_id: str) -> Floats:
-        return self.stored.level(k, risk_factor_id)
 
 
 def with_contracts(lake: Lake, paths: PathValues, contracts: Sequence[Contract]) -> PathValues:

@@ -6,6 +6,7 @@ such values derives its query from `PathScope`, and reads them through `PathValu
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol, TypeVar
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from aggregation.types import KNOWN, REFERENCE, Currency, Known, whole
@@ -204,6 +206,49 @@ class GivenPaths:
     def level(self, k: int, risk_factor_id: str) -> Floats:
         found: Floats = _named(self.levels, "risk factor", risk_factor_id)[k]
         return found
+
+
+@dataclass(frozen=True)
+class SamePaths:
+    """Exchange rates, discount factors and levels of the paths of `whole`: for a source of more contracts, or of fewer."""
+
+    whole: PathValues
+
+    def fx(self, k: int, currency: str, into: str) -> Floats:
+        return self.whole.fx(k, currency, into)
+
+    def discount(self, k: int, currency: str) -> Floats:
+        return self.whole.discount(k, currency)
+
+    def level(self, k: int, risk_factor_id: str) -> Floats:
+        return self.whole.level(k, risk_factor_id)
+
+
+@dataclass(frozen=True)
+class _Part(SamePaths):
+    """Values of some of the contracts. place : (n,) their rows in the whole."""
+
+    place: Ints
+
+    def values(self, k: int, rows: Ints | None) -> Floats:
+        return self.whole.values(k, self.place if rows is None else self.place[rows])
+
+    def cash(self, k: int, rows: Ints | None) -> Floats:
+        return self.whole.cash(k, self.place if rows is None else self.place[rows])
+
+
+def without(paths: PathValues, failures: Sequence[ValuationFailure]) -> PathValues:
+    """The paths with these contracts among the failures, in place of their values."""
+    failed = pa.array([f.contract_id for f in failures], pa.string())
+    place = np.flatnonzero(pc.invert(pc.is_in(paths.contract_ids, failed)).to_numpy(zero_copy_only=False))
+    return dataclasses.replace(
+        paths,
+        contract_ids=paths.contract_ids.take(pa.array(place)),
+        currencies=tuple(paths.currencies[i] for i in place.tolist()),
+        base=paths.base[place],
+        failures=(*paths.failures, *failures),
+        source=_Part(paths, place),
+    )
 
 
 def _named(table: Mapping[str, Floats], what: str, name: str) -> Floats:

@@ -20,7 +20,7 @@ from aggregation.exposure.along_paths import Along, Flows
 from aggregation.exposure.collateral import margin_period
 from aggregation.exposure.netted import covered, net_on_paths
 from aggregation.exposure.netting_sets import NettingSets, netting_sets
-from aggregation.exposure.path_values import PathScope, PathValues, open_paths
+from aggregation.exposure.path_values import PathScope, PathValues, open_paths, without
 from aggregation.exposure.reference import Agreement
 from aggregation.opened.inputs import MARKET, book_of_scope
 from aggregation.opened.opened_lake import VectorCache
@@ -38,7 +38,7 @@ from valuation.books.branches import TABLES as BRANCHES
 from valuation.books.contracts import contracts_by_id
 from valuation.catalogue import terms_from_json
 from valuation.instruments.schedules import horizon_date
-from valuation.types import Contract, ValuationFailure, failures_in_words
+from valuation.types import NO_RATE, Contract, ValuationFailure, failures_in_words
 
 # what is held or lent: no counterparty of the trade owes it, and SA-CCR and BA-CVA leave it out (CRE52 and MAR50 are of derivatives)
 NO_DERIVATIVES = frozenset(
@@ -360,6 +360,7 @@ def open_exposure(
         paths = paths or open_paths(session, scope)
         reported = np.array([d in days for d in paths.dates], np.bool_)
     market = _market(session.cache, held.snapshot, query.as_of)
+    paths = _reportable(paths, held.book, market, query.currency)
     along = Along(
         paths,
         held.book,
@@ -376,6 +377,22 @@ def open_exposure(
     receipt = {**name_book(held.book, held.snapshot), "paths": _plain(paths.receipt)}
     opened = OpenedExposure(held, along, ok, market, receipt, ())
     return dataclasses.replace(opened, notes=_notes(query, opened))
+
+
+def _reportable(paths: PathValues, book: Book, market: BaseMarket, into: str) -> PathValues:
+    """The paths without the contracts whose currency has no exchange rate today; raises `MissingRiskFactor` where none has one."""
+    gone = market.index.without_rate(set(paths.currencies), into)
+    if not gone:
+        return paths
+    if gone.keys() == set(paths.currencies):
+        raise MissingRiskFactor(next(iter(gone.values())))
+
+    def found() -> PathValues:
+        kinds = dict(zip(book.contract_ids.to_pylist(), _kinds(book), strict=True))
+        held = zip(paths.contract_ids.to_pylist(), paths.currencies, strict=True)
+        return without(paths, [ValuationFailure(i, kinds.get(i, ""), NO_RATE, gone[c]) for i, c in held if c in gone])
+
+    return remembered(("reportable", into), (paths, book, market), found, lambda p: 200 * len(p.contract_ids))
 
 
 def _plain(receipt: Mapping[str, Any]) -> dict[str, Any]:

@@ -37,6 +37,7 @@ from aggregation.regulatory.sa_ccr.ead import (
     ead_by_netting_set,
     effective_maturities,
     receipt_of,
+    without_any,
 )
 from aggregation.regulatory.sa_ccr.question import parts_of, price_of
 from aggregation.session import Session
@@ -241,7 +242,7 @@ def _rows(query: BaCvaQuery, rules: BaCva, source: _Source, charged: Charged, sp
             "netting_sets": np.bincount(pairs[0], minlength=n),
             "status": pa.array(status.tolist(), pa.string()),
             "reason": pa.array([" ".join(list(r)[:_SHOWN]) or None for r in reasons], pa.string()),
-            "ead": sums(source.ead),
+            "ead": pa.array(sums(source.ead), mask=np.bincount(group[~_unknown(source)[set_of]], minlength=n) == 0),
             "scva": pa.array(sums(scva), mask=none),
             "capital": pa.array(capital, mask=none),
             "rwa": pa.array(rules.rwa_factor * capital, mask=none),
@@ -255,6 +256,11 @@ def _incomplete(source: _Source) -> Bools:
         return np.zeros(len(source.sets.ids), np.bool_)
     counts = source.found.counts
     return np.asarray(counts[:, 1:3].sum(axis=1) > 0)
+
+
+def _unknown(source: _Source) -> Bools:
+    """Whether no trade of a netting set has an exposure, (n_sets,)."""
+    return np.zeros(len(source.sets.ids), np.bool_) if source.found is None else without_any(source.found.counts)
 
 
 def _column(source: _Source, name: str) -> tuple[Ints, list[str | None]]:
@@ -291,9 +297,10 @@ def _total(rules: BaCva, source: _Source, charged: Charged, split: Split) -> dic
     }
     if sets and lacking == sets:  # nothing has a charge, which is not a charge of zero
         figures = dict.fromkeys(figures)
+    known = source.shown & ~_unknown(source)
     return {
         **figures,
-        "ead": math.fsum(source.sets.ead[source.shown]),
+        "ead": math.fsum(source.sets.ead[known]) if known.any() or not sets else None,
         "netting_sets": sets,
         "without_charge": lacking,
         "counterparties": len(charged.names),
@@ -314,7 +321,7 @@ def _sets(source: _Source, charged: Charged) -> pa.Table:
             NETTING_SET: pa.array([sets.ids[i] for i in kept.tolist()], pa.string()),
             "counterparty": pa.array([sets.counterparties[i] for i in kept.tolist()], pa.string()),
             "legal_entity": pa.array([sets.legal_entities[i] for i in kept.tolist()], pa.string()),
-            "ead": sets.ead[kept],
+            "ead": pa.array(sets.ead[kept], mask=_unknown(source)[kept]),
             "maturity": known(charged.maturity),
             "risk_weight": known(charged.weight),
             "discount_factor": known(charged.factor),

@@ -23,6 +23,7 @@ from lake.dates import Day
 from scenarios.derived.regulatory_bumps import RegulatoryBumpsDefinition
 from scenarios.market.base_market import load_base
 from scenarios.requests import ScenarioRequest
+from scenarios.types import MissingRiskFactor
 from valuation.sets.requests import ValuationRequest
 from valuation.types import ValuationSet
 
@@ -99,7 +100,8 @@ class Prepared:
 
 
 def prepare(session: Session, query: FrtbSaQuery) -> Prepared:
-    """Raises `NotFound` for a day without a market, `BadInput` for an unknown regime or one that lacks the section."""
+    """Raises `NotFound` for a day without a market, `BadInput` for an unknown regime or one that lacks the section, `MissingRiskFactor`
+    for a currency into which the market has no exchange rate."""
     regime = regime_of(query.regime, query.as_of, session.lake)
     p = regime.section(SECTION, FrtbSa)
     snapshot = session.lake.snapshot(*_TABLES)
@@ -119,6 +121,10 @@ def prepare(session: Session, query: FrtbSaQuery) -> Prepared:
         mapper = Mapper(p, classified, query.choices)
         definition = RegulatoryBumpsDefinition(market_date=market)
         index = load_base(snapshot, market, definition.calendar, definition.max_held_days).index
+        quoted = {f.currency for f in index.factors}
+        gone = index.without_rate(quoted, query.currency)
+        if gone and gone.keys() == quoted:  # before anything is valued for a question that has no answer
+            raise MissingRiskFactor(next(iter(gone.values())))
         return classified, mapper, map_factors(index, mapper)
 
     classified, mapper, mapped = session.cache.keep(key, make)

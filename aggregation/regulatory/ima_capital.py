@@ -111,7 +111,7 @@ def _answer(session: Session, query: ImaCapitalQuery) -> ImaCapital:
     partial = (
         bool(lacking or in_part) or short or any(r["status"] not in ("complete", "with substitutes") for r in rows)
     )
-    notes = [f"By {regime.title} ({regime.label}).", *regime.notes(query.as_of)]
+    notes = [*found.notes]  # those of the latest day
     if short:
         notes.append(f"Averages are over {counted(len(known), 'day')}; the rule takes {p.capital.average_days}.")
     if lacking:
@@ -145,7 +145,7 @@ def _answer(session: Session, query: ImaCapitalQuery) -> ImaCapital:
         None if total is None else total * p.capital.risk_weight,
         "partial" if partial else "complete",
         {"days": receipts, "figures": others, **regime.named, "table_versions": versions, **name_code()},
-        tuple(notes),
+        tuple(dict.fromkeys(notes)),
     )
 
 

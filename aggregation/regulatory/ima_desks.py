@@ -170,9 +170,18 @@ def _pla(session: Session, query: PlaQuery) -> DeskTests:
             {**node.node, "total": not node.node, **found, "against": node.attributed, "reason": _short(found, rules)}
         )
     rows = _table(listed, query.by, kinds)
-    return DeskTests(
-        query, regime.label, rows, {**tested.receipt, **regime.named}, (*_told(regime, query.last), *tested.notes)
-    )
+    notes = (*_told(regime, query.last), *_without_figures(tested), *tested.notes)
+    return DeskTests(query, regime.label, rows, {**tested.receipt, **regime.named}, notes)
+
+
+def _without_figures(tested: BacktestResult) -> tuple[str, ...]:
+    """The days of the total that have no VaR or no P&L, with the reason of the first: they count as exceptions (MAR32.8)."""
+    days = tested.nodes[0].days
+    lacking = [d for d in days if d["remark"]]
+    if not lacking:
+        return ()
+    n = f"{len(lacking):,} of {counted(len(days), 'day')}"
+    return (f"On {n} VaR or P&L is not whole, first on {lacking[0]['day']}: {lacking[0]['remark']}.",)
 
 
 def _told(regime: Regime, day: Any) -> tuple[str, ...]:
@@ -227,7 +236,13 @@ def _desks(session: Session, query: DeskQuery) -> DeskTests:
         "A desk that comes back from red or amber must also have met the limits of the backtest for twelve months (MAR32.43)."
     )
     rows = _table(listed, query.by, {**kinds, "reason": pa.string()})
-    return DeskTests(query, regime.label, rows, {**tested.receipt, **regime.named}, (*notes, *tested.notes))
+    return DeskTests(
+        query,
+        regime.label,
+        rows,
+        {**tested.receipt, **regime.named},
+        (*notes, *_without_figures(tested), *tested.notes),
+    )
 
 
 def _plan(session: Session, query: DeskQuery) -> Plan:

@@ -24,7 +24,7 @@ from aggregation.regulatory.sa_ccr.ead import ead_by_netting_set
 from aggregation.regulatory.sa_cva import SA_CVA, SaCvaAnswer
 from aggregation.session import Session
 from lake.errors import BadInput, NotFound, NotValued, counted
-from valuation.types import ValuationSet
+from valuation.types import ValuationSet, failures_in_words
 
 MARKET_RISK: Part = "market"
 ALL, TRADES, AGREEMENT, HEDGES = "all", "trades", "agreement", "hedges"
@@ -119,7 +119,9 @@ def _credit(session: Session, query: CapitalQuery, regime: Regime, answer: Credi
             by_set.append((row, row["reason"]))
             lacking.append((_kind(row), row["netting_set"], row["counterparty"], row["reason"]))
     for failure, n in ead_by_netting_set(session, query.sa_ccr()).failures:
-        lacking.append(("contract", failure.contract_id, None, f"{counted(n, 'position')}: {failure.message}"))
+        lacking.append(
+            ("contract", failure.contract_id, None, failures_in_words([(failure.reason, failure.message, n)]))
+        )
     cells = {}
     for row in answer.rows.to_pylist():
         reason = None
@@ -148,7 +150,9 @@ def _basic_cva(session: Session, query: CapitalQuery, regime: Regime, answer: Ba
         for r in answer.sets.to_pylist()
         if r["reason"] is not None
     ]
-    lacking += [("contract", f.contract_id, None, f.message) for f in answer.failures]
+    lacking += [
+        ("contract", f.contract_id, None, failures_in_words([(f.reason, f.message, 1)])) for f in answer.failures
+    ]
     cells = {}
     for row in answer.rows.to_pylist():
         told = row["reason"] or (None if row["status"] == "complete" else "Some of its trades have no exposure.")

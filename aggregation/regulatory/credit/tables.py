@@ -17,6 +17,7 @@ from aggregation.opened.alignment import MISSING
 from aggregation.regulatory.credit.exposures import AGREEMENT, EadParts
 from aggregation.regulatory.credit.parameters import Credit
 from aggregation.regulatory.credit.weights import Approach, Obligor, RiskWeight, risk_weights
+from aggregation.regulatory.sa_ccr.ead import without_any
 from aggregation.types import Coverage
 from lake.arrays import Floats, Ints
 from lake.errors import BadInput
@@ -120,8 +121,9 @@ def group_rows(
     covered = number(exposures.covered & weighted)
     failed = positions - covered - (0 if given_whole else _missing(exposures, number))
     rwa, ead = summed(now.part_rwa), summed(np.where(weighted, exposures.part, 0.0))
-    # no netting set of the group has a weight: no figure, rather than one of zero
-    none = (number(weighted) == 0) & (number(np.ones(len(weighted), np.bool_)) > 0)
+    # no trade of the group has an exposure, or no netting set a weight: no figure, rather than one of zero
+    unknown = (number(exposures.covered) == 0) & (positions > 0)
+    none = unknown | ((number(weighted) == 0) & (number(np.ones(len(weighted), np.bool_)) > 0))
     pairs = np.unique(np.stack([of[shown], exposures.set_of[shown]]), axis=1)
     figures: dict[str, pa.Array] = {
         "netting_sets": pa.array(np.bincount(pairs[0], minlength=n)),
@@ -134,8 +136,8 @@ def group_rows(
                 for p, c, f in zip(positions, covered, failed, strict=True)
             ]
         ),
-        "ead": pa.array(summed(exposures.part)),
-        "ead_weighted": pa.array(ead),
+        "ead": pa.array(summed(exposures.part), mask=unknown),
+        "ead_weighted": pa.array(ead, mask=unknown),
         "rwa": pa.array(rwa, mask=none),
         "capital": pa.array(rwa * parameters.capital_ratio, mask=none),
         "density": pa.array(np.divide(rwa, ead, out=np.full(n, np.nan), where=ead > 0.0), from_pandas=True),
@@ -191,8 +193,9 @@ def set_rows(exposures: EadParts, now: Weighted, parameters: Credit, most: int) 
     def of(field: str, kind: pa.DataType = pa.float64()) -> pa.Array:  # noqa: B008
         return pa.array([getattr(w, field) for w in chosen], kind)
 
-    shown = now.rwa[order]
-    ead = exposures.ead[order]
+    unknown = np.zeros(len(order), np.bool_) if exposures.found is None else without_any(exposures.found.counts)[order]
+    shown = np.where(unknown, np.nan, now.rwa[order])
+    ead = np.where(unknown, np.nan, exposures.ead[order])
     loss = [None if w.expected_loss is None else w.expected_loss * e for w, e in zip(chosen, ead.tolist(), strict=True)]
     return pa.table(
         {
@@ -208,10 +211,10 @@ def set_rows(exposures: EadParts, now: Weighted, parameters: Credit, most: int) 
             "maturity": of("years"),
             "maturity_factor": of("maturity_factor"),
             "risk_weight": of("weight"),
-            "ead": pa.array(ead),
+            "ead": pa.array(ead, from_pandas=True),
             "rwa": pa.array(shown, from_pandas=True),
             "capital": pa.array(shown * parameters.capital_ratio, from_pandas=True),
-            "expected_loss": pa.array(loss, pa.float64()),
+            "expected_loss": pa.array(loss, pa.float64(), from_pandas=True),
             "reason": of("reason", pa.string()),
         }
     )

@@ -157,6 +157,11 @@ class NettedExposures:
         return np.flatnonzero(self.counts[:, :OUT_OF_SCOPE].sum(axis=1) > 0)
 
 
+def without_any(counts: Ints) -> Bools:
+    """Where trades are in scope and none has an exposure, (n,): there is no figure, which is not one of zero. counts : (n, 4) by state."""
+    return np.asarray((counts[:, COVERED] == 0) & (counts[:, :OUT_OF_SCOPE].sum(axis=1) > 0))
+
+
 def maturity_sums(found: NettedExposures) -> tuple[Floats, Floats]:
     """Of the risk positions of each netting set the sum of notionals, and of notionals times maturities in years, (n_sets,) each."""
     of_units, trades = found.units.trades, found.trades

@@ -32,6 +32,7 @@ from aggregation.regulatory.sa_ccr.ead import (
     SaCcrQuery,
     ead_by_netting_set,
     receipt_of,
+    without_any,
 )
 from aggregation.regulatory.sa_ccr.portfolio import Exposures, margined_factor
 from aggregation.session import Session
@@ -166,6 +167,7 @@ def rows_of(found: NettedExposures, by: tuple[str, ...]) -> pa.Table:
         for name, (codes, members) in zip(by, columns, strict=True)
     }
     counted = _counts(found, of[:n], n_groups)
+    unknown = without_any(counted)
     sets, only, alone = _sets(parts.set_of, of, n_groups, found)
     part = np.where(is_agreement[example] == 1, "agreement", "trades") if finer else np.full(n_groups, "all")
     return pa.table(
@@ -174,8 +176,8 @@ def rows_of(found: NettedExposures, by: tuple[str, ...]) -> pa.Table:
             "part": pa.array(part.tolist(), pa.string()),
             "netting_sets": pa.array(sets),
             **_coverage_columns(counted, is_agreement[example] == 1 if finer else np.zeros(n_groups, np.bool_)),
-            **{name: pa.array(values) for name, values in figures.items()},
-            "multiplier": pa.array(found.exposures.figures.multiplier[only], mask=~alone),
+            **{name: pa.array(values, mask=unknown) for name, values in figures.items()},
+            "multiplier": pa.array(found.exposures.figures.multiplier[only], mask=~alone | unknown),
             "margined": pa.array(found.portfolio.margins.margined[only], mask=~alone),
             "rule": pa.array(
                 [found_rule(found, int(s)) if w else None for s, w in zip(only, alone, strict=True)], pa.string()
@@ -282,7 +284,7 @@ def _total(found: NettedExposures) -> dict[str, Any]:
         "failed": coverage.failed,
         "missing": coverage.missing,
         "status": coverage.status,
-        **{name: summed(values) for name, values in _of_sets(found).items()},
+        **{name: None if coverage.status == "invalid" else summed(values) for name, values in _of_sets(found).items()},
     }
 
 
