@@ -43,7 +43,7 @@ class Table:
     derived : its rows are made from those of other tables, and named by their content or by what they were made from.
     `bounded` columns are those by whose least and greatest value in a file readers may skip it: the key and dates, never null. In
     a column of numbers readers lose rows by them: NaN is within no bounds, and minus zero is zero. In one of instants, too: Delta
-    keeps bounds of milliseconds.
+    keeps bounds of milliseconds. Those of true and false skip nothing.
     """
 
     name: str
@@ -58,8 +58,8 @@ class Table:
     @property
     def bounded(self) -> tuple[str, ...]:
         """See above."""
-        instants = [c.name for c in self.columns if c.type == INSTANT]
-        never = (*self.partition_by, *self.nullable_key, *instants)
+        without = [c.name for c in self.columns if c.type == INSTANT or pa.types.is_boolean(c.type)]
+        never = (*self.partition_by, *self.nullable_key, *without)
         return tuple(c for c in (*self.key, *self.more_bounded) if c not in never)
 
     @property

@@ -89,6 +89,13 @@ class DeskTests(Answer):
     notes: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class PnlAttribution(DeskTests):
+    """As `DeskTests`, without what eligibility adds."""
+
+    query: PlaQuery
+
+
 def _rules(session: Session, query: DeskQuery, day: Any) -> tuple[Regime, ImaParameters]:
     regime = regime_of(query.regime, day, session.lake)
     return regime, ima_parameters(regime)
@@ -151,14 +158,14 @@ def _table(rows: Sequence[Mapping[str, Any]], by: Sequence[str], kinds: Mapping[
     return pa.Table.from_pylist([{n: r.get(n) for n in schema.names} for r in rows], schema=schema)
 
 
-def _pla(session: Session, query: PlaQuery) -> DeskTests:
+def _pla(session: Session, query: PlaQuery) -> PnlAttribution:
     kinds = {**_PLA_SCHEMA, "against": pa.string(), "reason": pa.string()}
     if query.theoretical:
         regime, rules = _rules(session, query, dt.date.max)
         found = _compared(compare_pnl(np.array(query.theoretical), np.array(query.hypothetical)), rules)
         row = {**found, "total": True, "against": "series given", "reason": _short(found, rules)}
         rows = _table([row], (), kinds)
-        return DeskTests(
+        return PnlAttribution(
             query, regime.label, rows, {**regime.named, **name_code(), "table_versions": {}}, _told(regime, None)
         )
     regime, rules = _rules(session, query, query.last)
@@ -171,7 +178,7 @@ def _pla(session: Session, query: PlaQuery) -> DeskTests:
         )
     rows = _table(listed, query.by, kinds)
     notes = (*_told(regime, query.last), *_without_figures(tested), *tested.notes)
-    return DeskTests(query, regime.label, rows, {**tested.receipt, **regime.named}, notes)
+    return PnlAttribution(query, regime.label, rows, {**tested.receipt, **regime.named}, notes)
 
 
 def _without_figures(tested: BacktestResult) -> tuple[str, ...]:

@@ -69,11 +69,10 @@ class ExposureQuery(ExposureScope):
     @field_validator("levels")
     @classmethod
     def _exact(cls, levels: tuple[str, ...]) -> tuple[str, ...]:
+        once: dict[Fraction, str] = {}
         for level in levels:
-            exact_level(level)
-        if len({exact_level(level) for level in levels}) < len(levels):
-            raise ValueError("a level is given twice")
-        return levels
+            once.setdefault(exact_level(level), level)
+        return tuple(once.values())
 
     @property
     def exact_levels(self) -> list[Fraction]:

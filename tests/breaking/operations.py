@@ -59,6 +59,8 @@ OPERATIONS = {
     "collateral": Operation("bare", ("ingest", "collateral", "{files}/collateral.csv")),
     "classifications": Operation("bare", ("ingest", "classifications", "{files}/classifications.csv")),
     "regime": Operation("bare", ("ingest", "regime", "{files}/house.toml")),
+    "exposure-limits": Operation("bare", ("ingest", "exposure-limits", "{files}/limits.csv")),
+    "real-prices": Operation("bare", ("ingest", "real-prices", "{files}/prices.csv")),
     "cva-hedges": Operation("bare", ("ingest", "cva-hedges", "{files}/hedges.csv")),
     "scenarios": Operation("bare", ("scenarios", "build", "--as-of", str(MONDAY), "-p", "scenarios=30")),
     "value": Operation("bare", ("value", "--as-of", str(MONDAY), "-p", "scenarios=30", "--runner", "in-process")),
@@ -101,6 +103,9 @@ currency = "USD"
     'source = "the board"\nstatus = "own"\n',
     "hedges.csv": "hedge,effective_from,kind,reference,sector,rating,maturity,notional,currency\n"
     "H1,2020-01-01,index,IG,financial,A,2024-12-20,1000000,USD\nH2,2020-01-01,index,HY,other,BB,2024-12-20,5,EUR\n",
+    "limits.csv": "limit,effective_from,dimension,member,measure,level,amount,currency\n"
+    "PFE-D,2020-01-01,counterparty,D,pfe,0.95,1000000,USD\nEAD-E,2020-01-01,counterparty,E,ead,,2000000,EUR\n",
+    "prices.csv": "date,risk_factor_id,source,evidence\n2020-03-16,EQ:AAA,trades,T1\n2020-03-17,EQ:AAA,vendor,quote 7\n",
     "trades.csv": "trade,quantity,desk," + ",".join(SHARE_A) + "\nNEW,10,Options," + ",".join(SHARE_A.values()) + "\n",
 }
 

@@ -178,7 +178,10 @@ def users(lake: Path, disk: Path) -> None:
         store.remove("tom")
 
 
-@pytest.mark.parametrize("check", ["full", "full_while_a_job_waits", "commands", "little_room", "read_only", "users"])
+LONG = [pytest.param(check, marks=pytest.mark.slow) for check in ("full_while_a_job_waits", "little_room")]
+
+
+@pytest.mark.parametrize("check", ["full", "commands", "read_only", "users", *LONG])
 def test_a_disk_that_takes_nothing(check: str, valued_lake: Path, tmp_path: Path) -> None:
     on_a_small_disk(check, valued_lake, tmp_path)
 

@@ -39,9 +39,9 @@ export function suggested({ dates, dimensions, scenarioSets, branches }: Held): 
   };
 }
 
-/** The newest dates that are valued, the newest first. */
+/** The dates with a book that questions are answered on, the newest first: a horizon of a plan has values too, and no book. */
 export async function valuedDates(): Promise<string[]> {
-  return (await column("/valuation-sets", "valuation_date")).sort().reverse();
+  return (await get<{ valued_dates: string[] }>("/choices")).valued_dates;
 }
 
 /** Completes the address with what the page begins with, while it is being opened: that is no step, and nothing is shown again. */

@@ -198,7 +198,7 @@ def test_liquidity_horizons_nest_and_classes_part(lake: Lake) -> None:
         for c in ("equity", "rates", "fx", "commodity", "credit", "volatility")
     ]
     np.testing.assert_array_equal(np.sum(parts, axis=0), np.ones(7))
-    with pytest.raises(BadInput, match="risk_classes, liquidity_horizon or both"):
+    with pytest.raises(BadInput, match="give risk_classes, factors, liquidity_horizon or several"):
         make(lake, "subset")
 
 

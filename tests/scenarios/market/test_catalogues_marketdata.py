@@ -68,7 +68,9 @@ def columns_of(source: Source, file: str, found: pd.DataFrame) -> Iterator[tuple
         yield factor.risk_factor_id, values
 
 
-@pytest.mark.parametrize("lake_name", LAKES)
+@pytest.mark.parametrize(
+    "lake_name", ["stocks", *(pytest.param(name, marks=pytest.mark.slow) for name in ("beside", "qrmdata"))]
+)
 def test_every_file_lands_as_others_read_it(market_data_dir: Path, tmp_path: Path, lake_name: str) -> None:
     lake = Lake.create(tmp_path / "lake")
     catalogues = [load_catalogue(name) for name in LAKES[lake_name]]
