@@ -19,7 +19,20 @@ import pyarrow.ipc as ipc
 import pyarrow.parquet as pq
 from flask import g
 from flask.testing import FlaskClient
-from small_lake import FACTORS, FRIDAY, HERE, MATURED, MONDAY, OPTION, SHARE_A, SHARE_B, SHOCK, no_spark, request
+from small_lake import (
+    FACTORS,
+    FRIDAY,
+    HERE,
+    MATURED,
+    MONDAY,
+    OPTION,
+    SHARE_A,
+    SHARE_B,
+    SHOCK,
+    bring_reference,
+    no_spark,
+    request,
+)
 from support import put_market, random_walks
 from werkzeug.test import TestResponse
 
@@ -138,6 +151,7 @@ def build(folder: Path, seed: int, own: float = 1.0) -> Lake:
             assert ingest_positions(committer, file("book.csv", again), replace_dates=True).rejected == 0
         last = positions(seed, FRIDAY)
         ingest_positions(committer, file("book.csv", last), replace_dates=True)
+        bring_reference(committer, folder)
         levels = "Options,Volatility\nEquities,Cash\nRates,Cash\nElsewhere,Cash\n".splitlines()
         org = "".join(f"org,desk,{row.replace(',', ',division,')},2019-01-01,\n" for row in levels)
         head = "hierarchy,level,member,parent_level,parent,effective_from,effective_to\n"

@@ -233,7 +233,7 @@ def _add(name: str) -> None:
             check_asked(query)
             return run(query, getattr(asked, "cursor", None))
 
-        view.__name__ = _operation(name, suffix)
+        view.__name__ = operation_id(name, suffix)
         view.__doc__ = doc
         view.__annotations__ = {given: kind, "return": Response}
         view.__signature__ = _signature(given, kind)  # type: ignore[attr-defined]
@@ -259,7 +259,7 @@ def _add(name: str) -> None:
     hang("post", f"/{name}/value", "_value", job, {202: JobAnswer}, lambda query, _: _value(name, query))
 
 
-def _operation(name: str, suffix: str) -> str:
+def operation_id(name: str, suffix: str) -> str:
     """The id of an operation of a question; the plan of `capital` is not the question `capital-plan`."""
     own = name.replace("-", "_")
     taken = f"{own}{suffix.removesuffix('_body')}".replace("_", "-")

@@ -105,7 +105,7 @@ currency = "USD"
     "H1,2020-01-01,index,IG,financial,A,2024-12-20,1000000,USD\nH2,2020-01-01,index,HY,other,BB,2024-12-20,5,EUR\n",
     "limits.csv": "limit,effective_from,dimension,member,measure,level,amount,currency\n"
     "PFE-D,2020-01-01,counterparty,D,pfe,0.95,1000000,USD\nEAD-E,2020-01-01,counterparty,E,ead,,2000000,EUR\n",
-    "prices.csv": "date,risk_factor_id,source,evidence\n2020-03-16,EQ:AAA,trades,T1\n2020-03-17,EQ:AAA,vendor,quote 7\n",
+    "prices.csv": "date,risk_factor_id,source,evidence\n2020-03-16,EQ:AAA,desk,own_deal\n2020-03-17,EQ:AAA,a vendor,vendor\n",
     "trades.csv": "trade,quantity,desk," + ",".join(SHARE_A) + "\nNEW,10,Options," + ",".join(SHARE_A.values()) + "\n",
 }
 

@@ -27,6 +27,7 @@ from lake.tables import Lake
 from service import doctor
 from service.api.app import create_app
 from service.api.document import document
+from service.api.questions import operation_id
 from service.config import Settings
 from service.ingests import INGESTS
 from service.jobs import JobTable
@@ -88,9 +89,7 @@ WRITES = {
 }
 OF_USERS = {"add_user", "change_user", "remove_user", "make_token", "revoke_token", "end_session"}
 OF_VIEWS = {"save_view", "change_view", "delete_view"}
-OF_QUESTIONS = {
-    f"{name.replace('-', '_')}{suffix}": name for name in QUESTIONS for suffix in ("_body", "_plan_body", "_value")
-}
+OF_QUESTIONS = {operation_id(name, suffix): name for name in QUESTIONS for suffix in ("_body", "_plan_body", "_value")}
 
 
 def state(lake: Lake) -> dict[str, bytes]:
@@ -292,6 +291,7 @@ class TestFiles:
         "lake/committer.py": "commits, which have an act of their own where none is open",
         "lake/compaction.py": "data files, which a commit names or nobody reads",
         "valuation/sets/store.py": "data files, which a commit names or nobody reads",
+        "valuation/horizons/path_runs.py": "data files, which a commit names or nobody reads",
         "lake/delta_log.py": "the record of a log, of what was committed",
         "lake/tables.py": "an empty lake",
         "lake/cleaning.py": "pins, which are acts, and what a cleaning removes, which is one",
