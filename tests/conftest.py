@@ -16,7 +16,7 @@ from flask_openapi3.openapi import OpenAPI
 from hypothesis import settings
 from hypothesis.internal.conjecture import providers
 from hypothesis.internal.constants_ast import Constants
-from small_lake import FRIDAY, MONDAY, base, bring_limits, build_lake, no_spark, request
+from small_lake import FRIDAY, MONDAY, OF_CAPITAL, base, bring_limits, build_lake, no_spark, request
 
 from aggregation import questions
 from aggregation.session import reading
@@ -44,8 +44,6 @@ settings.load_profile("fixed")
 os.environ.pop("COLUMNS", None)
 
 
-# questions on counterparties and capital: value their examples and ask them by every door takes long, see `make test-slow`
-OF_CAPITAL = {n for n, entry in questions.QUESTIONS.items() if entry.place.startswith(("exposure.", "regulatory."))}
 _THEIR_OWN = ("exposure", "regulatory")  # folders of their own tests, which run always
 
 

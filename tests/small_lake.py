@@ -188,6 +188,8 @@ HERE: dict[str, dict[str, Any]] = {
     "frtb-ima": {"scenarios": 20, "stress": "2020-01-06:2020-02-14"},
     "ima-capital": {"scenarios": 20, "stress": "2020-01-06:2020-02-14"},
 }
+# questions on counterparties and capital: to value their examples and ask them by every door takes long, see `make test-slow`
+OF_CAPITAL = {n for n, entry in QUESTIONS.items() if entry.place.startswith(("exposure.", "regulatory."))}
 # questions whose examples take values along paths, which are refused to whoever sees a part of the book: of sa-cva sensitivities are given
 ON_PATHS = [n for n, entry in QUESTIONS.items() if n != "sa-cva" and issubclass(entry.question.query, PathScope)]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import re
 from collections.abc import Iterator
@@ -47,10 +48,15 @@ def extension() -> ModuleType:
 TABLES_OF_QUESTIONS = extension()
 
 
-def page(name: str) -> str:
-    """The page as it is built: with the tables that are made from the code."""
+@functools.cache
+def expanded(name: str, questions: tuple[str, ...]) -> str:
     text: str = TABLES_OF_QUESTIONS.expand((DOCS / f"{name}.md").read_text(encoding="utf-8"))
     return text
+
+
+def page(name: str) -> str:
+    """The page as it is built: with the tables that are made from the code, which takes a second."""
+    return expanded(name, tuple(QUESTIONS))
 
 
 def sections(name: str) -> dict[str, str]:

@@ -47,6 +47,7 @@ ELSEWHERE = {  # what stands here is run elsewhere
     "varlake sample book books --positions 500 --dates 2019-01-02:2020-12-31": "its two years take minutes",
     "varlake ingest positions books/*": "the same two years",
     "varlake backtest --from 2019-01-02": "the same two years",
+    "varlake ingest regime rules/house/": "tests/aggregation/regulatory, a folder of sections",
 }
 PAGES = {
     str(path.relative_to(ROOT)): path.read_text(encoding="utf-8")

@@ -58,6 +58,8 @@ ELSEWHERE = {
     "lake/child_process.py": "what the system may end first, in /proc",
     "lake/disk_cache.py": "the cache: checked when it is opened, made again where it is damaged",
     "aggregation/opened/opened_lake.py": "a cache for one replay",
+    "aggregation/exposure/stored_paths.py": "the cache of values on paths, made again where it is lost",
+    "valuation/horizons/path_runs.py": "the work of a run on Spark, removed when it ends",
     "aggregation/opened/vectors.py": "an entry of the cache",
     "valuation/costs.py": "what pricing took: lines that may be lost",
     "valuation/sets/run.py": "the mark of a run at work, gone with it",

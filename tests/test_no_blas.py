@@ -20,6 +20,9 @@ ALLOWED = {
         "np.linalg.qr": "factors a correlation, once a scenario set",
         "@": "puts the repaired correlation together, once a scenario set",
     },
+    # without `optimize` loops of NumPy's own, in one order: no BLAS
+    "valuation/kernels/path_models.py": {"np.einsum": "covariances of the drivers of a step, and their products, once a model"},
+    "valuation/market/path_model.py": {"np.einsum": "correlations of the drivers, once a model"},
     "scenarios/kernels/entropy_pooling.py": {
         "np.einsum": "a Newton step of a search that ends where the views hold",
         "np.linalg.lstsq": "a Newton step of a search that ends where the views hold",

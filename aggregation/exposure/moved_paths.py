@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from aggregation.exposure.cva_query import OpenedCva
 from aggregation.exposure.path_values import PathSource, PathValues
@@ -34,28 +35,32 @@ def model_of(paths: PathValues) -> PathModel:
 
 
 class Movable:
-    """The contracts of a question's paths with their model, to be valued on paths that are moved."""
+    """The contracts of a question's paths with their model, to be valued on paths that are moved: those of its positions alone, for what
+    else the paths hold, such as the bonds of the book, is in no figure."""
 
     def __init__(self, opened: OpenedCva) -> None:
         self.paths = opened.paths
         self.model = model_of(opened.paths)
         ids = opened.paths.contract_ids
         self.contracts = tuple(Contract.of(contracts_by_id(opened.exposure.held.snapshot.lake, ids)))
+        held = opened.exposure.held
+        counts = np.add.reduceat(held.keep.astype(np.int64), held.book.starts[:-1]) > 0
+        asked = pc.is_in(ids, held.book.contract_ids.filter(pa.array(counts)))
+        self._rows = np.flatnonzero(asked.to_numpy(zero_copy_only=False))
         self._keys = self._digests(self.model)
 
     def _digests(self, model: PathModel) -> list[str]:
         keys, day = PathKeys(model), model.as_of
         out = []
-        for c in self.contracts:
+        for c in (self.contracts[i] for i in self._rows.tolist()):
             reads = factors_of(terms_from_json(c.instrument_type, c.terms), model.index, day)
             out.append(keys.of(pricer_version(c.instrument_type), reads))
         return out
 
     def affected(self, model: PathModel) -> Ints:
         """The contracts whose values are others on the paths of a moved model."""
-        return np.array(
-            [i for i, (a, b) in enumerate(zip(self._keys, self._digests(model), strict=True)) if a != b], np.int64
-        )
+        other = [a != b for a, b in zip(self._keys, self._digests(model), strict=True)]
+        return self._rows[np.array(other, np.bool_)]
 
     def moved(self, model: PathModel) -> PathValues:
         """The values on the paths of a moved model. A contract that has none there is among the failures, and no longer among the

@@ -225,7 +225,7 @@ class SamePaths:
 
 
 @dataclass(frozen=True)
-class _Part(SamePaths):
+class _SomeContracts(SamePaths):
     """Values of some of the contracts. place : (n,) their rows in the whole."""
 
     place: Ints
@@ -247,7 +247,7 @@ def without(paths: PathValues, failures: Sequence[ValuationFailure]) -> PathValu
         currencies=tuple(paths.currencies[i] for i in place.tolist()),
         base=paths.base[place],
         failures=(*paths.failures, *failures),
-        source=_Part(paths, place),
+        source=_SomeContracts(paths, place),
     )
 
 

@@ -229,7 +229,7 @@ def test_the_app_places_every_widget_once_and_days_are_chosen_together(
 
 def test_what_is_wrong_is_told_with_what_is_valid(asking: FlaskClient) -> None:
     unknown = asking.get("/api/v1/openbb/vra")
-    assert (unknown.status_code, unknown.get_json()["errors"][0]["allowed"]) == (404, ["var"])
+    assert (unknown.status_code, unknown.get_json()["errors"][0]["allowed"]) == (404, ["var", "cva"])
     refused = asking.get(f"/api/v1/openbb/var?as_of={MONDAY}&bye=desk")
     assert (refused.status_code, refused.get_json()["errors"][0]["allowed"]) == (422, ["by"])
     assert asking.get("/api/v1/openbb/limit-hedge").status_code == 404

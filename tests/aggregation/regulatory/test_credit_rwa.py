@@ -76,7 +76,7 @@ def test_on_sa_ccr_a_trade_has_the_weight_of_its_counterparty(valued_lake: Path)
     assert sum(r["rwa"] for r in of_trades if r["netting_set"] == "CSA-0") == rows["CSA-0"]["rwa"]
     for by in (["desk"], ["trade"], ["legal_entity", "desk"], ["counterparty_rating"], []):
         found = ask(valued_lake, by=by)
-        assert sum(r["rwa"] for r in found.rows.to_pylist()) == sets.total["rwa"], by
+        assert sum(r["rwa"] or 0.0 for r in found.rows.to_pylist()) == sets.total["rwa"], by
         assert found.total == sets.total
 
 
