@@ -109,7 +109,9 @@ def show_any(name: str, result: Any, query: Any) -> None:
     """Any answer: its table and its notes."""
     from service.rendering import display
 
-    display.print_table(result.rows.to_pylist(), result.rows.column_names, title=f"{name} in {query.currency}")
+    currency = getattr(query, "currency", None)  # a question about observations has no money
+    title = f"{name} in {currency}" if currency else name
+    display.print_table(result.rows.to_pylist(), result.rows.column_names, title=title)
     for note in result.notes:
         display.say(f"Note: {note}")
 
