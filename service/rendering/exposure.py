@@ -119,7 +119,9 @@ def draw_exposure(result: Exposure, path: Path) -> Path:
             "EPE": [epe] * len(rows),
         }
         of = f" of {' / '.join(x or '(none)' for x in name)}" if name else ""
-        return pictures.time_line(path, dates, lines, title=f"Exposure{of} over time", unit=query.currency)
+        return pictures.time_line(
+            path, dates, lines, title=f"Exposure{of} over time", unit=f"{query.currency}, owed to us positive"
+        )
     column = first if result.node is None else "ee"
     known = {k: v for k, v in groups.items() if any(r[column] is not None for r in v)}
     greatest = sorted(known, key=lambda k: -max(abs(r[column]) for r in known[k] if r[column] is not None))
@@ -127,4 +129,4 @@ def draw_exposure(result: Exposure, path: Path) -> Path:
     of = f", the {_SHOWN_LINES} greatest of {len(known):,}" if len(known) > _SHOWN_LINES else ""
     what = "Contributions to EE" if result.node is not None else pictures.in_words(column).replace("pfe", "PFE")
     title = f"{what}{pictures.by_words(query.by)} over time{of}"
-    return pictures.time_line(path, dates, lines, title=title, unit=query.currency)
+    return pictures.time_line(path, dates, lines, title=title, unit=f"{query.currency}, owed to us positive")

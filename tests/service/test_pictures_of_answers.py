@@ -24,13 +24,13 @@ from service.rendering.figure import SYNTHETIC
 from valuation.sets.requests import run_valuation
 
 STANDARD = f"{SCENARIOS} scenarios of historical-{SCENARIOS} (historical, 1 day, 20"
-OWN = ("pnl-explain", "ladder", "stress")  # rest on other scenarios or none
+OWN = ("pnl-explain", "ladder", "stress", "exposure")  # rest on other scenarios or none
 # question to what is asked of it for its picture
 MORE: dict[str, dict[str, Any]] = {
     "limit-hedge": {"limit": 6000.0},
     "stress": {"scenario": "grid(equity -20%..+20% step 10%, vol -5pt..+10pt step 5pt)"},
 }
-MONEY = re.compile(r"(P&L, |99% ES, )?USD(, in millions)?, (gains|losses) positive( \(.*\))?")
+MONEY = re.compile(r"(P&L, |99% ES, )?USD(, in millions)?, (gains|losses|owed to us) positive( \(.*\))?")
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +42,7 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Lake:
     with Committer(made, "test") as committer:
         for asked in (request(FRIDAY), request(MONDAY), request(MONDAY, scenarios=ten)):
             run_valuation(committer, asked, spark=no_spark)  # type: ignore[arg-type]
-        for name in ("ladder", "stress", "parametric"):
+        for name in ("ladder", "stress", "parametric", "exposure"):
             asked = questions.read(name, {**base(name), **MORE.get(name, {})})
             questions.value(Session(made, reading(made).cache, committer), name, asked)
     return made
@@ -70,6 +70,7 @@ TITLES = {
     "backtest": "VaR of 2020-03-13 to 2020-03-13 against P&L of 2020-03-16 to 2020-03-16",
     "stress": "P&L over moves of equity and vol",
     "ladder": "P&L over moves of equity and vol",
+    "exposure": "95% PFE by counterparty over time",
 }
 
 

@@ -8,7 +8,7 @@ last bit, over any members.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
@@ -19,7 +19,7 @@ from aggregation.answer import Answer
 from aggregation.price import SECONDS_A_QUESTION
 from aggregation.question import Plan, Question
 from aggregation.receipts import name_code
-from aggregation.regimes.regimes import RegimeName, regime_of
+from aggregation.regimes.regimes import Regime, RegimeName, regime_of
 from aggregation.regulatory.capital.parts import Key, sort_key
 from aggregation.regulatory.capital.query import CapitalChoices, CapitalQuery
 from aggregation.regulatory.capital.question import latest_versions, price_capital, total_of
@@ -142,6 +142,7 @@ def run_compare(session: Session, query: CapitalCompareQuery) -> CapitalComparis
         rows[key] = _added(rows.get(key), moves)
     risks = {p: _sum([m for (_, of), m in cells.items() if of == p]) for p in first}
     total = _sum(list(risks.values()))
+    regimes = [regime_of(s.regime, s.as_of, session.cache.lake) for s in (states[0], states[-1])]
     complete = len(kept) == len(first) and all(f.status in _WHOLE for found in made.found for f in found.values())
     by, receipts = query.by, made.receipts([f"{i} {c}" for i, c in enumerate(("from", *query.order))])
     ordered = sorted(cells, key=lambda c: (sort_key(c[0]), list(first).index(c[1])))
@@ -156,9 +157,10 @@ def run_compare(session: Session, query: CapitalCompareQuery) -> CapitalComparis
             "steps": receipts,
             "table_versions": latest_versions({f"{s} {n}": r for s, of in receipts.items() for n, r in of.items()}),
             "regimes": [states[0].regime, states[-1].regime],
+            **regimes[-1].named,
             **name_code(),
         },
-        tuple(_notes(query, states, made, kept, whole)),
+        tuple(_notes(query, states, made, kept, whole, regimes)),
     )
 
 
@@ -224,7 +226,12 @@ def _steps(query: CapitalCompareQuery, states: list[State], made: Reports) -> pa
 
 
 def _notes(
-    query: CapitalCompareQuery, states: list[State], made: Reports, kept: list[str], whole: list[str]
+    query: CapitalCompareQuery,
+    states: list[State],
+    made: Reports,
+    kept: list[str],
+    whole: list[str],
+    regimes: Sequence[Regime],
 ) -> list[str]:
     one, two = states[0], states[-1]
     notes = [
@@ -242,10 +249,7 @@ def _notes(
             f"What a point cannot compute counts as nothing there, and a difference may be of coverage. {told}"
         )
     notes.append("Ageing is the passing of time: maturities, fixings, and for CVA hedges and averages the date itself.")
-    said: dict[str, None] = {}
-    for found in made.found:
-        for f in found.values():
-            said |= dict.fromkeys(n for n in f.notes if "in force from" in n)
+    said = dict.fromkeys(n for state, r in zip((one, two), regimes, strict=True) for n in r.notes(state.as_of))
     return [*notes, *said]
 
 

@@ -20,7 +20,7 @@ from aggregation.answer import Answer
 from aggregation.price import SECONDS_A_QUESTION
 from aggregation.question import Plan, Question
 from aggregation.receipts import name_code
-from aggregation.regimes.regimes import RegimeName, regime_of
+from aggregation.regimes.regimes import Regime, RegimeName, regime_of
 from aggregation.regulatory.capital.parts import MARKET_RISK, Found, Key, answered, asked_parts, run_off, sort_key
 from aggregation.regulatory.capital.planned_markets import (
     BASE,
@@ -174,6 +174,7 @@ def run_plan_of_capital(session: Session, query: CapitalPlanQuery) -> CapitalPla
         for c in cells
     }
     flat = {f"{c} {p}": r for c, of in receipts.items() for p, r in of.items()}
+    regime = regime_of(report.regime, query.as_of, session.cache.lake)
     return CapitalPlan(
         query,
         _rows(cells),
@@ -182,11 +183,11 @@ def run_plan_of_capital(session: Session, query: CapitalPlanQuery) -> CapitalPla
         {
             "as_of": str(query.as_of),
             "cells": receipts,
-            **regime_of(report.regime, query.as_of, session.cache.lake).named,
+            **regime.named,
             "table_versions": latest_versions(flat),
             **name_code(),
         },
-        tuple(_notes(query, cells, markets)),
+        tuple(_notes(query, cells, markets, regime)),
     )
 
 
@@ -278,7 +279,7 @@ def _drivers(query: CapitalPlanQuery, cells: list[_Cell]) -> pa.Table:
     )
 
 
-def _notes(query: CapitalPlanQuery, cells: list[_Cell], markets: PlannedMarkets) -> list[str]:
+def _notes(query: CapitalPlanQuery, cells: list[_Cell], markets: PlannedMarkets, regime: Regime) -> list[str]:
     of = f"{markets.positions_date} that are left by then, and agreements, collateral, ratings and rules of {query.as_of}"
     how = " along its forwards." if query.rolled == "forwards" else ": every level stays."
     notes = [
@@ -292,8 +293,7 @@ def _notes(query: CapitalPlanQuery, cells: list[_Cell], markets: PlannedMarkets)
     if lacking:
         notes.append(f"{counted(len(lacking), 'cell')} of {len(cells)} lack something, which their reason says.")
     said = dict.fromkeys(n for c in markets.cells for n in c.notes)
-    first = dict.fromkeys(n for f in cells[0].found.values() for n in f.notes if "in force from" in n)
-    return [*notes, *first, *said]
+    return [*notes, *regime.notes(query.as_of), *said]
 
 
 def _plan(session: Session, query: CapitalPlanQuery) -> Plan:
