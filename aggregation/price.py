@@ -69,8 +69,8 @@ class Size:
         """Contracts that are held in what the filters leave, by instrument type; of a book that was opened."""
         assert self.book is not None
         assert self.keep is not None
-        column, starts = self.book.columns["instrument_type"], self.book.starts[:-1]
-        held = starts[np.add.reduceat(self.keep.astype(np.int64), starts) > 0]
+        column = self.book.columns["instrument_type"]
+        held = self.book.starts[:-1][self.book.by_contract(self.keep) > 0]
         counts = np.bincount(column.codes[held], minlength=len(column.members))
         return {kind: n for kind, n in zip(column.members.to_pylist(), counts.tolist(), strict=True) if n}
 

@@ -196,6 +196,9 @@ POSITIVE_TYPES = (  # whose levels are above zero
     "traded_volume",
 )
 
+# types of factors that are a yield, to which a basis point is added
+YIELDS = ("zero_rate", "par_yield", "deposit_rate", "fra_rate", "swap_rate")
+RATES = (*YIELDS, "rate_future", "basis_spread")  # all that is quoted of interest rates but volatilities and inflation
 SHARES = ("equity_price", "index_level")  # types of factors that a share or an index is priced on
 
 _TENOR = re.compile(r"^(\d+)([DWMY])$")
@@ -392,6 +395,14 @@ class FactorIndex:
                     f"Positions in {currency} cannot be reported in {reporting}: the market has no exchange rate between them. "
                     f"{error.message} Load one, or leave them out with the filter currency!={currency}."
                 )
+        return gone
+
+    def some_without_rate(self, currencies: Iterable[str], reporting: str) -> dict[str, str]:
+        """As `without_rate`; raises `MissingRiskFactor` where no currency has a rate, so that nothing can be reported."""
+        named = set(currencies)
+        gone = self.without_rate(named, reporting)
+        if gone and gone.keys() == named:
+            raise MissingRiskFactor(next(iter(gone.values())))
         return gone
 
 

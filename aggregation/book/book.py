@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
 from aggregation.dimensions import ATTRIBUTE, CONTRACT, CONTRACT_COLUMNS, DIMENSIONS
-from lake.arrays import Codes, Floats, Ints
+from lake.arrays import Bools, Codes, Floats, Ints
 from lake.canonical import canonical_json, digest
 from lake.disk_cache import read_mapped, write_mapped
 from lake.errors import NotFound, unknown
@@ -57,6 +57,10 @@ class Book:
     @property
     def n_positions(self) -> int:
         return len(self.quantity)
+
+    def by_contract(self, keep: Bools) -> Ints:
+        """How many positions of each contract are kept, (n_contracts,). keep : (n_positions,)."""
+        return np.add.reduceat(keep.astype(np.int64), self.starts[:-1])
 
     @property
     def attributes(self) -> tuple[str, ...]:

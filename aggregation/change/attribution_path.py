@@ -310,7 +310,7 @@ class _AttributionPath:
     def _lacks(self, seal: ValuationSet, side: Any) -> bool:
         book = side.inputs.book
         alignment = self._cache.alignment(book, self._cache.vectors(seal))
-        kept = np.add.reduceat(side.selection.keep.astype(np.int64), book.starts[:-1]) > 0
+        kept = book.by_contract(side.selection.keep) > 0
         return bool((kept & (alignment.state == MISSING)).any())
 
     # --- the two methods ----------------------------------------------------------------------------------------------
@@ -457,7 +457,7 @@ class _AttributionPath:
                 continue
             inputs = open_inputs(self._cache, c.question)
             book = self._comparison.sides[c.bits & 1]
-            kept = np.add.reduceat(book.selection.keep.astype(np.int64), book.inputs.book.starts[:-1])
+            kept = book.inputs.book.by_contract(book.selection.keep)
             uncovered = int(kept[inputs.alignment.state != 0].sum())
             if uncovered:
                 has, they_are = ("position has", "it is") if uncovered == 1 else ("positions have", "they are")

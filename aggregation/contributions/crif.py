@@ -25,7 +25,7 @@ from aggregation.reduce.selection import Selection
 from aggregation.session import Session
 from lake.errors import BadInput, counted
 from scenarios.surfaces import VOLATILITIES, surface_of
-from scenarios.types import SHARES, FactorIndex, RiskClass, RiskFactor, tenor_years
+from scenarios.types import RATES, SHARES, FactorIndex, RiskClass, RiskFactor, tenor_years
 from valuation.books.contracts import contracts_by_id
 from valuation.books.sensitivity_layouts import CRIF, RELATIVE
 from valuation.catalogue import instrument
@@ -47,7 +47,6 @@ _REGULAR = ("USD", "EUR", "GBP", "CHF", "AUD", "NZD", "CAD", "SEK", "NOK", "DKK"
 _RESIDUAL, _INDEX_BUCKET, _OTHER_COMMODITY = "Residual", "11", "16"
 _TENORS = ("2w", "1m", "3m", "6m", "1y", "2y", "3y", "5y", "10y", "15y", "20y", "30y")
 _CREDIT_TENORS = ("1y", "2y", "3y", "5y", "10y")
-_RATES_FACTORS = ("zero_rate", "par_yield", "deposit_rate", "fra_rate", "rate_future", "swap_rate", "basis_spread")
 _VOLATILITIES = ("Risk_IRVol", "Risk_FXVol", "Risk_CommodityVol", "Risk_EquityVol")
 _VOLATILITY_OF = {RiskClass.RATES: "Risk_IRVol", RiskClass.FX: "Risk_FXVol", RiskClass.COMMODITY: "Risk_CommodityVol"}
 
@@ -145,7 +144,7 @@ def _places(
         return [_at(_Place("Risk_XCcyBasis", f.currency))]
     if f.type == "inflation_rate":
         return [_at(_Place("Risk_Inflation", f.currency))]
-    if f.type in _RATES_FACTORS:
+    if f.type in RATES:
         bucket = "1" if f.currency in _REGULAR else "2" if f.currency in _LOW_VOLATILITY else "3"
         curve = "OIS" if f.curve in (None, f.currency) else str(f.curve)
         sign = -100.0 if f.type == "rate_future" else 1.0  # a price of 100 less the rate

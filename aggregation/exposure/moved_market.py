@@ -12,11 +12,10 @@ from aggregation.exposure.default_curves import BASIS_POINT
 from aggregation.exposure.moved_paths import Movable, moved_model, opened_on
 from aggregation.kernels import cva
 from lake.arrays import Floats
-from scenarios.types import RiskFactor, ScenarioSet
+from scenarios.types import YIELDS, RiskFactor, ScenarioSet
 from valuation.market.path_model import Driver, PathModel
 
 _RELATIVE = 0.01
-_YIELDS = ("zero_rate", "par_yield", "deposit_rate", "fra_rate", "swap_rate")
 
 
 def market_profiles(opened: OpenedCva, scenarios: ScenarioSet) -> Iterator[Floats]:
@@ -76,7 +75,7 @@ def _bumped(model: PathModel, driver: Driver) -> tuple[dict[str, float], float]:
 def _stands_for(driver: Driver, f: RiskFactor) -> str:
     """How a factor moves with a driver: absolute, relative, inverse; empty for not."""
     if driver.kind == "rate":
-        return "absolute" if f.type in _YIELDS and f.currency == driver.name else ""
+        return "absolute" if f.type in YIELDS and f.currency == driver.name else ""
     if driver.kind == "credit":
         return "absolute" if driver.name in (f.curve, f.risk_factor_id) else ""
     if driver.kind == "fx":

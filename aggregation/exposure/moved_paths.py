@@ -44,8 +44,7 @@ class Movable:
         ids = opened.paths.contract_ids
         self.contracts = tuple(Contract.of(contracts_by_id(opened.exposure.held.snapshot.lake, ids)))
         held = opened.exposure.held
-        counts = np.add.reduceat(held.keep.astype(np.int64), held.book.starts[:-1]) > 0
-        asked = pc.is_in(ids, held.book.contract_ids.filter(pa.array(counts)))
+        asked = pc.is_in(ids, held.book.contract_ids.filter(pa.array(held.book.by_contract(held.keep) > 0)))
         self._rows = np.flatnonzero(asked.to_numpy(zero_copy_only=False))
         self._keys = self._digests(self.model)
 

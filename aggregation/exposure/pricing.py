@@ -46,7 +46,7 @@ def price_of_exposure(floors: FloorsOf, passes: float = 1.0) -> Callable[[Sessio
     def price(session: Session, query: Q) -> float:
         held = open_book(session, query, floors(session, query))
         scope, reported = path_scope(session, query, held)
-        contracts = int(np.count_nonzero(np.add.reduceat(held.keep.astype(np.int64), held.book.starts[:-1])))
+        contracts = int(np.count_nonzero(held.book.by_contract(held.keep)))
         once = _A_VALUE * contracts * len(scope.grid) + _A_CELL * len(held.sets) * len(reported)
         positions = SECONDS_A_POSITION * held.book.n_positions
         return SECONDS_A_QUESTION + _MARGIN * (positions + passes * once * query.paths)

@@ -143,7 +143,7 @@ class OpenedExposure:
     def failures(self) -> tuple[ValuationFailure, ...]:
         """The contracts held that have no values on the paths, and why."""
         book, keep = self.held.book, self.held.keep
-        held = np.add.reduceat(keep.astype(np.int64), book.starts[:-1]) > 0
+        held = book.by_contract(keep) > 0
         valued = self.covered[book.starts[:-1]]
         ids = book.contract_ids.filter(pa.array(held & ~valued)).to_pylist()
         why = {f.contract_id: f for f in self.along.paths.failures}
@@ -381,11 +381,9 @@ def open_exposure(
 
 def _reportable(paths: PathValues, book: Book, market: BaseMarket, into: str) -> PathValues:
     """The paths without the contracts whose currency has no exchange rate today; raises `MissingRiskFactor` where none has one."""
-    gone = market.index.without_rate(set(paths.currencies), into)
+    gone = market.index.some_without_rate(paths.currencies, into)
     if not gone:
         return paths
-    if gone.keys() == set(paths.currencies):
-        raise MissingRiskFactor(next(iter(gone.values())))
 
     def found() -> PathValues:
         kinds = dict(zip(book.contract_ids.to_pylist(), _kinds(book), strict=True))

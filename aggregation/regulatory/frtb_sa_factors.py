@@ -18,13 +18,12 @@ from aggregation.kernels.frtb_sbm import tenor_shares
 from aggregation.regulatory.frtb_sa_parameters import FrtbSa
 from scenarios.derived import regulatory_bumps
 from scenarios.derived.regulatory_bumps import Shock
-from scenarios.types import SHARES, FactorIndex, RiskClass, RiskFactor, tenor_years
+from scenarios.types import RATES, SHARES, FactorIndex, RiskClass, RiskFactor, tenor_years
 
 DELTA, VEGA, CURVATURE = "delta", "vega", "curvature"
 GIRR, CSR, EQUITY, COMMODITY, FX = "girr", "csr", "equity", "commodity", "fx"
 CLASSES = (GIRR, CSR, EQUITY, COMMODITY, FX)
 INFLATION, BASIS = "inflation", "cross-currency basis"
-_RATES = ("zero_rate", "par_yield", "deposit_rate", "fra_rate", "rate_future", "swap_rate", "basis_spread")
 _INVESTMENT_GRADE = ("AAA", "AA", "A", "BBB", "IG")
 _NONE = {
     "dividend": "dividends are no risk factor of the method, which has spot prices and repo rates (MAR21.12)",
@@ -198,7 +197,7 @@ def map_factors(index: FactorIndex, mapper: Mapper) -> Mapped:
             out.direct.append(DeltaPlace(label, Cell(DELTA, GIRR, f.currency, INFLATION), 1.0 / p.shifts.rate))
         elif f.type == "basis_spread" and "projection_curve" in dict(f.attributes):
             out.direct.append(DeltaPlace(label, Cell(DELTA, GIRR, f.currency, BASIS), 1.0 / p.shifts.rate))
-        elif f.type in _RATES:
+        elif f.type in RATES:
             curve = f.curve or f.currency
             parallel.setdefault(f.currency, []).append(f)
             for tenor, share in _at(f, p.girr.tenors):

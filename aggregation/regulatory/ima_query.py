@@ -46,12 +46,8 @@ from valuation.types import Currency
 
 Asked = TypeVar("Asked", bound="ImaQuery")
 
-_READ = (
-    "scenario_sets",
-    "real_prices",
-    "classifications",
-    "regimes",
-)  # tables that sets and cuts follow from, besides the query
+# tables that sets and cuts follow from, besides the query
+_READ = ("scenario_sets", "real_prices", "classifications", "regimes")
 
 
 class ImaQuery(Positions):

@@ -19,11 +19,10 @@ from aggregation.regulatory.sa_cva_charge import INFLATION, PARALLEL, RATES, Fac
 from aggregation.session import Session
 from lake.arrays import Floats
 from lake.errors import counted
-from scenarios.types import SHARES, RiskFactor, tenor_years
+from scenarios.types import SHARES, YIELDS, RiskFactor, tenor_years
 from valuation.market.path_model import PathModel
 
 _RELATIVE = 0.01  # of prices, exchange rates and volatilities
-_YIELDS = ("zero_rate", "par_yield", "deposit_rate", "fra_rate", "swap_rate")
 _SPREADS = ("credit_spread", "credit_yield", "cds_spread", "hazard_rate")
 _VOLATILITIES = ("implied_vol", "normal_vol", "normal_price_vol")
 _OTHER = {"equity": "11", "reference_spread": "15", "commodity": "11"}
@@ -102,7 +101,7 @@ def _moves(
     unclassified: set[str],
 ) -> Iterator[tuple[Factor, float, float]]:
     """The factors of the rules that move a risk factor: factor, size, level afterwards."""
-    if f.type in _YIELDS or f.type == "rate_future":
+    if f.type in YIELDS or f.type == "rate_future":
         sign = -100.0 if f.type == "rate_future" else 1.0
         if not is_main(rules, f.currency, reporting):
             yield Factor("rates", "delta", f.currency, PARALLEL), BASIS_POINT, level + sign * BASIS_POINT

@@ -381,7 +381,7 @@ def calendar_notes(selection: Selection, day: dt.date) -> tuple[str, ...]:
     noted = remembered(key, (), lambda: on_ending_calendars(lake), lambda found: 500 * len(found))
     if not noted:
         return ()
-    held = np.add.reduceat(selection.keep.astype(np.int64), book.starts[:-1]) > 0
+    held = book.by_contract(selection.keep) > 0
     mine = set(book.contract_ids.filter(pa.array(held)).to_pylist())
     return contract_notes([c for c in noted if c.contract_id in mine], day)
 

@@ -84,7 +84,7 @@ def open_book(
     book = cache.book(snapshot, positions_date, valuation_date)
     keep = select(book, where)
     _, _, net = net_quantities(book, group_by(book, (), keep).group, 1)  # of the contracts held
-    counts = np.add.reduceat(keep.astype(np.int64), book.starts[:-1])
+    counts = book.by_contract(keep)
     held = np.flatnonzero(counts)
     rows = contracts_by_id(snapshot, book.contract_ids.take(pa.array(held)))
     contracts = Contract.of(rows)
