@@ -63,7 +63,7 @@ def test_lines_of_one_group_are_its_figures(ask, drawn, tmp_path):
     assert drawn["lines"]["ENE, of us to them"] == [-r["ene"] for r in rows]
     assert drawn["lines"]["99% PFE"] == [r["pfe_0.99"] for r in rows]
     assert drawn["lines"]["EPE"] == [result.total["epe"]] * 4
-    assert drawn["unit"] == "USD"
+    assert drawn["unit"] == "USD, owed to us positive"
 
 
 def test_lines_of_several_groups_and_of_contributions(ask, drawn, tmp_path):
