@@ -27,7 +27,7 @@ def market_profiles(opened: OpenedCva, scenarios: ScenarioSet) -> Iterator[Float
     for s in range(scenarios.n_scenarios):
         there = {name: float(levels[i, s]) for name, i in known if levels[i, s] != scenarios.base[i]}
         model = moved_model(movable.model, there)
-        yield set_figures(opened_on(opened, movable.moved(model))).positive
+        yield set_figures(opened_on(opened, movable.moved(model, movable.affected(model)))).positive
 
 
 def market_slopes(opened: OpenedCva, scenarios: ScenarioSet, weights: Mapping[str, Floats], base: Floats) -> Floats:
@@ -45,9 +45,10 @@ def market_slopes(opened: OpenedCva, scenarios: ScenarioSet, weights: Mapping[st
         if not bumped or not moves.any():
             continue
         model = moved_model(movable.model, bumped)
-        if not len(movable.affected(model)):
+        rows = movable.affected(model)
+        if not len(rows):
             continue
-        profile = set_figures(opened_on(opened, movable.moved(model))).positive
+        profile = set_figures(opened_on(opened, movable.moved(model, rows))).positive
         moved = np.array(
             [
                 cva.weighted_sum(weights[c], profile[s])[0] if c is not None and c in weights else 0.0

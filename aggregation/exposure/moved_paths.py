@@ -22,7 +22,7 @@ from valuation.books.contracts import contracts_by_id
 from valuation.catalogue import factors_of, pricer_version, terms_from_json
 from valuation.horizons.path_values import path_blocks, value_along
 from valuation.market.path_market import PathMarkets
-from valuation.market.path_model import PathKeys, PathModel
+from valuation.market.path_model import Decided, PathKeys, PathModel
 from valuation.types import Contract
 
 
@@ -35,37 +35,43 @@ def model_of(paths: PathValues) -> PathModel:
 
 
 class Movable:
-    """The contracts of a question's paths with their model, to be valued on paths that are moved: those of its positions alone, for what
-    else the paths hold, such as the bonds of the book, is in no figure."""
+    """The contracts of a question's paths with their model, to be valued on paths that are moved: those of netting sets with CVA or DVA
+    alone, for what else the paths hold, such as the bonds of the book, is in no figure."""
 
     def __init__(self, opened: OpenedCva) -> None:
         self.paths = opened.paths
         self.model = model_of(opened.paths)
         ids = opened.paths.contract_ids
         self.contracts = tuple(Contract.of(contracts_by_id(opened.exposure.held.snapshot.lake, ids)))
-        held = opened.exposure.held
-        asked = pc.is_in(ids, held.book.contract_ids.filter(pa.array(held.book.by_contract(held.keep) > 0)))
-        self._rows = np.flatnonzero(asked.to_numpy(zero_copy_only=False))
-        self._keys = self._digests(self.model)
-
-    def _digests(self, model: PathModel) -> list[str]:
-        keys, day = PathKeys(model), model.as_of
-        out = []
-        for c in (self.contracts[i] for i in self._rows.tolist()):
-            reads = factors_of(terms_from_json(c.instrument_type, c.terms), model.index, day)
-            out.append(keys.of(pricer_version(c.instrument_type), reads))
-        return out
+        book, sets = opened.book, opened.sets
+        of_set = np.array([not (one and two) for one, two in opened.reasons()], np.bool_)
+        counts = np.zeros(book.n_positions, np.bool_)
+        counts[sets.position[of_set[sets.code]]] = True
+        asked = pc.is_in(ids, book.contract_ids.filter(pa.array(book.by_contract(counts) > 0)))
+        rows = np.flatnonzero(asked.to_numpy(zero_copy_only=False))
+        keys, day = PathKeys(self.model), self.model.as_of
+        self._of: dict[tuple[str, Decided], list[int]] = {}
+        for i in rows.tolist():
+            kind, terms = self.contracts[i].instrument_type, self.contracts[i].terms
+            decided = keys.decided(factors_of(terms_from_json(kind, terms), self.model.index, day))
+            self._of.setdefault((pricer_version(kind), decided), []).append(i)
+        self._keys = [keys.digest_of(*what) for what in self._of]
+        self._markets = [PathMarkets(self.model, first, stop) for first, stop in path_blocks(self.model)]
 
     def affected(self, model: PathModel) -> Ints:
         """The contracts whose values are others on the paths of a moved model."""
-        other = [a != b for a, b in zip(self._keys, self._digests(model), strict=True)]
-        return self._rows[np.array(other, np.bool_)]
+        keys = PathKeys(model)
+        moved = [
+            rows for key, (what, rows) in zip(self._keys, self._of.items(), strict=True) if keys.digest_of(*what) != key
+        ]
+        return np.sort(np.array([row for rows in moved for row in rows], np.int64))
 
-    def moved(self, model: PathModel) -> PathValues:
-        """The values on the paths of a moved model. A contract that has none there is among the failures, and no longer among the
+    def moved(self, model: PathModel, rows: Ints) -> PathValues:
+        """The values on the paths of a moved model, which `rows` are `affected` by. A contract that has none there is among the
+        failures, and no longer among the
         contracts."""
-        rows = self.affected(model)
-        block = value_along([self.contracts[i] for i in rows.tolist()], model)
+        markets = {m.first: m.moved(model) for m in self._markets}
+        block = value_along([self.contracts[i] for i in rows.tolist()], model, lambda first, _: markets[first])
         at = {c: i for i, c in enumerate(block.contract_ids)}
         ids = [c.contract_id for c in self.contracts]
         again = {ids[i] for i in rows.tolist()}

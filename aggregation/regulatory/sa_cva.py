@@ -316,7 +316,11 @@ def _plan(session: Session, query: SaCvaQuery) -> Plan:
 
 
 def _value(session: Session, query: SaCvaQuery) -> SaCvaQuery:
-    return value_cva(session, query) if query.own else query
+    if query.own:
+        value_cva(session, query)
+        if query.market:  # as the question asks for them, that its answer finds them
+            run_sa_cva(session, query)
+    return query
 
 
 def _price(session: Session, query: SaCvaQuery) -> float:

@@ -6,18 +6,26 @@ themselves (MAR50.46). Paths keep their draws. Parts of positions are difference
 
 from __future__ import annotations
 
+import dataclasses
+import functools
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
-from aggregation.exposure.cva import cva_parts
-from aggregation.exposure.cva_query import OpenedCva
+import numpy as np
+
+from aggregation.exposure.cva import cva_parts, receipt_of_cva
+from aggregation.exposure.cva_query import CvaScope, OpenedCva
 from aggregation.exposure.default_curves import BASIS_POINT, tenor_weights
 from aggregation.exposure.moved_paths import Movable, moved_model, opened_on
 from aggregation.exposure.reference import Classification, ReferenceData, classifications_of
+from aggregation.receipts import name_code
 from aggregation.regulatory.cva_parameters import SaCva
 from aggregation.regulatory.sa_cva_charge import INFLATION, PARALLEL, RATES, Factor, is_main
 from aggregation.session import Session
 from lake.arrays import Floats
+from lake.canonical import canonical_json, digest
 from lake.errors import counted
 from scenarios.types import SHARES, YIELDS, RiskFactor, tenor_years
 from valuation.market.path_model import PathModel
@@ -49,17 +57,27 @@ class Bump:
 
 
 def market_sensitivities(session: Session, opened: OpenedCva, rules: SaCva) -> MarketSensitivities:
-    """Of every factor of the rules that CVA depends on."""
+    """Of every factor of the rules that CVA depends on. Kept on disk, for it takes minutes for a large book."""
+    asked = opened.query.model_dump(mode="json", by_alias=True, include=set(CvaScope.model_fields) - {"by"})
+    receipt = receipt_of_cva(opened)
+    made_of = ("sa-cva market", canonical_json(asked), rules.model_dump_json(), canonical_json(receipt), name_code())
+    name = digest(*map(str, made_of), repr(session.lake.reader))
+    return session.cache.entry(name, functools.partial(_fill, session, opened, rules), _load)
+
+
+def _fill(session: Session, opened: OpenedCva, rules: SaCva, folder: Path) -> None:
     movable = Movable(opened)
     known = classifications_of(session.lake, opened.query.as_of)
     bumps, unclassified = bumps_of(movable.model, rules, known, opened.query.currency)
     base = cva_parts(opened)
     factors, parts = [], []
-    for factor, bump in sorted(bumps.items()):
+    for done, (factor, bump) in enumerate(sorted(bumps.items())):
+        session.progress("bumped markets", done, len(bumps))
         model = moved_model(movable.model, bump.levels, bump.volatilities)
-        if not len(movable.affected(model)):
+        rows = movable.affected(model)
+        if not len(rows):
             continue
-        moved = cva_parts(opened_on(opened, movable.moved(model)))
+        moved = cva_parts(opened_on(opened, movable.moved(model, rows)))
         found = (moved - base) / bump.size
         if found.any():
             factors.append(factor)
@@ -74,7 +92,15 @@ def market_sensitivities(session: Session, opened: OpenedCva, rules: SaCva) -> M
             f"others; bring them in with "
             "`varlake ingest classifications`."
         )
-    return MarketSensitivities(factors, parts, tuple(notes))
+    np.save(folder / "parts.npy", np.array(parts).reshape(len(parts), len(base)))
+    told = {"factors": [dataclasses.asdict(f) for f in factors], "notes": notes}
+    (folder / "factors.json").write_text(json.dumps(told))
+
+
+def _load(folder: Path) -> MarketSensitivities:
+    told = json.loads((folder / "factors.json").read_text())
+    parts: Floats = np.load(folder / "parts.npy", mmap_mode="r")
+    return MarketSensitivities([Factor(**f) for f in told["factors"]], list(parts), tuple(told["notes"]))
 
 
 def bumps_of(

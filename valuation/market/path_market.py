@@ -57,8 +57,16 @@ class PathMarkets:
         self._reads = reads
         self._days: OrderedDict[dt.date, PathMarket | RealMarket] = OrderedDict()
         self._growths: OrderedDict[tuple[str, dt.date, dt.date, bool], Floats] = OrderedDict()
+        self._between: OrderedDict[tuple[int, dt.date], Floats] = OrderedDict()
         self.place = {(d.kind, d.name): i for i, d in enumerate(model.drivers)}
         self.n_reverting = sum(d.mean_reversion is not None for d in model.drivers)
+
+    def moved(self, model: PathModel) -> PathMarkets:
+        """Markets of the same draws from other levels and volatilities: what was drawn is shared where the rates move as they did."""
+        other = PathMarkets(model, self.first, self.stop, self._reads)
+        if not self.real and _drawn_as(model) == _drawn_as(self.model) and model.correlation is self.model.correlation:
+            other.__dict__["states"], other._between = self.states, self._between
+        return other
 
     def anew(self) -> PathMarkets:
         """The same paths with nothing kept of single days, for another thread: what was drawn is shared."""
@@ -130,10 +138,18 @@ class PathMarkets:
         early = self.states[k - 1, of] if k else np.zeros_like(late)
         if day <= self.model.as_of:
             return np.zeros_like(late)
-        d = self.model.drivers[i]
-        normal = self.drawn(f"{d.kind} {d.name}", day, len(late), normal=True)
-        between = years_between(start, day), years_between(day, dates[k])
-        return path_models.bridge(d.mean_reversion, d.volatility, *between, early, late, normal)
+        if (i, day) not in self._between:
+            d = self.model.drivers[i]
+            normal = self.drawn(f"{d.kind} {d.name}", day, len(late), normal=True)
+            between = years_between(start, day), years_between(day, dates[k])
+            drawn = path_models.bridge(d.mean_reversion, d.volatility, *between, early, late, normal)
+            drawn.setflags(write=False)
+            self._between[i, day] = drawn
+        self._between.move_to_end((i, day))
+        made = self._between[i, day]
+        while len(self._between) * 16 * self.n_paths > _KEPT_BYTES:
+            self._between.popitem(last=False)
+        return made
 
     def drawn(self, name: str, day: dt.date, rows: int, *, normal: bool) -> Floats:
         """Numbers (rows, n_paths) of a name and day alone, whatever else is drawn: normals, or uniforms in (0, 1)."""
@@ -221,6 +237,14 @@ class PathMarkets:
         if x is None or d.kind in ("credit", "price_index"):
             return 0.0
         return -float(self.model.correlation[i, x]) * d.volatility * self.model.drivers[x].volatility
+
+
+def _drawn_as(model: PathModel) -> tuple[object, ...]:
+    """What `PathMarkets.states` and what lies between them are made of, besides the correlation."""
+    drivers = [
+        (d.kind, d.name, d.mean_reversion, None if d.mean_reversion is None else d.volatility) for d in model.drivers
+    ]
+    return model.as_of, model.dates, model.settings, drivers
 
 
 def _with_base(states: Floats, base: float = 1.0) -> Floats:

@@ -21,11 +21,12 @@ from __future__ import annotations
 import base64
 import dataclasses
 import datetime as dt
+import itertools
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -43,7 +44,7 @@ from scenarios.surfaces import coordinate, surface_of
 from scenarios.types import SHARES, FactorIndex, MissingRiskFactor, RiskClass, RiskFactor, ShiftType, tenor_years
 from valuation.kernels.path_models import slope, swap_rate_slope
 from valuation.market import credit_curves
-from valuation.market.rolled_market import Carry, currencies, curve_of, rate_curves
+from valuation.market.rolled_market import Carry, currencies, currencies_of, curve_of, rate_curves
 from valuation.market.scenario_market import DAYS_A_YEAR, ScenarioMarket, discount_pillars
 
 VERSION = "paths-1"  # to be changed with any change of the levels or of how contracts are aged along them
@@ -198,11 +199,19 @@ class PathModel:
         return tuple(notes)
 
 
+class Decided(NamedTuple):
+    """What decides the values of a contract along paths: rows of risk factors, and currencies whose rates and exchange rate do."""
+
+    rows: tuple[int, ...]
+    currencies: tuple[str, ...]
+
+
 class PathKeys:
     """Digests of everything that decides the values of a contract along the paths of a model, by what it reads.
 
-    All rates and exchange rates are in every one: they discount, and are the drift of the others. Of the rest what is read counts, with
-    all pillars of a credit curve, all points of a surface and all dividends of a share: further ones are read as time passes.
+    The rates of a currency that is read count with the exchange rate's driver: they discount, and are the drift of the others; those of
+    the numeraire where an exchange rate is read. Of the rest what is read counts, with all pillars of a credit curve, all points of a
+    surface and all dividends of a share: further ones are read as time passes.
     """
 
     def __init__(self, model: PathModel) -> None:
@@ -212,20 +221,30 @@ class PathKeys:
         counts = canonical_json([s.paths, s.seed, s.sampling, len(model.drivers), model.loadings.shape])
         carry = model.carry
         everywhere = canonical_json([dict(sorted(carry.rates.items())), dict(sorted(model.curves.items()))])
-        together = [i for i, f in enumerate(model.index.factors) if f.risk_class in (RiskClass.RATES, RiskClass.FX)]
+        factors = model.index.factors
         of = self._driven()
         lower = triangular_loadings(model.correlation) if len(model.correlation) else model.correlation
         self._drivers = [
             digest(canonical_json(dataclasses.asdict(d)), lower[i].tobytes()) for i, d in enumerate(model.drivers)
         ]
-        self._factors = [self._factor(i, of) for i in range(len(model.index.factors))]
-        rates = [d for d, driver in zip(self._drivers, model.drivers, strict=True) if driver.kind in ("rate", "fx")]
-        self._head = digest(*head, counts, everywhere, *rates, *(self._factors[i] for i in together))
+        self._factors = [self._factor(i, of) for i in range(len(factors))]
+        self._head = digest(*head, counts, everywhere)
+        self._rates: dict[str, list[int]] = {}
+        for i, f in enumerate(factors):
+            if f.risk_class == RiskClass.RATES:
+                self._rates.setdefault(f.currency, []).append(i)
         self._groups: dict[tuple[str, str], list[int]] = {}
-        for i, f in enumerate(model.index.factors):
+        for i, f in enumerate(factors):
             for group in self._groups_of(f):
                 self._groups.setdefault(group, []).append(i)
-        self._together = set(together)
+        self._fx = [i for i, f in enumerate(factors) if f.risk_class == RiskClass.FX]
+        self._currencies = {c: self._currency(c) for c in currencies(model.index) | {s.numeraire}}
+
+    def _currency(self, currency: str) -> str:
+        """Of its rates and their driver, and of the driver of its exchange rate."""
+        drivers = zip(self._drivers, self._model.drivers, strict=True)
+        driven = [d for d, driver in drivers if (driver.kind, driver.name) in (("rate", currency), ("fx", currency))]
+        return digest(currency, *driven, *(self._factors[i] for i in self._rates.get(currency, ())))
 
     def _driven(self) -> dict[str, list[int]]:
         """The drivers by the risk factor or curve that they move."""
@@ -258,20 +277,37 @@ class PathKeys:
         groups += [("dividends", f.risk_factor_id)] if f.type in SHARES else []
         return [g for g in groups if g[1]]
 
-    def closure(self, risk_factors: Iterable[str]) -> set[str]:
-        """The factors that decide the values of what reads these, on any later day."""
+    def decided(self, risk_factors: Iterable[str]) -> Decided:
+        """What decides the values of what reads these, on any later day."""
         index = self._model.index
-        found = set(self._together)
+        rows: set[int] = set()
         for name in risk_factors:
             i = index.row[name]
-            found.add(i)
+            rows.add(i)
             for group in self._groups_of(index.factors[i]):
-                found.update(self._groups.get(group, ()))
-        return {index.factors[i].risk_factor_id for i in found}
+                rows.update(self._groups.get(group, ()))
+        found = {c for i in rows for c in currencies_of(index.factors[i])}
+        if any(index.factors[i].risk_class == RiskClass.FX for i in rows):
+            found.add(self._model.settings.numeraire)
+        return Decided(tuple(sorted(rows)), tuple(sorted(found)))
+
+    def closure(self, risk_factors: Iterable[str]) -> set[str]:
+        """The factors that decide the values of what reads these, on any later day, and in any currency: with all rates and exchange
+        rates."""
+        rows = {*self.decided(risk_factors).rows, *self._fx, *itertools.chain.from_iterable(self._rates.values())}
+        return {self._model.index.factors[i].risk_factor_id for i in rows}
 
     def of(self, pricer_version: str, risk_factors: Iterable[str]) -> str:
-        rows = sorted(self._model.index.row[i] for i in self.closure(risk_factors))
-        return digest(pricer_version, self._head, *(self._factors[i] for i in rows if i not in self._together))
+        """The digest of the values of a contract that reads these."""
+        return self.digest_of(pricer_version, self.decided(risk_factors))
+
+    def digest_of(self, pricer_version: str, decided: Decided) -> str:
+        return digest(
+            pricer_version,
+            self._head,
+            *(self._currencies[c] for c in decided.currencies),
+            *(self._factors[i] for i in decided.rows),
+        )
 
 
 def _reverts(driver: Driver) -> dict[str, float]:

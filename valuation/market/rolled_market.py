@@ -238,7 +238,12 @@ def _check_names(index: FactorIndex, carry: Carry) -> None:
 
 def currencies(index: FactorIndex) -> set[str]:
     """Every currency that a factor is in, or exchanges."""
-    return {f.currency for f in index.factors} | {c for f in index.factors for c in _pair(f)}
+    return set().union(*map(currencies_of, index.factors))
+
+
+def currencies_of(factor: RiskFactor) -> set[str]:
+    """That a factor is in, and those that it exchanges."""
+    return {factor.currency, *_pair(factor)}
 
 
 def _pair(factor: RiskFactor) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from cva_lake import build_cva_lake
 from small_lake import FRIDAY, MONDAY, OPTION
 
 from aggregation import questions
+from aggregation.regulatory import sa_cva_market
 from aggregation.session import reading
 from lake.committer import Committer
 from lake.errors import NotValued
@@ -75,6 +76,20 @@ def test_own_sensitivities_make_capital_that_adds_up(lake):
     alone = ask(lake, "sa-cva", market=False)
     assert alone.total["capital"] == pytest.approx(classes["counterparty_spread", "delta"], rel=1e-9)
     assert alone.total["status"] == "partial"
+
+
+def test_own_sensitivities_are_kept_on_disk(lake, monkeypatch):
+    first = ask(lake, "sa-cva", by=["desk"])
+
+    def refuse(*_):
+        raise AssertionError("valued again")
+
+    monkeypatch.setattr(sa_cva_market, "Movable", refuse)
+    again = ask(lake, "sa-cva", by=["counterparty"])  # of other groups, from the same sensitivities
+    assert again.total == first.total
+    assert again.factors.equals(first.factors)
+    with pytest.raises(AssertionError, match="valued again"):
+        ask(lake, "sa-cva", where=["counterparty=counterparty-0"])
 
 
 def test_a_new_contract_is_valued_on_the_paths(lake):
