@@ -16,9 +16,10 @@ from flask_openapi3.openapi import OpenAPI
 from hypothesis import settings
 from hypothesis.internal.conjecture import providers
 from hypothesis.internal.constants_ast import Constants
-from small_lake import FRIDAY, MONDAY, OF_CAPITAL, base, bring_limits, build_lake, no_spark, request
+from small_lake import FRIDAY, MONDAY, OF_CAPITAL, TRIED, base, bring_limits, build_lake, no_spark, request
 
 from aggregation import questions
+from aggregation.questions import QUESTIONS
 from aggregation.session import reading
 from lake.committer import Committer
 from lake.runtime.spark import spark_session
@@ -45,17 +46,28 @@ os.environ.pop("COLUMNS", None)
 
 
 _THEIR_OWN = ("exposure", "regulatory")  # folders of their own tests, which run always
+_LONG = (
+    "test_agents.py",
+    "test_as_known.py",
+    "test_excel.py",
+    "test_no_exchange_rate.py",
+    "test_non_interference.py",
+    "test_openbb.py",
+    "test_questions.py",
+    "test_terms.py",
+)
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What the suites over all questions try with one on counterparties or capital is slow."""
+    """What the suites over all questions try with one on counterparties or capital is slow, and of the long ones all but `TRIED`."""
     for item in items:
         given = getattr(item, "callspec", None)
         if given is None or item.path.parent.name in _THEIR_OWN:
             continue
+        seldom = QUESTIONS.keys() - set(TRIED) if item.path.name in _LONG else OF_CAPITAL
         named = {v for v in given.params.values() if isinstance(v, str)}
-        if named & OF_CAPITAL or any(given.id == n or given.id.startswith((f"{n}-", f"/{n}")) for n in OF_CAPITAL):
+        if named & seldom or any(given.id == n or given.id.startswith((f"{n}-", f"/{n}")) for n in seldom):
             item.add_marker(pytest.mark.slow)
 
 
@@ -66,6 +78,13 @@ def pytest_configure() -> None:
         assert callable(providers._get_local_constants), "this release of Hypothesis takes them from elsewhere"
         none = Constants()
         providers._get_local_constants = lambda: none
+
+
+@pytest.fixture(scope="module")
+def tried(request: pytest.FixtureRequest) -> list[str]:
+    """The questions that the tests of a module try in this run."""
+    slow = any(i.path == request.path and i.get_closest_marker("slow") for i in request.session.items)
+    return [n for n in QUESTIONS if slow or n in TRIED]
 
 
 @pytest.fixture(scope="session")
@@ -103,7 +122,7 @@ def answering_lake(valued_lake: Path, tmp_path_factory: pytest.TempPathFactory) 
     lake = Lake.open(shutil.copytree(valued_lake, tmp_path_factory.mktemp("answering") / "lake"))
     with Committer(lake, "test") as committer:
         session = reading(lake).writing(committer)
-        for name in questions.QUESTIONS:
+        for name in QUESTIONS:
             if name != "backtest":  # its days are valued
                 questions.value(session, name, questions.read(name, base(name)))
     return lake.path

@@ -9,7 +9,7 @@ import json
 import random
 import re
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -205,11 +205,11 @@ def _session(lake: Lake, committer: Committer, who: Principal | None) -> Session
     return Session(lake, VectorCache(lake), committer, no_spark, entitlement=entitlement, actor=name)  # type: ignore[arg-type]
 
 
-def value_examples(lake: Lake, who: Principal | None = TRADER) -> None:
-    """What the examples of all questions lack is valued for the trader."""
+def value_examples(lake: Lake, who: Principal | None = TRADER, names: Iterable[str] = QUESTIONS) -> None:
+    """What the examples of the questions lack is valued for the trader."""
     with Committer(lake, "test") as committer:
         session = _session(lake, committer, who)
-        for name in QUESTIONS:
+        for name in names:
             try:
                 questions.value(session, name, questions.read(name, example(name)))
             except VarlakeError:

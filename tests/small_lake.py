@@ -188,6 +188,20 @@ HERE: dict[str, dict[str, Any]] = {
     "frtb-ima": {"scenarios": 20, "stress": "2020-01-06:2020-02-14"},
     "ima-capital": {"scenarios": 20, "stress": "2020-01-06:2020-02-14"},
 }
+# one of each kind of answer: the long suites over all questions try these always, and all in `make test-slow`
+TRIED = (
+    "var",
+    "drill",
+    "contributions",
+    "crif",
+    "compare",
+    "explain",
+    "what-if",
+    "backtest",
+    "stress",
+    "ladder",
+    "sa-ccr",
+)
 # questions on counterparties and capital: to value their examples and ask them by every door takes long, see `make test-slow`
 OF_CAPITAL = {n for n, entry in QUESTIONS.items() if entry.place.startswith(("exposure.", "regulatory."))}
 # questions whose examples take values along paths, which are refused to whoever sees a part of the book: of sa-cva sensitivities are given

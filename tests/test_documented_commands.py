@@ -55,6 +55,11 @@ PAGES = {
     if path.parent.name != "tutorials"  # test_tutorials.py follows them
 }
 
+LONG = [
+    f"docs/{name}.md"
+    for name in ("api", "capital", "cli", "cva", "explain", "frtb-ima", "market-data", "market-quality")
+]
+
 FILES = {  # those the commands read, as the pages show them
     name: content
     for text in PAGES.values()
@@ -149,7 +154,14 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build_demo_lake(tmp_path_factory.mktemp("documented"), books=BOOK_DATES).path
 
 
-@pytest.mark.parametrize("name", [name for name, text in PAGES.items() if any(commands(text))])
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.slow] if name in LONG else [])
+        for name, text in PAGES.items()
+        if any(commands(text))
+    ],
+)
 def test_every_command_runs_as_it_is_printed(name: str, demo: Path, tmp_path: Path) -> None:
     lake = Path(shutil.copytree(demo, tmp_path / "lake"))
     assert follow(PAGES[name], lake, tmp_path) == []

@@ -161,6 +161,7 @@ def closes(folder: Path, day: dt.date) -> dict[str, float]:
     return {name: float(value) for name, value in row.items() if name != "Date"}
 
 
+@pytest.mark.slow
 def test_a_reverse_stress(tmp_path: Path) -> None:
     page = Page("reverse-stress", tmp_path)
     assert "expected core seconds" in page.printed("--plan").stdout
@@ -246,6 +247,7 @@ def tabled(name: str) -> dict[str, list[str]]:
 
 
 @pytest.mark.timeout(900)
+@pytest.mark.slow
 def test_cva_and_capital_through_2020(tmp_path: Path) -> None:
     page, told = Page("cva-and-capital", tmp_path), tabled("cva-and-capital")
 

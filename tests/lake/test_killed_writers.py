@@ -63,7 +63,11 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, lis
     return lake, states(Lake.open(shutil.copytree(lake, folder / "whole")))
 
 
-@pytest.mark.parametrize("point", POINTS, ids=lambda p: "-".join(map(str, p)))
+@pytest.mark.parametrize(
+    "point",
+    [p if i % 4 == 0 else pytest.param(p, marks=pytest.mark.slow) for i, p in enumerate(POINTS)],
+    ids=lambda p: "-".join(map(str, p)),
+)
 def test_a_writer_that_is_killed_loses_nothing_and_a_run_again_completes(
     point: tuple[str, str, str, int], start: tuple[Path, dict[str, list[list[str]]]], tmp_path: Path
 ) -> None:

@@ -42,12 +42,12 @@ def talked(talk: Talk, *arguments: Any) -> Any:
 
 
 @pytest.fixture(scope="module")
-def said(answering_lake: Path) -> dict[str, Any]:
+def said(answering_lake: Path, tried: list[str]) -> dict[str, Any]:
     """What the tools of all questions answer, what is listed, and how wrong calls are told."""
 
     async def talk(client: Client) -> dict[str, Any]:
         found: dict[str, Any] = {"tools": await client.list_tools(), "resources": await client.list_resources()}
-        for name in QUESTIONS:
+        for name in tried:
             found[name] = await client.call_tool(name, {**base(name), "max_rows": 3})
         found["read"] = {r.name: await client.read_resource(r.uri) for r in found["resources"].resources}
         found["about"] = client.instructions

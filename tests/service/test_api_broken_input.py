@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -27,16 +28,17 @@ def broken(receipt: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
                 yield f"{key}/{inner}={wrong!r:.20}", {**receipt, key: {**value, inner: wrong}}
 
 
-def test_no_broken_receipt_is_an_unexpected_error(client: FlaskClient) -> None:
+@pytest.mark.parametrize("every", [8, pytest.param(1, marks=pytest.mark.slow)])
+def test_no_broken_receipt_is_an_unexpected_error(client: FlaskClient, every: int) -> None:
     receipt = client.get(VAR).get_json()["receipt"]
     faults, tried = [], 0
-    for name, one in broken(receipt):
+    for name, one in itertools.islice(broken(receipt), 0, None, every):
         tried += 1
         # with the digest of what it says now, as whoever makes one up would send it
         answer = post(client, "replay", {"receipt": sealed(one)})
         if answer.status_code not in (200, 422):
             faults.append(f"{name}: {answer.status_code}")
-    assert tried > 200
+    assert tried > 200 / every
     assert not faults, (len(faults), faults[:40])
 
 

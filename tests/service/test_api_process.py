@@ -37,6 +37,7 @@ subprocess.Popen = started
 """
 
 
+@pytest.mark.slow
 def test_the_web_answers_many_at_once_and_stops_in_order(valued_lake: Path) -> None:
     with serving(valued_lake, web_only=True) as (process, url):
         path = f"{url}api/v1/var?as_of={MONDAY}&by=desk&by=client&measures=var&measures=es"
@@ -119,6 +120,7 @@ def test_either_process_is_started_again_without_the_other(work_lake: Lake) -> N
     assert err.count("a process ended by itself") == 2
 
 
+@pytest.mark.slow
 def test_an_engine_that_dies_again_and_again_is_given_up_aloud_and_questions_are_answered(valued_lake: Path) -> None:
     with serving(valued_lake, web_only=False, before=NO_ENGINE) as (process, url):
         assert process.stderr is not None
@@ -133,6 +135,7 @@ def test_an_engine_that_dies_again_and_again_is_given_up_aloud_and_questions_are
     assert process.returncode == 1
 
 
+@pytest.mark.slow
 def test_serve_killed_leaves_nothing_behind_and_the_next_takes_its_port_and_its_lake(work_lake: Lake) -> None:
     with serving(work_lake.path, web_only=False) as (process, url):
         engine = wait_for(lambda: engine_of(url))
@@ -150,6 +153,7 @@ def test_serve_killed_leaves_nothing_behind_and_the_next_takes_its_port_and_its_
     assert again.returncode == 0
 
 
+@pytest.mark.slow
 def test_the_answer_of_another_service_is_not_taken_for_its_own(valued_lake: Path) -> None:
     with serving(valued_lake, web_only=True) as (_, url):
         port = url.rstrip("/").rpartition(":")[2]
@@ -209,6 +213,7 @@ def test_an_address_that_others_reach_is_refused_until_there_are_users(
             serve.main(Settings(host=host, lake=work_lake.path))
 
 
+@pytest.mark.slow
 def test_users_added_while_it_runs_are_asked_for_at_once_and_a_revoked_token_is_refused(work_lake: Lake) -> None:
     with serving(work_lake.path, web_only=True) as (process, url):
         assert ask(f"{url}api/v1/me")[1]["name"] == "local"
@@ -229,6 +234,7 @@ def test_users_added_while_it_runs_are_asked_for_at_once_and_a_revoked_token_is_
 
 
 @pytest.mark.parametrize("trusted", [True, False])
+@pytest.mark.slow
 def test_what_a_proxy_says_is_believed_of_the_trusted_one_alone(
     trusted: bool, work_lake: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -88,6 +88,7 @@ def steady(text: str) -> str:
     return re.sub(TIMES, "", text)
 
 
+@pytest.mark.slow
 def test_every_command_that_writes_prints_the_same_with_an_engine_and_without(
     bare_lake: Path, tmp_path: Path, files: Path
 ) -> None:

@@ -178,10 +178,13 @@ def users(lake: Path, disk: Path) -> None:
         store.remove("tom")
 
 
-LONG = [pytest.param(check, marks=pytest.mark.slow) for check in ("full_while_a_job_waits", "little_room")]
+LONG = [
+    pytest.param(check, marks=pytest.mark.slow)
+    for check in ("full", "commands", "full_while_a_job_waits", "little_room")
+]
 
 
-@pytest.mark.parametrize("check", ["full", "commands", "read_only", "users", *LONG])
+@pytest.mark.parametrize("check", ["read_only", "users", *LONG])
 def test_a_disk_that_takes_nothing(check: str, valued_lake: Path, tmp_path: Path) -> None:
     on_a_small_disk(check, valued_lake, tmp_path)
 

@@ -273,6 +273,7 @@ def test_an_interrupt_cancels_the_job_and_without_an_engine_it_is_kept(
         assert states == {str(MONDAY): "queued", str(FRIDAY): "cancelled"}
 
 
+@pytest.mark.slow
 def test_progress_is_drawn_in_a_notebook(monkeypatch: pytest.MonkeyPatch) -> None:
     """The bar is shown once, changed, and gone at the end; a name of the lake is a text there."""
     import IPython.display

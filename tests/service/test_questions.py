@@ -22,7 +22,6 @@ from demo_lake import build_demo_lake
 from flask.testing import FlaskClient
 from rich.cells import cell_len
 from server import serving
-from small_lake import OF_CAPITAL
 
 import varlake as varlake_in_python
 from aggregation import questions
@@ -48,11 +47,10 @@ NAMES = list(QUESTIONS)
 
 
 @pytest.fixture(scope="module")
-def lake(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Lake:
+def lake(tried: list[str], tmp_path_factory: pytest.TempPathFactory) -> Lake:
     """What the examples rest on is valued once, question by question, as `--value` does it; of those that are tried in this run."""
     made = build_demo_lake(tmp_path_factory.mktemp("questions"))
-    slow = any(i.path == request.path and i.get_closest_marker("slow") for i in request.session.items)
-    for name in (n for n in NAMES if slow or n not in OF_CAPITAL):
+    for name in tried:
         query = example(name)
         session = reading(made)
         before = questions.plan(session, name, query)

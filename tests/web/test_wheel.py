@@ -46,6 +46,7 @@ def test_the_wheel_has_the_pages_and_not_what_they_are_made_from(wheel: Path) ->
     assert names == built | {"__init__.py"}
 
 
+@pytest.mark.slow
 def test_a_wheel_that_is_installed_serves_the_pages(wheel: Path, tmp_path: Path) -> None:
     venv.create(tmp_path / "venv", with_pip=False)
     (place,) = (tmp_path / "venv" / "lib").glob("python*/site-packages")

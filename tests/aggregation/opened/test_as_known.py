@@ -165,7 +165,7 @@ def test_wrong_instants_and_two_of_them_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def restated(tmp_path_factory: pytest.TempPathFactory) -> tuple[Lake, str, dict[str, Any]]:
+def restated(tmp_path_factory: pytest.TempPathFactory, tried: list[str]) -> tuple[Lake, str, dict[str, Any]]:
     """A lake whose market and books were corrected after every question had been answered; when, and the answers."""
     lake = build_lake(tmp_path_factory.mktemp("restated") / "lake")
     value(lake, FRIDAY)
@@ -173,7 +173,7 @@ def restated(tmp_path_factory: pytest.TempPathFactory) -> tuple[Lake, str, dict[
     answers = {}
     with Committer(lake, "test") as committer:
         session = Session(lake, VectorCache(lake), committer=committer, spark=no_spark)  # type: ignore[arg-type]
-        for name in QUESTIONS:
+        for name in tried:
             query = questions.value(session, name, read(name, base(name)))
             answers[name] = query, said(ask(session, name, query))
     then = instant()

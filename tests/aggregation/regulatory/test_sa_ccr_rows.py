@@ -113,7 +113,14 @@ _OTHERWISE = {
 }
 
 
-@pytest.mark.parametrize("kind", [k for k, how in CLASSED.items() if not isinstance(how, str) and k not in _OTHERWISE])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pytest.param(k, marks=pytest.mark.slow) if k in ("equity_american_option", "bermudan_swaption") else k
+        for k, how in CLASSED.items()
+        if not isinstance(how, str) and k not in _OTHERWISE
+    ],
+)
 def test_the_direction_is_that_in_which_the_value_moves(kind: str) -> None:
     """The pricers know nothing of SA-CCR: what gains when rates, spreads or prices rise has a positive effective notional."""
     for given in EXAMPLES[kind]:

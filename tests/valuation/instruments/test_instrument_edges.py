@@ -102,7 +102,14 @@ def dates_of(value: Any) -> set[dt.date]:
     return set().union(*map(dates_of, value)) if isinstance(value, list | tuple) else set()
 
 
-@every_example
+@pytest.mark.parametrize(
+    ("instrument_type", "number"),
+    [
+        pytest.param(t, i, id=f"{t}-{i}", marks=[pytest.mark.slow] if i else [])
+        for t, examples in EXAMPLES.items()
+        for i in range(len(examples))
+    ],
+)
 def test_over_every_day_on_which_something_happens_value_and_cash_go_on(instrument_type: str, number: int) -> None:
     """Value and the cash paid until then are one sum: across a fixing, a coupon, an expiry it moves as on any other day."""
     terms = parse_terms(instrument_type, EXAMPLES[instrument_type][number])

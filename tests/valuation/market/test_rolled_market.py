@@ -284,7 +284,7 @@ def test_unshocked_scenarios_of_a_rolled_set_give_exactly_zero(kind, number, how
     np.testing.assert_array_equal(block.pnl, np.zeros((1, 7)))
 
 
-@pytest.mark.parametrize("how", ["forwards", "constant"])
+@pytest.mark.parametrize("how", ["forwards", pytest.param("constant", marks=pytest.mark.slow)])
 @pytest.mark.parametrize(("kind", "number"), ALL)
 def test_nothing_vanishes_over_any_payment(kind, number, how):
     """Value just before = cash + value just after, for all events of 12 years.
