@@ -14,11 +14,14 @@ FRACTION, NUMBER, COUNT, DATE, INSTANT = "fraction", "number", "count", "date", 
 
 # figures that are no money; every other figure is in the currency of the question
 _NO_MONEY = {
-    FRACTION: "share|share_of_change|share_of_positions|probability|p_value|stability",
-    NUMBER: "quantity|weight|first|second|base|level|move|deviations|correlation|statistic|Amount",
+    FRACTION: "share|share_of_change|share_of_positions|probability|p_value|stability"
+    "|pd|lgd|loss_given_default|risk_weight|density|utilisation|supervisory_factor|volatility|discount_factor",
+    NUMBER: "quantity|weight|first|second|base|level|move|deviations|correlation|statistic|Amount"
+    "|maturity|maturity_factor|multiplier|tenor|underlying_tenor|supervisory_delta|shift|[SEMTPK]|MF"
+    "|systematic|idiosyncratic|hedge_misalignment",  # squares of money
     "USD": "AmountUSD",
 }
-_POINT = "(_(from|to|before|after|change))?"
+_POINT = "(_(from|to|before|after|change|difference))?"
 _OF_MEASURES = {"probability": FRACTION, "none": NUMBER}
 
 

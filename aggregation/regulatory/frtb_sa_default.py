@@ -71,7 +71,7 @@ def unit_default(
 def refuse_unknown(kind: str, terms: Any, claim: Claim) -> None:
     """Raises `NoAmount` for a contract whose loss at a default is not known."""
     if claim == "unknown":
-        raise NoAmount(f"what a {kind} is worth at a default is not known")
+        raise NoAmount(f"the worth at a default of an instrument of type {kind} is not known")
     if getattr(terms, "default_date", None) is not None:
         raise NoAmount("the name has defaulted: what is left is certain")
 

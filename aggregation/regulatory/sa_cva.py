@@ -29,7 +29,7 @@ from aggregation.regimes.regimes import Regime, RegimeName, regime_of
 from aggregation.regulatory.cva_parameters import SaCva
 from aggregation.regulatory.sa_cva_charge import ClassCapital, Factor, Kind, RiskClass, class_capitals, spread_factor
 from aggregation.session import Session
-from lake.arrays import Floats
+from lake.arrays import Bools, Floats, Ints
 from lake.errors import BadInput, Issue, counted
 
 _SHOWN = 5
@@ -93,11 +93,10 @@ class SaCvaQuery(CvaScope):
 
 @dataclass(frozen=True)
 class SaCvaAnswer(Answer):
-    """rows : a row a group of our own trades, or one for all: the `by` columns, part (positions, or collateral) and capital, the
-    contribution. classes : a row a risk class and kind with its capital. factors : a row a risk factor: sensitivities of CVA and
-    hedges, risk
-    weight, what either contributes. Rows and the hedges of all factors add up to total["capital"] to the last bit. Money is in the
-    reporting currency.
+    """rows : a row a group of our own trades, or one for all: the `by` columns, part (positions, or collateral), status, reason and
+    capital, the contribution; a group whose netting sets all have no CVA is `invalid` and has no figure. classes : a row a risk class and
+    kind with its capital. factors : a row a risk factor: sensitivities of CVA and hedges, risk weight, what either contributes. Rows and
+    the hedges of all factors add up to total["capital"] to the last bit. Money is in the reporting currency.
     """
 
     query: SaCvaQuery
@@ -111,13 +110,17 @@ class SaCvaAnswer(Answer):
 
 @dataclass(frozen=True)
 class _Own:
-    """Our own sensitivities: factors, and of_group : (n_groups, n_factors) their parts by group; keys : of the groups."""
+    """Our own sensitivities: factors, and of_group : (n_groups, n_factors) their parts by group; keys : of the groups, with status."""
 
     factors: Sequence[Factor]
     of_group: Floats
     keys: pa.Table
     opened: OpenedCva | None
     notes: tuple[str, ...]
+
+    def without(self) -> Bools:
+        """The groups without a figure, (n_groups,)."""
+        return np.array([s == "invalid" for s in self.keys["status"].to_pylist()], np.bool_)
 
 
 def run_sa_cva(session: Session, query: SaCvaQuery) -> SaCvaAnswer:
@@ -137,7 +140,8 @@ def _sums(of_group: Floats) -> list[float]:
 
 
 def _none() -> _Own:
-    return _Own((), np.zeros((1, 0)), pa.table({"part": ["given"]}), None, ())
+    keys = {"part": ["given"], "status": ["complete"], "reason": pa.array([None], pa.string())}
+    return _Own((), np.zeros((1, 0)), pa.table(keys), None, ())
 
 
 def _given(rules: SaCva, query: SaCvaQuery, known: ReferenceData[Counterparty]) -> list[tuple[Factor, float, float]]:
@@ -211,6 +215,12 @@ def _own(session: Session, query: SaCvaQuery, rules: SaCva) -> _Own:
     rest = bool((of_set < 0).any())
     keys = {c: pa.array([*groups.keys[c].to_pylist(), *([None] * rest)], pa.string()) for c in groups.keys.column_names}
     part = ["positions"] * groups.n + ["collateral"] * rest
+    states, reasons = _states(opened, groups.group[sets.position].astype(np.int64), groups.n)
+    keys |= {
+        "part": part,
+        "status": states + ["complete"] * rest,
+        "reason": pa.array(reasons + [None] * rest, pa.string()),
+    }
     told = sorted({c for c, _ in opened.reasons() if c})
     if told:
         n = sum(1 for c, _ in opened.reasons() if c)
@@ -218,7 +228,26 @@ def _own(session: Session, query: SaCvaQuery, rules: SaCva) -> _Own:
             f"{counted(n, 'netting set has', 'netting sets have')} no CVA and no capital: {' '.join(told[:_SHOWN])}"
         )
     assert n_kept + len(sets) == len(place)
-    return _Own(factors, of_group[: groups.n + rest], pa.table({**keys, "part": part}), opened, tuple(notes))
+    return _Own(factors, of_group[: groups.n + rest], pa.table(keys), opened, tuple(notes))
+
+
+def _states(opened: OpenedCva, group: Ints, n: int) -> tuple[list[str], list[str | None]]:
+    """Of each group whether all of its netting sets have CVA and all of its positions exposures, and what is lacking. group : of each
+    position kept."""
+    reasons, sets, lacking = [c for c, _ in opened.reasons()], [0] * n, [dict[str, None]() for _ in range(n)]
+    without = [0] * n
+    for g, s in sorted(set(zip(group.tolist(), opened.sets.code.tolist(), strict=True))):
+        sets[g] += 1
+        if reasons[s]:
+            without[g] += 1
+            lacking[g].setdefault(reasons[s])
+    failed = np.bincount(group[~opened.covered], minlength=n) > 0
+    held = np.bincount(group[opened.covered], minlength=n) > 0
+    states = [
+        "invalid" if without[g] == sets[g] or not held[g] else "partial" if without[g] or failed[g] else "complete"
+        for g in range(n)
+    ]
+    return states, [" ".join(list(told)[:_SHOWN]) or None for told in lacking]
 
 
 def _answer(
@@ -246,18 +275,23 @@ def _answer(
     status = "complete" if own.opened is None or not any(c for c, _ in own.opened.reasons()) else "partial"
     if own.opened is not None and (own.opened.exposure.failures or not query.market):
         status = "partial"
-    total = {
+    figures: dict[str, float | None] = {
         "capital": split.total,
         "rwa": rules.rwa_factor * split.total,
         "delta": math.fsum(c.capital for c in classes if c.kind == "delta"),
         "vega": math.fsum(c.capital for c in classes if c.kind == "vega"),
         "of_hedges": math.fsum(split.parts[n_groups:]),
+    }
+    if own.without().all():  # there is no CVA, which is not one of zero
+        status, figures = "invalid", dict.fromkeys(figures)
+    total = {
+        **figures,
         "factors": len(in_order),
         "status": status,
     }
     return SaCvaAnswer(
         query,
-        own.keys.append_column("capital", pa.array(split.parts[:n_groups])),
+        own.keys.append_column("capital", pa.array(split.parts[:n_groups], mask=own.without())),
         total,
         _classes(classes),
         _factors(in_order, split.parts[n_groups:]),

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from aggregation.question import Plan
     from aggregation.session import Session
     from valuation.sets.plan import ValuationPlan
@@ -81,6 +83,7 @@ _OF_POINTS = (
 )  # fmt: skip
 _OF_QUERY = ("stress-period", "reverse-stress")  # shown with what was asked beside
 _DRAWING = threading.Lock()
+_SMALL = 12  # rows of a table beside the answer's own that is shown
 _DIGEST = 12  # characters of a receipt's digest that name it
 _OF_SESSION = ("var", "pnl")  # drawn from all scenarios, which the answer may not hold
 
@@ -106,14 +109,53 @@ def show(name: str, result: Any, query: Any) -> None:
 
 
 def show_any(name: str, result: Any, query: Any) -> None:
-    """Any answer: its table and its notes."""
+    """Any answer: its table and the total, its small tables, the names of the large ones, and its notes."""
+    from dataclasses import fields
+
+    import pyarrow as pa
+
     from service.rendering import display
 
     currency = getattr(query, "currency", None)  # a question about observations has no money
     title = f"{name} in {currency}" if currency else name
-    display.print_table(result.rows.to_pylist(), result.rows.column_names, title=title)
+    rows, by = result.rows, getattr(query, "by", ())
+    total = getattr(result, "total", None)
+    total = dict(total) if isinstance(total, Mapping) else {}
+    last = {c: total[c] for c in rows.column_names if c in total}
+    display.print_table(
+        rows.to_pylist(),
+        rows.column_names,
+        title=title,
+        last={**last, by[0]: "Total"} if by and last else None,
+        first=by,
+        money=_money(rows.schema, result),
+    )
+    rest = {k: v for k, v in total.items() if k not in rows.column_names and isinstance(v, str | int | float | None)}
+    if rest:
+        schema = pa.schema([(k, pa.float64()) for k, v in rest.items() if isinstance(v, float)])
+        display.print_pairs(rest, title="Total", money=_money(schema, result))
+    large = []
+    for field in fields(result):
+        table = getattr(result, field.name)
+        if field.name == "rows" or not isinstance(table, pa.Table) or not table.num_rows:
+            continue
+        if table.num_rows > _SMALL:
+            large.append(f"{field.name} ({table.num_rows:,} rows)")
+        else:
+            words = field.name.replace("_", " ").capitalize()
+            display.print_table(table.to_pylist(), table.column_names, title=words, money=_money(table.schema, result))
+    if large:
+        display.say(f"Also in the answer: {', '.join(large)}; see --json or --xlsx FILE.")
     for note in result.notes:
         display.say(f"Note: {note}")
+
+
+def _money(columns: pa.Schema, result: Any) -> list[str]:
+    """The columns in the currency of the question."""
+    from aggregation.units import units_of
+
+    asked = result.receipt["question"]
+    return [c for c, unit in units_of(columns, asked).items() if unit == asked.get("currency")]
 
 
 def draw(name: str, result: Any, query: Any, path: Path, session: Session) -> Path:

@@ -22,7 +22,7 @@ def show_exposures(result: Any) -> None:
 def show_trades(result: Any) -> None:
     """The rows of the trades with the largest contributions."""
     query = result.query
-    first = ("trade", "ead", "hedging_set", "delta", "D", "v", "d", "MF")
+    first = ("trade", "ead", "hedging_set", "supervisory_delta", "D", "v", "d", "MF")
     title = f"Rows of SA-CCR on {query.as_of} in {query.currency}"
     _show(result, title, first, ("ead", "v", "d", "D"))
 

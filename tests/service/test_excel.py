@@ -110,10 +110,14 @@ def test_a_workbook_has_the_figures_of_json_to_the_last_digit(name: str, answers
 
 # of the examples, all that is no money
 OTHER_UNITS = {
-    "fraction": {"probability", "share", "stability", "p_value", "share_of_change", "share_of_positions"},
+    "fraction": {
+        *("probability", "share", "stability", "p_value", "share_of_change", "share_of_positions", "density"),
+        *("supervisory_factor", "utilisation", "volatility"),
+    },
     "number": {
         *("quantity", "quantity_before", "quantity_after", "weight_before", "weight_after", "correlation", "Amount"),
-        *("first", "second", "base", "level", "move", "deviations", "statistic"),
+        *("first", "second", "base", "level", "move", "deviations", "statistic", "multiplier", "supervisory_delta"),
+        *("shift", "S", "E", "M", "T", "P", "K", "MF", "maturity_before", "maturity_after", "maturity_difference"),
     },
 }
 

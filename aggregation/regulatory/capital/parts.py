@@ -170,16 +170,16 @@ def _own_cva(session: Session, query: CapitalQuery, regime: Regime, answer: SaCv
     cells = {}
     for row in answer.rows.to_pylist():
         part = AGREEMENT if row["part"] == "collateral" else TRADES if query.finer else ALL
-        rwa = factor * row["capital"]
-        key = (*(row.get(b) for b in query.by), part)
-        cells[key] = Cell(rwa, answer.total["status"])
-    _hedges(cells, query, factor * answer.total["of_hedges"])
-    told = [n for n in answer.notes if "no CVA" in n or "left out" in n]
-    total = answer.total
+        rwa = None if row["capital"] is None else factor * row["capital"]
+        told = row["reason"] or (None if row["status"] == "complete" else "Some of its trades have no exposure.")
+        cells[(*(row.get(b) for b in query.by), part)] = Cell(rwa, row["status"], told)
+    if answer.total["of_hedges"] is not None:
+        _hedges(cells, query, factor * answer.total["of_hedges"])
+    total, without = answer.total, [n for n in answer.notes if "no CVA" in n or "left out" in n]
     made = _found(cells, total["rwa"], total["capital"], 1.0 / factor, total["status"])
     if made.reason is None:
         return made
-    return dataclasses.replace(made, reason=_sentence(told) or "Some trades or netting sets have no CVA.")
+    return dataclasses.replace(made, reason=_sentence(without) or "Some trades or netting sets have no CVA.")
 
 
 def _market(session: Session, query: CapitalQuery, regime: Regime, answer: FrtbSaCapital) -> Found:

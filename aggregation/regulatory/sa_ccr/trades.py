@@ -39,8 +39,9 @@ class SaCcrTradesQuery(SaCcrQuery):
 class SaCcrTrades(Answer):
     """rows : a row a risk position, the trades of the largest contribution in absolute value first: trade, netting_set, contract_id,
     instrument_type, state, v (value of the trade), ead (contribution of the trade), and of the position its asset class, hedging set,
-    entity, supervisory factor, correlation, S, E, M and T in years, P, K, shift (lambda), volatility, delta, d (adjusted notional), MF
-    (maturity factor) and D (effective notional); a trade without rows has one of nulls, with the reason. omitted : trades beyond the limit.
+    entity, supervisory factor, correlation, S, E, M and T in years, P, K, shift (lambda), volatility, supervisory_delta, d (adjusted
+    notional), MF (maturity factor) and D (effective notional); a trade without rows has one of nulls, with the reason. omitted : trades
+    beyond the limit.
     """
 
     query: SaCcrTradesQuery
@@ -129,7 +130,7 @@ def trade_rows(found: NettedExposures, limit: int) -> pa.Table:
             "K": of_option(arrays.strike),
             "shift": of_option(arrays.shift),
             "volatility": of_option(arrays.volatility),
-            "delta": _times(number(units.delta), sign),
+            "supervisory_delta": _times(number(units.delta), sign),
             "d": _times(number(units.adjusted), np.abs(quantity)),
             "MF": pa.array(factor, mask=empty),
             "D": _times(number(units.notional), quantity * factor),

@@ -1,9 +1,10 @@
 """Every question of CVA on paths that are drawn, through the lake: planned, valued, asked, moved, changed and explained."""
 
 import math
+import shutil
 
 import pytest
-from cva_lake import build_cva_lake
+from cva_lake import COUNTERPARTIES, build_cva_lake
 from small_lake import FRIDAY, MONDAY, OPTION
 
 from aggregation import questions
@@ -11,6 +12,8 @@ from aggregation.regulatory import sa_cva_market
 from aggregation.session import reading
 from lake.committer import Committer
 from lake.errors import NotValued
+from lake.landing.reference import ingest_counterparties
+from lake.tables import Lake
 
 PATHS = {"grid": ["3M", "6M", "1Y"], "paths": 64, "path_window": 50, "look_back": False, "collateral": False}
 
@@ -76,6 +79,28 @@ def test_own_sensitivities_make_capital_that_adds_up(lake):
     alone = ask(lake, "sa-cva", market=False)
     assert alone.total["capital"] == pytest.approx(classes["counterparty_spread", "delta"], rel=1e-9)
     assert alone.total["status"] == "partial"
+
+
+def test_a_group_without_cva_has_no_capital(lake):
+    """Without a credit curve of counterparty-1 its netting sets have no CVA, which is not zero."""
+    whole = ask(lake, "sa-cva", by=["counterparty"]).rows.to_pylist()
+    assert "invalid" not in {r["status"] for r in whole}
+    named = COUNTERPARTIES.replace(",,C1,", ",,,")
+    file = lake.path.parent / "nameless.csv"
+    file.write_text(named.replace("2019-01-01", str(MONDAY)))
+    other = Lake.open(shutil.copytree(lake.path, lake.path.parent / "nameless"))
+    with Committer(other, "test") as committer:
+        ingest_counterparties(committer, file)
+    found = ask(other, "sa-cva", by=["counterparty"])
+    one, two = found.rows.to_pylist()
+    assert {k: one[k] for k in ("counterparty", "status", "reason")} == {
+        k: whole[0][k] for k in ("counterparty", "status", "reason")
+    }
+    assert (two["status"], two["capital"]) == ("invalid", None)
+    assert "counterparty-1 has no credit curve" in two["reason"]
+    assert one["capital"] == found.total["capital"]
+    alone = ask(other, "sa-cva", by=["counterparty"], where=["counterparty=counterparty-1"])
+    assert (alone.total["status"], alone.total["capital"], alone.total["rwa"]) == ("invalid", None, None)
 
 
 def test_own_sensitivities_are_kept_on_disk(lake, monkeypatch):

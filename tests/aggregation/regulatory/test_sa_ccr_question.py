@@ -90,7 +90,7 @@ def test_the_netting_sets_are_those_of_the_formulas(session: Session) -> None:
     }
     share, euro = level["EQ:AAA"], level["FX:EURUSD"]
     without = [t for t in trades if t["netting_set"] == "NET-1" and t["state"] == "covered"]
-    delta = next(t["delta"] for t in without if t["instrument_type"] == "equity_option")
+    delta = next(t["supervisory_delta"] for t in without if t["instrument_type"] == "equity_option")
     time = (dt.date(2020, 12, 18) - MONDAY).days / 365
     option = next(t for t in without if t["instrument_type"] == "equity_option")
     spread = 1.2 * math.sqrt(time)
