@@ -57,7 +57,7 @@ PAGES = {
 
 LONG = [
     f"docs/{name}.md"
-    for name in ("api", "capital", "cli", "cva", "explain", "frtb-ima", "market-data", "market-quality")
+    for name in ("api", "capital", "cli", "cva", "explain", "frtb-ima", "market-data", "market-quality", "scenarios")
 ]
 
 FILES = {  # those the commands read, as the pages show them

@@ -13,6 +13,7 @@ NOTEBOOKS = sorted((Path(__file__).parents[1] / "docs" / "tutorials").glob("*.ip
 
 @pytest.mark.marketdata
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+@pytest.mark.slow
 def test_it_runs(path: Path, tmp_path: Path, market_data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MARKET_DATA", str(market_data_dir))
     monkeypatch.setenv("TMPDIR", str(tmp_path))

@@ -138,6 +138,7 @@ def test_march_2020_replayed(tmp_path: Path) -> None:
 
 
 @pytest.mark.marketdata
+@pytest.mark.slow
 def test_march_2020_replayed_on_the_real_market(tmp_path: Path, market_data_dir: Path) -> None:
     page = Page("march-2020-replayed", tmp_path, f'varlake ingest market "{market_data_dir}" --catalogue marketdata')
     replayed(page)

@@ -119,8 +119,8 @@ def show_any(name: str, result: Any, query: Any) -> None:
     currency = getattr(query, "currency", None)  # a question about observations has no money
     title = f"{name} in {currency}" if currency else name
     rows, by = result.rows, getattr(query, "by", ())
-    total = getattr(result, "total", None)
-    total = dict(total) if isinstance(total, Mapping) else {}
+    total = getattr(result, "total", {})
+    total = dict(total) if isinstance(total, Mapping) else {"total": total}
     last = {c: total[c] for c in rows.column_names if c in total}
     display.print_table(
         rows.to_pylist(),

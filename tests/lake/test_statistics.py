@@ -183,6 +183,7 @@ with open(sys.argv[3], "w") as f:
 
 
 @pytest.mark.spark
+@pytest.mark.slow
 def test_spark(lake: Lake, tmp_path: Path) -> None:
     if not list((lake.path / "actual_pnl" / "_delta_log").glob("*.checkpoint.parquet")) or len(
         lake.data_files("actual_pnl")

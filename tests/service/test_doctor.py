@@ -253,6 +253,7 @@ def test_the_market_data_folder(examined: Examine, tmp_path: Path) -> None:
 
 
 @pytest.mark.spark
+@pytest.mark.slow
 def test_spark_is_started_when_asked(tmp_path: Path) -> None:
     """In a process of its own: the doctor stops the session it starts, which other tests may share."""
     import subprocess

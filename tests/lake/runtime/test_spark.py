@@ -65,6 +65,7 @@ def test_a_session_starts_on_the_java_of_this_machine(tmp_path: Path) -> None:
 
 
 @pytest.mark.spark
+@pytest.mark.slow
 def test_a_session_starts_on_the_java_from_the_wheel(tmp_path: Path) -> None:
     tools = tmp_path / "tools"
     tools.mkdir()

@@ -230,6 +230,7 @@ NOT_TOLD = {"jpy_curve", "ecb_fx", "us_stocks_148"}
 
 
 @pytest.mark.marketdata
+@pytest.mark.slow
 def test_guesses_agree_with_the_catalogues_that_are_shipped(market_data_dir: Path) -> None:
     other_type, other_values = set(), set()
     for catalogue, name in SAMPLED:

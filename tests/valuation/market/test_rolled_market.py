@@ -285,7 +285,9 @@ def test_unshocked_scenarios_of_a_rolled_set_give_exactly_zero(kind, number, how
 
 
 @pytest.mark.parametrize("how", ["forwards", pytest.param("constant", marks=pytest.mark.slow)])
-@pytest.mark.parametrize(("kind", "number"), ALL)
+@pytest.mark.parametrize(
+    ("kind", "number"), [pytest.param(*p.values, id=p.id, marks=[pytest.mark.slow] if p.values[1] else []) for p in ALL]
+)
 def test_nothing_vanishes_over_any_payment(kind, number, how):
     """Value just before = cash + value just after, for all events of 12 years.
 
