@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 
 from aggregation.exposure.cva import cva_parts, receipt_of_cva
 from aggregation.exposure.cva_query import CvaScope, OpenedCva
@@ -26,6 +27,7 @@ from aggregation.regulatory.sa_cva_charge import INFLATION, PARALLEL, RATES, Fac
 from aggregation.session import Session
 from lake.arrays import Floats
 from lake.canonical import canonical_json, digest
+from lake.disk_cache import read_mapped, write_mapped
 from lake.errors import counted
 from scenarios.types import SHARES, YIELDS, RiskFactor, tenor_years
 from valuation.market.path_model import PathModel
@@ -94,11 +96,11 @@ def _fill(session: Session, opened: OpenedCva, rules: SaCva, folder: Path) -> No
         )
     np.save(folder / "parts.npy", np.array(parts).reshape(len(parts), len(base)))
     told = {"factors": [dataclasses.asdict(f) for f in factors], "notes": notes}
-    (folder / "factors.json").write_text(json.dumps(told))
+    write_mapped(folder / "told.arrow", {"json": pa.array([json.dumps(told)])})
 
 
 def _load(folder: Path) -> MarketSensitivities:
-    told = json.loads((folder / "factors.json").read_text())
+    told = json.loads(read_mapped(folder / "told.arrow")["json"][0].as_py())
     parts: Floats = np.load(folder / "parts.npy", mmap_mode="r")
     return MarketSensitivities([Factor(**f) for f in told["factors"]], list(parts), tuple(told["notes"]))
 
