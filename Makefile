@@ -58,8 +58,10 @@ demo: pages ## the main job from files to answers; MARKET_DATA=folder for real m
 serve: pages ## serve the web pages and the HTTP API, with the engine beside them
 	$(BIN)/varlake serve $(ARGS)
 
-test: pages ## run the tests, a process a core up to four; ARGS='-k name' picks some
-	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal $(ARGS)
+# one more than there are cores: tests wait for Spark, a browser, a server
+WORKERS = $$($(BIN)/python -c 'from lake.runtime.machine import usable_cores; print(min(usable_cores() + 1, 4))')
+test: pages ## run the tests, a process a core and one more, up to four; ARGS='-k name' picks some
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 test-slow: setup ## run the tests that take longer
 	$(BIN)/python -m pytest -m "slow and not heavy and not benchmark" $(ARGS)

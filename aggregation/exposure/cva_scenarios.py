@@ -263,9 +263,10 @@ def _measured(
 
 
 def _named(scenarios: ScenarioSet) -> dict[str, Any]:
+    stored = {"scenario_set_id": scenarios.scenario_set_id} if scenarios.scenario_set_id else {}
     return {
-        "name": scenarios.name,
-        "scenario_set_id": scenarios.scenario_set_id or None,
+        "scenario_set_name": scenarios.name,
+        **stored,
         "method": scenarios.method,
         "count": scenarios.n_scenarios,
         "market_data_version": scenarios.market_data_version,

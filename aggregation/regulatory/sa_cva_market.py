@@ -84,6 +84,7 @@ def _fill(session: Session, opened: OpenedCva, rules: SaCva, folder: Path) -> No
         if found.any():
             factors.append(factor)
             parts.append(found)
+    session.progress("bumped markets", len(bumps), len(bumps))
     notes = [
         "Sensitivities to the market are by the book valued again on paths of the bumped market, with the same draws."
     ]

@@ -9,6 +9,7 @@ from small_lake import FRIDAY, MONDAY, OPTION
 
 from aggregation import questions
 from aggregation.regulatory import sa_cva_market
+from aggregation.replay import replay
 from aggregation.session import reading
 from lake.committer import Committer
 from lake.errors import NotValued
@@ -67,6 +68,15 @@ def test_the_first_order_change_is_that_of_a_small_stress(lake):
         for way in ("revalued", "sensitivities")
     )
     assert full.scenarios["market"][0].as_py() == pytest.approx(slope.scenarios["market"][0].as_py(), rel=0.05)
+
+
+@pytest.mark.parametrize("scenario", ["equity[name=EQ:AAA] -0.1%", "historical-30"])
+def test_a_receipt_of_scenarios_replays(lake, scenario):
+    """Of a stress in words, which is in no table, and of a stored set, which is an input."""
+    found = ask(lake, "cva-scenarios", scenario=scenario, exposures="fixed")
+    done = replay(lake, found.receipt)
+    assert done.verdict == "same bits", (done.why, done.inputs)
+    assert (f"scenario set {scenario}" in {i.input for i in done.inputs}) == (scenario == "historical-30")
 
 
 def test_own_sensitivities_make_capital_that_adds_up(lake):
