@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
 from scenarios.types import FactorIndex, RiskFactor, ShiftType
 from valuation.market.scenario_market import ScenarioMarket
@@ -45,3 +46,14 @@ def shocked_market(n_scenarios: int = 40, seed: int = 9) -> ScenarioMarket:
     levels = np.where(absolute[:, None], BASE[:, None] + 0.001 * shocks, BASE[:, None] * (1 + 0.03 * shocks))
     levels[INDEX.row["CM:WTI"], 0] = -36.98
     return ScenarioMarket(TODAY, INDEX, BASE, levels)
+
+
+def numbered(slow_after: int | None = None) -> list[Any]:
+    """Every example as parameters: instrument type and number; those of a type from the number `slow_after` on are slow."""
+    return [
+        pytest.param(
+            t, i, id=f"{t}-{i}", marks=[pytest.mark.slow] if slow_after is not None and i >= slow_after else []
+        )
+        for t, examples in EXAMPLES.items()
+        for i in range(len(examples))
+    ]

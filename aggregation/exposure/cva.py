@@ -11,7 +11,7 @@ a curve.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -232,7 +232,8 @@ def _rows(
         lacks = _lacks(name, lacks_cva, lacks_dva, lacks_either)
         shown = np.append(whole & (lacks < kept["positions"]), False)[:n]
         columns[f"{name}_se"] = pa.array(np.append(values[:-1], np.nan)[:n], mask=~shown)
-    status, reason = _status(opened, kept, lacks_cva, lacks_dva, group, groups.n)
+    state = "with substitutes" if opened.held_levels else "complete"
+    status, reason = _status(opened, opened.reasons(), kept, (lacks_cva, lacks_dva), group, groups.n, state)
     part = ["positions"] * groups.n + ["collateral"] * has_rest
     extra = [None] * has_rest
     keys = {c: pa.array([*groups.keys[c].to_pylist(), *extra], pa.string()) for c in groups.keys.column_names}
@@ -304,11 +305,29 @@ def _errors(opened: OpenedCva, by_path: Floats) -> dict[str, Floats]:
     return {name: np.array([standard_error(row, paired) for row in rows]) for name, rows in of.items()}
 
 
+def cva_status(opened: OpenedCva, group: Ints, n: int) -> tuple[list[str], list[str | None]]:
+    """Of each group whether its CVA is whole, and what it lacks. group : (n_kept,) of each position."""
+    no_cva, _ = _lacking(opened)
+    lacks = np.bincount(group[no_cva[opened.sets.code] | ~opened.covered], minlength=n)
+    return _status(
+        opened, [(c,) for c, _ in opened.reasons()], _counts(opened, group, n), (lacks,), group, n, "complete"
+    )
+
+
 def _status(
-    opened: OpenedCva, kept: Mapping[str, Ints], no_cva: Ints, no_dva: Ints, group: Ints, n: int
+    opened: OpenedCva,
+    told: Sequence[Sequence[str]],
+    kept: Mapping[str, Ints],
+    lacks: Sequence[Ints],
+    group: Ints,
+    n: int,
+    whole: str,
 ) -> tuple[list[str], list[str | None]]:
-    """Of each group whether its figures are whole, and what they lack."""
-    told = opened.reasons()
+    """Of each group whether its figures are whole, and what they lack.
+
+    told : of each netting set why it lacks a figure, empty texts where it does not. lacks : positions that lack each figure, (n,) each; a
+    group of which all lack the first is invalid. whole : the status of what lacks nothing.
+    """
     of: list[dict[str, None]] = [{} for _ in range(n)]
     for g, s in sorted(set(zip(group.tolist(), opened.sets.code.tolist(), strict=True))):
         for text in told[s]:
@@ -317,12 +336,12 @@ def _status(
     states = []
     for g in range(n):
         positions, covered = int(kept["positions"][g]), int(kept["covered"][g])
-        if no_cva[g] == positions or not covered:
+        if lacks[0][g] == positions or not covered:
             states.append("invalid")
-        elif no_cva[g] or no_dva[g] or covered < positions:
+        elif any(lack[g] for lack in lacks) or covered < positions:
             states.append("partial")
         else:
-            states.append("with substitutes" if opened.held_levels else "complete")
+            states.append(whole)
     return states, [" ".join(list(t)[:_SHOWN]) or None for t in of]
 
 

@@ -68,8 +68,7 @@ class Movable:
 
     def moved(self, model: PathModel, rows: Ints) -> PathValues:
         """The values on the paths of a moved model, which `rows` are `affected` by. A contract that has none there is among the
-        failures, and no longer among the
-        contracts."""
+        failures, and no longer among the contracts."""
         markets = {m.first: m.moved(model) for m in self._markets}
         block = value_along([self.contracts[i] for i in rows.tolist()], model, lambda first, _: markets[first])
         at = {c: i for i, c in enumerate(block.contract_ids)}

@@ -18,7 +18,16 @@ import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from aggregation.answer import Answer
-from aggregation.exposure.cva import CS01, grouping, plan_cva, price_of_cva, receipt_of_cva, split_cva, value_cva
+from aggregation.exposure.cva import (
+    CS01,
+    cva_status,
+    grouping,
+    plan_cva,
+    price_of_cva,
+    receipt_of_cva,
+    split_cva,
+    value_cva,
+)
 from aggregation.exposure.cva_query import CvaScope, OpenedCva, open_cva
 from aggregation.exposure.default_curves import BASIS_POINT
 from aggregation.exposure.reference import Counterparty, ReferenceData, counterparties_of
@@ -29,7 +38,7 @@ from aggregation.regimes.regimes import Regime, RegimeName, regime_of
 from aggregation.regulatory.cva_parameters import SaCva
 from aggregation.regulatory.sa_cva_charge import ClassCapital, Factor, Kind, RiskClass, class_capitals, spread_factor
 from aggregation.session import Session
-from lake.arrays import Bools, Floats, Ints
+from lake.arrays import Bools, Floats
 from lake.errors import BadInput, Issue, counted
 
 _SHOWN = 5
@@ -215,7 +224,7 @@ def _own(session: Session, query: SaCvaQuery, rules: SaCva) -> _Own:
     rest = bool((of_set < 0).any())
     keys = {c: pa.array([*groups.keys[c].to_pylist(), *([None] * rest)], pa.string()) for c in groups.keys.column_names}
     part = ["positions"] * groups.n + ["collateral"] * rest
-    states, reasons = _states(opened, groups.group[sets.position].astype(np.int64), groups.n)
+    states, reasons = cva_status(opened, groups.group[sets.position].astype(np.int64), groups.n)
     keys |= {
         "part": part,
         "status": states + ["complete"] * rest,
@@ -229,25 +238,6 @@ def _own(session: Session, query: SaCvaQuery, rules: SaCva) -> _Own:
         )
     assert n_kept + len(sets) == len(place)
     return _Own(factors, of_group[: groups.n + rest], pa.table(keys), opened, tuple(notes))
-
-
-def _states(opened: OpenedCva, group: Ints, n: int) -> tuple[list[str], list[str | None]]:
-    """Of each group whether all of its netting sets have CVA and all of its positions exposures, and what is lacking. group : of each
-    position kept."""
-    reasons, sets, lacking = [c for c, _ in opened.reasons()], [0] * n, [dict[str, None]() for _ in range(n)]
-    without = [0] * n
-    for g, s in sorted(set(zip(group.tolist(), opened.sets.code.tolist(), strict=True))):
-        sets[g] += 1
-        if reasons[s]:
-            without[g] += 1
-            lacking[g].setdefault(reasons[s])
-    failed = np.bincount(group[~opened.covered], minlength=n) > 0
-    held = np.bincount(group[opened.covered], minlength=n) > 0
-    states = [
-        "invalid" if without[g] == sets[g] or not held[g] else "partial" if without[g] or failed[g] else "complete"
-        for g in range(n)
-    ]
-    return states, [" ".join(list(told)[:_SHOWN]) or None for told in lacking]
 
 
 def _answer(

@@ -44,11 +44,8 @@ from service.rendering.answers import PICTURES
 
 VOLATILE = ("timings_ms", "reduce", "receipt_digest")
 NAMES = list(QUESTIONS)
-OF_NO_POSITIONS = (
-    "backtest-counts",
-    "sa-cva",
-    "rfet",
-)  # in their examples counts, sensitivities or real prices are given
+# in their examples counts, sensitivities or real prices are given
+OF_NO_POSITIONS = ("backtest-counts", "sa-cva", "rfet")
 OF_NO_MONEY = ("backtest-counts", "pla", "desk-eligibility", "rfet")
 
 

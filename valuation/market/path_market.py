@@ -81,12 +81,15 @@ class PathMarkets:
         reverting = m.drivers[: self.n_reverting]
         a: Floats = np.array([d.mean_reversion for d in reverting], dtype=np.float64)
         sigma: Floats = np.array([d.volatility for d in reverting], dtype=np.float64)
+        # drawn of volatilities of one: that of a rate then moves its own rows alone, and no bit of another
+        scale = np.append(np.repeat(sigma, 2), np.ones(len(m.drivers) - len(a)))
         days = [m.as_of, *m.dates]
         years = [years_between(one, two) for one, two in itertools.pairwise(days)]
         made: dict[float, Floats] = {}
         for step in years:
             if step not in made:
-                made[step] = path_models.step_loadings(path_models.step_covariance(a, sigma, m.correlation, step))
+                covariance = path_models.step_covariance(a, np.ones(len(a)), m.correlation, step)
+                made[step] = scale[:, None] * path_models.step_loadings(covariance)
         loadings = [made[step] for step in years]
         n_rows = self.n_reverting + len(m.drivers)
         if not n_rows:

@@ -21,7 +21,6 @@ from __future__ import annotations
 import base64
 import dataclasses
 import datetime as dt
-import itertools
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -47,7 +46,7 @@ from valuation.market import credit_curves
 from valuation.market.rolled_market import Carry, currencies, currencies_of, curve_of, rate_curves
 from valuation.market.scenario_market import DAYS_A_YEAR, ScenarioMarket, discount_pillars
 
-VERSION = "paths-1"  # to be changed with any change of the levels or of how contracts are aged along them
+VERSION = "paths-2"  # to be changed with any change of the levels or of how contracts are aged along them
 BUSINESS_DAYS = 252.0
 MEAN_REVERSION = 0.03  # of a short rate, where none is given
 CREDIT_REVERSION = 0.2
@@ -221,6 +220,10 @@ class PathKeys:
         counts = canonical_json([s.paths, s.seed, s.sampling, len(model.drivers), model.loadings.shape])
         carry = model.carry
         everywhere = canonical_json([dict(sorted(carry.rates.items())), dict(sorted(model.curves.items()))])
+        # by its mean reversion the draws of every driver after it depend on a rate
+        reverting = canonical_json(
+            [[d.kind, d.name, d.mean_reversion] for d in model.drivers if d.mean_reversion is not None]
+        )
         factors = model.index.factors
         of = self._driven()
         lower = triangular_loadings(model.correlation) if len(model.correlation) else model.correlation
@@ -228,7 +231,7 @@ class PathKeys:
             digest(canonical_json(dataclasses.asdict(d)), lower[i].tobytes()) for i, d in enumerate(model.drivers)
         ]
         self._factors = [self._factor(i, of) for i in range(len(factors))]
-        self._head = digest(*head, counts, everywhere)
+        self._head = digest(*head, counts, everywhere, reverting)
         self._rates: dict[str, list[int]] = {}
         for i, f in enumerate(factors):
             if f.risk_class == RiskClass.RATES:
@@ -237,7 +240,7 @@ class PathKeys:
         for i, f in enumerate(factors):
             for group in self._groups_of(f):
                 self._groups.setdefault(group, []).append(i)
-        self._fx = [i for i, f in enumerate(factors) if f.risk_class == RiskClass.FX]
+        self._together = {i for i, f in enumerate(factors) if f.risk_class in (RiskClass.RATES, RiskClass.FX)}
         self._currencies = {c: self._currency(c) for c in currencies(model.index) | {s.numeraire}}
 
     def _currency(self, currency: str) -> str:
@@ -294,7 +297,7 @@ class PathKeys:
     def closure(self, risk_factors: Iterable[str]) -> set[str]:
         """The factors that decide the values of what reads these, on any later day, and in any currency: with all rates and exchange
         rates."""
-        rows = {*self.decided(risk_factors).rows, *self._fx, *itertools.chain.from_iterable(self._rates.values())}
+        rows = self._together.union(self.decided(risk_factors).rows)
         return {self._model.index.factors[i].risk_factor_id for i in rows}
 
     def of(self, pricer_version: str, risk_factors: Iterable[str]) -> str:
@@ -302,6 +305,7 @@ class PathKeys:
         return self.digest_of(pricer_version, self.decided(risk_factors))
 
     def digest_of(self, pricer_version: str, decided: Decided) -> str:
+        """The digest of the values that this decides."""
         return digest(
             pricer_version,
             self._head,

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from examples import BASE, EXAMPLES, INDEX, TODAY
+from examples import BASE, EXAMPLES, INDEX, TODAY, numbered
 
 from scenarios.types import FACTOR_TYPES, RiskClass, ScenarioSet
 from valuation.batch import value_batch
@@ -16,10 +16,7 @@ from valuation.market.rolled_market import Carry, RolledBase, roll
 from valuation.market.scenario_market import ScenarioMarket
 from valuation.types import Contract, InstrumentTerms, PnLBlock
 
-every_example = pytest.mark.parametrize(
-    ("instrument_type", "number"),
-    [pytest.param(t, i, id=f"{t}-{i}") for t, examples in EXAMPLES.items() for i in range(len(examples))],
-)
+every_example = pytest.mark.parametrize(("instrument_type", "number"), numbered())
 NEAR = 1e-7
 STILL = ScenarioSet(
     "", "still", "historical", TODAY, {}, INDEX, ("a",), BASE, BASE[:, None].copy(), np.zeros(len(BASE), np.bool_)
@@ -102,14 +99,7 @@ def dates_of(value: Any) -> set[dt.date]:
     return set().union(*map(dates_of, value)) if isinstance(value, list | tuple) else set()
 
 
-@pytest.mark.parametrize(
-    ("instrument_type", "number"),
-    [
-        pytest.param(t, i, id=f"{t}-{i}", marks=[pytest.mark.slow] if i else [])
-        for t, examples in EXAMPLES.items()
-        for i in range(len(examples))
-    ],
-)
+@pytest.mark.parametrize(("instrument_type", "number"), numbered(slow_after=1))
 def test_over_every_day_on_which_something_happens_value_and_cash_go_on(instrument_type: str, number: int) -> None:
     """Value and the cash paid until then are one sum: across a fixing, a coupon, an expiry it moves as on any other day."""
     terms = parse_terms(instrument_type, EXAMPLES[instrument_type][number])

@@ -9,7 +9,7 @@ import math
 import numpy as np
 import pytest
 import QuantLib as ql  # noqa: N813 - as everywhere
-from examples import BASE, EXAMPLES, INDEX, LEVELS, TODAY
+from examples import BASE, EXAMPLES, INDEX, LEVELS, TODAY, numbered
 from make_market import factor
 from support import new_lake
 
@@ -29,7 +29,7 @@ from valuation.market.scenario_market import ScenarioMarket
 from valuation.sets.plan import Fingerprints
 from valuation.types import Contract
 
-ALL = [pytest.param(t, i, id=f"{t}-{i}") for t, examples in EXAMPLES.items() for i in range(len(examples))]
+ALL = numbered()
 YEAR = TODAY + dt.timedelta(days=365)
 NO_CARRY = Carry()
 
@@ -285,9 +285,7 @@ def test_unshocked_scenarios_of_a_rolled_set_give_exactly_zero(kind, number, how
 
 
 @pytest.mark.parametrize("how", ["forwards", pytest.param("constant", marks=pytest.mark.slow)])
-@pytest.mark.parametrize(
-    ("kind", "number"), [pytest.param(*p.values, id=p.id, marks=[pytest.mark.slow] if p.values[1] else []) for p in ALL]
-)
+@pytest.mark.parametrize(("kind", "number"), numbered(slow_after=1))
 def test_nothing_vanishes_over_any_payment(kind, number, how):
     """Value just before = cash + value just after, for all events of 12 years.
 
