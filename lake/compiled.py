@@ -42,12 +42,19 @@ def inlined(function: F) -> F:
     return cast(F, _Kernel(function, inline=True))
 
 
+def of_llvm(make: Callable[[], Any]) -> Any:
+    """What `make` returns, an intrinsic of Numba, for kernels to call; made, and Numba imported, with the first of them."""
+    return _Kernel(make, made=make)
+
+
 class _Kernel:
     """A function, and from the first call on what Numba makes of it."""
 
-    def __init__(self, function: Callable[..., Any], *, inline: bool = False) -> None:
+    def __init__(
+        self, function: Callable[..., Any], *, inline: bool = False, made: Callable[[], Any] | None = None
+    ) -> None:
         functools.update_wrapper(self, function)
-        self._function, self._inline = function, inline
+        self._make = made or (lambda: _of_numba(function, inline))
         self._made: Any = None
 
     def __call__(self, *args: Any) -> Any:
@@ -57,7 +64,7 @@ class _Kernel:
         """Numba's object, for calls and for kernels that call this one."""
         with _lock:
             if self._made is None:
-                self._made = _of_numba(self._function, self._inline)
+                self._made = self._make()
             return self._made
 
 
@@ -72,11 +79,14 @@ def _of_numba(function: Callable[..., Any], inline: bool) -> Any:
 def _numba() -> tuple[Any, bool]:
     """Numba, told what kernels are; and whether a folder for its files is given (NUMBA_CACHE_DIR)."""
     import numba  # noqa: PLC0415 - see above
+    from numba.core.registry import cpu_target  # noqa: PLC0415
     from numba.extending import typeof_impl  # noqa: PLC0415
 
     @typeof_impl.register(_Kernel)  # type: ignore[untyped-decorator]
     def typeof_kernel(kernel: _Kernel, context: Any) -> Any:
-        return numba.typeof(kernel.dispatcher())
+        made, known = kernel.dispatcher(), cpu_target.typing_context
+        known.refresh()  # an intrinsic may be made while what calls it is being compiled
+        return known.resolve_value_type(made)
 
     return numba, bool(numba.config.CACHE_DIR)
 

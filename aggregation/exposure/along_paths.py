@@ -68,6 +68,10 @@ class Along:
         step = max(1, _SETS_BYTES // (8 * self.paths.n_paths))
         return [self._part(i, min(i + step, len(self.sets))) for i in range(0, len(self.sets), step)]
 
+    def whole(self) -> Part:
+        """All netting sets as one portion, for what keeps no array of them."""
+        return self._part(0, len(self.sets))
+
     def _part(self, first: int, last: int) -> Part:
         netting = net_on_paths(self.paths, self.book, self.sets, first, last)
         return Part(self, first, netting, terms_of(self.sets, first, last, self.lags, self.collateralised))
@@ -88,14 +92,19 @@ class Part:
         spot = np.array([along.spot(c) for c in self.netting.currencies], np.float64)
         value = self.netting.today(spot)[:, None]
         fx = np.array([along.spot(c) for c in self.terms.currencies], np.float64)[:, None]
-        one = Balances(along.paths, self.terms, along.currency, along.business_day)
-        positive, negative, held = one.left(value, value, np.ascontiguousarray(self.terms.balance[:, None]), fx)
+        one = Balances(along.paths, self.terms, along.currency, along.business_day, 1)
+        positive, negative, held = one.left(value, value, np.zeros(len(self.terms.lag), np.int64), fx)
         return Exposed(-1, self.first, value, positive, negative, held, np.full(n, -1))
+
+    def balances(self) -> Balances:
+        """Those of today, from which those of the dates come."""
+        along = self.along
+        return Balances(along.paths, self.terms, along.currency, along.business_day, along.paths.n_paths)
 
     def dates(self) -> Iterator[Exposed]:
         """Every date that is reported, in turn."""
         along, terms = self.along, self.terms
-        balances = Balances(along.paths, terms, along.currency, along.business_day)
+        balances = self.balances()
         paid = _Paid(self) if along.flows != "paid" and len(terms.lag) else None
         for k, reported in enumerate(along.reported.tolist()):
             if not reported and not len(terms.lag):
@@ -107,16 +116,16 @@ class Part:
                 if paid is not None:
                     paid.note(k)
                 continue
-            balance, at = balances.looked_back(k)
+            slot, at = balances.looked_back(k)
             called_at = np.full(self.netting.n_sets, -1)
             called_at[terms.margined] = at
             if paid is None:
-                positive, negative, held = balances.left(value, value, balance, fx)
+                positive, negative, held = balances.left(value, value, slot, fx)
                 yield Exposed(k, self.first, value, positive, negative, held, called_at)
                 continue
             flows = paid.since(k, at)
             ours, theirs = (np.maximum(flows, 0.0), np.minimum(flows, 0.0)) if along.flows == "own" else (flows, flows)
-            positive, negative, held = balances.left(value + ours, value + theirs, balance, fx)
+            positive, negative, held = balances.left(value + ours, value + theirs, slot, fx)
             yield Exposed(k, self.first, value, positive, negative, held, called_at, ours)
 
 

@@ -17,44 +17,29 @@ import numpy as np
 from aggregation.exposure.netting_sets import NettingSets
 from aggregation.exposure.path_values import PathValues
 from aggregation.exposure.reference import Agreement
-from aggregation.kernels.collateral import called, left_over
-from lake.arrays import Bools, Codes, Floats, Ints
+from aggregation.kernels.collateral import Agreements, called, left_over
+from lake.arrays import Bools, Floats, Ints
 
 _VARIATION = "variation"
 
 
 @dataclass(frozen=True)
 class Terms:
-    """Collateral of netting sets, arrays by set unless said; a set that exchanges no variation margin has row -1.
+    """Collateral of netting sets.
 
-    currencies : of agreements and balances. row : (n_sets,) place among the margined sets. currency : (n_sets,) of the agreement.
-    threshold, threshold_own, transfer, two_way : (n_margined,). balance : (n_margined,) variation margin held today in the currency of the
-    agreement. starts : (n_sets + 1,) entries of what does not move on its own account: held_currency, for_us and for_them (n_entries,), see
-    `kernels.collateral.left_over`. other_starts, other_currency, other : of the margined sets, what is held of variation margin in other
-    currencies. lag : (n_margined,) margin period of risk in business days.
+    currencies : of agreements and balances. agreements : the terms. balance : (n_margined,) variation margin held today in the currency
+    of the agreement. lag : (n_margined,) margin period of risk in business days.
     """
 
     currencies: tuple[str, ...]
-    row: Codes
-    currency: Codes
-    threshold: Floats
-    threshold_own: Floats
-    transfer: Floats
-    two_way: Bools
+    agreements: Agreements
     balance: Floats
-    starts: Ints
-    held_currency: Codes
-    for_us: Floats
-    for_them: Floats
-    other_starts: Ints
-    other_currency: Codes
-    other: Floats
     lag: Ints
 
     @property
     def margined(self) -> Ints:
         """The sets that exchange variation margin, (n_margined,)."""
-        return np.flatnonzero(self.row >= 0)
+        return np.flatnonzero(self.agreements.row >= 0)
 
 
 def margin_period(agreement: Agreement) -> int:
@@ -106,15 +91,13 @@ def terms_of(
     listed = [static.get(i, []) for i in range(first, last)]
     others = [other.get(i, []) for i, _ in margined]
     flat, flat_other = [e for es in listed for e in es], [e for es in others for e in es]
-    return Terms(
-        currencies,
+    agreements = Agreements(
         row,
         currency,
         np.array([a.threshold for _, a in margined], np.float64),
         np.array([a.threshold_own for _, a in margined], np.float64),
         np.array([a.minimum_transfer_amount for _, a in margined], np.float64),
         np.array([a.two_way for _, a in margined], np.bool_),
-        np.array([balance[i] for i, _ in margined], np.float64),
         _starts(listed),
         np.array([e[0] for e in flat], np.int32),
         np.array([e[1] for e in flat], np.float64),
@@ -122,8 +105,9 @@ def terms_of(
         _starts(others),
         np.array([e[0] for e in flat_other], np.int32),
         np.array([e[1] for e in flat_other], np.float64),
-        np.array([lags[i] for i, _ in margined], np.int64),
     )
+    balance_now = np.array([balance[i] for i, _ in margined], np.float64)
+    return Terms(currencies, agreements, balance_now, np.array([lags[i] for i, _ in margined], np.int64))
 
 
 def _starts(lists: Sequence[Sequence[object]]) -> Ints:
@@ -134,86 +118,62 @@ def _starts(lists: Sequence[Sequence[object]]) -> Ints:
 class Balances:
     """Balances of variation margin after each call, kept as long as a later date may look back at them.
 
-    business_day : a date and a number of business days to the day so many before it.
+    business_day : a date and a number of business days to the day so many before it. all : (n_slots, n_margined, n_paths), of which each
+    date has a slot.
     """
 
     paths: PathValues
     terms: Terms
     currency: str
     business_day: Callable[[dt.date, int], dt.date]
-    _kept: list[tuple[dt.date, Floats]] = field(default_factory=list)
+    n_paths: int
+    all: Floats = field(init=False)
+    _kept: list[tuple[dt.date, int]] = field(init=False)  # each date that may be looked back at, and its slot
 
     def __post_init__(self) -> None:
-        n = len(self.terms.balance)
-        today = np.repeat(self.terms.balance[:, None], self.paths.n_paths, axis=1).reshape(n, self.paths.n_paths)
-        self._kept.append((self.paths.as_of, today))
+        self.all = np.repeat(self.terms.balance[None, :, None], self.n_paths, axis=2)
+        self._kept = [(self.paths.as_of, 0)]
         self._number = {d: k for k, d in enumerate(self.paths.dates)}
+        self._lags = np.unique(self.terms.lag).tolist()
 
     def fx(self, k: int) -> Floats:
         """Price of one unit of each currency of the terms at date k, (n_currencies, n_paths)."""
         rates = [self.paths.fx(k, c, self.currency) for c in self.terms.currencies]
         return np.array(rates, np.float64).reshape(len(rates), self.paths.n_paths)
 
+    def begin(self, k: int) -> tuple[int, int]:
+        """Slots of the balances before the call of date k, and of those after it, which are to be written."""
+        taken = {slot for _, slot in self._kept}
+        slot = next(i for i in range(len(taken) + 1) if i not in taken)
+        if slot == len(self.all):
+            self.all = np.concatenate([self.all, np.zeros_like(self.all)])
+        before = self._kept[-1][1]
+        self._kept.append((self.paths.dates[k], slot))
+        return before, slot
+
     def call(self, k: int, value: Floats, fx: Floats) -> None:
         """Calls on the value of the netting sets at date k, (n_sets, n_paths) in the reporting currency."""
-        t = self.terms
-        if not len(t.lag):
-            return
-        after = called(
-            value,
-            t.margined,
-            self._kept[-1][1],
-            fx,
-            t.currency[t.margined],
-            t.threshold,
-            t.threshold_own,
-            t.transfer,
-            t.two_way,
-            t.other_starts,
-            t.other_currency,
-            t.other,
-        )
-        self._kept.append((self.paths.dates[k], after))
+        if len(self.terms.lag):
+            before, after = self.begin(k)
+            called(value, self.terms.agreements, fx, self.all[before], self.all[after])
 
-    def looked_back(self, k: int) -> tuple[Floats, Ints]:
-        """The balances that stand at date k against a default, (n_margined, n_paths), and the number of the date each was called at,
-        -1 for today. A call at date k itself must have been made. What no later date needs is let go."""
-        when = self.paths.dates[k]
-        days = [d for d, _ in self._kept]
-        called_at = np.empty(len(self.terms.lag), np.int64)
-        earliest = len(days) - 1
-        lags = np.unique(self.terms.lag).tolist()
-        out = np.empty(self._kept[0][1].shape) if len(lags) != 1 else self._kept[0][1]
-        for lag in lags:
-            before = self.business_day(when, lag)
-            at = max((i for i, d in enumerate(days) if d <= before), default=0)
+    def looked_back(self, k: int) -> tuple[Ints, Ints]:
+        """Slots of the balances that stand at date k against a default, and the numbers of the dates they were called at, -1 for
+        today, (n_margined,) each. The call of date k itself must have begun. What no later date needs is let go."""
+        slot, called_at = (np.empty(len(self.terms.lag), np.int64) for _ in range(2))
+        earliest = len(self._kept) - 1
+        for lag in self._lags:
+            before = self.business_day(self.paths.dates[k], lag)
+            at = max((i for i, (d, _) in enumerate(self._kept) if d <= before), default=0)
             of = self.terms.lag == lag
-            if len(lags) == 1:
-                out = self._kept[at][1]
-            else:
-                out[of] = self._kept[at][1][of]
-            called_at[of] = self._number.get(days[at], -1)
+            day, slot[of] = self._kept[at]
+            called_at[of] = self._number.get(day, -1)
             earliest = min(earliest, at)
         self._kept = self._kept[earliest:]
-        return out, called_at
+        return slot, called_at
 
-    def left(self, value: Floats, value_to_them: Floats, balance: Floats, fx: Floats) -> tuple[Floats, Floats, Floats]:
-        """Exposure of us to them, of them to us, and what is held against ours; (n_sets, n_paths) each."""
-        t = self.terms
+    def left(self, value: Floats, value_to_them: Floats, slot: Ints, fx: Floats) -> tuple[Floats, Floats, Floats]:
+        """Exposure of us to them, of them to us, and what is held against ours; (n_sets, n_paths) each. slot : of the balances."""
         positive, negative, held = np.empty(value.shape), np.empty(value.shape), np.empty(value.shape)
-        left_over(
-            value,
-            value_to_them,
-            t.row,
-            balance,
-            fx,
-            t.currency,
-            t.starts,
-            t.held_currency,
-            t.for_us,
-            t.for_them,
-            positive,
-            negative,
-            held,
-        )
+        left_over(value, value_to_them, self.terms.agreements, self.all, slot, fx, positive, negative, held)
         return positive, negative, held

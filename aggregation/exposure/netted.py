@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 from aggregation.book.book import Book
 from aggregation.exposure.netting_sets import NettingSets
 from aggregation.exposure.path_values import PathValues
+from aggregation.kernels.exposure_groups import Netted
 from aggregation.kernels.netted_sums import add_runs_of_rows, set_values
 from aggregation.reduce.netting import net_quantities
 from lake.arrays import Bools, Codes, Floats, Ints
@@ -95,6 +96,17 @@ class Netting:
         rates = [self.paths.fx(k, c, currency) for c in self.currencies]
         return np.array(rates).reshape(len(self.currencies), self.paths.n_paths)
 
+    @property
+    def at_once(self) -> int:
+        """Dates whose values are few enough to be in memory together, 0 where those of one are not."""
+        return _PORTION_BYTES // max(8 * len(self.paths.contract_ids) * self.paths.n_paths, 1)
+
+    def netted(self) -> Netted:
+        """What the netting sets hold, as kernels take it."""
+        runs = self._runs
+        of_set = np.searchsorted(runs.of_set, np.arange(self.n_sets + 1)).astype(np.int64)
+        return Netted(runs.row, runs.quantity, runs.starts, runs.currency, of_set)
+
     def _added(self, k: int, currency: str, read: Read, threads: int | None) -> Floats:
         runs, n_paths, n_rows = self._runs, self.paths.n_paths, len(self.paths.contract_ids)
         out = np.zeros((self.n_sets, n_paths))
@@ -102,7 +114,7 @@ class Netting:
             return out
         fx = self.fx(k, currency)
         shares = runs.shares(threads or usable_cores())
-        if 8 * n_rows * n_paths <= _PORTION_BYTES:
+        if self.at_once:
             rows = np.ascontiguousarray(read(k, None))
 
             def whole(share: tuple[int, int]) -> None:

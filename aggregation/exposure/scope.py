@@ -257,6 +257,7 @@ def _lag(agreement: Agreement, trades: int, floors: MarginFloors | None) -> int:
     return max(own, least * times + (agreement.margin_frequency_days or 1) - 1)
 
 
+@functools.lru_cache(4096)
 def business_day_before(day: dt.date, n: int) -> dt.date:
     """The weekday so many weekdays before."""
     found: dt.date = np.busday_offset(day, -n, roll="backward").astype(dt.date)

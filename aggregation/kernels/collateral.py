@@ -14,66 +14,123 @@ collateral.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from lake.arrays import Bools, Codes, Floats, Ints
 from lake.compiled import compiled
 
 
-@compiled
-def called(
-    value: Floats,
-    margined: Ints,
-    balance: Floats,
-    fx: Floats,
-    currency: Codes,
-    threshold: Floats,
-    threshold_own: Floats,
-    transfer: Floats,
-    two_way: Bools,
-    starts: Ints,
-    other_currency: Codes,
-    other: Floats,
-) -> Floats:
-    """The balance of each margined set after a call on each path, (n_margined, n_paths), in the agreement's currency.
+class Agreements(NamedTuple):
+    """Terms of netting sets as arrays; a set that exchanges no variation margin has row -1.
 
-    value : (n_sets, n_paths) in the reporting currency, of which `margined`, (n_margined,), are the rows. All others are by margined set:
-    balance : before the call, (n_margined, n_paths), in the agreement's. fx :
-    (n_currencies, n_paths) price of one unit in the reporting currency; currency : (n_sets,) row of fx of the agreement. threshold : up to
-    which the counterparty posts nothing, threshold_own : we, transfer : the minimum transfer amount, each (n_sets,) and not negative;
-    two_way : whether we post at all. What is held in other currencies counts at its price of the day: entries starts[s] to
-    starts[s + 1], a row of fx and an amount each, (n_entries,).
+    row : (n_sets,) place among the margined sets. currency : (n_sets,) row of the exchange rates of the agreement. threshold : up to which
+    the counterparty posts nothing, threshold_own : we, transfer : the minimum transfer amount, each (n_margined,) and not negative;
+    two_way : (n_margined,) whether we post at all. Amounts that do not move: entries starts[s] to starts[s + 1] of a set, a row of the
+    exchange rates each, and what counts for us and for them: collateral that is kept apart from the estate of whoever holds it is lost to
+    neither. What is held of variation margin in other currencies: entries other_starts[m] to other_starts[m + 1] of a margined set.
     """
-    out, held = np.empty(balance.shape), np.empty(value.shape[1])
-    for s in range(margined.size):
-        own, before, worth, after = fx[currency[s]], balance[s], value[margined[s]], out[s]
+
+    row: Codes
+    currency: Codes
+    threshold: Floats
+    threshold_own: Floats
+    transfer: Floats
+    two_way: Bools
+    starts: Ints
+    held_currency: Codes
+    for_us: Floats
+    for_them: Floats
+    other_starts: Ints
+    other_currency: Codes
+    other: Floats
+
+
+@compiled
+def call(s: int, terms: Agreements, value: Floats, fx: Floats, before: Floats, held: Floats, after: Floats) -> None:
+    """Writes the balance of the margined set s after a call, after, in the agreement's currency; see `called`. Others (n_paths,), and
+    held is overwritten. What is held in other currencies counts at its price of the day."""
+    m, own = terms.row[s], fx[terms.currency[s]]
+    first, last = terms.other_starts[m], terms.other_starts[m + 1]
+    if first == last:
+        held = before
+    else:
         held[:] = before
-        for e in range(starts[s], starts[s + 1]):
-            amount, price = other[e], fx[other_currency[e]]
-            for p in range(held.size):
-                held[p] += amount * price[p] / own[p]
-        limit, limit_own, least = threshold[s], threshold_own[s] if two_way[s] else np.inf, transfer[s]
+    for e in range(first, last):
+        amount, price = terms.other[e], fx[terms.other_currency[e]]
         for p in range(held.size):
-            v = worth[p] / own[p]
-            wanted = v - limit if v > limit else 0.0
-            wanted += v + limit_own if v < -limit_own else 0.0
-            move = wanted - held[p]
-            after[p] = before[p] + (move if abs(move) >= least else 0.0)
-    return out
+            held[p] += amount * price[p] / own[p]
+    limit, least = terms.threshold[m], terms.transfer[m]
+    limit_own = terms.threshold_own[m] if terms.two_way[m] else np.inf
+    for p in range(held.size):
+        v = value[p] / own[p]
+        wanted = v - limit if v > limit else 0.0
+        wanted += v + limit_own if v < -limit_own else 0.0
+        move = wanted - held[p]
+        after[p] = before[p] + (move if abs(move) >= least else 0.0)
+
+
+@compiled
+def called(value: Floats, terms: Agreements, fx: Floats, before: Floats, after: Floats) -> None:
+    """Writes the balance of each margined set after a call on each path, after, in the agreement's currency.
+
+    value : (n_sets, n_paths) in the reporting currency. before, after : (n_margined, n_paths). fx : (n_currencies, n_paths) price of one
+    unit in the reporting currency.
+    """
+    held = np.empty(value.shape[1])
+    for s in range(value.shape[0]):
+        m = terms.row[s]
+        if m >= 0:
+            call(s, terms, value[s], fx, before[m], held, after[m])
+
+
+@compiled
+def leave(
+    s: int,
+    terms: Agreements,
+    value: Floats,
+    value_to_them: Floats,
+    balances: Floats,
+    slot: Ints,
+    fx: Floats,
+    theirs: Floats,
+    positive: Floats,
+    negative: Floats,
+    held: Floats,
+) -> None:
+    """What is left of set s, see `left_over`; value to held (n_paths,), and theirs is overwritten."""
+    m = terms.row[s]
+    if m >= 0:
+        balance, own = balances[slot[m], m], fx[terms.currency[s]]
+        for p in range(held.size):
+            held[p] = balance[p] * own[p]
+    else:
+        held[:] = 0.0
+    first, last = terms.starts[s], terms.starts[s + 1]
+    if first == last:
+        theirs = held
+    else:
+        theirs[:] = held
+    for e in range(first, last):
+        price, to_us, to_them = fx[terms.held_currency[e]], terms.for_us[e], terms.for_them[e]
+        for p in range(held.size):
+            held[p] += to_us * price[p]
+            theirs[p] += to_them * price[p]
+    for p in range(held.size):
+        loss, their_loss = value[p] - held[p], theirs[p] - value_to_them[p]
+        positive[p] = loss if loss > 0.0 else 0.0
+        negative[p] = their_loss if their_loss > 0.0 else 0.0
 
 
 @compiled
 def left_over(
     value: Floats,
     value_to_them: Floats,
-    row: Codes,
-    balance: Floats,
+    terms: Agreements,
+    balances: Floats,
+    slot: Ints,
     fx: Floats,
-    currency: Codes,
-    starts: Ints,
-    held_currency: Codes,
-    for_us: Floats,
-    for_them: Floats,
     positive: Floats,
     negative: Floats,
     held: Floats,
@@ -81,31 +138,12 @@ def left_over(
     """Writes what we lose should the counterparty default, `positive`, and it should we, `negative`, both (n_sets, n_paths) and not
     negative; and `held`, what reduces ours, (n_sets, n_paths). All in the reporting currency.
 
-    value, value_to_them : (n_sets, n_paths), from our side both; they differ by cash flows that whoever defaults has not paid. row :
-    (n_sets,) row of `balance` of each set that exchanges variation margin, -1 for the others; balance : (n_rows, n_paths), in the currency
-    of row currency[s] of fx, (n_currencies, n_paths). Amounts that do not move: entries starts[s] to starts[s + 1], a row of fx each, and
-    what counts for us and for them: collateral that is kept apart from the estate of whoever holds it is lost to neither.
+    value, value_to_them : (n_sets, n_paths), from our side both; they differ by cash flows that whoever defaults has not paid. balances :
+    (n_slots, n_margined, n_paths), of which slot[m] is that of margined set m, in its agreement's currency. fx : see `called`.
     """
     theirs = np.empty(value.shape[1])
     for s in range(value.shape[0]):
-        ours, of_us, of_them = held[s], positive[s], negative[s]
-        if row[s] >= 0:
-            of_row, price = balance[row[s]], fx[currency[s]]
-            for p in range(ours.size):
-                ours[p] = of_row[p] * price[p]
-        else:
-            ours[:] = 0.0
-        theirs[:] = ours
-        for e in range(starts[s], starts[s + 1]):
-            price, to_us, to_them = fx[held_currency[e]], for_us[e], for_them[e]
-            for p in range(ours.size):
-                ours[p] += to_us * price[p]
-                theirs[p] += to_them * price[p]
-        mine, yours = value[s], value_to_them[s]
-        for p in range(ours.size):
-            loss, their_loss = mine[p] - ours[p], theirs[p] - yours[p]
-            of_us[p] = loss if loss > 0.0 else 0.0
-            of_them[p] = their_loss if their_loss > 0.0 else 0.0
+        leave(s, terms, value[s], value_to_them[s], balances, slot, fx, theirs, positive[s], negative[s], held[s])
 
 
 @compiled

@@ -9,32 +9,23 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
+from typing import NamedTuple
 
 import numpy as np
 
+from aggregation.kernels.eight_sums import row_dot, row_squares, row_sum
 from aggregation.kernels.estimators import var_rank
-from lake.arrays import Bools, Codes, Floats
+from lake.arrays import Bools, Codes, Floats, Ints
 from lake.compiled import compiled
+
+_FEW = 128  # so many values are put in order by counting those above each
+_STEPS = 24  # of the search for a bar
 
 
 @compiled
-def _row_sum(values: Floats) -> float:
-    """Sum of values (n,) as eight sums of every eighth, added up at the end: a fixed order that runs eight at a time."""
-    a0 = a1 = a2 = a3 = a4 = a5 = a6 = a7 = 0.0
-    n = values.size - values.size % 8
-    for p in range(0, n, 8):
-        a0 += values[p]
-        a1 += values[p + 1]
-        a2 += values[p + 2]
-        a3 += values[p + 3]
-        a4 += values[p + 4]
-        a5 += values[p + 5]
-        a6 += values[p + 6]
-        a7 += values[p + 7]
-    total = ((a0 + a4) + (a1 + a5)) + ((a2 + a6) + (a3 + a7))
-    for p in range(n, values.size):
-        total += values[p]
-    return total
+def row_mean(values: Floats) -> float:
+    """Mean of values (n_paths,)."""
+    return row_sum(values) / values.size
 
 
 @compiled
@@ -42,8 +33,24 @@ def row_means(values: Floats) -> Floats:
     """Mean of each row of values (n_groups, n_paths), (n_groups,)."""
     out = np.empty(len(values))
     for g in range(len(values)):
-        out[g] = _row_sum(values[g]) / values.shape[1]
+        out[g] = row_mean(values[g])
     return out
+
+
+@compiled
+def _error(values: Floats, mean: float, step: int, room: Floats) -> float:
+    """Standard error of the mean of values (n_paths,), see `means`; room, of at least that size, is overwritten."""
+    runs = values.size // step
+    if runs < 2:
+        return np.nan
+    if step == 1:
+        return math.sqrt(row_squares(values, mean) / (runs - 1) / runs)
+    for i in range(runs):
+        of_run = 0.0
+        for p in range(i * step, (i + 1) * step):
+            of_run += values[p]
+        room[i] = of_run / step
+    return math.sqrt(row_squares(room[:runs], mean) / (runs - 1) / runs)
 
 
 @compiled
@@ -52,57 +59,124 @@ def means(values: Floats, step: int) -> tuple[Floats, Floats]:
 
     step : paths that are drawn together, 2 of antithetic pairs; the error is that of the means of such runs. NaN of fewer than two runs.
     """
-    n_groups, n = values.shape
-    runs = n // step
-    mean, error, squares = row_means(values), np.empty(n_groups), np.empty(runs)
-    for g in range(n_groups):
-        row, middle = values[g], mean[g]
-        if step == 1:
-            for i in range(runs):
-                squares[i] = (row[i] - middle) * (row[i] - middle)
-        else:
-            for i in range(runs):
-                of_run = 0.0
-                for p in range(i * step, (i + 1) * step):
-                    of_run += row[p]
-                away = of_run / step - middle
-                squares[i] = away * away
-        error[g] = math.sqrt(_row_sum(squares) / (runs - 1) / runs) if runs > 1 else np.nan
+    mean, error, room = row_means(values), np.empty(len(values)), np.empty(values.shape[1])
+    for g in range(len(values)):
+        error[g] = _error(values[g], mean[g], step, room)
     return mean, error
 
 
 @compiled
-def discounted_means(values: Floats, discount: Floats) -> Floats:
-    """Mean over the paths of values (n_groups, n_paths) times discount (n_paths,); shape (n_groups,)."""
-    out, products = np.empty(len(values)), np.empty(discount.size)
-    for g in range(len(values)):
-        row = values[g]
-        for p in range(discount.size):
-            products[p] = row[p] * discount[p]
-        out[g] = _row_sum(products) / discount.size
-    return out
+def _above(values: Floats, bar: float) -> int:
+    count = 0
+    for p in range(values.size):
+        count += values[p] > bar
+    return count
 
 
 @compiled
-def add_weighted(values: Floats, weight: float, sums: Floats) -> None:
-    """sums += weight values; both (n_groups, n_paths)."""
-    for g in range(values.shape[0]):
-        for p in range(values.shape[1]):
-            sums[g, p] += weight * values[g, p]
+def _bar(values: Floats, most: int, mean: float, spread: float) -> float:
+    """What at least `most` of the values (n_paths,), which are not negative, are above, and not many more where that takes few steps; 0
+    where fewer are above zero, and -1 where nothing is found. To count what is above a bar takes a tenth of putting values in order."""
+    low, high = -1.0, np.inf
+    n_low, n_high = values.size, 0
+    bar = mean + 1.5 * spread
+    for _ in range(_STEPS):
+        n = _above(values, bar)
+        if n < most:
+            high, n_high = bar, n
+        else:
+            low, n_low = bar, n
+            if n <= most + most // 4 + 8:
+                return low
+        if high == np.inf:
+            bar += 0.5 * spread
+        elif low < 0.0:
+            if high == 0.0:
+                return 0.0
+            bar = max(bar - 0.5 * spread, 0.0)
+        else:
+            # where the count would be in a straight line, not too near to either end
+            part = (n_low - most * 1.125) / (n_low - n_high)
+            bar = low + min(max(part, 0.1), 0.9) * (high - low)
+        if bar in (low, high):
+            return low
+    return low
 
 
 @compiled
-def raise_effective(values: Floats, mean: Floats, effective: Floats, greatest: Floats) -> None:
-    """Where the mean of a date is above the effective expected exposure so far, it becomes that, and `greatest` the paths that it is the
-    mean of.
+def _greatest(values: Floats, most: int, mean: float, spread: float, room: Floats, ordered: Floats) -> None:
+    """Writes the `most` greatest of the values (n_paths,), which are not negative, to `ordered`, the greatest first.
 
-    values : (n_groups, n_paths) exposure at the date; mean : (n_groups,) of it. effective (n_groups,) and greatest (n_groups, n_paths) are
-    written to.
+    mean, spread : of the values, from which it is guessed how great those are; they change no bit. room, ordered : (n_paths,).
     """
-    for g in range(values.shape[0]):
-        if mean[g] > effective[g]:
-            effective[g] = mean[g]
-            greatest[g] = values[g]
+    bar, n = _bar(values, most, mean, spread), 0
+    for p in range(values.size):
+        room[n] = values[p]
+        n += values[p] > bar
+    ordered[n:most] = 0.0  # no more are above zero
+    if n > _FEW:
+        room[:n].sort()
+        ordered[:n] = room[:n][::-1]
+        return
+    ordered[:n] = -1.0
+    for i in range(n):
+        x = room[i]
+        ordered[_above(room[:n], x)] = x
+    for i in range(1, n):  # of equals the first alone has been written
+        if ordered[i] < 0.0:
+            ordered[i] = ordered[i - 1]
+
+
+class ProfileRanks(NamedTuple):
+    """How figures of a date are read from n paths. step : see `means`. places : (n_levels, 3) ranks from the greatest, 1 first: that of the
+    level, and those one standard deviation of it above and below; deviation : (n_levels,). deepest : the last of all ranks."""
+
+    step: int
+    places: Ints
+    deviation: Floats
+    deepest: int
+
+
+def profile_ranks(n: int, levels: list[Fraction], step: int) -> ProfileRanks:
+    """Of levels of potential future exposure on n paths."""
+    places = np.zeros((len(levels), 3), np.int64)
+    deviation = np.array([math.sqrt(n * float(a) * (1.0 - float(a))) for a in levels], np.float64)
+    for i, (level, wide) in enumerate(zip(levels, deviation.tolist(), strict=True)):
+        k = var_rank(n, level)
+        places[i] = k, max(1, math.floor(k - wide)), min(n, math.ceil(k + wide))
+    return ProfileRanks(step, places, deviation, int(places[:, 2].max(initial=1)))
+
+
+@compiled
+def _quantiles(
+    values: Floats,
+    mean: float,
+    spread: float,
+    read: ProfileRanks,
+    room: Floats,
+    ordered: Floats,
+    found: Floats,
+    error: Floats,
+) -> None:
+    """Of one row of values, see `quantiles`; found, error : (n_levels,)."""
+    if not math.isfinite(mean):
+        found[:], error[:] = np.nan, np.nan
+        return
+    _greatest(values, read.deepest, mean, spread, room, ordered)
+    for i in range(len(read.places)):
+        k, above, below = read.places[i]
+        found[i] = ordered[k - 1]
+        wide = (ordered[above - 1] - ordered[below - 1]) / max(below - above, 1)
+        error[i] = read.deviation[i] * wide if below > above else np.nan
+
+
+@compiled
+def _all_quantiles(values: Floats, read: ProfileRanks, found: Floats, errors: Floats) -> None:
+    room, ordered = np.empty(values.shape[1]), np.empty(values.shape[1])
+    for g in range(len(values)):
+        mean = row_mean(values[g])
+        spread = _error(values[g], mean, 1, room) * math.sqrt(values.shape[1])
+        _quantiles(values[g], mean, spread, read, room, ordered, found[:, g], errors[:, g])
 
 
 def quantiles(values: Floats, levels: list[Fraction]) -> tuple[Floats, Floats]:
@@ -113,20 +187,85 @@ def quantiles(values: Floats, levels: list[Fraction]) -> tuple[Floats, Floats]:
     (Woodruff 1952; David and Nagaraja, *Order Statistics*, section 7.1). Where the greatest exposure is less than a deviation away the
     distance stops there.
     """
-    n = values.shape[1]
     found, errors = np.empty((len(levels), len(values))), np.empty((len(levels), len(values)))
-    places = []
-    for level in levels:
-        k, deviation = var_rank(n, level), math.sqrt(n * float(level) * (1.0 - float(level)))
-        places.append((k, deviation, max(1, math.floor(k - deviation)), min(n, math.ceil(k + deviation))))
-    deepest = max((below for *_, below in places), default=1)  # only so many of the greatest have to be in order
-    few = values if 2 * deepest > n else np.partition(values, n - deepest, axis=1)[:, n - deepest :]
-    ranked = np.sort(few, axis=1)[:, ::-1]
-    for i, (k, deviation, above, below) in enumerate(places):
-        found[i] = ranked[:, k - 1]
-        wide = (ranked[:, above - 1] - ranked[:, below - 1]) / max(below - above, 1)
-        errors[i] = deviation * wide if below > above else np.nan
+    _all_quantiles(np.ascontiguousarray(values), profile_ranks(values.shape[1], levels, 1), found, errors)
     return found, errors
+
+
+class OverTime(NamedTuple):
+    """Averages over time path by path, from which standard errors of averages are read: all_dates, first_year (n_groups, n_paths).
+    effective : (n_groups,) expected exposure so far, greatest : (n_groups, n_paths) what it is the mean of."""
+
+    all_dates: Floats
+    first_year: Floats
+    effective: Floats
+    greatest: Floats
+
+
+class At(NamedTuple):
+    """A date. column : of the figures. discount : (n_paths,). weight : in the average over all dates, in_year : over the first year."""
+
+    column: int
+    discount: Floats
+    weight: float
+    in_year: float
+
+
+@compiled
+def row_figures(
+    g: int,
+    positive: Floats,
+    negative: Floats,
+    at: At,
+    read: ProfileRanks,
+    over: OverTime,
+    room: Floats,
+    ordered: Floats,
+    by_date: Floats,
+    pfe: Floats,
+    pfe_error: Floats,
+) -> None:
+    """Writes the figures of group g at a date, and adds to those over time.
+
+    positive, negative : (n_paths,) what is lost at a default of the counterparty, and of us. room, ordered : (n_paths,), overwritten.
+    by_date : (5, n_groups, n_columns) expected exposure, its error, that to us, its error, discounted expected exposure. pfe, pfe_error :
+    (n_levels, n_groups, n_columns).
+    """
+    n, j = positive.size, at.column
+    ee, ene = row_mean(positive), row_mean(negative)
+    error = _error(positive, ee, read.step, room)
+    by_date[0, g, j], by_date[1, g, j] = ee, error
+    by_date[2, g, j], by_date[3, g, j] = ene, _error(negative, ene, read.step, room)
+    by_date[4, g, j] = row_dot(positive, at.discount) / n
+    _quantiles(positive, ee, error * math.sqrt(n), read, room, ordered, pfe[:, g, j], pfe_error[:, g, j])
+    sums = over.all_dates[g]
+    for p in range(n):
+        sums[p] += at.weight * positive[p]
+    if at.in_year > 0.0:
+        greatest, year = over.greatest[g], over.first_year[g]
+        if ee > over.effective[g]:
+            over.effective[g] = ee
+            greatest[:] = positive
+        for p in range(n):
+            year[p] += at.in_year * greatest[p]
+
+
+@compiled
+def figures(
+    first: int,
+    positive: Floats,
+    negative: Floats,
+    at: At,
+    read: ProfileRanks,
+    over: OverTime,
+    by_date: Floats,
+    pfe: Floats,
+    pfe_error: Floats,
+) -> None:
+    """Of the groups from the first on; positive, negative : (n, n_paths) of them. The rest as `row_figures`."""
+    room, ordered = np.empty(positive.shape[1]), np.empty(positive.shape[1])
+    for i in range(len(positive)):
+        row_figures(first + i, positive[i], negative[i], at, read, over, room, ordered, by_date, pfe, pfe_error)
 
 
 def at_rank(values: Floats, level: Fraction) -> int:
@@ -146,9 +285,9 @@ def time_weights(times: Floats, until: float | None = None) -> Floats:
     return np.asarray(lengths / math.fsum(lengths))
 
 
-def effective(expected: Floats, today: float) -> Floats:
-    """Effective expected exposure at each date, (n_dates,): the greatest of today's exposure and all expected ones up to it."""
-    return np.asarray(np.maximum.accumulate(np.concatenate([[today], expected]))[1:])
+def effective(expected: Floats) -> Floats:
+    """Effective expected exposure at each date, of expected exposure (n_groups, n_dates) with today first: the greatest up to it."""
+    return np.asarray(np.maximum.accumulate(expected, axis=1))
 
 
 @compiled

@@ -29,6 +29,17 @@ def add_entries(rows: Floats, row: Codes, quantity: Floats, begin: int, end: int
 
 
 @compiled
+def add_run(
+    rows: Floats, row: Codes, quantity: Floats, begin: int, end: int, price: Floats, scratch: Floats, into: Floats
+) -> None:
+    """into += price times the sum of the entries begin to end - 1; price, scratch, into : (n_paths,), scratch is overwritten."""
+    scratch[:] = 0.0
+    add_entries(rows, row, quantity, begin, end, scratch)
+    for p in range(scratch.size):
+        into[p] += scratch[p] * price[p]
+
+
+@compiled
 def set_values(
     rows: Floats,
     row: Codes,
@@ -48,11 +59,7 @@ def set_values(
     follow one another. scratch : (n_paths,), overwritten. out is zero for the sets of the runs.
     """
     for r in range(first, last):
-        scratch[:] = 0.0
-        add_entries(rows, row, quantity, runs[r], runs[r + 1], scratch)
-        into, price = out[of_set[r]], fx[currency[r]]
-        for p in range(scratch.size):
-            into[p] += scratch[p] * price[p]
+        add_run(rows, row, quantity, runs[r], runs[r + 1], fx[currency[r]], scratch, out[of_set[r]])
 
 
 @compiled

@@ -1,5 +1,6 @@
 """Profiles of exposure: closed forms, averages over time, netting, contributions that add up."""
 
+import dataclasses
 import datetime as dt
 import math
 from fractions import Fraction
@@ -11,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import norm
 
-from aggregation.exposure import along_paths, netted
+from aggregation.exposure import along_paths, netted, profiles
 from aggregation.exposure.netted import covered, net_on_paths
 from aggregation.exposure.profile_contributions import Contributions, items_of
 from aggregation.exposure.profiles import Asked, profile
@@ -69,7 +70,7 @@ def test_effective_epe_of_the_published_aggregation():
     times = np.array([0.248634, 0.497268, 0.754098, 1.003002])
     expected = np.array([127_643.0, 207_795.0, 291_990.0, 333_957.0])
     assert math.fsum(time_weights(times) * expected) == pytest.approx(240_793.45, abs=0.005)
-    assert effective(np.append(expected, 327_612.0), 0.0).tolist() == [*expected, 333_957.0]
+    assert effective(np.array([[0.0, *expected, 327_612.0]])).tolist() == [[0.0, *expected, 333_957.0]]
 
 
 def test_the_first_year_ends_with_the_year():
@@ -83,6 +84,35 @@ def test_a_quantile_has_its_exact_rank():
     found, _ = quantiles(values, [Fraction(99, 100)])
     assert found[0, 0] == 496.0  # the fifth greatest, not the sixth
     assert values[0, at_rank(values[0], Fraction(99, 100))] == 496.0
+
+
+SHAPES = {
+    "half below zero": lambda rng, n: np.maximum(rng.normal(0.0, 1.0, n), 0.0),
+    "above zero": lambda rng, n: rng.lognormal(3.0, 2.0, n),
+    "nearly none above zero": lambda rng, n: np.where(rng.random(n) < 0.02, rng.random(n), 0.0),
+    "few different": lambda rng, n: rng.integers(0, 4, n).astype(np.float64),
+    "all alike": lambda rng, n: np.full(n, 7.0),
+    "nothing": lambda rng, n: np.zeros(n),
+    "one far away": lambda rng, n: np.append(rng.random(n - 1), 1e300),
+    "close together": lambda rng, n: 1e9 + rng.random(n) * 1e-6,
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("n", [1, 2, 9, 100, 1000, 20_001])
+def test_quantiles_are_order_statistics_whatever_the_shape(shape, n):
+    values = SHAPES[shape](np.random.default_rng(n), n)
+    levels = [Fraction(1, 2), Fraction(9, 10), *LEVELS]
+    for asked in (levels, levels[2:], levels[3:]):
+        found, _ = quantiles(values[None], asked)
+        ranked = np.sort(values)[::-1]
+        assert found[:, 0].tolist() == [ranked[math.ceil(n * (1 - a)) - 1] for a in asked]
+
+
+def test_a_quantile_of_what_is_no_number_is_none():
+    found, errors = quantiles(np.array([[1.0, math.nan, 2.0], [1.0, 2.0, 3.0]]), [Fraction(1, 2)])
+    assert found[0].tolist() == [pytest.approx(math.nan, nan_ok=True), 2.0]
+    assert math.isnan(errors[0, 0])
 
 
 def test_undiscounted_and_discounted():
@@ -193,6 +223,39 @@ def test_order_of_paths_and_threads(seed):
     three = profile(along(turned, held, sets), group, 3, ASKED)
     np.testing.assert_array_equal(three.pfe, one_.pfe)
     np.testing.assert_allclose(three.ee, one_.ee, rtol=1e-12, atol=1e-12)
+
+
+class Nobody:
+    """A watcher that does nothing: with one all netting sets of a date are there before their groups are read."""
+
+    def date(self, exposed, ee, ranked):
+        pass
+
+
+@settings(max_examples=25)
+@given(
+    st.integers(0, 10_000),
+    st.sampled_from([(0, 0, 0), (0, 1, 2), (1, 0, 1)]),
+    st.sampled_from([[True] * 5, [False, True, False, True, True]]),
+    st.sampled_from([0, 5, 25, 80]),
+    st.booleans(),
+)
+def test_a_group_at_a_time_has_the_bits_of_a_date_at_a_time(seed, group, reported, lag, total):
+    paths, held, sets = scattered(seed)
+    n, group = max(group) + 1, np.array(group, np.int32)
+    told = {"spot": lambda c: 1.1 if c == "EUR" else 1.0, "reported": np.array(reported)}
+    lags = [lag, None, None]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(profiles, "_UNEVEN", math.inf)  # three sets are never shared out evenly
+        patch.setattr(profiles, "_LOT", 2)
+        all_ways = [
+            profile(along(paths, held, sets, lags, threads=t, **told), group, n, ASKED, w, total=total)
+            for t, w in [(1, Nobody()), (2, Nobody()), (1, None), (2, None), (3, None)]
+        ]
+    first = dataclasses.asdict(all_ways[0])
+    for other in all_ways[1:]:
+        for name, values in dataclasses.asdict(other).items():
+            np.testing.assert_array_equal(values, first[name], err_msg=name)
 
 
 @settings(max_examples=25)
