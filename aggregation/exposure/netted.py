@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from aggregation.book.book import Book
@@ -166,10 +167,11 @@ def net_on_paths(paths: PathValues, book: Book, sets: NettingSets, first: int = 
     group[sets.position[within]] = sets.code[within] - first
     starts, slot, quantity = net_quantities(book, group, last - first)
     row = pc.fill_null(pc.index_in(book.contract_ids, paths.contract_ids), -1).to_numpy().astype(np.int32)
-    currencies = tuple(sorted({paths.currencies[r] for r in row[(row >= 0) & (np.diff(starts) > 0)].tolist()}))
-    code = {c: i for i, c in enumerate(currencies)}
-    of_row = np.array([code.get(c, -1) for c in paths.currencies], dtype=np.int32)
     held = np.flatnonzero((row >= 0) & (np.diff(starts) > 0))
+    all_currencies = pa.array(paths.currencies, pa.string())
+    currencies = tuple(sorted(all_currencies.take(pa.array(row[held])).unique().to_pylist()))
+    places = pc.index_in(all_currencies, pa.array(currencies, pa.string()))
+    of_row = pc.fill_null(places, -1).to_numpy().astype(np.int32)
     # ids ascend in the book; a stable sort by currency keeps them so within one
     held = held[np.argsort(of_row[row[held]], kind="stable")]
     counts = np.diff(starts)[held]

@@ -39,7 +39,7 @@ from lake.workers import each, one_by_one
 YEAR_DAYS = 365.0  # of the times that averages are weighted with
 _LEAST_GROUPS = 16  # of a thread
 _SUMS = 32  # of groups, at least, that the total is added up from, whichever threads add the groups
-_LOT = 8  # dates that a thread takes together
+_LOT = 12  # dates that a thread takes together
 _UNEVEN = 1.25  # so much more one thread may have to do than the mean of all
 
 

@@ -11,21 +11,32 @@ from lake.compiled import compiled
 
 
 @compiled
-def add_entries(rows: Floats, row: Codes, quantity: Floats, begin: int, end: int, into: Floats) -> None:
-    """into += quantity[e] * rows[row[e]] for the entries begin to end - 1, in their order; into : (n_paths,)."""
-    n = into.size
-    e = begin
-    while e + 4 <= end:
+def sum_entries(rows: Floats, row: Codes, quantity: Floats, begin: int, end: int, out: Floats) -> None:
+    """out = the sum of quantity[e] * rows[row[e]] over the entries begin to end - 1, in their order; out : (n_paths,)."""
+    n, e = out.size, begin + (end - begin) % 4
+    # those that are no four come first: they need no sums that are there already
+    if e == begin:
+        out[:] = 0.0
+    elif e == begin + 1:
+        a, qa = rows[row[begin]], quantity[begin]
+        for p in range(n):
+            out[p] = 0.0 + qa * a[p]
+    elif e == begin + 2:
+        a, b = rows[row[begin]], rows[row[begin + 1]]
+        qa, qb = quantity[begin], quantity[begin + 1]
+        for p in range(n):
+            out[p] = (0.0 + qa * a[p]) + qb * b[p]
+    else:
+        a, b, c = rows[row[begin]], rows[row[begin + 1]], rows[row[begin + 2]]
+        qa, qb, qc = quantity[begin], quantity[begin + 1], quantity[begin + 2]
+        for p in range(n):
+            out[p] = ((0.0 + qa * a[p]) + qb * b[p]) + qc * c[p]
+    while e < end:
         a, b, c, d = rows[row[e]], rows[row[e + 1]], rows[row[e + 2]], rows[row[e + 3]]
         qa, qb, qc, qd = quantity[e], quantity[e + 1], quantity[e + 2], quantity[e + 3]
         for p in range(n):
-            into[p] = (((into[p] + qa * a[p]) + qb * b[p]) + qc * c[p]) + qd * d[p]
+            out[p] = (((out[p] + qa * a[p]) + qb * b[p]) + qc * c[p]) + qd * d[p]
         e += 4
-    while e < end:
-        a, qa = rows[row[e]], quantity[e]
-        for p in range(n):
-            into[p] = into[p] + qa * a[p]
-        e += 1
 
 
 @compiled
@@ -33,8 +44,7 @@ def add_run(
     rows: Floats, row: Codes, quantity: Floats, begin: int, end: int, price: Floats, scratch: Floats, into: Floats
 ) -> None:
     """into += price times the sum of the entries begin to end - 1; price, scratch, into : (n_paths,), scratch is overwritten."""
-    scratch[:] = 0.0
-    add_entries(rows, row, quantity, begin, end, scratch)
+    sum_entries(rows, row, quantity, begin, end, scratch)
     for p in range(scratch.size):
         into[p] += scratch[p] * price[p]
 

@@ -6,8 +6,9 @@ import numpy as np
 
 from aggregation.exposure.profiles import Asked, Profile, profile
 from aggregation.kernels.estimators import exact_level
-from service.bench.harness import Row, parallel_read, row, seconds
+from service.bench.harness import Row, parallel_read, row
 from service.bench.made_paths import made_paths, margined
+from service.bench.reduce import together
 
 _LEVELS = ("0.95", "0.99")
 
@@ -25,8 +26,7 @@ def bench_profiles(n_contracts: int = 4000, n_paths: int = 1000, n_dates: int = 
     found = answer()
     mean_value, held = found.value[:, 1:], found.held[:, 1:]
     assert np.allclose(found.ee[:, 1:] - found.ene[:, 1:], mean_value - held, rtol=1e-9, atol=1e-6)
-    ours = seconds(answer)
-    read = seconds(parallel_read(values.reshape(-1, n_paths)))
+    ours, read = together([answer, parallel_read(values.reshape(-1, n_paths))], 15)
     size = f"{n_contracts:,} contracts x {n_dates} dates x {n_paths:,} paths, {n_sets} netting sets, {values.nbytes / 1e9:.2f} GB"
     return [
         row(
