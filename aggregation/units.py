@@ -16,7 +16,8 @@ FRACTION, NUMBER, COUNT, DATE, INSTANT = "fraction", "number", "count", "date", 
 _NO_MONEY = {
     FRACTION: "share|share_of_change|share_of_positions|probability|p_value|stability"
     "|pd|lgd|loss_given_default|risk_weight|density|utilisation|supervisory_factor|volatility|discount_factor",
-    NUMBER: "quantity|weight|first|second|base|level|move|deviations|correlation|statistic|Amount"
+    NUMBER: "quantity|weight|first|second|base|level|move|deviations|statistic|Amount"
+    "|correlation|mean_correlation|correlation_standard_error"
     "|maturity|maturity_factor|multiplier|tenor|underlying_tenor|supervisory_delta|shift|[SEMTPK]|MF"
     "|systematic|idiosyncratic|hedge_misalignment",  # squares of money
     "USD": "AmountUSD",

@@ -131,10 +131,12 @@ def _answer(session: Session, query: ImaCapitalQuery) -> ImaCapital:
         "reason": pa.string(),
     }
     of = {"component": pa.string(), "amount": pa.float64(), "how": pa.string()}
-    versions = receipts[str(query.as_of)]["table_versions"]
     others = {} if more is None else dict(more.receipts)
     if tested is not None:
         others["desk_eligibility"] = tested
+    # default risk reads tables that the days do not
+    versions = {n: v for r in others.values() for n, v in r["table_versions"].items()}
+    versions |= receipts[str(query.as_of)]["table_versions"]
     return ImaCapital(
         asked,
         regime.label,

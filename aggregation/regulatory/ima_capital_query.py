@@ -8,6 +8,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from aggregation.regulatory.default_correlations import CorrelationRules
 from aggregation.regulatory.frtb_ima import FrtbImaQuery
 from aggregation.regulatory.ima_query import ImaQuery
 from aggregation.types import Filter, Whole
@@ -16,7 +17,7 @@ from lake.dates import Day
 Zone = Literal["green", "amber"]
 
 
-class ImaCapitalQuery(ImaQuery):
+class ImaCapitalQuery(CorrelationRules, ImaQuery):
     """Whose capital, averaged over which days, and what comes from elsewhere."""
 
     days: Whole | None = Field(
@@ -65,7 +66,7 @@ class ImaCapitalQuery(ImaQuery):
     default_risk: float | None = Field(
         None,
         ge=0,
-        description="default risk charge of the internal model; default that of drc-ima, with its own default parameters",
+        description="default risk charge of the internal model; default that of drc-ima, with the parameters of it that are here",
     )
     pds: dict[str, float] = Field(default_factory=dict, description="probability of default by issuer, for drc-ima")
     pd_by_rating: dict[str, float] = Field(

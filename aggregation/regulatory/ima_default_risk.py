@@ -29,13 +29,20 @@ from aggregation.kernels.estimators import exact_level
 from aggregation.kernels.euler import exact_split, group_sums
 from aggregation.on_demand import plan_scope, value_scope
 from aggregation.opened.inputs import Inputs, open_inputs
-from aggregation.price import SECONDS_A_ROW, size_of
+from aggregation.price import SECONDS_A_ROW, history_seconds, size_of
 from aggregation.question import Question
 from aggregation.receipts import name_inputs
 from aggregation.reduce.coverage import coverage_columns, lacking_notes, show_groups, total_coverage
 from aggregation.reduce.selection import Selection, open_selection
 from aggregation.regimes.ima_parameters import DefaultRiskRules, ima_parameters
 from aggregation.regimes.regimes import RegimeName, regime_of
+from aggregation.regulatory.default_correlations import (
+    DAYS,
+    SECONDS_A_PAIR_MOVE,
+    CorrelationRules,
+    Issuers,
+    correlations_of,
+)
 from aggregation.regulatory.frtb_sa_default import NoAmount, loss_at_default, obligor_of, refuse_unknown
 from aggregation.regulatory.frtb_sa_parameters import SECTION, Claim, FrtbSa
 from aggregation.session import Session
@@ -51,26 +58,17 @@ from valuation.catalogue import terms_from_json
 _AROUND = 0.1  # share of the tail on either side of the VaR that contributions are averaged over
 _SECONDS_A_DRAW = 1.2e-8  # of a normal, drawn and compared
 _SHOWN = 3
-
+_NOT_LOOKED_THROUGH = "an index has many issuers, and is not looked through"
 
 _READ_LEVELS = ("inflation_bond",)  # what is owed of them goes by a level of the market
 _NO_MARKET = (FactorIndex.of(()), np.zeros(0))
 _Market = Callable[[], tuple[FactorIndex, Floats]]
 
 
-class DrcImaQuery(Scope):
+class DrcImaQuery(CorrelationRules, Scope):
     """Whose default risk, with which dependence, from how many paths."""
 
     regime: RegimeName = Field("basel")
-    common_correlation: float = Field(
-        0.2,
-        ge=0,
-        lt=1,
-        description="share of every issuer's variance that the common factor has, of own estimation over ten years",
-    )
-    sector_correlation: float = Field(
-        0.1, ge=0, lt=1, description="share that the factor of its sector has, in the same way"
-    )
     pds: dict[str, float] = Field(
         default_factory=dict,
         description="probability of default in a year by issuer, in place of the counterparty table's",
@@ -87,8 +85,6 @@ class DrcImaQuery(Scope):
 
     @model_validator(mode="after")
     def _fractions(self) -> Self:
-        if self.common_correlation + self.sector_correlation >= 1.0:
-            raise ValueError("common_correlation and sector_correlation must be below 1 together")
         for what in ("pds", "pd_by_rating", "lgds"):
             for name, value in getattr(self, what).items():
                 if not 0.0 <= value <= 1.0:
@@ -102,7 +98,9 @@ class DrcIma(Answer):
     contribution to the charge, which
     add up to it. charge : VaR at the regime's level of a year's losses, in the reporting currency. low, high : its 95%
     sampling interval, by order
-    statistics. issuers : a row an issuer: sector, pd, jump_to_default, contribution, or the reason why it is not in the charge."""
+    statistics. issuers : a row an issuer: sector, pd, jump_to_default, contribution, or the reason why it is not in the charge; and the
+    risk factor (history) with its moves that correlations are estimated from, or why there is none (no_history). correlations : a row
+    for the common factor and one for that of a sector: the correlation, its standard error, and the pairs, moves and days behind it."""
 
     query: DrcImaQuery
     regime: str
@@ -111,6 +109,7 @@ class DrcIma(Answer):
     low: float
     high: float
     issuers: pa.Table
+    correlations: pa.Table
     coverage: Coverage
     status: str
     receipt: Mapping[str, Any]
@@ -182,7 +181,8 @@ class _Reference:
 
     def sector(self, issuer: str) -> str:
         found, classified = self.counterparty(issuer), self.classifications.get(issuer)
-        return (found.sector if found else None) or (classified.sector if classified else None) or "other"
+        # a counterparty may have the curve of another name, whose sector is the name's own
+        return (classified.sector if classified else None) or (found.sector if found else None) or "other"
 
 
 def _by_issuer(found: Mapping[str, Counterparty]) -> dict[str, Counterparty]:
@@ -213,6 +213,7 @@ def _answer(session: Session, query: DrcImaQuery) -> DrcIma:
         np.int32
     )
     amounts = group_sums(position, issuer, len(names))
+    indices = frozenset(n for n, r in reasons.items() if r == _NOT_LOOKED_THROUGH)
     pds = [known.pd(n) for n in names]
     counted_in = np.array([p is not None for p in pds], np.bool_)
     for name, pd in zip(names, pds, strict=True):
@@ -220,12 +221,15 @@ def _answer(session: Session, query: DrcImaQuery) -> DrcIma:
             reasons[name] = "no probability of default: neither in the counterparty table nor in pds or pd_by_rating"
     sectors = sorted({known.sector(n) for n in names})
     drawn = np.flatnonzero(counted_in)
+    issuers_drawn = {names[i]: known.sector(names[i]) for i in drawn.tolist()}
+    lose = frozenset(names[i] for i in drawn.tolist() if amounts[i] != 0.0)
+    together = correlations_of(inputs, query, Issuers(issuers_drawn, indices & issuers_drawn.keys(), lose))
     of = Obligors(
         amounts[drawn],
         np.array([pds[i] for i in drawn], np.float64),
         np.array([sectors.index(known.sector(names[i])) for i in drawn], np.int32),
-        query.common_correlation,
-        query.sector_correlation,
+        together.common,
+        together.own_sector,
     )
     charge, low, high, share = _charge(of, rules, query)
     rate = np.zeros(len(names))
@@ -253,16 +257,19 @@ def _answer(session: Session, query: DrcImaQuery) -> DrcIma:
             "jump_to_default": pa.array(amounts),
             "contribution": pa.array(of_issuers, mask=~counted_in),
             "reason": pa.array([reasons.get(i) for i in names], pa.string()),
+            "history": pa.array([together.history.get(i) for i in names], pa.string()),
+            "moves": pa.array([together.moves.get(i) for i in names], pa.int64()),
+            "no_history": pa.array([together.lacking.get(i) for i in names], pa.string()),
         }
     )
     coverage = total_coverage(covered)
-    whole = not reasons and coverage.status in ("complete", "with substitutes")
+    whole = not reasons and not together.short and coverage.status in ("complete", "with substitutes")
+    substituted = any(n not in indices for n in together.lacking)  # others' correlations stand in
     notes = [
         f"By {regime.title} ({regime.label}).",
         *regime.notes(query.as_of),
         f"{query.paths:,} simulated years, seed {query.seed}.",
-        f"Correlations, common {query.common_correlation:g} and of a sector {query.sector_correlation:g}.",
-        "Both correlations are to be a bank's own estimates.",
+        *together.notes,
         f"Probabilities of default are {rules.pd_floor:.2%} at least.",
         f"The rule takes the larger of this figure and its average over {rules.average_weeks} weeks.",
     ]
@@ -276,7 +283,8 @@ def _answer(session: Session, query: DrcImaQuery) -> DrcIma:
     notes += lacking_notes(coverage, selection, "no value")
     versions = {t: v for t, v in snapshot.named.items() if t in ("counterparties", "classifications")}
     named = name_inputs(inputs)
-    receipt = {**named, **regime.named, "table_versions": {**named["table_versions"], **versions}}
+    receipt = {**named, **regime.named, **together.named}
+    receipt["table_versions"] = {**named["table_versions"], **versions}
     return DrcIma(
         query,
         regime.label,
@@ -285,8 +293,9 @@ def _answer(session: Session, query: DrcImaQuery) -> DrcIma:
         low,
         high,
         issuers,
+        together.rows,
         coverage,
-        "complete" if whole else "partial",
+        "partial" if not whole else "with substitutes" if substituted else "complete",
         receipt,
         tuple(notes),
     )
@@ -319,7 +328,7 @@ def _units(
         lgd = None if issuer is None else known.lgd(issuer)
         unit = unit_loss(kind, terms, claim, value, lgd, known.query.as_of, market)
         if issuer is not None and (kind == "credit_index" or known.is_index(issuer)):
-            unit = _Unit(issuer, 0.0, "an index has many issuers, and is not looked through")
+            unit = _Unit(issuer, 0.0, _NOT_LOOKED_THROUGH)
         units[place] = unit
     names = sorted({u.issuer for u in units.values() if u.issuer is not None})
     number = {n: i for i, n in enumerate(names)}
@@ -373,7 +382,12 @@ def _charge(of: Obligors, rules: DefaultRiskRules, query: DrcImaQuery) -> tuple[
 def _price(session: Session, query: DrcImaQuery) -> float:
     size = size_of(session, query)
     contracts = size.seal.submitted if size.seal is not None else size.positions
-    return size.seconds() + SECONDS_A_ROW * 20 * contracts + _SECONDS_A_DRAW * query.paths * min(contracts, 5000)
+    seconds = size.seconds() + SECONDS_A_ROW * 20 * contracts + _SECONDS_A_DRAW * query.paths * min(contracts, 5000)
+    if query.common_correlation is not None:
+        return seconds
+    issuers = min(contracts, session.lake.count("risk_factors"))
+    pairs = issuers * issuers / 2
+    return seconds + history_seconds(session) + SECONDS_A_PAIR_MOVE * pairs * DAYS * query.correlation_years
 
 
 DRC_IMA = Question(

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from aggregation.question import Plan, together
+from aggregation.regulatory.default_correlations import CorrelationRules
 from aggregation.regulatory.frtb_sa import FRTB_SA, FrtbSaCapital
 from aggregation.regulatory.frtb_sa_query import FrtbSaQuery
 from aggregation.regulatory.ima_capital_query import ImaCapitalQuery, Zone
@@ -53,7 +54,7 @@ def _standardised(query: ImaCapitalQuery, **more: Any) -> FrtbSaQuery:
 
 def _default_risk(session: Session, query: ImaCapitalQuery) -> DrcImaQuery:
     """Values under the current moves: those are there once the capital can be asked for."""
-    names = ("pds", "pd_by_rating", "lgds")
+    names = ("pds", "pd_by_rating", "lgds", *CorrelationRules.model_fields)
     of = {n: getattr(query, n) for n in names}
     of |= {"where": query.on_model, "scenario_set": rules_of(session, query).current.name}
     return DrcImaQuery(**{**{n: getattr(query, n) for n in _BOOK}, **of})
@@ -139,7 +140,7 @@ def elsewhere(session: Session, query: ImaCapitalQuery) -> Elsewhere:
     def of_defaults() -> Figure:
         found: DrcIma = DRC_IMA.answer(session, _default_risk(session, query))
         receipts["default_risk"] = found.receipt
-        return Figure(found.charge, f"drc-ima, {found.status}", found.status == "complete")
+        return Figure(found.charge, f"drc-ima, {found.status}", found.status != "partial")
 
     makers: dict[str, Callable[[], Figure]] = {
         "default_risk": of_defaults,

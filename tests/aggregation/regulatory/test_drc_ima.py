@@ -24,12 +24,13 @@ from scenarios.store import find_scenario_set, load_scenario_set
 from scenarios.types import FactorIndex
 
 ASKED = {"as_of": str(MONDAY), "where": ["desk=Equities"], "by": ["trade"], "paths": 20_000}
+GIVEN = {"common_correlation": 0.2, "sector_correlation": 0.1}
 PDS = {"EQ:AAA": 0.02, "EQ:BBB": 0.03}
 
 
 def ask(lake: Path, **changed: Any) -> DrcIma:
     found: DrcIma = questions.ask(
-        reading(Lake.open(lake)), "drc-ima", questions.read("drc-ima", {**ASKED, "pds": PDS, **changed})
+        reading(Lake.open(lake)), "drc-ima", questions.read("drc-ima", {**ASKED, **GIVEN, "pds": PDS, **changed})
     )
     return found
 
@@ -149,6 +150,10 @@ def test_what_is_not_known_has_a_reason_and_a_swap_no_issuer() -> None:
     ("changed", "said"),
     [
         ({"common_correlation": 0.7, "sector_correlation": 0.4}, "below 1 together"),
+        ({"sector_correlation": None}, "sector_correlation is not given and common_correlation is 0.2; give both, or neither"),
+        ({"common_correlation": None}, "common_correlation is not given and sector_correlation is 0.1; give both, or neither"),
+        ({"correlation_days": 0}, "correlation_days"),
+        ({"correlation_years": 51}, "correlation_years"),
         ({"pds": {"EQ:AAA": 2.0}}, "fraction from 0 to 1"),
         ({"paths": 100}, "10000"),
         ({"regime": "base"}, "basel"),
