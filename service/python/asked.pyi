@@ -574,7 +574,8 @@ class Questions:
         scenario_set: str | None = ..., valuation_set: str | None = ..., branch: str | None = ...,
         as_known: str | None = ..., by: str | Sequence[str] = ...,
         where: str | Mapping[str, Any] | Sequence[str | Mapping[str, Any]] = ..., currency: str = ...,
-        regime: str = ..., common_correlation: float = ..., sector_correlation: float = ...,
+        common_correlation: float | None = ..., sector_correlation: float | None = ..., correlation_years: int = ...,
+        correlation_days: int = ..., correlation_calendar: str = ..., regime: str = ...,
         pds: Mapping[str, Any] | None = ..., pd_by_rating: Mapping[str, Any] | None = ...,
         lgds: Mapping[str, Any] | None = ..., paths: int = ..., seed: int = ..., value: bool = ...,
     ) -> Answer:
@@ -586,11 +587,13 @@ class Questions:
         branch: str | None = ..., regime: str = ..., scenarios: int | None = ..., stress: str | None = ...,
         domestic: str | None = ..., reduced_without: str | Sequence[str] = ...,
         untested: Literal['non_modellable', 'modellable'] = ..., idiosyncratic: str | Sequence[str] = ...,
-        days: int | None = ..., exceptions: int | None = ..., zones: Mapping[str, Any] | None = ...,
-        tested_from: str | date | None = ..., standardised: Mapping[str, Any] | None = ...,
-        standardised_all: float | None = ..., standardised_eligible: float | None = ..., unapproved: float | None = ...,
-        default_risk: float | None = ..., pds: Mapping[str, Any] | None = ...,
-        pd_by_rating: Mapping[str, Any] | None = ..., lgds: Mapping[str, Any] | None = ..., value: bool = ...,
+        common_correlation: float | None = ..., sector_correlation: float | None = ..., correlation_years: int = ...,
+        correlation_days: int = ..., correlation_calendar: str = ..., days: int | None = ...,
+        exceptions: int | None = ..., zones: Mapping[str, Any] | None = ..., tested_from: str | date | None = ...,
+        standardised: Mapping[str, Any] | None = ..., standardised_all: float | None = ...,
+        standardised_eligible: float | None = ..., unapproved: float | None = ..., default_risk: float | None = ...,
+        pds: Mapping[str, Any] | None = ..., pd_by_rating: Mapping[str, Any] | None = ...,
+        lgds: Mapping[str, Any] | None = ..., value: bool = ...,
     ) -> Answer:
         """Own funds for market risk with internal models: averages, multiplier, surcharge, cap and total."""
     def pla(

@@ -150,8 +150,14 @@ def test_what_is_not_known_has_a_reason_and_a_swap_no_issuer() -> None:
     ("changed", "said"),
     [
         ({"common_correlation": 0.7, "sector_correlation": 0.4}, "below 1 together"),
-        ({"sector_correlation": None}, "sector_correlation is not given and common_correlation is 0.2; give both, or neither"),
-        ({"common_correlation": None}, "common_correlation is not given and sector_correlation is 0.1; give both, or neither"),
+        (
+            {"sector_correlation": None},
+            "sector_correlation is not given and common_correlation is 0.2; give both, or neither",
+        ),
+        (
+            {"common_correlation": None},
+            "common_correlation is not given and sector_correlation is 0.1; give both, or neither",
+        ),
         ({"correlation_days": 0}, "correlation_days"),
         ({"correlation_years": 51}, "correlation_years"),
         ({"pds": {"EQ:AAA": 2.0}}, "fraction from 0 to 1"),

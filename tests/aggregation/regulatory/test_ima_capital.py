@@ -93,7 +93,8 @@ def test_the_cap_and_the_excess(lake: Lake) -> None:
 
 def test_what_is_not_given_is_that_of_the_other_questions_to_the_bit(lake: Lake) -> None:
     zones = {"Equities": "amber", "Options": "green"}
-    answer = ask(lake, zones=zones, pds={"EQ:AAA": 0.02, "EQ:BBB": 0.03})
+    pds = {"EQ:AAA": 0.02, "EQ:BBB": 0.03}
+    answer = ask(lake, zones=zones, pds=pds, correlation_days=5)
     session, at = reading(lake), {"as_of": str(MONDAY)}
 
     def other(name: str, **more: Any) -> Any:
@@ -102,7 +103,7 @@ def test_what_is_not_given_is_that_of_the_other_questions_to_the_bit(lake: Lake)
     every = other("frtb-sa").total["capital"]
     alone = {r["desk"]: r["standalone"] for r in other("frtb-sa", by=["desk"], standalone=True).rows.to_pylist()}
     moves = answer.receipt["figures"]["default_risk"]["scenario_set_id"]
-    default = other("drc-ima", scenario_set=moves, pds={"EQ:AAA": 0.02, "EQ:BBB": 0.03}).charge
+    default = other("drc-ima", scenario_set=moves, pds=pds, correlation_days=5).charge
     found = of(answer)
     assert default > 0.0
     assert (found["standardised_all"], found["standardised_eligible"], found["default_risk"]) == (every, every, default)
@@ -134,6 +135,23 @@ def test_a_figure_that_cannot_be_had_is_said_and_not_zero(lake: Lake) -> None:
     assert row["how"] == "drc-ima, partial"  # nothing is known of the other share
     assert any(n.startswith("Partial: default_risk") for n in answer.notes)
     assert answer.status == "partial"
+
+
+def test_correlations_of_defaults_are_passed_on_and_lack_where_the_history_is_too_short(lake: Lake) -> None:
+    pds = {"EQ:AAA": 0.02, "EQ:BBB": 0.03}
+    short = ask(lake, pds=pds)
+    assert of(short)["default_risk"] is None
+    (row,) = [r for r in short.components.to_pylist() if r["component"] == "default_risk"]
+    assert "cannot be estimated: 0 of 2 issuers have enough history" in row["how"]
+    assert any(n.startswith("Not known and not in the total: default_risk") for n in short.notes)
+    given = {"common_correlation": 0.2, "sector_correlation": 0.1}
+    answer = ask(lake, pds=pds, **given)
+    moves = answer.receipt["figures"]["default_risk"]["scenario_set_id"]
+    asked = questions.read("drc-ima", {"as_of": str(MONDAY), "scenario_set": moves, "pds": pds, **given})
+    assert of(answer)["default_risk"] == questions.ask(reading(lake), "drc-ima", asked).charge > 0.0
+    assert answer.receipt["table_versions"]["counterparties"] == lake.version("counterparties")
+    with pytest.raises(BadInput, match="sector_correlation is not given"):
+        ask(lake, common_correlation=0.2)
 
 
 def test_a_lake_without_the_standardised_moves_says_what_they_take(tmp_path: Path) -> None:
