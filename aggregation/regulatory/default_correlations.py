@@ -27,6 +27,7 @@ from aggregation.kernels.pair_correlations import ACROSS, WITHIN, PairMeans, jac
 from aggregation.opened.inputs import Inputs
 from aggregation.receipts import market_data_digest, name_actions
 from aggregation.regulatory.modellability import year_before
+from aggregation.session import Session
 from aggregation.types import Whole
 from lake.arrays import Floats
 from lake.errors import BadInput, Issue, NotFound, counted
@@ -36,7 +37,7 @@ from scenarios.kernels import shifts
 from scenarios.market.calendars import CALENDAR_START, MEANING
 from scenarios.market.corporate_actions import TABLE
 from scenarios.market.history import MarketHistory, load_factors, load_history
-from scenarios.types import FactorIndex, RiskFactor, tenor_years
+from scenarios.types import SHARES, FactorIndex, RiskFactor, tenor_years
 
 YEARS, DAYS = 10, 250  # of MAR33.20: the history, and a year of business days
 SECONDS_A_PAIR_MOVE = 7e-9
@@ -45,6 +46,7 @@ _MOST = 0.999  # of both together: below one, so that something is left to the i
 _TENOR = 5.0  # years, at which names are quoted most
 _LATE = dt.timedelta(days=10)  # that a history may begin after the day asked for: weekends and holidays
 _LASTING = dt.timedelta(days=5)  # an event of a day or two is no period of stress
+_CURVES = ("cds_spread", "hazard_rate")  # of a name, the one that is quoted first
 _SHOWN = 3
 _INDEX = "an index has many issuers"
 _NO_FACTOR = "the lake has neither a price of its share nor a credit spread of that name"
@@ -144,12 +146,24 @@ def correlations_of(inputs: Inputs, rules: CorrelationRules, issuers: Issuers) -
     return _estimated(inputs, rules, issuers)
 
 
+def issuers_at_most(session: Session) -> int:
+    """How many names a book of this lake may have the default of: shares, names with a curve or a spread, and governments."""
+    key = ("names that may default", session.lake.version("risk_factors"))
+
+    def count() -> int:
+        rows = session.lake.read("risk_factors", ["risk_factor_id", "type", "curve", "currency"]).to_pylist()
+        names = {r["risk_factor_id"] for r in rows if r["type"] in (*SHARES, "credit_spread", "credit_yield")}
+        return len(names | {r["curve"] for r in rows if r["type"] in _CURVES} | {r["currency"] for r in rows})
+
+    return session.cache.keep(key, count)
+
+
 def factors_of(index: FactorIndex, issuers: Iterable[str]) -> dict[str, RiskFactor]:
     """By issuer the factor that its moves are of: its share, under its own name or with EQ: before it; else the pillar of its credit
     default swaps, or of its hazard rates, that is nearest to five years, the shorter of two; else a spread of its name."""
     curves: dict[tuple[str, str], list[tuple[float, float, RiskFactor]]] = {}
     for f in index.factors:
-        if f.type in ("cds_spread", "hazard_rate") and f.curve and f.pillar:
+        if f.type in _CURVES and f.curve and f.pillar:
             try:
                 years = tenor_years(f.pillar)
             except BadInput:
@@ -159,7 +173,7 @@ def factors_of(index: FactorIndex, issuers: Iterable[str]) -> dict[str, RiskFact
     for issuer in issuers:
         named = [index.factors[index.row[i]] for i in (issuer, f"EQ:{issuer}") if i in index.row]
         shares = [f for f in named if f.type == "equity_price"]
-        pillars = [min(curves[t, issuer]) for t in ("cds_spread", "hazard_rate") if (t, issuer) in curves]
+        pillars = [min(curves[t, issuer]) for t in _CURVES if (t, issuer) in curves]
         spreads = [f for f in named if f.type == "credit_spread"]
         if candidates := [*shares, *(p[-1] for p in pillars), *spreads]:
             found[issuer] = candidates[0]

@@ -42,6 +42,7 @@ from aggregation.regulatory.default_correlations import (
     CorrelationRules,
     Issuers,
     correlations_of,
+    issuers_at_most,
 )
 from aggregation.regulatory.frtb_sa_default import NoAmount, loss_at_default, obligor_of, refuse_unknown
 from aggregation.regulatory.frtb_sa_parameters import SECTION, Claim, FrtbSa
@@ -382,12 +383,12 @@ def _charge(of: Obligors, rules: DefaultRiskRules, query: DrcImaQuery) -> tuple[
 def _price(session: Session, query: DrcImaQuery) -> float:
     size = size_of(session, query)
     contracts = size.seal.submitted if size.seal is not None else size.positions
-    seconds = size.seconds() + SECONDS_A_ROW * 20 * contracts + _SECONDS_A_DRAW * query.paths * min(contracts, 5000)
+    issuers = min(contracts, issuers_at_most(session))
+    seconds = size.seconds() + SECONDS_A_ROW * 20 * contracts + _SECONDS_A_DRAW * query.paths * issuers
     if query.common_correlation is not None:
         return seconds
-    issuers = min(contracts, session.lake.count("risk_factors"))
-    pairs = issuers * issuers / 2
-    return seconds + history_seconds(session) + SECONDS_A_PAIR_MOVE * pairs * DAYS * query.correlation_years
+    pair_moves = issuers * issuers / 2 * DAYS * query.correlation_years
+    return seconds + history_seconds(session) + SECONDS_A_PAIR_MOVE * pair_moves
 
 
 DRC_IMA = Question(

@@ -36,6 +36,8 @@ from scenarios.types import FactorIndex, RiskFactor
 
 LAST = dt.date(2020, 6, 30)
 SHORT = {"correlation_days": 5, "correlation_calendar": "weekdays"}
+# by the exchange's own list
+NYSE_CLOSED = ["2019-11-28", "2019-12-25", "2020-01-01", "2020-01-20", "2020-02-17", "2020-04-10", "2020-05-25"]
 Levels = Mapping[str, Mapping[dt.date, float | None]]
 
 
@@ -143,6 +145,27 @@ def test_a_missing_day_is_no_move_and_never_a_level_of_before(tmp_path: Path) ->
     filled = by_pandas(levels.ffill(), sectors)
     assert abs(filled[0] - across) > 1e-4  # to fill them would be another figure
     assert rows(found)["common"]["fewest_moves"] < 295
+
+
+def test_the_order_in_which_the_market_came_changes_no_bit(tmp_path: Path) -> None:
+    sectors = named(3, 2)
+    levels = walks(sectors, 0.3, 0.2, 200)
+    found = estimate(tmp_path / "one", levels, sectors)
+    turned = estimate(tmp_path / "other", levels.iloc[::-1, ::-1], dict(reversed(sectors.items())))
+    assert turned.rows.equals(found.rows)
+
+
+def test_days_are_those_of_the_calendar(tmp_path: Path) -> None:
+    sectors = named(2, 2)
+    levels = walks(sectors, 0.3, 0.2, 200)
+    holiday = dt.date(2020, 5, 25)  # Memorial Day
+    found = estimate(tmp_path / "nyse", levels, sectors, correlation_calendar="XNYS")
+    assert holiday in levels.index
+    open_days = pd.bdate_range(end=LAST, periods=200).difference(pd.DatetimeIndex(NYSE_CLOSED)).date
+    across, within = by_pandas(levels.loc[open_days], sectors)
+    assert (found.common, found.common + found.own_sector) == pytest.approx((across, within), rel=1e-10)
+    with pytest.raises(BadInput, match="Unknown calendar 'XNYX'"):
+        estimate(tmp_path / "none", levels, sectors, correlation_calendar="XNYX")
 
 
 @pytest.mark.parametrize(("common", "own"), [(0.35, 0.2), (0.1, 0.0)])
