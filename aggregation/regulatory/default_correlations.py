@@ -89,8 +89,8 @@ class CorrelationRules(BaseModel):
 @dataclass(frozen=True)
 class Correlations:
     """common, own_sector : shares of variance, together below 1. rows : both with what they rest on, see `_SCHEMA`. history : by issuer
-    the risk factor its moves are of. moves : by issuer, how many. lacking : by issuer why it has none. short : whether the history is not
-    what the rule asks for. named : of the receipt."""
+    the risk factor its moves are of. moves : by issuer, how many. lacking : by issuer why it has none. short : whether the history is less
+    than the rule asks for. substituted : whether issuers have none, or less than the others. named : of the receipt."""
 
     common: float
     own_sector: float
@@ -99,6 +99,7 @@ class Correlations:
     moves: Mapping[str, int] = field(default_factory=dict)
     lacking: Mapping[str, str] = field(default_factory=dict)
     short: bool = False
+    substituted: bool = False
     notes: tuple[str, ...] = ()
     named: Mapping[str, Any] = field(default_factory=dict)
 
@@ -158,9 +159,10 @@ def issuers_at_most(session: Session) -> int:
     return session.cache.keep(key, count)
 
 
-def factors_of(index: FactorIndex, issuers: Iterable[str]) -> dict[str, RiskFactor]:
-    """By issuer the factor that its moves are of: its share, under its own name or with EQ: before it; else the pillar of its credit
-    default swaps, or of its hazard rates, that is nearest to five years, the shorter of two; else a spread of its name."""
+def factors_of(index: FactorIndex, issuers: Iterable[str]) -> dict[str, list[RiskFactor]]:
+    """By issuer the factors that its moves may be of, the first that has enough of them: its share, under its own name or with EQ: before
+    it; the pillar of its credit default swaps, then of its hazard rates, that is nearest to five years, the shorter of two; a spread of
+    its name. Issuers without any are left out."""
     curves: dict[tuple[str, str], list[tuple[float, float, RiskFactor]]] = {}
     for f in index.factors:
         if f.type in _CURVES and f.curve and f.pillar:
@@ -173,10 +175,9 @@ def factors_of(index: FactorIndex, issuers: Iterable[str]) -> dict[str, RiskFact
     for issuer in issuers:
         named = [index.factors[index.row[i]] for i in (issuer, f"EQ:{issuer}") if i in index.row]
         shares = [f for f in named if f.type == "equity_price"]
-        pillars = [min(curves[t, issuer]) for t in _CURVES if (t, issuer) in curves]
-        spreads = [f for f in named if f.type == "credit_spread"]
-        if candidates := [*shares, *(p[-1] for p in pillars), *spreads]:
-            found[issuer] = candidates[0]
+        pillars = [min(curves[t, issuer])[-1] for t in _CURVES if (t, issuer) in curves]
+        if candidates := [*shares, *pillars, *(f for f in named if f.type == "credit_spread")]:
+            found[issuer] = candidates
     return found
 
 
@@ -206,62 +207,92 @@ def _estimated(inputs: Inputs, rules: CorrelationRules, issuers: Issuers) -> Cor
         index = load_factors(snapshot)
     except NotFound:  # vectors that were brought in need no market
         index = FactorIndex(())
-    factors = factors_of(index, [n for n in names if n not in issuers.indices])
+    candidates = factors_of(index, [n for n in names if n not in issuers.indices])
     least = _APART * days + 1
-    if not factors:
-        raise _too_short(issuers, {}, lacking, rules, least, market_date)
-    history = history_of(snapshot, rules, market_date, set(factors.values()))
+    if not candidates:
+        raise _too_short(issuers, lacking, rules, least, market_date)
+    history = history_of(snapshot, rules, market_date, {f for of in candidates.values() for f in of})
     moves = moves_of(history, days)
-    there = np.count_nonzero(np.isfinite(moves), axis=1)
-    rows = {n: history.index.row[f.risk_factor_id] for n, f in factors.items()}
-    for name, row in rows.items():
-        lacking.pop(name)
-        factor = factors[name].risk_factor_id
-        if there[row] < least:
-            has = f"{counted(int(there[row]), 'move')} over {counted(days, 'business day')}"
-            lacking[name] = f"{factor} has {has}, of {least:,} that are needed"
-        elif np.fmin.reduce(moves[row]) == np.fmax.reduce(moves[row]):
-            lacking[name] = f"{factor} never moves"
-    known = [n for n in names if n not in lacking]
-    if len({rows[n] for n in known}) < 2:
-        raise _too_short(issuers, factors, lacking, rules, least, market_date)
-    used = np.flatnonzero(np.isfinite(moves[[rows[n] for n in known]]).any(axis=0))
+    columns, reasons = _columns(history, moves, candidates, least, days)
+    lacking = {n: why for n, why in {**lacking, **reasons}.items() if n not in columns}
+    if len(set(columns.values())) < 2:
+        raise _too_short(issuers, lacking, rules, least, market_date)
+    of = moves[[*columns.values()]]
+    used = np.flatnonzero(np.isfinite(of).any(axis=0))
     begin, n_moves = int(used[0]), int(used[-1] - used[0]) + 1
-    sectors = sorted({issuers.sectors[n] for n in known})
+    sectors = sorted({issuers.sectors[n] for n in columns})
     means = pair_means(
-        moves[[rows[n] for n in known], begin : begin + n_moves],
-        np.array([rows[n] for n in known], np.int32),
-        np.array([sectors.index(issuers.sectors[n]) for n in known], np.int32),
+        of[:, begin : begin + n_moves],
+        np.array([*columns.values()], np.int32),
+        np.array([sectors.index(issuers.sectors[n]) for n in columns], np.int32),
         n_moves // days,
         least,
     )
-    for name, pairs in zip(known, means.partners.tolist(), strict=True):
+    for name, pairs in zip([*columns], means.partners.tolist(), strict=True):
         if not pairs:
             lacking[name] = f"no other issuer has {least:,} moves on the same days"
-    if not means.pairs.any():
-        raise _too_short(issuers, factors, lacking, rules, least, market_date)
-    known = [n for n in known if n not in lacking]
-    fit = _fit(means, issuers, known)
+            del columns[name]
+    if not columns:
+        raise _too_short(issuers, lacking, rules, least, market_date)
+    fit = _fit(means, issuers)
     dates = [(history.dates[begin + a].item(), history.dates[begin + b + days].item()) for a, b in _spans(means)]
-    told, short = _told(history, rules, means, [rows[n] for n in known], dates)
-    notes = (*fit.notes, *told)
-    others = sorted(n for n in lacking if n not in issuers.indices)
-    if others:
-        named = ", ".join(others[:_SHOWN]) + (" and more" if len(others) > _SHOWN else "")
-        notes += (
-            f"{counted(len(others), 'issuer')} without a history take the correlations of the others, see no_history: {named}.",
+    asked = year_before(market_date, 12 * rules.correlation_years)
+    about, short = _about_history(rules, means, dates, asked)
+    late = [] if min(d[0] for d in dates) > asked + _LATE else _late(history, columns, asked)
+    others = [n for n in sorted(lacking) if n not in issuers.indices]
+    if late:
+        about.append(
+            f"The history of {counted(len(late), 'issuer')} begins later than asked for, see moves: {_first(late)}."
         )
+    if others:
+        told = f"{counted(len(others), 'issuer')} without a history take the correlations of the others, see no_history"
+        about.append(f"{told}: {_first(others)}.")
     return Correlations(
         fit.common,
         fit.own_sector,
         _rows(fit.common, fit.own_sector, fit.how, fit.errors, means, dates),
-        {n: factors[n].risk_factor_id for n in known},
-        {n: int(there[rows[n]]) for n in known},
+        {n: history.index.factors[c].risk_factor_id for n, c in columns.items()},
+        {n: int(np.count_nonzero(np.isfinite(moves[c]))) for n, c in columns.items()},
         lacking,
         short,
-        notes,
+        bool(late or others),
+        (*fit.notes, *about),
         _named(snapshot, history, market_date),
     )
+
+
+def _columns(
+    history: MarketHistory, moves: Floats, candidates: Mapping[str, Sequence[RiskFactor]], least: int, days: int
+) -> tuple[dict[str, int], dict[str, str]]:
+    """By issuer the column of the first of its factors with enough moves; and why factors of others have not."""
+    columns: dict[str, int] = {}
+    reasons: dict[str, str] = {}
+    for name, factors in candidates.items():
+        said = []
+        for f in factors:
+            column = history.index.row[f.risk_factor_id]
+            n = int(np.count_nonzero(np.isfinite(moves[column])))
+            if n < least:
+                has = f"{counted(n, 'move')} over {counted(days, 'business day')}"
+                said.append(f"{f.risk_factor_id} has {has}, of {least:,} that are needed")
+            elif np.fmin.reduce(moves[column]) == np.fmax.reduce(moves[column]):
+                said.append(f"{f.risk_factor_id} never moves")
+            else:
+                columns[name] = column
+                break
+        if name not in columns:
+            reasons[name] = "; ".join(said)
+    return columns, reasons
+
+
+def _late(history: MarketHistory, columns: Mapping[str, int], asked: dt.date) -> list[str]:
+    """Issuers whose history begins later than it was asked for."""
+    begins = {n: history.dates[int(np.argmax(np.isfinite(history.levels[:, c])))].item() for n, c in columns.items()}
+    return [n for n, day in begins.items() if day > asked + _LATE]
+
+
+def _first(names: Sequence[str]) -> str:
+    return ", ".join(names[:_SHOWN]) + (" and more" if len(names) > _SHOWN else "")
 
 
 class _Fit(NamedTuple):
@@ -274,7 +305,7 @@ class _Fit(NamedTuple):
     notes: tuple[str, ...]
 
 
-def _fit(means: PairMeans, issuers: Issuers, known: Sequence[str]) -> _Fit:
+def _fit(means: PairMeans, issuers: Issuers) -> _Fit:
     """The correlations from the means of both kinds of pairs, each floored at nil."""
     across, within = (float(m) for m in means.mean)
     of_across, of_within = means.without
@@ -346,34 +377,19 @@ def _spans(means: PairMeans) -> list[tuple[int, int]]:
     ]
 
 
-def _told(
-    history: MarketHistory,
-    rules: CorrelationRules,
-    means: PairMeans,
-    columns: Sequence[int],
-    dates: Sequence[tuple[dt.date, dt.date]],
+def _about_history(
+    rules: CorrelationRules, means: PairMeans, dates: Sequence[tuple[dt.date, dt.date]], asked: dt.date
 ) -> tuple[list[str], bool]:
-    """What is to be said of the history, and whether it is less than the rule asks for."""
+    """What is to be said of the history that was used, and whether it is less than the rule asks for. asked : its first day, as asked."""
     first, last = min(d[0] for d in dates), max(d[1] for d in dates)
     days, years = rules.correlation_days, rules.correlation_years
     pairs, span = counted(int(means.pairs.sum()), "pair"), counted(days, "business day")
     how = f"Pearson's, of log moves over {span} that overlap, {first} to {last}; every pair weighs the same"
     notes = [f"Correlations are estimated from {pairs} of issuers: {how}. See correlations."]
     short = False
-    asked = year_before(history.dates[-1].item(), 12 * years)
     if first > asked + _LATE:
         short = True
         notes.append(f"The history is shorter than the {counted(years, 'year')} asked for: it begins on {first}.")
-    else:
-        begins = [int(np.argmax(np.isfinite(history.levels[:, c]))) for c in columns]
-        late = sorted(
-            history.index.factors[c].risk_factor_id
-            for c, b in zip(columns, begins, strict=True)
-            if history.dates[b].item() > asked + _LATE
-        )
-        if late := list(dict.fromkeys(late)):
-            named = ", ".join(late[:_SHOWN]) + (" and more" if len(late) > _SHOWN else "")
-            notes.append(f"The history of {counted(len(late), 'issuer')} begins later than that, see moves: {named}.")
     if years < YEARS or days < DAYS:
         short = True
         notes.append(f"MAR33.20 asks for {YEARS} years at least and moves over a year, here {DAYS} business days.")
@@ -428,7 +444,6 @@ def _named(snapshot: Snapshot, history: MarketHistory, market_date: dt.date) -> 
 
 def _too_short(
     issuers: Issuers,
-    factors: Mapping[str, RiskFactor],
     lacking: Mapping[str, str],
     rules: CorrelationRules,
     least: int,
@@ -437,7 +452,7 @@ def _too_short(
     whole = len(issuers.sectors)
     enough = whole - len(lacking)
     first = "; ".join(
-        f"{n}: {why}" for n, why in sorted(lacking.items(), key=lambda x: (x[0] not in factors, x[0]))[:_SHOWN]
+        f"{n}: {why}" for n, why in sorted(lacking.items(), key=lambda x: (x[1] in (_INDEX, _NO_FACTOR), x[0]))[:_SHOWN]
     )
     return BadInput(
         f"The correlations of defaults cannot be estimated: {enough} of {counted(whole, 'issuer')} "

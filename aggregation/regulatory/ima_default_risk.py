@@ -265,7 +265,6 @@ def _answer(session: Session, query: DrcImaQuery) -> DrcIma:
     )
     coverage = total_coverage(covered)
     whole = not reasons and not together.short and coverage.status in ("complete", "with substitutes")
-    substituted = any(n not in indices for n in together.lacking)  # others' correlations stand in
     notes = [
         f"By {regime.title} ({regime.label}).",
         *regime.notes(query.as_of),
@@ -296,7 +295,7 @@ def _answer(session: Session, query: DrcImaQuery) -> DrcIma:
         issuers,
         together.rows,
         coverage,
-        "partial" if not whole else "with substitutes" if substituted else "complete",
+        "partial" if not whole else "with substitutes" if together.substituted else "complete",
         receipt,
         tuple(notes),
     )

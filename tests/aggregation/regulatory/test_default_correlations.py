@@ -120,6 +120,7 @@ def test_ten_years_of_moves_over_a_year_are_what_the_rule_asks_for(tmp_path: Pat
     sectors = named(2, 2)
     found = estimate(tmp_path, walks(sectors, 0.3, 0.2, 2620), sectors, correlation_days=250)
     assert not found.short
+    assert not found.substituted
     assert "Periods of stress in this history: february-2018, march-2020." in found.notes
     assert not any("shorter" in n or "asks for" in n for n in found.notes)
     assert rows(found)["common"]["most_moves"] == 2609 - 250  # weekdays of ten years less those a move spans
@@ -247,12 +248,12 @@ CREDIT = [
 
 def test_an_issuer_has_its_share_or_else_its_spread_nearest_to_five_years() -> None:
     found = factors_of(FactorIndex.of(CREDIT), ["N1", "N2", "N3", "EQ:N3", "CR:X", "IDX", "N4"])
-    assert {n: f.risk_factor_id for n, f in found.items()} == {
-        "N1": "CDS:N1:4Y",
-        "N2": "HR:N2:10Y",
-        "N3": "EQ:N3",
-        "EQ:N3": "EQ:N3",
-        "CR:X": "CR:X",
+    assert {n: [f.risk_factor_id for f in of] for n, of in found.items()} == {
+        "N1": ["CDS:N1:4Y", "HR:N1:5Y"],
+        "N2": ["HR:N2:10Y"],
+        "N3": ["EQ:N3"],
+        "EQ:N3": ["EQ:N3"],
+        "CR:X": ["CR:X"],
     }
 
 
@@ -265,6 +266,17 @@ def test_a_wider_spread_is_a_lower_share(tmp_path: Path) -> None:
     across, within = by_pandas(shares, sectors)
     assert (found.common, found.common + found.own_sector) == pytest.approx((across, within), rel=1e-9)
     assert found.history["N"] == "CDS:N:5Y"
+
+
+def test_a_share_with_too_short_a_history_gives_way_to_the_spread(tmp_path: Path) -> None:
+    sectors = {"A": "one", "EQ:B": "two"}
+    shares = walks({"EQ:A": "one", "CDS:A:5Y": "one", "EQ:B": "two"}, 0.3, 0.2, 400)
+    shares.loc[shares.index[:-20], "EQ:A"] = np.nan
+    kinds = [factor("EQ:A", "equity_price"), factor("CDS:A:5Y", "cds_spread", curve="A", pillar="5Y")]
+    found = estimate(tmp_path, shares, sectors, [*kinds, factor("EQ:B", "equity_price")])
+    rho = np.log(shares).diff(5).corr().loc["CDS:A:5Y", "EQ:B"]
+    assert found.history["A"] == "CDS:A:5Y"
+    assert rows(found)["common"]["mean_correlation"] == pytest.approx(-rho, rel=1e-10)
 
 
 def test_a_level_that_is_not_positive_has_no_log_move(tmp_path: Path) -> None:
@@ -302,6 +314,17 @@ def test_issuers_without_enough_history_are_named_and_take_that_of_the_others(tm
     assert found.common == pytest.approx(by_pandas(kept, sectors)[0], rel=1e-10)
     assert any(n.startswith("2 issuers without a history take the correlations of the others") for n in found.notes)
     assert found.moves["EQ:Z2"] == 195
+    assert found.substituted
+
+
+def test_an_issuer_that_came_later_is_named(tmp_path: Path) -> None:
+    sectors = named(2, 2)
+    levels = walks(sectors, 0.3, 0.2, 2620)
+    levels.loc[levels.index[:1000], "EQ:B1"] = np.nan
+    found = estimate(tmp_path, levels, sectors, correlation_days=250)
+    assert (found.short, found.substituted, found.lacking) == (False, True, {})
+    assert "The history of 1 issuer begins later than asked for, see moves: EQ:B1." in found.notes
+    assert rows(found)["common"]["fewest_moves"] == found.moves["EQ:B1"] == 1620 - 250
 
 
 @pytest.mark.parametrize("n", [10, 25])
