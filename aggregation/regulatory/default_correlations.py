@@ -3,9 +3,7 @@
 MAR33.20 asks for two kinds of systematic factors, and for correlations from credit spreads or listed equity prices, of ten years with a
 period of stress in them, over a liquidity horizon of one year. An issuer's moves are the log moves of its share; where the lake has none,
 those of its credit spread at five years with their sign turned. They span business days and overlap; a move needs a level on both of
-its days, and a missing one is never filled. Both correlations are moments of the simulated model, see `pair_correlations`; Wisse (2018),
-Modelling the FRTB's Default Risk Charge with a factor copula setup, reads a normal copula off standardised returns of shares in the same
-way, without a change to normal scores.
+its days, and a missing one is never filled. Both correlations are moments of the simulated model, see `pair_correlations`.
 
 The standard error is a jackknife over stretches of time as long as a move. Moves at the ends of two stretches share days, so that it is
 rather low: by a seventh in the long run.
