@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +11,8 @@ from flask import Blueprint, Flask, Response, current_app, render_template_strin
 from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
 from flask_openapi3.openapi import OpenAPI
+from flask_openapi3.types import ParametersTuple
+from flask_openapi3.utils import parse_parameters
 
 from service.access.rights import RIGHTS
 from service.api.access import needed
@@ -71,9 +74,32 @@ _PAGE = """<!doctype html>
 """
 
 
+class _Routes(APIBlueprint):
+    """Describes its routes once the document is asked for: the schemas of all questions take longer than the rest of a start."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._waiting: list[tuple[str, Callable[..., Any], dict[str, Any]]] = []
+        self._lock = threading.Lock()
+
+    def _collect_openapi_info(self, rule: str, func: Callable[..., Any], **told: Any) -> ParametersTuple:
+        self._waiting.append((rule, func, told))
+        return parse_parameters(func, doc_ui=False)
+
+    def describe(self, app: OpenAPI) -> None:
+        """Adds to the document of an application what it would have with its routes; several may have them."""
+        with self._lock:
+            for rule, func, told in self._waiting:
+                super()._collect_openapi_info(rule, func, **told)
+            self._waiting.clear()
+        app.tags += [tag for tag in self.tags if tag not in app.tags]
+        app.paths.update(self.paths)
+        app.components_schemas.update(self.components_schemas)
+
+
 def blueprint(name: str, module: str, description: str | None) -> APIBlueprint:
     """The routes of one module; an operation's id is the name of its view, which is unique in the API."""
-    return APIBlueprint(
+    return _Routes(
         name,
         module,
         url_prefix=PREFIX,
@@ -107,6 +133,9 @@ def document(app: Flask) -> dict[str, Any]:
     assert isinstance(app, OpenAPI)
     done: dict[str, Any] | None = app.extensions.get("openapi-document")
     if done is None:
+        for routes in app.blueprints.values():
+            if isinstance(routes, _Routes):
+                routes.describe(app)
         spec: dict[str, Any] = copy.deepcopy(app.api_doc)
         endpoints = {endpoint.rpartition(".")[2]: endpoint for endpoint in app.view_functions}
         for path, item in spec["paths"].items():
