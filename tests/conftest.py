@@ -16,7 +16,10 @@ from flask_openapi3.openapi import OpenAPI
 from hypothesis import settings
 from hypothesis.internal.conjecture import providers
 from hypothesis.internal.constants_ast import Constants
+from once import built_once
 from small_lake import FRIDAY, MONDAY, OF_CAPITAL, TRIED, base, bring_limits, build_lake, no_spark, request
+from together import pytest_xdist_make_scheduler as pytest_xdist_make_scheduler
+from together import rank
 
 from aggregation import questions
 from aggregation.questions import QUESTIONS
@@ -59,7 +62,7 @@ _LONG = (
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """What the suites over all questions try with one on counterparties or capital is slow, and of the long ones all but `TRIED`."""
     for item in items:
         given = getattr(item, "callspec", None)
@@ -69,6 +72,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         named = {v for v in given.params.values() if isinstance(v, str)}
         if named & seldom or any(given.id == n or given.id.startswith((f"{n}-", f"/{n}")) for n in seldom):
             item.add_marker(pytest.mark.slow)
+    if hasattr(config, "workerinput"):  # of a process of pytest-xdist
+        items.sort(key=lambda item: rank(item.path.relative_to(config.rootpath).as_posix()))
 
 
 @pytest.hookimpl(trylast=True)
@@ -108,45 +113,55 @@ def market_data_dir() -> Path:
 @pytest.fixture(scope="session")
 def valued_lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Not to be written to: for tests that only read, and to be copied by those that write."""
-    lake = build_lake(tmp_path_factory.mktemp("service") / "lake")
-    with Committer(lake, "test") as committer:
-        bring_limits(committer, lake.path.parent)
-        for day in (FRIDAY, MONDAY):
-            run_valuation(committer, request(day), spark=no_spark)  # type: ignore[arg-type]
-    return lake.path
+
+    def build(folder: Path) -> Lake:
+        lake = build_lake(folder / "lake")
+        with Committer(lake, "test") as committer:
+            bring_limits(committer, folder)
+            for day in (FRIDAY, MONDAY):
+                run_valuation(committer, request(day), spark=no_spark)  # type: ignore[arg-type]
+        return lake
+
+    return built_once(tmp_path_factory, "valued", build)
 
 
 @pytest.fixture(scope="session")
 def answering_lake(valued_lake: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The valued lake with everything valued that the examples of all questions rest on. To be copied by tests that write."""
-    lake = Lake.open(shutil.copytree(valued_lake, tmp_path_factory.mktemp("answering") / "lake"))
-    with Committer(lake, "test") as committer:
-        session = reading(lake).writing(committer)
-        for name in QUESTIONS:
-            if name != "backtest":  # its days are valued
-                questions.value(session, name, questions.read(name, base(name)))
-    return lake.path
+
+    def build(folder: Path) -> Lake:
+        lake = Lake.open(shutil.copytree(valued_lake, folder / "lake"))
+        with Committer(lake, "test") as committer:
+            session = reading(lake).writing(committer)
+            for name in QUESTIONS:
+                if name != "backtest":  # its days are valued
+                    questions.value(session, name, questions.read(name, base(name)))
+        return lake
+
+    return built_once(tmp_path_factory, "answering", build)
 
 
 @pytest.fixture(scope="session")
 def bumped_lake(valued_lake: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The valued lake with the bumps of Monday and of the pairs that are read, in dollars and in euros."""
-    folder = tmp_path_factory.mktemp("bumped") / "lake"
-    shutil.copytree(valued_lake, folder)
-    lake = Lake.open(folder)
-    with Committer(lake, "test") as committer:
-        for currency in ("USD", "EUR"):
-            asked = questions.read(
-                "greeks", {"as_of": MONDAY, "currency": currency, "greeks": ["delta", "cross_gamma"]}
-            )
-            questions.value(reading(lake).writing(committer), "greeks", asked)
-    return folder
+
+    def build(folder: Path) -> Lake:
+        lake = Lake.open(shutil.copytree(valued_lake, folder / "lake"))
+        with Committer(lake, "test") as committer:
+            for currency in ("USD", "EUR"):
+                asked = questions.read(
+                    "greeks", {"as_of": MONDAY, "currency": currency, "greeks": ["delta", "cross_gamma"]}
+                )
+                questions.value(reading(lake).writing(committer), "greeks", asked)
+        return lake
+
+    return built_once(tmp_path_factory, "bumped", build)
 
 
 @pytest.fixture(scope="session")
 def bare_lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A market and books, nothing valued; to be copied."""
-    return build_lake(tmp_path_factory.mktemp("bare") / "lake").path
+    return built_once(tmp_path_factory, "bare", lambda folder: build_lake(folder / "lake"))
 
 
 @pytest.fixture

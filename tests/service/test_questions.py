@@ -20,6 +20,7 @@ import python_calamine
 from command_line import refused, varlake
 from demo_lake import build_demo_lake
 from flask.testing import FlaskClient
+from once import built_once
 from rich.cells import cell_len
 from server import serving
 
@@ -52,22 +53,31 @@ OF_NO_MONEY = ("backtest-counts", "pla", "desk-eligibility", "rfet")
 @pytest.fixture(scope="module")
 def lake(tried: list[str], tmp_path_factory: pytest.TempPathFactory) -> Lake:
     """What the examples rest on is valued once, question by question, as `--value` does it; of those that are tried in this run."""
-    made = build_demo_lake(tmp_path_factory.mktemp("questions"))
-    for name in tried:
-        query = example(name)
-        session = reading(made)
-        before = questions.plan(session, name, query)
-        json.dumps(before.to_dict(), default=str)
-        if before.ready:
-            continue
-        with pytest.raises(NotValued):
-            questions.ask(session, name, query)
-        with Committer(made, "test") as committer:
-            questions.value(Session(made, VectorCache(made), committer), name, query)
-        after = questions.plan(session, name, query)
-        assert after.ready, name
-        assert all(p.work.num_rows == 0 for _, _, p in after.valuations), name
-    return made
+
+    def build(folder: Path) -> Lake:
+        made = build_demo_lake(folder)
+        for name in tried:
+            value_first(made, name)
+        return made
+
+    return Lake.open(built_once(tmp_path_factory, "questions", build))
+
+
+def value_first(made: Lake, name: str) -> None:
+    """The example is not answered before it is valued, and its plan is empty thereafter."""
+    query = example(name)
+    session = reading(made)
+    before = questions.plan(session, name, query)
+    json.dumps(before.to_dict(), default=str)
+    if before.ready:
+        return
+    with pytest.raises(NotValued):
+        questions.ask(session, name, query)
+    with Committer(made, "test") as committer:
+        questions.value(Session(made, VectorCache(made), committer), name, query)
+    after = questions.plan(session, name, query)
+    assert after.ready, name
+    assert all(p.work.num_rows == 0 for _, _, p in after.valuations), name
 
 
 @pytest.fixture(scope="module")
