@@ -19,10 +19,11 @@ from lake.schemas import (
     Table,
 )
 from scenarios.store import SUMMARY_COLUMNS
+from service.api.described import Described
 from service.jobs import State
 
 
-class Answer(BaseModel):
+class Answer(Described):
     """Base of answers: they hold exactly these keys."""
 
     model_config = ConfigDict(extra="forbid")

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import functools
 from typing import Annotated, Any, ClassVar, Self
 
 from flask import request
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema
+from pydantic import BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema
 
 from aggregation.types import Filter
 from lake.errors import BadInput, invalid
+from service.api.described import Described
 from service.api.responses import Format
 from service.errors import Malformed
 
@@ -34,7 +34,7 @@ def whole(value: Any) -> Any:
 WholeNumber = Annotated[int, BeforeValidator(whole)]
 
 
-class Parameters(BaseModel):
+class Parameters(Described):
     """Base of query parameters: an unknown parameter is an error, never ignored."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -47,16 +47,6 @@ class Parameters(BaseModel):
         except ValidationError as error:
             raise invalid(error, cls.called, cls) from None
 
-    @classmethod
-    def model_json_schema(cls, *args: Any, **options: Any) -> dict[str, Any]:
-        """The framework asks for it with every request, and making it takes longer than many answers."""
-        return super().model_json_schema(*args, **options) if args or options else _schema(cls)
-
-
-@functools.cache
-def _schema(model: type[Parameters]) -> dict[str, Any]:
-    return super(Parameters, model).model_json_schema()
-
 
 class TableParameters(Parameters):
     """Base of the query parameters of a tabular answer."""
@@ -64,7 +54,7 @@ class TableParameters(Parameters):
     format: Format | None = Field(None, description="format of the answer; wins over the Accept header")
 
 
-class Body(BaseModel):
+class Body(Described):
     """Base of JSON bodies, read strictly: a number is no text, a text no boolean.
 
     The framework hands over what it has parsed leniently, or else a text that was in the JSON; both ways lead to the
