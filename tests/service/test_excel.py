@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import io
 import json
 import re
@@ -30,7 +31,7 @@ from service.config import Settings
 from service.encoding import MEDIA_TYPES, as_json, to_rows, to_xlsx
 from service.excel import template
 
-Answers = dict[str, tuple[Any, pa.Table, bytes]]
+Answers = Callable[[str, str], bytes]
 MAIN = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
 
 
@@ -68,24 +69,22 @@ def column(letters: str) -> int:
 
 @pytest.fixture(scope="module")
 def answers(asking: FlaskClient) -> Answers:
-    """The example of every question as JSON, Arrow and Excel."""
+    """The example of every question as JSON, Arrow or Excel, each asked once and when a test needs it."""
 
+    @functools.cache
     def asked(name: str, kind: str) -> bytes:
         return asking.post(f"/api/v1/{name}", json=base(name), headers={"Accept": MEDIA_TYPES[kind]}).data
 
-    return {
-        name: (
-            json.loads(asked(name, "json")),
-            pa.ipc.open_stream(asked(name, "arrow")).read_all(),
-            asked(name, "xlsx"),
-        )
-        for name in QUESTIONS
-    }
+    return asked
+
+
+def table_of(answers: Answers, name: str) -> pa.Table:
+    return pa.ipc.open_stream(answers(name, "arrow")).read_all()
 
 
 @pytest.mark.parametrize("name", QUESTIONS)
 def test_a_workbook_has_the_figures_of_json_to_the_last_digit(name: str, answers: Answers) -> None:
-    said, table, data = answers[name]
+    said, table, data = json.loads(answers(name, "json")), table_of(answers, name), answers(name, "xlsx")
     rows = as_json(to_rows(table))
     assert said.get("rows", rows) == rows  # of drivers and the limit hedge JSON has more than a table
     book = python_calamine.load_workbook(io.BytesIO(data))
@@ -124,12 +123,12 @@ OTHER_UNITS = {
 
 def test_a_figure_is_money_unless_it_is_known_to_be_none(answers: Answers) -> None:
     found: dict[str, set[str]] = {}
-    for _, table, _ in answers.values():
+    for table in (table_of(answers, name) for name in QUESTIONS):
         for column, unit in json.loads(table.schema.metadata[b"units"]).items():
             if pa.types.is_floating(table.schema.field(column).type):
                 found.setdefault(unit, set()).add(column)
     assert {unit: names for unit, names in found.items() if unit != "USD"} == OTHER_UNITS
-    euros = units_of(answers["crif"][1].schema, {"currency": "EUR"})
+    euros = units_of(table_of(answers, "crif").schema, {"currency": "EUR"})
     assert {name: euros[name] for name in ("Amount", "AmountUSD")} == {"Amount": "number", "AmountUSD": "USD"}
 
 
@@ -284,7 +283,7 @@ RECALCULATE = """<?xml version="1.0" encoding="UTF-8"?>
 
 
 def test_another_program_reads_the_same_and_calculates_the_same(office: Any, answers: Answers) -> None:
-    for data in (template("http://127.0.0.1:8050", LISTS), answers["series"][2]):
+    for data in (template("http://127.0.0.1:8050", LISTS), answers("series", "xlsx")):
         ours, theirs = python_calamine.load_workbook(io.BytesIO(data)), office(data)
         for sheet in ours.sheet_names:
             assert shortened(theirs.get_sheet_by_name(sheet)) == shortened(ours.get_sheet_by_name(sheet))
