@@ -22,6 +22,7 @@ from service.encoding import MEDIA_TYPES
 from service.errors import PROBLEM_TYPE
 
 pages = Blueprint(PAGES, __name__)
+_making = threading.Lock()
 
 _FAILURES = {
     400: "the request is malformed",
@@ -80,7 +81,6 @@ class _Routes(APIBlueprint):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self._waiting: list[tuple[str, Callable[..., Any], dict[str, Any]]] = []
-        self._lock = threading.Lock()
 
     def _collect_openapi_info(self, rule: str, func: Callable[..., Any], **told: Any) -> ParametersTuple:
         self._waiting.append((rule, func, told))
@@ -88,10 +88,9 @@ class _Routes(APIBlueprint):
 
     def describe(self, app: OpenAPI) -> None:
         """Adds to the document of an application what it would have with its routes; several may have them."""
-        with self._lock:
-            for rule, func, told in self._waiting:
-                super()._collect_openapi_info(rule, func, **told)
-            self._waiting.clear()
+        for rule, func, told in self._waiting:
+            super()._collect_openapi_info(rule, func, **told)
+        self._waiting.clear()
         app.tags += [tag for tag in self.tags if tag not in app.tags]
         app.paths.update(self.paths)
         app.components_schemas.update(self.components_schemas)
@@ -131,22 +130,27 @@ def docs() -> str:
 def document(app: Flask) -> dict[str, Any]:
     """The framework's document of the views, completed by what all of them share: formats, ETags, problems."""
     assert isinstance(app, OpenAPI)
-    done: dict[str, Any] | None = app.extensions.get("openapi-document")
-    if done is None:
-        for routes in app.blueprints.values():
-            if isinstance(routes, _Routes):
-                routes.describe(app)
-        spec: dict[str, Any] = copy.deepcopy(app.api_doc)
-        endpoints = {endpoint.rpartition(".")[2]: endpoint for endpoint in app.view_functions}
-        for path, item in spec["paths"].items():
-            for method, operation in item.items():
-                endpoint = endpoints[operation["operationId"]]
-                need = needed(endpoint, path)
-                rights = [need] if need in RIGHTS else []
-                operation["security"] = [*({scheme: rights} for scheme in SECURITY), {}]
-                _complete(method, operation, app.view_functions[endpoint])
-        app.extensions["openapi-document"] = done = spec
+    with _making:  # whoever asks meanwhile waits for it
+        if "openapi-document" not in app.extensions:
+            app.extensions["openapi-document"] = _document(app)
+        done: dict[str, Any] = app.extensions["openapi-document"]
     return done
+
+
+def _document(app: OpenAPI) -> dict[str, Any]:
+    for routes in app.blueprints.values():
+        if isinstance(routes, _Routes):
+            routes.describe(app)
+    spec: dict[str, Any] = copy.deepcopy(app.api_doc)
+    endpoints = {endpoint.rpartition(".")[2]: endpoint for endpoint in app.view_functions}
+    for path, item in spec["paths"].items():
+        for method, operation in item.items():
+            endpoint = endpoints[operation["operationId"]]
+            need = needed(endpoint, path)
+            rights = [need] if need in RIGHTS else []
+            operation["security"] = [*({scheme: rights} for scheme in SECURITY), {}]
+            _complete(method, operation, app.view_functions[endpoint])
+    return spec
 
 
 def _complete(method: str, operation: dict[str, Any], view: Callable[..., Any]) -> None:
