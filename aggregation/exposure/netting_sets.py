@@ -233,7 +233,8 @@ def _of_agreements(as_of: dt.date, clients: Sequence[str | None], unenforced: in
         why = "The lake holds no agreement on that day." if not known else ""
         some = _named(sorted({c for c in clients if c is not None}))
         notes.append(
-            f"{counted(without, 'trade')} without an agreement on {as_of} net with nothing; each is a netting set of its own: with {some}. "
+            f"{counted(without, 'position')} without an agreement on {as_of} net with nothing; each is a netting set of its own, where it "
+            f"counts: with {some}. "
             f"{why}".strip()
         )
     if nobody:

@@ -1,4 +1,4 @@
-"""What trades contribute to the exposure of a node, in parts that add up to it to the last bit.
+"""What trades contribute to the exposure of a node, in parts whose sum is exact, and the node's figure but for rounding.
 
 Exposure is homogeneous in its trades and its collateral, so by Euler a trade contributes the mean of its value over the paths on which its
 netting set has exposure: E[v_i; V > C] for EE, and its value on the path at the quantile for PFE. The collateral takes away the mean of

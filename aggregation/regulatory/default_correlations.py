@@ -145,16 +145,17 @@ def correlations_of(inputs: Inputs, rules: CorrelationRules, issuers: Issuers) -
     return _estimated(inputs, rules, issuers)
 
 
-def issuers_at_most(session: Session) -> int:
-    """How many names a book of this lake may have the default of: shares, names with a curve or a spread, and governments."""
+def names_that_may_default(session: Session) -> frozenset[str]:
+    """What a book of this lake may have the default of: shares, names with a curve or a spread, and governments by their currency."""
     key = ("names that may default", session.lake.version("risk_factors"))
 
-    def count() -> int:
+    def make() -> frozenset[str]:
         rows = session.lake.read("risk_factors", ["risk_factor_id", "type", "curve", "currency"]).to_pylist()
         names = {r["risk_factor_id"] for r in rows if r["type"] in (*SHARES, "credit_spread", "credit_yield")}
-        return len(names | {r["curve"] for r in rows if r["type"] in _CURVES} | {r["currency"] for r in rows})
+        names |= {r["curve"] for r in rows if r["type"] in _CURVES} | {r["currency"] for r in rows}
+        return frozenset(n for n in names if n is not None)
 
-    return session.cache.keep(key, count)
+    return session.cache.keep(key, make)
 
 
 def factors_of(index: FactorIndex, issuers: Iterable[str]) -> dict[str, list[RiskFactor]]:

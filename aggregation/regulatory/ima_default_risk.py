@@ -13,12 +13,13 @@ from __future__ import annotations
 
 import datetime as dt
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Self
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from pydantic import Field, model_validator
 from scipy import stats
 
@@ -42,14 +43,15 @@ from aggregation.regulatory.default_correlations import (
     CorrelationRules,
     Issuers,
     correlations_of,
-    issuers_at_most,
+    names_that_may_default,
 )
 from aggregation.regulatory.frtb_sa_default import NoAmount, loss_at_default, obligor_of, refuse_unknown
 from aggregation.regulatory.frtb_sa_parameters import SECTION, Claim, FrtbSa
 from aggregation.session import Session
 from aggregation.types import Coverage, Scope, Whole
 from lake.arrays import Floats, Ints
-from lake.errors import counted
+from lake.errors import counted, unknown
+from lake.landing.reference_values import RATINGS
 from lake.tables import Snapshot
 from scenarios.store import load_scenario_set
 from scenarios.types import FactorIndex
@@ -209,6 +211,7 @@ def _answer(session: Session, query: DrcImaQuery) -> DrcIma:
     )
     show_groups(selection, query, ("jump_to_default", "contribution"))
     names, contract_issuer, unit, reasons, idle = _units(inputs, selection, known)
+    _refuse_unknown_names(session, query, known, names)
     position = _positions(selection, contract_issuer, unit)
     issuer = np.where(selection.groups.group >= 0, np.repeat(contract_issuer, np.diff(inputs.book.starts)), -1).astype(
         np.int32
@@ -240,7 +243,10 @@ def _answer(session: Session, query: DrcImaQuery) -> DrcIma:
     groups = selection.groups
     n = groups.n if query.by else 1
     group = groups.group if query.by else np.where(groups.group >= 0, 0, -1).astype(np.int32)
-    covered = coverage_columns(selection)
+    left_out = np.array([n in reasons for n in names], np.bool_)
+    covered = _held_by_all(
+        coverage_columns(selection), groups.group[(issuer >= 0) & np.append(left_out, False)[issuer]]
+    )
     rows = pa.table(
         {
             **{name: groups.keys[name] for name in query.by},
@@ -299,6 +305,26 @@ def _answer(session: Session, query: DrcImaQuery) -> DrcIma:
         receipt,
         tuple(notes),
     )
+
+
+def _refuse_unknown_names(session: Session, query: DrcImaQuery, known: _Reference, names: Sequence[str]) -> None:
+    """Raises `BadInput` for an issuer that neither the selection nor the lake has, and for a rating that there is not."""
+    issuers = {*names, *known.counterparties, *known.classifications, *names_that_may_default(session)}
+    for what in ("pds", "lgds"):
+        for name in sorted(getattr(query, what).keys() - issuers):
+            raise unknown("issuer", name, issuers, pointer=f"/{what}")
+    for rating in sorted(query.pd_by_rating.keys() - {*RATINGS}):
+        raise unknown("rating", rating, RATINGS, pointer="/pd_by_rating")
+
+
+def _held_by_all(covered: Mapping[str, pa.Array], left_out: Ints) -> dict[str, pa.Array]:
+    """Coverage by group, the total last, that is partial too where an issuer is not in the charge; left_out : groups of its positions."""
+    n = len(covered["status"])
+    some = np.zeros(n, np.bool_)
+    some[left_out] = True
+    some[-1] = len(left_out) > 0
+    valid = pc.not_equal(covered["status"], "invalid")
+    return {**covered, "status": pc.if_else(pc.and_(pa.array(some), valid), "partial", covered["status"])}
 
 
 def _units(
@@ -382,7 +408,7 @@ def _charge(of: Obligors, rules: DefaultRiskRules, query: DrcImaQuery) -> tuple[
 def _price(session: Session, query: DrcImaQuery) -> float:
     size = size_of(session, query)
     contracts = size.seal.submitted if size.seal is not None else size.positions
-    issuers = min(contracts, issuers_at_most(session))
+    issuers = min(contracts, len(names_that_may_default(session)))
     seconds = size.seconds() + SECONDS_A_ROW * 20 * contracts + _SECONDS_A_DRAW * query.paths * issuers
     if query.common_correlation is not None:
         return seconds

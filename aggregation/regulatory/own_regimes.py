@@ -16,12 +16,30 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.dataset as ds
+from pydantic import BaseModel, ValidationError
 
+from aggregation.regimes import ima_parameters
+from aggregation.regimes.ima_parameters import ImaParameters
 from aggregation.regimes.regimes import ABOUT, SHIPPED, TABLE, Regime, names, parsed, regime_of
+from aggregation.regulatory import frtb_sa_parameters, imm
+from aggregation.regulatory.credit.parameters import Credit
+from aggregation.regulatory.cva_parameters import BaCva, SaCva
+from aggregation.regulatory.frtb_sa_parameters import FrtbSa
+from aggregation.regulatory.imm import Imm
+from aggregation.regulatory.sa_ccr.parameters import SaCcr
 from lake.committer import Committer
-from lake.errors import BadInput, nearest
+from lake.errors import BadInput, invalid, nearest
 from lake.schemas import REGIMES
 
+_SECTIONS: Mapping[str, type[BaseModel]] = {
+    "sa_ccr": SaCcr,
+    "credit": Credit,
+    "ba_cva": BaCva,
+    "sa_cva": SaCva,
+    frtb_sa_parameters.SECTION: FrtbSa,
+    ima_parameters.SECTION: ImaParameters,
+    imm.SECTION: Imm,
+}
 _WORD = {
     "name": re.compile(r"[\w-]{1,40}", re.ASCII),
     "version": re.compile(r"[\w.-]{1,40}", re.ASCII),
@@ -67,6 +85,7 @@ def ingest_regime(committer: Committer, path: str | Path) -> RegimeReport:
             f'with extends = "{name}@{version}" where it differs from that in some parameters only.'
         )
     regime = parsed(name, version, texts, lake)
+    _check_parameters(regime)
     own = tuple(sorted({*texts, *about.get("sections", ())} - {ABOUT}))
     where = (ds.field("name") == name) & (ds.field("version") == version)
     there = {r["section"]: r["content"] for r in lake.read(TABLE, where=where).to_pylist()}
@@ -100,6 +119,17 @@ def ingest_regime(committer: Committer, path: str | Path) -> RegimeReport:
         at,
         _notes(regime, own, _known()),
     )
+
+
+def _check_parameters(regime: Regime) -> None:
+    """Raises `BadInput` for a parameter of the wrong kind. One that is missing is told by the question that needs it: a regime may be for
+    some questions alone."""
+    for name, model in _SECTIONS.items():
+        try:
+            model.model_validate(regime.sections.get(name, {}))
+        except ValidationError as error:
+            if any(e["type"] != "missing" for e in error.errors()):
+                raise invalid(error, f"section {name} of regime {regime.label}", model) from None
 
 
 def _texts(path: Path) -> dict[str, str]:

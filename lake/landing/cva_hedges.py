@@ -13,6 +13,7 @@ from lake.landing.effective_rows import (
     ReferenceReport,
     Row,
     ingest_effective,
+    unknown_counterparties,
 )
 from lake.landing.mapping import FileMapping
 from lake.landing.reference_values import RATINGS, SECTORS
@@ -65,4 +66,5 @@ _HEDGES = EffectiveFile(
     },
     item="hedge",
     check=_check,
+    noted=unknown_counterparties,
 )

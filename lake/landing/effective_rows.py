@@ -10,7 +10,7 @@ import datetime as dt
 import itertools
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -25,8 +25,10 @@ from lake.landing.reference_values import CURRENCIES
 from lake.landing.rows import MOST_ISSUES, NO_NAME, is_no_name, listed, refuse_columns
 from lake.landing.sheet import read_sheet
 from lake.schemas import TABLES
+from lake.tables import Lake
 
 Row = dict[str, Any]
+_SHOWN = 5
 _LISTS = ";"  # between the members of a list in one cell
 _FLAGS = {"true": True, "yes": True, "y": True, "1": True, "false": False, "no": False, "n": False, "0": False}
 _SAID: Mapping[str, str] = {
@@ -125,9 +127,9 @@ def read_landed(path: Path, what: str, fields: Mapping[str, LandedField], mappin
     cells = {n: done.columns[n].to_pylist() for n in names}
     for i, line in enumerate(done.lines.tolist()):
         row: Row = {"line": line}
-        for name, field in fields.items():
+        for name, of in fields.items():
             given = cells[name][i] if name in cells else None
-            row[name] = None if (i, done.own.get(name, name)) in told else _cell(landed, line, name, field, given)
+            row[name] = None if (i, done.own.get(name, name)) in told else _cell(landed, line, name, of, given)
         landed.rows.append(row)
     if not landed.rows and not landed.issues:
         raise BadInput(f"{path.name} has a header and no rows.")
@@ -213,16 +215,19 @@ _READ: Mapping[str, Callable[[str], Any]] = {
 class EffectiveFile:
     """A kind of file of an effective-dated table: the table, what its rows are called, and its columns.
 
-    item : the column by which rows are the history of one thing. check : adds the faults of a row. together : adds the faults that rows
-    have together, of the lake and of the file; those of the file have a `line`.
+    item : the column by which rows are the history of one thing. settled : columns that it keeps for good, and why another value is
+    refused. check : adds the faults of a row. together : adds the faults that rows have together, of the lake and of the file; those of the
+    file have a `line`. noted : what is to be said of rows that are no faults, of the file and the lake.
     """
 
     table: str
     what: str
     fields: Mapping[str, LandedField]
     item: str
+    settled: Mapping[str, str] = field(default_factory=dict)
     check: Callable[[LandedRows, Row], None] = lambda landed, row: None
     together: Callable[[LandedRows, list[Row]], None] = lambda landed, rows: None
+    noted: Callable[[list[Row], Lake], tuple[str, ...]] = lambda rows, lake: ()
 
 
 def ingest_effective(
@@ -252,6 +257,7 @@ def ingest_effective(
     stored: list[Row] = committer.lake.whole().read(kind.table).to_pylist()
     named = {r[kind.item] for r in landed.rows}
     others = [r for r in stored if r[kind.item] not in named]
+    _check_settled(landed, kind, stored)
     kind.together(landed, [*others, *landed.rows])
     landed.raise_any()
     rows = [{c: r[c] for c in schema.names} for r in landed.rows]
@@ -276,8 +282,38 @@ def ingest_effective(
         min(begins),
         max(begins),
         version,
-        mapping=by,
+        kind.noted(rows, committer.lake),
+        by,
     )
+
+
+def _check_settled(landed: LandedRows, kind: EffectiveFile, stored: Iterable[Row]) -> None:
+    """An item has in its settled columns what its first row has, in the lake or else in the file."""
+    first: dict[str, Row] = {}
+    for row in sorted(stored, key=lambda r: r["effective_from"]):
+        first.setdefault(row[kind.item], row)
+    for (name,), rows in by_item(landed.rows, (kind.item,)).items():
+        settled = first.get(name, rows[0])
+        where = "in the lake" if name in first else f"row {settled['line']}"
+        for row in rows:
+            for column, why in kind.settled.items():
+                if row[column] != settled[column]:
+                    message = f"{kind.item} {name} is with {settled[column]} from {settled['effective_from']} ({where}); {why}"
+                    landed.fault(row["line"], column, message, row[column])
+
+
+def unknown_counterparties(rows: Iterable[Row], lake: Lake) -> tuple[str, ...]:
+    """Counterparties of the rows that the counterparty table, where there is one, does not hold."""
+    known = set(lake.whole().read("counterparties", ["counterparty"])["counterparty"].to_pylist())
+    absent = sorted({r["counterparty"] for r in rows if r["counterparty"] is not None} - known) if known else []
+    if not absent:
+        return ()
+    more = f" and {len(absent) - _SHOWN:,} more" if len(absent) > _SHOWN else ""
+    near = nearest(absent[0], known)
+    hint = f"; nearest to {absent[0]}: {', '.join(near)}" if near else ""
+    are = "is" if len(absent) == 1 else "are"
+    told = f"{counted(len(absent), 'counterparty')} of the file ({', '.join(absent[:_SHOWN])}{more}) {are} not in the counterparty table"
+    return (f"{told}{hint}.",)
 
 
 def _check_overlaps(landed: LandedRows, kind: EffectiveFile) -> None:

@@ -24,6 +24,7 @@ from lake.landing.effective_rows import (
     ingest_effective,
     overlap,
     read_landed,
+    unknown_counterparties,
 )
 from lake.landing.mapping import FileMapping
 from lake.landing.reference_values import (
@@ -180,16 +181,7 @@ def _check_agreement(landed: LandedRows, row: Row) -> None:
 
 
 def _check_covers(landed: LandedRows, rows: list[Row]) -> None:
-    """An agreement is with one counterparty and legal entity, of which one agreement covers an instrument type on a day."""
-    for (agreement,), several in by_item(rows, ("agreement",)).items():
-        for row in several[1:]:
-            for name in ("counterparty", "legal_entity"):
-                if row[name] != several[0][name] and "line" in row:
-                    since = several[0]["effective_from"]
-                    message = (
-                        f"agreement {agreement} is with {several[0][name]} from {since}; give others an id of their own"
-                    )
-                    landed.fault(row["line"], name, message, row[name])
+    """Of a counterparty and a legal entity one agreement covers an instrument type on a day."""
     for (counterparty, entity), several in by_item(rows, ("counterparty", "legal_entity")).items():
         for one, two in itertools.combinations(several, 2):
             if one["agreement"] == two["agreement"] or not overlap(one, two) or not ("line" in one or "line" in two):
@@ -232,8 +224,10 @@ _AGREEMENTS = EffectiveFile(
         "disputed": _NO,
     },
     item="agreement",
+    settled=dict.fromkeys(("counterparty", "legal_entity"), "give others an id of their own"),
     check=_check_agreement,
     together=_check_covers,
+    noted=unknown_counterparties,
 )
 
 # --- classifications --------------------------------------------------------------------------------------------------

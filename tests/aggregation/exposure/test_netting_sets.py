@@ -93,7 +93,8 @@ def test_a_trade_without_an_agreement_nets_with_nothing_and_is_counted(work_lake
     }
     assert (sets.n_alone, sets[2].agreement, sets[2].counterparty) == (1, None, "counterparty-1")
     assert sets.notes == (
-        "1 trade without an agreement on 2020-03-16 net with nothing; each is a netting set of its own: with counterparty-1.",
+        "1 position without an agreement on 2020-03-16 net with nothing; each is a netting set of its own, where it counts: "
+        + "with counterparty-1.",
     )
 
 

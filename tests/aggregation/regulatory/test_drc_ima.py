@@ -89,6 +89,10 @@ def test_what_is_not_known_is_a_row_with_its_reason(valued_lake: Path) -> None:
     assert found["EQ:AAA"]["reason"] is None  # the option on it is in the charge too
     assert answer.status == "partial"
     assert any(n.startswith("Partial: 1 issuer") for n in answer.notes)
+    # so are the rows of its positions, and no others
+    by_trade = ask(valued_lake, pds={"EQ:AAA": 0.02})
+    assert sorted(r["status"] for r in by_trade.rows.to_pylist()) == ["complete", "partial"]
+    assert by_trade.status == "partial"
 
 
 BASEL = regime_of("basel@2023", MONDAY, None).section("frtb_sa", FrtbSa)
@@ -161,6 +165,9 @@ def test_what_is_not_known_has_a_reason_and_a_swap_no_issuer() -> None:
         ({"correlation_days": 0}, "correlation_days"),
         ({"correlation_years": 51}, "correlation_years"),
         ({"pds": {"EQ:AAA": 2.0}}, "fraction from 0 to 1"),
+        ({"pds": {"EQ:AAB": 0.01}}, "Unknown issuer 'EQ:AAB'. Nearest valid: EQ:AAA"),
+        ({"lgds": {"Nobody at all": 0.01}}, "Unknown issuer 'Nobody at all'"),
+        ({"pd_by_rating": {"ZZ": 0.01}}, "Unknown rating 'ZZ'"),
         ({"paths": 100}, "10000"),
         ({"regime": "base"}, "basel"),
     ],

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from aggregation.regimes.regimes import Parameters, names, regime_of
+from aggregation.regulatory.credit.parameters import Credit
 from aggregation.regulatory.own_regimes import ingest_regime
 from lake.committer import Committer, DryRun
 from lake.errors import BadInput
@@ -61,6 +62,19 @@ def test_a_regime_of_ones_own_is_chosen_and_read_like_any_other(lake: Lake, tmp_
     assert "house" not in names()
     with pytest.raises(BadInput, match="Unknown regime 'house'"):
         regime_of("house", DAY, None)
+
+
+def test_a_parameter_of_the_wrong_kind_is_refused_and_one_that_lacks_is_not(lake: Lake, tmp_path: Path) -> None:
+    wrong = HOUSE + '\n[sections.credit]\ncapital_ratio = "x"\n'
+    with pytest.raises(
+        BadInput, match=r"section credit of regime house@1 is not valid: capital_ratio: expected a number"
+    ):
+        bring(lake, tmp_path / "house.toml", wrong)
+    assert "house" not in names(lake)
+    alone = "\n".join(line for line in HOUSE.splitlines() if not line.startswith("extends"))
+    bring(lake, tmp_path / "house.toml", alone + "\n[sections.credit]\ncapital_ratio = 0.1\n")
+    with pytest.raises(BadInput, match="section credit of regime house@1 is not valid"):
+        regime_of("house", DAY, lake).section("credit", Credit)
 
 
 def test_a_folder_holds_a_file_a_section(lake: Lake, tmp_path: Path) -> None:

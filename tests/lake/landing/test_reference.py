@@ -229,6 +229,24 @@ class TestAgreements:
         with pytest.raises(BadInput, match=r"row 3, column counterparty: agreement A is with Acme from 2019-01-01"):
             agreements(lake, put(TERMS, *rows))
 
+    @pytest.mark.parametrize(("whom", "column"), [("Beta,NY", "counterparty"), ("Acme,LN", "legal_entity")])
+    def test_an_agreement_of_the_lake_stays_with_whom_it_is(self, lake: Lake, put: Put, whom: str, column: str) -> None:
+        agreements(lake, put(TERMS, self.CSA))
+        moved = self.CSA.replace("Acme,NY", whom).replace("2019-01-01", "2020-01-01")
+        with pytest.raises(
+            BadInput, match=rf"row 2, column {column}: agreement CSA-1 is with .* \(in the lake\); give"
+        ):
+            agreements(lake, put(TERMS, moved))
+        assert lake.read("agreements")["counterparty"].to_pylist() == ["Acme"]
+
+    def test_a_counterparty_that_its_table_does_not_hold_is_told(self, lake: Lake, put: Put) -> None:
+        assert agreements(lake, put(TERMS, self.CSA)).notes == ()  # there is no such table yet
+        counterparties(lake, put("counterparty,effective_from,sector,rating", "Acme,2019-01-01,other,A"))
+        report = agreements(lake, put(TERMS, self.CSA, "NET-2,Acmee,NY,2019-01-01,,,true,false,,,,,USD,"))
+        assert report.notes == (
+            "1 counterparty of the file (Acmee) is not in the counterparty table; nearest to Acmee: Acme.",
+        )
+
 
 class TestCollateral:
     def test_balances_are_added_and_another_amount_is_refused_unless_dates_are_replaced(
