@@ -92,10 +92,11 @@ def test_a_trade_without_an_agreement_nets_with_nothing_and_is_counted(work_lake
         "trade:T00000-1": ["T00000-1"],
     }
     assert (sets.n_alone, sets[2].agreement, sets[2].counterparty) == (1, None, "counterparty-1")
-    assert sets.notes == (
+    told = (
         "1 position without an agreement on 2020-03-16 net with nothing; each is a netting set of its own, where it counts: "
-        + "with counterparty-1.",
+        "with counterparty-1."
     )
+    assert sets.notes == (told,)
 
 
 def test_netting_that_cannot_be_enforced_nets_nothing(work_lake: Lake) -> None:
