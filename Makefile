@@ -59,11 +59,12 @@ serve: pages ## serve the web pages and the HTTP API, with the engine beside the
 	$(BIN)/varlake serve $(ARGS)
 
 # one more than there are cores: tests wait for Spark, a browser, a server
+# worksteal: loadfile and loadscope of pytest-xdist 3.8 run one of several tests that have one id, such as those of Schemathesis
 WORKERS = $$($(BIN)/python -c 'from lake.runtime.machine import usable_cores; print(min(usable_cores() + 1, 4))')
 # what Python compiles is kept: else each process, and each command and server that tests start, compiles all anew
 test: export PYTHONDONTWRITEBYTECODE :=
 test: pages ## run the tests, a process a core and one more, up to four; ARGS='-k name' picks some
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 test-slow: setup ## run the tests that take longer
 	$(BIN)/python -m pytest -m "slow and not heavy and not benchmark" $(ARGS)

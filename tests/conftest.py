@@ -18,8 +18,6 @@ from hypothesis.internal.conjecture import providers
 from hypothesis.internal.constants_ast import Constants
 from once import built_once
 from small_lake import FRIDAY, MONDAY, OF_CAPITAL, TRIED, base, bring_limits, build_lake, no_spark, request
-from together import pytest_xdist_make_scheduler as pytest_xdist_make_scheduler
-from together import rank
 
 from aggregation import questions
 from aggregation.questions import QUESTIONS
@@ -62,7 +60,7 @@ _LONG = (
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What the suites over all questions try with one on counterparties or capital is slow, and of the long ones all but `TRIED`."""
     for item in items:
         given = getattr(item, "callspec", None)
@@ -72,8 +70,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         named = {v for v in given.params.values() if isinstance(v, str)}
         if named & seldom or any(given.id == n or given.id.startswith((f"{n}-", f"/{n}")) for n in seldom):
             item.add_marker(pytest.mark.slow)
-    if hasattr(config, "workerinput"):  # of a process of pytest-xdist
-        items.sort(key=lambda item: rank(item.path.relative_to(config.rootpath).as_posix()))
 
 
 @pytest.hookimpl(trylast=True)
