@@ -138,8 +138,7 @@ class Balances:
 
     def fx(self, k: int) -> Floats:
         """Price of one unit of each currency of the terms at date k, (n_currencies, n_paths)."""
-        rates = [self.paths.fx(k, c, self.currency) for c in self.terms.currencies]
-        return np.array(rates, np.float64).reshape(len(rates), self.paths.n_paths)
+        return self.paths.rates(k, self.terms.currencies, self.currency)
 
     def begin(self, k: int) -> tuple[int, int]:
         """Slots of the balances before the call of date k, and of those after it, which are to be written."""

@@ -194,8 +194,7 @@ def _rates(along: Along, currencies: Sequence[str], k: int) -> Floats:
     if k < 0:
         spot = np.array([along.spot(c) for c in currencies]).reshape(-1, 1)
         return np.repeat(spot, along.paths.n_paths, axis=1)
-    rates = [along.paths.fx(k, c, along.currency) for c in currencies]
-    return np.array(rates).reshape(len(currencies), along.paths.n_paths)
+    return along.paths.rates(k, currencies, along.currency)
 
 
 def _share_out(along: Along, part: Part, found: Floats, of_position: Floats) -> None:

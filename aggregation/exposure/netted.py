@@ -94,8 +94,7 @@ class Netting:
 
     def fx(self, k: int, currency: str) -> Floats:
         """Price of one unit of each of the currencies, (n_currencies, n_paths)."""
-        rates = [self.paths.fx(k, c, currency) for c in self.currencies]
-        return np.array(rates).reshape(len(self.currencies), self.paths.n_paths)
+        return self.paths.rates(k, self.currencies, currency)
 
     @property
     def at_once(self) -> int:

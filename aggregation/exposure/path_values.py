@@ -154,6 +154,11 @@ class PathValues:
         """Price of one unit of `currency` in `into` at dates[k], (n_paths,)."""
         return np.ones(self.n_paths) if currency == into else self.source.fx(self._date(k), currency, into)
 
+    def rates(self, k: int, currencies: Sequence[str], into: str) -> Floats:
+        """The price `fx` of each of the currencies, (n_currencies, n_paths)."""
+        rates = [self.fx(k, c, into) for c in currencies]
+        return np.array(rates, np.float64).reshape(len(currencies), self.n_paths)
+
     def discount(self, k: int, currency: str) -> Floats:
         """What an amount of `currency` at dates[k] is multiplied with on each path, (n_paths,): the mean over paths is its price today.
 

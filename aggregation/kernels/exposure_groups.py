@@ -37,7 +37,7 @@ class GroupedSets(NamedTuple):
 
 
 class PathDates(NamedTuple):
-    """PathDates that follow one another; arrays by date.
+    """Dates that follow one another; arrays by date.
 
     rows : of each date at least, the values of all contracts, (n_contracts, n_paths). fx : (n_dates, n_currencies, n_paths) price of one
     unit of the contracts' currencies, agreed : of those of the agreements. discount : (n_dates, n_paths). column : of the figures, -1 for a

@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import itertools
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -308,12 +308,16 @@ def unknown_counterparties(rows: Iterable[Row], lake: Lake) -> tuple[str, ...]:
     absent = sorted({r["counterparty"] for r in rows if r["counterparty"] is not None} - known) if known else []
     if not absent:
         return ()
-    more = f" and {len(absent) - _SHOWN:,} more" if len(absent) > _SHOWN else ""
     near = nearest(absent[0], known)
     hint = f"; nearest to {absent[0]}: {', '.join(near)}" if near else ""
     are = "is" if len(absent) == 1 else "are"
-    told = f"{counted(len(absent), 'counterparty')} of the file ({', '.join(absent[:_SHOWN])}{more}) {are} not in the counterparty table"
-    return (f"{told}{hint}.",)
+    return (f"{of_the_file(absent, 'counterparty')} {are} not in the counterparty table{hint}.",)
+
+
+def of_the_file(names: Sequence[str], what: str) -> str:
+    """How many of what a file names, and the first of the names."""
+    more = f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else ""
+    return f"{counted(len(names), what)} of the file ({', '.join(names[:_SHOWN])}{more})"
 
 
 def _check_overlaps(landed: LandedRows, kind: EffectiveFile) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 
 from lake.committer import Committer
-from lake.errors import BadInput, counted
+from lake.errors import BadInput
 from lake.landing.effective_rows import (
     DATES,
     EffectiveFile,
@@ -22,6 +22,7 @@ from lake.landing.effective_rows import (
     Row,
     by_item,
     ingest_effective,
+    of_the_file,
     overlap,
     read_landed,
     unknown_counterparties,
@@ -396,8 +397,7 @@ def _without_agreement(committer: Committer, rows: list[Row]) -> tuple[str, ...]
     }
     if not absent:
         return ()
-    more = f" and {len(absent) - 5:,} more" if len(absent) > 5 else ""
-    told = f"{counted(len(absent), 'agreement')} of the file ({', '.join(sorted(absent)[:5])}{more})"
+    told = of_the_file(sorted(absent), "agreement")
     return (
         f"{told} are not in the lake on the day; their balances count once agreements with these ids are brought in.",
     )
