@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import os
+import itertools
 import shutil
-import subprocess
-import sys
-import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from multiprocessing.connection import Connection
 from pathlib import Path
 
-import pyarrow as pa
+from forked import Command, forked
 from small_lake import MONDAY, SHARE_A, book_csv
 
 from lake.audit_check import ActFilter, recorded_acts, verify_trail
@@ -116,20 +114,6 @@ def write_files(folder: Path) -> Path:
     return folder
 
 
-def command(name: str, files: Path) -> list[str]:
-    """The operation as a shell runs it."""
-    varlake = str(Path(sys.executable).with_name("varlake"))
-    return [varlake, *(a.format(files=files) for a in OPERATIONS[name].arguments)]
-
-
-def environment(lake: Path) -> dict[str, str]:
-    return {**os.environ, "VARLAKE_LAKE": str(lake), "PYTHONDONTWRITEBYTECODE": "1"}
-
-
-def run(command: Sequence[str], lake: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command, capture_output=True, text=True, env=environment(lake), timeout=120, check=False)
-
-
 @contextlib.contextmanager
 def copied(lake: Path, folder: Path) -> Iterator[Path]:
     """A copy of a lake, as good as the lake itself; removed afterwards."""
@@ -143,87 +127,103 @@ def copied(lake: Path, folder: Path) -> Iterator[Path]:
 def contents(path: Path) -> Contents:
     """Every row of every table, without what belongs to the run that wrote it. Every file is read."""
     lake = Lake.open(path)
-    out = {}
-    for name in TABLES:
-        rows = lake.read(name)
-        kept = rows.select([c for c in rows.column_names if c not in OF_A_RUN])
-        out[name] = Counter(map(repr, _rows(kept)))
-    return out
+    return {name: rows(lake, name) for name in TABLES}
 
 
-def _rows(table: pa.Table) -> list[dict[str, object]]:
-    rows: list[dict[str, object]] = table.to_pylist()
-    return rows
+def rows(lake: Lake, name: str) -> Counter[str]:
+    table = lake.read(name)
+    return Counter(map(repr, table.select([c for c in table.column_names if c not in OF_A_RUN]).to_pylist()))
 
 
 @dataclass(frozen=True)
 class Broken:
-    """One operation to be broken many times, on copies of the lake it starts from, in a folder of its own."""
+    """One operation to be broken many times, on copies of the lake it starts from.
+
+    seconds : how long it takes, forked and as a shell starts it.
+    """
 
     name: str
     start: Path
-    command: list[str]
+    arguments: list[str]
     before: Contents
     complete: Contents
-    seconds: float
+    seconds: dict[bool, float]
 
     @classmethod
     def prepare(cls, name: str, lakes: Mapping[str, Path], files: Path, folder: Path) -> Broken:
-        """Runs it whole twice: the first run compiles what it needs, so that all later ones make the same calls."""
-        start, shell = lakes[OPERATIONS[name].start], command(name, files)
-        for _ in range(2):
+        """Runs it whole: first as a shell does, which compiles what it needs, so that all later runs make the same calls."""
+        start = lakes[OPERATIONS[name].start]
+        arguments = [a.format(files=files) for a in OPERATIONS[name].arguments]
+        seconds, wholes = {}, []
+        for shell in (True, True, False):
             with copied(start, folder / "whole") as lake:
+                command = Command(arguments, lake, shell=shell)
                 began = time.monotonic()
-                done = run(shell, lake)
-                assert done.returncode == 0, done.stderr
-                seconds, complete = time.monotonic() - began, contents(lake)
-        before = contents(start)
+                assert command.go() == 0, command.said()
+                seconds[shell] = time.monotonic() - began
+                wholes.append(forked(contents, lake))
+        before, complete = forked(contents, start), wholes[-1]
         assert lost(complete, before), "the operation writes nothing"
-        return cls(name, start, shell, before, complete, seconds)
+        assert all(w == complete for w in wholes), "a forked command does not write what one does that a shell starts"
+        return cls(name, start, arguments, before, complete, seconds)
 
     def fault(self, lake: Path, acknowledged: bool) -> str | None:
         """What is wrong with a lake on which the command was broken, and then is run again; None where nothing is."""
-        found = contents(lake)
-        if not (trail := verify_trail(Lake.open(lake))).holds:
-            return f"the audit trail does not hold: {trail.fault}"
-        if missing := lost(self.before, found):
-            return f"rows lost from {missing}"
-        if strange := lost(found, self.complete):
-            return f"rows in {strange} that no whole run writes"
-        if acknowledged and found != self.complete:
-            return "it exited 0 and had not written all"
-        again = run(self.command, lake)
-        if again.returncode:
-            return f"run again it says {again.stderr}"
-        trail = verify_trail(Lake.open(lake))
-        if trail.fault or recorded_acts(Lake.open(lake).trail, ActFilter(outcome="open")):
-            return f"run again the audit trail has an open act, or does not hold: {trail.fault}"
-        return None if contents(lake) == self.complete else "run again it is not what a whole run makes"
+        if wrong := forked(_broken, lake, self.before, self.complete, acknowledged):
+            return wrong
+        again = Command(self.arguments, lake)
+        if again.go() != 0:
+            return f"run again it says {again.said()}"
+        return forked(_incomplete, lake, self.complete)
 
 
-@contextlib.contextmanager
-def polled(lake: Path, whole: Sequence[Contents]) -> Iterator[list[str]]:
-    """Reads the lake over and over meanwhile; what was wrong: an error, or rows that no table of `whole` has."""
+def _broken(lake: Path, before: Contents, complete: Contents, acknowledged: bool) -> str | None:
+    """What is wrong with a lake on which a command was broken."""
+    found = contents(lake)
+    if not (trail := verify_trail(Lake.open(lake))).holds:
+        return f"the audit trail does not hold: {trail.fault}"
+    if missing := lost(before, found):
+        return f"rows lost from {missing}"
+    if strange := lost(found, complete):
+        return f"rows in {strange} that no whole run writes"
+    return "it exited 0 and had not written all" if acknowledged and found != complete else None
+
+
+def _incomplete(lake: Path, complete: Contents) -> str | None:
+    """What is wrong with a lake on which a broken command was run again."""
+    trail = verify_trail(Lake.open(lake))
+    if trail.fault or recorded_acts(Lake.open(lake).trail, ActFilter(outcome="open")):
+        return f"run again the audit trail has an open act, or does not hold: {trail.fault}"
+    return None if contents(lake) == complete else "run again it is not what a whole run makes"
+
+
+def read_over_and_over(there: Connection, lake: Path, whole: Sequence[Contents]) -> None:
+    """Reads each table whenever its log has changed, and one more in turn, until told to stop; sends what was wrong: an error, or rows
+    that no lake of `whole` has."""
+    logs = {name: lake / name / "_delta_log" for name in TABLES}
     wrong: list[str] = []
-    over = threading.Event()
-
-    def poll() -> None:
-        while not over.wait(0.02) and not wrong:
+    seen = {name: _changed(log) for name, log in logs.items()}
+    turns = itertools.cycle(TABLES)
+    there.send("ready")
+    while not there.poll(0.01):
+        changed = {name: _changed(log) for name, log in logs.items()}
+        for name in dict.fromkeys([*(n for n in TABLES if changed[n] != seen[n]), next(turns)]):
             try:
-                found = contents(lake)
+                found = rows(Lake.open(lake), name)
             except Exception as error:  # a reader is never refused because of a writer
                 wrong.append(f"a reader met {type(error).__name__}: {error}")
-                return
-            strange = [n for n in found if not any(not found[n] - other[n] for other in whole)]
-            wrong.extend(f"a reader saw rows of {name} that no whole run writes" for name in strange)
+                continue
+            if not any(not found - other[name] for other in whole):
+                wrong.append(f"a reader saw rows of {name} that no whole run writes")
+        seen = changed
+    there.send(wrong)
 
-    reader = threading.Thread(target=poll)
-    reader.start()
-    try:
-        yield wrong
-    finally:
-        over.set()
-        reader.join()
+
+def _changed(folder: Path) -> int | None:
+    """When a file came into a folder, or went; None where there is none."""
+    with contextlib.suppress(FileNotFoundError):
+        return folder.stat().st_mtime_ns
+    return None
 
 
 def lost(before: Contents, after: Contents) -> list[str]:

@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 from conftest import NOT_TRIED, break_all, spread, tries
+from forked import Command
 from operations import OPERATIONS, Broken, copied
 from traced import READS, WRITES, inject, trace
 
 pytestmark = [pytest.mark.breaking, pytest.mark.timeout(3600)]
-# calls that Python makes elsewhere too, to speak and to find its modules: these fail once, the others also for good
+AS_A_SHELL = 2  # of an operation; all others are forked
+# calls with which Python finds its modules, and speaks: as a shell starts it, it fails for good before it can say a word
 SHARED = ("write", "openat", "read", "pread64", "newfstatat", "statx", "getdents64")
 
 
@@ -20,26 +22,30 @@ def test_a_file_call_that_fails_ends_in_words_and_loses_nothing(
     name: str, lakes: dict[str, Path], files: Path, tmp_path: Path
 ) -> None:
     broken, number = Broken.prepare(name, lakes, files, tmp_path), itertools.count()
-    with copied(broken.start, tmp_path / "traced") as lake:
-        calls = trace(broken.command, lake, tmp_path / "calls", (*WRITES, *READS))
-    faults = [
-        (call, error, f"{nth}{more}")
-        for call, nth in calls
-        for error in (("EIO", "ENOSPC") if call in WRITES else ("EIO",))
-        for more in (("",) if call in SHARED else ("", "+"))
-    ]
+    tried: list[tuple[bool, str, str, str]] = []
+    for shell, count in ((True, AS_A_SHELL), (False, tries("calls") // len(OPERATIONS) + 1)):
+        with copied(broken.start, tmp_path / "traced") as lake:
+            calls = trace(Command(broken.arguments, lake, shell=shell), lake, tmp_path / "calls", (*WRITES, *READS))
+        faults = [
+            (shell, call, error, f"{nth}{more}")
+            for call, nth in calls
+            for error in (("EIO", "ENOSPC") if call in WRITES else ("EIO",))
+            for more in (("",) if shell and call in SHARED else ("", "+"))
+        ]
+        tried += spread(faults, count, 2)
 
-    def trial(which: tuple[str, str, str]) -> str | None:
-        call, error, when = which
-        at = next(number)
-        with copied(broken.start, tmp_path / f"lake{at}") as lake:
-            done = inject(broken.command, lake, tmp_path / f"calls{at}", call, f"error={error}", when)
+    def trial(which: tuple[bool, str, str, str]) -> str | None:
+        shell, call, error, when = which
+        with copied(broken.start, tmp_path / f"lake{next(number)}") as lake:
+            command = Command(broken.arguments, lake, shell=shell)
+            done = inject(command, lake, lake.with_name(f"{lake.name}.calls"), call, f"error={error}", when)
             if not done.hit:
                 return NOT_TRIED
-            if done.returncode in range(128) and "Traceback" not in done.stderr:
+            if done.returncode in range(128) and "Traceback" not in done.said:
                 fault = broken.fault(lake, done.returncode == 0)
             else:
-                fault = f"exit {done.returncode}, {done.stderr[-600:]}"
-        return fault and f"{name}, {call} {when} fails with {error}: {fault}"
+                fault = f"exit {done.returncode}, {done.said[-600:]}"
+        started = "as a shell starts it" if shell else "forked"
+        return fault and f"{name}, {started}, {call} {when} fails with {error}: {fault}"
 
-    break_all(f"failing calls of {name}", trial, spread(faults, tries("calls"), 2))
+    break_all(f"failing calls of {name}", trial, tried)

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import itertools
 import json
-import multiprocessing
 import random
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import pytest
 from command_line import plain, varlake
 from conftest import break_all, tries
+from forked import forked
 from operations import copied
 from small_lake import FRIDAY, MONDAY
 
@@ -46,26 +44,15 @@ def ask(lake: Path, questions: list[tuple[str, ...]]) -> tuple[list[object], str
     return answers, said
 
 
-@pytest.fixture(scope="module")
-def pool() -> Iterator[ProcessPoolExecutor]:
-    """A fresh process for each trial: what has been read and checked once is not known to the next."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["service.cli.questions", "service.rendering.answers", "aggregation.risk.table"])
-    with ProcessPoolExecutor(mp_context=context, max_tasks_per_child=1) as made:
-        yield made
-
-
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_flipped_bit_never_makes_another_figure(
-    kind: str, valued_lake: Path, tmp_path: Path, pool: ProcessPoolExecutor
-) -> None:
+def test_a_flipped_bit_never_makes_another_figure(kind: str, valued_lake: Path, tmp_path: Path) -> None:
     with copied(valued_lake, tmp_path / "whole") as whole:
         with Committer(Lake.open(whole), "test") as committer:
             for log in whole.glob("*/_delta_log"):
                 committer.checkpoint(log.parent.name)
-        pool.submit(ask, whole, QUESTIONS[:2]).result()  # fills the cache, which is copied with the lake
+        forked(ask, whole, QUESTIONS[:2])  # fills the cache, which is copied with the lake
         with copied(whole, tmp_path / "sound") as sound:
-            expected, said = pool.submit(ask, sound, QUESTIONS).result()
+            expected, said = forked(ask, sound, QUESTIONS)
         assert all(expected), said
         sizes = {p.relative_to(whole): p.stat().st_size for p in sorted(whole.glob(KINDS[kind])) if p.is_file()}
         draws, number = random.Random(kind), itertools.count()
@@ -80,7 +67,7 @@ def test_a_flipped_bit_never_makes_another_figure(
                 data = bytearray((lake / path).read_bytes())
                 data[byte] ^= 1 << bit
                 (lake / path).write_bytes(data)
-                answers, said = pool.submit(ask, lake, QUESTIONS).result()
+                answers, said = forked(ask, lake, QUESTIONS)
             flipped = f"bit {bit} of byte {byte} of {path}"
             if "Traceback" in said or "panicked" in said:
                 return f"{flipped}: {said[-600:]}"

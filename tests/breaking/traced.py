@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
-import signal
 import subprocess
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
-from operations import environment
+from forked import Command
 
 # calls that change what is on disk, and those that read it
 WRITES = (
@@ -32,14 +30,35 @@ def need_strace() -> str:
     return found
 
 
-def trace(command: Sequence[str], lake: Path, notes: Path, calls: Sequence[str]) -> list[tuple[str, int]]:
+class Traced(NamedTuple):
+    """What a command did while strace looked on. lines : the calls, with their thread; returncode : None where it never ended."""
+
+    lines: list[str]
+    returncode: int | None
+    said: str
+
+
+def _traced(command: Command, notes: Path, calls: Sequence[str], *more: str, seconds: float = 60) -> Traced:
+    """Lets a command go with strace attached to it: all counts begin there."""
+    arguments = [need_strace(), "-f", "-y", "-o", str(notes), "-e", f"trace={','.join(calls)}", *more]
+    with subprocess.Popen([*arguments, "-p", str(command.pid)], stderr=subprocess.PIPE, text=True) as tracer:
+        assert tracer.stderr is not None
+        attached = tracer.stderr.readline()
+        if "attached" not in attached:
+            command.go(0)
+            raise AssertionError(f"strace is not attached: {attached}")
+        code = command.go(seconds)
+        tracer.communicate(timeout=60)
+    return Traced(notes.read_text(errors="replace").splitlines(), code, command.said())
+
+
+def trace(command: Command, lake: Path, notes: Path, calls: Sequence[str]) -> list[tuple[str, int]]:
     """The calls that the command makes on files of the lake: name, and which one it is of that name in its thread."""
-    arguments = [need_strace(), "-f", "-y", "-qq", "-o", str(notes), "-e", f"trace={','.join(calls)}", *command]
-    done = subprocess.run(arguments, capture_output=True, text=True, env=environment(lake), timeout=300, check=False)
-    assert done.returncode == 0, done.stderr
+    done = _traced(command, notes, calls)
+    assert done.returncode == 0, done.said
     seen: Counter[tuple[str, str]] = Counter()
     found = set()
-    for line in notes.read_text(errors="replace").splitlines():
+    for line in done.lines:
         if match := _CALL.match(line):
             seen[match.groups()] += 1  # type: ignore[index]
             if str(lake) in line:
@@ -47,35 +66,18 @@ def trace(command: Sequence[str], lake: Path, notes: Path, calls: Sequence[str])
     return sorted(found)
 
 
-@dataclass(frozen=True)
-class Injected:
+class Injected(NamedTuple):
     """What a command did with a fault. hit : whether a call on a file of the lake had it; returncode : None where it never ended."""
 
     hit: bool
     returncode: int | None
-    stderr: str
+    said: str
 
 
-def inject(command: Sequence[str], lake: Path, notes: Path, call: str, fault: str, when: str) -> Injected:
-    """Runs the command with a fault, such as `signal=KILL` or `error=EIO`, at one call, such as `3`, or from it on, `3+`.
+def inject(command: Command, lake: Path, notes: Path, call: str, fault: str, when: str) -> Injected:
+    """Lets a command go with a fault, such as `signal=KILL` or `error=EIO`, at one call, such as `3`, or from it on, `3+`.
 
     The count is of each thread, and a thread that waits for another makes such calls too.
     """
-    arguments = [need_strace(), "-f", "-y", "-qq", "-o", str(notes), "-e", f"trace={call}"]
-    arguments += ["-e", f"inject={call}:{fault}:when={when}", *command]
-    with subprocess.Popen(
-        arguments,
-        env=environment(lake),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    ) as process:
-        try:
-            said = process.communicate(timeout=60)[1]
-            code: int | None = process.returncode
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            said, code = process.communicate()[1], None
-    hit = any("(INJECTED)" in line and str(lake) in line for line in notes.read_text(errors="replace").splitlines())
-    return Injected(hit, code, said)
+    done = _traced(command, notes, (call,), "-e", f"inject={call}:{fault}:when={when}")
+    return Injected(any("(INJECTED)" in line and str(lake) in line for line in done.lines), done.returncode, done.said)

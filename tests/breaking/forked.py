@@ -1,0 +1,138 @@
+"""Fresh processes without the seconds of their start: each is forked from one that has imported everything and opened nothing.
+
+A command waits, stopped, until whoever started it lets it go: meanwhile strace can be attached to it. Some are started as a shell
+does, so that the start itself is tried as well.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any, TypeVar
+
+from service.cli.main import main
+
+Value = TypeVar("Value")
+CONTEXT = multiprocessing.get_context("forkserver")
+CONTEXT.set_forkserver_preload(["preloaded"])
+# the process that is forked looks there for modules; multiprocessing tells it of none
+os.environ["PYTHONPATH"] = os.pathsep.join(p for p in sys.path if p)
+_STOPPED_AT_ONCE = 'kill -STOP $$; exec "$@"'
+
+
+def forked(work: Callable[..., Value], *arguments: object) -> Value:
+    """What a function of a module returns in a process of its own; raises `AssertionError` with the trace where it raises."""
+    here, there = CONTEXT.Pipe()
+    process = CONTEXT.Process(target=_answer, args=(there, work, arguments))
+    process.start()
+    there.close()
+    try:
+        value, trace = here.recv()
+    except EOFError:
+        process.join()
+        raise AssertionError(f"{work.__name__} ended its process: exit code {process.exitcode}") from None
+    process.join()
+    assert trace is None, trace
+    return value  # type: ignore[no-any-return]
+
+
+def _answer(there: Connection, work: Callable[..., Any], arguments: Sequence[object]) -> None:
+    _preloaded()
+    try:
+        there.send((work(*arguments), None))
+    except BaseException:
+        there.send((None, traceback.format_exc()))
+
+
+class Command:
+    """`varlake` with arguments, in a process that has stopped before it does anything. shell : started as a shell starts it."""
+
+    def __init__(self, arguments: Sequence[str], lake: Path, *, shell: bool = False) -> None:
+        self._said = lake.with_name(f"{lake.name}.said")
+        self._process: Any
+        if shell:
+            varlake = [str(Path(sys.executable).with_name("varlake")), *arguments]
+            with self._said.open("w") as said:
+                self._process = subprocess.Popen(
+                    ["sh", "-c", _STOPPED_AT_ONCE, "sh", *varlake],
+                    env={**os.environ, "VARLAKE_LAKE": str(lake), "PYTHONDONTWRITEBYTECODE": "1"},
+                    stdout=subprocess.DEVNULL,
+                    stderr=said,
+                )
+        else:
+            self._process = CONTEXT.Process(target=_run, args=(arguments, lake, self._said))
+            self._process.start()
+        self.pid = int(self._process.pid)
+        while _state(self.pid) != "T":
+            assert self._ended(0) is None, f"it ended before it began: {self.said()}"
+            time.sleep(0.001)
+
+    def go(self, seconds: float = 120) -> int | None:
+        """Exit code, negative where a signal ended it; None where it was killed after these seconds."""
+        os.kill(self.pid, signal.SIGCONT)
+        code = self._ended(seconds)
+        if code is None:
+            self._process.kill()
+            self._ended(60)
+        return code
+
+    def said(self) -> str:
+        return self._said.read_text(errors="replace")
+
+    def _ended(self, seconds: float) -> int | None:
+        if isinstance(self._process, subprocess.Popen):
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                return self._process.wait(seconds)
+            return None
+        self._process.join(seconds)
+        code: int | None = self._process.exitcode
+        return code
+
+
+def _run(arguments: Sequence[str], lake: Path, said: Path) -> None:
+    _preloaded()
+    os.environ["VARLAKE_LAKE"] = str(lake)
+    sys.argv = ["varlake", *arguments]
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    os.dup2(os.open(said, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND), 2)
+    os.kill(os.getpid(), signal.SIGSTOP)
+    main()
+
+
+def _preloaded() -> None:
+    """A module that the forked process could not import is left out without a word; and threads do not survive a fork."""
+    assert "preloaded" in sys.modules, "nothing was imported before the fork"
+    assert not sys.modules["preloaded"].STARTED, "threads were started before the fork"
+
+
+def _state(pid: int) -> str:
+    with contextlib.suppress(FileNotFoundError):
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(") ", 1)[1][0]
+    return ""
+
+
+@contextlib.contextmanager
+def beside(work: Callable[..., None], *arguments: object) -> Iterator[list[str]]:
+    """Runs `work(there, *arguments)` in a process meanwhile. It says once that it is ready, goes on until there is something to read
+    from `there`, and sends what it found."""
+    found: list[str] = []
+    here, there = CONTEXT.Pipe()
+    process = CONTEXT.Process(target=work, args=(there, *arguments))
+    process.start()
+    there.close()
+    here.recv()
+    try:
+        yield found
+    finally:
+        here.send("over")
+        found.extend(here.recv())
+        process.join()
