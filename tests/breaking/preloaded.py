@@ -1,6 +1,7 @@
 """Imported by the process that trials are forked from: all that commands import, and no thread that a fork would lose."""
 
 import gc
+import inspect
 import os
 import pkgutil
 import sys
@@ -11,11 +12,14 @@ os.environ["OPENBLAS_NUM_THREADS"] = "1"  # else NumPy starts threads when it is
 sys.dont_write_bytecode = True
 
 import deltalake.fs  # noqa: E402, F401 - what the product's libraries import when they are first called
-import exchange_calendars  # noqa: E402
 import numba.core.ccallback  # noqa: E402, F401
 import pyarrow.acero  # noqa: E402, F401
 import tzdata  # noqa: E402, F401
 from numba.core.registry import cpu_target  # noqa: E402
+from small_lake import MONDAY  # noqa: E402
+
+from lake import compiled  # noqa: E402
+from scenarios.market.calendars import sessions  # noqa: E402
 
 for _package in ("lake", "scenarios", "valuation", "aggregation", "service"):
     for _module in pkgutil.walk_packages(import_module(_package).__path__, f"{_package}."):
@@ -26,7 +30,11 @@ for _of_tests in ("command_line", "operations"):
 
 cpu_target.typing_context.refresh()
 cpu_target.target_context.refresh()
-exchange_calendars.get_calendar("XNYS")
+sessions("XNYS", MONDAY, MONDAY)
+for _name in [n for n in sys.modules if n.startswith(("lake.", "scenarios.", "valuation.", "aggregation."))]:
+    for _kernel in vars(sys.modules[_name]).values():
+        if isinstance(_kernel, compiled._Kernel):  # where Numba has kept it; nothing else of Numba is started
+            compiled.cache_folder(compiled._ROOT, Path(inspect.unwrap(_kernel).__code__.co_filename))
 
 # jemalloc starts its own thread anew in a forked process
 _NAMES = [(Path("/proc/self/task") / task / "comm").read_text().strip() for task in os.listdir("/proc/self/task")]
